@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Train a CIFAR-10 ResNet (He et al. 2015, depth 6n+2, option A shortcuts) on the CPU.
+
+DIR holds the official binary batches: records of 1 label byte and 3,072 pixel bytes (channel, row, column).
+All images of data_batch_1.bin .. data_batch_5.bin are used for training; test_batch.bin is read only with
+--test, once, after the last epoch.
+
+After every epoch a checkpoint is written, and a line is added to the log beside it (same name, suffix .log).
+A start that finds a checkpoint continues from it, with the same shuffles. At the end --out receives a npz of
+float32 arrays: the weights under their state dict names, and `mean` and `std`, one value per channel. The
+input of the network is (pixel / 255 - mean) / std.
+"""
+
+import argparse
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CLASSES = 10
+RECORD = 1 + 3 * 32 * 32  # bytes of one image in a binary batch
+PAD = 4  # pixels around an image before it is cropped at random
+WARMUP_EPOCHS = 1
+WEIGHT_DECAY = 5e-4
+
+
+def read_batches(folder: Path, *names: str) -> tuple[Tensor, Tensor]:
+    """Return the (N, 3, 32, 32) uint8 images and (N,) int64 labels of the named binary batches."""
+    batches = []
+    for path in (folder / name for name in names):
+        try:
+            raw = np.fromfile(path, np.uint8)
+        except OSError as error:
+            sys.exit(f"train_cifar10.py: error: cannot read {path}: {error.strerror or error}")
+        if raw.size == 0 or raw.size % RECORD or raw[::RECORD].max() >= CLASSES:
+            sys.exit(f"train_cifar10.py: error: {path} does not hold CIFAR-10 records of {RECORD} bytes")
+        batches.append(raw.reshape(-1, RECORD))
+    records = torch.from_numpy(np.concatenate(batches))
+    return records[:, 1:].reshape(-1, 3, 32, 32).contiguous(), records[:, 0].long()
+
+
+def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the per-channel mean and standard deviation of uint8 images, in units of 1 = 255."""
+    level = torch.arange(256, dtype=torch.float64) / 255
+    share = torch.stack([channel.flatten().bincount(minlength=256) for channel in images.unbind(1)]).double()
+    share /= share.sum(dim=1, keepdim=True)
+    mean = share @ level
+    return mean.float(), (share @ level.square() - mean.square()).sqrt().float()
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions and a parameter-free shortcut (option A: subsample, pad channels with zeros)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.stride, self.padding = stride, (outputs - inputs) // 2
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        if self.padding:
+            x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.padding, self.padding))
+        return F.relu(y + x)
+
+
+class ResNet(nn.Module):
+    """A stem, three stages of (depth - 2) / 6 blocks with 16, 32 and 64 channels, and a linear classifier."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        more = range((depth - 2) // 6 - 1)
+        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.layer1 = nn.Sequential(Block(16, 16, 1), *(Block(16, 16, 1) for _ in more))
+        self.layer2 = nn.Sequential(Block(16, 32, 2), *(Block(32, 32, 1) for _ in more))
+        self.layer3 = nn.Sequential(Block(32, 64, 2), *(Block(64, 64, 1) for _ in more))
+        self.linear = nn.Linear(64, CLASSES)
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear)):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer3(self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x))))))
+        return self.linear(x.mean(dim=(2, 3)))
+
+
+def learning_rate(peak: float, step: int, warmup: int, total: int) -> float:
+    """Return the rate of one step: a linear warm-up to the peak, then half a cosine down to 0."""
+    if step < warmup:
+        return peak * (step + 1) / warmup
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+
+
+def replace_file(path: Path, write: Callable[[Any], object]) -> None:
+    """Write a file beside its place, then move it there, so that a half-written one is never found."""
+    partial = path.with_name(path.name + ".partial")
+    with open(partial, "wb") as file:
+        write(file)
+    partial.replace(path)
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train, or continue to train, as the command line says."""
+    images, labels = read_batches(args.data, *(f"data_batch_{k}.bin" for k in range(1, 6)))
+    mean, std = channel_statistics(images)
+    scale, shift = (1 / (255 * std)).view(3, 1, 1), (mean / std).view(3, 1, 1)
+    args.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+
+    torch.manual_seed(args.seed)
+    model = ResNet(args.depth).to(memory_format=torch.channels_last)
+    # One group per tensor; biases and batch norm (one dimension) have no weight decay.
+    groups = [{"params": [p], "weight_decay": WEIGHT_DECAY if p.ndim > 1 else 0.0} for p in model.parameters()]
+    optimizer = torch.optim.SGD(groups, lr=args.lr, momentum=0.9, nesterov=True)
+    recipe = {name: getattr(args, name) for name in ("depth", "epochs", "batch_size", "lr", "seed")} | {"images": len(images)}
+    done, log = 0, open(args.checkpoint.with_suffix(".log"), "a", buffering=1)
+    if args.checkpoint.exists():
+        state = torch.load(args.checkpoint, weights_only=True)
+        if state["recipe"] != recipe:
+            sys.exit(f"train_cifar10.py: error: {args.checkpoint} is of another training, {state['recipe']}")
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["rng"])
+        done = state["epoch"]
+    else:
+        print("# epoch, learning rate, train loss, train accuracy in %, seconds", file=log)
+
+    # A view of every 32x32 crop of the padded images: [image, channel, crop row, crop column, row, column].
+    crops = F.pad(images, (PAD,) * 4).unfold(2, 32, 1).unfold(3, 32, 1)
+    steps = math.ceil(len(images) / args.batch_size)
+    for epoch in range(done + 1, args.epochs + 1):
+        start, loss_sum, hits, rate = time.monotonic(), 0.0, 0, 0.0
+        rng = torch.Generator().manual_seed(args.seed * 1_000_003 + epoch)
+        order = torch.randperm(len(images), generator=rng)
+        rows, columns = torch.randint(2 * PAD + 1, (2, len(images)), generator=rng)
+        mirrored = torch.rand(len(images), 1, 1, 1, generator=rng) < 0.5
+        for step, index in enumerate(order.split(args.batch_size), start=(epoch - 1) * steps):
+            rate = learning_rate(args.lr, step, WARMUP_EPOCHS * steps, args.epochs * steps)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            batch = crops[index, :, rows[index], columns[index]]
+            batch = torch.where(mirrored[index], batch.flip(3), batch) * scale - shift
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                logits = model(batch.contiguous(memory_format=torch.channels_last)).float()
+            loss = F.cross_entropy(logits, labels[index])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            loss_sum += loss.item() * len(index)
+            hits += int((logits.argmax(1) == labels[index]).sum())
+        if not math.isfinite(loss_sum):
+            sys.exit(f"train_cifar10.py: error: the training diverged in epoch {epoch}; try a smaller --lr")
+        state = {"recipe": recipe, "epoch": epoch, "rng": torch.get_rng_state()}
+        state |= {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+        replace_file(args.checkpoint, lambda file: torch.save(state, file))
+        results = f"{loss_sum / len(images):.4f} {100 * hits / len(images):.2f} {time.monotonic() - start:.1f}"
+        print(f"{epoch} {rate:.6f} {results}", file=log)
+
+    arrays = {k: v.float().contiguous().numpy() for k, v in model.state_dict().items() if v.is_floating_point()}
+    replace_file(args.out, lambda file: np.savez(file, **arrays, mean=mean.numpy(), std=std.numpy()))
+    if args.test:
+        images, labels = read_batches(args.data, "test_batch.bin")
+        model.eval()
+        with torch.inference_mode():  # in float32
+            found = torch.cat([model(batch * scale - shift).argmax(1) for batch in images.split(500)])
+        accuracy = 100 * (found == labels).double().mean()
+        print(f"# test accuracy {accuracy:.2f} % of {len(labels)} images", file=log)
+
+
+def main() -> None:
+    """Read the command line and train."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the binary batches")
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE", help="written after every epoch")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="npz of the trained float weights")
+    integers = [("depth", 20, "layers, 6n+2: 8, 14, 20, 32, ..."), ("epochs", 140, "passes over the training set")]
+    integers += [("batch-size", 128, "images per step"), ("seed", 1, "of the initial weights and the shuffles")]
+    for name, default, text in integers:
+        parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default {default})")
+    parser.add_argument("--lr", type=float, default=0.1, metavar="RATE", help="peak learning rate (default 0.1)")
+    parser.add_argument("--test", action="store_true", help="afterwards, add the test accuracy to the log")
+    args = parser.parse_args()
+    if args.depth < 8 or (args.depth - 2) % 6 or args.epochs <= WARMUP_EPOCHS or args.batch_size < 1 or args.seed < 0:
+        parser.error("needed: --depth 6n+2 (8, 14, 20, ...), --epochs 2 or more, --batch-size 1 or more, --seed >= 0")
+    train(args)
+
+
+if __name__ == "__main__":
+    main()
