@@ -1,268 +1,182 @@
-"""A second, naive answer to every question of SPEC.md, written from that page alone.
-
-Plain integers and plain loops; nothing of fsref and no numpy is imported, so agreement with it means something.
-`load` reads a network file; `simulate` delivers it one image, spike by spike.
-"""
+"""A second, naive answer to every question of SPEC.md, from that page alone: plain integers and nothing of fsref."""
 
 import ast
 import hashlib
 import io
 import json
+import math
 import struct
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
 from typing import Any
 
+Row = tuple[int, ...]
+Array = tuple[Row, Row]  # dimensions, values in C order (ID-1)
 Interval = tuple[int, int]
-Intervals = dict[int, list[Interval]]  # population index -> one interval per channel
+Intervals = dict[int, list[Interval]]  # population -> one interval per channel
+Synapses = list[list[tuple[int, int]]]  # source neuron -> the (target neuron, weight) that leave it (PROJ-7)
 
 
-@dataclass(frozen=True)
-class Array:
-    """An array of integers: its dimensions and its values in C order (ID-1)."""
-
-    dims: tuple[int, ...]
-    values: tuple[int, ...]
-
-
-@dataclass(frozen=True)
+@dataclass
 class Population:
-    """One population of any kind (NET-1, POOL-1); what its kind has no use for is left at its default."""
+    """A population (NET-1): `rows` are its T, h, d per channel (FS-1, NET-7, POOL-4), `channel` and `bias` by neuron
+    (NET-3, NET-5), `window` kernel, stride, padding and `windows` the candidates of each neuron (POOL-1)."""
 
     kind: str
     shape: tuple[int, int, int]
-    steps: int
+    channel: list[int]
+    steps: int = 0
     max_code: int = 0
     source: int = -1
-    kernel: tuple[int, ...] = ()
-    stride: tuple[int, ...] = ()
-    padding: tuple[int, ...] = ()
-    arrays: dict[str, Array] = field(default_factory=dict)  # T, h, d, bias
-
-    @property
-    def neurons(self) -> int:
-        """The number of neurons (NET-3)."""
-        return self.shape[0] * self.shape[1] * self.shape[2]
-
-    def channel(self, n: int) -> int:
-        """The channel of neuron n (NET-3)."""
-        return n // (self.shape[1] * self.shape[2])
-
-    def place(self, c: int, y: int, x: int) -> int:
-        """The neuron at place (c, y, x) (NET-3)."""
-        return (c * self.shape[1] + y) * self.shape[2] + x
-
-    def bias(self, n: int) -> int:
-        """The bias of neuron n, from a vector or a map (NET-5)."""
-        bias = self.arrays["bias"]
-        return bias.values[self.channel(n) if len(bias.dims) == 1 else n]
-
-    def rows(self, name: str) -> list[tuple[int, ...]]:
-        """T, h or d as one row per channel (FS-1)."""
-        array, k = self.arrays[name], self.steps
-        if len(array.dims) == 1:
-            return [array.values] * self.shape[0]
-        return [array.values[c * k : (c + 1) * k] for c in range(self.shape[0])]
+    arrays: dict[str, Array] = field(default_factory=dict)
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    bias: list[int] = field(default_factory=list)
+    window: list[int] = field(default_factory=list)
+    windows: list[list[int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Projection:
-    """One projection (PROJ-1, PROJ-4, PROJ-5)."""
+    """A projection; `geometry` are its words between target and weights (ID-1)."""
 
     kind: str
     source: int
     target: int
+    geometry: list[int]
     weights: Array
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-    groups: int
-    pooled: bool
+    synapses: Synapses
 
 
 @dataclass(frozen=True)
 class Net:
-    """A network and what follows from it: d by population and channel, synapses by projection and source neuron
-    (PROJ-7), window candidates by max_pool and neuron (POOL-1)."""
+    """Populations and projections, in list order (NET-1)."""
 
     populations: list[Population]
     projections: list[Projection]
-    d: dict[int, list[tuple[int, ...]]]
-    synapses: list[list[list[tuple[int, int]]]]
-    windows: dict[int, list[list[int]]]
 
 
 @dataclass
 class Observed:
-    """What one image shows (OBS-1, EVENT-2, NET-8, OBS-3)."""
+    """What one image shows (OBS-1, OBS-3, EVENT-2, NET-8): sums and deliveries by projection, others by population."""
 
-    sums: dict[int, list[int]] = field(default_factory=dict)  # by projection
-    opening: dict[int, list[int]] = field(default_factory=dict)  # by population, as all below but the deliveries
-    membranes: dict[int, list[list[int]]] = field(default_factory=dict)  # [step][neuron]
-    trains: dict[int, list[int]] = field(default_factory=dict)
-    codes: dict[int, list[int]] = field(default_factory=dict)
-    logits: list[int] = field(default_factory=list)
-    label: int = -1
-    deliveries: dict[int, int] = field(default_factory=dict)  # by projection
+    sums: dict[int, list[int]]
+    opening: dict[int, list[int]]
+    membranes: dict[int, list[list[int]]]  # [step][neuron]
+    trains: dict[int, list[int]]
+    codes: dict[int, list[int]]
+    logits: list[int]
+    label: int
+    deliveries: dict[int, int]
 
 
 def read_npy(raw: bytes) -> Array:
-    """One .npy member, little-endian integers in C order that fill it exactly (FILE-2)."""
-    assert raw[:6] == b"\x93NUMPY" and raw[6] in (1, 2, 3) and raw[7] == 0
-    begin, length = (10, struct.unpack_from("<H", raw, 8)[0]) if raw[6] == 1 else (12, struct.unpack_from("<I", raw, 8)[0])
-    header = ast.literal_eval(raw[begin : begin + length].decode("utf-8").strip())
-    assert header["fortran_order"] is False
-    letter = {"|i1": "b", "<i1": "b", "|u1": "B", "<u1": "B", "<i2": "h", "<i4": "i", "<i8": "q"}[header["descr"]]
-    dims: tuple[int, ...] = header["shape"]
-    count = 1
-    for size in dims:
-        count *= size
-    values: tuple[int, ...] = struct.unpack(f"<{count}{letter}", raw[begin + length :])
-    return Array(dims, values)
+    """One .npy member: little-endian integers in C order that fill it exactly (FILE-2)."""
+    begin = 10 if raw[6] == 1 else 12
+    end = begin + int.from_bytes(raw[8:begin], "little")
+    header = ast.literal_eval(raw[begin:end].decode("utf-8").strip())
+    letter = {"|i1": "b", "|u1": "B", "<i2": "h", "<i4": "i", "<i8": "q"}[header["descr"]]
+    assert raw[:6] == b"\x93NUMPY" and raw[6] in (1, 2, 3) and raw[7] == 0 and header["fortran_order"] is False
+    return header["shape"], struct.unpack(f"<{math.prod(header['shape'])}{letter}", raw[end:])
 
 
 def load(data: bytes) -> Net:
-    """The network in a file (FILE-1, FILE-2, FILE-3), its shapes inferred anew (NET-3, NET-4, PROJ-2, POOL-4)."""
+    """The network in a file (FILE-1, FILE-2, FILE-3); every size is worked out anew and must meet (NET-3, NET-4)."""
     archive = zipfile.ZipFile(io.BytesIO(data))
-    members = set(archive.namelist())
-    manifest: dict[str, Any] = json.loads(archive.read("manifest.json").decode("utf-8"))
+    members = {name: archive.read(name) for name in archive.namelist()}
+    manifest: dict[str, Any] = json.loads(members.pop("manifest.json"))
+    arrays = {name.removesuffix(".npy"): read_npy(raw) for name, raw in members.items()}
     assert manifest["format"] == 1 and str(manifest["spec_version"]).split(".")[0] == "1"
-    members.remove("manifest.json")
-
-    def array(name: str) -> Array:
-        members.remove(name + ".npy")
-        return read_npy(archive.read(name + ".npy"))
-
-    names: list[str] = [entry["name"] for entry in manifest["populations"]]
-
-    def index(reference: int | str) -> int:
-        return names.index(reference) if isinstance(reference, str) else reference
-
-    populations: list[Population] = []
-    windows: dict[int, list[list[int]]] = {}
-    d: dict[int, list[tuple[int, ...]]] = {}
+    last = len(manifest["populations"]) - 1
+    index = {key: p for p, entry in enumerate(manifest["populations"]) for key in (p, entry["name"])}
+    net = Net([], [])
     for p, entry in enumerate(manifest["populations"]):
-        kind: str = entry["kind"]
         channels, height, width = entry["shape"]
-        shape: tuple[int, int, int] = (channels, height, width)
-        if kind == "input":
-            k = int(entry["steps"])
-            assert p == 0 and 1 <= entry["max_code"] <= 2**k - 1
-            population = Population(kind, shape, k, max_code=entry["max_code"])
-            d[p] = [tuple(2 ** (k - 1 - t) for t in range(k))] * channels
-        elif kind == "fs":
-            arrays = {part: array(f"population.{p}.{part}") for part in ("T", "h", "d", "bias")}
-            k = arrays["T"].dims[-1]
-            assert all(arrays[part].dims in ((k,), (channels, k)) for part in "Thd")
-            population = Population(kind, shape, k, arrays=arrays)
-            d[p] = population.rows("d")
-        elif kind == "max_pool":
-            q = index(entry["source"])
-            assert q < p and populations[q].kind in ("input", "fs", "max_pool")
-            kernel, stride, padding = tuple(entry["kernel"]), tuple(entry["stride"]), tuple(entry["padding"])
-            population = Population(kind, shape, populations[q].steps, 0, q, kernel, stride, padding)
-            d[p] = d[q]
-            windows[p] = candidates(populations[q], population)
-            for row in d[q]:  # POOL-2; at the last step this asks for d > 0
-                assert all(row[t] > sum(row[t + 1 :]) for t in range(len(row)))
+        channel = [n // (height * width) for n in range(channels * height * width)]
+        one = Population(entry["kind"], (channels, height, width), channel)
+        assert min(one.shape) >= 1 and (one.kind == "input") == (p == 0) and (one.kind == "readout") == (p == last)
+        if one.kind == "input":
+            one.steps, one.max_code = entry["steps"], entry["max_code"]
+            assert 1 <= one.max_code <= 2**one.steps - 1
+            one.rows["d"] = [tuple(2 ** (one.steps - 1 - t) for t in range(one.steps))] * channels
+        elif one.kind == "max_pool":
+            one.source, one.window = index[entry["source"]], [*entry["kernel"], *entry["stride"], *entry["padding"]]
+            before = net.populations[one.source]
+            one.steps, one.rows["d"] = before.steps, before.rows["d"]
+            assert all(row[t] > sum(row[t + 1 :]) for row in one.rows["d"] for t in range(one.steps))  # POOL-2
+            one.windows = candidates(before.shape, one.shape, one.window)
         else:
-            assert kind == "readout" and p == len(names) - 1 and (height, width) == (1, 1)
-            population = Population(kind, shape, 0, arrays={"bias": array(f"population.{p}.bias")})
-        if population.arrays:
-            assert population.arrays["bias"].dims in ((channels,), shape)
-        populations.append(population)
-
-    projections: list[Projection] = []
+            assert one.kind == "fs" or (one.kind, height, width) == ("readout", 1, 1)
+            one.arrays = {part: arrays.pop(f"population.{p}.{part}") for part in ("T", "h", "d") if one.kind == "fs"}
+            for part, (dims, values) in one.arrays.items():
+                k = one.steps = dims[-1]
+                assert dims in ((k,), (channels, k)) and k == one.arrays["T"][0][-1]
+                one.rows[part] = [values[c * k : (c + 1) * k] if len(dims) == 2 else values for c in range(channels)]
+            dims, values = one.arrays["bias"] = arrays.pop(f"population.{p}.bias")
+            assert dims in ((channels,), one.shape)
+            one.bias = [values[c] for c in channel] if len(dims) == 1 else list(values)
+        net.populations.append(one)
     for j, entry in enumerate(manifest["projections"]):
-        projections.append(
-            Projection(
-                kind=entry["kind"],
-                source=index(entry["source"]),
-                target=index(entry["target"]),
-                weights=array(f"projection.{j}.weights"),
-                stride=tuple(entry.get("stride", (1, 1))),
-                padding=tuple(entry.get("padding", (0, 0, 0, 0))),
-                dilation=tuple(entry.get("dilation", (1, 1))),
-                groups=entry.get("groups", 1),
-                pooled=entry.get("pooled", False),
-            )
-        )
-        source, target = projections[j].source, projections[j].target
-        assert source < target and populations[source].kind != "readout" and populations[target].kind in ("fs", "readout")
-    targets = [projection.target for projection in projections]
-    assert not members and targets == sorted(targets)
-    assert set(targets) == {p for p, population in enumerate(populations) if population.kind in ("fs", "readout")}
-    synapses = [outgoing(populations[one.source], populations[one.target], one) for one in projections]
-    return Net(populations, projections, d, synapses, windows)
+        kind, source, target = entry["kind"], index[entry["source"]], index[entry["target"]]
+        assert kind in ("conv2d", "dense") and source < target
+        geometry = [*entry.get("stride", [1, 1]), *entry.get("padding", [0, 0, 0, 0])]
+        geometry += [*entry.get("dilation", [1, 1]), entry.get("groups", 1)]
+        geometry = geometry if kind == "conv2d" else [int(entry.get("pooled", False))]
+        weights, join = arrays.pop(f"projection.{j}.weights"), conv2d if kind == "conv2d" else dense
+        synapses = join(net.populations[source].shape, net.populations[target].shape, geometry, weights)
+        net.projections.append(Projection(kind, source, target, geometry, weights, synapses))
+    targets = [joint.target for joint in net.projections]
+    assert not arrays and targets == sorted(targets)
+    assert set(targets) == {p for p, one in enumerate(net.populations) if one.arrays}
+    return net
 
 
-def window_count(size: int, padding: int, kernel: int, stride: int, dilation: int) -> int:
-    """How many windows fit along one axis (PROJ-2); padding is that of both ends together."""
-    count = (size + padding - dilation * (kernel - 1) - 1) // stride + 1
-    assert count >= 1
-    return count
+def taps(size: int, padding: int, after: int, kernel: int, stride: int, dilation: int) -> list[list[tuple[int, int]]]:
+    """Along one axis, for each window the (kernel index, source place) pairs inside the source (PROJ-1, PROJ-2)."""
+    count = (size + padding + after - dilation * (kernel - 1) - 1) // stride + 1
+    places = [[(r, y * stride - padding + r * dilation) for r in range(kernel)] for y in range(count)]
+    return [[(r, place) for r, place in window if 0 <= place < size] for window in places]
 
 
-def candidates(source: Population, pool: Population) -> list[list[int]]:
-    """For each neuron of a max_pool the source neurons in its window (POOL-1, POOL-3)."""
-    channels, height, width = source.shape
-    (kh, kw), (sy, sx), (top, left, bottom, right) = pool.kernel, pool.stride, pool.padding
-    rows, columns = window_count(height, top + bottom, kh, sy, 1), window_count(width, left + right, kw, sx, 1)
-    assert pool.shape == (channels, rows, columns)
-    result: list[list[int]] = []
-    for c in range(channels):
-        for y in range(rows):
-            for x in range(columns):
-                ys = [y * sy - top + r for r in range(kh) if 0 <= y * sy - top + r < height]
-                xs = [x * sx - left + r for r in range(kw) if 0 <= x * sx - left + r < width]
-                result.append([source.place(c, v, u) for v in ys for u in xs])
-                assert result[-1]
-    return result
-
-
-def outgoing(source: Population, target: Population, one: Projection) -> list[list[tuple[int, int]]]:
-    """For each source neuron its synapses, (target neuron, weight) (PROJ-1 to PROJ-5, PROJ-7)."""
-    synapses: list[list[tuple[int, int]]] = [[] for _ in range(source.neurons)]
-    channels, height, width = source.shape
-    values = iter(one.weights.values)
-    if one.kind == "dense":
-        outs, ins = one.weights.dims
-        assert target.shape == (outs, 1, 1) and ins == (channels if one.pooled else source.neurons)
-        for o in range(outs):
-            for i in range(ins):
-                w = next(values)
-                places = range(i * height * width, (i + 1) * height * width) if one.pooled else [i]
-                for n in places:
-                    if w != 0:
-                        synapses[n].append((o, w))
-        return synapses
-    assert one.kind == "conv2d"
-    outs, ins, kh, kw = one.weights.dims
-    (sy, sx), (top, left, bottom, right), (dy, dx) = one.stride, one.padding, one.dilation
-    rows, columns = window_count(height, top + bottom, kh, sy, dy), window_count(width, left + right, kw, sx, dx)
-    assert target.shape == (outs, rows, columns)
-    assert channels % one.groups == 0 and outs % one.groups == 0 and ins == channels // one.groups
-    for o in range(outs):
-        g = o // (outs // one.groups)
-        for i in range(ins):
-            for r in range(kh):
-                for c in range(kw):
-                    w = next(values)
-                    if w == 0:
-                        continue
-                    for y in range(rows):
-                        v = y * sy - top + r * dy
-                        if not 0 <= v < height:
-                            continue
-                        for x in range(columns):
-                            u = x * sx - left + c * dx
-                            if 0 <= u < width:
-                                synapses[source.place(g * ins + i, v, u)].append((target.place(o, y, x), w))
+def conv2d(source: Row, target: Row, geometry: Sequence[int], weights: Array) -> Synapses:
+    """The synapses of a conv2d (PROJ-1, PROJ-2, PROJ-3, PROJ-7)."""
+    sy, sx, top, left, bottom, right, dy, dx, groups = geometry
+    (channels, height, width), ((outs, ins, kh, kw), values) = source, weights
+    rows, columns = taps(height, top, bottom, kh, sy, dy), taps(width, left, right, kw, sx, dx)
+    assert target == (outs, len(rows), len(columns)) and outs % groups == 0 and channels == ins * groups
+    synapses: Synapses = [[] for _ in range(math.prod(source))]
+    for o, i in product(range(outs), range(ins)):
+        from_channel = o // (outs // groups) * ins + i
+        for (y, row), (x, column) in product(enumerate(rows), enumerate(columns)):
+            for (r, v), (c, u) in product(row, column):
+                w = values[((o * ins + i) * kh + r) * kw + c]
+                if w != 0:
+                    m = (o * len(rows) + y) * len(columns) + x
+                    synapses[(from_channel * height + v) * width + u].append((m, w))
     return synapses
 
 
-def fire(v: int, T: Sequence[int], h: Sequence[int], d: Sequence[int]) -> tuple[int, int, list[int]]:  # noqa: N803
+def dense(source: Row, target: Row, geometry: Sequence[int], weights: Array) -> Synapses:
+    """The synapses of a dense projection, pooled or not (PROJ-4, PROJ-5, PROJ-7)."""
+    (outs, ins), values = weights
+    share = source[1] * source[2] if geometry[0] else 1  # neurons of the source that share a weight
+    assert target == (outs, 1, 1) and ins * share == math.prod(source)
+    columns = [[(o, values[o * ins + n // share]) for o in range(outs)] for n in range(math.prod(source))]
+    return [[(o, w) for o, w in column if w != 0] for column in columns]
+
+
+def candidates(source: Row, target: Row, window: Sequence[int]) -> list[list[int]]:
+    """For each neuron of a max_pool the source neurons of its window (POOL-1, POOL-3)."""
+    kh, kw, sy, sx, top, left, bottom, right = window
+    rows, columns = taps(source[1], top, bottom, kh, sy, 1), taps(source[2], left, right, kw, sx, 1)
+    assert target == (source[0], len(rows), len(columns)) and all(rows) and all(columns)
+    outputs = product(range(source[0]), rows, columns)
+    return [[(c * source[1] + v) * source[2] + u for _, v in row for _, u in column] for c, row, column in outputs]
+
+
+def fire(v: int, T: Sequence[int], h: Sequence[int], d: Sequence[int]) -> tuple[int, int, list[int]]:
     """The train word, the code and the membrane after each step of one neuron (FS-2, FS-3, FS-4, EVENT-2)."""
     train, code, membranes = 0, 0, []
     for t in range(len(T)):
@@ -274,65 +188,54 @@ def fire(v: int, T: Sequence[int], h: Sequence[int], d: Sequence[int]) -> tuple[
     return train, code, membranes
 
 
-def spikes(net: Net, observed: Observed, p: int, t: int) -> list[int]:
+def spikes(net: Net, seen: Observed, p: int, t: int) -> list[int]:
     """The spikes (0 or 1) of all neurons of population p in its step t (EVENT-2)."""
-    return [train >> (net.populations[p].steps - 1 - t) & 1 for train in observed.trains[p]]
+    return [train >> (net.populations[p].steps - 1 - t) & 1 for train in seen.trains[p]]
 
 
 def simulate(net: Net, image: Sequence[int]) -> Observed:
-    """Everything one image shows (NET-5 to NET-8, PROJ-6, FS-2 to FS-4, POOL-1, OBS-1, OBS-3)."""
-    seen = Observed()
-    for p, population in enumerate(net.populations):
-        k = population.steps
-        if population.kind == "input":
-            assert len(image) == population.neurons and all(0 <= code <= population.max_code for code in image)
+    """Everything one image shows (NET-5 to NET-8, FS-2 to FS-4, PROJ-6, POOL-1, OBS-1, EVENT-2)."""
+    seen = Observed({}, {}, {}, {}, {}, [], -1, {})
+    for p, one in enumerate(net.populations):
+        if one.kind == "input":
+            assert len(image) == len(one.channel) and all(0 <= code <= one.max_code for code in image)
             seen.trains[p] = [int(code) for code in image]  # bit K-1-t of the code is the spike of step t
-        elif population.kind == "max_pool":
-            before = [spikes(net, seen, population.source, t) for t in range(k)]
-            seen.trains[p] = [pool(window, before) for window in net.windows[p]]
+        elif one.kind == "max_pool":
+            before = [spikes(net, seen, one.source, t) for t in range(one.steps)]
+            seen.trains[p] = [pool(window, before) for window in one.windows]
         else:
-            opening = [population.bias(n) for n in range(population.neurons)]
-            for j, projection in enumerate(net.projections):
-                if projection.target == p:
-                    deliver(net, seen, j)
-                    for n, total in enumerate(seen.sums[j]):
-                        opening[n] += total
-            seen.opening[p] = opening
-        if population.kind == "readout":
-            seen.logits = seen.opening[p]
-            seen.label = seen.logits.index(max(seen.logits))
-        elif population.kind == "fs":
-            rows = list(zip(population.rows("T"), population.rows("h"), population.rows("d"), strict=True))
-            fired = [fire(v, *rows[population.channel(n)]) for n, v in enumerate(seen.opening[p])]
-            seen.trains[p] = [train for train, _, _ in fired]
-            seen.codes[p] = [code for _, code, _ in fired]
-            seen.membranes[p] = [[membranes[t] for _, _, membranes in fired] for t in range(k)]
-        else:
-            seen.codes[p] = [0] * population.neurons
-            for t in range(k):
-                for n, z in enumerate(spikes(net, seen, p, t)):
-                    seen.codes[p][n] += net.d[p][population.channel(n)][t] * z
+            seen.opening[p] = list(one.bias)
+            for j in [j for j, projection in enumerate(net.projections) if projection.target == p]:
+                deliver(net, seen, j)
+                seen.opening[p] = [v + total for v, total in zip(seen.opening[p], seen.sums[j], strict=True)]
+        if one.kind == "fs":
+            table = list(zip(one.rows["T"], one.rows["h"], one.rows["d"], strict=True))
+            fired = [fire(v, *table[c]) for v, c in zip(seen.opening[p], one.channel, strict=True)]
+            seen.trains[p], seen.codes[p] = [train for train, _, _ in fired], [code for _, code, _ in fired]
+            seen.membranes[p] = [[membranes[t] for _, _, membranes in fired] for t in range(one.steps)]
+        elif one.kind != "readout":
+            steps = list(enumerate(spikes(net, seen, p, t) for t in range(one.steps)))
+            seen.codes[p] = [sum(one.rows["d"][c][t] * z[n] for t, z in steps) for n, c in enumerate(one.channel)]
+    seen.logits = seen.opening[len(net.populations) - 1]
+    seen.label = seen.logits.index(max(seen.logits))
     return seen
 
 
 def deliver(net: Net, seen: Observed, j: int) -> None:
     """Send every spike of the source along every synapse of projection j (FS-4, PROJ-1 to PROJ-5, OBS-3)."""
-    projection, synapses = net.projections[j], net.synapses[j]
-    source = net.populations[projection.source]
-    sums, deliveries = [0] * net.populations[projection.target].neurons, 0
+    joint = net.projections[j]
+    source = net.populations[joint.source]
+    seen.sums[j], seen.deliveries[j] = [0] * len(net.populations[joint.target].channel), 0
     for t in range(source.steps):
-        for n, z in enumerate(spikes(net, seen, projection.source, t)):
-            if z:
-                d = net.d[projection.source][source.channel(n)][t]
-                for m, w in synapses[n]:
-                    sums[m] += w * d
-                    deliveries += 1
-    seen.sums[j], seen.deliveries[j] = sums, deliveries
+        for n, z in enumerate(spikes(net, seen, joint.source, t)):
+            for m, w in joint.synapses[n] if z else []:
+                seen.sums[j][m] += w * source.rows["d"][source.channel[n]][t]
+                seen.deliveries[j] += 1
 
 
-def pool(window: Sequence[int], before: Sequence[Sequence[int]]) -> int:
+def pool(window: list[int], before: Sequence[Sequence[int]]) -> int:
     """The train word of one max_pool neuron from the source's spikes, step by step (POOL-1)."""
-    still, train = list(window), 0
+    still, train = window, 0
     for now in before:
         spiking = [n for n in still if now[n]]
         train = train * 2 + (1 if spiking else 0)
@@ -341,18 +244,17 @@ def pool(window: Sequence[int], before: Sequence[Sequence[int]]) -> int:
 
 
 def sources(net: Net, p: int) -> list[int]:
-    """The sources of population p, of its projections or its pool (NET-1, POOL-1)."""
-    if net.populations[p].kind == "max_pool":
-        return [net.populations[p].source]
-    return [projection.source for projection in net.projections if projection.target == p]
+    """The sources of population p, of its projections or of its pool (NET-1, POOL-1)."""
+    pooled = [net.populations[p].source] if net.populations[p].kind == "max_pool" else []
+    return pooled + [projection.source for projection in net.projections if projection.target == p]
 
 
 def starts(net: Net) -> dict[int, int]:
     """The first step of every population (TIME-1)."""
     start: dict[int, int] = {}
     for p, population in enumerate(net.populations):
-        wait = 0 if population.kind == "max_pool" else 1
-        start[p] = max((start[s] + wait * net.populations[s].steps for s in sources(net, p)), default=0)
+        ends = [start[s] + (population.kind != "max_pool") * net.populations[s].steps for s in sources(net, p)]
+        start[p] = max(ends, default=0)
     return start
 
 
@@ -364,170 +266,113 @@ def latency(net: Net) -> int:
 def initiation_intervals(net: Net) -> tuple[int, int]:
     """Steps between images with one membrane buffer and with two (TIME-3, by the letter: p is any population)."""
     steps = [population.steps for population in net.populations]
-    one = max(k + max((steps[s] for s in sources(net, p)), default=0) for p, k in enumerate(steps))
-    return one, max(steps)
+    return max(k + max((steps[s] for s in sources(net, p)), default=0) for p, k in enumerate(steps)), max(steps)
 
 
 def delays(net: Net) -> dict[tuple[int, int], int]:
     """How long the spikes of a source wait for its target (TIME-4); those of a pool's source do not (POOL-4)."""
-    start, result = starts(net), {}
-    for p, population in enumerate(net.populations):
-        for s in sources(net, p):
-            wait = start[p] - net.populations[s].steps - start[s]
-            result[s, p] = 0 if population.kind == "max_pool" else wait
-    return result
+    start, k = starts(net), [population.steps for population in net.populations]
+    into = [(p, population.kind == "max_pool") for p, population in enumerate(net.populations)]
+    return {(s, p): 0 if pooled else start[p] - k[s] - start[s] for p, pooled in into for s in sources(net, p)}
 
 
 def events(net: Net, observed: Observed, image_index: int) -> list[tuple[int, int, int, int]]:
     """The spikes of one image in canonical order (EVENT-1)."""
-    result = []
-    for p, start in starts(net).items():
-        for t in range(net.populations[p].steps):
-            for n, z in enumerate(spikes(net, observed, p, t)):
-                if z:
-                    result.append((image_index, start + t, p, n))
-    return sorted(result)
+    steps = [(p, start, t) for p, start in starts(net).items() for t in range(net.populations[p].steps)]
+    found = [(p, start + t, n) for p, start, t in steps for n, z in enumerate(spikes(net, observed, p, t)) if z]
+    return sorted((image_index, step, p, n) for p, step, n in found)
 
 
 def digest(spikes: Sequence[int]) -> int:
-    """CRC-32C, bit by bit, of the spike words of one step (EVENT-3)."""
-    reflected = int(f"{0x1EDC6F41:032b}"[::-1], 2)
-    crc = 0xFFFFFFFF
-    for n in range((len(spikes) + 31) // 32 * 32):  # reflected: low bit first, so little-endian words go bit by bit
-        bit = spikes[n] if n < len(spikes) else 0
+    """CRC-32C, bit by bit, of the spike words of one step (EVENT-3); low bits of low bytes go first."""
+    reflected, crc = int(f"{0x1EDC6F41:032b}"[::-1], 2), 0xFFFFFFFF
+    for bit in [*spikes, *[0] * (-len(spikes) % 32)]:
         crc = crc >> 1 ^ (reflected if (crc ^ bit) & 1 else 0)
     return crc ^ 0xFFFFFFFF
 
 
-def hull(intervals: Sequence[Interval]) -> Interval:
-    """The smallest interval that holds them all (RANGE)."""
-    return min(lo for lo, _ in intervals), max(hi for _, hi in intervals)
-
-
-def firing(final: Interval, T: Sequence[int], h: Sequence[int], d: Sequence[int]) -> tuple[Interval, Interval]:  # noqa: N803
+def firing(opening: Interval, T: Row, h: Row, d: Row) -> tuple[Interval, Interval]:
     """The interval of the membranes after the firing steps, and that of the codes (RANGE-3)."""
-    pieces, after = [(*final, 0)], []
+    pieces, after = [(*opening, 0)], []
     for t in range(len(T)):
-        parts = []
-        for lo, hi, code in pieces:
-            if lo < T[t]:
-                parts.append((lo, min(hi, T[t] - 1), code))
-            if hi >= T[t]:
-                parts.append((max(lo, T[t]) - h[t], hi - h[t], code + d[t]))
-        pieces = parts
-        after += [(lo, hi) for lo, hi, _ in pieces]
-    return hull(after), hull([(code, code) for _, _, code in pieces])
+        quiet = [(lo, min(hi, T[t] - 1), code) for lo, hi, code in pieces if lo < T[t]]
+        fired = [(max(lo, T[t]) - h[t], hi - h[t], code + d[t]) for lo, hi, code in pieces if hi >= T[t]]
+        pieces = quiet + fired
+        after += pieces
+    codes = [code for _, _, code in pieces]
+    return (min(lo for lo, _, _ in after), max(hi for _, hi, _ in after)), (min(codes), max(codes))
 
 
-def ranges(net: Net) -> tuple[Intervals, Intervals, Intervals, Intervals]:
-    """The intervals any_order, final, of the membranes and of the codes, by channel (RANGE-1, RANGE-2, RANGE-3)."""
-    any_orders: Intervals = {}
-    finals: Intervals = {}
-    membranes: Intervals = {}
-    codes: Intervals = {}
-    for p, population in enumerate(net.populations):
-        channels = range(population.shape[0])
-        if population.kind == "input":
-            codes[p] = [(0, population.max_code) for _ in channels]
+def ranges(net: Net) -> dict[str, Intervals]:
+    """The intervals any_order, final, membrane and code of every population that has them (RANGE-1 to RANGE-3)."""
+    found: dict[str, Intervals] = {"any_order": {}, "final": {}, "membrane": {}, "code": {}}
+    for p, one in enumerate(net.populations):
+        if one.kind in ("input", "max_pool"):
+            whole = [(0, one.max_code)] * one.shape[0]
+            found["code"][p] = whole if one.kind == "input" else found["code"][one.source]
             continue
-        if population.kind == "max_pool":
-            codes[p] = codes[population.source]
-            continue
-        biases = [population.bias(n) for n in range(population.neurons)]
-        low, high = [min(0, b) for b in biases], [max(0, b) for b in biases]
-        least, most = list(biases), list(biases)
-        for projection, synapses in zip(net.projections, net.synapses, strict=True):
-            if projection.target != p:
-                continue
-            s = projection.source
-            for n, leaving in enumerate(synapses):
-                c = net.populations[s].channel(n)
-                a, b = codes[s][c]
-                for m, w in leaving:
-                    for weight in net.d[s][c]:
-                        low[m] += min(0, w * weight)
-                        high[m] += max(0, w * weight)
+        least, most = list(one.bias), list(one.bias)
+        low, high = [min(0, b) for b in one.bias], [max(0, b) for b in one.bias]
+        for joint in [joint for joint in net.projections if joint.target == p]:
+            source = net.populations[joint.source]
+            for c, synapses in zip(source.channel, joint.synapses, strict=True):
+                a, b = found["code"][joint.source][c]
+                for m, w in synapses:
+                    for d in source.rows["d"][c]:
+                        low[m] += min(0, w * d)
+                        high[m] += max(0, w * d)
                     least[m] += min(w * a, w * b)
                     most[m] += max(w * a, w * b)
-        of = [[n for n in range(population.neurons) if population.channel(n) == c] for c in channels]
-        any_orders[p] = [hull([(low[n], high[n]) for n in of[c]]) for c in channels]
-        finals[p] = [hull([(least[n], most[n]) for n in of[c]]) for c in channels]
-        if population.kind == "fs":
-            table = zip(population.rows("T"), population.rows("h"), population.rows("d"), strict=True)
-            both = [firing(final, *rows) for final, rows in zip(finals[p], table, strict=True)]
-            membranes[p], codes[p] = [one for one, _ in both], [one for _, one in both]
-            any_orders[p] = [hull(pair) for pair in zip(any_orders[p], membranes[p], strict=True)]
-            finals[p] = [hull(pair) for pair in zip(finals[p], membranes[p], strict=True)]
-    return any_orders, finals, membranes, codes
+        size = one.shape[1] * one.shape[2]
+        places = [slice(n, n + size) for n in range(0, len(low), size)]
+        found["any_order"][p] = [(min(low[cut]), max(high[cut])) for cut in places]
+        found["final"][p] = [(min(least[cut]), max(most[cut])) for cut in places]
+        if one.kind == "fs":
+            fired = [firing(*row) for row in zip(found["final"][p], *one.rows.values(), strict=True)]
+            found["membrane"][p], found["code"][p] = [both[0] for both in fired], [both[1] for both in fired]
+            for name in ("any_order", "final"):
+                wide = zip(found[name][p], found["membrane"][p], strict=True)
+                found[name][p] = [(min(a, lo), max(b, hi)) for (a, b), (lo, hi) in wide]
+    return found
 
 
-def any_order(net: Net) -> Intervals:
-    """What every partial sum in any order stays in, by channel of each fs and readout (RANGE-1, RANGE-3)."""
-    return ranges(net)[0]
+def interval(name: str, net: Net) -> Intervals:
+    """One of the intervals that `ranges` finds, of every population that has it, by channel (RANGE-1 to RANGE-3)."""
+    return ranges(net)[name]
 
 
-def final(net: Net) -> Intervals:
-    """What every opening membrane stays in, by channel of each fs and readout (RANGE-2, RANGE-3)."""
-    return ranges(net)[1]
-
-
-def membrane_interval(net: Net) -> Intervals:
-    """What every membrane after a firing step stays in, by channel of each fs (RANGE-3)."""
-    return ranges(net)[2]
-
-
-def code_interval(net: Net) -> Intervals:
-    """What every code stays in, by channel of each input, fs and max_pool (RANGE-2, RANGE-3)."""
-    return ranges(net)[3]
-
-
-def smallest(array: Array, keep: int) -> Array:
-    """A bias map or a per-channel row in its smallest form (ID-2): see `identity` for `keep`."""
-    inner = len(array.values) // keep
-    blocks = [array.values[i * inner : (i + 1) * inner] for i in range(keep)]
-    if len(array.dims) == 2 and all(row == blocks[0] for row in blocks):
-        return Array(array.dims[1:], blocks[0])
-    if len(array.dims) == 3 and all(len(set(places)) == 1 for places in blocks):
-        return Array(array.dims[:1], tuple(places[0] for places in blocks))
-    return array
+any_order = partial(interval, "any_order")  # RANGE-1 widened by RANGE-3, of each fs and readout
+final = partial(interval, "final")  # RANGE-2 widened by RANGE-3, of each fs and readout
+membrane_interval = partial(interval, "membrane")  # RANGE-3, of each fs
+code_interval = partial(interval, "code")  # RANGE-2 and RANGE-3, of each input, fs and max_pool
 
 
 def identity(net: Net) -> str:
-    """The id of a network: SHA-256 of its words (ID-1) in smallest form (ID-2; `keep` is C, the leading dimension)."""
-    words: list[int] = [len(net.populations), len(net.projections)]
-
-    def put(array: Array) -> None:
-        words.extend((len(array.dims), *array.dims, *array.values))
-
-    for population in net.populations:
-        words += [("input", "fs", "max_pool", "readout").index(population.kind), *population.shape, population.steps]
-        if population.kind == "input":
-            words.append(population.max_code)
-        elif population.kind == "max_pool":
-            words += [population.source, *population.kernel, *population.stride, *population.padding]
-        for name in ("T", "h", "d", "bias"):
-            if name in population.arrays:
-                put(smallest(population.arrays[name], population.shape[0]))
-    for one in net.projections:
-        words += [("conv2d", "dense").index(one.kind), one.source, one.target]
-        words += [*one.stride, *one.padding, *one.dilation, one.groups] if one.kind == "conv2d" else [int(one.pooled)]
-        put(one.weights)
+    """The id of a network: SHA-256 of its words (ID-1), in smallest form (ID-2)."""
+    words = [len(net.populations), len(net.projections)]
+    for one in net.populations:
+        words += [("input", "fs", "max_pool", "readout").index(one.kind), *one.shape, one.steps]
+        words += {"input": [one.max_code], "max_pool": [one.source, *one.window]}.get(one.kind, [])
+        for dims, values in one.arrays.values():
+            inner = len(values) // dims[0]
+            blocks = [values[i * inner : (i + 1) * inner] for i in range(dims[0])]
+            if len(dims) == 2 and len(set(blocks)) == 1:  # all rows of a table are equal
+                dims, values = dims[1:], blocks[0]
+            elif len(dims) == 3 and all(len(set(block)) == 1 for block in blocks):  # each channel of a map is constant
+                dims, values = dims[:1], tuple(block[0] for block in blocks)
+            words += [len(dims), *dims, *values]
+    for joint in net.projections:
+        words += [("conv2d", "dense").index(joint.kind), joint.source, joint.target, *joint.geometry]
+        words += [len(joint.weights[0]), *joint.weights[0], *joint.weights[1]]
     return hashlib.sha256(b"FSREFID1" + struct.pack(f"<{len(words)}q", *words)).hexdigest()
 
 
 def drawn_images(seed: int, neurons: int, max_code: int, count: int) -> list[list[int]]:
     """Images drawn by SplitMix64 (ID-3)."""
-    low64 = 2**64 - 1
-
-    def mix(z: int) -> int:
-        z ^= z >> 30
-        z = z * 0xBF58476D1CE4E5B9 & low64
-        z ^= z >> 27
-        z = z * 0x94D049BB133111EB & low64
-        return z ^ z >> 31
-
-    def draw(number: int) -> int:
-        u = mix((seed + (number + 1) * 0x9E3779B97F4A7C15) & low64)
-        return (u >> 32) * (max_code + 1) >> 32
-
-    return [[draw(b * neurons + j) for j in range(neurons)] for b in range(count)]
+    codes = []
+    for number in range(count * neurons):
+        z = (seed + (number + 1) * 0x9E3779B97F4A7C15) % 2**64
+        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
+        codes.append(((z ^ z >> 31) >> 32) * (max_code + 1) >> 32)
+    return [codes[b * neurons : (b + 1) * neurons] for b in range(count)]

@@ -122,7 +122,7 @@ def train(args: argparse.Namespace) -> None:
     # One group per tensor; biases and batch norm (one dimension) have no weight decay.
     groups = [{"params": [p], "weight_decay": WEIGHT_DECAY if p.ndim > 1 else 0.0} for p in model.parameters()]
     optimizer = torch.optim.SGD(groups, lr=args.lr, momentum=0.9, nesterov=True)
-    recipe = {name: getattr(args, name) for name in ("depth", "epochs", "batch_size", "lr", "seed")} | {"images": len(images)}
+    recipe = {k: getattr(args, k) for k in ("depth", "epochs", "batch_size", "lr", "seed")} | {"images": len(labels)}
     done, log = 0, open(args.checkpoint.with_suffix(".log"), "a", buffering=1)
     if args.checkpoint.exists():
         state = torch.load(args.checkpoint, weights_only=True)

@@ -1,0 +1,48 @@
+"""fsref: the golden reference simulator for few-spikes (FS) neurons. Integers only, every spike explicit. The law is SPEC.md beside this file."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fsref import errors
+from fsref.errors import FsrefError
+from fsref.network import SPEC_VERSION, Contract, Network
+from fsref.neuron import Table, fs_relu
+from fsref.populations import FS, Input, MaxPool, Readout, Width
+from fsref.projections import Conv2d, Dense, scale, shortcut, sum_pool
+
+if TYPE_CHECKING:
+    from fsref.checks import check
+    from fsref.scores import evaluate
+    from fsref.explanations import explain
+    from fsref.formats.npz import load
+    from fsref.runner import run
+    from fsref.trace import Record, diff
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "check": "fsref.checks",
+    "diff": "fsref.trace",
+    "evaluate": "fsref.scores",
+    "explain": "fsref.explanations",
+    "load": "fsref.formats.npz",
+    "Record": "fsref.trace",
+    "run": "fsref.runner",
+}
+
+__all__ = [
+    "FS", "SPEC_VERSION", "Contract", "Conv2d", "Dense", "FsrefError", "Input", "MaxPool", "Network", "Readout", "Record", "Table", "Width",
+    "check", "diff", "errors", "evaluate", "explain", "fs_relu", "load", "run", "scale", "shortcut", "sum_pool",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs more than NumPy when it is first asked for."""
+    if name in _LAZY:
+        module = import_module(_LAZY[name])
+        value = getattr(module, name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'fsref' has no attribute {name!r}")

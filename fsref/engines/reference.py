@@ -1,0 +1,160 @@
+"""The executable specification: plain NumPy, one step and one spike plane at a time. Read it beside SPEC.md; it is not fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.engines.activity import Activity, Simulator, Wanted
+from fsref.network import Network
+from fsref.neuron import Ints, Table
+from fsref.populations import FS, Input, MaxPool, Readout
+from fsref.projections import Conv2d, Dense, Projection
+
+Spikes = NDArray[np.bool_]
+
+
+def input_trains(codes: Ints, steps: int) -> Spikes:
+    """Spikes (B, K, C, H, W) of an input: bit K-1-t of the code in step t (NET-7)."""
+    return np.stack([(codes >> (steps - 1 - t)) & 1 == 1 for t in range(steps)], axis=1)
+
+
+def seen(size: int, count: int, before: int, stride: int, at: int) -> tuple[slice, slice]:
+    """Which windows see a place of the source through the tap at offset `at`, and which places those are, along one axis (PROJ-1)."""
+    first = max(0, -((at - before) // stride))
+    last = min(count - 1, (size - 1 + before - at) // stride)
+    if last < first:
+        return slice(0, 0), slice(0, 0)
+    start = first * stride - before + at
+    return slice(first, last + 1), slice(start, start + (last - first) * stride + 1, stride)
+
+
+def conv2d(plane: Ints, projection: Conv2d, shape: tuple[int, int, int]) -> Ints:
+    """What a plane (B, C, H, W) delivers to a target of `shape`, (B, O, H_out, W_out) (PROJ-1, PROJ-2, PROJ-3)."""
+    batch, channels, height, width = plane.shape
+    groups, (outputs, inputs, kh, kw) = projection.groups, projection.weights.shape
+    weights = projection.weights.astype(np.int64).reshape(groups, outputs // groups, inputs, kh, kw)
+    source = plane.reshape(batch, groups, channels // groups, height, width)
+    out = np.zeros((batch, groups, outputs // groups, *shape[1:]), np.int64)
+    top, left, _, _ = projection.padding
+    for r in range(kh):
+        to_y, from_y = seen(height, shape[1], top, projection.stride[0], r * projection.dilation[0])
+        for c in range(kw):
+            to_x, from_x = seen(width, shape[2], left, projection.stride[1], c * projection.dilation[1])
+            out[..., to_y, to_x] += np.einsum("goi,bgiyx->bgoyx", weights[..., r, c], source[..., from_y, from_x])
+    return out.reshape(batch, *shape)
+
+
+def dense(plane: Ints, projection: Dense) -> Ints:
+    """What a plane (B, C, H, W) delivers to O neurons, (B, O, 1, 1) (PROJ-4), pooled: by channel, from any place (PROJ-5)."""
+    batch, channels = plane.shape[:2]
+    a = plane.reshape(batch, channels, -1).sum(axis=2) if projection.pooled else plane.reshape(batch, -1)
+    return (a @ projection.weights.astype(np.int64).T)[:, :, None, None]
+
+
+def delivered(spikes: Spikes, d: Ints, projection: Projection, shape: tuple[int, int, int]) -> Ints:
+    """The sum of one projection, (B, *shape), step by step: each spike of channel c in step t is worth d[c, t] (FS-4)."""
+    total = np.zeros((len(spikes), *shape), np.int64)
+    for t in range(d.shape[1]):
+        plane = spikes[:, t] * d[:, t, None, None]
+        total += conv2d(plane, projection, shape) if isinstance(projection, Conv2d) else dense(plane, projection)
+    return total
+
+
+def opening(net: Network, population: FS | Readout, spikes: Mapping[str, Spikes]) -> tuple[Ints, dict[int, Ints]]:
+    """The opening membrane (B, C, H, W): bias once (NET-5) and every projection's sum (NET-6, PROJ-6); and those sums."""
+    bias = population.bias if population.bias.ndim == 3 else population.bias[:, None, None]
+    sums = {
+        index: delivered(spikes[p.source], net.code_weights[p.source], p, population.shape)
+        for index, p in enumerate(net.projections)
+        if p.target == population.name
+    }
+    v = np.broadcast_to(bias, population.shape) + np.zeros_like(next(iter(sums.values())))
+    for total in sums.values():
+        v = v + total
+    return v, sums
+
+
+def fire(v: Ints, table: Table) -> tuple[Spikes, Ints, Ints]:
+    """Spikes and membranes after each step, each (B, K, C, H, W), and codes (B, C, H, W) (FS-2, FS-3, FS-4)."""
+    T, h, d = (rows[:, :, None, None] for rows in table.rows(v.shape[1]))
+    spikes, membranes, code = [], [], np.zeros_like(v)
+    for t in range(table.steps):
+        z = v >= T[:, t]
+        v = v - h[:, t] * z
+        code = code + d[:, t] * z
+        spikes.append(z)
+        membranes.append(v)
+    return np.stack(spikes, axis=1), np.stack(membranes, axis=1), code
+
+
+def max_pool(spikes: Spikes, pool: MaxPool) -> Spikes:
+    """Spikes (B, K, C, H_out, W_out) of a max-pool (POOL-1); padded places are no candidates (POOL-3)."""
+    batch, steps, _, height, width = spikes.shape
+    (kh, kw), (top, left, _, _), (sy, sx) = pool.kernel, pool.padding, pool.stride
+    candidates = np.zeros((kh * kw, batch, steps, *pool.shape), bool)
+    still_in = np.zeros((kh * kw, batch, *pool.shape), bool)
+    for r in range(kh):
+        to_y, from_y = seen(height, pool.shape[1], top, sy, r)
+        for c in range(kw):
+            to_x, from_x = seen(width, pool.shape[2], left, sx, c)
+            candidates[r * kw + c, ..., to_y, to_x] = spikes[..., from_y, from_x]
+            still_in[r * kw + c, ..., to_y, to_x] = True
+    out = np.zeros((batch, steps, *pool.shape), bool)
+    for t in range(steps):
+        fired = (candidates[:, :, t] & still_in).any(axis=0)
+        still_in &= candidates[:, :, t] | ~fired
+        out[:, t] = fired
+    return out
+
+
+def words(spikes: Spikes) -> NDArray[np.uint16]:
+    """Train words (B, C, H, W): the first spike is the highest bit (EVENT-2)."""
+    train = np.zeros((spikes.shape[0], *spikes.shape[2:]), np.uint16)
+    for t in range(spikes.shape[1]):
+        train = (train << np.uint16(1)) | spikes[:, t]
+    return train
+
+
+def simulator(net: Network) -> Simulator:
+    """A function from images (B, C, H, W) to the activity of every population in turn."""
+
+    def simulate(images: Ints, wanted: Wanted) -> Iterator[Activity]:
+        spikes: dict[str, Spikes] = {}
+        for p in net.populations:
+            v, sums, membranes = None, {}, None
+            match p:
+                case Input():
+                    spikes[p.name] = input_trains(images, p.steps)
+                case MaxPool():
+                    spikes[p.name] = max_pool(spikes[p.source], p)
+                case FS():
+                    v, sums = opening(net, p, spikes)
+                    spikes[p.name], membranes, _ = fire(v, p.table)
+                case Readout():
+                    v, sums = opening(net, p, spikes)
+                    yield Activity(p.name, opening=v, sums=sums)
+                    return
+            d = net.code_weights[p.name]
+            codes = sum(spikes[p.name][:, t] * d[:, t, None, None] for t in range(d.shape[1]))
+            yield Activity(p.name, words(spikes[p.name]), np.asarray(codes), v, membranes, sums)
+
+    return simulate
+
+
+def working_bytes(net: Network) -> int:
+    """A bound on the bytes one image takes: all spike planes, and the largest population's membranes, sums and planes."""
+    size = {p.name: int(np.prod(p.shape)) for p in net.populations}
+    planes = sum(size[n] * net.steps[n] for n in size)
+    largest = 0
+    for p in net.populations:
+        if isinstance(p, MaxPool):
+            taps = p.kernel[0] * p.kernel[1]
+            largest = max(largest, size[p.name] * taps * (2 * net.steps[p.name] + 4))
+        into = net.into(p.name)
+        source = max((size[q.source] for q in into), default=0)
+        largest = max(largest, 8 * (size[p.name] * (2 * net.steps[p.name] + len(into) + 8) + 3 * source))
+    weights = max(2 * 8 * q.weights.size for q in net.projections)
+    return planes + largest + weights + 2**20

@@ -1,0 +1,53 @@
+"""Every error fsref raises on purpose: one line that names rule, place, value and limit.
+
+    FsrefError
+    ├── FileError        a network file, label file or image file cannot be taken (FILE, ID)
+    ├── NetworkError     the network breaks a rule of the law (NET, FS, PROJ, POOL)
+    │   └── RangeError   an integer would leave its proved or declared width (RANGE)
+    ├── InputError       images or labels do not fit the network (NET-7, RUN-1)
+    ├── LimitError       the run would need more memory or disk than allowed (RUN-3)
+    └── UsageError       an unknown engine, population, observable or argument (RUN-2)
+"""
+
+from __future__ import annotations
+
+
+class FsrefError(Exception):
+    """An error with attributes rule, place, value and limit; `str()` is one line holding all four."""
+
+    def __init__(self, rule: str, place: str, problem: str, value: object = None, limit: str = "") -> None:
+        self.rule, self.place, self.problem, self.value, self.limit = rule, place, problem, value, limit
+        super().__init__(rule, place, problem, value, limit)
+
+    def __str__(self) -> str:
+        line = f"{self.place}: {self.problem}"
+        if self.value is not None:
+            shown = str(self.value)
+            line += f": {shown if len(shown) <= 120 else shown[:117] + '...'}"
+        if self.limit:
+            line += f" ({self.limit})"
+        return " ".join(f"{line} [{self.rule}]".split())
+
+
+class FileError(FsrefError):
+    """A file cannot be taken: truncated, corrupt, of another version, or with unknown or missing parts."""
+
+
+class NetworkError(FsrefError):
+    """A network breaks a rule of the law."""
+
+
+class RangeError(NetworkError):
+    """An integer would leave the width proved or declared for it."""
+
+
+class InputError(FsrefError):
+    """Images or labels do not fit the network."""
+
+
+class LimitError(FsrefError):
+    """A run needs more memory or disk than allowed; it was not started."""
+
+
+class UsageError(FsrefError):
+    """A call names an engine, population, observable or argument that does not exist."""

@@ -1,0 +1,1 @@
+"""File formats. Each module documents its own."""

@@ -1,0 +1,119 @@
+"""The one schema of `manifest.json` (FILE-3): a msgspec struct per object, unknown keys refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+Count = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+Two = tuple[Count, Count]
+Three = tuple[Count, Count, Count]
+Four = tuple[Count, Count, Count, Count]
+
+
+class WidthEntry(Struct, forbid_unknown_fields=True, frozen=True):
+    """A declared width (RANGE-5)."""
+
+    bits: Count
+    promise: Literal["any_order", "final"]
+
+
+class InputEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind", tag="input"):
+    """An input (NET-7)."""
+
+    name: str
+    shape: Three
+    steps: Count
+    max_code: Count
+    scale: float | None = None
+
+
+class FSEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind", tag="fs"):
+    """A population of FS neurons (FS-1); its table and bias are arrays of the file."""
+
+    name: str
+    shape: Three
+    width: WidthEntry | None = None
+    scale: float | None = None
+
+
+class MaxPoolEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind", tag="max_pool"):
+    """A max-pool (POOL-1)."""
+
+    name: str
+    shape: Three
+    source: str
+    kernel: Two
+    stride: Two
+    padding: Four
+
+
+class ReadoutEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind", tag="readout"):
+    """The readout (NET-8); its bias is an array of the file."""
+
+    name: str
+    shape: Three
+    width: WidthEntry | None = None
+
+
+class Conv2dEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind", tag="conv2d"):
+    """A convolution (PROJ-1)."""
+
+    source: str
+    target: str
+    stride: Two = (1, 1)
+    padding: Four = (0, 0, 0, 0)
+    dilation: Two = (1, 1)
+    groups: Count = 1
+
+
+class DenseEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind", tag="dense"):
+    """A dense projection (PROJ-4, PROJ-5)."""
+
+    source: str
+    target: str
+    pooled: bool = False
+
+
+class ContractEntry(Struct, forbid_unknown_fields=True, frozen=True):
+    """How pixels became codes."""
+
+    channels: Literal["L", "RGB"]
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    resize: Count | None = None
+    crop: Count | None = None
+
+
+class Manifest(Struct, forbid_unknown_fields=True, frozen=True):
+    """The whole manifest (FILE-3)."""
+
+    format: int
+    spec_version: str
+    populations: list[InputEntry | FSEntry | MaxPoolEntry | ReadoutEntry]
+    projections: list[Conv2dEntry | DenseEntry]
+    name: str = ""
+    logit_scale: float = 1.0
+    classes: tuple[str, ...] = ()
+    input: ContractEntry | None = None
+    provenance: dict[str, Any] = {}
+
+
+class Version(Struct):
+    """Format and version alone, read first so that a later format is refused by name."""
+
+    format: int
+    spec_version: str
+
+
+def decode(text: bytes, kind: type[Any]) -> Any:
+    """`text` as a struct of this schema. Errors: msgspec.ValidationError or DecodeError, saying which key."""
+    return msgspec.json.decode(text, type=kind)
+
+
+def plain(entry: Struct) -> dict[str, Any]:
+    """A struct as plain JSON values, its kind included."""
+    built: dict[str, Any] = msgspec.to_builtins(entry)
+    return built

@@ -1,0 +1,1 @@
+"""Tables and rasters as text, for a plain terminal."""
