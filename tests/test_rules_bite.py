@@ -1,0 +1,348 @@
+"""For every rule, in every engine that holds it, a one-line saboteur that the networks of `fsref.testing` find among their first 300.
+
+Each test is named for its rule. It replaces one line of one engine by a typical mistake, runs the broken engine beside the naive oracle,
+and demands a difference; `test_the_engines_as_they_are` shows that without a saboteur there is none.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import oracle
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+import fsref
+from fsref import projections
+from fsref.engines import events
+from fsref.testing import Case, cases
+
+FIRST = 300
+PACKAGE = Path(fsref.__file__).parent
+FILES = {name: PACKAGE / "engines" / f"{name}.py" for name in ("reference", "events", "quantized")} | {"kernels": PACKAGE / "engines" / "kernels" / "plain.py"}
+Seen = list[tuple[Case, Any]]
+
+
+@pytest.fixture(scope="session")
+def first_cases() -> Seen:
+    """The first 300 cases of the strategy and what the oracle sees of each."""
+    found: Seen = []
+
+    @settings(max_examples=FIRST, database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    @given(cases())
+    def collect(case: Case) -> None:
+        found.append((case, oracle.observe(case)))
+
+    collect()
+    return found[:FIRST]
+
+
+def altered(path: Path, old: str = "", new: str = "", **names: Any) -> types.ModuleType:
+    """The module of a file with one line changed, and `names` put in after it ran."""
+    text = path.read_text(encoding="utf-8")
+    if old:
+        assert text.count(old) == 1, f"{text.count(old)} places in {path.name} read: {old}"
+        text = text.replace(old, new)
+    text = text.replace("numba.njit(cache=True, nogil=True)", "lambda function: function")
+    module = types.ModuleType(f"altered_{path.stem}")
+    module.__dict__["__file__"] = str(path)
+    sys.modules[module.__name__] = module
+    exec(compile(text, str(path), "exec"), module.__dict__)
+    module.__dict__.update(names)
+    return module
+
+
+def simulator(file: str, old: str = "", new: str = "") -> Any:
+    """The `simulator` of an engine with one line of `file` changed; a change in the kernels breaks `events`."""
+    if file == "kernels":
+        return altered(FILES["events"], plain=altered(FILES["kernels"], old, new)).simulator
+    return altered(FILES[file], old, new).simulator
+
+
+def bites(rule: str) -> Any:
+    """A test over the saboteurs of a rule."""
+    return pytest.mark.parametrize(("file", "old", "new"), SABOTEURS[rule], ids=[f"{file}{i}" for i, (file, _, _) in enumerate(SABOTEURS[rule])])
+
+
+def found(cases: Seen, file: str, old: str, new: str) -> bool:
+    """Whether some case tells the sabotaged engine from the oracle. An engine that raises is told, too."""
+    broken = simulator(file, old, new)
+    for case, seen in cases:
+        try:
+            with np.errstate(all="ignore"):
+                if oracle.first_difference(case, seen, broken) is not None:
+                    return True
+        except (IndexError, ValueError, TypeError):
+            return True
+    return False
+
+
+SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
+    "NET_5": [  # bias per step, no bias, bias of a neighbour
+        ("reference", "np.broadcast_to(bias, population.shape) +", "4 * np.broadcast_to(bias, population.shape) +"),
+        ("events", "p.bias[:, None, None], p.shape).copy()", "p.bias[:, None, None], p.shape) * 2"),
+        ("events", "p.bias[:, None, None], p.shape).copy()", "np.roll(p.bias, 1)[:, None, None], p.shape).copy()"),
+        ("quantized", "v = bias + sum(", "v = 0 * bias + sum("),
+    ],
+    "NET_6": [  # stale membrane
+        ("reference", "        v = v + total\n", "        v = v + total + np.roll(total, 1, 0) * (np.arange(len(total)) > 0)[:, None, None, None]\n"),
+        (
+            "events",
+            "                for index, q in enumerate(net.projections):\n",
+            "                v = net.__dict__.setdefault(f'stale {p.name}', v)\n                for index, q in enumerate(net.projections):\n",
+        ),
+        ("quantized", "                if not isinstance(p, FS):\n", "                v[1:] += v[:-1]\n                if not isinstance(p, FS):\n"),
+    ],
+    "NET_7": [  # bits of the input from the wrong end
+        ("reference", "(codes >> (steps - 1 - t)) & 1 == 1", "(codes >> t) & 1 == 1"),
+        ("kernels", "(codes[n] >> (steps - 1 - t)) & 1", "(codes[n] >> t) & 1"),
+        ("quantized", "images.astype(np.uint16), images ", "images.astype(np.uint16) >> 1, images "),
+    ],
+    "FS_2": [  # > for >=
+        ("reference", "z = v >= T[:, t]", "z = v > T[:, t]"),
+        ("kernels", "if v[c, n] >= threshold:", "if v[c, n] > threshold:"),
+        ("kernels", "threshold, reset = T[c, t], h[c, t]", "threshold, reset = T[c - 1, t], h[c, t]"),
+        ("quantized", "np.clip(v // divisor,", "np.clip((v - 1) // divisor,"),
+        ("quantized", 'v[:, c], side="right")', 'v[:, c], side="left")'),
+    ],
+    "FS_3": [  # h a step late, h of a neighbour, reset without a spike
+        ("reference", "v = v - h[:, t] * z", "v = v - h[:, t - 1] * z"),
+        ("reference", "v = v - h[:, t] * z", "v = v - h[:, t]"),
+        ("kernels", "T[c, t], h[c, t]", "T[c, t], h[c, t - 1]"),
+        ("kernels", "T[c, t], h[c, t]", "T[c, t], h[c - 1, t]"),
+        ("quantized", "fired * h.T", "fired * np.roll(h.T, 1, 0)"),
+    ],
+    "FS_4": [  # d of another step or channel, code not clamped, a step too few
+        ("reference", "plane = spikes[:, t] * d[:, t, None, None]", "plane = spikes[:, t] * d[:1, t, None, None]"),
+        ("reference", "spikes[p.name][:, t] * d[:, t, None, None] for", "spikes[p.name][:, t] * d[:, t - 1, None, None] for"),
+        ("kernels", "            worth = d[channel, t]\n            for r", "            worth = d[channel, t - 1]\n            for r"),
+        ("kernels", "            worth = d[channel, t]\n            for o", "            worth = d[0, t - 1]\n            for o"),
+        ("events", "code += d[:, t, None, None]", "code += abs(d[:, t, None, None])"),
+        ("quantized", "0, 2**table.steps - 1)", "0, 2**table.steps)"),
+    ],
+    "FS_1": [  # K of a neighbour: a step too few
+        ("reference", "for t in range(d.shape[1]):\n        plane", "for t in range(d.shape[1] - 1):\n        plane"),
+        ("kernels", "    steps = T.shape[1]\n", "    steps = T.shape[1] - 1\n"),
+        ("quantized", "2**table.steps - 1)", "2 ** (table.steps - 1) - 1)"),
+    ],
+    "PROJ_1": [  # padding off by one, stride or dilation ignored, kernel flipped, stray border
+        ("reference", "start = first * stride - before + at", "start = max(0, first * stride - before + at - 1)"),
+        ("reference", "projection.stride[0], r * projection.dilation[0])", "projection.stride[0], (kh - 1 - r) * projection.dilation[0])"),
+        ("reference", "projection.stride[1], c * projection.dilation[1])", "projection.stride[1], c)"),
+        ("kernels", "up = y + padding[0] - r * dilation[0]", "up = y + padding[0] - r"),
+        ("kernels", "across = x + padding[1] - c * dilation[1]", "across = x + padding[0] - c * dilation[1]"),
+        ("kernels", "if up < 0 or up % stride[0] or up // stride[0] >= out.shape[0]:", "if up < 0 or up // stride[0] >= out.shape[0]:"),
+        ("kernels", "synapses = weights[channel, r, c]", "synapses = weights[channel, kh - 1 - r, c]"),
+        ("events", "projection.padding[:2], projection.dilation", "projection.padding[2:], projection.dilation"),
+        ("quantized", "np.arange(kernel) * dilation - before", "np.arange(kernel) * dilation - before + 1"),
+        ("quantized", "np.arange(count)[:, None] * stride + np.arange(kernel) * dilation", "np.arange(count)[:, None] * stride + np.arange(kernel)"),
+        ("quantized", "np.where((at < 0) | (at >= size), size, at)", "np.clip(at, 0, size - 1)"),
+    ],
+    "PROJ_3": [  # wrong group, channel offset ignored
+        ("reference", "source = plane.reshape(batch, groups, channels // groups, height, width)", "source = plane.reshape(batch, groups, channels // groups, height, width)[:, ::-1]"),
+        ("kernels", "first = channel // per_group * row", "first = 0"),
+        ("kernels", "first = channel // per_group * row", "first = channel % (out.shape[2] // row) * row"),
+        ("quantized", "columns = patches.reshape(len(codes), groups, filters.shape[2], -1)", "columns = patches.reshape(len(codes), groups, filters.shape[2], -1)[:, ::-1]"),
+    ],
+    "PROJ_4": [  # neurons in (H, W, C) order
+        ("reference", "plane.reshape(batch, -1)", "plane.transpose(0, 2, 3, 1).reshape(batch, -1)"),
+        ("kernels", "weights[channel if pooled else spikes[e]]", "weights[channel if pooled else spikes[e] - 1]"),
+        ("quantized", "codes.reshape(len(codes), -1)\n", "codes.swapaxes(2, 3).reshape(len(codes), -1)\n"),
+    ],
+    "PROJ_5": [  # a mean, a maximum, the first place alone
+        ("reference", "plane.reshape(batch, channels, -1).sum(axis=2)", "plane.reshape(batch, channels, -1).max(axis=2)"),
+        ("kernels", "weights[channel if pooled else spikes[e]]", "weights[spikes[e] % weights.shape[0]]"),
+        ("quantized", "codes.sum(axis=(2, 3))", "codes[:, :, 0, 0]"),
+    ],
+    "PROJ_6": [  # the last projection wins
+        ("reference", "        v = v + total\n", "        v = bias + total\n"),
+        ("events", "                        v += total\n", "                        v[:] = total + (p.bias if p.bias.ndim == 3 else p.bias[:, None, None])\n"),
+        ("quantized", "sum(sums.values(), np.zeros", "sum(list(sums.values())[-1:], np.zeros"),
+    ],
+    "POOL_1": [  # OR of all candidates, the first candidate, stride
+        ("reference", "still_in &= candidates[:, :, t] | ~fired", "still_in &= candidates[:, :, t] | ~fired | True"),
+        ("reference", "fired = (candidates[:, :, t] & still_in).any(axis=0)", "fired = (candidates[:, :, t] & still_in)[0]"),
+        ("kernels", "state[channel, i, j, r, c] = 255", "state[channel, i, j, r, c] = 0"),
+        ("kernels", "if state[channel, i, j, r, c] != 255:", "if state[channel, i, j, r, c] != 255 and state[channel, i, j].max() != 255:"),
+        ("quantized", ".max(axis=(2, 3)) for a", ".min(axis=(2, 3)) for a"),
+    ],
+    "POOL_3": [  # padding off by one, padded places as candidates that spike
+        ("reference", "seen(width, pool.shape[2], left, sx, c)", "seen(width, pool.shape[2], left + 1, sx, c)"),
+        ("reference", "seen(height, pool.shape[1], top, sy, r)", "seen(height, pool.shape[1], 0, sy, r)"),
+        ("kernels", "up = y + padding[0] - r\n", "up = y - r\n"),
+        ("quantized", "np.iinfo(a.dtype).min)", "np.iinfo(a.dtype).max)"),
+    ],
+    "EVENT_2": [  # first spike the lowest bit
+        ("reference", "(train << np.uint16(1)) | spikes[:, t]", "train | spikes[:, t] << np.uint16(t)"),
+        ("kernels", "trains[c, n] |= np.uint16(1 << (steps - 1 - t))", "trains[c, n] |= np.uint16(1 << t)"),
+        ("quantized", "= stair.train[place],", "= stair.train[place] ^ 1,"),
+    ],
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_engines_as_they_are(file: str, first_cases: Seen) -> None:
+    """Without a saboteur the same loading of the same files agrees with the oracle on all 300."""
+    whole = simulator(file)
+    assert [first for case, seen in first_cases if (first := oracle.first_difference(case, seen, whole))] == []
+
+
+@bites("FS_1")
+def test_FS_1(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """An engine with the K of a neighbour, a step too few, is told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("NET_5")
+def test_NET_5(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """A bias added per step, left out or taken from a neighbour is told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("NET_6")
+def test_NET_6(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """A membrane that keeps something of the image before is told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("NET_7")
+def test_NET_7(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """Pixels sent from the wrong end are told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("FS_2")
+def test_FS_2(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """> for >= is told, and so is the threshold of a neighbour."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("FS_3")
+def test_FS_3(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """A reset a step late, of a neighbour, or without a spike is told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("FS_4")
+def test_FS_4(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """d of another step or channel, of the wrong sign, or a code beyond the last is told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("PROJ_1")
+def test_PROJ_1(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """Padding off by one, stride or dilation ignored, a flipped kernel or a replicated border is told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("PROJ_3")
+def test_PROJ_3(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """A wrong group and an ignored channel offset are told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("PROJ_4")
+def test_PROJ_4(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """Another order of neurons than C order is told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("PROJ_5")
+def test_PROJ_5(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """A pooled dense that takes the maximum, one place, or weights by place is told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("PROJ_6")
+def test_PROJ_6(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """A merge in which the last projection wins is told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("POOL_1")
+def test_POOL_1(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """An OR over the window, a pool of one candidate, and a minimum are told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("POOL_3")
+def test_POOL_3(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """A pool's padding off by one, and padded places that count, are told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("EVENT_2")
+def test_EVENT_2(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """A train word with its bits the other way round is told."""
+    assert found(first_cases, file, old, new)
+
+
+def builds(module: Any) -> dict[str, bool]:
+    """Whether each builder of a projections module delivers, spike for spike, what its rule says of random codes."""
+    random = np.random.default_rng(7)
+    told = dict.fromkeys(("scale", "shortcut", "sum_pool"), True)
+    for _ in range(30):
+        channels, size = int(random.integers(1, 5)), int(random.integers(2, 6))
+        a, factors = random.integers(0, 8, (channels, size, size)), random.integers(-9, 10, channels)
+        stride, more = int(random.integers(1, 3)), int(random.integers(0, 4))
+        offset = None if random.integers(2) else int(random.integers(0, more + 1))
+        side = (size - 1) // stride + 1
+        skip = np.zeros((channels + more, side, side), np.int64)
+        for c in range(channels):
+            skip[c + (more // 2 if offset is None else offset)] = factors[c] * a[c, ::stride, ::stride]
+        pooled = np.zeros((channels, size - 1, size), np.int64)
+        for y in range(size - 1):
+            for x in range(size):
+                pooled[:, y, x] = a[:, y : y + 2, max(0, x - 1) : x + 1].sum(axis=(1, 2))
+        wanted = {
+            "scale": (module.scale("input", "fs", factors), factors[:, None, None] * a),
+            "shortcut": (module.shortcut("input", "fs", factors, channels + more, (stride, stride), offset), skip),
+            "sum_pool": (module.sum_pool("input", "fs", channels, (2, 2), (1, 1), (0, 1, 0, 0)), pooled),
+        }
+        for name, (built, expected) in wanted.items():
+            plain = projections.Conv2d("input", "fs", built.weights, built.stride, built.padding, built.dilation, built.groups)
+            net = fsref.Network(
+                [fsref.Input("input", a.shape, 3, 7), fsref.FS("fs", expected.shape, fsref.fs_relu(1)), fsref.Readout("logits", (1, 1, 1))],
+                [plain, projections.Dense("fs", "logits", np.ones((1, len(expected)), np.int64), pooled=True)],
+            )
+            activity = list(events.simulator(net)(a[None], {"fs": frozenset({"sums"})}))[1]
+            told[name] &= np.array_equal(activity.sums[0][0], expected)
+    return told
+
+
+@pytest.mark.parametrize(("old", "new"), [("values[:, None, None, None], groups=len(values)", "values[::-1, None, None, None], groups=len(values)")])
+def test_PROJ_8(old: str, new: str) -> None:
+    """scale delivers one factor per channel, and the factor of another channel is told."""
+    assert builds(projections)["scale"]
+    assert not builds(altered(PACKAGE / "projections.py", old, new))["scale"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("weights[first + np.arange(len(values)),", "weights[0 * first + np.arange(len(values)),"),
+        ("weights, stride=stride)", "weights[::-1], stride=stride)"),
+        ("(channels - len(values)) // 2 if", "channels - len(values) if"),
+    ],
+)
+def test_PROJ_9(old: str, new: str) -> None:
+    """shortcut joins channel c to c + offset, and an ignored or another offset is told."""
+    assert builds(projections)["shortcut"]
+    assert not builds(altered(PACKAGE / "projections.py", old, new))["shortcut"]
+
+
+@pytest.mark.parametrize(("old", "new"), [("padding=padding, groups=channels", "padding=padding[::-1], groups=channels"), ("np.ones((channels, 1", "2 * np.ones((channels, 1")])
+def test_PROJ_10(old: str, new: str) -> None:
+    """sum_pool adds up its window, and another window or divisor is told; a divisor that varies with the place is refused."""
+    assert builds(projections)["sum_pool"]
+    with pytest.raises(fsref.errors.NetworkError, match=r"PROJ-10"):
+        fsref.sum_pool("a", "b", 3, (2, 2), padding=(1, 1, 0, 0), count_include_pad=False)
+    try:
+        told = builds(altered(PACKAGE / "projections.py", old, new))["sum_pool"]
+    except fsref.errors.NetworkError:
+        told = False
+    assert not told
