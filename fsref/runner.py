@@ -41,7 +41,8 @@ class Result:
     @property
     def labels(self) -> Ints:
         """The class of each image: the largest logit, the lowest index on a tie (NET-8)."""
-        return np.argmax(self.logits, axis=1)
+        best: Ints = np.argmax(self.logits, axis=1)
+        return best
 
     @property
     def codes(self) -> dict[str, Ints]:

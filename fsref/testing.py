@@ -110,14 +110,15 @@ def _conv_to(draw: DrawFn, source: Population, target: Shape | None, name: str) 
             kernel = (1, 1)
         outputs = groups * draw(st.integers(1, max(1, 5 // groups)))
     else:
-        outputs, dilation, sides = target[0], (1, 1), []
-        for size, count, step in ((height, target[1], stride[0]), (width, target[2], stride[1])):
-            short = max(0, (count - 1) * step + 1 - size)  # padding that makes room for one tap
+        sides: list[tuple[int, int, int]] = []
+        outputs, dilation = target[0], (1, 1)
+        for size, count, pace in ((height, target[1], stride[0]), (width, target[2], stride[1])):
+            short = max(0, (count - 1) * pace + 1 - size)  # padding that makes room for one tap
             before = draw(st.integers(0, short))
-            sides.append((before, short - before, size + short - (count - 1) * step))
+            sides.append((before, short - before, size + short - (count - 1) * pace))
         kernel = (min(3, sides[0][2]), min(3, sides[1][2]))
         spare = [side[2] - k for side, k in zip(sides, kernel, strict=True)]
-        if any(s >= step for s, step in zip(spare, stride, strict=True)):
+        if any(s >= pace for s, pace in zip(spare, stride, strict=True)):
             kernel = (sides[0][2], sides[1][2])
         padding = (sides[0][0], sides[1][0], sides[0][1], sides[1][1])
     weights = _weights(draw, (outputs, channels // groups, *kernel))
@@ -170,8 +171,7 @@ def _staircase(draw: DrawFn, total: Ints, steps: int) -> tuple[Table, Ints]:
     bias = wanted - _bytes(draw, total.shape) % 2 - total
     if not draw(st.booleans()):
         bias = bias.reshape(channels, -1)[:, 0]
-    squeeze = (lambda a: a[0]) if rows == 1 else (lambda a: a)
-    return Table(squeeze(T), squeeze(h), squeeze(d)), bias
+    return (Table(T[0], h[0], d[0]) if rows == 1 else Table(T, h, d)), bias
 
 
 def _pools(population: Population, d: Ints) -> bool:

@@ -264,9 +264,10 @@ def latency(net: Net) -> int:
 
 
 def initiation_intervals(net: Net) -> tuple[int, int]:
-    """Steps between images with one membrane buffer and with two (TIME-3, by the letter: p is any population)."""
+    """Steps between images with one membrane buffer and with two (TIME-3); an input or max_pool counts its K alone."""
     steps = [population.steps for population in net.populations]
-    return max(k + max((steps[s] for s in sources(net, p)), default=0) for p, k in enumerate(steps)), max(steps)
+    waits = [[] if population.kind == "max_pool" else sources(net, p) for p, population in enumerate(net.populations)]
+    return max(k + max((steps[s] for s in waits[p]), default=0) for p, k in enumerate(steps)), max(steps)
 
 
 def delays(net: Net) -> dict[tuple[int, int], int]:

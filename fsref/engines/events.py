@@ -76,7 +76,9 @@ def one_image(net: Network, deliver: list[Deliver], image: Ints, wanted: Wanted,
     for p in net.populations:
         room = SpikeList.room(int(np.prod(p.shape)), net.steps[p.name])
         trains = np.zeros(p.shape, np.uint16)
-        v, sums, after = None, {}, None
+        v: Ints | None = None
+        sums: dict[int, Ints] = {}
+        after: Ints | None = None
         match p:
             case Input():
                 plain.spike_list(image.ravel(), p.steps, room.neurons, room.offsets)
@@ -101,10 +103,10 @@ def one_image(net: Network, deliver: list[Deliver], image: Ints, wanted: Wanted,
                     yield Activity(p.name, opening=v, sums=sums)
                     return
                 T, h, _ = p.table.rows(p.shape[0])
-                after = np.empty((p.steps if "membranes" in wanted.get(p.name, ()) else 0, p.shape[0], p.shape[1] * p.shape[2]), np.int64)
+                kept = np.empty((p.steps if "membranes" in wanted.get(p.name, ()) else 0, p.shape[0], p.shape[1] * p.shape[2]), np.int64)
                 falling = v.reshape(p.shape[0], -1).copy()
-                plain.fire(falling, np.ascontiguousarray(T), np.ascontiguousarray(h), trains.reshape(falling.shape), room.neurons, room.offsets, after)
-                after = after.reshape(-1, *p.shape) if len(after) else None
+                plain.fire(falling, np.ascontiguousarray(T), np.ascontiguousarray(h), trains.reshape(falling.shape), room.neurons, room.offsets, kept)
+                after = kept.reshape(-1, *p.shape) if len(kept) else None
         spikes[p.name] = room.cut()
         yield Activity(p.name, trains, codes(trains, net.code_weights[p.name]), v, after, sums)
 

@@ -50,7 +50,8 @@ def layer(projection: Projection, shape: Shape, kind: type[np.generic]) -> Layer
 
         def dense(codes: Ints) -> Ints:
             a = codes.sum(axis=(2, 3)) if projection.pooled else codes.reshape(len(codes), -1)
-            return (a.astype(kind) @ matrix).astype(np.int64)[:, :, None, None]
+            total: Ints = (a.astype(kind) @ matrix).astype(np.int64)
+            return total[:, :, None, None]
 
         return dense
     groups, outputs = projection.groups, len(projection.weights)
@@ -59,7 +60,8 @@ def layer(projection: Projection, shape: Shape, kind: type[np.generic]) -> Layer
     def conv2d(codes: Ints) -> Ints:
         patches = windows(codes.astype(kind), shape, projection.kernel, projection.stride, projection.padding, projection.dilation, 0)
         columns = patches.reshape(len(codes), groups, filters.shape[2], -1)
-        return (filters @ columns).astype(np.int64).reshape(len(codes), *shape)
+        total: Ints = (filters @ columns).astype(np.int64)
+        return total.reshape(len(codes), *shape)
 
     return conv2d
 
@@ -143,5 +145,5 @@ def working_bytes(net: Network) -> int:
             patches = 8 * p.kernel[0] * p.kernel[1] * size[p.name]
         source = max((size[q.source] for q in into), default=size.get(getattr(p, "source", ""), 0))
         largest = max(largest, 2 * patches + 8 * (size[p.name] * (4 * net.steps[p.name] + len(into) + 8) + 6 * source))
-    stairs = sum(p.shape[0] * 2**p.steps * 24 for p in net.populations if isinstance(p, FS) and relu_theta(p.table) is None)
+    stairs: int = sum(p.shape[0] * 2**p.steps * 24 for p in net.populations if isinstance(p, FS) and relu_theta(p.table) is None)
     return sum(10 * n for n in size.values()) + largest + stairs + sum(8 * q.weights.size for q in net.projections) + 2**20

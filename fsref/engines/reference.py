@@ -124,7 +124,9 @@ def simulator(net: Network) -> Simulator:
     def simulate(images: Ints, wanted: Wanted) -> Iterator[Activity]:
         spikes: dict[str, Spikes] = {}
         for p in net.populations:
-            v, sums, membranes = None, {}, None
+            v: Ints | None = None
+            membranes: Ints | None = None
+            sums: dict[int, Ints] = {}
             match p:
                 case Input():
                     spikes[p.name] = input_trains(images, p.steps)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+INVALID = (msgspec.MsgspecError, UnicodeError, RecursionError)  # what `decode` raises
 Count = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 Two = tuple[Count, Count]
 Three = tuple[Count, Count, Count]
@@ -109,7 +110,7 @@ class Version(Struct):
 
 
 def decode(text: bytes, kind: type[Any]) -> Any:
-    """`text` as a struct of this schema. Errors: msgspec.ValidationError or DecodeError, saying which key."""
+    """`text` as a struct of this schema. Errors: one of INVALID, saying which key."""
     return msgspec.json.decode(text, type=kind)
 
 

@@ -32,7 +32,7 @@ MAX_FILE = 2**32
 MAX_MEMBERS = 65_535
 MAX_MANIFEST = 2**24
 MAX_HEADER = 2**12
-TYPES = ("|i1", "|u1", "<i2", "<i4", "<i8", "<i1", "<u1")
+TYPES = ("|i1", "|u1", "<i2", "<i4", "<i8")
 DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -95,7 +95,7 @@ def read_array(data: bytes, place: str) -> NDArray[Any]:
     if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
         raise FileError("FILE-2", place, "header has other keys than descr, fortran_order, shape")
     if header["descr"] not in TYPES or not isinstance(header["descr"], str):
-        raise FileError("FILE-2", place, "type is not a little-endian integer", header["descr"], ", ".join(TYPES[:5]))
+        raise FileError("FILE-2", place, "type is not a little-endian integer", header["descr"], ", ".join(TYPES))
     if header["fortran_order"] is not False:
         raise FileError("FILE-2", place, "array is not in C order", header["fortran_order"])
     shape, count = header["shape"], 1
@@ -116,7 +116,7 @@ def check_version(text: bytes, where: str) -> None:
     """Nothing, when this program reads the format and SPEC version of a manifest (ID-4); else FileError."""
     try:
         version = schema.decode(text, schema.Version)
-    except (schema.msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except schema.INVALID as error:
         raise FileError("FILE-3", f"{where}: manifest.json", "not a manifest", str(error)) from None
     if version.format != FORMAT:
         raise FileError("ID-4", f"{where}: manifest.json", "unknown format", version.format, f"this fsref reads format {FORMAT}")
@@ -136,7 +136,7 @@ def build(members: dict[str, bytes], where: str) -> Network:
     check_version(text, where)
     try:
         found: schema.Manifest = schema.decode(text, schema.Manifest)
-    except (schema.msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except schema.INVALID as error:
         raise FileError("FILE-3", f"{where}: manifest.json", "breaks the schema", str(error)) from None
     named = {f"population.{i}.{a}" for i, p in enumerate(found.populations) for a in arrays_of(p)}
     named |= {f"projection.{j}.weights" for j in range(len(found.projections))}
@@ -156,7 +156,7 @@ def build(members: dict[str, bytes], where: str) -> Network:
 
 def arrays_of(entry: Any) -> tuple[str, ...]:
     """The arrays a population keeps in the file (FILE-1)."""
-    return {schema.FSEntry: ("T", "h", "d", "bias"), schema.ReadoutEntry: ("bias",)}.get(type(entry), ())
+    return ("T", "h", "d", "bias") if isinstance(entry, schema.FSEntry) else ("bias",) if isinstance(entry, schema.ReadoutEntry) else ()
 
 
 def population(entry: Any, arrays: dict[str, NDArray[Any]]) -> Population:
