@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from fsref.neuron import Ints
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".webp"})
 MODES = {"L": ("L",), "RGB": ("L", "P", "RGB", "CMYK")}  # Pillow modes taken for each contract; none has alpha or more than 8 bits
+NAME = r"[A-Za-z0-9_\-]+"
 CIFAR_RECORD = 1 + 3 * 32 * 32  # label, then channel, row, column
-GOLDEN_TEST, GOLDEN_DRAWN, GOLDEN_SEED = 3, 3, 1
+GOLDEN = {"test": 3, "drawn": 3, "seed": 1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,23 +39,19 @@ class ImageSet:
 def bundled(name: str) -> Path:
     """The directory of a model that comes with fsref: in the installed package, else in the clone around it. Errors: UsageError."""
     package = Path(__file__).resolve().parent
-    if re.fullmatch(r"[A-Za-z0-9_\-]+", name):
+    if re.fullmatch(NAME, name):
         for folder in (package / "models" / name, package.parent / "reference_models" / name):
             if (folder / f"{name}.fs.npz").is_file():
                 return folder
-    raise UsageError("FILE-1", "model", "no model of this name comes with fsref", repr(name), "digits does")
+    raise UsageError("FILE-1", repr(name), "no file here and no model that comes with fsref has this name", None, "digits comes with it")
 
 
 def resolve_network(text: str) -> Network:
     """The network of a file, or of a bundled model by name; a file goes first. Errors: FileError, NetworkError, UsageError."""
     from fsref.formats.npz import load
 
-    if Path(text).is_file() or not re.fullmatch(r"[A-Za-z0-9_\-]+", text):
-        return load(text)
-    try:
-        return load(bundled(text) / f"{text}.fs.npz")
-    except UsageError:
-        raise FileError("FILE-1", text, "no such file, and no model of this name comes with fsref", None, "digits does") from None
+    bare = re.fullmatch(NAME, text) and not Path(text).is_file()
+    return load(bundled(text) / f"{text}.fs.npz" if bare else text)
 
 
 def load_images(source: str, net: Network, resize: int | None = None, crop: int | None = None, limit: int | None = None) -> ImageSet:
@@ -80,21 +77,19 @@ def load_images(source: str, net: Network, resize: int | None = None, crop: int 
 
 def drawn_images(net: Network, count: int, seed: int = 1) -> Ints:
     """`count` images for the input of `net` from seed 0..2^64-1, int64 (count, C, H, W), the same on every machine (ID-3)."""
-    if count < 1:
-        raise UsageError("ID-3", "drawn images", "count is not 1 or more", count)
-    if not 0 <= seed < 2**64:
-        raise UsageError("ID-3", "drawn images", "seed out of range", seed, f"0..{2**64 - 1}")
+    if count < 1 or not 0 <= seed < 2**64:
+        raise UsageError("ID-3", "drawn images", "count or seed out of range", (count, seed), f"1 or more, 0..{2**64 - 1}")
     shape = net.input.shape
     number = np.arange(1, count * int(np.prod(shape)) + 1, dtype=np.uint64)
     z = np.array([seed], np.uint64) + number * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)
-    codes = ((z >> np.uint64(32)) * np.uint64(net.input.max_code + 1)) >> np.uint64(32)
-    return codes.astype(np.int64).reshape(count, *shape)
+    codes: Ints = (((z >> np.uint64(32)) * np.uint64(net.input.max_code + 1)) >> np.uint64(32)).astype(np.int64)
+    return codes.reshape(count, *shape)
 
 
-def read_arrays(path: Path, wanted: Sequence[str], optional: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
+def _arrays(path: Path, wanted: str, *optional: str) -> dict[str, NDArray[Any]]:
     """The integer arrays of an npz by name, read as FILE-1 and FILE-2 read a network: nothing is unpickled. Errors: FileError."""
     from fsref.formats.npz import read_array, read_members
 
@@ -102,54 +97,38 @@ def read_arrays(path: Path, wanted: Sequence[str], optional: Sequence[str] = ())
         members = read_members(path.read_bytes(), str(path))
     except OSError as error:
         raise FileError("FILE-1", str(path), "cannot be read", error.strerror or str(error)) from None
-    missing = [name for name in wanted if f"{name}.npy" not in members]
-    if missing:
-        raise FileError("FILE-1", str(path), "array is missing", missing[0], f"there are {', '.join(sorted(members)) or 'none'}")
-    names = [name for name in (*wanted, *optional) if f"{name}.npy" in members]
-    return {name: read_array(members[f"{name}.npy"], f"{path}: {name}.npy") for name in names}
+    found = {name: read_array(data, f"{path}: {name}.npy") for name in (wanted, *optional) if (data := members.get(f"{name}.npy")) is not None}
+    if wanted not in found:
+        raise FileError("FILE-1", str(path), "array is missing", wanted, f"there are {', '.join(sorted(members)) or 'none'}")
+    return found
 
 
-def _fit(net: Network, x: NDArray[Any], names: Sequence[str]) -> None:
-    """Nothing, when the images (B, C, H, W) are codes of the input (RUN-1, NET-7); else InputError naming the first that is not."""
+def _image_set(net: Network, x: NDArray[np.integer], y: NDArray[np.integer] | None, names: Sequence[str]) -> ImageSet:
+    """The images (B, C, H, W) and classes (B,), when they are codes of the input and logits (RUN-1, NET-7). Errors: InputError."""
     if x.shape[1:] != net.input.shape:
-        raise InputError("RUN-1", names[0] if names else "images", "size (C, H, W) does not meet the input", x.shape[1:], f"{net.input.shape}{_hint(net)}")
-    wrong = (x < 0) | (x > net.input.max_code)
-    if wrong.any():
+        raise InputError("RUN-1", names[0], "size (C, H, W) does not meet the input", x.shape[1:], f"{net.input.shape}")
+    if (wrong := (x < 0) | (x > net.input.max_code)).any():
         at = tuple(np.argwhere(wrong)[0].tolist())
         raise InputError("NET-7", f"{names[at[0]]} {list(at[1:])}", "code out of range", int(x[at]), f"0..{net.input.max_code}")
-
-
-def _hint(net: Network) -> str:
-    """What the network's input contract says about sizes, for a message."""
-    said = {"resize": net.contract.resize, "crop": net.contract.crop} if net.contract else {}
-    asked = ", ".join(f"{key} {value}" for key, value in said.items() if value)
-    return f"; its input contract says {asked}, ask for it" if asked else ""
-
-
-def _classes(net: Network, y: NDArray[Any], names: Sequence[str]) -> Ints:
-    """The classes as int64, each a logit of the network. Errors: InputError."""
     count = net.readout.shape[0]
-    if y.shape != (len(names),):
-        raise InputError("RUN-1", "labels", "not one per image", y.shape, f"({len(names)},)")
-    wrong = np.flatnonzero((y < 0) | (y >= count))
-    if wrong.size:
-        raise InputError("RUN-1", f"{names[wrong[0]]} label", "no such class", int(y[wrong[0]]), f"0..{count - 1}")
-    return y.astype(np.int64)
+    if y is not None and (wrong := (y < 0) | (y >= count)).any():
+        raise InputError("RUN-1", f"{names[int(np.argmax(wrong))]} label", "no such class", int(y[wrong][0]), f"0..{count - 1}")
+    return ImageSet(x, None if y is None else y.astype(np.int64), tuple(names))
 
 
 def _of_npz(path: Path, net: Network, limit: int | None, images: str = "x", labels: str = "y") -> ImageSet:
     """The images of an npz: x (B, C, H, W), or (B, H, W) for one channel, and y (B,) if it is there."""
-    arrays = read_arrays(path, [images], [labels])
+    arrays = _arrays(path, images, labels)
     x = arrays[images]
     if x.ndim == 3 and net.input.shape[0] == 1:
         x = x[:, None]
     if x.ndim != 4 or len(x) == 0:
         raise InputError("RUN-1", f"{path}: {images}", "not images", x.shape, f"(B, {', '.join(map(str, net.input.shape))}), B 1 or more")
-    names = [f"{images}[{index}]" for index in range(len(x))]
-    y = _classes(net, arrays[labels], names) if labels in arrays else None
-    x, names = x[:limit], names[:limit]
-    _fit(net, x, names)
-    return ImageSet(x, None if y is None else y[:limit], tuple(names))
+    y = arrays.get(labels)
+    if y is not None and y.shape != x.shape[:1]:
+        raise InputError("RUN-1", f"{path}: {labels}", "not one class per image", y.shape, f"({len(x)},)")
+    x, y = x[:limit], None if y is None else y[:limit]
+    return _image_set(net, x, y, [f"{images}[{index}]" for index in range(len(x))])
 
 
 def _of_cifar10(folder: Path, net: Network, limit: int | None) -> ImageSet:
@@ -162,10 +141,8 @@ def _of_cifar10(folder: Path, net: Network, limit: int | None) -> ImageSet:
     if raw.size == 0 or raw.size % CIFAR_RECORD:
         raise FileError("RUN-1", str(path), "file is truncated or not CIFAR-10", f"{raw.size} bytes", f"whole records of {CIFAR_RECORD} bytes, 1 or more")
     records = raw.reshape(-1, CIFAR_RECORD)[:limit]
-    names = tuple(f"test_batch.bin[{index}]" for index in range(len(records)))
-    x = records[:, 1:].reshape(-1, 3, 32, 32)
-    _fit(net, x, names)
-    return ImageSet(x, _classes(net, records[:, 0], names), names)
+    names = [f"test_batch.bin[{index}]" for index in range(len(records))]
+    return _image_set(net, records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0], names)
 
 
 def _of_folder(folder: Path, net: Network, resize: int | None, crop: int | None, limit: int | None) -> ImageSet:
@@ -173,17 +150,16 @@ def _of_folder(folder: Path, net: Network, resize: int | None, crop: int | None,
     if not folder.is_dir():
         raise FileError("RUN-1", str(folder), "no such folder of images", None, "digits, a folder, FILE.npz or cifar10:DIR")
     listed = _listed(folder, net)[:limit]
-    x = np.stack([_pixels(folder / name, net, resize, crop) for name, _ in listed])
-    names = tuple(name for name, _ in listed)
-    _fit(net, x, names)
+    x = np.empty((len(listed), *net.input.shape), np.uint8)
+    for row, (name, _) in zip(x, listed, strict=True):
+        row[:] = _pixels(folder / name, net, resize, crop)
     labels = [label for _, label in listed if label is not None]
-    return ImageSet(x, np.array(labels, np.int64) if labels else None, names)
+    return _image_set(net, x, np.array(labels, np.int64) if labels else None, [name for name, _ in listed])
 
 
 def _listed(folder: Path, net: Network) -> list[tuple[str, int | None]]:
     """The image files of a folder, by name relative to it, and their classes, None for all when it has none. Errors: FileError."""
-    table = folder / "labels.csv"
-    if table.is_file():
+    if (table := folder / "labels.csv").is_file():
         return _from_csv(table, net)
     classes = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not classes:
@@ -193,8 +169,8 @@ def _listed(folder: Path, net: Network) -> list[tuple[str, int | None]]:
     elif len(classes) == net.readout.shape[0]:
         number = {name: index for index, name in enumerate(classes)}
     else:
-        limit = f"the network has {net.readout.shape[0]} classes: {', '.join(net.classes) or 'without names'}"
-        raise FileError("RUN-1", str(folder), "folders are neither names of classes nor one per class", ", ".join(classes), limit)
+        limit = f"{net.readout.shape[0]} classes: {', '.join(net.classes) or 'without names'}"
+        raise FileError("RUN-1", str(folder), "folders are neither classes by name nor one per class", ", ".join(classes), limit)
     ranked = [(rank, name, file) for name in classes for rank, file in enumerate(_image_files(folder / name))]
     return [(f"{name}/{file}", number[name]) for _, name, file in sorted(ranked)]
 
@@ -211,20 +187,16 @@ def _from_csv(table: Path, net: Network) -> list[tuple[str, int | None]]:
     """The rows of a labels.csv with columns file and label, a label being the name of a class or its number. Errors: FileError."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as text:
-            rows = list(csv.reader(text, strict=True))
+            rows = [(line, row) for line, row in enumerate(csv.reader(text, strict=True), start=1) if row]
     except (OSError, UnicodeError, csv.Error) as error:
         raise FileError("RUN-1", str(table), "cannot be read", str(error)) from None
-    if not rows or rows[0] != ["file", "label"] or len(rows) == 1:
-        raise FileError("RUN-1", str(table), "does not hold a header file,label and a row per image", rows[0] if rows else "nothing")
-    found: list[tuple[str, int | None]] = []
-    for line, row in enumerate(rows[1:], start=2):
-        if not row:
-            continue
-        label = row[-1]
-        if len(row) != 2 or not (label in net.classes or (re.fullmatch(r"[0-9]{1,9}", label) and int(label) < net.readout.shape[0])):
+    if len(rows) < 2 or rows[0][1] != ["file", "label"]:
+        raise FileError("RUN-1", str(table), "does not hold a header file,label and a row per image", rows[:1] or "nothing")
+    number = {str(index): index for index in range(net.readout.shape[0])} | {name: index for index, name in enumerate(net.classes)}
+    for line, row in rows[1:]:
+        if len(row) != 2 or row[1] not in number:
             raise FileError("RUN-1", f"{table} line {line}", "not a file and a class", ",".join(row), f"a name of a class or 0..{net.readout.shape[0] - 1}")
-        found.append((row[0], net.classes.index(label) if label in net.classes else int(label)))
-    return found
+    return [(row[0], number[row[1]]) for _, row in rows[1:]]
 
 
 def _pixels(path: Path, net: Network, resize: int | None, crop: int | None) -> NDArray[np.uint8]:
@@ -232,7 +204,7 @@ def _pixels(path: Path, net: Network, resize: int | None, crop: int | None) -> N
     from PIL import Image
 
     channels = net.contract.channels if net.contract else {1: "L", 3: "RGB"}.get(net.input.shape[0], "")
-    if len(MODES.get(channels, ())) == 0 or net.input.shape[0] != len(channels):
+    if net.input.shape[0] != len(channels):
         raise InputError("RUN-1", str(path), "image files are grey or RGB, the input is neither", net.input.shape, "1 channel or 3")
     try:
         with Image.open(path) as file:
@@ -242,40 +214,36 @@ def _pixels(path: Path, net: Network, resize: int | None, crop: int | None) -> N
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise FileError("RUN-1", str(path), "not an image that can be read", getattr(error, "strerror", None) or str(error)) from None
     if resize is not None:
-        short = min(image.size)
-        image = image.resize((image.width * resize // short, image.height * resize // short), Image.Resampling.BILINEAR)
+        image = image.resize((image.width * resize // min(image.size), image.height * resize // min(image.size)), Image.Resampling.BILINEAR)
     if crop is not None:
         if crop > min(image.size):
             raise InputError("RUN-1", str(path), "is smaller than the crop", f"{image.height} x {image.width}", f"{crop} x {crop}")
         left, top = round((image.width - crop) / 2), round((image.height - crop) / 2)
         image = image.crop((left, top, left + crop, top + crop))
     if (image.height, image.width) != net.input.shape[1:]:
-        raise InputError("RUN-1", str(path), "size does not meet the input", f"{image.height} x {image.width}", f"{net.input.shape[1]} x {net.input.shape[2]}{_hint(net)}")
+        limit = f"{net.input.shape[1]} x {net.input.shape[2]}; nothing is resized or cropped unless asked"
+        raise InputError("RUN-1", str(path), "size does not meet the input", f"{image.height} x {image.width}", limit)
     pixels = np.asarray(image, np.uint8)
     return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
 
 
-def golden_record(net: Network, x: NDArray[np.integer], y: NDArray[np.integer] | None = None) -> Mapping[str, Any]:
-    """What `golden.json` holds of a network and its test images `x`, as plain JSON values; `y` adds how many are right.
+def golden_record(net: Network, x: NDArray[np.integer], y: NDArray[np.integer] | None = None) -> dict[str, Any]:
+    """What `golden.json` says of a network and its test images `x`, as plain JSON values; `y` adds how many are right.
 
-    The first 3 of `x` and 3 drawn images (ID-3, seed 1): logits, and digests (EVENT-3, hexadecimal, a word per step) by population.
+    Of the first 3 of `x` and 3 drawn images, seed 1 (ID-3): logits, and digests (EVENT-3, hexadecimal, step by step) by population.
     Over all of `x`: spikes by population. Every value is computed by all engines. Errors: FsrefError [RUN-2] when two differ.
     """
     from fsref.runner import ENGINES, check_images, run
 
-    images = check_images(net, x)
-    few = np.concatenate([images[:GOLDEN_TEST], drawn_images(net, GOLDEN_DRAWN, GOLDEN_SEED)])
-    records: list[dict[str, Any]] = []
+    few = np.concatenate([check_images(net, x[: GOLDEN["test"]]), drawn_images(net, GOLDEN["drawn"], GOLDEN["seed"])])
+    names, records = [p.name for p in net.populations[:-1]], []
     for engine in ENGINES:
-        result, every = run(net, few, engine=engine, record=[p.name for p in net.populations[:-1]]), run(net, images, engine=engine)
-        assert result.trace is not None
-        words = result.trace.digests()
-        digests = [{name: [f"{word:08x}" for word in rows[b].tolist()] for name, rows in words.items()} for b in range(len(few))]
-        golden = [{"logits": result.logits[b].tolist(), "digests": digests[b]} for b in range(len(few))]
-        record = {"images": golden, "spikes": {name: int(count.sum()) for name, count in every.spike_counts.items()}}
-        records.append(record | ({} if y is None else {"correct": int((every.labels == y).sum())}))
-    for engine, record in zip(ENGINES[1:], records[1:], strict=True):
-        if record != records[0]:
+        shown, every = run(net, few, engine, record=names), run(net, x, engine)
+        assert shown.trace is not None
+        digests = {name: [[f"{word:08x}" for word in image] for image in words.tolist()] for name, words in shown.trace.digests().items()}
+        images = [{"logits": row, "digests": {name: digests[name][b] for name in names}} for b, row in enumerate(shown.logits.tolist())]
+        record = {"images": images, "spikes": {name: int(count.sum()) for name, count in every.spike_counts.items()}}
+        records.append(record if y is None else record | {"correct": int((every.labels == y).sum())})
+        if records[-1] != records[0]:
             raise FsrefError("RUN-2", "golden record", "two engines differ", f"{ENGINES[0]} and {engine}")
-    drawn = {"count": GOLDEN_DRAWN, "seed": GOLDEN_SEED}
-    return {"spec_version": SPEC_VERSION, "id": net.id, "of": len(images), "drawn": drawn, **records[0]}
+    return {"spec_version": SPEC_VERSION, "id": net.id, "shown": dict(GOLDEN), "of": len(x), **records[0]}

@@ -41,7 +41,7 @@ def check_pool(pool: MaxPool, source: Population, d: Ints) -> None:
     if min(size) < 1 or (source.shape[0], *size) != pool.shape:
         raise NetworkError("PROJ-2", f"{source.name}->{pool.name}", "windows do not meet the pool's shape", (source.shape[0], *size), f"{pool.shape}")
     later = np.cumsum(d[:, ::-1], axis=1)[:, ::-1] - d  # sum of d after each step
-    wrong = np.argwhere((d <= later) | (d[:, -1:] <= 0))
+    wrong = np.argwhere(d <= later)  # at the last step: d <= 0
     if len(wrong):
         channel, step = wrong[0].tolist()
         limit = f"d[t] > {int(later[channel, step])}, the sum of all later d"

@@ -1,1 +1,281 @@
-"""Tables and rasters as text, for a plain terminal."""
+"""Tables and rasters as text: plain ASCII, at most 100 columns for a raster, so that any terminal, pipe or file shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fsref.checks import CheckReport, SelfCheck, proofs
+from fsref.data import ImageSet
+from fsref.errors import UsageError
+from fsref.explanations import Explanation
+from fsref.metrics import fan_outs
+from fsref.network import SPEC_VERSION, Network
+from fsref.neuron import Ints
+from fsref.populations import FS, Input, MaxPool, Population
+from fsref.runner import Result
+from fsref.schedule import schedule
+from fsref.scores import Score
+from fsref.trace import Trace
+
+SHADES = " .:-=+*#%@"
+COLUMNS = 64
+ROWS = 20
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> str:
+    """A table as text: a heading, a rule, a line per row; the first `left` columns set left, the others right."""
+    cells = [list(head), *([f"{c:,}" if isinstance(c, int) and not isinstance(c, bool) else "" if c is None else str(c) for c in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
+    lines = ["  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in cells]
+    return "\n".join([lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]])
+
+
+def size(shape: Sequence[int]) -> str:
+    """A shape as C x H x W."""
+    return " x ".join(str(n) for n in shape)
+
+
+def place(at: Sequence[int]) -> str:
+    """A place as c, y, x."""
+    return ", ".join(str(n) for n in at)
+
+
+def plural(count: int, noun: str) -> str:
+    """"1 step", "2 steps"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def kind(population: Population) -> str:
+    """The kind of a population as the law names it (NET-1)."""
+    return "max_pool" if isinstance(population, MaxPool) else "input" if isinstance(population, Input) else "fs" if isinstance(population, FS) else "readout"
+
+
+def network_text(net: Network) -> str:
+    """A network as a table: a line per population, then totals, schedule and id."""
+    plan, proved = schedule(net), {proof.population: proof for proof in proofs(net)}
+    fans = [int(fan.sum()) for fan in fan_outs(net)]
+    rows, neurons = [], 0
+    for p in net.populations:
+        synapses = sum(n for n, q in zip(fans, net.projections, strict=True) if q.target == p.name) if p.name in proved else None
+        bits = (proved[p.name].any_order_bits, proved[p.name].final_bits) if p.name in proved else (None, None)
+        count = int(np.prod(p.shape))
+        neurons += count
+        rows.append((p.name, kind(p), size(p.shape), net.steps[p.name] or None, count, synapses, *bits, plan.start[p.name]))
+    weights = sum(int(q.weights.size) for q in net.projections)
+    waits = ", ".join(f"{s}->{t} {delay}" for (s, t), delay in plan.delays.items() if delay)
+    return "\n".join([
+        f"{net.name or 'network'}: {plural(neurons, 'neuron')}, {plural(sum(fans), 'synapse')}, {plural(weights, 'weight')}, law {SPEC_VERSION}",
+        "",
+        table(("population", "kind", "shape", "K", "neurons", "synapses in", "any_order bits", "final bits", "start step"), rows, left=3),
+        "",
+        f"latency              {plural(plan.latency, 'step')}",
+        f"initiation interval  {plural(plan.interval_one_buffer, 'step')} with one membrane buffer, {plan.interval_two_buffers} with two",
+        *([f"spikes that wait     {waits} (steps)"] if waits else []),
+        f"id                   {net.id}",
+    ])  # fmt: skip
+
+
+def network_dict(net: Network) -> dict[str, Any]:
+    """A network as plain JSON values: what `network_text` shows, and the delays."""
+    plan, proved = schedule(net), {proof.population: proof for proof in proofs(net)}
+    fans = [int(fan.sum()) for fan in fan_outs(net)]
+    populations = []
+    for p in net.populations:
+        entry = {"name": p.name, "kind": kind(p), "shape": list(p.shape), "steps": net.steps[p.name], "start": plan.start[p.name]}
+        bits = ("any_order_bits", "final_bits", "declared_bits")
+        populations.append(entry | {name: getattr(proved[p.name], name) if p.name in proved else None for name in bits})
+    joined = zip(net.labels, net.projections, fans, strict=True)
+    return {
+        "name": net.name, "id": net.id, "spec_version": SPEC_VERSION, "populations": populations,
+        "projections": [{"label": label, "source": q.source, "target": q.target, "synapses": n, "weights": int(q.weights.size)} for label, q, n in joined],
+        "latency_steps": plan.latency, "interval_one_buffer": plan.interval_one_buffer, "interval_two_buffers": plan.interval_two_buffers,
+        "delays": [{"source": s, "target": t, "steps": n} for (s, t), n in plan.delays.items()],
+    }  # fmt: skip
+
+
+def class_name(net: Network, index: int) -> str:
+    """A class as its number, and its name where it has another."""
+    named = net.classes[index] if net.classes else str(index)
+    return str(index) if named == str(index) else f"{index} {named}"
+
+
+def result_text(result: Result, names: Sequence[str] = (), labels: Ints | None = None, top: int = 3) -> str:
+    """A result as a table: class, largest logits and spikes of each image, the first 20; with `names` and true `labels` where given."""
+    net = result.net
+    spikes = np.stack([result.spike_counts[p.name] for p in net.populations[:-1]]).sum(axis=0).tolist()
+    best = np.argsort(-result.logits, axis=1, kind="stable")[:, :top]
+    head = ["image", *(["name"] if names else []), *(["label"] if labels is not None else []), "class", "largest logits", "spikes"]
+    rows = []
+    for b in range(min(ROWS, len(spikes))):
+        largest = "   ".join(f"{class_name(net, c)}: {int(result.logits[b, c]):,}" for c in best[b].tolist())
+        named = [names[b]] if names else []
+        true = [class_name(net, int(labels[b]))] if labels is not None else []
+        rows.append([str(b), *named, *true, class_name(net, int(best[b, 0])), largest, spikes[b]])
+    more = [f"... and {len(spikes) - ROWS:,} more images"] if len(spikes) > ROWS else []
+    means = [(p.name, int(np.prod(p.shape)), f"{result.spike_counts[p.name].mean():,.1f}") for p in net.populations[:-1]]
+    return "\n".join([
+        f"{net.name or 'network'}: {plural(len(spikes), 'image')}, engine {result.engine}, latency {plural(schedule(net).latency, 'step')}",
+        "", table(head, rows, left=len(head) - 1), *more, "", table(("population", "neurons", "spikes per image"), means),
+    ])  # fmt: skip
+
+
+def result_dict(result: Result, names: Sequence[str], labels: Ints | None, recording: bool) -> dict[str, Any]:
+    """A result as plain JSON values: all logits, classes and spike counts, and with `recording` everything that was recorded."""
+    plain = {"network": result.net.name, "id": result.net.id, "engine": result.engine, "names": list(names), "logits": result.logits.tolist()}
+    plain |= {"classes": result.labels.tolist(), "labels": None if labels is None else labels.tolist()}
+    plain["spikes"] = {name: count.tolist() for name, count in result.spike_counts.items()}
+    if recording and result.trace is not None:
+        plain["recording"] = [{"place": place, "observable": what, "values": a.tolist()} for (place, what), a in result.trace.arrays.items()]
+    return plain
+
+
+def event_lines(net: Network, events: Ints, images: Sequence[int]) -> Iterator[str]:
+    """Canonical events as lines of image,step,population,neuron, many at a time: `images` numbers the image, the population by name (EVENT-1)."""
+    names = [p.name for p in net.populations]
+    yield "image,step,population,neuron"
+    for first in range(0, len(events), 10_000):
+        rows = events[first : first + 10_000].tolist()
+        yield "\n".join(f"{images[image]},{step},{names[population]},{neuron}" for image, step, population, neuron in rows)
+
+
+def score_text(score: Score) -> str:
+    """A score as text: the figures, and spikes and SynOps by population."""
+    leaving = dict.fromkeys(score.neurons, 0.0)
+    for q, label in zip(score.net.projections, score.net.labels, strict=True):
+        leaving[q.source] += score.synops_by_projection[label]
+    rows = [(name, n, f"{score.spikes[name]:,.1f}", f"{score.spikes[name] / n:.3f}", f"{leaving[name]:,.1f}") for name, n in score.neurons.items()]
+    return "\n".join([
+        f"{score.net.name or 'network'}: {plural(score.images, 'image')}, engine {score.engine}",
+        "",
+        f"accuracy           {100 * score.accuracy:.2f} %  ({score.correct:,} of {score.images:,})",
+        f"spikes per neuron  {score.spikes_per_neuron:.3f}  (FS neurons, mean over images; {score.most_spikes_per_neuron:.3f} in the busiest image)",
+        f"SynOps per image   {score.synops:,.1f}",
+        f"latency            {plural(score.latency_steps, 'step')}",
+        f"speed              {score.images_per_second:,.0f} images per second",
+        "",
+        table(("population", "neurons", "spikes per image", "per neuron", "SynOps per image"), rows),
+    ])  # fmt: skip
+
+
+def check_text(report: CheckReport) -> str:
+    """A check as text: first what is proved for every image, then what was tested on some."""
+    rows = []
+    for p in report.proofs:
+        declared = "none declared" if p.declared_bits is None else f"{p.declared_bits} bits hold {p.promise}"
+        seen = "" if p.seen_low is None else f"{p.seen_low:,} .. {p.seen_high:,}"
+        rows.append((p.population, p.any_order_bits, p.final_bits, declared, f"{p.low:,} .. {p.high:,}", seen))
+    others, what = ", ".join(report.engines), ", ".join(report.observables)
+    if report.difference is not None:
+        verdict = [f"DIFFERS: {report.engine} is not {report.engines[0]}", f"  {report.difference}"]
+    else:
+        verdict = [f"  {others} agree on {plural(report.images, 'image')}: {what}", f"  {report.values:,} integers per engine, all equal"]
+    return "\n".join([
+        f"{report.network or 'network'} {report.id}", "",
+        "PROVED, for every image that fits the input: no membrane, partial sum or code leaves its interval, none wraps 64 bits", "",
+        table(("population", "any_order bits", "final bits", "declared width", "any_order", "membranes seen"), rows), "",
+        f"TESTED, on {plural(report.images, 'image')} and nothing else",
+        *verdict, *([f"OUTSIDE: {report.outside}"] if report.outside else []),
+    ])  # fmt: skip
+
+
+def self_check_text(outcome: SelfCheck) -> str:
+    """A self-check as one line, and the first places that differ."""
+    if outcome.agrees:
+        return f"{outcome.name}: all {outcome.values:,} golden values are met on this machine by every engine ({outcome.id})"
+    return "\n".join([f"{outcome.name}: DIFFERS from golden.json", *(f"  {place}" for place in outcome.differing)])
+
+
+def explanation_text(e: Explanation, limit: int = 10) -> str:
+    """An explanation as text: where the membrane came from, every step, the `limit` largest contributions or all candidates."""
+    out = [f"{e.population} neuron {e.neuron}: channel {e.place[0]}, row {e.place[1]}, column {e.place[2]}; {e.kind}", ""]
+    if e.opening is not None:
+        named = "logit" if e.kind == "readout" else "opening membrane"
+        rows = [("bias", e.bias), *((f"sum {label}", total) for label, total in e.sums.items()), (named, e.opening)]
+        out += [table(("membrane", "value"), rows), ""]
+    if e.steps and e.kind == "fs":
+        steps = [(s.step, s.t, s.before, s.threshold, "fires" if s.fired else "-", s.reset, s.after, s.d) for s in e.steps]
+        out += [table(("step", "t", "membrane", "threshold", "", "reset", "after", "d"), steps, left=0), ""]
+    elif e.steps:
+        out += [table(("step", "t", "", "d"), [(s.step, s.t, "fires" if s.fired else "-", s.d) for s in e.steps], left=0), ""]
+    if e.code is not None:
+        fired = [str(s.d) for s in e.steps if s.fired]
+        out += [f"code {e.code:,}" + (f" = {' + '.join(fired)}" if len(fired) > 1 else ""), ""]
+    if e.candidates:
+        ends = ["stays in" if c.out is None else f"out at step {c.out}" for c in e.candidates]
+        rows_c = [(c.neuron, place(c.place), "".join(map(str, c.spikes)), c.code, end) for c, end in zip(e.candidates, ends, strict=True)]
+        out += [table(("candidate", "c, y, x", "train", "code", ""), rows_c, left=0)]
+    if e.synapses:
+        shown = e.contributions[:limit]
+        title = f"{len(e.contributions):,} of {plural(e.synapses, 'synapse')} contributed"
+        out += [title + (f"; the {len(shown)} largest:" if len(shown) < len(e.contributions) else ":"), ""]
+        rows_s = [(c.projection, f"{c.source} {c.neuron}", place(c.place), c.weight, c.code, c.contribution) for c in shown]
+        out += [table(("projection", "source neuron", "c, y, x", "weight", "code", "contribution"), rows_s, left=2)]
+    return "\n".join(out).rstrip()
+
+
+def shaded(values: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> str:
+    """Numbers 0..1 as one character each: blank for 0, darker for more."""
+    return "".join(SHADES[int(np.ceil(v * (len(SHADES) - 1)))] for v in values.ravel().tolist())
+
+
+def bins(values: np.ndarray[tuple[int, ...], np.dtype[np.floating]], count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.floating]]:
+    """The means of `count` equal stretches of the first axis, or `values` when it is no longer than that."""
+    if len(values) <= count:
+        return values
+    return np.stack([part.mean(axis=0) for part in np.array_split(values, count)])
+
+
+def picture(net: Network, codes: Ints) -> str:
+    """One image, codes (C, H, W), drawn in ASCII: mean over channels, two characters a pixel, at most 32 pixels wide."""
+    grey = codes.mean(axis=0) / net.input.max_code
+    small = bins(bins(grey, 32).T, 32).T
+    return "\n".join("  |" + "".join(2 * c for c in shaded(row)) + "|" for row in small)
+
+
+def raster(net: Network, trace: Trace, image: int = 0, populations: Iterable[str] | None = None) -> str:
+    """The spikes of one image of a recording: a block per population, a line per absolute step, a column per neuron, or per stretch of
+    neurons drawn darker the more of them spike. Errors: UsageError for an image or population that was not recorded.
+    """
+    if not 0 <= image < trace.images:
+        raise UsageError("OBS-1", "raster", "no such image in the recording", image, f"0..{trace.images - 1}")
+    recorded = [p.name for p in net.populations if (p.name, "spikes") in trace.arrays]
+    blocks, plan = [], schedule(net)
+    for name in recorded if populations is None else populations:
+        trains = trace[name, "spikes"][image].astype(np.int64)
+        steps = net.steps[name]
+        each = "a column is a neuron" if len(trains) <= COLUMNS else f"a column is about {len(trains) / COLUMNS:,.0f} neurons"
+        total = int(np.bitwise_count(trains).sum())
+        blocks.append(f"{name}: {kind(net[name])} {size(net[name].shape)}, {plural(total, 'spike')}; {each}")
+        for t in trace.selection.window[name].tolist():
+            fired = (trains >> (steps - 1 - t) & 1).astype(np.float64)
+            line = shaded(bins(fired, COLUMNS)) if len(fired) > COLUMNS else "".join("|" if z else " " for z in fired)
+            blocks.append(f"  step {plan.start[name] + t:>4} [{line:<{min(COLUMNS, len(fired))}}] {int(fired.sum()):>8,} {100 * fired.mean():>5.1f} %")
+        blocks.append("")
+    return "\n".join(blocks).rstrip()
+
+
+def showcase_text(score: Score, checked: CheckReport, float_correct: int, differ: int, images: ImageSet, result: Result) -> str:
+    """What `fsref run digits` shows: the score beside the float model's, the check, and the raster of the one image of `result`."""
+    net, n = score.net, sum(count for name, count in score.neurons.items() if isinstance(score.net[name], FS))
+    verdict = [f"yes: {checked.values:,} integers, all equal in {', '.join(checked.engines)}", f"{' ' * 19}({', '.join(checked.observables)})"]
+    if not checked.agrees:
+        verdict = [f"NO: {checked.engine or checked.engines[0]}: {checked.difference or checked.outside}"]
+    truth = "" if images.y is None else f"a {class_name(net, int(images.y[0]))}, "
+    assert result.trace is not None
+    return "\n".join([
+        f"{net.name or 'network'}: {plural(score.images, 'test image')}, engine {score.engine}", "",
+        f"accuracy           {100 * score.accuracy:.2f} %  ({score.correct:,} of {score.images:,})",
+        f"float model        {100 * float_correct / score.images:.2f} %  ({float_correct:,} of {score.images:,}); {plural(differ, 'label')} unlike its own",
+        f"bit-exact          {verdict[0]}", *verdict[1:],
+        f"spikes per neuron  {score.spikes_per_neuron:.3f}  ({n:,} FS neurons)",
+        f"SynOps per image   {score.synops:,.0f}",
+        f"latency            {plural(score.latency_steps, 'step')}",
+        f"speed              {score.images_per_second:,.0f} images per second",
+        f"id                 {net.id}", "",
+        f"{images.names[0]}: {truth}read as {class_name(net, int(result.labels[0]))}", "",
+        picture(net, np.asarray(images.x[0], dtype=np.int64)), "",
+        raster(net, result.trace),
+    ])  # fmt: skip

@@ -57,11 +57,14 @@ class Result:
 
 def check_images(net: Network, images: ArrayLike) -> Ints:
     """The images as int64 (B, C, H, W), when they are codes of this network's input (RUN-1). Errors: InputError."""
-    given = np.asarray(images)
+    try:
+        given = np.asarray(images)
+    except ValueError:
+        raise InputError("RUN-1", "images", "not an array", type(images).__name__, "integer codes (B, C, H, W)") from None
     shape, high = net.input.shape, net.input.max_code
     if given.dtype.kind not in "iu":
         raise InputError("RUN-1", "images", "not an array of integers", given.dtype, f"integer codes 0..{high}")
-    if given.ndim == 3 and shape[0] == 1:
+    if given.ndim == 3 and shape == (1, *given.shape[1:]):
         given = given[:, None]
     if given.ndim != 4 or given.shape[1:] != shape:
         raise InputError("RUN-1", "images", "shape does not meet the input", given.shape, f"(B, {shape[0]}, {shape[1]}, {shape[2]})")
@@ -90,7 +93,7 @@ def memory_bound(net: Network, images: int, engine: str = "events", record: Sele
     """A bound, in bytes, on what a run of `images` images adds to the process's memory (RUN-3)."""
     neurons = sum(int(np.prod(p.shape)) * (net.steps[p.name] + 8) for p in net.populations)
     working = int(engine_module(engine).working_bytes(net)) + 16 * neurons
-    outputs = images * 8 * (net.readout.shape[0] + len(net.populations))
+    outputs = images * (8 * (net.readout.shape[0] + len(net.populations)) + 11 * int(np.prod(net.input.shape)))  # 11: the codes, and checking them
     kept = 0 if record is None or on_disk else recording_bytes(net, record, images)
     return min(images, batch * threads) * working + outputs + kept
 
@@ -113,7 +116,7 @@ def run(
     x = check_images(net, images)
     asked = None if record is None else record if isinstance(record, Record) else Record(populations=record)
     selection = None if asked is None else select(net, asked)
-    threads = min(threads or os.cpu_count() or 1, len(x))
+    threads = min(os.cpu_count() or 1 if threads is None else threads, len(x))
     if threads < 1 or (batch is not None and batch < 1):
         raise UsageError("RUN-2", "run", "batch and threads are 1 or more", (batch, threads))
     single = memory_bound(net, 1, engine)
@@ -122,11 +125,9 @@ def run(
     bound = memory_bound(net, len(x), engine, selection, on_disk, size, threads)
     if bound > memory_limit:
         raise LimitError("RUN-3", "run", "needs more memory than allowed", f"{bound} bytes", f"memory_limit {memory_limit}")
-    store = Store(net, selection, len(x), Path(asked.path) if asked is not None and asked.path is not None else None)
     logits = np.empty((len(x), net.readout.shape[0]), np.int64)
     counts = {p.name: np.zeros(len(x), np.int64) for p in net.populations[:-1]}
     wanted = {} if selection is None else {name: frozenset(selection.observables) & observables_of(net, name) for name in selection.neurons}
-    simulate = module.simulator(net)
 
     def one_batch(first: int) -> None:
         rows = slice(first, min(first + size, len(x)))
@@ -138,7 +139,9 @@ def run(
                 counts[activity.population][rows] = np.bitwise_count(activity.trains).sum(axis=(1, 2, 3), dtype=np.int64)
             store.keep(rows, activity)
 
+    store = Store(net, selection, len(x), Path(asked.path) if asked is not None and asked.path is not None else None)
     with store, ThreadPoolExecutor(threads) as pool:
+        simulate = module.simulator(net)
         for done in [pool.submit(one_batch, first) for first in range(0, len(x), size)]:
             done.result()
     trace = None if selection is None else Trace(net, len(x), selection, store.arrays)
@@ -165,9 +168,13 @@ class Store:
         size, free = recording_bytes(net, selection, images), shutil.disk_usage(path.parent).free
         if size > free:
             raise LimitError("RUN-3", str(path), "recording is larger than the free disk", f"{size} bytes", f"{free} free")
-        self.making = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-        for key, (shape, kind) in arrays.items():
-            self.arrays[key] = np.lib.format.open_memmap(self.making / self.file(key), "w+", kind, shape)
+        try:
+            self.making = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+            for key, (shape, kind) in arrays.items():
+                self.arrays[key] = np.lib.format.open_memmap(self.making / self.file(key), "w+", kind, shape)
+        except OSError as error:
+            self.__exit__(type(error), error, None)
+            raise UsageError("RUN-3", str(path), "cannot be written", error.strerror or str(error)) from None
 
     def file(self, key: Key) -> str:
         """The file of an array: population.I.OBSERVABLE.npy or projection.J.sums.npy, by index."""

@@ -64,7 +64,7 @@ class Score:
 
 
 def check_labels(net: Network, labels: ArrayLike | None, images: int) -> Ints:
-    """The labels as int64 (B,), when they are classes of this network, one per image (NET-8). Errors: InputError."""
+    """The labels as int64 (B,), when they are classes of this network, one per image (NET-8, RUN-1). Errors: InputError."""
     if labels is None:
         raise InputError("RUN-1", "labels", "the images have none", None, "one class per image")
     given = np.asarray(labels)
@@ -75,7 +75,7 @@ def check_labels(net: Network, labels: ArrayLike | None, images: int) -> Ints:
     classes = net.readout.shape[0]
     wrong = np.flatnonzero((given < 0) | (given >= classes))
     if len(wrong):
-        raise InputError("NET-8", f"labels[{wrong[0]}]", "no such class", int(given[wrong[0]]), f"0..{classes - 1}")
+        raise InputError("RUN-1", f"labels[{wrong[0]}]", "no such class", int(given[wrong[0]]), f"0..{classes - 1}")
     return given.astype(np.int64)
 
 

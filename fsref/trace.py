@@ -43,6 +43,11 @@ class Selection:
     observables: tuple[str, ...]
     complete: bool
 
+    def same(self, other: Selection) -> bool:
+        """Whether both choose the same neurons and steps."""
+        mine, theirs = ((*s.neurons.items(), *s.window.items()) for s in (self, other))
+        return len(mine) == len(theirs) and all(a == b and np.array_equal(x, y) for (a, x), (b, y) in zip(mine, theirs, strict=True))
+
     def arrays(self, net: Network, images: int) -> dict[Key, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Shape and type of every array to come: (population or projection, observable) -> (B, [steps,] neurons)."""
         wanted: dict[Key, tuple[tuple[int, ...], np.dtype[Any]]] = {}
@@ -80,21 +85,26 @@ def select(net: Network, record: Record) -> Selection:
             raise UsageError("OBS-1", "record", "unknown population", name, ", ".join(names))
     plan = schedule(net)
     last = plan.latency
-    steps = None if record.steps is None else np.unique(np.asarray(list(record.steps), dtype=np.int64))
-    if steps is not None and (steps.size == 0 or steps[0] < 0 or steps[-1] >= last):
+    steps = None if record.steps is None else np.asarray(list(record.steps))
+    if steps is not None and not _places(steps, last):
         raise UsageError("OBS-1", "record", "step out of range", steps.tolist(), f"0..{last - 1}")
     neurons, window = {}, {}
     for name in (n for n in names if n in given):
         count = int(np.prod(net[name].shape))
         chosen = given[name]
         index = np.arange(count) if chosen is None else np.asarray(list(chosen))
-        if index.ndim != 1 or index.size == 0 or index.dtype.kind not in "iu" or index.min() < 0 or index.max() >= count:
+        if not _places(index, count):
             raise UsageError("OBS-1", f"record {name}", "neuron out of range", index.tolist(), f"0..{count - 1}")
         neurons[name] = np.unique(index).astype(np.intp)
         whole = np.arange(net.steps[name])
         window[name] = whole if steps is None else whole[np.isin(whole + plan.start[name], steps)]
     ordered = tuple(o for o in OBSERVABLES if o in observables)
     return Selection(neurons, window, ordered, steps is None and all(len(n) == int(np.prod(net[p].shape)) for p, n in neurons.items()))
+
+
+def _places(index: NDArray[Any], count: int) -> bool:
+    """Whether `index` is a list of one or more places within 0..count - 1."""
+    return index.ndim == 1 and index.size > 0 and index.dtype.kind in "iu" and bool(index.min() >= 0 and index.max() < count)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,11 +140,11 @@ class Trace:
         return events[np.lexsort(events.T[::-1])].astype(np.int64)
 
     def digests(self) -> dict[str, NDArray[np.uint32]]:
-        """CRC-32C of the spike words, (B, K), of every population whose neurons were all recorded (EVENT-3)."""
+        """CRC-32C of the spike words, (B, K), of every population whose neurons and steps were all recorded (EVENT-3)."""
         found = {}
         for (name, observable), trains in self.arrays.items():
-            if observable == "spikes" and trains.shape[1] == int(np.prod(self.net[name].shape)):
-                steps = self.net.steps[name]
+            steps = self.net.steps[name] if observable == "spikes" else 0
+            if steps and trains.shape[1] == int(np.prod(self.net[name].shape)) and len(self.selection.window[name]) == steps:
                 bits = (trains[:, None, :] >> np.arange(steps - 1, -1, -1, dtype=np.uint16)[:, None]) & 1
                 packed = np.packbits(bits.astype(bool), axis=2, bitorder="little")
                 found[name] = crc32c(np.pad(packed, ((0, 0), (0, 0), (0, -packed.shape[2] % 4))))
@@ -180,13 +190,13 @@ def diff(observed: Trace, expected: Trace) -> Difference | None:
     """The first difference of two recordings of the same selection, None when there is none (OBS-2). Errors: UsageError when they cannot be compared."""
     if observed.arrays.keys() != expected.arrays.keys() or observed.images != expected.images or observed.net.id != expected.net.id:
         raise UsageError("OBS-2", "diff", "the two recordings are not of the same network, images and selection")
+    if not expected.selection.same(observed.selection):
+        raise UsageError("OBS-2", "diff", "the two recordings are not of the same neurons and steps")
     net, plan = expected.net, schedule(expected.net)
     keys = [k for p in net.populations for o in OBSERVABLES for k in expected.arrays if k[1] == o and (net.projections[net.labels.index(k[0])].target if o == "sums" else k[0]) == p.name]
     best: tuple[int, Key] | None = None
     for key in keys:
         a, b = observed[key], expected[key]
-        if a.shape != b.shape:
-            raise UsageError("OBS-2", "diff", "the two recordings are not of the same selection", key)
         unlike = (a != b).reshape(len(a), -1).any(axis=1)
         if unlike.any() and (best is None or int(np.argmax(unlike)) < best[0]):
             best = int(np.argmax(unlike)), key
@@ -216,7 +226,8 @@ def diff(observed: Trace, expected: Trace) -> Difference | None:
 def _threshold(trace: Trace, name: str, image: int, at: int, t: int) -> str:
     """" membrane V threshold T" of a firing step, where the recording holds the membrane."""
     population = trace.net[name]
-    if not isinstance(population, FS) or (name, "opening") not in trace.arrays or (name, "spikes") not in trace.arrays:
+    known = isinstance(population, FS) and (name, "opening") in trace.arrays and np.isin(np.arange(t), trace.selection.window[name]).all()
+    if not isinstance(population, FS) or not known:
         return ""
     places = population.shape[1] * population.shape[2]
     T, h, _ = (rows[int(trace.selection.neurons[name][at]) // places] for rows in population.table.rows(population.shape[0]))

@@ -16,8 +16,9 @@ import argparse
 import math
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -160,9 +161,8 @@ def train(args: argparse.Namespace) -> None:
             hits += int((logits.argmax(1) == labels[index]).sum())
         if not math.isfinite(loss_sum):
             sys.exit(f"train_cifar10.py: error: the training diverged in epoch {epoch}; try a smaller --lr")
-        state = {"recipe": recipe, "epoch": epoch, "rng": torch.get_rng_state()}
-        state |= {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
-        replace_file(args.checkpoint, lambda file: torch.save(state, file))
+        state = {"recipe": recipe, "epoch": epoch, "rng": torch.get_rng_state(), "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+        replace_file(args.checkpoint, lambda file, state=state: torch.save(state, file))
         results = f"{loss_sum / len(images):.4f} {100 * hits / len(images):.2f} {time.monotonic() - start:.1f}"
         print(f"{epoch} {rate:.6f} {results}", file=log)
 

@@ -1,0 +1,302 @@
+"""The command line: `fsref info | run | evaluate | check | explain`. Exit code 0, 1 for "differs or fails", 2 for wrong use or bad input.
+
+NET is a network file or the name of a model that comes with fsref. `--json` puts pure JSON on standard output; progress goes to standard
+error, and only to a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+import fsref
+from fsref import checks, data, report
+from fsref.errors import FileError, FsrefError, UsageError
+from fsref.explanations import explain as explain_neuron
+from fsref.network import SPEC_VERSION, Network
+from fsref.runner import ENGINES
+from fsref.runner import run as run_network
+from fsref.scores import evaluate as score_network
+from fsref.trace import OBSERVABLES, Record
+
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+Command = Callable[..., Any]
+Given = dict[str, Any]  # the options of a verb by name
+
+
+def in_bytes(ctx: click.Context, param: click.Parameter, text: str) -> int:
+    """A number of bytes from text: an integer, or one with K, M, G or T behind it, each 1024 of the one before."""
+    match = re.fullmatch(r"([1-9][0-9]{0,15})([KMGT]?)", text.strip().upper())
+    if not match:
+        raise click.BadParameter(f"{text!r} is not a number of bytes such as 8G", ctx, param)
+    return int(match[1]) * UNITS[match[2]]
+
+
+def options(*some: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """A decorator that adds several click options, in the order given."""
+    return lambda command: reduce(lambda made, option: option(made), reversed(some), command)
+
+
+NET = click.argument("net")
+JSON = click.option("--json", "as_json", is_flag=True, help="Pure JSON on standard output.")
+SOURCE = options(
+    click.option("--data", "source", metavar="SOURCE", help="digits, a folder of images, FILE.npz or cifar10:DIR."),
+    click.option("--resize", type=click.IntRange(1), metavar="N", help="Resize the shorter side of image files to N."),
+    click.option("--crop", type=click.IntRange(1), metavar="N", help="Crop the centre N x N of image files."),
+    click.option("--limit", type=click.IntRange(1), metavar="N", help="Take the first N images alone."),
+)
+ENGINE = click.option("--engine", type=click.Choice(ENGINES), default="events", show_default=True, help="They differ in speed alone.")
+WORK = options(
+    click.option("--memory-limit", callback=in_bytes, default="8G", show_default=True, help="Refuse to start beyond this, e.g. 512M."),
+    click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads; all processors by default."),
+    click.option("--batch", type=click.IntRange(1), metavar="N", help="Images per batch."),
+)
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A function to call with the images just done; draws a bar on standard error when that is a terminal."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield lambda done: None
+        return
+    with click.progressbar(length=total, label=label, file=sys.stderr, fill_char="#", empty_char=".") as bar:
+        yield bar.update
+
+
+def show(as_json: bool, text: object, plain: Any) -> None:
+    """Print `plain` as JSON or `text`."""
+    click.echo(json.dumps(plain, sort_keys=True, allow_nan=False) if as_json else str(text))
+
+
+def images_of(name: str, net: Network, given: Given) -> data.ImageSet:
+    """The images of --data, or of the bundled model's own test set. Errors: UsageError when there is neither."""
+    source = given["source"] or (name if is_bundled(name) else None)
+    if source is None:
+        raise UsageError("RUN-1", "--data", "this network comes without images: name some", None, "digits, a folder, FILE.npz or cifar10:DIR")
+    return data.load_images(source, net, given["resize"], given["crop"], given["limit"])
+
+
+def work(given: Given) -> Given:
+    """What --batch, --threads and --memory-limit said."""
+    return {name: given[name] for name in ("batch", "threads", "memory_limit")}
+
+
+def is_bundled(name: str) -> bool:
+    """Whether a NET argument names a model that comes with fsref, and no file of that name stands before it."""
+    with suppress(UsageError):
+        return not Path(name).is_file() and data.bundled(name).is_dir()
+    return False
+
+
+def chosen(text: str | None, count: int) -> list[int]:
+    """The indices a selection such as `7`, `0:4`, `::10` or `1,5,9` names among `count` images. Errors: UsageError."""
+    if text is None:
+        return list(range(count))
+    picked: list[int] = []
+    for part in text.split(","):
+        try:
+            if ":" in part:
+                picked += range(count)[slice(*(int(end) if end.strip() else None for end in part.split(":")))]
+            else:
+                picked.append(range(count)[int(part)])
+        except (ValueError, TypeError, IndexError):
+            raise UsageError("RUN-1", "--images", "not a selection of the images", part, f"there are {count}: 3 or 0:4 or ::10 or 1,5,9") from None
+    if not picked:
+        raise UsageError("RUN-1", "--images", "selects no image", text, f"there are {count}")
+    return picked
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(fsref.__version__, "--version", message=f"fsref %(version)s, law {SPEC_VERSION}")
+@click.pass_context
+def cli(ctx: click.Context) -> None:
+    """The golden reference simulator for few-spikes (FS) neurons: integers only, every spike explicit."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(2)
+
+
+@cli.command()
+@NET
+@JSON
+def info(net: str, as_json: bool) -> int:
+    """Show a network: populations, proved widths, schedule, id."""
+    network = data.resolve_network(net)
+    show(as_json, network, report.network_dict(network))
+    return 0
+
+
+@cli.command()
+@NET
+@SOURCE
+@click.option("--images", "selection", metavar="A:B", help="Which of them: 7, 0:4, ::10 or 1,5,9.")
+@click.option("--record", "recorded", multiple=True, metavar="POPULATION", help="Record this population (repeatable); all with --out or --events.")
+@click.option("--observable", "observables", multiple=True, type=click.Choice(OBSERVABLES), help="What to record; spikes and codes by default.")
+@click.option("--events", is_flag=True, help="Print every spike as image,step,population,neuron.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Stream the recording to this new folder, one .npy per array.")
+@ENGINE
+@WORK
+@JSON
+def run(net: str, selection: str | None, events: bool, out: Path | None, engine: str, as_json: bool, **given: Any) -> int:
+    """Run images. `fsref run digits` alone shows the whole product: score, bit-exact check and a raster."""
+    network = data.resolve_network(net)
+    recording = bool(given["recorded"] or given["observables"] or events or out)
+    if is_bundled(net) and selection is None and not recording and not any(given[name] for name in ("source", "resize", "crop", "limit")):
+        return showcase(net, network, engine, given, as_json)
+    if events and as_json:
+        raise UsageError("EVENT-1", "--events", "prints lines of its own, not JSON", None, "leave out --json")
+    images = images_of(net, network, given)
+    picked = chosen(selection, len(images.x))
+    labels, names = None if images.y is None else images.y[picked], [images.names[i] for i in picked]
+    kinds = given["observables"] or ("spikes", "codes")
+    record = Record(given["recorded"] or None, (*kinds, "spikes") if events else kinds, path=out) if recording else None
+    result = run_network(network, images.x[picked], engine, record, **work(given))
+    if events:
+        assert result.trace is not None
+        for lines in report.event_lines(network, result.trace.events(), picked):
+            click.echo(lines)
+        return 0
+    text = report.result_text(result, names, labels)
+    if out is not None:
+        text += f"\n\nrecorded in {out}"
+    elif "spikes" in kinds and result.trace is not None:
+        text += f"\n\nimage {picked[0]}\n\n{report.raster(network, result.trace)}"
+    show(as_json, text, {**report.result_dict(result, names, labels, out is None), "images": picked, "out": None if out is None else str(out)})
+    return 0
+
+
+def showcase(name: str, net: Network, engine: str, given: Given, as_json: bool) -> int:
+    """Evaluate a bundled model on all its test images, check every bit against the other engines, draw one digit's spikes."""
+    images = data.load_images(name, net)
+    with np.load(data.bundled(name) / f"{name}.npz", allow_pickle=False) as arrays:
+        float_labels = arrays["float_labels"]
+    with progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
+        score = score_network(net, images.x, images.y, engine, **work(given), progress=advance)
+    others = (engine, *(e for e in ENGINES if e != engine))
+    with progress("every bit, three engines", len(images.x)) as advance:
+        checked = checks.check(net, images.x, others, **work(given), progress=advance)
+    result = run_network(net, images.x[:1], engine, Record(observables=("spikes",)))
+    float_correct, differ = int((float_labels == images.y).sum()), int((float_labels != score.predictions).sum())
+    plain = {**score.to_dict(), "float_correct": float_correct, "float_accuracy": float_correct / score.images, "differ_from_float": differ}
+    show(as_json, report.showcase_text(score, checked, float_correct, differ, images, result), {**plain, "check": checked.to_dict()})
+    return 0 if checked.agrees else 1
+
+
+@cli.command()
+@NET
+@SOURCE
+@ENGINE
+@WORK
+@JSON
+def evaluate(net: str, engine: str, as_json: bool, **given: Any) -> int:
+    """Score a network on labelled images: accuracy, spikes, SynOps, latency, speed."""
+    network = data.resolve_network(net)
+    images = images_of(net, network, given)
+    with progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
+        score = score_network(network, images.x, images.y, engine, **work(given), progress=advance)
+    show(as_json, score, score.to_dict())
+    return 0
+
+
+@cli.command()
+@NET
+@SOURCE
+@click.option("--images-drawn", "drawn", type=click.IntRange(1), default=16, show_default=True, metavar="N", help="Without --data: this many drawn images.")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=1, show_default=True, help="Seed of the drawn images.")
+@click.option("--self", "itself", is_flag=True, help="Compute the golden values of a bundled model on this machine instead.")
+@WORK
+@JSON
+def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given: Any) -> int:
+    """Say what is proved of a network and test that all engines agree, bit by bit. Exit code 1 when they do not."""
+    source = given["source"]
+    if itself:
+        if source is not None:
+            raise UsageError("RUN-1", "--self", "takes the images of the golden values, not --data", source)
+        outcome = checks.self_check(net)
+        show(as_json, outcome, outcome.to_dict())
+        return 0 if outcome.agrees else 1
+    network = data.resolve_network(net)
+    x = data.drawn_images(network, drawn, seed) if source is None else images_of(net, network, given).x
+    with progress(f"three engines, {len(x)} images", len(x)) as advance:
+        checked = checks.check(network, x, **work(given), progress=advance)
+    origin = f"images: {drawn} drawn, seed {seed}" if source is None else f"images: {source}"
+    show(as_json, f"{checked}\n  {origin}", {**checked.to_dict(), "source": source, "seed": seed if source is None else None})
+    return 0 if checked.agrees else 1
+
+
+@cli.command()
+@NET
+@click.argument("image")
+@click.option("--population", required=True, help="Which population.")
+@click.option("--neuron", type=int, required=True, help="Which neuron of it, 0 first.")
+@click.option("--synapses", type=click.IntRange(0), default=10, show_default=True, metavar="N", help="How many synapses to show.")
+@SOURCE
+@ENGINE
+@JSON
+def explain(net: str, image: str, population: str, neuron: int, synapses: int, engine: str, as_json: bool, **given: Any) -> int:
+    """Say why one neuron spiked as it did for IMAGE: an index into --data, an image file or a .npy file."""
+    network = data.resolve_network(net)
+    if image.isascii() and image.isdigit():
+        images = images_of(net, network, given)
+        if int(image) >= len(images.x):
+            raise UsageError("RUN-1", "IMAGE", "no such image", int(image), f"0..{len(images.x) - 1}")
+        pixels: Any = images.x[int(image)]
+    else:
+        pixels = image_file(Path(image), network, given)
+    found = explain_neuron(network, pixels, population, neuron, engine)
+    show(as_json, report.explanation_text(found, synapses), found.to_dict())
+    return 0
+
+
+def image_file(path: Path, net: Network, given: Given) -> Any:
+    """The codes of one image file or .npy. Errors: FileError, InputError."""
+    if path.suffix != ".npy":
+        return data._pixels(path, net, given["resize"], given["crop"])
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FileError("RUN-1", str(path), "cannot be read", getattr(error, "strerror", None) or str(error)) from None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; every error is one line on standard error."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = cli.main(args=None if arguments is None else list(arguments), prog_name="fsref", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        return failed(error.format_message(), 2)
+    except (KeyboardInterrupt, click.Abort):
+        return failed("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing more can be said
+        return 0
+    except FsrefError as error:
+        return failed(str(error), 2)
+    except MemoryError:
+        return failed("out of memory; a smaller --memory-limit, --batch or --limit helps", 2)
+    except OSError as error:
+        return failed(f"{error.filename or 'system'}: {error.strerror or error}", 2)
+
+
+def failed(message: str, code: int) -> int:
+    """`code`, after one line on standard error."""
+    click.echo(f"fsref: error: {' '.join(message.split())}", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

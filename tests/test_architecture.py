@@ -1,0 +1,290 @@
+"""The shape of the code: what imports what, what SPEC.md points to, what may not lie in the repository."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from itertools import chain
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import fsref
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "fsref"
+
+# A module imports, when it is itself imported, only modules of lines above its own; those of one line do not import one another.
+LINES = """
+errors
+neuron
+populations
+projections
+ranges
+network
+schedule
+trace engines.activity
+engines.kernels.*
+engines.reference engines.events engines.quantized
+formats.manifest
+formats.*
+runner
+metrics
+data
+explanations scores checks
+report
+<fsref>
+testing cli
+""".split("\n")[1:-1]
+
+# Imports inside a function that point the other way, and why each has to.
+UPWARD = {
+    ("network", "formats.npz"): "Network.save",
+    ("network", "report"): "str(network)",
+    ("runner", "report"): "str(result)",
+    ("scores", "report"): "str(score)",
+    ("explanations", "report"): "str(explanation)",
+    ("checks", "report"): "str(check)",
+}
+
+# Each third-party module but NumPy is at home in one place; those not named here may be imported in one module, whichever.
+HOMES = {
+    "numba": {"engines.kernels.*"},
+    "msgspec": {"formats.manifest"},
+    "click": {"cli", "report"},
+    "rich": {"cli", "report"},
+    "PIL": {"data"},
+    "hypothesis": {"testing"},
+}
+
+RULE = re.compile(r"^### ((?:NET|FS|PROJ|POOL|GATE|RANGE|TIME|EVENT|OBS|ID|FILE|RUN)-\d+) .+$", re.MULTILINE)
+POINTERS = re.compile(r"^Code: (?P<code>\S+) · Test: (?P<test>\S+\.py::\w+) · (?P<kind>Refused|Seen): (?P<end>.+)$", re.MULTILINE)
+
+
+def module_files() -> dict[str, Path]:
+    """Every module of fsref by its name without `fsref.`; a package by its own name, fsref itself as <fsref>."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        parts = parts[:-1] if parts[-1] == "__init__" else parts
+        found[".".join(parts) or "<fsref>"] = path
+    return found
+
+
+MODULES = module_files()
+TREES = {name: ast.parse(path.read_text(encoding="utf-8"), str(path)) for name, path in MODULES.items()}
+
+
+def imports(tree: ast.AST, in_function: bool = False) -> Iterator[tuple[str, str | None, bool]]:
+    """Every import below a node: (module, name taken from it, whether inside a function)."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None, in_function) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: imports inside fsref are written out: from fsref..."
+            yield from ((str(node.module), alias.name, in_function) for alias in node.names)
+        else:
+            yield from imports(node, in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda))
+
+
+def own_imports(name: str) -> Iterator[tuple[str, bool]]:
+    """The modules of fsref that one of them imports: (module, whether inside a function)."""
+    for module, taken, inside in imports(TREES[name]):
+        top, _, rest = module.partition(".")
+        if top == "fsref":
+            deeper = f"{rest}.{taken}" if rest else str(taken)
+            yield (deeper if deeper in MODULES else rest or "<fsref>"), inside
+
+
+def line_of(module: str) -> int:
+    """The line of LINES a module stands on; a package stands where its first module does."""
+    for number, line in enumerate(LINES):
+        if any(fnmatchcase(module, pattern) or pattern.startswith(f"{module}.") for pattern in line.split()):
+            return number
+    raise AssertionError(f"fsref.{module} has no place in the order of modules: give it one in {Path(__file__).name}")
+
+
+def python(code: str, **settings: str) -> str:
+    """What a fresh interpreter prints."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "PYTHON", "COV"))}
+    done = subprocess.run([sys.executable, "-c", code], env={**kept, **settings}, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_fsref_imports_numpy_only() -> None:
+    """`import fsref` brings in the standard library, NumPy and fsref; everything else comes when it is first used."""
+    code = "import sys; before = set(sys.modules); import fsref; print(*{m.partition('.')[0] for m in set(sys.modules) - before})"
+    foreign = set(python(code).split()) - set(sys.stdlib_module_names) - {"fsref", "numpy"}
+    assert not {name for name in foreign if not name.startswith("_")}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_point_one_way(name: str) -> None:
+    """What a module imports as it is imported stands above it in the order; what it imports later and stands below is written down, with why."""
+    siblings = line_of(name) if name.startswith("formats.") else -1
+    for target, inside in own_imports(name):
+        if inside:
+            assert line_of(target) < line_of(name) or (name, target) in UPWARD, f"fsref.{name} imports fsref.{target} in a function: name it in UPWARD"
+        else:
+            assert line_of(target) < line_of(name) or line_of(target) == siblings, f"fsref.{name} imports fsref.{target}, which stands below it"
+
+
+def test_every_upward_import_is_still_there() -> None:
+    """The list of imports that point the other way holds none that is gone."""
+    assert set(UPWARD) <= {(name, target) for name in MODULES for target, inside in own_imports(name) if inside}
+
+
+def test_each_third_party_module_has_one_home() -> None:
+    """Each third-party module is imported in one module of fsref, so that it can be replaced in one place."""
+    used: dict[str, set[str]] = {}
+    for name in MODULES:
+        for module in {module.partition(".")[0] for module, _, _ in imports(TREES[name])} - {"fsref", "numpy"} - set(sys.stdlib_module_names):
+            used.setdefault(module, set()).add(name)
+    for module, users in used.items():
+        if module in HOMES:
+            strangers = {user for user in users if not any(fnmatchcase(user, home) for home in HOMES[module])}
+            assert not strangers, f"{module} is imported in {strangers}, but is at home in {HOMES[module]}"
+        else:
+            assert len(users) == 1, f"{module} is imported in {users}"
+
+
+def test_kernels_stand_alone() -> None:
+    """A file of kernels imports nothing of fsref: Numba renews a cached kernel when its own file changes, and for no other reason."""
+    kernels = [name for name in MODULES if name.startswith("engines.kernels.")]
+    assert kernels
+    assert {name: list(own_imports(name)) for name in kernels} == {name: [] for name in kernels}
+
+
+def test_files_are_short_and_named_for_what_they_hold() -> None:
+    """No file of fsref or tools has 400 lines or more, and none is called utils."""
+    files = [*PACKAGE.rglob("*.py"), *(ROOT / "tools").rglob("*.py")]
+    assert not {f"{p.relative_to(ROOT)}: {n}" for p in files if (n := len(p.read_text(encoding="utf-8").splitlines())) >= 400}
+    assert not [p for p in files if re.fullmatch(r"_?(util|utils|helpers|common|misc)", p.stem)]
+
+
+def test_public_names() -> None:
+    """fsref has at most 30 public names, sorted constants first, then classes, then the rest; each can be had."""
+    names = list(fsref.__all__)
+    assert len(names) == len(set(names)) <= 30
+    assert names == sorted(names, key=lambda n: (0 if n.isupper() else 1 if n[0].isupper() else 2, n))
+    for name in names:
+        assert getattr(fsref, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        fsref.no_such_name  # noqa: B018 - asking is the test
+
+
+KERNEL = """
+import numpy as np
+import fsref
+from fsref.engines.kernels.plain import fire
+v, T = np.array([[5]]), np.array([[5]])
+trains, spikes, offsets = np.zeros((1, 1), np.uint16), np.zeros(1, np.int64), np.zeros(2, np.int64)
+fire(v, T, T.copy(), trains, spikes, offsets, np.empty((0, 1, 1), np.int64))
+print(fsref.__file__, sum(fire.stats.cache_hits.values()), int(trains[0, 0]))
+"""
+
+
+@pytest.mark.parametrize(("old", "new", "after"), [(">= threshold", ">  threshold", 0), ("np.uint16(1 <<", "np.uint16(3 <<", 3)])
+def test_the_cache_never_answers_by_an_old_rule(tmp_path: Path, old: str, new: str, after: int) -> None:
+    """A kernel edited in place, its file of the same size and date as before, answers by the new rule in the next process; unedited, from the cache."""
+    shutil.copytree(PACKAGE, tmp_path / "fsref", ignore=shutil.ignore_patterns("__pycache__", "models"))
+    kernel = tmp_path / "fsref" / "engines" / "kernels" / "plain.py"
+    settings = {"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    package = str(tmp_path / "fsref" / "__init__.py")
+    assert python(KERNEL, **settings).rsplit(" ", 2) == [package, "0", "1"]
+    assert python(KERNEL, **settings).rsplit(" ", 2) == [package, "1", "1"]
+    stamp, text = kernel.stat(), kernel.read_text(encoding="utf-8")
+    assert old in text, f"this test edits {old!r} in plain.py: bring it up to date"
+    kernel.write_text(text.replace(old, new), encoding="utf-8", newline="\n")
+    os.utime(kernel, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert (kernel.stat().st_size, kernel.stat().st_mtime_ns) == (stamp.st_size, stamp.st_mtime_ns)
+    assert python(KERNEL, **settings).rsplit(" ", 2) == [package, "0", str(after)]
+
+
+def spec_rules() -> dict[str, str]:
+    """Every rule of SPEC.md with the text up to the next heading."""
+    text = (PACKAGE / "SPEC.md").read_text(encoding="utf-8")
+    starts = list(RULE.finditer(text))
+    assert len({m[1] for m in starts}) == len(starts), "a rule stands in SPEC.md twice"
+    return {m[1]: re.split(r"^##", text[m.end() :], maxsplit=1, flags=re.MULTILINE)[0] for m in starts}
+
+
+def resolve(name: str) -> object:
+    """What `module.symbol` of fsref names; the module may lie in packages."""
+    parts = name.split(".")
+    module: ModuleType | None = None
+    for count in range(len(parts) - 1, 0, -1):
+        if ".".join(parts[:count]) in MODULES:
+            module = importlib.import_module("fsref." + ".".join(parts[:count]))
+            break
+    assert module is not None, f"no module of fsref in {name}"
+    value: object = module
+    for part in parts[count:]:
+        value = getattr(value, part)
+    return value
+
+
+@pytest.mark.parametrize("rule", spec_rules())
+def test_every_rule_is_two_hops_from_its_code_and_its_test(rule: str) -> None:
+    """The block of a rule closes with where its code is, which test fails when it is broken, and its error or what shows it; all three exist."""
+    found = list(POINTERS.finditer(spec_rules()[rule]))
+    assert len(found) == 1, f"{rule} needs one line `Code: module.symbol · Test: file.py::test · Refused: Error` (or Seen: ...)"
+    code, test, kind, end = found[0].group("code", "test", "kind", "end")
+    resolve(code)
+    file, _, function = test.partition("::")
+    path = ROOT / "tests" / file
+    assert path.is_file(), f"tests/{file} does not exist"
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert function in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, f"{test} does not exist"
+    if kind == "Refused":
+        assert issubclass(getattr(fsref.errors, end), fsref.errors.FsrefError)
+
+
+def test_every_rule_named_in_the_code_is_in_the_law() -> None:
+    """A rule that fsref's errors, comments or docstrings name stands in SPEC.md."""
+    prefixes = "|".join(sorted({rule.partition("-")[0] for rule in spec_rules()}))
+    named = {(path.name, rule) for path in MODULES.values() for rule in re.findall(rf"\b(?:{prefixes})-\d+\b", path.read_text(encoding="utf-8"))}
+    assert not {(file, rule) for file, rule in named if rule not in spec_rules()}
+
+
+def repository_files() -> list[str]:
+    """Every file git holds or would take in."""
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True)
+    return sorted(set(listed.stdout.decode().split("\0")) - {""})
+
+
+def repository_texts() -> Iterator[tuple[str, str]]:
+    """Every text file of the repository: (name, text)."""
+    for name in repository_files():
+        data = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b"\0"
+        if b"\0" not in data[:8192]:
+            yield name, data.decode("utf-8")
+
+
+needs_git = pytest.mark.skipif(not (ROOT / ".git").exists() or shutil.which("git") is None, reason="not a git clone")
+
+
+@needs_git
+def test_nothing_of_one_machine_lies_in_the_repository() -> None:
+    """No file names a folder of one person's machine, a ticket by its number, or the host of a package registry."""
+    machine = r"(?<![\w.~])/(?:" + "|".join(["work", "root", "home", "opt"]) + r")/"
+    ticket = r"\bissue" + r" #\d*"
+    hosts = "|".join(map(re.escape, ["pypi" + ".org", "python" + "hosted.org", "npm" + "js.org", "crates" + ".io", "deb.debian" + ".org", "golang" + ".org"]))
+    bad = re.compile(f"{machine}|{ticket}|{hosts}", re.IGNORECASE)
+    lines = chain.from_iterable(((name, n, line) for n, line in enumerate(text.splitlines(), 1)) for name, text in repository_texts())
+    assert not [f"{name}:{n}: {found[0]}" for name, n, line in lines if (found := bad.search(line))]
+
+
+@needs_git
+def test_generated_caches_are_ignored() -> None:
+    """No cache, build or environment is part of the repository."""
+    assert not [name for name in repository_files() if re.search(r"(^|/)(\.venv[^/]*|__pycache__|build|dist|\.\w+_cache)/", name)]

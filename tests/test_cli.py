@@ -1,0 +1,295 @@
+"""The command line: every verb as text and as JSON, exit codes 0, 1 and 2, and one line for every wrong use."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fsref
+import handmade
+from fsref import checks, cli
+from fsref.data import bundled
+from fsref.engines import quantized
+from fsref.runner import ENGINES
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """A function that runs the command line here: (exit code, standard output, standard error)."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        code = cli.main([str(a) for a in arguments])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A small network in a file, and beside it four labelled images, x.npz."""
+    net = handmade.tiny()
+    net.save(tmp_path / "tiny.fs.npz")
+    np.savez(tmp_path / "x.npz", x=handmade.draw(net, 4), y=np.array([0, 1, 0, 1]))
+    return tmp_path / "tiny.fs.npz"
+
+
+def test_run_digits_is_the_first_impression(call: Call) -> None:
+    """No options: accuracy beside float, every bit checked, spikes, latency, speed, and the raster of one digit, in plain ASCII of 100 columns."""
+    code, out, err = call("run", "digits")
+    assert (code, err) == (0, "")
+    for word in ("accuracy", "float model", "bit-exact          yes", "spikes per neuron", "latency", "images per second", "step    0 ["):
+        assert word in out
+    assert out.isascii()
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_run_digits_as_json(call: Call) -> None:
+    code, out, _ = call("run", "digits", "--json")
+    found = json.loads(out)
+    golden = json.loads((bundled("digits") / "golden.json").read_text())
+    assert code == 0
+    assert (found["images"], found["correct"], found["id"]) == (golden["of"], golden["correct"], golden["id"])
+    assert found["check"]["agrees"] is True
+    assert {name: round(mean * found["images"]) for name, mean in found["spikes"].items()} == golden["spikes"]
+
+
+@pytest.mark.parametrize("verb", ["info", "run", "evaluate", "check", "explain"])
+def test_every_verb_speaks_text_and_pure_json(call: Call, model: Path, verb: str) -> None:
+    extra = {"run": ["--data", model.with_name("x.npz")], "evaluate": ["--data", model.with_name("x.npz")]}
+    extra["explain"] = ["1", "--data", model.with_name("x.npz"), "--population", "hid", "--neuron", 2]
+    code, out, err = call(verb, model, *extra.get(verb, []))
+    assert (code, err) == (0, "")
+    assert out.isascii()
+    code, out, err = call(verb, model, *extra.get(verb, []), "--json")
+    assert (code, err) == (0, "")
+    assert isinstance(json.loads(out), dict)
+
+
+def test_run_gives_the_result_of_run(call: Call, model: Path) -> None:
+    data = model.with_name("x.npz")
+    expected = fsref.run(fsref.load(model), np.load(data)["x"], record=["hid"])
+    for engine in ENGINES:
+        found = json.loads(call("run", model, "--data", data, "--engine", engine, "--record", "hid", "--json")[1])
+        assert found["logits"] == expected.logits.tolist()
+        assert found["classes"] == expected.labels.tolist()
+        assert [r["values"] for r in found["recording"] if r["observable"] == "codes"] == [expected.codes["hid"].tolist()]
+
+
+@pytest.mark.parametrize(("selection", "picked"), [("2", [2]), ("1:3", [1, 2]), ("::2", [0, 2]), ("3,0", [3, 0]), ("-1", [3])])
+def test_images_are_picked_like_slices(call: Call, model: Path, selection: str, picked: list[int]) -> None:
+    data = model.with_name("x.npz")
+    found = json.loads(call("run", model, "--data", data, f"--images={selection}", "--json")[1])
+    assert found["images"] == picked
+    assert found["names"] == [f"x[{i}]" for i in picked]
+    assert found["logits"] == fsref.run(fsref.load(model), np.load(data)["x"][picked]).logits.tolist()
+
+
+def test_events_are_the_canonical_list(call: Call, model: Path) -> None:
+    data = model.with_name("x.npz")
+    code, out, _ = call("run", model, "--data", data, "--images", "1:3", "--events")
+    trace = fsref.run(fsref.load(model), np.load(data)["x"][1:3], record=["in", "hid"]).trace
+    assert trace is not None
+    expected = [f"{image + 1},{step},{('in', 'hid')[population]},{neuron}" for image, step, population, neuron in trace.events().tolist()]
+    assert (code, out.splitlines()) == (0, ["image,step,population,neuron", *expected])
+
+
+def test_out_streams_the_recording_to_disk(call: Call, model: Path) -> None:
+    out = model.with_name("recording")
+    assert call("run", model, "--data", model.with_name("x.npz"), "--out", out, "--observable", "opening")[0] == 0
+    assert sorted(p.name for p in out.iterdir()) == ["population.1.opening.npy", "population.2.opening.npy"]
+    code, _, err = call("run", model, "--data", model.with_name("x.npz"), "--out", out)
+    assert (code, err.count("\n")) == (2, 1)
+
+
+def test_check_says_what_is_proved_and_what_was_tested(call: Call, model: Path) -> None:
+    code, out, _ = call("check", model, "--images-drawn", 5, "--seed", 7)
+    assert code == 0
+    assert out.index("PROVED") < out.index("TESTED, on 5 images")
+    assert "5 drawn, seed 7" in out
+    assert call("check", "digits", "--limit", "3", "--data", "digits")[0] == 0
+
+
+def broken(net: Any) -> Any:
+    """The quantised engine with one bit of one spike of image 3 turned over."""
+    simulate = TRUE(net)
+
+    def wrong(images: Any, wanted: Any) -> Any:
+        for activity in simulate(images, wanted):
+            if activity.population == "hid" and len(images) > 3:
+                activity.trains[3, 1, 0, 0] ^= 1
+            yield activity
+
+    return wrong
+
+
+TRUE = quantized.simulator
+
+
+def test_an_engine_that_differs_is_shown_and_exits_1(call: Call, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantized, "simulator", broken)
+    code, out, _ = call("check", model, "--threads", 1)
+    assert code == 1
+    assert "DIFFERS: quantized is not events" in out
+    assert "image 3 hid step 6 neuron 1" in out
+    found = json.loads(call("check", model, "--threads", 1, "--json")[1])
+    assert (found["agrees"], found["engine"], found["difference"]["image"], found["difference"]["neuron"]) == (False, "quantized", 3, 1)
+
+
+def test_a_difference_is_numbered_over_all_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantized, "simulator", broken)
+    monkeypatch.setattr(checks, "CHUNK_IMAGES", 4)
+    net = handmade.tiny()
+    seen: list[int] = []
+    report = fsref.check(net, handmade.draw(net, 9), ("reference", "quantized"), threads=1, progress=seen.append)
+    assert report.difference is not None
+    assert (report.difference.image, report.engine, seen, report.images) == (3, "quantized", [4], 4)
+
+
+def test_a_membrane_outside_its_proof_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proved intervals are held against what was seen: shrink one, and check says so."""
+    net = handmade.tiny()
+    proved = net.ranges["hid"]
+    object.__setattr__(proved, "opening", np.zeros_like(proved.opening))
+    report = fsref.check(net, handmade.draw(net, 2))
+    assert report.difference is None
+    assert not report.agrees
+    assert "hid channel 0 opening" in report.outside
+    assert "OUTSIDE" in str(report)
+
+
+def test_self_check_holds_and_bites(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = call("check", "digits", "--self")
+    assert (code, "every engine" in out) == (0, True)
+    true = checks.golden_record
+
+    def moved(*arguments: Any) -> Any:
+        record = json.loads(json.dumps(true(*arguments)))
+        record["images"][1]["logits"][0] += 1
+        return record
+
+    monkeypatch.setattr(checks, "golden_record", moved)
+    code, out, _ = call("check", "digits", "--self", "--json")
+    assert code == 1
+    assert [place.partition(":")[0] for place in json.loads(out)["differing"]] == ["images[1] logits[0]"]
+
+
+def test_explain_takes_an_index_an_image_file_or_npy(call: Call, model: Path) -> None:
+    from PIL import Image
+
+    pixels = np.array([[1, 15], [7, 0]], np.uint8)
+    Image.fromarray(pixels).save(model.with_name("a.png"))
+    np.save(model.with_name("a.npy"), pixels)
+    np.savez(model.with_name("a.npz"), x=pixels[None].astype(np.int64))
+    asked = ["--population", "hid", "--neuron", 0, "--json"]
+    told = [call("explain", model, model.with_name(name), *asked) for name in ("a.png", "a.npy")]
+    told.append(call("explain", model, "0", "--data", model.with_name("a.npz"), *asked))
+    assert [code for code, _, _ in told] == [0, 0, 0]
+    assert len({out for _, out, _ in told}) == 1
+    assert json.loads(told[0][1])["opening"] == 1 + 1 * 1 + 2 * 15 + 0 * 7 - 1 * 0
+
+
+WRONG: dict[str, list[str]] = {
+    "no verb": [],
+    "unknown verb": ["dance"],
+    "no network": ["info"],
+    "missing file": ["info", "{tmp}/nothing.fs.npz"],
+    "unknown model": ["run", "nosuchmodel"],
+    "not a network": ["info", "{tmp}/x.npz"],
+    "truncated network": ["info", "{tmp}/cut.fs.npz"],
+    "truncated images": ["run", "{net}", "--data", "{tmp}/cut.npz"],
+    "a folder as network": ["info", "{tmp}/"],
+    "no images": ["run", "{net}"],
+    "missing folder": ["run", "{net}", "--data", "{tmp}/nowhere"],
+    "missing cifar10": ["run", "{net}", "--data", "cifar10:{tmp}"],
+    "images of another network": ["run", "{net}", "--data", "digits"],
+    "unknown engine": ["run", "{net}", "--data", "{tmp}/x.npz", "--engine", "warp"],
+    "unknown population": ["run", "{net}", "--data", "{tmp}/x.npz", "--record", "nobody"],
+    "unknown observable": ["run", "{net}", "--data", "{tmp}/x.npz", "--observable", "mood"],
+    "images out of range": ["run", "{net}", "--data", "{tmp}/x.npz", "--images", "4"],
+    "no image selected": ["run", "{net}", "--data", "{tmp}/x.npz", "--images", "9:"],
+    "selection of words": ["run", "{net}", "--data", "{tmp}/x.npz", "--images", "a:b"],
+    "step of zero": ["run", "{net}", "--data", "{tmp}/x.npz", "--images", "::0"],
+    "batch of zero": ["run", "{net}", "--data", "{tmp}/x.npz", "--batch", "0"],
+    "no memory": ["run", "{net}", "--data", "{tmp}/x.npz", "--memory-limit", "1K"],
+    "memory of words": ["evaluate", "{net}", "--data", "{tmp}/x.npz", "--memory-limit", "lots"],
+    "out of nowhere": ["run", "{net}", "--data", "{tmp}/x.npz", "--out", "{tmp}/no/such"],
+    "events as json": ["run", "{net}", "--data", "{tmp}/x.npz", "--events", "--json"],
+    "no labels": ["evaluate", "{net}", "--data", "{tmp}/bare.npz"],
+    "neuron out of range": ["explain", "{net}", "0", "--data", "{tmp}/x.npz", "--population", "hid", "--neuron", "3"],
+    "negative neuron": ["explain", "{net}", "0", "--data", "{tmp}/x.npz", "--population", "hid", "--neuron", "-1"],
+    "population of explain": ["explain", "{net}", "0", "--data", "{tmp}/x.npz", "--population", "nobody", "--neuron", "0"],
+    "image out of range": ["explain", "{net}", "4", "--data", "{tmp}/x.npz", "--population", "hid", "--neuron", "0"],
+    "missing image": ["explain", "{net}", "{tmp}/no.png", "--population", "hid", "--neuron", "0"],
+    "missing npy": ["explain", "{net}", "{tmp}/no.npy", "--population", "hid", "--neuron", "0"],
+    "self of a file": ["check", "{net}", "--self"],
+    "self with data": ["check", "digits", "--self", "--data", "digits"],
+    "seed out of range": ["check", "{net}", "--seed", "-1"],
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_use_is_one_line_and_exit_code_2(call: Call, model: Path, wrong: str) -> None:
+    tmp = model.parent
+    model.with_name("cut.fs.npz").write_bytes(model.read_bytes()[:-100])
+    (tmp / "cut.npz").write_bytes((tmp / "x.npz").read_bytes()[:200])
+    np.savez(tmp / "bare.npz", x=handmade.draw(handmade.tiny(), 2))
+    code, out, err = call(*(part.format(tmp=tmp, net=model) for part in WRONG[wrong]))
+    assert (code, out) == (2, "")
+    if wrong == "no verb":
+        assert err.startswith("Usage: fsref")
+        return
+    assert err.startswith("fsref: error: ")
+    assert err.count("\n") == 1
+
+
+def test_an_object_array_is_not_unpickled(call: Call, model: Path) -> None:
+    np.save(model.with_name("evil.npy"), np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    code, _, err = call("explain", model, model.with_name("evil.npy"), "--population", "hid", "--neuron", "0")
+    assert (code, err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt(), 130), (PermissionError(13, "Permission denied", "f"), 2), (MemoryError(), 2)])
+def test_nothing_ends_in_a_traceback(call: Call, model: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int) -> None:
+    def fall(*_: Any) -> Any:
+        raise raised
+
+    monkeypatch.setattr(cli.data, "resolve_network", fall)
+    found, out, err = call("info", model)
+    assert (found, out) == (code, "")
+    assert err.strip().count("\n") == 0
+    assert err.strip().startswith("fsref: error: ")
+
+
+def spawn(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The command line in a process of its own, as `python -m fsref.cli`."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(fsref.__file__).parent.parent), **settings}
+    return subprocess.run([sys.executable, "-m", "fsref.cli", *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False)
+
+
+def test_a_process_of_its_own(model: Path) -> None:
+    """Piped, in a C locale and without colours: plain ASCII, nothing on standard error, the exit code of the verb."""
+    done = spawn("run", str(model), "--data", str(model.with_name("x.npz")), NO_COLOR="1", LC_ALL="C", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr, done.stdout.isascii()) == (0, "", True)
+    assert "\x1b" not in done.stdout
+    assert spawn("--version").stdout == f"fsref {fsref.__version__}, law {fsref.SPEC_VERSION}\n"
+    failed = spawn("info", "nosuchmodel")
+    assert (failed.returncode, failed.stdout, failed.stderr.count("\n")) == (2, "", 1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
+def test_a_reader_that_leaves_is_no_error() -> None:
+    """`fsref ... | head -1` says nothing on standard error."""
+    command = f"{sys.executable} -m fsref.cli run digits --images 0:40 --events | head -1"
+    environment = {**os.environ, "PYTHONPATH": str(Path(fsref.__file__).parent.parent)}
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment, timeout=300, check=False)
+    assert (done.stdout, done.stderr) == ("image,step,population,neuron\n", "")

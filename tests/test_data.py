@@ -1,0 +1,441 @@
+"""Images for a network: every source and what it refuses, drawn images from the spec alone, and the bundled digits."""
+
+import csv
+import hashlib
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import fsref
+import naive
+from fsref import data
+from fsref.errors import FileError, InputError, UsageError
+from fsref.projections import Dense
+
+
+def network(shape=(1, 4, 6), steps=8, max_code=255, count=3, classes=(), channels=None):
+    """A network with one fs population whose input and readout are as asked."""
+    relu = fsref.FS("relu", (1, 1, 1), fsref.fs_relu(4))
+    weights = np.ones((1, int(np.prod(shape))), np.int64)
+    contract = None if channels is None else fsref.Contract(channels)
+    populations = [fsref.Input("input", shape, steps, max_code), relu, fsref.Readout("logits", (count, 1, 1))]
+    projections = [Dense("input", "relu", weights), Dense("relu", "logits", np.ones((count, 1), np.int64))]
+    return fsref.Network(populations, projections, classes=classes, contract=contract)
+
+
+def refused(kind, source, net, *words, **options):
+    """The error line of a source that is refused with this kind of error and all of these words in one line."""
+    with pytest.raises(kind) as caught:
+        data.load_images(str(source), net, **options)
+    line = str(caught.value)
+    assert "\n" not in line and all(word in line for word in words), line
+    return line
+
+
+def picture(path, pixels, mode=None):
+    """Write pixels (H, W) or (H, W, 3) as an image file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(np.asarray(pixels, np.uint8))
+    (image if mode is None else image.convert(mode)).save(path)
+
+
+def grey(value=0, height=4, width=6):
+    return np.full((height, width), value, np.uint8) + np.arange(width, dtype=np.uint8)
+
+
+# Drawn images
+
+
+def split_mix(seed, number):
+    """Word `number` of SplitMix64(seed), from ID-3, in plain integers."""
+    z = (seed + (number + 1) * 0x9E3779B97F4A7C15) % 2**64
+    z ^= z >> 30
+    z = z * 0xBF58476D1CE4E5B9 % 2**64
+    z ^= z >> 27
+    z = z * 0x94D049BB133111EB % 2**64
+    return z ^ z >> 31
+
+
+@pytest.mark.parametrize(("seed", "max_code", "steps"), [(0, 255, 8), (1, 16, 5), (2**64 - 1, 65535, 16), (12345, 1, 1)])
+def test_drawn_images_from_the_spec_alone(seed, max_code, steps):
+    """Every code of every drawn image is what the text of ID-3 gives in plain Python integers."""
+    drawn = data.drawn_images(network((2, 3, 5), steps, max_code), 4, seed)
+    expected = [(split_mix(seed, n) >> 32) * (max_code + 1) >> 32 for n in range(4 * 30)]
+    assert drawn.shape == (4, 2, 3, 5) and drawn.dtype == np.int64
+    assert drawn.ravel().tolist() == expected
+    assert 0 <= min(expected) and max(expected) <= max_code
+
+
+def test_split_mix_is_the_published_one():
+    """The first words of SplitMix64 with seed 1234567, as its author's C code prints them."""
+    assert [split_mix(1234567, n) for n in range(3)] == [6457827717110365317, 3203168211198807973, 9817491932198370423]
+
+
+def test_more_drawn_images_begin_with_the_same_ones():
+    net = network()
+    assert (data.drawn_images(net, 5, 7)[:2] == data.drawn_images(net, 2, 7)).all()
+    assert (data.drawn_images(net, 2, 7) != data.drawn_images(net, 2, 8)).any()
+
+
+@pytest.mark.parametrize(("count", "seed"), [(0, 1), (-1, 1), (1, -1), (1, 2**64)])
+def test_drawn_images_out_of_range_are_refused(count, seed):
+    with pytest.raises(UsageError, match="ID-3"):
+        data.drawn_images(network(), count, seed)
+
+
+# Folders
+
+
+def test_folder_per_class_in_turn(tmp_path):
+    """Sorted class folders are the classes; images come one of each class in turn, so that a limit keeps all classes."""
+    for number, name in enumerate(("ant", "bee", "cat")):
+        for index in range(2):
+            picture(tmp_path / name / f"{index}.png", grey(10 * number + index))
+    found = data.load_images(str(tmp_path), network())
+    assert found.names == ("ant/0.png", "bee/0.png", "cat/0.png", "ant/1.png", "bee/1.png", "cat/1.png")
+    assert found.y.tolist() == [0, 1, 2, 0, 1, 2] and found.y.dtype == np.int64
+    assert found.x.shape == (6, 1, 4, 6) and found.x.dtype == np.uint8
+    assert (found.x[4, 0] == grey(11)).all()
+    few = data.load_images(str(tmp_path), network(), limit=2)
+    assert few.names == found.names[:2] and few.y.tolist() == [0, 1]
+
+
+def test_folders_named_as_classes_may_be_some_of_them(tmp_path):
+    picture(tmp_path / "bee" / "a.png", grey())
+    assert data.load_images(str(tmp_path), network(classes=("cat", "ant", "bee"))).y.tolist() == [2]
+    refused(FileError, tmp_path, network(classes=("x", "y", "z")), "bee", "x, y, z")
+
+
+def test_folder_without_labels(tmp_path):
+    """Images alone have no classes; files that are no images and hidden ones are passed over."""
+    picture(tmp_path / "b.png", grey(2))
+    picture(tmp_path / "a.bmp", grey(1))
+    (tmp_path / "notes.txt").write_text("x")
+    (tmp_path / ".hidden.png").write_text("x")
+    found = data.load_images(str(tmp_path), network())
+    assert found.names == ("a.bmp", "b.png") and found.y is None
+
+
+def test_labels_csv(tmp_path):
+    """labels.csv gives file and class, by name or number, in its own order."""
+    for name in ("p.png", "q.png", "deep/r.png"):
+        picture(tmp_path / name, grey(ord(name[0])))
+    (tmp_path / "labels.csv").write_text("file,label\nq.png,cat\ndeep/r.png,0\n\np.png,bee\n")
+    found = data.load_images(str(tmp_path), network(classes=("ant", "bee", "cat")))
+    assert found.names == ("q.png", "deep/r.png", "p.png") and found.y.tolist() == [2, 0, 1]
+    assert found.x[0, 0, 0, 0] == ord("q")
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("", "header"),
+        ("file,label\n", "header"),
+        ("name,label\na.png,0\n", "header"),
+        ("file,label\na.png,3\n", "line 2"),
+        ("file,label\na.png,0\na.png,-1\n", "line 3"),
+        ("file,label\na.png\n", "line 2"),
+        ("file,label\na.png,0,1\n", "line 2"),
+        ("file,label\na.png,dog\n", "dog"),
+        ('file,label\n"a.png,0\n', "cannot be read"),
+        ("file,label\nmissing.png,0\n", "missing.png"),
+    ],
+)
+def test_bad_labels_csv(tmp_path, text, word):
+    picture(tmp_path / "a.png", grey())
+    (tmp_path / "labels.csv").write_text(text)
+    refused(FileError, tmp_path, network(), word)
+
+
+def test_size_mismatch_is_refused_unless_asked(tmp_path):
+    """Nothing is resized or cropped silently; the error names the file and both sizes."""
+    picture(tmp_path / "a.png", np.arange(8 * 12).reshape(8, 12))
+    refused(InputError, tmp_path, network(), "a.png", "8 x 12", "4 x 6", "[RUN-1]")
+    assert data.load_images(str(tmp_path), network(), resize=4).x.shape == (1, 1, 4, 6)
+    square = data.load_images(str(tmp_path), network((1, 6, 6)), crop=6).x[0, 0]
+    assert (square == np.arange(8 * 12).reshape(8, 12)[1:7, 3:9]).all()
+    assert data.load_images(str(tmp_path), network((1, 4, 4)), resize=4, crop=4).x.shape == (1, 1, 4, 4)
+    refused(InputError, tmp_path, network(), "a.png", "crop", crop=9)
+    for option in ({"resize": 0}, {"crop": -1}, {"limit": 0}):
+        refused(UsageError, tmp_path, network(), next(iter(option)), **option)
+
+
+def test_grey_and_rgb(tmp_path):
+    """An RGB network takes grey files as three equal channels; a grey network takes no colour."""
+    colour = np.arange(4 * 6 * 3).reshape(4, 6, 3)
+    picture(tmp_path / "c.png", colour)
+    rgb = network((3, 4, 6), channels="RGB")
+    assert (data.load_images(str(tmp_path), rgb).x[0] == colour.transpose(2, 0, 1)).all()
+    assert (data.load_images(str(tmp_path), network((3, 4, 6))).x[0] == colour.transpose(2, 0, 1)).all()
+    refused(InputError, tmp_path, network(), "c.png", "RGB")
+    refused(InputError, tmp_path, network((2, 4, 6)), "c.png", "(2, 4, 6)")
+    picture(tmp_path / "c.png", grey(3))
+    assert (data.load_images(str(tmp_path), rgb).x[0] == grey(3)[None]).all()
+    picture(tmp_path / "c.png", colour, "RGBA")
+    refused(InputError, tmp_path, rgb, "c.png", "RGBA")
+
+
+def test_pixels_beyond_max_code_are_refused(tmp_path):
+    picture(tmp_path / "a.png", grey(12))
+    refused(InputError, tmp_path, network(steps=5, max_code=16), "a.png", "17", "0..16", "[NET-7]")
+
+
+def test_bad_image_files_and_folders(tmp_path):
+    refused(FileError, tmp_path / "none", network(), "none")
+    refused(FileError, tmp_path, network(), "no image files")
+    (tmp_path / "a.png").write_bytes(b"not an image")
+    refused(FileError, tmp_path, network(), "a.png")
+    packed = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)).save(packed, "png")
+    (tmp_path / "a.png").write_bytes(packed.getvalue()[:2000])
+    refused(FileError, tmp_path, network((1, 64, 64)), "a.png")
+    (tmp_path / "empty").mkdir()
+    refused(FileError, tmp_path, network(count=1), "empty")
+
+
+# npz
+
+
+def test_npz(tmp_path):
+    """numpy.savez writes what is read: x of any integer type, y if there are classes."""
+    x = np.random.default_rng(1).integers(0, 256, (5, 1, 4, 6))
+    np.savez(tmp_path / "a.npz", x=x, y=[0, 1, 2, 0, 1])
+    found = data.load_images(str(tmp_path / "a.npz"), network())
+    assert (found.x == x).all() and found.y.tolist() == [0, 1, 2, 0, 1] and found.names[4] == "x[4]"
+    few = data.load_images(str(tmp_path / "a.npz"), network(), limit=2)
+    assert (few.x == x[:2]).all() and few.y.tolist() == [0, 1] and len(few.names) == 2
+    np.savez(tmp_path / "b.npz", x=x[:, 0].astype(np.uint8))
+    found = data.load_images(str(tmp_path / "b.npz"), network())
+    assert (found.x == x).all() and found.y is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "arrays", "word"),
+    [
+        (FileError, {"images": np.zeros((1, 1, 4, 6), np.uint8)}, "missing: x"),
+        (FileError, {"x": np.zeros((1, 1, 4, 6))}, "integer"),
+        (FileError, {"x": np.array([{}], object)}, "integer"),
+        (InputError, {"x": np.zeros((1, 1, 4, 5), np.uint8)}, "(1, 4, 5)"),
+        (InputError, {"x": np.zeros((0, 1, 4, 6), np.uint8)}, "(0, 1, 4, 6)"),
+        (InputError, {"x": np.zeros(24, np.uint8)}, "(24,)"),
+        (InputError, {"x": np.full((2, 1, 4, 6), -1)}, "x[0] [0, 0, 0]"),
+        (InputError, {"x": np.full((2, 1, 4, 6), 256)}, "256"),
+        (InputError, {"x": np.zeros((2, 1, 4, 6), np.uint8), "y": [0]}, "(1,)"),
+        (InputError, {"x": np.zeros((2, 1, 4, 6), np.uint8), "y": [0, 3]}, "x[1] label"),
+        (InputError, {"x": np.zeros((2, 1, 4, 6), np.uint8), "y": [[0, 1]]}, "(1, 2)"),
+    ],
+)
+def test_bad_npz(tmp_path, kind, arrays, word):
+    np.savez(tmp_path / "a.npz", **arrays)
+    refused(kind, tmp_path / "a.npz", network(), word)
+
+
+def test_npz_that_is_no_plain_archive(tmp_path):
+    refused(FileError, tmp_path / "a.npz", network(), "cannot be read")
+    (tmp_path / "a.npz").write_bytes(b"PK but no zip")
+    refused(FileError, tmp_path / "a.npz", network(), "zip")
+    np.savez_compressed(tmp_path / "a.npz", x=np.zeros((1, 1, 4, 6), np.uint8))
+    refused(FileError, tmp_path / "a.npz", network(), "compressed")
+    np.savez(tmp_path / "a.npz", x=np.zeros((1, 1, 4, 6), np.uint8))
+    refused(UsageError, tmp_path / "a.npz", network(), "folders", resize=8)
+
+
+# CIFAR-10
+
+
+def test_cifar10(tmp_path):
+    records = np.random.default_rng(2).integers(0, 256, (4, 3073), np.uint8)
+    records[:, 0] = [9, 0, 3, 3]
+    records.tofile(tmp_path / "test_batch.bin")
+    net = network((3, 32, 32), count=10, channels="RGB")
+    found = data.load_images(f"cifar10:{tmp_path}", net)
+    assert found.y.tolist() == [9, 0, 3, 3] and found.names[1] == "test_batch.bin[1]"
+    assert found.x[2, 1, 5, 7] == records[2, 1 + 1024 + 5 * 32 + 7]
+    assert data.load_images(f"cifar10:{tmp_path}", net, limit=3).x.shape == (3, 3, 32, 32)
+    refused(InputError, f"cifar10:{tmp_path}", network(), "(3, 32, 32)", "(1, 4, 6)")
+    refused(InputError, f"cifar10:{tmp_path}", network((3, 32, 32)), "[0] label", "0..2")
+
+
+@pytest.mark.parametrize("size", [0, 1, 3072, 3074, 3 * 3073 - 1])
+def test_truncated_cifar10_is_refused(tmp_path, size):
+    (tmp_path / "test_batch.bin").write_bytes(bytes(size))
+    refused(FileError, f"cifar10:{tmp_path}", network((3, 32, 32), count=10), "test_batch.bin", f"{size} bytes", "3073")
+
+
+def test_cifar10_that_is_not_there(tmp_path):
+    refused(FileError, f"cifar10:{tmp_path}", network(), "test_batch.bin")
+
+
+# Bundled models
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.resolve_network("digits")
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    with np.load(data.bundled("digits") / "digits.npz", allow_pickle=False) as found:
+        return dict(found)
+
+
+def test_resolve_network(tmp_path, monkeypatch, digits):
+    """A path or a bundled name; a file of that name goes first, a folder of that name does not."""
+    path = tmp_path / "mine.npz"
+    network().save(path)
+    assert data.resolve_network(str(path)).id == network().id
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "digits").mkdir()
+    assert data.resolve_network("digits").id == digits.id
+    (tmp_path / "digits").rmdir()
+    network().save("digits")
+    assert data.resolve_network("digits").id == network().id
+    with pytest.raises(UsageError, match="'nothing'.*digits"):
+        data.resolve_network("nothing")
+    with pytest.raises(FileError, match="no/such.npz"):
+        data.resolve_network("no/such.npz")
+    for name in ("..", "a/b", ""):
+        with pytest.raises(UsageError):
+            data.bundled(name)
+
+
+def test_bundled_model_of_an_installed_package_goes_first(tmp_path, monkeypatch):
+    """A wheel lays models out as fsref/models/NAME; a clone has them in reference_models/ beside the package."""
+    module = tmp_path / "fsref" / "data.py"
+    monkeypatch.setattr(data, "__file__", str(module))
+    places = [tmp_path / "reference_models" / "digits", tmp_path / "fsref" / "models" / "digits"]
+    for place in places:
+        place.mkdir(parents=True)
+        (place / "digits.fs.npz").touch()
+        assert data.bundled("digits") == place
+
+
+def test_digits_accuracy(digits, arrays):
+    """The float network was right on 98 % or more of the held-out images; the FS network says otherwise on at most 2."""
+    images = data.load_images("digits", digits)
+    assert images.x.shape == (599, 1, 8, 8) and (images.x[:, 0] == arrays["x_test"]).all() and (images.y == arrays["y_test"]).all()
+    right = float((arrays["float_labels"] == images.y).mean())
+    assert right >= 0.98 and digits.provenance["float_accuracy"] == round(right, 6)
+    result = fsref.run(digits, images.x)
+    assert (result.labels != arrays["float_labels"]).sum() <= 2
+    assert digits.provenance["fs_accuracy"] == round(float((result.labels == images.y).mean()), 6)
+
+
+def test_digits_split(arrays):
+    """Training and test images are 1,797 pictures of ten classes, pixels 0..16, no image in both parts."""
+    shapes = {"x_test": (599, 8, 8), "y_test": (599,), "x_train": (1198, 8, 8), "y_train": (1198,), "float_labels": (599,)}
+    assert {name: a.shape for name, a in arrays.items()} == shapes and {a.dtype.name for a in arrays.values()} == {"uint8"}
+    assert max(arrays["x_test"].max(), arrays["x_train"].max()) == 16
+    assert set(arrays["y_test"].tolist()) == set(arrays["y_train"].tolist()) == set(range(10))
+    assert not {a.tobytes() for a in arrays["x_test"]} & {a.tobytes() for a in arrays["x_train"]}
+
+
+def test_digits_has_every_feature(digits):
+    """What the bundled network is there to show: each kind of projection and population an engine must get right."""
+    convolutions = [p for p in digits.projections if isinstance(p, fsref.Conv2d)]
+    fs = [p for p in digits.populations if isinstance(p, fsref.FS)]
+    assert [p.name for p in digits.populations] == ["input", "conv1", "depth1", "merge1", "pool", "conv2", "logits"]
+    assert digits.input.shape == (1, 8, 8) and (digits.input.steps, digits.input.max_code) == (5, 16)
+    assert any(any(p.padding) for p in convolutions)
+    assert any(max(p.stride) > 1 for p in convolutions)
+    assert any(p.groups == digits[p.source].shape[0] > 1 and max(p.kernel) > 1 for p in convolutions)
+    assert [p.source for p in digits.into("merge1")] == ["depth1", "conv1"]
+    assert any(isinstance(p, fsref.MaxPool) and any(p.padding) for p in digits.populations)
+    assert any(isinstance(p, Dense) and p.pooled and p.target == "logits" for p in digits.projections)
+    assert any(p.bias.ndim == 3 for p in fs)
+    assert {p.steps for p in fs} == {6, 8}
+    assert all(p.table.T.ndim == 2 for p in fs)
+    assert all(p.weights.dtype == np.int8 for p in digits.projections) and sum(p.weights.size for p in digits.projections) <= 15_000
+    assert digits.classes == tuple("0123456789") and digits.contract.channels == "L" and len(digits.contract.mean) == 1
+    assert all(p.scale and p.scale > 0 for p in (digits.input, *fs))
+    assert digits.provenance["data_license"] == "CC-BY-4.0" and digits.provenance["tool"] == "tools/train_digits.py"
+
+
+def test_digits_bias_map_is_the_mean_at_the_border(digits):
+    """conv1's map is constant inside, and differs at the border, where the padding meets fewer taps."""
+    bias = digits["conv1"].bias
+    assert (bias[:, 1:-1, 1:-1] == bias[:, 1:2, 1:2]).all()
+    assert (bias[:, 0, 1:-1] == bias[:, 0, 1:2]).all() and (bias[:, 0] != bias[:, 1]).any()
+
+
+def test_digits_golden_recomputed(digits):
+    """golden.json is what all three engines give today, and names the very files beside it."""
+    folder = data.bundled("digits")
+    golden = json.loads((folder / "golden.json").read_text())
+    images = data.load_images("digits", digits)
+    files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("digits.fs.npz", "digits.npz")}
+    assert {"files": files, **data.golden_record(digits, images.x, images.y)} == golden
+    assert "correct" not in data.golden_record(digits, images.x[:4])
+
+
+def test_digits_golden_by_the_naive_oracle(digits):
+    """The same logits and digests from plain Python that has only read SPEC.md."""
+    golden = json.loads((data.bundled("digits") / "golden.json").read_text())
+    net = naive.load((data.bundled("digits") / "digits.fs.npz").read_bytes())
+    images = np.concatenate([data.load_images("digits", digits, limit=3).x, data.drawn_images(digits, 3, 1)])
+    for image, expected in zip(images, golden["images"], strict=True):
+        seen = naive.simulate(net, image.ravel().tolist())
+        assert list(seen.logits) == expected["logits"]
+        for p, words in enumerate(expected["digests"].values()):
+            assert [f"{naive.digest(naive.spikes(net, seen, p, t)):08x}" for t in range(len(words))] == words
+
+
+def test_golden_record_refuses_engines_that_differ(digits, monkeypatch):
+    """A golden value is one on which all engines agree."""
+    from fsref import runner
+
+    real = runner.run
+
+    def one_off(net, images, engine="events", **options):
+        result = real(net, images, engine, **options)
+        if engine == "quantized":
+            result.logits[0, 0] += 1
+        return result
+
+    monkeypatch.setattr(runner, "run", one_off)
+    with pytest.raises(fsref.FsrefError, match="two engines differ.*quantized"):
+        data.golden_record(digits, data.load_images("digits", digits, limit=3).x)
+
+
+def test_bundled_files_are_written_reproducibly():
+    """Members stored, sorted, dated 1980: the same network gives the same bytes, and saving the loaded network gives the file."""
+    folder = data.bundled("digits")
+    for name in ("digits.fs.npz", "digits.npz"):
+        with zipfile.ZipFile(folder / name) as archive:
+            entries = archive.infolist()
+        assert [e.filename for e in entries] == sorted(e.filename for e in entries)
+        assert {(e.date_time, e.compress_type) for e in entries} == {((1980, 1, 1, 0, 0, 0), zipfile.ZIP_STORED)}
+
+
+def test_saving_the_bundled_network_again_gives_its_bytes(tmp_path, digits):
+    digits.save(tmp_path / "again.fs.npz")
+    assert (tmp_path / "again.fs.npz").read_bytes() == (data.bundled("digits") / "digits.fs.npz").read_bytes()
+
+
+def test_digits_as_a_folder_are_the_same_images(tmp_path, digits):
+    """Images that went through files, folders and labels.csv come back the same."""
+    images = data.load_images("digits", digits, limit=12)
+    with open(tmp_path / "labels.csv", "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["file", "label"])
+        for index, (pixels, label) in enumerate(zip(images.x, images.y, strict=True)):
+            picture(tmp_path / f"{index}.png", pixels[0])
+            table.writerow([f"{index}.png", label])
+    found = data.load_images(str(tmp_path), digits)
+    assert (found.x == images.x).all() and (found.y == images.y).all()
+
+
+def test_import_needs_numpy_only():
+    """Pillow and the zip reader's schema are imported inside the functions that need them."""
+    import subprocess
+    import sys
+
+    code = "import sys, fsref.data; print(sorted({m.split('.')[0] for m in sys.modules} & {'PIL', 'msgspec', 'numba', 'scipy', 'click'}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(data.__file__).parent.parent)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,81 @@
+"""The `events` engine delivers what it must and nothing else: deliveries, counted as they are made, are SynOps (OBS-3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fsref
+import handmade
+from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, fs_relu
+from fsref.engines.events import count_deliveries
+from fsref.metrics import fan_outs, synops
+
+
+def chain(*projections: tuple[tuple[int, int, int], dict[str, Any]], bias: int = 3) -> Network:
+    """An input (4, 6, 5), one FS after another by conv2d with random weights, zeros among them, and a readout, dense and pooled."""
+    rng = np.random.default_rng(11)
+    populations: list[Any] = [Input("in", (4, 6, 5), 4, 15)]
+    joined: list[Any] = []
+    for index, (shape, geometry) in enumerate(projections):
+        kernel = geometry.pop("kernel")
+        inputs = populations[-1].shape[0] // geometry.get("groups", 1)
+        weights = rng.integers(-2, 3, (shape[0], inputs, *kernel))
+        joined.append(Conv2d(populations[-1].name, f"fs{index}", weights, **geometry))
+        populations.append(FS(f"fs{index}", shape, fs_relu(4, 2), [bias] * shape[0]))
+    last = populations[-1]
+    joined += [Dense(last.name, "out", rng.integers(-1, 2, (3, int(np.prod(last.shape))))), Dense("in", "out", [[1, 0, 0, 2], [0] * 4, [3] * 4], pooled=True)]
+    return Network([*populations, Readout("out", (3, 1, 1))], joined)
+
+
+NETS = {
+    "stride": lambda: chain(((3, 3, 2), {"kernel": (2, 3), "stride": (2, 2)})),
+    "padding": lambda: chain(((3, 7, 6), {"kernel": (3, 3), "padding": (2, 1, 1, 2)})),
+    "dilation": lambda: chain(((2, 4, 3), {"kernel": (3, 2), "dilation": (2, 2), "padding": (1, 0, 1, 0)})),
+    "groups": lambda: chain(((6, 6, 5), {"kernel": (3, 3), "padding": (1, 1, 1, 1), "groups": 2}), ((4, 3, 3), {"kernel": (1, 1), "stride": (2, 2)})),
+    "depthwise": lambda: chain(((4, 6, 5), {"kernel": (3, 3), "padding": (1, 1, 1, 1), "groups": 4}), ((8, 5, 4), {"kernel": (2, 2), "groups": 4})),
+    "tiny": handmade.tiny,
+    "residual": handmade.residual,
+    "unordered": handmade.unordered,
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_deliveries_are_synops(name: str) -> None:
+    """Per image and projection, the counted deliveries are the spikes of every train times the fan-out of its neuron."""
+    net = NETS[name]()
+    x = np.concatenate([handmade.draw(net, 4), np.full((1, *net.input.shape), net.input.max_code), np.zeros((1, *net.input.shape), np.int64)])
+    trace = fsref.run(net, x, engine="reference", record=[p.name for p in net.populations[:-1]]).trace
+    assert trace is not None
+    counted = count_deliveries(net, x)
+    assert counted.tolist() == synops(net, {p.name: trace[p.name, "spikes"] for p in net.populations[:-1]}).tolist()
+    assert counted.sum() > 0
+    for index, (q, fan) in enumerate(zip(net.projections, fan_outs(net), strict=True)):
+        spikes = [[int(word).bit_count() for word in image] for image in trace[q.source, "spikes"].tolist()]
+        assert counted[:, index].tolist() == [sum(n * f for n, f in zip(row, fan.ravel().tolist(), strict=True)) for row in spikes]
+
+
+def test_zero_weights_deliver_nothing() -> None:
+    net = Network([Input("in", (1, 2, 2), 4, 15), Readout("out", (2, 1, 1))], [Dense("in", "out", [[0, 0, 0, 0], [0, 0, 0, 1]])])
+    assert count_deliveries(net, np.full((1, 1, 2, 2), 15)).tolist() == [[4]]
+
+
+def test_without_spikes_nothing_is_delivered() -> None:
+    """A black image and negative biases: no spike anywhere, so no delivery, and the logits are the bias."""
+    net = Network(
+        [
+            Input("in", (1, 4, 4), 8),
+            FS("a", (2, 4, 4), fs_relu(4), [-1, -5]),
+            MaxPool("pool", (2, 2, 2), "a", (2, 2), (2, 2)),
+            FS("b", (2, 2, 2), fs_relu(4), [-2, -2]),
+            Readout("out", (2, 1, 1), [7, -7]),
+        ],
+        [Conv2d("in", "a", [[[[1]]], [[[1]]]]), Conv2d("pool", "b", np.ones((2, 2, 1, 1), np.int64)), Dense("b", "out", np.ones((2, 8), np.int64))],
+    )
+    black = np.zeros((2, 1, 4, 4), np.int64)
+    assert count_deliveries(net, black).tolist() == [[0, 0, 0], [0, 0, 0]]
+    result = fsref.run(net, black)
+    assert result.logits.tolist() == [[7, -7], [7, -7]]
+    assert not any(count.any() for count in result.spike_counts.values())

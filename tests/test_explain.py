@@ -1,0 +1,135 @@
+"""Explanations: every neuron's story adds up, names its synapses as the naive list of synapses does, and refuses what does not exist."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fsref
+import handmade
+from fsref import Network, Record
+from fsref.errors import InputError, UsageError
+from fsref.report import explanation_text
+from fsref.schedule import schedule
+from fsref.trace import OBSERVABLES
+
+NETS = {"tiny": handmade.tiny, "residual": handmade.residual, "unordered": handmade.unordered}
+
+
+def recorded(net: Network, x: Any) -> Any:
+    """Everything of a run by the engine explanations do not use."""
+    return fsref.run(net, x, engine="reference", record=Record(observables=OBSERVABLES)).trace
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_every_neuron_adds_up(name: str) -> None:
+    """Bias and contributions are the opening membrane, steps are membranes and spikes, codes are codes: of some neurons of every population."""
+    net = NETS[name]()
+    x = handmade.draw(net, 1, seed=3)
+    trace, start = recorded(net, x), schedule(net).start
+    for p in net.populations:
+        count = int(np.prod(p.shape))
+        for n in range(0, count, max(1, count // 12)):
+            e = fsref.explain(net, x[0], p.name, n)
+            assert (e.population, e.neuron) == (p.name, n)
+            assert [s.step for s in e.steps] == [start[p.name] + t for t in range(net.steps[p.name])]
+            if e.opening is not None:
+                assert e.bias is not None
+                assert e.bias + sum(c.contribution for c in e.contributions) == e.opening == trace[p.name, "opening"][0, n]
+                assert {label: trace[label, "sums"][0, n] for label in e.sums} == e.sums
+            if e.kind == "fs":
+                assert [s.after for s in e.steps] == trace[p.name, "membranes"][0, :, n].tolist()
+                assert [s.before for s in e.steps] == [e.opening, *(s.after for s in e.steps[:-1])]
+                assert all(s.fired == (s.before >= s.threshold) for s in e.steps if s.before is not None and s.threshold is not None)
+            if e.kind != "readout":
+                assert e.code == trace[p.name, "codes"][0, n] == sum(s.d for s in e.steps if s.fired)
+            sizes = [abs(c.contribution) for c in e.contributions]
+            assert sizes == sorted(sizes, reverse=True)
+            assert 0 not in sizes
+            assert str(e).isascii()
+            assert json.loads(json.dumps(e.to_dict()))["neuron"] == n
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_synapses_are_those_of_the_naive_list(name: str) -> None:
+    net = NETS[name]()
+    x, oracle = handmade.draw(net, 1, seed=5), handmade.oracle(net)
+    codes = recorded(net, x)
+    for target in dict.fromkeys(q.target for q in net.projections):
+        n = int(np.prod(net[target].shape)) - 1
+        expected, synapses = [], 0
+        for label, q, naive in zip(net.labels, net.projections, oracle.projections, strict=True):
+            if q.target == target:
+                into = [(s, w) for s, leaving in enumerate(naive.synapses) for t, w in leaving if t == n]
+                synapses += len(into)
+                expected += [(label, s, w, int(codes[q.source, "codes"][0, s])) for s, w in into]
+        e = fsref.explain(net, x[0], target, n)
+        assert e.synapses == synapses
+        assert sorted((c.projection, c.neuron, c.weight, c.code) for c in e.contributions) == sorted(row for row in expected if row[2] * row[3])
+
+
+def test_candidates_of_a_max_pool() -> None:
+    """The pool's train is the maximum's; who falls silent while another spikes is out from that step on."""
+    net = handmade.unordered()
+    x = np.zeros((2, 4, 4), np.int64)
+    x[1, :2, :2] = [[5, 6], [4, 6]]
+    e = fsref.explain(net, x, "pool", 4)
+    assert (e.kind, e.place, e.code, e.opening) == ("max_pool", (1, 0, 0), 6, None)
+    assert [(c.place, c.spikes, c.code, c.out) for c in e.candidates] == [
+        ((1, 0, 0), (1, 0, 1), 5, 1),
+        ((1, 0, 1), (1, 1, 0), 6, None),
+        ((1, 1, 0), (1, 0, 0), 4, 1),
+        ((1, 1, 1), (1, 1, 0), 6, None),
+    ]
+    assert "out at step 1" in str(e)
+
+
+def test_padding_is_no_candidate_and_no_synapse() -> None:
+    net = handmade.residual()
+    x = handmade.draw(net, 1)
+    assert [c.place for c in fsref.explain(net, x[0], "pool", 0).candidates] == [(0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1)]
+    corner = fsref.explain(net, x[0], "stem", 0)
+    assert all(c.place[1] < 2 and c.place[2] < 2 for c in corner.contributions)
+
+
+def test_the_text_shows_as_many_synapses_as_asked() -> None:
+    net = handmade.residual()
+    e = fsref.explain(net, handmade.draw(net, 1, seed=1)[0], "out", 0)
+    assert len(e.contributions) > 10
+    lines = {limit: len(explanation_text(e, limit).splitlines()) for limit in (3, 10)}
+    assert lines[10] - lines[3] == 7
+    assert str(e) == explanation_text(e, 10)
+    assert "the 10 largest" in str(e)
+
+
+def test_an_image_may_carry_its_batch_axis_and_grey_may_drop_its_channel() -> None:
+    net = handmade.tiny()
+    x = handmade.draw(net, 1)
+    assert fsref.explain(net, x, "hid", 1) == fsref.explain(net, x[0], "hid", 1) == fsref.explain(net, x[0, 0], "hid", 1)
+
+
+@pytest.mark.parametrize(("population", "neuron"), [("nobody", 0), ("hid", 3), ("hid", -1), ("out", 2), ("in", 4)])
+def test_what_does_not_exist_is_refused(population: str, neuron: int) -> None:
+    with pytest.raises(UsageError) as caught:
+        fsref.explain(handmade.tiny(), np.zeros((1, 2, 2), np.int64), population, neuron)
+    handmade.check_line(caught.value)
+
+
+@pytest.mark.parametrize("image", [np.zeros((2, 2, 2), np.int64), np.zeros((2, 1, 2, 2), np.int64), np.full((1, 2, 2), 16), np.zeros((1, 2, 2))])
+def test_images_that_are_refused(image: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        fsref.explain(handmade.tiny(), image, "hid", 0)
+    handmade.check_line(caught.value)
+
+
+def test_an_engine_that_lies_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An explanation never prints a sum its synapses do not make: the law between the two is checked."""
+    from fsref.engines import events
+
+    true = events.codes
+    monkeypatch.setattr(events, "codes", lambda trains, d: true(trains, d) + 1)
+    with pytest.raises(AssertionError, match="PROJ-1"):
+        fsref.explain(handmade.tiny(), np.full((1, 2, 2), 3), "hid", 0)

@@ -1,0 +1,326 @@
+"""Networks: kinds, names, shapes, order, weights and pools are checked when a network is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import naive
+from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, Table, Width, fs_relu, run, scale, shortcut, sum_pool
+from fsref.errors import FileError, NetworkError
+from fsref.formats import npz
+from fsref.network import check_pool
+from fsref.schedule import schedule
+from fsref.trace import OBSERVABLES
+from handmade import ENGINES, draw, members_of, oracle, refused, residual, tiny, unordered, with_manifest
+
+ONE = (1, 1, 1)
+W = [[[[1]]]]
+
+
+def chain(*middle: Any, projections: Any = None) -> Network:
+    """An input, these populations, a readout; by default each fs and the readout listens to its neighbour."""
+    populations = [Input("in", ONE, 4, 15), *middle, Readout("out", ONE)]
+    pairs = zip(populations, populations[1:], strict=False)
+    joined = [Conv2d(a.name, b.name, W) for a, b in pairs if not isinstance(b, MaxPool)]
+    return Network(populations, joined if projections is None else projections)
+
+
+def relu(name: str, shape: Any = ONE, **more: Any) -> FS:
+    return FS(name, shape, fs_relu(4), **more)
+
+
+def test_kinds_and_places() -> None:
+    """The first population is the only input, the last the only readout; other kinds, gate among them, are refused by name (NET-1)."""
+    assert len(chain(relu("a")).populations) == 3
+    i, f, r = Input("in", ONE), relu("a"), Readout("out", ONE)
+    for populations in ([], [i], [r], [i, f], [f, r], [i, f, r, f], [r, i], [i, i, r], [i, r, r], [i, Input("second", ONE), r]):
+        with refused(NetworkError, "NET-1", "network", [type(p).__name__ for p in populations]):
+            Network(populations, [])
+    with refused(NetworkError, "NET-1", "network", ["Input", "str", "Readout"]):
+        Network([i, "gate", r], [])
+    with refused(NetworkError, "NET-1", "network", ["str"]):
+        Network([i, r], ["in->out"])
+    members = members_of(npz.to_bytes(chain(relu("a"))))
+    gate = {"kind": "gate", "name": "a", "shape": [1, 1, 1]}
+    listed = npz.manifest_of(chain(relu("a")))["populations"]
+    with refused(FileError, "FILE-3", "x: manifest.json"):
+        npz.build(with_manifest(members, populations=[listed[0], gate, listed[2]]), "x")
+    with pytest.raises(FileError, match="gate"):
+        npz.build(with_manifest(members, populations=[listed[0], gate, listed[2]]), "x")
+
+
+def test_names() -> None:
+    """A name is 1..64 of A-Z a-z 0-9 _ . - and unique; parallel projections are told apart by #0, #1 (NET-2)."""
+    for name in ("a", "Z" * 64, "layer1.0_conv-2", "-", "."):
+        assert relu(name).name == name
+    for name in ("", "a" * 65, "a b", "a\n", "ä", "a/b", "a#0", "->", None, 5):
+        with refused(NetworkError, "NET-2", "population", repr(name)):
+            relu(name)  # type: ignore[arg-type]
+        with refused(NetworkError, "NET-2"):
+            Readout(name, ONE)  # type: ignore[arg-type]
+    for name in ("in", "a", "out"):
+        with refused(NetworkError, "NET-2", name):
+            Network([Input("in", ONE), relu("a"), relu(name), Readout("out", ONE)], [Conv2d("in", "a", W), Conv2d("a", "out", W)])
+    several = Network([Input("in", ONE), relu("a"), Readout("out", ONE)], [Conv2d("in", "a", W), Conv2d("in", "a", W), Conv2d("in", "out", W), Conv2d("a", "out", W), Conv2d("in", "out", W)])
+    assert several.labels == ("in->a#0", "in->a#1", "in->out#0", "a->out", "in->out#1")
+
+
+def test_shapes() -> None:
+    """A shape is three integers 1..65,536 of at most 2^28 neurons, a readout's (classes, 1, 1); a bias is (C,) or (C, H, W) (NET-3, NET-5)."""
+    assert relu("a", (65536, 64, 64)).shape == (65536, 64, 64)
+    for shape, value in (((0, 1, 1), 0), ((1, 65537, 1), 65537), ((1, 1, -1), -1), ((65536, 64, 65), 65536 * 64 * 65), ((65536, 65536, 65536), 2**48)):
+        for make in (lambda s: Input("a", s), lambda s: relu("a", s), lambda s: MaxPool("a", s, "in", (1, 1), (1, 1)), lambda s: Readout("a", s)):
+            with refused(NetworkError, "NET-3", "a shape", value):
+                make(shape)
+    for shape in ((1, 1), (1, 1, 1, 1), (1.0, 1, 1), "abc", 7, (True, True, True)):
+        with refused(NetworkError, "NET-3", "a shape"):
+            relu("a", shape)
+    for shape in ((2, 2, 1), (2, 1, 3)):
+        with refused(NetworkError, "NET-3", "a shape", shape):
+            Readout("a", shape)
+    for bias in ([1], [1, 2, 3], np.zeros((2, 3, 2), int), np.zeros((2, 1, 1), int), 5):
+        with refused(NetworkError, "NET-5", "a bias"):
+            FS("a", (2, 2, 3), fs_relu(2), bias)
+    with refused(NetworkError, "NET-5", "a bias"):
+        Readout("a", ONE, [0.5])
+    with refused(NetworkError, "FS-1", "a table", 3):
+        FS("a", (2, 1, 1), fs_relu(2, [1, 2, 3]))
+    for steps, high, place, value in ((0, 1, "a steps", 0), (17, 1, "a steps", 17), (4, 16, "a max_code", 16), (4, 0, "a max_code", 0), (16, 65536, "a max_code", 65536)):
+        with refused(NetworkError, "NET-7", place, value):
+            Input("a", ONE, steps, high)
+    assert Input("a", ONE, 16, 65535).max_code == 65535
+
+
+def test_order() -> None:
+    """Sources stand before their targets; every fs and readout is entered, no input or pool is; projections follow their targets (NET-4)."""
+    a, b = relu("a"), relu("b")
+    through = [Conv2d("in", "a", W), Conv2d("a", "b", W), Conv2d("b", "out", W)]
+    assert len(chain(a, b).projections) == 3
+
+    def wrong(place: str, value: Any, *projections: Any) -> None:
+        with refused(NetworkError, "NET-4", place, value):
+            chain(a, b, projections=projections)
+
+    wrong("b->a", 2, Conv2d("b", "a", W), *through)
+    wrong("a->a", 1, Conv2d("a", "a", W), *through)
+    wrong("out->b", 3, Conv2d("out", "b", W), *through)
+    wrong("a->in", 1, Conv2d("a", "in", W), *through)
+    wrong("x->b", "x", Conv2d("x", "b", W), *through)
+    wrong("a->x", "x", *through, Conv2d("a", "x", W))
+    wrong("in->a", "a", through[1], through[0], through[2])
+    wrong("b", None, through[0], Conv2d("a", "out", W))
+    wrong("out", None, *through[:2])
+    wrong("a", None, Conv2d("in", "b", W), Conv2d("b", "out", W))
+    pool = MaxPool("pool", ONE, "in", (1, 1), (1, 1))
+    with refused(NetworkError, "NET-4", "in->pool", "pool"):
+        chain(pool, projections=[Conv2d("in", "pool", W), Conv2d("pool", "out", W)])
+    for source in ("pool", "out", "late", "nobody"):
+        with refused(NetworkError, "NET-4", "pool", source):
+            chain(MaxPool("pool", ONE, source, (1, 1), (1, 1)), relu("late"), projections=[Conv2d("in", "late", W), Conv2d("late", "out", W)])
+    with refused(NetworkError, "NET-4", "pool", "out"):
+        check_pool(pool, Readout("out", ONE), np.ones((1, 1), np.int64))
+
+
+def test_shapes_that_do_not_meet() -> None:
+    """A projection or pool whose windows, channels, groups or columns do not meet its ends is refused (PROJ-1 to PROJ-5)."""
+
+    def join(projection: Any, target: Any = (4, 3, 2)) -> Network:
+        return Network([Input("in", (2, 6, 5), 4, 15), relu("a", target), Readout("out", ONE)], [projection, Dense("a", "out", np.ones((1, int(np.prod(target))), int))])
+
+    def conv(o: int, i: int, kh: int, kw: int, **more: Any) -> Conv2d:
+        return Conv2d("in", "a", np.ones((o, i, kh, kw), int), **more)
+
+    join(conv(4, 2, 3, 4, stride=(2, 2), padding=(1, 0, 1, 1)))  # (6+2-3)//2+1 = 3, (5+1-4)//2+1 = 2
+    for size, more in (
+        ((4, 2), {"padding": (0, 0, 0, 0), "stride": (1, 1)}),
+        ((3, 1), {"padding": (1, 0, 1, 0), "stride": (2, 2)}),
+        ((2, 2), {"padding": (0, 0, 1, 1), "stride": (3, 2)}),
+        ((4, -1), {"dilation": (1, 2)}),
+    ):
+        with refused(NetworkError, "PROJ-2", "in->a", size):
+            join(conv(4, 2, 3, 4, **more))
+    with refused(NetworkError, "PROJ-2", "in->a", (0, 5)):
+        join(conv(4, 2, 7, 1))
+    with refused(NetworkError, "PROJ-1", "in->a weights", 3):
+        join(conv(3, 2, 4, 4))
+    with refused(NetworkError, "PROJ-3", "in->a weights", 1):
+        join(conv(4, 1, 4, 4))
+    with refused(NetworkError, "PROJ-3", "in->a weights", 2):
+        join(conv(4, 2, 4, 4, groups=2))
+    for groups in (3, 4):
+        with refused(NetworkError, "PROJ-3", "in->a groups", groups):
+            join(conv(4, 1, 4, 4, groups=groups))
+    for groups in (0, -1, 65537):
+        with refused(NetworkError, "PROJ-3", "in->a groups", groups):
+            conv(4, 1, 4, 4, groups=groups)
+    for field, bad in (("stride", (0, 1)), ("stride", (1, 65537)), ("dilation", (1, 0)), ("dilation", (65537, 1)), ("padding", (0, -1, 0, 0)), ("padding", (0, 0, 0, 65537))):
+        with refused(NetworkError, "PROJ-2", f"in->a {field}", next(v for v in bad if not (field != "padding") <= v <= 65536)):
+            conv(4, 2, 1, 1, **{field: bad})
+    for field, bad in (("stride", (1,)), ("stride", 2), ("padding", (1, 1)), ("dilation", (1.0, 1.0))):
+        with refused(NetworkError, "PROJ-2", f"in->a {field}"):
+            conv(4, 2, 1, 1, **{field: bad})
+    with refused(NetworkError, "PROJ-2", "in->a kernel", 65537):
+        conv(1, 1, 65537, 1)
+    with refused(NetworkError, "PROJ-4", "in->a weights", 61):
+        join(Dense("in", "a", np.ones((4, 61), int)), (4, 1, 1))
+    with refused(NetworkError, "PROJ-5", "in->a weights", 60):
+        join(Dense("in", "a", np.ones((4, 60), int), pooled=True), (4, 1, 1))
+    with refused(NetworkError, "PROJ-4", "in->a", (4, 2, 1)):
+        join(Dense("in", "a", np.ones((4, 60), int)), (4, 2, 1))
+    with refused(NetworkError, "PROJ-5", "in->a", (4, 1, 2)):
+        join(Dense("in", "a", np.ones((4, 2), int), pooled=True), (4, 1, 2))
+    for kernel, stride, shape in (((2, 2), (2, 2), (1, 2, 2)), ((2, 2), (2, 2), (2, 2, 2)), ((3, 1), (1, 1), (1, 1, 1))):
+        with refused(NetworkError, "PROJ-2", "in->pool"):
+            Network([Input("in", (1, 2, 2), 4, 15), MaxPool("pool", shape, "in", kernel, stride), Readout("out", ONE)], [Dense("pool", "out", np.ones((1, int(np.prod(shape))), int))])
+    for field, bad in (("kernel", (0, 1)), ("stride", (1, 0)), ("padding", (0, 0, 0, -1)), ("kernel", (65537, 1))):
+        with refused(NetworkError, "POOL-1", f"pool {field}"):
+            MaxPool("pool", ONE, "in", **{"kernel": (1, 1), "stride": (1, 1), field: bad})
+
+
+def test_weights_out_of_range_are_refused() -> None:
+    """Weights are integers in -2^31..2^31 - 1, of the right rank, at least one; builders refuse what they cannot build (PROJ-7 to PROJ-10)."""
+    edge = Dense("a", "b", [[-(2**31), 2**31 - 1]])
+    assert edge.weights.tolist() == [[-(2**31), 2**31 - 1]] and edge.weights.dtype == np.int32
+    assert Dense("a", "b", [[-128, 127]]).weights.dtype == np.int8 and Dense("a", "b", [[-129, 127]]).weights.dtype == np.int16
+    for value in (-(2**31) - 1, 2**31, 2**63 - 1, -(2**63)):
+        with refused(NetworkError, "PROJ-7", "a->b weights", value):
+            Dense("a", "b", [[0, value]])
+        with refused(NetworkError, "PROJ-7", "a->b weights", value):
+            Conv2d("a", "b", [[[[value]]]])
+    with refused(NetworkError, "PROJ-7", "a->b weights", 2**64 - 1):
+        Dense("a", "b", np.array([[2**64 - 1]], np.uint64))
+    for bad in ([[0.5]], [["a"]], [[2**64]], [[True]]):
+        with refused(NetworkError, "PROJ-7", "a->b weights"):
+            Dense("a", "b", bad)
+    for shape in ((3,), (3, 0), (0, 3), (1, 1, 1)):
+        with refused(NetworkError, "PROJ-7", "a->b weights", shape):
+            Dense("a", "b", np.ones(shape, int))
+    for shape in ((1, 1), (1, 1, 0, 1), (1, 1, 1, 1, 1)):
+        with refused(NetworkError, "PROJ-7", "a->b weights", shape):
+            Conv2d("a", "b", np.ones(shape, int))
+    with pytest.raises(ValueError, match="read-only"):
+        edge.weights[0, 0] = 1
+    assert scale("a", "b", [3, -4]).weights.tolist() == [[[[3]]], [[[-4]]]] and scale("a", "b", [3, -4]).groups == 2
+    with refused(NetworkError, "PROJ-8", "a->b factors", (1, 1)):
+        scale("a", "b", [[1]])
+    skip = shortcut("a", "b", [5, 6], 5)
+    assert skip.stride == (2, 2) and skip.weights[..., 0, 0].tolist() == [[0, 0], [5, 0], [0, 6], [0, 0], [0, 0]]
+    for channels, offset, first in ((3, 2, 2), (1, None, -1), (4, -1, -1)):
+        with refused(NetworkError, "PROJ-9", "a->b offset", first):
+            shortcut("a", "b", [5, 6], channels, offset=offset)
+    with refused(NetworkError, "PROJ-10", "a->b", (1, 1, 1, 1)):
+        sum_pool("a", "b", 2, (3, 3), padding=(1, 1, 1, 1), count_include_pad=False)
+    assert sum_pool("a", "b", 2, (3, 2)).weights.tolist() == [[[[1, 1]] * 3]] * 2
+
+
+def pooled(d: Any, channels: int = 1) -> Network:
+    """A max-pool over an fs with these code weights."""
+    steps = np.shape(d)[-1]
+    table = Table(np.ones(steps, int), np.ones(steps, int), d)
+    shape = (channels, 1, 2)
+    populations = [Input("in", shape, 4, 15), FS("a", shape, table), MaxPool("pool", (channels, 1, 1), "a", (1, 2), (1, 1)), Readout("out", ONE)]
+    return Network(populations, [scale("in", "a", [1] * channels), Dense("pool", "out", np.ones((1, channels), int))])
+
+
+def test_pool_needs_superdecreasing_codes() -> None:
+    """Every d of a pool's source is above the sum of all later ones, the last above 0, in every channel; no window is padding alone (POOL-2, POOL-3)."""
+    for good in ([1], [2, 1], [4, 2, 1], [100, 7, 6], [[4, 2, 1], [9, 3, 1]]):
+        pooled(good, np.ndim(good))
+    for bad, step, value in (([0], 0, 0), ([-1], 0, -1), ([1, 1], 0, 1), ([3, 2, 1], 0, 3), ([9, 1, 1], 1, 1), ([4, 2, 0], 2, 0), ([5, -1, 1], 1, -1), ([1, 2], 0, 1)):
+        with refused(NetworkError, "POOL-2", f"a->pool channel 0 step {step}", value):
+            pooled(bad)
+    with refused(NetworkError, "POOL-2", "a->pool channel 1 step 0", 3):
+        pooled([[4, 2, 1], [3, 2, 1]], 2)
+    below = [Input("in", (1, 2, 2), 4, 15), MaxPool("p", (1, 4, 2), "in", (1, 1), (1, 1), (0, 0, 2, 0)), Readout("out", ONE)]
+    with refused(NetworkError, "POOL-3", "p", 2):
+        Network(below, [Dense("p", "out", np.ones((1, 8), int))])
+    aside = [Input("in", (1, 2, 2), 4, 15), MaxPool("p", (1, 2, 4), "in", (1, 2), (1, 1), (0, 3, 0, 0)), Readout("out", ONE)]
+    with refused(NetworkError, "POOL-3", "p", 0):
+        Network(aside, [Dense("p", "out", np.ones((1, 8), int))])
+
+
+def test_pool_inherits_steps_and_start() -> None:
+    """A max_pool has the K, d, start and code interval of its source, through any number of pools (POOL-4)."""
+    shape = (2, 2, 2)
+    table = Table([[9, 4, 1], [8, 5, 2]], [[9, 4, 1], [8, 5, 2]], [[9, 4, 1], [8, 3, 2]])
+    net = Network(
+        [
+            Input("in", shape, 5, 31),
+            FS("a", shape, table),
+            MaxPool("p", (2, 2, 1), "a", (1, 2), (1, 1)),
+            MaxPool("q", (2, 1, 1), "p", (2, 1), (1, 1)),
+            Readout("out", ONE),
+        ],
+        [scale("in", "a", [1, 1]), Dense("q", "out", [[1, 1]])],
+    )
+    assert net.steps == {"in": 5, "a": 3, "p": 3, "q": 3, "out": 0}
+    assert net.code_weights["q"].tolist() == net.code_weights["a"].tolist() == [[9, 4, 1], [8, 3, 2]]
+    assert [schedule(net).start[n] for n in "apq"] == [5, 5, 5]
+    assert net.ranges["q"].codes.tolist() == net.ranges["a"].codes.tolist()
+    images = draw(net, 6)
+    for engine in ENGINES:
+        result = run(net, images, engine, record=["a", "p", "q"])
+        codes = result.codes["a"].reshape(-1, 2, 4)
+        assert result.codes["q"].tolist() == codes.max(axis=2).tolist()
+
+
+def test_scales_and_classes() -> None:
+    """logit_scale and scales are positive numbers, classes one name per logit or none (NET-8, FILE-3)."""
+    for bad in (0.0, -1.0, float("nan"), float("inf")):
+        with refused(NetworkError, "NET-8", "logit_scale"):
+            tiny(logit_scale=bad)
+        with refused(NetworkError, "FILE-3", "in scale"):
+            tiny(populations=[Input("in", (1, 2, 2), 4, 15, bad), *tiny().populations[1:]])
+    with refused(NetworkError, "NET-8", "classes", 3):
+        tiny(classes=["a", "b", "c"])
+    assert tiny(classes=["a", "b"]).classes == ("a", "b")
+    for bits in (0, 64):
+        with refused(NetworkError, "RANGE-5", "width bits", bits):
+            Width(bits, "final")
+    with refused(NetworkError, "RANGE-5", "width", "some"):
+        Width(8, "some")  # type: ignore[arg-type]
+
+
+def agree(net: Network, images: Any) -> None:
+    """Every engine gives the naive simulator's trains, codes, openings and logits."""
+    other = oracle(net)
+    seen = [naive.simulate(other, image.ravel().tolist()) for image in images]
+    for engine in ENGINES:
+        result = run(net, images, engine, record=Record(observables=OBSERVABLES))
+        trace = result.trace
+        assert result.logits.tolist() == [one.logits for one in seen], engine
+        for place, p in enumerate(net.populations):
+            for kind in ("trains", "codes", "opening", "membranes"):
+                key = p.name, "spikes" if kind == "trains" else kind
+                if key in trace.arrays:
+                    assert trace[key].tolist() == [getattr(one, kind)[place] for one in seen], (engine, key)
+        for j, label in enumerate(net.labels):
+            assert trace[label, "sums"].tolist() == [one.sums[j] for one in seen], (engine, label)
+
+
+def extreme(weights: Any, target: Any, table: Table, shape: Any = ONE, readout: Any = None, **geometry: Any) -> Network:
+    """An input of 16 steps, one conv2d of any geometry, one fs, a dense readout."""
+    last = np.resize([1, -1], (2, int(np.prod(target)))) if readout is None else readout
+    return Network([Input("in", shape, 16, 65535), FS("a", target, table), Readout("out", (2, 1, 1))], [Conv2d("in", "a", weights, **geometry), Dense("a", "out", last)])
+
+
+def test_extreme_but_valid_networks() -> None:
+    """Paddings, strides and dilations of 65,536, weights and codes at both ends of their types, K = 16, tables in no order: all engines agree with the naive loop."""
+    far, top, low = 65536, 2**31 - 1, -(2**31)
+    relu16 = fs_relu(16, 2**28)
+    nets = [
+        extreme([[[[top]]]], (1, 3, 3), relu16, stride=(far, far), padding=(far, far, far, far)),
+        extreme([[[[low], [top]]]], (1, 2, 3), fs_relu(16), padding=(1, 1, far, 1), dilation=(far, 5)),
+        extreme([[[[top, low, 3]]]], (1, 1, 1), Table([5, -7, 3], [-(2**58), 2**58, 0], [top, -top, 0]), padding=(0, far, 0, far), dilation=(1, far)),
+        extreme(np.full((1, 1, 2, 2), low), (1, 1, 1), Table([-(2**50)] * 16, [-(2**54)] * 16, [(-1) ** t * top for t in range(16)]), shape=(1, 2, 2)),
+        extreme([[[[top]]], [[[low]]]], (2, 1, 1), Table([[0, 2**58], [-(2**58), 5]], [0, 0], [[top, 0], [-top, 0]]), readout=[[top, 0], [0, low]]),
+        extreme([[[[0]]]], ONE, Table([0], [0], [0])),
+        extreme([[[[0]]]], ONE, Table([1], [0], [-top]), readout=[[low], [0]]),
+    ]
+    for net in [*nets, unordered(), residual(), tiny()]:
+        images = draw(net, 3, 5)
+        images[0], images[1] = net.input.max_code, 0
+        agree(net, images)

@@ -1,0 +1,392 @@
+"""The network file: its id, versions, container, arrays and manifest, and how it is written."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import struct
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import naive
+from fsref import FS, Contract, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, Width, load
+from fsref.errors import FileError, NetworkError
+from fsref.formats import npz
+from handmade import array, draw, members_of, npy, oracle, refused, residual, tiny, unordered, with_manifest, zipped
+
+W = "x: manifest.json"
+
+
+def test_id_from_the_spec_alone() -> None:
+    """The id is the SHA-256 of the words that ID-1 lists, written out here by hand; and the naive oracle's for larger networks."""
+    words = [3, 2]
+    words += [0, 1, 2, 2, 4, 15]
+    words += [1, 3, 1, 1, 3, 1, 3, 8, 4, 2, 1, 3, 8, 4, 2, 1, 3, 4, 2, 1, 1, 3, 1, -2, 0]
+    words += [3, 2, 1, 1, 0, 1, 2, 5, -5]
+    words += [1, 0, 1, 0, 2, 3, 4, 1, 2, 0, -1, 3, 0, 1, 1, -1, 1, 2, 0]
+    words += [1, 1, 2, 0, 2, 2, 3, 1, -1, 2, 0, 3, -2]
+    assert tiny().id == hashlib.sha256(b"FSREFID1" + b"".join(struct.pack("<q", word) for word in words)).hexdigest()
+    pool = Network(
+        [Input("in", (1, 3, 4), 2, 3), MaxPool("p", (1, 2, 2), "in", (2, 3), (1, 2), (0, 1, 0, 0)), FS("a", (1, 1, 1), Table([1], [1], [1])), Readout("out", (1, 1, 1))],
+        [Conv2d("p", "a", [[[[1, 2]]]], (3, 4), (0, 0, 0, 0), (5, 1)), Dense("a", "out", [[-7]], pooled=True)],
+    ) if False else None
+    assert pool is None
+    words = [3, 2, 0, 2, 3, 4, 2, 3]
+    words += [2, 2, 2, 2, 2, 0, 2, 3, 1, 2, 0, 1, 0, 0]
+    words += [3, 1, 1, 1, 0, 1, 1, 9]
+    words += [0, 1, 2, 3, 4, 0, 1, 1, 2, 6, 7, 1, 4, 1, 2, 1, 2, 1, 2, 3, 4]
+    words += [1, 1, 2, 1, 2, 1, 2, -7, 8]
+    pooled = Network(
+        [Input("in", (2, 3, 4), 2, 3), MaxPool("p", (2, 2, 2), "in", (2, 3), (1, 2), (0, 1, 0, 0)), Readout("out", (1, 1, 1), [9])],
+        [Conv2d("p", "out", [[[[1, 2]], [[3, 4]]]], (3, 4), (0, 1, 1, 2), (6, 7)), Dense("p", "out", [[-7, 8]], pooled=True)],
+    )
+    assert pooled.id == hashlib.sha256(b"FSREFID1" + b"".join(struct.pack("<q", word) for word in words)).hexdigest()
+    for net in (tiny(), residual(), unordered(), pooled):
+        assert net.id == naive.identity(oracle(net)) and len(net.id) == 64
+
+
+def test_same_integers_same_id() -> None:
+    """Bias maps of constant channels and tables of equal rows shrink; types, names, scales, widths, classes, contract and provenance change no id; an integer does (ID-1, ID-2)."""
+    base = residual()
+    i, stem, pool, mid, last, out = base.populations
+    same = [
+        replace(base, name="other", logit_scale=0.5, classes=["a", "b", "c"], contract=Contract("RGB", (0.5,), (1.0,), 8, 7), provenance={"x": 1}) if False else None,
+        [i, stem, pool, mid, FS("sum", last.shape, last.table, np.broadcast_to(np.arange(4)[:, None, None], (4, 4, 3)), Width(40, "any_order"), 2.5), out],
+        [i, stem, pool, mid, FS("sum", last.shape, Table(np.tile(last.table.T, (4, 1)), last.table.h.astype(np.uint16), np.tile(last.table.d, (4, 1))), [0, 1, 2, 3]), out],
+        [i, stem, pool, mid, last, Readout("out", (3, 1, 1), np.array([10, 0, -10], np.int8).reshape(3, 1, 1))],
+    ]
+    for populations in same[1:]:
+        assert Network(populations, base.projections).id == base.id
+    told = Network(base.populations, base.projections, "other", 0.5, ["a", "b", "c"], Contract("RGB", (0.5,), (1.0,), 8, 7), {"x": 1})
+    assert told.id == base.id
+    members = members_of(npz.to_bytes(base))
+    for name, data in members.items():
+        if name.endswith(".npy"):
+            values = np.load(io.BytesIO(data))
+            assert npz.build({**members, name: array(values, "<i8")}, "x").id == base.id
+    wide = {**members, "population.4.T.npy": array(np.tile(last.table.T, (4, 1))), "population.4.bias.npy": array(np.broadcast_to(np.arange(4)[:, None, None], (4, 4, 3)))}
+    again = npz.build(wide, "x")
+    assert again.id == base.id and npz.to_bytes(again) == npz.to_bytes(base) and naive.identity(naive.load(zipped(wide))) == base.id
+    renamed = {p.name: f"n{k}" for k, p in enumerate(base.populations)}
+    moved = [replace(p, name=renamed[p.name], **({"source": renamed[p.source]} if isinstance(p, MaxPool) else {})) for p in base.populations]
+    joined = [replace(q, source=renamed[q.source], target=renamed[q.target]) for q in base.projections]
+    assert Network(moved, joined).id == base.id
+    seen = {base.id}
+    for name, data in members.items():
+        if name.endswith(".npy"):
+            values = np.load(io.BytesIO(data)).astype(np.int64)
+            values.ravel()[-1] += 1
+            seen.add(npz.build({**members, name: array(values)}, "x").id)
+    assert len(seen) == len(members)
+
+
+def test_versions() -> None:
+    """Files of this major version and no later minor are read; others are refused by their version, before the schema (ID-4)."""
+    members = members_of(npz.to_bytes(tiny()))
+    for version in ("1.0",):
+        assert npz.build(with_manifest(members, spec_version=version), "x").id == tiny().id
+    for version in ("1.1", "2.0", "0.9", "1", "", "1.0.0", "x", "1.0\n", "-1.0", "1.99999", "١.٠"):
+        with refused(FileError, "ID-4", W, version):
+            npz.build(with_manifest(members, spec_version=version, new_key=1), "x")
+    for number in (0, 2, -1, 10**30):
+        with refused(FileError, "ID-4", W, number):
+            npz.build(with_manifest(members, format=number, populations="later"), "x")
+    assert json.loads(members["manifest.json"])["spec_version"] == "1.0"
+
+
+def test_container(tmp_path: Path) -> None:
+    """A stored zip with exactly the members that the network needs: no compression, encryption, comment, second name or leading bytes (FILE-1)."""
+    net = tiny()
+    data = npz.to_bytes(net)
+    members = members_of(data)
+    assert sorted(members) == ["manifest.json", *(f"population.1.{a}.npy" for a in ("T", "bias", "d", "h")), "population.2.bias.npy", "projection.0.weights.npy", "projection.1.weights.npy"]
+    path = tmp_path / "net.npz"
+
+    def wrong(data: bytes, place: str = "", value: Any = ..., rule: str = "FILE-1") -> None:
+        path.write_bytes(data)
+        with refused(FileError, rule, str(path) + place, *(() if value is ... else (value,))):
+            load(path)
+
+    path.write_bytes(zipped(dict(reversed(members.items()))))
+    assert load(path).id == load(str(path)).id == net.id
+    for cut in (0, 1, 21, 22, len(data) // 2, len(data) - 1):
+        wrong(data[:cut])
+    wrong(b"\0" + data)
+    wrong(b"PK\3\4" + data)
+    wrong(data[:-2] + b"\1\0" + b"c")
+    wrong(zipped(members, zipfile.ZIP_DEFLATED), ": 'manifest.json'", 8)
+    encrypted = bytearray(data)
+    encrypted[data.index(b"PK\1\2") + 8] |= 1
+    wrong(bytes(encrypted), ": 'manifest.json'")
+    damaged = bytearray(data)
+    damaged[data.index(b'"format"') + 1] ^= 1
+    wrong(bytes(damaged), ": 'manifest.json'")
+    twice = io.BytesIO(data)
+    with zipfile.ZipFile(twice, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("manifest.json", members["manifest.json"])
+    wrong(twice.getvalue(), ": 'manifest.json'")
+    for name in members:
+        wrong(zipped({n: d for n, d in members.items() if n != name}), value=name)
+    for extra in ("readme.txt", "population.0.T.npy", "population.1.t.npy", "projection.2.weights.npy", "a/", "../x"):
+        wrong(zipped({**members, extra: b""}), value=extra)
+    wrong(b"PK\5\6" + bytes(18), value="manifest.json")
+    for bad, reason in ((tmp_path / "none.npz", "No such file or directory"), (tmp_path, "Is a directory"), (f"{tmp_path}/a\0b", "embedded null byte")):
+        with refused(FileError, "FILE-1", str(bad), reason):
+            load(bad)
+
+
+def test_container_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files, numbers of members and what members claim are bounded (FILE-1)."""
+    data = npz.to_bytes(tiny())
+    path = tmp_path / "net.npz"
+    path.write_bytes(data)
+    monkeypatch.setattr(npz, "MAX_FILE", len(data))
+    assert load(path).id == tiny().id
+    monkeypatch.setattr(npz, "MAX_FILE", len(data) - 1)
+    with refused(FileError, "FILE-1", str(path), len(data)):
+        load(path)
+    monkeypatch.setattr(npz, "MAX_MEMBERS", 7)
+    with refused(FileError, "FILE-1", "x", 8):
+        npz.read_members(data, "x")
+    monkeypatch.undo()
+    assert (npz.MAX_FILE, npz.MAX_MEMBERS, npz.MAX_MANIFEST) == (2**32, 65535, 2**24)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for number in range(65536):
+            archive.writestr(zipfile.ZipInfo(str(number)), b"")
+    with refused(FileError, "FILE-1", "x", 65536):
+        npz.read_members(packed.getvalue(), "x")
+
+
+def test_arrays() -> None:
+    """An array is C-order little-endian int8 to int64 or uint8 of .npy 1.0 to 3.0 whose data fill the member; nothing else, and nothing is unpickled (FILE-2)."""
+    net = tiny()
+    members, name = members_of(npz.to_bytes(net)), "projection.1.weights.npy"
+    place = f"x: {name}"
+
+    def with_array(data: bytes) -> Network:
+        return npz.build({**members, name: data}, "x")
+
+    def wrong(data: bytes, value: Any = ...) -> None:
+        with refused(FileError, "FILE-2", place, *(() if value is ... else (value,))):
+            with_array(data)
+
+    values = np.array([[1, -1, 2], [0, 3, -2]])
+    raw = values.astype("<i8").tobytes()
+    for descr in ("|i1", "<i2", "<i4", "<i8"):
+        for version in (1, 2, 3):
+            assert with_array(npy(values.astype(descr).tobytes(), (2, 3), descr, version=version)).id == net.id
+    assert with_array(array(abs(values), "|u1")).projections[1].weights.tolist() == abs(values).tolist()
+    saved = io.BytesIO()
+    np.save(saved, values)
+    assert with_array(saved.getvalue()).id == net.id
+    for descr in ("<f4", "<f8", ">i2", ">i4", ">i8", "<u2", "<u4", "<u8", "|b1", "|O", "|S8", "<U2", "<M8[s]", "<c16", "|V8", "i8", "=i8", "int64"):
+        wrong(npy(raw, (2, 3), descr), descr)
+    for descr in ([("a", "<i8")], ("<i8",), None, 8, {}):
+        wrong(npy(raw, (2, 3), descr), descr)
+    pickled = io.BytesIO()
+    np.save(pickled, np.array([[Bomb()]], dtype=object), allow_pickle=True)
+    wrong(pickled.getvalue(), "|O")
+    for fortran in (True, 0, None, "False"):
+        wrong(npy(raw, (2, 3), fortran=fortran), fortran)
+    for shape in ([2, 3], 6, "6", None, (2, 3.0), (2, True), (-2, -3), (2, "3"), (1, 1, 1, 2, 3), (2**32 + 1, 0)):
+        wrong(npy(raw, repr(shape)), shape)
+    for shape in ((2, 4), (2, 2), (), (0, 3), (2**31, 2**31), (2**32, 2**32, 2**32, 2**32)):
+        there = "48 bytes" if True else ""
+        count = 1
+        for side in shape:
+            count *= side
+        wrong(npy(raw, shape), f"{8 * count} bytes")
+        assert there
+    wrong(npy(raw + b"\0", (2, 3)), "48 bytes")
+    wrong(npy(raw[:-1], (2, 3)), "48 bytes")
+    huge = "0x" + "F" * 3700
+    for header in (f"({huge},)", f"({huge}, {huge[:90]})", f"-{huge}", f"'a', 'more': {huge}", "(" * 300, "[" * 2000, "1 if 1 else 2", "__import__('os')", "{[]: 1}", "'\0'", "(2, 3), 'shape': (2, 3), 'extra': 1", "{1}"):
+        wrong(npy(raw, header))
+    for header in (b"", b"{}", b"[]", b"5", b"\xff\xfe", b"{'descr': '<i8', 'fortran_order': False}"):
+        for version in (1, 3):
+            wrong(b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", len(header)) + header + raw)
+    wrong(npy(raw, "(2, 3)" + " " * 5000))
+    for data in (b"", b"\x93", b"\x93NUMPY", b"\x93NUMPY\1", b"\x93NUMPY\1\0", b"\x93NUMPY\1\0\x10", b"\x93NUMPY\1\0\xff\xff", b"\x93NUMPY\2\0\xff\xff\xff\xff", b"\x93NUMPY\4\0" + raw, b"\x93NUMPY\1\1" + raw, b"\x94NUMPY\1\0" + raw):
+        wrong(data)
+    for values, rule in ((np.ones((2, 3, 1), int), "PROJ-7"), (np.full((2, 3), 2**31), "PROJ-7"), (np.ones((3, 2), int), "PROJ-1"), (np.zeros((2, 0), int), "PROJ-7")):
+        with refused(NetworkError, rule, "x: hid->out weights"):
+            with_array(array(values))
+    with pytest.raises(ValueError, match="read-only"):
+        npz.read_array(array([1]), "x")[0] = 2
+
+
+class Bomb:
+    """Unpickling this ends the test run."""
+
+    def __reduce__(self) -> Any:
+        return os._exit, (99,)
+
+
+def test_manifest() -> None:
+    """The manifest is UTF-8 JSON of exactly the keys of FILE-3; defaults may be left out, unknown keys, kinds and types are refused."""
+    net = tiny()
+    members = members_of(npz.to_bytes(net))
+    manifest = json.loads(members["manifest.json"])
+
+    def built(text: Any) -> Network:
+        return npz.build({**members, "manifest.json": text if isinstance(text, bytes) else json.dumps(text).encode()}, "x")
+
+    bare = {key: manifest[key] for key in ("format", "spec_version", "populations", "projections")}
+    bare["populations"] = [{k: v for k, v in p.items() if k not in ("scale", "width")} for p in bare["populations"]]
+    bare["projections"] = [{k: p[k] for k in ("kind", "source", "target")} for p in bare["projections"]]
+    assert npz.to_bytes(built(bare)) == npz.to_bytes(net) and naive.identity(naive.load(zipped({**members, "manifest.json": json.dumps(bare).encode()}))) == net.id
+    for text in (b"", b"{", b"null", b"[]", b"\xff" + members["manifest.json"], b"\xef\xbb\xbf" + members["manifest.json"], members["manifest.json"] + b"x", b"[" * 100000, b'{"format":1,"spec_version":"\xff"}', json.dumps(manifest).encode("utf-16")):
+        with refused(FileError, "FILE-3", W):
+            built(text)
+    padded = json.dumps(manifest).encode()
+    assert built(padded + b" " * (2**24 - len(padded))).id == net.id
+    with refused(FileError, "FILE-3", W, 2**24 + 1):
+        built(padded + b" " * (2**24 + 1 - len(padded)))
+    for key in bare:
+        with refused(FileError, "FILE-3", W):
+            built({k: v for k, v in manifest.items() if k != key})
+    wrong: list[tuple[tuple[Any, ...], Any]] = [
+        (("more",), 1),
+        (("name",), 5),
+        (("logit_scale",), "1"),
+        (("classes",), [1, 2]),
+        (("input",), {"channels": "CMYK"}),
+        (("input",), {"channels": "L", "gamma": 1}),
+        (("input",), {}),
+        (("provenance",), []),
+        (("populations",), {}),
+        (("populations", 0, "kind"), "fs"),
+        (("populations", 1, "kind"), "gate"),
+        (("populations", 0, "steps"), 4.5),
+        (("populations", 0, "steps"), "4"),
+        (("populations", 0, "steps"), True),
+        (("populations", 0, "steps"), 2**60),
+        (("populations", 0, "shape"), [1, 2]),
+        (("populations", 0, "shape"), [1, 2, 2, 1]),
+        (("populations", 0, "scale"), "x"),
+        (("populations", 1, "steps"), 3),
+        (("populations", 1, "width"), {"bits": 8}),
+        (("populations", 1, "width"), {"bits": 8, "promise": "never"}),
+        (("populations", 1, "name"), None),
+        (("projections", 0, "pooled"), 1),
+        (("projections", 0, "stride"), [1, 1]),
+        (("projections", 0, "kind"), "lstm"),
+        (("projections", 0, "target"), 1),
+    ]
+    for (*way, key), value in wrong:
+        broken = json.loads(members["manifest.json"])
+        at = broken
+        for step in way:
+            at = at[step]
+        at[key] = value
+        with refused(FileError, "FILE-3", W):
+            built(broken)
+    for text in (b'"\\ud800"', b"1e999", b"NaN"):
+        with refused(FileError, "FILE-3", W):
+            built(json.dumps({**manifest, "provenance": {"x": "@"}}).encode().replace(b'"@"', text))
+    for change, rule, place in (({"name": "a b"}, "NET-2", "x: population"), ({"max_code": 16}, "NET-7", "x: in max_code"), ({"scale": -1.0}, "FILE-3", "x: in scale"), ({"shape": [1, 2, 0]}, "NET-3", "x: in shape")):
+        broken = json.loads(members["manifest.json"])
+        broken["populations"][0].update(change)
+        with refused(NetworkError, rule, place):
+            built(broken)
+
+
+def told() -> Network:
+    """A network that says everything a file can hold."""
+    base = residual()
+    i, stem, pool, mid, last, out = base.populations
+    populations = [replace(i, scale=0.25), replace(stem, width=Width(20, "any_order"), scale=3), pool, replace(mid, scale=1e-7), last, replace(out, width=Width(33, "final"))]
+    return Network(populations, base.projections, "näme \n\u2028", 1, ["b", "a", "ü"], Contract("RGB", (0.5, 1), (1, 2.0), 8, 7), MappingProxyType({"z": [1, None, {"y": "é"}], "a": 2**40}))
+
+
+def test_saving_is_atomic_and_reproducible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same network gives the same bytes, in the form FILE-4 says; the file appears complete or not at all (FILE-4)."""
+    net, path = told(), tmp_path / "net.npz"
+    net.save(path)
+    data = path.read_bytes()
+    again = load(path)
+    again.save(str(path))
+    assert path.read_bytes() == data == npz.to_bytes(told())
+    assert (again.id, again.name, again.logit_scale, again.classes, again.contract) == (net.id, net.name, 1.0, net.classes, Contract("RGB", (0.5, 1.0), (1.0, 2.0), 8, 7))
+    assert dict(again.provenance) == dict(net.provenance) and [getattr(p, "scale", None) for p in again.populations] == [0.25, 3.0, None, 1e-7, None, None]
+    assert [getattr(p, "width", None) for p in again.populations] == [getattr(p, "width", None) for p in net.populations]
+    assert path.stat().st_mode & 0o777 == 0o644
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        assert [e.filename for e in entries] == sorted(e.filename for e in entries)
+        assert all(e.date_time == (1980, 1, 1, 0, 0, 0) and e.compress_type == zipfile.ZIP_STORED for e in entries) and archive.testzip() is None
+        text = archive.read("manifest.json")
+    assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    for name, member in members_of(data).items():
+        if name.endswith(".npy"):
+            values = np.load(io.BytesIO(member))
+            small = next(t for t in ("|i1", "<i2", "<i4", "<i8") if np.iinfo(t).min <= values.min() and values.max() <= np.iinfo(t).max)
+            assert member[6:8] == b"\1\0" and values.dtype == np.dtype(small)
+            plain = io.BytesIO()
+            np.save(plain, values)
+            assert plain.getvalue() == member
+    for wanted in ("replace", "fsync"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, wanted, fail)
+            for net in (tiny(), told()):
+                with refused(FileError, "FILE-4", str(path), "No space left on device"):
+                    net.save(path)
+        assert path.read_bytes() == data and [f.name for f in tmp_path.iterdir()] == ["net.npz"]
+    for bad in (tmp_path / "none" / "net.npz", tmp_path, f"{tmp_path}/a\0b"):
+        with refused(FileError, "FILE-4", str(bad)):
+            tiny().save(bad)
+    assert [f.name for f in tmp_path.iterdir()] == ["net.npz"]
+
+
+def fail(*args: Any) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def test_what_cannot_be_read_back_is_not_saved(tmp_path: Path) -> None:
+    """A name, contract or provenance that no manifest can hold is refused when saving, not when loading (FILE-3, FILE-4)."""
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    for change in (
+        {"provenance": {"x": object()}},
+        {"provenance": {"x": float("nan")}},
+        {"provenance": {"x": 10**5000}},
+        {"provenance": {"x": deep}},
+        {"name": "\ud800"},
+        {"name": 5},
+        {"classes": [1, 2]},
+        {"contract": Contract("CMYK")},
+        {"contract": Contract(mean=(float("inf"),))},
+        {"provenance": {"x": "y" * 2**24}},
+    ):
+        with refused(FileError, "FILE-3", "manifest.json"):
+            tiny(**change).save(tmp_path / "net.npz")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_numpy_integers_are_integers() -> None:
+    """Networks built from numpy scalars save the same bytes as those built from plain integers (FILE-4)."""
+    one = np.int64(1)
+    scalar = tiny(
+        populations=[Input("in", (one, np.int32(2), np.uint8(2)), np.int64(4), np.int16(15), np.float64(1)), replace(tiny().populations[1], width=Width(np.int64(20), "final"), scale=np.float32(2)), tiny().populations[2]],
+        projections=[Dense("in", "hid", tiny().projections[0].weights, np.bool_(False)), Conv2d("hid", "out", tiny().projections[1].weights[:, :, None, None], groups=one)],
+    )
+    plain = tiny(
+        populations=[Input("in", (1, 2, 2), 4, 15, 1.0), replace(tiny().populations[1], width=Width(20, "final"), scale=2.0), tiny().populations[2]],
+        projections=[tiny().projections[0], Conv2d("hid", "out", tiny().projections[1].weights[:, :, None, None])],
+    )
+    assert npz.to_bytes(scalar) == npz.to_bytes(plain)
+    assert run_of(scalar) == run_of(plain)
+
+
+def run_of(net: Network) -> Any:
+    return [naive.simulate(oracle(net), image.ravel().tolist()).logits for image in draw(net, 2)]

@@ -1,0 +1,183 @@
+"""RANGE: proved intervals against brute force, the naive oracle and what really happens."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import Any
+
+import numpy as np
+
+import naive
+from fsref import FS, Conv2d, Dense, Input, Network, Readout, Record, Table, Width, fs_relu, run
+from fsref.errors import RangeError
+from fsref.ranges import residuals, width_bits
+from handmade import draw, oracle, refused, residual, tiny, unordered
+
+ONE = (1, 1, 1)
+NETS = (tiny, residual, unordered)
+
+
+def test_intervals_are_the_naive_ones() -> None:
+    """any_order, final, membranes and codes are the naive oracle's, channel by channel (RANGE-1 to RANGE-3)."""
+    for make in NETS:
+        net = make()
+        wanted = naive.ranges(oracle(net))
+        for place, p in enumerate(net.populations):
+            proved = net.ranges[p.name]
+            found = {"any_order": proved.any_order, "final": proved.final, "membrane": proved.membranes, "code": proved.codes}
+            for kind, interval in found.items():
+                if place in wanted[kind]:
+                    assert [tuple(pair) for pair in interval.tolist()] == wanted[kind][place], (p.name, kind)
+
+
+def test_any_order_holds_every_partial_sum() -> None:
+    """Deliveries of real runs in random orders, the bias first or last, never leave any_order; both ends are reached when every spike may come (RANGE-1)."""
+    shuffle = random.Random(3)
+    for make in NETS:
+        net = make()
+        other = oracle(net)
+        for image in draw(net, 4, 1):
+            seen = naive.simulate(other, image.ravel().tolist())
+            for place, p in enumerate(net.populations):
+                if p.name not in {q.target for q in net.projections}:
+                    continue
+                arriving: list[list[int]] = [[] for _ in other.populations[place].channel]
+                for joint in (j for j in other.projections if j.target == place):
+                    source = other.populations[joint.source]
+                    for t in range(source.steps):
+                        for n, z in enumerate(naive.spikes(other, seen, joint.source, t)):
+                            for m, w in joint.synapses[n] if z else []:
+                                arriving[m].append(w * source.rows["d"][source.channel[n]][t])
+                for m, parts in enumerate(arriving):
+                    low, high = net.ranges[p.name].any_order[other.populations[place].channel[m]].tolist()
+                    bias = other.populations[place].bias[m]
+                    shuffle.shuffle(parts)
+                    for order in ([bias, *parts], [*parts, bias], sorted(parts), sorted(parts, reverse=True)):
+                        assert all(low <= total <= high for total in itertools.accumulate(order))
+    net = Network([Input("in", (1, 1, 2), 2, 3), Readout("out", ONE, [-4])], [Dense("in", "out", [[5, -7]])])
+    assert net.ranges["out"].any_order.tolist() == [[-4 - 7 * 3, 5 * 3]]
+    gap = Network([Input("in", (1, 1, 1), 3, 4), Readout("out", ONE, [2])], [Dense("in", "out", [[1]])])
+    assert gap.ranges["out"].any_order.tolist() == [[0, 2 + 7]]  # over spikes 4, 2, 1, not over codes 0..4
+
+
+def test_final_holds_every_opening() -> None:
+    """Every opening membrane of every image lies in final, which a tiny network reaches at both ends (RANGE-2)."""
+    small = Network(
+        [Input("in", (1, 1, 2), 2, 2), FS("a", (2, 1, 1), Table([2, -1], [3, 1], [-2, 5]), [1, -1]), Readout("out", ONE, [3])],
+        [Dense("in", "a", [[2, -3], [1, 1]]), Dense("a", "out", [[4, -1]])],
+    )
+    images = [list(codes) for codes in itertools.product(range(3), repeat=2)]
+    openings = [naive.simulate(oracle(small), image).opening[1] for image in images]
+    for c in range(2):
+        column = [v[c] for v in openings]
+        assert small.ranges["a"].opening[c].tolist() == [min(column), max(column)]
+    for make in NETS:
+        net = make()
+        images = draw(net, 12, 2)
+        images[0], images[1] = net.input.max_code, 0
+        trace = run(net, images, "reference", record=Record(observables=["opening"])).trace
+        for (name, _), seen in trace.arrays.items():
+            shaped = seen.reshape(len(seen), net[name].shape[0], -1)
+            assert (shaped >= net.ranges[name].final[:, 0, None]).all() and (shaped <= net.ranges[name].final[:, 1, None]).all()
+
+
+def brute(T: Any, h: Any, d: Any, low: int, high: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Hull of membranes after each step, and of codes, over every v."""
+    fired = [naive.fire(v, T, h, d) for v in range(low, high + 1)]
+    after = [v for _, _, membranes in fired for v in membranes]
+    codes = [code for _, code, _ in fired]
+    return (min(after), max(after)), (min(codes), max(codes))
+
+
+def test_membranes_stay_in_range() -> None:
+    """The hulls of membranes and codes are those over every single opening, for tables in any order; any_order and final hold the membranes (RANGE-3)."""
+    rng = np.random.default_rng(4)
+    for trial in range(60):
+        steps = int(rng.integers(1, 6))
+        T, h, d = (rng.integers(-20, 21, steps).tolist() for _ in range(3))
+        theta = int(rng.integers(1, 5))
+        table = fs_relu(steps, theta) if trial % 4 == 0 else Table(T, h, d)
+        weight, bias = int(rng.integers(-3, 4)), int(rng.integers(-20, 21))
+        net = Network([Input("in", ONE, 3, 7), FS("a", ONE, table, [bias]), Readout("out", ONE)], [Dense("in", "a", [[weight]]), Dense("a", "out", [[1]])])
+        low, high = sorted((bias, bias + 7 * weight))
+        proved = net.ranges["a"]
+        membranes, codes = brute(table.T.tolist(), table.h.tolist(), table.d.tolist(), low, high)
+        assert residuals(table.T.tolist(), table.h.tolist(), low, high) == membranes
+        assert (tuple(proved.membranes[0].tolist()), tuple(proved.codes[0].tolist())) == (membranes, codes)
+        assert proved.opening.tolist() == [[low, high]]
+        assert proved.final.tolist() == [[min(low, membranes[0]), max(high, membranes[1])]]
+        whole = min(0, bias, low, min(0, bias) + min(0, 7 * weight)), max(0, bias) + max(0, 7 * weight)
+        assert proved.any_order.tolist() == [[min(whole[0], membranes[0]), max(whole[1], membranes[1])]]
+
+
+def at_edge(bias: int, weight: int = 0, table: Table | None = None) -> Network:
+    return Network([Input("in", ONE, 1, 1), FS("a", ONE, table or fs_relu(1), [bias]), Readout("out", ONE)], [Dense("in", "a", [[weight]]), Dense("a", "out", [[1]])])
+
+
+def test_beyond_63_bits_nothing_loads() -> None:
+    """Every end of every interval lies in -2^62..2^62 - 1; one more and the network is refused, with the true value (RANGE-4)."""
+    top, low = 2**62 - 1, -(2**62)
+    zero = Table([2**58], [0], [1])
+    assert at_edge(top, 0, zero).ranges["a"].final.tolist() == [[top, top]]
+    assert at_edge(low, 0, zero).ranges["a"].any_order.tolist() == [[low, 0]]
+    assert at_edge(top - 5, 5, zero).ranges["a"].final.tolist() == [[top - 5, top]]
+    with refused(RangeError, "RANGE-4", "a channel 0", top + 1):
+        at_edge(top - 5, 6, zero)
+    with refused(RangeError, "RANGE-4", "a channel 0", low - 1):
+        at_edge(low, -1, zero)
+    with refused(RangeError, "RANGE-4", "a channel 0", top + 2**58):
+        at_edge(top, 0, Table([0], [-(2**58)], [1]))
+    with refused(RangeError, "RANGE-4", "a channel 0", top + 2**58):  # the hull reaches 2^63 - 1 and is still formed without wrapping
+        at_edge(top, 0, Table([0] * 16, [-(2**58)] * 16, [1] * 16))
+    huge = np.full((1, 1024), 2**31 - 1)
+    sent = Table([1], [1], [2**31 - 1])
+    for count, fits in ((1, True), (1024, False)):
+        populations = [Input("in", (count, 1, 1), 1, 1), FS("a", (count, 1, 1), sent), Readout("out", ONE)]
+        joined = [Conv2d("in", "a", np.ones((count, 1, 1, 1), int), groups=count), Dense("a", "out", huge[:, :count])]
+        if fits:
+            assert Network(populations, joined).ranges["out"].final.tolist() == [[0, (2**31 - 1) ** 2]]
+        else:
+            with refused(RangeError, "RANGE-4", "out channel 0", count * (2**31 - 1) ** 2):
+                Network(populations, joined)
+
+
+def test_declared_width_that_does_not_hold_is_refused() -> None:
+    """A declared width holds the interval it promises, or the network is refused with channel and value (RANGE-5)."""
+
+    def declared(bits: int, promise: Any, name: str = "out") -> Network:
+        hidden = FS("a", (2, 1, 1), Table([4, -100], [9, 1], [1, 1]), [0, 3], Width(bits, promise) if name == "a" else None)
+        last = Readout("out", (2, 1, 1), [0, -60], Width(bits, promise) if name == "out" else None)
+        return Network([Input("in", ONE, 3, 5), hidden, last], [Dense("in", "a", [[1], [2]]), Dense("a", "out", [[30, 33], [34, 60]])])
+
+    # out: any_order [0, 2*63] and [-60, 2*94]; codes 1..2 each: final [63, 126], [34, 128]
+    assert declared(9, "any_order").ranges["out"].any_order.tolist() == [[0, 126], [-60, 188]]
+    assert declared(9, "final").ranges["out"].final.tolist() == [[63, 126], [34, 128]]
+    with refused(RangeError, "RANGE-5", "out channel 1", 128):
+        declared(8, "final")
+    with refused(RangeError, "RANGE-5", "out channel 1", 188):
+        declared(8, "any_order")
+    with refused(RangeError, "RANGE-5", "out channel 0", 126):
+        declared(7, "final")
+    assert declared(63, "any_order", "a").ranges["a"].any_order.tolist()[1][1] == 17
+    with refused(RangeError, "RANGE-5", "a channel 1", 17):
+        declared(5, "any_order", "a")
+    with refused(RangeError, "RANGE-5"):
+        declared(1, "final", "a")
+
+
+def test_width_bits() -> None:
+    """The bits that hold an interval in two's complement."""
+    for low, high, bits in ((0, 0, 1), (-1, 0, 1), (0, 1, 2), (-2, 1, 2), (-3, 0, 3), (-128, 127, 8), (-129, 0, 9), (0, 128, 9), (-(2**62), 2**62 - 1, 63)):
+        assert width_bits(np.array([[low, high]], np.int64)) == bits
+
+
+def test_padding_and_places_are_left_out() -> None:
+    """A tap that falls on padding adds nothing to the interval of that place; the channel's interval is the hull over places (RANGE)."""
+    net = Network(
+        [Input("in", (1, 1, 2), 1, 1), FS("a", (1, 1, 2), fs_relu(1), np.array([[[0, 10]]])), Readout("out", ONE)],
+        [Conv2d("in", "a", [[[[-5, 3, 7]]]], padding=(0, 1, 0, 1)), Dense("a", "out", [[1, 1]])],
+    )
+    # place 0: taps 3, 7 -> 0..10; place 1: taps -5, 3 plus 10 -> 5..13
+    assert net.ranges["a"].opening.tolist() == [[0, 13]]
+    assert net.ranges["a"].any_order.tolist() == [[-5, 13]]

@@ -1,0 +1,244 @@
+"""Runs: images, ties, batches and threads, recordings to disk, and bounds on memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import naive
+from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, Table, fs_relu, run
+from fsref import runner
+from fsref.engines import reference
+from fsref.errors import InputError, LimitError, UsageError
+from fsref.runner import memory_bound, recording_bytes
+from fsref.trace import OBSERVABLES, select
+from handmade import ENGINES, draw, oracle, refused, residual, tiny, unordered
+
+ALL = Record(observables=OBSERVABLES)
+
+
+def test_ties_go_to_the_lowest_class() -> None:
+    """The class is the channel with the largest logit, the lowest index on a tie (NET-8)."""
+    net = Network([Input("in", (1, 1, 1), 3, 7), Readout("out", (4, 1, 1), [0, 4, 0, 4])], [Dense("in", "out", [[-1], [0], [2], [0]])])
+    images = np.array([0, 1, 2, 3]).reshape(4, 1, 1, 1)
+    for engine in ENGINES:
+        result = run(net, images, engine)
+        assert result.logits.tolist() == [[0, 4, 0, 4], [-1, 4, 2, 4], [-2, 4, 4, 4], [-3, 4, 6, 4]]
+        assert result.labels.tolist() == [1, 1, 1, 2]
+    assert [naive.simulate(oracle(net), [x]).label for x in range(4)] == [1, 1, 1, 2]
+
+
+def test_images_that_are_refused() -> None:
+    """Images are integers (B, C, H, W), B >= 1, 0..max_code; (B, H, W) is taken for one channel (RUN-1, NET-7)."""
+    net = tiny()
+    good = draw(net, 3)
+    wanted = run(net, good).logits.tolist()
+    for images in (good[:, 0], good.tolist(), good.astype(np.uint8), good.astype(">i2"), np.asfortranarray(good), good.astype(np.uint64)):
+        assert run(net, images).logits.tolist() == wanted
+    for bad in (good.astype(float), good.astype(bool), good.astype(str), good.astype(object), None, "image", [[[[1, 2], [3]]]]):
+        with refused(InputError, "RUN-1", "images"):
+            run(net, bad)
+    for bad in (good[0, 0], good[0], good[None], good[:, :, :1], np.repeat(good, 2, 1), np.zeros((2, 3, 3), int), np.int64(3)):
+        if np.shape(bad) == (1, 2, 2):
+            continue
+        with refused(InputError, "RUN-1", "images", np.shape(bad)):
+            run(net, bad)
+    with refused(InputError, "RUN-1", "images", 0):
+        run(net, good[:0])
+    for value in (-1, 16, 2**40):
+        wrong = good.copy()
+        wrong[2, 0, 1, 0] = value
+        with refused(InputError, "RUN-1", "images[2, 0, 1, 0]", value):
+            run(net, wrong)
+    with refused(InputError, "RUN-1", "images[0, 0, 0, 0]", 2**64 - 1):
+        run(net, np.full((1, 1, 2, 2), 2**64 - 1, np.uint64))
+    with refused(InputError, "RUN-1", "images", (2, 7, 6)):
+        run(residual(), np.zeros((2, 7, 6), int))
+
+
+def test_what_is_unknown_is_refused() -> None:
+    """Unknown engines, batches and threads below 1 are refused (RUN-2)."""
+    net = tiny()
+    for engine in ("numpy", "", "Events", "fsref.engines.events"):
+        with refused(UsageError, "RUN-2", "engine", engine):
+            run(net, draw(net, 1), engine)
+        with refused(UsageError, "RUN-2", "engine", engine):
+            memory_bound(net, 1, engine)
+    for more in ({"batch": 0}, {"batch": -1}, {"threads": 0}, {"threads": -2}):
+        with refused(UsageError, "RUN-2", "run"):
+            run(net, draw(net, 1), **more)
+
+
+def test_batch_and_threads_change_nothing() -> None:
+    """Logits, labels, spike counts and every observable are the same for every batch size and number of threads, and the naive ones (RUN-2)."""
+    for make in (residual, unordered):
+        net = make()
+        images, other = draw(net, 7, 6), oracle(net)
+        seen = [naive.simulate(other, image.ravel().tolist()) for image in images]
+        for engine in ENGINES:
+            for batch, threads in ((None, None), (1, 1), (2, 3), (3, 2), (7, 1), (100, 50)):
+                result = run(net, images, engine, record=ALL, batch=batch, threads=threads)
+                assert result.logits.tolist() == [one.logits for one in seen]
+                assert result.labels.tolist() == [one.label for one in seen]
+                for place, p in enumerate(net.populations[:-1]):
+                    assert result.spike_counts[p.name].tolist() == [sum(train.bit_count() for train in one.trains[place]) for one in seen]
+                    assert result.codes[p.name].tolist() == [one.codes[place] for one in seen]
+                for (name, kind), found in result.trace.arrays.items():
+                    wanted = [one.sums[net.labels.index(name)] if kind == "sums" else getattr(one, "trains" if kind == "spikes" else kind)[[p.name for p in net.populations].index(name)] for one in seen]
+                    assert found.tolist() == wanted, (engine, batch, threads, name, kind)
+
+
+def test_recordings_on_disk(tmp_path: Path) -> None:
+    """A recording on disk holds what one in memory holds, one .npy per array, in a directory that was not there before (RUN-3)."""
+    net = residual()
+    images = draw(net, 5, 7)
+    for engine in ENGINES:
+        kept = run(net, images, engine, record=ALL).trace
+        path = tmp_path / engine
+        disk = run(net, images, engine, record=Record(observables=OBSERVABLES, path=path), batch=2, threads=2).trace
+        assert disk.arrays.keys() == kept.arrays.keys()
+        for key, found in disk.arrays.items():
+            assert found.dtype == kept[key].dtype and found.tolist() == kept[key].tolist()
+        assert len(list(path.iterdir())) == len(kept.arrays)
+        assert np.load(path / "population.3.membranes.npy").tolist() == kept["mid", "membranes"].tolist()
+        assert np.load(path / "projection.4.sums.npy").tolist() == kept["mid->sum#1", "sums"].tolist()
+        before = sorted((f.name, f.read_bytes()) for f in path.iterdir())
+        with refused(UsageError, "RUN-3", str(path)):
+            run(net, images, engine, record=Record(path=path))
+        assert sorted((f.name, f.read_bytes()) for f in path.iterdir()) == before
+    with refused(UsageError, "RUN-3", str(tmp_path / "none")):
+        run(net, images, record=Record(path=tmp_path / "none" / "there"))
+    assert sorted(f.name for f in tmp_path.iterdir()) == sorted(ENGINES)
+
+
+class Broken(Exception):
+    """What a broken engine raises."""
+
+
+def test_a_recording_appears_complete_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine, a preparation or a disk that fails midway leaves neither the directory nor anything beside it (RUN-3)."""
+    net = residual()
+    images, path = draw(net, 6), tmp_path / "trace"
+    whole = reference.simulator
+
+    def failing(when: str) -> Any:
+        def simulator(net: Network) -> Any:
+            if when == "preparing":
+                raise Broken
+            simulate, calls = whole(net), iter(range(100))
+
+            def broken(x: Any, wanted: Any) -> Any:
+                last = next(calls) == 2
+                for activity in simulate(x, wanted):
+                    assert not path.exists()
+                    if last and activity.population == "mid":
+                        raise Broken
+                    yield activity
+
+            return broken
+
+        return simulator
+
+    for when in ("preparing", "running"):
+        for threads in (1, 2):
+            monkeypatch.setattr(reference, "simulator", failing(when))
+            with pytest.raises(Broken):
+                run(net, images, "reference", record=Record(observables=OBSERVABLES, path=path), batch=1, threads=threads)
+            assert list(tmp_path.iterdir()) == [], when
+    monkeypatch.setattr(reference, "simulator", whole)
+    opened = np.lib.format.open_memmap
+    calls = iter(range(100))
+
+    def full(*args: Any, **more: Any) -> Any:
+        if next(calls) == 3:
+            raise OSError(28, "No space left on device")
+        return opened(*args, **more)
+
+    monkeypatch.setattr(np.lib.format, "open_memmap", full)
+    with refused(UsageError, "RUN-3", str(path), "No space left on device"):
+        run(net, images, "reference", record=Record(observables=OBSERVABLES, path=path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_is_refused_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run whose bound exceeds memory_limit, or a recording larger than the free disk, does not start; recordings count exactly (RUN-3)."""
+    net = residual()
+    images = draw(net, 4)
+
+    def never(net: Network) -> Any:
+        raise AssertionError("the run started")
+
+    selection = select(net, ALL)
+    bound = memory_bound(net, 4, "reference", selection, False, 2, 1)
+    assert run(net, images, "reference", record=ALL, batch=2, threads=1, memory_limit=bound).logits.shape == (4, 3)
+    size = recording_bytes(net, selection, 4)
+    assert size == sum(a.nbytes for a in run(net, images, record=ALL).trace.arrays.values())
+    assert bound - memory_bound(net, 4, "reference", selection, True, 2, 1) == size
+    for engine in ENGINES:
+        monkeypatch.setattr(f"fsref.engines.{engine}.simulator", never)
+        with refused(LimitError, "RUN-3", "run", f"{memory_bound(net, 4, engine, selection, False, 2, 1)} bytes"):
+            run(net, images, engine, record=ALL, batch=2, threads=1, memory_limit=memory_bound(net, 4, engine, selection, False, 2, 1) - 1)
+        assert memory_bound(net, 4, engine, batch=2) > memory_bound(net, 4, engine, batch=1)
+    path = tmp_path / "trace"
+    monkeypatch.setattr(runner.shutil, "disk_usage", lambda at: SimpleNamespace(free=size - 1))
+    with refused(LimitError, "RUN-3", str(path), f"{size} bytes"):
+        run(net, images, record=Record(observables=OBSERVABLES, path=path))
+    assert list(tmp_path.iterdir()) == []
+    wide = Network([Input("in", (1, 1, 1), 1, 1), FS("a", (1, 1, 65536), fs_relu(1)), Readout("out", (1, 1, 1))], [Conv2d("in", "a", [[[[1]]]], padding=(0, 32768, 0, 32767)), Dense("a", "out", [[1]], pooled=True)])
+    with refused(LimitError, "RUN-3", "run"):
+        run(wide, np.ones((1, 1, 1, 1), int), memory_limit=2**19)
+
+
+def middling() -> Network:
+    """About 30,000 neurons of every kind, so that what a run takes is well above the constant part of a bound."""
+    rng = np.random.default_rng(11)
+    odd = Table(np.sort(rng.integers(1, 900, 8))[::-1], rng.integers(1, 900, 8), rng.integers(1, 9, 8))
+    return Network(
+        [
+            Input("in", (3, 32, 32), 8, 255),
+            FS("a", (8, 32, 32), fs_relu(8, 40)),
+            MaxPool("p", (8, 16, 16), "a", (3, 3), (2, 2), (1, 1, 1, 1)),
+            FS("b", (16, 16, 16), odd),
+            FS("c", (32, 16, 16), fs_relu(4, 7), rng.integers(-5, 5, (32, 16, 16))),
+            Readout("out", (10, 1, 1)),
+        ],
+        [
+            Conv2d("in", "a", rng.integers(-9, 9, (8, 3, 3, 3)), padding=(1, 1, 1, 1)),
+            Conv2d("p", "b", rng.integers(-9, 9, (16, 8, 3, 3)), padding=(1, 1, 1, 1)),
+            Conv2d("p", "c", rng.integers(-9, 9, (32, 1, 5, 5)), padding=(2, 2, 2, 2), groups=8),
+            Conv2d("b", "c", rng.integers(-9, 9, (32, 16, 1, 1))),
+            Dense("c", "out", rng.integers(-9, 9, (10, 32 * 256))),
+        ],
+    )
+
+
+def flat() -> Network:
+    """One input and a readout: the images themselves are the largest part of a run."""
+    return Network([Input("in", (1, 64, 64), 8, 255), Readout("out", (2, 1, 1))], [Dense("in", "out", [[1], [-1]], pooled=True)])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_memory_bound_holds(engine: str) -> None:
+    """The memory a run takes at its peak never exceeds its bound, for any batch, number of threads and recording, and the bound is not idle (RUN-3)."""
+    for net, cases in (
+        (middling(), ((1, 1, 1, None), (6, 3, 2, None), (4, 4, 1, ALL), (2, 1, 2, ALL), (3, 3, 1, Record({"b": [5]}, OBSERVABLES)))),
+        (flat(), ((1, 1, 1, None), (2000, 4, 1, None))),
+    ):
+        run(net, draw(net, 1), engine, record=ALL)  # what is made once: kernels, code weights
+        for count, batch, threads, record in cases:
+            images = draw(net, count).astype(np.uint8)
+            bound = memory_bound(net, count, engine, None if record is None else select(net, record), False, batch, threads)
+            tracemalloc.start()
+            try:
+                result = run(net, images, engine, record=record, batch=batch, threads=threads, memory_limit=bound)
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+            assert result.logits.shape[0] == count
+            assert peak <= bound, (engine, count, batch, threads, peak, bound)
+            assert bound < 64 * peak, (engine, count, batch, threads, peak, bound)

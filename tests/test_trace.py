@@ -1,0 +1,207 @@
+"""Recordings: events, digests, selections and the first difference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import naive
+from fsref import FS, Dense, Input, Network, Readout, Record, diff, fs_relu, run
+from fsref.errors import UsageError
+from fsref.schedule import schedule
+from fsref.trace import OBSERVABLES, Trace, crc32c, observables_of
+from handmade import ENGINES, draw, oracle, refused, residual, tiny, unordered
+
+ALL = Record(observables=OBSERVABLES)
+
+
+def recording(net: Network, images: Any, record: Record = ALL, engine: str = "reference") -> Trace:
+    trace = run(net, images, engine, record=record).trace
+    assert trace is not None
+    return trace
+
+
+def test_events_are_in_canonical_order() -> None:
+    """Events are (image, step, population, neuron), ascending, exactly those of the naive loop (EVENT-1)."""
+    for make in (tiny, residual, unordered):
+        net, images = make(), draw(make(), 3, 3)
+        other = oracle(net)
+        wanted = [event for b, image in enumerate(images) for event in naive.events(other, naive.simulate(other, image.ravel().tolist()), b)]
+        for engine in ENGINES:
+            events = recording(net, images, Record(), engine).events()
+            assert events.dtype == np.int64
+            assert [tuple(event) for event in events.tolist()] == wanted == sorted(wanted)
+    silent = recording(tiny(), np.zeros((1, 1, 2, 2), int), Record(["in"]))
+    assert silent.events().shape == (0, 4)
+    assert recording(tiny(), np.ones((1, 1, 2, 2), int), Record(["in"], ["codes"])).events().shape == (0, 4)
+    some = recording(net, images, Record({"in": [5, 0, 31]}, steps=[1, 2])).events()
+    assert [tuple(e) for e in some.tolist()] == [e for e in wanted if e[2] == 0 and e[3] in (0, 5, 31) and e[1] in (1, 2)]
+
+
+def test_digest_example() -> None:
+    """The example of EVENT-3, the check value of CRC-32C, and every digest of a recording against the bitwise oracle."""
+    word = np.frombuffer(bytes.fromhex("0102000080000000"), np.uint8)
+    assert int(crc32c(word)) == 0x47B25F02
+    assert int(crc32c(np.frombuffer(b"123456789", np.uint8))) == 0xE3069283
+    assert naive.digest([int(n in (0, 9, 39)) for n in range(40)]) == 0x47B25F02
+    forty = Network([Input("in", (40, 1, 1), 1, 1), Readout("out", (1, 1, 1))], [Dense("in", "out", np.ones((1, 40), int))])
+    image = np.zeros((1, 40, 1, 1), int)
+    image[0, [0, 9, 39]] = 1
+    assert recording(forty, image, Record(["in"])).digests()["in"].tolist() == [[0x47B25F02]]
+    net = residual()
+    images, other = draw(net, 2, 4), oracle(net)
+    digests = recording(net, images, Record()).digests()
+    assert list(digests) == [p.name for p in net.populations[:-1]]
+    for b, image in enumerate(images):
+        seen = naive.simulate(other, image.ravel().tolist())
+        for place, p in enumerate(net.populations[:-1]):
+            assert digests[p.name][b].tolist() == [naive.digest(naive.spikes(other, seen, place, t)) for t in range(net.steps[p.name])]
+
+
+def test_digests_are_of_whole_populations() -> None:
+    """A population of which some neurons or some of its steps were left out has no digest (EVENT-3)."""
+    net = tiny()
+    images = draw(net, 1)
+    whole = recording(net, images, Record()).digests()
+    assert list(recording(net, images, Record({"in": None, "hid": [0, 2]})).digests()) == ["in"]
+    part = recording(net, images, Record(steps=[0, 1, 2, 3, 5])).digests()
+    assert list(part) == ["in"] and part["in"].tolist() == whole["in"].tolist()
+
+
+def test_selections() -> None:
+    """Neurons and steps of a recording are those of the full one, sorted, once each; the shape of every array is known (OBS-1)."""
+    net = residual()
+    images = draw(net, 3, 8)
+    full, plan = recording(net, images), schedule(net)
+    chosen = {"sum": [3, 0, 47, 3], "stem": range(10, 20), "out": [2], "in": None, "pool": None}
+    steps = [3, plan.start["stem"] + 1, plan.start["stem"] + 3, plan.start["sum"], plan.start["sum"] + 5]
+    for engine in ENGINES:
+        part = recording(net, images, Record(chosen, OBSERVABLES, steps), engine)
+        assert list(part.selection.neurons) == ["in", "stem", "pool", "sum", "out"] and not part.selection.complete
+        for (name, kind), found in part.arrays.items():
+            owner = net.projections[net.labels.index(name)].target if kind == "sums" else name
+            index = np.arange(np.prod(net[owner].shape)) if chosen[owner] is None else np.unique(list(chosen[owner]))
+            inside = [t for t in range(net.steps[owner]) if plan.start.get(owner, 0) + t in steps]
+            whole = full[name, kind][..., index]
+            if kind == "membranes":
+                whole = whole[:, inside]
+            elif kind == "spikes":
+                whole = whole & sum(1 << (net.steps[owner] - 1 - t) for t in inside)
+            assert found.tolist() == whole.tolist(), (engine, name, kind)
+    assert observables_of(net, "in") == observables_of(net, "pool") == {"spikes", "codes"}
+    assert observables_of(net, "out") == {"sums", "opening"} and observables_of(net, "mid") == set(OBSERVABLES)
+    assert recording(net, images, Record("sum", "codes")).arrays.keys() == {("sum", "codes")}
+
+
+def test_selections_that_are_refused() -> None:
+    """Unknown populations, observables, neurons and steps are refused, and what was not recorded cannot be read (OBS-1)."""
+    net = tiny()
+    images = draw(net, 1)
+
+    def wrong(value: Any, place: str = "record", **record: Any) -> None:
+        with refused(UsageError, "OBS-1", place, value):
+            run(net, images, record=Record(**record))
+
+    wrong("nobody", populations=["in", "nobody"])
+    wrong("nobody", populations={"nobody": None})
+    wrong("voltage", observables=["codes", "voltage"])
+    for neurons in ([3], [-1], [], [0.5], [True], ["a"], [[0]]):
+        wrong(list(neurons), "record hid", populations={"hid": neurons})
+    for steps in ([7], [-1], [], [0.5], [0, 99], ["a"], [True]):
+        wrong(list(steps), steps=steps)
+    with refused(UsageError, "OBS-1", "record", "nobody"):
+        run(net, images, record=["nobody"])
+    trace = recording(net, images, Record(["hid"]))
+    with refused(UsageError, "OBS-1", "trace", "hid opening"):
+        trace["hid", "opening"]
+
+
+def changed(trace: Trace, *edits: tuple[str, str, tuple[int, ...], int]) -> Trace:
+    """The recording with some values replaced."""
+    arrays = {key: a.copy() for key, a in trace.arrays.items()}
+    for name, kind, at, value in edits:
+        arrays[name, kind][at] = value
+    return replace(trace, arrays=arrays)
+
+
+def test_first_difference() -> None:
+    """The first difference is by image, population, observable, step, neuron; its line tells it, and the membrane where it is known (OBS-2)."""
+    net = residual()
+    images = draw(net, 3, 9)
+    good, plan = recording(net, images), schedule(net)
+    assert diff(good, good) is None
+    assert diff(recording(net, images, engine="events"), recording(net, images, engine="quantized")) is None
+
+    def first(*edits: Any) -> tuple[Any, ...]:
+        found = diff(changed(good, *edits), good)
+        assert found is not None and len(str(found).splitlines()) == 1
+        return found.image, found.place, found.observable, found.step, found.neuron, found.observed
+
+    def spike(name: str, image: int, neuron: int, t: int) -> tuple[str, str, tuple[int, int], int]:
+        return name, "spikes", (image, neuron), int(good[name, "spikes"][image, neuron]) ^ (1 << (net.steps[name] - 1 - t))
+
+    code = ("stem", "codes", (1, 5), 999)
+    assert first(code) == (1, "stem", "codes", None, 5, 999)
+    assert first(code, ("out", "opening", (0, 2), 999)) == (0, "out", "opening", None, 2, 999)  # image before population
+    assert first(code, ("mid", "sums", (1, 0), 999) if ("mid", "sums") in good.arrays else ("mid", "opening", (1, 0), 9))[1] == "stem"  # population before observable
+    order = [("stem", "codes", (1, 0), 999), ("stem", "membranes", (1, 0, 0), 999), spike("stem", 1, 9, 3), ("stem", "opening", (1, 9), 999), ("in->stem", "sums", (1, 9), 999)]
+    for count in range(1, len(order) + 1):
+        assert first(*order[:count])[2] == ("codes", "membranes", "spikes", "opening", "sums")[count - 1]
+    start = plan.start["stem"]
+    assert first(("stem", "membranes", (0, 2, 7), 999), ("stem", "membranes", (0, 1, 50), 998)) == (0, "stem", "membranes", start + 1, 50, 998)  # step before neuron
+    assert first(("stem", "membranes", (0, 1, 60), 999), ("stem", "membranes", (0, 1, 50), 998))[4] == 50
+    assert first(spike("stem", 0, 7, 2), spike("stem", 0, 50, 1))[:5] == (0, "stem", "spikes", start + 1, 50)
+    assert first(spike("mid", 0, 9, 4), spike("mid", 0, 4, 4))[4] == 4
+    assert first(("mid->sum#1", "sums", (2, 0), 99), ("mid->sum#0", "sums", (2, 5), 98)) == (2, "mid->sum#0", "sums", None, 5, 98)
+
+    b, neuron, t = 2, 21, 3
+    found = diff(changed(good, spike("mid", b, neuron, t)), good)
+    v, channel = int(good["mid", "membranes"][b, t - 1, neuron]), neuron // 12
+    expected = int(good["mid", "spikes"][b, neuron]) >> 1 & 1
+    assert str(found) == f"image 2 mid step {plan.start['mid'] + 3} neuron 21: observed {1 - expected} expected {expected} [FS-2] membrane {v} threshold {net['mid'].table.T[channel, t]}"
+    line = str(diff(changed(good, ("mid->sum#0", "sums", (2, 5), 98)), good))
+    assert line == f"image 2 mid->sum#0 neuron 5 sums: observed 98 expected {good['mid->sum#0', 'sums'][2, 5]} [PROJ-1]"
+
+
+def test_first_difference_of_a_selection() -> None:
+    """A difference names the true neuron and step of a selection; a membrane that the selection cannot tell is not told (OBS-2)."""
+    net = residual()
+    images, start = draw(net, 2, 9), schedule(residual()).start["mid"]
+    for steps in ([start + 3], [start, start + 1, start + 2, start + 3]):
+        good = recording(net, images, Record({"mid": [40, 17]}, OBSERVABLES, steps))
+        train = int(good["mid", "spikes"][1, 0])
+        found = diff(changed(good, ("mid", "spikes", (1, 0), train ^ 2)), good)
+        assert (found.neuron, found.step) == (17, start + 3)
+        if len(steps) == 1:
+            assert found.context == ""
+        else:
+            assert found.context == f" membrane {good['mid', 'membranes'][1, 2, 0]} threshold {net['mid'].table.T[1, 3]}"
+        found = diff(changed(good, ("mid", "membranes", (0, len(steps) - 1, 1), 12345)), good)
+        assert (found.neuron, found.step, found.observed) == (40, start + 3, 12345)
+
+
+def test_recordings_that_cannot_be_compared() -> None:
+    """Recordings of other networks, images, observables, neurons or steps are refused (OBS-2)."""
+    net = residual()
+    images = draw(net, 2)
+    base = recording(net, images, Record({"mid": [1, 2]}, OBSERVABLES, [10]))
+    others = [
+        recording(net, images[:1], Record({"mid": [1, 2]}, OBSERVABLES, [10])),
+        recording(net, images, Record({"mid": [1, 2]}, ["codes"], [10])),
+        recording(net, images, Record({"mid": [1, 2, 3]}, OBSERVABLES, [10])),
+        recording(net, images, Record({"mid": [1, 3]}, OBSERVABLES, [10])),
+        recording(net, images, Record({"mid": [1, 2]}, OBSERVABLES, [11])),
+        recording(net, images, Record({"sum": [1, 2]}, OBSERVABLES, [10])),
+    ]
+    for other in others:
+        for pair in ((base, other), (other, base)):
+            with refused(UsageError, "OBS-2", "diff"):
+                diff(*pair)
+    two = [Network([Input("in", (1, 1, 1), 2, 3), FS("a", (1, 1, 1), fs_relu(2), [b]), Readout("out", (1, 1, 1))], [Dense("in", "a", [[1]]), Dense("a", "out", [[1]])]) for b in (0, 1)]
+    with refused(UsageError, "OBS-2", "diff"):
+        diff(*(recording(n, [[[[1]]]]) for n in two))
+    with pytest.raises(UsageError):
+        recording(net, images, Record(["mid"]))["mid", "membranes"]
