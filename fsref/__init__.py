@@ -14,10 +14,10 @@ from fsref.projections import Conv2d, Dense, scale, shortcut, sum_pool
 
 if TYPE_CHECKING:
     from fsref.checks import check
-    from fsref.scores import evaluate
+    from fsref.data import load, load_images
     from fsref.explanations import explain
-    from fsref.formats.npz import load
     from fsref.runner import run
+    from fsref.scores import evaluate
     from fsref.trace import Record, diff
 
 __version__ = "0.1.0"
@@ -27,14 +27,15 @@ _LAZY = {
     "diff": "fsref.trace",
     "evaluate": "fsref.scores",
     "explain": "fsref.explanations",
-    "load": "fsref.formats.npz",
+    "load": "fsref.data",
+    "load_images": "fsref.data",
     "Record": "fsref.trace",
     "run": "fsref.runner",
 }
 
 __all__ = [
     "FS", "SPEC_VERSION", "Contract", "Conv2d", "Dense", "FsrefError", "Input", "MaxPool", "Network", "Readout", "Record", "Table", "Width",
-    "check", "diff", "errors", "evaluate", "explain", "fs_relu", "load", "run", "scale", "shortcut", "sum_pool",
+    "check", "diff", "errors", "evaluate", "explain", "fs_relu", "load", "load_images", "run", "scale", "shortcut", "sum_pool",
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fsref.data import bundled, golden_record, load_images, resolve_network
+from fsref.data import bundled, golden_record, load, load_images
 from fsref.errors import FileError, UsageError
 from fsref.network import Network
 from fsref.neuron import Ints
@@ -217,7 +217,7 @@ def self_check(name: str = "digits") -> SelfCheck:
         expected = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
         raise FileError("EVENT-3", str(path), "golden record cannot be read", getattr(error, "strerror", None) or str(error)) from None
-    net = resolve_network(str(path.with_name(f"{name}.fs.npz")))
+    net = load(str(path.with_name(f"{name}.fs.npz")))
     images = load_images(name, net)
     record = json.loads(json.dumps(golden_record(net, images.x, images.y if "correct" in expected else None)))
     if "files" in expected:

@@ -10,8 +10,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -63,16 +63,6 @@ WORK = options(
 )
 
 
-@contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A function to call with the images just done; draws a bar on standard error when that is a terminal."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
-        yield lambda done: None
-        return
-    with click.progressbar(length=total, label=label, file=sys.stderr, fill_char="#", empty_char=".") as bar:
-        yield bar.update
-
-
 def show(as_json: bool, text: object, plain: Any) -> None:
     """Print `plain` as JSON or `text`."""
     click.echo(json.dumps(plain, sort_keys=True, allow_nan=False) if as_json else str(text))
@@ -100,10 +90,8 @@ def is_bundled(name: str) -> bool:
 
 def chosen(text: str | None, count: int) -> list[int]:
     """The indices a selection such as `7`, `0:4`, `::10` or `1,5,9` names among `count` images. Errors: UsageError."""
-    if text is None:
-        return list(range(count))
     picked: list[int] = []
-    for part in text.split(","):
+    for part in (":" if text is None else text).split(","):
         try:
             if ":" in part:
                 picked += range(count)[slice(*(int(end) if end.strip() else None for end in part.split(":")))]
@@ -131,7 +119,7 @@ def cli(ctx: click.Context) -> None:
 @JSON
 def info(net: str, as_json: bool) -> int:
     """Show a network: populations, proved widths, schedule, id."""
-    network = data.resolve_network(net)
+    network = data.load(net)
     show(as_json, network, report.network_dict(network))
     return 0
 
@@ -149,7 +137,7 @@ def info(net: str, as_json: bool) -> int:
 @JSON
 def run(net: str, selection: str | None, events: bool, out: Path | None, engine: str, as_json: bool, **given: Any) -> int:
     """Run images. `fsref run digits` alone shows the whole product: score, bit-exact check and a raster."""
-    network = data.resolve_network(net)
+    network = data.load(net)
     recording = bool(given["recorded"] or given["observables"] or events or out)
     if is_bundled(net) and selection is None and not recording and not any(given[name] for name in ("source", "resize", "crop", "limit")):
         return showcase(net, network, engine, given, as_json)
@@ -180,10 +168,10 @@ def showcase(name: str, net: Network, engine: str, given: Given, as_json: bool) 
     images = data.load_images(name, net)
     with np.load(data.bundled(name) / f"{name}.npz", allow_pickle=False) as arrays:
         float_labels = arrays["float_labels"]
-    with progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
+    with report.progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
         score = score_network(net, images.x, images.y, engine, **work(given), progress=advance)
     others = (engine, *(e for e in ENGINES if e != engine))
-    with progress("every bit, three engines", len(images.x)) as advance:
+    with report.progress("every bit, three engines", len(images.x)) as advance:
         checked = checks.check(net, images.x, others, **work(given), progress=advance)
     result = run_network(net, images.x[:1], engine, Record(observables=("spikes",)))
     float_correct, differ = int((float_labels == images.y).sum()), int((float_labels != score.predictions).sum())
@@ -200,9 +188,9 @@ def showcase(name: str, net: Network, engine: str, given: Given, as_json: bool) 
 @JSON
 def evaluate(net: str, engine: str, as_json: bool, **given: Any) -> int:
     """Score a network on labelled images: accuracy, spikes, SynOps, latency, speed."""
-    network = data.resolve_network(net)
+    network = data.load(net)
     images = images_of(net, network, given)
-    with progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
+    with report.progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
         score = score_network(network, images.x, images.y, engine, **work(given), progress=advance)
     show(as_json, score, score.to_dict())
     return 0
@@ -219,15 +207,17 @@ def evaluate(net: str, engine: str, as_json: bool, **given: Any) -> int:
 def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given: Any) -> int:
     """Say what is proved of a network and test that all engines agree, bit by bit. Exit code 1 when they do not."""
     source = given["source"]
+    for name in ("source", "limit", "resize", "crop"):
+        if given[name] is not None and (itself or source is None):
+            option = "--data" if name == "source" else f"--{name}"
+            raise UsageError("RUN-1", option, "does not go with --self" if itself else "needs --data", given[name])
     if itself:
-        if source is not None:
-            raise UsageError("RUN-1", "--self", "takes the images of the golden values, not --data", source)
         outcome = checks.self_check(net)
         show(as_json, outcome, outcome.to_dict())
         return 0 if outcome.agrees else 1
-    network = data.resolve_network(net)
+    network = data.load(net)
     x = data.drawn_images(network, drawn, seed) if source is None else images_of(net, network, given).x
-    with progress(f"three engines, {len(x)} images", len(x)) as advance:
+    with report.progress(f"three engines, {len(x)} images", len(x)) as advance:
         checked = checks.check(network, x, **work(given), progress=advance)
     origin = f"images: {drawn} drawn, seed {seed}" if source is None else f"images: {source}"
     show(as_json, f"{checked}\n  {origin}", {**checked.to_dict(), "source": source, "seed": seed if source is None else None})
@@ -245,7 +235,7 @@ def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given:
 @JSON
 def explain(net: str, image: str, population: str, neuron: int, synapses: int, engine: str, as_json: bool, **given: Any) -> int:
     """Say why one neuron spiked as it did for IMAGE: an index into --data, an image file or a .npy file."""
-    network = data.resolve_network(net)
+    network = data.load(net)
     if image.isascii() and image.isdigit():
         images = images_of(net, network, given)
         if int(image) >= len(images.x):
@@ -261,7 +251,7 @@ def explain(net: str, image: str, population: str, neuron: int, synapses: int, e
 def image_file(path: Path, net: Network, given: Given) -> Any:
     """The codes of one image file or .npy. Errors: FileError, InputError."""
     if path.suffix != ".npy":
-        return data._pixels(path, net, given["resize"], given["crop"])
+        return data.image_codes(path, net, given["resize"], given["crop"])
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

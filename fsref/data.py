@@ -10,6 +10,7 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +47,13 @@ def bundled(name: str) -> Path:
     raise UsageError("FILE-1", repr(name), "no file here and no model that comes with fsref has this name", None, "digits comes with it")
 
 
-def resolve_network(text: str) -> Network:
+def load(path: str | PathLike[str]) -> Network:
     """The network of a file, or of a bundled model by name; a file goes first. Errors: FileError, NetworkError, UsageError."""
-    from fsref.formats.npz import load
+    from fsref.formats import npz
 
-    bare = re.fullmatch(NAME, text) and not Path(text).is_file()
-    return load(bundled(text) / f"{text}.fs.npz" if bare else text)
+    name = str(path)
+    bare = isinstance(path, str) and re.fullmatch(NAME, name) and not Path(name).is_file()
+    return npz.load(bundled(name) / f"{name}.fs.npz" if bare else path)
 
 
 def load_images(source: str, net: Network, resize: int | None = None, crop: int | None = None, limit: int | None = None) -> ImageSet:
@@ -152,7 +154,7 @@ def _of_folder(folder: Path, net: Network, resize: int | None, crop: int | None,
     listed = _listed(folder, net)[:limit]
     x = np.empty((len(listed), *net.input.shape), np.uint8)
     for row, (name, _) in zip(x, listed, strict=True):
-        row[:] = _pixels(folder / name, net, resize, crop)
+        row[:] = image_codes(folder / name, net, resize, crop)
     labels = [label for _, label in listed if label is not None]
     return _image_set(net, x, np.array(labels, np.int64) if labels else None, [name for name, _ in listed])
 
@@ -199,7 +201,7 @@ def _from_csv(table: Path, net: Network) -> list[tuple[str, int | None]]:
     return [(row[0], number[row[1]]) for _, row in rows[1:]]
 
 
-def _pixels(path: Path, net: Network, resize: int | None, crop: int | None) -> NDArray[np.uint8]:
+def image_codes(path: Path, net: Network, resize: int | None, crop: int | None) -> NDArray[np.uint8]:
     """The pixels of one image file, uint8 of the input's shape (C, H, W). Errors: FileError, InputError naming the file."""
     from PIL import Image
 

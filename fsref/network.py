@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-
 from fsref.errors import NetworkError
 from fsref.neuron import Ints
 from fsref.populations import FS, Input, MaxPool, Population, Readout
@@ -45,12 +44,14 @@ def check_pool(pool: MaxPool, source: Population, d: Ints) -> None:
     if len(wrong):
         channel, step = wrong[0].tolist()
         limit = f"d[t] > {int(later[channel, step])}, the sum of all later d"
-        raise NetworkError("POOL-2", f"{source.name}->{pool.name} channel {channel} step {step}", "max-pool is not exact for this d", int(d[channel, step]), limit)
+        raise NetworkError(
+            "POOL-2", f"{source.name}->{pool.name} channel {channel} step {step}", "max-pool is not exact for this d", int(d[channel, step]), limit
+        )
     rows = taps(source.shape[1], size[0], pool.padding[0], pool.kernel[0], pool.stride[0], 1)
     columns = taps(source.shape[2], size[1], pool.padding[1], pool.kernel[1], pool.stride[1], 1)
     for axis, seen in (("row", rows), ("column", columns)):
-        if not seen.any(axis=1).all():
-            empty = int(np.argmin(seen.any(axis=1)))
+        if (seen[:, 0] == seen[:, 1]).any():
+            empty = int(np.argmax(seen[:, 0] == seen[:, 1]))
             raise NetworkError("POOL-3", pool.name, f"window {axis} holds only padding", empty, "every window needs a candidate")
 
 

@@ -51,7 +51,7 @@ class Width:
     promise: Literal["any_order", "final"]
 
     def __post_init__(self) -> None:
-        whole([self.bits], 1, 1, 63, "RANGE-5", "width bits")
+        object.__setattr__(self, "bits", *whole([self.bits], 1, 1, 63, "RANGE-5", "width bits"))
         if self.promise not in ("any_order", "final"):
             raise NetworkError("RANGE-5", "width", "unknown promise", self.promise, "any_order or final")
 
@@ -69,8 +69,8 @@ class Input:
     def __post_init__(self) -> None:
         check_name(self.name)
         object.__setattr__(self, "shape", check_shape(self.shape, self.name))
-        whole([self.steps], 1, 1, MAX_STEPS, "NET-7", f"{self.name} steps")
-        whole([self.max_code], 1, 1, 2**self.steps - 1, "NET-7", f"{self.name} max_code")
+        object.__setattr__(self, "steps", *whole([self.steps], 1, 1, MAX_STEPS, "NET-7", f"{self.name} steps"))
+        object.__setattr__(self, "max_code", *whole([self.max_code], 1, 1, 2**self.steps - 1, "NET-7", f"{self.name} max_code"))
 
 
 def _bias(values: ArrayLike, shape: Shape, place: str) -> Ints:

@@ -55,7 +55,7 @@ class Conv2d:
             values = whole(getattr(self, field), count, low, MAX_SIDE, "PROJ-2", f"{place} {field}")
             object.__setattr__(self, field, values)
         whole(self.weights.shape[2:], 2, 1, MAX_SIDE, "PROJ-2", f"{place} kernel")
-        whole([self.groups], 1, 1, MAX_SIDE, "PROJ-3", f"{place} groups")
+        object.__setattr__(self, "groups", *whole([self.groups], 1, 1, MAX_SIDE, "PROJ-3", f"{place} groups"))
 
     @property
     def kernel(self) -> Pair:
@@ -74,6 +74,7 @@ class Dense:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", _weights(self.weights, 2, f"{self.source}->{self.target}"))
+        object.__setattr__(self, "pooled", bool(self.pooled))
 
 
 Projection: TypeAlias = Conv2d | Dense
@@ -93,10 +94,12 @@ def window_shape(shape: Shape, kernel: Pair, stride: Pair, padding: Padding, dil
     )
 
 
-def taps(size: int, count: int, before: int, kernel: int, stride: int, dilation: int) -> NDArray[np.bool_]:
-    """(count, kernel): whether tap r of window y falls on a place of the source, not on padding (PROJ-1)."""
-    at = np.arange(count)[:, None] * stride - before + np.arange(kernel)[None, :] * dilation
-    return (at >= 0) & (at < size)
+def taps(size: int, count: int, before: int, kernel: int, stride: int, dilation: int) -> Ints:
+    """(count, 2): taps r of window y that fall on a place of the source, not on padding: first <= r < last, equal when none does (PROJ-1)."""
+    start = np.arange(count, dtype=np.int64) * stride - before  # the place of tap 0
+    first = np.clip(-(start // dilation), 0, kernel)
+    last = np.clip((size - 1 - start) // dilation + 1, first, kernel)
+    return np.stack([first, last], axis=1)
 
 
 def check_fit(projection: Projection, source: Shape, target: Shape, place: str) -> None:

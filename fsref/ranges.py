@@ -39,9 +39,19 @@ def width_bits(interval: Ints) -> int:
     return max((~low if low < 0 else low).bit_length(), (~high if high < 0 else high).bit_length()) + 1
 
 
-def projection_bounds(projection: Projection, source: Population, target: Population, ends: tuple[Ints, Ints], exact: bool) -> tuple[Exact, Exact]:
-    """Lowest and highest sum of a projection per target neuron, each (O, H, W), when a synapse of weight w from channel c may deliver
-    w·e for e in low[c]..high[c], `ends` = (low, high), each (C_source,). RANGE-1 (ends over spikes) and RANGE-2 (ends over codes).
+def spans(projection: Projection, source: Population, target: Population) -> tuple[Ints, Ints]:
+    """The taps that each row and each column of a conv2d's target sees, (H, 2) and (W, 2); a dense projection has one row and column."""
+    if not isinstance(projection, Conv2d):
+        return np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64)
+    axes = zip(source.shape[1:], target.shape[1:], projection.padding, projection.kernel, projection.stride, projection.dilation)
+    rows, columns = (taps(*axis) for axis in axes)
+    return rows, columns
+
+
+def projection_bounds(projection: Projection, source: Population, seen: tuple[Ints, Ints], ends: tuple[Ints, Ints], exact: bool) -> tuple[Exact, Exact]:
+    """Lowest and highest sum of a projection per channel, row and column, each (O, rows, columns), where `seen` holds the taps of these rows
+    and columns (`spans`), when a synapse of weight w from channel c may deliver w·e for e in low[c]..high[c], `ends` = (low, high), each
+    (C_source,). RANGE-1 (ends over spikes) and RANGE-2 (ends over codes).
     """
     kind: Any = object if exact else np.int64
     low, high = (end.astype(kind) for end in ends)
@@ -58,12 +68,23 @@ def projection_bounds(projection: Projection, source: Population, target: Popula
     channel = group[:, None] * inputs + np.arange(inputs)  # PROJ-3
     near, far = low[channel][:, :, None, None], high[channel][:, :, None, None]
     up, down = np.maximum(weights, 0), np.minimum(weights, 0)
-    top, left, _, _ = projection.padding
-    (kh, kw), (sy, sx), (dy, dx) = projection.kernel, projection.stride, projection.dilation
-    rows = taps(source.shape[1], target.shape[1], top, kh, sy, dy).astype(kind)
-    columns = taps(source.shape[2], target.shape[2], left, kw, sx, dx).astype(kind)
     low_taps, high_taps = (up * near + down * far).sum(1), (up * far + down * near).sum(1)
-    return rows @ low_taps @ columns.T, rows @ high_taps @ columns.T
+    return _window_sums(low_taps, *seen), _window_sums(high_taps, *seen)
+
+
+def _window_sums(per_tap: Exact, rows: Ints, columns: Ints) -> Exact:
+    """(O, rows, columns): the sum of (O, kh, kw) over the taps each row and column sees."""
+    below = np.pad(per_tap.cumsum(1), ((0, 0), (1, 0), (0, 0)))
+    by_row = below[:, rows[:, 1]] - below[:, rows[:, 0]]
+    before = np.pad(by_row.cumsum(2), ((0, 0), (0, 0), (1, 0)))
+    total: Exact = before[:, :, columns[:, 1]] - before[:, :, columns[:, 0]]
+    return total
+
+
+def alike(seen: Sequence[Ints]) -> NDArray[np.intp]:
+    """One row for all that see the same taps in every projection; `seen` holds (H, 2) per projection."""
+    found: NDArray[np.intp] = np.unique(np.concatenate(seen, axis=1), axis=0, return_index=True)[1]
+    return found
 
 
 def residuals(T: Sequence[int], h: Sequence[int], low: int, high: int) -> tuple[int, int]:
@@ -170,10 +191,14 @@ def prove(populations: Sequence[Population], projections: Sequence[Projection]) 
         bias = population.bias.astype(object if exact else np.int64)
         bias = bias[:, None, None] if bias.ndim == 1 else bias
         any_low, any_high, low, high = np.minimum(bias, 0), np.maximum(bias, 0), bias, bias
-        for p in into:
-            down, up = projection_bounds(p, by_name[p.source], population, spikes[p.source], exact)
+        seen = [spans(p, by_name[p.source], population) for p in into]
+        if population.bias.ndim == 1:  # places that see the same taps have the same intervals
+            rows, columns = (alike(axis) for axis in zip(*seen, strict=True))
+            seen = [(y[rows], x[columns]) for y, x in seen]
+        for p, at in zip(into, seen, strict=True):
+            down, up = projection_bounds(p, by_name[p.source], at, spikes[p.source], exact)
             any_low, any_high = any_low + down, any_high + up
-            down, up = projection_bounds(p, by_name[p.source], population, codes_of[p.source], exact)
+            down, up = projection_bounds(p, by_name[p.source], at, codes_of[p.source], exact)
             low, high = low + down, high + up
         any_order, opening = _by_channel(any_low, any_high, population.name), _by_channel(low, high, population.name)
         membranes, codes = opening, opening

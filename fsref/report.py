@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import click
 import numpy as np
 
 from fsref.checks import CheckReport, SelfCheck, proofs
@@ -23,6 +27,16 @@ from fsref.trace import Trace
 SHADES = " .:-=+*#%@"
 COLUMNS = 64
 ROWS = 20
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A function to call with the images just done; draws a bar on standard error when that is a terminal."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield lambda done: None
+        return
+    with click.progressbar(length=total, label=label, file=sys.stderr, fill_char="#", empty_char=".") as bar:
+        yield bar.update
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> str:
@@ -44,7 +58,7 @@ def place(at: Sequence[int]) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """"1 step", "2 steps"."""
+    """ "1 step", "2 steps"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 

@@ -89,7 +89,9 @@ def recording_bytes(net: Network, selection: Selection, images: int) -> int:
     return sum(int(np.prod(shape, dtype=object)) * kind.itemsize for shape, kind in selection.arrays(net, images).values())
 
 
-def memory_bound(net: Network, images: int, engine: str = "events", record: Selection | None = None, on_disk: bool = False, batch: int = 1, threads: int = 1) -> int:
+def memory_bound(
+    net: Network, images: int, engine: str = "events", record: Selection | None = None, on_disk: bool = False, batch: int = 1, threads: int = 1
+) -> int:
     """A bound, in bytes, on what a run of `images` images adds to the process's memory (RUN-3)."""
     neurons = sum(int(np.prod(p.shape)) * (net.steps[p.name] + 8) for p in net.populations)
     working = int(engine_module(engine).working_bytes(net)) + 16 * neurons

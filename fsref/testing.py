@@ -122,8 +122,8 @@ def _conv_to(draw: DrawFn, source: Population, target: Shape | None, name: str) 
             kernel = (sides[0][2], sides[1][2])
         padding = (sides[0][0], sides[1][0], sides[0][1], sides[1][1])
     weights = _weights(draw, (outputs, channels // groups, *kernel))
-    size = window_shape(source.shape, kernel, stride, padding, dilation)
-    return Conv2d(source.name, name, weights, stride, padding, dilation, groups), (outputs, *size)
+    places = window_shape(source.shape, kernel, stride, padding, dilation)
+    return Conv2d(source.name, name, weights, stride, padding, dilation, groups), (outputs, *places)
 
 
 def _dense(draw: DrawFn, source: Population, outputs: int, name: str) -> Dense:

@@ -79,7 +79,11 @@ def select(net: Network, record: Record) -> Selection:
         if observable not in OBSERVABLES:
             raise UsageError("OBS-1", "record", "unknown observable", observable, ", ".join(OBSERVABLES))
     names = [p.name for p in net.populations]
-    given = record.populations if isinstance(record.populations, Mapping) else dict.fromkeys([record.populations] if isinstance(record.populations, str) else names if record.populations is None else record.populations)
+    given = (
+        record.populations
+        if isinstance(record.populations, Mapping)
+        else dict.fromkeys([record.populations] if isinstance(record.populations, str) else names if record.populations is None else record.populations)
+    )
     for name in given:
         if name not in names:
             raise UsageError("OBS-1", "record", "unknown population", name, ", ".join(names))
@@ -193,7 +197,13 @@ def diff(observed: Trace, expected: Trace) -> Difference | None:
     if not expected.selection.same(observed.selection):
         raise UsageError("OBS-2", "diff", "the two recordings are not of the same neurons and steps")
     net, plan = expected.net, schedule(expected.net)
-    keys = [k for p in net.populations for o in OBSERVABLES for k in expected.arrays if k[1] == o and (net.projections[net.labels.index(k[0])].target if o == "sums" else k[0]) == p.name]
+    keys = [
+        k
+        for p in net.populations
+        for o in OBSERVABLES
+        for k in expected.arrays
+        if k[1] == o and (net.projections[net.labels.index(k[0])].target if o == "sums" else k[0]) == p.name
+    ]
     best: tuple[int, Key] | None = None
     for key in keys:
         a, b = observed[key], expected[key]
@@ -224,7 +234,7 @@ def diff(observed: Trace, expected: Trace) -> Difference | None:
 
 
 def _threshold(trace: Trace, name: str, image: int, at: int, t: int) -> str:
-    """" membrane V threshold T" of a firing step, where the recording holds the membrane."""
+    """ " membrane V threshold T" of a firing step, where the recording holds the membrane."""
     population = trace.net[name]
     known = isinstance(population, FS) and (name, "opening") in trace.arrays and np.isin(np.arange(t), trace.selection.window[name]).all()
     if not isinstance(population, FS) or not known:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import naive
-
 from fsref.formats.npz import to_bytes
 from fsref.testing import Case
 

@@ -10,12 +10,12 @@ from collections import Counter
 from itertools import pairwise
 
 import numpy as np
-import oracle
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import fsref
+import oracle
 from fsref.engines import events, quantized, reference
 from fsref.network import Network
 from fsref.neuron import Table, relu_theta
@@ -59,7 +59,22 @@ def forms(net: Network) -> set[str]:
 
 
 EVERY = (
-    {"Input", "FS", "MaxPool", "Readout", "padded pool", "map", "bias per channel", "FS-ReLU", "staircase", "table per channel", "negative d", "merge", "dense", "pooled dense"}
+    {
+        "Input",
+        "FS",
+        "MaxPool",
+        "Readout",
+        "padded pool",
+        "map",
+        "bias per channel",
+        "FS-ReLU",
+        "staircase",
+        "table per channel",
+        "negative d",
+        "merge",
+        "dense",
+        "pooled dense",
+    }
     | {"stride", "padding", "asymmetric padding", "dilation", "groups", "depthwise"}
     | {f"K = {k}" for k in range(1, 17)}
 )
@@ -104,7 +119,6 @@ def test_four_ways_one_answer() -> None:
 def test_one_neuron_four_ways(data: st.DataObject) -> None:
     """Any table at any membrane: loop, reference, Numba kernel and staircase fire the same train and leave the same membranes."""
     import naive
-
     from fsref.engines.kernels import plain
     from fsref.neuron import fire, staircase
 
@@ -177,7 +191,9 @@ def rebuilt(net: Network, fs: FS, order: np.ndarray, keep: int) -> Network:
 def test_channels_in_any_order(engine: str, case: Case, data: st.DataObject) -> None:
     """Permuting the channels of a population, with everything that touches them, leaves the logits alone (PROJ-1, FS-1)."""
     net = case.net
-    touched = {p.source for p in net.populations if isinstance(p, MaxPool)} | {e for q in net.projections if isinstance(q, Conv2d) and q.groups > 1 for e in (q.source, q.target)}
+    touched = {p.source for p in net.populations if isinstance(p, MaxPool)} | {
+        e for q in net.projections if isinstance(q, Conv2d) and q.groups > 1 for e in (q.source, q.target)
+    }
     free = [p for p in net.populations if isinstance(p, FS) and p.name not in touched]
     if not free:
         return
@@ -212,7 +228,10 @@ def test_a_dead_neuron_changes_nothing(engine: str, case: Case) -> None:
     dead = FS("dead", net.input.shape, Table([1], [1], [1]), np.full(net.input.shape[0], -(10**9)))
     inside = fsref.scale(net.input.name, "dead", np.ones(net.input.shape[0], np.int64))
     outside = Dense("dead", net.readout.name, np.full((net.readout.shape[0], net.input.shape[0]), 99), pooled=True)
-    with_dead = Network([*net.populations[:-1], dead, net.readout], [*[q for q in net.projections if q.target != net.readout.name], inside, *net.into(net.readout.name), outside])
+    with_dead = Network(
+        [*net.populations[:-1], dead, net.readout],
+        [*[q for q in net.projections if q.target != net.readout.name], inside, *net.into(net.readout.name), outside],
+    )
     assert np.array_equal(fsref.run(with_dead, case.images, engine=engine).logits, fsref.run(net, case.images, engine=engine).logits)
 
 
@@ -225,7 +244,13 @@ def test_trains_order_as_codes(case: Case) -> None:
         if isinstance(p, MaxPool):
             for c in range(p.shape[0]):
                 size = p.shape[1] * p.shape[2]
-                pairs = sorted(zip(trace[p.name, "spikes"][:, c * size : (c + 1) * size].ravel().tolist(), trace[p.name, "codes"][:, c * size : (c + 1) * size].ravel().tolist(), strict=True))
+                pairs = sorted(
+                    zip(
+                        trace[p.name, "spikes"][:, c * size : (c + 1) * size].ravel().tolist(),
+                        trace[p.name, "codes"][:, c * size : (c + 1) * size].ravel().tolist(),
+                        strict=True,
+                    )
+                )
                 assert all(a[1] <= b[1] for a, b in pairwise(pairs))
 
 
@@ -238,5 +263,7 @@ def test_without_jit() -> None:
     )
     here = os.path.dirname(os.path.abspath(__file__))
     path = os.pathsep.join([here, os.path.dirname(here)])
-    done = subprocess.run([sys.executable, "-c", program], env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
     assert done.stdout == "agreed\n", done.stderr

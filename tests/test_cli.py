@@ -233,6 +233,8 @@ WRONG: dict[str, list[str]] = {
     "missing npy": ["explain", "{net}", "{tmp}/no.npy", "--population", "hid", "--neuron", "0"],
     "self of a file": ["check", "{net}", "--self"],
     "self with data": ["check", "digits", "--self", "--data", "digits"],
+    "limit of drawn images": ["check", "{net}", "--limit", "3"],
+    "selection of nothing": ["run", "{net}", "--data", "{tmp}/x.npz", "--images", ""],
     "seed out of range": ["check", "{net}", "--seed", "-1"],
 }
 
@@ -263,7 +265,7 @@ def test_nothing_ends_in_a_traceback(call: Call, model: Path, monkeypatch: pytes
     def fall(*_: Any) -> Any:
         raise raised
 
-    monkeypatch.setattr(cli.data, "resolve_network", fall)
+    monkeypatch.setattr(cli.data, "load", fall)
     found, out, err = call("info", model)
     assert (found, out) == (code, "")
     assert err.strip().count("\n") == 0

@@ -276,7 +276,7 @@ def test_cifar10_that_is_not_there(tmp_path):
 
 @pytest.fixture(scope="module")
 def digits():
-    return data.resolve_network("digits")
+    return data.load("digits")
 
 
 @pytest.fixture(scope="module")
@@ -285,21 +285,21 @@ def arrays():
         return dict(found)
 
 
-def test_resolve_network(tmp_path, monkeypatch, digits):
+def test_load(tmp_path, monkeypatch, digits):
     """A path or a bundled name; a file of that name goes first, a folder of that name does not."""
     path = tmp_path / "mine.npz"
     network().save(path)
-    assert data.resolve_network(str(path)).id == network().id
+    assert data.load(str(path)).id == network().id
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits").mkdir()
-    assert data.resolve_network("digits").id == digits.id
+    assert data.load("digits").id == digits.id
     (tmp_path / "digits").rmdir()
     network().save("digits")
-    assert data.resolve_network("digits").id == network().id
+    assert data.load("digits").id == network().id
     with pytest.raises(UsageError, match="'nothing'.*digits"):
-        data.resolve_network("nothing")
+        data.load("nothing")
     with pytest.raises(FileError, match="no/such.npz"):
-        data.resolve_network("no/such.npz")
+        data.load("no/such.npz")
     for name in ("..", "a/b", ""):
         with pytest.raises(UsageError):
             data.bundled(name)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import oracle
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 import fsref
+import oracle
 from fsref import projections
 from fsref.engines import events
 from fsref.testing import Case, cases
@@ -143,10 +143,18 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("quantized", "np.where((at < 0) | (at >= size), size, at)", "np.clip(at, 0, size - 1)"),
     ],
     "PROJ_3": [  # wrong group, channel offset ignored
-        ("reference", "source = plane.reshape(batch, groups, channels // groups, height, width)", "source = plane.reshape(batch, groups, channels // groups, height, width)[:, ::-1]"),
+        (
+            "reference",
+            "source = plane.reshape(batch, groups, channels // groups, height, width)",
+            "source = plane.reshape(batch, groups, channels // groups, height, width)[:, ::-1]",
+        ),
         ("kernels", "first = channel // per_group * row", "first = 0"),
         ("kernels", "first = channel // per_group * row", "first = channel % (out.shape[2] // row) * row"),
-        ("quantized", "columns = patches.reshape(len(codes), groups, filters.shape[2], -1)", "columns = patches.reshape(len(codes), groups, filters.shape[2], -1)[:, ::-1]"),
+        (
+            "quantized",
+            "columns = patches.reshape(len(codes), groups, filters.shape[2], -1)",
+            "columns = patches.reshape(len(codes), groups, filters.shape[2], -1)[:, ::-1]",
+        ),
     ],
     "PROJ_4": [  # neurons in (H, W, C) order
         ("reference", "plane.reshape(batch, -1)", "plane.transpose(0, 2, 3, 1).reshape(batch, -1)"),
@@ -335,7 +343,9 @@ def test_PROJ_9(old: str, new: str) -> None:
     assert not builds(altered(PACKAGE / "projections.py", old, new))["shortcut"]
 
 
-@pytest.mark.parametrize(("old", "new"), [("padding=padding, groups=channels", "padding=padding[::-1], groups=channels"), ("np.ones((channels, 1", "2 * np.ones((channels, 1")])
+@pytest.mark.parametrize(
+    ("old", "new"), [("padding=padding, groups=channels", "padding=padding[::-1], groups=channels"), ("np.ones((channels, 1", "2 * np.ones((channels, 1")]
+)
 def test_PROJ_10(old: str, new: str) -> None:
     """sum_pool adds up its window, and another window or divisor is told; a divisor that varies with the place is refused."""
     assert builds(projections)["sum_pool"]

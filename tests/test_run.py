@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 import naive
-from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, Table, fs_relu, run
-from fsref import runner
+from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, Table, fs_relu, run, runner
 from fsref.engines import reference
 from fsref.errors import InputError, LimitError, UsageError
 from fsref.runner import memory_bound, recording_bytes

@@ -41,7 +41,7 @@ def test_initiation_interval() -> None:
     plan = schedule(ladder())
     assert (plan.interval_one_buffer, plan.interval_two_buffers) == (3 + 5, 5)
     assert (schedule(tiny()).interval_one_buffer, schedule(tiny()).interval_two_buffers) == (7, 4)
-    for net in (tiny(), residual()):
+    for net in (tiny(), residual(), unordered(), ladder()):
         plan = schedule(net)
         assert (plan.interval_one_buffer, plan.interval_two_buffers) == naive.initiation_intervals(oracle(net))
 

@@ -86,9 +86,7 @@ def one_image(net: Network, deliver: list[Deliver], image: Ints, wanted: Wanted,
             case MaxPool():
                 state = np.zeros((*p.shape, *p.kernel), np.uint8)
                 own = spikes[p.source]
-                plain.max_pool(
-                    own.neurons, own.offsets, net[p.source].shape[1:], p.kernel, p.stride, p.padding[:2], state, trains, room.neurons, room.offsets
-                )
+                plain.max_pool(own.neurons, own.offsets, net[p.source].shape[1:], p.kernel, p.stride, p.padding[:2], state, trains, room.neurons, room.offsets)
             case FS() | Readout():
                 v = np.broadcast_to(p.bias if p.bias.ndim == 3 else p.bias[:, None, None], p.shape).copy()
                 for index, q in enumerate(net.projections):

@@ -34,7 +34,9 @@ def window_index(size: int, count: int, before: int, kernel: int, stride: int, d
     return np.where((at < 0) | (at >= size), size, at)
 
 
-def windows(a: NDArray[Any], shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, ...], dilation: tuple[int, int], fill: int) -> NDArray[Any]:
+def windows(
+    a: NDArray[Any], shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, ...], dilation: tuple[int, int], fill: int
+) -> NDArray[Any]:
     """(B, C, kh, kw, H_out, W_out): every window of a (B, C, H, W), padded places holding `fill`."""
     rows = window_index(a.shape[2], shape[1], padding[0], kernel[0], stride[0], dilation[0])
     columns = window_index(a.shape[3], shape[2], padding[1], kernel[1], stride[1], dilation[1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Struct
 
 INVALID = (msgspec.MsgspecError, UnicodeError, RecursionError)  # what `decode` raises
@@ -116,5 +117,12 @@ def decode(text: bytes, kind: type[Any]) -> Any:
 
 def plain(entry: Struct) -> dict[str, Any]:
     """A struct as plain JSON values, its kind included."""
-    built: dict[str, Any] = msgspec.to_builtins(entry)
+    built: dict[str, Any] = msgspec.to_builtins(entry, enc_hook=_scalar)
     return built
+
+
+def _scalar(value: Any) -> Any:
+    """A NumPy scalar as the Python number it is."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} is not JSON")

@@ -46,6 +46,8 @@ def load(path: str | PathLike[str]) -> Network:
         members = read_members(Path(path).read_bytes(), where)
     except OSError as error:
         raise FileError("FILE-1", where, "cannot be read", error.strerror or str(error)) from None
+    except ValueError as error:  # no path at all
+        raise FileError("FILE-1", where, "cannot be read", str(error)) from None
     return build(members, where)
 
 
@@ -90,6 +92,7 @@ def read_array(data: bytes, place: str) -> NDArray[Any]:
         raise FileError("FILE-2", place, "header is longer than allowed", length, f"at most {MAX_HEADER}")
     try:
         header = ast.literal_eval(data[start : start + length].decode("utf-8" if version == b"\x03\x00" else "latin-1").strip())
+        repr(header)  # integers too long to print are hexadecimal
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise FileError("FILE-2", place, "header cannot be read", type(error).__name__) from None
     if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
@@ -102,7 +105,7 @@ def read_array(data: bytes, place: str) -> NDArray[Any]:
     if not isinstance(shape, tuple) or len(shape) > 4:
         raise FileError("FILE-2", place, "shape is not a tuple of at most 4 sizes", shape)
     for side in shape:
-        if type(side) is not int or side < 0:
+        if type(side) is not int or not 0 <= side <= MAX_FILE:
             raise FileError("FILE-2", place, "shape is not a tuple of sizes", shape)
         count *= side
     kind = np.dtype(header["descr"])
@@ -202,7 +205,15 @@ def manifest_of(net: Network) -> dict[str, Any]:
 
     contract = None if net.contract is None else schema.ContractEntry(**vars(net.contract))
     whole = schema.Manifest(
-        FORMAT, SPEC_VERSION, list(map(entry, net.populations)), list(map(entry, net.projections)), net.name, float(net.logit_scale), tuple(net.classes), contract, dict(net.provenance)
+        FORMAT,
+        SPEC_VERSION,
+        list(map(entry, net.populations)),
+        list(map(entry, net.projections)),
+        net.name,
+        float(net.logit_scale),
+        tuple(net.classes),
+        contract,
+        dict(net.provenance),
     )
     return schema.plain(whole)
 
@@ -215,13 +226,20 @@ def npy(values: NDArray[np.integer]) -> bytes:
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + np.ascontiguousarray(values, dtype=kind).tobytes()
 
 
+def canonical(values: dict[str, Any]) -> bytes:
+    """JSON values as UTF-8, with sorted keys and no spaces (FILE-4)."""
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
 def to_bytes(net: Network) -> bytes:
     """The bytes of a network's file: the same network gives the same bytes (FILE-4)."""
     try:
-        text = json.dumps(manifest_of(net), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise FileError("FILE-3", "provenance", "is not JSON", str(error)) from None
-    members = {"manifest.json": text.encode()}
+        found = schema.decode(canonical(manifest_of(net)), schema.Manifest)  # what load would find, its numbers in one form
+        members = {"manifest.json": canonical(schema.plain(found))}
+    except (TypeError, ValueError, *schema.INVALID) as error:
+        raise FileError("FILE-3", "manifest.json", "would not be a manifest", str(error)) from None
+    if len(members["manifest.json"]) > MAX_MANIFEST:
+        raise FileError("FILE-3", "manifest.json", "manifest is too large", len(members["manifest.json"]), f"at most {MAX_MANIFEST} bytes")
     for index, p in enumerate(net.populations):
         if isinstance(p, FS):
             members |= {f"population.{index}.{a}.npy": npy(getattr(p.table, a)) for a in "Thd"}
@@ -255,3 +273,5 @@ def save(net: Network, path: str | PathLike[str]) -> None:
             raise
     except OSError as error:
         raise FileError("FILE-4", str(path), "cannot be written", error.strerror or str(error)) from None
+    except ValueError as error:  # no path at all
+        raise FileError("FILE-4", str(path), "cannot be written", str(error)) from None
