@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -45,26 +45,29 @@ def _smallest(rows: Ints) -> Ints:
 class Table:
     """Thresholds T, resets h and code weights d of an FS neuron per step: each (K,), or (C, K) one row per channel (FS-1).
 
-    K is 1..16. Errors: NetworkError [FS-1] for K or a value out of range, or shapes that do not meet.
+    K is 1..16; `given` is the C that was given, None when no array had rows. Errors: NetworkError [FS-1] for K or a value out of
+    range, or shapes that do not meet.
     """
 
     T: Ints
     h: Ints
     d: Ints
+    given: int | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        shapes = []
         for name, high in (("T", MAX_THRESHOLD), ("h", MAX_THRESHOLD), ("d", MAX_CODE_WEIGHT)):
             rows = integers(getattr(self, name), "FS-1", f"table {name}", -high, high)
             if rows.ndim not in (1, 2) or rows.size == 0:
                 raise NetworkError("FS-1", f"table {name}", "shape is neither (K,) nor (C, K)", rows.shape)
             if not 1 <= rows.shape[-1] <= MAX_STEPS:
                 raise NetworkError("FS-1", f"table {name}", "number of steps K out of range", rows.shape[-1], "1..16")
+            shapes.append(rows.shape)
             object.__setattr__(self, name, _smallest(rows))
-        shapes = {self.T.shape[-1], self.h.shape[-1], self.d.shape[-1]}
-        channels = {rows.shape[0] for rows in (self.T, self.h, self.d) if rows.ndim == 2}
-        if len(shapes) > 1 or len(channels) > 1:
-            shown = (self.T.shape, self.h.shape, self.d.shape)
-            raise NetworkError("FS-1", "table", "T, h and d differ in steps or channels", shown)
+        channels = {shape[0] for shape in shapes if len(shape) == 2}
+        if len({shape[-1] for shape in shapes}) > 1 or len(channels) > 1:
+            raise NetworkError("FS-1", "table", "T, h and d differ in steps or channels", tuple(shapes))
+        object.__setattr__(self, "given", next(iter(channels), None))
 
     @property
     def steps(self) -> int:

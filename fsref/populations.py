@@ -101,8 +101,8 @@ class FS:
         object.__setattr__(self, "shape", check_shape(self.shape, self.name))
         values = np.zeros(self.shape[0], np.int64) if self.bias is None else self.bias
         object.__setattr__(self, "bias", _bias(values, self.shape, self.name))
-        if self.table.channels not in (None, self.shape[0]):
-            raise NetworkError("FS-1", f"{self.name} table", "rows are not one per channel", self.table.channels, str(self.shape[0]))
+        if self.table.given not in (None, self.shape[0]):
+            raise NetworkError("FS-1", f"{self.name} table", "rows are not one per channel", self.table.given, str(self.shape[0]))
 
     @property
     def steps(self) -> int:

@@ -282,7 +282,7 @@ def showcase_text(score: Score, checked: CheckReport, float_correct: int, differ
     return "\n".join([
         f"{net.name or 'network'}: {plural(score.images, 'test image')}, engine {score.engine}", "",
         f"accuracy           {100 * score.accuracy:.2f} %  ({score.correct:,} of {score.images:,})",
-        f"float model        {100 * float_correct / score.images:.2f} %  ({float_correct:,} of {score.images:,}); {plural(differ, 'label')} unlike its own",
+        f"float model        {100 * float_correct / score.images:.2f} %  ({float_correct:,} of {score.images:,}); differs from FS on {plural(differ, 'image')}",
         f"bit-exact          {verdict[0]}", *verdict[1:],
         f"spikes per neuron  {score.spikes_per_neuron:.3f}  ({n:,} FS neurons)",
         f"SynOps per image   {score.synops:,.0f}",

@@ -88,6 +88,9 @@ def test_shapes() -> None:
         Readout("a", ONE, [0.5])
     with refused(NetworkError, "FS-1", "a table", 3):
         FS("a", (2, 1, 1), fs_relu(2, [1, 2, 3]))
+    for table in (fs_relu(2, [3]), fs_relu(2, [3, 3, 3]), Table([2, 1], [2, 1], [[2, 1]])):  # rows of other channels, though all equal
+        with refused(NetworkError, "FS-1", "a table", table.given):
+            FS("a", (2, 1, 1), table)
     for steps, high, place, value in ((0, 1, "a steps", 0), (17, 1, "a steps", 17), (4, 16, "a max_code", 16), (4, 0, "a max_code", 0), (16, 65536, "a max_code", 65536)):
         with refused(NetworkError, "NET-7", place, value):
             Input("a", ONE, steps, high)

@@ -33,7 +33,7 @@ def test_tables_out_of_range_are_refused() -> None:
     for bad, shape in ((5, ()), (np.ones((1, 1, 1), int), (1, 1, 1)), (np.ones((0, 3), int), (0, 3))):
         with refused(NetworkError, "FS-1", "table T", shape):
             Table(bad, [1, 1], [1, 1])
-    for T, h, d in (([1, 2], [1, 2], [1]), ([[1, 2], [3, 4]], [[1, 2], [3, 4], [5, 6]], [1, 1])):
+    for T, h, d in (([1, 2], [1, 2], [1]), ([[1, 2], [3, 4]], [[1, 2], [3, 4], [5, 6]], [1, 1]), ([[1, 2]], [[1, 2], [1, 2]], [1, 1])):
         with refused(NetworkError, "FS-1", "table"):
             Table(T, h, d)
 
