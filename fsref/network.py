@@ -183,6 +183,9 @@ class Network:
 
         save(self, path)
 
+    def __repr__(self) -> str:
+        return f"<Network {self.name or 'without a name'}: {len(self.populations)} populations, id {self.id[:12]}>"
+
     def __str__(self) -> str:
         from fsref.report import network_text
 

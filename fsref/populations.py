@@ -14,6 +14,7 @@ from fsref.neuron import MAX_STEPS, Ints, Table, integers
 
 Shape: TypeAlias = tuple[int, int, int]
 MAX_SIDE = 65_536
+ORDER = {"padding": "(top, left, bottom, right)", "stride": "(y, x)", "dilation": "(y, x)", "kernel": "(y, x)", "shape": "(C, H, W)"}
 MAX_NEURONS = 2**28
 
 
@@ -28,7 +29,7 @@ def whole(values: ArrayLike, count: int, low: int, high: int, rule: str, place: 
     """`values` as `count` Python integers within low..high."""
     array = np.asarray(values)
     if array.shape != (count,) or array.dtype.kind not in "iu":
-        raise NetworkError(rule, place, f"not {count} integers", values)
+        raise NetworkError(rule, place, f"not {count} integers", values, ORDER.get(place.rpartition(" ")[2], ""))
     for value in array.tolist():
         if not low <= value <= high:
             raise NetworkError(rule, place, "integer out of range", value, f"{low}..{high}")

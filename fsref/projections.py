@@ -106,22 +106,23 @@ def check_fit(projection: Projection, source: Shape, target: Shape, place: str) 
     """Nothing, when weights, source and target meet (PROJ-2 to PROJ-5); else NetworkError."""
     weights = projection.weights
     if weights.shape[0] != target[0]:
-        raise NetworkError("PROJ-1", f"{place} weights", "target has other channels", weights.shape[0], f"{target[0]}")
+        raise NetworkError("PROJ-1", f"{place} weights", "output channels are not the target's", weights.shape[0], f"the target has {target[0]}")
     if isinstance(projection, Dense):
         rule, wanted = ("PROJ-5", source[0]) if projection.pooled else ("PROJ-4", source[0] * source[1] * source[2])
         if weights.shape[1] != wanted:
-            raise NetworkError(rule, f"{place} weights", "columns do not meet the source", weights.shape[1], f"{wanted}")
+            raise NetworkError(rule, f"{place} weights", "columns do not meet the source", weights.shape[1], f"the source needs {wanted}")
         if target[1:] != (1, 1):
             raise NetworkError(rule, place, "the target of a dense projection has shape (O, 1, 1)", target)
         return
     groups = projection.groups
     if source[0] % groups or target[0] % groups:
-        raise NetworkError("PROJ-3", f"{place} groups", "does not divide the channels", groups, f"{source[0]} and {target[0]}")
+        raise NetworkError("PROJ-3", f"{place} groups", "does not divide the channels", groups, f"{source[0]} in, {target[0]} out")
     if weights.shape[1] != source[0] // groups:
-        raise NetworkError("PROJ-3", f"{place} weights", "input channels per group", weights.shape[1], f"{source[0] // groups}")
+        raise NetworkError("PROJ-3", f"{place} weights", "input channels per group do not meet the source", weights.shape[1], f"{source[0]} channels in {groups} groups need {source[0] // groups}")
     size = window_shape(source, projection.kernel, projection.stride, projection.padding, projection.dilation)
     if min(size) < 1 or size != target[1:]:
-        raise NetworkError("PROJ-2", place, "windows do not meet the target's places", size, f"{target[1:]}")
+        how = f"kernel {projection.kernel}, stride {projection.stride}, padding {projection.padding}, dilation {projection.dilation}"
+        raise NetworkError("PROJ-2", place, "windows do not meet the target's places", size, f"the target has {target[1:]}; {how}")
 
 
 def scale(source: str, target: str, factors: ArrayLike) -> Conv2d:

@@ -43,9 +43,9 @@ def spans(projection: Projection, source: Population, target: Population) -> tup
     """The taps that each row and each column of a conv2d's target sees, (H, 2) and (W, 2); a dense projection has one row and column."""
     if not isinstance(projection, Conv2d):
         return np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64)
-    axes = zip(source.shape[1:], target.shape[1:], projection.padding, projection.kernel, projection.stride, projection.dilation)
-    rows, columns = (taps(*axis) for axis in axes)
-    return rows, columns
+    kernel, stride, dilation, (top, left, _, _) = projection.kernel, projection.stride, projection.dilation, projection.padding
+    rows = taps(source.shape[1], target.shape[1], top, kernel[0], stride[0], dilation[0])
+    return rows, taps(source.shape[2], target.shape[2], left, kernel[1], stride[1], dilation[1])
 
 
 def projection_bounds(projection: Projection, source: Population, seen: tuple[Ints, Ints], ends: tuple[Ints, Ints], exact: bool) -> tuple[Exact, Exact]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -17,8 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fsref.engines.activity import Activity
 from fsref.errors import InputError, LimitError, UsageError
-from fsref.network import Network
+from fsref.network import SPEC_VERSION, Network
 from fsref.neuron import Ints
+from fsref.schedule import schedule
 from fsref.trace import Key, Record, Selection, Trace, observables_of, select
 
 ENGINES = ("events", "quantized", "reference")
@@ -48,6 +50,9 @@ class Result:
     def codes(self) -> dict[str, Ints]:
         """Recorded codes by population, (B, neurons)."""
         return {} if self.trace is None else {name: a for (name, kind), a in self.trace.arrays.items() if kind == "codes"}
+
+    def __repr__(self) -> str:
+        return f"<Result of {self.engine}: {len(self.logits)} images, labels {self.labels.tolist()[:10]}>"
 
     def __str__(self) -> str:
         from fsref.report import result_text
@@ -184,6 +189,18 @@ class Store:
             return f"projection.{self.net.labels.index(key[0])}.sums.npy"
         return f"population.{[p.name for p in self.net.populations].index(key[0])}.{key[1]}.npy"
 
+    def description(self) -> dict[str, Any]:
+        """What `recording.json` says: what each file holds, and name, start, steps and neurons of each population (RUN-3)."""
+        assert self.selection is not None
+        plan, populations = schedule(self.net), []
+        for name, neurons in self.selection.neurons.items():
+            every = len(neurons) == int(np.prod(self.net[name].shape))
+            window = [plan.start[name] + t for t in self.selection.window[name].tolist()]
+            populations.append({"name": name, "K": self.net.steps[name], "steps": window, "neurons": "all" if every else neurons.tolist()})
+        files = {self.file(key): {"of": key[0], "observable": key[1], "shape": list(a.shape)} for key, a in self.arrays.items()}
+        note = "spikes are train words: the first spike is the highest of K bits (EVENT-2); axes are image, step (membranes alone), neuron"
+        return {"spec_version": SPEC_VERSION, "id": self.net.id, "note": note, "populations": populations, "files": files}
+
     def keep(self, rows: slice, activity: Activity) -> None:
         """Record what is selected of one population's activity for the images `rows`."""
         name, selection = activity.population, self.selection
@@ -212,11 +229,12 @@ class Store:
     def __exit__(self, kind: object, error: object, trace: object) -> None:
         if self.making is None or self.path is None:
             return
-        keys = list(self.arrays)
+        keys, about = list(self.arrays), self.description()
         self.arrays = {}  # closes the maps
         if kind is not None:
             shutil.rmtree(self.making, ignore_errors=True)
             return
+        (self.making / "recording.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         self.making.chmod(0o755)
         self.making.rename(self.path)
         self.arrays = {key: np.load(self.path / self.file(key), mmap_mode="r") for key in keys}

@@ -124,6 +124,9 @@ class Trace:
     selection: Selection
     arrays: Mapping[Key, NDArray[Any]]
 
+    def __repr__(self) -> str:
+        return f"<Trace of {self.images} images: {', '.join(' '.join(key) for key in self.arrays)}>"
+
     def __getitem__(self, key: Key) -> NDArray[Any]:
         if key not in self.arrays:
             raise UsageError("OBS-1", "trace", "not recorded", " ".join(key), ", ".join(" ".join(k) for k in self.arrays))
@@ -187,7 +190,8 @@ class Difference:
     def __str__(self) -> str:
         step = "" if self.step is None else f" step {self.step}"
         what = "" if self.observable == "spikes" else f" {self.observable}"
-        return f"image {self.image} {self.place}{step} neuron {self.neuron}{what}: observed {self.observed} expected {self.expected} [{RULES[self.observable]}]{self.context}"
+        told = f"observed {self.observed} expected {self.expected} [{RULES[self.observable]}]{self.context}"
+        return f"image {self.image} {self.place}{step} neuron {self.neuron}{what}: {told}"
 
 
 def diff(observed: Trace, expected: Trace) -> Difference | None:

@@ -64,7 +64,10 @@ def test_names() -> None:
     for name in ("in", "a", "out"):
         with refused(NetworkError, "NET-2", name):
             Network([Input("in", ONE), relu("a"), relu(name), Readout("out", ONE)], [Conv2d("in", "a", W), Conv2d("a", "out", W)])
-    several = Network([Input("in", ONE), relu("a"), Readout("out", ONE)], [Conv2d("in", "a", W), Conv2d("in", "a", W), Conv2d("in", "out", W), Conv2d("a", "out", W), Conv2d("in", "out", W)])
+    several = Network(
+        [Input("in", ONE), relu("a"), Readout("out", ONE)],
+        [Conv2d("in", "a", W), Conv2d("in", "a", W), Conv2d("in", "out", W), Conv2d("a", "out", W), Conv2d("in", "out", W)],
+    )
     assert several.labels == ("in->a#0", "in->a#1", "in->out#0", "a->out", "in->out#1")
 
 
@@ -91,7 +94,13 @@ def test_shapes() -> None:
     for table in (fs_relu(2, [3]), fs_relu(2, [3, 3, 3]), Table([2, 1], [2, 1], [[2, 1]])):  # rows of other channels, though all equal
         with refused(NetworkError, "FS-1", "a table", table.given):
             FS("a", (2, 1, 1), table)
-    for steps, high, place, value in ((0, 1, "a steps", 0), (17, 1, "a steps", 17), (4, 16, "a max_code", 16), (4, 0, "a max_code", 0), (16, 65536, "a max_code", 65536)):
+    for steps, high, place, value in (
+        (0, 1, "a steps", 0),
+        (17, 1, "a steps", 17),
+        (4, 16, "a max_code", 16),
+        (4, 0, "a max_code", 0),
+        (16, 65536, "a max_code", 65536),
+    ):
         with refused(NetworkError, "NET-7", place, value):
             Input("a", ONE, steps, high)
     assert Input("a", ONE, 16, 65535).max_code == 65535
@@ -131,7 +140,9 @@ def test_shapes_that_do_not_meet() -> None:
     """A projection or pool whose windows, channels, groups or columns do not meet its ends is refused (PROJ-1 to PROJ-5)."""
 
     def join(projection: Any, target: Any = (4, 3, 2)) -> Network:
-        return Network([Input("in", (2, 6, 5), 4, 15), relu("a", target), Readout("out", ONE)], [projection, Dense("a", "out", np.ones((1, int(np.prod(target))), int))])
+        return Network(
+            [Input("in", (2, 6, 5), 4, 15), relu("a", target), Readout("out", ONE)], [projection, Dense("a", "out", np.ones((1, int(np.prod(target))), int))]
+        )
 
     def conv(o: int, i: int, kh: int, kw: int, **more: Any) -> Conv2d:
         return Conv2d("in", "a", np.ones((o, i, kh, kw), int), **more)
@@ -159,7 +170,14 @@ def test_shapes_that_do_not_meet() -> None:
     for groups in (0, -1, 65537):
         with refused(NetworkError, "PROJ-3", "in->a groups", groups):
             conv(4, 1, 4, 4, groups=groups)
-    for field, bad in (("stride", (0, 1)), ("stride", (1, 65537)), ("dilation", (1, 0)), ("dilation", (65537, 1)), ("padding", (0, -1, 0, 0)), ("padding", (0, 0, 0, 65537))):
+    for field, bad in (
+        ("stride", (0, 1)),
+        ("stride", (1, 65537)),
+        ("dilation", (1, 0)),
+        ("dilation", (65537, 1)),
+        ("padding", (0, -1, 0, 0)),
+        ("padding", (0, 0, 0, 65537)),
+    ):
         with refused(NetworkError, "PROJ-2", f"in->a {field}", next(v for v in bad if not (field != "padding") <= v <= 65536)):
             conv(4, 2, 1, 1, **{field: bad})
     for field, bad in (("stride", (1,)), ("stride", 2), ("padding", (1, 1)), ("dilation", (1.0, 1.0))):
@@ -177,7 +195,10 @@ def test_shapes_that_do_not_meet() -> None:
         join(Dense("in", "a", np.ones((4, 2), int), pooled=True), (4, 1, 2))
     for kernel, stride, shape in (((2, 2), (2, 2), (1, 2, 2)), ((2, 2), (2, 2), (2, 2, 2)), ((3, 1), (1, 1), (1, 1, 1))):
         with refused(NetworkError, "PROJ-2", "in->pool"):
-            Network([Input("in", (1, 2, 2), 4, 15), MaxPool("pool", shape, "in", kernel, stride), Readout("out", ONE)], [Dense("pool", "out", np.ones((1, int(np.prod(shape))), int))])
+            Network(
+                [Input("in", (1, 2, 2), 4, 15), MaxPool("pool", shape, "in", kernel, stride), Readout("out", ONE)],
+                [Dense("pool", "out", np.ones((1, int(np.prod(shape))), int))],
+            )
     for field, bad in (("kernel", (0, 1)), ("stride", (1, 0)), ("padding", (0, 0, 0, -1)), ("kernel", (65537, 1))):
         with refused(NetworkError, "POOL-1", f"pool {field}"):
             MaxPool("pool", ONE, "in", **{"kernel": (1, 1), "stride": (1, 1), field: bad})
@@ -232,7 +253,16 @@ def test_pool_needs_superdecreasing_codes() -> None:
     """Every d of a pool's source is above the sum of all later ones, the last above 0, in every channel; no window is padding alone (POOL-2, POOL-3)."""
     for good in ([1], [2, 1], [4, 2, 1], [100, 7, 6], [[4, 2, 1], [9, 3, 1]]):
         pooled(good, np.ndim(good))
-    for bad, step, value in (([0], 0, 0), ([-1], 0, -1), ([1, 1], 0, 1), ([3, 2, 1], 0, 3), ([9, 1, 1], 1, 1), ([4, 2, 0], 2, 0), ([5, -1, 1], 1, -1), ([1, 2], 0, 1)):
+    for bad, step, value in (
+        ([0], 0, 0),
+        ([-1], 0, -1),
+        ([1, 1], 0, 1),
+        ([3, 2, 1], 0, 3),
+        ([9, 1, 1], 1, 1),
+        ([4, 2, 0], 2, 0),
+        ([5, -1, 1], 1, -1),
+        ([1, 2], 0, 1),
+    ):
         with refused(NetworkError, "POOL-2", f"a->pool channel 0 step {step}", value):
             pooled(bad)
     with refused(NetworkError, "POOL-2", "a->pool channel 1 step 0", 3):
@@ -307,11 +337,13 @@ def agree(net: Network, images: Any) -> None:
 def extreme(weights: Any, target: Any, table: Table, shape: Any = ONE, readout: Any = None, **geometry: Any) -> Network:
     """An input of 16 steps, one conv2d of any geometry, one fs, a dense readout."""
     last = np.resize([1, -1], (2, int(np.prod(target)))) if readout is None else readout
-    return Network([Input("in", shape, 16, 65535), FS("a", target, table), Readout("out", (2, 1, 1))], [Conv2d("in", "a", weights, **geometry), Dense("a", "out", last)])
+    return Network(
+        [Input("in", shape, 16, 65535), FS("a", target, table), Readout("out", (2, 1, 1))], [Conv2d("in", "a", weights, **geometry), Dense("a", "out", last)]
+    )
 
 
 def test_extreme_but_valid_networks() -> None:
-    """Paddings, strides and dilations of 65,536, weights and codes at both ends of their types, K = 16, tables in no order: all engines agree with the naive loop."""
+    """Geometry of 65,536, weights and codes at both ends of their types, K = 16, tables in no order: all engines agree with the naive loop."""
     far, top, low = 65536, 2**31 - 1, -(2**31)
     relu16 = fs_relu(16, 2**28)
     nets = [

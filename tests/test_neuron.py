@@ -75,7 +75,13 @@ def test_an_fs_relu_is_known_by_its_table() -> None:
     assert int(relu_theta(fs_relu(5, 3))) == 3
     assert relu_theta(fs_relu(2, [4, 9])).tolist() == [4, 9]
     assert int(relu_theta(Table([6], [6], [1]))) == 6
-    for T, h, d in (([4, 2, 2], [4, 2, 1], [4, 2, 1]), ([4, 2, 1], [4, 2, 2], [4, 2, 1]), ([4, 2, 1], [4, 2, 1], [4, 2, 2]), ([0, 0], [0, 0], [2, 1]), ([-2, -1], [-2, -1], [2, 1])):
+    for T, h, d in (
+        ([4, 2, 2], [4, 2, 1], [4, 2, 1]),
+        ([4, 2, 1], [4, 2, 2], [4, 2, 1]),
+        ([4, 2, 1], [4, 2, 1], [4, 2, 2]),
+        ([0, 0], [0, 0], [2, 1]),
+        ([-2, -1], [-2, -1], [2, 1]),
+    ):
         assert relu_theta(Table(T, h, d)) is None
 
 
@@ -92,7 +98,7 @@ def test_firing_is_the_loop() -> None:
 
 
 def test_staircase_is_the_loop() -> None:
-    """A staircase splits low..high into at most 2^K intervals, each with the train and code of the loop, no two neighbours alike by accident of cutting (FS-6)."""
+    """A staircase splits low..high into at most 2^K intervals, each with the train and code of the loop, no train twice (FS-6)."""
     rng = np.random.default_rng(2)
     for trial in range(120):
         steps = int(rng.integers(1, 6))

@@ -49,12 +49,19 @@ def test_id_from_the_spec_alone() -> None:
 
 
 def test_same_integers_same_id() -> None:
-    """Bias maps of constant channels and tables of equal rows shrink; types, names, scales, widths, classes, contract and provenance change no id; an integer does (ID-1, ID-2)."""
+    """Bias maps of constant channels and tables of equal rows shrink; what is for people changes no id, any integer does (ID-1, ID-2)."""
     base = residual()
     i, stem, pool, mid, last, out = base.populations
     same = [
         [i, stem, pool, mid, FS("sum", last.shape, last.table, np.broadcast_to(np.arange(4)[:, None, None], (4, 4, 3)), Width(40, "any_order"), 2.5), out],
-        [i, stem, pool, mid, FS("sum", last.shape, Table(np.tile(last.table.T, (4, 1)), last.table.h.astype(np.uint16), np.tile(last.table.d, (4, 1))), [0, 1, 2, 3]), out],
+        [
+            i,
+            stem,
+            pool,
+            mid,
+            FS("sum", last.shape, Table(np.tile(last.table.T, (4, 1)), last.table.h.astype(np.uint16), np.tile(last.table.d, (4, 1))), [0, 1, 2, 3]),
+            out,
+        ],
         [i, stem, pool, mid, last, Readout("out", (3, 1, 1), np.array([10, 0, -10], np.int8).reshape(3, 1, 1))],
     ]
     for populations in same:
@@ -66,7 +73,11 @@ def test_same_integers_same_id() -> None:
         if name.endswith(".npy"):
             values = np.load(io.BytesIO(data))
             assert npz.build({**members, name: array(values, "<i8")}, "x").id == base.id
-    wide = {**members, "population.4.T.npy": array(np.tile(last.table.T, (4, 1))), "population.4.bias.npy": array(np.broadcast_to(np.arange(4)[:, None, None], (4, 4, 3)))}
+    wide = {
+        **members,
+        "population.4.T.npy": array(np.tile(last.table.T, (4, 1))),
+        "population.4.bias.npy": array(np.broadcast_to(np.arange(4)[:, None, None], (4, 4, 3))),
+    }
     again = npz.build(wide, "x")
     assert again.id == base.id and npz.to_bytes(again) == npz.to_bytes(base) and naive.identity(naive.load(zipped(wide))) == base.id
     renamed = {p.name: f"n{k}" for k, p in enumerate(base.populations)}
@@ -87,7 +98,7 @@ def test_versions() -> None:
     members = members_of(npz.to_bytes(tiny()))
     for version in ("1.0",):
         assert npz.build(with_manifest(members, spec_version=version), "x").id == tiny().id
-    for version in ("1.1", "2.0", "0.9", "1", "", "1.0.0", "x", "1.0\n", "-1.0", "1.99999", "١.٠"):
+    for version in ("1.1", "2.0", "0.9", "1", "", "1.0.0", "01.0", "1.00", "x", "1.0\n", "-1.0", "1.99999", "١.٠"):
         with refused(FileError, "ID-4", W, version):
             npz.build(with_manifest(members, spec_version=version, new_key=1), "x")
     for number in (0, 2, -1, 10**30):
@@ -101,7 +112,13 @@ def test_container(tmp_path: Path) -> None:
     net = tiny()
     data = npz.to_bytes(net)
     members = members_of(data)
-    assert sorted(members) == ["manifest.json", *(f"population.1.{a}.npy" for a in ("T", "bias", "d", "h")), "population.2.bias.npy", "projection.0.weights.npy", "projection.1.weights.npy"]
+    assert sorted(members) == [
+        "manifest.json",
+        *(f"population.1.{a}.npy" for a in ("T", "bias", "d", "h")),
+        "population.2.bias.npy",
+        "projection.0.weights.npy",
+        "projection.1.weights.npy",
+    ]
     path = tmp_path / "net.npz"
 
     def wrong(data: bytes, place: str = "", value: Any = ..., rule: str = "FILE-1") -> None:
@@ -115,6 +132,8 @@ def test_container(tmp_path: Path) -> None:
         wrong(data[:cut])
     wrong(b"\0" + data)
     wrong(b"PK\3\4" + data)
+    wrong(data + b"\0")
+    wrong(data + b"PK\5\6" + bytes(18))
     wrong(data[:-2] + b"\1\0" + b"c")
     wrong(zipped(members, zipfile.ZIP_DEFLATED), ": 'manifest.json'", 8)
     encrypted = bytearray(data)
@@ -161,7 +180,7 @@ def test_container_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_arrays() -> None:
-    """An array is C-order little-endian int8 to int64 or uint8 of .npy 1.0 to 3.0 whose data fill the member; nothing else, and nothing is unpickled (FILE-2)."""
+    """An array is C-order little-endian int8 to int64 or uint8 of .npy 1.0 to 3.0 that fills its member; nothing is unpickled (FILE-2)."""
     net = tiny()
     members, name = members_of(npz.to_bytes(net)), "projection.1.weights.npy"
     place = f"x: {name}"
@@ -201,15 +220,45 @@ def test_arrays() -> None:
     wrong(npy(raw + b"\0", (2, 3)), "48 bytes")
     wrong(npy(raw[:-1], (2, 3)), "48 bytes")
     huge = "0x" + "F" * 3700
-    for header in (f"({huge},)", f"({huge}, {huge[:90]})", f"-{huge}", f"'a', 'more': {huge}", "(" * 300, "[" * 2000, "1 if 1 else 2", "__import__('os')", "{[]: 1}", "'\0'", "(2, 3), 'shape': (2, 3), 'extra': 1", "{1}"):
+    for header in (
+        f"({huge},)",
+        f"({huge}, {huge[:90]})",
+        f"-{huge}",
+        f"'a', 'more': {huge}",
+        "(" * 300,
+        "[" * 2000,
+        "1 if 1 else 2",
+        "__import__('os')",
+        "{[]: 1}",
+        "'\0'",
+        "(2, 3), 'shape': (2, 3), 'extra': 1",
+        "{1}",
+    ):
         wrong(npy(raw, header))
     for header in (b"", b"{}", b"[]", b"5", b"\xff\xfe", b"{'descr': '<i8', 'fortran_order': False}"):
         for version in (1, 3):
             wrong(b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", len(header)) + header + raw)
     wrong(npy(raw, "(2, 3)" + " " * 5000))
-    for data in (b"", b"\x93", b"\x93NUMPY", b"\x93NUMPY\1", b"\x93NUMPY\1\0", b"\x93NUMPY\1\0\x10", b"\x93NUMPY\1\0\xff\xff", b"\x93NUMPY\2\0\xff\xff\xff\xff", b"\x93NUMPY\4\0" + raw, b"\x93NUMPY\1\1" + raw, b"\x94NUMPY\1\0" + raw):
+    for data in (
+        b"",
+        b"\x93",
+        b"\x93NUMPY",
+        b"\x93NUMPY\1",
+        b"\x93NUMPY\1\0",
+        b"\x93NUMPY\1\0\x10",
+        b"\x93NUMPY\1\0\xff\xff",
+        b"\x93NUMPY\2\0\xff\xff\xff\xff",
+        b"\x93NUMPY\4\0" + raw,
+        b"\x93NUMPY\1\1" + raw,
+        b"\x94NUMPY\1\0" + raw,
+    ):
         wrong(data)
-    for values, rule in ((np.ones((2, 3, 1), int), "PROJ-7"), (np.full((2, 3), 2**31), "PROJ-7"), (np.ones((3, 2), int), "PROJ-1"), (np.zeros((2, 0), int), "PROJ-7")):
+    for values, rule in (
+        (np.ones((2, 3, 1), int), "PROJ-7"),
+        (np.full((2, 3), 2**31), "PROJ-7"),
+        (np.ones((3, 2), int), "PROJ-1"),
+        (np.zeros((2, 0), int), "PROJ-7"),
+    ):
         with refused(NetworkError, rule, "x: hid->out weights"):
             with_array(array(values))
     with pytest.raises(ValueError, match="read-only"):
@@ -235,8 +284,21 @@ def test_manifest() -> None:
     bare = {key: manifest[key] for key in ("format", "spec_version", "populations", "projections")}
     bare["populations"] = [{k: v for k, v in p.items() if k not in ("scale", "width")} for p in bare["populations"]]
     bare["projections"] = [{k: p[k] for k in ("kind", "source", "target")} for p in bare["projections"]]
-    assert npz.to_bytes(built(bare)) == npz.to_bytes(net) and naive.identity(naive.load(zipped({**members, "manifest.json": json.dumps(bare).encode()}))) == net.id
-    for text in (b"", b"{", b"null", b"[]", b"\xff" + members["manifest.json"], b"\xef\xbb\xbf" + members["manifest.json"], members["manifest.json"] + b"x", b"[" * 100000, b'{"format":1,"spec_version":"\xff"}', json.dumps(manifest).encode("utf-16")):
+    assert (
+        npz.to_bytes(built(bare)) == npz.to_bytes(net) and naive.identity(naive.load(zipped({**members, "manifest.json": json.dumps(bare).encode()}))) == net.id
+    )
+    for text in (
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b"\xff" + members["manifest.json"],
+        b"\xef\xbb\xbf" + members["manifest.json"],
+        members["manifest.json"] + b"x",
+        b"[" * 100000,
+        b'{"format":1,"spec_version":"\xff"}',
+        json.dumps(manifest).encode("utf-16"),
+    ):
         with refused(FileError, "FILE-3", W):
             built(text)
     padded = json.dumps(manifest).encode()
@@ -285,7 +347,12 @@ def test_manifest() -> None:
     for text in (b'"\\ud800"', b"1e999", b"NaN"):
         with refused(FileError, "FILE-3", W):
             built(json.dumps({**manifest, "provenance": {"x": "@"}}).encode().replace(b'"@"', text))
-    for change, rule, place in (({"name": "a b"}, "NET-2", "x: population"), ({"max_code": 16}, "NET-7", "x: in max_code"), ({"scale": -1.0}, "FILE-3", "x: in scale"), ({"shape": [1, 2, 0]}, "NET-3", "x: in shape")):
+    for change, rule, place in (
+        ({"name": "a b"}, "NET-2", "x: population"),
+        ({"max_code": 16}, "NET-7", "x: in max_code"),
+        ({"scale": -1.0}, "FILE-3", "x: in scale"),
+        ({"shape": [1, 2, 0]}, "NET-3", "x: in shape"),
+    ):
         broken = json.loads(members["manifest.json"])
         broken["populations"][0].update(change)
         with refused(NetworkError, rule, place):
@@ -296,8 +363,23 @@ def told() -> Network:
     """A network that says everything a file can hold."""
     base = residual()
     i, stem, pool, mid, last, out = base.populations
-    populations = [replace(i, scale=0.25), replace(stem, width=Width(20, "any_order"), scale=3), pool, replace(mid, scale=1e-7), last, replace(out, width=Width(33, "final"))]
-    return Network(populations, base.projections, "näme \n\u2028", 1, ["b", "a", "ü"], Contract("RGB", (0.5, 1), (1, 2.0), 8, 7), MappingProxyType({"z": [1, None, {"y": "é"}], "a": 2**40}))
+    populations = [
+        replace(i, scale=0.25),
+        replace(stem, width=Width(20, "any_order"), scale=3),
+        pool,
+        replace(mid, scale=1e-7),
+        last,
+        replace(out, width=Width(33, "final")),
+    ]
+    return Network(
+        populations,
+        base.projections,
+        "näme \n\u2028",
+        1,
+        ["b", "a", "ü"],
+        Contract("RGB", (0.5, 1), (1, 2.0), 8, 7),
+        MappingProxyType({"z": [1, None, {"y": "é"}], "a": 2**40}),
+    )
 
 
 def test_saving_is_atomic_and_reproducible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,7 +390,13 @@ def test_saving_is_atomic_and_reproducible(tmp_path: Path, monkeypatch: pytest.M
     again = load(path)
     again.save(str(path))
     assert path.read_bytes() == data == npz.to_bytes(told())
-    assert (again.id, again.name, again.logit_scale, again.classes, again.contract) == (net.id, net.name, 1.0, net.classes, Contract("RGB", (0.5, 1.0), (1.0, 2.0), 8, 7))
+    assert (again.id, again.name, again.logit_scale, again.classes, again.contract) == (
+        net.id,
+        net.name,
+        1.0,
+        net.classes,
+        Contract("RGB", (0.5, 1.0), (1.0, 2.0), 8, 7),
+    )
     assert dict(again.provenance) == dict(net.provenance) and [getattr(p, "scale", None) for p in again.populations] == [0.25, 3.0, None, 1e-7, None, None]
     assert [getattr(p, "width", None) for p in again.populations] == [getattr(p, "width", None) for p in net.populations]
     assert path.stat().st_mode & 0o777 == 0o644
@@ -369,8 +457,15 @@ def test_numpy_integers_are_integers() -> None:
     """Networks built from numpy scalars save the same bytes as those built from plain integers (FILE-4)."""
     one = np.int64(1)
     scalar = tiny(
-        populations=[Input("in", (one, np.int32(2), np.uint8(2)), np.int64(4), np.int16(15), np.float64(1)), replace(tiny().populations[1], width=Width(np.int64(20), "final"), scale=np.float32(2)), tiny().populations[2]],
-        projections=[Dense("in", "hid", tiny().projections[0].weights, np.bool_(False)), Conv2d("hid", "out", tiny().projections[1].weights[:, :, None, None], groups=one)],
+        populations=[
+            Input("in", (one, np.int32(2), np.uint8(2)), np.int64(4), np.int16(15), np.float64(1)),
+            replace(tiny().populations[1], width=Width(np.int64(20), "final"), scale=np.float32(2)),
+            tiny().populations[2],
+        ],
+        projections=[
+            Dense("in", "hid", tiny().projections[0].weights, np.bool_(False)),
+            Conv2d("hid", "out", tiny().projections[1].weights[:, :, None, None], groups=one),
+        ],
     )
     plain = tiny(
         populations=[Input("in", (1, 2, 2), 4, 15, 1.0), replace(tiny().populations[1], width=Width(20, "final"), scale=2.0), tiny().populations[2]],

@@ -112,7 +112,9 @@ def test_membranes_stay_in_range() -> None:
 
 
 def at_edge(bias: int, weight: int = 0, table: Table | None = None) -> Network:
-    return Network([Input("in", ONE, 1, 1), FS("a", ONE, table or fs_relu(1), [bias]), Readout("out", ONE)], [Dense("in", "a", [[weight]]), Dense("a", "out", [[1]])])
+    return Network(
+        [Input("in", ONE, 1, 1), FS("a", ONE, table or fs_relu(1), [bias]), Readout("out", ONE)], [Dense("in", "a", [[weight]]), Dense("a", "out", [[1]])]
+    )
 
 
 def test_beyond_63_bits_nothing_loads() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from pathlib import Path
 from types import SimpleNamespace
@@ -88,8 +89,20 @@ def test_batch_and_threads_change_nothing() -> None:
                     assert result.spike_counts[p.name].tolist() == [sum(train.bit_count() for train in one.trains[place]) for one in seen]
                     assert result.codes[p.name].tolist() == [one.codes[place] for one in seen]
                 for (name, kind), found in result.trace.arrays.items():
-                    wanted = [one.sums[net.labels.index(name)] if kind == "sums" else getattr(one, "trains" if kind == "spikes" else kind)[[p.name for p in net.populations].index(name)] for one in seen]
+                    wanted = [
+                        one.sums[net.labels.index(name)]
+                        if kind == "sums"
+                        else getattr(one, "trains" if kind == "spikes" else kind)[[p.name for p in net.populations].index(name)]
+                        for one in seen
+                    ]
                     assert found.tolist() == wanted, (engine, batch, threads, name, kind)
+
+
+def name_of(net: Network, key: tuple[str, str]) -> str:
+    """The file RUN-3 gives an array."""
+    if key[1] == "sums":
+        return f"projection.{net.labels.index(key[0])}.sums.npy"
+    return f"population.{[p.name for p in net.populations].index(key[0])}.{key[1]}.npy"
 
 
 def test_recordings_on_disk(tmp_path: Path) -> None:
@@ -103,7 +116,10 @@ def test_recordings_on_disk(tmp_path: Path) -> None:
         assert disk.arrays.keys() == kept.arrays.keys()
         for key, found in disk.arrays.items():
             assert found.dtype == kept[key].dtype and found.tolist() == kept[key].tolist()
-        assert len(list(path.iterdir())) == len(kept.arrays)
+        about = json.loads((path / "recording.json").read_text())
+        assert about["id"] == net.id and about["populations"][0] == {"name": "in", "K": net.steps["in"], "steps": list(range(net.steps["in"])), "neurons": "all"}
+        assert {file: (say["of"], say["observable"]) for file, say in about["files"].items()} == {f: k for k in kept.arrays for f in [name_of(net, k)]}
+        assert {f.name for f in path.iterdir()} == {*about["files"], "recording.json"}
         assert np.load(path / "population.3.membranes.npy").tolist() == kept["mid", "membranes"].tolist()
         assert np.load(path / "projection.4.sums.npy").tolist() == kept["mid->sum#1", "sums"].tolist()
         before = sorted((f.name, f.read_bytes()) for f in path.iterdir())
@@ -188,7 +204,10 @@ def test_memory_is_refused_before_the_run(tmp_path: Path, monkeypatch: pytest.Mo
     with refused(LimitError, "RUN-3", str(path), f"{size} bytes"):
         run(net, images, record=Record(observables=OBSERVABLES, path=path))
     assert list(tmp_path.iterdir()) == []
-    wide = Network([Input("in", (1, 1, 1), 1, 1), FS("a", (1, 1, 65536), fs_relu(1)), Readout("out", (1, 1, 1))], [Conv2d("in", "a", [[[[1]]]], padding=(0, 32768, 0, 32767)), Dense("a", "out", [[1]], pooled=True)])
+    wide = Network(
+        [Input("in", (1, 1, 1), 1, 1), FS("a", (1, 1, 65536), fs_relu(1)), Readout("out", (1, 1, 1))],
+        [Conv2d("in", "a", [[[[1]]]], padding=(0, 32768, 0, 32767)), Dense("a", "out", [[1]], pooled=True)],
+    )
     with refused(LimitError, "RUN-3", "run"):
         run(wide, np.ones((1, 1, 1, 1), int), memory_limit=2**19)
 

@@ -146,12 +146,27 @@ def test_first_difference() -> None:
     code = ("stem", "codes", (1, 5), 999)
     assert first(code) == (1, "stem", "codes", None, 5, 999)
     assert first(code, ("out", "opening", (0, 2), 999)) == (0, "out", "opening", None, 2, 999)  # image before population
-    assert first(code, ("mid", "sums", (1, 0), 999) if ("mid", "sums") in good.arrays else ("mid", "opening", (1, 0), 9))[1] == "stem"  # population before observable
-    order = [("stem", "codes", (1, 0), 999), ("stem", "membranes", (1, 0, 0), 999), spike("stem", 1, 9, 3), ("stem", "opening", (1, 9), 999), ("in->stem", "sums", (1, 9), 999)]
+    assert (
+        first(code, ("mid", "sums", (1, 0), 999) if ("mid", "sums") in good.arrays else ("mid", "opening", (1, 0), 9))[1] == "stem"
+    )  # population before observable
+    order = [
+        ("stem", "codes", (1, 0), 999),
+        ("stem", "membranes", (1, 0, 0), 999),
+        spike("stem", 1, 9, 3),
+        ("stem", "opening", (1, 9), 999),
+        ("in->stem", "sums", (1, 9), 999),
+    ]
     for count in range(1, len(order) + 1):
         assert first(*order[:count])[2] == ("codes", "membranes", "spikes", "opening", "sums")[count - 1]
     start = plan.start["stem"]
-    assert first(("stem", "membranes", (0, 2, 7), 999), ("stem", "membranes", (0, 1, 50), 998)) == (0, "stem", "membranes", start + 1, 50, 998)  # step before neuron
+    assert first(("stem", "membranes", (0, 2, 7), 999), ("stem", "membranes", (0, 1, 50), 998)) == (
+        0,
+        "stem",
+        "membranes",
+        start + 1,
+        50,
+        998,
+    )  # step before neuron
     assert first(("stem", "membranes", (0, 1, 60), 999), ("stem", "membranes", (0, 1, 50), 998))[4] == 50
     assert first(spike("stem", 0, 7, 2), spike("stem", 0, 50, 1))[:5] == (0, "stem", "spikes", start + 1, 50)
     assert first(spike("mid", 0, 9, 4), spike("mid", 0, 4, 4))[4] == 4
@@ -161,7 +176,10 @@ def test_first_difference() -> None:
     found = diff(changed(good, spike("mid", b, neuron, t)), good)
     v, channel = int(good["mid", "membranes"][b, t - 1, neuron]), neuron // 12
     expected = int(good["mid", "spikes"][b, neuron]) >> 1 & 1
-    assert str(found) == f"image 2 mid step {plan.start['mid'] + 3} neuron 21: observed {1 - expected} expected {expected} [FS-2] membrane {v} threshold {net['mid'].table.T[channel, t]}"
+    assert (
+        str(found) == f"image 2 mid step {plan.start['mid'] + 3} neuron 21: observed {1 - expected} expected {expected} [FS-2]"
+        f" membrane {v} threshold {net['mid'].table.T[channel, t]}"
+    )
     line = str(diff(changed(good, ("mid->sum#0", "sums", (2, 5), 98)), good))
     assert line == f"image 2 mid->sum#0 neuron 5 sums: observed 98 expected {good['mid->sum#0', 'sums'][2, 5]} [PROJ-1]"
 
@@ -200,7 +218,12 @@ def test_recordings_that_cannot_be_compared() -> None:
         for pair in ((base, other), (other, base)):
             with refused(UsageError, "OBS-2", "diff"):
                 diff(*pair)
-    two = [Network([Input("in", (1, 1, 1), 2, 3), FS("a", (1, 1, 1), fs_relu(2), [b]), Readout("out", (1, 1, 1))], [Dense("in", "a", [[1]]), Dense("a", "out", [[1]])]) for b in (0, 1)]
+    two = [
+        Network(
+            [Input("in", (1, 1, 1), 2, 3), FS("a", (1, 1, 1), fs_relu(2), [b]), Readout("out", (1, 1, 1))], [Dense("in", "a", [[1]]), Dense("a", "out", [[1]])]
+        )
+        for b in (0, 1)
+    ]
     with refused(UsageError, "OBS-2", "diff"):
         diff(*(recording(n, [[[[1]]]]) for n in two))
     with pytest.raises(UsageError):

@@ -60,8 +60,8 @@ def read_members(data: bytes, where: str) -> dict[str, bytes]:
     entries = archive.infolist()
     if len(entries) > MAX_MEMBERS:
         raise FileError("FILE-1", where, "too many members", len(entries), f"at most {MAX_MEMBERS}")
-    if archive.comment or (entries and min(e.header_offset for e in entries) != 0) or getattr(archive, "start_dir", 0) > len(data):
-        raise FileError("FILE-1", where, "archive has a comment or bytes before its first member")
+    if (entries and min(e.header_offset for e in entries) != 0) or data[-22:-18] != b"PK\x05\x06":
+        raise FileError("FILE-1", where, "archive has a comment, or bytes before its first member or after its end record")
     total, members = 0, {}
     for entry in entries:
         place = f"{where}: {entry.filename!r}"
@@ -123,7 +123,7 @@ def check_version(text: bytes, where: str) -> None:
         raise FileError("FILE-3", f"{where}: manifest.json", "not a manifest", str(error)) from None
     if version.format != FORMAT:
         raise FileError("ID-4", f"{where}: manifest.json", "unknown format", version.format, f"this fsref reads format {FORMAT}")
-    match = re.fullmatch(r"([0-9]{1,4})\.([0-9]{1,4})", version.spec_version)
+    match = re.fullmatch(r"(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})", version.spec_version)
     own = tuple(map(int, SPEC_VERSION.split(".")))
     if not match or int(match[1]) != own[0] or int(match[2]) > own[1]:
         raise FileError("ID-4", f"{where}: manifest.json", "written under another version of SPEC.md", version.spec_version, f"this fsref holds {SPEC_VERSION}")
