@@ -21,7 +21,7 @@ import numpy as np
 
 import fsref
 from fsref import checks, data, report
-from fsref.errors import FileError, FsrefError, UsageError
+from fsref.errors import FsrefError, InputError, UsageError
 from fsref.explanations import explain as explain_neuron
 from fsref.network import SPEC_VERSION, Network
 from fsref.runner import ENGINES
@@ -49,12 +49,14 @@ def options(*some: Callable[[Command], Command]) -> Callable[[Command], Command]
 
 NET = click.argument("net")
 JSON = click.option("--json", "as_json", is_flag=True, help="Pure JSON on standard output.")
+SOURCE_HELP = """Images, and their classes where there are some: digits; one image file, or a .npy of codes; a folder with a folder per class, with
+labels.csv (columns file,label) or of images alone; FILE.npz (arrays x and y); cifar10:DIR. Pixels are codes, never rescaled."""
 SOURCE = options(
-    click.option("--data", "source", metavar="SOURCE", help="digits, a folder of images, FILE.npz or cifar10:DIR."),
+    click.option("--data", "source", metavar="SOURCE", help=SOURCE_HELP),
     click.option("--resize", type=click.IntRange(1), metavar="N", help="Resize the shorter side of image files to N."),
     click.option("--crop", type=click.IntRange(1), metavar="N", help="Crop the centre N x N of image files."),
-    click.option("--limit", type=click.IntRange(1), metavar="N", help="Take the first N images alone."),
 )
+LIMIT = click.option("--limit", type=click.IntRange(1), metavar="N", help="Take the first N images alone.")
 ENGINE = click.option("--engine", type=click.Choice(ENGINES), default="events", show_default=True, help="They differ in speed alone.")
 WORK = options(
     click.option("--memory-limit", callback=in_bytes, default="8G", show_default=True, help="Refuse to start beyond this, e.g. 512M."),
@@ -72,8 +74,8 @@ def images_of(name: str, net: Network, given: Given) -> data.ImageSet:
     """The images of --data, or of the bundled model's own test set. Errors: UsageError when there is neither."""
     source = given["source"] or (name if is_bundled(name) else None)
     if source is None:
-        raise UsageError("RUN-1", "--data", "this network comes without images: name some", None, "digits, a folder, FILE.npz or cifar10:DIR")
-    return data.load_images(source, net, given["resize"], given["crop"], given["limit"])
+        raise UsageError("RUN-4", "--data", "this network comes without images: name some", None, data.SOURCES)
+    return data.load_images(source, net, given["resize"], given["crop"], given.get("limit"))
 
 
 def work(given: Given) -> Given:
@@ -98,9 +100,9 @@ def chosen(text: str | None, count: int) -> list[int]:
             else:
                 picked.append(range(count)[int(part)])
         except (ValueError, TypeError, IndexError):
-            raise UsageError("RUN-1", "--images", "not a selection of the images", part, f"there are {count}: 3 or 0:4 or ::10 or 1,5,9") from None
+            raise UsageError("RUN-4", "--images", "not a selection of the images", part, f"there are {count}: 3 or 0:4 or ::10 or 1,5,9") from None
     if not picked:
-        raise UsageError("RUN-1", "--images", "selects no image", text, f"there are {count}")
+        raise UsageError("RUN-4", "--images", "selects no image", text, f"there are {count}")
     return picked
 
 
@@ -127,10 +129,11 @@ def info(net: str, as_json: bool) -> int:
 @cli.command()
 @NET
 @SOURCE
+@LIMIT
 @click.option("--images", "selection", metavar="A:B", help="Which of them: 7, 0:4, ::10 or 1,5,9.")
 @click.option("--record", "recorded", multiple=True, metavar="POPULATION", help="Record this population (repeatable); all with --out or --events.")
 @click.option("--observable", "observables", multiple=True, type=click.Choice(OBSERVABLES), help="What to record; spikes and codes by default.")
-@click.option("--events", is_flag=True, help="Print every spike as image,step,population,neuron.")
+@click.option("--events", is_flag=True, help="Print every spike, as image,step,population,neuron.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Stream the recording to this new folder, one .npy per array.")
 @ENGINE
 @WORK
@@ -141,8 +144,6 @@ def run(net: str, selection: str | None, events: bool, out: Path | None, engine:
     recording = bool(given["recorded"] or given["observables"] or events or out)
     if is_bundled(net) and selection is None and not recording and not any(given[name] for name in ("source", "resize", "crop", "limit")):
         return showcase(net, network, engine, given, as_json)
-    if events and as_json:
-        raise UsageError("EVENT-1", "--events", "prints lines of its own, not JSON", None, "leave out --json")
     images = images_of(net, network, given)
     picked = chosen(selection, len(images.x))
     labels, names = None if images.y is None else images.y[picked], [images.names[i] for i in picked]
@@ -151,7 +152,8 @@ def run(net: str, selection: str | None, events: bool, out: Path | None, engine:
     result = run_network(network, images.x[picked], engine, record, **work(given))
     if events:
         assert result.trace is not None
-        for lines in report.event_lines(network, result.trace.events(), picked):
+        spikes = report.event_rows(network, result.trace.events(), picked)
+        for lines in [json.dumps({"events": list(spikes)})] if as_json else report.event_lines(spikes):
             click.echo(lines)
         return 0
     text = report.result_text(result, names, labels)
@@ -183,6 +185,7 @@ def showcase(name: str, net: Network, engine: str, given: Given, as_json: bool) 
 @cli.command()
 @NET
 @SOURCE
+@LIMIT
 @ENGINE
 @WORK
 @JSON
@@ -190,6 +193,8 @@ def evaluate(net: str, engine: str, as_json: bool, **given: Any) -> int:
     """Score a network on labelled images: accuracy, spikes, SynOps, latency, speed."""
     network = data.load(net)
     images = images_of(net, network, given)
+    if images.y is None:
+        raise InputError("RUN-4", given["source"], "the images have no labels", None, "a folder per class, labels.csv, or array y of an npz")
     with report.progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
         score = score_network(network, images.x, images.y, engine, **work(given), progress=advance)
     show(as_json, score, score.to_dict())
@@ -199,6 +204,7 @@ def evaluate(net: str, engine: str, as_json: bool, **given: Any) -> int:
 @cli.command()
 @NET
 @SOURCE
+@LIMIT
 @click.option("--images-drawn", "drawn", type=click.IntRange(1), default=16, show_default=True, metavar="N", help="Without --data: this many drawn images.")
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=1, show_default=True, help="Seed of the drawn images.")
 @click.option("--self", "itself", is_flag=True, help="Compute the golden values of a bundled model on this machine instead.")
@@ -210,8 +216,10 @@ def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given:
     for name in ("source", "limit", "resize", "crop"):
         if given[name] is not None and (itself or source is None):
             option = "--data" if name == "source" else f"--{name}"
-            raise UsageError("RUN-1", option, "does not go with --self" if itself else "needs --data", given[name])
+            raise UsageError("RUN-4", option, "does not go with --self" if itself else "needs --data", given[name])
     if itself:
+        if not is_bundled(net):
+            raise UsageError("EVENT-3", "--self", "needs a model that comes with fsref", net, "digits")
         outcome = checks.self_check(net)
         show(as_json, outcome, outcome.to_dict())
         return 0 if outcome.agrees else 1
@@ -239,28 +247,19 @@ def explain(net: str, image: str, population: str, neuron: int, synapses: int, e
     if image.isascii() and image.isdigit():
         images = images_of(net, network, given)
         if int(image) >= len(images.x):
-            raise UsageError("RUN-1", "IMAGE", "no such image", int(image), f"0..{len(images.x) - 1}")
+            raise UsageError("RUN-4", "IMAGE", "no such image", int(image), f"0..{len(images.x) - 1}")
         pixels: Any = images.x[int(image)]
     else:
-        pixels = image_file(Path(image), network, given)
+        pixels = data.image_file(Path(image), network, given["resize"], given["crop"])
     found = explain_neuron(network, pixels, population, neuron, engine)
     show(as_json, report.explanation_text(found, synapses), found.to_dict())
     return 0
 
 
-def image_file(path: Path, net: Network, given: Given) -> Any:
-    """The codes of one image file or .npy. Errors: FileError, InputError."""
-    if path.suffix != ".npy":
-        return data.image_codes(path, net, given["resize"], given["crop"])
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise FileError("RUN-1", str(path), "cannot be read", getattr(error, "strerror", None) or str(error)) from None
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; every error is one line on standard error."""
-    for stream in (sys.stdout, sys.stderr):
+    stdout = sys.stdout
+    for stream in (stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -271,8 +270,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return failed(error.format_message(), 2)
     except (KeyboardInterrupt, click.Abort):
         return failed("interrupted", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing more can be said
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and sys.stdout is stdout:  # click wraps stdout and exits with 1 when a pipe is closed
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())  # the reader left; nothing more can be said
         return 0
     except FsrefError as error:
         return failed(str(error), 2)

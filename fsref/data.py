@@ -1,7 +1,7 @@
 """Images for a network, and the models that come with fsref: `--data` sources, drawn images (ID-3), golden records.
 
-A source is `digits` (the bundled test images), a folder, `FILE.npz` or `cifar10:DIR`. Pixels are 8-bit and become codes as they are:
-nothing is scaled, and an image is resized or cropped only when asked. Whatever does not fit the network is refused by name.
+A source is `digits` (the bundled test images), an image, a folder, `FILE.npz` or `cifar10:DIR` (RUN-4). Pixels are 8-bit and become codes as
+they are: nothing is scaled, and an image is resized or cropped only when asked. Whatever does not fit the network is refused by name.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from fsref.neuron import Ints
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".webp"})
 MODES = {"L": ("L",), "RGB": ("L", "P", "RGB", "CMYK")}  # Pillow modes taken for each contract; none has alpha or more than 8 bits
+KINDS = {"L": "grey", "RGB": "colour"}
+SOURCES = "digits, an image, a folder, FILE.npz or cifar10:DIR"
 NAME = r"[A-Za-z0-9_\-]+"
 CIFAR_RECORD = 1 + 3 * 32 * 32  # label, then channel, row, column
 GOLDEN = {"test": 3, "drawn": 3, "seed": 1}
@@ -60,21 +62,24 @@ def load_images(source: str, net: Network, resize: int | None = None, crop: int 
     """The images of a `--data` source, the first `limit` of them, checked against the input of `net`.
 
     `digits`: the bundled test images. `FILE.npz`: arrays x and, if there are classes, y. `cifar10:DIR`: DIR/test_batch.bin.
-    Else a folder: with `labels.csv` (columns file, label), with a folder per class (taken in turn, one image of each), or with
-    images alone. `resize` (shorter side) and `crop` (centre, square) are for folders. Errors: InputError, FileError, UsageError.
+    Else one image (an image file, or a .npy of codes) or a folder: with `labels.csv` (columns file, label), with a folder per class
+    (taken in turn, one image of each), or with images alone. `resize` (shorter side) and `crop` (centre, square) are for image files.
+    Errors: InputError, FileError, UsageError.
     """
     for option, value in (("resize", resize), ("crop", crop), ("limit", limit)):
         if value is not None and value < 1:
-            raise UsageError("RUN-1", option, "not 1 or more", value)
+            raise UsageError("RUN-4", option, "not 1 or more", value)
     kind, _, rest = source.partition(":")
-    folder = source != "digits" and kind != "cifar10" and not source.endswith(".npz")
-    if not folder and (resize or crop):
-        raise UsageError("RUN-1", source, "resize and crop are for folders of image files")
+    files = source != "digits" and kind != "cifar10" and not source.endswith(".npz")
+    if not files and (resize or crop):
+        raise UsageError("RUN-4", source, "resize and crop are for image files and folders of them")
     if source == "digits":
         return _of_npz(bundled("digits") / "digits.npz", net, limit, "x_test", "y_test")
     if kind == "cifar10":
+        if not rest:
+            raise UsageError("RUN-4", source, "names no folder", None, "cifar10:DIR")
         return _of_cifar10(Path(rest), net, limit)
-    return _of_folder(Path(source), net, resize, crop, limit) if folder else _of_npz(Path(source), net, limit)
+    return _of_files(Path(source), net, resize, crop, limit) if files else _of_npz(Path(source), net, limit)
 
 
 def drawn_images(net: Network, count: int, seed: int = 1) -> Ints:
@@ -105,16 +110,24 @@ def _arrays(path: Path, wanted: str, *optional: str) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _image_set(net: Network, x: NDArray[np.integer], y: NDArray[np.integer] | None, names: Sequence[str]) -> ImageSet:
-    """The images (B, C, H, W) and classes (B,), when they are codes of the input and logits (RUN-1, NET-7). Errors: InputError."""
-    if x.shape[1:] != net.input.shape:
-        raise InputError("RUN-1", names[0], "size (C, H, W) does not meet the input", x.shape[1:], f"{net.input.shape}")
+def _check_codes(net: Network, x: NDArray[np.integer], places: Sequence[str]) -> None:
+    """Nothing, when the images (B, C, H, W), one at each place, are codes of the input (RUN-1). Errors: InputError."""
     if (wrong := (x < 0) | (x > net.input.max_code)).any():
         at = tuple(np.argwhere(wrong)[0].tolist())
-        raise InputError("NET-7", f"{names[at[0]]} {list(at[1:])}", "code out of range", int(x[at]), f"0..{net.input.max_code}")
+        limit = f"0..{net.input.max_code}; pixels are taken as codes, never rescaled"
+        raise InputError("RUN-1", f"{places[at[0]]} {list(at[1:])}", "code out of range", int(x[at]), limit)
+
+
+def _image_set(net: Network, x: NDArray[np.integer], y: NDArray[np.integer] | None, names: Sequence[str], origin: str) -> ImageSet:
+    """The images (B, C, H, W) and classes (B,), when they are codes of the input and logits (RUN-1, RUN-4); `origin` goes before the names in
+    messages. Errors: InputError.
+    """
+    if x.shape[1:] != net.input.shape:
+        raise InputError("RUN-4", origin + names[0], "size (C, H, W) does not meet the input", x.shape[1:], f"{net.input.shape}")
+    _check_codes(net, x, [origin + name for name in names])
     count = net.readout.shape[0]
     if y is not None and (wrong := (y < 0) | (y >= count)).any():
-        raise InputError("RUN-1", f"{names[int(np.argmax(wrong))]} label", "no such class", int(y[wrong][0]), f"0..{count - 1}")
+        raise InputError("RUN-4", f"{origin}{names[int(np.argmax(wrong))]} label", "no such class", int(y[wrong][0]), f"0..{count - 1}")
     return ImageSet(x, None if y is None else y.astype(np.int64), tuple(names))
 
 
@@ -125,12 +138,12 @@ def _of_npz(path: Path, net: Network, limit: int | None, images: str = "x", labe
     if x.ndim == 3 and net.input.shape[0] == 1:
         x = x[:, None]
     if x.ndim != 4 or len(x) == 0:
-        raise InputError("RUN-1", f"{path}: {images}", "not images", x.shape, f"(B, {', '.join(map(str, net.input.shape))}), B 1 or more")
+        raise InputError("RUN-4", f"{path}: {images}", "not images", x.shape, f"(B, {', '.join(map(str, net.input.shape))}), B 1 or more")
     y = arrays.get(labels)
     if y is not None and y.shape != x.shape[:1]:
-        raise InputError("RUN-1", f"{path}: {labels}", "not one class per image", y.shape, f"({len(x)},)")
+        raise InputError("RUN-4", f"{path}: {labels}", "not one class per image", y.shape, f"({len(x)},)")
     x, y = x[:limit], None if y is None else y[:limit]
-    return _image_set(net, x, y, [f"{images}[{index}]" for index in range(len(x))])
+    return _image_set(net, x, y, [f"{images}[{index}]" for index in range(len(x))], f"{path}: ")
 
 
 def _of_cifar10(folder: Path, net: Network, limit: int | None) -> ImageSet:
@@ -139,24 +152,26 @@ def _of_cifar10(folder: Path, net: Network, limit: int | None) -> ImageSet:
     try:
         raw = np.fromfile(path, np.uint8)
     except OSError as error:
-        raise FileError("RUN-1", str(path), "cannot be read", error.strerror or str(error)) from None
+        raise FileError("RUN-4", str(path), "cannot be read", error.strerror or str(error)) from None
     if raw.size == 0 or raw.size % CIFAR_RECORD:
-        raise FileError("RUN-1", str(path), "file is truncated or not CIFAR-10", f"{raw.size} bytes", f"whole records of {CIFAR_RECORD} bytes, 1 or more")
+        raise FileError("RUN-4", str(path), "file is truncated or not CIFAR-10", f"{raw.size} bytes", f"whole records of {CIFAR_RECORD} bytes, 1 or more")
     records = raw.reshape(-1, CIFAR_RECORD)[:limit]
     names = [f"test_batch.bin[{index}]" for index in range(len(records))]
-    return _image_set(net, records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0], names)
+    return _image_set(net, records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0], names, f"{folder}/")
 
 
-def _of_folder(folder: Path, net: Network, resize: int | None, crop: int | None, limit: int | None) -> ImageSet:
-    """The images of a folder with labels.csv, a folder per class, or images alone."""
+def _of_files(folder: Path, net: Network, resize: int | None, crop: int | None, limit: int | None) -> ImageSet:
+    """The images of a folder with labels.csv, a folder per class, or images alone; or one image."""
+    if folder.is_file() and folder.suffix.lower() in SUFFIXES | {".npy"}:
+        return ImageSet(image_file(folder, net, resize, crop)[None], None, (str(folder),))
     if not folder.is_dir():
-        raise FileError("RUN-1", str(folder), "no such folder of images", None, "digits, a folder, FILE.npz or cifar10:DIR")
+        raise FileError("RUN-4", str(folder), "is a file, not a folder" if folder.exists() else "no such image or folder of images", None, SOURCES)
     listed = _listed(folder, net)[:limit]
     x = np.empty((len(listed), *net.input.shape), np.uint8)
     for row, (name, _) in zip(x, listed, strict=True):
         row[:] = image_codes(folder / name, net, resize, crop)
     labels = [label for _, label in listed if label is not None]
-    return _image_set(net, x, np.array(labels, np.int64) if labels else None, [name for name, _ in listed])
+    return _image_set(net, x, np.array(labels, np.int64) if labels else None, [name for name, _ in listed], f"{folder}/")
 
 
 def _listed(folder: Path, net: Network) -> list[tuple[str, int | None]]:
@@ -172,7 +187,7 @@ def _listed(folder: Path, net: Network) -> list[tuple[str, int | None]]:
         number = {name: index for index, name in enumerate(classes)}
     else:
         limit = f"{net.readout.shape[0]} classes: {', '.join(net.classes) or 'without names'}"
-        raise FileError("RUN-1", str(folder), "folders are neither classes by name nor one per class", ", ".join(classes), limit)
+        raise FileError("RUN-4", str(folder), "folders are neither classes by name nor one per class", ", ".join(classes), limit)
     ranked = [(rank, name, file) for name in classes for rank, file in enumerate(_image_files(folder / name))]
     return [(f"{name}/{file}", number[name]) for _, name, file in sorted(ranked)]
 
@@ -181,7 +196,7 @@ def _image_files(folder: Path) -> list[str]:
     """The sorted names of the image files of one folder. Errors: FileError when there are none."""
     files = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     if not files:
-        raise FileError("RUN-1", str(folder), "holds no image files", None, ", ".join(sorted(SUFFIXES)))
+        raise FileError("RUN-4", str(folder), "holds no image files", None, ", ".join(sorted(SUFFIXES)))
     return files
 
 
@@ -191,42 +206,71 @@ def _from_csv(table: Path, net: Network) -> list[tuple[str, int | None]]:
         with table.open(newline="", encoding="utf-8-sig") as text:
             rows = [(line, row) for line, row in enumerate(csv.reader(text, strict=True), start=1) if row]
     except (OSError, UnicodeError, csv.Error) as error:
-        raise FileError("RUN-1", str(table), "cannot be read", str(error)) from None
-    if len(rows) < 2 or rows[0][1] != ["file", "label"]:
-        raise FileError("RUN-1", str(table), "does not hold a header file,label and a row per image", rows[:1] or "nothing")
+        raise FileError("RUN-4", str(table), "cannot be read", str(error)) from None
+    if not rows or rows[0][1] != ["file", "label"]:
+        raise FileError("RUN-4", str(table), "does not begin with the header file,label", ",".join(rows[0][1]) if rows else "nothing")
+    if len(rows) < 2:
+        raise FileError("RUN-4", str(table), "names no image", None, "after the header file,label a row per image")
     number = {str(index): index for index in range(net.readout.shape[0])} | {name: index for index, name in enumerate(net.classes)}
     for line, row in rows[1:]:
         if len(row) != 2 or row[1] not in number:
-            raise FileError("RUN-1", f"{table} line {line}", "not a file and a class", ",".join(row), f"a name of a class or 0..{net.readout.shape[0] - 1}")
+            raise FileError("RUN-4", f"{table} line {line}", "not a file and a class", ",".join(row), f"a name of a class or 0..{net.readout.shape[0] - 1}")
     return [(row[0], number[row[1]]) for _, row in rows[1:]]
 
 
+def image_file(path: Path, net: Network, resize: int | None, crop: int | None) -> NDArray[np.integer]:
+    """The codes (C, H, W) of one image: of an image file, or of a .npy, (C, H, W), (1, C, H, W), or (H, W) when C = 1 (RUN-4).
+
+    Errors: FileError, InputError naming the file; UsageError to resize or crop codes.
+    """
+    if path.suffix.lower() != ".npy":
+        return image_codes(path, net, resize, crop)
+    if resize or crop:
+        raise UsageError("RUN-4", str(path), "resize and crop are for image files and folders of them")
+    try:
+        with path.open("rb") as file:
+            codes = np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise FileError("RUN-4", str(path), "cannot be read", getattr(error, "strerror", None) or str(error)) from None
+    if codes.dtype.kind not in "iu":
+        raise InputError("RUN-4", str(path), "not an array of integers", codes.dtype, f"codes 0..{net.input.max_code}")
+    if codes.shape not in (shape := net.input.shape, (1, *shape)) and (1, *codes.shape) != shape:
+        raise InputError("RUN-4", str(path), "not one image of the input's size", codes.shape, f"{shape}")
+    one: NDArray[np.integer] = codes.reshape(shape)
+    _check_codes(net, one[None], [str(path)])
+    return one
+
+
 def image_codes(path: Path, net: Network, resize: int | None, crop: int | None) -> NDArray[np.uint8]:
-    """The pixels of one image file, uint8 of the input's shape (C, H, W). Errors: FileError, InputError naming the file."""
+    """The pixels of one image file, uint8 codes of the input's shape (C, H, W). Errors: FileError, InputError naming the file."""
     from PIL import Image
 
     channels = net.contract.channels if net.contract else {1: "L", 3: "RGB"}.get(net.input.shape[0], "")
     if net.input.shape[0] != len(channels):
-        raise InputError("RUN-1", str(path), "image files are grey or RGB, the input is neither", net.input.shape, "1 channel or 3")
+        raise InputError("RUN-4", str(path), "image files are grey or RGB, the input is neither", net.input.shape, "1 channel or 3")
     try:
         with Image.open(path) as file:
             if file.mode not in MODES[channels]:
-                raise InputError("RUN-1", str(path), "pixels are of another kind", file.mode, f"{' or '.join(MODES[channels])} for {channels}, 8-bit, no alpha")
+                own, taken = "grey" if Image.getmodebase(file.mode) == "L" else "colour", KINDS[channels]
+                problem = f"{own} image where the network takes {taken}" if own != taken else f"{own} image of a kind the network does not take"
+                raise InputError("RUN-4", str(path), problem, file.mode, f"8-bit {', '.join(MODES[channels])}, no alpha")
             image = file.convert(channels)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FileError("RUN-1", str(path), "not an image that can be read", getattr(error, "strerror", None) or str(error)) from None
+        raise FileError("RUN-4", str(path), "not an image that can be read", getattr(error, "strerror", None) or str(error)) from None
     if resize is not None:
         image = image.resize((image.width * resize // min(image.size), image.height * resize // min(image.size)), Image.Resampling.BILINEAR)
     if crop is not None:
         if crop > min(image.size):
-            raise InputError("RUN-1", str(path), "is smaller than the crop", f"{image.height} x {image.width}", f"{crop} x {crop}")
+            raise InputError("RUN-4", str(path), "is smaller than the crop", f"{image.height} x {image.width}", f"{crop} x {crop}")
         left, top = round((image.width - crop) / 2), round((image.height - crop) / 2)
         image = image.crop((left, top, left + crop, top + crop))
     if (image.height, image.width) != net.input.shape[1:]:
         limit = f"{net.input.shape[1]} x {net.input.shape[2]}; nothing is resized or cropped unless asked"
-        raise InputError("RUN-1", str(path), "size does not meet the input", f"{image.height} x {image.width}", limit)
+        raise InputError("RUN-4", str(path), "size does not meet the input", f"{image.height} x {image.width}", limit)
     pixels = np.asarray(image, np.uint8)
-    return pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    codes = pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    _check_codes(net, codes[None], [str(path)])
+    return codes
 
 
 def golden_record(net: Network, x: NDArray[np.integer], y: NDArray[np.integer] | None = None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ FsrefError
 ├── FileError        a network file, label file or image file cannot be taken (FILE, ID)
 ├── NetworkError     the network breaks a rule of the law (NET, FS, PROJ, POOL)
 │   └── RangeError   an integer would leave its proved or declared width (RANGE)
-├── InputError       images or labels do not fit the network (NET-7, RUN-1)
+├── InputError       images or labels do not fit the network (NET-7, RUN-1, RUN-4)
 ├── LimitError       the run would need more memory or disk than allowed (RUN-3)
 └── UsageError       an unknown engine, population, observable or argument (RUN-2)
 """

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from fsref.errors import InputError, UsageError
 from fsref.network import Network
 from fsref.neuron import Ints, fire
-from fsref.populations import FS, Input, MaxPool, Readout, Shape
+from fsref.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.projections import Conv2d, Projection
 from fsref.runner import check_images, run
 from fsref.schedule import schedule
@@ -95,6 +95,15 @@ def number(place: Place, shape: Shape) -> int:
     return (place[0] * shape[1] + place[1]) * shape[2] + place[2]
 
 
+def neuron_at(population: Population, neuron: int | Place) -> int:
+    """The neuron of a population named by its number or its place (c, y, x) (NET-3). Errors: UsageError."""
+    shape, count = population.shape, int(np.prod(population.shape))
+    given, ends = (neuron, shape) if isinstance(neuron, tuple) else ((neuron,), (count,))
+    if len(given) != len(ends) or not all(isinstance(n, int | np.integer) and 0 <= n < end for n, end in zip(given, ends, strict=True)):
+        raise UsageError("OBS-1", f"explain {population.name}", "neuron out of range", neuron, f"0..{count - 1}, or (c, y, x) below {shape}")
+    return int(number(neuron, shape) if isinstance(neuron, tuple) else neuron)
+
+
 def place_of(neuron: int, shape: Shape) -> Place:
     """The place (c, y, x) of a neuron (NET-3)."""
     channel, rest = divmod(neuron, shape[1] * shape[2])
@@ -152,16 +161,15 @@ def one_image(net: Network, image: ArrayLike) -> Ints:
     return checked
 
 
-def explain(net: Network, image: ArrayLike, population: str, neuron: int, engine: str = "events") -> Explanation:
-    """Why `neuron` of `population` answered as it did for `image`, codes (C, H, W). Trains and codes come from `engine`; synapses and
-    steps are worked out here, one by one, and checked against them. Errors: InputError, UsageError for population or neuron.
+def explain(net: Network, image: ArrayLike, population: str, neuron: int | Place, engine: str = "events") -> Explanation:
+    """Why `neuron`, a number or a place (c, y, x), of `population` answered as it did for `image`, codes (C, H, W). Trains and codes come from
+    `engine`; synapses and steps are worked out here, one by one, and checked against them. Errors: InputError, UsageError for population or neuron.
     """
     names = [p.name for p in net.populations]
     if population not in names:
         raise UsageError("OBS-1", "explain", "unknown population", population, ", ".join(names))
     p = net[population]
-    if not 0 <= neuron < int(np.prod(p.shape)):
-        raise UsageError("OBS-1", f"explain {population}", "neuron out of range", neuron, f"0..{int(np.prod(p.shape)) - 1}")
+    neuron = neuron_at(p, neuron)
     x = one_image(net, image)
     place, start, steps = place_of(neuron, p.shape), schedule(net).start[population], net.steps[population]
     sources = [q.source for q in net.into(population)] + ([p.source] if isinstance(p, MaxPool) else [])

@@ -14,7 +14,7 @@ import numpy as np
 
 from fsref.errors import NetworkError
 from fsref.neuron import Ints
-from fsref.populations import FS, Input, MaxPool, Population, Readout
+from fsref.populations import FS, Input, MaxPool, Population, Readout, positive
 from fsref.projections import Conv2d, Dense, Projection, check_fit, taps, window_shape
 from fsref.ranges import Range, code_weights, prove
 
@@ -79,14 +79,15 @@ class Network:
             if isinstance(population, MaxPool):
                 source = self[population.source]
                 check_pool(population, source, self.code_weights[source.name])
-        if not (np.isfinite(self.logit_scale) and self.logit_scale > 0):
-            raise NetworkError("NET-8", "logit_scale", "not a positive number", self.logit_scale)
+        positive(self.logit_scale, "NET-8", "logit_scale")
+        if not all(isinstance(name, str) for name in self.classes):
+            raise NetworkError("NET-8", "classes", "not names", self.classes)
         if self.classes and len(self.classes) != self.readout.shape[0]:
             raise NetworkError("NET-8", "classes", "not one name per logit", len(self.classes), f"{self.readout.shape[0]}")
         for population in self.populations:
             unit = getattr(population, "scale", None)
-            if unit is not None and not (np.isfinite(unit) and unit > 0):
-                raise NetworkError("FILE-3", f"{population.name} scale", "not a positive number", unit)
+            if unit is not None:
+                positive(unit, "FILE-3", f"{population.name} scale")
         object.__setattr__(self, "ranges", prove(self.populations, self.projections))
 
     ranges: Mapping[str, Range] = field(init=False)

@@ -21,9 +21,12 @@ def integers(values: ArrayLike, rule: str, place: str, low: int = -(2**62), high
 
     Errors: NetworkError naming `rule` and `place` when a value is no integer or leaves low..high.
     """
-    given = np.asarray(values)
+    try:
+        given = np.asarray(values)
+    except ValueError:
+        raise NetworkError(rule, place, "not an array of integers", "rows of different lengths", "int8 to int64") from None
     if given.dtype.kind not in "iu":
-        raise NetworkError(rule, place, "not an array of integers", given.dtype, "int8 to int64")
+        raise NetworkError(rule, place, "not an array of integers; quantise first", given.dtype, "int8 to int64")
     if given.size:
         for value in (int(given.min()), int(given.max())):
             if not low <= value <= high:
@@ -95,8 +98,7 @@ def fs_relu(steps: int, theta: ArrayLike = 1) -> Table:
 
     `theta` is one integer >= 1, or (C,), one per channel. Errors: NetworkError for K or theta out of range.
     """
-    if not 1 <= steps <= MAX_STEPS:
-        raise NetworkError("FS-1", "fs_relu", "number of steps K out of range", steps, "1..16")
+    steps = int(integers(steps, "FS-1", "fs_relu steps", 1, MAX_STEPS))
     scale = integers(theta, "FS-5", "fs_relu theta", 1, MAX_THRESHOLD >> (steps - 1))
     thresholds = scale[..., None] * base_two(steps)
     return Table(T=thresholds, h=thresholds, d=base_two(steps))

@@ -27,13 +27,26 @@ def check_name(name: str) -> str:
 
 def whole(values: ArrayLike, count: int, low: int, high: int, rule: str, place: str) -> tuple[int, ...]:
     """`values` as `count` Python integers within low..high."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        array = np.asarray(None)
     if array.shape != (count,) or array.dtype.kind not in "iu":
         raise NetworkError(rule, place, f"not {count} integers", values, ORDER.get(place.rpartition(" ")[2], ""))
     for value in array.tolist():
         if not low <= value <= high:
             raise NetworkError(rule, place, "integer out of range", value, f"{low}..{high}")
     return tuple(array.tolist())
+
+
+def positive(value: object, rule: str, place: str) -> None:
+    """Nothing, when `value` is a positive number a float holds; else NetworkError."""
+    try:
+        good = 0 < float(value) < float("inf")  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        good = False
+    if not good:
+        raise NetworkError(rule, place, "not a positive number", repr(value))
 
 
 def check_shape(shape: ArrayLike, place: str) -> Shape:

@@ -118,7 +118,13 @@ def check_fit(projection: Projection, source: Shape, target: Shape, place: str) 
     if source[0] % groups or target[0] % groups:
         raise NetworkError("PROJ-3", f"{place} groups", "does not divide the channels", groups, f"{source[0]} in, {target[0]} out")
     if weights.shape[1] != source[0] // groups:
-        raise NetworkError("PROJ-3", f"{place} weights", "input channels per group do not meet the source", weights.shape[1], f"{source[0]} channels in {groups} groups need {source[0] // groups}")
+        raise NetworkError(
+            "PROJ-3",
+            f"{place} weights",
+            "input channels per group do not meet the source",
+            weights.shape[1],
+            f"{source[0]} channels, {groups} groups: {source[0] // groups}",
+        )
     size = window_shape(source, projection.kernel, projection.stride, projection.padding, projection.dilation)
     if min(size) < 1 or size != target[1:]:
         how = f"kernel {projection.kernel}, stride {projection.stride}, padding {projection.padding}, dilation {projection.dilation}"
@@ -141,7 +147,8 @@ def shortcut(source: str, target: str, factors: ArrayLike, channels: int, stride
     values = integers(factors, "PROJ-9", f"{source}->{target} factors")
     if values.ndim != 1:
         raise NetworkError("PROJ-9", f"{source}->{target} factors", "not one per channel", values.shape)
-    first = (channels - len(values)) // 2 if offset is None else offset
+    whole([channels], 1, 1, MAX_SIDE, "PROJ-9", f"{source}->{target} channels")
+    first = (channels - len(values)) // 2 if offset is None else whole([offset], 1, -MAX_SIDE, MAX_SIDE, "PROJ-9", f"{source}->{target} offset")[0]
     if first < 0 or first + len(values) > channels:
         raise NetworkError("PROJ-9", f"{source}->{target} offset", "channels leave the target", first, f"0..{channels - len(values)}")
     weights = np.zeros((channels, len(values), 1, 1), np.int64)
@@ -164,5 +171,10 @@ def sum_pool(
     """
     if any(padding) and not count_include_pad:
         raise NetworkError("PROJ-10", f"{source}->{target}", "average pooling with a divisor that varies with the place", padding, "no padding, or counted")
-    weights = np.ones((channels, 1, *kernel), np.int64)
+    place = f"{source}->{target}"
+    whole([channels], 1, 1, MAX_SIDE, "PROJ-10", f"{place} channels")
+    kh, kw = whole(kernel, 2, 1, MAX_SIDE, "PROJ-10", f"{place} kernel")
+    if channels * kh * kw > MAX_WEIGHTS:
+        raise NetworkError("PROJ-7", f"{place} weights", "too many", channels * kh * kw, f"at most {MAX_WEIGHTS}")
+    weights = np.ones((channels, 1, kh, kw), np.int64)
     return Conv2d(source, target, weights, stride=stride or kernel, padding=padding, groups=channels)

@@ -74,10 +74,15 @@ def projection_bounds(projection: Projection, source: Population, seen: tuple[In
 
 def _window_sums(per_tap: Exact, rows: Ints, columns: Ints) -> Exact:
     """(O, rows, columns): the sum of (O, kh, kw) over the taps each row and column sees."""
-    below = np.pad(per_tap.cumsum(1), ((0, 0), (1, 0), (0, 0)))
-    by_row = below[:, rows[:, 1]] - below[:, rows[:, 0]]
-    before = np.pad(by_row.cumsum(2), ((0, 0), (0, 0), (1, 0)))
-    total: Exact = before[:, :, columns[:, 1]] - before[:, :, columns[:, 0]]
+    by_row = _sums(per_tap, rows)
+    return _sums(by_row.swapaxes(1, 2), columns).swapaxes(1, 2)
+
+
+def _sums(values: Exact, spans: Ints) -> Exact:
+    """(O, spans, ...): the sums of `values` (O, n, ...) over first <= i < last of each span (spans, 2), in the type of the values."""
+    zero = np.zeros_like(values, shape=(len(values), 1, *values.shape[2:]))  # Python's 0 among Python integers: int64 would wrap
+    below = np.concatenate([zero, values.cumsum(1)], axis=1)
+    total: Exact = below[:, spans[:, 1]] - below[:, spans[:, 0]]
     return total
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import click
@@ -116,18 +117,22 @@ def class_name(net: Network, index: int) -> str:
     return str(index) if named == str(index) else f"{index} {named}"
 
 
+def largest(net: Network, logits: Ints, top: int = 3) -> Iterator[str]:
+    """The `top` largest of the logits of one image, each after its class."""
+    for c in np.argsort(-logits, kind="stable")[:top].tolist():
+        yield f"{class_name(net, c)}: {int(logits[c]):,}"
+
+
 def result_text(result: Result, names: Sequence[str] = (), labels: Ints | None = None, top: int = 3) -> str:
     """A result as a table: class, largest logits and spikes of each image, the first 20; with `names` and true `labels` where given."""
     net = result.net
     spikes = np.stack([result.spike_counts[p.name] for p in net.populations[:-1]]).sum(axis=0).tolist()
-    best = np.argsort(-result.logits, axis=1, kind="stable")[:, :top]
     head = ["image", *(["name"] if names else []), *(["label"] if labels is not None else []), "class", "largest logits", "spikes"]
     rows = []
     for b in range(min(ROWS, len(spikes))):
-        largest = "   ".join(f"{class_name(net, c)}: {int(result.logits[b, c]):,}" for c in best[b].tolist())
         named = [names[b]] if names else []
         true = [class_name(net, int(labels[b]))] if labels is not None else []
-        rows.append([str(b), *named, *true, class_name(net, int(best[b, 0])), largest, spikes[b]])
+        rows.append([str(b), *named, *true, class_name(net, int(result.labels[b])), "   ".join(largest(net, result.logits[b], top)), spikes[b]])
     more = [f"... and {len(spikes) - ROWS:,} more images"] if len(spikes) > ROWS else []
     means = [(p.name, int(np.prod(p.shape)), f"{result.spike_counts[p.name].mean():,.1f}") for p in net.populations[:-1]]
     return "\n".join([
@@ -146,21 +151,28 @@ def result_dict(result: Result, names: Sequence[str], labels: Ints | None, recor
     return plain
 
 
-def event_lines(net: Network, events: Ints, images: Sequence[int]) -> Iterator[str]:
-    """Canonical events as lines of image,step,population,neuron, many at a time: `images` numbers the image, the population by name (EVENT-1)."""
+def event_rows(net: Network, events: Ints, images: Sequence[int]) -> Iterator[tuple[int, int, str, int]]:
+    """Canonical events as (image, step, population, neuron): the image as `images` numbers it, the population by name (EVENT-1)."""
     names = [p.name for p in net.populations]
-    yield "image,step,population,neuron"
     for first in range(0, len(events), 10_000):
-        rows = events[first : first + 10_000].tolist()
-        yield "\n".join(f"{images[image]},{step},{names[population]},{neuron}" for image, step, population, neuron in rows)
+        for image, step, population, neuron in events[first : first + 10_000].tolist():
+            yield images[image], step, names[population], neuron
+
+
+def event_lines(rows: Iterator[tuple[int, int, str, int]]) -> Iterator[str]:
+    """What `event_rows` gives as lines of image,step,population,neuron under a heading, many at a time."""
+    yield "image,step,population,neuron"
+    while part := list(islice(rows, 10_000)):
+        yield "\n".join(f"{image},{step},{population},{neuron}" for image, step, population, neuron in part)
 
 
 def score_text(score: Score) -> str:
-    """A score as text: the figures, and spikes and SynOps by population."""
-    leaving = dict.fromkeys(score.neurons, 0.0)
+    """A score as text: the figures, and spikes and SynOps by population, "-" for one without synapses: it feeds max_pools alone."""
+    leaving: dict[str, float] = {}
     for q, label in zip(score.net.projections, score.net.labels, strict=True):
-        leaving[q.source] += score.synops_by_projection[label]
-    rows = [(name, n, f"{score.spikes[name]:,.1f}", f"{score.spikes[name] / n:.3f}", f"{leaving[name]:,.1f}") for name, n in score.neurons.items()]
+        leaving[q.source] = leaving.get(q.source, 0.0) + score.synops_by_projection[label]
+    ops = {name: f"{leaving[name]:,.1f}" if name in leaving else "-" for name in score.neurons}
+    rows = [(name, n, f"{score.spikes[name]:,.1f}", f"{score.spikes[name] / n:.3f}", ops[name]) for name, n in score.neurons.items()]
     return "\n".join([
         f"{score.net.name or 'network'}: {plural(score.images, 'image')}, engine {score.engine}",
         "",
@@ -224,9 +236,9 @@ def explanation_text(e: Explanation, limit: int = 10) -> str:
     if e.synapses:
         shown = e.contributions[:limit]
         title = f"{len(e.contributions):,} of {plural(e.synapses, 'synapse')} contributed"
-        out += [title + (f"; the {len(shown)} largest:" if len(shown) < len(e.contributions) else ":"), ""]
+        out += [title + (":" if len(shown) == len(e.contributions) > 0 else f"; the {len(shown)} largest:" if shown else "")]
         rows_s = [(c.projection, f"{c.source} {c.neuron}", place(c.place), c.weight, c.code, c.contribution) for c in shown]
-        out += [table(("projection", "source neuron", "c, y, x", "weight", "code", "contribution"), rows_s, left=2)]
+        out += ["", table(("projection", "source neuron", "c, y, x", "weight", "code", "contribution"), rows_s, left=2)] if shown else []
     return "\n".join(out).rstrip()
 
 
@@ -291,5 +303,6 @@ def showcase_text(score: Score, checked: CheckReport, float_correct: int, differ
         f"id                 {net.id}", "",
         f"{images.names[0]}: {truth}read as {class_name(net, int(result.labels[0]))}", "",
         picture(net, np.asarray(images.x[0], dtype=np.int64)), "",
-        raster(net, result.trace),
+        raster(net, result.trace), "",
+        f"{net.readout.name}: {'  '.join(largest(net, result.logits[0]))}",
     ])  # fmt: skip

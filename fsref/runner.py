@@ -124,13 +124,13 @@ def run(
     asked = None if record is None else record if isinstance(record, Record) else Record(populations=record)
     selection = None if asked is None else select(net, asked)
     threads = min(os.cpu_count() or 1 if threads is None else threads, len(x))
-    if threads < 1 or (batch is not None and batch < 1):
+    if not all(isinstance(n, int) and n >= 1 for n in (threads, batch or 1)) or batch == 0:
         raise UsageError("RUN-2", "run", "batch and threads are 1 or more", (batch, threads))
     single = memory_bound(net, 1, engine)
     size = batch or max(1, min(64, -(-len(x) // threads), BATCH_BYTES // single))
     on_disk = asked is not None and asked.path is not None
     bound = memory_bound(net, len(x), engine, selection, on_disk, size, threads)
-    if bound > memory_limit:
+    if not bound <= memory_limit:
         raise LimitError("RUN-3", "run", "needs more memory than allowed", f"{bound} bytes", f"memory_limit {memory_limit}")
     logits = np.empty((len(x), net.readout.shape[0]), np.int64)
     counts = {p.name: np.zeros(len(x), np.int64) for p in net.populations[:-1]}

@@ -10,8 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn, SearchStrategy
+
+try:
+    from hypothesis import strategies as st
+    from hypothesis.strategies import DrawFn, SearchStrategy
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError('fsref.testing needs Hypothesis: pip install "fsref[verify]"', name=error.name) from None
 
 from fsref.engines import reference
 from fsref.errors import UsageError
@@ -90,14 +94,18 @@ def _image(draw: DrawFn, population: Input, count: int) -> Ints:
     return np.asarray(fine % (population.max_code + 1), dtype=np.int64)
 
 
-def _weights(draw: DrawFn, shape: tuple[int, ...]) -> Ints:
-    """int8 weights, now and then wide ones, and some exact zeros."""
-    fine = _bytes(draw, shape).view(np.int8).astype(np.int64)
-    kind = draw(st.sampled_from(["narrow", "narrow", "narrow", "sparse", "wide"]))
-    return fine * 1021 if kind == "wide" else np.where(fine % 2 == 0, 0, fine) if kind == "sparse" else fine
+def _weights(draw: DrawFn, shape: tuple[int, ...], reach: int) -> Ints:
+    """int8 weights with zeros among them, or wide ones whose sums, of codes up to `reach`, come near 2^27, 2^34 or 2^56 (RANGE-4)."""
+    fine: Ints = _bytes(draw, shape).view(np.int8).astype(np.int64)
+    kind = draw(st.sampled_from(["narrow", "narrow", "narrow", "sparse", "wide"] + ["wide"] * 6 * (reach > 2**20)))
+    if kind == "wide":
+        bound = draw(st.sampled_from([2**27, 2**34, 2**56] if reach < 2**20 else [2**56]))
+        largest = int(np.abs(fine).reshape(len(fine), -1).sum(axis=1).max()) * reach
+        return fine * (min(bound // max(largest, 1), 2**24 - 1) | 1)  # odd: the low bits count
+    return np.where(fine % 2 == 0, 0, fine) if kind == "sparse" else fine
 
 
-def _conv_to(draw: DrawFn, source: Population, target: Shape | None, name: str) -> tuple[Projection, Shape]:
+def _conv_to(draw: DrawFn, source: Population, reach: int, target: Shape | None, name: str) -> tuple[Projection, Shape]:
     """A conv2d from `source` into `target`, or into a shape it draws."""
     channels, height, width = source.shape
     groups = draw(st.sampled_from([g for g in range(1, channels + 1) if channels % g == 0 and (target is None or target[0] % g == 0)]))
@@ -121,14 +129,15 @@ def _conv_to(draw: DrawFn, source: Population, target: Shape | None, name: str) 
         if any(s >= pace for s, pace in zip(spare, stride, strict=True)):
             kernel = (sides[0][2], sides[1][2])
         padding = (sides[0][0], sides[1][0], sides[0][1], sides[1][1])
-    weights = _weights(draw, (outputs, channels // groups, *kernel))
+    weights = _weights(draw, (outputs, channels // groups, *kernel), reach)
     places = window_shape(source.shape, kernel, stride, padding, dilation)
     return Conv2d(source.name, name, weights, stride, padding, dilation, groups), (outputs, *places)
 
 
-def _dense(draw: DrawFn, source: Population, outputs: int, name: str) -> Dense:
-    pooled = draw(st.booleans())
-    return Dense(source.name, name, _weights(draw, (outputs, source.shape[0] if pooled else int(np.prod(source.shape)))), pooled)
+def _dense(draw: DrawFn, source: Population, reach: int, outputs: int, name: str) -> Dense:
+    pooled, places = draw(st.booleans()), source.shape[1] * source.shape[2]
+    weights = _weights(draw, (outputs, source.shape[0] * (1 if pooled else places)), reach * (places if pooled else 1))
+    return Dense(source.name, name, weights, pooled)
 
 
 def _sum(projection: Projection, codes: dict[str, Ints], shape: Shape) -> Ints:
@@ -151,7 +160,13 @@ def _relu(draw: DrawFn, total: Ints, steps: int) -> tuple[Table, Ints]:
     if not draw(st.booleans()):
         flat = bias.reshape(channels, -1)
         bias = flat[np.arange(channels), _bytes(draw, (channels,)) % flat.shape[1]]
-    return fs_relu(steps, theta if per_channel else theta[0]), bias
+    table = fs_relu(steps, theta if per_channel else theta[0])
+    odd = draw(st.sampled_from(["", "", "", "", "", "T", "h", "d"]))
+    if odd:  # not quite an FS-ReLU
+        rows = {name: getattr(table, name).copy() for name in "Thd"}
+        rows[odd][..., draw(st.integers(0, steps - 1))] += 1
+        table = Table(**rows)
+    return table, bias
 
 
 def _staircase(draw: DrawFn, total: Ints, steps: int) -> tuple[Table, Ints]:
@@ -163,15 +178,21 @@ def _staircase(draw: DrawFn, total: Ints, steps: int) -> tuple[Table, Ints]:
     falling = (size >> np.arange(steps)) + 1
     T = (coarse[0] - 100) * falling // 64
     h = (coarse[1] - 60) * falling // 128
-    d = coarse[2] % 12 - 4
+    d = (coarse[2] % 12 - 4) * draw(st.sampled_from([1, 1, 2**26 + 1]))
     if draw(st.booleans()):
-        d = base_two(steps) + np.zeros_like(T)  # a code that max-pool takes, under thresholds of its own
+        d = base_two(steps) * (coarse[2][:, :1] % 3 + 1)  # codes that max-pool takes, under thresholds of their own
+        d[:, 0] += coarse[2][:, 0] % 2
     step = _bytes(draw, total.shape) % steps
     wanted = np.take_along_axis(np.broadcast_to(T, (channels, steps)), step.reshape(channels, -1).astype(np.intp), axis=1).reshape(total.shape)
     bias = wanted - _bytes(draw, total.shape) % 2 - total
     if not draw(st.booleans()):
         bias = bias.reshape(channels, -1)[:, 0]
     return (Table(T[0], h[0], d[0]) if rows == 1 else Table(T, h, d)), bias
+
+
+def _reach(d: Ints) -> int:
+    """The largest magnitude any part of a train adds up to."""
+    return int(np.abs(d).sum(axis=1).max())
 
 
 def _pools(population: Population, d: Ints) -> bool:
@@ -186,7 +207,7 @@ def cases(draw: DrawFn, min_fs: int = 1, max_fs: int = 4, max_images: int = 2) -
         raise UsageError("NET-1", "cases", "number of fs populations out of range", (min_fs, max_fs), "1 or more")
     steps = draw(st.sampled_from(STEPS))
     shape = (draw(st.integers(1, 4)), draw(st.integers(1, 6)), draw(st.integers(1, 6)))
-    given = Input("input", shape, steps, draw(st.sampled_from(sorted({2**steps - 1, max(1, 2 ** (steps - 1))}))))
+    given = Input("input", shape, steps, draw(st.one_of(st.just(2**steps - 1), st.integers(1, 2**steps - 1))))
     first = _image(draw, given, draw(st.integers(1, max_images)))
     populations: list[Population] = [given]
     projections: list[Projection] = []
@@ -195,12 +216,12 @@ def cases(draw: DrawFn, min_fs: int = 1, max_fs: int = 4, max_images: int = 2) -
     wanted = draw(st.sampled_from([n for n in (1, 2, 2, 3, 3, 4) if min_fs <= n <= max_fs] or [min_fs]))
     while sum(isinstance(p, FS) for p in populations) < wanted:
         source = populations[draw(st.sampled_from([-1, -1, -1, 0])) if len(populations) > 1 else 0]
-        if _pools(source, worth[source.name]) and not isinstance(populations[-1], MaxPool) and max(source.shape[1:]) > 1 and draw(st.integers(0, 2)) == 0:
+        if _pools(source, worth[source.name]) and max(source.shape[1:]) > 1 and draw(st.integers(0, 2)) == 0:
             pool = _pool(draw, source, f"pool{len(populations)}")
             populations.append(pool)
             spikes[pool.name], worth[pool.name] = reference.max_pool(spikes[source.name], pool), worth[source.name]
         else:
-            fs = _fs(draw, source, populations, projections, codes, f"fs{len(populations)}")
+            fs = _fs(draw, source, populations, projections, codes, worth, f"fs{len(populations)}")
             populations.append(fs)
             v = sum((_sum(p, codes, fs.shape) for p in projections if p.target == fs.name), np.zeros((1, *fs.shape), np.int64))
             opened = v + (fs.bias if fs.bias.ndim == 3 else fs.bias[:, None, None])
@@ -210,7 +231,8 @@ def cases(draw: DrawFn, min_fs: int = 1, max_fs: int = 4, max_images: int = 2) -
     outputs = draw(st.integers(1, 4))
     for _ in range(draw(st.sampled_from([1, 1, 2]))):
         source = populations[draw(st.sampled_from([-1, -1, 0]))]
-        projection = _dense(draw, source, outputs, "logits") if draw(st.booleans()) else _conv_to(draw, source, (outputs, 1, 1), "logits")[0]
+        reach = _reach(worth[source.name])
+        projection = _dense(draw, source, reach, outputs, "logits") if draw(st.booleans()) else _conv_to(draw, source, reach, (outputs, 1, 1), "logits")[0]
         projections.append(projection)
     readout = Readout("logits", (outputs, 1, 1), _bytes(draw, (outputs,)).astype(np.int64) - 128)
     return Case(Network([*populations, readout], projections), first)
@@ -224,16 +246,19 @@ def _pool(draw: DrawFn, source: Population, name: str) -> MaxPool:
     return MaxPool(name, (source.shape[0], height, width), source.name, kernel, stride, padding)
 
 
-def _fs(draw: DrawFn, source: Population, populations: list[Population], projections: list[Projection], codes: dict[str, Ints], name: str) -> FS:
+def _fs(
+    draw: DrawFn, source: Population, populations: list[Population], projections: list[Projection], codes: dict[str, Ints], worth: dict[str, Ints], name: str
+) -> FS:
     """An FS population fed by `source`, and in a third of the cases by another earlier population too; adds its projections."""
     if draw(st.integers(0, 4)) == 0:
-        projection: Projection = _dense(draw, source, draw(st.integers(1, 5)), name)
+        projection: Projection = _dense(draw, source, _reach(worth[source.name]), draw(st.integers(1, 5)), name)
         shape: Shape = (len(projection.weights), 1, 1)
     else:
-        projection, shape = _conv_to(draw, source, None, name)
+        projection, shape = _conv_to(draw, source, _reach(worth[source.name]), None, name)
     into = [projection]
     if draw(st.integers(0, 2)) == 0:
-        into.append(_conv_to(draw, draw(st.sampled_from(populations)), shape, name)[0])
+        other = draw(st.sampled_from(populations))
+        into.append(_conv_to(draw, other, _reach(worth[other.name]), shape, name)[0])
     projections += into
     total = sum((_sum(p, codes, shape)[0] for p in into), np.zeros(shape, np.int64))
     steps = draw(st.sampled_from(STEPS))

@@ -43,6 +43,7 @@ explanations scores checks
 report
 <fsref>
 testing cli
+__main__
 """.split("\n")[1:-1]
 
 # Imports inside a function that point the other way, and why each has to.

@@ -51,6 +51,10 @@ def test_run_digits_is_the_first_impression(call: Call) -> None:
         assert word in out
     assert out.isascii()
     assert max(map(len, out.splitlines())) <= 100
+    net = fsref.load("digits")
+    logits = fsref.run(net, fsref.load_images("digits", net, limit=1).x).logits[0]
+    best = np.argsort(-logits)[:3].tolist()
+    assert out.splitlines()[-1] == "logits: " + "  ".join(f"{c}: {logits[c]:,}" for c in best)
 
 
 def test_run_digits_as_json(call: Call) -> None:
@@ -101,12 +105,14 @@ def test_events_are_the_canonical_list(call: Call, model: Path) -> None:
     assert trace is not None
     expected = [f"{image + 1},{step},{('in', 'hid')[population]},{neuron}" for image, step, population, neuron in trace.events().tolist()]
     assert (code, out.splitlines()) == (0, ["image,step,population,neuron", *expected])
+    code, out, _ = call("run", model, "--data", data, "--images", "1:3", "--events", "--json")
+    assert (code, [",".join(map(str, row)) for row in json.loads(out)["events"]]) == (0, expected)
 
 
 def test_out_streams_the_recording_to_disk(call: Call, model: Path) -> None:
     out = model.with_name("recording")
     assert call("run", model, "--data", model.with_name("x.npz"), "--out", out, "--observable", "opening")[0] == 0
-    assert sorted(p.name for p in out.iterdir()) == ["population.1.opening.npy", "population.2.opening.npy"]
+    assert sorted(p.name for p in out.iterdir()) == ["population.1.opening.npy", "population.2.opening.npy", "recording.json"]
     code, _, err = call("run", model, "--data", model.with_name("x.npz"), "--out", out)
     assert (code, err.count("\n")) == (2, 1)
 
@@ -198,6 +204,53 @@ def test_explain_takes_an_index_an_image_file_or_npy(call: Call, model: Path) ->
     assert json.loads(told[0][1])["opening"] == 1 + 1 * 1 + 2 * 15 + 0 * 7 - 1 * 0
 
 
+def test_one_image_is_a_source(call: Call, model: Path) -> None:
+    """--data takes an image file or a .npy of codes; another file is no folder."""
+    from PIL import Image
+
+    pixels = np.array([[1, 15], [7, 0]], np.uint8)
+    Image.fromarray(pixels).save(model.with_name("a.png"))
+    np.save(model.with_name("a.npy"), pixels.astype(np.int64))
+    found = [json.loads(call("run", model, "--data", model.with_name(name), "--json")[1]) for name in ("a.png", "a.npy")]
+    assert [f["names"] for f in found] == [[str(model.with_name("a.png"))], [str(model.with_name("a.npy"))]]
+    assert found[0]["logits"] == found[1]["logits"] == fsref.run(fsref.load(model), pixels[None].astype(int)).logits.tolist()
+
+
+def test_pixels_out_of_range_are_refused_alike_by_every_verb(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from PIL import Image
+
+    monkeypatch.chdir(tmp_path)
+    Path("flat").mkdir()
+    pixels = np.zeros((8, 8), np.uint8)
+    pixels[0, 2] = 191
+    Image.fromarray(pixels).save("flat/000.png")
+    np.save("flat/000.npy", pixels)
+    line = "fsref: error: flat/000.{}[0, 0, 2]: code out of range: 191 (0..16; pixels are taken as codes, never rescaled) [RUN-1]\n"
+    place = ["--population", "conv1", "--neuron", "0"]
+    assert call("run", "digits", "--data", "flat") == call("explain", "digits", "flat/000.png", *place) == (2, "", line.format("png "))
+    assert call("evaluate", "digits", "--data", "flat/000.png") == (2, "", line.format("png "))
+    assert call("run", "digits", "--data", "flat/000.npy") == call("explain", "digits", "flat/000.npy", *place) == (2, "", line.format("npy "))
+
+
+def test_errors_say_what_to_do(call: Call, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(model.parent)
+    np.savez("bare.npz", x=handmade.draw(handmade.tiny(), 2))
+    assert call("check", "tiny.fs.npz", "--self")[2] == "fsref: error: --self: needs a model that comes with fsref: tiny.fs.npz (digits) [EVENT-3]\n"
+    assert call("evaluate", "tiny.fs.npz", "--data", "bare.npz")[2].startswith("fsref: error: bare.npz: the images have no labels (")
+    assert call("run", "tiny.fs.npz", "--data", "cifar10") == (2, "", "fsref: error: cifar10: names no folder (cifar10:DIR) [RUN-4]\n")
+    Path("tiny.txt").write_text("x")
+    assert call("run", "tiny.fs.npz", "--data", "tiny.txt")[2].startswith("fsref: error: tiny.txt: is a file, not a folder (digits, ")
+
+
+def test_a_population_without_synapses_has_no_synops(call: Call, tmp_path: Path) -> None:
+    """The input of `unordered` feeds a max_pool alone."""
+    net = handmade.unordered()
+    net.save(tmp_path / "u.fs.npz")
+    np.savez(tmp_path / "x.npz", x=handmade.draw(net, 2), y=[0, 1])
+    rows = {line.split()[0]: line.split() for line in call("evaluate", tmp_path / "u.fs.npz", "--data", tmp_path / "x.npz")[1].splitlines() if line}
+    assert (rows["in"][-1], rows["pool"][-1] == "-") == ("-", False)
+
+
 WRONG: dict[str, list[str]] = {
     "no verb": [],
     "unknown verb": ["dance"],
@@ -223,7 +276,6 @@ WRONG: dict[str, list[str]] = {
     "no memory": ["run", "{net}", "--data", "{tmp}/x.npz", "--memory-limit", "1K"],
     "memory of words": ["evaluate", "{net}", "--data", "{tmp}/x.npz", "--memory-limit", "lots"],
     "out of nowhere": ["run", "{net}", "--data", "{tmp}/x.npz", "--out", "{tmp}/no/such"],
-    "events as json": ["run", "{net}", "--data", "{tmp}/x.npz", "--events", "--json"],
     "no labels": ["evaluate", "{net}", "--data", "{tmp}/bare.npz"],
     "neuron out of range": ["explain", "{net}", "0", "--data", "{tmp}/x.npz", "--population", "hid", "--neuron", "3"],
     "negative neuron": ["explain", "{net}", "0", "--data", "{tmp}/x.npz", "--population", "hid", "--neuron", "-1"],
@@ -231,6 +283,7 @@ WRONG: dict[str, list[str]] = {
     "image out of range": ["explain", "{net}", "4", "--data", "{tmp}/x.npz", "--population", "hid", "--neuron", "0"],
     "missing image": ["explain", "{net}", "{tmp}/no.png", "--population", "hid", "--neuron", "0"],
     "missing npy": ["explain", "{net}", "{tmp}/no.npy", "--population", "hid", "--neuron", "0"],
+    "limit of explain": ["explain", "{net}", "0", "--data", "{tmp}/x.npz", "--population", "hid", "--neuron", "0", "--limit", "1"],
     "self of a file": ["check", "{net}", "--self"],
     "self with data": ["check", "digits", "--self", "--data", "digits"],
     "limit of drawn images": ["check", "{net}", "--limit", "3"],
@@ -273,9 +326,9 @@ def test_nothing_ends_in_a_traceback(call: Call, model: Path, monkeypatch: pytes
 
 
 def spawn(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """The command line in a process of its own, as `python -m fsref.cli`."""
+    """The command line in a process of its own, as `python -m fsref`."""
     environment = {**os.environ, "PYTHONPATH": str(Path(fsref.__file__).parent.parent), **settings}
-    return subprocess.run([sys.executable, "-m", "fsref.cli", *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False)
+    return subprocess.run([sys.executable, "-m", "fsref", *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False)
 
 
 def test_a_process_of_its_own(model: Path) -> None:
@@ -289,9 +342,23 @@ def test_a_process_of_its_own(model: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
-def test_a_reader_that_leaves_is_no_error() -> None:
-    """`fsref ... | head -1` says nothing on standard error."""
-    command = f"{sys.executable} -m fsref.cli run digits --images 0:40 --events | head -1"
+@pytest.mark.parametrize("arguments", ["--images 0:40 --events", "--images 0:4", "--help"])
+def test_a_reader_that_leaves_is_no_error(arguments: str) -> None:
+    """Into a pipe nobody reads, `fsref` says nothing on standard error and exits 0."""
     environment = {**os.environ, "PYTHONPATH": str(Path(fsref.__file__).parent.parent)}
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, env=environment, timeout=300, check=False)
-    assert (done.stdout, done.stderr) == ("image,step,population,neuron\n", "")
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "fsref", "run", "digits", *arguments.split()]
+    with os.fdopen(writing) as closed:
+        done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, env=environment, timeout=300, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_what_is_missing_is_named_in_one_line() -> None:
+    """`fsref.testing` without Hypothesis names the extra; tools/run.py says what it does before it makes anything."""
+    root = Path(fsref.__file__).parent.parent
+    code = "import sys; sys.modules['hypothesis'] = None; import fsref.testing"
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stderr.splitlines()[-1] == 'ModuleNotFoundError: fsref.testing needs Hypothesis: pip install "fsref[verify]"'
+    told = subprocess.run([sys.executable, "tools/run.py", "--help"], cwd=root, capture_output=True, text=True, timeout=300, check=False)
+    assert (told.returncode, told.stderr, told.stdout.startswith("Run fsref on the digits model")) == (0, "", True)

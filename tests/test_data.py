@@ -135,8 +135,8 @@ def test_labels_csv(tmp_path):
     ("text", "word"),
     [
         ("", "header"),
-        ("file,label\n", "header"),
-        ("name,label\na.png,0\n", "header"),
+        ("file,label\n", "names no image (after the header"),
+        ("name,label\na.png,0\n", "header file,label: name,label ["),
         ("file,label\na.png,3\n", "line 2"),
         ("file,label\na.png,0\na.png,-1\n", "line 3"),
         ("file,label\na.png\n", "line 2"),
@@ -155,7 +155,7 @@ def test_bad_labels_csv(tmp_path, text, word):
 def test_size_mismatch_is_refused_unless_asked(tmp_path):
     """Nothing is resized or cropped silently; the error names the file and both sizes."""
     picture(tmp_path / "a.png", np.arange(8 * 12).reshape(8, 12))
-    refused(InputError, tmp_path, network(), "a.png", "8 x 12", "4 x 6", "[RUN-1]")
+    refused(InputError, tmp_path, network(), "a.png", "8 x 12", "4 x 6", "[RUN-4]")
     assert data.load_images(str(tmp_path), network(), resize=4).x.shape == (1, 1, 4, 6)
     square = data.load_images(str(tmp_path), network((1, 6, 6)), crop=6).x[0, 0]
     assert (square == np.arange(8 * 12).reshape(8, 12)[1:7, 3:9]).all()
@@ -172,17 +172,52 @@ def test_grey_and_rgb(tmp_path):
     rgb = network((3, 4, 6), channels="RGB")
     assert (data.load_images(str(tmp_path), rgb).x[0] == colour.transpose(2, 0, 1)).all()
     assert (data.load_images(str(tmp_path), network((3, 4, 6))).x[0] == colour.transpose(2, 0, 1)).all()
-    refused(InputError, tmp_path, network(), "c.png", "RGB")
+    refused(InputError, tmp_path, network(), "c.png: colour image where the network takes grey: RGB (8-bit L, no alpha) [RUN-4]")
     refused(InputError, tmp_path, network((2, 4, 6)), "c.png", "(2, 4, 6)")
     picture(tmp_path / "c.png", grey(3))
     assert (data.load_images(str(tmp_path), rgb).x[0] == grey(3)[None]).all()
     picture(tmp_path / "c.png", colour, "RGBA")
-    refused(InputError, tmp_path, rgb, "c.png", "RGBA")
+    refused(InputError, tmp_path, rgb, "c.png: colour image of a kind", "RGBA (8-bit L, P, RGB, CMYK, no alpha)")
+    picture(tmp_path / "c.png", grey(3), "LA")
+    refused(InputError, tmp_path, rgb, "c.png: grey image where the network takes colour: LA")
+    refused(InputError, tmp_path, network(), "c.png: grey image of a kind", "LA (8-bit L, no alpha)")
 
 
 def test_pixels_beyond_max_code_are_refused(tmp_path):
     picture(tmp_path / "a.png", grey(12))
-    refused(InputError, tmp_path, network(steps=5, max_code=16), "a.png", "17", "0..16", "[NET-7]")
+    refused(InputError, tmp_path, network(steps=5, max_code=16), f"{tmp_path / 'a.png'} [0, 0, 5]: code out of range: 17 (0..16; ", "[RUN-1]")
+
+
+@pytest.mark.parametrize("shape", [(4, 6), (1, 4, 6), (1, 1, 4, 6)])
+def test_one_image(tmp_path, shape):
+    """One image file, or one image of codes in a .npy, is a source without classes."""
+    picture(tmp_path / "a.png", grey(9))
+    np.save(tmp_path / "a.npy", grey(9).astype(np.int32).reshape(shape))
+    for name in ("a.png", "a.npy"):
+        found = data.load_images(str(tmp_path / name), network())
+        assert (found.x == grey(9)).all() and found.x.shape == (1, 1, 4, 6) and found.y is None and found.names == (str(tmp_path / name),)
+
+
+@pytest.mark.parametrize(
+    ("array", "word"),
+    [
+        (np.zeros((2, 1, 4, 6), np.uint8), "not one image"),
+        (np.zeros((4, 5), np.uint8), "not one image"),
+        (np.zeros((4, 6)), "integers: float64"),
+        (np.full((4, 6), -1), "[0, 0, 0]: code out of range: -1"),
+    ],
+)
+def test_bad_npy(tmp_path, array, word):
+    np.save(tmp_path / "a.npy", array)
+    refused(InputError, tmp_path / "a.npy", network(), "a.npy", word)
+    refused(UsageError, tmp_path / "a.npy", network(), "crop", crop=2)
+    (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
+    refused(FileError, tmp_path / "a.npy", network(), "a.npy", "cannot be read")
+
+
+def test_a_file_is_no_folder(tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    refused(FileError, tmp_path / "a.txt", network(), "a.txt: is a file, not a folder", "[RUN-4]")
 
 
 def test_bad_image_files_and_folders(tmp_path):
@@ -269,6 +304,8 @@ def test_truncated_cifar10_is_refused(tmp_path, size):
 
 def test_cifar10_that_is_not_there(tmp_path):
     refused(FileError, f"cifar10:{tmp_path}", network(), "test_batch.bin")
+    for source in ("cifar10", "cifar10:"):
+        refused(UsageError, source, network(), f"{source}: names no folder (cifar10:DIR) [RUN-4]")
 
 
 # Bundled models

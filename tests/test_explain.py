@@ -103,6 +103,15 @@ def test_the_text_shows_as_many_synapses_as_asked() -> None:
     assert lines[10] - lines[3] == 7
     assert str(e) == explanation_text(e, 10)
     assert "the 10 largest" in str(e)
+    assert explanation_text(e, 0).splitlines()[-1] == f"{len(e.contributions)} of {e.synapses} synapses contributed"
+    silent = fsref.explain(handmade.tiny(), np.zeros((1, 2, 2), np.int64), "hid", 0)
+    assert str(silent).splitlines()[-1] == "0 of 3 synapses contributed"
+
+
+def test_a_neuron_may_be_named_by_its_place() -> None:
+    net = handmade.residual()
+    x = handmade.draw(net, 1)[0]
+    assert fsref.explain(net, x, "stem", (1, 2, 3)) == fsref.explain(net, x, "stem", np.int64((1 * 7 + 2) * 6 + 3))  # type: ignore[arg-type]
 
 
 def test_an_image_may_carry_its_batch_axis_and_grey_may_drop_its_channel() -> None:
@@ -111,11 +120,15 @@ def test_an_image_may_carry_its_batch_axis_and_grey_may_drop_its_channel() -> No
     assert fsref.explain(net, x, "hid", 1) == fsref.explain(net, x[0], "hid", 1) == fsref.explain(net, x[0, 0], "hid", 1)
 
 
-@pytest.mark.parametrize(("population", "neuron"), [("nobody", 0), ("hid", 3), ("hid", -1), ("out", 2), ("in", 4)])
-def test_what_does_not_exist_is_refused(population: str, neuron: int) -> None:
+@pytest.mark.parametrize(
+    ("population", "neuron"),
+    [("nobody", 0), ("hid", 3), ("hid", -1), ("out", 2), ("in", 4), ("in", (0, 2, 0)), ("in", (0, 1)), ("in", "1"), ("in", 1.0)],
+)
+def test_what_does_not_exist_is_refused(population: str, neuron: Any) -> None:
     with pytest.raises(UsageError) as caught:
         fsref.explain(handmade.tiny(), np.zeros((1, 2, 2), np.int64), population, neuron)
     handmade.check_line(caught.value)
+    assert population == "nobody" or "0.." in caught.value.limit
 
 
 @pytest.mark.parametrize("image", [np.zeros((2, 2, 2), np.int64), np.zeros((2, 1, 2, 2), np.int64), np.full((1, 2, 2), 16), np.zeros((1, 2, 2))])

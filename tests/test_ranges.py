@@ -7,9 +7,11 @@ import random
 from typing import Any
 
 import numpy as np
+import pytest
 
 import naive
-from fsref import FS, Conv2d, Dense, Input, Network, Readout, Record, Table, Width, fs_relu, run
+
+from fsref import FS, Conv2d, Dense, Input, Network, Readout, Record, Table, Width, fs_relu, run, scale
 from fsref.errors import RangeError
 from fsref.ranges import residuals, width_bits
 from handmade import draw, oracle, refused, residual, tiny, unordered
@@ -183,3 +185,33 @@ def test_padding_and_places_are_left_out() -> None:
     # place 0: taps 3, 7 -> 0..10; place 1: taps -5, 3 plus 10 -> 5..13
     assert net.ranges["a"].opening.tolist() == [[0, 13]]
     assert net.ranges["a"].any_order.tolist() == [[-5, 13]]
+
+
+def heavy(kernels: list[list[int]], width: int, padding: tuple[int, int, int, int] = (0, 0, 0, 0), steps: int = 2, worth: int = 2**30) -> Network:
+    """A row of neurons whose spikes are all worth `worth`, and a 1 x n convolution of it into one logit for each of `kernels`."""
+    fs = FS("fs", (1, 1, width), Table([1] * steps, [0] * steps, [worth] * steps))
+    into = [Conv2d("fs", "out", np.array(k).reshape(1, 1, 1, -1), padding=padding) for k in kernels]
+    return Network([Input("in", (1, 1, width), 1, 1), fs, Readout("out", (1, 1, 1))], [scale("in", "fs", [1]), *into])
+
+
+@pytest.mark.parametrize(
+    ("kernels", "width", "worst"),
+    [
+        ([[-(2**31)] * 4], 4, -(2**64)),
+        ([[-(2**31)]] * 4, 1, -(2**64)),
+        ([[-(2**31)] * 4 + [-5]], 5, -(2**64) - 5 * 2**31),
+        ([[2**31 - 1]] * 2, 1, 2 * (2**31 - 1) * 2**31),
+    ],
+)
+def test_sums_beyond_int64_are_not_wrapped_in_the_proof(kernels: list[list[int]], width: int, worst: int) -> None:
+    """An interval that int64 would wrap, even to an innocent one, is found in full and refused (RANGE-4)."""
+    with pytest.raises(RangeError) as refused:
+        heavy(kernels, width)
+    assert (refused.value.rule, refused.value.value) == ("RANGE-4", worst)
+
+
+def test_weights_that_only_padding_meets_add_nothing() -> None:
+    """Weights beyond any range are no matter where no place of the source meets them (RANGE-1)."""
+    net = heavy([[-(2**31), 1, -(2**31)]], 1, (0, 1, 0, 1), 16, 2**31 - 1)
+    assert net.ranges["out"].any_order.tolist() == [[0, 16 * (2**31 - 1)]]
+    assert run(net, np.ones((1, 1, 1, 1), int)).logits.tolist() == [[16 * (2**31 - 1)]]

@@ -76,7 +76,7 @@ def found(cases: Seen, file: str, old: str, new: str) -> bool:
             with np.errstate(all="ignore"):
                 if oracle.first_difference(case, seen, broken) is not None:
                     return True
-        except (IndexError, ValueError, TypeError):
+        except (IndexError, ValueError, TypeError, OverflowError):
             return True
     return False
 
@@ -184,6 +184,14 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("kernels", "up = y + padding[0] - r\n", "up = y - r\n"),
         ("quantized", "np.iinfo(a.dtype).min)", "np.iinfo(a.dtype).max)"),
     ],
+    "RANGE_1": [  # a type for products or accumulators that does not hold every partial sum
+        ("quantized", "np.float32 if reach <= 2**24", "np.float32 if reach <= 2**30"),
+        ("quantized", "np.float64 if reach <= 2**53", "np.float64 if reach <= 2**63"),
+        ("events", "np.int32 if reach < 2**31", "np.int32 if reach < 2**36"),
+    ],
+    "FS_5": [  # a table that is not quite an FS-ReLU taken for one
+        ("quantized", "if theta is not None:", "if theta is not None or table.T[..., -1].min() > 0 and not (theta := table.T[..., -1]).sum() < 0:"),
+    ],
     "EVENT_2": [  # first spike the lowest bit
         ("reference", "(train << np.uint16(1)) | spikes[:, t]", "train | spikes[:, t] << np.uint16(t)"),
         ("kernels", "trains[c, n] |= np.uint16(1 << (steps - 1 - t))", "trains[c, n] |= np.uint16(1 << t)"),
@@ -280,6 +288,18 @@ def test_POOL_1(file: str, old: str, new: str, first_cases: Seen) -> None:
 @bites("POOL_3")
 def test_POOL_3(file: str, old: str, new: str, first_cases: Seen) -> None:
     """A pool's padding off by one, and padded places that count, are told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("RANGE_1")
+def test_RANGE_1(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """Sums in a type that the proved interval outgrows are told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("FS_5")
+def test_FS_5(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """Floor division for a table that is not an FS-ReLU is told."""
     assert found(first_cases, file, old, new)
 
 

@@ -117,7 +117,12 @@ def test_recordings_on_disk(tmp_path: Path) -> None:
         for key, found in disk.arrays.items():
             assert found.dtype == kept[key].dtype and found.tolist() == kept[key].tolist()
         about = json.loads((path / "recording.json").read_text())
-        assert about["id"] == net.id and about["populations"][0] == {"name": "in", "K": net.steps["in"], "steps": list(range(net.steps["in"])), "neurons": "all"}
+        assert about["id"] == net.id and about["populations"][0] == {
+            "name": "in",
+            "K": net.steps["in"],
+            "steps": list(range(net.steps["in"])),
+            "neurons": "all",
+        }
         assert {file: (say["of"], say["observable"]) for file, say in about["files"].items()} == {f: k for k in kept.arrays for f in [name_of(net, k)]}
         assert {f.name for f in path.iterdir()} == {*about["files"], "recording.json"}
         assert np.load(path / "population.3.membranes.npy").tolist() == kept["mid", "membranes"].tolist()

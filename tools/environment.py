@@ -31,7 +31,8 @@ def prepare(folder: str, requirement: str) -> str:
     shutil.rmtree(place, ignore_errors=True)
     begun = time.monotonic()
     _quietly([sys.executable, "-m", "venv", str(place)], f"making {folder}", begun)
-    _quietly([str(python), "-m", "pip", "install", "--disable-pip-version-check", "--editable", requirement], f"installing fsref into {folder}", begun)
+    install = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--editable", requirement]
+    _quietly(install, f"installing fsref into {folder}", begun, " (needs a package index)")
     stamp.write_text(wanted, encoding="utf-8")
     return str(python)
 
@@ -42,8 +43,8 @@ def _stamp(requirement: str) -> str:
     return hashlib.sha256("\0".join(parts).encode() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
 
 
-def _quietly(command: list[str], what: str, begun: float) -> None:
-    """Run a command behind one progress line; show its output, and end the program, only when it fails."""
+def _quietly(command: list[str], what: str, begun: float, hint: str = "") -> None:
+    """Run a command behind one progress line; show its output, and end the program with `hint`, only when it fails."""
     live = sys.stderr.isatty()
     if not live:
         print(f"{what} ...", file=sys.stderr, flush=True)
@@ -61,7 +62,7 @@ def _quietly(command: list[str], what: str, begun: float) -> None:
         if code:
             output.seek(0)
             sys.stderr.write(output.read().decode(errors="replace"))
-            sys.exit(f"{what} failed (exit code {code})")
+            sys.exit(f"{what} failed (exit code {code}){hint}")
 
 
 def call(command: list[str], folder: Path | None = None) -> int:

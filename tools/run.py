@@ -1,4 +1,8 @@
-"""Run fsref on the digits model from a fresh clone: `python tools/run.py`. Makes its own environment, .venv-run, beside the code."""
+"""Run fsref on the digits model from a fresh clone: `python tools/run.py [OPTIONS OF fsref run digits]`.
+
+Makes its own environment, .venv-run, beside the code, the first time and after pyproject.toml changed; that needs a package index. Then it
+scores the digits model, checks every bit of it and draws the spikes of one digit, as `fsref run digits` does.
+"""
 
 import sys
 
@@ -9,9 +13,12 @@ import environment
 
 
 def main():
-    """Run the main job; return its exit code."""
+    """Run the main job, or say what it is; return its exit code."""
+    if "--help" in sys.argv or "-h" in sys.argv:
+        sys.stdout.write(__doc__)
+        return 0
     python = environment.prepare(".venv-run", ".")
-    return environment.call([python, "-m", "fsref.cli", "run", "digits"] + sys.argv[1:])
+    return environment.call([python, "-m", "fsref", "run", "digits"] + sys.argv[1:])
 
 
 if __name__ == "__main__":

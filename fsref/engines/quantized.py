@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fsref.engines.activity import Activity, Simulator, Wanted
 from fsref.network import Network
 from fsref.neuron import Ints, relu_theta, staircase
-from fsref.populations import FS, Input, MaxPool, Shape
+from fsref.populations import FS, Input, MaxPool, Population, Shape
 from fsref.projections import Conv2d, Projection
 
 Layer = Callable[[Ints], Ints]
@@ -135,6 +135,11 @@ def simulator(net: Network) -> Simulator:
     return simulate
 
 
+def _kernels(net: Network) -> list[tuple[Population, tuple[int, int]]]:
+    """Every population with the kernel of each of its windows."""
+    return [(net[q.target], q.kernel) for q in net.projections if isinstance(q, Conv2d)] + [(p, p.kernel) for p in net.populations if isinstance(p, MaxPool)]
+
+
 def working_bytes(net: Network) -> int:
     """A bound on the bytes one image takes: all trains and codes, the largest layer's windows and membranes, all weights, all staircases."""
     size = {p.name: int(np.prod(p.shape)) for p in net.populations}
@@ -148,4 +153,6 @@ def working_bytes(net: Network) -> int:
         source = max((size[q.source] for q in into), default=size.get(getattr(p, "source", ""), 0))
         largest = max(largest, 2 * patches + 8 * (size[p.name] * (4 * net.steps[p.name] + len(into) + 8) + 6 * source))
     stairs: int = sum(p.shape[0] * 2**p.steps * 24 for p in net.populations if isinstance(p, FS) and relu_theta(p.table) is None)
-    return sum(10 * n for n in size.values()) + largest + stairs + sum(8 * q.weights.size for q in net.projections) + 2**20
+    stairs += 80 * 2 ** max(net.steps.values())  # of the one in the making
+    axes = sum(24 * (p.shape[1] * k[0] + p.shape[2] * k[1]) for p, k in _kernels(net))
+    return sum(10 * n for n in size.values()) + largest + stairs + axes + sum(8 * q.weights.size for q in net.projections) + 2**20

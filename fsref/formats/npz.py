@@ -60,7 +60,7 @@ def read_members(data: bytes, where: str) -> dict[str, bytes]:
     entries = archive.infolist()
     if len(entries) > MAX_MEMBERS:
         raise FileError("FILE-1", where, "too many members", len(entries), f"at most {MAX_MEMBERS}")
-    if (entries and min(e.header_offset for e in entries) != 0) or data[-22:-18] != b"PK\x05\x06":
+    if any(e.comment for e in entries) or (entries and min(e.header_offset for e in entries) != 0) or data[-22:-18] != b"PK\x05\x06":
         raise FileError("FILE-1", where, "archive has a comment, or bytes before its first member or after its end record")
     total, members = 0, {}
     for entry in entries:
@@ -129,6 +129,13 @@ def check_version(text: bytes, where: str) -> None:
         raise FileError("ID-4", f"{where}: manifest.json", "written under another version of SPEC.md", version.spec_version, f"this fsref holds {SPEC_VERSION}")
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    """Nothing; ValueError when a JSON object has a key twice, which two readers may read as two networks."""
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) < len(keys):
+        raise ValueError(f"Object has the key `{max(keys, key=keys.count)}` twice")
+
+
 def build(members: dict[str, bytes], where: str) -> Network:
     """The network of a file's members. Errors: FileError, NetworkError, RangeError."""
     text = members.get("manifest.json")
@@ -138,8 +145,9 @@ def build(members: dict[str, bytes], where: str) -> Network:
         raise FileError("FILE-3", f"{where}: manifest.json", "manifest is too large", len(text), f"at most {MAX_MANIFEST} bytes")
     check_version(text, where)
     try:
+        json.loads(text, object_pairs_hook=_unique)
         found: schema.Manifest = schema.decode(text, schema.Manifest)
-    except schema.INVALID as error:
+    except (*schema.INVALID, ValueError) as error:
         raise FileError("FILE-3", f"{where}: manifest.json", "breaks the schema", str(error)) from None
     named = {f"population.{i}.{a}" for i, p in enumerate(found.populations) for a in arrays_of(p)}
     named |= {f"projection.{j}.weights" for j in range(len(found.projections))}

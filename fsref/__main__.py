@@ -1,0 +1,8 @@
+"""`python -m fsref` is the command line."""
+
+import sys
+
+from fsref.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
