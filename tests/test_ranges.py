@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import naive
-
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Record, Table, Width, fs_relu, run, scale
 from fsref.errors import RangeError
 from fsref.ranges import residuals, width_bits
