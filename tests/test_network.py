@@ -359,3 +359,24 @@ def test_extreme_but_valid_networks() -> None:
         images = draw(net, 3, 5)
         images[0], images[1] = net.input.max_code, 0
         agree(net, images)
+
+
+def test_arguments_of_the_wrong_kind_are_refused_in_one_line() -> None:
+    """What is no integer, no name or no positive number is refused by rule, whatever it is instead."""
+    ends = [Input("in", (1, 1, 1)), Readout("out", (2, 1, 1))]
+    into = [Dense("in", "out", [[1], [1]])]
+    for wrong in ({"classes": [1, 2]}, {"logit_scale": "x"}, {"logit_scale": None}, {"logit_scale": 10**400}, {"logit_scale": float("nan")}):
+        with refused(NetworkError, "NET-8"):
+            Network(ends, into, **wrong)
+    for rule, make in {
+        "FS-1": lambda: Table([[1], [1, 2]], [1], [1]),
+        "PROJ-7": lambda: Dense("in", "out", [[1], [1, 2]]),
+        "PROJ-2": lambda: Conv2d("in", "out", np.ones((1, 1, 1, 1), int), stride=[1, [2]]),
+        "NET-3": lambda: Input("in", (1, [2], 3)),
+        "PROJ-9": lambda: shortcut("in", "out", [1], 2, offset=0.5),
+        "PROJ-10": lambda: sum_pool("in", "out", -2, (2, 2)),
+    }.items():
+        with refused(NetworkError, rule):
+            make()
+    with refused(NetworkError, "PROJ-7"):
+        sum_pool("in", "out", 65536, (65536, 65536))

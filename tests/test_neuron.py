@@ -25,7 +25,7 @@ def test_tables_out_of_range_are_refused() -> None:
     for steps in (0, 17):
         with refused(NetworkError, "FS-1", "table T", (0,) if steps == 0 else 17):
             Table(np.ones(steps, int), np.ones(steps, int), np.ones(steps, int))
-        with refused(NetworkError, "FS-1", "fs_relu", steps):
+        with refused(NetworkError, "FS-1", "fs_relu steps", steps):
             fs_relu(steps)
     for bad in ([1.0, 2.0], [True, False], ["1", "2"], [2**64, 0], [None, 1]):
         with refused(NetworkError, "FS-1", "table T"):

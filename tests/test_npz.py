@@ -443,7 +443,6 @@ def test_what_cannot_be_read_back_is_not_saved(tmp_path: Path) -> None:
         {"provenance": {"x": deep}},
         {"name": "\ud800"},
         {"name": 5},
-        {"classes": [1, 2]},
         {"contract": Contract("CMYK")},
         {"contract": Contract(mean=(float("inf"),))},
         {"provenance": {"x": "y" * 2**24}},
