@@ -136,6 +136,8 @@ def check(
     """
     if len(engines) == 0:
         raise UsageError("RUN-2", "check", "no engines to compare", None, ", ".join(ENGINES))
+    if len(observables) == 0:
+        raise UsageError("OBS-1", "check", "no observables to compare", None, ", ".join(OBSERVABLES))
     x = check_images(net, images)
     asked = Record(observables=tuple(observables))
     seen: Extremes = {}

@@ -72,7 +72,9 @@ def show(as_json: bool, text: object, plain: Any) -> None:
 
 def images_of(name: str, net: Network, given: Given) -> data.ImageSet:
     """The images of --data, or of the bundled model's own test set. Errors: UsageError when there is neither."""
-    source = given["source"] or (name if is_bundled(name) else None)
+    source = given["source"]
+    if source is None and is_bundled(name):
+        source = name
     if source is None:
         raise UsageError("RUN-4", "--data", "this network comes without images: name some", None, data.SOURCES)
     return data.load_images(source, net, given["resize"], given["crop"], given.get("limit"))
@@ -246,8 +248,8 @@ def explain(net: str, image: str, population: str, neuron: int, synapses: int, e
     network = data.load(net)
     if image.isascii() and image.isdigit():
         images = images_of(net, network, given)
-        if int(image) >= len(images.x):
-            raise UsageError("RUN-4", "IMAGE", "no such image", int(image), f"0..{len(images.x) - 1}")
+        if len(image) > 18 or int(image) >= len(images.x):
+            raise UsageError("RUN-4", "IMAGE", "no such image", image, f"0..{len(images.x) - 1}")
         pixels: Any = images.x[int(image)]
     else:
         pixels = data.image_file(Path(image), network, given["resize"], given["crop"])

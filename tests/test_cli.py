@@ -362,3 +362,17 @@ def test_what_is_missing_is_named_in_one_line() -> None:
     assert done.stderr.splitlines()[-1] == 'ModuleNotFoundError: fsref.testing needs Hypothesis: pip install "fsref[verify]"'
     told = subprocess.run([sys.executable, "tools/run.py", "--help"], cwd=root, capture_output=True, text=True, timeout=300, check=False)
     assert (told.returncode, told.stderr, told.stdout.startswith("Run fsref on the digits model")) == (0, "", True)
+
+
+def test_numbers_and_sources_no_one_means_are_refused() -> None:
+    """An index of 5,000 digits and an empty --data end in one line and exit code 2."""
+    for arguments in (["explain", "digits", "9" * 5000, "--population", "input", "--neuron", "0"], ["evaluate", "digits", "--data", ""]):
+        done = subprocess.run([sys.executable, "-m", "fsref", *arguments], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+
+
+def test_check_needs_something_to_compare() -> None:
+    """A check of no observables compares nothing and is refused (OBS-1)."""
+    net = fsref.load("digits")
+    with pytest.raises(fsref.errors.UsageError, match=r"\[OBS-1\]"):
+        fsref.check(net, np.zeros((1, *net.input.shape), int), observables=())

@@ -133,6 +133,9 @@ def test_container(tmp_path: Path) -> None:
     wrong(b"\0" + data)
     wrong(b"PK\3\4" + data)
     wrong(data + b"\0")
+    last = data.rfind(b"PK\1\2")
+    for field in (30, 32):  # lengths of an extra field and a comment that are not there
+        wrong(data[: last + field] + b"\xff" + data[last + field + 1 :])
     wrong(data + b"PK\5\6" + bytes(18))
     wrong(data[:-2] + b"\1\0" + b"c")
     wrong(zipped(members, zipfile.ZIP_DEFLATED), ": 'manifest.json'", 8)

@@ -32,6 +32,7 @@ MAX_FILE = 2**32
 MAX_MEMBERS = 65_535
 MAX_MANIFEST = 2**24
 MAX_HEADER = 2**12
+ZIP64_END = 56 + 20  # end record and locator of an archive beyond 2 GiB
 TYPES = ("|i1", "|u1", "<i2", "<i4", "<i8")
 DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -62,6 +63,11 @@ def read_members(data: bytes, where: str) -> dict[str, bytes]:
         raise FileError("FILE-1", where, "too many members", len(entries), f"at most {MAX_MEMBERS}")
     if any(e.comment for e in entries) or (entries and min(e.header_offset for e in entries) != 0) or data[-22:-18] != b"PK\x05\x06":
         raise FileError("FILE-1", where, "archive has a comment, or bytes before its first member or after its end record")
+    end = archive.start_dir
+    for _ in entries:  # each record is 46 bytes, then name, extra field and comment of these lengths
+        end += 46 + sum(struct.unpack_from("<3H", data, end + 28))
+    if len(data) - 22 - end not in (0, ZIP64_END):
+        raise FileError("FILE-1", where, "central directory claims or leaves bytes that no member needs")
     total, members = 0, {}
     for entry in entries:
         place = f"{where}: {entry.filename!r}"
