@@ -124,12 +124,12 @@ def run(
     asked = None if record is None else record if isinstance(record, Record) else Record(populations=record)
     selection = None if asked is None else select(net, asked)
     threads = min(os.cpu_count() or 1 if threads is None else threads, len(x))
-    if not all(isinstance(n, int) and n >= 1 for n in (threads, batch or 1)) or batch == 0:
+    if not all(isinstance(n, int) and n >= 1 for n in (threads, 1 if batch is None else batch)):
         raise UsageError("RUN-2", "run", "batch and threads are 1 or more", (batch, threads))
     single = memory_bound(net, 1, engine)
     size = batch or max(1, min(64, -(-len(x) // threads), BATCH_BYTES // single))
-    on_disk = asked is not None and asked.path is not None
-    bound = memory_bound(net, len(x), engine, selection, on_disk, size, threads)
+    path = None if asked is None or asked.path is None else Path(asked.path)
+    bound = memory_bound(net, len(x), engine, selection, path is not None, size, threads)
     if not bound <= memory_limit:
         raise LimitError("RUN-3", "run", "needs more memory than allowed", f"{bound} bytes", f"memory_limit {memory_limit}")
     logits = np.empty((len(x), net.readout.shape[0]), np.int64)
@@ -146,7 +146,7 @@ def run(
                 counts[activity.population][rows] = np.bitwise_count(activity.trains).sum(axis=(1, 2, 3), dtype=np.int64)
             store.keep(rows, activity)
 
-    store = Store(net, selection, len(x), Path(asked.path) if asked is not None and asked.path is not None else None)
+    store = Store(net, selection, len(x), path)
     with store, ThreadPoolExecutor(threads) as pool:
         simulate = module.simulator(net)
         for done in [pool.submit(one_batch, first) for first in range(0, len(x), size)]:
