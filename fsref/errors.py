@@ -4,6 +4,7 @@ FsrefError
 ├── FileError        a network file, label file or image file cannot be taken (FILE, ID)
 ├── NetworkError     the network breaks a rule of the law (NET, FS, PROJ, POOL)
 │   └── RangeError   an integer would leave its proved or declared width (RANGE)
+├── GraphError       a float graph, or what it was imported from, cannot be taken or converted (GRAPH, CONV)
 ├── InputError       images or labels do not fit the network (NET-7, RUN-1, RUN-4)
 ├── LimitError       the run would need more memory or disk than allowed (RUN-3)
 └── UsageError       an unknown engine, population, observable or argument (RUN-2)
@@ -39,6 +40,10 @@ class NetworkError(FsrefError):
 
 class RangeError(NetworkError):
     """An integer would leave the width proved or declared for it."""
+
+
+class GraphError(FsrefError):
+    """A float graph, or the model it is imported from, cannot be taken or converted."""
 
 
 class InputError(FsrefError):

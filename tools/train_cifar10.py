@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Train a CIFAR-10 ResNet (He et al. 2015, depth 6n+2, option A shortcuts) on the CPU.
+"""Train a CIFAR-10 network on the CPU: a ResNet (He et al. 2015, depth 6n+2, option A shortcuts) or the `mixed` network.
 
 DIR holds the official binary batches: records of 1 label byte and 3,072 pixel bytes (channel, row, column).
 All images of data_batch_1.bin .. data_batch_5.bin are used for training; test_batch.bin is read only with
---test, once, after the last epoch.
+--test, once, after the last epoch. The first --coarse epochs see the images at 24 x 24 pixels, which is faster.
 
 After every epoch a checkpoint is written, and a line is added to the log beside it (same name, suffix .log).
 A start that finds a checkpoint continues from it, with the same shuffles. At the end --out receives a npz of
@@ -30,6 +30,7 @@ RECORD = 1 + 3 * 32 * 32  # bytes of one image in a binary batch
 PAD = 4  # pixels around an image before it is cropped at random
 WARMUP_EPOCHS = 1
 WEIGHT_DECAY = 5e-4
+COARSE = 24  # pixels a side in the first epochs
 
 
 def read_batches(folder: Path, *names: str) -> tuple[Tensor, Tensor]:
@@ -86,13 +87,70 @@ class ResNet(nn.Module):
         self.layer2 = nn.Sequential(Block(16, 32, 2), *(Block(32, 32, 1) for _ in more))
         self.layer3 = nn.Sequential(Block(32, 64, 2), *(Block(64, 64, 1) for _ in more))
         self.linear = nn.Linear(64, CLASSES)
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, nn.Linear)):
-                nn.init.kaiming_normal_(module.weight)
+        initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.layer3(self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x))))))
         return self.linear(x.mean(dim=(2, 3)))
+
+
+class Bottleneck(nn.Module):
+    """An inverted bottleneck (MobileNet-V2): expand with ReLU6, 3x3 per channel with ReLU6, a linear projection; a shortcut where the shape stays."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        inner = 4 * inputs
+        self.shortcut = stride == 1 and inputs == outputs
+        self.expand = nn.Sequential(nn.Conv2d(inputs, inner, 1, bias=False), nn.BatchNorm2d(inner), nn.ReLU6())
+        self.depthwise = nn.Sequential(nn.Conv2d(inner, inner, 3, stride, 1, groups=inner, bias=False), nn.BatchNorm2d(inner), nn.ReLU6())
+        self.project = nn.Sequential(nn.Conv2d(inner, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.project(self.depthwise(self.expand(x)))
+        return x + y if self.shortcut else y
+
+
+class Fork(nn.Module):
+    """A 1x1 and a 3x3 convolution of the same input, side by side: their outputs are concatenated."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        half = outputs // 2
+        self.narrow = nn.Sequential(nn.Conv2d(inputs, half, 1, bias=False), nn.BatchNorm2d(half), nn.ReLU())
+        self.wide = nn.Sequential(nn.Conv2d(inputs, half, 3, 1, 1, bias=False), nn.BatchNorm2d(half), nn.ReLU())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.narrow(x), self.wide(x)], dim=1)
+
+
+class Mixed(nn.Module):
+    """Every form of layer that the ResNets lack: max-pool, concat, per-channel convolution, signed linear bottlenecks with and without shortcut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 32, 3, 1, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2))
+        self.fork1 = Fork(32, 64)
+        self.blocks1 = nn.Sequential(Bottleneck(64, 32, 1), Bottleneck(32, 32, 1), Bottleneck(32, 32, 1))
+        self.fork2 = Fork(32, 96)
+        self.pool = nn.MaxPool2d(3, 2, 1)
+        self.blocks2 = nn.Sequential(Bottleneck(96, 64, 1), Bottleneck(64, 64, 1))
+        self.fork3 = Fork(64, 128)
+        self.linear = nn.Linear(128, CLASSES)
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.blocks2(self.pool(self.fork2(self.blocks1(self.fork1(self.stem(x))))))
+        return self.linear(self.fork3(x).mean(dim=(2, 3)))
+
+
+def initialise(model: nn.Module) -> None:
+    """Give every convolution and dense layer He's initial weights."""
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight)
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {f"resnet{depth}": (lambda depth=depth: ResNet(depth)) for depth in (8, 14, 20, 32, 44, 56)} | {"mixed": Mixed}
 
 
 def learning_rate(peak: float, step: int, warmup: int, total: int) -> float:
@@ -119,11 +177,12 @@ def train(args: argparse.Namespace) -> None:
     args.out.parent.mkdir(parents=True, exist_ok=True)
 
     torch.manual_seed(args.seed)
-    model = ResNet(args.depth).to(memory_format=torch.channels_last)
+    model = NETWORKS[args.network]()
+    forward = torch.compile(model) if args.compile else model
     # One group per tensor; biases and batch norm (one dimension) have no weight decay.
     groups = [{"params": [p], "weight_decay": WEIGHT_DECAY if p.ndim > 1 else 0.0} for p in model.parameters()]
     optimizer = torch.optim.SGD(groups, lr=args.lr, momentum=0.9, nesterov=True)
-    recipe = {k: getattr(args, k) for k in ("depth", "epochs", "batch_size", "lr", "seed")} | {"images": len(labels)}
+    recipe = {k: getattr(args, k) for k in ("network", "epochs", "coarse", "batch_size", "lr", "seed")} | {"images": len(labels)}
     done, log = 0, open(args.checkpoint.with_suffix(".log"), "a", buffering=1)
     if args.checkpoint.exists():
         state = torch.load(args.checkpoint, weights_only=True)
@@ -138,21 +197,25 @@ def train(args: argparse.Namespace) -> None:
 
     # A view of every 32x32 crop of the padded images: [image, channel, crop row, crop column, row, column].
     crops = F.pad(images, (PAD,) * 4).unfold(2, 32, 1).unfold(3, 32, 1)
-    steps = math.ceil(len(images) / args.batch_size)
+    steps = len(images) // args.batch_size
+    # The first mirror image is drawn, after that every image is mirrored in every other epoch.
+    coin = torch.rand(len(images), 1, 1, 1, generator=torch.Generator().manual_seed(args.seed)) < 0.5
     for epoch in range(done + 1, args.epochs + 1):
         start, loss_sum, hits, rate = time.monotonic(), 0.0, 0, 0.0
         rng = torch.Generator().manual_seed(args.seed * 1_000_003 + epoch)
         order = torch.randperm(len(images), generator=rng)
         rows, columns = torch.randint(2 * PAD + 1, (2, len(images)), generator=rng)
-        mirrored = torch.rand(len(images), 1, 1, 1, generator=rng) < 0.5
-        for step, index in enumerate(order.split(args.batch_size), start=(epoch - 1) * steps):
+        mirrored = coin ^ bool(epoch % 2)
+        for step, index in enumerate(order.split(args.batch_size)[:steps], start=(epoch - 1) * steps):
             rate = learning_rate(args.lr, step, WARMUP_EPOCHS * steps, args.epochs * steps)
             for group in optimizer.param_groups:
                 group["lr"] = rate
             batch = crops[index, :, rows[index], columns[index]]
             batch = torch.where(mirrored[index], batch.flip(3), batch) * scale - shift
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                logits = model(batch.contiguous(memory_format=torch.channels_last)).float()
+            if epoch <= args.coarse:
+                batch = F.interpolate(batch, size=COARSE, mode="bilinear", antialias=True)
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled=args.bfloat16):
+                logits = forward(batch).float()
             loss = F.cross_entropy(logits, labels[index])
             optimizer.zero_grad()
             loss.backward()
@@ -163,7 +226,8 @@ def train(args: argparse.Namespace) -> None:
             sys.exit(f"train_cifar10.py: error: the training diverged in epoch {epoch}; try a smaller --lr")
         state = {"recipe": recipe, "epoch": epoch, "rng": torch.get_rng_state(), "model": model.state_dict(), "optimizer": optimizer.state_dict()}
         replace_file(args.checkpoint, lambda file, state=state: torch.save(state, file))
-        results = f"{loss_sum / len(images):.4f} {100 * hits / len(images):.2f} {time.monotonic() - start:.1f}"
+        seen = steps * args.batch_size
+        results = f"{loss_sum / seen:.4f} {100 * hits / seen:.2f} {time.monotonic() - start:.1f}"
         print(f"{epoch} {rate:.6f} {results}", file=log)
 
     arrays = {k: v.float().contiguous().numpy() for k, v in model.state_dict().items() if v.is_floating_point()}
@@ -183,15 +247,18 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the binary batches")
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE", help="written after every epoch")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="npz of the trained float weights")
-    integers = [("depth", 20, "layers, 6n+2: 8, 14, 20, 32, ..."), ("epochs", 140, "passes over the training set")]
+    parser.add_argument("--network", choices=NETWORKS, default="resnet20", help="what to train (default resnet20)")
+    integers = [("epochs", 75, "passes over the training set"), ("coarse", 35, "the first of them, at 24 x 24 pixels")]
     integers += [("batch-size", 128, "images per step"), ("seed", 1, "of the initial weights and the shuffles")]
     for name, default, text in integers:
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default {default})")
     parser.add_argument("--lr", type=float, default=0.1, metavar="RATE", help="peak learning rate (default 0.1)")
+    parser.add_argument("--compile", action="store_true", help="compile the network: faster, but needs a C++ compiler")
+    parser.add_argument("--bfloat16", action="store_true", help="train in bfloat16: faster on a CPU with AMX or AVX512-BF16")
     parser.add_argument("--test", action="store_true", help="afterwards, add the test accuracy to the log")
     args = parser.parse_args()
-    if args.depth < 8 or (args.depth - 2) % 6 or args.epochs <= WARMUP_EPOCHS or args.batch_size < 1 or args.seed < 0:
-        parser.error("needed: --depth 6n+2 (8, 14, 20, ...), --epochs 2 or more, --batch-size 1 or more, --seed >= 0")
+    if args.epochs <= WARMUP_EPOCHS or not 0 <= args.coarse <= args.epochs or args.batch_size < 1 or args.seed < 0:
+        parser.error("needed: --epochs 2 or more, --coarse 0 .. epochs, --batch-size 1 or more, --seed >= 0")
     train(args)
 
 
