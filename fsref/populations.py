@@ -101,7 +101,10 @@ def _bias(values: ArrayLike, shape: Shape, place: str) -> Ints:
 
 @dataclass(frozen=True, eq=False)
 class FS:
-    """A population of FS neurons of one table, with a bias (C,) or (C, H, W) (FS-1, NET-5). Bias None is all zeros."""
+    """A population of FS neurons of one table, with a bias (C,) or (C, H, W) (FS-1, NET-5). Bias None is all zeros.
+
+    For people: a code stands for the real value scale * (code - offset) (FILE-3).
+    """
 
     name: str
     shape: Shape
@@ -109,10 +112,12 @@ class FS:
     bias: Ints = None  # type: ignore[assignment]  # always an array once made
     width: Width | None = None
     scale: float | None = None
+    offset: int = 0
 
     def __post_init__(self) -> None:
         check_name(self.name)
         object.__setattr__(self, "shape", check_shape(self.shape, self.name))
+        object.__setattr__(self, "offset", *whole([self.offset], 1, -(2**53), 2**53, "FILE-3", f"{self.name} offset"))
         values = np.zeros(self.shape[0], np.int64) if self.bias is None else self.bias
         object.__setattr__(self, "bias", _bias(values, self.shape, self.name))
         if self.table.given not in (None, self.shape[0]):

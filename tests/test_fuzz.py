@@ -89,6 +89,7 @@ KEYS = (
     "steps",
     "max_code",
     "scale",
+    "offset",
     "width",
     "source",
     "target",

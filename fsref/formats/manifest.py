@@ -39,6 +39,7 @@ class FSEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind",
     shape: Three
     width: WidthEntry | None = None
     scale: float | None = None
+    offset: Count = 0
 
 
 class MaxPoolEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind", tag="max_pool"):
@@ -101,6 +102,47 @@ class Manifest(Struct, forbid_unknown_fields=True, frozen=True):
     classes: tuple[str, ...] = ()
     input: ContractEntry | None = None
     provenance: dict[str, Any] = {}
+
+
+class PixelsEntry(Struct, forbid_unknown_fields=True, frozen=True):
+    """The input contract of a float graph (GRAPH-5)."""
+
+    channels: Count
+    height: Count
+    width: Count
+    mean: float | tuple[float, ...] = 0.0
+    std: float | tuple[float, ...] = 1.0
+    scale: float = 1 / 255
+    max_code: Count = 255
+    order: str = ""
+    resize: Count | None = None
+    crop: Count | None = None
+
+
+class NodeEntry(Struct, forbid_unknown_fields=True, frozen=True):
+    """A node of a float graph (GRAPH-2); its arrays are arrays of the file."""
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    attributes: dict[str, bool | int | float | str | tuple[Count, ...]] = {}
+
+
+class GraphEntry(Struct, forbid_unknown_fields=True, frozen=True):
+    """A whole float graph (GRAPH-6)."""
+
+    format: int
+    nodes: list[NodeEntry]
+    input: PixelsEntry | None = None
+    name: str = ""
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class GraphFormat(Struct):
+    """The format of a graph's file alone, read first so that a later format is refused by name."""
+
+    format: int
 
 
 class Version(Struct):

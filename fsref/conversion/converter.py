@@ -1,0 +1,235 @@
+"""convert: a float graph and calibration images become an FS network (CONV-1 to CONV-9)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fsref.conversion.arithmetic import max_pool
+from fsref.conversion.calibration import Statistics, code_unit, observe
+from fsref.conversion.folded import LINEAR, Folded, Unit, linear
+from fsref.conversion.folding import fold
+from fsref.conversion.graph import Graph
+from fsref.conversion.quantisation import REACH, Coding, Quantised, choose_theta, clip_table, in_code_units, largest, quantise, reach
+from fsref.errors import GraphError
+from fsref.network import Contract, Network
+from fsref.neuron import MAX_STEPS, Ints
+from fsref.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.projections import Conv2d, Dense, Projection
+
+BATCH_VALUES = 2**24  # float values of all populations in one batch of calibration images
+BATCH = 16  # images simulated at a time for bias correction
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a graph is converted; the defaults are those of `convert`."""
+
+    steps: int | Mapping[str, int] = 8
+    weight_bits: int = 8
+    alpha: Literal["max", "percentile", "mse"] = "mse"
+    percentile: float = 99.9
+    rounding: Literal["nearest", "floor"] = "nearest"
+    power_of_two: bool = False
+    bias_correction: bool = False
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("alpha", ("max", "percentile", "mse")), ("rounding", ("nearest", "floor"))):
+            if getattr(self, name) not in allowed:
+                raise GraphError("CONV-9", name, "unknown choice", getattr(self, name), ", ".join(allowed))
+        steps = self.steps if isinstance(self.steps, Mapping) else {"steps": self.steps}
+        for name, value, high in [*((f"steps of {key}", value, MAX_STEPS) for key, value in steps.items()), ("weight_bits", self.weight_bits, 16)]:
+            low = 2 if name == "weight_bits" else 1
+            if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
+                raise GraphError("CONV-9", name, "integer out of range", value, f"{low}..{high}")
+        if not 50 < self.percentile <= 100:
+            raise GraphError("CONV-9", "percentile", "out of range", self.percentile, "above 50, at most 100")
+
+    def steps_of(self, name: str) -> int:
+        """K of a population."""
+        return int(self.steps.get(name, self.steps.get("", 8)) if isinstance(self.steps, Mapping) else self.steps)
+
+
+def convert(
+    graph: Graph,
+    calibrate: ArrayLike | None = None,
+    *,
+    images: int = 512,
+    progress: Callable[[int], None] | None = None,
+    **options: Any,
+) -> Network:
+    """The FS network of a float graph: batch norm folded, alphas calibrated on the first `images` of `calibrate` (B, C, H, W), requantisation exact.
+
+    Options (CONV-9): steps K = 8, or by population ({"": 8, "layer1.0.conv1": 6}); weight_bits 8 (2..16); alpha "mse", "max" or "percentile"
+    (percentile=99.9); rounding "nearest" or "floor"; power_of_two thetas; bias_correction. `calibrate` may be left out when every
+    activation of the graph is a quantising one. Every choice and figure is in `provenance`.
+    Errors: GraphError [GRAPH-5, CONV-1 to CONV-9], InputError for the images, RangeError.
+    """
+    return Calibrated.of(graph, calibrate, images, progress).convert(Options(**options))
+
+
+@dataclass(frozen=True, eq=False)
+class Calibrated:
+    """A folded graph and what calibration images told of it: what `convert` and `search` start from."""
+
+    folded: Folded
+    images: NDArray[np.integer]
+    seen: Mapping[str, Statistics]
+    logits: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, graph: Graph, calibrate: ArrayLike | None, images: int = 512, progress: Callable[[int], None] | None = None) -> Calibrated:
+        """The graph folded and seen on its calibration images. Errors: GraphError, InputError."""
+        folded = fold(graph)
+        if calibrate is None:
+            needs = [u.name for u in folded.units if u.activation is not None and u.activation.levels is None]
+            if needs:
+                limit = f"give some, or activations that carry their own scale (quantise); {', '.join(needs[:3])} and others do not" if needs else ""
+                raise GraphError("CONV-8", "calibration", "there are no images", None, limit)
+            return cls(folded, np.empty((0, *folded.pixels.shape), np.uint8), {}, np.empty((0, 0), np.float32))
+        x = folded.pixels.check(calibrate)[:images]
+        values = sum(int(np.prod(unit.shape)) for unit in folded.units)
+        return cls(folded, x, *observe(folded, x, max(1, min(64, BATCH_VALUES // values)), progress))
+
+    def convert(self, options: Options) -> Network:
+        """The FS network under these options."""
+        made = _Builder(self, options)
+        for unit in self.folded.units:
+            made.add(unit)
+            made.forget(unit)
+        return made.network()
+
+
+class _Builder:
+    """The network as far as it is made."""
+
+    def __init__(self, calibrated: Calibrated, options: Options) -> None:
+        self.calibrated, self.options, pixels = calibrated, options, calibrated.folded.pixels
+        known = {unit.name for unit in calibrated.folded.units if unit.activation is not None}
+        if isinstance(options.steps, Mapping) and (unknown := sorted(set(options.steps) - known - {""})):
+            raise GraphError("CONV-9", "steps", "no population has this name", unknown[0], f"one of {', '.join(sorted(known))}")
+        shape = pixels.shape
+        self.codings = {"input": self.coding("input", shape, pixels.scale / np.array(pixels.std), np.array(pixels.mean) / pixels.scale, pixels.max_code)}
+        self.populations: list[Population] = [Input("input", shape, int(pixels.max_code).bit_length(), pixels.max_code, pixels.scale)]
+        self.projections: list[Projection] = []
+        self.record: dict[str, dict[str, Any]] = {}
+        self.codes: dict[str, NDArray[np.integer]] = {}
+        self.logit_scale = 1.0
+        if options.bias_correction:
+            if not len(calibrated.images):
+                raise GraphError("CONV-9", "bias_correction", "there are no calibration images")
+            self.codes["input"] = calibrated.images
+
+    def coding(self, name: str, shape: Shape, scale: NDArray[Any], offset: NDArray[Any], top: int) -> Coding:
+        """What the codes of a population stand for."""
+        seen = self.calibrated.seen.get(name)
+        full = np.broadcast_to(scale, shape[0]).astype(np.float64)
+        power = np.ones(shape[0]) if seen is None else seen.power / np.square(full)
+        return Coding(shape, full, np.broadcast_to(offset, shape[0]).astype(np.float64), top, power)
+
+    def add(self, unit: Unit) -> None:
+        """Make the population of a unit and the projections into it."""
+        if unit.pool is not None:
+            pool = unit.pool
+            self.populations.append(MaxPool(unit.name, unit.shape, pool.source, pool.kernel, pool.stride, pool.padding))
+            source = self.codings[pool.source]
+            self.codings[unit.name] = replace(source, shape=unit.shape)
+            if self.options.bias_correction:
+                codes = self.codes[pool.source].astype(np.float32)  # at most 16 bits: exact
+                self.codes[unit.name] = max_pool(codes, pool.kernel, pool.stride, pool.padding).astype(np.uint16)
+            return
+        codings = [self.codings[term.source] for term in unit.terms]
+        per_code = [in_code_units(term, coding) for term, coding in zip(unit.terms, codings, strict=True)]
+        if unit.activation is None:
+            self.add_readout(unit, per_code, codings)
+        else:
+            self.add_fs(unit, per_code, codings)
+
+    def add_fs(self, unit: Unit, per_code: list[Any], codings: list[Coding]) -> None:
+        """Make an FS population: scale, theta, integers (CONV-2 to CONV-6)."""
+        how, options = unit.activation or LINEAR, self.options
+        top = 2 ** options.steps_of(unit.name) - 1 if how.levels is None else how.levels
+        steps, nearest = top.bit_length(), (how.rounding or options.rounding) == "nearest"
+        scale, offset = code_unit(how, self.calibrated.seen.get(unit.name), steps, options.alpha, options.percentile, 0.5 if nearest else 0.0)
+        theta = choose_theta(unit, per_code, codings, scale, top, options.weight_bits, options.power_of_two)
+        shift = theta * offset + (theta // 2 if nearest else 0)
+        made = self.corrected(unit, quantise(unit, per_code, codings, theta, scale / theta, shift), shift)
+        self.populations.append(FS(unit.name, unit.shape, clip_table(top, theta), made.bias, scale=scale, offset=offset))
+        self.join(unit, made)
+        if options.bias_correction:
+            self.codes[unit.name] = np.concatenate([np.clip(v // theta[:, None, None], 0, top).astype(np.uint16) for v in self.membranes(unit, made)])
+        self.codings[unit.name] = self.coding(unit.name, unit.shape, np.array(scale), np.array(offset), top)
+        plain = [int(np.abs(w).max()) for w, term in zip(made.weights, unit.terms, strict=True) if not term.skip]
+        self.record[unit.name] = {
+            "steps": steps,
+            "alpha": scale * 2**steps,
+            "scale": scale,
+            "offset": offset,
+            "theta": [int(theta.min()), int(theta.max())],
+            "weight_bits": max(plain, default=0).bit_length() + 1,
+        }
+
+    def add_readout(self, unit: Unit, per_code: list[Any], codings: list[Coding]) -> None:
+        """Make the readout: one membrane unit for all its channels (NET-8)."""
+        channels = unit.shape[0]
+        q_max = {False: 2 ** (self.options.weight_bits - 1) - 1, True: 2**15 - 1}
+        units = [largest([w for w, t in zip(per_code, unit.terms, strict=True) if t.skip == skip], channels).max() / q_max[skip] for skip in q_max]
+        unit_of = max(*units, reach(unit, per_code, codings).max() / REACH) or 1.0
+        membrane_unit, zeros = np.full(channels, unit_of), np.zeros(channels, np.int64)
+        made = self.corrected(unit, quantise(unit, per_code, codings, zeros, membrane_unit, zeros), zeros)
+        self.populations.append(Readout(unit.name, unit.shape, made.bias))
+        self.join(unit, made)
+        self.logit_scale = unit_of
+
+    def membranes(self, unit: Unit, made: Quantised) -> Iterator[Ints]:
+        """The membranes (b, C, H, W) of a unit for all calibration images, a few at a time."""
+        bias = made.bias if made.bias.ndim == 3 else made.bias[:, None, None]
+        for first in range(0, len(self.calibrated.images), BATCH):
+            sums = [
+                linear(term, self.codes[term.source][first : first + BATCH].astype(np.float64), weights.astype(np.float64))
+                for term, weights in zip(unit.terms, made.weights, strict=True)
+            ]  # exact: REACH is far below 2^53
+            yield sum(sums).astype(np.int64) + bias  # type: ignore[union-attr]
+
+    def corrected(self, unit: Unit, made: Quantised, shift: Ints) -> Quantised:
+        """The integers with biases moved so that each channel's mean membrane is the float one, when that is asked for (CONV-5)."""
+        if not self.options.bias_correction:
+            return made
+        means = [v.mean(axis=(2, 3)) for v in self.membranes(unit, made)]
+        ahead = np.concatenate(means).mean(axis=0) - shift - self.calibrated.seen[unit.name].mean / made.membrane_unit
+        less = np.rint(ahead).astype(np.int64)
+        return replace(made, bias=made.bias - (less[:, None, None] if made.bias.ndim == 3 else less))
+
+    def forget(self, unit: Unit) -> None:
+        """Free the codes that no later unit reads."""
+        for name in self.calibrated.folded.last_read.get(unit.name, ()):
+            self.codes.pop(name, None)
+
+    def join(self, unit: Unit, made: Quantised) -> None:
+        """Add the projections into a unit."""
+        for term, weights in zip(unit.terms, made.weights, strict=True):
+            if weights.ndim == 2:
+                self.projections.append(Dense(term.source, unit.name, weights, term.pooled))
+            else:
+                self.projections.append(Conv2d(term.source, unit.name, weights, term.stride, term.padding, term.dilation, term.groups))
+
+    def network(self) -> Network:
+        """The network, with what was chosen and found in its provenance."""
+        done, graph = self.calibrated, self.calibrated.folded.graph
+        options = {name: dict(value) if isinstance(value, Mapping) else value for name, value in vars(self.options).items()}
+        provenance = {
+            "made_by": "fsref.convert",
+            "graph": {"name": graph.name, "notes": list(graph.notes)},
+            "options": options,
+            "calibration": {"images": len(done.images), "sha256": hashlib.sha256(done.images.astype("<i8").tobytes()).hexdigest()},
+            "populations": self.record,
+        }
+        pixels = done.folded.pixels
+        kind = {1: "L", 3: "RGB"}.get(pixels.channels)
+        contract = Contract(kind, pixels.mean, pixels.std, pixels.resize, pixels.crop) if kind else None
+        return Network(self.populations, self.projections, graph.name, float(self.logit_scale), graph.classes, contract, provenance)

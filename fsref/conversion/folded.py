@@ -1,0 +1,162 @@
+"""A folded graph: populations joined by linear terms in real numbers, and their values for images (CONV-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.conversion.arithmetic import conv2d, max_pool
+from fsref.conversion.graph import Graph
+from fsref.conversion.pixels import Pixels
+from fsref.populations import Shape
+
+Reals: TypeAlias = NDArray[np.float64]
+NO_PADDING = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Term:
+    """A linear map from a population: weights (O, I, kh, kw), (O, N), or `pooled` (O, C) over the sums of all places.
+
+    A `skip` only moves and scales values, one for one: its factors have a width of their own (CONV-4). `node` is where its weights come from.
+    """
+
+    source: str
+    weights: Reals
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int, int, int] = NO_PADDING
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    pooled: bool = False
+    skip: bool = False
+    node: str = ""
+
+    def scaled(self, gain: Reals) -> Term:
+        """The term with output channel c multiplied by gain[c]."""
+        return replace(self, weights=self.weights * gain.reshape(-1, *[1] * (self.weights.ndim - 1)))
+
+    def ungrouped(self) -> Term:
+        """The term written out as one group."""
+        if self.groups == 1:
+            return self
+        outputs, inputs = len(self.weights) // self.groups, self.weights.shape[1]
+        wide = np.zeros((len(self.weights), inputs * self.groups, *self.weights.shape[2:]))
+        for g in range(self.groups):
+            own = slice(g * outputs, (g + 1) * outputs)
+            wide[own, g * inputs : (g + 1) * inputs] = self.weights[own]
+        return replace(self, weights=wide, groups=1)
+
+    def placed(self, first: int, channels: int) -> Term:
+        """The term into `channels` channels, its own beginning at `first`."""
+        one = self.ungrouped()
+        wide = np.zeros((channels, *one.weights.shape[1:]))
+        wide[first : first + len(one.weights)] = one.weights
+        return replace(one, weights=wide)
+
+    def reversed_inputs(self, channels: int) -> Term:
+        """The term for a source whose `channels` channels stand in reverse order."""
+        one = self.ungrouped()
+        shape = one.weights.shape
+        return replace(one, weights=one.weights.reshape(shape[0], channels, -1)[:, ::-1].reshape(shape))
+
+
+@dataclass(frozen=True)
+class Activation:
+    """min(max(v, low), high); with `levels` it takes only levels + 1 values, low and high among them, by `rounding` (quantise)."""
+
+    low: float
+    high: float
+    levels: int | None = None
+    rounding: str | None = None
+
+
+LINEAR = Activation(-np.inf, np.inf)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The windows of a max-pool over a population."""
+
+    source: str
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """A population in real numbers: activation(bias + terms), a max-pool, or, with neither, the readout. bias is (C,)."""
+
+    name: str
+    shape: Shape
+    terms: tuple[Term, ...] = ()
+    bias: Reals | None = None
+    activation: Activation | None = None
+    pool: Pool | None = None
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The populations it reads."""
+        return (self.pool.source,) if self.pool else tuple(dict.fromkeys(term.source for term in self.terms))
+
+
+@dataclass(frozen=True, eq=False)
+class Folded:
+    """A graph folded: its units in topological order, the readout last. "input" is the normalised image."""
+
+    graph: Graph
+    pixels: Pixels
+    units: tuple[Unit, ...]
+
+    def __getitem__(self, name: str) -> Unit:
+        return next(unit for unit in self.units if unit.name == name)
+
+    def walk(self, images: NDArray[np.integer]) -> Iterator[tuple[Unit, NDArray[np.float32], NDArray[np.float32]]]:
+        """Each unit in turn with its value before and after the activation, float32 (B, C, H, W), for images of codes (B, C, H, W)."""
+        values = {"input": self.pixels.normalise(images)}
+        for unit in self.units:
+            before = real_sum(unit, values)
+            values[unit.name] = after = activate(unit, before)
+            yield unit, before, after
+            for name in self.last_read.get(unit.name, ()):
+                del values[name]
+
+    @cached_property
+    def last_read(self) -> dict[str, list[str]]:
+        """By unit, the populations that no later unit reads."""
+        last = {source: unit.name for unit in self.units for source in unit.sources}
+        return {reader: [name for name, by in last.items() if by == reader] for reader in last.values()}
+
+
+def real_sum(unit: Unit, values: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """What stands before the activation of a unit, float32 (B, C, H, W), given the real values of its sources; of a max-pool, its maximum."""
+    if unit.pool is not None:
+        return max_pool(values[unit.pool.source], unit.pool.kernel, unit.pool.stride, unit.pool.padding)
+    assert unit.bias is not None
+    total = sum(linear(term, values[term.source], term.weights.astype(np.float32)) for term in unit.terms)
+    return np.asarray(total + unit.bias[:, None, None].astype(np.float32), np.float32)
+
+
+def linear(term: Term, a: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """What a term delivers, (B, O, H, W), from values a of its source, with `weights` in the place of its own."""
+    if weights.ndim == 2:
+        flat = a.sum(axis=(2, 3)) if term.pooled else a.reshape(len(a), -1)
+        product: NDArray[Any] = (flat @ weights.T)[:, :, None, None]
+        return product
+    return conv2d(a, weights, term.stride, term.padding, term.dilation, term.groups)
+
+
+def activate(unit: Unit, v: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The value of a unit, given what stands before its activation."""
+    how = unit.activation
+    if how is None:
+        return v
+    if how.levels is None:
+        return np.clip(v, how.low, how.high).astype(np.float32, copy=False)
+    steps = np.clip(np.floor(v * (how.levels / how.high) + (0.5 if how.rounding == "nearest" else 0.0)), 0, how.levels)
+    return np.asarray(steps * (how.high / how.levels), np.float32)

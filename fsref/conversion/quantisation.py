@@ -1,0 +1,143 @@
+"""From real weights to integers: one theta per output channel, shared by all projections into it, so that firing requantises exactly (CONV-3 to CONV-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.conversion.folded import Reals, Term, Unit, linear
+from fsref.errors import GraphError
+from fsref.neuron import Ints, Table
+from fsref.populations import Shape
+
+SKIP_BITS = 16  # of a skip factor (CONV-4)
+REACH = 2**30  # no membrane, bias or threshold goes beyond, so 32 bits hold every sum in any order
+CANDIDATES = 64  # thetas tried per channel
+
+
+@dataclass(frozen=True, eq=False)
+class Coding:
+    """What a code q, 0..top, of a population of `shape` stands for: scale * (q - offset), both (C,). `power` (C,) is the mean square of q - offset."""
+
+    shape: Shape
+    scale: Reals
+    offset: Reals
+    top: int
+    power: Reals
+
+
+@dataclass(frozen=True, eq=False)
+class Quantised:
+    """The integers of one unit: weights of its terms, bias (C,) or (C, H, W), theta (C,). `unit_of` (C,) is the real value of one membrane unit."""
+
+    weights: tuple[Ints, ...]
+    bias: Ints
+    theta: Ints
+    membrane_unit: Reals
+
+
+def clip_table(top: int, theta: Ints) -> Table:
+    """The table whose code is clamp(floor(v / theta), 0, top): the FS-ReLU when top is 2^K - 1 (FS-5).
+
+    Each d is half of what is left, rounded up, so that every later sum can still reach what remains.
+    """
+    d, left = [], top
+    while left:
+        d.append((left + 1) // 2)
+        left -= d[-1]
+    thresholds = theta[:, None] * np.array(d, np.int64)
+    return Table(T=thresholds, h=thresholds, d=np.array(d, np.int64))
+
+
+def in_code_units(term: Term, source: Coding) -> Reals:
+    """The weights of a term per code unit of its source instead of per real unit."""
+    per_code: Reals = term.weights * per_input(term, source.scale)
+    return per_code
+
+
+def per_input(term: Term, values: Reals) -> Reals:
+    """`values`, one per source channel, shaped to multiply the weights of a term."""
+    if term.weights.ndim == 2:
+        return values if term.pooled else np.repeat(values, term.weights.shape[1] // len(values))
+    inputs, outputs = term.weights.shape[1], len(term.weights) // term.groups
+    return np.repeat(values.reshape(term.groups, inputs), outputs, axis=0)[:, :, None, None]
+
+
+def largest(weights: Sequence[Reals], channels: int) -> Reals:
+    """The largest magnitude of each output channel (C,), 0 without weights."""
+    found: Reals = np.max([np.abs(w).reshape(channels, -1).max(axis=1) for w in weights] or [np.zeros(channels)], axis=0)
+    return found
+
+
+def choose_theta(unit: Unit, per_code: Sequence[Reals], codings: Sequence[Coding], s_out: float, top: int, weight_bits: int, power_of_two: bool) -> Ints:
+    """theta (C,) of a unit: the integer of theta_max / 2 .. theta_max whose rounded weights err least (CONV-3).
+
+    Errors: GraphError [CONV-3] naming population, channel and the width that would do.
+    """
+    channels = unit.shape[0]
+    q_max = {False: 2 ** (weight_bits - 1) - 1, True: 2 ** (SKIP_BITS - 1) - 1}
+    with np.errstate(divide="ignore"):
+        fits = {skip: q_max[skip] * s_out / largest([w for w, t in zip(per_code, unit.terms, strict=True) if t.skip == skip], channels) for skip in q_max}
+        cap = REACH * s_out / np.maximum(reach(unit, per_code, codings), s_out * (top + 1))
+    limit = np.floor(np.minimum(np.minimum(fits[False], fits[True]), cap))
+    if (limit < 1).any():
+        c = int(np.argmax(limit < 1))
+        if min(fits[True][c], cap[c]) < 1:
+            problem = "theta would be below 1: the values of the population are too small beside those it reads"
+            raise GraphError("CONV-3", f"{unit.name} channel {c}", problem, float(limit[c]))
+        need = int(np.ceil(np.log2(q_max[False] / fits[False][c] + 1))) + 1
+        problem = f"theta would be below 1 with {weight_bits}-bit weights"
+        raise GraphError("CONV-3", f"{unit.name} channel {c}", problem, None, f"{need} bits would do, or fewer steps")
+    if power_of_two:
+        power: Ints = np.exp2(np.floor(np.log2(limit))).astype(np.int64)
+        return power
+    tried = np.rint(np.linspace(np.maximum(1, np.ceil(limit / 2)), limit, CANDIDATES))  # (CANDIDATES, C)
+    errors = np.array([rounding_error(unit, per_code, codings, s_out / theta) for theta in tried])
+    best: Ints = tried[errors.argmin(axis=0), np.arange(channels)].astype(np.int64)
+    return best
+
+
+def reach(unit: Unit, per_code: Sequence[Reals], codings: Sequence[Coding]) -> Reals:
+    """A bound (C,), in real units, on the magnitude of every partial sum of a unit."""
+    assert unit.bias is not None
+    total: Reals = np.abs(unit.bias)
+    for term, w, coding in zip(unit.terms, per_code, codings, strict=True):
+        places = coding.shape[1] * coding.shape[2] if term.pooled else 1
+        total = total + np.abs(w).reshape(len(total), -1).sum(axis=1) * coding.top * places
+    return total
+
+
+def rounding_error(unit: Unit, per_code: Sequence[Reals], codings: Sequence[Coding], membrane_unit: Reals) -> Reals:
+    """The expected squared error (C,) of a unit's sums and biases when they are rounded to membrane units."""
+    assert unit.bias is not None
+    b = unit.bias / membrane_unit
+    error: Reals = np.square(b - np.rint(b))
+    for term, w, coding in zip(unit.terms, per_code, codings, strict=True):
+        w = w / membrane_unit.reshape(-1, *[1] * (w.ndim - 1))
+        w = np.square(w - np.rint(w)) * per_input(term, coding.power)
+        error = error + w.reshape(len(error), -1).sum(axis=1)
+    return error * np.square(membrane_unit)
+
+
+def offsets_through(term: Term, weights: Ints, coding: Coding) -> Reals:
+    """What the offsets of a source's codes add to every neuron through integer weights, (O, H, W): less near zero padding (CONV-6, CONV-7)."""
+    ones = np.broadcast_to(coding.offset[:, None, None], coding.shape)[None].astype(np.float64)
+    total: Reals = linear(term, ones, weights.astype(np.float64))[0]
+    return total
+
+
+def quantise(unit: Unit, per_code: Sequence[Reals], codings: Sequence[Coding], theta: Ints, membrane_unit: Reals, shift: Ints) -> Quantised:
+    """The integers of one unit, given the real value of one membrane unit and what is added to the bias, each (C,) (CONV-4 to CONV-7)."""
+    assert unit.bias is not None
+    weights: list[Ints] = []
+    constant: NDArray[Any] = (unit.bias / membrane_unit)[:, None, None]
+    for term, w, coding in zip(unit.terms, per_code, codings, strict=True):
+        weights.append(np.rint(w / membrane_unit.reshape(-1, *[1] * (w.ndim - 1))).astype(np.int64))
+        if coding.offset.any():
+            constant = constant - offsets_through(term, weights[-1], coding)
+    bias = np.rint(constant).astype(np.int64) + shift[:, None, None]
+    return Quantised(tuple(weights), bias[:, 0, 0] if bias.shape[1:] == (1, 1) else bias, theta, membrane_unit)
