@@ -1,7 +1,8 @@
 """Images for a network, and the models that come with fsref: `--data` sources, drawn images (ID-3), golden records.
 
-A source is `digits` (the bundled test images), an image, a folder, `FILE.npz` or `cifar10:DIR` (RUN-4). Pixels are 8-bit and become codes as
-they are: nothing is scaled, and an image is resized or cropped only when asked. Whatever does not fit the network is refused by name.
+A source is `digits` (the bundled test images), an image, a folder, `FILE.npz`, `cifar10:DIR` or `cifar10-train:DIR` (RUN-4). Pixels are
+8-bit and become codes as they are: nothing is scaled, and an image is resized or cropped only when an option or the input contract says so.
+Whatever does not fit the network is refused by name.
 """
 
 from __future__ import annotations
@@ -17,14 +18,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.conversion.graph import Graph
 from fsref.errors import FileError, FsrefError, InputError, UsageError
 from fsref.network import SPEC_VERSION, Network
 from fsref.neuron import Ints
+from fsref.populations import Shape
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".tif", ".tiff", ".webp"})
 MODES = {"L": ("L",), "RGB": ("L", "P", "RGB", "CMYK")}  # Pillow modes taken for each contract; none has alpha or more than 8 bits
 KINDS = {"L": "grey", "RGB": "colour"}
-SOURCES = "digits, an image, a folder, FILE.npz or cifar10:DIR"
+SOURCES = "digits, an image, a folder, FILE.npz, cifar10:DIR or cifar10-train:DIR"
+CIFAR_FILES = {"cifar10": ("test_batch.bin",), "cifar10-train": tuple(f"data_batch_{k}.bin" for k in range(1, 6))}
 NAME = r"[A-Za-z0-9_\-]+"
 CIFAR_RECORD = 1 + 3 * 32 * 32  # label, then channel, row, column
 GOLDEN = {"test": 3, "drawn": 3, "seed": 1}
@@ -58,28 +62,55 @@ def load(path: str | PathLike[str]) -> Network:
     return npz.load(bundled(name) / f"{name}.fs.npz" if bare else path)
 
 
-def load_images(source: str, net: Network, resize: int | None = None, crop: int | None = None, limit: int | None = None) -> ImageSet:
-    """The images of a `--data` source, the first `limit` of them, checked against the input of `net`.
+@dataclass(frozen=True)
+class Intake:
+    """What a network or float graph takes and answers, as far as images are concerned: (C, H, W), 0..max_code, so many classes."""
 
-    `digits`: the bundled test images. `FILE.npz`: arrays x and, if there are classes, y. `cifar10:DIR`: DIR/test_batch.bin.
+    shape: Shape
+    max_code: int
+    count: int
+    classes: Sequence[str]
+    channels: str
+    resize: int | None
+    crop: int | None
+
+
+def intake(model: Network | Graph) -> Intake:
+    """What a model takes and answers. Errors: GraphError for a float graph without input contract."""
+    if isinstance(model, Graph):
+        pixels = model.contract()
+        channels = {"BGR": "RGB"}.get(pixels.order, pixels.order)  # images come as RGB (GRAPH-5)
+        return Intake(pixels.shape, pixels.max_code, model.shapes[model.output][0], model.classes, channels, pixels.resize, pixels.crop)
+    contract, shape = model.contract, model.input.shape
+    channels = contract.channels if contract else {1: "L", 3: "RGB"}.get(shape[0], "")
+    found = (None, None) if contract is None else (contract.resize, contract.crop)
+    return Intake(shape, model.input.max_code, model.readout.shape[0], model.classes, channels, *found)
+
+
+def load_images(source: str, model: Network | Graph, resize: int | None = None, crop: int | None = None, limit: int | None = None) -> ImageSet:
+    """The images of a `--data` source, the first `limit` of them, checked against the input of a network or float graph.
+
+    `digits`: the bundled test images. `FILE.npz`: arrays x and, if there are classes, y. `cifar10:DIR`: DIR/test_batch.bin;
+    `cifar10-train:DIR`: DIR/data_batch_1.bin to _5.
     Else one image (an image file, or a .npy of codes) or a folder: with `labels.csv` (columns file, label), with a folder per class
-    (taken in turn, one image of each), or with images alone. `resize` (shorter side) and `crop` (centre, square) are for image files.
-    Errors: InputError, FileError, UsageError.
+    (taken in turn, one image of each), or with images alone. `resize` (shorter side) and `crop` (centre, square) are for image files; without them
+    those of the input contract hold. Errors: InputError, FileError, UsageError.
     """
     for option, value in (("resize", resize), ("crop", crop), ("limit", limit)):
         if value is not None and value < 1:
             raise UsageError("RUN-4", option, "not 1 or more", value)
     kind, _, rest = source.partition(":")
-    files = source != "digits" and kind != "cifar10" and not source.endswith(".npz")
+    into = intake(model)
+    files = source != "digits" and kind not in CIFAR_FILES and not source.endswith(".npz")
     if not files and (resize or crop):
         raise UsageError("RUN-4", source, "resize and crop are for image files and folders of them")
     if source == "digits":
-        return _of_npz(bundled("digits") / "digits.npz", net, limit, "x_test", "y_test")
-    if kind == "cifar10":
+        return _of_npz(bundled("digits") / "digits.npz", into, limit, "x_test", "y_test")
+    if kind in CIFAR_FILES:
         if not rest:
-            raise UsageError("RUN-4", source, "names no folder", None, "cifar10:DIR")
-        return _of_cifar10(Path(rest), net, limit)
-    return _of_files(Path(source), net, resize, crop, limit) if files else _of_npz(Path(source), net, limit)
+            raise UsageError("RUN-4", source, "names no folder", None, f"{kind}:DIR")
+        return _of_cifar10(Path(rest), CIFAR_FILES[kind], into, limit)
+    return _of_files(Path(source), into, resize or into.resize, crop or into.crop, limit) if files else _of_npz(Path(source), into, limit)
 
 
 def drawn_images(net: Network, count: int, seed: int = 1) -> Ints:
@@ -110,83 +141,88 @@ def _arrays(path: Path, wanted: str, *optional: str) -> dict[str, NDArray[Any]]:
     return found
 
 
-def _check_codes(net: Network, x: NDArray[np.integer], places: Sequence[str]) -> None:
+def _check_codes(into: Intake, x: NDArray[np.integer], places: Sequence[str]) -> None:
     """Nothing, when the images (B, C, H, W), one at each place, are codes of the input (RUN-1). Errors: InputError."""
-    if (wrong := (x < 0) | (x > net.input.max_code)).any():
+    if (wrong := (x < 0) | (x > into.max_code)).any():
         at = tuple(np.argwhere(wrong)[0].tolist())
-        limit = f"0..{net.input.max_code}; pixels are taken as codes, never rescaled"
+        limit = f"0..{into.max_code}; pixels are taken as codes, never rescaled"
         raise InputError("RUN-1", f"{places[at[0]]} {list(at[1:])}", "code out of range", int(x[at]), limit)
 
 
-def _image_set(net: Network, x: NDArray[np.integer], y: NDArray[np.integer] | None, names: Sequence[str], origin: str) -> ImageSet:
+def _image_set(into: Intake, x: NDArray[np.integer], y: NDArray[np.integer] | None, names: Sequence[str], origin: str) -> ImageSet:
     """The images (B, C, H, W) and classes (B,), when they are codes of the input and logits (RUN-1, RUN-4); `origin` goes before the names in
     messages. Errors: InputError.
     """
-    if x.shape[1:] != net.input.shape:
-        raise InputError("RUN-4", origin + names[0], "size (C, H, W) does not meet the input", x.shape[1:], f"{net.input.shape}")
-    _check_codes(net, x, [origin + name for name in names])
-    count = net.readout.shape[0]
+    if x.shape[1:] != into.shape:
+        raise InputError("RUN-4", origin + names[0], "size (C, H, W) does not meet the input", x.shape[1:], f"{into.shape}")
+    _check_codes(into, x, [origin + name for name in names])
+    count = into.count
     if y is not None and (wrong := (y < 0) | (y >= count)).any():
         raise InputError("RUN-4", f"{origin}{names[int(np.argmax(wrong))]} label", "no such class", int(y[wrong][0]), f"0..{count - 1}")
     return ImageSet(x, None if y is None else y.astype(np.int64), tuple(names))
 
 
-def _of_npz(path: Path, net: Network, limit: int | None, images: str = "x", labels: str = "y") -> ImageSet:
+def _of_npz(path: Path, into: Intake, limit: int | None, images: str = "x", labels: str = "y") -> ImageSet:
     """The images of an npz: x (B, C, H, W), or (B, H, W) for one channel, and y (B,) if it is there."""
     arrays = _arrays(path, images, labels)
     x = arrays[images]
-    if x.ndim == 3 and net.input.shape[0] == 1:
+    if x.ndim == 3 and into.shape[0] == 1:
         x = x[:, None]
     if x.ndim != 4 or len(x) == 0:
-        raise InputError("RUN-4", f"{path}: {images}", "not images", x.shape, f"(B, {', '.join(map(str, net.input.shape))}), B 1 or more")
+        raise InputError("RUN-4", f"{path}: {images}", "not images", x.shape, f"(B, {', '.join(map(str, into.shape))}), B 1 or more")
     y = arrays.get(labels)
     if y is not None and y.shape != x.shape[:1]:
         raise InputError("RUN-4", f"{path}: {labels}", "not one class per image", y.shape, f"({len(x)},)")
     x, y = x[:limit], None if y is None else y[:limit]
-    return _image_set(net, x, y, [f"{images}[{index}]" for index in range(len(x))], f"{path}: ")
+    return _image_set(into, x, y, [f"{images}[{index}]" for index in range(len(x))], f"{path}: ")
 
 
-def _of_cifar10(folder: Path, net: Network, limit: int | None) -> ImageSet:
-    """The test images of CIFAR-10 in the official binary form: records of a label and 3,072 pixels."""
-    path = folder / "test_batch.bin"
-    try:
-        raw = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise FileError("RUN-4", str(path), "cannot be read", error.strerror or str(error)) from None
-    if raw.size == 0 or raw.size % CIFAR_RECORD:
-        raise FileError("RUN-4", str(path), "file is truncated or not CIFAR-10", f"{raw.size} bytes", f"whole records of {CIFAR_RECORD} bytes, 1 or more")
-    records = raw.reshape(-1, CIFAR_RECORD)[:limit]
-    names = [f"test_batch.bin[{index}]" for index in range(len(records))]
-    return _image_set(net, records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0], names, f"{folder}/")
+def _of_cifar10(folder: Path, files: Sequence[str], into: Intake, limit: int | None) -> ImageSet:
+    """The images of CIFAR-10 in the official binary form: records of a label and 3,072 pixels."""
+    batches, names = [], []
+    for file in files:
+        path = folder / file
+        try:
+            raw = np.fromfile(path, np.uint8, -1 if limit is None else limit * CIFAR_RECORD)
+        except OSError as error:
+            raise FileError("RUN-4", str(path), "cannot be read", error.strerror or str(error)) from None
+        if raw.size == 0 or raw.size % CIFAR_RECORD:
+            raise FileError("RUN-4", str(path), "file is truncated or not CIFAR-10", f"{raw.size} bytes", f"whole records of {CIFAR_RECORD} bytes, 1 or more")
+        batches.append(raw.reshape(-1, CIFAR_RECORD))
+        names += [f"{file}[{index}]" for index in range(len(batches[-1]))]
+        if limit is not None and len(names) >= limit:
+            break
+    records = np.concatenate(batches)[:limit]
+    return _image_set(into, records[:, 1:].reshape(-1, 3, 32, 32), records[:, 0], names[: len(records)], f"{folder}/")
 
 
-def _of_files(folder: Path, net: Network, resize: int | None, crop: int | None, limit: int | None) -> ImageSet:
+def _of_files(folder: Path, into: Intake, resize: int | None, crop: int | None, limit: int | None) -> ImageSet:
     """The images of a folder with labels.csv, a folder per class, or images alone; or one image."""
     if folder.is_file() and folder.suffix.lower() in SUFFIXES | {".npy"}:
-        return ImageSet(image_file(folder, net, resize, crop)[None], None, (str(folder),))
+        return ImageSet(_one_image(folder, into, resize, crop)[None], None, (str(folder),))
     if not folder.is_dir():
         raise FileError("RUN-4", str(folder), "is a file, not a folder" if folder.exists() else "no such image or folder of images", None, SOURCES)
-    listed = _listed(folder, net)[:limit]
-    x = np.empty((len(listed), *net.input.shape), np.uint8)
+    listed = _listed(folder, into)[:limit]
+    x = np.empty((len(listed), *into.shape), np.uint8)
     for row, (name, _) in zip(x, listed, strict=True):
-        row[:] = image_codes(folder / name, net, resize, crop)
+        row[:] = image_codes(folder / name, into, resize, crop)
     labels = [label for _, label in listed if label is not None]
-    return _image_set(net, x, np.array(labels, np.int64) if labels else None, [name for name, _ in listed], f"{folder}/")
+    return _image_set(into, x, np.array(labels, np.int64) if labels else None, [name for name, _ in listed], f"{folder}/")
 
 
-def _listed(folder: Path, net: Network) -> list[tuple[str, int | None]]:
+def _listed(folder: Path, into: Intake) -> list[tuple[str, int | None]]:
     """The image files of a folder, by name relative to it, and their classes, None for all when it has none. Errors: FileError."""
     if (table := folder / "labels.csv").is_file():
-        return _from_csv(table, net)
+        return _from_csv(table, into)
     classes = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not classes:
         return [(name, None) for name in _image_files(folder)]
-    if set(classes) <= set(net.classes):
-        number = {name: net.classes.index(name) for name in classes}
-    elif len(classes) == net.readout.shape[0]:
+    if set(classes) <= set(into.classes):
+        number = {name: into.classes.index(name) for name in classes}
+    elif len(classes) == into.count:
         number = {name: index for index, name in enumerate(classes)}
     else:
-        limit = f"{net.readout.shape[0]} classes: {', '.join(net.classes) or 'without names'}"
+        limit = f"{into.count} classes: {', '.join(into.classes) or 'without names'}"
         raise FileError("RUN-4", str(folder), "folders are neither classes by name nor one per class", ", ".join(classes), limit)
     ranked = [(rank, name, file) for name in classes for rank, file in enumerate(_image_files(folder / name))]
     return [(f"{name}/{file}", number[name]) for _, name, file in sorted(ranked)]
@@ -200,7 +236,7 @@ def _image_files(folder: Path) -> list[str]:
     return files
 
 
-def _from_csv(table: Path, net: Network) -> list[tuple[str, int | None]]:
+def _from_csv(table: Path, into: Intake) -> list[tuple[str, int | None]]:
     """The rows of a labels.csv with columns file and label, a label being the name of a class or its number. Errors: FileError."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as text:
@@ -211,20 +247,26 @@ def _from_csv(table: Path, net: Network) -> list[tuple[str, int | None]]:
         raise FileError("RUN-4", str(table), "does not begin with the header file,label", ",".join(rows[0][1]) if rows else "nothing")
     if len(rows) < 2:
         raise FileError("RUN-4", str(table), "names no image", None, "after the header file,label a row per image")
-    number = {str(index): index for index in range(net.readout.shape[0])} | {name: index for index, name in enumerate(net.classes)}
+    number = {str(index): index for index in range(into.count)} | {name: index for index, name in enumerate(into.classes)}
     for line, row in rows[1:]:
         if len(row) != 2 or row[1] not in number:
-            raise FileError("RUN-4", f"{table} line {line}", "not a file and a class", ",".join(row), f"a name of a class or 0..{net.readout.shape[0] - 1}")
+            raise FileError("RUN-4", f"{table} line {line}", "not a file and a class", ",".join(row), f"a name of a class or 0..{into.count - 1}")
     return [(row[0], number[row[1]]) for _, row in rows[1:]]
 
 
-def image_file(path: Path, net: Network, resize: int | None, crop: int | None) -> NDArray[np.integer]:
+def image_file(path: Path, model: Network | Graph, resize: int | None = None, crop: int | None = None) -> NDArray[np.integer]:
+    """The codes (C, H, W) of one image file or .npy for a network or float graph, resized and cropped as `load_images` does. Errors: as there."""
+    into = intake(model)
+    return _one_image(path, into, resize or into.resize, crop or into.crop)
+
+
+def _one_image(path: Path, into: Intake, resize: int | None, crop: int | None) -> NDArray[np.integer]:
     """The codes (C, H, W) of one image: of an image file, or of a .npy, (C, H, W), (1, C, H, W), or (H, W) when C = 1 (RUN-4).
 
     Errors: FileError, InputError naming the file; UsageError to resize or crop codes.
     """
     if path.suffix.lower() != ".npy":
-        return image_codes(path, net, resize, crop)
+        return image_codes(path, into, resize, crop)
     if resize or crop:
         raise UsageError("RUN-4", str(path), "resize and crop are for image files and folders of them")
     try:
@@ -233,21 +275,21 @@ def image_file(path: Path, net: Network, resize: int | None, crop: int | None) -
     except (OSError, ValueError) as error:
         raise FileError("RUN-4", str(path), "cannot be read", getattr(error, "strerror", None) or str(error)) from None
     if codes.dtype.kind not in "iu":
-        raise InputError("RUN-4", str(path), "not an array of integers", codes.dtype, f"codes 0..{net.input.max_code}")
-    if codes.shape not in (shape := net.input.shape, (1, *shape)) and (1, *codes.shape) != shape:
+        raise InputError("RUN-4", str(path), "not an array of integers", codes.dtype, f"codes 0..{into.max_code}")
+    if codes.shape not in (shape := into.shape, (1, *shape)) and (1, *codes.shape) != shape:
         raise InputError("RUN-4", str(path), "not one image of the input's size", codes.shape, f"{shape}")
     one: NDArray[np.integer] = codes.reshape(shape)
-    _check_codes(net, one[None], [str(path)])
+    _check_codes(into, one[None], [str(path)])
     return one
 
 
-def image_codes(path: Path, net: Network, resize: int | None, crop: int | None) -> NDArray[np.uint8]:
+def image_codes(path: Path, into: Intake, resize: int | None, crop: int | None) -> NDArray[np.uint8]:
     """The pixels of one image file, uint8 codes of the input's shape (C, H, W). Errors: FileError, InputError naming the file."""
     from PIL import Image
 
-    channels = net.contract.channels if net.contract else {1: "L", 3: "RGB"}.get(net.input.shape[0], "")
-    if net.input.shape[0] != len(channels):
-        raise InputError("RUN-4", str(path), "image files are grey or RGB, the input is neither", net.input.shape, "1 channel or 3")
+    channels = into.channels
+    if into.shape[0] != len(channels):
+        raise InputError("RUN-4", str(path), "image files are grey or RGB, the input is neither", into.shape, "1 channel or 3")
     try:
         with Image.open(path) as file:
             if file.mode not in MODES[channels]:
@@ -264,12 +306,12 @@ def image_codes(path: Path, net: Network, resize: int | None, crop: int | None) 
             raise InputError("RUN-4", str(path), "is smaller than the crop", f"{image.height} x {image.width}", f"{crop} x {crop}")
         left, top = round((image.width - crop) / 2), round((image.height - crop) / 2)
         image = image.crop((left, top, left + crop, top + crop))
-    if (image.height, image.width) != net.input.shape[1:]:
-        limit = f"{net.input.shape[1]} x {net.input.shape[2]}; nothing is resized or cropped unless asked"
+    if (image.height, image.width) != into.shape[1:]:
+        limit = f"{into.shape[1]} x {into.shape[2]}; nothing is resized or cropped unless asked"
         raise InputError("RUN-4", str(path), "size does not meet the input", f"{image.height} x {image.width}", limit)
     pixels = np.asarray(image, np.uint8)
     codes = pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
-    _check_codes(net, codes[None], [str(path)])
+    _check_codes(into, codes[None], [str(path)])
     return codes
 
 

@@ -11,7 +11,6 @@ import json
 import os
 import re
 import struct
-import tempfile
 import zipfile
 from os import PathLike
 from pathlib import Path
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from fsref.errors import FileError, FsrefError
 from fsref.formats import manifest as schema
+from fsref.formats.files import write
 from fsref.network import SPEC_VERSION, Contract, Network
 from fsref.neuron import Table
 from fsref.populations import FS, Input, MaxPool, Population, Readout, Width
@@ -39,17 +39,21 @@ DATE = (1980, 1, 1, 0, 0, 0)
 
 def load(path: str | PathLike[str]) -> Network:
     """The network of a file, every rule checked and every range proved. Errors: FileError, NetworkError, RangeError."""
+    return build(read_file(path), str(path))
+
+
+def read_file(path: str | PathLike[str]) -> dict[str, bytes]:
+    """The members of a file of at most MAX_FILE bytes (FILE-1). Errors: FileError."""
     where = str(path)
     try:
         size = os.stat(path).st_size
         if size > MAX_FILE:
             raise FileError("FILE-1", where, "file is too large", size, f"at most {MAX_FILE} bytes")
-        members = read_members(Path(path).read_bytes(), where)
+        return read_members(Path(path).read_bytes(), where)
     except OSError as error:
         raise FileError("FILE-1", where, "cannot be read", error.strerror or str(error)) from None
     except ValueError as error:  # no path at all
         raise FileError("FILE-1", where, "cannot be read", str(error)) from None
-    return build(members, where)
 
 
 def read_members(data: bytes, where: str) -> dict[str, bytes]:
@@ -87,8 +91,11 @@ def read_members(data: bytes, where: str) -> dict[str, bytes]:
     return members
 
 
-def read_array(data: bytes, place: str) -> NDArray[Any]:
-    """The integer array of a `.npy` member, read-only, without copying (FILE-2). Errors: FileError."""
+def read_array(data: bytes, place: str, types: tuple[str, ...] = TYPES, fortran: bool = False) -> NDArray[Any]:
+    """The array of a `.npy` member, of one of `types`, read-only, without copying (FILE-2). Errors: FileError.
+
+    With `fortran` one in Fortran order is taken too, as `np.save` writes a transposed matrix.
+    """
     version = data[6:8]
     if data[:6] != b"\x93NUMPY" or version not in (b"\x01\x00", b"\x02\x00", b"\x03\x00"):
         raise FileError("FILE-2", place, "not a .npy array of version 1.0, 2.0 or 3.0")
@@ -103,9 +110,10 @@ def read_array(data: bytes, place: str) -> NDArray[Any]:
         raise FileError("FILE-2", place, "header cannot be read", type(error).__name__) from None
     if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
         raise FileError("FILE-2", place, "header has other keys than descr, fortran_order, shape")
-    if header["descr"] not in TYPES or not isinstance(header["descr"], str):
-        raise FileError("FILE-2", place, "type is not a little-endian integer", header["descr"], ", ".join(TYPES))
-    if header["fortran_order"] is not False:
+    if header["descr"] not in types or not isinstance(header["descr"], str):
+        kinds = "integer" if types == TYPES else "number"
+        raise FileError("FILE-2", place, f"type is not a little-endian {kinds}", header["descr"], ", ".join(types))
+    if header["fortran_order"] is not False and not (fortran and header["fortran_order"] is True):
         raise FileError("FILE-2", place, "array is not in C order", header["fortran_order"])
     shape, count = header["shape"], 1
     if not isinstance(shape, tuple) or len(shape) > 4:
@@ -118,7 +126,7 @@ def read_array(data: bytes, place: str) -> NDArray[Any]:
     there = len(data) - start - length
     if count * kind.itemsize != there:
         raise FileError("FILE-2", place, "data do not fill the declared shape", f"{count * kind.itemsize} bytes", f"{there} are there")
-    return np.frombuffer(data, kind, count, start + length).reshape(shape)
+    return np.frombuffer(data, kind, count, start + length).reshape(shape, order="F" if header["fortran_order"] else "C")
 
 
 def check_version(text: bytes, where: str) -> None:
@@ -135,7 +143,7 @@ def check_version(text: bytes, where: str) -> None:
         raise FileError("ID-4", f"{where}: manifest.json", "written under another version of SPEC.md", version.spec_version, f"this fsref holds {SPEC_VERSION}")
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> None:
+def unique(pairs: list[tuple[str, Any]]) -> None:
     """Nothing; ValueError when a JSON object has a key twice, which two readers may read as two networks."""
     keys = [key for key, _ in pairs]
     if len(set(keys)) < len(keys):
@@ -151,7 +159,7 @@ def build(members: dict[str, bytes], where: str) -> Network:
         raise FileError("FILE-3", f"{where}: manifest.json", "manifest is too large", len(text), f"at most {MAX_MANIFEST} bytes")
     check_version(text, where)
     try:
-        json.loads(text, object_pairs_hook=_unique)
+        json.loads(text, object_pairs_hook=unique)
         found: schema.Manifest = schema.decode(text, schema.Manifest)
     except (*schema.INVALID, ValueError) as error:
         raise FileError("FILE-3", f"{where}: manifest.json", "breaks the schema", str(error)) from None
@@ -186,7 +194,7 @@ def population(entry: Any, arrays: dict[str, NDArray[Any]]) -> Population:
     width = None if entry.width is None else Width(entry.width.bits, entry.width.promise)
     if isinstance(entry, schema.ReadoutEntry):
         return Readout(entry.name, entry.shape, arrays["bias"], width)
-    return FS(entry.name, entry.shape, Table(arrays["T"], arrays["h"], arrays["d"]), arrays["bias"], width, entry.scale)
+    return FS(entry.name, entry.shape, Table(arrays["T"], arrays["h"], arrays["d"]), arrays["bias"], width, entry.scale, entry.offset)
 
 
 def projection(entry: Any, weights: NDArray[Any]) -> Projection:
@@ -207,7 +215,7 @@ def manifest_of(net: Network) -> dict[str, Any]:
             case Input():
                 return schema.InputEntry(p.name, p.shape, p.steps, p.max_code, p.scale)
             case FS():
-                return schema.FSEntry(p.name, p.shape, width(p.width), p.scale)
+                return schema.FSEntry(p.name, p.shape, width(p.width), p.scale, p.offset)
             case MaxPool():
                 return schema.MaxPoolEntry(p.name, p.shape, p.source, p.kernel, p.stride, p.padding)
             case Readout():
@@ -232,9 +240,9 @@ def manifest_of(net: Network) -> dict[str, Any]:
     return schema.plain(whole)
 
 
-def npy(values: NDArray[np.integer]) -> bytes:
-    """The bytes of an array as `.npy` 1.0 in the smallest type that holds it (FILE-4)."""
-    kind = smallest_dtype(values)
+def npy(values: NDArray[Any], kind: np.dtype[Any] | None = None) -> bytes:
+    """The bytes of an array as `.npy` 1.0: of the given type, or integers in the smallest type that holds them (FILE-4)."""
+    kind = kind or smallest_dtype(values)
     header = f"{{'descr': '{kind.str}', 'fortran_order': False, 'shape': {values.shape!r}, }}".encode()
     header += b" " * (-(len(header) + 11) % 64) + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + np.ascontiguousarray(values, dtype=kind).tobytes()
@@ -261,6 +269,11 @@ def to_bytes(net: Network) -> bytes:
             members[f"population.{index}.bias.npy"] = npy(p.bias)
     for index, q in enumerate(net.projections):
         members[f"projection.{index}.weights.npy"] = npy(q.weights)
+    return pack(members)
+
+
+def pack(members: dict[str, bytes]) -> bytes:
+    """A stored zip of these members, the same bytes for the same members (FILE-4)."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(members):
@@ -272,20 +285,4 @@ def to_bytes(net: Network) -> bytes:
 
 def save(net: Network, path: str | PathLike[str]) -> None:
     """Write a network's file, complete or not at all (FILE-4). Errors: FileError."""
-    data, target = to_bytes(net), Path(path)
-    try:
-        handle, making = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(making, 0o644)
-            os.replace(making, target)
-        except BaseException:
-            os.unlink(making)
-            raise
-    except OSError as error:
-        raise FileError("FILE-4", str(path), "cannot be written", error.strerror or str(error)) from None
-    except ValueError as error:  # no path at all
-        raise FileError("FILE-4", str(path), "cannot be written", str(error)) from None
+    write(to_bytes(net), path, "FILE-4")

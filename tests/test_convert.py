@@ -1,0 +1,338 @@
+"""Conversion: what becomes a population, how scales, thetas, weights and biases are chosen, and what is refused (CONV-1 to CONV-9)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fsref
+from fsref.conversion.converter import Calibrated, Options, convert
+from fsref.conversion.folding import fold
+from fsref.conversion.graph import Graph, Node
+from fsref.conversion.pixels import Pixels
+
+rng = np.random.default_rng
+
+
+def conv(name: str, source: str, outputs: int, inputs: int, kernel: int = 3, seed: int = 0, groups: int = 1, **attributes: Any) -> Node:
+    """A convolution with drawn weights and biases, padded so that the size stays."""
+    draw = rng([seed, outputs, inputs, kernel])
+    weight = draw.normal(size=(outputs, inputs // groups, kernel, kernel)) / np.sqrt(inputs // groups * kernel * kernel)
+    attributes = {"padding": (kernel // 2,) * 4, "groups": groups, **attributes}
+    return Node(name, "conv", (source,), attributes, {"weight": weight, "bias": draw.normal(size=outputs) * 0.1})
+
+
+def norm(name: str, source: str, channels: int, seed: int = 0) -> Node:
+    """A batch norm with drawn statistics."""
+    draw = rng([seed, channels, 7])
+    arrays = {"mean": draw.normal(size=channels) * 0.2, "variance": draw.uniform(0.5, 2, channels)}
+    return Node(name, "batch_norm", (source,), {}, {**arrays, "gain": draw.uniform(0.5, 1.5, channels), "offset": draw.normal(size=channels) * 0.2})
+
+
+def head(source: str, channels: int, classes: int = 5) -> list[Node]:
+    """Global average pooling and a dense layer."""
+    weight = rng(classes).normal(size=(classes, channels))
+    return [Node("pool", "global_avg_pool", (source,)), Node("linear", "dense", ("pool",), {}, {"weight": weight, "bias": np.arange(classes) / 10})]
+
+
+PIXELS = Pixels(3, 8, 8, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
+
+
+def residual(pixels: Pixels = PIXELS) -> Graph:
+    """A stem, a residual block with a signed linear branch read twice, a concat, a max-pool."""
+    nodes = [
+        conv("stem", "input", 8, 3),
+        norm("stem_bn", "stem", 8),
+        Node("stem_relu", "relu", ("stem_bn",)),
+        conv("expand", "stem_relu", 16, 8, 1),
+        Node("expand_relu", "clip", ("expand",)),
+        conv("depthwise", "expand_relu", 16, 16, 3, groups=16),
+        Node("depthwise_relu", "clip", ("depthwise",)),
+        conv("project", "depthwise_relu", 8, 16, 1),
+        Node("add", "add", ("project", "stem_relu")),
+        conv("left", "add", 4, 8, 1),
+        conv("right", "add", 6, 8, 3),
+        Node("both", "concat", ("left", "right")),
+        norm("both_bn", "both", 10),
+        Node("drop", "identity", ("both_bn",)),
+        Node("down", "max_pool", ("drop",), {"kernel": (2, 2)}),
+        Node("down_relu", "relu", ("down",)),
+        *head("down_relu", 10),
+    ]
+    return Graph(pixels, nodes, "residual")
+
+
+def drawn(count: int = 24, shape: tuple[int, ...] = (3, 8, 8), seed: int = 1) -> np.ndarray:
+    """Images of codes 0..255 that are not all alike."""
+    draw = rng(seed)
+    return np.clip(draw.normal(draw.uniform(40, 200, (count, 1, 1, 1)), 60, (count, *shape)), 0, 255).astype(np.uint8)
+
+
+def test_what_becomes_a_population() -> None:
+    """Activations and sums read twice become populations named after their weights; relu goes before the max-pool and to both sides of the concat."""
+    net = convert(residual(), drawn())
+    kinds = [(type(p).__name__, p.name, p.shape) for p in net.populations]
+    assert kinds == [
+        ("Input", "input", (3, 8, 8)),
+        ("FS", "stem", (8, 8, 8)),
+        ("FS", "expand", (16, 8, 8)),
+        ("FS", "depthwise", (16, 8, 8)),
+        ("FS", "project", (8, 8, 8)),  # read by left and right, negative values too
+        ("FS", "left", (4, 8, 8)),
+        ("FS", "right", (6, 8, 8)),
+        ("MaxPool", "down.0", (4, 4, 4)),
+        ("MaxPool", "down.1", (6, 4, 4)),
+        ("Readout", "linear", (5, 1, 1)),
+    ]
+    assert [f"{q.source}->{q.target}" for q in net.projections if q.target in ("project", "linear")] == [
+        "depthwise->project", "stem->project", "down.0->linear", "down.1->linear",
+    ]  # fmt: skip
+    assert [p.offset > 0 for p in net.populations if isinstance(p, fsref.FS)] == [False, False, False, True, False, False]
+
+
+def test_folding_changes_no_value() -> None:
+    """The folded graph gives the logits of the graph it came from, but for float rounding."""
+    graph, x = residual(), drawn(6)
+    *_, (_, _, logits) = fold(graph).walk(x)
+    np.testing.assert_allclose(logits[:, :, 0, 0], graph.forward(x), rtol=1e-4, atol=1e-4)
+
+
+def test_enough_steps_and_bits_give_the_float_network() -> None:
+    """With 14 steps and 16-bit weights the logits are the float ones within a thousandth of their range: nothing is folded wrongly."""
+    graph, x = residual(), drawn(40)
+    net = convert(graph, x, steps=14, weight_bits=16, alpha="max")
+    logits, wanted = fsref.run(net, x, engine="quantized").logits * net.logit_scale, graph.forward(x)
+    assert np.abs(logits - wanted).max() < 1e-3 * np.ptp(wanted)
+
+
+@pytest.mark.parametrize("steps", [3, 8])
+def test_alpha(steps: int) -> None:
+    """max codes the largest value seen, percentile less; mse errs least in the mean square of the three."""
+    graph, x = residual(), drawn(40)
+    seen = {unit.name: after for unit, _, after in fold(graph).walk(x)}["stem"]
+
+    def scale(alpha: str) -> float:
+        return float(convert(graph, x, steps=steps, alpha=alpha, percentile=95)["stem"].scale)
+
+    def error(unit: float) -> float:
+        return float(np.square(seen - unit * np.clip(np.floor(seen / unit + 0.5), 0, 2**steps - 1)).sum())
+
+    found = {alpha: scale(alpha) for alpha in ("max", "percentile", "mse")}
+    assert found["max"] * 2**steps == pytest.approx(float(seen.max()), rel=1e-6)
+    assert found["percentile"] * 2**steps == pytest.approx(float(np.percentile(seen, 95)), rel=1e-6)
+    assert error(found["mse"]) <= min(error(found["max"]), error(found["percentile"])) * (1 + 1e-9)
+
+
+def test_a_bound_caps_alpha() -> None:
+    """A clip at 6 never codes more than 6, whatever alpha the images ask for."""
+    graph = residual()
+    louder = {"weight": graph["expand"].arrays["weight"] * 50, "bias": graph["expand"].arrays["bias"]}
+    nodes = [replace(node, arrays=louder) if node.name == "expand" else node for node in graph.nodes]
+    population = convert(Graph(PIXELS, nodes), drawn(), alpha="max")["expand"]
+    assert population.scale * 2**8 == pytest.approx(6.0, rel=1e-6)
+
+
+def test_theta() -> None:
+    """Every theta lies in theta_max / 2 .. theta_max, theta_max the largest for which all weights fit; as powers of two there is one such."""
+    graph, x = residual(), drawn()
+    for options in ({}, {"power_of_two": True}):
+        net = convert(graph, x, **options)
+        theta, source = net["expand"].table.T[..., -1], net["stem"]
+        real = np.abs(graph["expand"].arrays["weight"]).reshape(16, -1).max(axis=1)
+        largest = np.floor(127 * net["expand"].scale / (real * source.scale))
+        assert (theta <= largest).all() and (theta >= np.maximum(1, np.floor(largest / 2))).all()
+        if options:
+            assert (theta & (theta - 1) == 0).all()
+        else:
+            assert len(set((theta / largest).round(3).tolist())) > 1  # chosen, not taken
+
+
+def test_theta_below_one_is_refused_with_the_width_that_would_do() -> None:
+    """Two-bit weights cannot carry eight steps: the message names population, channel and the bits that would do, and those bits do."""
+    graph, x = residual(), drawn()
+    with pytest.raises(fsref.errors.GraphError, match=r"theta would be below 1 with 2-bit weights \((\d+) bits would do, or fewer steps\) \[CONV-3\]") as caught:
+        convert(graph, x, weight_bits=2, steps=10)
+    assert "channel" in caught.value.place
+    need = int(caught.value.limit.split()[0])
+    assert need > 2
+    convert(graph, x, weight_bits=need + 3, steps=10)
+
+
+@pytest.mark.parametrize("bits", [4, 5, 8, 12, 16])
+def test_weights_fit_their_bits(bits: int) -> None:
+    """No weight needs more than its bits, some need all; skip factors have 16."""
+    net = convert(residual(), drawn(), weight_bits=bits, steps=4)
+    high = 2 ** (bits - 1) - 1
+    for q in net.projections:
+        skip = f"{q.source}->{q.target}" == "stem->project"
+        assert np.abs(q.weights.astype(int)).max() <= (2**15 - 1 if skip else high)
+    assert max(np.abs(q.weights.astype(int)).max() for q in net.projections if q.target == "linear") == high
+
+
+def test_sums_stay_in_32_bits() -> None:
+    """Every interval of RANGE-1 lies within 32 bits at the widest settings that are not refused, dead channels included."""
+    graph = residual()
+    gain = graph["stem_bn"].arrays["gain"] * np.array([0, 1e-12, *[1] * 6])
+    dead = [replace(node, arrays={**node.arrays, "gain": gain}) if node.name == "stem_bn" else node for node in graph.nodes]
+    for bits, steps in ((8, 8), (16, 10)):
+        net = convert(Graph(PIXELS, dead), drawn(), weight_bits=bits, steps=steps)
+        for bounds in net.ranges.values():
+            assert -(2**31) <= bounds.any_order.min() and bounds.any_order.max() < 2**31
+
+
+def test_nearest_and_floor() -> None:
+    """nearest is floor with floor(theta / 2) more in every bias, at equal scales."""
+    graph, x = residual(), drawn()
+    near, low = (convert(graph, x, rounding=how, alpha="max") for how in ("nearest", "floor"))
+    for p in near.populations:
+        if isinstance(p, fsref.FS) and p.name in ("stem", "expand"):
+            theta, other = p.table.T[..., -1], low[p.name]
+            half = (theta // 2).reshape(-1, *[1] * (p.bias.ndim - 1))
+            assert (p.bias - half == other.bias).all()
+
+
+def test_signed_linear_values() -> None:
+    """The codes of a population that may be negative, less its offset, are the float values to within a code, borders of its readers included."""
+    graph, x = residual(), drawn(40)
+    net = convert(graph, x, steps=10, weight_bits=12, alpha="max")
+    result = fsref.run(net, x, engine="quantized", record=["project", "right"])
+    real = {unit.name: after for unit, _, after in fold(graph).walk(x)}
+    for name in ("project", "right"):
+        codes = result.codes[name].reshape(real[name].shape).astype(float)
+        away = np.abs((codes - net[name].offset) * net[name].scale - real[name]) / net[name].scale
+        assert away.max() < 12 and np.median(away) < 1.5
+    assert real["project"].min() < 0 < net["project"].offset
+
+
+def test_the_input_contract_folds() -> None:
+    """A BGR graph converts to the network of the RGB graph whose weights, mean and std are turned; mean and std reach every border place."""
+    x = drawn()
+    turned = Pixels(3, 8, 8, mean=PIXELS.mean[::-1], std=PIXELS.std[::-1], order="BGR")
+    nodes = residual().nodes
+    stem = Node("stem", "conv", ("input",), nodes[0].attributes, {"weight": nodes[0].arrays["weight"][:, ::-1], "bias": nodes[0].arrays["bias"]})
+    assert convert(Graph(turned, [stem, *nodes[1:]]), x).id == convert(residual(), x).id
+    net = convert(residual(), x, steps=10, weight_bits=16, alpha="max")
+    opening = fsref.run(net, x, engine="quantized", record=fsref.Record(["stem"], ["opening"])).trace["stem", "opening"].reshape(-1, 8, 8, 8)
+    before = {unit.name: v for unit, v, _ in fold(residual()).walk(x)}["stem"]
+    theta = net["stem"].table.T[..., -1].reshape(-1, 1, 1)
+    assert np.abs((opening - theta // 2) / theta - before / net["stem"].scale).max() < 0.5
+
+
+def test_quantising_activations_need_no_images() -> None:
+    """alpha, levels and rounding of a quantising activation become scale, steps and bias: codes are those of the formula, without any images."""
+    weight = np.array([[[[0.25]], [[-0.5]], [[1.0]]], [[[-1.0]], [[0.75]], [[0.125]]]])
+    pixels = Pixels(3, 4, 4, scale=1 / 256)
+    for levels, rounding, steps in ((15, "nearest", 4), (4, "nearest", 3), (8, "floor", 4), (7, "floor", 3)):
+        nodes = [
+            Node("stem", "conv", ("input",), {}, {"weight": weight}),
+            Node("q", "quantise", ("stem",), {"alpha": 0.5, "levels": levels, "rounding": rounding}),
+            *head("q", 2),
+        ]
+        graph, x = Graph(pixels, nodes), drawn(8, (3, 4, 4))
+        net = convert(graph, weight_bits=16)
+        assert net["stem"].steps == steps and net["stem"].scale == pytest.approx(0.5 / levels)
+        codes = fsref.run(net, x, engine="reference", record=["stem"]).codes["stem"].reshape(8, 2, 4, 4)
+        wanted = np.floor(graph.activations(x, ["stem"])["stem"].astype(float) * levels / 0.5 + (0.5 if rounding == "nearest" else 0))
+        assert (codes == np.clip(wanted, 0, levels)).mean() > 0.99  # weights are rounded: a value on a border may fall either way
+
+
+def test_without_images_everything_must_carry_its_scale() -> None:
+    """A relu has no scale without images."""
+    with pytest.raises(fsref.errors.GraphError, match=r"there are no images \(.*stem, expand, depthwise.*\) \[CONV-8\]"):
+        convert(residual())
+
+
+def test_calibration_images_that_are_refused() -> None:
+    """Empty, normalised, misshapen and out-of-range images are refused by name."""
+    x = drawn()
+    cases = [(x[:0], "shape"), (x / 255.0, "not an array of integers"), (x[:, :2], "shape"), (x.astype(int) + 1, "out of range"), ([[1], [2, 3]], "not an array")]
+    for images, says in cases:
+        with pytest.raises(fsref.errors.InputError, match=says):
+            convert(residual(), images)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"steps": 0}, "steps: integer out of range: 0 (1..16) [CONV-9]"),
+        ({"steps": 17}, "steps: integer out of range: 17 (1..16) [CONV-9]"),
+        ({"steps": {"stem": 4, "nobody": 3}}, "steps: no population has this name: nobody"),
+        ({"steps": {"stem": 0}}, "steps of stem: integer out of range: 0 (1..16) [CONV-9]"),
+        ({"weight_bits": 1}, "weight_bits: integer out of range: 1 (2..16) [CONV-9]"),
+        ({"alpha": "best"}, "alpha: unknown choice: best (max, percentile, mse) [CONV-9]"),
+        ({"rounding": "even"}, "rounding: unknown choice: even (nearest, floor) [CONV-9]"),
+        ({"percentile": 20}, "percentile: out of range: 20 (above 50, at most 100) [CONV-9]"),
+    ],
+)
+def test_options_that_are_refused(options: Any, says: str) -> None:
+    """An option out of range is one line that names it."""
+    with pytest.raises(fsref.errors.GraphError) as caught:
+        convert(residual(), drawn(), **options)
+    assert says in str(caught.value)
+
+
+def test_steps_by_population() -> None:
+    """A mapping gives each population its own K, the rest the one under the empty name, 8 without."""
+    net = convert(residual(), drawn(), steps={"": 5, "stem": 3, "project": 9})
+    assert {p.name: p.steps for p in net.populations if isinstance(p, fsref.FS)} == {"stem": 3, "expand": 5, "depthwise": 5, "project": 9, "left": 5, "right": 5}
+
+
+def test_bias_correction_moves_mean_membranes_to_the_float_ones() -> None:
+    """With bias correction the mean membrane of every channel is the float one to half a membrane unit."""
+    graph, x = residual(), drawn(32)
+    plain, moved = (convert(graph, x, steps=3, weight_bits=4, bias_correction=on) for on in (False, True))
+    wanted = {unit.name: before.mean(axis=(0, 2, 3)) for unit, before, _ in fold(graph).walk(x)}
+    away = []
+    for net in (plain, moved):
+        opening = fsref.run(net, x, engine="quantized", record=fsref.Record(["depthwise"], ["opening"])).trace["depthwise", "opening"]
+        p = net["depthwise"]
+        theta = p.table.T[..., -1]
+        mean = (opening.reshape(32, 16, -1).mean(axis=(0, 2)) - theta // 2) / theta * p.scale
+        away.append(np.abs(mean - wanted["depthwise"]) / (p.scale / theta))
+    assert away[1].max() <= 0.51 < away[0].max()
+
+
+def test_everything_without_a_form_is_listed_at_once() -> None:
+    """silu, a product and a pooling with a varying divisor are named together, each with the nearest form."""
+    nodes = [
+        conv("stem", "input", 4, 3),
+        Node("act", "silu", ("stem",)),
+        conv("second", "input", 4, 3, seed=1),
+        Node("pooled", "avg_pool", ("second",), {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1), "count_include_pad": False}),
+        Node("product", "mul", ("second", "second")),
+        Node("sum", "add", ("pooled", "act", "product")),
+        *head("sum", 4),
+    ]
+    with pytest.raises(fsref.errors.GraphError) as caught:
+        convert(Graph(PIXELS, nodes), drawn())
+    text = str(caught.value)
+    assert "3 of 8 nodes" in text and "act: silu" in text and "product: mul" in text and "pooled: average pooling with a divisor that varies" in text
+
+
+def test_a_graph_without_contract_is_refused() -> None:
+    """There is no conversion without an input contract."""
+    with pytest.raises(fsref.errors.GraphError, match=r"no input contract.*\[GRAPH-5\]"):
+        convert(Graph(None, residual().nodes), drawn())
+
+
+def test_provenance_tells_every_choice() -> None:
+    """Options, calibration images and the figures of each population are in the network, and survive the file."""
+    net = convert(residual(), drawn(), steps=6, images=16)
+    assert net.provenance["options"]["steps"] == 6 and net.provenance["calibration"]["images"] == 16
+    assert set(net.provenance["populations"]["stem"]) == {"steps", "alpha", "scale", "offset", "theta", "weight_bits"}
+
+
+def test_one_calibration_serves_many_conversions() -> None:
+    """Calibrated.convert gives what convert gives."""
+    done = Calibrated.of(residual(), drawn())
+    for steps in (4, 8):
+        assert done.convert(Options(steps=steps)).id == convert(residual(), drawn(), steps=steps).id
+
+
+def test_all_engines_agree_on_a_converted_network() -> None:
+    """reference, events and quantized give the same codes of every population of a converted network."""
+    net = convert(residual(), drawn(), steps={"": 6, "expand": 4})
+    assert fsref.check(net, drawn(4, seed=9)).agrees
