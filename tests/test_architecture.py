@@ -34,14 +34,27 @@ schedule
 trace engines.activity
 engines.kernels.*
 engines.reference engines.events engines.quantized
-formats.manifest
+conversion.arithmetic
+conversion.operators
+conversion.pixels
+conversion.graph
+formats.files formats.manifest
 formats.*
+conversion.draft conversion.onnx_values
+conversion.aten conversion.patterns conversion.onnx_operators conversion.onnx_structure
+conversion.from_torch conversion.from_onnx
+conversion.folded
+conversion.folding conversion.calibration conversion.quantisation
+conversion.converter
 runner
 metrics
 data
-explanations scores checks
+explanations scores checks comparison
 report
+comparison_report pictures
 <fsref>
+cli_options
+cli_conversion
 testing cli
 __main__
 """.split("\n")[1:-1]
@@ -50,6 +63,7 @@ __main__
 UPWARD = {
     ("network", "formats.npz"): "Network.save",
     ("network", "report"): "str(network)",
+    ("conversion.graph", "formats.graph"): "Graph.save, Graph.load",
     ("runner", "report"): "str(result)",
     ("scores", "report"): "str(score)",
     ("explanations", "report"): "str(explanation)",
@@ -60,13 +74,13 @@ UPWARD = {
 HOMES = {
     "numba": {"engines.kernels.*"},
     "msgspec": {"formats.manifest"},
-    "click": {"cli", "report"},
-    "rich": {"cli", "report"},
+    "click": {"cli", "cli_options", "cli_conversion", "report"},
     "PIL": {"data"},
+    "onnx": {"formats.onnx", "conversion.from_onnx"},
     "hypothesis": {"testing"},
 }
 
-RULE = re.compile(r"^### ((?:NET|FS|PROJ|POOL|GATE|RANGE|TIME|EVENT|OBS|ID|FILE|RUN)-\d+) .+$", re.MULTILINE)
+RULE = re.compile(r"^### ((?:NET|FS|PROJ|POOL|GATE|RANGE|TIME|EVENT|OBS|ID|FILE|RUN|GRAPH|CONV)-\d+) .+$", re.MULTILINE)
 POINTERS = re.compile(r"^Code: (?P<code>\S+) · Test: (?P<test>\S+\.py::\w+) · (?P<kind>Refused|Seen): (?P<end>.+)$", re.MULTILINE)
 
 

@@ -1,6 +1,6 @@
 """Check everything: ruff, mypy, pytest. `python tools/test.py [--all] [-- PYTEST ARGUMENTS]`; its own environment is .venv-test.
 
---all adds the tests that need programs which are no PyPI wheel, and fails on a skip that tests/allowed_skips.txt does not hold.
+--all adds PyTorch and the tests that need programs which are no PyPI wheel, and fails on a skip that tests/allowed_skips.txt does not hold.
 """
 
 import sys
@@ -16,7 +16,9 @@ def main():
     own, rest = environment.split(sys.argv[1:])
     if set(own) - {"--all"}:
         sys.exit("usage: python tools/test.py [--all] [-- PYTEST ARGUMENTS]")
-    python = environment.prepare(".venv-test", ".[test,verify]")
+    # What tests of importers and of the guide need beside; torch is large, and only --all has to have it.
+    extras = ["test", "verify", "plot", "onnx"] + (["train"] if "--all" in own else [])
+    python = environment.prepare(".venv-test", ".[%s]" % ",".join(extras))  # noqa: UP031
     failed = []
     for name, command in {
         "ruff": ["ruff", "check", "."],

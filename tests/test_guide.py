@@ -1,0 +1,53 @@
+"""The pages of fsref/guide run, block after block, in an empty directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+GUIDE = ROOT / "fsref" / "guide"
+BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
+NEEDS = {"from_pytorch.md": ("torch", "sklearn")}  # beyond what fsref itself needs
+TRAINED = {"from_pytorch.md"}  # figures come from a training, which differs between machines in its last bits: digits are not compared
+
+# Runs blocks one after another in one namespace, as a reader would in one session; prints what each printed.
+READER = """
+import contextlib, io, json, sys
+namespace, printed = {"__name__": "__main__"}, []
+for number, block in enumerate(json.load(sys.stdin), 1):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(block, f"python block {number}", "exec"), namespace)
+    printed.append(out.getvalue())
+json.dump(printed, sys.stdout)
+"""
+
+
+def shape(text: str, page: str) -> list[str]:
+    """The lines of an output as they are compared."""
+    lines = [" ".join(line.split()) for line in text.strip().splitlines()]
+    return [re.sub(r"[-+]?\d[\d,.]*", "#", line) for line in lines] if page in TRAINED else lines
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in GUIDE.glob("*.md")))
+def test_a_page_runs_in_an_empty_directory(page: str, tmp_path: Path) -> None:
+    """Every python block of a page runs after those before it, and prints the text block that follows it."""
+    for module in NEEDS.get(page, ()):
+        pytest.importorskip(module)
+    blocks = BLOCK.findall((GUIDE / page).read_text(encoding="utf-8"))
+    pairs = [(text, after if kind == "text" else None) for (language, text), (kind, after) in zip(blocks, [*blocks[1:], ("", "")], strict=True) if language == "python"]
+    assert pairs, f"{page} has no python block"
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "OMP_NUM_THREADS": "2"}
+    given = json.dumps([text for text, _ in pairs])
+    done = subprocess.run([sys.executable, "-c", READER], cwd=tmp_path, env=settings, input=given, capture_output=True, encoding="utf-8", timeout=900)
+    assert done.returncode == 0, done.stderr
+    for (_, shown), printed in zip(pairs, json.loads(done.stdout), strict=True):
+        if shown is not None:
+            assert shape(printed, page) == shape(shown, page)
