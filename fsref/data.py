@@ -237,7 +237,9 @@ def _image_files(folder: Path) -> list[str]:
 
 
 def _from_csv(table: Path, into: Intake) -> list[tuple[str, int | None]]:
-    """The rows of a labels.csv with columns file and label, a label being the name of a class or its number. Errors: FileError."""
+    """The rows of a labels.csv with columns file and label, a label being the name of a class or its number; files are looked for in the folder
+    `images` beside it, if there is one. Errors: FileError.
+    """
     try:
         with table.open(newline="", encoding="utf-8-sig") as text:
             rows = [(line, row) for line, row in enumerate(csv.reader(text, strict=True), start=1) if row]
@@ -251,7 +253,8 @@ def _from_csv(table: Path, into: Intake) -> list[tuple[str, int | None]]:
     for line, row in rows[1:]:
         if len(row) != 2 or row[1] not in number:
             raise FileError("RUN-4", f"{table} line {line}", "not a file and a class", ",".join(row), f"a name of a class or 0..{into.count - 1}")
-    return [(row[0], number[row[1]]) for _, row in rows[1:]]
+    inside = "images/" if (table.parent / "images").is_dir() else ""
+    return [(inside + row[0], number[row[1]]) for _, row in rows[1:]]
 
 
 def image_file(path: Path, model: Network | Graph, resize: int | None = None, crop: int | None = None) -> NDArray[np.integer]:

@@ -1,0 +1,218 @@
+"""The verbs that make a network or carry it elsewhere: `fsref convert | compare | export`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from fsref import data, report
+from fsref.cli_options import JSON, LIMIT, NET, SOURCE, WORK, Given, options, show, work
+from fsref.comparison import compare as compare_populations
+from fsref.conversion.converter import Calibrated, Options
+from fsref.conversion.graph import Graph
+from fsref.conversion.pixels import Pixels
+from fsref.errors import GraphError, UsageError
+from fsref.pairs import Paired
+from fsref.scores import evaluate
+
+LOOKED_AT = 64  # images on which the worst population is found
+TOLERATED = 1.0  # points between the accuracy expected and the one found
+
+CONTRACT = options(
+    click.option("--mean", metavar="M[,M,M]", help="Input contract: mean per channel, of pixel x scale. For ONNX, or in place of the graph's own."),
+    click.option("--std", metavar="S[,S,S]", help="Input contract: standard deviation per channel."),
+    click.option("--scale", metavar="S", help="Input contract: real value of one pixel step, 1/255 unless given; 1 for pixels 0..255."),
+    click.option("--order", type=click.Choice(("RGB", "BGR", "L")), help="Input contract: order of the channels the model wants."),
+    click.option("--size", metavar="CxHxW", help="Input contract: size of the input, where the model leaves it open."),
+)
+
+
+def numbers(option: str, text: str) -> tuple[float, ...]:
+    """The numbers of a list such as 0.49,0.48 or 1/255. Errors: UsageError."""
+    found = []
+    for part in text.split(","):
+        above, _, below = part.partition("/")
+        try:
+            found.append(float(above) / float(below or 1))
+        except (ValueError, ZeroDivisionError):
+            raise UsageError("GRAPH-5", option, "not numbers separated by commas", text, "e.g. 0.49,0.48,0.45 or 1/255") from None
+    return tuple(found)
+
+
+def steps_of(text: str) -> int | dict[str, int]:
+    """K for all, or K by population with the default first: `8` or `8,layer1.0.conv1=6`. Errors: UsageError."""
+    chosen: dict[str, int] = {}
+    for part in text.split(","):
+        name, equals, count = part.rpartition("=")
+        if not count.strip().isdecimal() or len(count) > 6 or (equals and not name):
+            raise UsageError("CONV-9", "--steps", "not a number of steps", part, "8, or 8,NAME=6,NAME=5")
+        chosen[name] = int(count)
+    return chosen[""] if set(chosen) == {""} else {"": 8, **chosen}
+
+
+def graph_of(model: str, given: Given) -> Graph:
+    """The float graph of a file, .onnx or fsref's own npz, with what the command line says of its input. Errors: GraphError, FileError, UsageError."""
+    asked: dict[str, Any] = {name: numbers(f"--{name}", given[name]) for name in ("mean", "std", "scale") if given[name] is not None}
+    if "scale" in asked:
+        asked["scale"] = asked["scale"][0]
+    if given["order"] is not None:
+        asked["order"] = given["order"]
+    asked = {name: value[0] if isinstance(value, tuple) and len(value) == 1 else value for name, value in asked.items()}
+    size = None
+    if given["size"] is not None:
+        sides = given["size"].lower().split("x")
+        if len(sides) != 3 or not all(side.isdecimal() and len(side) < 6 for side in sides):
+            raise UsageError("GRAPH-5", "--size", "not channels x height x width", given["size"], "e.g. 3x32x32")
+        size = tuple(map(int, sides))
+    if model.lower().endswith(".onnx"):
+        from fsref.conversion.from_onnx import from_onnx, input_shape
+
+        if not {"mean", "std"} <= set(asked):
+            raise GraphError("GRAPH-5", model, "an ONNX file has no input contract", None, "name --mean and --std; 0 and 1 when the model takes pixels x scale")
+        return from_onnx(model, Pixels(*(size or input_shape(model)), **asked))
+    graph = Graph.load(model)
+    if not asked and size is None:
+        return graph
+    if graph.input is None:
+        if size is None:
+            raise GraphError("GRAPH-5", model, "the graph has no input contract", None, "name --size, --mean and --std")
+        return graph.with_input(Pixels(*size, **asked))
+    sides = graph.input.shape if size is None else size
+    return graph.with_input(replace(graph.input, channels=sides[0], height=sides[1], width=sides[2], **asked))
+
+
+def check_expected(expected: float | None, found: float, pixels: Pixels) -> None:
+    """Nothing, when the float accuracy in % is what was expected, or nothing was. Errors: GraphError with a hint."""
+    if expected is not None and abs(found - expected) > TOLERATED:
+        contract = f"channel order {pixels.order or 'none'}, mean {pixels.mean}, std {pixels.std}, scale {pixels.scale:.6g}, size {pixels.height} x {pixels.width}"
+        hint = f"expected {expected:.2f} %; is the input contract the one of the training? {contract}"
+        raise GraphError("CONV-8", "float accuracy", "more than a point off", f"{found:.2f} %", hint)
+
+
+@click.command()
+@click.argument("model")
+@SOURCE
+@click.option("--test", metavar="SOURCE", help="Labelled images to score on, kept apart from those that calibrate; without it the images of --data are scored.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Score the first N images alone.")
+@click.option("--images", type=click.IntRange(1), default=512, show_default=True, metavar="N", help="How many images of --data calibrate.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="The network to write; MODEL.fs.npz here unless given.")
+@click.option("--steps", default="8", show_default=True, metavar="K", help="Steps, 1..16; by population: 8,layer1.0.conv1=6.")
+@click.option("--weight-bits", type=click.IntRange(2, 16), default=8, show_default=True, metavar="N", help="Bits of a weight, sign included.")
+@click.option("--alpha", type=click.Choice(("mse", "max", "percentile")), default="mse", show_default=True, help="How the largest value coded is chosen.")
+@click.option("--percentile", type=float, default=99.9, show_default=True, metavar="P", help="For --alpha percentile.")
+@click.option("--rounding", type=click.Choice(("nearest", "floor")), default="nearest", show_default=True, help="To which code a value goes.")
+@click.option("--power-of-two", is_flag=True, help="Thetas that are powers of two.")
+@click.option("--bias-correction", is_flag=True, help="Move biases so that the mean membranes are the float ones.")
+@click.option("--expect", type=float, metavar="PERCENT", help="Stop when fsref's own float accuracy is more than a point off this.")
+@CONTRACT
+@WORK
+@JSON
+def convert(model: str, source: str | None, test: str | None, limit: int | None, out: Path | None, as_json: bool, **given: Any) -> int:
+    """Convert MODEL, a float graph (.npz) or .onnx, to an FS network.
+
+    Prints fsref's own float accuracy first, then what the conversion lost, what it costs, and the population that lost most.
+    """
+    graph = graph_of(model, given)
+    pixels = graph.contract()
+    if source is None:
+        raise UsageError("CONV-8", "--data", "calibration needs images: name some", None, data.SOURCES)
+    chosen = Options(
+        steps_of(given["steps"]), given["weight_bits"], given["alpha"], given["percentile"], given["rounding"], given["power_of_two"], given["bias_correction"]
+    )
+    calibration = data.load_images(source, graph, given["resize"], given["crop"], given["images"])
+    scored = data.load_images(test or source, graph, given["resize"], given["crop"], limit)
+    with report.progress(f"float, {len(scored.x)} images", len(scored.x)) as advance:
+        logits = []
+        for first in range(0, len(scored.x), 256):
+            logits.append(graph.forward(scored.x[first : first + 256]))
+            advance(len(logits[-1]))
+    predicted = np.concatenate(logits).argmax(axis=1)
+    correct = None if scored.y is None else int((predicted == scored.y).sum())
+    place = f"{len(scored.x):,} images of {test or source}" + ("" if test or source in ("digits", "") else ", calibration among them")
+    if not as_json:
+        click.echo(f"{graph.name or Path(model).stem}: {len(graph.nodes)} nodes, {sum(node.parameters for node in graph.nodes):,} parameters")
+        for note in graph.notes:
+            click.echo(f"note: {note}")
+        click.echo(f"float accuracy {100 * correct / len(predicted):.2f} %, {place}" if correct is not None else f"{place}, without classes")
+    if given["expect"] is not None:
+        if correct is None:
+            raise UsageError("CONV-8", "--expect", "the images have no classes to measure accuracy with", test or source)
+        check_expected(given["expect"], 100 * correct / len(predicted), pixels)
+    with report.progress(f"calibrating, {len(calibration.x)} images", len(calibration.x)) as advance:
+        net = Calibrated.of(graph, calibration.x, given["images"], advance).convert(chosen)
+    with report.progress(f"FS, {len(scored.x)} images", len(scored.x)) as advance:
+        score = evaluate(net, scored.x, predicted if scored.y is None else scored.y, "quantized", **work(given), progress=advance)
+    pair = Paired.of(predicted, score.predictions, predicted if scored.y is None else scored.y)
+    compared = compare_populations(graph, net, calibration.x[:LOOKED_AT])
+    figures: Mapping[str, Any] = {
+        "images": pair.images,
+        "float_correct": correct,
+        "fs_correct": None if scored.y is None else pair.second_correct,
+        "agreement": pair.agreement,
+        "spikes_per_neuron": score.spikes_per_neuron,
+        "latency_steps": score.latency_steps,
+    }
+    net = replace(net, provenance={**net.provenance, "scored": {"source": test or source, **figures}})
+    target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
+    net.save(target)
+    worst = compared.worst
+    low, high = pair.interval
+    lines = [
+        f"FS accuracy    {100 * score.accuracy:.2f} %: {100 * pair.difference:+.2f} points (95 % interval {100 * low:+.2f} to {100 * high:+.2f})"
+        if scored.y is not None
+        else "",
+        f"agreement      {100 * pair.agreement:.2f} % of predictions are the float network's",
+        f"cost           {score.spikes_per_neuron:.3f} spikes per neuron, latency {score.latency_steps} steps, {score.synops:,.0f} SynOps an image",
+        f"worst          {worst.name}: {worst.snr:.1f} dB",
+        f"written        {target}, id {net.id[:12]}",
+        f"next           fsref compare {model} {target} --data {source}",
+    ]
+    plain = {**figures, "paired": pair.to_dict(), "worst": worst.name, "id": net.id, "out": str(target), "provenance": dict(net.provenance)}
+    show(as_json, "\n".join(line for line in lines if line), plain)
+    return 0
+
+
+@click.command()
+@click.argument("model")
+@NET
+@SOURCE
+@LIMIT
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw it: .svg, .png or .pdf.")
+@CONTRACT
+@JSON
+def compare(model: str, net: str, source: str | None, limit: int | None, plot: Path | None, as_json: bool, **given: Any) -> int:
+    """Say which population of NET loses what the float MODEL knew: signal to noise, bias, clipping, the first jump."""
+    graph, network = graph_of(model, given), data.load(net)
+    if source is None:
+        raise UsageError("RUN-4", "--data", "a comparison needs images: name some", None, data.SOURCES)
+    images = data.load_images(source, network, given["resize"], given["crop"], limit or 256)
+    with report.progress(f"comparing, {len(images.x)} images", len(images.x)) as advance:
+        compared = compare_populations(graph, network, images.x, images.y, progress=advance)
+    if plot is not None:
+        from fsref.pictures import comparison_picture
+
+        comparison_picture(compared, plot)
+    show(as_json, compared, compared.to_dict())
+    return 0
+
+
+@click.command()
+@NET
+@click.option("--format", "form", type=click.Choice(("onnx",)), required=True, help="What to write.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="The file to write; NET.onnx here unless given.")
+@click.option("--codes", multiple=True, metavar="POPULATION", help="Also give the codes of this population as an output (repeatable).")
+@JSON
+def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], as_json: bool) -> int:
+    """Write NET for other programs: the same integers as standard ONNX."""
+    from fsref.formats import onnx
+
+    network = data.load(net)
+    target = out or Path(f"{Path(net).name.removesuffix('.npz').removesuffix('.fs')}.{form}")
+    onnx.save(network, target, codes=codes)
+    show(as_json, f"{target}: {network.name or net}, id {network.id[:12]}", {"out": str(target), "id": network.id, "format": form})
+    return 0

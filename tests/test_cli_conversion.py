@@ -1,0 +1,139 @@
+"""The verbs convert, compare and export: what they print, write and refuse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_convert import drawn, residual
+
+import fsref
+from fsref.cli import main
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """A function that runs the command line in an empty folder and returns exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    return run
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A folder with a float graph and labelled images; labels are what the float graph says, but for a few."""
+    graph, x = residual(), drawn(60)
+    y = graph.forward(x).argmax(axis=1)
+    y[::10] = (y[::10] + 1) % 5
+    graph.save(tmp_path / "net.npz")
+    np.savez(tmp_path / "images.npz", x=x, y=y)
+    np.savez(tmp_path / "bare.npz", x=x)
+    return tmp_path
+
+
+def test_convert_says_what_it_cost(call: Call, files: Path) -> None:
+    """Float accuracy first, then FS accuracy with an interval, agreement, spikes, latency, worst population, file and the next command, which works."""
+    code, out, err = call("convert", "net.npz", "--data", "images.npz")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].startswith("residual: 18 nodes") and lines[1] == "float accuracy 90.00 %, 60 images of images.npz, calibration among them"
+    assert [line.split()[0] for line in lines[2:]] == ["FS", "agreement", "cost", "worst", "written", "next"]
+    net = fsref.load(files / "net.fs.npz")
+    assert net.id[:12] in out and net.provenance["scored"]["float_correct"] == 54
+    following = lines[-1].removeprefix("next").strip().removeprefix("fsref ").split()
+    code, out, err = call(*following)
+    assert (code, err) == (0, "") and "project" in out
+
+
+def test_convert_as_json(call: Call, files: Path) -> None:
+    """--json is pure JSON with the same figures, and options reach the network."""
+    code, out, _ = call("convert", "net.npz", "--data", "images.npz", "--steps", "6,stem=4", "--weight-bits", "7", "--rounding", "floor", "--out", "a.npz", "--json")
+    plain = json.loads(out)
+    assert code == 0 and plain["images"] == 60 and plain["out"] == "a.npz" and 0 <= plain["agreement"] <= 1
+    net = fsref.load(files / "a.npz")
+    assert {p.name: p.steps for p in net.populations if isinstance(p, fsref.FS)}["stem"] == 4 and net["expand"].steps == 6
+    assert net.provenance["options"]["rounding"] == "floor" and net.provenance["options"]["weight_bits"] == 7
+
+
+def test_convert_without_labels_gives_agreement(call: Call, files: Path) -> None:
+    """Images without classes calibrate and give the agreement, no accuracy."""
+    code, out, _ = call("convert", "net.npz", "--data", "bare.npz")
+    assert code == 0 and "accuracy" not in out and "agreement" in out
+
+
+def test_expect_stops_with_a_hint(call: Call, files: Path) -> None:
+    """A float accuracy more than a point off stops the conversion, names the contract, and writes nothing."""
+    code, _, err = call("convert", "net.npz", "--data", "images.npz", "--expect", "92.6")
+    assert code == 2 and "more than a point off: 90.00 %" in err and "channel order RGB, mean (0.4, 0.5, 0.6)" in err and err.count("\n") == 1
+    assert not (files / "net.fs.npz").exists()
+    assert call("convert", "net.npz", "--data", "images.npz", "--expect", "90.5")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["net.npz"], "--data: calibration needs images"),
+        (["none.npz", "--data", "images.npz"], "none.npz: cannot be read"),
+        (["images.npz", "--data", "images.npz"], "images.npz"),
+        (["net.npz", "--data", "bare.npz", "--expect", "90"], "--expect: the images have no classes"),
+        (["net.npz", "--data", "images.npz", "--steps", "ten"], "--steps: not a number of steps: ten"),
+        (["net.npz", "--data", "images.npz", "--steps", "0"], "steps: integer out of range: 0 (1..16) [CONV-9]"),
+        (["net.npz", "--data", "images.npz", "--steps", "8,nobody=3"], "no population has this name: nobody"),
+        (["net.npz", "--data", "images.npz", "--mean", "a,b"], "--mean: not numbers separated by commas: a,b"),
+        (["net.npz", "--data", "images.npz", "--mean", "0.1,0.2"], "input mean: not one number, or one per channel"),
+        (["net.npz", "--data", "images.npz", "--size", "big"], "--size: not channels x height x width: big"),
+        (["net.npz", "--data", "images.npz", "--weight-bits", "2", "--steps", "10"], "theta would be below 1 with 2-bit weights"),
+    ],
+)
+def test_convert_refuses_in_one_line(call: Call, files: Path, arguments: list[str], says: str) -> None:
+    """Wrong use and bad input are one line on standard error, exit code 2, and nothing is written."""
+    code, _, err = call("convert", *arguments)
+    assert code == 2 and says in err and err.count("\n") == 1
+    assert not list(files.glob("*.fs.npz"))
+
+
+def test_the_contract_can_be_given(call: Call, files: Path) -> None:
+    """A graph without contract is refused until size, mean and std are named; then it converts to the same network."""
+    graph = residual()
+    fsref.Graph(None, graph.nodes, "residual").save(files / "open.npz")
+    code, _, err = call("convert", "open.npz", "--data", "images.npz")
+    assert code == 2 and "no input contract" in err
+    given = ["--size", "3x8x8", "--mean", "0.4,0.5,0.6", "--std", "0.2,0.25,0.3"]
+    assert call("convert", "open.npz", "--data", "images.npz", *given)[0] == 0
+    assert call("convert", "net.npz", "--data", "images.npz")[0] == 0
+    assert fsref.load(files / "open.fs.npz").id == fsref.load(files / "net.fs.npz").id
+
+
+def test_compare_tells_where_the_loss_is(call: Call, files: Path) -> None:
+    """compare gives a row per population, as a table and as JSON."""
+    call("convert", "net.npz", "--data", "images.npz", "--steps", "3")
+    code, out, _ = call("compare", "net.npz", "net.fs.npz", "--data", "images.npz")
+    assert code == 0 and all(name in out for name in ("stem", "expand", "depthwise", "project", "left", "right", "linear"))
+    code, out, _ = call("compare", "net.npz", "net.fs.npz", "--data", "images.npz", "--limit", "8", "--json")
+    assert code == 0 and json.loads(out)["images"] == 8
+    assert call("compare", "net.npz", "net.fs.npz")[0] == 2
+
+
+def test_export_writes_onnx(call: Call, files: Path) -> None:
+    """export writes a model that onnx's own reference runs to the same logits."""
+    pytest.importorskip("onnx")
+    from fsref.formats import onnx
+
+    call("convert", "net.npz", "--data", "images.npz")
+    code, out, _ = call("export", "net.fs.npz", "--format", "onnx", "--codes", "stem")
+    assert code == 0 and out.startswith("net.onnx")
+    x = drawn(3)
+    found = onnx.run(files / "net.onnx", x, ["logits", "codes/stem"], runtime="reference")
+    result = fsref.run(fsref.load(files / "net.fs.npz"), x, record=["stem"])
+    assert (found["logits"] == result.logits).all() and (found["codes/stem"].reshape(3, -1) == result.codes["stem"]).all()
+    assert call("export", "net.fs.npz", "--format", "vhdl")[0] == 2

@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Score the FS networks of a float graph, a row per K, and have every engine agree on every image.
+
+SOURCE is what `fsref evaluate --data` takes: cifar10:DIR, a folder with labels.csv, an npz. The graph is calibrated on the first images of
+--calibrate, or, where there are no other images, on a seeded draw of SOURCE itself, without its labels; then every figure is given twice, the
+second time for the images that calibration has not seen.
+
+`events` and `quantized` run every image and are compared on the train of every neuron and on the logits, ONNX Runtime, where it is installed,
+on the logits, `reference` on a few drawn images, on every observable. Each network is converted once; its images are read once.
+FILE gets a line of JSON per network, batch and row; a start that finds it goes on where it ends. The table is printed from it.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fsref import Graph, Network, check, load_images, run
+from fsref.conversion.converter import Calibrated, Options
+from fsref.pairs import Paired
+from fsref.populations import FS
+from fsref.schedule import schedule
+from fsref.trace import Record
+
+BATCH_NEURONS = 2**25  # neurons of all images at a time: the trains of all are kept for comparison
+HEAD = "| K | float % | FS % | FS - float, 95 % interval | agreement % | spikes per neuron | latency, steps |\n|--:|--:|--:|--:|--:|--:|--:|"
+
+
+class Log:
+    """The lines of JSON of one file, those of an earlier start among them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: list[dict[str, Any]] = []
+        if path.exists():
+            whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # what follows the last line end was cut off
+            self.lines = [json.loads(line) for line in whole.splitlines()]
+            path.write_text("".join(json.dumps(line) + "\n" for line in self.lines), encoding="utf-8")
+
+    def found(self, **fields: Any) -> Iterator[dict[str, Any]]:
+        """The lines that have all these values."""
+        return (line for line in self.lines if all(line.get(key) == value for key, value in fields.items()))
+
+    def add(self, **line: Any) -> dict[str, Any]:
+        """Write a line."""
+        self.lines.append(line)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+        return line
+
+
+def stop(text: str) -> None:
+    """End the program with one line."""
+    sys.exit(f"evaluate.py: error: {text}")
+
+
+def batch(net: Network, x: np.ndarray, onnx: bool) -> dict[str, Any]:
+    """Labels and spikes of all FS neurons per image, when all engines that run agree; else the program ends."""
+    trains, began, seconds = Record(observables=("spikes",)), time.perf_counter(), {}
+    results = []
+    for engine in ("events", "quantized"):
+        results.append(run(net, x, engine, trains))
+        seconds[engine], began = round(time.perf_counter() - began, 2), time.perf_counter()
+    one, other = results
+    for key, words in one.trace.arrays.items():
+        if not np.array_equal(words, other.trace.arrays[key]):
+            stop(f"events and quantized differ in the spikes of {key[0]}")
+    if not np.array_equal(one.logits, other.logits):
+        stop("events and quantized differ in the logits")
+    if onnx:
+        from fsref.formats.onnx import model
+        from fsref.formats.onnx import run as run_onnx
+
+        made, began = model(net), time.perf_counter()
+        if not np.array_equal(run_onnx(made, x, runtime="onnxruntime")["logits"], one.logits):
+            stop("ONNX Runtime differs in the logits")
+        seconds["onnxruntime"] = round(time.perf_counter() - began, 2)
+    sent = np.sum([one.spike_counts[p.name] for p in net.populations if isinstance(p, FS)], axis=0)
+    return {"labels": one.labels.tolist(), "spikes": sent.tolist(), "seconds": seconds}
+
+
+def row(name: str, pair: Paired, summary: dict[str, Any]) -> str:
+    """A line of the table."""
+    low, high = pair.interval
+    shares = f"{100 * pair.first_correct / pair.images:.2f} | {100 * pair.second_correct / pair.images:.2f}"
+    change = f"{100 * pair.difference:+.2f} ({100 * low:+.2f} .. {100 * high:+.2f})"
+    return f"| {name} | {shares} | {change} | {100 * pair.agreement:.2f} | {summary['spikes_per_neuron']:.3f} | {summary['latency']} |"
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Convert and score, as the command line says."""
+    graph, log = Graph.load(args.graph), Log(args.out)
+    images = load_images(args.data, graph, limit=args.limit)
+    if images.y is None:
+        stop(f"{args.data} has no labels")
+    x, y = images.x, images.y
+    seen = np.zeros(len(x), bool)
+    if args.calibrate:
+        calibration = load_images(args.calibrate, graph, limit=args.images).x
+        origin = f"the first {len(calibration)} of {args.calibrate}"
+    else:
+        seen[np.random.default_rng(args.seed).permutation(len(x))[: args.images]] = True
+        calibration, origin = x[seen], f"{seen.sum()} of the {len(x)} images without labels, numpy default_rng({args.seed}).permutation"
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        onnxruntime = None
+    sample = sorted(np.random.default_rng(args.seed + 1).permutation(len(x))[: args.reference].tolist())
+    digest = hashlib.sha256(args.graph.read_bytes()).hexdigest()
+    key = {"graph": digest, "data": args.data, "images": len(x)}
+    print(f"{args.graph}: {len(x)} images of {args.data}; calibration: {origin}; reference on images {sample}", flush=True)
+    known = next(log.found(kind="float", **key), None) or log.add(kind="float", **key, labels=graph.forward(x).argmax(axis=1).tolist())
+    real, calibrated, lines = np.array(known["labels"]), None, []
+    for steps in args.steps:
+        place = {**key, "steps": steps, "options": args.options, "calibration": origin}
+        summary = next(log.found(kind="row", **place), None)
+        if summary is None:
+            calibrated = calibrated or Calibrated.of(graph, calibration, args.images)
+            net = calibrated.convert(Options(steps=steps, **args.options))
+            if args.nets:
+                args.nets.mkdir(parents=True, exist_ok=True)
+                net.save(args.nets / f"{graph.name}-k{steps}.fs.npz")
+            neurons = sum(int(np.prod(p.shape)) for p in net.populations if isinstance(p, FS))
+            size = max(1, min(256, BATCH_NEURONS // neurons))
+            batches = []
+            for first in range(0, len(x), size):
+                part = {"id": net.id, "first": first, "count": min(size, len(x) - first)}
+                batches.append(
+                    next(log.found(kind="batch", **part), None) or log.add(kind="batch", **part, **batch(net, x[first : first + size], bool(onnxruntime)))
+                )
+            if sample:
+                found = check(net, x[sample], ("reference", "events", "quantized"), memory_limit=2**35)
+                if not found.agrees:
+                    stop(f"reference differs: {found}")
+            spent = {engine: sum(b["seconds"][engine] for b in batches) / len(x) for engine in batches[0]["seconds"]}
+            summary = log.add(
+                kind="row",
+                **place,
+                id=net.id,
+                labels=sum((b["labels"] for b in batches), []),
+                spikes_per_neuron=round(sum(map(sum, (b["spikes"] for b in batches))) / len(x) / neurons, 4),
+                neurons=neurons,
+                latency=schedule(net).latency,
+                engines=[*spent, *(["reference on the sample"] if sample else [])],
+                milliseconds={engine: round(1000 * seconds, 2) for engine, seconds in spent.items()},
+            )
+            print(f"K = {steps}: {', '.join(summary['engines'])} agree on {len(x)} images; ms per image: {summary['milliseconds']}", flush=True)
+        fs = np.array(summary["labels"])
+        lines.append(row(str(steps), Paired.of(real, fs, y), summary))
+        if seen.any():
+            lines.append(row(f"{steps}, unseen", Paired.of(real[~seen], fs[~seen], y[~seen]), summary))
+    print("\n".join(["", HEAD, *lines]))
+
+
+def option(pair: str) -> tuple[str, Any]:
+    """KEY=VALUE, the value being JSON or text."""
+    key, equals, value = pair.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{pair!r} is not KEY=VALUE")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def main() -> None:
+    """Read the command line and evaluate."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("graph", type=Path, metavar="GRAPH")
+    parser.add_argument("--data", required=True, metavar="SOURCE", help="labelled images to score on")
+    parser.add_argument("--calibrate", metavar="SOURCE", help="images for calibration; without it a draw of --data")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="lines of JSON; continued where it ends")
+    parser.add_argument("--steps", type=lambda text: [int(k) for k in text.split(",")], default=list(range(3, 11)), metavar="K,K", help="default 3,4,...,10")
+    numbers = [("images", 512, "images for calibration"), ("reference", 100, "images drawn for the engine reference"), ("seed", 1, "of the draws")]
+    for name, default, text in numbers:
+        parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default {default})")
+    parser.add_argument("--limit", type=int, metavar="N", help="the first N images only")
+    parser.add_argument("--options", type=option, nargs="*", default=[], metavar="KEY=VALUE", help="of fsref.convert, as bias_correction=true")
+    parser.add_argument("--nets", type=Path, metavar="DIR", help="keep the networks here")
+    args = parser.parse_args()
+    args.options = dict(args.options)
+    evaluate(args)
+
+
+if __name__ == "__main__":
+    main()
