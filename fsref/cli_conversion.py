@@ -168,7 +168,7 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
         else "",
         f"agreement      {100 * pair.agreement:.2f} % of predictions are the float network's",
         f"cost           {score.spikes_per_neuron:.3f} spikes per neuron, latency {score.latency_steps} steps, {score.synops:,.0f} SynOps an image",
-        f"worst          {worst.name}: {worst.snr:.1f} dB",
+        f"worst          {worst.name}: its own error is {worst.db('new'):.1f} dB below its values",
         f"written        {target}, id {net.id[:12]}",
         f"next           fsref compare {model} {target} --data {source}",
     ]

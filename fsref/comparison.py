@@ -14,7 +14,7 @@ from fsref.conversion.folded import Folded, Unit, activate, real_sum
 from fsref.conversion.folding import fold
 from fsref.conversion.graph import Graph
 from fsref.conversion.pixels import Pixels
-from fsref.errors import GraphError
+from fsref.errors import GraphError, LimitError
 from fsref.losses import Floats, Loss, Tally
 from fsref.network import Network
 from fsref.neuron import Ints
@@ -116,11 +116,14 @@ def compare(
     truth = None if labels is None else check_labels(net, labels, len(x))
     one = 16 * sum(t.neurons for t in tallies) + 128 * max(t.neurons for t in tallies)  # bytes an image takes here, recording apart
     chunk = max(1, min(CHUNK_IMAGES, min(CHUNK_BYTES, memory_limit // 4) // one))
+    left = memory_limit - one * min(chunk, len(x))
+    if left <= 0:
+        raise LimitError("RUN-3", "compare", "needs more memory than allowed", f"{one} bytes", f"memory_limit {memory_limit}")
     record = Record([t.name for t in tallies[:-1]], ("spikes", "codes"))
     ours, theirs = [], []
     for first in range(0, len(x), chunk):
         part = x[first : first + chunk]
-        result = run(net, part, "quantized", record, memory_limit=memory_limit - one * len(part))
+        result = run(net, part, "quantized", record, memory_limit=left)
         assert result.trace is not None
         codes = [*(result.trace[t.name, "codes"].reshape(-1, *t.shape) for t in tallies[:-1]), result.logits[:, :, None, None]]
         trains = [*(result.trace[t.name, "spikes"] for t in tallies[:-1]), None]

@@ -68,7 +68,8 @@ def comparison_picture(comparison: Comparison, path: str | PathLike[str]) -> Non
     for share, label, shift in (("clipped", "float values beyond the codes", -0.2), ("saturated", "codes at the top", 0.2)):
         ends.bar([place + shift for place in places], [100 * (getattr(row, share) or 0) for row in rows], 0.4, label=label)
     name = comparison.network or comparison.id[:12]
-    ratios.set_title(f"{name} beside its float graph, {comparison.images:,} images, {100 * comparison.agree / comparison.images:.2f} % of predictions agree")
+    agreed = f"{100 * comparison.agree / comparison.images:.2f} % of predictions agree"
+    ratios.set_title(f"{name} beside its float graph, {comparison.images:,} images, {agreed}", parse_math=False)
     for axes, label in ((ratios, "signal to noise (dB)"), (powers, "error power (% of the value's)"), (ends, "share of values (%)")):
         axes.set_ylabel(label)
         axes.grid(axis="y", linewidth=0.3)

@@ -49,7 +49,8 @@ conversion.converter
 runner
 metrics
 data
-explanations scores checks comparison
+explanations scores checks losses
+comparison
 report
 comparison_report pictures
 <fsref>
@@ -68,6 +69,7 @@ UPWARD = {
     ("scores", "report"): "str(score)",
     ("explanations", "report"): "str(explanation)",
     ("checks", "report"): "str(check)",
+    ("comparison", "comparison_report"): "str(comparison)",
 }
 
 # Each third-party module but NumPy is at home in one place; those not named here may be imported in one module, whichever.
@@ -76,6 +78,7 @@ HOMES = {
     "msgspec": {"formats.manifest"},
     "click": {"cli", "cli_options", "cli_conversion", "report"},
     "PIL": {"data"},
+    "matplotlib": {"pictures"},
     "onnx": {"formats.onnx", "conversion.from_onnx"},
     "hypothesis": {"testing"},
 }

@@ -100,6 +100,25 @@ def test_folding_changes_no_value() -> None:
     np.testing.assert_allclose(logits[:, :, 0, 0], graph.forward(x), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_a_convolution_reads_a_concat(groups: int) -> None:
+    """A convolution after a concat reads each part through its slice of the weights; with groups that fall into parts its outputs stand side by side."""
+    nodes = [
+        conv("one", "input", 4, 3),
+        Node("one_relu", "relu", ("one",)),
+        conv("two", "input", 2, 3, seed=1),
+        Node("two_relu", "relu", ("two",)),
+        Node("both", "concat", ("one_relu", "two_relu")),
+        conv("after", "both", 6, 6, 3, groups=groups),
+        Node("after_relu", "relu", ("after",)),
+        *head("after_relu", 6),
+    ]
+    graph, x = Graph(PIXELS, nodes), drawn(20)
+    net = convert(graph, x, steps=14, weight_bits=16, alpha="max")
+    logits, wanted = fsref.run(net, x, engine="quantized").logits * net.logit_scale, graph.forward(x)
+    assert np.abs(logits - wanted).max() < 1e-3 * np.ptp(wanted)
+
+
 def test_enough_steps_and_bits_give_the_float_network() -> None:
     """With 14 steps and 16-bit weights the logits are the float ones within a thousandth of their range: nothing is folded wrongly."""
     graph, x = residual(), drawn(40)

@@ -198,10 +198,10 @@ class _Folder:
             ends = [start // inputs * outputs for start in starts]
             return tuple(
                 Sum(f"{node.name}.{i}", (b - a, *shape[1:]), (term(part, weight[a:b], groups=(b - a) // outputs),), offset[a:b])
-                for i, (part, a, b) in enumerate(zip(held, ends, ends[1:], strict=True))
+                for i, (part, a, b) in enumerate(zip(held, ends[:-1], ends[1:], strict=True))
             )
         weight = Term("", weight, groups=groups).ungrouped().weights
-        slices = [weight[:, a:b] for a, b in zip(starts, starts[1:], strict=True)]
+        slices = [weight[:, a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
         return (Sum(node.name, shape, tuple(term(p, rows, groups=1) for p, rows in zip(held, slices, strict=True)), offset),)
 
     def _dense(self, node: Node, value: Value) -> Value:
