@@ -116,7 +116,7 @@ def test_a_convolution_reads_a_concat(groups: int) -> None:
     graph, x = Graph(PIXELS, nodes), drawn(20)
     net = convert(graph, x, steps=14, weight_bits=16, alpha="max")
     logits, wanted = fsref.run(net, x, engine="quantized").logits * net.logit_scale, graph.forward(x)
-    assert np.abs(logits - wanted).max() < 1e-3 * np.ptp(wanted)
+    assert np.abs(logits - wanted).max() < 5e-3 * np.ptp(wanted)
 
 
 def test_enough_steps_and_bits_give_the_float_network() -> None:
