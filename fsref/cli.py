@@ -1,4 +1,6 @@
-"""The command line: `fsref convert | info | run | evaluate | compare | check | explain | export`. Exit code 0, 1 for "differs or fails", 2 for wrong use or bad input.
+"""The command line: `fsref convert | info | run | evaluate | compare | check | explain | export`.
+
+Exit code 0, 1 for "differs or fails", 2 for wrong use or bad input.
 
 NET is a network file or the name of a model that comes with fsref. `--json` puts pure JSON on standard output; progress goes to standard
 error, and only to a terminal.
@@ -8,11 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from functools import reduce
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from fsref.runner import ENGINES
 from fsref.runner import run as run_network
 from fsref.scores import evaluate as score_network
 from fsref.trace import OBSERVABLES, Record
+
 
 def chosen(text: str | None, count: int) -> list[int]:
     """The indices a selection such as `7`, `0:4`, `::10` or `1,5,9` names among `count` images. Errors: UsageError."""

@@ -63,12 +63,12 @@ def graph_of(model: str, given: Given) -> Graph:
     if given["order"] is not None:
         asked["order"] = given["order"]
     asked = {name: value[0] if isinstance(value, tuple) and len(value) == 1 else value for name, value in asked.items()}
-    size = None
+    size: tuple[int, int, int] | None = None
     if given["size"] is not None:
         sides = given["size"].lower().split("x")
         if len(sides) != 3 or not all(side.isdecimal() and len(side) < 6 for side in sides):
             raise UsageError("GRAPH-5", "--size", "not channels x height x width", given["size"], "e.g. 3x32x32")
-        size = tuple(map(int, sides))
+        size = (int(sides[0]), int(sides[1]), int(sides[2]))
     if model.lower().endswith(".onnx"):
         from fsref.conversion.from_onnx import from_onnx, input_shape
 
@@ -82,14 +82,15 @@ def graph_of(model: str, given: Given) -> Graph:
         if size is None:
             raise GraphError("GRAPH-5", model, "the graph has no input contract", None, "name --size, --mean and --std")
         return graph.with_input(Pixels(*size, **asked))
-    sides = graph.input.shape if size is None else size
-    return graph.with_input(replace(graph.input, channels=sides[0], height=sides[1], width=sides[2], **asked))
+    channels, height, width = size or graph.input.shape
+    return graph.with_input(replace(graph.input, channels=channels, height=height, width=width, **asked))
 
 
 def check_expected(expected: float | None, found: float, pixels: Pixels) -> None:
     """Nothing, when the float accuracy in % is what was expected, or nothing was. Errors: GraphError with a hint."""
     if expected is not None and abs(found - expected) > TOLERATED:
-        contract = f"channel order {pixels.order or 'none'}, mean {pixels.mean}, std {pixels.std}, scale {pixels.scale:.6g}, size {pixels.height} x {pixels.width}"
+        size = f"size {pixels.height} x {pixels.width}"
+        contract = f"channel order {pixels.order or 'none'}, mean {pixels.mean}, std {pixels.std}, scale {pixels.scale:.6g}, {size}"
         hint = f"expected {expected:.2f} %; is the input contract the one of the training? {contract}"
         raise GraphError("CONV-8", "float accuracy", "more than a point off", f"{found:.2f} %", hint)
 

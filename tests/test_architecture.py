@@ -41,13 +41,15 @@ conversion.graph
 formats.files formats.manifest
 formats.*
 conversion.draft conversion.onnx_values
-conversion.aten conversion.patterns conversion.onnx_operators conversion.onnx_structure
+conversion.traced
+conversion.aten conversion.aten_shapes conversion.patterns conversion.onnx_operators conversion.onnx_model
+conversion.onnx_structure conversion.onnx_reference
 conversion.from_torch conversion.from_onnx
 conversion.folded
 conversion.folding conversion.calibration conversion.quantisation
 conversion.converter
 runner
-metrics
+metrics pairs
 data
 explanations scores checks losses
 comparison
@@ -69,6 +71,7 @@ UPWARD = {
     ("scores", "report"): "str(score)",
     ("explanations", "report"): "str(explanation)",
     ("checks", "report"): "str(check)",
+    ("formats.exports", "formats.onnx"): "export, one format of several",
     ("comparison", "comparison_report"): "str(comparison)",
 }
 
@@ -79,7 +82,8 @@ HOMES = {
     "click": {"cli", "cli_options", "cli_conversion", "report"},
     "PIL": {"data"},
     "matplotlib": {"pictures"},
-    "onnx": {"formats.onnx", "conversion.from_onnx"},
+    "torch": {"conversion.from_torch"},
+    "onnx": {"formats.onnx", "conversion.onnx_model", "conversion.onnx_reference", "conversion.from_onnx"},
     "hypothesis": {"testing"},
 }
 

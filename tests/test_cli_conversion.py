@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_convert import drawn, residual
 
 import fsref
 from fsref.cli import main
+from test_convert import drawn, residual
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -57,7 +57,8 @@ def test_convert_says_what_it_cost(call: Call, files: Path) -> None:
 
 def test_convert_as_json(call: Call, files: Path) -> None:
     """--json is pure JSON with the same figures, and options reach the network."""
-    code, out, _ = call("convert", "net.npz", "--data", "images.npz", "--steps", "6,stem=4", "--weight-bits", "7", "--rounding", "floor", "--out", "a.npz", "--json")
+    chosen = ["--steps", "6,stem=4", "--weight-bits", "7", "--rounding", "floor", "--out", "a.npz"]
+    code, out, _ = call("convert", "net.npz", "--data", "images.npz", *chosen, "--json")
     plain = json.loads(out)
     assert code == 0 and plain["images"] == 60 and plain["out"] == "a.npz" and 0 <= plain["agreement"] <= 1
     net = fsref.load(files / "a.npz")
@@ -137,3 +138,20 @@ def test_export_writes_onnx(call: Call, files: Path) -> None:
     result = fsref.run(fsref.load(files / "net.fs.npz"), x, record=["stem"])
     assert (found["logits"] == result.logits).all() and (found["codes/stem"].reshape(3, -1) == result.codes["stem"]).all()
     assert call("export", "net.fs.npz", "--format", "vhdl")[0] == 2
+
+
+def test_convert_takes_onnx_with_its_contract(call: Call, files: Path) -> None:
+    """An ONNX file converts once mean and std are named, as the same layers do from a graph; without them it is refused."""
+    onnx = pytest.importorskip("onnx")
+    weight = np.random.default_rng(3).normal(size=(5, 3, 8, 8)).astype(np.float32)
+    nodes = [onnx.helper.make_node("Conv", ["x", "w"], ["c"], name="conv"), onnx.helper.make_node("Flatten", ["c"], ["y"], name="flat")]
+    entry = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 3, 8, 8])
+    logits = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", 5])
+    graph = onnx.helper.make_graph(nodes, "tiny", [entry], [logits], [onnx.numpy_helper.from_array(weight, "w")])
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), files / "tiny.onnx")
+    code, _, err = call("convert", "tiny.onnx", "--data", "bare.npz")
+    assert code == 2 and "an ONNX file has no input contract (name --mean and --std" in err
+    code, out, err = call("convert", "tiny.onnx", "--data", "bare.npz", "--mean", "0.4,0.5,0.6", "--std", "0.25", "--scale", "1/255")
+    assert (code, err) == (0, "") and "agreement" in out
+    net = fsref.load(files / "tiny.fs.npz")
+    assert net.contract is not None and net.contract.mean == (0.4, 0.5, 0.6) and net.contract.std == (0.25, 0.25, 0.25)

@@ -172,7 +172,8 @@ def test_theta() -> None:
 def test_theta_below_one_is_refused_with_the_width_that_would_do() -> None:
     """Two-bit weights cannot carry eight steps: the message names population, channel and the bits that would do, and those bits do."""
     graph, x = residual(), drawn()
-    with pytest.raises(fsref.errors.GraphError, match=r"theta would be below 1 with 2-bit weights \((\d+) bits would do, or fewer steps\) \[CONV-3\]") as caught:
+    says = r"theta would be below 1 with 2-bit weights \((\d+) bits would do, or fewer steps\) \[CONV-3\]"
+    with pytest.raises(fsref.errors.GraphError, match=says) as caught:
         convert(graph, x, weight_bits=2, steps=10)
     assert "channel" in caught.value.place
     need = int(caught.value.limit.split()[0])
@@ -267,7 +268,8 @@ def test_without_images_everything_must_carry_its_scale() -> None:
 def test_calibration_images_that_are_refused() -> None:
     """Empty, normalised, misshapen and out-of-range images are refused by name."""
     x = drawn()
-    cases = [(x[:0], "shape"), (x / 255.0, "not an array of integers"), (x[:, :2], "shape"), (x.astype(int) + 1, "out of range"), ([[1], [2, 3]], "not an array")]
+    cases = [(x[:0], "shape"), (x / 255.0, "not an array of integers"), (x[:, :2], "shape"), (x.astype(int) + 1, "out of range")]
+    cases.append(([[1], [2, 3]], "not an array"))
     for images, says in cases:
         with pytest.raises(fsref.errors.InputError, match=says):
             convert(residual(), images)
@@ -296,7 +298,8 @@ def test_options_that_are_refused(options: Any, says: str) -> None:
 def test_steps_by_population() -> None:
     """A mapping gives each population its own K, the rest the one under the empty name, 8 without."""
     net = convert(residual(), drawn(), steps={"": 5, "stem": 3, "project": 9})
-    assert {p.name: p.steps for p in net.populations if isinstance(p, fsref.FS)} == {"stem": 3, "expand": 5, "depthwise": 5, "project": 9, "left": 5, "right": 5}
+    found = {p.name: p.steps for p in net.populations if isinstance(p, fsref.FS)}
+    assert found == {"stem": 3, "expand": 5, "depthwise": 5, "project": 9, "left": 5, "right": 5}
 
 
 def test_bias_correction_moves_mean_membranes_to_the_float_ones() -> None:

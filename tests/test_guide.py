@@ -42,7 +42,8 @@ def test_a_page_runs_in_an_empty_directory(page: str, tmp_path: Path) -> None:
     for module in NEEDS.get(page, ()):
         pytest.importorskip(module)
     blocks = BLOCK.findall((GUIDE / page).read_text(encoding="utf-8"))
-    pairs = [(text, after if kind == "text" else None) for (language, text), (kind, after) in zip(blocks, [*blocks[1:], ("", "")], strict=True) if language == "python"]
+    following = [*blocks[1:], ("", "")]
+    pairs = [(text, after if kind == "text" else None) for (language, text), (kind, after) in zip(blocks, following, strict=True) if language == "python"]
     assert pairs, f"{page} has no python block"
     settings = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "OMP_NUM_THREADS": "2"}
     given = json.dumps([text for text, _ in pairs])
