@@ -3,13 +3,12 @@
 """Train a CIFAR-10 network on the CPU: a ResNet (He et al. 2015, depth 6n+2, option A shortcuts) or the `mixed` network.
 
 DIR holds the official binary batches: records of 1 label byte and 3,072 pixel bytes (channel, row, column).
-All images of data_batch_1.bin .. data_batch_5.bin are used for training; test_batch.bin is read only with
---test, once, after the last epoch. The first --coarse epochs see the images at 24 x 24 pixels, which is faster.
+All images of data_batch_1.bin .. data_batch_5.bin are used for training; the test images are not read. The first
+--coarse epochs see the images at 24 x 24 pixels, which is faster.
 
 After every epoch a checkpoint is written, and a line is added to the log beside it (same name, suffix .log).
-A start that finds a checkpoint continues from it, with the same shuffles. At the end --out receives a npz of
-float32 arrays: the weights under their state dict names, and `mean` and `std`, one value per channel. The
-input of the network is (pixel / 255 - mean) / std.
+A start that finds a checkpoint continues from it, with the same shuffles. At the end --out receives the float
+graph (fsref/guide/graph.md), its input contract included: (pixel / 255 - mean) / std.
 """
 
 import argparse
@@ -25,7 +24,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-CLASSES = 10
+from fsref import Pixels, from_torch
+
+CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 RECORD = 1 + 3 * 32 * 32  # bytes of one image in a binary batch
 PAD = 4  # pixels around an image before it is cropped at random
 WARMUP_EPOCHS = 1
@@ -41,7 +42,7 @@ def read_batches(folder: Path, *names: str) -> tuple[Tensor, Tensor]:
             raw = np.fromfile(path, np.uint8)
         except OSError as error:
             sys.exit(f"train_cifar10.py: error: cannot read {path}: {error.strerror or error}")
-        if raw.size == 0 or raw.size % RECORD or raw[::RECORD].max() >= CLASSES:
+        if raw.size == 0 or raw.size % RECORD or raw[::RECORD].max() >= len(CLASSES):
             sys.exit(f"train_cifar10.py: error: {path} does not hold CIFAR-10 records of {RECORD} bytes")
         batches.append(raw.reshape(-1, RECORD))
     records = torch.from_numpy(np.concatenate(batches))
@@ -86,7 +87,7 @@ class ResNet(nn.Module):
         self.layer1 = nn.Sequential(Block(16, 16, 1), *(Block(16, 16, 1) for _ in more))
         self.layer2 = nn.Sequential(Block(16, 32, 2), *(Block(32, 32, 1) for _ in more))
         self.layer3 = nn.Sequential(Block(32, 64, 2), *(Block(64, 64, 1) for _ in more))
-        self.linear = nn.Linear(64, CLASSES)
+        self.linear = nn.Linear(64, len(CLASSES))
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -135,7 +136,7 @@ class Mixed(nn.Module):
         self.pool = nn.MaxPool2d(3, 2, 1)
         self.blocks2 = nn.Sequential(Bottleneck(96, 64, 1), Bottleneck(64, 64, 1))
         self.fork3 = Fork(64, 128)
-        self.linear = nn.Linear(128, CLASSES)
+        self.linear = nn.Linear(128, len(CLASSES))
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -230,15 +231,8 @@ def train(args: argparse.Namespace) -> None:
         results = f"{loss_sum / seen:.4f} {100 * hits / seen:.2f} {time.monotonic() - start:.1f}"
         print(f"{epoch} {rate:.6f} {results}", file=log)
 
-    arrays = {k: v.float().contiguous().numpy() for k, v in model.state_dict().items() if v.is_floating_point()}
-    replace_file(args.out, lambda file: np.savez(file, **arrays, mean=mean.numpy(), std=std.numpy()))
-    if args.test:
-        images, labels = read_batches(args.data, "test_batch.bin")
-        model.eval()
-        with torch.inference_mode():  # in float32
-            found = torch.cat([model(batch * scale - shift).argmax(1) for batch in images.split(500)])
-        accuracy = 100 * (found == labels).double().mean()
-        print(f"# test accuracy {accuracy:.2f} % of {len(labels)} images", file=log)
+    contract = Pixels(3, 32, 32, mean=tuple(mean.tolist()), std=tuple(std.tolist()))
+    from_torch(model, contract, classes=CLASSES, name=args.network).save(args.out)
 
 
 def main() -> None:
@@ -246,7 +240,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the binary batches")
     parser.add_argument("--checkpoint", type=Path, required=True, metavar="FILE", help="written after every epoch")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="npz of the trained float weights")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="npz of the trained float graph")
     parser.add_argument("--network", choices=NETWORKS, default="resnet20", help="what to train (default resnet20)")
     integers = [("epochs", 75, "passes over the training set"), ("coarse", 35, "the first of them, at 24 x 24 pixels")]
     integers += [("batch-size", 128, "images per step"), ("seed", 1, "of the initial weights and the shuffles")]
@@ -255,7 +249,6 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=0.1, metavar="RATE", help="peak learning rate (default 0.1)")
     parser.add_argument("--compile", action="store_true", help="compile the network: faster, but needs a C++ compiler")
     parser.add_argument("--bfloat16", action="store_true", help="train in bfloat16: faster on a CPU with AMX or AVX512-BF16")
-    parser.add_argument("--test", action="store_true", help="afterwards, add the test accuracy to the log")
     args = parser.parse_args()
     if args.epochs <= WARMUP_EPOCHS or not 0 <= args.coarse <= args.epochs or args.batch_size < 1 or args.seed < 0:
         parser.error("needed: --epochs 2 or more, --coarse 0 .. epochs, --batch-size 1 or more, --seed >= 0")

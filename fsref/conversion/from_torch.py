@@ -65,7 +65,7 @@ def from_torch(model: Any, input: Pixels, classes: Sequence[str] = (), name: str
     problems = list(dict.fromkeys([*tracer.problems, *unmapped(steps)]))
     if problems:
         raise GraphError("GRAPH-7", place, f"{len(problems)} {'operator' if len(problems) == 1 else 'operators'} cannot be mapped: {'; '.join(problems)}")
-    graph = Graph(input, tuple(nodes(steps)), name, tuple(classes), tuple(notes))
+    graph = Graph(input, tuple(nodes(steps)), name or ("" if place == "ExportedProgram" else place), tuple(classes), tuple(notes))
     with torch.no_grad(), _quietly():
         _compare(torch, graph, model, tail, tracer.batch, place)
     return graph
