@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fsref.scores import evaluate
     from fsref.trace import Record, diff
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _LAZY = {
     "check": "fsref.checks",

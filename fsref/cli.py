@@ -21,7 +21,7 @@ import numpy as np
 import fsref
 from fsref import checks, data, report
 from fsref.cli_conversion import compare, convert, export
-from fsref.cli_options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, Given, images_of, is_bundled, show, work
+from fsref.cli_options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, Given, brings_images, images_of, show, work
 from fsref.errors import FsrefError, InputError, UsageError
 from fsref.explanations import explain as explain_neuron
 from fsref.network import SPEC_VERSION, Network
@@ -83,7 +83,7 @@ def run(net: str, selection: str | None, events: bool, out: Path | None, engine:
     """Run images. `fsref run digits` alone shows the whole product: score, bit-exact check and a raster."""
     network = data.load(net)
     recording = bool(given["recorded"] or given["observables"] or events or out)
-    if is_bundled(net) and selection is None and not recording and not any(given[name] for name in ("source", "resize", "crop", "limit")):
+    if brings_images(net) and selection is None and not recording and not any(given[name] for name in ("source", "resize", "crop", "limit")):
         return showcase(net, network, engine, given, as_json)
     images = images_of(net, network, given)
     picked = chosen(selection, len(images.x))
@@ -159,7 +159,7 @@ def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given:
             option = "--data" if name == "source" else f"--{name}"
             raise UsageError("RUN-4", option, "does not go with --self" if itself else "needs --data", given[name])
     if itself:
-        if not is_bundled(net):
+        if not brings_images(net):
             raise UsageError("EVENT-3", "--self", "needs a model that comes with fsref", net, "digits")
         outcome = checks.self_check(net)
         show(as_json, outcome, outcome.to_dict())

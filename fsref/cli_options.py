@@ -61,7 +61,7 @@ def show(as_json: bool, text: object, plain: Any) -> None:
 def images_of(name: str, net: Network, given: Given) -> data.ImageSet:
     """The images of --data, or of the bundled model's own test set. Errors: UsageError when there is neither."""
     source = given["source"]
-    if source is None and is_bundled(name):
+    if source is None and brings_images(name):
         source = name
     if source is None:
         raise UsageError("RUN-4", "--data", "this network comes without images: name some", None, data.SOURCES)
@@ -73,8 +73,8 @@ def work(given: Given) -> Given:
     return {name: given[name] for name in ("batch", "threads", "memory_limit")}
 
 
-def is_bundled(name: str) -> bool:
-    """Whether a NET argument names a model that comes with fsref, and no file of that name stands before it."""
+def brings_images(name: str) -> bool:
+    """Whether a NET argument names a model that comes with fsref and with its own test images, and no file of that name stands before it."""
     with suppress(UsageError):
-        return not Path(name).is_file() and data.bundled(name).is_dir()
+        return not Path(name).is_file() and (data.bundled(name) / f"{name}.npz").is_file()
     return False
