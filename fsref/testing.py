@@ -1,4 +1,5 @@
-"""Hypothesis strategies for FS networks (extra `verify`): tables, membranes, networks, images, and cases of a network with images.
+"""Hypothesis strategies for FS networks (extra `verify`): tables, membranes, networks, images, and cases of a network with images; and `verify`,
+which holds somebody else's conversion against fsref.
 
 Freely drawn networks hide mistakes, since most of their neurons are silent or saturated. These draw the code a neuron should send for the
 first image and how far its membrane lies above or below that step, then solve for bias and theta.
@@ -6,24 +7,33 @@ first image and how far its membrane lies above or below that step, then solve f
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
+from os import PathLike
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 try:
+    from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import strategies as st
     from hypothesis.strategies import DrawFn, SearchStrategy
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError('fsref.testing needs Hypothesis: pip install "fsref[verify]"', name=error.name) from None
 
 from fsref.engines import reference
-from fsref.errors import UsageError
+from fsref.errors import FsrefError, UsageError
 from fsref.network import Network
 from fsref.neuron import Ints, Table, base_two, fs_relu
 from fsref.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
+from fsref.runner import check_images
+from fsref.verification import Agreement, Forward, Theirs, corners, disagreement, first_difference, ours
 
+SHRINKING = 60.0  # seconds at most that `verify` looks for a simpler image
 STEPS = (1, 2, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 7, 7, 8, 8, 9, 10, 11, 12, 13, 14, 15, 16)
 
 
@@ -269,3 +279,82 @@ def _fs(
 def networks(min_fs: int = 1, max_fs: int = 4) -> SearchStrategy[Network]:
     """Small networks of every kind and form, min_fs..max_fs FS populations."""
     return cases(min_fs, max_fs, 1).map(lambda case: case.net)
+
+
+def verify(
+    net: Network,
+    their_forward: Forward | str | PathLike[str],
+    images: SearchStrategy[Ints] | ArrayLike | None = None,
+    populations: Sequence[str] | None = None,
+    max_examples: int = 100,
+) -> Agreement:
+    """That somebody else's conversion gives the integers of `net` on corner images, and on `max_examples` examples drawn and shrunk by Hypothesis (OBS-4).
+
+    `their_forward` takes images (B, C, H, W), uint8, int32 when max_code is above 255, and gives logits (B, classes), or a dictionary of codes by
+    population, "logits" among them or not; or it is the path of a quantised ONNX file with outputs of these names. `populations` are those that
+    must be there and are compared; all that are given otherwise. `images` is a strategy, testing.images(net) otherwise, or an array to choose from.
+    Errors: Disagreement, an AssertionError, at the first difference; UsageError for answers of a wrong kind.
+    """
+    if not isinstance(max_examples, int) or max_examples < 0:
+        raise UsageError("OBS-4", "verify", "max_examples is no number of examples", max_examples, "0 or more")
+    theirs = Theirs(net, their_forward, populations)
+    count = {"images": 0, "values": 0, "busy": 0, "neurons": 0}
+    last: list[Ints | FsrefError] = []  # what failed last, shrunk as far as it goes
+    until = inf
+
+    def compared(x: Ints) -> None:
+        nonlocal until
+        if time.monotonic() > until:
+            return
+        try:
+            answers = theirs(x)
+            seen = ours(net, x, theirs.names)
+            if failed := first_difference(answers, seen.codes) is not None:
+                last[:] = [x]
+        except FsrefError as error:
+            failed, last[:] = True, [error]
+        if failed:
+            until = min(until, time.monotonic() + SHRINKING)
+            raise AssertionError
+        values = sum(codes.size for codes in seen.codes.values())
+        for name, more in (("images", len(x)), ("values", values), ("busy", seen.busy), ("neurons", seen.neurons)):
+            count[name] += more
+
+    if images is None:
+        drawn = _images_of(net)
+    elif isinstance(images, SearchStrategy):
+        drawn = images
+    else:
+        real = check_images(net, images)
+        drawn = st.lists(st.integers(0, len(real) - 1), min_size=1, max_size=2).map(lambda rows: real[rows])
+
+    @settings(_VERIFYING, max_examples=max(1, max_examples))
+    @given(drawn)
+    def agree(x: Ints) -> None:
+        compared(check_images(net, x))
+
+    try:
+        compared(corners(net))
+        if max_examples:
+            agree()
+    except Exception:
+        if not last:
+            raise
+        if isinstance(last[0], FsrefError):
+            raise last[0] from last[0].__cause__
+        found = disagreement(net, theirs, last[0])
+        if found is None:
+            raise UsageError("OBS-4", "their function", "gave two answers for one image") from None
+        raise found from None
+    return Agreement(net.name, net.id, count["images"], theirs.names, count["values"], count["busy"] / max(1, count["neurons"]))
+
+
+_images_of = images  # `verify` has a parameter of this name
+_VERIFYING = settings(
+    database=None,
+    deadline=None,
+    derandomize=True,
+    report_multiple_bugs=False,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)

@@ -361,7 +361,7 @@ def test_what_is_missing_is_named_in_one_line() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=300, check=False)
     assert done.stderr.splitlines()[-1] == 'ModuleNotFoundError: fsref.testing needs Hypothesis: pip install "fsref[verify]"'
     told = subprocess.run([sys.executable, "tools/run.py", "--help"], cwd=root, capture_output=True, text=True, timeout=300, check=False)
-    assert (told.returncode, told.stderr, told.stdout.startswith("Run fsref on the digits model")) == (0, "", True)
+    assert (told.returncode, told.stderr, told.stdout.startswith("Run fsref from a fresh clone")) == (0, "", True)
 
 
 def test_numbers_and_sources_no_one_means_are_refused() -> None:
