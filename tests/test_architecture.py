@@ -51,8 +51,8 @@ conversion.converter
 runner
 metrics pairs
 data
-explanations scores checks losses
-comparison
+explanations scores checks losses traps
+comparison verification searching
 report
 comparison_report pictures
 <fsref>

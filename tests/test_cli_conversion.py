@@ -46,7 +46,7 @@ def test_convert_says_what_it_cost(call: Call, files: Path) -> None:
     code, out, err = call("convert", "net.npz", "--data", "images.npz")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].startswith("residual: 18 nodes") and lines[1] == "float accuracy 90.00 %, 60 images of images.npz, calibration among them"
+    assert lines[0].startswith("residual: 19 nodes") and lines[1] == "float accuracy 90.00 %, 60 images of images.npz, calibration among them"
     assert [line.split()[0] for line in lines[2:]] == ["FS", "agreement", "cost", "worst", "written", "next"]
     net = fsref.load(files / "net.fs.npz")
     assert net.id[:12] in out and net.provenance["scored"]["float_correct"] == 54

@@ -58,7 +58,8 @@ def residual(pixels: Pixels = PIXELS) -> Graph:
         Node("both", "concat", ("left", "right")),
         norm("both_bn", "both", 10),
         Node("drop", "identity", ("both_bn",)),
-        Node("down", "max_pool", ("drop",), {"kernel": (2, 2)}),
+        Node("drop_again", "identity", ("drop",)),
+        Node("down", "max_pool", ("drop_again",), {"kernel": (2, 2)}),
         Node("down_relu", "relu", ("down",)),
         *head("down_relu", 10),
     ]

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from fsref.conversion.arithmetic import places
 from fsref.conversion.folded import LINEAR, NO_PADDING, Activation, Folded, Pool, Reals, Term, Unit
 from fsref.conversion.graph import Graph, Node
 from fsref.errors import FsrefError, GraphError
@@ -63,10 +64,14 @@ def fold(graph: Graph) -> Folded:
 
 def hoisted(graph: Graph) -> Graph:
     """The same function, without identities and unread nodes; what never decreases stands before the max-pool, flatten or subsample it followed."""
-    nodes = {node.name: node for node in graph.nodes}
+    nodes: dict[str, Node] = {}
+    stands_for: dict[str, str] = {}  # an identity, by name, for what it reads
     for node in graph.nodes:
+        inputs = tuple(stands_for.get(name, name) for name in node.inputs)
         if node.op == "identity" and node is not graph.nodes[-1]:
-            nodes = {n.name: replace(n, inputs=tuple(node.inputs[0] if i == node.name else i for i in n.inputs)) for n in nodes.values() if n.name != node.name}
+            stands_for[node.name] = inputs[0]
+        else:
+            nodes[node.name] = replace(node, inputs=inputs)
     read = {next(reversed(nodes))}
     for name in reversed(list(nodes)):
         if name in read:
@@ -247,8 +252,8 @@ class _Folder:
     def _activated(self, part: Held | Sum, activation: Activation, name: str) -> Held:
         if isinstance(part, Held) and part.name != "input" and part.view != "flat":
             own = self.source_activation(part.name)
-            if activation.low <= min(own.low, 0.0) and own.high <= activation.high and activation.levels is None:
-                return part  # already within
+            if activation.low <= min(own.low, 0.0) and max(own.high, 0.0) <= activation.high and activation.levels is None:
+                return part  # already within, and so is its padding
         return self.hold(self.sum_of(part, name), activation)
 
     def source_activation(self, name: str) -> Activation:
@@ -273,8 +278,9 @@ class _Folder:
         for i, part in enumerate(map(self.hold, value)):
             padding, kernel, stride = node.attributes["padding"], node.attributes["kernel"], node.attributes["stride"]
             if part.padding != NO_PADDING and part.view == "map" and self.source_activation(part.name).low >= 0:
-                padding = tuple(a + b for a, b in zip(padding, part.padding, strict=True))  # zeros never exceed what is there
-                part = replace(part, shape=self.shape_of(part.name), padding=NO_PADDING)
+                joint, full = tuple(a + b for a, b in zip(padding, part.padding, strict=True)), self.shape_of(part.name)
+                if all(count.all() for count in places(full, kernel, stride, joint)):  # beside a real place zeros never are the maximum
+                    padding, part = joint, replace(part, shape=full, padding=NO_PADDING)
             part = self.plain(part)
             shape = (part.shape[0], *window_shape(part.shape, kernel, stride, padding))
             name = node.name if len(value) == 1 else f"{node.name}.{i}"

@@ -1,0 +1,237 @@
+"""search: the fewest steps that keep a loss, what was tried, and what is told of it (CONV-11)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fsref
+from fsref.conversion.converter import convert
+from fsref.conversion.graph import Graph, Node
+from fsref.errors import GraphError, InputError
+from fsref.searching import Found, Point, search
+from handmade import refused
+
+
+def graph(*bias: float) -> Graph:
+    """Two branches of different depth, a concat, an activation with its own levels, three classes."""
+    rng = np.random.default_rng(5)
+
+    def conv(name: str, source: str, outputs: int, inputs: int, size: int = 3) -> Node:
+        arrays = {"weight": rng.normal(0.03, 1.2 / np.sqrt(inputs * size * size), (outputs, inputs, size, size)), "bias": rng.normal(0, 0.2, outputs)}
+        return Node(name, "conv", (source,), {"padding": (size // 2,) * 4}, arrays)
+
+    return Graph(
+        fsref.Pixels(1, 6, 6, mean=0.5, std=0.3),
+        [
+            conv("stem", "input", 4, 1),
+            Node("stem.relu", "relu", ("stem",)),
+            conv("long", "stem.relu", 4, 4),
+            Node("long.relu", "relu", ("long",)),
+            conv("longer", "long.relu", 4, 4),
+            Node("longer.relu", "relu", ("longer",)),
+            conv("short", "stem.relu", 2, 4, 1),
+            Node("short.relu", "relu", ("short",)),
+            Node("both", "concat", ("longer.relu", "short.relu")),
+            conv("levels", "both", 5, 6),
+            Node("levels.act", "quantise", ("levels",), {"alpha": 2.0, "levels": 15}),
+            Node("pool", "global_avg_pool", ("levels.act",)),
+            Node("head", "dense", ("pool",), {}, {"weight": rng.normal(0, 1, (3, 5)), "bias": np.array(bias)}),
+        ],
+        "branches",
+    )
+
+
+IMAGES = np.clip(np.random.default_rng(9).normal(np.random.default_rng(8).uniform(60, 190, (300, 1, 1, 1)), 70, (300, 1, 6, 6)), 0, 255).astype(np.uint8)
+GRAPH = graph(*-np.median(graph(0, 0, 0).forward(IMAGES), axis=0).astype(float))  # every class has its share
+PREDICTED = GRAPH.forward(IMAGES).argmax(axis=1)
+NOISY = np.where(np.arange(300) % 10 == 0, (PREDICTED + 1) % 3, PREDICTED)  # the float network is right on nine of ten
+NAMES = ["stem", "long", "longer", "short"]
+
+
+@pytest.fixture(scope="module")
+def found() -> Found:
+    """One search, by accuracy, that several tests look at."""
+    assert len(set(PREDICTED.tolist())) == 3
+    return search(GRAPH, IMAGES, NOISY, loss=1.0, steps=range(1, 9), images=200)
+
+
+def test_every_point_is_what_the_network_gives(found: Found) -> None:
+    """Right images, latency and spikes of a point are those of a network converted with its K and run on the calibration images."""
+    assert (found.measure, found.images, found.float_right, found.needed) == ("accuracy", 200, int((NOISY == PREDICTED)[:200].sum()), found.float_right - 2)
+    for point in (p for p in found.points[::4] if p.complete):
+        score = fsref.evaluate(convert(GRAPH, IMAGES, images=200, steps=dict(point.steps)), IMAGES[:200], NOISY[:200])
+        assert (point.right, point.images, point.latency_steps) == (score.correct, 200, score.latency_steps)
+        assert point.spikes_per_neuron == pytest.approx(score.spikes_per_neuron)
+        assert point.spikes == pytest.approx(dict(score.spikes))
+        assert point.kept == (score.correct >= found.needed)
+        assert point.share == score.accuracy
+
+
+def test_first_uniform_then_one_step_less_at_a_time(found: Found) -> None:
+    """Every K is tried for all, largest first; then each point is the best so far with one step less in one population, until each has failed once."""
+    assert [p.uniform for p in found.points[:8]] == [8, 7, 6, 5, 4, 3, 2, 1]
+    assert all(p.complete for p in found.points[:8])
+    best = dict(min((p for p in found.points[:8] if p.kept), key=lambda p: p.uniform or 0).steps)
+    stuck = set()
+    for point in found.points[8:]:
+        changed = [name for name in NAMES if point.steps[name] != best[name]]
+        assert len(changed) == 1
+        assert changed[0] not in stuck
+        assert point.steps[changed[0]] == best[changed[0]] - 1
+        best, stuck = (dict(point.steps), stuck) if point.kept else (best, stuck | set(changed))
+    assert dict(found.best.steps) == best
+    assert all(name in stuck or best[name] == 1 for name in NAMES)
+    assert found.kept
+    assert sum(best.values()) < 4 * min(p.uniform or 9 for p in found.points[:8] if p.kept)
+
+
+def test_points_left_early_could_not_keep_the_loss() -> None:
+    """A point that was left before all images were seen has too few right ones among all."""
+    many = search(GRAPH, IMAGES, loss=0.5, steps=range(2, 9), images=300)
+    left = [p for p in many.points if not p.complete]
+    assert left
+    assert all(p.share is None and p.spikes is None and not p.kept for p in left)
+    for point in left:
+        net = convert(GRAPH, IMAGES, images=300, steps=dict(point.steps))
+        assert int((fsref.run(net, IMAGES).labels == PREDICTED).sum()) < many.needed
+
+
+def test_the_network_found_is_the_best_point(found: Found) -> None:
+    """`net` has the steps of the best point, its answers, and says in its provenance how it was found."""
+    steps = {p.name: p.steps for p in found.net.populations if isinstance(p, fsref.FS)}
+    assert steps == {**found.best.steps, "levels": 4}
+    assert found.net.id == convert(GRAPH, IMAGES, images=200, steps=dict(found.best.steps)).id
+    assert int((fsref.run(found.net, IMAGES[:200]).labels == NOISY[:200]).sum()) == found.best.right
+    about = found.net.provenance["search"]
+    assert about == {"loss": 1.0, "measure": "accuracy", "aim": "latency", "images": 200, "points": len(found.points), "right": found.best.right}
+
+
+def test_without_labels_agreement_is_what_is_kept() -> None:
+    """Without labels right is what the float network says; a loss of 0 keeps every prediction."""
+    kept = search(GRAPH, IMAGES, loss=0, steps=(10, 6, 12), images=60)
+    assert (kept.measure, kept.float_right, kept.needed) == ("agreement", 60, 60)
+    assert [p.uniform for p in kept.points[:3]] == [12, 10, 6]
+    if kept.kept:
+        assert (fsref.run(kept.net, IMAGES[:60]).labels == PREDICTED[:60]).all()
+
+
+def test_a_loss_that_nothing_keeps() -> None:
+    """When no K keeps the loss the one that loses least is found, and the search says that it is not kept."""
+    lost = search(GRAPH, IMAGES, NOISY, loss=0, steps=[1, 2], images=200)
+    assert not lost.kept
+    assert len(lost.points) == 2
+    assert lost.best.right == max(p.right for p in lost.points)
+    assert "no point keeps the loss" in str(lost)
+
+
+@pytest.mark.parametrize("aim", ["latency", "spikes"])
+def test_the_aim_orders_what_is_tried(aim: Any) -> None:
+    """The first step less is taken where most is saved: of latency, then of spikes between the two uniform points; or the other way round."""
+    done = search(GRAPH, IMAGES, NOISY, loss=1.0, steps=range(1, 9), images=200, aim=aim)
+    k = min(p.uniform or 9 for p in done.points[:8] if p.kept)
+    now, below = (next(p for p in done.points[:8] if p.uniform == n).spikes or {} for n in (k, k - 1))
+    savings = {}
+    for name in NAMES:
+        latency, spikes = float(name != "short"), now[name] - below[name]  # long and longer are one after the other, short is beside both
+        savings[name] = (latency, spikes) if aim == "latency" else (spikes, latency)
+    assert done.points[8].steps == {**dict.fromkeys(NAMES, k), max(NAMES, key=lambda n: savings[n]): k - 1}
+
+
+def test_latency_falls_only_on_the_longest_path(found: Found) -> None:
+    """One step less saves one of latency in stem, long and longer, and in short only where it is as long as the others."""
+    for before, after in zip(found.points[8:], found.points[9:], strict=False):
+        if not before.kept:
+            continue
+        lengths = [p.steps["stem"] + max(p.steps["long"] + p.steps["longer"], p.steps["short"]) + 8 + 4 for p in (before, after)]
+        assert [before.latency_steps, after.latency_steps] == lengths
+
+
+def test_the_front() -> None:
+    """The front holds the complete points that no other is at least as good as in all three figures, by latency."""
+
+    def point(right: int, latency: int, spikes: float, complete: bool = True) -> Point:
+        return Point({"a": latency}, 10, right, complete, True, latency, spikes, {})
+
+    points = (point(9, 8, 2.0), point(9, 8, 2.0), point(8, 4, 1.0), point(8, 5, 0.5), point(7, 5, 1.0), point(9, 9, 9.0), point(10, 3, 0.1, complete=False))
+    found = Found("g", "accuracy", "latency", 0.5, 10, 9, 9, points, points[0], None)  # type: ignore[arg-type]
+    assert [points.index(p) for p in found.front] == [2, 3, 0]
+    assert found.front[2] is points[0]
+
+
+def test_searches_repeat_themselves(found: Found) -> None:
+    """The same call gives the same points, the same network, the same text; progress sees every point."""
+    seen: list[Point] = []
+    again = search(GRAPH, IMAGES, NOISY, loss=1.0, steps=range(1, 9), images=200, progress=seen.append, threads=1)
+    assert again.points == found.points == tuple(seen)
+    assert again.net.id == found.net.id
+    assert str(again) == str(found)
+
+
+def test_plain_values_and_text(found: Found) -> None:
+    """The dictionary is JSON and holds every point; the table has a row for each uniform and each complete point."""
+    plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert len(plain["points"]) == len(found.points)
+    assert plain["best"]["steps"] == dict(found.best.steps)
+    assert sum(p["front"] for p in plain["points"]) == len(found.front)
+    assert (plain["kept"], plain["id"], plain["needed"]) == (True, found.net.id, found.needed)
+    lines = str(found).splitlines()
+    assert lines[0] == f"branches: {len(found.points)} points, 200 calibration images, at most 1 points of accuracy lost"
+    assert lines[1] == f"float: {found.float_right} of labels"
+    assert len(lines) == 6 + sum(p.complete for p in found.points) + 1
+    assert lines[-1] == "best: " + ", ".join(f"{name}={k}" for name, k in found.best.steps.items())
+    assert str(found.points[0]).startswith("K = 8: ")
+    assert all(str(p) for p in found.points)
+
+
+def test_what_cannot_be_converted_is_a_point_that_is_refused() -> None:
+    """K for which weights are too narrow is told with the reason, and does not stop the search; when none converts there is nothing to find."""
+    done = search(GRAPH, IMAGES, loss=50, steps=[4, 16], images=32, weight_bits=2)
+    told = done.points[0]
+    assert told.uniform == 16
+    assert "[CONV-3]" in told.refused
+    assert not told.kept
+    assert "refused" in str(done)
+    with refused(GraphError, "CONV-11", "steps"):
+        search(GRAPH, IMAGES, loss=50, steps=[16], images=32, weight_bits=2)
+
+
+def test_calls_that_are_refused() -> None:
+    """Wrong steps, loss, aim, options and labels, and a graph without a free K, are refused by name."""
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"steps": []}, "steps"),
+        ({"steps": [0, 3]}, "steps"),
+        ({"steps": [17]}, "steps"),
+        ({"steps": [2.5]}, "steps"),
+        ({"loss": -1}, "loss"),
+        ({"loss": float("nan")}, "loss"),
+        ({"aim": "speed"}, "aim"),
+        ({"steps_of": 3}, "options"),
+    ]
+    for about, place in wrong:
+        with refused(GraphError, "CONV-11", place):
+            search(GRAPH, IMAGES, **about)
+    for labels in (NOISY[:10], NOISY.astype(float), np.full(300, 3), NOISY[:, None]):
+        with refused(InputError, "RUN-1"):
+            search(GRAPH, IMAGES, labels, images=200)
+    nodes = [Node("a", "quantise", ("input",), {"alpha": 1.0, "levels": 7}), Node("b", "global_avg_pool", ("a",))]
+    with refused(GraphError, "CONV-11", "steps"):
+        search(Graph(fsref.Pixels(2, 3, 3), nodes), np.zeros((4, 2, 3, 3), int))
+
+
+def test_the_picture(tmp_path: Any, found: Found) -> None:
+    """Accuracy against latency and against spikes, with named axes, the front and the best point; the same bytes each time."""
+    pytest.importorskip("matplotlib")
+    from fsref.pictures import search_picture
+
+    search_picture(found, tmp_path / "found.svg")
+    text = (tmp_path / "found.svg").read_text(encoding="utf-8")
+    for shown in ("latency (steps)", "spikes per neuron", "accuracy (%)", "every K", "one step less", "best", "float"):
+        assert shown in text, shown
+    search_picture(found, tmp_path / "again.svg")
+    assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "found.svg").read_bytes()
+    with refused(fsref.errors.UsageError, "CONV-10"):
+        search_picture(found, tmp_path / "found.txt")
