@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from fsref.conversion.pixels import Pixels
 from fsref.errors import GraphError, UsageError
 from fsref.pairs import Paired
 from fsref.scores import evaluate
+from fsref.searching import search
 
 LOOKED_AT = 64  # images on which the worst population is found
 TOLERATED = 1.0  # points between the accuracy expected and the one found
@@ -109,11 +110,13 @@ def check_expected(expected: float | None, found: float, pixels: Pixels) -> None
 @click.option("--rounding", type=click.Choice(("nearest", "floor")), default="nearest", show_default=True, help="To which code a value goes.")
 @click.option("--power-of-two", is_flag=True, help="Thetas that are powers of two.")
 @click.option("--bias-correction", is_flag=True, help="Move biases so that the mean membranes are the float ones.")
+@click.option("--search", "loss", type=float, metavar="LOSS", help="Find the fewest steps per population that lose at most LOSS points (CONV-11).")
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="With --search: draw accuracy against steps and spikes, .svg, .png or .pdf.")
 @click.option("--expect", type=float, metavar="PERCENT", help="Stop when fsref's own float accuracy is more than a point off this.")
 @CONTRACT
 @WORK
 @JSON
-def convert(model: str, source: str | None, test: str | None, limit: int | None, out: Path | None, as_json: bool, **given: Any) -> int:
+def convert(model: str, source: str | None, test: str | None, limit: int | None, out: Path | None, plot: Path | None, as_json: bool, **given: Any) -> int:
     """Convert MODEL, a float graph (.npz) or .onnx, to an FS network.
 
     Prints fsref's own float accuracy first, then what the conversion lost, what it costs, and the population that lost most.
@@ -144,8 +147,23 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
         if correct is None:
             raise UsageError("CONV-8", "--expect", "the images have no classes to measure accuracy with", test or source)
         check_expected(given["expect"], 100 * correct / len(predicted), pixels)
-    with report.progress(f"calibrating, {len(calibration.x)} images", len(calibration.x)) as advance:
-        net = Calibrated.of(graph, calibration.x, given["images"], advance).convert(chosen)
+    if plot is not None and given["loss"] is None:
+        raise UsageError("CONV-11", "--plot", "goes with --search", str(plot))
+    searched = None
+    if given["loss"] is not None:
+        others = {field.name: getattr(chosen, field.name) for field in fields(chosen) if field.name != "steps"}
+        told = None if as_json else (lambda point: click.echo(f"  {point}", err=True))
+        searched = search(graph, calibration.x, calibration.y, given["loss"], images=given["images"], progress=told, threads=given["threads"], **others)
+        net = searched.net
+        if not as_json:
+            click.echo(str(searched))
+        if plot is not None:
+            from fsref.pictures import search_picture
+
+            search_picture(searched, plot)
+    else:
+        with report.progress(f"calibrating, {len(calibration.x)} images", len(calibration.x)) as advance:
+            net = Calibrated.of(graph, calibration.x, given["images"], advance).convert(chosen)
     with report.progress(f"FS, {len(scored.x)} images", len(scored.x)) as advance:
         score = evaluate(net, scored.x, predicted if scored.y is None else scored.y, "quantized", **work(given), progress=advance)
     pair = Paired.of(predicted, score.predictions, predicted if scored.y is None else scored.y)
@@ -174,6 +192,7 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
         f"next           fsref compare {model} {target} --data {source}",
     ]
     plain = {**figures, "paired": pair.to_dict(), "worst": worst.name, "id": net.id, "out": str(target), "provenance": dict(net.provenance)}
+    plain["search"] = None if searched is None else searched.to_dict()
     show(as_json, "\n".join(line for line in lines if line), plain)
     return 0
 

@@ -65,5 +65,5 @@ def synops(net: Network, trains: Mapping[str, NDArray[Any]], fans: Sequence[Ints
         words = words.reshape(len(words), -1)
         if words.shape[1] != fan.size or words.dtype.kind not in "iu":
             raise UsageError("OBS-3", f"synops {projection.source}", "not one train word per neuron", words.shape, f"(B, {fan.size}) integers")
-        columns.append(np.bitwise_count(words).astype(np.int64) @ fan.ravel())
+        columns.append(np.einsum("bn,n->b", np.bitwise_count(words), fan.ravel()))
     return np.stack(columns, axis=1)

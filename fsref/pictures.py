@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from math import isfinite, nan
 from os import PathLike
 from pathlib import Path
@@ -13,6 +14,7 @@ from fsref.formats.files import write
 
 if TYPE_CHECKING:
     from fsref.comparison import Comparison
+    from fsref.searching import Found, Point
 
 SUFFIXES = (".pdf", ".png", ".svg")
 DOTS_PER_INCH = 144
@@ -78,4 +80,36 @@ def comparison_picture(comparison: Comparison, path: str | PathLike[str]) -> Non
             axes.axvspan(place - 0.5, place + 0.5, color="tab:red", alpha=0.15, linewidth=0)
     ends.set_xlabel("population")
     ends.set_xticks(places, [row.name if len(row.name) <= NAME else f"{row.name[: NAME - 3]}..." for row in rows], rotation=90)
+    _write(figure, path)
+
+
+def search_picture(found: Found, path: str | PathLike[str]) -> None:
+    """Draw a search: accuracy or agreement of every complete point against latency and against spikes per neuron, the front joined (CONV-11).
+
+    Errors: UsageError when matplotlib is missing or for the suffix, FileError.
+    """
+    _kind(path)
+    done = [p for p in found.points if p.complete]
+    figure = _figure(10.0, 4.8)
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, axis, label in zip(panels, ("latency_steps", "spikes_per_neuron"), ("latency (steps)", "spikes per neuron"), strict=True):
+
+        def drawn(points: Sequence[Point], style: str, name: str, size: float = 5, axes: Any = axes, axis: str = axis) -> None:
+            points = sorted(points, key=lambda p: getattr(p, axis))
+            axes.plot([getattr(p, axis) for p in points], [100 * (p.share or 0) for p in points], style, label=name, markersize=size, linewidth=1)
+
+        drawn([p for p in done if p.uniform is not None], "o-", "every K for all")
+        drawn([p for p in done if p.uniform is None], "x", "one step less in one population")
+        drawn(found.front, ".:", "no other is better in all", 3)
+        drawn([found.best], "*", "best" if found.kept else "loses least", 13)
+        for p in done:
+            if p.uniform is not None:
+                axes.annotate(f"K={p.uniform}", (getattr(p, axis), 100 * (p.share or 0)), (4, -10), textcoords="offset points", fontsize="x-small")
+        axes.axhline(100 * found.float_right / found.images, color="black", linewidth=0.8, label="float")
+        axes.axhline(100 * found.needed / found.images, color="tab:red", linewidth=0.8, linestyle="--", label=f"at most {found.loss:g} points lost")
+        axes.set_xlabel(label)
+        axes.grid(linewidth=0.3)
+    panels[0].set_ylabel(f"{found.measure} (%)")
+    panels[0].legend(fontsize="small")
+    figure.suptitle(f"{found.graph or 'graph'}: {len(found.points)} points tried on {found.images:,} calibration images", parse_math=False)
     _write(figure, path)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fsref.errors import InputError
-from fsref.metrics import fan_outs, synops
+from fsref.metrics import fan_outs
 from fsref.network import Network
 from fsref.neuron import Ints
 from fsref.populations import FS
@@ -99,9 +99,10 @@ def evaluate(
     sources = Record(populations=[p.name for p in net.populations[:-1]], observables=("spikes",))
     one = recording_bytes(net, select(net, sources), 1)
     chunk = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // one, memory_limit // (8 * one)))
-    fans = fan_outs(net)
+    neurons = {p.name: int(np.prod(p.shape)) for p in net.populations[:-1]}
+    by_neuron = {name: np.zeros(count, np.int64) for name, count in neurons.items()}
     run(net, images[:1], engine, sources, memory_limit=memory_limit)  # kernels are compiled or loaded before the clock starts
-    spent, predictions, operations, counts = 0.0, [], [], []
+    spent, predictions, counts = 0.0, [], []
     for first in range(0, len(images), chunk):
         part = images[first : first + chunk]
         begun = time.perf_counter()
@@ -109,12 +110,13 @@ def evaluate(
         spent += time.perf_counter() - begun
         assert result.trace is not None
         predictions.append(result.labels)
-        counts.append(np.stack([result.spike_counts[p.name] for p in net.populations[:-1]], axis=1))
-        operations.append(synops(net, {p.name: result.trace[p.name, "spikes"] for p in net.populations[:-1]}, fans))
+        counts.append(np.stack([result.spike_counts[name] for name in neurons], axis=1))
+        for name, total in by_neuron.items():
+            total += np.bitwise_count(result.trace[name, "spikes"]).sum(axis=0, dtype=np.int64)
         if progress is not None:
             progress(len(part))
-    predicted, spikes, delivered = np.concatenate(predictions), np.concatenate(counts), np.concatenate(operations)
-    neurons = {p.name: int(np.prod(p.shape)) for p in net.populations[:-1]}
+    predicted, spikes = np.concatenate(predictions), np.concatenate(counts)
+    operations = [int(by_neuron[q.source] @ fan.ravel()) for q, fan in zip(net.projections, fan_outs(net), strict=True)]  # OBS-3
     fs = [isinstance(p, FS) for p in net.populations[:-1]]
     per_neuron = spikes[:, fs].sum(axis=1) / max(1, sum(n for n, is_fs in zip(neurons.values(), fs, strict=True) if is_fs))
     return Score(
@@ -127,8 +129,8 @@ def evaluate(
         most_spikes_per_neuron=float(per_neuron.max()),
         spikes=dict(zip(neurons, spikes.mean(axis=0).tolist(), strict=True)),
         neurons=neurons,
-        synops=float(delivered.sum(axis=1).mean()),
-        synops_by_projection=dict(zip(net.labels, delivered.mean(axis=0).tolist(), strict=True)),
+        synops=sum(operations) / len(images),
+        synops_by_projection={label: count / len(images) for label, count in zip(net.labels, operations, strict=True)},
         latency_steps=schedule(net).latency,
         images_per_second=len(images) / max(spent, 1e-9),
     )

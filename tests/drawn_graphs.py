@@ -184,7 +184,7 @@ class _Drawing:
     def max_pool(self, x: str) -> str:
         """A max-pool of something that is active, or with the activation after it."""
         self.has.add("max_pool")
-        if self.one(False, False, True):
+        if self.one(False, True):
             self.has.add("pool before activation")
             y = self.add("max_pool", self.conv(x, same=True), **self.window(x, 1))
             made = self.add("relu", self.norm(y, positive=True))
@@ -263,7 +263,9 @@ def graphs(draw: DrawFn, min_blocks: int = 1, max_blocks: int = 4, images: int =
     drawing = _Drawing(draw, pixels, rng, has)
     x = "input"
     for _ in range(draw(st.integers(min_blocks, max_blocks))):
-        form = draw(st.sampled_from(["plain", "plain", "residual", "option_a", "concat", "max_pool", "avg_pool", "pre_activation", "other"]))
+        form = draw(
+            st.sampled_from(["plain", "plain", "residual", "option_a", "concat", "max_pool", "max_pool", "avg_pool", "pre_activation", "other", "other"])
+        )
         x = getattr(drawing, form)(x)
     drawing.head(x)
     codes = rng.integers(0, pixels.max_code + 1, (images, *pixels.shape))

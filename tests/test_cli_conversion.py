@@ -115,6 +115,16 @@ def test_the_contract_can_be_given(call: Call, files: Path) -> None:
     assert fsref.load(files / "open.fs.npz").id == fsref.load(files / "net.fs.npz").id
 
 
+def test_search_finds_fewer_steps(call: Call, files: Path) -> None:
+    """--search tells the points it tries, writes the network of the best, and --plot draws them."""
+    code, out, err = call("convert", "net.npz", "--data", "images.npz", "--search", "5", "--images", "20")
+    assert code == 0 and "K = " in err and "written" in out
+    net = fsref.load(files / "net.fs.npz")
+    assert max(p.steps for p in net.populations if isinstance(p, fsref.FS)) < 10
+    assert call("convert", "net.npz", "--data", "images.npz", "--plot", "a.svg")[0] == 2
+    assert call("convert", "net.npz", "--data", "images.npz", "--search", "-1")[0] == 2
+
+
 def test_compare_tells_where_the_loss_is(call: Call, files: Path) -> None:
     """compare gives a row per population, as a table and as JSON."""
     call("convert", "net.npz", "--data", "images.npz", "--steps", "3")

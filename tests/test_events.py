@@ -10,8 +10,9 @@ import pytest
 import fsref
 import handmade
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, fs_relu
-from fsref.engines.events import count_deliveries
+from fsref.engines.events import count_deliveries, synapses
 from fsref.metrics import fan_outs, synops
+from fsref.projections import window_shape
 
 
 def chain(*projections: tuple[tuple[int, int, int], dict[str, Any]], bias: int = 3) -> Network:
@@ -79,3 +80,37 @@ def test_without_spikes_nothing_is_delivered() -> None:
     result = fsref.run(net, black)
     assert result.logits.tolist() == [[7, -7], [7, -7]]
     assert not any(count.any() for count in result.spike_counts.values())
+
+
+@pytest.mark.parametrize(
+    ("geometry", "most"),
+    [
+        ({"padding": (1, 1, 1, 1)}, 3),
+        ({"padding": (1, 1, 1, 1), "groups": 2}, 3),
+        ({"padding": (1, 1, 1, 1), "stride": (2, 2)}, 2),
+        ({"padding": (1, 1, 1, 1), "stride": (1, 3)}, 3),
+        ({"padding": (2, 2, 2, 2), "dilation": (2, 2), "stride": (2, 2)}, 3),
+        ({"padding": (2, 2, 2, 2), "dilation": (2, 2)}, 9),  # targets lie two apart
+    ],
+)
+def test_a_row_of_synapses_is_one_run(geometry: dict[str, Any], most: int) -> None:
+    """Targets that lie side by side are met in one run, one for each kernel row; the runs of a place are its fan-out, no target twice."""
+    groups = geometry.get("groups", 1)
+    conv = Conv2d("in", "fs", np.ones((4, 4 // groups, 3, 3), np.int64), **geometry)
+    source, target = (4, 9, 8), (4, *window_shape((4, 9, 8), (3, 3), conv.stride, conv.padding, conv.dilation))
+    net = Network(
+        [Input("in", source), FS("fs", target, fs_relu(4)), Readout("out", (1, 1, 1))], [conv, Dense("fs", "out", np.ones((1, 4), np.int64), pooled=True)]
+    )
+    weights, runs, ends = synapses(conv, source, target)
+    assert weights.shape == (4, 36 // groups) and ends[0] == 0 and ends[-1] == len(runs)
+    assert int(np.diff(ends).max()) == most
+    for place, leaving in enumerate(fan_outs(net)[0][0].ravel().tolist()):
+        reached = [n for to, _, length in runs[ends[place] : ends[place + 1]].tolist() for n in range(to, to + length)]
+        assert len(reached) == len(set(reached)) == leaving
+
+
+def test_a_wide_source_needs_a_run_a_place() -> None:
+    """A dense projection from the widest source there is has one run a place, and is made in a moment."""
+    for pooled, count in ((False, 65_536), (True, 1)):
+        weights, runs, ends = synapses(Dense("a", "b", np.ones((3, count), np.int64), pooled), (1, 1, 65_536), (3, 1, 1))
+        assert weights.shape == (1, 3 * count) and runs.shape == (65_536, 3) and ends.tolist() == list(range(65_537))

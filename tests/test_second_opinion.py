@@ -161,7 +161,7 @@ def test_the_fake_quantised_network_gives_the_same_codes() -> None:
     """Real weights, biases and scales, rounded as quantised networks round, give every code and logit of the three engines, bit for bit."""
     count: Counter[str] = Counter()
 
-    @settings(drawn, max_examples=4000 if LONG else 300)
+    @settings(drawn, max_examples=4000 if LONG else 400)
     @given(graphs(), st.data())
     def same(case: Drawn, data: st.DataObject) -> None:
         how = data.draw(options(case.graph))
@@ -191,7 +191,7 @@ def test_the_fake_quantised_network_gives_the_same_codes() -> None:
 
     same()
     print(f"\n{count['graphs']} graphs, {count['refused']} refused, busy {count['busy'] / count['neurons']:.3f}, maps {count['map']}")
-    assert {form: count[form] for form in FORMS if count[form] < 3} == {}
+    assert {form: count[form] for form in FORMS if not count[form]} == {}
     assert count["refused"] <= 0.4 * count["graphs"]
     assert count["busy"] >= 0.3 * count["neurons"]
     assert min(count["odd theta"], count["map"], count["offset"]) >= 0.2 * count["graphs"]

@@ -1,7 +1,8 @@
-"""The quantised network: dense integer layers on codes, floor division or staircase lookup, no time axis.
+"""The quantised network: dense integer layers on codes, division or staircase lookup, no time axis.
 
 Products run in float32 or float64 BLAS where the proof allows: while both ends of any_order stay within 2^24 or 2^53 every partial
-sum, in whatever order, is an integer the type holds exactly (RANGE-1). Beyond that they run in int64.
+sum, in whatever order, is an integer the type holds exactly (RANGE-1). Beyond that they run in int64. Arrays are (B, H, W, C), so that
+what a window sees of a row of its source lies side by side.
 """
 
 from __future__ import annotations
@@ -15,17 +16,32 @@ from numpy.typing import NDArray
 from fsref.engines.activity import Activity, Simulator, Wanted
 from fsref.network import Network
 from fsref.neuron import Ints, relu_theta, staircase
-from fsref.populations import FS, Input, MaxPool, Population, Shape
+from fsref.populations import FS, Input, MaxPool, Readout, Shape
 from fsref.projections import Conv2d, Projection
 
-Layer = Callable[[Ints], Ints]
-Answer = tuple[NDArray[np.uint16], Ints]  # trains, codes
+Array = NDArray[Any]
+Layer = Callable[[Array], Array]
+Answer = tuple[NDArray[np.uint16], Array]  # trains, and codes in any type; the same array twice where they are the same (NET-7, FS-5)
+ONE_CALL = 2**18  # multiply-adds of one BLAS call: few enough that BLAS starts no threads, which would wait for those of the run
 
 
-def product_type(any_order: Ints) -> type[np.generic]:
-    """The fastest type whose products and sums are exact for these intervals (RANGE-1)."""
-    reach = int(np.abs(any_order).max())
+def product_type(reach: int) -> type[np.generic]:
+    """The fastest type that holds every integer within -reach..reach, so that products and sums there are exact (RANGE-1)."""
     return np.float32 if reach <= 2**24 else np.float64 if reach <= 2**53 else np.int64
+
+
+def product(a: Array, matrix: Array) -> Array:
+    """a (..., N) @ matrix (N, O), of at least 8 rows and at most ONE_CALL at a time."""
+    rows, outputs = a.reshape(-1, len(matrix)), matrix.shape[1]
+    total = np.zeros((len(rows), outputs), a.dtype)
+    depth = max(1, ONE_CALL // (8 * outputs))
+    for first in range(0, len(matrix), depth):
+        part, own = matrix[first : first + depth], rows[:, first : first + depth]
+        step = max(1, ONE_CALL // part.size)
+        even = len(rows) // step * step
+        total[:even] += (own[:even].reshape(-1, step, len(part)) @ part).reshape(even, outputs)
+        total[even:] += own[even:] @ part
+    return total.reshape(*a.shape[:-1], outputs)
 
 
 def window_index(size: int, count: int, before: int, kernel: int, stride: int, dilation: int) -> NDArray[np.intp]:
@@ -34,125 +50,168 @@ def window_index(size: int, count: int, before: int, kernel: int, stride: int, d
     return np.where((at < 0) | (at >= size), size, at)
 
 
-def windows(
-    a: NDArray[Any], shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, ...], dilation: tuple[int, int], fill: int
-) -> NDArray[Any]:
-    """(B, C, kh, kw, H_out, W_out): every window of a (B, C, H, W), padded places holding `fill`."""
-    rows = window_index(a.shape[2], shape[1], padding[0], kernel[0], stride[0], dilation[0])
-    columns = window_index(a.shape[3], shape[2], padding[1], kernel[1], stride[1], dilation[1])
-    framed = np.full((*a.shape[:2], a.shape[2] + 1, a.shape[3] + 1), fill, a.dtype)
-    framed[:, :, :-1, :-1] = a
-    return framed[:, :, rows.T[:, None, :, None], columns.T[None, :, None, :]]
+def framed(a: Array, fill: int, kind: Any) -> Array:
+    """a (B, H, W, C) with one more row and column that hold `fill`: what padding reads."""
+    batch, height, width, channels = a.shape
+    out = np.full((batch, height + 1, width + 1, channels), fill, kind)
+    out[:, :height, :width] = a
+    return out
 
 
-def layer(projection: Projection, shape: Shape, kind: type[np.generic]) -> Layer:
-    """A function from codes (B, C, H, W) to sums (B, *shape) (PROJ-1 to PROJ-5)."""
+def layer(projection: Projection, source: Shape, shape: Shape, kind: type[np.generic]) -> Layer:
+    """A function from codes (B, H, W, C) to sums (B, H_out, W_out, O) (PROJ-1 to PROJ-5)."""
     if not isinstance(projection, Conv2d):
-        matrix = np.ascontiguousarray(projection.weights.T, dtype=kind)
+        weights = projection.weights if projection.pooled else projection.weights.reshape(-1, *source).transpose(0, 2, 3, 1)
+        matrix = np.ascontiguousarray(weights.reshape(len(weights), -1).T, dtype=kind)
 
-        def dense(codes: Ints) -> Ints:
-            a = codes.sum(axis=(2, 3)) if projection.pooled else codes.reshape(len(codes), -1)
-            total: Ints = (a.astype(kind) @ matrix).astype(np.int64)
-            return total[:, :, None, None]
+        def dense(codes: Array) -> Array:
+            a = codes.sum(axis=(1, 2), dtype=np.int64) if projection.pooled else codes.reshape(len(codes), -1)
+            return product(a.astype(kind), matrix)[:, None, None]
 
         return dense
-    groups, outputs = projection.groups, len(projection.weights)
-    filters = projection.weights.astype(kind).reshape(groups, outputs // groups, -1)
+    groups, (outputs, inputs, kh, kw) = projection.groups, projection.weights.shape
+    filters = projection.weights.astype(kind).reshape(groups, outputs // groups, inputs, kh, kw).transpose(3, 0, 4, 2, 1)  # (kh, G, kw, I, O / G)
+    rows = window_index(source[1], shape[1], projection.padding[0], kh, projection.stride[0], projection.dilation[0])
+    columns = window_index(source[2], shape[2], projection.padding[1], kw, projection.stride[1], projection.dilation[1])
 
-    def conv2d(codes: Ints) -> Ints:
-        patches = windows(codes.astype(kind), shape, projection.kernel, projection.stride, projection.padding, projection.dilation, 0)
-        columns = patches.reshape(len(codes), groups, filters.shape[2], -1)
-        total: Ints = (filters @ columns).astype(np.int64)
-        return total.reshape(len(codes), *shape)
+    def depthwise(codes: Array) -> Array:
+        """Tap by tap, for groups of one channel."""
+        a, total = framed(codes, 0, kind), np.zeros((len(codes), *shape[1:], groups, outputs // groups), kind)
+        for r in range(kh):
+            row = a.take(rows[:, r], axis=1)
+            for c in range(kw):
+                total += row.take(columns[:, c], axis=2)[..., None] * filters[r, :, c, 0]
+        return total.reshape(len(codes), *shape[1:], outputs)
 
-    return conv2d
+    matrices = np.ascontiguousarray(filters.reshape(kh, groups, kw * inputs, -1))
+
+    def conv2d(codes: Array) -> Array:
+        """Row by row of the kernel: what each window sees of a row of the source, times the row's weights."""
+        taken = framed(codes, 0, kind).take(columns.ravel(), axis=2).reshape(len(codes), source[1] + 1, shape[2], kw, groups, inputs)
+        seen = taken.transpose(0, 1, 4, 2, 3, 5).reshape(len(codes), source[1] + 1, groups, shape[2], kw * inputs)
+        total = np.zeros((len(codes), shape[1], groups, shape[2], outputs // groups), kind)
+        for r in range(kh):
+            a = seen.take(rows[:, r], axis=1)
+            total += product(a, matrices[r, 0]) if groups == 1 else a @ matrices[r]
+        return total.swapaxes(2, 3).reshape(len(codes), *shape[1:], outputs)
+
+    return depthwise if inputs == 1 < groups else conv2d
 
 
-def answer(net: Network, population: FS) -> Callable[[Ints], Answer]:
-    """A function from opening membranes (B, C, H, W) to trains and codes: FS-5 in closed form, any other table by FS-6."""
-    table, channels, opening = population.table, population.shape[0], net.ranges[population.name].opening
+def answer(net: Network, population: FS) -> Callable[[Array], Answer]:
+    """A function from opening membranes (B, H, W, C) to trains and codes: FS-5 in closed form, any other table by FS-6."""
+    table, channels, proved = population.table, population.shape[0], net.ranges[population.name]
     theta = relu_theta(table)
     if theta is not None:
-        divisor = np.broadcast_to(theta, channels)[:, None, None]
+        # Exact for floats, too: a quotient errs by less than 2^-24 (2^-53) of itself, and v / theta lies 1 / v of itself or more below the next integer.
+        kind = product_type(max(int(np.abs(proved.any_order).max()), int(theta.max())))
+        divide, divisor = np.floor_divide if kind is np.int64 else np.divide, theta.astype(kind)
 
-        def divide(v: Ints) -> Answer:
-            codes = np.clip(v // divisor, 0, 2**table.steps - 1)
-            return codes.astype(np.uint16), codes
+        def relu(v: Array) -> Answer:
+            codes = np.clip(divide(v.astype(kind, copy=False), divisor), 0, 2**table.steps - 1).astype(np.uint16)
+            return codes, codes
 
-        return divide
+        return relu
     T, h, d = table.rows(channels)
-    if table.channels is None:
-        shared = staircase(T[0], h[0], d[0], int(opening[:, 0].min()), int(opening[:, 1].max()))
-        stairs = [shared] * channels
-    else:
-        stairs = [staircase(T[c], h[c], d[c], *opening[c].tolist()) for c in range(channels)]
+    opening, alike = proved.opening, table.channels is None
+    reach = [(int(opening[:, 0].min()), int(opening[:, 1].max()))] if alike else opening.tolist()
+    stairs = [staircase(T[c], h[c], d[c], low, high) for c, (low, high) in enumerate(reach)]
 
-    def look_up(v: Ints) -> Answer:
-        trains, codes = np.empty(v.shape, np.uint16), np.empty_like(v)
+    def look_up(v: Array) -> Answer:
+        trains, codes = np.empty(v.shape, np.uint16), np.empty(v.shape, np.int64)
         for c, stair in enumerate(stairs):
-            place = np.searchsorted(stair.start, v[:, c], side="right") - 1
-            trains[:, c], codes[:, c] = stair.train[place], stair.code[place]
+            own = (..., slice(None) if alike else c)
+            place = np.searchsorted(stair.start, v[own].astype(np.int64), side="right") - 1
+            trains[own], codes[own] = stair.train[place], stair.code[place]
         return trains, codes
 
     return look_up
 
 
+def pooled(a: Array, pool: MaxPool) -> Array:
+    """The largest of every window (B, H_out, W_out, C) of a (B, H, W, C) (POOL-1, POOL-3)."""
+    _, height, width = pool.shape
+    rows = window_index(a.shape[1], height, pool.padding[0], pool.kernel[0], pool.stride[0], 1)
+    columns = window_index(a.shape[2], width, pool.padding[1], pool.kernel[1], pool.stride[1], 1)
+    by_row = framed(a, np.iinfo(a.dtype).min, a.dtype).take(columns.ravel(), axis=2).reshape(len(a), -1, *columns.shape, a.shape[3]).max(axis=3)
+    largest: Array = by_row.take(rows.ravel(), axis=1).reshape(len(a), *rows.shape, width, a.shape[3]).max(axis=2)
+    return largest
+
+
 def membranes(v: Ints, trains: NDArray[np.uint16], h: Ints) -> Ints:
     """(B, K, C, H, W): v less the resets of the train so far (FS-3)."""
     steps = h.shape[1]
-    fired = (trains[:, None] >> np.arange(steps - 1, -1, -1, dtype=np.uint16)[:, None, None, None]) & 1
-    return v[:, None] - np.cumsum(fired * h.T[:, :, None, None], axis=1)
+    after = np.empty((len(v), steps, *v.shape[1:]), np.int64)
+    for t in range(steps):
+        v = v - h[:, t, None, None] * (trains >> (steps - 1 - t) & 1)
+        after[:, t] = v
+    return after
+
+
+def channels_first(a: Array) -> Array:
+    """The view (B, C, H, W) of a (B, H, W, C)."""
+    return a.transpose(0, 3, 1, 2)
 
 
 def simulator(net: Network) -> Simulator:
     """A function from images (B, C, H, W) to the activity of every population in turn."""
-    kinds = {p.name: product_type(net.ranges[p.name].any_order) for p in net.populations}
-    layers = [layer(p, net[p.target].shape, kinds[p.target]) for p in net.projections]
+    kinds = {p.name: product_type(int(np.abs(net.ranges[p.name].any_order).max())) for p in net.populations}
+    layers = [layer(q, net[q.source].shape, net[q.target].shape, kinds[q.target]) for q in net.projections]
     answers = {p.name: answer(net, p) for p in net.populations if isinstance(p, FS)}
 
     def simulate(images: Ints, wanted: Wanted) -> Iterator[Activity]:
         known: dict[str, Answer] = {}
         for p in net.populations:
+            wants = wanted.get(p.name, ())
+            sums: dict[int, Ints] = {}
+            opening: Ints | None = None
+            after: Ints | None = None
             if isinstance(p, Input):
-                known[p.name] = images.astype(np.uint16), images  # NET-7: the train of an input is its code
-                yield Activity(p.name, *known[p.name])
+                trains = np.ascontiguousarray(images.transpose(0, 2, 3, 1), dtype=np.uint16)
+                known[p.name] = trains, trains  # NET-7: the train of an input is its code
             elif isinstance(p, MaxPool):
-                trains, codes = (windows(a, p.shape, p.kernel, p.stride, p.padding, (1, 1), np.iinfo(a.dtype).min).max(axis=(2, 3)) for a in known[p.source])
-                known[p.name] = trains, codes
-                yield Activity(p.name, trains, codes)
+                trains, codes = known[p.source]
+                largest = pooled(trains, p)
+                known[p.name] = largest, largest if codes is trains else pooled(codes, p)
             else:
-                sums = {i: layers[i](known[q.source][1]) for i, q in enumerate(net.projections) if q.target == p.name}
-                bias = p.bias if p.bias.ndim == 3 else p.bias[:, None, None]
-                v = bias + sum(sums.values(), np.zeros((len(images), *p.shape), np.int64))
-                if not isinstance(p, FS):
-                    yield Activity(p.name, opening=v, sums=sums)
+                totals = {i: layers[i](known[q.source][1]) for i, q in enumerate(net.projections) if q.target == p.name}
+                bias = (p.bias if p.bias.ndim == 1 else p.bias.transpose(1, 2, 0)).astype(kinds[p.name])
+                v = sum(totals.values(), bias)
+                if "sums" in wants:
+                    sums = {i: channels_first(total).astype(np.int64) for i, total in totals.items()}
+                if isinstance(p, Readout) or {"opening", "membranes"} & set(wants):
+                    opening = channels_first(v).astype(np.int64)
+                if isinstance(p, Readout):
+                    yield Activity(p.name, opening=opening, sums=sums)
                     return
                 known[p.name] = answers[p.name](v)
-                trains = known[p.name][0]
-                after = membranes(v, trains, p.table.rows(p.shape[0])[1]) if "membranes" in wanted.get(p.name, ()) else None
-                yield Activity(p.name, *known[p.name], v, after, sums)
+                if opening is not None and "membranes" in wants:
+                    after = membranes(opening, channels_first(known[p.name][0]), p.table.rows(p.shape[0])[1])
+            trains, codes = map(channels_first, known[p.name])
+            yield Activity(p.name, trains, codes.astype(np.int64) if "codes" in wants else None, opening, after, sums)
 
     return simulate
 
 
-def _kernels(net: Network) -> list[tuple[Population, tuple[int, int]]]:
-    """Every population with the kernel of each of its windows."""
-    return [(net[q.target], q.kernel) for q in net.projections if isinstance(q, Conv2d)] + [(p, p.kernel) for p in net.populations if isinstance(p, MaxPool)]
+def _windows(source: Shape, shape: Shape, kernel: tuple[int, int]) -> int:
+    """A bound on the numbers held at once when a source is framed and the windows of `shape` are taken from it."""
+    channels, height, width = source
+    return channels * ((width + 1) * (height + 1 + shape[1]) + shape[2] * (2 * kernel[1] * (height + 1) + (kernel[0] + kernel[1]) * shape[1]))
 
 
 def working_bytes(net: Network) -> int:
     """A bound on the bytes one image takes: all trains and codes, the largest layer's windows and membranes, all weights, all staircases."""
     size = {p.name: int(np.prod(p.shape)) for p in net.populations}
-    largest = 0
+    largest, axes, held = 0, 0, 0  # held: what was yielded of the population before
     for p in net.populations:
-        places = p.shape[1] * p.shape[2]
-        into = net.into(p.name)
-        patches = sum(8 * q.weights.shape[1] * q.groups * q.kernel[0] * q.kernel[1] * places for q in into if isinstance(q, Conv2d))
-        if isinstance(p, MaxPool):
-            patches = 8 * p.kernel[0] * p.kernel[1] * size[p.name]
-        source = max((size[q.source] for q in into), default=size.get(getattr(p, "source", ""), 0))
-        largest = max(largest, 2 * patches + 8 * (size[p.name] * (4 * net.steps[p.name] + len(into) + 8) + 6 * source))
-    stairs: int = sum(p.shape[0] * 2**p.steps * 24 for p in net.populations if isinstance(p, FS) and relu_theta(p.table) is None)
-    stairs += 80 * 2 ** max(net.steps.values())  # of the one in the making
-    axes = sum(24 * (p.shape[1] * k[0] + p.shape[2] * k[1]) for p, k in _kernels(net))
-    return sum(10 * n for n in size.values()) + largest + stairs + axes + sum(8 * q.weights.size for q in net.projections) + 2**20
+        into = [(net[q.source].shape, q.kernel if isinstance(q, Conv2d) else (1, 1)) for q in net.into(p.name)]
+        seen = [(net[p.source].shape, p.kernel)] if isinstance(p, MaxPool) else into
+        windows = max((_windows(source, p.shape, kernel) for source, kernel in seen), default=0)
+        largest = max(largest, held + windows + size[p.name] * (net.steps[p.name] + 2 * len(into) + 8))
+        held = size[p.name] * (net.steps[p.name] + len(into) + 4)
+        axes += sum(p.shape[1] * kh + p.shape[2] * kw for _, (kh, kw) in seen)
+    staircases = [p for p in net.populations if isinstance(p, FS) and relu_theta(p.table) is None]
+    stairs: int = sum((p.table.channels or 1) * 24 * 2**p.steps for p in staircases)
+    stairs += max((80 * 2**p.steps for p in staircases), default=0)  # of the one in the making
+    weights = [q.weights.size for q in net.projections]
+    return sum(10 * n for n in size.values()) + 8 * largest + stairs + 40 * axes + 8 * (sum(weights) + max(weights)) + 2**18
