@@ -167,7 +167,7 @@ class _Drawing:
             self.has.add("dense concat")
             parts.insert(self.upto(0, len(parts)), x)
         joined = self.add("concat", *parts)
-        match self.one("", "", "norm", "groups"):
+        match self.one("", "norm", "groups", "groups"):
             case "norm":
                 return self.pre_activation(joined)
             case "groups":

@@ -56,6 +56,11 @@ class Log:
         return line
 
 
+def sha256(data: bytes) -> str:
+    """The SHA-256 of bytes, in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def stop(text: str) -> None:
     """End the program with one line."""
     sys.exit(f"evaluate.py: error: {text}")
@@ -113,13 +118,12 @@ def evaluate(args: argparse.Namespace) -> None:
     except ModuleNotFoundError:
         onnxruntime = None
     sample = sorted(np.random.default_rng(args.seed + 1).permutation(len(x))[: args.reference].tolist())
-    digest = hashlib.sha256(args.graph.read_bytes()).hexdigest()
-    key = {"graph": digest, "data": args.data, "images": len(x)}
+    key = {"graph": sha256(args.graph.read_bytes()), "data": sha256(np.asarray(x, "<i8").tobytes() + np.asarray(y, "<i8").tobytes()), "images": len(x)}
     print(f"{args.graph}: {len(x)} images of {args.data}; calibration: {origin}; reference on images {sample}", flush=True)
     known = next(log.found(kind="float", **key), None) or log.add(kind="float", **key, labels=graph.forward(x).argmax(axis=1).tolist())
     real, calibrated, lines = np.array(known["labels"]), None, []
     for steps in args.steps:
-        place = {**key, "steps": steps, "options": args.options, "calibration": origin}
+        place = {**key, "steps": steps, "options": args.options, "calibration": sha256(np.asarray(calibration, "<i8").tobytes())}
         summary = next(log.found(kind="row", **place), None)
         if summary is None:
             calibrated = calibrated or Calibrated.of(graph, calibration, args.images)
