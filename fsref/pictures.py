@@ -99,7 +99,7 @@ def search_picture(found: Found, path: str | PathLike[str]) -> None:
             axes.plot([getattr(p, axis) for p in points], [100 * (p.share or 0) for p in points], style, label=name, markersize=size, linewidth=1)
 
         drawn([p for p in done if p.uniform is not None], "o-", "every K for all")
-        drawn([p for p in done if p.uniform is None], "x", "one step less in one population")
+        drawn([p for p in done if p.uniform is None], "x", "K by population")
         drawn(found.front, ".:", "no other is better in all", 3)
         drawn([found.best], "*", "best" if found.kept else "loses least", 13)
         for p in done:

@@ -27,11 +27,13 @@ CHUNK_IMAGES = 128  # after each the search looks whether a point can still keep
 class Point:
     """One choice of K by population, and what came of it: `right` images of the `images` looked at (the class is the label, or the float network's).
 
-    A point that could no longer keep the loss was left before all images were seen: then `complete` is False and spikes are None. One that
-    cannot be converted has neither images nor latency, but `refused`. `spikes` are means per image and population.
+    `move` is how it was reached: "all" the same K, "more" steps than a K that loses too much, or "less" in one population. A point that could no
+    longer keep the loss was left before all images were seen: then `complete` is False and spikes are None. One that cannot be converted has
+    neither images nor latency, but `refused`. `spikes` are means per image and population.
     """
 
     steps: Mapping[str, int]
+    move: Literal["all", "more", "less"] = "all"
     images: int = 0
     right: int = 0
     complete: bool = False
@@ -148,9 +150,9 @@ def search(
     """The fewest steps per population that lose at most `loss` percentage points on the first `images` calibration images (CONV-11).
 
     With `labels` points of accuracy are counted, without them of agreement with the float network. First every K of `steps` for all
-    populations; then, from the smallest that keeps the loss, one step less in one population at a time, the largest saving of `aim` first, as
-    long as the loss is kept. `options` are those of `convert` but steps; `progress` is called with each Point. The choice is made on
-    calibration images: score it on others. Errors: GraphError [CONV-1 to CONV-11], InputError.
+    populations; then, where one step less for all loses too much, one more in those populations that help most; then one step less in one
+    population at a time, the largest saving of `aim` first, until none keeps the loss. `options` are those of `convert` but steps; `progress`
+    is called with each Point. The choice is made on calibration images: score it on others. Errors: GraphError [CONV-1 to CONV-11], InputError.
     """
     tried = sorted({int(k) if isinstance(k, int | np.integer) else 0 for k in steps})
     if not tried or not 1 <= tried[0] <= tried[-1] <= MAX_STEPS:
@@ -207,12 +209,15 @@ class _Search:
         margin = ordered[:, -1] - ordered[:, -2] if ordered.shape[1] > 1 else ordered[:, -1]
         self.order = np.argsort(margin, kind="stable")  # what is lost is lost among the least certain
 
-    def attempt(self, steps: Mapping[str, int], whole: bool) -> Point:
-        """Convert and score one choice of K; unless `whole`, only as long as it can keep the loss."""
+    def attempt(self, steps: Mapping[str, int], move: Literal["all", "more", "less"], whole: bool = False) -> Point:
+        """Convert and score one choice of K, or remember it; unless `whole`, only as long as it can keep the loss."""
+        known = next((p for p in self.points if p.steps == steps), None)
+        if known is not None:
+            return known
         try:
             net = self.calibrated.convert(replace(self.options, steps=steps))
         except FsrefError as error:
-            return self.note(Point(steps, refused=str(error)))
+            return self.note(Point(steps, move, refused=str(error)))
         right = images = 0
         spikes = dict.fromkeys((p.name for p in net.populations[:-1]), 0)
         while images < len(self.order) and (whole or right + len(self.order) - images >= self.needed):
@@ -223,12 +228,12 @@ class _Search:
                 spikes[name] += int(count.sum())
         latency = schedule(net).latency
         if images < len(self.order):
-            return self.note(Point(steps, images, right, latency_steps=latency))
+            return self.note(Point(steps, move, images, right, latency_steps=latency))
         fs = [p for p in net.populations if isinstance(p, FS)]
         per_neuron = sum(spikes[p.name] for p in fs) / images / sum(int(np.prod(p.shape)) for p in fs)
         by_population = {name: count / images for name, count in spikes.items()}
         kept = right >= self.needed
-        return self.note(Point(steps, images, right, True, kept, latency, per_neuron, by_population))
+        return self.note(Point(steps, move, images, right, True, kept, latency, per_neuron, by_population))
 
     def note(self, point: Point) -> Point:
         """Remember a point, and tell of it."""
@@ -239,10 +244,10 @@ class _Search:
 
     def found(self) -> Found:
         """The search."""
-        uniform = {k: self.attempt(dict.fromkeys(self.names, k), True) for k in reversed(self.tried)}
+        uniform = {k: self.attempt(dict.fromkeys(self.names, k), "all", True) for k in reversed(self.tried)}
         kept = [k for k, p in uniform.items() if p.kept]
         if kept:
-            best = self.lowered(uniform[min(kept)], uniform)
+            best = self.lowered(self.raised(uniform, min(kept)), uniform)
         else:
             done = [p for p in self.points if p.complete]
             if not done:
@@ -253,6 +258,29 @@ class _Search:
         net = replace(net, provenance={**net.provenance, "search": figures})
         return Found(graph.name, self.measure, self.aim, self.loss, len(self.order), self.float_right, self.needed, tuple(self.points), best, net)
 
+    def raised(self, uniform: Mapping[int, Point], k: int) -> Point:
+        """Where to begin: k steps for all, or k - 1 with one more in the fewest of those that help most, found by bisection, if that costs less."""
+        over, under = uniform[k], uniform.get(k - 1)
+        if under is None or under.share is None or len(self.names) == 1:
+            return over
+        alone = {name: self.attempt({**under.steps, name: k}, "more", True) for name in self.names}
+        if kept := [p for p in alone.values() if p.kept]:
+            return min([over, *kept], key=self.cost)
+        ranked = sorted(self.names, key=lambda name: -alone[name].right)
+        best, few, enough = over, 1, len(ranked)
+        while enough - few > 1:
+            middle = (few + enough) // 2
+            point = self.attempt({**under.steps, **dict.fromkeys(ranked[:middle], k)}, "more")
+            few, enough = (few, middle) if point.kept else (middle, enough)
+            best = point if point.kept else best
+        return min(over, best, key=self.cost)
+
+    def cost(self, point: Point) -> tuple[float, float]:
+        """Latency and spikes of a complete point, what matters to the aim first."""
+        assert point.latency_steps is not None and point.spikes_per_neuron is not None
+        latency, spikes = float(point.latency_steps), point.spikes_per_neuron
+        return (latency, spikes) if self.aim == "latency" else (spikes, latency)
+
     def lowered(self, start: Point, uniform: Mapping[int, Point]) -> Point:
         """From a point that keeps the loss, one step less in one population at a time."""
         best, lowest, stuck = start, self.tried[0], set[str]()
@@ -261,7 +289,7 @@ class _Search:
             if not free:
                 return best
             name = max(free, key=lambda n: (self.saving(best, n, uniform), -self.names.index(n)))
-            point = self.attempt({**best.steps, name: best.steps[name] - 1}, False)
+            point = self.attempt({**best.steps, name: best.steps[name] - 1}, "less")
             if point.kept:
                 best = point
             else:

@@ -72,22 +72,32 @@ def test_every_point_is_what_the_network_gives(found: Found) -> None:
         assert point.share == score.accuracy
 
 
-def test_first_uniform_then_one_step_less_at_a_time(found: Found) -> None:
-    """Every K is tried for all, largest first; then each point is the best so far with one step less in one population, until each has failed once."""
+def test_first_uniform_then_more_then_less(found: Found) -> None:
+    """Every K for all, largest first; one more in each population of a K that loses too much; then one less at a time until each has failed."""
     assert [p.uniform for p in found.points[:8]] == [8, 7, 6, 5, 4, 3, 2, 1]
-    assert all(p.complete for p in found.points[:8])
-    best = dict(min((p for p in found.points[:8] if p.kept), key=lambda p: p.uniform or 0).steps)
-    stuck = set()
-    for point in found.points[8:]:
+    assert {p.move for p in found.points[:8]} == {"all"}
+    kept = min((p for p in found.points[:8] if p.kept), key=lambda p: p.uniform or 0)
+    k = kept.uniform or 0
+    more = [p for p in found.points if p.move == "more"]
+    assert [dict(p.steps) for p in more[:4]] == [{**dict.fromkeys(NAMES, k - 1), name: k} for name in NAMES]
+    assert all(p.complete for p in found.points[:12])
+    ranked = sorted(NAMES, key=lambda name: -more[NAMES.index(name)].right)
+    for point in more[4:]:  # the most helpful ones together
+        raised = [name for name in NAMES if point.steps[name] == k]
+        assert set(raised) == set(ranked[: len(raised)])
+    start = min([kept, *(p for p in more if p.kept)], key=lambda p: (p.latency_steps, p.spikes_per_neuron))
+    best, known = dict(start.steps), {tuple(p.steps.items()): p for p in found.points}
+    for point in found.points[8 + len(more) :]:
+        assert point.move == "less"
         changed = [name for name in NAMES if point.steps[name] != best[name]]
         assert len(changed) == 1
-        assert changed[0] not in stuck
         assert point.steps[changed[0]] == best[changed[0]] - 1
-        best, stuck = (dict(point.steps), stuck) if point.kept else (best, stuck | set(changed))
+        best = dict(point.steps) if point.kept else best
     assert dict(found.best.steps) == best
-    assert all(name in stuck or best[name] == 1 for name in NAMES)
     assert found.kept
-    assert sum(best.values()) < 4 * min(p.uniform or 9 for p in found.points[:8] if p.kept)
+    assert found.best.latency_steps <= start.latency_steps < kept.latency_steps
+    last = [known.get(tuple({**best, name: best[name] - 1}.items())) for name in NAMES if best[name] > 1]
+    assert any(p is not None and not p.kept for p in last)
 
 
 def test_points_left_early_could_not_keep_the_loss() -> None:
@@ -140,23 +150,23 @@ def test_the_aim_orders_what_is_tried(aim: Any) -> None:
     for name in NAMES:
         latency, spikes = float(name != "short"), now[name] - below[name]  # long and longer are one after the other, short is beside both
         savings[name] = (latency, spikes) if aim == "latency" else (spikes, latency)
-    assert done.points[8].steps == {**dict.fromkeys(NAMES, k), max(NAMES, key=lambda n: savings[n]): k - 1}
+    first = next(p for p in done.points if p.move == "less")
+    if any(p.kept for p in done.points if p.move == "more"):
+        return
+    assert first.steps == {**dict.fromkeys(NAMES, k), max(NAMES, key=lambda n: savings[n]): k - 1}
 
 
 def test_latency_falls_only_on_the_longest_path(found: Found) -> None:
     """One step less saves one of latency in stem, long and longer, and in short only where it is as long as the others."""
-    for before, after in zip(found.points[8:], found.points[9:], strict=False):
-        if not before.kept:
-            continue
-        lengths = [p.steps["stem"] + max(p.steps["long"] + p.steps["longer"], p.steps["short"]) + 8 + 4 for p in (before, after)]
-        assert [before.latency_steps, after.latency_steps] == lengths
+    for point in found.points:
+        assert point.latency_steps == 8 + point.steps["stem"] + max(point.steps["long"] + point.steps["longer"], point.steps["short"]) + 4
 
 
 def test_the_front() -> None:
     """The front holds the complete points that no other is at least as good as in all three figures, by latency."""
 
     def point(right: int, latency: int, spikes: float, complete: bool = True) -> Point:
-        return Point({"a": latency}, 10, right, complete, True, latency, spikes, {})
+        return Point({"a": latency}, "less", 10, right, complete, True, latency, spikes, {})
 
     points = (point(9, 8, 2.0), point(9, 8, 2.0), point(8, 4, 1.0), point(8, 5, 0.5), point(7, 5, 1.0), point(9, 9, 9.0), point(10, 3, 0.1, complete=False))
     found = Found("g", "accuracy", "latency", 0.5, 10, 9, 9, points, points[0], None)  # type: ignore[arg-type]
@@ -231,7 +241,7 @@ def test_the_picture(tmp_path: Any, found: Found) -> None:
 
     search_picture(found, tmp_path / "found.svg")
     text = (tmp_path / "found.svg").read_text(encoding="utf-8")
-    for shown in ("latency (steps)", "spikes per neuron", "accuracy (%)", "every K", "one step less", "best", "float"):
+    for shown in ("latency (steps)", "spikes per neuron", "accuracy (%)", "every K for all", "K by population", "best", "float"):
         assert shown in text, shown
     search_picture(found, tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "found.svg").read_bytes()
