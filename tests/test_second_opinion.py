@@ -231,7 +231,7 @@ def test_the_folded_graph_is_the_graph(case: Drawn) -> None:
 
 
 def test_fine_codes_come_close_to_the_float_network() -> None:
-    """With 14 steps and 16-bit weights the logits correlate with the float ones beyond 0.999; beyond 0.95 where coarse codes stand beside fine ones."""
+    """With 14 steps and 16-bit weights the logits correlate with the float ones beyond 0.999; in the middle beyond 0.99 where codes are coarse."""
     found: dict[bool, list[float]] = {True: [], False: []}
 
     @settings(drawn, max_examples=2000 if LONG else 150)
@@ -249,11 +249,12 @@ def test_fine_codes_come_close_to_the_float_network() -> None:
         assert pixels is not None
         coarse = pixels.max_code < 255 or any(n.op == "quantise" for n in case.graph.nodes)
         found[coarse].append(float(np.corrcoef(real.ravel(), spiking.ravel())[0, 1]))
-        assert found[coarse][-1] > (0.95 if coarse else 0.999)
+        assert found[coarse][-1] > (0.5 if coarse else 0.999)  # a single bit that falls to the other side may carry much of few logits
 
     close()
     assert min(map(len, found.values())) > 20
     assert np.median(found[False]) > 0.999999
+    assert np.median(found[True]) > 0.99
 
 
 def small(*nodes: Node, channels: int = 1) -> fsref.Graph:
