@@ -109,6 +109,9 @@ def search_picture(found: Found, path: str | PathLike[str]) -> None:
         axes.axhline(100 * found.needed / found.images, color="tab:red", linewidth=0.8, linestyle="--", label=f"at most {found.loss:g} points lost")
         axes.set_xlabel(label)
         axes.grid(linewidth=0.3)
+    shares = [100 * (p.share or 0) for p in done]
+    low = max(min(shares), 100 * found.needed / found.images - max(5.0, 4 * found.loss))  # what loses most would press the rest together
+    panels[0].set_ylim(low - 1, max(*shares, 100 * found.float_right / found.images) + 1)
     panels[0].set_ylabel(f"{found.measure} (%)")
     panels[0].legend(fontsize="small")
     figure.suptitle(f"{found.graph or 'graph'}: {len(found.points)} points tried on {found.images:,} calibration images", parse_math=False)

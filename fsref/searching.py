@@ -113,7 +113,7 @@ class Found:
 
     def __str__(self) -> str:
         front = {id(p) for p in self.front}
-        where = "of labels" if self.measure == "accuracy" else "of the float network's classes"
+        floats = f"float: {self.float_right} of {self.images} right" if self.measure == "accuracy" else "right is the class the float network gives"
         head = f"{self.graph or 'graph'}: {len(self.points)} points, {self.images:,} calibration images, at most {self.loss:g} points of {self.measure} lost"
         rows = [("", "K", "sum of K", f"{self.measure} %", "lost", "latency", "spikes per neuron")]
         for p in self.points:
@@ -131,7 +131,7 @@ class Found:
         table = ["  ".join(cell.rjust(size) for cell, size in zip(row, wide, strict=True)) for row in rows]
         chosen = ", ".join(f"{name}={k}" for name, k in self.best.steps.items())
         verdict = "+ best" if self.kept else "+ loses least; no point keeps the loss"
-        return "\n".join([head, f"float: {self.float_right} {where}", "", *table, "", f"{verdict}, * no other is better in all three", f"best: {chosen}"])
+        return "\n".join([head, floats, "", *table, "", f"{verdict}, * no other is better in all three", f"best: {chosen}"])
 
 
 def search(

@@ -17,8 +17,8 @@ SEED = 1
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Of one population over all calibration images: the smallest and largest value, a sample of the values, per channel the mean square
-    (C,) of the values and the mean (C,) before the activation.
+    """Of one population over all calibration images: the smallest and largest value, a sample of the values, per channel their mean square
+    (C,), per neuron their mean (C, H, W).
     """
 
     low: float
@@ -38,9 +38,9 @@ def observe(
     for first in range(0, len(images), batch):
         part = images[first : first + batch]
         share = SAMPLE * len(part) // len(images)
-        found.setdefault("input", []).append(_statistics(x := folded.pixels.normalise(part), x, share, rng))
-        for unit, before, after in folded.walk(part):
-            found.setdefault(unit.name, []).append(_statistics(before, after, share, rng))
+        found.setdefault("input", []).append(_statistics(folded.pixels.normalise(part), share, rng))
+        for unit, _, after in folded.walk(part):
+            found.setdefault(unit.name, []).append(_statistics(after, share, rng))
         logits.append(after[:, :, 0, 0])
         if progress is not None:
             progress(len(part))
@@ -51,19 +51,19 @@ def observe(
             max(s.high for s in parts),
             np.concatenate([s.sample for s in parts]),
             np.einsum("b,bc->c", weight, [s.power for s in parts]),
-            np.einsum("b,bc->c", weight, [s.mean for s in parts]),
+            np.einsum("b,bchw->chw", weight, [s.mean for s in parts]),
         )
         for name, parts in found.items()
     }
     return joined, np.concatenate(logits)
 
 
-def _statistics(before: NDArray[np.float32], after: NDArray[np.float32], share: int, rng: np.random.Generator) -> Statistics:
+def _statistics(values: NDArray[np.float32], share: int, rng: np.random.Generator) -> Statistics:
     """The statistics of one batch."""
-    flat = after.ravel()
+    flat = values.ravel()
     sample = flat if flat.size <= share else flat[rng.integers(flat.size, size=share)]
-    power = np.einsum("bchw,bchw->c", after, after, dtype=np.float64) / (after.size / after.shape[1])
-    return Statistics(float(after.min()), float(after.max()), sample.copy(), power, before.mean(axis=(0, 2, 3), dtype=np.float64))
+    power = np.einsum("bchw,bchw->c", values, values, dtype=np.float64) / (values.size / values.shape[1])
+    return Statistics(float(values.min()), float(values.max()), sample.copy(), power, values.mean(axis=0, dtype=np.float64))
 
 
 def code_unit(how: Activation, seen: Statistics | None, steps: int, alpha: str, percentile: float, half: float) -> tuple[float, int]:

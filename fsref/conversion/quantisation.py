@@ -21,13 +21,17 @@ CANDIDATES = 64  # thetas tried per channel
 
 @dataclass(frozen=True, eq=False)
 class Coding:
-    """What a code q, 0..top, of a population of `shape` stands for: scale * (q - offset), both (C,). `power` (C,) is the mean square of q - offset."""
+    """What a code q, 0..top, of a population of `shape` stands for: scale * (q - offset), both (C,).
+
+    On calibration images `power` (C,) is the mean square of q - offset and `mean` (C, H, W) its mean; None without images.
+    """
 
     shape: Shape
     scale: Reals
     offset: Reals
     top: int
     power: Reals
+    mean: Reals | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,21 +127,28 @@ def rounding_error(unit: Unit, per_code: Sequence[Reals], codings: Sequence[Codi
     return error * np.square(membrane_unit)
 
 
-def offsets_through(term: Term, weights: Ints, coding: Coding) -> Reals:
-    """What the offsets of a source's codes add to every neuron through integer weights, (O, H, W): less near zero padding (CONV-6, CONV-7)."""
-    ones = np.broadcast_to(coding.offset[:, None, None], coding.shape)[None].astype(np.float64)
-    total: Reals = linear(term, ones, weights.astype(np.float64))[0]
+def through(term: Term, values: Reals, weights: NDArray[Any]) -> Reals:
+    """What `values` (C, H, W) of a source deliver through `weights` to every neuron, (O, H, W): less near zero padding."""
+    total: Reals = linear(term, values[None].astype(np.float64), weights.astype(np.float64))[0]
     return total
 
 
-def quantise(unit: Unit, per_code: Sequence[Reals], codings: Sequence[Coding], theta: Ints, membrane_unit: Reals, shift: Ints) -> Quantised:
-    """The integers of one unit, given the real value of one membrane unit and what is added to the bias, each (C,) (CONV-4 to CONV-7)."""
+def quantise(
+    unit: Unit, per_code: Sequence[Reals], codings: Sequence[Coding], theta: Ints, membrane_unit: Reals, shift: Ints, correct: bool = False
+) -> Quantised:
+    """The integers of one unit, given the real value of one membrane unit and what is added to the bias, each (C,) (CONV-4 to CONV-7).
+
+    With `correct` the bias takes back what the rounding of weights adds in the mean over calibration images, neurons of a channel together (CONV-5).
+    """
     assert unit.bias is not None
     weights: list[Ints] = []
     constant: NDArray[Any] = (unit.bias / membrane_unit)[:, None, None]
     for term, w, coding in zip(unit.terms, per_code, codings, strict=True):
-        weights.append(np.rint(w / membrane_unit.reshape(-1, *[1] * (w.ndim - 1))).astype(np.int64))
+        exact = w / membrane_unit.reshape(-1, *[1] * (w.ndim - 1))
+        weights.append(np.rint(exact).astype(np.int64))
         if coding.offset.any():
-            constant = constant - offsets_through(term, weights[-1], coding)
+            constant = constant - through(term, np.broadcast_to(coding.offset[:, None, None], coding.shape), weights[-1])
+        if correct and coding.mean is not None:
+            constant = constant - through(term, coding.mean, weights[-1] - exact).mean(axis=(1, 2), keepdims=True)
     bias = np.rint(constant).astype(np.int64) + shift[:, None, None]
     return Quantised(tuple(weights), bias[:, 0, 0] if bias.shape[1:] == (1, 1) else bias, theta, membrane_unit)
