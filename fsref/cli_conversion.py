@@ -109,7 +109,13 @@ def check_expected(expected: float | None, found: float, pixels: Pixels) -> None
 @click.option("--percentile", type=float, default=99.9, show_default=True, metavar="P", help="For --alpha percentile.")
 @click.option("--rounding", type=click.Choice(("nearest", "floor")), default="nearest", show_default=True, help="To which code a value goes.")
 @click.option("--power-of-two", is_flag=True, help="Thetas that are powers of two.")
-@click.option("--bias-correction", is_flag=True, help="Move biases so that the mean membranes are the float ones.")
+@click.option(
+    "--bias-correction",
+    type=click.Choice(("none", "analytic", "empirical")),
+    default="none",
+    show_default=True,
+    help="Take back in the biases what rounded weights add in the mean, or make mean membranes the float ones (often better for K of 5 or less).",
+)
 @click.option("--search", "loss", type=float, metavar="LOSS", help="Find the fewest steps per population that lose at most LOSS points (CONV-11).")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="With --search: draw accuracy against steps and spikes, .svg, .png or .pdf.")
 @click.option("--expect", type=float, metavar="PERCENT", help="Stop when fsref's own float accuracy is more than a point off this.")

@@ -154,7 +154,8 @@ def named(found: Comparison) -> tuple[str, str]:
     return ("", "") if found.first_jump is None else (found.first_jump.name, found.first_jump.jump)
 
 
-SOUND = [*({"steps": k} for k in (2, 3, 4, 6, 8, 10)), {"steps": 4, "rounding": "floor"}, {"weight_bits": 6}, {"alpha": "max"}, {"bias_correction": True}]
+SOUND = [*({"steps": k} for k in (2, 3, 4, 6, 8, 10)), {"steps": 4, "rounding": "floor"}, {"weight_bits": 6}, {"alpha": "max"}]
+SOUND += [{"bias_correction": kind} for kind in ("analytic", "empirical")]
 
 
 @pytest.mark.parametrize("options", SOUND, ids=str)

@@ -286,6 +286,8 @@ def test_calibration_images_that_are_refused() -> None:
         ({"weight_bits": 1}, "weight_bits: integer out of range: 1 (2..16) [CONV-9]"),
         ({"alpha": "best"}, "alpha: unknown choice: best (max, percentile, mse) [CONV-9]"),
         ({"rounding": "even"}, "rounding: unknown choice: even (nearest, floor) [CONV-9]"),
+        ({"power_of_two": "yes"}, "power_of_two: unknown choice: yes (False, True) [CONV-9]"),
+        ({"bias_correction": "both"}, "bias_correction: unknown choice: both (none, analytic, empirical) [CONV-9]"),
         ({"percentile": 20}, "percentile: out of range: 20 (above 50, at most 100) [CONV-9]"),
     ],
 )
@@ -303,22 +305,33 @@ def test_steps_by_population() -> None:
     assert found == {"stem": 3, "expand": 5, "depthwise": 5, "project": 9, "left": 5, "right": 5}
 
 
-def test_bias_correction_takes_back_what_rounded_weights_add() -> None:
+def mean_errors(net: fsref.Network, name: str, x: Any, wanted: Any) -> Any:
+    """By how many membrane units the mean membrane of each channel is not the float one."""
+    opening = fsref.run(net, x, engine="quantized", record=fsref.Record([name], ["opening"])).trace[name, "opening"]
+    p, theta = net[name], net[name].table.T[..., -1]
+    mean = opening.reshape(len(x), p.shape[0], -1).mean(axis=(0, 2)) - theta // 2 - p.offset * theta
+    return np.abs(mean - wanted[name] / p.scale * theta)
+
+
+def test_analytic_bias_correction_takes_back_what_rounded_weights_add() -> None:
     """Behind the exact input the mean membrane of every channel is the float one to half a membrane unit; behind codes it is nearer to it than without."""
     graph, x = residual(), drawn(32)
-    plain, moved = (convert(graph, x, steps=10, alpha="max", weight_bits=4, bias_correction=on) for on in (False, True))
+    plain, moved = (convert(graph, x, steps=10, alpha="max", weight_bits=4, bias_correction=kind) for kind in ("none", "analytic"))
     wanted = {unit.name: before.mean(axis=(0, 2, 3)) for unit, before, _ in fold(graph).walk(x)}
     for name in ("stem", "expand", "depthwise", "project"):
-        away = []
-        for net in (plain, moved):
-            opening = fsref.run(net, x, engine="quantized", record=fsref.Record([name], ["opening"])).trace[name, "opening"]
-            p = net[name]
-            theta = p.table.T[..., -1]
-            mean = opening.reshape(32, p.shape[0], -1).mean(axis=(0, 2)) - theta // 2 - p.offset * theta
-            away.append(np.abs(mean - wanted[name] / p.scale * theta))
+        without, corrected = (mean_errors(net, name, x, wanted) for net in (plain, moved))
         if name == "stem":
-            assert away[1].max() < 0.51 < away[0].max()
-        assert np.linalg.norm(away[1]) < 0.7 * np.linalg.norm(away[0])
+            assert corrected.max() < 0.51 < without.max()
+        assert np.linalg.norm(corrected) < 0.7 * np.linalg.norm(without)
+
+
+def test_empirical_bias_correction_moves_mean_membranes_to_the_float_ones() -> None:
+    """With it the mean membrane of every channel is the float one to half a membrane unit, however coarse the codes."""
+    graph, x = residual(), drawn(32)
+    plain, moved = (convert(graph, x, steps=3, weight_bits=4, bias_correction=kind) for kind in ("none", "empirical"))
+    wanted = {unit.name: before.mean(axis=(0, 2, 3)) for unit, before, _ in fold(graph).walk(x)}
+    for name in ("stem", "expand", "depthwise", "project"):
+        assert mean_errors(moved, name, x, wanted).max() < 0.51 < mean_errors(plain, name, x, wanted).max()
 
 
 def test_everything_without_a_form_is_listed_at_once() -> None:

@@ -186,7 +186,7 @@ def main() -> None:
     for name, default, text in numbers:
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default {default})")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N images only")
-    parser.add_argument("--options", type=option, nargs="*", default=[], metavar="KEY=VALUE", help="of fsref.convert, as bias_correction=true")
+    parser.add_argument("--options", type=option, nargs="*", default=[], metavar="KEY=VALUE", help="of fsref.convert, as bias_correction=analytic")
     parser.add_argument("--nets", type=Path, metavar="DIR", help="keep the networks here")
     args = parser.parse_args()
     args.options = dict(args.options)

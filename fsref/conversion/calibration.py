@@ -18,7 +18,7 @@ SEED = 1
 @dataclass(frozen=True, eq=False)
 class Statistics:
     """Of one population over all calibration images: the smallest and largest value, a sample of the values, per channel their mean square
-    (C,), per neuron their mean (C, H, W).
+    (C,), per neuron their mean (C, H, W); `before` (C,) is the mean per channel before the activation.
     """
 
     low: float
@@ -26,6 +26,7 @@ class Statistics:
     sample: NDArray[np.float32]
     power: Reals
     mean: Reals
+    before: Reals
 
 
 def observe(
@@ -38,9 +39,9 @@ def observe(
     for first in range(0, len(images), batch):
         part = images[first : first + batch]
         share = SAMPLE * len(part) // len(images)
-        found.setdefault("input", []).append(_statistics(folded.pixels.normalise(part), share, rng))
-        for unit, _, after in folded.walk(part):
-            found.setdefault(unit.name, []).append(_statistics(after, share, rng))
+        found.setdefault("input", []).append(_statistics(x := folded.pixels.normalise(part), x, share, rng))
+        for unit, before, after in folded.walk(part):
+            found.setdefault(unit.name, []).append(_statistics(before, after, share, rng))
         logits.append(after[:, :, 0, 0])
         if progress is not None:
             progress(len(part))
@@ -52,18 +53,20 @@ def observe(
             np.concatenate([s.sample for s in parts]),
             np.einsum("b,bc->c", weight, [s.power for s in parts]),
             np.einsum("b,bchw->chw", weight, [s.mean for s in parts]),
+            np.einsum("b,bc->c", weight, [s.before for s in parts]),
         )
         for name, parts in found.items()
     }
     return joined, np.concatenate(logits)
 
 
-def _statistics(values: NDArray[np.float32], share: int, rng: np.random.Generator) -> Statistics:
+def _statistics(before: NDArray[np.float32], values: NDArray[np.float32], share: int, rng: np.random.Generator) -> Statistics:
     """The statistics of one batch."""
     flat = values.ravel()
     sample = flat if flat.size <= share else flat[rng.integers(flat.size, size=share)]
     power = np.einsum("bchw,bchw->c", values, values, dtype=np.float64) / (values.size / values.shape[1])
-    return Statistics(float(values.min()), float(values.max()), sample.copy(), power, values.mean(axis=0, dtype=np.float64))
+    mean = values.mean(axis=0, dtype=np.float64)
+    return Statistics(float(values.min()), float(values.max()), sample.copy(), power, mean, before.mean(axis=(0, 2, 3), dtype=np.float64))
 
 
 def code_unit(how: Activation, seen: Statistics | None, steps: int, alpha: str, percentile: float, half: float) -> tuple[float, int]:

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fsref.conversion.arithmetic import max_pool
 from fsref.conversion.calibration import Statistics, code_unit, observe
-from fsref.conversion.folded import LINEAR, Folded, Unit
+from fsref.conversion.folded import LINEAR, Folded, Unit, linear
 from fsref.conversion.folding import fold
 from fsref.conversion.graph import Graph
 from fsref.conversion.quantisation import REACH, Coding, Quantised, choose_theta, clip_table, in_code_units, largest, quantise, reach
 from fsref.errors import GraphError
 from fsref.network import Contract, Network
-from fsref.neuron import MAX_STEPS
+from fsref.neuron import MAX_STEPS, Ints
 from fsref.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.projections import Conv2d, Dense, Projection
 
 BATCH_VALUES = 2**24  # float values of all populations in one batch of calibration images
+BATCH = 16  # images simulated at a time for bias correction
+
+CHOICES: dict[str, tuple[Any, ...]] = {
+    "alpha": ("max", "percentile", "mse"),
+    "rounding": ("nearest", "floor"),
+    "power_of_two": (False, True),
+    "bias_correction": ("none", "analytic", "empirical"),
+}
 
 
 @dataclass(frozen=True)
@@ -34,12 +43,13 @@ class Options:
     percentile: float = 99.9
     rounding: Literal["nearest", "floor"] = "nearest"
     power_of_two: bool = False
-    bias_correction: bool = False
+    bias_correction: Literal["none", "analytic", "empirical"] = "none"
 
     def __post_init__(self) -> None:
-        for name, allowed in (("alpha", ("max", "percentile", "mse")), ("rounding", ("nearest", "floor"))):
-            if getattr(self, name) not in allowed:
-                raise GraphError("CONV-9", name, "unknown choice", getattr(self, name), ", ".join(allowed))
+        for name, allowed in CHOICES.items():
+            value = getattr(self, name)
+            if not isinstance(value, type(allowed[0])) or value not in allowed:
+                raise GraphError("CONV-9", name, "unknown choice", value, ", ".join(map(str, allowed)))
         steps = self.steps if isinstance(self.steps, Mapping) else {"steps": self.steps}
         for name, value, high in [*((f"steps of {key}", value, MAX_STEPS) for key, value in steps.items()), ("weight_bits", self.weight_bits, 16)]:
             low = 2 if name == "weight_bits" else 1
@@ -64,7 +74,8 @@ def convert(
     """The FS network of a float graph: batch norm folded, alphas calibrated on the first `images` of `calibrate` (B, C, H, W), requantisation exact.
 
     Options (CONV-9): steps K = 8, or by population ({"": 8, "layer1.0.conv1": 6}); weight_bits 8 (2..16); alpha "mse", "max" or "percentile"
-    (percentile=99.9); rounding "nearest" or "floor"; power_of_two thetas; bias_correction. `calibrate` may be left out when every
+    (percentile=99.9); rounding "nearest" or "floor"; power_of_two thetas; bias_correction "none", "analytic"
+    or "empirical". `calibrate` may be left out when every
     activation of the graph is a quantising one. Every choice and figure is in `provenance`.
     Errors: GraphError [GRAPH-5, CONV-1 to CONV-9], InputError for the images, RangeError.
     """
@@ -99,6 +110,7 @@ class Calibrated:
         made = _Builder(self, options)
         for unit in self.folded.units:
             made.add(unit)
+            made.forget(unit)
         return made.network()
 
 
@@ -115,9 +127,13 @@ class _Builder:
         self.populations: list[Population] = [Input("input", shape, int(pixels.max_code).bit_length(), pixels.max_code, pixels.scale)]
         self.projections: list[Projection] = []
         self.record: dict[str, dict[str, Any]] = {}
+        self.codes: dict[str, NDArray[np.integer]] = {}
         self.logit_scale = 1.0
-        if options.bias_correction and not len(calibrated.images):
+        self.analytic, self.empirical = (options.bias_correction == kind for kind in ("analytic", "empirical"))
+        if options.bias_correction != "none" and not len(calibrated.images):
             raise GraphError("CONV-9", "bias_correction", "there are no calibration images")
+        if self.empirical:
+            self.codes["input"] = calibrated.images
 
     def coding(self, name: str, shape: Shape, scale: NDArray[Any], offset: NDArray[Any], top: int) -> Coding:
         """What the codes of a population stand for."""
@@ -134,6 +150,9 @@ class _Builder:
             self.populations.append(MaxPool(unit.name, unit.shape, pool.source, pool.kernel, pool.stride, pool.padding))
             source = self.codings[pool.source]
             self.codings[unit.name] = self.coding(unit.name, unit.shape, source.scale, source.offset, source.top)
+            if self.empirical:
+                codes = self.codes[pool.source].astype(np.float32)  # at most 16 bits: exact
+                self.codes[unit.name] = max_pool(codes, pool.kernel, pool.stride, pool.padding).astype(np.uint16)
             return
         codings = [self.codings[term.source] for term in unit.terms]
         per_code = [in_code_units(term, coding) for term, coding in zip(unit.terms, codings, strict=True)]
@@ -150,7 +169,10 @@ class _Builder:
         scale, offset = code_unit(how, self.calibrated.seen.get(unit.name), steps, options.alpha, options.percentile, 0.5 if nearest else 0.0)
         theta = choose_theta(unit, per_code, codings, scale, top, options.weight_bits, options.power_of_two)
         shift = theta * offset + (theta // 2 if nearest else 0)
-        made = quantise(unit, per_code, codings, theta, scale / theta, shift, options.bias_correction)
+        made = quantise(unit, per_code, codings, theta, scale / theta, shift, self.analytic)
+        if self.empirical:
+            made = self.corrected(unit, made, shift)
+            self.codes[unit.name] = np.concatenate([np.clip(v // theta[:, None, None], 0, top).astype(np.uint16) for v in self.membranes(unit, made)])
         self.populations.append(FS(unit.name, unit.shape, clip_table(top, theta), made.bias, scale=scale, offset=offset))
         self.join(unit, made)
         self.codings[unit.name] = self.coding(unit.name, unit.shape, np.array(scale), np.array(offset), top)
@@ -171,10 +193,34 @@ class _Builder:
         units = [largest([w for w, t in zip(per_code, unit.terms, strict=True) if t.skip == skip], channels).max() / q_max[skip] for skip in q_max]
         unit_of = max(*units, reach(unit, per_code, codings).max() / REACH) or 1.0
         membrane_unit, zeros = np.full(channels, unit_of), np.zeros(channels, np.int64)
-        made = quantise(unit, per_code, codings, zeros, membrane_unit, zeros, self.options.bias_correction)
+        made = quantise(unit, per_code, codings, zeros, membrane_unit, zeros, self.analytic)
+        if self.empirical:
+            made = self.corrected(unit, made, zeros)
         self.populations.append(Readout(unit.name, unit.shape, made.bias))
         self.join(unit, made)
         self.logit_scale = unit_of
+
+    def membranes(self, unit: Unit, made: Quantised) -> Iterator[Ints]:
+        """The membranes (b, C, H, W) of a unit for all calibration images, a few at a time."""
+        bias = made.bias if made.bias.ndim == 3 else made.bias[:, None, None]
+        for first in range(0, len(self.calibrated.images), BATCH):
+            sums = [
+                linear(term, self.codes[term.source][first : first + BATCH].astype(np.float64), weights.astype(np.float64))
+                for term, weights in zip(unit.terms, made.weights, strict=True)
+            ]  # exact: REACH is far below 2^53
+            yield sum(sums).astype(np.int64) + bias  # type: ignore[union-attr]
+
+    def corrected(self, unit: Unit, made: Quantised, shift: Ints) -> Quantised:
+        """The integers with biases moved so that each channel's mean membrane is the float one (CONV-5)."""
+        means = [v.mean(axis=(2, 3)) for v in self.membranes(unit, made)]
+        ahead = np.concatenate(means).mean(axis=0) - shift - self.calibrated.seen[unit.name].before / made.membrane_unit
+        less = np.rint(ahead).astype(np.int64)
+        return replace(made, bias=made.bias - (less[:, None, None] if made.bias.ndim == 3 else less))
+
+    def forget(self, unit: Unit) -> None:
+        """Free the codes that no later unit reads."""
+        for name in self.calibrated.folded.last_read.get(unit.name, ()):
+            self.codes.pop(name, None)
 
     def join(self, unit: Unit, made: Quantised) -> None:
         """Add the projections into a unit."""
