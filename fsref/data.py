@@ -50,7 +50,7 @@ def bundled(name: str) -> Path:
         for folder in (package / "models" / name, package.parent / "reference_models" / name):
             if (folder / f"{name}.fs.npz").is_file():
                 return folder
-    raise UsageError("FILE-1", repr(name), "no file here and no model that comes with fsref has this name", None, "digits comes with it")
+    raise UsageError("FILE-1", repr(name), "no file here and no model that comes with fsref has this name", None, "digits and resnet20 come with it")
 
 
 def load(path: str | PathLike[str]) -> Network:

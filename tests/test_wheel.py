@@ -80,12 +80,14 @@ def holds_what_a_user_needs(elsewhere: Path) -> None:
     assert (package / "SPEC.md").is_file()
     models = {p.name for p in (ROOT / "reference_models" / "digits").iterdir()} - {"__pycache__"}
     assert {p.name for p in (package / "models" / "digits").iterdir()} == models
+    assert {p.name for p in (package / "models" / "resnet20").iterdir()} == {"resnet20.fs.npz"}
     assert not (package.parent / "tests").exists()
 
 
 def console_script_runs_the_digits_model(elsewhere: Path) -> None:
     """`fsref run digits` works from any folder, and prints something."""
     assert must([program(elsewhere, "fsref"), "run", "digits"], elsewhere).strip()
+    assert "latency" in must([program(elsewhere, "fsref"), "info", "resnet20"], elsewhere)
 
 
 def readme_runs_and_prints_what_it_shows(elsewhere: Path) -> None:
