@@ -127,7 +127,8 @@ class _Drawing:
             return made
         self.has.add(kind)
         ends = {"clip": (0.0, 6.0), "signed clip": (-1.0, 1.5), "raised clip": (0.25, 2.0)}
-        made = self.add("clip", x, low=ends[kind][0], high=ends[kind][1]) if kind in ends else self.add(kind, x)
+        slopes = {"slope": self.one(1 / 6, 0.3, -0.4)} if kind == "hard_sigmoid" else {}
+        made = self.add("clip", x, low=ends[kind][0], high=ends[kind][1]) if kind in ends else self.add(kind, x, **slopes)
         self.poolable.add(made)
         return made
 

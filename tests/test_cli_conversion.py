@@ -89,7 +89,7 @@ def test_expect_stops_with_a_hint(call: Call, files: Path) -> None:
         (["net.npz", "--data", "bare.npz", "--expect", "90"], "--expect: the images have no classes"),
         (["net.npz", "--data", "images.npz", "--steps", "ten"], "--steps: not a number of steps: ten"),
         (["net.npz", "--data", "images.npz", "--steps", "0"], "steps: integer out of range: 0 (1..16) [CONV-9]"),
-        (["net.npz", "--data", "images.npz", "--steps", "8,nobody=3"], "no population has this name: nobody"),
+        (["net.npz", "--data", "images.npz", "--steps", "8,nobody=3"], "no population of this name takes its steps from here: nobody"),
         (["net.npz", "--data", "images.npz", "--mean", "a,b"], "--mean: not numbers separated by commas: a,b"),
         (["net.npz", "--data", "images.npz", "--mean", "0.1,0.2"], "input mean: not one number, or one per channel"),
         (["net.npz", "--data", "images.npz", "--size", "big"], "--size: not channels x height x width: big"),

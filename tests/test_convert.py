@@ -228,6 +228,52 @@ def test_signed_linear_values() -> None:
     assert real["project"].min() < 0 < net["project"].offset
 
 
+@pytest.mark.parametrize("slope", [0.5, -0.5])
+def test_a_falling_activation_stays_behind_its_max_pool(slope: float) -> None:
+    """A hard_sigmoid of negative slope turns the largest value into the smallest: folded, the graph gives what the graph gives."""
+    act = Node("act", "hard_sigmoid", ("pool",), {"slope": slope, "offset": 0.75})
+    pool = Node("pool", "max_pool", ("stem",), {"kernel": (2, 2)})
+    graph = Graph(PIXELS, [conv("stem", "input", 4, 3), pool, act, Node("mean", "global_avg_pool", ("act",))])
+    *_, (_, _, logits) = fold(graph).walk(drawn())
+    assert np.abs(logits[:, :, 0, 0] - graph.forward(drawn())).max() < 1e-5
+
+
+@pytest.mark.parametrize("alpha", ["max", "percentile", "mse"])
+def test_signed_values_that_are_all_negative(alpha: Any) -> None:
+    """The codes of a linear population reach from its lowest value to 0, however far below 0 its highest is."""
+    stem = Node("stem", "conv", ("input",), {}, {"weight": np.ones((1, 3, 1, 1)) / 3, "bias": np.array([-10.0])})
+    graph = Graph(PIXELS, [stem, Node("pool", "max_pool", ("stem",), {"kernel": (2, 2)}), Node("flatten", "flatten", ("pool",)),
+                           Node("linear", "dense", ("flatten",), {}, {"weight": np.eye(3, 16), "bias": np.zeros(3)})])  # fmt: skip
+    x = drawn()
+    net, real = convert(graph, x, alpha=alpha), graph.activations(x, ["stem"])["stem"]
+    codes = fsref.run(net, x, engine="quantized", record=["stem"]).codes["stem"].reshape(real.shape)
+    away = np.abs((codes.astype(float) - net["stem"].offset) * net["stem"].scale - real) / net["stem"].scale
+    assert real.max() < -7 and np.median(away) < 1 and away.max() < (3 if alpha == "max" else 30)
+
+
+def test_offsets_count_for_the_bound_of_sums() -> None:
+    """No bias passes 2^30 where codes have large offsets; without counting them it was 120 times that (CONV-3)."""
+    stem = Node("stem", "conv", ("input",), {}, {"weight": np.ones((4, 3, 3, 3)), "bias": np.zeros(4)})
+    graph = Graph(PIXELS, [stem, Node("act", "clip", ("stem",), {"low": 6.0, "high": 6.05}), Node("flatten", "flatten", ("act",)),
+                           Node("linear", "dense", ("flatten",), {}, {"weight": np.ones((3, 144)), "bias": np.zeros(3)})])  # fmt: skip
+    for how in ({}, {"weight_bits": 16}, {"weight_bits": 16, "steps": 12, "bias_correction": "analytic"}):
+        net = convert(graph, drawn(), **how)
+        assert max(int(np.abs(p.bias).max()) for p in net.populations[1:]) <= 2**30
+        assert max(int(np.abs(bounds.any_order).max()) for bounds in net.ranges.values()) <= 2**30
+
+
+@pytest.mark.parametrize("levels", [1, 3, 7, 2, 4, 5, 6, 10])
+def test_pools_of_values_whose_levels_have_no_exact_pool(levels: int) -> None:
+    """A max-pool is exact on the spikes of 2^K - 1 levels; others are refused with their node (POOL-2)."""
+    act = Node("act", "quantise", ("stem",), {"alpha": 1.0, "levels": levels})
+    graph = Graph(PIXELS, [conv("stem", "input", 4, 3), act, Node("pooled", "max_pool", ("act",), {"kernel": (2, 2)}), *head("pooled", 4)])
+    if levels & (levels + 1):
+        with pytest.raises(fsref.errors.GraphError, match=rf"pooled: max-pool of values with {levels} levels"):
+            convert(graph)
+    else:
+        assert convert(graph)["pooled"].source == "stem"
+
+
 def test_the_input_contract_folds() -> None:
     """A BGR graph converts to the network of the RGB graph whose weights, mean and std are turned; mean and std reach every border place."""
     x = drawn()
@@ -281,7 +327,7 @@ def test_calibration_images_that_are_refused() -> None:
     [
         ({"steps": 0}, "steps: integer out of range: 0 (1..16) [CONV-9]"),
         ({"steps": 17}, "steps: integer out of range: 17 (1..16) [CONV-9]"),
-        ({"steps": {"stem": 4, "nobody": 3}}, "steps: no population has this name: nobody"),
+        ({"steps": {"stem": 4, "nobody": 3}}, "steps: no population of this name takes its steps from here: nobody"),
         ({"steps": {"stem": 0}}, "steps of stem: integer out of range: 0 (1..16) [CONV-9]"),
         ({"weight_bits": 1}, "weight_bits: integer out of range: 1 (2..16) [CONV-9]"),
         ({"alpha": "best"}, "alpha: unknown choice: best (max, percentile, mse) [CONV-9]"),
@@ -296,6 +342,20 @@ def test_options_that_are_refused(options: Any, says: str) -> None:
     with pytest.raises(fsref.errors.GraphError) as caught:
         convert(residual(), drawn(), **options)
     assert says in str(caught.value)
+
+
+def test_the_number_of_calibration_images() -> None:
+    """None, fewer than none and half an image are refused."""
+    for images in (0, -1, 2.5):
+        with pytest.raises(fsref.errors.InputError, match=rf"images: not a number of images: {images} \(1 or more\) \[CONV-8\]"):
+            convert(residual(), drawn(), images=images)  # type: ignore[arg-type]
+
+
+def test_steps_of_a_quantising_activation_are_its_own() -> None:
+    """Steps named for a population whose levels say K already are refused."""
+    nodes = [conv("stem", "input", 4, 3), Node("act", "quantise", ("stem",), {"alpha": 1.0, "levels": 7}), *head("act", 4)]
+    with pytest.raises(fsref.errors.GraphError, match="steps: no population of this name takes its steps from here: stem"):
+        convert(Graph(PIXELS, nodes), steps={"stem": 5})
 
 
 def test_steps_by_population() -> None:

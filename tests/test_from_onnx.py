@@ -328,6 +328,21 @@ def test_quantisers_after_relu(opset: int, kind: type, zero: int, levels: int) -
     assert graph.notes == ("ties round half to even in ONNX, up here",)
 
 
+@pytest.mark.parametrize(("end", "levels"), [(4.5, 4), (5.5, 6), (4.25, 4), (4.75, 5)])
+def test_a_clip_at_a_half_before_round(end: float, levels: int) -> None:
+    """The plateau above a bound of x.5 is at the even integer, as Round takes it; a bound hardly beside a half is refused."""
+    arrays = {"zero": np.float32(0), "one": np.float32(0.1), "gain": np.float32(10 * end), "w": 3 * draw(4, 3, 3, 3)}
+    nodes = [node("Conv", "x w", "c"), node("Clip", "c zero one", "a"), node("Mul", "a gain", "b"), node("Round", "b", "d", "act"), node("Div", "d gain", "h")]
+    if end % 1 == 0.5:
+        arrays["one"], arrays["gain"] = np.float32(1), np.float32(end)
+        graph = agrees(flat(nodes, arrays))
+        with pytest.raises(GraphError, match="so near to a half that float errors decide"):
+            from_onnx(flat(nodes, {**arrays, "gain": np.float32(end + 1e-5)}), PIXELS)
+    else:
+        graph = agrees(flat(nodes, arrays))
+    assert [n.attributes["levels"] for n in graph.nodes if n.op == "quantise"] == [levels]
+
+
 def test_quantisers_of_signed_values() -> None:
     """Without Relu the zero point is an offset: affine nodes around one quantiser."""
     nodes = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "h")]

@@ -306,6 +306,13 @@ QUANTISING: dict[str, tuple[Callable[[Any, Any], Any], dict[str, Any], list[str]
 }
 
 
+@pytest.mark.parametrize(("end", "levels"), [(6.5, 6), (5.5, 6), (6.25, 6), (6.75, 7)])
+def test_a_clip_at_a_half_before_round(end: float, levels: int) -> None:
+    """The plateau above a bound of x.5 is at the even integer, as round takes it."""
+    graph = same(drawn(body(Act(lambda x, a: torch.round(torch.clamp(6 * x, 0, end))))))
+    assert graph.nodes[1].attributes["levels"] == levels
+
+
 @pytest.mark.parametrize("case", QUANTISING)
 def test_quantising_activations(case: str) -> None:
     """Clip, scale, round and scale back become one quantise, whatever their order; rounding halves to even is noted."""

@@ -28,7 +28,11 @@ from fsref.trace import Record
 
 LONG = os.environ.get("FSREF_PROFILE") == "long"
 drawn = settings(database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=False, report_multiple_bugs=False)
-REFUSED = ("CONV-3", "POOL-2")  # weights too narrow for these scales; a max-pool over codes that it cannot order
+
+
+def expected(error: Exception) -> bool:
+    """Whether a drawn graph may be refused so: weights too narrow for these scales, or a max-pool of codes that it cannot order."""
+    return getattr(error, "rule", "") == "CONV-3" or "max-pool of values with" in str(error)
 
 
 def taps(a: np.ndarray, q: Any, places: tuple[int, int], fill: float = 0.0) -> Any:
@@ -130,7 +134,7 @@ class Fake:
 @st.composite
 def options(draw: st.DrawFn, graph: fsref.Graph) -> dict[str, Any]:
     """Options of convert of every kind."""
-    names = [u.name for u in fold(graph).units if u.activation is not None]
+    names = [u.name for u in fold(graph).units if u.activation is not None and u.activation.levels is None]
     bits, steps = draw(st.sampled_from([8, 8, 6, 4, 3, 2, 12, 16])), st.integers(1, 10)
     one = draw(steps)
     mixed = {"": one, **draw(st.dictionaries(st.sampled_from(names), steps, max_size=3))} if names and draw(st.booleans()) else one
@@ -164,12 +168,12 @@ def test_the_fake_quantised_network_gives_the_same_codes() -> None:
     @settings(drawn, max_examples=4000 if LONG else 400)
     @given(graphs(), st.data())
     def same(case: Drawn, data: st.DataObject) -> None:
-        how = data.draw(options(case.graph))
         count["graphs"] += 1
         try:
+            how = data.draw(options(case.graph))
             net = convert(case.graph, case.images, **how)
         except (GraphError, NetworkError) as error:
-            assert error.rule in REFUSED, error
+            assert expected(error), error
             count["refused"] += 1
             return
         images = case.images[[0, 1, -1]]
@@ -201,12 +205,12 @@ def test_the_fake_quantised_network_gives_the_same_codes() -> None:
 @given(graphs(), st.data())
 def test_weights_and_biases_are_the_real_ones_rounded(case: Drawn, data: st.DataObject) -> None:
     """Each real weight lies within half a membrane unit of the folded one, and the bias within half a unit at every place, the border too."""
-    how = {**data.draw(options(case.graph)), "bias_correction": "none"}
-    folded = fold(case.graph)
     try:
+        folded = fold(case.graph)
+        how = {**data.draw(options(case.graph)), "bias_correction": "none"}
         net = convert(case.graph, case.images, **how)
     except (GraphError, NetworkError) as error:
-        assert error.rule in REFUSED, error
+        assert expected(error), error
         return
     fake, place = Fake(net, case.graph, folded, how["rounding"]), 0
     for unit in folded.units:
@@ -240,7 +244,7 @@ def test_fine_codes_come_close_to_the_float_network() -> None:
         try:
             net = convert(case.graph, case.images, steps=14, weight_bits=16, alpha="max")
         except (GraphError, NetworkError) as error:
-            assert error.rule in REFUSED, error
+            assert expected(error), error
             return
         real, spiking = case.graph.forward(case.images), fsref.run(net, case.images, engine="quantized", threads=1).logits * net.logit_scale
         if real.std() < 1e-3:

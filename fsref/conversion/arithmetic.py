@@ -5,6 +5,7 @@ What is unrolled at once is bounded by STRIP numbers: larger strips fall out of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -107,6 +108,15 @@ def _pooled(x: Floats, kernel: Pair, stride: Pair, combine: Callable[..., Floats
             combine(total, tap(k), out=total)
         x = total
     return x
+
+
+def rounded_end(bound: float, nearest: bool, close: float) -> float:
+    """What rounding makes of the end of a clip, a plateau: nearest takes halves to the even integer; nan where float errors would decide."""
+    if math.isinf(bound):
+        return bound
+    if not nearest:
+        return math.floor(bound + close)
+    return round(bound) if bound % 1 == 0.5 or abs(bound % 1 - 0.5) > close else math.nan
 
 
 def max_pool(x: Floats, kernel: Pair, stride: Pair, padding: Padding = NO_PADDING) -> Floats:

@@ -84,6 +84,7 @@ def code_unit(how: Activation, seen: Statistics | None, steps: int, alpha: str, 
         low, high = np.percentile(sample, [100 - percentile, percentile])
     else:
         low, high = seen.low, seen.high
+    high = max(high, 0.0) if not np.isfinite(how.low) else high  # the code of 0 is one of the codes
     base = how.low if np.isfinite(how.low) else min(low, 0.0)
     reach = max(min(high, how.high) - base, 0.0)
     if reach <= 0:  # never active on these images

@@ -15,8 +15,8 @@ from fsref.conversion.calibration import Statistics, code_unit, observe
 from fsref.conversion.folded import LINEAR, Folded, Unit, linear
 from fsref.conversion.folding import fold
 from fsref.conversion.graph import Graph
-from fsref.conversion.quantisation import REACH, Coding, Quantised, choose_theta, clip_table, in_code_units, largest, quantise, reach
-from fsref.errors import GraphError
+from fsref.conversion.quantisation import REACH, Coding, Quantised, choose_theta, clip_table, in_code_units, largest, quantise, reach, slack
+from fsref.errors import GraphError, InputError
 from fsref.network import Contract, Network
 from fsref.neuron import MAX_STEPS, Ints
 from fsref.populations import FS, Input, MaxPool, Population, Readout, Shape
@@ -101,6 +101,8 @@ class Calibrated:
                 limit = f"give some, or activations that carry their own scale (quantise); {', '.join(needs[:3])} and others do not" if needs else ""
                 raise GraphError("CONV-8", "calibration", "there are no images", None, limit)
             return cls(folded, np.empty((0, *folded.pixels.shape), np.uint8), {}, np.empty((0, 0), np.float32))
+        if not isinstance(images, int | np.integer) or images < 1:
+            raise InputError("CONV-8", "images", "not a number of images", images, "1 or more")
         x = folded.pixels.check(calibrate)[:images]
         values = sum(int(np.prod(unit.shape)) for unit in folded.units)
         return cls(folded, x, *observe(folded, x, max(1, min(64, BATCH_VALUES // values)), progress))
@@ -119,9 +121,9 @@ class _Builder:
 
     def __init__(self, calibrated: Calibrated, options: Options) -> None:
         self.calibrated, self.options, pixels = calibrated, options, calibrated.folded.pixels
-        known = {unit.name for unit in calibrated.folded.units if unit.activation is not None}
+        known = {unit.name for unit in calibrated.folded.units if unit.activation is not None and unit.activation.levels is None}
         if isinstance(options.steps, Mapping) and (unknown := sorted(set(options.steps) - known - {""})):
-            raise GraphError("CONV-9", "steps", "no population has this name", unknown[0], f"one of {', '.join(sorted(known))}")
+            raise GraphError("CONV-9", "steps", "no population of this name takes its steps from here", unknown[0], f"one of {', '.join(sorted(known))}")
         shape = pixels.shape
         self.codings = {"input": self.coding("input", shape, pixels.scale / np.array(pixels.std), np.array(pixels.mean) / pixels.scale, pixels.max_code)}
         self.populations: list[Population] = [Input("input", shape, int(pixels.max_code).bit_length(), pixels.max_code, pixels.scale)]
@@ -167,7 +169,7 @@ class _Builder:
         top = 2 ** options.steps_of(unit.name) - 1 if how.levels is None else how.levels
         steps, nearest = top.bit_length(), (how.rounding or options.rounding) == "nearest"
         scale, offset = code_unit(how, self.calibrated.seen.get(unit.name), steps, options.alpha, options.percentile, 0.5 if nearest else 0.0)
-        theta = choose_theta(unit, per_code, codings, scale, top, options.weight_bits, options.power_of_two)
+        theta = choose_theta(unit, per_code, codings, scale, offset, top, options.weight_bits, options.power_of_two)
         shift = theta * offset + (theta // 2 if nearest else 0)
         made = quantise(unit, per_code, codings, theta, scale / theta, shift, self.analytic)
         if self.empirical:
@@ -191,7 +193,7 @@ class _Builder:
         channels = unit.shape[0]
         q_max = {False: 2 ** (self.options.weight_bits - 1) - 1, True: 2**15 - 1}
         units = [largest([w for w, t in zip(per_code, unit.terms, strict=True) if t.skip == skip], channels).max() / q_max[skip] for skip in q_max]
-        unit_of = max(*units, reach(unit, per_code, codings).max() / REACH) or 1.0
+        unit_of = max(*units, reach(unit, per_code, codings).max() / (REACH - slack(unit, codings))) or 1.0
         membrane_unit, zeros = np.full(channels, unit_of), np.zeros(channels, np.int64)
         made = quantise(unit, per_code, codings, zeros, membrane_unit, zeros, self.analytic)
         if self.empirical:

@@ -15,7 +15,7 @@ from fsref.errors import FsrefError, GraphError
 from fsref.populations import Shape
 from fsref.projections import window_shape
 
-ELEMENTWISE = ("relu", "clip", "quantise", "hard_sigmoid")  # those an FS population can be; none decreases anywhere
+ELEMENTWISE = ("relu", "clip", "quantise", "hard_sigmoid")  # those an FS population can be; only a hard_sigmoid of negative slope decreases
 NEAREST = {"silu": "relu or clip", "hard_silu": "relu or clip", "sigmoid": "hard_sigmoid", "mul": "none for a product of two values; affine for constants"}
 
 
@@ -97,7 +97,8 @@ def hoisted(graph: Graph) -> Graph:
 def _commutes(before: Node, node: Node) -> bool:
     """Whether `node` may be taken before the one it follows."""
     if node.op in ELEMENTWISE:
-        return before.op in ("max_pool", "flatten", "subsample")
+        falls = node.attributes.get("slope", 1.0) < 0
+        return before.op in ("flatten", "subsample") or (before.op == "max_pool" and not falls)
     return node.op in ("batch_norm", "affine") and before.op == "max_pool" and bool((node.arrays["gain"] > 0).all())
 
 
@@ -282,6 +283,8 @@ class _Folder:
                 if all(count.all() for count in places(full, kernel, stride, joint)):  # beside a real place zeros never are the maximum
                     padding, part = joint, replace(part, shape=full, padding=NO_PADDING)
             part = self.plain(part)
+            if (levels := self.source_activation(part.name).levels) is not None and levels & (levels + 1):
+                raise self.refuse(f"max-pool of values with {levels} levels", "levels 1, 3, 7, ..., 2^K - 1")
             shape = (part.shape[0], *window_shape(part.shape, kernel, stride, padding))
             name = node.name if len(value) == 1 else f"{node.name}.{i}"
             parts.append(self.add_unit(name, shape, pool=Pool(part.name, kernel, stride, padding)))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.conversion.arithmetic import rounded_end
 from fsref.conversion.graph import Node
 from fsref.conversion.operators import OPERATORS, Floats, Misfit
 from fsref.errors import GraphError
@@ -259,11 +260,17 @@ class Builder:
         bounds, node = [-math.inf, math.inf], self.nodes.get(base)
         if node is not None and node.op in ("clip", "relu") and gain > 0:
             low, high = (node.attributes["low"], node.attributes["high"]) if node.op == "clip" else (0.0, math.inf)
-            slack = 0.5 if nearest else 100 * NEAR  # a bound written as 255 * (1 / 255) may miss its integer
-            bounds = [bound if math.isinf(bound) else math.floor(gain * bound + offset + slack) for bound in (low, high)]
+            bounds = [self.end(gain * bound + offset, nearest) for bound in (low, high)]
             gain_before, offset_before, base = self.behind_affine(node.inputs[0])
             gain, offset = gain * gain_before, gain * offset_before + offset
         return replace(value, rounded=Rounded(base, gain, offset, nearest, self.path, *bounds))
+
+    def end(self, bound: float, nearest: bool) -> float:
+        """A clip's end, rounded."""
+        found = rounded_end(bound, nearest, 100 * NEAR)  # a bound written as 255 * (1 / 255) may miss its integer
+        if math.isnan(found):
+            raise Unmapped(f"rounds a bound of {bound:.9g}, so near to a half that float errors decide", "a bound that is a half exactly, or none")
+        return found
 
     def narrowed(self, value: Value, low: float, high: float) -> Value:
         """A rounded value, clipped; low and high are integers or infinite."""
@@ -290,7 +297,7 @@ class Builder:
         if not nearest and abs(start % 1 - 0.5) <= NEAR:  # floor(x + 0.5)
             nearest, start = True, start - 0.5
         if rounded.base in self.not_negative:
-            low = max(low, math.floor(start + (0.5 if nearest else NEAR)))
+            low = max(low, self.end(rounded.offset, rounded.nearest))
         if math.isinf(low) or math.isinf(high) or not low < high or not rounded.gain > 0:
             raise Unmapped(f"reads what {rounded.path} rounds without a quantiser around it", "x / step -> Round or Floor -> Clip with two bounds -> * step")
         levels, step = int(high - low), 1 / rounded.gain

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from fsref.conversion.arithmetic import rounded_end
 from fsref.conversion.draft import Step, ordered, users
 from fsref.conversion.operators import Floats
 
@@ -108,11 +109,11 @@ class _Form:
                 return False
             self.low, self.high = min(max(self.low, low), high), min(max(self.high, low), high)
         else:
-            half = 0.5 if step.op == "round" else 0.0
             if self.rounding or abs(self.offset - (0.5 if step.op == "floor" and self.offset > 0.25 else 0.0)) > CLOSE:
                 return False
             self.rounding = "nearest" if step.op == "round" or self.offset > 0.25 else "floor"
-            self.low, self.high = (bound if not math.isfinite(bound) else math.floor(bound + half + CLOSE) for bound in (self.low, self.high))
+            self.low, self.high = (rounded_end(bound, step.op == "round", CLOSE) for bound in (self.low, self.high))
+            return not math.isnan(self.low + self.high) or math.isinf(self.low) and math.isinf(self.high)
         return True
 
 

@@ -77,7 +77,9 @@ def largest(weights: Sequence[Reals], channels: int) -> Reals:
     return found
 
 
-def choose_theta(unit: Unit, per_code: Sequence[Reals], codings: Sequence[Coding], s_out: float, top: int, weight_bits: int, power_of_two: bool) -> Ints:
+def choose_theta(
+    unit: Unit, per_code: Sequence[Reals], codings: Sequence[Coding], s_out: float, offset: int, top: int, weight_bits: int, power_of_two: bool
+) -> Ints:
     """theta (C,) of a unit: the integer of theta_max / 2 .. theta_max whose rounded weights err least (CONV-3).
 
     Errors: GraphError [CONV-3] naming population, channel and the width that would do.
@@ -86,7 +88,7 @@ def choose_theta(unit: Unit, per_code: Sequence[Reals], codings: Sequence[Coding
     q_max = {False: 2 ** (weight_bits - 1) - 1, True: 2 ** (SKIP_BITS - 1) - 1}
     with np.errstate(divide="ignore"):
         fits = {skip: q_max[skip] * s_out / largest([w for w, t in zip(per_code, unit.terms, strict=True) if t.skip == skip], channels) for skip in q_max}
-        cap = REACH * s_out / np.maximum(reach(unit, per_code, codings), s_out * (top + 1))
+        cap = (REACH - slack(unit, codings)) * s_out / np.maximum(reach(unit, per_code, codings) + s_out * (abs(offset) + 0.5), s_out * (top + 1))
     limit = np.floor(np.minimum(np.minimum(fits[False], fits[True]), cap))
     if (limit < 1).any():
         c = int(np.argmax(limit < 1))
@@ -106,12 +108,21 @@ def choose_theta(unit: Unit, per_code: Sequence[Reals], codings: Sequence[Coding
 
 
 def reach(unit: Unit, per_code: Sequence[Reals], codings: Sequence[Coding]) -> Reals:
-    """A bound (C,), in real units, on the magnitude of every partial sum of a unit."""
+    """A bound (C,), in real units, on the magnitude of every partial sum of a unit: the offsets of codes are in its bias (CONV-6)."""
     assert unit.bias is not None
     total: Reals = np.abs(unit.bias)
     for term, w, coding in zip(unit.terms, per_code, codings, strict=True):
         places = coding.shape[1] * coding.shape[2] if term.pooled else 1
-        total = total + np.abs(w).reshape(len(total), -1).sum(axis=1) * coding.top * places
+        total = total + (np.abs(w) * per_input(term, coding.top + np.abs(coding.offset))).reshape(len(total), -1).sum(axis=1) * places
+    return total
+
+
+def slack(unit: Unit, codings: Sequence[Coding]) -> float:
+    """What rounding may add to `reach`, in membrane units: half of one per weight and code unit, and as much for a bias that takes it back."""
+    total = 2.0
+    for term, coding in zip(unit.terms, codings, strict=True):
+        places = coding.shape[1] * coding.shape[2] if term.pooled else 1
+        total += float(np.max(coding.top + np.abs(coding.offset))) * term.weights[0].size * places
     return total
 
 
