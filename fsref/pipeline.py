@@ -118,9 +118,8 @@ def run_pipelined(
         raise LimitError("RUN-3", "run", "needs more memory than allowed", f"{bound} bytes", f"memory_limit {memory_limit}")
     wants = frozenset[str]() if selection is None else frozenset(selection.observables)
     recorded = {} if selection is None else {name: wants & observables_of(net, name) for name in selection.neurons}
-    enough = f"the interval is {every}; {shortest} is enough for {'one buffer' if buffers == 1 else 'two buffers'}"
     with Store(net, selection, len(x), path) as store:
-        stages = [Stage(net, p, buffers, enough, recorded.get(p.name, frozenset()), store) for p in net.populations]
+        stages = [Stage(net, p, buffers, every, shortest, recorded.get(p.name, frozenset()), store) for p in net.populations]
         fifos = [Fifo(label, plan.delays[q.source, q.target], depths[label], needed[label]) for label, q in zip(net.labels, net.projections, strict=True)]
         events = clock(net, x, every, stages, fifos)
     counts = {stage.name: np.array(stage.counts, np.int64) for stage in stages[:-1]}

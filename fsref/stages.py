@@ -75,8 +75,9 @@ class Window:
 class Stage:
     """One population: its membrane buffers, what it fires in a step, and what it tells of an image that is done."""
 
-    def __init__(self, net: Network, population: Population, buffers: int, needed: str, wants: frozenset[str], store: Store) -> None:
-        self.net, self.population, self.buffers, self.needed, self.wants, self.store = net, population, buffers, needed, wants, store
+    def __init__(self, net: Network, population: Population, buffers: int, interval: int, shortest: int, wants: frozenset[str], store: Store) -> None:
+        self.net, self.population, self.buffers, self.wants, self.store = net, population, buffers, wants, store
+        self.interval, self.shortest = interval, shortest  # for what an error says
         self.name, self.steps = population.name, net.steps[population.name]
         self.into = {i: q for i, q in enumerate(net.projections) if q.target == self.name}
         self.words = sum(net.steps[q.source] for q in self.into.values())
@@ -90,7 +91,8 @@ class Stage:
 
     def busy(self, step: int, image: int, by: Window, what: str) -> LimitError:
         """The error that `image` needs in this step what image `by` still takes."""
-        return LimitError("TIME-7", f"{self.name} step {step}", f"image {image} {what} image {by.image}", None, self.needed)
+        enough = f"{self.shortest} is enough with {self.buffers} membrane buffer{'s' * (self.buffers > 1)}"
+        return LimitError("TIME-7", f"{self.name} step {step}", f"image {image} {what} image {by.image}", f"interval {self.interval}", enough)
 
     def open(self, image: int, v: Ints) -> Window:
         """A new window for an image, its membranes v (of an input its codes, of a max_pool nothing)."""
@@ -147,7 +149,8 @@ class Stage:
         """The spikes of the next step of a window (NET-7, POOL-1, FS-2, FS-3)."""
         p = self.population
         if isinstance(p, Input):
-            return (window.v >> (self.steps - 1 - window.t)) & 1 == 1
+            bits: Plane = (window.v >> (self.steps - 1 - window.t)) & 1 == 1
+            return bits
         if isinstance(p, MaxPool):
             assert source is not None
             return self.pool(p, source)
@@ -169,7 +172,7 @@ class Stage:
             for c in range(kw):
                 to_x, from_x = reference.seen(width, pool.shape[2], left, sx, c)
                 spiked[r * kw + c, :, to_y, to_x] = word.plane[:, from_y, from_x]
-        fired: Plane = (spiked & self.still_in).any(axis=0)
+        fired: Plane = np.any(spiked & self.still_in, axis=0)
         self.still_in &= spiked | ~fired
         return fired
 
