@@ -25,6 +25,7 @@ from fsref.cli_options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, Given, bri
 from fsref.errors import FsrefError, InputError, UsageError
 from fsref.explanations import explain as explain_neuron
 from fsref.network import SPEC_VERSION, Network
+from fsref.network_report import network_dict, timeline_text
 from fsref.runner import ENGINES
 from fsref.runner import run as run_network
 from fsref.scores import evaluate as score_network
@@ -59,11 +60,12 @@ def cli(ctx: click.Context) -> None:
 
 @cli.command()
 @NET
+@click.option("--timeline", is_flag=True, help="Draw when each population receives and fires, a row per population.")
 @JSON
-def info(net: str, as_json: bool) -> int:
-    """Show a network: populations, proved widths, schedule, id."""
+def info(net: str, timeline: bool, as_json: bool) -> int:
+    """Show a network: populations, proved widths, memory, schedule, what a pipeline needs, id."""
     network = data.load(net)
-    show(as_json, network, report.network_dict(network))
+    show(as_json, timeline_text(network) if timeline else network, network_dict(network))
     return 0
 
 

@@ -6,7 +6,7 @@ FsrefError
 │   └── RangeError   an integer would leave its proved or declared width (RANGE)
 ├── GraphError       a float graph, or what it was imported from, cannot be taken or converted (GRAPH, CONV)
 ├── InputError       images or labels do not fit the network (NET-7, RUN-1, RUN-4)
-├── LimitError       the run would need more memory or disk than allowed (RUN-3)
+├── LimitError       a run needs more memory or disk than allowed (RUN-3), a pipeline more buffers or deeper FIFOs than it has (TIME-5, TIME-7)
 └── UsageError       an unknown engine, population, observable or argument (RUN-2)
 """
 
@@ -51,7 +51,7 @@ class InputError(FsrefError):
 
 
 class LimitError(FsrefError):
-    """A run needs more memory or disk than allowed; it was not started."""
+    """A run needs more memory or disk than allowed and was not started, or a pipeline needs more buffers or deeper FIFOs than it has."""
 
 
 class UsageError(FsrefError):

@@ -188,7 +188,7 @@ class Network:
         return f"<Network {self.name or 'without a name'}: {len(self.populations)} populations, id {self.id[:12]}>"
 
     def __str__(self) -> str:
-        from fsref.report import network_text
+        from fsref.network_report import network_text
 
         return network_text(self)
 

@@ -12,12 +12,11 @@ from typing import Any
 import click
 import numpy as np
 
-from fsref.checks import CheckReport, SelfCheck, proofs
+from fsref.checks import CheckReport, SelfCheck
 from fsref.data import ImageSet
 from fsref.errors import UsageError
 from fsref.explanations import Explanation
-from fsref.metrics import fan_outs
-from fsref.network import SPEC_VERSION, Network
+from fsref.network import Network
 from fsref.neuron import Ints
 from fsref.populations import FS, Input, MaxPool, Population
 from fsref.runner import Result
@@ -66,49 +65,6 @@ def plural(count: int, noun: str) -> str:
 def kind(population: Population) -> str:
     """The kind of a population as the law names it (NET-1)."""
     return "max_pool" if isinstance(population, MaxPool) else "input" if isinstance(population, Input) else "fs" if isinstance(population, FS) else "readout"
-
-
-def network_text(net: Network) -> str:
-    """A network as a table: a line per population, then totals, schedule and id."""
-    plan, proved = schedule(net), {proof.population: proof for proof in proofs(net)}
-    fans = [int(fan.sum()) for fan in fan_outs(net)]
-    rows, neurons = [], 0
-    for p in net.populations:
-        synapses = sum(n for n, q in zip(fans, net.projections, strict=True) if q.target == p.name) if p.name in proved else None
-        bits = (proved[p.name].any_order_bits, proved[p.name].final_bits) if p.name in proved else (None, None)
-        count = int(np.prod(p.shape))
-        neurons += count
-        rows.append((p.name, kind(p), size(p.shape), net.steps[p.name] or None, count, synapses, *bits, plan.start[p.name]))
-    weights = sum(int(q.weights.size) for q in net.projections)
-    waits = ", ".join(f"{s}->{t} {delay}" for (s, t), delay in plan.delays.items() if delay)
-    return "\n".join([
-        f"{net.name or 'network'}: {plural(neurons, 'neuron')}, {plural(sum(fans), 'synapse')}, {plural(weights, 'weight')}, law {SPEC_VERSION}",
-        "",
-        table(("population", "kind", "shape", "K", "neurons", "synapses in", "any_order bits", "final bits", "start step"), rows, left=3),
-        "",
-        f"latency              {plural(plan.latency, 'step')}",
-        f"initiation interval  {plural(plan.interval_one_buffer, 'step')} with one membrane buffer, {plan.interval_two_buffers} with two",
-        *([f"spikes that wait     {waits} (steps)"] if waits else []),
-        f"id                   {net.id}",
-    ])  # fmt: skip
-
-
-def network_dict(net: Network) -> dict[str, Any]:
-    """A network as plain JSON values: what `network_text` shows, and the delays."""
-    plan, proved = schedule(net), {proof.population: proof for proof in proofs(net)}
-    fans = [int(fan.sum()) for fan in fan_outs(net)]
-    populations = []
-    for p in net.populations:
-        entry = {"name": p.name, "kind": kind(p), "shape": list(p.shape), "steps": net.steps[p.name], "start": plan.start[p.name]}
-        bits = ("any_order_bits", "final_bits", "declared_bits")
-        populations.append(entry | {name: getattr(proved[p.name], name) if p.name in proved else None for name in bits})
-    joined = zip(net.labels, net.projections, fans, strict=True)
-    return {
-        "name": net.name, "id": net.id, "spec_version": SPEC_VERSION, "populations": populations,
-        "projections": [{"label": label, "source": q.source, "target": q.target, "synapses": n, "weights": int(q.weights.size)} for label, q, n in joined],
-        "latency_steps": plan.latency, "interval_one_buffer": plan.interval_one_buffer, "interval_two_buffers": plan.interval_two_buffers,
-        "delays": [{"source": s, "target": t, "steps": n} for (s, t), n in plan.delays.items()],
-    }  # fmt: skip
 
 
 def class_name(net: Network, index: int) -> str:

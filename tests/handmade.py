@@ -145,3 +145,18 @@ def refused(kind: type[FsrefError], rule: str, place: str = ANY, value: Any = AN
     assert place is ANY or error.place == place, repr(error)
     assert value is ANY or error.value == value, repr(error)
     check_line(error)
+
+
+def ladder() -> Network:
+    """in (3 steps) -> a (5) -> pool -> b (2) -> out, and long skips in -> b, a -> out."""
+    one, w = (1, 1, 1), [[[[1]]]]
+    return Network(
+        [
+            Input("in", one, 3, 7),
+            FS("a", one, fs_relu(5)),
+            MaxPool("pool", one, "a", (1, 1), (1, 1)),
+            FS("b", one, Table([4, 2], [4, 2], [2, 1])),
+            Readout("out", one),
+        ],
+        [Conv2d("in", "a", w), Conv2d("in", "b", w), Conv2d("pool", "b", w), Conv2d("a", "out", w), Conv2d("b", "out", w)],
+    )

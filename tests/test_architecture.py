@@ -30,7 +30,7 @@ populations
 projections
 ranges
 network
-schedule
+schedule memory
 trace engines.activity
 engines.kernels.*
 engines.reference engines.events engines.quantized
@@ -49,12 +49,13 @@ conversion.folded
 conversion.folding conversion.calibration conversion.quantisation
 conversion.converter
 runner
-metrics pairs
+metrics pairs stages
+pipeline
 data
 explanations scores checks losses traps
 comparison verification searching
 report
-comparison_report pictures
+comparison_report network_report pictures
 <fsref>
 cli_options
 cli_conversion
@@ -65,7 +66,7 @@ __main__
 # Imports inside a function that point the other way, and why each has to.
 UPWARD = {
     ("network", "formats.npz"): "Network.save",
-    ("network", "report"): "str(network)",
+    ("network", "network_report"): "str(network)",
     ("conversion.graph", "formats.graph"): "Graph.save, Graph.load",
     ("runner", "report"): "str(result)",
     ("scores", "report"): "str(score)",

@@ -79,6 +79,12 @@ def test_every_verb_speaks_text_and_pure_json(call: Call, model: Path, verb: str
     assert isinstance(json.loads(out), dict)
 
 
+def test_info_draws_a_timeline(call: Call, model: Path) -> None:
+    code, out, err = call("info", model, "--timeline")
+    assert (code, out, err) == (0, fsref.network_report.timeline_text(fsref.load(model)) + "\n", "")
+    assert call("info", model, "--timeline", "--json") == call("info", model, "--json")
+
+
 def test_run_gives_the_result_of_run(call: Call, model: Path) -> None:
     data = model.with_name("x.npz")
     expected = fsref.run(fsref.load(model), np.load(data)["x"], record=["hid"])

@@ -1,0 +1,87 @@
+"""What `fsref info` shows of a network: tables, plain values, and the timeline."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import pytest
+
+from fsref import FS, Dense, Input, Network, Readout, fs_relu
+from fsref.memory import memories
+from fsref.network_report import network_dict, network_text, timeline_text
+from fsref.schedule import pipelining, schedule
+from handmade import ladder, residual, tiny, unordered
+
+LADDER = """\
+network: one image, latency 10 steps
+a column is 1 step: . receives  # fires
+
+in   |###       |
+a    |...#####  |
+pool |   #####  |
+b    |   .....##|
+out  |     .....|
+      +-------+-
+step  0       8"""
+
+
+def chain(layers: int, steps: int) -> Network:
+    """An input and `layers` FS populations of `steps` steps, one after the other."""
+    one = (1, 1, 1)
+    names = ["in", *(f"layer{i}" for i in range(layers)), "out"]
+    fs = [FS(name, one, fs_relu(steps)) for name in names[1:-1]]
+    return Network([Input("in", one, steps), *fs, Readout("out", one)], [Dense(a, b, [[1]]) for a, b in zip(names, names[1:], strict=False)])
+
+
+def test_timeline() -> None:
+    """A row per population, a column per step, receiving and firing told apart, an axis in steps (TIME-1, TIME-4)."""
+    assert timeline_text(ladder()) == LADDER
+
+
+@pytest.mark.parametrize(("layers", "steps"), [(7, 8), (8, 8), (40, 8), (3, 16), (200, 16)])
+def test_timelines_have_at_most_64_columns(layers: int, steps: int) -> None:
+    """Every column is equally many steps, at most 64 in all; a window shows in every column it has a step in."""
+    net = chain(layers, steps)
+    plan, lines = schedule(net), timeline_text(net).splitlines()
+    rows = [line.split("|")[1] for line in lines if line.endswith("|")]
+    each = int(lines[1].split()[3])
+    assert {len(row) for row in rows} == {-(-plan.steps // each)}
+    assert len(rows[0]) <= 64 and (each == 1 or -(-plan.steps // (each - 1)) > 64)
+    for p, row in zip(net.populations, rows, strict=True):
+        for column, mark in enumerate(row):
+            steps_here = set(range(column * each, (column + 1) * each))
+            receives, fires = bool(steps_here & set(plan.receives[p.name])), bool(steps_here & set(plan.fires[p.name]))
+            assert mark == {(True, True): "+", (True, False): ".", (False, True): "#", (False, False): " "}[receives, fires]
+    ticks = lines[-1].split()[1:]
+    assert [int(n) for n in ticks] == [8 * i * each for i in range(len(ticks))]
+
+
+@pytest.mark.parametrize("net", [tiny(), residual(), unordered(), ladder()])
+def test_plain_values(net: Network) -> None:
+    """The plain values are those of schedule, pipelining and memories, and JSON holds them."""
+    plan, bits, found = schedule(net), memories(net), json.loads(json.dumps(network_dict(net)))
+    for entry in found["populations"]:
+        name = entry["name"]
+        for what, window in (("receives", plan.receives[name]), ("fires", plan.fires[name])):
+            assert entry[what] == ([window.start, window.stop - 1] if len(window) else None)
+        assert entry["memory_bits"] == asdict(bits[name])
+    for buffers, key in ((1, "one_buffer"), (2, "two_buffers")):
+        needs = pipelining(net, buffers)
+        assert {entry["label"]: entry["fifo"][key] for entry in found["projections"]} == {
+            label: {"depth": needs.fifo_depth[label], "bits": needs.fifo_bits[label]} for label in net.labels
+        }
+        membranes = buffers * sum(m.membranes for m in bits.values())
+        wanted = {"interval_steps": needs.interval, "fifo_bits": sum(needs.fifo_bits.values()), "peak_events_per_step": needs.peak_events}
+        assert found["pipelines"][key] == wanted | {"membrane_bits": membranes}
+
+
+def test_text_shows_what_waits() -> None:
+    """The tables tell windows, bits, intervals, peaks and the FIFOs of what waits; without waiting spikes there is no such table."""
+    text = network_text(residual())
+    lines = [line.split() for line in text.splitlines()]
+    assert ["in->out", "15", "9", "756", "13", "1,092"] in lines
+    assert ["initiation", "interval,", "steps", "11", "6"] in lines
+    assert ["pool", "max_pool", "4", "x", "4", "x", "3", "4", "48", "5..8"] in lines
+    assert "spikes that wait" not in network_text(tiny())
+    assert text.isascii()
