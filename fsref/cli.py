@@ -25,10 +25,12 @@ from fsref.cli_options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, Given, bri
 from fsref.errors import FsrefError, InputError, UsageError
 from fsref.explanations import explain as explain_neuron
 from fsref.network import SPEC_VERSION, Network
+from fsref.rate import MAX_TICKS, rate_coded
 from fsref.runner import ENGINES
 from fsref.runner import run as run_network
 from fsref.scores import evaluate as score_network
 from fsref.trace import OBSERVABLES, Record
+from fsref.twin import ROUNDINGS, SETTINGS
 
 
 def chosen(text: str | None, count: int) -> list[int]:
@@ -127,15 +129,27 @@ def showcase(name: str, net: Network, engine: str, given: Given, as_json: bool) 
 @NET
 @SOURCE
 @LIMIT
+@click.option("--rate", type=click.IntRange(1, MAX_TICKS), metavar="T", help="Score the rate-coded twin instead, at t = 8, 16, ... T ticks.")
+@click.option(
+    "--setting", type=click.Choice(SETTINGS), default="best", show_default=True, help="With --rate: best has analog input and a half-threshold start."
+)
+@click.option("--rounding", type=click.Choice(ROUNDINGS), help="With --rate: how codes are rounded, where the network does not tell.")
+@click.option("--apart", is_flag=True, help="With --rate: layers one step apart, not in the same tick.")
 @ENGINE
 @WORK
 @JSON
-def evaluate(net: str, engine: str, as_json: bool, **given: Any) -> int:
+def evaluate(net: str, rate: int | None, setting: Any, rounding: Any, apart: bool, engine: str, as_json: bool, **given: Any) -> int:
     """Score a network on labelled images: accuracy, spikes, SynOps, latency, speed."""
     network = data.load(net)
     images = images_of(net, network, given)
     if images.y is None:
         raise InputError("RUN-4", given["source"], "the images have no labels", None, "a folder per class, labels.csv, or array y of an npz")
+    if rate is not None:
+        twin = rate_coded(network, setting, rounding)
+        with report.progress(f"rate-coded, {setting}, {len(images.x)} images", len(images.x)) as advance:
+            answers = twin.run(images.x, rate, apart, threads=given["threads"], memory_limit=given["memory_limit"], progress=advance)
+        show(as_json, report.rate_text(answers, images.y), report.rate_dict(answers, images.y))
+        return 0
     with report.progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
         score = score_network(network, images.x, images.y, engine, **work(given), progress=advance)
     show(as_json, score, score.to_dict())
