@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from bisect import bisect_left
 from collections import Counter
@@ -17,6 +18,7 @@ import fsref
 import naive
 import naive_rate
 from fsref import FS, Dense, Input, MaxPool, Network, Readout, Table, data, fs_relu, ticks, twin
+from fsref.cli import main
 from fsref.conversion.quantisation import clip_table
 from fsref.errors import FsrefError, InputError, LimitError, NetworkError, RangeError, UsageError
 from fsref.formats.npz import to_bytes
@@ -36,7 +38,7 @@ TICKS = ticks.BLOCK + 3
 
 
 def with_twin(case: Case) -> Case:
-    """The case with another table in place of every one that is no FS-ReLU: one that is or, where nothing is pooled, one whose odd channels send a code less."""
+    """The case with another table in place of every one that is no FS-ReLU: one that is or, without pools, one of odd tops."""
     pooled, populations = any(isinstance(p, MaxPool) for p in case.net.populations), []
     for index, p in enumerate(case.net.populations):
         if isinstance(p, FS) and relu_theta(p.table) is None:
@@ -218,6 +220,31 @@ def lone(theta: int, steps: int, bias: int) -> Network:
         [Input("in", (1, 1, 1), 1, 1), FS("fs", (1, 1, 1), fs_relu(steps, theta), [bias]), Readout("out", (1, 1, 1))],
         [Dense("in", "fs", [[1]]), Dense("fs", "out", [[1]])],
     )
+
+
+def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """`fsref evaluate NET --rate T` shows accuracy against time, with --json the same figures; its options need --rate, and rounding is asked for (RATE)."""
+    given = ["evaluate", "digits", "--limit", "4", "--rate", "12", "--rounding", "nearest", "--setting", "classic", "--apart"]
+    assert main([*given, "--json"]) == 0
+    plain = json.loads(capsys.readouterr().out)
+    net = data.load("digits")
+    images = data.load_images("digits", net, limit=4)
+    result = rate_coded(net, "classic", "nearest").run(images.x, 12, apart=True)
+    right = result.correct(images.y)
+    assert (plain["checkpoints"], plain["latency_steps"], plain["depth"], plain["inexact"]) == ([8, 12], [13, 17], 5, ["pool"])
+    assert plain["correct_at_every_t"] == right.tolist() and plain["correct"] == [right[7], right[11]]
+    assert plain["spikes_per_neuron"] == result.spikes_per_neuron.tolist() and plain["synops"] == result.synops.mean(axis=0).tolist()
+    assert main(given) == 0
+    out = capsys.readouterr().out
+    assert f"\n12  {100 * right[11] / 4:>10.2f}  {right[11]:>7}  {17:>14}  {result.spikes_per_neuron[1]:>17.3f}" in out and "[RATE-5]" in out
+    for wrong, line in (
+        (["--rate", "8"], "[RATE-3]"),
+        (["--apart"], "--apart: goes with --rate [RATE-2]"),
+        (["--setting", "best"], "[RATE-2]"),
+        (["--rate", "0"], "--rate"),
+    ):
+        assert main(["evaluate", "digits", *wrong]) == 2
+        assert line in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("theta", [1, 2, 7, 1000])
