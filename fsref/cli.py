@@ -26,10 +26,12 @@ from fsref.errors import FsrefError, InputError, UsageError
 from fsref.explanations import explain as explain_neuron
 from fsref.network import SPEC_VERSION, Network
 from fsref.network_report import network_dict, timeline_text
+from fsref.rate import MAX_TICKS, rate_coded
 from fsref.runner import ENGINES
 from fsref.runner import run as run_network
 from fsref.scores import evaluate as score_network
 from fsref.trace import OBSERVABLES, Record
+from fsref.twin import ROUNDINGS, SETTINGS
 
 
 def chosen(text: str | None, count: int) -> list[int]:
@@ -129,15 +131,30 @@ def showcase(name: str, net: Network, engine: str, given: Given, as_json: bool) 
 @NET
 @SOURCE
 @LIMIT
+@click.option(
+    "--rate", type=click.IntRange(1, MAX_TICKS), metavar="T", help="Score the rate-coded twin instead, at t = 8, 16, ... T ticks; no engine, no batches."
+)
+@click.option("--setting", type=click.Choice(SETTINGS), help="With --rate: best (the default) has analog input and a half-threshold start.")
+@click.option("--rounding", type=click.Choice(ROUNDINGS), help="With --rate: how codes are rounded, where the network does not tell.")
+@click.option("--apart", is_flag=True, help="With --rate: layers one step apart, not in the same tick.")
 @ENGINE
 @WORK
 @JSON
-def evaluate(net: str, engine: str, as_json: bool, **given: Any) -> int:
+def evaluate(net: str, rate: int | None, setting: Any, rounding: Any, apart: bool, engine: str, as_json: bool, **given: Any) -> int:
     """Score a network on labelled images: accuracy, spikes, SynOps, latency, speed."""
+    for option, value in (("--setting", setting), ("--rounding", rounding), ("--apart", apart or None)):
+        if rate is None and value is not None:
+            raise UsageError("RATE-2", option, "goes with --rate")
     network = data.load(net)
     images = images_of(net, network, given)
     if images.y is None:
         raise InputError("RUN-4", given["source"], "the images have no labels", None, "a folder per class, labels.csv, or array y of an npz")
+    if rate is not None:
+        twin = rate_coded(network, setting or "best", rounding)
+        with report.progress(f"rate-coded twin, {len(images.x)} images", len(images.x)) as advance:
+            answers = twin.run(images.x, rate, apart, threads=given["threads"], memory_limit=given["memory_limit"], progress=advance)
+        show(as_json, report.rate_text(answers, images.y), report.rate_dict(answers, images.y))
+        return 0
     with report.progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
         score = score_network(network, images.x, images.y, engine, **work(given), progress=advance)
     show(as_json, score, score.to_dict())

@@ -19,6 +19,7 @@ from fsref.explanations import Explanation
 from fsref.network import Network
 from fsref.neuron import Ints
 from fsref.populations import FS, Input, MaxPool, Population
+from fsref.rate import RateResult
 from fsref.runner import Result
 from fsref.schedule import schedule
 from fsref.scores import Score
@@ -140,6 +141,29 @@ def score_text(score: Score) -> str:
         "",
         table(("population", "neurons", "spikes per image", "per neuron", "SynOps per image"), rows),
     ])  # fmt: skip
+
+
+def rate_text(result: RateResult, labels: Ints) -> str:
+    """A run of a rate-coded twin on labelled images as a table: accuracy against time, a line per checkpoint."""
+    net, images = result.twin.net, len(result.labels)
+    right = result.correct(labels)[result.checkpoints - 1].tolist()
+    columns = (result.checkpoints.tolist(), right, result.latency.tolist(), result.spikes_per_neuron.tolist(), result.synops.mean(axis=0).tolist())
+    rows = [(t, f"{100 * n / images:.2f}", n, steps, f"{spikes:.3f}", f"{ops:,.1f}") for t, n, steps, spikes, ops in zip(*columns, strict=True)]
+    notes = [f"inexact: the max_pools {', '.join(result.inexact)} do not pass the largest count [RATE-5]"] if result.inexact else []
+    return "\n".join([
+        f"{net.name or 'network'}: rate-coded twin, {result.twin.setting}, {plural(images, 'image')}, FS latency {plural(schedule(net).latency, 'step')}", "",
+        table(("t", "accuracy %", "correct", "latency, steps", "spikes per neuron", "SynOps per image"), rows), *notes,
+    ])  # fmt: skip
+
+
+def rate_dict(result: RateResult, labels: Ints) -> dict[str, Any]:
+    """A run of a rate-coded twin on labelled images as plain JSON values: what `rate_text` shows, and how many are right at every t."""
+    net, right = result.twin.net, result.correct(labels)
+    plain = {"network": net.name, "id": net.id, "setting": result.twin.setting, "images": len(result.labels), "depth": result.depth}
+    plain |= {"checkpoints": result.checkpoints.tolist(), "correct": right[result.checkpoints - 1].tolist(), "latency_steps": result.latency.tolist()}
+    plain |= {"spikes_per_neuron": result.spikes_per_neuron.tolist(), "synops": result.synops.mean(axis=0).tolist()}
+    plain |= {"spikes": {name: rows.mean(axis=0).tolist() for name, rows in result.spikes.items()}, "inexact": list(result.inexact)}
+    return {**plain, "correct_at_every_t": right.tolist(), "fs_latency_steps": schedule(net).latency}
 
 
 def check_text(report: CheckReport) -> str:

@@ -49,10 +49,11 @@ conversion.folded
 conversion.folding conversion.calibration conversion.quantisation
 conversion.converter
 runner
-metrics pairs stages
-pipeline
+metrics pairs stages twin
+pipeline ticks
 data
 explanations scores checks losses traps
+rate
 comparison verification searching
 report
 comparison_report network_report pictures
@@ -88,7 +89,7 @@ HOMES = {
     "hypothesis": {"testing"},
 }
 
-RULE = re.compile(r"^### ((?:NET|FS|PROJ|POOL|GATE|RANGE|TIME|EVENT|OBS|ID|FILE|RUN|GRAPH|CONV)-\d+) .+$", re.MULTILINE)
+RULE = re.compile(r"^### ((?:NET|FS|PROJ|POOL|GATE|RANGE|TIME|EVENT|OBS|ID|FILE|RUN|GRAPH|CONV|RATE)-\d+) .+$", re.MULTILINE)
 POINTERS = re.compile(r"^Code: (?P<code>\S+) · Test: (?P<test>\S+\.py::\w+) · (?P<kind>Refused|Seen): (?P<end>.+)$", re.MULTILINE)
 
 

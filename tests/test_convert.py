@@ -421,7 +421,7 @@ def test_provenance_tells_every_choice() -> None:
     """Options, calibration images and the figures of each population are in the network, and survive the file."""
     net = convert(residual(), drawn(), steps=6, images=16)
     assert net.provenance["options"]["steps"] == 6 and net.provenance["calibration"]["images"] == 16
-    assert set(net.provenance["populations"]["stem"]) == {"steps", "alpha", "scale", "offset", "theta", "weight_bits"}
+    assert set(net.provenance["populations"]["stem"]) == {"steps", "rounding", "alpha", "scale", "offset", "theta", "weight_bits"}
 
 
 def test_one_calibration_serves_many_conversions() -> None:

@@ -181,6 +181,7 @@ class _Builder:
         plain = [int(np.abs(w).max()) for w, term in zip(made.weights, unit.terms, strict=True) if not term.skip]
         self.record[unit.name] = {
             "steps": steps,
+            "rounding": "nearest" if nearest else "floor",
             "alpha": scale * 2**steps,
             "scale": scale,
             "offset": offset,

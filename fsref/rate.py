@@ -1,0 +1,147 @@
+"""The rate-coded twin of an FS network: the same integers under integrate and fire, what FS coding is compared with (RATE)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fsref.errors import LimitError, UsageError
+from fsref.network import Network
+from fsref.neuron import Ints
+from fsref.populations import FS, MaxPool
+from fsref.runner import check_images
+from fsref.scores import check_labels
+from fsref.ticks import Machine
+from fsref.twin import Neurons, Rounding, Setting, check_ticks, depth, neurons, reaches
+
+MAX_TICKS = 65_536
+
+
+@dataclass(frozen=True, eq=False)
+class RateResult:
+    """What a run of a twin over B images and T ticks gives. At every t: `labels` (B, T), the class. At n chosen t, `checkpoints` (n,): `logits`
+    (B, n, classes), `synops` (B, n), and `spikes` by population that spikes, (B, n), sent until the answer at t stands.
+
+    `spikes_per_tick` are the spikes of all images in each tick, (T + depth,) by population; `depth` is 0 unless layers were one step apart.
+    """
+
+    twin: Twin
+    depth: int
+    checkpoints: Ints
+    labels: Ints
+    logits: Ints
+    spikes: Mapping[str, Ints]
+    spikes_per_tick: Mapping[str, Ints]
+    synops: Ints
+
+    @property
+    def latency(self) -> Ints:
+        """Steps until the answers at the checkpoints stand, (n,) (RATE-6)."""
+        return self.checkpoints + self.depth
+
+    @property
+    def inexact(self) -> tuple[str, ...]:
+        """The max_pools that do not pass the largest count (RATE-5)."""
+        return self.twin.inexact
+
+    @property
+    def spikes_per_neuron(self) -> NDArray[np.float64]:
+        """Spikes of an FS neuron until the answers at the checkpoints stand, mean over neurons and images, (n,)."""
+        fs = [p for p in self.twin.net.populations if isinstance(p, FS)]
+        total = sum((self.spikes[p.name].mean(axis=0) for p in fs), np.zeros(len(self.checkpoints)))
+        return total / max(1, sum(int(np.prod(p.shape)) for p in fs))
+
+    def correct(self, labels: ArrayLike) -> Ints:
+        """How many images have their label, of `labels` (B,), for class, at every t: (T,). Errors: InputError."""
+        true = check_labels(self.twin.net, labels, len(self.labels))
+        right: Ints = (self.labels == true[:, None]).sum(axis=0)
+        return right
+
+
+@dataclass(frozen=True, eq=False)
+class Twin:
+    """The rate-coded twin of a network in a setting; `neurons` by population. Made by `rate_coded`."""
+
+    net: Network
+    setting: Setting
+    neurons: Mapping[str, Neurons]
+
+    @property
+    def inexact(self) -> tuple[str, ...]:
+        """The max_pools that do not pass the largest count (RATE-5)."""
+        return tuple(p.name for p in self.net.populations if isinstance(p, MaxPool) and not self.neurons[p.name].analog)
+
+    def run(
+        self,
+        images: ArrayLike,
+        steps: int,
+        apart: bool = False,
+        checkpoints: Sequence[int] | None = None,
+        threads: int | None = None,
+        memory_limit: int = 2**33,
+        progress: Callable[[int], None] | None = None,
+    ) -> RateResult:
+        """The result of T = `steps` ticks on images (B, C, H, W) of input codes, layers in the same tick or one step `apart`.
+
+        `checkpoints` are ascending t of 1..T, else 8, 16, 32, ... and T. `threads` change the speed, never a value; `memory_limit` is in
+        bytes; `progress` is called after each image. Errors: InputError, UsageError, and before it starts RangeError [RATE-8], LimitError.
+        """
+        x = check_images(self.net, images)
+        if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or not 1 <= steps <= MAX_TICKS:
+            raise UsageError("RATE-8", "steps", "number of ticks out of range", steps, f"1..{MAX_TICKS}")
+        chosen = check_points(checkpoints, int(steps))
+        late = depth(self.net, self.neurons) if apart else 0
+        ticks = int(steps) + late
+        reach = reaches(self.net, self.neurons)
+        check_ticks(reach, self.neurons, ticks)
+        most = max(max(high, -low) for channels in reach.values() for low, high in channels)
+        machine = Machine(self.net, self.neurons, np.int32 if most < 2**31 else np.int64)
+        workers = min(threads or os.cpu_count() or 1, len(x))
+        names, classes = machine.spiking, self.net.readout.shape[0]
+        each = 8 * (int(steps) + len(chosen) * (classes + len(names) + 1))
+        bound = len(x) * each + 2 * workers * (machine.working_bytes() + 8 * ticks * (classes + 2 * len(names) + 2))
+        if bound > memory_limit:
+            raise LimitError("RUN-3", "rate", "needs more memory than allowed", f"{bound} bytes", f"memory_limit {memory_limit}")
+        labels, logits = np.empty((len(x), int(steps)), np.int64), np.empty((len(x), len(chosen), classes), np.int64)
+        spikes, synops = np.empty((len(x), len(chosen), len(names)), np.int64), np.empty((len(x), len(chosen)), np.int64)
+        per_tick = np.zeros((ticks, len(names)), np.int64)
+        at = chosen - 1 + late  # the tick after which the answer stands
+
+        def one(b: int) -> Ints:
+            after, counts, operations = machine.run(x[b], ticks, apart)
+            labels[b], logits[b] = np.argmax(after[late:], axis=1), after[at]  # RATE-7: the lowest index on a tie
+            spikes[b], synops[b] = np.cumsum(counts, axis=0)[at], np.cumsum(operations)[at]
+            return counts
+
+        with ThreadPoolExecutor(workers) as pool:
+            for counts in pool.map(one, range(len(x))):
+                per_tick += counts
+                if progress is not None:
+                    progress(1)
+        by_name = {name: spikes[:, :, i] for i, name in enumerate(names)}
+        totals = {name: per_tick[:, i] for i, name in enumerate(names)}
+        return RateResult(self, late, chosen, labels, logits, by_name, totals, synops)
+
+
+def rate_coded(net: Network, setting: Setting = "best", rounding: Rounding | None = None) -> Twin:
+    """The rate-coded twin of a network whose fs populations are FS-ReLUs: `classic`, or `best`, with analog input and a half-threshold start.
+
+    `rounding` says whether the biases hold the rounding half, "nearest" or "floor"; networks of `fsref.convert` tell it themselves (RATE-3).
+    For `best` convert with alpha="percentile". Source: Rueckauer et al. 2017. Errors: NetworkError [RATE-1], UsageError.
+    """
+    return Twin(net, setting, neurons(net, setting, rounding))
+
+
+def check_points(given: Sequence[int] | None, steps: int) -> Ints:
+    """The chosen t, (n,): as given, else 8, 16, 32, ... below T, and T. Errors: UsageError."""
+    if given is None:
+        return np.array([*(2**i for i in range(3, 17) if 2**i < steps), steps], np.int64)
+    chosen = np.asarray(given)
+    if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or not len(chosen) or chosen[0] < 1 or chosen[-1] > steps or (np.diff(chosen) < 1).any():
+        raise UsageError("RATE-7", "checkpoints", "not ascending t of the run", given, f"1..{steps}")
+    return chosen.astype(np.int64)
