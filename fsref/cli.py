@@ -22,6 +22,7 @@ import fsref
 from fsref import checks, data, report
 from fsref.cli_conversion import compare, convert, export
 from fsref.cli_options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, Given, brings_images, images_of, show, work
+from fsref.energy import costs_of, energy
 from fsref.errors import FsrefError, InputError, UsageError
 from fsref.explanations import explain as explain_neuron
 from fsref.network import SPEC_VERSION, Network
@@ -97,7 +98,7 @@ def run(net: str, selection: str | None, events: bool, out: Path | None, engine:
         for lines in [json.dumps({"events": list(spikes)})] if as_json else report.event_lines(spikes):
             click.echo(lines)
         return 0
-    text = report.result_text(result, names, labels)
+    text = str(report.result_sheet(result, names, labels))
     if out is not None:
         text += f"\n\nrecorded in {out}"
     elif "spikes" in kinds and result.trace is not None:
@@ -129,16 +130,19 @@ def showcase(name: str, net: Network, engine: str, given: Given, as_json: bool) 
 @LIMIT
 @ENGINE
 @WORK
+@click.option("--energy", "costs", metavar="COSTS", help="Also print energy per image: horowitz_2014 (45 nm), or FILE.json with the pJ of each operation.")
 @JSON
-def evaluate(net: str, engine: str, as_json: bool, **given: Any) -> int:
-    """Score a network on labelled images: accuracy, spikes, SynOps, latency, speed."""
+def evaluate(net: str, engine: str, costs: str | None, as_json: bool, **given: Any) -> int:
+    """Score a network on labelled images: accuracy, spikes, SynOps, latency, speed; on request energy."""
+    prices = None if costs is None else costs_of(costs)
     network = data.load(net)
     images = images_of(net, network, given)
     if images.y is None:
         raise InputError("RUN-4", given["source"], "the images have no labels", None, "a folder per class, labels.csv, or array y of an npz")
     with report.progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
         score = score_network(network, images.x, images.y, engine, **work(given), progress=advance)
-    show(as_json, score, score.to_dict())
+    spent = None if prices is None else energy(score.counts, prices)
+    show(as_json, score if spent is None else f"{score}\n\n{spent}", {**score.to_dict(), "energy": None if spent is None else spent.to_dict()})
     return 0
 
 

@@ -24,7 +24,7 @@ PACKAGE = ROOT / "fsref"
 
 # A module imports, when it is itself imported, only modules of lines above its own; those of one line do not import one another.
 LINES = """
-errors
+errors tables
 neuron
 populations
 projections
@@ -50,6 +50,8 @@ conversion.folding conversion.calibration conversion.quantisation
 conversion.converter
 runner
 metrics pairs
+counts
+energy
 data
 explanations scores checks losses traps
 comparison verification searching
@@ -87,7 +89,7 @@ HOMES = {
     "hypothesis": {"testing"},
 }
 
-RULE = re.compile(r"^### ((?:NET|FS|PROJ|POOL|GATE|RANGE|TIME|EVENT|OBS|ID|FILE|RUN|GRAPH|CONV)-\d+) .+$", re.MULTILINE)
+RULE = re.compile(r"^### ((?:NET|FS|PROJ|POOL|GATE|RANGE|TIME|EVENT|OBS|ID|FILE|RUN|GRAPH|CONV|COUNT)-\d+) .+$", re.MULTILINE)
 POINTERS = re.compile(r"^Code: (?P<code>\S+) · Test: (?P<test>\S+\.py::\w+) · (?P<kind>Refused|Seen): (?P<end>.+)$", re.MULTILINE)
 
 
