@@ -19,13 +19,15 @@ import click
 import numpy as np
 
 import fsref
-from fsref import checks, data, report
+from fsref import checks, data, page, report
 from fsref.cli_conversion import compare, convert, export
 from fsref.cli_options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, Given, brings_images, images_of, show, work
 from fsref.energy import costs_of, energy
 from fsref.errors import FsrefError, InputError, UsageError
+from fsref.evaluations import examine, known_float_accuracy
 from fsref.explanations import explain as explain_neuron
 from fsref.network import SPEC_VERSION, Network
+from fsref.plots import write_plots
 from fsref.runner import ENGINES
 from fsref.runner import run as run_network
 from fsref.scores import evaluate as score_network
@@ -131,10 +133,15 @@ def showcase(name: str, net: Network, engine: str, given: Given, as_json: bool) 
 @ENGINE
 @WORK
 @click.option("--energy", "costs", metavar="COSTS", help="Also print energy per image: horowitz_2014 (45 nm), or FILE.json with the pJ of each operation.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Also write a report: one page with plots, to look at in a browser.")
+@click.option("--plots", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Also write the plots of the report to this new folder, as SVG.")
 @JSON
-def evaluate(net: str, engine: str, costs: str | None, as_json: bool, **given: Any) -> int:
-    """Score a network on labelled images: accuracy, spikes, SynOps, latency, speed; on request energy."""
+def evaluate(net: str, engine: str, costs: str | None, html: Path | None, folder: Path | None, as_json: bool, **given: Any) -> int:
+    """Score a network on labelled images: accuracy, spikes, SynOps, latency, speed; on request energy and a report."""
     prices = None if costs is None else costs_of(costs)
+    looked_at = html is not None or folder is not None
+    if looked_at:  # what would stop the report stops the verb before the long work
+        page.check_targets(html, folder)
     network = data.load(net)
     images = images_of(net, network, given)
     if images.y is None:
@@ -142,6 +149,12 @@ def evaluate(net: str, engine: str, costs: str | None, as_json: bool, **given: A
     with report.progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
         score = score_network(network, images.x, images.y, engine, **work(given), progress=advance)
     spent = None if prices is None else energy(score.counts, prices)
+    if looked_at:
+        seen = examine(score, images, given["source"] or net, given["memory_limit"], spent, known_float_accuracy(network))
+        if html is not None:
+            page.write_page(seen, html)
+        if folder is not None:
+            write_plots(seen, folder)
     show(as_json, score if spent is None else f"{score}\n\n{spent}", {**score.to_dict(), "energy": None if spent is None else spent.to_dict()})
     return 0
 

@@ -162,7 +162,8 @@ class Energy:
         """The energies, counts and costs as plain JSON values."""
         plain: dict[str, Any] = {"fs_energy_pj_per_image": self.fs_energy_pj_per_image, "ann_energy_pj_per_image": self.ann_energy_pj_per_image}
         plain |= {"fs_operations": dict(self.fs), "ann_operations_per_image": dict(self.ann), "images": self.images}
-        return {**plain, "costs": {"name": self.costs.name, "source": self.costs.source, **{k: getattr(self.costs, k) for k in PRICED}, "sources": dict(self.costs.sources)}}
+        said = {"name": self.costs.name, "source": self.costs.source, "sources": dict(self.costs.sources)}
+        return {**plain, "costs": {**said, **{name: getattr(self.costs, name) for name in PRICED}}}
 
     def sheet(self) -> Sheet:
         """The energy as a table: a line per kind of operation, with where its cost is from; below it the formula with its numbers."""

@@ -54,10 +54,12 @@ counts
 energy
 data
 explanations scores checks losses traps
-comparison verification searching
+comparison verification searching evaluations
 report
 comparison_report pictures
+plots
 <fsref>
+page
 cli_options
 cli_conversion
 testing cli
