@@ -19,13 +19,16 @@ import click
 import numpy as np
 
 import fsref
-from fsref import checks, data, report
+from fsref import checks, data, page, report
 from fsref.cli_conversion import compare, convert, export
 from fsref.cli_options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, Given, brings_images, images_of, show, work
+from fsref.energy import costs_of, energy
 from fsref.errors import FsrefError, InputError, UsageError
+from fsref.evaluations import examine, known_float_accuracy
 from fsref.explanations import explain as explain_neuron
 from fsref.network import SPEC_VERSION, Network
-from fsref.network_report import network_dict, timeline_text
+from fsref.network_report import network_dict, network_text, timeline_text
+from fsref.plots import write_plots
 from fsref.rate import MAX_TICKS, rate_coded
 from fsref.runner import ENGINES
 from fsref.runner import run as run_network
@@ -67,7 +70,7 @@ def cli(ctx: click.Context) -> None:
 def info(net: str, timeline: bool, as_json: bool) -> int:
     """Show a network: populations, proved widths, memory, schedule, what a pipeline needs, id."""
     network = data.load(net)
-    show(as_json, timeline_text(network) if timeline else network, network_dict(network))
+    show(as_json, timeline_text(network) if timeline else network_text(network), network_dict(network))
     return 0
 
 
@@ -101,7 +104,7 @@ def run(net: str, selection: str | None, events: bool, out: Path | None, engine:
         for lines in [json.dumps({"events": list(spikes)})] if as_json else report.event_lines(spikes):
             click.echo(lines)
         return 0
-    text = report.result_text(result, names, labels)
+    text = str(report.result_sheet(result, names, labels))
     if out is not None:
         text += f"\n\nrecorded in {out}"
     elif "spikes" in kinds and result.trace is not None:
@@ -132,32 +135,53 @@ def showcase(name: str, net: Network, engine: str, given: Given, as_json: bool) 
 @SOURCE
 @LIMIT
 @click.option(
-    "--rate", type=click.IntRange(1, MAX_TICKS), metavar="T", help="Score the rate-coded twin instead, at t = 8, 16, ... T ticks; no engine, no batches."
+    "--rate", type=click.IntRange(1, MAX_TICKS), metavar="T", help="Also score the rate-coded twin of the network, at t = 8, 16, ... T ticks."
 )
 @click.option("--setting", type=click.Choice(SETTINGS), help="With --rate: best (the default) has analog input and a half-threshold start.")
 @click.option("--rounding", type=click.Choice(ROUNDINGS), help="With --rate: how codes are rounded, where the network does not tell.")
 @click.option("--apart", is_flag=True, help="With --rate: layers one step apart, not in the same tick.")
 @ENGINE
 @WORK
+@click.option("--energy", "costs", metavar="COSTS", help="Also print energy per image: horowitz_2014 (45 nm), or FILE.json with the pJ of each operation.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Also write a report: one page with plots, to look at in a browser.")
+@click.option("--plots", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Also write the plots of the report to this new folder, as SVG.")
 @JSON
-def evaluate(net: str, rate: int | None, setting: Any, rounding: Any, apart: bool, engine: str, as_json: bool, **given: Any) -> int:
-    """Score a network on labelled images: accuracy, spikes, SynOps, latency, speed."""
+def evaluate(
+    net: str, rate: int | None, setting: Any, rounding: Any, apart: bool, engine: str, costs: str | None, html: Path | None, folder: Path | None, as_json: bool,
+    **given: Any,
+) -> int:  # fmt: skip
+    """Score a network on labelled images: accuracy, spikes, SynOps, latency, speed; on request energy, the rate-coded twin and a report."""
     for option, value in (("--setting", setting), ("--rounding", rounding), ("--apart", apart or None)):
         if rate is None and value is not None:
             raise UsageError("RATE-2", option, "goes with --rate")
+    prices = None if costs is None else costs_of(costs)
+    looked_at = html is not None or folder is not None
+    if looked_at:  # what would stop the report stops the verb before the long work
+        page.check_targets(html, folder)
     network = data.load(net)
     images = images_of(net, network, given)
     if images.y is None:
         raise InputError("RUN-4", given["source"], "the images have no labels", None, "a folder per class, labels.csv, or array y of an npz")
-    if rate is not None:
-        twin = rate_coded(network, setting or "best", rounding)
-        with report.progress(f"rate-coded twin, {len(images.x)} images", len(images.x)) as advance:
-            answers = twin.run(images.x, rate, apart, threads=given["threads"], memory_limit=given["memory_limit"], progress=advance)
-        show(as_json, report.rate_text(answers, images.y), report.rate_dict(answers, images.y))
-        return 0
+    twin = None if rate is None else rate_coded(network, setting or "best", rounding)
     with report.progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
         score = score_network(network, images.x, images.y, engine, **work(given), progress=advance)
-    show(as_json, score, score.to_dict())
+    spent = None if prices is None else energy(score.counts, prices)
+    texts, plain, curve = [str(score)], {**score.to_dict(), "energy": None, "rate": None}, None
+    if spent is not None:
+        texts, plain["energy"] = [*texts, str(spent)], spent.to_dict()
+    if twin is not None and rate is not None:
+        with report.progress(f"rate-coded twin, {len(images.x)} images", len(images.x)) as advance:
+            answers = twin.run(images.x, rate, apart, threads=given["threads"], memory_limit=given["memory_limit"], progress=advance)
+        texts, plain["rate"] = [*texts, report.rate_text(answers, images.y)], report.rate_dict(answers, images.y)
+        right = answers.correct(images.y)[answers.checkpoints - 1]
+        curve = answers.latency.tolist(), (right / len(images.x)).tolist()
+    if looked_at:
+        seen = examine(score, images, given["source"] or net, given["memory_limit"], spent, known_float_accuracy(network), curve)
+        if html is not None:
+            page.write_page(seen, html)
+        if folder is not None:
+            write_plots(seen, folder)
+    show(as_json, "\n\n".join(texts), plain)
     return 0
 
 

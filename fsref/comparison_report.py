@@ -6,7 +6,7 @@ from math import isinf
 
 from fsref.comparison import JUMP, LEAST, MOST, Comparison
 from fsref.losses import Loss
-from fsref.report import plural, table
+from fsref.tables import plural, table
 
 EXACT = 120.0  # dB: what float32 itself rounds off
 

@@ -188,9 +188,14 @@ class Network:
         return f"<Network {self.name or 'without a name'}: {len(self.populations)} populations, id {self.id[:12]}>"
 
     def __str__(self) -> str:
-        from fsref.network_report import network_text
+        from fsref.network_report import network_sheet
 
-        return network_text(self)
+        return str(network_sheet(self))
+
+    def _repr_html_(self) -> str:
+        from fsref.network_report import network_sheet
+
+        return network_sheet(self).html()
 
 
 def identity(net: Network) -> str:

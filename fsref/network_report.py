@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,9 @@ from fsref.checks import proofs
 from fsref.memory import memories, weight_width
 from fsref.metrics import fan_outs
 from fsref.network import SPEC_VERSION, Network
-from fsref.report import COLUMNS, kind, plural, size, table
+from fsref.report import COLUMNS, kind, size
 from fsref.schedule import pipelining, schedule
+from fsref.tables import Sheet, plural, table
 
 NUMBERS = {1: "one", 2: "two"}
 
@@ -22,29 +23,28 @@ def steps_of(window: range) -> str:
     return f"{window[0]}..{window[-1]}" if window else ""
 
 
-def network_text(net: Network) -> str:
-    """A network as tables: populations and their windows, memory, spikes that wait, pipelines; then latency and id."""
-    plan = schedule(net)
-    fans = [int(fan.sum()) for fan in fan_outs(net)]
-    neurons, weights = sum(int(np.prod(p.shape)) for p in net.populations), sum(int(q.weights.size) for q in net.projections)
-    return "\n".join([
-        f"{net.name or 'network'}: {plural(neurons, 'neuron')}, {plural(sum(fans), 'synapse')}, {plural(weights, 'weight')}, law {SPEC_VERSION}", "",
-        populations_table(net, fans), "", memory_table(net), "", pipelines_table(net), "", *waiting_table(net),
-        f"latency  {plural(plan.latency, 'step')}",
-        f"id       {net.id}",
-    ])  # fmt: skip
-
-
-def populations_table(net: Network, fans: list[int]) -> str:
-    """The populations: kind, size, widths of RANGE-1 and RANGE-2, windows of TIME-1 and TIME-4; `fans` is the synapses of each projection."""
+def network_sheet(net: Network) -> Sheet:
+    """A network as a table: a line per population with its widths (RANGE-1, RANGE-2) and windows (TIME-1, TIME-4); below it schedule and id."""
     plan, proved = schedule(net), {proof.population: proof for proof in proofs(net)}
+    fans = [int(fan.sum()) for fan in fan_outs(net)]
     rows = []
     for p in net.populations:
         synapses = sum(n for n, q in zip(fans, net.projections, strict=True) if q.target == p.name) if p.name in proved else None
         bits = (proved[p.name].any_order_bits, proved[p.name].final_bits) if p.name in proved else (None, None)
         windows = steps_of(plan.receives[p.name]), steps_of(plan.fires[p.name])
         rows.append((p.name, kind(p), size(p.shape), net.steps[p.name] or None, int(np.prod(p.shape)), synapses, *bits, *windows))
-    return table(("population", "kind", "shape", "K", "neurons", "synapses in", "any_order bits", "final bits", "receives in", "fires in"), rows, left=3)
+    neurons, weights = sum(int(np.prod(p.shape)) for p in net.populations), sum(int(q.weights.size) for q in net.projections)
+    title = f"{net.name or 'network'}: {plural(neurons, 'neuron')}, {plural(sum(fans), 'synapse')}, {plural(weights, 'weight')}, law {SPEC_VERSION}"
+    head = ("population", "kind", "shape", "K", "neurons", "synapses in", "any_order bits", "final bits", "receives in", "fires in")
+    interval = f"{plural(plan.interval_one_buffer, 'step')} with one membrane buffer, {plan.interval_two_buffers} with two"
+    return Sheet(title, head, rows, left=3, below=[("latency", plural(plan.latency, "step")), ("initiation interval", interval), ("id", net.id)])
+
+
+def network_text(net: Network) -> str:
+    """A network as tables: that of `network_sheet`, memory, pipelines, spikes that wait; then latency, interval and id."""
+    sheet = network_sheet(net)
+    ends = [f"{name:<21}{value}" for name, value in sheet.below]
+    return "\n".join([str(replace(sheet, below=())), "", memory_table(net), "", pipelines_table(net), "", *waiting_table(net), *ends])
 
 
 def memory_table(net: Network) -> str:

@@ -22,12 +22,12 @@ NAME = 24  # characters of a name on an axis
 SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "fsref"}  # text stays text, and the ids the same
 
 
-def _figure(width: float, height: float) -> Any:
-    """An empty figure, in inches, that no window and no global state knows. Errors: UsageError when matplotlib is missing."""
+def blank_figure(width: float, height: float, rule: str = "CONV-10") -> Any:
+    """An empty figure, in inches, that no window and no global state knows. Errors: UsageError naming `rule` when matplotlib is missing."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise UsageError("CONV-10", "picture", "matplotlib is missing", None, "pip install fsref[plot]") from None
+        raise UsageError(rule, "picture", "matplotlib is missing", None, "pip install fsref[plot]") from None
     return Figure(figsize=(width, height), layout="constrained")
 
 
@@ -39,15 +39,21 @@ def _kind(path: str | PathLike[str]) -> str:
     return suffix[1:]
 
 
-def _write(figure: Any, path: str | PathLike[str]) -> None:
-    """Write a figure to a file that appears complete or not at all, the same bytes for the same figure. Errors: UsageError, FileError."""
+def rendered(figure: Any, kind: str) -> bytes:
+    """A figure as SVG, PNG or PDF, the same bytes for the same figure."""
     from matplotlib import rc_context
 
-    kind, made = _kind(path), io.BytesIO()
-    dated = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
+    made = io.BytesIO()
+    svg = {"Date": None, "Creator": None, "Format": None, "Type": None}  # without them there is no metadata at all
+    dated = {"png": {"Software": None}, "svg": svg, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
     with rc_context(SVG):
         figure.savefig(made, format=kind, dpi=DOTS_PER_INCH, metadata=dated[kind])
-    write(made.getvalue(), path, "CONV-10")
+    return made.getvalue()
+
+
+def _write(figure: Any, path: str | PathLike[str]) -> None:
+    """Write a figure to a file that appears complete or not at all. Errors: UsageError, FileError."""
+    write(rendered(figure, _kind(path)), path, "CONV-10")
 
 
 def comparison_picture(comparison: Comparison, path: str | PathLike[str]) -> None:
@@ -57,7 +63,7 @@ def comparison_picture(comparison: Comparison, path: str | PathLike[str]) -> Non
     """
     _kind(path)
     rows, places = comparison.rows, range(len(comparison.rows))
-    figure = _figure(max(7.0, 2.5 + 0.26 * len(rows)), 8.5)
+    figure = blank_figure(max(7.0, 2.5 + 0.26 * len(rows)), 8.5)
     ratios, powers, ends = figure.subplots(3, 1, sharex=True)
     styles = {"error": "o-", "inherited": "v:", "codes": "s", "arithmetic": "d"}
     for (part, style), label in zip(styles.items(), ("the whole error", "inherited", "new: codes", "new: arithmetic"), strict=True):
@@ -90,7 +96,7 @@ def search_picture(found: Found, path: str | PathLike[str]) -> None:
     """
     _kind(path)
     done = [p for p in found.points if p.complete]
-    figure = _figure(10.0, 4.8)
+    figure = blank_figure(10.0, 4.8)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, axis, label in zip(panels, ("latency_steps", "spikes_per_neuron"), ("latency (steps)", "spikes per neuron"), strict=True):
 

@@ -23,6 +23,7 @@ from fsref.rate import RateResult
 from fsref.runner import Result
 from fsref.schedule import schedule
 from fsref.scores import Score
+from fsref.tables import Sheet, plural, table
 from fsref.trace import Trace
 
 SHADES = " .:-=+*#%@"
@@ -40,14 +41,6 @@ def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
         yield bar.update
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> str:
-    """A table as text: a heading, a rule, a line per row; the first `left` columns set left, the others right."""
-    cells = [list(head), *([f"{c:,}" if isinstance(c, int) and not isinstance(c, bool) else "" if c is None else str(c) for c in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(head))]
-    lines = ["  ".join(c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip() for row in cells]
-    return "\n".join([lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]])
-
-
 def size(shape: Sequence[int]) -> str:
     """A shape as C x H x W."""
     return " x ".join(str(n) for n in shape)
@@ -56,11 +49,6 @@ def size(shape: Sequence[int]) -> str:
 def place(at: Sequence[int]) -> str:
     """A place as c, y, x."""
     return ", ".join(str(n) for n in at)
-
-
-def plural(count: int, noun: str) -> str:
-    """ "1 step", "2 steps"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def kind(population: Population) -> str:
@@ -80,8 +68,8 @@ def largest(net: Network, logits: Ints, top: int = 3) -> Iterator[str]:
         yield f"{class_name(net, c)}: {int(logits[c]):,}"
 
 
-def result_text(result: Result, names: Sequence[str] = (), labels: Ints | None = None, top: int = 3) -> str:
-    """A result as a table: class, largest logits and spikes of each image, the first 20; with `names` and true `labels` where given."""
+def result_sheet(result: Result, names: Sequence[str] = (), labels: Ints | None = None, top: int = 3) -> Sheet:
+    """A result as a table: class, largest logits and spikes of each image, the first 20; `names` and true `labels` where given."""
     net = result.net
     spikes = np.stack([result.spike_counts[p.name] for p in net.populations[:-1]]).sum(axis=0).tolist()
     head = ["image", *(["name"] if names else []), *(["label"] if labels is not None else []), "class", "largest logits", "spikes"]
@@ -90,12 +78,10 @@ def result_text(result: Result, names: Sequence[str] = (), labels: Ints | None =
         named = [names[b]] if names else []
         true = [class_name(net, int(labels[b]))] if labels is not None else []
         rows.append([str(b), *named, *true, class_name(net, int(result.labels[b])), "   ".join(largest(net, result.logits[b], top)), spikes[b]])
-    more = [f"... and {len(spikes) - ROWS:,} more images"] if len(spikes) > ROWS else []
-    means = [(p.name, int(np.prod(p.shape)), f"{result.spike_counts[p.name].mean():,.1f}") for p in net.populations[:-1]]
-    return "\n".join([
-        f"{net.name or 'network'}: {plural(len(spikes), 'image')}, engine {result.engine}, latency {plural(schedule(net).latency, 'step')}",
-        "", table(head, rows, left=len(head) - 1), *more, "", table(("population", "neurons", "spikes per image"), means),
-    ])  # fmt: skip
+    means = [(p.name, f"{result.spike_counts[p.name].mean():,.1f} spikes per image of {plural(int(np.prod(p.shape)), 'neuron')}") for p in net.populations[:-1]]
+    more = [("...", f"and {len(spikes) - ROWS:,} more images")] if len(spikes) > ROWS else []
+    title = f"{net.name or 'network'}: {plural(len(spikes), 'image')}, engine {result.engine}, latency {plural(schedule(net).latency, 'step')}"
+    return Sheet(title, head, rows, left=len(head) - 1, below=[*more, *means])
 
 
 def result_dict(result: Result, names: Sequence[str], labels: Ints | None, recording: bool) -> dict[str, Any]:
@@ -123,24 +109,23 @@ def event_lines(rows: Iterator[tuple[int, int, str, int]]) -> Iterator[str]:
         yield "\n".join(f"{image},{step},{population},{neuron}" for image, step, population, neuron in part)
 
 
-def score_text(score: Score) -> str:
-    """A score as text: the figures, and spikes and SynOps by population, "-" for one without synapses: it feeds max_pools alone."""
+def score_sheet(score: Score) -> Sheet:
+    """A score as a table: the figures, and spikes and SynOps by population, "-" for one without synapses: it feeds max_pools alone."""
     leaving: dict[str, float] = {}
     for q, label in zip(score.net.projections, score.net.labels, strict=True):
         leaving[q.source] = leaving.get(q.source, 0.0) + score.synops_by_projection[label]
+    spikes = score.spikes
     ops = {name: f"{leaving[name]:,.1f}" if name in leaving else "-" for name in score.neurons}
-    rows = [(name, n, f"{score.spikes[name]:,.1f}", f"{score.spikes[name] / n:.3f}", ops[name]) for name, n in score.neurons.items()]
-    return "\n".join([
-        f"{score.net.name or 'network'}: {plural(score.images, 'image')}, engine {score.engine}",
-        "",
-        f"accuracy           {100 * score.accuracy:.2f} %  ({score.correct:,} of {score.images:,})",
-        f"spikes per neuron  {score.spikes_per_neuron:.3f}  (FS neurons, mean over images; {score.most_spikes_per_neuron:.3f} in the busiest image)",
-        f"SynOps per image   {score.synops:,.1f}",
-        f"latency            {plural(score.latency_steps, 'step')}",
-        f"speed              {score.images_per_second:,.0f} images per second",
-        "",
-        table(("population", "neurons", "spikes per image", "per neuron", "SynOps per image"), rows),
-    ])  # fmt: skip
+    rows = [(name, n, f"{spikes[name]:,.1f}", f"{spikes[name] / n:.3f}", ops[name]) for name, n in score.neurons.items()]
+    above = [
+        ("accuracy", f"{100 * score.accuracy:.2f} %  ({score.correct:,} of {score.images:,})"),
+        ("spikes per neuron", f"{score.spikes_per_neuron:.3f}  (FS neurons, mean over images; {score.most_spikes_per_neuron:.3f} in the busiest image)"),
+        ("SynOps per image", f"{score.synops:,.1f}"),
+        ("latency", plural(score.latency_steps, "step")),
+        ("speed", f"{score.images_per_second:,.0f} images per second"),
+    ]
+    title = f"{score.net.name or 'network'}: {plural(score.images, 'image')}, engine {score.engine}"
+    return Sheet(title, ("population", "neurons", "spikes per image", "per neuron", "SynOps per image"), rows, above=above)
 
 
 def rate_text(result: RateResult, labels: Ints) -> str:
@@ -265,7 +250,7 @@ def raster(net: Network, trace: Trace, image: int = 0, populations: Iterable[str
 
 def showcase_text(score: Score, checked: CheckReport, float_correct: int, differ: int, images: ImageSet, result: Result) -> str:
     """What `fsref run digits` shows: the score beside the float model's, the check, and the raster of the one image of `result`."""
-    net, n = score.net, sum(count for name, count in score.neurons.items() if isinstance(score.net[name], FS))
+    net = score.net
     verdict = [f"yes: {checked.values:,} integers, all equal in {', '.join(checked.engines)}", f"{' ' * 19}({', '.join(checked.observables)})"]
     if not checked.agrees:
         verdict = [f"NO: {checked.engine or checked.engines[0]}: {checked.difference or checked.outside}"]
@@ -276,7 +261,7 @@ def showcase_text(score: Score, checked: CheckReport, float_correct: int, differ
         f"accuracy           {100 * score.accuracy:.2f} %  ({score.correct:,} of {score.images:,})",
         f"float model        {100 * float_correct / score.images:.2f} %  ({float_correct:,} of {score.images:,}); differs from FS on {plural(differ, 'image')}",
         f"bit-exact          {verdict[0]}", *verdict[1:],
-        f"spikes per neuron  {score.spikes_per_neuron:.3f}  ({n:,} FS neurons)",
+        f"spikes per neuron  {score.spikes_per_neuron:.3f}  ({score.fs_neurons:,} FS neurons)",
         f"SynOps per image   {score.synops:,.0f}",
         f"latency            {plural(score.latency_steps, 'step')}",
         f"speed              {score.images_per_second:,.0f} images per second",

@@ -55,9 +55,14 @@ class Result:
         return f"<Result of {self.engine}: {len(self.logits)} images, labels {self.labels.tolist()[:10]}>"
 
     def __str__(self) -> str:
-        from fsref.report import result_text
+        from fsref.report import result_sheet
 
-        return result_text(self)
+        return str(result_sheet(self))
+
+    def _repr_html_(self) -> str:
+        from fsref.report import result_sheet
+
+        return result_sheet(self).html()
 
 
 def check_images(net: Network, images: ArrayLike) -> Ints:

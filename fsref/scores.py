@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fsref.counts import Counts, count
 from fsref.errors import InputError
 from fsref.metrics import fan_outs
 from fsref.network import Network
@@ -25,10 +26,9 @@ CHUNK_IMAGES = 1024
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """What `evaluate` found. Spikes and SynOps are means per image; `spikes_per_neuron` is over FS neurons alone.
+    """What `evaluate` found. `counts` are exact, over all images; spikes and SynOps are means per image, made of them.
 
-    `predictions` is (images,); `spikes` and `neurons` are by population that spikes, `synops_by_projection` by projection label;
-    `most_spikes_per_neuron` belongs to the image that spikes most; `images_per_second` is of warm runs, recording of trains included.
+    `predictions` is (images,); `images_per_second` is of warm runs, recording of trains included.
     """
 
     net: Network
@@ -36,12 +36,7 @@ class Score:
     images: int
     correct: int
     predictions: Ints
-    spikes_per_neuron: float
-    most_spikes_per_neuron: float
-    spikes: Mapping[str, float]
-    neurons: Mapping[str, int]
-    synops: float
-    synops_by_projection: Mapping[str, float]
+    counts: Counts
     latency_steps: int
     images_per_second: float
 
@@ -50,17 +45,58 @@ class Score:
         """The share of images whose class is their label, 0..1."""
         return self.correct / self.images
 
+    @property
+    def neurons(self) -> dict[str, int]:
+        """The neurons of each population that spikes."""
+        return {name: len(total) for name, total in self.counts.by_neuron.items()}
+
+    @property
+    def spikes(self) -> dict[str, float]:
+        """The spikes of each population that spikes, mean per image."""
+        return {name: int(sent.sum()) / self.images for name, sent in self.counts.spikes.items()}
+
+    @property
+    def synops_by_projection(self) -> dict[str, float]:
+        """The SynOps of each projection by its label, mean per image (OBS-3)."""
+        return {label: int(taken.sum()) / self.images for label, taken in self.counts.synops.items()}
+
+    @property
+    def synops(self) -> float:
+        """The SynOps of all projections, mean per image (OBS-3)."""
+        return sum(int(taken.sum()) for taken in self.counts.synops.values()) / self.images
+
+    @property
+    def fs_neurons(self) -> int:
+        """How many FS neurons there are."""
+        return sum(n for name, n in self.neurons.items() if isinstance(self.net[name], FS))
+
+    @property
+    def spikes_per_neuron(self) -> float:
+        """The spikes of an FS neuron, mean over FS neurons and images."""
+        sent = sum(int(total.sum()) for name, total in self.counts.spikes.items() if isinstance(self.net[name], FS))
+        return sent / self.images / max(1, self.fs_neurons)
+
+    @property
+    def most_spikes_per_neuron(self) -> float:
+        """The spikes of an FS neuron, mean over FS neurons, of the image that spikes most."""
+        return self.counts.busiest / max(1, self.fs_neurons)
+
     def to_dict(self) -> dict[str, Any]:
         """The score as plain JSON values, without the predictions."""
         plain = {name: getattr(self, name) for name in ("engine", "images", "correct", "accuracy", "spikes_per_neuron", "most_spikes_per_neuron")}
-        plain |= {"spikes": dict(self.spikes), "neurons": dict(self.neurons), "synops": self.synops}
-        plain |= {"synops_by_projection": dict(self.synops_by_projection), "latency_steps": self.latency_steps}
-        return {"network": self.net.name, "id": self.net.id, **plain, "images_per_second": self.images_per_second}
+        plain |= {"spikes": self.spikes, "neurons": self.neurons, "synops": self.synops, "synops_by_projection": self.synops_by_projection}
+        plain |= {"latency_steps": self.latency_steps, "images_per_second": self.images_per_second, "counts": self.counts.to_dict()}
+        return {"network": self.net.name, "id": self.net.id, **plain}
 
     def __str__(self) -> str:
-        from fsref.report import score_text
+        from fsref.report import score_sheet
 
-        return score_text(self)
+        return str(score_sheet(self))
+
+    def _repr_html_(self) -> str:
+        from fsref.report import score_sheet
+
+        return score_sheet(self).html()
 
 
 def check_labels(net: Network, labels: ArrayLike | None, images: int) -> Ints:
@@ -99,10 +135,10 @@ def evaluate(
     sources = Record(populations=[p.name for p in net.populations[:-1]], observables=("spikes",))
     one = recording_bytes(net, select(net, sources), 1)
     chunk = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // one, memory_limit // (8 * one)))
-    neurons = {p.name: int(np.prod(p.shape)) for p in net.populations[:-1]}
-    by_neuron = {name: np.zeros(count, np.int64) for name, count in neurons.items()}
+    fans = fan_outs(net)
     run(net, images[:1], engine, sources, memory_limit=memory_limit)  # kernels are compiled or loaded before the clock starts
-    spent, predictions, counts = 0.0, [], []
+    spent, predictions = 0.0, []
+    counts: Counts | None = None
     for first in range(0, len(images), chunk):
         part = images[first : first + chunk]
         begun = time.perf_counter()
@@ -110,27 +146,19 @@ def evaluate(
         spent += time.perf_counter() - begun
         assert result.trace is not None
         predictions.append(result.labels)
-        counts.append(np.stack([result.spike_counts[name] for name in neurons], axis=1))
-        for name, total in by_neuron.items():
-            total += np.bitwise_count(result.trace[name, "spikes"]).sum(axis=0, dtype=np.int64)
+        counted = count(result.trace, fans)
+        counts = counted if counts is None else counts + counted
         if progress is not None:
             progress(len(part))
-    predicted, spikes = np.concatenate(predictions), np.concatenate(counts)
-    operations = [int(by_neuron[q.source] @ fan.ravel()) for q, fan in zip(net.projections, fan_outs(net), strict=True)]  # OBS-3
-    fs = [isinstance(p, FS) for p in net.populations[:-1]]
-    per_neuron = spikes[:, fs].sum(axis=1) / max(1, sum(n for n, is_fs in zip(neurons.values(), fs, strict=True) if is_fs))
+    assert counts is not None
+    predicted = np.concatenate(predictions)
     return Score(
         net=net,
         engine=engine,
         images=len(images),
         correct=int((predicted == labels).sum()),
         predictions=predicted,
-        spikes_per_neuron=float(per_neuron.mean()),
-        most_spikes_per_neuron=float(per_neuron.max()),
-        spikes=dict(zip(neurons, spikes.mean(axis=0).tolist(), strict=True)),
-        neurons=neurons,
-        synops=sum(operations) / len(images),
-        synops_by_projection={label: count / len(images) for label, count in zip(net.labels, operations, strict=True)},
+        counts=counts,
         latency_steps=schedule(net).latency,
         images_per_second=len(images) / max(spent, 1e-9),
     )

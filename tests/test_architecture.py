@@ -24,7 +24,7 @@ PACKAGE = ROOT / "fsref"
 
 # A module imports, when it is itself imported, only modules of lines above its own; those of one line do not import one another.
 LINES = """
-errors
+errors tables
 neuron
 populations
 projections
@@ -50,14 +50,17 @@ conversion.folding conversion.calibration conversion.quantisation
 conversion.converter
 runner
 metrics pairs stages twin
-pipeline ticks
+pipeline ticks counts
+energy
 data
 explanations scores checks losses traps
 rate
-comparison verification searching
+comparison verification searching evaluations
 report
 comparison_report network_report pictures
+plots
 <fsref>
+page
 cli_options
 cli_conversion
 testing cli
@@ -89,7 +92,7 @@ HOMES = {
     "hypothesis": {"testing"},
 }
 
-RULE = re.compile(r"^### ((?:NET|FS|PROJ|POOL|GATE|RANGE|TIME|EVENT|OBS|ID|FILE|RUN|GRAPH|CONV|RATE)-\d+) .+$", re.MULTILINE)
+RULE = re.compile(r"^### ((?:NET|FS|PROJ|POOL|GATE|RANGE|TIME|EVENT|OBS|ID|FILE|RUN|GRAPH|CONV|RATE|COUNT)-\d+) .+$", re.MULTILINE)
 POINTERS = re.compile(r"^Code: (?P<code>\S+) · Test: (?P<test>\S+\.py::\w+) · (?P<kind>Refused|Seen): (?P<end>.+)$", re.MULTILINE)
 
 

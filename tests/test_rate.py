@@ -226,7 +226,7 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     """`fsref evaluate NET --rate T` shows accuracy against time, with --json the same figures; its options need --rate, and rounding is asked for (RATE)."""
     given = ["evaluate", "digits", "--limit", "4", "--rate", "12", "--rounding", "nearest", "--setting", "classic", "--apart"]
     assert main([*given, "--json"]) == 0
-    plain = json.loads(capsys.readouterr().out)
+    plain = json.loads(capsys.readouterr().out)["rate"]
     net = data.load("digits")
     images = data.load_images("digits", net, limit=4)
     result = rate_coded(net, "classic", "nearest").run(images.x, 12, apart=True)

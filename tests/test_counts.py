@@ -1,0 +1,154 @@
+"""Counts (COUNT-1 to COUNT-4): against loops over single spikes and synapses, over shards of images, and by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fsref
+import handmade
+import naive
+from fsref.counts import Counts, count, scaled
+from fsref.errors import UsageError
+from fsref.network import Network
+from fsref.trace import Trace
+
+NETS = {"tiny": handmade.tiny, "residual": handmade.residual, "unordered": handmade.unordered}
+KINDS = ("spikes", "synops", "scalings", "membrane_updates", "additions", "comparisons", "weight_reads", "parameter_reads", "membrane_reads")
+KINDS += ("memory_reads", "memory_writes")
+
+
+def recorded(net: Network, x: Any, **options: Any) -> Trace:
+    trace = fsref.run(net, x, record=fsref.Record(observables=("spikes",)), **options).trace
+    assert trace is not None
+    return trace
+
+
+def power_of_two(d: int) -> bool:
+    return d == 0 or abs(d) in [2**n for n in range(32)]
+
+
+def by_loops(net: naive.Net, images: list[list[int]]) -> tuple[Counter[tuple[str, int, int]], Counter[tuple[int, int]], Counter[tuple[int, int]]]:
+    """What a machine does that handles one spike and one synapse after the other: how often, by (kind, population, step of the image); the
+    spikes of each (population, neuron); and the most of them for one image."""
+    done: Counter[tuple[str, int, int]] = Counter()
+    all_spikes: Counter[tuple[int, int]] = Counter()
+    most: Counter[tuple[int, int]] = Counter()
+    start = naive.starts(net)
+
+    def happens(p: int, step: int, *kinds: str) -> None:
+        for kind in kinds:
+            done[kind, p, step] += 1
+
+    for image in images:
+        seen, of_image = naive.simulate(net, image), Counter[tuple[int, int]]()
+        for p, one in enumerate(net.populations):
+            into = [joint for joint in net.projections if joint.target == p]
+            first = start[p] - max((net.populations[joint.source].steps for joint in into), default=0)
+            for _ in one.bias:
+                happens(p, first, "membrane_updates", "parameter_reads", "memory_reads", "memory_writes")
+            for t in range(one.steps):
+                for n, z in enumerate(naive.spikes(net, seen, p, t)):
+                    if one.kind == "fs":
+                        happens(p, start[p] + t, "comparisons", "parameter_reads", "membrane_reads", *["memory_reads"] * 2)
+                    if z:
+                        happens(p, start[p] + t, "spikes")
+                        of_image[p, n] += 1
+                    if z and one.kind == "fs":
+                        happens(p, start[p] + t, "additions", "membrane_updates", "parameter_reads", "memory_reads", "memory_writes")
+            for joint in into:
+                source = net.populations[joint.source]
+                for t in range(source.steps):
+                    step = start[joint.source] + t + naive.delays(net)[joint.source, p]
+                    for n, z in enumerate(naive.spikes(net, seen, joint.source, t)):
+                        for _ in joint.synapses[n] if z else []:
+                            happens(p, step, "synops", "additions", "membrane_updates", "memory_writes")
+                            happens(p, step, "weight_reads", "membrane_reads", *["memory_reads"] * 2)
+                            if not power_of_two(source.rows["d"][source.channel[n]][t]):
+                                happens(p, step, "scalings")
+        all_spikes.update(of_image)
+        most |= of_image
+    return done, all_spikes, most
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_counts_are_the_naive_loops(name: str) -> None:
+    """Every count of every population and step is what loops over single spikes and synapses count."""
+    net = NETS[name]()
+    x = handmade.draw(net, 3)
+    counts, oracle = count(recorded(net, x)), handmade.oracle(net)
+    done, all_spikes, most = by_loops(oracle, x.reshape(3, -1).tolist())
+    steps = naive.latency(oracle)
+    for p, population in enumerate(net.populations):
+        work = counts.work(population.name)
+        for kind in KINDS:
+            assert getattr(work, kind).tolist() == [done[kind, p, step] for step in range(steps)], (population.name, kind)
+        if population is not net.readout:
+            places = [(p, n) for n in range(int(np.prod(population.shape)))]
+            assert counts.by_neuron[population.name].tolist() == [all_spikes[at] for at in places]
+            assert counts.most_by_neuron[population.name].tolist() == [most[at] for at in places]
+    for kind in KINDS:
+        assert int(getattr(counts.total, kind)) == sum(n for (counted, _, _), n in done.items() if counted == kind)
+
+
+def plain(counts: Counts) -> Any:
+    neurons = {name: (counts.by_neuron[name].tolist(), counts.most_by_neuron[name].tolist()) for name in counts.by_neuron}
+    return counts.to_dict(), neurons, counts.busiest
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_counts_of_shards_add(name: str) -> None:
+    """Counts of parts of the images, added in any order, are those of all; with another network's they do not add."""
+    net = NETS[name]()
+    x = handmade.draw(net, 7)
+    parts = [count(recorded(net, x[cut])) for cut in (slice(0, 1), slice(1, 5), slice(5, 7))]
+    whole = plain(count(recorded(net, x)))
+    assert plain(parts[0] + parts[1] + parts[2]) == plain(parts[2] + (parts[0] + parts[1])) == whole
+    stranger = handmade.tiny(logit_scale=2.0) if name != "tiny" else handmade.unordered()
+    with pytest.raises(UsageError, match=r"do not add.*COUNT-1"):
+        parts[0] + count(recorded(stranger, handmade.draw(stranger, 1)))
+
+
+def test_counts_by_hand() -> None:
+    """Two inputs of one spike each at step 0 and 1; one FS neuron that fires at its first step; one logit."""
+    net = fsref.Network(
+        [fsref.Input("in", (1, 1, 2), 2, 3), fsref.FS("hid", (1, 1, 1), fsref.Table([5, 9], [5, 9], [3, 1])), fsref.Readout("out", (1, 1, 1))],
+        [fsref.Dense("in", "hid", [[2, 1]]), fsref.Dense("hid", "out", [[7]])],
+    )
+    counts = count(recorded(net, np.array([[[[2, 1]]]])))  # the membrane opens at 2 * 2 + 1 = 5
+    work = counts.work("hid")
+    assert work.spikes.tolist() == [0, 0, 1, 0]
+    assert work.synops.tolist() == [1, 1, 0, 0]
+    assert work.membrane_updates.tolist() == [1 + 1, 1, 1, 0]
+    assert work.memory_reads.tolist() == [1 + 2, 2, 2 + 1, 2]
+    assert work.memory_writes.tolist() == work.membrane_updates.tolist()
+    assert counts.work("out").scalings.tolist() == [0, 0, 1, 0]  # d = 3 is no power of two
+    assert counts.to_dict()["total"] == {"spikes": 3, "synops": 3, "membrane_updates": 6, "memory_reads": 13, "memory_writes": 6}
+    assert "13" in str(counts).splitlines()[-1]
+
+
+def test_powers_of_two_are_shifts() -> None:
+    values = [*range(-40, 41), 2**30, -(2**30), 2**31 - 1, -(2**31) + 1]
+    assert scaled(np.array(values)).tolist() == [not power_of_two(d) for d in values]
+
+
+def test_parts_of_a_recording_are_not_counted() -> None:
+    """A recording without some population, neuron or step is refused by the name of the population."""
+    net = handmade.tiny()
+    x = handmade.draw(net, 1)
+    for record in (fsref.Record(["hid"]), fsref.Record({"in": [0], "hid": None}), fsref.Record(steps=[0]), fsref.Record(observables=["codes"])):
+        trace = fsref.run(net, x, record=record).trace
+        assert trace is not None
+        with handmade.refused(UsageError, "COUNT-1"):
+            count(trace)
+
+
+def test_more_images_than_are_added_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = handmade.residual()
+    trace = recorded(net, handmade.draw(net, 7))
+    whole = plain(count(trace))
+    monkeypatch.setattr("fsref.counts.ROWS", 3)
+    assert plain(count(trace)) == whole

@@ -1,0 +1,122 @@
+"""Energy (COUNT-5, COUNT-6): the formula term by term, the dense ANN synapse by synapse, the numbers of the presets, tables that are refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fsref
+import handmade
+from fsref.counts import count
+from fsref.energy import KINDS, PRESETS, PRICED, Costs, costs_of, dense_work, energy, horowitz_2014, read_costs
+from fsref.errors import FileError, UsageError
+from fsref.network import Network
+
+PRIMES = Costs("primes", *(float(p) for p in (2, 3, 5, 7, 11, 13, 17, 19)))
+
+
+def counted(net: Network) -> Any:
+    trace = fsref.run(net, handmade.draw(net, 3), record=fsref.Record(observables=("spikes",))).trace
+    assert trace is not None
+    return count(trace)
+
+
+def test_energy_is_the_sum_of_its_terms() -> None:
+    """Each kind of operation costs what the table says, and no two kinds are mixed up."""
+    counts = counted(handmade.unordered())
+    total = counts.total
+    assert int(total.scalings) > 0
+    wanted = 3 * total.scalings + 5 * (total.synops + total.resets) + 7 * total.comparisons + 11 * total.synops
+    wanted += 13 * (total.openings + total.comparisons + total.resets) + 17 * (total.synops + total.comparisons) + 19 * total.membrane_updates
+    found = energy(counts, PRIMES)
+    assert found.fs_energy_pj_per_image == int(wanted) / 3
+    assert found.to_dict()["fs_energy_pj_per_image"] == found.fs_energy_pj_per_image
+    for kind, price in zip(KINDS, PRICED, strict=True):
+        dearer = energy(counts, replace(PRIMES, **{price: getattr(PRIMES, price) + 1}))
+        assert round(3 * (dearer.fs_energy_pj_per_image - found.fs_energy_pj_per_image)) == found.fs[kind]
+        assert dearer.ann_energy_pj_per_image - found.ann_energy_pj_per_image == found.ann[kind]
+    text = str(found)
+    assert f"= {found.fs_energy_pj_per_image:,.1f}" in text and f"= {found.ann_energy_pj_per_image:,.1f}" in text
+
+
+@pytest.mark.parametrize("make", [handmade.tiny, handmade.residual, handmade.unordered])
+def test_the_dense_ann_does_every_synapse_once(make: Any) -> None:
+    """Multiply-accumulates are the naive list of synapses; biases and comparisons are of neurons; codes do not matter."""
+    net, oracle = make(), handmade.oracle(make())
+    macs = sum(len(leaving) for joint in oracle.projections for leaving in joint.synapses)
+    biases = sum(len(one.bias) for one in oracle.populations)
+    compared = sum(len(one.bias) for one in oracle.populations if one.kind == "fs")
+    found = energy(counted(net), PRIMES)
+    assert found.ann["multiplications"] == int(dense_work(net).synops) == macs
+    assert found.ann_energy_pj_per_image == macs * (2 + 5 + 11 + 17 + 19) + biases * (13 + 19) + compared * (7 + 13 + 17)
+    assert found.fs["multiplications"] == found.ann["scalings"] == 0
+
+
+def test_presets_are_the_numbers_of_the_paper() -> None:
+    """Horowitz 2014, 45 nm, in pJ; each number says where it is from."""
+    costs = horowitz_2014()
+    assert (costs.multiplication_pj, costs.scaling_pj, costs.addition_pj, costs.comparison_pj) == (0.2, 3.1, 0.1, 0.1)
+    access = {name: {getattr(c, p) for p in PRICED if "read" in p or "write" in p} for name, c in PRESETS.items()}
+    assert access == {
+        "horowitz_2014": {20.0}, "horowitz_2014_8kb": {10.0}, "horowitz_2014_1mb": {100.0},
+        "horowitz_2014_dram": {1300.0}, "horowitz_2014_arithmetic": {0.0},
+    }  # fmt: skip
+    for preset in PRESETS.values():
+        assert set(preset.sources) == set(PRICED)
+        assert "ISSCC 2014" in preset.source
+        for name, text in preset.sources.items():
+            price = getattr(preset, name)
+            assert f": {price:g} pJ" in text or (price == 1300 and "1.3 to 2.6 nJ" in text)
+    with handmade.refused(UsageError, "COUNT-5", value="2mb"):
+        horowitz_2014("2mb")
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "1", None, True, 10**400, [1]])
+def test_costs_that_are_refused(value: Any) -> None:
+    """No cost is negative, endless or no number; one line says which."""
+    with handmade.refused(UsageError, "COUNT-5", "costs primes weight_read_pj"):
+        replace(PRIMES, weight_read_pj=value)
+
+
+def test_a_table_from_a_file(tmp_path: Path) -> None:
+    table = {name: i / 2 for i, name in enumerate(PRICED)}
+    path = tmp_path / "chip.json"
+    path.write_text(json.dumps({**table, "sources": {"addition_pj": "measured"}}))
+    assert costs_of(str(path)) == Costs("chip.json", **table, sources={"addition_pj": "measured"})
+    assert costs_of("horowitz_2014") is PRESETS["horowitz_2014"]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (b"{", FileError),
+        (b"[]", FileError),
+        (b"\xff", FileError),
+        (b'{"addition_pj": 1}', FileError),
+        (b"[" * 100_000, FileError),
+        (b"[" * 60_000, FileError),
+        (b'{"BODY", "colour_pj": 1}', FileError),
+        (b'{"BODY", "addition_pj": 1}', FileError),
+        (b'{"BODY", "name": 3}', FileError),
+        (b'{"BODY", "sources": {"addition_pj": 3}}', FileError),
+        (b'{"NAN"}', UsageError),
+    ],
+)
+def test_files_that_are_refused(tmp_path: Path, text: bytes, kind: Any) -> None:
+    """What is no whole table of costs is refused in one line: half JSON, missing, unknown and double costs, NaN, too deep, too large."""
+    body = ", ".join(f'"{name}": 1' for name in PRICED)
+    path = tmp_path / "costs.json"
+    path.write_bytes(text.replace(b'"BODY"', body.encode()).replace(b'"NAN"', body.replace("1", "NaN", 1).encode()))
+    with handmade.refused(kind, "COUNT-5"):
+        read_costs(path)
+
+
+def test_what_is_no_table(tmp_path: Path) -> None:
+    with handmade.refused(FileError, "COUNT-5"):
+        costs_of(str(tmp_path / "missing.json"))
+    with handmade.refused(UsageError, "COUNT-5", "costs", "horowitz"):
+        costs_of("horowitz")

@@ -1,0 +1,310 @@
+"""Reports (COUNT-7): the page is whole, loads nothing and escapes everything; its plots are labelled; tables render; a real browser shows it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+import fsref
+import handmade
+from fsref import cli
+from fsref.data import ImageSet
+from fsref.energy import PRESETS, energy
+from fsref.errors import FileError, UsageError
+from fsref.evaluations import Evaluation, examine, known_float_accuracy
+from fsref.network import Network
+from fsref.page import POLICY, page, write_page
+from fsref.plots import plots, spread, write_plots
+from fsref.tables import Sheet
+
+EVIL = "<script>alert('&1')</script>"
+SECTIONS = ["accuracy", "schedule", "spikes", "maps", "raster", "codes", "clipped", "busiest", "counts", "populations", "energy", "network", "provenance"]
+VOID = {"meta"}
+
+pytest.importorskip("matplotlib")
+
+
+def evaluation(net: Network | None = None, count: int = 5) -> Evaluation:
+    """An evaluation whose every text from outside is an attack."""
+    net = handmade.residual() if net is None else net
+    net = replace(net, name=EVIL, classes=[EVIL] * net.readout.shape[0], provenance={EVIL: [EVIL, 1], "float_accuracy": 0.75})
+    x = handmade.draw(net, count)
+    images = ImageSet(x, fsref.run(net, x).labels, (EVIL,) * count)
+    score = fsref.evaluate(net, images.x, images.y, threads=1)
+    rate = (np.array([1, 2, 400]), np.array([0.1, 0.4, 0.8]))
+    return examine(score, images, EVIL, energy=energy(score.counts, PRESETS["horowitz_2014"]), float_accuracy=known_float_accuracy(net), rate=rate)
+
+
+@pytest.fixture(scope="module")
+def seen() -> Evaluation:
+    return evaluation()
+
+
+@pytest.fixture(scope="module")
+def html(seen: Evaluation) -> str:
+    return page(seen)
+
+
+class Reader(HTMLParser):
+    """Reads a page, refuses tags that do not meet, gathers what a test asks for."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_a_page_is_whole_and_loads_nothing(seen: Evaluation, html: str) -> None:
+    """Every section is there, nothing is fetched or run, no id stands twice and each reference meets one, and every text from outside is text."""
+    read = Reader(html)
+    ids = [a["id"] for _, a in read.tags if a.get("id")]
+    assert len(ids) == len(set(ids))
+    assert [a["id"] for tag, a in read.tags if tag == "section"] == SECTIONS
+    assert not {tag for tag, _ in read.tags} & {"script", "iframe", "object", "embed", "img", "base", "form", "foreignobject", "link"}
+    for _, attributes in read.tags:
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("src", "href", "xlink:href"):
+            link = attributes.get(name) or "#"
+            assert link.startswith(("#", "data:image/png;base64,"))
+            assert link[1:] in ids or link == "#" or not link.startswith("#")
+    assert set(re.findall(r"url\(#([^)]*)\)", html)) <= set(ids)
+    assert {a.get("content") for tag, a in read.tags if a.get("http-equiv")} == {POLICY}
+    assert not re.search(r"https?://", re.sub(r'xmlns(:\w+)?="[^"]*"', "", html))
+    assert EVIL not in html
+    assert read.text.count(EVIL) >= 6  # title, heading, source, image, provenance: key and value
+    assert html == page(seen)
+
+
+def test_a_page_says_what_was_found(seen: Evaluation, html: str) -> None:
+    text = " ".join(Reader(html).text.split())
+    score = seen.score
+    for said in (f"{score.latency_steps} steps", f"{score.spikes_per_neuron:.3f}", f"{int(score.counts.total.memory_reads):,}", seen.net.id,
+                 "float network on 75.00 %, as the network's file tells", "rate coding on 80.00 % after 400 steps", "ISSCC 2014"):  # fmt: skip
+        assert said in text
+
+
+def test_every_axis_is_labelled_with_its_unit(seen: Evaluation) -> None:
+    """Each plot has a title, a sentence, and on every axis of values a label with its unit; populations are the one axis without."""
+    drawn = plots(seen)
+    assert [plot.name for plot in drawn] == SECTIONS[:8]
+    units = r"\((steps|pixels|neurons|integer|%|% of images)\)|(spikes|SynOps).* per (image|neuron and image)|share of neurons and images \(%\)|per image$"
+    for plot in drawn:
+        assert plot.title and plot.sentence.endswith(".")
+        figure = plot.figure
+        shared = {figure.get_supxlabel(), figure.get_supylabel()} - {""}
+        for axes in figure.axes:
+            hidden = not any(label.get_visible() for label in axes.get_xticklabels())
+            labels = [axes.get_xlabel() or (None if hidden or shared or axes.get_label() == "<colorbar>" else "no label"), axes.get_ylabel()]
+            for label in {*labels, *shared} - {"", None}:
+                assert re.search(units, label) or label.startswith("population"), (plot.name, label)
+        assert shared or all(axes.get_ylabel() or axes.get_shared_y_axes().joined(axes, figure.axes[0]) for axes in figure.axes)
+
+
+def test_the_same_plots_are_files(seen: Evaluation, tmp_path: Path) -> None:
+    """Each plot of the page as an SVG that parses, the same bytes each time, in a folder that was not there; else nothing is written."""
+    names = write_plots(seen, tmp_path / "plots")
+    assert names == [f"{plot.name}.svg" for plot in plots(seen)]
+    assert sorted(p.name for p in (tmp_path / "plots").iterdir()) == sorted(names)
+    write_plots(seen, tmp_path / "again")
+    for name in names:
+        data = (tmp_path / "plots" / name).read_bytes()
+        assert ElementTree.fromstring(data).tag == "{http://www.w3.org/2000/svg}svg"
+        assert data == (tmp_path / "again" / name).read_bytes()
+    for target in ("plots", "no/such"):
+        with handmade.refused(UsageError, "COUNT-7"):
+            write_plots(seen, tmp_path / target)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["again", "plots"]
+
+
+def test_a_page_is_written_whole_or_not_at_all(seen: Evaluation, html: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "report.html"
+    write_page(seen, path)
+    assert path.read_text(encoding="utf-8") == html
+    monkeypatch.setattr("fsref.formats.files.os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with handmade.refused(FileError, "COUNT-7"):
+        write_page(seen, tmp_path / "other.html")
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+@pytest.mark.parametrize("make", [handmade.tiny, handmade.unordered])
+def test_networks_of_all_kinds_have_a_page(make: Any) -> None:
+    """No places, no spikes, no FS-ReLU, no energy, one image: what is not there is left out."""
+    full = evaluation(make(), 1)
+    known = replace(full, energy=None, float_accuracy=None, rate=None)
+    ids = [a["id"] for tag, a in Reader(page(known)).tags if tag == "section"]
+    assert [s for s in SECTIONS if s not in ids] == {handmade.tiny: ["energy"], handmade.unordered: ["clipped", "energy"]}[make]
+
+
+def test_a_silent_network_has_a_page() -> None:
+    net = Network(
+        [fsref.Input("in", (1, 1, 1), 1, 1), fsref.FS("fs", (1, 1, 1), fsref.fs_relu(2, 100)), fsref.Readout("out", (1, 1, 1))],
+        [fsref.Dense("in", "fs", [[1]]), fsref.Dense("fs", "out", [[0]])],
+    )
+    images = ImageSet(np.zeros((2, 1, 1, 1), np.int64), np.zeros(2, np.int64), ("a", "b"))
+    score = fsref.evaluate(net, images.x, images.y)
+    Reader(page(examine(score, images, energy=energy(score.counts, PRESETS["horowitz_2014_arithmetic"]))))
+
+
+def test_the_clipped_share_is_of_membranes_beyond_the_last_code(seen: Evaluation) -> None:
+    net = seen.net
+    for name, theta in (("stem", [3, 5, 2, 7]), ("sum", [4] * 4)):
+        channels, height, width = net[name].shape
+        v = seen.recorded(name, "opening").tolist()
+        beyond = sum(v[b][n] // theta[n // (height * width)] > 2 ** net.steps[name] - 1 for b in range(len(v)) for n in range(len(v[b])))
+        assert seen.clipped(name) == beyond / (len(v) * channels * height * width)
+    assert seen.clipped("mid") is None and seen.clipped("pool") is None
+
+
+def test_float_accuracy_of_the_provenance() -> None:
+    def told(**provenance: Any) -> float | None:
+        return known_float_accuracy(handmade.tiny(provenance=provenance))
+
+    assert told(float_accuracy=0.5) == 0.5
+    assert told(float_accuracy=0.5, scored={"float_correct": 3, "images": 4}) == 0.75
+    assert (told(), told(float_accuracy="1"), told(float_accuracy=True), told(float_accuracy=99.0)) == (None,) * 4
+    assert told(scored={"float_correct": None, "images": 4}) is told(scored=3) is None
+
+
+def test_panels_are_spread_evenly() -> None:
+    names = [str(i) for i in range(100)]
+    assert (spread(names[:7], 24), spread(names, 3), len(spread(names, 24))) == (names[:7], ["0", "50", "99"], 24)
+
+
+def test_rates_that_are_refused(seen: Evaluation) -> None:
+    images = ImageSet(seen.x, seen.labels, tuple(seen.names))
+    for rate in (([1, 2], [0.5]), ([], [])):
+        with handmade.refused(UsageError, "COUNT-7", "rate"):
+            examine(seen.score, images, rate=rate)
+
+
+def test_tables_print_and_render(seen: Evaluation) -> None:
+    """Network, Result, Score, Counts and Energy are one table each, as text and as HTML, with everything escaped."""
+    for thing in (seen.net, seen.sample, seen.score, seen.score.counts, seen.energy):
+        html = thing._repr_html_()  # type: ignore[union-attr]
+        read = Reader(html)
+        assert [tag for tag, _ in read.tags].count("table") == 1 and EVIL not in html and EVIL in read.text
+        lines = str(thing).splitlines()
+        assert sum(set(line) == {"-"} for line in lines) == 1
+        cells = {word for line in lines for word in re.split(r"\s{2,}", line.strip())} - {"-" * len(line) for line in lines}
+        assert not {c for c in cells if c and " ".join(c.split()) not in " ".join(read.text.split()) and EVIL not in c}
+
+
+def test_a_sheet_by_hand() -> None:
+    sheet = Sheet("a <b>", ("x", "n"), [("p&q", 1234), (None, 2)], above=[("k", "v")], below=[("longer", "w")])
+    assert str(sheet) == "a <b>\n\nk  v\n\nx        n\n----------\np&q  1,234\n         2\n\nlonger  w"
+    assert "<caption>a &lt;b&gt;</caption>" in sheet.html() and ">p&amp;q</td>" in sheet.html() and ">1,234</td>" in sheet.html()
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    net = handmade.tiny()
+    net.save(tmp_path / "tiny.fs.npz")
+    np.savez(tmp_path / "x.npz", x=handmade.draw(net, 4), y=np.array([0, 1, 0, 1]))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_evaluate_writes_a_report(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`fsref evaluate --energy --html --plots`, and what stops it before the work: one line, exit code 2, nothing written."""
+    base = ["evaluate", "tiny.fs.npz", "--data", "x.npz"]
+    assert cli.main([*base, "--energy", "horowitz_2014", "--html", "r.html", "--plots", "p"]) == 0
+    assert "fs_energy_pj " in capsys.readouterr().out
+    assert "energy per image" in Reader(Path("r.html").read_text(encoding="utf-8")).text and Path("p/accuracy.svg").is_file()
+    before = sorted(p.name for p in model.rglob("*"))
+    for wrong in (["--html", "no/r.html"], ["--html", "."], ["--plots", "p"], ["--energy", "solar"], ["--energy", "no.json"]):
+        assert cli.main([*base, *wrong]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert sorted(p.name for p in model.rglob("*")) == before
+
+
+def test_without_matplotlib_the_extra_is_named(model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    assert cli.main(["evaluate", "tiny.fs.npz", "--data", "x.npz", "--html", "r.html"]) == 2
+    assert capsys.readouterr() == ("", "fsref: error: picture: matplotlib is missing (pip install fsref[plot]) [COUNT-7]\n")
+
+
+MEASURE = """<script>
+const wrong = [], seen = new Set();
+for (const svg of document.querySelectorAll("figure svg")) {
+  const ground = svg.getBoundingClientRect();
+  if (ground.width < 300 || ground.height < 100) wrong.push("small " + svg.parentElement.parentElement.id);
+  for (const text of svg.querySelectorAll("text")) {
+    const box = text.getBoundingClientRect();
+    seen.add(text.textContent);
+    if (!(box.width > 0 && box.left >= ground.left - 1 && box.right <= ground.right + 1 && box.top >= ground.top - 1 && box.bottom <= ground.bottom + 1))
+      wrong.push("outside " + text.textContent);
+  }
+}
+for (const image of document.querySelectorAll("image")) if (!(image.getBoundingClientRect().width > 0)) wrong.push("image");
+if (document.documentElement.scrollWidth > innerWidth) wrong.push("wider than the window");
+document.body.dataset.wrong = JSON.stringify(wrong);
+document.body.dataset.seen = JSON.stringify([...seen]);
+</script>"""
+
+
+def chromium(tmp_path: Path, html: str, *options: str) -> tuple[str, list[str]]:
+    """What headless Chromium prints for a page, and the lines of its console."""
+    program = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+    if program is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    path = tmp_path / "page.html"
+    path.write_text(html, encoding="utf-8")
+    quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr", "--v=1", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    command = [program, *quiet, f"--user-data-dir={tmp_path / 'profile'}", *options, path.as_uri()]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout, [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+
+
+@pytest.mark.needs_programs
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1000), ("dark", 500)])
+def test_chromium_shows_the_page(html: str, tmp_path: Path, scheme: str, width: int) -> None:
+    """A real browser draws the page as it is, light and dark, says nothing on its console, and every label lies within its plot, wide or narrow."""
+    from PIL import Image
+
+    dark = f"--blink-settings=preferredColorScheme={('dark', 'light').index(scheme)}"
+    _, console = chromium(tmp_path, html, dark, "--window-size=1000,3000", f"--screenshot={tmp_path / 'page.png'}")
+    assert console == []
+    with Image.open(tmp_path / "page.png") as picture:
+        colours = picture.convert("RGB").getcolors(2**24)
+        assert colours is not None and len(colours) > 200
+        assert (max(colours)[1] == (255, 255, 255)) == (scheme == "light")
+    measured = html.replace(POLICY, "").replace("</body>", f"{MEASURE}</body>")
+    told, console = chromium(tmp_path, measured, dark, f"--window-size={width},900", "--dump-dom")
+    body = dict(next(a for tag, a in Reader(told).tags if tag == "body"))
+    assert (body["data-wrong"], console) == ("[]", [])
+    for label in ("time (steps)", "accuracy (% of images)", "population", "neurons that spike (%)", "code (integer)", "clipped membranes (%)"):
+        assert f'"{label}"' in str(body["data-seen"])
+
+
+@pytest.mark.needs_programs
+def test_chromium_would_tell(html: str, tmp_path: Path) -> None:
+    """The console is read: a script in the page is refused by its policy, and that is seen."""
+    _, console = chromium(tmp_path, html.replace("</body>", "<script>1</script></body>"), "--dump-dom")
+    assert any("Content Security Policy" in line for line in console)
