@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from fsref.pairs import Paired
 from fsref.scores import evaluate
 from fsref.searching import search
 
+CARRIED = ("mean", "std", "scale", "order", "size", "resize", "crop")  # options that say what images mean: the next command needs them too
 LOOKED_AT = 64  # images on which the worst population is found
 TOLERATED = 1.0  # points between the accuracy expected and the one found
 
@@ -94,6 +96,12 @@ def check_expected(expected: float | None, found: float, pixels: Pixels) -> None
         contract = f"channel order {pixels.order or 'none'}, mean {pixels.mean}, std {pixels.std}, scale {pixels.scale:.6g}, {size}"
         hint = f"expected {expected:.2f} %; is the input contract the one of the training? {contract}"
         raise GraphError("CONV-8", "float accuracy", "more than a point off", f"{found:.2f} %", hint)
+
+
+def following(model: str, net: Path, source: str, given: Given) -> str:
+    """The command that compares a new network with what it was made of, as one types it."""
+    said = [word for name in CARRIED if given[name] is not None for word in (f"--{name}", str(given[name]))]
+    return shlex.join(["fsref", "compare", model, str(net), "--data", source, *said])
 
 
 @click.command()
@@ -195,7 +203,7 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
         f"cost           {score.spikes_per_neuron:.3f} spikes per neuron, latency {score.latency_steps} steps, {score.synops:,.0f} SynOps an image",
         f"worst          {worst.name}: its own error is {worst.db('new'):.1f} dB below its values",
         f"written        {target}, id {net.id[:12]}",
-        f"next           fsref compare {model} {target} --data {source}",
+        f"next           {following(model, target, source, given)}",
     ]
     plain = {**figures, "paired": pair.to_dict(), "worst": worst.name, "id": net.id, "out": str(target), "provenance": dict(net.provenance)}
     plain["search"] = None if searched is None else searched.to_dict()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import fsref
 from fsref.cli import main
@@ -53,6 +55,22 @@ def test_convert_says_what_it_cost(call: Call, files: Path) -> None:
     following = lines[-1].removeprefix("next").strip().removeprefix("fsref ").split()
     code, out, err = call(*following)
     assert (code, err) == (0, "") and "project" in out
+
+
+def test_the_next_command_can_be_typed(call: Call, files: Path) -> None:
+    """It carries what the command line said of the input and of image files, quoted for a shell, and works."""
+    graph = residual()
+    (files / "my files").mkdir()
+    fsref.Graph(None, graph.nodes, "residual").save(files / "my files" / "open.npz")
+    for index, image in enumerate(drawn(2)):
+        Image.fromarray(image.astype(np.uint8).transpose(1, 2, 0)).resize((20, 16)).save(files / "my files" / f"{index}.png")
+    given = ["--size", "3x8x8", "--mean", "-0.4,0.5,0.6", "--std", "0.2,0.25,0.3", "--scale", "1/255", "--order", "BGR", "--resize", "9", "--crop", "8"]
+    code, out, _ = call("convert", "my files/open.npz", "--data", "my files", "--out", "my files/a b.npz", *given)
+    assert code == 0
+    following = shlex.split(out.splitlines()[-1].removeprefix("next"))
+    assert following[:6] == ["fsref", "compare", "my files/open.npz", "my files/a b.npz", "--data", "my files"]
+    assert sorted(following[6:]) == sorted(given)
+    assert call(*following[1:])[0] == 0
 
 
 def test_convert_as_json(call: Call, files: Path) -> None:
