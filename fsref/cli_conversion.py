@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from fsref.conversion.converter import Calibrated, Options
 from fsref.conversion.graph import Graph
 from fsref.conversion.pixels import Pixels
 from fsref.errors import GraphError, UsageError
-from fsref.pairs import Paired
+from fsref.pairs import Paired, Z
 from fsref.scores import evaluate
 from fsref.searching import search
 
@@ -89,13 +90,29 @@ def graph_of(model: str, given: Given) -> Graph:
     return graph.with_input(replace(graph.input, channels=channels, height=height, width=width, **asked))
 
 
-def check_expected(expected: float | None, found: float, pixels: Pixels) -> None:
-    """Nothing, when the float accuracy in % is what was expected, or nothing was. Errors: GraphError with a hint."""
-    if expected is not None and abs(found - expected) > TOLERATED:
-        size = f"size {pixels.height} x {pixels.width}"
-        contract = f"channel order {pixels.order or 'none'}, mean {pixels.mean}, std {pixels.std}, scale {pixels.scale:.6g}, {size}"
-        hint = f"expected {expected:.2f} %; is the input contract the one of the training? {contract}"
-        raise GraphError("CONV-8", "float accuracy", "more than a point off", f"{found:.2f} %", hint)
+def percent(expected: float | None) -> float | None:
+    """The accuracy of --expect in %, when it is one. Errors: UsageError."""
+    if expected is not None and not 1 < expected <= 100:
+        limit = f"did you mean {100 * expected:g}?" if 0 < expected <= 1 else "above 1, at most 100"
+        raise UsageError("CONV-8", "--expect", "not an accuracy in %", expected, limit)
+    return expected
+
+
+def spread(share: float, images: int) -> float:
+    """How far an accuracy measured on so many images lies from a true one of `share`, in 95 of 100 cases: the binomial interval, in points."""
+    return 100 * Z * sqrt(share * (1 - share) / images)
+
+
+def unexpected(expected: float, correct: int, images: int, pixels: Pixels) -> str:
+    """A line when the float accuracy is more than a point off the `expected` one in %, and further than so many images allow; else ""."""
+    found, allowed = 100 * correct / images, spread(expected / 100, images)
+    if abs(found - expected) <= max(TOLERATED, allowed):
+        return ""
+    size = f"size {pixels.height} x {pixels.width}"
+    contract = f"channel order {pixels.order or 'none'}, mean {pixels.mean}, std {pixels.std}, scale {pixels.scale:.6g}, {size}"
+    hint = f"expected {expected:.2f} %; is the input contract the one of the training, are labels and class order? {contract}"
+    off = f"{found:.2f} % on {images:,} images, which allow +-{allowed:.1f}"
+    return str(GraphError("CONV-8", "float accuracy", "more than a point off", off, hint))
 
 
 def following(model: str, net: Path, source: str, given: Given) -> str:
@@ -126,7 +143,7 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
 )
 @click.option("--search", "loss", type=float, metavar="LOSS", help="Find the fewest steps per population that lose at most LOSS points (CONV-11).")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="With --search: draw accuracy against steps and spikes, .svg, .png or .pdf.")
-@click.option("--expect", type=float, metavar="PERCENT", help="Stop when fsref's own float accuracy is more than a point off this.")
+@click.option("--expect", type=float, metavar="PERCENT", help="Stop, exit code 1, when fsref's own float accuracy is more than a point off this, and more than chance allows.")
 @CONTRACT
 @WORK
 @JSON
@@ -135,6 +152,7 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
 
     Prints fsref's own float accuracy first, then what the conversion lost, what it costs, and the population that lost most.
     """
+    expected = percent(given["expect"])
     graph = graph_of(model, given)
     pixels = graph.contract()
     if source is None:
@@ -157,10 +175,12 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
         for note in graph.notes:
             click.echo(f"note: {note}")
         click.echo(f"float accuracy {100 * correct / len(predicted):.2f} %, {place}" if correct is not None else f"{place}, without classes")
-    if given["expect"] is not None:
+    if expected is not None:
         if correct is None:
             raise UsageError("CONV-8", "--expect", "the images have no classes to measure accuracy with", test or source)
-        check_expected(given["expect"], 100 * correct / len(predicted), pixels)
+        if off := unexpected(expected, correct, len(predicted), pixels):
+            click.echo(f"fsref: error: {off}", err=True)
+            return 1
     if plot is not None and given["loss"] is None:
         raise UsageError("CONV-11", "--plot", "goes with --search", str(plot))
     searched = None

@@ -13,6 +13,7 @@ from PIL import Image
 
 import fsref
 from fsref.cli import main
+from fsref.cli_conversion import unexpected
 from test_convert import drawn, residual
 
 Call = Callable[..., tuple[int, str, str]]
@@ -91,11 +92,24 @@ def test_convert_without_labels_gives_agreement(call: Call, files: Path) -> None
 
 
 def test_expect_stops_with_a_hint(call: Call, files: Path) -> None:
-    """A float accuracy more than a point off stops the conversion, names the contract, and writes nothing."""
-    code, _, err = call("convert", "net.npz", "--data", "images.npz", "--expect", "92.6")
-    assert code == 2 and "more than a point off: 90.00 %" in err and "channel order RGB, mean (0.4, 0.5, 0.6)" in err and err.count("\n") == 1
+    """A float accuracy further off than a point and than chance allows fails, names the contract, and writes nothing."""
+    code, _, err = call("convert", "net.npz", "--data", "images.npz", "--expect", "99")
+    assert code == 1 and "more than a point off: 90.00 % on 60 images, which allow +-2.5" in err and err.count("\n") == 1
+    assert "channel order RGB, mean (0.4, 0.5, 0.6)" in err and "labels and class order" in err
     assert not (files / "net.fs.npz").exists()
-    assert call("convert", "net.npz", "--data", "images.npz", "--expect", "90.5")[0] == 0
+    assert call("convert", "net.npz", "--data", "images.npz", "--expect", "95")[0] == 0  # 5 points off, and 60 images allow 5.5
+    assert call("convert", "net.npz", "--data", "images.npz", "--expect", "96")[0] == 1  # 6, and they allow 5.0
+
+
+@pytest.mark.parametrize(
+    ("expected", "right", "images", "stops"),
+    [(50, 43, 100, False), (53, 43, 100, True), (50, 430, 1000, True), (92.6, 9170, 10000, False), (92.6, 9150, 10000, True), (100, 99, 100, False), (92, 5, 5, False)],
+)
+def test_expect_counts_the_images(expected: float, right: int, images: int, stops: bool) -> None:
+    """What is no more than a point off, or within what a binomial of that many images gives 95 times of 100, is as expected."""
+    line = unexpected(expected, right, images, fsref.Pixels(1, 8, 8))
+    assert bool(line) == stops
+    assert not stops or f"% on {images:,} images, which allow +-" in line
 
 
 @pytest.mark.parametrize(
@@ -105,6 +119,8 @@ def test_expect_stops_with_a_hint(call: Call, files: Path) -> None:
         (["none.npz", "--data", "images.npz"], "none.npz: cannot be read"),
         (["images.npz", "--data", "images.npz"], "images.npz"),
         (["net.npz", "--data", "bare.npz", "--expect", "90"], "--expect: the images have no classes"),
+        (["net.npz", "--data", "images.npz", "--expect", "0.45"], "--expect: not an accuracy in %: 0.45 (did you mean 45?)"),
+        (["net.npz", "--data", "images.npz", "--expect", "nan"], "--expect: not an accuracy in %: nan (above 1, at most 100)"),
         (["net.npz", "--data", "images.npz", "--steps", "ten"], "--steps: not a number of steps: ten"),
         (["net.npz", "--data", "images.npz", "--steps", "0"], "steps: integer out of range: 0 (1..16) [CONV-9]"),
         (["net.npz", "--data", "images.npz", "--steps", "8,nobody=3"], "no population of this name takes its steps from here: nobody"),
