@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,13 @@ from fsref.conversion.converter import Calibrated, Options
 from fsref.conversion.graph import Graph
 from fsref.conversion.pixels import Pixels
 from fsref.errors import GraphError, UsageError
-from fsref.pairs import Paired, Z
+from fsref.pairs import Paired
+from fsref.plausibility import guessing, implausible, unexpected
 from fsref.scores import evaluate
 from fsref.searching import search
 
 CARRIED = ("mean", "std", "scale", "order", "size", "resize", "crop")  # options that say what images mean: the next command needs them too
 LOOKED_AT = 64  # images on which the worst population is found
-TOLERATED = 1.0  # points between the accuracy expected and the one found
 
 CONTRACT = options(
     click.option("--mean", metavar="M[,M,M]", help="Input contract: mean per channel, of pixel x scale. For ONNX, or in place of the graph's own."),
@@ -98,21 +97,10 @@ def percent(expected: float | None) -> float | None:
     return expected
 
 
-def spread(share: float, images: int) -> float:
-    """How far an accuracy measured on so many images lies from a true one of `share`, in 95 of 100 cases: the binomial interval, in points."""
-    return 100 * Z * sqrt(share * (1 - share) / images)
-
-
-def unexpected(expected: float, correct: int, images: int, pixels: Pixels) -> str:
-    """A line when the float accuracy is more than a point off the `expected` one in %, and further than so many images allow; else ""."""
-    found, allowed = 100 * correct / images, spread(expected / 100, images)
-    if abs(found - expected) <= max(TOLERATED, allowed):
-        return ""
-    size = f"size {pixels.height} x {pixels.width}"
-    contract = f"channel order {pixels.order or 'none'}, mean {pixels.mean}, std {pixels.std}, scale {pixels.scale:.6g}, {size}"
-    hint = f"expected {expected:.2f} %; is the input contract the one of the training, are labels and class order? {contract}"
-    off = f"{found:.2f} % on {images:,} images, which allow +-{allowed:.1f}"
-    return str(GraphError("CONV-8", "float accuracy", "more than a point off", off, hint))
+def tell(note: str) -> None:
+    """Print a note, if there is one, on standard error."""
+    if note:
+        click.echo(f"fsref: note: {note}", err=True)
 
 
 def following(model: str, net: Path, source: str, given: Given) -> str:
@@ -143,7 +131,7 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
 )
 @click.option("--search", "loss", type=float, metavar="LOSS", help="Find the fewest steps per population that lose at most LOSS points (CONV-11).")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="With --search: draw accuracy against steps and spikes, .svg, .png or .pdf.")
-@click.option("--expect", type=float, metavar="PERCENT", help="Stop, exit code 1, when fsref's own float accuracy is more than a point off this, and more than chance allows.")
+@click.option("--expect", type=float, metavar="PERCENT", help="Stop, exit code 1, when fsref's own float accuracy is more than a point off, beyond what chance allows.")
 @CONTRACT
 @WORK
 @JSON
@@ -155,6 +143,7 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
     expected = percent(given["expect"])
     graph = graph_of(model, given)
     pixels = graph.contract()
+    tell(implausible(pixels))
     if source is None:
         raise UsageError("CONV-8", "--data", "calibration needs images: name some", None, data.SOURCES)
     chosen = Options(
@@ -181,6 +170,8 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
         if off := unexpected(expected, correct, len(predicted), pixels):
             click.echo(f"fsref: error: {off}", err=True)
             return 1
+    if correct is not None:
+        tell(guessing(correct, len(predicted), logits[0].shape[1]))
     if plot is not None and given["loss"] is None:
         raise UsageError("CONV-11", "--plot", "goes with --search", str(plot))
     searched = None

@@ -52,7 +52,7 @@ runner
 metrics pairs stages
 pipeline
 data
-explanations scores checks losses traps
+explanations scores checks losses traps plausibility
 comparison verification searching
 report
 comparison_report network_report pictures

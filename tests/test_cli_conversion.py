@@ -13,7 +13,7 @@ from PIL import Image
 
 import fsref
 from fsref.cli import main
-from fsref.cli_conversion import unexpected
+from fsref.plausibility import guessing, implausible, unexpected
 from test_convert import drawn, residual
 
 Call = Callable[..., tuple[int, str, str]]
@@ -103,13 +103,33 @@ def test_expect_stops_with_a_hint(call: Call, files: Path) -> None:
 
 @pytest.mark.parametrize(
     ("expected", "right", "images", "stops"),
-    [(50, 43, 100, False), (53, 43, 100, True), (50, 430, 1000, True), (92.6, 9170, 10000, False), (92.6, 9150, 10000, True), (100, 99, 100, False), (92, 5, 5, False)],
+    [(50, 43, 100, False), (53, 43, 100, True), (50, 430, 1000, True), (92.6, 9170, 10000, False), (92.6, 9150, 10000, True), (100, 99, 100, False)],
 )
 def test_expect_counts_the_images(expected: float, right: int, images: int, stops: bool) -> None:
     """What is no more than a point off, or within what a binomial of that many images gives 95 times of 100, is as expected."""
     line = unexpected(expected, right, images, fsref.Pixels(1, 8, 8))
     assert bool(line) == stops
     assert not stops or f"% on {images:,} images, which allow +-" in line
+
+
+def test_an_implausible_contract_gets_a_note(call: Call, files: Path) -> None:
+    """A mean where no pixel is, and an accuracy not above chance, are told on standard error; the conversion goes on."""
+    x = drawn(60)
+    np.savez(files / "wrong.npz", x=x, y=(residual().forward(x).argmax(axis=1) + 1) % 5)
+    code, out, err = call("convert", "net.npz", "--data", "wrong.npz")
+    assert code == 0 and "next" in out and err.count("\n") == 1
+    assert err.startswith("fsref: note: float accuracy 0.00 % on 60 images is not above chance, 20.00 +-10.1 %; is the input contract")
+    code, _, err = call("convert", "net.npz", "--data", "bare.npz", "--mean", "123,117,104")
+    assert code == 0 and err == "fsref: note: mean 123 lies outside the pixels' range 0..1; --scale 1 ?\n"
+
+
+def test_notes_say_nothing_of_what_is_plausible() -> None:
+    """Means of pixels are pixels, whatever the scale; one image cannot tell two classes from chance."""
+    assert implausible(fsref.Pixels(3, 8, 8, mean=(123, 117, 104), scale=1)) == implausible(fsref.Pixels(3, 8, 8)) == ""
+    assert implausible(fsref.Pixels(1, 8, 8, mean=-0.5)) == "mean -0.5 lies outside the pixels' range 0..1"
+    assert implausible(fsref.Pixels(1, 8, 8, mean=16, scale=1, max_code=15)) == "mean 16 lies outside the pixels' range 0..15"
+    assert guessing(0, 1, 2) == guessing(1, 2, 1) == guessing(31, 100, 5) == ""
+    assert guessing(27, 100, 5) and guessing(0, 9, 10)
 
 
 @pytest.mark.parametrize(
