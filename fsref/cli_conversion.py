@@ -131,7 +131,7 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
 )
 @click.option("--search", "loss", type=float, metavar="LOSS", help="Find the fewest steps per population that lose at most LOSS points (CONV-11).")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="With --search: draw accuracy against steps and spikes, .svg, .png or .pdf.")
-@click.option("--expect", type=float, metavar="PERCENT", help="Stop, exit code 1, when fsref's own float accuracy is more than a point off, beyond what chance allows.")
+@click.option("--expect", type=float, metavar="PERCENT", help="Stop, exit code 1, when fsref's float accuracy is a point off, beyond what chance allows.")
 @CONTRACT
 @WORK
 @JSON
@@ -223,7 +223,7 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", metavar="GRAPH")
 @NET
 @SOURCE
 @LIMIT
@@ -231,7 +231,7 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
 @CONTRACT
 @JSON
 def compare(model: str, net: str, source: str | None, limit: int | None, plot: Path | None, as_json: bool, **given: Any) -> int:
-    """Say which population of NET loses what the float MODEL knew: signal to noise, bias, clipping, the first jump."""
+    """Say which population of NET loses what the float GRAPH (.npz or .onnx) knew: signal to noise, bias, clipping, the first jump."""
     graph, network = graph_of(model, given), data.load(net)
     if source is None:
         raise UsageError("RUN-4", "--data", "a comparison needs images: name some", None, data.SOURCES)

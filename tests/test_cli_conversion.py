@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 import fsref
 from fsref.cli import main
 from fsref.plausibility import guessing, implausible, unexpected
+from handmade import tiny
 from test_convert import drawn, residual
 
 Call = Callable[..., tuple[int, str, str]]
@@ -155,6 +157,23 @@ def test_convert_refuses_in_one_line(call: Call, files: Path, arguments: list[st
     code, _, err = call("convert", *arguments)
     assert code == 2 and says in err and err.count("\n") == 1
     assert not list(files.glob("*.fs.npz"))
+
+
+def test_a_file_of_another_kind_is_named(call: Call, files: Path) -> None:
+    """A PyTorch file, a graph where a network is wanted, and the files of compare swapped: each is told in one line what to do instead."""
+    with zipfile.ZipFile(files / "model.pt", "w") as archive:  # as torch.save writes it
+        for member in ("data.pkl", "byteorder", "data/0", "version", ".data/serialization_id"):
+            archive.writestr(f"model/{member}", b"little")
+    tiny().save(files / "tiny.fs.npz")
+    refused = {
+        ("convert", "model.pt", "--data", "images.npz"): "model.pt: is a PyTorch file (turn the model into a graph with fsref.from_torch in Python)",
+        ("compare", "tiny.fs.npz", "net.npz", "--data", "images.npz"): "fsref compare takes GRAPH NET",
+        **{(verb, "net.npz"): "a float graph: fsref convert makes a network of it" for verb in ("info", "evaluate", "run")},
+    }
+    for arguments, says in refused.items():
+        code, _, err = call(*arguments)
+        assert code == 2 and says in err and err.count("\n") == 1, arguments
+    assert "compare [OPTIONS] GRAPH NET" in call("compare", "--help")[1]
 
 
 def test_the_contract_can_be_given(call: Call, files: Path) -> None:
