@@ -14,6 +14,7 @@ from PIL import Image
 
 import fsref
 from fsref.cli import main
+from fsref.data import SOURCES
 from fsref.plausibility import guessing, implausible, unexpected
 from handmade import tiny
 from test_convert import drawn, residual
@@ -234,7 +235,20 @@ def test_convert_takes_onnx_with_its_contract(call: Call, files: Path) -> None:
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), files / "tiny.onnx")
     code, _, err = call("convert", "tiny.onnx", "--data", "bare.npz")
     assert code == 2 and "an ONNX file has no input contract (name --mean and --std" in err
-    code, out, err = call("convert", "tiny.onnx", "--data", "bare.npz", "--mean", "0.4,0.5,0.6", "--std", "0.25", "--scale", "1/255")
+    contract = ("--mean", "0.4,0.5,0.6", "--std", "0.25", "--scale", "1/255")
+    code, out, err = call("convert", "tiny.onnx", "--data", "bare.npz", *contract)
     assert (code, err) == (0, "") and "agreement" in out
     net = fsref.load(files / "tiny.fs.npz")
     assert net.contract is not None and net.contract.mean == (0.4, 0.5, 0.6) and net.contract.std == (0.25, 0.25, 0.25)
+    graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), files / "open.onnx")
+    code, _, err = call("convert", "open.onnx", "--data", "bare.npz", *contract)
+    assert code == 2 and "leaves sizes open: H (height)" in err and "--size CxHxW" in err
+    assert call("convert", "open.onnx", "--data", "bare.npz", "--size", "3x8x8", *contract)[0] == 0
+
+
+@pytest.mark.parametrize("verb", ["convert", "compare", "evaluate"])
+def test_help_lists_every_source_of_images(call: Call, verb: str) -> None:
+    """Whatever --data takes stands in the help of the verb."""
+    code, out, _ = call(verb, "--help")
+    assert code == 0 and SOURCES in " ".join(out.split()) and "cifar10-train:DIR" in SOURCES
