@@ -122,8 +122,8 @@ def test_an_implausible_contract_gets_a_note(call: Call, files: Path) -> None:
     code, out, err = call("convert", "net.npz", "--data", "wrong.npz")
     assert code == 0 and "next" in out and err.count("\n") == 1
     assert err.startswith("fsref: note: float accuracy 0.00 % on 60 images is not above chance, 20.00 +-10.1 %; is the input contract")
-    code, _, err = call("convert", "net.npz", "--data", "bare.npz", "--mean", "123,117,104")
-    assert code == 0 and err == "fsref: note: mean 123 lies outside the pixels' range 0..1; --scale 1 ?\n"
+    code, _, err = call("convert", "net.npz", "--data", "bare.npz", "--mean", "0.4,1.5,0.6")
+    assert code == 0 and err == "fsref: note: mean 1.5 lies outside the pixels' range 0..1; --scale 1 ?\n"
 
 
 def test_notes_say_nothing_of_what_is_plausible() -> None:

@@ -152,7 +152,7 @@ class _Importer:
             raise GraphError("GRAPH-5", place, "does not meet the input contract", " x ".join(map(str, pixels.shape)), f"the model takes {shown}")
         found = {letters[0]: size for letters, size in zip(forms[0], sizes[1:], strict=True)}
         if names := [f"{letter} ({size})" for letter, size in found.items() if isinstance(size, str)]:
-            raise GraphError("GRAPH-7", place, "leaves sizes open", ", ".join(names), "give them: from_onnx(model, Pixels(channels, height, width)), --size CxHxW")
+            raise GraphError("GRAPH-7", place, "leaves sizes open", ", ".join(names), "give them: Pixels(channels, height, width), or --size CxHxW")
         try:
             shape = Pixels(int(found.get("C", 1)), int(found.get("H", 1)), int(found.get("W", 1))).shape
         except GraphError as error:
