@@ -15,6 +15,7 @@ from fsref import data, report
 from fsref.cli_options import JSON, LIMIT, NET, SOURCE, WORK, Given, options, show, work
 from fsref.comparison import compare as compare_populations
 from fsref.conversion.converter import Calibrated, Options
+from fsref.conversion.folding import fold
 from fsref.conversion.graph import Graph
 from fsref.conversion.pixels import Pixels
 from fsref.errors import GraphError, UsageError
@@ -149,6 +150,13 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
     chosen = Options(
         steps_of(given["steps"]), given["weight_bits"], given["alpha"], given["percentile"], given["rounding"], given["power_of_two"], given["bias_correction"]
     )
+    chosen.check_names(fold(graph))
+    target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
+    for option, file in (("--out", target), ("--plot", plot)):
+        if file is not None and not file.parent.is_dir():
+            raise UsageError("FILE-1", option, "there is no such folder", str(file.parent), "make it first")
+    if plot is not None and given["loss"] is None:
+        raise UsageError("CONV-11", "--plot", "goes with --search", str(plot))
     calibration = data.load_images(source, graph, given["resize"], given["crop"], given["images"])
     scored = data.load_images(test or source, graph, given["resize"], given["crop"], limit)
     with report.progress(f"float, {len(scored.x)} images", len(scored.x)) as advance:
@@ -158,7 +166,8 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
             advance(len(logits[-1]))
     predicted = np.concatenate(logits).argmax(axis=1)
     correct = None if scored.y is None else int((predicted == scored.y).sum())
-    place = f"{len(scored.x):,} images of {test or source}" + ("" if test or source in ("digits", "") else ", calibration among them")
+    among = test in (None, source)
+    place = f"{len(scored.x):,} images of {test or source}" + (", calibration among them" if among else "")
     if not as_json:
         click.echo(f"{graph.name or Path(model).stem}: {len(graph.nodes)} nodes, {sum(node.parameters for node in graph.nodes):,} parameters")
         for note in graph.notes:
@@ -172,8 +181,6 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
             return 1
     if correct is not None:
         tell(guessing(correct, len(predicted), logits[0].shape[1]))
-    if plot is not None and given["loss"] is None:
-        raise UsageError("CONV-11", "--plot", "goes with --search", str(plot))
     searched = None
     if given["loss"] is not None:
         others = {field.name: getattr(chosen, field.name) for field in fields(chosen) if field.name != "steps"}
@@ -202,7 +209,6 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
         "latency_steps": score.latency_steps,
     }
     net = replace(net, provenance={**net.provenance, "scored": {"source": test or source, **figures}})
-    target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
     net.save(target)
     worst = compared.worst
     low, high = pair.interval
@@ -215,6 +221,7 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
         f"worst          {worst.name}: its own error is {worst.db('new'):.1f} dB below its values",
         f"written        {target}, id {net.id[:12]}",
         f"next           {following(model, target, source, given)}",
+        "hint           the images scored also calibrated: score on others with --test" if among else "",
     ]
     plain = {**figures, "paired": pair.to_dict(), "worst": worst.name, "id": net.id, "out": str(target), "provenance": dict(net.provenance)}
     plain["search"] = None if searched is None else searched.to_dict()

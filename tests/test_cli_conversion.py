@@ -53,10 +53,10 @@ def test_convert_says_what_it_cost(call: Call, files: Path) -> None:
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].startswith("residual: 19 nodes") and lines[1] == "float accuracy 90.00 %, 60 images of images.npz, calibration among them"
-    assert [line.split()[0] for line in lines[2:]] == ["FS", "agreement", "cost", "worst", "written", "next"]
+    assert [line.split()[0] for line in lines[2:]] == ["FS", "agreement", "cost", "worst", "written", "next", "hint"]
     net = fsref.load(files / "net.fs.npz")
     assert net.id[:12] in out and net.provenance["scored"]["float_correct"] == 54
-    following = lines[-1].removeprefix("next").strip().removeprefix("fsref ").split()
+    following = lines[-2].removeprefix("next").strip().removeprefix("fsref ").split()
     code, out, err = call(*following)
     assert (code, err) == (0, "") and "project" in out
 
@@ -71,7 +71,7 @@ def test_the_next_command_can_be_typed(call: Call, files: Path) -> None:
     given = ["--size", "3x8x8", "--mean", "-0.4,0.5,0.6", "--std", "0.2,0.25,0.3", "--scale", "1/255", "--order", "BGR", "--resize", "9", "--crop", "8"]
     code, out, _ = call("convert", "my files/open.npz", "--data", "my files", "--out", "my files/a b.npz", *given)
     assert code == 0
-    following = shlex.split(out.splitlines()[-1].removeprefix("next"))
+    following = shlex.split(out.splitlines()[-2].removeprefix("next"))
     assert following[:6] == ["fsref", "compare", "my files/open.npz", "my files/a b.npz", "--data", "my files"]
     assert sorted(following[6:]) == sorted(given)
     assert call(*following[1:])[0] == 0
@@ -86,6 +86,14 @@ def test_convert_as_json(call: Call, files: Path) -> None:
     net = fsref.load(files / "a.npz")
     assert {p.name: p.steps for p in net.populations if isinstance(p, fsref.FS)}["stem"] == 4 and net["expand"].steps == 6
     assert net.provenance["options"]["rounding"] == "floor" and net.provenance["options"]["weight_bits"] == 7
+
+
+def test_scoring_on_calibration_images_gets_a_hint(call: Call, files: Path) -> None:
+    """Without --test the last line says that others are to be scored; with others it does not."""
+    assert call("convert", "net.npz", "--data", "images.npz")[1].splitlines()[-1].endswith("score on others with --test")
+    out = call("convert", "net.npz", "--data", "bare.npz", "--test", "images.npz")[1]
+    assert "--test" not in out and "calibration among them" not in out
+    assert "--test" in call("convert", "net.npz", "--data", "images.npz", "--test", "images.npz")[1]
 
 
 def test_convert_without_labels_gives_agreement(call: Call, files: Path) -> None:
@@ -133,6 +141,24 @@ def test_notes_say_nothing_of_what_is_plausible() -> None:
     assert implausible(fsref.Pixels(1, 8, 8, mean=16, scale=1, max_code=15)) == "mean 16 lies outside the pixels' range 0..15"
     assert guessing(0, 1, 2) == guessing(1, 2, 1) == guessing(31, 100, 5) == ""
     assert guessing(27, 100, 5) and guessing(0, 9, 10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--steps", "8,nobody=3"], "error: steps: no population of this name takes its steps from here: nobody"),
+        (["--out", "none/a.npz"], "error: --out: there is no such folder: none"),
+        (["--search", "1", "--plot", "none/a.svg"], "error: --plot: there is no such folder: none"),
+        (["--plot", "a.svg"], "error: --plot: goes with --search"),
+        (["--steps", "0"], "error: steps: integer out of range: 0"),
+        (["--steps", "0,stem=4"], "error: steps: integer out of range: 0"),
+        (["--steps", "stem=17"], "error: steps of stem: integer out of range: 17"),
+    ],
+)
+def test_what_can_be_known_early_is_refused_early(call: Call, files: Path, arguments: list[str], says: str) -> None:
+    """Before any image is read: the source of images is one that does not exist."""
+    code, out, err = call("convert", "net.npz", "--data", "none.npz", *arguments)
+    assert code == 2 and out == "" and says in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
