@@ -703,5 +703,5 @@ def test_without_onnx_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
     import sys
 
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(UsageError, match="pip install onnx"):
+    with pytest.raises(UsageError, match=r"pip install .fsref\[onnx\]"):
         from_onnx("net.onnx")

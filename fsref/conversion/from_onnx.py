@@ -89,7 +89,7 @@ def _onnx() -> Any:
     try:
         import onnx
     except ImportError:
-        raise UsageError("GRAPH-7", "from_onnx", "needs the package onnx", None, "pip install onnx") from None
+        raise UsageError("GRAPH-7", "from_onnx", "needs the package onnx", None, 'pip install "fsref[onnx]"') from None
     return onnx
 
 
