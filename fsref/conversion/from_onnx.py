@@ -38,12 +38,12 @@ UNQUANTISED = "quantiser of the logits left out"
 HANDLERS = {**ARITHMETIC, **STRUCTURE}
 KEEP_ROUNDED = "Cast Clip DequantizeLinear Flatten Identity Max Min Relu Reshape Shape Size Squeeze Transpose Unsqueeze".split()
 KEEP_WHOLE = (*KEEP_ROUNDED, "MaxPool", "GlobalMaxPool", "Concat", "Slice")  # of integers: the same as of real numbers
-SMOOTH = "Relu, Clip, Sigmoid, HardSigmoid, Swish or HardSwish"
+SMOOTH = "Relu, Clip or HardSigmoid"
 NEAREST = (
     dict.fromkeys("Celu Elu Erf Gelu LeakyRelu Mish PRelu Selu Softplus Softsign Tanh ThresholdedRelu".split(), SMOOTH)
     | dict.fromkeys(("Softmax", "LogSoftmax"), "Softmax at the very end")
     | dict.fromkeys(("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LpNormalization"), "BatchNormalization")
-    | {"Abs": "Relu", "Ceil": "Floor or Round in a quantiser", "Exp": "Sigmoid", "Log": "none", "Pow": "Mul", "Reciprocal": "none", "Sqrt": "none"}
+    | {"Abs": "Relu", "Ceil": "Floor or Round in a quantiser", "Exp": "HardSigmoid", "Log": "none", "Pow": "Mul", "Reciprocal": "none", "Sqrt": "none"}
 )
 # Those above work on each number alone, or keep the shape: what follows them is looked at too, as if they were not there. Those below do not.
 PASSED = (*NEAREST, *(op for op in ARITHMETIC if op not in ("Conv", "Gemm", "MatMul")))
