@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -14,15 +15,17 @@ from fsref import data, report
 from fsref.cli_options import JSON, LIMIT, NET, SOURCE, WORK, Given, options, show, work
 from fsref.comparison import compare as compare_populations
 from fsref.conversion.converter import Calibrated, Options
+from fsref.conversion.folding import fold
 from fsref.conversion.graph import Graph
 from fsref.conversion.pixels import Pixels
 from fsref.errors import GraphError, UsageError
 from fsref.pairs import Paired
+from fsref.plausibility import guessing, implausible, unexpected
 from fsref.scores import evaluate
 from fsref.searching import search
 
+CARRIED = ("mean", "std", "scale", "order", "size", "resize", "crop")  # options that say what images mean: the next command needs them too
 LOOKED_AT = 64  # images on which the worst population is found
-TOLERATED = 1.0  # points between the accuracy expected and the one found
 
 CONTRACT = options(
     click.option("--mean", metavar="M[,M,M]", help="Input contract: mean per channel, of pixel x scale. For ONNX, or in place of the graph's own."),
@@ -87,13 +90,24 @@ def graph_of(model: str, given: Given) -> Graph:
     return graph.with_input(replace(graph.input, channels=channels, height=height, width=width, **asked))
 
 
-def check_expected(expected: float | None, found: float, pixels: Pixels) -> None:
-    """Nothing, when the float accuracy in % is what was expected, or nothing was. Errors: GraphError with a hint."""
-    if expected is not None and abs(found - expected) > TOLERATED:
-        size = f"size {pixels.height} x {pixels.width}"
-        contract = f"channel order {pixels.order or 'none'}, mean {pixels.mean}, std {pixels.std}, scale {pixels.scale:.6g}, {size}"
-        hint = f"expected {expected:.2f} %; is the input contract the one of the training? {contract}"
-        raise GraphError("CONV-8", "float accuracy", "more than a point off", f"{found:.2f} %", hint)
+def percent(expected: float | None) -> float | None:
+    """The accuracy of --expect in %, when it is one. Errors: UsageError."""
+    if expected is not None and not 1 < expected <= 100:
+        limit = f"did you mean {100 * expected:g}?" if 0 < expected <= 1 else "above 1, at most 100"
+        raise UsageError("CONV-8", "--expect", "not an accuracy in %", expected, limit)
+    return expected
+
+
+def tell(note: str) -> None:
+    """Print a note, if there is one, on standard error."""
+    if note:
+        click.echo(f"fsref: note: {note}", err=True)
+
+
+def following(model: str, net: Path, source: str, given: Given) -> str:
+    """The command that compares a new network with what it was made of, as one types it."""
+    said = [word for name in CARRIED if given[name] is not None for word in (f"--{name}", str(given[name]))]
+    return shlex.join(["fsref", "compare", model, str(net), "--data", source, *said])
 
 
 @click.command()
@@ -118,7 +132,7 @@ def check_expected(expected: float | None, found: float, pixels: Pixels) -> None
 )
 @click.option("--search", "loss", type=float, metavar="LOSS", help="Find the fewest steps per population that lose at most LOSS points (CONV-11).")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="With --search: draw accuracy against steps and spikes, .svg, .png or .pdf.")
-@click.option("--expect", type=float, metavar="PERCENT", help="Stop when fsref's own float accuracy is more than a point off this.")
+@click.option("--expect", type=float, metavar="PERCENT", help="Stop, exit code 1, when fsref's float accuracy is a point off, beyond what chance allows.")
 @CONTRACT
 @WORK
 @JSON
@@ -127,13 +141,22 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
 
     Prints fsref's own float accuracy first, then what the conversion lost, what it costs, and the population that lost most.
     """
+    expected = percent(given["expect"])
     graph = graph_of(model, given)
     pixels = graph.contract()
+    tell(implausible(pixels))
     if source is None:
         raise UsageError("CONV-8", "--data", "calibration needs images: name some", None, data.SOURCES)
     chosen = Options(
         steps_of(given["steps"]), given["weight_bits"], given["alpha"], given["percentile"], given["rounding"], given["power_of_two"], given["bias_correction"]
     )
+    chosen.check_names(fold(graph))
+    target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
+    for option, file in (("--out", target), ("--plot", plot)):
+        if file is not None and not file.parent.is_dir():
+            raise UsageError("FILE-1", option, "there is no such folder", str(file.parent), "make it first")
+    if plot is not None and given["loss"] is None:
+        raise UsageError("CONV-11", "--plot", "goes with --search", str(plot))
     calibration = data.load_images(source, graph, given["resize"], given["crop"], given["images"])
     scored = data.load_images(test or source, graph, given["resize"], given["crop"], limit)
     with report.progress(f"float, {len(scored.x)} images", len(scored.x)) as advance:
@@ -143,18 +166,21 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
             advance(len(logits[-1]))
     predicted = np.concatenate(logits).argmax(axis=1)
     correct = None if scored.y is None else int((predicted == scored.y).sum())
-    place = f"{len(scored.x):,} images of {test or source}" + ("" if test or source in ("digits", "") else ", calibration among them")
+    among = test in (None, source)
+    place = f"{len(scored.x):,} images of {test or source}" + (", calibration among them" if among else "")
     if not as_json:
         click.echo(f"{graph.name or Path(model).stem}: {len(graph.nodes)} nodes, {sum(node.parameters for node in graph.nodes):,} parameters")
         for note in graph.notes:
             click.echo(f"note: {note}")
         click.echo(f"float accuracy {100 * correct / len(predicted):.2f} %, {place}" if correct is not None else f"{place}, without classes")
-    if given["expect"] is not None:
+    if expected is not None:
         if correct is None:
             raise UsageError("CONV-8", "--expect", "the images have no classes to measure accuracy with", test or source)
-        check_expected(given["expect"], 100 * correct / len(predicted), pixels)
-    if plot is not None and given["loss"] is None:
-        raise UsageError("CONV-11", "--plot", "goes with --search", str(plot))
+        if off := unexpected(expected, correct, len(predicted), pixels):
+            click.echo(f"fsref: error: {off}", err=True)
+            return 1
+    if correct is not None:
+        tell(guessing(correct, len(predicted), logits[0].shape[1]))
     searched = None
     if given["loss"] is not None:
         others = {field.name: getattr(chosen, field.name) for field in fields(chosen) if field.name != "steps"}
@@ -183,7 +209,6 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
         "latency_steps": score.latency_steps,
     }
     net = replace(net, provenance={**net.provenance, "scored": {"source": test or source, **figures}})
-    target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
     net.save(target)
     worst = compared.worst
     low, high = pair.interval
@@ -195,7 +220,8 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
         f"cost           {score.spikes_per_neuron:.3f} spikes per neuron, latency {score.latency_steps} steps, {score.synops:,.0f} SynOps an image",
         f"worst          {worst.name}: its own error is {worst.db('new'):.1f} dB below its values",
         f"written        {target}, id {net.id[:12]}",
-        f"next           fsref compare {model} {target} --data {source}",
+        f"next           {following(model, target, source, given)}",
+        "hint           the images scored also calibrated: score on others with --test" if among else "",
     ]
     plain = {**figures, "paired": pair.to_dict(), "worst": worst.name, "id": net.id, "out": str(target), "provenance": dict(net.provenance)}
     plain["search"] = None if searched is None else searched.to_dict()
@@ -204,7 +230,7 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", metavar="GRAPH")
 @NET
 @SOURCE
 @LIMIT
@@ -212,7 +238,7 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
 @CONTRACT
 @JSON
 def compare(model: str, net: str, source: str | None, limit: int | None, plot: Path | None, as_json: bool, **given: Any) -> int:
-    """Say which population of NET loses what the float MODEL knew: signal to noise, bias, clipping, the first jump."""
+    """Say which population of NET loses what the float GRAPH (.npz or .onnx) knew: signal to noise, bias, clipping, the first jump."""
     graph, network = graph_of(model, given), data.load(net)
     if source is None:
         raise UsageError("RUN-4", "--data", "a comparison needs images: name some", None, data.SOURCES)

@@ -37,8 +37,8 @@ def options(*some: Callable[[Command], Command]) -> Callable[[Command], Command]
 
 NET = click.argument("net")
 JSON = click.option("--json", "as_json", is_flag=True, help="Pure JSON on standard output.")
-SOURCE_HELP = """Images, and their classes where there are some: digits; one image file, or a .npy of codes; a folder with a folder per class, with
-labels.csv (columns file,label) or of images alone; FILE.npz (arrays x and y); cifar10:DIR. Pixels are codes, never rescaled."""
+SOURCE_HELP = f"""Images, and their classes where there are some: {data.SOURCES}. An image is an image file or a .npy of codes; a folder holds a
+folder per class, labels.csv (columns file,label), or images alone; FILE.npz arrays x and y. Pixels are codes, never rescaled."""
 SOURCE = options(
     click.option("--data", "source", metavar="SOURCE", help=SOURCE_HELP),
     click.option("--resize", type=click.IntRange(1), metavar="N", help="Resize the shorter side of image files to N."),

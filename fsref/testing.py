@@ -24,6 +24,7 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError('fsref.testing needs Hypothesis: pip install "fsref[verify]"', name=error.name) from None
 
+from fsref.data import load
 from fsref.engines import reference
 from fsref.errors import FsrefError, UsageError
 from fsref.network import Network
@@ -282,7 +283,7 @@ def networks(min_fs: int = 1, max_fs: int = 4) -> SearchStrategy[Network]:
 
 
 def verify(
-    net: Network,
+    net: Network | str | PathLike[str],
     their_forward: Forward | str | PathLike[str],
     images: SearchStrategy[Ints] | ArrayLike | None = None,
     populations: Sequence[str] | None = None,
@@ -290,13 +291,17 @@ def verify(
 ) -> Agreement:
     """That somebody else's conversion gives the integers of `net` on corner images, and on `max_examples` examples drawn and shrunk by Hypothesis (OBS-4).
 
-    `their_forward` takes images (B, C, H, W), uint8, int32 when max_code is above 255, and gives logits (B, classes), or a dictionary of codes by
-    population, "logits" among them or not; or it is the path of a quantised ONNX file with outputs of these names. `populations` are those that
-    must be there and are compared; all that are given otherwise. `images` is a strategy, testing.images(net) otherwise, or an array to choose from.
+    `net` is a network, the path of one, or the name of one that comes with fsref. `their_forward` takes images (B, C, H, W), uint8, int32 when
+    max_code is above 255, and gives logits (B, classes), or a dictionary of codes by population, "logits" among them or not; or it is the path of
+    a quantised ONNX file with outputs of these names. `populations` are those that must be there and are compared; all that are given otherwise.
+    `images` is a strategy, testing.images(net) otherwise, or an array to choose from.
     Errors: Disagreement, an AssertionError, at the first difference; UsageError for answers of a wrong kind.
     """
     if not isinstance(max_examples, int) or max_examples < 0:
         raise UsageError("OBS-4", "verify", "max_examples is no number of examples", max_examples, "0 or more")
+    net = load(net) if isinstance(net, (str, PathLike)) else net
+    if not isinstance(net, Network):
+        raise UsageError("OBS-4", "verify", "not a network", type(net).__name__, "an fsref.Network, the path of one, or a bundled model's name")
     theirs = Theirs(net, their_forward, populations)
     count = {"images": 0, "values": 0, "busy": 0, "neurons": 0}
     last: list[Ints | FsrefError] = []  # what failed last, shrunk as far as it goes

@@ -90,7 +90,7 @@ class Theirs:
         self.wanted = None if populations is None else [self.known(name) for name in populations]
         if self.wanted == []:
             raise UsageError("OBS-4", "verify", "no population to compare", None, ", ".join(p.name for p in net.populations[1:]))
-        self.forward: Forward = forward if callable(forward) else _from_onnx(forward)
+        self.forward: Forward = forward if callable(forward) else _from_onnx(forward, net)
         self.names: tuple[str, ...] = ()  # of the populations compared, in network order
 
     def known(self, name: Any) -> str:
@@ -111,6 +111,8 @@ class Theirs:
             raise
         except Exception as error:
             raise UsageError("OBS-4", "their function", f"raised {type(error).__name__}", str(error) or None, f"for images {given.shape}") from error
+        if answer is None:
+            raise UsageError("OBS-4", "their function", "returned nothing", None, "logits, or codes by population")
         found = dict(answer) if isinstance(answer, Mapping) else {"logits": answer}
         checked = {self.known(name): self.codes(str(name), self.net[self.known(name)].shape, values, len(images)) for name, values in found.items()}
         if self.wanted is not None:
@@ -139,8 +141,8 @@ class Theirs:
         return array.reshape(images, neurons).astype(np.int64)
 
 
-def _from_onnx(path: str | PathLike[str]) -> Forward:
-    """A quantised ONNX file as a function of images: all its outputs by name."""
+def _from_onnx(path: str | PathLike[str], net: Network) -> Forward:
+    """A quantised ONNX file as a function of images: all its outputs by name. Errors: FileError; UsageError for a float one."""
     from fsref.formats import onnx
 
     try:
@@ -149,6 +151,11 @@ def _from_onnx(path: str | PathLike[str]) -> Forward:
         raise
     except Exception as error:  # the operating system's, or one of several of protobuf's
         raise FileError("FILE-5", str(path), "cannot be read", str(error)) from None
+    kinds = onnx._onnx().TensorProto
+    for output in model.graph.output:
+        if output.type.tensor_type.elem_type in (kinds.FLOAT, kinds.FLOAT16, kinds.BFLOAT16, kinds.DOUBLE):
+            wanted = ", ".join(["logits", *(f"codes/{p.name}" for p in net.populations[1:4] if p is not net.readout), "..."])
+            raise UsageError("OBS-4", str(path), "is a float model, of output", output.name, f"a quantised one, its outputs integers named {wanted}")
     names = [output.name for output in model.graph.output]
     return lambda images: onnx.run(model, images, names)
 

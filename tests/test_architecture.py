@@ -53,7 +53,7 @@ metrics pairs stages twin
 pipeline ticks counts
 energy
 data
-explanations scores checks losses traps
+explanations scores checks losses traps plausibility
 rate
 comparison verification searching evaluations
 report

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import shlex
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import fsref
 from fsref.cli import main
+from fsref.data import SOURCES
+from fsref.plausibility import guessing, implausible, unexpected
+from handmade import tiny
 from test_convert import drawn, residual
 
 Call = Callable[..., tuple[int, str, str]]
@@ -47,12 +53,28 @@ def test_convert_says_what_it_cost(call: Call, files: Path) -> None:
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].startswith("residual: 19 nodes") and lines[1] == "float accuracy 90.00 %, 60 images of images.npz, calibration among them"
-    assert [line.split()[0] for line in lines[2:]] == ["FS", "agreement", "cost", "worst", "written", "next"]
+    assert [line.split()[0] for line in lines[2:]] == ["FS", "agreement", "cost", "worst", "written", "next", "hint"]
     net = fsref.load(files / "net.fs.npz")
     assert net.id[:12] in out and net.provenance["scored"]["float_correct"] == 54
-    following = lines[-1].removeprefix("next").strip().removeprefix("fsref ").split()
+    following = lines[-2].removeprefix("next").strip().removeprefix("fsref ").split()
     code, out, err = call(*following)
     assert (code, err) == (0, "") and "project" in out
+
+
+def test_the_next_command_can_be_typed(call: Call, files: Path) -> None:
+    """It carries what the command line said of the input and of image files, quoted for a shell, and works."""
+    graph = residual()
+    (files / "my files").mkdir()
+    fsref.Graph(None, graph.nodes, "residual").save(files / "my files" / "open.npz")
+    for index, image in enumerate(drawn(2)):
+        Image.fromarray(image.astype(np.uint8).transpose(1, 2, 0)).resize((20, 16)).save(files / "my files" / f"{index}.png")
+    given = ["--size", "3x8x8", "--mean", "-0.4,0.5,0.6", "--std", "0.2,0.25,0.3", "--scale", "1/255", "--order", "BGR", "--resize", "9", "--crop", "8"]
+    code, out, _ = call("convert", "my files/open.npz", "--data", "my files", "--out", "my files/a b.npz", *given)
+    assert code == 0
+    following = shlex.split(out.splitlines()[-2].removeprefix("next"))
+    assert following[:6] == ["fsref", "compare", "my files/open.npz", "my files/a b.npz", "--data", "my files"]
+    assert sorted(following[6:]) == sorted(given)
+    assert call(*following[1:])[0] == 0
 
 
 def test_convert_as_json(call: Call, files: Path) -> None:
@@ -66,6 +88,14 @@ def test_convert_as_json(call: Call, files: Path) -> None:
     assert net.provenance["options"]["rounding"] == "floor" and net.provenance["options"]["weight_bits"] == 7
 
 
+def test_scoring_on_calibration_images_gets_a_hint(call: Call, files: Path) -> None:
+    """Without --test the last line says that others are to be scored; with others it does not."""
+    assert call("convert", "net.npz", "--data", "images.npz")[1].splitlines()[-1].endswith("score on others with --test")
+    out = call("convert", "net.npz", "--data", "bare.npz", "--test", "images.npz")[1]
+    assert "--test" not in out and "calibration among them" not in out
+    assert "--test" in call("convert", "net.npz", "--data", "images.npz", "--test", "images.npz")[1]
+
+
 def test_convert_without_labels_gives_agreement(call: Call, files: Path) -> None:
     """Images without classes calibrate and give the agreement, no accuracy."""
     code, out, _ = call("convert", "net.npz", "--data", "bare.npz")
@@ -73,11 +103,62 @@ def test_convert_without_labels_gives_agreement(call: Call, files: Path) -> None
 
 
 def test_expect_stops_with_a_hint(call: Call, files: Path) -> None:
-    """A float accuracy more than a point off stops the conversion, names the contract, and writes nothing."""
-    code, _, err = call("convert", "net.npz", "--data", "images.npz", "--expect", "92.6")
-    assert code == 2 and "more than a point off: 90.00 %" in err and "channel order RGB, mean (0.4, 0.5, 0.6)" in err and err.count("\n") == 1
+    """A float accuracy further off than a point and than chance allows fails, names the contract, and writes nothing."""
+    code, _, err = call("convert", "net.npz", "--data", "images.npz", "--expect", "99")
+    assert code == 1 and "more than a point off: 90.00 % on 60 images, which allow +-2.5" in err and err.count("\n") == 1
+    assert "channel order RGB, mean (0.4, 0.5, 0.6)" in err and "labels and class order" in err
     assert not (files / "net.fs.npz").exists()
-    assert call("convert", "net.npz", "--data", "images.npz", "--expect", "90.5")[0] == 0
+    assert call("convert", "net.npz", "--data", "images.npz", "--expect", "95")[0] == 0  # 5 points off, and 60 images allow 5.5
+    assert call("convert", "net.npz", "--data", "images.npz", "--expect", "96")[0] == 1  # 6, and they allow 5.0
+
+
+@pytest.mark.parametrize(
+    ("expected", "right", "images", "stops"),
+    [(50, 43, 100, False), (53, 43, 100, True), (50, 430, 1000, True), (92.6, 9170, 10000, False), (92.6, 9150, 10000, True), (100, 99, 100, False)],
+)
+def test_expect_counts_the_images(expected: float, right: int, images: int, stops: bool) -> None:
+    """What is no more than a point off, or within what a binomial of that many images gives 95 times of 100, is as expected."""
+    line = unexpected(expected, right, images, fsref.Pixels(1, 8, 8))
+    assert bool(line) == stops
+    assert not stops or f"% on {images:,} images, which allow +-" in line
+
+
+def test_an_implausible_contract_gets_a_note(call: Call, files: Path) -> None:
+    """A mean where no pixel is, and an accuracy not above chance, are told on standard error; the conversion goes on."""
+    x = drawn(60)
+    np.savez(files / "wrong.npz", x=x, y=(residual().forward(x).argmax(axis=1) + 1) % 5)
+    code, out, err = call("convert", "net.npz", "--data", "wrong.npz")
+    assert code == 0 and "next" in out and err.count("\n") == 1
+    assert err.startswith("fsref: note: float accuracy 0.00 % on 60 images is not above chance, 20.00 +-10.1 %; is the input contract")
+    code, _, err = call("convert", "net.npz", "--data", "bare.npz", "--mean", "0.4,1.5,0.6")
+    assert code == 0 and err == "fsref: note: mean 1.5 lies outside the pixels' range 0..1; --scale 1 ?\n"
+
+
+def test_notes_say_nothing_of_what_is_plausible() -> None:
+    """Means of pixels are pixels, whatever the scale; one image cannot tell two classes from chance."""
+    assert implausible(fsref.Pixels(3, 8, 8, mean=(123, 117, 104), scale=1)) == implausible(fsref.Pixels(3, 8, 8)) == ""
+    assert implausible(fsref.Pixels(1, 8, 8, mean=-0.5)) == "mean -0.5 lies outside the pixels' range 0..1"
+    assert implausible(fsref.Pixels(1, 8, 8, mean=16, scale=1, max_code=15)) == "mean 16 lies outside the pixels' range 0..15"
+    assert guessing(0, 1, 2) == guessing(1, 2, 1) == guessing(31, 100, 5) == ""
+    assert guessing(27, 100, 5) and guessing(0, 9, 10)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--steps", "8,nobody=3"], "error: steps: no population of this name takes its steps from here: nobody"),
+        (["--out", "none/a.npz"], "error: --out: there is no such folder: none"),
+        (["--search", "1", "--plot", "none/a.svg"], "error: --plot: there is no such folder: none"),
+        (["--plot", "a.svg"], "error: --plot: goes with --search"),
+        (["--steps", "0"], "error: steps: integer out of range: 0"),
+        (["--steps", "0,stem=4"], "error: steps: integer out of range: 0"),
+        (["--steps", "stem=17"], "error: steps of stem: integer out of range: 17"),
+    ],
+)
+def test_what_can_be_known_early_is_refused_early(call: Call, files: Path, arguments: list[str], says: str) -> None:
+    """Before any image is read: the source of images is one that does not exist."""
+    code, out, err = call("convert", "net.npz", "--data", "none.npz", *arguments)
+    assert code == 2 and out == "" and says in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -87,6 +168,8 @@ def test_expect_stops_with_a_hint(call: Call, files: Path) -> None:
         (["none.npz", "--data", "images.npz"], "none.npz: cannot be read"),
         (["images.npz", "--data", "images.npz"], "images.npz"),
         (["net.npz", "--data", "bare.npz", "--expect", "90"], "--expect: the images have no classes"),
+        (["net.npz", "--data", "images.npz", "--expect", "0.45"], "--expect: not an accuracy in %: 0.45 (did you mean 45?)"),
+        (["net.npz", "--data", "images.npz", "--expect", "nan"], "--expect: not an accuracy in %: nan (above 1, at most 100)"),
         (["net.npz", "--data", "images.npz", "--steps", "ten"], "--steps: not a number of steps: ten"),
         (["net.npz", "--data", "images.npz", "--steps", "0"], "steps: integer out of range: 0 (1..16) [CONV-9]"),
         (["net.npz", "--data", "images.npz", "--steps", "8,nobody=3"], "no population of this name takes its steps from here: nobody"),
@@ -101,6 +184,23 @@ def test_convert_refuses_in_one_line(call: Call, files: Path, arguments: list[st
     code, _, err = call("convert", *arguments)
     assert code == 2 and says in err and err.count("\n") == 1
     assert not list(files.glob("*.fs.npz"))
+
+
+def test_a_file_of_another_kind_is_named(call: Call, files: Path) -> None:
+    """A PyTorch file, a graph where a network is wanted, and the files of compare swapped: each is told in one line what to do instead."""
+    with zipfile.ZipFile(files / "model.pt", "w") as archive:  # as torch.save writes it
+        for member in ("data.pkl", "byteorder", "data/0", "version", ".data/serialization_id"):
+            archive.writestr(f"model/{member}", b"little")
+    tiny().save(files / "tiny.fs.npz")
+    refused = {
+        ("convert", "model.pt", "--data", "images.npz"): "model.pt: is a PyTorch file (turn the model into a graph with fsref.from_torch in Python)",
+        ("compare", "tiny.fs.npz", "net.npz", "--data", "images.npz"): "fsref compare takes GRAPH NET",
+        **{(verb, "net.npz"): "a float graph: fsref convert makes a network of it" for verb in ("info", "evaluate", "run")},
+    }
+    for arguments, says in refused.items():
+        code, _, err = call(*arguments)
+        assert code == 2 and says in err and err.count("\n") == 1, arguments
+    assert "compare [OPTIONS] GRAPH NET" in call("compare", "--help")[1]
 
 
 def test_the_contract_can_be_given(call: Call, files: Path) -> None:
@@ -161,7 +261,20 @@ def test_convert_takes_onnx_with_its_contract(call: Call, files: Path) -> None:
     onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), files / "tiny.onnx")
     code, _, err = call("convert", "tiny.onnx", "--data", "bare.npz")
     assert code == 2 and "an ONNX file has no input contract (name --mean and --std" in err
-    code, out, err = call("convert", "tiny.onnx", "--data", "bare.npz", "--mean", "0.4,0.5,0.6", "--std", "0.25", "--scale", "1/255")
+    contract = ("--mean", "0.4,0.5,0.6", "--std", "0.25", "--scale", "1/255")
+    code, out, err = call("convert", "tiny.onnx", "--data", "bare.npz", *contract)
     assert (code, err) == (0, "") and "agreement" in out
     net = fsref.load(files / "tiny.fs.npz")
     assert net.contract is not None and net.contract.mean == (0.4, 0.5, 0.6) and net.contract.std == (0.25, 0.25, 0.25)
+    graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), files / "open.onnx")
+    code, _, err = call("convert", "open.onnx", "--data", "bare.npz", *contract)
+    assert code == 2 and "leaves sizes open: H (height)" in err and "--size CxHxW" in err
+    assert call("convert", "open.onnx", "--data", "bare.npz", "--size", "3x8x8", *contract)[0] == 0
+
+
+@pytest.mark.parametrize("verb", ["convert", "compare", "evaluate"])
+def test_help_lists_every_source_of_images(call: Call, verb: str) -> None:
+    """Whatever --data takes stands in the help of the verb."""
+    code, out, _ = call(verb, "--help")
+    assert code == 0 and SOURCES in " ".join(out.split()) and "cifar10-train:DIR" in SOURCES

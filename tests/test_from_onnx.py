@@ -432,7 +432,7 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
     ]
     net = model(nodes, {"w": draw(4, 3, 3), "start": np.array([0, 1]), "end": np.array([1, 3])}, opset=13)
     line = refused(
-        net, "one: LeakyRelu (nearest: Relu, Clip", "two: Conv has weights", "four: Split (nearest", "six: Tanh", "seven: Slice crops axis 1", "GRAPH-7"
+        net, "one: LeakyRelu (nearest: Relu, Clip or HardSigmoid)", "two: Conv has weights", "four: Split (nearest", "six: Tanh", "seven: Slice crops axis 1", "GRAPH-7"
     )
     assert "five:" not in line and "eight:" not in line and line.count("; ") == 5
     assert "three: Softmax (nearest: Softmax at the very end)" in line and "6 of 9 operators" in line
@@ -552,9 +552,11 @@ def test_files(tmp_path: Path) -> None:
     outside = ended([node("Conv", "x w", "h")], {"w": draw(2, 3, 3, 3)})
     onnx.external_data_helper.set_external_data(outside.graph.initializer[0], "../../secret", 0, 216)
     outside.graph.initializer[0].ClearField("raw_data")
-    refused(outside, "has data outside the model: w", "onnx.save")
+    refused(outside, "has data outside the model: w", "onnx.load")
     hidden = ended([node("Constant", "", "w", value=outside.graph.initializer[0]), node("Conv", "x w", "h")])
     refused(hidden, "has data outside the model: w")
+    onnx.save(hidden, tmp_path / "hidden.onnx")
+    refused(tmp_path / "hidden.onnx", "w: has data outside the model's folder: '../../secret'", error=FileError)
     function = helper.make_function("own", "F", ["a"], ["b"], [node("Relu", "a", "b")], [helper.make_opsetid("", 17)])
     net.functions.append(function)
     refused(net, "has functions of its own: F", "onnx.inliner")
@@ -594,6 +596,53 @@ def from_onnx_operators() -> list[str]:
     from fsref.conversion.from_onnx import HANDLERS
 
     return list(HANDLERS)
+
+
+def beside(folder: Path, location: str = "def.onnx.data", offset: int | str = 64, length: int | str = 216, size: int = 300) -> Path:
+    """A model in `folder` whose weight (2, 1, 3, 9) is said to be in another file, as torch.onnx.export writes it; the file lies there."""
+    weight = np.arange(54, dtype=np.float32).reshape(2, 3, 3, 3)
+    made = ended([node("Conv", "x w", "h")], {"w": weight})
+    tensor = made.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", location), ("offset", offset), ("length", length)):
+        if value != "":
+            tensor.external_data.add(key=key, value=str(value))
+    (folder / "def.onnx").write_bytes(made.SerializeToString())  # onnx.save looks for the file
+    (folder / "def.onnx.data").write_bytes((bytes(64) + weight.tobytes() + bytes(200))[:size])
+    return folder / "def.onnx"
+
+
+def test_data_in_a_file_beside_the_model_are_read(tmp_path: Path) -> None:
+    """What torch.onnx.export writes by default: weights in a file of their own, at an offset; also in a folder below, and to the end of the file."""
+    weight = np.arange(54).reshape(2, 3, 3, 3)
+    found = from_onnx(beside(tmp_path), PIXELS)
+    assert np.array_equal(found.nodes[0].arrays["weight"], weight)
+    assert np.array_equal(from_onnx(beside(tmp_path, length="", size=280), PIXELS).nodes[0].arrays["weight"], weight)
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "w.bin").write_bytes(weight.astype(np.float32).tobytes())
+    assert np.array_equal(from_onnx(beside(tmp_path, "below/w.bin", ""), PIXELS).nodes[0].arrays["weight"], weight)
+
+
+def test_data_beside_the_model_are_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is read outside the model's folder, nor beyond the file, nor more than allowed; a missing file is named with what to do."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (tmp_path / "secret").write_bytes(bytes(300))
+    (folder / "link").symlink_to(tmp_path / "secret")
+    (folder / "up").symlink_to(tmp_path)
+    for location in ("../secret", str(tmp_path / "secret"), "link", "up/secret", "..\\secret", "own/../def.onnx.data", "C:secret", ""):
+        refused(beside(folder, location), "def.onnx: w: has data outside the model's folder", repr(location), error=FileError)
+    refused(beside(folder, "none.data"), "the file of its data is missing: none.data", "torch.onnx.export(..., external_data=False)", error=FileError)
+    refused(beside(folder, "."), "the file of its data is missing: .", error=FileError)
+    refused(beside(folder, "a\0b"), "cannot be read", error=FileError)
+    refused(beside(folder, size=279), "its data end beyond def.onnx.data: 280 (279 bytes)", error=FileError)
+    refused(beside(folder, offset=301, length=""), "its data end beyond def.onnx.data", error=FileError)
+    for offset, length in ((-1, 216), (0, -1), ("1e1", 216), ("9" * 13, 216), (0, "９")):
+        refused(beside(folder, offset=offset, length=length), "offset and length of its data are no numbers", error=FileError)
+    refused(beside(folder, length=212), "w")
+    monkeypatch.setattr("fsref.conversion.onnx_model.MAX_BYTES", (folder / "def.onnx").stat().st_size + 215)
+    refused(beside(folder), "is too large with the data beside it: 216", error=FileError)
 
 
 def test_models_changed_at_random_end_in_a_graph_or_one_line(tmp_path: Path) -> None:
@@ -654,5 +703,5 @@ def test_without_onnx_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -
     import sys
 
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(UsageError, match="pip install onnx"):
+    with pytest.raises(UsageError, match=r"pip install .fsref\[onnx\]"):
         from_onnx("net.onnx")

@@ -376,7 +376,7 @@ def test_everything_unmapped_is_listed_at_once() -> None:
         "stem.2: leaky_relu (nearest: relu)",
         f"up: {lines[2].split()[1]} (no form)",
         "pool: max_pool2d" + ("" if "with_indices" not in lines[3] else "_with_indices") + " (nearest: max_pool2d with dilation 1)",
-        "act: gelu (nearest: silu)",
+        "act: gelu (nearest: relu or clip)",
     ]
     assert lines[2].startswith("up: conv_transpose")
     assert all(line.startswith("forward: ") for line in lines[5:])

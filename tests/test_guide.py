@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "fsref" / "guide"
 BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
-NEEDS = {"from_pytorch.md": ("torch", "sklearn")}  # beyond what fsref itself needs
+NEEDS = {"from_pytorch.md": ("torch", "sklearn", "onnx")}  # beyond what fsref itself needs
 TRAINED = {"from_pytorch.md"}  # figures come from a training, which differs between machines in its last bits: digits are not compared
 
 # Runs blocks one after another in one namespace, as a reader would in one session; prints what each printed.
@@ -38,7 +39,7 @@ def shape(text: str, page: str) -> list[str]:
 
 @pytest.mark.parametrize("page", sorted(path.name for path in GUIDE.glob("*.md")))
 def test_a_page_runs_in_an_empty_directory(page: str, tmp_path: Path) -> None:
-    """Every python block of a page runs after those before it, and prints the text block that follows it."""
+    """Every python block of a page runs after those before it, and prints the text block that follows it; then the commands of sh blocks do."""
     for module in NEEDS.get(page, ()):
         pytest.importorskip(module)
     blocks = BLOCK.findall((GUIDE / page).read_text(encoding="utf-8"))
@@ -52,3 +53,7 @@ def test_a_page_runs_in_an_empty_directory(page: str, tmp_path: Path) -> None:
     for (_, shown), printed in zip(pairs, json.loads(done.stdout), strict=True):
         if shown is not None:
             assert shape(printed, page) == shape(shown, page)
+    for command in "".join(text for language, text in blocks if language == "sh").splitlines():
+        program, *arguments = shlex.split(command)
+        done = subprocess.run([sys.executable, "-m", program, *arguments], cwd=tmp_path, env=settings, capture_output=True, encoding="utf-8", timeout=300)
+        assert done.returncode == 0, (command, done.stderr)

@@ -353,7 +353,7 @@ def test_real_images_and_strategies() -> None:
 
 BAD: dict[str, tuple[Any, str, str]] = {
     "raises": (lambda x: 1 // 0, "their function", "raised ZeroDivisionError"),
-    "nothing": (lambda x: None, "their logits", "not integers"),
+    "nothing": (lambda x: None, "their function", "returned nothing"),
     "empty": (lambda x: {}, "their answer", "is empty"),
     "floats": (lambda x: np.zeros((len(x), 2)), "their logits", "not integers"),
     "ragged": (lambda x: [[1], [2, 3]], "their logits", "is no array"),
@@ -431,6 +431,29 @@ def test_a_quantised_onnx_file(tmp_path: Any) -> None:
     assert caught.value.population == "stem"
     with refused(fsref.errors.FileError, "FILE-5"):
         verify(NET, str(tmp_path / "none.onnx"))
+
+
+def test_a_float_onnx_file_is_refused(tmp_path: Any) -> None:
+    """The model before conversion is no second opinion: it is said to be float, and which outputs are wanted."""
+    onnx = pytest.importorskip("onnx")
+    infos = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 4]) for name in "xy"]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "float", infos[:1], infos[1:])
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "float.onnx")
+    with pytest.raises(UsageError, match=r"float\.onnx: is a float model, of output: y \(a quantised one, its outputs integers named logits, codes/stem, "):
+        verify(NET, tmp_path / "float.onnx")
+
+
+def test_the_network_may_be_a_path_or_a_name(tmp_path: Any) -> None:
+    """As everywhere: a file, or a model that comes with fsref; anything else is refused by its type."""
+    tiny().save(tmp_path / "tiny.fs.npz")
+    for path in (tmp_path / "tiny.fs.npz", str(tmp_path / "tiny.fs.npz")):
+        assert verify(path, lambda x: fsref.run(tiny(), x).logits, max_examples=0).id == tiny().id
+    digits = fsref.load("digits")
+    assert verify("digits", lambda x: fsref.run(digits, x).logits, max_examples=0).id == digits.id
+    with refused(UsageError, "OBS-4", "verify"):
+        verify(3, lambda x: x)  # type: ignore[arg-type]
+    with refused(UsageError, "FILE-1"):
+        verify("nobody", lambda x: x)
 
 
 def test_strategies_still_stand() -> None:

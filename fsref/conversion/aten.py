@@ -17,8 +17,7 @@ from fsref.conversion.traced import Call, Unmapped, Value, affine, constant, fla
 NEAREST = {
     "batch_norm": ("group_norm", "native_group_norm", "layer_norm", "native_layer_norm", "instance_norm", "_native_batch_norm_legit.no_stats"),
     "relu": ("leaky_relu", "prelu", "_prelu_kernel", "elu", "celu", "selu", "rrelu_with_noise", "softplus"),
-    "silu": ("gelu", "mish"),
-    "relu or clip": ("abs", "tanh", "softsign", "hardshrink", "softshrink"),
+    "relu or clip": ("gelu", "mish", "abs", "tanh", "softsign", "hardshrink", "softshrink"),
     "floor or round": ("ceil", "trunc", "frac"),
     "mul": ("pow", "square"),
     "pad with a constant": ("reflection_pad2d", "replication_pad2d"),

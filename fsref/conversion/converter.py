@@ -50,13 +50,19 @@ class Options:
             value = getattr(self, name)
             if not isinstance(value, type(allowed[0])) or value not in allowed:
                 raise GraphError("CONV-9", name, "unknown choice", value, ", ".join(map(str, allowed)))
-        steps = self.steps if isinstance(self.steps, Mapping) else {"steps": self.steps}
-        for name, value, high in [*((f"steps of {key}", value, MAX_STEPS) for key, value in steps.items()), ("weight_bits", self.weight_bits, 16)]:
+        steps = {f"steps of {key}" if key else "steps": k for key, k in (self.steps if isinstance(self.steps, Mapping) else {"": self.steps}).items()}
+        for name, value, high in [*((name, value, MAX_STEPS) for name, value in steps.items()), ("weight_bits", self.weight_bits, 16)]:
             low = 2 if name == "weight_bits" else 1
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
                 raise GraphError("CONV-9", name, "integer out of range", value, f"{low}..{high}")
         if not 50 < self.percentile <= 100:
             raise GraphError("CONV-9", "percentile", "out of range", self.percentile, "above 50, at most 100")
+
+    def check_names(self, folded: Folded) -> None:
+        """Nothing, when every population that `steps` names takes its steps from there. Errors: GraphError."""
+        known = {unit.name for unit in folded.units if unit.activation is not None and unit.activation.levels is None}
+        if isinstance(self.steps, Mapping) and (unknown := sorted(set(self.steps) - known - {""})):
+            raise GraphError("CONV-9", "steps", "no population of this name takes its steps from here", unknown[0], f"one of {', '.join(sorted(known))}")
 
     def steps_of(self, name: str) -> int:
         """K of a population."""
@@ -121,9 +127,7 @@ class _Builder:
 
     def __init__(self, calibrated: Calibrated, options: Options) -> None:
         self.calibrated, self.options, pixels = calibrated, options, calibrated.folded.pixels
-        known = {unit.name for unit in calibrated.folded.units if unit.activation is not None and unit.activation.levels is None}
-        if isinstance(options.steps, Mapping) and (unknown := sorted(set(options.steps) - known - {""})):
-            raise GraphError("CONV-9", "steps", "no population of this name takes its steps from here", unknown[0], f"one of {', '.join(sorted(known))}")
+        options.check_names(calibrated.folded)
         shape = pixels.shape
         self.codings = {"input": self.coding("input", shape, pixels.scale / np.array(pixels.std), np.array(pixels.mean) / pixels.scale, pixels.max_code)}
         self.populations: list[Population] = [Input("input", shape, int(pixels.max_code).bit_length(), pixels.max_code, pixels.scale)]

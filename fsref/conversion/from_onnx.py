@@ -38,12 +38,12 @@ UNQUANTISED = "quantiser of the logits left out"
 HANDLERS = {**ARITHMETIC, **STRUCTURE}
 KEEP_ROUNDED = "Cast Clip DequantizeLinear Flatten Identity Max Min Relu Reshape Shape Size Squeeze Transpose Unsqueeze".split()
 KEEP_WHOLE = (*KEEP_ROUNDED, "MaxPool", "GlobalMaxPool", "Concat", "Slice")  # of integers: the same as of real numbers
-SMOOTH = "Relu, Clip, Sigmoid, HardSigmoid, Swish or HardSwish"
+SMOOTH = "Relu, Clip or HardSigmoid"
 NEAREST = (
     dict.fromkeys("Celu Elu Erf Gelu LeakyRelu Mish PRelu Selu Softplus Softsign Tanh ThresholdedRelu".split(), SMOOTH)
     | dict.fromkeys(("Softmax", "LogSoftmax"), "Softmax at the very end")
     | dict.fromkeys(("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LpNormalization"), "BatchNormalization")
-    | {"Abs": "Relu", "Ceil": "Floor or Round in a quantiser", "Exp": "Sigmoid", "Log": "none", "Pow": "Mul", "Reciprocal": "none", "Sqrt": "none"}
+    | {"Abs": "Relu", "Ceil": "Floor or Round in a quantiser", "Exp": "HardSigmoid", "Log": "none", "Pow": "Mul", "Reciprocal": "none", "Sqrt": "none"}
 )
 # Those above work on each number alone, or keep the shape: what follows them is looked at too, as if they were not there. Those below do not.
 PASSED = (*NEAREST, *(op for op in ARITHMETIC if op not in ("Conv", "Gemm", "MatMul")))
@@ -89,7 +89,7 @@ def _onnx() -> Any:
     try:
         import onnx
     except ImportError:
-        raise UsageError("GRAPH-7", "from_onnx", "needs the package onnx", None, "pip install onnx") from None
+        raise UsageError("GRAPH-7", "from_onnx", "needs the package onnx", None, 'pip install "fsref[onnx]"') from None
     return onnx
 
 
@@ -152,7 +152,7 @@ class _Importer:
             raise GraphError("GRAPH-5", place, "does not meet the input contract", " x ".join(map(str, pixels.shape)), f"the model takes {shown}")
         found = {letters[0]: size for letters, size in zip(forms[0], sizes[1:], strict=True)}
         if names := [f"{letter} ({size})" for letter, size in found.items() if isinstance(size, str)]:
-            raise GraphError("GRAPH-7", place, "leaves sizes open", ", ".join(names), "give them: from_onnx(model, Pixels(channels, height, width))")
+            raise GraphError("GRAPH-7", place, "leaves sizes open", ", ".join(names), "give them: Pixels(channels, height, width), or --size CxHxW")
         try:
             shape = Pixels(int(found.get("C", 1)), int(found.get("H", 1)), int(found.get("W", 1))).shape
         except GraphError as error:

@@ -1,11 +1,11 @@
-"""An ONNX file as operators in plain values (GRAPH-7). It is not trusted: size and form are checked, nothing outside the file is read."""
+"""An ONNX file as operators in plain values (GRAPH-7). It is not trusted: size and form are checked, nothing outside its folder is read."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,7 +35,7 @@ class Operator:
 
 
 def read(path: Path) -> ModelProto:
-    """The model in a file. Errors: FileError."""
+    """The model in a file, with the data that it keeps in files beside it (`torch.onnx.export` does so) inside. Errors: FileError."""
     from onnx import ModelProto
 
     try:
@@ -50,12 +50,54 @@ def read(path: Path) -> ModelProto:
         model: ModelProto = ModelProto.FromString(data)
     except Exception:  # protobuf's own error
         raise FileError("GRAPH-7", str(path), "is not an ONNX model", None, "a file that onnx.save writes") from None
+    left = MAX_BYTES - len(data)
+    for tensor in _tensors(model.graph):
+        if _outside(tensor):
+            left -= _bring_in(tensor, path, left)
     return model
+
+
+def _outside(tensor: TensorProto) -> bool:
+    """Whether the data of a tensor are in another file."""
+    return bool(tensor.data_location == tensor.EXTERNAL or tensor.external_data)
+
+
+def _bring_in(tensor: TensorProto, path: Path, left: int) -> int:
+    """How many bytes, at most `left`, of a file in the folder of the model were put into a tensor. Errors: FileError."""
+    about = {entry.key: entry.value for entry in tensor.external_data}
+    location, place = about.get("location", ""), f"{path}: {plain_name(tensor.name)}"
+    named = PureWindowsPath(location)  # parts at / and at \
+    folder = path.parent.resolve()
+    try:
+        file = (folder / location).resolve()
+        if not location or named.anchor or ".." in named.parts or not file.is_relative_to(folder):
+            raise FileError("GRAPH-7", place, "has data outside the model's folder", repr(location), f"files in {folder}")
+        if not file.is_file():
+            limit = "it goes with the model; torch.onnx.export(..., external_data=False) makes one file"
+            raise FileError("GRAPH-7", place, "the file of its data is missing", plain_name(location), limit)
+        size = file.stat().st_size
+        offset, length = about.get("offset", "0"), about.get("length")
+        if any(number is not None and not re.fullmatch("[0-9]{1,12}", number) for number in (offset, length)):
+            raise FileError("GRAPH-7", place, "offset and length of its data are no numbers", f"{offset}, {length}", "bytes")
+        start = int(offset)
+        count = size - start if length is None else int(length)
+        if start > size or start + count > size:
+            raise FileError("GRAPH-7", place, f"its data end beyond {plain_name(location)}", start + count, f"{size} bytes")
+        if count > left:
+            raise FileError("GRAPH-7", place, "is too large with the data beside it", count, f"at most {MAX_BYTES} bytes in all")
+        with file.open("rb") as data:
+            data.seek(start)
+            tensor.raw_data = data.read(count)
+    except (OSError, ValueError) as error:
+        raise FileError("GRAPH-7", place, f"{location!r} cannot be read", getattr(error, "strerror", None) or str(error)) from None
+    tensor.ClearField("external_data")
+    tensor.ClearField("data_location")
+    return count
 
 
 def checked(model: ModelProto, place: str) -> int:
     """The opset of a model that holds all its data and that onnx.checker takes. Errors: GraphError."""
-    from onnx import TensorProto, checker
+    from onnx import checker
 
     opsets = {opset.domain: opset.version for opset in model.opset_import}
     opset = int(opsets.get("", opsets.get("ai.onnx", 0)))
@@ -67,8 +109,8 @@ def checked(model: ModelProto, place: str) -> int:
     if len(model.graph.node) > MAX_OPERATORS:
         raise GraphError("GRAPH-7", place, "has too many operators", len(model.graph.node), f"at most {MAX_OPERATORS}")
     for tensor in _tensors(model.graph):
-        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-            limit = "data inside the model: onnx.save(onnx.load(path), other_path)"
+        if _outside(tensor):
+            limit = "the path of the model, beside whose file its data are, or onnx.load(path)"
             raise GraphError("GRAPH-7", place, "has data outside the model", tensor.name, limit)
     try:
         checker.check_model(model)

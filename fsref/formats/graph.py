@@ -53,7 +53,8 @@ def _description(members: dict[str, bytes], where: str) -> schema.GraphEntry:
     """The JSON of a file's member `graph`, its schema checked. Errors: FileError, GraphError."""
     place = f"{where}: graph"
     if MEMBER not in members:
-        limit = "this is a network's file: fsref.load reads it" if "manifest.json" in members else "an array named graph: the bytes of its JSON"
+        swapped = "this is a network's file: fsref.load reads it, fsref compare takes GRAPH NET"
+        limit = swapped if "manifest.json" in members else "an array named graph: the bytes of its JSON"
         raise GraphError("GRAPH-6", where, "member is missing", MEMBER, limit)
     held = read_array(members[MEMBER], place, ("|u1",))
     if held.ndim != 1 or held.size > MAX_MANIFEST:

@@ -65,6 +65,8 @@ def read_members(data: bytes, where: str) -> dict[str, bytes]:
     entries = archive.infolist()
     if len(entries) > MAX_MEMBERS:
         raise FileError("FILE-1", where, "too many members", len(entries), f"at most {MAX_MEMBERS}")
+    if any(e.filename.rpartition("/")[2] == "data.pkl" for e in entries):
+        raise FileError("FILE-1", where, "is a PyTorch file", None, "turn the model into a graph with fsref.from_torch in Python")
     if any(e.comment for e in entries) or (entries and min(e.header_offset for e in entries) != 0) or data[-22:-18] != b"PK\x05\x06":
         raise FileError("FILE-1", where, "archive has a comment, or bytes before its first member or after its end record")
     end = archive.start_dir
@@ -154,7 +156,8 @@ def build(members: dict[str, bytes], where: str) -> Network:
     """The network of a file's members. Errors: FileError, NetworkError, RangeError."""
     text = members.get("manifest.json")
     if text is None:
-        raise FileError("FILE-1", where, "member is missing", "manifest.json")
+        limit = "a float graph: fsref convert makes a network of it" if "graph.npy" in members else ""
+        raise FileError("FILE-1", where, "member is missing", "manifest.json", limit)
     if len(text) > MAX_MANIFEST:
         raise FileError("FILE-3", f"{where}: manifest.json", "manifest is too large", len(text), f"at most {MAX_MANIFEST} bytes")
     check_version(text, where)

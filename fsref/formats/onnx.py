@@ -99,7 +99,7 @@ def run(
             import onnxruntime
         except ModuleNotFoundError:
             if runtime is not None:
-                raise UsageError("FILE-5", "onnxruntime", "is not installed", limit="pip install onnxruntime") from None
+                raise UsageError("FILE-5", "onnxruntime", "is not installed", limit='pip install "fsref[onnx]"') from None
             runtime = "reference"
     if runtime == "reference":
         from onnx.reference import ReferenceEvaluator
@@ -122,7 +122,7 @@ def _onnx() -> Any:
         import onnx.checker
         import onnx.helper
     except ModuleNotFoundError:
-        raise UsageError("FILE-5", "onnx", "is not installed", limit="pip install onnx") from None
+        raise UsageError("FILE-5", "onnx", "is not installed", limit='pip install "fsref[onnx]"') from None
     return onnx
 
 
