@@ -17,14 +17,14 @@ def spread(share: float, images: int) -> float:
 
 
 def unexpected(expected: float, correct: int, images: int, pixels: Pixels) -> str:
-    """A line when the float accuracy is more than a point off the `expected` one in %, and further than so many images allow; else ""."""
+    """A line when the float accuracy is more than a point off the `expected` one in %, which says how far off so many images allow; else ""."""
     found, allowed = 100 * correct / images, spread(expected / 100, images)
-    if abs(found - expected) <= max(TOLERATED, allowed):
+    if abs(found - expected) <= TOLERATED:
         return ""
     size = f"size {pixels.height} x {pixels.width}"
     contract = f"channel order {pixels.order or 'none'}, mean {pixels.mean}, std {pixels.std}, scale {pixels.scale:.6g}, {size}"
     hint = f"expected {expected:.2f} %; is the input contract the one of the training, are labels and class order? {contract}"
-    off = f"{found:.2f} % on {images:,} images, which allow +-{allowed:.1f}"
+    off = f"{found:.2f} % on {images:,} images, where chance alone makes +-{allowed:.1f}" + ("; score more of them" if abs(found - expected) <= allowed else "")
     return str(GraphError("CONV-8", "float accuracy", "more than a point off", off, hint))
 
 
