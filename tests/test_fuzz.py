@@ -438,6 +438,9 @@ def test_broken_files_are_refused_in_one_line(tmp_path: Path, monkeypatch: pytes
         meets(lambda: load(census.path))
         patch.setattr(npz, "MAX_MEMBERS", 1)
         meets(lambda: npz.read_members(BASES[0], "x"))
+    with zipfile.ZipFile(tmp_path / "model.pt", "w") as archive:
+        archive.writestr("model/data.pkl", b"")
+    meets(lambda: load(tmp_path / "model.pt"))
     meets(lambda: load(tmp_path / "none"))
     meets(lambda: load("a\0b"))
     meets(lambda: tiny().save(tmp_path / "none" / "x"))
