@@ -28,20 +28,17 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from evaluate import Log, option, sha256
 
+from coding_report import COLUMNS, COSTS, LAYERS, PARTS, Point, cells, draw, microjoules, told
+from evaluate import Log, option, sha256
 from fsref import Graph, Network, load_images
 from fsref.conversion.converter import Calibrated, Options
-from fsref.counts import Work
-from fsref.energy import KINDS, PRESETS, Costs
 from fsref.metrics import fan_outs
 from fsref.pairs import Paired
-from fsref.pictures import blank_figure, rendered
 from fsref.populations import FS, Readout
 from fsref.rate import rate_coded
 from fsref.schedule import schedule
@@ -50,69 +47,6 @@ from fsref.scores import evaluate
 FS_BATCH, RATE_BATCH = 500, 25  # images to a line of the log
 ALPHAS: dict[str, dict[str, Any]] = {"mse": {"alpha": "mse"}, "percentile 99.9": {"alpha": "percentile", "percentile": 99.9}}
 CANDIDATES = [(setting, alpha) for setting in ("best", "classic") for alpha in ALPHAS]
-LAYERS = {"together": "layers in the same step", "apart": "layers one step apart"}
-COSTS = (PRESETS["horowitz_2014"], PRESETS["horowitz_2014_arithmetic"])
-PARTS = ("spikes", "synops", "scalings", "openings", "comparisons", "resets")  # of Work
-COLUMNS = "accuracy % | beside float, 95 % interval | latency, steps | images per 1,000 steps | spikes per neuron | SynOps | µJ, 32 KB | µJ, arithmetic |"
-
-
-@dataclass(frozen=True)
-class Point:
-    """A network and a number of steps: `change` is accuracy less that of float, in points; costs in steps, and FS spikes per neuron and image."""
-
-    name: str
-    change: float
-    latency: int
-    interval: int
-    spikes: float
-    one_buffer: int
-
-
-MEASURES = {"latency": "latency", "throughput, FS with two buffers": "interval", "throughput, FS with one buffer": "one_buffer", "spikes per neuron": "spikes"}
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """How many times a measure of FS goes into that of rate coding; `reached` says whether rate coding was as accurate as asked."""
-
-    measure: str
-    fs: Point
-    rate: Point
-    value: float
-    reached: bool
-
-
-def ratios(fs: Sequence[Point], rate: Sequence[Point], within: float) -> list[Ratio]:
-    """The ratios at the least cost with change >= -within; where rate coding has no such point, those of its last T, whatever its accuracy.
-
-    Empty when FS has no such point.
-    """
-    near = [[p for p in side if p.change >= -within - 1e-9] for side in (fs, rate)]
-    if not near[0]:
-        return []
-    last = max(p.interval for p in rate)
-    found = []
-    for measure, name in MEASURES.items():
-        one = min(near[0], key=lambda p: getattr(p, name))
-        other = min(near[1] or [p for p in rate if p.interval == last], key=lambda p: getattr(p, name))
-        found.append(Ratio(measure, one, other, getattr(other, name) / getattr(one, name), bool(near[1])))
-    return found
-
-
-def not_slower(fs: Sequence[Point], rate: Sequence[Point], name: str) -> tuple[Point, Point | None] | None:
-    """The most accurate rate point that costs no more than every FS point as accurate, and the cheapest of those, if there is one; or None."""
-    for p in sorted(rate, key=lambda p: (-p.change, getattr(p, name))):
-        rival = min((q for q in fs if q.change >= p.change), key=lambda q: getattr(q, name), default=None)
-        if rival is None or getattr(p, name) <= getattr(rival, name):
-            return p, rival
-    return None
-
-
-def microjoules(work: dict[str, int], multiplications: int, images: int, costs: Costs) -> float:
-    """The energy of one image in µJ, of counts over all images (COUNT-5)."""
-    done = Work(*(np.asarray(work[part]) for part in PARTS))
-    total = sum((multiplications if kind == "multiplications" else int(getattr(done, kind))) * costs[kind] for kind in KINDS)
-    return total / images / 1e6
 
 
 class Measurement:
@@ -263,80 +197,6 @@ class Measurement:
 def digest(x: np.ndarray, y: np.ndarray) -> str:
     """What names images and their labels in the log."""
     return sha256(np.asarray(x, "<i8").tobytes() + np.asarray(y, "<i8").tobytes())
-
-
-def cells(first: str, pair: Paired, latency: int, throughput: str, spikes: float, synops: int, energies: Sequence[float]) -> str:
-    """A line of a table; `synops` are of all images."""
-    low, high = pair.interval
-    change = f"{100 * pair.difference:+.2f} ({100 * low:+.2f} .. {100 * high:+.2f})"
-    costs = " | ".join(f"{energy:,.1f}" for energy in energies)
-    each = f"{latency} | {throughput} | {spikes:.2f} | {synops / pair.images:,.0f} | {costs}"
-    return f"| {first} | {100 * pair.second_correct / pair.images:.2f} | {change} | {each} |"
-
-
-def down(value: float) -> str:
-    """A ratio, cut off so that it stays a lower bound."""
-    digits = 1 if value >= 10 else 2
-    return f"{np.floor(value * 10**digits) / 10**digits:.{digits}f}"
-
-
-def told(fs: Sequence[Point], rate: dict[str, list[Point]], within: float) -> list[str]:
-    """The ratios, and where rate coding is not slower, as markdown."""
-    lines = ["", f"## Ratios, both within {within:g} points of float", ""]
-    if not ratios(fs, next(iter(rate.values())), within):
-        return [*lines, "FS coding is at no K that near."]
-    lines += ["| | rate : FS, at least | FS | rate |", "|---|--:|---|---|"]
-    for layers, points in rate.items():
-        for r in ratios(fs, points, within):
-            name = MEASURES[r.measure]
-            values = [f"{getattr(p, name):.2f}" if name == "spikes" else f"{getattr(p, name)} steps" for p in (r.fs, r.rate)]
-            late = "" if r.reached else f", not that near ({r.rate.change:+.2f})"
-            lines.append(f"| {r.measure}, {LAYERS[layers]} | {down(r.value)} | {values[0]} ({r.fs.name}) | {values[1]} ({r.rate.name}{late}) |")
-    lines += ["", "## Where rate coding is not slower", ""]
-    for layers, points in rate.items():
-        for measure, name in MEASURES.items():
-            found = not_slower(fs, points, name)
-            if name == "spikes":
-                continue
-            if found is None:
-                lines.append(f"- {measure}, {LAYERS[layers]}: nowhere.")
-                continue
-            p, rival = found
-            beside = "no K is as accurate" if rival is None else f"FS needs {getattr(rival, name)} ({rival.name}, {rival.change:+.2f})"
-            lines.append(f"- {measure}, {LAYERS[layers]}: up to {p.change:+.2f} points beside float, {getattr(p, name)} steps ({p.name}); {beside}.")
-    return lines
-
-
-def draw(folder: Path, title: str, fs: Sequence[Point], rate: dict[str, list[Point]], real: float, images: tuple[int, int]) -> None:
-    """accuracy-latency.svg and accuracy-throughput.svg; accuracy is that of float, `real` in %, on all images, and the change beside it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    axis = {
-        "latency": ("latency (steps, log scale)", lambda p: p.latency),
-        "throughput": ("throughput (images per 1,000 steps, log scale)", lambda p: 1000 / p.interval),
-    }
-    styles = {"together": ("s--", "tab:orange"), "apart": ("^-", "tab:red")}
-    for name, (label, value) in axis.items():
-        figure = blank_figure(7.5, 4.8)
-        axes = figure.subplots()
-        axes.axhline(real, color="black", linewidth=0.8, label=f"float, {real:.2f} %")
-        axes.plot([value(p) for p in fs], [real + p.change for p in fs], "o-", color="tab:blue", markersize=5, linewidth=1, label=f"FS, {images[0]:,} images")
-        for p in (fs[0], fs[-1]):
-            axes.annotate(p.name, (value(p), real + p.change), (5, -12), textcoords="offset points", fontsize="small")
-        if name == "throughput":
-            axes.plot([1000 / p.one_buffer for p in fs], [real + p.change for p in fs], "o:", color="tab:cyan", markersize=4, linewidth=1, label="FS, one buffer")
-        for layers, points in rate.items():
-            style, color = styles[layers]
-            legend = f"rate, {LAYERS[layers]}, {images[1]:,} images"
-            axes.plot([value(p) for p in points], [real + p.change for p in points], style, color=color, markersize=4, linewidth=1, label=legend)
-        for p in rate[list(rate)[-1]]:
-            axes.annotate(f"T = {p.interval}", (value(p), real + p.change), (4, -11), textcoords="offset points", fontsize="x-small", color="dimgray")
-        axes.set_xscale("log")
-        axes.set_xlabel(label)
-        axes.set_ylabel("accuracy (%)")
-        axes.grid(which="both", linewidth=0.2)
-        axes.legend(fontsize="small")
-        axes.set_title(f"{title}: accuracy against {name}", parse_math=False)
-        (folder / f"accuracy-{name}.svg").write_bytes(rendered(figure, "svg"))
 
 
 def compare(args: argparse.Namespace) -> None:
