@@ -58,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def given(folder: Path, *more: str) -> list[str]:
     """A command line."""
     sources = ["--data", f"{folder}/test.npz", "--calibrate", f"{folder}/train.npz", "--images", "24", "--choose", "16", "--rate-images", "12"]
-    numbers = ["--steps", "4,8", "--ticks", "8,32,64", "--rate-steps", "8"]
+    numbers = ["--steps", "4,8", "--ticks", "8,32,64", "--rate-steps", "8", "--layers", "together", "scheduled", "apart"]
     return [f"{folder}/small.graph.npz", *sources, *numbers, "--out", f"{folder}/log.jsonl", *more]
 
 
@@ -87,17 +87,19 @@ def test_from_graph_to_figures(folder: Path, capsys: pytest.CaptureFixture[str],
     assert row[6:9] == [" 125.0 (83.3) ", f" {score.spikes_per_neuron:.2f} ", f" {score.synops:,.0f} "]  # every 8 steps, or 8 + 4
     assert row[9].strip() == f"{uj:,.1f}"
 
-    # The row of T = 64 with layers apart: the chosen twin on the drawn images.
+    # The rows of T = 64: the chosen twin on the drawn images.
     drawn = np.sort(np.random.default_rng(1).permutation(24)[:12])
-    row = said[said.index("one step apart, K = 8") :].split("| 64 |")[1].split("\n")[0].split("|")
-    setting, alpha = row[0].strip().split(", ")
-    net = fsref.convert(graph(), calibration, steps=8, **tools.ALPHAS[alpha])
-    result = fsref.rate.rate_coded(net, setting).run(x[drawn], 64, apart=True)
-    depth = 2 + (setting == "classic")
-    fs = [p.name for p in net.populations if isinstance(p, FS)]
-    assert float(row[1]) == round(100 * int(result.correct(y[drawn])[-1]) / 12, 2)
-    assert row[3:5] == [f" {64 + depth} ", " 15.6 "]
-    assert row[5:7] == [f" {sum(int(result.spikes[n][:, -1].sum()) for n in fs) / 12 / 154:.2f} ", f" {result.synops[:, -1].mean():,.0f} "]
+    for layers in ("together", "scheduled", "apart"):
+        row = said[said.index(f"{tool('coding_report').LAYERS[layers]}, K = 8") :].split("| 64 |", 1)[1].split("\n")[0].split("|")
+        setting, alpha = row[0].strip().split(", ")
+        net = fsref.convert(graph(), calibration, steps=8, **tools.ALPHAS[alpha])
+        result = fsref.rate.rate_coded(net, setting).run(x[drawn], 64, apart=layers == "apart")
+        depth = 2 + (setting == "classic")  # spikes go from relu1 to relu2 and on to the readout; those of an input come before
+        latency = 64 + {"together": 0, "scheduled": depth - 1, "apart": depth}[layers]
+        fs = [p.name for p in net.populations if isinstance(p, FS)]
+        assert float(row[1]) == round(100 * int(result.correct(y[drawn])[-1]) / 12, 2)
+        assert row[3:5] == [f" {latency} ", " 15.6 "]
+        assert row[5:7] == [f" {sum(int(result.spikes[n][:, -1].sum()) for n in fs) / 12 / 154:.2f} ", f" {result.synops[:, -1].mean():,.0f} "]
 
     # Each setting was tried on the images after those of calibration, at every T the one with most right is taken.
     tried = [e for e in entries if e["kind"] == "rate" and e["apart"] and e["images"] == 16]
@@ -142,6 +144,6 @@ def test_ratios_of_a_table_made_by_hand() -> None:
     assert report.not_slower(fs, [quick, *near], "interval") == (quick, fs[0])  # as often as FS
     better = P("T = 2048", 0.1, 2068, 2048, 50.0, 2048)
     assert report.not_slower(fs, [quick, better], "latency") == (better, None)  # no K is as accurate
-    told = report.told(fs, {"apart": slow}, 0.5)
-    assert "| latency, layers one step apart | 3.28 | 84 steps (K = 4) | 276 steps (T = 256, not that near (-0.60)) |" in told
-    assert "- latency, layers one step apart: nowhere." in told
+    told = report.told(fs, {"scheduled": slow}, 0.5)
+    assert "| latency, layers on the schedule of FS | 3.28 | 84 steps (K = 4) | 276 steps (T = 256, not that near (-0.60)) |" in told
+    assert "- latency, layers on the schedule of FS: nowhere." in told

@@ -12,7 +12,7 @@ from fsref.energy import KINDS, PRESETS, Costs
 from fsref.pairs import Paired
 from fsref.pictures import blank_figure, rendered
 
-LAYERS = {"together": "layers in the same step", "apart": "layers one step apart"}
+LAYERS = {"together": "layers in the same step", "scheduled": "layers on the schedule of FS", "apart": "layers one step apart, all started at once"}
 COSTS = (PRESETS["horowitz_2014"], PRESETS["horowitz_2014_arithmetic"])
 PARTS = ("spikes", "synops", "scalings", "openings", "comparisons", "resets")  # of Work
 COLUMNS = "accuracy % | beside float, 95 % interval | latency, steps | images per 1,000 steps | spikes per neuron | SynOps | µJ, 32 KB | µJ, arithmetic |"
@@ -126,7 +126,7 @@ def draw(folder: Path, title: str, fs: Sequence[Point], rate: dict[str, list[Poi
         "latency": ("latency (steps, log scale)", lambda p: p.latency),
         "throughput": ("throughput (images per 1,000 steps, log scale)", lambda p: 1000 / p.interval),
     }
-    styles = {"together": ("s--", "tab:orange"), "apart": ("^-", "tab:red")}
+    styles = {"together": ("s--", "tab:orange"), "scheduled": ("^-", "tab:red"), "apart": ("v:", "tab:brown")}
     for name, (label, value) in axis.items():
         figure = blank_figure(7.5, 4.8)
         axes = figure.subplots()

@@ -7,14 +7,16 @@ SOURCE is what `fsref evaluate --data` takes. FS networks (a row per K) answer e
 each T, classic or best input with alpha of mse or of a percentile, is the one with most answers right on the --choose images that follow those.
 
 What is compared with what:
-- A step is one hop of a spike. `apart` is the twin on the same hardware as the FS schedule: a spike takes a step to the next layer, the answer
-  at T stands after T + depth steps (RATE-6), as that of FS after schedule(net).latency (TIME-4). RATE-6 counts the step in which the readout takes
-  the last spikes, TIME-4 has them arrive in the step that sends them: `apart` holds one step more.
+- A step is one hop of a spike. `scheduled` is the twin on the schedule of FS (TIME-1): every layer starts when its first input arrives, skips are
+  delayed, a spike arrives in the step that sends it. It answers as `together` does, after T + depth - 1 steps, as FS does after
+  schedule(net).latency; depth is that of RATE-6, which leaves an analog input out. This is like with like.
 - `together` has a spike pass all layers in one step, latency T. No stepped hardware does that; it is the optimistic bound for rate coding.
+- `apart` is RATE-6, `fsref evaluate --rate T --apart`, latency T + depth: all layers start at once, so the biases of deep ones act before their
+  input comes. It costs runs of its own, is worse for rate than `scheduled`, and is left out unless asked for.
 - Throughput is 1,000 / initiation interval. FS: that of schedule(net), with two membrane buffers, and with one. Rate: a neuron is busy with an
   image for all its T steps, so 1,000 / T, with one buffer; the depth is left out, which is in favour of rate.
 - Spikes are of FS neurons alone on both sides, until the answer stands. SynOps are OBS-3: those of an analog input are none.
-- Energy is COUNT-5 on both sides. Rate: bias and threshold are looked at in every step by RATE-2; the MACs of an analog first layer are charged
+- Energy is COUNT-5 on both sides. Rate: bias and threshold are read in every step by RATE-2; the MACs of an analog first layer are charged
   once per image, as its sum is constant; neurons that turn pixels into spikes and choices of max-pools are charged on neither side.
 - Accuracy is beside that of the float graph on the same images. Ratios take the least cost on each side whose accuracy is within --within points of
   float: FS at some K, on all images and on the drawn ones; rate at any t, not only those of the table, and even if it falls again later. So they are
@@ -43,6 +45,7 @@ from fsref.populations import FS, Readout
 from fsref.rate import rate_coded
 from fsref.schedule import schedule
 from fsref.scores import evaluate
+from fsref.twin import depth
 
 FS_BATCH, RATE_BATCH = 500, 25  # images to a line of the log
 ALPHAS: dict[str, dict[str, Any]] = {"mse": {"alpha": "mse"}, "percentile 99.9": {"alpha": "percentile", "percentile": 99.9}}
@@ -144,19 +147,20 @@ class Measurement:
             result = twin.run(x, ticks, apart=apart, checkpoints=points)
             sent = sum(np.asarray(result.spikes_per_tick[p.name]) for p in net.populations if isinstance(p, FS))
             macs = sum(int(fan.sum()) for q, fan in zip(net.projections, fan_outs(net), strict=True) if twin.neurons[q.source].analog)
+            fixed = {"depth": depth(net, twin.neurons), "macs": macs}
             named = {str(t): result.labels[:, t - 1].tolist() for t in points}
             operations = {str(t): int(n) for t, n in zip(points, result.synops.sum(axis=0), strict=True)}
-            return {"labels": named, "correct": result.correct(y).tolist(), "sent": sent.tolist(), "synops": operations, "depth": result.depth, "macs": macs}
+            return {"labels": named, "correct": result.correct(y).tolist(), "sent": sent.tolist(), "synops": operations, **fixed}
 
         lines = list(self.batches(*self.sets[images], RATE_BATCH, work, kind="rate", id=facts["id"], setting=setting, apart=apart, ticks=ticks))
-        count, depth = len(self.sets[images][0]), lines[0]["depth"]
-        sent = np.cumsum(np.sum([line["sent"] for line in lines], axis=0))[depth:]
+        late = lines[0]["depth"] if apart else 0  # the ticks after T until the answer at T stands (RATE-6)
         return {
             "facts": facts,
-            "count": count,
-            "depth": depth,
+            "count": len(self.sets[images][0]),
+            "late": late,
+            "depth": lines[0]["depth"],
             "macs": lines[0]["macs"],
-            "sent": sent,
+            "sent": np.cumsum(np.sum([line["sent"] for line in lines], axis=0))[late:],
             "correct": np.sum([line["correct"] for line in lines], axis=0),
             "labels": {t: np.array(sum((line["labels"][str(t)] for line in lines), [])) for t in points},
             "synops": {t: sum(line["synops"][str(t)] for line in lines) for t in points},
@@ -175,11 +179,12 @@ class Measurement:
         def point(candidate: tuple[str, str], t: int) -> Point:
             run = runs[candidate]
             change = 100 * (int(run["correct"][t - 1]) - float_correct) / run["count"]
-            return Point(f"T = {t}, {', '.join(candidate)}", change, t + run["depth"], t, run["sent"][t - 1] / run["count"] / run["facts"]["neurons"], t)
+            latency = t + (max(0, run["depth"] - 1) if layers == "scheduled" else run["late"])
+            return Point(f"T = {t}, {', '.join(candidate)}", change, latency, t, run["sent"][t - 1] / run["count"] / run["facts"]["neurons"], t)
 
         for t in ticks:
             run = runs[chosen[t]]
-            facts, steps, sent = run["facts"], t + run["depth"], int(run["sent"][t - 1])
+            facts, steps, sent = run["facts"], t + run["late"], int(run["sent"][t - 1])
             looks = run["count"] * steps * facts["neurons"]
             opened = looks + run["count"] * steps * facts["classes"]
             macs = run["count"] * run["macs"]
@@ -238,7 +243,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--figures", type=Path, metavar="DIR", help="write accuracy-latency.svg and accuracy-throughput.svg here")
     parser.add_argument("--steps", type=numbers, default=list(range(3, 11)), metavar="K,K", help="of FS (default 3,4,...,10)")
     parser.add_argument("--ticks", type=numbers, default=[2**i for i in range(3, 12)], metavar="T,T", help="of rate (default 8,16,...,2048)")
-    parser.add_argument("--layers", nargs="+", choices=list(LAYERS), default=list(LAYERS), help="of rate: in the same step, one step apart (default both)")
+    parser.add_argument("--layers", nargs="+", choices=list(LAYERS), default=["together", "scheduled"], help="of rate, see above (default together scheduled)")
     counts = [("images", 512, "images for calibration"), ("choose", 200, "images after them to choose settings of rate on")]
     counts += [("rate-images", 1000, "images drawn for rate"), ("rate-steps", 8, "K of the network whose twins they are"), ("seed", 1, "of the draw")]
     for name, default, text in counts:
