@@ -71,7 +71,7 @@ def test_from_graph_to_figures(folder: Path, capsys: pytest.CaptureFixture[str],
     assert sorted(figures) == ["accuracy-latency.svg", "accuracy-throughput.svg"]
     for name, axis in (("latency", b"latency (steps, log scale)"), ("throughput", b"throughput (images per 1,000 steps, log scale)")):
         drawn = figures[f"accuracy-{name}.svg"]
-        assert axis in drawn and b"accuracy (%)" in drawn and b"float, 87.50 %" in drawn
+        assert axis in drawn and b"accuracy (%), of float" in drawn and b"float, 87.50 %" in drawn
     lines = (folder / "log.jsonl").read_text().splitlines(keepends=True)
     entries = [json.loads(line) for line in lines]
 

@@ -128,25 +128,32 @@ def draw(folder: Path, title: str, fs: Sequence[Point], rate: dict[str, list[Poi
     }
     styles = {"together": ("s--", "tab:orange"), "scheduled": ("^-", "tab:red"), "apart": ("v:", "tab:brown")}
     for name, (label, value) in axis.items():
-        figure = blank_figure(7.5, 4.8)
+        figure = blank_figure(7.5, 5.6)
         axes = figure.subplots()
         axes.axhline(real, color="black", linewidth=0.8, label=f"float, {real:.2f} %")
         changed, buffers = [real + p.change for p in fs], ", two membrane buffers" if name == "throughput" else ""
         axes.plot([value(p) for p in fs], changed, "o-", color="tab:blue", markersize=5, linewidth=1, label=f"FS, {images[0]:,} images{buffers}")
-        for p in (fs[0], fs[-1]):
-            axes.annotate(p.name, (value(p), real + p.change), (5, -12), textcoords="offset points", fontsize="small")
+        places = [value(p) for p in fs]
         if name == "throughput":
-            axes.plot([1000 / p.one_buffer for p in fs], changed, "o:", color="tab:cyan", markersize=4, linewidth=1, label="FS, one membrane buffer")
+            places = [1000 / p.one_buffer for p in fs]
+            axes.plot(places, changed, "o:", color="tab:cyan", markersize=4, linewidth=1, label="FS, one membrane buffer")
+        for at in (0, -1):
+            axes.annotate(fs[at].name, (places[at], changed[at]), (0, -12), textcoords="offset points", fontsize="x-small", ha="center")
+        curves: dict[tuple[tuple[float, float], ...], list[str]] = {}  # those that are the same are drawn once
         for layers, points in rate.items():
-            style, color = styles[layers]
-            legend = f"rate, {LAYERS[layers]}, {images[1]:,} images"
-            axes.plot([value(p) for p in points], [real + p.change for p in points], style, color=color, markersize=4, linewidth=1, label=legend)
-        for p in rate[list(rate)[-1]]:
-            axes.annotate(f"T = {p.interval}", (value(p), real + p.change), (4, -11), textcoords="offset points", fontsize="x-small", color="dimgray")
+            curves.setdefault(tuple((value(p), real + p.change) for p in points), []).append(layers)
+        for curve, same in curves.items():
+            style, color = styles[same[-1]]
+            legend = f"rate, {' or '.join(LAYERS[layers] for layers in same)}, {images[1]:,} images"
+            axes.plot(*zip(*curve, strict=True), style, color=color, markersize=4, linewidth=1, label=legend)
+        for p, place in zip(rate[next(iter(rate))], next(iter(curves)), strict=True):
+            axes.annotate(f"T = {p.interval}", place, (0, -11), textcoords="offset points", fontsize="x-small", color="dimgray", ha="center")
         axes.set_xscale("log")
+        axes.margins(x=0.08, y=0.08)
         axes.set_xlabel(label)
-        axes.set_ylabel("accuracy (%)")
+        axes.set_ylabel("accuracy (%), of float on all images plus the change beside it")
         axes.grid(which="both", linewidth=0.2)
-        axes.legend(fontsize="small")
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
         axes.set_title(f"{title}: accuracy against {name}", parse_math=False)
+        figure.legend(loc="outside lower center", fontsize="small")
         (folder / f"accuracy-{name}.svg").write_bytes(rendered(figure, "svg"))
