@@ -1,0 +1,149 @@
+"""tools/compare_coding.py: FS coding beside rate coding, from a float graph to tables, ratios and figures."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fsref
+from fsref.conversion.graph import Graph, Node
+from fsref.conversion.pixels import Pixels
+from fsref.energy import PRESETS
+from fsref.populations import FS
+
+TOOLS = Path(__file__).resolve().parent.parent / "tools"
+
+
+def tool(name: str) -> Any:
+    """A module of tools."""
+    sys.path.insert(0, str(TOOLS))
+    try:
+        return __import__(name)
+    finally:
+        sys.path.remove(str(TOOLS))
+
+
+def graph() -> Graph:
+    """conv, relu, conv, relu, global mean, linear on 5 x 5 images, random weights."""
+    rng = np.random.default_rng(7)
+    nodes = [
+        Node("conv1", "conv", ("input",), {"padding": (1, 1, 1, 1)}, {"weight": rng.normal(0, 0.5, (4, 1, 3, 3))}),
+        Node("relu1", "relu", ("conv1",)),
+        Node("conv2", "conv", ("relu1",), {}, {"weight": rng.normal(0, 0.4, (6, 4, 3, 3))}),
+        Node("relu2", "relu", ("conv2",)),
+        Node("mean", "global_avg_pool", ("relu2",)),
+        Node("dense", "dense", ("mean",), {}, {"weight": rng.normal(0, 1, (3, 6))}),
+    ]
+    return Graph(Pixels(1, 5, 5), tuple(nodes), "small")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A graph, images to score on and others to calibrate and choose on; labels are what the float graph says, but for one in eight."""
+    made, rng, folder = graph(), np.random.default_rng(8), tmp_path_factory.mktemp("coding")
+    made.save(folder / "small.graph.npz")
+    for name, count in (("test", 24), ("train", 40)):
+        x = rng.integers(0, 256, (count, 1, 5, 5), dtype=np.uint8)
+        y = made.forward(x).argmax(axis=1)
+        y[::8] = (y[::8] + 1) % 3
+        np.savez(folder / f"{name}.npz", x=x, y=y.astype(np.int64))
+    return folder
+
+
+def given(folder: Path, *more: str) -> list[str]:
+    """A command line."""
+    sources = ["--data", f"{folder}/test.npz", "--calibrate", f"{folder}/train.npz", "--images", "24", "--choose", "16", "--rate-images", "12"]
+    numbers = ["--steps", "4,8", "--ticks", "8,32,64", "--rate-steps", "8", "--layers", "together", "scheduled", "apart"]
+    return [f"{folder}/small.graph.npz", *sources, *numbers, "--out", f"{folder}/log.jsonl", *more]
+
+
+def test_from_graph_to_figures(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables hold what the networks themselves give; a cut log goes on where it ends, to the same tables and figures; nothing is run again."""
+    tools = tool("compare_coding")
+    tools.main(given(folder, "--figures", f"{folder}/figures"))
+    said = capsys.readouterr().out
+    figures = {p.name: p.read_bytes() for p in (folder / "figures").iterdir()}
+    assert sorted(figures) == ["accuracy-latency.svg", "accuracy-throughput.svg"]
+    for name, axis in (("latency", b"latency (steps, log scale)"), ("throughput", b"throughput (images per 1,000 steps, log scale)")):
+        drawn = figures[f"accuracy-{name}.svg"]
+        assert axis in drawn and b"accuracy (%), of float" in drawn and b"float, 87.50 %" in drawn
+    lines = (folder / "log.jsonl").read_text().splitlines(keepends=True)
+    entries = [json.loads(line) for line in lines]
+
+    # The row of K = 4, made here from the network that fsref.convert gives.
+    with np.load(folder / "test.npz") as test, np.load(folder / "train.npz") as train:
+        x, y, calibration = test["x"], test["y"], train["x"][:24]
+    net = fsref.convert(graph(), calibration, steps=4)
+    score = fsref.evaluate(net, x, y)
+    uj = fsref.energy.energy(score.counts, PRESETS["horowitz_2014"]).fs_energy_pj_per_image / 1e6
+    row = next(line for line in said.splitlines() if line.startswith("| 4 |")).split("|")
+    assert [cell.strip() for cell in row[3:4]] == [f"{100 * score.accuracy:.2f}"]
+    assert row[5].strip() == str(score.latency_steps) == "16"  # 8 of the input, 4 of each layer
+    assert row[6:9] == [" 125.0 (83.3) ", f" {score.spikes_per_neuron:.2f} ", f" {score.synops:,.0f} "]  # every 8 steps, or 8 + 4
+    assert row[9].strip() == f"{uj:,.1f}"
+
+    # The rows of T = 64: the chosen twin on the drawn images.
+    drawn = np.sort(np.random.default_rng(1).permutation(24)[:12])
+    for layers in ("together", "scheduled", "apart"):
+        row = said[said.index(f"{tool('coding_report').LAYERS[layers]}, K = 8") :].split("| 64 |", 1)[1].split("\n")[0].split("|")
+        setting, alpha = row[0].strip().split(", ")
+        net = fsref.convert(graph(), calibration, steps=8, **tools.ALPHAS[alpha])
+        result = fsref.rate.rate_coded(net, setting).run(x[drawn], 64, apart=layers == "apart")
+        depth = 2 + (setting == "classic")  # spikes go from relu1 to relu2 and on to the readout; those of an input come before
+        latency = 64 + {"together": 0, "scheduled": depth - 1, "apart": depth}[layers]
+        fs = [p.name for p in net.populations if isinstance(p, FS)]
+        assert float(row[1]) == round(100 * int(result.correct(y[drawn])[-1]) / 12, 2)
+        assert row[3:5] == [f" {latency} ", " 15.6 "]
+        assert row[5:7] == [f" {sum(int(result.spikes[n][:, -1].sum()) for n in fs) / 12 / 154:.2f} ", f" {result.synops[:, -1].mean():,.0f} "]
+
+    # Each setting was tried on the images after those of calibration, at every T the one with most right is taken.
+    tried = [e for e in entries if e["kind"] == "rate" and e["apart"] and e["images"] == 16]
+    assert len(tried) == 4 and all(e["ticks"] == 64 for e in tried)
+    best = max(e["correct"][63] for e in tried)
+    took = next(e for e in tried if e["setting"] == setting and e["id"] == net.id)
+    assert took["correct"][63] == best
+
+    # Cut off within a line of the rate runs: only what is missing runs again.
+    keep = next(i for i, e in enumerate(entries) if e["kind"] == "rate") + 2
+    (folder / "log.jsonl").write_text("".join(lines[:keep]) + lines[keep][:40])
+    monkeypatch.setattr(tools, "evaluate", None)  # the runs of FS are all there
+    tools.main(given(folder, "--figures", f"{folder}/again"))
+    assert capsys.readouterr().out == said
+    again = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    timeless = [[{k: v for k, v in e.items() if k != "cpu_seconds"} for e in log] for log in (entries, again)]
+    assert timeless[0] == timeless[1]
+    assert {p.name: p.read_bytes() for p in (folder / "again").iterdir()} == figures
+    monkeypatch.setattr(tools.Measurement, "net", None)  # and now everything is
+    tools.main(given(folder))
+    assert capsys.readouterr().out == said
+
+
+def test_ratios_of_a_table_made_by_hand() -> None:
+    """The least cost within 0.5 points on each side; with no such rate point, those of the last T as lower bounds; without one of FS, nothing."""
+    report = tool("coding_report")
+    P = report.Point  # name, change, latency, interval, spikes, one_buffer
+    fs = [P("K = 3", -3.0, 65, 8, 0.5, 11), P("K = 4", -0.5, 84, 8, 0.75, 12), P("K = 8", 0.0, 160, 8, 1.5, 16)]
+    slow = [P("T = 64", -20.0, 84, 64, 2.0, 64), P("T = 128", -4.0, 148, 128, 3.0, 128), P("T = 256", -0.6, 276, 256, 6.0, 256)]
+    near = [*slow, P("T = 420", -0.4, 440, 420, 9.0, 420), P("T = 512", -0.7, 532, 512, 12.0, 512)]
+    found = {r.measure.split(",")[0] + r.measure[-12:]: r for r in report.ratios(fs, near, 0.5)}
+    assert [(r.fs.name, r.rate.name, r.reached) for r in found.values()] == [("K = 4", "T = 420", True)] * 4
+    assert [r.value for r in found.values()] == [440 / 84, 420 / 8, 420 / 12, 9.0 / 0.75]
+    assert [(r.rate.name, r.reached, r.value) for r in report.ratios(fs, slow, 0.5)][:2] == [("T = 256", False, 276 / 84), ("T = 256", False, 256 / 8)]
+    assert report.ratios(fs[:1], near, 0.5) == []
+    assert [report.down(v) for v in (52.58, 5.239, 0.999)] == ["52.5", "5.23", "0.99"]  # never up
+
+    # T = 64 answers after 84 steps, later than K = 3, which is nearer; a T of 8 steps comes before any K, at -60 points.
+    assert report.not_slower(fs, near, "latency") is None
+    quick = P("T = 8", -60.0, 28, 8, 0.2, 8)
+    assert report.not_slower(fs, [quick, *near], "latency") == (quick, fs[0])
+    assert report.not_slower(fs, [quick, *near], "interval") == (quick, fs[0])  # as often as FS
+    better = P("T = 2048", 0.1, 2068, 2048, 50.0, 2048)
+    assert report.not_slower(fs, [quick, better], "latency") == (better, None)  # no K is as accurate
+    told = report.told(fs, {"scheduled": slow}, 0.5)
+    assert "| latency, layers on the schedule of FS | 3.28 | 84 steps (K = 4) | 276 steps (T = 256, not that near (-0.60)) |" in told
+    assert "- latency, layers on the schedule of FS: nowhere." in told

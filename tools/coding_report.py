@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tools/compare_coding.py makes of its measurements: energies, lines of tables, ratios at equal accuracy, two figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fsref.counts import Work
+from fsref.energy import KINDS, PRESETS, Costs
+from fsref.pairs import Paired
+from fsref.pictures import blank_figure, rendered
+
+LAYERS = {"together": "layers in the same step", "scheduled": "layers on the schedule of FS", "apart": "layers one step apart, all started at once"}
+COSTS = (PRESETS["horowitz_2014"], PRESETS["horowitz_2014_arithmetic"])
+PARTS = ("spikes", "synops", "scalings", "openings", "comparisons", "resets")  # of Work
+COLUMNS = "accuracy % | beside float, 95 % interval | latency, steps | images per 1,000 steps | spikes per neuron | SynOps | µJ, 32 KB | µJ, arithmetic |"
+
+
+@dataclass(frozen=True)
+class Point:
+    """A network and a number of steps: `change` is accuracy less that of float, in points; costs in steps, and FS spikes per neuron and image."""
+
+    name: str
+    change: float
+    latency: int
+    interval: int
+    spikes: float
+    one_buffer: int
+
+
+MEASURES = {"latency": "latency", "throughput, FS with two buffers": "interval", "throughput, FS with one buffer": "one_buffer", "spikes per neuron": "spikes"}
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """How many times a measure of FS goes into that of rate coding; `reached` says whether rate coding was as accurate as asked."""
+
+    measure: str
+    fs: Point
+    rate: Point
+    value: float
+    reached: bool
+
+
+def ratios(fs: Sequence[Point], rate: Sequence[Point], within: float) -> list[Ratio]:
+    """The ratios at the least cost with change >= -within; where rate coding has no such point, those of its last T, whatever its accuracy.
+
+    Empty when FS has no such point.
+    """
+    near = [[p for p in side if p.change >= -within - 1e-9] for side in (fs, rate)]
+    if not near[0]:
+        return []
+    last = max(p.interval for p in rate)
+    found = []
+    for measure, name in MEASURES.items():
+        one = min(near[0], key=lambda p: getattr(p, name))
+        other = min(near[1] or [p for p in rate if p.interval == last], key=lambda p: getattr(p, name))
+        found.append(Ratio(measure, one, other, getattr(other, name) / getattr(one, name), bool(near[1])))
+    return found
+
+
+def not_slower(fs: Sequence[Point], rate: Sequence[Point], name: str) -> tuple[Point, Point | None] | None:
+    """The most accurate rate point that costs no more than every FS point as accurate, and the cheapest of those, if there is one; or None."""
+    for p in sorted(rate, key=lambda p: (-p.change, getattr(p, name))):
+        rival = min((q for q in fs if q.change >= p.change), key=lambda q: getattr(q, name), default=None)
+        if rival is None or getattr(p, name) <= getattr(rival, name):
+            return p, rival
+    return None
+
+
+def microjoules(work: dict[str, int], multiplications: int, images: int, costs: Costs) -> float:
+    """The energy of one image in µJ, of counts over all images (COUNT-5)."""
+    done = Work(*(np.asarray(work[part]) for part in PARTS))
+    total = sum((multiplications if kind == "multiplications" else int(getattr(done, kind))) * costs[kind] for kind in KINDS)
+    return total / images / 1e6
+
+
+def cells(first: str, pair: Paired, latency: int, throughput: str, spikes: float, synops: int, energies: Sequence[float]) -> str:
+    """A line of a table; `synops` are of all images."""
+    low, high = pair.interval
+    change = f"{100 * pair.difference:+.2f} ({100 * low:+.2f} .. {100 * high:+.2f})"
+    costs = " | ".join(f"{energy:,.1f}" for energy in energies)
+    each = f"{latency} | {throughput} | {spikes:.2f} | {synops / pair.images:,.0f} | {costs}"
+    return f"| {first} | {100 * pair.second_correct / pair.images:.2f} | {change} | {each} |"
+
+
+def down(value: float) -> str:
+    """A ratio, cut off so that it stays a lower bound."""
+    digits = 1 if value >= 10 else 2
+    return f"{np.floor(value * 10**digits) / 10**digits:.{digits}f}"
+
+
+def told(fs: Sequence[Point], rate: dict[str, list[Point]], within: float) -> list[str]:
+    """The ratios, and where rate coding is not slower, as markdown."""
+    lines = ["", f"## Ratios, both within {within:g} points of float", ""]
+    if not ratios(fs, next(iter(rate.values())), within):
+        return [*lines, "FS coding is at no K that near."]
+    lines += ["| | rate : FS, at least | FS | rate |", "|---|--:|---|---|"]
+    for layers, points in rate.items():
+        for r in ratios(fs, points, within):
+            name = MEASURES[r.measure]
+            values = [f"{getattr(p, name):.2f}" if name == "spikes" else f"{getattr(p, name)} steps" for p in (r.fs, r.rate)]
+            late = "" if r.reached else f", not that near ({r.rate.change:+.2f})"
+            lines.append(f"| {r.measure}, {LAYERS[layers]} | {down(r.value)} | {values[0]} ({r.fs.name}) | {values[1]} ({r.rate.name}{late}) |")
+    lines += ["", "## Where rate coding is not slower", ""]
+    for layers, points in rate.items():
+        for measure, name in MEASURES.items():
+            found = not_slower(fs, points, name)
+            if name == "spikes":
+                continue
+            if found is None:
+                lines.append(f"- {measure}, {LAYERS[layers]}: nowhere.")
+                continue
+            p, rival = found
+            beside = "no K is as accurate" if rival is None else f"FS needs {getattr(rival, name)} ({rival.name}, {rival.change:+.2f})"
+            lines.append(f"- {measure}, {LAYERS[layers]}: up to {p.change:+.2f} points beside float, {getattr(p, name)} steps ({p.name}); {beside}.")
+    return lines
+
+
+def draw(folder: Path, title: str, fs: Sequence[Point], rate: dict[str, list[Point]], real: float, images: tuple[int, int]) -> None:
+    """accuracy-latency.svg and accuracy-throughput.svg; accuracy is that of float, `real` in %, on all images, and the change beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    axis = {
+        "latency": ("latency (steps, log scale)", lambda p: p.latency),
+        "throughput": ("throughput (images per 1,000 steps, log scale)", lambda p: 1000 / p.interval),
+    }
+    styles = {"together": ("s--", "tab:orange"), "scheduled": ("^-", "tab:red"), "apart": ("v:", "tab:brown")}
+    for name, (label, value) in axis.items():
+        figure = blank_figure(7.5, 5.6)
+        axes = figure.subplots()
+        axes.axhline(real, color="black", linewidth=0.8, label=f"float, {real:.2f} %")
+        changed, buffers = [real + p.change for p in fs], ", two membrane buffers" if name == "throughput" else ""
+        axes.plot([value(p) for p in fs], changed, "o-", color="tab:blue", markersize=5, linewidth=1, label=f"FS, {images[0]:,} images{buffers}")
+        places = [value(p) for p in fs]
+        if name == "throughput":
+            places = [1000 / p.one_buffer for p in fs]
+            axes.plot(places, changed, "o:", color="tab:cyan", markersize=4, linewidth=1, label="FS, one membrane buffer")
+        for at in (0, -1):
+            axes.annotate(fs[at].name, (places[at], changed[at]), (0, -12), textcoords="offset points", fontsize="x-small", ha="center")
+        curves: dict[tuple[tuple[float, float], ...], list[str]] = {}  # those that are the same are drawn once
+        for layers, points in rate.items():
+            curves.setdefault(tuple((value(p), real + p.change) for p in points), []).append(layers)
+        for curve, same in curves.items():
+            style, color = styles[same[-1]]
+            legend = f"rate, {' or '.join(LAYERS[layers] for layers in same)}, {images[1]:,} images"
+            axes.plot(*zip(*curve, strict=True), style, color=color, markersize=4, linewidth=1, label=legend)
+        for p, place in zip(rate[next(iter(rate))], next(iter(curves)), strict=True):
+            axes.annotate(f"T = {p.interval}", place, (0, -11), textcoords="offset points", fontsize="x-small", color="dimgray", ha="center")
+        axes.set_xscale("log")
+        axes.margins(x=0.08, y=0.08)
+        axes.set_xlabel(label)
+        axes.set_ylabel("accuracy (%), of float on all images plus the change beside it")
+        axes.grid(which="both", linewidth=0.2)
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+        axes.set_title(f"{title}: accuracy against {name}", parse_math=False)
+        figure.legend(loc="outside lower center", fontsize="small")
+        (folder / f"accuracy-{name}.svg").write_bytes(rendered(figure, "svg"))

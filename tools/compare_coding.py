@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Measure FS coding against rate coding on one float graph: tables, ratios at equal accuracy, and two figures.
+
+SOURCE is what `fsref evaluate --data` takes. FS networks (a row per K) answer every image of --data; the rate-coded twins of the network of
+--rate-steps answer a seeded draw of --rate-images of them. Both are calibrated on the first --images of --calibrate. The setting of the twin at
+each T, classic or best input with alpha of mse or of a percentile, is the one with most answers right on the --choose images that follow those.
+
+What is compared with what:
+- A step is one hop of a spike. `scheduled` is the twin on the schedule of FS (TIME-1): every layer starts when its first input arrives, skips are
+  delayed, a spike arrives in the step that sends it. It answers as `together` does, after T + depth - 1 steps, as FS does after
+  schedule(net).latency; depth is that of RATE-6, which leaves an analog input out. This is like with like.
+- `together` has a spike pass all layers in one step, latency T. No stepped hardware does that; it is the optimistic bound for rate coding.
+- `apart` is RATE-6, `fsref evaluate --rate T --apart`, latency T + depth: all layers start at once, so the biases of deep ones act before their
+  input comes. It costs runs of its own, is worse for rate than `scheduled`, and is left out unless asked for.
+- Throughput is 1,000 / initiation interval. FS: that of schedule(net), with two membrane buffers, and with one. Rate: a neuron is busy with an
+  image for all its T steps, so 1,000 / T, with one buffer; the depth is left out, which is in favour of rate.
+- Spikes are of FS neurons alone on both sides, until the answer stands. SynOps are OBS-3: those of an analog input are none.
+- Energy is COUNT-5 on both sides. Rate: bias and threshold are read in every step by RATE-2; the MACs of an analog first layer are charged
+  once per image, as its sum is constant; neurons that turn pixels into spikes and choices of max-pools are charged on neither side.
+- Accuracy is beside that of the float graph on the same images. Ratios take the least cost on each side whose accuracy is within --within points of
+  float: FS at some K, on all images and on the drawn ones; rate at any t, not only those of the table, and even if it falls again later. So they are
+  lower bounds. Of rate only settings that were chosen at some T are run, each up to the last T at which it was chosen.
+
+FILE gets a line of JSON per batch; a start that finds it goes on where it ends. Tables and figures are made from it.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coding_report import COLUMNS, COSTS, LAYERS, PARTS, Point, cells, draw, microjoules, told
+from evaluate import Log, option, sha256
+from fsref import Graph, Network, load_images
+from fsref.conversion.converter import Calibrated, Options
+from fsref.metrics import fan_outs
+from fsref.pairs import Paired
+from fsref.populations import FS, Readout
+from fsref.rate import rate_coded
+from fsref.schedule import schedule
+from fsref.scores import evaluate
+from fsref.twin import depth
+
+FS_BATCH, RATE_BATCH = 500, 25  # images to a line of the log
+ALPHAS: dict[str, dict[str, Any]] = {"mse": {"alpha": "mse"}, "percentile 99.9": {"alpha": "percentile", "percentile": 99.9}}
+CANDIDATES = [(setting, alpha) for setting in ("best", "classic") for alpha in ALPHAS]
+
+
+class Measurement:
+    """The runs of one log: networks are converted when the first batch asks for them, and batches that the log holds are not run again."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args, self.graph, self.log = args, Graph.load(args.graph), Log(args.out)
+        self.calibrated: Calibrated | None = None
+        self.nets: dict[str, Network] = {}
+        given, training = (load_images(source, self.graph, limit=n) for source, n in ((args.data, args.limit), (args.calibrate, args.images + args.choose)))
+        if given.y is None or training.y is None:
+            sys.exit("compare_coding.py: error: images without labels")
+        if len(training.x) <= args.images:
+            sys.exit(f"compare_coding.py: error: {args.calibrate} has no images after the first {args.images} to choose on")
+        self.x, self.y, self.calibration = given.x, given.y, training.x[: args.images]
+        self.drawn = np.sort(np.random.default_rng(args.seed).permutation(len(self.x))[: args.rate_images])
+        self.sets = {"drawn": (self.x[self.drawn], self.y[self.drawn]), "choose": (training.x[args.images :], training.y[args.images :])}
+        self.place = {"graph": sha256(args.graph.read_bytes()), "calibration": sha256(np.asarray(self.calibration, "<i8").tobytes())}
+        data = {"graph": self.place["graph"], "data": digest(self.x, self.y)}
+        known = next(self.log.found(kind="float", **data), None) or self.log.add(
+            kind="float", **data, labels=self.graph.forward(self.x).argmax(axis=1).tolist()
+        )
+        self.real = np.array(known["labels"])
+
+    def net(self, options: dict[str, Any]) -> Network:
+        """The network under these options of fsref.convert."""
+        key = json.dumps(options, sort_keys=True)
+        if key not in self.nets:
+            self.calibrated = self.calibrated or Calibrated.of(self.graph, self.calibration, self.args.images)
+            self.nets[key] = self.calibrated.convert(Options(**options))
+        return self.nets[key]
+
+    def facts(self, options: dict[str, Any]) -> dict[str, Any]:
+        """What the tables say of a network before it runs."""
+        found = next(self.log.found(kind="network", **self.place, options=options), None)
+        if found is None:
+            net = self.net(options)
+            size = {p.name: int(np.prod(p.shape)) for p in net.populations}
+            plan = schedule(net)
+            found = self.log.add(
+                kind="network",
+                **self.place,
+                options=options,
+                id=net.id,
+                neurons=sum(size[p.name] for p in net.populations if isinstance(p, FS)),
+                classes=sum(size[p.name] for p in net.populations if isinstance(p, Readout)),
+                latency=plan.latency,
+                intervals=[plan.interval_one_buffer, plan.interval_two_buffers],
+            )
+        return found
+
+    def batches(self, x: np.ndarray, y: np.ndarray, size: int, work: Any, **key: Any) -> Iterator[dict[str, Any]]:
+        """The lines of all images, `work(x, y)` done where the log has none."""
+        for first in range(0, len(x), size):
+            part = x[first : first + size], y[first : first + size]
+            found = next(self.log.found(**key, data=digest(*part)), None)
+            if found is None:
+                began = time.process_time()
+                done = work(*part)
+                found = self.log.add(**key, data=digest(*part), images=len(part[0]), **done, cpu_seconds=round(time.process_time() - began, 1))
+                print(", ".join(f"{k} {v}" for k, v in key.items() if k != "id"), f"{first + len(part[0])} of {len(x)}", flush=True, file=sys.stderr)
+            yield found
+
+    def fs(self, steps: int) -> tuple[str, list[Point]]:
+        """The row of FS coding with this K, and its points: of all images and, the same but for its change, of the drawn ones."""
+        options = {"steps": steps, **self.args.options}
+        facts = self.facts(options)
+
+        def work(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+            score = evaluate(self.net(options), x, y)
+            total = score.counts.total
+            sent = sum(int(n.sum()) for name, n in score.counts.spikes.items() if isinstance(score.net[name], FS))
+            return {"labels": score.predictions.tolist(), "sent": sent, "work": {part: int(getattr(total, part)) for part in PARTS}}
+
+        lines = list(self.batches(self.x, self.y, FS_BATCH, work, kind="fs", id=facts["id"]))
+        labels = np.array(sum((line["labels"] for line in lines), []))
+        counts = {part: sum(line["work"][part] for line in lines) for part in PARTS}
+        spikes = sum(line["sent"] for line in lines) / len(labels) / facts["neurons"]
+        one, two = facts["intervals"]
+        pair, also = Paired.of(self.real, labels, self.y), Paired.of(self.real[self.drawn], labels[self.drawn], self.y[self.drawn])
+        energies = [microjoules(counts, 0, len(labels), costs) for costs in COSTS]
+        throughput = f"{1000 / two:.1f} ({1000 / one:.1f})"
+        row = cells(f"{steps} | {100 * also.second_correct / also.images:.2f}", pair, facts["latency"], throughput, spikes, counts["synops"], energies)
+        return row, [Point(f"K = {steps}", 100 * p.difference, facts["latency"], two, spikes, one) for p in (pair, also)]
+
+    def twin(self, candidate: tuple[str, str], apart: bool, ticks: int, images: str) -> dict[str, Any]:
+        """What a twin answered and cost on a set of images at every t of `ticks`, SynOps and labels at those of the table."""
+        setting, alpha = candidate
+        options = {"steps": self.args.rate_steps, **self.args.options, **ALPHAS[alpha]}
+        facts, points = self.facts(options), [t for t in self.args.ticks if t <= ticks]
+
+        def work(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
+            net = self.net(options)
+            twin = rate_coded(net, setting)
+            result = twin.run(x, ticks, apart=apart, checkpoints=points)
+            sent = sum(np.asarray(result.spikes_per_tick[p.name]) for p in net.populations if isinstance(p, FS))
+            macs = sum(int(fan.sum()) for q, fan in zip(net.projections, fan_outs(net), strict=True) if twin.neurons[q.source].analog)
+            fixed = {"depth": depth(net, twin.neurons), "macs": macs}
+            named = {str(t): result.labels[:, t - 1].tolist() for t in points}
+            operations = {str(t): int(n) for t, n in zip(points, result.synops.sum(axis=0), strict=True)}
+            return {"labels": named, "correct": result.correct(y).tolist(), "sent": sent.tolist(), "synops": operations, **fixed}
+
+        lines = list(self.batches(*self.sets[images], RATE_BATCH, work, kind="rate", id=facts["id"], setting=setting, apart=apart, ticks=ticks))
+        late = lines[0]["depth"] if apart else 0  # the ticks after T until the answer at T stands (RATE-6)
+        return {
+            "facts": facts,
+            "count": len(self.sets[images][0]),
+            "late": late,
+            "depth": lines[0]["depth"],
+            "macs": lines[0]["macs"],
+            "sent": np.cumsum(np.sum([line["sent"] for line in lines], axis=0))[late:],
+            "correct": np.sum([line["correct"] for line in lines], axis=0),
+            "labels": {t: np.array(sum((line["labels"][str(t)] for line in lines), [])) for t in points},
+            "synops": {t: sum(line["synops"][str(t)] for line in lines) for t in points},
+        }
+
+    def rate(self, layers: str) -> tuple[list[str], list[Point], list[Point]]:
+        """The rows of rate coding, a point for each, and the points of every t of the settings chosen at some T."""
+        apart, ticks, y = layers == "apart", self.args.ticks, self.sets["drawn"][1]
+        tried = {c: self.twin(c, apart, ticks[-1], "choose")["correct"] for c in CANDIDATES}
+        chosen = {t: max(CANDIDATES, key=lambda c: tried[c][t - 1]) for t in ticks}  # the first of several
+        last = {c: max(t for t in ticks if chosen[t] == c) for c in chosen.values()}
+        runs = {c: self.twin(c, apart, last[c], "drawn") for c in last}
+        real, rows, marks = self.real[self.drawn], [], []
+        float_correct = int((real == y).sum())
+
+        def point(candidate: tuple[str, str], t: int) -> Point:
+            run = runs[candidate]
+            change = 100 * (int(run["correct"][t - 1]) - float_correct) / run["count"]
+            latency = t + (max(0, run["depth"] - 1) if layers == "scheduled" else run["late"])
+            return Point(f"T = {t}, {', '.join(candidate)}", change, latency, t, run["sent"][t - 1] / run["count"] / run["facts"]["neurons"], t)
+
+        for t in ticks:
+            run = runs[chosen[t]]
+            facts, steps, sent = run["facts"], t + run["late"], int(run["sent"][t - 1])
+            looks = run["count"] * steps * facts["neurons"]
+            opened = looks + run["count"] * steps * facts["classes"]
+            macs = run["count"] * run["macs"]
+            work = {"spikes": sent, "synops": run["synops"][t] + macs, "scalings": 0, "openings": opened, "comparisons": looks, "resets": sent}
+            energies = [microjoules(work, macs, run["count"], costs) for costs in COSTS]
+            pair, mark = Paired.of(real, run["labels"][t], y), point(chosen[t], t)
+            rows.append(cells(f"{t} | {', '.join(chosen[t])}", pair, mark.latency, f"{1000 / t:.1f}", mark.spikes, run["synops"][t], energies))
+            marks.append(mark)
+        macs = max(run["macs"] for run in runs.values())
+        if macs:
+            rows.append(f"\nSynOps of setting best are without the {macs:,} MACs per image of its analog first layer; its energy holds them, once per image.")
+        return rows, marks, [point(c, t) for c in runs for t in range(1, last[c] + 1)]
+
+
+def digest(x: np.ndarray, y: np.ndarray) -> str:
+    """What names images and their labels in the log."""
+    return sha256(np.asarray(x, "<i8").tobytes() + np.asarray(y, "<i8").tobytes())
+
+
+def compare(args: argparse.Namespace) -> None:
+    """Measure and print, as the command line says."""
+    done = Measurement(args)
+    fs = {steps: done.fs(steps) for steps in args.steps}
+    rate = {layers: done.rate(layers) for layers in args.layers}
+    float_correct, drawn = done.real == done.y, len(done.drawn)
+    print(f"# {done.graph.name or args.graph}: FS coding beside rate coding\n")
+    print(f"float: {100 * float_correct.mean():.2f} % of {len(done.y)} images, {100 * float_correct[done.drawn].mean():.2f} % of the {drawn} drawn for rate")
+    print(f"\n## FS, {len(done.y)} images; throughput with two membrane buffers (with one)\n\n| K | % of the drawn | {COLUMNS}\n{'|--:' * 10}|")
+    print("\n".join(row for row, _ in fs.values()))
+    for layers, (rows, _, _) in rate.items():
+        print(f"\n## Rate, {drawn} images, {LAYERS[layers]}, K = {args.rate_steps} network\n\n| T | setting | {COLUMNS}\n|--:|---{'|--:' * 8}|")
+        print("\n".join(rows))
+    worst = [min(points, key=lambda p: p.change) for _, points in fs.values()]  # near float on all images and on those drawn
+    print("\n".join(told(worst, {layers: every for layers, (_, _, every) in rate.items()}, args.within)))
+    if args.figures:
+        everywhere = [points[0] for _, points in fs.values()]
+        marks = {layers: marks for layers, (_, marks, _) in rate.items()}
+        draw(args.figures, done.graph.name or "graph", everywhere, marks, 100 * float(float_correct.mean()), (len(done.y), drawn))
+
+
+def numbers(text: str) -> list[int]:
+    """Ascending positive integers, with commas between."""
+    found = [int(part) for part in text.split(",")]
+    if found != sorted(set(found)) or found[0] < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not ascending numbers from 1")
+    return found
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Read the command line and compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("graph", type=Path, metavar="GRAPH")
+    parser.add_argument("--data", required=True, metavar="SOURCE", help="labelled images to score on")
+    parser.add_argument("--calibrate", required=True, metavar="SOURCE", help="labelled images to calibrate and to choose settings on, none of --data")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="lines of JSON; continued where it ends")
+    parser.add_argument("--figures", type=Path, metavar="DIR", help="write accuracy-latency.svg and accuracy-throughput.svg here")
+    parser.add_argument("--steps", type=numbers, default=list(range(3, 11)), metavar="K,K", help="of FS (default 3,4,...,10)")
+    parser.add_argument("--ticks", type=numbers, default=[2**i for i in range(3, 12)], metavar="T,T", help="of rate (default 8,16,...,2048)")
+    parser.add_argument("--layers", nargs="+", choices=list(LAYERS), default=["together", "scheduled"], help="of rate, see above (default together scheduled)")
+    counts = [("images", 512, "images for calibration"), ("choose", 200, "images after them to choose settings of rate on")]
+    counts += [("rate-images", 1000, "images drawn for rate"), ("rate-steps", 8, "K of the network whose twins they are"), ("seed", 1, "of the draw")]
+    for name, default, text in counts:
+        parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default {default})")
+    parser.add_argument("--limit", type=int, metavar="N", help="the first N images of --data only")
+    parser.add_argument("--within", type=float, default=0.5, metavar="POINTS", help="of float, for the ratios (default 0.5)")
+    parser.add_argument("--options", type=option, nargs="*", default=[], metavar="KEY=VALUE", help="of fsref.convert, for FS and rate")
+    args = parser.parse_args(given)
+    args.options = dict(args.options)
+    compare(args)
+
+
+if __name__ == "__main__":
+    main()
