@@ -18,7 +18,7 @@ from fsref.populations import FS, Input, MaxPool, Population, Readout, positive
 from fsref.projections import Conv2d, Dense, Projection, check_fit, taps, window_shape
 from fsref.ranges import Range, code_weights, prove
 
-SPEC_VERSION = "1.1"
+SPEC_VERSION = "1.2"
 
 
 @dataclass(frozen=True)

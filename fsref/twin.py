@@ -53,18 +53,19 @@ def theta(p: FS) -> Ints:
 
 
 def rounding(net: Network, name: str, said: Rounding | None = None) -> Rounding:
-    """How the codes of an fs population were rounded: as `said`, else as the provenance of `fsref.convert` tells (RATE-3). Errors: UsageError."""
+    """How the codes of an fs population were rounded: as `said`, else as the provenance tells (RATE-3). Errors: UsageError."""
     if said is not None:
         if said not in ROUNDINGS:
             raise UsageError("RATE-3", "rounding", "unknown rounding", said, ", ".join(ROUNDINGS))
         return said
-    for keys in (("populations", name, "rounding"), ("options", "rounding")):
-        told: Any = net.provenance if net.provenance.get("made_by") == "fsref.convert" else None
+    converted = net.provenance.get("made_by") == "fsref.convert"
+    for keys in (("populations", name, "rounding"), ("options", "rounding")) if converted else (("rounding",),):
+        told: Any = net.provenance
         for key in keys:  # the provenance of a file may be anything
             told = told.get(key) if isinstance(told, Mapping) else None
         if told == "nearest" or told == "floor":
             return "nearest" if told == "nearest" else "floor"
-    limit = "say rounding, nearest or floor; networks made by fsref.convert tell it"
+    limit = "rounding (--rounding), nearest or floor; networks made by fsref.convert tell it"
     raise UsageError("RATE-3", name, "nothing says whether a rounding half is in its bias", None, limit)
 
 

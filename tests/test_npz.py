@@ -96,15 +96,15 @@ def test_same_integers_same_id() -> None:
 def test_versions() -> None:
     """Files of this major version and no later minor are read; others are refused by their version, before the schema (ID-4)."""
     members = members_of(npz.to_bytes(tiny()))
-    for version in ("1.0", "1.1"):
+    for version in ("1.0", "1.1", "1.2"):
         assert npz.build(with_manifest(members, spec_version=version), "x").id == tiny().id
-    for version in ("1.2", "2.0", "0.9", "1", "", "1.0.0", "01.0", "1.00", "x", "1.0\n", "-1.0", "1.99999", "١.٠"):
+    for version in ("1.3", "2.0", "0.9", "1", "", "1.0.0", "01.0", "1.00", "x", "1.0\n", "-1.0", "1.99999", "١.٠"):
         with refused(FileError, "ID-4", W, version):
             npz.build(with_manifest(members, spec_version=version, new_key=1), "x")
     for number in (0, 2, -1, 10**30):
         with refused(FileError, "ID-4", W, number):
             npz.build(with_manifest(members, format=number, populations="later"), "x")
-    assert json.loads(members["manifest.json"])["spec_version"] == "1.1"
+    assert json.loads(members["manifest.json"])["spec_version"] == "1.2"
 
 
 def test_container(tmp_path: Path) -> None:

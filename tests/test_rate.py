@@ -6,7 +6,7 @@ import json
 import os
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -222,9 +222,9 @@ def lone(theta: int, steps: int, bias: int) -> Network:
     )
 
 
-def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """`fsref evaluate NET --rate T` shows accuracy against time, with --json the same figures; its options need --rate, and rounding is asked for (RATE)."""
-    given = ["evaluate", "digits", "--limit", "4", "--rate", "12", "--rounding", "nearest", "--setting", "classic", "--apart"]
+    given = ["evaluate", "digits", "--limit", "4", "--rate", "12", "--setting", "classic", "--apart"]
     assert main([*given, "--json"]) == 0
     plain = json.loads(capsys.readouterr().out)["rate"]
     net = data.load("digits")
@@ -237,8 +237,10 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(given) == 0
     out = capsys.readouterr().out
     assert f"\n12  {100 * right[11] / 4:>10.2f}  {right[11]:>7}  {17:>14}  {result.spikes_per_neuron[1]:>17.3f}" in out and "[RATE-5]" in out
+    replace(net, provenance={}).save(tmp_path / "silent.fs.npz")
+    assert main(["evaluate", str(tmp_path / "silent.fs.npz"), "--data", "digits", "--rate", "8"]) == 2
+    assert "--rounding" in capsys.readouterr().err
     for wrong, line in (
-        (["--rate", "8"], "[RATE-3]"),
         (["--apart"], "--apart: goes with --rate [RATE-2]"),
         (["--setting", "best"], "[RATE-2]"),
         (["--rate", "0"], "--rate"),
@@ -314,13 +316,15 @@ def test_other_tables_are_refused() -> None:
 
 
 def test_rounding_is_read_or_said() -> None:
-    """The rounding half is taken out where the provenance of a conversion says so, by population before the options, and else has to be said (RATE-3)."""
+    """The rounding half is taken out where the provenance says so, of a conversion by population before the options, and else has to be said (RATE-3)."""
     made = {"made_by": "fsref.convert", "options": {"rounding": "nearest"}, "populations": {"hid": {"steps": 3}}}
     biases = {"nearest": [0, -3, -1], "floor": [1, -2, 0]}
     for provenance, expected in (
         (made, "nearest"),
         ({**made, "populations": {"hid": {"rounding": "floor"}}}, "floor"),
         ({**made, "options": {"rounding": "floor"}}, "floor"),
+        ({"made_by": "hand", "rounding": "nearest"}, "nearest"),
+        ({"rounding": "floor"}, "floor"),
     ):
         found = rate_coded(tiny(provenance=provenance), "classic").neurons["hid"]
         assert found.bias[:, 0, 0].tolist() == biases[expected]
@@ -331,6 +335,8 @@ def test_rounding_is_read_or_said() -> None:
         {"made_by": "fsref.convert"},
         {**made, "options": [], "populations": 3},
         {**made, "options": {"rounding": ["nearest"]}},
+        {"made_by": "hand", "options": {"rounding": "nearest"}},
+        {"rounding": "up"},
     ):
         with refused(UsageError, "RATE-3", "hid"):
             rate_coded(tiny(provenance=provenance))

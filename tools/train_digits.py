@@ -291,6 +291,7 @@ def main() -> None:
         "data": f"scikit-learn load_digits: {CREDIT}",
         "data_license": "CC-BY-4.0",
         "model_license": "Apache-2.0",
+        "rounding": "nearest",
         "split": f"numpy default_rng({args.seed}).permutation(1797): the first {HELD_OUT} are the test images, the others trained and calibrated",
         "tool": "tools/train_digits.py",
         "training": f"AdamW, one cycle to {RATE}, {EPOCHS} epochs, batches of {BATCH}, affine augmentation, label smoothing {SMOOTHING}, seed {args.seed}",
