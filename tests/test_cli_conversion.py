@@ -187,13 +187,18 @@ def test_convert_refuses_in_one_line(call: Call, files: Path, arguments: list[st
 
 
 def test_a_file_of_another_kind_is_named(call: Call, files: Path) -> None:
-    """A PyTorch file, a graph where a network is wanted, and the files of compare swapped: each is told in one line what to do instead."""
+    """A PyTorch file, new or old, an ONNX file or a graph where a network is wanted, and the files of compare swapped: one line each says what to do instead."""
     with zipfile.ZipFile(files / "model.pt", "w") as archive:  # as torch.save writes it
         for member in ("data.pkl", "byteorder", "data/0", "version", ".data/serialization_id"):
             archive.writestr(f"model/{member}", b"little")
     tiny().save(files / "tiny.fs.npz")
+    (files / "old.pt").write_bytes(bytes.fromhex("80028a0a6cfc9c46f9206aa850192e80024de903"))  # as torch before 1.6 began its files
+    (files / "model.onnx").write_bytes(b"\x08\x07\x12\x05other")
+    pytorch = "is a PyTorch file (turn the model into a graph with fsref.from_torch in Python)"
     refused = {
-        ("convert", "model.pt", "--data", "images.npz"): "model.pt: is a PyTorch file (turn the model into a graph with fsref.from_torch in Python)",
+        ("convert", "model.pt", "--data", "images.npz"): f"model.pt: {pytorch}",
+        ("convert", "old.pt", "--data", "images.npz"): f"old.pt: {pytorch}",
+        **{(verb, "model.onnx"): "model.onnx: is an ONNX file (fsref convert makes a network of it)" for verb in ("info", "evaluate", "run")},
         ("compare", "tiny.fs.npz", "net.npz", "--data", "images.npz"): "fsref compare takes GRAPH NET",
         **{(verb, "net.npz"): "a float graph: fsref convert makes a network of it" for verb in ("info", "evaluate", "run")},
     }

@@ -35,6 +35,8 @@ MAX_HEADER = 2**12
 ZIP64_END = 56 + 20  # end record and locator of an archive beyond 2 GiB
 TYPES = ("|i1", "|u1", "<i2", "<i4", "<i8")
 DATE = (1980, 1, 1, 0, 0, 0)
+PYTORCH = ("is a PyTorch file", None, "turn the model into a graph with fsref.from_torch in Python")
+OLD_PYTORCH = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # the pickled number that files of torch before 1.6 begin with
 
 
 def load(path: str | PathLike[str]) -> Network:
@@ -61,12 +63,16 @@ def read_members(data: bytes, where: str) -> dict[str, bytes]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except (zipfile.BadZipFile, ValueError, struct.error, OverflowError, NotImplementedError) as error:
+        if data.startswith(OLD_PYTORCH):
+            raise FileError("FILE-1", where, *PYTORCH) from None
+        if where.endswith(".onnx"):
+            raise FileError("FILE-1", where, "is an ONNX file", None, "fsref convert makes a network of it") from None
         raise FileError("FILE-1", where, "not a zip archive", str(error)) from None
     entries = archive.infolist()
     if len(entries) > MAX_MEMBERS:
         raise FileError("FILE-1", where, "too many members", len(entries), f"at most {MAX_MEMBERS}")
     if any(e.filename.rpartition("/")[2] == "data.pkl" for e in entries):
-        raise FileError("FILE-1", where, "is a PyTorch file", None, "turn the model into a graph with fsref.from_torch in Python")
+        raise FileError("FILE-1", where, *PYTORCH)
     if any(e.comment for e in entries) or (entries and min(e.header_offset for e in entries) != 0) or data[-22:-18] != b"PK\x05\x06":
         raise FileError("FILE-1", where, "archive has a comment, or bytes before its first member or after its end record")
     end = archive.start_dir
