@@ -187,7 +187,7 @@ def test_convert_refuses_in_one_line(call: Call, files: Path, arguments: list[st
 
 
 def test_a_file_of_another_kind_is_named(call: Call, files: Path) -> None:
-    """A PyTorch file, new or old, an ONNX file or a graph where a network is wanted, and the files of compare swapped: one line each says what to do instead."""
+    """A PyTorch file, new or old, an ONNX file or a graph where a network is wanted, and the files of compare swapped: one line says what to do instead."""
     with zipfile.ZipFile(files / "model.pt", "w") as archive:  # as torch.save writes it
         for member in ("data.pkl", "byteorder", "data/0", "version", ".data/serialization_id"):
             archive.writestr(f"model/{member}", b"little")
