@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,8 @@ def test_from_graph_to_figures(folder: Path, capsys: pytest.CaptureFixture[str],
     for name, axis in (("latency", b"latency (steps, log scale)"), ("throughput", b"throughput (images per 1,000 steps, log scale)")):
         drawn = figures[f"accuracy-{name}.svg"]
         assert axis in drawn and b"accuracy (%), of float" in drawn and b"float, 87.50 %" in drawn
+    assert f"    python tools/compare_coding.py {folder}/small.graph.npz --data" in said and "- A step is one hop of a spike." in said
+    assert all(f"]({name})" in said for name in figures)
     lines = (folder / "log.jsonl").read_text().splitlines(keepends=True)
     entries = [json.loads(line) for line in lines]
 
@@ -112,14 +115,15 @@ def test_from_graph_to_figures(folder: Path, capsys: pytest.CaptureFixture[str],
     keep = next(i for i, e in enumerate(entries) if e["kind"] == "rate") + 2
     (folder / "log.jsonl").write_text("".join(lines[:keep]) + lines[keep][:40])
     monkeypatch.setattr(tools, "evaluate", None)  # the runs of FS are all there
-    tools.main(given(folder, "--figures", f"{folder}/again"))
+    shutil.rmtree(folder / "figures")
+    tools.main(given(folder, "--figures", f"{folder}/figures"))
     assert capsys.readouterr().out == said
     again = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     timeless = [[{k: v for k, v in e.items() if k != "cpu_seconds"} for e in log] for log in (entries, again)]
     assert timeless[0] == timeless[1]
-    assert {p.name: p.read_bytes() for p in (folder / "again").iterdir()} == figures
+    assert {p.name: p.read_bytes() for p in (folder / "figures").iterdir()} == figures
     monkeypatch.setattr(tools.Measurement, "net", None)  # and now everything is
-    tools.main(given(folder))
+    tools.main(given(folder, "--figures", f"{folder}/figures"))
     assert capsys.readouterr().out == said
 
 

@@ -33,6 +33,12 @@ class Point:
 MEASURES = {"latency": "latency", "throughput, FS with two buffers": "interval", "throughput, FS with one buffer": "one_buffer", "spikes per neuron": "spikes"}
 
 
+FIGURES = {
+    "latency": ("latency (steps, log scale)", lambda p: p.latency),
+    "throughput": ("throughput (images per 1,000 steps, log scale)", lambda p: 1000 / p.interval),
+}
+
+
 @dataclass(frozen=True)
 class Ratio:
     """How many times a measure of FS goes into that of rate coding; `reached` says whether rate coding was as accurate as asked."""
@@ -120,14 +126,10 @@ def told(fs: Sequence[Point], rate: dict[str, list[Point]], within: float) -> li
 
 
 def draw(folder: Path, title: str, fs: Sequence[Point], rate: dict[str, list[Point]], real: float, images: tuple[int, int]) -> None:
-    """accuracy-latency.svg and accuracy-throughput.svg; accuracy is that of float, `real` in %, on all images, and the change beside it."""
+    """The `FIGURES`, accuracy-latency.svg and accuracy-throughput.svg; accuracy is that of float, `real` in %, on all images, and the change beside it."""
     folder.mkdir(parents=True, exist_ok=True)
-    axis = {
-        "latency": ("latency (steps, log scale)", lambda p: p.latency),
-        "throughput": ("throughput (images per 1,000 steps, log scale)", lambda p: 1000 / p.interval),
-    }
     styles = {"together": ("s--", "tab:orange"), "scheduled": ("^-", "tab:red"), "apart": ("v:", "tab:brown")}
-    for name, (label, value) in axis.items():
+    for name, (label, value) in FIGURES.items():
         figure = blank_figure(7.5, 5.6)
         axes = figure.subplots()
         axes.axhline(real, color="black", linewidth=0.8, label=f"float, {real:.2f} %")

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Measure FS coding against rate coding on one float graph: tables, ratios at equal accuracy, and two figures.
+"""Measure FS coding against rate coding on one float graph: a page of ratios at equal accuracy, tables and two figures.
 
 SOURCE is what `fsref evaluate --data` takes. FS networks (a row per K) answer every image of --data; the rate-coded twins of the network of
 --rate-steps answer a seeded draw of --rate-images of them. Both are calibrated on the first --images of --calibrate. The setting of the twin at
@@ -22,11 +22,13 @@ What is compared with what:
   float: FS at some K, on all images and on the drawn ones; rate at any t, not only those of the table, and even if it falls again later. So they are
   lower bounds. Of rate only settings that were chosen at some T are run, each up to the last T at which it was chosen.
 
-FILE gets a line of JSON per batch; a start that finds it goes on where it ends. Tables and figures are made from it.
+FILE gets a line of JSON per batch; a start that finds it goes on where it ends. The page, in markdown on standard output, and the figures are
+made from it.
 """
 
 import argparse
 import json
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -35,7 +37,7 @@ from typing import Any
 
 import numpy as np
 
-from coding_report import COLUMNS, COSTS, LAYERS, PARTS, Point, cells, draw, microjoules, told
+from coding_report import COLUMNS, COSTS, FIGURES, LAYERS, PARTS, Point, cells, draw, microjoules, told
 from evaluate import Log, option, sha256
 from fsref import Graph, Network, load_images
 from fsref.conversion.converter import Calibrated, Options
@@ -204,25 +206,33 @@ def digest(x: np.ndarray, y: np.ndarray) -> str:
     return sha256(np.asarray(x, "<i8").tobytes() + np.asarray(y, "<i8").tobytes())
 
 
-def compare(args: argparse.Namespace) -> None:
-    """Measure and print, as the command line says."""
+def conventions() -> str:
+    """What is compared with what, as this module's docstring has it."""
+    _, _, after = (__doc__ or "").partition("What is compared with what:\n")
+    return after.partition("\n\n")[0]
+
+
+def compare(args: argparse.Namespace, command: str) -> None:
+    """Measure and print the page, as the command line says."""
     done = Measurement(args)
     fs = {steps: done.fs(steps) for steps in args.steps}
     rate = {layers: done.rate(layers) for layers in args.layers}
     float_correct, drawn = done.real == done.y, len(done.drawn)
-    print(f"# {done.graph.name or args.graph}: FS coding beside rate coding\n")
-    print(f"float: {100 * float_correct.mean():.2f} % of {len(done.y)} images, {100 * float_correct[done.drawn].mean():.2f} % of the {drawn} drawn for rate")
-    print(f"\n## FS, {len(done.y)} images; throughput with two membrane buffers (with one)\n\n| K | % of the drawn | {COLUMNS}\n{'|--:' * 10}|")
-    print("\n".join(row for row, _ in fs.values()))
-    for layers, (rows, _, _) in rate.items():
-        print(f"\n## Rate, {drawn} images, {LAYERS[layers]}, K = {args.rate_steps} network\n\n| T | setting | {COLUMNS}\n|--:|---{'|--:' * 8}|")
-        print("\n".join(rows))
     worst = [min(points, key=lambda p: p.change) for _, points in fs.values()]  # near float on all images and on those drawn
-    print("\n".join(told(worst, {layers: every for layers, (_, _, every) in rate.items()}, args.within)))
+    page = [f"# {done.graph.name or args.graph}: FS coding beside rate coding", "", f"    {command}", ""]
+    page += [f"float: {100 * float_correct.mean():.2f} % of {len(done.y)} images, {100 * float_correct[done.drawn].mean():.2f} % of the {drawn} drawn for rate"]
+    page += told(worst, {layers: every for layers, (_, _, every) in rate.items()}, args.within)
     if args.figures:
         everywhere = [points[0] for _, points in fs.values()]
         marks = {layers: marks for layers, (_, marks, _) in rate.items()}
         draw(args.figures, done.graph.name or "graph", everywhere, marks, 100 * float(float_correct.mean()), (len(done.y), drawn))
+        page += ["", *(f"![accuracy against {name}](accuracy-{name}.svg)" for name in FIGURES)]
+    page += ["", f"## FS, {len(done.y)} images; throughput with two membrane buffers (with one)", "", f"| K | % of the drawn | {COLUMNS}", f"{'|--:' * 10}|"]
+    page += [row for row, _ in fs.values()]
+    for layers, (rows, _, _) in rate.items():
+        page += ["", f"## Rate, {drawn} images, {LAYERS[layers]}, K = {args.rate_steps} network", "", f"| T | setting | {COLUMNS}", f"|--:|---{'|--:' * 8}|"]
+        page += rows
+    print("\n".join([*page, "", "## What is compared with what", "", conventions()]))
 
 
 def numbers(text: str) -> list[int]:
@@ -251,9 +261,10 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="the first N images of --data only")
     parser.add_argument("--within", type=float, default=0.5, metavar="POINTS", help="of float, for the ratios (default 0.5)")
     parser.add_argument("--options", type=option, nargs="*", default=[], metavar="KEY=VALUE", help="of fsref.convert, for FS and rate")
-    args = parser.parse_args(given)
+    words = sys.argv[1:] if given is None else list(given)
+    args = parser.parse_args(words)
     args.options = dict(args.options)
-    compare(args)
+    compare(args, shlex.join(["python", "tools/compare_coding.py", *words]))
 
 
 if __name__ == "__main__":
