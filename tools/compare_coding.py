@@ -4,7 +4,8 @@
 
 SOURCE is what `fsref evaluate --data` takes. FS networks (a row per K) answer every image of --data; the rate-coded twins of the network of
 --rate-steps answer a seeded draw of --rate-images of them. Both are calibrated on the first --images of --calibrate. The setting of the twin at
-each T, classic or best input with alpha of mse or of a percentile, is the one with most answers right on the --choose images that follow those.
+each T, classic or best input with alpha of mse or of a percentile, is the one with most answers right on the --choose images that follow those;
+of several the one with most right over all t up to T.
 
 What is compared with what:
 - A step is one hop of a spike. `scheduled` is the twin on the schedule of FS (TIME-1): every layer starts when its first input arrives, skips are
@@ -20,7 +21,7 @@ What is compared with what:
   once per image, as its sum is constant; neurons that turn pixels into spikes and choices of max-pools are charged on neither side.
 - Accuracy is beside that of the float graph on the same images. Ratios take the least cost on each side whose accuracy is within --within points of
   float: FS at some K, on all images and on the drawn ones; rate at any t, not only those of the table, and even if it falls again later. So they are
-  lower bounds. Of rate only settings that were chosen at some T are run, each up to the last T at which it was chosen.
+  lower bounds. Of rate only settings that were chosen at some T are run, each up to the T of the table that follows the last at which it was chosen.
 
 FILE gets a line of JSON per batch; a start that finds it goes on where it ends. The page, in markdown on standard output, and the figures are
 made from it.
@@ -172,8 +173,8 @@ class Measurement:
         """The rows of rate coding, a point for each, and the points of every t of the settings chosen at some T."""
         apart, ticks, y = layers == "apart", self.args.ticks, self.sets["drawn"][1]
         tried = {c: self.twin(c, apart, ticks[-1], "choose")["correct"] for c in CANDIDATES}
-        chosen = {t: max(CANDIDATES, key=lambda c: tried[c][t - 1]) for t in ticks}  # the first of several
-        last = {c: max(t for t in ticks if chosen[t] == c) for c in chosen.values()}
+        chosen = {t: max(CANDIDATES, key=lambda c: (tried[c][t - 1], tried[c][:t].sum())) for t in ticks}
+        last = {c: max(after for t, after in zip(ticks, [*ticks[1:], ticks[-1]], strict=True) if chosen[t] == c) for c in chosen.values()}
         runs = {c: self.twin(c, apart, last[c], "drawn") for c in last}
         real, rows, marks = self.real[self.drawn], [], []
         float_correct = int((real == y).sum())
