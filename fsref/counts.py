@@ -118,9 +118,9 @@ class Counts:
         return slice(start - max((self.net.steps[q.source] for q in self.net.into(name)), default=0), start + self.net.steps[name])
 
     def work(self, name: str) -> Work:
-        """What a population did in each step of the image, 0 up to the latency, (steps,), over all images (COUNT-1 to COUNT-4)."""
+        """What a population did in each step of an image until the last population is done, (steps,), over all images (COUNT-1 to COUNT-4)."""
         plan, steps, population = schedule(self.net), self.net.steps[name], self.net[name]
-        done = Work(*(np.zeros(plan.latency, np.int64) for _ in range(6)))
+        done = Work(*(np.zeros(plan.steps, np.int64) for _ in range(6)))
         start, neurons = plan.start[name], int(np.prod(population.shape)) * self.images
         firing = slice(start, start + steps)
         if steps:

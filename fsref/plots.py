@@ -106,7 +106,7 @@ def timeline(e: Evaluation) -> Plot:
               color="tab:gray", alpha=0.5, label="takes spikes")  # fmt: skip
     axes.barh(range(len(names)), [e.net.steps[n] for n in names], left=[plan.start[n] for n in names], height=0.7, label="sends spikes")
     axes.plot([plan.latency], [len(names) - 1], "D", color="tab:red", label="logits stand")
-    axes.set_xlim(0, plan.latency + 0.5)
+    axes.set_xlim(0, plan.steps + 0.5)
     axes.set_xlabel("time (steps)")
     axes.grid(axis="x", linewidth=0.3)
     axes.legend(fontsize="small")
@@ -120,18 +120,18 @@ def timeline(e: Evaluation) -> Plot:
 
 def activity(e: Evaluation) -> Plot:
     """Spikes of each population in each step."""
-    names, counts, latency = list(e.score.neurons), e.score.counts, e.score.latency_steps
+    names, counts, plan = list(e.score.neurons), e.score.counts, schedule(e.net)
     spikes = np.stack([counts.work(name).spikes for name in names]) / e.score.images
     share = 100 * spikes / np.array([[e.score.neurons[name]] for name in names])
     for row, name in zip(share, names, strict=True):
-        start = schedule(e.net).start[name]
+        start = plan.start[name]
         row[:start], row[start + e.net.steps[name] :] = np.nan, np.nan
     figure = blank_figure(WIDTH, 3.4 + 0.24 * len(names), "COUNT-7")
     above, axes = figure.subplots(2, 1, sharex=True, height_ratios=(1.6, 0.8 + 0.24 * len(names)))
-    above.bar(np.arange(latency) + 0.5, spikes.sum(axis=0), 0.9)
+    above.bar(np.arange(plan.steps) + 0.5, spikes.sum(axis=0), 0.9)
     above.set_ylabel("spikes per image")
     above.grid(axis="y", linewidth=0.3)
-    shown = axes.imshow(share, aspect="auto", interpolation="none", extent=(0, latency, len(names) - 0.5, -0.5), vmin=0)
+    shown = axes.imshow(share, aspect="auto", interpolation="none", extent=(0, plan.steps, len(names) - 0.5, -0.5), vmin=0)
     axes.set_yticks(range(len(names)), [short(name) for name in names])
     axes.set_ylabel("population")
     axes.set_xlabel("time (steps)")
@@ -174,7 +174,7 @@ def raster(e: Evaluation) -> Plot:
     for name in names:
         steps, trains = e.net.steps[name], e.recorded(name, "spikes")[0].astype(np.int64)
         fired = (trains[:, None] >> np.arange(steps - 1, -1, -1) & 1).astype(float)
-        band = np.full((min(lines, len(trains)), plan.latency), np.nan)
+        band = np.full((min(lines, len(trains)), plan.steps), np.nan)
         band[:, plan.start[name] : plan.start[name] + steps] = np.stack([part.mean(axis=0) for part in np.array_split(fired, len(band))])
         bands.append(band)
         ends.append(ends[-1] + len(band))
@@ -185,7 +185,7 @@ def raster(e: Evaluation) -> Plot:
     seen.set_title("the image", fontsize="small")
     seen.set_xlabel("column (pixels)")
     seen.set_ylabel("row (pixels)")
-    shown = axes.imshow(100 * np.concatenate(bands), aspect="auto", interpolation="none", extent=(0, plan.latency, ends[-1], 0), vmin=0, vmax=100)
+    shown = axes.imshow(100 * np.concatenate(bands), aspect="auto", interpolation="none", extent=(0, plan.steps, ends[-1], 0), vmin=0, vmax=100)
     for end in ends[1:-1]:
         axes.axhline(end, color="tab:gray", linewidth=0.4)
     labels = [f"{short(name)} ({e.score.neurons[name]:,})" for name in names]

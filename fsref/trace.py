@@ -88,10 +88,9 @@ def select(net: Network, record: Record) -> Selection:
         if name not in names:
             raise UsageError("OBS-1", "record", "unknown population", name, ", ".join(names))
     plan = schedule(net)
-    last = plan.latency
     steps = None if record.steps is None else np.asarray(list(record.steps))
-    if steps is not None and not _places(steps, last):
-        raise UsageError("OBS-1", "record", "step out of range", steps.tolist(), f"0..{last - 1}")
+    if steps is not None and not _places(steps, plan.steps):
+        raise UsageError("OBS-1", "record", "step out of range", steps.tolist(), f"0..{plan.steps - 1}")
     neurons, window = {}, {}
     for name in (n for n in names if n in given):
         count = int(np.prod(net[name].shape))

@@ -79,6 +79,26 @@ def unordered() -> Network:
     )
 
 
+def dangling() -> Network:
+    """Populations that feed nothing, one a single step long, and go on after the logits stand; a max-pool of one of them."""
+    return Network(
+        [
+            Input("in", (1, 2, 2), 1, 1),
+            FS("one", (2, 1, 1), fs_relu(1, 1), [1, 0]),
+            FS("long", (1, 2, 2), fs_relu(5, 2), [9]),
+            MaxPool("pool", (1, 1, 1), "long", (2, 2), (1, 1)),
+            FS("last", (2, 1, 1), fs_relu(3, 4), [1, -1]),
+            Readout("out", (2, 1, 1), [0, 3]),
+        ],
+        [
+            Dense("in", "one", [[1, 1, 0, 2], [0, 1, -1, 0]]),
+            Conv2d("in", "long", [[[[7]]]]),
+            Dense("pool", "last", [[3], [1]]),
+            Dense("in", "out", [[1, 2, 3, 4], [-1, 2, 0, 1]]),
+        ],
+    )
+
+
 def draw(net: Network, count: int, seed: int = 0) -> Any:
     """`count` images of random codes, (B, C, H, W)."""
     return np.random.default_rng(seed).integers(0, net.input.max_code + 1, (count, *net.input.shape))

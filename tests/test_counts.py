@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 import fsref
 import handmade
@@ -14,9 +15,10 @@ import naive
 from fsref.counts import Counts, count, scaled
 from fsref.errors import UsageError
 from fsref.network import Network
+from fsref.testing import Case, cases
 from fsref.trace import Trace
 
-NETS = {"tiny": handmade.tiny, "residual": handmade.residual, "unordered": handmade.unordered}
+NETS = {"tiny": handmade.tiny, "residual": handmade.residual, "unordered": handmade.unordered, "dangling": handmade.dangling}
 KINDS = ("spikes", "synops", "scalings", "membrane_updates", "additions", "comparisons", "weight_reads", "parameter_reads", "membrane_reads")
 KINDS += ("memory_reads", "memory_writes")
 
@@ -74,14 +76,11 @@ def by_loops(net: naive.Net, images: list[list[int]]) -> tuple[Counter[tuple[str
     return done, all_spikes, most
 
 
-@pytest.mark.parametrize("name", NETS)
-def test_counts_are_the_naive_loops(name: str) -> None:
+def check_counts(net: Network, x: Any) -> None:
     """Every count of every population and step is what loops over single spikes and synapses count."""
-    net = NETS[name]()
-    x = handmade.draw(net, 3)
     counts, oracle = count(recorded(net, x)), handmade.oracle(net)
-    done, all_spikes, most = by_loops(oracle, x.reshape(3, -1).tolist())
-    steps = naive.latency(oracle)
+    done, all_spikes, most = by_loops(oracle, np.asarray(x).reshape(len(x), -1).tolist())
+    steps = max(start + oracle.populations[p].steps for p, start in naive.starts(oracle).items())
     for p, population in enumerate(net.populations):
         work = counts.work(population.name)
         for kind in KINDS:
@@ -92,6 +91,19 @@ def test_counts_are_the_naive_loops(name: str) -> None:
             assert counts.most_by_neuron[population.name].tolist() == [most[at] for at in places]
     for kind in KINDS:
         assert int(getattr(counts.total, kind)) == sum(n for (counted, _, _), n in done.items() if counted == kind)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_counts_are_the_naive_loops(name: str) -> None:
+    """Networks made by hand, one with populations that go on after the logits stand, are counted as loops over spikes and synapses do."""
+    check_counts(NETS[name](), handmade.draw(NETS[name](), 3))
+
+
+@given(cases())
+@settings(database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=False, max_examples=60)
+def test_counts_of_drawn_networks_are_the_naive_loops(case: Case) -> None:
+    """So are drawn ones."""
+    check_counts(case.net, case.images)
 
 
 def plain(counts: Counts) -> Any:

@@ -13,7 +13,7 @@ from fsref import FS, Dense, Input, Network, Readout, Record, diff, fs_relu, run
 from fsref.errors import UsageError
 from fsref.schedule import schedule
 from fsref.trace import OBSERVABLES, Trace, crc32c, observables_of
-from handmade import ENGINES, draw, oracle, refused, residual, tiny, unordered
+from handmade import ENGINES, dangling, draw, oracle, refused, residual, tiny, unordered
 
 ALL = Record(observables=OBSERVABLES)
 
@@ -94,6 +94,17 @@ def test_selections() -> None:
     assert observables_of(net, "in") == observables_of(net, "pool") == {"spikes", "codes"}
     assert observables_of(net, "out") == {"sums", "opening"} and observables_of(net, "mid") == set(OBSERVABLES)
     assert recording(net, images, Record("sum", "codes")).arrays.keys() == {("sum", "codes")}
+
+
+def test_steps_after_the_logits() -> None:
+    """A population that feeds nothing may fire after the logits stand; its steps are recorded like any other (OBS-1)."""
+    net = dangling()
+    images, full = draw(net, 2), recording(net, draw(net, 2))
+    part = recording(net, images, Record(["long"], steps=[5]))  # fires in 1..5, the logits stand after 1
+    assert (part["long", "spikes"] == full["long", "spikes"] & 1).all() and full["long", "spikes"].any()
+    assert (recording(net, images, Record(["last"], steps=[8]))["last", "spikes"] <= 1).all()  # fires in 6..8
+    with refused(UsageError, "OBS-1", "record", [9]):
+        recording(net, images, Record(steps=[9]))
 
 
 def test_selections_that_are_refused() -> None:
