@@ -70,7 +70,7 @@ def horowitz_2014(memory: str = "32kb") -> Costs:
 
     An access is charged whole, whatever it uses of its 64 bits. Errors: UsageError for another memory.
     """
-    if memory not in MEMORIES:
+    if not isinstance(memory, str) or memory not in MEMORIES:
         raise UsageError("COUNT-5", "horowitz_2014", "unknown memory", memory, ", ".join(MEMORIES))
     access, said = MEMORIES[memory]
     arithmetic = {
@@ -112,8 +112,8 @@ def read_costs(path: str | Path) -> Costs:
         if (key not in found) or (key not in PRICED and key not in ("name", "source", "sources")):
             raise FileError("COUNT-5", str(path), "cost is unknown" if key in found else "cost is missing", key, ", ".join(PRICED))
     name, source, sources = found.pop("name", Path(path).name), found.pop("source", ""), found.pop("sources", {})
-    if not isinstance(sources, dict) or not all(isinstance(text, str) for text in (name, source, *sources.values())):
-        raise FileError("COUNT-5", str(path), "name or source is not text, or sources are not texts by cost")
+    if not isinstance(sources, dict) or not all(isinstance(text, str) and text.isprintable() for text in (name, source, *sources, *sources.values())):
+        raise FileError("COUNT-5", str(path), "name or source is no printable text, or sources are not such texts by cost")
     return Costs(name, **found, source=source, sources=sources)
 
 

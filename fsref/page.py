@@ -134,6 +134,8 @@ def check_targets(html: str | PathLike[str] | None, folder: str | PathLike[str] 
         raise UsageError("COUNT-7", str(html), "no file can be made here")
     if folder is not None:
         check_folder(Path(folder))
+        if html is not None and Path(html).resolve() == Path(folder).resolve():
+            raise UsageError("COUNT-7", str(folder), "page and plots have the same name")
 
 
 def write_page(e: Evaluation, path: str | PathLike[str]) -> None:

@@ -77,7 +77,9 @@ def check_depths(net: Network, given: int | Mapping[str, int] | None, needed: Ma
     return {label: int(depth) for label, depth in depths.items()}
 
 
-def memory_bound(net: Network, images: int, buffers: int, depths: Mapping[str, int], selection: Selection | None, on_disk: bool) -> int:
+def memory_bound(
+    net: Network, images: int, buffers: int, interval: int, depths: Mapping[str, int], selection: Selection | None, on_disk: bool
+) -> int:
     """A bound, in bytes, on what a pipelined run adds to the process's memory (RUN-3)."""
     size = {p.name: int(np.prod(p.shape)) for p in net.populations}
     windows = [buffers * size[p.name] * (8 * (net.steps[p.name] + len(net.into(p.name)) + 4) + 2) for p in net.populations]
@@ -85,8 +87,9 @@ def memory_bound(net: Network, images: int, buffers: int, depths: Mapping[str, i
     pools = [3 * size[p.name] * p.kernel[0] * p.kernel[1] for p in net.populations if isinstance(p, MaxPool)]
     telling = max(8 * size[name] * (2 * net.steps[name] + 4) for name in size)
     outputs = images * (8 * (net.readout.shape[0] + 2 * len(size)) + 11 * size[net.input.name])
+    events = 48 * ((images - 1) * interval + schedule(net).steps)  # a Python integer in a list for each step, then an array
     kept = 0 if selection is None or on_disk else recording_bytes(net, selection, images)
-    return sum(windows) + waiting + sum(pools) + telling + reference.working_bytes(net) + outputs + kept
+    return events + sum(windows) + waiting + sum(pools) + telling + reference.working_bytes(net) + outputs + kept
 
 
 def run_pipelined(
@@ -113,7 +116,7 @@ def run_pipelined(
     asked = None if record is None else record if isinstance(record, Record) else Record(populations=record)
     selection = None if asked is None else select(net, asked)
     path = None if asked is None or asked.path is None else Path(asked.path)
-    bound = memory_bound(net, len(x), buffers, depths, selection, path is not None)
+    bound = memory_bound(net, len(x), buffers, every, depths, selection, path is not None)
     if not bound <= memory_limit:
         raise LimitError("RUN-3", "run", "needs more memory than allowed", f"{bound} bytes", f"memory_limit {memory_limit}")
     wants = frozenset[str]() if selection is None else frozenset(selection.observables)

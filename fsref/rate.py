@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,9 +14,9 @@ from fsref.errors import LimitError, UsageError
 from fsref.network import Network
 from fsref.neuron import Ints
 from fsref.populations import FS, MaxPool
-from fsref.runner import check_images
+from fsref.runner import check_images, check_threads
 from fsref.scores import check_labels
-from fsref.ticks import Machine
+from fsref.ticks import Machine, table_bytes, working_bytes
 from fsref.twin import Neurons, Rounding, Setting, check_ticks, depth, neurons, reaches
 
 MAX_TICKS = 65_536
@@ -76,6 +76,12 @@ class Twin:
         """The max_pools that do not pass the largest count (RATE-5)."""
         return tuple(p.name for p in self.net.populations if isinstance(p, MaxPool) and not self.neurons[p.name].analog)
 
+    def memory_bound(self, images: int, steps: int, ticks: int, checkpoints: int, workers: int) -> int:
+        """A bound, in bytes, on what a run adds to the process's memory (RUN-3)."""
+        classes, names = self.net.readout.shape[0], len(self.net.populations)
+        each = 8 * (steps + checkpoints * (classes + names + 1)) + 11 * int(np.prod(self.net.input.shape))
+        return images * each + table_bytes(self.net) + 2 * workers * (working_bytes(self.net) + 8 * ticks * (classes + 2 * names + 2))
+
     def run(
         self,
         images: ArrayLike,
@@ -100,13 +106,12 @@ class Twin:
         reach = reaches(self.net, self.neurons)
         check_ticks(reach, self.neurons, ticks)
         most = max(max(high, -low) for channels in reach.values() for low, high in channels)
-        machine = Machine(self.net, self.neurons, np.int32 if most < 2**31 else np.int64)
-        workers = min(threads or os.cpu_count() or 1, len(x))
-        names, classes = machine.spiking, self.net.readout.shape[0]
-        each = 8 * (int(steps) + len(chosen) * (classes + len(names) + 1))
-        bound = len(x) * each + 2 * workers * (machine.working_bytes() + 8 * ticks * (classes + 2 * len(names) + 2))
-        if bound > memory_limit:
+        workers = min(check_threads(threads), len(x))
+        bound = self.memory_bound(len(x), int(steps), ticks, len(chosen), workers)
+        if not bound <= memory_limit:
             raise LimitError("RUN-3", "rate", "needs more memory than allowed", f"{bound} bytes", f"memory_limit {memory_limit}")
+        machine = Machine(self.net, self.neurons, np.int32 if most < 2**31 else np.int64)
+        names, classes = machine.spiking, self.net.readout.shape[0]
         labels, logits = np.empty((len(x), int(steps)), np.int64), np.empty((len(x), len(chosen), classes), np.int64)
         spikes, synops = np.empty((len(x), len(chosen), len(names)), np.int64), np.empty((len(x), len(chosen)), np.int64)
         per_tick = np.zeros((ticks, len(names)), np.int64)
@@ -139,9 +144,8 @@ def rate_coded(net: Network, setting: Setting = "best", rounding: Rounding | Non
 
 def check_points(given: Sequence[int] | None, steps: int) -> Ints:
     """The chosen t, (n,): as given, else 8, 16, 32, ... below T, and T. Errors: UsageError."""
-    if given is None:
-        return np.array([*(2**i for i in range(3, 17) if 2**i < steps), steps], np.int64)
-    chosen = np.asarray(given)
-    if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or not len(chosen) or chosen[0] < 1 or chosen[-1] > steps or (np.diff(chosen) < 1).any():
+    chosen = [*(2**i for i in range(3, 17) if 2**i < steps), steps] if given is None else list(given)
+    whole = all(isinstance(t, int | np.integer) and not isinstance(t, bool) for t in chosen)
+    if not whole or not chosen or not all(a < b for a, b in pairwise([0, *map(int, chosen), steps + 1])):
         raise UsageError("RATE-7", "checkpoints", "not ascending t of the run", given, f"1..{steps}")
-    return chosen.astype(np.int64)
+    return np.array(chosen, np.int64)

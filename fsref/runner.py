@@ -87,6 +87,14 @@ def check_images(net: Network, images: ArrayLike) -> Ints:
     return np.ascontiguousarray(given, dtype=np.int64)
 
 
+def check_threads(threads: int | None) -> int:
+    """The number of threads asked for, without one that of the processors (RUN-2). Errors: UsageError."""
+    chosen = os.cpu_count() or 1 if threads is None else threads
+    if not isinstance(chosen, int) or chosen < 1:
+        raise UsageError("RUN-2", "run", "threads are 1 or more", threads)
+    return chosen
+
+
 def engine_module(engine: str) -> Any:
     """The module of an engine, imported on first use (RUN-2). Errors: UsageError."""
     if engine not in ENGINES:
@@ -128,9 +136,9 @@ def run(
     x = check_images(net, images)
     asked = None if record is None else record if isinstance(record, Record) else Record(populations=record)
     selection = None if asked is None else select(net, asked)
-    threads = min(os.cpu_count() or 1 if threads is None else threads, len(x))
-    if not all(isinstance(n, int) and n >= 1 for n in (threads, 1 if batch is None else batch)):
-        raise UsageError("RUN-2", "run", "batch and threads are 1 or more", (batch, threads))
+    threads = min(check_threads(threads), len(x))
+    if batch is not None and not (isinstance(batch, int) and batch >= 1):
+        raise UsageError("RUN-2", "run", "batch is 1 or more", batch)
     single = memory_bound(net, 1, engine)
     size = batch or max(1, min(64, -(-len(x) // threads), BATCH_BYTES // single))
     path = None if asked is None or asked.path is None else Path(asked.path)

@@ -157,10 +157,21 @@ class Machine:
         """The places of a population."""
         return self.net[name].shape[1] * self.net[name].shape[2]
 
-    def working_bytes(self) -> int:
-        """A bound on the bytes one image takes: membranes and gains, all spikes of a block twice, what arrives."""
-        size = [s.fan.size for s in self.stages]
-        return (20 + 8 * BLOCK) * sum(size) + 32 * BLOCK * max(size) + 2**20
+
+def table_bytes(net: Network) -> int:
+    """A bound on the bytes of what all images share: weights and runs of every projection, windows, thresholds, starts, biases, fan-outs."""
+    weights = [q.weights.size for q in net.projections]
+    grouped = [(net[q.target].shape, q.kernel, q.groups) if isinstance(q, Conv2d) else (net[q.source].shape, (1, 1), 1) for q in net.projections]
+    runs = [shape[1] * shape[2] * kh * kw * groups for shape, (kh, kw), groups in grouped]
+    taps = sum(p.shape[1] * p.shape[2] * p.kernel[0] * p.kernel[1] for p in net.populations if isinstance(p, MaxPool))
+    neurons = sum(int(np.prod(p.shape)) for p in net.populations)
+    return 8 * sum(weights) + 40 * max(weights) + 12 * sum(runs) + 160 * max(runs) + 40 * taps + 64 * neurons + 2**19
+
+
+def working_bytes(net: Network) -> int:
+    """A bound on the bytes one image takes: membranes and gains, all spikes of a block twice, what arrives, what an analog input adds."""
+    size = [int(np.prod(p.shape)) for p in net.populations]
+    return (20 + 8 * BLOCK) * sum(size) + 32 * BLOCK * max(size) + reference.working_bytes(net) + 2**20
 
 
 def delayed(before: Spikes, now: Spikes) -> Spikes:

@@ -129,6 +129,45 @@ def test_from_graph_to_figures(folder: Path, capsys: pytest.CaptureFixture[str],
     assert capsys.readouterr().out == said
 
 
+def test_a_log_goes_on_with_other_ticks(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Runs are taken from a log only where it holds every T that is asked for."""
+    tools, log = tool("compare_coding"), str(folder / "ticks.jsonl")
+    tools.main([*given(folder), "--ticks", "64", "--out", log])
+    first = capsys.readouterr().out
+    tools.main([*given(folder), "--ticks", "8,64", "--out", log])
+    tools.main([*given(folder), "--ticks", "64", "--out", log])
+    assert capsys.readouterr().out.endswith(first.partition("--out")[2].partition("\n")[2])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--options", "steps=5"], ["--options", "foo=1"], ["--options", "alpha"], ["--options", "alpha=foo"], ["--options", "weight_bits=99"],
+        ["--steps", "17"], ["--steps", "0,4"], ["--ticks", "65537"], ["--ticks", "8,8"], ["--rate-steps", "17"], ["--within", "-1"], ["--figures", "FILE"],
+        ["--images", "0"], ["--choose", "-1"], ["--rate-images", "0"], ["--rate-images", "-1"], ["--limit", "0"], ["--seed", "-1"], ["--within", "nan"],
+    ],
+)  # fmt: skip
+def test_what_is_refused(folder: Path, capsys: pytest.CaptureFixture[str], wrong: list[str]) -> None:
+    """Options out of range, unknown ones and a K among those of fsref.convert end the program with a line, before anything is drawn."""
+    with pytest.raises(SystemExit) as ended:
+        tool("compare_coding").main([*given(folder), *[word.replace("FILE", str(folder / "test.npz")) for word in wrong], "--out", str(folder / "new.jsonl")])
+    said = capsys.readouterr().err + str(ended.value.code)
+    assert "compare_coding.py: error: " in said and "Traceback" not in said
+
+
+def test_evaluate_takes_from_a_log_what_was_said_of_these_images(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second data set in the log of a first one is scored on its own answers."""
+    with np.load(folder / "test.npz") as test:
+        np.savez(folder / "turned.npz", x=test["x"][::-1], y=test["y"][::-1])
+    lines = {}
+    for data, log in (("test", "one"), ("turned", "one"), ("turned", "two")):
+        given = [f"{folder}/small.graph.npz", "--data", f"{folder}/{data}.npz", "--calibrate", f"{folder}/train.npz", "--images", "24", "--steps", "4"]
+        monkeypatch.setattr(sys, "argv", ["evaluate.py", *given, "--reference", "2", "--out", f"{folder}/{log}.jsonl"])
+        tool("evaluate").main()
+        lines[data, log] = capsys.readouterr().out.splitlines()[-1]
+    assert lines["turned", "one"] == lines["turned", "two"]
+
+
 def test_ratios_of_a_table_made_by_hand() -> None:
     """The least cost within 0.5 points on each side; with no such rate point, those of the last T as lower bounds; without one of FS, nothing."""
     report = tool("coding_report")
@@ -150,6 +189,9 @@ def test_ratios_of_a_table_made_by_hand() -> None:
     assert report.not_slower(fs, [quick, *near], "interval") == (quick, fs[0])  # as often as FS
     better = P("T = 2048", 0.1, 2068, 2048, 50.0, 2048)
     assert report.not_slower(fs, [quick, better], "latency") == (better, None)  # no K is as accurate
+    change = tool("compare_coding").points  # equal shares are equal, whatever the number of images
+    for few in range(-100, 101):
+        assert report.not_slower([P("K = 4", change(10 * few, 10_000), 20, 8, 0.5, 4)], [P("T = 64", change(few, 1000), 64, 64, 3.0, 64)], "latency") is None
     told = report.told(fs, {"scheduled": slow}, 0.5)
     assert "| latency, layers on the schedule of FS | 3.28 | 84 steps (K = 4) | 276 steps (T = 256, not that near (-0.60)) |" in told
     assert "- latency, layers on the schedule of FS: nowhere." in told

@@ -71,8 +71,9 @@ def test_presets_are_the_numbers_of_the_paper() -> None:
         for name, text in preset.sources.items():
             price = getattr(preset, name)
             assert f": {price:g} pJ" in text or (price == 1300 and "1.3 to 2.6 nJ" in text)
-    with handmade.refused(UsageError, "COUNT-5", value="2mb"):
-        horowitz_2014("2mb")
+    for unknown in ("2mb", ["8kb"]):
+        with handmade.refused(UsageError, "COUNT-5", value=unknown):
+            horowitz_2014(unknown)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "1", None, True, 10**400, [1]])
@@ -103,6 +104,8 @@ def test_a_table_from_a_file(tmp_path: Path) -> None:
         (b'{"BODY", "addition_pj": 1}', FileError),
         (b'{"BODY", "name": 3}', FileError),
         (b'{"BODY", "sources": {"addition_pj": 3}}', FileError),
+        (b'{"BODY", "name": "\\ud800"}', FileError),
+        (b'{"BODY", "sources": {"addition_pj": "\\udfff"}}', FileError),
         (b'{"NAN"}', UsageError),
     ],
 )

@@ -237,7 +237,8 @@ def test_evaluate_writes_a_report(model: Path, capsys: pytest.CaptureFixture[str
     assert "fs_energy_pj " in capsys.readouterr().out
     assert "energy per image" in Reader(Path("r.html").read_text(encoding="utf-8")).text and Path("p/accuracy.svg").is_file()
     before = sorted(p.name for p in model.rglob("*"))
-    for wrong in (["--html", "no/r.html"], ["--html", "."], ["--plots", "p"], ["--energy", "solar"], ["--energy", "no.json"]):
+    same = ["--html", "same", "--plots", "./same"]
+    for wrong in (["--html", "no/r.html"], ["--html", "."], ["--plots", "p"], same, ["--energy", "solar"], ["--energy", "no.json"]):
         assert cli.main([*base, *wrong]) == 2
         assert capsys.readouterr().err.count("\n") == 1
     assert sorted(p.name for p in model.rglob("*")) == before

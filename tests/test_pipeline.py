@@ -186,21 +186,22 @@ def test_recordings(tmp_path: Path) -> None:
 def test_memory_bound_holds() -> None:
     """The memory of a run never exceeds its bound, and a run whose bound exceeds the limit does not start (RUN-3)."""
     net = residual()
-    for buffers, count, record in ((1, 1, None), (2, 40, None), (2, 12, ALL)):
+    for buffers, count, record, interval in ((1, 1, None, None), (2, 40, None, None), (2, 12, ALL, None), (1, 4, None, 60_000)):
         images, selection = draw(net, count), None if record is None else select(net, record)
         run_pipelined(net, images[:1])
-        bound = memory_bound(net, count, buffers, fifo_depths(net, pipelining(net, buffers).interval), selection, False)
+        every = interval or pipelining(net, buffers).interval
+        bound = memory_bound(net, count, buffers, every, fifo_depths(net, every), selection, False)
         tracemalloc.start()
         try:
-            run_pipelined(net, images, buffers, record=record, memory_limit=bound)
+            run_pipelined(net, images, buffers, interval, record=record, memory_limit=bound)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
         assert peak <= bound < 64 * peak
         with refused(LimitError, "RUN-3", "run"):
-            run_pipelined(net, images, buffers, record=record, memory_limit=bound - 1)
-    assert memory_bound(net, 9, 2, {}.fromkeys(net.labels, 0), select(net, ALL), True) + recording_bytes(net, select(net, ALL), 9) == memory_bound(
-        net, 9, 2, {}.fromkeys(net.labels, 0), select(net, ALL), False
+            run_pipelined(net, images, buffers, interval, record=record, memory_limit=bound - 1)
+    assert memory_bound(net, 9, 2, 8, {}.fromkeys(net.labels, 0), select(net, ALL), True) + recording_bytes(net, select(net, ALL), 9) == memory_bound(
+        net, 9, 2, 8, {}.fromkeys(net.labels, 0), select(net, ALL), False
     )
 
 

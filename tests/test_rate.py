@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 import fsref
 import naive
 import naive_rate
-from fsref import FS, Dense, Input, MaxPool, Network, Readout, Table, data, fs_relu, ticks, twin
+from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, data, fs_relu, ticks, twin
 from fsref.cli import main
 from fsref.conversion.quantisation import clip_table
 from fsref.errors import FsrefError, InputError, LimitError, NetworkError, RangeError, UsageError
@@ -369,15 +370,45 @@ def test_what_is_refused() -> None:
         (UsageError, "RATE-2", "setting", lambda: rate_coded(tiny(), "fast", "floor")),  # type: ignore[arg-type]
         (UsageError, "RATE-3", "rounding", lambda: rate_coded(tiny(), "best", "up")),  # type: ignore[arg-type]
         (InputError, "RUN-1", "images", lambda: made.run(x.astype(float), 8)),
-        (LimitError, "RUN-3", "rate", lambda: made.run(x, 8, memory_limit=1000)),
+        *((LimitError, "RUN-3", "rate", lambda n=n: made.run(x, 8, memory_limit=n)) for n in (1000, float("nan"))),
+        *((UsageError, "RUN-2", "run", lambda n=n: made.run(x, 8, threads=n)) for n in (0, -1, 2.0)),
         *((UsageError, "RATE-8", "steps", lambda t=t: made.run(x, t)) for t in (0, -1, 65_537, 2.0, True)),
-        *((UsageError, "RATE-7", "checkpoints", lambda at=at: made.run(x, 8, checkpoints=at)) for at in ([], [0], [9], [2, 2], [3, 1], [1.0], [[1]])),
+        *((UsageError, "RATE-7", "checkpoints", lambda at=at: made.run(x, 8, checkpoints=at)) for at in ([], [0], [9], [2, 2], [3, 1], [1.0])),
+        *((UsageError, "RATE-7", "checkpoints", lambda at=at: made.run(x, 8, checkpoints=at)) for at in ([True], [[1]], [[1], 2])),
+        *((UsageError, "RATE-7", "checkpoints", lambda at=at: made.run(x, 8, checkpoints=np.array(at, np.uint8))) for at in ([5, 3, 8], [5, 200, 8])),
     ]
     for kind, rule, place, call in calls:
         with refused(kind, rule, place):
             call()
     with refused(InputError, "RUN-1", "labels"):
         made.run(x, 8).correct([0])
+
+
+def test_memory_bound_holds() -> None:
+    """The memory of a run never exceeds its bound, tables included, and a run whose bound exceeds the limit does not start (RUN-3)."""
+    rng = np.random.default_rng(5)
+    wide = Network(
+        [Input("in", (4, 25, 40), 2, 3), FS("hid", (500, 1, 1), fs_relu(3, 40)), Readout("out", (2, 1, 1))],
+        [Dense("in", "hid", rng.integers(-3, 4, (500, 4000))), Dense("hid", "out", rng.integers(-3, 4, (2, 500)))],
+    )
+    deep = Network(
+        [Input("in", (32, 8, 8), 3, 7), FS("hid", (32, 8, 8), fs_relu(3, 9)), MaxPool("pool", (32, 6, 6), "hid", (3, 3), (1, 1)), Readout("out", (2, 1, 1))],
+        [Conv2d("in", "hid", rng.integers(-3, 4, (32, 1, 3, 3)), padding=(1, 1, 1, 1), groups=32), Dense("pool", "out", rng.integers(-3, 4, (2, 32 * 36)))],
+    )
+    for net, count, ticks_run, threads in ((wide, 1, 2, 1), (wide, 8, 40, 2), (deep, 2, 20, 2), (deep, 30, 700, 1), (tiny(), 50, 3000, 2)):
+        for setting in ("best", "classic"):
+            made, x = rate_coded(net, setting, "floor"), draw(net, count)  # type: ignore[arg-type]
+            made.run(x[:1], 1)
+            bound = made.memory_bound(count, ticks_run, ticks_run, 1, min(threads, count))
+            tracemalloc.start()
+            try:
+                made.run(x, ticks_run, checkpoints=[ticks_run], threads=threads, memory_limit=bound)
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+            assert peak <= bound < 64 * peak, (count, ticks_run, threads, setting, peak, bound)
+            with refused(LimitError, "RUN-3", "rate"):
+                made.run(x, ticks_run, checkpoints=[ticks_run], threads=threads, memory_limit=bound - 1)
 
 
 def test_threads_change_no_value() -> None:

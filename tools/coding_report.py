@@ -55,7 +55,7 @@ def ratios(fs: Sequence[Point], rate: Sequence[Point], within: float) -> list[Ra
 
     Empty when FS has no such point.
     """
-    near = [[p for p in side if p.change >= -within - 1e-9] for side in (fs, rate)]
+    near = [[p for p in side if p.change >= -within] for side in (fs, rate)]
     if not near[0]:
         return []
     last = max(p.interval for p in rate)

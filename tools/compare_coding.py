@@ -16,7 +16,8 @@ What is compared with what:
   input comes. It costs runs of its own, is worse for rate than `scheduled`, and is left out unless asked for.
 - Throughput is 1,000 / initiation interval. FS: that of schedule(net), with two membrane buffers, and with one. Rate: a neuron is busy with an
   image for all its T steps, so 1,000 / T, with one buffer; the depth is left out, which is in favour of rate.
-- Spikes are of FS neurons alone on both sides, until the answer stands. SynOps are OBS-3: those of an analog input are none.
+- Spikes are of FS neurons alone on both sides, until the answer stands: of FS the mean over all images, of rate over the drawn ones. SynOps are
+  OBS-3: those of an analog input are none.
 - Energy is COUNT-5 on both sides. Rate: bias and threshold are read in every step by RATE-2; the MACs of an analog first layer are charged
   once per image, as its sum is constant; neurons that turn pixels into spikes and choices of max-pools are charged on neither side.
 - Accuracy is beside that of the float graph on the same images. Ratios take the least cost on each side whose accuracy is within --within points of
@@ -32,7 +33,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,12 @@ from coding_report import COLUMNS, COSTS, FIGURES, LAYERS, PARTS, Point, cells, 
 from evaluate import Log, option, sha256
 from fsref import Graph, Network, load_images
 from fsref.conversion.converter import Calibrated, Options
+from fsref.errors import FsrefError
 from fsref.metrics import fan_outs
+from fsref.neuron import MAX_STEPS
 from fsref.pairs import Paired
 from fsref.populations import FS, Readout
-from fsref.rate import rate_coded
+from fsref.rate import MAX_TICKS, rate_coded
 from fsref.schedule import schedule
 from fsref.scores import evaluate
 from fsref.twin import depth
@@ -113,12 +116,13 @@ class Measurement:
                 began = time.process_time()
                 done = work(*part)
                 found = self.log.add(**key, data=digest(*part), images=len(part[0]), **done, cpu_seconds=round(time.process_time() - began, 1))
-                print(", ".join(f"{k} {v}" for k, v in key.items() if k != "id"), f"{first + len(part[0])} of {len(x)}", flush=True, file=sys.stderr)
+                told = ", ".join(f"{k} {v}" for k, v in key.items() if k not in ("id", "points"))
+                print(told, f"{first + len(part[0])} of {len(x)}", flush=True, file=sys.stderr)
             yield found
 
     def fs(self, steps: int) -> tuple[str, list[Point]]:
         """The row of FS coding with this K, and its points: of all images and, the same but for its change, of the drawn ones."""
-        options = {"steps": steps, **self.args.options}
+        options = {**self.args.options, "steps": steps}
         facts = self.facts(options)
 
         def work(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
@@ -136,26 +140,26 @@ class Measurement:
         energies = [microjoules(counts, 0, len(labels), costs) for costs in COSTS]
         throughput = f"{1000 / two:.1f} ({1000 / one:.1f})"
         row = cells(f"{steps} | {100 * also.second_correct / also.images:.2f}", pair, facts["latency"], throughput, spikes, counts["synops"], energies)
-        return row, [Point(f"K = {steps}", 100 * p.difference, facts["latency"], two, spikes, one) for p in (pair, also)]
+        return row, [Point(f"K = {steps}", points(p.second_correct - p.first_correct, p.images), facts["latency"], two, spikes, one) for p in (pair, also)]
 
     def twin(self, candidate: tuple[str, str], apart: bool, ticks: int, images: str) -> dict[str, Any]:
         """What a twin answered and cost on a set of images at every t of `ticks`, SynOps and labels at those of the table."""
         setting, alpha = candidate
-        options = {"steps": self.args.rate_steps, **self.args.options, **ALPHAS[alpha]}
-        facts, points = self.facts(options), [t for t in self.args.ticks if t <= ticks]
+        options = {**self.args.options, **ALPHAS[alpha], "steps": self.args.rate_steps}
+        facts, chosen = self.facts(options), [t for t in self.args.ticks if t <= ticks]
 
         def work(x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
             net = self.net(options)
             twin = rate_coded(net, setting)
-            result = twin.run(x, ticks, apart=apart, checkpoints=points)
+            result = twin.run(x, ticks, apart=apart, checkpoints=chosen)
             sent = sum(np.asarray(result.spikes_per_tick[p.name]) for p in net.populations if isinstance(p, FS))
             macs = sum(int(fan.sum()) for q, fan in zip(net.projections, fan_outs(net), strict=True) if twin.neurons[q.source].analog)
             fixed = {"depth": depth(net, twin.neurons), "macs": macs}
-            named = {str(t): result.labels[:, t - 1].tolist() for t in points}
-            operations = {str(t): int(n) for t, n in zip(points, result.synops.sum(axis=0), strict=True)}
+            named = {str(t): result.labels[:, t - 1].tolist() for t in chosen}
+            operations = {str(t): int(n) for t, n in zip(chosen, result.synops.sum(axis=0), strict=True)}
             return {"labels": named, "correct": result.correct(y).tolist(), "sent": sent.tolist(), "synops": operations, **fixed}
 
-        lines = list(self.batches(*self.sets[images], RATE_BATCH, work, kind="rate", id=facts["id"], setting=setting, apart=apart, ticks=ticks))
+        lines = list(self.batches(*self.sets[images], RATE_BATCH, work, kind="rate", id=facts["id"], setting=setting, apart=apart, ticks=ticks, points=chosen))
         late = lines[0]["depth"] if apart else 0  # the ticks after T until the answer at T stands (RATE-6)
         return {
             "facts": facts,
@@ -165,8 +169,8 @@ class Measurement:
             "macs": lines[0]["macs"],
             "sent": np.cumsum(np.sum([line["sent"] for line in lines], axis=0))[late:],
             "correct": np.sum([line["correct"] for line in lines], axis=0),
-            "labels": {t: np.array(sum((line["labels"][str(t)] for line in lines), [])) for t in points},
-            "synops": {t: sum(line["synops"][str(t)] for line in lines) for t in points},
+            "labels": {t: np.array(sum((line["labels"][str(t)] for line in lines), [])) for t in chosen},
+            "synops": {t: sum(line["synops"][str(t)] for line in lines) for t in chosen},
         }
 
     def rate(self, layers: str) -> tuple[list[str], list[Point], list[Point]]:
@@ -181,7 +185,7 @@ class Measurement:
 
         def point(candidate: tuple[str, str], t: int) -> Point:
             run = runs[candidate]
-            change = 100 * (int(run["correct"][t - 1]) - float_correct) / run["count"]
+            change = points(int(run["correct"][t - 1]) - float_correct, run["count"])
             latency = t + (max(0, run["depth"] - 1) if layers == "scheduled" else run["late"])
             return Point(f"T = {t}, {', '.join(candidate)}", change, latency, t, run["sent"][t - 1] / run["count"] / run["facts"]["neurons"], t)
 
@@ -200,6 +204,11 @@ class Measurement:
         if macs:
             rows.append(f"\nSynOps of setting best are without the {macs:,} MACs per image of its analog first layer; its energy holds them, once per image.")
         return rows, marks, [point(c, t) for c in runs for t in range(1, last[c] + 1)]
+
+
+def points(more: int, images: int) -> float:
+    """So many more right answers of so many images in points, the nearest float: equal shares are equal, whatever the number of images."""
+    return 100 * more / images
 
 
 def digest(x: np.ndarray, y: np.ndarray) -> str:
@@ -236,36 +245,59 @@ def compare(args: argparse.Namespace, command: str) -> None:
     print("\n".join([*page, "", "## What is compared with what", "", conventions()]))
 
 
-def numbers(text: str) -> list[int]:
-    """Ascending positive integers, with commas between."""
-    found = [int(part) for part in text.split(",")]
-    if found != sorted(set(found)) or found[0] < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not ascending numbers from 1")
-    return found
+def within(low: int, high: int) -> Callable[[str], int]:
+    """A reader of integers of low..high."""
+
+    def number(text: str) -> int:
+        if not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not a number of {low}..{high}")
+        return int(text)
+
+    return number
+
+
+def ascending(high: int) -> Callable[[str], list[int]]:
+    """A reader of ascending integers of 1..high, with commas between."""
+
+    def numbers(text: str) -> list[int]:
+        found = [int(part) for part in text.split(",")]
+        if found != sorted(set(found)) or found[0] < 1 or found[-1] > high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not ascending numbers of 1..{high}")
+        return found
+
+    return numbers
 
 
 def main(given: Sequence[str] | None = None) -> None:
     """Read the command line and compare."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser("compare_coding.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("graph", type=Path, metavar="GRAPH")
     parser.add_argument("--data", required=True, metavar="SOURCE", help="labelled images to score on")
     parser.add_argument("--calibrate", required=True, metavar="SOURCE", help="labelled images to calibrate and to choose settings on, none of --data")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="lines of JSON; continued where it ends")
     parser.add_argument("--figures", type=Path, metavar="DIR", help="write accuracy-latency.svg and accuracy-throughput.svg here")
-    parser.add_argument("--steps", type=numbers, default=list(range(3, 11)), metavar="K,K", help="of FS (default 3,4,...,10)")
-    parser.add_argument("--ticks", type=numbers, default=[2**i for i in range(3, 12)], metavar="T,T", help="of rate (default 8,16,...,2048)")
+    parser.add_argument("--steps", type=ascending(MAX_STEPS), default=list(range(3, 11)), metavar="K,K", help="of FS (default 3,4,...,10)")
+    parser.add_argument("--ticks", type=ascending(MAX_TICKS), default=[2**i for i in range(3, 12)], metavar="T,T", help="of rate (default 8,16,...,2048)")
     parser.add_argument("--layers", nargs="+", choices=list(LAYERS), default=["together", "scheduled"], help="of rate, see above (default together scheduled)")
-    counts = [("images", 512, "images for calibration"), ("choose", 200, "images after them to choose settings of rate on")]
-    counts += [("rate-images", 1000, "images drawn for rate"), ("rate-steps", 8, "K of the network whose twins they are"), ("seed", 1, "of the draw")]
-    for name, default, text in counts:
-        parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default {default})")
-    parser.add_argument("--limit", type=int, metavar="N", help="the first N images of --data only")
+    some = within(1, 10**9)
+    counts = [("images", 512, some, "images for calibration"), ("choose", 200, some, "images after them to choose settings of rate on")]
+    counts += [("rate-images", 1000, some, "images drawn for rate"), ("rate-steps", 8, within(1, MAX_STEPS), "K of the network whose twins they are")]
+    for name, default, kind, text in [*counts, ("seed", 1, within(0, 2**63), "of the draw")]:
+        parser.add_argument(f"--{name}", type=kind, default=default, metavar="N", help=f"{text} (default {default})")
+    parser.add_argument("--limit", type=some, metavar="N", help="the first N images of --data only")
     parser.add_argument("--within", type=float, default=0.5, metavar="POINTS", help="of float, for the ratios (default 0.5)")
     parser.add_argument("--options", type=option, nargs="*", default=[], metavar="KEY=VALUE", help="of fsref.convert, for FS and rate")
     words = sys.argv[1:] if given is None else list(given)
     args = parser.parse_args(words)
     args.options = dict(args.options)
-    compare(args, shlex.join(["python", "tools/compare_coding.py", *words]))
+    if not args.within >= 0:
+        parser.error(f"--within {args.within} is not 0 or more")
+    if args.figures is not None and args.figures.exists() and not args.figures.is_dir():
+        parser.error(f"--figures {args.figures} is no folder")
+    try:
+        compare(args, shlex.join(["python", "tools/compare_coding.py", *words]))
+    except FsrefError as error:
+        sys.exit(f"compare_coding.py: error: {error}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ import numpy as np
 
 from fsref import Graph, Network, check, load_images, run
 from fsref.conversion.converter import Calibrated, Options
+from fsref.errors import FsrefError
 from fsref.pairs import Paired
 from fsref.populations import FS
 from fsref.schedule import schedule
 from fsref.trace import Record
 
+OPTIONS = [field.name for field in fields(Options) if field.name != "steps"]
 BATCH_NEURONS = 2**25  # neurons of all images at a time: the trains of all are kept for comparison
 HEAD = "| K | float % | FS % | FS - float, 95 % interval | agreement % | spikes per neuron | latency, steps |\n|--:|--:|--:|--:|--:|--:|--:|"
 
@@ -135,7 +138,7 @@ def evaluate(args: argparse.Namespace) -> None:
             size = max(1, min(256, BATCH_NEURONS // neurons))
             batches = []
             for first in range(0, len(x), size):
-                part = {"id": net.id, "first": first, "count": min(size, len(x) - first)}
+                part = {"id": net.id, "data": key["data"], "first": first, "count": min(size, len(x) - first)}
                 batches.append(
                     next(log.found(kind="batch", **part), None) or log.add(kind="batch", **part, **batch(net, x[first : first + size], bool(onnxruntime)))
                 )
@@ -166,8 +169,8 @@ def evaluate(args: argparse.Namespace) -> None:
 def option(pair: str) -> tuple[str, Any]:
     """KEY=VALUE, the value being JSON or text."""
     key, equals, value = pair.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{pair!r} is not KEY=VALUE")
+    if not equals or key not in OPTIONS:
+        raise argparse.ArgumentTypeError(f"{pair!r} is not KEY=VALUE, KEY one of {', '.join(OPTIONS)}")
     try:
         return key, json.loads(value)
     except ValueError:
@@ -190,7 +193,10 @@ def main() -> None:
     parser.add_argument("--nets", type=Path, metavar="DIR", help="keep the networks here")
     args = parser.parse_args()
     args.options = dict(args.options)
-    evaluate(args)
+    try:
+        evaluate(args)
+    except FsrefError as error:
+        stop(str(error))
 
 
 if __name__ == "__main__":
