@@ -22,7 +22,7 @@ What is compared with what:
   once per image, as its sum is constant; neurons that turn pixels into spikes and choices of max-pools are charged on neither side.
 - Accuracy is beside that of the float graph on the same images. Ratios take the least cost on each side whose accuracy is within --within points of
   float: FS at some K, on all images and on the drawn ones; rate at any t, not only those of the table, and even if it falls again later. So they are
-  lower bounds. Of rate only settings that were chosen at some T are run, each up to the T of the table that follows the last at which it was chosen.
+  lower bounds, over all four settings: those chosen at no T are run, too, until they come that near or cost more than one that does.
 
 FILE gets a line of JSON per batch; a start that finds it goes on where it ends. The page, in markdown on standard output, and the figures are
 made from it.
@@ -173,13 +173,33 @@ class Measurement:
             "synops": {t: sum(line["synops"][str(t)] for line in lines) for t in chosen},
         }
 
+    def runs(self, chosen: dict[int, tuple[str, str]], apart: bool) -> dict[tuple[str, str], dict[str, Any]]:
+        """The runs of every setting on the drawn images: up to the last T at which it was chosen, and on, T by T, until it came near float or has
+        taken more steps and spikes than the least with which one came near: later answers, whose costs only grow, are no cheaper.
+        """
+        float_correct = int((self.real == self.y)[self.drawn].sum())
+        runs = {c: self.twin(c, apart, max(t for t in chosen if chosen[t] == c), "drawn") for c in chosen.values()}
+
+        def first_near(run: dict[str, Any]) -> int | None:
+            return next((t for t, n in enumerate(run["correct"], 1) if points(int(n) - float_correct, run["count"]) >= -self.args.within), None)
+
+        for c in CANDIDATES:
+            for t in self.args.ticks:
+                found = [(at, run["sent"][at - 1]) for run in runs.values() if (at := first_near(run))]
+                steps, spikes = (min(costs) for costs in zip(*found, strict=True)) if found else (self.args.ticks[-1], np.inf)
+                run = runs.get(c)
+                if run and (first_near(run) or (len(run["correct"]) >= steps and run["sent"][-1] >= spikes)):
+                    break
+                if t >= steps and t > (len(run["correct"]) if run else 0):
+                    runs[c] = self.twin(c, apart, t, "drawn")
+        return runs
+
     def rate(self, layers: str) -> tuple[list[str], list[Point], list[Point]]:
-        """The rows of rate coding, a point for each, and the points of every t of the settings chosen at some T."""
+        """The rows of rate coding, a point for each, and the points of every t of all runs."""
         apart, ticks, y = layers == "apart", self.args.ticks, self.sets["drawn"][1]
         tried = {c: self.twin(c, apart, ticks[-1], "choose")["correct"] for c in CANDIDATES}
         chosen = {t: max(CANDIDATES, key=lambda c: (tried[c][t - 1], tried[c][:t].sum())) for t in ticks}
-        last = {c: max(after for t, after in zip(ticks, [*ticks[1:], ticks[-1]], strict=True) if chosen[t] == c) for c in chosen.values()}
-        runs = {c: self.twin(c, apart, last[c], "drawn") for c in last}
+        runs = self.runs(chosen, apart)
         real, rows, marks = self.real[self.drawn], [], []
         float_correct = int((real == y).sum())
 
@@ -203,7 +223,7 @@ class Measurement:
         macs = max(run["macs"] for run in runs.values())
         if macs:
             rows.append(f"\nSynOps of setting best are without the {macs:,} MACs per image of its analog first layer; its energy holds them, once per image.")
-        return rows, marks, [point(c, t) for c in runs for t in range(1, last[c] + 1)]
+        return rows, marks, [point(c, t) for c, run in runs.items() for t in range(1, len(run["correct"]) + 1)]
 
 
 def points(more: int, images: int) -> float:
