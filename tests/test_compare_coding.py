@@ -197,7 +197,8 @@ def test_ratios_of_a_table_made_by_hand() -> None:
     assert report.not_slower(fs, [quick, *near], "latency") == (quick, fs[0])
     assert report.not_slower(fs, [quick, *near], "interval") == (quick, fs[0])  # as often as FS
     better = P("T = 2048", 0.1, 2068, 2048, 50.0, 2048)
-    assert report.not_slower(fs, [quick, better], "latency") == (better, None)  # no K is as accurate
+    assert report.not_slower(fs, [quick, better], "latency") == (quick, fs[0])  # no K is as accurate as the other, and that is told apart
+    assert report.above(fs, [quick, *near]) is None and report.above(fs, [quick, *near, better]) == (better, better, fs[2])
     change = tool("compare_coding").points  # equal shares are equal, whatever the number of images
     for few in range(-100, 101):
         assert report.not_slower([P("K = 4", change(10 * few, 10_000), 20, 8, 0.5, 4)], [P("T = 64", change(few, 1000), 64, 64, 3.0, 64)], "latency") is None

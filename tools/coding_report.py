@@ -67,13 +67,20 @@ def ratios(fs: Sequence[Point], rate: Sequence[Point], within: float) -> list[Ra
     return found
 
 
-def not_slower(fs: Sequence[Point], rate: Sequence[Point], name: str) -> tuple[Point, Point | None] | None:
-    """The most accurate rate point that costs no more than every FS point as accurate, and the cheapest of those, if there is one; or None."""
+def not_slower(fs: Sequence[Point], rate: Sequence[Point], name: str) -> tuple[Point, Point] | None:
+    """The most accurate rate point that costs no more than every FS point as accurate, of which there is one, and the cheapest of those; or None."""
     for p in sorted(rate, key=lambda p: (-p.change, getattr(p, name))):
         rival = min((q for q in fs if q.change >= p.change), key=lambda q: getattr(q, name), default=None)
-        if rival is None or getattr(p, name) <= getattr(rival, name):
+        if rival is not None and getattr(p, name) <= getattr(rival, name):
             return p, rival
     return None
+
+
+def above(fs: Sequence[Point], rate: Sequence[Point]) -> tuple[Point, Point, Point] | None:
+    """The soonest rate point more accurate than every FS point, the most accurate of rate, and that of FS; or None."""
+    best = max(fs, key=lambda p: p.change)
+    over = [p for p in rate if p.change > best.change]
+    return (min(over, key=lambda p: p.latency), max(over, key=lambda p: p.change), best) if over else None
 
 
 def microjoules(work: dict[str, int], multiplications: int, images: int, costs: Costs) -> float:
@@ -120,8 +127,13 @@ def told(fs: Sequence[Point], rate: dict[str, list[Point]], within: float) -> li
                 lines.append(f"- {measure}, {LAYERS[layers]}: nowhere.")
                 continue
             p, rival = found
-            beside = "no K is as accurate" if rival is None else f"FS needs {getattr(rival, name)} ({rival.name}, {rival.change:+.2f})"
+            beside = f"FS needs {getattr(rival, name)} ({rival.name}, {rival.change:+.2f})"
             lines.append(f"- {measure}, {LAYERS[layers]}: up to {p.change:+.2f} points beside float, {getattr(p, name)} steps ({p.name}); {beside}.")
+        more = above(fs, points)
+        if more is not None:
+            soon, most, best = more
+            beyond = f"above FS at every K ({best.change:+.2f}, {best.name}) from {soon.latency} steps on ({soon.name}), up to {most.change:+.2f} ({most.name})"
+            lines.append(f"- accuracy on the drawn images, {LAYERS[layers]}: {beyond}.")
     return lines
 
 
