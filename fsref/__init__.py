@@ -55,6 +55,11 @@ __all__ = [
 ]  # fmt: skip
 
 
+def __dir__() -> list[str]:
+    """The public names, those not imported yet among them."""
+    return sorted([*__all__, "SPEC_VERSION", "__version__", "errors"])
+
+
 def __getattr__(name: str) -> Any:
     """Import what needs more than NumPy when it is first asked for."""
     if name in _LAZY:

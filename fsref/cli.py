@@ -142,7 +142,7 @@ def showcase(name: str, net: Network, engine: str, given: Given, as_json: bool) 
 @click.option("--apart", is_flag=True, help="With --rate: layers one step apart, not in the same tick.")
 @ENGINE
 @WORK
-@click.option("--energy", "costs", metavar="COSTS", help="Also print energy per image: horowitz_2014 (45 nm), or FILE.json with the pJ of each operation.")
+@click.option("--energy", "costs", metavar="COSTS", help="Also print energy: horowitz_2014, or with _8kb, _1mb, _dram, _arithmetic; FILE.json (guide/costs.md)")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Also write a report: one page with plots, to look at in a browser.")
 @click.option("--plots", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Also write the plots of the report to this new folder, as SVG.")
 @JSON
@@ -167,6 +167,7 @@ def evaluate(
         score = score_network(network, images.x, images.y, engine, **work(given), progress=advance)
     spent = None if prices is None else energy(score.counts, prices)
     texts, plain, curve = [str(score)], {**score.to_dict(), "energy": None, "rate": None}, None
+    told = f"setting {setting or 'best'}, {'layers one tick apart' if apart else 'all layers in the same tick, where FS layers follow one another'}"
     if spent is not None:
         texts, plain["energy"] = [*texts, str(spent)], spent.to_dict()
     if twin is not None and rate is not None:
@@ -176,7 +177,7 @@ def evaluate(
         right = answers.correct(images.y)[answers.checkpoints - 1]
         curve = answers.latency.tolist(), (right / len(images.x)).tolist()
     if looked_at:
-        seen = examine(score, images, given["source"] or net, given["memory_limit"], spent, known_float_accuracy(network), curve)
+        seen = examine(score, images, given["source"] or net, given["memory_limit"], spent, known_float_accuracy(network), curve, told)
         if html is not None:
             page.write_page(seen, html)
         if folder is not None:

@@ -256,7 +256,7 @@ def compare(model: str, net: str, source: str | None, limit: int | None, plot: P
 @click.command()
 @NET
 @click.option("--format", "form", type=click.Choice(("onnx",)), required=True, help="What to write.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="The file to write; NET.onnx here unless given.")
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="The file to write; NET.fs.onnx here unless given.")
 @click.option("--codes", multiple=True, metavar="POPULATION", help="Also give the codes of this population as an output (repeatable).")
 @JSON
 def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], as_json: bool) -> int:
@@ -264,7 +264,7 @@ def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], as_jso
     from fsref.formats import onnx
 
     network = data.load(net)
-    target = out or Path(f"{Path(net).name.removesuffix('.npz').removesuffix('.fs')}.{form}")
+    target = out or Path(f"{Path(net).name.removesuffix('.npz').removesuffix('.fs')}.fs.{form}")
     onnx.save(network, target, codes=codes)
     show(as_json, f"{target}: {network.name or net}, id {network.id[:12]}", {"out": str(target), "id": network.id, "format": form})
     return 0

@@ -183,7 +183,7 @@ class Energy:
             ("formula", "energy_pj = sum over operations of count per image x pJ each"),
             ("fs_energy_pj", formula(fs, self.fs_energy_pj_per_image)),
             ("ann_energy_pj", formula(self.ann, self.ann_energy_pj_per_image)),
-            ("counted", "operations and memory accesses alone: no leakage, clock, wires, control"),
+            ("counted", "operations and memory accesses alone: no leakage, clock, wires, control, queues, max-pool bits; of the ANN no requantisation"),
             ("dense ANN", f"{plural(self.ann['multiplications'], 'MAC')} per image: each synapse once, 8-bit products"),
             *([("source", self.costs.source)] if self.costs.source else []),
         ]

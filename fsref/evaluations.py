@@ -27,7 +27,7 @@ class Evaluation:
     """What a report shows: a score, and its first images `x` (b, C, H, W) run again, with opening membranes, spikes and codes recorded.
 
     `energy`, `float_accuracy` (0..1) and `rate`, the accuracies (0..1) of a rate-coded network and the steps after which it has them, are shown
-    where they are known. `source` says where the images are from, `names` are theirs, `labels` their classes.
+    where they are known, `rate_told` with it. `source` says where the images are from, `names` are theirs, `labels` their classes.
     """
 
     score: Score
@@ -39,6 +39,7 @@ class Evaluation:
     energy: Energy | None = None
     float_accuracy: float | None = None
     rate: tuple[Sequence[int], Sequence[float]] | None = None
+    rate_told: str = ""
 
     @property
     def float_told(self) -> str:
@@ -80,6 +81,7 @@ def examine(
     energy: Energy | None = None,
     float_accuracy: float | None = None,
     rate: tuple[Sequence[int], Sequence[float]] | None = None,
+    rate_told: str = "",
 ) -> Evaluation:
     """The Evaluation of a score of labelled images: the first of them are run again. Errors: InputError, UsageError, LimitError."""
     if rate is not None and not len(rate[0]) == len(rate[1]) > 0:
@@ -90,4 +92,4 @@ def examine(
     x = check_images(score.net, images.x[first])
     y = check_labels(score.net, None if images.y is None else images.y[first], len(x))
     sample = run(score.net, x, score.engine, record, memory_limit=memory_limit)
-    return Evaluation(score, sample, x, images.names[first], y, source, energy, float_accuracy, rate)
+    return Evaluation(score, sample, x, images.names[first], y, source, energy, float_accuracy, rate, rate_told)

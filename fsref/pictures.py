@@ -27,7 +27,7 @@ def blank_figure(width: float, height: float, rule: str = "CONV-10") -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise UsageError(rule, "picture", "matplotlib is missing", None, "pip install fsref[plot]") from None
+        raise UsageError(rule, "picture", "matplotlib is missing", None, 'pip install "fsref[plot]"') from None
     return Figure(figsize=(width, height), layout="constrained")
 
 

@@ -82,8 +82,8 @@ def accuracy(e: Evaluation) -> Plot:
         told.append(f"the float network on {100 * e.float_accuracy:.2f} %{e.float_told}")
     if e.rate is not None:
         steps, found = np.asarray(e.rate[0]), 100 * np.asarray(e.rate[1])
-        axes.plot(steps, found, color="tab:orange", label="rate coding")
-        told.append(f"rate coding on {found[-1]:.2f} % after {plural(int(steps[-1]), 'step')}")
+        axes.plot(steps, found, "s-", markersize=4, color="tab:orange", label="rate coding")
+        told.append(f"rate coding{f' ({e.rate_told})' if e.rate_told else ''} on {found[-1]:.2f} % after {plural(int(steps[-1]), 'step')}")
         if steps[-1] > 20 * score.latency_steps:
             axes.set_xscale("log")
     if axes.get_xscale() == "linear":

@@ -134,9 +134,14 @@ def rate_text(result: RateResult, labels: Ints) -> str:
     right = result.correct(labels)[result.checkpoints - 1].tolist()
     columns = (result.checkpoints.tolist(), right, result.latency.tolist(), result.spikes_per_neuron.tolist(), result.synops.mean(axis=0).tolist())
     rows = [(t, f"{100 * n / images:.2f}", n, steps, f"{spikes:.3f}", f"{ops:,.1f}") for t, n, steps, spikes, ops in zip(*columns, strict=True)]
-    notes = [f"inexact: the max_pools {', '.join(result.inexact)} do not pass the largest count [RATE-5]"] if result.inexact else []
+    alone = "t alone: a spike passes all layers in its tick; --apart counts the way"
+    late = f"t, and {plural(result.depth, 'tick')} from layer to layer" if result.depth else alone
+    notes = [f"latency is {late} [RATE-6]; FS layers follow one another"]
+    if result.inexact:
+        notes.append(f"inexact: {', '.join(result.inexact)}, where a max_pool passes on its busiest candidate, not the largest count [RATE-5]")
+    title = f"{net.name or 'network'}: rate-coded twin, {result.twin.setting}, {plural(images, 'image')}, t in ticks"
     return "\n".join([
-        f"{net.name or 'network'}: rate-coded twin, {result.twin.setting}, {plural(images, 'image')}, FS latency {plural(schedule(net).latency, 'step')}", "",
+        f"{title}; FS latency {plural(schedule(net).latency, 'step')}", "",
         table(("t", "accuracy %", "correct", "latency, steps", "spikes per neuron", "SynOps per image"), rows), *notes,
     ])  # fmt: skip
 

@@ -247,9 +247,9 @@ def test_export_writes_onnx(call: Call, files: Path) -> None:
 
     call("convert", "net.npz", "--data", "images.npz")
     code, out, _ = call("export", "net.fs.npz", "--format", "onnx", "--codes", "stem")
-    assert code == 0 and out.startswith("net.onnx")
+    assert code == 0 and out.startswith("net.fs.onnx")
     x = drawn(3)
-    found = onnx.run(files / "net.onnx", x, ["logits", "codes/stem"], runtime="reference")
+    found = onnx.run(files / "net.fs.onnx", x, ["logits", "codes/stem"], runtime="reference")
     result = fsref.run(fsref.load(files / "net.fs.npz"), x, record=["stem"])
     assert (found["logits"] == result.logits).all() and (found["codes/stem"].reshape(3, -1) == result.codes["stem"]).all()
     assert call("export", "net.fs.npz", "--format", "vhdl")[0] == 2

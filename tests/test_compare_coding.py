@@ -148,6 +148,18 @@ def test_a_log_goes_on_with_other_ticks(folder: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out.endswith(first.partition("--out")[2].partition("\n")[2])
 
 
+def test_a_log_of_another_network_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Conversion is float work: where it gives another network than that of the log, nothing is added to it."""
+    log = folder / "other.jsonl"
+    tool("compare_coding").main([*given(folder), "--out", str(log)])
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    changed = [e | {"id": "0" * 64} if e["kind"] == "network" else e for e in entries if e["kind"] in ("float", "network")]
+    log.write_text("".join(json.dumps(e) + "\n" for e in changed))
+    with pytest.raises(SystemExit, match=r"is of network 000000000000, converted here it is"):
+        tool("compare_coding").main([*given(folder), "--out", str(log)])
+    assert log.read_text() == "".join(json.dumps(e) + "\n" for e in changed)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

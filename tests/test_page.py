@@ -247,7 +247,7 @@ def test_evaluate_writes_a_report(model: Path, capsys: pytest.CaptureFixture[str
 def test_without_matplotlib_the_extra_is_named(model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     assert cli.main(["evaluate", "tiny.fs.npz", "--data", "x.npz", "--html", "r.html"]) == 2
-    assert capsys.readouterr() == ("", "fsref: error: picture: matplotlib is missing (pip install fsref[plot]) [COUNT-7]\n")
+    assert capsys.readouterr() == ("", "fsref: error: picture: matplotlib is missing (pip install \"fsref[plot]\") [COUNT-7]\n")
 
 
 MEASURE = """<script>

@@ -81,11 +81,15 @@ class Measurement:
         self.real = np.array(known["labels"])
 
     def net(self, options: dict[str, Any]) -> Network:
-        """The network under these options of fsref.convert."""
+        """The network under these options of fsref.convert; the program ends when the log is of another, as another machine may convert."""
         key = json.dumps(options, sort_keys=True)
         if key not in self.nets:
             self.calibrated = self.calibrated or Calibrated.of(self.graph, self.calibration, self.args.images)
-            self.nets[key] = self.calibrated.convert(Options(**options))
+            net = self.nets[key] = self.calibrated.convert(Options(**options))
+            known = next(self.log.found(kind="network", **self.place, options=options), None)
+            if known is not None and known["id"] != net.id:
+                told = f"{self.args.out} is of network {known['id'][:12]}, converted here it is {net.id[:12]} ({options})"
+                sys.exit(f"compare_coding.py: error: {told}: the same machine and number of BLAS threads, or another --out")
         return self.nets[key]
 
     def facts(self, options: dict[str, Any]) -> dict[str, Any]:
