@@ -137,6 +137,9 @@ def rate_text(result: RateResult, labels: Ints) -> str:
     alone = "t alone: a spike passes all layers in its tick; --apart counts the way"
     late = f"t, and {plural(result.depth, 'tick')} from layer to layer" if result.depth else alone
     notes = [f"latency is {late} [RATE-6]; FS layers follow one another"]
+    options = net.provenance.get("options")
+    if result.twin.setting == "best" and isinstance(options, dict) and options.get("alpha") in ("mse", "max"):
+        notes.append(f"alpha is {options['alpha']}: rate coding does better on a network of fsref convert --alpha percentile [RATE]")
     if result.inexact:
         notes.append(f"inexact: {', '.join(result.inexact)}, where a max_pool passes on its busiest candidate, not the largest count [RATE-5]")
     title = f"{net.name or 'network'}: rate-coded twin, {result.twin.setting}, {plural(images, 'image')}, t in ticks"

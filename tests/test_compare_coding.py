@@ -215,5 +215,5 @@ def test_ratios_of_a_table_made_by_hand() -> None:
     for few in range(-100, 101):
         assert report.not_slower([P("K = 4", change(10 * few, 10_000), 20, 8, 0.5, 4)], [P("T = 64", change(few, 1000), 64, 64, 3.0, 64)], "latency") is None
     told = report.told(fs, {"scheduled": slow}, 0.5)
-    assert "| latency, layers on the schedule of FS | 3.28 | 84 steps (K = 4) | 276 steps (T = 256, not that near (-0.60)) |" in told
+    assert "| latency, layers on the schedule of FS | 3.28 | 84 steps (K = 4, -0.50) | 276 steps (T = 256, -0.60, not that near) |" in told
     assert "- latency, layers on the schedule of FS: nowhere." in told

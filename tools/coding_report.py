@@ -115,8 +115,9 @@ def told(fs: Sequence[Point], rate: dict[str, list[Point]], within: float) -> li
         for r in ratios(fs, points, within):
             name = MEASURES[r.measure]
             values = [f"{getattr(p, name):.2f}" if name == "spikes" else f"{getattr(p, name)} steps" for p in (r.fs, r.rate)]
-            late = "" if r.reached else f", not that near ({r.rate.change:+.2f})"
-            lines.append(f"| {r.measure}, {LAYERS[layers]} | {down(r.value)} | {values[0]} ({r.fs.name}) | {values[1]} ({r.rate.name}{late}) |")
+            late = "" if r.reached else ", not that near"
+            ends = f"{values[0]} ({r.fs.name}, {r.fs.change:+.2f}) | {values[1]} ({r.rate.name}, {r.rate.change:+.2f}{late})"
+            lines.append(f"| {r.measure}, {LAYERS[layers]} | {down(r.value)} | {ends} |")
     lines += ["", "## Where rate coding is not slower", ""]
     for layers, points in rate.items():
         for measure, name in MEASURES.items():

@@ -20,9 +20,12 @@ What is compared with what:
   OBS-3: those of an analog input are none.
 - Energy is COUNT-5 on both sides. Rate: bias and threshold are read in every step by RATE-2; the MACs of an analog first layer are charged
   once per image, as its sum is constant; neurons that turn pixels into spikes and choices of max-pools are charged on neither side.
+- The cost tables are the presets horowitz_2014, all memory in one of 32 KB, and horowitz_2014_arithmetic, memory left out: M. Horowitz, ISSCC 2014.
+- The four settings of rate are classic and best input (RATE) of conversions with alpha by mean-square error and by a percentile. Conversion is float
+  work: rows of FS may differ in the last digit from a table that another machine made.
 - Accuracy is beside that of the float graph on the same images. Ratios take the least cost on each side whose accuracy is within --within points of
   float: FS at some K, on all images and on the drawn ones; rate at any t, not only those of the table, and even if it falls again later. So they are
-  lower bounds, over all four settings: those chosen at no T are run, too, until they come that near or cost more than one that does.
+  lower bounds, over all four settings, on so many images: those chosen at no T are run, too, until they come that near or cost more than one that does.
 
 FILE gets a line of JSON per batch; a start that finds it goes on where it ends. The page, in markdown on standard output, and the figures are
 made from it.
