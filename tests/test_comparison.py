@@ -360,5 +360,5 @@ def test_pictures_that_cannot_be_drawn(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(UsageError) as caught:
         comparison_picture(found, tmp_path / "a.svg")
-    assert str(caught.value) == "picture: matplotlib is missing (pip install fsref[plot]) [CONV-10]"
+    assert str(caught.value) == "picture: matplotlib is missing (pip install \"fsref[plot]\") [CONV-10]"
     assert not list(tmp_path.iterdir())
