@@ -30,6 +30,7 @@ from fsref.network import SPEC_VERSION, Network
 from fsref.network_report import network_dict, network_text, timeline_text
 from fsref.plots import write_plots
 from fsref.rate import MAX_TICKS, rate_coded
+from fsref.rate_scores import rate_score
 from fsref.runner import ENGINES
 from fsref.runner import run as run_network
 from fsref.scores import evaluate as score_network
@@ -166,18 +167,16 @@ def evaluate(
     with report.progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
         score = score_network(network, images.x, images.y, engine, **work(given), progress=advance)
     spent = None if prices is None else energy(score.counts, prices)
-    texts, plain, curve = [str(score)], {**score.to_dict(), "energy": None, "rate": None}, None
-    told = f"setting {setting or 'best'}, {'layers one tick apart' if apart else 'all layers in the same tick, where FS layers follow one another'}"
+    texts, plain, rated = [str(score)], {**score.to_dict(), "energy": None, "rate": None}, None
     if spent is not None:
         texts, plain["energy"] = [*texts, str(spent)], spent.to_dict()
     if twin is not None and rate is not None:
         with report.progress(f"rate-coded twin, {len(images.x)} images", len(images.x)) as advance:
             answers = twin.run(images.x, rate, apart, threads=given["threads"], memory_limit=given["memory_limit"], progress=advance)
-        texts, plain["rate"] = [*texts, report.rate_text(answers, images.y)], report.rate_dict(answers, images.y)
-        right = answers.correct(images.y)[answers.checkpoints - 1]
-        curve = answers.latency.tolist(), (right / len(images.x)).tolist()
+        rated = rate_score(answers, images.y, prices)
+        texts, plain["rate"] = [*texts, str(rated)], rated.to_dict()
     if looked_at:
-        seen = examine(score, images, given["source"] or net, given["memory_limit"], spent, known_float_accuracy(network), curve, told)
+        seen = examine(score, images, given["source"] or net, given["memory_limit"], spent, known_float_accuracy(network), rated)
         if html is not None:
             page.write_page(seen, html)
         if folder is not None:

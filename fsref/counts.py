@@ -163,7 +163,7 @@ class Counts:
             rows.append((p.name, int(np.prod(p.shape)), None if most is None else int(most.max()), *(int(getattr(done, kind)) for kind in SHOWN)))
         neurons = sum(int(np.prod(p.shape)) for p in self.net.populations)
         rows.append(("all", neurons, None, *(int(getattr(self.total, kind)) for kind in SHOWN)))
-        head = ("population", "neurons", "most of a neuron", "spikes", "SynOps in", "membrane updates", "memory reads", "memory writes")
+        head = ("population", "neurons", "most of a neuron", "spikes", "SynOps taken", "membrane updates", "memory reads", "memory writes")
         return Sheet(f"{self.net.name or 'network'}: counts over {plural(self.images, 'image')}", head, rows)
 
     def __repr__(self) -> str:

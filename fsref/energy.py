@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.counts import Counts, Work
 from fsref.errors import FileError, UsageError
@@ -133,6 +134,12 @@ def dense_work(net: Network) -> Work:
     biased = sum(size[p.name] for p in net.populations if isinstance(p, (FS, Readout)))
     compared = sum(size[p.name] for p in net.populations if isinstance(p, FS))
     return Work(*map(np.asarray, (0, macs, 0, biased, compared, 0)))
+
+
+def energy_pj(work: Work, multiplications: int, costs: Costs) -> NDArray[np.float64]:
+    """The energy in pJ of counted work, of its shape, with so many multiplications (COUNT-5)."""
+    total = sum((getattr(work, kind) * costs[kind] for kind in KINDS if kind != "multiplications"), np.zeros(work.spikes.shape))
+    return np.asarray(total + multiplications * costs["multiplications"])
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from fsref.data import ImageSet
 from fsref.energy import Energy
-from fsref.errors import UsageError
 from fsref.network import Network
 from fsref.neuron import Ints, relu_theta
 from fsref.populations import FS
+from fsref.rate_scores import RateScore
 from fsref.runner import Result, check_images, recording_bytes, run
 from fsref.scores import Score, check_labels
 from fsref.trace import Record, select
@@ -26,8 +26,8 @@ SAMPLE_IMAGES = 64
 class Evaluation:
     """What a report shows: a score, and its first images `x` (b, C, H, W) run again, with opening membranes, spikes and codes recorded.
 
-    `energy`, `float_accuracy` (0..1) and `rate`, the accuracies (0..1) of a rate-coded network and the steps after which it has them, are shown
-    where they are known, `rate_told` with it. `source` says where the images are from, `names` are theirs, `labels` their classes.
+    `energy`, `float_accuracy` (0..1) and `rate`, the score of a rate-coded twin, are shown where they are known. `source` says where the images
+    are from, `names` are theirs, `labels` their classes.
     """
 
     score: Score
@@ -38,8 +38,7 @@ class Evaluation:
     source: str = ""
     energy: Energy | None = None
     float_accuracy: float | None = None
-    rate: tuple[Sequence[int], Sequence[float]] | None = None
-    rate_told: str = ""
+    rate: RateScore | None = None
 
     @property
     def float_told(self) -> str:
@@ -80,16 +79,13 @@ def examine(
     memory_limit: int = 2**33,
     energy: Energy | None = None,
     float_accuracy: float | None = None,
-    rate: tuple[Sequence[int], Sequence[float]] | None = None,
-    rate_told: str = "",
+    rate: RateScore | None = None,
 ) -> Evaluation:
-    """The Evaluation of a score of labelled images: the first of them are run again. Errors: InputError, UsageError, LimitError."""
-    if rate is not None and not len(rate[0]) == len(rate[1]) > 0:
-        raise UsageError("COUNT-7", "rate", "not as many accuracies as steps", (len(rate[0]), len(rate[1])), "1 or more")
+    """The Evaluation of a score of labelled images: the first of them are run again. Errors: InputError, LimitError."""
     record = Record(observables=("opening", "spikes", "codes"))
     one = recording_bytes(score.net, select(score.net, record), 1)
     first = slice(0, max(1, min(SAMPLE_IMAGES, SAMPLE_BYTES // one)))
     x = check_images(score.net, images.x[first])
     y = check_labels(score.net, None if images.y is None else images.y[first], len(x))
     sample = run(score.net, x, score.engine, record, memory_limit=memory_limit)
-    return Evaluation(score, sample, x, images.names[first], y, source, energy, float_accuracy, rate, rate_told)
+    return Evaluation(score, sample, x, images.names[first], y, source, energy, float_accuracy, rate)

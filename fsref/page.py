@@ -55,9 +55,9 @@ def inline(plot: Plot) -> str:
     )
 
 
-def section(name: str, title: str, *content: str) -> str:
-    """A section of the page under a heading."""
-    return f'<section id="{name}"><h2>{escape(title)}</h2>{"".join(content)}</section>'
+def section(name: str, title: str, sentence: str, content: str) -> str:
+    """A section of the page: a heading, a sentence that says what is seen, and HTML."""
+    return f'<section id="{name}"><h2>{escape(title)}</h2><p>{escape(sentence)}</p>{content}</section>'
 
 
 def wide(sheet: Sheet) -> str:
@@ -103,28 +103,27 @@ def provenance(e: Evaluation) -> Sheet:
 def page(e: Evaluation) -> str:
     """The report of an evaluation as HTML (COUNT-7). Errors: UsageError when matplotlib is missing."""
     name, score = e.net.name or "network without a name", e.score
-    drawn = plots(e)
-    parts = [section(plot.name, plot.title, f"<p>{escape(plot.sentence)}</p>", f'<figure tabindex="0">{inline(plot)}</figure>') for plot in drawn]
+    parts = [(plot.name, plot.title, plot.sentence, f'<figure tabindex="0">{inline(plot)}</figure>') for plot in plots(e)]
     parts += [
-        section("counts", "Counts", "<p>Exact, over all images and steps (COUNT-1 to COUNT-4).</p>", wide(score.counts.sheet())),
-        section("populations", "Score by population", "<p>Means per image.</p>", wide(score_sheet(score))),
+        ("counts", "Counts", "Exact, over all images and steps (COUNT-1 to COUNT-4).", wide(score.counts.sheet())),
+        ("populations", "Score by population", "Means per image.", wide(score_sheet(score))),
     ]
     if e.energy is not None:
         more = e.energy.fs_energy_pj_per_image / e.energy.ann_energy_pj_per_image if e.energy.ann_energy_pj_per_image else None
         ratio = "" if more is None else f"The FS network spends {more:.3g} times the energy of its dense ANN under this table. "
-        said_e = f"<p>{ratio}Operations and memory accesses alone (COUNT-5, COUNT-6).</p>"
-        parts.append(section("energy", "Energy", said_e, wide(e.energy.sheet())))
+        parts.append(("energy", "Energy", f"{ratio}Operations and memory accesses alone (COUNT-5, COUNT-6).", wide(e.energy.sheet())))
+    if e.rate is not None:
+        parts.append(("rate", "Rate coding", f"The same integers under integrate and fire: {e.rate.told} (RATE-1 to RATE-8).", wide(e.rate.sheet())))
     parts += [
-        section("network", "Network", "<p>Proved widths hold for every image.</p>", wide(network_sheet(e.net))),
-        section("provenance", "Provenance", "<p>Where this page comes from.</p>", wide(provenance(e))),
+        ("network", "Network", "Proved widths hold for every image.", wide(network_sheet(e.net))),
+        ("provenance", "Provenance", "Where this page comes from.", wide(provenance(e))),
     ]
-    titles = [(plot.name, plot.title) for plot in drawn] + [("counts", "Counts"), *([("energy", "Energy")] if e.energy else []), ("provenance", "Provenance")]
-    links = "".join(f'<a href="#{name}">{escape(title)}</a>' for name, title in titles)
+    links = "".join(f'<a href="#{part}">{escape(title)}</a>' for part, title, _, _ in parts)
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     head += f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(name)}: fsref evaluate</title><style>{STYLE}</style>'
     intro = f'<header><h1>{escape(name)}</h1><p class="quiet">few-spikes network {e.net.id[:12]}, {plural(score.images, "image")} of '
     intro += f"{escape(e.source or 'an array')}</p>{tiles(e)}<nav>{links}</nav></header>"
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{intro}<main>{"".join(parts)}</main></body></html>\n'
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{intro}<main>{"".join(section(*part) for part in parts)}</main></body></html>\n'
 
 
 def check_targets(html: str | PathLike[str] | None, folder: str | PathLike[str] | None) -> None:

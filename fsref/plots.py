@@ -81,9 +81,9 @@ def accuracy(e: Evaluation) -> Plot:
         axes.axhline(100 * e.float_accuracy, color="tab:green", linestyle="--", label=f"float, {100 * e.float_accuracy:.2f} %")
         told.append(f"the float network on {100 * e.float_accuracy:.2f} %{e.float_told}")
     if e.rate is not None:
-        steps, found = np.asarray(e.rate[0]), 100 * np.asarray(e.rate[1])
+        steps, found = e.rate.result.latency, 100 * e.rate.accuracy
         axes.plot(steps, found, "s-", markersize=4, color="tab:orange", label="rate coding")
-        told.append(f"rate coding{f' ({e.rate_told})' if e.rate_told else ''} on {found[-1]:.2f} % after {plural(int(steps[-1]), 'step')}")
+        told.append(f"rate coding ({e.rate.told}) on {found[-1]:.2f} % after {plural(int(steps[-1]), 'step')}")
         if steps[-1] > 20 * score.latency_steps:
             axes.set_xscale("log")
     if axes.get_xscale() == "linear":

@@ -10,10 +10,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fsref.counts import Work
 from fsref.errors import LimitError, UsageError
+from fsref.metrics import fan_outs
 from fsref.network import Network
 from fsref.neuron import Ints
-from fsref.populations import FS, MaxPool
+from fsref.populations import FS, MaxPool, Readout
 from fsref.runner import check_images, check_threads
 from fsref.scores import check_labels
 from fsref.ticks import Machine, table_bytes, working_bytes
@@ -52,9 +54,14 @@ class RateResult:
     @property
     def spikes_per_neuron(self) -> NDArray[np.float64]:
         """Spikes of an FS neuron until the answers at the checkpoints stand, mean over neurons and images, (n,)."""
-        fs = [p for p in self.twin.net.populations if isinstance(p, FS)]
-        total = sum((self.spikes[p.name].mean(axis=0) for p in fs), np.zeros(len(self.checkpoints)))
-        return total / max(1, sum(int(np.prod(p.shape)) for p in fs))
+        return self.work.spikes / len(self.labels) / max(1, self.twin.size(FS))
+
+    @property
+    def work(self) -> Work:
+        """What FS and readout neurons did until the answers at the checkpoints stand, (n,), over all images (COUNT-8)."""
+        sent = sum((self.spikes[p.name].sum(axis=0) for p in self.twin.net.populations if isinstance(p, FS)), np.zeros(len(self.checkpoints), np.int64))
+        twin = self.twin
+        return rate_work(twin.size(FS), twin.size(Readout), twin.macs, self.latency, sent, self.synops.sum(axis=0), len(self.labels))
 
     def correct(self, labels: ArrayLike) -> Ints:
         """How many images have their label, of `labels` (B,), for class, at every t: (T,). Errors: InputError."""
@@ -75,6 +82,16 @@ class Twin:
     def inexact(self) -> tuple[str, ...]:
         """The max_pools that do not pass the largest count (RATE-5)."""
         return tuple(p.name for p in self.net.populations if isinstance(p, MaxPool) and not self.neurons[p.name].analog)
+
+    @property
+    def macs(self) -> int:
+        """The multiply-accumulates of one image along the synapses of analog populations, whose sums are made once (RATE-4, COUNT-8)."""
+        fans = zip(self.net.projections, fan_outs(self.net), strict=True)
+        return sum(int(fan.sum()) for q, fan in fans if self.neurons[q.source].analog)
+
+    def size(self, kind: type[FS] | type[Readout]) -> int:
+        """How many neurons of this kind there are."""
+        return sum(int(np.prod(p.shape)) for p in self.net.populations if isinstance(p, kind))
 
     def memory_bound(self, images: int, steps: int, ticks: int, checkpoints: int, workers: int) -> int:
         """A bound, in bytes, on what a run adds to the process's memory (RUN-3)."""
@@ -131,6 +148,12 @@ class Twin:
         by_name = {name: spikes[:, :, i] for i, name in enumerate(names)}
         totals = {name: per_tick[:, i] for i, name in enumerate(names)}
         return RateResult(self, late, chosen, labels, logits, by_name, totals, synops)
+
+
+def rate_work(neurons: int, classes: int, macs: int, steps: Ints, spikes: Ints, synops: Ints, images: int) -> Work:
+    """What so many FS and readout neurons do for `images` in `steps` ticks each, in which FS neurons send `spikes` in all and `synops` are taken (COUNT-8)."""
+    looks = images * steps * neurons
+    return Work(spikes, synops + images * macs, np.zeros_like(spikes), looks + images * steps * classes, looks, spikes)
 
 
 def rate_coded(net: Network, setting: Setting = "best", rounding: Rounding | None = None) -> Twin:

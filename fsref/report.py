@@ -19,7 +19,6 @@ from fsref.explanations import Explanation
 from fsref.network import Network
 from fsref.neuron import Ints
 from fsref.populations import FS, Input, MaxPool, Population
-from fsref.rate import RateResult
 from fsref.runner import Result
 from fsref.schedule import schedule
 from fsref.scores import Score
@@ -110,7 +109,7 @@ def event_lines(rows: Iterator[tuple[int, int, str, int]]) -> Iterator[str]:
 
 
 def score_sheet(score: Score) -> Sheet:
-    """A score as a table: the figures, and spikes and SynOps by population, "-" for one without synapses: it feeds max_pools alone."""
+    """A score as a table: the figures, and spikes and SynOps by the population that sends, "-" for one without synapses: it feeds max_pools alone."""
     leaving: dict[str, float] = {}
     for q, label in zip(score.net.projections, score.net.labels, strict=True):
         leaving[q.source] = leaving.get(q.source, 0.0) + score.synops_by_projection[label]
@@ -125,38 +124,7 @@ def score_sheet(score: Score) -> Sheet:
         ("speed", f"{score.images_per_second:,.0f} images per second"),
     ]
     title = f"{score.net.name or 'network'}: {plural(score.images, 'image')}, engine {score.engine}"
-    return Sheet(title, ("population", "neurons", "spikes per image", "per neuron", "SynOps per image"), rows, above=above)
-
-
-def rate_text(result: RateResult, labels: Ints) -> str:
-    """A run of a rate-coded twin on labelled images as a table: accuracy against time, a line per checkpoint."""
-    net, images = result.twin.net, len(result.labels)
-    right = result.correct(labels)[result.checkpoints - 1].tolist()
-    columns = (result.checkpoints.tolist(), right, result.latency.tolist(), result.spikes_per_neuron.tolist(), result.synops.mean(axis=0).tolist())
-    rows = [(t, f"{100 * n / images:.2f}", n, steps, f"{spikes:.3f}", f"{ops:,.1f}") for t, n, steps, spikes, ops in zip(*columns, strict=True)]
-    alone = "t alone: a spike passes all layers in its tick; --apart counts the way"
-    late = f"t, and {plural(result.depth, 'tick')} from layer to layer" if result.depth else alone
-    notes = [f"latency is {late} [RATE-6]; FS layers follow one another"]
-    options = net.provenance.get("options")
-    if result.twin.setting == "best" and isinstance(options, dict) and options.get("alpha") in ("mse", "max"):
-        notes.append(f"alpha is {options['alpha']}: rate coding does better on a network of fsref convert --alpha percentile [RATE]")
-    if result.inexact:
-        notes.append(f"inexact: {', '.join(result.inexact)}, where a max_pool passes on its busiest candidate, not the largest count [RATE-5]")
-    title = f"{net.name or 'network'}: rate-coded twin, {result.twin.setting}, {plural(images, 'image')}, t in ticks"
-    return "\n".join([
-        f"{title}; FS latency {plural(schedule(net).latency, 'step')}", "",
-        table(("t", "accuracy %", "correct", "latency, steps", "spikes per neuron", "SynOps per image"), rows), *notes,
-    ])  # fmt: skip
-
-
-def rate_dict(result: RateResult, labels: Ints) -> dict[str, Any]:
-    """A run of a rate-coded twin on labelled images as plain JSON values: what `rate_text` shows, and how many are right at every t."""
-    net, right = result.twin.net, result.correct(labels)
-    plain = {"network": net.name, "id": net.id, "setting": result.twin.setting, "images": len(result.labels), "depth": result.depth}
-    plain |= {"checkpoints": result.checkpoints.tolist(), "correct": right[result.checkpoints - 1].tolist(), "latency_steps": result.latency.tolist()}
-    plain |= {"spikes_per_neuron": result.spikes_per_neuron.tolist(), "synops": result.synops.mean(axis=0).tolist()}
-    plain |= {"spikes": {name: rows.mean(axis=0).tolist() for name, rows in result.spikes.items()}, "inexact": list(result.inexact)}
-    return {**plain, "correct_at_every_t": right.tolist(), "fs_latency_steps": schedule(net).latency}
+    return Sheet(title, ("population", "neurons", "spikes per image", "per neuron", "SynOps caused per image"), rows, above=above)
 
 
 def check_text(report: CheckReport) -> str:

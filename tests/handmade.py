@@ -30,8 +30,8 @@ def tiny(**changes: Any) -> Network:
     return Network(**{**parts, **changes})
 
 
-def residual() -> Network:
-    """Every kind of population and projection at once: a stem, a max-pool, a skip, groups, dilation, unordered thresholds, a bias map."""
+def residual(table: Table | None = None) -> Network:
+    """Every kind of population and projection at once: a stem, a max-pool, a skip, groups, dilation, a bias map, and a table, else one of no order."""
     rng = np.random.default_rng(7)
 
     def weights(*shape: int) -> Any:
@@ -43,7 +43,7 @@ def residual() -> Network:
             Input("in", (2, 7, 6), 5, 30),
             FS("stem", (4, 7, 6), fs_relu(4, [3, 5, 2, 7]), rng.integers(-9, 9, (4, 7, 6))),
             MaxPool("pool", (4, 4, 3), "stem", (3, 2), (2, 2), (1, 0, 1, 0)),
-            FS("mid", (4, 4, 3), odd, [1, -2, 3, 0]),
+            FS("mid", (4, 4, 3), table or odd, [1, -2, 3, 0]),
             FS("sum", (4, 4, 3), fs_relu(6, 4), [0, 1, 2, 3]),
             Readout("out", (3, 1, 1), [10, 0, -10]),
         ],

@@ -11,12 +11,18 @@ from naive import Net
 
 @dataclass
 class Ticks:
-    """What one image shows, tick by tick: the readout's membranes, the class, spikes by population, SynOps."""
+    """What one image shows, tick by tick: the readout's membranes, the class, spikes by population, SynOps, work.
+
+    `work` counts biases taken, looks at a threshold and resets of fs and readout neurons, and all deliveries: SynOps and `macs`, once for every
+    synapse of an analog source (COUNT-8).
+    """
 
     logits: list[list[int]]
     labels: list[int]
     spikes: list[list[int]]
     synops: list[int]
+    work: list[tuple[int, int, int, int]]
+    macs: int
 
 
 def theta(net: Net, p: int, c: int) -> int | None:
@@ -107,8 +113,9 @@ def run(net: Net, image: Sequence[int], count: int, best: bool, nearest: bool, a
     for p, one in enumerate(net.populations):  # codes of analog populations (RATE-4, RATE-5)
         codes.append(list(image) if p == 0 else [max(codes[one.source][n] for n in window) for window in one.windows] if is_analog(net, p, best) else [])
     late = depths(net, best)[last] if apart else 0
-    seen = Ticks([], [], [], [])
-    ops = 0
+    macs = sum(len(leaving) for joint in net.projections if is_analog(net, joint.source, best) for leaving in joint.synapses)
+    seen = Ticks([], [], [], [], [], macs)
+    ops = biases = looks = resets = 0
     for tick in range(count + late):
         before = [list(row) for row in now]
         for p, one in enumerate(net.populations):
@@ -127,9 +134,12 @@ def run(net: Net, image: Sequence[int], count: int, best: bool, nearest: bool, a
                         for m, w in joint.synapses[n]:
                             add[m] += w * delivered
                 v[p] = [a + b for a, b in zip(v[p], add, strict=True)]
+                biases += len(add) * (one.kind != "input")
             if one.kind in ("input", "fs"):
                 now[p] = [int(a >= b) for a, b in zip(v[p], thresholds[p], strict=True)]
                 v[p] = [a - b * z for a, b, z in zip(v[p], thresholds[p], now[p], strict=True)]
+            if one.kind == "fs":
+                looks, resets = looks + len(now[p]), resets + sum(now[p])
             sent[p] = [a + z for a, z in zip(sent[p], now[p], strict=True)]
         seen.spikes.append([sum(row) for row in now[:last]])
         ops += sum(len(leaving) for joint in net.projections for leaving, z in zip(joint.synapses, now[joint.source], strict=True) if z)
@@ -137,6 +147,7 @@ def run(net: Net, image: Sequence[int], count: int, best: bool, nearest: bool, a
             seen.logits.append(list(v[last]))
             seen.labels.append(v[last].index(max(v[last])))
             seen.synops.append(ops)
+            seen.work.append((biases, looks, resets, ops + macs))
     return seen
 
 

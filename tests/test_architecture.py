@@ -55,6 +55,7 @@ energy
 data
 explanations scores checks losses traps plausibility
 rate
+rate_scores
 comparison verification searching evaluations
 report
 comparison_report network_report pictures

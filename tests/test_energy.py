@@ -1,4 +1,4 @@
-"""Energy (COUNT-5, COUNT-6): the formula term by term, the dense ANN synapse by synapse, the numbers of the presets, tables that are refused."""
+"""Energy (COUNT-5, COUNT-6, COUNT-8): the formula term by term, the dense ANN synapse by synapse, the numbers of the presets, tables that are refused."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from fsref.counts import count
 from fsref.energy import KINDS, PRESETS, PRICED, Costs, costs_of, dense_work, energy, horowitz_2014, read_costs
 from fsref.errors import FileError, UsageError
 from fsref.network import Network
+from fsref.neuron import fs_relu
+from fsref.populations import FS
+from fsref.rate import rate_coded
+from fsref.rate_scores import rate_score
 
 PRIMES = Costs("primes", *(float(p) for p in (2, 3, 5, 7, 11, 13, 17, 19)))
 
@@ -54,6 +58,26 @@ def test_the_dense_ann_does_every_synapse_once(make: Any) -> None:
     assert found.ann["multiplications"] == int(dense_work(net).synops) == macs
     assert found.ann_energy_pj_per_image == macs * (2 + 5 + 11 + 17 + 19) + biases * (13 + 19) + compared * (7 + 13 + 17)
     assert found.fs["multiplications"] == found.ann["scalings"] == 0
+
+
+@pytest.mark.parametrize("setting", ["classic", "best"])
+def test_rate_coding_is_under_the_same_table(setting: Any) -> None:
+    """At every checkpoint the twin's energy is the sum of its terms; the sums of an analog input are multiplied and added once per image (COUNT-8)."""
+    net = handmade.residual(fs_relu(5, 9))
+    oracle = handmade.oracle(net)
+    x = handmade.draw(net, 3)
+    result = rate_coded(net, setting, "nearest").run(x, 9, checkpoints=[2, 9])
+    macs = sum(len(leaving) for joint in oracle.projections if joint.source == 0 for leaving in joint.synapses) * (setting == "best")
+    fs, out = (sum(len(one.bias) for one in oracle.populations if one.kind == kind) for kind in ("fs", "readout"))
+    spent = rate_score(result, [0, 0, 0], PRIMES).energy_pj_per_image
+    assert spent is not None and result.twin.macs == macs and (macs > 0) == (setting == "best")
+    for i, t in enumerate((2, 9)):
+        spikes = sum(int(result.spikes[p.name][:, i].sum()) for p in net.populations if isinstance(p, FS))
+        synops, biases, looks = int(result.synops[:, i].sum()) + 3 * macs, 3 * t * (fs + out), 3 * t * fs
+        wanted = 2 * 3 * macs + 5 * (synops + spikes) + 7 * looks + 11 * synops + 13 * (biases + looks + spikes)
+        wanted += 17 * (synops + looks) + 19 * (biases + synops + spikes)
+        assert spikes and spent[i] == wanted / 3
+    assert rate_score(result, [0, 0, 0]).energy_pj_per_image is None
 
 
 def test_presets_are_the_numbers_of_the_paper() -> None:

@@ -21,11 +21,12 @@ import naive_rate
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, data, fs_relu, ticks, twin
 from fsref.cli import main
 from fsref.conversion.quantisation import clip_table
+from fsref.energy import PRESETS
 from fsref.errors import FsrefError, InputError, LimitError, NetworkError, RangeError, UsageError
 from fsref.formats.npz import to_bytes
 from fsref.neuron import relu_theta
 from fsref.rate import rate_coded
-from fsref.report import rate_text
+from fsref.rate_scores import rate_score
 from fsref.testing import Case, cases
 from handmade import draw, oracle, refused, residual, tiny
 from test_rules_bite import altered
@@ -79,6 +80,8 @@ def expected(case: Case, net: naive.Net, best: bool, nearest: bool, apart: bool)
         "synops": [one.synops for one in seen],
         "spikes": [[[row[p] for row in total] for p in spiking] for total in totals],
         "per tick": [[sum(one.spikes[tick][p] for one in seen) for tick in range(TICKS + late)] for p in spiking],
+        "work": [[sum(parts) for parts in zip(*rows, strict=True)] for rows in zip(*(one.work for one in seen), strict=True)],
+        "macs": seen[0].macs,
         "latency": list(range(1 + late, TICKS + 1 + late)),
         "inexact": [case.net.populations[p].name for p in spiking if net.populations[p].kind == "max_pool"],
     }
@@ -99,6 +102,8 @@ def differs(make: Any, one: Drawn) -> str:
         "synops": result.synops.tolist(),
         "spikes": [[rows[b].tolist() for rows in result.spikes.values()] for b in range(len(one.case.images))],
         "per tick": [rows.tolist() for rows in result.spikes_per_tick.values()],
+        "work": np.stack([result.work.openings, result.work.comparisons, result.work.resets, result.work.synops], axis=1).tolist(),
+        "macs": twin.macs,
         "latency": result.latency.tolist(),
         "inexact": list(result.inexact),
     }
@@ -122,7 +127,7 @@ def many() -> list[Drawn]:
 
 
 def test_twin_is_the_naive_one(many: list[Drawn]) -> None:
-    """In every setting, in the same tick and apart, logits, classes, spikes, SynOps and latency are those of the naive twin at every t (RATE)."""
+    """In every setting, in the same tick and apart, logits, classes, spikes, SynOps, work and latency are the naive twin's at every t (RATE, COUNT-8)."""
     seen: Counter[str] = Counter()
     for one in many:
         assert naive_rate.takes(one.net)
@@ -181,6 +186,11 @@ MUTANTS = [  # file, what it says, what it says instead
     ("rate", "np.argmax(after[late:], axis=1)", "np.argmax(after[: len(after) - late], axis=1)"),
     ("rate", "return self.checkpoints + self.depth", "return self.checkpoints"),
     ("rate", "ticks = int(steps) + late", "ticks = int(steps) + late + 1"),
+    ("rate", "twin.macs, self.latency, sent", "twin.macs, self.checkpoints, sent"),
+    ("rate", "if isinstance(p, FS)), np.zeros", "if p.name in self.spikes), np.zeros"),
+    ("rate", "looks + images * steps * classes", "looks"),
+    ("rate", "synops + images * macs", "synops"),
+    ("rate", "if self.neurons[q.source].analog)", ")"),
 ]
 
 
@@ -225,7 +235,7 @@ def lone(theta: int, steps: int, bias: int) -> Network:
 
 def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """`fsref evaluate NET --rate T` shows accuracy against time, with --json the same figures; its options need --rate, and rounding is asked for (RATE)."""
-    given = ["evaluate", "digits", "--limit", "4", "--rate", "12", "--setting", "classic", "--apart"]
+    given = ["evaluate", "digits", "--limit", "4", "--rate", "12", "--setting", "classic", "--apart", "--energy", "horowitz_2014"]
     assert main([*given, "--json"]) == 0
     plain = json.loads(capsys.readouterr().out)["rate"]
     net = data.load("digits")
@@ -235,8 +245,11 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     assert (plain["checkpoints"], plain["latency_steps"], plain["depth"], plain["inexact"]) == ([8, 12], [13, 17], 5, ["pool"])
     assert plain["correct_at_every_t"] == right.tolist() and plain["correct"] == [right[7], right[11]]
     assert plain["spikes_per_neuron"] == result.spikes_per_neuron.tolist() and plain["synops"] == result.synops.mean(axis=0).tolist()
+    spent = rate_score(result, images.y, PRESETS["horowitz_2014"]).energy_pj_per_image
+    assert spent is not None and plain["energy_pj_per_image"] == spent.tolist() and plain["costs"] == "horowitz_2014"
     assert main(given) == 0
     out = capsys.readouterr().out
+    assert f"{spent[1]:,.1f}\n" in out and "costs horowitz_2014 [COUNT-8]" in out
     assert f"\n12  {100 * right[11] / 4:>10.2f}  {right[11]:>7}  {17:>14}  {result.spikes_per_neuron[1]:>17.3f}" in out and "[RATE-5]" in out
     replace(net, provenance={}).save(tmp_path / "silent.fs.npz")
     assert main(["evaluate", str(tmp_path / "silent.fs.npz"), "--data", "digits", "--rate", "8"]) == 2
@@ -433,4 +446,4 @@ def test_digits_approach_the_fs_network() -> None:
         assert int((result.labels[:, -1] != labels).sum()) <= 1
         assert result.correct(y)[-1] >= int((labels == y).sum()) - 1 and result.inexact == ("pool",)
         assert (np.diff(result.spikes_per_neuron) > 0).all()
-        assert result.twin.net.name in rate_text(result, y)
+        assert result.twin.net.name in str(rate_score(result, y))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fsref.counts import Work
-from fsref.energy import KINDS, PRESETS, Costs
+from fsref.energy import PRESETS, energy_pj
 from fsref.pairs import Paired
 from fsref.pictures import blank_figure, rendered
 
@@ -83,11 +83,9 @@ def above(fs: Sequence[Point], rate: Sequence[Point]) -> tuple[Point, Point, Poi
     return (min(over, key=lambda p: p.latency), max(over, key=lambda p: p.change), best) if over else None
 
 
-def microjoules(work: dict[str, int], multiplications: int, images: int, costs: Costs) -> float:
-    """The energy of one image in µJ, of counts over all images (COUNT-5)."""
-    done = Work(*(np.asarray(work[part]) for part in PARTS))
-    total = sum((multiplications if kind == "multiplications" else int(getattr(done, kind))) * costs[kind] for kind in KINDS)
-    return total / images / 1e6
+def microjoules(work: Work, multiplications: int, images: int) -> list[float]:
+    """The energy of one image in µJ under each of `COSTS`, of counts over all images (COUNT-5)."""
+    return [float(energy_pj(work, multiplications, costs)) / images / 1e6 for costs in COSTS]
 
 
 def cells(first: str, pair: Paired, latency: int, throughput: str, spikes: float, synops: int, energies: Sequence[float]) -> str:

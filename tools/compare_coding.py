@@ -42,16 +42,16 @@ from typing import Any
 
 import numpy as np
 
-from coding_report import COLUMNS, COSTS, FIGURES, LAYERS, PARTS, Point, cells, draw, microjoules, told
+from coding_report import COLUMNS, FIGURES, LAYERS, PARTS, Point, cells, draw, microjoules, told
 from evaluate import Log, option, sha256
 from fsref import Graph, Network, load_images
 from fsref.conversion.converter import Calibrated, Options
+from fsref.counts import Work
 from fsref.errors import FsrefError
-from fsref.metrics import fan_outs
 from fsref.neuron import MAX_STEPS
 from fsref.pairs import Paired
 from fsref.populations import FS, Readout
-from fsref.rate import MAX_TICKS, rate_coded
+from fsref.rate import MAX_TICKS, rate_coded, rate_work
 from fsref.schedule import schedule
 from fsref.scores import evaluate
 from fsref.twin import depth
@@ -144,7 +144,7 @@ class Measurement:
         spikes = sum(line["sent"] for line in lines) / len(labels) / facts["neurons"]
         one, two = facts["intervals"]
         pair, also = Paired.of(self.real, labels, self.y), Paired.of(self.real[self.drawn], labels[self.drawn], self.y[self.drawn])
-        energies = [microjoules(counts, 0, len(labels), costs) for costs in COSTS]
+        energies = microjoules(Work(*(np.asarray(counts[part]) for part in PARTS)), 0, len(labels))
         throughput = f"{1000 / two:.1f} ({1000 / one:.1f})"
         row = cells(f"{steps} | {100 * also.second_correct / also.images:.2f}", pair, facts["latency"], throughput, spikes, counts["synops"], energies)
         return row, [Point(f"K = {steps}", points(p.second_correct - p.first_correct, p.images), facts["latency"], two, spikes, one) for p in (pair, also)]
@@ -160,8 +160,7 @@ class Measurement:
             twin = rate_coded(net, setting)
             result = twin.run(x, ticks, apart=apart, checkpoints=chosen)
             sent = sum(np.asarray(result.spikes_per_tick[p.name]) for p in net.populations if isinstance(p, FS))
-            macs = sum(int(fan.sum()) for q, fan in zip(net.projections, fan_outs(net), strict=True) if twin.neurons[q.source].analog)
-            fixed = {"depth": depth(net, twin.neurons), "macs": macs}
+            fixed = {"depth": depth(net, twin.neurons), "macs": twin.macs}
             named = {str(t): result.labels[:, t - 1].tolist() for t in chosen}
             operations = {str(t): int(n) for t, n in zip(chosen, result.synops.sum(axis=0), strict=True)}
             return {"labels": named, "correct": result.correct(y).tolist(), "sent": sent.tolist(), "synops": operations, **fixed}
@@ -218,12 +217,9 @@ class Measurement:
 
         for t in ticks:
             run = runs[chosen[t]]
-            facts, steps, sent = run["facts"], t + run["late"], int(run["sent"][t - 1])
-            looks = run["count"] * steps * facts["neurons"]
-            opened = looks + run["count"] * steps * facts["classes"]
-            macs = run["count"] * run["macs"]
-            work = {"spikes": sent, "synops": run["synops"][t] + macs, "scalings": 0, "openings": opened, "comparisons": looks, "resets": sent}
-            energies = [microjoules(work, macs, run["count"], costs) for costs in COSTS]
+            neurons, steps, macs = run["facts"], np.asarray(t + run["late"]), run["macs"]
+            work = rate_work(neurons["neurons"], neurons["classes"], macs, steps, run["sent"][t - 1], np.asarray(run["synops"][t]), run["count"])
+            energies = microjoules(work, run["count"] * macs, run["count"])
             pair, mark = Paired.of(real, run["labels"][t], y), point(chosen[t], t)
             rows.append(cells(f"{t} | {', '.join(chosen[t])}", pair, mark.latency, f"{1000 / t:.1f}", mark.spikes, run["synops"][t], energies))
             marks.append(mark)
