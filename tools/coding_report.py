@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tools/compare_coding.py makes of its measurements: energies, lines of tables, ratios at equal accuracy, two figures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,8 @@ class Point:
 MEASURES = {"latency": "latency", "throughput, FS with two buffers": "interval", "throughput, FS with one buffer": "one_buffer", "spikes per neuron": "spikes"}
 
 
-FIGURES = {
+NEAR = 5  # points below float at which the y axis of a figure is broken
+FIGURES: dict[str, tuple[str, Callable[[Point], float]]] = {
     "latency": ("latency (steps, log scale)", lambda p: p.latency),
     "throughput": ("throughput (images per 1,000 steps, log scale)", lambda p: 1000 / p.interval),
 }
@@ -137,36 +139,56 @@ def told(fs: Sequence[Point], rate: dict[str, list[Point]], within: float) -> li
 
 
 def draw(folder: Path, title: str, fs: Sequence[Point], rate: dict[str, list[Point]], real: float, images: tuple[int, int]) -> None:
-    """The `FIGURES`, accuracy-latency.svg and accuracy-throughput.svg; accuracy is that of float, `real` in %, on all images, and the change beside it."""
+    """The `FIGURES`, accuracy-latency.svg and accuracy-throughput.svg; accuracy is that of float, `real` in %, on all images, and the change beside it.
+
+    The y axis is broken `NEAR` points below float: what is compared lies above, and everything is drawn.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    styles = {"together": ("s--", "tab:orange"), "scheduled": ("^-", "tab:red"), "apart": ("v:", "tab:brown")}
+    lowest, highest = (real + end(p.change for p in (*fs, *(p for points in rate.values() for p in points))) for end in (min, max))
     for name, (label, value) in FIGURES.items():
-        figure = blank_figure(7.5, 5.6)
-        axes = figure.subplots()
-        axes.axhline(real, color="black", linewidth=0.8, label=f"float, {real:.2f} %")
-        changed, buffers = [real + p.change for p in fs], ", two membrane buffers" if name == "throughput" else ""
-        axes.plot([value(p) for p in fs], changed, "o-", color="tab:blue", markersize=5, linewidth=1, label=f"FS, {images[0]:,} images{buffers}")
-        places = [value(p) for p in fs]
-        if name == "throughput":
-            places = [1000 / p.one_buffer for p in fs]
-            axes.plot(places, changed, "o:", color="tab:cyan", markersize=4, linewidth=1, label="FS, one membrane buffer")
-        for at in (0, -1):
-            axes.annotate(fs[at].name, (places[at], changed[at]), (0, -12), textcoords="offset points", fontsize="x-small", ha="center")
-        curves: dict[tuple[tuple[float, float], ...], list[str]] = {}  # those that are the same are drawn once
-        for layers, points in rate.items():
-            curves.setdefault(tuple((value(p), real + p.change) for p in points), []).append(layers)
-        for curve, same in curves.items():
-            style, color = styles[same[-1]]
-            legend = f"rate, {' or '.join(LAYERS[layers] for layers in same)}, {images[1]:,} images"
-            axes.plot(*zip(*curve, strict=True), style, color=color, markersize=4, linewidth=1, label=legend)
-        for p, place in zip(rate[next(iter(rate))], next(iter(curves)), strict=True):
-            axes.annotate(f"T = {p.interval}", place, (0, -11), textcoords="offset points", fontsize="x-small", color="dimgray", ha="center")
-        axes.set_xscale("log")
-        axes.margins(x=0.08, y=0.08)
-        axes.set_xlabel(label)
-        axes.set_ylabel("accuracy (%), of float on all images plus the change beside it")
-        axes.grid(which="both", linewidth=0.2)
-        axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-        axes.set_title(f"{title}: accuracy against {name}", parse_math=False)
-        figure.legend(loc="outside lower center", fontsize="small")
+        figure = blank_figure(7.5, 6.4)
+        panels = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1)) if lowest < real - NEAR else [figure.subplots()]
+        for axes in panels:
+            curves(axes, name, value, fs, rate, real, images)
+            axes.set_xscale("log")
+            axes.grid(which="both", linewidth=0.2)
+            axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
+        panels[0].set_ylim(max(lowest - 0.4, real - NEAR), max(highest, real) + 0.4)
+        panels[-1].margins(x=0.08)
+        if len(panels) == 2:
+            panels[1].set_ylim(lowest - 0.4 * (real - NEAR - lowest), real - NEAR)
+        panels[-1].set_xlabel(label)
+        figure.supylabel("accuracy (%), of float on all images plus the change beside it", fontsize="medium")
+        panels[0].set_title(f"{title}: accuracy against {name}", parse_math=False)
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", fontsize="small")
         (folder / f"accuracy-{name}.svg").write_bytes(rendered(figure, "svg"))
+
+
+def curves(
+    axes: Any, name: str, value: Callable[[Point], float], fs: Sequence[Point], rate: dict[str, list[Point]], real: float, images: tuple[int, int]
+) -> None:
+    """Draw float, FS coding and rate coding on `axes`, each point named by its K or T."""
+
+    def named(text: str, place: tuple[float, float], side: int, color: str) -> None:
+        ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
+        axes.annotate(text, place, (0, 11 * side), textcoords="offset points", fontsize="x-small", color=color, ha="center", va="center", bbox=ground)
+
+    axes.axhline(real, color="black", linewidth=0.8, label=f"float, {real:.2f} %")
+    changed, buffers = [real + p.change for p in fs], ", two membrane buffers" if name == "throughput" else ""
+    places = [value(p) for p in fs]
+    axes.plot(places, changed, "o-", color="tab:blue", markersize=5, linewidth=1, label=f"FS, {images[0]:,} images{buffers}")
+    if name == "throughput":
+        places = [1000 / p.one_buffer for p in fs]
+        axes.plot(places, changed, "o:", color="tab:cyan", markersize=4, linewidth=1, label="FS, one membrane buffer")
+    for at in (0, -1):
+        named(fs[at].name, (places[at], changed[at]), 1, "tab:blue")
+    drawn: dict[tuple[tuple[float, float], ...], list[str]] = {}  # those that are the same are drawn once
+    for layers, points in rate.items():
+        drawn.setdefault(tuple((value(p), real + p.change) for p in points), []).append(layers)
+    styles = {"together": ("s--", "tab:orange"), "scheduled": ("^-", "tab:red"), "apart": ("v:", "tab:brown")}
+    for curve, same in drawn.items():
+        style, color = styles[same[-1]]
+        legend = f"rate, {' or '.join(LAYERS[layers] for layers in same)}, {images[1]:,} images"
+        axes.plot(*zip(*curve, strict=True), style, color=color, markersize=4, linewidth=1, label=legend)
+    for p, place in zip(rate[next(iter(rate))], next(iter(drawn)), strict=True):
+        named(f"T = {p.interval}", place, -1, "dimgray")

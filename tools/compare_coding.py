@@ -82,6 +82,7 @@ class Measurement:
             kind="float", **data, labels=self.graph.forward(self.x).argmax(axis=1).tolist()
         )
         self.real = np.array(known["labels"])
+        self.float_correct = int((self.real == self.y)[self.drawn].sum())  # of the drawn images
 
     def net(self, options: dict[str, Any]) -> Network:
         """The network under these options of fsref.convert; the program ends when the log is of another, as another machine may convert."""
@@ -183,21 +184,27 @@ class Measurement:
         """The runs of every setting on the drawn images: up to the last T at which it was chosen, and on, T by T, until it came near float or has
         taken more steps and spikes than the least with which one came near: later answers, whose costs only grow, are no cheaper.
         """
-        float_correct = int((self.real == self.y)[self.drawn].sum())
-        runs = {c: self.twin(c, apart, max(t for t in chosen if chosen[t] == c), "drawn") for c in chosen.values()}
+        runs: dict[tuple[str, str], dict[str, Any]] = {}
+        near: dict[tuple[str, str], int] = {}  # the first t at which each is near float
 
-        def first_near(run: dict[str, Any]) -> int | None:
-            return next((t for t, n in enumerate(run["correct"], 1) if points(int(n) - float_correct, run["count"]) >= -self.args.within), None)
+        def go(c: tuple[str, str], ticks: int) -> None:
+            run = runs[c] = self.twin(c, apart, ticks, "drawn")
+            changes = (points(int(n) - self.float_correct, run["count"]) for n in run["correct"])
+            first = next((t for t, change in enumerate(changes, 1) if change >= -self.args.within), None)
+            if first is not None:
+                near[c] = first
 
+        for c in dict.fromkeys(chosen.values()):
+            go(c, max(t for t in chosen if chosen[t] == c))
         for c in CANDIDATES:
             for t in self.args.ticks:
-                found = [(at, run["sent"][at - 1]) for run in runs.values() if (at := first_near(run))]
-                steps, spikes = (min(costs) for costs in zip(*found, strict=True)) if found else (self.args.ticks[-1], np.inf)
-                run = runs.get(c)
-                if run and (first_near(run) or (len(run["correct"]) >= steps and run["sent"][-1] >= spikes)):
+                steps = min(near.values(), default=self.args.ticks[-1])
+                spikes = min((runs[other]["sent"][at - 1] for other, at in near.items()), default=np.inf)
+                done = len(runs[c]["correct"]) if c in runs else 0
+                if c in near or (done >= steps and runs[c]["sent"][-1] >= spikes):
                     break
-                if t >= steps and t > (len(run["correct"]) if run else 0):
-                    runs[c] = self.twin(c, apart, t, "drawn")
+                if t >= steps and t > done:
+                    go(c, t)
         return runs
 
     def rate(self, layers: str) -> tuple[list[str], list[Point], list[Point]]:
@@ -207,11 +214,10 @@ class Measurement:
         chosen = {t: max(CANDIDATES, key=lambda c: (tried[c][t - 1], tried[c][:t].sum())) for t in ticks}
         runs = self.runs(chosen, apart)
         real, rows, marks = self.real[self.drawn], [], []
-        float_correct = int((real == y).sum())
 
         def point(candidate: tuple[str, str], t: int) -> Point:
             run = runs[candidate]
-            change = points(int(run["correct"][t - 1]) - float_correct, run["count"])
+            change = points(int(run["correct"][t - 1]) - self.float_correct, run["count"])
             latency = t + (max(0, run["depth"] - 1) if layers == "scheduled" else run["late"])
             return Point(f"T = {t}, {', '.join(candidate)}", change, latency, t, run["sent"][t - 1] / run["count"] / run["facts"]["neurons"], t)
 
