@@ -1,4 +1,4 @@
-"""The pages of fsref/guide run, block after block, in an empty directory."""
+"""The pages of fsref/guide run, block after block, in an empty directory; links of every page lead somewhere."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "fsref" / "guide"
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [ROOT / "README.md", *ROOT.glob("fsref/**/*.md"), *ROOT.glob("reference_models/**/*.md")])
 BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 NEEDS = {"from_pytorch.md": ("torch", "sklearn", "onnx")}  # beyond what fsref itself needs
 TRAINED = {"from_pytorch.md"}  # figures come from a training, which differs between machines in its last bits: digits are not compared
@@ -57,3 +58,22 @@ def test_a_page_runs_in_an_empty_directory(page: str, tmp_path: Path) -> None:
         program, *arguments = shlex.split(command)
         done = subprocess.run([sys.executable, "-m", program, *arguments], cwd=tmp_path, env=settings, capture_output=True, encoding="utf-8", timeout=300)
         assert done.returncode == 0, (command, done.stderr)
+
+
+def anchors(page: Path) -> set[str]:
+    """The names under which headings of a page are linked, as GitHub makes them."""
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    """Every link of a page that is no address leads to a file or folder of this project, and to a heading that is there."""
+    at = ROOT / page
+    for link in re.findall(r"\]\(([^)\s]+)\)", BLOCK.sub("", at.read_text(encoding="utf-8"))):
+        if re.match(r"https?://|mailto:", link):
+            continue
+        path, _, heading = link.partition("#")
+        target = (at.parent / path).resolve() if path else at
+        assert target.is_relative_to(ROOT) and target.exists(), f"{page}: {link} leads nowhere"
+        assert not heading or heading in anchors(target), f"{page}: no heading {link}"
