@@ -69,7 +69,10 @@ def cli(ctx: click.Context) -> None:
 @click.option("--timeline", is_flag=True, help="Draw when each population receives and fires, a row per population.")
 @JSON
 def info(net: str, timeline: bool, as_json: bool) -> int:
-    """Show a network: populations, proved widths, memory, schedule, what a pipeline needs, id."""
+    """Show a network: widths, memory, schedule, id.
+
+    NET as tables: populations, proved widths, memory, schedule, what a pipeline of images needs, id.
+    """
     network = data.load(net)
     show(as_json, timeline_text(network) if timeline else network_text(network), network_dict(network))
     return 0
@@ -88,7 +91,10 @@ def info(net: str, timeline: bool, as_json: bool) -> int:
 @WORK
 @JSON
 def run(net: str, selection: str | None, events: bool, out: Path | None, engine: str, as_json: bool, **given: Any) -> int:
-    """Run images. `fsref run digits` alone shows the whole product: score, bit-exact check and a raster."""
+    """Run images; record or list every spike.
+
+    `fsref run digits` alone shows the whole product: score, bit-exact check and a raster.
+    """
     network = data.load(net)
     recording = bool(given["recorded"] or given["observables"] or events or out)
     if brings_images(net) and selection is None and not recording and not any(given[name] for name in ("source", "resize", "crop", "limit")):
@@ -151,7 +157,10 @@ def evaluate(
     net: str, rate: int | None, setting: Any, rounding: Any, apart: bool, engine: str, costs: str | None, html: Path | None, folder: Path | None, as_json: bool,
     **given: Any,
 ) -> int:  # fmt: skip
-    """Score a network on labelled images: accuracy, spikes, SynOps, latency, speed; on request energy, the rate-coded twin and a report."""
+    """Score a network on labelled images.
+
+    Accuracy, spikes, SynOps, latency, speed; on request energy, the rate-coded twin and a report.
+    """
     for option, value in (("--setting", setting), ("--rounding", rounding), ("--apart", apart or None)):
         if rate is None and value is not None:
             raise UsageError("RATE-2", option, "goes with --rate")
@@ -195,7 +204,10 @@ def evaluate(
 @WORK
 @JSON
 def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given: Any) -> int:
-    """Say what is proved of a network and test that all engines agree, bit by bit. Exit code 1 when they do not."""
+    """Say what is proved; test that all engines agree.
+
+    They are compared bit by bit on images; exit code 1 when they differ.
+    """
     source = given["source"]
     for name in ("source", "limit", "resize", "crop"):
         if given[name] is not None and (itself or source is None):
@@ -226,7 +238,10 @@ def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given:
 @ENGINE
 @JSON
 def explain(net: str, image: str, population: str, neuron: int, synapses: int, engine: str, as_json: bool, **given: Any) -> int:
-    """Say why one neuron spiked as it did for IMAGE: an index into --data, an image file or a .npy file."""
+    """Say why one neuron spiked as it did.
+
+    IMAGE is an index into --data, an image file or a .npy file.
+    """
     network = data.load(net)
     if image.isascii() and image.isdigit():
         images = images_of(net, network, given)

@@ -19,8 +19,10 @@ from fsref.conversion.folding import fold
 from fsref.conversion.graph import Graph
 from fsref.conversion.pixels import Pixels
 from fsref.errors import GraphError, UsageError
+from fsref.network import Network
 from fsref.pairs import Paired
-from fsref.plausibility import guessing, implausible, unexpected
+from fsref.plausibility import guessing, implausible, lost_elsewhere, unexpected
+from fsref.populations import FS
 from fsref.scores import evaluate
 from fsref.searching import search
 
@@ -98,6 +100,12 @@ def percent(expected: float | None) -> float | None:
     return expected
 
 
+def k_told(net: Network) -> str:
+    """The K of the FS neurons of a network: "K = 8", or "K = 4..8"."""
+    every = sorted({p.steps for p in net.populations if isinstance(p, FS)})
+    return f"K = {'..'.join(str(k) for k in dict.fromkeys((every[0], every[-1])))}" if every else "no FS neurons"
+
+
 def tell(note: str) -> None:
     """Print a note, if there is one, on standard error."""
     if note:
@@ -117,7 +125,7 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Score the first N images alone.")
 @click.option("--images", type=click.IntRange(1), default=512, show_default=True, metavar="N", help="How many images of --data calibrate.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="The network to write; MODEL.fs.npz here unless given.")
-@click.option("--steps", default="8", show_default=True, metavar="K", help="Steps, 1..16; by population: 8,layer1.0.conv1=6.")
+@click.option("-K", "--steps", "steps", default="8", show_default=True, metavar="K", help="Steps, 1..16; by population: 8,layer1.0.conv1=6.")
 @click.option("--weight-bits", type=click.IntRange(2, 16), default=8, show_default=True, metavar="N", help="Bits of a weight, sign included.")
 @click.option("--alpha", type=click.Choice(("mse", "max", "percentile")), default="mse", show_default=True, help="How the largest value coded is chosen.")
 @click.option("--percentile", type=float, default=99.9, show_default=True, metavar="P", help="For --alpha percentile.")
@@ -137,9 +145,9 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
 @WORK
 @JSON
 def convert(model: str, source: str | None, test: str | None, limit: int | None, out: Path | None, plot: Path | None, as_json: bool, **given: Any) -> int:
-    """Convert MODEL, a float graph (.npz) or .onnx, to an FS network.
+    """Convert a float graph or ONNX model to an FS network.
 
-    Prints fsref's own float accuracy first, then what the conversion lost, what it costs, and the population that lost most.
+    MODEL is an .npz or .onnx file. Prints fsref's own float accuracy first, then what the conversion lost, what it costs, and the population that lost most.
     """
     expected = percent(given["expect"])
     graph = graph_of(model, given)
@@ -167,7 +175,8 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
     predicted = np.concatenate(logits).argmax(axis=1)
     correct = None if scored.y is None else int((predicted == scored.y).sum())
     among = test in (None, source)
-    place = f"{len(scored.x):,} images of {test or source}" + (", calibration among them" if among else "")
+    calibrated = "calibration among them" if len(scored.x) > len(calibration.x) else "all of them calibrate"
+    place = f"{len(scored.x):,} images of {test or source}" + (f", {calibrated}" if among else "")
     if not as_json:
         click.echo(f"{graph.name or Path(model).stem}: {len(graph.nodes)} nodes, {sum(node.parameters for node in graph.nodes):,} parameters")
         for note in graph.notes:
@@ -199,6 +208,8 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
     with report.progress(f"FS, {len(scored.x)} images", len(scored.x)) as advance:
         score = evaluate(net, scored.x, predicted if scored.y is None else scored.y, "quantized", **work(given), progress=advance)
     pair = Paired.of(predicted, score.predictions, predicted if scored.y is None else scored.y)
+    if searched is not None and scored.y is not None and not among:
+        tell(lost_elsewhere(searched.loss, searched.kept, pair))
     compared = compare_populations(graph, net, calibration.x[:LOOKED_AT])
     figures: Mapping[str, Any] = {
         "images": pair.images,
@@ -210,14 +221,14 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
     }
     net = replace(net, provenance={**net.provenance, "scored": {"source": test or source, **figures}})
     net.save(target)
-    worst = compared.worst
+    worst, latency = compared.worst, f"latency {score.latency_steps} steps"
     low, high = pair.interval
     lines = [
         f"FS accuracy    {100 * score.accuracy:.2f} %: {100 * pair.difference:+.2f} points (95 % interval {100 * low:+.2f} to {100 * high:+.2f})"
         if scored.y is not None
         else "",
         f"agreement      {100 * pair.agreement:.2f} % of predictions are the float network's",
-        f"cost           {score.spikes_per_neuron:.3f} spikes per neuron, latency {score.latency_steps} steps, {score.synops:,.0f} SynOps an image",
+        f"cost           {k_told(net)}, {score.spikes_per_neuron:.3f} spikes per neuron, {latency}, {score.synops:,.0f} SynOps an image",
         f"worst          {worst.name}: its own error is {worst.db('new'):.1f} dB below its values",
         f"written        {target}, id {net.id[:12]}",
         f"next           {following(model, target, source, given)}",
@@ -238,7 +249,10 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
 @CONTRACT
 @JSON
 def compare(model: str, net: str, source: str | None, limit: int | None, plot: Path | None, as_json: bool, **given: Any) -> int:
-    """Say which population of NET loses what the float GRAPH (.npz or .onnx) knew: signal to noise, bias, clipping, the first jump."""
+    """Say which population loses what the float graph knew.
+
+    Of every population of NET beside GRAPH (.npz or .onnx): signal to noise, bias, clipping; and the first jump.
+    """
     graph, network = graph_of(model, given), data.load(net)
     if source is None:
         raise UsageError("RUN-4", "--data", "a comparison needs images: name some", None, data.SOURCES)
@@ -260,7 +274,10 @@ def compare(model: str, net: str, source: str | None, limit: int | None, plot: P
 @click.option("--codes", multiple=True, metavar="POPULATION", help="Also give the codes of this population as an output (repeatable).")
 @JSON
 def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], as_json: bool) -> int:
-    """Write NET for other programs: the same integers as standard ONNX."""
+    """Write the same integers as standard ONNX.
+
+    NET is then at hand for programs that read ONNX.
+    """
     from fsref.formats import onnx
 
     network = data.load(net)

@@ -6,7 +6,7 @@ from math import sqrt
 
 from fsref.conversion.pixels import Pixels
 from fsref.errors import GraphError
-from fsref.pairs import Z
+from fsref.pairs import Paired, Z
 
 TOLERATED = 1.0  # points between the accuracy expected and the one found
 
@@ -35,6 +35,15 @@ def implausible(pixels: Pixels) -> str:
     if wrong is None:
         return ""
     return f"mean {wrong:g} lies outside the pixels' range 0..{top:g}" + ("; --scale 1 ?" if top < wrong <= pixels.max_code else "")
+
+
+def lost_elsewhere(loss: float, kept: bool, pair: Paired) -> str:
+    """A line when a network chosen for a loss of at most `loss` points loses more on other images, else ""."""
+    lost = -100 * pair.difference
+    if not kept or lost <= loss:
+        return ""
+    found = f"it loses {lost:.2f} points of accuracy on the {pair.images:,} images of --test, more than --search {loss:g}"
+    return f"{found}: choose on more --images, or a smaller loss"
 
 
 def guessing(correct: int, images: int, classes: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from math import ceil
+from math import ceil, sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from fsref.conversion.graph import Graph
 from fsref.errors import FsrefError, GraphError, InputError
 from fsref.network import Network
 from fsref.neuron import MAX_STEPS, Ints
+from fsref.pairs import Z
 from fsref.populations import FS
 from fsref.runner import run
 from fsref.schedule import schedule
@@ -88,6 +89,11 @@ class Found:
         """Whether the best point keeps the loss."""
         return self.best.kept
 
+    @property
+    def chance(self) -> float:
+        """How far the loss on so many images lies from that on others, in points, in 95 of 100 cases, if no more images change than may be lost."""
+        return 100 * Z * sqrt(self.loss * self.images / 100 + 1) / self.images
+
     @cached_property
     def front(self) -> tuple[Point, ...]:
         """The points that no other beats or equals in right images, latency and spikes at once, by latency: the Pareto front."""
@@ -103,7 +109,7 @@ class Found:
     def to_dict(self) -> dict[str, Any]:
         """The result as plain JSON values; points of the front are marked."""
         front = {id(p) for p in self.front}
-        plain = {name: getattr(self, name) for name in ("graph", "measure", "aim", "loss", "images", "float_right", "needed", "kept")}
+        plain = {name: getattr(self, name) for name in ("graph", "measure", "aim", "loss", "images", "float_right", "needed", "kept", "chance")}
 
         def row(p: Point) -> dict[str, Any]:
             spikes = None if p.spikes is None else dict(p.spikes)
@@ -131,7 +137,8 @@ class Found:
         table = ["  ".join(cell.rjust(size) for cell, size in zip(row, wide, strict=True)) for row in rows]
         chosen = ", ".join(f"{name}={k}" for name, k in self.best.steps.items())
         verdict = "+ best" if self.kept else "+ loses least; no point keeps the loss"
-        return "\n".join([head, floats, "", *table, "", f"{verdict}, * no other is better in all three", f"best: {chosen}"])
+        fits = f"chosen on these {self.images:,} images, on which chance alone makes at least +-{self.chance:.1f} points: score it on others"
+        return "\n".join([head, floats, "", *table, "", f"{verdict}, * no other is better in all three", f"best: {chosen}", fits])
 
 
 def search(

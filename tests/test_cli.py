@@ -79,6 +79,13 @@ def test_every_verb_speaks_text_and_pure_json(call: Call, model: Path, verb: str
     assert isinstance(json.loads(out), dict)
 
 
+def test_help_fits_a_terminal(call: Call) -> None:
+    """The list of verbs says of each what it does, none cut off."""
+    code, out, _ = call("--help")
+    listed = out.partition("Commands:")[2]
+    assert code == 0 and "..." not in listed and "\n  evaluate  Score a network on labelled images.\n" in listed
+
+
 def test_info_draws_a_timeline(call: Call, model: Path) -> None:
     code, out, err = call("info", model, "--timeline")
     assert (code, out, err) == (0, fsref.network_report.timeline_text(fsref.load(model)) + "\n", "")

@@ -15,7 +15,8 @@ from PIL import Image
 import fsref
 from fsref.cli import main
 from fsref.data import SOURCES
-from fsref.plausibility import guessing, implausible, unexpected
+from fsref.pairs import Paired
+from fsref.plausibility import guessing, implausible, lost_elsewhere, unexpected
 from handmade import tiny
 from test_convert import drawn, residual
 
@@ -52,8 +53,9 @@ def test_convert_says_what_it_cost(call: Call, files: Path) -> None:
     code, out, err = call("convert", "net.npz", "--data", "images.npz")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].startswith("residual: 19 nodes") and lines[1] == "float accuracy 90.00 %, 60 images of images.npz, calibration among them"
+    assert lines[0].startswith("residual: 19 nodes") and lines[1] == "float accuracy 90.00 %, 60 images of images.npz, all of them calibrate"
     assert [line.split()[0] for line in lines[2:]] == ["FS", "agreement", "cost", "worst", "written", "next", "hint"]
+    assert lines[4].split()[1:4] == ["K", "=", "8,"]
     net = fsref.load(files / "net.fs.npz")
     assert net.id[:12] in out and net.provenance["scored"]["float_correct"] == 54
     following = lines[-2].removeprefix("next").strip().removeprefix("fsref ").split()
@@ -85,14 +87,16 @@ def test_convert_as_json(call: Call, files: Path) -> None:
     assert code == 0 and plain["images"] == 60 and plain["out"] == "a.npz" and 0 <= plain["agreement"] <= 1
     net = fsref.load(files / "a.npz")
     assert {p.name: p.steps for p in net.populations if isinstance(p, fsref.FS)}["stem"] == 4 and net["expand"].steps == 6
+    assert "K = 4..6, " in call("convert", "net.npz", "--data", "images.npz", "-K", "6,stem=4")[1]
     assert net.provenance["options"]["rounding"] == "floor" and net.provenance["options"]["weight_bits"] == 7
 
 
 def test_scoring_on_calibration_images_gets_a_hint(call: Call, files: Path) -> None:
     """Without --test the last line says that others are to be scored; with others it does not."""
     assert call("convert", "net.npz", "--data", "images.npz")[1].splitlines()[-1].endswith("score on others with --test")
+    assert "60 images of images.npz, calibration among them" in call("convert", "net.npz", "--data", "images.npz", "--images", "59")[1]
     out = call("convert", "net.npz", "--data", "bare.npz", "--test", "images.npz")[1]
-    assert "--test" not in out and "calibration among them" not in out
+    assert "--test" not in out and "calibrat" not in out
     assert "--test" in call("convert", "net.npz", "--data", "images.npz", "--test", "images.npz")[1]
 
 
@@ -226,8 +230,22 @@ def test_search_finds_fewer_steps(call: Call, files: Path) -> None:
     assert code == 0 and "K = " in err and "written" in out
     net = fsref.load(files / "net.fs.npz")
     assert max(p.steps for p in net.populations if isinstance(p, fsref.FS)) < 10
+    assert "chance alone makes at least +-13.9 points" in out  # 1.96 * sqrt(0.05 * 20 + 1) / 20
     assert call("convert", "net.npz", "--data", "images.npz", "--plot", "a.svg")[0] == 2
     assert call("convert", "net.npz", "--data", "images.npz", "--search", "-1")[0] == 2
+
+
+def test_a_search_that_loses_more_on_others_is_told(call: Call, files: Path) -> None:
+    """Of a loss on --test beyond the one that --search allowed there is a note; none of one within it, nor where the search kept none."""
+    graph, x = residual(), drawn(400)
+    np.savez("few.npz", x=x[:9])
+    np.savez("many.npz", x=x, y=graph.forward(x).argmax(axis=1))
+    note = call("convert", "net.npz", "--data", "few.npz", "--search", "0", "--test", "many.npz")[2]
+    assert "fsref: note: it loses " in note and "on the 400 images of --test, more than --search 0:" in note
+    assert "it loses" not in call("convert", "net.npz", "--data", "few.npz", "--search", "99", "--test", "many.npz")[2]
+    pair = Paired(100, 90, 88, 95, 4, 2)
+    assert lost_elsewhere(2, True, pair) == lost_elsewhere(1.9, False, pair) == ""
+    assert lost_elsewhere(1.9, True, pair).startswith("it loses 2.00 points of accuracy on the 100 images of --test")
 
 
 def test_compare_tells_where_the_loss_is(call: Call, files: Path) -> None:

@@ -545,6 +545,8 @@ def test_files(tmp_path: Path) -> None:
     refused(tmp_path, "no such file", error=FileError)
     (tmp_path / "text.onnx").write_bytes(b"what is this" * 9)
     refused(tmp_path / "text.onnx", "is not an ONNX model", error=FileError)
+    (tmp_path / "empty.onnx").write_bytes(b"")
+    refused(tmp_path / "empty.onnx", "the file is empty", error=FileError)
     with (tmp_path / "large.onnx").open("wb") as file:
         file.truncate(2**31)
     refused(tmp_path / "large.onnx", "is too large", error=FileError)

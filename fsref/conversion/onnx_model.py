@@ -46,6 +46,8 @@ def read(path: Path) -> ModelProto:
         data = path.read_bytes()
     except (OSError, ValueError) as error:
         raise FileError("GRAPH-7", str(path), "cannot be read", getattr(error, "strerror", None) or str(error)) from None
+    if not data:  # which is a valid message without anything in it
+        raise FileError("GRAPH-7", str(path), "the file is empty", None, "a file that onnx.save writes")
     try:
         model: ModelProto = ModelProto.FromString(data)
     except Exception:  # protobuf's own error

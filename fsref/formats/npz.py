@@ -67,7 +67,7 @@ def read_members(data: bytes, where: str) -> dict[str, bytes]:
             raise FileError("FILE-1", where, *PYTORCH) from None
         if where.endswith(".onnx"):
             raise FileError("FILE-1", where, "is an ONNX file", None, "fsref convert makes a network of it") from None
-        raise FileError("FILE-1", where, "not a zip archive", str(error)) from None
+        raise FileError("FILE-1", where, "not an .npz file", str(error)) from None
     entries = archive.infolist()
     if len(entries) > MAX_MEMBERS:
         raise FileError("FILE-1", where, "too many members", len(entries), f"at most {MAX_MEMBERS}")
