@@ -15,7 +15,7 @@ from fsref.conversion.folding import fold
 from fsref.conversion.graph import Graph
 from fsref.conversion.pixels import Pixels
 from fsref.errors import GraphError, LimitError
-from fsref.losses import Floats, Loss, Tally
+from fsref.losses import Floats, Loss, Tally, ratio_db
 from fsref.network import Network
 from fsref.neuron import Ints
 from fsref.populations import FS
@@ -33,8 +33,8 @@ LEAST, MOST = 3.0, 30.0  # dB: an error of half the power is always a jump, one 
 class Comparison:
     """What `compare` found: a row per population, the input first and the readout last, and the classes (images,) that both sides give.
 
-    `limits` are the ratios in dB, one for each part of the new error, below which the loss of a population jumps. `notes` tell what was
-    taken for granted.
+    `limits` are the ratios in dB, one for each part of the new error, below which the loss of a population jumps. `folding_db` is the ratio of
+    the graph's own logits to what folding changed in them. `notes` tell what was taken for granted.
     """
 
     graph: str
@@ -42,6 +42,7 @@ class Comparison:
     id: str
     rows: tuple[Loss, ...]
     limits: Mapping[str, float]
+    folding_db: float
     float_predictions: Ints
     fs_predictions: Ints
     labels: Ints | None
@@ -84,7 +85,8 @@ class Comparison:
         return {
             "graph": self.graph, "network": self.network, "id": self.id, "images": self.images, "agree": self.agree, "agreement": self.agree / self.images,
             "float_correct": right[0], "fs_correct": right[1], "float_accuracy": shares[0], "fs_accuracy": shares[1],
-            "logits_db": self.rows[-1].to_dict()["error_db"], "limits_db": dict(self.limits), "first_jump": None if first is None else first.name,
+            "logits_db": self.rows[-1].to_dict()["error_db"], "limits_db": dict(self.limits),
+            "folding_db": self.folding_db if isfinite(self.folding_db) else None, "first_jump": None if first is None else first.name,
             "jumps": [row.name for row in self.rows if row.jump], "worst": worst.name,
             "notes": list(self.notes), "populations": [row.to_dict() for row in self.rows],
         }  # fmt: skip
@@ -120,7 +122,7 @@ def compare(
     if left <= 0:
         raise LimitError("RUN-3", "compare", "needs more memory than allowed", f"{one} bytes", f"memory_limit {memory_limit}")
     record = Record([t.name for t in tallies[:-1]], ("spikes", "codes"))
-    ours, theirs = [], []
+    ours, theirs, own, changed = [], [], 0.0, 0.0
     for first in range(0, len(x), chunk):
         part = x[first : first + chunk]
         result = run(net, part, "quantized", record, memory_limit=left)
@@ -129,12 +131,14 @@ def compare(
         trains = [*(result.trace[t.name, "spikes"] for t in tallies[:-1]), None]
         for tally, (f, g, r), q, fired in zip(tallies, values(folded, tallies, codes, part), codes, trains, strict=True):
             tally.add(f, g, r, q, fired)
+        unfolded = graph.forward(part).astype(np.float64)
+        own, changed = own + float((unfolded**2).sum()), changed + float(((unfolded - f[:, :, 0, 0]) ** 2).sum())
         ours.append(np.argmax(f[:, :, 0, 0], axis=1))
         theirs.append(result.labels)
         if progress is not None:
             progress(len(part))
     rows, limits = judged([tally.loss() for tally in tallies])
-    return Comparison(graph.name, net.name, net.id, rows, limits, np.concatenate(ours), np.concatenate(theirs), truth, notes)
+    return Comparison(graph.name, net.name, net.id, rows, limits, ratio_db(own, changed), np.concatenate(ours), np.concatenate(theirs), truth, notes)
 
 
 def values(folded: Folded, tallies: Sequence[Tally], codes: Sequence[Ints], images: Ints) -> Iterator[tuple[Floats, Floats, Floats]]:

@@ -22,6 +22,11 @@ PARTS = ("error", "inherited", "new", "codes", "arithmetic")
 KINDS = {Input: "input", FS: "fs", MaxPool: "max_pool", Readout: "readout"}
 
 
+def ratio_db(power: float, noise: float) -> float:
+    """10 log10(power / noise): inf without noise, -inf without power."""
+    return inf if noise <= 0 else -inf if power <= 0 else 10 * log10(power / noise)
+
+
 @dataclass(frozen=True)
 class Loss:
     """What one population loses. Powers are means of squares over all images and neurons, in real units; shares are 0..1 (CONV-10).
@@ -68,8 +73,7 @@ class Loss:
 
     def db(self, part: str = "error") -> float:
         """The signal-to-noise ratio of a part of the error, 10 log10(power / part): inf without error, -inf where the float value is always 0."""
-        noise = float(getattr(self, part))
-        return inf if noise <= 0 else -inf if self.power <= 0 else 10 * log10(self.power / noise)
+        return ratio_db(self.power, float(getattr(self, part)))
 
     @property
     def snr(self) -> float:

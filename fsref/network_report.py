@@ -64,7 +64,7 @@ def pipelines_table(net: Network) -> str:
         ("initiation interval, steps", *(p.interval for p in both)),
         ("membranes, bits", *(p.buffers * membranes for p in both)),
         ("FIFOs, bits", *(sum(p.fifo_bits.values()) for p in both)),
-        ("peak events, spikes per step", *(p.peak_events for p in both)),
+        ("peak events, spikes per step, at most", *(p.peak_events for p in both)),
     ]
     return table(("pipeline of images", "one membrane buffer", "two membrane buffers"), rows)
 

@@ -17,6 +17,7 @@ from fsref import FS, Dense, Input, MaxPool, Network, Readout, fs_relu, run
 from fsref import comparison as module
 from fsref.comparison import Comparison, compare
 from fsref.conversion.converter import convert
+from fsref.conversion.folding import fold
 from fsref.conversion.graph import Graph, Node
 from fsref.conversion.pixels import Pixels
 from fsref.errors import FsrefError, GraphError, InputError, LimitError, UsageError
@@ -318,6 +319,29 @@ def test_json_and_text() -> None:
     assert line.split()[:3] == ["deep", "8", f"{found['deep'].snr:.1f}"] and line.endswith("<- jump")
     assert f"first jump   deep: its arithmetic part is at {found['deep'].db('arithmetic'):.1f} dB, the limit is {found.limits['arithmetic']:.1f}" in text
     assert f"{found.agree:,} of 24" in text and "accuracy     float " in text
+
+
+def test_a_fault_of_folding_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folded graph is compared with the graph itself: nothing is said where float32 rounds, but where a folded weight is wrong the verdict begins so."""
+    graph, net = made(weights()), converted(weights())
+    sound = compare(graph, net, IMAGES)
+    assert sound.folding_db > 100 and "folding " not in str(sound)
+
+    def wrong(graph: Graph) -> Any:
+        folded = fold(graph)
+        units = [replace(unit, bias=unit.bias + 0.5) if unit.name == "wide" and unit.bias is not None else unit for unit in folded.units]
+        return replace(folded, units=tuple(units))
+
+    monkeypatch.setattr(module, "fold", wrong)
+    found = compare(graph, net, IMAGES)
+    own = graph.forward(IMAGES).astype(float)
+    changed = functions(weights() | {"wide": (weights()["wide"][0], weights()["wide"][1] + 0.5)})
+    values = {"input": PIXELS.normalise(IMAGES)}
+    for name, (sources, function) in changed.items():
+        values[name] = function(*(values[source] for source in sources))
+    expected = db((own**2).sum(), ((own - values["classes"][:, :, 0, 0]) ** 2).sum())
+    assert found.folding_db == pytest.approx(expected, abs=0.01) and expected < 40
+    assert f"folding      WRONG: with batch norm and the like folded into weights the float logits are {found.folding_db:.1f} dB" in str(found)
 
 
 def test_the_limit_is_ten_decibels_under_the_middle_population() -> None:

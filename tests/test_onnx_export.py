@@ -93,7 +93,7 @@ def beyond_int32(net: Network) -> bool:
 
 
 def test_drawn_networks_give_the_same_integers(runtime: str) -> None:
-    """Logits and codes of every population are the oracle's on 200 or more drawn networks with every operator; those refused are fewer, and beyond int32."""
+    """Logits and codes of every population are the oracle's on 200 or more drawn networks, every operator and constant used; few are refused, beyond int32."""
     count: Counter[str] = Counter()
 
     @settings(
@@ -108,6 +108,7 @@ def test_drawn_networks_give_the_same_integers(runtime: str) -> None:
             assert beyond_int32(case.net) or "byte planes" in error.problem
             count["refused"] += 1
             return
+        assert {tensor.name for tensor in model.graph.initializer} <= {name for node in model.graph.node for name in node.input}
         assert difference(case, model, runtime) is None
         count["networks"] += 1
         count.update(operators(model).keys())

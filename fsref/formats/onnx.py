@@ -179,8 +179,9 @@ class _Graph:
         """The codes of a population as byte planes, lowest first."""
         codes = self.codes[name]
         if not codes.planes:
-            rest, radix = codes.int32, self.constant(256)
+            rest = codes.int32
             for _ in codes.digits[:-1]:
+                radix = self.constant(256)
                 low = self.node("Mod", rest, radix)
                 codes.planes.append(self.cast(low, "uint8"))
                 rest = self.node("Div", self.node("Sub", rest, low), radix)
