@@ -13,6 +13,7 @@ from fsref.neuron import Ints
 from fsref.rate import RateResult
 from fsref.schedule import schedule
 from fsref.tables import Sheet, plural
+from fsref.twin import depth
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +77,10 @@ class RateScore:
         head: tuple[str, ...] = ("t", "accuracy %", "correct", "latency, steps", "spikes per neuron", "SynOps per image")
         if spent is not None:
             head, rows = (*head, "pJ per image"), [(*row, f"{pj:,.1f}") for row, pj in zip(rows, spent, strict=True)]
-        alone = "t alone: a spike passes all layers in its tick; --apart counts the way"
+        layers = depth(net, result.twin.neurons)
+        alone = f"t alone: a spike passes all layers in its tick; on the schedule of FS it is t + {max(0, layers - 1)}"
         late = f"t, and {plural(result.depth, 'tick')} from layer to layer" if result.depth else alone
-        below = [("latency", f"{late} [RATE-6]; FS layers follow one another: {plural(schedule(net).latency, 'step')}")]
+        below = [("latency", f"{late} [RATE-6]"), ("FS latency", f"{plural(schedule(net).latency, 'step')}: layers follow one another [TIME-2]")]
         options = net.provenance.get("options")
         if result.twin.setting == "best" and isinstance(options, dict) and options.get("alpha") in ("mse", "max"):
             below.append(("alpha", f"{options['alpha']}: rate coding does better on a network of fsref convert --alpha percentile [RATE]"))
