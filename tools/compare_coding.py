@@ -8,9 +8,9 @@ each T, classic or best input with alpha of mse or of a percentile, is the one w
 of several the one with most right over all t up to T.
 
 What is compared with what:
-- A step is one hop of a spike. `scheduled` is the twin on the schedule of FS (TIME-1): every layer starts when its first input arrives, skips are
+- A step is one hop of a spike. `scheduled` is the twin on the schedule of FS (RATE-6): every layer starts when its first input arrives, skips are
   delayed, a spike arrives in the step that sends it. It answers as `together` does, after T + depth - 1 steps, as FS does after
-  schedule(net).latency; depth is that of RATE-6, which leaves an analog input out. This is like with like.
+  schedule(net).latency; depth leaves an analog input out. This is like with like.
 - `together` has a spike pass all layers in one step, latency T. No stepped hardware does that; it is the optimistic bound for rate coding.
 - `apart` is RATE-6, `fsref evaluate --rate T --apart`, latency T + depth: all layers start at once, so the biases of deep ones act before their
   input comes. It costs runs of its own, is worse for rate than `scheduled`, and is left out unless asked for.
@@ -18,7 +18,7 @@ What is compared with what:
   image for all its T steps, so 1,000 / T, with one buffer; the depth is left out, which is in favour of rate.
 - Spikes are of FS neurons alone on both sides, until the answer stands: of FS the mean over all images, of rate over the drawn ones. SynOps are
   OBS-3: those of an analog input are none.
-- Energy is COUNT-5 on both sides. Rate: bias and threshold are read in every step by RATE-2; the MACs of an analog first layer are charged
+- Energy is COUNT-5 on both sides, of rate by COUNT-8: bias and threshold are read in every step; the MACs of an analog first layer are charged
   once per image, as its sum is constant; neurons that turn pixels into spikes and choices of max-pools are charged on neither side.
 - The cost tables are the presets horowitz_2014, all memory in one of 32 KB, and horowitz_2014_arithmetic, memory left out: M. Horowitz, ISSCC 2014.
 - The four settings of rate are classic and best input (RATE) of conversions with alpha by mean-square error and by a percentile. Conversion is float
