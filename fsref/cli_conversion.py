@@ -21,10 +21,11 @@ from fsref.conversion.pixels import Pixels
 from fsref.errors import GraphError, UsageError
 from fsref.network import Network
 from fsref.pairs import Paired
+from fsref.pictures import check_picture, comparison_picture, search_picture
 from fsref.plausibility import guessing, implausible, lost_elsewhere, unexpected
 from fsref.populations import FS
 from fsref.scores import evaluate
-from fsref.searching import search
+from fsref.searching import check_loss, search
 
 CARRIED = ("mean", "std", "scale", "order", "size", "resize", "crop")  # options that say what images mean: the next command needs them too
 LOOKED_AT = 64  # images on which the worst population is found
@@ -59,6 +60,16 @@ def steps_of(text: str) -> int | dict[str, int]:
             raise UsageError("CONV-9", "--steps", "not a number of steps", part, "8, or 8,NAME=6,NAME=5")
         chosen[name] = int(count)
     return chosen[""] if set(chosen) == {""} else {"": 8, **chosen}
+
+
+def chosen_options(given: Given) -> Options:
+    """The options of a conversion that the command line says. Errors: UsageError, GraphError."""
+    if given["loss"] is not None:
+        check_loss(given["loss"])
+        if given["steps"] is not None:
+            raise UsageError("CONV-11", "--steps", "does not go with --search, which chooses K", given["steps"])
+    others = ("weight_bits", "alpha", "percentile", "rounding", "power_of_two", "bias_correction")
+    return Options(steps_of(given["steps"] or "8"), **{name: given[name] for name in others})
 
 
 def graph_of(model: str, given: Given) -> Graph:
@@ -125,7 +136,7 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Score the first N images alone.")
 @click.option("--images", type=click.IntRange(1), default=512, show_default=True, metavar="N", help="How many images of --data calibrate.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="The network to write; MODEL.fs.npz here unless given.")
-@click.option("-K", "--steps", "steps", default="8", show_default=True, metavar="K", help="Steps, 1..16; by population: 8,layer1.0.conv1=6.")
+@click.option("-K", "--steps", "steps", show_default="8", metavar="K", help="Steps, 1..16; by population: 8,layer1.0.conv1=6.")
 @click.option("--weight-bits", type=click.IntRange(2, 16), default=8, show_default=True, metavar="N", help="Bits of a weight, sign included.")
 @click.option("--alpha", type=click.Choice(("mse", "max", "percentile")), default="mse", show_default=True, help="How the largest value coded is chosen.")
 @click.option("--percentile", type=float, default=99.9, show_default=True, metavar="P", help="For --alpha percentile.")
@@ -140,7 +151,7 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
 )
 @click.option("--search", "loss", type=float, metavar="LOSS", help="Find the fewest steps per population that lose at most LOSS points (CONV-11).")
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="With --search: draw accuracy against steps and spikes, .svg, .png or .pdf.")
-@click.option("--expect", type=float, metavar="PERCENT", help="Stop, exit code 1, when fsref's float accuracy is a point off, beyond what chance allows.")
+@click.option("--expect", type=float, metavar="PERCENT", help="Stop, exit code 1, when fsref's float accuracy is more than a point off.")
 @CONTRACT
 @WORK
 @JSON
@@ -155,16 +166,16 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
     tell(implausible(pixels))
     if source is None:
         raise UsageError("CONV-8", "--data", "calibration needs images: name some", None, data.SOURCES)
-    chosen = Options(
-        steps_of(given["steps"]), given["weight_bits"], given["alpha"], given["percentile"], given["rounding"], given["power_of_two"], given["bias_correction"]
-    )
+    chosen = chosen_options(given)
     chosen.check_names(fold(graph))
     target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
     for option, file in (("--out", target), ("--plot", plot)):
         if file is not None and not file.parent.is_dir():
             raise UsageError("FILE-1", option, "there is no such folder", str(file.parent), "make it first")
-    if plot is not None and given["loss"] is None:
-        raise UsageError("CONV-11", "--plot", "goes with --search", str(plot))
+    if plot is not None:
+        if given["loss"] is None:
+            raise UsageError("CONV-11", "--plot", "goes with --search", str(plot))
+        check_picture(plot)
     calibration = data.load_images(source, graph, given["resize"], given["crop"], given["images"])
     scored = data.load_images(test or source, graph, given["resize"], given["crop"], limit)
     with report.progress(f"float, {len(scored.x)} images", len(scored.x)) as advance:
@@ -174,7 +185,7 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
             advance(len(logits[-1]))
     predicted = np.concatenate(logits).argmax(axis=1)
     correct = None if scored.y is None else int((predicted == scored.y).sum())
-    among = test in (None, source)
+    among = test is None or data.same_source(test, source)
     calibrated = "calibration among them" if len(scored.x) > len(calibration.x) else "all of them calibrate"
     place = f"{len(scored.x):,} images of {test or source}" + (f", {calibrated}" if among else "")
     if not as_json:
@@ -198,10 +209,6 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
         net = searched.net
         if not as_json:
             click.echo(str(searched))
-        if plot is not None:
-            from fsref.pictures import search_picture
-
-            search_picture(searched, plot)
     else:
         with report.progress(f"calibrating, {len(calibration.x)} images", len(calibration.x)) as advance:
             net = Calibrated.of(graph, calibration.x, given["images"], advance).convert(chosen)
@@ -221,7 +228,10 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
     }
     net = replace(net, provenance={**net.provenance, "scored": {"source": test or source, **figures}})
     net.save(target)
+    if searched is not None and plot is not None:
+        search_picture(searched, plot)
     worst, latency = compared.worst, f"latency {score.latency_steps} steps"
+    own = f"{worst.name}: its own error is {worst.db('new'):.1f} dB below its values" if worst.new > 0 else "none: no population adds an error"
     low, high = pair.interval
     lines = [
         f"FS accuracy    {100 * score.accuracy:.2f} %: {100 * pair.difference:+.2f} points (95 % interval {100 * low:+.2f} to {100 * high:+.2f})"
@@ -229,7 +239,7 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
         else "",
         f"agreement      {100 * pair.agreement:.2f} % of predictions are the float network's",
         f"cost           {k_told(net)}, {score.spikes_per_neuron:.3f} spikes per neuron, {latency}, {score.synops:,.0f} SynOps an image",
-        f"worst          {worst.name}: its own error is {worst.db('new'):.1f} dB below its values",
+        f"worst          {own}",
         f"written        {target}, id {net.id[:12]}",
         f"next           {following(model, target, source, given)}",
         "hint           the images scored also calibrated: score on others with --test" if among else "",
@@ -254,14 +264,14 @@ def compare(model: str, net: str, source: str | None, limit: int | None, plot: P
     Of every population of NET beside GRAPH (.npz or .onnx): signal to noise, bias, clipping; and the first jump.
     """
     graph, network = graph_of(model, given), data.load(net)
+    if plot is not None:
+        check_picture(plot)
     if source is None:
         raise UsageError("RUN-4", "--data", "a comparison needs images: name some", None, data.SOURCES)
     images = data.load_images(source, network, given["resize"], given["crop"], limit or 256)
     with report.progress(f"comparing, {len(images.x)} images", len(images.x)) as advance:
         compared = compare_populations(graph, network, images.x, images.y, progress=advance)
     if plot is not None:
-        from fsref.pictures import comparison_picture
-
         comparison_picture(compared, plot)
     show(as_json, compared, compared.to_dict())
     return 0

@@ -26,6 +26,8 @@ from fsref.trace import Record
 CHUNK_BYTES = 2**27
 CHUNK_IMAGES = 64
 JUMP = 10.0  # dB below the middle FS population
+ROUNDED = 2.0**-18  # of the largest value in a graph: what float32 may round off by the way, which need not be small beside the logits
+FOLDED = 40.0  # dB
 LEAST, MOST = 3.0, 30.0  # dB: an error of half the power is always a jump, one of a thousandth never
 
 
@@ -34,7 +36,8 @@ class Comparison:
     """What `compare` found: a row per population, the input first and the readout last, and the classes (images,) that both sides give.
 
     `limits` are the ratios in dB, one for each part of the new error, below which the loss of a population jumps. `folding_db` is the ratio of
-    the graph's own logits to what folding changed in them. `notes` tell what was taken for granted.
+    the graph's own logits to what folding changed in them beyond what float32 may round off, None where an activation of the graph quantises: it
+    may go the other way for a rounding. `notes` tell what was taken for granted.
     """
 
     graph: str
@@ -42,7 +45,7 @@ class Comparison:
     id: str
     rows: tuple[Loss, ...]
     limits: Mapping[str, float]
-    folding_db: float
+    folding_db: float | None
     float_predictions: Ints
     fs_predictions: Ints
     labels: Ints | None
@@ -73,6 +76,11 @@ class Comparison:
         return next((row for row in self.rows if row.jump), None)
 
     @property
+    def folding_wrong(self) -> bool:
+        """Whether the folded graph is another function than the graph."""
+        return self.folding_db is not None and self.folding_db < FOLDED
+
+    @property
     def worst(self) -> Loss:
         """The population whose new error is the largest beside its value."""
         return min(self.rows, key=lambda row: row.db("new"))
@@ -86,7 +94,8 @@ class Comparison:
             "graph": self.graph, "network": self.network, "id": self.id, "images": self.images, "agree": self.agree, "agreement": self.agree / self.images,
             "float_correct": right[0], "fs_correct": right[1], "float_accuracy": shares[0], "fs_accuracy": shares[1],
             "logits_db": self.rows[-1].to_dict()["error_db"], "limits_db": dict(self.limits),
-            "folding_db": self.folding_db if isfinite(self.folding_db) else None, "first_jump": None if first is None else first.name,
+            "folding_db": None if self.folding_db is None or not isfinite(self.folding_db) else self.folding_db, "folding_wrong": self.folding_wrong,
+            "first_jump": None if first is None else first.name,
             "jumps": [row.name for row in self.rows if row.jump], "worst": worst.name,
             "notes": list(self.notes), "populations": [row.to_dict() for row in self.rows],
         }  # fmt: skip
@@ -122,7 +131,7 @@ def compare(
     if left <= 0:
         raise LimitError("RUN-3", "compare", "needs more memory than allowed", f"{one} bytes", f"memory_limit {memory_limit}")
     record = Record([t.name for t in tallies[:-1]], ("spikes", "codes"))
-    ours, theirs, own, changed = [], [], 0.0, 0.0
+    ours, theirs, folding = [], [], Folding(graph)
     for first in range(0, len(x), chunk):
         part = x[first : first + chunk]
         result = run(net, part, "quantized", record, memory_limit=left)
@@ -131,14 +140,38 @@ def compare(
         trains = [*(result.trace[t.name, "spikes"] for t in tallies[:-1]), None]
         for tally, (f, g, r), q, fired in zip(tallies, values(folded, tallies, codes, part), codes, trains, strict=True):
             tally.add(f, g, r, q, fired)
-        unfolded = graph.forward(part).astype(np.float64)
-        own, changed = own + float((unfolded**2).sum()), changed + float(((unfolded - f[:, :, 0, 0]) ** 2).sum())
+            folding.see(f)
+        folding.add(graph, part, f[:, :, 0, 0])
         ours.append(np.argmax(f[:, :, 0, 0], axis=1))
         theirs.append(result.labels)
         if progress is not None:
             progress(len(part))
     rows, limits = judged([tally.loss() for tally in tallies])
-    return Comparison(graph.name, net.name, net.id, rows, limits, ratio_db(own, changed), np.concatenate(ours), np.concatenate(theirs), truth, notes)
+    return Comparison(graph.name, net.name, net.id, rows, limits, folding.db, np.concatenate(ours), np.concatenate(theirs), truth, notes)
+
+
+class Folding:
+    """How far the folded logits are from the graph's own, over all images: differences within what float32 rounds off are none."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.quantised = any(node.op == "quantise" for node in graph.nodes)
+        self.largest = max((float(np.abs(a).max()) for node in graph.nodes for a in node.arrays.values() if a.size), default=0.0)
+        self.power = self.changed = 0.0
+
+    def see(self, value: Floats) -> None:
+        """Note how large values become."""
+        self.largest = max(self.largest, float(np.abs(value).max(initial=0)))
+
+    def add(self, graph: Graph, images: Ints, logits: Floats) -> None:
+        """Compare the folded logits (b, classes) of images with the graph's own."""
+        own = graph.forward(images).astype(np.float64)
+        beyond = np.maximum(np.abs(own - logits) - ROUNDED * self.largest, 0)
+        self.power, self.changed = self.power + float((own**2).sum()), self.changed + float((beyond**2).sum())
+
+    @property
+    def db(self) -> float | None:
+        """The ratio in dB; None where an activation quantises."""
+        return None if self.quantised else ratio_db(self.power, self.changed)
 
 
 def values(folded: Folded, tallies: Sequence[Tally], codes: Sequence[Ints], images: Ints) -> Iterator[tuple[Floats, Floats, Floats]]:

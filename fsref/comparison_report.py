@@ -9,7 +9,6 @@ from fsref.losses import Loss
 from fsref.tables import plural, table
 
 EXACT = 120.0  # dB: what float32 itself rounds off
-FOLDED = 40.0  # dB: what float32 rounds off in folding is far less, even where a quantising activation goes the other way for it
 
 
 def decibels(row: Loss, part: str) -> str:
@@ -42,7 +41,7 @@ def verdict(c: Comparison) -> list[str]:
         sides = (f"{side} {100 * right / c.images:.2f} %  ({right:,})" for side, right in zip(("float", "FS"), c.correct, strict=True))
         lines.append(f"accuracy     {'   '.join(sides)}")
     lines.append(f"logits       {decibels(c.rows[-1], 'error')} dB")
-    if c.folding_db < FOLDED:
+    if c.folding_wrong:
         lines.append(f"folding      WRONG: with batch norm and the like folded into weights the float logits are {c.folding_db:.1f} dB from the graph's own")
     first, worst = c.first_jump, c.worst
     if first is None:

@@ -113,6 +113,16 @@ def load_images(source: str, model: Network | Graph, resize: int | None = None, 
     return _of_files(Path(source), into, resize or into.resize, crop or into.crop, limit) if files else _of_npz(Path(source), into, limit)
 
 
+def same_source(one: str, other: str) -> bool:
+    """Whether two `--data` sources name the same images."""
+
+    def place(source: str) -> tuple[str, Path]:
+        kind, _, rest = source.partition(":")
+        return (kind, Path(rest).resolve()) if kind in CIFAR_FILES else ("", Path(source).resolve())
+
+    return place(one) == place(other)
+
+
 def drawn_images(net: Network, count: int, seed: int = 1) -> Ints:
     """`count` images for the input of `net` from seed 0..2^64-1, int64 (count, C, H, W), the same on every machine (ID-3)."""
     if count < 1 or not 0 <= seed < 2**64:

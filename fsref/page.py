@@ -48,6 +48,7 @@ def inline(plot: Plot) -> str:
     """A plot as an SVG element of a page: ground and text in the page's colours, its own ids, a name for those who cannot see it."""
     svg = rendered(plot.figure, "svg").decode("utf-8")
     svg = svg[svg.index("<svg") :].replace("#000000", "currentColor").replace("#ffffff", "var(--ground)")
+    svg = re.sub(r'(<image [^>]*?) id="[^"]*"', r"\1", svg)  # of what it shows: pictures that are the same would have the same
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{plot.name}-", svg)
     label = escape(f"{plot.title}. {plot.sentence}")
     return re.sub(r'<svg ([^>]*?)width="[^"]*"', rf'<svg role="img" aria-labelledby="{plot.name}-said" \1', svg, count=1).replace(

@@ -31,6 +31,12 @@ def blank_figure(width: float, height: float, rule: str = "CONV-10") -> Any:
     return Figure(figsize=(width, height), layout="constrained")
 
 
+def check_picture(path: str | PathLike[str]) -> None:
+    """Nothing, when a picture may be drawn to this path. Errors: UsageError."""
+    _kind(path)
+    blank_figure(1, 1)
+
+
 def _kind(path: str | PathLike[str]) -> str:
     """The kind of picture a path asks for. Errors: UsageError."""
     suffix = Path(path).suffix.lower()

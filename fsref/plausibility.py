@@ -8,6 +8,7 @@ from fsref.conversion.pixels import Pixels
 from fsref.errors import GraphError
 from fsref.pairs import Paired, Z
 
+EXACT = 1e-9  # points: shares of images are no binary fractions
 TOLERATED = 1.0  # points between the accuracy expected and the one found
 
 
@@ -19,7 +20,7 @@ def spread(share: float, images: int) -> float:
 def unexpected(expected: float, correct: int, images: int, pixels: Pixels) -> str:
     """A line when the float accuracy is more than a point off the `expected` one in %, which says how far off so many images allow; else ""."""
     found, allowed = 100 * correct / images, spread(expected / 100, images)
-    if abs(found - expected) <= TOLERATED:
+    if abs(found - expected) <= TOLERATED + EXACT:
         return ""
     size = f"size {pixels.height} x {pixels.width}"
     contract = f"channel order {pixels.order or 'none'}, mean {pixels.mean}, std {pixels.std}, scale {pixels.scale:.6g}, {size}"
@@ -39,8 +40,8 @@ def implausible(pixels: Pixels) -> str:
 
 def lost_elsewhere(loss: float, kept: bool, pair: Paired) -> str:
     """A line when a network chosen for a loss of at most `loss` points loses more on other images, else ""."""
-    lost = -100 * pair.difference
-    if not kept or lost <= loss:
+    lost = 100 * (pair.first_correct - pair.second_correct) / pair.images
+    if not kept or lost <= loss + EXACT:
         return ""
     found = f"it loses {lost:.2f} points of accuracy on the {pair.images:,} images of --test, more than --search {loss:g}"
     return f"{found}: choose on more --images, or a smaller loss"

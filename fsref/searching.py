@@ -92,7 +92,7 @@ class Found:
     @property
     def chance(self) -> float:
         """How far the loss on so many images lies from that on others, in points, in 95 of 100 cases, if no more images change than may be lost."""
-        return 100 * Z * sqrt(self.loss * self.images / 100 + 1) / self.images
+        return 100 * Z * sqrt(self.loss * self.images / 100 + 1) / (self.images + 2)  # of the size of Paired.interval
 
     @cached_property
     def front(self) -> tuple[Point, ...]:
@@ -141,6 +141,12 @@ class Found:
         return "\n".join([head, floats, "", *table, "", f"{verdict}, * no other is better in all three", f"best: {chosen}", fits])
 
 
+def check_loss(loss: float) -> None:
+    """Nothing, when these are percentage points. Errors: GraphError."""
+    if not 0 <= loss <= 100:
+        raise GraphError("CONV-11", "loss", "not percentage points", loss, "0..100")
+
+
 def search(
     graph: Graph,
     calibrate: ArrayLike,
@@ -164,8 +170,7 @@ def search(
     tried = sorted({int(k) if isinstance(k, int | np.integer) else 0 for k in steps})
     if not tried or not 1 <= tried[0] <= tried[-1] <= MAX_STEPS:
         raise GraphError("CONV-11", "steps", "not numbers of steps", tried, f"1..{MAX_STEPS}")
-    if not 0 <= loss <= 100:
-        raise GraphError("CONV-11", "loss", "not percentage points", loss, "0..100")
+    check_loss(loss)
     if aim not in ("latency", "spikes"):
         raise GraphError("CONV-11", "aim", "unknown", aim, "latency or spikes")
     known = [field.name for field in fields(Options) if field.name != "steps"]

@@ -97,7 +97,8 @@ def test_scoring_on_calibration_images_gets_a_hint(call: Call, files: Path) -> N
     assert "60 images of images.npz, calibration among them" in call("convert", "net.npz", "--data", "images.npz", "--images", "59")[1]
     out = call("convert", "net.npz", "--data", "bare.npz", "--test", "images.npz")[1]
     assert "--test" not in out and "calibrat" not in out
-    assert "--test" in call("convert", "net.npz", "--data", "images.npz", "--test", "images.npz")[1]
+    for same in ("images.npz", "./images.npz", str(files / "images.npz")):
+        assert "--test" in call("convert", "net.npz", "--data", "images.npz", "--test", same)[1]
 
 
 def test_convert_without_labels_gives_agreement(call: Call, files: Path) -> None:
@@ -230,9 +231,12 @@ def test_search_finds_fewer_steps(call: Call, files: Path) -> None:
     assert code == 0 and "K = " in err and "written" in out
     net = fsref.load(files / "net.fs.npz")
     assert max(p.steps for p in net.populations if isinstance(p, fsref.FS)) < 10
-    assert "chance alone makes at least +-13.9 points" in out  # 1.96 * sqrt(0.05 * 20 + 1) / 20
-    assert call("convert", "net.npz", "--data", "images.npz", "--plot", "a.svg")[0] == 2
-    assert call("convert", "net.npz", "--data", "images.npz", "--search", "-1")[0] == 2
+    assert "chance alone makes at least +-12.6 points" in out  # 1.96 * sqrt(0.05 * 20 + 1) / (20 + 2)
+    (files / "net.fs.npz").unlink()
+    for wrong in (["--plot", "a.svg"], ["--search", "-1"], ["--search", "5", "-K", "4"], ["--search", "5", "--plot", "a.txt"]):
+        code, out, err = call("convert", "net.npz", "--data", "images.npz", *wrong)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+    assert not (files / "net.fs.npz").exists() and call("compare", "net.npz", "nothing", "--plot", "a.txt")[0] == 2
 
 
 def test_a_search_that_loses_more_on_others_is_told(call: Call, files: Path) -> None:
@@ -244,6 +248,9 @@ def test_a_search_that_loses_more_on_others_is_told(call: Call, files: Path) -> 
     assert "fsref: note: it loses " in note and "on the 400 images of --test, more than --search 0:" in note
     assert "it loses" not in call("convert", "net.npz", "--data", "few.npz", "--search", "99", "--test", "many.npz")[2]
     pair = Paired(100, 90, 88, 95, 4, 2)
+    seven = Paired(100, 90, 83, 90, 8, 1)  # 7 of 100, of which no binary fraction is made
+    assert lost_elsewhere(7, True, seven) == "" != lost_elsewhere(6.99, True, seven)
+    assert unexpected(64.4, 634, 1000, fsref.Pixels(3, 8, 8)) == "" != unexpected(64.5, 634, 1000, fsref.Pixels(3, 8, 8))
     assert lost_elsewhere(2, True, pair) == lost_elsewhere(1.9, False, pair) == ""
     assert lost_elsewhere(1.9, True, pair).startswith("it loses 2.00 points of accuracy on the 100 images of --test")
 

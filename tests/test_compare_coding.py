@@ -214,6 +214,30 @@ def test_ratios_of_a_table_made_by_hand() -> None:
     change = tool("compare_coding").points  # equal shares are equal, whatever the number of images
     for few in range(-100, 101):
         assert report.not_slower([P("K = 4", change(10 * few, 10_000), 20, 8, 0.5, 4)], [P("T = 64", change(few, 1000), 64, 64, 3.0, 64)], "latency") is None
+    silent = [P("K = 4", 0.0, 84, 8, 0.0, 12)]
+    assert [r.measure for r in report.ratios(silent, near, 0.5)] == [m for m in report.MEASURES if m != "spikes per neuron"]
     told = report.told(fs, {"scheduled": slow}, 0.5)
     assert "| latency, layers on the schedule of FS | 3.28 | 84 steps (K = 4, -0.50) | 276 steps (T = 256, -0.60, not that near) |" in told
     assert "- latency, layers on the schedule of FS: nowhere." in told
+
+
+@pytest.mark.parametrize("changes", [(2.0, 3.0), (-0.2, 0.1), (-60.0, -50.0), (-60.0, 3.0), (-5.0, -5.0)])
+def test_figures_show_every_point_and_the_line_of_float(changes: tuple[float, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the accuracies, each point and the line of float lie within a panel; the y axis is broken only where something is far below float."""
+    report, seen = tool("coding_report"), []
+    monkeypatch.setattr(report, "rendered", lambda figure, kind: seen.append(figure) or b"")
+    fs, rate = [report.Point("K = 4", changes[0], 84, 8, 0.5, 12)], [report.Point("T = 8", changes[1], 20, 8, 1.0, 8)]
+    report.draw(tmp_path, "small", fs, {"scheduled": rate}, 90.0, (10, 10))
+    assert len(seen) == 2
+    for figure in seen:
+        limits = [axes.get_ylim() for axes in figure.axes]
+        assert all(any(low <= 90 + change <= high for low, high in limits) for change in (0.0, *changes))
+        assert len(limits) == 1 + (min(changes) < -report.NEAR)
+
+
+def test_a_graph_without_fs_neurons_is_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no population is FS there are no spikes of one, and no traceback."""
+    nodes = [Node("mean", "global_avg_pool", ("input",)), Node("out", "dense", ("mean",), {}, {"weight": np.array([[1.0], [0.5], [-1.0]])})]
+    Graph(graph().input, nodes, "alone").save(folder / "alone.graph.npz")
+    tool("compare_coding").main([f"{folder}/alone.graph.npz", *given(folder)[1:-1], f"{folder}/alone.jsonl"])
+    assert "| 8 |" in capsys.readouterr().out

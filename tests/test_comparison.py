@@ -344,6 +344,30 @@ def test_a_fault_of_folding_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"folding      WRONG: with batch norm and the like folded into weights the float logits are {found.folding_db:.1f} dB" in str(found)
 
 
+def test_what_float32_rounds_off_is_no_fault_of_folding() -> None:
+    """Logits that cancel to nothing, and a large bias that batch norm takes back, are no fault; where an activation quantises nothing is said."""
+
+    def normed(source: str, gain: float, mean: float) -> Node:
+        ends = {"gain": np.full(2, gain), "offset": np.zeros(2), "mean": np.full(2, mean), "variance": np.full(2, 0.37)}
+        return Node("bn", "batch_norm", (source,), {"eps": 0.0}, ends)
+
+    pixels, images = Pixels(1, 4, 4, scale=1 / 3, max_code=3), np.random.default_rng(0).integers(0, 4, (16, 1, 4, 4))
+    for weight, bias in ((0.0, 0.3), (0.01, 1e5)):
+        first = Node("a", "conv", ("input",), {}, {"weight": np.full((2, 1, 1, 1), 1.0), "bias": np.zeros(2)})
+        last = Node("b", "dense", ("mean",), {}, {"weight": weight * np.eye(2), "bias": np.full(2, bias)})
+        nodes = (first, Node("relu", "relu", ("a",)), Node("mean", "global_avg_pool", ("relu",)), last, normed("b", 1.7, bias))
+        graph = Graph(pixels, nodes, "cancels")
+        assert not compare(graph, convert(graph, images), images).folding_wrong
+    ties = [
+        Node("a", "conv", ("input",), {}, {"weight": np.full((2, 1, 1, 1), 1.5 / 0.7)}), normed("a", 0.7 * 0.37**0.5, 0.0),
+        Node("levels", "quantise", ("bn",), {"alpha": 3.0, "levels": 3}), Node("mean", "global_avg_pool", ("levels",)),
+        Node("b", "dense", ("mean",), {}, {"weight": np.array([[1, -0.5], [0.3, 0.2]])}),
+    ]  # fmt: skip
+    graph = Graph(pixels, ties, "ties")
+    found = compare(graph, convert(graph, images), images)
+    assert (found.folding_db, found.folding_wrong) == (None, False) and "folding " not in str(found)
+
+
 def test_the_limit_is_ten_decibels_under_the_middle_population() -> None:
     """The limits follow from the rows by the rule alone: the middle FS population, the better of two, less 10 dB, within 3..30 dB."""
     for steps in (1, 3, 5, 8):

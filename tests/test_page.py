@@ -177,7 +177,9 @@ def test_a_silent_network_has_a_page() -> None:
     )
     images = ImageSet(np.zeros((2, 1, 1, 1), np.int64), np.zeros(2, np.int64), ("a", "b"))
     score = fsref.evaluate(net, images.x, images.y)
-    Reader(page(examine(score, images, energy=energy(score.counts, PRESETS["horowitz_2014_arithmetic"]))))
+    read = Reader(page(examine(score, images, energy=energy(score.counts, PRESETS["horowitz_2014_arithmetic"]))))
+    ids = [a["id"] for _, a in read.tags if a.get("id")]
+    assert len(ids) == len(set(ids))  # pictures that are the same, too
 
 
 def test_the_clipped_share_is_of_membranes_beyond_the_last_code(seen: Evaluation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -203,7 +204,8 @@ def test_plain_values_and_text(found: Found) -> None:
     assert lines[0] == f"branches: {len(found.points)} points, 200 calibration images, at most 4 points of accuracy lost"
     assert lines[1] == f"float: {found.float_right} of 200 right"
     assert len(lines) == 7 + sum(p.complete for p in found.points) + 1
-    assert lines[-1].endswith("chance alone makes at least +-2.9 points: score it on others")  # 1.96 * sqrt(0.04 * 200 + 1) / 200
+    assert lines[-1].endswith("chance alone makes at least +-2.9 points: score it on others")  # 1.96 * sqrt(0.04 * 200 + 1) / (200 + 2)
+    assert max(replace(found, images=n, loss=100.0).chance for n in (1, 2, 10, 10_000)) <= 100
     assert lines[-2] == "best: " + ", ".join(f"{name}={k}" for name, k in found.best.steps.items())
     assert str(found.points[0]).startswith("K = 8: ")
     assert all(str(p) for p in found.points)

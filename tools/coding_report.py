@@ -55,7 +55,7 @@ class Ratio:
 def ratios(fs: Sequence[Point], rate: Sequence[Point], within: float) -> list[Ratio]:
     """The ratios at the least cost with change >= -within; where rate coding has no such point, those of its last T, whatever its accuracy.
 
-    Empty when FS has no such point.
+    Empty when FS has no such point; without a measure that FS has none of.
     """
     near = [[p for p in side if p.change >= -within] for side in (fs, rate)]
     if not near[0]:
@@ -64,6 +64,8 @@ def ratios(fs: Sequence[Point], rate: Sequence[Point], within: float) -> list[Ra
     found = []
     for measure, name in MEASURES.items():
         one = min(near[0], key=lambda p: getattr(p, name))
+        if not getattr(one, name):  # an FS network that never spikes
+            continue
         other = min(near[1] or [p for p in rate if p.interval == last], key=lambda p: getattr(p, name))
         found.append(Ratio(measure, one, other, getattr(other, name) / getattr(one, name), bool(near[1])))
     return found
@@ -118,7 +120,7 @@ def told(fs: Sequence[Point], rate: dict[str, list[Point]], within: float) -> li
             late = "" if r.reached else ", not that near"
             ends = f"{values[0]} ({r.fs.name}, {r.fs.change:+.2f}) | {values[1]} ({r.rate.name}, {r.rate.change:+.2f}{late})"
             lines.append(f"| {r.measure}, {LAYERS[layers]} | {down(r.value)} | {ends} |")
-    lines += ["", "## Where rate coding is not slower", ""]
+    lines += ["", "## Where rate coding is not slower, of the runs made", ""]
     for layers, points in rate.items():
         for measure, name in MEASURES.items():
             found = not_slower(fs, points, name)
@@ -153,7 +155,7 @@ def draw(folder: Path, title: str, fs: Sequence[Point], rate: dict[str, list[Poi
             axes.set_xscale("log")
             axes.grid(which="both", linewidth=0.2)
             axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-        panels[0].set_ylim(max(lowest - 0.4, real - NEAR), max(highest, real) + 0.4)
+        panels[0].set_ylim(max(min(lowest, real) - 0.4, real - NEAR), max(highest, real) + 0.4)
         panels[-1].margins(x=0.08)
         if len(panels) == 2:
             panels[1].set_ylim(lowest - 0.4 * (real - NEAR - lowest), real - NEAR)

@@ -26,6 +26,7 @@ What is compared with what:
 - Accuracy is beside that of the float graph on the same images. Ratios take the least cost on each side whose accuracy is within --within points of
   float: FS at some K, on all images and on the drawn ones; rate at any t, not only those of the table, and even if it falls again later. So they are
   lower bounds, over all four settings, on so many images: those chosen at no T are run, too, until they come that near or cost more than one that does.
+  Where rate coding is not slower is said of these runs: a setting that was not run on might do better later.
 
 FILE gets a line of JSON per batch; a start that finds it goes on where it ends. The page, in markdown on standard output, and the figures are
 made from it.
@@ -142,7 +143,7 @@ class Measurement:
         lines = list(self.batches(self.x, self.y, FS_BATCH, work, kind="fs", id=facts["id"]))
         labels = np.array(sum((line["labels"] for line in lines), []))
         counts = {part: sum(line["work"][part] for line in lines) for part in PARTS}
-        spikes = sum(line["sent"] for line in lines) / len(labels) / facts["neurons"]
+        spikes = sum(line["sent"] for line in lines) / len(labels) / max(1, facts["neurons"])
         one, two = facts["intervals"]
         pair, also = Paired.of(self.real, labels, self.y), Paired.of(self.real[self.drawn], labels[self.drawn], self.y[self.drawn])
         energies = microjoules(Work(*(np.asarray(counts[part]) for part in PARTS)), 0, len(labels))
@@ -160,7 +161,7 @@ class Measurement:
             net = self.net(options)
             twin = rate_coded(net, setting)
             result = twin.run(x, ticks, apart=apart, checkpoints=chosen)
-            sent = sum(np.asarray(result.spikes_per_tick[p.name]) for p in net.populations if isinstance(p, FS))
+            sent = sum((result.spikes_per_tick[p.name] for p in net.populations if isinstance(p, FS)), np.zeros(ticks + result.depth, np.int64))
             fixed = {"depth": depth(net, twin.neurons), "macs": twin.macs}
             named = {str(t): result.labels[:, t - 1].tolist() for t in chosen}
             operations = {str(t): int(n) for t, n in zip(chosen, result.synops.sum(axis=0), strict=True)}
@@ -219,7 +220,7 @@ class Measurement:
             run = runs[candidate]
             change = points(int(run["correct"][t - 1]) - self.float_correct, run["count"])
             latency = t + (max(0, run["depth"] - 1) if layers == "scheduled" else run["late"])
-            return Point(f"T = {t}, {', '.join(candidate)}", change, latency, t, run["sent"][t - 1] / run["count"] / run["facts"]["neurons"], t)
+            return Point(f"T = {t}, {', '.join(candidate)}", change, latency, t, run["sent"][t - 1] / run["count"] / max(1, run["facts"]["neurons"]), t)
 
         for t in ticks:
             run = runs[chosen[t]]
