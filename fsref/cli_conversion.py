@@ -231,6 +231,7 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
     if searched is not None and plot is not None:
         search_picture(searched, plot)
     worst, latency = compared.worst, f"latency {score.latency_steps} steps"
+    few = max((p.steps for p in net.populations if isinstance(p, FS)), default=16) <= 5
     own = f"{worst.name}: its own error is {worst.db('new'):.1f} dB below its values" if worst.new > 0 else "none: no population adds an error"
     low, high = pair.interval
     lines = [
@@ -242,6 +243,7 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
         f"worst          {own}",
         f"written        {target}, id {net.id[:12]}",
         f"next           {following(model, target, source, given)}",
+        "hint           --bias-correction empirical often does better at so few steps" if few and given["bias_correction"] == "none" else "",
         "hint           the images scored also calibrated: score on others with --test" if among else "",
     ]
     plain = {**figures, "paired": pair.to_dict(), "worst": worst.name, "id": net.id, "out": str(target), "provenance": dict(net.provenance)}

@@ -11,6 +11,7 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ MODES = {"L": ("L",), "RGB": ("L", "P", "RGB", "CMYK")}  # Pillow modes taken fo
 KINDS = {"L": "grey", "RGB": "colour"}
 SOURCES = "digits, an image, a folder, FILE.npz, cifar10:DIR or cifar10-train:DIR"
 CIFAR_FILES = {"cifar10": ("test_batch.bin",), "cifar10-train": tuple(f"data_batch_{k}.bin" for k in range(1, 6))}
+COME_ALONG = ("digits", "resnet20")  # in the wheel
 NAME = r"[A-Za-z0-9_\-]+"
 CIFAR_RECORD = 1 + 3 * 32 * 32  # label, then channel, row, column
 GOLDEN = {"test": 3, "drawn": 3, "seed": 1}
@@ -50,7 +52,9 @@ def bundled(name: str) -> Path:
         for folder in (package / "models" / name, package.parent / "reference_models" / name):
             if (folder / f"{name}.fs.npz").is_file():
                 return folder
-    raise UsageError("FILE-1", repr(name), "no file here and no model that comes with fsref has this name", None, "digits and resnet20 come with it")
+    near = get_close_matches(name, COME_ALONG, 1)
+    limit = f"did you mean {near[0]}?" if near else f"{' and '.join(COME_ALONG)} come with it"
+    raise UsageError("FILE-1", repr(name), "no file here and no model that comes with fsref has this name", None, limit)
 
 
 def load(path: str | PathLike[str]) -> Network:
@@ -242,7 +246,9 @@ def _image_files(folder: Path) -> list[str]:
     """The sorted names of the image files of one folder. Errors: FileError when there are none."""
     files = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     if not files:
-        raise FileError("RUN-4", str(folder), "holds no image files", None, ", ".join(sorted(SUFFIXES)))
+        kind = next((kind for kind, batches in CIFAR_FILES.items() if all((folder / name).is_file() for name in batches)), None)
+        limit = ", ".join(sorted(SUFFIXES)) if kind is None else f"did you mean {kind}:{folder}?"
+        raise FileError("RUN-4", str(folder), "holds no image files", None, limit)
     return files
 
 

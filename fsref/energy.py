@@ -109,9 +109,10 @@ def read_costs(path: str | Path) -> Costs:
         raise FileError("COUNT-5", str(path), "not a cost table in JSON", str(error)) from None
     if not isinstance(found, dict):
         raise FileError("COUNT-5", str(path), "not a JSON object", type(found).__name__, ", ".join(PRICED))
-    for key in (*PRICED, *found):
-        if (key not in found) or (key not in PRICED and key not in ("name", "source", "sources")):
-            raise FileError("COUNT-5", str(path), "cost is unknown" if key in found else "cost is missing", key, ", ".join(PRICED))
+    if unknown := [key for key in found if key not in (*PRICED, "name", "source", "sources")]:
+        raise FileError("COUNT-5", str(path), "cost is unknown", unknown[0], ", ".join(PRICED))
+    if missing := [key for key in PRICED if key not in found]:
+        raise FileError("COUNT-5", str(path), "cost is missing", missing[0], ", ".join(PRICED))
     name, source, sources = found.pop("name", Path(path).name), found.pop("source", ""), found.pop("sources", {})
     if not isinstance(sources, dict) or not all(isinstance(text, str) and text.isprintable() for text in (name, source, *sources, *sources.values())):
         raise FileError("COUNT-5", str(path), "name or source is no printable text, or sources are not such texts by cost")
@@ -140,6 +141,12 @@ def energy_pj(work: Work, multiplications: int, costs: Costs) -> NDArray[np.floa
     """The energy in pJ of counted work, of its shape, with so many multiplications (COUNT-5)."""
     total = sum((getattr(work, kind) * costs[kind] for kind in KINDS if kind != "multiplications"), np.zeros(work.spikes.shape))
     return np.asarray(total + multiplications * costs["multiplications"])
+
+
+def in_joules(pj: float) -> str:
+    """An energy in pJ, to read: in pJ, nJ, uJ or mJ."""
+    power = sum(pj >= 1000**n for n in (1, 2, 3))
+    return f"{pj / 1000**power:,.1f} {('pJ', 'nJ', 'uJ', 'mJ')[power]}"
 
 
 @dataclass(frozen=True)
@@ -186,7 +193,9 @@ class Energy:
             each = self.costs[kind]
             rows.append((kind, f"{each:g}", f"{fs[kind]:,.1f}", f"{fs[kind] * each:,.1f}", self.ann[kind], f"{self.ann[kind] * each:,.1f}", said[kind]))
         rows.append(("energy", "", "", f"{self.fs_energy_pj_per_image:,.1f}", "", f"{self.ann_energy_pj_per_image:,.1f}", ""))
+        sides = (("FS", self.fs_energy_pj_per_image), ("dense ANN", self.ann_energy_pj_per_image))
         below = [
+            ("energy per image", ", ".join(f"{name} {in_joules(pj)}" for name, pj in sides)),
             ("formula", "energy_pj = sum over operations of count per image x pJ each"),
             ("fs_energy_pj", formula(fs, self.fs_energy_pj_per_image)),
             ("ann_energy_pj", formula(self.ann, self.ann_energy_pj_per_image)),

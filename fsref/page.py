@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import fsref
+from fsref.energy import in_joules
 from fsref.errors import UsageError
 from fsref.evaluations import Evaluation
 from fsref.formats.files import write
@@ -79,8 +80,8 @@ def tiles(e: Evaluation) -> str:
         lost = 100 * (score.accuracy - e.float_accuracy)
         shown.insert(1, ("float accuracy", f"{100 * e.float_accuracy:.2f} %", f"FS is {lost:+.2f} points from it{e.float_told}"))
     if e.energy is not None:
-        dense = f"dense ANN {e.energy.ann_energy_pj_per_image / 1000:,.1f} nJ; costs {e.energy.costs.name}"
-        shown.append(("energy per image", f"{e.energy.fs_energy_pj_per_image / 1000:,.1f} nJ", dense))
+        dense = f"dense ANN {in_joules(e.energy.ann_energy_pj_per_image)}; costs {e.energy.costs.name}"
+        shown.append(("energy per image", in_joules(e.energy.fs_energy_pj_per_image), dense))
     shown.append(("speed", f"{score.images_per_second:,.0f}/s", f"images per second, engine {score.engine}"))
     cells = (f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(said)}</small></dd></div>" for name, value, said in shown)
     return f'<dl class="tiles">{"".join(cells)}</dl>'
@@ -131,7 +132,7 @@ def check_targets(html: str | PathLike[str] | None, folder: str | PathLike[str] 
     """Nothing, when a page and a folder of plots may be made here. Errors: UsageError."""
     blank_figure(1, 1, "COUNT-7")
     if html is not None and (not Path(html).parent.is_dir() or Path(html).is_dir()):
-        raise UsageError("COUNT-7", str(html), "no file can be made here")
+        raise UsageError("COUNT-7", str(html), "no file can be made here", None, "the name of a file in a folder that is there")
     if folder is not None:
         check_folder(Path(folder))
         if html is not None and Path(html).resolve() == Path(folder).resolve():

@@ -47,6 +47,14 @@ class RateResult:
         return self.checkpoints + self.depth
 
     @property
+    def scheduled_latency(self) -> Ints:
+        """Steps until the answers of layers in the same tick stand on the schedule of FS, (n,) (RATE-6)."""
+        return self.checkpoints + max(0, depth(self.twin.net, self.twin.neurons) - 1)
+
+    def __repr__(self) -> str:
+        return f"<RateResult of {self.twin}: {len(self.labels)} images, T = {self.labels.shape[1]}>"
+
+    @property
     def inexact(self) -> tuple[str, ...]:
         """The max_pools that do not pass the largest count (RATE-5)."""
         return self.twin.inexact
@@ -77,6 +85,9 @@ class Twin:
     net: Network
     setting: Setting
     neurons: Mapping[str, Neurons]
+
+    def __repr__(self) -> str:
+        return f"<Twin of {self.net.name or 'a network'}, id {self.net.id[:12]}, {self.setting}>"
 
     @property
     def inexact(self) -> tuple[str, ...]:

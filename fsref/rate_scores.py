@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,6 @@ from fsref.neuron import Ints
 from fsref.rate import RateResult
 from fsref.schedule import schedule
 from fsref.tables import Sheet, plural
-from fsref.twin import depth
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +61,7 @@ class RateScore:
         net = result.twin.net
         plain = {"network": net.name, "id": net.id, "setting": result.twin.setting, "images": self.images, "depth": result.depth}
         plain |= {"checkpoints": result.checkpoints.tolist(), "correct": self.correct.tolist(), "latency_steps": result.latency.tolist()}
+        plain["scheduled_latency_steps"] = None if result.depth else result.scheduled_latency.tolist()
         plain |= {"spikes_per_neuron": result.spikes_per_neuron.tolist(), "synops": result.synops.mean(axis=0).tolist()}
         plain |= {"energy_pj_per_image": None if spent is None else spent.tolist(), "costs": None if self.costs is None else self.costs.name}
         plain |= {"spikes": {name: rows.mean(axis=0).tolist() for name, rows in result.spikes.items()}, "inexact": list(result.inexact)}
@@ -70,20 +71,32 @@ class RateScore:
         """The score as a table: accuracy against time, a line per checkpoint; below it what to know of latency, alpha and max-pools."""
         result, spent = self.result, self.energy_pj_per_image
         net = result.twin.net
-        columns = (result.checkpoints.tolist(), self.correct.tolist(), result.latency.tolist(), result.spikes_per_neuron, result.synops.mean(axis=0))
-        rows: list[tuple[object, ...]] = []
-        for t, right, steps, spikes, ops in zip(*columns, strict=True):
-            rows.append((t, f"{100 * right / self.images:.2f}", right, steps, f"{spikes:.3f}", f"{ops:,.1f}"))
-        head: tuple[str, ...] = ("t", "accuracy %", "correct", "latency, steps", "spikes per neuron", "SynOps per image")
+        each: list[tuple[str, Sequence[object]]] = [
+            ("t", result.checkpoints.tolist()),
+            ("accuracy %", [f"{100 * share:.2f}" for share in self.accuracy]),
+            ("correct", self.correct.tolist()),
+            ("latency, steps", result.latency.tolist()),
+            ("spikes per neuron", [f"{n:.3f}" for n in result.spikes_per_neuron]),
+            ("SynOps per image", [f"{n:,.1f}" for n in result.synops.mean(axis=0)]),
+        ]
+        if not result.depth:
+            each.insert(4, ("on FS schedule", result.scheduled_latency.tolist()))
         if spent is not None:
-            head, rows = (*head, "pJ per image"), [(*row, f"{pj:,.1f}") for row, pj in zip(rows, spent, strict=True)]
-        layers = depth(net, result.twin.neurons)
-        alone = f"t alone: a spike passes all layers in its tick; on the schedule of FS it is t + {max(0, layers - 1)}"
+            each.append(("pJ per image", [f"{pj:,.1f}" for pj in spent]))
+        rows = list(zip(*(column for _, column in each), strict=True))
+        head = tuple(name for name, _ in each)
+        alone = "t alone, as if a spike passed all layers in one step; on the schedule of FS a layer takes a step, as on a chip"
         late = f"t, and {plural(result.depth, 'tick')} from layer to layer" if result.depth else alone
-        below = [("latency", f"{late} [RATE-6]"), ("FS latency", f"{plural(schedule(net).latency, 'step')}: layers follow one another [TIME-2]")]
+        plan = schedule(net)
+        pace = f"an image every {plural(plan.interval_two_buffers, 'step')} with two membrane buffers, every {plan.interval_one_buffer} with one"
+        below = [
+            ("FS", f"latency {plural(plan.latency, 'step')}; {pace} [TIME-2, TIME-3]"),
+            ("rate", "an image every t steps: a neuron is busy with it for so long"),
+            ("latency", f"{late} [RATE-6]"),
+        ]
         options = net.provenance.get("options")
         if result.twin.setting == "best" and isinstance(options, dict) and options.get("alpha") in ("mse", "max"):
-            below.append(("alpha", f"{options['alpha']}: rate coding does better on a network of fsref convert --alpha percentile [RATE]"))
+            below.append(("alpha", f"{options['alpha']}: at few ticks rate coding does better on a network of fsref convert --alpha percentile [RATE]"))
         if self.costs is not None:
             analog = f", {plural(result.twin.macs, 'MAC')} of the analog input once per image" if result.twin.macs else ""
             below.append(("energy", f"costs {self.costs.name}{analog} [COUNT-8]"))

@@ -61,7 +61,7 @@ class Point:
         if self.refused:
             return f"{name}: {self.refused}"
         if not self.complete:
-            return f"{name}: left after {self.images} images, latency {self.latency_steps}"
+            return f"{name}: given up after {self.images} images, latency {self.latency_steps}"
         return f"{name}: {self.right} of {self.images} right, latency {self.latency_steps}, {self.spikes_per_neuron:.3f} spikes per neuron"
 
 
@@ -120,7 +120,8 @@ class Found:
     def __str__(self) -> str:
         front = {id(p) for p in self.front}
         floats = f"float: {self.float_right} of {self.images} right" if self.measure == "accuracy" else "right is the class the float network gives"
-        head = f"{self.graph or 'graph'}: {len(self.points)} points, {self.images:,} calibration images, at most {self.loss:g} points of {self.measure} lost"
+        most = f"at most {self.loss:g} point{'' if self.loss == 1 else 's'} of {self.measure} lost"
+        head = f"{self.graph or 'graph'}: {len(self.points)} points, {self.images:,} calibration images, {most}"
         rows = [("", "K", "sum of K", f"{self.measure} %", "lost", "latency", "spikes per neuron")]
         for p in self.points:
             if p.share is None and p.uniform is None:

@@ -320,6 +320,13 @@ def test_wrong_use_is_one_line_and_exit_code_2(call: Call, model: Path, wrong: s
     assert err.count("\n") == 1
 
 
+def test_a_name_that_nearly_fits_is_suggested(call: Call, model: Path) -> None:
+    """A misspelt bundled model, and a folder of CIFAR-10 batches without the word before it: the line says what was meant."""
+    assert "did you mean digits?" in call("run", "digts")[2] and "digits and resnet20 come with it" in call("run", "nothing-like-it")[2]
+    (model.parent / "test_batch.bin").write_bytes(b"")
+    assert f"did you mean cifar10:{model.parent}?" in call("evaluate", model, "--data", model.parent)[2]
+
+
 def test_an_object_array_is_not_unpickled(call: Call, model: Path) -> None:
     np.save(model.with_name("evil.npy"), np.array([{"a": 1}], dtype=object), allow_pickle=True)
     code, _, err = call("explain", model, model.with_name("evil.npy"), "--population", "hid", "--neuron", "0")

@@ -97,6 +97,9 @@ def test_scoring_on_calibration_images_gets_a_hint(call: Call, files: Path) -> N
     assert "60 images of images.npz, calibration among them" in call("convert", "net.npz", "--data", "images.npz", "--images", "59")[1]
     out = call("convert", "net.npz", "--data", "bare.npz", "--test", "images.npz")[1]
     assert "--test" not in out and "calibrat" not in out
+    tried = (["-K", "5"], ["-K", "6"], ["-K", "5", "--bias-correction", "analytic"])
+    hinted = [call("convert", "net.npz", "--data", "images.npz", *more)[1] for more in tried]
+    assert ["--bias-correction empirical often does better" in out for out in hinted] == [True, False, False]
     for same in ("images.npz", "./images.npz", str(files / "images.npz")):
         assert "--test" in call("convert", "net.npz", "--data", "images.npz", "--test", same)[1]
 

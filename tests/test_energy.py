@@ -12,7 +12,7 @@ import pytest
 import fsref
 import handmade
 from fsref.counts import count
-from fsref.energy import KINDS, PRESETS, PRICED, Costs, costs_of, dense_work, energy, horowitz_2014, read_costs
+from fsref.energy import KINDS, PRESETS, PRICED, Costs, costs_of, dense_work, energy, horowitz_2014, in_joules, read_costs
 from fsref.errors import FileError, UsageError
 from fsref.network import Network
 from fsref.neuron import fs_relu
@@ -43,7 +43,9 @@ def test_energy_is_the_sum_of_its_terms() -> None:
         dearer = energy(counts, replace(PRIMES, **{price: getattr(PRIMES, price) + 1}))
         assert round(3 * (dearer.fs_energy_pj_per_image - found.fs_energy_pj_per_image)) == found.fs[kind]
         assert dearer.ann_energy_pj_per_image - found.ann_energy_pj_per_image == found.ann[kind]
+    assert [in_joules(pj) for pj in (0, 999.9, 1000, 3_055_478_955.6, 2.5e12)] == ["0.0 pJ", "999.9 pJ", "1.0 nJ", "3.1 mJ", "2,500.0 mJ"]
     text = str(found)
+    assert f"energy per image  FS {in_joules(found.fs_energy_pj_per_image)}, dense ANN {in_joules(found.ann_energy_pj_per_image)}" in text
     assert f"= {found.fs_energy_pj_per_image:,.1f}" in text and f"= {found.ann_energy_pj_per_image:,.1f}" in text
 
 
@@ -140,6 +142,14 @@ def test_files_that_are_refused(tmp_path: Path, text: bytes, kind: Any) -> None:
     path.write_bytes(text.replace(b'"BODY"', body.encode()).replace(b'"NAN"', body.replace("1", "NaN", 1).encode()))
     with handmade.refused(kind, "COUNT-5"):
         read_costs(path)
+
+
+def test_a_misspelt_cost_is_named(tmp_path: Path) -> None:
+    """A key that is no cost is told before the cost that is missing for it."""
+    table = {name: 1 for name in PRICED if name != "addition_pj"}
+    (tmp_path / "chip.json").write_text(json.dumps({**table, "adition_pj": 1}))
+    with handmade.refused(FileError, "COUNT-5", value="adition_pj"):
+        read_costs(tmp_path / "chip.json")
 
 
 def test_what_is_no_table(tmp_path: Path) -> None:

@@ -443,6 +443,7 @@ def test_broken_files_are_refused_in_one_line(tmp_path: Path, monkeypatch: pytes
     meets(lambda: load(tmp_path / "model.pt"))
     meets(lambda: npz.read_members(npz.OLD_PYTORCH, "old.pt"))
     meets(lambda: npz.read_members(b"onnx", "model.onnx"))
+    meets(lambda: npz.read_members(b"", "model.npz"))
     meets(lambda: load(tmp_path / "none"))
     meets(lambda: load("a\0b"))
     meets(lambda: tiny().save(tmp_path / "none" / "x"))

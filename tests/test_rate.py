@@ -251,8 +251,10 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     out = capsys.readouterr().out
     assert f"{spent[1]:,.1f}\n" in out and "costs horowitz_2014 [COUNT-8]" in out
     assert f"\n12  {100 * right[11] / 4:>10.2f}  {right[11]:>7}  {17:>14}  {result.spikes_per_neuron[1]:>17.3f}" in out and "[RATE-5]" in out
-    assert "latency     t, and 5 ticks from layer to layer [RATE-6]\nFS latency  33 steps" in out
-    assert "on the schedule of FS it is t + 4 [RATE-6]" in str(rate_score(rate_coded(net, "classic").run(images.x, 12), images.y))
+    assert "latency  t, and 5 ticks from layer to layer [RATE-6]" in out and "FS       latency 33 steps; an image every 8 steps" in out
+    together = rate_score(rate_coded(net, "classic").run(images.x, 12), images.y)
+    assert together.result.scheduled_latency.tolist() == together.to_dict()["scheduled_latency_steps"] == [8 + 4, 12 + 4]
+    assert "  on FS schedule  " in str(together) and repr(together.result) == f"<RateResult of <Twin of digits, id {net.id[:12]}, classic>: 4 images, T = 12>"
     replace(net, provenance={}).save(tmp_path / "silent.fs.npz")
     assert main(["evaluate", str(tmp_path / "silent.fs.npz"), "--data", "digits", "--rate", "8"]) == 2
     assert "--rounding" in capsys.readouterr().err

@@ -150,17 +150,20 @@ def draw(folder: Path, title: str, fs: Sequence[Point], rate: dict[str, list[Poi
     for name, (label, value) in FIGURES.items():
         figure = blank_figure(7.5, 6.4)
         panels = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1)) if lowest < real - NEAR else [figure.subplots()]
+        panels[0].set_ylim(max(min(lowest, real) - 0.4, real - NEAR), max(highest, real) + 0.4)
+        if len(panels) == 2:
+            panels[1].set_ylim(lowest - 0.4 * (real - NEAR - lowest), real - NEAR)
+            for axes, edge in zip(panels, (0, 1), strict=True):  # slanted strokes where the axis is broken
+                stroke = {"marker": [(-1, -0.6), (1, 0.6)], "markersize": 9, "linestyle": "none", "color": "black", "clip_on": False}
+                axes.plot([0, 1], [edge, edge], transform=axes.transAxes, **stroke)
         for axes in panels:
             curves(axes, name, value, fs, rate, real, images)
             axes.set_xscale("log")
             axes.grid(which="both", linewidth=0.2)
             axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-        panels[0].set_ylim(max(min(lowest, real) - 0.4, real - NEAR), max(highest, real) + 0.4)
         panels[-1].margins(x=0.08)
-        if len(panels) == 2:
-            panels[1].set_ylim(lowest - 0.4 * (real - NEAR - lowest), real - NEAR)
         panels[-1].set_xlabel(label)
-        figure.supylabel("accuracy (%), of float on all images plus the change beside it", fontsize="medium")
+        figure.supylabel("accuracy (%), of float on all images + change on those run", fontsize="medium")
         panels[0].set_title(f"{title}: accuracy against {name}", parse_math=False)
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", fontsize="small")
         (folder / f"accuracy-{name}.svg").write_bytes(rendered(figure, "svg"))
@@ -169,7 +172,11 @@ def draw(folder: Path, title: str, fs: Sequence[Point], rate: dict[str, list[Poi
 def curves(
     axes: Any, name: str, value: Callable[[Point], float], fs: Sequence[Point], rate: dict[str, list[Point]], real: float, images: tuple[int, int]
 ) -> None:
-    """Draw float, FS coding and rate coding on `axes`, each point named by its K or T."""
+    """Draw float, FS coding and rate coding on `axes`, whose y axis ends where it shall, each point named by its K or T."""
+    low, high = axes.get_ylim()
+
+    def within(ys: Sequence[float]) -> list[int]:
+        return [i for i, y in enumerate(ys) if low <= y <= high]
 
     def named(text: str, place: tuple[float, float], side: int, color: str) -> None:
         ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
@@ -178,10 +185,10 @@ def curves(
     axes.axhline(real, color="black", linewidth=0.8, label=f"float, {real:.2f} %")
     changed, buffers = [real + p.change for p in fs], ", two membrane buffers" if name == "throughput" else ""
     places = [value(p) for p in fs]
-    axes.plot(places, changed, "o-", color="tab:blue", markersize=5, linewidth=1, label=f"FS, {images[0]:,} images{buffers}")
+    axes.plot(places, changed, "o-", color="tab:blue", markersize=5, linewidth=1, markevery=within(changed), label=f"FS, {images[0]:,} images{buffers}")
     if name == "throughput":
         places = [1000 / p.one_buffer for p in fs]
-        axes.plot(places, changed, "o:", color="tab:cyan", markersize=4, linewidth=1, label="FS, one membrane buffer")
+        axes.plot(places, changed, "o:", color="tab:cyan", markersize=4, linewidth=1, markevery=within(changed), label="FS, one membrane buffer")
     for at in (0, -1):
         named(fs[at].name, (places[at], changed[at]), 1, "tab:blue")
     drawn: dict[tuple[tuple[float, float], ...], list[str]] = {}  # those that are the same are drawn once
@@ -190,7 +197,7 @@ def curves(
     styles = {"together": ("s--", "tab:orange"), "scheduled": ("^-", "tab:red"), "apart": ("v:", "tab:brown")}
     for curve, same in drawn.items():
         style, color = styles[same[-1]]
-        legend = f"rate, {' or '.join(LAYERS[layers] for layers in same)}, {images[1]:,} images"
-        axes.plot(*zip(*curve, strict=True), style, color=color, markersize=4, linewidth=1, label=legend)
+        legend = f"rate, {' or '.join(LAYERS[layers] for layers in same)}, setting chosen at each T on training images, {images[1]:,} images"
+        axes.plot(*zip(*curve, strict=True), style, color=color, markersize=4, linewidth=1, markevery=within([y for _, y in curve]), label=legend)
     for p, place in zip(rate[next(iter(rate))], next(iter(drawn)), strict=True):
         named(f"T = {p.interval}", place, -1, "dimgray")

@@ -21,6 +21,8 @@ What is compared with what:
 - Energy is COUNT-5 on both sides, of rate by COUNT-8: bias and threshold are read in every step; the MACs of an analog first layer are charged
   once per image, as its sum is constant; neurons that turn pixels into spikes and choices of max-pools are charged on neither side.
 - The cost tables are the presets horowitz_2014, all memory in one of 32 KB, and horowitz_2014_arithmetic, memory left out: M. Horowitz, ISSCC 2014.
+- A row of rate has the setting that does best at that T on --choose other images of --calibrate. On the images scored another may do better, and
+  with fewer spikes: the ratios and "where rate coding is not slower" look at the runs of all settings, at every t.
 - The four settings of rate are classic and best input (RATE) of conversions with alpha by mean-square error and by a percentile. Conversion is float
   work: rows of FS may differ in the last digit from a table that another machine made.
 - Accuracy is beside that of the float graph on the same images. Ratios take the least cost on each side whose accuracy is within --within points of

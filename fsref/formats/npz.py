@@ -65,6 +65,8 @@ def read_members(data: bytes, where: str) -> dict[str, bytes]:
     except (zipfile.BadZipFile, ValueError, struct.error, OverflowError, NotImplementedError) as error:
         if data.startswith(OLD_PYTORCH):
             raise FileError("FILE-1", where, *PYTORCH) from None
+        if not data:
+            raise FileError("FILE-1", where, "the file is empty") from None
         if where.endswith(".onnx"):
             raise FileError("FILE-1", where, "is an ONNX file", None, "fsref convert makes a network of it") from None
         raise FileError("FILE-1", where, "not an .npz file", str(error)) from None
