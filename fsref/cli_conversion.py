@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from fsref.conversion.folding import fold
 from fsref.conversion.graph import Graph
 from fsref.conversion.pixels import Pixels
 from fsref.errors import GraphError, UsageError
-from fsref.network import Network
 from fsref.pairs import Paired
 from fsref.pictures import check_picture, comparison_picture, search_picture
 from fsref.plausibility import guessing, implausible, lost_elsewhere, unexpected
@@ -111,10 +110,12 @@ def percent(expected: float | None) -> float | None:
     return expected
 
 
-def k_told(net: Network) -> str:
-    """The K of the FS neurons of a network: "K = 8", or "K = 4..8"."""
-    every = sorted({p.steps for p in net.populations if isinstance(p, FS)})
-    return f"K = {'..'.join(str(k) for k in dict.fromkeys((every[0], every[-1])))}" if every else "no FS neurons"
+def k_told(steps: Sequence[int]) -> str:
+    """The K of FS populations: "K = 8", or "K = 4..8"."""
+    if not steps:
+        return "no FS neurons"
+    low, high = min(steps), max(steps)
+    return f"K = {low}" if low == high else f"K = {low}..{high}"
 
 
 def tell(note: str) -> None:
@@ -231,7 +232,8 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
     if searched is not None and plot is not None:
         search_picture(searched, plot)
     worst, latency = compared.worst, f"latency {score.latency_steps} steps"
-    few = max((p.steps for p in net.populations if isinstance(p, FS)), default=16) <= 5
+    every = [p.steps for p in net.populations if isinstance(p, FS)]
+    few = bool(every) and max(every) <= 5
     own = f"{worst.name}: its own error is {worst.db('new'):.1f} dB below its values" if worst.new > 0 else "none: no population adds an error"
     low, high = pair.interval
     lines = [
@@ -239,7 +241,7 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
         if scored.y is not None
         else "",
         f"agreement      {100 * pair.agreement:.2f} % of predictions are the float network's",
-        f"cost           {k_told(net)}, {score.spikes_per_neuron:.3f} spikes per neuron, {latency}, {score.synops:,.0f} SynOps an image",
+        f"cost           {k_told(every)}, {score.spikes_per_neuron:.3f} spikes per neuron, {latency}, {score.synops:,.0f} SynOps an image",
         f"worst          {own}",
         f"written        {target}, id {net.id[:12]}",
         f"next           {following(model, target, source, given)}",

@@ -163,7 +163,9 @@ class Folding:
         self.largest = max(self.largest, float(np.abs(value).max(initial=0)))
 
     def add(self, graph: Graph, images: Ints, logits: Floats) -> None:
-        """Compare the folded logits (b, classes) of images with the graph's own."""
+        """Compare the folded logits (b, classes) of images with the graph's own, unless an activation quantises."""
+        if self.quantised:
+            return
         own = graph.forward(images).astype(np.float64)
         beyond = np.maximum(np.abs(own - logits) - ROUNDED * self.largest, 0)
         self.power, self.changed = self.power + float((own**2).sum()), self.changed + float((beyond**2).sum())

@@ -137,10 +137,19 @@ def dense_work(net: Network) -> Work:
     return Work(*map(np.asarray, (0, macs, 0, biased, compared, 0)))
 
 
+def operations(work: Work, multiplications: int) -> dict[str, Any]:
+    """Counted work by kind of operation, each of its shape, with so many multiplications (COUNT-5)."""
+    return {kind: multiplications if kind == "multiplications" else getattr(work, kind) for kind in KINDS}
+
+
+def priced(counts: Mapping[str, Any], costs: Costs) -> Any:
+    """The energy in pJ of counts by kind of operation, of their shape (COUNT-5)."""
+    return sum(count * costs[kind] for kind, count in counts.items())
+
+
 def energy_pj(work: Work, multiplications: int, costs: Costs) -> NDArray[np.float64]:
     """The energy in pJ of counted work, of its shape, with so many multiplications (COUNT-5)."""
-    total = sum((getattr(work, kind) * costs[kind] for kind in KINDS if kind != "multiplications"), np.zeros(work.spikes.shape))
-    return np.asarray(total + multiplications * costs["multiplications"])
+    return np.asarray(priced(operations(work, multiplications), costs))
 
 
 def in_joules(pj: float) -> str:
@@ -165,12 +174,12 @@ class Energy:
     @property
     def fs_energy_pj_per_image(self) -> float:
         """The energy of the FS network in pJ, mean over images."""
-        return sum(count * self.costs[kind] for kind, count in self.fs.items()) / self.images
+        return float(priced(self.fs, self.costs)) / self.images
 
     @property
     def ann_energy_pj_per_image(self) -> float:
         """The energy of the dense ANN in pJ."""
-        return sum(count * self.costs[kind] for kind, count in self.ann.items())
+        return float(priced(self.ann, self.costs))
 
     def to_dict(self) -> dict[str, Any]:
         """The energies, counts and costs as plain JSON values."""
@@ -215,9 +224,6 @@ class Energy:
 
 def energy(counts: Counts, costs: Costs) -> Energy:
     """The energy of counted work, and of the dense ANN of the same network, under a cost table (COUNT-5, COUNT-6)."""
-
-    def operations(work: Work, multiplications: int) -> dict[str, int]:
-        return {kind: int(getattr(work, kind)) if kind != "multiplications" else multiplications for kind in KINDS}
-
     dense = dense_work(counts.net)
-    return Energy(counts.net.name, counts.images, costs, operations(counts.total, 0), operations(dense, int(dense.synops)))
+    fs, ann = ({kind: int(n) for kind, n in operations(*side).items()} for side in ((counts.total, 0), (dense, int(dense.synops))))
+    return Energy(counts.net.name, counts.images, costs, fs, ann)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -62,14 +63,19 @@ class RateResult:
     @property
     def spikes_per_neuron(self) -> NDArray[np.float64]:
         """Spikes of an FS neuron until the answers at the checkpoints stand, mean over neurons and images, (n,)."""
-        return self.work.spikes / len(self.labels) / max(1, self.twin.size(FS))
+        return self.fs_spikes / len(self.labels) / max(1, self.twin.size(FS))
+
+    @property
+    def fs_spikes(self) -> Ints:
+        """Spikes of all FS neurons until the answers at the checkpoints stand, (n,), over all images."""
+        fs = [self.spikes[p.name].sum(axis=0) for p in self.twin.net.populations if isinstance(p, FS)]
+        return sum(fs, np.zeros(len(self.checkpoints), np.int64))
 
     @property
     def work(self) -> Work:
         """What FS and readout neurons did until the answers at the checkpoints stand, (n,), over all images (COUNT-8)."""
-        sent = sum((self.spikes[p.name].sum(axis=0) for p in self.twin.net.populations if isinstance(p, FS)), np.zeros(len(self.checkpoints), np.int64))
         twin = self.twin
-        return rate_work(twin.size(FS), twin.size(Readout), twin.macs, self.latency, sent, self.synops.sum(axis=0), len(self.labels))
+        return rate_work(twin.size(FS), twin.size(Readout), twin.macs, self.latency, self.fs_spikes, self.synops.sum(axis=0), len(self.labels))
 
     def correct(self, labels: ArrayLike) -> Ints:
         """How many images have their label, of `labels` (B,), for class, at every t: (T,). Errors: InputError."""
@@ -94,7 +100,7 @@ class Twin:
         """The max_pools that do not pass the largest count (RATE-5)."""
         return tuple(p.name for p in self.net.populations if isinstance(p, MaxPool) and not self.neurons[p.name].analog)
 
-    @property
+    @cached_property
     def macs(self) -> int:
         """The multiply-accumulates of one image along the synapses of analog populations, whose sums are made once (RATE-4, COUNT-8)."""
         fans = zip(self.net.projections, fan_outs(self.net), strict=True)

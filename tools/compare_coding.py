@@ -226,8 +226,8 @@ class Measurement:
 
         for t in ticks:
             run = runs[chosen[t]]
-            neurons, steps, macs = run["facts"], np.asarray(t + run["late"]), run["macs"]
-            work = rate_work(neurons["neurons"], neurons["classes"], macs, steps, run["sent"][t - 1], np.asarray(run["synops"][t]), run["count"])
+            facts, steps, macs = run["facts"], np.asarray(t + run["late"]), run["macs"]
+            work = rate_work(facts["neurons"], facts["classes"], macs, steps, run["sent"][t - 1], np.asarray(run["synops"][t]), run["count"])
             energies = microjoules(work, run["count"] * macs, run["count"])
             pair, mark = Paired.of(real, run["labels"][t], y), point(chosen[t], t)
             rows.append(cells(f"{t} | {', '.join(chosen[t])}", pair, mark.latency, f"{1000 / t:.1f}", mark.spikes, run["synops"][t], energies))
