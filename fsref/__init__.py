@@ -7,45 +7,44 @@ from typing import TYPE_CHECKING, Any
 
 from fsref import errors as errors
 from fsref.errors import FsrefError
-from fsref.network import SPEC_VERSION as SPEC_VERSION
-from fsref.network import Contract, Network
-from fsref.neuron import Table, fs_relu
-from fsref.populations import FS, Input, MaxPool, Readout, Width
-from fsref.projections import Conv2d, Dense, scale, shortcut, sum_pool
+from fsref.version import SPEC_VERSION as SPEC_VERSION
+from fsref.version import __version__ as __version__
+from fsref.law.network import Contract, Network
+from fsref.law.neuron import Table, fs_relu
+from fsref.law.populations import FS, Input, MaxPool, Readout, Width
+from fsref.law.projections import Conv2d, Dense, scale, shortcut, sum_pool
 
 if TYPE_CHECKING:
-    from fsref.checks import check
-    from fsref.comparison import compare
+    from fsref.verification.check import check
+    from fsref.verification.compare import compare
     from fsref.conversion.converter import convert
-    from fsref.conversion.from_onnx import from_onnx
-    from fsref.conversion.from_torch import from_torch
-    from fsref.conversion.graph import Graph
-    from fsref.conversion.pixels import Pixels
-    from fsref.data import load, load_images
-    from fsref.explanations import explain
-    from fsref.formats.exports import export
-    from fsref.runner import run
-    from fsref.scores import evaluate
-    from fsref.trace import Record, diff
-
-__version__ = "0.2.0"
+    from fsref.importers.onnx.from_onnx import from_onnx
+    from fsref.importers.torch.from_torch import from_torch
+    from fsref.graph.graph import Graph
+    from fsref.law.images import Pixels
+    from fsref.formats.sources import load, load_images
+    from fsref.verification.explain import explain
+    from fsref.formats.export import export
+    from fsref.simulation.run import run
+    from fsref.metrics.score import evaluate
+    from fsref.simulation.recording import Record, diff
 
 _LAZY = {
-    "check": "fsref.checks",
-    "compare": "fsref.comparison",
+    "check": "fsref.verification.check",
+    "compare": "fsref.verification.compare",
     "convert": "fsref.conversion.converter",
-    "diff": "fsref.trace",
-    "evaluate": "fsref.scores",
-    "explain": "fsref.explanations",
-    "export": "fsref.formats.exports",
-    "from_onnx": "fsref.conversion.from_onnx",
-    "from_torch": "fsref.conversion.from_torch",
-    "Graph": "fsref.conversion.graph",
-    "load": "fsref.data",
-    "load_images": "fsref.data",
-    "Pixels": "fsref.conversion.pixels",
-    "Record": "fsref.trace",
-    "run": "fsref.runner",
+    "diff": "fsref.simulation.recording",
+    "evaluate": "fsref.metrics.score",
+    "explain": "fsref.verification.explain",
+    "export": "fsref.formats.export",
+    "from_onnx": "fsref.importers.onnx.from_onnx",
+    "from_torch": "fsref.importers.torch.from_torch",
+    "Graph": "fsref.graph.graph",
+    "load": "fsref.formats.sources",
+    "load_images": "fsref.formats.sources",
+    "Pixels": "fsref.law.images",
+    "Record": "fsref.simulation.recording",
+    "run": "fsref.simulation.run",
 }
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 import sys
 
-from fsref.cli import main
+from fsref.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

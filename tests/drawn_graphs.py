@@ -12,10 +12,10 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from fsref.conversion.graph import Graph, Node
-from fsref.conversion.operators import OPERATORS
-from fsref.conversion.pixels import Pixels
-from fsref.projections import window_shape
+from fsref.graph.graph import Graph, Node
+from fsref.graph.operators import OPERATORS
+from fsref.law.images import Pixels
+from fsref.law.projections import window_shape
 
 FORMS = frozenset(
     form.strip()

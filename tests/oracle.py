@@ -7,7 +7,7 @@ from typing import Any
 
 import naive
 from fsref.formats.npz import to_bytes
-from fsref.testing import Case
+from fsref.verification.strategies import Case
 
 ORDER = ("sums", "opening", "spikes", "membranes", "codes")
 

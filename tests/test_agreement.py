@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 import fsref
 import oracle
 from fsref.engines import events, quantized, reference
-from fsref.network import Network
-from fsref.neuron import Table, relu_theta
-from fsref.populations import FS, MaxPool
-from fsref.projections import Conv2d, Dense
-from fsref.testing import Case, cases, membranes, tables
-from fsref.trace import OBSERVABLES, Record
+from fsref.law.network import Network
+from fsref.law.neuron import Table, relu_theta
+from fsref.law.populations import FS, MaxPool
+from fsref.law.projections import Conv2d, Dense
+from fsref.verification.strategies import Case, cases, membranes, tables
+from fsref.simulation.recording import OBSERVABLES, Record
 
 ENGINES = {"reference": reference, "events": events, "quantized": quantized}
 LONG = os.environ.get("FSREF_PROFILE") == "long"
@@ -120,7 +120,7 @@ def test_one_neuron_four_ways(data: st.DataObject) -> None:
     """Any table at any membrane: loop, reference, Numba kernel and staircase fire the same train and leave the same membranes."""
     import naive
     from fsref.engines.kernels import plain
-    from fsref.neuron import fire, staircase
+    from fsref.law.neuron import fire, staircase
 
     table: Table = data.draw(tables())
     v = data.draw(membranes(table))

@@ -15,10 +15,11 @@ import pytest
 
 import fsref
 import handmade
-from fsref import checks, cli
-from fsref.data import bundled
+from fsref.verification import check as checks
+from fsref.cli import main as cli
+from fsref.formats.sources import bundled
 from fsref.engines import quantized
-from fsref.runner import ENGINES
+from fsref.simulation.run import ENGINES
 
 Call = Callable[..., tuple[int, str, str]]
 

@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 import fsref
-from fsref.cli import main
-from fsref.data import SOURCES
-from fsref.pairs import Paired
-from fsref.plausibility import guessing, implausible, lost_elsewhere, unexpected
+from fsref.cli.main import main
+from fsref.formats.sources import SOURCES
+from fsref.metrics.paired import Paired
+from fsref.conversion.plausibility import guessing, implausible, lost_elsewhere, unexpected
 from handmade import tiny
 from test_convert import drawn, residual
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 import fsref
-from fsref.conversion.graph import Graph, Node
-from fsref.conversion.pixels import Pixels
-from fsref.energy import PRESETS
-from fsref.populations import FS
+from fsref.graph.graph import Graph, Node
+from fsref.law.images import Pixels
+from fsref.metrics.energy import PRESETS
+from fsref.law.populations import FS
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 

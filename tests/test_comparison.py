@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 from fsref import FS, Dense, Input, MaxPool, Network, Readout, fs_relu, run
-from fsref import comparison as module
-from fsref.comparison import Comparison, compare
+from fsref.verification import compare as module
+from fsref.verification.compare import Comparison, compare
 from fsref.conversion.converter import convert
 from fsref.conversion.folding import fold
-from fsref.conversion.graph import Graph, Node
-from fsref.conversion.pixels import Pixels
+from fsref.graph.graph import Graph, Node
+from fsref.law.images import Pixels
 from fsref.errors import FsrefError, GraphError, InputError, LimitError, UsageError
-from fsref.pictures import comparison_picture
-from fsref.trace import Record
+from fsref.reports.pictures import comparison_picture
+from fsref.simulation.recording import Record
 
 ONE = (1, 1, 1, 1)
 PIXELS = Pixels(3, 8, 8, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))

@@ -11,8 +11,8 @@ import pytest
 import fsref
 from fsref.conversion.converter import Calibrated, Options, convert
 from fsref.conversion.folding import fold
-from fsref.conversion.graph import Graph, Node
-from fsref.conversion.pixels import Pixels
+from fsref.graph.graph import Graph, Node
+from fsref.law.images import Pixels
 
 rng = np.random.default_rng
 

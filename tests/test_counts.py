@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 import fsref
 import handmade
 import naive
-from fsref.counts import Counts, count, scaled
+from fsref.metrics.counts import Counts, count, scaled
 from fsref.errors import UsageError
-from fsref.network import Network
-from fsref.testing import Case, cases
-from fsref.trace import Trace
+from fsref.law.network import Network
+from fsref.verification.strategies import Case, cases
+from fsref.simulation.recording import Trace
 
 NETS = {"tiny": handmade.tiny, "residual": handmade.residual, "unordered": handmade.unordered, "dangling": handmade.dangling}
 KINDS = ("spikes", "synops", "scalings", "membrane_updates", "additions", "comparisons", "weight_reads", "parameter_reads", "membrane_reads")
@@ -162,5 +162,5 @@ def test_more_images_than_are_added_at_a_time(monkeypatch: pytest.MonkeyPatch) -
     net = handmade.residual()
     trace = recorded(net, handmade.draw(net, 7))
     whole = plain(count(trace))
-    monkeypatch.setattr("fsref.counts.ROWS", 3)
+    monkeypatch.setattr("fsref.metrics.counts.ROWS", 3)
     assert plain(count(trace)) == whole

@@ -13,9 +13,9 @@ from PIL import Image
 
 import fsref
 import naive
-from fsref import data
+from fsref.formats import sources as data
 from fsref.errors import FileError, InputError, UsageError
-from fsref.projections import Dense
+from fsref.law.projections import Dense
 
 
 def network(shape=(1, 4, 6), steps=8, max_code=255, count=3, classes=(), channels=None):
@@ -425,7 +425,7 @@ def test_digits_golden_by_the_naive_oracle(digits):
 
 def test_golden_record_refuses_engines_that_differ(digits, monkeypatch):
     """A golden value is one on which all engines agree."""
-    from fsref import runner
+    from fsref.simulation import run as runner
 
     real = runner.run
 

@@ -11,14 +11,14 @@ import pytest
 
 import fsref
 import handmade
-from fsref.counts import count
-from fsref.energy import KINDS, PRESETS, PRICED, Costs, costs_of, dense_work, energy, horowitz_2014, in_joules, read_costs
+from fsref.metrics.counts import count
+from fsref.metrics.energy import KINDS, PRESETS, PRICED, Costs, costs_of, dense_work, energy, horowitz_2014, in_joules, read_costs
 from fsref.errors import FileError, UsageError
-from fsref.network import Network
-from fsref.neuron import fs_relu
-from fsref.populations import FS
-from fsref.rate import rate_coded
-from fsref.rate_scores import rate_score
+from fsref.law.network import Network
+from fsref.law.neuron import fs_relu
+from fsref.law.populations import FS
+from fsref.rate_coding.twin import rate_coded
+from fsref.rate_coding.score import rate_score
 
 PRIMES = Costs("primes", *(float(p) for p in (2, 3, 5, 7, 11, 13, 17, 19)))
 

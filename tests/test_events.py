@@ -11,8 +11,8 @@ import fsref
 import handmade
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, fs_relu
 from fsref.engines.events import count_deliveries, synapses
-from fsref.metrics import fan_outs, synops
-from fsref.projections import window_shape
+from fsref.metrics.fan_out import fan_outs, synops
+from fsref.law.projections import window_shape
 
 
 def chain(*projections: tuple[tuple[int, int, int], dict[str, Any]], bias: int = 3) -> Network:

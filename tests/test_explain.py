@@ -12,9 +12,9 @@ import fsref
 import handmade
 from fsref import Network, Record
 from fsref.errors import InputError, UsageError
-from fsref.report import explanation_text
-from fsref.schedule import schedule
-from fsref.trace import OBSERVABLES
+from fsref.reports.text import explanation_text
+from fsref.law.schedule import schedule
+from fsref.simulation.recording import OBSERVABLES
 
 NETS = {"tiny": handmade.tiny, "residual": handmade.residual, "unordered": handmade.unordered}
 

@@ -15,9 +15,9 @@ onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
-from fsref.conversion.from_onnx import from_onnx  # noqa: E402
-from fsref.conversion.graph import Graph, Pixels  # noqa: E402
-from fsref.conversion.onnx_model import NEWEST  # noqa: E402
+from fsref.importers.onnx.from_onnx import from_onnx  # noqa: E402
+from fsref.graph.graph import Graph, Pixels  # noqa: E402
+from fsref.importers.onnx.model import NEWEST  # noqa: E402
 from fsref.errors import FileError, FsrefError, GraphError, UsageError  # noqa: E402
 
 OPSETS = (11, 13, 17, 21, NEWEST)
@@ -594,7 +594,7 @@ def spoiled(net: Any, chance: random.Random) -> Any:
 
 
 def from_onnx_operators() -> list[str]:
-    from fsref.conversion.from_onnx import HANDLERS
+    from fsref.importers.onnx.from_onnx import HANDLERS
 
     return list(HANDLERS)
 
@@ -642,7 +642,7 @@ def test_data_beside_the_model_are_not_trusted(tmp_path: Path, monkeypatch: pyte
     for offset, length in ((-1, 216), (0, -1), ("1e1", 216), ("9" * 13, 216), (0, "９")):
         refused(beside(folder, offset=offset, length=length), "offset and length of its data are no numbers", error=FileError)
     refused(beside(folder, length=212), "w")
-    monkeypatch.setattr("fsref.conversion.onnx_model.MAX_BYTES", (folder / "def.onnx").stat().st_size + 215)
+    monkeypatch.setattr("fsref.importers.onnx.model.MAX_BYTES", (folder / "def.onnx").stat().st_size + 215)
     refused(beside(folder), "is too large with the data beside it: 216", error=FileError)
 
 
@@ -690,7 +690,7 @@ def test_models_changed_at_random_end_in_a_graph_or_one_line(tmp_path: Path) -> 
 
 def test_a_graph_that_computes_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """With an input contract, logits of a drawn image are compared with onnx.reference before the graph is handed out."""
-    from fsref.conversion import from_onnx as module
+    from fsref.importers.onnx import from_onnx as module
 
     net = ended([node("Sigmoid", "x", "h")])
     monkeypatch.setitem(module.HANDLERS, "Sigmoid", lambda b, call: b.apply("relu", call.value()))

@@ -16,8 +16,8 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from torch import nn  # noqa: E402 - after the check that torch is there
 from torch.nn import functional as F  # noqa: E402
 
-from fsref.conversion.from_torch import from_torch  # noqa: E402
-from fsref.conversion.graph import Graph, Pixels  # noqa: E402
+from fsref.importers.torch.from_torch import from_torch  # noqa: E402
+from fsref.graph.graph import Graph, Pixels  # noqa: E402
 from fsref.errors import GraphError, UsageError  # noqa: E402
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"

@@ -26,7 +26,7 @@ from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Width, fs
 from fsref.errors import FileError, FsrefError
 from fsref.formats import manifest as schema
 from fsref.formats import npz
-from fsref.runner import memory_bound
+from fsref.simulation.run import memory_bound
 from handmade import ENGINES, array, check_line, draw, members_of, npy, residual, tiny, unordered, zipped
 
 FILES = 10_000

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fsref.conversion import arithmetic, graph
-from fsref.conversion.graph import Graph, Node, Pixels
-from fsref.conversion.operators import OPERATORS
+from fsref.graph import arithmetic
+from fsref.graph import graph
+from fsref.graph.graph import Graph, Node, Pixels
+from fsref.graph.operators import OPERATORS
 from fsref.errors import FileError, FsrefError, GraphError, InputError, UsageError
 from fsref.formats import graph as files
 from handmade import array, check_line, members_of, npy, refused, tiny, zipped

@@ -15,7 +15,7 @@ import pytest
 
 from fsref import Graph, Pixels
 from fsref.conversion.folding import fold
-from fsref.conversion.graph import Node
+from fsref.graph.graph import Node
 
 ROOT = Path(__file__).resolve().parent.parent
 

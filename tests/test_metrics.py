@@ -11,8 +11,8 @@ import fsref
 import handmade
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, fs_relu
 from fsref.errors import InputError, LimitError, UsageError
-from fsref.metrics import fan_out, fan_outs, synops
-from fsref.schedule import schedule
+from fsref.metrics.fan_out import fan_out, fan_outs, synops
+from fsref.law.schedule import schedule
 
 NETS = {"tiny": handmade.tiny, "residual": handmade.residual, "unordered": handmade.unordered}
 
@@ -86,7 +86,7 @@ def test_a_score_is_what_single_images_add_up_to(engine: str, monkeypatch: pytes
     assert result.trace is not None
     y = result.labels.copy()
     y[[2, 5]] = (y[[2, 5]] + 1) % 3
-    monkeypatch.setattr("fsref.scores.CHUNK_IMAGES", 3)
+    monkeypatch.setattr("fsref.metrics.score.CHUNK_IMAGES", 3)
     seen: list[int] = []
     score = fsref.evaluate(net, x, y, engine, progress=seen.append)
     assert seen == [3, 3, 1]

@@ -11,9 +11,9 @@ import naive
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, Table, Width, fs_relu, run, scale, shortcut, sum_pool
 from fsref.errors import FileError, NetworkError
 from fsref.formats import npz
-from fsref.network import check_pool
-from fsref.schedule import schedule
-from fsref.trace import OBSERVABLES
+from fsref.law.network import check_pool
+from fsref.law.schedule import schedule
+from fsref.simulation.recording import OBSERVABLES
 from handmade import ENGINES, draw, members_of, oracle, refused, residual, tiny, unordered, with_manifest
 
 ONE = (1, 1, 1)

@@ -8,9 +8,9 @@ from dataclasses import asdict
 import pytest
 
 from fsref import FS, Dense, Input, Network, Readout, fs_relu
-from fsref.memory import memories
-from fsref.network_report import network_dict, network_text, timeline_text
-from fsref.schedule import pipelining, schedule
+from fsref.law.widths import memories
+from fsref.reports.network import network_dict, network_text, timeline_text
+from fsref.law.schedule import pipelining, schedule
 from handmade import ladder, residual, tiny, unordered
 
 LADDER = """\

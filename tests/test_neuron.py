@@ -7,7 +7,7 @@ import pytest
 
 import naive
 from fsref.errors import NetworkError
-from fsref.neuron import Table, base_two, fire, fs_relu, integers, relu_theta, staircase
+from fsref.law.neuron import Table, base_two, fire, fs_relu, integers, relu_theta, staircase
 from handmade import refused
 
 

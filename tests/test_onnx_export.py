@@ -18,7 +18,7 @@ import fsref
 import oracle
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, fs_relu, scale, shortcut, sum_pool
 from fsref.errors import FileError, InputError, RangeError, UsageError
-from fsref.testing import Case, cases
+from fsref.verification.strategies import Case, cases
 from handmade import draw, residual, tiny, unordered
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")

@@ -16,12 +16,12 @@ import fsref
 import naive
 from fsref import Network, Record
 from fsref.errors import InputError, LimitError, UsageError
-from fsref.pipeline import Pipelined, check_depths, memory_bound, run_pipelined
-from fsref.populations import MaxPool
-from fsref.runner import recording_bytes
-from fsref.schedule import fifo_depths, pipelining, schedule
-from fsref.testing import Case, cases
-from fsref.trace import OBSERVABLES, select
+from fsref.simulation.pipeline import Pipelined, check_depths, memory_bound, run_pipelined
+from fsref.law.populations import MaxPool
+from fsref.simulation.run import recording_bytes
+from fsref.law.schedule import fifo_depths, pipelining, schedule
+from fsref.verification.strategies import Case, cases
+from fsref.simulation.recording import OBSERVABLES, select
 from handmade import draw, ladder, oracle, refused, residual, tiny, unordered
 
 RESNET = Path(__file__).parent.parent / "reference_models" / "resnet20" / "resnet20.fs.npz"

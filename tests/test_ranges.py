@@ -12,7 +12,7 @@ import pytest
 import naive
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Record, Table, Width, fs_relu, run, scale
 from fsref.errors import RangeError
-from fsref.ranges import residuals, width_bits
+from fsref.law.ranges import residuals, width_bits
 from handmade import draw, oracle, refused, residual, tiny, unordered
 
 ONE = (1, 1, 1)

@@ -18,16 +18,19 @@ from hypothesis import HealthCheck, Phase, given, settings
 import fsref
 import naive
 import naive_rate
-from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, data, fs_relu, ticks, twin
-from fsref.cli import main
+from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, fs_relu
+from fsref.formats import sources as data
+from fsref.rate_coding import ticks
+from fsref.rate_coding import neurons as twin
+from fsref.cli.main import main
 from fsref.conversion.quantisation import clip_table
-from fsref.energy import PRESETS
+from fsref.metrics.energy import PRESETS
 from fsref.errors import FsrefError, InputError, LimitError, NetworkError, RangeError, UsageError
 from fsref.formats.npz import to_bytes
-from fsref.neuron import relu_theta
-from fsref.rate import rate_coded
-from fsref.rate_scores import rate_score
-from fsref.testing import Case, cases
+from fsref.law.neuron import relu_theta
+from fsref.rate_coding.twin import rate_coded
+from fsref.rate_coding.score import rate_score
+from fsref.verification.strategies import Case, cases
 from handmade import draw, oracle, refused, residual, tiny
 from test_rules_bite import altered
 

@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 import fsref
 import oracle
-from fsref import projections
+from fsref.law import projections
 from fsref.engines import events
-from fsref.testing import Case, cases
+from fsref.verification.strategies import Case, cases
 
 FIRST = 300
 PACKAGE = Path(fsref.__file__).parent

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 import naive
-from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, Table, fs_relu, run, runner
+from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, Table, fs_relu, run
+from fsref.simulation import run as runner
 from fsref.engines import reference
 from fsref.errors import InputError, LimitError, UsageError
-from fsref.runner import memory_bound, recording_bytes
-from fsref.trace import OBSERVABLES, select
+from fsref.simulation.run import memory_bound, recording_bytes
+from fsref.simulation.recording import OBSERVABLES, select
 from handmade import ENGINES, draw, oracle, refused, residual, tiny, unordered
 
 ALL = Record(observables=OBSERVABLES)

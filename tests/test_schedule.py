@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 import naive
 from fsref import Network
 from fsref.errors import UsageError
-from fsref.schedule import pipelining, schedule
-from fsref.testing import networks
+from fsref.law.schedule import pipelining, schedule
+from fsref.verification.strategies import networks
 from handmade import ladder, oracle, refused, residual, tiny, unordered
 
 drawn = settings(database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=False)

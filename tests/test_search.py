@@ -11,9 +11,9 @@ import pytest
 
 import fsref
 from fsref.conversion.converter import convert
-from fsref.conversion.graph import Graph, Node
+from fsref.graph.graph import Graph, Node
 from fsref.errors import GraphError, InputError
-from fsref.searching import Found, Point, search
+from fsref.conversion.search import Found, Point, search
 from handmade import refused
 
 
@@ -249,7 +249,7 @@ def test_calls_that_are_refused() -> None:
 def test_the_picture(tmp_path: Any, found: Found) -> None:
     """Accuracy against latency and against spikes, with named axes, the front and the best point; the same bytes each time."""
     pytest.importorskip("matplotlib")
-    from fsref.pictures import search_picture
+    from fsref.reports.pictures import search_picture
 
     search_picture(found, tmp_path / "found.svg")
     text = (tmp_path / "found.svg").read_text(encoding="utf-8")

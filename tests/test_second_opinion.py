@@ -19,12 +19,12 @@ from drawn_graphs import FORMS, Drawn, graphs
 from fsref.conversion.converter import convert
 from fsref.conversion.folded import Folded
 from fsref.conversion.folding import fold
-from fsref.conversion.graph import Node
+from fsref.graph.graph import Node
 from fsref.errors import GraphError, NetworkError
-from fsref.network import Network
-from fsref.populations import FS, MaxPool
-from fsref.projections import Dense
-from fsref.trace import Record
+from fsref.law.network import Network
+from fsref.law.populations import FS, MaxPool
+from fsref.law.projections import Dense
+from fsref.simulation.recording import Record
 
 LONG = os.environ.get("FSREF_PROFILE") == "long"
 drawn = settings(database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=False, report_multiple_bugs=False)

@@ -11,8 +11,8 @@ import pytest
 import naive
 from fsref import FS, Dense, Input, Network, Readout, Record, diff, fs_relu, run
 from fsref.errors import UsageError
-from fsref.schedule import schedule
-from fsref.trace import OBSERVABLES, Trace, crc32c, observables_of
+from fsref.law.schedule import schedule
+from fsref.simulation.recording import OBSERVABLES, Trace, crc32c, observables_of
 from handmade import ENGINES, dangling, draw, oracle, refused, residual, tiny, unordered
 
 ALL = Record(observables=OBSERVABLES)

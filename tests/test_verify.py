@@ -11,13 +11,13 @@ import pytest
 from hypothesis import strategies as st
 
 import fsref
-from fsref.conversion.graph import Graph, Node
+from fsref.graph.graph import Graph, Node
 from fsref.errors import UsageError
-from fsref.populations import FS, Input, MaxPool
-from fsref.projections import Dense
-from fsref.testing import cases, networks, verify
-from fsref.trace import Record
-from fsref.verification import Agreement, Disagreement, corners, first_difference
+from fsref.law.populations import FS, Input, MaxPool
+from fsref.law.projections import Dense
+from fsref.verification.strategies import cases, networks, verify
+from fsref.simulation.recording import Record
+from fsref.verification.theirs import Agreement, Disagreement, corners, first_difference
 from handmade import oracle, refused, residual, tiny, unordered
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from fsref.counts import Work
-from fsref.energy import PRESETS, energy_pj
-from fsref.pairs import Paired
-from fsref.pictures import blank_figure, rendered
+from fsref.metrics.counts import Work
+from fsref.metrics.energy import PRESETS, energy_pj
+from fsref.metrics.paired import Paired
+from fsref.reports.pictures import blank_figure, rendered
 
 LAYERS = {"together": "layers in the same step", "scheduled": "layers on the schedule of FS", "apart": "layers one step apart, all started at once"}
 COSTS = (PRESETS["horowitz_2014"], PRESETS["horowitz_2014_arithmetic"])

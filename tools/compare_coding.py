@@ -49,15 +49,15 @@ from coding_report import COLUMNS, FIGURES, LAYERS, PARTS, Point, cells, draw, m
 from evaluate import Log, option, sha256
 from fsref import Graph, Network, load_images
 from fsref.conversion.converter import Calibrated, Options
-from fsref.counts import Work
+from fsref.metrics.counts import Work
 from fsref.errors import FsrefError
-from fsref.neuron import MAX_STEPS
-from fsref.pairs import Paired
-from fsref.populations import FS, Readout
-from fsref.rate import MAX_TICKS, rate_coded, rate_work
-from fsref.schedule import schedule
-from fsref.scores import evaluate
-from fsref.twin import depth
+from fsref.law.neuron import MAX_STEPS
+from fsref.metrics.paired import Paired
+from fsref.law.populations import FS, Readout
+from fsref.rate_coding.twin import MAX_TICKS, rate_coded, rate_work
+from fsref.law.schedule import schedule
+from fsref.metrics.score import evaluate
+from fsref.rate_coding.neurons import depth
 
 FS_BATCH, RATE_BATCH = 500, 25  # images to a line of the log
 ALPHAS: dict[str, dict[str, Any]] = {"mse": {"alpha": "mse"}, "percentile 99.9": {"alpha": "percentile", "percentile": 99.9}}

@@ -26,10 +26,10 @@ import numpy as np
 from fsref import Graph, Network, check, load_images, run
 from fsref.conversion.converter import Calibrated, Options
 from fsref.errors import FsrefError
-from fsref.pairs import Paired
-from fsref.populations import FS
-from fsref.schedule import schedule
-from fsref.trace import Record
+from fsref.metrics.paired import Paired
+from fsref.law.populations import FS
+from fsref.law.schedule import schedule
+from fsref.simulation.recording import Record
 
 OPTIONS = [field.name for field in fields(Options) if field.name != "steps"]
 BATCH_NEURONS = 2**25  # neurons of all images at a time: the trains of all are kept for comparison

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from fsref import Graph, Pixels
-from fsref.conversion.graph import Node
+from fsref.graph.graph import Node
 
 Arrays = Mapping[str, np.ndarray]
 SIDES = {"lite0": 224, "lite1": 240, "resnet50": 224}

@@ -28,9 +28,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fsref import FS, Contract, Conv2d, Input, MaxPool, Network, Readout, fs_relu, run
-from fsref.data import drawn_images, golden_record
+from fsref.formats.sources import drawn_images, golden_record
 from fsref.formats.npz import DATE
-from fsref.projections import Dense
+from fsref.law.projections import Dense
 
 HELD_OUT, MAX_PIXEL, Q_MAX = 599, 16, 127
 STEPS = {"conv1": 8, "depth1": 6, "merge1": 8, "conv2": 6}  # K of each fs population

@@ -1,1 +1,1 @@
-"""From a trained network to FS spikes: float graph, ways in, calibration, quantisation, search."""
+"""From a float graph to an FS network: folding, calibration, quantisation, search (CONV)."""

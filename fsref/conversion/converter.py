@@ -10,17 +10,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.conversion.arithmetic import max_pool
+from fsref.graph.arithmetic import max_pool
 from fsref.conversion.calibration import Statistics, code_unit, observe
 from fsref.conversion.folded import LINEAR, Folded, Unit, linear
 from fsref.conversion.folding import fold
-from fsref.conversion.graph import Graph
+from fsref.graph.graph import Graph
 from fsref.conversion.quantisation import REACH, Coding, Quantised, choose_theta, clip_table, in_code_units, largest, quantise, reach, slack
 from fsref.errors import GraphError, InputError
-from fsref.network import Contract, Network
-from fsref.neuron import MAX_STEPS, Ints
-from fsref.populations import FS, Input, MaxPool, Population, Readout, Shape
-from fsref.projections import Conv2d, Dense, Projection
+from fsref.law.network import Contract, Network
+from fsref.law.neuron import MAX_STEPS, Ints
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.law.projections import Conv2d, Dense, Projection
 
 BATCH_VALUES = 2**24  # float values of all populations in one batch of calibration images
 BATCH = 16  # images simulated at a time for bias correction

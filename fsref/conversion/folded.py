@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.conversion.arithmetic import conv2d, max_pool
-from fsref.conversion.graph import Graph
-from fsref.conversion.pixels import Pixels
-from fsref.populations import Shape
+from fsref.graph.arithmetic import conv2d, max_pool
+from fsref.graph.graph import Graph
+from fsref.law.images import Pixels
+from fsref.law.populations import Shape
 
 Reals: TypeAlias = NDArray[np.float64]
 NO_PADDING = (0, 0, 0, 0)

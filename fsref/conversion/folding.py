@@ -8,12 +8,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fsref.conversion.arithmetic import places
+from fsref.graph.arithmetic import places
 from fsref.conversion.folded import LINEAR, NO_PADDING, Activation, Folded, Pool, Reals, Term, Unit
-from fsref.conversion.graph import Graph, Node
+from fsref.graph.graph import Graph, Node
 from fsref.errors import FsrefError, GraphError
-from fsref.populations import Shape
-from fsref.projections import window_shape
+from fsref.law.populations import Shape
+from fsref.law.projections import window_shape
 
 ELEMENTWISE = ("relu", "clip", "quantise", "hard_sigmoid")  # those an FS population can be; only a hard_sigmoid of negative slope decreases
 NEAREST = {"silu": "relu or clip", "hard_silu": "relu or clip", "sigmoid": "hard_sigmoid", "mul": "none for a product of two values; affine for constants"}

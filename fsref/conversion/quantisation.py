@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from fsref.conversion.folded import Reals, Term, Unit, linear
 from fsref.errors import GraphError
-from fsref.neuron import Ints, Table
-from fsref.populations import Shape
+from fsref.law.neuron import Ints, Table
+from fsref.law.populations import Shape
 
 SKIP_BITS = 16  # of a skip factor (CONV-4)
 REACH = 2**30  # no membrane, bias or threshold goes beyond, so 32 bits hold every sum in any order

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.neuron import Ints
+from fsref.law.neuron import Ints
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from fsref.engines.activity import Activity, Simulator, Wanted
 from fsref.engines.kernels import plain
-from fsref.network import Network
-from fsref.neuron import Ints
-from fsref.populations import FS, Input, MaxPool, Readout, Shape
-from fsref.projections import Conv2d, Projection
+from fsref.law.network import Network
+from fsref.law.neuron import Ints
+from fsref.law.populations import FS, Input, MaxPool, Readout, Shape
+from fsref.law.projections import Conv2d, Projection
 
 Array = NDArray[Any]
 UNWANTED = np.empty((0, 0, 0), np.int64)

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines.activity import Activity, Simulator, Wanted
-from fsref.network import Network
-from fsref.neuron import Ints, relu_theta, staircase
-from fsref.populations import FS, Input, MaxPool, Readout, Shape
-from fsref.projections import Conv2d, Projection
+from fsref.law.network import Network
+from fsref.law.neuron import Ints, relu_theta, staircase
+from fsref.law.populations import FS, Input, MaxPool, Readout, Shape
+from fsref.law.projections import Conv2d, Projection
 
 Array = NDArray[Any]
 Layer = Callable[[Array], Array]

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines.activity import Activity, Simulator, Wanted
-from fsref.network import Network
-from fsref.neuron import Ints, Table
-from fsref.populations import FS, Input, MaxPool, Readout
-from fsref.projections import Conv2d, Dense, Projection
+from fsref.law.network import Network
+from fsref.law.neuron import Ints, Table
+from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.projections import Conv2d, Dense, Projection
 
 Spikes = NDArray[np.bool_]
 

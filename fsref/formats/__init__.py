@@ -1,1 +1,1 @@
-"""File formats. Each module documents its own."""
+"""File formats, one module each, which documents its own."""

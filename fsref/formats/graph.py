@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fsref.conversion.graph import Graph, Node, Pixels
+from fsref.graph.graph import Graph, Node, Pixels
 from fsref.errors import FsrefError, GraphError
 from fsref.formats import manifest as schema
 from fsref.formats.files import write

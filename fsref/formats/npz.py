@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from fsref.errors import FileError, FsrefError
 from fsref.formats import manifest as schema
 from fsref.formats.files import write
-from fsref.network import SPEC_VERSION, Contract, Network
-from fsref.neuron import Table
-from fsref.populations import FS, Input, MaxPool, Population, Readout, Width
-from fsref.projections import Conv2d, Dense, Projection, smallest_dtype
+from fsref.version import SPEC_VERSION
+from fsref.law.network import Contract, Network
+from fsref.law.neuron import Table
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Width
+from fsref.law.projections import Conv2d, Dense, Projection, smallest_dtype
 
 FORMAT = 1
 MAX_FILE = 2**32

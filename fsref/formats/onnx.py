@@ -32,10 +32,11 @@ from numpy.typing import ArrayLike, NDArray
 from fsref.errors import FileError, InputError, UsageError
 from fsref.formats.files import write
 from fsref.formats.onnx_planes import Split, check_int32, check_sums, code_planes, firing_rows, fitted, is_scale, split, weight_planes
-from fsref.network import SPEC_VERSION, Network
-from fsref.neuron import Ints, relu_theta
-from fsref.populations import FS, Input, MaxPool, Readout
-from fsref.projections import Conv2d, Dense
+from fsref.version import SPEC_VERSION
+from fsref.law.network import Network
+from fsref.law.neuron import Ints, relu_theta
+from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.projections import Conv2d, Dense
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto

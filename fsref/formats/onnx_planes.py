@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.errors import RangeError
-from fsref.network import Network
-from fsref.neuron import Ints
-from fsref.populations import FS, MaxPool, Population, Readout
-from fsref.projections import Conv2d, Padding, Pair, Projection
-from fsref.ranges import Exact, alike, projection_bounds, spans
+from fsref.law.network import Network
+from fsref.law.neuron import Ints
+from fsref.law.populations import FS, MaxPool, Population, Readout
+from fsref.law.projections import Conv2d, Padding, Pair, Projection
+from fsref.law.ranges import Exact, alike, projection_bounds, spans
 
 LOWEST, HIGHEST = -(2**31), 2**31 - 2  # one below the largest int32: a threshold of 2^31 - 1 never fires
 

@@ -1,0 +1,80 @@
+"""What the verbs of the command line share: options, output, and where images come from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fsref.formats import sources as data
+from fsref.errors import UsageError
+from fsref.law.network import Network
+from fsref.simulation.run import ENGINES
+
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+Command = Callable[..., Any]
+Given = dict[str, Any]  # the options of a verb by name
+
+
+def in_bytes(ctx: click.Context, param: click.Parameter, text: str) -> int:
+    """A number of bytes from text: an integer, or one with K, M, G or T behind it, each 1024 of the one before."""
+    match = re.fullmatch(r"([1-9][0-9]{0,15})([KMGT]?)", text.strip().upper())
+    if not match:
+        raise click.BadParameter(f"{text!r} is not a number of bytes such as 8G", ctx, param)
+    return int(match[1]) * UNITS[match[2]]
+
+
+def options(*some: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """A decorator that adds several click options, in the order given."""
+    return lambda command: reduce(lambda made, option: option(made), reversed(some), command)
+
+
+NET = click.argument("net")
+JSON = click.option("--json", "as_json", is_flag=True, help="Pure JSON on standard output.")
+SOURCE_HELP = f"""Images, and their classes where there are some: {data.SOURCES}. An image is an image file or a .npy of codes; a folder holds a
+folder per class, labels.csv (columns file,label), or images alone; FILE.npz arrays x and y. Pixels are codes, never rescaled."""
+SOURCE = options(
+    click.option("--data", "source", metavar="SOURCE", help=SOURCE_HELP),
+    click.option("--resize", type=click.IntRange(1), metavar="N", help="Resize the shorter side of image files to N."),
+    click.option("--crop", type=click.IntRange(1), metavar="N", help="Crop the centre N x N of image files."),
+)
+LIMIT = click.option("--limit", type=click.IntRange(1), metavar="N", help="Take the first N images alone.")
+ENGINE = click.option("--engine", type=click.Choice(ENGINES), default="events", show_default=True, help="They differ in speed alone.")
+WORK = options(
+    click.option("--memory-limit", callback=in_bytes, default="8G", show_default=True, help="Refuse to start beyond this, e.g. 512M."),
+    click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads; all processors by default."),
+    click.option("--batch", type=click.IntRange(1), metavar="N", help="Images per batch."),
+)
+
+
+def show(as_json: bool, text: object, plain: Any) -> None:
+    """Print `plain` as JSON or `text`."""
+    click.echo(json.dumps(plain, sort_keys=True, allow_nan=False) if as_json else str(text))
+
+
+def images_of(name: str, net: Network, given: Given) -> data.ImageSet:
+    """The images of --data, or of the bundled model's own test set. Errors: UsageError when there is neither."""
+    source = given["source"]
+    if source is None and brings_images(name):
+        source = name
+    if source is None:
+        raise UsageError("RUN-4", "--data", "this network comes without images: name some", None, data.SOURCES)
+    return data.load_images(source, net, given["resize"], given["crop"], given.get("limit"))
+
+
+def work(given: Given) -> Given:
+    """What --batch, --threads and --memory-limit said."""
+    return {name: given[name] for name in ("batch", "threads", "memory_limit")}
+
+
+def brings_images(name: str) -> bool:
+    """Whether a NET argument names a model that comes with fsref and with its own test images, and no file of that name stands before it."""
+    with suppress(UsageError):
+        return not Path(name).is_file() and (data.bundled(name) / f"{name}.npz").is_file()
+    return False

@@ -1,0 +1,335 @@
+"""search: the fewest steps K per population that keep a stated loss on calibration images, and every point tried on the way (CONV-11)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from math import ceil, sqrt
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fsref.conversion.converter import Calibrated, Options
+from fsref.graph.graph import Graph
+from fsref.errors import FsrefError, GraphError, InputError
+from fsref.law.network import Network
+from fsref.law.neuron import MAX_STEPS, Ints
+from fsref.metrics.paired import Z
+from fsref.law.populations import FS
+from fsref.simulation.run import run
+from fsref.law.schedule import schedule
+
+CHUNK_IMAGES = 128  # after each the search looks whether a point can still keep the loss
+
+
+@dataclass(frozen=True)
+class Point:
+    """One choice of K by population, and what came of it: `right` images of the `images` looked at (the class is the label, or the float network's).
+
+    `move` is how it was reached: "all" the same K, "more" steps than a K that loses too much, or "less" in one population. A point that could no
+    longer keep the loss was left before all images were seen: then `complete` is False and spikes are None. One that cannot be converted has
+    neither images nor latency, but `refused`. `spikes` are means per image and population.
+    """
+
+    steps: Mapping[str, int]
+    move: Literal["all", "more", "less"] = "all"
+    images: int = 0
+    right: int = 0
+    complete: bool = False
+    kept: bool = False
+    latency_steps: int | None = None
+    spikes_per_neuron: float | None = None
+    spikes: Mapping[str, float] | None = None
+    refused: str = ""
+
+    @property
+    def share(self) -> float | None:
+        """The share of images that are right, 0..1, None when not all were seen."""
+        return self.right / self.images if self.complete else None
+
+    @property
+    def uniform(self) -> int | None:
+        """K, when it is the same everywhere."""
+        every = set(self.steps.values())
+        return every.pop() if len(every) == 1 else None
+
+    def __str__(self) -> str:
+        low, high = min(self.steps.values()), max(self.steps.values())
+        name = f"K = {low}" if low == high else f"K {low}..{high}, sum {sum(self.steps.values())}"
+        if self.refused:
+            return f"{name}: {self.refused}"
+        if not self.complete:
+            return f"{name}: given up after {self.images} images, latency {self.latency_steps}"
+        return f"{name}: {self.right} of {self.images} right, latency {self.latency_steps}, {self.spikes_per_neuron:.3f} spikes per neuron"
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What `search` found: the network `net` of the point `best`, and all `points` in the order tried.
+
+    `measure` says what counts as right, accuracy or agreement; the float network has `float_right` of `images`, and at least `needed` keep
+    the loss. `kept` is False when no point does: `best` is then the one that loses least.
+    """
+
+    graph: str
+    measure: Literal["accuracy", "agreement"]
+    aim: str
+    loss: float
+    images: int
+    float_right: int
+    needed: int
+    points: tuple[Point, ...]
+    best: Point
+    net: Network
+
+    @property
+    def kept(self) -> bool:
+        """Whether the best point keeps the loss."""
+        return self.best.kept
+
+    @property
+    def chance(self) -> float:
+        """How far the loss on so many images lies from that on others, in points, in 95 of 100 cases, if no more images change than may be lost."""
+        return 100 * Z * sqrt(self.loss * self.images / 100 + 1) / (self.images + 2)  # of the size of Paired.interval
+
+    @cached_property
+    def front(self) -> tuple[Point, ...]:
+        """The points that no other beats or equals in right images, latency and spikes at once, by latency: the Pareto front."""
+
+        def cost(p: Point) -> tuple[float, float, float]:
+            return -p.right, p.latency_steps or 0, p.spikes_per_neuron or 0.0
+
+        done = [p for p in self.points if p.complete]
+        first = {cost(p): p for p in reversed(done)}  # of equal ones the first
+        kept = [p for c, p in first.items() if not any(o != c and all(a <= b for a, b in zip(o, c, strict=True)) for o in first)]
+        return tuple(sorted(kept, key=lambda p: (p.latency_steps, p.spikes_per_neuron)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as plain JSON values; points of the front are marked."""
+        front = {id(p) for p in self.front}
+        plain = {name: getattr(self, name) for name in ("graph", "measure", "aim", "loss", "images", "float_right", "needed", "kept", "chance")}
+
+        def row(p: Point) -> dict[str, Any]:
+            spikes = None if p.spikes is None else dict(p.spikes)
+            return {**vars(p), "steps": dict(p.steps), "spikes": spikes, "share": p.share, "front": id(p) in front}
+
+        return {**plain, "best": row(self.best), "id": self.net.id, "points": [row(p) for p in self.points]}
+
+    def __str__(self) -> str:
+        front = {id(p) for p in self.front}
+        floats = f"float: {self.float_right} of {self.images} right" if self.measure == "accuracy" else "right is the class the float network gives"
+        most = f"at most {self.loss:g} point{'' if self.loss == 1 else 's'} of {self.measure} lost"
+        head = f"{self.graph or 'graph'}: {len(self.points)} points, {self.images:,} calibration images, {most}"
+        rows = [("", "K", "sum of K", f"{self.measure} %", "lost", "latency", "spikes per neuron")]
+        for p in self.points:
+            if p.share is None and p.uniform is None:
+                continue
+            low, high = min(p.steps.values()), max(p.steps.values())
+            mark = ("+" if p is self.best else "") + ("*" if id(p) in front else "")
+            cells = mark, f"{low}" if low == high else f"{low}..{high}", str(sum(p.steps.values()))
+            if p.share is None:
+                rows.append((*cells, "refused", "", "", ""))
+                continue
+            lost = 100 * (self.float_right - p.right) / self.images
+            rows.append((*cells, f"{100 * p.share:.2f}", f"{lost:+.2f}", str(p.latency_steps), f"{p.spikes_per_neuron:.3f}"))
+        wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+        table = ["  ".join(cell.rjust(size) for cell, size in zip(row, wide, strict=True)) for row in rows]
+        chosen = ", ".join(f"{name}={k}" for name, k in self.best.steps.items())
+        verdict = "+ best" if self.kept else "+ loses least; no point keeps the loss"
+        fits = f"chosen on these {self.images:,} images, on which chance alone makes at least +-{self.chance:.1f} points: score it on others"
+        return "\n".join([head, floats, "", *table, "", f"{verdict}, * no other is better in all three", f"best: {chosen}", fits])
+
+
+def check_loss(loss: float) -> None:
+    """Nothing, when these are percentage points. Errors: GraphError."""
+    if not 0 <= loss <= 100:
+        raise GraphError("CONV-11", "loss", "not percentage points", loss, "0..100")
+
+
+def search(
+    graph: Graph,
+    calibrate: ArrayLike,
+    labels: ArrayLike | None = None,
+    loss: float = 0.5,
+    steps: Iterable[int] = range(2, 11),
+    *,
+    images: int = 512,
+    aim: Literal["latency", "spikes"] = "latency",
+    progress: Callable[[Point], None] | None = None,
+    threads: int | None = None,
+    **options: Any,
+) -> Found:
+    """The fewest steps per population that lose at most `loss` percentage points on the first `images` calibration images (CONV-11).
+
+    With `labels` points of accuracy are counted, without them of agreement with the float network. First every K of `steps` for all
+    populations; then, where one step less for all loses too much, one more in those populations that help most; then one step less in one
+    population at a time, the largest saving of `aim` first, until none keeps the loss. `options` are those of `convert` but steps; `progress`
+    is called with each Point. The choice is made on calibration images: score it on others. Errors: GraphError [CONV-1 to CONV-11], InputError.
+    """
+    tried = sorted({int(k) if isinstance(k, int | np.integer) else 0 for k in steps})
+    if not tried or not 1 <= tried[0] <= tried[-1] <= MAX_STEPS:
+        raise GraphError("CONV-11", "steps", "not numbers of steps", tried, f"1..{MAX_STEPS}")
+    check_loss(loss)
+    if aim not in ("latency", "spikes"):
+        raise GraphError("CONV-11", "aim", "unknown", aim, "latency or spikes")
+    known = [field.name for field in fields(Options) if field.name != "steps"]
+    if unknown := [name for name in options if name not in known]:
+        raise GraphError("CONV-11", "options", "unknown", unknown[0], ", ".join(known))
+    chosen = Options(**options)
+    calibrated = Calibrated.of(graph, calibrate, images)
+    return _Search(calibrated, labels, loss, tried, aim, chosen, progress, threads).found()
+
+
+def _checked(labels: ArrayLike, images: int, classes: int) -> Ints:
+    """The labels of the calibration images, of which there may be more. Errors: InputError."""
+    given = np.asarray(labels)
+    if given.dtype.kind not in "iu" or given.ndim != 1 or len(given) < images:
+        raise InputError("RUN-1", "labels", "not one integer per image", f"{given.dtype} {given.shape}", f"({images},)")
+    wrong = np.flatnonzero((given < 0) | (given >= classes))
+    if len(wrong):
+        raise InputError("RUN-1", f"labels[{wrong[0]}]", "no such class", int(given[wrong[0]]), f"0..{classes - 1}")
+    return given[:images].astype(np.int64)
+
+
+class _Search:
+    """The points tried so far."""
+
+    def __init__(
+        self,
+        calibrated: Calibrated,
+        labels: ArrayLike | None,
+        loss: float,
+        tried: list[int],
+        aim: Literal["latency", "spikes"],
+        options: Options,
+        progress: Callable[[Point], None] | None,
+        threads: int | None,
+    ) -> None:
+        self.calibrated, self.loss, self.tried, self.aim = calibrated, loss, tried, aim
+        self.options, self.progress, self.threads = options, progress, threads
+        self.names = [u.name for u in calibrated.folded.units if u.activation is not None and u.activation.levels is None]
+        if not self.names:
+            raise GraphError("CONV-11", "steps", "no population has steps to choose: their activations carry their own levels")
+        self.points: list[Point] = []
+        predicted = calibrated.logits.argmax(axis=1)
+        self.measure: Literal["accuracy", "agreement"] = "agreement" if labels is None else "accuracy"
+        self.labels: Ints = predicted if labels is None else _checked(labels, len(predicted), calibrated.logits.shape[1])
+        self.float_right = int((predicted == self.labels).sum())
+        self.needed = max(0, ceil(self.float_right - loss / 100 * len(predicted) - 1e-9))
+        ordered = np.sort(calibrated.logits, axis=1)
+        margin = ordered[:, -1] - ordered[:, -2] if ordered.shape[1] > 1 else ordered[:, -1]
+        self.order = np.argsort(margin, kind="stable")  # what is lost is lost among the least certain
+
+    def attempt(self, steps: Mapping[str, int], move: Literal["all", "more", "less"], whole: bool = False) -> Point:
+        """Convert and score one choice of K, or remember it; unless `whole`, only as long as it can keep the loss."""
+        known = next((p for p in self.points if p.steps == steps), None)
+        if known is not None:
+            return known
+        try:
+            net = self.calibrated.convert(replace(self.options, steps=steps))
+        except FsrefError as error:
+            return self.note(Point(steps, move, refused=str(error)))
+        right = images = 0
+        spikes = dict.fromkeys((p.name for p in net.populations[:-1]), 0)
+        while images < len(self.order) and (whole or right + len(self.order) - images >= self.needed):
+            rows = self.order[images : images + CHUNK_IMAGES]
+            result = run(net, self.calibrated.images[rows], "quantized", threads=self.threads)
+            right, images = right + int((result.labels == self.labels[rows]).sum()), images + len(rows)
+            for name, count in result.spike_counts.items():
+                spikes[name] += int(count.sum())
+        latency = schedule(net).latency
+        if images < len(self.order):
+            return self.note(Point(steps, move, images, right, latency_steps=latency))
+        fs = [p for p in net.populations if isinstance(p, FS)]
+        per_neuron = sum(spikes[p.name] for p in fs) / images / sum(int(np.prod(p.shape)) for p in fs)
+        by_population = {name: count / images for name, count in spikes.items()}
+        kept = right >= self.needed
+        return self.note(Point(steps, move, images, right, True, kept, latency, per_neuron, by_population))
+
+    def note(self, point: Point) -> Point:
+        """Remember a point, and tell of it."""
+        self.points.append(point)
+        if self.progress is not None:
+            self.progress(point)
+        return point
+
+    def found(self) -> Found:
+        """The search."""
+        uniform = {k: self.attempt(dict.fromkeys(self.names, k), "all", True) for k in reversed(self.tried)}
+        kept = [k for k, p in uniform.items() if p.kept]
+        if kept:
+            best = self.lowered(self.raised(uniform, min(kept)), uniform)
+        else:
+            done = [p for p in self.points if p.complete]
+            if not done:
+                raise GraphError("CONV-11", "steps", "no number of steps can be converted", None, self.points[0].refused)
+            best = max(done, key=lambda p: p.right)
+        graph, net = self.calibrated.folded.graph, self.calibrated.convert(replace(self.options, steps=best.steps))
+        figures = {"loss": self.loss, "measure": self.measure, "aim": self.aim, "images": len(self.order), "points": len(self.points), "right": best.right}
+        net = replace(net, provenance={**net.provenance, "search": figures})
+        return Found(graph.name, self.measure, self.aim, self.loss, len(self.order), self.float_right, self.needed, tuple(self.points), best, net)
+
+    def raised(self, uniform: Mapping[int, Point], k: int) -> Point:
+        """Where to begin: k steps for all, or k - 1 with one more in the fewest of those that help most, found by bisection, if that costs less."""
+        over, under = uniform[k], uniform.get(k - 1)
+        if under is None or under.share is None or len(self.names) == 1:
+            return over
+        alone = {name: self.attempt({**under.steps, name: k}, "more", True) for name in self.names}
+        if kept := [p for p in alone.values() if p.kept]:
+            return min([over, *kept], key=self.cost)
+        ranked = sorted(self.names, key=lambda name: -alone[name].right)
+        best, few, enough = over, 1, len(ranked)
+        while enough - few > 1:
+            middle = (few + enough) // 2
+            point = self.attempt({**under.steps, **dict.fromkeys(ranked[:middle], k)}, "more")
+            few, enough = (few, middle) if point.kept else (middle, enough)
+            best = point if point.kept else best
+        return min(over, best, key=self.cost)
+
+    def cost(self, point: Point) -> tuple[float, float]:
+        """Latency and spikes of a complete point, what matters to the aim first."""
+        assert point.latency_steps is not None and point.spikes_per_neuron is not None
+        latency, spikes = float(point.latency_steps), point.spikes_per_neuron
+        return (latency, spikes) if self.aim == "latency" else (spikes, latency)
+
+    def lowered(self, start: Point, uniform: Mapping[int, Point]) -> Point:
+        """From a point that keeps the loss, one step less in one population at a time."""
+        best, lowest, stuck = start, self.tried[0], set[str]()
+        while True:
+            free = [name for name in self.names if name not in stuck and best.steps[name] > lowest]
+            if not free:
+                return best
+            name = max(free, key=lambda n: (self.saving(best, n, uniform), -self.names.index(n)))
+            point = self.attempt({**best.steps, name: best.steps[name] - 1}, "less")
+            if point.kept:
+                best = point
+            else:
+                stuck.add(name)
+
+    def saving(self, point: Point, name: str, uniform: Mapping[int, Point]) -> tuple[float, float]:
+        """What one step less in a population should save: steps of latency, and spikes, what matters to the aim first."""
+        k = point.steps[name]
+        fewer = {**point.steps, name: k - 1}
+        steps = float(self.latency(point.steps) - self.latency(fewer))
+        above, below = uniform[k].spikes if k in uniform else None, uniform[k - 1].spikes if k - 1 in uniform else None
+        assert point.spikes is not None
+        spikes = above[name] - below[name] if above is not None and below is not None else point.spikes[name] / k
+        return (steps, spikes) if self.aim == "latency" else (spikes, steps)
+
+    def latency(self, steps: Mapping[str, int]) -> int:
+        """The start of the readout under these steps (TIME-1, TIME-2)."""
+        folded = self.calibrated.folded
+        start, lasting = {"input": 0}, {"input": int(folded.pixels.max_code).bit_length()}
+        for unit in folded.units:
+            if unit.pool is not None:
+                start[unit.name], lasting[unit.name] = start[unit.pool.source], lasting[unit.pool.source]
+                continue
+            levels = unit.activation.levels if unit.activation is not None else 0
+            start[unit.name] = max(start[source] + lasting[source] for source in unit.sources)
+            lasting[unit.name] = steps[unit.name] if levels is None else levels.bit_length()
+        return start[folded.units[-1].name]
+
+
+__all__ = ["Found", "Point", "search"]

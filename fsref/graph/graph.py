@@ -1,0 +1,283 @@
+"""A float graph: what a trained network computes, as a list of nodes over images, before it is converted (GRAPH-1 to GRAPH-5).
+
+Every value is (C, H, W), float32, a batch in front; "input" is the normalised image and the last node gives the logits, (classes, 1, 1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from os import PathLike
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fsref.graph.operators import LARGEST, MAX_WEIGHTS, OPERATORS, Attribute, Floats, Misfit, size_of
+from fsref.law.images import Pixels
+from fsref.errors import GraphError, UsageError
+from fsref.law.populations import Shape
+
+MAX_NODES = 65_536
+BATCH = 64  # images at once, fewer when the largest value of the graph would pass BATCH_VALUES numbers
+BATCH_VALUES = 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One node: an operator of OPERATORS on the values named by `inputs`. Once made, `attributes` holds the defaults too.
+
+    Arrays are kept read-only, float32 when given in 16 or 32 bits, else float64. Errors: GraphError (GRAPH-1, GRAPH-2, GRAPH-4).
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, Floats] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not re.fullmatch(r"[ -\[\]-~]{1,256}", self.name) or self.name == "input":
+            raise GraphError("GRAPH-1", "node", "not a name", repr(self.name), "1..256 printable ASCII characters without backslash; not input")
+        operator = OPERATORS.get(self.op) if isinstance(self.op, str) else None
+        if operator is None:
+            raise GraphError("GRAPH-2", self.name, "unknown operator", self.op, f"one of {', '.join(OPERATORS)}")
+        inputs = tuple(self.inputs) if isinstance(self.inputs, (tuple, list)) else ()
+        if not all(isinstance(name, str) for name in inputs) or (len(inputs) < 2 if operator.several else len(inputs) != 1):
+            raise GraphError("GRAPH-1", self.name, f"wrong inputs of {self.op}", repr(self.inputs), "two names or more" if operator.several else "one name")
+        object.__setattr__(self, "inputs", inputs)
+        for what, given, known in (("attribute", self.attributes, operator.attributes), ("array", self.arrays, operator.arrays)):
+            for name in given:
+                if name not in known:
+                    raise GraphError("GRAPH-2", self.name, f"unknown {what} of {self.op}", name, f"known: {', '.join(known) or 'none'}")
+        attributes = {name: self._attribute(name, attribute) for name, attribute in operator.attributes.items()}
+        if "kernel" in attributes:
+            attributes["stride"] = attributes["stride"] or attributes["kernel"]
+        arrays = {name: self._array(name, axes) for name, axes in operator.arrays.items() if name in self.arrays or name not in operator.optional}
+        object.__setattr__(self, "attributes", MappingProxyType(attributes))
+        object.__setattr__(self, "arrays", MappingProxyType(arrays))
+        sizes: dict[str, int] = {}
+        for name, array in arrays.items():
+            for axis, size in zip(operator.arrays[name], array.shape, strict=True):
+                if sizes.setdefault(axis, size) != size:
+                    raise GraphError("GRAPH-2", self.name, f"{name} does not meet the other arrays", array.shape, f"{axis} is {sizes[axis]}")
+        if wrong := operator.check(attributes, arrays):
+            raise GraphError("GRAPH-2", self.name, wrong)
+
+    def _attribute(self, name: str, attribute: Attribute) -> Any:
+        """The plain value of an attribute, given or its default."""
+        if name not in self.attributes:
+            if attribute.required:
+                raise GraphError("GRAPH-2", self.name, f"missing attribute of {self.op}", name, attribute.says)
+            return attribute.default
+        try:
+            return attribute.take(self.attributes[name])
+        except (TypeError, ValueError, OverflowError):
+            raise GraphError("GRAPH-2", self.name, f"wrong {name} of {self.op}", repr(self.attributes[name]), attribute.says) from None
+
+    def _array(self, name: str, axes: tuple[str, ...]) -> Floats:
+        """An array checked and read-only."""
+        if name not in self.arrays:
+            raise GraphError("GRAPH-2", self.name, f"missing array of {self.op}", name, f"({', '.join(axes)})")
+        try:
+            given = np.asarray(self.arrays[name])
+        except ValueError:
+            given = np.asarray(None)
+        if given.dtype.kind not in "iuf" or given.dtype.itemsize > 8:
+            raise GraphError("GRAPH-2", self.name, f"{name} is not an array of numbers", given.dtype, "float32 or float64")
+        if given.ndim != len(axes) or not 1 <= given.size <= MAX_WEIGHTS:
+            raise GraphError("GRAPH-2", self.name, f"wrong shape of {name}", given.shape, f"({', '.join(axes)}), 1..{MAX_WEIGHTS} numbers")
+        kind = np.float32 if given.dtype.kind == "f" and given.dtype.itemsize <= 4 else np.float64
+        array: Floats = given if given.dtype == kind and given.flags.c_contiguous and not given.flags.writeable else given.astype(kind, order="C")
+        if not (fine := np.abs(array) <= LARGEST).all():
+            at = tuple(np.argwhere(~fine)[0].tolist())
+            raise GraphError("GRAPH-4", self.name, f"{name}{list(at)} is not a number that float32 holds", float(array[at]))
+        array.setflags(write=False)
+        return array
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers its arrays hold."""
+        return sum(array.size for array in self.arrays.values())
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A checked float graph: the input contract and nodes in topological order, the last giving the logits (GRAPH-1 to GRAPH-5).
+
+    `input` None is a graph whose contract is not known yet: `with_input` gives one that runs. `notes` tell what an importer left out or changed.
+    Errors: GraphError.
+    """
+
+    input: Pixels | None
+    nodes: tuple[Node, ...]
+    name: str = ""
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for field_name in ("nodes", "classes", "notes"):
+            object.__setattr__(self, field_name, tuple(getattr(self, field_name)))
+        if self.input is not None and not isinstance(self.input, Pixels):
+            raise GraphError("GRAPH-5", "input", "not an input contract", type(self.input).__name__, "a Pixels, or None")
+        if not 1 <= len(self.nodes) <= MAX_NODES or not all(isinstance(node, Node) for node in self.nodes):
+            raise GraphError("GRAPH-1", "graph", "not a list of nodes", len(self.nodes), f"1..{MAX_NODES} of Node")
+        if not all(isinstance(text, str) for text in (self.name, *self.classes, *self.notes)):
+            raise GraphError("GRAPH-1", "graph", "name, classes and notes are not all text")
+        seen = {"input"}
+        for node in self.nodes:
+            for source in node.inputs:
+                if source not in seen:
+                    raise GraphError("GRAPH-1", node.name, "reads no earlier node", source, "input, or a node that stands before it")
+            if node.name in seen:
+                raise GraphError("GRAPH-1", node.name, "two nodes have this name")
+            seen.add(node.name)
+        if self.input is not None:
+            c, h, w = self.shapes[self.output]
+            if (h, w) != (1, 1):
+                raise GraphError("GRAPH-3", self.output, "the last node does not give logits", (c, h, w), "(classes, 1, 1)")
+            if self.classes and len(self.classes) != c:
+                raise GraphError("GRAPH-3", "classes", "not one name per logit", len(self.classes), f"{c}")
+
+    def __getitem__(self, name: str) -> Node:
+        """The node of this name; KeyError when there is none."""
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @property
+    def output(self) -> str:
+        """The name of the node that gives the logits."""
+        return self.nodes[-1].name
+
+    def with_input(self, pixels: Pixels) -> Graph:
+        """The same graph with this input contract."""
+        return replace(self, input=pixels)
+
+    def contract(self) -> Pixels:
+        """The input contract. Errors: GraphError when there is none."""
+        if self.input is None:
+            raise GraphError("GRAPH-5", "input", "the graph has no input contract", None, "size, scale, mean, std: graph.with_input(fsref.Pixels(...))")
+        return self.input
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """The shape (C, H, W) of every value by name, "input" first. Errors: GraphError."""
+        shapes = {"input": self.contract().shape}
+        for node in self.nodes:
+            try:
+                shapes[node.name] = OPERATORS[node.op].shape(node.attributes, node.arrays, *(shapes[name] for name in node.inputs))
+            except Misfit as misfit:
+                raise GraphError("GRAPH-3", node.name, *misfit.args) from None
+        return shapes
+
+    @cached_property
+    def users(self) -> dict[str, tuple[str, ...]]:
+        """The names of the nodes that read each value, in order."""
+        users: dict[str, list[str]] = {name: [] for name in ("input", *self._by_name)}
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                users[name].append(node.name)
+        return {name: tuple(readers) for name, readers in users.items()}
+
+    def forward(self, images: ArrayLike) -> NDArray[np.float32]:
+        """The logits (B, classes), float32, of images (B, C, H, W) of codes. Errors: InputError, GraphError."""
+        return self.activations(images, [self.output])[self.output][:, :, 0, 0]
+
+    def activations(self, images: ArrayLike, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
+        """The values (B, C, H, W) of these names for images; "input" is the normalised image. Errors: InputError, GraphError, UsageError."""
+        codes, wanted, first = self.contract().check(images), tuple(names), 0
+        made = {name: np.empty((len(codes), *self.shapes[name]), np.float32) for name in self._known(wanted)}
+        for values in self.stream(codes, wanted):
+            for name, value in values.items():
+                made[name][first : first + len(value)] = value
+            first += len(next(iter(values.values()), ()))
+        return made
+
+    def stream(self, images: ArrayLike, names: Iterable[str]) -> Iterator[dict[str, NDArray[np.float32]]]:
+        """As `activations`, a few images at a time in bounded memory: yields dictionaries of values (b, C, H, W), image after image."""
+        pixels = self.contract()
+        codes, wanted = pixels.check(images), self._known(tuple(names))
+        plan, last = self._plan(wanted)
+        padded = (self._padded(node) for node in plan)
+        count = max(1, min(BATCH, BATCH_VALUES // max([size_of(self.shapes["input"]), *padded])))
+        for first in range(0, len(codes), count):
+            batch = pixels.normalise(codes[first : first + count])
+            values = self._run(plan, last, wanted, batch)
+            if not all(np.isfinite(value).all() for value in values.values()):
+                self._run(plan, last, wanted, batch, check=True)
+            yield values
+
+    def _known(self, names: tuple[str, ...]) -> dict[str, None]:
+        """The names once each. Errors: UsageError when the graph has no such value."""
+        for name in names:
+            if name != "input" and name not in self._by_name:
+                raise UsageError("GRAPH-1", "names", "the graph has no value of this name", name, f"input, {', '.join(self._by_name)}")
+        return dict.fromkeys(names)
+
+    def _plan(self, wanted: Mapping[str, None]) -> tuple[list[Node], dict[str, str]]:
+        """The nodes that these values need, in order, and the last of them to read each value."""
+        needed, last = set(wanted), dict[str, str]()
+        for node in reversed(self.nodes):
+            if node.name in needed:
+                needed.update(node.inputs)
+                for name in node.inputs:
+                    last.setdefault(name, node.name)
+        return [node for node in self.nodes if node.name in needed], last
+
+    def _padded(self, node: Node) -> int:
+        """The most numbers that a node has before it for one image: its result, or its input with padding."""
+        c, h, w = self.shapes[node.inputs[0]]
+        top, left, bottom, right = node.attributes.get("padding", (0, 0, 0, 0))
+        around: int = c * (h + top + bottom) * (w + left + right)
+        return max(size_of(self.shapes[node.name]), around)
+
+    def _run(self, plan: Sequence[Node], last: Mapping[str, str], wanted: Mapping[str, None], batch: Floats, check: bool = False) -> dict[str, Any]:
+        """The wanted values of one batch; a value is freed once its last reader has run. Errors with `check`: GraphError at the first infinity or NaN."""
+        values: dict[str, Any] = {"input": batch}
+        for node in plan:
+            with np.errstate(all="ignore"):  # infinities and NaN are refused where they matter
+                made = OPERATORS[node.op].forward(node.attributes, node.arrays, *(values[name] for name in node.inputs))
+            if check and not np.isfinite(made).all():
+                raise GraphError("GRAPH-4", node.name, "gives infinity or NaN for these images")
+            values[node.name] = made
+            for name in set(node.inputs):
+                if last[name] == node.name and name not in wanted:
+                    del values[name]
+        return {name: values[name] for name in wanted}
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the graph to one npz, complete or not at all, the same bytes for the same graph (GRAPH-6)."""
+        from fsref.formats.graph import save
+
+        save(self, path)
+
+    @staticmethod
+    def load(path: str | PathLike[str]) -> Graph:
+        """The graph of a file. Errors: FileError, GraphError."""
+        from fsref.formats.graph import load
+
+        return load(path)
+
+    def __repr__(self) -> str:
+        return f"<Graph {self.name or 'without a name'}: {len(self.nodes)} nodes>"
+
+    def __str__(self) -> str:
+        def row(name: str, op: str, inputs: Sequence[str], parameters: int) -> tuple[str, str, str, str, str]:
+            shape = " x ".join(map(str, self.shapes[name])) if self.input is not None else "?"
+            return name, op, shape, f"{parameters:,}" if parameters else "", ", ".join(inputs)
+
+        rows = [("node", "op", "shape", "parameters", "reads"), row("input", "", (), 0)]
+        rows += [row(node.name, node.op, node.inputs, node.parameters) for node in self.nodes]
+        wide = [max(len(cells[i]) for cells in rows) for i in range(4)]
+        lines = [f"{a:{wide[0]}}  {b:{wide[1]}}  {c:{wide[2]}}  {d:>{wide[3]}}  {e}".rstrip() for a, b, c, d, e in rows]
+        title = f"{self.name or 'graph'}: {len(self.nodes)} nodes, {sum(node.parameters for node in self.nodes):,} parameters"
+        return "\n".join([title, "", *lines, *(f"note: {note}" for note in self.notes)])
+
+
+__all__ = ["Graph", "Node", "Pixels"]

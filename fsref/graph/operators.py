@@ -1,0 +1,320 @@
+"""The operators of a float graph (GRAPH-2): one declaration each, of attributes, arrays, shape and float32 forward.
+
+A value is float32 (B, C, H, W), a shape (C, H, W). Shape rules raise Misfit; forwards never write to what they are given.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from fsref.graph.arithmetic import Floats, avg_pool, conv2d, max_pool, padded, places
+from fsref.law.populations import MAX_NEURONS, MAX_SIDE, Shape
+from fsref.law.projections import MAX_WEIGHTS, Padding, Pair, window_shape
+
+Attributes: TypeAlias = Mapping[str, Any]
+Arrays: TypeAlias = Mapping[str, Floats]
+LARGEST = float(np.finfo(np.float32).max)
+
+
+class Misfit(Exception):
+    """Shapes do not meet: problem, value, limit."""
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """One attribute: `take` gives its plain value or raises ValueError or TypeError, `says` is what it must be; REQUIRED has no default."""
+
+    take: Callable[[Any], Any]
+    says: str
+    default: Any = None
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator; `arrays` gives the names of each array's axes: equal names have equal sizes. `check` says what is wrong, or nothing."""
+
+    meaning: str
+    forward: Callable[..., Floats]  # attributes, arrays, *values
+    shape: Callable[..., Shape] = lambda attributes, arrays, first: first  # attributes, arrays, *shapes
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    arrays: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    optional: tuple[str, ...] = ()
+    several: bool = False  # two inputs or more, instead of one
+    check: Callable[[Attributes, Arrays], str] = lambda attributes, arrays: ""
+
+
+def _integers(count: int, low: int, says: str, default: tuple[int, ...] | None = None, required: bool = False) -> Attribute:
+    """An attribute of `count` integers."""
+
+    def take(value: Any) -> tuple[int, ...]:
+        if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != count:
+            raise ValueError
+        return tuple(_integer(item, low) for item in value)
+
+    return Attribute(take, says, default, required)
+
+
+def _integer(value: Any, low: int) -> int:
+    """`value` as an integer from `low` to MAX_SIDE; a truth value is none."""
+    if isinstance(value, (bool, np.bool_)) or not low <= (number := operator.index(value)) <= MAX_SIDE:
+        raise ValueError
+    return number
+
+
+def _number(value: Any) -> float:
+    """`value` as a number that a float32 holds; a truth value or a text is none."""
+    if isinstance(value, (bool, np.bool_, str, bytes)) or not abs(number := float(value)) <= LARGEST:
+        raise ValueError
+    return number
+
+
+def _real(default: float, low: float = -math.inf) -> Attribute:
+    def take(value: Any) -> float:
+        if (number := _number(value)) < low:
+            raise ValueError
+        return number
+
+    return Attribute(take, "a number" if low < 0 else f"a number from {low:g}", default)
+
+
+def _alpha(value: Any) -> float:
+    if not (number := _number(value)) >= np.finfo(np.float32).tiny:
+        raise ValueError
+    return number
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError
+    return bool(value)
+
+
+def _rounding(value: Any) -> str:
+    if value not in ("nearest", "floor"):
+        raise ValueError
+    return str(value)
+
+
+STRIDE = _integers(2, 1, "(y, x), each 1 or more", (1, 1))
+PADDING = _integers(4, 0, "(top, left, bottom, right), each 0 or more", (0, 0, 0, 0))
+KERNEL = _integers(2, 1, "(y, x), each 1 or more", required=True)
+POOL_STRIDE = _integers(2, 1, "(y, x), each 1 or more")  # None: the kernel's
+WINDOWS = {"kernel": KERNEL, "stride": POOL_STRIDE, "padding": PADDING}
+SIGMOID = {"slope": _real(1 / 6), "offset": _real(0.5)}
+
+
+def size_of(shape: Shape) -> int:
+    """The number of values of a shape."""
+    return shape[0] * shape[1] * shape[2]
+
+
+def fit(shape: Shape) -> Shape:
+    """`shape`, when it is not empty and not too large."""
+    if min(shape) < 1:
+        raise Misfit("the result is empty", shape)
+    if size_of(shape) > MAX_NEURONS:
+        raise Misfit("too many values", size_of(shape), f"at most {MAX_NEURONS} in one image")
+    if max(shape[1:]) > MAX_SIDE:
+        raise Misfit("too many rows or columns", shape, f"at most {MAX_SIDE}")
+    return shape
+
+
+def _places(shape: Shape, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Pair:
+    """(H_out, W_out) of windows over a padded shape; Misfit when there are none."""
+    whole = (shape[0], shape[1] + padding[0] + padding[2], shape[2] + padding[1] + padding[3])
+    if size_of(whole) > MAX_NEURONS:
+        raise Misfit("too many values with padding", size_of(whole), f"at most {MAX_NEURONS} in one image")
+    size = window_shape(shape, kernel, stride, padding, dilation)
+    if min(size) < 1:
+        raise Misfit("the window is larger than the padded image", kernel, f"image {shape[1:]}, padding {padding}, dilation {dilation}")
+    return size
+
+
+def _conv_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
+    outputs, inputs, kh, kw = w["weight"].shape
+    if inputs * a["groups"] != shape[0] or outputs % a["groups"]:
+        limit = f"{shape[0]} channels come in: weight (O, {shape[0]} / groups, kh, kw), groups dividing both"
+        raise Misfit("weight does not meet the channels", w["weight"].shape, f"groups {a['groups']}, {limit}")
+    return fit((outputs, *_places(shape, (kh, kw), a["stride"], a["padding"], a["dilation"])))
+
+
+def _dense_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
+    outputs, inputs = w["weight"].shape
+    if shape[1:] != (1, 1) or inputs != shape[0]:
+        limit = f"the input is {shape}; a dense layer reads (N, 1, 1): flatten or global_avg_pool first"
+        raise Misfit("weight does not meet the input", w["weight"].shape, limit)
+    return outputs, 1, 1
+
+
+def _channel_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
+    if len(w["gain"]) != shape[0]:
+        raise Misfit("arrays do not meet the channels", len(w["gain"]), f"{shape[0]} channels come in")
+    return shape
+
+
+def _pool_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
+    size = _places(shape, a["kernel"], a["stride"], a["padding"])
+    rows, columns = places(shape, a["kernel"], a["stride"], a["padding"])
+    if not a.get("count_include_pad", False) and min(rows.min(), columns.min()) < 1:
+        raise Misfit("a window holds only padding", a["padding"], f"image {shape[1:]}, kernel {a['kernel']}, stride {a['stride']}")
+    return fit((shape[0], *size))
+
+
+def _broadcast_shape(a: Attributes, w: Arrays, *shapes: Shape) -> Shape:
+    largest = max(shapes, key=lambda shape: shape[1] * shape[2])
+    if any(shape not in (largest, (largest[0], 1, 1)) for shape in shapes):
+        raise Misfit("shapes do not meet", ", ".join(map(str, shapes)), "equal, or (C, 1, 1) with (C, H, W)")
+    return largest
+
+
+def _concat_shape(a: Attributes, w: Arrays, *shapes: Shape) -> Shape:
+    if len({shape[1:] for shape in shapes}) > 1:
+        raise Misfit("shapes do not meet", ", ".join(map(str, shapes)), "equal H and W")
+    return fit((sum(shape[0] for shape in shapes), *shapes[0][1:]))
+
+
+def _pad_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
+    top, left, bottom, right = a["padding"]
+    return fit((sum(a["channels"]) + shape[0], top + shape[1] + bottom, left + shape[2] + right))
+
+
+def _affine(x: Floats, gain: Floats, offset: Floats) -> Floats:
+    """x * gain + offset per channel, in the type of x."""
+    made: Floats = x * gain.astype(x.dtype, copy=False)[:, None, None]
+    made += offset.astype(x.dtype, copy=False)[:, None, None]
+    return made
+
+
+def _batch_norm(a: Attributes, w: Arrays, x: Floats) -> Floats:
+    gain = w["gain"].astype(np.float64) / np.sqrt(w["variance"].astype(np.float64) + a["eps"])
+    return _affine(x, gain, w["offset"] - w["mean"] * gain)
+
+
+def _dense(a: Attributes, w: Arrays, x: Floats) -> Floats:
+    made: Floats = x.reshape(len(x), -1) @ w["weight"].astype(x.dtype, copy=False).T
+    if "bias" in w:
+        made += w["bias"].astype(x.dtype, copy=False)
+    return made[:, :, None, None]
+
+
+def _quantise(a: Attributes, w: Arrays, x: Floats) -> Floats:
+    level = x * x.dtype.type(a["levels"] / a["alpha"])
+    if a["rounding"] == "nearest":
+        level += x.dtype.type(0.5)
+    made: Floats = np.clip(np.floor(level), 0, a["levels"]) * x.dtype.type(a["alpha"] / a["levels"])
+    return made
+
+
+def _sigmoid(x: Floats) -> Floats:
+    made: Floats = np.exp(-x)  # may be inf, whose inverse is right
+    made += 1
+    return np.reciprocal(made, out=made)
+
+
+def _hard_sigmoid(a: Attributes, x: Floats) -> Floats:
+    made: Floats = np.clip(x * x.dtype.type(a["slope"]) + x.dtype.type(a["offset"]), 0, 1)
+    return made
+
+
+def _bad_variance(a: Attributes, w: Arrays) -> str:
+    wrong = np.flatnonzero((w["variance"] < 0) | (w["variance"].astype(np.float64) + a["eps"] <= 0))
+    return f"variance[{wrong[0]}] is {w['variance'][wrong[0]]:g}, eps {a['eps']:g}: their sum must be positive, the variance not negative" if len(wrong) else ""
+
+
+def _bad_clip(a: Attributes, w: Arrays) -> str:
+    return "" if a["low"] <= a["high"] else f"low {a['low']:g} is above high {a['high']:g}"
+
+
+WEIGHT = {"weight": ("O", "I", "kh", "kw"), "bias": ("O",)}
+NORM = {"mean": ("C",), "variance": ("C",), "gain": ("C",), "offset": ("C",)}
+LEVELS = Attribute(lambda value: _integer(value, 1), f"an integer 1..{MAX_SIDE}", required=True)
+
+OPERATORS: Mapping[str, Operator] = {
+    "conv": Operator(
+        "cross-correlation with zero padding",
+        lambda a, w, x: conv2d(x, w["weight"], a["stride"], a["padding"], a["dilation"], a["groups"], w.get("bias")),
+        _conv_shape,
+        {"stride": STRIDE, "padding": PADDING, "dilation": STRIDE, "groups": Attribute(lambda v: _integer(v, 1), f"an integer 1..{MAX_SIDE}", 1)},
+        WEIGHT,
+        ("bias",),
+    ),
+    "dense": Operator("weight x + bias of an input (N, 1, 1)", _dense, _dense_shape, {}, {"weight": ("O", "N"), "bias": ("O",)}, ("bias",)),
+    "batch_norm": Operator(
+        "(x - mean) / sqrt(variance + eps) * gain + offset", _batch_norm, _channel_shape, {"eps": _real(1e-5, 0.0)}, NORM, check=_bad_variance
+    ),
+    "affine": Operator(
+        "x * gain + offset per channel", lambda a, w, x: _affine(x, w["gain"], w["offset"]), _channel_shape, {}, {"gain": ("C",), "offset": ("C",)}
+    ),
+    "relu": Operator("max(x, 0)", lambda a, w, x: np.maximum(x, 0)),
+    "clip": Operator(
+        "min(max(x, low), high)", lambda a, w, x: np.clip(x, a["low"], a["high"]), attributes={"low": _real(0.0), "high": _real(6.0)}, check=_bad_clip
+    ),
+    "quantise": Operator(
+        "alpha / levels * clip(R(x * levels / alpha), 0, levels); R is floor(.), for nearest floor(. + 0.5)",
+        _quantise,
+        attributes={
+            "alpha": Attribute(_alpha, "a positive number", required=True),
+            "levels": LEVELS,
+            "rounding": Attribute(_rounding, "nearest or floor", "nearest"),
+        },
+    ),
+    "sigmoid": Operator("1 / (1 + exp(-x))", lambda a, w, x: _sigmoid(x)),
+    "silu": Operator("x * sigmoid(x)", lambda a, w, x: x * _sigmoid(x)),
+    "hard_sigmoid": Operator("min(max(slope * x + offset, 0), 1)", lambda a, w, x: _hard_sigmoid(a, x), attributes=SIGMOID),
+    "hard_silu": Operator("x * hard_sigmoid(x)", lambda a, w, x: x * _hard_sigmoid(a, x), attributes=SIGMOID),
+    "add": Operator("sum; (C, 1, 1) is broadcast", lambda a, w, *xs: reduce(np.add, xs), _broadcast_shape, several=True),
+    "mul": Operator("product; (C, 1, 1) is broadcast", lambda a, w, *xs: reduce(np.multiply, xs), _broadcast_shape, several=True),
+    "concat": Operator("side by side along the channels", lambda a, w, *xs: np.concatenate(xs, axis=1), _concat_shape, several=True),
+    "max_pool": Operator(
+        "largest value of each window; padded places are no candidates",
+        lambda a, w, x: max_pool(x, a["kernel"], a["stride"], a["padding"]),
+        _pool_shape,
+        WINDOWS,
+    ),
+    "avg_pool": Operator(
+        "mean of each window; without count_include_pad of its real places",
+        lambda a, w, x: avg_pool(x, a["kernel"], a["stride"], a["padding"], a["count_include_pad"]),
+        _pool_shape,
+        {**WINDOWS, "count_include_pad": Attribute(_flag, "true or false", True)},
+    ),
+    "global_avg_pool": Operator("mean over H and W", lambda a, w, x: x.mean(axis=(2, 3), keepdims=True, dtype=x.dtype), lambda a, w, shape: (shape[0], 1, 1)),
+    "flatten": Operator("(C * H * W, 1, 1) in C order", lambda a, w, x: x.reshape(len(x), -1, 1, 1), lambda a, w, shape: (size_of(shape), 1, 1)),
+    "pad": Operator(
+        "value around the places, and in channels (before, after)",
+        lambda a, w, x: padded(x, a["padding"], a["value"], a["channels"]),
+        _pad_shape,
+        {"padding": PADDING, "channels": _integers(2, 0, "(before, after), each 0 or more", (0, 0)), "value": _real(0.0)},
+    ),
+    "subsample": Operator(
+        "every stride-th row and column, from the first",
+        lambda a, w, x: x[:, :, :: a["stride"][0], :: a["stride"][1]],
+        lambda a, w, shape: (shape[0], -(-shape[1] // a["stride"][0]), -(-shape[2] // a["stride"][1])),
+        {"stride": _integers(2, 1, "(y, x), each 1 or more", (2, 2))},
+    ),
+    "identity": Operator("x", lambda a, w, x: x),
+}
+
+__all__ = [
+    "LARGEST",
+    "MAX_WEIGHTS",
+    "OPERATORS",
+    "Arrays",
+    "Attribute",
+    "Attributes",
+    "Floats",
+    "Misfit",
+    "Operator",
+    "avg_pool",
+    "conv2d",
+    "fit",
+    "max_pool",
+    "size_of",
+]

@@ -1,0 +1,1 @@
+"""Ways in for models of other frameworks; each becomes a float graph, whole or not at all (GRAPH-7)."""

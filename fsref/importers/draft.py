@@ -1,0 +1,105 @@
+"""A float graph in the making: the steps an importer lays down, before they are tidied and named.
+
+Beside the operators of a graph a step may be `floor` or `round`, a `clip` with an infinite bound (ReLU is clip 0..inf), `softmax`, or nothing,
+where the importer found no form; `nodes` refuses what is still there at the end.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fsref.graph.graph import Node
+from fsref.graph.operators import Floats
+from fsref.law.populations import Shape
+
+NEAREST = {
+    "floor": "quantise: clip, scale, round or floor, scale back",
+    "clip": "relu, or clip with two finite bounds",
+    "softmax": "softmax at the end, left out",
+}
+
+
+@dataclass(eq=False)
+class Step:
+    """One node in the making, of `shape` (C, H, W); `place` is the path of the module it was found in."""
+
+    op: str
+    inputs: tuple[Step, ...]
+    shape: Shape
+    place: str = ""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, Floats] = field(default_factory=dict)
+
+    def become(self, op: str, *inputs: Step, arrays: dict[str, Floats] | None = None, **attributes: Any) -> None:
+        """Turn into another operator that gives the same value."""
+        self.op, self.inputs, self.attributes, self.arrays = op, inputs, attributes, arrays or {}
+
+
+def ordered(last: Step) -> list[Step]:
+    """The steps that `last` needs, each after its inputs."""
+    done: dict[Step, None] = {}
+    stack = [last]
+    while stack:
+        waiting = next((source for source in stack[-1].inputs if source not in done), None)
+        if waiting is None:
+            done[stack.pop()] = None
+        else:
+            stack.append(waiting)
+    return list(done)
+
+
+def users(last: Step) -> dict[Step, list[Step]]:
+    """The steps that read each step `last` needs, itself included."""
+    readers: dict[Step, list[Step]] = {step: [] for step in ordered(last)}
+    for step in readers:
+        for source in set(step.inputs):
+            readers[source].append(step)
+    return readers
+
+
+def unmapped(steps: Sequence[Step]) -> list[str]:
+    """What is left that a graph has no operator for, a line each."""
+    wrong = [step for step in steps if step.op in ("floor", "round", "softmax") or (step.op == "clip" and not one_operator(step))]
+    return [line(step.place, step.op, NEAREST.get(step.op, NEAREST["floor"])) for step in wrong]
+
+
+def line(place: str, operator: str, nearest: str) -> str:
+    """One line of a refusal: path in the model, operator, nearest supported form."""
+    return f"{place or 'forward'}: {operator} ({f'nearest: {nearest}' if nearest else 'no form'})"
+
+
+def one_operator(clip: Step) -> bool:
+    """Whether a clip is a relu or has two finite bounds."""
+    low, high = clip.attributes["low"], clip.attributes["high"]
+    return bool(math.isfinite(low) and (math.isfinite(high) or low == 0))
+
+
+def nodes(steps: Sequence[Step]) -> list[Node]:
+    """The nodes of a graph; the step `input` is none."""
+    names: dict[Step, str] = {}
+    parents = {step.place[: dot.start()] for step in steps for dot in re.finditer(r"\.", step.place)} | {""}
+    forms: dict[str, set[str]] = {}
+    for step in steps:
+        if step.op == "clip" and step.attributes["high"] == math.inf:
+            step.become("relu", *step.inputs)
+        forms.setdefault(step.place, set()).add(step.op)
+    taken, made = {"input"}, []
+    for step in steps:
+        if step.op == "input":
+            names[step] = "input"
+            continue
+        # A module that is one node gives its path; where it holds other modules, or becomes different operators, the operator is added.
+        alone = step.place not in parents and len(forms[step.place]) == 1
+        base = re.sub(r"[^ -\[\]-~]", "?", step.place if alone else f"{step.place}.{step.op}".lstrip("."))[:240]
+        name, count = base, 1
+        while name in taken:
+            count += 1
+            name = f"{base}_{count}"
+        taken.add(name)
+        names[step] = name
+        made.append(Node(name, step.op, tuple(names[source] for source in step.inputs), step.attributes, step.arrays))
+    return made

@@ -1,0 +1,210 @@
+"""What each ONNX operator that moves, joins or pools places becomes in a float graph (GRAPH-7): pools, reductions, concat, pad, slice, reshapes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fsref.importers.onnx.operators import Call, Handler, windows
+from fsref.importers.onnx.values import Builder, Numbers, Unmapped, Value
+
+
+def places(axes: Sequence[int], rank: int) -> list[int]:
+    """Axes counted from the front."""
+    if any(not -rank <= axis < rank for axis in axes) or len({axis % rank for axis in axes}) != len(axes):
+        raise Unmapped(f"names axes {list(axes)} of {rank}", "each axis once")
+    return [axis % rank for axis in axes]
+
+
+def max_pool(b: Builder, call: Call) -> Value:
+    """MaxPool without dilation; its second output must not be read."""
+    if call.outputs > 1:
+        raise Unmapped("gives the indices too", "MaxPool with one output")
+    name = b.image(call.value())
+    kernel = call.attributes["kernel_shape"]
+    found, _ = windows(b, call, name, kernel)
+    if found.pop("dilation") != (1, 1):
+        raise Unmapped("is dilated", "MaxPool with dilations 1")
+    return b.value(b.add("max_pool", [name], {"kernel": tuple(kernel)} | found), "BCHW")
+
+
+def average_pool(b: Builder, call: Call) -> Value:
+    """AveragePool without dilation."""
+    name = b.image(call.value())
+    kernel = call.attributes["kernel_shape"]
+    found, beyond = windows(b, call, name, kernel)
+    if found.pop("dilation") != (1, 1):
+        raise Unmapped("is dilated", "AveragePool with dilations 1")
+    counted = bool(call.attributes.get("count_include_pad", 0))
+    if beyond and counted:  # the places that ceil_mode adds are never counted, those that pads adds are
+        if any(call.attributes.get("pads", ())):
+            raise Unmapped("has ceil_mode, pads and count_include_pad", "two of the three")
+        counted = False
+    if not any(found["padding"]):
+        counted = True  # means the same, and says that all windows have one divisor
+    return b.value(b.add("avg_pool", [name], {"kernel": tuple(kernel), "count_include_pad": counted} | found), "BCHW")
+
+
+def global_pool(b: Builder, call: Call) -> Value:
+    """GlobalAveragePool or GlobalMaxPool."""
+    name = b.image(call.value())
+    if call.op == "GlobalMaxPool":
+        return b.value(b.add("max_pool", [name], {"kernel": b.shapes[name][1:]}), "BCHW")
+    return b.value(b.add("global_avg_pool", [name]), "BCHW")
+
+
+def reduce(b: Builder, call: Call) -> Value:
+    """ReduceMean or ReduceMax over H, W or both."""
+    value, axes = call.value(), call.integers("axes", 1)
+    rank = len(value.axes)
+    if not axes and call.attributes.get("noop_with_empty_axes", 0):
+        return value
+    axes = places(axes or range(rank), rank)
+    over = "".join(value.axes[axis] for axis in axes)
+    if set(over) - set("HW"):
+        raise Unmapped(f"over axes {sorted(axes)}", f"{call.op} over H and W")
+    kept = ["" if i in axes else letters for i, letters in enumerate(value.axes) if i not in axes or call.attributes.get("keepdims", 1)]
+    if not over:
+        return replace(value, axes=tuple(kept))
+    _, h, w = value.shape
+    kernel = h if "H" in over else 1, w if "W" in over else 1
+    if kernel == (h, w) and call.op == "ReduceMean":
+        return b.value(b.add("global_avg_pool", [value.name]), kept)
+    return b.value(b.add("avg_pool" if call.op == "ReduceMean" else "max_pool", [value.name], {"kernel": kernel}), kept)
+
+
+def concat(b: Builder, call: Call) -> Value:
+    """Concat along the channels."""
+    values = [call.value(i) for i in range(len(call.given))]
+    if any(len(letters) > 1 for value in values for letters in value.axes):
+        values = [b.flattened(value) for value in values]
+    rank = len(values[0].axes)
+    axis = places([call.attributes["axis"]], rank)[0]
+    if any(len(value.axes) != rank for value in values):
+        raise Unmapped("joins values of different rank", "Concat along the channels")
+    if any(value.axes[axis] != ("C" if value.shape[0] > 1 else "") for value in values):
+        raise Unmapped(f"along axis {axis}, which is not the channels", "Concat along the channels")
+    rests = [value.axes[:axis] + value.axes[axis + 1 :] for value in values]
+    if any(rest != rests[0] for rest in rests) or any(value.shape[1:] != values[0].shape[1:] for value in values):
+        raise Unmapped(f"joins shapes {' and '.join(str(b.shape_of(value)) for value in values)}", "equal N, H and W")
+    axes = [*values[0].axes[:axis], "C", *values[0].axes[axis + 1 :]]
+    return values[0] if len(values) == 1 else b.value(b.add("concat", [value.name for value in values]), axes)
+
+
+def pad(b: Builder, call: Call) -> Value:
+    """Pad with a constant, in H, W and channels."""
+    value, pads, axes = call.value(), call.integers("pads", 1), call.integers("axes", 3)
+    number = call.constant(2, "value")
+    mode = call.attributes.get("mode", "constant")
+    rank = len(value.axes)
+    axes = places(range(rank) if axes is None else axes, rank)
+    if mode != "constant" or pads is None or len(pads) != 2 * len(axes) or min(pads, default=0) < 0:
+        raise Unmapped(f"in mode {mode} by {pads}", "Pad with a constant, by 0 or more")
+    if not any(pads):
+        return value
+    order = b.layout(value)
+    around = dict.fromkeys("BCHW", (0, 0)) | {order[axis]: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)}
+    if any(around["B"]):
+        raise Unmapped("pads the batch", "Pad in H, W and channels")
+    (top, bottom), (left, right) = around["H"], around["W"]
+    attributes = {"padding": (top, left, bottom, right), "channels": around["C"], "value": 0.0 if number is None else float(number.ravel()[0])}
+    return b.value(b.add("pad", [value.name], attributes), order)
+
+
+def slice_(b: Builder, call: Call) -> Value:
+    """Slice that takes everything, or every n-th row and column from the first."""
+    value, shape = call.value(), b.shape_of(call.value())
+    starts, ends = call.integers("starts", 1) or [], call.integers("ends", 2) or []
+    axes, steps = call.integers("axes", 3), call.integers("steps", 4) or [1] * len(starts)
+    axes = places(range(len(starts)) if axes is None else axes, len(shape))
+    stride = {}
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        taken = range(*slice(start, end, step).indices(shape[axis])) if step > 0 else range(0)
+        if taken == range(shape[axis]):
+            continue
+        if taken != range(0, shape[axis], step):
+            raise Unmapped(f"crops axis {axis} to {start}:{end}:{step}", "Slice from the first to the last place, with a step in H or W")
+        stride[b.layout(value)[axis]] = step
+    if not stride:
+        return value
+    if set(stride) - set("HW"):
+        raise Unmapped("with a step in the channels or the batch", "Slice with a step in H or W")
+    order = b.layout(value)
+    return b.value(b.add("subsample", [value.name], {"stride": (stride.get("H", 1), stride.get("W", 1))}), order)
+
+
+def reshape(b: Builder, call: Call) -> Value:
+    """Reshape: what each axis stands for changes; no node."""
+    value, target = call.value(), call.integers("shape", 1)
+    if target is None:
+        raise Unmapped("has no shape", "Reshape to a constant shape")
+    given = b.shape_of(value)
+    if not call.attributes.get("allowzero", 0):
+        target = [given[i] if size == 0 and i < len(given) else size for i, size in enumerate(target)]
+    if -1 in target:
+        known = math.prod(size for size in target if size != -1)
+        target = [math.prod(given) // known if size == -1 and known > 0 else size for size in target]
+    return b.regroup(value, target)
+
+
+def flatten(b: Builder, call: Call) -> Value:
+    """Flatten into two axes."""
+    shape, axis = b.shape_of(call.value()), call.attributes.get("axis", 1)
+    axis = axis + len(shape) if axis < 0 else axis
+    return b.regroup(call.value(), [math.prod(shape[:axis]), math.prod(shape[axis:])])
+
+
+def squeeze(b: Builder, call: Call) -> Value:
+    """Squeeze: axes of size 1 go."""
+    value, axes, shape = call.value(), call.integers("axes", 1), b.shape_of(call.value())
+    gone = [i for i, size in enumerate(shape) if size == 1] if axes is None else places(axes, len(shape))
+    if any(shape[axis] != 1 for axis in gone):
+        raise Unmapped(f"of axes {gone} of {shape}", "Squeeze of axes of size 1")
+    return replace(value, axes=tuple(letters for i, letters in enumerate(value.axes) if i not in gone))
+
+
+def unsqueeze(b: Builder, call: Call) -> Value:
+    """Unsqueeze: axes of size 1 come."""
+    value, axes = call.value(), call.integers("axes", 1) or []
+    rank = len(value.axes) + len(axes)
+    new, letters = places(axes, rank), iter(value.axes)
+    return replace(value, axes=tuple("" if i in new else next(letters) for i in range(rank)))
+
+
+def transpose(b: Builder, call: Call) -> Value:
+    """Transpose: what each axis stands for changes; no node."""
+    value = call.value()
+    rank = len(value.axes)
+    order = places(call.attributes.get("perm") or range(rank)[::-1], rank)
+    if len(order) != rank:
+        raise Unmapped(f"by {order} of {rank} axes", "each axis once")
+    return replace(value, axes=tuple(value.axes[axis] for axis in order))
+
+
+def shape_of(b: Builder, call: Call) -> Numbers:
+    """Shape: a constant, since every size is known."""
+    shape = b.shape_of(call.value())
+    return np.array(shape[call.attributes.get("start", 0) : call.attributes.get("end")], np.int64)
+
+
+STRUCTURE: Mapping[str, Handler] = {
+    "MaxPool": max_pool,
+    "AveragePool": average_pool,
+    "GlobalAveragePool": global_pool,
+    "GlobalMaxPool": global_pool,
+    "ReduceMean": reduce,
+    "ReduceMax": reduce,
+    "Concat": concat,
+    "Pad": pad,
+    "Slice": slice_,
+    "Reshape": reshape,
+    "Flatten": flatten,
+    "Squeeze": squeeze,
+    "Unsqueeze": unsqueeze,
+    "Transpose": transpose,
+    "Shape": shape_of,
+    "Size": lambda b, call: np.array(math.prod(b.shape_of(call.value())), np.int64),
+}

@@ -1,0 +1,1 @@
+"""The law of FS networks as code: neuron, populations, projections, ranges, schedule, network, widths, what may go in. SPEC.md says it in words."""

@@ -1,0 +1,176 @@
+"""Populations: input, fs, max_pool, readout (NET-1 to NET-8, POOL-1). Each checks by itself what it can know alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fsref.errors import NetworkError
+from fsref.law.neuron import MAX_STEPS, Ints, Table, integers
+
+Shape: TypeAlias = tuple[int, int, int]
+MAX_SIDE = 65_536
+ORDER = {"padding": "(top, left, bottom, right)", "stride": "(y, x)", "dilation": "(y, x)", "kernel": "(y, x)", "shape": "(C, H, W)"}
+MAX_NEURONS = 2**28
+
+
+def check_name(name: str) -> str:
+    """`name`, when it is a population name (NET-2)."""
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.\-]{1,64}", name):
+        raise NetworkError("NET-2", "population", "not a name", repr(name), "1..64 of A-Z a-z 0-9 _ . -")
+    return name
+
+
+def whole(values: ArrayLike, count: int, low: int, high: int, rule: str, place: str) -> tuple[int, ...]:
+    """`values` as `count` Python integers within low..high."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        array = np.asarray(None)
+    if array.shape != (count,) or array.dtype.kind not in "iu":
+        raise NetworkError(rule, place, f"not {count} integers", values, ORDER.get(place.rpartition(" ")[2], ""))
+    for value in array.tolist():
+        if not low <= value <= high:
+            raise NetworkError(rule, place, "integer out of range", value, f"{low}..{high}")
+    return tuple(array.tolist())
+
+
+def positive(value: object, rule: str, place: str) -> None:
+    """Nothing, when `value` is a positive number a float holds; else NetworkError."""
+    try:
+        good = 0 < float(value) < float("inf")  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        good = False
+    if not good:
+        raise NetworkError(rule, place, "not a positive number", repr(value))
+
+
+def check_shape(shape: ArrayLike, place: str) -> Shape:
+    """`shape` as (C, H, W), when it is one (NET-3)."""
+    c, h, w = whole(shape, 3, 1, MAX_SIDE, "NET-3", f"{place} shape")
+    if c * h * w > MAX_NEURONS:
+        raise NetworkError("NET-3", f"{place} shape", "too many neurons", c * h * w, f"at most {MAX_NEURONS}")
+    return c, h, w
+
+
+@dataclass(frozen=True)
+class Width:
+    """A declared membrane width: `bits` and the interval it promises to hold, any_order or final (RANGE-5)."""
+
+    bits: int
+    promise: Literal["any_order", "final"]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bits", *whole([self.bits], 1, 1, 63, "RANGE-5", "width bits"))
+        if self.promise not in ("any_order", "final"):
+            raise NetworkError("RANGE-5", "width", "unknown promise", self.promise, "any_order or final")
+
+
+@dataclass(frozen=True, eq=False)
+class Input:
+    """The input: images of codes 0..max_code, shape (C, H, W), sent in K = `steps` steps (NET-7)."""
+
+    name: str
+    shape: Shape
+    steps: int = 8
+    max_code: int = 255
+    scale: float | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        object.__setattr__(self, "shape", check_shape(self.shape, self.name))
+        object.__setattr__(self, "steps", *whole([self.steps], 1, 1, MAX_STEPS, "NET-7", f"{self.name} steps"))
+        object.__setattr__(self, "max_code", *whole([self.max_code], 1, 1, 2**self.steps - 1, "NET-7", f"{self.name} max_code"))
+
+
+def _bias(values: ArrayLike, shape: Shape, place: str) -> Ints:
+    """The bias in its smallest form, (C,) or (C, H, W) (NET-5, ID-2)."""
+    bias = integers(values, "NET-5", f"{place} bias")
+    if bias.shape not in (shape[:1], shape):
+        limit = f"{shape[:1]} or {shape}"
+        raise NetworkError("NET-5", f"{place} bias", "shape does not meet the population", bias.shape, limit)
+    if bias.ndim == 3 and (bias == bias[:, :1, :1]).all():
+        bias = bias[:, 0, 0].copy()
+        bias.setflags(write=False)
+    return bias
+
+
+@dataclass(frozen=True, eq=False)
+class FS:
+    """A population of FS neurons of one table, with a bias (C,) or (C, H, W) (FS-1, NET-5). Bias None is all zeros.
+
+    For people: a code stands for the real value scale * (code - offset) (FILE-3).
+    """
+
+    name: str
+    shape: Shape
+    table: Table
+    bias: Ints = None  # type: ignore[assignment]  # always an array once made
+    width: Width | None = None
+    scale: float | None = None
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        object.__setattr__(self, "shape", check_shape(self.shape, self.name))
+        object.__setattr__(self, "offset", *whole([self.offset], 1, -(2**53), 2**53, "FILE-3", f"{self.name} offset"))
+        values = np.zeros(self.shape[0], np.int64) if self.bias is None else self.bias
+        object.__setattr__(self, "bias", _bias(values, self.shape, self.name))
+        if self.table.given not in (None, self.shape[0]):
+            raise NetworkError("FS-1", f"{self.name} table", "rows are not one per channel", self.table.given, str(self.shape[0]))
+
+    @property
+    def steps(self) -> int:
+        """K, the number of steps."""
+        return self.table.steps
+
+
+@dataclass(frozen=True, eq=False)
+class MaxPool:
+    """A max-pool on the spikes of `source`: kernel and stride (y, x), padding (top, left, bottom, right) (POOL-1)."""
+
+    name: str
+    shape: Shape
+    source: str
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        object.__setattr__(self, "shape", check_shape(self.shape, self.name))
+        for field, count, low in (("kernel", 2, 1), ("stride", 2, 1), ("padding", 4, 0)):
+            values = whole(getattr(self, field), count, low, MAX_SIDE, "POOL-1", f"{self.name} {field}")
+            object.__setattr__(self, field, values)
+
+
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """The readout: integrates, and its membranes are the logits (NET-8). Shape (classes, 1, 1). Bias None is all zeros."""
+
+    name: str
+    shape: Shape
+    bias: Ints = None  # type: ignore[assignment]  # always an array once made
+    width: Width | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        object.__setattr__(self, "shape", check_shape(self.shape, self.name))
+        if self.shape[1:] != (1, 1):
+            raise NetworkError("NET-3", f"{self.name} shape", "a readout has shape (classes, 1, 1)", self.shape)
+        values = np.zeros(self.shape[0], np.int64) if self.bias is None else self.bias
+        object.__setattr__(self, "bias", _bias(values, self.shape, self.name))
+
+    @property
+    def steps(self) -> int:
+        """0: a readout does not spike."""
+        return 0
+
+
+Population: TypeAlias = Input | FS | MaxPool | Readout
+
+__all__ = ["FS", "Input", "MaxPool", "Population", "Readout", "Shape", "Width", "check_name", "check_shape", "whole"]

@@ -1,0 +1,180 @@
+"""Projections: conv2d and dense, and the builders scale, shortcut and sum_pool (PROJ-1 to PROJ-10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fsref.errors import NetworkError
+from fsref.law.neuron import Ints, integers
+from fsref.law.populations import MAX_SIDE, Shape, whole
+
+Pair: TypeAlias = tuple[int, int]
+Padding: TypeAlias = tuple[int, int, int, int]
+MAX_WEIGHTS = 2**28
+
+
+def _weights(values: ArrayLike, ndim: int, place: str) -> NDArray[np.integer]:
+    """`values` as a read-only array in the smallest of int8, int16, int32 (PROJ-7, FILE-4)."""
+    given = integers(values, "PROJ-7", f"{place} weights", -(2**31), 2**31 - 1)
+    if given.ndim != ndim or not 1 <= given.size <= MAX_WEIGHTS:
+        raise NetworkError("PROJ-7", f"{place} weights", f"not an array of {ndim} dimensions", given.shape, f"1..{MAX_WEIGHTS} weights")
+    array = given.astype(smallest_dtype(given))
+    array.setflags(write=False)
+    return array
+
+
+def smallest_dtype(values: NDArray[np.integer]) -> np.dtype[np.signedinteger]:
+    """The smallest of int8, int16, int32, int64 that holds every value (FILE-4)."""
+    low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
+    return next(t for t in map(np.dtype, ("<i1", "<i2", "<i4", "<i8")) if np.iinfo(t).min <= low and high <= np.iinfo(t).max)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv2d:
+    """A convolution from `source` to `target`: weights (O, I, kh, kw), I = C_source / groups (PROJ-1 to PROJ-3).
+
+    stride and dilation are (y, x), padding is (top, left, bottom, right).
+    """
+
+    source: str
+    target: str
+    weights: NDArray[np.integer]
+    stride: Pair = (1, 1)
+    padding: Padding = (0, 0, 0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        place = f"{self.source}->{self.target}"
+        object.__setattr__(self, "weights", _weights(self.weights, 4, place))
+        for field, count, low in (("stride", 2, 1), ("padding", 4, 0), ("dilation", 2, 1)):
+            values = whole(getattr(self, field), count, low, MAX_SIDE, "PROJ-2", f"{place} {field}")
+            object.__setattr__(self, field, values)
+        whole(self.weights.shape[2:], 2, 1, MAX_SIDE, "PROJ-2", f"{place} kernel")
+        object.__setattr__(self, "groups", *whole([self.groups], 1, 1, MAX_SIDE, "PROJ-3", f"{place} groups"))
+
+    @property
+    def kernel(self) -> Pair:
+        """(kh, kw)."""
+        return self.weights.shape[2], self.weights.shape[3]
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """A dense projection: weights (O, N) over the neurons of the source, or pooled, (O, C_source) (PROJ-4, PROJ-5)."""
+
+    source: str
+    target: str
+    weights: NDArray[np.integer]
+    pooled: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", _weights(self.weights, 2, f"{self.source}->{self.target}"))
+        object.__setattr__(self, "pooled", bool(self.pooled))
+
+
+Projection: TypeAlias = Conv2d | Dense
+
+
+def window_count(size: int, before: int, after: int, kernel: int, stride: int, dilation: int) -> int:
+    """How many windows fit along one axis, 0 or less when none does (PROJ-2)."""
+    return (size + before + after - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def window_shape(shape: Shape, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Pair:
+    """(H_out, W_out) of windows over a population of shape (C, H, W) (PROJ-2)."""
+    top, left, bottom, right = padding
+    return (
+        window_count(shape[1], top, bottom, kernel[0], stride[0], dilation[0]),
+        window_count(shape[2], left, right, kernel[1], stride[1], dilation[1]),
+    )
+
+
+def taps(size: int, count: int, before: int, kernel: int, stride: int, dilation: int) -> Ints:
+    """(count, 2): taps r of window y that fall on a place of the source, not on padding: first <= r < last, equal when none does (PROJ-1)."""
+    start = np.arange(count, dtype=np.int64) * stride - before  # the place of tap 0
+    first = np.clip(-(start // dilation), 0, kernel)
+    last = np.clip((size - 1 - start) // dilation + 1, first, kernel)
+    return np.stack([first, last], axis=1)
+
+
+def check_fit(projection: Projection, source: Shape, target: Shape, place: str) -> None:
+    """Nothing, when weights, source and target meet (PROJ-2 to PROJ-5); else NetworkError."""
+    weights = projection.weights
+    if weights.shape[0] != target[0]:
+        raise NetworkError("PROJ-1", f"{place} weights", "output channels are not the target's", weights.shape[0], f"the target has {target[0]}")
+    if isinstance(projection, Dense):
+        rule, wanted = ("PROJ-5", source[0]) if projection.pooled else ("PROJ-4", source[0] * source[1] * source[2])
+        if weights.shape[1] != wanted:
+            raise NetworkError(rule, f"{place} weights", "columns do not meet the source", weights.shape[1], f"the source needs {wanted}")
+        if target[1:] != (1, 1):
+            raise NetworkError(rule, place, "the target of a dense projection has shape (O, 1, 1)", target)
+        return
+    groups = projection.groups
+    if source[0] % groups or target[0] % groups:
+        raise NetworkError("PROJ-3", f"{place} groups", "does not divide the channels", groups, f"{source[0]} in, {target[0]} out")
+    if weights.shape[1] != source[0] // groups:
+        raise NetworkError(
+            "PROJ-3",
+            f"{place} weights",
+            "input channels per group do not meet the source",
+            weights.shape[1],
+            f"{source[0]} channels, {groups} groups: {source[0] // groups}",
+        )
+    size = window_shape(source, projection.kernel, projection.stride, projection.padding, projection.dilation)
+    if min(size) < 1 or size != target[1:]:
+        how = f"kernel {projection.kernel}, stride {projection.stride}, padding {projection.padding}, dilation {projection.dilation}"
+        raise NetworkError("PROJ-2", place, "windows do not meet the target's places", size, f"the target has {target[1:]}; {how}")
+
+
+def scale(source: str, target: str, factors: ArrayLike) -> Conv2d:
+    """The identity with one integer factor per channel, `factors` (C,), as a depthwise conv2d (PROJ-8)."""
+    values = integers(factors, "PROJ-8", f"{source}->{target} factors")
+    if values.ndim != 1:
+        raise NetworkError("PROJ-8", f"{source}->{target} factors", "not one per channel", values.shape)
+    return Conv2d(source, target, values[:, None, None, None], groups=len(values))
+
+
+def shortcut(source: str, target: str, factors: ArrayLike, channels: int, stride: Pair = (2, 2), offset: int | None = None) -> Conv2d:
+    """The parameter-free skip of a ResNet as a 1x1 conv2d: channel c to c + offset with weight factors[c] (PROJ-9).
+
+    `factors` is (C_source,), `channels` is C_target; without `offset` the source sits in the middle.
+    """
+    values = integers(factors, "PROJ-9", f"{source}->{target} factors")
+    if values.ndim != 1:
+        raise NetworkError("PROJ-9", f"{source}->{target} factors", "not one per channel", values.shape)
+    whole([channels], 1, 1, MAX_SIDE, "PROJ-9", f"{source}->{target} channels")
+    first = (channels - len(values)) // 2 if offset is None else whole([offset], 1, -MAX_SIDE, MAX_SIDE, "PROJ-9", f"{source}->{target} offset")[0]
+    if first < 0 or first + len(values) > channels:
+        raise NetworkError("PROJ-9", f"{source}->{target} offset", "channels leave the target", first, f"0..{channels - len(values)}")
+    weights = np.zeros((channels, len(values), 1, 1), np.int64)
+    weights[first + np.arange(len(values)), np.arange(len(values)), 0, 0] = values
+    return Conv2d(source, target, weights, stride=stride)
+
+
+def sum_pool(
+    source: str,
+    target: str,
+    channels: int,
+    kernel: Pair,
+    stride: Pair | None = None,
+    padding: Padding = (0, 0, 0, 0),
+    count_include_pad: bool = True,
+) -> Conv2d:
+    """Average pooling without its constant divisor, as a depthwise conv2d of ones (PROJ-10).
+
+    Errors: NetworkError [PROJ-10] when padded places are left out of the divisor, which then varies.
+    """
+    if any(padding) and not count_include_pad:
+        raise NetworkError("PROJ-10", f"{source}->{target}", "average pooling with a divisor that varies with the place", padding, "no padding, or counted")
+    place = f"{source}->{target}"
+    whole([channels], 1, 1, MAX_SIDE, "PROJ-10", f"{place} channels")
+    kh, kw = whole(kernel, 2, 1, MAX_SIDE, "PROJ-10", f"{place} kernel")
+    if channels * kh * kw > MAX_WEIGHTS:
+        raise NetworkError("PROJ-7", f"{place} weights", "too many", channels * kh * kw, f"at most {MAX_WEIGHTS}")
+    weights = np.ones((channels, 1, kh, kw), np.int64)
+    return Conv2d(source, target, weights, stride=stride or kernel, padding=padding, groups=channels)

@@ -1,0 +1,215 @@
+"""RANGE: the intervals every membrane, partial sum and code stays in, proved from weights and tables alone.
+
+All intervals are (C, 2) int64: lowest and highest, both reached by the bound, per channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.errors import RangeError
+from fsref.law.neuron import Ints, Table, base_two, fire, relu_theta, staircase
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.projections import Conv2d, Projection, taps
+
+Exact: TypeAlias = NDArray[Any]  # int64, or Python integers where int64 might not hold the bound
+LOWEST, HIGHEST = -(2**62), 2**62 - 1
+SAFE = float(2**60)
+
+
+@dataclass(frozen=True, eq=False)
+class Range:
+    """The proved intervals of one population, each (C, 2); those of an input or max_pool hold codes alone (RANGE-1 to RANGE-3)."""
+
+    any_order: Ints
+    final: Ints
+    opening: Ints
+    membranes: Ints
+    codes: Ints
+
+
+def width_bits(interval: Ints) -> int:
+    """The bits a two's complement register needs to hold every channel of an interval (C, 2)."""
+    low, high = int(interval[:, 0].min()), int(interval[:, 1].max())
+    return max((~low if low < 0 else low).bit_length(), (~high if high < 0 else high).bit_length()) + 1
+
+
+def spans(projection: Projection, source: Population, target: Population) -> tuple[Ints, Ints]:
+    """The taps that each row and each column of a conv2d's target sees, (H, 2) and (W, 2); a dense projection has one row and column."""
+    if not isinstance(projection, Conv2d):
+        return np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64)
+    kernel, stride, dilation, (top, left, _, _) = projection.kernel, projection.stride, projection.dilation, projection.padding
+    rows = taps(source.shape[1], target.shape[1], top, kernel[0], stride[0], dilation[0])
+    return rows, taps(source.shape[2], target.shape[2], left, kernel[1], stride[1], dilation[1])
+
+
+def projection_bounds(projection: Projection, source: Population, seen: tuple[Ints, Ints], ends: tuple[Ints, Ints], exact: bool) -> tuple[Exact, Exact]:
+    """Lowest and highest sum of a projection per channel, row and column, each (O, rows, columns), where `seen` holds the taps of these rows
+    and columns (`spans`), when a synapse of weight w from channel c may deliver w·e for e in low[c]..high[c], `ends` = (low, high), each
+    (C_source,). RANGE-1 (ends over spikes) and RANGE-2 (ends over codes).
+    """
+    kind: Any = object if exact else np.int64
+    low, high = (end.astype(kind) for end in ends)
+    weights = projection.weights.astype(kind)
+    if not isinstance(projection, Conv2d):
+        c, h, w = source.shape
+        per_channel = weights.reshape(len(weights), c, -1)
+        times = h * w if projection.pooled else 1
+        up, down = np.maximum(per_channel, 0).sum(2) * times, np.minimum(per_channel, 0).sum(2) * times
+        shape = (len(weights), 1, 1)
+        return (up * low + down * high).sum(1).reshape(shape), (up * high + down * low).sum(1).reshape(shape)
+    outputs, inputs = weights.shape[:2]
+    group = np.arange(outputs) // (outputs // projection.groups)
+    channel = group[:, None] * inputs + np.arange(inputs)  # PROJ-3
+    near, far = low[channel][:, :, None, None], high[channel][:, :, None, None]
+    up, down = np.maximum(weights, 0), np.minimum(weights, 0)
+    low_taps, high_taps = (up * near + down * far).sum(1), (up * far + down * near).sum(1)
+    return _window_sums(low_taps, *seen), _window_sums(high_taps, *seen)
+
+
+def _window_sums(per_tap: Exact, rows: Ints, columns: Ints) -> Exact:
+    """(O, rows, columns): the sum of (O, kh, kw) over the taps each row and column sees."""
+    by_row = _sums(per_tap, rows)
+    return _sums(by_row.swapaxes(1, 2), columns).swapaxes(1, 2)
+
+
+def _sums(values: Exact, spans: Ints) -> Exact:
+    """(O, spans, ...): the sums of `values` (O, n, ...) over first <= i < last of each span (spans, 2), in the type of the values."""
+    zero = np.zeros_like(values, shape=(len(values), 1, *values.shape[2:]))  # Python's 0 among Python integers: int64 would wrap
+    below = np.concatenate([zero, values.cumsum(1)], axis=1)
+    total: Exact = below[:, spans[:, 1]] - below[:, spans[:, 0]]
+    return total
+
+
+def alike(seen: Sequence[Ints]) -> NDArray[np.intp]:
+    """One row for all that see the same taps in every projection; `seen` holds (H, 2) per projection."""
+    found: NDArray[np.intp] = np.unique(np.concatenate(seen, axis=1), axis=0, return_index=True)[1]
+    return found
+
+
+def residuals(T: Sequence[int], h: Sequence[int], low: int, high: int) -> tuple[int, int]:
+    """The hull of the membranes after every step, for opening membranes low..high (RANGE-3). Touching pieces are joined: what follows depends on v alone."""
+    pieces, lows, highs = [(low, high)], [], []
+    for threshold, reset in zip(T, h, strict=True):
+        parted = []
+        for a, b in pieces:
+            if a < threshold:
+                parted.append((a, min(b, threshold - 1)))
+            if b >= threshold:
+                parted.append((max(a, threshold) - reset, b - reset))
+        parted.sort()
+        pieces = parted[:1]
+        for a, b in parted[1:]:
+            if a <= pieces[-1][1] + 1:
+                pieces[-1] = (pieces[-1][0], max(b, pieces[-1][1]))
+            else:
+                pieces.append((a, b))
+        lows.append(pieces[0][0])
+        highs.append(pieces[-1][1])
+    return min(lows), max(highs)
+
+
+def firing(table: Table, channels: int, opening: Ints) -> tuple[Ints, Ints]:
+    """The intervals of membranes and codes, each (C, 2), for opening membranes in `opening` (C, 2) (RANGE-3)."""
+    T, h, d = table.rows(channels)
+    hull = [residuals(T[c].tolist(), h[c].tolist(), *opening[c].tolist()) for c in range(channels)]
+    if relu_theta(table) is not None:  # monotone in v: the ends give the ends (FS-5)
+        codes = [[fire(v, T[c], h[c], d[c]).code for v in opening[c].tolist()] for c in range(channels)]
+        return np.array(hull, np.int64), np.array(codes, np.int64)
+    intervals = []
+    stairs = None
+    for c in range(channels):
+        if stairs is None or table.channels is not None:
+            reach = opening[c] if table.channels is not None else (opening[:, 0].min(), opening[:, 1].max())
+            stairs = staircase(T[c], h[c], d[c], int(reach[0]), int(reach[1]))
+        first, last = np.searchsorted(stairs.start, opening[c], side="right")
+        reached = stairs.code[first - 1 : last]
+        intervals.append((reached.min(), reached.max()))
+    return np.array(hull, np.int64), np.array(intervals, np.int64)
+
+
+def code_weights(population: Population, sources: Mapping[str, Ints]) -> Ints:
+    """d of what a population sends, (C, K): the input's (NET-7), the table's (FS-4), a pool's source's (POOL-4, from `sources`)."""
+    if isinstance(population, FS):
+        return population.table.rows(population.shape[0])[2]
+    if isinstance(population, MaxPool):
+        return sources[population.source]
+    return np.broadcast_to(base_two(population.steps), (population.shape[0], population.steps))
+
+
+def _by_channel(low: Exact, high: Exact, place: str) -> Ints:
+    """The hull over places, (C, 2) int64; RangeError [RANGE-4] beyond 63 bits."""
+    ends = [[int(a), int(b)] for a, b in zip(low.reshape(len(low), -1).min(1), high.reshape(len(high), -1).max(1), strict=True)]
+    for channel, pair in enumerate(ends):
+        for value in pair:
+            if not LOWEST <= value <= HIGHEST:
+                raise RangeError("RANGE-4", f"{place} channel {channel}", "membrane may leave 63 bits", value, f"{LOWEST}..{HIGHEST}")
+    return np.array(ends, np.int64)
+
+
+def check_width(population: FS | Readout, proved: Range) -> None:
+    """Nothing, when the declared width holds the interval it promises (RANGE-5); else RangeError."""
+    width = population.width
+    if width is None:
+        return
+    low, high = -(2 ** (width.bits - 1)), 2 ** (width.bits - 1) - 1
+    interval = proved.any_order if width.promise == "any_order" else proved.final
+    for channel, pair in enumerate(interval.tolist()):
+        for value in pair:
+            if not low <= value <= high:
+                problem = f"declared width of {width.bits} bits does not hold {width.promise}"
+                raise RangeError("RANGE-5", f"{population.name} channel {channel}", problem, value, f"{low}..{high}")
+
+
+def _hull(*intervals: Ints) -> Ints:
+    return np.stack([np.min([i[:, 0] for i in intervals], axis=0), np.max([i[:, 1] for i in intervals], axis=0)], axis=1)
+
+
+def prove(populations: Sequence[Population], projections: Sequence[Projection]) -> dict[str, Range]:
+    """The proved intervals of every population, by name, in order. Errors: RangeError [RANGE-4], [RANGE-5]."""
+    by_name = {population.name: population for population in populations}
+    weights: dict[str, Ints] = {}
+    proved: dict[str, Range] = {}
+    for population in populations:
+        weights[population.name] = code_weights(population, weights) if not isinstance(population, Readout) else np.zeros((population.shape[0], 0), np.int64)
+        if isinstance(population, Input):
+            codes = np.tile(np.array([0, population.max_code], np.int64), (population.shape[0], 1))
+            proved[population.name] = Range(codes, codes, codes, codes, codes)
+            continue
+        if isinstance(population, MaxPool):
+            proved[population.name] = proved[population.source]
+            continue
+        into = [p for p in projections if p.target == population.name]
+        spikes = {p.source: (np.minimum(weights[p.source], 0).sum(1), np.maximum(weights[p.source], 0).sum(1)) for p in into}
+        codes_of = {p.source: (proved[p.source].codes[:, 0], proved[p.source].codes[:, 1]) for p in into}
+        largest = float(np.abs(population.bias.astype(float)).max())
+        for p in into:
+            reach = max(float(np.abs(end).max()) for end in (*spikes[p.source], *codes_of[p.source]))
+            places = by_name[p.source].shape[1] * by_name[p.source].shape[2] if not isinstance(p, Conv2d) and p.pooled else 1
+            largest += float(np.abs(p.weights.astype(float)).reshape(len(p.weights), -1).sum(1).max()) * reach * places
+        exact = largest > SAFE
+        bias = population.bias.astype(object if exact else np.int64)
+        bias = bias[:, None, None] if bias.ndim == 1 else bias
+        any_low, any_high, low, high = np.minimum(bias, 0), np.maximum(bias, 0), bias, bias
+        seen = [spans(p, by_name[p.source], population) for p in into]
+        if population.bias.ndim == 1:  # places that see the same taps have the same intervals
+            rows, columns = (alike(axis) for axis in zip(*seen, strict=True))
+            seen = [(y[rows], x[columns]) for y, x in seen]
+        for p, at in zip(into, seen, strict=True):
+            down, up = projection_bounds(p, by_name[p.source], at, spikes[p.source], exact)
+            any_low, any_high = any_low + down, any_high + up
+            down, up = projection_bounds(p, by_name[p.source], at, codes_of[p.source], exact)
+            low, high = low + down, high + up
+        any_order, opening = _by_channel(any_low, any_high, population.name), _by_channel(low, high, population.name)
+        membranes, codes = opening, opening
+        if isinstance(population, FS):
+            membranes, codes = firing(population.table, population.shape[0], opening)
+            membranes = _by_channel(membranes[:, :1], membranes[:, 1:], population.name)
+        proved[population.name] = Range(_hull(any_order, membranes), _hull(opening, membranes), opening, membranes, codes)
+        check_width(population, proved[population.name])
+    return proved

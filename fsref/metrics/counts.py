@@ -1,0 +1,223 @@
+"""What a run does, counted exactly by population and step: spikes, SynOps, membrane updates, memory accesses (COUNT-1 to COUNT-4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.errors import UsageError
+from fsref.metrics.fan_out import fan_outs
+from fsref.law.network import Network
+from fsref.law.neuron import Ints
+from fsref.law.populations import FS, Readout
+from fsref.law.schedule import schedule
+from fsref.tables import Sheet, plural
+from fsref.simulation.recording import Trace
+
+ROWS = 256  # images whose spikes are added at a time
+SHOWN = ("spikes", "synops", "membrane_updates", "memory_reads", "memory_writes")
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What neurons do, as int64 arrays of one shape: (steps,), by step of the image, or () in all (COUNT-2 to COUNT-4).
+
+    `synops` are the deliveries taken, `scalings` those with a product w·d; `openings` the biases taken; `comparisons` the looks at a
+    threshold; `resets` the membranes lowered by h. Everything else is a sum of these.
+    """
+
+    spikes: Ints
+    synops: Ints
+    scalings: Ints
+    openings: Ints
+    comparisons: Ints
+    resets: Ints
+
+    def __add__(self, other: Work) -> Work:
+        return Work(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    def total(self) -> Work:
+        """The sums over all steps."""
+        return Work(*(np.asarray(part.sum()) for part in astuple(self)))
+
+    @property
+    def additions(self) -> Ints:
+        """Deliveries and resets (COUNT-5)."""
+        return self.synops + self.resets
+
+    @property
+    def membrane_updates(self) -> Ints:
+        """Biases, deliveries and resets (COUNT-3)."""
+        return self.openings + self.synops + self.resets
+
+    @property
+    def weight_reads(self) -> Ints:
+        """One per delivery (COUNT-4)."""
+        return self.synops
+
+    @property
+    def parameter_reads(self) -> Ints:
+        """Of bias, threshold and h (COUNT-4)."""
+        return self.openings + self.comparisons + self.resets
+
+    @property
+    def membrane_reads(self) -> Ints:
+        """One per delivery, one per look at a threshold (COUNT-4)."""
+        return self.synops + self.comparisons
+
+    @property
+    def membrane_writes(self) -> Ints:
+        """One per membrane update (COUNT-4)."""
+        return self.membrane_updates
+
+    @property
+    def memory_reads(self) -> Ints:
+        """Of weights, parameters and membranes (COUNT-4)."""
+        return self.weight_reads + self.parameter_reads + self.membrane_reads
+
+    @property
+    def memory_writes(self) -> Ints:
+        """Of membranes (COUNT-4)."""
+        return self.membrane_writes
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Exact counts over `images` images of a network; `a + b` are those of both parts of a data set (COUNT-1).
+
+    By population that spikes: `spikes` (K,), `by_neuron` and `most_by_neuron` (neurons,), all spikes of a neuron and the most for one
+    image. By projection label: `synops` and `scalings` (K of the source,). `busiest` are the FS spikes of the image with most.
+    """
+
+    net: Network
+    images: int
+    spikes: Mapping[str, Ints]
+    by_neuron: Mapping[str, Ints]
+    most_by_neuron: Mapping[str, Ints]
+    synops: Mapping[str, Ints]
+    scalings: Mapping[str, Ints]
+    busiest: int
+
+    def __add__(self, other: Counts) -> Counts:
+        if not isinstance(other, Counts):
+            return NotImplemented
+        if self.net.id != other.net.id:
+            raise UsageError("COUNT-1", "counts", "are of different networks and do not add", other.net.id[:12], self.net.id[:12])
+        sums = ({k: v + getattr(other, part)[k] for k, v in getattr(self, part).items()} for part in ("spikes", "by_neuron", "synops", "scalings"))
+        spikes, by_neuron, synops, scalings = sums
+        most = {name: np.maximum(values, other.most_by_neuron[name]) for name, values in self.most_by_neuron.items()}
+        return Counts(self.net, self.images + other.images, spikes, by_neuron, most, synops, scalings, max(self.busiest, other.busiest))
+
+    def window(self, name: str) -> slice:
+        """The steps of the image in which a population takes or sends anything (TIME-1, COUNT-3)."""
+        start = schedule(self.net).start[name]
+        return slice(start - max((self.net.steps[q.source] for q in self.net.into(name)), default=0), start + self.net.steps[name])
+
+    def work(self, name: str) -> Work:
+        """What a population did in each step of an image until the last population is done, (steps,), over all images (COUNT-1 to COUNT-4)."""
+        plan, steps, population = schedule(self.net), self.net.steps[name], self.net[name]
+        done = Work(*(np.zeros(plan.steps, np.int64) for _ in range(6)))
+        start, neurons = plan.start[name], int(np.prod(population.shape)) * self.images
+        firing = slice(start, start + steps)
+        if steps:
+            done.spikes[firing] = self.spikes[name]
+        if isinstance(population, FS):
+            done.comparisons[firing] = neurons
+            done.resets[firing] = self.spikes[name]
+        if isinstance(population, (FS, Readout)):
+            done.openings[self.window(name).start] = neurons
+        for label, q in zip(self.net.labels, self.net.projections, strict=True):
+            if q.target == name:
+                taken = slice(start - self.net.steps[q.source], start)
+                done.synops[taken] += self.synops[label]
+                done.scalings[taken] += self.scalings[label]
+        return done
+
+    @property
+    def total(self) -> Work:
+        """All work of all populations."""
+        first, *others = (self.work(p.name).total() for p in self.net.populations)
+        return sum(others, first)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The counts as plain JSON values: by population, from its step `first_step` on, over all images; neurons only by their maxima."""
+        populations = []
+        for p in self.net.populations:
+            window, work = self.window(p.name), self.work(p.name)
+            most = int(self.most_by_neuron[p.name].max()) if p.name in self.most_by_neuron else None
+            entry: dict[str, Any] = {"name": p.name, "first_step": window.start, "most_spikes_of_a_neuron": most}
+            populations.append(entry | {kind: getattr(work, kind)[window].tolist() for kind in SHOWN})
+        total = {kind: int(getattr(self.total, kind)) for kind in SHOWN}
+        by_projection = {label: {"synops": self.synops[label].tolist(), "scalings": self.scalings[label].tolist()} for label in self.synops}
+        return {"images": self.images, "populations": populations, "projections": by_projection, "total": total}
+
+    def sheet(self) -> Sheet:
+        """The counts as a table: a line per population, over all images and steps."""
+        rows: list[tuple[object, ...]] = []
+        for p in self.net.populations:
+            done, most = self.work(p.name).total(), self.most_by_neuron.get(p.name)
+            rows.append((p.name, int(np.prod(p.shape)), None if most is None else int(most.max()), *(int(getattr(done, kind)) for kind in SHOWN)))
+        neurons = sum(int(np.prod(p.shape)) for p in self.net.populations)
+        rows.append(("all", neurons, None, *(int(getattr(self.total, kind)) for kind in SHOWN)))
+        head = ("population", "neurons", "most of a neuron", "spikes", "SynOps taken", "membrane updates", "memory reads", "memory writes")
+        return Sheet(f"{self.net.name or 'network'}: counts over {plural(self.images, 'image')}", head, rows)
+
+    def __repr__(self) -> str:
+        return f"<Counts of {self.images} images of {self.net.name or 'a network'}: {int(self.total.spikes)} spikes, {int(self.total.synops)} SynOps>"
+
+    def __str__(self) -> str:
+        return str(self.sheet())
+
+    def _repr_html_(self) -> str:
+        return self.sheet().html()
+
+
+def fired(trains: NDArray[Any], bit: int) -> Ints:
+    """In how many of the images each neuron has this bit in its train word, (neurons,), from (B, neurons)."""
+    total = np.zeros(trains.shape[1], np.int64)
+    for first in range(0, len(trains), ROWS):
+        total += ((trains[first : first + ROWS] >> np.uint16(bit)) & np.uint16(1)).sum(axis=0, dtype=np.uint16)
+    return total
+
+
+def scaled(d: Ints) -> NDArray[np.bool_]:
+    """Which d are neither 0 nor ± a power of two (COUNT-2)."""
+    uneven: NDArray[np.bool_] = (np.abs(d) & (np.abs(d) - 1)) != 0
+    return uneven
+
+
+def count(trace: Trace, fans: Sequence[Ints] | None = None) -> Counts:
+    """The counts of a recording that holds the whole trains of every population that spikes (COUNT-1, COUNT-2).
+
+    `fans` is fan_outs(net), to be made once for many recordings. Errors: UsageError when a population is missing or in parts.
+    """
+    net, known = trace.net, fan_outs(trace.net) if fans is None else fans
+    spikes: dict[str, Ints] = {}
+    by_neuron: dict[str, Ints] = {}
+    most: dict[str, Ints] = {}
+    synops, scalings = ({label: np.zeros(net.steps[q.source], np.int64) for label, q in zip(net.labels, net.projections, strict=True)} for _ in range(2))
+    of_image = np.zeros(trace.images, np.int64)
+    for p in net.populations[:-1]:
+        steps, neurons = net.steps[p.name], int(np.prod(p.shape))
+        trains = trace.arrays.get((p.name, "spikes"))
+        if trains is None or trains.shape[1] != neurons or len(trace.selection.window[p.name]) != steps:
+            raise UsageError("COUNT-1", p.name, "its spikes were not recorded whole", None, "every neuron and step of every population that spikes")
+        sent = np.bitwise_count(trains)
+        by_neuron[p.name], most[p.name] = sent.sum(axis=0, dtype=np.int64), sent.max(axis=0).astype(np.int64)
+        if isinstance(p, FS):
+            of_image += sent.sum(axis=1, dtype=np.int64)
+        spikes[p.name] = np.zeros(steps, np.int64)
+        products = scaled(net.code_weights[p.name])  # (C, K)
+        leaving = [(label, fan.ravel()) for label, q, fan in zip(net.labels, net.projections, known, strict=True) if q.source == p.name]
+        for t in range(steps):
+            senders = fired(trains, steps - 1 - t)
+            spikes[p.name][t] = senders.sum()
+            for label, fan in leaving:
+                synops[label][t] = senders @ fan
+                if products[:, t].any():
+                    scalings[label][t] = (senders.reshape(len(products), -1) * products[:, t, None]).ravel() @ fan
+    return Counts(net, trace.images, spikes, by_neuron, most, synops, scalings, int(of_image.max()))

@@ -1,0 +1,190 @@
+"""What one population of an FS network loses beside the float graph: sums over images, and the figures that follow (CONV-10)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from math import inf, log10
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.law.images import Pixels
+from fsref.errors import GraphError
+from fsref.law.network import Network
+from fsref.law.neuron import Ints
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+
+Floats = NDArray[np.float32]
+PARTS = ("error", "inherited", "new", "codes", "arithmetic")
+KINDS = {Input: "input", FS: "fs", MaxPool: "max_pool", Readout: "readout"}
+
+
+def ratio_db(power: float, noise: float) -> float:
+    """10 log10(power / noise): inf without noise, -inf without power."""
+    return inf if noise <= 0 else -inf if power <= 0 else 10 * log10(power / noise)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What one population loses. Powers are means of squares over all images and neurons, in real units; shares are 0..1 (CONV-10).
+
+    With f the value of the float graph, r = scale * (code - offset), g the float layer applied to the r of its sources, and r* the value of
+    the code nearest to g: `power` is of f, `error` of r - f, `inherited` of g - f, `new` of r - g. Of the two parts of the new error `codes` is
+    the power of r* - g (rounding and clipping: the least that these codes cost), `arithmetic` that of r - r* (weights, bias and
+    thresholds as integers, or wrong ones). Errors add, powers only about.
+
+    `bias` is the mean of r - f, `bias_codes` the same in codes. `clipped` is the share of f more than half a code beyond what codes reach,
+    `saturated` that of codes at `top`, the largest there is; `peak` is the largest seen. `dead` neurons never spike on these images, `inactive`
+    ones stay at the low end of their activation in float (at 0 where there is none), `lost` ones are dead and not inactive. All are None
+    where there are no codes to speak of.
+
+    Of the new error: `constant` is the share that is one number per channel, as from a wrong bias; `channel` has most of it, `channel_share`;
+    r times `gain` meets g best, and leaves the power `after_gain`, as with a wrong scale. `jump` is "codes", "arithmetic" or, mostly, "".
+    """
+
+    name: str
+    kind: str
+    steps: int
+    neurons: int
+    power: float
+    error: float
+    inherited: float
+    new: float
+    codes: float
+    arithmetic: float
+    bias: float
+    bias_codes: float | None
+    clipped: float | None
+    saturated: float | None
+    peak: int | None
+    top: int | None
+    dead: int | None
+    inactive: int | None
+    lost: int | None
+    constant: float
+    channel: int
+    channel_share: float
+    gain: float
+    after_gain: float
+    jump: str = ""
+
+    def db(self, part: str = "error") -> float:
+        """The signal-to-noise ratio of a part of the error, 10 log10(power / part): inf without error, -inf where the float value is always 0."""
+        return ratio_db(self.power, float(getattr(self, part)))
+
+    @property
+    def snr(self) -> float:
+        """The signal-to-noise ratio of the whole error in dB."""
+        return self.db()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The row as plain JSON values, and its ratios in dB; a ratio is null without error (a part of 0) or without value (a power of 0)."""
+        ratios = {f"{part}_db": self.db(part) for part in PARTS}
+        return asdict(self) | {name: None if abs(db) == inf else db for name, db in ratios.items()}
+
+
+class Tally:
+    """A population of a network, what its codes stand for, and the sums of its values over the images so far.
+
+    `pixels` says what the codes of the input stand for, `low_end` what the population is in float when it is not active.
+    """
+
+    def __init__(self, net: Network, name: str, pixels: Pixels, low_end: float) -> None:
+        source: Population = net[name]
+        while isinstance(source, MaxPool):  # its codes are codes of what it pools
+            source = net[source.source]
+        self.name, self.kind, self.steps, self.shape = name, KINDS[type(net[name])], net.steps[name], net[name].shape
+        self.neurons, self.low_end = int(np.prod(self.shape)), low_end
+        self.real = meaning(net, source, pixels)
+        self.unit, self.offset, self.ends = None, 0, (np.zeros(0, np.int64), np.zeros(0, np.int64))
+        if isinstance(source, FS):
+            self.unit, self.offset, self.ends = unit_of(source), source.offset, code_ends(net, source)
+        self.images, self.peak = 0, -(2**62)
+        self.sums: defaultdict[str, float] = defaultdict(float)
+        self.by_channel = np.zeros((2, self.shape[0]))  # of the new error and its square
+        self.spiked, self.active = np.zeros((2, self.neurons), bool)
+
+    def add(self, f: Floats, g: Floats, r: Floats, codes: Ints, trains: NDArray[np.integer[Any]] | None) -> None:
+        """Take in a few images: float value, float layer on FS sources, FS value and its codes, each (b, C, H, W); trains (b, neurons)."""
+        self.images += len(f)
+        new = r - g
+        parts = {"power": f, "error": r - f, "inherited": g - f, "arithmetic": new, "rr": r, "gg": g}
+        if self.unit is not None and trains is not None:
+            low, top = (end[:, None, None] for end in self.ends)
+            best = self.real(np.clip(np.rint(np.divide(g, self.unit, dtype=np.float64) + self.offset), low, top))
+            parts |= {"arithmetic": r - best, "codes": best - g}
+            self.sums["clipped"] += int(((f > self.real(top + 0.5)) | (f < self.real(low - 0.5))).sum())
+            self.sums["saturated"] += int((codes == top).sum())
+            self.peak = max(self.peak, int(codes.max()))
+            self.spiked |= trains.any(axis=0)
+            self.active |= (f != self.low_end).reshape(len(f), -1).any(axis=0)
+        for name, values in parts.items():
+            self.sums[name] += float(np.square(values, dtype=np.float64).sum())
+        self.sums["rg"] += float(np.multiply(r, g, dtype=np.float64).sum())
+        self.sums["bias"] += float(parts["error"].sum(dtype=np.float64))
+        self.by_channel += [new.sum(axis=(0, 2, 3), dtype=np.float64), np.square(new, dtype=np.float64).sum(axis=(0, 2, 3))]
+
+    def loss(self) -> Loss:
+        """The figures of all images so far."""
+        count, sums = self.images * self.neurons, self.sums
+        means, squares = self.by_channel
+        new, channel = float(squares.sum()), int(squares.argmax())
+        gain = sums["rg"] / sums["rr"] if sums["rr"] > 0 else 1.0
+        coded, bias = self.unit is not None, sums["bias"] / count
+        return Loss(
+            name=self.name,
+            kind=self.kind,
+            steps=self.steps,
+            neurons=self.neurons,
+            power=sums["power"] / count,
+            error=sums["error"] / count,
+            inherited=sums["inherited"] / count,
+            new=new / count,
+            codes=sums["codes"] / count,
+            arithmetic=sums["arithmetic"] / count,
+            bias=bias,
+            bias_codes=bias / self.unit if self.unit is not None else None,
+            clipped=sums["clipped"] / count if coded else None,
+            saturated=sums["saturated"] / count if coded else None,
+            peak=self.peak if coded else None,
+            top=int(self.ends[1].max()) if coded else None,
+            dead=int((~self.spiked).sum()) if coded else None,
+            inactive=int((~self.active).sum()) if coded else None,
+            lost=int((~self.spiked & self.active).sum()) if coded else None,
+            constant=float(np.square(means).sum() / (count / len(means)) / new) if new > 0 else 0.0,
+            channel=channel,
+            channel_share=float(squares[channel] / new) if new > 0 else 0.0,
+            gain=gain,
+            after_gain=max(0.0, sums["gg"] - gain * sums["rg"]) / count if sums["rr"] > 0 else new / count,
+        )
+
+
+def meaning(net: Network, source: Population, pixels: Pixels) -> Callable[[NDArray[Any]], Floats]:
+    """A function from the codes (b, C, H, W) of a population, or from logits, to the real values they stand for (FILE-3, NET-8)."""
+    match source:
+        case Input():
+            mean, std = (np.reshape(values, (-1, 1, 1)) for values in (pixels.mean, pixels.std))
+            return lambda codes: ((codes * pixels.scale - mean) / std).astype(np.float32)  # as Pixels.normalise, to the last bit
+        case FS():
+            scale, offset = unit_of(source), source.offset
+            return lambda codes: ((codes - offset) * scale).astype(np.float32)
+    return lambda logits: (logits * float(net.logit_scale)).astype(np.float32)
+
+
+def unit_of(source: FS) -> float:
+    """The real value of one code unit of a population. Errors: GraphError when it is not known."""
+    if source.scale is None:
+        raise GraphError("CONV-10", source.name, "scale is missing", None, "a code stands for scale * (code - offset)")
+    return float(source.scale)
+
+
+def code_ends(net: Network, source: FS) -> tuple[Ints, Ints]:
+    """The smallest and the largest code of each channel, (C,): of the whole table where no d is negative, else those proved (RANGE-3)."""
+    d = net.code_weights[source.name]
+    if (d >= 0).all():
+        return np.zeros(len(d), np.int64), d.sum(axis=1)  # far below every threshold no step fires, far above every one does
+    proved = net.ranges[source.name].codes
+    return proved[:, 0], proved[:, 1]

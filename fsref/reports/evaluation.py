@@ -1,0 +1,91 @@
+"""What a report is made of: a score, its first images run again with everything recorded, and what else is known (COUNT-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from fsref.formats.sources import ImageSet
+from fsref.metrics.energy import Energy
+from fsref.law.network import Network
+from fsref.law.neuron import Ints, relu_theta
+from fsref.law.populations import FS
+from fsref.rate_coding.score import RateScore
+from fsref.simulation.run import Result, check_images, recording_bytes, run
+from fsref.metrics.score import Score, check_labels
+from fsref.simulation.recording import Record, select
+
+SAMPLE_BYTES = 2**27
+SAMPLE_IMAGES = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a report shows: a score, and its first images `x` (b, C, H, W) run again, with opening membranes, spikes and codes recorded.
+
+    `energy`, `float_accuracy` (0..1) and `rate`, the score of a rate-coded twin, are shown where they are known. `source` says where the images
+    are from, `names` are theirs, `labels` their classes.
+    """
+
+    score: Score
+    sample: Result
+    x: Ints
+    names: Sequence[str]
+    labels: Ints
+    source: str = ""
+    energy: Energy | None = None
+    float_accuracy: float | None = None
+    rate: RateScore | None = None
+
+    @property
+    def float_told(self) -> str:
+        """What to add to the float accuracy: that it is as told, not measured on these images, or ""."""
+        return ", as the network's file tells" if self.float_accuracy == known_float_accuracy(self.net) else ""
+
+    @property
+    def net(self) -> Network:
+        """The network."""
+        return self.score.net
+
+    def recorded(self, name: str, observable: str) -> NDArray[Any]:
+        """What was recorded of a population, (b, neurons)."""
+        assert self.sample.trace is not None
+        return self.sample.trace[name, observable]
+
+    def clipped(self, name: str) -> float | None:
+        """The share of membranes that stand beyond the last code of an FS-ReLU, 0..1; None for another population (COUNT-7)."""
+        population = self.net[name]
+        if not isinstance(population, FS) or (theta := relu_theta(population.table)) is None:
+            return None
+        v = self.recorded(name, "opening")
+        return float((v.reshape(len(v), population.shape[0], -1) >= (theta << population.steps).reshape(-1, 1)).mean())
+
+
+def known_float_accuracy(net: Network) -> float | None:
+    """The float accuracy, 0..1, that the provenance of a network tells, or None."""
+    scored, told = net.provenance.get("scored"), net.provenance.get("float_accuracy")
+    if isinstance(scored, dict) and isinstance(scored.get("float_correct"), int) and isinstance(scored.get("images"), int) and scored["images"] > 0:
+        told = scored["float_correct"] / scored["images"]
+    return float(told) if isinstance(told, (int, float)) and not isinstance(told, bool) and 0 <= told <= 1 else None
+
+
+def examine(
+    score: Score,
+    images: ImageSet,
+    source: str = "",
+    memory_limit: int = 2**33,
+    energy: Energy | None = None,
+    float_accuracy: float | None = None,
+    rate: RateScore | None = None,
+) -> Evaluation:
+    """The Evaluation of a score of labelled images: the first of them are run again. Errors: InputError, LimitError."""
+    record = Record(observables=("opening", "spikes", "codes"))
+    one = recording_bytes(score.net, select(score.net, record), 1)
+    first = slice(0, max(1, min(SAMPLE_IMAGES, SAMPLE_BYTES // one)))
+    x = check_images(score.net, images.x[first])
+    y = check_labels(score.net, None if images.y is None else images.y[first], len(x))
+    sample = run(score.net, x, score.engine, record, memory_limit=memory_limit)
+    return Evaluation(score, sample, x, images.names[first], y, source, energy, float_accuracy, rate)

@@ -1,0 +1,1 @@
+"""Running a network: runs, recordings and their reader, where two recordings differ, images in a pipeline."""

@@ -1,0 +1,1 @@
+"""Whether two things are the same: engines, recordings, a float graph, somebody else's network."""

@@ -1,0 +1,365 @@
+"""Hypothesis strategies for FS networks (extra `verify`): tables, membranes, networks, images, and cases of a network with images; and `verify`,
+which holds somebody else's conversion against fsref.
+
+Freely drawn networks hide mistakes, since most of their neurons are silent or saturated. These draw the code a neuron should send for the
+first image and how far its membrane lies above or below that step, then solve for bias and theta.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+try:
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import strategies as st
+    from hypothesis.strategies import DrawFn, SearchStrategy
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError('fsref.testing needs Hypothesis: pip install "fsref[verify]"', name=error.name) from None
+
+from fsref.formats.sources import load
+from fsref.engines import reference
+from fsref.errors import FsrefError, UsageError
+from fsref.law.network import Network
+from fsref.law.neuron import Ints, Table, base_two, fs_relu
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
+from fsref.simulation.run import check_images
+from fsref.verification.theirs import Agreement, Forward, Theirs, corners, disagreement, first_difference, ours
+
+SHRINKING = 60.0  # seconds at most that `verify` looks for a simpler image
+STEPS = (1, 2, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 7, 7, 8, 8, 9, 10, 11, 12, 13, 14, 15, 16)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A network and images (B, C, H, W) for it; the first is the one its biases were derived from."""
+
+    net: Network
+    images: Ints
+
+    def __repr__(self) -> str:
+        shown = [f"Case of {len(self.images)} images"]
+        for p in self.net.populations:
+            fields = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(p).items() if k not in ("table", "name")}
+            if isinstance(p, FS):
+                fields |= {name: getattr(p.table, name).tolist() for name in "Thd"}
+            shown.append(f"  {type(p).__name__} {p.name} {fields}")
+        for label, q in zip(self.net.labels, self.net.projections, strict=True):
+            fields = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(q).items() if k not in ("source", "target")}
+            shown.append(f"  {label} {type(q).__name__} {fields}")
+        return "\n".join([*shown, f"  images {self.images.tolist()}"])
+
+
+def _bytes(draw: DrawFn, shape: tuple[int, ...]) -> Any:
+    """An array of bytes, one draw however large; it shrinks to zeros."""
+    size = int(np.prod(shape))
+    return np.frombuffer(draw(st.binary(min_size=size, max_size=size)), np.uint8).reshape(shape)
+
+
+@st.composite
+def tables(draw: DrawFn, min_steps: int = 1, max_steps: int = 16, spread: int = 200) -> Table:
+    """Tables of one row, K in min_steps..max_steps: T in any order within +-spread, h and d of either sign (FS-1)."""
+    if not 1 <= min_steps <= max_steps <= 16:
+        raise UsageError("FS-1", "tables", "steps out of range", (min_steps, max_steps), "1..16")
+    steps = draw(st.integers(min_steps, max_steps))
+    row = st.lists(st.integers(-spread, spread), min_size=steps, max_size=steps)
+    worth = st.lists(st.integers(-9, 20), min_size=steps, max_size=steps)
+    return Table(np.array(draw(row)), np.array(draw(row)), np.array(draw(worth)))
+
+
+def membranes(table: Table) -> SearchStrategy[int]:
+    """Opening membranes around what decides: zero, every threshold reached by some train, one below and one above (FS-2)."""
+    T, h, _ = (rows.reshape(-1, table.steps) for rows in table.rows(table.channels or 1))
+
+    @st.composite
+    def near(draw: DrawFn) -> int:
+        channel, step = draw(st.integers(0, len(T) - 1)), draw(st.integers(0, table.steps - 1))
+        fired = draw(st.integers(0, 2**step - 1))
+        lowered = sum(int(h[channel, s]) for s in range(step) if fired >> s & 1)
+        return int(T[channel, step]) + lowered + draw(st.sampled_from([0, -1, 1]))
+
+    far = 2 * int(np.abs(T).max() + np.abs(h).sum(axis=1).max()) + 2
+    return st.one_of(st.sampled_from([0, -1, 1]), near(), st.integers(-far, far))
+
+
+@st.composite
+def images(draw: DrawFn, net: Network, min_images: int = 1, max_images: int = 2) -> Ints:
+    """Images (B, C, H, W) int64 of codes 0..max_code, B in min_images..max_images (RUN-1)."""
+    if not 1 <= min_images <= max_images:
+        raise UsageError("RUN-1", "images", "number of images out of range", (min_images, max_images), "1 or more")
+    return _image(draw, net.input, draw(st.integers(min_images, max_images)))
+
+
+def _image(draw: DrawFn, population: Input, count: int) -> Ints:
+    fine = _bytes(draw, (count, *population.shape)).astype(np.int64)
+    if population.max_code > 255:
+        fine = fine << 8 | _bytes(draw, fine.shape)
+    return np.asarray(fine % (population.max_code + 1), dtype=np.int64)
+
+
+def _weights(draw: DrawFn, shape: tuple[int, ...], reach: int) -> Ints:
+    """int8 weights with zeros among them, or wide ones whose sums, of codes up to `reach`, come near 2^27, 2^34 or 2^56 (RANGE-4)."""
+    fine: Ints = _bytes(draw, shape).view(np.int8).astype(np.int64)
+    kind = draw(st.sampled_from(["narrow", "narrow", "narrow", "sparse", "wide"] + ["wide"] * 6 * (reach > 2**20)))
+    if kind == "wide":
+        bound = draw(st.sampled_from([2**27, 2**34, 2**56] if reach < 2**20 else [2**56]))
+        largest = int(np.abs(fine).reshape(len(fine), -1).sum(axis=1).max()) * reach
+        return fine * (min(bound // max(largest, 1), 2**24 - 1) | 1)  # odd: the low bits count
+    return np.where(fine % 2 == 0, 0, fine) if kind == "sparse" else fine
+
+
+def _conv_to(draw: DrawFn, source: Population, reach: int, target: Shape | None, name: str) -> tuple[Projection, Shape]:
+    """A conv2d from `source` into `target`, or into a shape it draws."""
+    channels, height, width = source.shape
+    groups = draw(st.sampled_from([g for g in range(1, channels + 1) if channels % g == 0 and (target is None or target[0] % g == 0)]))
+    stride: Pair = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+    if target is None:
+        padding: Padding = tuple(draw(st.lists(st.integers(0, 2), min_size=4, max_size=4)))  # type: ignore[assignment]
+        kernel: Pair = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+        dilation: Pair = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
+        if min(window_shape(source.shape, kernel, stride, padding, dilation)) < 1:
+            kernel = (1, 1)
+        outputs = groups * draw(st.integers(1, max(1, 5 // groups)))
+    else:
+        sides: list[tuple[int, int, int]] = []
+        outputs, dilation = target[0], (1, 1)
+        for size, count, pace in ((height, target[1], stride[0]), (width, target[2], stride[1])):
+            short = max(0, (count - 1) * pace + 1 - size)  # padding that makes room for one tap
+            before = draw(st.integers(0, short))
+            sides.append((before, short - before, size + short - (count - 1) * pace))
+        kernel = (min(3, sides[0][2]), min(3, sides[1][2]))
+        spare = [side[2] - k for side, k in zip(sides, kernel, strict=True)]
+        if any(s >= pace for s, pace in zip(spare, stride, strict=True)):
+            kernel = (sides[0][2], sides[1][2])
+        padding = (sides[0][0], sides[1][0], sides[0][1], sides[1][1])
+    weights = _weights(draw, (outputs, channels // groups, *kernel), reach)
+    places = window_shape(source.shape, kernel, stride, padding, dilation)
+    return Conv2d(source.name, name, weights, stride, padding, dilation, groups), (outputs, *places)
+
+
+def _dense(draw: DrawFn, source: Population, reach: int, outputs: int, name: str) -> Dense:
+    pooled, places = draw(st.booleans()), source.shape[1] * source.shape[2]
+    weights = _weights(draw, (outputs, source.shape[0] * (1 if pooled else places)), reach * (places if pooled else 1))
+    return Dense(source.name, name, weights, pooled)
+
+
+def _sum(projection: Projection, codes: dict[str, Ints], shape: Shape) -> Ints:
+    plane = codes[projection.source]
+    return reference.conv2d(plane, projection, shape) if isinstance(projection, Conv2d) else reference.dense(plane, projection)
+
+
+def _relu(draw: DrawFn, total: Ints, steps: int) -> tuple[Table, Ints]:
+    """A theta and a bias that give drawn target codes for sums `total` (C, H, W): on the step, one below it, or anywhere in it."""
+    channels = len(total)
+    spread = int(total.max() - total.min())
+    per_channel = draw(st.booleans())
+    drawn = _bytes(draw, (channels if per_channel else 1,)).astype(np.int64)
+    theta = drawn % 61 + 1 if draw(st.booleans()) else drawn % 5 + 1 + (2 * spread >> steps)
+    wide = np.broadcast_to(theta, channels)[:, None, None]
+    target = _bytes(draw, total.shape).astype(np.int64) * 257 >> max(0, 16 - steps)
+    above = np.array([0, -1, 0, -1, 0, -1, 1 << 20, 7])[_bytes(draw, total.shape) % 8]
+    remainder = np.minimum(above, wide - 1)
+    bias = target * wide + remainder - total
+    if not draw(st.booleans()):
+        flat = bias.reshape(channels, -1)
+        bias = flat[np.arange(channels), _bytes(draw, (channels,)) % flat.shape[1]]
+    table = fs_relu(steps, theta if per_channel else theta[0])
+    odd = draw(st.sampled_from(["", "", "", "", "", "T", "h", "d"]))
+    if odd:  # not quite an FS-ReLU
+        rows = {name: getattr(table, name).copy() for name in "Thd"}
+        rows[odd][..., draw(st.integers(0, steps - 1))] += 1
+        table = Table(**rows)
+    return table, bias
+
+
+def _staircase(draw: DrawFn, total: Ints, steps: int) -> tuple[Table, Ints]:
+    """Any table around sums `total`, of one row or one per channel, and a bias that puts drawn neurons on or one below a threshold."""
+    channels = len(total)
+    rows = channels if draw(st.booleans()) else 1
+    size = 1 + int(total.max() - total.min()) // 2
+    coarse = _bytes(draw, (3, rows, steps)).astype(np.int64)
+    falling = (size >> np.arange(steps)) + 1
+    T = (coarse[0] - 100) * falling // 64
+    h = (coarse[1] - 60) * falling // 128
+    d = (coarse[2] % 12 - 4) * draw(st.sampled_from([1, 1, 2**26 + 1]))
+    if draw(st.booleans()):
+        d = base_two(steps) * (coarse[2][:, :1] % 3 + 1)  # codes that max-pool takes, under thresholds of their own
+        d[:, 0] += coarse[2][:, 0] % 2
+    step = _bytes(draw, total.shape) % steps
+    wanted = np.take_along_axis(np.broadcast_to(T, (channels, steps)), step.reshape(channels, -1).astype(np.intp), axis=1).reshape(total.shape)
+    bias = wanted - _bytes(draw, total.shape) % 2 - total
+    if not draw(st.booleans()):
+        bias = bias.reshape(channels, -1)[:, 0]
+    return (Table(T[0], h[0], d[0]) if rows == 1 else Table(T, h, d)), bias
+
+
+def _reach(d: Ints) -> int:
+    """The largest magnitude any part of a train adds up to."""
+    return int(np.abs(d).sum(axis=1).max())
+
+
+def _pools(population: Population, d: Ints) -> bool:
+    later = np.cumsum(d[:, ::-1], axis=1)[:, ::-1] - d
+    return not isinstance(population, Readout) and bool((d > later).all() and (d[:, -1] > 0).all())
+
+
+@st.composite
+def cases(draw: DrawFn, min_fs: int = 1, max_fs: int = 4, max_images: int = 2) -> Case:
+    """Small networks of every kind and form with images for them, min_fs..max_fs FS populations."""
+    if not 1 <= min_fs <= max_fs:
+        raise UsageError("NET-1", "cases", "number of fs populations out of range", (min_fs, max_fs), "1 or more")
+    steps = draw(st.sampled_from(STEPS))
+    shape = (draw(st.integers(1, 4)), draw(st.integers(1, 6)), draw(st.integers(1, 6)))
+    given = Input("input", shape, steps, draw(st.one_of(st.just(2**steps - 1), st.integers(1, 2**steps - 1))))
+    first = _image(draw, given, draw(st.integers(1, max_images)))
+    populations: list[Population] = [given]
+    projections: list[Projection] = []
+    spikes, worth = {"input": reference.input_trains(first[:1], steps)}, {"input": np.tile(base_two(steps), (shape[0], 1))}
+    codes = {"input": first[:1]}
+    wanted = draw(st.sampled_from([n for n in (1, 2, 2, 3, 3, 4) if min_fs <= n <= max_fs] or [min_fs]))
+    while sum(isinstance(p, FS) for p in populations) < wanted:
+        source = populations[draw(st.sampled_from([-1, -1, -1, 0])) if len(populations) > 1 else 0]
+        if _pools(source, worth[source.name]) and max(source.shape[1:]) > 1 and draw(st.integers(0, 2)) == 0:
+            pool = _pool(draw, source, f"pool{len(populations)}")
+            populations.append(pool)
+            spikes[pool.name], worth[pool.name] = reference.max_pool(spikes[source.name], pool), worth[source.name]
+        else:
+            fs = _fs(draw, source, populations, projections, codes, worth, f"fs{len(populations)}")
+            populations.append(fs)
+            v = sum((_sum(p, codes, fs.shape) for p in projections if p.target == fs.name), np.zeros((1, *fs.shape), np.int64))
+            opened = v + (fs.bias if fs.bias.ndim == 3 else fs.bias[:, None, None])
+            spikes[fs.name], worth[fs.name] = reference.fire(opened, fs.table)[0], fs.table.rows(fs.shape[0])[2]
+        name = populations[-1].name
+        codes[name] = np.einsum("bkchw,ck->bchw", spikes[name].astype(np.int64), worth[name])
+    outputs = draw(st.integers(1, 4))
+    for _ in range(draw(st.sampled_from([1, 1, 2]))):
+        source = populations[draw(st.sampled_from([-1, -1, 0]))]
+        reach = _reach(worth[source.name])
+        projection = _dense(draw, source, reach, outputs, "logits") if draw(st.booleans()) else _conv_to(draw, source, reach, (outputs, 1, 1), "logits")[0]
+        projections.append(projection)
+    readout = Readout("logits", (outputs, 1, 1), _bytes(draw, (outputs,)).astype(np.int64) - 128)
+    return Case(Network([*populations, readout], projections), first)
+
+
+def _pool(draw: DrawFn, source: Population, name: str) -> MaxPool:
+    kernel: Pair = (draw(st.integers(1, min(3, source.shape[1]))), draw(st.integers(1, min(3, source.shape[2]))))
+    stride: Pair = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
+    padding: Padding = tuple(draw(st.integers(0, min(1, k - 1))) for k in (*kernel, *kernel))  # type: ignore[assignment]
+    height, width = window_shape(source.shape, kernel, stride, padding)
+    return MaxPool(name, (source.shape[0], height, width), source.name, kernel, stride, padding)
+
+
+def _fs(
+    draw: DrawFn, source: Population, populations: list[Population], projections: list[Projection], codes: dict[str, Ints], worth: dict[str, Ints], name: str
+) -> FS:
+    """An FS population fed by `source`, and in a third of the cases by another earlier population too; adds its projections."""
+    if draw(st.integers(0, 4)) == 0:
+        projection: Projection = _dense(draw, source, _reach(worth[source.name]), draw(st.integers(1, 5)), name)
+        shape: Shape = (len(projection.weights), 1, 1)
+    else:
+        projection, shape = _conv_to(draw, source, _reach(worth[source.name]), None, name)
+    into = [projection]
+    if draw(st.integers(0, 2)) == 0:
+        other = draw(st.sampled_from(populations))
+        into.append(_conv_to(draw, other, _reach(worth[other.name]), shape, name)[0])
+    projections += into
+    total = sum((_sum(p, codes, shape)[0] for p in into), np.zeros(shape, np.int64))
+    steps = draw(st.sampled_from(STEPS))
+    table, bias = _staircase(draw, total, steps) if draw(st.integers(0, 3)) == 0 else _relu(draw, total, steps)
+    return FS(name, shape, table, bias)
+
+
+def networks(min_fs: int = 1, max_fs: int = 4) -> SearchStrategy[Network]:
+    """Small networks of every kind and form, min_fs..max_fs FS populations."""
+    return cases(min_fs, max_fs, 1).map(lambda case: case.net)
+
+
+def verify(
+    net: Network | str | PathLike[str],
+    their_forward: Forward | str | PathLike[str],
+    images: SearchStrategy[Ints] | ArrayLike | None = None,
+    populations: Sequence[str] | None = None,
+    max_examples: int = 100,
+) -> Agreement:
+    """That somebody else's conversion gives the integers of `net` on corner images, and on `max_examples` examples drawn and shrunk by Hypothesis (OBS-4).
+
+    `net` is a network, the path of one, or the name of one that comes with fsref. `their_forward` takes images (B, C, H, W), uint8, int32 when
+    max_code is above 255, and gives logits (B, classes), or a dictionary of codes by population, "logits" among them or not; or it is the path of
+    a quantised ONNX file with outputs of these names. `populations` are those that must be there and are compared; all that are given otherwise.
+    `images` is a strategy, testing.images(net) otherwise, or an array to choose from.
+    Errors: Disagreement, an AssertionError, at the first difference; UsageError for answers of a wrong kind.
+    """
+    if not isinstance(max_examples, int) or max_examples < 0:
+        raise UsageError("OBS-4", "verify", "max_examples is no number of examples", max_examples, "0 or more")
+    net = load(net) if isinstance(net, (str, PathLike)) else net
+    if not isinstance(net, Network):
+        raise UsageError("OBS-4", "verify", "not a network", type(net).__name__, "an fsref.Network, the path of one, or a bundled model's name")
+    theirs = Theirs(net, their_forward, populations)
+    count = {"images": 0, "values": 0, "busy": 0, "neurons": 0}
+    last: list[Ints | FsrefError] = []  # what failed last, shrunk as far as it goes
+    until = inf
+
+    def compared(x: Ints) -> None:
+        nonlocal until
+        if time.monotonic() > until:
+            return
+        try:
+            answers = theirs(x)
+            seen = ours(net, x, theirs.names)
+            if failed := first_difference(answers, seen.codes) is not None:
+                last[:] = [x]
+        except FsrefError as error:
+            failed, last[:] = True, [error]
+        if failed:
+            until = min(until, time.monotonic() + SHRINKING)
+            raise AssertionError
+        values = sum(codes.size for codes in seen.codes.values())
+        for name, more in (("images", len(x)), ("values", values), ("busy", seen.busy), ("neurons", seen.neurons)):
+            count[name] += more
+
+    if images is None:
+        drawn = _images_of(net)
+    elif isinstance(images, SearchStrategy):
+        drawn = images
+    else:
+        real = check_images(net, images)
+        drawn = st.lists(st.integers(0, len(real) - 1), min_size=1, max_size=2).map(lambda rows: real[rows])
+
+    @settings(_VERIFYING, max_examples=max(1, max_examples))
+    @given(drawn)
+    def agree(x: Ints) -> None:
+        compared(check_images(net, x))
+
+    try:
+        compared(corners(net))
+        if max_examples:
+            agree()
+    except Exception:
+        if not last:
+            raise
+        if isinstance(last[0], FsrefError):
+            raise last[0] from last[0].__cause__
+        found = disagreement(net, theirs, last[0])
+        if found is None:
+            raise UsageError("OBS-4", "their function", "gave two answers for one image") from None
+        raise found from None
+    return Agreement(net.name, net.id, count["images"], theirs.names, count["values"], count["busy"] / max(1, count["neurons"]))
+
+
+_images_of = images  # `verify` has a parameter of this name
+_VERIFYING = settings(
+    database=None,
+    deadline=None,
+    derandomize=True,
+    report_multiple_bugs=False,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
