@@ -1,4 +1,6 @@
-"""fsref: the golden reference simulator for few-spikes (FS) neurons. Integers only, every spike explicit. The law is SPEC.md beside this file."""
+"""fsref: the golden reference simulator for few-spikes (FS) neurons. Integers only, every spike explicit. The law is
+SPEC.md beside this file.
+"""
 
 from __future__ import annotations
 
@@ -48,10 +50,37 @@ _LAZY = {
 }
 
 __all__ = [
-    "FS", "Contract", "Conv2d", "Dense", "FsrefError", "Graph", "Input", "MaxPool", "Network", "Pixels", "Readout", "Record", "Table", "Width",
-    "check", "compare", "convert", "diff", "evaluate", "explain", "export", "from_onnx", "from_torch", "fs_relu", "load", "load_images", "run",
-    "scale", "shortcut", "sum_pool",
-]  # fmt: skip
+    "FS",
+    "Contract",
+    "Conv2d",
+    "Dense",
+    "FsrefError",
+    "Graph",
+    "Input",
+    "MaxPool",
+    "Network",
+    "Pixels",
+    "Readout",
+    "Record",
+    "Table",
+    "Width",
+    "check",
+    "compare",
+    "convert",
+    "diff",
+    "evaluate",
+    "explain",
+    "export",
+    "from_onnx",
+    "from_torch",
+    "fs_relu",
+    "load",
+    "load_images",
+    "run",
+    "scale",
+    "shortcut",
+    "sum_pool",
+]
 
 
 def __dir__() -> list[str]:

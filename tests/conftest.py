@@ -1,4 +1,6 @@
-"""Which tests run, and what is said of those that were skipped: every skip is listed with its reason, and in CI an unlisted one fails the run."""
+"""Which tests run, and what is said of those that were skipped: every skip is listed with its reason, and in CI an
+unlisted one fails the run.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,11 @@ SKIPS = pytest.StashKey[dict[str, str]]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --all."""
-    parser.addoption("--all", action="store_true", help="also run tests that need other programs; fail on a skip that allowed_skips.txt does not hold")
+    parser.addoption(
+        "--all",
+        action="store_true",
+        help="also run tests that need other programs; fail on a skip that allowed_skips.txt does not hold",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,7 +57,11 @@ class SkipList:
     def unlisted(self) -> list[str]:
         """Return the skips that allowed_skips.txt does not hold."""
         allowed = allowed_skips(ALLOWED.read_text(encoding="utf-8").splitlines())
-        return [node for node, reason in self.skips.items() if not any(fnmatchcase(node, n) and fnmatchcase(reason, r) for n, r in allowed)]
+        return [
+            node
+            for node, reason in self.skips.items()
+            if not any(fnmatchcase(node, n) and fnmatchcase(reason, r) for n, r in allowed)
+        ]
 
     def note(self, report: pytest.TestReport | pytest.CollectReport) -> None:
         """Take in a report."""
@@ -86,5 +96,9 @@ class SkipList:
             unlisted = set(self.unlisted())
             terminalreporter.section("skips")
             for node, reason in sorted(self.skips.items()):
-                mark = " <- not in tests/allowed_skips.txt" + (": fails" if self.strict() else "") if node in unlisted else ""
+                mark = (
+                    " <- not in tests/allowed_skips.txt" + (": fails" if self.strict() else "")
+                    if node in unlisted
+                    else ""
+                )
                 terminalreporter.line(f"{node}: {reason}{mark}")

@@ -1,6 +1,7 @@
 """Small float graphs that can be converted, drawn form by form, with images: what tests of the conversion are run on.
 
-Structure is drawn by Hypothesis and shrinks; the numbers come from a drawn seed, scaled so that activations are neither silent nor saturated.
+Structure is drawn by Hypothesis and shrinks; the numbers come from a drawn seed, scaled so that activations are neither
+silent nor saturated.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from fsref.law.projections import window_shape
 FORMS = frozenset(
     form.strip()
     for form in """
-    conv, stride, padding, asymmetric padding, dilation, groups, depthwise, no bias, dead channel, batch_norm, affine, pre-activation,
-    residual, linear residual, option A, concat, dense concat, grouped concat, max_pool, pool before activation, padded max_pool, avg_pool,
-    padded avg_pool, pad, subsample, identity, global_avg_pool, pooled conv, flatten, hidden dense, conv head, mean of logits,
-    relu, clip, signed clip, raised clip, quantise nearest, quantise floor, hard_sigmoid, signed, BGR, L, mean, wide codes
+    conv, stride, padding, asymmetric padding, dilation, groups, depthwise, no bias, dead channel, batch_norm,
+    affine, pre-activation, residual, linear residual, option A, concat, dense concat, grouped concat, max_pool,
+    pool before activation, padded max_pool, avg_pool, padded avg_pool, pad, subsample, identity, global_avg_pool,
+    pooled conv, flatten, hidden dense, conv head, mean of logits, relu, clip, signed clip, raised clip, quantise
+    nearest, quantise floor, hard_sigmoid, signed, BGR, L, mean, wide codes
     """.split(",")
 )
 
@@ -41,7 +43,9 @@ class Drawn:
 
     def __repr__(self) -> str:
         lines = [f"Drawn {self.graph.input}"]
-        return "\n".join([*lines, *(f"  {n.name} = {n.op}({', '.join(n.inputs)}) {dict(n.attributes)}" for n in self.graph.nodes)])
+        return "\n".join(
+            [*lines, *(f"  {n.name} = {n.op}({', '.join(n.inputs)}) {dict(n.attributes)}" for n in self.graph.nodes)]
+        )
 
 
 class _Drawing:
@@ -69,7 +73,9 @@ class _Drawing:
 
     def weights(self, *shape: int, fan_in: int) -> dict[str, Any]:
         """Weights of which sums of `fan_in` neither vanish nor grow, channels of different size, and a bias, or none."""
-        w = self.rng.normal(0.1, 1.2 / np.sqrt(fan_in), shape) * np.exp(self.rng.normal(0, 0.4, (shape[0], *[1] * (len(shape) - 1))))
+        w = self.rng.normal(0.1, 1.2 / np.sqrt(fan_in), shape) * np.exp(
+            self.rng.normal(0, 0.4, (shape[0], *[1] * (len(shape) - 1)))
+        )
         if self.one(*[False] * 9, True):
             w[self.upto(0, shape[0] - 1)] = 0
             self.has.add("dead channel")
@@ -78,16 +84,29 @@ class _Drawing:
             return {"weight": w}
         return {"weight": w, "bias": self.rng.normal(0.1, 0.3, shape[0])}
 
-    def conv(self, x: str, outputs: int | None = None, same: bool = False, stride: int | None = None, groups: int | None = None) -> str:
+    def conv(
+        self,
+        x: str,
+        outputs: int | None = None,
+        same: bool = False,
+        stride: int | None = None,
+        groups: int | None = None,
+    ) -> str:
         """A convolution; `same` keeps the places, up to `stride`."""
         channels, height, width = self.shapes[x]
-        groups = groups or self.one(*[g for g in range(1, channels + 1) if channels % g == 0 and (outputs is None or outputs % g == 0)])
+        groups = groups or self.one(
+            *[g for g in range(1, channels + 1) if channels % g == 0 and (outputs is None or outputs % g == 0)]
+        )
         outputs = outputs or groups * self.upto(1, max(1, 5 // groups))
         if same:
             k = self.one(1, 3)
             kernel, padding, steps, dilation = (k, k), (k // 2,) * 4, (stride or 1,) * 2, (1, 1)
         else:
-            kernel, steps, dilation = (self.upto(1, 3), self.upto(1, 3)), (self.upto(1, 2), self.upto(1, 2)), (self.upto(1, 2), self.upto(1, 2))
+            kernel, steps, dilation = (
+                (self.upto(1, 3), self.upto(1, 3)),
+                (self.upto(1, 2), self.upto(1, 2)),
+                (self.upto(1, 2), self.upto(1, 2)),
+            )
             padding = tuple(self.one(0, 1, 1, 2) for _ in range(4))
             if min(window_shape((channels, height, width), kernel, steps, padding, dilation)) < 1:
                 kernel = (1, 1)
@@ -110,11 +129,18 @@ class _Drawing:
         arrays = {"gain": gain, "offset": self.rng.normal(0.2, 0.3, c)}
         if kind == "affine":
             return self.add("affine", x, arrays=arrays)
-        return self.add("batch_norm", x, arrays={**arrays, "mean": self.rng.normal(0, 0.2, c), "variance": self.rng.uniform(0.3, 2, c)}, eps=1e-3)
+        return self.add(
+            "batch_norm",
+            x,
+            arrays={**arrays, "mean": self.rng.normal(0, 0.2, c), "variance": self.rng.uniform(0.3, 2, c)},
+            eps=1e-3,
+        )
 
     def activate(self, x: str, signed: bool = True) -> str:
         """An activation, or none."""
-        kinds = ["relu", "relu", "relu", "clip", "signed clip", "raised clip", "quantise", "hard_sigmoid"] + ["signed"] * signed
+        kinds = ["relu", "relu", "relu", "clip", "signed clip", "raised clip", "quantise", "hard_sigmoid"] + [
+            "signed"
+        ] * signed
         kind = self.one(*kinds)
         if kind == "signed":
             self.has.add(kind)
@@ -128,7 +154,9 @@ class _Drawing:
         self.has.add(kind)
         ends = {"clip": (0.0, 6.0), "signed clip": (-1.0, 1.5), "raised clip": (0.25, 2.0)}
         slopes = {"slope": self.one(1 / 6, 0.3, -0.4)} if kind == "hard_sigmoid" else {}
-        made = self.add("clip", x, low=ends[kind][0], high=ends[kind][1]) if kind in ends else self.add(kind, x, **slopes)
+        made = (
+            self.add("clip", x, low=ends[kind][0], high=ends[kind][1]) if kind in ends else self.add(kind, x, **slopes)
+        )
         self.poolable.add(made)
         return made
 
@@ -174,13 +202,19 @@ class _Drawing:
             case "groups":
                 self.has.add("grouped concat")
                 channels = self.shapes[joined][0]
-                return self.activate(self.conv(joined, groups=self.one(*[g for g in range(1, channels + 1) if channels % g == 0])))
+                return self.activate(
+                    self.conv(joined, groups=self.one(*[g for g in range(1, channels + 1) if channels % g == 0]))
+                )
         return joined
 
     def window(self, x: str, largest: int) -> dict[str, Any]:
         """Kernel, stride and padding of a pool."""
         kernel = tuple(self.upto(1, min(3, side)) for side in self.shapes[x][1:])
-        return {"kernel": kernel, "stride": (self.upto(1, 2), self.upto(1, 2)), "padding": tuple(self.upto(0, min(largest, k - 1)) for k in (*kernel, *kernel))}
+        return {
+            "kernel": kernel,
+            "stride": (self.upto(1, 2), self.upto(1, 2)),
+            "padding": tuple(self.upto(0, min(largest, k - 1)) for k in (*kernel, *kernel)),
+        }
 
     def max_pool(self, x: str) -> str:
         """A max-pool of something that is active, or with the activation after it."""
@@ -218,11 +252,18 @@ class _Drawing:
 
     def head(self, x: str) -> None:
         """From the last value to the logits."""
-        classes, kind = self.upto(2, 4), self.one("global_avg_pool", "global_avg_pool", "flatten", "flatten", "conv head", "mean of logits", "pooled conv")
+        classes, kind = (
+            self.upto(2, 4),
+            self.one(
+                "global_avg_pool", "global_avg_pool", "flatten", "flatten", "conv head", "mean of logits", "pooled conv"
+            ),
+        )
         self.has.add(kind)
         if kind == "conv head":
             channels, *kernel = self.shapes[x]
-            self.add("conv", x, arrays=self.weights(classes, channels, *kernel, fan_in=channels * kernel[0] * kernel[1]))
+            self.add(
+                "conv", x, arrays=self.weights(classes, channels, *kernel, fan_in=channels * kernel[0] * kernel[1])
+            )
             return
         if kind == "mean of logits":
             self.add("global_avg_pool", self.conv(x, classes, groups=1))
@@ -252,7 +293,9 @@ def contracts(draw: DrawFn, has: set[str] | None = None) -> Pixels:
     if has is not None:
         has |= {order} if order == "BGR" else {"L"} if channels == 1 else set()
         has |= ({"mean"} if mean else set()) | ({"wide codes"} if max_code > 255 else set())
-    return Pixels(channels, draw(side), draw(side), mean=mean, std=std, scale=1 / max_code, max_code=max_code, order=order)
+    return Pixels(
+        channels, draw(side), draw(side), mean=mean, std=std, scale=1 / max_code, max_code=max_code, order=order
+    )
 
 
 @st.composite
@@ -265,10 +308,28 @@ def graphs(draw: DrawFn, min_blocks: int = 1, max_blocks: int = 4, images: int =
     x = "input"
     for _ in range(draw(st.integers(min_blocks, max_blocks))):
         form = draw(
-            st.sampled_from(["plain", "plain", "residual", "option_a", "concat", "max_pool", "max_pool", "avg_pool", "pre_activation", "other", "other"])
+            st.sampled_from(
+                [
+                    "plain",
+                    "plain",
+                    "residual",
+                    "option_a",
+                    "concat",
+                    "max_pool",
+                    "max_pool",
+                    "avg_pool",
+                    "pre_activation",
+                    "other",
+                    "other",
+                ]
+            )
         )
         x = getattr(drawing, form)(x)
     drawing.head(x)
     codes = rng.integers(0, pixels.max_code + 1, (images, *pixels.shape))
     codes[0], codes[-1] = 0, pixels.max_code
-    return Drawn(Graph(pixels, tuple(drawing.nodes), "drawn"), codes.astype(np.uint8 if pixels.max_code < 256 else np.int32), frozenset(has))
+    return Drawn(
+        Graph(pixels, tuple(drawing.nodes), "drawn"),
+        codes.astype(np.uint8 if pixels.max_code < 256 else np.int32),
+        frozenset(has),
+    )

@@ -24,14 +24,23 @@ ENGINES = ("reference", "events", "quantized")
 def tiny(**changes: Any) -> Network:
     """2x2 input, three FS-ReLU neurons, two logits."""
     parts: dict[str, Any] = {
-        "populations": [Input("in", (1, 2, 2), 4, 15), FS("hid", (3, 1, 1), fs_relu(3, 2), [1, -2, 0]), Readout("out", (2, 1, 1), [5, -5])],
-        "projections": [Dense("in", "hid", [[1, 2, 0, -1], [3, 0, 1, 1], [-1, 1, 2, 0]]), Dense("hid", "out", [[1, -1, 2], [0, 3, -2]])],
+        "populations": [
+            Input("in", (1, 2, 2), 4, 15),
+            FS("hid", (3, 1, 1), fs_relu(3, 2), [1, -2, 0]),
+            Readout("out", (2, 1, 1), [5, -5]),
+        ],
+        "projections": [
+            Dense("in", "hid", [[1, 2, 0, -1], [3, 0, 1, 1], [-1, 1, 2, 0]]),
+            Dense("hid", "out", [[1, -1, 2], [0, 3, -2]]),
+        ],
     }
     return Network(**{**parts, **changes})
 
 
 def residual(table: Table | None = None) -> Network:
-    """Every kind of population and projection at once: a stem, a max-pool, a skip, groups, dilation, a bias map, and a table, else one of no order."""
+    """Every kind of population and projection at once: a stem, a max-pool, a skip, groups, dilation, a bias map, and a
+    table, else one of no order.
+    """
     rng = np.random.default_rng(7)
 
     def weights(*shape: int) -> Any:
@@ -80,7 +89,9 @@ def unordered() -> Network:
 
 
 def dangling() -> Network:
-    """Populations that feed nothing, one a single step long, and go on after the logits stand; a max-pool of one of them."""
+    """Populations that feed nothing, one a single step long, and go on after the logits stand; a max-pool of one of
+    them.
+    """
     return Network(
         [
             Input("in", (1, 2, 2), 1, 1),
@@ -126,7 +137,10 @@ def zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> 
 
 def npy(data: bytes, shape: Any, descr: Any = "<i8", fortran: Any = False, version: int = 1) -> bytes:
     """A `.npy` with any header over any bytes; shape and descr go into the header as they print."""
-    header = f"{{'descr': {descr!r}, 'fortran_order': {fortran!r}, 'shape': {shape if isinstance(shape, str) else repr(shape)}, }}\n".encode()
+    header = (
+        f"{{'descr': {descr!r}, 'fortran_order': {fortran!r}, 'shape': "
+        f"{shape if isinstance(shape, str) else repr(shape)}, }}\n"
+    ).encode()
     return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", len(header)) + header + data
 
 
@@ -178,5 +192,11 @@ def ladder() -> Network:
             FS("b", one, Table([4, 2], [4, 2], [2, 1])),
             Readout("out", one),
         ],
-        [Conv2d("in", "a", w), Conv2d("in", "b", w), Conv2d("pool", "b", w), Conv2d("a", "out", w), Conv2d("b", "out", w)],
+        [
+            Conv2d("in", "a", w),
+            Conv2d("in", "b", w),
+            Conv2d("pool", "b", w),
+            Conv2d("a", "out", w),
+            Conv2d("b", "out", w),
+        ],
     )

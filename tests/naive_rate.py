@@ -1,4 +1,6 @@
-"""The rate-coded twin once more, from SPEC.md alone (RATE-1 to RATE-7): plain integers, tick by tick, spike by spike, and nothing of fsref."""
+"""The rate-coded twin once more, from SPEC.md alone (RATE-1 to RATE-7): plain integers, tick by tick, spike by spike,
+and nothing of fsref.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +15,8 @@ from naive import Net
 class Ticks:
     """What one image shows, tick by tick: the readout's membranes, the class, spikes by population, SynOps, work.
 
-    `work` counts biases taken, looks at a threshold and resets of fs and readout neurons, and all deliveries: SynOps and `macs`, once for every
-    synapse of an analog source (COUNT-8).
+    `work` counts biases taken, looks at a threshold and resets of fs and readout neurons, and all deliveries: SynOps
+    and `macs`, once for every synapse of an analog source (COUNT-8).
     """
 
     logits: list[list[int]]
@@ -29,7 +31,11 @@ def theta(net: Net, p: int, c: int) -> int | None:
     """theta of a channel whose code is clamp(floor(v / theta), 0, sum of d), None of any other table (RATE-1)."""
     T, h, d = (net.populations[p].rows[part][c] for part in "Thd")
     later = [sum(d[t + 1 :]) for t in range(len(d))]
-    good = T[-1] >= 1 and T == h == tuple(T[-1] * x for x in d) and all(1 <= x <= 1 + rest for x, rest in zip(d, later, strict=True))
+    good = (
+        T[-1] >= 1
+        and T == h == tuple(T[-1] * x for x in d)
+        and all(1 <= x <= 1 + rest for x, rest in zip(d, later, strict=True))
+    )
     return T[-1] if good else None
 
 
@@ -58,7 +64,9 @@ def depths(net: Net, best: bool) -> list[int]:
     """How many steps after the input each population acts when layers are one step apart (RATE-6)."""
     found: list[int] = []
     for p, one in enumerate(net.populations):
-        into = [joint.source for joint in net.projections if joint.target == p and not is_analog(net, joint.source, best)]
+        into = [
+            joint.source for joint in net.projections if joint.target == p and not is_analog(net, joint.source, best)
+        ]
         found.append(found[one.source] if one.kind == "max_pool" else max((found[s] + 1 for s in into), default=0))
     return found
 
@@ -76,7 +84,11 @@ def interval(net: Net, p: int, best: bool, nearest: bool) -> list[tuple[int, int
     low, high = ([f(0, b) for b in opened(net, p, nearest)] for f in (min, max))
     for joint in [joint for joint in net.projections if joint.target == p]:
         source = net.populations[joint.source]
-        most = [code - 1 for code in worth(net, joint.source)] if is_analog(net, joint.source, best) else worth(net, joint.source)
+        most = (
+            [code - 1 for code in worth(net, joint.source)]
+            if is_analog(net, joint.source, best)
+            else worth(net, joint.source)
+        )
         for n in range(len(source.channel)):
             for m, w in joint.synapses[n]:
                 low[m], high[m] = low[m] + min(0, w * most[n]), high[m] + max(0, w * most[n])
@@ -103,17 +115,31 @@ def firing(net: Net, p: int, n: int) -> int:
 def run(net: Net, image: Sequence[int], count: int, best: bool, nearest: bool, apart: bool = False) -> Ticks:
     """What one image shows in `count` ticks, and in those that the depth adds (RATE-2 to RATE-7)."""
     last = len(net.populations) - 1
-    thresholds = [[firing(net, p, n) if one.kind in ("input", "fs") else 0 for n in range(len(one.channel))] for p, one in enumerate(net.populations)]
+    thresholds = [
+        [firing(net, p, n) if one.kind in ("input", "fs") else 0 for n in range(len(one.channel))]
+        for p, one in enumerate(net.populations)
+    ]
     bias = [opened(net, p, nearest) if one.bias else [0] * len(one.channel) for p, one in enumerate(net.populations)]
     spike = [worth(net, p) if p != last else [] for p in range(last + 1)]
-    v = [[x // 2 if best and one.kind == "fs" else 0 for x in row] for row, one in zip(thresholds, net.populations, strict=True)]
+    v = [
+        [x // 2 if best and one.kind == "fs" else 0 for x in row]
+        for row, one in zip(thresholds, net.populations, strict=True)
+    ]
     sent = [[0] * len(one.channel) for one in net.populations]  # spikes of every neuron so far (RATE-5)
     now = [[0] * len(one.channel) for one in net.populations]
     codes: list[list[int]] = []
     for p, one in enumerate(net.populations):  # codes of analog populations (RATE-4, RATE-5)
-        codes.append(list(image) if p == 0 else [max(codes[one.source][n] for n in window) for window in one.windows] if is_analog(net, p, best) else [])
+        codes.append(
+            list(image)
+            if p == 0
+            else [max(codes[one.source][n] for n in window) for window in one.windows]
+            if is_analog(net, p, best)
+            else []
+        )
     late = depths(net, best)[last] if apart else 0
-    macs = sum(len(leaving) for joint in net.projections if is_analog(net, joint.source, best) for leaving in joint.synapses)
+    macs = sum(
+        len(leaving) for joint in net.projections if is_analog(net, joint.source, best) for leaving in joint.synapses
+    )
     seen = Ticks([], [], [], [], [], macs)
     ops = biases = looks = resets = 0
     for tick in range(count + late):
@@ -130,7 +156,9 @@ def run(net: Net, image: Sequence[int], count: int, best: bool, nearest: bool, a
                 for joint in [joint for joint in net.projections if joint.target == p]:
                     s = joint.source
                     for n in range(len(net.populations[s].channel)):
-                        delivered = codes[s][n] if is_analog(net, s, best) else spike[s][n] * (before if apart else now)[s][n]
+                        delivered = (
+                            codes[s][n] if is_analog(net, s, best) else spike[s][n] * (before if apart else now)[s][n]
+                        )
                         for m, w in joint.synapses[n]:
                             add[m] += w * delivered
                 v[p] = [a + b for a, b in zip(v[p], add, strict=True)]
@@ -142,7 +170,12 @@ def run(net: Net, image: Sequence[int], count: int, best: bool, nearest: bool, a
                 looks, resets = looks + len(now[p]), resets + sum(now[p])
             sent[p] = [a + z for a, z in zip(sent[p], now[p], strict=True)]
         seen.spikes.append([sum(row) for row in now[:last]])
-        ops += sum(len(leaving) for joint in net.projections for leaving, z in zip(joint.synapses, now[joint.source], strict=True) if z)
+        ops += sum(
+            len(leaving)
+            for joint in net.projections
+            for leaving, z in zip(joint.synapses, now[joint.source], strict=True)
+            if z
+        )
         if tick >= late:
             seen.logits.append(list(v[last]))
             seen.labels.append(v[last].index(max(v[last])))

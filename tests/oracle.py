@@ -46,7 +46,11 @@ def first_difference(case: Case, seen: list[naive.Observed], simulator: Any) -> 
                 "codes": (activity.codes, observed.codes.get(place)),
             }
             into = [i for i, q in enumerate(case.net.projections) if q.target == activity.population]
-            wrong = [i for i in into if i not in activity.sums or activity.sums[i][image].ravel().tolist() != observed.sums[i]]
+            wrong = [
+                i
+                for i in into
+                if i not in activity.sums or activity.sums[i][image].ravel().tolist() != observed.sums[i]
+            ]
             for name in ORDER:
                 if name == "sums":
                     unlike = bool(wrong)
@@ -55,7 +59,9 @@ def first_difference(case: Case, seen: list[naive.Observed], simulator: Any) -> 
                     if given is None or expected is None:
                         unlike = given is not None or expected is not None
                     else:
-                        flat = given[image].reshape(len(given[image]), -1) if name == "membranes" else given[image].ravel()
+                        flat = (
+                            given[image].reshape(len(given[image]), -1) if name == "membranes" else given[image].ravel()
+                        )
                         unlike = flat.tolist() != expected
                 if unlike and (worst is None or image < worst.image):
                     worst = Place(image, activity.population, name)

@@ -1,4 +1,6 @@
-"""naive == reference == events == quantized on every observable of OBS-1, on networks that are shown to be worth it; and metamorphic laws."""
+"""naive == reference == events == quantized on every observable of OBS-1, on networks that are shown to be worth it;
+and metamorphic laws.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ from fsref.simulation.recording import OBSERVABLES, Record
 ENGINES = {"reference": reference, "events": events, "quantized": quantized}
 LONG = os.environ.get("FSREF_PROFILE") == "long"
 COUNT = 20_000 if LONG else 2_000
-drawn = settings(database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=False)
+drawn = settings(
+    database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=False
+)
 few = settings(drawn, max_examples=400 if LONG else 60)
 
 
@@ -81,7 +85,9 @@ EVERY = (
 
 
 def test_four_ways_one_answer() -> None:
-    """Oracle and engines agree on all observables of every drawn network, and the networks drawn hold what could go wrong."""
+    """Oracle and engines agree on all observables of every drawn network, and the networks drawn hold what could go
+    wrong.
+    """
     count: Counter[str] = Counter()
 
     @settings(drawn, max_examples=COUNT, phases=[Phase.explicit, Phase.generate, Phase.shrink])
@@ -111,13 +117,18 @@ def test_four_ways_one_answer() -> None:
     assert count["deep"] >= 0.25 * count["networks"]
     assert count["busy"] >= 0.30 * count["neurons"]
     assert count["close"] >= 0.05 * count["membranes"]
-    print(f"\n{count['networks']} networks, {count['deep']} deep, busy {count['busy'] / count['neurons']:.3f}, close {count['close'] / count['membranes']:.3f}")
+    print(
+        f"\n{count['networks']} networks, {count['deep']} deep, busy {count['busy'] / count['neurons']:.3f}, "
+        f"close {count['close'] / count['membranes']:.3f}"
+    )
 
 
 @given(st.data())
 @settings(drawn, max_examples=500)
 def test_one_neuron_four_ways(data: st.DataObject) -> None:
-    """Any table at any membrane: loop, reference, Numba kernel and staircase fire the same train and leave the same membranes."""
+    """Any table at any membrane: loop, reference, Numba kernel and staircase fire the same train and leave the same
+    membranes.
+    """
     import naive
     from fsref.engines.kernels import plain
     from fsref.law.neuron import fire, staircase
@@ -128,7 +139,11 @@ def test_one_neuron_four_ways(data: st.DataObject) -> None:
     firing = fire(v, table.T, table.h, table.d)
     assert (firing.train, firing.code, list(firing.membranes)) == (train, code, after)
     spikes, left, codes = reference.fire(np.full((1, 1, 1, 1), v), table)
-    assert (int(reference.words(spikes)[0, 0, 0, 0]), int(codes[0, 0, 0, 0]), left[0, :, 0, 0, 0].tolist()) == (train, code, after)
+    assert (int(reference.words(spikes)[0, 0, 0, 0]), int(codes[0, 0, 0, 0]), left[0, :, 0, 0, 0].tolist()) == (
+        train,
+        code,
+        after,
+    )
     trains, kept = np.zeros((1, 1), np.uint16), np.zeros((table.steps, 1, 1), np.int64)
     T, h, _ = table.rows(1)
     room, offsets = np.zeros(table.steps, np.int64), np.zeros(table.steps + 1, np.int64)
@@ -168,7 +183,9 @@ def test_images_in_any_order(engine: str, case: Case, random: object) -> None:
 
 
 def rebuilt(net: Network, fs: FS, order: np.ndarray, keep: int) -> Network:
-    """The network with the channels of `fs` taken in `order`, where `order` may repeat none; sources and targets follow."""
+    """The network with the channels of `fs` taken in `order`, where `order` may repeat none; sources and targets
+    follow.
+    """
     T, h, d = (rows[order] for rows in fs.table.rows(fs.shape[0]))
     new = dataclasses.replace(fs, table=Table(T, h, d), bias=fs.bias[order])
     projections = []
@@ -189,7 +206,9 @@ def rebuilt(net: Network, fs: FS, order: np.ndarray, keep: int) -> Network:
 @given(cases(), st.data())
 @few
 def test_channels_in_any_order(engine: str, case: Case, data: st.DataObject) -> None:
-    """Permuting the channels of a population, with everything that touches them, leaves the logits alone (PROJ-1, FS-1)."""
+    """Permuting the channels of a population, with everything that touches them, leaves the logits alone (PROJ-1,
+    FS-1).
+    """
     net = case.net
     touched = {p.source for p in net.populations if isinstance(p, MaxPool)} | {
         e for q in net.projections if isinstance(q, Conv2d) and q.groups > 1 for e in (q.source, q.target)
@@ -200,7 +219,9 @@ def test_channels_in_any_order(engine: str, case: Case, data: st.DataObject) -> 
     fs = data.draw(st.sampled_from(free))
     order = np.array(data.draw(st.permutations(range(fs.shape[0]))))
     permuted = rebuilt(net, fs, order, fs.shape[0])
-    assert np.array_equal(fsref.run(permuted, case.images, engine=engine).logits, fsref.run(net, case.images, engine=engine).logits)
+    assert np.array_equal(
+        fsref.run(permuted, case.images, engine=engine).logits, fsref.run(net, case.images, engine=engine).logits
+    )
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -232,13 +253,17 @@ def test_a_dead_neuron_changes_nothing(engine: str, case: Case) -> None:
         [*net.populations[:-1], dead, net.readout],
         [*[q for q in net.projections if q.target != net.readout.name], inside, *net.into(net.readout.name), outside],
     )
-    assert np.array_equal(fsref.run(with_dead, case.images, engine=engine).logits, fsref.run(net, case.images, engine=engine).logits)
+    assert np.array_equal(
+        fsref.run(with_dead, case.images, engine=engine).logits, fsref.run(net, case.images, engine=engine).logits
+    )
 
 
 @given(cases(min_fs=2))
 @few
 def test_trains_order_as_codes(case: Case) -> None:
-    """Under a max-pool a train's word and its code sort alike, so the pool's code is the largest of its window (POOL-2)."""
+    """Under a max-pool a train's word and its code sort alike, so the pool's code is the largest of its window
+    (POOL-2).
+    """
     trace = everything(case.net, case.images, "events")
     for p in case.net.populations:
         if isinstance(p, MaxPool):
@@ -257,13 +282,20 @@ def test_trains_order_as_codes(case: Case) -> None:
 def test_without_jit() -> None:
     """With NUMBA_DISABLE_JIT set the kernels run as plain Python and still agree with the oracle."""
     program = (
-        "import oracle\nfrom hypothesis import given, settings, HealthCheck\nfrom fsref.engines import events\nfrom fsref.testing import cases\n"
-        "@settings(database=None, deadline=None, derandomize=True, max_examples=40, suppress_health_check=list(HealthCheck))\n@given(cases())\n"
-        "def agree(case):\n    assert oracle.first_difference(case, oracle.observe(case), events.simulator) is None\nagree()\nprint('agreed')\n"
+        "import oracle\nfrom hypothesis import given, settings, HealthCheck\nfrom "
+        "fsref.engines import events\nfrom fsref.testing import cases\n"
+        "@settings(database=None, deadline=None, derandomize=True, max_examples=40, "
+        "suppress_health_check=list(HealthCheck))\n@given(cases())\n"
+        "def agree(case):\n    assert oracle.first_difference(case, oracle.observe(case), "
+        "events.simulator) is None\nagree()\nprint('agreed')\n"
     )
     here = os.path.dirname(os.path.abspath(__file__))
     path = os.pathsep.join([here, os.path.dirname(here)])
     done = subprocess.run(
-        [sys.executable, "-c", program], env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": path}, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program],
+        env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.stdout == "agreed\n", done.stderr

@@ -22,7 +22,8 @@ import fsref
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "fsref"
 
-# A module imports, when it is itself imported, only modules of lines above its own; those of one line do not import one another.
+# A module imports, when it is itself imported, only modules of lines above its own; those of one line do not import one
+# another.
 LINES = """
 errors tables
 neuron
@@ -81,7 +82,8 @@ UPWARD = {
     ("comparison", "comparison_report"): "str(comparison)",
 }
 
-# Each third-party module but NumPy is at home in one place; those not named here may be imported in one module, whichever.
+# Each third-party module but NumPy is at home in one place; those not named here may be imported in one module,
+# whichever.
 HOMES = {
     "numba": {"engines.kernels.*"},
     "msgspec": {"formats.manifest"},
@@ -93,8 +95,12 @@ HOMES = {
     "hypothesis": {"testing"},
 }
 
-RULE = re.compile(r"^### ((?:NET|FS|PROJ|POOL|GATE|RANGE|TIME|EVENT|OBS|ID|FILE|RUN|GRAPH|CONV|RATE|COUNT)-\d+) .+$", re.MULTILINE)
-POINTERS = re.compile(r"^Code: (?P<code>\S+) · Test: (?P<test>\S+\.py::\w+) · (?P<kind>Refused|Seen): (?P<end>.+)$", re.MULTILINE)
+RULE = re.compile(
+    r"^### ((?:NET|FS|PROJ|POOL|GATE|RANGE|TIME|EVENT|OBS|ID|FILE|RUN|GRAPH|CONV|RATE|COUNT)-\d+) .+$", re.MULTILINE
+)
+POINTERS = re.compile(
+    r"^Code: (?P<code>\S+) · Test: (?P<test>\S+\.py::\w+) · (?P<kind>Refused|Seen): (?P<end>.+)$", re.MULTILINE
+)
 
 
 def module_files() -> dict[str, Path]:
@@ -120,7 +126,9 @@ def imports(tree: ast.AST, in_function: bool = False) -> Iterator[tuple[str, str
             assert node.level == 0, f"line {node.lineno}: imports inside fsref are written out: from fsref..."
             yield from ((str(node.module), alias.name, in_function) for alias in node.names)
         else:
-            yield from imports(node, in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda))
+            yield from imports(
+                node, in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            )
 
 
 def own_imports(name: str) -> Iterator[tuple[str, bool]]:
@@ -143,27 +151,43 @@ def line_of(module: str) -> int:
 def python(code: str, **settings: str) -> str:
     """What a fresh interpreter prints."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "PYTHON", "COV"))}
-    done = subprocess.run([sys.executable, "-c", code], env={**kept, **settings}, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**kept, **settings},
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 def test_importing_fsref_imports_numpy_only() -> None:
     """`import fsref` brings in the standard library, NumPy and fsref; everything else comes when it is first used."""
-    code = "import sys; before = set(sys.modules); import fsref; print(*{m.partition('.')[0] for m in set(sys.modules) - before})"
+    code = (
+        "import sys; before = set(sys.modules); import fsref; "
+        "print(*{m.partition('.')[0] for m in set(sys.modules) - before})"
+    )
     foreign = set(python(code).split()) - set(sys.stdlib_module_names) - {"fsref", "numpy"}
     assert not {name for name in foreign if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_imports_point_one_way(name: str) -> None:
-    """What a module imports as it is imported stands above it in the order; what it imports later and stands below is written down, with why."""
+    """What a module imports as it is imported stands above it in the order; what it imports later and stands below is
+    written down, with why.
+    """
     siblings = line_of(name) if name.startswith("formats.") else -1
     for target, inside in own_imports(name):
         if inside:
-            assert line_of(target) < line_of(name) or (name, target) in UPWARD, f"fsref.{name} imports fsref.{target} in a function: name it in UPWARD"
+            assert line_of(target) < line_of(name) or (name, target) in UPWARD, (
+                f"fsref.{name} imports fsref.{target} in a function: name it in UPWARD"
+            )
         else:
-            assert line_of(target) < line_of(name) or line_of(target) == siblings, f"fsref.{name} imports fsref.{target}, which stands below it"
+            assert line_of(target) < line_of(name) or line_of(target) == siblings, (
+                f"fsref.{name} imports fsref.{target}, which stands below it"
+            )
 
 
 def test_every_upward_import_is_still_there() -> None:
@@ -175,7 +199,11 @@ def test_each_third_party_module_has_one_home() -> None:
     """Each third-party module is imported in one module of fsref, so that it can be replaced in one place."""
     used: dict[str, set[str]] = {}
     for name in MODULES:
-        for module in {module.partition(".")[0] for module, _, _ in imports(TREES[name])} - {"fsref", "numpy"} - set(sys.stdlib_module_names):
+        for module in (
+            {module.partition(".")[0] for module, _, _ in imports(TREES[name])}
+            - {"fsref", "numpy"}
+            - set(sys.stdlib_module_names)
+        ):
             used.setdefault(module, set()).add(name)
     for module, users in used.items():
         if module in HOMES:
@@ -186,7 +214,9 @@ def test_each_third_party_module_has_one_home() -> None:
 
 
 def test_kernels_stand_alone() -> None:
-    """A file of kernels imports nothing of fsref: Numba renews a cached kernel when its own file changes, and for no other reason."""
+    """A file of kernels imports nothing of fsref: Numba renews a cached kernel when its own file changes, and for no
+    other reason.
+    """
     kernels = [name for name in MODULES if name.startswith("engines.kernels.")]
     assert kernels
     assert {name: list(own_imports(name)) for name in kernels} == {name: [] for name in kernels}
@@ -195,7 +225,9 @@ def test_kernels_stand_alone() -> None:
 def test_files_are_short_and_named_for_what_they_hold() -> None:
     """No file of fsref or tools has 400 lines or more, and none is called utils."""
     files = [*PACKAGE.rglob("*.py"), *(ROOT / "tools").rglob("*.py")]
-    assert not {f"{p.relative_to(ROOT)}: {n}" for p in files if (n := len(p.read_text(encoding="utf-8").splitlines())) >= 400}
+    assert not {
+        f"{p.relative_to(ROOT)}: {n}" for p in files if (n := len(p.read_text(encoding="utf-8").splitlines())) >= 400
+    }
     assert not [p for p in files if re.fullmatch(r"_?(util|utils|helpers|common|misc)", p.stem)]
 
 
@@ -221,12 +253,21 @@ print(fsref.__file__, sum(fire.stats.cache_hits.values()), int(trains[0, 0]))
 """
 
 
-@pytest.mark.parametrize(("old", "new", "after"), [(">= threshold", ">  threshold", 0), ("np.uint16(1 <<", "np.uint16(3 <<", 3)])
+@pytest.mark.parametrize(
+    ("old", "new", "after"), [(">= threshold", ">  threshold", 0), ("np.uint16(1 <<", "np.uint16(3 <<", 3)]
+)
 def test_the_cache_never_answers_by_an_old_rule(tmp_path: Path, old: str, new: str, after: int) -> None:
-    """A kernel edited in place, its file of the same size and date as before, answers by the new rule in the next process; unedited, from the cache."""
+    """A kernel edited in place, its file of the same size and date as before, answers by the new rule in the next
+    process; unedited, from the cache.
+    """
     shutil.copytree(PACKAGE, tmp_path / "fsref", ignore=shutil.ignore_patterns("__pycache__", "models"))
     kernel = tmp_path / "fsref" / "engines" / "kernels" / "plain.py"
-    settings = {"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    settings = {
+        "PYTHONPATH": str(tmp_path),
+        "PYTHONSAFEPATH": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+    }
     package = str(tmp_path / "fsref" / "__init__.py")
     assert python(KERNEL, **settings).rsplit(" ", 2) == [package, "0", "1"]
     assert python(KERNEL, **settings).rsplit(" ", 2) == [package, "1", "1"]
@@ -263,16 +304,22 @@ def resolve(name: str) -> object:
 
 @pytest.mark.parametrize("rule", spec_rules())
 def test_every_rule_is_two_hops_from_its_code_and_its_test(rule: str) -> None:
-    """The block of a rule closes with where its code is, which test fails when it is broken, and its error or what shows it; all three exist."""
+    """The block of a rule closes with where its code is, which test fails when it is broken, and its error or what
+    shows it; all three exist.
+    """
     found = list(POINTERS.finditer(spec_rules()[rule]))
-    assert len(found) == 1, f"{rule} needs one line `Code: module.symbol · Test: file.py::test · Refused: Error` (or Seen: ...)"
+    assert len(found) == 1, (
+        f"{rule} needs one line `Code: module.symbol · Test: file.py::test · Refused: Error` (or Seen: ...)"
+    )
     code, test, kind, end = found[0].group("code", "test", "kind", "end")
     resolve(code)
     file, _, function = test.partition("::")
     path = ROOT / "tests" / file
     assert path.is_file(), f"tests/{file} does not exist"
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    assert function in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, f"{test} does not exist"
+    assert function in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, (
+        f"{test} does not exist"
+    )
     if kind == "Refused":
         assert issubclass(getattr(fsref.errors, end), fsref.errors.FsrefError)
 
@@ -280,13 +327,22 @@ def test_every_rule_is_two_hops_from_its_code_and_its_test(rule: str) -> None:
 def test_every_rule_named_in_the_code_is_in_the_law() -> None:
     """A rule that fsref's errors, comments or docstrings name stands in SPEC.md."""
     prefixes = "|".join(sorted({rule.partition("-")[0] for rule in spec_rules()}))
-    named = {(path.name, rule) for path in MODULES.values() for rule in re.findall(rf"\b(?:{prefixes})-\d+\b", path.read_text(encoding="utf-8"))}
+    named = {
+        (path.name, rule)
+        for path in MODULES.values()
+        for rule in re.findall(rf"\b(?:{prefixes})-\d+\b", path.read_text(encoding="utf-8"))
+    }
     assert not {(file, rule) for file, rule in named if rule not in spec_rules()}
 
 
 def repository_files() -> list[str]:
     """Every file git holds or would take in."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
     return sorted(set(listed.stdout.decode().split("\0")) - {""})
 
 
@@ -306,13 +362,31 @@ def test_nothing_of_one_machine_lies_in_the_repository() -> None:
     """No file names a folder of one person's machine, a ticket by its number, or the host of a package registry."""
     machine = r"(?<![\w.~])/(?:" + "|".join(["work", "root", "home", "opt"]) + r")/"
     ticket = r"\bissue" + r" #\d*"
-    hosts = "|".join(map(re.escape, ["pypi" + ".org", "python" + "hosted.org", "npm" + "js.org", "crates" + ".io", "deb.debian" + ".org", "golang" + ".org"]))
+    hosts = "|".join(
+        map(
+            re.escape,
+            [
+                "pypi" + ".org",
+                "python" + "hosted.org",
+                "npm" + "js.org",
+                "crates" + ".io",
+                "deb.debian" + ".org",
+                "golang" + ".org",
+            ],
+        )
+    )
     bad = re.compile(f"{machine}|{ticket}|{hosts}", re.IGNORECASE)
-    lines = chain.from_iterable(((name, n, line) for n, line in enumerate(text.splitlines(), 1)) for name, text in repository_texts())
+    lines = chain.from_iterable(
+        ((name, n, line) for n, line in enumerate(text.splitlines(), 1)) for name, text in repository_texts()
+    )
     assert not [f"{name}:{n}: {found[0]}" for name, n, line in lines if (found := bad.search(line))]
 
 
 @needs_git
 def test_generated_caches_are_ignored() -> None:
     """No cache, build or environment is part of the repository."""
-    assert not [name for name in repository_files() if re.search(r"(^|/)(\.venv[^/]*|__pycache__|build|dist|\.\w+_cache)/", name)]
+    assert not [
+        name
+        for name in repository_files()
+        if re.search(r"(^|/)(\.venv[^/]*|__pycache__|build|dist|\.\w+_cache)/", name)
+    ]

@@ -45,10 +45,20 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_run_digits_is_the_first_impression(call: Call) -> None:
-    """No options: accuracy beside float, every bit checked, spikes, latency, speed, and the raster of one digit, in plain ASCII of 100 columns."""
+    """No options: accuracy beside float, every bit checked, spikes, latency, speed, and the raster of one digit, in
+    plain ASCII of 100 columns.
+    """
     code, out, err = call("run", "digits")
     assert (code, err) == (0, "")
-    for word in ("accuracy", "float model", "bit-exact          yes", "spikes per neuron", "latency", "images per second", "step    0 ["):
+    for word in (
+        "accuracy",
+        "float model",
+        "bit-exact          yes",
+        "spikes per neuron",
+        "latency",
+        "images per second",
+        "step    0 [",
+    ):
         assert word in out
     assert out.isascii()
     assert max(map(len, out.splitlines())) <= 100
@@ -100,10 +110,14 @@ def test_run_gives_the_result_of_run(call: Call, model: Path) -> None:
         found = json.loads(call("run", model, "--data", data, "--engine", engine, "--record", "hid", "--json")[1])
         assert found["logits"] == expected.logits.tolist()
         assert found["classes"] == expected.labels.tolist()
-        assert [r["values"] for r in found["recording"] if r["observable"] == "codes"] == [expected.codes["hid"].tolist()]
+        assert [r["values"] for r in found["recording"] if r["observable"] == "codes"] == [
+            expected.codes["hid"].tolist()
+        ]
 
 
-@pytest.mark.parametrize(("selection", "picked"), [("2", [2]), ("1:3", [1, 2]), ("::2", [0, 2]), ("3,0", [3, 0]), ("-1", [3])])
+@pytest.mark.parametrize(
+    ("selection", "picked"), [("2", [2]), ("1:3", [1, 2]), ("::2", [0, 2]), ("3,0", [3, 0]), ("-1", [3])]
+)
 def test_images_are_picked_like_slices(call: Call, model: Path, selection: str, picked: list[int]) -> None:
     data = model.with_name("x.npz")
     found = json.loads(call("run", model, "--data", data, f"--images={selection}", "--json")[1])
@@ -117,7 +131,10 @@ def test_events_are_the_canonical_list(call: Call, model: Path) -> None:
     code, out, _ = call("run", model, "--data", data, "--images", "1:3", "--events")
     trace = fsref.run(fsref.load(model), np.load(data)["x"][1:3], record=["in", "hid"]).trace
     assert trace is not None
-    expected = [f"{image + 1},{step},{('in', 'hid')[population]},{neuron}" for image, step, population, neuron in trace.events().tolist()]
+    expected = [
+        f"{image + 1},{step},{('in', 'hid')[population]},{neuron}"
+        for image, step, population, neuron in trace.events().tolist()
+    ]
     assert (code, out.splitlines()) == (0, ["image,step,population,neuron", *expected])
     code, out, _ = call("run", model, "--data", data, "--images", "1:3", "--events", "--json")
     assert (code, [",".join(map(str, row)) for row in json.loads(out)["events"]]) == (0, expected)
@@ -126,7 +143,11 @@ def test_events_are_the_canonical_list(call: Call, model: Path) -> None:
 def test_out_streams_the_recording_to_disk(call: Call, model: Path) -> None:
     out = model.with_name("recording")
     assert call("run", model, "--data", model.with_name("x.npz"), "--out", out, "--observable", "opening")[0] == 0
-    assert sorted(p.name for p in out.iterdir()) == ["population.1.opening.npy", "population.2.opening.npy", "recording.json"]
+    assert sorted(p.name for p in out.iterdir()) == [
+        "population.1.opening.npy",
+        "population.2.opening.npy",
+        "recording.json",
+    ]
     code, _, err = call("run", model, "--data", model.with_name("x.npz"), "--out", out)
     assert (code, err.count("\n")) == (2, 1)
 
@@ -162,7 +183,12 @@ def test_an_engine_that_differs_is_shown_and_exits_1(call: Call, model: Path, mo
     assert "DIFFERS: quantized is not events" in out
     assert "image 3 hid step 6 neuron 1" in out
     found = json.loads(call("check", model, "--threads", 1, "--json")[1])
-    assert (found["agrees"], found["engine"], found["difference"]["image"], found["difference"]["neuron"]) == (False, "quantized", 3, 1)
+    assert (found["agrees"], found["engine"], found["difference"]["image"], found["difference"]["neuron"]) == (
+        False,
+        "quantized",
+        3,
+        1,
+    )
 
 
 def test_a_difference_is_numbered_over_all_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,12 +251,20 @@ def test_one_image_is_a_source(call: Call, model: Path) -> None:
     pixels = np.array([[1, 15], [7, 0]], np.uint8)
     Image.fromarray(pixels).save(model.with_name("a.png"))
     np.save(model.with_name("a.npy"), pixels.astype(np.int64))
-    found = [json.loads(call("run", model, "--data", model.with_name(name), "--json")[1]) for name in ("a.png", "a.npy")]
+    found = [
+        json.loads(call("run", model, "--data", model.with_name(name), "--json")[1]) for name in ("a.png", "a.npy")
+    ]
     assert [f["names"] for f in found] == [[str(model.with_name("a.png"))], [str(model.with_name("a.npy"))]]
-    assert found[0]["logits"] == found[1]["logits"] == fsref.run(fsref.load(model), pixels[None].astype(int)).logits.tolist()
+    assert (
+        found[0]["logits"]
+        == found[1]["logits"]
+        == fsref.run(fsref.load(model), pixels[None].astype(int)).logits.tolist()
+    )
 
 
-def test_pixels_out_of_range_are_refused_alike_by_every_verb(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pixels_out_of_range_are_refused_alike_by_every_verb(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from PIL import Image
 
     monkeypatch.chdir(tmp_path)
@@ -239,21 +273,43 @@ def test_pixels_out_of_range_are_refused_alike_by_every_verb(call: Call, tmp_pat
     pixels[0, 2] = 191
     Image.fromarray(pixels).save("flat/000.png")
     np.save("flat/000.npy", pixels)
-    line = "fsref: error: flat/000.{}[0, 0, 2]: code out of range: 191 (0..16; pixels are taken as codes, never rescaled) [RUN-1]\n"
+    line = (
+        "fsref: error: flat/000.{}[0, 0, 2]: code out of range: 191 (0..16; "
+        "pixels are taken as codes, never rescaled) [RUN-1]\n"
+    )
     place = ["--population", "conv1", "--neuron", "0"]
-    assert call("run", "digits", "--data", "flat") == call("explain", "digits", "flat/000.png", *place) == (2, "", line.format("png "))
+    assert (
+        call("run", "digits", "--data", "flat")
+        == call("explain", "digits", "flat/000.png", *place)
+        == (2, "", line.format("png "))
+    )
     assert call("evaluate", "digits", "--data", "flat/000.png") == (2, "", line.format("png "))
-    assert call("run", "digits", "--data", "flat/000.npy") == call("explain", "digits", "flat/000.npy", *place) == (2, "", line.format("npy "))
+    assert (
+        call("run", "digits", "--data", "flat/000.npy")
+        == call("explain", "digits", "flat/000.npy", *place)
+        == (2, "", line.format("npy "))
+    )
 
 
 def test_errors_say_what_to_do(call: Call, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(model.parent)
     np.savez("bare.npz", x=handmade.draw(handmade.tiny(), 2))
-    assert call("check", "tiny.fs.npz", "--self")[2] == "fsref: error: --self: needs a model that comes with fsref: tiny.fs.npz (digits) [EVENT-3]\n"
-    assert call("evaluate", "tiny.fs.npz", "--data", "bare.npz")[2].startswith("fsref: error: bare.npz: the images have no labels (")
-    assert call("run", "tiny.fs.npz", "--data", "cifar10") == (2, "", "fsref: error: cifar10: names no folder (cifar10:DIR) [RUN-4]\n")
+    assert (
+        call("check", "tiny.fs.npz", "--self")[2]
+        == "fsref: error: --self: needs a model that comes with fsref: tiny.fs.npz (digits) [EVENT-3]\n"
+    )
+    assert call("evaluate", "tiny.fs.npz", "--data", "bare.npz")[2].startswith(
+        "fsref: error: bare.npz: the images have no labels ("
+    )
+    assert call("run", "tiny.fs.npz", "--data", "cifar10") == (
+        2,
+        "",
+        "fsref: error: cifar10: names no folder (cifar10:DIR) [RUN-4]\n",
+    )
     Path("tiny.txt").write_text("x")
-    assert call("run", "tiny.fs.npz", "--data", "tiny.txt")[2].startswith("fsref: error: tiny.txt: is a file, not a folder (digits, ")
+    assert call("run", "tiny.fs.npz", "--data", "tiny.txt")[2].startswith(
+        "fsref: error: tiny.txt: is a file, not a folder (digits, "
+    )
 
 
 def test_a_population_without_synapses_has_no_synops(call: Call, tmp_path: Path) -> None:
@@ -261,7 +317,11 @@ def test_a_population_without_synapses_has_no_synops(call: Call, tmp_path: Path)
     net = handmade.unordered()
     net.save(tmp_path / "u.fs.npz")
     np.savez(tmp_path / "x.npz", x=handmade.draw(net, 2), y=[0, 1])
-    rows = {line.split()[0]: line.split() for line in call("evaluate", tmp_path / "u.fs.npz", "--data", tmp_path / "x.npz")[1].splitlines() if line}
+    rows = {
+        line.split()[0]: line.split()
+        for line in call("evaluate", tmp_path / "u.fs.npz", "--data", tmp_path / "x.npz")[1].splitlines()
+        if line
+    }
     assert (rows["in"][-1], rows["pool"][-1] == "-") == ("-", False)
 
 
@@ -293,11 +353,33 @@ WRONG: dict[str, list[str]] = {
     "no labels": ["evaluate", "{net}", "--data", "{tmp}/bare.npz"],
     "neuron out of range": ["explain", "{net}", "0", "--data", "{tmp}/x.npz", "--population", "hid", "--neuron", "3"],
     "negative neuron": ["explain", "{net}", "0", "--data", "{tmp}/x.npz", "--population", "hid", "--neuron", "-1"],
-    "population of explain": ["explain", "{net}", "0", "--data", "{tmp}/x.npz", "--population", "nobody", "--neuron", "0"],
+    "population of explain": [
+        "explain",
+        "{net}",
+        "0",
+        "--data",
+        "{tmp}/x.npz",
+        "--population",
+        "nobody",
+        "--neuron",
+        "0",
+    ],
     "image out of range": ["explain", "{net}", "4", "--data", "{tmp}/x.npz", "--population", "hid", "--neuron", "0"],
     "missing image": ["explain", "{net}", "{tmp}/no.png", "--population", "hid", "--neuron", "0"],
     "missing npy": ["explain", "{net}", "{tmp}/no.npy", "--population", "hid", "--neuron", "0"],
-    "limit of explain": ["explain", "{net}", "0", "--data", "{tmp}/x.npz", "--population", "hid", "--neuron", "0", "--limit", "1"],
+    "limit of explain": [
+        "explain",
+        "{net}",
+        "0",
+        "--data",
+        "{tmp}/x.npz",
+        "--population",
+        "hid",
+        "--neuron",
+        "0",
+        "--limit",
+        "1",
+    ],
     "self of a file": ["check", "{net}", "--self"],
     "self with data": ["check", "digits", "--self", "--data", "digits"],
     "limit of drawn images": ["check", "{net}", "--limit", "3"],
@@ -322,8 +404,13 @@ def test_wrong_use_is_one_line_and_exit_code_2(call: Call, model: Path, wrong: s
 
 
 def test_a_name_that_nearly_fits_is_suggested(call: Call, model: Path) -> None:
-    """A misspelt bundled model, and a folder of CIFAR-10 batches without the word before it: the line says what was meant."""
-    assert "did you mean digits?" in call("run", "digts")[2] and "digits and resnet20 come with it" in call("run", "nothing-like-it")[2]
+    """A misspelt bundled model, and a folder of CIFAR-10 batches without the word before it: the line says what was
+    meant.
+    """
+    assert (
+        "did you mean digits?" in call("run", "digts")[2]
+        and "digits and resnet20 come with it" in call("run", "nothing-like-it")[2]
+    )
     (model.parent / "test_batch.bin").write_bytes(b"")
     assert f"did you mean cifar10:{model.parent}?" in call("evaluate", model, "--data", model.parent)[2]
 
@@ -334,8 +421,13 @@ def test_an_object_array_is_not_unpickled(call: Call, model: Path) -> None:
     assert (code, err.count("\n")) == (2, 1)
 
 
-@pytest.mark.parametrize(("raised", "code"), [(KeyboardInterrupt(), 130), (PermissionError(13, "Permission denied", "f"), 2), (MemoryError(), 2)])
-def test_nothing_ends_in_a_traceback(call: Call, model: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int) -> None:
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [(KeyboardInterrupt(), 130), (PermissionError(13, "Permission denied", "f"), 2), (MemoryError(), 2)],
+)
+def test_nothing_ends_in_a_traceback(
+    call: Call, model: Path, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int
+) -> None:
     def fall(*_: Any) -> Any:
         raise raised
 
@@ -349,12 +441,21 @@ def test_nothing_ends_in_a_traceback(call: Call, model: Path, monkeypatch: pytes
 def spawn(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """The command line in a process of its own, as `python -m fsref`."""
     environment = {**os.environ, "PYTHONPATH": str(Path(fsref.__file__).parent.parent), **settings}
-    return subprocess.run([sys.executable, "-m", "fsref", *arguments], capture_output=True, text=True, env=environment, timeout=300, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "fsref", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=300,
+        check=False,
+    )
 
 
 def test_a_process_of_its_own(model: Path) -> None:
     """Piped, in a C locale and without colours: plain ASCII, nothing on standard error, the exit code of the verb."""
-    done = spawn("run", str(model), "--data", str(model.with_name("x.npz")), NO_COLOR="1", LC_ALL="C", PYTHONIOENCODING="ascii")
+    done = spawn(
+        "run", str(model), "--data", str(model.with_name("x.npz")), NO_COLOR="1", LC_ALL="C", PYTHONIOENCODING="ascii"
+    )
     assert (done.returncode, done.stderr, done.stdout.isascii()) == (0, "", True)
     assert "\x1b" not in done.stdout
     assert spawn("--version").stdout == f"fsref {fsref.__version__}, law {fsref.SPEC_VERSION}\n"
@@ -379,15 +480,25 @@ def test_what_is_missing_is_named_in_one_line() -> None:
     """`fsref.testing` without Hypothesis names the extra; tools/run.py says what it does before it makes anything."""
     root = Path(fsref.__file__).parent.parent
     code = "import sys; sys.modules['hypothesis'] = None; import fsref.testing"
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=300, check=False)
-    assert done.stderr.splitlines()[-1] == 'ModuleNotFoundError: fsref.testing needs Hypothesis: pip install "fsref[verify]"'
-    told = subprocess.run([sys.executable, "tools/run.py", "--help"], cwd=root, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert (
+        done.stderr.splitlines()[-1]
+        == 'ModuleNotFoundError: fsref.testing needs Hypothesis: pip install "fsref[verify]"'
+    )
+    told = subprocess.run(
+        [sys.executable, "tools/run.py", "--help"], cwd=root, capture_output=True, text=True, timeout=300, check=False
+    )
     assert (told.returncode, told.stderr, told.stdout.startswith("Run fsref from a fresh clone")) == (0, "", True)
 
 
 def test_numbers_and_sources_no_one_means_are_refused() -> None:
     """An index of 5,000 digits and an empty --data end in one line and exit code 2."""
-    for arguments in (["explain", "digits", "9" * 5000, "--population", "input", "--neuron", "0"], ["evaluate", "digits", "--data", ""]):
+    for arguments in (
+        ["explain", "digits", "9" * 5000, "--population", "input", "--neuron", "0"],
+        ["evaluate", "digits", "--data", ""],
+    ):
         done = subprocess.run([sys.executable, "-m", "fsref", *arguments], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
 

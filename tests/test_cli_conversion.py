@@ -49,11 +49,16 @@ def files(tmp_path: Path) -> Path:
 
 
 def test_convert_says_what_it_cost(call: Call, files: Path) -> None:
-    """Float accuracy first, then FS accuracy with an interval, agreement, spikes, latency, worst population, file and the next command, which works."""
+    """Float accuracy first, then FS accuracy with an interval, agreement, spikes, latency, worst population, file and
+    the next command, which works.
+    """
     code, out, err = call("convert", "net.npz", "--data", "images.npz")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0].startswith("residual: 19 nodes") and lines[1] == "float accuracy 90.00 %, 60 images of images.npz, all of them calibrate"
+    assert (
+        lines[0].startswith("residual: 19 nodes")
+        and lines[1] == "float accuracy 90.00 %, 60 images of images.npz, all of them calibrate"
+    )
     assert [line.split()[0] for line in lines[2:]] == ["FS", "agreement", "cost", "worst", "written", "next", "hint"]
     assert lines[4].split()[1:4] == ["K", "=", "8,"]
     net = fsref.load(files / "net.fs.npz")
@@ -69,8 +74,25 @@ def test_the_next_command_can_be_typed(call: Call, files: Path) -> None:
     (files / "my files").mkdir()
     fsref.Graph(None, graph.nodes, "residual").save(files / "my files" / "open.npz")
     for index, image in enumerate(drawn(2)):
-        Image.fromarray(image.astype(np.uint8).transpose(1, 2, 0)).resize((20, 16)).save(files / "my files" / f"{index}.png")
-    given = ["--size", "3x8x8", "--mean", "-0.4,0.5,0.6", "--std", "0.2,0.25,0.3", "--scale", "1/255", "--order", "BGR", "--resize", "9", "--crop", "8"]
+        Image.fromarray(image.astype(np.uint8).transpose(1, 2, 0)).resize((20, 16)).save(
+            files / "my files" / f"{index}.png"
+        )
+    given = [
+        "--size",
+        "3x8x8",
+        "--mean",
+        "-0.4,0.5,0.6",
+        "--std",
+        "0.2,0.25,0.3",
+        "--scale",
+        "1/255",
+        "--order",
+        "BGR",
+        "--resize",
+        "9",
+        "--crop",
+        "8",
+    ]
     code, out, _ = call("convert", "my files/open.npz", "--data", "my files", "--out", "my files/a b.npz", *given)
     assert code == 0
     following = shlex.split(out.splitlines()[-2].removeprefix("next"))
@@ -86,15 +108,22 @@ def test_convert_as_json(call: Call, files: Path) -> None:
     plain = json.loads(out)
     assert code == 0 and plain["images"] == 60 and plain["out"] == "a.npz" and 0 <= plain["agreement"] <= 1
     net = fsref.load(files / "a.npz")
-    assert {p.name: p.steps for p in net.populations if isinstance(p, fsref.FS)}["stem"] == 4 and net["expand"].steps == 6
+    assert {p.name: p.steps for p in net.populations if isinstance(p, fsref.FS)}["stem"] == 4 and net[
+        "expand"
+    ].steps == 6
     assert "K = 4..6, " in call("convert", "net.npz", "--data", "images.npz", "-K", "6,stem=4")[1]
     assert net.provenance["options"]["rounding"] == "floor" and net.provenance["options"]["weight_bits"] == 7
 
 
 def test_scoring_on_calibration_images_gets_a_hint(call: Call, files: Path) -> None:
     """Without --test the last line says that others are to be scored; with others it does not."""
-    assert call("convert", "net.npz", "--data", "images.npz")[1].splitlines()[-1].endswith("score on others with --test")
-    assert "60 images of images.npz, calibration among them" in call("convert", "net.npz", "--data", "images.npz", "--images", "59")[1]
+    assert (
+        call("convert", "net.npz", "--data", "images.npz")[1].splitlines()[-1].endswith("score on others with --test")
+    )
+    assert (
+        "60 images of images.npz, calibration among them"
+        in call("convert", "net.npz", "--data", "images.npz", "--images", "59")[1]
+    )
     out = call("convert", "net.npz", "--data", "bare.npz", "--test", "images.npz")[1]
     assert "--test" not in out and "calibrat" not in out
     tried = (["-K", "5"], ["-K", "6"], ["-K", "5", "--bias-correction", "analytic"])
@@ -111,9 +140,15 @@ def test_convert_without_labels_gives_agreement(call: Call, files: Path) -> None
 
 
 def test_expect_stops_with_a_hint(call: Call, files: Path) -> None:
-    """A float accuracy more than a point off fails, names the contract and what chance makes of so many images, and writes nothing."""
+    """A float accuracy more than a point off fails, names the contract and what chance makes of so many images, and
+    writes nothing.
+    """
     code, _, err = call("convert", "net.npz", "--data", "images.npz", "--expect", "99")
-    assert code == 1 and "more than a point off: 90.00 % on 60 images, where chance alone makes +-2.5 (" in err and err.count("\n") == 1
+    assert (
+        code == 1
+        and "more than a point off: 90.00 % on 60 images, where chance alone makes +-2.5 (" in err
+        and err.count("\n") == 1
+    )
     assert "channel order RGB, mean (0.4, 0.5, 0.6)" in err and "labels and class order" in err
     assert not (files / "net.fs.npz").exists()
     assert "+-5.5; score more of them (" in call("convert", "net.npz", "--data", "images.npz", "--expect", "95")[2]
@@ -122,10 +157,19 @@ def test_expect_stops_with_a_hint(call: Call, files: Path) -> None:
 
 @pytest.mark.parametrize(
     ("expected", "right", "images", "stops"),
-    [(44, 43, 100, False), (44.5, 43, 100, True), (50, 430, 1000, True), (92.6, 9170, 10000, False), (92.6, 9150, 10000, True), (100, 99, 100, False)],
+    [
+        (44, 43, 100, False),
+        (44.5, 43, 100, True),
+        (50, 430, 1000, True),
+        (92.6, 9170, 10000, False),
+        (92.6, 9150, 10000, True),
+        (100, 99, 100, False),
+    ],
 )
 def test_expect_is_a_point(expected: float, right: int, images: int, stops: bool) -> None:
-    """What is no more than a point off is as expected; the line says what a binomial of that many images gives 95 times of 100."""
+    """What is no more than a point off is as expected; the line says what a binomial of that many images gives 95 times
+    of 100.
+    """
     line = unexpected(expected, right, images, fsref.Pixels(1, 8, 8))
     assert bool(line) == stops
     assert not stops or f"% on {images:,} images, where chance alone makes +-" in line
@@ -137,7 +181,9 @@ def test_an_implausible_contract_gets_a_note(call: Call, files: Path) -> None:
     np.savez(files / "wrong.npz", x=x, y=(residual().forward(x).argmax(axis=1) + 1) % 5)
     code, out, err = call("convert", "net.npz", "--data", "wrong.npz")
     assert code == 0 and "next" in out and err.count("\n") == 1
-    assert err.startswith("fsref: note: float accuracy 0.00 % on 60 images is not above chance, 20.00 +-10.1 %; is the input contract")
+    assert err.startswith(
+        "fsref: note: float accuracy 0.00 % on 60 images is not above chance, 20.00 +-10.1 %; is the input contract"
+    )
     code, _, err = call("convert", "net.npz", "--data", "bare.npz", "--mean", "0.4,1.5,0.6")
     assert code == 0 and err == "fsref: note: mean 1.5 lies outside the pixels' range 0..1; --scale 1 ?\n"
 
@@ -146,7 +192,10 @@ def test_notes_say_nothing_of_what_is_plausible() -> None:
     """Means of pixels are pixels, whatever the scale; one image cannot tell two classes from chance."""
     assert implausible(fsref.Pixels(3, 8, 8, mean=(123, 117, 104), scale=1)) == implausible(fsref.Pixels(3, 8, 8)) == ""
     assert implausible(fsref.Pixels(1, 8, 8, mean=-0.5)) == "mean -0.5 lies outside the pixels' range 0..1"
-    assert implausible(fsref.Pixels(1, 8, 8, mean=16, scale=1, max_code=15)) == "mean 16 lies outside the pixels' range 0..15"
+    assert (
+        implausible(fsref.Pixels(1, 8, 8, mean=16, scale=1, max_code=15))
+        == "mean 16 lies outside the pixels' range 0..15"
+    )
     assert guessing(0, 1, 2) == guessing(1, 2, 1) == guessing(31, 100, 5) == ""
     assert guessing(27, 100, 5) and guessing(0, 9, 10)
 
@@ -176,15 +225,27 @@ def test_what_can_be_known_early_is_refused_early(call: Call, files: Path, argum
         (["none.npz", "--data", "images.npz"], "none.npz: cannot be read"),
         (["images.npz", "--data", "images.npz"], "images.npz"),
         (["net.npz", "--data", "bare.npz", "--expect", "90"], "--expect: the images have no classes"),
-        (["net.npz", "--data", "images.npz", "--expect", "0.45"], "--expect: not an accuracy in %: 0.45 (did you mean 45?)"),
-        (["net.npz", "--data", "images.npz", "--expect", "nan"], "--expect: not an accuracy in %: nan (above 1, at most 100)"),
+        (
+            ["net.npz", "--data", "images.npz", "--expect", "0.45"],
+            "--expect: not an accuracy in %: 0.45 (did you mean 45?)",
+        ),
+        (
+            ["net.npz", "--data", "images.npz", "--expect", "nan"],
+            "--expect: not an accuracy in %: nan (above 1, at most 100)",
+        ),
         (["net.npz", "--data", "images.npz", "--steps", "ten"], "--steps: not a number of steps: ten"),
         (["net.npz", "--data", "images.npz", "--steps", "0"], "steps: integer out of range: 0 (1..16) [CONV-9]"),
-        (["net.npz", "--data", "images.npz", "--steps", "8,nobody=3"], "no population of this name takes its steps from here: nobody"),
+        (
+            ["net.npz", "--data", "images.npz", "--steps", "8,nobody=3"],
+            "no population of this name takes its steps from here: nobody",
+        ),
         (["net.npz", "--data", "images.npz", "--mean", "a,b"], "--mean: not numbers separated by commas: a,b"),
         (["net.npz", "--data", "images.npz", "--mean", "0.1,0.2"], "input mean: not one number, or one per channel"),
         (["net.npz", "--data", "images.npz", "--size", "big"], "--size: not channels x height x width: big"),
-        (["net.npz", "--data", "images.npz", "--weight-bits", "2", "--steps", "10"], "theta would be below 1 with 2-bit weights"),
+        (
+            ["net.npz", "--data", "images.npz", "--weight-bits", "2", "--steps", "10"],
+            "theta would be below 1 with 2-bit weights",
+        ),
     ],
 )
 def test_convert_refuses_in_one_line(call: Call, files: Path, arguments: list[str], says: str) -> None:
@@ -195,20 +256,30 @@ def test_convert_refuses_in_one_line(call: Call, files: Path, arguments: list[st
 
 
 def test_a_file_of_another_kind_is_named(call: Call, files: Path) -> None:
-    """A PyTorch file, new or old, an ONNX file or a graph where a network is wanted, and the files of compare swapped: one line says what to do instead."""
+    """A PyTorch file, new or old, an ONNX file or a graph where a network is wanted, and the files of compare swapped:
+    one line says what to do instead.
+    """
     with zipfile.ZipFile(files / "model.pt", "w") as archive:  # as torch.save writes it
         for member in ("data.pkl", "byteorder", "data/0", "version", ".data/serialization_id"):
             archive.writestr(f"model/{member}", b"little")
     tiny().save(files / "tiny.fs.npz")
-    (files / "old.pt").write_bytes(bytes.fromhex("80028a0a6cfc9c46f9206aa850192e80024de903"))  # as torch before 1.6 began its files
+    (files / "old.pt").write_bytes(
+        bytes.fromhex("80028a0a6cfc9c46f9206aa850192e80024de903")
+    )  # as torch before 1.6 began its files
     (files / "model.onnx").write_bytes(b"\x08\x07\x12\x05other")
     pytorch = "is a PyTorch file (turn the model into a graph with fsref.from_torch in Python)"
     refused = {
         ("convert", "model.pt", "--data", "images.npz"): f"model.pt: {pytorch}",
         ("convert", "old.pt", "--data", "images.npz"): f"old.pt: {pytorch}",
-        **{(verb, "model.onnx"): "model.onnx: is an ONNX file (fsref convert makes a network of it)" for verb in ("info", "evaluate", "run")},
+        **{
+            (verb, "model.onnx"): "model.onnx: is an ONNX file (fsref convert makes a network of it)"
+            for verb in ("info", "evaluate", "run")
+        },
         ("compare", "tiny.fs.npz", "net.npz", "--data", "images.npz"): "fsref compare takes GRAPH NET",
-        **{(verb, "net.npz"): "a float graph: fsref convert makes a network of it" for verb in ("info", "evaluate", "run")},
+        **{
+            (verb, "net.npz"): "a float graph: fsref convert makes a network of it"
+            for verb in ("info", "evaluate", "run")
+        },
     }
     for arguments, says in refused.items():
         code, _, err = call(*arguments)
@@ -236,14 +307,21 @@ def test_search_finds_fewer_steps(call: Call, files: Path) -> None:
     assert max(p.steps for p in net.populations if isinstance(p, fsref.FS)) < 10
     assert "chance alone makes at least +-12.6 points" in out  # 1.96 * sqrt(0.05 * 20 + 1) / (20 + 2)
     (files / "net.fs.npz").unlink()
-    for wrong in (["--plot", "a.svg"], ["--search", "-1"], ["--search", "5", "-K", "4"], ["--search", "5", "--plot", "a.txt"]):
+    for wrong in (
+        ["--plot", "a.svg"],
+        ["--search", "-1"],
+        ["--search", "5", "-K", "4"],
+        ["--search", "5", "--plot", "a.txt"],
+    ):
         code, out, err = call("convert", "net.npz", "--data", "images.npz", *wrong)
         assert (code, out, err.count("\n")) == (2, "", 1)
     assert not (files / "net.fs.npz").exists() and call("compare", "net.npz", "nothing", "--plot", "a.txt")[0] == 2
 
 
 def test_a_search_that_loses_more_on_others_is_told(call: Call, files: Path) -> None:
-    """Of a loss on --test beyond the one that --search allowed there is a note; none of one within it, nor where the search kept none."""
+    """Of a loss on --test beyond the one that --search allowed there is a note; none of one within it, nor where the
+    search kept none.
+    """
     graph, x = residual(), drawn(400)
     np.savez("few.npz", x=x[:9])
     np.savez("many.npz", x=x, y=graph.forward(x).argmax(axis=1))
@@ -253,7 +331,9 @@ def test_a_search_that_loses_more_on_others_is_told(call: Call, files: Path) -> 
     pair = Paired(100, 90, 88, 95, 4, 2)
     seven = Paired(100, 90, 83, 90, 8, 1)  # 7 of 100, of which no binary fraction is made
     assert lost_elsewhere(7, True, seven) == "" != lost_elsewhere(6.99, True, seven)
-    assert unexpected(64.4, 634, 1000, fsref.Pixels(3, 8, 8)) == "" != unexpected(64.5, 634, 1000, fsref.Pixels(3, 8, 8))
+    assert (
+        unexpected(64.4, 634, 1000, fsref.Pixels(3, 8, 8)) == "" != unexpected(64.5, 634, 1000, fsref.Pixels(3, 8, 8))
+    )
     assert lost_elsewhere(2, True, pair) == lost_elsewhere(1.9, False, pair) == ""
     assert lost_elsewhere(1.9, True, pair).startswith("it loses 2.00 points of accuracy on the 100 images of --test")
 
@@ -262,7 +342,9 @@ def test_compare_tells_where_the_loss_is(call: Call, files: Path) -> None:
     """compare gives a row per population, as a table and as JSON."""
     call("convert", "net.npz", "--data", "images.npz", "--steps", "3")
     code, out, _ = call("compare", "net.npz", "net.fs.npz", "--data", "images.npz")
-    assert code == 0 and all(name in out for name in ("stem", "expand", "depthwise", "project", "left", "right", "linear"))
+    assert code == 0 and all(
+        name in out for name in ("stem", "expand", "depthwise", "project", "left", "right", "linear")
+    )
     code, out, _ = call("compare", "net.npz", "net.fs.npz", "--data", "images.npz", "--limit", "8", "--json")
     assert code == 0 and json.loads(out)["images"] == 8
     assert call("compare", "net.npz", "net.fs.npz")[0] == 2
@@ -279,19 +361,29 @@ def test_export_writes_onnx(call: Call, files: Path) -> None:
     x = drawn(3)
     found = onnx.run(files / "net.fs.onnx", x, ["logits", "codes/stem"], runtime="reference")
     result = fsref.run(fsref.load(files / "net.fs.npz"), x, record=["stem"])
-    assert (found["logits"] == result.logits).all() and (found["codes/stem"].reshape(3, -1) == result.codes["stem"]).all()
+    assert (found["logits"] == result.logits).all() and (
+        found["codes/stem"].reshape(3, -1) == result.codes["stem"]
+    ).all()
     assert call("export", "net.fs.npz", "--format", "vhdl")[0] == 2
 
 
 def test_convert_takes_onnx_with_its_contract(call: Call, files: Path) -> None:
-    """An ONNX file converts once mean and std are named, as the same layers do from a graph; without them it is refused."""
+    """An ONNX file converts once mean and std are named, as the same layers do from a graph; without them it is
+    refused.
+    """
     onnx = pytest.importorskip("onnx")
     weight = np.random.default_rng(3).normal(size=(5, 3, 8, 8)).astype(np.float32)
-    nodes = [onnx.helper.make_node("Conv", ["x", "w"], ["c"], name="conv"), onnx.helper.make_node("Flatten", ["c"], ["y"], name="flat")]
+    nodes = [
+        onnx.helper.make_node("Conv", ["x", "w"], ["c"], name="conv"),
+        onnx.helper.make_node("Flatten", ["c"], ["y"], name="flat"),
+    ]
     entry = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 3, 8, 8])
     logits = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", 5])
     graph = onnx.helper.make_graph(nodes, "tiny", [entry], [logits], [onnx.numpy_helper.from_array(weight, "w")])
-    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), files / "tiny.onnx")
+    onnx.save(
+        onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8),
+        files / "tiny.onnx",
+    )
     code, _, err = call("convert", "tiny.onnx", "--data", "bare.npz")
     assert code == 2 and "an ONNX file has no input contract (name --mean and --std" in err
     contract = ("--mean", "0.4,0.5,0.6", "--std", "0.25", "--scale", "1/255")
@@ -300,7 +392,10 @@ def test_convert_takes_onnx_with_its_contract(call: Call, files: Path) -> None:
     net = fsref.load(files / "tiny.fs.npz")
     assert net.contract is not None and net.contract.mean == (0.4, 0.5, 0.6) and net.contract.std == (0.25, 0.25, 0.25)
     graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
-    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), files / "open.onnx")
+    onnx.save(
+        onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8),
+        files / "open.onnx",
+    )
     code, _, err = call("convert", "open.onnx", "--data", "bare.npz", *contract)
     assert code == 2 and "leaves sizes open: H (height)" in err and "--size CxHxW" in err
     assert call("convert", "open.onnx", "--data", "bare.npz", "--size", "3x8x8", *contract)[0] == 0

@@ -45,7 +45,9 @@ def graph() -> Graph:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A graph, images to score on and others to calibrate and choose on; labels are what the float graph says, but for one in eight."""
+    """A graph, images to score on and others to calibrate and choose on; labels are what the float graph says, but for
+    one in eight.
+    """
     made, rng, folder = graph(), np.random.default_rng(8), tmp_path_factory.mktemp("coding")
     made.save(folder / "small.graph.npz")
     for name, count in (("test", 24), ("train", 40)):
@@ -58,22 +60,54 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def given(folder: Path, *more: str) -> list[str]:
     """A command line."""
-    sources = ["--data", f"{folder}/test.npz", "--calibrate", f"{folder}/train.npz", "--images", "24", "--choose", "16", "--rate-images", "12"]
-    numbers = ["--steps", "4,8", "--ticks", "8,32,64", "--rate-steps", "8", "--layers", "together", "scheduled", "apart"]
+    sources = [
+        "--data",
+        f"{folder}/test.npz",
+        "--calibrate",
+        f"{folder}/train.npz",
+        "--images",
+        "24",
+        "--choose",
+        "16",
+        "--rate-images",
+        "12",
+    ]
+    numbers = [
+        "--steps",
+        "4,8",
+        "--ticks",
+        "8,32,64",
+        "--rate-steps",
+        "8",
+        "--layers",
+        "together",
+        "scheduled",
+        "apart",
+    ]
     return [f"{folder}/small.graph.npz", *sources, *numbers, "--out", f"{folder}/log.jsonl", *more]
 
 
-def test_from_graph_to_figures(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tables hold what the networks themselves give; a cut log goes on where it ends, to the same tables and figures; nothing is run again."""
+def test_from_graph_to_figures(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables hold what the networks themselves give; a cut log goes on where it ends, to the same tables and figures;
+    nothing is run again.
+    """
     tools = tool("compare_coding")
     tools.main(given(folder, "--figures", f"{folder}/figures"))
     said = capsys.readouterr().out
     figures = {p.name: p.read_bytes() for p in (folder / "figures").iterdir()}
     assert sorted(figures) == ["accuracy-latency.svg", "accuracy-throughput.svg"]
-    for name, axis in (("latency", b"latency (steps, log scale)"), ("throughput", b"throughput (images per 1,000 steps, log scale)")):
+    for name, axis in (
+        ("latency", b"latency (steps, log scale)"),
+        ("throughput", b"throughput (images per 1,000 steps, log scale)"),
+    ):
         drawn = figures[f"accuracy-{name}.svg"]
         assert axis in drawn and b"accuracy (%), of float" in drawn and b"float, 87.50 %" in drawn
-    assert f"    python tools/compare_coding.py {folder}/small.graph.npz --data" in said and "- A step is one hop of a spike." in said
+    assert (
+        f"    python tools/compare_coding.py {folder}/small.graph.npz --data" in said
+        and "- A step is one hop of a spike." in said
+    )
     assert all(f"]({name})" in said for name in figures)
     lines = (folder / "log.jsonl").read_text().splitlines(keepends=True)
     entries = [json.loads(line) for line in lines]
@@ -87,31 +121,49 @@ def test_from_graph_to_figures(folder: Path, capsys: pytest.CaptureFixture[str],
     row = next(line for line in said.splitlines() if line.startswith("| 4 |")).split("|")
     assert [cell.strip() for cell in row[3:4]] == [f"{100 * score.accuracy:.2f}"]
     assert row[5].strip() == str(score.latency_steps) == "16"  # 8 of the input, 4 of each layer
-    assert row[6:9] == [" 125.0 (83.3) ", f" {score.spikes_per_neuron:.2f} ", f" {score.synops:,.0f} "]  # every 8 steps, or 8 + 4
+    assert row[6:9] == [
+        " 125.0 (83.3) ",
+        f" {score.spikes_per_neuron:.2f} ",
+        f" {score.synops:,.0f} ",
+    ]  # every 8 steps, or 8 + 4
     assert row[9].strip() == f"{uj:,.1f}"
 
     # The rows of T = 64: the chosen twin on the drawn images.
     drawn = np.sort(np.random.default_rng(1).permutation(24)[:12])
     for layers in ("together", "scheduled", "apart"):
-        row = said[said.index(f"{tool('coding_report').LAYERS[layers]}, K = 8") :].split("| 64 |", 1)[1].split("\n")[0].split("|")
+        row = (
+            said[said.index(f"{tool('coding_report').LAYERS[layers]}, K = 8") :]
+            .split("| 64 |", 1)[1]
+            .split("\n")[0]
+            .split("|")
+        )
         setting, alpha = row[0].strip().split(", ")
         net = fsref.convert(graph(), calibration, steps=8, **tools.ALPHAS[alpha])
         result = fsref.rate.rate_coded(net, setting).run(x[drawn], 64, apart=layers == "apart")
-        depth = 2 + (setting == "classic")  # spikes go from relu1 to relu2 and on to the readout; those of an input come before
+        depth = 2 + (
+            setting == "classic"
+        )  # spikes go from relu1 to relu2 and on to the readout; those of an input come before
         latency = 64 + {"together": 0, "scheduled": depth - 1, "apart": depth}[layers]
         fs = [p.name for p in net.populations if isinstance(p, FS)]
         assert float(row[1]) == round(100 * int(result.correct(y[drawn])[-1]) / 12, 2)
         assert row[3:5] == [f" {latency} ", " 15.6 "]
-        assert row[5:7] == [f" {sum(int(result.spikes[n][:, -1].sum()) for n in fs) / 12 / 154:.2f} ", f" {result.synops[:, -1].mean():,.0f} "]
+        assert row[5:7] == [
+            f" {sum(int(result.spikes[n][:, -1].sum()) for n in fs) / 12 / 154:.2f} ",
+            f" {result.synops[:, -1].mean():,.0f} ",
+        ]
 
-    # Each setting was tried on the images after those of calibration; at T the one with most right is taken, of several that with most right up to T.
+    # Each setting was tried on the images after those of calibration; at T the one with most right is taken, of several
+    # that with most right up to T.
     tried = [e for e in entries if e["kind"] == "rate" and e["apart"] and e["images"] == 16]
     assert len(tried) == 4 and all(e["ticks"] == 64 for e in tried)
-    right = {(e["id"], e["setting"]): [(e["correct"][t - 1], sum(e["correct"][:t])) for t in (8, 32, 64)] for e in tried}
+    right = {
+        (e["id"], e["setting"]): [(e["correct"][t - 1], sum(e["correct"][:t])) for t in (8, 32, 64)] for e in tried
+    }
     took = [max(right, key=lambda c: right[c][i]) for i in range(3)]
     assert took[2] == (net.id, setting)
 
-    # On the drawn images each goes on until it is within half a point of float, or costs more, in steps and in spikes, than one that is.
+    # On the drawn images each goes on until it is within half a point of float, or costs more, in steps and in spikes,
+    # than one that is.
     seen = [e for e in entries if e["kind"] == "rate" and e["apart"] and e["images"] == 12]
     runs = {(e["id"], e["setting"]): e for e in sorted(seen, key=lambda e: e["ticks"])}  # the longest
     real = int((graph().forward(x[drawn]).argmax(axis=1) == y[drawn]).sum())
@@ -153,7 +205,9 @@ def test_a_log_of_another_network_is_refused(folder: Path, capsys: pytest.Captur
     log = folder / "other.jsonl"
     tool("compare_coding").main([*given(folder), "--out", str(log)])
     entries = [json.loads(line) for line in log.read_text().splitlines()]
-    changed = [e | {"id": "0" * 64} if e["kind"] == "network" else e for e in entries if e["kind"] in ("float", "network")]
+    changed = [
+        e | {"id": "0" * 64} if e["kind"] == "network" else e for e in entries if e["kind"] in ("float", "network")
+    ]
     log.write_text("".join(json.dumps(e) + "\n" for e in changed))
     with pytest.raises(SystemExit, match=r"is of network 000000000000, converted here it is"):
         tool("compare_coding").main([*given(folder), "--out", str(log)])
@@ -163,26 +217,63 @@ def test_a_log_of_another_network_is_refused(folder: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     "wrong",
     [
-        ["--options", "steps=5"], ["--options", "foo=1"], ["--options", "alpha"], ["--options", "alpha=foo"], ["--options", "weight_bits=99"],
-        ["--steps", "17"], ["--steps", "0,4"], ["--ticks", "65537"], ["--ticks", "8,8"], ["--rate-steps", "17"], ["--within", "-1"], ["--figures", "FILE"],
-        ["--images", "0"], ["--choose", "-1"], ["--rate-images", "0"], ["--rate-images", "-1"], ["--limit", "0"], ["--seed", "-1"], ["--within", "nan"],
+        ["--options", "steps=5"],
+        ["--options", "foo=1"],
+        ["--options", "alpha"],
+        ["--options", "alpha=foo"],
+        ["--options", "weight_bits=99"],
+        ["--steps", "17"],
+        ["--steps", "0,4"],
+        ["--ticks", "65537"],
+        ["--ticks", "8,8"],
+        ["--rate-steps", "17"],
+        ["--within", "-1"],
+        ["--figures", "FILE"],
+        ["--images", "0"],
+        ["--choose", "-1"],
+        ["--rate-images", "0"],
+        ["--rate-images", "-1"],
+        ["--limit", "0"],
+        ["--seed", "-1"],
+        ["--within", "nan"],
     ],
-)  # fmt: skip
+)
 def test_what_is_refused(folder: Path, capsys: pytest.CaptureFixture[str], wrong: list[str]) -> None:
-    """Options out of range, unknown ones and a K among those of fsref.convert end the program with a line, before anything is drawn."""
+    """Options out of range, unknown ones and a K among those of fsref.convert end the program with a line, before
+    anything is drawn.
+    """
     with pytest.raises(SystemExit) as ended:
-        tool("compare_coding").main([*given(folder), *[word.replace("FILE", str(folder / "test.npz")) for word in wrong], "--out", str(folder / "new.jsonl")])
+        tool("compare_coding").main(
+            [
+                *given(folder),
+                *[word.replace("FILE", str(folder / "test.npz")) for word in wrong],
+                "--out",
+                str(folder / "new.jsonl"),
+            ]
+        )
     said = capsys.readouterr().err + str(ended.value.code)
     assert "compare_coding.py: error: " in said and "Traceback" not in said
 
 
-def test_evaluate_takes_from_a_log_what_was_said_of_these_images(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evaluate_takes_from_a_log_what_was_said_of_these_images(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A second data set in the log of a first one is scored on its own answers."""
     with np.load(folder / "test.npz") as test:
         np.savez(folder / "turned.npz", x=test["x"][::-1], y=test["y"][::-1])
     lines = {}
     for data, log in (("test", "one"), ("turned", "one"), ("turned", "two")):
-        given = [f"{folder}/small.graph.npz", "--data", f"{folder}/{data}.npz", "--calibrate", f"{folder}/train.npz", "--images", "24", "--steps", "4"]
+        given = [
+            f"{folder}/small.graph.npz",
+            "--data",
+            f"{folder}/{data}.npz",
+            "--calibrate",
+            f"{folder}/train.npz",
+            "--images",
+            "24",
+            "--steps",
+            "4",
+        ]
         monkeypatch.setattr(sys, "argv", ["evaluate.py", *given, "--reference", "2", "--out", f"{folder}/{log}.jsonl"])
         tool("evaluate").main()
         lines[data, log] = capsys.readouterr().out.splitlines()[-1]
@@ -190,40 +281,73 @@ def test_evaluate_takes_from_a_log_what_was_said_of_these_images(folder: Path, c
 
 
 def test_ratios_of_a_table_made_by_hand() -> None:
-    """The least cost within 0.5 points on each side; with no such rate point, those of the last T as lower bounds; without one of FS, nothing."""
+    """The least cost within 0.5 points on each side; with no such rate point, those of the last T as lower bounds;
+    without one of FS, nothing.
+    """
     report = tool("coding_report")
     P = report.Point  # name, change, latency, interval, spikes, one_buffer
     fs = [P("K = 3", -3.0, 65, 8, 0.5, 11), P("K = 4", -0.5, 84, 8, 0.75, 12), P("K = 8", 0.0, 160, 8, 1.5, 16)]
-    slow = [P("T = 64", -20.0, 84, 64, 2.0, 64), P("T = 128", -4.0, 148, 128, 3.0, 128), P("T = 256", -0.6, 276, 256, 6.0, 256)]
+    slow = [
+        P("T = 64", -20.0, 84, 64, 2.0, 64),
+        P("T = 128", -4.0, 148, 128, 3.0, 128),
+        P("T = 256", -0.6, 276, 256, 6.0, 256),
+    ]
     near = [*slow, P("T = 420", -0.4, 440, 420, 9.0, 420), P("T = 512", -0.7, 532, 512, 12.0, 512)]
     found = {r.measure.split(",")[0] + r.measure[-12:]: r for r in report.ratios(fs, near, 0.5)}
     assert [(r.fs.name, r.rate.name, r.reached) for r in found.values()] == [("K = 4", "T = 420", True)] * 4
     assert [r.value for r in found.values()] == [440 / 84, 420 / 8, 420 / 12, 9.0 / 0.75]
-    assert [(r.rate.name, r.reached, r.value) for r in report.ratios(fs, slow, 0.5)][:2] == [("T = 256", False, 276 / 84), ("T = 256", False, 256 / 8)]
+    assert [(r.rate.name, r.reached, r.value) for r in report.ratios(fs, slow, 0.5)][:2] == [
+        ("T = 256", False, 276 / 84),
+        ("T = 256", False, 256 / 8),
+    ]
     assert report.ratios(fs[:1], near, 0.5) == []
     assert [report.down(v) for v in (52.58, 5.239, 0.999)] == ["52.5", "5.23", "0.99"]  # never up
 
-    # T = 64 answers after 84 steps, later than K = 3, which is nearer; a T of 8 steps comes before any K, at -60 points.
+    # T = 64 answers after 84 steps, later than K = 3, which is nearer; a T of 8 steps comes before any K, at -60
+    # points.
     assert report.not_slower(fs, near, "latency") is None
     quick = P("T = 8", -60.0, 28, 8, 0.2, 8)
     assert report.not_slower(fs, [quick, *near], "latency") == (quick, fs[0])
     assert report.not_slower(fs, [quick, *near], "interval") == (quick, fs[0])  # as often as FS
     better = P("T = 2048", 0.1, 2068, 2048, 50.0, 2048)
-    assert report.not_slower(fs, [quick, better], "latency") == (quick, fs[0])  # no K is as accurate as the other, and that is told apart
-    assert report.above(fs, [quick, *near]) is None and report.above(fs, [quick, *near, better]) == (better, better, fs[2])
+    assert report.not_slower(fs, [quick, better], "latency") == (
+        quick,
+        fs[0],
+    )  # no K is as accurate as the other, and that is told apart
+    assert report.above(fs, [quick, *near]) is None and report.above(fs, [quick, *near, better]) == (
+        better,
+        better,
+        fs[2],
+    )
     change = tool("compare_coding").points  # equal shares are equal, whatever the number of images
     for few in range(-100, 101):
-        assert report.not_slower([P("K = 4", change(10 * few, 10_000), 20, 8, 0.5, 4)], [P("T = 64", change(few, 1000), 64, 64, 3.0, 64)], "latency") is None
+        assert (
+            report.not_slower(
+                [P("K = 4", change(10 * few, 10_000), 20, 8, 0.5, 4)],
+                [P("T = 64", change(few, 1000), 64, 64, 3.0, 64)],
+                "latency",
+            )
+            is None
+        )
     silent = [P("K = 4", 0.0, 84, 8, 0.0, 12)]
-    assert [r.measure for r in report.ratios(silent, near, 0.5)] == [m for m in report.MEASURES if m != "spikes per neuron"]
+    assert [r.measure for r in report.ratios(silent, near, 0.5)] == [
+        m for m in report.MEASURES if m != "spikes per neuron"
+    ]
     told = report.told(fs, {"scheduled": slow}, 0.5)
-    assert "| latency, layers on the schedule of FS | 3.28 | 84 steps (K = 4, -0.50) | 276 steps (T = 256, -0.60, not that near) |" in told
+    assert (
+        "| latency, layers on the schedule of FS | 3.28 | 84 steps (K = 4, "
+        "-0.50) | 276 steps (T = 256, -0.60, not that near) |"
+    ) in told
     assert "- latency, layers on the schedule of FS: nowhere." in told
 
 
 @pytest.mark.parametrize("changes", [(2.0, 3.0), (-0.2, 0.1), (-60.0, -50.0), (-60.0, 3.0), (-5.0, -5.0)])
-def test_figures_show_every_point_and_the_line_of_float(changes: tuple[float, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever the accuracies, each point and the line of float lie within a panel; the y axis is broken only where something is far below float."""
+def test_figures_show_every_point_and_the_line_of_float(
+    changes: tuple[float, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the accuracies, each point and the line of float lie within a panel; the y axis is broken only where
+    something is far below float.
+    """
     report, seen = tool("coding_report"), []
     monkeypatch.setattr(report, "rendered", lambda figure, kind: seen.append(figure) or b"")
     fs, rate = [report.Point("K = 4", changes[0], 84, 8, 0.5, 12)], [report.Point("T = 8", changes[1], 20, 8, 1.0, 8)]
@@ -237,7 +361,10 @@ def test_figures_show_every_point_and_the_line_of_float(changes: tuple[float, fl
 
 def test_a_graph_without_fs_neurons_is_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where no population is FS there are no spikes of one, and no traceback."""
-    nodes = [Node("mean", "global_avg_pool", ("input",)), Node("out", "dense", ("mean",), {}, {"weight": np.array([[1.0], [0.5], [-1.0]])})]
+    nodes = [
+        Node("mean", "global_avg_pool", ("input",)),
+        Node("out", "dense", ("mean",), {}, {"weight": np.array([[1.0], [0.5], [-1.0]])}),
+    ]
     Graph(graph().input, nodes, "alone").save(folder / "alone.graph.npz")
     tool("compare_coding").main([f"{folder}/alone.graph.npz", *given(folder)[1:-1], f"{folder}/alone.jsonl"])
     assert "| 8 |" in capsys.readouterr().out

@@ -1,4 +1,6 @@
-"""Where the loss comes from: the figures of each population, the first jump of a broken conversion, refusals, text, JSON and pictures."""
+"""Where the loss comes from: the figures of each population, the first jump of a broken conversion, refusals, text,
+JSON and pictures.
+"""
 
 from __future__ import annotations
 
@@ -27,28 +29,55 @@ from fsref.simulation.recording import Record
 ONE = (1, 1, 1, 1)
 PIXELS = Pixels(3, 8, 8, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))
 IMAGES = np.random.default_rng(3).integers(0, 256, (24, 3, 8, 8))
-LAYERS = {"stem": (5, 3, 3, 3), "deep": (5, 5, 3, 3), "wide": (8, 5, 1, 1), "narrow": (4, 8, 1, 1), "late": (6, 4, 3, 3), "classes": (4, 10)}
+LAYERS = {
+    "stem": (5, 3, 3, 3),
+    "deep": (5, 5, 3, 3),
+    "wide": (8, 5, 1, 1),
+    "narrow": (4, 8, 1, 1),
+    "late": (6, 4, 3, 3),
+    "classes": (4, 10),
+}
 
 
 def weights(seed: int = 5) -> dict[str, tuple[Any, Any]]:
     """Weights and biases of the layers, random."""
     rng = np.random.default_rng(seed)
-    return {name: (rng.normal(0, 1.4 / np.sqrt(np.prod(shape[1:])), shape), rng.normal(0.2, 0.6, shape[0])) for name, shape in LAYERS.items()}
+    return {
+        name: (rng.normal(0, 1.4 / np.sqrt(np.prod(shape[1:])), shape), rng.normal(0.2, 0.6, shape[0]))
+        for name, shape in LAYERS.items()
+    }
 
 
 def made(layers: Mapping[str, tuple[Any, Any]], pixels: Pixels = PIXELS) -> Graph:
-    """The graph: stem, max-pool, a residual around deep, a signed bottleneck narrow that two read, a concat of late and narrow, mean, classes."""
+    """The graph: stem, max-pool, a residual around deep, a signed bottleneck narrow that two read, a concat of late and
+    narrow, mean, classes.
+    """
 
     def layer(name: str, source: str, **attributes: Any) -> Node:
-        return Node(name, "dense" if name == "classes" else "conv", (source,), attributes, {"weight": layers[name][0], "bias": layers[name][1]})
+        return Node(
+            name,
+            "dense" if name == "classes" else "conv",
+            (source,),
+            attributes,
+            {"weight": layers[name][0], "bias": layers[name][1]},
+        )
 
     nodes = [
-        layer("stem", "input", padding=ONE), Node("stem.relu", "relu", ("stem",)), Node("pool", "max_pool", ("stem.relu",), {"kernel": (2, 2)}),
-        layer("deep", "pool", padding=ONE), Node("sum", "add", ("deep", "pool")), Node("sum.relu", "relu", ("sum",)),
-        layer("wide", "sum.relu"), Node("wide.clip", "clip", ("wide",), {"low": 0.0, "high": 1.5}), layer("narrow", "wide.clip"),
-        layer("late", "narrow", padding=ONE), Node("late.relu", "relu", ("late",)), Node("both", "concat", ("late.relu", "narrow")),
-        Node("mean", "global_avg_pool", ("both",)), layer("classes", "mean"),
-    ]  # fmt: skip
+        layer("stem", "input", padding=ONE),
+        Node("stem.relu", "relu", ("stem",)),
+        Node("pool", "max_pool", ("stem.relu",), {"kernel": (2, 2)}),
+        layer("deep", "pool", padding=ONE),
+        Node("sum", "add", ("deep", "pool")),
+        Node("sum.relu", "relu", ("sum",)),
+        layer("wide", "sum.relu"),
+        Node("wide.clip", "clip", ("wide",), {"low": 0.0, "high": 1.5}),
+        layer("narrow", "wide.clip"),
+        layer("late", "narrow", padding=ONE),
+        Node("late.relu", "relu", ("late",)),
+        Node("both", "concat", ("late.relu", "narrow")),
+        Node("mean", "global_avg_pool", ("both",)),
+        layer("classes", "mean"),
+    ]
     return Graph(pixels, tuple(nodes), "small")
 
 
@@ -57,7 +86,10 @@ def conv(x: Any, layer: tuple[Any, Any]) -> Any:
     weight, bias = layer
     edge = weight.shape[2] // 2
     x = np.pad(x, ((0, 0), (0, 0), (edge, edge), (edge, edge)))
-    return np.einsum("bcyxij,ocij->boyx", np.lib.stride_tricks.sliding_window_view(x, weight.shape[2:], (2, 3)), weight) + bias[:, None, None]
+    return (
+        np.einsum("bcyxij,ocij->boyx", np.lib.stride_tricks.sliding_window_view(x, weight.shape[2:], (2, 3)), weight)
+        + bias[:, None, None]
+    )
 
 
 def functions(layers: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[tuple[str, ...], Callable[..., Any]]]:
@@ -70,7 +102,10 @@ def functions(layers: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[tuple[st
         "wide": (("deep",), lambda x: np.clip(conv(x, layers["wide"]), 0, 1.5)),
         "narrow": (("wide",), lambda x: conv(x, layers["narrow"])),
         "late": (("narrow",), lambda x: np.maximum(conv(x, layers["late"]), 0)),
-        "classes": (("late", "narrow"), lambda x, y: (np.concatenate([x, y], axis=1).mean(axis=(2, 3)) @ w.T + b)[:, :, None, None]),
+        "classes": (
+            ("late", "narrow"),
+            lambda x, y: (np.concatenate([x, y], axis=1).mean(axis=(2, 3)) @ w.T + b)[:, :, None, None],
+        ),
     }
 
 
@@ -85,7 +120,9 @@ def db(signal: float, noise: float) -> float:
 
 @pytest.mark.parametrize("steps", [3, 8])
 def test_every_figure_is_a_few_lines_of_numpy(steps: int) -> None:
-    """Each figure of each population equals what its definition gives in float64; counts of neurons and codes are equal."""
+    """Each figure of each population equals what its definition gives in float64; counts of neurons and codes are
+    equal.
+    """
     layers, net = weights(), converted(weights(), steps={"": steps, "narrow": 6})
     found = compare(made(layers), net, IMAGES)
     done = run(net, IMAGES, "reference", Record(observables=("codes", "spikes")))
@@ -102,7 +139,9 @@ def test_every_figure_is_a_few_lines_of_numpy(steps: int) -> None:
             r[name], top = coded.scale * (q - coded.offset), 2**coded.steps - 1
             nearest = coded.scale * (np.clip(np.round(g / coded.scale + coded.offset), 0, top) - coded.offset)
             active = (np.abs(f[name]) > 1e-6).any(axis=0).ravel()
-            beyond = (f[name] > coded.scale * (top + 0.5 - coded.offset)) | (f[name] < coded.scale * (-0.5 - coded.offset))
+            beyond = (f[name] > coded.scale * (top + 0.5 - coded.offset)) | (
+                f[name] < coded.scale * (-0.5 - coded.offset)
+            )
             assert (row.dead, row.inactive, row.lost) == ((~fired).sum(), (~active).sum(), (~fired & active).sum())
             assert (row.peak, row.top, row.saturated) == (q.max(), top, pytest.approx((q == top).mean()))
             assert row.clipped == pytest.approx(beyond.mean())
@@ -110,7 +149,17 @@ def test_every_figure_is_a_few_lines_of_numpy(steps: int) -> None:
         else:
             r[name] = done.logits[:, :, None, None] * net.logit_scale
             nearest = g
-            assert row.bias_codes is row.clipped is row.saturated is row.peak is row.top is row.dead is row.inactive is row.lost is None
+            assert (
+                row.bias_codes
+                is row.clipped
+                is row.saturated
+                is row.peak
+                is row.top
+                is row.dead
+                is row.inactive
+                is row.lost
+                is None
+            )
         power = {"power": f[name], "error": r[name] - f[name], "inherited": g - f[name], "new": r[name] - g}
         for part, values in (power | {"codes": nearest - g, "arithmetic": r[name] - nearest}).items():
             assert getattr(row, part) == pytest.approx((values**2).mean(), rel=2e-3, abs=1e-12), (name, part)
@@ -119,23 +168,35 @@ def test_every_figure_is_a_few_lines_of_numpy(steps: int) -> None:
         new = r[name] - g
         if name != "pool":
             by_channel = (new**2).mean(axis=(0, 2, 3))
-            assert (row.channel, row.channel_share) == (by_channel.argmax(), pytest.approx(by_channel.max() / by_channel.sum(), rel=1e-3))
+            assert (row.channel, row.channel_share) == (
+                by_channel.argmax(),
+                pytest.approx(by_channel.max() / by_channel.sum(), rel=1e-3),
+            )
             assert row.constant == pytest.approx((new.mean(axis=(0, 2, 3)) ** 2).mean() / (new**2).mean(), rel=1e-2)
         gain = (g * r[name]).sum() / (r[name] ** 2).sum()
         assert row.gain == pytest.approx(gain, rel=1e-5)
         assert row.after_gain == pytest.approx(((g - gain * r[name]) ** 2).mean(), rel=1e-2, abs=1e-9)
-        assert (row.kind, row.steps, row.neurons) == ("max_pool" if name == "pool" else "fs" if name in done.codes else "readout", net.steps[name], g[0].size)
+        assert (row.kind, row.steps, row.neurons) == (
+            "max_pool" if name == "pool" else "fs" if name in done.codes else "readout",
+            net.steps[name],
+            g[0].size,
+        )
     assert (found["pool"].new, found["input"].error, found["pool"].db("new")) == (0, 0, np.inf)
     assert (found["late"].lost or 0) + (found["deep"].lost or 0) > 0 or steps == 8
     labels = np.arange(24) % 4
     again = compare(made(layers), net, IMAGES, labels)
     of_float, of_fs = f["classes"][:, :, 0, 0].argmax(axis=1), done.logits.argmax(axis=1)
-    assert (again.agree, again.correct) == ((of_float == of_fs).sum(), ((of_float == labels).sum(), (of_fs == labels).sum()))
+    assert (again.agree, again.correct) == (
+        (of_float == of_fs).sum(),
+        ((of_float == labels).sum(), (of_fs == labels).sum()),
+    )
     assert (found.correct, found.images, found.labels) == (None, 24, None)
 
 
 def test_the_images_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many images are taken at once, the figures are the same; progress adds up; too little memory is refused before the start."""
+    """However many images are taken at once, the figures are the same; progress adds up; too little memory is refused
+    before the start.
+    """
     graph, net = made(weights()), converted(weights())
     whole, done = compare(graph, net, IMAGES), []
     monkeypatch.setattr(module, "CHUNK_IMAGES", 5)
@@ -143,8 +204,12 @@ def test_the_images_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -
     assert done == [5, 5, 5, 5, 4]
     for one, other in zip(whole.rows, parts.rows, strict=True):
         a, b = one.to_dict(), other.to_dict()
-        assert {k: v for k, v in a.items() if not isinstance(v, float)} == {k: v for k, v in b.items() if not isinstance(v, float)}
-        assert {k: v for k, v in a.items() if isinstance(v, float)} == pytest.approx({k: v for k, v in b.items() if isinstance(v, float)}, rel=1e-4, abs=1e-7)
+        assert {k: v for k, v in a.items() if not isinstance(v, float)} == {
+            k: v for k, v in b.items() if not isinstance(v, float)
+        }
+        assert {k: v for k, v in a.items() if isinstance(v, float)} == pytest.approx(
+            {k: v for k, v in b.items() if isinstance(v, float)}, rel=1e-4, abs=1e-7
+        )
     for limit in (1000, 200_000):
         with pytest.raises(LimitError, match="RUN-3"):
             compare(graph, net, IMAGES, memory_limit=limit)
@@ -155,7 +220,12 @@ def named(found: Comparison) -> tuple[str, str]:
     return ("", "") if found.first_jump is None else (found.first_jump.name, found.first_jump.jump)
 
 
-SOUND = [*({"steps": k} for k in (2, 3, 4, 6, 8, 10)), {"steps": 4, "rounding": "floor"}, {"weight_bits": 6}, {"alpha": "max"}]
+SOUND = [
+    *({"steps": k} for k in (2, 3, 4, 6, 8, 10)),
+    {"steps": 4, "rounding": "floor"},
+    {"weight_bits": 6},
+    {"alpha": "max"},
+]
 SOUND += [{"bias_correction": kind} for kind in ("analytic", "empirical")]
 
 
@@ -186,7 +256,9 @@ def test_shuffled_weights_are_named(name: str, steps: int) -> None:
 
 @pytest.mark.parametrize("wrong", [{"mean": 0.0}, {"std": 1.0}, {"std": (0.3, 0.2, 0.25)}, {"scale": 1 / 128}], ids=str)
 def test_a_wrong_input_contract_is_named(wrong: dict[str, Any]) -> None:
-    """Another mean, std or scale is the input's jump, with a note; when the network claims the right contract all the same, its first layer's."""
+    """Another mean, std or scale is the input's jump, with a note; when the network claims the right contract all the
+    same, its first layer's.
+    """
     net, right = converted(weights(), replace(PIXELS, **wrong)), converted(weights())
     found = compare(made(weights()), net, IMAGES)
     assert named(found) == ("input", "arithmetic")
@@ -196,9 +268,14 @@ def test_a_wrong_input_contract_is_named(wrong: dict[str, Any]) -> None:
 
 
 def test_a_wrong_scale_is_named_and_its_factor() -> None:
-    """A population whose codes are said to stand for twice as much is the first jump, and the text says what factor would mend it."""
+    """A population whose codes are said to stand for twice as much is the first jump, and the text says what factor
+    would mend it.
+    """
     net = converted(weights())
-    populations = [replace(p, scale=p.scale * 2) if isinstance(p, FS) and p.name == "wide" and p.scale else p for p in net.populations]
+    populations = [
+        replace(p, scale=p.scale * 2) if isinstance(p, FS) and p.name == "wide" and p.scale else p
+        for p in net.populations
+    ]
     found = compare(made(weights()), replace(net, populations=populations), IMAGES)
     assert named(found) == ("wide", "arithmetic")
     assert found["wide"].gain == pytest.approx(0.5, rel=0.01)
@@ -226,15 +303,25 @@ def exact() -> tuple[Graph, Network]:
         Node("b", "dense", ("a.act",), {}, {"weight": v}),
     )
     graph = Graph(Pixels(3, 1, 1, scale=1.0, max_code=3), nodes, classes=("x", "y"))
-    populations = [Input("pixels", (3, 1, 1), 2, 3), FS("a", (2, 1, 1), fs_relu(4), [1, 0], scale=1), Readout("b", (2, 1, 1))]
+    populations = [
+        Input("pixels", (3, 1, 1), 2, 3),
+        FS("a", (2, 1, 1), fs_relu(4), [1, 0], scale=1),
+        Readout("b", (2, 1, 1)),
+    ]
     return graph, Network(populations, [Dense("pixels", "a", w.astype(int)), Dense("a", "b", v.astype(int))], "by hand")
 
 
 def test_somebody_elses_network() -> None:
-    """A network made by hand, without contract, is compared by its names; where it is exact the ratios are infinite, and null in JSON."""
+    """A network made by hand, without contract, is compared by its names; where it is exact the ratios are infinite,
+    and null in JSON.
+    """
     graph, net = exact()
     found = compare(graph, net, np.random.default_rng(0).integers(0, 4, (9, 3, 1, 1)))
-    assert [(row.name, row.error, row.snr) for row in found.rows] == [("pixels", 0, np.inf), ("a", 0, np.inf), ("b", 0, np.inf)]
+    assert [(row.name, row.error, row.snr) for row in found.rows] == [
+        ("pixels", 0, np.inf),
+        ("a", 0, np.inf),
+        ("b", 0, np.inf),
+    ]
     assert (named(found), found.agree, found.worst.new) == (("", ""), 9, 0)
     assert found.notes == ("the network does not give the scale, mean, std of its input: taken from the graph",)
     plain = found.to_dict()
@@ -257,15 +344,27 @@ def other(**changes: Any) -> Network:
 
 A, B = exact()[1]["a"], exact()[1]["b"]
 REFUSED = {
-    "renamed": (other(a=replace(A, name="hidden")), "populations: only in the graph: a; only in the network: hidden (they are matched by name) [CONV-10]"),
-    "readout": (other(b=replace(B, name="logits")), "populations: only in the graph: b; only in the network: logits (they are matched by name) [CONV-10]"),
+    "renamed": (
+        other(a=replace(A, name="hidden")),
+        "populations: only in the graph: a; only in the network: hidden (they are matched by name) [CONV-10]",
+    ),
+    "readout": (
+        other(b=replace(B, name="logits")),
+        "populations: only in the graph: b; only in the network: logits (they are matched by name) [CONV-10]",
+    ),
     "swapped": (
         other(a=replace(A, name="b"), b=replace(B, name="a")),
         "a: is the readout of the network, not of the graph (there it is b) [CONV-10]",
     ),
-    "scale": (other(a=replace(A, scale=None)), "a: scale is missing (a code stands for scale * (code - offset)) [CONV-10]"),
+    "scale": (
+        other(a=replace(A, scale=None)),
+        "a: scale is missing (a code stands for scale * (code - offset)) [CONV-10]",
+    ),
     "shape": (
-        other(pixels=Input("pixels", (3, 1, 2), 2, 3), projections=[Dense("pixels", "a", np.ones((2, 6), int)), Dense("a", "b", np.eye(2, dtype=int))]),
+        other(
+            pixels=Input("pixels", (3, 1, 2), 2, 3),
+            projections=[Dense("pixels", "a", np.ones((2, 6), int)), Dense("a", "b", np.eye(2, dtype=int))],
+        ),
         "pixels: shape is not the graph's: (3, 1, 2) ((3, 1, 1)) [CONV-10]",
     ),
 }
@@ -300,36 +399,58 @@ def test_codes_of_a_table_with_negative_weights() -> None:
     table = replace(A.table, d=np.array([8, 4, 2, -1]))
     changed = replace(net, populations=(net.input, replace(A, table=table), net.readout))
     row = compare(graph, changed, np.full((1, 3, 1, 1), 3))["a"]
-    assert (row.top, row.peak) == (changed.ranges["a"].codes[:, 1].max(), 8 + 2)  # memb 10 fires 8, 2; memb 3 fires 2, 1
+    assert (row.top, row.peak) == (
+        changed.ranges["a"].codes[:, 1].max(),
+        8 + 2,
+    )  # memb 10 fires 8, 2; memb 3 fires 2, 1
 
 
 def test_json_and_text() -> None:
-    """The dictionary survives JSON without loss; the table is plain ASCII with a line per population, no wider than 150 columns."""
+    """The dictionary survives JSON without loss; the table is plain ASCII with a line per population, no wider than 150
+    columns.
+    """
     broken = weights() | {"deep": (weights()["deep"][0], np.zeros(5))}
     found = compare(made(weights()), converted(broken), IMAGES, np.zeros(24, int))
     plain = found.to_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert (plain["first_jump"], plain["images"], plain["agreement"]) == ("deep", 24, found.agree / 24)
     assert plain["jumps"][0] == "deep" and set(plain["limits_db"]) == {"codes", "arithmetic"}
-    assert [p["name"] for p in plain["populations"]] == ["input", "stem", "pool", "deep", "wide", "narrow", "late", "classes"]
+    assert [p["name"] for p in plain["populations"]] == [
+        "input",
+        "stem",
+        "pool",
+        "deep",
+        "wide",
+        "narrow",
+        "late",
+        "classes",
+    ]
     assert plain["populations"][3]["error_db"] == found["deep"].snr
     text = str(found)
     assert text.isascii() and max(map(len, text.splitlines())) <= 150
     line = next(line for line in text.splitlines() if line.startswith("deep "))
     assert line.split()[:3] == ["deep", "8", f"{found['deep'].snr:.1f}"] and line.endswith("<- jump")
-    assert f"first jump   deep: its arithmetic part is at {found['deep'].db('arithmetic'):.1f} dB, the limit is {found.limits['arithmetic']:.1f}" in text
+    assert (
+        f"first jump   deep: its arithmetic part is at {found['deep'].db('arithmetic'):.1f} "
+        f"dB, the limit is {found.limits['arithmetic']:.1f}"
+    ) in text
     assert f"{found.agree:,} of 24" in text and "accuracy     float " in text
 
 
 def test_a_fault_of_folding_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folded graph is compared with the graph itself: nothing is said where float32 rounds, but where a folded weight is wrong the verdict begins so."""
+    """The folded graph is compared with the graph itself: nothing is said where float32 rounds, but where a folded
+    weight is wrong the verdict begins so.
+    """
     graph, net = made(weights()), converted(weights())
     sound = compare(graph, net, IMAGES)
     assert sound.folding_db > 100 and "folding " not in str(sound)
 
     def wrong(graph: Graph) -> Any:
         folded = fold(graph)
-        units = [replace(unit, bias=unit.bias + 0.5) if unit.name == "wide" and unit.bias is not None else unit for unit in folded.units]
+        units = [
+            replace(unit, bias=unit.bias + 0.5) if unit.name == "wide" and unit.bias is not None else unit
+            for unit in folded.units
+        ]
         return replace(folded, units=tuple(units))
 
     monkeypatch.setattr(module, "fold", wrong)
@@ -341,11 +462,16 @@ def test_a_fault_of_folding_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         values[name] = function(*(values[source] for source in sources))
     expected = db((own**2).sum(), ((own - values["classes"][:, :, 0, 0]) ** 2).sum())
     assert found.folding_db == pytest.approx(expected, abs=0.01) and expected < 40
-    assert f"folding      WRONG: with batch norm and the like folded into weights the float logits are {found.folding_db:.1f} dB" in str(found)
+    assert (
+        "folding      WRONG: with batch norm and the like folded into "
+        f"weights the float logits are {found.folding_db:.1f} dB"
+    ) in str(found)
 
 
 def test_what_float32_rounds_off_is_no_fault_of_folding() -> None:
-    """Logits that cancel to nothing, and a large bias that batch norm takes back, are no fault; where an activation quantises nothing is said."""
+    """Logits that cancel to nothing, and a large bias that batch norm takes back, are no fault; where an activation
+    quantises nothing is said.
+    """
 
     def normed(source: str, gain: float, mean: float) -> Node:
         ends = {"gain": np.full(2, gain), "offset": np.zeros(2), "mean": np.full(2, mean), "variance": np.full(2, 0.37)}
@@ -355,21 +481,31 @@ def test_what_float32_rounds_off_is_no_fault_of_folding() -> None:
     for weight, bias in ((0.0, 0.3), (0.01, 1e5)):
         first = Node("a", "conv", ("input",), {}, {"weight": np.full((2, 1, 1, 1), 1.0), "bias": np.zeros(2)})
         last = Node("b", "dense", ("mean",), {}, {"weight": weight * np.eye(2), "bias": np.full(2, bias)})
-        nodes = (first, Node("relu", "relu", ("a",)), Node("mean", "global_avg_pool", ("relu",)), last, normed("b", 1.7, bias))
+        nodes = (
+            first,
+            Node("relu", "relu", ("a",)),
+            Node("mean", "global_avg_pool", ("relu",)),
+            last,
+            normed("b", 1.7, bias),
+        )
         graph = Graph(pixels, nodes, "cancels")
         assert not compare(graph, convert(graph, images), images).folding_wrong
     ties = [
-        Node("a", "conv", ("input",), {}, {"weight": np.full((2, 1, 1, 1), 1.5 / 0.7)}), normed("a", 0.7 * 0.37**0.5, 0.0),
-        Node("levels", "quantise", ("bn",), {"alpha": 3.0, "levels": 3}), Node("mean", "global_avg_pool", ("levels",)),
+        Node("a", "conv", ("input",), {}, {"weight": np.full((2, 1, 1, 1), 1.5 / 0.7)}),
+        normed("a", 0.7 * 0.37**0.5, 0.0),
+        Node("levels", "quantise", ("bn",), {"alpha": 3.0, "levels": 3}),
+        Node("mean", "global_avg_pool", ("levels",)),
         Node("b", "dense", ("mean",), {}, {"weight": np.array([[1, -0.5], [0.3, 0.2]])}),
-    ]  # fmt: skip
+    ]
     graph = Graph(pixels, ties, "ties")
     found = compare(graph, convert(graph, images), images)
     assert (found.folding_db, found.folding_wrong) == (None, False) and "folding " not in str(found)
 
 
 def test_the_limit_is_ten_decibels_under_the_middle_population() -> None:
-    """The limits follow from the rows by the rule alone: the middle FS population, the better of two, less 10 dB, within 3..30 dB."""
+    """The limits follow from the rows by the rule alone: the middle FS population, the better of two, less 10 dB,
+    within 3..30 dB.
+    """
     for steps in (1, 3, 5, 8):
         found = compare(made(weights()), converted(weights(), steps=steps), IMAGES[:6])
         for part, limit in found.limits.items():
@@ -378,7 +514,9 @@ def test_the_limit_is_ten_decibels_under_the_middle_population() -> None:
 
 
 def test_pictures(tmp_path: Path) -> None:
-    """A picture is a valid file of the kind its suffix asks for, with labelled axes, the same bytes each time, and nothing is left beside it."""
+    """A picture is a valid file of the kind its suffix asks for, with labelled axes, the same bytes each time, and
+    nothing is left beside it.
+    """
     pytest.importorskip("matplotlib", reason="matplotlib is not installed: pip install fsref[plot]")
     graph, net = exact()
     nothing_lost = compare(graph, net, np.ones((2, 3, 1, 1), int))
@@ -391,8 +529,17 @@ def test_pictures(tmp_path: Path) -> None:
     tree = ET.parse(tmp_path / "a.svg")
     assert tree.getroot().tag == "{http://www.w3.org/2000/svg}svg"
     texts = {"".join(element.itertext()).strip() for element in tree.iter("{http://www.w3.org/2000/svg}text")}
-    assert {"signal to noise (dB)", "error power (% of the value's)", "share of values (%)", "population", "narrow", "inherited"} <= texts
-    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n") and (tmp_path / "d.pdf").read_bytes().startswith(b"%PDF-")
+    assert {
+        "signal to noise (dB)",
+        "error power (% of the value's)",
+        "share of values (%)",
+        "population",
+        "narrow",
+        "inherited",
+    } <= texts
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n") and (
+        tmp_path / "d.pdf"
+    ).read_bytes().startswith(b"%PDF-")
     assert len(list(tmp_path.iterdir())) == 5
     assert "matplotlib.pyplot" not in sys.modules
 
@@ -408,5 +555,5 @@ def test_pictures_that_cannot_be_drawn(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(UsageError) as caught:
         comparison_picture(found, tmp_path / "a.svg")
-    assert str(caught.value) == "picture: matplotlib is missing (pip install \"fsref[plot]\") [CONV-10]"
+    assert str(caught.value) == 'picture: matplotlib is missing (pip install "fsref[plot]") [CONV-10]'
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,6 @@
-"""Conversion: what becomes a population, how scales, thetas, weights and biases are chosen, and what is refused (CONV-1 to CONV-9)."""
+"""Conversion: what becomes a population, how scales, thetas, weights and biases are chosen, and what is refused (CONV-1
+to CONV-9).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,16 @@ from fsref.law.images import Pixels
 rng = np.random.default_rng
 
 
-def conv(name: str, source: str, outputs: int, inputs: int, kernel: int = 3, seed: int = 0, groups: int = 1, **attributes: Any) -> Node:
+def conv(
+    name: str,
+    source: str,
+    outputs: int,
+    inputs: int,
+    kernel: int = 3,
+    seed: int = 0,
+    groups: int = 1,
+    **attributes: Any,
+) -> Node:
     """A convolution with drawn weights and biases, padded so that the size stays."""
     draw = rng([seed, outputs, inputs, kernel])
     weight = draw.normal(size=(outputs, inputs // groups, kernel, kernel)) / np.sqrt(inputs // groups * kernel * kernel)
@@ -29,13 +40,22 @@ def norm(name: str, source: str, channels: int, seed: int = 0) -> Node:
     """A batch norm with drawn statistics."""
     draw = rng([seed, channels, 7])
     arrays = {"mean": draw.normal(size=channels) * 0.2, "variance": draw.uniform(0.5, 2, channels)}
-    return Node(name, "batch_norm", (source,), {}, {**arrays, "gain": draw.uniform(0.5, 1.5, channels), "offset": draw.normal(size=channels) * 0.2})
+    return Node(
+        name,
+        "batch_norm",
+        (source,),
+        {},
+        {**arrays, "gain": draw.uniform(0.5, 1.5, channels), "offset": draw.normal(size=channels) * 0.2},
+    )
 
 
 def head(source: str, channels: int, classes: int = 5) -> list[Node]:
     """Global average pooling and a dense layer."""
     weight = rng(classes).normal(size=(classes, channels))
-    return [Node("pool", "global_avg_pool", (source,)), Node("linear", "dense", ("pool",), {}, {"weight": weight, "bias": np.arange(classes) / 10})]
+    return [
+        Node("pool", "global_avg_pool", (source,)),
+        Node("linear", "dense", ("pool",), {}, {"weight": weight, "bias": np.arange(classes) / 10}),
+    ]
 
 
 PIXELS = Pixels(3, 8, 8, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
@@ -73,7 +93,9 @@ def drawn(count: int = 24, shape: tuple[int, ...] = (3, 8, 8), seed: int = 1) ->
 
 
 def test_what_becomes_a_population() -> None:
-    """Activations and sums read twice become populations named after their weights; relu goes before the max-pool and to both sides of the concat."""
+    """Activations and sums read twice become populations named after their weights; relu goes before the max-pool and
+    to both sides of the concat.
+    """
     net = convert(residual(), drawn())
     kinds = [(type(p).__name__, p.name, p.shape) for p in net.populations]
     assert kinds == [
@@ -89,9 +111,19 @@ def test_what_becomes_a_population() -> None:
         ("Readout", "linear", (5, 1, 1)),
     ]
     assert [f"{q.source}->{q.target}" for q in net.projections if q.target in ("project", "linear")] == [
-        "depthwise->project", "stem->project", "down.0->linear", "down.1->linear",
-    ]  # fmt: skip
-    assert [p.offset > 0 for p in net.populations if isinstance(p, fsref.FS)] == [False, False, False, True, False, False]
+        "depthwise->project",
+        "stem->project",
+        "down.0->linear",
+        "down.1->linear",
+    ]
+    assert [p.offset > 0 for p in net.populations if isinstance(p, fsref.FS)] == [
+        False,
+        False,
+        False,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_folding_changes_no_value() -> None:
@@ -103,7 +135,9 @@ def test_folding_changes_no_value() -> None:
 
 @pytest.mark.parametrize("groups", [1, 2, 6])
 def test_a_convolution_reads_a_concat(groups: int) -> None:
-    """A convolution after a concat reads each part through its slice of the weights; with groups that fall into parts its outputs stand side by side."""
+    """A convolution after a concat reads each part through its slice of the weights; with groups that fall into parts
+    its outputs stand side by side.
+    """
     nodes = [
         conv("one", "input", 4, 3),
         Node("one_relu", "relu", ("one",)),
@@ -121,7 +155,9 @@ def test_a_convolution_reads_a_concat(groups: int) -> None:
 
 
 def test_enough_steps_and_bits_give_the_float_network() -> None:
-    """With 14 steps and 16-bit weights the logits are the float ones within a thousandth of their range: nothing is folded wrongly."""
+    """With 14 steps and 16-bit weights the logits are the float ones within a thousandth of their range: nothing is
+    folded wrongly.
+    """
     graph, x = residual(), drawn(40)
     net = convert(graph, x, steps=14, weight_bits=16, alpha="max")
     logits, wanted = fsref.run(net, x, engine="quantized").logits * net.logit_scale, graph.forward(x)
@@ -156,7 +192,9 @@ def test_a_bound_caps_alpha() -> None:
 
 
 def test_theta() -> None:
-    """Every theta lies in theta_max / 2 .. theta_max, theta_max the largest for which all weights fit; as powers of two there is one such."""
+    """Every theta lies in theta_max / 2 .. theta_max, theta_max the largest for which all weights fit; as powers of two
+    there is one such.
+    """
     graph, x = residual(), drawn()
     for options in ({}, {"power_of_two": True}):
         net = convert(graph, x, **options)
@@ -171,7 +209,9 @@ def test_theta() -> None:
 
 
 def test_theta_below_one_is_refused_with_the_width_that_would_do() -> None:
-    """Two-bit weights cannot carry eight steps: the message names population, channel and the bits that would do, and those bits do."""
+    """Two-bit weights cannot carry eight steps: the message names population, channel and the bits that would do, and
+    those bits do.
+    """
     graph, x = residual(), drawn()
     says = r"theta would be below 1 with 2-bit weights \((\d+) bits would do, or fewer steps\) \[CONV-3\]"
     with pytest.raises(fsref.errors.GraphError, match=says) as caught:
@@ -194,10 +234,14 @@ def test_weights_fit_their_bits(bits: int) -> None:
 
 
 def test_sums_stay_in_32_bits() -> None:
-    """Every interval of RANGE-1 lies within 32 bits at the widest settings that are not refused, dead channels included."""
+    """Every interval of RANGE-1 lies within 32 bits at the widest settings that are not refused, dead channels
+    included.
+    """
     graph = residual()
     gain = graph["stem_bn"].arrays["gain"] * np.array([0, 1e-12, *[1] * 6])
-    dead = [replace(node, arrays={**node.arrays, "gain": gain}) if node.name == "stem_bn" else node for node in graph.nodes]
+    dead = [
+        replace(node, arrays={**node.arrays, "gain": gain}) if node.name == "stem_bn" else node for node in graph.nodes
+    ]
     for bits, steps in ((8, 8), (16, 10)):
         net = convert(Graph(PIXELS, dead), drawn(), weight_bits=bits, steps=steps)
         for bounds in net.ranges.values():
@@ -216,7 +260,9 @@ def test_nearest_and_floor() -> None:
 
 
 def test_signed_linear_values() -> None:
-    """The codes of a population that may be negative, less its offset, are the float values to within a code, borders of its readers included."""
+    """The codes of a population that may be negative, less its offset, are the float values to within a code, borders
+    of its readers included.
+    """
     graph, x = residual(), drawn(40)
     net = convert(graph, x, steps=10, weight_bits=12, alpha="max")
     result = fsref.run(net, x, engine="quantized", record=["project", "right"])
@@ -230,7 +276,9 @@ def test_signed_linear_values() -> None:
 
 @pytest.mark.parametrize("slope", [0.5, -0.5])
 def test_a_falling_activation_stays_behind_its_max_pool(slope: float) -> None:
-    """A hard_sigmoid of negative slope turns the largest value into the smallest: folded, the graph gives what the graph gives."""
+    """A hard_sigmoid of negative slope turns the largest value into the smallest: folded, the graph gives what the
+    graph gives.
+    """
     act = Node("act", "hard_sigmoid", ("pool",), {"slope": slope, "offset": 0.75})
     pool = Node("pool", "max_pool", ("stem",), {"kernel": (2, 2)})
     graph = Graph(PIXELS, [conv("stem", "input", 4, 3), pool, act, Node("mean", "global_avg_pool", ("act",))])
@@ -242,8 +290,15 @@ def test_a_falling_activation_stays_behind_its_max_pool(slope: float) -> None:
 def test_signed_values_that_are_all_negative(alpha: Any) -> None:
     """The codes of a linear population reach from its lowest value to 0, however far below 0 its highest is."""
     stem = Node("stem", "conv", ("input",), {}, {"weight": np.ones((1, 3, 1, 1)) / 3, "bias": np.array([-10.0])})
-    graph = Graph(PIXELS, [stem, Node("pool", "max_pool", ("stem",), {"kernel": (2, 2)}), Node("flatten", "flatten", ("pool",)),
-                           Node("linear", "dense", ("flatten",), {}, {"weight": np.eye(3, 16), "bias": np.zeros(3)})])  # fmt: skip
+    graph = Graph(
+        PIXELS,
+        [
+            stem,
+            Node("pool", "max_pool", ("stem",), {"kernel": (2, 2)}),
+            Node("flatten", "flatten", ("pool",)),
+            Node("linear", "dense", ("flatten",), {}, {"weight": np.eye(3, 16), "bias": np.zeros(3)}),
+        ],
+    )
     x = drawn()
     net, real = convert(graph, x, alpha=alpha), graph.activations(x, ["stem"])["stem"]
     codes = fsref.run(net, x, engine="quantized", record=["stem"]).codes["stem"].reshape(real.shape)
@@ -254,8 +309,15 @@ def test_signed_values_that_are_all_negative(alpha: Any) -> None:
 def test_offsets_count_for_the_bound_of_sums() -> None:
     """No bias passes 2^30 where codes have large offsets; without counting them it was 120 times that (CONV-3)."""
     stem = Node("stem", "conv", ("input",), {}, {"weight": np.ones((4, 3, 3, 3)), "bias": np.zeros(4)})
-    graph = Graph(PIXELS, [stem, Node("act", "clip", ("stem",), {"low": 6.0, "high": 6.05}), Node("flatten", "flatten", ("act",)),
-                           Node("linear", "dense", ("flatten",), {}, {"weight": np.ones((3, 144)), "bias": np.zeros(3)})])  # fmt: skip
+    graph = Graph(
+        PIXELS,
+        [
+            stem,
+            Node("act", "clip", ("stem",), {"low": 6.0, "high": 6.05}),
+            Node("flatten", "flatten", ("act",)),
+            Node("linear", "dense", ("flatten",), {}, {"weight": np.ones((3, 144)), "bias": np.zeros(3)}),
+        ],
+    )
     for how in ({}, {"weight_bits": 16}, {"weight_bits": 16, "steps": 12, "bias_correction": "analytic"}):
         net = convert(graph, drawn(), **how)
         assert max(int(np.abs(p.bias).max()) for p in net.populations[1:]) <= 2**30
@@ -266,7 +328,15 @@ def test_offsets_count_for_the_bound_of_sums() -> None:
 def test_pools_of_values_whose_levels_have_no_exact_pool(levels: int) -> None:
     """A max-pool is exact on the spikes of 2^K - 1 levels; others are refused with their node (POOL-2)."""
     act = Node("act", "quantise", ("stem",), {"alpha": 1.0, "levels": levels})
-    graph = Graph(PIXELS, [conv("stem", "input", 4, 3), act, Node("pooled", "max_pool", ("act",), {"kernel": (2, 2)}), *head("pooled", 4)])
+    graph = Graph(
+        PIXELS,
+        [
+            conv("stem", "input", 4, 3),
+            act,
+            Node("pooled", "max_pool", ("act",), {"kernel": (2, 2)}),
+            *head("pooled", 4),
+        ],
+    )
     if levels & (levels + 1):
         with pytest.raises(fsref.errors.GraphError, match=rf"pooled: max-pool of values with {levels} levels"):
             convert(graph)
@@ -275,21 +345,35 @@ def test_pools_of_values_whose_levels_have_no_exact_pool(levels: int) -> None:
 
 
 def test_the_input_contract_folds() -> None:
-    """A BGR graph converts to the network of the RGB graph whose weights, mean and std are turned; mean and std reach every border place."""
+    """A BGR graph converts to the network of the RGB graph whose weights, mean and std are turned; mean and std reach
+    every border place.
+    """
     x = drawn()
     turned = Pixels(3, 8, 8, mean=PIXELS.mean[::-1], std=PIXELS.std[::-1], order="BGR")
     nodes = residual().nodes
-    stem = Node("stem", "conv", ("input",), nodes[0].attributes, {"weight": nodes[0].arrays["weight"][:, ::-1], "bias": nodes[0].arrays["bias"]})
+    stem = Node(
+        "stem",
+        "conv",
+        ("input",),
+        nodes[0].attributes,
+        {"weight": nodes[0].arrays["weight"][:, ::-1], "bias": nodes[0].arrays["bias"]},
+    )
     assert convert(Graph(turned, [stem, *nodes[1:]]), x).id == convert(residual(), x).id
     net = convert(residual(), x, steps=10, weight_bits=16, alpha="max")
-    opening = fsref.run(net, x, engine="quantized", record=fsref.Record(["stem"], ["opening"])).trace["stem", "opening"].reshape(-1, 8, 8, 8)
+    opening = (
+        fsref.run(net, x, engine="quantized", record=fsref.Record(["stem"], ["opening"]))
+        .trace["stem", "opening"]
+        .reshape(-1, 8, 8, 8)
+    )
     before = {unit.name: v for unit, v, _ in fold(residual()).walk(x)}["stem"]
     theta = net["stem"].table.T[..., -1].reshape(-1, 1, 1)
     assert np.abs((opening - theta // 2) / theta - before / net["stem"].scale).max() < 0.5
 
 
 def test_quantising_activations_need_no_images() -> None:
-    """alpha, levels and rounding of a quantising activation become scale, steps and bias: codes are those of the formula, without any images."""
+    """alpha, levels and rounding of a quantising activation become scale, steps and bias: codes are those of the
+    formula, without any images.
+    """
     weight = np.array([[[[0.25]], [[-0.5]], [[1.0]]], [[[-1.0]], [[0.75]], [[0.125]]]])
     pixels = Pixels(3, 4, 4, scale=1 / 256)
     for levels, rounding, steps in ((15, "nearest", 4), (4, "nearest", 3), (8, "floor", 4), (7, "floor", 3)):
@@ -302,20 +386,31 @@ def test_quantising_activations_need_no_images() -> None:
         net = convert(graph, weight_bits=16)
         assert net["stem"].steps == steps and net["stem"].scale == pytest.approx(0.5 / levels)
         codes = fsref.run(net, x, engine="reference", record=["stem"]).codes["stem"].reshape(8, 2, 4, 4)
-        wanted = np.floor(graph.activations(x, ["stem"])["stem"].astype(float) * levels / 0.5 + (0.5 if rounding == "nearest" else 0))
-        assert (codes == np.clip(wanted, 0, levels)).mean() > 0.99  # weights are rounded: a value on a border may fall either way
+        wanted = np.floor(
+            graph.activations(x, ["stem"])["stem"].astype(float) * levels / 0.5 + (0.5 if rounding == "nearest" else 0)
+        )
+        assert (
+            codes == np.clip(wanted, 0, levels)
+        ).mean() > 0.99  # weights are rounded: a value on a border may fall either way
 
 
 def test_without_images_everything_must_carry_its_scale() -> None:
     """A relu has no scale without images."""
-    with pytest.raises(fsref.errors.GraphError, match=r"there are no images \(.*stem, expand, depthwise.*\) \[CONV-8\]"):
+    with pytest.raises(
+        fsref.errors.GraphError, match=r"there are no images \(.*stem, expand, depthwise.*\) \[CONV-8\]"
+    ):
         convert(residual())
 
 
 def test_calibration_images_that_are_refused() -> None:
     """Empty, normalised, misshapen and out-of-range images are refused by name."""
     x = drawn()
-    cases = [(x[:0], "shape"), (x / 255.0, "not an array of integers"), (x[:, :2], "shape"), (x.astype(int) + 1, "out of range")]
+    cases = [
+        (x[:0], "shape"),
+        (x / 255.0, "not an array of integers"),
+        (x[:, :2], "shape"),
+        (x.astype(int) + 1, "out of range"),
+    ]
     cases.append(([[1], [2, 3]], "not an array"))
     for images, says in cases:
         with pytest.raises(fsref.errors.InputError, match=says):
@@ -347,14 +442,22 @@ def test_options_that_are_refused(options: Any, says: str) -> None:
 def test_the_number_of_calibration_images() -> None:
     """None, fewer than none and half an image are refused."""
     for images in (0, -1, 2.5):
-        with pytest.raises(fsref.errors.InputError, match=rf"images: not a number of images: {images} \(1 or more\) \[CONV-8\]"):
+        with pytest.raises(
+            fsref.errors.InputError, match=rf"images: not a number of images: {images} \(1 or more\) \[CONV-8\]"
+        ):
             convert(residual(), drawn(), images=images)  # type: ignore[arg-type]
 
 
 def test_steps_of_a_quantising_activation_are_its_own() -> None:
     """Steps named for a population whose levels say K already are refused."""
-    nodes = [conv("stem", "input", 4, 3), Node("act", "quantise", ("stem",), {"alpha": 1.0, "levels": 7}), *head("act", 4)]
-    with pytest.raises(fsref.errors.GraphError, match="steps: no population of this name takes its steps from here: stem"):
+    nodes = [
+        conv("stem", "input", 4, 3),
+        Node("act", "quantise", ("stem",), {"alpha": 1.0, "levels": 7}),
+        *head("act", 4),
+    ]
+    with pytest.raises(
+        fsref.errors.GraphError, match="steps: no population of this name takes its steps from here: stem"
+    ):
         convert(Graph(PIXELS, nodes), steps={"stem": 5})
 
 
@@ -374,9 +477,13 @@ def mean_errors(net: fsref.Network, name: str, x: Any, wanted: Any) -> Any:
 
 
 def test_analytic_bias_correction_takes_back_what_rounded_weights_add() -> None:
-    """Behind the exact input the mean membrane of every channel is the float one to half a membrane unit; behind codes it is nearer to it than without."""
+    """Behind the exact input the mean membrane of every channel is the float one to half a membrane unit; behind codes
+    it is nearer to it than without.
+    """
     graph, x = residual(), drawn(32)
-    plain, moved = (convert(graph, x, steps=10, alpha="max", weight_bits=4, bias_correction=kind) for kind in ("none", "analytic"))
+    plain, moved = (
+        convert(graph, x, steps=10, alpha="max", weight_bits=4, bias_correction=kind) for kind in ("none", "analytic")
+    )
     wanted = {unit.name: before.mean(axis=(0, 2, 3)) for unit, before, _ in fold(graph).walk(x)}
     for name in ("stem", "expand", "depthwise", "project"):
         without, corrected = (mean_errors(net, name, x, wanted) for net in (plain, moved))
@@ -400,7 +507,12 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
         conv("stem", "input", 4, 3),
         Node("act", "silu", ("stem",)),
         conv("second", "input", 4, 3, seed=1),
-        Node("pooled", "avg_pool", ("second",), {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1), "count_include_pad": False}),
+        Node(
+            "pooled",
+            "avg_pool",
+            ("second",),
+            {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1), "count_include_pad": False},
+        ),
         Node("product", "mul", ("second", "second")),
         Node("sum", "add", ("pooled", "act", "product")),
         *head("sum", 4),
@@ -408,7 +520,12 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
     with pytest.raises(fsref.errors.GraphError) as caught:
         convert(Graph(PIXELS, nodes), drawn())
     text = str(caught.value)
-    assert "3 of 8 nodes" in text and "act: silu" in text and "product: mul" in text and "pooled: average pooling with a divisor that varies" in text
+    assert (
+        "3 of 8 nodes" in text
+        and "act: silu" in text
+        and "product: mul" in text
+        and "pooled: average pooling with a divisor that varies" in text
+    )
 
 
 def test_a_graph_without_contract_is_refused() -> None:
@@ -421,7 +538,15 @@ def test_provenance_tells_every_choice() -> None:
     """Options, calibration images and the figures of each population are in the network, and survive the file."""
     net = convert(residual(), drawn(), steps=6, images=16)
     assert net.provenance["options"]["steps"] == 6 and net.provenance["calibration"]["images"] == 16
-    assert set(net.provenance["populations"]["stem"]) == {"steps", "rounding", "alpha", "scale", "offset", "theta", "weight_bits"}
+    assert set(net.provenance["populations"]["stem"]) == {
+        "steps",
+        "rounding",
+        "alpha",
+        "scale",
+        "offset",
+        "theta",
+        "weight_bits",
+    }
 
 
 def test_one_calibration_serves_many_conversions() -> None:

@@ -18,8 +18,23 @@ from fsref.law.network import Network
 from fsref.verification.strategies import Case, cases
 from fsref.simulation.recording import Trace
 
-NETS = {"tiny": handmade.tiny, "residual": handmade.residual, "unordered": handmade.unordered, "dangling": handmade.dangling}
-KINDS = ("spikes", "synops", "scalings", "membrane_updates", "additions", "comparisons", "weight_reads", "parameter_reads", "membrane_reads")
+NETS = {
+    "tiny": handmade.tiny,
+    "residual": handmade.residual,
+    "unordered": handmade.unordered,
+    "dangling": handmade.dangling,
+}
+KINDS = (
+    "spikes",
+    "synops",
+    "scalings",
+    "membrane_updates",
+    "additions",
+    "comparisons",
+    "weight_reads",
+    "parameter_reads",
+    "membrane_reads",
+)
 KINDS += ("memory_reads", "memory_writes")
 
 
@@ -33,9 +48,12 @@ def power_of_two(d: int) -> bool:
     return d == 0 or abs(d) in [2**n for n in range(32)]
 
 
-def by_loops(net: naive.Net, images: list[list[int]]) -> tuple[Counter[tuple[str, int, int]], Counter[tuple[int, int]], Counter[tuple[int, int]]]:
-    """What a machine does that handles one spike and one synapse after the other: how often, by (kind, population, step of the image); the
-    spikes of each (population, neuron); and the most of them for one image."""
+def by_loops(
+    net: naive.Net, images: list[list[int]]
+) -> tuple[Counter[tuple[str, int, int]], Counter[tuple[int, int]], Counter[tuple[int, int]]]:
+    """What a machine does that handles one spike and one synapse after the other: how often, by (kind, population, step
+    of the image); the spikes of each (population, neuron); and the most of them for one image.
+    """
     done: Counter[tuple[str, int, int]] = Counter()
     all_spikes: Counter[tuple[int, int]] = Counter()
     most: Counter[tuple[int, int]] = Counter()
@@ -55,12 +73,22 @@ def by_loops(net: naive.Net, images: list[list[int]]) -> tuple[Counter[tuple[str
             for t in range(one.steps):
                 for n, z in enumerate(naive.spikes(net, seen, p, t)):
                     if one.kind == "fs":
-                        happens(p, start[p] + t, "comparisons", "parameter_reads", "membrane_reads", *["memory_reads"] * 2)
+                        happens(
+                            p, start[p] + t, "comparisons", "parameter_reads", "membrane_reads", *["memory_reads"] * 2
+                        )
                     if z:
                         happens(p, start[p] + t, "spikes")
                         of_image[p, n] += 1
                     if z and one.kind == "fs":
-                        happens(p, start[p] + t, "additions", "membrane_updates", "parameter_reads", "memory_reads", "memory_writes")
+                        happens(
+                            p,
+                            start[p] + t,
+                            "additions",
+                            "membrane_updates",
+                            "parameter_reads",
+                            "memory_reads",
+                            "memory_writes",
+                        )
             for joint in into:
                 source = net.populations[joint.source]
                 for t in range(source.steps):
@@ -84,7 +112,10 @@ def check_counts(net: Network, x: Any) -> None:
     for p, population in enumerate(net.populations):
         work = counts.work(population.name)
         for kind in KINDS:
-            assert getattr(work, kind).tolist() == [done[kind, p, step] for step in range(steps)], (population.name, kind)
+            assert getattr(work, kind).tolist() == [done[kind, p, step] for step in range(steps)], (
+                population.name,
+                kind,
+            )
         if population is not net.readout:
             places = [(p, n) for n in range(int(np.prod(population.shape)))]
             assert counts.by_neuron[population.name].tolist() == [all_spikes[at] for at in places]
@@ -95,19 +126,30 @@ def check_counts(net: Network, x: Any) -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_counts_are_the_naive_loops(name: str) -> None:
-    """Networks made by hand, one with populations that go on after the logits stand, are counted as loops over spikes and synapses do."""
+    """Networks made by hand, one with populations that go on after the logits stand, are counted as loops over spikes
+    and synapses do.
+    """
     check_counts(NETS[name](), handmade.draw(NETS[name](), 3))
 
 
 @given(cases())
-@settings(database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=False, max_examples=60)
+@settings(
+    database=None,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    print_blob=False,
+    max_examples=60,
+)
 def test_counts_of_drawn_networks_are_the_naive_loops(case: Case) -> None:
     """So are drawn ones."""
     check_counts(case.net, case.images)
 
 
 def plain(counts: Counts) -> Any:
-    neurons = {name: (counts.by_neuron[name].tolist(), counts.most_by_neuron[name].tolist()) for name in counts.by_neuron}
+    neurons = {
+        name: (counts.by_neuron[name].tolist(), counts.most_by_neuron[name].tolist()) for name in counts.by_neuron
+    }
     return counts.to_dict(), neurons, counts.busiest
 
 
@@ -127,7 +169,11 @@ def test_counts_of_shards_add(name: str) -> None:
 def test_counts_by_hand() -> None:
     """Two inputs of one spike each at step 0 and 1; one FS neuron that fires at its first step; one logit."""
     net = fsref.Network(
-        [fsref.Input("in", (1, 1, 2), 2, 3), fsref.FS("hid", (1, 1, 1), fsref.Table([5, 9], [5, 9], [3, 1])), fsref.Readout("out", (1, 1, 1))],
+        [
+            fsref.Input("in", (1, 1, 2), 2, 3),
+            fsref.FS("hid", (1, 1, 1), fsref.Table([5, 9], [5, 9], [3, 1])),
+            fsref.Readout("out", (1, 1, 1)),
+        ],
         [fsref.Dense("in", "hid", [[2, 1]]), fsref.Dense("hid", "out", [[7]])],
     )
     counts = count(recorded(net, np.array([[[[2, 1]]]])))  # the membrane opens at 2 * 2 + 1 = 5
@@ -138,7 +184,13 @@ def test_counts_by_hand() -> None:
     assert work.memory_reads.tolist() == [1 + 2, 2, 2 + 1, 2]
     assert work.memory_writes.tolist() == work.membrane_updates.tolist()
     assert counts.work("out").scalings.tolist() == [0, 0, 1, 0]  # d = 3 is no power of two
-    assert counts.to_dict()["total"] == {"spikes": 3, "synops": 3, "membrane_updates": 6, "memory_reads": 13, "memory_writes": 6}
+    assert counts.to_dict()["total"] == {
+        "spikes": 3,
+        "synops": 3,
+        "membrane_updates": 6,
+        "memory_reads": 13,
+        "memory_writes": 6,
+    }
     assert "13" in str(counts).splitlines()[-1]
 
 
@@ -151,7 +203,12 @@ def test_parts_of_a_recording_are_not_counted() -> None:
     """A recording without some population, neuron or step is refused by the name of the population."""
     net = handmade.tiny()
     x = handmade.draw(net, 1)
-    for record in (fsref.Record(["hid"]), fsref.Record({"in": [0], "hid": None}), fsref.Record(steps=[0]), fsref.Record(observables=["codes"])):
+    for record in (
+        fsref.Record(["hid"]),
+        fsref.Record({"in": [0], "hid": None}),
+        fsref.Record(steps=[0]),
+        fsref.Record(observables=["codes"]),
+    ):
         trace = fsref.run(net, x, record=record).trace
         assert trace is not None
         with handmade.refused(UsageError, "COUNT-1"):

@@ -61,7 +61,9 @@ def split_mix(seed, number):
     return z ^ z >> 31
 
 
-@pytest.mark.parametrize(("seed", "max_code", "steps"), [(0, 255, 8), (1, 16, 5), (2**64 - 1, 65535, 16), (12345, 1, 1)])
+@pytest.mark.parametrize(
+    ("seed", "max_code", "steps"), [(0, 255, 8), (1, 16, 5), (2**64 - 1, 65535, 16), (12345, 1, 1)]
+)
 def test_drawn_images_from_the_spec_alone(seed, max_code, steps):
     """Every code of every drawn image is what the text of ID-3 gives in plain Python integers."""
     drawn = data.drawn_images(network((2, 3, 5), steps, max_code), 4, seed)
@@ -172,7 +174,12 @@ def test_grey_and_rgb(tmp_path):
     rgb = network((3, 4, 6), channels="RGB")
     assert (data.load_images(str(tmp_path), rgb).x[0] == colour.transpose(2, 0, 1)).all()
     assert (data.load_images(str(tmp_path), network((3, 4, 6))).x[0] == colour.transpose(2, 0, 1)).all()
-    refused(InputError, tmp_path, network(), "c.png: colour image where the network takes grey: RGB (8-bit L, no alpha) [RUN-4]")
+    refused(
+        InputError,
+        tmp_path,
+        network(),
+        "c.png: colour image where the network takes grey: RGB (8-bit L, no alpha) [RUN-4]",
+    )
     refused(InputError, tmp_path, network((2, 4, 6)), "c.png", "(2, 4, 6)")
     picture(tmp_path / "c.png", grey(3))
     assert (data.load_images(str(tmp_path), rgb).x[0] == grey(3)[None]).all()
@@ -185,7 +192,13 @@ def test_grey_and_rgb(tmp_path):
 
 def test_pixels_beyond_max_code_are_refused(tmp_path):
     picture(tmp_path / "a.png", grey(12))
-    refused(InputError, tmp_path, network(steps=5, max_code=16), f"{tmp_path / 'a.png'} [0, 0, 5]: code out of range: 17 (0..16; ", "[RUN-1]")
+    refused(
+        InputError,
+        tmp_path,
+        network(steps=5, max_code=16),
+        f"{tmp_path / 'a.png'} [0, 0, 5]: code out of range: 17 (0..16; ",
+        "[RUN-1]",
+    )
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (1, 4, 6), (1, 1, 4, 6)])
@@ -195,7 +208,12 @@ def test_one_image(tmp_path, shape):
     np.save(tmp_path / "a.npy", grey(9).astype(np.int32).reshape(shape))
     for name in ("a.png", "a.npy"):
         found = data.load_images(str(tmp_path / name), network())
-        assert (found.x == grey(9)).all() and found.x.shape == (1, 1, 4, 6) and found.y is None and found.names == (str(tmp_path / name),)
+        assert (
+            (found.x == grey(9)).all()
+            and found.x.shape == (1, 1, 4, 6)
+            and found.y is None
+            and found.names == (str(tmp_path / name),)
+        )
 
 
 @pytest.mark.parametrize(
@@ -356,7 +374,11 @@ def test_bundled_model_of_an_installed_package_goes_first(tmp_path, monkeypatch)
 def test_digits_accuracy(digits, arrays):
     """The float network was right on 98 % or more of the held-out images; the FS network says otherwise on at most 2."""
     images = data.load_images("digits", digits)
-    assert images.x.shape == (599, 1, 8, 8) and (images.x[:, 0] == arrays["x_test"]).all() and (images.y == arrays["y_test"]).all()
+    assert (
+        images.x.shape == (599, 1, 8, 8)
+        and (images.x[:, 0] == arrays["x_test"]).all()
+        and (images.y == arrays["y_test"]).all()
+    )
     right = float((arrays["float_labels"] == images.y).mean())
     assert right >= 0.98 and digits.provenance["float_accuracy"] == round(right, 6)
     result = fsref.run(digits, images.x)
@@ -366,8 +388,16 @@ def test_digits_accuracy(digits, arrays):
 
 def test_digits_split(arrays):
     """Training and test images are 1,797 pictures of ten classes, pixels 0..16, no image in both parts."""
-    shapes = {"x_test": (599, 8, 8), "y_test": (599,), "x_train": (1198, 8, 8), "y_train": (1198,), "float_labels": (599,)}
-    assert {name: a.shape for name, a in arrays.items()} == shapes and {a.dtype.name for a in arrays.values()} == {"uint8"}
+    shapes = {
+        "x_test": (599, 8, 8),
+        "y_test": (599,),
+        "x_train": (1198, 8, 8),
+        "y_train": (1198,),
+        "float_labels": (599,),
+    }
+    assert {name: a.shape for name, a in arrays.items()} == shapes and {a.dtype.name for a in arrays.values()} == {
+        "uint8"
+    }
     assert max(arrays["x_test"].max(), arrays["x_train"].max()) == 16
     assert set(arrays["y_test"].tolist()) == set(arrays["y_train"].tolist()) == set(range(10))
     assert not {a.tobytes() for a in arrays["x_test"]} & {a.tobytes() for a in arrays["x_train"]}
@@ -388,7 +418,10 @@ def test_digits_has_every_feature(digits):
     assert any(p.bias.ndim == 3 for p in fs)
     assert {p.steps for p in fs} == {6, 8}
     assert all(p.table.T.ndim == 2 for p in fs)
-    assert all(p.weights.dtype == np.int8 for p in digits.projections) and sum(p.weights.size for p in digits.projections) <= 15_000
+    assert (
+        all(p.weights.dtype == np.int8 for p in digits.projections)
+        and sum(p.weights.size for p in digits.projections) <= 15_000
+    )
     assert digits.classes == tuple("0123456789") and digits.contract.channels == "L" and len(digits.contract.mean) == 1
     assert all(p.scale and p.scale > 0 for p in (digits.input, *fs))
     assert digits.provenance["data_license"] == "CC-BY-4.0" and digits.provenance["tool"] == "tools/train_digits.py"
@@ -441,7 +474,9 @@ def test_golden_record_refuses_engines_that_differ(digits, monkeypatch):
 
 
 def test_bundled_files_are_written_reproducibly():
-    """Members stored, sorted, dated 1980: the same network gives the same bytes, and saving the loaded network gives the file."""
+    """Members stored, sorted, dated 1980: the same network gives the same bytes, and saving the loaded network gives
+    the file.
+    """
     folder = data.bundled("digits")
     for name in ("digits.fs.npz", "digits.npz"):
         with zipfile.ZipFile(folder / name) as archive:
@@ -473,6 +508,11 @@ def test_import_needs_numpy_only():
     import subprocess
     import sys
 
-    code = "import sys, fsref.data; print(sorted({m.split('.')[0] for m in sys.modules} & {'PIL', 'msgspec', 'numba', 'scipy', 'click'}))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(data.__file__).parent.parent)
+    code = (
+        "import sys, fsref.data; print(sorted({m.split('.')[0] for m in "
+        "sys.modules} & {'PIL', 'msgspec', 'numba', 'scipy', 'click'}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(data.__file__).parent.parent
+    )
     assert done.stdout.strip() == "[]"

@@ -1,4 +1,6 @@
-"""Energy (COUNT-5, COUNT-6, COUNT-8): the formula term by term, the dense ANN synapse by synapse, the numbers of the presets, tables that are refused."""
+"""Energy (COUNT-5, COUNT-6, COUNT-8): the formula term by term, the dense ANN synapse by synapse, the numbers of the
+presets, tables that are refused.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,18 @@ import pytest
 import fsref
 import handmade
 from fsref.metrics.counts import count
-from fsref.metrics.energy import KINDS, PRESETS, PRICED, Costs, costs_of, dense_work, energy, horowitz_2014, in_joules, read_costs
+from fsref.metrics.energy import (
+    KINDS,
+    PRESETS,
+    PRICED,
+    Costs,
+    costs_of,
+    dense_work,
+    energy,
+    horowitz_2014,
+    in_joules,
+    read_costs,
+)
 from fsref.errors import FileError, UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import fs_relu
@@ -35,7 +48,11 @@ def test_energy_is_the_sum_of_its_terms() -> None:
     total = counts.total
     assert int(total.scalings) > 0
     wanted = 3 * total.scalings + 5 * (total.synops + total.resets) + 7 * total.comparisons + 11 * total.synops
-    wanted += 13 * (total.openings + total.comparisons + total.resets) + 17 * (total.synops + total.comparisons) + 19 * total.membrane_updates
+    wanted += (
+        13 * (total.openings + total.comparisons + total.resets)
+        + 17 * (total.synops + total.comparisons)
+        + 19 * total.membrane_updates
+    )
     found = energy(counts, PRIMES)
     assert found.fs_energy_pj_per_image == int(wanted) / 3
     assert found.to_dict()["fs_energy_pj_per_image"] == found.fs_energy_pj_per_image
@@ -43,9 +60,18 @@ def test_energy_is_the_sum_of_its_terms() -> None:
         dearer = energy(counts, replace(PRIMES, **{price: getattr(PRIMES, price) + 1}))
         assert round(3 * (dearer.fs_energy_pj_per_image - found.fs_energy_pj_per_image)) == found.fs[kind]
         assert dearer.ann_energy_pj_per_image - found.ann_energy_pj_per_image == found.ann[kind]
-    assert [in_joules(pj) for pj in (0, 999.9, 1000, 3_055_478_955.6, 2.5e12)] == ["0.0 pJ", "999.9 pJ", "1.0 nJ", "3.1 mJ", "2,500.0 mJ"]
+    assert [in_joules(pj) for pj in (0, 999.9, 1000, 3_055_478_955.6, 2.5e12)] == [
+        "0.0 pJ",
+        "999.9 pJ",
+        "1.0 nJ",
+        "3.1 mJ",
+        "2,500.0 mJ",
+    ]
     text = str(found)
-    assert f"energy per image  FS {in_joules(found.fs_energy_pj_per_image)}, dense ANN {in_joules(found.ann_energy_pj_per_image)}" in text
+    assert (
+        f"energy per image  FS {in_joules(found.fs_energy_pj_per_image)}, "
+        f"dense ANN {in_joules(found.ann_energy_pj_per_image)}"
+    ) in text
     assert f"= {found.fs_energy_pj_per_image:,.1f}" in text and f"= {found.ann_energy_pj_per_image:,.1f}" in text
 
 
@@ -58,18 +84,24 @@ def test_the_dense_ann_does_every_synapse_once(make: Any) -> None:
     compared = sum(len(one.bias) for one in oracle.populations if one.kind == "fs")
     found = energy(counted(net), PRIMES)
     assert found.ann["multiplications"] == int(dense_work(net).synops) == macs
-    assert found.ann_energy_pj_per_image == macs * (2 + 5 + 11 + 17 + 19) + biases * (13 + 19) + compared * (7 + 13 + 17)
+    assert found.ann_energy_pj_per_image == macs * (2 + 5 + 11 + 17 + 19) + biases * (13 + 19) + compared * (
+        7 + 13 + 17
+    )
     assert found.fs["multiplications"] == found.ann["scalings"] == 0
 
 
 @pytest.mark.parametrize("setting", ["classic", "best"])
 def test_rate_coding_is_under_the_same_table(setting: Any) -> None:
-    """At every checkpoint the twin's energy is the sum of its terms; the sums of an analog input are multiplied and added once per image (COUNT-8)."""
+    """At every checkpoint the twin's energy is the sum of its terms; the sums of an analog input are multiplied and
+    added once per image (COUNT-8).
+    """
     net = handmade.residual(fs_relu(5, 9))
     oracle = handmade.oracle(net)
     x = handmade.draw(net, 3)
     result = rate_coded(net, setting, "nearest").run(x, 9, checkpoints=[2, 9])
-    macs = sum(len(leaving) for joint in oracle.projections if joint.source == 0 for leaving in joint.synapses) * (setting == "best")
+    macs = sum(len(leaving) for joint in oracle.projections if joint.source == 0 for leaving in joint.synapses) * (
+        setting == "best"
+    )
     fs, out = (sum(len(one.bias) for one in oracle.populations if one.kind == kind) for kind in ("fs", "readout"))
     spent = rate_score(result, [0, 0, 0], PRIMES).energy_pj_per_image
     assert spent is not None and result.twin.macs == macs and (macs > 0) == (setting == "best")
@@ -88,9 +120,12 @@ def test_presets_are_the_numbers_of_the_paper() -> None:
     assert (costs.multiplication_pj, costs.scaling_pj, costs.addition_pj, costs.comparison_pj) == (0.2, 3.1, 0.1, 0.1)
     access = {name: {getattr(c, p) for p in PRICED if "read" in p or "write" in p} for name, c in PRESETS.items()}
     assert access == {
-        "horowitz_2014": {20.0}, "horowitz_2014_8kb": {10.0}, "horowitz_2014_1mb": {100.0},
-        "horowitz_2014_dram": {1300.0}, "horowitz_2014_arithmetic": {0.0},
-    }  # fmt: skip
+        "horowitz_2014": {20.0},
+        "horowitz_2014_8kb": {10.0},
+        "horowitz_2014_1mb": {100.0},
+        "horowitz_2014_dram": {1300.0},
+        "horowitz_2014_arithmetic": {0.0},
+    }
     for preset in PRESETS.values():
         assert set(preset.sources) == set(PRICED)
         assert "ISSCC 2014" in preset.source
@@ -136,7 +171,9 @@ def test_a_table_from_a_file(tmp_path: Path) -> None:
     ],
 )
 def test_files_that_are_refused(tmp_path: Path, text: bytes, kind: Any) -> None:
-    """What is no whole table of costs is refused in one line: half JSON, missing, unknown and double costs, NaN, too deep, too large."""
+    """What is no whole table of costs is refused in one line: half JSON, missing, unknown and double costs, NaN, too
+    deep, too large.
+    """
     body = ", ".join(f'"{name}": 1' for name in PRICED)
     path = tmp_path / "costs.json"
     path.write_bytes(text.replace(b'"BODY"', body.encode()).replace(b'"NAN"', body.replace("1", "NaN", 1).encode()))

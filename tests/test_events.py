@@ -16,7 +16,9 @@ from fsref.law.projections import window_shape
 
 
 def chain(*projections: tuple[tuple[int, int, int], dict[str, Any]], bias: int = 3) -> Network:
-    """An input (4, 6, 5), one FS after another by conv2d with random weights, zeros among them, and a readout, dense and pooled."""
+    """An input (4, 6, 5), one FS after another by conv2d with random weights, zeros among them, and a readout, dense
+    and pooled.
+    """
     rng = np.random.default_rng(11)
     populations: list[Any] = [Input("in", (4, 6, 5), 4, 15)]
     joined: list[Any] = []
@@ -27,7 +29,10 @@ def chain(*projections: tuple[tuple[int, int, int], dict[str, Any]], bias: int =
         joined.append(Conv2d(populations[-1].name, f"fs{index}", weights, **geometry))
         populations.append(FS(f"fs{index}", shape, fs_relu(4, 2), [bias] * shape[0]))
     last = populations[-1]
-    joined += [Dense(last.name, "out", rng.integers(-1, 2, (3, int(np.prod(last.shape))))), Dense("in", "out", [[1, 0, 0, 2], [0] * 4, [3] * 4], pooled=True)]
+    joined += [
+        Dense(last.name, "out", rng.integers(-1, 2, (3, int(np.prod(last.shape))))),
+        Dense("in", "out", [[1, 0, 0, 2], [0] * 4, [3] * 4], pooled=True),
+    ]
     return Network([*populations, Readout("out", (3, 1, 1))], joined)
 
 
@@ -35,8 +40,14 @@ NETS = {
     "stride": lambda: chain(((3, 3, 2), {"kernel": (2, 3), "stride": (2, 2)})),
     "padding": lambda: chain(((3, 7, 6), {"kernel": (3, 3), "padding": (2, 1, 1, 2)})),
     "dilation": lambda: chain(((2, 4, 3), {"kernel": (3, 2), "dilation": (2, 2), "padding": (1, 0, 1, 0)})),
-    "groups": lambda: chain(((6, 6, 5), {"kernel": (3, 3), "padding": (1, 1, 1, 1), "groups": 2}), ((4, 3, 3), {"kernel": (1, 1), "stride": (2, 2)})),
-    "depthwise": lambda: chain(((4, 6, 5), {"kernel": (3, 3), "padding": (1, 1, 1, 1), "groups": 4}), ((8, 5, 4), {"kernel": (2, 2), "groups": 4})),
+    "groups": lambda: chain(
+        ((6, 6, 5), {"kernel": (3, 3), "padding": (1, 1, 1, 1), "groups": 2}),
+        ((4, 3, 3), {"kernel": (1, 1), "stride": (2, 2)}),
+    ),
+    "depthwise": lambda: chain(
+        ((4, 6, 5), {"kernel": (3, 3), "padding": (1, 1, 1, 1), "groups": 4}),
+        ((8, 5, 4), {"kernel": (2, 2), "groups": 4}),
+    ),
     "tiny": handmade.tiny,
     "residual": handmade.residual,
     "unordered": handmade.unordered,
@@ -47,7 +58,13 @@ NETS = {
 def test_deliveries_are_synops(name: str) -> None:
     """Per image and projection, the counted deliveries are the spikes of every train times the fan-out of its neuron."""
     net = NETS[name]()
-    x = np.concatenate([handmade.draw(net, 4), np.full((1, *net.input.shape), net.input.max_code), np.zeros((1, *net.input.shape), np.int64)])
+    x = np.concatenate(
+        [
+            handmade.draw(net, 4),
+            np.full((1, *net.input.shape), net.input.max_code),
+            np.zeros((1, *net.input.shape), np.int64),
+        ]
+    )
     trace = fsref.run(net, x, engine="reference", record=[p.name for p in net.populations[:-1]]).trace
     assert trace is not None
     counted = count_deliveries(net, x)
@@ -55,11 +72,15 @@ def test_deliveries_are_synops(name: str) -> None:
     assert counted.sum() > 0
     for index, (q, fan) in enumerate(zip(net.projections, fan_outs(net), strict=True)):
         spikes = [[int(word).bit_count() for word in image] for image in trace[q.source, "spikes"].tolist()]
-        assert counted[:, index].tolist() == [sum(n * f for n, f in zip(row, fan.ravel().tolist(), strict=True)) for row in spikes]
+        assert counted[:, index].tolist() == [
+            sum(n * f for n, f in zip(row, fan.ravel().tolist(), strict=True)) for row in spikes
+        ]
 
 
 def test_zero_weights_deliver_nothing() -> None:
-    net = Network([Input("in", (1, 2, 2), 4, 15), Readout("out", (2, 1, 1))], [Dense("in", "out", [[0, 0, 0, 0], [0, 0, 0, 1]])])
+    net = Network(
+        [Input("in", (1, 2, 2), 4, 15), Readout("out", (2, 1, 1))], [Dense("in", "out", [[0, 0, 0, 0], [0, 0, 0, 1]])]
+    )
     assert count_deliveries(net, np.full((1, 1, 2, 2), 15)).tolist() == [[4]]
 
 
@@ -73,7 +94,11 @@ def test_without_spikes_nothing_is_delivered() -> None:
             FS("b", (2, 2, 2), fs_relu(4), [-2, -2]),
             Readout("out", (2, 1, 1), [7, -7]),
         ],
-        [Conv2d("in", "a", [[[[1]]], [[[1]]]]), Conv2d("pool", "b", np.ones((2, 2, 1, 1), np.int64)), Dense("b", "out", np.ones((2, 8), np.int64))],
+        [
+            Conv2d("in", "a", [[[[1]]], [[[1]]]]),
+            Conv2d("pool", "b", np.ones((2, 2, 1, 1), np.int64)),
+            Dense("b", "out", np.ones((2, 8), np.int64)),
+        ],
     )
     black = np.zeros((2, 1, 4, 4), np.int64)
     assert count_deliveries(net, black).tolist() == [[0, 0, 0], [0, 0, 0]]
@@ -94,12 +119,15 @@ def test_without_spikes_nothing_is_delivered() -> None:
     ],
 )
 def test_a_row_of_synapses_is_one_run(geometry: dict[str, Any], most: int) -> None:
-    """Targets that lie side by side are met in one run, one for each kernel row; the runs of a place are its fan-out, no target twice."""
+    """Targets that lie side by side are met in one run, one for each kernel row; the runs of a place are its fan-out,
+    no target twice.
+    """
     groups = geometry.get("groups", 1)
     conv = Conv2d("in", "fs", np.ones((4, 4 // groups, 3, 3), np.int64), **geometry)
     source, target = (4, 9, 8), (4, *window_shape((4, 9, 8), (3, 3), conv.stride, conv.padding, conv.dilation))
     net = Network(
-        [Input("in", source), FS("fs", target, fs_relu(4)), Readout("out", (1, 1, 1))], [conv, Dense("fs", "out", np.ones((1, 4), np.int64), pooled=True)]
+        [Input("in", source), FS("fs", target, fs_relu(4)), Readout("out", (1, 1, 1))],
+        [conv, Dense("fs", "out", np.ones((1, 4), np.int64), pooled=True)],
     )
     weights, runs, ends = synapses(conv, source, target)
     assert weights.shape == (4, 36 // groups) and ends[0] == 0 and ends[-1] == len(runs)
@@ -112,5 +140,7 @@ def test_a_row_of_synapses_is_one_run(geometry: dict[str, Any], most: int) -> No
 def test_a_wide_source_needs_a_run_a_place() -> None:
     """A dense projection from the widest source there is has one run a place, and is made in a moment."""
     for pooled, count in ((False, 65_536), (True, 1)):
-        weights, runs, ends = synapses(Dense("a", "b", np.ones((3, count), np.int64), pooled), (1, 1, 65_536), (3, 1, 1))
+        weights, runs, ends = synapses(
+            Dense("a", "b", np.ones((3, count), np.int64), pooled), (1, 1, 65_536), (3, 1, 1)
+        )
         assert weights.shape == (1, 3 * count) and runs.shape == (65_536, 3) and ends.tolist() == list(range(65_537))

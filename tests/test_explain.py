@@ -1,4 +1,6 @@
-"""Explanations: every neuron's story adds up, names its synapses as the naive list of synapses does, and refuses what does not exist."""
+"""Explanations: every neuron's story adds up, names its synapses as the naive list of synapses does, and refuses what
+does not exist.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def recorded(net: Network, x: Any) -> Any:
 
 @pytest.mark.parametrize("name", NETS)
 def test_every_neuron_adds_up(name: str) -> None:
-    """Bias and contributions are the opening membrane, steps are membranes and spikes, codes are codes: of some neurons of every population."""
+    """Bias and contributions are the opening membrane, steps are membranes and spikes, codes are codes: of some neurons
+    of every population.
+    """
     net = NETS[name]()
     x = handmade.draw(net, 1, seed=3)
     trace, start = recorded(net, x), schedule(net).start
@@ -38,12 +42,18 @@ def test_every_neuron_adds_up(name: str) -> None:
             assert [s.step for s in e.steps] == [start[p.name] + t for t in range(net.steps[p.name])]
             if e.opening is not None:
                 assert e.bias is not None
-                assert e.bias + sum(c.contribution for c in e.contributions) == e.opening == trace[p.name, "opening"][0, n]
+                assert (
+                    e.bias + sum(c.contribution for c in e.contributions) == e.opening == trace[p.name, "opening"][0, n]
+                )
                 assert {label: trace[label, "sums"][0, n] for label in e.sums} == e.sums
             if e.kind == "fs":
                 assert [s.after for s in e.steps] == trace[p.name, "membranes"][0, :, n].tolist()
                 assert [s.before for s in e.steps] == [e.opening, *(s.after for s in e.steps[:-1])]
-                assert all(s.fired == (s.before >= s.threshold) for s in e.steps if s.before is not None and s.threshold is not None)
+                assert all(
+                    s.fired == (s.before >= s.threshold)
+                    for s in e.steps
+                    if s.before is not None and s.threshold is not None
+                )
             if e.kind != "readout":
                 assert e.code == trace[p.name, "codes"][0, n] == sum(s.d for s in e.steps if s.fired)
             sizes = [abs(c.contribution) for c in e.contributions]
@@ -68,7 +78,9 @@ def test_synapses_are_those_of_the_naive_list(name: str) -> None:
                 expected += [(label, s, w, int(codes[q.source, "codes"][0, s])) for s, w in into]
         e = fsref.explain(net, x[0], target, n)
         assert e.synapses == synapses
-        assert sorted((c.projection, c.neuron, c.weight, c.code) for c in e.contributions) == sorted(row for row in expected if row[2] * row[3])
+        assert sorted((c.projection, c.neuron, c.weight, c.code) for c in e.contributions) == sorted(
+            row for row in expected if row[2] * row[3]
+        )
 
 
 def test_candidates_of_a_max_pool() -> None:
@@ -90,7 +102,12 @@ def test_candidates_of_a_max_pool() -> None:
 def test_padding_is_no_candidate_and_no_synapse() -> None:
     net = handmade.residual()
     x = handmade.draw(net, 1)
-    assert [c.place for c in fsref.explain(net, x[0], "pool", 0).candidates] == [(0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1)]
+    assert [c.place for c in fsref.explain(net, x[0], "pool", 0).candidates] == [
+        (0, 0, 0),
+        (0, 0, 1),
+        (0, 1, 0),
+        (0, 1, 1),
+    ]
     corner = fsref.explain(net, x[0], "stem", 0)
     assert all(c.place[1] < 2 and c.place[2] < 2 for c in corner.contributions)
 
@@ -117,12 +134,24 @@ def test_a_neuron_may_be_named_by_its_place() -> None:
 def test_an_image_may_carry_its_batch_axis_and_grey_may_drop_its_channel() -> None:
     net = handmade.tiny()
     x = handmade.draw(net, 1)
-    assert fsref.explain(net, x, "hid", 1) == fsref.explain(net, x[0], "hid", 1) == fsref.explain(net, x[0, 0], "hid", 1)
+    assert (
+        fsref.explain(net, x, "hid", 1) == fsref.explain(net, x[0], "hid", 1) == fsref.explain(net, x[0, 0], "hid", 1)
+    )
 
 
 @pytest.mark.parametrize(
     ("population", "neuron"),
-    [("nobody", 0), ("hid", 3), ("hid", -1), ("out", 2), ("in", 4), ("in", (0, 2, 0)), ("in", (0, 1)), ("in", "1"), ("in", 1.0)],
+    [
+        ("nobody", 0),
+        ("hid", 3),
+        ("hid", -1),
+        ("out", 2),
+        ("in", 4),
+        ("in", (0, 2, 0)),
+        ("in", (0, 1)),
+        ("in", "1"),
+        ("in", 1.0),
+    ],
 )
 def test_what_does_not_exist_is_refused(population: str, neuron: Any) -> None:
     with pytest.raises(UsageError) as caught:
@@ -131,7 +160,10 @@ def test_what_does_not_exist_is_refused(population: str, neuron: Any) -> None:
     assert population == "nobody" or "0.." in caught.value.limit
 
 
-@pytest.mark.parametrize("image", [np.zeros((2, 2, 2), np.int64), np.zeros((2, 1, 2, 2), np.int64), np.full((1, 2, 2), 16), np.zeros((1, 2, 2))])
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((2, 2, 2), np.int64), np.zeros((2, 1, 2, 2), np.int64), np.full((1, 2, 2), 16), np.zeros((1, 2, 2))],
+)
 def test_images_that_are_refused(image: Any) -> None:
     with pytest.raises(InputError) as caught:
         fsref.explain(handmade.tiny(), image, "hid", 0)

@@ -32,26 +32,49 @@ def draw(*shape: int) -> np.ndarray:
 
 def node(op: str, inputs: str, output: str, name: str = "", **attributes: Any) -> Any:
     """An operator; `inputs` are names with blanks between them, - for one left out."""
-    return helper.make_node(op, ["" if given == "-" else given for given in inputs.split()], output.split(), name, **attributes)
+    return helper.make_node(
+        op, ["" if given == "-" else given for given in inputs.split()], output.split(), name, **attributes
+    )
 
 
 def model(
-    nodes: Sequence[Any], arrays: dict[str, Any] | None = None, opset: int = 17, shape: Sequence[Any] = IMAGE, out: str = "y", kind: int = TensorProto.FLOAT
+    nodes: Sequence[Any],
+    arrays: dict[str, Any] | None = None,
+    opset: int = 17,
+    shape: Sequence[Any] = IMAGE,
+    out: str = "y",
+    kind: int = TensorProto.FLOAT,
 ) -> Any:
     """A model from x to `out`."""
     tensors = [numpy_helper.from_array(np.asarray(array), name) for name, array in (arrays or {}).items()]
     result = [helper.make_tensor_value_info(out, TensorProto.FLOAT, ["N", "classes"])]
-    graph = helper.make_graph(list(nodes), "net", [helper.make_tensor_value_info("x", kind, list(shape))], result, tensors)
+    graph = helper.make_graph(
+        list(nodes), "net", [helper.make_tensor_value_info("x", kind, list(shape))], result, tensors
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=7 if opset <= 13 else 10)
 
 
-def ended(nodes: Sequence[Any], arrays: dict[str, Any] | None = None, opset: int = 17, shape: Sequence[Any] = IMAGE, last: str = "h") -> Any:
-    """A model whose value `last`, N x C x H x W, is summed by a Flatten and, where its size is known only later, a global mean beside it."""
+def ended(
+    nodes: Sequence[Any],
+    arrays: dict[str, Any] | None = None,
+    opset: int = 17,
+    shape: Sequence[Any] = IMAGE,
+    last: str = "h",
+) -> Any:
+    """A model whose value `last`, N x C x H x W, is summed by a Flatten and, where its size is known only later, a
+    global mean beside it.
+    """
     tail = [node("GlobalAveragePool", last, "pooled"), node("Flatten", "pooled", "y")]
     return model([*nodes, *tail], arrays, opset, shape)
 
 
-def flat(nodes: Sequence[Any], arrays: dict[str, Any] | None = None, opset: int = 17, shape: Sequence[Any] = IMAGE, last: str = "h") -> Any:
+def flat(
+    nodes: Sequence[Any],
+    arrays: dict[str, Any] | None = None,
+    opset: int = 17,
+    shape: Sequence[Any] = IMAGE,
+    last: str = "h",
+) -> Any:
     """A model that ends in all the places of its value `last`."""
     return model([*nodes, node("Flatten", last, "y")], arrays, opset, shape)
 
@@ -60,17 +83,27 @@ def codes(pixels: Pixels, count: int = 2) -> np.ndarray:
     return np.random.default_rng(3).integers(0, pixels.max_code + 1, (count, *pixels.shape))
 
 
-def agrees(made: Any, pixels: Pixels = PIXELS, near: float = 1e-5, turn: tuple[int, ...] = (0, 1, 2, 3), like: Any = None) -> Graph:
+def agrees(
+    made: Any, pixels: Pixels = PIXELS, near: float = 1e-5, turn: tuple[int, ...] = (0, 1, 2, 3), like: Any = None
+) -> Graph:
     """The graph of a model, when it computes what onnx.reference computes, image by image.
 
-    `like` is a model that means the same, where onnx.reference lacks an old operator (DequantizeLinear before opset 19) or has it wrong
-    (BatchNormalization before opset 14, pools with auto_pad SAME_LOWER).
+    `like` is a model that means the same, where onnx.reference lacks an old operator (DequantizeLinear before opset 19)
+    or has it wrong (BatchNormalization before opset 14, pools with auto_pad SAME_LOWER).
     """
     graph = from_onnx(made, pixels)
     images = codes(pixels)
     real = pixels.normalise(images).transpose(turn)
     for i, got in enumerate(graph.forward(images)):
-        feed = real[i : i + 1].reshape([1, *(d.dim_value or real.shape[k + 1] for k, d in enumerate(made.graph.input[0].type.tensor_type.shape.dim[1:]))])
+        feed = real[i : i + 1].reshape(
+            [
+                1,
+                *(
+                    d.dim_value or real.shape[k + 1]
+                    for k, d in enumerate(made.graph.input[0].type.tensor_type.shape.dim[1:])
+                ),
+            ]
+        )
         wanted = np.ravel(ReferenceEvaluator(like or made).run(None, {"x": feed})[0])
         assert np.abs(got - wanted).max() <= near * max(1, np.abs(wanted).max())
     return graph
@@ -93,12 +126,24 @@ def refused(made: Any, *words: str, pixels: Pixels | None = PIXELS, error: type[
 
 @pytest.mark.parametrize("opset", OPSETS)
 def test_a_network_of_the_usual_kind(opset: int) -> None:
-    """Conv, batch norm, ReLU6, a shortcut, pools, flatten by Shape, Gather, Concat, Reshape, Gemm and Softmax: every opset gives one graph."""
+    """Conv, batch norm, ReLU6, a shortcut, pools, flatten by Shape, Gather, Concat, Reshape, Gemm and Softmax: every
+    opset gives one graph.
+    """
     arrays = {
-        "w": draw(6, 3, 3, 3), "b": draw(6), "g": draw(6) + 1, "o": draw(6), "m": draw(6), "v": draw(6) ** 2 + 0.1, "w2": draw(6, 1, 3, 3),
+        "w": draw(6, 3, 3, 3),
+        "b": draw(6),
+        "g": draw(6) + 1,
+        "o": draw(6),
+        "m": draw(6),
+        "v": draw(6) ** 2 + 0.1,
+        "w2": draw(6, 1, 3, 3),
         "fc": draw(5, 6 * 4 * 4),
-        "low": np.float32(0), "high": np.float32(6), "zero": np.array(0), "minus": np.array([-1]), "axes": np.array([0]),
-    }  # fmt: skip
+        "low": np.float32(0),
+        "high": np.float32(6),
+        "zero": np.array(0),
+        "minus": np.array([-1]),
+        "axes": np.array([0]),
+    }
     unsqueeze = node("Unsqueeze", "n", "n1", axes=[0]) if opset < 13 else node("Unsqueeze", "n axes", "n1")
     nodes = [
         node("Conv", "x w b", "c1", "stem.conv", pads=[1, 1, 1, 1]),
@@ -122,7 +167,12 @@ def test_a_network_of_the_usual_kind(opset: int) -> None:
     assert [made.name for made in graph.nodes][:4] == ["stem.conv", "stem.norm", "stem.act", "body.conv"]
     assert ops(graph) == "conv batch_norm clip conv add relu max_pool flatten dense".split()
     assert graph.notes == ("Softmax at the end left out",) and graph.name == "small" and graph.classes == tuple("abcde")
-    like = model([unsqueeze if made.op_type == "Unsqueeze" else made for made in nodes[:-1]], arrays, max(opset, 17), out="logits")
+    like = model(
+        [unsqueeze if made.op_type == "Unsqueeze" else made for made in nodes[:-1]],
+        arrays,
+        max(opset, 17),
+        out="logits",
+    )
     if opset < 13:
         del like.graph.node[8:13]
         like.graph.node.insert(8, node("Flatten", "d", "f"))
@@ -134,7 +184,12 @@ def test_a_network_of_the_usual_kind(opset: int) -> None:
 def test_conv(auto: str, stride: tuple[int, int], dilation: tuple[int, int]) -> None:
     """Strides, dilations, groups, uneven pads, every auto_pad."""
     more = {"pads": [2, 0, 1, 3]} if auto == "NOTSET" else {"auto_pad": auto}
-    agrees(flat([node("Conv", "x w b", "h", strides=stride, dilations=dilation, group=3, **more)], {"w": draw(6, 1, 3, 2), "b": draw(6)}))
+    agrees(
+        flat(
+            [node("Conv", "x w b", "h", strides=stride, dilations=dilation, group=3, **more)],
+            {"w": draw(6, 1, 3, 2), "b": draw(6)},
+        )
+    )
 
 
 @pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
@@ -156,31 +211,66 @@ def test_conv(auto: str, stride: tuple[int, int], dilation: tuple[int, int]) -> 
     ],
 )
 def test_pools(op: str, opset: int, attributes: dict[str, Any], pads: list[int]) -> None:
-    """Strides, pads, ceil_mode and auto_pad, of 9 x 8 places: as with the pads they come to; a mean counts real places alone."""
+    """Strides, pads, ceil_mode and auto_pad, of 9 x 8 places: as with the pads they come to; a mean counts real places
+    alone.
+    """
     plain = {name: value for name, value in attributes.items() if name in ("kernel_shape", "strides")} | {"pads": pads}
-    graph = agrees(flat([node(op, "x", "h", **attributes)], opset=opset), like=flat([node(op, "x", "h", **plain)], opset=opset))
+    graph = agrees(
+        flat([node(op, "x", "h", **attributes)], opset=opset), like=flat([node(op, "x", "h", **plain)], opset=opset)
+    )
     assert ops(graph) == [{"MaxPool": "max_pool", "AveragePool": "avg_pool"}[op], "flatten"]
 
 
-@pytest.mark.parametrize("attributes", [{"pads": [1, 1, 1, 1]}, {"ceil_mode": 1}, {"pads": [1, 1, 0, 0], "ceil_mode": 0}])
+@pytest.mark.parametrize(
+    "attributes", [{"pads": [1, 1, 1, 1]}, {"ceil_mode": 1}, {"pads": [1, 1, 0, 0], "ceil_mode": 0}]
+)
 def test_means_that_count_pads(attributes: dict[str, Any]) -> None:
     """count_include_pad counts pads, but not the places that ceil_mode adds."""
-    agrees(flat([node("AveragePool", "x", "h", kernel_shape=[3, 3], strides=[2, 3], count_include_pad=1, **attributes)], opset=21))
+    agrees(
+        flat(
+            [node("AveragePool", "x", "h", kernel_shape=[3, 3], strides=[2, 3], count_include_pad=1, **attributes)],
+            opset=21,
+        )
+    )
 
 
 def test_a_mean_whose_divisor_has_no_form() -> None:
     """Pads that count beside places of ceil_mode that do not: refused."""
-    net = flat([node("AveragePool", "x", "h", "pool", kernel_shape=[3, 3], strides=[3, 3], pads=[1, 1, 1, 1], ceil_mode=1, count_include_pad=1)])
+    net = flat(
+        [
+            node(
+                "AveragePool",
+                "x",
+                "h",
+                "pool",
+                kernel_shape=[3, 3],
+                strides=[3, 3],
+                pads=[1, 1, 1, 1],
+                ceil_mode=1,
+                count_include_pad=1,
+            )
+        ]
+    )
     refused(net, "pool: AveragePool has ceil_mode, pads and count_include_pad", "nearest: two of the three")
-    for pool in ({"auto_pad": "VALID", "ceil_mode": 1, "strides": [2, 2]}, {"auto_pad": "SAME_UPPER", "strides": [2, 9]}):  # programs differ on these
-        refused(flat([node("MaxPool", "x", "h", "pool", kernel_shape=[2, 1], **pool)]), "pool: MaxPool has auto_pad", "nearest: pads")
+    for pool in (
+        {"auto_pad": "VALID", "ceil_mode": 1, "strides": [2, 2]},
+        {"auto_pad": "SAME_UPPER", "strides": [2, 9]},
+    ):  # programs differ on these
+        refused(
+            flat([node("MaxPool", "x", "h", "pool", kernel_shape=[2, 1], **pool)]),
+            "pool: MaxPool has auto_pad",
+            "nearest: pads",
+        )
 
 
 SCALAR, CHANNEL = np.array(0.7, np.float32), np.array([0.5, -2.0, 1.5], np.float32).reshape(3, 1, 1)
 
 
 @pytest.mark.parametrize("constant", [SCALAR, CHANNEL, CHANNEL.reshape(1, 3, 1, 1), SCALAR.reshape(1, 1)])
-@pytest.mark.parametrize(("op", "inputs"), [(op, order) for op in ("Add", "Sub", "Mul", "Div") for order in ("x k", "k x") if (op, order) != ("Div", "k x")])
+@pytest.mark.parametrize(
+    ("op", "inputs"),
+    [(op, order) for op in ("Add", "Sub", "Mul", "Div") for order in ("x k", "k x") if (op, order) != ("Div", "k x")],
+)
 def test_constants(op: str, inputs: str, constant: np.ndarray) -> None:
     """A constant, one number or one per channel, is an affine node."""
     assert ops(agrees(ended([node(op, inputs, "h")], {"k": constant}))) == ["affine", "global_avg_pool"]
@@ -194,7 +284,10 @@ def test_affine_nodes_join() -> None:
     assert ops(agrees(ended(undone, {"k": CHANNEL}))) == ["global_avg_pool"]
 
 
-@pytest.mark.parametrize(("op", "expected"), [("Add", ["relu", "add"]), ("Sub", ["relu", "affine", "add"]), ("Mul", ["relu", "mul"]), ("Sum", ["relu", "add"])])
+@pytest.mark.parametrize(
+    ("op", "expected"),
+    [("Add", ["relu", "add"]), ("Sub", ["relu", "affine", "add"]), ("Mul", ["relu", "mul"]), ("Sum", ["relu", "add"])],
+)
 def test_values(op: str, expected: list[str]) -> None:
     """Sums and products of two values; a difference adds the negative."""
     assert ops(agrees(flat([node("Relu", "x", "r"), node(op, "x r", "h")]))) == [*expected, "flatten"]
@@ -202,24 +295,46 @@ def test_values(op: str, expected: list[str]) -> None:
 
 def test_squeeze_and_excite() -> None:
     """A value (C, 1, 1) multiplies one (C, H, W); hard sigmoid keeps its slope."""
-    nodes = [node("GlobalAveragePool", "x", "p"), node("Conv", "p w", "e"), node("HardSigmoid", "e", "g", alpha=0.25, beta=0.4), node("Mul", "x g", "h")]
+    nodes = [
+        node("GlobalAveragePool", "x", "p"),
+        node("Conv", "p w", "e"),
+        node("HardSigmoid", "e", "g", alpha=0.25, beta=0.4),
+        node("Mul", "x g", "h"),
+    ]
     graph = agrees(flat(nodes, {"w": draw(3, 3, 1, 1)}))
     assert ops(graph) == ["global_avg_pool", "conv", "hard_sigmoid", "mul", "flatten"]
     assert (graph.nodes[2].attributes["slope"], graph.nodes[2].attributes["offset"]) == (0.25, pytest.approx(0.4))
 
 
 def test_smooth_activations() -> None:
-    """Sigmoid, x * sigmoid(x) either way round, HardSwish, Swish, and hard swish spelled clip(x + 3, 0, 6) in the two ways exporters write it."""
-    six = {"low": np.float32(0), "high": np.float32(6), "three": np.float32(3), "six": np.float32(6), "sixth": np.float32(1 / 6)}
+    """Sigmoid, x * sigmoid(x) either way round, HardSwish, Swish, and hard swish spelled clip(x + 3, 0, 6) in the two
+    ways exporters write it.
+    """
+    six = {
+        "low": np.float32(0),
+        "high": np.float32(6),
+        "three": np.float32(3),
+        "six": np.float32(6),
+        "sixth": np.float32(1 / 6),
+    }
     assert ops(agrees(flat([node("Sigmoid", "x", "h")]))) == ["sigmoid", "flatten"]
     assert ops(agrees(flat([node("Sigmoid", "x", "s"), node("Mul", "x s", "h")]))) == ["silu", "flatten"]
     assert ops(agrees(flat([node("Sigmoid", "x", "s"), node("Mul", "s x", "h")]))) == ["silu", "flatten"]
-    assert ops(agrees(flat([node("HardSigmoid", "x", "s", alpha=0.2), node("Mul", "x s", "h")]))) == ["hard_silu", "flatten"]
+    assert ops(agrees(flat([node("HardSigmoid", "x", "s", alpha=0.2), node("Mul", "x s", "h")]))) == [
+        "hard_silu",
+        "flatten",
+    ]
     assert ops(agrees(flat([node("HardSwish", "x", "h")]))) == ["hard_silu", "flatten"]
     assert ops(agrees(flat([node("Swish", "x", "h")], opset=NEWEST))) == ["silu", "flatten"]
     start = [node("Add", "x three", "a"), node("Clip", "a low high", "c")]
-    assert ops(agrees(flat([*start, node("Div", "c six", "d"), node("Mul", "x d", "h")], six))) == ["hard_silu", "flatten"]
-    assert ops(agrees(flat([*start, node("Mul", "c x", "d"), node("Mul", "d sixth", "h")], six))) == ["hard_silu", "flatten"]
+    assert ops(agrees(flat([*start, node("Div", "c six", "d"), node("Mul", "x d", "h")], six))) == [
+        "hard_silu",
+        "flatten",
+    ]
+    assert ops(agrees(flat([*start, node("Mul", "c x", "d"), node("Mul", "d sixth", "h")], six))) == [
+        "hard_silu",
+        "flatten",
+    ]
 
 
 def test_clips() -> None:
@@ -229,31 +344,62 @@ def test_clips() -> None:
     assert ops(agrees(flat([node("Clip", "x zero", "h")], arrays))) == ["relu", "flatten"]
     assert ops(agrees(flat([node("Relu", "x", "r"), node("Clip", "r - one", "h")], arrays))) == ["clip", "flatten"]
     assert ops(agrees(flat([node("Max", "x zero", "r"), node("Min", "one r", "h")], arrays))) == ["clip", "flatten"]
-    assert ops(agrees(flat([node("Relu", "x", "r"), node("MaxPool", "r", "p", kernel_shape=[2, 2]), node("Relu", "p", "h")]))) == [
+    assert ops(
+        agrees(flat([node("Relu", "x", "r"), node("MaxPool", "r", "p", kernel_shape=[2, 2]), node("Relu", "p", "h")]))
+    ) == [
         "relu",
         "max_pool",
         "flatten",
     ]
-    refused(flat([node("Clip", "x - one", "h", "top")], arrays), "top: Clip between -inf and 1", "nearest: Relu, or Clip between two numbers")
+    refused(
+        flat([node("Clip", "x - one", "h", "top")], arrays),
+        "top: Clip between -inf and 1",
+        "nearest: Relu, or Clip between two numbers",
+    )
 
 
 def test_concat_and_structure() -> None:
-    """Concat of channels, of flattened values too; Pad, in channels too; Slice with steps; Identity, Cast and Transpose there and back."""
+    """Concat of channels, of flattened values too; Pad, in channels too; Slice with steps; Identity, Cast and Transpose
+    there and back.
+    """
     agrees(flat([node("Relu", "x", "r"), node("Concat", "x r x", "h", axis=1)]))
-    agrees(model([node("Relu", "x", "r"), node("Flatten", "x", "a"), node("Flatten", "r", "b"), node("Concat", "b a", "y", axis=-1)]))
+    agrees(
+        model(
+            [
+                node("Relu", "x", "r"),
+                node("Flatten", "x", "a"),
+                node("Flatten", "r", "b"),
+                node("Concat", "b a", "y", axis=-1),
+            ]
+        )
+    )
     padded = {"pads": np.array([0, 1, 1, 0, 0, 2, 0, 3]), "value": np.float32(0.5)}
     graph = agrees(flat([node("Pad", "x pads value", "h")], padded))
     assert dict(graph.nodes[0].attributes) == {"padding": (1, 0, 0, 3), "channels": (1, 2), "value": 0.5}
-    agrees(flat([node("Pad", "x pads - axes", "h")], {"pads": np.array([1, 2, 0, 1]), "axes": np.array([-2, 3])}, opset=21))
-    steps = {"start": np.array([0, 0]), "end": np.array([9, 2**63 - 1]), "axes": np.array([2, -1]), "steps": np.array([2, 3])}
+    agrees(
+        flat([node("Pad", "x pads - axes", "h")], {"pads": np.array([1, 2, 0, 1]), "axes": np.array([-2, 3])}, opset=21)
+    )
+    steps = {
+        "start": np.array([0, 0]),
+        "end": np.array([9, 2**63 - 1]),
+        "axes": np.array([2, -1]),
+        "steps": np.array([2, 3]),
+    }
     assert ops(agrees(flat([node("Slice", "x start end axes steps", "h")], steps))) == ["subsample", "flatten"]
-    nodes = [node("Identity", "x", "a"), node("Cast", "a", "b", to=TensorProto.FLOAT), node("Transpose", "b", "c", perm=[0, 2, 3, 1]), node("Relu", "c", "d")]
+    nodes = [
+        node("Identity", "x", "a"),
+        node("Cast", "a", "b", to=TensorProto.FLOAT),
+        node("Transpose", "b", "c", perm=[0, 2, 3, 1]),
+        node("Relu", "c", "d"),
+    ]
     assert ops(agrees(flat([*nodes, node("Transpose", "d", "h", perm=[0, 3, 1, 2])]))) == ["relu", "flatten"]
 
 
 @pytest.mark.parametrize("opset", OPSETS)
 def test_means_over_places_and_axes_of_size_one(opset: int) -> None:
-    """ReduceMean over H and W is a global mean, whether its axes are an attribute or an operand; squeezes and unsqueezes make no node."""
+    """ReduceMean over H and W is a global mean, whether its axes are an attribute or an operand; squeezes and
+    unsqueezes make no node.
+    """
     mean = node("ReduceMean", "x", "m", axes=[2, 3]) if opset < 18 else node("ReduceMean", "x hw", "m")
     squeeze = node("Squeeze", "m", "s", axes=[2, 3]) if opset < 13 else node("Squeeze", "m hw", "s")
     arrays = {"hw": np.array([2, 3]), "w": draw(3, 4), "b": draw(4)}
@@ -261,7 +407,11 @@ def test_means_over_places_and_axes_of_size_one(opset: int) -> None:
     unread = {"hw"} if opset < 13 else set()
     graph = agrees(model(nodes, {k: v for k, v in arrays.items() if k not in unread}, opset))
     assert ops(graph) == ["global_avg_pool", "dense", "affine"]
-    flat_mean = node("ReduceMean", "x", "y", axes=[-1, -2], keepdims=0) if opset < 18 else node("ReduceMean", "x hw", "y", keepdims=0)
+    flat_mean = (
+        node("ReduceMean", "x", "y", axes=[-1, -2], keepdims=0)
+        if opset < 18
+        else node("ReduceMean", "x hw", "y", keepdims=0)
+    )
     agrees(model([flat_mean], {"hw": np.array([-1, -2])} if opset >= 18 else {}, opset))
 
 
@@ -281,8 +431,17 @@ def test_gemm_scales() -> None:
 
 
 def test_models_of_tensorflow() -> None:
-    """Images N x H x W x C, turned at the border and back, flattened in their own order, with a product along the channels: no transpose is left."""
-    arrays = {"mean": draw(3), "w": draw(4, 3, 3, 3), "p": draw(4, 5), "pb": draw(5), "fc": draw(9 * 8 * 5, 4), "to": np.array([-1, 360])}
+    """Images N x H x W x C, turned at the border and back, flattened in their own order, with a product along the
+    channels: no transpose is left.
+    """
+    arrays = {
+        "mean": draw(3),
+        "w": draw(4, 3, 3, 3),
+        "p": draw(4, 5),
+        "pb": draw(5),
+        "fc": draw(9 * 8 * 5, 4),
+        "to": np.array([-1, 360]),
+    }
     nodes = [
         node("Sub", "x mean", "s"),
         node("Transpose", "s", "n", perm=[0, 3, 1, 2]),
@@ -316,11 +475,20 @@ def test_inputs_of_other_shapes() -> None:
 
 
 @pytest.mark.parametrize("opset", (11, 13, 21, NEWEST))
-@pytest.mark.parametrize(("kind", "zero", "levels"), [(np.uint8, 0, 255), (np.int8, 0, 127), (np.int8, -128, 255), (np.uint8, 3, 252)])
+@pytest.mark.parametrize(
+    ("kind", "zero", "levels"), [(np.uint8, 0, 255), (np.int8, 0, 127), (np.int8, -128, 255), (np.uint8, 3, 252)]
+)
 def test_quantisers_after_relu(opset: int, kind: type, zero: int, levels: int) -> None:
-    """Conv, Relu, QuantizeLinear, DequantizeLinear: one quantiser of as many levels as lie above the zero point, the Relu within it; ties are noted."""
+    """Conv, Relu, QuantizeLinear, DequantizeLinear: one quantiser of as many levels as lie above the zero point, the
+    Relu within it; ties are noted.
+    """
     arrays = {"w": draw(4, 3, 3, 3), "s": np.float32(0.0137), "z": np.array(zero, kind)}
-    nodes = [node("Conv", "x w", "c"), node("Relu", "c", "r"), node("QuantizeLinear", "r s z", "q", "act"), node("DequantizeLinear", "q s z", "h")]
+    nodes = [
+        node("Conv", "x w", "c"),
+        node("Relu", "c", "r"),
+        node("QuantizeLinear", "r s z", "q", "act"),
+        node("DequantizeLinear", "q s z", "h"),
+    ]
     graph = agrees(flat(nodes, arrays, opset), like=flat(nodes, arrays, 21))
     quantiser = graph["act"]
     assert ops(graph) == ["conv", "quantise", "flatten"]
@@ -330,9 +498,17 @@ def test_quantisers_after_relu(opset: int, kind: type, zero: int, levels: int) -
 
 @pytest.mark.parametrize(("end", "levels"), [(4.5, 4), (5.5, 6), (4.25, 4), (4.75, 5)])
 def test_a_clip_at_a_half_before_round(end: float, levels: int) -> None:
-    """The plateau above a bound of x.5 is at the even integer, as Round takes it; a bound hardly beside a half is refused."""
+    """The plateau above a bound of x.5 is at the even integer, as Round takes it; a bound hardly beside a half is
+    refused.
+    """
     arrays = {"zero": np.float32(0), "one": np.float32(0.1), "gain": np.float32(10 * end), "w": 3 * draw(4, 3, 3, 3)}
-    nodes = [node("Conv", "x w", "c"), node("Clip", "c zero one", "a"), node("Mul", "a gain", "b"), node("Round", "b", "d", "act"), node("Div", "d gain", "h")]
+    nodes = [
+        node("Conv", "x w", "c"),
+        node("Clip", "c zero one", "a"),
+        node("Mul", "a gain", "b"),
+        node("Round", "b", "d", "act"),
+        node("Div", "d gain", "h"),
+    ]
     if end % 1 == 0.5:
         arrays["one"], arrays["gain"] = np.float32(1), np.float32(end)
         graph = agrees(flat(nodes, arrays))
@@ -351,22 +527,33 @@ def test_quantisers_of_signed_values() -> None:
     graph = agrees(ended(nodes, {"s": np.float32(0.021), "z": np.array(0, np.uint8)}, 21))
     assert ops(graph) == ["quantise", "global_avg_pool"]
     graph = from_onnx(flat(nodes, {"s": np.float32(0.021), "z": np.array(114, np.uint8)}, 21), PIXELS)
-    assert ops(graph) == ["flatten"] and "quantiser of the logits left out" in graph.notes  # one that cuts at 0 would change more than ties
+    assert (
+        ops(graph) == ["flatten"] and "quantiser of the logits left out" in graph.notes
+    )  # one that cuts at 0 would change more than ties
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.uint8])
 def test_quantisers_that_change_nothing(kind: type) -> None:
-    """Quantising once more by the same step, after a pool or a sum of channels side by side, makes no node; a Relu cuts the quantiser at 0."""
+    """Quantising once more by the same step, after a pool or a sum of channels side by side, makes no node; a Relu cuts
+    the quantiser at 0.
+    """
     arrays = {"w": draw(4, 3, 3, 3), "s": np.float32(0.0137), "z": np.array(0 if kind is np.int8 else 100, kind)}
 
     def again(name: str, to: str) -> list[Any]:
         return [node("QuantizeLinear", f"{name} s z", f"{to}q", f"{to}q"), node("DequantizeLinear", f"{to}q s z", to)]
 
-    start = [node("Conv", "x w", "c"), *again("c", "d"), node("MaxPool", "d", "p", kernel_shape=[2, 2], strides=[2, 2]), *again("p", "e")]
+    start = [
+        node("Conv", "x w", "c"),
+        *again("c", "d"),
+        node("MaxPool", "d", "p", kernel_shape=[2, 2], strides=[2, 2]),
+        *again("p", "e"),
+    ]
     graph = agrees(ended([*start, node("Concat", "e e", "f", axis=1), *again("f", "h")], arrays, 21))
     around = ["affine", "quantise", "affine"]
     assert ops(graph) == ["conv", *around, "max_pool", "concat", "global_avg_pool"]
-    graph = agrees(ended([node("Conv", "x w", "c"), *again("c", "d"), node("Relu", "d", "r"), *again("r", "h")], arrays, 21))
+    graph = agrees(
+        ended([node("Conv", "x w", "c"), *again("c", "d"), node("Relu", "d", "r"), *again("r", "h")], arrays, 21)
+    )
     assert ops(graph) == ["conv", "quantise", "global_avg_pool"]
     assert graph["dq"].attributes["levels"] == (127 if kind is np.int8 else 155)
     graph = agrees(ended([*start, node("Relu", "e", "r"), *again("r", "h")], arrays, 21))
@@ -374,12 +561,19 @@ def test_quantisers_that_change_nothing(kind: type) -> None:
 
 
 def test_quantised_weights_and_fewer_bits() -> None:
-    """Weights stored as integers are folded, per channel too; a Clip between the two quantisers narrows the levels; a pool between them is kept."""
+    """Weights stored as integers are folded, per channel too; a Clip between the two quantisers narrows the levels; a
+    pool between them is kept.
+    """
     arrays = {
-        "w": DRAW.integers(-127, 128, (4, 3, 3, 3)).astype(np.int8), "ws": np.array([0.01, 0.02, 0.005, 0.01], np.float32), "wz": np.zeros(4, np.int8),
-        "b": DRAW.integers(-9, 9, 4).astype(np.int32), "s": np.float32(0.4), "z": np.array(0, np.uint8), "low": np.array(0, np.uint8),
+        "w": DRAW.integers(-127, 128, (4, 3, 3, 3)).astype(np.int8),
+        "ws": np.array([0.01, 0.02, 0.005, 0.01], np.float32),
+        "wz": np.zeros(4, np.int8),
+        "b": DRAW.integers(-9, 9, 4).astype(np.int32),
+        "s": np.float32(0.4),
+        "z": np.array(0, np.uint8),
+        "low": np.array(0, np.uint8),
         "high": np.array(7, np.uint8),
-    }  # fmt: skip
+    }
     nodes = [
         node("DequantizeLinear", "w ws wz", "weights", axis=0),
         node("DequantizeLinear", "b ws", "bias", axis=0),
@@ -391,34 +585,74 @@ def test_quantised_weights_and_fewer_bits() -> None:
     for opset in (13, 21):
         graph = agrees(flat(nodes, arrays, opset), like=flat(nodes, arrays, 21))
         assert ops(graph) == ["conv", "quantise", "flatten"] and graph["act"].attributes["levels"] == 7
-    pooled = [node("QuantizeLinear", "x s z", "q"), node("MaxPool", "q", "p", kernel_shape=[2, 2], strides=[2, 2]), node("DequantizeLinear", "p s z", "h")]
+    pooled = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("MaxPool", "q", "p", kernel_shape=[2, 2], strides=[2, 2]),
+        node("DequantizeLinear", "p s z", "h"),
+    ]
     agrees(flat(pooled, {"s": np.float32(0.017), "z": np.array(0, np.uint8)}, 21))
 
 
 def test_floor_and_round_as_quantisers() -> None:
     """QCFS as its authors write it, and Clip around Round: quantise nodes, with no affine node left around them."""
-    arrays = {"t": np.float32(1.7), "levels": np.float32(8), "zero": np.float32(0), "one": np.float32(1), "half": np.float32(0.5), "w": draw(4, 3, 2, 2)}
-    start = [node("Conv", "x w", "c"), node("Div", "c t", "a"), node("Clip", "a zero one", "k"), node("Mul", "k levels", "m")]
+    arrays = {
+        "t": np.float32(1.7),
+        "levels": np.float32(8),
+        "zero": np.float32(0),
+        "one": np.float32(1),
+        "half": np.float32(0.5),
+        "w": draw(4, 3, 2, 2),
+    }
+    start = [
+        node("Conv", "x w", "c"),
+        node("Div", "c t", "a"),
+        node("Clip", "a zero one", "k"),
+        node("Mul", "k levels", "m"),
+    ]
     end = [node("Div", "f levels", "g"), node("Mul", "g t", "h")]
     graph = agrees(flat([*start, node("Add", "m half", "n"), node("Floor", "n", "f", "act"), *end], arrays))
     assert ops(graph) == ["conv", "quantise", "flatten"]
-    assert dict(graph["act"].attributes) == {"alpha": pytest.approx(1.7), "levels": 8, "rounding": "nearest"} and not graph.notes
+    assert (
+        dict(graph["act"].attributes) == {"alpha": pytest.approx(1.7), "levels": 8, "rounding": "nearest"}
+        and not graph.notes
+    )
     graph = agrees(flat([*start, node("Floor", "m", "f", "act"), *end], arrays))
     assert graph["act"].attributes["rounding"] == "floor"
-    graph = agrees(flat([node("Div", "x t", "a"), node("Round", "a", "r", "act"), node("Clip", "r zero levels", "k"), node("Mul", "k t", "h")], arrays))
+    graph = agrees(
+        flat(
+            [
+                node("Div", "x t", "a"),
+                node("Round", "a", "r", "act"),
+                node("Clip", "r zero levels", "k"),
+                node("Mul", "k t", "h"),
+            ],
+            arrays,
+        )
+    )
     assert ops(graph) == ["quantise", "flatten"] and graph["act"].attributes["alpha"] == pytest.approx(1.7 * 8)
-    refused(flat([node("Floor", "x", "h", "alone")]), "reads what alone rounds without a quantiser around it", "Clip with two bounds")
+    refused(
+        flat([node("Floor", "x", "h", "alone")]),
+        "reads what alone rounds without a quantiser around it",
+        "Clip with two bounds",
+    )
 
 
 def test_one_quantiser_for_all_its_readers() -> None:
     """A value quantised once and dequantised twice is one node."""
     arrays = {"s": np.float32(0.0137), "z": np.array(0, np.uint8)}
-    nodes = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "a"), node("DequantizeLinear", "q s z", "b"), node("Add", "a b", "h")]
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("DequantizeLinear", "q s z", "a"),
+        node("DequantizeLinear", "q s z", "b"),
+        node("Add", "a b", "h"),
+    ]
     assert ops(agrees(flat(nodes, arrays, 21))) == ["quantise", "add", "flatten"]
 
 
 def test_everything_without_a_form_is_listed_at_once() -> None:
-    """One line names each operator by its path, with the nearest form; operators that keep the shape do not hide what follows them."""
+    """One line names each operator by its path, with the nearest form; operators that keep the shape do not hide what
+    follows them.
+    """
     nodes = [
         node("LeakyRelu", "x", "a", "one"),
         node("Conv", "a w", "b", "two"),
@@ -431,7 +665,13 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
         node("Flatten", "j", "y"),
     ]
     net = model(nodes, {"w": draw(4, 3, 3), "start": np.array([0, 1]), "end": np.array([1, 3])}, opset=13)
-    named = ("one: LeakyRelu (nearest: Relu, Clip or HardSigmoid)", "two: Conv has weights", "four: Split (nearest", "six: Tanh", "seven: Slice crops axis 1")
+    named = (
+        "one: LeakyRelu (nearest: Relu, Clip or HardSigmoid)",
+        "two: Conv has weights",
+        "four: Split (nearest",
+        "six: Tanh",
+        "seven: Slice crops axis 1",
+    )
     line = refused(net, *named, "GRAPH-7")
     assert "five:" not in line and "eight:" not in line and line.count("; ") == 5
     assert "three: Softmax (nearest: Softmax at the very end)" in line and "6 of 9 operators" in line
@@ -456,21 +696,39 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
         ([node("Reshape", "x shuffle", "h", "n")], ["n: Reshape reshapes", "splits an axis"]),
         ([node("Pad", "x pads", "h", "n", mode="reflect")], ["n: Pad in mode reflect"]),
         ([node("Concat", "x x", "h", "n", axis=2)], ["n: Concat along axis 2"]),
-        ([node("Cast", "x", "i", "n", to=TensorProto.INT32), node("Cast", "i", "h", to=TensorProto.FLOAT)], ["n: Cast to int32"]),
+        (
+            [node("Cast", "x", "i", "n", to=TensorProto.INT32), node("Cast", "i", "h", to=TensorProto.FLOAT)],
+            ["n: Cast to int32"],
+        ),
         ([node("Dropout", "x half true", "h", "n")], ["n: Dropout in training mode"]),
-        ([node("QuantizeLinear", "x scales", "q", "n", axis=1), node("DequantizeLinear", "q scales", "h", axis=1)], ["n: QuantizeLinear has a scale"]),
+        (
+            [node("QuantizeLinear", "x scales", "q", "n", axis=1), node("DequantizeLinear", "q scales", "h", axis=1)],
+            ["n: QuantizeLinear has a scale"],
+        ),
         ([node("QuantizeLinear", "x k", "q"), node("Conv", "q w", "h", "n")], ["n: Conv computes with integers"]),
         ([node("ReduceMean", "x", "h", "n", axes=[1])], ["n: ReduceMean over axes [1]"]),
-        ([node("ConstantOfShape", "huge", "k2", "n"), node("Add", "x k2", "h")], ["n: ConstantOfShape makes constants of more than"]),
+        (
+            [node("ConstantOfShape", "huge", "k2", "n"), node("Add", "x k2", "h")],
+            ["n: ConstantOfShape makes constants of more than"],
+        ),
     ],
 )
 def test_forms_of_operators_that_are_refused(nodes: list[Any], words: list[str]) -> None:
     """Each is named with what is wrong and the nearest form."""
     constants = {
-        "k": np.float32(2), "zero": np.float32(0), "nan": np.float32("nan"), "map": draw(9, 8), "wide": draw(2, 1, 1, 1), "shuffle": np.array([-1, 9, 8, 3, 1]),
-        "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]), "half": np.float32(0.5), "true": np.array(True), "scales": np.array([0.1, 0.2, 0.3], np.float32),
-        "huge": np.array([2**30, 2**30]), "w": draw(2, 3, 1, 1),
-    }  # fmt: skip
+        "k": np.float32(2),
+        "zero": np.float32(0),
+        "nan": np.float32("nan"),
+        "map": draw(9, 8),
+        "wide": draw(2, 1, 1, 1),
+        "shuffle": np.array([-1, 9, 8, 3, 1]),
+        "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]),
+        "half": np.float32(0.5),
+        "true": np.array(True),
+        "scales": np.array([0.1, 0.2, 0.3], np.float32),
+        "huge": np.array([2**30, 2**30]),
+        "w": draw(2, 3, 1, 1),
+    }
     read = {name for made in nodes for name in made.input}
     line = refused(ended(nodes, {name: array for name, array in constants.items() if name in read}), *words)
     assert "nearest: " in line
@@ -480,16 +738,39 @@ def test_weights_that_are_no_numbers() -> None:
     """NaN and infinite weights are refused with the name of the node."""
     weights = draw(4, 3, 3, 3)
     weights[1, 2, 0, 0] = np.nan
-    refused(ended([node("Conv", "x w", "h", "layer.conv")], {"w": weights}), "layer.conv", "weight[1, 2, 0, 0]", "nan", "GRAPH-4")
-    refused(model([node("Flatten", "x", "f"), node("Gemm", "f w", "y", "head")], {"w": np.full((216, 2), np.inf, np.float32)}), "head", "inf", "GRAPH-4")
+    refused(
+        ended([node("Conv", "x w", "h", "layer.conv")], {"w": weights}),
+        "layer.conv",
+        "weight[1, 2, 0, 0]",
+        "nan",
+        "GRAPH-4",
+    )
+    refused(
+        model(
+            [node("Flatten", "x", "f"), node("Gemm", "f w", "y", "head")], {"w": np.full((216, 2), np.inf, np.float32)}
+        ),
+        "head",
+        "inf",
+        "GRAPH-4",
+    )
 
 
 def test_sizes_left_open() -> None:
-    """Open H and W are refused by name without an input contract and fixed by one; an open batch is fine; sizes that differ are refused."""
+    """Open H and W are refused by name without an input contract and fixed by one; an open batch is fine; sizes that
+    differ are refused.
+    """
     net = ended([node("Conv", "x w", "h")], {"w": draw(2, 3, 3, 3)}, shape=("batch", 3, "height", "width"))
-    refused(net, "input x", "leaves sizes open", "H (height), W (width)", "Pixels(channels, height, width)", pixels=None)
+    refused(
+        net, "input x", "leaves sizes open", "H (height), W (width)", "Pixels(channels, height, width)", pixels=None
+    )
     agrees(net)
-    refused(net, "does not meet the input contract: 1 x 9 x 8", "the model takes batch x 3 x height x width", "GRAPH-5", pixels=Pixels(1, 9, 8))
+    refused(
+        net,
+        "does not meet the input contract: 1 x 9 x 8",
+        "the model takes batch x 3 x height x width",
+        "GRAPH-5",
+        pixels=Pixels(1, 9, 8),
+    )
     net = ended([node("Relu", "x", "h")], shape=("N", 3, 5, 5))
     refused(net, "the model takes N x 3 x 5 x 5")
     graph = from_onnx(net)
@@ -500,7 +781,9 @@ def test_sizes_left_open() -> None:
 
 
 def test_models_with_other_inputs_and_outputs() -> None:
-    """Two inputs, two outputs, no logits, opsets too old or too new: refused; inputs that have initial values are no inputs."""
+    """Two inputs, two outputs, no logits, opsets too old or too new: refused; inputs that have initial values are no
+    inputs.
+    """
     net = ended([node("Conv", "x w", "h")], {"w": draw(2, 3, 3, 3)})
     net.graph.input.append(helper.make_tensor_value_info("w", TensorProto.FLOAT, [2, 3, 3, 3]))
     agrees(net)
@@ -509,7 +792,11 @@ def test_models_with_other_inputs_and_outputs() -> None:
     net = ended([node("Relu", "x", "h")])
     net.graph.output.append(helper.make_tensor_value_info("h", TensorProto.FLOAT, ["N"]))
     refused(net, "has 2 outputs: y, h")
-    refused(model([node("Relu", "x", "y")]), "output y: reads 1 x 3 (C) x 9 (H) x 8 (W)", "nearest: an image flattened to N values")
+    refused(
+        model([node("Relu", "x", "y")]),
+        "output y: reads 1 x 3 (C) x 9 (H) x 8 (W)",
+        "nearest: an image flattened to N values",
+    )
     refused(model([node("Relu", "x", "y")], opset=10), "opset not supported: 10", "opsets 11 to")
     refused(model([node("Relu", "x", "y")], opset=NEWEST + 1), f"opset not supported: {NEWEST + 1}")
     assert ops(from_onnx(model([node("Identity", "x", "y")], shape=("N", 216)), PIXELS)) == ["flatten"]
@@ -518,14 +805,23 @@ def test_models_with_other_inputs_and_outputs() -> None:
 
 def test_half_precision() -> None:
     """Weights and values of 16 bits are computed in float32, and a note says so."""
-    nodes = [node("Cast", "x", "a", to=TensorProto.FLOAT16), node("Conv", "a w", "b"), node("Cast", "b", "h", to=TensorProto.FLOAT)]
+    nodes = [
+        node("Cast", "x", "a", to=TensorProto.FLOAT16),
+        node("Conv", "a w", "b"),
+        node("Cast", "b", "h", to=TensorProto.FLOAT),
+    ]
     graph = agrees(ended(nodes, {"w": draw(2, 3, 3, 3).astype(np.float16)}), near=1e-2)
     assert ops(graph) == ["conv", "global_avg_pool"] and graph.notes == ("float16 in the model, float32 here",)
 
 
 def test_names() -> None:
     """Nodes are called as in the model, or by their output, in printable ASCII and each once."""
-    nodes = [node("Relu", "x", "a", "blöck\n1"), node("Neg", "a", "b", "blöck\n1"), node("Sigmoid", "b", "h", ""), node("Flatten", "h", "y", "input")]
+    nodes = [
+        node("Relu", "x", "a", "blöck\n1"),
+        node("Neg", "a", "b", "blöck\n1"),
+        node("Sigmoid", "b", "h", ""),
+        node("Flatten", "h", "y", "input"),
+    ]
     assert [made.name for made in from_onnx(model(nodes), PIXELS).nodes] == ["bl_ck_1", "bl_ck_1#2", "h", "y/flatten"]
 
 
@@ -536,7 +832,9 @@ def test_operators_that_nothing_reads_are_left_out() -> None:
 
 
 def test_files(tmp_path: Path) -> None:
-    """A path gives the graph and its name; what is no model, too large, holds data elsewhere or has functions is refused in one line."""
+    """A path gives the graph and its name; what is no model, too large, holds data elsewhere or has functions is
+    refused in one line.
+    """
     net = ended([node("Conv", "x w", "h")], {"w": draw(2, 3, 3, 3)})
     path = tmp_path / "net.onnx"
     onnx.save(net, path)
@@ -577,7 +875,9 @@ def spoiled(net: Any, chance: random.Random) -> Any:
     names = [name for other in net.graph.node for name in (*other.input, *other.output)]
     match chance.randrange(6):
         case 0:
-            made.op_type = chance.choice([*from_onnx_operators(), "Expand", "Tile", "Range", "ConstantOfShape", "Gather", "Split", "Resize"])
+            made.op_type = chance.choice(
+                [*from_onnx_operators(), "Expand", "Tile", "Range", "ConstantOfShape", "Gather", "Split", "Resize"]
+            )
         case 1 if len(made.input):
             made.input[chance.randrange(len(made.input))] = chance.choice([*names, ""])
         case 2 if len(made.attribute) and len(made.attribute[0].ints):
@@ -585,10 +885,15 @@ def spoiled(net: Any, chance: random.Random) -> Any:
         case 3:
             tensor.dims[:] = [chance.choice((*tensor.dims, *numbers)) for _ in range(chance.randrange(4))]
         case 4:
-            tensor.CopyFrom(numpy_helper.from_array(np.array(chance.choices(numbers, k=chance.randrange(5))), tensor.name))
+            tensor.CopyFrom(
+                numpy_helper.from_array(np.array(chance.choices(numbers, k=chance.randrange(5))), tensor.name)
+            )
         case 5:
             made.attribute.append(
-                helper.make_attribute(chance.choice(["axis", "axes", "to", "group", "pads", "perm", "strides"]), chance.choice([1, [1, 2], [3], "x", 0.5]))
+                helper.make_attribute(
+                    chance.choice(["axis", "axes", "to", "group", "pads", "perm", "strides"]),
+                    chance.choice([1, [1, 2], [3], "x", 0.5]),
+                )
             )
     return net
 
@@ -599,8 +904,12 @@ def from_onnx_operators() -> list[str]:
     return list(HANDLERS)
 
 
-def beside(folder: Path, location: str = "def.onnx.data", offset: int | str = 64, length: int | str = 216, size: int = 300) -> Path:
-    """A model in `folder` whose weight (2, 1, 3, 9) is said to be in another file, as torch.onnx.export writes it; the file lies there."""
+def beside(
+    folder: Path, location: str = "def.onnx.data", offset: int | str = 64, length: int | str = 216, size: int = 300
+) -> Path:
+    """A model in `folder` whose weight (2, 1, 3, 9) is said to be in another file, as torch.onnx.export writes it; the
+    file lies there.
+    """
     weight = np.arange(54, dtype=np.float32).reshape(2, 3, 3, 3)
     made = ended([node("Conv", "x w", "h")], {"w": weight})
     tensor = made.graph.initializer[0]
@@ -615,7 +924,9 @@ def beside(folder: Path, location: str = "def.onnx.data", offset: int | str = 64
 
 
 def test_data_in_a_file_beside_the_model_are_read(tmp_path: Path) -> None:
-    """What torch.onnx.export writes by default: weights in a file of their own, at an offset; also in a folder below, and to the end of the file."""
+    """What torch.onnx.export writes by default: weights in a file of their own, at an offset; also in a folder below,
+    and to the end of the file.
+    """
     weight = np.arange(54).reshape(2, 3, 3, 3)
     found = from_onnx(beside(tmp_path), PIXELS)
     assert np.array_equal(found.nodes[0].arrays["weight"], weight)
@@ -626,34 +937,70 @@ def test_data_in_a_file_beside_the_model_are_read(tmp_path: Path) -> None:
 
 
 def test_data_beside_the_model_are_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is read outside the model's folder, nor beyond the file, nor more than allowed; a missing file is named with what to do."""
+    """Nothing is read outside the model's folder, nor beyond the file, nor more than allowed; a missing file is named
+    with what to do.
+    """
     folder = tmp_path / "own"
     folder.mkdir()
     (tmp_path / "secret").write_bytes(bytes(300))
     (folder / "link").symlink_to(tmp_path / "secret")
     (folder / "up").symlink_to(tmp_path)
-    for location in ("../secret", str(tmp_path / "secret"), "link", "up/secret", "..\\secret", "own/../def.onnx.data", "C:secret", ""):
-        refused(beside(folder, location), "def.onnx: w: has data outside the model's folder", repr(location), error=FileError)
-    refused(beside(folder, "none.data"), "the file of its data is missing: none.data", "torch.onnx.export(..., external_data=False)", error=FileError)
+    for location in (
+        "../secret",
+        str(tmp_path / "secret"),
+        "link",
+        "up/secret",
+        "..\\secret",
+        "own/../def.onnx.data",
+        "C:secret",
+        "",
+    ):
+        refused(
+            beside(folder, location),
+            "def.onnx: w: has data outside the model's folder",
+            repr(location),
+            error=FileError,
+        )
+    refused(
+        beside(folder, "none.data"),
+        "the file of its data is missing: none.data",
+        "torch.onnx.export(..., external_data=False)",
+        error=FileError,
+    )
     refused(beside(folder, "."), "the file of its data is missing: .", error=FileError)
     refused(beside(folder, "a\0b"), "cannot be read", error=FileError)
     refused(beside(folder, size=279), "its data end beyond def.onnx.data: 280 (279 bytes)", error=FileError)
     refused(beside(folder, offset=301, length=""), "its data end beyond def.onnx.data", error=FileError)
     for offset, length in ((-1, 216), (0, -1), ("1e1", 216), ("9" * 13, 216), (0, "９")):
-        refused(beside(folder, offset=offset, length=length), "offset and length of its data are no numbers", error=FileError)
+        refused(
+            beside(folder, offset=offset, length=length),
+            "offset and length of its data are no numbers",
+            error=FileError,
+        )
     refused(beside(folder, length=212), "w")
     monkeypatch.setattr("fsref.importers.onnx.model.MAX_BYTES", (folder / "def.onnx").stat().st_size + 215)
     refused(beside(folder), "is too large with the data beside it: 216", error=FileError)
 
 
 def test_models_changed_at_random_end_in_a_graph_or_one_line(tmp_path: Path) -> None:
-    """A model with bytes replaced, cut or doubled, or with an operator, name, attribute or size changed: taken, or refused by an error of fsref."""
+    """A model with bytes replaced, cut or doubled, or with an operator, name, attribute or size changed: taken, or
+    refused by an error of fsref.
+    """
     arrays = {
-        "w": draw(2, 3, 3, 3), "to": np.array([0, -1]), "fc": draw(12, 3), "b": draw(3), "s": np.float32(0.1), "z": np.array(0, np.uint8),
+        "w": draw(2, 3, 3, 3),
+        "to": np.array([0, -1]),
+        "fc": draw(12, 3),
+        "b": draw(3),
+        "s": np.float32(0.1),
+        "z": np.array(0, np.uint8),
         "low": np.float32(0),
-        "high": np.float32(6), "pads": np.array([0, 0, 1, 0, 0, 0, 0, 1]), "start": np.array([0]), "end": np.array([9]), "axes": np.array([3]),
+        "high": np.float32(6),
+        "pads": np.array([0, 0, 1, 0, 0, 0, 0, 1]),
+        "start": np.array([0]),
+        "end": np.array([9]),
+        "axes": np.array([3]),
         "step": np.array([2]),
-    }  # fmt: skip
+    }
     nodes = [
         node("Conv", "x w", "c", pads=[0, 0, 0, 0], strides=[1, 1]),
         node("Clip", "c low high", "k"),
@@ -677,7 +1024,9 @@ def test_models_changed_at_random_end_in_a_graph_or_one_line(tmp_path: Path) -> 
         data = bytearray(whole if turn % 2 else spoiled(net, chance).SerializeToString())
         for _ in range(turn % 2 * chance.randint(1, 4)):
             at = chance.randrange(len(data))
-            data[at : at + chance.choice((0, 1, 1, 1, 3))] = bytes(chance.randrange(256) for _ in range(chance.choice((0, 1, 1, 1, 2))))
+            data[at : at + chance.choice((0, 1, 1, 1, 3))] = bytes(
+                chance.randrange(256) for _ in range(chance.choice((0, 1, 1, 1, 2)))
+            )
         path.write_bytes(data)
         try:
             from_onnx(path, PIXELS)

@@ -1,4 +1,6 @@
-"""A torch model becomes a float graph of the same logits, or is refused with everything that stands in the way; torch itself is the oracle."""
+"""A torch model becomes a float graph of the same logits, or is refused with everything that stands in the way; torch
+itself is the oracle.
+"""
 
 from __future__ import annotations
 
@@ -101,16 +103,33 @@ def training_tool() -> Any:
 
 @pytest.mark.parametrize("name", ["resnet8", "resnet14", "resnet20", "resnet32", "resnet44", "resnet56", "mixed"])
 def test_the_networks_of_the_training_tool(name: str) -> None:
-    """Each network gives the logits torch gives; layers are called by their paths, and all others by the module they stand in."""
+    """Each network gives the logits torch gives; layers are called by their paths, and all others by the module they
+    stand in.
+    """
     networks = training_tool().NETWORKS
     assert sorted(networks) == ["mixed", "resnet14", "resnet20", "resnet32", "resnet44", "resnet56", "resnet8"]
     model = networks[name]().eval()
     side = 16 if name != "resnet8" else 32
-    graph = same(model, Pixels(3, side, side, mean=(0.49, 0.48, 0.45), std=(0.25, 0.24, 0.26)), name=name, classes=[f"class {n}" for n in range(10)])
-    kinds = {nn.Conv2d: "conv", nn.BatchNorm2d: "batch_norm", nn.Linear: "dense", nn.MaxPool2d: "max_pool", nn.ReLU6: "clip", nn.ReLU: "relu"}
+    graph = same(
+        model,
+        Pixels(3, side, side, mean=(0.49, 0.48, 0.45), std=(0.25, 0.24, 0.26)),
+        name=name,
+        classes=[f"class {n}" for n in range(10)],
+    )
+    kinds = {
+        nn.Conv2d: "conv",
+        nn.BatchNorm2d: "batch_norm",
+        nn.Linear: "dense",
+        nn.MaxPool2d: "max_pool",
+        nn.ReLU6: "clip",
+        nn.ReLU: "relu",
+    }
     layers = {path: kinds[type(module)] for path, module in model.named_modules() if type(module) in kinds}
     assert layers.items() <= {node.name: node.op for node in graph.nodes}.items()
-    assert all(node.name in layers or node.name.rsplit("_", 1)[0].endswith(node.op) or node.name.endswith(node.op) for node in graph.nodes)
+    assert all(
+        node.name in layers or node.name.rsplit("_", 1)[0].endswith(node.op) or node.name.endswith(node.op)
+        for node in graph.nodes
+    )
     assert graph.name == name and len(graph.classes) == 10 and graph.notes == ()
     if name == "resnet8":
         block = [node.op for node in graph.nodes if node.name.startswith("layer2.0.")]
@@ -129,14 +148,26 @@ LAYERS: dict[str, tuple[nn.Module, list[str]]] = {
     "conv same": (body(nn.Conv2d(8, 8, (3, 5), padding="same", dilation=(1, 2), bias=False)), ["conv"]),
     "batch norm": (body(nn.BatchNorm2d(8, eps=0.01), nn.BatchNorm2d(8, affine=False)), ["batch_norm", "batch_norm"]),
     "relu": (body(nn.ReLU(), nn.Conv2d(8, 8, 1), nn.ReLU(inplace=True)), ["relu", "conv", "relu"]),
-    "clips": (body(nn.ReLU6(True), nn.Conv2d(8, 8, 1), nn.Hardtanh(-2, 1.5), nn.Conv2d(8, 8, 1), nn.Threshold(0, 0)), ["clip", "conv", "clip", "conv", "relu"]),
-    "smooth": (body(nn.SiLU(), nn.Hardswish(True), nn.Hardsigmoid(), nn.Sigmoid()), ["silu", "hard_silu", "hard_sigmoid", "sigmoid"]),
+    "clips": (
+        body(nn.ReLU6(True), nn.Conv2d(8, 8, 1), nn.Hardtanh(-2, 1.5), nn.Conv2d(8, 8, 1), nn.Threshold(0, 0)),
+        ["clip", "conv", "clip", "conv", "relu"],
+    ),
+    "smooth": (
+        body(nn.SiLU(), nn.Hardswish(True), nn.Hardsigmoid(), nn.Sigmoid()),
+        ["silu", "hard_silu", "hard_sigmoid", "sigmoid"],
+    ),
     "max pool": (body(nn.MaxPool2d(3, 2, 1)), ["max_pool"]),
     "max pool, ceil mode": (body(nn.MaxPool2d((2, 3), 3, (0, 1), ceil_mode=True)), ["max_pool"]),
     "avg pool": (body(nn.AvgPool2d(3, 2, 1), nn.AvgPool2d(3, 1, 1, count_include_pad=False)), ["avg_pool", "avg_pool"]),
-    "avg pool, ceil mode": (body(nn.AvgPool2d(2, ceil_mode=True), nn.AvgPool2d(3, 2, 1, True, False)), ["avg_pool", "avg_pool"]),
+    "avg pool, ceil mode": (
+        body(nn.AvgPool2d(2, ceil_mode=True), nn.AvgPool2d(3, 2, 1, True, False)),
+        ["avg_pool", "avg_pool"],
+    ),
     "avg pool, divisor": (body(nn.AvgPool2d(3, 2, 1, ceil_mode=True, divisor_override=5)), ["avg_pool", "affine"]),
-    "adaptive pools": (Body(lambda x: F.adaptive_avg_pool2d(F.adaptive_max_pool2d(x[..., ::2, 0::3], (7, 1)), 1)), ["subsample", "max_pool"]),
+    "adaptive pools": (
+        Body(lambda x: F.adaptive_avg_pool2d(F.adaptive_max_pool2d(x[..., ::2, 0::3], (7, 1)), 1)),
+        ["subsample", "max_pool"],
+    ),
     "dropout": (body(nn.Dropout(0.5), nn.Dropout2d(0.5), nn.Identity()), []),
     "copies": (then(lambda x: x.contiguous().clone().detach().to(torch.float32)), []),
     "channels padded": (then(lambda x: F.pad(x, (1, 0, 2, 3, 4, 0), value=-0.5)), ["pad"]),
@@ -145,8 +176,14 @@ LAYERS: dict[str, tuple[nn.Module, list[str]]] = {
     "slices": (then(lambda x: x[:, :, ::2][..., ::3]), ["subsample"]),
     "numbers": (then(lambda x: 2 - (x * 3 + 1) / 4 - x), ["affine", "affine", "affine", "affine", "affine", "add"]),
     "per channel": (then(lambda x: (x * GAIN + GAIN[0]) / (GAIN + 2)), ["affine", "affine", "affine"]),
-    "sums": (then(lambda x: torch.add(x, torch.relu(x), alpha=2) + torch.sub(x, 1)), ["relu", "affine", "add", "affine", "add"]),
-    "one bound after another": (then(lambda x: x.clamp(min=0).clamp_max(2) + torch.minimum(F.relu(x), torch.tensor(3.0))), ["clip", "clip", "add"]),
+    "sums": (
+        then(lambda x: torch.add(x, torch.relu(x), alpha=2) + torch.sub(x, 1)),
+        ["relu", "affine", "add", "affine", "add"],
+    ),
+    "one bound after another": (
+        then(lambda x: x.clamp(min=0).clamp_max(2) + torch.minimum(F.relu(x), torch.tensor(3.0))),
+        ["clip", "clip", "add"],
+    ),
     "hard sigmoid spelled out": (then(lambda x: F.relu6(x + 3) / 6), ["hard_sigmoid"]),
     "silu spelled out": (then(lambda x: x * torch.sigmoid(x)), ["silu"]),
     "hard silu spelled out": (then(lambda x: x * F.relu6(x + 3) / 6), ["hard_silu"]),
@@ -178,9 +215,18 @@ HEADS: dict[str, tuple[Callable[[Any], Any], list[str]]] = {
     "there and back": (lambda x: x.mean((-2, -1)).unsqueeze(-1).reshape(-1, 8), ["global_avg_pool", "dense"]),
     "sum": (lambda x: x.sum((2, 3)), ["global_avg_pool", "affine", "dense"]),
     "maximum": (lambda x: x.amax((2, 3)), ["max_pool", "dense"]),
-    "relu of a flattened value": (lambda x: torch.relu(x[..., ::7, ::7].flatten(1)[:, :, None].squeeze(-1)), ["subsample", "relu", "flatten", "dense"]),
-    "a constant for each place": (lambda x: x[..., ::7, ::7].flatten(1) * torch.arange(32), ["subsample", "flatten", "affine", "dense"]),
-    "sum of flattened values": (lambda x: (x.flatten(1) + x.reshape(len(x), -1))[:, None].flatten(1), ["add", "flatten", "dense"]),
+    "relu of a flattened value": (
+        lambda x: torch.relu(x[..., ::7, ::7].flatten(1)[:, :, None].squeeze(-1)),
+        ["subsample", "relu", "flatten", "dense"],
+    ),
+    "a constant for each place": (
+        lambda x: x[..., ::7, ::7].flatten(1) * torch.arange(32),
+        ["subsample", "flatten", "affine", "dense"],
+    ),
+    "sum of flattened values": (
+        lambda x: (x.flatten(1) + x.reshape(len(x), -1))[:, None].flatten(1),
+        ["add", "flatten", "dense"],
+    ),
 }
 
 
@@ -193,7 +239,9 @@ def test_ways_from_an_image_to_a_vector(case: str) -> None:
         features = function(torch.zeros(2, 8, 13, 13)).shape[1]
     graph = same(drawn(nn.Sequential(model, nn.Linear(features, 5))))
     assert [node.op for node in graph.nodes][1:] == wanted
-    assert graph.nodes[-1].name == "1" and not any(name in node.name for node in graph.nodes for name in ("view", "squeeze"))
+    assert graph.nodes[-1].name == "1" and not any(
+        name in node.name for node in graph.nodes for name in ("view", "squeeze")
+    )
 
 
 class Gate(nn.Module):
@@ -201,7 +249,12 @@ class Gate(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem, self.down, self.up, self.norm = nn.Conv2d(3, 8, 3), nn.Linear(8, 2), nn.Linear(2, 8, bias=False), nn.BatchNorm1d(2)
+        self.stem, self.down, self.up, self.norm = (
+            nn.Conv2d(3, 8, 3),
+            nn.Linear(8, 2),
+            nn.Linear(2, 8, bias=False),
+            nn.BatchNorm1d(2),
+        )
 
     def forward(self, x: Any) -> Any:
         x = self.stem(x)
@@ -212,7 +265,17 @@ class Gate(nn.Module):
 def test_a_gate_of_channels() -> None:
     """(C, 1, 1) is multiplied with (C, H, W), expanded or not."""
     graph = same(drawn(Gate()))
-    assert [node.op for node in graph.nodes] == ["conv", "global_avg_pool", "dense", "batch_norm", "relu", "dense", "sigmoid", "mul", "global_avg_pool"]
+    assert [node.op for node in graph.nodes] == [
+        "conv",
+        "global_avg_pool",
+        "dense",
+        "batch_norm",
+        "relu",
+        "dense",
+        "sigmoid",
+        "mul",
+        "global_avg_pool",
+    ]
     assert graph["mul"].inputs == ("stem", "sigmoid")
 
 
@@ -235,10 +298,20 @@ class Shared(nn.Module):
 
 
 def test_names_constants_and_a_softmax_at_the_end() -> None:
-    """A module used twice gives its path and a numbered one; what depends on no image is computed; a softmax at the end is left out and noted."""
+    """A module used twice gives its path and a numbered one; what depends on no image is computed; a softmax at the end
+    is left out and noted.
+    """
     model = drawn(Shared())
     graph = from_torch(model, Pixels(3, 8, 8))
-    assert [node.name for node in graph.nodes] == ["input_2", "act", "conv", "act_2", "affine", "global_avg_pool", "classifier"]
+    assert [node.name for node in graph.nodes] == [
+        "input_2",
+        "act",
+        "conv",
+        "act_2",
+        "affine",
+        "global_avg_pool",
+        "classifier",
+    ]
     assert [node.op for node in graph.nodes] == ["conv", "relu", "conv", "relu", "affine", "global_avg_pool", "conv"]
     assert graph.notes == ("softmax at the end left out: forward",)
     codes = np.random.default_rng(3).integers(0, 256, (2, 3, 8, 8))
@@ -248,9 +321,17 @@ def test_names_constants_and_a_softmax_at_the_end() -> None:
 
 def test_the_input_contract_is_part_of_it() -> None:
     """A model that wants BGR and other code units gets them; a single channel works."""
-    same(drawn(body(nn.ReLU())), Pixels(3, 9, 7, mean=(1.0, 2.0, 3.0), std=(3.0, 2.0, 1.0), scale=0.5, max_code=16, order="BGR"))
+    same(
+        drawn(body(nn.ReLU())),
+        Pixels(3, 9, 7, mean=(1.0, 2.0, 3.0), std=(3.0, 2.0, 1.0), scale=0.5, max_code=16, order="BGR"),
+    )
     graph = same(drawn(nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.ReLU(), nn.Linear(4, 3))), Pixels(1, 3, 4))
-    assert [(node.name, node.op) for node in graph.nodes] == [("flatten", "flatten"), ("1", "dense"), ("2", "relu"), ("3", "dense")]
+    assert [(node.name, node.op) for node in graph.nodes] == [
+        ("flatten", "flatten"),
+        ("1", "dense"),
+        ("2", "relu"),
+        ("3", "dense"),
+    ]
 
 
 # Activations that quantise.
@@ -294,10 +375,26 @@ def qcfs(x: Any, alpha: Any) -> Any:
 QUANTISING: dict[str, tuple[Callable[[Any, Any], Any], dict[str, Any], list[str]]] = {
     "pact": (pact, {"levels": 15, "rounding": "nearest"}, ["quantise"]),
     "qcfs": (qcfs, {"levels": 8, "rounding": "nearest"}, ["quantise"]),
-    "floor, clipped behind it": (lambda x, a: torch.clamp(torch.floor(x * 7 / a), 0, 7) * (a / 7), {"levels": 7, "rounding": "floor"}, ["quantise"]),
-    "relu before": (lambda x, a: (F.relu(x).clamp(max=1.7) * 3 / a).round() * a / 3, {"levels": 3, "rounding": "nearest"}, ["quantise"]),
-    "codes": (lambda x, a: torch.div(x.clamp(0, 1.7), a / 7, rounding_mode="floor"), {"levels": 7, "rounding": "floor"}, ["quantise", "affine"]),
-    "fake": (lambda x, a: torch.fake_quantize_per_tensor_affine(x, 1.7 / 15, 0, 0, 15), {"levels": 15, "rounding": "nearest"}, ["quantise"]),
+    "floor, clipped behind it": (
+        lambda x, a: torch.clamp(torch.floor(x * 7 / a), 0, 7) * (a / 7),
+        {"levels": 7, "rounding": "floor"},
+        ["quantise"],
+    ),
+    "relu before": (
+        lambda x, a: (F.relu(x).clamp(max=1.7) * 3 / a).round() * a / 3,
+        {"levels": 3, "rounding": "nearest"},
+        ["quantise"],
+    ),
+    "codes": (
+        lambda x, a: torch.div(x.clamp(0, 1.7), a / 7, rounding_mode="floor"),
+        {"levels": 7, "rounding": "floor"},
+        ["quantise", "affine"],
+    ),
+    "fake": (
+        lambda x, a: torch.fake_quantize_per_tensor_affine(x, 1.7 / 15, 0, 0, 15),
+        {"levels": 15, "rounding": "nearest"},
+        ["quantise"],
+    ),
     "fake, signed after relu": (
         lambda x, a: torch.fake_quantize_per_tensor_affine(F.relu(x), 1.7 / 127, 0, -128, 127),
         {"levels": 127, "rounding": "nearest"},
@@ -323,7 +420,9 @@ def test_quantising_activations(case: str) -> None:
     assert node.name == ("layers.0" if len(wanted) == 1 else "layers.0.quantise")
     assert {name: node.attributes[name] for name in attributes} == attributes
     assert node.attributes["alpha"] == pytest.approx(1.7, rel=1e-6)
-    assert (len(graph.notes) == 1 and "even" in graph.notes[0]) == (case not in ("qcfs", "floor, clipped behind it", "codes"))
+    assert (len(graph.notes) == 1 and "even" in graph.notes[0]) == (
+        case not in ("qcfs", "floor, clipped behind it", "codes")
+    )
 
 
 @pytest.mark.parametrize(
@@ -339,7 +438,9 @@ def test_quantising_activations(case: str) -> None:
 )
 def test_activations_that_are_no_quantise(function: Callable[[Any, Any], Any], operator: str) -> None:
     """Rounding without bounds, from below 0 or off centre is no quantise, one bound alone no clip: the module is named."""
-    with pytest.raises(GraphError, match=rf"Body: 1 operator cannot be mapped: layers\.0: {operator} \(nearest: .+\) \[GRAPH-7\]$"):
+    with pytest.raises(
+        GraphError, match=rf"Body: 1 operator cannot be mapped: layers\.0: {operator} \(nearest: .+\) \[GRAPH-7\]$"
+    ):
         from_torch(body(Act(function)), Pixels(3, 5, 5))
 
 
@@ -375,7 +476,9 @@ def test_everything_unmapped_is_listed_at_once() -> None:
         "stem.1: group_norm (nearest: batch_norm)",
         "stem.2: leaky_relu (nearest: relu)",
         f"up: {lines[2].split()[1]} (no form)",
-        "pool: max_pool2d" + ("" if "with_indices" not in lines[3] else "_with_indices") + " (nearest: max_pool2d with dilation 1)",
+        "pool: max_pool2d"
+        + ("" if "with_indices" not in lines[3] else "_with_indices")
+        + " (nearest: max_pool2d with dilation 1)",
         "act: gelu (nearest: relu or clip)",
     ]
     assert lines[2].startswith("up: conv_transpose")
@@ -409,15 +512,33 @@ class Counts(nn.Module):
     [
         (Forks(), r"^Forks: torch\.export cannot trace it: .*\(control flow and shapes must not depend on the image\)"),
         (nn.Conv2d(4, 4, 3), r"^Conv2d: torch\.export cannot trace it: RuntimeError: .*channels"),
-        (Body(lambda x: (x.mean((2, 3)), x.amax((2, 3)))), r"^Body: not a model of images that gives logits alone: 1 inputs, 2 outputs \(one of each\)"),
-        (Body(lambda x: F.dropout(x, training=True).mean((2, 3))), r"forward: dropout \(nearest: dropout that is not active in eval mode\)"),
+        (
+            Body(lambda x: (x.mean((2, 3)), x.amax((2, 3)))),
+            r"^Body: not a model of images that gives logits alone: 1 inputs, 2 outputs \(one of each\)",
+        ),
+        (
+            Body(lambda x: F.dropout(x, training=True).mean((2, 3))),
+            r"forward: dropout \(nearest: dropout that is not active in eval mode\)",
+        ),
         (body(nn.BatchNorm2d(8, track_running_stats=False)), r"layers\.0: \w*batch_norm\w* \(nearest: batch_norm"),
         (Body(lambda x: x.permute(0, 2, 3, 1).mean((1, 2))), r"forward: permute \(no form\)"),
         (Body(lambda x: x.argmax(1).float().mean((1, 2))), r"forward: argmax \(no form\)"),
-        (Body(lambda x: (x * x.mean(1, keepdim=True)).mean((2, 3))), r"forward: mean \(nearest: mean over height and width\)"),
-        (Body(lambda x: (x * torch.arange(13)).mean((2, 3))), r"forward: mul \(nearest: affine: one constant per channel\)"),
-        (Body(lambda x: F.adaptive_avg_pool2d(x, 5).mean((2, 3))), r"adaptive_avg_pool2d \(nearest: avg_pool2d: 13 x 13 is no multiple of 5 x 5\)"),
-        (Body(lambda x: F.softmax(x.mean((2, 3)), 1) * 2), r"forward: softmax \(nearest: softmax at the end, left out\)"),
+        (
+            Body(lambda x: (x * x.mean(1, keepdim=True)).mean((2, 3))),
+            r"forward: mean \(nearest: mean over height and width\)",
+        ),
+        (
+            Body(lambda x: (x * torch.arange(13)).mean((2, 3))),
+            r"forward: mul \(nearest: affine: one constant per channel\)",
+        ),
+        (
+            Body(lambda x: F.adaptive_avg_pool2d(x, 5).mean((2, 3))),
+            r"adaptive_avg_pool2d \(nearest: avg_pool2d: 13 x 13 is no multiple of 5 x 5\)",
+        ),
+        (
+            Body(lambda x: F.softmax(x.mean((2, 3)), 1) * 2),
+            r"forward: softmax \(nearest: softmax at the end, left out\)",
+        ),
         (Body(lambda x: torch.rand(2, 4)), "the logits do not depend on the image"),
     ],
 )
@@ -436,7 +557,10 @@ def test_a_model_that_keeps_a_state_is_refused() -> None:
 
 def test_a_graph_of_other_logits_is_refused() -> None:
     """The imported graph runs against the model: one that is not the same function each time cannot pass."""
-    with pytest.raises(GraphError, match=r"noisy: the imported graph gives other logits than the model: [0-9.]+ \(at most 0\.001 of their range"):
+    with pytest.raises(
+        GraphError,
+        match=r"noisy: the imported graph gives other logits than the model: [0-9.]+ \(at most 0\.001 of their range",
+    ):
         from_torch(Body(lambda x: (x * torch.randn(8, 1, 1)).mean((2, 3))), Pixels(3, 5, 5), name="noisy")
 
 
@@ -452,7 +576,9 @@ def test_exported_programs() -> None:
         core = program.run_decompositions()
     decomposed = from_torch(core, pixels)
     assert [node.op for node in decomposed.nodes] == [node.op for node in plain.nodes]
-    with pytest.raises(GraphError, match=r"the program is of other images: \(3, 3, 7, 7\) \(\(B, 3, 8, 8\) by the input contract\)"):
+    with pytest.raises(
+        GraphError, match=r"the program is of other images: \(3, 3, 7, 7\) \(\(B, 3, 8, 8\) by the input contract\)"
+    ):
         from_torch(program, Pixels(3, 8, 8))
     with pytest.raises(GraphError, match=r"x: dynamic shapes: .*\(export with fixed sizes\)"):
         from_torch(torch.export.export(model, example, dynamic_shapes={"x": {0: torch.export.Dim("images")}}), pixels)
@@ -474,7 +600,9 @@ class Keeps(nn.Module):
 
 
 def test_the_model_is_left_as_it_is() -> None:
-    """Mode, weights, statistics and attributes are untouched, and the graph shares no memory with them; half precision is traced in float32."""
+    """Mode, weights, statistics and attributes are untouched, and the graph shares no memory with them; half precision
+    is traced in float32.
+    """
     model = drawn(Keeps())
     model.train()
     model.norm.eval()
@@ -494,11 +622,17 @@ def test_the_model_is_left_as_it_is() -> None:
 
 
 def test_the_same_model_gives_the_same_graph(capfd: pytest.CaptureFixture[str]) -> None:
-    """Twice imported, a graph is the same in names and numbers; nothing is printed, not even for a model that is refused."""
+    """Twice imported, a graph is the same in names and numbers; nothing is printed, not even for a model that is
+    refused.
+    """
     model = drawn(body(nn.BatchNorm2d(8), nn.ReLU()))
     first, second = (from_torch(model, Pixels(3, 5, 5)) for _ in range(2))
     assert str(first) == str(second)
-    assert all((a.arrays[name] == b.arrays[name]).all() for a, b in zip(first.nodes, second.nodes, strict=True) for name in a.arrays)
+    assert all(
+        (a.arrays[name] == b.arrays[name]).all()
+        for a, b in zip(first.nodes, second.nodes, strict=True)
+        for name in a.arrays
+    )
     with pytest.raises(GraphError):
         from_torch(Forks(), Pixels(3, 5, 5))
     assert capfd.readouterr() == ("", "")
@@ -506,12 +640,21 @@ def test_the_same_model_gives_the_same_graph(capfd: pytest.CaptureFixture[str]) 
 
 def test_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call with something else, or without torch, says what is wanted."""
-    with pytest.raises(UsageError, match=r"^model: not a torch model: str \(a torch\.nn\.Module or a torch\.export\.ExportedProgram\) \[GRAPH-7\]$"):
+    with pytest.raises(
+        UsageError,
+        match=(
+            r"^model: not a torch model: str \(a torch\.nn\.Module or "
+            r"a torch\.export\.ExportedProgram\) \[GRAPH-7\]$"
+        ),
+    ):
         from_torch("resnet20", Pixels(3, 5, 5))
     with pytest.raises(UsageError, match=r"^input: not an input contract: tuple \(a Pixels\) \[GRAPH-7\]$"):
         from_torch(Forks(), (3, 5, 5))  # type: ignore[arg-type]
     monkeypatch.setattr(torch, "__version__", "2.4.1+cpu")
-    with pytest.raises(UsageError, match=r"^from_torch: torch is too old: 2\.4\.1\+cpu \(2\.5 or later: pip install -U torch\) \[GRAPH-7\]$"):
+    with pytest.raises(
+        UsageError,
+        match=r"^from_torch: torch is too old: 2\.4\.1\+cpu \(2\.5 or later: pip install -U torch\) \[GRAPH-7\]$",
+    ):
         from_torch(Forks(), Pixels(3, 5, 5))
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(UsageError, match=r"^from_torch: torch is not installed \(pip install torch\) \[GRAPH-7\]$"):

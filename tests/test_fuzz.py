@@ -1,4 +1,6 @@
-"""10,000 broken network files: each is refused with one line, or is a network on which all engines and the naive oracle agree."""
+"""10,000 broken network files: each is refused with one line, or is a network on which all engines and the naive oracle
+agree.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ Members = dict[str, bytes]
 def sites() -> dict[int, tuple[int, str]]:
     """Every `raise FileError(...)` of formats/npz.py: first line -> last line, text."""
     text = SOURCE.read_text(encoding="utf-8")
-    raised = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)]
+    raised = [
+        node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)
+    ]
     found = [node for node in raised if isinstance(node.exc.func, ast.Name) and node.exc.func.id == "FileError"]
     return {node.lineno: (node.end_lineno or node.lineno, ast.get_source_segment(text, node) or "") for node in found}
 
@@ -54,7 +58,33 @@ def site_of(error: FsrefError) -> int | None:
     return next((first for first, (last, _) in SITES.items() if line is not None and first <= line <= last), None)
 
 
-NUMBERS = (0, 1, -1, 2, 3, 4, 7, 8, 16, 17, 63, 64, 255, 65535, 65536, 65537, 2**28, 2**31 - 1, 2**31, 2**53, 2**53 + 1, 2**63, 2**64, -(2**63), 10**30)
+NUMBERS = (
+    0,
+    1,
+    -1,
+    2,
+    3,
+    4,
+    7,
+    8,
+    16,
+    17,
+    63,
+    64,
+    255,
+    65535,
+    65536,
+    65537,
+    2**28,
+    2**31 - 1,
+    2**31,
+    2**53,
+    2**53 + 1,
+    2**63,
+    2**64,
+    -(2**63),
+    10**30,
+)
 JUNK = (
     None,
     True,
@@ -145,14 +175,18 @@ def mutated_json(draw: random.Random, members: Members) -> Members:
             case 5:
                 del holder[last]
             case 6:
-                (old if isinstance(old, dict) else manifest)[draw.choice(KEYS)] = deepcopy(draw.choice((*JUNK, *NUMBERS)))
+                (old if isinstance(old, dict) else manifest)[draw.choice(KEYS)] = deepcopy(
+                    draw.choice((*JUNK, *NUMBERS))
+                )
             case 7 if isinstance(old, list) and len(old) > 1:
                 i, j = draw.sample(range(len(old)), 2)
                 old[i], old[j] = old[j], old[i]
             case 8 if isinstance(old, list) and old:
                 old.insert(draw.randrange(len(old) + 1), deepcopy(draw.choice(old)))
             case _:
-                manifest[draw.choice(("name", "provenance", "logit_scale", "classes", "input"))] = deepcopy(draw.choice(JUNK))
+                manifest[draw.choice(("name", "provenance", "logit_scale", "classes", "input"))] = deepcopy(
+                    draw.choice(JUNK)
+                )
     text = json.dumps(manifest).encode()
     if draw.random() < 0.08:
         text = bent(draw, text)
@@ -169,7 +203,23 @@ def mutated_array(draw: random.Random, members: Members) -> Members:
         case 0:
             for _ in range(draw.choice((1, 3, flat.size))):
                 flat[draw.randrange(flat.size)] = draw.choice(
-                    (0, 1, -1, 127, -129, 2**31 - 1, -(2**31), 2**31, 2**58, 2**58 + 1, 2**62 - 1, -(2**62), 2**62, 2**63 - 1, -(2**63))
+                    (
+                        0,
+                        1,
+                        -1,
+                        127,
+                        -129,
+                        2**31 - 1,
+                        -(2**31),
+                        2**31,
+                        2**58,
+                        2**58 + 1,
+                        2**62 - 1,
+                        -(2**62),
+                        2**62,
+                        2**63 - 1,
+                        -(2**63),
+                    )
                 )
             data = array(values)
         case 1 | 2 | 3:
@@ -179,7 +229,9 @@ def mutated_array(draw: random.Random, members: Members) -> Members:
         case 4:
             data = array(np.abs(values), draw.choice(("|u1", "|i1", "<i2", "<i4", "<i8")))
         case 5:
-            data = array(values % 2, draw.choice(("<f4", "<f8", ">i2", ">i4", ">i8", "<u2", "<u4", "<u8", "|b1", "<c8")))
+            data = array(
+                values % 2, draw.choice(("<f4", "<f8", ">i2", ">i4", ">i8", "<u2", "<u4", "<u8", "|b1", "<c8"))
+            )
         case 6:
             other = draw.choice(
                 (
@@ -202,7 +254,9 @@ def mutated_array(draw: random.Random, members: Members) -> Members:
             )
             data = npy(values.astype("<i8").tobytes(), repr(other))
         case 7:
-            data = npy(values.astype("<i8").tobytes(), shape, "<i8", draw.choice((True, 0, None)), draw.choice((1, 2, 3)))
+            data = npy(
+                values.astype("<i8").tobytes(), shape, "<i8", draw.choice((True, 0, None)), draw.choice((1, 2, 3))
+            )
         case 8:
             steps = draw.choice((0, 1, 2, 16, 17))
             data = array(np.resize(values, (*shape[:-1], steps)))
@@ -211,7 +265,11 @@ def mutated_array(draw: random.Random, members: Members) -> Members:
             data = array(grown)
         case 10:
             saved = io.BytesIO()
-            np.save(saved, draw.choice((values.astype(object), np.asfortranarray(values), values.astype("M8[s]"), values > 0)), allow_pickle=True)
+            np.save(
+                saved,
+                draw.choice((values.astype(object), np.asfortranarray(values), values.astype("M8[s]"), values > 0)),
+                allow_pickle=True,
+            )
             data = saved.getvalue()
         case _:
             data = bent(draw, members[name])
@@ -225,7 +283,9 @@ def mutated_names(draw: random.Random, members: Members) -> Members:
         case 0:
             del changed[name]
         case 1:
-            changed[draw.choice(("x", "a/b", name.upper(), f"{name}.npy", "projection.9.weights.npy", "\u00e4", " "))] = members[other]
+            changed[
+                draw.choice(("x", "a/b", name.upper(), f"{name}.npy", "projection.9.weights.npy", "\u00e4", " "))
+            ] = members[other]
         case 2:
             changed[name.replace("0", "5").replace("1", "0")] = changed.pop(name)
         case _:
@@ -248,7 +308,9 @@ def bent(draw: random.Random, data: bytes) -> bytes:
         case 4:
             del work[at : at + draw.choice((1, 2, 40))]
         case 5:
-            work = bytearray(draw.choice((work + draw.randbytes(9), draw.randbytes(9) + work, work + work, bytes(22) + work)))
+            work = bytearray(
+                draw.choice((work + draw.randbytes(9), draw.randbytes(9) + work, work + work, bytes(22) + work))
+            )
         case _:
             work = bytearray(draw.randbytes(draw.choice((0, 3, 22, 100, 400))))
     return bytes(work)
@@ -258,12 +320,18 @@ def bent_zip(draw: random.Random, data: bytes) -> bytes:
     """A header field of the zip overwritten: sizes, flags, offsets, lengths, method, counts."""
     work = bytearray(data)
     mark, fields = draw.choice(
-        ((b"PK\1\2", (4, 6, 8, 10, 16, 20, 24, 28, 30, 32, 34, 38, 42)), (b"PK\3\4", (4, 6, 8, 14, 18, 22, 26, 28)), (b"PK\5\6", (4, 6, 8, 10, 12, 16, 20)))
+        (
+            (b"PK\1\2", (4, 6, 8, 10, 16, 20, 24, 28, 30, 32, 34, 38, 42)),
+            (b"PK\3\4", (4, 6, 8, 14, 18, 22, 26, 28)),
+            (b"PK\5\6", (4, 6, 8, 10, 12, 16, 20)),
+        )
     )
     places = [found.start() for found in re.finditer(mark, work)]
     at = draw.choice(places) + draw.choice(fields)
     size = draw.choice((1, 2, 4))
-    work[at : at + size] = draw.choice((bytes(size), b"\xff" * size, draw.randbytes(size), b"\x01" + bytes(size - 1), b"\x08" + bytes(size - 1)))
+    work[at : at + size] = draw.choice(
+        (bytes(size), b"\xff" * size, draw.randbytes(size), b"\x01" + bytes(size - 1), b"\x08" + bytes(size - 1))
+    )
     if draw.random() < 0.3:  # both sizes of one member
         at = draw.choice([found.start() for found in re.finditer(b"PK\1\2", work)] or [0])
         work[at + 20 : at + 28] = struct.pack("<I", draw.choice((0, 1, 2**16, 2**32 - 2))) * 2
@@ -283,7 +351,9 @@ def packed(draw: random.Random, members: Members) -> bytes:
 def promised() -> Network:
     """The tiny network with declared widths that just hold."""
     first, hidden, last = tiny().populations
-    return tiny(populations=[first, replace(hidden, width=Width(8, "final")), replace(last, width=Width(7, "any_order"))])
+    return tiny(
+        populations=[first, replace(hidden, width=Width(8, "final")), replace(last, width=Width(7, "any_order"))]
+    )
 
 
 BASES = [npz.to_bytes(make()) for make in (tiny, tiny, promised, unordered, unordered, residual)]
@@ -301,11 +371,19 @@ def broken_file(seed: int) -> bytes:
         return bent_zip(draw, BASES[which])
     members = OPENED[which]
     for _ in range(draw.choice((1, 1, 1, 2))):
-        change: Callable[[random.Random, Members], Members] = draw.choices((mutated_json, mutated_array, mutated_names), (5, 5, 1))[0]
+        change: Callable[[random.Random, Members], Members] = draw.choices(
+            (mutated_json, mutated_array, mutated_names), (5, 5, 1)
+        )[0]
         if "manifest.json" in members and members["manifest.json"][:1] == b"{":
             try:
                 members = change(draw, members)
-            except (ValueError, KeyError, AttributeError, TypeError, Warning):  # the second change could not read what the first left
+            except (
+                ValueError,
+                KeyError,
+                AttributeError,
+                TypeError,
+                Warning,
+            ):  # the second change could not read what the first left
                 pass
     return packed(draw, members)
 
@@ -418,10 +496,27 @@ def test_broken_files_are_refused_in_one_line(tmp_path: Path, monkeypatch: pytes
         except BaseException:
             print(f"fuzz seed {seed}: broken_file({seed})")
             raise
-    assert census.past_schema >= 1000 and census.accepted >= 300 and len(census.ran) >= 200, (census.past_schema, census.accepted, len(census.ran))
-    assert {"NET-2", "NET-3", "NET-4", "NET-5", "NET-7", "FS-1", "PROJ-2", "PROJ-7", "RANGE-4", "RANGE-5", "FILE-1", "FILE-2", "FILE-3", "ID-4"} <= set(
-        census.rules
+    assert census.past_schema >= 1000 and census.accepted >= 300 and len(census.ran) >= 200, (
+        census.past_schema,
+        census.accepted,
+        len(census.ran),
     )
+    assert {
+        "NET-2",
+        "NET-3",
+        "NET-4",
+        "NET-5",
+        "NET-7",
+        "FS-1",
+        "PROJ-2",
+        "PROJ-7",
+        "RANGE-4",
+        "RANGE-5",
+        "FILE-1",
+        "FILE-2",
+        "FILE-3",
+        "ID-4",
+    } <= set(census.rules)
     for data in directed():
         assert isinstance(census.take(data), FileError)
     met = {first for first in census.hit if first is not None}
@@ -467,7 +562,12 @@ def bombs() -> Iterator[tuple[str, bytes]]:
         yield f"claims {size}", bytes(data)
     body = b"x" * 100_000
     head = struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 0, 0, 33, zlib.crc32(body), len(body), len(body), 1, 0) + b"a"
-    entry = struct.pack("<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 0, 0, 33, zlib.crc32(body), len(body), len(body), 1, 0, 0, 0, 0, 0, 0) + b"a"
+    entry = (
+        struct.pack(
+            "<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 0, 0, 33, zlib.crc32(body), len(body), len(body), 1, 0, 0, 0, 0, 0, 0
+        )
+        + b"a"
+    )
     for count in (2, 60_000):
         end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, count, count, len(entry) * count, len(head) + len(body), 0)
         yield f"{count} members over the same bytes", head + body + entry * count + end
@@ -479,7 +579,9 @@ def bombs() -> Iterator[tuple[str, bytes]]:
 
 
 def test_bombs_take_no_memory() -> None:
-    """What a small file claims, declares or would unpack to is refused before anything of that size is allocated (FILE-1, FILE-2)."""
+    """What a small file claims, declares or would unpack to is refused before anything of that size is allocated
+    (FILE-1, FILE-2).
+    """
     for what, data in bombs():
         tracemalloc.start()
         try:
@@ -498,16 +600,28 @@ def wide_geometry() -> Iterator[tuple[str, Callable[[], Network]]]:
     tall = np.ones((1, 1, 65536, 1), np.int8)
     last = Dense("a", "out", [[1]], pooled=True)
     far = Conv2d("in", "a", tall, padding=(65535, 0, 65535, 0))
-    yield "conv2d", lambda: Network([Input("in", one, 1, 1), FS("a", (1, 65536, 1), fs_relu(1)), Readout("out", one)], [far, last])
-    pooled = [Input("in", (1, 65536, 1), 1, 1), MaxPool("a", (1, 65536, 1), "in", (65536, 1), (1, 1), (65535, 0, 0, 0)), Readout("out", one)]
+    yield (
+        "conv2d",
+        lambda: Network([Input("in", one, 1, 1), FS("a", (1, 65536, 1), fs_relu(1)), Readout("out", one)], [far, last]),
+    )
+    pooled = [
+        Input("in", (1, 65536, 1), 1, 1),
+        MaxPool("a", (1, 65536, 1), "in", (65536, 1), (1, 1), (65535, 0, 0, 0)),
+        Readout("out", one),
+    ]
     yield "max_pool", lambda: Network(pooled, [last])
     many = [Input("in", (64, 2048, 2048), 1, 1), FS("a", (64, 2048, 2048), fs_relu(1)), Readout("out", one)]
-    through = [Conv2d("in", "a", np.ones((64, 1, 1, 1), np.int8), groups=64), Dense("a", "out", np.ones((1, 64), np.int8), pooled=True)]
+    through = [
+        Conv2d("in", "a", np.ones((64, 1, 1, 1), np.int8), groups=64),
+        Dense("a", "out", np.ones((1, 64), np.int8), pooled=True),
+    ]
     yield "neurons", lambda: Network(many, through)
 
 
 def test_checking_a_network_takes_no_memory_of_its_windows() -> None:
-    """Ranges are proved without an array of windows by kernel places, or of neurons: a small file is checked in little memory (RANGE)."""
+    """Ranges are proved without an array of windows by kernel places, or of neurons: a small file is checked in little
+    memory (RANGE).
+    """
     for what, make in wide_geometry():
         tracemalloc.start()
         try:

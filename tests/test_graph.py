@@ -31,7 +31,9 @@ RNG = np.random.default_rng(20)
 # The oracle: one image (C, H, W) at a time, loops over places and taps, float64, no code of fsref.
 
 
-def taps(shape: tuple[int, ...], kernel: Iterable[int], a: Mapping[str, Any]) -> dict[tuple[int, int], list[tuple[int, int, int, int]]]:
+def taps(
+    shape: tuple[int, ...], kernel: Iterable[int], a: Mapping[str, Any]
+) -> dict[tuple[int, int], list[tuple[int, int, int, int]]]:
     """The real places each window sees: (y_out, x_out) -> (i, j, y, x)."""
     (kh, kw), (sy, sx), (top, left, bottom, right) = kernel, a["stride"], a["padding"]
     dy, dx = a.get("dilation", (1, 1))
@@ -50,7 +52,9 @@ def slow(op: str, a: Mapping[str, Any], w: Mapping[str, Any], *xs: Any) -> Any:
     c, h, width = x.shape
 
     def each(function: Any) -> Any:
-        return np.array([[[function(ch, float(x[ch, i, j])) for j in range(width)] for i in range(h)] for ch in range(c)]).reshape(x.shape)
+        return np.array(
+            [[[function(ch, float(x[ch, i, j])) for j in range(width)] for i in range(h)] for ch in range(c)]
+        ).reshape(x.shape)
 
     def over(function: Any, kernel: Any, channels: int = c) -> Any:
         seen = taps(x.shape, kernel, a)
@@ -72,7 +76,12 @@ def slow(op: str, a: Mapping[str, Any], w: Mapping[str, Any], *xs: Any) -> Any:
 
     def joined(function: Any) -> Any:
         big = max(xs, key=lambda v: v.shape[1] * v.shape[2]).shape
-        return np.array([[[function([at(ch, v, i, j) for v in xs]) for j in range(big[2])] for i in range(big[1])] for ch in range(big[0])]).reshape(big)
+        return np.array(
+            [
+                [[function([at(ch, v, i, j) for v in xs]) for j in range(big[2])] for i in range(big[1])]
+                for ch in range(big[0])
+            ]
+        ).reshape(big)
 
     match op:
         case "conv":
@@ -86,11 +95,18 @@ def slow(op: str, a: Mapping[str, Any], w: Mapping[str, Any], *xs: Any) -> Any:
             return over(conv, weight.shape[2:], len(weight))
         case "dense":
             bias = w.get("bias", np.zeros(len(w["weight"])))
-            return np.array([math.fsum([float(bias[o]), *(float(r * v) for r, v in zip(row, x.ravel(), strict=True))]) for o, row in enumerate(w["weight"])])[
-                :, None, None
-            ]
+            return np.array(
+                [
+                    math.fsum([float(bias[o]), *(float(r * v) for r, v in zip(row, x.ravel(), strict=True))])
+                    for o, row in enumerate(w["weight"])
+                ]
+            )[:, None, None]
         case "batch_norm":
-            return each(lambda ch, v: (v - w["mean"][ch]) / math.sqrt(w["variance"][ch] + a["eps"]) * w["gain"][ch] + w["offset"][ch])
+            return each(
+                lambda ch, v: (
+                    (v - w["mean"][ch]) / math.sqrt(w["variance"][ch] + a["eps"]) * w["gain"][ch] + w["offset"][ch]
+                )
+            )
         case "affine":
             return each(lambda ch, v: v * w["gain"][ch] + w["offset"][ch])
         case "relu":
@@ -118,7 +134,11 @@ def slow(op: str, a: Mapping[str, Any], w: Mapping[str, Any], *xs: Any) -> Any:
         case "avg_pool":
             size = a["kernel"][0] * a["kernel"][1]
             return over(
-                lambda ch, places: math.fsum(float(x[ch, r, s]) for _, _, r, s in places) / (size if a["count_include_pad"] else len(places)), a["kernel"]
+                lambda ch, places: (
+                    math.fsum(float(x[ch, r, s]) for _, _, r, s in places)
+                    / (size if a["count_include_pad"] else len(places))
+                ),
+                a["kernel"],
             )
         case "global_avg_pool":
             return np.array([math.fsum(map(float, x[ch].ravel())) / (h * width) for ch in range(c)])[:, None, None]
@@ -152,9 +172,19 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[int, int, int]
     ("conv", {"stride": (2, 3)}, {"weight": weights(4, 3, 1, 1), "bias": weights(4)}, [(3, 5, 6)]),
     ("conv", {"padding": (1, 1, 1, 1)}, {"weight": weights(4, 3, 1, 1), "bias": weights(4)}, [(3, 4, 5)]),
     ("conv", {"padding": (1, 1, 1, 1)}, {"weight": weights(4, 3, 3, 3), "bias": weights(4)}, [(3, 5, 6)]),
-    ("conv", {"padding": (2, 0, 1, 3), "stride": (2, 1), "dilation": (2, 3)}, {"weight": weights(2, 3, 3, 2).astype(float)}, [(3, 7, 6)]),
+    (
+        "conv",
+        {"padding": (2, 0, 1, 3), "stride": (2, 1), "dilation": (2, 3)},
+        {"weight": weights(2, 3, 3, 2).astype(float)},
+        [(3, 7, 6)],
+    ),
     ("conv", {"groups": 2, "padding": (0, 1, 0, 1)}, {"weight": weights(6, 2, 3, 3), "bias": weights(6)}, [(4, 5, 4)]),
-    ("conv", {"groups": 4, "stride": (2, 2), "padding": (0, 0, 1, 1)}, {"weight": weights(4, 1, 3, 3), "bias": weights(4)}, [(4, 6, 7)]),
+    (
+        "conv",
+        {"groups": 4, "stride": (2, 2), "padding": (0, 0, 1, 1)},
+        {"weight": weights(4, 1, 3, 3), "bias": weights(4)},
+        [(4, 6, 7)],
+    ),
     ("conv", {"groups": 2, "dilation": (1, 2)}, {"weight": weights(6, 1, 2, 3)}, [(2, 4, 6)]),
     ("conv", {"groups": 2}, {"weight": weights(4, 3, 1, 1)}, [(6, 3, 2)]),
     ("conv", {}, {"weight": weights(3, 1, 2, 2)}, [(1, 3, 4)]),
@@ -183,7 +213,12 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[int, int, int]
     ("max_pool", {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0, 1, 1)}, {}, [(2, 5, 3)]),
     ("avg_pool", {"kernel": (2, 3)}, {}, [(2, 5, 6)]),
     ("avg_pool", {"kernel": (3, 2), "stride": (2, 1), "padding": (1, 1, 1, 0)}, {}, [(2, 5, 6)]),
-    ("avg_pool", {"kernel": (3, 2), "stride": (2, 1), "padding": (2, 1, 1, 0), "count_include_pad": False}, {}, [(2, 5, 6)]),
+    (
+        "avg_pool",
+        {"kernel": (3, 2), "stride": (2, 1), "padding": (2, 1, 1, 0), "count_include_pad": False},
+        {},
+        [(2, 5, 6)],
+    ),
     ("avg_pool", {"kernel": (2, 2), "stride": (3, 3), "padding": (2, 2, 3, 3)}, {}, [(1, 2, 2)]),
     ("global_avg_pool", {}, {}, [(3, 4, 5)]),
     ("flatten", {}, {}, [(2, 3, 4)]),
@@ -211,14 +246,18 @@ def around(op: str, attributes: Any, arrays: Any, shapes: list[tuple[int, int, i
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case[0])
 def test_operators(case: Any) -> None:
-    """Each operator gives, in float32, what its meaning says in double precision, and the shape that it says (GRAPH-2, GRAPH-3)."""
+    """Each operator gives, in float32, what its meaning says in double precision, and the shape that it says (GRAPH-2,
+    GRAPH-3).
+    """
     made = around(*case)
     node = made["it"]
     images = RNG.integers(0, 256, (3, 1, 8, 8), np.uint8)
     values = made.activations(images, [*node.inputs, "it", "out"])
     assert {value.dtype for value in values.values()} == {np.dtype(np.float32)}
     for k in range(3):
-        wanted = slow(node.op, node.attributes, node.arrays, *(values[name][k].astype(np.float64) for name in node.inputs))
+        wanted = slow(
+            node.op, node.attributes, node.arrays, *(values[name][k].astype(np.float64) for name in node.inputs)
+        )
         assert wanted.shape == made.shapes["it"] == values["it"][k].shape
         np.testing.assert_allclose(values["it"][k], wanted, rtol=1e-5, atol=1e-5)
         assert np.array_equal(values["out"][k].ravel(), values["it"][k].ravel())
@@ -229,12 +268,18 @@ def test_every_operator_is_tried() -> None:
     """No operator is without a case above, and none is without a line in the guide, with its attributes and arrays."""
     assert {case[0] for case in CASES} == set(OPERATORS)
     table = GUIDE.read_text(encoding="utf-8").split("## Operators")[1].split("\n\n")[1].splitlines()[2:]
-    rows = {op: (attributes, arrays) for op, attributes, arrays, _ in ([cell.strip() for cell in row.strip("|").split("|")] for row in table)}
+    rows = {
+        op: (attributes, arrays)
+        for op, attributes, arrays, _ in ([cell.strip() for cell in row.strip("|").split("|")] for row in table)
+    }
     assert list(rows) == list(OPERATORS)
     for name, operator in OPERATORS.items():
         arrays = {a: f"{a} ({', '.join(axes)})" for a, axes in operator.arrays.items()}
         attributes = [a if x.required else f"{a} ({shown(x.default)})" for a, x in operator.attributes.items()]
-        assert rows[name] == (", ".join(attributes), ", ".join(f"[{text}]" if a in operator.optional else text for a, text in arrays.items()))
+        assert rows[name] == (
+            ", ".join(attributes),
+            ", ".join(f"[{text}]" if a in operator.optional else text for a, text in arrays.items()),
+        )
 
 
 def shown(default: Any) -> str:
@@ -253,7 +298,10 @@ def test_convolutions_drawn() -> None:
             "padding": tuple(rng.integers(0, 3, 4).tolist()),
             "dilation": tuple(rng.integers(1, 3, 2).tolist()),
         }
-        high = [(size + p + q - 1) // d + 1 for size, p, q, d in zip((h, w), a["padding"][:2], a["padding"][2:], a["dilation"], strict=True)]
+        high = [
+            (size + p + q - 1) // d + 1
+            for size, p, q, d in zip((h, w), a["padding"][:2], a["padding"][2:], a["dilation"], strict=True)
+        ]
         kernel = [int(rng.integers(1, min(5, k) + 1)) for k in high]
         arrays = {"weight": rng.normal(size=(groups * outer, inner, *kernel))}
         made = around("conv", {**a, "groups": groups}, arrays, [(groups * inner, h, w)])
@@ -276,7 +324,13 @@ def block() -> Graph:
         Node("stem.act", "relu", ("stem",)),
         Node("pool", "max_pool", ("stem.act",), {"kernel": (2, 2)}),
         Node("layer1.0.conv1", "conv", ("pool",), {**same, "stride": (2, 2)}, {"weight": w(8, 4, 3, 3)}),
-        Node("layer1.0.bn1", "batch_norm", ("layer1.0.conv1",), {}, {"mean": w(8), "variance": abs(w(8)), "gain": w(8), "offset": w(8)}),
+        Node(
+            "layer1.0.bn1",
+            "batch_norm",
+            ("layer1.0.conv1",),
+            {},
+            {"mean": w(8), "variance": abs(w(8)), "gain": w(8), "offset": w(8)},
+        ),
         Node("skip", "subsample", ("pool",)),
         Node("skip.pad", "pad", ("skip",), {"channels": (2, 2)}),
         Node("unread", "silu", ("skip.pad",)),
@@ -286,7 +340,13 @@ def block() -> Graph:
         Node("mean", "global_avg_pool", ("both",)),
         Node("fc", "dense", ("mean",), {}, {"weight": w(3, 16).astype(np.float64), "bias": w(3)}),
     )
-    return Graph(Pixels(3, 9, 8, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)), nodes, "block", ("cat", "dog", "éø"), ("a softmax at the end is left out",))
+    return Graph(
+        Pixels(3, 9, 8, (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)),
+        nodes,
+        "block",
+        ("cat", "dog", "éø"),
+        ("a softmax at the end is left out",),
+    )
 
 
 def images_of(made: Graph, count: int, seed: int = 0) -> Any:
@@ -299,7 +359,10 @@ def test_a_network_as_a_whole() -> None:
     made = block()
     images = images_of(made, 2)
     for k, image in enumerate(images):
-        values = {"input": (image / 255 - np.array([0.4, 0.5, 0.6])[:, None, None]) / np.array([0.2, 0.25, 0.3])[:, None, None]}
+        values = {
+            "input": (image / 255 - np.array([0.4, 0.5, 0.6])[:, None, None])
+            / np.array([0.2, 0.25, 0.3])[:, None, None]
+        }
         for node in made.nodes:
             values[node.name] = slow(node.op, node.attributes, node.arrays, *(values[name] for name in node.inputs))
         found = made.activations(images[k : k + 1], values)
@@ -308,7 +371,11 @@ def test_a_network_as_a_whole() -> None:
             assert made.shapes[name] == value.shape
             np.testing.assert_allclose(found[name][0], value, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(made.forward(images)[k], values["fc"].ravel(), rtol=1e-5, atol=1e-5)
-    assert made.forward(images).shape == (2, 3) and made.output == "fc" and made["sum"].inputs == ("layer1.0.bn1", "skip.pad")
+    assert (
+        made.forward(images).shape == (2, 3)
+        and made.output == "fc"
+        and made["sum"].inputs == ("layer1.0.bn1", "skip.pad")
+    )
     assert made.users == {
         "input": ("stem",),
         "stem": ("stem.act",),
@@ -329,7 +396,14 @@ def test_a_network_as_a_whole() -> None:
 
 def test_a_value_read_twice_by_one_node() -> None:
     """A node may read a value twice, and one that is kept is what it was when it was made."""
-    made = Graph(Pixels(2, 1, 1), (Node("twice", "add", ("input", "input")), Node("relu", "relu", ("twice",)), Node("out", "affine", ("relu",), {}, ONES)))
+    made = Graph(
+        Pixels(2, 1, 1),
+        (
+            Node("twice", "add", ("input", "input")),
+            Node("relu", "relu", ("twice",)),
+            Node("out", "affine", ("relu",), {}, ONES),
+        ),
+    )
     found = made.activations([[[[51]], [[0]]]], ["input", "twice", "out", "input"])
     assert {name: value.ravel().tolist() for name, value in found.items()} == {
         "input": [np.float32(0.2), 0.0],
@@ -343,12 +417,19 @@ ONES = {"gain": np.ones(2), "offset": np.ones(2)}
 
 
 def test_batches_change_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many images go through at once, and however much of an image is unrolled at once, the values are the same but for the last bits."""
+    """However many images go through at once, and however much of an image is unrolled at once, the values are the same
+    but for the last bits.
+    """
     made = block()
     images = images_of(made, 13)
     names = ["input", "stem", "both", "fc"]
     wanted = made.activations(images, names)
-    for batch, numbers, strip, parts in ((13, 2**22, 2**20, [13]), (5, 2**22, 1, [5, 5, 3]), (64, 1, 200, [1] * 13), (64, 2000, 1000, [6, 6, 1])):
+    for batch, numbers, strip, parts in (
+        (13, 2**22, 2**20, [13]),
+        (5, 2**22, 1, [5, 5, 3]),
+        (64, 1, 200, [1] * 13),
+        (64, 2000, 1000, [6, 6, 1]),
+    ):
         monkeypatch.setattr(graph, "BATCH", batch)
         monkeypatch.setattr(graph, "BATCH_VALUES", numbers)
         monkeypatch.setattr(arithmetic, "STRIP", strip)
@@ -356,12 +437,19 @@ def test_batches_change_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
         for name in names:
             np.testing.assert_allclose(found[name], wanted[name], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(made.forward(images), wanted["fc"][:, :, 0, 0], rtol=1e-5, atol=1e-6)
-        assert [len(part["stem"]) for part in made.stream(images, ["stem"])] == parts  # the largest: 3 channels of 11 x 10 with padding
+        assert [
+            len(part["stem"]) for part in made.stream(images, ["stem"])
+        ] == parts  # the largest: 3 channels of 11 x 10 with padding
 
 
 def test_memory_is_bounded() -> None:
-    """Values are freed when their last reader has run, and the memory taken does not grow with the number of images or nodes."""
-    nodes = [Node("n0", "relu", ("input",)), *(Node(f"n{i}", "affine", (f"n{i - 1}",), {}, {"gain": [1.0], "offset": [0.0]}) for i in range(1, 40))]
+    """Values are freed when their last reader has run, and the memory taken does not grow with the number of images or
+    nodes.
+    """
+    nodes = [
+        Node("n0", "relu", ("input",)),
+        *(Node(f"n{i}", "affine", (f"n{i - 1}",), {}, {"gain": [1.0], "offset": [0.0]}) for i in range(1, 40)),
+    ]
     made = Graph(Pixels(1, 64, 64), (*nodes, Node("mean", "global_avg_pool", ("n39",))))
     images = np.zeros((3000, 1, 64, 64), np.uint8)
     made.forward(images[:1])
@@ -372,7 +460,17 @@ def test_memory_is_bounded() -> None:
     one = graph.BATCH * 64 * 64 * 4
     assert peak < 8 * one, f"{peak / one:.1f} values of a batch at once"
     around = Graph(
-        Pixels(1, 8, 8), (Node("wide", "conv", ("input",), {"padding": (2000,) * 4, "stride": (4000, 4000)}, {"weight": np.ones((1, 1, 8, 8))}), FLAT)
+        Pixels(1, 8, 8),
+        (
+            Node(
+                "wide",
+                "conv",
+                ("input",),
+                {"padding": (2000,) * 4, "stride": (4000, 4000)},
+                {"weight": np.ones((1, 1, 8, 8))},
+            ),
+            FLAT,
+        ),
     )
     assert [len(part["wide"]) for part in around.stream(np.zeros((2, 1, 8, 8), int), ["wide"])] == [1, 1]
 
@@ -381,19 +479,32 @@ FLAT = Node("flat", "flatten", ("wide",))
 
 
 def test_nodes_that_nobody_reads_are_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A node that no wanted value needs costs nothing and spoils nothing; infinity and NaN are refused only in what is asked for, naming where they began."""
+    """A node that no wanted value needs costs nothing and spoils nothing; infinity and NaN are refused only in what is
+    asked for, naming where they began.
+    """
     huge = Node("huge", "affine", ("input",), {}, {"gain": np.full(1, 3e38), "offset": np.full(1, 3e38)})
     made = Graph(Pixels(1, 1, 1, scale=1.0), (huge, Node("more", "clip", ("huge",)), Node("out", "relu", ("input",))))
     assert made.forward([[[[9]]]]).tolist() == [[9.0]]
     with refused(GraphError, "GRAPH-4", "huge"):
         made.activations([[[[9]]]], ["huge"])
     assert made.activations([[[[9]]]], ["more"])["more"].tolist() == [[[[6.0]]]]
-    wrong = Graph(made.input, (huge, Node("zero", "affine", ("huge",), {}, {"gain": [0.0], "offset": [0.0]}), Node("logits", "relu", ("zero",))))
+    wrong = Graph(
+        made.input,
+        (
+            huge,
+            Node("zero", "affine", ("huge",), {}, {"gain": [0.0], "offset": [0.0]}),
+            Node("logits", "relu", ("zero",)),
+        ),
+    )
     with refused(GraphError, "GRAPH-4", "huge"):  # inf * 0 is NaN further on
         wrong.forward([[[[9]]]])
     run: list[str] = []
     for name, operator in OPERATORS.items():
-        monkeypatch.setitem(OPERATORS, name, replace(operator, forward=lambda *given, name=name, to=operator.forward: (run.append(name), to(*given))[1]))  # type: ignore[index]
+        monkeypatch.setitem(
+            OPERATORS,
+            name,
+            replace(operator, forward=lambda *given, name=name, to=operator.forward: (run.append(name), to(*given))[1]),
+        )  # type: ignore[index]
     block().forward(images_of(block(), 1))
     assert run == [node.op for node in block().nodes if node.name != "unread"]
     run.clear()
@@ -403,7 +514,9 @@ def test_nodes_that_nobody_reads_are_not_computed(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(("order", "first"), [("RGB", 0), ("", 0), ("BGR", 2)])
 def test_contract(order: str, first: int) -> None:
-    """The model sees (code * scale - mean) / std per channel, in its own order; images are always given in RGB (GRAPH-5)."""
+    """The model sees (code * scale - mean) / std per channel, in its own order; images are always given in RGB
+    (GRAPH-5).
+    """
     pixels = Pixels(3, 2, 2, (0.485, 0.456, 0.406), [0.229, 0.224, 0.225], order=order)  # type: ignore[arg-type]
     assert pixels.order == (order or "RGB") and pixels.std == (0.229, 0.224, 0.225) and pixels.shape == (3, 2, 2)
     images = np.arange(0, 240, 10, dtype=np.uint8).reshape(2, 3, 2, 2)
@@ -418,9 +531,13 @@ def test_contract(order: str, first: int) -> None:
 
 
 def test_contract_of_other_channels() -> None:
-    """One number is taken for every channel; one channel is L and takes (B, H, W); other numbers of channels have no order."""
+    """One number is taken for every channel; one channel is L and takes (B, H, W); other numbers of channels have no
+    order.
+    """
     assert Pixels(1, 2, 2).order == "L" and Pixels(2, 2, 2).order == ""
-    assert Pixels(2, 1, 1, 3, np.float32(0.5), max_code=65535) == Pixels(2, 1, 1, (3.0, 3.0), (0.5, 0.5), 1 / 255, 65535)  # type: ignore[arg-type]
+    assert Pixels(2, 1, 1, 3, np.float32(0.5), max_code=65535) == Pixels(
+        2, 1, 1, (3.0, 3.0), (0.5, 0.5), 1 / 255, 65535
+    )  # type: ignore[arg-type]
     pixels = Pixels(1, 2, 3, -1.0, 2.0, 0.5, 16)
     assert pixels.normalise([[[0, 1, 2], [3, 4, 16]]]).tolist() == [[[[0.5, 0.75, 1.0], [1.25, 1.5, 4.5]]]]
 
@@ -476,13 +593,23 @@ def test_images_that_are_refused() -> None:
         (np.where(np.arange(24).reshape(good.shape) == 13, 17, 0), "images[1, 0, 0, 1]", 17),
         (np.where(np.arange(24).reshape(good.shape) == 5, -1, 0), "images[0, 1, 0, 1]", -1),
     ):
-        for call in (made.forward, made.contract().normalise, lambda x: list(made.stream(x, ["out"])), lambda x: made.activations(x, ["out"])):
+        for call in (
+            made.forward,
+            made.contract().normalise,
+            lambda x: list(made.stream(x, ["out"])),
+            lambda x: made.activations(x, ["out"]),
+        ):
             with refused(InputError, "GRAPH-5", place, value):
                 call(images)
     with refused(UsageError, "GRAPH-1", "names", "other"):
         made.activations(good, ["out", "other"])
     bare = replace(made, input=None)
-    for what in (lambda: bare.forward(good), lambda: bare.activations(good, ["out"]), lambda: bare.shapes, bare.contract):
+    for what in (
+        lambda: bare.forward(good),
+        lambda: bare.activations(good, ["out"]),
+        lambda: bare.shapes,
+        bare.contract,
+    ):
         with refused(GraphError, "GRAPH-5", "input"):
             what()
     assert bare.with_input(made.contract()).forward(good).tolist() == [[0.0] * 3] * 2 and "?" in str(bare)
@@ -492,7 +619,12 @@ def test_nodes_once_made() -> None:
     """A node holds every attribute as a plain value, and its own read-only arrays in single or double precision."""
     kernel = np.ones((2, 3, 1, 2), np.float32)
     node = Node("c", "conv", ["x"], {"stride": np.array([2, 1]), "groups": np.int64(1)}, {"weight": kernel})  # type: ignore[arg-type]
-    assert node.inputs == ("x",) and dict(node.attributes) == {"stride": (2, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}
+    assert node.inputs == ("x",) and dict(node.attributes) == {
+        "stride": (2, 1),
+        "padding": (0, 0, 0, 0),
+        "dilation": (1, 1),
+        "groups": 1,
+    }
     assert {type(v) for v in (*node.attributes["stride"], node.attributes["groups"])} == {int} and node.parameters == 12
     kernel[:] = 7
     assert node.arrays["weight"].dtype == np.float32 and node.arrays["weight"].max() == 1
@@ -501,7 +633,13 @@ def test_nodes_once_made() -> None:
     with pytest.raises(TypeError):
         node.attributes["groups"] = 2  # type: ignore[index]
     assert replace(node, name="d").arrays["weight"] is node.arrays["weight"]
-    for given, kept in ((np.float16, np.float32), (np.float64, np.float64), (np.int64, np.float64), (">f4", np.float32), (np.uint8, np.float64)):
+    for given, kept in (
+        (np.float16, np.float32),
+        (np.float64, np.float64),
+        (np.int64, np.float64),
+        (">f4", np.float32),
+        (np.uint8, np.float64),
+    ):
         assert Node("d", "dense", ("x",), {}, {"weight": np.ones((2, 3), given)}).arrays["weight"].dtype == kept
     pool = Node("p", "max_pool", ("x",), {"kernel": [3, 2]})
     assert dict(pool.attributes) == {"kernel": (3, 2), "stride": (3, 2), "padding": (0, 0, 0, 0)}
@@ -579,8 +717,15 @@ N = {name: np.ones(2) for name in ("mean", "variance", "gain", "offset")}
     ],
 )
 def test_nodes_that_are_refused(arguments: tuple[Any, ...], rule: str, value: Any) -> None:
-    """A node of a wrong name, operator, attribute, array or number is refused in one line that names it (GRAPH-1, GRAPH-2, GRAPH-4)."""
-    with refused(GraphError, rule, "node" if rule == "GRAPH-1" and arguments[0] != "n" else "n", *(() if value is ... else (value,))):
+    """A node of a wrong name, operator, attribute, array or number is refused in one line that names it (GRAPH-1,
+    GRAPH-2, GRAPH-4).
+    """
+    with refused(
+        GraphError,
+        rule,
+        "node" if rule == "GRAPH-1" and arguments[0] != "n" else "n",
+        *(() if value is ... else (value,)),
+    ):
         Node(*arguments)
 
 
@@ -613,7 +758,9 @@ PIXELS = Pixels(3, 4, 5)
     ],
 )
 def test_graphs_that_are_refused(arguments: tuple[Any, ...], rule: str, place: str, value: Any) -> None:
-    """Nodes stand in order under different names, the last gives the logits, and there is one name for each class or none (GRAPH-1, GRAPH-3, GRAPH-5)."""
+    """Nodes stand in order under different names, the last gives the logits, and there is one name for each class or
+    none (GRAPH-1, GRAPH-3, GRAPH-5).
+    """
     with refused(GraphError, rule, place, value):
         Graph(*arguments)
 
@@ -626,7 +773,13 @@ def test_graphs_that_are_refused(arguments: tuple[Any, ...], rule: str, place: s
         ("conv", {"groups": 3}, {"weight": np.ones((3, 1, 1, 1))}, [(4, 4, 5)], (3, 1, 1, 1)),
         ("conv", {}, {"weight": np.ones((1, 1, 5, 1))}, [(1, 4, 5)], (5, 1)),
         ("conv", {"dilation": (1, 5)}, {"weight": np.ones((1, 1, 1, 2))}, [(1, 4, 5)], (1, 2)),
-        ("conv", {"padding": (60000,) * 4, "stride": (65536, 65536)}, {"weight": np.ones((1, 1, 1, 1))}, [(1, 4, 5)], 120004 * 120005),
+        (
+            "conv",
+            {"padding": (60000,) * 4, "stride": (65536, 65536)},
+            {"weight": np.ones((1, 1, 1, 1))},
+            [(1, 4, 5)],
+            120004 * 120005,
+        ),
         ("conv", {"padding": (8000,) * 4}, {"weight": np.ones((9, 1, 1, 1))}, [(1, 4, 5)], 9 * 16004 * 16005),
         ("dense", {}, {"weight": np.ones((2, 20))}, [(1, 4, 5)], (2, 20)),
         ("dense", {}, {"weight": np.ones((2, 20))}, [(19, 1, 1)], (2, 20)),
@@ -642,7 +795,13 @@ def test_graphs_that_are_refused(arguments: tuple[Any, ...], rule: str, place: s
         ("max_pool", {"kernel": (5, 1)}, {}, [(3, 4, 5)], (5, 1)),
         ("max_pool", {"kernel": (2, 2), "padding": (0, 2, 0, 0)}, {}, [(3, 4, 5)], (0, 2, 0, 0)),
         ("max_pool", {"kernel": (2, 2), "padding": (0, 0, 2, 0)}, {}, [(3, 4, 5)], (0, 0, 2, 0)),
-        ("avg_pool", {"kernel": (2, 2), "padding": (0, 2, 0, 0), "count_include_pad": False}, {}, [(3, 4, 5)], (0, 2, 0, 0)),
+        (
+            "avg_pool",
+            {"kernel": (2, 2), "padding": (0, 2, 0, 0), "count_include_pad": False},
+            {},
+            [(3, 4, 5)],
+            (0, 2, 0, 0),
+        ),
         ("pad", {"padding": (65533, 0, 0, 0)}, {}, [(3, 4, 5)], (3, 65537, 5)),
         ("pad", {"padding": (0, 0, 0, 65532)}, {}, [(3, 4, 5)], (3, 4, 65537)),
         ("pad", {"padding": (65536, 65536, 0, 0)}, {}, [(3, 4, 5)], 3 * 65540 * 65541),
@@ -650,7 +809,9 @@ def test_graphs_that_are_refused(arguments: tuple[Any, ...], rule: str, place: s
     ],
 )
 def test_shapes_that_are_refused(op: str, attributes: Any, arrays: Any, shapes: Any, value: Any) -> None:
-    """Shapes that do not meet, windows larger than the image or full of padding, and values too large for anyone are refused by node (GRAPH-3)."""
+    """Shapes that do not meet, windows larger than the image or full of padding, and values too large for anyone are
+    refused by node (GRAPH-3).
+    """
     with refused(GraphError, "GRAPH-3", "it", value):
         around(op, attributes, arrays, shapes)
 
@@ -675,24 +836,48 @@ def test_text() -> None:
 
 def same(a: Graph, b: Graph) -> bool:
     """Whether two graphs are the same in every field and bit."""
-    fields = (a.input, a.name, a.classes, a.notes) == (b.input, b.name, b.classes, b.notes) and len(a.nodes) == len(b.nodes)
+    fields = (a.input, a.name, a.classes, a.notes) == (b.input, b.name, b.classes, b.notes) and len(a.nodes) == len(
+        b.nodes
+    )
     for m, n in zip(a.nodes, b.nodes, strict=True):
-        fields &= (m.name, m.op, m.inputs, dict(m.attributes), set(m.arrays)) == (n.name, n.op, n.inputs, dict(n.attributes), set(n.arrays))
-        fields &= all(m.arrays[k].dtype == n.arrays[k].dtype and np.array_equal(m.arrays[k], n.arrays[k]) for k in m.arrays)
+        fields &= (m.name, m.op, m.inputs, dict(m.attributes), set(m.arrays)) == (
+            n.name,
+            n.op,
+            n.inputs,
+            dict(n.attributes),
+            set(n.arrays),
+        )
+        fields &= all(
+            m.arrays[k].dtype == n.arrays[k].dtype and np.array_equal(m.arrays[k], n.arrays[k]) for k in m.arrays
+        )
     return fields
 
 
-@pytest.mark.parametrize("made", [block(), replace(block(), input=None, notes=(), classes=()), *(around(*case) for case in CASES[::3])], ids=repr)
+@pytest.mark.parametrize(
+    "made",
+    [block(), replace(block(), input=None, notes=(), classes=()), *(around(*case) for case in CASES[::3])],
+    ids=repr,
+)
 def test_save_and_load(made: Graph, tmp_path: Path) -> None:
-    """What is loaded is what was saved, and the same graph gives the same bytes; a file that cannot be written leaves nothing behind (GRAPH-6)."""
+    """What is loaded is what was saved, and the same graph gives the same bytes; a file that cannot be written leaves
+    nothing behind (GRAPH-6).
+    """
     path = tmp_path / "graph.npz"
     made.save(path)
     again = Graph.load(str(path))
     assert same(made, again) and files.to_bytes(again) == path.read_bytes() == files.to_bytes(made)
-    assert [p.name for p in tmp_path.iterdir()] == ["graph.npz"] and (names := list(members_of(path.read_bytes()))) == sorted(names)
+    assert [p.name for p in tmp_path.iterdir()] == ["graph.npz"] and (
+        names := list(members_of(path.read_bytes()))
+    ) == sorted(names)
     with np.load(path) as held:  # numpy reads it too
-        assert [node["name"] for node in json.loads(held["graph"].tobytes())["nodes"]] == [node.name for node in made.nodes]
-        assert all(np.array_equal(held[f"{node.name}.{name}"], values) for node in made.nodes for name, values in node.arrays.items())
+        assert [node["name"] for node in json.loads(held["graph"].tobytes())["nodes"]] == [
+            node.name for node in made.nodes
+        ]
+        assert all(
+            np.array_equal(held[f"{node.name}.{name}"], values)
+            for node in made.nodes
+            for name, values in node.arrays.items()
+        )
     with refused(FileError, "GRAPH-6", str(tmp_path / "none" / "graph.npz")):
         made.save(tmp_path / "none" / "graph.npz")
 
@@ -708,7 +893,11 @@ def text(**changes: Any) -> dict[str, Any]:
     return {"format": 1, "nodes": nodes, "input": {"channels": 1, "height": 4, "width": 4}, **changes}
 
 
-BY_HAND = {"c.weight": np.ones((2, 1, 3, 3), np.float32), "/fc.weight": np.arange(6.0).reshape(2, 3).T, "/fc.bias": np.arange(3.0)}
+BY_HAND = {
+    "c.weight": np.ones((2, 1, 3, 3), np.float32),
+    "/fc.weight": np.arange(6.0).reshape(2, 3).T,
+    "/fc.bias": np.arange(3.0),
+}
 
 
 def written(description: Any, arrays: Mapping[str, Any] = BY_HAND) -> dict[str, bytes]:
@@ -720,7 +909,9 @@ def written(description: Any, arrays: Mapping[str, Any] = BY_HAND) -> dict[str, 
 
 
 def test_a_file_by_hand(tmp_path: Path) -> None:
-    """np.savez alone makes a file that loads, defaults left out, a transposed matrix in Fortran order and all (GRAPH-6)."""
+    """np.savez alone makes a file that loads, defaults left out, a transposed matrix in Fortran order and all
+    (GRAPH-6).
+    """
     np.savez(tmp_path / "g.npz", graph=np.frombuffer(json.dumps(text()).encode(), np.uint8), **BY_HAND)
     assert b"'fortran_order': True" in (tmp_path / "g.npz").read_bytes()
     made = Graph.load(tmp_path / "g.npz")
@@ -728,9 +919,14 @@ def test_a_file_by_hand(tmp_path: Path) -> None:
     assert made["c"].attributes["padding"] == (1, 1, 1, 1) and made["c"].attributes["groups"] == 1
     assert made["/fc"].arrays["weight"].tolist() == [[0, 3], [1, 4], [2, 5]]
     total = (4 * 4 + 8 * 6 + 4 * 9) / 16  # ones that 4 corners, 8 edges and 4 inner windows see
-    np.testing.assert_allclose(made.forward(np.full((1, 1, 4, 4), 255)), [[3 * total, 5 * total + 1, 7 * total + 2]], rtol=1e-6)
+    np.testing.assert_allclose(
+        made.forward(np.full((1, 1, 4, 4), 255)), [[3 * total, 5 * total + 1, 7 * total + 2]], rtol=1e-6
+    )
     assert same(made, files.build(members_of(files.to_bytes(made)), "x"))
-    per = files.build(written(text(input={"channels": 1, "height": 4, "width": 4, "mean": [1.5], "std": 2, "order": "L", "crop": 4})), "x")
+    per = files.build(
+        written(text(input={"channels": 1, "height": 4, "width": 4, "mean": [1.5], "std": 2, "order": "L", "crop": 4})),
+        "x",
+    )
     assert per.input == Pixels(1, 4, 4, (1.5,), (2.0,), order="L", crop=4)
     assert files.build(written(text(input=None)), "x").input is None
 
@@ -780,7 +976,9 @@ def changed(index: int, **changes: Any) -> dict[str, Any]:
     ],
 )
 def test_descriptions_that_are_refused(description: Any, rule: str, place: str, names: str) -> None:
-    """JSON that is damaged, of another format, or with unknown, missing or impossible keys is refused in one line that says which (GRAPH-6)."""
+    """JSON that is damaged, of another format, or with unknown, missing or impossible keys is refused in one line that
+    says which (GRAPH-6).
+    """
     said(GraphError, rule, place, names, lambda: files.build(written(description), "x"))
 
 
@@ -794,7 +992,9 @@ def said(kind: type[FsrefError], rule: str, place: str, names: str, call: Callab
 
 
 def test_arrays_of_a_file_that_are_refused() -> None:
-    """Arrays that are missing, unknown, of another type, not finite, of a wrong shape or larger than the file are refused by name (GRAPH-6, FILE-2)."""
+    """Arrays that are missing, unknown, of another type, not finite, of a wrong shape or larger than the file are
+    refused by name (GRAPH-6, FILE-2).
+    """
 
     def wrong(rule: str, place: str, names: str, kind: type[FsrefError] = GraphError, **changes: Any) -> None:
         members = written(text(), {k: v for k, v in BY_HAND.items() if changes.get(k, 1) is not None})
@@ -815,15 +1015,29 @@ def test_arrays_of_a_file_that_are_refused() -> None:
     wrong("GRAPH-3", "x: c", "(1, 2, 3, 3)", **{"c.weight": array(ones.reshape(1, 2, 3, 3), "<f4")})
     for descr in ("<f2", ">f4", "<i8", "|O", "<c16", "|u1"):
         wrong("FILE-2", "x: c.weight.npy", descr, FileError, **{"c.weight": npy(bytes(144), (2, 1, 3, 3), descr)})
-    wrong("FILE-2", "x: c.weight.npy", "do not fill", FileError, **{"c.weight": npy(bytes(72), (2**20, 2**20, 3, 3), "<f4")})
+    wrong(
+        "FILE-2",
+        "x: c.weight.npy",
+        "do not fill",
+        FileError,
+        **{"c.weight": npy(bytes(72), (2**20, 2**20, 3, 3), "<f4")},
+    )
     wrong("FILE-2", "x: c.weight.npy", "do not fill", FileError, **{"c.weight": npy(bytes(68), (2, 1, 3, 3), "<f4")})
-    wrong("FILE-2", "x: c.weight.npy", "C order", FileError, **{"c.weight": npy(bytes(72), (2, 1, 3, 3), "<f4", fortran=1)})
+    wrong(
+        "FILE-2",
+        "x: c.weight.npy",
+        "C order",
+        FileError,
+        **{"c.weight": npy(bytes(72), (2, 1, 3, 3), "<f4", fortran=1)},
+    )
     wrong("FILE-2", "x: graph", "|u1", FileError, **{"graph.npy": array([1, 2], "<i8")})
     wrong("GRAPH-6", "x: graph", "(1, 2)", **{"graph.npy": array([[1, 2]], "|u1")})
 
 
 def test_containers_that_are_refused(tmp_path: Path) -> None:
-    """A file cut short, damaged, compressed, of another kind or not there is refused in one line; nothing is unpickled (GRAPH-6, FILE-1)."""
+    """A file cut short, damaged, compressed, of another kind or not there is refused in one line; nothing is unpickled
+    (GRAPH-6, FILE-1).
+    """
     data = files.to_bytes(block())
     path = tmp_path / "g.npz"
     for cut in (0, 10, len(data) // 2, len(data) - 1):
@@ -851,7 +1065,9 @@ def test_containers_that_are_refused(tmp_path: Path) -> None:
 
 
 def test_descriptions_that_are_not_written() -> None:
-    """A graph whose texts UTF-8 cannot hold, or whose description is too large to be read again, is not saved (GRAPH-6)."""
+    """A graph whose texts UTF-8 cannot hold, or whose description is too large to be read again, is not saved
+    (GRAPH-6).
+    """
     for made in (replace(block(), name="\ud800"), replace(block(), notes=("n" * 2**24,))):
         with refused(GraphError, "GRAPH-6", "graph"):
             files.to_bytes(made)

@@ -14,10 +14,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "fsref" / "guide"
-PAGES = sorted(path.relative_to(ROOT).as_posix() for path in [ROOT / "README.md", *ROOT.glob("fsref/**/*.md"), *ROOT.glob("reference_models/**/*.md")])
+PAGES = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in [ROOT / "README.md", *ROOT.glob("fsref/**/*.md"), *ROOT.glob("reference_models/**/*.md")]
+)
 BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 NEEDS = {"from_pytorch.md": ("torch", "sklearn", "onnx")}  # beyond what fsref itself needs
-TRAINED = {"from_pytorch.md"}  # figures come from a training, which differs between machines in its last bits: digits are not compared
+TRAINED = {
+    "from_pytorch.md"
+}  # figures come from a training, which differs between machines in its last bits: digits are not compared
 
 # Runs blocks one after another in one namespace, as a reader would in one session; prints what each printed.
 READER = """
@@ -40,35 +45,61 @@ def shape(text: str, page: str) -> list[str]:
 
 @pytest.mark.parametrize("page", sorted(path.name for path in GUIDE.glob("*.md")))
 def test_a_page_runs_in_an_empty_directory(page: str, tmp_path: Path) -> None:
-    """Every python block of a page runs after those before it, and prints the text block that follows it; then the commands of sh blocks do."""
+    """Every python block of a page runs after those before it, and prints the text block that follows it; then the
+    commands of sh blocks do.
+    """
     for module in NEEDS.get(page, ()):
         pytest.importorskip(module)
     blocks = BLOCK.findall((GUIDE / page).read_text(encoding="utf-8"))
     following = [*blocks[1:], ("", "")]
-    pairs = [(text, after if kind == "text" else None) for (language, text), (kind, after) in zip(blocks, following, strict=True) if language == "python"]
+    pairs = [
+        (text, after if kind == "text" else None)
+        for (language, text), (kind, after) in zip(blocks, following, strict=True)
+        if language == "python"
+    ]
     assert pairs, f"{page} has no python block"
     settings = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "OMP_NUM_THREADS": "2"}
     given = json.dumps([text for text, _ in pairs])
-    done = subprocess.run([sys.executable, "-c", READER], cwd=tmp_path, env=settings, input=given, capture_output=True, encoding="utf-8", timeout=900)
+    done = subprocess.run(
+        [sys.executable, "-c", READER],
+        cwd=tmp_path,
+        env=settings,
+        input=given,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=900,
+    )
     assert done.returncode == 0, done.stderr
     for (_, shown), printed in zip(pairs, json.loads(done.stdout), strict=True):
         if shown is not None:
             assert shape(printed, page) == shape(shown, page)
     for command in "".join(text for language, text in blocks if language == "sh").splitlines():
         program, *arguments = shlex.split(command)
-        done = subprocess.run([sys.executable, "-m", program, *arguments], cwd=tmp_path, env=settings, capture_output=True, encoding="utf-8", timeout=300)
+        done = subprocess.run(
+            [sys.executable, "-m", program, *arguments],
+            cwd=tmp_path,
+            env=settings,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=300,
+        )
         assert done.returncode == 0, (command, done.stderr)
 
 
 def anchors(page: Path) -> set[str]:
     """The names under which headings of a page are linked, as GitHub makes them."""
     text = BLOCK.sub("", page.read_text(encoding="utf-8"))
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page: str) -> None:
-    """Every link of a page that is no address leads to a file or folder of this project, and to a heading that is there."""
+    """Every link of a page that is no address leads to a file or folder of this project, and to a heading that is
+    there.
+    """
     at = ROOT / page
     for link in re.findall(r"\]\(([^)\s]+)\)", BLOCK.sub("", at.read_text(encoding="utf-8"))):
         if re.match(r"https?://|mailto:", link):

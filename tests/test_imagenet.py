@@ -47,15 +47,28 @@ def cifar_resnet(blocks: int) -> Graph:
 
     def conv(name: str, source: str, outputs: int, inputs: int, stride: int) -> str:
         weight = rng.standard_normal((outputs, inputs, 3, 3)) / math.sqrt(9 * inputs)
-        made = add(f"{name}.conv", "conv", source, arrays={"weight": weight}, stride=(stride, stride), padding=(1, 1, 1, 1))
-        arrays = {"mean": np.zeros(outputs), "variance": np.ones(outputs), "gain": np.ones(outputs), "offset": np.zeros(outputs)}
+        made = add(
+            f"{name}.conv", "conv", source, arrays={"weight": weight}, stride=(stride, stride), padding=(1, 1, 1, 1)
+        )
+        arrays = {
+            "mean": np.zeros(outputs),
+            "variance": np.ones(outputs),
+            "gain": np.ones(outputs),
+            "offset": np.zeros(outputs),
+        }
         return add(f"{name}.norm", "batch_norm", made, arrays=arrays)
 
     last, channels = add("relu", "relu", conv("stem", last, 16, channels, 1)), 16
     for stage, outputs in enumerate((16, 32, 64)):
         for block in range(blocks):
             path, stride = f"{stage}.{block}", 2 if outputs > channels else 1
-            own = conv(f"{path}.2", add(f"{path}.relu1", "relu", conv(f"{path}.1", last, outputs, channels, stride)), outputs, outputs, 1)
+            own = conv(
+                f"{path}.2",
+                add(f"{path}.relu1", "relu", conv(f"{path}.1", last, outputs, channels, stride)),
+                outputs,
+                outputs,
+                1,
+            )
             if outputs > channels:
                 last = add(f"{path}.sub", "subsample", last, stride=(2, 2))
                 last = add(f"{path}.pad", "pad", last, channels=((outputs - channels) // 2,) * 2)
@@ -72,7 +85,9 @@ def test_a_cifar_resnet_has_as_many_fs_neurons_as_published(blocks: int, neurons
 
 
 def test_resnet50_is_as_large_as_published(tool: ModuleType) -> None:
-    """ResNet-50 v1 with its stride in the 3x3 has 9,608,704 FS neurons and, batch norms apart, 25,502,912 weights in 54 layers."""
+    """ResNet-50 v1 with its stride in the 3x3 has 9,608,704 FS neurons and, batch norms apart, 25,502,912 weights in 54
+    layers.
+    """
     graph = tool.resnet50()
     weights = [node.arrays["weight"].size for node in graph.nodes if "weight" in node.arrays]
     assert (len(weights), sum(weights)) == (54, 25_502_912)
@@ -110,15 +125,24 @@ def lite_arrays(stages: list[tuple[int, int, int]]) -> dict[str, np.ndarray]:
         layer(f"{path}._project_conv", f"{path}._bn2", outputs, inner, 1, 1)
         channels = outputs
     layer("_conv_head", "_bn1", 32, channels, 1, 1)
-    arrays["_fc.weight"], arrays["_fc.bias"] = rng.standard_normal((1000, 32)).astype(np.float32), np.zeros(1000, np.float32)
+    arrays["_fc.weight"], arrays["_fc.bias"] = (
+        rng.standard_normal((1000, 32)).astype(np.float32),
+        np.zeros(1000, np.float32),
+    )
     return arrays
 
 
 def test_efficientnet_lite_has_its_form(tool: ModuleType) -> None:
-    """A stage's first block has its stride and no shortcut, later ones have a shortcut; ReLU6 everywhere but after a projection."""
+    """A stage's first block has its stride and no shortcut, later ones have a shortcut; ReLU6 everywhere but after a
+    projection.
+    """
     graph = tool.efficientnet_lite(lite_arrays([(16, 3, 1), (24, 3, 2), (24, 3, 2), (40, 5, 2)]), 32, "little")
-    assert graph.shapes["_blocks.3._bn2"] == (40, 4, 4) and graph["_blocks.3._depthwise_conv"].attributes["padding"] == (1, 1, 2, 2)
+    assert graph.shapes["_blocks.3._bn2"] == (40, 4, 4) and graph["_blocks.3._depthwise_conv"].attributes[
+        "padding"
+    ] == (1, 1, 2, 2)
     assert [node.inputs for node in graph.nodes if node.op == "add"] == [("_blocks.2._bn2", "_blocks.1._bn2")]
     clipped = [node for node in graph.nodes if node.op == "clip"]
-    assert len(clipped) == 1 + (1 + 2 + 2 + 2) + 1 and all(dict(node.attributes) == {"low": 0.0, "high": 6.0} for node in clipped)
+    assert len(clipped) == 1 + (1 + 2 + 2 + 2) + 1 and all(
+        dict(node.attributes) == {"low": 0.0, "high": 6.0} for node in clipped
+    )
     assert graph.contract().normalise(np.full((1, 3, 32, 32), 255, np.uint8)).max() == 1.0

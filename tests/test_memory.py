@@ -14,7 +14,9 @@ from handmade import ladder, residual, tiny, unordered
 
 
 def test_bits_by_hand() -> None:
-    """Membranes of hid lie in -15..47 + bias, codes in 0..7; weights of -1..3 and -2..3 take 3 bits each; biases -2..1 take 2, 5 and -5 take 4 (RANGE-6)."""
+    """Membranes of hid lie in -15..47 + bias, codes in 0..7; weights of -1..3 and -2..3 take 3 bits each; biases -2..1
+    take 2, 5 and -5 take 4 (RANGE-6).
+    """
     bits = memories(tiny())
     assert bits["in"] == Memory(0, 0, 4, 4 * 4, 0, 0, 0)
     # any_order of hid: row 0 from -15 to 1 + 45, row 1 from -2 to 75, row 2 from -15 to 45
@@ -27,10 +29,15 @@ def test_a_declared_width_counts() -> None:
     """A membrane takes the width declared for it (RANGE-5, RANGE-6)."""
     net = tiny()
     wide = [dataclasses.replace(p, width=Width(20, "final")) if p.name == "hid" else p for p in net.populations]
-    assert memories(tiny(populations=wide))["hid"] == dataclasses.replace(memories(net)["hid"], membrane_width=20, membranes=60)
+    assert memories(tiny(populations=wide))["hid"] == dataclasses.replace(
+        memories(net)["hid"], membrane_width=20, membranes=60
+    )
 
 
-@pytest.mark.parametrize(("weights", "width"), [([0, 1], 2), ([-1, 0], 1), ([-128, 127], 8), ([-129, 0], 9), ([0, 128], 9), ([-(2**31), 2**31 - 1], 32)])
+@pytest.mark.parametrize(
+    ("weights", "width"),
+    [([0, 1], 2), ([-1, 0], 1), ([-128, 127], 8), ([-129, 0], 9), ([0, 128], 9), ([-(2**31), 2**31 - 1], 32)],
+)
 def test_width_of_weights(weights: list[int], width: int) -> None:
     """Weights take the two's complement bits of their smallest and largest (RANGE-6)."""
     net = Network([Input("in", (2, 1, 1), 1, 1), Readout("out", (1, 1, 1))], [Dense("in", "out", [weights])])
@@ -38,10 +45,15 @@ def test_width_of_weights(weights: list[int], width: int) -> None:
 
 
 def test_negative_codes_take_a_sign() -> None:
-    """A code takes a sign when it may be negative: those of flat are -5 and 0, those of a pool its source's (RANGE-3, RANGE-6)."""
+    """A code takes a sign when it may be negative: those of flat are -5 and 0, those of a pool its source's (RANGE-3,
+    RANGE-6).
+    """
     bits = memories(unordered())
     assert (bits["flat"].code_width, bits["pool"].code_width) == (4, 3)
-    relu = Network([Input("in", (1, 1, 1)), FS("a", (1, 1, 1), fs_relu(6)), Readout("out", (1, 1, 1))], [Dense("in", "a", [[1]]), Dense("a", "out", [[1]])])
+    relu = Network(
+        [Input("in", (1, 1, 1)), FS("a", (1, 1, 1), fs_relu(6)), Readout("out", (1, 1, 1))],
+        [Dense("in", "a", [[1]]), Dense("a", "out", [[1]])],
+    )
     assert memories(relu)["a"].code_width == 6
 
 

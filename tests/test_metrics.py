@@ -56,7 +56,10 @@ def test_fan_out_of_groups_is_within_the_group() -> None:
 def test_fan_out_of_dense_and_pooled() -> None:
     net = Network(
         [Input("in", (2, 1, 2), 1, 1), Readout("out", (3, 1, 1))],
-        [Dense("in", "out", [[0, 1, 2, 3], [0, 0, 4, 5], [0, 0, 0, 6]]), Dense("in", "out", [[1, 0], [1, 7], [0, 0]], pooled=True)],
+        [
+            Dense("in", "out", [[0, 1, 2, 3], [0, 0, 4, 5], [0, 0, 0, 6]]),
+            Dense("in", "out", [[1, 0], [1, 7], [0, 0]], pooled=True),
+        ],
     )
     assert fan_out(net, 0).ravel().tolist() == [0, 1, 2, 3]
     assert fan_out(net, 1).ravel().tolist() == [2, 2, 1, 1]
@@ -96,7 +99,9 @@ def test_a_score_is_what_single_images_add_up_to(engine: str, monkeypatch: pytes
     neurons = 4 * 7 * 6 + 2 * 4 * 4 * 3
     assert score.spikes_per_neuron == pytest.approx(float(np.mean(fs)) / neurons)
     assert score.most_spikes_per_neuron == pytest.approx(float(np.max(fs)) / neurons)
-    assert score.synops == pytest.approx(synops(net, {n: result.trace[n, "spikes"] for n in result.spike_counts}).sum() / 7)
+    assert score.synops == pytest.approx(
+        synops(net, {n: result.trace[n, "spikes"] for n in result.spike_counts}).sum() / 7
+    )
     assert sum(score.synops_by_projection.values()) == pytest.approx(score.synops)
     assert score.latency_steps == schedule(net).latency
     assert "71.43 %  (5 of 7)" in str(score)

@@ -8,7 +8,23 @@ import numpy as np
 import pytest
 
 import naive
-from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, Table, Width, fs_relu, run, scale, shortcut, sum_pool
+from fsref import (
+    FS,
+    Conv2d,
+    Dense,
+    Input,
+    MaxPool,
+    Network,
+    Readout,
+    Record,
+    Table,
+    Width,
+    fs_relu,
+    run,
+    scale,
+    shortcut,
+    sum_pool,
+)
 from fsref.errors import FileError, NetworkError
 from fsref.formats import npz
 from fsref.law.network import check_pool
@@ -33,10 +49,23 @@ def relu(name: str, shape: Any = ONE, **more: Any) -> FS:
 
 
 def test_kinds_and_places() -> None:
-    """The first population is the only input, the last the only readout; other kinds, gate among them, are refused by name (NET-1)."""
+    """The first population is the only input, the last the only readout; other kinds, gate among them, are refused by
+    name (NET-1).
+    """
     assert len(chain(relu("a")).populations) == 3
     i, f, r = Input("in", ONE), relu("a"), Readout("out", ONE)
-    for populations in ([], [i], [r], [i, f], [f, r], [i, f, r, f], [r, i], [i, i, r], [i, r, r], [i, Input("second", ONE), r]):
+    for populations in (
+        [],
+        [i],
+        [r],
+        [i, f],
+        [f, r],
+        [i, f, r, f],
+        [r, i],
+        [i, i, r],
+        [i, r, r],
+        [i, Input("second", ONE), r],
+    ):
         with refused(NetworkError, "NET-1", "network", [type(p).__name__ for p in populations]):
             Network(populations, [])
     with refused(NetworkError, "NET-1", "network", ["Input", "str", "Readout"]):
@@ -63,19 +92,41 @@ def test_names() -> None:
             Readout(name, ONE)  # type: ignore[arg-type]
     for name in ("in", "a", "out"):
         with refused(NetworkError, "NET-2", name):
-            Network([Input("in", ONE), relu("a"), relu(name), Readout("out", ONE)], [Conv2d("in", "a", W), Conv2d("a", "out", W)])
+            Network(
+                [Input("in", ONE), relu("a"), relu(name), Readout("out", ONE)],
+                [Conv2d("in", "a", W), Conv2d("a", "out", W)],
+            )
     several = Network(
         [Input("in", ONE), relu("a"), Readout("out", ONE)],
-        [Conv2d("in", "a", W), Conv2d("in", "a", W), Conv2d("in", "out", W), Conv2d("a", "out", W), Conv2d("in", "out", W)],
+        [
+            Conv2d("in", "a", W),
+            Conv2d("in", "a", W),
+            Conv2d("in", "out", W),
+            Conv2d("a", "out", W),
+            Conv2d("in", "out", W),
+        ],
     )
     assert several.labels == ("in->a#0", "in->a#1", "in->out#0", "a->out", "in->out#1")
 
 
 def test_shapes() -> None:
-    """A shape is three integers 1..65,536 of at most 2^28 neurons, a readout's (classes, 1, 1); a bias is (C,) or (C, H, W) (NET-3, NET-5)."""
+    """A shape is three integers 1..65,536 of at most 2^28 neurons, a readout's (classes, 1, 1); a bias is (C,) or (C,
+    H, W) (NET-3, NET-5).
+    """
     assert relu("a", (65536, 64, 64)).shape == (65536, 64, 64)
-    for shape, value in (((0, 1, 1), 0), ((1, 65537, 1), 65537), ((1, 1, -1), -1), ((65536, 64, 65), 65536 * 64 * 65), ((65536, 65536, 65536), 2**48)):
-        for make in (lambda s: Input("a", s), lambda s: relu("a", s), lambda s: MaxPool("a", s, "in", (1, 1), (1, 1)), lambda s: Readout("a", s)):
+    for shape, value in (
+        ((0, 1, 1), 0),
+        ((1, 65537, 1), 65537),
+        ((1, 1, -1), -1),
+        ((65536, 64, 65), 65536 * 64 * 65),
+        ((65536, 65536, 65536), 2**48),
+    ):
+        for make in (
+            lambda s: Input("a", s),
+            lambda s: relu("a", s),
+            lambda s: MaxPool("a", s, "in", (1, 1), (1, 1)),
+            lambda s: Readout("a", s),
+        ):
             with refused(NetworkError, "NET-3", "a shape", value):
                 make(shape)
     for shape in ((1, 1), (1, 1, 1, 1), (1.0, 1, 1), "abc", 7, (True, True, True)):
@@ -91,7 +142,11 @@ def test_shapes() -> None:
         Readout("a", ONE, [0.5])
     with refused(NetworkError, "FS-1", "a table", 3):
         FS("a", (2, 1, 1), fs_relu(2, [1, 2, 3]))
-    for table in (fs_relu(2, [3]), fs_relu(2, [3, 3, 3]), Table([2, 1], [2, 1], [[2, 1]])):  # rows of other channels, though all equal
+    for table in (
+        fs_relu(2, [3]),
+        fs_relu(2, [3, 3, 3]),
+        Table([2, 1], [2, 1], [[2, 1]]),
+    ):  # rows of other channels, though all equal
         with refused(NetworkError, "FS-1", "a table", table.given):
             FS("a", (2, 1, 1), table)
     for steps, high, place, value in (
@@ -107,7 +162,9 @@ def test_shapes() -> None:
 
 
 def test_order() -> None:
-    """Sources stand before their targets; every fs and readout is entered, no input or pool is; projections follow their targets (NET-4)."""
+    """Sources stand before their targets; every fs and readout is entered, no input or pool is; projections follow
+    their targets (NET-4).
+    """
     a, b = relu("a"), relu("b")
     through = [Conv2d("in", "a", W), Conv2d("a", "b", W), Conv2d("b", "out", W)]
     assert len(chain(a, b).projections) == 3
@@ -131,17 +188,24 @@ def test_order() -> None:
         chain(pool, projections=[Conv2d("in", "pool", W), Conv2d("pool", "out", W)])
     for source in ("pool", "out", "late", "nobody"):
         with refused(NetworkError, "NET-4", "pool", source):
-            chain(MaxPool("pool", ONE, source, (1, 1), (1, 1)), relu("late"), projections=[Conv2d("in", "late", W), Conv2d("late", "out", W)])
+            chain(
+                MaxPool("pool", ONE, source, (1, 1), (1, 1)),
+                relu("late"),
+                projections=[Conv2d("in", "late", W), Conv2d("late", "out", W)],
+            )
     with refused(NetworkError, "NET-4", "pool", "out"):
         check_pool(pool, Readout("out", ONE), np.ones((1, 1), np.int64))
 
 
 def test_shapes_that_do_not_meet() -> None:
-    """A projection or pool whose windows, channels, groups or columns do not meet its ends is refused (PROJ-1 to PROJ-5)."""
+    """A projection or pool whose windows, channels, groups or columns do not meet its ends is refused (PROJ-1 to
+    PROJ-5).
+    """
 
     def join(projection: Any, target: Any = (4, 3, 2)) -> Network:
         return Network(
-            [Input("in", (2, 6, 5), 4, 15), relu("a", target), Readout("out", ONE)], [projection, Dense("a", "out", np.ones((1, int(np.prod(target))), int))]
+            [Input("in", (2, 6, 5), 4, 15), relu("a", target), Readout("out", ONE)],
+            [projection, Dense("a", "out", np.ones((1, int(np.prod(target))), int))],
         )
 
     def conv(o: int, i: int, kh: int, kw: int, **more: Any) -> Conv2d:
@@ -178,7 +242,9 @@ def test_shapes_that_do_not_meet() -> None:
         ("padding", (0, -1, 0, 0)),
         ("padding", (0, 0, 0, 65537)),
     ):
-        with refused(NetworkError, "PROJ-2", f"in->a {field}", next(v for v in bad if not (field != "padding") <= v <= 65536)):
+        with refused(
+            NetworkError, "PROJ-2", f"in->a {field}", next(v for v in bad if not (field != "padding") <= v <= 65536)
+        ):
             conv(4, 2, 1, 1, **{field: bad})
     for field, bad in (("stride", (1,)), ("stride", 2), ("padding", (1, 1)), ("dilation", (1.0, 1.0))):
         with refused(NetworkError, "PROJ-2", f"in->a {field}"):
@@ -193,7 +259,11 @@ def test_shapes_that_do_not_meet() -> None:
         join(Dense("in", "a", np.ones((4, 60), int)), (4, 2, 1))
     with refused(NetworkError, "PROJ-5", "in->a", (4, 1, 2)):
         join(Dense("in", "a", np.ones((4, 2), int), pooled=True), (4, 1, 2))
-    for kernel, stride, shape in (((2, 2), (2, 2), (1, 2, 2)), ((2, 2), (2, 2), (2, 2, 2)), ((3, 1), (1, 1), (1, 1, 1))):
+    for kernel, stride, shape in (
+        ((2, 2), (2, 2), (1, 2, 2)),
+        ((2, 2), (2, 2), (2, 2, 2)),
+        ((3, 1), (1, 1), (1, 1, 1)),
+    ):
         with refused(NetworkError, "PROJ-2", "in->pool"):
             Network(
                 [Input("in", (1, 2, 2), 4, 15), MaxPool("pool", shape, "in", kernel, stride), Readout("out", ONE)],
@@ -205,10 +275,15 @@ def test_shapes_that_do_not_meet() -> None:
 
 
 def test_weights_out_of_range_are_refused() -> None:
-    """Weights are integers in -2^31..2^31 - 1, of the right rank, at least one; builders refuse what they cannot build (PROJ-7 to PROJ-10)."""
+    """Weights are integers in -2^31..2^31 - 1, of the right rank, at least one; builders refuse what they cannot build
+    (PROJ-7 to PROJ-10).
+    """
     edge = Dense("a", "b", [[-(2**31), 2**31 - 1]])
     assert edge.weights.tolist() == [[-(2**31), 2**31 - 1]] and edge.weights.dtype == np.int32
-    assert Dense("a", "b", [[-128, 127]]).weights.dtype == np.int8 and Dense("a", "b", [[-129, 127]]).weights.dtype == np.int16
+    assert (
+        Dense("a", "b", [[-128, 127]]).weights.dtype == np.int8
+        and Dense("a", "b", [[-129, 127]]).weights.dtype == np.int16
+    )
     for value in (-(2**31) - 1, 2**31, 2**63 - 1, -(2**63)):
         with refused(NetworkError, "PROJ-7", "a->b weights", value):
             Dense("a", "b", [[0, value]])
@@ -245,12 +320,19 @@ def pooled(d: Any, channels: int = 1) -> Network:
     steps = np.shape(d)[-1]
     table = Table(np.ones(steps, int), np.ones(steps, int), d)
     shape = (channels, 1, 2)
-    populations = [Input("in", shape, 4, 15), FS("a", shape, table), MaxPool("pool", (channels, 1, 1), "a", (1, 2), (1, 1)), Readout("out", ONE)]
+    populations = [
+        Input("in", shape, 4, 15),
+        FS("a", shape, table),
+        MaxPool("pool", (channels, 1, 1), "a", (1, 2), (1, 1)),
+        Readout("out", ONE),
+    ]
     return Network(populations, [scale("in", "a", [1] * channels), Dense("pool", "out", np.ones((1, channels), int))])
 
 
 def test_pool_needs_superdecreasing_codes() -> None:
-    """Every d of a pool's source is above the sum of all later ones, the last above 0, in every channel; no window is padding alone (POOL-2, POOL-3)."""
+    """Every d of a pool's source is above the sum of all later ones, the last above 0, in every channel; no window is
+    padding alone (POOL-2, POOL-3).
+    """
     for good in ([1], [2, 1], [4, 2, 1], [100, 7, 6], [[4, 2, 1], [9, 3, 1]]):
         pooled(good, np.ndim(good))
     for bad, step, value in (
@@ -267,10 +349,18 @@ def test_pool_needs_superdecreasing_codes() -> None:
             pooled(bad)
     with refused(NetworkError, "POOL-2", "a->pool channel 1 step 0", 3):
         pooled([[4, 2, 1], [3, 2, 1]], 2)
-    below = [Input("in", (1, 2, 2), 4, 15), MaxPool("p", (1, 4, 2), "in", (1, 1), (1, 1), (0, 0, 2, 0)), Readout("out", ONE)]
+    below = [
+        Input("in", (1, 2, 2), 4, 15),
+        MaxPool("p", (1, 4, 2), "in", (1, 1), (1, 1), (0, 0, 2, 0)),
+        Readout("out", ONE),
+    ]
     with refused(NetworkError, "POOL-3", "p", 2):
         Network(below, [Dense("p", "out", np.ones((1, 8), int))])
-    aside = [Input("in", (1, 2, 2), 4, 15), MaxPool("p", (1, 2, 4), "in", (1, 2), (1, 1), (0, 3, 0, 0)), Readout("out", ONE)]
+    aside = [
+        Input("in", (1, 2, 2), 4, 15),
+        MaxPool("p", (1, 2, 4), "in", (1, 2), (1, 1), (0, 3, 0, 0)),
+        Readout("out", ONE),
+    ]
     with refused(NetworkError, "POOL-3", "p", 0):
         Network(aside, [Dense("p", "out", np.ones((1, 8), int))])
 
@@ -338,20 +428,39 @@ def extreme(weights: Any, target: Any, table: Table, shape: Any = ONE, readout: 
     """An input of 16 steps, one conv2d of any geometry, one fs, a dense readout."""
     last = np.resize([1, -1], (2, int(np.prod(target)))) if readout is None else readout
     return Network(
-        [Input("in", shape, 16, 65535), FS("a", target, table), Readout("out", (2, 1, 1))], [Conv2d("in", "a", weights, **geometry), Dense("a", "out", last)]
+        [Input("in", shape, 16, 65535), FS("a", target, table), Readout("out", (2, 1, 1))],
+        [Conv2d("in", "a", weights, **geometry), Dense("a", "out", last)],
     )
 
 
 def test_extreme_but_valid_networks() -> None:
-    """Geometry of 65,536, weights and codes at both ends of their types, K = 16, tables in no order: all engines agree with the naive loop."""
+    """Geometry of 65,536, weights and codes at both ends of their types, K = 16, tables in no order: all engines agree
+    with the naive loop.
+    """
     far, top, low = 65536, 2**31 - 1, -(2**31)
     relu16 = fs_relu(16, 2**28)
     nets = [
         extreme([[[[top]]]], (1, 3, 3), relu16, stride=(far, far), padding=(far, far, far, far)),
         extreme([[[[low], [top]]]], (1, 2, 3), fs_relu(16), padding=(1, 1, far, 1), dilation=(far, 5)),
-        extreme([[[[top, low, 3]]]], (1, 1, 1), Table([5, -7, 3], [-(2**58), 2**58, 0], [top, -top, 0]), padding=(0, far, 0, far), dilation=(1, far)),
-        extreme(np.full((1, 1, 2, 2), low), (1, 1, 1), Table([-(2**50)] * 16, [-(2**54)] * 16, [(-1) ** t * top for t in range(16)]), shape=(1, 2, 2)),
-        extreme([[[[top]]], [[[low]]]], (2, 1, 1), Table([[0, 2**58], [-(2**58), 5]], [0, 0], [[top, 0], [-top, 0]]), readout=[[top, 0], [0, low]]),
+        extreme(
+            [[[[top, low, 3]]]],
+            (1, 1, 1),
+            Table([5, -7, 3], [-(2**58), 2**58, 0], [top, -top, 0]),
+            padding=(0, far, 0, far),
+            dilation=(1, far),
+        ),
+        extreme(
+            np.full((1, 1, 2, 2), low),
+            (1, 1, 1),
+            Table([-(2**50)] * 16, [-(2**54)] * 16, [(-1) ** t * top for t in range(16)]),
+            shape=(1, 2, 2),
+        ),
+        extreme(
+            [[[[top]]], [[[low]]]],
+            (2, 1, 1),
+            Table([[0, 2**58], [-(2**58), 5]], [0, 0], [[top, 0], [-top, 0]]),
+            readout=[[top, 0], [0, low]],
+        ),
         extreme([[[[0]]]], ONE, Table([0], [0], [0])),
         extreme([[[[0]]]], ONE, Table([1], [0], [-top]), readout=[[low], [0]]),
     ]
@@ -365,7 +474,13 @@ def test_arguments_of_the_wrong_kind_are_refused_in_one_line() -> None:
     """What is no integer, no name or no positive number is refused by rule, whatever it is instead."""
     ends = [Input("in", (1, 1, 1)), Readout("out", (2, 1, 1))]
     into = [Dense("in", "out", [[1], [1]])]
-    for wrong in ({"classes": [1, 2]}, {"logit_scale": "x"}, {"logit_scale": None}, {"logit_scale": 10**400}, {"logit_scale": float("nan")}):
+    for wrong in (
+        {"classes": [1, 2]},
+        {"logit_scale": "x"},
+        {"logit_scale": None},
+        {"logit_scale": 10**400},
+        {"logit_scale": float("nan")},
+    ):
         with refused(NetworkError, "NET-8"):
             Network(ends, into, **wrong)
     for rule, make in {

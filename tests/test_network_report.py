@@ -31,7 +31,10 @@ def chain(layers: int, steps: int) -> Network:
     one = (1, 1, 1)
     names = ["in", *(f"layer{i}" for i in range(layers)), "out"]
     fs = [FS(name, one, fs_relu(steps)) for name in names[1:-1]]
-    return Network([Input("in", one, steps), *fs, Readout("out", one)], [Dense(a, b, [[1]]) for a, b in zip(names, names[1:], strict=False)])
+    return Network(
+        [Input("in", one, steps), *fs, Readout("out", one)],
+        [Dense(a, b, [[1]]) for a, b in zip(names, names[1:], strict=False)],
+    )
 
 
 def test_timeline() -> None:
@@ -52,7 +55,10 @@ def test_timelines_have_at_most_64_columns(layers: int, steps: int) -> None:
         for column, mark in enumerate(row):
             steps_here = set(range(column * each, (column + 1) * each))
             receives, fires = bool(steps_here & set(plan.receives[p.name])), bool(steps_here & set(plan.fires[p.name]))
-            assert mark == {(True, True): "+", (True, False): ".", (False, True): "#", (False, False): " "}[receives, fires]
+            assert (
+                mark
+                == {(True, True): "+", (True, False): ".", (False, True): "#", (False, False): " "}[receives, fires]
+            )
     ticks = lines[-1].split()[1:]
     assert [int(n) for n in ticks] == [8 * i * each for i in range(len(ticks))]
 
@@ -72,12 +78,18 @@ def test_plain_values(net: Network) -> None:
             label: {"depth": needs.fifo_depth[label], "bits": needs.fifo_bits[label]} for label in net.labels
         }
         membranes = buffers * sum(m.membranes for m in bits.values())
-        wanted = {"interval_steps": needs.interval, "fifo_bits": sum(needs.fifo_bits.values()), "peak_events_per_step": needs.peak_events}
+        wanted = {
+            "interval_steps": needs.interval,
+            "fifo_bits": sum(needs.fifo_bits.values()),
+            "peak_events_per_step": needs.peak_events,
+        }
         assert found["pipelines"][key] == wanted | {"membrane_bits": membranes}
 
 
 def test_text_shows_what_waits() -> None:
-    """The tables tell windows, bits, intervals, peaks and the FIFOs of what waits; without waiting spikes there is no such table."""
+    """The tables tell windows, bits, intervals, peaks and the FIFOs of what waits; without waiting spikes there is no
+    such table.
+    """
     text = network_text(residual())
     lines = [line.split() for line in text.splitlines()]
     assert ["in->out", "15", "9", "756", "13", "1,092"] in lines

@@ -33,7 +33,11 @@ def test_tables_out_of_range_are_refused() -> None:
     for bad, shape in ((5, ()), (np.ones((1, 1, 1), int), (1, 1, 1)), (np.ones((0, 3), int), (0, 3))):
         with refused(NetworkError, "FS-1", "table T", shape):
             Table(bad, [1, 1], [1, 1])
-    for T, h, d in (([1, 2], [1, 2], [1]), ([[1, 2], [3, 4]], [[1, 2], [3, 4], [5, 6]], [1, 1]), ([[1, 2]], [[1, 2], [1, 2]], [1, 1])):
+    for T, h, d in (
+        ([1, 2], [1, 2], [1]),
+        ([[1, 2], [3, 4]], [[1, 2], [3, 4], [5, 6]], [1, 1]),
+        ([[1, 2]], [[1, 2], [1, 2]], [1, 1]),
+    ):
         with refused(NetworkError, "FS-1", "table"):
             Table(T, h, d)
 
@@ -44,7 +48,11 @@ def test_tables_take_their_smallest_form_and_cannot_be_changed() -> None:
     table = Table(given, [[4, 2, 1], [4, 2, 1], [4, 2, 2]], [4, 2, 1])
     given[:] = 0
     assert table.T.tolist() == [4, 2, 1] and table.h.shape == (3, 3) and table.channels == 3
-    assert [rows.tolist() for rows in table.rows(3)] == [[[4, 2, 1]] * 3, [[4, 2, 1], [4, 2, 1], [4, 2, 2]], [[4, 2, 1]] * 3]
+    assert [rows.tolist() for rows in table.rows(3)] == [
+        [[4, 2, 1]] * 3,
+        [[4, 2, 1], [4, 2, 1], [4, 2, 2]],
+        [[4, 2, 1]] * 3,
+    ]
     for rows in (table.T, table.h, table.d, integers([1], "X", "y")):
         with pytest.raises(ValueError, match="read-only"):
             rows[...] = 9
@@ -86,7 +94,9 @@ def test_an_fs_relu_is_known_by_its_table() -> None:
 
 
 def test_firing_is_the_loop() -> None:
-    """Spikes, membranes, train and code of random tables are those of a loop over plain integers (FS-2 to FS-4, EVENT-2)."""
+    """Spikes, membranes, train and code of random tables are those of a loop over plain integers (FS-2 to FS-4,
+    EVENT-2).
+    """
     rng = np.random.default_rng(1)
     for _ in range(300):
         steps = int(rng.integers(1, 17))
@@ -98,7 +108,9 @@ def test_firing_is_the_loop() -> None:
 
 
 def test_staircase_is_the_loop() -> None:
-    """A staircase splits low..high into at most 2^K intervals, each with the train and code of the loop, no train twice (FS-6)."""
+    """A staircase splits low..high into at most 2^K intervals, each with the train and code of the loop, no train twice
+    (FS-6).
+    """
     rng = np.random.default_rng(2)
     for trial in range(120):
         steps = int(rng.integers(1, 6))

@@ -26,7 +26,9 @@ W = "x: manifest.json"
 
 
 def test_id_from_the_spec_alone() -> None:
-    """The id is the SHA-256 of the words that ID-1 lists, written out here by hand; and the naive oracle's for larger networks."""
+    """The id is the SHA-256 of the words that ID-1 lists, written out here by hand; and the naive oracle's for larger
+    networks.
+    """
     words = [3, 2]
     words += [0, 1, 2, 2, 4, 15]
     words += [1, 3, 1, 1, 3, 1, 3, 8, 4, 2, 1, 3, 8, 4, 2, 1, 3, 4, 2, 1, 1, 3, 1, -2, 0]
@@ -40,8 +42,15 @@ def test_id_from_the_spec_alone() -> None:
     words += [0, 1, 2, 3, 4, 0, 4, 1, 2, 6, 7, 1, 4, 1, 2, 1, 2, 1, 2, 3, 4]
     words += [1, 1, 2, 1, 2, 1, 2, -7, 8]
     pooled = Network(
-        [Input("in", (2, 3, 4), 2, 3), MaxPool("p", (2, 2, 2), "in", (2, 3), (1, 2), (0, 1, 0, 0)), Readout("out", (1, 1, 1), [9])],
-        [Conv2d("p", "out", [[[[1, 2]], [[3, 4]]]], (3, 4), (0, 4, 1, 2), (6, 7)), Dense("p", "out", [[-7, 8]], pooled=True)],
+        [
+            Input("in", (2, 3, 4), 2, 3),
+            MaxPool("p", (2, 2, 2), "in", (2, 3), (1, 2), (0, 1, 0, 0)),
+            Readout("out", (1, 1, 1), [9]),
+        ],
+        [
+            Conv2d("p", "out", [[[[1, 2]], [[3, 4]]]], (3, 4), (0, 4, 1, 2), (6, 7)),
+            Dense("p", "out", [[-7, 8]], pooled=True),
+        ],
     )
     assert pooled.id == hashlib.sha256(b"FSREFID1" + b"".join(struct.pack("<q", word) for word in words)).hexdigest()
     for net in (tiny(), residual(), unordered(), pooled):
@@ -49,24 +58,53 @@ def test_id_from_the_spec_alone() -> None:
 
 
 def test_same_integers_same_id() -> None:
-    """Bias maps of constant channels and tables of equal rows shrink; what is for people changes no id, any integer does (ID-1, ID-2)."""
+    """Bias maps of constant channels and tables of equal rows shrink; what is for people changes no id, any integer
+    does (ID-1, ID-2).
+    """
     base = residual()
     i, stem, pool, mid, last, out = base.populations
     same = [
-        [i, stem, pool, mid, FS("sum", last.shape, last.table, np.broadcast_to(np.arange(4)[:, None, None], (4, 4, 3)), Width(40, "any_order"), 2.5), out],
         [
             i,
             stem,
             pool,
             mid,
-            FS("sum", last.shape, Table(np.tile(last.table.T, (4, 1)), last.table.h.astype(np.uint16), np.tile(last.table.d, (4, 1))), [0, 1, 2, 3]),
+            FS(
+                "sum",
+                last.shape,
+                last.table,
+                np.broadcast_to(np.arange(4)[:, None, None], (4, 4, 3)),
+                Width(40, "any_order"),
+                2.5,
+            ),
+            out,
+        ],
+        [
+            i,
+            stem,
+            pool,
+            mid,
+            FS(
+                "sum",
+                last.shape,
+                Table(np.tile(last.table.T, (4, 1)), last.table.h.astype(np.uint16), np.tile(last.table.d, (4, 1))),
+                [0, 1, 2, 3],
+            ),
             out,
         ],
         [i, stem, pool, mid, last, Readout("out", (3, 1, 1), np.array([10, 0, -10], np.int8).reshape(3, 1, 1))],
     ]
     for populations in same:
         assert Network(populations, base.projections).id == base.id
-    told = Network(base.populations, base.projections, "other", 0.5, ["a", "b", "c"], Contract("RGB", (0.5,), (1.0,), 8, 7), {"x": 1})
+    told = Network(
+        base.populations,
+        base.projections,
+        "other",
+        0.5,
+        ["a", "b", "c"],
+        Contract("RGB", (0.5,), (1.0,), 8, 7),
+        {"x": 1},
+    )
     assert told.id == base.id
     members = members_of(npz.to_bytes(base))
     for name, data in members.items():
@@ -79,9 +117,16 @@ def test_same_integers_same_id() -> None:
         "population.4.bias.npy": array(np.broadcast_to(np.arange(4)[:, None, None], (4, 4, 3))),
     }
     again = npz.build(wide, "x")
-    assert again.id == base.id and npz.to_bytes(again) == npz.to_bytes(base) and naive.identity(naive.load(zipped(wide))) == base.id
+    assert (
+        again.id == base.id
+        and npz.to_bytes(again) == npz.to_bytes(base)
+        and naive.identity(naive.load(zipped(wide))) == base.id
+    )
     renamed = {p.name: f"n{k}" for k, p in enumerate(base.populations)}
-    moved = [replace(p, name=renamed[p.name], **({"source": renamed[p.source]} if isinstance(p, MaxPool) else {})) for p in base.populations]
+    moved = [
+        replace(p, name=renamed[p.name], **({"source": renamed[p.source]} if isinstance(p, MaxPool) else {}))
+        for p in base.populations
+    ]
     joined = [replace(q, source=renamed[q.source], target=renamed[q.target]) for q in base.projections]
     assert Network(moved, joined).id == base.id
     seen = {base.id}
@@ -94,7 +139,9 @@ def test_same_integers_same_id() -> None:
 
 
 def test_versions() -> None:
-    """Files of this major version and no later minor are read; others are refused by their version, before the schema (ID-4)."""
+    """Files of this major version and no later minor are read; others are refused by their version, before the schema
+    (ID-4).
+    """
     members = members_of(npz.to_bytes(tiny()))
     for version in ("1.0", "1.1", "1.2"):
         assert npz.build(with_manifest(members, spec_version=version), "x").id == tiny().id
@@ -108,7 +155,9 @@ def test_versions() -> None:
 
 
 def test_container(tmp_path: Path) -> None:
-    """A stored zip with exactly the members that the network needs: no compression, encryption, comment, second name or leading bytes (FILE-1)."""
+    """A stored zip with exactly the members that the network needs: no compression, encryption, comment, second name or
+    leading bytes (FILE-1).
+    """
     net = tiny()
     data = npz.to_bytes(net)
     members = members_of(data)
@@ -154,7 +203,11 @@ def test_container(tmp_path: Path) -> None:
     for extra in ("readme.txt", "population.0.T.npy", "population.1.t.npy", "projection.2.weights.npy", "a/", "../x"):
         wrong(zipped({**members, extra: b""}), value=extra)
     wrong(b"PK\5\6" + bytes(18), value="manifest.json")
-    for bad, reason in ((tmp_path / "none.npz", "No such file or directory"), (tmp_path, "Is a directory"), (f"{tmp_path}/a\0b", "embedded null byte")):
+    for bad, reason in (
+        (tmp_path / "none.npz", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (f"{tmp_path}/a\0b", "embedded null byte"),
+    ):
         with refused(FileError, "FILE-1", str(bad), reason):
             load(bad)
 
@@ -183,7 +236,9 @@ def test_container_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_arrays() -> None:
-    """An array is C-order little-endian int8 to int64 or uint8 of .npy 1.0 to 3.0 that fills its member; nothing is unpickled (FILE-2)."""
+    """An array is C-order little-endian int8 to int64 or uint8 of .npy 1.0 to 3.0 that fills its member; nothing is
+    unpickled (FILE-2).
+    """
     net = tiny()
     members, name = members_of(npz.to_bytes(net)), "projection.1.weights.npy"
     place = f"x: {name}"
@@ -204,7 +259,26 @@ def test_arrays() -> None:
     saved = io.BytesIO()
     np.save(saved, values)
     assert with_array(saved.getvalue()).id == net.id
-    for descr in ("<f4", "<f8", ">i2", ">i4", ">i8", "<u2", "<u4", "<u8", "|b1", "|O", "|S8", "<U2", "<M8[s]", "<c16", "|V8", "i8", "=i8", "int64"):
+    for descr in (
+        "<f4",
+        "<f8",
+        ">i2",
+        ">i4",
+        ">i8",
+        "<u2",
+        "<u4",
+        "<u8",
+        "|b1",
+        "|O",
+        "|S8",
+        "<U2",
+        "<M8[s]",
+        "<c16",
+        "|V8",
+        "i8",
+        "=i8",
+        "int64",
+    ):
         wrong(npy(raw, (2, 3), descr), descr)
     for descr in ([("a", "<i8")], ("<i8",), None, 8, {}):
         wrong(npy(raw, (2, 3), descr), descr)
@@ -213,7 +287,19 @@ def test_arrays() -> None:
     wrong(pickled.getvalue(), "|O")
     for fortran in (True, 0, None, "False"):
         wrong(npy(raw, (2, 3), fortran=fortran), fortran)
-    for shape in ([2, 3], 6, "6", None, (2, 3.0), (2, True), (-2, -3), (2, "3"), (1, 1, 1, 2, 3), (2**32 + 1, 0), (0, 2**60, 0)):
+    for shape in (
+        [2, 3],
+        6,
+        "6",
+        None,
+        (2, 3.0),
+        (2, True),
+        (-2, -3),
+        (2, "3"),
+        (1, 1, 1, 2, 3),
+        (2**32 + 1, 0),
+        (0, 2**60, 0),
+    ):
         wrong(npy(raw, repr(shape)), shape)
     for shape in ((2, 4), (2, 2), (), (0, 3), (2**31, 2**31), (2**32, 2**32, 2**32, 2**32)):
         count = 1
@@ -240,7 +326,13 @@ def test_arrays() -> None:
         wrong(npy(raw, header))
     for header in (b"", b"{}", b"[]", b"5", b"\xff\xfe", b"{'descr': '<i8', 'fortran_order': False}"):
         for version in (1, 3):
-            wrong(b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", len(header)) + header + raw)
+            wrong(
+                b"\x93NUMPY"
+                + bytes([version, 0])
+                + struct.pack("<H" if version == 1 else "<I", len(header))
+                + header
+                + raw
+            )
     wrong(npy(raw, "(2, 3)" + " " * 5000))
     for data in (
         b"",
@@ -276,19 +368,24 @@ class Bomb:
 
 
 def test_manifest() -> None:
-    """The manifest is UTF-8 JSON of exactly the keys of FILE-3; defaults may be left out, unknown keys, kinds and types are refused."""
+    """The manifest is UTF-8 JSON of exactly the keys of FILE-3; defaults may be left out, unknown keys, kinds and types
+    are refused.
+    """
     net = tiny()
     members = members_of(npz.to_bytes(net))
     manifest = json.loads(members["manifest.json"])
 
     def built(text: Any) -> Network:
-        return npz.build({**members, "manifest.json": text if isinstance(text, bytes) else json.dumps(text).encode()}, "x")
+        return npz.build(
+            {**members, "manifest.json": text if isinstance(text, bytes) else json.dumps(text).encode()}, "x"
+        )
 
     bare = {key: manifest[key] for key in ("format", "spec_version", "populations", "projections")}
     bare["populations"] = [{k: v for k, v in p.items() if k not in ("scale", "width")} for p in bare["populations"]]
     bare["projections"] = [{k: p[k] for k in ("kind", "source", "target")} for p in bare["projections"]]
     assert (
-        npz.to_bytes(built(bare)) == npz.to_bytes(net) and naive.identity(naive.load(zipped({**members, "manifest.json": json.dumps(bare).encode()}))) == net.id
+        npz.to_bytes(built(bare)) == npz.to_bytes(net)
+        and naive.identity(naive.load(zipped({**members, "manifest.json": json.dumps(bare).encode()}))) == net.id
     )
     for text in (
         b"",
@@ -400,19 +497,30 @@ def test_saving_is_atomic_and_reproducible(tmp_path: Path, monkeypatch: pytest.M
         net.classes,
         Contract("RGB", (0.5, 1.0), (1.0, 2.0), 8, 7),
     )
-    assert dict(again.provenance) == dict(net.provenance) and [getattr(p, "scale", None) for p in again.populations] == [0.25, 3.0, None, 1e-7, None, None]
-    assert [getattr(p, "width", None) for p in again.populations] == [getattr(p, "width", None) for p in net.populations]
+    assert dict(again.provenance) == dict(net.provenance) and [
+        getattr(p, "scale", None) for p in again.populations
+    ] == [0.25, 3.0, None, 1e-7, None, None]
+    assert [getattr(p, "width", None) for p in again.populations] == [
+        getattr(p, "width", None) for p in net.populations
+    ]
     assert path.stat().st_mode & 0o777 == 0o644
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         assert [e.filename for e in entries] == sorted(e.filename for e in entries)
-        assert all(e.date_time == (1980, 1, 1, 0, 0, 0) and e.compress_type == zipfile.ZIP_STORED for e in entries) and archive.testzip() is None
+        assert (
+            all(e.date_time == (1980, 1, 1, 0, 0, 0) and e.compress_type == zipfile.ZIP_STORED for e in entries)
+            and archive.testzip() is None
+        )
         text = archive.read("manifest.json")
     assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     for name, member in members_of(data).items():
         if name.endswith(".npy"):
             values = np.load(io.BytesIO(member))
-            small = next(t for t in ("|i1", "<i2", "<i4", "<i8") if np.iinfo(t).min <= values.min() and values.max() <= np.iinfo(t).max)
+            small = next(
+                t
+                for t in ("|i1", "<i2", "<i4", "<i8")
+                if np.iinfo(t).min <= values.min() and values.max() <= np.iinfo(t).max
+            )
             assert member[6:8] == b"\1\0" and values.dtype == np.dtype(small)
             plain = io.BytesIO()
             np.save(plain, values)
@@ -435,7 +543,9 @@ def fail(*args: Any) -> None:
 
 
 def test_what_cannot_be_read_back_is_not_saved(tmp_path: Path) -> None:
-    """A name, contract or provenance that no manifest can hold is refused when saving, not when loading (FILE-3, FILE-4)."""
+    """A name, contract or provenance that no manifest can hold is refused when saving, not when loading (FILE-3,
+    FILE-4).
+    """
     deep: Any = []
     for _ in range(100_000):
         deep = [deep]
@@ -470,7 +580,11 @@ def test_numpy_integers_are_integers() -> None:
         ],
     )
     plain = tiny(
-        populations=[Input("in", (1, 2, 2), 4, 15, 1.0), replace(tiny().populations[1], width=Width(20, "final"), scale=2.0), tiny().populations[2]],
+        populations=[
+            Input("in", (1, 2, 2), 4, 15, 1.0),
+            replace(tiny().populations[1], width=Width(20, "final"), scale=2.0),
+            tiny().populations[2],
+        ],
         projections=[tiny().projections[0], Conv2d("hid", "out", tiny().projections[1].weights[:, :, None, None])],
     )
     assert npz.to_bytes(scalar) == npz.to_bytes(plain)

@@ -1,4 +1,6 @@
-"""Reports (COUNT-7): the page is whole, loads nothing and escapes everything; its plots are labelled; tables render; a real browser shows it."""
+"""Reports (COUNT-7): the page is whole, loads nothing and escapes everything; its plots are labelled; tables render; a
+real browser shows it.
+"""
 
 from __future__ import annotations
 
@@ -41,14 +43,22 @@ pytest.importorskip("matplotlib")
 def evaluation(net: Network | None = None, count: int = 5) -> Evaluation:
     """An evaluation whose every text from outside is an attack."""
     net = handmade.residual(fs_relu(5, 9)) if net is None else net
-    net = replace(net, name=EVIL, classes=[EVIL] * net.readout.shape[0], provenance={EVIL: [EVIL, 1], "float_accuracy": 0.75})
+    net = replace(
+        net, name=EVIL, classes=[EVIL] * net.readout.shape[0], provenance={EVIL: [EVIL, 1], "float_accuracy": 0.75}
+    )
     x = handmade.draw(net, count)
     images = ImageSet(x, fsref.run(net, x).labels, (EVIL,) * count)
     score = fsref.evaluate(net, images.x, images.y, threads=1)
     costs, rate = PRESETS["horowitz_2014"], None
-    if all(relu_theta(p.table) is not None for p in net.populations if isinstance(p, FS)):  # only such a network has a twin (RATE-1)
-        rate = rate_score(rate_coded(net, "best", "nearest").run(x, 400, checkpoints=[1, 2, 400], threads=1), images.y, costs)
-    return examine(score, images, EVIL, energy=energy(score.counts, costs), float_accuracy=known_float_accuracy(net), rate=rate)
+    if all(
+        relu_theta(p.table) is not None for p in net.populations if isinstance(p, FS)
+    ):  # only such a network has a twin (RATE-1)
+        rate = rate_score(
+            rate_coded(net, "best", "nearest").run(x, 400, checkpoints=[1, 2, 400], threads=1), images.y, costs
+        )
+    return examine(
+        score, images, EVIL, energy=energy(score.counts, costs), float_accuracy=known_float_accuracy(net), rate=rate
+    )
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +98,24 @@ class Reader(HTMLParser):
 
 
 def test_a_page_is_whole_and_loads_nothing(seen: Evaluation, html: str) -> None:
-    """Every section is there, nothing is fetched or run, no id stands twice and each reference meets one, and every text from outside is text."""
+    """Every section is there, nothing is fetched or run, no id stands twice and each reference meets one, and every
+    text from outside is text.
+    """
     read = Reader(html)
     ids = [a["id"] for _, a in read.tags if a.get("id")]
     assert len(ids) == len(set(ids))
     assert [a["id"] for tag, a in read.tags if tag == "section"] == SECTIONS
-    assert not {tag for tag, _ in read.tags} & {"script", "iframe", "object", "embed", "img", "base", "form", "foreignobject", "link"}
+    assert not {tag for tag, _ in read.tags} & {
+        "script",
+        "iframe",
+        "object",
+        "embed",
+        "img",
+        "base",
+        "form",
+        "foreignobject",
+        "link",
+    }
     for _, attributes in read.tags:
         assert not [name for name in attributes if name.startswith("on")]
         for name in ("src", "href", "xlink:href"):
@@ -112,31 +134,51 @@ def test_a_page_says_what_was_found(seen: Evaluation, html: str) -> None:
     text = " ".join(Reader(html).text.split())
     score = seen.score
     assert seen.rate is not None and seen.rate.energy_pj_per_image is not None
-    for said in (f"{score.latency_steps} steps", f"{score.spikes_per_neuron:.3f}", f"{int(score.counts.total.memory_reads):,}", seen.net.id,
-                 "float network on 75.00 %, as the network's file tells", f"{100 * seen.rate.accuracy[-1]:.2f} % after 400 steps",
-                 "all layers in the same tick", f"{seen.rate.energy_pj_per_image[-1]:,.1f}", "ISSCC 2014"):  # fmt: skip
+    for said in (
+        f"{score.latency_steps} steps",
+        f"{score.spikes_per_neuron:.3f}",
+        f"{int(score.counts.total.memory_reads):,}",
+        seen.net.id,
+        ("float network on 75.00 %, as the network's file tells"),
+        (f"{100 * seen.rate.accuracy[-1]:.2f} % after 400 steps"),
+        "all layers in the same tick",
+        f"{seen.rate.energy_pj_per_image[-1]:,.1f}",
+        "ISSCC 2014",
+    ):
         assert said in text
 
 
 def test_every_axis_is_labelled_with_its_unit(seen: Evaluation) -> None:
-    """Each plot has a title, a sentence, and on every axis of values a label with its unit; populations are the one axis without."""
+    """Each plot has a title, a sentence, and on every axis of values a label with its unit; populations are the one
+    axis without.
+    """
     drawn = plots(seen)
     assert [plot.name for plot in drawn] == PLOTS
-    units = r"\((steps|pixels|neurons|integer|%|% of images)\)|(spikes|SynOps).* per (image|neuron and image)|share of neurons and images \(%\)|per image$"
+    units = (
+        r"\((steps|pixels|neurons|integer|%|% of images)\)|(spikes|SynOps).* per "
+        r"(image|neuron and image)|share of neurons and images \(%\)|per image$"
+    )
     for plot in drawn:
         assert plot.title and plot.sentence.endswith(".")
         figure = plot.figure
         shared = {figure.get_supxlabel(), figure.get_supylabel()} - {""}
         for axes in figure.axes:
             hidden = not any(label.get_visible() for label in axes.get_xticklabels())
-            labels = [axes.get_xlabel() or (None if hidden or shared or axes.get_label() == "<colorbar>" else "no label"), axes.get_ylabel()]
+            labels = [
+                axes.get_xlabel() or (None if hidden or shared or axes.get_label() == "<colorbar>" else "no label"),
+                axes.get_ylabel(),
+            ]
             for label in {*labels, *shared} - {"", None}:
                 assert re.search(units, label) or label.startswith("population"), (plot.name, label)
-        assert shared or all(axes.get_ylabel() or axes.get_shared_y_axes().joined(axes, figure.axes[0]) for axes in figure.axes)
+        assert shared or all(
+            axes.get_ylabel() or axes.get_shared_y_axes().joined(axes, figure.axes[0]) for axes in figure.axes
+        )
 
 
 def test_the_same_plots_are_files(seen: Evaluation, tmp_path: Path) -> None:
-    """Each plot of the page as an SVG that parses, the same bytes each time, in a folder that was not there; else nothing is written."""
+    """Each plot of the page as an SVG that parses, the same bytes each time, in a folder that was not there; else
+    nothing is written.
+    """
     names = write_plots(seen, tmp_path / "plots")
     assert names == [f"{plot.name}.svg" for plot in plots(seen)]
     assert sorted(p.name for p in (tmp_path / "plots").iterdir()) == sorted(names)
@@ -151,11 +193,15 @@ def test_the_same_plots_are_files(seen: Evaluation, tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["again", "plots"]
 
 
-def test_a_page_is_written_whole_or_not_at_all(seen: Evaluation, html: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_is_written_whole_or_not_at_all(
+    seen: Evaluation, html: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "report.html"
     write_page(seen, path)
     assert path.read_text(encoding="utf-8") == html
-    monkeypatch.setattr("fsref.formats.files.os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        "fsref.formats.files.os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
     with handmade.refused(FileError, "COUNT-7"):
         write_page(seen, tmp_path / "other.html")
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
@@ -163,7 +209,9 @@ def test_a_page_is_written_whole_or_not_at_all(seen: Evaluation, html: str, tmp_
 
 @pytest.mark.parametrize("make", [handmade.tiny, handmade.unordered, handmade.dangling])
 def test_networks_of_all_kinds_have_a_page(make: Any) -> None:
-    """No places, no spikes, no FS-ReLU, no energy, one image, populations that outlast the logits: what is not there is left out."""
+    """No places, no spikes, no FS-ReLU, no energy, one image, populations that outlast the logits: what is not there is
+    left out.
+    """
     full = evaluation(make(), 1)
     known = replace(full, energy=None, float_accuracy=None, rate=None)
     ids = [a["id"] for tag, a in Reader(page(known)).tags if tag == "section"]
@@ -172,7 +220,11 @@ def test_networks_of_all_kinds_have_a_page(make: Any) -> None:
 
 def test_a_silent_network_has_a_page() -> None:
     net = Network(
-        [fsref.Input("in", (1, 1, 1), 1, 1), fsref.FS("fs", (1, 1, 1), fsref.fs_relu(2, 100)), fsref.Readout("out", (1, 1, 1))],
+        [
+            fsref.Input("in", (1, 1, 1), 1, 1),
+            fsref.FS("fs", (1, 1, 1), fsref.fs_relu(2, 100)),
+            fsref.Readout("out", (1, 1, 1)),
+        ],
         [fsref.Dense("in", "fs", [[1]]), fsref.Dense("fs", "out", [[0]])],
     )
     images = ImageSet(np.zeros((2, 1, 1, 1), np.int64), np.zeros(2, np.int64), ("a", "b"))
@@ -187,7 +239,11 @@ def test_the_clipped_share_is_of_membranes_beyond_the_last_code(seen: Evaluation
     for name, theta in (("stem", [3, 5, 2, 7]), ("mid", [9] * 4), ("sum", [4] * 4)):
         channels, height, width = net[name].shape
         v = seen.recorded(name, "opening").tolist()
-        beyond = sum(v[b][n] // theta[n // (height * width)] > 2 ** net.steps[name] - 1 for b in range(len(v)) for n in range(len(v[b])))
+        beyond = sum(
+            v[b][n] // theta[n // (height * width)] > 2 ** net.steps[name] - 1
+            for b in range(len(v))
+            for n in range(len(v[b]))
+        )
         assert seen.clipped(name) == beyond / (len(v) * channels * height * width)
     assert seen.clipped("pool") is None and evaluation(handmade.residual(), 1).clipped("mid") is None
 
@@ -208,21 +264,29 @@ def test_panels_are_spread_evenly() -> None:
 
 
 def test_tables_print_and_render(seen: Evaluation) -> None:
-    """Network, Result, Score, RateScore, Counts and Energy are one table each, as text and as HTML, with everything escaped."""
+    """Network, Result, Score, RateScore, Counts and Energy are one table each, as text and as HTML, with everything
+    escaped.
+    """
     for thing in (seen.net, seen.sample, seen.score, seen.score.counts, seen.energy, seen.rate):
         html = thing._repr_html_()  # type: ignore[union-attr]
         read = Reader(html)
         assert [tag for tag, _ in read.tags].count("table") == 1 and EVIL not in html and EVIL in read.text
         lines = str(thing).splitlines()
         assert sum(set(line) == {"-"} for line in lines) == 1
-        cells = {word for line in lines for word in re.split(r"\s{2,}", line.strip())} - {"-" * len(line) for line in lines}
+        cells = {word for line in lines for word in re.split(r"\s{2,}", line.strip())} - {
+            "-" * len(line) for line in lines
+        }
         assert not {c for c in cells if c and " ".join(c.split()) not in " ".join(read.text.split()) and EVIL not in c}
 
 
 def test_a_sheet_by_hand() -> None:
     sheet = Sheet("a <b>", ("x", "n"), [("p&q", 1234), (None, 2)], above=[("k", "v")], below=[("longer", "w")])
     assert str(sheet) == "a <b>\n\nk  v\n\nx        n\n----------\np&q  1,234\n         2\n\nlonger  w"
-    assert "<caption>a &lt;b&gt;</caption>" in sheet.html() and ">p&amp;q</td>" in sheet.html() and ">1,234</td>" in sheet.html()
+    assert (
+        "<caption>a &lt;b&gt;</caption>" in sheet.html()
+        and ">p&amp;q</td>" in sheet.html()
+        and ">1,234</td>" in sheet.html()
+    )
 
 
 @pytest.fixture
@@ -235,23 +299,40 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_evaluate_writes_a_report(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`fsref evaluate --energy --html --plots`, and what stops it before the work: one line, exit code 2, nothing written."""
+    """`fsref evaluate --energy --html --plots`, and what stops it before the work: one line, exit code 2, nothing
+    written.
+    """
     base = ["evaluate", "tiny.fs.npz", "--data", "x.npz"]
     assert cli.main([*base, "--energy", "horowitz_2014", "--html", "r.html", "--plots", "p"]) == 0
     assert "fs_energy_pj " in capsys.readouterr().out
-    assert "energy per image" in Reader(Path("r.html").read_text(encoding="utf-8")).text and Path("p/accuracy.svg").is_file()
+    assert (
+        "energy per image" in Reader(Path("r.html").read_text(encoding="utf-8")).text
+        and Path("p/accuracy.svg").is_file()
+    )
     before = sorted(p.name for p in model.rglob("*"))
     same = ["--html", "same", "--plots", "./same"]
-    for wrong in (["--html", "no/r.html"], ["--html", "."], ["--plots", "p"], same, ["--energy", "solar"], ["--energy", "no.json"]):
+    for wrong in (
+        ["--html", "no/r.html"],
+        ["--html", "."],
+        ["--plots", "p"],
+        same,
+        ["--energy", "solar"],
+        ["--energy", "no.json"],
+    ):
         assert cli.main([*base, *wrong]) == 2
         assert capsys.readouterr().err.count("\n") == 1
     assert sorted(p.name for p in model.rglob("*")) == before
 
 
-def test_without_matplotlib_the_extra_is_named(model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_the_extra_is_named(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
     assert cli.main(["evaluate", "tiny.fs.npz", "--data", "x.npz", "--html", "r.html"]) == 2
-    assert capsys.readouterr() == ("", "fsref: error: picture: matplotlib is missing (pip install \"fsref[plot]\") [COUNT-7]\n")
+    assert capsys.readouterr() == (
+        "",
+        'fsref: error: picture: matplotlib is missing (pip install "fsref[plot]") [COUNT-7]\n',
+    )
 
 
 MEASURE = """<script>
@@ -262,11 +343,13 @@ for (const svg of document.querySelectorAll("figure svg")) {
   for (const text of svg.querySelectorAll("text")) {
     const box = text.getBoundingClientRect();
     seen.add(text.textContent);
-    if (!(box.width > 0 && box.left >= ground.left - 1 && box.right <= ground.right + 1 && box.top >= ground.top - 1 && box.bottom <= ground.bottom + 1))
+    const inside = box.left >= ground.left - 1 && box.right <= ground.right + 1;
+    if (!(box.width > 0 && inside && box.top >= ground.top - 1 && box.bottom <= ground.bottom + 1))
       wrong.push("outside " + text.textContent);
   }
 }
-for (const image of document.querySelectorAll("image")) if (!(image.getBoundingClientRect().width > 0)) wrong.push("image");
+for (const image of document.querySelectorAll("image"))
+  if (!(image.getBoundingClientRect().width > 0)) wrong.push("image");
 if (document.documentElement.scrollWidth > innerWidth) wrong.push("wider than the window");
 document.body.dataset.wrong = JSON.stringify(wrong);
 document.body.dataset.seen = JSON.stringify([...seen]);
@@ -275,12 +358,22 @@ document.body.dataset.seen = JSON.stringify([...seen]);
 
 def chromium(tmp_path: Path, html: str, *options: str) -> tuple[str, list[str]]:
     """What headless Chromium prints for a page, and the lines of its console."""
-    program = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+    program = next(
+        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+    )
     if program is None:
         pytest.skip("no Chromium: apt-get install chromium")
     path = tmp_path / "page.html"
     path.write_text(html, encoding="utf-8")
-    quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr", "--v=1", "--host-resolver-rules=MAP * ~NOTFOUND"]
+    quiet = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        "--enable-logging=stderr",
+        "--v=1",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+    ]
     command = [program, *quiet, f"--user-data-dir={tmp_path / 'profile'}", *options, path.as_uri()]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -290,7 +383,9 @@ def chromium(tmp_path: Path, html: str, *options: str) -> tuple[str, list[str]]:
 @pytest.mark.needs_programs
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1000), ("dark", 500)])
 def test_chromium_shows_the_page(html: str, tmp_path: Path, scheme: str, width: int) -> None:
-    """A real browser draws the page as it is, light and dark, says nothing on its console, and every label lies within its plot, wide or narrow."""
+    """A real browser draws the page as it is, light and dark, says nothing on its console, and every label lies within
+    its plot, wide or narrow.
+    """
     from PIL import Image
 
     dark = f"--blink-settings=preferredColorScheme={('dark', 'light').index(scheme)}"
@@ -304,7 +399,14 @@ def test_chromium_shows_the_page(html: str, tmp_path: Path, scheme: str, width: 
     told, console = chromium(tmp_path, measured, dark, f"--window-size={width},900", "--dump-dom")
     body = dict(next(a for tag, a in Reader(told).tags if tag == "body"))
     assert (body["data-wrong"], console) == ("[]", [])
-    for label in ("time (steps)", "accuracy (% of images)", "population", "neurons that spike (%)", "code (integer)", "clipped membranes (%)"):
+    for label in (
+        "time (steps)",
+        "accuracy (% of images)",
+        "population",
+        "neurons that spike (%)",
+        "code (integer)",
+        "clipped membranes (%)",
+    ):
         assert f'"{label}"' in str(body["data-seen"])
 
 

@@ -1,4 +1,6 @@
-"""TIME-7: pipelined runs give what runs one by one give, in the steps the schedule says; buffers and FIFOs that are too small are errors."""
+"""TIME-7: pipelined runs give what runs one by one give, in the steps the schedule says; buffers and FIFOs that are too
+small are errors.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +29,19 @@ from handmade import draw, ladder, oracle, refused, residual, tiny, unordered
 RESNET = Path(__file__).parent.parent / "reference_models" / "resnet20" / "resnet20.fs.npz"
 ALL = Record(observables=OBSERVABLES)
 drawn = settings(
-    database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=False, phases=[Phase.generate, Phase.shrink]
+    database=None,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    print_blob=False,
+    phases=[Phase.generate, Phase.shrink],
 )
 
 
 def held_against_runs_one_by_one(run: Pipelined, net: Network, images: Any, starts: list[int], interval: int) -> None:
-    """The result is that of `fsref.run` on every observable; windows, events and steps are those of `starts`, an image every `interval` steps."""
+    """The result is that of `fsref.run` on every observable; windows, events and steps are those of `starts`, an image
+    every `interval` steps.
+    """
     expected, result = fsref.run(net, images, record=ALL, threads=1), run.result
     assert result.trace is not None and expected.trace is not None
     assert fsref.diff(result.trace, expected.trace) is None
@@ -44,14 +53,18 @@ def held_against_runs_one_by_one(run: Pipelined, net: Network, images: Any, star
         assert run.starts[p.name].tolist() == (start + every).tolist()
     assert run.latencies.tolist() == [starts[-1]] * len(images)
     assert run.intervals.tolist() == [interval] * (len(images) - 1)
-    assert run.steps == every[-1] + max(start + net.steps[p.name] for p, start in zip(net.populations, starts, strict=True))
+    assert run.steps == every[-1] + max(
+        start + net.steps[p.name] for p, start in zip(net.populations, starts, strict=True)
+    )
     events = expected.trace.events()
     assert run.events.tolist() == np.bincount(events[:, 0] * interval + events[:, 1], minlength=run.steps).tolist()
 
 
 def test_pipelined_runs_give_what_runs_one_by_one_give() -> None:
-    """On 500 drawn networks, with one buffer and two, at the shortest interval and longer ones: every observable, latency, interval, steps, and every
-    event in its step; peaks within the bounds of the schedule (TIME-2, TIME-3, TIME-5 to TIME-7)."""
+    """On 500 drawn networks, with one buffer and two, at the shortest interval and longer ones: every observable,
+    latency, interval, steps, and every event in its step; peaks within the bounds of the schedule (TIME-2, TIME-3,
+    TIME-5 to TIME-7).
+    """
     count: Counter[str] = Counter()
 
     @settings(drawn, max_examples=500)
@@ -78,7 +91,9 @@ def test_pipelined_runs_give_what_runs_one_by_one_give() -> None:
 @pytest.mark.parametrize("buffers", [1, 2])
 @pytest.mark.parametrize("net", [tiny(), residual(), unordered(), ladder()])
 def test_networks_made_by_hand(net: Network, buffers: int) -> None:
-    """Many images, so that every FIFO and buffer fills and is used again: all as run one by one, every FIFO as full as TIME-5 says (TIME-5, TIME-7)."""
+    """Many images, so that every FIFO and buffer fills and is used again: all as run one by one, every FIFO as full as
+    TIME-5 says (TIME-5, TIME-7).
+    """
     images = draw(net, 12)
     needs = pipelining(net, buffers)
     run = run_pipelined(net, images, buffers, record=ALL)
@@ -88,7 +103,9 @@ def test_networks_made_by_hand(net: Network, buffers: int) -> None:
 
 @pytest.mark.skipif(not RESNET.is_file(), reason="reference_models/resnet20 is not here")
 def test_resnet20() -> None:
-    """ResNet-20, three drawn images, two buffers: every observable of every neuron, latency 160 and interval 8 (TIME-7)."""
+    """ResNet-20, three drawn images, two buffers: every observable of every neuron, latency 160 and interval 8
+    (TIME-7).
+    """
     net = fsref.load(RESNET)
     images = np.random.default_rng(20).integers(0, 256, (3, *net.input.shape), dtype=np.uint8)
     run = run_pipelined(net, images, record=ALL)
@@ -98,7 +115,9 @@ def test_resnet20() -> None:
 
 
 def test_the_depth_of_the_schedule_is_enough_and_one_less_is_not() -> None:
-    """With enough images every FIFO is as full as TIME-5 says; one word less of room is an error that names projection, step and depth (TIME-5)."""
+    """With enough images every FIFO is as full as TIME-5 says; one word less of room is an error that names projection,
+    step and depth (TIME-5).
+    """
     count: Counter[str] = Counter()
 
     def tight(net: Network, buffers: int) -> None:
@@ -110,7 +129,9 @@ def test_the_depth_of_the_schedule_is_enough_and_one_less_is_not() -> None:
             if depth == 0:
                 continue
             sent = [i * needs.interval + start + t for i in range(len(images)) for t in range(net.steps[q.source])]
-            step = next(s for s in sent if sum(s - plan.delays[q.source, q.target] < other <= s for other in sent) == depth)
+            step = next(
+                s for s in sent if sum(s - plan.delays[q.source, q.target] < other <= s for other in sent) == depth
+            )
             with refused(LimitError, "TIME-5", f"{label} step {step}", f"depth {depth - 1}"):
                 run_pipelined(net, images, buffers, fifo_depth={label: depth - 1})
             count["FIFOs"] += 1
@@ -123,13 +144,21 @@ def test_the_depth_of_the_schedule_is_enough_and_one_less_is_not() -> None:
 
 
 def test_the_interval_of_the_schedule_is_the_shortest() -> None:
-    """An interval one step shorter is an error that names population, step and the interval that would do (TIME-3, TIME-7)."""
+    """An interval one step shorter is an error that names population, step and the interval that would do (TIME-3,
+    TIME-7).
+    """
 
     def tight(net: Network, buffers: int) -> None:
         shortest = pipelining(net, buffers).interval
         if shortest == 1:
             return
-        with pytest.raises(LimitError, match=rf"step \d+: image \d .* image \d: interval {shortest - 1} \({shortest} is enough with {buffers} membrane buffer"):
+        with pytest.raises(
+            LimitError,
+            match=(
+                rf"step \d+: image \d .* image \d: interval {shortest - 1} "
+                rf"\({shortest} is enough with {buffers} membrane buffer"
+            ),
+        ):
             run_pipelined(net, draw(net, 3), buffers, shortest - 1)
 
     for net in (tiny(), residual(), unordered(), ladder()):
@@ -141,12 +170,28 @@ def test_the_interval_of_the_schedule_is_the_shortest() -> None:
 @pytest.mark.parametrize(
     ("buffers", "interval", "line"),
     [
-        (1, 6, "hid step 6: image 1 finds no free membrane buffer, the oldest holds image 0: interval 6 (7 is enough with 1 membrane buffer) [TIME-7]"),
-        (2, 3, "in step 3: image 1 enters while the input still sends image 0: interval 3 (4 is enough with 2 membrane buffers) [TIME-7]"),
+        (
+            1,
+            6,
+            (
+                "hid step 6: image 1 finds no free membrane buffer, the oldest holds image "
+                "0: interval 6 (7 is enough with 1 membrane buffer) [TIME-7]"
+            ),
+        ),
+        (
+            2,
+            3,
+            (
+                "in step 3: image 1 enters while the input still sends image 0: "
+                "interval 3 (4 is enough with 2 membrane buffers) [TIME-7]"
+            ),
+        ),
     ],
 )
 def test_what_an_error_says(buffers: int, interval: int, line: str) -> None:
-    """hid takes 4 words and fires 3 steps: at an interval of 6 image 1 comes while image 0 fires its last; the input sends 4 steps (TIME-7)."""
+    """hid takes 4 words and fires 3 steps: at an interval of 6 image 1 comes while image 0 fires its last; the input
+    sends 4 steps (TIME-7).
+    """
     with pytest.raises(LimitError) as caught:
         run_pipelined(tiny(), draw(tiny(), 2), buffers, interval)
     assert str(caught.value) == line
@@ -154,7 +199,9 @@ def test_what_an_error_says(buffers: int, interval: int, line: str) -> None:
 
 
 def test_two_images_never_fire_in_one_step() -> None:
-    """With two buffers a population whose K is longer than the interval is refused when the second image would fire: a, in step 3 + 4 (TIME-7)."""
+    """With two buffers a population whose K is longer than the interval is refused when the second image would fire: a,
+    in step 3 + 4 (TIME-7).
+    """
     with refused(LimitError, "TIME-7", "a step 7", "interval 4"):
         run_pipelined(ladder(), draw(ladder(), 2), 2, 4)
 
@@ -162,7 +209,13 @@ def test_two_images_never_fire_in_one_step() -> None:
 def test_a_shallow_fifo_for_all() -> None:
     """One number is the depth of every FIFO; projections whose spikes do not wait need none (TIME-5)."""
     images = draw(ladder(), 4)
-    assert run_pipelined(ladder(), images, fifo_depth=3).fifo_peak == {"in->a": 0, "in->b": 3, "pool->b": 0, "a->out": 2, "b->out": 0}
+    assert run_pipelined(ladder(), images, fifo_depth=3).fifo_peak == {
+        "in->a": 0,
+        "in->b": 3,
+        "pool->b": 0,
+        "a->out": 2,
+        "b->out": 0,
+    }
     with refused(LimitError, "TIME-5", "in->b step 2", "depth 2"):
         run_pipelined(ladder(), images, fifo_depth=2)
 
@@ -170,13 +223,23 @@ def test_a_shallow_fifo_for_all() -> None:
 def test_recordings(tmp_path: Path) -> None:
     """Some neurons, some steps, on disk or not: the recording is that of `fsref.run` (OBS-1, RUN-3)."""
     net, images = residual(), draw(residual(), 5)
-    chosen: dict[str, Any] = {"populations": {"mid": [0, 7], "pool": None, "out": None}, "observables": OBSERVABLES, "steps": range(5, 12)}
+    chosen: dict[str, Any] = {
+        "populations": {"mid": [0, 7], "pool": None, "out": None},
+        "observables": OBSERVABLES,
+        "steps": range(5, 12),
+    }
     expected = fsref.run(net, images, record=Record(**chosen)).trace
-    kept, disk = (run_pipelined(net, images, record=Record(**chosen, path=path)).result.trace for path in (None, tmp_path / "there"))
+    kept, disk = (
+        run_pipelined(net, images, record=Record(**chosen, path=path)).result.trace
+        for path in (None, tmp_path / "there")
+    )
     assert kept is not None and disk is not None and expected is not None
     for trace in (kept, disk):
         assert trace.arrays.keys() == expected.arrays.keys()
-        assert all(np.array_equal(trace.arrays[key], a) and trace.arrays[key].dtype == a.dtype for key, a in expected.arrays.items())
+        assert all(
+            np.array_equal(trace.arrays[key], a) and trace.arrays[key].dtype == a.dtype
+            for key, a in expected.arrays.items()
+        )
     with pytest.raises(LimitError):
         run_pipelined(net, images, interval=2, record=Record(**chosen, path=tmp_path / "never"))
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
@@ -186,7 +249,12 @@ def test_recordings(tmp_path: Path) -> None:
 def test_memory_bound_holds() -> None:
     """The memory of a run never exceeds its bound, and a run whose bound exceeds the limit does not start (RUN-3)."""
     net = residual()
-    for buffers, count, record, interval in ((1, 1, None, None), (2, 40, None, None), (2, 12, ALL, None), (1, 4, None, 60_000)):
+    for buffers, count, record, interval in (
+        (1, 1, None, None),
+        (2, 40, None, None),
+        (2, 12, ALL, None),
+        (1, 4, None, 60_000),
+    ):
         images, selection = draw(net, count), None if record is None else select(net, record)
         run_pipelined(net, images[:1])
         every = interval or pipelining(net, buffers).interval
@@ -200,9 +268,9 @@ def test_memory_bound_holds() -> None:
         assert peak <= bound < 64 * peak
         with refused(LimitError, "RUN-3", "run"):
             run_pipelined(net, images, buffers, interval, record=record, memory_limit=bound - 1)
-    assert memory_bound(net, 9, 2, 8, {}.fromkeys(net.labels, 0), select(net, ALL), True) + recording_bytes(net, select(net, ALL), 9) == memory_bound(
-        net, 9, 2, 8, {}.fromkeys(net.labels, 0), select(net, ALL), False
-    )
+    assert memory_bound(net, 9, 2, 8, {}.fromkeys(net.labels, 0), select(net, ALL), True) + recording_bytes(
+        net, select(net, ALL), 9
+    ) == memory_bound(net, 9, 2, 8, {}.fromkeys(net.labels, 0), select(net, ALL), False)
 
 
 @pytest.mark.parametrize(

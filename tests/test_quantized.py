@@ -1,4 +1,6 @@
-"""The `quantized` engine where its arithmetic is closest to going wrong: floors of float quotients, products cut into pieces."""
+"""The `quantized` engine where its arithmetic is closest to going wrong: floors of float quotients, products cut into
+pieces.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +12,27 @@ from fsref import FS, Conv2d, Dense, Input, Network, Readout, fs_relu
 from fsref.engines import quantized
 
 
-@pytest.mark.parametrize("theta", [3, 255, 4097, 65_535, 65_537, 2**24 - 1, 2**24 + 1, 2**36 + 7, 2**45 - 1, 2**45 + 1, 2**53 - 1, 2**53 + 1])
+@pytest.mark.parametrize(
+    "theta", [3, 255, 4097, 65_535, 65_537, 2**24 - 1, 2**24 + 1, 2**36 + 7, 2**45 - 1, 2**45 + 1, 2**53 - 1, 2**53 + 1]
+)
 def test_the_floor_of_every_quotient_is_exact(theta: int) -> None:
-    """At every multiple of theta, one below and one above it, the code is floor division's, whatever type the reach of the network asks for (FS-5)."""
+    """At every multiple of theta, one below and one above it, the code is floor division's, whatever type the reach of
+    the network asks for (FS-5).
+    """
     steps = 8 if theta < 2**50 else 4
     v = [m * theta + near for m in range(2**steps + 2) for near in (-1, 0, 1)]
-    for count in (3, *(3 * min(limit // theta + 1, 2**steps) + 1 for limit in (2**24, 2**53)), len(v)):  # one more than fit below the limit
+    for count in (
+        3,
+        *(3 * min(limit // theta + 1, 2**steps) + 1 for limit in (2**24, 2**53)),
+        len(v),
+    ):  # one more than fit below the limit
         some = np.array(v[:count]).reshape(1, 1, -1)
         net = Network(
-            [Input("in", (1, 1, 1), 1, 1), FS("fs", some.shape, fs_relu(steps, theta), some), Readout("out", (1, 1, 1))],
+            [
+                Input("in", (1, 1, 1), 1, 1),
+                FS("fs", some.shape, fs_relu(steps, theta), some),
+                Readout("out", (1, 1, 1)),
+            ],
             [Conv2d("in", "fs", [[[[1]]]], padding=(0, 0, 0, count - 1)), Dense("fs", "out", [[0]], pooled=True)],
         )
         codes = fsref.run(net, np.zeros((1, 1, 1, 1), np.int64), "quantized", record=["fs"]).codes["fs"]

@@ -26,14 +26,21 @@ def test_intervals_are_the_naive_ones() -> None:
         wanted = naive.ranges(oracle(net))
         for place, p in enumerate(net.populations):
             proved = net.ranges[p.name]
-            found = {"any_order": proved.any_order, "final": proved.final, "membrane": proved.membranes, "code": proved.codes}
+            found = {
+                "any_order": proved.any_order,
+                "final": proved.final,
+                "membrane": proved.membranes,
+                "code": proved.codes,
+            }
             for kind, interval in found.items():
                 if place in wanted[kind]:
                     assert [tuple(pair) for pair in interval.tolist()] == wanted[kind][place], (p.name, kind)
 
 
 def test_any_order_holds_every_partial_sum() -> None:
-    """Deliveries of real runs in random orders, the bias first or last, never leave any_order; both ends are reached when every spike may come (RANGE-1)."""
+    """Deliveries of real runs in random orders, the bias first or last, never leave any_order; both ends are reached
+    when every spike may come (RANGE-1).
+    """
     shuffle = random.Random(3)
     for make in NETS:
         net = make()
@@ -65,7 +72,11 @@ def test_any_order_holds_every_partial_sum() -> None:
 def test_final_holds_every_opening() -> None:
     """Every opening membrane of every image lies in final, which a tiny network reaches at both ends (RANGE-2)."""
     small = Network(
-        [Input("in", (1, 1, 2), 2, 2), FS("a", (2, 1, 1), Table([2, -1], [3, 1], [-2, 5]), [1, -1]), Readout("out", ONE, [3])],
+        [
+            Input("in", (1, 1, 2), 2, 2),
+            FS("a", (2, 1, 1), Table([2, -1], [3, 1], [-2, 5]), [1, -1]),
+            Readout("out", ONE, [3]),
+        ],
         [Dense("in", "a", [[2, -3], [1, 1]]), Dense("a", "out", [[4, -1]])],
     )
     images = [list(codes) for codes in itertools.product(range(3), repeat=2)]
@@ -80,7 +91,9 @@ def test_final_holds_every_opening() -> None:
         trace = run(net, images, "reference", record=Record(observables=["opening"])).trace
         for (name, _), seen in trace.arrays.items():
             shaped = seen.reshape(len(seen), net[name].shape[0], -1)
-            assert (shaped >= net.ranges[name].final[:, 0, None]).all() and (shaped <= net.ranges[name].final[:, 1, None]).all()
+            assert (shaped >= net.ranges[name].final[:, 0, None]).all() and (
+                shaped <= net.ranges[name].final[:, 1, None]
+            ).all()
 
 
 def brute(T: Any, h: Any, d: Any, low: int, high: int) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -92,7 +105,9 @@ def brute(T: Any, h: Any, d: Any, low: int, high: int) -> tuple[tuple[int, int],
 
 
 def test_membranes_stay_in_range() -> None:
-    """The hulls of membranes and codes are those over every single opening, for tables in any order; any_order and final hold the membranes (RANGE-3)."""
+    """The hulls of membranes and codes are those over every single opening, for tables in any order; any_order and
+    final hold the membranes (RANGE-3).
+    """
     rng = np.random.default_rng(4)
     for trial in range(60):
         steps = int(rng.integers(1, 6))
@@ -100,7 +115,10 @@ def test_membranes_stay_in_range() -> None:
         theta = int(rng.integers(1, 5))
         table = fs_relu(steps, theta) if trial % 4 == 0 else Table(T, h, d)
         weight, bias = int(rng.integers(-3, 4)), int(rng.integers(-20, 21))
-        net = Network([Input("in", ONE, 3, 7), FS("a", ONE, table, [bias]), Readout("out", ONE)], [Dense("in", "a", [[weight]]), Dense("a", "out", [[1]])])
+        net = Network(
+            [Input("in", ONE, 3, 7), FS("a", ONE, table, [bias]), Readout("out", ONE)],
+            [Dense("in", "a", [[weight]]), Dense("a", "out", [[1]])],
+        )
         low, high = sorted((bias, bias + 7 * weight))
         proved = net.ranges["a"]
         membranes, codes = brute(table.T.tolist(), table.h.tolist(), table.d.tolist(), low, high)
@@ -114,12 +132,15 @@ def test_membranes_stay_in_range() -> None:
 
 def at_edge(bias: int, weight: int = 0, table: Table | None = None) -> Network:
     return Network(
-        [Input("in", ONE, 1, 1), FS("a", ONE, table or fs_relu(1), [bias]), Readout("out", ONE)], [Dense("in", "a", [[weight]]), Dense("a", "out", [[1]])]
+        [Input("in", ONE, 1, 1), FS("a", ONE, table or fs_relu(1), [bias]), Readout("out", ONE)],
+        [Dense("in", "a", [[weight]]), Dense("a", "out", [[1]])],
     )
 
 
 def test_beyond_63_bits_nothing_loads() -> None:
-    """Every end of every interval lies in -2^62..2^62 - 1; one more and the network is refused, with the true value (RANGE-4)."""
+    """Every end of every interval lies in -2^62..2^62 - 1; one more and the network is refused, with the true value
+    (RANGE-4).
+    """
     top, low = 2**62 - 1, -(2**62)
     zero = Table([2**58], [0], [1])
     assert at_edge(top, 0, zero).ranges["a"].final.tolist() == [[top, top]]
@@ -131,7 +152,9 @@ def test_beyond_63_bits_nothing_loads() -> None:
         at_edge(low, -1, zero)
     with refused(RangeError, "RANGE-4", "a channel 0", top + 2**58):
         at_edge(top, 0, Table([0], [-(2**58)], [1]))
-    with refused(RangeError, "RANGE-4", "a channel 0", top + 2**58):  # the hull reaches 2^63 - 1 and is still formed without wrapping
+    with refused(
+        RangeError, "RANGE-4", "a channel 0", top + 2**58
+    ):  # the hull reaches 2^63 - 1 and is still formed without wrapping
         at_edge(top, 0, Table([0] * 16, [-(2**58)] * 16, [1] * 16))
     huge = np.full((1, 1024), 2**31 - 1)
     sent = Table([1], [1], [2**31 - 1])
@@ -149,9 +172,14 @@ def test_declared_width_that_does_not_hold_is_refused() -> None:
     """A declared width holds the interval it promises, or the network is refused with channel and value (RANGE-5)."""
 
     def declared(bits: int, promise: Any, name: str = "out") -> Network:
-        hidden = FS("a", (2, 1, 1), Table([4, -100], [9, 1], [1, 1]), [0, 3], Width(bits, promise) if name == "a" else None)
+        hidden = FS(
+            "a", (2, 1, 1), Table([4, -100], [9, 1], [1, 1]), [0, 3], Width(bits, promise) if name == "a" else None
+        )
         last = Readout("out", (2, 1, 1), [0, -60], Width(bits, promise) if name == "out" else None)
-        return Network([Input("in", ONE, 3, 5), hidden, last], [Dense("in", "a", [[1], [2]]), Dense("a", "out", [[30, 33], [34, 60]])])
+        return Network(
+            [Input("in", ONE, 3, 5), hidden, last],
+            [Dense("in", "a", [[1], [2]]), Dense("a", "out", [[30, 33], [34, 60]])],
+        )
 
     # out: any_order [0, 2*63] and [-60, 2*94]; codes 1..2 each: final [63, 126], [34, 128]
     assert declared(9, "any_order").ranges["out"].any_order.tolist() == [[0, 126], [-60, 188]]
@@ -171,12 +199,24 @@ def test_declared_width_that_does_not_hold_is_refused() -> None:
 
 def test_width_bits() -> None:
     """The bits that hold an interval in two's complement."""
-    for low, high, bits in ((0, 0, 1), (-1, 0, 1), (0, 1, 2), (-2, 1, 2), (-3, 0, 3), (-128, 127, 8), (-129, 0, 9), (0, 128, 9), (-(2**62), 2**62 - 1, 63)):
+    for low, high, bits in (
+        (0, 0, 1),
+        (-1, 0, 1),
+        (0, 1, 2),
+        (-2, 1, 2),
+        (-3, 0, 3),
+        (-128, 127, 8),
+        (-129, 0, 9),
+        (0, 128, 9),
+        (-(2**62), 2**62 - 1, 63),
+    ):
         assert width_bits(np.array([[low, high]], np.int64)) == bits
 
 
 def test_padding_and_places_are_left_out() -> None:
-    """A tap that falls on padding adds nothing to the interval of that place; the channel's interval is the hull over places (RANGE)."""
+    """A tap that falls on padding adds nothing to the interval of that place; the channel's interval is the hull over
+    places (RANGE).
+    """
     net = Network(
         [Input("in", (1, 1, 2), 1, 1), FS("a", (1, 1, 2), fs_relu(1), np.array([[[0, 10]]])), Readout("out", ONE)],
         [Conv2d("in", "a", [[[[-5, 3, 7]]]], padding=(0, 1, 0, 1)), Dense("a", "out", [[1, 1]])],
@@ -186,8 +226,16 @@ def test_padding_and_places_are_left_out() -> None:
     assert net.ranges["a"].any_order.tolist() == [[-5, 13]]
 
 
-def heavy(kernels: list[list[int]], width: int, padding: tuple[int, int, int, int] = (0, 0, 0, 0), steps: int = 2, worth: int = 2**30) -> Network:
-    """A row of neurons whose spikes are all worth `worth`, and a 1 x n convolution of it into one logit for each of `kernels`."""
+def heavy(
+    kernels: list[list[int]],
+    width: int,
+    padding: tuple[int, int, int, int] = (0, 0, 0, 0),
+    steps: int = 2,
+    worth: int = 2**30,
+) -> Network:
+    """A row of neurons whose spikes are all worth `worth`, and a 1 x n convolution of it into one logit for each of
+    `kernels`.
+    """
     fs = FS("fs", (1, 1, width), Table([1] * steps, [0] * steps, [worth] * steps))
     into = [Conv2d("fs", "out", np.array(k).reshape(1, 1, 1, -1), padding=padding) for k in kernels]
     return Network([Input("in", (1, 1, width), 1, 1), fs, Readout("out", (1, 1, 1))], [scale("in", "fs", [1]), *into])

@@ -1,4 +1,6 @@
-"""The rate-coded twin (RATE): equal to a naive one on drawn networks, mutants that are told, laws by hand, and the digits."""
+"""The rate-coded twin (RATE): equal to a naive one on drawn networks, mutants that are told, laws by hand, and the
+digits.
+"""
 
 from __future__ import annotations
 
@@ -35,15 +37,24 @@ from handmade import draw, oracle, refused, residual, tiny
 from test_rules_bite import altered
 
 PACKAGE = Path(fsref.__file__).parent
-EVERY = [(setting, rounding, apart) for setting in ("classic", "best") for rounding in ("nearest", "floor") for apart in (False, True)]
+EVERY = [
+    (setting, rounding, apart)
+    for setting in ("classic", "best")
+    for rounding in ("nearest", "floor")
+    for apart in (False, True)
+]
 LONG = os.environ.get("FSREF_PROFILE") == "long"
-drawn = settings(database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+drawn = settings(
+    database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+)
 COUNT = 1600 if LONG else 96
 TICKS = ticks.BLOCK + 3
 
 
 def with_twin(case: Case) -> Case:
-    """The case with another table in place of every one that is no FS-ReLU: one that is or, without pools, one of odd tops."""
+    """The case with another table in place of every one that is no FS-ReLU: one that is or, without pools, one of odd
+    tops.
+    """
     pooled, populations = any(isinstance(p, MaxPool) for p in case.net.populations), []
     for index, p in enumerate(case.net.populations):
         if isinstance(p, FS) and relu_theta(p.table) is None:
@@ -73,7 +84,10 @@ def expected(case: Case, net: naive.Net, best: bool, nearest: bool, apart: bool)
     late = naive_rate.depths(net, best)[-1] if apart else 0
     if not naive_rate.holds(net, TICKS + late, best, nearest):
         return None
-    seen = [naive_rate.run(net, image, TICKS, best, nearest, apart) for image in case.images.reshape(len(case.images), -1).tolist()]
+    seen = [
+        naive_rate.run(net, image, TICKS, best, nearest, apart)
+        for image in case.images.reshape(len(case.images), -1).tolist()
+    ]
     analog = [naive_rate.is_analog(net, p, best) for p in range(len(net.populations) - 1)]
     spiking = [p for p, is_analog in enumerate(analog) if not is_analog]
     totals = [naive_rate.total(one, late) for one in seen]
@@ -83,7 +97,9 @@ def expected(case: Case, net: naive.Net, best: bool, nearest: bool, apart: bool)
         "synops": [one.synops for one in seen],
         "spikes": [[[row[p] for row in total] for p in spiking] for total in totals],
         "per tick": [[sum(one.spikes[tick][p] for one in seen) for tick in range(TICKS + late)] for p in spiking],
-        "work": [[sum(parts) for parts in zip(*rows, strict=True)] for rows in zip(*(one.work for one in seen), strict=True)],
+        "work": [
+            [sum(parts) for parts in zip(*rows, strict=True)] for rows in zip(*(one.work for one in seen), strict=True)
+        ],
         "macs": seen[0].macs,
         "latency": list(range(1 + late, TICKS + 1 + late)),
         "inexact": [case.net.populations[p].name for p in spiking if net.populations[p].kind == "max_pool"],
@@ -105,7 +121,9 @@ def differs(make: Any, one: Drawn) -> str:
         "synops": result.synops.tolist(),
         "spikes": [[rows[b].tolist() for rows in result.spikes.values()] for b in range(len(one.case.images))],
         "per tick": [rows.tolist() for rows in result.spikes_per_tick.values()],
-        "work": np.stack([result.work.openings, result.work.comparisons, result.work.resets, result.work.synops], axis=1).tolist(),
+        "work": np.stack(
+            [result.work.openings, result.work.comparisons, result.work.resets, result.work.synops], axis=1
+        ).tolist(),
         "macs": twin.macs,
         "latency": result.latency.tolist(),
         "inexact": list(result.inexact),
@@ -123,20 +141,37 @@ def many() -> list[Drawn]:
     def collect(case: Case) -> None:
         case = with_twin(case)
         net, (setting, rounding, apart) = naive.load(to_bytes(case.net)), EVERY[len(found) % len(EVERY)]
-        found.append(Drawn(case, net, setting, rounding, apart, expected(case, net, setting == "best", rounding == "nearest", apart)))
+        found.append(
+            Drawn(
+                case,
+                net,
+                setting,
+                rounding,
+                apart,
+                expected(case, net, setting == "best", rounding == "nearest", apart),
+            )
+        )
 
     collect()
     return found
 
 
 def test_twin_is_the_naive_one(many: list[Drawn]) -> None:
-    """In every setting, in the same tick and apart, logits, classes, spikes, SynOps, work and latency are the naive twin's at every t (RATE, COUNT-8)."""
+    """In every setting, in the same tick and apart, logits, classes, spikes, SynOps, work and latency are the naive
+    twin's at every t (RATE, COUNT-8).
+    """
     seen: Counter[str] = Counter()
     for one in many:
         assert naive_rate.takes(one.net)
         assert differs(rate_coded, one) == "", f"{one.setting} {one.rounding} apart {one.apart}\n{one.case}"
         fs = [p for p in one.case.net.populations if isinstance(p, FS)]
-        seen.update({f"{one.setting} {one.rounding} {one.apart}": 1, "pools": len(one.expected["inexact"]) > 0 if one.expected else 0, "deep": len(fs) > 1})
+        seen.update(
+            {
+                f"{one.setting} {one.rounding} {one.apart}": 1,
+                "pools": len(one.expected["inexact"]) > 0 if one.expected else 0,
+                "deep": len(fs) > 1,
+            }
+        )
         seen["clipped"] += any(relu_theta(p.table) is None for p in fs)
         seen["fires"] += one.expected is not None and any(total > 0 for total in one.expected["synops"][0])
     assert len(seen) == len(EVERY) + 4 and min(seen.values()) >= COUNT // 16, seen
@@ -164,17 +199,29 @@ MUTANTS = [  # file, what it says, what it says instead
     ("kernels/rate", "leaving, first = weights[channel]", "leaving, first = weights[0]"),
     ("kernels/rate", "total += fan[spikes[e]]", "total += 1"),
     ("kernels/rate", "sent[channel, place] > most", "sent[channel, place] >= most"),
-    ("kernels/rate", "most, passes = sent[channel, place], fired[channel, place]", "passes = passes or fired[channel, place]"),
+    (
+        "kernels/rate",
+        "most, passes = sent[channel, place], fired[channel, place]",
+        "passes = passes or fired[channel, place]",
+    ),
     ("kernels/rate", "            fired[spikes[e] % channels, spikes[e] // channels] = 0\n", "            pass\n"),
     ("kernels/rate", "total += fan[window * channels + channel]", "total += 1"),
     ("twin", "L = zeros + p.max_code + 1", "L = zeros + p.max_code"),
     ("twin", "1 + p.table.rows(p.shape[0])[2].sum(axis=1)", "p.table.rows(p.shape[0])[2].sum(axis=1)"),
     ("twin", "half = one // 2 if", "half = 0 * one if"),
-    ("twin", "else zeros\n                found[p.name] = Neurons(L, one", "else one\n                found[p.name] = Neurons(L, one"),
+    (
+        "twin",
+        "else zeros\n                found[p.name] = Neurons(L, one",
+        "else one\n                found[p.name] = Neurons(L, one",
+    ),
     ("twin", "one * L // 2 if best else zeros", "zeros"),
     ("twin", "one * L // 2 if best else zeros", "one * L // 2"),
     ("twin", "below.levels, zeros", "below.levels - 1, zeros"),
-    ("twin", "found[p.name] = found[p.source] if isinstance(p, MaxPool)", "found[p.name] = found[p.source] + 1 if isinstance(p, MaxPool)"),
+    (
+        "twin",
+        "found[p.name] = found[p.source] if isinstance(p, MaxPool)",
+        "found[p.name] = found[p.source] + 1 if isinstance(p, MaxPool)",
+    ),
     ("twin", "if not made[q.source].analog]", "]"),
     ("ticks", "delayed(last[source], now[source])", "now[source]"),
     ("ticks", "delayed(last[source], now[source])", "(np.zeros(0, np.int32), now[source][1] * 0)"),
@@ -237,27 +284,60 @@ def lone(theta: int, steps: int, bias: int) -> Network:
 
 
 def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """`fsref evaluate NET --rate T` shows accuracy against time, with --json the same figures; its options need --rate, and rounding is asked for (RATE)."""
-    given = ["evaluate", "digits", "--limit", "4", "--rate", "12", "--setting", "classic", "--apart", "--energy", "horowitz_2014"]
+    """`fsref evaluate NET --rate T` shows accuracy against time, with --json the same figures; its options need --rate,
+    and rounding is asked for (RATE).
+    """
+    given = [
+        "evaluate",
+        "digits",
+        "--limit",
+        "4",
+        "--rate",
+        "12",
+        "--setting",
+        "classic",
+        "--apart",
+        "--energy",
+        "horowitz_2014",
+    ]
     assert main([*given, "--json"]) == 0
     plain = json.loads(capsys.readouterr().out)["rate"]
     net = data.load("digits")
     images = data.load_images("digits", net, limit=4)
     result = rate_coded(net, "classic", "nearest").run(images.x, 12, apart=True)
     right = result.correct(images.y)
-    assert (plain["checkpoints"], plain["latency_steps"], plain["depth"], plain["inexact"]) == ([8, 12], [13, 17], 5, ["pool"])
+    assert (plain["checkpoints"], plain["latency_steps"], plain["depth"], plain["inexact"]) == (
+        [8, 12],
+        [13, 17],
+        5,
+        ["pool"],
+    )
     assert plain["correct_at_every_t"] == right.tolist() and plain["correct"] == [right[7], right[11]]
-    assert plain["spikes_per_neuron"] == result.spikes_per_neuron.tolist() and plain["synops"] == result.synops.mean(axis=0).tolist()
+    assert (
+        plain["spikes_per_neuron"] == result.spikes_per_neuron.tolist()
+        and plain["synops"] == result.synops.mean(axis=0).tolist()
+    )
     spent = rate_score(result, images.y, PRESETS["horowitz_2014"]).energy_pj_per_image
     assert spent is not None and plain["energy_pj_per_image"] == spent.tolist() and plain["costs"] == "horowitz_2014"
     assert main(given) == 0
     out = capsys.readouterr().out
     assert f"{spent[1]:,.1f}\n" in out and "costs horowitz_2014 [COUNT-8]" in out
-    assert f"\n12  {100 * right[11] / 4:>10.2f}  {right[11]:>7}  {17:>14}  {result.spikes_per_neuron[1]:>17.3f}" in out and "[RATE-5]" in out
-    assert "latency  t, and 5 ticks from layer to layer [RATE-6]" in out and "FS       latency 33 steps; an image every 8 steps" in out
+    assert (
+        f"\n12  {100 * right[11] / 4:>10.2f}  {right[11]:>7}  {17:>14}  {result.spikes_per_neuron[1]:>17.3f}" in out
+        and "[RATE-5]" in out
+    )
+    assert (
+        "latency  t, and 5 ticks from layer to layer [RATE-6]" in out
+        and "FS       latency 33 steps; an image every 8 steps" in out
+    )
     together = rate_score(rate_coded(net, "classic").run(images.x, 12), images.y)
-    assert together.result.scheduled_latency.tolist() == together.to_dict()["scheduled_latency_steps"] == [8 + 4, 12 + 4]
-    assert "  on FS schedule  " in str(together) and repr(together.result) == f"<RateResult of <Twin of digits, id {net.id[:12]}, classic>: 4 images, T = 12>"
+    assert (
+        together.result.scheduled_latency.tolist() == together.to_dict()["scheduled_latency_steps"] == [8 + 4, 12 + 4]
+    )
+    assert (
+        "  on FS schedule  " in str(together)
+        and repr(together.result) == f"<RateResult of <Twin of digits, id {net.id[:12]}, classic>: 4 images, T = 12>"
+    )
     replace(net, provenance={}).save(tmp_path / "silent.fs.npz")
     assert main(["evaluate", str(tmp_path / "silent.fs.npz"), "--data", "digits", "--rate", "8"]) == 2
     assert "--rounding" in capsys.readouterr().err
@@ -272,32 +352,55 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
 
 @pytest.mark.parametrize("theta", [1, 2, 7, 1000])
 def test_constant_gain(theta: int) -> None:
-    """Under a constant gain i a neuron has sent clamp(floor((start + n·i) / (theta·L)), 0, n) spikes after n ticks (RATE-2)."""
+    """Under a constant gain i a neuron has sent clamp(floor((start + n·i) / (theta·L)), 0, n) spikes after n ticks
+    (RATE-2).
+    """
     V, count = theta * 8, 3 * ticks.BLOCK + 1
     for gain in {-5, -1, 0, 1, theta - 1, theta, theta + 1, 3 * theta + 1, V - 1, V, V + 1, 5 * V}:
         for setting, start in (("classic", 0), ("best", V // 2)):
-            result = rate_coded(lone(theta, 3, gain), setting, "floor").run(np.zeros((1, 1, 1, 1), np.int64), count, checkpoints=range(1, count + 1))
-            assert result.spikes["fs"][0].tolist() == [min(max((start + n * gain) // V, 0), n) for n in range(1, count + 1)], gain
+            result = rate_coded(lone(theta, 3, gain), setting, "floor").run(
+                np.zeros((1, 1, 1, 1), np.int64), count, checkpoints=range(1, count + 1)
+            )
+            assert result.spikes["fs"][0].tolist() == [
+                min(max((start + n * gain) // V, 0), n) for n in range(1, count + 1)
+            ], gain
 
 
 def test_input_spikes() -> None:
-    """An input neuron has sent floor(n·q / (max_code + 1)) spikes after n ticks; an analog input sends none, and no operations are counted for it (RATE-4)."""
+    """An input neuron has sent floor(n·q / (max_code + 1)) spikes after n ticks; an analog input sends none, and no
+    operations are counted for it (RATE-4).
+    """
     net = Network([Input("in", (1, 1, 1), 5, 16), Readout("out", (1, 1, 1), [1])], [Dense("in", "out", [[3]])])
     for code in range(17):
         x = np.full((1, 1, 1, 1), code)
-        spiking, analog = (rate_coded(net, setting).run(x, 40, checkpoints=range(1, 41)) for setting in ("classic", "best"))
+        spiking, analog = (
+            rate_coded(net, setting).run(x, 40, checkpoints=range(1, 41)) for setting in ("classic", "best")
+        )
         sent = [n * code // 17 for n in range(1, 41)]
         assert spiking.spikes["in"][0].tolist() == spiking.synops[0].tolist() == sent
         assert spiking.logits[0, :, 0].tolist() == [n + 3 * 17 * s for n, s in enumerate(sent, 1)]
-        assert analog.logits[0, :, 0].tolist() == [n + 3 * n * code for n in range(1, 41)] and not analog.spikes and not analog.synops.any()
+        assert (
+            analog.logits[0, :, 0].tolist() == [n + 3 * n * code for n in range(1, 41)]
+            and not analog.spikes
+            and not analog.synops.any()
+        )
 
 
 def test_pool_passes_the_busiest_candidate() -> None:
-    """A pool's spikes are those of the candidate ahead: of counts 1, 1 the first's, and its own count is not the largest (RATE-5)."""
-    net = Network([Input("in", (1, 1, 2), 2, 3), MaxPool("pool", (1, 1, 1), "in", (1, 2), (1, 1)), Readout("out", (1, 1, 1))], [Dense("pool", "out", [[1]])])
+    """A pool's spikes are those of the candidate ahead: of counts 1, 1 the first's, and its own count is not the
+    largest (RATE-5).
+    """
+    net = Network(
+        [Input("in", (1, 1, 2), 2, 3), MaxPool("pool", (1, 1, 1), "in", (1, 2), (1, 1)), Readout("out", (1, 1, 1))],
+        [Dense("pool", "out", [[1]])],
+    )
     result = rate_coded(net, "classic").run([[[[1, 2]]]], 8)
-    per_tick = {name: rows.tolist() for name, rows in result.spikes_per_tick.items()}  # 1: ticks 4, 8; 2: ticks 2, 4, 6, 8
-    assert per_tick == {"in": [0, 1, 0, 2, 0, 1, 0, 2], "pool": [0, 1, 0, 1, 0, 1, 0, 1]} and result.inexact == ("pool",)
+    per_tick = {
+        name: rows.tolist() for name, rows in result.spikes_per_tick.items()
+    }  # 1: ticks 4, 8; 2: ticks 2, 4, 6, 8
+    assert per_tick == {"in": [0, 1, 0, 2, 0, 1, 0, 2], "pool": [0, 1, 0, 1, 0, 1, 0, 1]} and result.inexact == (
+        "pool",
+    )
     late = rate_coded(net, "classic").run([[[[3, 3]]]], 4)
     assert late.spikes["pool"].tolist() == [[3]]
     analog = rate_coded(net, "best").run([[[[1, 2]]]], 8)
@@ -309,9 +412,15 @@ def test_other_tables_are_refused() -> None:
     rng = np.random.default_rng(3)
     tried: Counter[bool] = Counter()
     for _ in range(100):
-        good = clip_table(int(rng.integers(1, 40)), rng.integers(1, 9, 2)) if rng.random() < 0.7 else fs_relu(4, rng.integers(1, 9, 2))
+        good = (
+            clip_table(int(rng.integers(1, 40)), rng.integers(1, 9, 2))
+            if rng.random() < 0.7
+            else fs_relu(4, rng.integers(1, 9, 2))
+        )
         rows = {
-            name: rng.permuted(np.broadcast_to(getattr(good, name), (2, good.steps)).copy(), axis=1) if rng.random() < 0.02 else getattr(good, name).copy()
+            name: rng.permuted(np.broadcast_to(getattr(good, name), (2, good.steps)).copy(), axis=1)
+            if rng.random() < 0.02
+            else getattr(good, name).copy()
             for name in "Thd"
         }
         if rng.random() < 0.5:
@@ -333,11 +442,17 @@ def test_other_tables_are_refused() -> None:
         rate_coded(residual(), "best", "floor")
     far = Table(T=[2**58, 2**58], h=[2**58, 2**58], d=[2**31 - 1, 1])
     with refused(NetworkError, "RATE-1", "hid channel 0 step 0"):
-        rate_coded(tiny(populations=[Input("in", (1, 2, 2), 4, 15), FS("hid", (3, 1, 1), far), Readout("out", (2, 1, 1))]), "best", "floor")
+        rate_coded(
+            tiny(populations=[Input("in", (1, 2, 2), 4, 15), FS("hid", (3, 1, 1), far), Readout("out", (2, 1, 1))]),
+            "best",
+            "floor",
+        )
 
 
 def test_rounding_is_read_or_said() -> None:
-    """The rounding half is taken out where the provenance says so, of a conversion by population before the options, and else has to be said (RATE-3)."""
+    """The rounding half is taken out where the provenance says so, of a conversion by population before the options,
+    and else has to be said (RATE-3).
+    """
     made = {"made_by": "fsref.convert", "options": {"rounding": "nearest"}, "populations": {"hid": {"steps": 3}}}
     biases = {"nearest": [0, -3, -1], "floor": [1, -2, 0]}
     for provenance, expected in (
@@ -349,7 +464,10 @@ def test_rounding_is_read_or_said() -> None:
     ):
         found = rate_coded(tiny(provenance=provenance), "classic").neurons["hid"]
         assert found.bias[:, 0, 0].tolist() == biases[expected]
-        assert rate_coded(tiny(provenance=provenance), "classic", "floor").neurons["hid"].bias[:, 0, 0].tolist() == biases["floor"]
+        assert (
+            rate_coded(tiny(provenance=provenance), "classic", "floor").neurons["hid"].bias[:, 0, 0].tolist()
+            == biases["floor"]
+        )
     for provenance in (
         {},
         {"made_by": "hand"},
@@ -364,17 +482,24 @@ def test_rounding_is_read_or_said() -> None:
 
 
 def test_signed_codes_need_no_rule() -> None:
-    """A population whose codes have an offset converges like any other: what its spikes carry is the code, and the offset stands in the biases (RATE-2)."""
+    """A population whose codes have an offset converges like any other: what its spikes carry is the code, and the
+    offset stands in the biases (RATE-2).
+    """
     code, offset, count = 5, 3, 8 * 64  # hid sends 5 for the real value 2, its reader takes 3 back
     signed = FS("hid", (1, 1, 1), fs_relu(3, 4), [offset * 4], offset=offset)
-    net = Network([Input("in", (1, 1, 1), 3, 7), signed, Readout("out", (1, 1, 1), [-offset * 10])], [Dense("in", "hid", [[4]]), Dense("hid", "out", [[10]])])
+    net = Network(
+        [Input("in", (1, 1, 1), 3, 7), signed, Readout("out", (1, 1, 1), [-offset * 10])],
+        [Dense("in", "hid", [[4]]), Dense("hid", "out", [[10]])],
+    )
     result = rate_coded(net, "best", "floor").run([[[[code - offset]]]], count)
     assert result.logits[0, -1, 0] == count * 10 * (code - offset)
 
 
 def test_beyond_63_bits_nothing_runs() -> None:
     """A run that might leave 63 bits does not start, to the tick; one tick less does (RATE-8)."""
-    net = Network([Input("in", (1, 1, 1), 1, 1), Readout("out", (2, 1, 1), [2**53, -(2**53)])], [Dense("in", "out", [[0], [0]])])
+    net = Network(
+        [Input("in", (1, 1, 1), 1, 1), Readout("out", (2, 1, 1), [2**53, -(2**53)])], [Dense("in", "out", [[0], [0]])]
+    )
     made = rate_coded(net, "classic")
     assert made.run([[[[1]]]], 1023).logits[0, -1].tolist() == [1023 * 2**53, -1023 * 2**53]
     with refused(RangeError, "RATE-8", "out channel 0", 1024 * 2**53):
@@ -384,7 +509,9 @@ def test_beyond_63_bits_nothing_runs() -> None:
 
 
 def test_what_is_refused() -> None:
-    """Unknown settings and roundings, no tick or too many, checkpoints that are none, images that are no codes: one line each (RATE-2, RATE-7, RATE-8)."""
+    """Unknown settings and roundings, no tick or too many, checkpoints that are none, images that are no codes: one
+    line each (RATE-2, RATE-7, RATE-8).
+    """
     made, x = rate_coded(tiny(), "classic", "floor"), draw(tiny(), 2)
     calls: list[tuple[type[FsrefError], str, str, Any]] = [
         (UsageError, "RATE-2", "setting", lambda: rate_coded(tiny(), "fast", "floor")),  # type: ignore[arg-type]
@@ -393,9 +520,18 @@ def test_what_is_refused() -> None:
         *((LimitError, "RUN-3", "rate", lambda n=n: made.run(x, 8, memory_limit=n)) for n in (1000, float("nan"))),
         *((UsageError, "RUN-2", "run", lambda n=n: made.run(x, 8, threads=n)) for n in (0, -1, 2.0)),
         *((UsageError, "RATE-8", "steps", lambda t=t: made.run(x, t)) for t in (0, -1, 65_537, 2.0, True)),
-        *((UsageError, "RATE-7", "checkpoints", lambda at=at: made.run(x, 8, checkpoints=at)) for at in ([], [0], [9], [2, 2], [3, 1], [1.0])),
-        *((UsageError, "RATE-7", "checkpoints", lambda at=at: made.run(x, 8, checkpoints=at)) for at in ([True], [[1]], [[1], 2])),
-        *((UsageError, "RATE-7", "checkpoints", lambda at=at: made.run(x, 8, checkpoints=np.array(at, np.uint8))) for at in ([5, 3, 8], [5, 200, 8])),
+        *(
+            (UsageError, "RATE-7", "checkpoints", lambda at=at: made.run(x, 8, checkpoints=at))
+            for at in ([], [0], [9], [2, 2], [3, 1], [1.0])
+        ),
+        *(
+            (UsageError, "RATE-7", "checkpoints", lambda at=at: made.run(x, 8, checkpoints=at))
+            for at in ([True], [[1]], [[1], 2])
+        ),
+        *(
+            (UsageError, "RATE-7", "checkpoints", lambda at=at: made.run(x, 8, checkpoints=np.array(at, np.uint8)))
+            for at in ([5, 3, 8], [5, 200, 8])
+        ),
     ]
     for kind, rule, place, call in calls:
         with refused(kind, rule, place):
@@ -405,17 +541,33 @@ def test_what_is_refused() -> None:
 
 
 def test_memory_bound_holds() -> None:
-    """The memory of a run never exceeds its bound, tables included, and a run whose bound exceeds the limit does not start (RUN-3)."""
+    """The memory of a run never exceeds its bound, tables included, and a run whose bound exceeds the limit does not
+    start (RUN-3).
+    """
     rng = np.random.default_rng(5)
     wide = Network(
         [Input("in", (4, 25, 40), 2, 3), FS("hid", (500, 1, 1), fs_relu(3, 40)), Readout("out", (2, 1, 1))],
         [Dense("in", "hid", rng.integers(-3, 4, (500, 4000))), Dense("hid", "out", rng.integers(-3, 4, (2, 500)))],
     )
     deep = Network(
-        [Input("in", (32, 8, 8), 3, 7), FS("hid", (32, 8, 8), fs_relu(3, 9)), MaxPool("pool", (32, 6, 6), "hid", (3, 3), (1, 1)), Readout("out", (2, 1, 1))],
-        [Conv2d("in", "hid", rng.integers(-3, 4, (32, 1, 3, 3)), padding=(1, 1, 1, 1), groups=32), Dense("pool", "out", rng.integers(-3, 4, (2, 32 * 36)))],
+        [
+            Input("in", (32, 8, 8), 3, 7),
+            FS("hid", (32, 8, 8), fs_relu(3, 9)),
+            MaxPool("pool", (32, 6, 6), "hid", (3, 3), (1, 1)),
+            Readout("out", (2, 1, 1)),
+        ],
+        [
+            Conv2d("in", "hid", rng.integers(-3, 4, (32, 1, 3, 3)), padding=(1, 1, 1, 1), groups=32),
+            Dense("pool", "out", rng.integers(-3, 4, (2, 32 * 36))),
+        ],
     )
-    for net, count, ticks_run, threads in ((wide, 1, 2, 1), (wide, 8, 40, 2), (deep, 2, 20, 2), (deep, 30, 700, 1), (tiny(), 50, 3000, 2)):
+    for net, count, ticks_run, threads in (
+        (wide, 1, 2, 1),
+        (wide, 8, 40, 2),
+        (deep, 2, 20, 2),
+        (deep, 30, 700, 1),
+        (tiny(), 50, 3000, 2),
+    ):
         for setting in ("best", "classic"):
             made, x = rate_coded(net, setting, "floor"), draw(net, count)  # type: ignore[arg-type]
             made.run(x[:1], 1)
@@ -443,7 +595,9 @@ def test_threads_change_no_value() -> None:
 
 
 def test_digits_approach_the_fs_network() -> None:
-    """With many ticks the twin answers as the FS network does: on 40 digits at most one differs at T = 512, in either setting; at T = 8 many do."""
+    """With many ticks the twin answers as the FS network does: on 40 digits at most one differs at T = 512, in either
+    setting; at T = 8 many do.
+    """
     net = data.load("digits")
     images = data.load_images("digits", net)
     x, y = images.x[:40], images.y[:40]

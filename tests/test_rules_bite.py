@@ -1,7 +1,8 @@
-"""For every rule, in every engine that holds it, a one-line saboteur that the networks of `fsref.testing` find among their first 300.
+"""For every rule, in every engine that holds it, a one-line saboteur that the networks of `fsref.testing` find among
+their first 300.
 
-Each test is named for its rule. It replaces one line of one engine by a typical mistake, runs the broken engine beside the naive oracle,
-and demands a difference; `test_the_engines_as_they_are` shows that without a saboteur there is none.
+Each test is named for its rule. It replaces one line of one engine by a typical mistake, runs the broken engine beside
+the naive oracle, and demands a difference; `test_the_engines_as_they_are` shows that without a saboteur there is none.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ from fsref.verification.strategies import Case, cases
 
 FIRST = 300
 PACKAGE = Path(fsref.__file__).parent
-FILES = {name: PACKAGE / "engines" / f"{name}.py" for name in ("reference", "events", "quantized")} | {"kernels": PACKAGE / "engines" / "kernels" / "plain.py"}
+FILES = {name: PACKAGE / "engines" / f"{name}.py" for name in ("reference", "events", "quantized")} | {
+    "kernels": PACKAGE / "engines" / "kernels" / "plain.py"
+}
 Seen = list[tuple[Case, Any]]
 
 
@@ -32,7 +35,14 @@ def first_cases() -> Seen:
     """The first 300 cases of the strategy and what the oracle sees of each."""
     found: Seen = []
 
-    @settings(max_examples=FIRST, database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+    @settings(
+        max_examples=FIRST,
+        database=None,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
+    )
     @given(cases())
     def collect(case: Case) -> None:
         found.append((case, oracle.observe(case)))
@@ -65,7 +75,9 @@ def simulator(file: str, old: str = "", new: str = "") -> Any:
 
 def bites(rule: str) -> Any:
     """A test over the saboteurs of a rule."""
-    return pytest.mark.parametrize(("file", "old", "new"), SABOTEURS[rule], ids=[f"{file}{i}" for i, (file, _, _) in enumerate(SABOTEURS[rule])])
+    return pytest.mark.parametrize(
+        ("file", "old", "new"), SABOTEURS[rule], ids=[f"{file}{i}" for i, (file, _, _) in enumerate(SABOTEURS[rule])]
+    )
 
 
 def found(cases: Seen, file: str, old: str, new: str) -> bool:
@@ -89,9 +101,21 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("quantized", "sum(totals.values(), bias)", "sum(totals.values(), 0 * bias)"),
     ],
     "NET_6": [  # stale membrane
-        ("reference", "        v = v + total\n", "        v = v + total + np.roll(total, 1, 0) * (np.arange(len(total)) > 0)[:, None, None, None]\n"),
-        ("events", "        for b in range(len(v)):\n", "        for b in range(len(v)):\n            v[b] += v[b - 1] * (b > 0)\n"),
-        ("quantized", '                if "sums" in wants:\n', '                v[1:] += v[:-1]\n                if "sums" in wants:\n'),
+        (
+            "reference",
+            "        v = v + total\n",
+            "        v = v + total + np.roll(total, 1, 0) * (np.arange(len(total)) > 0)[:, None, None, None]\n",
+        ),
+        (
+            "events",
+            "        for b in range(len(v)):\n",
+            "        for b in range(len(v)):\n            v[b] += v[b - 1] * (b > 0)\n",
+        ),
+        (
+            "quantized",
+            '                if "sums" in wants:\n',
+            '                v[1:] += v[:-1]\n                if "sums" in wants:\n',
+        ),
     ],
     "NET_7": [  # bits of the input from the wrong end
         ("reference", "(codes >> (steps - 1 - t)) & 1 == 1", "(codes >> t) & 1 == 1"),
@@ -115,7 +139,11 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "FS_4": [  # d of another step or channel, code not clamped, a step too few
         ("reference", "plane = spikes[:, t] * d[:, t, None, None]", "plane = spikes[:, t] * d[:1, t, None, None]"),
-        ("reference", "spikes[p.name][:, t] * d[:, t, None, None] for", "spikes[p.name][:, t] * d[:, t - 1, None, None] for"),
+        (
+            "reference",
+            "spikes[p.name][:, t] * d[:, t, None, None] for",
+            "spikes[p.name][:, t] * d[:, t - 1, None, None] for",
+        ),
         ("kernels", "worth = d[channel, t]", "worth = d[channel, t - 1]"),
         ("kernels", "worth = d[channel, t]", "worth = d[0, t]"),
         ("events", "code += d[:, t, None, None]", "code += abs(d[:, t, None, None])"),
@@ -128,17 +156,29 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "PROJ_1": [  # padding off by one, stride or dilation ignored, kernel flipped, stray border
         ("reference", "start = first * stride - before + at", "start = max(0, first * stride - before + at - 1)"),
-        ("reference", "projection.stride[0], r * projection.dilation[0])", "projection.stride[0], (kh - 1 - r) * projection.dilation[0])"),
+        (
+            "reference",
+            "projection.stride[0], r * projection.dilation[0])",
+            "projection.stride[0], (kh - 1 - r) * projection.dilation[0])",
+        ),
         ("reference", "projection.stride[1], c * projection.dilation[1])", "projection.stride[1], c)"),
         ("kernels", "weights[channel]\n", "weights[channel][::-1]\n"),
         ("events", "place = target * stride + tap * dilation - before", "place = target * stride + tap - before"),
-        ("events", "place = target * stride + tap * dilation - before", "place = np.abs(target * stride + tap * dilation - before)"),
+        (
+            "events",
+            "place = target * stride + tap * dilation - before",
+            "place = np.abs(target * stride + tap * dilation - before)",
+        ),
         ("events", "reached(width, target[2], padding[1],", "reached(width, target[2], padding[0],"),
         ("events", "reached(height, target[1], padding[0],", "reached(height, target[1], padding[2],"),
         ("events", "columns[2] = np.argsort(taps)[columns[2]]", "columns[2] = columns[2]"),
         ("events", "(r * kw + c) * size", "((kh - 1 - r) * kw + c) * size"),
         ("quantized", "np.arange(kernel) * dilation - before", "np.arange(kernel) * dilation - before + 1"),
-        ("quantized", "np.arange(count)[:, None] * stride + np.arange(kernel) * dilation", "np.arange(count)[:, None] * stride + np.arange(kernel)"),
+        (
+            "quantized",
+            "np.arange(count)[:, None] * stride + np.arange(kernel) * dilation",
+            "np.arange(count)[:, None] * stride + np.arange(kernel)",
+        ),
         ("quantized", "np.where((at < 0) | (at >= size), size, at)", "np.clip(at, 0, size - 1)"),
     ],
     "PROJ_3": [  # wrong group, channel offset ignored
@@ -154,22 +194,38 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "PROJ_4": [  # neurons in (H, W, C) order
         ("reference", "plane.reshape(batch, -1)", "plane.transpose(0, 2, 3, 1).reshape(batch, -1)"),
-        ("events", "(1, 1) if projection.pooled else (height, width)", "(1, 1) if projection.pooled else (width, height)"),
+        (
+            "events",
+            "(1, 1) if projection.pooled else (height, width)",
+            "(1, 1) if projection.pooled else (width, height)",
+        ),
         ("quantized", "reshape(-1, *source).transpose(0, 2, 3, 1)", "reshape(-1, *source)"),
     ],
     "PROJ_5": [  # a mean, a maximum, the first place alone
-        ("reference", "plane.reshape(batch, channels, -1).sum(axis=2)", "plane.reshape(batch, channels, -1).max(axis=2)"),
+        (
+            "reference",
+            "plane.reshape(batch, channels, -1).sum(axis=2)",
+            "plane.reshape(batch, channels, -1).max(axis=2)",
+        ),
         ("events", "np.arange(n) * (not projection.pooled)", "np.arange(n)"),
         ("quantized", "codes.sum(axis=(1, 2), dtype=np.int64)", "codes[:, 0, 0]"),
     ],
     "PROJ_6": [  # the last projection wins
         ("reference", "        v = v + total\n", "        v = bias + total\n"),
-        ("events", "                v[b] += total\n", "                v[b] = total + (p.bias if p.bias.ndim == 3 else p.bias[:, None, None])\n"),
+        (
+            "events",
+            "                v[b] += total\n",
+            "                v[b] = total + (p.bias if p.bias.ndim == 3 else p.bias[:, None, None])\n",
+        ),
         ("quantized", "sum(totals.values(),", "sum(list(totals.values())[-1:],"),
     ],
     "POOL_1": [  # OR of all candidates, the first candidate, stride
         ("reference", "still_in &= candidates[:, :, t] | ~fired", "still_in &= candidates[:, :, t] | ~fired | True"),
-        ("reference", "fired = (candidates[:, :, t] & still_in).any(axis=0)", "fired = (candidates[:, :, t] & still_in)[0]"),
+        (
+            "reference",
+            "fired = (candidates[:, :, t] & still_in).any(axis=0)",
+            "fired = (candidates[:, :, t] & still_in)[0]",
+        ),
         ("kernels", "own[window, tap] = 255", "own[window, tap] = 0"),
         ("kernels", "if own[window, tap] != 255:", "if own[window, tap] != 255 and own[window].max() != 255:"),
         ("quantized", "a.shape[3]).max(axis=3)", "a.shape[3]).min(axis=3)"),
@@ -188,7 +244,11 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("events", "np.int32 if reach < 2**31", "np.int32 if reach < 2**36"),
     ],
     "FS_5": [  # a table that is not quite an FS-ReLU taken for one
-        ("quantized", "if theta is not None:", "if theta is not None or table.T[..., -1].min() > 0 and not (theta := table.T[..., -1]).sum() < 0:"),
+        (
+            "quantized",
+            "if theta is not None:",
+            "if theta is not None or table.T[..., -1].min() > 0 and not (theta := table.T[..., -1]).sum() < 0:",
+        ),
     ],
     "EVENT_2": [  # first spike the lowest bit
         ("reference", "(train << np.uint16(1)) | spikes[:, t]", "train | spikes[:, t] << np.uint16(t)"),
@@ -330,9 +390,15 @@ def builds(module: Any) -> dict[str, bool]:
             "sum_pool": (module.sum_pool("input", "fs", channels, (2, 2), (1, 1), (0, 1, 0, 0)), pooled),
         }
         for name, (built, expected) in wanted.items():
-            plain = projections.Conv2d("input", "fs", built.weights, built.stride, built.padding, built.dilation, built.groups)
+            plain = projections.Conv2d(
+                "input", "fs", built.weights, built.stride, built.padding, built.dilation, built.groups
+            )
             net = fsref.Network(
-                [fsref.Input("input", a.shape, 3, 7), fsref.FS("fs", expected.shape, fsref.fs_relu(1)), fsref.Readout("logits", (1, 1, 1))],
+                [
+                    fsref.Input("input", a.shape, 3, 7),
+                    fsref.FS("fs", expected.shape, fsref.fs_relu(1)),
+                    fsref.Readout("logits", (1, 1, 1)),
+                ],
                 [plain, projections.Dense("fs", "logits", np.ones((1, len(expected)), np.int64), pooled=True)],
             )
             activity = list(events.simulator(net)(a[None], {"fs": frozenset({"sums"})}))[1]
@@ -340,7 +406,10 @@ def builds(module: Any) -> dict[str, bool]:
     return told
 
 
-@pytest.mark.parametrize(("old", "new"), [("values[:, None, None, None], groups=len(values)", "values[::-1, None, None, None], groups=len(values)")])
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("values[:, None, None, None], groups=len(values)", "values[::-1, None, None, None], groups=len(values)")],
+)
 def test_PROJ_8(old: str, new: str) -> None:
     """scale delivers one factor per channel, and the factor of another channel is told."""
     assert builds(projections)["scale"]
@@ -362,10 +431,16 @@ def test_PROJ_9(old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [("padding=padding, groups=channels", "padding=padding[::-1], groups=channels"), ("np.ones((channels, 1", "2 * np.ones((channels, 1")]
+    ("old", "new"),
+    [
+        ("padding=padding, groups=channels", "padding=padding[::-1], groups=channels"),
+        ("np.ones((channels, 1", "2 * np.ones((channels, 1"),
+    ],
 )
 def test_PROJ_10(old: str, new: str) -> None:
-    """sum_pool adds up its window, and another window or divisor is told; a divisor that varies with the place is refused."""
+    """sum_pool adds up its window, and another window or divisor is told; a divisor that varies with the place is
+    refused.
+    """
     assert builds(projections)["sum_pool"]
     with pytest.raises(fsref.errors.NetworkError, match=r"PROJ-10"):
         fsref.sum_pool("a", "b", 3, (2, 2), padding=(1, 1, 0, 0), count_include_pad=False)

@@ -25,7 +25,10 @@ ALL = Record(observables=OBSERVABLES)
 
 def test_ties_go_to_the_lowest_class() -> None:
     """The class is the channel with the largest logit, the lowest index on a tie (NET-8)."""
-    net = Network([Input("in", (1, 1, 1), 3, 7), Readout("out", (4, 1, 1), [0, 4, 0, 4])], [Dense("in", "out", [[-1], [0], [2], [0]])])
+    net = Network(
+        [Input("in", (1, 1, 1), 3, 7), Readout("out", (4, 1, 1), [0, 4, 0, 4])],
+        [Dense("in", "out", [[-1], [0], [2], [0]])],
+    )
     images = np.array([0, 1, 2, 3]).reshape(4, 1, 1, 1)
     for engine in ENGINES:
         result = run(net, images, engine)
@@ -39,12 +42,35 @@ def test_images_that_are_refused() -> None:
     net = tiny()
     good = draw(net, 3)
     wanted = run(net, good).logits.tolist()
-    for images in (good[:, 0], good.tolist(), good.astype(np.uint8), good.astype(">i2"), np.asfortranarray(good), good.astype(np.uint64)):
+    for images in (
+        good[:, 0],
+        good.tolist(),
+        good.astype(np.uint8),
+        good.astype(">i2"),
+        np.asfortranarray(good),
+        good.astype(np.uint64),
+    ):
         assert run(net, images).logits.tolist() == wanted
-    for bad in (good.astype(float), good.astype(bool), good.astype(str), good.astype(object), None, "image", [[[[1, 2], [3]]]]):
+    for bad in (
+        good.astype(float),
+        good.astype(bool),
+        good.astype(str),
+        good.astype(object),
+        None,
+        "image",
+        [[[[1, 2], [3]]]],
+    ):
         with refused(InputError, "RUN-1", "images"):
             run(net, bad)
-    for bad in (good[0, 0], good[0], good[None], good[:, :, :1], np.repeat(good, 2, 1), np.zeros((2, 3, 3), int), np.int64(3)):
+    for bad in (
+        good[0, 0],
+        good[0],
+        good[None],
+        good[:, :, :1],
+        np.repeat(good, 2, 1),
+        np.zeros((2, 3, 3), int),
+        np.int64(3),
+    ):
         if np.shape(bad) == (1, 2, 2):
             continue
         with refused(InputError, "RUN-1", "images", np.shape(bad)):
@@ -76,7 +102,9 @@ def test_what_is_unknown_is_refused() -> None:
 
 
 def test_batch_and_threads_change_nothing() -> None:
-    """Logits, labels, spike counts and every observable are the same for every batch size and number of threads, and the naive ones (RUN-2)."""
+    """Logits, labels, spike counts and every observable are the same for every batch size and number of threads, and
+    the naive ones (RUN-2).
+    """
     for make in (residual, unordered):
         net = make()
         images, other = draw(net, 7, 6), oracle(net)
@@ -87,13 +115,17 @@ def test_batch_and_threads_change_nothing() -> None:
                 assert result.logits.tolist() == [one.logits for one in seen]
                 assert result.labels.tolist() == [one.label for one in seen]
                 for place, p in enumerate(net.populations[:-1]):
-                    assert result.spike_counts[p.name].tolist() == [sum(train.bit_count() for train in one.trains[place]) for one in seen]
+                    assert result.spike_counts[p.name].tolist() == [
+                        sum(train.bit_count() for train in one.trains[place]) for one in seen
+                    ]
                     assert result.codes[p.name].tolist() == [one.codes[place] for one in seen]
                 for (name, kind), found in result.trace.arrays.items():
                     wanted = [
                         one.sums[net.labels.index(name)]
                         if kind == "sums"
-                        else getattr(one, "trains" if kind == "spikes" else kind)[[p.name for p in net.populations].index(name)]
+                        else getattr(one, "trains" if kind == "spikes" else kind)[
+                            [p.name for p in net.populations].index(name)
+                        ]
                         for one in seen
                     ]
                     assert found.tolist() == wanted, (engine, batch, threads, name, kind)
@@ -107,7 +139,9 @@ def name_of(net: Network, key: tuple[str, str]) -> str:
 
 
 def test_recordings_on_disk(tmp_path: Path) -> None:
-    """A recording on disk holds what one in memory holds, one .npy per array, in a directory that was not there before (RUN-3)."""
+    """A recording on disk holds what one in memory holds, one .npy per array, in a directory that was not there before
+    (RUN-3).
+    """
     net = residual()
     images = draw(net, 5, 7)
     for engine in ENGINES:
@@ -124,7 +158,9 @@ def test_recordings_on_disk(tmp_path: Path) -> None:
             "steps": list(range(net.steps["in"])),
             "neurons": "all",
         }
-        assert {file: (say["of"], say["observable"]) for file, say in about["files"].items()} == {f: k for k in kept.arrays for f in [name_of(net, k)]}
+        assert {file: (say["of"], say["observable"]) for file, say in about["files"].items()} == {
+            f: k for k in kept.arrays for f in [name_of(net, k)]
+        }
         assert {f.name for f in path.iterdir()} == {*about["files"], "recording.json"}
         assert np.load(path / "population.3.membranes.npy").tolist() == kept["mid", "membranes"].tolist()
         assert np.load(path / "projection.4.sums.npy").tolist() == kept["mid->sum#1", "sums"].tolist()
@@ -169,7 +205,14 @@ def test_a_recording_appears_complete_or_not_at_all(tmp_path: Path, monkeypatch:
         for threads in (1, 2):
             monkeypatch.setattr(reference, "simulator", failing(when))
             with pytest.raises(Broken):
-                run(net, images, "reference", record=Record(observables=OBSERVABLES, path=path), batch=1, threads=threads)
+                run(
+                    net,
+                    images,
+                    "reference",
+                    record=Record(observables=OBSERVABLES, path=path),
+                    batch=1,
+                    threads=threads,
+                )
             assert list(tmp_path.iterdir()) == [], when
     monkeypatch.setattr(reference, "simulator", whole)
     opened = np.lib.format.open_memmap
@@ -187,7 +230,9 @@ def test_a_recording_appears_complete_or_not_at_all(tmp_path: Path, monkeypatch:
 
 
 def test_memory_is_refused_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run whose bound exceeds memory_limit, or a recording larger than the free disk, does not start; recordings count exactly (RUN-3)."""
+    """A run whose bound exceeds memory_limit, or a recording larger than the free disk, does not start; recordings
+    count exactly (RUN-3).
+    """
     net = residual()
     images = draw(net, 4)
 
@@ -203,7 +248,15 @@ def test_memory_is_refused_before_the_run(tmp_path: Path, monkeypatch: pytest.Mo
     for engine in ENGINES:
         monkeypatch.setattr(f"fsref.engines.{engine}.simulator", never)
         with refused(LimitError, "RUN-3", "run", f"{memory_bound(net, 4, engine, selection, False, 2, 1)} bytes"):
-            run(net, images, engine, record=ALL, batch=2, threads=1, memory_limit=memory_bound(net, 4, engine, selection, False, 2, 1) - 1)
+            run(
+                net,
+                images,
+                engine,
+                record=ALL,
+                batch=2,
+                threads=1,
+                memory_limit=memory_bound(net, 4, engine, selection, False, 2, 1) - 1,
+            )
         assert memory_bound(net, 4, engine, batch=2) > memory_bound(net, 4, engine, batch=1)
     path = tmp_path / "trace"
     monkeypatch.setattr(runner.shutil, "disk_usage", lambda at: SimpleNamespace(free=size - 1))
@@ -243,20 +296,35 @@ def middling() -> Network:
 
 def flat() -> Network:
     """One input and a readout: the images themselves are the largest part of a run."""
-    return Network([Input("in", (1, 64, 64), 8, 255), Readout("out", (2, 1, 1))], [Dense("in", "out", [[1], [-1]], pooled=True)])
+    return Network(
+        [Input("in", (1, 64, 64), 8, 255), Readout("out", (2, 1, 1))], [Dense("in", "out", [[1], [-1]], pooled=True)]
+    )
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_memory_bound_holds(engine: str) -> None:
-    """The memory a run takes at its peak never exceeds its bound, for any batch, number of threads and recording, and the bound is not idle (RUN-3)."""
+    """The memory a run takes at its peak never exceeds its bound, for any batch, number of threads and recording, and
+    the bound is not idle (RUN-3).
+    """
     for net, cases in (
-        (middling(), ((1, 1, 1, None), (6, 3, 2, None), (4, 4, 1, ALL), (2, 1, 2, ALL), (3, 3, 1, Record({"b": [5]}, OBSERVABLES)))),
+        (
+            middling(),
+            (
+                (1, 1, 1, None),
+                (6, 3, 2, None),
+                (4, 4, 1, ALL),
+                (2, 1, 2, ALL),
+                (3, 3, 1, Record({"b": [5]}, OBSERVABLES)),
+            ),
+        ),
         (flat(), ((1, 1, 1, None), (2000, 4, 1, None))),
     ):
         run(net, draw(net, 1), engine, record=ALL)  # what is made once: kernels, code weights
         for count, batch, threads, record in cases:
             images = draw(net, count).astype(np.uint8)
-            bound = memory_bound(net, count, engine, None if record is None else select(net, record), False, batch, threads)
+            bound = memory_bound(
+                net, count, engine, None if record is None else select(net, record), False, batch, threads
+            )
             tracemalloc.start()
             try:
                 result = run(net, images, engine, record=record, batch=batch, threads=threads, memory_limit=bound)

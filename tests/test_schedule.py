@@ -1,4 +1,6 @@
-"""TIME: windows, latency, intervals, delays, depths and peaks, by hand, against the naive loop, and against a count step by step."""
+"""TIME: windows, latency, intervals, delays, depths and peaks, by hand, against the naive loop, and against a count
+step by step.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,16 @@ from fsref.law.schedule import pipelining, schedule
 from fsref.verification.strategies import networks
 from handmade import ladder, oracle, refused, residual, tiny, unordered
 
-drawn = settings(database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=False)
+drawn = settings(
+    database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=False
+)
 
 
 @dataclass(frozen=True)
 class Counted:
-    """What counting says of a network at one interval: words waiting at most by projection, neurons that may spike in one step at most, and the
-    most images that a population holds, and fires for, in one step."""
+    """What counting says of a network at one interval: words waiting at most by projection, neurons that may spike in
+    one step at most, and the most images that a population holds, and fires for, in one step.
+    """
 
     depth: list[int]
     peak: int
@@ -30,9 +35,15 @@ class Counted:
 
 
 def counted(net: Network, interval: int) -> Counted:
-    """Counts, step by step, of so many images that the first is done long before the last enters. Windows are those of the naive loop."""
+    """Counts, step by step, of so many images that the first is done long before the last enters. Windows are those of
+    the naive loop.
+    """
     other = oracle(net)
-    start, steps, places = naive.starts(other), [p.steps for p in other.populations], {p.name: i for i, p in enumerate(net.populations)}
+    start, steps, places = (
+        naive.starts(other),
+        [p.steps for p in other.populations],
+        {p.name: i for i, p in enumerate(net.populations)},
+    )
     sizes = [int(np.prod(p.shape)) for p in net.populations]
     ends = max(start[p] + steps[p] for p in start)
     images = range(ends // interval + 2)
@@ -62,7 +73,9 @@ def counted(net: Network, interval: int) -> Counted:
 
 
 def test_starts() -> None:
-    """The input starts at 0, a pool with its source, anything else when all its sources ended; the latency is the readout's start (TIME-1, TIME-2)."""
+    """The input starts at 0, a pool with its source, anything else when all its sources ended; the latency is the
+    readout's start (TIME-1, TIME-2).
+    """
     plan = schedule(ladder())
     assert plan.start == {"in": 0, "a": 3, "pool": 3, "b": 8, "out": 10}
     assert plan.latency == 10
@@ -88,15 +101,33 @@ def test_skip_delay() -> None:
     assert plan.delays == {("in", "a"): 0, ("in", "b"): 5, ("pool", "b"): 0, ("a", "out"): 2, ("b", "out"): 0}
     for net in (residual(), unordered()):
         other, names = oracle(net), [p.name for p in net.populations]
-        found = {(names[s], names[p]): delay for (s, p), delay in naive.delays(other).items() if other.populations[p].kind != "max_pool"}
+        found = {
+            (names[s], names[p]): delay
+            for (s, p), delay in naive.delays(other).items()
+            if other.populations[p].kind != "max_pool"
+        }
         assert schedule(net).delays == found
 
 
 def test_windows() -> None:
-    """A population receives in the K of its longest source before its start, and fires in its own K from there (TIME-1, TIME-4)."""
+    """A population receives in the K of its longest source before its start, and fires in its own K from there (TIME-1,
+    TIME-4).
+    """
     plan = schedule(ladder())
-    assert plan.receives == {"in": range(0), "a": range(0, 3), "pool": range(3, 3), "b": range(3, 8), "out": range(5, 10)}
-    assert plan.fires == {"in": range(3), "a": range(3, 8), "pool": range(3, 8), "b": range(8, 10), "out": range(10, 10)}
+    assert plan.receives == {
+        "in": range(0),
+        "a": range(0, 3),
+        "pool": range(3, 3),
+        "b": range(3, 8),
+        "out": range(5, 10),
+    }
+    assert plan.fires == {
+        "in": range(3),
+        "a": range(3, 8),
+        "pool": range(3, 8),
+        "b": range(8, 10),
+        "out": range(10, 10),
+    }
     assert plan.steps == 10
 
 
@@ -106,14 +137,20 @@ def test_pipelining_by_hand() -> None:
     assert (one.buffers, one.interval, two.buffers, two.interval) == (1, 8, 2, 5)
     assert one.fifo_depth == {"in->a": 0, "in->b": 3, "pool->b": 0, "a->out": 2, "b->out": 0}
     assert two.fifo_depth == {"in->a": 0, "in->b": 3, "pool->b": 0, "a->out": 2, "b->out": 0}
-    assert pipelining(residual(), 2).fifo_bits["in->out"] == 84 * pipelining(residual(), 2).fifo_depth["in->out"] == 84 * 13
+    assert (
+        pipelining(residual(), 2).fifo_bits["in->out"]
+        == 84 * pipelining(residual(), 2).fifo_depth["in->out"]
+        == 84 * 13
+    )
     assert one.peak_events == 2  # steps 3 to 7: a and pool; steps 8 and 9: b, and the input of the next image
     assert two.peak_events == 3  # steps 5 to 7: a and pool, and the input of the next image
     assert pipelining(ladder(), 2, 1000).peak_events == 2
 
 
 def test_depths_and_peaks_are_those_of_a_count_step_by_step() -> None:
-    """FIFO depths and peak events are those of a count over many images; a step less, and the buffers do not do (TIME-3, TIME-5, TIME-6)."""
+    """FIFO depths and peak events are those of a count over many images; a step less, and the buffers do not do
+    (TIME-3, TIME-5, TIME-6).
+    """
 
     def same(net: Network) -> None:
         plan = schedule(net)

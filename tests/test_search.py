@@ -22,7 +22,10 @@ def graph(*bias: float) -> Graph:
     rng = np.random.default_rng(5)
 
     def conv(name: str, source: str, outputs: int, inputs: int, size: int = 3) -> Node:
-        arrays = {"weight": rng.normal(0.03, 1.2 / np.sqrt(inputs * size * size), (outputs, inputs, size, size)), "bias": rng.normal(0, 0.2, outputs)}
+        arrays = {
+            "weight": rng.normal(0.03, 1.2 / np.sqrt(inputs * size * size), (outputs, inputs, size, size)),
+            "bias": rng.normal(0, 0.2, outputs),
+        }
         return Node(name, "conv", (source,), {"padding": (size // 2,) * 4}, arrays)
 
     return Graph(
@@ -46,7 +49,11 @@ def graph(*bias: float) -> Graph:
     )
 
 
-IMAGES = np.clip(np.random.default_rng(9).normal(np.random.default_rng(8).uniform(60, 190, (300, 1, 1, 1)), 70, (300, 1, 6, 6)), 0, 255).astype(np.uint8)
+IMAGES = np.clip(
+    np.random.default_rng(9).normal(np.random.default_rng(8).uniform(60, 190, (300, 1, 1, 1)), 70, (300, 1, 6, 6)),
+    0,
+    255,
+).astype(np.uint8)
 GRAPH = graph(*-np.median(graph(0, 0, 0).forward(IMAGES), axis=0).astype(float))  # every class has its share
 PREDICTED = GRAPH.forward(IMAGES).argmax(axis=1)
 NOISY = np.where(np.arange(300) % 10 == 0, (PREDICTED + 1) % 3, PREDICTED)  # the float network is right on nine of ten
@@ -62,10 +69,19 @@ def found() -> Found:
 
 
 def test_every_point_is_what_the_network_gives(found: Found) -> None:
-    """Right images, latency and spikes of a point are those of a network converted with its K and run on the calibration images."""
-    assert (found.measure, found.images, found.float_right, found.needed) == ("accuracy", 200, int((NOISY == PREDICTED)[:200].sum()), found.float_right - 8)
+    """Right images, latency and spikes of a point are those of a network converted with its K and run on the
+    calibration images.
+    """
+    assert (found.measure, found.images, found.float_right, found.needed) == (
+        "accuracy",
+        200,
+        int((NOISY == PREDICTED)[:200].sum()),
+        found.float_right - 8,
+    )
     for point in (p for p in found.points[::4] if p.complete):
-        score = fsref.evaluate(convert(GRAPH, IMAGES, images=200, steps=dict(point.steps), weight_bits=12), IMAGES[:200], NOISY[:200])
+        score = fsref.evaluate(
+            convert(GRAPH, IMAGES, images=200, steps=dict(point.steps), weight_bits=12), IMAGES[:200], NOISY[:200]
+        )
         assert (point.right, point.images, point.latency_steps) == (score.correct, 200, score.latency_steps)
         assert point.spikes_per_neuron == pytest.approx(score.spikes_per_neuron)
         assert point.spikes == pytest.approx(dict(score.spikes))
@@ -74,7 +90,9 @@ def test_every_point_is_what_the_network_gives(found: Found) -> None:
 
 
 def test_first_uniform_then_one_step_less_at_a_time(found: Found) -> None:
-    """Every K for all, largest first; one more in each population of a K that loses too much; then one less at a time until each has failed."""
+    """Every K for all, largest first; one more in each population of a K that loses too much; then one less at a time
+    until each has failed.
+    """
     assert [p.uniform for p in found.points[:8]] == [8, 7, 6, 5, 4, 3, 2, 1]
     assert {p.move for p in found.points[:8]} == {"all"}
     kept = min((p for p in found.points[:8] if p.kept), key=lambda p: p.uniform or 0)
@@ -120,7 +138,14 @@ def test_the_network_found_is_the_best_point(found: Found) -> None:
     assert found.net.id == convert(GRAPH, IMAGES, images=200, steps=dict(found.best.steps), weight_bits=12).id
     assert int((fsref.run(found.net, IMAGES[:200]).labels == NOISY[:200]).sum()) == found.best.right
     about = found.net.provenance["search"]
-    assert about == {"loss": 4.0, "measure": "accuracy", "aim": "latency", "images": 200, "points": len(found.points), "right": found.best.right}
+    assert about == {
+        "loss": 4.0,
+        "measure": "accuracy",
+        "aim": "latency",
+        "images": 200,
+        "points": len(found.points),
+        "right": found.best.right,
+    }
 
 
 def test_without_labels_agreement_is_what_is_kept() -> None:
@@ -142,13 +167,17 @@ def test_a_loss_that_nothing_keeps() -> None:
 
 
 def latency(steps: Any) -> int:
-    """Of the input 8 steps, of the activation with levels 4; long and longer stand one after the other, short beside both."""
+    """Of the input 8 steps, of the activation with levels 4; long and longer stand one after the other, short beside
+    both.
+    """
     return 8 + steps["stem"] + max(steps["long"] + steps["longer"], steps["short"]) + 4
 
 
 @pytest.mark.parametrize("aim", ["latency", "spikes"])
 def test_the_aim_orders_what_is_tried(aim: Any) -> None:
-    """The first step less is taken where most is saved: of latency, then of spikes between two uniform points; or the other way round."""
+    """The first step less is taken where most is saved: of latency, then of spikes between two uniform points; or the
+    other way round.
+    """
     done = search(GRAPH, IMAGES, NOISY, **HOW, aim=aim)
 
     def cost(p: Point) -> tuple[float, ...]:
@@ -178,7 +207,15 @@ def test_the_front() -> None:
     def point(right: int, latency: int, spikes: float, complete: bool = True) -> Point:
         return Point({"a": latency}, "less", 10, right, complete, True, latency, spikes, {})
 
-    points = (point(9, 8, 2.0), point(9, 8, 2.0), point(8, 4, 1.0), point(8, 5, 0.5), point(7, 5, 1.0), point(9, 9, 9.0), point(10, 3, 0.1, complete=False))
+    points = (
+        point(9, 8, 2.0),
+        point(9, 8, 2.0),
+        point(8, 4, 1.0),
+        point(8, 5, 0.5),
+        point(7, 5, 1.0),
+        point(9, 9, 9.0),
+        point(10, 3, 0.1, complete=False),
+    )
     found = Found("g", "accuracy", "latency", 0.5, 10, 9, 9, points, points[0], None)  # type: ignore[arg-type]
     assert [points.index(p) for p in found.front] == [2, 3, 0]
     assert found.front[2] is points[0]
@@ -201,10 +238,14 @@ def test_plain_values_and_text(found: Found) -> None:
     assert sum(p["front"] for p in plain["points"]) == len(found.front)
     assert (plain["kept"], plain["id"], plain["needed"]) == (True, found.net.id, found.needed)
     lines = str(found).splitlines()
-    assert lines[0] == f"branches: {len(found.points)} points, 200 calibration images, at most 4 points of accuracy lost"
+    assert (
+        lines[0] == f"branches: {len(found.points)} points, 200 calibration images, at most 4 points of accuracy lost"
+    )
     assert lines[1] == f"float: {found.float_right} of 200 right"
     assert len(lines) == 7 + sum(p.complete for p in found.points) + 1
-    assert lines[-1].endswith("chance alone makes at least +-2.9 points: score it on others")  # 1.96 * sqrt(0.04 * 200 + 1) / (200 + 2)
+    assert lines[-1].endswith(
+        "chance alone makes at least +-2.9 points: score it on others"
+    )  # 1.96 * sqrt(0.04 * 200 + 1) / (200 + 2)
     assert max(replace(found, images=n, loss=100.0).chance for n in (1, 2, 10, 10_000)) <= 100
     assert lines[-2] == "best: " + ", ".join(f"{name}={k}" for name, k in found.best.steps.items())
     assert str(found.points[0]).startswith("K = 8: ")
@@ -212,7 +253,9 @@ def test_plain_values_and_text(found: Found) -> None:
 
 
 def test_what_cannot_be_converted_is_a_point_that_is_refused() -> None:
-    """K for which weights are too narrow is told with the reason, and does not stop the search; when none converts there is nothing to find."""
+    """K for which weights are too narrow is told with the reason, and does not stop the search; when none converts
+    there is nothing to find.
+    """
     done = search(GRAPH, IMAGES, loss=50, steps=[4, 16], images=32, weight_bits=2)
     told = done.points[0]
     assert told.uniform == 16
@@ -247,13 +290,23 @@ def test_calls_that_are_refused() -> None:
 
 
 def test_the_picture(tmp_path: Any, found: Found) -> None:
-    """Accuracy against latency and against spikes, with named axes, the front and the best point; the same bytes each time."""
+    """Accuracy against latency and against spikes, with named axes, the front and the best point; the same bytes each
+    time.
+    """
     pytest.importorskip("matplotlib")
     from fsref.reports.pictures import search_picture
 
     search_picture(found, tmp_path / "found.svg")
     text = (tmp_path / "found.svg").read_text(encoding="utf-8")
-    for shown in ("latency (steps)", "spikes per neuron", "accuracy (%)", "every K for all", "K by population", "best", "float"):
+    for shown in (
+        "latency (steps)",
+        "spikes per neuron",
+        "accuracy (%)",
+        "every K for all",
+        "K by population",
+        "best",
+        "float",
+    ):
         assert shown in text, shown
     search_picture(found, tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "found.svg").read_bytes()

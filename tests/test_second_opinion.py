@@ -1,6 +1,8 @@
-"""A converted network beside the fake-quantised network in real numbers that it claims to be: the same codes, bit for bit, from scales alone.
+"""A converted network beside the fake-quantised network in real numbers that it claims to be: the same codes, bit for
+bit, from scales alone.
 
-The arithmetic here is float64, its convolution a loop over taps; nothing of the engines or of the quantisation is imported.
+The arithmetic here is float64, its convolution a loop over taps; nothing of the engines or of the quantisation is
+imported.
 """
 
 from __future__ import annotations
@@ -27,11 +29,20 @@ from fsref.law.projections import Dense
 from fsref.simulation.recording import Record
 
 LONG = os.environ.get("FSREF_PROFILE") == "long"
-drawn = settings(database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=False, report_multiple_bugs=False)
+drawn = settings(
+    database=None,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+    print_blob=False,
+    report_multiple_bugs=False,
+)
 
 
 def expected(error: Exception) -> bool:
-    """Whether a drawn graph may be refused so: weights too narrow for these scales, or a max-pool of codes that it cannot order."""
+    """Whether a drawn graph may be refused so: weights too narrow for these scales, or a max-pool of codes that it
+    cannot order.
+    """
     return getattr(error, "rule", "") == "CONV-3" or "max-pool of values with" in str(error)
 
 
@@ -65,11 +76,15 @@ def by_input(q: Any, values: np.ndarray) -> np.ndarray:
     """Values, one per source channel, as what multiplies the weights of q."""
     if isinstance(q, Dense):
         return values if q.pooled else np.repeat(values, q.weights.shape[1] // len(values))
-    return np.concatenate([np.tile(part, (len(q.weights) // q.groups, 1)) for part in values.reshape(q.groups, -1)])[:, :, None, None]
+    return np.concatenate([np.tile(part, (len(q.weights) // q.groups, 1)) for part in values.reshape(q.groups, -1)])[
+        :, :, None, None
+    ]
 
 
 class Fake:
-    """The fake-quantised network: real weights, real biases, activations that round to a lattice. Everything from integers and scales."""
+    """The fake-quantised network: real weights, real biases, activations that round to a lattice. Everything from
+    integers and scales.
+    """
 
     def __init__(self, net: Network, graph: fsref.Graph, folded: Folded, rounding: str) -> None:
         self.net, pixels = net, graph.input
@@ -98,9 +113,13 @@ class Fake:
                 self.unit[p.name] = p.scale / theta
                 self.scale[p.name], self.offset[p.name] = np.full(channels, p.scale), np.full(channels, float(p.offset))
                 shift = theta * p.offset + (theta // 2 if self.nearest[p.name] else 0)
-            bias = np.broadcast_to(p.bias if p.bias.ndim == 3 else p.bias[:, None, None], p.shape) - shift[:, None, None]
+            bias = (
+                np.broadcast_to(p.bias if p.bias.ndim == 3 else p.bias[:, None, None], p.shape) - shift[:, None, None]
+            )
             for q in net.into(p.name):
-                inside = self.offset[q.source][:, None, None] * np.ones(net[q.source].shape)  # outside a value is real 0, not code 0
+                inside = self.offset[q.source][:, None, None] * np.ones(
+                    net[q.source].shape
+                )  # outside a value is real 0, not code 0
                 bias = bias + through(inside[None], q, q.weights.astype(np.float64), p.shape[1:])[0]
                 per_out = self.unit[p.name].reshape(-1, *[1] * (q.weights.ndim - 1))
                 self.weights.append(q.weights * per_out / by_input(q, self.scale[q.source]))
@@ -114,16 +133,23 @@ class Fake:
         weights = iter(self.weights)
         for p in self.net.populations[1:]:
             if isinstance(p, MaxPool):
-                real[p.name] = np.max([values for _, _, values in taps(real[p.source], p, p.shape[1:], -np.inf)], axis=0)
-                found[p.name] = np.rint(real[p.name] / self.scale[p.name][:, None, None] + self.offset[p.name][:, None, None])
+                real[p.name] = np.max(
+                    [values for _, _, values in taps(real[p.source], p, p.shape[1:], -np.inf)], axis=0
+                )
+                found[p.name] = np.rint(
+                    real[p.name] / self.scale[p.name][:, None, None] + self.offset[p.name][:, None, None]
+                )
                 continue
-            r = self.bias[p.name] + sum(through(real[q.source], q, next(weights), p.shape[1:]) for q in self.net.into(p.name))
+            r = self.bias[p.name] + sum(
+                through(real[q.source], q, next(weights), p.shape[1:]) for q in self.net.into(p.name)
+            )
             if not isinstance(p, FS):
                 found[p.name] = np.rint(r / self.unit[p.name][:, None, None])
                 continue
-            # r / scale is a multiple of 1/theta, with the 0.5 of nearest a multiple of 0.5/theta. floor() of a value that may lie an ulp below
-            # the integer it stands for is safe once a quarter of 1/theta is added, which takes no value to its next integer: the ulp is of
-            # numbers below 2^30 membrane units, 2^-23 of a unit, times the few hundred roundings of a sum.
+            # r / scale is a multiple of 1/theta, with the 0.5 of nearest a multiple of 0.5/theta. floor() of a value
+            # that may lie an ulp below the integer it stands for is safe once a quarter of 1/theta is added, which
+            # takes no value to its next integer: the ulp is of numbers below 2^30 membrane units, 2^-23 of a unit,
+            # times the few hundred roundings of a sum.
             theta = p.table.rows(p.shape[0])[0][:, -1][:, None, None]
             code = np.floor(r / p.scale + p.offset + (0.5 if self.nearest[p.name] else 0.0) + 0.25 / theta)
             found[p.name] = np.clip(code, 0, p.table.d.sum())
@@ -137,7 +163,11 @@ def options(draw: st.DrawFn, graph: fsref.Graph) -> dict[str, Any]:
     names = [u.name for u in fold(graph).units if u.activation is not None and u.activation.levels is None]
     bits, steps = draw(st.sampled_from([8, 8, 6, 4, 3, 2, 12, 16])), st.integers(1, 10)
     one = draw(steps)
-    mixed = {"": one, **draw(st.dictionaries(st.sampled_from(names), steps, max_size=3))} if names and draw(st.booleans()) else one
+    mixed = (
+        {"": one, **draw(st.dictionaries(st.sampled_from(names), steps, max_size=3))}
+        if names and draw(st.booleans())
+        else one
+    )
     return {
         "steps": mixed,
         "weight_bits": bits,
@@ -151,7 +181,9 @@ def options(draw: st.DrawFn, graph: fsref.Graph) -> dict[str, Any]:
 def observed(net: Network, images: np.ndarray, engine: str) -> dict[str, np.ndarray]:
     """The codes of every population and the logits, by an engine."""
     result = fsref.run(net, images, engine=engine, record=Record(observables=("codes",)), threads=1)
-    shaped = {name: codes.reshape(-1, *net[name].shape) for name, codes in result.codes.items() if name != net.input.name}
+    shaped = {
+        name: codes.reshape(-1, *net[name].shape) for name, codes in result.codes.items() if name != net.input.name
+    }
     return {**shaped, net.readout.name: result.logits[:, :, None, None]}
 
 
@@ -162,7 +194,9 @@ def walked(graph: fsref.Graph, images: np.ndarray) -> np.ndarray:
 
 
 def test_the_fake_quantised_network_gives_the_same_codes() -> None:
-    """Real weights, biases and scales, rounded as quantised networks round, give every code and logit of the three engines, bit for bit."""
+    """Real weights, biases and scales, rounded as quantised networks round, give every code and logit of the three
+    engines, bit for bit.
+    """
     count: Counter[str] = Counter()
 
     @settings(drawn, max_examples=4000 if LONG else 400)
@@ -194,7 +228,10 @@ def test_the_fake_quantised_network_gives_the_same_codes() -> None:
                 count["busy"] += int(((fake[p.name] > 0) & (fake[p.name] < top)).sum()) if top > 1 else 0
 
     same()
-    print(f"\n{count['graphs']} graphs, {count['refused']} refused, busy {count['busy'] / count['neurons']:.3f}, maps {count['map']}")
+    print(
+        f"\n{count['graphs']} graphs, {count['refused']} refused, busy "
+        f"{count['busy'] / count['neurons']:.3f}, maps {count['map']}"
+    )
     assert {form: count[form] for form in FORMS if not count[form]} == {}
     assert count["refused"] <= 0.4 * count["graphs"]
     assert count["busy"] >= 0.3 * count["neurons"]
@@ -204,7 +241,9 @@ def test_the_fake_quantised_network_gives_the_same_codes() -> None:
 @settings(drawn, max_examples=2000 if LONG else 100)
 @given(graphs(), st.data())
 def test_weights_and_biases_are_the_real_ones_rounded(case: Drawn, data: st.DataObject) -> None:
-    """Each real weight lies within half a membrane unit of the folded one, and the bias within half a unit at every place, the border too."""
+    """Each real weight lies within half a membrane unit of the folded one, and the bias within half a unit at every
+    place, the border too.
+    """
     try:
         folded = fold(case.graph)
         how = {**data.draw(options(case.graph)), "bias_correction": "none"}
@@ -228,14 +267,18 @@ def test_weights_and_biases_are_the_real_ones_rounded(case: Drawn, data: st.Data
 @settings(drawn, max_examples=2000 if LONG else 150)
 @given(graphs())
 def test_the_folded_graph_is_the_graph(case: Drawn) -> None:
-    """Walking the folded populations in float32 gives the graph's logits, but for rounding of float32 and what that tips over in a `quantise`."""
+    """Walking the folded populations in float32 gives the graph's logits, but for rounding of float32 and what that
+    tips over in a `quantise`.
+    """
     logits = case.graph.forward(case.images)
     away = np.abs(walked(case.graph, case.images) - logits) / (1 + np.abs(logits).max())
     assert away.max() < (0.2 if any(n.op == "quantise" for n in case.graph.nodes) else 1e-4)
 
 
 def test_fine_codes_come_close_to_the_float_network() -> None:
-    """With 14 steps and 16-bit weights the logits correlate with the float ones beyond 0.999; in the middle beyond 0.99 where codes are coarse."""
+    """With 14 steps and 16-bit weights the logits correlate with the float ones beyond 0.999; in the middle beyond 0.99
+    where codes are coarse.
+    """
     found: dict[bool, list[float]] = {True: [], False: []}
 
     @settings(drawn, max_examples=2000 if LONG else 150)
@@ -246,14 +289,19 @@ def test_fine_codes_come_close_to_the_float_network() -> None:
         except (GraphError, NetworkError) as error:
             assert expected(error), error
             return
-        real, spiking = case.graph.forward(case.images), fsref.run(net, case.images, engine="quantized", threads=1).logits * net.logit_scale
+        real, spiking = (
+            case.graph.forward(case.images),
+            fsref.run(net, case.images, engine="quantized", threads=1).logits * net.logit_scale,
+        )
         if real.std() < 1e-3:
             return
         pixels = case.graph.input
         assert pixels is not None
         coarse = pixels.max_code < 255 or any(n.op == "quantise" for n in case.graph.nodes)
         found[coarse].append(float(np.corrcoef(real.ravel(), spiking.ravel())[0, 1]))
-        assert found[coarse][-1] > (0.5 if coarse else 0.999)  # a single bit that falls to the other side may carry much of few logits
+        assert found[coarse][-1] > (
+            0.5 if coarse else 0.999
+        )  # a single bit that falls to the other side may carry much of few logits
 
     close()
     assert min(map(len, found.values())) > 20
@@ -284,10 +332,15 @@ ONCE_WRONG = {
         Node("b", "conv", ("both",), {"groups": 3}, kernel(3, 1)),
     ),
     "identity after identity": small(
-        Node("a", "identity", ("input",)), Node("b", "identity", ("a",)), Node("c", "conv", ("b",), {}, kernel(2, 1)), Node("d", "identity", ("c",))
+        Node("a", "identity", ("input",)),
+        Node("b", "identity", ("a",)),
+        Node("c", "conv", ("b",), {}, kernel(2, 1)),
+        Node("d", "identity", ("c",)),
     ),
     "a pool over padding alone": small(
-        Node("a", "relu", ("input",)), Node("b", "pad", ("a",), {"padding": (0, 0, 0, 1)}), Node("c", "max_pool", ("b",), {"kernel": (1, 1)})
+        Node("a", "relu", ("input",)),
+        Node("b", "pad", ("a",), {"padding": (0, 0, 0, 1)}),
+        Node("c", "max_pool", ("b",), {"kernel": (1, 1)}),
     ),
     "a clip of padding": small(
         Node("a", "conv", ("input",), {}, kernel(2, 1)),
@@ -311,10 +364,14 @@ def test_forms_that_once_went_wrong(form: str) -> None:
 
 @pytest.mark.parametrize("theta", [1, 2, 3, 4, 5, 8, 255])
 def test_nearest_is_half_a_theta_rounded_down(theta: int) -> None:
-    """floor((v + floor(theta / 2)) / theta) is v / theta rounded to nearest, halves up, for odd and even theta: in Fractions, on every lattice point."""
+    """floor((v + floor(theta / 2)) / theta) is v / theta rounded to nearest, halves up, for odd and even theta: in
+    Fractions, on every lattice point.
+    """
     from fractions import Fraction
     from math import floor
 
     for v in range(-3 * theta, 3 * theta + 1):
         assert (v + theta // 2) // theta == floor(Fraction(v, theta) + Fraction(1, 2))
-        assert floor(Fraction(v, theta) + Fraction(1, 2) + Fraction(1, 4 * theta)) == floor(Fraction(v, theta) + Fraction(1, 2))
+        assert floor(Fraction(v, theta) + Fraction(1, 2) + Fraction(1, 4 * theta)) == floor(
+            Fraction(v, theta) + Fraction(1, 2)
+        )

@@ -29,7 +29,11 @@ def test_events_are_in_canonical_order() -> None:
     for make in (tiny, residual, unordered):
         net, images = make(), draw(make(), 3, 3)
         other = oracle(net)
-        wanted = [event for b, image in enumerate(images) for event in naive.events(other, naive.simulate(other, image.ravel().tolist()), b)]
+        wanted = [
+            event
+            for b, image in enumerate(images)
+            for event in naive.events(other, naive.simulate(other, image.ravel().tolist()), b)
+        ]
         for engine in ENGINES:
             events = recording(net, images, Record(), engine).events()
             assert events.dtype == np.int64
@@ -38,7 +42,9 @@ def test_events_are_in_canonical_order() -> None:
     assert silent.events().shape == (0, 4)
     assert recording(tiny(), np.ones((1, 1, 2, 2), int), Record(["in"], ["codes"])).events().shape == (0, 4)
     some = recording(net, images, Record({"in": [5, 0, 31]}, steps=[1, 2])).events()
-    assert [tuple(e) for e in some.tolist()] == [e for e in wanted if e[2] == 0 and e[3] in (0, 5, 31) and e[1] in (1, 2)]
+    assert [tuple(e) for e in some.tolist()] == [
+        e for e in wanted if e[2] == 0 and e[3] in (0, 5, 31) and e[1] in (1, 2)
+    ]
 
 
 def test_digest_example() -> None:
@@ -47,7 +53,9 @@ def test_digest_example() -> None:
     assert int(crc32c(word)) == 0x47B25F02
     assert int(crc32c(np.frombuffer(b"123456789", np.uint8))) == 0xE3069283
     assert naive.digest([int(n in (0, 9, 39)) for n in range(40)]) == 0x47B25F02
-    forty = Network([Input("in", (40, 1, 1), 1, 1), Readout("out", (1, 1, 1))], [Dense("in", "out", np.ones((1, 40), int))])
+    forty = Network(
+        [Input("in", (40, 1, 1), 1, 1), Readout("out", (1, 1, 1))], [Dense("in", "out", np.ones((1, 40), int))]
+    )
     image = np.zeros((1, 40, 1, 1), int)
     image[0, [0, 9, 39]] = 1
     assert recording(forty, image, Record(["in"])).digests()["in"].tolist() == [[0x47B25F02]]
@@ -58,7 +66,9 @@ def test_digest_example() -> None:
     for b, image in enumerate(images):
         seen = naive.simulate(other, image.ravel().tolist())
         for place, p in enumerate(net.populations[:-1]):
-            assert digests[p.name][b].tolist() == [naive.digest(naive.spikes(other, seen, place, t)) for t in range(net.steps[p.name])]
+            assert digests[p.name][b].tolist() == [
+                naive.digest(naive.spikes(other, seen, place, t)) for t in range(net.steps[p.name])
+            ]
 
 
 def test_digests_are_of_whole_populations() -> None:
@@ -72,7 +82,9 @@ def test_digests_are_of_whole_populations() -> None:
 
 
 def test_selections() -> None:
-    """Neurons and steps of a recording are those of the full one, sorted, once each; the shape of every array is known (OBS-1)."""
+    """Neurons and steps of a recording are those of the full one, sorted, once each; the shape of every array is known
+    (OBS-1).
+    """
     net = residual()
     images = draw(net, 3, 8)
     full, plan = recording(net, images), schedule(net)
@@ -108,7 +120,9 @@ def test_steps_after_the_logits() -> None:
 
 
 def test_selections_that_are_refused() -> None:
-    """Unknown populations, observables, neurons and steps are refused, and what was not recorded cannot be read (OBS-1)."""
+    """Unknown populations, observables, neurons and steps are refused, and what was not recorded cannot be read
+    (OBS-1).
+    """
     net = tiny()
     images = draw(net, 1)
 
@@ -139,7 +153,9 @@ def changed(trace: Trace, *edits: tuple[str, str, tuple[int, ...], int]) -> Trac
 
 
 def test_first_difference() -> None:
-    """The first difference is by image, population, observable, step, neuron; its line tells it, and the membrane where it is known (OBS-2)."""
+    """The first difference is by image, population, observable, step, neuron; its line tells it, and the membrane where
+    it is known (OBS-2).
+    """
     net = residual()
     images = draw(net, 3, 9)
     good, plan = recording(net, images), schedule(net)
@@ -152,13 +168,28 @@ def test_first_difference() -> None:
         return found.image, found.place, found.observable, found.step, found.neuron, found.observed
 
     def spike(name: str, image: int, neuron: int, t: int) -> tuple[str, str, tuple[int, int], int]:
-        return name, "spikes", (image, neuron), int(good[name, "spikes"][image, neuron]) ^ (1 << (net.steps[name] - 1 - t))
+        return (
+            name,
+            "spikes",
+            (image, neuron),
+            int(good[name, "spikes"][image, neuron]) ^ (1 << (net.steps[name] - 1 - t)),
+        )
 
     code = ("stem", "codes", (1, 5), 999)
     assert first(code) == (1, "stem", "codes", None, 5, 999)
-    assert first(code, ("out", "opening", (0, 2), 999)) == (0, "out", "opening", None, 2, 999)  # image before population
+    assert first(code, ("out", "opening", (0, 2), 999)) == (
+        0,
+        "out",
+        "opening",
+        None,
+        2,
+        999,
+    )  # image before population
     assert (
-        first(code, ("mid", "sums", (1, 0), 999) if ("mid", "sums") in good.arrays else ("mid", "opening", (1, 0), 9))[1] == "stem"
+        first(code, ("mid", "sums", (1, 0), 999) if ("mid", "sums") in good.arrays else ("mid", "opening", (1, 0), 9))[
+            1
+        ]
+        == "stem"
     )  # population before observable
     order = [
         ("stem", "codes", (1, 0), 999),
@@ -181,14 +212,22 @@ def test_first_difference() -> None:
     assert first(("stem", "membranes", (0, 1, 60), 999), ("stem", "membranes", (0, 1, 50), 998))[4] == 50
     assert first(spike("stem", 0, 7, 2), spike("stem", 0, 50, 1))[:5] == (0, "stem", "spikes", start + 1, 50)
     assert first(spike("mid", 0, 9, 4), spike("mid", 0, 4, 4))[4] == 4
-    assert first(("mid->sum#1", "sums", (2, 0), 99), ("mid->sum#0", "sums", (2, 5), 98)) == (2, "mid->sum#0", "sums", None, 5, 98)
+    assert first(("mid->sum#1", "sums", (2, 0), 99), ("mid->sum#0", "sums", (2, 5), 98)) == (
+        2,
+        "mid->sum#0",
+        "sums",
+        None,
+        5,
+        98,
+    )
 
     b, neuron, t = 2, 21, 3
     found = diff(changed(good, spike("mid", b, neuron, t)), good)
     v, channel = int(good["mid", "membranes"][b, t - 1, neuron]), neuron // 12
     expected = int(good["mid", "spikes"][b, neuron]) >> 1 & 1
     assert (
-        str(found) == f"image 2 mid step {plan.start['mid'] + 3} neuron 21: observed {1 - expected} expected {expected} [FS-2]"
+        str(found)
+        == f"image 2 mid step {plan.start['mid'] + 3} neuron 21: observed {1 - expected} expected {expected} [FS-2]"
         f" membrane {v} threshold {net['mid'].table.T[channel, t]}"
     )
     line = str(diff(changed(good, ("mid->sum#0", "sums", (2, 5), 98)), good))
@@ -196,7 +235,9 @@ def test_first_difference() -> None:
 
 
 def test_first_difference_of_a_selection() -> None:
-    """A difference names the true neuron and step of a selection; a membrane that the selection cannot tell is not told (OBS-2)."""
+    """A difference names the true neuron and step of a selection; a membrane that the selection cannot tell is not told
+    (OBS-2).
+    """
     net = residual()
     images, start = draw(net, 2, 9), schedule(residual()).start["mid"]
     for steps in ([start + 3], [start, start + 1, start + 2, start + 3]):
@@ -207,7 +248,9 @@ def test_first_difference_of_a_selection() -> None:
         if len(steps) == 1:
             assert found.context == ""
         else:
-            assert found.context == f" membrane {good['mid', 'membranes'][1, 2, 0]} threshold {net['mid'].table.T[1, 3]}"
+            assert (
+                found.context == f" membrane {good['mid', 'membranes'][1, 2, 0]} threshold {net['mid'].table.T[1, 3]}"
+            )
         found = diff(changed(good, ("mid", "membranes", (0, len(steps) - 1, 1), 12345)), good)
         assert (found.neuron, found.step, found.observed) == (40, start + 3, 12345)
 
@@ -231,7 +274,8 @@ def test_recordings_that_cannot_be_compared() -> None:
                 diff(*pair)
     two = [
         Network(
-            [Input("in", (1, 1, 1), 2, 3), FS("a", (1, 1, 1), fs_relu(2), [b]), Readout("out", (1, 1, 1))], [Dense("in", "a", [[1]]), Dense("a", "out", [[1]])]
+            [Input("in", (1, 1, 1), 2, 3), FS("a", (1, 1, 1), fs_relu(2), [b]), Readout("out", (1, 1, 1))],
+            [Dense("in", "a", [[1]]), Dense("a", "out", [[1]])],
         )
         for b in (0, 1)
     ]

@@ -1,4 +1,6 @@
-"""Somebody else's conversion beside fsref: right ones pass; each known trap is found where it is, shrunk, and named (OBS-4)."""
+"""Somebody else's conversion beside fsref: right ones pass; each known trap is found where it is, shrunk, and named
+(OBS-4).
+"""
 
 from __future__ import annotations
 
@@ -22,11 +24,16 @@ from handmade import oracle, refused, residual, tiny, unordered
 
 
 def network(rounding: str = "nearest") -> fsref.Network:
-    """Every trap has a place: a normalised RGB image, asymmetric padding, a signed sum read twice, a concat, a max-pool, a dense layer over places."""
+    """Every trap has a place: a normalised RGB image, asymmetric padding, a signed sum read twice, a concat, a
+    max-pool, a dense layer over places.
+    """
     rng = np.random.default_rng(11)
 
     def conv(name: str, source: str, outputs: int, inputs: int, size: int, **about: Any) -> Node:
-        arrays = {"weight": rng.normal(0.05, 1.1 / np.sqrt(inputs * size * size), (outputs, inputs, size, size)), "bias": rng.normal(0.1, 0.3, outputs)}
+        arrays = {
+            "weight": rng.normal(0.05, 1.1 / np.sqrt(inputs * size * size), (outputs, inputs, size, size)),
+            "bias": rng.normal(0.1, 0.3, outputs),
+        }
         return Node(name, "conv", (source,), about, arrays)
 
     nodes = [
@@ -46,14 +53,18 @@ def network(rounding: str = "nearest") -> fsref.Network:
         Node("head", "dense", ("flat",), {}, {"weight": rng.normal(0, 0.3, (5, 36)), "bias": rng.normal(0, 0.5, 5)}),
     ]
     graph = Graph(fsref.Pixels(3, 6, 6, mean=(0.45, 0.5, 0.4), std=(0.25, 0.3, 0.25)), nodes, "traps")
-    return fsref.convert(graph, rng.integers(0, 256, (32, 3, 6, 6)), steps={"": 5, "stem": 4, "branch": 6}, rounding=rounding)
+    return fsref.convert(
+        graph, rng.integers(0, 256, (32, 3, 6, 6)), steps={"": 5, "stem": 4, "branch": 6}, rounding=rounding
+    )
 
 
 NET = network()
 
 
 class Other:
-    """Somebody else's simulator of the same network: dense integers, population by population; each part can be got wrong."""
+    """Somebody else's simulator of the same network: dense integers, population by population; each part can be got
+    wrong.
+    """
 
     def __init__(self, net: fsref.Network = NET, **wrong: Callable[..., Any]) -> None:
         self.net, self.wrong = net, wrong
@@ -73,7 +84,10 @@ class Other:
         _, height, width = self.net[q.target].shape
         total, group, inputs = np.zeros((len(a), len(w), height, width), np.int64), len(w) // q.groups, w.shape[1]
         for r, c in np.ndindex(*w.shape[2:]):
-            rows, columns = np.arange(height) * q.stride[0] + r * q.dilation[0], np.arange(width) * q.stride[1] + c * q.dilation[1]
+            rows, columns = (
+                np.arange(height) * q.stride[0] + r * q.dilation[0],
+                np.arange(width) * q.stride[1] + c * q.dilation[1],
+            )
             read = wide[:, :, rows[:, None], columns]
             for g in range(q.groups):
                 own = slice(g * group, (g + 1) * group)
@@ -89,11 +103,19 @@ class Other:
             elif isinstance(p, MaxPool):
                 (kh, kw), (sy, sx) = p.kernel, p.stride
                 a = codes[p.source]
-                windows = [a[:, :, r : r + sy * p.shape[1] : sy, c : c + sx * p.shape[2] : sx] for r in range(kh) for c in range(kw)]
+                windows = [
+                    a[:, :, r : r + sy * p.shape[1] : sy, c : c + sx * p.shape[2] : sx]
+                    for r in range(kh)
+                    for c in range(kw)
+                ]
                 codes[p.name] = self.right("pool", np.max(windows, axis=0), np.array(windows), p)
             else:
                 bias = p.bias if p.bias.ndim == 3 else p.bias[:, None, None]
-                v = sum(self.projection(q, codes[q.source]) for q in self.net.into(p.name) if not self.right("left_out", False, q))
+                v = sum(
+                    self.projection(q, codes[q.source])
+                    for q in self.net.into(p.name)
+                    if not self.right("left_out", False, q)
+                )
                 v = v + self.right("bias", bias, p)
                 v = self.right("membrane", v, p)
                 if isinstance(p, FS):
@@ -109,7 +131,9 @@ def only(name: str, change: Callable[..., Any]) -> Callable[..., Any]:
 
     def part(value: Any, *about: Any) -> Any:
         where = about[-1]
-        return change(value, *about) if name in (getattr(where, "name", None), getattr(where, "target", None)) else value
+        return (
+            change(value, *about) if name in (getattr(where, "name", None), getattr(where, "target", None)) else value
+        )
 
     return part
 
@@ -165,8 +189,16 @@ TRAPS = {
     "late reset": ("branch", "taken in that step [FS-3]", {"divide": only("branch", late)}),
     "reset of the step before": ("branch", "not of the one before [FS-3]", {"divide": only("branch", before)}),
     "no reset": ("left", "lowers its membrane", {"divide": only("left", unreset)}),
-    "floor for nearest": ("branch", "leaves it out [CONV-5]", {"divide": only("branch", lambda c, v, t, p: np.clip((v - t // 2) // t, 0, 63))}),
-    "nearest twice": ("right", "once more [CONV-5]", {"divide": only("right", lambda c, v, t, p: np.clip((v + t // 2) // t, 0, 31))}),
+    "floor for nearest": (
+        "branch",
+        "leaves it out [CONV-5]",
+        {"divide": only("branch", lambda c, v, t, p: np.clip((v - t // 2) // t, 0, 63))},
+    ),
+    "nearest twice": (
+        "right",
+        "once more [CONV-5]",
+        {"divide": only("right", lambda c, v, t, p: np.clip((v + t // 2) // t, 0, 31))},
+    ),
     "truncation": ("branch", "truncates toward zero [FS-5]", {"divide": only("branch", truncated)}),
     "halves to even": ("stem", "not to the even code [CONV-5]", {"divide": only("stem", even)}),
     "one code more": ("stem", "15, not at 2^K", {"divide": only("stem", lambda c, v, t, p: np.clip(v // t, 0, 16))}),
@@ -177,17 +209,49 @@ TRAPS = {
     "bias in each input step": ("stem", "not in each of 8 steps [NET-5]", {"bias": only("stem", lambda b, p: 8 * b)}),
     "no bias": ("logits", "the bias is missing", {"bias": only("head", lambda b, p: 0 * b)}),
     "no bias map": ("left", "the bias is a map", {"bias": only("left", lambda b, p: b[:, 3:4, 3:4])}),
-    "16 bits wrap": ("stem", "16 bits: it wraps [RANGE-2]", {"membrane": only("stem", lambda v, p: v.astype(np.int16).astype(np.int64))}),
-    "12 bits saturate": ("head", "12 bits: it saturates [RANGE-1]", {"membrane": only("head", lambda v, p: np.clip(v, -2048, 2047))}),
-    "flipped kernel": ("left", "the kernel is not flipped", {"weights": only("left", lambda w, q: w[:, :, ::-1, ::-1] if w.ndim == 4 else w)}),
-    "transposed kernel": ("join", "rows and columns are exchanged [PROJ-1]", {"weights": only("join", lambda w, q: w.swapaxes(2, 3))}),
-    "padding on the other sides": ("stem", "on the other sides [PROJ-1]", {"padding": only("stem", lambda p, q: (*p[2:], *p[:2]))}),
+    "16 bits wrap": (
+        "stem",
+        "16 bits: it wraps [RANGE-2]",
+        {"membrane": only("stem", lambda v, p: v.astype(np.int16).astype(np.int64))},
+    ),
+    "12 bits saturate": (
+        "head",
+        "12 bits: it saturates [RANGE-1]",
+        {"membrane": only("head", lambda v, p: np.clip(v, -2048, 2047))},
+    ),
+    "flipped kernel": (
+        "left",
+        "the kernel is not flipped",
+        {"weights": only("left", lambda w, q: w[:, :, ::-1, ::-1] if w.ndim == 4 else w)},
+    ),
+    "transposed kernel": (
+        "join",
+        "rows and columns are exchanged [PROJ-1]",
+        {"weights": only("join", lambda w, q: w.swapaxes(2, 3))},
+    ),
+    "padding on the other sides": (
+        "stem",
+        "on the other sides [PROJ-1]",
+        {"padding": only("stem", lambda p, q: (*p[2:], *p[:2]))},
+    ),
     "flattened places first": ("head", "(C, H, W), yours (H, W, C) [NET-3]", {"read": only("head", by_places)}),
     "BGR": ("stem", "reverse order (RGB, BGR)", {"read": only("stem", lambda a, q: a[:, ::-1])}),
-    "a skip left out": ("branch", "the projection stem->branch#1 is missing", {"left_out": lambda no, q: q is NET.into("branch")[1]}),
+    "a skip left out": (
+        "branch",
+        "the projection stem->branch#1 is missing",
+        {"left_out": lambda no, q: q is NET.into("branch")[1]},
+    ),
     "answers places first": ("right", "in the order (H, W, C), not (C, H, W)", {"layout": only("right", by_places)}),
-    "answers transposed": ("join", "rows and columns are exchanged [NET-3]", {"layout": only("join", lambda v, p: v.swapaxes(2, 3))}),
-    "channels exchanged": ("join", "another order: yours are 2, 3, 0, 1", {"layout": only("join", lambda v, p: v[:, [2, 3, 0, 1]])}),
+    "answers transposed": (
+        "join",
+        "rows and columns are exchanged [NET-3]",
+        {"layout": only("join", lambda v, p: v.swapaxes(2, 3))},
+    ),
+    "channels exchanged": (
+        "join",
+        "another order: yours are 2, 3, 0, 1",
+        {"layout": only("join", lambda v, p: v[:, [2, 3, 0, 1]])},
+    ),
     "per-step OR": ("pool", "per-step OR [POOL-1]", {"pool": per_step_or}),
 }
 
@@ -224,8 +288,12 @@ def test_a_right_conversion_passes() -> None:
 
 def test_logits_alone_and_chosen_populations() -> None:
     """An array is logits; `populations` chooses, and what else is given is not looked at."""
-    assert verify(NET, lambda x: Other()(x)["logits"][:, :, 0, 0].astype(np.int32), max_examples=3).populations == ("head",)
-    found = verify(NET, lambda x: {**Other()(x), "join": 0 * Other()(x)["join"]}, populations=["logits", "right"], max_examples=3)
+    assert verify(NET, lambda x: Other()(x)["logits"][:, :, 0, 0].astype(np.int32), max_examples=3).populations == (
+        "head",
+    )
+    found = verify(
+        NET, lambda x: {**Other()(x), "join": 0 * Other()(x)["join"]}, populations=["logits", "right"], max_examples=3
+    )
     assert found.populations == ("right", "head")
 
 
@@ -253,9 +321,9 @@ def test_each_trap_is_found_and_named(trap: str) -> None:
         assert found.membrane == right[population, "opening"][0, found.neuron]
     lines = str(found).splitlines()
     assert lines[0] == f"{population} differs from fsref [OBS-4]"
-    assert lines[2] == f"first     {population} neuron {found.neuron} (c {found.place[0]}, y {found.place[1]}, x {found.place[2]}): " + (
-        f"theirs {found.theirs}, fsref {found.expected}"
-    )
+    assert lines[2] == (
+        f"first     {population} neuron {found.neuron} (c {found.place[0]}, y {found.place[1]}, x {found.place[2]}): "
+    ) + (f"theirs {found.theirs}, fsref {found.expected}")
     assert len(lines) <= 8
     assert max(map(len, lines)) < 200
 
@@ -270,7 +338,9 @@ def test_a_mistake_of_equality_lies_on_a_threshold() -> None:
 
 
 def test_the_image_is_shrunk() -> None:
-    """A mistake that corners do not show is found among drawn images, and the image told is one that Hypothesis cannot make simpler."""
+    """A mistake that corners do not show is found among drawn images, and the image told is one that Hypothesis cannot
+    make simpler.
+    """
     net = tiny()
 
     def forward(images: np.ndarray) -> np.ndarray:
@@ -296,7 +366,10 @@ def test_what_is_left_of_the_image_before() -> None:
         return logits
 
     calls = iter(range(10**6))
-    for forward, hint in ((leaky, "every image starts fresh [NET-6]"), (lambda x: fsref.run(net, x).logits + next(calls), "not a function of the image")):
+    for forward, hint in (
+        (leaky, "every image starts fresh [NET-6]"),
+        (lambda x: fsref.run(net, x).logits + next(calls), "not a function of the image"),
+    ):
         with pytest.raises(Disagreement) as caught:
             verify(net, forward)
         assert len(caught.value.hints) == 1
@@ -360,7 +433,11 @@ BAD: dict[str, tuple[Any, str, str]] = {
     "shape": (lambda x: np.zeros((2, len(x)), int), "their logits", "wrong shape"),
     "name": (lambda x: {"hidden": np.zeros((len(x), 3), int)}, "their answer", "unknown population"),
     "no name": (lambda x: {3: np.zeros((len(x), 3), int)}, "their answer", "unknown population"),
-    "missing": (lambda x: {"logits": np.zeros((len(x), 2), int)}, "their answer", "has no codes of a population to compare"),
+    "missing": (
+        lambda x: {"logits": np.zeros((len(x), 2), int)},
+        "their answer",
+        "has no codes of a population to compare",
+    ),
 }
 
 
@@ -396,7 +473,9 @@ def test_answers_that_change_their_names_are_refused() -> None:
 
 
 def test_corners() -> None:
-    """The corner images hold a black one, a white one and single pixels, all are codes of the input, and they are the same each time."""
+    """The corner images hold a black one, a white one and single pixels, all are codes of the input, and they are the
+    same each time.
+    """
     for net in (tiny(), NET, unordered()):
         found = corners(net)
         assert found.shape[1:] == net.input.shape
@@ -439,7 +518,13 @@ def test_a_float_onnx_file_is_refused(tmp_path: Any) -> None:
     infos = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", 4]) for name in "xy"]
     graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "float", infos[:1], infos[1:])
     onnx.save(onnx.helper.make_model(graph), tmp_path / "float.onnx")
-    with pytest.raises(UsageError, match=r"float\.onnx: is a float model, of output: y \(a quantised one, its outputs integers named logits, codes/stem, "):
+    with pytest.raises(
+        UsageError,
+        match=(
+            r"float\.onnx: is a float model, of output: y \(a quantised one, "
+            r"its outputs integers named logits, codes/stem, "
+        ),
+    ):
         verify(NET, tmp_path / "float.onnx")
 
 

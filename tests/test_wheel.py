@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-UNREACHABLE = re.compile(r"connection broken by|Failed to establish a new connection|Name or service not known|name resolution", re.IGNORECASE)
+UNREACHABLE = re.compile(
+    r"connection broken by|Failed to establish a new connection|Name or service not known|name resolution",
+    re.IGNORECASE,
+)
 BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 
 # Runs blocks one after another in one namespace, as a reader would in one session; prints what each printed.
@@ -30,9 +33,22 @@ json.dump(printed, sys.stdout)
 
 def call(command: list[str], folder: Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command in a folder, with nothing of this environment on its path."""
-    kept = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "COLUMNS", "FORCE_COLOR"}}
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "COLUMNS", "FORCE_COLOR"}
+    }
     settings = {**kept, "PYTHONUTF8": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    return subprocess.run(command, cwd=folder, env=settings, input=given, capture_output=True, encoding="utf-8", errors="replace", timeout=900)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=settings,
+        input=given,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=900,
+    )
 
 
 def must(command: list[str], folder: Path, given: str | None = None) -> str:
@@ -51,7 +67,11 @@ def readme_blocks() -> list[tuple[str, str | None]]:
     """Return each ```python block of README.md, with the ```text block that follows it before any other block."""
     blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     following = [*blocks[1:], ("", "")]
-    return [(text, after if kind == "text" else None) for (language, text), (kind, after) in zip(blocks, following, strict=True) if language == "python"]
+    return [
+        (text, after if kind == "text" else None)
+        for (language, text), (kind, after) in zip(blocks, following, strict=True)
+        if language == "python"
+    ]
 
 
 def install(tmp_path: Path) -> Path:
@@ -70,8 +90,17 @@ def install(tmp_path: Path) -> Path:
 
 
 def holds_what_a_user_needs(elsewhere: Path) -> None:
-    """The installed package is the one in the environment, typed, with the law and the digits model inside, and nothing of the tests."""
-    shown = must([program(elsewhere, "python"), "-c", "import fsref, pathlib; print(fsref.__version__, pathlib.Path(fsref.__file__).parent)"], elsewhere)
+    """The installed package is the one in the environment, typed, with the law and the digits model inside, and nothing
+    of the tests.
+    """
+    shown = must(
+        [
+            program(elsewhere, "python"),
+            "-c",
+            "import fsref, pathlib; print(fsref.__version__, pathlib.Path(fsref.__file__).parent)",
+        ],
+        elsewhere,
+    )
     version, place = shown.strip().split(" ", 1)
     package = Path(place)
     assert package.is_relative_to(elsewhere)
@@ -94,15 +123,23 @@ def readme_runs_and_prints_what_it_shows(elsewhere: Path) -> None:
     """Every python block of the README runs, one after another, and prints the text block that follows it."""
     blocks = readme_blocks()
     assert blocks, "README.md has no ```python block"
-    assert any(shown is not None for _, shown in blocks), "no ```python block of README.md is followed by a ```text block with what it prints"
-    printed = json.loads(must([program(elsewhere, "python"), "-c", READER], elsewhere, json.dumps([text for text, _ in blocks])))
+    assert any(shown is not None for _, shown in blocks), (
+        "no ```python block of README.md is followed by a ```text block with what it prints"
+    )
+    printed = json.loads(
+        must([program(elsewhere, "python"), "-c", READER], elsewhere, json.dumps([text for text, _ in blocks]))
+    )
     for (_, shown), said in zip(blocks, printed, strict=True):
         if shown is not None:
-            assert [line.rstrip() for line in said.strip("\n").splitlines()] == [line.rstrip() for line in shown.strip("\n").splitlines()]
+            assert [line.rstrip() for line in said.strip("\n").splitlines()] == [
+                line.rstrip() for line in shown.strip("\n").splitlines()
+            ]
 
 
 def test_the_wheel_alone_does_what_the_readme_says(tmp_path: Path) -> None:
-    """Installed into an empty environment and run from another folder, the wheel holds what a user needs, runs the digits model and keeps the README's word."""
+    """Installed into an empty environment and run from another folder, the wheel holds what a user needs, runs the
+    digits model and keeps the README's word.
+    """
     elsewhere = install(tmp_path)
     holds_what_a_user_needs(elsewhere)
     console_script_runs_the_digits_model(elsewhere)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tools/compare_coding.py makes of its measurements: energies, lines of tables, ratios at equal accuracy, two figures."""
+"""What tools/compare_coding.py makes of its measurements: energies, lines of tables, ratios at equal accuracy, two
+figures.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,15 +15,24 @@ from fsref.metrics.energy import PRESETS, energy_pj
 from fsref.metrics.paired import Paired
 from fsref.reports.pictures import blank_figure, rendered
 
-LAYERS = {"together": "layers in the same step", "scheduled": "layers on the schedule of FS", "apart": "layers one step apart, all started at once"}
+LAYERS = {
+    "together": "layers in the same step",
+    "scheduled": "layers on the schedule of FS",
+    "apart": "layers one step apart, all started at once",
+}
 COSTS = (PRESETS["horowitz_2014"], PRESETS["horowitz_2014_arithmetic"])
 PARTS = ("spikes", "synops", "scalings", "openings", "comparisons", "resets")  # of Work
-COLUMNS = "accuracy % | beside float, 95 % interval | latency, steps | images per 1,000 steps | spikes per neuron | SynOps | µJ, 32 KB | µJ, arithmetic |"
+COLUMNS = (
+    "accuracy % | beside float, 95 % interval | latency, steps | images per 1,000 "
+    "steps | spikes per neuron | SynOps | µJ, 32 KB | µJ, arithmetic |"
+)
 
 
 @dataclass(frozen=True)
 class Point:
-    """A network and a number of steps: `change` is accuracy less that of float, in points; costs in steps, and FS spikes per neuron and image."""
+    """A network and a number of steps: `change` is accuracy less that of float, in points; costs in steps, and FS
+    spikes per neuron and image.
+    """
 
     name: str
     change: float
@@ -31,7 +42,12 @@ class Point:
     one_buffer: int
 
 
-MEASURES = {"latency": "latency", "throughput, FS with two buffers": "interval", "throughput, FS with one buffer": "one_buffer", "spikes per neuron": "spikes"}
+MEASURES = {
+    "latency": "latency",
+    "throughput, FS with two buffers": "interval",
+    "throughput, FS with one buffer": "one_buffer",
+    "spikes per neuron": "spikes",
+}
 
 
 NEAR = 5  # points below float at which the y axis of a figure is broken
@@ -43,7 +59,9 @@ FIGURES: dict[str, tuple[str, Callable[[Point], float]]] = {
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times a measure of FS goes into that of rate coding; `reached` says whether rate coding was as accurate as asked."""
+    """How many times a measure of FS goes into that of rate coding; `reached` says whether rate coding was as accurate
+    as asked.
+    """
 
     measure: str
     fs: Point
@@ -53,7 +71,8 @@ class Ratio:
 
 
 def ratios(fs: Sequence[Point], rate: Sequence[Point], within: float) -> list[Ratio]:
-    """The ratios at the least cost with change >= -within; where rate coding has no such point, those of its last T, whatever its accuracy.
+    """The ratios at the least cost with change >= -within; where rate coding has no such point, those of its last T,
+    whatever its accuracy.
 
     Empty when FS has no such point; without a measure that FS has none of.
     """
@@ -72,7 +91,9 @@ def ratios(fs: Sequence[Point], rate: Sequence[Point], within: float) -> list[Ra
 
 
 def not_slower(fs: Sequence[Point], rate: Sequence[Point], name: str) -> tuple[Point, Point] | None:
-    """The most accurate rate point that costs no more than every FS point as accurate, of which there is one, and the cheapest of those; or None."""
+    """The most accurate rate point that costs no more than every FS point as accurate, of which there is one, and the
+    cheapest of those; or None.
+    """
     for p in sorted(rate, key=lambda p: (-p.change, getattr(p, name))):
         rival = min((q for q in fs if q.change >= p.change), key=lambda q: getattr(q, name), default=None)
         if rival is not None and getattr(p, name) <= getattr(rival, name):
@@ -92,7 +113,9 @@ def microjoules(work: Work, multiplications: int, images: int) -> list[float]:
     return [float(energy_pj(work, multiplications, costs)) / images / 1e6 for costs in COSTS]
 
 
-def cells(first: str, pair: Paired, latency: int, throughput: str, spikes: float, synops: int, energies: Sequence[float]) -> str:
+def cells(
+    first: str, pair: Paired, latency: int, throughput: str, spikes: float, synops: int, energies: Sequence[float]
+) -> str:
     """A line of a table; `synops` are of all images."""
     low, high = pair.interval
     change = f"{100 * pair.difference:+.2f} ({100 * low:+.2f} .. {100 * high:+.2f})"
@@ -116,9 +139,14 @@ def told(fs: Sequence[Point], rate: dict[str, list[Point]], within: float) -> li
     for layers, points in rate.items():
         for r in ratios(fs, points, within):
             name = MEASURES[r.measure]
-            values = [f"{getattr(p, name):.2f}" if name == "spikes" else f"{getattr(p, name)} steps" for p in (r.fs, r.rate)]
+            values = [
+                f"{getattr(p, name):.2f}" if name == "spikes" else f"{getattr(p, name)} steps" for p in (r.fs, r.rate)
+            ]
             late = "" if r.reached else ", not that near"
-            ends = f"{values[0]} ({r.fs.name}, {r.fs.change:+.2f}) | {values[1]} ({r.rate.name}, {r.rate.change:+.2f}{late})"
+            ends = (
+                f"{values[0]} ({r.fs.name}, {r.fs.change:+.2f}) | {values[1]} "
+                f"({r.rate.name}, {r.rate.change:+.2f}{late})"
+            )
             lines.append(f"| {r.measure}, {LAYERS[layers]} | {down(r.value)} | {ends} |")
     lines += ["", "## Where rate coding is not slower, of the runs made", ""]
     for layers, points in rate.items():
@@ -131,30 +159,49 @@ def told(fs: Sequence[Point], rate: dict[str, list[Point]], within: float) -> li
                 continue
             p, rival = found
             beside = f"FS needs {getattr(rival, name)} ({rival.name}, {rival.change:+.2f})"
-            lines.append(f"- {measure}, {LAYERS[layers]}: up to {p.change:+.2f} points beside float, {getattr(p, name)} steps ({p.name}); {beside}.")
+            lines.append(
+                f"- {measure}, {LAYERS[layers]}: up to {p.change:+.2f} points beside "
+                f"float, {getattr(p, name)} steps ({p.name}); {beside}."
+            )
         more = above(fs, points)
         if more is not None:
             soon, most, best = more
-            beyond = f"above FS at every K ({best.change:+.2f}, {best.name}) from {soon.latency} steps on ({soon.name}), up to {most.change:+.2f} ({most.name})"
+            beyond = (
+                f"above FS at every K ({best.change:+.2f}, {best.name}) from {soon.latency} "
+                f"steps on ({soon.name}), up to {most.change:+.2f} ({most.name})"
+            )
             lines.append(f"- accuracy on the drawn images, {LAYERS[layers]}: {beyond}.")
     return lines
 
 
-def draw(folder: Path, title: str, fs: Sequence[Point], rate: dict[str, list[Point]], real: float, images: tuple[int, int]) -> None:
-    """The `FIGURES`, accuracy-latency.svg and accuracy-throughput.svg; accuracy is that of float, `real` in %, on all images, and the change beside it.
+def draw(
+    folder: Path, title: str, fs: Sequence[Point], rate: dict[str, list[Point]], real: float, images: tuple[int, int]
+) -> None:
+    """The `FIGURES`, accuracy-latency.svg and accuracy-throughput.svg; accuracy is that of float, `real` in %, on all
+    images, and the change beside it.
 
     The y axis is broken `NEAR` points below float: what is compared lies above, and everything is drawn.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lowest, highest = (real + end(p.change for p in (*fs, *(p for points in rate.values() for p in points))) for end in (min, max))
+    lowest, highest = (
+        real + end(p.change for p in (*fs, *(p for points in rate.values() for p in points))) for end in (min, max)
+    )
     for name, (label, value) in FIGURES.items():
         figure = blank_figure(7.5, 6.4)
-        panels = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1)) if lowest < real - NEAR else [figure.subplots()]
+        panels = (
+            figure.subplots(2, 1, sharex=True, height_ratios=(3, 1)) if lowest < real - NEAR else [figure.subplots()]
+        )
         panels[0].set_ylim(max(min(lowest, real) - 0.4, real - NEAR), max(highest, real) + 0.4)
         if len(panels) == 2:
             panels[1].set_ylim(lowest - 0.4 * (real - NEAR - lowest), real - NEAR)
             for axes, edge in zip(panels, (0, 1), strict=True):  # slanted strokes where the axis is broken
-                stroke = {"marker": [(-1, -0.6), (1, 0.6)], "markersize": 9, "linestyle": "none", "color": "black", "clip_on": False}
+                stroke = {
+                    "marker": [(-1, -0.6), (1, 0.6)],
+                    "markersize": 9,
+                    "linestyle": "none",
+                    "color": "black",
+                    "clip_on": False,
+                }
                 axes.plot([0, 1], [edge, edge], transform=axes.transAxes, **stroke)
         for axes in panels:
             curves(axes, name, value, fs, rate, real, images)
@@ -170,9 +217,17 @@ def draw(folder: Path, title: str, fs: Sequence[Point], rate: dict[str, list[Poi
 
 
 def curves(
-    axes: Any, name: str, value: Callable[[Point], float], fs: Sequence[Point], rate: dict[str, list[Point]], real: float, images: tuple[int, int]
+    axes: Any,
+    name: str,
+    value: Callable[[Point], float],
+    fs: Sequence[Point],
+    rate: dict[str, list[Point]],
+    real: float,
+    images: tuple[int, int],
 ) -> None:
-    """Draw float, FS coding and rate coding on `axes`, whose y axis ends where it shall, each point named by its K or T."""
+    """Draw float, FS coding and rate coding on `axes`, whose y axis ends where it shall, each point named by its K or
+    T.
+    """
     low, high = axes.get_ylim()
 
     def within(ys: Sequence[float]) -> list[int]:
@@ -180,15 +235,43 @@ def curves(
 
     def named(text: str, place: tuple[float, float], side: int, color: str) -> None:
         ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
-        axes.annotate(text, place, (0, 11 * side), textcoords="offset points", fontsize="x-small", color=color, ha="center", va="center", bbox=ground)
+        axes.annotate(
+            text,
+            place,
+            (0, 11 * side),
+            textcoords="offset points",
+            fontsize="x-small",
+            color=color,
+            ha="center",
+            va="center",
+            bbox=ground,
+        )
 
     axes.axhline(real, color="black", linewidth=0.8, label=f"float, {real:.2f} %")
     changed, buffers = [real + p.change for p in fs], ", two membrane buffers" if name == "throughput" else ""
     places = [value(p) for p in fs]
-    axes.plot(places, changed, "o-", color="tab:blue", markersize=5, linewidth=1, markevery=within(changed), label=f"FS, {images[0]:,} images{buffers}")
+    axes.plot(
+        places,
+        changed,
+        "o-",
+        color="tab:blue",
+        markersize=5,
+        linewidth=1,
+        markevery=within(changed),
+        label=f"FS, {images[0]:,} images{buffers}",
+    )
     if name == "throughput":
         places = [1000 / p.one_buffer for p in fs]
-        axes.plot(places, changed, "o:", color="tab:cyan", markersize=4, linewidth=1, markevery=within(changed), label="FS, one membrane buffer")
+        axes.plot(
+            places,
+            changed,
+            "o:",
+            color="tab:cyan",
+            markersize=4,
+            linewidth=1,
+            markevery=within(changed),
+            label="FS, one membrane buffer",
+        )
     for at in (0, -1):
         named(fs[at].name, (places[at], changed[at]), 1, "tab:blue")
     drawn: dict[tuple[tuple[float, float], ...], list[str]] = {}  # those that are the same are drawn once
@@ -197,7 +280,18 @@ def curves(
     styles = {"together": ("s--", "tab:orange"), "scheduled": ("^-", "tab:red"), "apart": ("v:", "tab:brown")}
     for curve, same in drawn.items():
         style, color = styles[same[-1]]
-        legend = f"rate, {' or '.join(LAYERS[layers] for layers in same)}, setting chosen at each T on training images, {images[1]:,} images"
-        axes.plot(*zip(*curve, strict=True), style, color=color, markersize=4, linewidth=1, markevery=within([y for _, y in curve]), label=legend)
+        legend = (
+            f"rate, {' or '.join(LAYERS[layers] for layers in same)}, setting "
+            f"chosen at each T on training images, {images[1]:,} images"
+        )
+        axes.plot(
+            *zip(*curve, strict=True),
+            style,
+            color=color,
+            markersize=4,
+            linewidth=1,
+            markevery=within([y for _, y in curve]),
+            label=legend,
+        )
     for p, place in zip(rate[next(iter(rate))], next(iter(drawn)), strict=True):
         named(f"T = {p.interval}", place, -1, "dimgray")

@@ -1,4 +1,6 @@
-"""The environments of tools/run.py and tools/test.py: made once, renewed when pyproject.toml changes. Standard library only."""
+"""The environments of tools/run.py and tools/test.py: made once, renewed when pyproject.toml changes. Standard library
+only.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ MODULES = {"venv": "python3-venv", "ensurepip": "python3-venv"}
 
 
 def prepare(folder: str, requirement: str) -> str:
-    """Return the Python of an environment in ROOT/folder that holds `requirement` (of this clone, editable); a failure ends the program."""
+    """Return the Python of an environment in ROOT/folder that holds `requirement` (of this clone, editable); a failure
+    ends the program.
+    """
     place = ROOT / folder
     python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = place / "fsref-stamp"
@@ -27,7 +31,9 @@ def prepare(folder: str, requirement: str) -> str:
         return str(python)
     for module, package in MODULES.items():
         if importlib.util.find_spec(module) is None:
-            sys.exit(f"{sys.executable} has no module {module}: install it (Debian, Ubuntu: {package}) and run this again")
+            sys.exit(
+                f"{sys.executable} has no module {module}: install it (Debian, Ubuntu: {package}) and run this again"
+            )
     shutil.rmtree(place, ignore_errors=True)
     begun = time.monotonic()
     _quietly([sys.executable, "-m", "venv", str(place)], f"making {folder}", begun)
@@ -48,7 +54,10 @@ def _quietly(command: list[str], what: str, begun: float, hint: str = "") -> Non
     live = sys.stderr.isatty()
     if not live:
         print(f"{what} ...", file=sys.stderr, flush=True)
-    with tempfile.TemporaryFile() as output, subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT) as job:
+    with (
+        tempfile.TemporaryFile() as output,
+        subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT) as job,
+    ):
         code = None
         while code is None:
             if live:
@@ -66,7 +75,9 @@ def _quietly(command: list[str], what: str, begun: float, hint: str = "") -> Non
 
 
 def call(command: list[str], folder: Path | None = None) -> int:
-    """Run a command with this program's input and output, in `folder` if given; return its exit code, 128 + n when signal n ended it."""
+    """Run a command with this program's input and output, in `folder` if given; return its exit code, 128 + n when
+    signal n ended it.
+    """
     with subprocess.Popen(command, cwd=folder, env={**os.environ, "PYTHONUTF8": "1"}) as job:
         try:
             code = job.wait()

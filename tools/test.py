@@ -1,6 +1,8 @@
-"""Check everything: ruff, mypy, pytest. `python tools/test.py [--all] [-- PYTEST ARGUMENTS]`; its own environment is .venv-test.
+"""Check everything: ruff, mypy, pytest. `python tools/test.py [--all] [-- PYTEST ARGUMENTS]`; its own environment is
+.venv-test.
 
---all adds PyTorch and the tests that need programs which are no PyPI wheel, and fails on a skip that tests/allowed_skips.txt does not hold.
+--all adds PyTorch and the tests that need programs which are no PyPI wheel, and fails on a skip that
+tests/allowed_skips.txt does not hold.
 """
 
 import sys

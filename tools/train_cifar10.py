@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Train a CIFAR-10 network on the CPU: a ResNet (He et al. 2015, depth 6n+2, option A shortcuts) or the `mixed` network.
+"""Train a CIFAR-10 network on the CPU: a ResNet (He et al. 2015, depth 6n+2, option A shortcuts) or the `mixed`
+network.
 
-DIR holds the official binary batches: records of 1 label byte and 3,072 pixel bytes (channel, row, column).
-All images of data_batch_1.bin .. data_batch_5.bin are used for training; the test images are not read. The first
---coarse epochs see the images at 24 x 24 pixels, which is faster.
+DIR holds the official binary batches: records of 1 label byte and 3,072 pixel bytes (channel, row, column). All images
+of data_batch_1.bin .. data_batch_5.bin are used for training; the test images are not read. The first --coarse epochs
+see the images at 24 x 24 pixels, which is faster.
 
-After every epoch a checkpoint is written, and a line is added to the log beside it (same name, suffix .log).
-A start that finds a checkpoint continues from it, with the same shuffles. At the end --out receives the float
-graph (fsref/guide/graph.md), its input contract included: (pixel / 255 - mean) / std.
+After every epoch a checkpoint is written, and a line is added to the log beside it (same name, suffix .log). A start
+that finds a checkpoint continues from it, with the same shuffles. At the end --out receives the float graph
+(fsref/guide/graph.md), its input contract included: (pixel / 255 - mean) / std.
 """
 
 import argparse
@@ -96,14 +97,18 @@ class ResNet(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """An inverted bottleneck (MobileNet-V2): expand with ReLU6, 3x3 per channel with ReLU6, a linear projection; a shortcut where the shape stays."""
+    """An inverted bottleneck (MobileNet-V2): expand with ReLU6, 3x3 per channel with ReLU6, a linear projection; a
+    shortcut where the shape stays.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
         inner = 4 * inputs
         self.shortcut = stride == 1 and inputs == outputs
         self.expand = nn.Sequential(nn.Conv2d(inputs, inner, 1, bias=False), nn.BatchNorm2d(inner), nn.ReLU6())
-        self.depthwise = nn.Sequential(nn.Conv2d(inner, inner, 3, stride, 1, groups=inner, bias=False), nn.BatchNorm2d(inner), nn.ReLU6())
+        self.depthwise = nn.Sequential(
+            nn.Conv2d(inner, inner, 3, stride, 1, groups=inner, bias=False), nn.BatchNorm2d(inner), nn.ReLU6()
+        )
         self.project = nn.Sequential(nn.Conv2d(inner, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -125,7 +130,9 @@ class Fork(nn.Module):
 
 
 class Mixed(nn.Module):
-    """Every form of layer that the ResNets lack: max-pool, concat, per-channel convolution, signed linear bottlenecks with and without shortcut."""
+    """Every form of layer that the ResNets lack: max-pool, concat, per-channel convolution, signed linear bottlenecks
+    with and without shortcut.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -151,7 +158,9 @@ def initialise(model: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight)
 
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {f"resnet{depth}": (lambda depth=depth: ResNet(depth)) for depth in (8, 14, 20, 32, 44, 56)} | {"mixed": Mixed}
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    f"resnet{depth}": (lambda depth=depth: ResNet(depth)) for depth in (8, 14, 20, 32, 44, 56)
+} | {"mixed": Mixed}
 
 
 def learning_rate(peak: float, step: int, warmup: int, total: int) -> float:
@@ -184,7 +193,9 @@ def train(args: argparse.Namespace) -> None:
     # One group per tensor; biases and batch norm (one dimension) have no weight decay.
     groups = [{"params": [p], "weight_decay": WEIGHT_DECAY if p.ndim > 1 else 0.0} for p in model.parameters()]
     optimizer = torch.optim.SGD(groups, lr=args.lr, momentum=0.9, nesterov=True)
-    recipe = {k: getattr(args, k) for k in ("network", "epochs", "coarse", "batch_size", "lr", "seed")} | {"images": len(labels)}
+    recipe = {k: getattr(args, k) for k in ("network", "epochs", "coarse", "batch_size", "lr", "seed")} | {
+        "images": len(labels)
+    }
     done, log = 0, open(args.checkpoint.with_suffix(".log"), "a", buffering=1)
     if args.checkpoint.exists():
         state = torch.load(args.checkpoint, weights_only=True)
@@ -227,7 +238,13 @@ def train(args: argparse.Namespace) -> None:
             hits += int((logits.argmax(1) == labels[index]).sum())
         if not math.isfinite(loss_sum):
             sys.exit(f"train_cifar10.py: error: the training diverged in epoch {epoch}; try a smaller --lr")
-        state = {"recipe": recipe, "epoch": epoch, "rng": torch.get_rng_state(), "model": model.state_dict(), "optimizer": optimizer.state_dict()}
+        state = {
+            "recipe": recipe,
+            "epoch": epoch,
+            "rng": torch.get_rng_state(),
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+        }
         replace_file(args.checkpoint, lambda file, state=state: torch.save(state, file))
         seen = steps * args.batch_size
         results = f"{loss_sum / seen:.4f} {100 * hits / seen:.2f} {time.monotonic() - start:.1f}"
@@ -250,7 +267,11 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default, metavar="N", help=f"{text} (default {default})")
     parser.add_argument("--lr", type=float, default=0.1, metavar="RATE", help="peak learning rate (default 0.1)")
     parser.add_argument("--compile", action="store_true", help="compile the network: faster, but needs a C++ compiler")
-    parser.add_argument("--bfloat16", action="store_true", help="train in bfloat16: faster on a CPU with AMX or AVX512-BF16, and then better without --compile")
+    parser.add_argument(
+        "--bfloat16",
+        action="store_true",
+        help="train in bfloat16: faster on a CPU with AMX or AVX512-BF16, and then better without --compile",
+    )
     args = parser.parse_args()
     if args.epochs <= WARMUP_EPOCHS or not 0 <= args.coarse <= args.epochs or args.batch_size < 1 or args.seed < 0:
         parser.error("needed: --epochs 2 or more, --coarse 0 .. epochs, --batch-size 1 or more, --seed >= 0")

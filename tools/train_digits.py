@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train a small CNN on scikit-learn's handwritten digits and write the bundled FS network of reference_models/digits.
 
-The 1,797 images (8 x 8, pixels 0..16) come with scikit-learn: nothing is downloaded. A seeded permutation holds out 599 of them, which
-are read once, after the network is made; with --validate they are not read at all: a third of the other 1,198 is held out instead,
-which is how every option below was chosen, and nothing is written. The input of the float network is (pixel / 16 - mean) / std.
+The 1,797 images (8 x 8, pixels 0..16) come with scikit-learn: nothing is downloaded. A seeded permutation holds out 599
+of them, which are read once, after the network is made; with --validate they are not read at all: a third of the other
+1,198 is held out instead, which is how every option below was chosen, and nothing is written. The input of the float
+network is (pixel / 16 - mean) / std.
 
-Training is float work and may differ in its last bits between machines; the integer network that comes out is what is golden.
-Needs torch and scikit-learn (pip install -e .[train]).
+Training is float work and may differ in its last bits between machines; the integer network that comes out is what is
+golden. Needs torch and scikit-learn (pip install -e .[train]).
 """
 
 import argparse
@@ -37,7 +38,10 @@ STEPS = {"conv1": 8, "depth1": 6, "merge1": 8, "conv2": 6}  # K of each fs popul
 WIDE, DEEP = 16, 48  # channels of the first stage and of conv2
 POOL = {"kernel_size": 3, "stride": 2, "padding": 1}
 EPOCHS, BATCH, RATE, WEIGHT_DECAY, SMOOTHING = 160, 64, 1e-2, 1e-2, 0.05
-CREDIT = "E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits, UCI Machine Learning Repository, 1998, doi 10.24432/C50P49"
+CREDIT = (
+    "E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits, "
+    "UCI Machine Learning Repository, 1998, doi 10.24432/C50P49"
+)
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -62,7 +66,9 @@ class Digits(nn.Module):
 
 def augmented(x: Tensor, rng: torch.Generator) -> Tensor:
     """Each image turned, stretched and moved a little; pixels (B, 1, 8, 8), outside is 0."""
-    angle, grow_x, grow_y, shear, move_x, move_y = (2 * torch.rand(6, len(x), generator=rng) - 1) * torch.tensor([0.2, 0.12, 0.12, 0.12, 0.25, 0.25])[:, None]
+    angle, grow_x, grow_y, shear, move_x, move_y = (2 * torch.rand(6, len(x), generator=rng) - 1) * torch.tensor(
+        [0.2, 0.12, 0.12, 0.12, 0.25, 0.25]
+    )[:, None]
     cos, sin = angle.cos(), angle.sin()
     rows = [cos * (1 + grow_x), -sin + shear, move_x, sin, cos * (1 + grow_y), move_y]
     grid = F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), list(x.shape), align_corners=False)
@@ -90,7 +96,9 @@ def train(x: Tensor, y: Tensor, mean: float, std: float, seed: int) -> Digits:
 
 @dataclass(frozen=True)
 class Edge:
-    """A real-valued projection in float64: weights (O, I, kh, kw) or, into the readout, (O, C) over the mean of all places."""
+    """A real-valued projection in float64: weights (O, I, kh, kw) or, into the readout, (O, C) over the mean of all
+    places.
+    """
 
     source: str
     target: str
@@ -112,9 +120,11 @@ def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def graph(model: Digits, mean: float, std: float) -> tuple[list[Edge], dict[str, Tensor]]:
-    """The trained network as edges and a bias (1, C, 1, 1) or (1, C, H, W) per population; its input is pixel / 16, mean and std are folded in.
+    """The trained network as edges and a bias (1, C, 1, 1) or (1, C, H, W) per population; its input is pixel / 16,
+    mean and std are folded in.
 
-    The padding around the normalised image is 0, so the mean reaches a border place through fewer taps: conv1's bias is a map.
+    The padding around the normalised image is 0, so the mean reaches a border place through fewer taps: conv1's bias is
+    a map.
     """
     (w1, b1), (w2, b2) = folded(model.conv1, model.bn1), folded(model.depth1, model.bn2)
     (w3, b3), (w4, b4) = folded(model.point1, model.bn3), folded(model.conv2, model.bn4)
@@ -146,7 +156,9 @@ def activations(edges: list[Edge], bias: dict[str, Tensor], x: Tensor) -> dict[s
 
 
 def best_unit(a: Tensor, steps: int) -> float:
-    """The value of one code unit, alpha / 2^K, with the least squared error over the activations a; alpha in 0.4..1 of their maximum."""
+    """The value of one code unit, alpha / 2^K, with the least squared error over the activations a; alpha in 0.4..1 of
+    their maximum.
+    """
     top = 2**steps - 1
     units = [share / 200 * a.max().item() / 2**steps for share in range(80, 201)]
     return min(units, key=lambda unit: (a - unit * (a / unit).round().clamp(0, top)).square().sum().item())
@@ -161,10 +173,12 @@ def rounding_error(weights: list[Tensor], powers: list[float], unit: float, unit
 
 
 def convert(edges: list[Edge], bias: dict[str, Tensor], x: Tensor) -> Network:
-    """The integer network: 8-bit weights, one theta per output channel, requantisation to the nearest code (theta / 2 in the bias).
+    """The integer network: 8-bit weights, one theta per output channel, requantisation to the nearest code (theta / 2
+    in the bias).
 
-    An accumulator unit of channel c is unit_out / theta_c, so firing requantises exactly and only weights and biases are rounded.
-    theta_c is the integer of theta_max / 2 .. theta_max whose rounded weights, weighed by the power of their source, err least.
+    An accumulator unit of channel c is unit_out / theta_c, so firing requantises exactly and only weights and biases
+    are rounded. theta_c is the integer of theta_max / 2 .. theta_max whose rounded weights, weighed by the power of
+    their source, err least.
     """
     real = activations(edges, bias, x)
     power = {name: a.square().mean().item() for name, a in real.items()}
@@ -190,7 +204,12 @@ def convert(edges: list[Edge], bias: dict[str, Tensor], x: Tensor) -> Network:
                 if limit < 1:
                     sys.exit(f"train_digits.py: error: {name} channel {c} needs more than 8 bits of weight")
                 rows = [w[c] for w in weights]
-                theta.append(min(range(max(1, limit // 2), limit + 1), key=lambda t: rounding_error(rows, powers, unit[name] / t, units_in)))
+                theta.append(
+                    min(
+                        range(max(1, limit // 2), limit + 1),
+                        key=lambda t: rounding_error(rows, powers, unit[name] / t, units_in),
+                    )
+                )
             accumulator = unit[name] / torch.tensor(theta, dtype=torch.float64)
         whole = (bias[name][0] / accumulator[:, None, None]).round().long().numpy()
         for e, w, unit_in in zip(into, weights, units_in, strict=True):
@@ -198,20 +217,41 @@ def convert(edges: list[Edge], bias: dict[str, Tensor], x: Tensor) -> Network:
             if name == "logits":
                 projections.append(Dense(e.source, name, q, pooled=True))
             else:
-                projections.append(Conv2d(e.source, name, q, stride=(e.stride,) * 2, padding=(e.padding,) * 4, groups=e.groups))
+                projections.append(
+                    Conv2d(e.source, name, q, stride=(e.stride,) * 2, padding=(e.padding,) * 4, groups=e.groups)
+                )
         if name == "logits":
             populations.append(Readout(name, shape, whole[:, 0, 0]))
         else:
             whole = whole + np.array(theta)[:, None, None] // 2  # to the nearest
-            populations.append(FS(name, shape, fs_relu(STEPS[name], theta), whole if whole.shape == shape else whole[:, 0, 0], scale=unit[name]))
+            populations.append(
+                FS(
+                    name,
+                    shape,
+                    fs_relu(STEPS[name], theta),
+                    whole if whole.shape == shape else whole[:, 0, 0],
+                    scale=unit[name],
+                )
+            )
     return Network(populations, projections, "digits", accumulator[0].item(), [str(c) for c in range(10)])
 
 
 def report(net: Network, float_labels: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, int]:
     """Print and return how many images the float and the FS network get right, and on how many they differ."""
     labels = run(net, x, engine="quantized").labels
-    found = {"images": len(y), "float": int((float_labels == y).sum()), "fs": int((labels == y).sum()), "differ": int((labels != float_labels).sum())}
-    print(f"{found['images']} images: float {found['float']} right, FS {found['fs']} right, predictions differ on {found['differ']}", flush=True)
+    found = {
+        "images": len(y),
+        "float": int((float_labels == y).sum()),
+        "fs": int((labels == y).sum()),
+        "differ": int((labels != float_labels).sum()),
+    }
+    print(
+        (
+            f"{found['images']} images: float {found['float']} right, FS "
+            f"{found['fs']} right, predictions differ on {found['differ']}"
+        ),
+        flush=True,
+    )
     return found
 
 
@@ -247,9 +287,19 @@ def main() -> None:
     """Read the command line, train, convert, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     place = REPOSITORY / "reference_models" / "digits"
-    parser.add_argument("--out", type=Path, default=place, metavar="DIR", help="where the files go (default: reference_models/digits)")
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the split, the initial weights and the shuffles (default 1)")
-    parser.add_argument("--validate", action="store_true", help="hold out a third of the 1,198 training images instead, write nothing")
+    parser.add_argument(
+        "--out", type=Path, default=place, metavar="DIR", help="where the files go (default: reference_models/digits)"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of the split, the initial weights and the shuffles (default 1)",
+    )
+    parser.add_argument(
+        "--validate", action="store_true", help="hold out a third of the 1,198 training images instead, write nothing"
+    )
     args = parser.parse_args()
     start = time.monotonic()
     torch.set_num_threads(1)
@@ -292,20 +342,31 @@ def main() -> None:
         "data_license": "CC-BY-4.0",
         "model_license": "Apache-2.0",
         "rounding": "nearest",
-        "split": f"numpy default_rng({args.seed}).permutation(1797): the first {HELD_OUT} are the test images, the others trained and calibrated",
+        "split": (
+            f"numpy default_rng({args.seed}).permutation(1797): the first {HELD_OUT} "
+            "are the test images, the others trained and calibrated"
+        ),
         "tool": "tools/train_digits.py",
-        "training": f"AdamW, one cycle to {RATE}, {EPOCHS} epochs, batches of {BATCH}, affine augmentation, label smoothing {SMOOTHING}, seed {args.seed}",
+        "training": (
+            f"AdamW, one cycle to {RATE}, {EPOCHS} epochs, batches of {BATCH}, affine "
+            f"augmentation, label smoothing {SMOOTHING}, seed {args.seed}"
+        ),
         "float_accuracy": round(figures["float"] / HELD_OUT, 6),
         "fs_accuracy": round(figures["fs"] / HELD_OUT, 6),
     }
     net = replace(net, contract=Contract("L", (mean,), (std,)), provenance=provenance)
     args.out.mkdir(parents=True, exist_ok=True)
     net.save(args.out / "digits.fs.npz")
-    write_zip(args.out / "digits.npz", {"x_test": x_test, "y_test": y_test, "x_train": x_train, "y_train": y_train, "float_labels": float_labels})
+    write_zip(
+        args.out / "digits.npz",
+        {"x_test": x_test, "y_test": y_test, "x_train": x_train, "y_train": y_train, "float_labels": float_labels},
+    )
     golden = golden_record(net, x_test, y_test)
     shown = np.concatenate([x_test[:3, None], drawn_images(net, 3, 1)])
     naive_agrees(args.out / "digits.fs.npz", shown, golden)
-    files = {name: hashlib.sha256((args.out / name).read_bytes()).hexdigest() for name in ("digits.fs.npz", "digits.npz")}
+    files = {
+        name: hashlib.sha256((args.out / name).read_bytes()).hexdigest() for name in ("digits.fs.npz", "digits.npz")
+    }
     (args.out / "golden.json").write_text(json.dumps({"files": files, **golden}, indent=1) + "\n")
     print(f"id {net.id}\n{time.monotonic() - start:.0f} s, torch {torch.__version__}, {platform.machine()}")
 

@@ -27,14 +27,32 @@ from fsref.law.populations import FS
 from fsref.metrics.score import evaluate
 from fsref.conversion.search import check_loss, search
 
-CARRIED = ("mean", "std", "scale", "order", "size", "resize", "crop")  # options that say what images mean: the next command needs them too
+CARRIED = (
+    "mean",
+    "std",
+    "scale",
+    "order",
+    "size",
+    "resize",
+    "crop",
+)  # options that say what images mean: the next command needs them too
 LOOKED_AT = 64  # images on which the worst population is found
 
 CONTRACT = options(
-    click.option("--mean", metavar="M[,M,M]", help="Input contract: mean per channel, of pixel x scale. For ONNX, or in place of the graph's own."),
+    click.option(
+        "--mean",
+        metavar="M[,M,M]",
+        help="Input contract: mean per channel, of pixel x scale. For ONNX, or in place of the graph's own.",
+    ),
     click.option("--std", metavar="S[,S,S]", help="Input contract: standard deviation per channel."),
-    click.option("--scale", metavar="S", help="Input contract: real value of one pixel step, 1/255 unless given; 1 for pixels 0..255."),
-    click.option("--order", type=click.Choice(("RGB", "BGR", "L")), help="Input contract: order of the channels the model wants."),
+    click.option(
+        "--scale",
+        metavar="S",
+        help="Input contract: real value of one pixel step, 1/255 unless given; 1 for pixels 0..255.",
+    ),
+    click.option(
+        "--order", type=click.Choice(("RGB", "BGR", "L")), help="Input contract: order of the channels the model wants."
+    ),
     click.option("--size", metavar="CxHxW", help="Input contract: size of the input, where the model leaves it open."),
 )
 
@@ -47,7 +65,9 @@ def numbers(option: str, text: str) -> tuple[float, ...]:
         try:
             found.append(float(above) / float(below or 1))
         except (ValueError, ZeroDivisionError):
-            raise UsageError("GRAPH-5", option, "not numbers separated by commas", text, "e.g. 0.49,0.48,0.45 or 1/255") from None
+            raise UsageError(
+                "GRAPH-5", option, "not numbers separated by commas", text, "e.g. 0.49,0.48,0.45 or 1/255"
+            ) from None
     return tuple(found)
 
 
@@ -73,8 +93,12 @@ def chosen_options(given: Given) -> Options:
 
 
 def graph_of(model: str, given: Given) -> Graph:
-    """The float graph of a file, .onnx or fsref's own npz, with what the command line says of its input. Errors: GraphError, FileError, UsageError."""
-    asked: dict[str, Any] = {name: numbers(f"--{name}", given[name]) for name in ("mean", "std", "scale") if given[name] is not None}
+    """The float graph of a file, .onnx or fsref's own npz, with what the command line says of its input. Errors:
+    GraphError, FileError, UsageError.
+    """
+    asked: dict[str, Any] = {
+        name: numbers(f"--{name}", given[name]) for name in ("mean", "std", "scale") if given[name] is not None
+    }
     if "scale" in asked:
         asked["scale"] = asked["scale"][0]
     if given["order"] is not None:
@@ -90,7 +114,13 @@ def graph_of(model: str, given: Given) -> Graph:
         from fsref.importers.onnx.from_onnx import from_onnx, input_shape
 
         if not {"mean", "std"} <= set(asked):
-            raise GraphError("GRAPH-5", model, "an ONNX file has no input contract", None, "name --mean and --std; 0 and 1 when the model takes pixels x scale")
+            raise GraphError(
+                "GRAPH-5",
+                model,
+                "an ONNX file has no input contract",
+                None,
+                "name --mean and --std; 0 and 1 when the model takes pixels x scale",
+            )
         return from_onnx(model, Pixels(*(size or input_shape(model)), **asked))
     graph = Graph.load(model)
     if not asked and size is None:
@@ -134,33 +164,101 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
 @click.command()
 @click.argument("model")
 @SOURCE
-@click.option("--test", metavar="SOURCE", help="Labelled images to score on, kept apart from those that calibrate; without it the images of --data are scored.")
+@click.option(
+    "--test",
+    metavar="SOURCE",
+    help=(
+        "Labelled images to score on, kept apart from those that calibrate; without it the images of --data are scored."
+    ),
+)
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Score the first N images alone.")
-@click.option("--images", type=click.IntRange(1), default=512, show_default=True, metavar="N", help="How many images of --data calibrate.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="The network to write; MODEL.fs.npz here unless given.")
-@click.option("-K", "--steps", "steps", show_default="8", metavar="K", help="Steps, 1..16; by population: 8,layer1.0.conv1=6.")
-@click.option("--weight-bits", type=click.IntRange(2, 16), default=8, show_default=True, metavar="N", help="Bits of a weight, sign included.")
-@click.option("--alpha", type=click.Choice(("mse", "max", "percentile")), default="mse", show_default=True, help="How the largest value coded is chosen.")
+@click.option(
+    "--images",
+    type=click.IntRange(1),
+    default=512,
+    show_default=True,
+    metavar="N",
+    help="How many images of --data calibrate.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The network to write; MODEL.fs.npz here unless given.",
+)
+@click.option(
+    "-K", "--steps", "steps", show_default="8", metavar="K", help="Steps, 1..16; by population: 8,layer1.0.conv1=6."
+)
+@click.option(
+    "--weight-bits",
+    type=click.IntRange(2, 16),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Bits of a weight, sign included.",
+)
+@click.option(
+    "--alpha",
+    type=click.Choice(("mse", "max", "percentile")),
+    default="mse",
+    show_default=True,
+    help="How the largest value coded is chosen.",
+)
 @click.option("--percentile", type=float, default=99.9, show_default=True, metavar="P", help="For --alpha percentile.")
-@click.option("--rounding", type=click.Choice(("nearest", "floor")), default="nearest", show_default=True, help="To which code a value goes.")
+@click.option(
+    "--rounding",
+    type=click.Choice(("nearest", "floor")),
+    default="nearest",
+    show_default=True,
+    help="To which code a value goes.",
+)
 @click.option("--power-of-two", is_flag=True, help="Thetas that are powers of two.")
 @click.option(
     "--bias-correction",
     type=click.Choice(("none", "analytic", "empirical")),
     default="none",
     show_default=True,
-    help="Take back in the biases what rounded weights add in the mean, or make mean membranes the float ones (often better for K of 5 or less).",
+    help=(
+        "Take back in the biases what rounded weights add in the mean, or make mean "
+        "membranes the float ones (often better for K of 5 or less)."
+    ),
 )
-@click.option("--search", "loss", type=float, metavar="LOSS", help="Find the fewest steps per population that lose at most LOSS points (CONV-11).")
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="With --search: draw accuracy against steps and spikes, .svg, .png or .pdf.")
-@click.option("--expect", type=float, metavar="PERCENT", help="Stop, exit code 1, when fsref's float accuracy is more than a point off.")
+@click.option(
+    "--search",
+    "loss",
+    type=float,
+    metavar="LOSS",
+    help="Find the fewest steps per population that lose at most LOSS points (CONV-11).",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --search: draw accuracy against steps and spikes, .svg, .png or .pdf.",
+)
+@click.option(
+    "--expect",
+    type=float,
+    metavar="PERCENT",
+    help="Stop, exit code 1, when fsref's float accuracy is more than a point off.",
+)
 @CONTRACT
 @WORK
 @JSON
-def convert(model: str, source: str | None, test: str | None, limit: int | None, out: Path | None, plot: Path | None, as_json: bool, **given: Any) -> int:
+def convert(
+    model: str,
+    source: str | None,
+    test: str | None,
+    limit: int | None,
+    out: Path | None,
+    plot: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> int:
     """Convert a float graph or ONNX model to an FS network.
 
-    MODEL is an .npz or .onnx file. Prints fsref's own float accuracy first, then what the conversion lost, what it costs, and the population that lost most.
+    MODEL is an .npz or .onnx file. Prints fsref's own float accuracy first, then what the conversion lost, what it
+    costs, and the population that lost most.
     """
     expected = percent(given["expect"])
     graph = graph_of(model, given)
@@ -191,13 +289,22 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
     calibrated = "calibration among them" if len(scored.x) > len(calibration.x) else "all of them calibrate"
     place = f"{len(scored.x):,} images of {test or source}" + (f", {calibrated}" if among else "")
     if not as_json:
-        click.echo(f"{graph.name or Path(model).stem}: {len(graph.nodes)} nodes, {sum(node.parameters for node in graph.nodes):,} parameters")
+        click.echo(
+            f"{graph.name or Path(model).stem}: {len(graph.nodes)} nodes, "
+            f"{sum(node.parameters for node in graph.nodes):,} parameters"
+        )
         for note in graph.notes:
             click.echo(f"note: {note}")
-        click.echo(f"float accuracy {100 * correct / len(predicted):.2f} %, {place}" if correct is not None else f"{place}, without classes")
+        click.echo(
+            f"float accuracy {100 * correct / len(predicted):.2f} %, {place}"
+            if correct is not None
+            else f"{place}, without classes"
+        )
     if expected is not None:
         if correct is None:
-            raise UsageError("CONV-8", "--expect", "the images have no classes to measure accuracy with", test or source)
+            raise UsageError(
+                "CONV-8", "--expect", "the images have no classes to measure accuracy with", test or source
+            )
         if off := unexpected(expected, correct, len(predicted), pixels):
             click.echo(f"fsref: error: {off}", err=True)
             return 1
@@ -207,7 +314,16 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
     if given["loss"] is not None:
         others = {field.name: getattr(chosen, field.name) for field in fields(chosen) if field.name != "steps"}
         told = None if as_json else (lambda point: click.echo(f"  {point}", err=True))
-        searched = search(graph, calibration.x, calibration.y, given["loss"], images=given["images"], progress=told, threads=given["threads"], **others)
+        searched = search(
+            graph,
+            calibration.x,
+            calibration.y,
+            given["loss"],
+            images=given["images"],
+            progress=told,
+            threads=given["threads"],
+            **others,
+        )
         net = searched.net
         if not as_json:
             click.echo(str(searched))
@@ -215,7 +331,9 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
         with report.progress(f"calibrating, {len(calibration.x)} images", len(calibration.x)) as advance:
             net = Calibrated.of(graph, calibration.x, given["images"], advance).convert(chosen)
     with report.progress(f"FS, {len(scored.x)} images", len(scored.x)) as advance:
-        score = evaluate(net, scored.x, predicted if scored.y is None else scored.y, "quantized", **work(given), progress=advance)
+        score = evaluate(
+            net, scored.x, predicted if scored.y is None else scored.y, "quantized", **work(given), progress=advance
+        )
     pair = Paired.of(predicted, score.predictions, predicted if scored.y is None else scored.y)
     if searched is not None and scored.y is not None and not among:
         tell(lost_elsewhere(searched.loss, searched.kept, pair))
@@ -235,21 +353,40 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
     worst, latency = compared.worst, f"latency {score.latency_steps} steps"
     every = [p.steps for p in net.populations if isinstance(p, FS)]
     few = bool(every) and max(every) <= 5
-    own = f"{worst.name}: its own error is {worst.db('new'):.1f} dB below its values" if worst.new > 0 else "none: no population adds an error"
+    own = (
+        f"{worst.name}: its own error is {worst.db('new'):.1f} dB below its values"
+        if worst.new > 0
+        else "none: no population adds an error"
+    )
     low, high = pair.interval
     lines = [
-        f"FS accuracy    {100 * score.accuracy:.2f} %: {100 * pair.difference:+.2f} points (95 % interval {100 * low:+.2f} to {100 * high:+.2f})"
+        (
+            f"FS accuracy    {100 * score.accuracy:.2f} %: {100 * pair.difference:+.2f} "
+            f"points (95 % interval {100 * low:+.2f} to {100 * high:+.2f})"
+        )
         if scored.y is not None
         else "",
         f"agreement      {100 * pair.agreement:.2f} % of predictions are the float network's",
-        f"cost           {k_told(every)}, {score.spikes_per_neuron:.3f} spikes per neuron, {latency}, {score.synops:,.0f} SynOps an image",
+        (
+            f"cost           {k_told(every)}, {score.spikes_per_neuron:.3f} spikes "
+            f"per neuron, {latency}, {score.synops:,.0f} SynOps an image"
+        ),
         f"worst          {own}",
         f"written        {target}, id {net.id[:12]}",
         f"next           {following(model, target, source, given)}",
-        "hint           --bias-correction empirical often does better at so few steps" if few and given["bias_correction"] == "none" else "",
+        "hint           --bias-correction empirical often does better at so few steps"
+        if few and given["bias_correction"] == "none"
+        else "",
         "hint           the images scored also calibrated: score on others with --test" if among else "",
     ]
-    plain = {**figures, "paired": pair.to_dict(), "worst": worst.name, "id": net.id, "out": str(target), "provenance": dict(net.provenance)}
+    plain = {
+        **figures,
+        "paired": pair.to_dict(),
+        "worst": worst.name,
+        "id": net.id,
+        "out": str(target),
+        "provenance": dict(net.provenance),
+    }
     plain["search"] = None if searched is None else searched.to_dict()
     show(as_json, "\n".join(line for line in lines if line), plain)
     return 0
@@ -263,7 +400,9 @@ def convert(model: str, source: str | None, test: str | None, limit: int | None,
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw it: .svg, .png or .pdf.")
 @CONTRACT
 @JSON
-def compare(model: str, net: str, source: str | None, limit: int | None, plot: Path | None, as_json: bool, **given: Any) -> int:
+def compare(
+    model: str, net: str, source: str | None, limit: int | None, plot: Path | None, as_json: bool, **given: Any
+) -> int:
     """Say which population loses what the float graph knew.
 
     Of every population of NET beside GRAPH (.npz or .onnx): signal to noise, bias, clipping; and the first jump.
@@ -285,8 +424,15 @@ def compare(model: str, net: str, source: str | None, limit: int | None, plot: P
 @click.command()
 @NET
 @click.option("--format", "form", type=click.Choice(("onnx",)), required=True, help="What to write.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="The file to write; NET.fs.onnx here unless given.")
-@click.option("--codes", multiple=True, metavar="POPULATION", help="Also give the codes of this population as an output (repeatable).")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE", help="The file to write; NET.fs.onnx here unless given."
+)
+@click.option(
+    "--codes",
+    multiple=True,
+    metavar="POPULATION",
+    help="Also give the codes of this population as an output (repeatable).",
+)
 @JSON
 def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], as_json: bool) -> int:
     """Write the same integers as standard ONNX.
@@ -298,5 +444,9 @@ def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], as_jso
     network = data.load(net)
     target = out or Path(f"{Path(net).name.removesuffix('.npz').removesuffix('.fs')}.fs.{form}")
     onnx.save(network, target, codes=codes)
-    show(as_json, f"{target}: {network.name or net}, id {network.id[:12]}", {"out": str(target), "id": network.id, "format": form})
+    show(
+        as_json,
+        f"{target}: {network.name or net}, id {network.id[:12]}",
+        {"out": str(target), "id": network.id, "format": form},
+    )
     return 0

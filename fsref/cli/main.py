@@ -2,8 +2,8 @@
 
 Exit code 0, 1 for "differs or fails", 2 for wrong use or bad input.
 
-NET is a network file or the name of a model that comes with fsref. `--json` puts pure JSON on standard output; progress goes to standard
-error, and only to a terminal.
+NET is a network file or the name of a model that comes with fsref. `--json` puts pure JSON on standard output; progress
+goes to standard error, and only to a terminal.
 """
 
 from __future__ import annotations
@@ -52,7 +52,13 @@ def chosen(text: str | None, count: int) -> list[int]:
             else:
                 picked.append(range(count)[int(part)])
         except (ValueError, TypeError, IndexError):
-            raise UsageError("RUN-4", "--images", "not a selection of the images", part, f"there are {count}: 3 or 0:4 or ::10 or 1,5,9") from None
+            raise UsageError(
+                "RUN-4",
+                "--images",
+                "not a selection of the images",
+                part,
+                f"there are {count}: 3 or 0:4 or ::10 or 1,5,9",
+            ) from None
     if not picked:
         raise UsageError("RUN-4", "--images", "selects no image", text, f"there are {count}")
     return picked
@@ -87,21 +93,45 @@ def info(net: str, timeline: bool, as_json: bool) -> int:
 @SOURCE
 @LIMIT
 @click.option("--images", "selection", metavar="A:B", help="Which of them: 7, 0:4, ::10 or 1,5,9.")
-@click.option("--record", "recorded", multiple=True, metavar="POPULATION", help="Record this population (repeatable); all with --out or --events.")
-@click.option("--observable", "observables", multiple=True, type=click.Choice(OBSERVABLES), help="What to record; spikes and codes by default.")
+@click.option(
+    "--record",
+    "recorded",
+    multiple=True,
+    metavar="POPULATION",
+    help="Record this population (repeatable); all with --out or --events.",
+)
+@click.option(
+    "--observable",
+    "observables",
+    multiple=True,
+    type=click.Choice(OBSERVABLES),
+    help="What to record; spikes and codes by default.",
+)
 @click.option("--events", is_flag=True, help="Print every spike, as image,step,population,neuron.")
-@click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="Stream the recording to this new folder, one .npy per array.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Stream the recording to this new folder, one .npy per array.",
+)
 @ENGINE
 @WORK
 @JSON
-def run(net: str, selection: str | None, events: bool, out: Path | None, engine: str, as_json: bool, **given: Any) -> int:
+def run(
+    net: str, selection: str | None, events: bool, out: Path | None, engine: str, as_json: bool, **given: Any
+) -> int:
     """Run images; record or list every spike.
 
     `fsref run digits` alone shows the whole product: score, bit-exact check and a raster.
     """
     network = data.load(net)
     recording = bool(given["recorded"] or given["observables"] or events or out)
-    if brings_images(net) and selection is None and not recording and not any(given[name] for name in ("source", "resize", "crop", "limit")):
+    if (
+        brings_images(net)
+        and selection is None
+        and not recording
+        and not any(given[name] for name in ("source", "resize", "crop", "limit"))
+    ):
         return showcase(net, network, engine, given, as_json)
     images = images_of(net, network, given)
     picked = chosen(selection, len(images.x))
@@ -120,12 +150,22 @@ def run(net: str, selection: str | None, events: bool, out: Path | None, engine:
         text += f"\n\nrecorded in {out}"
     elif "spikes" in kinds and result.trace is not None:
         text += f"\n\nimage {picked[0]}\n\n{report.raster(network, result.trace)}"
-    show(as_json, text, {**report.result_dict(result, names, labels, out is None), "images": picked, "out": None if out is None else str(out)})
+    show(
+        as_json,
+        text,
+        {
+            **report.result_dict(result, names, labels, out is None),
+            "images": picked,
+            "out": None if out is None else str(out),
+        },
+    )
     return 0
 
 
 def showcase(name: str, net: Network, engine: str, given: Given, as_json: bool) -> int:
-    """Evaluate a bundled model on all its test images, check every bit against the other engines, draw one digit's spikes."""
+    """Evaluate a bundled model on all its test images, check every bit against the other engines, draw one digit's
+    spikes.
+    """
     images = data.load_images(name, net)
     with np.load(data.bundled(name) / f"{name}.npz", allow_pickle=False) as arrays:
         float_labels = arrays["float_labels"]
@@ -136,8 +176,17 @@ def showcase(name: str, net: Network, engine: str, given: Given, as_json: bool) 
         checked = checks.check(net, images.x, others, **work(given), progress=advance)
     result = run_network(net, images.x[:1], engine, Record(observables=("spikes",)))
     float_correct, differ = int((float_labels == images.y).sum()), int((float_labels != score.predictions).sum())
-    plain = {**score.to_dict(), "float_correct": float_correct, "float_accuracy": float_correct / score.images, "differ_from_float": differ}
-    show(as_json, report.showcase_text(score, checked, float_correct, differ, images, result), {**plain, "check": checked.to_dict()})
+    plain = {
+        **score.to_dict(),
+        "float_correct": float_correct,
+        "float_accuracy": float_correct / score.images,
+        "differ_from_float": differ,
+    }
+    show(
+        as_json,
+        report.showcase_text(score, checked, float_correct, differ, images, result),
+        {**plain, "check": checked.to_dict()},
+    )
     return 0 if checked.agrees else 1
 
 
@@ -146,21 +195,57 @@ def showcase(name: str, net: Network, engine: str, given: Given, as_json: bool) 
 @SOURCE
 @LIMIT
 @click.option(
-    "--rate", type=click.IntRange(1, MAX_TICKS), metavar="T", help="Also score the rate-coded twin of the network, at t = 8, 16, ... T ticks."
+    "--rate",
+    type=click.IntRange(1, MAX_TICKS),
+    metavar="T",
+    help="Also score the rate-coded twin of the network, at t = 8, 16, ... T ticks.",
 )
-@click.option("--setting", type=click.Choice(SETTINGS), help="With --rate: best (the default) has analog input and a half-threshold start.")
-@click.option("--rounding", type=click.Choice(ROUNDINGS), help="With --rate: how codes are rounded, where the network does not tell.")
+@click.option(
+    "--setting",
+    type=click.Choice(SETTINGS),
+    help="With --rate: best (the default) has analog input and a half-threshold start.",
+)
+@click.option(
+    "--rounding",
+    type=click.Choice(ROUNDINGS),
+    help="With --rate: how codes are rounded, where the network does not tell.",
+)
 @click.option("--apart", is_flag=True, help="With --rate: layers one step apart, not in the same tick.")
 @ENGINE
 @WORK
-@click.option("--energy", "costs", metavar="COSTS", help="Also print energy: horowitz_2014, or with _8kb, _1mb, _dram, _arithmetic; FILE.json (guide/costs.md)")
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE", help="Also write a report: one page with plots, to look at in a browser.")
-@click.option("--plots", "folder", type=click.Path(path_type=Path), metavar="DIR", help="Also write the plots of the report to this new folder, as SVG.")
+@click.option(
+    "--energy",
+    "costs",
+    metavar="COSTS",
+    help="Also print energy: horowitz_2014, or with _8kb, _1mb, _dram, _arithmetic; FILE.json (guide/costs.md)",
+)
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write a report: one page with plots, to look at in a browser.",
+)
+@click.option(
+    "--plots",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Also write the plots of the report to this new folder, as SVG.",
+)
 @JSON
 def evaluate(
-    net: str, rate: int | None, setting: Any, rounding: Any, apart: bool, engine: str, costs: str | None, html: Path | None, folder: Path | None, as_json: bool,
+    net: str,
+    rate: int | None,
+    setting: Any,
+    rounding: Any,
+    apart: bool,
+    engine: str,
+    costs: str | None,
+    html: Path | None,
+    folder: Path | None,
+    as_json: bool,
     **given: Any,
-) -> int:  # fmt: skip
+) -> int:
     """Score a network on labelled images.
 
     Accuracy, spikes, SynOps, latency, speed; on request energy, the rate-coded twin and a report.
@@ -175,7 +260,13 @@ def evaluate(
     network = data.load(net)
     images = images_of(net, network, given)
     if images.y is None:
-        raise InputError("RUN-4", given["source"], "the images have no labels", None, "a folder per class, labels.csv, or array y of an npz")
+        raise InputError(
+            "RUN-4",
+            given["source"],
+            "the images have no labels",
+            None,
+            "a folder per class, labels.csv, or array y of an npz",
+        )
     twin = None if rate is None else rate_coded(network, setting or "best", rounding)
     with report.progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
         score = score_network(network, images.x, images.y, engine, **work(given), progress=advance)
@@ -185,11 +276,15 @@ def evaluate(
         texts, plain["energy"] = [*texts, str(spent)], spent.to_dict()
     if twin is not None and rate is not None:
         with report.progress(f"rate-coded twin, {len(images.x)} images", len(images.x)) as advance:
-            answers = twin.run(images.x, rate, apart, threads=given["threads"], memory_limit=given["memory_limit"], progress=advance)
+            answers = twin.run(
+                images.x, rate, apart, threads=given["threads"], memory_limit=given["memory_limit"], progress=advance
+            )
         rated = rate_score(answers, images.y, prices)
         texts, plain["rate"] = [*texts, str(rated)], rated.to_dict()
     if looked_at:
-        seen = examine(score, images, given["source"] or net, given["memory_limit"], spent, known_float_accuracy(network), rated)
+        seen = examine(
+            score, images, given["source"] or net, given["memory_limit"], spent, known_float_accuracy(network), rated
+        )
         if html is not None:
             page.write_page(seen, html)
         if folder is not None:
@@ -202,9 +297,21 @@ def evaluate(
 @NET
 @SOURCE
 @LIMIT
-@click.option("--images-drawn", "drawn", type=click.IntRange(1), default=16, show_default=True, metavar="N", help="Without --data: this many drawn images.")
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=1, show_default=True, help="Seed of the drawn images.")
-@click.option("--self", "itself", is_flag=True, help="Compute the golden values of a bundled model on this machine instead.")
+@click.option(
+    "--images-drawn",
+    "drawn",
+    type=click.IntRange(1),
+    default=16,
+    show_default=True,
+    metavar="N",
+    help="Without --data: this many drawn images.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**64 - 1), default=1, show_default=True, help="Seed of the drawn images."
+)
+@click.option(
+    "--self", "itself", is_flag=True, help="Compute the golden values of a bundled model on this machine instead."
+)
 @WORK
 @JSON
 def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given: Any) -> int:
@@ -228,7 +335,11 @@ def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given:
     with report.progress(f"three engines, {len(x)} images", len(x)) as advance:
         checked = checks.check(network, x, **work(given), progress=advance)
     origin = f"images: {drawn} drawn, seed {seed}" if source is None else f"images: {source}"
-    show(as_json, f"{checked}\n  {origin}", {**checked.to_dict(), "source": source, "seed": seed if source is None else None})
+    show(
+        as_json,
+        f"{checked}\n  {origin}",
+        {**checked.to_dict(), "source": source, "seed": seed if source is None else None},
+    )
     return 0 if checked.agrees else 1
 
 
@@ -237,11 +348,15 @@ def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given:
 @click.argument("image")
 @click.option("--population", required=True, help="Which population.")
 @click.option("--neuron", type=int, required=True, help="Which neuron of it, 0 first.")
-@click.option("--synapses", type=click.IntRange(0), default=10, show_default=True, metavar="N", help="How many synapses to show.")
+@click.option(
+    "--synapses", type=click.IntRange(0), default=10, show_default=True, metavar="N", help="How many synapses to show."
+)
 @SOURCE
 @ENGINE
 @JSON
-def explain(net: str, image: str, population: str, neuron: int, synapses: int, engine: str, as_json: bool, **given: Any) -> int:
+def explain(
+    net: str, image: str, population: str, neuron: int, synapses: int, engine: str, as_json: bool, **given: Any
+) -> int:
     """Say why one neuron spiked as it did.
 
     IMAGE is an index into --data, an image file or a .npy file.
@@ -278,7 +393,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return failed("interrupted", 130)
     except (BrokenPipeError, SystemExit) as error:
-        if isinstance(error, SystemExit) and sys.stdout is stdout:  # click wraps stdout and exits with 1 when a pipe is closed
+        if (
+            isinstance(error, SystemExit) and sys.stdout is stdout
+        ):  # click wraps stdout and exits with 1 when a pipe is closed
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())  # the reader left; nothing more can be said
         return 0

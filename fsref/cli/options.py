@@ -37,17 +37,26 @@ def options(*some: Callable[[Command], Command]) -> Callable[[Command], Command]
 
 NET = click.argument("net")
 JSON = click.option("--json", "as_json", is_flag=True, help="Pure JSON on standard output.")
-SOURCE_HELP = f"""Images, and their classes where there are some: {data.SOURCES}. An image is an image file or a .npy of codes; a folder holds a
-folder per class, labels.csv (columns file,label), or images alone; FILE.npz arrays x and y. Pixels are codes, never rescaled."""
+SOURCE_HELP = f"""Images, and their classes where there are some: {data.SOURCES}.
+An image is an image file or a .npy of codes; a folder holds a folder per class, labels.csv (columns file,label), or images alone; FILE.npz arrays x and y. Pixels are codes, never
+rescaled."""
 SOURCE = options(
     click.option("--data", "source", metavar="SOURCE", help=SOURCE_HELP),
     click.option("--resize", type=click.IntRange(1), metavar="N", help="Resize the shorter side of image files to N."),
     click.option("--crop", type=click.IntRange(1), metavar="N", help="Crop the centre N x N of image files."),
 )
 LIMIT = click.option("--limit", type=click.IntRange(1), metavar="N", help="Take the first N images alone.")
-ENGINE = click.option("--engine", type=click.Choice(ENGINES), default="events", show_default=True, help="They differ in speed alone.")
+ENGINE = click.option(
+    "--engine", type=click.Choice(ENGINES), default="events", show_default=True, help="They differ in speed alone."
+)
 WORK = options(
-    click.option("--memory-limit", callback=in_bytes, default="8G", show_default=True, help="Refuse to start beyond this, e.g. 512M."),
+    click.option(
+        "--memory-limit",
+        callback=in_bytes,
+        default="8G",
+        show_default=True,
+        help="Refuse to start beyond this, e.g. 512M.",
+    ),
     click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads; all processors by default."),
     click.option("--batch", type=click.IntRange(1), metavar="N", help="Images per batch."),
 )
@@ -74,7 +83,9 @@ def work(given: Given) -> Given:
 
 
 def brings_images(name: str) -> bool:
-    """Whether a NET argument names a model that comes with fsref and with its own test images, and no file of that name stands before it."""
+    """Whether a NET argument names a model that comes with fsref and with its own test images, and no file of that name
+    stands before it.
+    """
     with suppress(UsageError):
         return not Path(name).is_file() and (data.bundled(name) / f"{name}.npz").is_file()
     return False

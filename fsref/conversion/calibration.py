@@ -1,4 +1,6 @@
-"""What calibration images tell of each population, and the scale that follows: the real value of one code unit (CONV-2)."""
+"""What calibration images tell of each population, and the scale that follows: the real value of one code unit
+(CONV-2).
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,9 @@ SEED = 1
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Of one population over all calibration images: the smallest and largest value, a sample of the values, per channel their mean square
-    (C,), per neuron their mean (C, H, W); `before` (C,) is the mean per channel before the activation.
+    """Of one population over all calibration images: the smallest and largest value, a sample of the values, per
+    channel their mean square (C,), per neuron their mean (C, H, W); `before` (C,) is the mean per channel before the
+    activation.
     """
 
     low: float
@@ -32,7 +35,9 @@ class Statistics:
 def observe(
     folded: Folded, images: NDArray[np.integer], batch: int, progress: Callable[[int], None] | None = None
 ) -> tuple[dict[str, Statistics], NDArray[np.float32]]:
-    """The statistics of every population by name, and the float logits (B, classes), of calibration images (B, C, H, W)."""
+    """The statistics of every population by name, and the float logits (B, classes), of calibration images (B, C, H,
+    W).
+    """
     rng = np.random.default_rng(SEED)
     found: dict[str, list[Statistics]] = {}
     logits = []
@@ -60,19 +65,31 @@ def observe(
     return joined, np.concatenate(logits)
 
 
-def _statistics(before: NDArray[np.float32], values: NDArray[np.float32], share: int, rng: np.random.Generator) -> Statistics:
+def _statistics(
+    before: NDArray[np.float32], values: NDArray[np.float32], share: int, rng: np.random.Generator
+) -> Statistics:
     """The statistics of one batch."""
     flat = values.ravel()
     sample = flat if flat.size <= share else flat[rng.integers(flat.size, size=share)]
     power = np.einsum("bchw,bchw->c", values, values, dtype=np.float64) / (values.size / values.shape[1])
     mean = values.mean(axis=0, dtype=np.float64)
-    return Statistics(float(values.min()), float(values.max()), sample.copy(), power, mean, before.mean(axis=(0, 2, 3), dtype=np.float64))
+    return Statistics(
+        float(values.min()),
+        float(values.max()),
+        sample.copy(),
+        power,
+        mean,
+        before.mean(axis=(0, 2, 3), dtype=np.float64),
+    )
 
 
-def code_unit(how: Activation, seen: Statistics | None, steps: int, alpha: str, percentile: float, half: float) -> tuple[float, int]:
+def code_unit(
+    how: Activation, seen: Statistics | None, steps: int, alpha: str, percentile: float, half: float
+) -> tuple[float, int]:
     """The real value of one code unit and the code of 0, for a population of 2^steps codes (CONV-2).
 
-    A value r becomes the code floor(r / unit + offset + half), within 0..2^steps - 1. `alpha` is max, percentile or mse.
+    A value r becomes the code floor(r / unit + offset + half), within 0..2^steps - 1. `alpha` is max, percentile or
+    mse.
     """
     top = 2**steps - 1
     if how.levels is not None:
@@ -104,4 +121,6 @@ def code_unit(how: Activation, seen: Statistics | None, steps: int, alpha: str, 
         return float(np.square(sample - unit * (codes - offset)).sum())
 
     coarse = min((n / SHARES for n in range(1, SHARES + 1)), key=error)
-    return scaled(min((coarse + n / (10 * SHARES) for n in range(-9, 10) if 0 < coarse + n / (10 * SHARES) <= 1), key=error))
+    return scaled(
+        min((coarse + n / (10 * SHARES) for n in range(-9, 10) if 0 < coarse + n / (10 * SHARES) <= 1), key=error)
+    )

@@ -15,7 +15,18 @@ from fsref.conversion.calibration import Statistics, code_unit, observe
 from fsref.conversion.folded import LINEAR, Folded, Unit, linear
 from fsref.conversion.folding import fold
 from fsref.graph.graph import Graph
-from fsref.conversion.quantisation import REACH, Coding, Quantised, choose_theta, clip_table, in_code_units, largest, quantise, reach, slack
+from fsref.conversion.quantisation import (
+    REACH,
+    Coding,
+    Quantised,
+    choose_theta,
+    clip_table,
+    in_code_units,
+    largest,
+    quantise,
+    reach,
+    slack,
+)
 from fsref.errors import GraphError, InputError
 from fsref.law.network import Contract, Network
 from fsref.law.neuron import MAX_STEPS, Ints
@@ -50,8 +61,14 @@ class Options:
             value = getattr(self, name)
             if not isinstance(value, type(allowed[0])) or value not in allowed:
                 raise GraphError("CONV-9", name, "unknown choice", value, ", ".join(map(str, allowed)))
-        steps = {f"steps of {key}" if key else "steps": k for key, k in (self.steps if isinstance(self.steps, Mapping) else {"": self.steps}).items()}
-        for name, value, high in [*((name, value, MAX_STEPS) for name, value in steps.items()), ("weight_bits", self.weight_bits, 16)]:
+        steps = {
+            f"steps of {key}" if key else "steps": k
+            for key, k in (self.steps if isinstance(self.steps, Mapping) else {"": self.steps}).items()
+        }
+        for name, value, high in [
+            *((name, value, MAX_STEPS) for name, value in steps.items()),
+            ("weight_bits", self.weight_bits, 16),
+        ]:
             low = 2 if name == "weight_bits" else 1
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
                 raise GraphError("CONV-9", name, "integer out of range", value, f"{low}..{high}")
@@ -62,7 +79,13 @@ class Options:
         """Nothing, when every population that `steps` names takes its steps from there. Errors: GraphError."""
         known = {unit.name for unit in folded.units if unit.activation is not None and unit.activation.levels is None}
         if isinstance(self.steps, Mapping) and (unknown := sorted(set(self.steps) - known - {""})):
-            raise GraphError("CONV-9", "steps", "no population of this name takes its steps from here", unknown[0], f"one of {', '.join(sorted(known))}")
+            raise GraphError(
+                "CONV-9",
+                "steps",
+                "no population of this name takes its steps from here",
+                unknown[0],
+                f"one of {', '.join(sorted(known))}",
+            )
 
     def steps_of(self, name: str) -> int:
         """K of a population."""
@@ -77,13 +100,14 @@ def convert(
     progress: Callable[[int], None] | None = None,
     **options: Any,
 ) -> Network:
-    """The FS network of a float graph: batch norm folded, alphas calibrated on the first `images` of `calibrate` (B, C, H, W), requantisation exact.
+    """The FS network of a float graph: batch norm folded, alphas calibrated on the first `images` of `calibrate` (B, C,
+    H, W), requantisation exact.
 
-    Options (CONV-9): steps K = 8, or by population ({"": 8, "layer1.0.conv1": 6}); weight_bits 8 (2..16); alpha "mse", "max" or "percentile"
-    (percentile=99.9); rounding "nearest" or "floor"; power_of_two thetas; bias_correction "none", "analytic"
-    or "empirical". `calibrate` may be left out when every
-    activation of the graph is a quantising one. Every choice and figure is in `provenance`.
-    Errors: GraphError [GRAPH-5, CONV-1 to CONV-9], InputError for the images, RangeError.
+    Options (CONV-9): steps K = 8, or by population ({"": 8, "layer1.0.conv1": 6}); weight_bits 8 (2..16); alpha "mse",
+    "max" or "percentile" (percentile=99.9); rounding "nearest" or "floor"; power_of_two thetas; bias_correction "none",
+    "analytic" or "empirical". `calibrate` may be left out when every activation of the graph is a quantising one. Every
+    choice and figure is in `provenance`. Errors: GraphError [GRAPH-5, CONV-1 to CONV-9], InputError for the images,
+    RangeError.
     """
     return Calibrated.of(graph, calibrate, images, progress).convert(Options(**options))
 
@@ -98,13 +122,22 @@ class Calibrated:
     logits: NDArray[np.float32]
 
     @classmethod
-    def of(cls, graph: Graph, calibrate: ArrayLike | None, images: int = 512, progress: Callable[[int], None] | None = None) -> Calibrated:
+    def of(
+        cls, graph: Graph, calibrate: ArrayLike | None, images: int = 512, progress: Callable[[int], None] | None = None
+    ) -> Calibrated:
         """The graph folded and seen on its calibration images. Errors: GraphError, InputError."""
         folded = fold(graph)
         if calibrate is None:
             needs = [u.name for u in folded.units if u.activation is not None and u.activation.levels is None]
             if needs:
-                limit = f"give some, or activations that carry their own scale (quantise); {', '.join(needs[:3])} and others do not" if needs else ""
+                limit = (
+                    (
+                        "give some, or activations that carry their own scale "
+                        f"(quantise); {', '.join(needs[:3])} and others do not"
+                    )
+                    if needs
+                    else ""
+                )
                 raise GraphError("CONV-8", "calibration", "there are no images", None, limit)
             return cls(folded, np.empty((0, *folded.pixels.shape), np.uint8), {}, np.empty((0, 0), np.float32))
         if not isinstance(images, int | np.integer) or images < 1:
@@ -129,8 +162,18 @@ class _Builder:
         self.calibrated, self.options, pixels = calibrated, options, calibrated.folded.pixels
         options.check_names(calibrated.folded)
         shape = pixels.shape
-        self.codings = {"input": self.coding("input", shape, pixels.scale / np.array(pixels.std), np.array(pixels.mean) / pixels.scale, pixels.max_code)}
-        self.populations: list[Population] = [Input("input", shape, int(pixels.max_code).bit_length(), pixels.max_code, pixels.scale)]
+        self.codings = {
+            "input": self.coding(
+                "input",
+                shape,
+                pixels.scale / np.array(pixels.std),
+                np.array(pixels.mean) / pixels.scale,
+                pixels.max_code,
+            )
+        }
+        self.populations: list[Population] = [
+            Input("input", shape, int(pixels.max_code).bit_length(), pixels.max_code, pixels.scale)
+        ]
         self.projections: list[Projection] = []
         self.record: dict[str, dict[str, Any]] = {}
         self.codes: dict[str, NDArray[np.integer]] = {}
@@ -172,14 +215,20 @@ class _Builder:
         how, options = unit.activation or LINEAR, self.options
         top = 2 ** options.steps_of(unit.name) - 1 if how.levels is None else how.levels
         steps, nearest = top.bit_length(), (how.rounding or options.rounding) == "nearest"
-        scale, offset = code_unit(how, self.calibrated.seen.get(unit.name), steps, options.alpha, options.percentile, 0.5 if nearest else 0.0)
+        scale, offset = code_unit(
+            how, self.calibrated.seen.get(unit.name), steps, options.alpha, options.percentile, 0.5 if nearest else 0.0
+        )
         theta = choose_theta(unit, per_code, codings, scale, offset, top, options.weight_bits, options.power_of_two)
         shift = theta * offset + (theta // 2 if nearest else 0)
         made = quantise(unit, per_code, codings, theta, scale / theta, shift, self.analytic)
         if self.empirical:
             made = self.corrected(unit, made, shift)
-            self.codes[unit.name] = np.concatenate([np.clip(v // theta[:, None, None], 0, top).astype(np.uint16) for v in self.membranes(unit, made)])
-        self.populations.append(FS(unit.name, unit.shape, clip_table(top, theta), made.bias, scale=scale, offset=offset))
+            self.codes[unit.name] = np.concatenate(
+                [np.clip(v // theta[:, None, None], 0, top).astype(np.uint16) for v in self.membranes(unit, made)]
+            )
+        self.populations.append(
+            FS(unit.name, unit.shape, clip_table(top, theta), made.bias, scale=scale, offset=offset)
+        )
         self.join(unit, made)
         self.codings[unit.name] = self.coding(unit.name, unit.shape, np.array(scale), np.array(offset), top)
         plain = [int(np.abs(w).max()) for w, term in zip(made.weights, unit.terms, strict=True) if not term.skip]
@@ -197,7 +246,11 @@ class _Builder:
         """Make the readout: one membrane unit for all its channels (NET-8)."""
         channels = unit.shape[0]
         q_max = {False: 2 ** (self.options.weight_bits - 1) - 1, True: 2**15 - 1}
-        units = [largest([w for w, t in zip(per_code, unit.terms, strict=True) if t.skip == skip], channels).max() / q_max[skip] for skip in q_max]
+        units = [
+            largest([w for w, t in zip(per_code, unit.terms, strict=True) if t.skip == skip], channels).max()
+            / q_max[skip]
+            for skip in q_max
+        ]
         unit_of = max(*units, reach(unit, per_code, codings).max() / (REACH - slack(unit, codings))) or 1.0
         membrane_unit, zeros = np.full(channels, unit_of), np.zeros(channels, np.int64)
         made = quantise(unit, per_code, codings, zeros, membrane_unit, zeros, self.analytic)
@@ -212,7 +265,9 @@ class _Builder:
         bias = made.bias if made.bias.ndim == 3 else made.bias[:, None, None]
         for first in range(0, len(self.calibrated.images), BATCH):
             sums = [
-                linear(term, self.codes[term.source][first : first + BATCH].astype(np.float64), weights.astype(np.float64))
+                linear(
+                    term, self.codes[term.source][first : first + BATCH].astype(np.float64), weights.astype(np.float64)
+                )
                 for term, weights in zip(unit.terms, made.weights, strict=True)
             ]  # exact: REACH is far below 2^53
             yield sum(sums).astype(np.int64) + bias  # type: ignore[union-attr]
@@ -235,20 +290,29 @@ class _Builder:
             if weights.ndim == 2:
                 self.projections.append(Dense(term.source, unit.name, weights, term.pooled))
             else:
-                self.projections.append(Conv2d(term.source, unit.name, weights, term.stride, term.padding, term.dilation, term.groups))
+                self.projections.append(
+                    Conv2d(term.source, unit.name, weights, term.stride, term.padding, term.dilation, term.groups)
+                )
 
     def network(self) -> Network:
         """The network, with what was chosen and found in its provenance."""
         done, graph = self.calibrated, self.calibrated.folded.graph
-        options = {name: dict(value) if isinstance(value, Mapping) else value for name, value in vars(self.options).items()}
+        options = {
+            name: dict(value) if isinstance(value, Mapping) else value for name, value in vars(self.options).items()
+        }
         provenance = {
             "made_by": "fsref.convert",
             "graph": {"name": graph.name, "notes": list(graph.notes)},
             "options": options,
-            "calibration": {"images": len(done.images), "sha256": hashlib.sha256(done.images.astype("<i8").tobytes()).hexdigest()},
+            "calibration": {
+                "images": len(done.images),
+                "sha256": hashlib.sha256(done.images.astype("<i8").tobytes()).hexdigest(),
+            },
             "populations": self.record,
         }
         pixels = done.folded.pixels
         kind = {1: "L", 3: "RGB"}.get(pixels.channels)
         contract = Contract(kind, pixels.mean, pixels.std, pixels.resize, pixels.crop) if kind else None
-        return Network(self.populations, self.projections, graph.name, float(self.logit_scale), graph.classes, contract, provenance)
+        return Network(
+            self.populations, self.projections, graph.name, float(self.logit_scale), graph.classes, contract, provenance
+        )

@@ -23,7 +23,8 @@ NO_PADDING = (0, 0, 0, 0)
 class Term:
     """A linear map from a population: weights (O, I, kh, kw), (O, N), or `pooled` (O, C) over the sums of all places.
 
-    A `skip` only moves and scales values, one for one: its factors have a width of their own (CONV-4). `node` is where its weights come from.
+    A `skip` only moves and scales values, one for one: its factors have a width of their own (CONV-4). `node` is where
+    its weights come from.
     """
 
     source: str
@@ -67,7 +68,9 @@ class Term:
 
 @dataclass(frozen=True)
 class Activation:
-    """min(max(v, low), high); with `levels` it takes only levels + 1 values, low and high among them, by `rounding` (quantise)."""
+    """min(max(v, low), high); with `levels` it takes only levels + 1 values, low and high among them, by `rounding`
+    (quantise).
+    """
 
     low: float
     high: float
@@ -117,7 +120,9 @@ class Folded:
         return next(unit for unit in self.units if unit.name == name)
 
     def walk(self, images: NDArray[np.integer]) -> Iterator[tuple[Unit, NDArray[np.float32], NDArray[np.float32]]]:
-        """Each unit in turn with its value before and after the activation, float32 (B, C, H, W), for images of codes (B, C, H, W)."""
+        """Each unit in turn with its value before and after the activation, float32 (B, C, H, W), for images of codes
+        (B, C, H, W).
+        """
         values = {"input": self.pixels.normalise(images)}
         for unit in self.units:
             before = real_sum(unit, values)
@@ -134,7 +139,9 @@ class Folded:
 
 
 def real_sum(unit: Unit, values: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """What stands before the activation of a unit, float32 (B, C, H, W), given the real values of its sources; of a max-pool, its maximum."""
+    """What stands before the activation of a unit, float32 (B, C, H, W), given the real values of its sources; of a
+    max-pool, its maximum.
+    """
     if unit.pool is not None:
         return max_pool(values[unit.pool.source], unit.pool.kernel, unit.pool.stride, unit.pool.padding)
     assert unit.bias is not None

@@ -1,4 +1,6 @@
-"""A float graph as populations joined by linear terms, still in real numbers: everything linear is folded into weights and biases (CONV-1)."""
+"""A float graph as populations joined by linear terms, still in real numbers: everything linear is folded into weights
+and biases (CONV-1).
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,25 @@ from fsref.errors import FsrefError, GraphError
 from fsref.law.populations import Shape
 from fsref.law.projections import window_shape
 
-ELEMENTWISE = ("relu", "clip", "quantise", "hard_sigmoid")  # those an FS population can be; only a hard_sigmoid of negative slope decreases
-NEAREST = {"silu": "relu or clip", "hard_silu": "relu or clip", "sigmoid": "hard_sigmoid", "mul": "none for a product of two values; affine for constants"}
+ELEMENTWISE = (
+    "relu",
+    "clip",
+    "quantise",
+    "hard_sigmoid",
+)  # those an FS population can be; only a hard_sigmoid of negative slope decreases
+NEAREST = {
+    "silu": "relu or clip",
+    "hard_silu": "relu or clip",
+    "sigmoid": "hard_sigmoid",
+    "mul": "none for a product of two values; affine for constants",
+}
 
 
 @dataclass(frozen=True)
 class Held:
-    """The value of a population as it is, with zero padding around it; `view` is map, flat (of all places) or mean (over them)."""
+    """The value of a population as it is, with zero padding around it; `view` is map, flat (of all places) or mean
+    (over them).
+    """
 
     name: str
     shape: Shape
@@ -43,27 +57,39 @@ Value: TypeAlias = tuple[Held | Sum, ...]  # parts, side by side along the chann
 
 
 def fold(graph: Graph) -> Folded:
-    """The graph as populations and linear terms. Errors: GraphError [GRAPH-5] without input contract, [CONV-1] naming everything that has no form."""
+    """The graph as populations and linear terms. Errors: GraphError [GRAPH-5] without input contract, [CONV-1] naming
+    everything that has no form.
+    """
     pixels, graph = graph.contract(), hoisted(graph)
     folder = _Folder(graph)
     for node in graph.nodes:
         if all(name in folder.values for name in node.inputs):
             folder.take(node)
     if folder.problems:
-        raise GraphError("CONV-1", "graph", f"{len(folder.problems)} of {len(graph.nodes)} nodes have no form with FS neurons: " + "; ".join(folder.problems))
+        raise GraphError(
+            "CONV-1",
+            "graph",
+            f"{len(folder.problems)} of {len(graph.nodes)} nodes have no form with FS neurons: "
+            + "; ".join(folder.problems),
+        )
     folder.read_out()
     units = tuple(folder.units)
     if pixels.order == "BGR":  # images come as RGB: the weights turn instead
         if any(unit.pool is not None and unit.pool.source == "input" for unit in units):
             raise GraphError("CONV-7", "input", "a max-pool over a BGR input has no weights to turn", None, "order RGB")
-        turned = [tuple(t.reversed_inputs(pixels.channels) if t.source == "input" else t for t in unit.terms) for unit in units]
+        turned = [
+            tuple(t.reversed_inputs(pixels.channels) if t.source == "input" else t for t in unit.terms)
+            for unit in units
+        ]
         units = tuple(replace(unit, terms=terms) for unit, terms in zip(units, turned, strict=True))
         pixels = replace(pixels, order="RGB", mean=pixels.mean[::-1], std=pixels.std[::-1])
     return Folded(graph, pixels, units)
 
 
 def hoisted(graph: Graph) -> Graph:
-    """The same function, without identities and unread nodes; what never decreases stands before the max-pool, flatten or subsample it followed."""
+    """The same function, without identities and unread nodes; what never decreases stands before the max-pool, flatten
+    or subsample it followed.
+    """
     nodes: dict[str, Node] = {}
     stands_for: dict[str, str] = {}  # an identity, by name, for what it reads
     for node in graph.nodes:
@@ -88,7 +114,9 @@ def hoisted(graph: Graph) -> Graph:
                 continue
             first, then = replace(node, inputs=before.inputs), replace(before, inputs=(node.name,))
             order[place[before.name]], order[k] = first, then
-            order[k + 1 :] = [replace(n, inputs=tuple(then.name if i == node.name else i for i in n.inputs)) for n in order[k + 1 :]]
+            order[k + 1 :] = [
+                replace(n, inputs=tuple(then.name if i == node.name else i for i in n.inputs)) for n in order[k + 1 :]
+            ]
             moved = True
             break
     return replace(graph, nodes=tuple(order))
@@ -167,7 +195,11 @@ class _Folder:
 
     def shape_of(self, name: str) -> Shape:
         """The shape of a population."""
-        return self.graph.shapes["input"] if name == "input" else next(unit.shape for unit in self.units if unit.name == name)
+        return (
+            self.graph.shapes["input"]
+            if name == "input"
+            else next(unit.shape for unit in self.units if unit.name == name)
+        )
 
     def merged(self, value: Value, name: str) -> Sum:
         """All parts as one sum."""
@@ -187,7 +219,9 @@ class _Folder:
         shape = self.graph.shapes[node.name]
         pointwise = weight.shape[2:] == (1, 1) and padding == NO_PADDING and groups == 1
         held = [self.hold(part) for part in value]
-        held = [part if part.view == "map" or (part.view == "mean" and pointwise) else self.plain(part) for part in held]
+        held = [
+            part if part.view == "map" or (part.view == "mean" and pointwise) else self.plain(part) for part in held
+        ]
 
         def term(part: Held, rows: Reals, **other: Any) -> Term:
             if part.view == "mean":
@@ -200,15 +234,24 @@ class _Folder:
             return (Sum(node.name, shape, (term(held[0], weight),), offset),)
         starts = np.cumsum([0, *(part.shape[0] for part in held)]).tolist()
         inputs, outputs = weight.shape[1], len(weight) // groups
-        if groups > 1 and all(start % inputs == 0 for start in starts):  # whole groups in every part: the outputs stand side by side
+        if groups > 1 and all(
+            start % inputs == 0 for start in starts
+        ):  # whole groups in every part: the outputs stand side by side
             ends = [start // inputs * outputs for start in starts]
             return tuple(
-                Sum(f"{node.name}.{i}", (b - a, *shape[1:]), (term(part, weight[a:b], groups=(b - a) // outputs),), offset[a:b])
+                Sum(
+                    f"{node.name}.{i}",
+                    (b - a, *shape[1:]),
+                    (term(part, weight[a:b], groups=(b - a) // outputs),),
+                    offset[a:b],
+                )
                 for i, (part, a, b) in enumerate(zip(held, ends[:-1], ends[1:], strict=True))
             )
         weight = Term("", weight, groups=groups).ungrouped().weights
         slices = [weight[:, a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
-        return (Sum(node.name, shape, tuple(term(p, rows, groups=1) for p, rows in zip(held, slices, strict=True)), offset),)
+        return (
+            Sum(node.name, shape, tuple(term(p, rows, groups=1) for p, rows in zip(held, slices, strict=True)), offset),
+        )
 
     def _dense(self, node: Node, value: Value) -> Value:
         weight, bias = node.arrays["weight"].astype(np.float64), node.arrays.get("bias")
@@ -218,7 +261,14 @@ class _Folder:
             first += part.shape[0]
             mean = part.view == "mean"
             terms.append(Term(part.name, rows / (full[1] * full[2]) if mean else rows, pooled=mean, node=node.name))
-        return (Sum(node.name, self.graph.shapes[node.name], tuple(terms), np.zeros(len(weight)) if bias is None else bias.astype(np.float64)),)
+        return (
+            Sum(
+                node.name,
+                self.graph.shapes[node.name],
+                tuple(terms),
+                np.zeros(len(weight)) if bias is None else bias.astype(np.float64),
+            ),
+        )
 
     def _affine(self, node: Node, value: Value) -> Value:
         arrays = {name: array.astype(np.float64) for name, array in node.arrays.items()}
@@ -231,7 +281,13 @@ class _Folder:
             own = slice(first, first + part.shape[0])
             first = own.stop
             made = self.sum_of(part, node.name)
-            parts.append(replace(made, terms=tuple(term.scaled(gain[own]) for term in made.terms), bias=made.bias * gain[own] + offset[own]))
+            parts.append(
+                replace(
+                    made,
+                    terms=tuple(term.scaled(gain[own]) for term in made.terms),
+                    bias=made.bias * gain[own] + offset[own],
+                )
+            )
         return tuple(parts)
 
     def _elementwise(self, node: Node, value: Value) -> Value:
@@ -245,15 +301,27 @@ class _Folder:
             case _, {"slope": slope, "offset": offset}:
                 sums = [self.sum_of(part, node.name) for part in value]
                 value = tuple(
-                    replace(s, terms=tuple(t.scaled(np.full(len(s.bias), slope)) for t in s.terms), bias=s.bias * slope + offset) for s in sums
+                    replace(
+                        s,
+                        terms=tuple(t.scaled(np.full(len(s.bias), slope)) for t in s.terms),
+                        bias=s.bias * slope + offset,
+                    )
+                    for s in sums
                 )
                 activation = Activation(0.0, 1.0)
-        return tuple(self._activated(part, activation, node.name if len(value) == 1 else f"{node.name}.{i}") for i, part in enumerate(value))
+        return tuple(
+            self._activated(part, activation, node.name if len(value) == 1 else f"{node.name}.{i}")
+            for i, part in enumerate(value)
+        )
 
     def _activated(self, part: Held | Sum, activation: Activation, name: str) -> Held:
         if isinstance(part, Held) and part.name != "input" and part.view != "flat":
             own = self.source_activation(part.name)
-            if activation.low <= min(own.low, 0.0) and max(own.high, 0.0) <= activation.high and activation.levels is None:
+            if (
+                activation.low <= min(own.low, 0.0)
+                and max(own.high, 0.0) <= activation.high
+                and activation.levels is None
+            ):
                 return part  # already within, and so is its padding
         return self.hold(self.sum_of(part, name), activation)
 
@@ -269,7 +337,11 @@ class _Folder:
         sums = [self.merged(value, node.name) for value in values]
         if any(s.shape != shape for s in sums):
             raise self.refuse("add broadcasts one place over many", "operands of one shape")
-        return (Sum(node.name, shape, tuple(term for s in sums for term in s.terms), np.sum([s.bias for s in sums], axis=0)),)
+        return (
+            Sum(
+                node.name, shape, tuple(term for s in sums for term in s.terms), np.sum([s.bias for s in sums], axis=0)
+            ),
+        )
 
     def _concat(self, node: Node, *values: Value) -> Value:
         return tuple(part for value in values for part in value)
@@ -280,7 +352,9 @@ class _Folder:
             padding, kernel, stride = node.attributes["padding"], node.attributes["kernel"], node.attributes["stride"]
             if part.padding != NO_PADDING and part.view == "map" and self.source_activation(part.name).low >= 0:
                 joint, full = tuple(a + b for a, b in zip(padding, part.padding, strict=True)), self.shape_of(part.name)
-                if all(count.all() for count in places(full, kernel, stride, joint)):  # beside a real place zeros never are the maximum
+                if all(
+                    count.all() for count in places(full, kernel, stride, joint)
+                ):  # beside a real place zeros never are the maximum
                     padding, part = joint, replace(part, shape=full, padding=NO_PADDING)
             part = self.plain(part)
             if (levels := self.source_activation(part.name).levels) is not None and levels & (levels + 1):
@@ -293,7 +367,9 @@ class _Folder:
     def _avg_pool(self, node: Node, value: Value) -> Value:
         (kh, kw), padding = node.attributes["kernel"], node.attributes["padding"]
         if any(padding) and not node.attributes["count_include_pad"]:
-            raise self.refuse("average pooling with a divisor that varies with the place", "no padding, or padding counted")
+            raise self.refuse(
+                "average pooling with a divisor that varies with the place", "no padding, or padding counted"
+            )
         parts = []
         for part in value:
             held = self.hold(part)
@@ -306,13 +382,18 @@ class _Folder:
 
     def _global_avg_pool(self, node: Node, value: Value) -> Value:
         held = [self.plain(part) for part in value]
-        return tuple(part if part.shape[1:] == (1, 1) else replace(part, shape=(part.shape[0], 1, 1), view="mean") for part in held)
+        return tuple(
+            part if part.shape[1:] == (1, 1) else replace(part, shape=(part.shape[0], 1, 1), view="mean")
+            for part in held
+        )
 
     def _flatten(self, node: Node, value: Value) -> Value:
         if all(part.shape[1:] == (1, 1) for part in value):
             return value
         held = [self.plain(part) for part in value]
-        return tuple(replace(part, shape=(part.shape[0] * part.shape[1] * part.shape[2], 1, 1), view="flat") for part in held)
+        return tuple(
+            replace(part, shape=(part.shape[0] * part.shape[1] * part.shape[2], 1, 1), view="flat") for part in held
+        )
 
     def _pad(self, node: Node, value: Value) -> Value:
         top, left, bottom, right = around = node.attributes["padding"]
@@ -336,7 +417,9 @@ class _Folder:
         for part in map(self.hold, value):
             part = part if part.view == "map" else self.plain(part)
             shape = (part.shape[0], part.shape[1] + top + bottom, part.shape[2] + left + right)
-            parts.append(replace(part, shape=shape, padding=tuple(a + b for a, b in zip(part.padding, around, strict=True))))
+            parts.append(
+                replace(part, shape=shape, padding=tuple(a + b for a, b in zip(part.padding, around, strict=True)))
+            )
         return tuple(parts)
 
     def _subsample(self, node: Node, value: Value) -> Value:

@@ -1,4 +1,6 @@
-"""Whether a float graph does what its maker says on these images: a wrong input contract, wrong labels and a wrong order of classes show here first."""
+"""Whether a float graph does what its maker says on these images: a wrong input contract, wrong labels and a wrong
+order of classes show here first.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +15,31 @@ TOLERATED = 1.0  # points between the accuracy expected and the one found
 
 
 def spread(share: float, images: int) -> float:
-    """How far an accuracy measured on so many images lies from a true one of `share`, in 95 of 100 cases: the binomial interval, in points."""
+    """How far an accuracy measured on so many images lies from a true one of `share`, in 95 of 100 cases: the binomial
+    interval, in points.
+    """
     return 100 * Z * sqrt(share * (1 - share) / images)
 
 
 def unexpected(expected: float, correct: int, images: int, pixels: Pixels) -> str:
-    """A line when the float accuracy is more than a point off the `expected` one in %, which says how far off so many images allow; else ""."""
+    """A line when the float accuracy is more than a point off the `expected` one in %, which says how far off so many
+    images allow; else "".
+    """
     found, allowed = 100 * correct / images, spread(expected / 100, images)
     if abs(found - expected) <= TOLERATED + EXACT:
         return ""
     size = f"size {pixels.height} x {pixels.width}"
-    contract = f"channel order {pixels.order or 'none'}, mean {pixels.mean}, std {pixels.std}, scale {pixels.scale:.6g}, {size}"
-    hint = f"expected {expected:.2f} %; is the input contract the one of the training, are labels and class order? {contract}"
-    off = f"{found:.2f} % on {images:,} images, where chance alone makes +-{allowed:.1f}" + ("; score more of them" if abs(found - expected) <= allowed else "")
+    contract = (
+        f"channel order {pixels.order or 'none'}, mean {pixels.mean}, "
+        f"std {pixels.std}, scale {pixels.scale:.6g}, {size}"
+    )
+    hint = (
+        f"expected {expected:.2f} %; is the input contract the one of "
+        f"the training, are labels and class order? {contract}"
+    )
+    off = f"{found:.2f} % on {images:,} images, where chance alone makes +-{allowed:.1f}" + (
+        "; score more of them" if abs(found - expected) <= allowed else ""
+    )
     return str(GraphError("CONV-8", "float accuracy", "more than a point off", off, hint))
 
 
@@ -35,7 +49,9 @@ def implausible(pixels: Pixels) -> str:
     wrong = next((mean for mean in pixels.mean if not 0 <= mean <= top), None)
     if wrong is None:
         return ""
-    return f"mean {wrong:g} lies outside the pixels' range 0..{top:g}" + ("; --scale 1 ?" if top < wrong <= pixels.max_code else "")
+    return f"mean {wrong:g} lies outside the pixels' range 0..{top:g}" + (
+        "; --scale 1 ?" if top < wrong <= pixels.max_code else ""
+    )
 
 
 def lost_elsewhere(loss: float, kept: bool, pair: Paired) -> str:
@@ -43,7 +59,9 @@ def lost_elsewhere(loss: float, kept: bool, pair: Paired) -> str:
     lost = 100 * (pair.first_correct - pair.second_correct) / pair.images
     if not kept or lost <= loss + EXACT:
         return ""
-    found = f"it loses {lost:.2f} points of accuracy on the {pair.images:,} images of --test, more than --search {loss:g}"
+    found = (
+        f"it loses {lost:.2f} points of accuracy on the {pair.images:,} images of --test, more than --search {loss:g}"
+    )
     return f"{found}: choose on more --images, or a smaller loss"
 
 
@@ -53,5 +71,8 @@ def guessing(correct: int, images: int, classes: int) -> str:
     allowed = spread(1 / classes, images)
     if 100 * correct / images > chance + allowed or chance + allowed >= 100:
         return ""
-    found = f"float accuracy {100 * correct / images:.2f} % on {images:,} images is not above chance, {chance:.2f} +-{allowed:.1f} %"
+    found = (
+        f"float accuracy {100 * correct / images:.2f} % on {images:,} images "
+        f"is not above chance, {chance:.2f} +-{allowed:.1f} %"
+    )
     return f"{found}; is the input contract the one of the training, are labels and class order?"

@@ -1,4 +1,6 @@
-"""From real weights to integers: one theta per output channel, shared by all projections into it, so that firing requantises exactly (CONV-3 to CONV-7)."""
+"""From real weights to integers: one theta per output channel, shared by all projections into it, so that firing
+requantises exactly (CONV-3 to CONV-7).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ CANDIDATES = 64  # thetas tried per channel
 class Coding:
     """What a code q, 0..top, of a population of `shape` stands for: scale * (q - offset), both (C,).
 
-    On calibration images `power` (C,) is the mean square of q - offset and `mean` (C, H, W) its mean; None without images.
+    On calibration images `power` (C,) is the mean square of q - offset and `mean` (C, H, W) its mean; None without
+    images.
     """
 
     shape: Shape
@@ -36,7 +39,9 @@ class Coding:
 
 @dataclass(frozen=True, eq=False)
 class Quantised:
-    """The integers of one unit: weights of its terms, bias (C,) or (C, H, W), theta (C,). `unit_of` (C,) is the real value of one membrane unit."""
+    """The integers of one unit: weights of its terms, bias (C,) or (C, H, W), theta (C,). `unit_of` (C,) is the real
+    value of one membrane unit.
+    """
 
     weights: tuple[Ints, ...]
     bias: Ints
@@ -73,12 +78,21 @@ def per_input(term: Term, values: Reals) -> Reals:
 
 def largest(weights: Sequence[Reals], channels: int) -> Reals:
     """The largest magnitude of each output channel (C,), 0 without weights."""
-    found: Reals = np.max([np.abs(w).reshape(channels, -1).max(axis=1) for w in weights] or [np.zeros(channels)], axis=0)
+    found: Reals = np.max(
+        [np.abs(w).reshape(channels, -1).max(axis=1) for w in weights] or [np.zeros(channels)], axis=0
+    )
     return found
 
 
 def choose_theta(
-    unit: Unit, per_code: Sequence[Reals], codings: Sequence[Coding], s_out: float, offset: int, top: int, weight_bits: int, power_of_two: bool
+    unit: Unit,
+    per_code: Sequence[Reals],
+    codings: Sequence[Coding],
+    s_out: float,
+    offset: int,
+    top: int,
+    weight_bits: int,
+    power_of_two: bool,
 ) -> Ints:
     """theta (C,) of a unit: the integer of theta_max / 2 .. theta_max whose rounded weights err least (CONV-3).
 
@@ -87,8 +101,17 @@ def choose_theta(
     channels = unit.shape[0]
     q_max = {False: 2 ** (weight_bits - 1) - 1, True: 2 ** (SKIP_BITS - 1) - 1}
     with np.errstate(divide="ignore"):
-        fits = {skip: q_max[skip] * s_out / largest([w for w, t in zip(per_code, unit.terms, strict=True) if t.skip == skip], channels) for skip in q_max}
-        cap = (REACH - slack(unit, codings)) * s_out / np.maximum(reach(unit, per_code, codings) + s_out * (abs(offset) + 0.5), s_out * (top + 1))
+        fits = {
+            skip: q_max[skip]
+            * s_out
+            / largest([w for w, t in zip(per_code, unit.terms, strict=True) if t.skip == skip], channels)
+            for skip in q_max
+        }
+        cap = (
+            (REACH - slack(unit, codings))
+            * s_out
+            / np.maximum(reach(unit, per_code, codings) + s_out * (abs(offset) + 0.5), s_out * (top + 1))
+        )
     limit = np.floor(np.minimum(np.minimum(fits[False], fits[True]), cap))
     if (limit < 1).any():
         c = int(np.argmax(limit < 1))
@@ -108,17 +131,25 @@ def choose_theta(
 
 
 def reach(unit: Unit, per_code: Sequence[Reals], codings: Sequence[Coding]) -> Reals:
-    """A bound (C,), in real units, on the magnitude of every partial sum of a unit: the offsets of codes are in its bias (CONV-6)."""
+    """A bound (C,), in real units, on the magnitude of every partial sum of a unit: the offsets of codes are in its
+    bias (CONV-6).
+    """
     assert unit.bias is not None
     total: Reals = np.abs(unit.bias)
     for term, w, coding in zip(unit.terms, per_code, codings, strict=True):
         places = coding.shape[1] * coding.shape[2] if term.pooled else 1
-        total = total + (np.abs(w) * per_input(term, coding.top + np.abs(coding.offset))).reshape(len(total), -1).sum(axis=1) * places
+        total = (
+            total
+            + (np.abs(w) * per_input(term, coding.top + np.abs(coding.offset))).reshape(len(total), -1).sum(axis=1)
+            * places
+        )
     return total
 
 
 def slack(unit: Unit, codings: Sequence[Coding]) -> float:
-    """What rounding may add to `reach`, in membrane units: half of one per weight and code unit, and as much for a bias that takes it back."""
+    """What rounding may add to `reach`, in membrane units: half of one per weight and code unit, and as much for a bias
+    that takes it back.
+    """
     total = 2.0
     for term, coding in zip(unit.terms, codings, strict=True):
         places = coding.shape[1] * coding.shape[2] if term.pooled else 1
@@ -145,11 +176,19 @@ def through(term: Term, values: Reals, weights: NDArray[Any]) -> Reals:
 
 
 def quantise(
-    unit: Unit, per_code: Sequence[Reals], codings: Sequence[Coding], theta: Ints, membrane_unit: Reals, shift: Ints, correct: bool = False
+    unit: Unit,
+    per_code: Sequence[Reals],
+    codings: Sequence[Coding],
+    theta: Ints,
+    membrane_unit: Reals,
+    shift: Ints,
+    correct: bool = False,
 ) -> Quantised:
-    """The integers of one unit, given the real value of one membrane unit and what is added to the bias, each (C,) (CONV-4 to CONV-7).
+    """The integers of one unit, given the real value of one membrane unit and what is added to the bias, each (C,)
+    (CONV-4 to CONV-7).
 
-    With `correct` the bias takes back what the rounding of weights adds in the mean over calibration images, neurons of a channel together (CONV-5).
+    With `correct` the bias takes back what the rounding of weights adds in the mean over calibration images, neurons of
+    a channel together (CONV-5).
     """
     assert unit.bias is not None
     weights: list[Ints] = []
@@ -158,7 +197,9 @@ def quantise(
         exact = w / membrane_unit.reshape(-1, *[1] * (w.ndim - 1))
         weights.append(np.rint(exact).astype(np.int64))
         if coding.offset.any():
-            constant = constant - through(term, np.broadcast_to(coding.offset[:, None, None], coding.shape), weights[-1])
+            constant = constant - through(
+                term, np.broadcast_to(coding.offset[:, None, None], coding.shape), weights[-1]
+            )
         if correct and coding.mean is not None:
             constant = constant - through(term, coding.mean, weights[-1] - exact).mean(axis=(1, 2), keepdims=True)
     bias = np.rint(constant).astype(np.int64) + shift[:, None, None]

@@ -1,4 +1,6 @@
-"""search: the fewest steps K per population that keep a stated loss on calibration images, and every point tried on the way (CONV-11)."""
+"""search: the fewest steps K per population that keep a stated loss on calibration images, and every point tried on the
+way (CONV-11).
+"""
 
 from __future__ import annotations
 
@@ -26,11 +28,13 @@ CHUNK_IMAGES = 128  # after each the search looks whether a point can still keep
 
 @dataclass(frozen=True)
 class Point:
-    """One choice of K by population, and what came of it: `right` images of the `images` looked at (the class is the label, or the float network's).
+    """One choice of K by population, and what came of it: `right` images of the `images` looked at (the class is the
+    label, or the float network's).
 
-    `move` is how it was reached: "all" the same K, "more" steps than a K that loses too much, or "less" in one population. A point that could no
-    longer keep the loss was left before all images were seen: then `complete` is False and spikes are None. One that cannot be converted has
-    neither images nor latency, but `refused`. `spikes` are means per image and population.
+    `move` is how it was reached: "all" the same K, "more" steps than a K that loses too much, or "less" in one
+    population. A point that could no longer keep the loss was left before all images were seen: then `complete` is
+    False and spikes are None. One that cannot be converted has neither images nor latency, but `refused`. `spikes` are
+    means per image and population.
     """
 
     steps: Mapping[str, int]
@@ -62,15 +66,18 @@ class Point:
             return f"{name}: {self.refused}"
         if not self.complete:
             return f"{name}: given up after {self.images} images, latency {self.latency_steps}"
-        return f"{name}: {self.right} of {self.images} right, latency {self.latency_steps}, {self.spikes_per_neuron:.3f} spikes per neuron"
+        return (
+            f"{name}: {self.right} of {self.images} right, latency {self.latency_steps}, "
+            f"{self.spikes_per_neuron:.3f} spikes per neuron"
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Found:
     """What `search` found: the network `net` of the point `best`, and all `points` in the order tried.
 
-    `measure` says what counts as right, accuracy or agreement; the float network has `float_right` of `images`, and at least `needed` keep
-    the loss. `kept` is False when no point does: `best` is then the one that loses least.
+    `measure` says what counts as right, accuracy or agreement; the float network has `float_right` of `images`, and at
+    least `needed` keep the loss. `kept` is False when no point does: `best` is then the one that loses least.
     """
 
     graph: str
@@ -91,25 +98,36 @@ class Found:
 
     @property
     def chance(self) -> float:
-        """How far the loss on so many images lies from that on others, in points, in 95 of 100 cases, if no more images change than may be lost."""
+        """How far the loss on so many images lies from that on others, in points, in 95 of 100 cases, if no more images
+        change than may be lost.
+        """
         return 100 * Z * sqrt(self.loss * self.images / 100 + 1) / (self.images + 2)  # of the size of Paired.interval
 
     @cached_property
     def front(self) -> tuple[Point, ...]:
-        """The points that no other beats or equals in right images, latency and spikes at once, by latency: the Pareto front."""
+        """The points that no other beats or equals in right images, latency and spikes at once, by latency: the Pareto
+        front.
+        """
 
         def cost(p: Point) -> tuple[float, float, float]:
             return -p.right, p.latency_steps or 0, p.spikes_per_neuron or 0.0
 
         done = [p for p in self.points if p.complete]
         first = {cost(p): p for p in reversed(done)}  # of equal ones the first
-        kept = [p for c, p in first.items() if not any(o != c and all(a <= b for a, b in zip(o, c, strict=True)) for o in first)]
+        kept = [
+            p
+            for c, p in first.items()
+            if not any(o != c and all(a <= b for a, b in zip(o, c, strict=True)) for o in first)
+        ]
         return tuple(sorted(kept, key=lambda p: (p.latency_steps, p.spikes_per_neuron)))
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain JSON values; points of the front are marked."""
         front = {id(p) for p in self.front}
-        plain = {name: getattr(self, name) for name in ("graph", "measure", "aim", "loss", "images", "float_right", "needed", "kept", "chance")}
+        plain = {
+            name: getattr(self, name)
+            for name in ("graph", "measure", "aim", "loss", "images", "float_right", "needed", "kept", "chance")
+        }
 
         def row(p: Point) -> dict[str, Any]:
             spikes = None if p.spikes is None else dict(p.spikes)
@@ -119,7 +137,11 @@ class Found:
 
     def __str__(self) -> str:
         front = {id(p) for p in self.front}
-        floats = f"float: {self.float_right} of {self.images} right" if self.measure == "accuracy" else "right is the class the float network gives"
+        floats = (
+            f"float: {self.float_right} of {self.images} right"
+            if self.measure == "accuracy"
+            else "right is the class the float network gives"
+        )
         most = f"at most {self.loss:g} point{'' if self.loss == 1 else 's'} of {self.measure} lost"
         head = f"{self.graph or 'graph'}: {len(self.points)} points, {self.images:,} calibration images, {most}"
         rows = [("", "K", "sum of K", f"{self.measure} %", "lost", "latency", "spikes per neuron")]
@@ -133,13 +155,20 @@ class Found:
                 rows.append((*cells, "refused", "", "", ""))
                 continue
             lost = 100 * (self.float_right - p.right) / self.images
-            rows.append((*cells, f"{100 * p.share:.2f}", f"{lost:+.2f}", str(p.latency_steps), f"{p.spikes_per_neuron:.3f}"))
+            rows.append(
+                (*cells, f"{100 * p.share:.2f}", f"{lost:+.2f}", str(p.latency_steps), f"{p.spikes_per_neuron:.3f}")
+            )
         wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         table = ["  ".join(cell.rjust(size) for cell, size in zip(row, wide, strict=True)) for row in rows]
         chosen = ", ".join(f"{name}={k}" for name, k in self.best.steps.items())
         verdict = "+ best" if self.kept else "+ loses least; no point keeps the loss"
-        fits = f"chosen on these {self.images:,} images, on which chance alone makes at least +-{self.chance:.1f} points: score it on others"
-        return "\n".join([head, floats, "", *table, "", f"{verdict}, * no other is better in all three", f"best: {chosen}", fits])
+        fits = (
+            f"chosen on these {self.images:,} images, on which chance alone makes "
+            f"at least +-{self.chance:.1f} points: score it on others"
+        )
+        return "\n".join(
+            [head, floats, "", *table, "", f"{verdict}, * no other is better in all three", f"best: {chosen}", fits]
+        )
 
 
 def check_loss(loss: float) -> None:
@@ -161,12 +190,14 @@ def search(
     threads: int | None = None,
     **options: Any,
 ) -> Found:
-    """The fewest steps per population that lose at most `loss` percentage points on the first `images` calibration images (CONV-11).
+    """The fewest steps per population that lose at most `loss` percentage points on the first `images` calibration
+    images (CONV-11).
 
-    With `labels` points of accuracy are counted, without them of agreement with the float network. First every K of `steps` for all
-    populations; then, where one step less for all loses too much, one more in those populations that help most; then one step less in one
-    population at a time, the largest saving of `aim` first, until none keeps the loss. `options` are those of `convert` but steps; `progress`
-    is called with each Point. The choice is made on calibration images: score it on others. Errors: GraphError [CONV-1 to CONV-11], InputError.
+    With `labels` points of accuracy are counted, without them of agreement with the float network. First every K of
+    `steps` for all populations; then, where one step less for all loses too much, one more in those populations that
+    help most; then one step less in one population at a time, the largest saving of `aim` first, until none keeps the
+    loss. `options` are those of `convert` but steps; `progress` is called with each Point. The choice is made on
+    calibration images: score it on others. Errors: GraphError [CONV-1 to CONV-11], InputError.
     """
     tried = sorted({int(k) if isinstance(k, int | np.integer) else 0 for k in steps})
     if not tried or not 1 <= tried[0] <= tried[-1] <= MAX_STEPS:
@@ -209,13 +240,19 @@ class _Search:
     ) -> None:
         self.calibrated, self.loss, self.tried, self.aim = calibrated, loss, tried, aim
         self.options, self.progress, self.threads = options, progress, threads
-        self.names = [u.name for u in calibrated.folded.units if u.activation is not None and u.activation.levels is None]
+        self.names = [
+            u.name for u in calibrated.folded.units if u.activation is not None and u.activation.levels is None
+        ]
         if not self.names:
-            raise GraphError("CONV-11", "steps", "no population has steps to choose: their activations carry their own levels")
+            raise GraphError(
+                "CONV-11", "steps", "no population has steps to choose: their activations carry their own levels"
+            )
         self.points: list[Point] = []
         predicted = calibrated.logits.argmax(axis=1)
         self.measure: Literal["accuracy", "agreement"] = "agreement" if labels is None else "accuracy"
-        self.labels: Ints = predicted if labels is None else _checked(labels, len(predicted), calibrated.logits.shape[1])
+        self.labels: Ints = (
+            predicted if labels is None else _checked(labels, len(predicted), calibrated.logits.shape[1])
+        )
         self.float_right = int((predicted == self.labels).sum())
         self.needed = max(0, ceil(self.float_right - loss / 100 * len(predicted) - 1e-9))
         ordered = np.sort(calibrated.logits, axis=1)
@@ -264,15 +301,37 @@ class _Search:
         else:
             done = [p for p in self.points if p.complete]
             if not done:
-                raise GraphError("CONV-11", "steps", "no number of steps can be converted", None, self.points[0].refused)
+                raise GraphError(
+                    "CONV-11", "steps", "no number of steps can be converted", None, self.points[0].refused
+                )
             best = max(done, key=lambda p: p.right)
         graph, net = self.calibrated.folded.graph, self.calibrated.convert(replace(self.options, steps=best.steps))
-        figures = {"loss": self.loss, "measure": self.measure, "aim": self.aim, "images": len(self.order), "points": len(self.points), "right": best.right}
+        figures = {
+            "loss": self.loss,
+            "measure": self.measure,
+            "aim": self.aim,
+            "images": len(self.order),
+            "points": len(self.points),
+            "right": best.right,
+        }
         net = replace(net, provenance={**net.provenance, "search": figures})
-        return Found(graph.name, self.measure, self.aim, self.loss, len(self.order), self.float_right, self.needed, tuple(self.points), best, net)
+        return Found(
+            graph.name,
+            self.measure,
+            self.aim,
+            self.loss,
+            len(self.order),
+            self.float_right,
+            self.needed,
+            tuple(self.points),
+            best,
+            net,
+        )
 
     def raised(self, uniform: Mapping[int, Point], k: int) -> Point:
-        """Where to begin: k steps for all, or k - 1 with one more in the fewest of those that help most, found by bisection, if that costs less."""
+        """Where to begin: k steps for all, or k - 1 with one more in the fewest of those that help most, found by
+        bisection, if that costs less.
+        """
         over, under = uniform[k], uniform.get(k - 1)
         if under is None or under.share is None or len(self.names) == 1:
             return over

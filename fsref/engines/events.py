@@ -1,4 +1,6 @@
-"""The event-driven simulator: lists of spikes, each delivered along its own synapses by Numba kernels, one image at a time."""
+"""The event-driven simulator: lists of spikes, each delivered along its own synapses by Numba kernels, one image at a
+time.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ UNWANTED = np.empty((0, 0, 0), np.int64)
 
 @dataclass(frozen=True, eq=False)
 class SpikeList:
-    """Spikes of one population for one image: neurons in canonical order, those of step t at offsets[t]:offsets[t+1] (EVENT-1)."""
+    """Spikes of one population for one image: neurons in canonical order, those of step t at offsets[t]:offsets[t+1]
+    (EVENT-1).
+    """
 
     neurons: Array
     offsets: Array
@@ -43,7 +47,9 @@ Deliver = Callable[[SpikeList, bool], tuple[Array, int]]
 
 
 def reached(size: int, count: int, before: int, kernel: int, stride: int, dilation: int) -> Array:
-    """Along one axis, (3, n): every place, target and tap such that the target hears the place through the tap, ascending (PROJ-1)."""
+    """Along one axis, (3, n): every place, target and tap such that the target hears the place through the tap,
+    ascending (PROJ-1).
+    """
     target, tap = np.divmod(np.arange(count * kernel), kernel)
     place = target * stride + tap * dilation - before
     found = np.stack([place, target, tap])[:, (place >= 0) & (place < size)]
@@ -58,21 +64,31 @@ def by_place(places: int, place: Array, *columns: Array) -> tuple[Array, Array]:
 
 
 def synapses(projection: Projection, source: Shape, target: Shape) -> tuple[Array, Array, Array]:
-    """Weights by source channel (C, M), and what leaves each place: runs and ends, as `plain.deliver` takes them (PROJ-1 to PROJ-5).
+    """Weights by source channel (C, M), and what leaves each place: runs and ends, as `plain.deliver` takes them
+    (PROJ-1 to PROJ-5).
 
-    A run is a row of synapses whose targets lie side by side in (G, H_out, W_out, O / G), and whose weights do, too: taps along a row stand
-    in the order in which they meet targets, those a stride apart together, the last first.
+    A run is a row of synapses whose targets lie side by side in (G, H_out, W_out, O / G), and whose weights do, too:
+    taps along a row stand in the order in which they meet targets, those a stride apart together, the last first.
     """
     (channels, height, width), outputs, groups = source, target[0], 1
     if isinstance(projection, Conv2d):
-        weights, groups, stride, dilation, padding = projection.weights, projection.groups, projection.stride, projection.dilation, projection.padding
+        weights, groups, stride, dilation, padding = (
+            projection.weights,
+            projection.groups,
+            projection.stride,
+            projection.dilation,
+            projection.padding,
+        )
         rows = reached(height, target[1], padding[0], weights.shape[2], stride[0], dilation[0])
         columns = reached(width, target[2], padding[1], weights.shape[3], stride[1], dilation[1])
         taps = np.arange(weights.shape[3])
         taps = np.lexsort((-taps, taps % (stride[1] // gcd(stride[1], dilation[1]))))
     else:  # one window over every place, or one that sees every place through the same tap
         weights = projection.weights.reshape(outputs, channels, *((1, 1) if projection.pooled else (height, width)))
-        rows, columns = (np.stack([np.arange(n), np.zeros(n, np.int64), np.arange(n) * (not projection.pooled)]) for n in (height, width))
+        rows, columns = (
+            np.stack([np.arange(n), np.zeros(n, np.int64), np.arange(n) * (not projection.pooled)])
+            for n in (height, width)
+        )
         taps = np.arange(weights.shape[3])
     kh, kw = weights.shape[2:]
     size = outputs // groups
@@ -117,7 +133,9 @@ class Simulation:
     def __init__(self, net: Network) -> None:
         self.net = net
         self.deliver = [deliverer(net, q) for q in net.projections]
-        self.candidates = {p.name: candidates(p, net[p.source].shape) for p in net.populations if isinstance(p, MaxPool)}
+        self.candidates = {
+            p.name: candidates(p, net[p.source].shape) for p in net.populations if isinstance(p, MaxPool)
+        }
 
     def run(self, images: Ints, wanted: Wanted, deliveries: Array | None = None) -> Iterator[Activity]:
         """The activity of every population in turn; adds to `deliveries` (B, projections) when given."""
@@ -136,10 +154,22 @@ class Simulation:
                 after = np.empty((len(images), self.net.steps[p.name], *p.shape), np.int64)
             trains = images.astype(np.uint16) if isinstance(p, Input) else np.zeros(shape, np.uint16)
             spikes[p.name] = self.answer(p, spikes, trains, v, after)
-            yield Activity(p.name, trains, codes(trains, self.net.code_weights[p.name]) if "codes" in wants else None, v, after, sums)
+            yield Activity(
+                p.name,
+                trains,
+                codes(trains, self.net.code_weights[p.name]) if "codes" in wants else None,
+                v,
+                after,
+                sums,
+            )
 
     def opening(
-        self, p: FS | Readout, spikes: dict[str, list[SpikeList]], shape: tuple[int, ...], keep: bool, deliveries: Array | None
+        self,
+        p: FS | Readout,
+        spikes: dict[str, list[SpikeList]],
+        shape: tuple[int, ...],
+        keep: bool,
+        deliveries: Array | None,
     ) -> tuple[Ints, dict[int, Ints]]:
         """The opening membranes of `shape` (B, C, H, W), and the sums they are made of when these are kept."""
         v = np.broadcast_to(p.bias if p.bias.ndim == 3 else p.bias[:, None, None], shape).copy()
@@ -156,7 +186,12 @@ class Simulation:
         return v, sums
 
     def answer(
-        self, p: Input | MaxPool | FS, spikes: dict[str, list[SpikeList]], trains: NDArray[np.uint16], v: Ints | None, after: Ints | None
+        self,
+        p: Input | MaxPool | FS,
+        spikes: dict[str, list[SpikeList]],
+        trains: NDArray[np.uint16],
+        v: Ints | None,
+        after: Ints | None,
     ) -> list[SpikeList]:
         """The spikes of every image; fills `trains`, zeros but for an input, and `after`, the membranes, when given."""
         channels, steps = p.shape[0], self.net.steps[p.name]
@@ -168,7 +203,15 @@ class Simulation:
                     plain.spike_list(train, steps, room.neurons, room.offsets)
                 case MaxPool():
                     source, state = spikes[p.source][b], np.zeros((*train.shape, p.kernel[0] * p.kernel[1]), np.uint8)
-                    plain.max_pool(source.neurons, source.offsets, *self.candidates[p.name], state, train, room.neurons, room.offsets)
+                    plain.max_pool(
+                        source.neurons,
+                        source.offsets,
+                        *self.candidates[p.name],
+                        state,
+                        train,
+                        room.neurons,
+                        room.offsets,
+                    )
                 case FS():
                     assert v is not None
                     kept = UNWANTED if after is None else after[b].reshape(steps, channels, -1)
@@ -199,14 +242,33 @@ def count_deliveries(net: Network, images: Ints) -> Ints:
 
 
 def working_bytes(net: Network) -> int:
-    """A bound on the bytes one image takes: every spike list at its fullest, the arrays of two populations, all weights and runs."""
+    """A bound on the bytes one image takes: every spike list at its fullest, the arrays of two populations, all weights
+    and runs.
+    """
     size = {p.name: int(np.prod(p.shape)) for p in net.populations}
     lists = [4 * size[p.name] * net.steps[p.name] for p in net.populations]
     arrays = [8 * size[p.name] * (net.steps[p.name] + len(net.into(p.name)) + 8) for p in net.populations]
-    largest = max(before + own for before, own in pairwise([0, *arrays]))  # what was yielded of the population before is still held
-    states = max((size[p.name] * p.kernel[0] * p.kernel[1] for p in net.populations if isinstance(p, MaxPool)), default=0)
+    largest = max(
+        before + own for before, own in pairwise([0, *arrays])
+    )  # what was yielded of the population before is still held
+    states = max(
+        (size[p.name] * p.kernel[0] * p.kernel[1] for p in net.populations if isinstance(p, MaxPool)), default=0
+    )
     weights = [q.weights.size for q in net.projections]
-    pairs = [(net[q.target].shape, q.kernel) if isinstance(q, Conv2d) else (net[q.source].shape, (1, 1)) for q in net.projections]
+    pairs = [
+        (net[q.target].shape, q.kernel) if isinstance(q, Conv2d) else (net[q.source].shape, (1, 1))
+        for q in net.projections
+    ]
     pairs += [(p.shape, p.kernel) for p in net.populations if isinstance(p, MaxPool)]
     runs = [shape[1] * shape[2] * kh * kw for shape, (kh, kw) in pairs]
-    return sum(lists) + max(lists) + largest + states + 8 * sum(weights) + 16 * max(weights) + 12 * sum(runs) + 160 * max(runs) + 2**19
+    return (
+        sum(lists)
+        + max(lists)
+        + largest
+        + states
+        + 8 * sum(weights)
+        + 16 * max(weights)
+        + 12 * sum(runs)
+        + 160 * max(runs)
+        + 2**19
+    )

@@ -1,8 +1,8 @@
 """The quantised network: dense integer layers on codes, division or staircase lookup, no time axis.
 
-Products run in float32 or float64 BLAS where the proof allows: while both ends of any_order stay within 2^24 or 2^53 every partial
-sum, in whatever order, is an integer the type holds exactly (RANGE-1). Beyond that they run in int64. Arrays are (B, H, W, C), so that
-what a window sees of a row of its source lies side by side.
+Products run in float32 or float64 BLAS where the proof allows: while both ends of any_order stay within 2^24 or 2^53
+every partial sum, in whatever order, is an integer the type holds exactly (RANGE-1). Beyond that they run in int64.
+Arrays are (B, H, W, C), so that what a window sees of a row of its source lies side by side.
 """
 
 from __future__ import annotations
@@ -21,12 +21,18 @@ from fsref.law.projections import Conv2d, Projection
 
 Array = NDArray[Any]
 Layer = Callable[[Array], Array]
-Answer = tuple[NDArray[np.uint16], Array]  # trains, and codes in any type; the same array twice where they are the same (NET-7, FS-5)
-ONE_CALL = 2**18  # multiply-adds of one BLAS call: few enough that BLAS starts no threads, which would wait for those of the run
+Answer = tuple[
+    NDArray[np.uint16], Array
+]  # trains, and codes in any type; the same array twice where they are the same (NET-7, FS-5)
+ONE_CALL = (
+    2**18
+)  # multiply-adds of one BLAS call: few enough that BLAS starts no threads, which would wait for those of the run
 
 
 def product_type(reach: int) -> type[np.generic]:
-    """The fastest type that holds every integer within -reach..reach, so that products and sums there are exact (RANGE-1)."""
+    """The fastest type that holds every integer within -reach..reach, so that products and sums there are exact
+    (RANGE-1).
+    """
     return np.float32 if reach <= 2**24 else np.float64 if reach <= 2**53 else np.int64
 
 
@@ -61,7 +67,9 @@ def framed(a: Array, fill: int, kind: Any) -> Array:
 def layer(projection: Projection, source: Shape, shape: Shape, kind: type[np.generic]) -> Layer:
     """A function from codes (B, H, W, C) to sums (B, H_out, W_out, O) (PROJ-1 to PROJ-5)."""
     if not isinstance(projection, Conv2d):
-        weights = projection.weights if projection.pooled else projection.weights.reshape(-1, *source).transpose(0, 2, 3, 1)
+        weights = (
+            projection.weights if projection.pooled else projection.weights.reshape(-1, *source).transpose(0, 2, 3, 1)
+        )
         matrix = np.ascontiguousarray(weights.reshape(len(weights), -1).T, dtype=kind)
 
         def dense(codes: Array) -> Array:
@@ -70,7 +78,9 @@ def layer(projection: Projection, source: Shape, shape: Shape, kind: type[np.gen
 
         return dense
     groups, (outputs, inputs, kh, kw) = projection.groups, projection.weights.shape
-    filters = projection.weights.astype(kind).reshape(groups, outputs // groups, inputs, kh, kw).transpose(3, 0, 4, 2, 1)  # (kh, G, kw, I, O / G)
+    filters = (
+        projection.weights.astype(kind).reshape(groups, outputs // groups, inputs, kh, kw).transpose(3, 0, 4, 2, 1)
+    )  # (kh, G, kw, I, O / G)
     rows = window_index(source[1], shape[1], projection.padding[0], kh, projection.stride[0], projection.dilation[0])
     columns = window_index(source[2], shape[2], projection.padding[1], kw, projection.stride[1], projection.dilation[1])
 
@@ -87,7 +97,11 @@ def layer(projection: Projection, source: Shape, shape: Shape, kind: type[np.gen
 
     def conv2d(codes: Array) -> Array:
         """Row by row of the kernel: what each window sees of a row of the source, times the row's weights."""
-        taken = framed(codes, 0, kind).take(columns.ravel(), axis=2).reshape(len(codes), source[1] + 1, shape[2], kw, groups, inputs)
+        taken = (
+            framed(codes, 0, kind)
+            .take(columns.ravel(), axis=2)
+            .reshape(len(codes), source[1] + 1, shape[2], kw, groups, inputs)
+        )
         seen = taken.transpose(0, 1, 4, 2, 3, 5).reshape(len(codes), source[1] + 1, groups, shape[2], kw * inputs)
         total = np.zeros((len(codes), shape[1], groups, shape[2], outputs // groups), kind)
         for r in range(kh):
@@ -103,7 +117,8 @@ def answer(net: Network, population: FS) -> Callable[[Array], Answer]:
     table, channels, proved = population.table, population.shape[0], net.ranges[population.name]
     theta = relu_theta(table)
     if theta is not None:
-        # Exact for floats, too: a quotient errs by less than 2^-24 (2^-53) of itself, and v / theta lies 1 / v of itself or more below the next integer.
+        # Exact for floats, too: a quotient errs by less than 2^-24 (2^-53) of itself, and v / theta lies 1 / v of
+        # itself or more below the next integer.
         kind = product_type(max(int(np.abs(proved.any_order).max()), int(theta.max())))
         divide, divisor = np.floor_divide if kind is np.int64 else np.divide, theta.astype(kind)
 
@@ -133,7 +148,12 @@ def pooled(a: Array, pool: MaxPool) -> Array:
     _, height, width = pool.shape
     rows = window_index(a.shape[1], height, pool.padding[0], pool.kernel[0], pool.stride[0], 1)
     columns = window_index(a.shape[2], width, pool.padding[1], pool.kernel[1], pool.stride[1], 1)
-    by_row = framed(a, np.iinfo(a.dtype).min, a.dtype).take(columns.ravel(), axis=2).reshape(len(a), -1, *columns.shape, a.shape[3]).max(axis=3)
+    by_row = (
+        framed(a, np.iinfo(a.dtype).min, a.dtype)
+        .take(columns.ravel(), axis=2)
+        .reshape(len(a), -1, *columns.shape, a.shape[3])
+        .max(axis=3)
+    )
     largest: Array = by_row.take(rows.ravel(), axis=1).reshape(len(a), *rows.shape, width, a.shape[3]).max(axis=2)
     return largest
 
@@ -196,11 +216,16 @@ def simulator(net: Network) -> Simulator:
 def _windows(source: Shape, shape: Shape, kernel: tuple[int, int]) -> int:
     """A bound on the numbers held at once when a source is framed and the windows of `shape` are taken from it."""
     channels, height, width = source
-    return channels * ((width + 1) * (height + 1 + shape[1]) + shape[2] * (2 * kernel[1] * (height + 1) + (kernel[0] + kernel[1]) * shape[1]))
+    return channels * (
+        (width + 1) * (height + 1 + shape[1])
+        + shape[2] * (2 * kernel[1] * (height + 1) + (kernel[0] + kernel[1]) * shape[1])
+    )
 
 
 def working_bytes(net: Network) -> int:
-    """A bound on the bytes one image takes: all trains and codes, the largest layer's windows and membranes, all weights, all staircases."""
+    """A bound on the bytes one image takes: all trains and codes, the largest layer's windows and membranes, all
+    weights, all staircases.
+    """
     size = {p.name: int(np.prod(p.shape)) for p in net.populations}
     largest, axes, held = 0, 0, 0  # held: what was yielded of the population before
     for p in net.populations:
@@ -214,4 +239,11 @@ def working_bytes(net: Network) -> int:
     stairs: int = sum((p.table.channels or 1) * 24 * 2**p.steps for p in staircases)
     stairs += max((80 * 2**p.steps for p in staircases), default=0)  # of the one in the making
     weights = [q.weights.size for q in net.projections]
-    return sum(10 * n for n in size.values()) + 8 * largest + stairs + 40 * axes + 8 * (sum(weights) + max(weights)) + 2**18
+    return (
+        sum(10 * n for n in size.values())
+        + 8 * largest
+        + stairs
+        + 40 * axes
+        + 8 * (sum(weights) + max(weights))
+        + 2**18
+    )

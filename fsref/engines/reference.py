@@ -1,4 +1,6 @@
-"""The executable specification: plain NumPy, one step and one spike plane at a time. Read it beside SPEC.md; it is not fast."""
+"""The executable specification: plain NumPy, one step and one spike plane at a time. Read it beside SPEC.md; it is not
+fast.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def input_trains(codes: Ints, steps: int) -> Spikes:
 
 
 def seen(size: int, count: int, before: int, stride: int, at: int) -> tuple[slice, slice]:
-    """Which windows see a place of the source through the tap at offset `at`, and which places those are, along one axis (PROJ-1)."""
+    """Which windows see a place of the source through the tap at offset `at`, and which places those are, along one
+    axis (PROJ-1).
+    """
     first = max(0, -((at - before) // stride))
     last = min(count - 1, (size - 1 + before - at) // stride)
     if last < first:
@@ -48,7 +52,9 @@ def conv2d(plane: Ints, projection: Conv2d, shape: tuple[int, int, int]) -> Ints
 
 
 def dense(plane: Ints, projection: Dense) -> Ints:
-    """What a plane (B, C, H, W) delivers to O neurons, (B, O, 1, 1) (PROJ-4), pooled: by channel, from any place (PROJ-5)."""
+    """What a plane (B, C, H, W) delivers to O neurons, (B, O, 1, 1) (PROJ-4), pooled: by channel, from any place
+    (PROJ-5).
+    """
     batch, channels = plane.shape[:2]
     a = plane.reshape(batch, channels, -1).sum(axis=2) if projection.pooled else plane.reshape(batch, -1)
     return (a @ projection.weights.astype(np.int64).T)[:, :, None, None]

@@ -12,7 +12,8 @@ FORMATS = ("onnx",)
 
 
 def export(net: Network, path: str | PathLike[str], format: str, **options: Any) -> None:
-    """Write a network for other programs. `format` is onnx, whose option is codes=[names]: populations whose codes become outputs (FILE-5).
+    """Write a network for other programs. `format` is onnx, whose option is codes=[names]: populations whose codes
+    become outputs (FILE-5).
 
     Errors: UsageError for an unknown format, and what the format raises.
     """

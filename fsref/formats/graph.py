@@ -1,6 +1,8 @@
-"""One npz holds a float graph: `graph`, JSON as an array of bytes, and one float array per array of a node (GRAPH-6; see guide/graph.md).
+"""One npz holds a float graph: `graph`, JSON as an array of bytes, and one float array per array of a node (GRAPH-6;
+see guide/graph.md).
 
-Read it anywhere in two lines: `z = numpy.load(path)`, `json.loads(z["graph"].tobytes())`; the array W of the node N is `z["N.W"]`.
+Read it anywhere in two lines: `z = numpy.load(path)`, `json.loads(z["graph"].tobytes())`; the array W of the node N is
+`z["N.W"]`.
 """
 
 from __future__ import annotations
@@ -39,7 +41,9 @@ def build(members: dict[str, bytes], where: str) -> Graph:
     for member in sorted(set(members) - {MEMBER}):
         node, _, name = member.removesuffix(".npy").rpartition(".")
         if node not in arrays or not member.endswith(".npy"):
-            raise GraphError("GRAPH-6", where, "unknown member", member, "graph, and NODE.ARRAY for each array of a node")
+            raise GraphError(
+                "GRAPH-6", where, "unknown member", member, "graph, and NODE.ARRAY for each array of a node"
+            )
         arrays[node][name] = read_array(members[member], f"{where}: {member}", TYPES, fortran=True)
     try:
         pixels = None if found.input is None else Pixels(**schema.plain(found.input))
@@ -84,7 +88,9 @@ def to_bytes(graph: Graph) -> bytes:
     try:
         text = canonical(schema.plain(entry))
     except UnicodeError as error:
-        raise GraphError("GRAPH-6", "graph", "name, classes or notes are no text that UTF-8 holds", str(error)) from None
+        raise GraphError(
+            "GRAPH-6", "graph", "name, classes or notes are no text that UTF-8 holds", str(error)
+        ) from None
     if len(text) > MAX_MANIFEST:
         raise GraphError("GRAPH-6", "graph", "the description is too large", len(text), f"at most {MAX_MANIFEST} bytes")
     members = {MEMBER: npy(np.frombuffer(text, np.uint8), np.dtype("|u1"))}

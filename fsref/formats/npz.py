@@ -1,6 +1,7 @@
 """One npz holds a network: `manifest.json` and integer arrays in a stored zip (FILE-1 to FILE-4).
 
-Read it anywhere in a few lines: `zipfile.ZipFile(path).read("manifest.json")` is JSON, `numpy.load(path)["projection.0.weights"]` an array.
+Read it anywhere in a few lines: `zipfile.ZipFile(path).read("manifest.json")` is JSON,
+`numpy.load(path)["projection.0.weights"]` an array.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ ZIP64_END = 56 + 20  # end record and locator of an archive beyond 2 GiB
 TYPES = ("|i1", "|u1", "<i2", "<i4", "<i8")
 DATE = (1980, 1, 1, 0, 0, 0)
 PYTORCH = ("is a PyTorch file", None, "turn the model into a graph with fsref.from_torch in Python")
-OLD_PYTORCH = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # the pickled number that files of torch before 1.6 begin with
+OLD_PYTORCH = bytes.fromhex(
+    "80028a0a6cfc9c46f9206aa850192e"
+)  # the pickled number that files of torch before 1.6 begin with
 
 
 def load(path: str | PathLike[str]) -> Network:
@@ -76,8 +79,14 @@ def read_members(data: bytes, where: str) -> dict[str, bytes]:
         raise FileError("FILE-1", where, "too many members", len(entries), f"at most {MAX_MEMBERS}")
     if any(e.filename.rpartition("/")[2] == "data.pkl" for e in entries):
         raise FileError("FILE-1", where, *PYTORCH)
-    if any(e.comment for e in entries) or (entries and min(e.header_offset for e in entries) != 0) or data[-22:-18] != b"PK\x05\x06":
-        raise FileError("FILE-1", where, "archive has a comment, or bytes before its first member or after its end record")
+    if (
+        any(e.comment for e in entries)
+        or (entries and min(e.header_offset for e in entries) != 0)
+        or data[-22:-18] != b"PK\x05\x06"
+    ):
+        raise FileError(
+            "FILE-1", where, "archive has a comment, or bytes before its first member or after its end record"
+        )
     end = archive.start_dir
     for _ in entries:  # each record is 46 bytes, then name, extra field and comment of these lengths
         end += 46 + sum(struct.unpack_from("<3H", data, end + 28))
@@ -97,7 +106,16 @@ def read_members(data: bytes, where: str) -> dict[str, bytes]:
             raise FileError("FILE-1", place, "members claim more bytes than the file has", total, f"{len(data)}")
         try:
             members[entry.filename] = archive.read(entry)
-        except (zipfile.BadZipFile, ValueError, OSError, EOFError, struct.error, RuntimeError, NotImplementedError, OverflowError) as error:
+        except (
+            zipfile.BadZipFile,
+            ValueError,
+            OSError,
+            EOFError,
+            struct.error,
+            RuntimeError,
+            NotImplementedError,
+            OverflowError,
+        ) as error:
             raise FileError("FILE-1", place, "member is damaged", str(error) or type(error).__name__) from None
     return members
 
@@ -115,7 +133,9 @@ def read_array(data: bytes, place: str, types: tuple[str, ...] = TYPES, fortran:
     if length > min(MAX_HEADER, len(data) - start):
         raise FileError("FILE-2", place, "header is longer than allowed", length, f"at most {MAX_HEADER}")
     try:
-        header = ast.literal_eval(data[start : start + length].decode("utf-8" if version == b"\x03\x00" else "latin-1").strip())
+        header = ast.literal_eval(
+            data[start : start + length].decode("utf-8" if version == b"\x03\x00" else "latin-1").strip()
+        )
         repr(header)  # integers too long to print are hexadecimal
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise FileError("FILE-2", place, "header cannot be read", type(error).__name__) from None
@@ -136,8 +156,16 @@ def read_array(data: bytes, place: str, types: tuple[str, ...] = TYPES, fortran:
     kind = np.dtype(header["descr"])
     there = len(data) - start - length
     if count * kind.itemsize != there:
-        raise FileError("FILE-2", place, "data do not fill the declared shape", f"{count * kind.itemsize} bytes", f"{there} are there")
-    return np.frombuffer(data, kind, count, start + length).reshape(shape, order="F" if header["fortran_order"] else "C")
+        raise FileError(
+            "FILE-2",
+            place,
+            "data do not fill the declared shape",
+            f"{count * kind.itemsize} bytes",
+            f"{there} are there",
+        )
+    return np.frombuffer(data, kind, count, start + length).reshape(
+        shape, order="F" if header["fortran_order"] else "C"
+    )
 
 
 def check_version(text: bytes, where: str) -> None:
@@ -147,11 +175,19 @@ def check_version(text: bytes, where: str) -> None:
     except schema.INVALID as error:
         raise FileError("FILE-3", f"{where}: manifest.json", "not a manifest", str(error)) from None
     if version.format != FORMAT:
-        raise FileError("ID-4", f"{where}: manifest.json", "unknown format", version.format, f"this fsref reads format {FORMAT}")
+        raise FileError(
+            "ID-4", f"{where}: manifest.json", "unknown format", version.format, f"this fsref reads format {FORMAT}"
+        )
     match = re.fullmatch(r"(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})", version.spec_version)
     own = tuple(map(int, SPEC_VERSION.split(".")))
     if not match or int(match[1]) != own[0] or int(match[2]) > own[1]:
-        raise FileError("ID-4", f"{where}: manifest.json", "written under another version of SPEC.md", version.spec_version, f"this fsref holds {SPEC_VERSION}")
+        raise FileError(
+            "ID-4",
+            f"{where}: manifest.json",
+            "written under another version of SPEC.md",
+            version.spec_version,
+            f"this fsref holds {SPEC_VERSION}",
+        )
 
 
 def unique(pairs: list[tuple[str, Any]]) -> None:
@@ -168,7 +204,9 @@ def build(members: dict[str, bytes], where: str) -> Network:
         limit = "a float graph: fsref convert makes a network of it" if "graph.npy" in members else ""
         raise FileError("FILE-1", where, "member is missing", "manifest.json", limit)
     if len(text) > MAX_MANIFEST:
-        raise FileError("FILE-3", f"{where}: manifest.json", "manifest is too large", len(text), f"at most {MAX_MANIFEST} bytes")
+        raise FileError(
+            "FILE-3", f"{where}: manifest.json", "manifest is too large", len(text), f"at most {MAX_MANIFEST} bytes"
+        )
     check_version(text, where)
     try:
         json.loads(text, object_pairs_hook=unique)
@@ -183,17 +221,30 @@ def build(members: dict[str, bytes], where: str) -> Network:
             raise FileError("FILE-1", where, problem, min(names))
     arrays = {name: read_array(members[f"{name}.npy"], f"{where}: {name}.npy") for name in sorted(named)}
     try:
-        populations = [population(entry, {a: arrays[f"population.{i}.{a}"] for a in arrays_of(entry)}) for i, entry in enumerate(found.populations)]
-        projections = [projection(entry, arrays[f"projection.{j}.weights"]) for j, entry in enumerate(found.projections)]
+        populations = [
+            population(entry, {a: arrays[f"population.{i}.{a}"] for a in arrays_of(entry)})
+            for i, entry in enumerate(found.populations)
+        ]
+        projections = [
+            projection(entry, arrays[f"projection.{j}.weights"]) for j, entry in enumerate(found.projections)
+        ]
         contract = None if found.input is None else Contract(**schema.plain(found.input))
-        return Network(populations, projections, found.name, found.logit_scale, found.classes, contract, found.provenance)
+        return Network(
+            populations, projections, found.name, found.logit_scale, found.classes, contract, found.provenance
+        )
     except FsrefError as error:
         raise type(error)(error.rule, f"{where}: {error.place}", error.problem, error.value, error.limit) from None
 
 
 def arrays_of(entry: Any) -> tuple[str, ...]:
     """The arrays a population keeps in the file (FILE-1)."""
-    return ("T", "h", "d", "bias") if isinstance(entry, schema.FSEntry) else ("bias",) if isinstance(entry, schema.ReadoutEntry) else ()
+    return (
+        ("T", "h", "d", "bias")
+        if isinstance(entry, schema.FSEntry)
+        else ("bias",)
+        if isinstance(entry, schema.ReadoutEntry)
+        else ()
+    )
 
 
 def population(entry: Any, arrays: dict[str, NDArray[Any]]) -> Population:
@@ -206,7 +257,15 @@ def population(entry: Any, arrays: dict[str, NDArray[Any]]) -> Population:
     width = None if entry.width is None else Width(entry.width.bits, entry.width.promise)
     if isinstance(entry, schema.ReadoutEntry):
         return Readout(entry.name, entry.shape, arrays["bias"], width)
-    return FS(entry.name, entry.shape, Table(arrays["T"], arrays["h"], arrays["d"]), arrays["bias"], width, entry.scale, entry.offset)
+    return FS(
+        entry.name,
+        entry.shape,
+        Table(arrays["T"], arrays["h"], arrays["d"]),
+        arrays["bias"],
+        width,
+        entry.scale,
+        entry.offset,
+    )
 
 
 def projection(entry: Any, weights: NDArray[Any]) -> Projection:
@@ -253,11 +312,18 @@ def manifest_of(net: Network) -> dict[str, Any]:
 
 
 def npy(values: NDArray[Any], kind: np.dtype[Any] | None = None) -> bytes:
-    """The bytes of an array as `.npy` 1.0: of the given type, or integers in the smallest type that holds them (FILE-4)."""
+    """The bytes of an array as `.npy` 1.0: of the given type, or integers in the smallest type that holds them
+    (FILE-4).
+    """
     kind = kind or smallest_dtype(values)
     header = f"{{'descr': '{kind.str}', 'fortran_order': False, 'shape': {values.shape!r}, }}".encode()
     header += b" " * (-(len(header) + 11) % 64) + b"\n"
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + np.ascontiguousarray(values, dtype=kind).tobytes()
+    return (
+        b"\x93NUMPY\x01\x00"
+        + struct.pack("<H", len(header))
+        + header
+        + np.ascontiguousarray(values, dtype=kind).tobytes()
+    )
 
 
 def canonical(values: dict[str, Any]) -> bytes:
@@ -268,12 +334,20 @@ def canonical(values: dict[str, Any]) -> bytes:
 def to_bytes(net: Network) -> bytes:
     """The bytes of a network's file: the same network gives the same bytes (FILE-4)."""
     try:
-        found = schema.decode(canonical(manifest_of(net)), schema.Manifest)  # what load would find, its numbers in one form
+        found = schema.decode(
+            canonical(manifest_of(net)), schema.Manifest
+        )  # what load would find, its numbers in one form
         members = {"manifest.json": canonical(schema.plain(found))}
     except (TypeError, ValueError, *schema.INVALID) as error:
         raise FileError("FILE-3", "manifest.json", "would not be a manifest", str(error)) from None
     if len(members["manifest.json"]) > MAX_MANIFEST:
-        raise FileError("FILE-3", "manifest.json", "manifest is too large", len(members["manifest.json"]), f"at most {MAX_MANIFEST} bytes")
+        raise FileError(
+            "FILE-3",
+            "manifest.json",
+            "manifest is too large",
+            len(members["manifest.json"]),
+            f"at most {MAX_MANIFEST} bytes",
+        )
     for index, p in enumerate(net.populations):
         if isinstance(p, FS):
             members |= {f"population.{index}.{a}.npy": npy(getattr(p.table, a)) for a in "Thd"}

@@ -1,22 +1,24 @@
-"""The same integers as an ONNX model: what an FS network computes, in standard operators of opset 13 that runtimes and compilers know (FILE-5).
+"""The same integers as an ONNX model: what an FS network computes, in standard operators of opset 13 that runtimes and
+compilers know (FILE-5).
 
-The input `images` (N, C, H, W) is uint8, or int32 when max_code is above 255; the output `logits` (N, classes) is int32; N is free. With
-codes=["conv1"] the model has an output `codes/conv1` (N, C, H, W), int32, too. Everything in between is int32 or bytes:
+The input `images` (N, C, H, W) is uint8, or int32 when max_code is above 255; the output `logits` (N, classes) is
+int32; N is free. With codes=["conv1"] the model has an output `codes/conv1` (N, C, H, W), int32, too. Everything in
+between is int32 or bytes:
 
 | fsref | ONNX |
 |---|---|
-| codes, weights | uint8 with a zero point; beyond 8 bits, byte planes: low bytes of codes by Mod and Div, of weights when saved |
+| codes, weights | uint8 with a zero point; beyond 8 bits byte planes: of codes by Mod and Div, of weights when saved |
 | conv2d | ConvInteger per pair of planes, times 2^(8p) (Mul), summed (Add) |
 | one factor per channel (PROJ-8) | Mul of the int32 codes |
 | dense | MatMulInteger of bytes, MatMul of int32 beyond; pooled: ReduceSum, MatMul of int32 |
 | merge, bias | Add |
-| FS-ReLU | Div by theta, Clip to 0..2^K - 1: right whether Div floors or truncates, since the two differ below 0 alone, where the code is 0 |
-| any other table | K times: GreaterOrEqual T, Where d, Add, Where h, Sub: the law itself (FS-2 to FS-4), so no staircase is too long |
-| max_pool | Pad with 0, which never wins, and MaxPool, of bytes; of float (to 2^24) or double, exact, where codes are no bytes |
+| FS-ReLU | Div by theta, Clip to 0..2^K - 1: floor and truncation differ below 0 alone, where the code is 0 |
+| any other table | K times: GreaterOrEqual T, Where d, Add, Where h, Sub: the law itself (FS-2 to FS-4) |
+| max_pool | Pad with 0, which never wins, and MaxPool, of bytes; else of float (to 2^24) or double, exact |
 | readout | Flatten |
 
-Weights are uint8 because kernels for uint8 times int8 add two products in 16 bits on x86 without VNNI, and saturate; those for uint8 times uint8 do not.
-onnx and onnxruntime are imported when a function here is called, not before.
+Weights are uint8 because kernels for uint8 times int8 add two products in 16 bits on x86 without VNNI, and saturate;
+those for uint8 times uint8 do not. onnx and onnxruntime are imported when a function here is called, not before.
 """
 
 from __future__ import annotations
@@ -31,7 +33,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from fsref.errors import FileError, InputError, UsageError
 from fsref.formats.files import write
-from fsref.formats.onnx_planes import Split, check_int32, check_sums, code_planes, firing_rows, fitted, is_scale, split, weight_planes
+from fsref.formats.onnx_planes import (
+    Split,
+    check_int32,
+    check_sums,
+    code_planes,
+    firing_rows,
+    fitted,
+    is_scale,
+    split,
+    weight_planes,
+)
 from fsref.version import SPEC_VERSION
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta
@@ -48,7 +60,8 @@ MAX_BYTES = 2**31 - 2**24  # protobuf takes 2^31 - 1, nodes and names included
 def save(net: Network, path: str | PathLike[str], codes: Sequence[str] = ()) -> None:
     """Write a network as an ONNX model, complete or not at all, the same bytes for the same network (FILE-5).
 
-    `codes` names populations whose codes become outputs too. Errors: RangeError where int32 does not suffice, UsageError, FileError.
+    `codes` names populations whose codes become outputs too. Errors: RangeError where int32 does not suffice,
+    UsageError, FileError.
     """
     write(model(net, codes).SerializeToString(deterministic=True), path, "FILE-5")
 
@@ -58,25 +71,46 @@ def model(net: Network, codes: Sequence[str] = ()) -> ModelProto:
     onnx = _onnx()
     for name in codes:
         if name not in net.code_weights:
-            raise UsageError("FILE-5", str(name), "no population of this name sends codes", limit=", ".join(net.code_weights))
+            raise UsageError(
+                "FILE-5", str(name), "no population of this name sends codes", limit=", ".join(net.code_weights)
+            )
     graph = _Graph(net)
     made = graph.whole(list(dict.fromkeys(codes)))
     size = sum(len(data) for _, _, data in graph.constants)
     if size > MAX_BYTES:
-        raise UsageError("FILE-5", net.name or "network", "too large for one ONNX file", size, f"at most {MAX_BYTES} bytes of constants")
-    known = {"id": net.id, "spec_version": SPEC_VERSION, "name": net.name, "logit_scale": repr(float(net.logit_scale)), "max_code": str(net.input.max_code)}
+        raise UsageError(
+            "FILE-5",
+            net.name or "network",
+            "too large for one ONNX file",
+            size,
+            f"at most {MAX_BYTES} bytes of constants",
+        )
+    known = {
+        "id": net.id,
+        "spec_version": SPEC_VERSION,
+        "name": net.name,
+        "logit_scale": repr(float(net.logit_scale)),
+        "max_code": str(net.input.max_code),
+    }
     if net.classes:
         known["classes"] = json.dumps(list(net.classes), ensure_ascii=False)
-    found: ModelProto = onnx.helper.make_model(made, producer_name="fsref", ir_version=IR, opset_imports=[onnx.helper.make_opsetid("", OPSET)])
+    found: ModelProto = onnx.helper.make_model(
+        made, producer_name="fsref", ir_version=IR, opset_imports=[onnx.helper.make_opsetid("", OPSET)]
+    )
     onnx.helper.set_model_props(found, {f"fsref.{key}": value for key, value in known.items()})
     onnx.checker.check_model(found, full_check=True)
     return found
 
 
 def run(
-    source: ModelProto | str | PathLike[str], images: ArrayLike, outputs: Sequence[str] = ("logits",), runtime: str | None = None, threads: int = 1
+    source: ModelProto | str | PathLike[str],
+    images: ArrayLike,
+    outputs: Sequence[str] = ("logits",),
+    runtime: str | None = None,
+    threads: int = 1,
 ) -> dict[str, NDArray[Any]]:
-    """The outputs of an ONNX model for images (B, C, H, W), by name, by `runtime`: "onnxruntime" or "reference" (onnx's own, slow); None: what is installed.
+    """The outputs of an ONNX model for images (B, C, H, W), by name, by `runtime`: "onnxruntime" or "reference" (onnx's
+    own, slow); None: what is installed.
 
     Errors: InputError for images that are not of the input's shape or type, FileError, UsageError.
     """
@@ -100,12 +134,16 @@ def run(
             import onnxruntime
         except ModuleNotFoundError:
             if runtime is not None:
-                raise UsageError("FILE-5", "onnxruntime", "is not installed", limit='pip install "fsref[onnx]"') from None
+                raise UsageError(
+                    "FILE-5", "onnxruntime", "is not installed", limit='pip install "fsref[onnx]"'
+                ) from None
             runtime = "reference"
     if runtime == "reference":
         from onnx.reference import ReferenceEvaluator
 
-        with np.errstate(invalid="ignore"):  # its max-pool of bytes with stride 1 makes a padding of NaN, though of no width
+        with np.errstate(
+            invalid="ignore"
+        ):  # its max-pool of bytes with stride 1 makes a padding of NaN, though of no width
             values = ReferenceEvaluator(loaded).run(list(outputs), {entry.name: taken})
     else:
         options = onnxruntime.SessionOptions()
@@ -128,7 +166,9 @@ def _onnx() -> Any:
 
 
 class _Codes:
-    """The codes of one population in the graph: as int32, as byte planes, or both, each made when it is first asked for."""
+    """The codes of one population in the graph: as int32, as byte planes, or both, each made when it is first asked
+    for.
+    """
 
     def __init__(self, interval: Ints, int32: str = "", planes: Sequence[str] = ()) -> None:
         self.interval, self.int32, self.planes = interval, int32, list(planes)
@@ -194,11 +234,23 @@ class _Graph:
         """A convolution as a sum of products of planes (PROJ-1)."""
         digits, total = self.codes[q.source].digits, ""
         pads = fitted(q, self.net[q.source], self.net[q.target], q.dilation)
-        form: dict[str, Any] = {"strides": q.stride, "pads": pads, "dilations": q.dilation, "group": q.groups, "kernel_shape": q.kernel}
+        form: dict[str, Any] = {
+            "strides": q.stride,
+            "pads": pads,
+            "dilations": q.dilation,
+            "group": q.groups,
+            "kernel_shape": q.kernel,
+        }
         for term in parts.terms:
             weights = parts.weights[term.w]
             zeros = self.constant(digits[term.x].zero, "uint8"), self.constant(weights.zero, "uint8")
-            part = self.node("ConvInteger", self.planes(q.source)[term.x], self.constant(weights.values + weights.zero, "uint8"), *zeros, **form)
+            part = self.node(
+                "ConvInteger",
+                self.planes(q.source)[term.x],
+                self.constant(weights.values + weights.zero, "uint8"),
+                *zeros,
+                **form,
+            )
             part = self.node("Mul", part, self.constant(1 << term.shift)) if term.shift else part
             total = self.node("Add", total, part) if total else part
         return total
@@ -209,13 +261,20 @@ class _Graph:
         if q.pooled:
             _, height, width = self.net[q.source].shape
             place = f"{q.source}->{q.target} source"
-            check_int32(source.interval[:, 0] * height * width, source.interval[:, 1] * height * width, place, "the sum over all places")
+            check_int32(
+                source.interval[:, 0] * height * width,
+                source.interval[:, 1] * height * width,
+                place,
+                "the sum over all places",
+            )
             summed = self.node("ReduceSum", self.int32(q.source), self.constant([2, 3], "int64"), keepdims=0)
             total = self.node("MatMul", summed, self.constant(matrix))
         elif len(source.digits) == len(weights) == 1:
             zeros = self.constant(source.digits[0].zero, "uint8"), self.constant(weights[0].zero, "uint8")
             flat = self.node("Flatten", self.planes(q.source)[0])
-            total = self.node("MatMulInteger", flat, self.constant(weights[0].values.T + weights[0].zero, "uint8"), *zeros)
+            total = self.node(
+                "MatMulInteger", flat, self.constant(weights[0].values.T + weights[0].zero, "uint8"), *zeros
+            )
         else:
             total = self.node("MatMul", self.node("Flatten", self.int32(q.source)), self.constant(matrix))
         return self.node("Reshape", total, self.constant([-1, len(q.weights), 1, 1], "int64"))
@@ -223,7 +282,10 @@ class _Graph:
     def membranes(self, p: FS | Readout) -> str:
         """The opening membranes (NET-6), once it is proved that no sum on the way leaves int32."""
         into, total = self.net.into(p.name), ""
-        splits = [split(self.net, q, self.codes[q.source].digits) if isinstance(q, Conv2d) and not is_scale(q) else None for q in into]
+        splits = [
+            split(self.net, q, self.codes[q.source].digits) if isinstance(q, Conv2d) and not is_scale(q) else None
+            for q in into
+        ]
         check_sums(self.net, p, splits)
         for q, parts in zip(into, splits, strict=True):
             if isinstance(q, Dense):
@@ -234,11 +296,15 @@ class _Graph:
                 part = self.conv2d(q, parts)
             total = self.node("Add", total, part) if total else part
         if p.bias.any():
-            total = self.node("Add", total, self.per_channel(p.bias) if p.bias.ndim == 1 else self.constant(p.bias[None]))
+            total = self.node(
+                "Add", total, self.per_channel(p.bias) if p.bias.ndim == 1 else self.constant(p.bias[None])
+            )
         return total
 
     def fire(self, p: FS, v: str) -> str:
-        """The codes of opening membranes `v`, as int32: FS-5 in closed form, any other table step by step (FS-2 to FS-4)."""
+        """The codes of opening membranes `v`, as int32: FS-5 in closed form, any other table step by step (FS-2 to
+        FS-4).
+        """
         theta = relu_theta(p.table)
         if theta is not None:
             divisor = np.minimum(np.broadcast_to(theta, p.shape[0]), 2**31 - 1)  # above every membrane: the code is 0
@@ -256,7 +322,9 @@ class _Graph:
         return code
 
     def pool(self, p: MaxPool) -> _Codes:
-        """The codes of a max-pool (POOL-1). They are at least 0 (POOL-2), so a padded 0 never wins over the candidates every window has (POOL-3)."""
+        """The codes of a max-pool (POOL-1). They are at least 0 (POOL-2), so a padded 0 never wins over the candidates
+        every window has (POOL-3).
+        """
         source, name = self.codes[p.source], ""
         if len(source.digits) == 1:
             kind, name = "uint8", self.planes(p.source)[0]
@@ -267,7 +335,11 @@ class _Graph:
         if any(pads):
             name = self.node("Pad", name, self.constant([0, 0, top, left, 0, 0, bottom, right], "int64"))
         name = self.node("MaxPool", name, kernel_shape=p.kernel, strides=p.stride)
-        return _Codes(source.interval, planes=[name]) if kind == "uint8" else _Codes(source.interval, self.cast(name, "int32"))
+        return (
+            _Codes(source.interval, planes=[name])
+            if kind == "uint8"
+            else _Codes(source.interval, self.cast(name, "int32"))
+        )
 
     def whole(self, wanted: Sequence[str]) -> Any:
         """The whole graph, with the codes of the populations in `wanted` among its outputs."""
@@ -276,7 +348,9 @@ class _Graph:
         for p in net.populations:
             self.place, interval = p.name, net.ranges[p.name].codes
             if isinstance(p, Input):
-                self.codes[p.name] = _Codes(interval, planes=["images"]) if p.max_code <= 255 else _Codes(interval, "images")
+                self.codes[p.name] = (
+                    _Codes(interval, planes=["images"]) if p.max_code <= 255 else _Codes(interval, "images")
+                )
             elif isinstance(p, MaxPool):
                 self.codes[p.name] = self.pool(p)
             elif isinstance(p, FS):
@@ -285,7 +359,13 @@ class _Graph:
                 logits = self.node("Flatten", self.membranes(p), output="logits")
             if p.name in wanted:
                 self.node("Identity", self.int32(p.name), output=f"codes/{p.name}")
-        given = helper.make_tensor_value_info("images", kinds.UINT8 if net.input.max_code <= 255 else kinds.INT32, ["N", *net.input.shape])
+        given = helper.make_tensor_value_info(
+            "images", kinds.UINT8 if net.input.max_code <= 255 else kinds.INT32, ["N", *net.input.shape]
+        )
         outputs = [helper.make_tensor_value_info(logits, kinds.INT32, ["N", net.readout.shape[0]])]
-        outputs += [helper.make_tensor_value_info(f"codes/{name}", kinds.INT32, ["N", *net[name].shape]) for name in wanted]
-        return helper.make_graph(self.nodes, "fsref", [given], outputs, [tensor for _, tensor in self.constants.values()])
+        outputs += [
+            helper.make_tensor_value_info(f"codes/{name}", kinds.INT32, ["N", *net[name].shape]) for name in wanted
+        ]
+        return helper.make_graph(
+            self.nodes, "fsref", [given], outputs, [tensor for _, tensor in self.constants.values()]
+        )

@@ -1,6 +1,8 @@
-"""Integers as bytes: how codes and weights split into planes of 8 bits, and the proof that what is done with them stays in int32 (FILE-5).
+"""Integers as bytes: how codes and weights split into planes of 8 bits, and the proof that what is done with them stays
+in int32 (FILE-5).
 
-A plane is an array of bytes u with a zero point z: its digits are u - z. An array is the sum of its planes' digits, plane p taken 2^(8p) times.
+A plane is an array of bytes u with a zero point z: its digits are u - z. An array is the sum of its planes' digits,
+plane p taken 2^(8p) times.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ LOWEST, HIGHEST = -(2**31), 2**31 - 2  # one below the largest int32: a threshol
 
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """One plane: its zero point and its digits; of weights the digits themselves, of codes their interval per channel, (C, 2)."""
+    """One plane: its zero point and its digits; of weights the digits themselves, of codes their interval per channel,
+    (C, 2).
+    """
 
     zero: int
     values: Ints
@@ -41,7 +45,9 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A convolution in planes: those of its weights, the products that add up to it, and, of more than one, what they reach (low, high), each (O,)."""
+    """A convolution in planes: those of its weights, the products that add up to it, and, of more than one, what they
+    reach (low, high), each (O,).
+    """
 
     weights: list[Digits]
     terms: list[Term]
@@ -49,12 +55,18 @@ class Split:
 
 
 def zero_point(low: int, high: int) -> int | None:
-    """The zero point that makes bytes of low..high: 0 or 128 where they do; None when no byte holds the interval with a 0 in it."""
-    return next((zero for zero in (0, 128, max(0, -low)) if 0 <= low + zero and high + zero <= 255 and zero <= 255), None)
+    """The zero point that makes bytes of low..high: 0 or 128 where they do; None when no byte holds the interval with a
+    0 in it.
+    """
+    return next(
+        (zero for zero in (0, 128, max(0, -low)) if 0 <= low + zero and high + zero <= 255 and zero <= 255), None
+    )
 
 
 def weight_planes(weights: NDArray[np.integer]) -> list[Digits]:
-    """The planes of weights, lowest first. All but the last hold digits -128..127: those of small weights are small, so partial sums are too."""
+    """The planes of weights, lowest first. All but the last hold digits -128..127: those of small weights are small, so
+    partial sums are too.
+    """
     rest, planes = weights.astype(np.int64), []
     while (zero := zero_point(int(rest.min()), int(rest.max()))) is None:
         digits = ((rest + 128) & 255) - 128
@@ -97,7 +109,10 @@ def split(net: Network, projection: Conv2d, codes: list[Digits]) -> Split:
             low, high = plane_bounds(net, projection, plane, factors)
             if not terms or low.any() or high.any():
                 terms.append(Term(x, w, 8 * (x + w)))
-                lows, highs = lows + low.astype(object) * 2 ** (8 * (x + w)), highs + high.astype(object) * 2 ** (8 * (x + w))
+                lows, highs = (
+                    lows + low.astype(object) * 2 ** (8 * (x + w)),
+                    highs + high.astype(object) * 2 ** (8 * (x + w)),
+                )
     return Split(weights, terms, (lows, highs))
 
 
@@ -106,13 +121,21 @@ def check_int32(low: Exact, high: Exact, place: str, problem: str) -> None:
     for channel, pair in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
         for value in pair:
             if not LOWEST <= value <= HIGHEST:
-                raise RangeError("FILE-5", f"{place} channel {channel}", f"ONNX: {problem} may leave int32", value, f"{LOWEST}..{HIGHEST}")
+                raise RangeError(
+                    "FILE-5",
+                    f"{place} channel {channel}",
+                    f"ONNX: {problem} may leave int32",
+                    value,
+                    f"{LOWEST}..{HIGHEST}",
+                )
 
 
 def check_sums(net: Network, population: FS | Readout, splits: Sequence[Split | None]) -> None:
-    """Nothing, when every sum on the way to the membranes of `population` lies in int32, in any order; else RangeError [FILE-5].
+    """Nothing, when every sum on the way to the membranes of `population` lies in int32, in any order; else RangeError
+    [FILE-5].
 
-    any_order (RANGE-1) bounds them, unless a convolution is in planes: `splits` holds, per projection of net.into, its split or None.
+    any_order (RANGE-1) bounds them, unless a convolution is in planes: `splits` holds, per projection of net.into, its
+    split or None.
     """
     proved = net.ranges[population.name]
     check_int32(proved.any_order[:, 0], proved.any_order[:, 1], population.name, "a partial sum")
@@ -128,7 +151,9 @@ def check_sums(net: Network, population: FS | Readout, splits: Sequence[Split | 
 
 
 def firing_rows(net: Network, population: FS) -> tuple[Ints, Ints, Ints]:
-    """T, h, d of a table, each (C, K), as int32 holds them: a step that never fires (T above every membrane) has h = d = 0. Errors: RangeError [FILE-5]."""
+    """T, h, d of a table, each (C, K), as int32 holds them: a step that never fires (T above every membrane) has h = d
+    = 0. Errors: RangeError [FILE-5].
+    """
     T, h, d = population.table.rows(population.shape[0])
     never = T > net.ranges[population.name].final[:, 1:]
     h, d = np.where(never, 0, h), np.where(never, 0, d)
@@ -146,7 +171,9 @@ def is_scale(projection: Projection) -> bool:
 
 
 def fitted(projection: Conv2d | MaxPool, source: Population, target: Population, dilation: Pair = (1, 1)) -> Padding:
-    """Its padding (top, left, bottom, right) less the places at the bottom and right that no window reaches: runtimes may refuse one wider than a kernel."""
+    """Its padding (top, left, bottom, right) less the places at the bottom and right that no window reaches: runtimes
+    may refuse one wider than a kernel.
+    """
     (top, left, _, _), after = projection.padding, []
     for axis, before in enumerate((top, left)):
         last = (target.shape[axis + 1] - 1) * projection.stride[axis] + dilation[axis] * (projection.kernel[axis] - 1)

@@ -65,21 +65,31 @@ def _depthwise(x: Floats, weight: Floats, size: Pair, stride: Pair, dilation: Pa
     for image, total in zip(x, out, strict=True):
         for i in range(weight.shape[2]):
             for j in range(weight.shape[3]):
-                np.multiply(_tap(image, i * dilation[0], j * dilation[1], size, stride), weight[:, 0, i, j, None, None], out=term)
+                np.multiply(
+                    _tap(image, i * dilation[0], j * dilation[1], size, stride),
+                    weight[:, 0, i, j, None, None],
+                    out=term,
+                )
                 total += term
     return out
 
 
 def _tap(image: Floats, row: int, column: int, size: Pair, stride: Pair) -> Floats:
     """What one tap sees in every window: a view (C, H_out, W_out) of an image (C, H, W)."""
-    return image[:, row : row + (size[0] - 1) * stride[0] + 1 : stride[0], column : column + (size[1] - 1) * stride[1] + 1 : stride[1]]
+    return image[
+        :,
+        row : row + (size[0] - 1) * stride[0] + 1 : stride[0],
+        column : column + (size[1] - 1) * stride[1] + 1 : stride[1],
+    ]
 
 
 def _unrolled(x: Floats, weight: Floats, size: Pair, stride: Pair, dilation: Pair, groups: int) -> Floats:
     """Any convolution: the windows of a strip of output rows as the columns of a matrix, then one product."""
     outputs, inputs, kh, kw = weight.shape
     spread = (dilation[0] * (kh - 1) + 1, dilation[1] * (kw - 1) + 1)
-    windows = sliding_window_view(x, spread, axis=(2, 3))[:, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]]
+    windows = sliding_window_view(x, spread, axis=(2, 3))[
+        :, :, :: stride[0], :: stride[1], :: dilation[0], :: dilation[1]
+    ]
     windows = windows.transpose(0, 1, 4, 5, 2, 3)  # B, C, kh, kw, H_out, W_out
     matrix = weight.reshape(groups, outputs // groups, inputs * kh * kw)
     rows = min(size[0], max(1, STRIP // (x.shape[1] * kh * kw * size[1])))
@@ -111,7 +121,9 @@ def _pooled(x: Floats, kernel: Pair, stride: Pair, combine: Callable[..., Floats
 
 
 def rounded_end(bound: float, nearest: bool, close: float) -> float:
-    """What rounding makes of the end of a clip, a plateau: nearest takes halves to the even integer; nan where float errors would decide."""
+    """What rounding makes of the end of a clip, a plateau: nearest takes halves to the even integer; nan where float
+    errors would decide.
+    """
     if math.isinf(bound):
         return bound
     if not nearest:
@@ -124,7 +136,9 @@ def max_pool(x: Floats, kernel: Pair, stride: Pair, padding: Padding = NO_PADDIN
     return _pooled(padded(x, padding, -np.inf), kernel, stride, np.maximum)
 
 
-def places(shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Padding) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def places(
+    shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Padding
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """How many real rows, (H_out,), and columns, (W_out,), the windows over (..., H, W) have."""
     size = window_shape((1, shape[-2], shape[-1]), kernel, stride, padding)
     rows = taps(shape[-2], size[0], padding[0], kernel[0], stride[0], 1)
@@ -132,7 +146,9 @@ def places(shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Padding)
     return rows[:, 1] - rows[:, 0], columns[:, 1] - columns[:, 0]
 
 
-def avg_pool(x: Floats, kernel: Pair, stride: Pair, padding: Padding = NO_PADDING, count_include_pad: bool = True) -> Floats:
+def avg_pool(
+    x: Floats, kernel: Pair, stride: Pair, padding: Padding = NO_PADDING, count_include_pad: bool = True
+) -> Floats:
     """The mean of each window: of all its places, padded ones 0, or of its real places."""
     total = _pooled(padded(x, padding), kernel, stride, np.add)
     counts = kernel[0] * kernel[1] if count_include_pad else np.outer(*places(x.shape, kernel, stride, padding))

@@ -1,6 +1,8 @@
-"""A float graph: what a trained network computes, as a list of nodes over images, before it is converted (GRAPH-1 to GRAPH-5).
+"""A float graph: what a trained network computes, as a list of nodes over images, before it is converted (GRAPH-1 to
+GRAPH-5).
 
-Every value is (C, H, W), float32, a batch in front; "input" is the normalised image and the last node gives the logits, (classes, 1, 1).
+Every value is (C, H, W), float32, a batch in front; "input" is the normalised image and the last node gives the logits,
+(classes, 1, 1).
 """
 
 from __future__ import annotations
@@ -28,9 +30,11 @@ BATCH_VALUES = 2**22
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One node: an operator of OPERATORS on the values named by `inputs`. Once made, `attributes` holds the defaults too.
+    """One node: an operator of OPERATORS on the values named by `inputs`. Once made, `attributes` holds the defaults
+    too.
 
-    Arrays are kept read-only, float32 when given in 16 or 32 bits, else float64. Errors: GraphError (GRAPH-1, GRAPH-2, GRAPH-4).
+    Arrays are kept read-only, float32 when given in 16 or 32 bits, else float64. Errors: GraphError (GRAPH-1, GRAPH-2,
+    GRAPH-4).
     """
 
     name: str
@@ -41,29 +45,62 @@ class Node:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"[ -\[\]-~]{1,256}", self.name) or self.name == "input":
-            raise GraphError("GRAPH-1", "node", "not a name", repr(self.name), "1..256 printable ASCII characters without backslash; not input")
+            raise GraphError(
+                "GRAPH-1",
+                "node",
+                "not a name",
+                repr(self.name),
+                "1..256 printable ASCII characters without backslash; not input",
+            )
         operator = OPERATORS.get(self.op) if isinstance(self.op, str) else None
         if operator is None:
             raise GraphError("GRAPH-2", self.name, "unknown operator", self.op, f"one of {', '.join(OPERATORS)}")
         inputs = tuple(self.inputs) if isinstance(self.inputs, (tuple, list)) else ()
-        if not all(isinstance(name, str) for name in inputs) or (len(inputs) < 2 if operator.several else len(inputs) != 1):
-            raise GraphError("GRAPH-1", self.name, f"wrong inputs of {self.op}", repr(self.inputs), "two names or more" if operator.several else "one name")
+        if not all(isinstance(name, str) for name in inputs) or (
+            len(inputs) < 2 if operator.several else len(inputs) != 1
+        ):
+            raise GraphError(
+                "GRAPH-1",
+                self.name,
+                f"wrong inputs of {self.op}",
+                repr(self.inputs),
+                "two names or more" if operator.several else "one name",
+            )
         object.__setattr__(self, "inputs", inputs)
-        for what, given, known in (("attribute", self.attributes, operator.attributes), ("array", self.arrays, operator.arrays)):
+        for what, given, known in (
+            ("attribute", self.attributes, operator.attributes),
+            ("array", self.arrays, operator.arrays),
+        ):
             for name in given:
                 if name not in known:
-                    raise GraphError("GRAPH-2", self.name, f"unknown {what} of {self.op}", name, f"known: {', '.join(known) or 'none'}")
+                    raise GraphError(
+                        "GRAPH-2",
+                        self.name,
+                        f"unknown {what} of {self.op}",
+                        name,
+                        f"known: {', '.join(known) or 'none'}",
+                    )
         attributes = {name: self._attribute(name, attribute) for name, attribute in operator.attributes.items()}
         if "kernel" in attributes:
             attributes["stride"] = attributes["stride"] or attributes["kernel"]
-        arrays = {name: self._array(name, axes) for name, axes in operator.arrays.items() if name in self.arrays or name not in operator.optional}
+        arrays = {
+            name: self._array(name, axes)
+            for name, axes in operator.arrays.items()
+            if name in self.arrays or name not in operator.optional
+        }
         object.__setattr__(self, "attributes", MappingProxyType(attributes))
         object.__setattr__(self, "arrays", MappingProxyType(arrays))
         sizes: dict[str, int] = {}
         for name, array in arrays.items():
             for axis, size in zip(operator.arrays[name], array.shape, strict=True):
                 if sizes.setdefault(axis, size) != size:
-                    raise GraphError("GRAPH-2", self.name, f"{name} does not meet the other arrays", array.shape, f"{axis} is {sizes[axis]}")
+                    raise GraphError(
+                        "GRAPH-2",
+                        self.name,
+                        f"{name} does not meet the other arrays",
+                        array.shape,
+                        f"{axis} is {sizes[axis]}",
+                    )
         if wrong := operator.check(attributes, arrays):
             raise GraphError("GRAPH-2", self.name, wrong)
 
@@ -76,7 +113,9 @@ class Node:
         try:
             return attribute.take(self.attributes[name])
         except (TypeError, ValueError, OverflowError):
-            raise GraphError("GRAPH-2", self.name, f"wrong {name} of {self.op}", repr(self.attributes[name]), attribute.says) from None
+            raise GraphError(
+                "GRAPH-2", self.name, f"wrong {name} of {self.op}", repr(self.attributes[name]), attribute.says
+            ) from None
 
     def _array(self, name: str, axes: tuple[str, ...]) -> Floats:
         """An array checked and read-only."""
@@ -87,14 +126,28 @@ class Node:
         except ValueError:
             given = np.asarray(None)
         if given.dtype.kind not in "iuf" or given.dtype.itemsize > 8:
-            raise GraphError("GRAPH-2", self.name, f"{name} is not an array of numbers", given.dtype, "float32 or float64")
+            raise GraphError(
+                "GRAPH-2", self.name, f"{name} is not an array of numbers", given.dtype, "float32 or float64"
+            )
         if given.ndim != len(axes) or not 1 <= given.size <= MAX_WEIGHTS:
-            raise GraphError("GRAPH-2", self.name, f"wrong shape of {name}", given.shape, f"({', '.join(axes)}), 1..{MAX_WEIGHTS} numbers")
+            raise GraphError(
+                "GRAPH-2",
+                self.name,
+                f"wrong shape of {name}",
+                given.shape,
+                f"({', '.join(axes)}), 1..{MAX_WEIGHTS} numbers",
+            )
         kind = np.float32 if given.dtype.kind == "f" and given.dtype.itemsize <= 4 else np.float64
-        array: Floats = given if given.dtype == kind and given.flags.c_contiguous and not given.flags.writeable else given.astype(kind, order="C")
+        array: Floats = (
+            given
+            if given.dtype == kind and given.flags.c_contiguous and not given.flags.writeable
+            else given.astype(kind, order="C")
+        )
         if not (fine := np.abs(array) <= LARGEST).all():
             at = tuple(np.argwhere(~fine)[0].tolist())
-            raise GraphError("GRAPH-4", self.name, f"{name}{list(at)} is not a number that float32 holds", float(array[at]))
+            raise GraphError(
+                "GRAPH-4", self.name, f"{name}{list(at)} is not a number that float32 holds", float(array[at])
+            )
         array.setflags(write=False)
         return array
 
@@ -106,10 +159,11 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """A checked float graph: the input contract and nodes in topological order, the last giving the logits (GRAPH-1 to GRAPH-5).
+    """A checked float graph: the input contract and nodes in topological order, the last giving the logits (GRAPH-1 to
+    GRAPH-5).
 
-    `input` None is a graph whose contract is not known yet: `with_input` gives one that runs. `notes` tell what an importer left out or changed.
-    Errors: GraphError.
+    `input` None is a graph whose contract is not known yet: `with_input` gives one that runs. `notes` tell what an
+    importer left out or changed. Errors: GraphError.
     """
 
     input: Pixels | None
@@ -122,7 +176,9 @@ class Graph:
         for field_name in ("nodes", "classes", "notes"):
             object.__setattr__(self, field_name, tuple(getattr(self, field_name)))
         if self.input is not None and not isinstance(self.input, Pixels):
-            raise GraphError("GRAPH-5", "input", "not an input contract", type(self.input).__name__, "a Pixels, or None")
+            raise GraphError(
+                "GRAPH-5", "input", "not an input contract", type(self.input).__name__, "a Pixels, or None"
+            )
         if not 1 <= len(self.nodes) <= MAX_NODES or not all(isinstance(node, Node) for node in self.nodes):
             raise GraphError("GRAPH-1", "graph", "not a list of nodes", len(self.nodes), f"1..{MAX_NODES} of Node")
         if not all(isinstance(text, str) for text in (self.name, *self.classes, *self.notes)):
@@ -131,14 +187,18 @@ class Graph:
         for node in self.nodes:
             for source in node.inputs:
                 if source not in seen:
-                    raise GraphError("GRAPH-1", node.name, "reads no earlier node", source, "input, or a node that stands before it")
+                    raise GraphError(
+                        "GRAPH-1", node.name, "reads no earlier node", source, "input, or a node that stands before it"
+                    )
             if node.name in seen:
                 raise GraphError("GRAPH-1", node.name, "two nodes have this name")
             seen.add(node.name)
         if self.input is not None:
             c, h, w = self.shapes[self.output]
             if (h, w) != (1, 1):
-                raise GraphError("GRAPH-3", self.output, "the last node does not give logits", (c, h, w), "(classes, 1, 1)")
+                raise GraphError(
+                    "GRAPH-3", self.output, "the last node does not give logits", (c, h, w), "(classes, 1, 1)"
+                )
             if self.classes and len(self.classes) != c:
                 raise GraphError("GRAPH-3", "classes", "not one name per logit", len(self.classes), f"{c}")
 
@@ -162,7 +222,13 @@ class Graph:
     def contract(self) -> Pixels:
         """The input contract. Errors: GraphError when there is none."""
         if self.input is None:
-            raise GraphError("GRAPH-5", "input", "the graph has no input contract", None, "size, scale, mean, std: graph.with_input(fsref.Pixels(...))")
+            raise GraphError(
+                "GRAPH-5",
+                "input",
+                "the graph has no input contract",
+                None,
+                "size, scale, mean, std: graph.with_input(fsref.Pixels(...))",
+            )
         return self.input
 
     @cached_property
@@ -171,7 +237,9 @@ class Graph:
         shapes = {"input": self.contract().shape}
         for node in self.nodes:
             try:
-                shapes[node.name] = OPERATORS[node.op].shape(node.attributes, node.arrays, *(shapes[name] for name in node.inputs))
+                shapes[node.name] = OPERATORS[node.op].shape(
+                    node.attributes, node.arrays, *(shapes[name] for name in node.inputs)
+                )
             except Misfit as misfit:
                 raise GraphError("GRAPH-3", node.name, *misfit.args) from None
         return shapes
@@ -190,7 +258,9 @@ class Graph:
         return self.activations(images, [self.output])[self.output][:, :, 0, 0]
 
     def activations(self, images: ArrayLike, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
-        """The values (B, C, H, W) of these names for images; "input" is the normalised image. Errors: InputError, GraphError, UsageError."""
+        """The values (B, C, H, W) of these names for images; "input" is the normalised image. Errors: InputError,
+        GraphError, UsageError.
+        """
         codes, wanted, first = self.contract().check(images), tuple(names), 0
         made = {name: np.empty((len(codes), *self.shapes[name]), np.float32) for name in self._known(wanted)}
         for values in self.stream(codes, wanted):
@@ -200,7 +270,9 @@ class Graph:
         return made
 
     def stream(self, images: ArrayLike, names: Iterable[str]) -> Iterator[dict[str, NDArray[np.float32]]]:
-        """As `activations`, a few images at a time in bounded memory: yields dictionaries of values (b, C, H, W), image after image."""
+        """As `activations`, a few images at a time in bounded memory: yields dictionaries of values (b, C, H, W), image
+        after image.
+        """
         pixels = self.contract()
         codes, wanted = pixels.check(images), self._known(tuple(names))
         plan, last = self._plan(wanted)
@@ -217,7 +289,13 @@ class Graph:
         """The names once each. Errors: UsageError when the graph has no such value."""
         for name in names:
             if name != "input" and name not in self._by_name:
-                raise UsageError("GRAPH-1", "names", "the graph has no value of this name", name, f"input, {', '.join(self._by_name)}")
+                raise UsageError(
+                    "GRAPH-1",
+                    "names",
+                    "the graph has no value of this name",
+                    name,
+                    f"input, {', '.join(self._by_name)}",
+                )
         return dict.fromkeys(names)
 
     def _plan(self, wanted: Mapping[str, None]) -> tuple[list[Node], dict[str, str]]:
@@ -237,8 +315,17 @@ class Graph:
         around: int = c * (h + top + bottom) * (w + left + right)
         return max(size_of(self.shapes[node.name]), around)
 
-    def _run(self, plan: Sequence[Node], last: Mapping[str, str], wanted: Mapping[str, None], batch: Floats, check: bool = False) -> dict[str, Any]:
-        """The wanted values of one batch; a value is freed once its last reader has run. Errors with `check`: GraphError at the first infinity or NaN."""
+    def _run(
+        self,
+        plan: Sequence[Node],
+        last: Mapping[str, str],
+        wanted: Mapping[str, None],
+        batch: Floats,
+        check: bool = False,
+    ) -> dict[str, Any]:
+        """The wanted values of one batch; a value is freed once its last reader has run. Errors with `check`:
+        GraphError at the first infinity or NaN.
+        """
         values: dict[str, Any] = {"input": batch}
         for node in plan:
             with np.errstate(all="ignore"):  # infinities and NaN are refused where they matter
@@ -276,7 +363,10 @@ class Graph:
         rows += [row(node.name, node.op, node.inputs, node.parameters) for node in self.nodes]
         wide = [max(len(cells[i]) for cells in rows) for i in range(4)]
         lines = [f"{a:{wide[0]}}  {b:{wide[1]}}  {c:{wide[2]}}  {d:>{wide[3]}}  {e}".rstrip() for a, b, c, d, e in rows]
-        title = f"{self.name or 'graph'}: {len(self.nodes)} nodes, {sum(node.parameters for node in self.nodes):,} parameters"
+        title = (
+            f"{self.name or 'graph'}: {len(self.nodes)} nodes, "
+            f"{sum(node.parameters for node in self.nodes):,} parameters"
+        )
         return "\n".join([title, "", *lines, *(f"note: {note}" for note in self.notes)])
 
 

@@ -1,6 +1,7 @@
 """The operators of a float graph (GRAPH-2): one declaration each, of attributes, arrays, shape and float32 forward.
 
-A value is float32 (B, C, H, W), a shape (C, H, W). Shape rules raise Misfit; forwards never write to what they are given.
+A value is float32 (B, C, H, W), a shape (C, H, W). Shape rules raise Misfit; forwards never write to what they are
+given.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ class Misfit(Exception):
 
 @dataclass(frozen=True)
 class Attribute:
-    """One attribute: `take` gives its plain value or raises ValueError or TypeError, `says` is what it must be; REQUIRED has no default."""
+    """One attribute: `take` gives its plain value or raises ValueError or TypeError, `says` is what it must be;
+    REQUIRED has no default.
+    """
 
     take: Callable[[Any], Any]
     says: str
@@ -39,7 +42,9 @@ class Attribute:
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator; `arrays` gives the names of each array's axes: equal names have equal sizes. `check` says what is wrong, or nothing."""
+    """One operator; `arrays` gives the names of each array's axes: equal names have equal sizes. `check` says what is
+    wrong, or nothing.
+    """
 
     meaning: str
     forward: Callable[..., Floats]  # attributes, arrays, *values
@@ -51,7 +56,9 @@ class Operator:
     check: Callable[[Attributes, Arrays], str] = lambda attributes, arrays: ""
 
 
-def _integers(count: int, low: int, says: str, default: tuple[int, ...] | None = None, required: bool = False) -> Attribute:
+def _integers(
+    count: int, low: int, says: str, default: tuple[int, ...] | None = None, required: bool = False
+) -> Attribute:
     """An attribute of `count` integers."""
 
     def take(value: Any) -> tuple[int, ...]:
@@ -134,7 +141,11 @@ def _places(shape: Shape, kernel: Pair, stride: Pair, padding: Padding, dilation
         raise Misfit("too many values with padding", size_of(whole), f"at most {MAX_NEURONS} in one image")
     size = window_shape(shape, kernel, stride, padding, dilation)
     if min(size) < 1:
-        raise Misfit("the window is larger than the padded image", kernel, f"image {shape[1:]}, padding {padding}, dilation {dilation}")
+        raise Misfit(
+            "the window is larger than the padded image",
+            kernel,
+            f"image {shape[1:]}, padding {padding}, dilation {dilation}",
+        )
     return size
 
 
@@ -164,7 +175,11 @@ def _pool_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
     size = _places(shape, a["kernel"], a["stride"], a["padding"])
     rows, columns = places(shape, a["kernel"], a["stride"], a["padding"])
     if not a.get("count_include_pad", False) and min(rows.min(), columns.min()) < 1:
-        raise Misfit("a window holds only padding", a["padding"], f"image {shape[1:]}, kernel {a['kernel']}, stride {a['stride']}")
+        raise Misfit(
+            "a window holds only padding",
+            a["padding"],
+            f"image {shape[1:]}, kernel {a['kernel']}, stride {a['stride']}",
+        )
     return fit((shape[0], *size))
 
 
@@ -226,7 +241,14 @@ def _hard_sigmoid(a: Attributes, x: Floats) -> Floats:
 
 def _bad_variance(a: Attributes, w: Arrays) -> str:
     wrong = np.flatnonzero((w["variance"] < 0) | (w["variance"].astype(np.float64) + a["eps"] <= 0))
-    return f"variance[{wrong[0]}] is {w['variance'][wrong[0]]:g}, eps {a['eps']:g}: their sum must be positive, the variance not negative" if len(wrong) else ""
+    return (
+        (
+            f"variance[{wrong[0]}] is {w['variance'][wrong[0]]:g}, eps {a['eps']:g}: "
+            "their sum must be positive, the variance not negative"
+        )
+        if len(wrong)
+        else ""
+    )
 
 
 def _bad_clip(a: Attributes, w: Arrays) -> str:
@@ -242,20 +264,44 @@ OPERATORS: Mapping[str, Operator] = {
         "cross-correlation with zero padding",
         lambda a, w, x: conv2d(x, w["weight"], a["stride"], a["padding"], a["dilation"], a["groups"], w.get("bias")),
         _conv_shape,
-        {"stride": STRIDE, "padding": PADDING, "dilation": STRIDE, "groups": Attribute(lambda v: _integer(v, 1), f"an integer 1..{MAX_SIDE}", 1)},
+        {
+            "stride": STRIDE,
+            "padding": PADDING,
+            "dilation": STRIDE,
+            "groups": Attribute(lambda v: _integer(v, 1), f"an integer 1..{MAX_SIDE}", 1),
+        },
         WEIGHT,
         ("bias",),
     ),
-    "dense": Operator("weight x + bias of an input (N, 1, 1)", _dense, _dense_shape, {}, {"weight": ("O", "N"), "bias": ("O",)}, ("bias",)),
+    "dense": Operator(
+        "weight x + bias of an input (N, 1, 1)",
+        _dense,
+        _dense_shape,
+        {},
+        {"weight": ("O", "N"), "bias": ("O",)},
+        ("bias",),
+    ),
     "batch_norm": Operator(
-        "(x - mean) / sqrt(variance + eps) * gain + offset", _batch_norm, _channel_shape, {"eps": _real(1e-5, 0.0)}, NORM, check=_bad_variance
+        "(x - mean) / sqrt(variance + eps) * gain + offset",
+        _batch_norm,
+        _channel_shape,
+        {"eps": _real(1e-5, 0.0)},
+        NORM,
+        check=_bad_variance,
     ),
     "affine": Operator(
-        "x * gain + offset per channel", lambda a, w, x: _affine(x, w["gain"], w["offset"]), _channel_shape, {}, {"gain": ("C",), "offset": ("C",)}
+        "x * gain + offset per channel",
+        lambda a, w, x: _affine(x, w["gain"], w["offset"]),
+        _channel_shape,
+        {},
+        {"gain": ("C",), "offset": ("C",)},
     ),
     "relu": Operator("max(x, 0)", lambda a, w, x: np.maximum(x, 0)),
     "clip": Operator(
-        "min(max(x, low), high)", lambda a, w, x: np.clip(x, a["low"], a["high"]), attributes={"low": _real(0.0), "high": _real(6.0)}, check=_bad_clip
+        "min(max(x, low), high)",
+        lambda a, w, x: np.clip(x, a["low"], a["high"]),
+        attributes={"low": _real(0.0), "high": _real(6.0)},
+        check=_bad_clip,
     ),
     "quantise": Operator(
         "alpha / levels * clip(R(x * levels / alpha), 0, levels); R is floor(.), for nearest floor(. + 0.5)",
@@ -268,11 +314,19 @@ OPERATORS: Mapping[str, Operator] = {
     ),
     "sigmoid": Operator("1 / (1 + exp(-x))", lambda a, w, x: _sigmoid(x)),
     "silu": Operator("x * sigmoid(x)", lambda a, w, x: x * _sigmoid(x)),
-    "hard_sigmoid": Operator("min(max(slope * x + offset, 0), 1)", lambda a, w, x: _hard_sigmoid(a, x), attributes=SIGMOID),
+    "hard_sigmoid": Operator(
+        "min(max(slope * x + offset, 0), 1)", lambda a, w, x: _hard_sigmoid(a, x), attributes=SIGMOID
+    ),
     "hard_silu": Operator("x * hard_sigmoid(x)", lambda a, w, x: x * _hard_sigmoid(a, x), attributes=SIGMOID),
-    "add": Operator("sum; (C, 1, 1) is broadcast", lambda a, w, *xs: reduce(np.add, xs), _broadcast_shape, several=True),
-    "mul": Operator("product; (C, 1, 1) is broadcast", lambda a, w, *xs: reduce(np.multiply, xs), _broadcast_shape, several=True),
-    "concat": Operator("side by side along the channels", lambda a, w, *xs: np.concatenate(xs, axis=1), _concat_shape, several=True),
+    "add": Operator(
+        "sum; (C, 1, 1) is broadcast", lambda a, w, *xs: reduce(np.add, xs), _broadcast_shape, several=True
+    ),
+    "mul": Operator(
+        "product; (C, 1, 1) is broadcast", lambda a, w, *xs: reduce(np.multiply, xs), _broadcast_shape, several=True
+    ),
+    "concat": Operator(
+        "side by side along the channels", lambda a, w, *xs: np.concatenate(xs, axis=1), _concat_shape, several=True
+    ),
     "max_pool": Operator(
         "largest value of each window; padded places are no candidates",
         lambda a, w, x: max_pool(x, a["kernel"], a["stride"], a["padding"]),
@@ -285,13 +339,25 @@ OPERATORS: Mapping[str, Operator] = {
         _pool_shape,
         {**WINDOWS, "count_include_pad": Attribute(_flag, "true or false", True)},
     ),
-    "global_avg_pool": Operator("mean over H and W", lambda a, w, x: x.mean(axis=(2, 3), keepdims=True, dtype=x.dtype), lambda a, w, shape: (shape[0], 1, 1)),
-    "flatten": Operator("(C * H * W, 1, 1) in C order", lambda a, w, x: x.reshape(len(x), -1, 1, 1), lambda a, w, shape: (size_of(shape), 1, 1)),
+    "global_avg_pool": Operator(
+        "mean over H and W",
+        lambda a, w, x: x.mean(axis=(2, 3), keepdims=True, dtype=x.dtype),
+        lambda a, w, shape: (shape[0], 1, 1),
+    ),
+    "flatten": Operator(
+        "(C * H * W, 1, 1) in C order",
+        lambda a, w, x: x.reshape(len(x), -1, 1, 1),
+        lambda a, w, shape: (size_of(shape), 1, 1),
+    ),
     "pad": Operator(
         "value around the places, and in channels (before, after)",
         lambda a, w, x: padded(x, a["padding"], a["value"], a["channels"]),
         _pad_shape,
-        {"padding": PADDING, "channels": _integers(2, 0, "(before, after), each 0 or more", (0, 0)), "value": _real(0.0)},
+        {
+            "padding": PADDING,
+            "channels": _integers(2, 0, "(before, after), each 0 or more", (0, 0)),
+            "value": _real(0.0),
+        },
     ),
     "subsample": Operator(
         "every stride-th row and column, from the first",

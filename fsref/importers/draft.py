@@ -1,7 +1,7 @@
 """A float graph in the making: the steps an importer lays down, before they are tidied and named.
 
-Beside the operators of a graph a step may be `floor` or `round`, a `clip` with an infinite bound (ReLU is clip 0..inf), `softmax`, or nothing,
-where the importer found no form; `nodes` refuses what is still there at the end.
+Beside the operators of a graph a step may be `floor` or `round`, a `clip` with an infinite bound (ReLU is clip 0..inf),
+`softmax`, or nothing, where the importer found no form; `nodes` refuses what is still there at the end.
 """
 
 from __future__ import annotations
@@ -63,7 +63,11 @@ def users(last: Step) -> dict[Step, list[Step]]:
 
 def unmapped(steps: Sequence[Step]) -> list[str]:
     """What is left that a graph has no operator for, a line each."""
-    wrong = [step for step in steps if step.op in ("floor", "round", "softmax") or (step.op == "clip" and not one_operator(step))]
+    wrong = [
+        step
+        for step in steps
+        if step.op in ("floor", "round", "softmax") or (step.op == "clip" and not one_operator(step))
+    ]
     return [line(step.place, step.op, NEAREST.get(step.op, NEAREST["floor"])) for step in wrong]
 
 
@@ -92,7 +96,8 @@ def nodes(steps: Sequence[Step]) -> list[Node]:
         if step.op == "input":
             names[step] = "input"
             continue
-        # A module that is one node gives its path; where it holds other modules, or becomes different operators, the operator is added.
+        # A module that is one node gives its path; where it holds other modules, or becomes different operators, the
+        # operator is added.
         alone = step.place not in parents and len(forms[step.place]) == 1
         base = re.sub(r"[^ -\[\]-~]", "?", step.place if alone else f"{step.place}.{step.op}".lstrip("."))[:240]
         name, count = base, 1

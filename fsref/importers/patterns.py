@@ -1,7 +1,8 @@
 """Arithmetic that spells out one operator, found in a graph in the making and written as that operator.
 
-quantise: clip(x, 0, alpha) * levels / alpha -> floor or round -> * alpha / levels, in any order of clips and scales; x + (q - x), with which
-training lets gradients through, is q. hard_sigmoid, silu and hard_silu from their parts; strides in y and x as one subsample.
+quantise: clip(x, 0, alpha) * levels / alpha -> floor or round -> * alpha / levels, in any order of clips and scales; x
++ (q - x), with which training lets gradients through, is q. hard_sigmoid, silu and hard_silu from their parts; strides
+in y and x as one subsample.
 """
 
 from __future__ import annotations
@@ -85,7 +86,9 @@ def _cancel(step: Step) -> None:
 
 @dataclass
 class _Form:
-    """What a chain computes of x: unit * clip(R(gain x + offset), low, high) + base; R is nothing until the chain rounds."""
+    """What a chain computes of x: unit * clip(R(gain x + offset), low, high) + base; R is nothing until the chain
+    rounds.
+    """
 
     gain: float = 1.0
     offset: float = 0.0
@@ -102,7 +105,12 @@ class _Form:
             if self.rounding:
                 self.unit, self.base = self.unit * gain, self.base * gain + offset
             else:
-                self.gain, self.offset, self.low, self.high = self.gain * gain, self.offset * gain + offset, self.low * gain + offset, self.high * gain + offset
+                self.gain, self.offset, self.low, self.high = (
+                    self.gain * gain,
+                    self.offset * gain + offset,
+                    self.low * gain + offset,
+                    self.high * gain + offset,
+                )
         elif step.op == "clip":
             low, high = ((step.attributes[end] - self.base) / self.unit for end in ("low", "high"))
             if self.rounding and not (_whole(low) and _whole(high)):
@@ -154,7 +162,9 @@ def _chain(step: Step, readers: Mapping[Step, Sequence[Step]]) -> list[Step]:
 
 
 def _quantise(step: Step, source: Step, form: _Form) -> bool:
-    """Write the end of a chain as a quantise, and an affine after it unless its levels lie alpha / levels apart from 0 on."""
+    """Write the end of a chain as a quantise, and an affine after it unless its levels lie alpha / levels apart from 0
+    on.
+    """
     levels = form.high
     if form.low != 0 or not 1 <= levels < math.inf:
         return False
@@ -173,14 +183,21 @@ def _join_clips(chain: Sequence[Step]) -> None:
         if before.op == step.op == "clip":
             low, high = step.attributes["low"], step.attributes["high"]
             attributes = before.attributes
-            step.become("clip", *before.inputs, low=min(max(attributes["low"], low), high), high=min(max(attributes["high"], low), high))
+            step.become(
+                "clip",
+                *before.inputs,
+                low=min(max(attributes["low"], low), high),
+                high=min(max(attributes["high"], low), high),
+            )
     for step in chain:
         if scale_of(step) == (1.0, 0.0):
             step.become("identity", *step.inputs)
 
 
 def _gate(step: Step, readers: Mapping[Step, Sequence[Step]]) -> None:
-    """Write x * sigmoid(x) as silu, x * hard_sigmoid(x) as hard_silu, x * clip(x + 3, 0, 6) as 6 * hard_silu(x), and that / 6 as hard_silu."""
+    """Write x * sigmoid(x) as silu, x * hard_sigmoid(x) as hard_silu, x * clip(x + 3, 0, 6) as 6 * hard_silu(x), and
+    that / 6 as hard_silu.
+    """
     for x, gate in (step.inputs, step.inputs[::-1]):
         if gate.op == "sigmoid" and gate.inputs == (x,):
             return step.become("silu", x)

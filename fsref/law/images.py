@@ -16,11 +16,12 @@ ORDERS = {1: ("L",), 3: ("RGB", "BGR")}  # by channels, the default first; other
 
 @dataclass(frozen=True)
 class Pixels:
-    """The input contract: images (C, H, W) of codes 0..max_code, of which the model sees (code * scale - mean) / std per channel (GRAPH-5).
+    """The input contract: images (C, H, W) of codes 0..max_code, of which the model sees (code * scale - mean) / std
+    per channel (GRAPH-5).
 
-    Images come in the order RGB (or L); `order` "BGR" says that the model wants them reversed, mean and std then being in its order. An empty
-    `order` is RGB for 3 channels, L for 1. mean and std may be one number for all channels; they are kept as tuples of one per channel.
-    `resize` and `crop` say how image files become H x W. Errors: GraphError.
+    Images come in the order RGB (or L); `order` "BGR" says that the model wants them reversed, mean and std then being
+    in its order. An empty `order` is RGB for 3 channels, L for 1. mean and std may be one number for all channels; they
+    are kept as tuples of one per channel. `resize` and `crop` say how image files become H x W. Errors: GraphError.
     """
 
     channels: int
@@ -39,7 +40,11 @@ class Pixels:
             value, high = getattr(self, name), 2**16 - 1 if name == "max_code" else MAX_SIDE
             if value is None and name in ("resize", "crop"):
                 continue
-            if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or not 1 <= value <= high:
+            if (
+                isinstance(value, (bool, np.bool_))
+                or not isinstance(value, (int, np.integer))
+                or not 1 <= value <= high
+            ):
                 raise GraphError("GRAPH-5", f"input {name}", "not an integer in range", repr(value), f"1..{high}")
             object.__setattr__(self, name, int(value))
         try:
@@ -61,9 +66,21 @@ class Pixels:
         except (TypeError, ValueError):
             values = np.asarray(None, np.float64)  # NaN
         if values.shape not in (((), (self.channels,)) if name != "scale" else ((),)):
-            raise GraphError("GRAPH-5", f"input {name}", "not one number, or one per channel", getattr(self, name), f"{self.channels} channels")
+            raise GraphError(
+                "GRAPH-5",
+                f"input {name}",
+                "not one number, or one per channel",
+                getattr(self, name),
+                f"{self.channels} channels",
+            )
         if not (np.abs(values) <= LARGEST).all() or (name != "mean" and not (values > 0).all()):
-            raise GraphError("GRAPH-5", f"input {name}", "not a number in range", getattr(self, name), "finite" if name == "mean" else "positive")
+            raise GraphError(
+                "GRAPH-5",
+                f"input {name}",
+                "not a number in range",
+                getattr(self, name),
+                "finite" if name == "mean" else "positive",
+            )
         return float(values) if name == "scale" else tuple(np.broadcast_to(values, (self.channels,)).tolist())
 
     @property
@@ -80,17 +97,29 @@ class Pixels:
         return real
 
     def check(self, images: ArrayLike) -> NDArray[np.integer]:
-        """The images as an array (B, C, H, W) when they are codes of this input; (B, H, W) is taken for one channel. Errors: InputError."""
+        """The images as an array (B, C, H, W) when they are codes of this input; (B, H, W) is taken for one channel.
+        Errors: InputError.
+        """
         try:
             given = np.asarray(images)
         except ValueError:
-            raise InputError("GRAPH-5", "images", "not an array", type(images).__name__, "integer codes (B, C, H, W)") from None
+            raise InputError(
+                "GRAPH-5", "images", "not an array", type(images).__name__, "integer codes (B, C, H, W)"
+            ) from None
         if given.dtype.kind not in "iu":
-            raise InputError("GRAPH-5", "images", "not an array of integers", given.dtype, f"integer codes 0..{self.max_code}")
+            raise InputError(
+                "GRAPH-5", "images", "not an array of integers", given.dtype, f"integer codes 0..{self.max_code}"
+            )
         if given.ndim == 3 and self.shape == (1, *given.shape[1:]):
             given = given[:, None]
         if given.ndim != 4 or given.shape[1:] != self.shape or not len(given):
-            raise InputError("GRAPH-5", "images", "shape does not meet the input", given.shape, f"(B, {self.channels}, {self.height}, {self.width}), B >= 1")
+            raise InputError(
+                "GRAPH-5",
+                "images",
+                "shape does not meet the input",
+                given.shape,
+                f"(B, {self.channels}, {self.height}, {self.width}), B >= 1",
+            )
         if int(given.min()) < 0 or int(given.max()) > self.max_code:
             at = tuple(np.argwhere((given < 0) | (given > self.max_code))[0].tolist())
             raise InputError("GRAPH-5", f"images{list(at)}", "code out of range", int(given[at]), f"0..{self.max_code}")

@@ -1,4 +1,6 @@
-"""A network: populations in topological order joined by projections (NET-1 to NET-8), checked and its ranges proved when made."""
+"""A network: populations in topological order joined by projections (NET-1 to NET-8), checked and its ranges proved
+when made.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,11 @@ from fsref.law.projections import Conv2d, Dense, Projection, check_fit, taps, wi
 from fsref.law.ranges import Range, code_weights, prove
 
 
-
 @dataclass(frozen=True)
 class Contract:
-    """How pixels became codes, for people and importers: channels "L" or "RGB", mean and std folded in, resize and crop (FILE-3)."""
+    """How pixels became codes, for people and importers: channels "L" or "RGB", mean and std folded in, resize and crop
+    (FILE-3).
+    """
 
     channels: str = "L"
     mean: tuple[float, ...] = ()
@@ -37,21 +40,33 @@ def check_pool(pool: MaxPool, source: Population, d: Ints) -> None:
         raise NetworkError("NET-4", pool.name, "a readout is no source", source.name)
     size = window_shape(source.shape, pool.kernel, pool.stride, pool.padding)
     if min(size) < 1 or (source.shape[0], *size) != pool.shape:
-        raise NetworkError("PROJ-2", f"{source.name}->{pool.name}", "windows do not meet the pool's shape", (source.shape[0], *size), f"{pool.shape}")
+        raise NetworkError(
+            "PROJ-2",
+            f"{source.name}->{pool.name}",
+            "windows do not meet the pool's shape",
+            (source.shape[0], *size),
+            f"{pool.shape}",
+        )
     later = np.cumsum(d[:, ::-1], axis=1)[:, ::-1] - d  # sum of d after each step
     wrong = np.argwhere(d <= later)  # at the last step: d <= 0
     if len(wrong):
         channel, step = wrong[0].tolist()
         limit = f"d[t] > {int(later[channel, step])}, the sum of all later d"
         raise NetworkError(
-            "POOL-2", f"{source.name}->{pool.name} channel {channel} step {step}", "max-pool is not exact for this d", int(d[channel, step]), limit
+            "POOL-2",
+            f"{source.name}->{pool.name} channel {channel} step {step}",
+            "max-pool is not exact for this d",
+            int(d[channel, step]),
+            limit,
         )
     rows = taps(source.shape[1], size[0], pool.padding[0], pool.kernel[0], pool.stride[0], 1)
     columns = taps(source.shape[2], size[1], pool.padding[1], pool.kernel[1], pool.stride[1], 1)
     for axis, seen in (("row", rows), ("column", columns)):
         if (seen[:, 0] == seen[:, 1]).any():
             empty = int(np.argmax(seen[:, 0] == seen[:, 1]))
-            raise NetworkError("POOL-3", pool.name, f"window {axis} holds only padding", empty, "every window needs a candidate")
+            raise NetworkError(
+                "POOL-3", pool.name, f"window {axis} holds only padding", empty, "every window needs a candidate"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +97,9 @@ class Network:
         if not all(isinstance(name, str) for name in self.classes):
             raise NetworkError("NET-8", "classes", "not names", self.classes)
         if self.classes and len(self.classes) != self.readout.shape[0]:
-            raise NetworkError("NET-8", "classes", "not one name per logit", len(self.classes), f"{self.readout.shape[0]}")
+            raise NetworkError(
+                "NET-8", "classes", "not one name per logit", len(self.classes), f"{self.readout.shape[0]}"
+            )
         for population in self.populations:
             unit = getattr(population, "scale", None)
             if unit is not None:
@@ -94,9 +111,26 @@ class Network:
     def _check_places(self) -> None:
         kinds = [type(p) for p in self.populations]
         if any(not isinstance(p, (Input, FS, MaxPool, Readout)) for p in self.populations):
-            raise NetworkError("NET-1", "network", "unknown kind of population", [k.__name__ for k in kinds], "Input, FS, MaxPool, Readout")
-        if len(kinds) < 2 or kinds[0] is not Input or kinds[-1] is not Readout or kinds.count(Input) != 1 or kinds.count(Readout) != 1:
-            raise NetworkError("NET-1", "network", "the first population is the only input, the last the only readout", [k.__name__ for k in kinds])
+            raise NetworkError(
+                "NET-1",
+                "network",
+                "unknown kind of population",
+                [k.__name__ for k in kinds],
+                "Input, FS, MaxPool, Readout",
+            )
+        if (
+            len(kinds) < 2
+            or kinds[0] is not Input
+            or kinds[-1] is not Readout
+            or kinds.count(Input) != 1
+            or kinds.count(Readout) != 1
+        ):
+            raise NetworkError(
+                "NET-1",
+                "network",
+                "the first population is the only input, the last the only readout",
+                [k.__name__ for k in kinds],
+            )
         seen: set[str] = set()
         for population in self.populations:
             if population.name in seen:
@@ -107,7 +141,13 @@ class Network:
 
     def _check_projections(self) -> None:
         if any(not isinstance(p, (Conv2d, Dense)) for p in self.projections):
-            raise NetworkError("NET-1", "network", "unknown kind of projection", [type(p).__name__ for p in self.projections], "Conv2d, Dense")
+            raise NetworkError(
+                "NET-1",
+                "network",
+                "unknown kind of projection",
+                [type(p).__name__ for p in self.projections],
+                "Conv2d, Dense",
+            )
         place = {p.name: index for index, p in enumerate(self.populations)}
         before = -1
         for projection in self.projections:
@@ -117,11 +157,19 @@ class Network:
                     raise NetworkError("NET-4", label, "no population has this name", end)
             source, target = self[projection.source], self[projection.target]
             if place[source.name] >= place[target.name]:
-                raise NetworkError("NET-4", label, "the source stands at or after its target", place[source.name], f"below {place[target.name]}")
+                raise NetworkError(
+                    "NET-4",
+                    label,
+                    "the source stands at or after its target",
+                    place[source.name],
+                    f"below {place[target.name]}",
+                )
             if not isinstance(target, (FS, Readout)):
                 raise NetworkError("NET-4", label, f"no projection may enter a {type(target).__name__}", target.name)
             if place[target.name] < before:
-                raise NetworkError("NET-4", label, "projections are not listed in the order of their targets", target.name)
+                raise NetworkError(
+                    "NET-4", label, "projections are not listed in the order of their targets", target.name
+                )
             before = place[target.name]
             check_fit(projection, source.shape, target.shape, label)
         entered = {p.target for p in self.projections}

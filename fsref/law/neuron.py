@@ -24,7 +24,9 @@ def integers(values: ArrayLike, rule: str, place: str, low: int = -(2**62), high
     try:
         given = np.asarray(values)
     except ValueError:
-        raise NetworkError(rule, place, "not an array of integers", "rows of different lengths", "int8 to int64") from None
+        raise NetworkError(
+            rule, place, "not an array of integers", "rows of different lengths", "int8 to int64"
+        ) from None
     if given.dtype.kind not in "iu":
         raise NetworkError(rule, place, "not an array of integers; quantise first", given.dtype, "int8 to int64")
     if given.size:
@@ -46,10 +48,11 @@ def _smallest(rows: Ints) -> Ints:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Thresholds T, resets h and code weights d of an FS neuron per step: each (K,), or (C, K) one row per channel (FS-1).
+    """Thresholds T, resets h and code weights d of an FS neuron per step: each (K,), or (C, K) one row per channel
+    (FS-1).
 
-    K is 1..16; `given` is the C that was given, None when no array had rows. Errors: NetworkError [FS-1] for K or a value out of
-    range, or shapes that do not meet.
+    K is 1..16; `given` is the C that was given, None when no array had rows. Errors: NetworkError [FS-1] for K or a
+    value out of range, or shapes that do not meet.
     """
 
     T: Ints
@@ -125,7 +128,9 @@ class Firing:
 def fire(v: int, T: ArrayLike, h: ArrayLike, d: ArrayLike) -> Firing:
     """The firing of one neuron from opening membrane v, T, h, d of shape (K,) (FS-2, FS-3, FS-4, EVENT-2)."""
     spikes, membranes, train, code = [], [], 0, 0
-    for threshold, reset, weight in zip(np.asarray(T).tolist(), np.asarray(h).tolist(), np.asarray(d).tolist(), strict=True):
+    for threshold, reset, weight in zip(
+        np.asarray(T).tolist(), np.asarray(h).tolist(), np.asarray(d).tolist(), strict=True
+    ):
         z = int(v >= threshold)  # FS-2: equality fires
         v -= reset * z  # FS-3: in the step that fired
         code += weight * z  # FS-4
@@ -137,9 +142,11 @@ def fire(v: int, T: ArrayLike, h: ArrayLike, d: ArrayLike) -> Firing:
 
 @dataclass(frozen=True, eq=False)
 class Staircase:
-    """A table as intervals of v, in ascending order: interval i is start[i] .. start[i+1] - 1, the last ends at `high` (FS-6).
+    """A table as intervals of v, in ascending order: interval i is start[i] .. start[i+1] - 1, the last ends at `high`
+    (FS-6).
 
-    start, train, code: (intervals,). low and high of `membranes`: (K,), the hull of the membranes after each step (RANGE-3).
+    start, train, code: (intervals,). low and high of `membranes`: (K,), the hull of the membranes after each step
+    (RANGE-3).
     """
 
     start: Ints

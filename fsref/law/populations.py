@@ -14,7 +14,13 @@ from fsref.law.neuron import MAX_STEPS, Ints, Table, integers
 
 Shape: TypeAlias = tuple[int, int, int]
 MAX_SIDE = 65_536
-ORDER = {"padding": "(top, left, bottom, right)", "stride": "(y, x)", "dilation": "(y, x)", "kernel": "(y, x)", "shape": "(C, H, W)"}
+ORDER = {
+    "padding": "(top, left, bottom, right)",
+    "stride": "(y, x)",
+    "dilation": "(y, x)",
+    "kernel": "(y, x)",
+    "shape": "(C, H, W)",
+}
 MAX_NEURONS = 2**28
 
 
@@ -84,7 +90,9 @@ class Input:
         check_name(self.name)
         object.__setattr__(self, "shape", check_shape(self.shape, self.name))
         object.__setattr__(self, "steps", *whole([self.steps], 1, 1, MAX_STEPS, "NET-7", f"{self.name} steps"))
-        object.__setattr__(self, "max_code", *whole([self.max_code], 1, 1, 2**self.steps - 1, "NET-7", f"{self.name} max_code"))
+        object.__setattr__(
+            self, "max_code", *whole([self.max_code], 1, 1, 2**self.steps - 1, "NET-7", f"{self.name} max_code")
+        )
 
 
 def _bias(values: ArrayLike, shape: Shape, place: str) -> Ints:
@@ -121,7 +129,9 @@ class FS:
         values = np.zeros(self.shape[0], np.int64) if self.bias is None else self.bias
         object.__setattr__(self, "bias", _bias(values, self.shape, self.name))
         if self.table.given not in (None, self.shape[0]):
-            raise NetworkError("FS-1", f"{self.name} table", "rows are not one per channel", self.table.given, str(self.shape[0]))
+            raise NetworkError(
+                "FS-1", f"{self.name} table", "rows are not one per channel", self.table.given, str(self.shape[0])
+            )
 
     @property
     def steps(self) -> int:

@@ -21,7 +21,9 @@ def _weights(values: ArrayLike, ndim: int, place: str) -> NDArray[np.integer]:
     """`values` as a read-only array in the smallest of int8, int16, int32 (PROJ-7, FILE-4)."""
     given = integers(values, "PROJ-7", f"{place} weights", -(2**31), 2**31 - 1)
     if given.ndim != ndim or not 1 <= given.size <= MAX_WEIGHTS:
-        raise NetworkError("PROJ-7", f"{place} weights", f"not an array of {ndim} dimensions", given.shape, f"1..{MAX_WEIGHTS} weights")
+        raise NetworkError(
+            "PROJ-7", f"{place} weights", f"not an array of {ndim} dimensions", given.shape, f"1..{MAX_WEIGHTS} weights"
+        )
     array = given.astype(smallest_dtype(given))
     array.setflags(write=False)
     return array
@@ -30,7 +32,9 @@ def _weights(values: ArrayLike, ndim: int, place: str) -> NDArray[np.integer]:
 def smallest_dtype(values: NDArray[np.integer]) -> np.dtype[np.signedinteger]:
     """The smallest of int8, int16, int32, int64 that holds every value (FILE-4)."""
     low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    return next(t for t in map(np.dtype, ("<i1", "<i2", "<i4", "<i8")) if np.iinfo(t).min <= low and high <= np.iinfo(t).max)
+    return next(
+        t for t in map(np.dtype, ("<i1", "<i2", "<i4", "<i8")) if np.iinfo(t).min <= low and high <= np.iinfo(t).max
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +99,9 @@ def window_shape(shape: Shape, kernel: Pair, stride: Pair, padding: Padding, dil
 
 
 def taps(size: int, count: int, before: int, kernel: int, stride: int, dilation: int) -> Ints:
-    """(count, 2): taps r of window y that fall on a place of the source, not on padding: first <= r < last, equal when none does (PROJ-1)."""
+    """(count, 2): taps r of window y that fall on a place of the source, not on padding: first <= r < last, equal when
+    none does (PROJ-1).
+    """
     start = np.arange(count, dtype=np.int64) * stride - before  # the place of tap 0
     first = np.clip(-(start // dilation), 0, kernel)
     last = np.clip((size - 1 - start) // dilation + 1, first, kernel)
@@ -106,17 +112,31 @@ def check_fit(projection: Projection, source: Shape, target: Shape, place: str) 
     """Nothing, when weights, source and target meet (PROJ-2 to PROJ-5); else NetworkError."""
     weights = projection.weights
     if weights.shape[0] != target[0]:
-        raise NetworkError("PROJ-1", f"{place} weights", "output channels are not the target's", weights.shape[0], f"the target has {target[0]}")
+        raise NetworkError(
+            "PROJ-1",
+            f"{place} weights",
+            "output channels are not the target's",
+            weights.shape[0],
+            f"the target has {target[0]}",
+        )
     if isinstance(projection, Dense):
         rule, wanted = ("PROJ-5", source[0]) if projection.pooled else ("PROJ-4", source[0] * source[1] * source[2])
         if weights.shape[1] != wanted:
-            raise NetworkError(rule, f"{place} weights", "columns do not meet the source", weights.shape[1], f"the source needs {wanted}")
+            raise NetworkError(
+                rule,
+                f"{place} weights",
+                "columns do not meet the source",
+                weights.shape[1],
+                f"the source needs {wanted}",
+            )
         if target[1:] != (1, 1):
             raise NetworkError(rule, place, "the target of a dense projection has shape (O, 1, 1)", target)
         return
     groups = projection.groups
     if source[0] % groups or target[0] % groups:
-        raise NetworkError("PROJ-3", f"{place} groups", "does not divide the channels", groups, f"{source[0]} in, {target[0]} out")
+        raise NetworkError(
+            "PROJ-3", f"{place} groups", "does not divide the channels", groups, f"{source[0]} in, {target[0]} out"
+        )
     if weights.shape[1] != source[0] // groups:
         raise NetworkError(
             "PROJ-3",
@@ -127,8 +147,13 @@ def check_fit(projection: Projection, source: Shape, target: Shape, place: str) 
         )
     size = window_shape(source, projection.kernel, projection.stride, projection.padding, projection.dilation)
     if min(size) < 1 or size != target[1:]:
-        how = f"kernel {projection.kernel}, stride {projection.stride}, padding {projection.padding}, dilation {projection.dilation}"
-        raise NetworkError("PROJ-2", place, "windows do not meet the target's places", size, f"the target has {target[1:]}; {how}")
+        how = (
+            f"kernel {projection.kernel}, stride {projection.stride}, padding "
+            f"{projection.padding}, dilation {projection.dilation}"
+        )
+        raise NetworkError(
+            "PROJ-2", place, "windows do not meet the target's places", size, f"the target has {target[1:]}; {how}"
+        )
 
 
 def scale(source: str, target: str, factors: ArrayLike) -> Conv2d:
@@ -139,7 +164,9 @@ def scale(source: str, target: str, factors: ArrayLike) -> Conv2d:
     return Conv2d(source, target, values[:, None, None, None], groups=len(values))
 
 
-def shortcut(source: str, target: str, factors: ArrayLike, channels: int, stride: Pair = (2, 2), offset: int | None = None) -> Conv2d:
+def shortcut(
+    source: str, target: str, factors: ArrayLike, channels: int, stride: Pair = (2, 2), offset: int | None = None
+) -> Conv2d:
     """The parameter-free skip of a ResNet as a 1x1 conv2d: channel c to c + offset with weight factors[c] (PROJ-9).
 
     `factors` is (C_source,), `channels` is C_target; without `offset` the source sits in the middle.
@@ -148,9 +175,15 @@ def shortcut(source: str, target: str, factors: ArrayLike, channels: int, stride
     if values.ndim != 1:
         raise NetworkError("PROJ-9", f"{source}->{target} factors", "not one per channel", values.shape)
     whole([channels], 1, 1, MAX_SIDE, "PROJ-9", f"{source}->{target} channels")
-    first = (channels - len(values)) // 2 if offset is None else whole([offset], 1, -MAX_SIDE, MAX_SIDE, "PROJ-9", f"{source}->{target} offset")[0]
+    first = (
+        (channels - len(values)) // 2
+        if offset is None
+        else whole([offset], 1, -MAX_SIDE, MAX_SIDE, "PROJ-9", f"{source}->{target} offset")[0]
+    )
     if first < 0 or first + len(values) > channels:
-        raise NetworkError("PROJ-9", f"{source}->{target} offset", "channels leave the target", first, f"0..{channels - len(values)}")
+        raise NetworkError(
+            "PROJ-9", f"{source}->{target} offset", "channels leave the target", first, f"0..{channels - len(values)}"
+        )
     weights = np.zeros((channels, len(values), 1, 1), np.int64)
     weights[first + np.arange(len(values)), np.arange(len(values)), 0, 0] = values
     return Conv2d(source, target, weights, stride=stride)
@@ -170,7 +203,13 @@ def sum_pool(
     Errors: NetworkError [PROJ-10] when padded places are left out of the divisor, which then varies.
     """
     if any(padding) and not count_include_pad:
-        raise NetworkError("PROJ-10", f"{source}->{target}", "average pooling with a divisor that varies with the place", padding, "no padding, or counted")
+        raise NetworkError(
+            "PROJ-10",
+            f"{source}->{target}",
+            "average pooling with a divisor that varies with the place",
+            padding,
+            "no padding, or counted",
+        )
     place = f"{source}->{target}"
     whole([channels], 1, 1, MAX_SIDE, "PROJ-10", f"{place} channels")
     kh, kw = whole(kernel, 2, 1, MAX_SIDE, "PROJ-10", f"{place} kernel")

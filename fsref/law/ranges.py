@@ -24,7 +24,9 @@ SAFE = float(2**60)
 
 @dataclass(frozen=True, eq=False)
 class Range:
-    """The proved intervals of one population, each (C, 2); those of an input or max_pool hold codes alone (RANGE-1 to RANGE-3)."""
+    """The proved intervals of one population, each (C, 2); those of an input or max_pool hold codes alone (RANGE-1 to
+    RANGE-3).
+    """
 
     any_order: Ints
     final: Ints
@@ -40,18 +42,27 @@ def width_bits(interval: Ints) -> int:
 
 
 def spans(projection: Projection, source: Population, target: Population) -> tuple[Ints, Ints]:
-    """The taps that each row and each column of a conv2d's target sees, (H, 2) and (W, 2); a dense projection has one row and column."""
+    """The taps that each row and each column of a conv2d's target sees, (H, 2) and (W, 2); a dense projection has one
+    row and column.
+    """
     if not isinstance(projection, Conv2d):
         return np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64)
-    kernel, stride, dilation, (top, left, _, _) = projection.kernel, projection.stride, projection.dilation, projection.padding
+    kernel, stride, dilation, (top, left, _, _) = (
+        projection.kernel,
+        projection.stride,
+        projection.dilation,
+        projection.padding,
+    )
     rows = taps(source.shape[1], target.shape[1], top, kernel[0], stride[0], dilation[0])
     return rows, taps(source.shape[2], target.shape[2], left, kernel[1], stride[1], dilation[1])
 
 
-def projection_bounds(projection: Projection, source: Population, seen: tuple[Ints, Ints], ends: tuple[Ints, Ints], exact: bool) -> tuple[Exact, Exact]:
-    """Lowest and highest sum of a projection per channel, row and column, each (O, rows, columns), where `seen` holds the taps of these rows
-    and columns (`spans`), when a synapse of weight w from channel c may deliver w·e for e in low[c]..high[c], `ends` = (low, high), each
-    (C_source,). RANGE-1 (ends over spikes) and RANGE-2 (ends over codes).
+def projection_bounds(
+    projection: Projection, source: Population, seen: tuple[Ints, Ints], ends: tuple[Ints, Ints], exact: bool
+) -> tuple[Exact, Exact]:
+    """Lowest and highest sum of a projection per channel, row and column, each (O, rows, columns), where `seen` holds
+    the taps of these rows and columns (`spans`), when a synapse of weight w from channel c may deliver w·e for e in
+    low[c]..high[c], `ends` = (low, high), each (C_source,). RANGE-1 (ends over spikes) and RANGE-2 (ends over codes).
     """
     kind: Any = object if exact else np.int64
     low, high = (end.astype(kind) for end in ends)
@@ -79,8 +90,12 @@ def _window_sums(per_tap: Exact, rows: Ints, columns: Ints) -> Exact:
 
 
 def _sums(values: Exact, spans: Ints) -> Exact:
-    """(O, spans, ...): the sums of `values` (O, n, ...) over first <= i < last of each span (spans, 2), in the type of the values."""
-    zero = np.zeros_like(values, shape=(len(values), 1, *values.shape[2:]))  # Python's 0 among Python integers: int64 would wrap
+    """(O, spans, ...): the sums of `values` (O, n, ...) over first <= i < last of each span (spans, 2), in the type of
+    the values.
+    """
+    zero = np.zeros_like(
+        values, shape=(len(values), 1, *values.shape[2:])
+    )  # Python's 0 among Python integers: int64 would wrap
     below = np.concatenate([zero, values.cumsum(1)], axis=1)
     total: Exact = below[:, spans[:, 1]] - below[:, spans[:, 0]]
     return total
@@ -93,7 +108,9 @@ def alike(seen: Sequence[Ints]) -> NDArray[np.intp]:
 
 
 def residuals(T: Sequence[int], h: Sequence[int], low: int, high: int) -> tuple[int, int]:
-    """The hull of the membranes after every step, for opening membranes low..high (RANGE-3). Touching pieces are joined: what follows depends on v alone."""
+    """The hull of the membranes after every step, for opening membranes low..high (RANGE-3). Touching pieces are
+    joined: what follows depends on v alone.
+    """
     pieces, lows, highs = [(low, high)], [], []
     for threshold, reset in zip(T, h, strict=True):
         parted = []
@@ -134,7 +151,9 @@ def firing(table: Table, channels: int, opening: Ints) -> tuple[Ints, Ints]:
 
 
 def code_weights(population: Population, sources: Mapping[str, Ints]) -> Ints:
-    """d of what a population sends, (C, K): the input's (NET-7), the table's (FS-4), a pool's source's (POOL-4, from `sources`)."""
+    """d of what a population sends, (C, K): the input's (NET-7), the table's (FS-4), a pool's source's (POOL-4, from
+    `sources`).
+    """
     if isinstance(population, FS):
         return population.table.rows(population.shape[0])[2]
     if isinstance(population, MaxPool):
@@ -144,11 +163,16 @@ def code_weights(population: Population, sources: Mapping[str, Ints]) -> Ints:
 
 def _by_channel(low: Exact, high: Exact, place: str) -> Ints:
     """The hull over places, (C, 2) int64; RangeError [RANGE-4] beyond 63 bits."""
-    ends = [[int(a), int(b)] for a, b in zip(low.reshape(len(low), -1).min(1), high.reshape(len(high), -1).max(1), strict=True)]
+    ends = [
+        [int(a), int(b)]
+        for a, b in zip(low.reshape(len(low), -1).min(1), high.reshape(len(high), -1).max(1), strict=True)
+    ]
     for channel, pair in enumerate(ends):
         for value in pair:
             if not LOWEST <= value <= HIGHEST:
-                raise RangeError("RANGE-4", f"{place} channel {channel}", "membrane may leave 63 bits", value, f"{LOWEST}..{HIGHEST}")
+                raise RangeError(
+                    "RANGE-4", f"{place} channel {channel}", "membrane may leave 63 bits", value, f"{LOWEST}..{HIGHEST}"
+                )
     return np.array(ends, np.int64)
 
 
@@ -167,7 +191,9 @@ def check_width(population: FS | Readout, proved: Range) -> None:
 
 
 def _hull(*intervals: Ints) -> Ints:
-    return np.stack([np.min([i[:, 0] for i in intervals], axis=0), np.max([i[:, 1] for i in intervals], axis=0)], axis=1)
+    return np.stack(
+        [np.min([i[:, 0] for i in intervals], axis=0), np.max([i[:, 1] for i in intervals], axis=0)], axis=1
+    )
 
 
 def prove(populations: Sequence[Population], projections: Sequence[Projection]) -> dict[str, Range]:
@@ -176,7 +202,11 @@ def prove(populations: Sequence[Population], projections: Sequence[Projection]) 
     weights: dict[str, Ints] = {}
     proved: dict[str, Range] = {}
     for population in populations:
-        weights[population.name] = code_weights(population, weights) if not isinstance(population, Readout) else np.zeros((population.shape[0], 0), np.int64)
+        weights[population.name] = (
+            code_weights(population, weights)
+            if not isinstance(population, Readout)
+            else np.zeros((population.shape[0], 0), np.int64)
+        )
         if isinstance(population, Input):
             codes = np.tile(np.array([0, population.max_code], np.int64), (population.shape[0], 1))
             proved[population.name] = Range(codes, codes, codes, codes, codes)
@@ -185,12 +215,16 @@ def prove(populations: Sequence[Population], projections: Sequence[Projection]) 
             proved[population.name] = proved[population.source]
             continue
         into = [p for p in projections if p.target == population.name]
-        spikes = {p.source: (np.minimum(weights[p.source], 0).sum(1), np.maximum(weights[p.source], 0).sum(1)) for p in into}
+        spikes = {
+            p.source: (np.minimum(weights[p.source], 0).sum(1), np.maximum(weights[p.source], 0).sum(1)) for p in into
+        }
         codes_of = {p.source: (proved[p.source].codes[:, 0], proved[p.source].codes[:, 1]) for p in into}
         largest = float(np.abs(population.bias.astype(float)).max())
         for p in into:
             reach = max(float(np.abs(end).max()) for end in (*spikes[p.source], *codes_of[p.source]))
-            places = by_name[p.source].shape[1] * by_name[p.source].shape[2] if not isinstance(p, Conv2d) and p.pooled else 1
+            places = (
+                by_name[p.source].shape[1] * by_name[p.source].shape[2] if not isinstance(p, Conv2d) and p.pooled else 1
+            )
             largest += float(np.abs(p.weights.astype(float)).reshape(len(p.weights), -1).sum(1).max()) * reach * places
         exact = largest > SAFE
         bias = population.bias.astype(object if exact else np.int64)
@@ -210,6 +244,8 @@ def prove(populations: Sequence[Population], projections: Sequence[Projection]) 
         if isinstance(population, FS):
             membranes, codes = firing(population.table, population.shape[0], opening)
             membranes = _by_channel(membranes[:, :1], membranes[:, 1:], population.name)
-        proved[population.name] = Range(_hull(any_order, membranes), _hull(opening, membranes), opening, membranes, codes)
+        proved[population.name] = Range(
+            _hull(any_order, membranes), _hull(opening, membranes), opening, membranes, codes
+        )
         check_width(population, proved[population.name])
     return proved

@@ -1,4 +1,6 @@
-"""TIME: when each population receives and spikes, the latency, the initiation interval, and what images in a pipeline need: FIFOs, peak events."""
+"""TIME: when each population receives and spikes, the latency, the initiation interval, and what images in a pipeline
+need: FIFOs, peak events.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,12 @@ MAX_INTERVAL = 65_536
 
 @dataclass(frozen=True)
 class Schedule:
-    """Steps counted from the first of an image: start of each population by name; `delays` by (source, target) (TIME-1 to TIME-4).
+    """Steps counted from the first of an image: start of each population by name; `delays` by (source, target) (TIME-1
+    to TIME-4).
 
-    `receives` and `fires` are the windows by name: `range`s of steps, empty where a population takes no projection or does not spike.
-    `interval_one_buffer` and `interval_two_buffers` are the initiation intervals with one and two membrane buffers.
+    `receives` and `fires` are the windows by name: `range`s of steps, empty where a population takes no projection or
+    does not spike. `interval_one_buffer` and `interval_two_buffers` are the initiation intervals with one and two
+    membrane buffers.
     """
 
     start: dict[str, int]
@@ -31,7 +35,9 @@ class Schedule:
 
     @property
     def steps(self) -> int:
-        """How many steps one image takes until the last population is done: the latency, or more where one feeds nothing."""
+        """How many steps one image takes until the last population is done: the latency, or more where one feeds
+        nothing.
+        """
         return max(self.latency, *(window.stop for window in self.fires.values()))
 
 
@@ -64,9 +70,11 @@ def schedule(net: Network) -> Schedule:
 
 @dataclass(frozen=True)
 class Pipelining:
-    """What a pipeline with 1 or 2 membrane `buffers` and an image every `interval` steps needs (TIME-3, TIME-5, TIME-6).
+    """What a pipeline with 1 or 2 membrane `buffers` and an image every `interval` steps needs (TIME-3, TIME-5,
+    TIME-6).
 
-    `fifo_depth` is in steps, `fifo_bits` in bits, both by projection label; `peak_events` bounds the spikes of one step.
+    `fifo_depth` is in steps, `fifo_bits` in bits, both by projection label; `peak_events` bounds the spikes of one
+    step.
     """
 
     buffers: int
@@ -77,7 +85,9 @@ class Pipelining:
 
 
 def shortest_interval(plan: Schedule, buffers: int) -> int:
-    """The initiation interval with this number of membrane buffers (TIME-3). Errors: UsageError when it is neither 1 nor 2."""
+    """The initiation interval with this number of membrane buffers (TIME-3). Errors: UsageError when it is neither 1
+    nor 2.
+    """
     if buffers not in (1, 2):
         raise UsageError("TIME-3", "buffers", "not a number of membrane buffers", buffers, "1 or 2")
     return plan.interval_one_buffer if buffers == 1 else plan.interval_two_buffers
@@ -94,13 +104,16 @@ def fifo_depths(net: Network, interval: int) -> dict[str, int]:
     """How many words of each projection, by label, wait at most with an image every `interval` steps (TIME-5)."""
     plan, depths = schedule(net), {}
     for label, q in zip(net.labels, net.projections, strict=True):
-        images, more = divmod(plan.delays[q.source, q.target], interval)  # sent within the delay: all words of so many images, and of one more the first
+        images, more = divmod(
+            plan.delays[q.source, q.target], interval
+        )  # sent within the delay: all words of so many images, and of one more the first
         depths[label] = net.steps[q.source] * images + min(net.steps[q.source], more)
     return depths
 
 
 def pipelining(net: Network, buffers: int = 1, interval: int | None = None) -> Pipelining:
-    """What images in a pipeline need, an image every `interval` steps, without one as often as the buffers allow (TIME-3, TIME-5, TIME-6).
+    """What images in a pipeline need, an image every `interval` steps, without one as often as the buffers allow
+    (TIME-3, TIME-5, TIME-6).
 
     Errors: UsageError when the buffers do not allow the interval.
     """
@@ -108,7 +121,9 @@ def pipelining(net: Network, buffers: int = 1, interval: int | None = None) -> P
     shortest = shortest_interval(plan, buffers)
     every = shortest if interval is None else check_interval(interval)
     if every < shortest:
-        raise UsageError("TIME-3", "interval", f"too short for membrane buffers: {buffers}", every, f"at least {shortest} steps")
+        raise UsageError(
+            "TIME-3", "interval", f"too short for membrane buffers: {buffers}", every, f"at least {shortest} steps"
+        )
     size = {p.name: int(np.prod(p.shape)) for p in net.populations}
     depth = fifo_depths(net, every)
     bits = {label: depth[label] * size[q.source] for label, q in zip(net.labels, net.projections, strict=True)}

@@ -1,4 +1,6 @@
-"""How many bits a chip has to hold for each population: membranes, codes, weights, biases, candidates of max-pools (RANGE-6)."""
+"""How many bits a chip has to hold for each population: membranes, codes, weights, biases, candidates of max-pools
+(RANGE-6).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from fsref.law.ranges import width_bits
 
 @dataclass(frozen=True)
 class Memory:
-    """Bits of one population (RANGE-6): its membranes in one buffer, its codes, the weights into it, its bias, its candidates; 0 where there are none.
+    """Bits of one population (RANGE-6): its membranes in one buffer, its codes, the weights into it, its bias, its
+    candidates; 0 where there are none.
 
     `membrane_width` and `code_width` are bits of one membrane and of one code.
     """
@@ -45,7 +48,9 @@ def code_width(codes: Ints) -> int:
 
 
 def candidates(pool: MaxPool, height: int, width: int) -> int:
-    """How many candidates all windows of a max-pool on (C, height, width) have together: padded places are none (POOL-1, POOL-3)."""
+    """How many candidates all windows of a max-pool on (C, height, width) have together: padded places are none
+    (POOL-1, POOL-3).
+    """
     (kh, kw), (sy, sx), (top, left, _, _) = pool.kernel, pool.stride, pool.padding
     rows, columns = taps(height, pool.shape[1], top, kh, sy, 1), taps(width, pool.shape[2], left, kw, sx, 1)
     return pool.shape[0] * int(np.diff(rows).sum()) * int(np.diff(columns).sum())

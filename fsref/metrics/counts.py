@@ -1,4 +1,6 @@
-"""What a run does, counted exactly by population and step: spikes, SynOps, membrane updates, memory accesses (COUNT-1 to COUNT-4)."""
+"""What a run does, counted exactly by population and step: spikes, SynOps, membrane updates, memory accesses (COUNT-1
+to COUNT-4).
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,8 @@ SHOWN = ("spikes", "synops", "membrane_updates", "memory_reads", "memory_writes"
 class Work:
     """What neurons do, as int64 arrays of one shape: (steps,), by step of the image, or () in all (COUNT-2 to COUNT-4).
 
-    `synops` are the deliveries taken, `scalings` those with a product w·d; `openings` the biases taken; `comparisons` the looks at a
-    threshold; `resets` the membranes lowered by h. Everything else is a sum of these.
+    `synops` are the deliveries taken, `scalings` those with a product w·d; `openings` the biases taken; `comparisons`
+    the looks at a threshold; `resets` the membranes lowered by h. Everything else is a sum of these.
     """
 
     spikes: Ints
@@ -89,8 +91,9 @@ class Work:
 class Counts:
     """Exact counts over `images` images of a network; `a + b` are those of both parts of a data set (COUNT-1).
 
-    By population that spikes: `spikes` (K,), `by_neuron` and `most_by_neuron` (neurons,), all spikes of a neuron and the most for one
-    image. By projection label: `synops` and `scalings` (K of the source,). `busiest` are the FS spikes of the image with most.
+    By population that spikes: `spikes` (K,), `by_neuron` and `most_by_neuron` (neurons,), all spikes of a neuron and
+    the most for one image. By projection label: `synops` and `scalings` (K of the source,). `busiest` are the FS spikes
+    of the image with most.
     """
 
     net: Network
@@ -106,19 +109,38 @@ class Counts:
         if not isinstance(other, Counts):
             return NotImplemented
         if self.net.id != other.net.id:
-            raise UsageError("COUNT-1", "counts", "are of different networks and do not add", other.net.id[:12], self.net.id[:12])
-        sums = ({k: v + getattr(other, part)[k] for k, v in getattr(self, part).items()} for part in ("spikes", "by_neuron", "synops", "scalings"))
+            raise UsageError(
+                "COUNT-1", "counts", "are of different networks and do not add", other.net.id[:12], self.net.id[:12]
+            )
+        sums = (
+            {k: v + getattr(other, part)[k] for k, v in getattr(self, part).items()}
+            for part in ("spikes", "by_neuron", "synops", "scalings")
+        )
         spikes, by_neuron, synops, scalings = sums
         most = {name: np.maximum(values, other.most_by_neuron[name]) for name, values in self.most_by_neuron.items()}
-        return Counts(self.net, self.images + other.images, spikes, by_neuron, most, synops, scalings, max(self.busiest, other.busiest))
+        return Counts(
+            self.net,
+            self.images + other.images,
+            spikes,
+            by_neuron,
+            most,
+            synops,
+            scalings,
+            max(self.busiest, other.busiest),
+        )
 
     def window(self, name: str) -> slice:
         """The steps of the image in which a population takes or sends anything (TIME-1, COUNT-3)."""
         start = schedule(self.net).start[name]
-        return slice(start - max((self.net.steps[q.source] for q in self.net.into(name)), default=0), start + self.net.steps[name])
+        return slice(
+            start - max((self.net.steps[q.source] for q in self.net.into(name)), default=0),
+            start + self.net.steps[name],
+        )
 
     def work(self, name: str) -> Work:
-        """What a population did in each step of an image until the last population is done, (steps,), over all images (COUNT-1 to COUNT-4)."""
+        """What a population did in each step of an image until the last population is done, (steps,), over all images
+        (COUNT-1 to COUNT-4).
+        """
         plan, steps, population = schedule(self.net), self.net.steps[name], self.net[name]
         done = Work(*(np.zeros(plan.steps, np.int64) for _ in range(6)))
         start, neurons = plan.start[name], int(np.prod(population.shape)) * self.images
@@ -144,7 +166,9 @@ class Counts:
         return sum(others, first)
 
     def to_dict(self) -> dict[str, Any]:
-        """The counts as plain JSON values: by population, from its step `first_step` on, over all images; neurons only by their maxima."""
+        """The counts as plain JSON values: by population, from its step `first_step` on, over all images; neurons only
+        by their maxima.
+        """
         populations = []
         for p in self.net.populations:
             window, work = self.window(p.name), self.work(p.name)
@@ -152,7 +176,10 @@ class Counts:
             entry: dict[str, Any] = {"name": p.name, "first_step": window.start, "most_spikes_of_a_neuron": most}
             populations.append(entry | {kind: getattr(work, kind)[window].tolist() for kind in SHOWN})
         total = {kind: int(getattr(self.total, kind)) for kind in SHOWN}
-        by_projection = {label: {"synops": self.synops[label].tolist(), "scalings": self.scalings[label].tolist()} for label in self.synops}
+        by_projection = {
+            label: {"synops": self.synops[label].tolist(), "scalings": self.scalings[label].tolist()}
+            for label in self.synops
+        }
         return {"images": self.images, "populations": populations, "projections": by_projection, "total": total}
 
     def sheet(self) -> Sheet:
@@ -160,14 +187,33 @@ class Counts:
         rows: list[tuple[object, ...]] = []
         for p in self.net.populations:
             done, most = self.work(p.name).total(), self.most_by_neuron.get(p.name)
-            rows.append((p.name, int(np.prod(p.shape)), None if most is None else int(most.max()), *(int(getattr(done, kind)) for kind in SHOWN)))
+            rows.append(
+                (
+                    p.name,
+                    int(np.prod(p.shape)),
+                    None if most is None else int(most.max()),
+                    *(int(getattr(done, kind)) for kind in SHOWN),
+                )
+            )
         neurons = sum(int(np.prod(p.shape)) for p in self.net.populations)
         rows.append(("all", neurons, None, *(int(getattr(self.total, kind)) for kind in SHOWN)))
-        head = ("population", "neurons", "most of a neuron", "spikes", "SynOps taken", "membrane updates", "memory reads", "memory writes")
+        head = (
+            "population",
+            "neurons",
+            "most of a neuron",
+            "spikes",
+            "SynOps taken",
+            "membrane updates",
+            "memory reads",
+            "memory writes",
+        )
         return Sheet(f"{self.net.name or 'network'}: counts over {plural(self.images, 'image')}", head, rows)
 
     def __repr__(self) -> str:
-        return f"<Counts of {self.images} images of {self.net.name or 'a network'}: {int(self.total.spikes)} spikes, {int(self.total.synops)} SynOps>"
+        return (
+            f"<Counts of {self.images} images of {self.net.name or 'a network'}: "
+            f"{int(self.total.spikes)} spikes, {int(self.total.synops)} SynOps>"
+        )
 
     def __str__(self) -> str:
         return str(self.sheet())
@@ -193,26 +239,40 @@ def scaled(d: Ints) -> NDArray[np.bool_]:
 def count(trace: Trace, fans: Sequence[Ints] | None = None) -> Counts:
     """The counts of a recording that holds the whole trains of every population that spikes (COUNT-1, COUNT-2).
 
-    `fans` is fan_outs(net), to be made once for many recordings. Errors: UsageError when a population is missing or in parts.
+    `fans` is fan_outs(net), to be made once for many recordings. Errors: UsageError when a population is missing or in
+    parts.
     """
     net, known = trace.net, fan_outs(trace.net) if fans is None else fans
     spikes: dict[str, Ints] = {}
     by_neuron: dict[str, Ints] = {}
     most: dict[str, Ints] = {}
-    synops, scalings = ({label: np.zeros(net.steps[q.source], np.int64) for label, q in zip(net.labels, net.projections, strict=True)} for _ in range(2))
+    synops, scalings = (
+        {label: np.zeros(net.steps[q.source], np.int64) for label, q in zip(net.labels, net.projections, strict=True)}
+        for _ in range(2)
+    )
     of_image = np.zeros(trace.images, np.int64)
     for p in net.populations[:-1]:
         steps, neurons = net.steps[p.name], int(np.prod(p.shape))
         trains = trace.arrays.get((p.name, "spikes"))
         if trains is None or trains.shape[1] != neurons or len(trace.selection.window[p.name]) != steps:
-            raise UsageError("COUNT-1", p.name, "its spikes were not recorded whole", None, "every neuron and step of every population that spikes")
+            raise UsageError(
+                "COUNT-1",
+                p.name,
+                "its spikes were not recorded whole",
+                None,
+                "every neuron and step of every population that spikes",
+            )
         sent = np.bitwise_count(trains)
         by_neuron[p.name], most[p.name] = sent.sum(axis=0, dtype=np.int64), sent.max(axis=0).astype(np.int64)
         if isinstance(p, FS):
             of_image += sent.sum(axis=1, dtype=np.int64)
         spikes[p.name] = np.zeros(steps, np.int64)
         products = scaled(net.code_weights[p.name])  # (C, K)
-        leaving = [(label, fan.ravel()) for label, q, fan in zip(net.labels, net.projections, known, strict=True) if q.source == p.name]
+        leaving = [
+            (label, fan.ravel())
+            for label, q, fan in zip(net.labels, net.projections, known, strict=True)
+            if q.source == p.name
+        ]
         for t in range(steps):
             senders = fired(trains, steps - 1 - t)
             spikes[p.name][t] = senders.sum()

@@ -24,10 +24,12 @@ MAX_FILE = 2**16  # bytes of a cost table
 
 @dataclass(frozen=True)
 class Costs:
-    """What each operation costs, in pJ (COUNT-5); `source` is where the numbers are from, `sources` what it says of each.
+    """What each operation costs, in pJ (COUNT-5); `source` is where the numbers are from, `sources` what it says of
+    each.
 
-    `multiplication_pj`: 8-bit activation times 8-bit weight, in the dense ANN alone. `scaling_pj`: a weight times a d that is no power of
-    two. `addition_pj`, `comparison_pj`: of a membrane. The others: one access to a memory. Errors: UsageError for what is no cost.
+    `multiplication_pj`: 8-bit activation times 8-bit weight, in the dense ANN alone. `scaling_pj`: a weight times a d
+    that is no power of two. `addition_pj`, `comparison_pj`: of a membrane. The others: one access to a memory. Errors:
+    UsageError for what is no cost.
     """
 
     name: str
@@ -46,7 +48,9 @@ class Costs:
         for name in PRICED:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e30:
-                raise UsageError("COUNT-5", f"costs {self.name} {name}", "not a cost", repr(value), "a number of pJ, 0 or more")
+                raise UsageError(
+                    "COUNT-5", f"costs {self.name} {name}", "not a cost", repr(value), "a number of pJ, 0 or more"
+                )
 
     def __getitem__(self, kind: str) -> float:
         """The cost in pJ of a kind of operation, such as additions (COUNT-5)."""
@@ -67,7 +71,8 @@ MEMORIES = {  # pJ of one access of 64 bits
 
 
 def horowitz_2014(memory: str = "32kb") -> Costs:
-    """The costs of Horowitz 2014, 45 nm, with all of weights, parameters and membranes in one kind of `memory`: 8kb, 32kb, 1mb, dram, or arithmetic, none.
+    """The costs of Horowitz 2014, 45 nm, with all of weights, parameters and membranes in one kind of `memory`: 8kb,
+    32kb, 1mb, dram, or arithmetic, none.
 
     An access is charged whole, whatever it uses of its 64 bits. Errors: UsageError for another memory.
     """
@@ -82,10 +87,17 @@ def horowitz_2014(memory: str = "32kb") -> Costs:
     }
     priced = {name: arithmetic.get(name, (access, said)) for name in PRICED}
     name = "horowitz_2014" if memory == "32kb" else f"horowitz_2014_{memory}"
-    return Costs(name, **{k: cost for k, (cost, _) in priced.items()}, source=PAPER, sources={k: text for k, (_, text) in priced.items()})
+    return Costs(
+        name,
+        **{k: cost for k, (cost, _) in priced.items()},
+        source=PAPER,
+        sources={k: text for k, (_, text) in priced.items()},
+    )
 
 
-PRESETS: Mapping[str, Costs] = MappingProxyType({costs.name: costs for costs in map(horowitz_2014, ("32kb", "8kb", "1mb", "dram", "arithmetic"))})
+PRESETS: Mapping[str, Costs] = MappingProxyType(
+    {costs.name: costs for costs in map(horowitz_2014, ("32kb", "8kb", "1mb", "dram", "arithmetic"))}
+)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -96,7 +108,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_costs(path: str | Path) -> Costs:
-    """The cost table of a JSON file: an object with every cost of `Costs` in pJ, and perhaps `name`, `source` and `sources`. Errors: FileError, UsageError."""
+    """The cost table of a JSON file: an object with every cost of `Costs` in pJ, and perhaps `name`, `source` and
+    `sources`. Errors: FileError, UsageError.
+    """
     try:
         with Path(path).open("rb") as file:
             data = file.read(MAX_FILE + 1)
@@ -114,8 +128,12 @@ def read_costs(path: str | Path) -> Costs:
     if missing := [key for key in PRICED if key not in found]:
         raise FileError("COUNT-5", str(path), "cost is missing", missing[0], ", ".join(PRICED))
     name, source, sources = found.pop("name", Path(path).name), found.pop("source", ""), found.pop("sources", {})
-    if not isinstance(sources, dict) or not all(isinstance(text, str) and text.isprintable() for text in (name, source, *sources, *sources.values())):
-        raise FileError("COUNT-5", str(path), "name or source is no printable text, or sources are not such texts by cost")
+    if not isinstance(sources, dict) or not all(
+        isinstance(text, str) and text.isprintable() for text in (name, source, *sources, *sources.values())
+    ):
+        raise FileError(
+            "COUNT-5", str(path), "name or source is no printable text, or sources are not such texts by cost"
+        )
     return Costs(name, **found, source=source, sources=sources)
 
 
@@ -129,7 +147,9 @@ def costs_of(text: str) -> Costs:
 
 
 def dense_work(net: Network) -> Work:
-    """What the dense ANN of a network does for one image, each synapse once; its multiplications are its `synops` (COUNT-6)."""
+    """What the dense ANN of a network does for one image, each synapse once; its multiplications are its `synops`
+    (COUNT-6).
+    """
     size = {p.name: int(np.prod(p.shape)) for p in net.populations}
     macs = sum(int(fan.sum()) for fan in fan_outs(net))
     biased = sum(size[p.name] for p in net.populations if isinstance(p, (FS, Readout)))
@@ -160,7 +180,8 @@ def in_joules(pj: float) -> str:
 
 @dataclass(frozen=True)
 class Energy:
-    """Operations and energy per image of a network, and of its dense ANN, under one cost table. `fs` and `ann` are by kind of operation (COUNT-5).
+    """Operations and energy per image of a network, and of its dense ANN, under one cost table. `fs` and `ann` are by
+    kind of operation (COUNT-5).
 
     `fs` holds the sums over all `images`, exact; `ann` is for one image.
     """
@@ -183,16 +204,23 @@ class Energy:
 
     def to_dict(self) -> dict[str, Any]:
         """The energies, counts and costs as plain JSON values."""
-        plain: dict[str, Any] = {"fs_energy_pj_per_image": self.fs_energy_pj_per_image, "ann_energy_pj_per_image": self.ann_energy_pj_per_image}
+        plain: dict[str, Any] = {
+            "fs_energy_pj_per_image": self.fs_energy_pj_per_image,
+            "ann_energy_pj_per_image": self.ann_energy_pj_per_image,
+        }
         plain |= {"fs_operations": dict(self.fs), "ann_operations_per_image": dict(self.ann), "images": self.images}
         said = {"name": self.costs.name, "source": self.costs.source, "sources": dict(self.costs.sources)}
         return {**plain, "costs": {**said, **{name: getattr(self.costs, name) for name in PRICED}}}
 
     def sheet(self) -> Sheet:
-        """The energy as a table: a line per kind of operation, with where its cost is from; below it the formula with its numbers."""
+        """The energy as a table: a line per kind of operation, with where its cost is from; below it the formula with
+        its numbers.
+        """
 
         def formula(counts: Mapping[str, float], total: float) -> str:
-            terms = " + ".join(f"{n:,.1f} x {self.costs[kind]:g}" for kind, n in counts.items() if n and self.costs[kind])
+            terms = " + ".join(
+                f"{n:,.1f} x {self.costs[kind]:g}" for kind, n in counts.items() if n and self.costs[kind]
+            )
             return f"{terms or 0} = {total:,.1f}"
 
         rows: list[tuple[object, ...]] = []
@@ -200,15 +228,33 @@ class Energy:
         fs = {kind: count / self.images for kind, count in self.fs.items()}
         for kind in KINDS:
             each = self.costs[kind]
-            rows.append((kind, f"{each:g}", f"{fs[kind]:,.1f}", f"{fs[kind] * each:,.1f}", self.ann[kind], f"{self.ann[kind] * each:,.1f}", said[kind]))
-        rows.append(("energy", "", "", f"{self.fs_energy_pj_per_image:,.1f}", "", f"{self.ann_energy_pj_per_image:,.1f}", ""))
+            rows.append(
+                (
+                    kind,
+                    f"{each:g}",
+                    f"{fs[kind]:,.1f}",
+                    f"{fs[kind] * each:,.1f}",
+                    self.ann[kind],
+                    f"{self.ann[kind] * each:,.1f}",
+                    said[kind],
+                )
+            )
+        rows.append(
+            ("energy", "", "", f"{self.fs_energy_pj_per_image:,.1f}", "", f"{self.ann_energy_pj_per_image:,.1f}", "")
+        )
         sides = (("FS", self.fs_energy_pj_per_image), ("dense ANN", self.ann_energy_pj_per_image))
         below = [
             ("energy per image", ", ".join(f"{name} {in_joules(pj)}" for name, pj in sides)),
             ("formula", "energy_pj = sum over operations of count per image x pJ each"),
             ("fs_energy_pj", formula(fs, self.fs_energy_pj_per_image)),
             ("ann_energy_pj", formula(self.ann, self.ann_energy_pj_per_image)),
-            ("counted", "operations and memory accesses alone: no leakage, clock, wires, control, queues, max-pool bits; of the ANN no requantisation"),
+            (
+                "counted",
+                (
+                    "operations and memory accesses alone: no leakage, clock, wires, "
+                    "control, queues, max-pool bits; of the ANN no requantisation"
+                ),
+            ),
             ("dense ANN", f"{plural(self.ann['multiplications'], 'MAC')} per image: each synapse once, 8-bit products"),
             *([("source", self.costs.source)] if self.costs.source else []),
         ]
@@ -225,5 +271,8 @@ class Energy:
 def energy(counts: Counts, costs: Costs) -> Energy:
     """The energy of counted work, and of the dense ANN of the same network, under a cost table (COUNT-5, COUNT-6)."""
     dense = dense_work(counts.net)
-    fs, ann = ({kind: int(n) for kind, n in operations(*side).items()} for side in ((counts.total, 0), (dense, int(dense.synops))))
+    fs, ann = (
+        {kind: int(n) for kind, n in operations(*side).items()}
+        for side in ((counts.total, 0), (dense, int(dense.synops)))
+    )
     return Energy(counts.net.name, counts.images, costs, fs, ann)

@@ -22,7 +22,8 @@ def reached(size: int, count: int, before: int, kernel: int, stride: int, dilati
 
 
 def fan_out(net: Network, index: int) -> Ints:
-    """The synapses of projection `index` that leave each neuron of its source, (C, H, W): zero weights and padding make none (OBS-3).
+    """The synapses of projection `index` that leave each neuron of its source, (C, H, W): zero weights and padding make
+    none (OBS-3).
 
     Errors: UsageError when there is no such projection.
     """
@@ -37,7 +38,9 @@ def fan_out(net: Network, index: int) -> Ints:
         return leaving.reshape(channels, height, width)
     groups, (outputs, _, kh, kw) = projection.groups, projection.weights.shape
     by_group = projection.weights.reshape(groups, outputs // groups, channels // groups, kh, kw)
-    through: Ints = np.count_nonzero(by_group, axis=1).astype(np.int64).reshape(channels, kh, kw)  # targets per source channel and tap (PROJ-3)
+    through: Ints = (
+        np.count_nonzero(by_group, axis=1).astype(np.int64).reshape(channels, kh, kw)
+    )  # targets per source channel and tap (PROJ-3)
     top, left, _, _ = projection.padding
     rows = reached(height, target[1], top, kh, projection.stride[0], projection.dilation[0])
     columns = reached(width, target[2], left, kw, projection.stride[1], projection.dilation[1])
@@ -53,8 +56,9 @@ def fan_outs(net: Network) -> list[Ints]:
 def synops(net: Network, trains: Mapping[str, NDArray[Any]], fans: Sequence[Ints] | None = None) -> Ints:
     """SynOps per image and projection, (B, projections): every spike counts the fan-out of its neuron (OBS-3).
 
-    `trains` maps the source of every projection to its train words (EVENT-2), (B, neurons) or (B, C, H, W); `fans` is fan_outs(net), to
-    be made once for many batches. Errors: UsageError when a source is missing or its trains have another size.
+    `trains` maps the source of every projection to its train words (EVENT-2), (B, neurons) or (B, C, H, W); `fans` is
+    fan_outs(net), to be made once for many batches. Errors: UsageError when a source is missing or its trains have
+    another size.
     """
     known = fan_outs(net) if fans is None else fans
     columns = []
@@ -64,6 +68,12 @@ def synops(net: Network, trains: Mapping[str, NDArray[Any]], fans: Sequence[Ints
         words = np.asarray(trains[projection.source])
         words = words.reshape(len(words), -1)
         if words.shape[1] != fan.size or words.dtype.kind not in "iu":
-            raise UsageError("OBS-3", f"synops {projection.source}", "not one train word per neuron", words.shape, f"(B, {fan.size}) integers")
+            raise UsageError(
+                "OBS-3",
+                f"synops {projection.source}",
+                "not one train word per neuron",
+                words.shape,
+                f"(B, {fan.size}) integers",
+            )
         columns.append(np.einsum("bn,n->b", np.bitwise_count(words), fan.ravel()))
     return np.stack(columns, axis=1)

@@ -1,4 +1,6 @@
-"""What one population of an FS network loses beside the float graph: sums over images, and the figures that follow (CONV-10)."""
+"""What one population of an FS network loses beside the float graph: sums over images, and the figures that follow
+(CONV-10).
+"""
 
 from __future__ import annotations
 
@@ -29,20 +31,23 @@ def ratio_db(power: float, noise: float) -> float:
 
 @dataclass(frozen=True)
 class Loss:
-    """What one population loses. Powers are means of squares over all images and neurons, in real units; shares are 0..1 (CONV-10).
+    """What one population loses. Powers are means of squares over all images and neurons, in real units; shares are
+    0..1 (CONV-10).
 
-    With f the value of the float graph, r = scale * (code - offset), g the float layer applied to the r of its sources, and r* the value of
-    the code nearest to g: `power` is of f, `error` of r - f, `inherited` of g - f, `new` of r - g. Of the two parts of the new error `codes` is
-    the power of r* - g (rounding and clipping: the least that these codes cost), `arithmetic` that of r - r* (weights, bias and
-    thresholds as integers, or wrong ones). Errors add, powers only about.
+    With f the value of the float graph, r = scale * (code - offset), g the float layer applied to the r of its sources,
+    and r* the value of the code nearest to g: `power` is of f, `error` of r - f, `inherited` of g - f, `new` of r - g.
+    Of the two parts of the new error `codes` is the power of r* - g (rounding and clipping: the least that these codes
+    cost), `arithmetic` that of r - r* (weights, bias and thresholds as integers, or wrong ones). Errors add, powers
+    only about.
 
-    `bias` is the mean of r - f, `bias_codes` the same in codes. `clipped` is the share of f more than half a code beyond what codes reach,
-    `saturated` that of codes at `top`, the largest there is; `peak` is the largest seen. `dead` neurons never spike on these images, `inactive`
-    ones stay at the low end of their activation in float (at 0 where there is none), `lost` ones are dead and not inactive. All are None
-    where there are no codes to speak of.
+    `bias` is the mean of r - f, `bias_codes` the same in codes. `clipped` is the share of f more than half a code
+    beyond what codes reach, `saturated` that of codes at `top`, the largest there is; `peak` is the largest seen.
+    `dead` neurons never spike on these images, `inactive` ones stay at the low end of their activation in float (at 0
+    where there is none), `lost` ones are dead and not inactive. All are None where there are no codes to speak of.
 
-    Of the new error: `constant` is the share that is one number per channel, as from a wrong bias; `channel` has most of it, `channel_share`;
-    r times `gain` meets g best, and leaves the power `after_gain`, as with a wrong scale. `jump` is "codes", "arithmetic" or, mostly, "".
+    Of the new error: `constant` is the share that is one number per channel, as from a wrong bias; `channel` has most
+    of it, `channel_share`; r times `gain` meets g best, and leaves the power `after_gain`, as with a wrong scale.
+    `jump` is "codes", "arithmetic" or, mostly, "".
     """
 
     name: str
@@ -72,7 +77,9 @@ class Loss:
     jump: str = ""
 
     def db(self, part: str = "error") -> float:
-        """The signal-to-noise ratio of a part of the error, 10 log10(power / part): inf without error, -inf where the float value is always 0."""
+        """The signal-to-noise ratio of a part of the error, 10 log10(power / part): inf without error, -inf where the
+        float value is always 0.
+        """
         return ratio_db(self.power, float(getattr(self, part)))
 
     @property
@@ -81,7 +88,9 @@ class Loss:
         return self.db()
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as plain JSON values, and its ratios in dB; a ratio is null without error (a part of 0) or without value (a power of 0)."""
+        """The row as plain JSON values, and its ratios in dB; a ratio is null without error (a part of 0) or without
+        value (a power of 0).
+        """
         ratios = {f"{part}_db": self.db(part) for part in PARTS}
         return asdict(self) | {name: None if abs(db) == inf else db for name, db in ratios.items()}
 
@@ -89,7 +98,8 @@ class Loss:
 class Tally:
     """A population of a network, what its codes stand for, and the sums of its values over the images so far.
 
-    `pixels` says what the codes of the input stand for, `low_end` what the population is in float when it is not active.
+    `pixels` says what the codes of the input stand for, `low_end` what the population is in float when it is not
+    active.
     """
 
     def __init__(self, net: Network, name: str, pixels: Pixels, low_end: float) -> None:
@@ -108,7 +118,9 @@ class Tally:
         self.spiked, self.active = np.zeros((2, self.neurons), bool)
 
     def add(self, f: Floats, g: Floats, r: Floats, codes: Ints, trains: NDArray[np.integer[Any]] | None) -> None:
-        """Take in a few images: float value, float layer on FS sources, FS value and its codes, each (b, C, H, W); trains (b, neurons)."""
+        """Take in a few images: float value, float layer on FS sources, FS value and its codes, each (b, C, H, W);
+        trains (b, neurons).
+        """
         self.images += len(f)
         new = r - g
         parts = {"power": f, "error": r - f, "inherited": g - f, "arithmetic": new, "rr": r, "gg": g}
@@ -125,7 +137,10 @@ class Tally:
             self.sums[name] += float(np.square(values, dtype=np.float64).sum())
         self.sums["rg"] += float(np.multiply(r, g, dtype=np.float64).sum())
         self.sums["bias"] += float(parts["error"].sum(dtype=np.float64))
-        self.by_channel += [new.sum(axis=(0, 2, 3), dtype=np.float64), np.square(new, dtype=np.float64).sum(axis=(0, 2, 3))]
+        self.by_channel += [
+            new.sum(axis=(0, 2, 3), dtype=np.float64),
+            np.square(new, dtype=np.float64).sum(axis=(0, 2, 3)),
+        ]
 
     def loss(self) -> Loss:
         """The figures of all images so far."""
@@ -163,11 +178,15 @@ class Tally:
 
 
 def meaning(net: Network, source: Population, pixels: Pixels) -> Callable[[NDArray[Any]], Floats]:
-    """A function from the codes (b, C, H, W) of a population, or from logits, to the real values they stand for (FILE-3, NET-8)."""
+    """A function from the codes (b, C, H, W) of a population, or from logits, to the real values they stand for
+    (FILE-3, NET-8).
+    """
     match source:
         case Input():
             mean, std = (np.reshape(values, (-1, 1, 1)) for values in (pixels.mean, pixels.std))
-            return lambda codes: ((codes * pixels.scale - mean) / std).astype(np.float32)  # as Pixels.normalise, to the last bit
+            return lambda codes: ((codes * pixels.scale - mean) / std).astype(
+                np.float32
+            )  # as Pixels.normalise, to the last bit
         case FS():
             scale, offset = unit_of(source), source.offset
             return lambda codes: ((codes - offset) * scale).astype(np.float32)
@@ -182,9 +201,13 @@ def unit_of(source: FS) -> float:
 
 
 def code_ends(net: Network, source: FS) -> tuple[Ints, Ints]:
-    """The smallest and the largest code of each channel, (C,): of the whole table where no d is negative, else those proved (RANGE-3)."""
+    """The smallest and the largest code of each channel, (C,): of the whole table where no d is negative, else those
+    proved (RANGE-3).
+    """
     d = net.code_weights[source.name]
     if (d >= 0).all():
-        return np.zeros(len(d), np.int64), d.sum(axis=1)  # far below every threshold no step fires, far above every one does
+        return np.zeros(len(d), np.int64), d.sum(
+            axis=1
+        )  # far below every threshold no step fires, far above every one does
     proved = net.ranges[source.name].codes
     return proved[:, 0], proved[:, 1]

@@ -15,8 +15,9 @@ Z = 1.959964  # 97.5 % of a normal distribution lie below
 class Paired:
     """How two sets of predictions compare on the same labelled images; shares are 0..1, the second less the first.
 
-    `low`..`high` is the 95 % interval of the difference of accuracies, from the images on which just one of the two is right (Agresti and Min
-    2005: half an image is added to each of the four cells, so that the interval has a width when they never differ).
+    `low`..`high` is the 95 % interval of the difference of accuracies, from the images on which just one of the two is
+    right (Agresti and Min 2005: half an image is added to each of the four cells, so that the interval has a width when
+    they never differ).
     """
 
     images: int

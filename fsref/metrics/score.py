@@ -83,9 +83,21 @@ class Score:
 
     def to_dict(self) -> dict[str, Any]:
         """The score as plain JSON values, without the predictions."""
-        plain = {name: getattr(self, name) for name in ("engine", "images", "correct", "accuracy", "spikes_per_neuron", "most_spikes_per_neuron")}
-        plain |= {"spikes": self.spikes, "neurons": self.neurons, "synops": self.synops, "synops_by_projection": self.synops_by_projection}
-        plain |= {"latency_steps": self.latency_steps, "images_per_second": self.images_per_second, "counts": self.counts.to_dict()}
+        plain = {
+            name: getattr(self, name)
+            for name in ("engine", "images", "correct", "accuracy", "spikes_per_neuron", "most_spikes_per_neuron")
+        }
+        plain |= {
+            "spikes": self.spikes,
+            "neurons": self.neurons,
+            "synops": self.synops,
+            "synops_by_projection": self.synops_by_projection,
+        }
+        plain |= {
+            "latency_steps": self.latency_steps,
+            "images_per_second": self.images_per_second,
+            "counts": self.counts.to_dict(),
+        }
         return {"network": self.net.name, "id": self.net.id, **plain}
 
     def __str__(self) -> str:
@@ -100,7 +112,9 @@ class Score:
 
 
 def check_labels(net: Network, labels: ArrayLike | None, images: int) -> Ints:
-    """The labels as int64 (B,), when they are classes of this network, one per image (NET-8, RUN-1). Errors: InputError."""
+    """The labels as int64 (B,), when they are classes of this network, one per image (NET-8, RUN-1). Errors:
+    InputError.
+    """
     if labels is None:
         raise InputError("RUN-1", "labels", "the images have none", None, "one class per image")
     given = np.asarray(labels)
@@ -127,8 +141,8 @@ def evaluate(
 ) -> Score:
     """The score of a network on images x (B, C, H, W) with labels y (B,).
 
-    Trains are recorded a chunk of images at a time, so memory does not grow with B; `progress` is called with the images of each chunk.
-    Errors: InputError for images or labels, UsageError for the engine, LimitError.
+    Trains are recorded a chunk of images at a time, so memory does not grow with B; `progress` is called with the
+    images of each chunk. Errors: InputError for images or labels, UsageError for the engine, LimitError.
     """
     images = check_images(net, x)
     labels = check_labels(net, y, len(images))
@@ -136,7 +150,9 @@ def evaluate(
     one = recording_bytes(net, select(net, sources), 1)
     chunk = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // one, memory_limit // (8 * one)))
     fans = fan_outs(net)
-    run(net, images[:1], engine, sources, memory_limit=memory_limit)  # kernels are compiled or loaded before the clock starts
+    run(
+        net, images[:1], engine, sources, memory_limit=memory_limit
+    )  # kernels are compiled or loaded before the clock starts
     spent, predictions = 0.0, []
     counts: Counts | None = None
     for first in range(0, len(images), chunk):

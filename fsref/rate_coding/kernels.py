@@ -1,7 +1,8 @@
 """Kernels of the rate-coded twin: one population of one image, several ticks per call (RATE-2, RATE-5).
 
-Spikes are a list of neurons tick by tick: those of tick t are spikes[offsets[t]:offsets[t+1]]. Neurons are counted place by place, the channels
-of a place side by side: n = (y·W + x)·C + c. As in `plain`, every kernel is also valid Python and calls none of another file.
+Spikes are a list of neurons tick by tick: those of tick t are spikes[offsets[t]:offsets[t+1]]. Neurons are counted
+place by place, the channels of a place side by side: n = (y·W + x)·C + c. As in `plain`, every kernel is also valid
+Python and calls none of another file.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ kernel: Any = numba.njit(cache=True, nogil=True)
 def deliver(spikes, offsets, runs, ends, shift, weights, sums):  # type: ignore[no-untyped-def]
     """Add to sums (ticks, N) what the spikes of every tick deliver (RATE-2). weights (C, M) hold w·L.
 
-    From place p synapses leave in runs[ends[p]:ends[p+1]]: first target, first in weights, length; shift (C,) is added to the target.
+    From place p synapses leave in runs[ends[p]:ends[p+1]]: first target, first in weights, length; shift (C,) is added
+    to the target.
     """
     channels = weights.shape[0]
     for t in range(offsets.size - 1):
@@ -34,7 +36,8 @@ def deliver(spikes, offsets, runs, ends, shift, weights, sums):  # type: ignore[
 
 @kernel
 def fire(v, gain, sums, threshold, fan, fired, spikes, offsets, operations):  # type: ignore[no-untyped-def]
-    """Integrate and fire (RATE-2): v, gain, threshold, fan (N,) and sums (ticks, N), zeros when it returns, v as it then stands.
+    """Integrate and fire (RATE-2): v, gain, threshold, fan (N,) and sums (ticks, N), zeros when it returns, v as it
+    then stands.
 
     Lists the spikes; operations (ticks,) are the sums of `fan` over them; fired (N,) is room.
     """
@@ -62,7 +65,8 @@ def fire(v, gain, sums, threshold, fan, fired, spikes, offsets, operations):  # 
 def pool(spikes, offsets, candidates, sent, fired, fan, out_spikes, out_offsets, operations):  # type: ignore[no-untyped-def]
     """Pass on the spikes of the busiest candidates (RATE-5). candidates (windows, taps) are places, -1 for padding.
 
-    sent (C, places): spikes of the source so far; fired (C, places), zeros; fan (windows·C,) and operations as in `fire`.
+    sent (C, places): spikes of the source so far; fired (C, places), zeros; fan (windows·C,) and operations as in
+    `fire`.
     """
     channels = sent.shape[0]
     count = 0

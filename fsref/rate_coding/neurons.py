@@ -1,4 +1,6 @@
-"""The neurons of a rate-coded twin: what tables, biases and input become under integrate and fire, and how far membranes may go (RATE)."""
+"""The neurons of a rate-coded twin: what tables, biases and input become under integrate and fire, and how far
+membranes may go (RATE).
+"""
 
 from __future__ import annotations
 
@@ -23,9 +25,11 @@ HIGHEST = 2**63 - 1
 
 @dataclass(frozen=True, eq=False)
 class Neurons:
-    """The integrate-and-fire neurons of one population: L, threshold and start (C,), bias of a tick (C, 1, 1) or (C, H, W).
+    """The integrate-and-fire neurons of one population: L, threshold and start (C,), bias of a tick (C, 1, 1) or (C, H,
+    W).
 
-    An `analog` population sends its codes, not spikes. A max_pool has L alone, a readout bias alone; what there is not is 0.
+    An `analog` population sends its codes, not spikes. A max_pool has L alone, a readout bias alone; what there is not
+    is 0.
     """
 
     levels: Ints
@@ -44,16 +48,25 @@ def theta(p: FS) -> Ints:
     later = np.cumsum(d[:, ::-1], axis=1)[:, ::-1] - d
     fits = (d >= 1) & (d <= 1 + later) & (T[:, -1:] >= 1)
     whole = np.where(fits, d, 1)
-    wrong = np.argwhere(~fits | (T % whole != 0) | (T // whole != T[:, -1:]) | (T != h))  # no product: it could leave 64 bits
+    wrong = np.argwhere(
+        ~fits | (T % whole != 0) | (T // whole != T[:, -1:]) | (T != h)
+    )  # no product: it could leave 64 bits
     if len(wrong):
         c, t = wrong[0].tolist()
-        value, limit = f"T {T[c, t]}, h {h[c, t]}, d {d[c, t]}", "T = h = theta * d, theta >= 1, d 1 .. 1 + the sum of all later d"
-        raise NetworkError("RATE-1", f"{p.name} channel {c} step {t}", "no FS-ReLU; a staircase has no rate-coded twin", value, limit)
+        value, limit = (
+            f"T {T[c, t]}, h {h[c, t]}, d {d[c, t]}",
+            "T = h = theta * d, theta >= 1, d 1 .. 1 + the sum of all later d",
+        )
+        raise NetworkError(
+            "RATE-1", f"{p.name} channel {c} step {t}", "no FS-ReLU; a staircase has no rate-coded twin", value, limit
+        )
     return T[:, -1]
 
 
 def rounding(net: Network, name: str, said: Rounding | None = None) -> Rounding:
-    """How the codes of an fs population were rounded: as `said`, else as the provenance tells (RATE-3). Errors: UsageError."""
+    """How the codes of an fs population were rounded: as `said`, else as the provenance tells (RATE-3). Errors:
+    UsageError.
+    """
     if said is not None:
         if said not in ROUNDINGS:
             raise UsageError("RATE-3", "rounding", "unknown rounding", said, ", ".join(ROUNDINGS))

@@ -1,4 +1,6 @@
-"""How well and how cheaply a rate-coded twin answers labelled images: accuracy against time, spikes, SynOps, energy (RATE-7, COUNT-8)."""
+"""How well and how cheaply a rate-coded twin answers labelled images: accuracy against time, spikes, SynOps, energy
+(RATE-7, COUNT-8).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from fsref.tables import Sheet, plural
 
 @dataclass(frozen=True, eq=False)
 class RateScore:
-    """A run of a rate-coded twin, scored. At each of its n checkpoints, (n,): `correct`, the images whose class is their label, and energy under `costs`.
+    """A run of a rate-coded twin, scored. At each of its n checkpoints, (n,): `correct`, the images whose class is
+    their label, and energy under `costs`.
 
     `correct_at_every_t` is (T,).
     """
@@ -45,30 +48,58 @@ class RateScore:
 
     @property
     def energy_pj_per_image(self) -> NDArray[np.float64] | None:
-        """The energy in pJ until the answer at each checkpoint stands, mean over images, (n,); None without costs (COUNT-8)."""
+        """The energy in pJ until the answer at each checkpoint stands, mean over images, (n,); None without costs
+        (COUNT-8).
+        """
         macs = self.result.twin.macs * self.images
         return None if self.costs is None else energy_pj(self.result.work, macs, self.costs) / self.images
 
     @property
     def told(self) -> str:
         """How the twin runs: its setting, and how its layers act."""
-        layers = "layers one tick apart" if self.result.depth else "all layers in the same tick, where FS layers follow one another"
+        layers = (
+            "layers one tick apart"
+            if self.result.depth
+            else "all layers in the same tick, where FS layers follow one another"
+        )
         return f"setting {self.result.twin.setting}, {layers}"
 
     def to_dict(self) -> dict[str, Any]:
         """The score as plain JSON values: what the table shows, and how many are right at every t."""
         result, spent = self.result, self.energy_pj_per_image
         net = result.twin.net
-        plain = {"network": net.name, "id": net.id, "setting": result.twin.setting, "images": self.images, "depth": result.depth}
-        plain |= {"checkpoints": result.checkpoints.tolist(), "correct": self.correct.tolist(), "latency_steps": result.latency.tolist()}
+        plain = {
+            "network": net.name,
+            "id": net.id,
+            "setting": result.twin.setting,
+            "images": self.images,
+            "depth": result.depth,
+        }
+        plain |= {
+            "checkpoints": result.checkpoints.tolist(),
+            "correct": self.correct.tolist(),
+            "latency_steps": result.latency.tolist(),
+        }
         plain["scheduled_latency_steps"] = None if result.depth else result.scheduled_latency.tolist()
         plain |= {"spikes_per_neuron": result.spikes_per_neuron.tolist(), "synops": result.synops.mean(axis=0).tolist()}
-        plain |= {"energy_pj_per_image": None if spent is None else spent.tolist(), "costs": None if self.costs is None else self.costs.name}
-        plain |= {"spikes": {name: rows.mean(axis=0).tolist() for name, rows in result.spikes.items()}, "inexact": list(result.inexact)}
-        return {**plain, "correct_at_every_t": self.correct_at_every_t.tolist(), "fs_latency_steps": schedule(net).latency}
+        plain |= {
+            "energy_pj_per_image": None if spent is None else spent.tolist(),
+            "costs": None if self.costs is None else self.costs.name,
+        }
+        plain |= {
+            "spikes": {name: rows.mean(axis=0).tolist() for name, rows in result.spikes.items()},
+            "inexact": list(result.inexact),
+        }
+        return {
+            **plain,
+            "correct_at_every_t": self.correct_at_every_t.tolist(),
+            "fs_latency_steps": schedule(net).latency,
+        }
 
     def sheet(self) -> Sheet:
-        """The score as a table: accuracy against time, a line per checkpoint; below it what to know of latency, alpha and max-pools."""
+        """The score as a table: accuracy against time, a line per checkpoint; below it what to know of latency, alpha
+        and max-pools.
+        """
         result, spent = self.result, self.energy_pj_per_image
         net = result.twin.net
         each: list[tuple[str, Sequence[object]]] = [
@@ -85,10 +116,16 @@ class RateScore:
             each.append(("pJ per image", [f"{pj:,.1f}" for pj in spent]))
         rows = list(zip(*(column for _, column in each), strict=True))
         head = tuple(name for name, _ in each)
-        alone = "t alone, as if a spike passed all layers in one step; on the schedule of FS a layer takes a step, as on a chip"
+        alone = (
+            "t alone, as if a spike passed all layers in one step; on the "
+            "schedule of FS a layer takes a step, as on a chip"
+        )
         late = f"t, and {plural(result.depth, 'tick')} from layer to layer" if result.depth else alone
         plan = schedule(net)
-        pace = f"an image every {plural(plan.interval_two_buffers, 'step')} with two membrane buffers, every {plan.interval_one_buffer} with one"
+        pace = (
+            f"an image every {plural(plan.interval_two_buffers, 'step')} with two "
+            f"membrane buffers, every {plan.interval_one_buffer} with one"
+        )
         below = [
             ("FS", f"latency {plural(plan.latency, 'step')}; {pace} [TIME-2, TIME-3]"),
             ("rate", "an image every t steps: a neuron is busy with it for so long"),
@@ -96,13 +133,34 @@ class RateScore:
         ]
         options = net.provenance.get("options")
         if result.twin.setting == "best" and isinstance(options, dict) and options.get("alpha") in ("mse", "max"):
-            below.append(("alpha", f"{options['alpha']}: at few ticks rate coding does better on a network of fsref convert --alpha percentile [RATE]"))
+            below.append(
+                (
+                    "alpha",
+                    (
+                        f"{options['alpha']}: at few ticks rate coding does better on a "
+                        "network of fsref convert --alpha percentile [RATE]"
+                    ),
+                )
+            )
         if self.costs is not None:
-            analog = f", {plural(result.twin.macs, 'MAC')} of the analog input once per image" if result.twin.macs else ""
+            analog = (
+                f", {plural(result.twin.macs, 'MAC')} of the analog input once per image" if result.twin.macs else ""
+            )
             below.append(("energy", f"costs {self.costs.name}{analog} [COUNT-8]"))
         if result.inexact:
-            below.append(("inexact", f"{', '.join(result.inexact)}: a max_pool passes on its busiest candidate, not the largest count [RATE-5]"))
-        title = f"{net.name or 'network'}: rate-coded twin, {result.twin.setting}, {plural(self.images, 'image')}, t in ticks"
+            below.append(
+                (
+                    "inexact",
+                    (
+                        f"{', '.join(result.inexact)}: a max_pool passes on its "
+                        "busiest candidate, not the largest count [RATE-5]"
+                    ),
+                )
+            )
+        title = (
+            f"{net.name or 'network'}: rate-coded twin, {result.twin.setting}, "
+            f"{plural(self.images, 'image')}, t in ticks"
+        )
         return Sheet(title, head, rows, below=below)
 
     def __str__(self) -> str:
@@ -113,5 +171,7 @@ class RateScore:
 
 
 def rate_score(result: RateResult, labels: ArrayLike, costs: Costs | None = None) -> RateScore:
-    """The score of a run of a twin on images with `labels` (B,), with energy where there are `costs`. Errors: InputError."""
+    """The score of a run of a twin on images with `labels` (B,), with energy where there are `costs`. Errors:
+    InputError.
+    """
     return RateScore(result, result.correct(labels), costs)

@@ -1,6 +1,7 @@
 """One image through a rate-coded twin: populations laid out for the kernels, and their ticks (RATE-2 to RATE-7).
 
-Without feedback a population may take many ticks before the next has its turn, so they go in blocks: its membranes stay in the cache.
+Without feedback a population may take many ticks before the next has its turn, so they go in blocks: its membranes stay
+in the cache.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ BLOCK = 16
 
 
 def flat(values: Ints, shape: Shape) -> Ints:
-    """Values (C, 1, 1) or (C, H, W) neuron by neuron as the kernels count them: place by place, its channels side by side."""
+    """Values (C, 1, 1) or (C, H, W) neuron by neuron as the kernels count them: place by place, its channels side by
+    side.
+    """
     return np.ascontiguousarray(np.broadcast_to(values, shape).transpose(1, 2, 0)).ravel()
 
 
@@ -41,7 +44,9 @@ def deliveries(projection: Projection, source: Shape, target: Shape, levels: Int
         many = runs[:, 2] // size
         each = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many)
         runs = np.repeat(runs, many, axis=0)
-        runs = np.stack([(runs[:, 0] // size + each) * outputs, runs[:, 1] + each * size, np.full(len(runs), size)], axis=1).astype(np.int32)
+        runs = np.stack(
+            [(runs[:, 0] // size + each) * outputs, runs[:, 1] + each * size, np.full(len(runs), size)], axis=1
+        ).astype(np.int32)
         ends = np.append(0, np.cumsum(many))[ends]
     shift = np.arange(source[0]) // (source[0] // groups) * size
     return runs, ends, shift, np.ascontiguousarray(weights * levels[:, None], dtype=kind)
@@ -50,15 +55,18 @@ def deliveries(projection: Projection, source: Shape, target: Shape, levels: Int
 def windows(pool: MaxPool, source: Shape) -> Array:
     """The places of every window (windows, taps), -1 for padding, in ascending order (RATE-5, POOL-3)."""
     rows = window_index(source[1], pool.shape[1], pool.padding[0], pool.kernel[0], pool.stride[0], 1)[:, None, :, None]
-    columns = window_index(source[2], pool.shape[2], pool.padding[1], pool.kernel[1], pool.stride[1], 1)[None, :, None, :]
+    columns = window_index(source[2], pool.shape[2], pool.padding[1], pool.kernel[1], pool.stride[1], 1)[
+        None, :, None, :
+    ]
     places = np.where((rows < source[1]) & (columns < source[2]), rows * source[2] + columns, -1)
     return np.ascontiguousarray(places.reshape(pool.shape[1] * pool.shape[2], -1))
 
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """One population made ready, every array (N,) in the order of `flat`; `into` has source and `deliveries` of each projection that carries
-    spikes, `constant` the projections of analog sources, `candidates` the windows of a max_pool.
+    """One population made ready, every array (N,) in the order of `flat`; `into` has source and `deliveries` of each
+    projection that carries spikes, `constant` the projections of analog sources, `candidates` the windows of a
+    max_pool.
     """
 
     population: Any
@@ -83,7 +91,10 @@ class Machine:
     def stage(self, p: Any, fans: Sequence[Ints]) -> Stage:
         """A population made ready."""
         n, into = self.made[p.name], self.net.into(p.name)
-        fan = sum((f for q, f in zip(self.net.projections, fans, strict=True) if q.source == p.name), np.zeros(p.shape, np.int64))
+        fan = sum(
+            (f for q, f in zip(self.net.projections, fans, strict=True) if q.source == p.name),
+            np.zeros(p.shape, np.int64),
+        )
         spiking = [(q.source, self.net[q.source].shape, q) for q in into if not self.made[q.source].analog]
         return Stage(
             p,
@@ -97,7 +108,9 @@ class Machine:
         )
 
     def gains(self, image: Ints) -> dict[str, Ints]:
-        """What every tick adds to each population, (N,): bias, pixels of an input that spikes, sums of analog codes (RATE-3, RATE-4)."""
+        """What every tick adds to each population, (N,): bias, pixels of an input that spikes, sums of analog codes
+        (RATE-3, RATE-4).
+        """
         codes = {self.net.input.name: image[None]}
         for p in self.net.populations:
             if isinstance(p, MaxPool) and self.made[p.name].analog:
@@ -107,24 +120,34 @@ class Machine:
             gain = flat(image, s.population.shape) if isinstance(s.population, Input) else s.bias
             for q in s.constant:
                 shape = s.population.shape
-                total = reference.conv2d(codes[q.source], q, shape) if isinstance(q, Conv2d) else reference.dense(codes[q.source], q)
+                total = (
+                    reference.conv2d(codes[q.source], q, shape)
+                    if isinstance(q, Conv2d)
+                    else reference.dense(codes[q.source], q)
+                )
                 gain = gain + flat(total[0], shape)
             found[s.population.name] = gain
         return found
 
     def run(self, image: Ints, ticks: int, apart: bool) -> tuple[Ints, Ints, Ints]:
-        """Of one image (C, H, W), after every tick: membranes of the readout (ticks, classes), spikes of each population that spikes
-        (ticks, populations), SynOps (ticks,).
+        """Of one image (C, H, W), after every tick: membranes of the readout (ticks, classes), spikes of each
+        population that spikes (ticks, populations), SynOps (ticks,).
         """
         gains = self.gains(image)
         v = {s.population.name: s.start.copy() for s in self.stages}
         sent = {
-            s.population.name: np.zeros((2, s.population.shape[0], self.places(s.population.source)), np.int32) for s in self.stages if s.candidates is not None
+            s.population.name: np.zeros((2, s.population.shape[0], self.places(s.population.source)), np.int32)
+            for s in self.stages
+            if s.candidates is not None
         }
         nothing = np.zeros(0, np.int32), np.zeros(2, np.int64)
         last: dict[str, Spikes] = dict.fromkeys(self.spiking, nothing)
         largest = max(s.fan.size for s in self.stages)
-        sums, room, fired = np.zeros(BLOCK * largest, self.kind), np.empty(BLOCK * largest, np.int32), np.empty(largest, np.uint8)
+        sums, room, fired = (
+            np.zeros(BLOCK * largest, self.kind),
+            np.empty(BLOCK * largest, np.int32),
+            np.empty(largest, np.uint8),
+        )
         logits = np.empty((ticks, self.net.readout.shape[0]), np.int64)
         counts, operations = np.empty((ticks, len(self.spiking)), np.int64), np.zeros(ticks, np.int64)
         for first in range(0, ticks, BLOCK):
@@ -159,9 +182,14 @@ class Machine:
 
 
 def table_bytes(net: Network) -> int:
-    """A bound on the bytes of what all images share: weights and runs of every projection, windows, thresholds, starts, biases, fan-outs."""
+    """A bound on the bytes of what all images share: weights and runs of every projection, windows, thresholds, starts,
+    biases, fan-outs.
+    """
     weights = [q.weights.size for q in net.projections]
-    grouped = [(net[q.target].shape, q.kernel, q.groups) if isinstance(q, Conv2d) else (net[q.source].shape, (1, 1), 1) for q in net.projections]
+    grouped = [
+        (net[q.target].shape, q.kernel, q.groups) if isinstance(q, Conv2d) else (net[q.source].shape, (1, 1), 1)
+        for q in net.projections
+    ]
     runs = [shape[1] * shape[2] * kh * kw * groups for shape, (kh, kw), groups in grouped]
     taps = sum(p.shape[1] * p.shape[2] * p.kernel[0] * p.kernel[1] for p in net.populations if isinstance(p, MaxPool))
     neurons = sum(int(np.prod(p.shape)) for p in net.populations)
@@ -169,13 +197,17 @@ def table_bytes(net: Network) -> int:
 
 
 def working_bytes(net: Network) -> int:
-    """A bound on the bytes one image takes: membranes and gains, all spikes of a block twice, what arrives, what an analog input adds."""
+    """A bound on the bytes one image takes: membranes and gains, all spikes of a block twice, what arrives, what an
+    analog input adds.
+    """
     size = [int(np.prod(p.shape)) for p in net.populations]
     return (20 + 8 * BLOCK) * sum(size) + 32 * BLOCK * max(size) + reference.working_bytes(net) + 2**20
 
 
 def delayed(before: Spikes, now: Spikes) -> Spikes:
-    """The spikes of a block one tick later: the last tick of the block before comes first, the last of this one is left out (RATE-6)."""
+    """The spikes of a block one tick later: the last tick of the block before comes first, the last of this one is left
+    out (RATE-6).
+    """
     (neurons, offsets), (own, ends) = before, now
     carried = neurons[offsets[-2] :]
     return np.concatenate([carried, own[: ends[-2]]]), np.append(0, len(carried) + ends[:-1])

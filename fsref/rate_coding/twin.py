@@ -1,4 +1,6 @@
-"""The rate-coded twin of an FS network: the same integers under integrate and fire, what FS coding is compared with (RATE)."""
+"""The rate-coded twin of an FS network: the same integers under integrate and fire, what FS coding is compared with
+(RATE).
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,12 @@ MAX_TICKS = 65_536
 
 @dataclass(frozen=True, eq=False)
 class RateResult:
-    """What a run of a twin over B images and T ticks gives. At every t: `labels` (B, T), the class. At n chosen t, `checkpoints` (n,): `logits`
-    (B, n, classes), `synops` (B, n), and `spikes` by population that spikes, (B, n), sent until the answer at t stands.
+    """What a run of a twin over B images and T ticks gives. At every t: `labels` (B, T), the class. At n chosen t,
+    `checkpoints` (n,): `logits` (B, n, classes), `synops` (B, n), and `spikes` by population that spikes, (B, n), sent
+    until the answer at t stands.
 
-    `spikes_per_tick` are the spikes of all images in each tick, (T + depth,) by population; `depth` is 0 unless layers were one step apart.
+    `spikes_per_tick` are the spikes of all images in each tick, (T + depth,) by population; `depth` is 0 unless layers
+    were one step apart.
     """
 
     twin: Twin
@@ -75,7 +79,15 @@ class RateResult:
     def work(self) -> Work:
         """What FS and readout neurons did until the answers at the checkpoints stand, (n,), over all images (COUNT-8)."""
         twin = self.twin
-        return rate_work(twin.size(FS), twin.size(Readout), twin.macs, self.latency, self.fs_spikes, self.synops.sum(axis=0), len(self.labels))
+        return rate_work(
+            twin.size(FS),
+            twin.size(Readout),
+            twin.macs,
+            self.latency,
+            self.fs_spikes,
+            self.synops.sum(axis=0),
+            len(self.labels),
+        )
 
     def correct(self, labels: ArrayLike) -> Ints:
         """How many images have their label, of `labels` (B,), for class, at every t: (T,). Errors: InputError."""
@@ -102,7 +114,9 @@ class Twin:
 
     @cached_property
     def macs(self) -> int:
-        """The multiply-accumulates of one image along the synapses of analog populations, whose sums are made once (RATE-4, COUNT-8)."""
+        """The multiply-accumulates of one image along the synapses of analog populations, whose sums are made once
+        (RATE-4, COUNT-8).
+        """
         fans = zip(self.net.projections, fan_outs(self.net), strict=True)
         return sum(int(fan.sum()) for q, fan in fans if self.neurons[q.source].analog)
 
@@ -114,7 +128,11 @@ class Twin:
         """A bound, in bytes, on what a run adds to the process's memory (RUN-3)."""
         classes, names = self.net.readout.shape[0], len(self.net.populations)
         each = 8 * (steps + checkpoints * (classes + names + 1)) + 11 * int(np.prod(self.net.input.shape))
-        return images * each + table_bytes(self.net) + 2 * workers * (working_bytes(self.net) + 8 * ticks * (classes + 2 * names + 2))
+        return (
+            images * each
+            + table_bytes(self.net)
+            + 2 * workers * (working_bytes(self.net) + 8 * ticks * (classes + 2 * names + 2))
+        )
 
     def run(
         self,
@@ -126,10 +144,12 @@ class Twin:
         memory_limit: int = 2**33,
         progress: Callable[[int], None] | None = None,
     ) -> RateResult:
-        """The result of T = `steps` ticks on images (B, C, H, W) of input codes, layers in the same tick or one step `apart`.
+        """The result of T = `steps` ticks on images (B, C, H, W) of input codes, layers in the same tick or one step
+        `apart`.
 
-        `checkpoints` are ascending t of 1..T, else 8, 16, 32, ... and T. `threads` change the speed, never a value; `memory_limit` is in
-        bytes; `progress` is called after each image. Errors: InputError, UsageError, and before it starts RangeError [RATE-8], LimitError.
+        `checkpoints` are ascending t of 1..T, else 8, 16, 32, ... and T. `threads` change the speed, never a value;
+        `memory_limit` is in bytes; `progress` is called after each image. Errors: InputError, UsageError, and before it
+        starts RangeError [RATE-8], LimitError.
         """
         x = check_images(self.net, images)
         if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or not 1 <= steps <= MAX_TICKS:
@@ -143,11 +163,16 @@ class Twin:
         workers = min(check_threads(threads), len(x))
         bound = self.memory_bound(len(x), int(steps), ticks, len(chosen), workers)
         if not bound <= memory_limit:
-            raise LimitError("RUN-3", "rate", "needs more memory than allowed", f"{bound} bytes", f"memory_limit {memory_limit}")
+            raise LimitError(
+                "RUN-3", "rate", "needs more memory than allowed", f"{bound} bytes", f"memory_limit {memory_limit}"
+            )
         machine = Machine(self.net, self.neurons, np.int32 if most < 2**31 else np.int64)
         names, classes = machine.spiking, self.net.readout.shape[0]
         labels, logits = np.empty((len(x), int(steps)), np.int64), np.empty((len(x), len(chosen), classes), np.int64)
-        spikes, synops = np.empty((len(x), len(chosen), len(names)), np.int64), np.empty((len(x), len(chosen)), np.int64)
+        spikes, synops = (
+            np.empty((len(x), len(chosen), len(names)), np.int64),
+            np.empty((len(x), len(chosen)), np.int64),
+        )
         per_tick = np.zeros((ticks, len(names)), np.int64)
         at = chosen - 1 + late  # the tick after which the answer stands
 
@@ -168,16 +193,20 @@ class Twin:
 
 
 def rate_work(neurons: int, classes: int, macs: int, steps: Ints, spikes: Ints, synops: Ints, images: int) -> Work:
-    """What so many FS and readout neurons do for `images` in `steps` ticks each, in which FS neurons send `spikes` in all and `synops` are taken (COUNT-8)."""
+    """What so many FS and readout neurons do for `images` in `steps` ticks each, in which FS neurons send `spikes` in
+    all and `synops` are taken (COUNT-8).
+    """
     looks = images * steps * neurons
     return Work(spikes, synops + images * macs, np.zeros_like(spikes), looks + images * steps * classes, looks, spikes)
 
 
 def rate_coded(net: Network, setting: Setting = "best", rounding: Rounding | None = None) -> Twin:
-    """The rate-coded twin of a network whose fs populations are FS-ReLUs: `classic`, or `best`, with analog input and a half-threshold start.
+    """The rate-coded twin of a network whose fs populations are FS-ReLUs: `classic`, or `best`, with analog input and a
+    half-threshold start.
 
-    `rounding` says whether the biases hold the rounding half, "nearest" or "floor"; networks of `fsref.convert` tell it themselves (RATE-3).
-    For `best` convert with alpha="percentile". Source: Rueckauer et al. 2017. Errors: NetworkError [RATE-1], UsageError.
+    `rounding` says whether the biases hold the rounding half, "nearest" or "floor"; networks of `fsref.convert` tell it
+    themselves (RATE-3). For `best` convert with alpha="percentile". Source: Rueckauer et al. 2017. Errors: NetworkError
+    [RATE-1], UsageError.
     """
     return Twin(net, setting, neurons(net, setting, rounding))
 

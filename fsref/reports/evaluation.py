@@ -1,4 +1,6 @@
-"""What a report is made of: a score, its first images run again with everything recorded, and what else is known (COUNT-7)."""
+"""What a report is made of: a score, its first images run again with everything recorded, and what else is known
+(COUNT-7).
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,11 @@ SAMPLE_IMAGES = 64
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a report shows: a score, and its first images `x` (b, C, H, W) run again, with opening membranes, spikes and codes recorded.
+    """What a report shows: a score, and its first images `x` (b, C, H, W) run again, with opening membranes, spikes and
+    codes recorded.
 
-    `energy`, `float_accuracy` (0..1) and `rate`, the score of a rate-coded twin, are shown where they are known. `source` says where the images
-    are from, `names` are theirs, `labels` their classes.
+    `energy`, `float_accuracy` (0..1) and `rate`, the score of a rate-coded twin, are shown where they are known.
+    `source` says where the images are from, `names` are theirs, `labels` their classes.
     """
 
     score: Score
@@ -56,7 +59,9 @@ class Evaluation:
         return self.sample.trace[name, observable]
 
     def clipped(self, name: str) -> float | None:
-        """The share of membranes that stand beyond the last code of an FS-ReLU, 0..1; None for another population (COUNT-7)."""
+        """The share of membranes that stand beyond the last code of an FS-ReLU, 0..1; None for another population
+        (COUNT-7).
+        """
         population = self.net[name]
         if not isinstance(population, FS) or (theta := relu_theta(population.table)) is None:
             return None
@@ -67,7 +72,12 @@ class Evaluation:
 def known_float_accuracy(net: Network) -> float | None:
     """The float accuracy, 0..1, that the provenance of a network tells, or None."""
     scored, told = net.provenance.get("scored"), net.provenance.get("float_accuracy")
-    if isinstance(scored, dict) and isinstance(scored.get("float_correct"), int) and isinstance(scored.get("images"), int) and scored["images"] > 0:
+    if (
+        isinstance(scored, dict)
+        and isinstance(scored.get("float_correct"), int)
+        and isinstance(scored.get("images"), int)
+        and scored["images"] > 0
+    ):
         told = scored["float_correct"] / scored["images"]
     return float(told) if isinstance(told, (int, float)) and not isinstance(told, bool) and 0 <= told <= 1 else None
 

@@ -25,36 +25,47 @@ from fsref.tables import Sheet, plural
 LONGEST = 2000  # characters of one value of the provenance
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 STYLE = """
-:root { color-scheme: light dark; --ground: #fff; --text: #1c1f24; --quiet: #5d6672; --line: #d9dde3; --panel: #f5f7f9; }
-@media (prefers-color-scheme: dark) { :root { --ground: #15181c; --text: #e6e9ed; --quiet: #a0a9b5; --line: #353b44; --panel: #1d2127; } }
+:root { color-scheme: light dark; --ground: #fff; --text: #1c1f24; --quiet: #5d6672; --line: #d9dde3;
+  --panel: #f5f7f9; }
+@media (prefers-color-scheme: dark) { :root { --ground: #15181c; --text: #e6e9ed; --quiet: #a0a9b5;
+  --line: #353b44; --panel: #1d2127; } }
 body { margin: 0 auto; padding: 2rem 1.2rem 4rem; max-width: 62rem; background: var(--ground); color: var(--text);
   font: 16px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
-h1 { margin: 0; font-size: 1.9rem; line-height: 1.2; overflow-wrap: anywhere; } h2 { margin: 2.8rem 0 .3rem; font-size: 1.25rem; }
+h1 { margin: 0; font-size: 1.9rem; line-height: 1.2; overflow-wrap: anywhere; } h2 { margin: 2.8rem 0 .3rem;
+  font-size: 1.25rem; }
 p { margin: .3rem 0 .8rem; } .quiet { color: var(--quiet); overflow-wrap: anywhere; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .8rem; margin: 1.4rem 0 0; }
 .tiles div { padding: .8rem 1rem; border: 1px solid var(--line); border-radius: .5rem; background: var(--panel); }
-.tiles dt { color: var(--quiet); font-size: .85rem; } .tiles dd { overflow-wrap: anywhere; margin: .1rem 0 0; font-size: 1.45rem; font-weight: 600; }
+.tiles dt { color: var(--quiet); font-size: .85rem; } .tiles dd { overflow-wrap: anywhere; margin: .1rem 0 0;
+  font-size: 1.45rem; font-weight: 600; }
 .tiles dd small { display: block; color: var(--quiet); font-size: .8rem; font-weight: 400; }
 nav { margin: 1.2rem 0 0; display: flex; flex-wrap: wrap; gap: .2rem 1rem; font-size: .9rem; } a { color: inherit; }
 figure { margin: .6rem 0 0; padding: .6rem; overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; }
 figure svg { display: block; width: 100%; min-width: 38rem; height: auto; fill: currentColor; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; color: var(--quiet); padding-bottom: .3rem; } td, th { padding: .2rem .8rem .2rem 0; vertical-align: top; }
-thead th { border-bottom: 1px solid var(--line); } tbody:last-child td, tfoot tr:first-child > * { padding-top: .6rem; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .85rem;
+  font-variant-numeric: tabular-nums; }
+caption { text-align: left; color: var(--quiet); padding-bottom: .3rem; } td, th { padding: .2rem .8rem .2rem 0;
+  vertical-align: top; }
+thead th { border-bottom: 1px solid var(--line); }
+  tbody:last-child td, tfoot tr:first-child > * { padding-top: .6rem; }
 tfoot th { font-weight: 500; white-space: nowrap; } tfoot td { overflow-wrap: anywhere; }
 """
 
 
 def inline(plot: Plot) -> str:
-    """A plot as an SVG element of a page: ground and text in the page's colours, its own ids, a name for those who cannot see it."""
+    """A plot as an SVG element of a page: ground and text in the page's colours, its own ids, a name for those who
+    cannot see it.
+    """
     svg = rendered(plot.figure, "svg").decode("utf-8")
     svg = svg[svg.index("<svg") :].replace("#000000", "currentColor").replace("#ffffff", "var(--ground)")
-    svg = re.sub(r'(<image [^>]*?) id="[^"]*"', r"\1", svg)  # of what it shows: pictures that are the same would have the same
+    svg = re.sub(
+        r'(<image [^>]*?) id="[^"]*"', r"\1", svg
+    )  # of what it shows: pictures that are the same would have the same
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{plot.name}-", svg)
     label = escape(f"{plot.title}. {plot.sentence}")
-    return re.sub(r'<svg ([^>]*?)width="[^"]*"', rf'<svg role="img" aria-labelledby="{plot.name}-said" \1', svg, count=1).replace(
-        ">", f'><title id="{plot.name}-said">{label}</title>', 1
-    )
+    return re.sub(
+        r'<svg ([^>]*?)width="[^"]*"', rf'<svg role="img" aria-labelledby="{plot.name}-said" \1', svg, count=1
+    ).replace(">", f'><title id="{plot.name}-said">{label}</title>', 1)
 
 
 def section(name: str, title: str, sentence: str, content: str) -> str:
@@ -73,17 +84,26 @@ def tiles(e: Evaluation) -> str:
     shown = [
         ("accuracy", f"{100 * score.accuracy:.2f} %", f"{score.correct:,} of {plural(score.images, 'image')}"),
         ("latency", plural(score.latency_steps, "step"), "until the logits stand"),
-        ("spikes per neuron", f"{score.spikes_per_neuron:.3f}", f"{score.most_spikes_per_neuron:.3f} in the busiest image; {score.fs_neurons:,} FS neurons"),
+        (
+            "spikes per neuron",
+            f"{score.spikes_per_neuron:.3f}",
+            f"{score.most_spikes_per_neuron:.3f} in the busiest image; {score.fs_neurons:,} FS neurons",
+        ),
         ("SynOps per image", f"{score.synops:,.0f}", "deliveries along synapses"),
     ]
     if e.float_accuracy is not None:
         lost = 100 * (score.accuracy - e.float_accuracy)
-        shown.insert(1, ("float accuracy", f"{100 * e.float_accuracy:.2f} %", f"FS is {lost:+.2f} points from it{e.float_told}"))
+        shown.insert(
+            1, ("float accuracy", f"{100 * e.float_accuracy:.2f} %", f"FS is {lost:+.2f} points from it{e.float_told}")
+        )
     if e.energy is not None:
         dense = f"dense ANN {in_joules(e.energy.ann_energy_pj_per_image)}; costs {e.energy.costs.name}"
         shown.append(("energy per image", in_joules(e.energy.fs_energy_pj_per_image), dense))
     shown.append(("speed", f"{score.images_per_second:,.0f}/s", f"images per second, engine {score.engine}"))
-    cells = (f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(said)}</small></dd></div>" for name, value, said in shown)
+    cells = (
+        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(said)}</small></dd></div>"
+        for name, value, said in shown
+    )
     return f'<dl class="tiles">{"".join(cells)}</dl>'
 
 
@@ -95,9 +115,11 @@ def provenance(e: Evaluation) -> Sheet:
         return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"
 
     known: Mapping[str, Any] = {
-        "network": e.net.name or "without a name", "id": e.net.id, "images": f"{e.score.images:,} of {e.source or 'an array'}",
+        "network": e.net.name or "without a name",
+        "id": e.net.id,
+        "images": f"{e.score.images:,} of {e.source or 'an array'}",
         "engine": f"{e.score.engine}, fsref {fsref.__version__}, law {SPEC_VERSION}",
-    }  # fmt: skip
+    }
     rows = [(key, told(value)) for key, value in (*known.items(), *e.net.provenance.items())]
     return Sheet("Known of this run, then what the network's file says of itself", ("what", "value"), rows, left=2)
 
@@ -105,34 +127,67 @@ def provenance(e: Evaluation) -> Sheet:
 def page(e: Evaluation) -> str:
     """The report of an evaluation as HTML (COUNT-7). Errors: UsageError when matplotlib is missing."""
     name, score = e.net.name or "network without a name", e.score
-    parts = [(plot.name, plot.title, plot.sentence, f'<figure tabindex="0">{inline(plot)}</figure>') for plot in plots(e)]
+    parts = [
+        (plot.name, plot.title, plot.sentence, f'<figure tabindex="0">{inline(plot)}</figure>') for plot in plots(e)
+    ]
     parts += [
         ("counts", "Counts", "Exact, over all images and steps (COUNT-1 to COUNT-4).", wide(score.counts.sheet())),
         ("populations", "Score by population", "Means per image.", wide(score_sheet(score))),
     ]
     if e.energy is not None:
-        more = e.energy.fs_energy_pj_per_image / e.energy.ann_energy_pj_per_image if e.energy.ann_energy_pj_per_image else None
-        ratio = "" if more is None else f"The FS network spends {more:.3g} times the energy of its dense ANN under this table. "
-        parts.append(("energy", "Energy", f"{ratio}Operations and memory accesses alone (COUNT-5, COUNT-6).", wide(e.energy.sheet())))
+        more = (
+            e.energy.fs_energy_pj_per_image / e.energy.ann_energy_pj_per_image
+            if e.energy.ann_energy_pj_per_image
+            else None
+        )
+        ratio = (
+            ""
+            if more is None
+            else f"The FS network spends {more:.3g} times the energy of its dense ANN under this table. "
+        )
+        parts.append(
+            (
+                "energy",
+                "Energy",
+                f"{ratio}Operations and memory accesses alone (COUNT-5, COUNT-6).",
+                wide(e.energy.sheet()),
+            )
+        )
     if e.rate is not None:
-        parts.append(("rate", "Rate coding", f"The same integers under integrate and fire: {e.rate.told} (RATE-1 to RATE-8).", wide(e.rate.sheet())))
+        parts.append(
+            (
+                "rate",
+                "Rate coding",
+                f"The same integers under integrate and fire: {e.rate.told} (RATE-1 to RATE-8).",
+                wide(e.rate.sheet()),
+            )
+        )
     parts += [
         ("network", "Network", "Proved widths hold for every image.", wide(network_sheet(e.net))),
         ("provenance", "Provenance", "Where this page comes from.", wide(provenance(e))),
     ]
     links = "".join(f'<a href="#{part}">{escape(title)}</a>' for part, title, _, _ in parts)
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-    head += f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(name)}: fsref evaluate</title><style>{STYLE}</style>'
-    intro = f'<header><h1>{escape(name)}</h1><p class="quiet">few-spikes network {e.net.id[:12]}, {plural(score.images, "image")} of '
+    head += (
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(name)}: '
+        f"fsref evaluate</title><style>{STYLE}</style>"
+    )
+    intro = (
+        f'<header><h1>{escape(name)}</h1><p class="quiet">few-spikes network '
+        f"{e.net.id[:12]}, {plural(score.images, 'image')} of "
+    )
     intro += f"{escape(e.source or 'an array')}</p>{tiles(e)}<nav>{links}</nav></header>"
-    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{intro}<main>{"".join(section(*part) for part in parts)}</main></body></html>\n'
+    sections = "".join(section(*part) for part in parts)
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{intro}<main>{sections}</main></body></html>\n'
 
 
 def check_targets(html: str | PathLike[str] | None, folder: str | PathLike[str] | None) -> None:
     """Nothing, when a page and a folder of plots may be made here. Errors: UsageError."""
     blank_figure(1, 1, "COUNT-7")
     if html is not None and (not Path(html).parent.is_dir() or Path(html).is_dir()):
-        raise UsageError("COUNT-7", str(html), "no file can be made here", None, "the name of a file in a folder that is there")
+        raise UsageError(
+            "COUNT-7", str(html), "no file can be made here", None, "the name of a file in a folder that is there"
+        )
     if folder is not None:
         check_folder(Path(folder))
         if html is not None and Path(html).resolve() == Path(folder).resolve():
@@ -140,5 +195,7 @@ def check_targets(html: str | PathLike[str] | None, folder: str | PathLike[str] 
 
 
 def write_page(e: Evaluation, path: str | PathLike[str]) -> None:
-    """Write the report of an evaluation to a file that appears complete or not at all (COUNT-7). Errors: UsageError, FileError."""
+    """Write the report of an evaluation to a file that appears complete or not at all (COUNT-7). Errors: UsageError,
+    FileError.
+    """
     write(page(e).encode("utf-8"), path, "COUNT-7")

@@ -1,4 +1,6 @@
-"""Pictures of results as files, SVG, PNG or PDF by the suffix. The one home of matplotlib, which comes with `pip install fsref[plot]`."""
+"""Pictures of results as files, SVG, PNG or PDF by the suffix. The one home of matplotlib, which comes with `pip
+install fsref[plot]`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "fsref"}  # text stays text,
 
 
 def blank_figure(width: float, height: float, rule: str = "CONV-10") -> Any:
-    """An empty figure, in inches, that no window and no global state knows. Errors: UsageError naming `rule` when matplotlib is missing."""
+    """An empty figure, in inches, that no window and no global state knows. Errors: UsageError naming `rule` when
+    matplotlib is missing.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -63,7 +67,8 @@ def _write(figure: Any, path: str | PathLike[str]) -> None:
 
 
 def comparison_picture(comparison: Comparison, path: str | PathLike[str]) -> None:
-    """Draw a comparison: ratios in dB, inherited and new error, clipped values, by population; where the loss jumps, the ground is red (CONV-10).
+    """Draw a comparison: ratios in dB, inherited and new error, clipped values, by population; where the loss jumps,
+    the ground is red (CONV-10).
 
     Errors: UsageError when matplotlib is missing or for the suffix, FileError.
     """
@@ -72,31 +77,52 @@ def comparison_picture(comparison: Comparison, path: str | PathLike[str]) -> Non
     figure = blank_figure(max(7.0, 2.5 + 0.26 * len(rows)), 8.5)
     ratios, powers, ends = figure.subplots(3, 1, sharex=True)
     styles = {"error": "o-", "inherited": "v:", "codes": "s", "arithmetic": "d"}
-    for (part, style), label in zip(styles.items(), ("the whole error", "inherited", "new: codes", "new: arithmetic"), strict=True):
-        ratios.plot(places, [row.db(part) if isfinite(row.db(part)) else nan for row in rows], style, label=label, markersize=4, linewidth=1)
+    for (part, style), label in zip(
+        styles.items(), ("the whole error", "inherited", "new: codes", "new: arithmetic"), strict=True
+    ):
+        ratios.plot(
+            places,
+            [row.db(part) if isfinite(row.db(part)) else nan for row in rows],
+            style,
+            label=label,
+            markersize=4,
+            linewidth=1,
+        )
     if any(row.error and row.power for row in rows):
         powers.set_yscale("log")
     for part, shift in (("inherited", -0.2), ("new", 0.2)):
         shares = [100 * getattr(row, part) / row.power if row.power else 0 for row in rows]
         powers.bar([place + shift for place in places], shares, 0.4, label=part)
-    for share, label, shift in (("clipped", "float values beyond the codes", -0.2), ("saturated", "codes at the top", 0.2)):
-        ends.bar([place + shift for place in places], [100 * (getattr(row, share) or 0) for row in rows], 0.4, label=label)
+    for share, label, shift in (
+        ("clipped", "float values beyond the codes", -0.2),
+        ("saturated", "codes at the top", 0.2),
+    ):
+        ends.bar(
+            [place + shift for place in places], [100 * (getattr(row, share) or 0) for row in rows], 0.4, label=label
+        )
     name = comparison.network or comparison.id[:12]
     agreed = f"{100 * comparison.agree / comparison.images:.2f} % of predictions agree"
     ratios.set_title(f"{name} beside its float graph, {comparison.images:,} images, {agreed}", parse_math=False)
-    for axes, label in ((ratios, "signal to noise (dB)"), (powers, "error power (% of the value's)"), (ends, "share of values (%)")):
+    for axes, label in (
+        (ratios, "signal to noise (dB)"),
+        (powers, "error power (% of the value's)"),
+        (ends, "share of values (%)"),
+    ):
         axes.set_ylabel(label)
         axes.grid(axis="y", linewidth=0.3)
         axes.legend(fontsize="small")
         for place in (place for place, row in zip(places, rows, strict=True) if row.jump):
             axes.axvspan(place - 0.5, place + 0.5, color="tab:red", alpha=0.15, linewidth=0)
     ends.set_xlabel("population")
-    ends.set_xticks(places, [row.name if len(row.name) <= NAME else f"{row.name[: NAME - 3]}..." for row in rows], rotation=90)
+    ends.set_xticks(
+        places, [row.name if len(row.name) <= NAME else f"{row.name[: NAME - 3]}..." for row in rows], rotation=90
+    )
     _write(figure, path)
 
 
 def search_picture(found: Found, path: str | PathLike[str]) -> None:
-    """Draw a search: accuracy or agreement of every complete point against latency and against spikes per neuron, the front joined (CONV-11).
+    """Draw a search: accuracy or agreement of every complete point against latency and against spikes per neuron, the
+    front joined (CONV-11).
 
     Errors: UsageError when matplotlib is missing or for the suffix, FileError.
     """
@@ -104,11 +130,22 @@ def search_picture(found: Found, path: str | PathLike[str]) -> None:
     done = [p for p in found.points if p.complete]
     figure = blank_figure(10.0, 4.8)
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, axis, label in zip(panels, ("latency_steps", "spikes_per_neuron"), ("latency (steps)", "spikes per neuron"), strict=True):
+    for axes, axis, label in zip(
+        panels, ("latency_steps", "spikes_per_neuron"), ("latency (steps)", "spikes per neuron"), strict=True
+    ):
 
-        def drawn(points: Sequence[Point], style: str, name: str, size: float = 5, axes: Any = axes, axis: str = axis) -> None:
+        def drawn(
+            points: Sequence[Point], style: str, name: str, size: float = 5, axes: Any = axes, axis: str = axis
+        ) -> None:
             points = sorted(points, key=lambda p: getattr(p, axis))
-            axes.plot([getattr(p, axis) for p in points], [100 * (p.share or 0) for p in points], style, label=name, markersize=size, linewidth=1)
+            axes.plot(
+                [getattr(p, axis) for p in points],
+                [100 * (p.share or 0) for p in points],
+                style,
+                label=name,
+                markersize=size,
+                linewidth=1,
+            )
 
         drawn([p for p in done if p.uniform is not None], "o-", "every K for all")
         drawn([p for p in done if p.uniform is None], "x", "K by population")
@@ -116,15 +153,32 @@ def search_picture(found: Found, path: str | PathLike[str]) -> None:
         drawn([found.best], "*", "best" if found.kept else "loses least", 13)
         for p in done:
             if p.uniform is not None:
-                axes.annotate(f"K={p.uniform}", (getattr(p, axis), 100 * (p.share or 0)), (4, -10), textcoords="offset points", fontsize="x-small")
+                axes.annotate(
+                    f"K={p.uniform}",
+                    (getattr(p, axis), 100 * (p.share or 0)),
+                    (4, -10),
+                    textcoords="offset points",
+                    fontsize="x-small",
+                )
         axes.axhline(100 * found.float_right / found.images, color="black", linewidth=0.8, label="float")
-        axes.axhline(100 * found.needed / found.images, color="tab:red", linewidth=0.8, linestyle="--", label=f"at most {found.loss:g} points lost")
+        axes.axhline(
+            100 * found.needed / found.images,
+            color="tab:red",
+            linewidth=0.8,
+            linestyle="--",
+            label=f"at most {found.loss:g} points lost",
+        )
         axes.set_xlabel(label)
         axes.grid(linewidth=0.3)
     shares = [100 * (p.share or 0) for p in done]
-    low = max(min(shares), 100 * found.needed / found.images - max(5.0, 4 * found.loss))  # what loses most would press the rest together
+    low = max(
+        min(shares), 100 * found.needed / found.images - max(5.0, 4 * found.loss)
+    )  # what loses most would press the rest together
     panels[0].set_ylim(low - 1, max(*shares, 100 * found.float_right / found.images) + 1)
     panels[0].set_ylabel(f"{found.measure} (%)")
     panels[0].legend(fontsize="small")
-    figure.suptitle(f"{found.graph or 'graph'}: {len(found.points)} points tried on {found.images:,} calibration images", parse_math=False)
+    figure.suptitle(
+        f"{found.graph or 'graph'}: {len(found.points)} points tried on {found.images:,} calibration images",
+        parse_math=False,
+    )
     _write(figure, path)

@@ -1,4 +1,6 @@
-"""The plots of an evaluation: accuracy against steps, schedule, spikes by step, maps, a raster, codes, clipping, the busiest (COUNT-7)."""
+"""The plots of an evaluation: accuracy against steps, schedule, spikes by step, maps, a raster, codes, clipping, the
+busiest (COUNT-7).
+"""
 
 from __future__ import annotations
 
@@ -75,10 +77,22 @@ def accuracy(e: Evaluation) -> Plot:
     """Accuracy against steps: FS at its latency, rate coding as a curve, float as a line."""
     figure, score = blank_figure(WIDTH, 3.6, "COUNT-7"), e.score
     axes = figure.subplots()
-    told = [f"The FS network is right on {100 * score.accuracy:.2f} % of {plural(score.images, 'image')} after {plural(score.latency_steps, 'step')}"]
-    axes.plot([score.latency_steps], [100 * score.accuracy], "o", markersize=9, label=f"FS, {100 * score.accuracy:.2f} %", zorder=3)
+    told = [
+        f"The FS network is right on {100 * score.accuracy:.2f} % of "
+        f"{plural(score.images, 'image')} after {plural(score.latency_steps, 'step')}"
+    ]
+    axes.plot(
+        [score.latency_steps],
+        [100 * score.accuracy],
+        "o",
+        markersize=9,
+        label=f"FS, {100 * score.accuracy:.2f} %",
+        zorder=3,
+    )
     if e.float_accuracy is not None:
-        axes.axhline(100 * e.float_accuracy, color="tab:green", linestyle="--", label=f"float, {100 * e.float_accuracy:.2f} %")
+        axes.axhline(
+            100 * e.float_accuracy, color="tab:green", linestyle="--", label=f"float, {100 * e.float_accuracy:.2f} %"
+        )
         told.append(f"the float network on {100 * e.float_accuracy:.2f} %{e.float_told}")
     if e.rate is not None:
         steps, found = e.rate.result.latency, 100 * e.rate.accuracy
@@ -102,16 +116,32 @@ def timeline(e: Evaluation) -> Plot:
     names, plan = [p.name for p in e.net.populations], schedule(e.net)
     figure, (axes,) = by_population(names, tall=0.4)
     windows = [e.score.counts.window(name) for name in names]
-    axes.barh(range(len(names)), [plan.start[n] - w.start for n, w in zip(names, windows, strict=True)], left=[w.start for w in windows], height=0.5,
-              color="tab:gray", alpha=0.5, label="takes spikes")  # fmt: skip
-    axes.barh(range(len(names)), [e.net.steps[n] for n in names], left=[plan.start[n] for n in names], height=0.7, label="sends spikes")
+    axes.barh(
+        range(len(names)),
+        [plan.start[n] - w.start for n, w in zip(names, windows, strict=True)],
+        left=[w.start for w in windows],
+        height=0.5,
+        color="tab:gray",
+        alpha=0.5,
+        label="takes spikes",
+    )
+    axes.barh(
+        range(len(names)),
+        [e.net.steps[n] for n in names],
+        left=[plan.start[n] for n in names],
+        height=0.7,
+        label="sends spikes",
+    )
     axes.plot([plan.latency], [len(names) - 1], "D", color="tab:red", label="logits stand")
     axes.set_xlim(0, plan.steps + 0.5)
     axes.set_xlabel("time (steps)")
     axes.grid(axis="x", linewidth=0.3)
     axes.legend(fontsize="small")
     waits = [f"{source}->{target} {plural(delay, 'step')}" for (source, target), delay in plan.delays.items() if delay]
-    told = f"Logits stand after {plural(plan.latency, 'step')}; a new image may start every {plan.interval_one_buffer} steps with one membrane buffer, "
+    told = (
+        f"Logits stand after {plural(plan.latency, 'step')}; a new image may start "
+        f"every {plan.interval_one_buffer} steps with one membrane buffer, "
+    )
     told += f"every {plan.interval_two_buffers} with two."
     if waits:
         told += f" Spikes that wait: {', '.join(waits[:6])}{f' and {len(waits) - 6} more' if len(waits) > 6 else ''}."
@@ -131,23 +161,32 @@ def activity(e: Evaluation) -> Plot:
     above.bar(np.arange(plan.steps) + 0.5, spikes.sum(axis=0), 0.9)
     above.set_ylabel("spikes per image")
     above.grid(axis="y", linewidth=0.3)
-    shown = axes.imshow(share, aspect="auto", interpolation="none", extent=(0, plan.steps, len(names) - 0.5, -0.5), vmin=0)
+    shown = axes.imshow(
+        share, aspect="auto", interpolation="none", extent=(0, plan.steps, len(names) - 0.5, -0.5), vmin=0
+    )
     axes.set_yticks(range(len(names)), [short(name) for name in names])
     axes.set_ylabel("population")
     axes.set_xlabel("time (steps)")
     figure.colorbar(shown, ax=[above, axes], label="neurons that spike (%)", aspect=40)
     place, step = np.unravel_index(int(np.argmax(spikes)), spikes.shape)
-    told = f"{names[place]} sends most in one step, {spikes[place, step]:,.1f} spikes per image in step {step}; all together {spikes.sum():,.1f} per image."
+    told = (
+        f"{names[place]} sends most in one step, {spikes[place, step]:,.1f} spikes per "
+        f"image in step {step}; all together {spikes.sum():,.1f} per image."
+    )
     return Plot("spikes", "Spikes per population and step", told, figure)
 
 
 def maps(e: Evaluation) -> Plot | None:
-    """Where in its H x W places each population spikes, mean over channels and images; None when no population has places."""
+    """Where in its H x W places each population spikes, mean over channels and images; None when no population has
+    places.
+    """
     every = [p.name for p in e.net.populations[:-1] if p.shape[1] * p.shape[2] > 1]
     if not every:
         return None
     names = spread(every)
-    means = {name: e.score.counts.by_neuron[name].reshape(e.net[name].shape).mean(axis=0) / e.score.images for name in names}
+    means = {
+        name: e.score.counts.by_neuron[name].reshape(e.net[name].shape).mean(axis=0) / e.score.images for name in names
+    }
     figure, grid = panels(names, 2.2)
     top = max(float(mean.max()) for mean in means.values())
     for name, axes in grid.items():
@@ -158,13 +197,20 @@ def maps(e: Evaluation) -> Plot | None:
     figure.supylabel("row (neurons)", fontsize="medium")
     busy = max(means, key=lambda name: float(means[name].max()))
     row, column = np.unravel_index(int(np.argmax(means[busy])), means[busy].shape)
-    told = f"Each pixel is a place, its mean taken over channels and {plural(e.score.images, 'image')}; the busiest is row {row}, column {column} of {busy}."
+    told = (
+        f"Each pixel is a place, its mean taken over channels and {plural(e.score.images, 'image')}; "
+        f"the busiest is row {row}, column {column} of {busy}."
+    )
     return Plot("maps", "Activity maps", told + some(names, every), figure)
 
 
 def some(names: Sequence[str], every: Sequence[str]) -> str:
     """A sentence on populations that are not drawn, or ""."""
-    return "" if len(names) == len(every) else f" {len(names)} of {len(every)} populations are drawn, evenly from first to last."
+    return (
+        ""
+        if len(names) == len(every)
+        else f" {len(names)} of {len(every)} populations are drawn, evenly from first to last."
+    )
 
 
 def raster(e: Evaluation) -> Plot:
@@ -175,7 +221,9 @@ def raster(e: Evaluation) -> Plot:
         steps, trains = e.net.steps[name], e.recorded(name, "spikes")[0].astype(np.int64)
         fired = (trains[:, None] >> np.arange(steps - 1, -1, -1) & 1).astype(float)
         band = np.full((min(lines, len(trains)), plan.steps), np.nan)
-        band[:, plan.start[name] : plan.start[name] + steps] = np.stack([part.mean(axis=0) for part in np.array_split(fired, len(band))])
+        band[:, plan.start[name] : plan.start[name] + steps] = np.stack(
+            [part.mean(axis=0) for part in np.array_split(fired, len(band))]
+        )
         bands.append(band)
         ends.append(ends[-1] + len(band))
     figure = blank_figure(WIDTH, 2.0 + 0.012 * ends[-1] + 0.16 * len(names), "COUNT-7")
@@ -185,7 +233,14 @@ def raster(e: Evaluation) -> Plot:
     seen.set_title("the image", fontsize="small")
     seen.set_xlabel("column (pixels)")
     seen.set_ylabel("row (pixels)")
-    shown = axes.imshow(100 * np.concatenate(bands), aspect="auto", interpolation="none", extent=(0, plan.steps, ends[-1], 0), vmin=0, vmax=100)
+    shown = axes.imshow(
+        100 * np.concatenate(bands),
+        aspect="auto",
+        interpolation="none",
+        extent=(0, plan.steps, ends[-1], 0),
+        vmin=0,
+        vmax=100,
+    )
     for end in ends[1:-1]:
         axes.axhline(end, color="tab:gray", linewidth=0.4)
     labels = [f"{short(name)} ({e.score.neurons[name]:,})" for name in names]
@@ -194,7 +249,9 @@ def raster(e: Evaluation) -> Plot:
     axes.set_xlabel("time (steps)")
     figure.colorbar(shown, ax=axes, label="neurons of the line that spike (%)", aspect=40)
     read, label = class_name(e.net, int(e.sample.labels[0])), class_name(e.net, int(e.labels[0]))
-    told = f"Image {e.names[0]}, read as {read}, which is {'right' if read == label else f'wrong: its label is {label}'}. "
+    told = (
+        f"Image {e.names[0]}, read as {read}, which is {'right' if read == label else f'wrong: its label is {label}'}. "
+    )
     told += f"A line is a neuron, or as many neighbours as make a band of {lines} lines."
     return Plot("raster", "Raster of an image", told, figure)
 
@@ -217,7 +274,10 @@ def codes(e: Evaluation) -> Plot:
     figure.supylabel("share of neurons and images (%)", fontsize="medium")
     zero = {name: float((e.recorded(name, "codes") == 0).mean()) for name in names}
     most = max(zero, key=lambda name: zero[name])
-    told = f"Codes of the first {plural(len(e.x), 'image')}; the share is drawn on a log scale. Most zeros are in {most}, {100 * zero[most]:.1f} %."
+    told = (
+        f"Codes of the first {plural(len(e.x), 'image')}; the share is drawn on a "
+        f"log scale. Most zeros are in {most}, {100 * zero[most]:.1f} %."
+    )
     return Plot("codes", "Code histograms", told + some(names, every), figure)
 
 
@@ -232,7 +292,10 @@ def clipping(e: Evaluation) -> Plot | None:
     axes.set_xlabel("clipped membranes (%)")
     axes.grid(axis="x", linewidth=0.3)
     worst = max(shares, key=lambda name: shares[name])
-    told = f"Membranes at or above 2^K theta, one code beyond the last, of the first {plural(len(e.x), 'image')}; most in {worst}, {100 * shares[worst]:.2f} %."
+    told = (
+        "Membranes at or above 2^K theta, one code beyond the last, of the first "
+        f"{plural(len(e.x), 'image')}; most in {worst}, {100 * shares[worst]:.2f} %."
+    )
     return Plot("clipped", "Clipped share", told, figure)
 
 
@@ -240,7 +303,10 @@ def busiest(e: Evaluation) -> Plot:
     """Which populations send most spikes, and the SynOps these cause."""
     spikes, ops = e.score.spikes, e.score.synops_by_projection
     names = sorted(spikes, key=lambda name: -spikes[name])[:BARS]
-    caused = {name: sum(ops[label] for label, q in zip(e.net.labels, e.net.projections, strict=True) if q.source == name) for name in names}
+    caused = {
+        name: sum(ops[label] for label, q in zip(e.net.labels, e.net.projections, strict=True) if q.source == name)
+        for name in names
+    }
     figure, (sent, made) = by_population(names, 2, tall=0.3)
     sent.barh(range(len(names)), [spikes[name] for name in names])
     made.barh(range(len(names)), [caused[name] for name in names], color="tab:orange")
@@ -249,10 +315,24 @@ def busiest(e: Evaluation) -> Plot:
         axes.grid(axis="x", linewidth=0.3)
     whole = sum(spikes.values())
     share = 100 * spikes[names[0]] / whole if whole else 0.0
-    return Plot("busiest", "Busiest populations", f"{names[0]} sends {share:.1f} % of all spikes; drawn are the {len(names)} that send most.", figure)
+    return Plot(
+        "busiest",
+        "Busiest populations",
+        f"{names[0]} sends {share:.1f} % of all spikes; drawn are the {len(names)} that send most.",
+        figure,
+    )
 
 
-DRAWN: tuple[Callable[[Evaluation], Plot | None], ...] = (accuracy, timeline, activity, maps, raster, codes, clipping, busiest)
+DRAWN: tuple[Callable[[Evaluation], Plot | None], ...] = (
+    accuracy,
+    timeline,
+    activity,
+    maps,
+    raster,
+    codes,
+    clipping,
+    busiest,
+)
 
 
 def plots(e: Evaluation) -> list[Plot]:
@@ -261,7 +341,8 @@ def plots(e: Evaluation) -> list[Plot]:
 
 
 def write_plots(e: Evaluation, directory: str | os.PathLike[str], kind: str = "svg") -> list[str]:
-    """The names of the files written: each plot as NAME.svg (or png, pdf) in a new folder that appears complete or not at all (COUNT-7).
+    """The names of the files written: each plot as NAME.svg (or png, pdf) in a new folder that appears complete or not
+    at all (COUNT-7).
 
     Errors: UsageError when the folder is there already or matplotlib is missing, FileError.
     """

@@ -1,7 +1,8 @@
 """Images in a pipeline: one clock, several images in flight, membranes in buffers, spikes waiting in FIFOs (TIME-7).
 
-Nothing here reads a population's start from the schedule. Set are only how long the words of each projection wait (TIME-4), how often an image
-enters and how deep the FIFOs are; a window opens when the last word has come, so starts, latency and interval are measured.
+Nothing here reads a population's start from the schedule. Set are only how long the words of each projection wait
+(TIME-4), how often an image enters and how deep the FIFOs are; a window opens when the last word has come, so starts,
+latency and interval are measured.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from fsref.simulation.recording import Record, Selection, Trace, observables_of,
 
 @dataclass(frozen=True, eq=False)
 class Pipelined:
-    """What a pipelined run of B images gives (TIME-7): the `result` as of any run, and what was measured, in absolute steps.
+    """What a pipelined run of B images gives (TIME-7): the `result` as of any run, and what was measured, in absolute
+    steps.
 
-    `starts` maps each population to the step in which its window opened for each image, (B,), of the readout the step in which the logits stood;
-    `fifo_peak` each projection label to the most words that waited; `events` is (steps,), the spikes of every step of the run.
+    `starts` maps each population to the step in which its window opened for each image, (B,), of the readout the step
+    in which the logits stood; `fifo_peak` each projection label to the most words that waited; `events` is (steps,),
+    the spikes of every step of the run.
     """
 
     result: Result
@@ -61,7 +64,10 @@ class Pipelined:
         return len(self.events)
 
     def __repr__(self) -> str:
-        return f"<Pipelined: {len(self.result.logits)} images in {self.steps} steps, latency {int(self.latencies[0])}, peak events {self.peak_events}>"
+        return (
+            f"<Pipelined: {len(self.result.logits)} images in {self.steps} steps, latency "
+            f"{int(self.latencies[0])}, peak events {self.peak_events}>"
+        )
 
 
 def check_depths(net: Network, given: int | Mapping[str, int] | None, needed: Mapping[str, int]) -> dict[str, int]:
@@ -78,16 +84,26 @@ def check_depths(net: Network, given: int | Mapping[str, int] | None, needed: Ma
 
 
 def memory_bound(
-    net: Network, images: int, buffers: int, interval: int, depths: Mapping[str, int], selection: Selection | None, on_disk: bool
+    net: Network,
+    images: int,
+    buffers: int,
+    interval: int,
+    depths: Mapping[str, int],
+    selection: Selection | None,
+    on_disk: bool,
 ) -> int:
     """A bound, in bytes, on what a pipelined run adds to the process's memory (RUN-3)."""
     size = {p.name: int(np.prod(p.shape)) for p in net.populations}
-    windows = [buffers * size[p.name] * (8 * (net.steps[p.name] + len(net.into(p.name)) + 4) + 2) for p in net.populations]
+    windows = [
+        buffers * size[p.name] * (8 * (net.steps[p.name] + len(net.into(p.name)) + 4) + 2) for p in net.populations
+    ]
     waiting = sum(depths[label] * size[q.source] for label, q in zip(net.labels, net.projections, strict=True))
     pools = [3 * size[p.name] * p.kernel[0] * p.kernel[1] for p in net.populations if isinstance(p, MaxPool)]
     telling = max(8 * size[name] * (2 * net.steps[name] + 4) for name in size)
     outputs = images * (8 * (net.readout.shape[0] + 2 * len(size)) + 11 * size[net.input.name])
-    events = 48 * ((images - 1) * interval + schedule(net).steps)  # a Python integer in a list for each step, then an array
+    events = 48 * (
+        (images - 1) * interval + schedule(net).steps
+    )  # a Python integer in a list for each step, then an array
     kept = 0 if selection is None or on_disk else recording_bytes(net, selection, images)
     return events + sum(windows) + waiting + sum(pools) + telling + reference.working_bytes(net) + outputs + kept
 
@@ -103,9 +119,10 @@ def run_pipelined(
 ) -> Pipelined:
     """What images (B, C, H, W) give when one enters every `interval` steps, and what was measured on the way (TIME-7).
 
-    `buffers`, 1 or 2, is membrane buffers per population; `interval` without a value is the schedule's for them; `fifo_depth` is in words, for all
-    projections or by label, without a value what TIME-5 says. `record` and `memory_limit` are those of `fsref.run`.
-    Errors: InputError, UsageError; LimitError before the run [RUN-3], or in the step in which a FIFO or a buffer does not suffice [TIME-5, TIME-7].
+    `buffers`, 1 or 2, is membrane buffers per population; `interval` without a value is the schedule's for them;
+    `fifo_depth` is in words, for all projections or by label, without a value what TIME-5 says. `record` and
+    `memory_limit` are those of `fsref.run`. Errors: InputError, UsageError; LimitError before the run [RUN-3], or in
+    the step in which a FIFO or a buffer does not suffice [TIME-5, TIME-7].
     """
     plan = schedule(net)
     shortest = shortest_interval(plan, buffers)
@@ -118,12 +135,19 @@ def run_pipelined(
     path = None if asked is None or asked.path is None else Path(asked.path)
     bound = memory_bound(net, len(x), buffers, every, depths, selection, path is not None)
     if not bound <= memory_limit:
-        raise LimitError("RUN-3", "run", "needs more memory than allowed", f"{bound} bytes", f"memory_limit {memory_limit}")
+        raise LimitError(
+            "RUN-3", "run", "needs more memory than allowed", f"{bound} bytes", f"memory_limit {memory_limit}"
+        )
     wants = frozenset[str]() if selection is None else frozenset(selection.observables)
     recorded = {} if selection is None else {name: wants & observables_of(net, name) for name in selection.neurons}
     with Store(net, selection, len(x), path) as store:
-        stages = [Stage(net, p, buffers, every, shortest, recorded.get(p.name, frozenset()), store) for p in net.populations]
-        fifos = [Fifo(label, plan.delays[q.source, q.target], depths[label], needed[label]) for label, q in zip(net.labels, net.projections, strict=True)]
+        stages = [
+            Stage(net, p, buffers, every, shortest, recorded.get(p.name, frozenset()), store) for p in net.populations
+        ]
+        fifos = [
+            Fifo(label, plan.delays[q.source, q.target], depths[label], needed[label])
+            for label, q in zip(net.labels, net.projections, strict=True)
+        ]
         events = clock(net, x, every, stages, fifos)
     counts = {stage.name: np.array(stage.counts, np.int64) for stage in stages[:-1]}
     trace = None if selection is None else Trace(net, len(x), selection, store.arrays)

@@ -1,4 +1,6 @@
-"""Recordings: what to record, what was recorded, its events and digests, and where two recordings first differ (OBS, EVENT)."""
+"""Recordings: what to record, what was recorded, its events and digests, and where two recordings first differ (OBS,
+EVENT).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ Key: TypeAlias = tuple[str, str]
 
 @dataclass(frozen=True)
 class Record:
-    """What to record: populations (names, or a mapping of name to neurons; None is all), observables (OBS-1), absolute steps (None is all).
+    """What to record: populations (names, or a mapping of name to neurons; None is all), observables (OBS-1), absolute
+    steps (None is all).
 
     With `path`, a directory that does not exist yet, the recording streams to disk, one `.npy` per array.
     """
@@ -36,7 +39,9 @@ class Record:
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """A Record made definite for one network: neurons by population, window steps by population, observables in the order of OBS-2."""
+    """A Record made definite for one network: neurons by population, window steps by population, observables in the
+    order of OBS-2.
+    """
 
     neurons: dict[str, NDArray[np.intp]]
     window: dict[str, NDArray[np.intp]]
@@ -46,7 +51,9 @@ class Selection:
     def same(self, other: Selection) -> bool:
         """Whether both choose the same neurons and steps."""
         mine, theirs = ((*s.neurons.items(), *s.window.items()) for s in (self, other))
-        return len(mine) == len(theirs) and all(a == b and np.array_equal(x, y) for (a, x), (b, y) in zip(mine, theirs, strict=True))
+        return len(mine) == len(theirs) and all(
+            a == b and np.array_equal(x, y) for (a, x), (b, y) in zip(mine, theirs, strict=True)
+        )
 
     def arrays(self, net: Network, images: int) -> dict[Key, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Shape and type of every array to come: (population or projection, observable) -> (B, [steps,] neurons)."""
@@ -61,7 +68,10 @@ class Selection:
                 elif observable == "membranes":
                     wanted[name, observable] = ((images, len(self.window[name]), len(neurons)), np.dtype("<i8"))
                 else:
-                    wanted[name, observable] = ((images, len(neurons)), np.dtype("<u2" if observable == "spikes" else "<i8"))
+                    wanted[name, observable] = (
+                        (images, len(neurons)),
+                        np.dtype("<u2" if observable == "spikes" else "<i8"),
+                    )
         return wanted
 
 
@@ -82,7 +92,13 @@ def select(net: Network, record: Record) -> Selection:
     given = (
         record.populations
         if isinstance(record.populations, Mapping)
-        else dict.fromkeys([record.populations] if isinstance(record.populations, str) else names if record.populations is None else record.populations)
+        else dict.fromkeys(
+            [record.populations]
+            if isinstance(record.populations, str)
+            else names
+            if record.populations is None
+            else record.populations
+        )
     )
     for name in given:
         if name not in names:
@@ -98,25 +114,37 @@ def select(net: Network, record: Record) -> Selection:
         index = np.arange(count) if chosen is None else np.asarray(list(chosen))
         if not _places(index, count):
             raise UsageError("OBS-1", f"record {name}", "neuron out of range", index.tolist(), f"0..{count - 1}")
-        ascending = bool((index[1:] > index[:-1]).all())  # so are all the neurons of a population, and sorting millions takes seconds
+        ascending = bool(
+            (index[1:] > index[:-1]).all()
+        )  # so are all the neurons of a population, and sorting millions takes seconds
         neurons[name] = (index if ascending else np.unique(index)).astype(np.intp)
         whole = np.arange(net.steps[name])
         window[name] = whole if steps is None else whole[np.isin(whole + plan.start[name], steps)]
     ordered = tuple(o for o in OBSERVABLES if o in observables)
-    return Selection(neurons, window, ordered, steps is None and all(len(n) == int(np.prod(net[p].shape)) for p, n in neurons.items()))
+    return Selection(
+        neurons,
+        window,
+        ordered,
+        steps is None and all(len(n) == int(np.prod(net[p].shape)) for p, n in neurons.items()),
+    )
 
 
 def _places(index: NDArray[Any], count: int) -> bool:
     """Whether `index` is a list of one or more places within 0..count - 1."""
-    return index.ndim == 1 and index.size > 0 and index.dtype.kind in "iu" and bool(index.min() >= 0 and index.max() < count)
+    return (
+        index.ndim == 1
+        and index.size > 0
+        and index.dtype.kind in "iu"
+        and bool(index.min() >= 0 and index.max() < count)
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
     """A recording of B images: `trace[population, observable]`, and `trace[projection label, "sums"]`.
 
-    spikes (train words, EVENT-2), codes, opening and sums are (B, neurons), membranes (B, steps, neurons), for the neurons and
-    steps of `selection`.
+    spikes (train words, EVENT-2), codes, opening and sums are (B, neurons), membranes (B, steps, neurons), for the
+    neurons and steps of `selection`.
     """
 
     net: Network
@@ -129,7 +157,9 @@ class Trace:
 
     def __getitem__(self, key: Key) -> NDArray[Any]:
         if key not in self.arrays:
-            raise UsageError("OBS-1", "trace", "not recorded", " ".join(key), ", ".join(" ".join(k) for k in self.arrays))
+            raise UsageError(
+                "OBS-1", "trace", "not recorded", " ".join(key), ", ".join(" ".join(k) for k in self.arrays)
+            )
         return self.arrays[key]
 
     def events(self) -> Ints:
@@ -141,7 +171,12 @@ class Trace:
             trains, steps = self.arrays[p.name, "spikes"], self.net.steps[p.name]
             for t in self.selection.window[p.name].tolist():
                 image, at = np.nonzero((trains >> np.uint16(steps - 1 - t)) & 1)
-                rows = [image, np.full_like(image, plan.start[p.name] + t), np.full_like(image, place), self.selection.neurons[p.name][at]]
+                rows = [
+                    image,
+                    np.full_like(image, plan.start[p.name] + t),
+                    np.full_like(image, place),
+                    self.selection.neurons[p.name][at],
+                ]
                 found.append(np.stack(rows, axis=1))
         events = np.concatenate(found) if found else np.empty((0, 4), np.int64)
         return events[np.lexsort(events.T[::-1])].astype(np.int64)
@@ -151,7 +186,11 @@ class Trace:
         found = {}
         for (name, observable), trains in self.arrays.items():
             steps = self.net.steps[name] if observable == "spikes" else 0
-            if steps and trains.shape[1] == int(np.prod(self.net[name].shape)) and len(self.selection.window[name]) == steps:
+            if (
+                steps
+                and trains.shape[1] == int(np.prod(self.net[name].shape))
+                and len(self.selection.window[name]) == steps
+            ):
                 bits = (trains[:, None, :] >> np.arange(steps - 1, -1, -1, dtype=np.uint16)[:, None]) & 1
                 packed = np.packbits(bits.astype(bool), axis=2, bitorder="little")
                 found[name] = crc32c(np.pad(packed, ((0, 0), (0, 0), (0, -packed.shape[2] % 4))))
@@ -195,8 +234,14 @@ class Difference:
 
 
 def diff(observed: Trace, expected: Trace) -> Difference | None:
-    """The first difference of two recordings of the same selection, None when there is none (OBS-2). Errors: UsageError when they cannot be compared."""
-    if observed.arrays.keys() != expected.arrays.keys() or observed.images != expected.images or observed.net.id != expected.net.id:
+    """The first difference of two recordings of the same selection, None when there is none (OBS-2). Errors: UsageError
+    when they cannot be compared.
+    """
+    if (
+        observed.arrays.keys() != expected.arrays.keys()
+        or observed.images != expected.images
+        or observed.net.id != expected.net.id
+    ):
         raise UsageError("OBS-2", "diff", "the two recordings are not of the same network, images and selection")
     if not expected.selection.same(observed.selection):
         raise UsageError("OBS-2", "diff", "the two recordings are not of the same neurons and steps")
@@ -240,11 +285,17 @@ def diff(observed: Trace, expected: Trace) -> Difference | None:
 def _threshold(trace: Trace, name: str, image: int, at: int, t: int) -> str:
     """ " membrane V threshold T" of a firing step, where the recording holds the membrane."""
     population = trace.net[name]
-    known = isinstance(population, FS) and (name, "opening") in trace.arrays and np.isin(np.arange(t), trace.selection.window[name]).all()
+    known = (
+        isinstance(population, FS)
+        and (name, "opening") in trace.arrays
+        and np.isin(np.arange(t), trace.selection.window[name]).all()
+    )
     if not isinstance(population, FS) or not known:
         return ""
     places = population.shape[1] * population.shape[2]
-    T, h, _ = (rows[int(trace.selection.neurons[name][at]) // places] for rows in population.table.rows(population.shape[0]))
+    T, h, _ = (
+        rows[int(trace.selection.neurons[name][at]) // places] for rows in population.table.rows(population.shape[0])
+    )
     train = int(trace[name, "spikes"][image, at])
     v = int(trace[name, "opening"][image, at])
     for s in range(t):

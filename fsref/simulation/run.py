@@ -30,9 +30,11 @@ BATCH_BYTES = 2**28
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What a run gives: logits (B, classes) int64, labels (B,), spikes per image and population, and the recording, if one was asked for.
+    """What a run gives: logits (B, classes) int64, labels (B,), spikes per image and population, and the recording, if
+    one was asked for.
 
-    `spike_counts` maps each spiking population to the spikes it sent, (B,) int64. `codes` maps each recorded population to (B, neurons).
+    `spike_counts` maps each spiking population to the spikes it sent, (B,) int64. `codes` maps each recorded population
+    to (B, neurons).
     """
 
     net: Network
@@ -50,7 +52,9 @@ class Result:
     @property
     def codes(self) -> dict[str, Ints]:
         """Recorded codes by population, (B, neurons)."""
-        return {} if self.trace is None else {name: a for (name, kind), a in self.trace.arrays.items() if kind == "codes"}
+        return (
+            {} if self.trace is None else {name: a for (name, kind), a in self.trace.arrays.items() if kind == "codes"}
+        )
 
     def __repr__(self) -> str:
         return f"<Result of {self.engine}: {len(self.logits)} images, labels {self.labels.tolist()[:10]}>"
@@ -71,14 +75,18 @@ def check_images(net: Network, images: ArrayLike) -> Ints:
     try:
         given = np.asarray(images)
     except ValueError:
-        raise InputError("RUN-1", "images", "not an array", type(images).__name__, "integer codes (B, C, H, W)") from None
+        raise InputError(
+            "RUN-1", "images", "not an array", type(images).__name__, "integer codes (B, C, H, W)"
+        ) from None
     shape, high = net.input.shape, net.input.max_code
     if given.dtype.kind not in "iu":
         raise InputError("RUN-1", "images", "not an array of integers", given.dtype, f"integer codes 0..{high}")
     if given.ndim == 3 and shape == (1, *given.shape[1:]):
         given = given[:, None]
     if given.ndim != 4 or given.shape[1:] != shape:
-        raise InputError("RUN-1", "images", "shape does not meet the input", given.shape, f"(B, {shape[0]}, {shape[1]}, {shape[2]})")
+        raise InputError(
+            "RUN-1", "images", "shape does not meet the input", given.shape, f"(B, {shape[0]}, {shape[1]}, {shape[2]})"
+        )
     if len(given) == 0:
         raise InputError("RUN-1", "images", "there are none", 0, "1 or more")
     wrong = (given < 0) | (given > high)
@@ -105,16 +113,26 @@ def engine_module(engine: str) -> Any:
 
 def recording_bytes(net: Network, selection: Selection, images: int) -> int:
     """The exact size of a recording in bytes."""
-    return sum(int(np.prod(shape, dtype=object)) * kind.itemsize for shape, kind in selection.arrays(net, images).values())
+    return sum(
+        int(np.prod(shape, dtype=object)) * kind.itemsize for shape, kind in selection.arrays(net, images).values()
+    )
 
 
 def memory_bound(
-    net: Network, images: int, engine: str = "events", record: Selection | None = None, on_disk: bool = False, batch: int = 1, threads: int = 1
+    net: Network,
+    images: int,
+    engine: str = "events",
+    record: Selection | None = None,
+    on_disk: bool = False,
+    batch: int = 1,
+    threads: int = 1,
 ) -> int:
     """A bound, in bytes, on what a run of `images` images adds to the process's memory (RUN-3)."""
     neurons = sum(int(np.prod(p.shape)) * (net.steps[p.name] + 8) for p in net.populations)
     working = int(engine_module(engine).working_bytes(net)) + 16 * neurons
-    outputs = images * (8 * (net.readout.shape[0] + len(net.populations)) + 11 * int(np.prod(net.input.shape)))  # 11: the codes, and checking them
+    outputs = images * (
+        8 * (net.readout.shape[0] + len(net.populations)) + 11 * int(np.prod(net.input.shape))
+    )  # 11: the codes, and checking them
     kept = 0 if record is None or on_disk else recording_bytes(net, record, images)
     return min(images, batch * threads) * working + outputs + kept
 
@@ -128,10 +146,12 @@ def run(
     threads: int | None = None,
     memory_limit: int = 2**33,
 ) -> Result:
-    """The result of running a network on images (B, C, H, W) of input codes: logits, spike counts and what `record` names.
+    """The result of running a network on images (B, C, H, W) of input codes: logits, spike counts and what `record`
+    names.
 
-    `record` is a Record or names of populations (spikes and codes of them). `batch` and `threads` change the speed, never a value (RUN-2).
-    `memory_limit` is in bytes. Errors: InputError, UsageError, and LimitError before the run starts (RUN-3).
+    `record` is a Record or names of populations (spikes and codes of them). `batch` and `threads` change the speed,
+    never a value (RUN-2). `memory_limit` is in bytes. Errors: InputError, UsageError, and LimitError before the run
+    starts (RUN-3).
     """
     module = engine_module(engine)
     x = check_images(net, images)
@@ -145,10 +165,16 @@ def run(
     path = None if asked is None or asked.path is None else Path(asked.path)
     bound = memory_bound(net, len(x), engine, selection, path is not None, size, threads)
     if not bound <= memory_limit:
-        raise LimitError("RUN-3", "run", "needs more memory than allowed", f"{bound} bytes", f"memory_limit {memory_limit}")
+        raise LimitError(
+            "RUN-3", "run", "needs more memory than allowed", f"{bound} bytes", f"memory_limit {memory_limit}"
+        )
     logits = np.empty((len(x), net.readout.shape[0]), np.int64)
     counts = {p.name: np.zeros(len(x), np.int64) for p in net.populations[:-1]}
-    wanted = {} if selection is None else {name: frozenset(selection.observables) & observables_of(net, name) for name in selection.neurons}
+    wanted = (
+        {}
+        if selection is None
+        else {name: frozenset(selection.observables) & observables_of(net, name) for name in selection.neurons}
+    )
 
     def one_batch(first: int) -> None:
         rows = slice(first, min(first + size, len(x)))
@@ -157,7 +183,9 @@ def run(
                 assert activity.opening is not None
                 logits[rows] = activity.opening[:, :, 0, 0]
             else:
-                counts[activity.population][rows] = np.bitwise_count(activity.trains).sum(axis=(1, 2, 3), dtype=np.int64)
+                counts[activity.population][rows] = np.bitwise_count(activity.trains).sum(
+                    axis=(1, 2, 3), dtype=np.int64
+                )
             store.keep(rows, activity)
 
     store = Store(net, selection, len(x), path)
@@ -188,7 +216,9 @@ class Store:
             raise UsageError("RUN-3", str(path.parent), "no such directory")
         size, free = recording_bytes(net, selection, images), shutil.disk_usage(path.parent).free
         if size > free:
-            raise LimitError("RUN-3", str(path), "recording is larger than the free disk", f"{size} bytes", f"{free} free")
+            raise LimitError(
+                "RUN-3", str(path), "recording is larger than the free disk", f"{size} bytes", f"{free} free"
+            )
         try:
             self.making = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
             for key, (shape, kind) in arrays.items():
@@ -204,16 +234,37 @@ class Store:
         return f"population.{[p.name for p in self.net.populations].index(key[0])}.{key[1]}.npy"
 
     def description(self) -> dict[str, Any]:
-        """What `recording.json` says: what each file holds, and name, start, steps and neurons of each population (RUN-3)."""
+        """What `recording.json` says: what each file holds, and name, start, steps and neurons of each population
+        (RUN-3).
+        """
         assert self.selection is not None
         plan, populations = schedule(self.net), []
         for name, neurons in self.selection.neurons.items():
             every = len(neurons) == int(np.prod(self.net[name].shape))
             window = [plan.start[name] + t for t in self.selection.window[name].tolist()]
-            populations.append({"name": name, "K": self.net.steps[name], "steps": window, "neurons": "all" if every else neurons.tolist()})
-        files = {self.file(key): {"of": key[0], "observable": key[1], "shape": list(a.shape)} for key, a in self.arrays.items()}
-        note = "spikes are train words: the first spike is the highest of K bits (EVENT-2); axes are image, step (membranes alone), neuron"
-        return {"spec_version": SPEC_VERSION, "id": self.net.id, "note": note, "populations": populations, "files": files}
+            populations.append(
+                {
+                    "name": name,
+                    "K": self.net.steps[name],
+                    "steps": window,
+                    "neurons": "all" if every else neurons.tolist(),
+                }
+            )
+        files = {
+            self.file(key): {"of": key[0], "observable": key[1], "shape": list(a.shape)}
+            for key, a in self.arrays.items()
+        }
+        note = (
+            "spikes are train words: the first spike is the highest of K bits "
+            "(EVENT-2); axes are image, step (membranes alone), neuron"
+        )
+        return {
+            "spec_version": SPEC_VERSION,
+            "id": self.net.id,
+            "note": note,
+            "populations": populations,
+            "files": files,
+        }
 
     def keep(self, rows: slice, activity: Activity) -> None:
         """Record what is selected of one population's activity for the images `rows`."""

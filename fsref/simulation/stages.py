@@ -1,6 +1,8 @@
-"""The parts of a pipeline: words of spikes, the FIFOs they wait in, and a stage per population with its membrane buffers (TIME-5, TIME-7).
+"""The parts of a pipeline: words of spikes, the FIFOs they wait in, and a stage per population with its membrane
+buffers (TIME-5, TIME-7).
 
-What a plane of spikes delivers to a target is the reference engine's `conv2d` and `dense`; when it is delivered, held and fired is decided here.
+What a plane of spikes delivers to a target is the reference engine's `conv2d` and `dense`; when it is delivered, held
+and fired is decided here.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ Plane = NDArray[np.bool_]
 
 
 class Word(NamedTuple):
-    """What a population sends in one step: the spikes (C, H, W) of step t of an image's window, sent in absolute `step`."""
+    """What a population sends in one step: the spikes (C, H, W) of step t of an image's window, sent in absolute
+    `step`.
+    """
 
     image: int
     t: int
@@ -35,7 +39,9 @@ class Word(NamedTuple):
 
 @dataclass(eq=False)
 class Fifo:
-    """The words of one projection, each taken `delay` steps after it was sent, at most `depth` waiting (TIME-5); `peak` is the most that waited."""
+    """The words of one projection, each taken `delay` steps after it was sent, at most `depth` waiting (TIME-5); `peak`
+    is the most that waited.
+    """
 
     label: str
     delay: int
@@ -45,14 +51,22 @@ class Fifo:
     waiting: deque[Word] = field(default_factory=deque)
 
     def through(self, step: int, sent: Word | None) -> Word | None:
-        """The word the target takes in this step; then the word just sent goes in. Errors: LimitError when there is no room."""
+        """The word the target takes in this step; then the word just sent goes in. Errors: LimitError when there is no
+        room.
+        """
         if self.delay == 0:
             return sent
         taken = self.waiting.popleft() if self.waiting and self.waiting[0].step + self.delay == step else None
         if sent is not None:
             if len(self.waiting) >= self.depth:
                 problem = f"the FIFO is full when step {sent.t} of image {sent.image} is sent"
-                raise LimitError("TIME-5", f"{self.label} step {step}", problem, f"depth {self.depth}", f"depth {self.needed} is needed")
+                raise LimitError(
+                    "TIME-5",
+                    f"{self.label} step {step}",
+                    problem,
+                    f"depth {self.depth}",
+                    f"depth {self.needed} is needed",
+                )
             self.waiting.append(sent)
             self.peak = max(self.peak, len(self.waiting))
         return taken
@@ -60,7 +74,9 @@ class Fifo:
 
 @dataclass(eq=False)
 class Window:
-    """One image in one population: in `t` steps spiked, as `train`; `missing` words are still to come into membranes v; the rest is recorded."""
+    """One image in one population: in `t` steps spiked, as `train`; `missing` words are still to come into membranes v;
+    the rest is recorded.
+    """
 
     image: int
     train: NDArray[np.uint16]
@@ -75,7 +91,16 @@ class Window:
 class Stage:
     """One population: its membrane buffers, what it fires in a step, and what it tells of an image that is done."""
 
-    def __init__(self, net: Network, population: Population, buffers: int, interval: int, shortest: int, wants: frozenset[str], store: Store) -> None:
+    def __init__(
+        self,
+        net: Network,
+        population: Population,
+        buffers: int,
+        interval: int,
+        shortest: int,
+        wants: frozenset[str],
+        store: Store,
+    ) -> None:
         self.net, self.population, self.buffers, self.wants, self.store = net, population, buffers, wants, store
         self.interval, self.shortest = interval, shortest  # for what an error says
         self.name, self.steps = population.name, net.steps[population.name]
@@ -92,7 +117,13 @@ class Stage:
     def busy(self, step: int, image: int, by: Window, what: str) -> LimitError:
         """The error that `image` needs in this step what image `by` still takes."""
         enough = f"{self.shortest} is enough with {self.buffers} membrane buffer{'s' * (self.buffers > 1)}"
-        return LimitError("TIME-7", f"{self.name} step {step}", f"image {image} {what} image {by.image}", f"interval {self.interval}", enough)
+        return LimitError(
+            "TIME-7",
+            f"{self.name} step {step}",
+            f"image {image} {what} image {by.image}",
+            f"interval {self.interval}",
+            enough,
+        )
 
     def open(self, image: int, v: Ints) -> Window:
         """A new window for an image, its membranes v (of an input its codes, of a max_pool nothing)."""
@@ -106,7 +137,9 @@ class Stage:
         self.open(image, codes)
 
     def take(self, step: int, index: int, word: Word) -> None:
-        """Integrate what a word delivers along projection `index`. Errors: LimitError when no membrane buffer is free for its image."""
+        """Integrate what a word delivers along projection `index`. Errors: LimitError when no membrane buffer is free
+        for its image.
+        """
         p = self.population
         assert isinstance(p, FS | Readout)
         window = next((w for w in self.held if w.image == word.image), None)
@@ -127,7 +160,9 @@ class Stage:
                 window.sums[index] += total
 
     def fire(self, step: int, source: Word | None) -> Word | None:
-        """What the population sends in this step, for a max_pool given what its source does. Errors: LimitError when two images would fire at once."""
+        """What the population sends in this step, for a max_pool given what its source does. Errors: LimitError when
+        two images would fire at once.
+        """
         p = self.population
         if isinstance(p, MaxPool) and source is not None and source.t == 0:
             self.open(source.image, np.zeros(0, np.int64))
@@ -161,7 +196,9 @@ class Stage:
         return fired
 
     def pool(self, pool: MaxPool, word: Word) -> Plane:
-        """The spikes of a max-pool on one word of its source; candidates that stay silent while another fires drop out (POOL-1, POOL-3)."""
+        """The spikes of a max-pool on one word of its source; candidates that stay silent while another fires drop out
+        (POOL-1, POOL-3).
+        """
         _, height, width = word.plane.shape
         (kh, kw), (sy, sx), (top, left, _, _) = pool.kernel, pool.stride, pool.padding
         if word.t == 0:
@@ -177,7 +214,9 @@ class Stage:
         return fired
 
     def settle(self, step: int) -> int:
-        """How many images were done with this population at the end of the step; their buffers are free from the next step on."""
+        """How many images were done with this population at the end of the step; their buffers are free from the next
+        step on.
+        """
         done = [w for w in self.held if w.missing == 0 and w.t == self.steps]
         for window in done:
             self.held.remove(window)

@@ -1,4 +1,6 @@
-"""Check a network: what is proved of it for all images, and what was tested on some: that the engines agree on every observable."""
+"""Check a network: what is proved of it for all images, and what was tested on some: that the engines agree on every
+observable.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,11 @@ Extremes = dict[str, tuple[int, int]]
 
 @dataclass(frozen=True)
 class Proof:
-    """What is proved of one fs or readout for every image: the bits its intervals need, and the declared width and promise, which hold.
+    """What is proved of one fs or readout for every image: the bits its intervals need, and the declared width and
+    promise, which hold.
 
-    `low` and `high` are the ends of *any_order*; `seen_low` and `seen_high` the smallest and largest membrane of the images tested, both
-    None where none were recorded (RANGE-1 to RANGE-5).
+    `low` and `high` are the ends of *any_order*; `seen_low` and `seen_high` the smallest and largest membrane of the
+    images tested, both None where none were recorded (RANGE-1 to RANGE-5).
     """
 
     population: str
@@ -46,7 +49,8 @@ class Proof:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `check` found. `values` integers were compared per engine; `engine` is the first that differs from `engines[0]`, at `difference`.
+    """What `check` found. `values` integers were compared per engine; `engine` is the first that differs from
+    `engines[0]`, at `difference`.
 
     `outside` names a membrane or code that left its proved interval, or is empty. `agrees` says that nothing was found.
     """
@@ -70,7 +74,9 @@ class CheckReport:
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
         plain = {**asdict(self), "agrees": self.agrees}
-        return plain | {"difference": None if self.difference is None else {**asdict(self.difference), "text": str(self.difference)}}
+        return plain | {
+            "difference": None if self.difference is None else {**asdict(self.difference), "text": str(self.difference)}
+        }
 
     def __str__(self) -> str:
         from fsref.reports.text import check_text
@@ -79,7 +85,9 @@ class CheckReport:
 
 
 def proofs(net: Network, seen: Mapping[str, tuple[int, int]] | None = None) -> tuple[Proof, ...]:
-    """What is proved of every fs and readout, in order, beside the membranes `seen` (RANGE-1 to RANGE-5). A Network that exists is proved."""
+    """What is proved of every fs and readout, in order, beside the membranes `seen` (RANGE-1 to RANGE-5). A Network
+    that exists is proved.
+    """
     rows = []
     for p in net.populations:
         if isinstance(p, (FS, Readout)):
@@ -87,12 +95,16 @@ def proofs(net: Network, seen: Mapping[str, tuple[int, int]] | None = None) -> t
             ends = int(proved.any_order[:, 0].min()), int(proved.any_order[:, 1].max())
             low, high = (seen or {}).get(p.name, (None, None))
             bits, promise = (None, None) if width is None else (width.bits, width.promise)
-            rows.append(Proof(p.name, width_bits(proved.any_order), width_bits(proved.final), bits, promise, *ends, low, high))
+            rows.append(
+                Proof(p.name, width_bits(proved.any_order), width_bits(proved.final), bits, promise, *ends, low, high)
+            )
     return tuple(rows)
 
 
 def chunks(net: Network, record: Record, images: Ints, engines: int, memory_limit: int) -> Iterator[tuple[int, Ints]]:
-    """The images a chunk at a time, as (index of the first, images): so many that `engines` recordings stay within CHUNK_BYTES each."""
+    """The images a chunk at a time, as (index of the first, images): so many that `engines` recordings stay within
+    CHUNK_BYTES each.
+    """
     one = recording_bytes(net, select(net, record), 1)
     size = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // one, memory_limit // (4 * engines * one)))
     for first in range(0, len(images), size):
@@ -100,7 +112,9 @@ def chunks(net: Network, record: Record, images: Ints, engines: int, memory_limi
 
 
 def left_interval(trace: Trace, first: int, seen: Extremes) -> str:
-    """The first value of a recording outside its proved interval, in words, or "" (RANGE-2, RANGE-3); adds the extreme membranes to `seen`."""
+    """The first value of a recording outside its proved interval, in words, or "" (RANGE-2, RANGE-3); adds the extreme
+    membranes to `seen`.
+    """
     for (name, observable), values in trace.arrays.items():
         if observable not in ("opening", "membranes", "codes"):
             continue
@@ -115,7 +129,10 @@ def left_interval(trace: Trace, first: int, seen: Extremes) -> str:
         if len(wrong):
             c = int(wrong[0])
             ends = f"{int(low[c])}..{int(high[c])}", f"{int(interval[c, 0])}..{int(interval[c, 1])}"
-            return f"images {first}..{first + len(values) - 1} {name} channel {c} {observable}: {ends[0]} leaves the proved {ends[1]} [RANGE-3]"
+            return (
+                f"images {first}..{first + len(values) - 1} {name} channel {c} "
+                f"{observable}: {ends[0]} leaves the proved {ends[1]} [RANGE-3]"
+            )
     return ""
 
 
@@ -129,10 +146,11 @@ def check(
     memory_limit: int = 2**33,
     progress: Callable[[int], None] | None = None,
 ) -> CheckReport:
-    """What is proved of a network, and whether `engines` agree on `observables` of every population for images (B, C, H, W) (RUN-2).
+    """What is proved of a network, and whether `engines` agree on `observables` of every population for images (B, C,
+    H, W) (RUN-2).
 
-    All engines are compared with the first, a chunk of images at a time, until one differs. `progress` is called with the images of each
-    chunk. Errors: InputError, UsageError, LimitError.
+    All engines are compared with the first, a chunk of images at a time, until one differs. `progress` is called with
+    the images of each chunk. Errors: InputError, UsageError, LimitError.
     """
     if len(engines) == 0:
         raise UsageError("RUN-2", "check", "no engines to compare", None, ", ".join(ENGINES))
@@ -165,7 +183,9 @@ def check(
 
 @dataclass(frozen=True)
 class SelfCheck:
-    """Whether this machine gives the committed golden values of a bundled model: `differing` names the first places that do not."""
+    """Whether this machine gives the committed golden values of a bundled model: `differing` names the first places
+    that do not.
+    """
 
     name: str
     id: str
@@ -210,7 +230,8 @@ def leaves(value: Any) -> int:
 
 
 def self_check(name: str = "digits") -> SelfCheck:
-    """Whether this machine computes the golden record committed with a bundled model, from the files it was made of (EVENT-3).
+    """Whether this machine computes the golden record committed with a bundled model, from the files it was made of
+    (EVENT-3).
 
     Errors: FileError, UsageError; FsrefError [RUN-2] when two engines differ already.
     """
@@ -218,10 +239,14 @@ def self_check(name: str = "digits") -> SelfCheck:
     try:
         expected = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise FileError("EVENT-3", str(path), "golden record cannot be read", getattr(error, "strerror", None) or str(error)) from None
+        raise FileError(
+            "EVENT-3", str(path), "golden record cannot be read", getattr(error, "strerror", None) or str(error)
+        ) from None
     net = load(str(path.with_name(f"{name}.fs.npz")))
     images = load_images(name, net)
     record = json.loads(json.dumps(golden_record(net, images.x, images.y if "correct" in expected else None)))
     if "files" in expected:
-        record["files"] = {file: hashlib.sha256(path.with_name(file).read_bytes()).hexdigest() for file in expected["files"]}
+        record["files"] = {
+            file: hashlib.sha256(path.with_name(file).read_bytes()).hexdigest() for file in expected["files"]
+        }
     return SelfCheck(name, net.id, leaves(expected), tuple(unlike(record, expected))[:10])

@@ -23,7 +23,9 @@ Place = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the window: t, the absolute step, and what happened. An input or max_pool has no membrane: those are None (FS-2, FS-3)."""
+    """One step of the window: t, the absolute step, and what happened. An input or max_pool has no membrane: those are
+    None (FS-2, FS-3).
+    """
 
     t: int
     step: int
@@ -50,7 +52,9 @@ class Contribution:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One candidate of a max_pool window, its train and code, and the absolute step in which it dropped out, None if it never did (POOL-1)."""
+    """One candidate of a max_pool window, its train and code, and the absolute step in which it dropped out, None if it
+    never did (POOL-1).
+    """
 
     neuron: int
     place: Place
@@ -63,8 +67,8 @@ class Candidate:
 class Explanation:
     """Everything that made one neuron's answer: see `str()`.
 
-    `steps` in order (none for a readout); `contributions` other than 0, largest first, of `synapses` in all; `sums` by projection label;
-    `bias`, `opening` and `code` where the kind has them; `candidates` of a max_pool.
+    `steps` in order (none for a readout); `contributions` other than 0, largest first, of `synapses` in all; `sums` by
+    projection label; `bias`, `opening` and `code` where the kind has them; `candidates` of a max_pool.
     """
 
     population: str
@@ -99,8 +103,16 @@ def neuron_at(population: Population, neuron: int | Place) -> int:
     """The neuron of a population named by its number or its place (c, y, x) (NET-3). Errors: UsageError."""
     shape, count = population.shape, int(np.prod(population.shape))
     given, ends = (neuron, shape) if isinstance(neuron, tuple) else ((neuron,), (count,))
-    if len(given) != len(ends) or not all(isinstance(n, int | np.integer) and 0 <= n < end for n, end in zip(given, ends, strict=True)):
-        raise UsageError("OBS-1", f"explain {population.name}", "neuron out of range", neuron, f"0..{count - 1}, or (c, y, x) below {shape}")
+    if len(given) != len(ends) or not all(
+        isinstance(n, int | np.integer) and 0 <= n < end for n, end in zip(given, ends, strict=True)
+    ):
+        raise UsageError(
+            "OBS-1",
+            f"explain {population.name}",
+            "neuron out of range",
+            neuron,
+            f"0..{count - 1}, or (c, y, x) below {shape}",
+        )
     return int(number(neuron, shape) if isinstance(neuron, tuple) else neuron)
 
 
@@ -111,7 +123,9 @@ def place_of(neuron: int, shape: Shape) -> Place:
 
 
 def synapses(projection: Projection, source: Shape, place: Place) -> Iterator[tuple[Place, int]]:
-    """Every synapse into the target neuron at `place`, as (place of the source neuron, weight) (PROJ-1, PROJ-3 to PROJ-5, PROJ-7)."""
+    """Every synapse into the target neuron at `place`, as (place of the source neuron, weight) (PROJ-1, PROJ-3 to
+    PROJ-5, PROJ-7).
+    """
     o, y, x = place
     if not isinstance(projection, Conv2d):
         row = projection.weights[o].tolist()
@@ -146,7 +160,9 @@ def bits(train: int, steps: int) -> tuple[int, ...]:
 
 
 def law(holds: bool, broken: str) -> None:
-    """Nothing, when a law between engine and explanation holds; else AssertionError, also under `python -O`: it is never the user's mistake."""
+    """Nothing, when a law between engine and explanation holds; else AssertionError, also under `python -O`: it is
+    never the user's mistake.
+    """
     if not holds:
         raise AssertionError(broken)
 
@@ -161,9 +177,12 @@ def one_image(net: Network, image: ArrayLike) -> Ints:
     return checked
 
 
-def explain(net: Network, image: ArrayLike, population: str, neuron: int | Place, engine: str = "events") -> Explanation:
-    """Why `neuron`, a number or a place (c, y, x), of `population` answered as it did for `image`, codes (C, H, W). Trains and codes come from
-    `engine`; synapses and steps are worked out here, one by one, and checked against them. Errors: InputError, UsageError for population or neuron.
+def explain(
+    net: Network, image: ArrayLike, population: str, neuron: int | Place, engine: str = "events"
+) -> Explanation:
+    """Why `neuron`, a number or a place (c, y, x), of `population` answered as it did for `image`, codes (C, H, W).
+    Trains and codes come from `engine`; synapses and steps are worked out here, one by one, and checked against them.
+    Errors: InputError, UsageError for population or neuron.
     """
     names = [p.name for p in net.populations]
     if population not in names:
@@ -173,7 +192,14 @@ def explain(net: Network, image: ArrayLike, population: str, neuron: int | Place
     x = one_image(net, image)
     place, start, steps = place_of(neuron, p.shape), schedule(net).start[population], net.steps[population]
     sources = [q.source for q in net.into(population)] + ([p.source] if isinstance(p, MaxPool) else [])
-    trace = run(net, x, engine, Record(populations=[*dict.fromkeys([*sources, population])], observables=("spikes", "codes", "opening", "sums"))).trace
+    trace = run(
+        net,
+        x,
+        engine,
+        Record(
+            populations=[*dict.fromkeys([*sources, population])], observables=("spikes", "codes", "opening", "sums")
+        ),
+    ).trace
     assert trace is not None
     train = 0 if isinstance(p, Readout) else int(trace[population, "spikes"][0, neuron])
     code = None if isinstance(p, Readout) else int(trace[population, "codes"][0, neuron])
@@ -186,9 +212,16 @@ def explain(net: Network, image: ArrayLike, population: str, neuron: int | Place
             out = dropped(trains, steps)
             law(bits(train, steps) == max(trains), "POOL-1: the train is not the maximum's")
             found = zip(at, trains, out, strict=True)
-            window = [Candidate(n, place_of(n, shape), z, int(trace[p.source, "codes"][0, n]), None if s is None else start + s) for n, z, s in found]
+            window = [
+                Candidate(
+                    n, place_of(n, shape), z, int(trace[p.source, "codes"][0, n]), None if s is None else start + s
+                )
+                for n, z, s in found
+            ]
         d = net.code_weights[population][place[0]].tolist()
-        rows = tuple(Step(t, start + t, None, None, bool(z), None, None, d[t]) for t, z in enumerate(bits(train, steps)))
+        rows = tuple(
+            Step(t, start + t, None, None, bool(z), None, None, d[t]) for t, z in enumerate(bits(train, steps))
+        )
         kind = "max_pool" if isinstance(p, MaxPool) else "input"
         return Explanation(population, kind, neuron, place, None, {}, None, rows, code, 0, (), tuple(window))
     bias = int(p.bias[place[0]] if p.bias.ndim == 1 else p.bias[place])
@@ -198,15 +231,23 @@ def explain(net: Network, image: ArrayLike, population: str, neuron: int | Place
         if q.target != population:
             continue
         codes, shape = trace[q.source, "codes"][0].tolist(), net[q.source].shape
-        own = [Contribution(label, q.source, n := number(at, shape), at, w, codes[n], w * codes[n]) for at, w in synapses(q, shape, place)]
+        own = [
+            Contribution(label, q.source, n := number(at, shape), at, w, codes[n], w * codes[n])
+            for at, w in synapses(q, shape, place)
+        ]
         count, sums[label] = count + len(own), sum(c.contribution for c in own)
         law(sums[label] == int(trace[label, "sums"][0, neuron]), f"PROJ-1: the synapses of {label} do not make its sum")
         found_all += [c for c in own if c.contribution]
     opening = bias + sum(sums.values())
-    law(opening == int(trace[population, "opening"][0, neuron]), "NET-6: bias and synapses do not make the opening membrane")
+    law(
+        opening == int(trace[population, "opening"][0, neuron]),
+        "NET-6: bias and synapses do not make the opening membrane",
+    )
     found_all.sort(key=lambda c: -abs(c.contribution))
     if isinstance(p, Readout):
-        return Explanation(population, "readout", neuron, place, bias, sums, opening, (), None, count, tuple(found_all), ())
+        return Explanation(
+            population, "readout", neuron, place, bias, sums, opening, (), None, count, tuple(found_all), ()
+        )
     rows = replay(p, place[0], opening, start)
     law(bits(train, steps) == tuple(int(row.fired) for row in rows), "FS-2: the train is not the table's")
     return Explanation(population, "fs", neuron, place, bias, sums, opening, rows, code, count, tuple(found_all), ())
@@ -227,5 +268,6 @@ def replay(population: FS, channel: int, opening: int, start: int) -> tuple[Step
     firing = fire(opening, T, h, d)
     before = (opening, *firing.membranes[:-1])
     return tuple(
-        Step(t, start + t, before[t], T[t], bool(firing.spikes[t]), h[t] * firing.spikes[t], firing.membranes[t], d[t]) for t in range(population.steps)
+        Step(t, start + t, before[t], T[t], bool(firing.spikes[t]), h[t] * firing.spikes[t], firing.membranes[t], d[t])
+        for t in range(population.steps)
     )

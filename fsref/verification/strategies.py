@@ -1,8 +1,8 @@
-"""Hypothesis strategies for FS networks (extra `verify`): tables, membranes, networks, images, and cases of a network with images; and `verify`,
-which holds somebody else's conversion against fsref.
+"""Hypothesis strategies for FS networks (extra `verify`): tables, membranes, networks, images, and cases of a network
+with images; and `verify`, which holds somebody else's conversion against fsref.
 
-Freely drawn networks hide mistakes, since most of their neurons are silent or saturated. These draw the code a neuron should send for the
-first image and how far its membrane lies above or below that step, then solve for bias and theta.
+Freely drawn networks hide mistakes, since most of their neurons are silent or saturated. These draw the code a neuron
+should send for the first image and how far its membrane lies above or below that step, then solve for bias and theta.
 """
 
 from __future__ import annotations
@@ -48,12 +48,20 @@ class Case:
     def __repr__(self) -> str:
         shown = [f"Case of {len(self.images)} images"]
         for p in self.net.populations:
-            fields = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(p).items() if k not in ("table", "name")}
+            fields = {
+                k: v.tolist() if isinstance(v, np.ndarray) else v
+                for k, v in vars(p).items()
+                if k not in ("table", "name")
+            }
             if isinstance(p, FS):
                 fields |= {name: getattr(p.table, name).tolist() for name in "Thd"}
             shown.append(f"  {type(p).__name__} {p.name} {fields}")
         for label, q in zip(self.net.labels, self.net.projections, strict=True):
-            fields = {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in vars(q).items() if k not in ("source", "target")}
+            fields = {
+                k: v.tolist() if isinstance(v, np.ndarray) else v
+                for k, v in vars(q).items()
+                if k not in ("source", "target")
+            }
             shown.append(f"  {label} {type(q).__name__} {fields}")
         return "\n".join([*shown, f"  images {self.images.tolist()}"])
 
@@ -76,7 +84,9 @@ def tables(draw: DrawFn, min_steps: int = 1, max_steps: int = 16, spread: int = 
 
 
 def membranes(table: Table) -> SearchStrategy[int]:
-    """Opening membranes around what decides: zero, every threshold reached by some train, one below and one above (FS-2)."""
+    """Opening membranes around what decides: zero, every threshold reached by some train, one below and one above
+    (FS-2).
+    """
     T, h, _ = (rows.reshape(-1, table.steps) for rows in table.rows(table.channels or 1))
 
     @st.composite
@@ -106,7 +116,9 @@ def _image(draw: DrawFn, population: Input, count: int) -> Ints:
 
 
 def _weights(draw: DrawFn, shape: tuple[int, ...], reach: int) -> Ints:
-    """int8 weights with zeros among them, or wide ones whose sums, of codes up to `reach`, come near 2^27, 2^34 or 2^56 (RANGE-4)."""
+    """int8 weights with zeros among them, or wide ones whose sums, of codes up to `reach`, come near 2^27, 2^34 or 2^56
+    (RANGE-4).
+    """
     fine: Ints = _bytes(draw, shape).view(np.int8).astype(np.int64)
     kind = draw(st.sampled_from(["narrow", "narrow", "narrow", "sparse", "wide"] + ["wide"] * 6 * (reach > 2**20)))
     if kind == "wide":
@@ -119,7 +131,11 @@ def _weights(draw: DrawFn, shape: tuple[int, ...], reach: int) -> Ints:
 def _conv_to(draw: DrawFn, source: Population, reach: int, target: Shape | None, name: str) -> tuple[Projection, Shape]:
     """A conv2d from `source` into `target`, or into a shape it draws."""
     channels, height, width = source.shape
-    groups = draw(st.sampled_from([g for g in range(1, channels + 1) if channels % g == 0 and (target is None or target[0] % g == 0)]))
+    groups = draw(
+        st.sampled_from(
+            [g for g in range(1, channels + 1) if channels % g == 0 and (target is None or target[0] % g == 0)]
+        )
+    )
     stride: Pair = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
     if target is None:
         padding: Padding = tuple(draw(st.lists(st.integers(0, 2), min_size=4, max_size=4)))  # type: ignore[assignment]
@@ -153,11 +169,17 @@ def _dense(draw: DrawFn, source: Population, reach: int, outputs: int, name: str
 
 def _sum(projection: Projection, codes: dict[str, Ints], shape: Shape) -> Ints:
     plane = codes[projection.source]
-    return reference.conv2d(plane, projection, shape) if isinstance(projection, Conv2d) else reference.dense(plane, projection)
+    return (
+        reference.conv2d(plane, projection, shape)
+        if isinstance(projection, Conv2d)
+        else reference.dense(plane, projection)
+    )
 
 
 def _relu(draw: DrawFn, total: Ints, steps: int) -> tuple[Table, Ints]:
-    """A theta and a bias that give drawn target codes for sums `total` (C, H, W): on the step, one below it, or anywhere in it."""
+    """A theta and a bias that give drawn target codes for sums `total` (C, H, W): on the step, one below it, or
+    anywhere in it.
+    """
     channels = len(total)
     spread = int(total.max() - total.min())
     per_channel = draw(st.booleans())
@@ -181,7 +203,9 @@ def _relu(draw: DrawFn, total: Ints, steps: int) -> tuple[Table, Ints]:
 
 
 def _staircase(draw: DrawFn, total: Ints, steps: int) -> tuple[Table, Ints]:
-    """Any table around sums `total`, of one row or one per channel, and a bias that puts drawn neurons on or one below a threshold."""
+    """Any table around sums `total`, of one row or one per channel, and a bias that puts drawn neurons on or one below
+    a threshold.
+    """
     channels = len(total)
     rows = channels if draw(st.booleans()) else 1
     size = 1 + int(total.max() - total.min()) // 2
@@ -194,7 +218,9 @@ def _staircase(draw: DrawFn, total: Ints, steps: int) -> tuple[Table, Ints]:
         d = base_two(steps) * (coarse[2][:, :1] % 3 + 1)  # codes that max-pool takes, under thresholds of their own
         d[:, 0] += coarse[2][:, 0] % 2
     step = _bytes(draw, total.shape) % steps
-    wanted = np.take_along_axis(np.broadcast_to(T, (channels, steps)), step.reshape(channels, -1).astype(np.intp), axis=1).reshape(total.shape)
+    wanted = np.take_along_axis(
+        np.broadcast_to(T, (channels, steps)), step.reshape(channels, -1).astype(np.intp), axis=1
+    ).reshape(total.shape)
     bias = wanted - _bytes(draw, total.shape) % 2 - total
     if not draw(st.booleans()):
         bias = bias.reshape(channels, -1)[:, 0]
@@ -222,7 +248,10 @@ def cases(draw: DrawFn, min_fs: int = 1, max_fs: int = 4, max_images: int = 2) -
     first = _image(draw, given, draw(st.integers(1, max_images)))
     populations: list[Population] = [given]
     projections: list[Projection] = []
-    spikes, worth = {"input": reference.input_trains(first[:1], steps)}, {"input": np.tile(base_two(steps), (shape[0], 1))}
+    spikes, worth = (
+        {"input": reference.input_trains(first[:1], steps)},
+        {"input": np.tile(base_two(steps), (shape[0], 1))},
+    )
     codes = {"input": first[:1]}
     wanted = draw(st.sampled_from([n for n in (1, 2, 2, 3, 3, 4) if min_fs <= n <= max_fs] or [min_fs]))
     while sum(isinstance(p, FS) for p in populations) < wanted:
@@ -234,7 +263,10 @@ def cases(draw: DrawFn, min_fs: int = 1, max_fs: int = 4, max_images: int = 2) -
         else:
             fs = _fs(draw, source, populations, projections, codes, worth, f"fs{len(populations)}")
             populations.append(fs)
-            v = sum((_sum(p, codes, fs.shape) for p in projections if p.target == fs.name), np.zeros((1, *fs.shape), np.int64))
+            v = sum(
+                (_sum(p, codes, fs.shape) for p in projections if p.target == fs.name),
+                np.zeros((1, *fs.shape), np.int64),
+            )
             opened = v + (fs.bias if fs.bias.ndim == 3 else fs.bias[:, None, None])
             spikes[fs.name], worth[fs.name] = reference.fire(opened, fs.table)[0], fs.table.rows(fs.shape[0])[2]
         name = populations[-1].name
@@ -243,7 +275,11 @@ def cases(draw: DrawFn, min_fs: int = 1, max_fs: int = 4, max_images: int = 2) -
     for _ in range(draw(st.sampled_from([1, 1, 2]))):
         source = populations[draw(st.sampled_from([-1, -1, 0]))]
         reach = _reach(worth[source.name])
-        projection = _dense(draw, source, reach, outputs, "logits") if draw(st.booleans()) else _conv_to(draw, source, reach, (outputs, 1, 1), "logits")[0]
+        projection = (
+            _dense(draw, source, reach, outputs, "logits")
+            if draw(st.booleans())
+            else _conv_to(draw, source, reach, (outputs, 1, 1), "logits")[0]
+        )
         projections.append(projection)
     readout = Readout("logits", (outputs, 1, 1), _bytes(draw, (outputs,)).astype(np.int64) - 128)
     return Case(Network([*populations, readout], projections), first)
@@ -258,9 +294,17 @@ def _pool(draw: DrawFn, source: Population, name: str) -> MaxPool:
 
 
 def _fs(
-    draw: DrawFn, source: Population, populations: list[Population], projections: list[Projection], codes: dict[str, Ints], worth: dict[str, Ints], name: str
+    draw: DrawFn,
+    source: Population,
+    populations: list[Population],
+    projections: list[Projection],
+    codes: dict[str, Ints],
+    worth: dict[str, Ints],
+    name: str,
 ) -> FS:
-    """An FS population fed by `source`, and in a third of the cases by another earlier population too; adds its projections."""
+    """An FS population fed by `source`, and in a third of the cases by another earlier population too; adds its
+    projections.
+    """
     if draw(st.integers(0, 4)) == 0:
         projection: Projection = _dense(draw, source, _reach(worth[source.name]), draw(st.integers(1, 5)), name)
         shape: Shape = (len(projection.weights), 1, 1)
@@ -289,19 +333,27 @@ def verify(
     populations: Sequence[str] | None = None,
     max_examples: int = 100,
 ) -> Agreement:
-    """That somebody else's conversion gives the integers of `net` on corner images, and on `max_examples` examples drawn and shrunk by Hypothesis (OBS-4).
+    """That somebody else's conversion gives the integers of `net` on corner images, and on `max_examples` examples
+    drawn and shrunk by Hypothesis (OBS-4).
 
-    `net` is a network, the path of one, or the name of one that comes with fsref. `their_forward` takes images (B, C, H, W), uint8, int32 when
-    max_code is above 255, and gives logits (B, classes), or a dictionary of codes by population, "logits" among them or not; or it is the path of
-    a quantised ONNX file with outputs of these names. `populations` are those that must be there and are compared; all that are given otherwise.
-    `images` is a strategy, testing.images(net) otherwise, or an array to choose from.
-    Errors: Disagreement, an AssertionError, at the first difference; UsageError for answers of a wrong kind.
+    `net` is a network, the path of one, or the name of one that comes with fsref. `their_forward` takes images (B, C,
+    H, W), uint8, int32 when max_code is above 255, and gives logits (B, classes), or a dictionary of codes by
+    population, "logits" among them or not; or it is the path of a quantised ONNX file with outputs of these names.
+    `populations` are those that must be there and are compared; all that are given otherwise. `images` is a strategy,
+    testing.images(net) otherwise, or an array to choose from. Errors: Disagreement, an AssertionError, at the first
+    difference; UsageError for answers of a wrong kind.
     """
     if not isinstance(max_examples, int) or max_examples < 0:
         raise UsageError("OBS-4", "verify", "max_examples is no number of examples", max_examples, "0 or more")
     net = load(net) if isinstance(net, (str, PathLike)) else net
     if not isinstance(net, Network):
-        raise UsageError("OBS-4", "verify", "not a network", type(net).__name__, "an fsref.Network, the path of one, or a bundled model's name")
+        raise UsageError(
+            "OBS-4",
+            "verify",
+            "not a network",
+            type(net).__name__,
+            "an fsref.Network, the path of one, or a bundled model's name",
+        )
     theirs = Theirs(net, their_forward, populations)
     count = {"images": 0, "values": 0, "busy": 0, "neurons": 0}
     last: list[Ints | FsrefError] = []  # what failed last, shrunk as far as it goes
@@ -351,7 +403,9 @@ def verify(
         if found is None:
             raise UsageError("OBS-4", "their function", "gave two answers for one image") from None
         raise found from None
-    return Agreement(net.name, net.id, count["images"], theirs.names, count["values"], count["busy"] / max(1, count["neurons"]))
+    return Agreement(
+        net.name, net.id, count["images"], theirs.names, count["values"], count["busy"] / max(1, count["neurons"])
+    )
 
 
 _images_of = images  # `verify` has a parameter of this name

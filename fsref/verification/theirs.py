@@ -1,4 +1,5 @@
-"""Somebody else's conversion beside fsref's integers: what they answer, where it first differs, and which known trap would do that (OBS-4).
+"""Somebody else's conversion beside fsref's integers: what they answer, where it first differs, and which known trap
+would do that (OBS-4).
 
 `fsref.testing.verify` draws the images; here is everything that needs no Hypothesis.
 """
@@ -48,20 +49,24 @@ class Agreement:
         return {**vars(self), "populations": list(self.populations)}
 
     def __str__(self) -> str:
-        named = ", ".join(self.populations[:4]) + (f" and {len(self.populations) - 4} more" if len(self.populations) > 4 else "")
+        named = ", ".join(self.populations[:4]) + (
+            f" and {len(self.populations) - 4} more" if len(self.populations) > 4 else ""
+        )
         lines = [
             f"{self.network or self.id[:12]}: equal in {self.values:,} integers of {self.images} images",
             f"  compared   {named}",
-            f"  busy       {100 * self.busy:.1f} % of FS neurons" + ("; most are silent or full: give images of your data" if self.busy < 0.05 else ""),
+            f"  busy       {100 * self.busy:.1f} % of FS neurons"
+            + ("; most are silent or full: give images of your data" if self.busy < 0.05 else ""),
         ]
         return "\n".join(lines)
 
 
 class Disagreement(AssertionError):
-    """Two conversions differ: `image` (C, H, W), `population`, `neuron` and its `place`, `theirs`, `expected`; `str()` is one block.
+    """Two conversions differ: `image` (C, H, W), `population`, `neuron` and its `place`, `theirs`, `expected`; `str()`
+    is one block.
 
-    Of an FS neuron also `membrane`, and `above`: how far it lies above (0 or more) or below the nearest threshold between two codes. `hints`
-    are the known traps that give their answer in every neuron.
+    Of an FS neuron also `membrane`, and `above`: how far it lies above (0 or more) or below the nearest threshold
+    between two codes. `hints` are the known traps that give their answer in every neuron.
     """
 
     def __init__(self, text: str, **found: Any) -> None:
@@ -78,28 +83,48 @@ class Disagreement(AssertionError):
 
     def to_dict(self) -> dict[str, Any]:
         """The disagreement as plain JSON values."""
-        plain: dict[str, Any] = {name: getattr(self, name) for name in ("population", "neuron", "theirs", "expected", "membrane", "above")}
-        return {**plain, "place": list(self.place), "hints": list(self.hints), "image": self.image.tolist(), "text": str(self)}
+        plain: dict[str, Any] = {
+            name: getattr(self, name) for name in ("population", "neuron", "theirs", "expected", "membrane", "above")
+        }
+        return {
+            **plain,
+            "place": list(self.place),
+            "hints": list(self.hints),
+            "image": self.image.tolist(),
+            "text": str(self),
+        }
 
 
 class Theirs:
     """Their function of images, checked at every call; a path is a quantised ONNX file."""
 
-    def __init__(self, net: Network, forward: Forward | str | PathLike[str], populations: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, net: Network, forward: Forward | str | PathLike[str], populations: Sequence[str] | None = None
+    ) -> None:
         self.net = net
         self.wanted = None if populations is None else [self.known(name) for name in populations]
         if self.wanted == []:
-            raise UsageError("OBS-4", "verify", "no population to compare", None, ", ".join(p.name for p in net.populations[1:]))
+            raise UsageError(
+                "OBS-4", "verify", "no population to compare", None, ", ".join(p.name for p in net.populations[1:])
+            )
         self.forward: Forward = forward if callable(forward) else _from_onnx(forward, net)
         self.names: tuple[str, ...] = ()  # of the populations compared, in network order
 
     def known(self, name: Any) -> str:
-        """The population they mean: `logits` is the readout, `codes/NAME` what fsref's ONNX export calls NAME. Errors: UsageError."""
+        """The population they mean: `logits` is the readout, `codes/NAME` what fsref's ONNX export calls NAME. Errors:
+        UsageError.
+        """
         names = [p.name for p in self.net.populations[1:]]
         plain = name.removeprefix("codes/") if isinstance(name, str) and name not in names else name
         plain = self.net.readout.name if plain == "logits" and plain not in names else plain
         if plain not in names:
-            raise UsageError("OBS-4", "their answer", "unknown population", repr(name), ", ".join(names if "logits" in names else ["logits", *names]))
+            raise UsageError(
+                "OBS-4",
+                "their answer",
+                "unknown population",
+                repr(name),
+                ", ".join(names if "logits" in names else ["logits", *names]),
+            )
         return str(plain)
 
     def __call__(self, images: Ints) -> Answers:
@@ -110,20 +135,37 @@ class Theirs:
         except FsrefError:
             raise
         except Exception as error:
-            raise UsageError("OBS-4", "their function", f"raised {type(error).__name__}", str(error) or None, f"for images {given.shape}") from error
+            raise UsageError(
+                "OBS-4",
+                "their function",
+                f"raised {type(error).__name__}",
+                str(error) or None,
+                f"for images {given.shape}",
+            ) from error
         if answer is None:
             raise UsageError("OBS-4", "their function", "returned nothing", None, "logits, or codes by population")
         found = dict(answer) if isinstance(answer, Mapping) else {"logits": answer}
-        checked = {self.known(name): self.codes(str(name), self.net[self.known(name)].shape, values, len(images)) for name, values in found.items()}
+        checked = {
+            self.known(name): self.codes(str(name), self.net[self.known(name)].shape, values, len(images))
+            for name, values in found.items()
+        }
         if self.wanted is not None:
             if missing := [name for name in self.wanted if name not in checked]:
-                raise UsageError("OBS-4", "their answer", "has no codes of a population to compare", missing[0], ", ".join(checked) or "it is empty")
+                raise UsageError(
+                    "OBS-4",
+                    "their answer",
+                    "has no codes of a population to compare",
+                    missing[0],
+                    ", ".join(checked) or "it is empty",
+                )
             checked = {name: checked[name] for name in self.wanted}
         names = tuple(p.name for p in self.net.populations if p.name in checked)
         if not names:
             raise UsageError("OBS-4", "their answer", "is empty", None, "codes by population, or logits")
         if self.names and names != self.names:
-            raise UsageError("OBS-4", "their answer", "has other populations than before", ", ".join(names), ", ".join(self.names))
+            raise UsageError(
+                "OBS-4", "their answer", "has other populations than before", ", ".join(names), ", ".join(self.names)
+            )
         self.names = names
         return {name: checked[name] for name in names}
 
@@ -134,15 +176,25 @@ class Theirs:
         except Exception as error:
             raise UsageError("OBS-4", f"their {name}", "is no array", type(values).__name__) from error
         if array.dtype.kind not in "biu":
-            raise UsageError("OBS-4", f"their {name}", "not integers", array.dtype, "codes and logits are: round where your network rounds")
+            raise UsageError(
+                "OBS-4",
+                f"their {name}",
+                "not integers",
+                array.dtype,
+                "codes and logits are: round where your network rounds",
+            )
         neurons = shape[0] * shape[1] * shape[2]
         if array.shape not in ((images, *shape), (images, neurons)):
-            raise UsageError("OBS-4", f"their {name}", "wrong shape", array.shape, f"{(images, *shape)} or {(images, neurons)}")
+            raise UsageError(
+                "OBS-4", f"their {name}", "wrong shape", array.shape, f"{(images, *shape)} or {(images, neurons)}"
+            )
         return array.reshape(images, neurons).astype(np.int64)
 
 
 def _from_onnx(path: str | PathLike[str], net: Network) -> Forward:
-    """A quantised ONNX file as a function of images: all its outputs by name. Errors: FileError; UsageError for a float one."""
+    """A quantised ONNX file as a function of images: all its outputs by name. Errors: FileError; UsageError for a float
+    one.
+    """
     from fsref.formats import onnx
 
     try:
@@ -154,30 +206,47 @@ def _from_onnx(path: str | PathLike[str], net: Network) -> Forward:
     kinds = onnx._onnx().TensorProto
     for output in model.graph.output:
         if output.type.tensor_type.elem_type in (kinds.FLOAT, kinds.FLOAT16, kinds.BFLOAT16, kinds.DOUBLE):
-            wanted = ", ".join(["logits", *(f"codes/{p.name}" for p in net.populations[1:4] if p is not net.readout), "..."])
-            raise UsageError("OBS-4", str(path), "is a float model, of output", output.name, f"a quantised one, its outputs integers named {wanted}")
+            wanted = ", ".join(
+                ["logits", *(f"codes/{p.name}" for p in net.populations[1:4] if p is not net.readout), "..."]
+            )
+            raise UsageError(
+                "OBS-4",
+                str(path),
+                "is a float model, of output",
+                output.name,
+                f"a quantised one, its outputs integers named {wanted}",
+            )
     names = [output.name for output in model.graph.output]
     return lambda images: onnx.run(model, images, names)
 
 
 def corners(net: Network) -> Ints:
-    """Images (B, C, H, W) on which mistakes show without luck: black, single pixels, single channels, slopes, white, and drawn ones (ID-3)."""
+    """Images (B, C, H, W) on which mistakes show without luck: black, single pixels, single channels, slopes, white,
+    and drawn ones (ID-3).
+    """
     (channels, height, width), top = net.input.shape, net.input.max_code
     images = [np.zeros(net.input.shape, np.int64)]
-    for c, y, x in dict.fromkeys([(0, 0, 0), (channels - 1, height - 1, width - 1), (channels // 2, height // 2, width // 2), (0, 0, width - 1)]):
+    for c, y, x in dict.fromkeys(
+        [(0, 0, 0), (channels - 1, height - 1, width - 1), (channels // 2, height // 2, width // 2), (0, 0, width - 1)]
+    ):
         images.append(np.zeros_like(images[0]))
         images[-1][c, y, x] = top
     for c in range(min(channels, 4) if channels > 1 else 0):
         images.append(np.zeros_like(images[0]))
         images[-1][c] = top
     c, y, x = np.indices(net.input.shape)
-    images += [(17 * c + 5 * y + 3 * x) * top // (17 * channels + 5 * height + 3 * width), np.full(net.input.shape, top)]
+    images += [
+        (17 * c + 5 * y + 3 * x) * top // (17 * channels + 5 * height + 3 * width),
+        np.full(net.input.shape, top),
+    ]
     return np.concatenate([np.stack(images), drawn_images(net, DRAWN)])
 
 
 @dataclass(frozen=True, eq=False)
 class Ours:
-    """What fsref says of images: codes (B, neurons) by population, the readout's being logits, and how many FS neurons are busy."""
+    """What fsref says of images: codes (B, neurons) by population, the readout's being logits, and how many FS neurons
+    are busy.
+    """
 
     codes: Answers
     busy: int
@@ -209,7 +278,9 @@ def first_difference(theirs: Mapping[str, Ints], expected: Mapping[str, Ints]) -
 
 
 def disagreement(net: Network, theirs: Theirs, images: Ints) -> Disagreement | None:
-    """How their function first differs on images (B, C, H, W), or None; the image is then looked at alone and beside the corners."""
+    """How their function first differs on images (B, C, H, W), or None; the image is then looked at alone and beside
+    the corners.
+    """
     together = theirs(images)
     found = first_difference(together, ours(net, images, theirs.names).codes)
     if found is None:
@@ -220,7 +291,11 @@ def disagreement(net: Network, theirs: Theirs, images: Ints) -> Disagreement | N
     again = first_difference(alone, expected)
     if again is None or any((alone[n][0] != together[n][index]).any() for n in theirs.names):
         differs = any((a != b).any() for a, b in zip(theirs(image).values(), alone.values(), strict=True))
-        hint = "the same image gets two answers: yours is not a function of the image" if differs else "an image alone gets another answer than among others: "
+        hint = (
+            "the same image gets two answers: yours is not a function of the image"
+            if differs
+            else "an image alone gets another answer than among others: "
+        )
         hints = [hint if differs else hint + "every image starts fresh [NET-6]"]
         alone = {n: together[n][index : index + 1] for n in theirs.names}
     else:
@@ -230,7 +305,9 @@ def disagreement(net: Network, theirs: Theirs, images: Ints) -> Disagreement | N
 
 
 def _hints(net: Network, theirs: Theirs, image: Ints, name: str) -> list[str]:
-    """The traps that explain their codes of a population, on this image and on all corners where the populations before it are right."""
+    """The traps that explain their codes of a population, on this image and on all corners where the populations before
+    it are right.
+    """
     probes = np.concatenate([image, corners(net)])
     answers = [theirs(probes[i : i + 1]) for i in range(len(probes))]
     given = {n: np.concatenate([answer[n] for answer in answers]) for n in theirs.names}
@@ -245,17 +322,31 @@ def _hints(net: Network, theirs: Theirs, image: Ints, name: str) -> list[str]:
         return trace[n, observable][right].reshape(-1, *net[n].shape)
 
     opening = None if isinstance(population, MaxPool) else shaped(name, "opening")
-    codes = {n: shaped(n, "codes") for n in sources} | {name: shaped(name, "opening" if population is net.readout else "codes")}
+    codes = {n: shaped(n, "codes") for n in sources} | {
+        name: shaped(name, "opening" if population is net.readout else "codes")
+    }
     trains = {n: shaped(n, "spikes") for n in sources}
-    return explanations(Scene(net, population, codes, trains, opening, given[name][right].reshape(-1, *population.shape)))
+    return explanations(
+        Scene(net, population, codes, trains, opening, given[name][right].reshape(-1, *population.shape))
+    )
 
 
 def _described(
-    net: Network, names: Sequence[str], image: Ints, name: str, neuron: int, theirs: Answers, expected: Answers, hints: Sequence[str]
+    net: Network,
+    names: Sequence[str],
+    image: Ints,
+    name: str,
+    neuron: int,
+    theirs: Answers,
+    expected: Answers,
+    hints: Sequence[str],
 ) -> Disagreement:
     """The difference at one neuron, in words."""
     population, wrong = net[name], theirs[name][0] - expected[name][0]
-    place, (told, right) = place_of(neuron, population.shape), (int(theirs[name][0, neuron]), int(expected[name][0, neuron]))
+    place, (told, right) = (
+        place_of(neuron, population.shape),
+        (int(theirs[name][0, neuron]), int(expected[name][0, neuron])),
+    )
     lines = [f"{name} differs from fsref [OBS-4]", f"image     {picture(image)}"]
     at = f"neuron {neuron} (c {place[0]}, y {place[1]}, x {place[2]})"
     lines.append(f"first     {name} {at}: theirs {told}, fsref {right}")
@@ -266,14 +357,26 @@ def _described(
         membrane = int(trace[name, "opening"][0, 0])
     if isinstance(population, FS) and membrane is not None:
         above = distance(net, population, place[0], membrane)
-        side = "no threshold parts two codes" if above is None else f"{abs(above)} {'above' if above >= 0 else 'below'} the nearest threshold"
+        side = (
+            "no threshold parts two codes"
+            if above is None
+            else f"{abs(above)} {'above' if above >= 0 else 'below'} the nearest threshold"
+        )
         lines.append(f"membrane  {membrane}: {side}" + (" (equality fires)" if above == 0 else ""))
     others, unlike = wrong[wrong != 0], [n for n in names if (theirs[n] != expected[n]).any() and n != name]
     span = f"{others.min():+d}" if others.min() == others.max() else f"{others.min():+d} to {others.max():+d}"
-    lines.append(f"all       {len(others)} of {len(wrong)} neurons of {name} differ, by {span}" + (f"; then {', '.join(unlike[:3])}" if unlike else ""))
-    skipped = [p.name for p in net.populations[1 : [p.name for p in net.populations].index(name)] if p.name not in names]
+    lines.append(
+        f"all       {len(others)} of {len(wrong)} neurons of {name} differ, by {span}"
+        + (f"; then {', '.join(unlike[:3])}" if unlike else "")
+    )
+    skipped = [
+        p.name for p in net.populations[1 : [p.name for p in net.populations].index(name)] if p.name not in names
+    ]
     if skipped and not hints:
-        lines.append(f"unseen    {', '.join(skipped[:4])}{', ...' if len(skipped) > 4 else ''}: give their codes too, to see where it begins")
+        lines.append(
+            f"unseen    {', '.join(skipped[:4])}{', ...' if len(skipped) > 4 else ''}: "
+            "give their codes too, to see where it begins"
+        )
     lines += [f"hint      {hint}" for hint in hints]
     return Disagreement(
         "\n".join(lines),
@@ -290,7 +393,9 @@ def _described(
 
 
 def distance(net: Network, population: FS, channel: int, membrane: int) -> int | None:
-    """How far a membrane lies from the nearest value at which the code changes: 0 or more above it, negative below; None when there is none."""
+    """How far a membrane lies from the nearest value at which the code changes: 0 or more above it, negative below;
+    None when there is none.
+    """
     T, h, d = (rows[channel] for rows in population.table.rows(population.shape[0]))
     low, high = (int(end) for end in net.ranges[population.name].opening[channel])
     stairs = staircase(T, h, d, min(low, membrane) - 1, max(high, membrane) + 1)

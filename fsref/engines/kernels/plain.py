@@ -1,9 +1,9 @@
 """Plain-loop kernels of the `events` engine, one image at a time: list, fire, deliver, pool.
 
-Spikes are a list of neurons (NET-3 order) step by step: those of step t are spikes[offsets[t]:offsets[t+1]]. Every kernel is also valid
-Python, and is run as such when NUMBA_DISABLE_JIT is set. Kernels call none of another file: Numba renews a cached kernel when its own
-file changes, and no other. An inner loop without branches, over slices cut before it, becomes vector instructions; over indices of whole
-arrays it does not.
+Spikes are a list of neurons (NET-3 order) step by step: those of step t are spikes[offsets[t]:offsets[t+1]]. Every
+kernel is also valid Python, and is run as such when NUMBA_DISABLE_JIT is set. Kernels call none of another file: Numba
+renews a cached kernel when its own file changes, and no other. An inner loop without branches, over slices cut before
+it, becomes vector instructions; over indices of whole arrays it does not.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def spike_list(trains, steps, spikes, offsets):  # type: ignore[no-untyped-def]
 
 @kernel
 def fire(v, T, h, trains, spikes, offsets, membranes):  # type: ignore[no-untyped-def]
-    """Fire all neurons, v (C, P) lowered in place (FS-2, FS-3); trains (C, P), zeros; membranes (K, C, P), or (0, 0, 0) when not kept."""
+    """Fire all neurons, v (C, P) lowered in place (FS-2, FS-3); trains (C, P), zeros; membranes (K, C, P), or (0, 0, 0)
+    when not kept.
+    """
     channels, places = v.shape
     steps = T.shape[1]
     for t in range(steps):
@@ -52,9 +54,11 @@ def fire(v, T, h, trains, spikes, offsets, membranes):  # type: ignore[no-untype
 
 @kernel
 def deliver(spikes, offsets, d, runs, ends, weights, out, counting):  # type: ignore[no-untyped-def]
-    """Deliver every spike along its synapses into out (G, N) (PROJ-1 to PROJ-5); return the deliveries when counting (OBS-3).
+    """Deliver every spike along its synapses into out (G, N) (PROJ-1 to PROJ-5); return the deliveries when counting
+    (OBS-3).
 
-    weights (C, M); d (C, K). From place p synapses leave in runs[ends[p]:ends[p+1]]: first target in out, first in weights, length.
+    weights (C, M); d (C, K). From place p synapses leave in runs[ends[p]:ends[p+1]]: first target in out, first in
+    weights, length.
     """
     channels, places = weights.shape[0], ends.size - 1
     deliveries = 0
@@ -81,8 +85,8 @@ def deliver(spikes, offsets, d, runs, ends, weights, out, counting):  # type: ig
 def max_pool(spikes, offsets, runs, ends, state, trains, out_spikes, out_offsets):  # type: ignore[no-untyped-def]
     """Pool spikes to spikes (POOL-1, POOL-3). state (C, windows, taps) uint8, zeros; trains (C, windows) uint16, zeros.
 
-    Place p is a candidate of the windows of runs[ends[p]:ends[p+1]], each (window, tap). Its state there is the step + 1 of its last
-    spike, or 255 once it dropped out.
+    Place p is a candidate of the windows of runs[ends[p]:ends[p+1]], each (window, tap). Its state there is the step +
+    1 of its last spike, or 255 once it dropped out.
     """
     channels, places, steps = trains.shape[0], ends.size - 1, offsets.size - 1
     for t in range(steps):

@@ -1,4 +1,6 @@
-"""An ONNX file as operators in plain values (GRAPH-7). It is not trusted: size and form are checked, nothing outside its folder is read."""
+"""An ONNX file as operators in plain values (GRAPH-7). It is not trusted: size and form are checked, nothing outside
+its folder is read.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ MAX_OPERATORS = 65_536
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator: what to call it in messages and nodes, its type, the names it reads ("" for none) and writes, its attributes."""
+    """One operator: what to call it in messages and nodes, its type, the names it reads ("" for none) and writes, its
+    attributes.
+    """
 
     path: str
     op: str
@@ -35,7 +39,9 @@ class Operator:
 
 
 def read(path: Path) -> ModelProto:
-    """The model in a file, with the data that it keeps in files beside it (`torch.onnx.export` does so) inside. Errors: FileError."""
+    """The model in a file, with the data that it keeps in files beside it (`torch.onnx.export` does so) inside. Errors:
+    FileError.
+    """
     from onnx import ModelProto
 
     try:
@@ -45,7 +51,9 @@ def read(path: Path) -> ModelProto:
             raise FileError("GRAPH-7", str(path), "is too large", path.stat().st_size, f"at most {MAX_BYTES} bytes")
         data = path.read_bytes()
     except (OSError, ValueError) as error:
-        raise FileError("GRAPH-7", str(path), "cannot be read", getattr(error, "strerror", None) or str(error)) from None
+        raise FileError(
+            "GRAPH-7", str(path), "cannot be read", getattr(error, "strerror", None) or str(error)
+        ) from None
     if not data:  # which is a valid message without anything in it
         raise FileError("GRAPH-7", str(path), "the file is empty", None, "a file that onnx.save writes")
     try:
@@ -73,25 +81,35 @@ def _bring_in(tensor: TensorProto, path: Path, left: int) -> int:
     try:
         file = (folder / location).resolve()
         if not location or named.anchor or ".." in named.parts or not file.is_relative_to(folder):
-            raise FileError("GRAPH-7", place, "has data outside the model's folder", repr(location), f"files in {folder}")
+            raise FileError(
+                "GRAPH-7", place, "has data outside the model's folder", repr(location), f"files in {folder}"
+            )
         if not file.is_file():
             limit = "it goes with the model; torch.onnx.export(..., external_data=False) makes one file"
             raise FileError("GRAPH-7", place, "the file of its data is missing", plain_name(location), limit)
         size = file.stat().st_size
         offset, length = about.get("offset", "0"), about.get("length")
         if any(number is not None and not re.fullmatch("[0-9]{1,12}", number) for number in (offset, length)):
-            raise FileError("GRAPH-7", place, "offset and length of its data are no numbers", f"{offset}, {length}", "bytes")
+            raise FileError(
+                "GRAPH-7", place, "offset and length of its data are no numbers", f"{offset}, {length}", "bytes"
+            )
         start = int(offset)
         count = size - start if length is None else int(length)
         if start > size or start + count > size:
-            raise FileError("GRAPH-7", place, f"its data end beyond {plain_name(location)}", start + count, f"{size} bytes")
+            raise FileError(
+                "GRAPH-7", place, f"its data end beyond {plain_name(location)}", start + count, f"{size} bytes"
+            )
         if count > left:
-            raise FileError("GRAPH-7", place, "is too large with the data beside it", count, f"at most {MAX_BYTES} bytes in all")
+            raise FileError(
+                "GRAPH-7", place, "is too large with the data beside it", count, f"at most {MAX_BYTES} bytes in all"
+            )
         with file.open("rb") as data:
             data.seek(start)
             tensor.raw_data = data.read(count)
     except (OSError, ValueError) as error:
-        raise FileError("GRAPH-7", place, f"{location!r} cannot be read", getattr(error, "strerror", None) or str(error)) from None
+        raise FileError(
+            "GRAPH-7", place, f"{location!r} cannot be read", getattr(error, "strerror", None) or str(error)
+        ) from None
     tensor.ClearField("external_data")
     tensor.ClearField("data_location")
     return count
@@ -104,10 +122,18 @@ def checked(model: ModelProto, place: str) -> int:
     opsets = {opset.domain: opset.version for opset in model.opset_import}
     opset = int(opsets.get("", opsets.get("ai.onnx", 0)))
     if not OLDEST <= opset <= NEWEST:
-        limit = f"opsets {OLDEST} to {NEWEST}" + ("; onnx.version_converter converts older ones" if 0 < opset < OLDEST else "")
+        limit = f"opsets {OLDEST} to {NEWEST}" + (
+            "; onnx.version_converter converts older ones" if 0 < opset < OLDEST else ""
+        )
         raise GraphError("GRAPH-7", place, "opset not supported", opset, limit)
     if model.functions:
-        raise GraphError("GRAPH-7", place, "has functions of its own", model.functions[0].name, "inline them: onnx.inliner.inline_local_functions")
+        raise GraphError(
+            "GRAPH-7",
+            place,
+            "has functions of its own",
+            model.functions[0].name,
+            "inline them: onnx.inliner.inline_local_functions",
+        )
     if len(model.graph.node) > MAX_OPERATORS:
         raise GraphError("GRAPH-7", place, "has too many operators", len(model.graph.node), f"at most {MAX_OPERATORS}")
     for tensor in _tensors(model.graph):
@@ -117,7 +143,9 @@ def checked(model: ModelProto, place: str) -> int:
     try:
         checker.check_model(model)
     except Exception as error:  # whatever it raises, the model is refused
-        raise GraphError("GRAPH-7", place, "refused by onnx.checker", " ".join(str(error).split()) or type(error).__name__) from None
+        raise GraphError(
+            "GRAPH-7", place, "refused by onnx.checker", " ".join(str(error).split()) or type(error).__name__
+        ) from None
     return opset
 
 
@@ -131,7 +159,12 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
             yield from (sparse.values, sparse.indices)
         for node in graph.node:
             for attribute in node.attribute:
-                yield from (attribute.t, *attribute.tensors, attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
+                yield from (
+                    attribute.t,
+                    *attribute.tensors,
+                    attribute.sparse_tensor.values,
+                    attribute.sparse_tensor.indices,
+                )
                 waiting += [attribute.g, *attribute.graphs] if attribute.HasField("g") or attribute.graphs else []
 
 
@@ -139,17 +172,27 @@ def one_input(model: ModelProto, place: str) -> tuple[str, str, list[int | str]]
     """The name, number type and ONNX shape of the only input; open sizes by name. Errors: GraphError."""
     from onnx import helper
 
-    own = {tensor.name for tensor in model.graph.initializer} | {sparse.values.name for sparse in model.graph.sparse_initializer}
+    own = {tensor.name for tensor in model.graph.initializer} | {
+        sparse.values.name for sparse in model.graph.sparse_initializer
+    }
     infos = [info for info in model.graph.input if info.name not in own]
     for what, given in (("inputs", infos), ("outputs", list(model.graph.output))):
         if len(given) != 1:
-            raise GraphError("GRAPH-7", place, f"has {len(given)} {what}", ", ".join(info.name for info in given) or None, "one input and one output")
+            raise GraphError(
+                "GRAPH-7",
+                place,
+                f"has {len(given)} {what}",
+                ", ".join(info.name for info in given) or None,
+                "one input and one output",
+            )
     tensor = infos[0].type.tensor_type
     try:
         kind = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type).name)
     except KeyError:
         kind = "no tensor"
-    sizes: list[int | str] = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in tensor.shape.dim]
+    sizes: list[int | str] = [
+        dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in tensor.shape.dim
+    ]
     return infos[0].name, kind, sizes
 
 
@@ -176,7 +219,13 @@ def _plain(attribute: AttributeProto) -> Any:
 
     if attribute.type == AttributeProto.TENSOR:
         return attribute.t
-    if attribute.type not in (AttributeProto.FLOAT, AttributeProto.INT, AttributeProto.STRING, AttributeProto.FLOATS, AttributeProto.INTS):
+    if attribute.type not in (
+        AttributeProto.FLOAT,
+        AttributeProto.INT,
+        AttributeProto.STRING,
+        AttributeProto.FLOATS,
+        AttributeProto.INTS,
+    ):
         return None
     value = helper.get_attribute_value(attribute)
     if attribute.name in ("to", "output_dtype"):
@@ -196,7 +245,9 @@ def numbers(tensor: TensorProto) -> Numbers:
     try:
         array = numpy_helper.to_array(tensor)
     except Exception as error:  # whatever a broken tensor makes it raise
-        raise Unmapped(f"reads {plain_name(tensor.name)}, which cannot be read: {error}", "a tensor of numbers") from None
+        raise Unmapped(
+            f"reads {plain_name(tensor.name)}, which cannot be read: {error}", "a tensor of numbers"
+        ) from None
     if array.dtype.kind in "OSU":
         raise Unmapped(f"reads {plain_name(tensor.name)}, which holds no numbers", "a tensor of numbers")
     return array
@@ -207,7 +258,12 @@ def constant(made: Operator) -> Numbers:
     given = made.attributes
     if given.get("value") is not None:
         return numbers(given["value"])
-    for name, kind in (("value_float", np.float32), ("value_floats", np.float32), ("value_int", np.int64), ("value_ints", np.int64)):
+    for name, kind in (
+        ("value_float", np.float32),
+        ("value_floats", np.float32),
+        ("value_int", np.int64),
+        ("value_ints", np.int64),
+    ):
         if name in given:
             return np.asarray(given[name], kind)
     raise Unmapped("holds no dense numbers", "a tensor of numbers")

@@ -1,6 +1,8 @@
-"""What each ONNX operator that computes becomes in a float graph (GRAPH-7): one function each, which refuses by Unmapped what it cannot take.
+"""What each ONNX operator that computes becomes in a float graph (GRAPH-7): one function each, which refuses by
+Unmapped what it cannot take.
 
-Nothing here knows the ONNX package: a Call holds plain numbers, arrays and values. Constant operands are arrays, folded before.
+Nothing here knows the ONNX package: a Call holds plain numbers, arrays and values. Constant operands are arrays, folded
+before.
 """
 
 from __future__ import annotations
@@ -60,9 +62,11 @@ class Call:
 
 
 def windows(b: Builder, call: Call, name: str, kernel: Sequence[int]) -> tuple[dict[str, Any], bool]:
-    """Stride, padding and dilation of a Conv or a pool over node `name`; whether ceil_mode makes windows that pass the padded image.
+    """Stride, padding and dilation of a Conv or a pool over node `name`; whether ceil_mode makes windows that pass the
+    padded image.
 
-    Refused where programs read ONNX differently: ceil_mode with auto_pad VALID, and pools with auto_pad SAME of which some places are left out.
+    Refused where programs read ONNX differently: ceil_mode with auto_pad VALID, and pools with auto_pad SAME of which
+    some places are left out.
     """
     if len(kernel) != 2:
         raise Unmapped(f"has a window of {len(kernel)} axes", "2 axes, H and W")
@@ -92,11 +96,17 @@ def windows(b: Builder, call: Call, name: str, kernel: Sequence[int]) -> tuple[d
     if a.get("ceil_mode", 0) and auto == "NOTSET":
         for i, (n, s, r) in enumerate(zip(sizes, stride, reach, strict=True)):
             padded = n + pads[i] + pads[i + 2]
-            last = -(-(padded - r) // s) * s  # where the last window starts; one that starts in the bottom or right padding is left out
+            last = (
+                -(-(padded - r) // s) * s
+            )  # where the last window starts; one that starts in the bottom or right padding is left out
             if last >= n + pads[i]:
                 last -= s
             beyond[i] = max(0, last + r - padded)
-    found = {"stride": tuple(stride), "padding": (pads[0], pads[1], pads[2] + beyond[0], pads[3] + beyond[1]), "dilation": tuple(dilation)}
+    found = {
+        "stride": tuple(stride),
+        "padding": (pads[0], pads[1], pads[2] + beyond[0], pads[3] + beyond[1]),
+        "dilation": tuple(dilation),
+    }
     return found, any(beyond)
 
 
@@ -120,7 +130,10 @@ def _dense(b: Builder, value: Value, weight: Numbers, bias: Numbers | None) -> V
     arrays = {} if bias is None else {"bias": bias}
     if any(axis not in ("", "B") for axis in value.axes[:-1]):  # the same product at each place
         if last != ("C" if value.shape[0] > 1 else ""):
-            raise Unmapped("multiplies along an axis that is not the channels", "a dense layer after a flatten, or along the channels")
+            raise Unmapped(
+                "multiplies along an axis that is not the channels",
+                "a dense layer after a flatten, or along the channels",
+            )
         made = b.add("conv", [value.name], {}, {"weight": weight.T[:, :, None, None]} | arrays)
         return b.value(made, [*value.axes[:-1], "C"])
     order = b.order(value)
@@ -137,10 +150,17 @@ def gemm(b: Builder, call: Call) -> Value:
     """Gemm: alpha A B + beta C with constant B and C."""
     value, weight, bias, a = call.value(), call.array(1, "weights"), call.constant(2, "bias"), call.attributes
     if a.get("transA", 0) or weight.ndim != 2 or len(value.axes) != 2:
-        raise Unmapped("turns its first operand, or has operands that are not matrices", "x (batch, N) and weights (N, M), transA 0")
+        raise Unmapped(
+            "turns its first operand, or has operands that are not matrices",
+            "x (batch, N) and weights (N, M), transA 0",
+        )
     weight = (weight.T if a.get("transB", 0) else weight) * weight.dtype.type(a.get("alpha", 1.0))
     if bias is not None:
-        if bias.ndim > 2 or (bias.ndim == 2 and bias.shape[0] != 1) or bias.shape[-1:] not in ((), (1,), weight.shape[1:]):
+        if (
+            bias.ndim > 2
+            or (bias.ndim == 2 and bias.shape[0] != 1)
+            or bias.shape[-1:] not in ((), (1,), weight.shape[1:])
+        ):
             raise Unmapped(f"has a bias of shape {bias.shape} for weights {weight.shape}", "one bias per output")
         bias = np.broadcast_to(bias.reshape(-1) * bias.dtype.type(a.get("beta", 1.0)), weight.shape[1:])
     return _dense(b, value, weight, bias)
@@ -164,7 +184,10 @@ def _together(b: Builder, values: Sequence[Value]) -> tuple[list[str], list[str]
         axes.append(kinds.pop() if kinds else "")
     largest = max((value.shape for value in padded), key=lambda shape: shape[1] * shape[2])
     if any(value.shape not in (largest, (largest[0], 1, 1)) for value in padded):
-        raise Unmapped(f"meets shapes {' and '.join(str(value.shape) for value in padded)}", "equal shapes, or (C, 1, 1) with (C, H, W)")
+        raise Unmapped(
+            f"meets shapes {' and '.join(str(value.shape) for value in padded)}",
+            "equal shapes, or (C, 1, 1) with (C, H, W)",
+        )
     return [value.name for value in padded], axes
 
 
@@ -235,7 +258,10 @@ def clip(b: Builder, call: Call) -> Value:
     ends = [call.constant(1, "lower bound"), call.constant(2, "upper bound")]
     if any(end is not None and end.size != 1 for end in ends):
         raise Unmapped("has bounds that are not one number each", "Clip between two numbers")
-    low, high = (default if end is None else float(end.ravel()[0]) for end, default in zip(ends, (-math.inf, math.inf), strict=True))
+    low, high = (
+        default if end is None else float(end.ravel()[0])
+        for end, default in zip(ends, (-math.inf, math.inf), strict=True)
+    )
     return _clip(b, call.value(), low, high)
 
 
@@ -277,7 +303,12 @@ def batch_norm(b: Builder, call: Call) -> Value:
     if len(value.axes) < 2 or value.axes[1] != ("C" if value.shape[0] > 1 else ""):
         raise Unmapped("normalises an axis that is not the channels", "N x C x H x W")
     gain, offset, mean, variance = (call.array(i, "parameters") for i in range(1, 5))
-    return b.apply("batch_norm", value, {"eps": call.attributes.get("epsilon", 1e-5)}, {"mean": mean, "variance": variance, "gain": gain, "offset": offset})
+    return b.apply(
+        "batch_norm",
+        value,
+        {"eps": call.attributes.get("epsilon", 1e-5)},
+        {"mean": mean, "variance": variance, "gain": gain, "offset": offset},
+    )
 
 
 def activation(b: Builder, call: Call) -> Value:
@@ -303,7 +334,9 @@ def quantise_linear(b: Builder, call: Call) -> Value:
         raise Unmapped(f"to {kind}", f"one of {', '.join(INTEGERS)}")
     start = 0 if zero is None else int(zero.ravel()[0])
     value = call.value()
-    return replace(value, rounded=Rounded(value.name, 1 / scale, float(start), True, b.path, *INTEGERS[kind]), whole=True)
+    return replace(
+        value, rounded=Rounded(value.name, 1 / scale, float(start), True, b.path, *INTEGERS[kind]), whole=True
+    )
 
 
 def dequantise_linear(b: Builder, call: Call) -> Value:
@@ -317,8 +350,15 @@ def dequantise_linear(b: Builder, call: Call) -> Value:
 def _scale(call: Call) -> tuple[float, Numbers | None]:
     """The scale and the zero point of a QuantizeLinear or DequantizeLinear of values."""
     scale, zero = call.array(1, "scale"), call.constant(2, "zero point")
-    if scale.size != 1 or (zero is not None and zero.size != 1) or scale.dtype.name not in FLOATS or not 0 < float(scale.ravel()[0]) < math.inf:
-        raise Unmapped("has a scale or zero point per channel, or no positive scale", "one positive scale for the whole value")
+    if (
+        scale.size != 1
+        or (zero is not None and zero.size != 1)
+        or scale.dtype.name not in FLOATS
+        or not 0 < float(scale.ravel()[0]) < math.inf
+    ):
+        raise Unmapped(
+            "has a scale or zero point per channel, or no positive scale", "one positive scale for the whole value"
+        )
     return float(scale.ravel()[0]), zero
 
 

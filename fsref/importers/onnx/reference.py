@@ -1,4 +1,6 @@
-"""What onnx.reference makes of one operator (GRAPH-7): to fold constants, and to compare a graph with the model it came from."""
+"""What onnx.reference makes of one operator (GRAPH-7): to fold constants, and to compare a graph with the model it came
+from.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,16 @@ from fsref.importers.onnx.model import Operator
 from fsref.importers.onnx.values import Numbers, Unmapped
 
 FOLDED = frozenset(
-    "Abs Add And Cast Ceil Clip Concat ConstantOfShape DequantizeLinear Div Equal Exp Expand Flatten Floor Gather Greater GreaterOrEqual "
-    "Identity Less LessOrEqual Log MatMul Max Min Mul Neg Not Or Pow QuantizeLinear Range Reciprocal ReduceMax ReduceMean ReduceMin ReduceProd "
+    "Abs Add And Cast Ceil Clip Concat ConstantOfShape DequantizeLinear Div "
+    "Equal Exp Expand Flatten Floor Gather Greater GreaterOrEqual "
+    "Identity Less LessOrEqual Log MatMul Max Min Mul Neg Not Or Pow QuantizeLinear "
+    "Range Reciprocal ReduceMax ReduceMean ReduceMin ReduceProd "
     "ReduceSum Relu Reshape Round Shape Sign Size Slice Sqrt Squeeze Sub Sum Tile Transpose Unsqueeze Where".split()
 )
 
 
-# Where onnx.reference has no form of an older operator, or a wrong one (it normalises by the batch before opset 14): a newer one that means the same.
+# Where onnx.reference has no form of an older operator, or a wrong one (it normalises by the batch before opset 14): a
+# newer one that means the same.
 NEWER = {"BatchNormalization": 15, "DequantizeLinear": 19, "QuantizeLinear": 19}
 
 
@@ -28,7 +33,10 @@ def evaluated(operator: Operator, arrays: Sequence[Numbers | None], opset: int) 
     from onnx.reference import ReferenceEvaluator
 
     feeds = {name: array for name, array in zip(operator.inputs, arrays, strict=True) if array is not None}
-    infos = [helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape) for name, array in feeds.items()]
+    infos = [
+        helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+        for name, array in feeds.items()
+    ]
     outputs = [helper.make_empty_tensor_value_info(name) for name in operator.outputs if name]
     opsets = [helper.make_opsetid("", max(opset, NEWER.get(operator.op, 0)))]
     model = helper.make_model(helper.make_graph([operator.proto], "one", infos, outputs), opset_imports=opsets)
@@ -41,7 +49,9 @@ def evaluated(operator: Operator, arrays: Sequence[Numbers | None], opset: int) 
 
 
 def relied_on(operator: Operator) -> bool:
-    """Whether onnx.reference is right about a pool: with auto_pad, with ceil_mode and with pads around strides of 1 it can be wrong."""
+    """Whether onnx.reference is right about a pool: with auto_pad, with ceil_mode and with pads around strides of 1 it
+    can be wrong.
+    """
     a = operator.attributes
     if operator.op not in ("AveragePool", "MaxPool"):
         return True

@@ -1,4 +1,6 @@
-"""What each ONNX operator that moves, joins or pools places becomes in a float graph (GRAPH-7): pools, reductions, concat, pad, slice, reshapes."""
+"""What each ONNX operator that moves, joins or pools places becomes in a float graph (GRAPH-7): pools, reductions,
+concat, pad, slice, reshapes.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,11 @@ def reduce(b: Builder, call: Call) -> Value:
     over = "".join(value.axes[axis] for axis in axes)
     if set(over) - set("HW"):
         raise Unmapped(f"over axes {sorted(axes)}", f"{call.op} over H and W")
-    kept = ["" if i in axes else letters for i, letters in enumerate(value.axes) if i not in axes or call.attributes.get("keepdims", 1)]
+    kept = [
+        "" if i in axes else letters
+        for i, letters in enumerate(value.axes)
+        if i not in axes or call.attributes.get("keepdims", 1)
+    ]
     if not over:
         return replace(value, axes=tuple(kept))
     _, h, w = value.shape
@@ -106,11 +112,17 @@ def pad(b: Builder, call: Call) -> Value:
     if not any(pads):
         return value
     order = b.layout(value)
-    around = dict.fromkeys("BCHW", (0, 0)) | {order[axis]: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)}
+    around = dict.fromkeys("BCHW", (0, 0)) | {
+        order[axis]: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)
+    }
     if any(around["B"]):
         raise Unmapped("pads the batch", "Pad in H, W and channels")
     (top, bottom), (left, right) = around["H"], around["W"]
-    attributes = {"padding": (top, left, bottom, right), "channels": around["C"], "value": 0.0 if number is None else float(number.ravel()[0])}
+    attributes = {
+        "padding": (top, left, bottom, right),
+        "channels": around["C"],
+        "value": 0.0 if number is None else float(number.ravel()[0]),
+    }
     return b.value(b.add("pad", [value.name], attributes), order)
 
 
@@ -126,7 +138,10 @@ def slice_(b: Builder, call: Call) -> Value:
         if taken == range(shape[axis]):
             continue
         if taken != range(0, shape[axis], step):
-            raise Unmapped(f"crops axis {axis} to {start}:{end}:{step}", "Slice from the first to the last place, with a step in H or W")
+            raise Unmapped(
+                f"crops axis {axis} to {start}:{end}:{step}",
+                "Slice from the first to the last place, with a step in H or W",
+            )
         stride[b.layout(value)[axis]] = step
     if not stride:
         return value

@@ -1,7 +1,9 @@
-"""What torch's operators (ATen) are in a float graph: layers, arithmetic, activations; one function per operator, by its name in `torch.ops.aten`.
+"""What torch's operators (ATen) are in a float graph: layers, arithmetic, activations; one function per operator, by
+its name in `torch.ops.aten`.
 
-A function gets the call and its arguments in the order of the operator's schema: values of the graph, constants as tensors, plain Python
-otherwise. It gives the value of the (first) result or raises Unmapped with the nearest supported form.
+A function gets the call and its arguments in the order of the operator's schema: values of the graph, constants as
+tensors, plain Python otherwise. It gives the value of the (first) result or raises Unmapped with the nearest supported
+form.
 """
 
 from __future__ import annotations
@@ -12,10 +14,30 @@ from typing import Any
 
 import numpy as np
 
-from fsref.importers.torch.traced import Call, Unmapped, Value, affine, constant, flat, form, image, number, pair, rows, together
+from fsref.importers.torch.traced import (
+    Call,
+    Unmapped,
+    Value,
+    affine,
+    constant,
+    flat,
+    form,
+    image,
+    number,
+    pair,
+    rows,
+    together,
+)
 
 NEAREST = {
-    "batch_norm": ("group_norm", "native_group_norm", "layer_norm", "native_layer_norm", "instance_norm", "_native_batch_norm_legit.no_stats"),
+    "batch_norm": (
+        "group_norm",
+        "native_group_norm",
+        "layer_norm",
+        "native_layer_norm",
+        "instance_norm",
+        "_native_batch_norm_legit.no_stats",
+    ),
     "relu": ("leaky_relu", "prelu", "_prelu_kernel", "elu", "celu", "selu", "rrelu_with_noise", "softplus"),
     "relu or clip": ("gelu", "mish", "abs", "tanh", "softsign", "hardshrink", "softshrink"),
     "floor or round": ("ceil", "trunc", "frac"),
@@ -31,30 +53,66 @@ FORMS: dict[str, Callable[..., Any]] = {}
 # Convolutions and dense layers.
 
 
-def convolution(call: Call, x: Value, weight: Any, bias: Any, stride: Any, padding: tuple[int, ...], dilation: Any, groups: int) -> Value:
+def convolution(
+    call: Call, x: Value, weight: Any, bias: Any, stride: Any, padding: tuple[int, ...], dilation: Any, groups: int
+) -> Value:
     """A conv; padding is (top, left, bottom, right)."""
     w = constant(weight, "weights that do not depend on the image")
     if w.ndim != 4:
         raise Unmapped("conv2d")
-    arrays = {"weight": w} | ({} if bias is None else {"bias": constant(bias, "a bias that does not depend on the image")})
-    return call.make("conv", image(call, x), arrays=arrays, stride=pair(stride), padding=padding, dilation=pair(dilation), groups=groups)
+    arrays = {"weight": w} | (
+        {} if bias is None else {"bias": constant(bias, "a bias that does not depend on the image")}
+    )
+    return call.make(
+        "conv",
+        image(call, x),
+        arrays=arrays,
+        stride=pair(stride),
+        padding=padding,
+        dilation=pair(dilation),
+        groups=groups,
+    )
 
 
 @form(FORMS, "conv2d")
-def conv2d(call: Call, x: Value, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Value:
+def conv2d(
+    call: Call, x: Value, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> Value:
     """conv2d with padding in numbers."""
     return convolution(call, x, weight, bias, stride, pair(padding) * 2, dilation, groups)
 
 
 @form(FORMS, "conv2d.padding")
-def conv2d_same(call: Call, x: Value, weight: Any, bias: Any, stride: Any, padding: str, dilation: Any, groups: int) -> Value:
+def conv2d_same(
+    call: Call, x: Value, weight: Any, bias: Any, stride: Any, padding: str, dilation: Any, groups: int
+) -> Value:
     """conv2d with padding "same" or "valid"; an odd place more is at the bottom and right."""
     more = [d * (k - 1) if padding == "same" else 0 for d, k in zip(pair(dilation), weight.shape[2:], strict=True)]
-    return convolution(call, x, weight, bias, stride, (more[0] // 2, more[1] // 2, more[0] - more[0] // 2, more[1] - more[1] // 2), dilation, groups)
+    return convolution(
+        call,
+        x,
+        weight,
+        bias,
+        stride,
+        (more[0] // 2, more[1] // 2, more[0] - more[0] // 2, more[1] - more[1] // 2),
+        dilation,
+        groups,
+    )
 
 
 @form(FORMS, "convolution")
-def any_convolution(call: Call, x: Value, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, _: Any, groups: int) -> Value:
+def any_convolution(
+    call: Call,
+    x: Value,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    _: Any,
+    groups: int,
+) -> Value:
     """Every convolution of the core set."""
     if transposed:
         raise Unmapped("", "conv_transpose")
@@ -67,7 +125,9 @@ def linear(call: Call, x: Value, weight: Any, bias: Any) -> Value:
     w = constant(weight, "weights that do not depend on the image")
     if len(x.dims) != 1 or w.ndim != 2:
         raise Unmapped("linear after flatten, or a 1x1 conv")
-    arrays = {"weight": w} | ({} if bias is None else {"bias": constant(bias, "a bias that does not depend on the image")})
+    arrays = {"weight": w} | (
+        {} if bias is None else {"bias": constant(bias, "a bias that does not depend on the image")}
+    )
     return call.make("dense", flat(call, x), arrays=arrays)
 
 
@@ -90,7 +150,9 @@ def addmm(call: Call, bias: Any, x: Value, weight: Any, beta: float, alpha: floa
 
 
 @form(FORMS, "_native_batch_norm_legit_no_training")
-def batch_norm(call: Call, x: Value, gain: Any, offset: Any, mean: Any, variance: Any, momentum: float, eps: float) -> Value:
+def batch_norm(
+    call: Call, x: Value, gain: Any, offset: Any, mean: Any, variance: Any, momentum: float, eps: float
+) -> Value:
     """A batch norm with its running statistics."""
     x, nearest = rows(call, x), "constant gain and offset"
     arrays = {"mean": constant(mean, nearest), "variance": constant(variance, nearest)}
@@ -100,7 +162,18 @@ def batch_norm(call: Call, x: Value, gain: Any, offset: Any, mean: Any, variance
 
 
 @form(FORMS, "batch_norm", "native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit.default")
-def any_batch_norm(call: Call, x: Value, gain: Any, offset: Any, mean: Any, variance: Any, training: bool, momentum: float, eps: float, *_: Any) -> Value:
+def any_batch_norm(
+    call: Call,
+    x: Value,
+    gain: Any,
+    offset: Any,
+    mean: Any,
+    variance: Any,
+    training: bool,
+    momentum: float,
+    eps: float,
+    *_: Any,
+) -> Value:
     """A batch norm that might be training."""
     if training or mean is None:
         raise Unmapped("batch_norm with running statistics")
@@ -187,7 +260,9 @@ def relu6(call: Call, x: Value) -> Value:
 @form(FORMS, "hardtanh", "clamp", "clip")
 def clamp(call: Call, x: Value, low: Any = None, high: Any = None) -> Value:
     """x between bounds, of which one may be missing."""
-    return call.along("clip", x, low=-math.inf if low is None else number(low), high=math.inf if high is None else number(high))
+    return call.along(
+        "clip", x, low=-math.inf if low is None else number(low), high=math.inf if high is None else number(high)
+    )
 
 
 @form(FORMS, "clamp_min", "maximum", "max.other")
@@ -231,7 +306,9 @@ def fake_quantize(call: Call, x: Value, scale: Any, zero_point: Any, low: int, h
 
 
 @form(FORMS, "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams")
-def fake_quantize_tensors(call: Call, x: Value, scale: Any, zero_point: Any, enabled: Any, low: int, high: int) -> Value:
+def fake_quantize_tensors(
+    call: Call, x: Value, scale: Any, zero_point: Any, enabled: Any, low: int, high: int
+) -> Value:
     """As fake_quantize; a switch may turn it off."""
     return fake_quantize(call, x, scale, zero_point, low, high) if number(enabled) else x
 

@@ -1,4 +1,6 @@
-"""A float graph from a torch model: torch.export traces it, each operator is looked up in a table, patterns are tidied (GRAPH-7)."""
+"""A float graph from a torch model: torch.export traces it, each operator is looked up in a table, patterns are tidied
+(GRAPH-7).
+"""
 
 from __future__ import annotations
 
@@ -23,28 +25,48 @@ from fsref.importers.torch.traced import Call, Unmapped, Value, image, image_sha
 from fsref.errors import GraphError, UsageError
 
 FORMS = aten.FORMS | aten_shapes.FORMS
-MADE_LIKE = ("zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full", "_assert_tensor_metadata")  # read only the shape of a value
+MADE_LIKE = (
+    "zeros_like",
+    "ones_like",
+    "full_like",
+    "new_zeros",
+    "new_ones",
+    "new_full",
+    "_assert_tensor_metadata",
+)  # read only the shape of a value
 BATCH = 2  # a batch of 1 could be mistaken for any other axis of 1
 TOLERANCE = 1e-3  # of the logits' range
 QUANTISED_TOLERANCE = 0.05  # where a value beside the border of two levels may fall to either side
 
 
 def from_torch(model: Any, input: Pixels, classes: Sequence[str] = (), name: str = "") -> Graph:
-    """The float graph of a torch.nn.Module in eval mode, or of a torch.export.ExportedProgram; its logits are compared on drawn images.
+    """The float graph of a torch.nn.Module in eval mode, or of a torch.export.ExportedProgram; its logits are compared
+    on drawn images.
 
-    The model is copied, traced and run on the CPU; it is not changed itself. A softmax that ends it is left out. Errors: GraphError (GRAPH-7)
-    with everything that cannot be mapped at once, UsageError without torch.
+    The model is copied, traced and run on the CPU; it is not changed itself. A softmax that ends it is left out.
+    Errors: GraphError (GRAPH-7) with everything that cannot be mapped at once, UsageError without torch.
     """
     try:
         import torch
     except ImportError:
         raise UsageError("GRAPH-7", "from_torch", "torch is not installed", None, "pip install torch") from None
-    if [int(part) for part in torch.__version__.split(".")[:2]] < [2, 5]:  # older ones trace by another way, which loses paths and takes operators apart
-        raise UsageError("GRAPH-7", "from_torch", "torch is too old", torch.__version__, "2.5 or later: pip install -U torch")
+    if [int(part) for part in torch.__version__.split(".")[:2]] < [
+        2,
+        5,
+    ]:  # older ones trace by another way, which loses paths and takes operators apart
+        raise UsageError(
+            "GRAPH-7", "from_torch", "torch is too old", torch.__version__, "2.5 or later: pip install -U torch"
+        )
     if not isinstance(input, Pixels):
         raise UsageError("GRAPH-7", "input", "not an input contract", type(input).__name__, "a Pixels")
     if not isinstance(model, (torch.nn.Module, torch.export.ExportedProgram)):
-        raise UsageError("GRAPH-7", "model", "not a torch model", type(model).__name__, "a torch.nn.Module or a torch.export.ExportedProgram")
+        raise UsageError(
+            "GRAPH-7",
+            "model",
+            "not a torch model",
+            type(model).__name__,
+            "a torch.nn.Module or a torch.export.ExportedProgram",
+        )
     place = name or type(model).__name__
     with torch.no_grad(), _quietly():
         if isinstance(model, torch.nn.Module):
@@ -65,8 +87,17 @@ def from_torch(model: Any, input: Pixels, classes: Sequence[str] = (), name: str
     steps = ordered(last)
     problems = list(dict.fromkeys([*tracer.problems, *unmapped(steps)]))
     if problems:
-        raise GraphError("GRAPH-7", place, f"{len(problems)} {'operator' if len(problems) == 1 else 'operators'} cannot be mapped: {'; '.join(problems)}")
-    graph = Graph(input, tuple(nodes(steps)), name or ("" if place == "ExportedProgram" else place), tuple(classes), tuple(notes))
+        raise GraphError(
+            "GRAPH-7",
+            place,
+            (
+                f"{len(problems)} {'operator' if len(problems) == 1 else 'operators'} "
+                f"cannot be mapped: {'; '.join(problems)}"
+            ),
+        )
+    graph = Graph(
+        input, tuple(nodes(steps)), name or ("" if place == "ExportedProgram" else place), tuple(classes), tuple(notes)
+    )
     with torch.no_grad(), _quietly():
         _compare(torch, graph, model, tail, tracer.batch, place)
     return graph
@@ -89,15 +120,25 @@ def _untraceable(place: str, error: Exception) -> GraphError:
     """The refusal of a model that torch cannot trace."""
     text = str(error).strip()
     limit = "control flow and shapes must not depend on the image" if "data-dependent" in text else ""
-    return GraphError("GRAPH-7", place, "torch.export cannot trace it", f"{type(error).__name__}: {text.splitlines()[0] if text else ''}", limit)
+    return GraphError(
+        "GRAPH-7",
+        place,
+        "torch.export cannot trace it",
+        f"{type(error).__name__}: {text.splitlines()[0] if text else ''}",
+        limit,
+    )
 
 
 def _exported(torch: Any, model: Any, pixels: Pixels, place: str) -> tuple[Any, Any]:
-    """A copy of the model, float32 in eval mode on the CPU, and the program of the copy: tracing runs `forward`, which may write to its module."""
+    """A copy of the model, float32 in eval mode on the CPU, and the program of the copy: tracing runs `forward`, which
+    may write to its module.
+    """
     try:
         twin = copy.deepcopy(model).cpu().float()
     except Exception as error:
-        raise GraphError("GRAPH-7", place, "cannot be copied", f"{type(error).__name__}: {error}", "copy.deepcopy(model)") from error
+        raise GraphError(
+            "GRAPH-7", place, "cannot be copied", f"{type(error).__name__}: {error}", "copy.deepcopy(model)"
+        ) from error
     for module in twin.modules():
         module.training = False
     try:
@@ -114,20 +155,39 @@ class Tracer:
         self.problems: list[str] = []
         signature = program.graph_signature
         tensors = {**program.state_dict, **program.constants}
-        kept = {**signature.inputs_to_parameters, **signature.inputs_to_buffers, **signature.inputs_to_lifted_tensor_constants}
+        kept = {
+            **signature.inputs_to_parameters,
+            **signature.inputs_to_buffers,
+            **signature.inputs_to_lifted_tensor_constants,
+        }
         self.values: dict[Any, Any] = {}
         places = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
         for key, node in places.items():
             if key in kept:
                 self.values[node] = tensors[kept[key]]
-        images, outputs = list(signature.user_inputs), [name for name in signature.user_outputs if name not in signature.buffers_to_mutate]
+        images, outputs = (
+            list(signature.user_inputs),
+            [name for name in signature.user_outputs if name not in signature.buffers_to_mutate],
+        )
         if len(images) != 1 or len(outputs) != 1 or images[0] not in places:
-            raise GraphError("GRAPH-7", place, "not a model of images that gives logits alone", f"{len(images)} inputs, {len(outputs)} outputs", "one of each")
+            raise GraphError(
+                "GRAPH-7",
+                place,
+                "not a model of images that gives logits alone",
+                f"{len(images)} inputs, {len(outputs)} outputs",
+                "one of each",
+            )
         shape = tuple(getattr(places[images[0]].meta.get("val"), "shape", ()))
         if not all(isinstance(side, int) for side in shape):
             raise GraphError("GRAPH-7", images[0], "dynamic shapes", tuple(map(str, shape)), "export with fixed sizes")
         if shape[1:] != pixels.shape:
-            raise GraphError("GRAPH-7", images[0], "the program is of other images", shape, f"(B, {', '.join(map(str, pixels.shape))}) by the input contract")
+            raise GraphError(
+                "GRAPH-7",
+                images[0],
+                "the program is of other images",
+                shape,
+                f"(B, {', '.join(map(str, pixels.shape))}) by the input contract",
+            )
         self.values[places[images[0]]] = Value(self.source, pixels.shape)
         self.batch, self.output = int(shape[0]), outputs[0]
         for target in signature.buffers_to_mutate.values():
@@ -147,13 +207,23 @@ class Tracer:
         return found.step
 
     def result(self, node: Any) -> Any:
-        """What a call gives: a constant, a value, or a stand-in when it cannot be mapped, so that the rest is looked at too."""
-        args, kwargs = (self.torch.fx.node.map_arg(given, lambda source: self.values[source]) for given in (node.args, node.kwargs))
-        given = [item for items in (*args, *kwargs.values()) for item in (items if isinstance(items, (list, tuple)) else [items])]
+        """What a call gives: a constant, a value, or a stand-in when it cannot be mapped, so that the rest is looked at
+        too.
+        """
+        args, kwargs = (
+            self.torch.fx.node.map_arg(given, lambda source: self.values[source]) for given in (node.args, node.kwargs)
+        )
+        given = [
+            item
+            for items in (*args, *kwargs.values())
+            for item in (items if isinstance(items, (list, tuple)) else [items])
+        ]
         read = [item for item in given if isinstance(item, Value)]
         seen = node.meta.get("val")
         seen = next((item for item in seen if item is not None), None) if isinstance(seen, (list, tuple)) else seen
-        call = Call(str(node.target).removeprefix("aten.").split(".")[0], tuple(getattr(seen, "shape", ()))[1:], path_of(node))
+        call = Call(
+            str(node.target).removeprefix("aten.").split(".")[0], tuple(getattr(seen, "shape", ()))[1:], path_of(node)
+        )
         try:
             if node.target is operator.getitem:
                 return self.item(call, *args)
@@ -161,7 +231,9 @@ class Tracer:
                 return self.constant(node.target, args, kwargs)
             return self.checked(self.mapped(node.target, call, args, kwargs, read), seen)
         except Unmapped as problem:
-            self.problems.append(line(call.place, problem.operator or call.name.lstrip("_").removeprefix("native_"), problem.nearest))
+            self.problems.append(
+                line(call.place, problem.operator or call.name.lstrip("_").removeprefix("native_"), problem.nearest)
+            )
         dims = call.dims if len(call.dims) <= 3 else (int(np.prod(call.dims)),)
         return Value(Step("", tuple(value.step for value in read), image_shape(dims), call.place), call.dims)
 
@@ -170,12 +242,16 @@ class Tracer:
         overload = str(target).removeprefix("aten.")
         function = FORMS.get(overload) or FORMS.get(call.name)
         if function is None:
-            raise Unmapped(next((nearest for nearest, known in aten.NEAREST.items() if {overload, call.name} & {*known}), ""))
+            raise Unmapped(
+                next((nearest for nearest, known in aten.NEAREST.items() if {overload, call.name} & {*known}), "")
+            )
         if any(value.expanded for value in read) and call.name not in aten.READS_EXPANDED:
             raise Unmapped("expand just before add or mul")
         rest = target._schema.arguments[len(args) :]
         try:
-            value: Value = function(call, *args, *(kwargs.get(argument.name, argument.default_value) for argument in rest))
+            value: Value = function(
+                call, *args, *(kwargs.get(argument.name, argument.default_value) for argument in rest)
+            )
         except (AttributeError, TypeError) as error:  # a value where the table takes a constant, or the other way round
             raise Unmapped(f"{call.name} of values and constants in other places") from error
         if value.step.op == "softmax":
@@ -186,7 +262,11 @@ class Tracer:
         """The index-th of several results."""
         if not isinstance(value, Value):
             return value[index]
-        return value if value.step.op and index == 0 else Value(Step("", (value.step,), image_shape(call.dims[:3])), call.dims)
+        return (
+            value
+            if value.step.op and index == 0
+            else Value(Step("", (value.step,), image_shape(call.dims[:3])), call.dims)
+        )
 
     def constant(self, target: Any, args: Any, kwargs: Any) -> Any:
         """What a call gives that reads no value, or of a value its shape alone. Errors: Unmapped."""
@@ -212,7 +292,9 @@ def path_of(node: Any) -> str:
     return next(reversed([str(path) for path, *_ in (node.meta.get("nn_module_stack") or {}).values()]), "")
 
 
-def _compare(torch: Any, graph: Graph, model: Any, tail: Sequence[Callable[[Any], Any]], batch: int, place: str) -> None:
+def _compare(
+    torch: Any, graph: Graph, model: Any, tail: Sequence[Callable[[Any], Any]], batch: int, place: str
+) -> None:
     """Refuse a graph whose logits are not the model's on drawn images. Errors: GraphError."""
     pixels = graph.contract()
     codes = np.random.default_rng(0).integers(0, pixels.max_code + 1, (batch, *pixels.shape))
@@ -227,7 +309,13 @@ def _compare(torch: Any, graph: Graph, model: Any, tail: Sequence[Callable[[Any]
     limit = QUANTISED_TOLERANCE if any(node.op == "quantise" for node in graph.nodes) else TOLERANCE
     difference = float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else float("inf")
     if not difference <= limit * scale:
-        raise GraphError("GRAPH-7", place, "the imported graph gives other logits than the model", difference, f"at most {limit:g} of their range {scale:g}")
+        raise GraphError(
+            "GRAPH-7",
+            place,
+            "the imported graph gives other logits than the model",
+            difference,
+            f"at most {limit:g} of their range {scale:g}",
+        )
 
 
 def _span(logits: Floats) -> float:

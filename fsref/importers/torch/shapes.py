@@ -1,4 +1,6 @@
-"""What torch's operators (ATen) are in a float graph: pools, sums over places, reshapes, padding, slices; a table as in aten.py."""
+"""What torch's operators (ATen) are in a float graph: pools, sums over places, reshapes, padding, slices; a table as in
+aten.py.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,10 @@ def window(call: Call, op: str, x: Value, kernel: Any, stride: Any, padding: Any
     """A pool; the places that ceil_mode adds are padding at the bottom and right."""
     x = image(call, x)
     size, by, (top, left) = pair(kernel), pair(stride or kernel), pair(padding)
-    more = [max(0, (n - 1) * s + k - before - side) for n, s, k, before, side in zip(call.dims[1:], by, size, (top, left), x.step.shape[1:], strict=True)]
+    more = [
+        max(0, (n - 1) * s + k - before - side)
+        for n, s, k, before, side in zip(call.dims[1:], by, size, (top, left), x.step.shape[1:], strict=True)
+    ]
     if op == "avg_pool" and size == x.step.shape[1:] and not any((top, left, *more)):
         return call.make("global_avg_pool", x)
     return call.make(op, x, kernel=size, stride=by, padding=(top, left, more[0], more[1]), **attributes)
@@ -29,7 +34,9 @@ def max_pool2d(call: Call, x: Value, kernel: Any, stride: Any, padding: Any, dil
 
 
 @form(FORMS, "avg_pool2d")
-def avg_pool2d(call: Call, x: Value, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, count: bool, divisor: int | None) -> Value:
+def avg_pool2d(
+    call: Call, x: Value, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, count: bool, divisor: int | None
+) -> Value:
     """A mean over windows; places beyond the padding, which ceil_mode adds, are never counted."""
     y, z = pair(kernel)
     found = window(call, "avg_pool", x, kernel, stride, padding, count_include_pad=bool(count or divisor))
@@ -146,7 +153,10 @@ def cat(call: Call, parts: Sequence[Any], dim: int = 0) -> Value:
         values = [call.make("concat", *values, shape=(size, *values[0].step.shape[1:]))]
     if not outer:
         return Value(values[0].step, call.dims)
-    before, after = (sum(part.dims[0] if isinstance(part, Value) else part.shape[1] for part in ends) for ends in (parts[:first], parts[last:]))
+    before, after = (
+        sum(part.dims[0] if isinstance(part, Value) else part.shape[1] for part in ends)
+        for ends in (parts[:first], parts[last:])
+    )
     return call.make("pad", *values, channels=(before, after), value=outer.pop())
 
 
@@ -154,7 +164,13 @@ def _level(part: Any) -> float | None:
     """The number of a part that is one number everywhere; None of a value."""
     if isinstance(part, Value):
         gain, offset = (part.step.arrays.get(name) for name in ("gain", "offset"))
-        zero = part.step.op == "affine" and gain is not None and offset is not None and not gain.any() and (offset == offset[0]).all()
+        zero = (
+            part.step.op == "affine"
+            and gain is not None
+            and offset is not None
+            and not gain.any()
+            and (offset == offset[0]).all()
+        )
         return float(offset[0]) if zero and offset is not None else None
     numbers = vector(part)
     if (numbers != numbers.flat[0]).any():

@@ -1,6 +1,7 @@
 """Values and calls of a traced torch model, and how constants of the model meet them.
 
-Reshapes cost nothing: a value remembers the shape torch sees beside the (C, H, W) of the graph, and is flattened only where an operator needs it.
+Reshapes cost nothing: a value remembers the shape torch sees beside the (C, H, W) of the graph, and is flattened only
+where an operator needs it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from fsref.law.populations import Shape
 
 
 class Unmapped(Exception):
-    """An operator has no form in a graph: the nearest one, empty when there is none, and the operator's name where torch's says too little."""
+    """An operator has no form in a graph: the nearest one, empty when there is none, and the operator's name where
+    torch's says too little.
+    """
 
     def __init__(self, nearest: str, operator: str = "") -> None:
         super().__init__(nearest, operator)
@@ -26,7 +29,9 @@ class Unmapped(Exception):
 
 @dataclass(frozen=True)
 class Value:
-    """A value of the graph and the shape that torch sees, batch apart: the same numbers in C order, unless it was expanded."""
+    """A value of the graph and the shape that torch sees, batch apart: the same numbers in C order, unless it was
+    expanded.
+    """
 
     step: Step
     dims: tuple[int, ...]
@@ -35,13 +40,22 @@ class Value:
 
 @dataclass(frozen=True)
 class Call:
-    """One call: the operator's name, the shape of its (first) result, batch apart, and the path of the module it stands in."""
+    """One call: the operator's name, the shape of its (first) result, batch apart, and the path of the module it stands
+    in.
+    """
 
     name: str
     dims: tuple[int, ...]
     place: str
 
-    def make(self, op: str, *inputs: Value, shape: Shape | None = None, arrays: dict[str, Floats] | None = None, **attributes: Any) -> Value:
+    def make(
+        self,
+        op: str,
+        *inputs: Value,
+        shape: Shape | None = None,
+        arrays: dict[str, Floats] | None = None,
+        **attributes: Any,
+    ) -> Value:
         """The result as a step; its shape is that of torch's result."""
         steps = tuple(value.step for value in inputs)
         return Value(Step(op, steps, shape or image_shape(self.dims), self.place, attributes, arrays or {}), self.dims)
