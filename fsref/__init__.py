@@ -9,49 +9,67 @@ from typing import TYPE_CHECKING, Any
 
 from fsref import errors as errors
 from fsref.errors import FsrefError
-from fsref.version import SPEC_VERSION as SPEC_VERSION
-from fsref.version import __version__ as __version__
-from fsref.law.network import Contract, Network
+from fsref.law.images import Pixels
+from fsref.law.network import Network
 from fsref.law.neuron import Table, fs_relu
 from fsref.law.populations import FS, Input, MaxPool, Readout, Width
 from fsref.law.projections import Conv2d, Dense, scale, shortcut, sum_pool
+from fsref.version import SPEC_VERSION as SPEC_VERSION
+from fsref.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from fsref.verification.check import check
-    from fsref.verification.compare import compare
+    from fsref import testing as testing
     from fsref.conversion.converter import convert
+    from fsref.conversion.search import search
+    from fsref.formats.bundled import load, load_graph, save
+    from fsref.formats.export import export
+    from fsref.formats.sources import load_images
+    from fsref.graph.graph import Graph
     from fsref.importers.onnx.from_onnx import from_onnx
     from fsref.importers.torch.from_torch import from_torch
-    from fsref.graph.graph import Graph
-    from fsref.law.images import Pixels
-    from fsref.formats.sources import load, load_images
-    from fsref.verification.explain import explain
-    from fsref.formats.export import export
-    from fsref.simulation.run import run
+    from fsref.metrics.counts import count
+    from fsref.metrics.energy import energy
     from fsref.metrics.score import evaluate
-    from fsref.simulation.recording import Record, diff
+    from fsref.rate_coding.score import rate_score
+    from fsref.rate_coding.twin import rate_coded
+    from fsref.simulation.difference import diff
+    from fsref.simulation.pipeline import run_pipelined
+    from fsref.simulation.reader import read_trace
+    from fsref.simulation.recording import Record, Trace
+    from fsref.simulation.run import run
+    from fsref.verification.check import check
+    from fsref.verification.compare import compare
+    from fsref.verification.explain import explain
 
 _LAZY = {
-    "check": "fsref.verification.check",
-    "compare": "fsref.verification.compare",
-    "convert": "fsref.conversion.converter",
-    "diff": "fsref.simulation.recording",
-    "evaluate": "fsref.metrics.score",
-    "explain": "fsref.verification.explain",
-    "export": "fsref.formats.export",
-    "from_onnx": "fsref.importers.onnx.from_onnx",
-    "from_torch": "fsref.importers.torch.from_torch",
-    "Graph": "fsref.graph.graph",
-    "load": "fsref.formats.sources",
-    "load_images": "fsref.formats.sources",
-    "Pixels": "fsref.law.images",
-    "Record": "fsref.simulation.recording",
-    "run": "fsref.simulation.run",
+    "Graph": "graph.graph",
+    "Record": "simulation.recording",
+    "Trace": "simulation.recording",
+    "check": "verification.check",
+    "compare": "verification.compare",
+    "convert": "conversion.converter",
+    "count": "metrics.counts",
+    "diff": "simulation.difference",
+    "energy": "metrics.energy",
+    "evaluate": "metrics.score",
+    "explain": "verification.explain",
+    "export": "formats.export",
+    "from_onnx": "importers.onnx.from_onnx",
+    "from_torch": "importers.torch.from_torch",
+    "load": "formats.bundled",
+    "load_graph": "formats.bundled",
+    "load_images": "formats.sources",
+    "rate_coded": "rate_coding.twin",
+    "rate_score": "rate_coding.score",
+    "read_trace": "simulation.reader",
+    "run": "simulation.run",
+    "run_pipelined": "simulation.pipeline",
+    "save": "formats.bundled",
+    "search": "conversion.search",
 }
 
 __all__ = [
     "FS",
-    "Contract",
     "Conv2d",
     "Dense",
     "FsrefError",
@@ -63,11 +81,14 @@ __all__ = [
     "Readout",
     "Record",
     "Table",
+    "Trace",
     "Width",
     "check",
     "compare",
     "convert",
+    "count",
     "diff",
+    "energy",
     "evaluate",
     "explain",
     "export",
@@ -75,9 +96,16 @@ __all__ = [
     "from_torch",
     "fs_relu",
     "load",
+    "load_graph",
     "load_images",
+    "rate_coded",
+    "rate_score",
+    "read_trace",
     "run",
+    "run_pipelined",
+    "save",
     "scale",
+    "search",
     "shortcut",
     "sum_pool",
 ]
@@ -85,14 +113,15 @@ __all__ = [
 
 def __dir__() -> list[str]:
     """The public names, those not imported yet among them."""
-    return sorted([*__all__, "SPEC_VERSION", "__version__", "errors"])
+    return sorted([*__all__, "SPEC_VERSION", "__version__", "errors", "testing"])
 
 
 def __getattr__(name: str) -> Any:
     """Import what needs more than NumPy when it is first asked for."""
+    if name == "testing":
+        return import_module("fsref.testing")
     if name in _LAZY:
-        module = import_module(_LAZY[name])
-        value = getattr(module, name)
+        value = getattr(import_module(f"fsref.{_LAZY[name]}"), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'fsref' has no attribute {name!r}")

@@ -10,6 +10,15 @@ run needs more memory or disk than allowed (RUN-3), a pipeline more buffers or d
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import wraps
+from inspect import Parameter, signature
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
 
 class FsrefError(Exception):
     """An error with attributes rule, place, value and limit; `str()` is one line holding all four."""
@@ -56,3 +65,26 @@ class LimitError(FsrefError):
 
 class UsageError(FsrefError):
     """A call names an engine, population, observable or argument that does not exist."""
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """ "did you mean NAME?", or all that are known."""
+    close = get_close_matches(name, known, 1)
+    return f"did you mean {close[0]}?" if close else ", ".join(known)
+
+
+def public(function: Callable[P, R]) -> Callable[P, R]:
+    """The function, an unknown keyword of which is a UsageError that names the nearest one."""
+    parameters = signature(function).parameters.values()
+    known = [p.name for p in parameters if p.kind in (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)]
+    open_ended = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
+
+    @wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not open_ended:
+            for name in kwargs:
+                if name not in known:
+                    raise UsageError("RUN-2", function.__name__, "unknown argument", name, nearest(name, known))
+        return function(*args, **kwargs)
+
+    return called

@@ -72,7 +72,9 @@ class _Drawing:
         return name
 
     def weights(self, *shape: int, fan_in: int) -> dict[str, Any]:
-        """Weights of which sums of `fan_in` neither vanish nor grow, channels of different size, and a bias, or none."""
+        """Weights of which sums of `fan_in` neither vanish nor grow, channels of different size, and a bias, or
+        none.
+        """
         w = self.rng.normal(0.1, 1.2 / np.sqrt(fan_in), shape) * np.exp(
             self.rng.normal(0, 0.4, (shape[0], *[1] * (len(shape) - 1)))
         )

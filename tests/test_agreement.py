@@ -21,10 +21,10 @@ import oracle
 from fsref.engines import events, quantized, reference
 from fsref.law.network import Network
 from fsref.law.neuron import Table, relu_theta
-from fsref.law.populations import FS, MaxPool
+from fsref.law.populations import FS, OBSERVABLES, MaxPool
 from fsref.law.projections import Conv2d, Dense
+from fsref.simulation.recording import Record
 from fsref.verification.strategies import Case, cases, membranes, tables
-from fsref.simulation.recording import OBSERVABLES, Record
 
 ENGINES = {"reference": reference, "events": events, "quantized": quantized}
 LONG = os.environ.get("FSREF_PROFILE") == "long"

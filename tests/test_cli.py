@@ -15,11 +15,11 @@ import pytest
 
 import fsref
 import handmade
-from fsref.verification import check as checks
-from fsref.cli import main as cli
-from fsref.formats.sources import bundled
+from fsref import main as cli
 from fsref.engines import quantized
-from fsref.simulation.run import ENGINES
+from fsref.engines.engine import ENGINES
+from fsref.formats.bundled import bundled
+from fsref.verification import check as checks
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -198,7 +198,7 @@ def test_a_difference_is_numbered_over_all_chunks(monkeypatch: pytest.MonkeyPatc
     seen: list[int] = []
     report = fsref.check(net, handmade.draw(net, 9), ("reference", "quantized"), threads=1, progress=seen.append)
     assert report.difference is not None
-    assert (report.difference.image, report.engine, seen, report.images) == (3, "quantized", [4], 4)
+    assert (report.difference.image, report.engine, seen, report.image_count) == (3, "quantized", [4], 4)
 
 
 def test_a_membrane_outside_its_proof_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,9 +14,9 @@ from PIL import Image
 
 import fsref
 from fsref.cli.main import main
+from fsref.conversion.plausibility import guessing, implausible, lost_elsewhere, unexpected
 from fsref.formats.sources import SOURCES
 from fsref.metrics.paired import Paired
-from fsref.conversion.plausibility import guessing, implausible, lost_elsewhere, unexpected
 from handmade import tiny
 from test_convert import drawn, residual
 
@@ -176,7 +176,9 @@ def test_expect_is_a_point(expected: float, right: int, images: int, stops: bool
 
 
 def test_an_implausible_contract_gets_a_note(call: Call, files: Path) -> None:
-    """A mean where no pixel is, and an accuracy not above chance, are told on standard error; the conversion goes on."""
+    """A mean where no pixel is, and an accuracy not above chance, are told on standard error; the conversion goes
+    on.
+    """
     x = drawn(60)
     np.savez(files / "wrong.npz", x=x, y=(residual().forward(x).argmax(axis=1) + 1) % 5)
     code, out, err = call("convert", "net.npz", "--data", "wrong.npz")

@@ -14,8 +14,8 @@ import pytest
 import fsref
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
-from fsref.metrics.energy import PRESETS
 from fsref.law.populations import FS
+from fsref.metrics.energy import PRESETS
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 
@@ -49,7 +49,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     one in eight.
     """
     made, rng, folder = graph(), np.random.default_rng(8), tmp_path_factory.mktemp("coding")
-    made.save(folder / "small.graph.npz")
+    fsref.save(made, folder / "small.graph.npz")
     for name, count in (("test", 24), ("train", 40)):
         x = rng.integers(0, 256, (count, 1, 5, 5), dtype=np.uint8)
         y = made.forward(x).argmax(axis=1)

@@ -16,15 +16,16 @@ import numpy as np
 import pytest
 
 from fsref import FS, Dense, Input, MaxPool, Network, Readout, fs_relu, run
-from fsref.verification import compare as module
-from fsref.verification.compare import Comparison, compare
 from fsref.conversion.converter import convert
 from fsref.conversion.folding import fold
+from fsref.errors import FsrefError, GraphError, InputError, LimitError, UsageError
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
-from fsref.errors import FsrefError, GraphError, InputError, LimitError, UsageError
 from fsref.reports.pictures import comparison_picture
 from fsref.simulation.recording import Record
+from fsref.verification.comparison import Comparison
+from fsref.verification.compare import compare
+from fsref.verification import compare as module
 
 ONE = (1, 1, 1, 1)
 PIXELS = Pixels(3, 8, 8, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))
@@ -190,7 +191,7 @@ def test_every_figure_is_a_few_lines_of_numpy(steps: int) -> None:
         (of_float == of_fs).sum(),
         ((of_float == labels).sum(), (of_fs == labels).sum()),
     )
-    assert (found.correct, found.images, found.labels) == (None, 24, None)
+    assert (found.correct, found.image_count, found.predictions) == (None, 24, None)
 
 
 def test_the_images_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

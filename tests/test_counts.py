@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 import fsref
 import handmade
 import naive
-from fsref.metrics.counts import Counts, count, scaled
 from fsref.errors import UsageError
 from fsref.law.network import Network
-from fsref.verification.strategies import Case, cases
+from fsref.metrics.counts import Counts, count, scaled
 from fsref.simulation.recording import Trace
+from fsref.verification.strategies import Case, cases
 
 NETS = {
     "tiny": handmade.tiny,
@@ -117,7 +117,7 @@ def check_counts(net: Network, x: Any) -> None:
                 kind,
             )
         if population is not net.readout:
-            places = [(p, n) for n in range(int(np.prod(population.shape)))]
+            places = [(p, n) for n in range(population.neurons)]
             assert counts.by_neuron[population.name].tolist() == [all_spikes[at] for at in places]
             assert counts.most_by_neuron[population.name].tolist() == [most[at] for at in places]
     for kind in KINDS:

@@ -13,8 +13,8 @@ from PIL import Image
 
 import fsref
 import naive
-from fsref.formats import sources as data
 from fsref.errors import FileError, InputError, UsageError
+from fsref.formats import sources as data
 from fsref.law.projections import Dense
 
 
@@ -80,8 +80,8 @@ def test_split_mix_is_the_published_one():
 
 def test_more_drawn_images_begin_with_the_same_ones():
     net = network()
-    assert (data.drawn_images(net, 5, 7)[:2] == data.drawn_images(net, 2, 7)).all()
-    assert (data.drawn_images(net, 2, 7) != data.drawn_images(net, 2, 8)).any()
+    assert (data.drawn_images(net.input, 5, 7)[:2] == data.drawn_images(net.input, 2, 7)).all()
+    assert (data.drawn_images(net.input, 2, 7) != data.drawn_images(net.input, 2, 8)).any()
 
 
 @pytest.mark.parametrize(("count", "seed"), [(0, 1), (-1, 1), (1, -1), (1, 2**64)])
@@ -94,7 +94,9 @@ def test_drawn_images_out_of_range_are_refused(count, seed):
 
 
 def test_folder_per_class_in_turn(tmp_path):
-    """Sorted class folders are the classes; images come one of each class in turn, so that a limit keeps all classes."""
+    """Sorted class folders are the classes; images come one of each class in turn, so that a limit keeps all
+    classes.
+    """
     for number, name in enumerate(("ant", "bee", "cat")):
         for index in range(2):
             picture(tmp_path / name / f"{index}.png", grey(10 * number + index))
@@ -372,7 +374,9 @@ def test_bundled_model_of_an_installed_package_goes_first(tmp_path, monkeypatch)
 
 
 def test_digits_accuracy(digits, arrays):
-    """The float network was right on 98 % or more of the held-out images; the FS network says otherwise on at most 2."""
+    """The float network was right on 98 % or more of the held-out images; the FS network says otherwise on at most
+    2.
+    """
     images = data.load_images("digits", digits)
     assert (
         images.x.shape == (599, 1, 8, 8)
@@ -382,7 +386,7 @@ def test_digits_accuracy(digits, arrays):
     right = float((arrays["float_labels"] == images.y).mean())
     assert right >= 0.98 and digits.provenance["float_accuracy"] == round(right, 6)
     result = fsref.run(digits, images.x)
-    assert (result.labels != arrays["float_labels"]).sum() <= 2
+    assert (result.predictions != arrays["float_labels"]).sum() <= 2
     assert digits.provenance["fs_accuracy"] == round(float((result.labels == images.y).mean()), 6)
 
 
@@ -448,7 +452,7 @@ def test_digits_golden_by_the_naive_oracle(digits):
     """The same logits and digests from plain Python that has only read SPEC.md."""
     golden = json.loads((data.bundled("digits") / "golden.json").read_text())
     net = naive.load((data.bundled("digits") / "digits.fs.npz").read_bytes())
-    images = np.concatenate([data.load_images("digits", digits, limit=3).x, data.drawn_images(digits, 3, 1)])
+    images = np.concatenate([data.load_images("digits", digits, limit=3).x, data.drawn_images(digits.input, 3, 1)])
     for image, expected in zip(images, golden["images"], strict=True):
         seen = naive.simulate(net, image.ravel().tolist())
         assert list(seen.logits) == expected["logits"]
@@ -486,7 +490,7 @@ def test_bundled_files_are_written_reproducibly():
 
 
 def test_saving_the_bundled_network_again_gives_its_bytes(tmp_path, digits):
-    digits.save(tmp_path / "again.fs.npz")
+    fsref.save(digits, tmp_path / "again.fs.npz")
     assert (tmp_path / "again.fs.npz").read_bytes() == (data.bundled("digits") / "digits.fs.npz").read_bytes()
 
 

@@ -13,6 +13,10 @@ import pytest
 
 import fsref
 import handmade
+from fsref.errors import FileError, UsageError
+from fsref.law.network import Network
+from fsref.law.neuron import fs_relu
+from fsref.law.populations import FS
 from fsref.metrics.counts import count
 from fsref.metrics.energy import (
     KINDS,
@@ -26,12 +30,8 @@ from fsref.metrics.energy import (
     in_joules,
     read_costs,
 )
-from fsref.errors import FileError, UsageError
-from fsref.law.network import Network
-from fsref.law.neuron import fs_relu
-from fsref.law.populations import FS
-from fsref.rate_coding.twin import rate_coded
 from fsref.rate_coding.score import rate_score
+from fsref.rate_coding.twin import rate_coded
 
 PRIMES = Costs("primes", *(float(p) for p in (2, 3, 5, 7, 11, 13, 17, 19)))
 
@@ -77,7 +77,9 @@ def test_energy_is_the_sum_of_its_terms() -> None:
 
 @pytest.mark.parametrize("make", [handmade.tiny, handmade.residual, handmade.unordered])
 def test_the_dense_ann_does_every_synapse_once(make: Any) -> None:
-    """Multiply-accumulates are the naive list of synapses; biases and comparisons are of neurons; codes do not matter."""
+    """Multiply-accumulates are the naive list of synapses; biases and comparisons are of neurons; codes do not
+    matter.
+    """
     net, oracle = make(), handmade.oracle(make())
     macs = sum(len(leaving) for joint in oracle.projections for leaving in joint.synapses)
     biases = sum(len(one.bias) for one in oracle.populations)

@@ -1,4 +1,6 @@
-"""The `events` engine delivers what it must and nothing else: deliveries, counted as they are made, are SynOps (OBS-3)."""
+"""The `events` engine delivers what it must and nothing else: deliveries, counted as they are made, are SynOps
+(OBS-3).
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ import fsref
 import handmade
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, fs_relu
 from fsref.engines.events import count_deliveries, synapses
-from fsref.metrics.fan_out import fan_outs, synops
 from fsref.law.projections import window_shape
+from fsref.metrics.fan_out import fan_outs, synops
 
 
 def chain(*projections: tuple[tuple[int, int, int], dict[str, Any]], bias: int = 3) -> Network:
@@ -30,7 +32,7 @@ def chain(*projections: tuple[tuple[int, int, int], dict[str, Any]], bias: int =
         populations.append(FS(f"fs{index}", shape, fs_relu(4, 2), [bias] * shape[0]))
     last = populations[-1]
     joined += [
-        Dense(last.name, "out", rng.integers(-1, 2, (3, int(np.prod(last.shape))))),
+        Dense(last.name, "out", rng.integers(-1, 2, (3, last.neurons))),
         Dense("in", "out", [[1, 0, 0, 2], [0] * 4, [3] * 4], pooled=True),
     ]
     return Network([*populations, Readout("out", (3, 1, 1))], joined)
@@ -56,7 +58,9 @@ NETS = {
 
 @pytest.mark.parametrize("name", NETS)
 def test_deliveries_are_synops(name: str) -> None:
-    """Per image and projection, the counted deliveries are the spikes of every train times the fan-out of its neuron."""
+    """Per image and projection, the counted deliveries are the spikes of every train times the fan-out of its
+    neuron.
+    """
     net = NETS[name]()
     x = np.concatenate(
         [

@@ -14,9 +14,8 @@ import fsref
 import handmade
 from fsref import Network, Record
 from fsref.errors import InputError, UsageError
+from fsref.law.populations import OBSERVABLES
 from fsref.reports.text import explanation_text
-from fsref.law.schedule import schedule
-from fsref.simulation.recording import OBSERVABLES
 
 NETS = {"tiny": handmade.tiny, "residual": handmade.residual, "unordered": handmade.unordered}
 
@@ -33,9 +32,9 @@ def test_every_neuron_adds_up(name: str) -> None:
     """
     net = NETS[name]()
     x = handmade.draw(net, 1, seed=3)
-    trace, start = recorded(net, x), schedule(net).start
+    trace, start = recorded(net, x), net.schedule.start
     for p in net.populations:
-        count = int(np.prod(p.shape))
+        count = p.neurons
         for n in range(0, count, max(1, count // 12)):
             e = fsref.explain(net, x[0], p.name, n)
             assert (e.population, e.neuron) == (p.name, n)
@@ -69,9 +68,9 @@ def test_synapses_are_those_of_the_naive_list(name: str) -> None:
     x, oracle = handmade.draw(net, 1, seed=5), handmade.oracle(net)
     codes = recorded(net, x)
     for target in dict.fromkeys(q.target for q in net.projections):
-        n = int(np.prod(net[target].shape)) - 1
+        n = net[target].neurons - 1
         expected, synapses = [], 0
-        for label, q, naive in zip(net.labels, net.projections, oracle.projections, strict=True):
+        for label, q, naive in zip(list(net.named_projections), net.projections, oracle.projections, strict=True):
             if q.target == target:
                 into = [(s, w) for s, leaving in enumerate(naive.synapses) for t, w in leaving if t == n]
                 synapses += len(into)

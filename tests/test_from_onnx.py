@@ -1,4 +1,6 @@
-"""ONNX models become float graphs that compute what onnx.reference says; what has no form is refused at once, by name."""
+"""ONNX models become float graphs that compute what onnx.reference says; what has no form is refused at once, by
+name.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,10 @@ onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
-from fsref.importers.onnx.from_onnx import from_onnx  # noqa: E402
-from fsref.graph.graph import Graph, Pixels  # noqa: E402
-from fsref.importers.onnx.model import NEWEST  # noqa: E402
 from fsref.errors import FileError, FsrefError, GraphError, UsageError  # noqa: E402
+from fsref.graph.graph import Graph, Pixels  # noqa: E402
+from fsref.importers.onnx import from_onnx  # noqa: E402
+from fsref.importers.onnx.model import NEWEST  # noqa: E402
 
 OPSETS = (11, 13, 17, 21, NEWEST)
 PIXELS = Pixels(3, 9, 8, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
@@ -1038,7 +1040,9 @@ def test_models_changed_at_random_end_in_a_graph_or_one_line(tmp_path: Path) -> 
 
 
 def test_a_graph_that_computes_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With an input contract, logits of a drawn image are compared with onnx.reference before the graph is handed out."""
+    """With an input contract, logits of a drawn image are compared with onnx.reference before the graph is handed
+    out.
+    """
     from fsref.importers.onnx import from_onnx as module
 
     net = ended([node("Sigmoid", "x", "h")])

@@ -18,9 +18,9 @@ torch = pytest.importorskip("torch", reason="torch is not installed")
 from torch import nn  # noqa: E402 - after the check that torch is there
 from torch.nn import functional as F  # noqa: E402
 
-from fsref.importers.torch.from_torch import from_torch  # noqa: E402
-from fsref.graph.graph import Graph, Pixels  # noqa: E402
 from fsref.errors import GraphError, UsageError  # noqa: E402
+from fsref.graph.graph import Graph, Pixels  # noqa: E402
+from fsref.importers.torch import from_torch  # noqa: E402
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 
@@ -280,7 +280,9 @@ def test_a_gate_of_channels() -> None:
 
 
 class Shared(nn.Module):
-    """One activation used twice, weights computed from parameters, a 1x1 convolution as classifier, softmax at the end."""
+    """One activation used twice, weights computed from parameters, a 1x1 convolution as classifier, softmax at the
+    end.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -437,7 +439,9 @@ def test_quantising_activations(case: str) -> None:
     ],
 )
 def test_activations_that_are_no_quantise(function: Callable[[Any, Any], Any], operator: str) -> None:
-    """Rounding without bounds, from below 0 or off centre is no quantise, one bound alone no clip: the module is named."""
+    """Rounding without bounds, from below 0 or off centre is no quantise, one bound alone no clip: the module is
+    named.
+    """
     with pytest.raises(
         GraphError, match=rf"Body: 1 operator cannot be mapped: layers\.0: {operator} \(nearest: .+\) \[GRAPH-7\]$"
     ):
@@ -565,7 +569,9 @@ def test_a_graph_of_other_logits_is_refused() -> None:
 
 
 def test_exported_programs() -> None:
-    """A program exported before gives the graph its module gives; dynamic shapes and other sizes are refused by name."""
+    """A program exported before gives the graph its module gives; dynamic shapes and other sizes are refused by
+    name.
+    """
     model, pixels = drawn(body(nn.BatchNorm2d(8), nn.Hardswish())), Pixels(3, 7, 7)
     example = (torch.zeros(3, 3, 7, 7),)
     program, plain = torch.export.export(model, example), from_torch(model, pixels)

@@ -28,7 +28,7 @@ from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Width, fs
 from fsref.errors import FileError, FsrefError
 from fsref.formats import manifest as schema
 from fsref.formats import npz
-from fsref.simulation.run import memory_bound
+from fsref.simulation.memory import run_bytes
 from handmade import ENGINES, array, check_line, draw, members_of, npy, residual, tiny, unordered, zipped
 
 FILES = 10_000
@@ -436,7 +436,7 @@ class Census:
 
 def agree(net: Network, data: bytes) -> None:
     """Logits and trains of one drawn image are the same in every engine, and the naive ones."""
-    if max(memory_bound(net, 1, engine) for engine in ENGINES) > 2**26:
+    if max(run_bytes(net, 1, engine) for engine in ENGINES) > 2**26:
         return
     image = draw(net, 1, 3)
     seen = naive.simulate(naive.load(data), image.ravel().tolist())

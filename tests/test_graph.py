@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fsref.graph import arithmetic
-from fsref.graph import graph
-from fsref.graph.graph import Graph, Node, Pixels
-from fsref.graph.operators import OPERATORS
+from fsref import arithmetic, graph
 from fsref.errors import FileError, FsrefError, GraphError, InputError, UsageError
 from fsref.formats import graph as files
+from fsref.graph.graph import Graph, Node, Pixels
+from fsref.graph.operators import OPERATORS
 from handmade import array, check_line, members_of, npy, refused, tiny, zipped
 
 GUIDE = Path(graph.__file__).parent.parent / "guide" / "graph.md"
@@ -231,7 +230,9 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[int, int, int]
 
 
 def feed(name: str, shape: tuple[int, int, int]) -> list[Node]:
-    """Nodes that give a value of this shape from an input of one channel and at least its size, the last called `name`."""
+    """Nodes that give a value of this shape from an input of one channel and at least its size, the last called
+    `name`.
+    """
     c, h, w = shape
     kernel = RNG.normal(size=(c, 1, 9 - h, 9 - w)) / (9 - h)
     return [Node(name, "conv", ("input",), {}, {"weight": kernel})]
@@ -864,7 +865,7 @@ def test_save_and_load(made: Graph, tmp_path: Path) -> None:
     """
     path = tmp_path / "graph.npz"
     made.save(path)
-    again = Graph.load(str(path))
+    again = load_graph(str(path))
     assert same(made, again) and files.to_bytes(again) == path.read_bytes() == files.to_bytes(made)
     assert [p.name for p in tmp_path.iterdir()] == ["graph.npz"] and (
         names := list(members_of(path.read_bytes()))
@@ -914,7 +915,7 @@ def test_a_file_by_hand(tmp_path: Path) -> None:
     """
     np.savez(tmp_path / "g.npz", graph=np.frombuffer(json.dumps(text()).encode(), np.uint8), **BY_HAND)
     assert b"'fortran_order': True" in (tmp_path / "g.npz").read_bytes()
-    made = Graph.load(tmp_path / "g.npz")
+    made = load_graph(tmp_path / "g.npz")
     assert made.input == Pixels(1, 4, 4) and (made.name, made.classes, made.notes) == ("", (), ())
     assert made["c"].attributes["padding"] == (1, 1, 1, 1) and made["c"].attributes["groups"] == 1
     assert made["/fc"].arrays["weight"].tolist() == [[0, 3], [1, 4], [2, 5]]
@@ -1043,25 +1044,25 @@ def test_containers_that_are_refused(tmp_path: Path) -> None:
     for cut in (0, 10, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:cut])
         with refused(FileError, "FILE-1"):
-            Graph.load(path)
+            load_graph(path)
     rng = np.random.default_rng(1)
     for place in rng.integers(0, len(data), 300).tolist():
         path.write_bytes(data[:place] + bytes([data[place] ^ int(rng.integers(1, 256))]) + data[place + 1 :])
         try:
-            Graph.load(path)  # bytes that say nothing, such as dates
+            load_graph(path)  # bytes that say nothing, such as dates
         except FsrefError as error:
             assert str(path) in str(error) and "\n" not in str(error)
     members = members_of(data)
     for bad in (zipped(members, 8), b"not a zip", data + struct.pack("<H", 0)):
         path.write_bytes(bad)
         with refused(FileError, "FILE-1"):
-            Graph.load(path)
+            load_graph(path)
     with refused(GraphError, "GRAPH-6", "x", "graph.npy"):
         files.build({k: v for k, v in members.items() if k != "graph.npy"}, "x")
     tiny().save(path)
-    said(GraphError, "GRAPH-6", str(path), "fsref.load", lambda: Graph.load(path))
+    said(GraphError, "GRAPH-6", str(path), "fsref.load", lambda: load_graph(path))
     with refused(FileError, "FILE-1", str(tmp_path / "none.npz")):
-        Graph.load(tmp_path / "none.npz")
+        load_graph(tmp_path / "none.npz")
 
 
 def test_descriptions_that_are_not_written() -> None:

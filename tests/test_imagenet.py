@@ -1,4 +1,6 @@
-"""The networks of tools/imagenet.py and the ResNets of CIFAR-10: their size in FS neurons, their form, their padding."""
+"""The networks of tools/imagenet.py and the ResNets of CIFAR-10: their size in FS neurons, their form, their
+padding.
+"""
 
 from __future__ import annotations
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fsref import FS, Dense, Input, Network, Readout, Width, fs_relu
-from fsref.law.widths import Memory, memories
 from fsref.law.populations import MaxPool
+from fsref.law.widths import Memory, memories
 from handmade import ladder, residual, tiny, unordered
 
 

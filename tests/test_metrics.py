@@ -11,8 +11,8 @@ import fsref
 import handmade
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, fs_relu
 from fsref.errors import InputError, LimitError, UsageError
-from fsref.metrics.fan_out import fan_out, fan_outs, synops
-from fsref.law.schedule import schedule
+from fsref.law.synapses import fan_out
+from fsref.metrics.fan_out import fan_outs, synops
 
 NETS = {"tiny": handmade.tiny, "residual": handmade.residual, "unordered": handmade.unordered}
 
@@ -87,14 +87,14 @@ def test_a_score_is_what_single_images_add_up_to(engine: str, monkeypatch: pytes
     x = handmade.draw(net, 7)
     result = fsref.run(net, x, record=[p.name for p in net.populations[:-1]])
     assert result.trace is not None
-    y = result.labels.copy()
+    y = result.predictions.copy()
     y[[2, 5]] = (y[[2, 5]] + 1) % 3
     monkeypatch.setattr("fsref.metrics.score.CHUNK_IMAGES", 3)
     seen: list[int] = []
     score = fsref.evaluate(net, x, y, engine, progress=seen.append)
     assert seen == [3, 3, 1]
-    assert (score.images, score.correct, score.accuracy) == (7, 5, 5 / 7)
-    assert score.predictions.tolist() == result.labels.tolist()
+    assert (score.image_count, score.correct, score.accuracy) == (7, 5, 5 / 7)
+    assert score.predictions.tolist() == result.predictions.tolist()
     fs = sum(result.spike_counts[name] for name in ("stem", "mid", "sum"))
     neurons = 4 * 7 * 6 + 2 * 4 * 4 * 3
     assert score.spikes_per_neuron == pytest.approx(float(np.mean(fs)) / neurons)
@@ -103,7 +103,7 @@ def test_a_score_is_what_single_images_add_up_to(engine: str, monkeypatch: pytes
         synops(net, {n: result.trace[n, "spikes"] for n in result.spike_counts}).sum() / 7
     )
     assert sum(score.synops_by_projection.values()) == pytest.approx(score.synops)
-    assert score.latency_steps == schedule(net).latency
+    assert score.latency_steps == net.schedule.latency
     assert "71.43 %  (5 of 7)" in str(score)
 
 

@@ -27,9 +27,8 @@ from fsref import (
 )
 from fsref.errors import FileError, NetworkError
 from fsref.formats import npz
-from fsref.law.network import check_pool
-from fsref.law.schedule import schedule
-from fsref.simulation.recording import OBSERVABLES
+from fsref.law.populations import OBSERVABLES
+from fsref.law.wiring import check_pool
 from handmade import ENGINES, draw, members_of, oracle, refused, residual, tiny, unordered, with_manifest
 
 ONE = (1, 1, 1)
@@ -381,7 +380,7 @@ def test_pool_inherits_steps_and_start() -> None:
     )
     assert net.steps == {"in": 5, "a": 3, "p": 3, "q": 3, "out": 0}
     assert net.code_weights["q"].tolist() == net.code_weights["a"].tolist() == [[9, 4, 1], [8, 3, 2]]
-    assert [schedule(net).start[n] for n in "apq"] == [5, 5, 5]
+    assert [net.schedule.start[n] for n in "apq"] == [5, 5, 5]
     assert net.ranges["q"].codes.tolist() == net.ranges["a"].codes.tolist()
     images = draw(net, 6)
     for engine in ENGINES:
@@ -420,7 +419,7 @@ def agree(net: Network, images: Any) -> None:
                 key = p.name, "spikes" if kind == "trains" else kind
                 if key in trace.arrays:
                     assert trace[key].tolist() == [getattr(one, kind)[place] for one in seen], (engine, key)
-        for j, label in enumerate(net.labels):
+        for j, label in enumerate(list(net.named_projections)):
             assert trace[label, "sums"].tolist() == [one.sums[j] for one in seen], (engine, label)
 
 

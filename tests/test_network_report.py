@@ -8,9 +8,9 @@ from dataclasses import asdict
 import pytest
 
 from fsref import FS, Dense, Input, Network, Readout, fs_relu
+from fsref.law.pipelining import pipelining
 from fsref.law.widths import memories
 from fsref.reports.network import network_dict, network_text, timeline_text
-from fsref.law.schedule import pipelining, schedule
 from handmade import ladder, residual, tiny, unordered
 
 LADDER = """\
@@ -46,7 +46,7 @@ def test_timeline() -> None:
 def test_timelines_have_at_most_64_columns(layers: int, steps: int) -> None:
     """Every column is equally many steps, at most 64 in all; a window shows in every column it has a step in."""
     net = chain(layers, steps)
-    plan, lines = schedule(net), timeline_text(net).splitlines()
+    plan, lines = net.schedule, timeline_text(net).splitlines()
     rows = [line.split("|")[1] for line in lines if line.endswith("|")]
     each = int(lines[1].split()[3])
     assert {len(row) for row in rows} == {-(-plan.steps // each)}
@@ -66,7 +66,7 @@ def test_timelines_have_at_most_64_columns(layers: int, steps: int) -> None:
 @pytest.mark.parametrize("net", [tiny(), residual(), unordered(), ladder()])
 def test_plain_values(net: Network) -> None:
     """The plain values are those of schedule, pipelining and memories, and JSON holds them."""
-    plan, bits, found = schedule(net), memories(net), json.loads(json.dumps(network_dict(net)))
+    plan, bits, found = net.schedule, memories(net), json.loads(json.dumps(network_dict(net)))
     for entry in found["populations"]:
         name = entry["name"]
         for what, window in (("receives", plan.receives[name]), ("fires", plan.fires[name])):
@@ -75,7 +75,7 @@ def test_plain_values(net: Network) -> None:
     for buffers, key in ((1, "one_buffer"), (2, "two_buffers")):
         needs = pipelining(net, buffers)
         assert {entry["label"]: entry["fifo"][key] for entry in found["projections"]} == {
-            label: {"depth": needs.fifo_depth[label], "bits": needs.fifo_bits[label]} for label in net.labels
+            label: {"depth": needs.fifo_depth[label], "bits": needs.fifo_bits[label]} for label in list(net.named_projections)
         }
         membranes = buffers * sum(m.membranes for m in bits.values())
         wanted = {

@@ -483,7 +483,9 @@ def told() -> Network:
 
 
 def test_saving_is_atomic_and_reproducible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same network gives the same bytes, in the form FILE-4 says; the file appears complete or not at all (FILE-4)."""
+    """The same network gives the same bytes, in the form FILE-4 says; the file appears complete or not at all
+    (FILE-4).
+    """
     net, path = told(), tmp_path / "net.npz"
     net.save(path)
     data = path.read_bytes()

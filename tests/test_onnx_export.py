@@ -159,7 +159,7 @@ def weights(*shape: int, low: int = -128, high: int = 127) -> Any:
 def chain(given: Input, *parts: Any, bias: Any = None) -> Network:
     """Populations and projections in a row, with a readout over the last population."""
     last = [p for p in parts if isinstance(p, (FS, MaxPool))][-1]
-    out = Dense(last.name, "out", weights(3, int(np.prod(last.shape)), low=-9, high=9))
+    out = Dense(last.name, "out", weights(3, last.neurons, low=-9, high=9))
     populations = [given, *(p for p in parts if isinstance(p, (FS, MaxPool))), Readout("out", (3, 1, 1), bias)]
     return Network(populations, [*(q for q in parts if not isinstance(q, (FS, MaxPool))), out])
 

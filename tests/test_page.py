@@ -18,18 +18,18 @@ import pytest
 
 import fsref
 import handmade
-from fsref.cli import main as cli
-from fsref.formats.sources import ImageSet
-from fsref.metrics.energy import PRESETS, energy
+from fsref import main as cli
 from fsref.errors import FileError, UsageError
-from fsref.reports.evaluation import Evaluation, examine, known_float_accuracy
+from fsref.formats.sources import ImageSet
 from fsref.law.network import Network
 from fsref.law.neuron import fs_relu, relu_theta
+from fsref.law.populations import FS
+from fsref.metrics.energy import PRESETS, energy
+from fsref.rate_coding.score import rate_score
+from fsref.rate_coding.twin import rate_coded
 from fsref.reports.page import POLICY, page, write_page
 from fsref.reports.plots import plots, spread, write_plots
-from fsref.law.populations import FS
-from fsref.rate_coding.twin import rate_coded
-from fsref.rate_coding.score import rate_score
+from fsref.reports.evaluation import Evaluation, examine, known_float_accuracy
 from fsref.tables import Sheet
 
 EVIL = "<script>alert('&1')</script>"

@@ -18,12 +18,11 @@ import fsref
 import naive
 from fsref import Network, Record
 from fsref.errors import InputError, LimitError, UsageError
+from fsref.law.pipelining import fifo_depths, pipelining
+from fsref.law.populations import OBSERVABLES, MaxPool
 from fsref.simulation.pipeline import Pipelined, check_depths, memory_bound, run_pipelined
-from fsref.law.populations import MaxPool
-from fsref.simulation.run import recording_bytes
-from fsref.law.schedule import fifo_depths, pipelining, schedule
+from fsref.simulation.recording import recording_bytes, select
 from fsref.verification.strategies import Case, cases
-from fsref.simulation.recording import OBSERVABLES, select
 from handmade import draw, ladder, oracle, refused, residual, tiny, unordered
 
 RESNET = Path(__file__).parent.parent / "reference_models" / "resnet20" / "resnet20.fs.npz"
@@ -75,7 +74,7 @@ def test_pipelined_runs_give_what_runs_one_by_one_give() -> None:
         run = run_pipelined(case.net, case.images, buffers, interval if slack else None, record=ALL)
         held_against_runs_one_by_one(run, case.net, case.images, list(naive.starts(other).values()), interval)
         needs = pipelining(case.net, buffers, interval)
-        assert all(run.fifo_peak[label] <= needs.fifo_depth[label] for label in case.net.labels)
+        assert all(run.fifo_peak[label] <= needs.fifo_depth[label] for label in list(case.net.named_projections))
         assert run.peak_events <= needs.peak_events
         count["networks"] += 1
         count["in flight"] += len(case.images) > 1 and interval < run.latencies[0]
@@ -121,10 +120,10 @@ def test_the_depth_of_the_schedule_is_enough_and_one_less_is_not() -> None:
     count: Counter[str] = Counter()
 
     def tight(net: Network, buffers: int) -> None:
-        needs, plan = pipelining(net, buffers), schedule(net)
+        needs, plan = pipelining(net, buffers), net.schedule
         images = draw(net, max(plan.delays.values()) // needs.interval + 2)
         assert run_pipelined(net, images, buffers, fifo_depth=needs.fifo_depth).fifo_peak == needs.fifo_depth
-        for label, q in zip(net.labels, net.projections, strict=True):
+        for label, q in net.named_projections.items():
             depth, start = needs.fifo_depth[label], plan.start[q.source]
             if depth == 0:
                 continue
@@ -268,9 +267,9 @@ def test_memory_bound_holds() -> None:
         assert peak <= bound < 64 * peak
         with refused(LimitError, "RUN-3", "run"):
             run_pipelined(net, images, buffers, interval, record=record, memory_limit=bound - 1)
-    assert memory_bound(net, 9, 2, 8, {}.fromkeys(net.labels, 0), select(net, ALL), True) + recording_bytes(
+    assert memory_bound(net, 9, 2, 8, {}.fromkeys(list(net.named_projections), 0), select(net, ALL), True) + recording_bytes(
         net, select(net, ALL), 9
-    ) == memory_bound(net, 9, 2, 8, {}.fromkeys(net.labels, 0), select(net, ALL), False)
+    ) == memory_bound(net, 9, 2, 8, {}.fromkeys(list(net.named_projections), 0), select(net, ALL), False)
 
 
 @pytest.mark.parametrize(

@@ -21,17 +21,17 @@ import fsref
 import naive
 import naive_rate
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, fs_relu
-from fsref.formats import sources as data
-from fsref.rate_coding import ticks
-from fsref.rate_coding import neurons as twin
 from fsref.cli.main import main
 from fsref.conversion.quantisation import clip_table
-from fsref.metrics.energy import PRESETS
 from fsref.errors import FsrefError, InputError, LimitError, NetworkError, RangeError, UsageError
+from fsref.formats import sources as data
 from fsref.formats.npz import to_bytes
 from fsref.law.neuron import relu_theta
-from fsref.rate_coding.twin import rate_coded
+from fsref.metrics.energy import PRESETS
+from fsref.rate_coding import neurons as twin
+from fsref.rate_coding import ticks
 from fsref.rate_coding.score import rate_score
+from fsref.rate_coding.twin import rate_coded
 from fsref.verification.strategies import Case, cases
 from handmade import draw, oracle, refused, residual, tiny
 from test_rules_bite import altered
@@ -69,7 +69,9 @@ def with_twin(case: Case) -> Case:
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A case with a twin, how it is run, and what the naive twin says of it; None when its membranes may leave 63 bits."""
+    """A case with a twin, how it is run, and what the naive twin says of it; None when its membranes may leave 63
+    bits.
+    """
 
     case: Case
     net: naive.Net
@@ -93,7 +95,7 @@ def expected(case: Case, net: naive.Net, best: bool, nearest: bool, apart: bool)
     totals = [naive_rate.total(one, late) for one in seen]
     return {
         "logits": [one.logits for one in seen],
-        "labels": [one.labels for one in seen],
+        "labels": [one.predictions for one in seen],
         "synops": [one.synops for one in seen],
         "spikes": [[[row[p] for row in total] for p in spiking] for total in totals],
         "per tick": [[sum(one.spikes[tick][p] for one in seen) for tick in range(TICKS + late)] for p in spiking],
@@ -117,7 +119,7 @@ def differs(make: Any, one: Drawn) -> str:
         return "not refused"
     found = {
         "logits": result.logits.tolist(),
-        "labels": result.labels.tolist(),
+        "labels": result.predictions.tolist(),
         "synops": result.synops.tolist(),
         "spikes": [[rows[b].tolist() for rows in result.spikes.values()] for b in range(len(one.case.images))],
         "per tick": [rows.tolist() for rows in result.spikes_per_tick.values()],
@@ -178,7 +180,9 @@ def test_twin_is_the_naive_one(many: list[Drawn]) -> None:
 
 
 def test_the_last_tick_that_is_proved_is_the_naive_one(many: list[Drawn]) -> None:
-    """The largest number of ticks that may run is the same to the tick when every synapse is counted by hand (RATE-8)."""
+    """The largest number of ticks that may run is the same to the tick when every synapse is counted by hand
+    (RATE-8).
+    """
     for one in many[:40]:
         best, nearest = one.setting == "best", one.rounding == "nearest"
         made = twin.neurons(one.case.net, one.setting, one.rounding)  # type: ignore[arg-type]
@@ -408,7 +412,9 @@ def test_pool_passes_the_busiest_candidate() -> None:
 
 
 def test_other_tables_are_refused() -> None:
-    """A table that is no clamped division is refused by population, channel and step; clipped ones are taken (RATE-1)."""
+    """A table that is no clamped division is refused by population, channel and step; clipped ones are taken
+    (RATE-1).
+    """
     rng = np.random.default_rng(3)
     tried: Counter[bool] = Counter()
     for _ in range(100):
@@ -604,7 +610,7 @@ def test_digits_approach_the_fs_network() -> None:
     labels = fsref.run(net, x).labels
     for setting in ("classic", "best"):
         result = rate_coded(net, setting, "nearest").run(x, 512)
-        assert int((result.labels[:, -1] != labels).sum()) <= 1
+        assert int((result.predictions[:, -1] != labels).sum()) <= 1
         assert result.correct(y)[-1] >= int((labels == y).sum()) - 1 and result.inexact == ("pool",)
         assert (np.diff(result.spikes_per_neuron) > 0).all()
         assert result.twin.net.name in str(rate_score(result, y))

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 import fsref
 import oracle
-from fsref.law import projections
 from fsref.engines import events
+from fsref.law import projections
 from fsref.verification.strategies import Case, cases
 
 FIRST = 300
@@ -215,7 +215,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         (
             "events",
             "                v[b] += total\n",
-            "                v[b] = total + (p.bias if p.bias.ndim == 3 else p.bias[:, None, None])\n",
+            "                v[b] = total + (p.bias_map)\n",
         ),
         ("quantized", "sum(totals.values(),", "sum(list(totals.values())[-1:],"),
     ],

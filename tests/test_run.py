@@ -13,11 +13,12 @@ import pytest
 
 import naive
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, Table, fs_relu, run
-from fsref.simulation import run as runner
 from fsref.engines import reference
 from fsref.errors import InputError, LimitError, UsageError
-from fsref.simulation.run import memory_bound, recording_bytes
-from fsref.simulation.recording import OBSERVABLES, select
+from fsref.law.populations import OBSERVABLES
+from fsref.simulation import run as runner
+from fsref.simulation.memory import run_bytes
+from fsref.simulation.recording import recording_bytes, select
 from handmade import ENGINES, draw, oracle, refused, residual, tiny, unordered
 
 ALL = Record(observables=OBSERVABLES)
@@ -33,7 +34,7 @@ def test_ties_go_to_the_lowest_class() -> None:
     for engine in ENGINES:
         result = run(net, images, engine)
         assert result.logits.tolist() == [[0, 4, 0, 4], [-1, 4, 2, 4], [-2, 4, 4, 4], [-3, 4, 6, 4]]
-        assert result.labels.tolist() == [1, 1, 1, 2]
+        assert result.predictions.tolist() == [1, 1, 1, 2]
     assert [naive.simulate(oracle(net), [x]).label for x in range(4)] == [1, 1, 1, 2]
 
 
@@ -95,7 +96,7 @@ def test_what_is_unknown_is_refused() -> None:
         with refused(UsageError, "RUN-2", "engine", engine):
             run(net, draw(net, 1), engine)
         with refused(UsageError, "RUN-2", "engine", engine):
-            memory_bound(net, 1, engine)
+            run_bytes(net, 1, engine)
     for more in ({"batch": 0}, {"batch": -1}, {"threads": 0}, {"threads": -2}):
         with refused(UsageError, "RUN-2", "run"):
             run(net, draw(net, 1), **more)
@@ -113,7 +114,7 @@ def test_batch_and_threads_change_nothing() -> None:
             for batch, threads in ((None, None), (1, 1), (2, 3), (3, 2), (7, 1), (100, 50)):
                 result = run(net, images, engine, record=ALL, batch=batch, threads=threads)
                 assert result.logits.tolist() == [one.logits for one in seen]
-                assert result.labels.tolist() == [one.label for one in seen]
+                assert result.predictions.tolist() == [one.label for one in seen]
                 for place, p in enumerate(net.populations[:-1]):
                     assert result.spike_counts[p.name].tolist() == [
                         sum(train.bit_count() for train in one.trains[place]) for one in seen
@@ -121,7 +122,7 @@ def test_batch_and_threads_change_nothing() -> None:
                     assert result.codes[p.name].tolist() == [one.codes[place] for one in seen]
                 for (name, kind), found in result.trace.arrays.items():
                     wanted = [
-                        one.sums[net.labels.index(name)]
+                        one.sums[list(net.named_projections).index(name)]
                         if kind == "sums"
                         else getattr(one, "trains" if kind == "spikes" else kind)[
                             [p.name for p in net.populations].index(name)
@@ -134,7 +135,7 @@ def test_batch_and_threads_change_nothing() -> None:
 def name_of(net: Network, key: tuple[str, str]) -> str:
     """The file RUN-3 gives an array."""
     if key[1] == "sums":
-        return f"projection.{net.labels.index(key[0])}.sums.npy"
+        return f"projection.{list(net.named_projections).index(key[0])}.sums.npy"
     return f"population.{[p.name for p in net.populations].index(key[0])}.{key[1]}.npy"
 
 
@@ -178,7 +179,9 @@ class Broken(Exception):
 
 
 def test_a_recording_appears_complete_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An engine, a preparation or a disk that fails midway leaves neither the directory nor anything beside it (RUN-3)."""
+    """An engine, a preparation or a disk that fails midway leaves neither the directory nor anything beside it
+    (RUN-3).
+    """
     net = residual()
     images, path = draw(net, 6), tmp_path / "trace"
     whole = reference.simulator
@@ -240,14 +243,14 @@ def test_memory_is_refused_before_the_run(tmp_path: Path, monkeypatch: pytest.Mo
         raise AssertionError("the run started")
 
     selection = select(net, ALL)
-    bound = memory_bound(net, 4, "reference", selection, False, 2, 1)
+    bound = run_bytes(net, 4, "reference", selection, False, 2, 1)
     assert run(net, images, "reference", record=ALL, batch=2, threads=1, memory_limit=bound).logits.shape == (4, 3)
     size = recording_bytes(net, selection, 4)
     assert size == sum(a.nbytes for a in run(net, images, record=ALL).trace.arrays.values())
-    assert bound - memory_bound(net, 4, "reference", selection, True, 2, 1) == size
+    assert bound - run_bytes(net, 4, "reference", selection, True, 2, 1) == size
     for engine in ENGINES:
         monkeypatch.setattr(f"fsref.engines.{engine}.simulator", never)
-        with refused(LimitError, "RUN-3", "run", f"{memory_bound(net, 4, engine, selection, False, 2, 1)} bytes"):
+        with refused(LimitError, "RUN-3", "run", f"{run_bytes(net, 4, engine, selection, False, 2, 1)} bytes"):
             run(
                 net,
                 images,
@@ -255,9 +258,9 @@ def test_memory_is_refused_before_the_run(tmp_path: Path, monkeypatch: pytest.Mo
                 record=ALL,
                 batch=2,
                 threads=1,
-                memory_limit=memory_bound(net, 4, engine, selection, False, 2, 1) - 1,
+                memory_limit=run_bytes(net, 4, engine, selection, False, 2, 1) - 1,
             )
-        assert memory_bound(net, 4, engine, batch=2) > memory_bound(net, 4, engine, batch=1)
+        assert run_bytes(net, 4, engine, batch=2) > run_bytes(net, 4, engine, batch=1)
     path = tmp_path / "trace"
     monkeypatch.setattr(runner.shutil, "disk_usage", lambda at: SimpleNamespace(free=size - 1))
     with refused(LimitError, "RUN-3", str(path), f"{size} bytes"):
@@ -322,7 +325,7 @@ def test_memory_bound_holds(engine: str) -> None:
         run(net, draw(net, 1), engine, record=ALL)  # what is made once: kernels, code weights
         for count, batch, threads, record in cases:
             images = draw(net, count).astype(np.uint8)
-            bound = memory_bound(
+            bound = run_bytes(
                 net, count, engine, None if record is None else select(net, record), False, batch, threads
             )
             tracemalloc.start()

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 import naive
 from fsref import Network
 from fsref.errors import UsageError
-from fsref.law.schedule import pipelining, schedule
+from fsref.law import schedule
+from fsref.law.pipelining import pipelining
 from fsref.verification.strategies import networks
 from handmade import ladder, oracle, refused, residual, tiny, unordered
 
@@ -44,7 +44,7 @@ def counted(net: Network, interval: int) -> Counted:
         [p.steps for p in other.populations],
         {p.name: i for i, p in enumerate(net.populations)},
     )
-    sizes = [int(np.prod(p.shape)) for p in net.populations]
+    sizes = [p.neurons for p in net.populations]
     ends = max(start[p] + steps[p] for p in start)
     images = range(ends // interval + 2)
     clock = range(images[-1] * interval + ends)
@@ -80,7 +80,7 @@ def test_starts() -> None:
     assert plan.start == {"in": 0, "a": 3, "pool": 3, "b": 8, "out": 10}
     assert plan.latency == 10
     for net in (tiny(), residual(), unordered(), ladder()):
-        plan, other = schedule(net), oracle(net)
+        plan, other = net.schedule, oracle(net)
         assert list(plan.start.values()) == list(naive.starts(other).values())
         assert plan.latency == naive.latency(other)
 
@@ -91,7 +91,7 @@ def test_initiation_interval() -> None:
     assert (plan.interval_one_buffer, plan.interval_two_buffers) == (3 + 5, 5)
     assert (schedule(tiny()).interval_one_buffer, schedule(tiny()).interval_two_buffers) == (7, 4)
     for net in (tiny(), residual(), unordered(), ladder()):
-        plan = schedule(net)
+        plan = net.schedule
         assert (plan.interval_one_buffer, plan.interval_two_buffers) == naive.initiation_intervals(oracle(net))
 
 
@@ -106,7 +106,7 @@ def test_skip_delay() -> None:
             for (s, p), delay in naive.delays(other).items()
             if other.populations[p].kind != "max_pool"
         }
-        assert schedule(net).delays == found
+        assert net.schedule.delays == found
 
 
 def test_windows() -> None:
@@ -153,12 +153,12 @@ def test_depths_and_peaks_are_those_of_a_count_step_by_step() -> None:
     """
 
     def same(net: Network) -> None:
-        plan = schedule(net)
+        plan = net.schedule
         for buffers, shortest in ((1, plan.interval_one_buffer), (2, plan.interval_two_buffers)):
             assert pipelining(net, buffers).interval == shortest
             for interval in (shortest, shortest + 1, plan.steps):
                 wanted, found = counted(net, interval), pipelining(net, buffers, interval)
-                assert [found.fifo_depth[label] for label in net.labels] == wanted.depth
+                assert [found.fifo_depth[label] for label in list(net.named_projections)] == wanted.depth
                 assert found.peak_events == wanted.peak
                 assert wanted.held <= buffers and wanted.firing == 1
             if shortest > 1:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import fsref
-from fsref.conversion.converter import convert
-from fsref.graph.graph import Graph, Node
-from fsref.errors import GraphError, InputError
 from fsref.conversion.search import Found, Point, search
+from fsref.conversion.converter import convert
+from fsref.errors import GraphError, InputError
+from fsref.graph.graph import Graph, Node
 from handmade import refused
 
 
@@ -72,7 +72,7 @@ def test_every_point_is_what_the_network_gives(found: Found) -> None:
     """Right images, latency and spikes of a point are those of a network converted with its K and run on the
     calibration images.
     """
-    assert (found.measure, found.images, found.float_right, found.needed) == (
+    assert (found.measure, found.image_count, found.float_right, found.needed) == (
         "accuracy",
         200,
         int((NOISY == PREDICTED)[:200].sum()),
@@ -196,7 +196,9 @@ def test_the_aim_orders_what_is_tried(aim: Any) -> None:
 
 
 def test_latency_falls_only_on_the_longest_path(found: Found) -> None:
-    """One step less saves one of latency in stem, long and longer, and in short only where it is as long as the others."""
+    """One step less saves one of latency in stem, long and longer, and in short only where it is as long as the
+    others.
+    """
     for point in found.points:
         assert point.latency_steps == latency(point.steps)
 

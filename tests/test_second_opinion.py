@@ -21,8 +21,8 @@ from drawn_graphs import FORMS, Drawn, graphs
 from fsref.conversion.converter import convert
 from fsref.conversion.folded import Folded
 from fsref.conversion.folding import fold
-from fsref.graph.graph import Node
 from fsref.errors import GraphError, NetworkError
+from fsref.graph.graph import Node
 from fsref.law.network import Network
 from fsref.law.populations import FS, MaxPool
 from fsref.law.projections import Dense
@@ -113,10 +113,8 @@ class Fake:
                 self.unit[p.name] = p.scale / theta
                 self.scale[p.name], self.offset[p.name] = np.full(channels, p.scale), np.full(channels, float(p.offset))
                 shift = theta * p.offset + (theta // 2 if self.nearest[p.name] else 0)
-            bias = (
-                np.broadcast_to(p.bias if p.bias.ndim == 3 else p.bias[:, None, None], p.shape) - shift[:, None, None]
-            )
-            for q in net.into(p.name):
+            bias = np.broadcast_to(p.bias_map, p.shape) - shift[:, None, None]
+            for q in net.into(p.name).values():
                 inside = self.offset[q.source][:, None, None] * np.ones(
                     net[q.source].shape
                 )  # outside a value is real 0, not code 0
@@ -141,7 +139,7 @@ class Fake:
                 )
                 continue
             r = self.bias[p.name] + sum(
-                through(real[q.source], q, next(weights), p.shape[1:]) for q in self.net.into(p.name)
+                through(real[q.source], q, next(weights), p.shape[1:]) for q in self.net.into(p.name).values()
             )
             if not isinstance(p, FS):
                 found[p.name] = np.rint(r / self.unit[p.name][:, None, None])

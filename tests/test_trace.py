@@ -11,8 +11,10 @@ import pytest
 import naive
 from fsref import FS, Dense, Input, Network, Readout, Record, diff, fs_relu, run
 from fsref.errors import UsageError
-from fsref.law.schedule import schedule
-from fsref.simulation.recording import OBSERVABLES, Trace, crc32c, observables_of
+from fsref.law import schedule
+from fsref.law.populations import OBSERVABLES
+from fsref.simulation.digest import crc32c
+from fsref.simulation.recording import Trace
 from handmade import ENGINES, dangling, draw, oracle, refused, residual, tiny, unordered
 
 ALL = Record(observables=OBSERVABLES)
@@ -48,7 +50,9 @@ def test_events_are_in_canonical_order() -> None:
 
 
 def test_digest_example() -> None:
-    """The example of EVENT-3, the check value of CRC-32C, and every digest of a recording against the bitwise oracle."""
+    """The example of EVENT-3, the check value of CRC-32C, and every digest of a recording against the bitwise
+    oracle.
+    """
     word = np.frombuffer(bytes.fromhex("0102000080000000"), np.uint8)
     assert int(crc32c(word)) == 0x47B25F02
     assert int(crc32c(np.frombuffer(b"123456789", np.uint8))) == 0xE3069283
@@ -87,14 +91,14 @@ def test_selections() -> None:
     """
     net = residual()
     images = draw(net, 3, 8)
-    full, plan = recording(net, images), schedule(net)
+    full, plan = recording(net, images), net.schedule
     chosen = {"sum": [3, 0, 47, 3], "stem": range(10, 20), "out": [2], "in": None, "pool": None}
     steps = [3, plan.start["stem"] + 1, plan.start["stem"] + 3, plan.start["sum"], plan.start["sum"] + 5]
     for engine in ENGINES:
         part = recording(net, images, Record(chosen, OBSERVABLES, steps), engine)
         assert list(part.selection.neurons) == ["in", "stem", "pool", "sum", "out"] and not part.selection.complete
         for (name, kind), found in part.arrays.items():
-            owner = net.projections[net.labels.index(name)].target if kind == "sums" else name
+            owner = net.projections[list(net.named_projections).index(name)].target if kind == "sums" else name
             index = np.arange(np.prod(net[owner].shape)) if chosen[owner] is None else np.unique(list(chosen[owner]))
             inside = [t for t in range(net.steps[owner]) if plan.start.get(owner, 0) + t in steps]
             whole = full[name, kind][..., index]
@@ -103,13 +107,15 @@ def test_selections() -> None:
             elif kind == "spikes":
                 whole = whole & sum(1 << (net.steps[owner] - 1 - t) for t in inside)
             assert found.tolist() == whole.tolist(), (engine, name, kind)
-    assert observables_of(net, "in") == observables_of(net, "pool") == {"spikes", "codes"}
-    assert observables_of(net, "out") == {"sums", "opening"} and observables_of(net, "mid") == set(OBSERVABLES)
+    assert net["in"].observables == net["pool"].observables == {"spikes", "codes"}
+    assert net["out"].observables == {"sums", "opening"} and net["mid"].observables == set(OBSERVABLES)
     assert recording(net, images, Record("sum", "codes")).arrays.keys() == {("sum", "codes")}
 
 
 def test_steps_after_the_logits() -> None:
-    """A population that feeds nothing may fire after the logits stand; its steps are recorded like any other (OBS-1)."""
+    """A population that feeds nothing may fire after the logits stand; its steps are recorded like any other
+    (OBS-1).
+    """
     net = dangling()
     images, full = draw(net, 2), recording(net, draw(net, 2))
     part = recording(net, images, Record(["long"], steps=[5]))  # fires in 1..5, the logits stand after 1
@@ -158,7 +164,7 @@ def test_first_difference() -> None:
     """
     net = residual()
     images = draw(net, 3, 9)
-    good, plan = recording(net, images), schedule(net)
+    good, plan = recording(net, images), net.schedule
     assert diff(good, good) is None
     assert diff(recording(net, images, engine="events"), recording(net, images, engine="quantized")) is None
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import strategies as st
 
 import fsref
-from fsref.graph.graph import Graph, Node
 from fsref.errors import UsageError
+from fsref.graph.graph import Graph, Node
 from fsref.law.populations import FS, Input, MaxPool
 from fsref.law.projections import Dense
-from fsref.verification.strategies import cases, networks, verify
 from fsref.simulation.recording import Record
+from fsref.verification.strategies import cases, networks, verify
 from fsref.verification.theirs import Agreement, Disagreement, corners, first_difference
 from handmade import oracle, refused, residual, tiny, unordered
 
@@ -110,10 +110,10 @@ class Other:
                 ]
                 codes[p.name] = self.right("pool", np.max(windows, axis=0), np.array(windows), p)
             else:
-                bias = p.bias if p.bias.ndim == 3 else p.bias[:, None, None]
+                bias = p.bias_map
                 v = sum(
                     self.projection(q, codes[q.source])
-                    for q in self.net.into(p.name)
+                    for q in self.net.into(p.name).values()
                     if not self.right("left_out", False, q)
                 )
                 v = v + self.right("bias", bias, p)
@@ -257,7 +257,9 @@ TRAPS = {
 
 
 def test_the_network_of_the_traps() -> None:
-    """Its populations are those the traps are set in; one is signed, several have maps, and even and odd thetas occur."""
+    """Its populations are those the traps are set in; one is signed, several have maps, and even and odd thetas
+    occur.
+    """
     assert [p.name for p in NET.populations] == ["input", "stem", "branch", "left", "right", "join", "pool", "head"]
     fs = [p for p in NET.populations if isinstance(p, FS)]
     assert [p.offset != 0 for p in fs] == [False, True, False, False, False]
@@ -275,11 +277,11 @@ def test_a_right_conversion_passes() -> None:
         return Other()(images)
 
     found = verify(NET, forward, max_examples=20)
-    assert found.images == sum(seen) >= len(corners(NET)) + 20
+    assert found.image_count == sum(seen) >= len(corners(NET)) + 20
     assert found.populations == ("stem", "branch", "left", "right", "join", "pool", "head")
-    assert found.values == found.images * sum(int(np.prod(NET[name].shape)) for name in found.populations)
+    assert found.values == found.image_count * sum(int(np.prod(NET[name].shape)) for name in found.populations)
     assert found.busy > 0.5
-    assert str(found) == f"traps: equal in {found.values:,} integers of {found.images} images\n" + (
+    assert str(found) == f"traps: equal in {found.values:,} integers of {found.image_count} images\n" + (
         "  compared   stem, branch, left, right and 3 more\n" + f"  busy       {100 * found.busy:.1f} % of FS neurons"
     )
     assert found.to_dict()["populations"] == list(found.populations)
@@ -385,7 +387,9 @@ def test_a_difference_that_comes_and_goes() -> None:
 
 @pytest.mark.parametrize("make", [tiny, residual, unordered])
 def test_any_network(make: Callable[[], fsref.Network]) -> None:
-    """The oracle in pure Python agrees on networks with any table; one code more somewhere is told with its membrane."""
+    """The oracle in pure Python agrees on networks with any table; one code more somewhere is told with its
+    membrane.
+    """
     import naive
 
     net = make()

@@ -10,12 +10,12 @@ t up to T.
 
 What is compared with what: - A step is one hop of a spike. `scheduled` is the twin on the schedule of FS (RATE-6):
 every layer starts when its first input arrives, skips are delayed, a spike arrives in the step that sends it. It
-answers as `together` does, after T + depth - 1 steps, as FS does after schedule(net).latency; depth leaves an analog
+answers as `together` does, after T + depth - 1 steps, as FS does after net.schedule.latency; depth leaves an analog
 input out. This is like with like. - `together` has a spike pass all layers in one step, latency T. No stepped hardware
 does that; it is the optimistic bound for rate coding. - `apart` is RATE-6, `fsref evaluate --rate T --apart`, latency T
 + depth: all layers start at once, so the biases of deep ones act before their input comes. It costs runs of its own, is
 worse for rate than `scheduled`, and is left out unless asked for. - Throughput is 1,000 / initiation interval. FS: that
-of schedule(net), with two membrane buffers, and with one. Rate: a neuron is busy with an image for all its T steps, so
+of net.schedule, with two membrane buffers, and with one. Rate: a neuron is busy with an image for all its T steps, so
 1,000 / T, with one buffer; the depth is left out, which is in favour of rate. - Spikes are of FS neurons alone on both
 sides, until the answer stands: of FS the mean over all images, of rate over the drawn ones. SynOps are OBS-3: those of
 an analog input are none. - Energy is COUNT-5 on both sides, of rate by COUNT-8: bias and threshold are read in every
@@ -51,15 +51,14 @@ from coding_report import COLUMNS, FIGURES, LAYERS, PARTS, Point, cells, draw, m
 from evaluate import Log, option, sha256
 from fsref import Graph, Network, load_images
 from fsref.conversion.converter import Calibrated, Options
-from fsref.metrics.counts import Work
 from fsref.errors import FsrefError
 from fsref.law.neuron import MAX_STEPS
-from fsref.metrics.paired import Paired
 from fsref.law.populations import FS, Readout
-from fsref.rate_coding.twin import MAX_TICKS, rate_coded, rate_work
-from fsref.law.schedule import schedule
+from fsref.metrics.counts import Work
+from fsref.metrics.paired import Paired
 from fsref.metrics.score import evaluate
 from fsref.rate_coding.neurons import depth
+from fsref.rate_coding.twin import MAX_TICKS, rate_coded, rate_work
 
 FS_BATCH, RATE_BATCH = 500, 25  # images to a line of the log
 ALPHAS: dict[str, dict[str, Any]] = {
@@ -75,7 +74,7 @@ class Measurement:
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self.args, self.graph, self.log = args, Graph.load(args.graph), Log(args.out)
+        self.args, self.graph, self.log = args, load_graph(args.graph), Log(args.out)
         self.calibrated: Calibrated | None = None
         self.nets: dict[str, Network] = {}
         given, training = (
@@ -128,8 +127,8 @@ class Measurement:
         found = next(self.log.found(kind="network", **self.place, options=options), None)
         if found is None:
             net = self.net(options)
-            size = {p.name: int(np.prod(p.shape)) for p in net.populations}
-            plan = schedule(net)
+            size = {p.name: p.neurons for p in net.populations}
+            plan = net.schedule
             found = self.log.add(
                 kind="network",
                 **self.place,
@@ -222,7 +221,7 @@ class Measurement:
                 np.zeros(ticks + result.depth, np.int64),
             )
             fixed = {"depth": depth(net, twin.neurons), "macs": twin.macs}
-            named = {str(t): result.labels[:, t - 1].tolist() for t in chosen}
+            named = {str(t): result.predictions[:, t - 1].tolist() for t in chosen}
             operations = {str(t): int(n) for t, n in zip(chosen, result.synops.sum(axis=0), strict=True)}
             return {
                 "labels": named,

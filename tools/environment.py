@@ -44,7 +44,9 @@ def prepare(folder: str, requirement: str) -> str:
 
 
 def _stamp(requirement: str) -> str:
-    """Return what an environment depends on: its Python, where the clone lies, what is installed, and pyproject.toml."""
+    """Return what an environment depends on: its Python, where the clone lies, what is installed, and
+    pyproject.toml.
+    """
     parts = [sys.version, sys.executable, str(ROOT), requirement]
     return hashlib.sha256("\0".join(parts).encode() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
 

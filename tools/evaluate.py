@@ -27,9 +27,8 @@ import numpy as np
 from fsref import Graph, Network, check, load_images, run
 from fsref.conversion.converter import Calibrated, Options
 from fsref.errors import FsrefError
-from fsref.metrics.paired import Paired
 from fsref.law.populations import FS
-from fsref.law.schedule import schedule
+from fsref.metrics.paired import Paired
 from fsref.simulation.recording import Record
 
 OPTIONS = [field.name for field in fields(Options) if field.name != "steps"]
@@ -97,7 +96,7 @@ def batch(net: Network, x: np.ndarray, onnx: bool) -> dict[str, Any]:
             stop("ONNX Runtime differs in the logits")
         seconds["onnxruntime"] = round(time.perf_counter() - began, 2)
     sent = np.sum([one.spike_counts[p.name] for p in net.populations if isinstance(p, FS)], axis=0)
-    return {"labels": one.labels.tolist(), "spikes": sent.tolist(), "seconds": seconds}
+    return {"labels": one.predictions.tolist(), "spikes": sent.tolist(), "seconds": seconds}
 
 
 def row(name: str, pair: Paired, summary: dict[str, Any]) -> str:
@@ -113,7 +112,7 @@ def row(name: str, pair: Paired, summary: dict[str, Any]) -> str:
 
 def evaluate(args: argparse.Namespace) -> None:
     """Convert and score, as the command line says."""
-    graph, log = Graph.load(args.graph), Log(args.out)
+    graph, log = load_graph(args.graph), Log(args.out)
     images = load_images(args.data, graph, limit=args.limit)
     if images.y is None:
         stop(f"{args.data} has no labels")
@@ -159,7 +158,7 @@ def evaluate(args: argparse.Namespace) -> None:
             if args.nets:
                 args.nets.mkdir(parents=True, exist_ok=True)
                 net.save(args.nets / f"{graph.name}-k{steps}.fs.npz")
-            neurons = sum(int(np.prod(p.shape)) for p in net.populations if isinstance(p, FS))
+            neurons = sum(p.neurons for p in net.populations if isinstance(p, FS))
             size = max(1, min(256, BATCH_NEURONS // neurons))
             batches = []
             for first in range(0, len(x), size):
@@ -180,7 +179,7 @@ def evaluate(args: argparse.Namespace) -> None:
                 labels=sum((b["labels"] for b in batches), []),
                 spikes_per_neuron=round(sum(map(sum, (b["spikes"] for b in batches))) / len(x) / neurons, 4),
                 neurons=neurons,
-                latency=schedule(net).latency,
+                latency=net.schedule.latency,
                 engines=[*spent, *(["reference on the sample"] if sample else [])],
                 milliseconds={engine: round(1000 * seconds, 2) for engine, seconds in spent.items()},
             )

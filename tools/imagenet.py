@@ -84,13 +84,17 @@ class Nodes(list[Node]):
 
 
 def same(size: int, kernel: int, stride: int) -> tuple[int, int, int, int]:
-    """TensorFlow's SAME padding of a square image: (top, left, bottom, right), the odd place at the bottom and right."""
+    """TensorFlow's SAME padding of a square image: (top, left, bottom, right), the odd place at the bottom and
+    right.
+    """
     total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
     return (total // 2, total // 2, total - total // 2, total - total // 2)
 
 
 def efficientnet_lite(arrays: Arrays, side: int, name: str) -> Graph:
-    """EfficientNet-Lite0 or -Lite1 for images of `side` places, of arrays under the names of the published state dict."""
+    """EfficientNet-Lite0 or -Lite1 for images of `side` places, of arrays under the names of the published state
+    dict.
+    """
     nodes = Nodes(arrays, eps=1e-3, act="clip")  # ReLU6
     last, size = nodes.conv("_conv_stem", "_bn0", same(side, 3, 2), stride=2), math.ceil(side / 2)
     channels, block = len(arrays["_conv_stem.weight"]), 0

@@ -29,9 +29,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fsref import FS, Contract, Conv2d, Input, MaxPool, Network, Readout, fs_relu, run
-from fsref.formats.sources import drawn_images, golden_record
 from fsref.formats.npz import DATE
+from fsref.law.images import drawn_images
 from fsref.law.projections import Dense
+from fsref.verification.golden import golden_record
 
 HELD_OUT, MAX_PIXEL, Q_MAX = 599, 16, 127
 STEPS = {"conv1": 8, "depth1": 6, "merge1": 8, "conv2": 6}  # K of each fs population
@@ -362,7 +363,7 @@ def main() -> None:
         {"x_test": x_test, "y_test": y_test, "x_train": x_train, "y_train": y_train, "float_labels": float_labels},
     )
     golden = golden_record(net, x_test, y_test)
-    shown = np.concatenate([x_test[:3, None], drawn_images(net, 3, 1)])
+    shown = np.concatenate([x_test[:3, None], drawn_images(net.input, 3, 1)])
     naive_agrees(args.out / "digits.fs.npz", shown, golden)
     files = {
         name: hashlib.sha256((args.out / name).read_bytes()).hexdigest() for name in ("digits.fs.npz", "digits.npz")

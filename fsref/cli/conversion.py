@@ -11,21 +11,22 @@ from typing import Any
 import click
 import numpy as np
 
-from fsref.formats import sources as data
-from fsref.reports import text as report
 from fsref.cli.options import JSON, LIMIT, NET, SOURCE, WORK, Given, options, show, work
-from fsref.verification.compare import compare as compare_populations
 from fsref.conversion.converter import Calibrated, Options
 from fsref.conversion.folding import fold
+from fsref.conversion.plausibility import guessing, implausible, lost_elsewhere, unexpected
+from fsref.conversion.search import check_loss, search
+from fsref.errors import GraphError, UsageError
+from fsref.formats.bundled import load, load_graph, save
+from fsref.formats.sources import SOURCES, load_images, same_source
 from fsref.graph.graph import Graph
 from fsref.law.images import Pixels
-from fsref.errors import GraphError, UsageError
-from fsref.metrics.paired import Paired
-from fsref.reports.pictures import check_picture, comparison_picture, search_picture
-from fsref.conversion.plausibility import guessing, implausible, lost_elsewhere, unexpected
 from fsref.law.populations import FS
+from fsref.metrics.paired import Paired
 from fsref.metrics.score import evaluate
-from fsref.conversion.search import check_loss, search
+from fsref.reports.pictures import check_picture, comparison_picture, search_picture
+from fsref.reports.progress import progress
+from fsref.verification.compare import compare as compare_populations
 
 CARRIED = (
     "mean",
@@ -122,7 +123,7 @@ def graph_of(model: str, given: Given) -> Graph:
                 "name --mean and --std; 0 and 1 when the model takes pixels x scale",
             )
         return from_onnx(model, Pixels(*(size or input_shape(model)), **asked))
-    graph = Graph.load(model)
+    graph = load_graph(model)
     if not asked and size is None:
         return graph
     if graph.input is None:
@@ -265,7 +266,7 @@ def convert(
     pixels = graph.contract()
     tell(implausible(pixels))
     if source is None:
-        raise UsageError("CONV-8", "--data", "calibration needs images: name some", None, data.SOURCES)
+        raise UsageError("CONV-8", "--data", "calibration needs images: name some", None, SOURCES)
     chosen = chosen_options(given)
     chosen.check_names(fold(graph))
     target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
@@ -276,16 +277,16 @@ def convert(
         if given["loss"] is None:
             raise UsageError("CONV-11", "--plot", "goes with --search", str(plot))
         check_picture(plot)
-    calibration = data.load_images(source, graph, given["resize"], given["crop"], given["images"])
-    scored = data.load_images(test or source, graph, given["resize"], given["crop"], limit)
-    with report.progress(f"float, {len(scored.x)} images", len(scored.x)) as advance:
+    calibration = load_images(source, graph, given["resize"], given["crop"], given["images"])
+    scored = load_images(test or source, graph, given["resize"], given["crop"], limit)
+    with progress(f"float, {len(scored.x)} images", len(scored.x)) as advance:
         logits = []
         for first in range(0, len(scored.x), 256):
             logits.append(graph.forward(scored.x[first : first + 256]))
             advance(len(logits[-1]))
     predicted = np.concatenate(logits).argmax(axis=1)
     correct = None if scored.y is None else int((predicted == scored.y).sum())
-    among = test is None or data.same_source(test, source)
+    among = test is None or same_source(test, source)
     calibrated = "calibration among them" if len(scored.x) > len(calibration.x) else "all of them calibrate"
     place = f"{len(scored.x):,} images of {test or source}" + (f", {calibrated}" if among else "")
     if not as_json:
@@ -328,9 +329,9 @@ def convert(
         if not as_json:
             click.echo(str(searched))
     else:
-        with report.progress(f"calibrating, {len(calibration.x)} images", len(calibration.x)) as advance:
+        with progress(f"calibrating, {len(calibration.x)} images", len(calibration.x)) as advance:
             net = Calibrated.of(graph, calibration.x, given["images"], advance).convert(chosen)
-    with report.progress(f"FS, {len(scored.x)} images", len(scored.x)) as advance:
+    with progress(f"FS, {len(scored.x)} images", len(scored.x)) as advance:
         score = evaluate(
             net, scored.x, predicted if scored.y is None else scored.y, "quantized", **work(given), progress=advance
         )
@@ -347,7 +348,7 @@ def convert(
         "latency_steps": score.latency_steps,
     }
     net = replace(net, provenance={**net.provenance, "scored": {"source": test or source, **figures}})
-    net.save(target)
+    save(net, target)
     if searched is not None and plot is not None:
         search_picture(searched, plot)
     worst, latency = compared.worst, f"latency {score.latency_steps} steps"
@@ -407,17 +408,17 @@ def compare(
 
     Of every population of NET beside GRAPH (.npz or .onnx): signal to noise, bias, clipping; and the first jump.
     """
-    graph, network = graph_of(model, given), data.load(net)
+    graph, network = graph_of(model, given), load(net)
     if plot is not None:
         check_picture(plot)
     if source is None:
-        raise UsageError("RUN-4", "--data", "a comparison needs images: name some", None, data.SOURCES)
-    images = data.load_images(source, network, given["resize"], given["crop"], limit or 256)
-    with report.progress(f"comparing, {len(images.x)} images", len(images.x)) as advance:
+        raise UsageError("RUN-4", "--data", "a comparison needs images: name some", None, SOURCES)
+    images = load_images(source, network, given["resize"], given["crop"], limit or 256)
+    with progress(f"comparing, {len(images.x)} images", len(images.x)) as advance:
         compared = compare_populations(graph, network, images.x, images.y, progress=advance)
     if plot is not None:
         comparison_picture(compared, plot)
-    show(as_json, compared, compared.to_dict())
+    show(as_json, [compared], compared.to_dict())
     return 0
 
 
@@ -441,7 +442,7 @@ def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], as_jso
     """
     from fsref.formats import onnx
 
-    network = data.load(net)
+    network = load(net)
     target = out or Path(f"{Path(net).name.removesuffix('.npz').removesuffix('.fs')}.fs.{form}")
     onnx.save(network, target, codes=codes)
     show(

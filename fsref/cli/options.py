@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterable
 from functools import reduce
-from pathlib import Path
 from typing import Any
 
 import click
 
-from fsref.formats import sources as data
+from fsref.engines.engine import ENGINES
 from fsref.errors import UsageError
+from fsref.formats.bundled import brings_images
+from fsref.formats.sources import SOURCES, ImageSet, load_images
 from fsref.law.network import Network
-from fsref.simulation.run import ENGINES
+from fsref.version import SPEC_VERSION, __version__
 
+SCHEMA = 2  # of all JSON; 1 had no such key
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 Command = Callable[..., Any]
 Given = dict[str, Any]  # the options of a verb by name
@@ -37,9 +39,9 @@ def options(*some: Callable[[Command], Command]) -> Callable[[Command], Command]
 
 NET = click.argument("net")
 JSON = click.option("--json", "as_json", is_flag=True, help="Pure JSON on standard output.")
-SOURCE_HELP = f"""Images, and their classes where there are some: {data.SOURCES}.
-An image is an image file or a .npy of codes; a folder holds a folder per class, labels.csv (columns file,label), or images alone; FILE.npz arrays x and y. Pixels are codes, never
-rescaled."""
+SOURCE_HELP = f"""Images, and their classes where there are some: {SOURCES}. An image is an image file or a .npy
+of codes; a folder holds a folder per class, labels.csv (columns file,label), or images alone; FILE.npz arrays x and y.
+Pixels are codes, never rescaled."""
 SOURCE = options(
     click.option("--data", "source", metavar="SOURCE", help=SOURCE_HELP),
     click.option("--resize", type=click.IntRange(1), metavar="N", help="Resize the shorter side of image files to N."),
@@ -62,30 +64,35 @@ WORK = options(
 )
 
 
-def show(as_json: bool, text: object, plain: Any) -> None:
-    """Print `plain` as JSON or `text`."""
-    click.echo(json.dumps(plain, sort_keys=True, allow_nan=False) if as_json else str(text))
+def show(as_json: bool, shown: Iterable[object], plain: dict[str, Any]) -> None:
+    """Print `plain` as JSON, behind what every JSON of fsref says of itself; or what is shown, an empty line between:
+    sheets as wide as the terminal, bold and coloured there, plain of 80 columns elsewhere.
+    """
+    if as_json:
+        head = {"fsref": __version__, "spec_version": SPEC_VERSION, "schema": SCHEMA, "network": None, "id": None}
+        click.echo(json.dumps({**head, **plain}, sort_keys=True, allow_nan=False))
+        return
+    for number, part in enumerate(shown):
+        if number:
+            click.echo()
+        if isinstance(part, str) or not sys.stdout.isatty():
+            click.echo(str(part))
+        else:
+            from rich.console import Console
+
+            Console(highlight=False, markup=False).print(part)
 
 
-def images_of(name: str, net: Network, given: Given) -> data.ImageSet:
+def images_of(name: str, net: Network, given: Given) -> ImageSet:
     """The images of --data, or of the bundled model's own test set. Errors: UsageError when there is neither."""
     source = given["source"]
     if source is None and brings_images(name):
         source = name
     if source is None:
-        raise UsageError("RUN-4", "--data", "this network comes without images: name some", None, data.SOURCES)
-    return data.load_images(source, net, given["resize"], given["crop"], given.get("limit"))
+        raise UsageError("RUN-4", "--data", "this network comes without images: name some", None, SOURCES)
+    return load_images(source, net, given["resize"], given["crop"], given.get("limit"))
 
 
 def work(given: Given) -> Given:
     """What --batch, --threads and --memory-limit said."""
     return {name: given[name] for name in ("batch", "threads", "memory_limit")}
-
-
-def brings_images(name: str) -> bool:
-    """Whether a NET argument names a model that comes with fsref and with its own test images, and no file of that name
-    stands before it.
-    """
-    with suppress(UsageError):
-        return not Path(name).is_file() and (data.bundled(name) / f"{name}.npz").is_file()
-    return False

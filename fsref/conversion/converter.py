@@ -10,11 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.graph.arithmetic import max_pool
 from fsref.conversion.calibration import Statistics, code_unit, observe
 from fsref.conversion.folded import LINEAR, Folded, Unit, linear
 from fsref.conversion.folding import fold
-from fsref.graph.graph import Graph
 from fsref.conversion.quantisation import (
     REACH,
     Coding,
@@ -28,7 +26,9 @@ from fsref.conversion.quantisation import (
     slack,
 )
 from fsref.errors import GraphError, InputError
-from fsref.law.network import Contract, Network
+from fsref.graph.arithmetic import max_pool
+from fsref.graph.graph import Graph
+from fsref.law.network import Network
 from fsref.law.neuron import MAX_STEPS, Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Projection
@@ -310,9 +310,8 @@ class _Builder:
             },
             "populations": self.record,
         }
-        pixels = done.folded.pixels
-        kind = {1: "L", 3: "RGB"}.get(pixels.channels)
-        contract = Contract(kind, pixels.mean, pixels.std, pixels.resize, pixels.crop) if kind else None
+        pixels = done.folded.pixels  # images come as L or RGB (CONV-7); other channels have no contract in a file
+        contract = pixels if pixels.order else None
         return Network(
             self.populations, self.projections, graph.name, float(self.logit_scale), graph.classes, contract, provenance
         )

@@ -93,7 +93,9 @@ class Pool:
 
 @dataclass(frozen=True, eq=False)
 class Unit:
-    """A population in real numbers: activation(bias + terms), a max-pool, or, with neither, the readout. bias is (C,)."""
+    """A population in real numbers: activation(bias + terms), a max-pool, or, with neither, the readout. bias is
+    (C,).
+    """
 
     name: str
     shape: Shape

@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fsref.graph.arithmetic import places
 from fsref.conversion.folded import LINEAR, NO_PADDING, Activation, Folded, Pool, Reals, Term, Unit
-from fsref.graph.graph import Graph, Node
 from fsref.errors import FsrefError, GraphError
+from fsref.graph.arithmetic import places
+from fsref.graph.graph import Graph, Node
 from fsref.law.populations import Shape
 from fsref.law.projections import window_shape
 
@@ -82,7 +82,9 @@ def fold(graph: Graph) -> Folded:
             for unit in units
         ]
         units = tuple(replace(unit, terms=terms) for unit, terms in zip(units, turned, strict=True))
-        pixels = replace(pixels, order="RGB", mean=pixels.mean[::-1], std=pixels.std[::-1])
+        pixels = replace(
+            pixels, order="RGB", mean=np.ravel(pixels.mean)[::-1].tolist(), std=np.ravel(pixels.std)[::-1].tolist()
+        )
     return Folded(graph, pixels, units)
 
 

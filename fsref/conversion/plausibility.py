@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from math import sqrt
 
-from fsref.law.images import Pixels
+import numpy as np
+
 from fsref.errors import GraphError
+from fsref.law.images import Pixels
 from fsref.metrics.paired import Paired, Z
 
 EXACT = 1e-9  # points: shares of images are no binary fractions
@@ -45,8 +47,8 @@ def unexpected(expected: float, correct: int, images: int, pixels: Pixels) -> st
 
 def implausible(pixels: Pixels) -> str:
     """A line when a mean lies where no pixel does, else ""."""
-    top = pixels.max_code * pixels.scale
-    wrong = next((mean for mean in pixels.mean if not 0 <= mean <= top), None)
+    top = pixels.max_code * (pixels.scale or 0)
+    wrong = next((mean for mean in np.ravel(pixels.mean).tolist() if not 0 <= mean <= top), None)
     if wrong is None:
         return ""
     return f"mean {wrong:g} lies outside the pixels' range 0..{top:g}" + (

@@ -170,7 +170,9 @@ def rounding_error(unit: Unit, per_code: Sequence[Reals], codings: Sequence[Codi
 
 
 def through(term: Term, values: Reals, weights: NDArray[Any]) -> Reals:
-    """What `values` (C, H, W) of a source deliver through `weights` to every neuron, (O, H, W): less near zero padding."""
+    """What `values` (C, H, W) of a source deliver through `weights` to every neuron, (O, H, W): less near zero
+    padding.
+    """
     total: Reals = linear(term, values[None].astype(np.float64), weights.astype(np.float64))[0]
     return total
 

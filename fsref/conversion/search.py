@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fsref.conversion.converter import Calibrated, Options
-from fsref.graph.graph import Graph
 from fsref.errors import FsrefError, GraphError, InputError
+from fsref.graph.graph import Graph
 from fsref.law.network import Network
 from fsref.law.neuron import MAX_STEPS, Ints
-from fsref.metrics.paired import Z
 from fsref.law.populations import FS
+from fsref.metrics.paired import Z
 from fsref.simulation.run import run
-from fsref.law.schedule import schedule
 
 CHUNK_IMAGES = 128  # after each the search looks whether a point can still keep the loss
 
@@ -273,14 +272,14 @@ class _Search:
         while images < len(self.order) and (whole or right + len(self.order) - images >= self.needed):
             rows = self.order[images : images + CHUNK_IMAGES]
             result = run(net, self.calibrated.images[rows], "quantized", threads=self.threads)
-            right, images = right + int((result.labels == self.labels[rows]).sum()), images + len(rows)
+            right, images = right + int((result.predictions == self.labels[rows]).sum()), images + len(rows)
             for name, count in result.spike_counts.items():
                 spikes[name] += int(count.sum())
-        latency = schedule(net).latency
+        latency = net.schedule.latency
         if images < len(self.order):
             return self.note(Point(steps, move, images, right, latency_steps=latency))
         fs = [p for p in net.populations if isinstance(p, FS)]
-        per_neuron = sum(spikes[p.name] for p in fs) / images / sum(int(np.prod(p.shape)) for p in fs)
+        per_neuron = sum(spikes[p.name] for p in fs) / images / sum(p.neurons for p in fs)
         by_population = {name: count / images for name, count in spikes.items()}
         kept = right >= self.needed
         return self.note(Point(steps, move, images, right, True, kept, latency, per_neuron, by_population))
@@ -368,7 +367,9 @@ class _Search:
                 stuck.add(name)
 
     def saving(self, point: Point, name: str, uniform: Mapping[int, Point]) -> tuple[float, float]:
-        """What one step less in a population should save: steps of latency, and spikes, what matters to the aim first."""
+        """What one step less in a population should save: steps of latency, and spikes, what matters to the aim
+        first.
+        """
         k = point.steps[name]
         fewer = {**point.steps, name: k - 1}
         steps = float(self.latency(point.steps) - self.latency(fewer))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +15,7 @@ class Activity:
     """The observables of one population for B images; what does not exist or was not wanted is None.
 
     trains (B, C, H, W) uint16 train words; codes, opening (B, C, H, W) int64; membranes (B, K, C, H, W) int64;
-    sums: by index of projection, (B, C, H, W) int64.
+    sums: by name of projection, (B, C, H, W) int64.
     """
 
     population: str
@@ -25,8 +23,4 @@ class Activity:
     codes: Ints | None = None
     opening: Ints | None = None
     membranes: Ints | None = None
-    sums: dict[int, Ints] = field(default_factory=dict)
-
-
-Wanted: TypeAlias = Mapping[str, frozenset[str]]  # population -> observables to keep
-Simulator: TypeAlias = Callable[[Ints, Wanted], Iterator[Activity]]
+    sums: dict[str, Ints] = field(default_factory=dict)

@@ -8,19 +8,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from math import gcd
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.engines.activity import Activity, Simulator, Wanted
+from fsref.engines.activity import Activity
+from fsref.engines.engine import Simulator, Wanted
 from fsref.engines.kernels import plain
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout, Shape
-from fsref.law.projections import Conv2d, Projection
+from fsref.law.projections import Conv2d, Dense, Projection
 
 Array = NDArray[Any]
+kernels = plain.told()
 UNWANTED = np.empty((0, 0, 0), np.int64)
 
 
@@ -69,27 +71,28 @@ def synapses(projection: Projection, source: Shape, target: Shape) -> tuple[Arra
 
     A run is a row of synapses whose targets lie side by side in (G, H_out, W_out, O / G), and whose weights do, too:
     taps along a row stand in the order in which they meet targets, those a stride apart together, the last first.
+
+    Example: one row of 4 places, kernel 3, stride 1, padding 1, O outputs. Place 1 is heard by target 0 through tap 2,
+    by target 1 through tap 1, by target 2 through tap 0. With the weights of a channel in the order tap 2, 1, 0 both
+    targets 0, 1, 2 and their weights lie side by side: one run, (first target 0, first weight 0, length 3·O). With
+    stride 2 place 1 is heard by target 0 through tap 2 and by target 1 through tap 0: the order tap 2, 0, 1 keeps these
+    two side by side, a run of 2·O; tap 1, which only even places use, comes last.
     """
-    (channels, height, width), outputs, groups = source, target[0], 1
-    if isinstance(projection, Conv2d):
-        weights, groups, stride, dilation, padding = (
-            projection.weights,
-            projection.groups,
-            projection.stride,
-            projection.dilation,
-            projection.padding,
-        )
-        rows = reached(height, target[1], padding[0], weights.shape[2], stride[0], dilation[0])
-        columns = reached(width, target[2], padding[1], weights.shape[3], stride[1], dilation[1])
-        taps = np.arange(weights.shape[3])
-        taps = np.lexsort((-taps, taps % (stride[1] // gcd(stride[1], dilation[1]))))
-    else:  # one window over every place, or one that sees every place through the same tap
-        weights = projection.weights.reshape(outputs, channels, *((1, 1) if projection.pooled else (height, width)))
-        rows, columns = (
-            np.stack([np.arange(n), np.zeros(n, np.int64), np.arange(n) * (not projection.pooled)])
-            for n in (height, width)
-        )
-        taps = np.arange(weights.shape[3])
+    (channels, height, width), outputs, groups = source, target[0], projection.groups
+    match projection:
+        case Conv2d(weights=weights, stride=stride, dilation=dilation, padding=padding):
+            rows = reached(height, target[1], padding[0], weights.shape[2], stride[0], dilation[0])
+            columns = reached(width, target[2], padding[1], weights.shape[3], stride[1], dilation[1])
+            taps = np.arange(weights.shape[3])
+            taps = np.lexsort((-taps, taps % (stride[1] // gcd(stride[1], dilation[1]))))
+        case Dense(pooled=pooled):  # one window over every place, or one that sees every place through the same tap
+            weights = projection.weights.reshape(outputs, channels, *((1, 1) if pooled else (height, width)))
+            rows, columns = (
+                np.stack([np.arange(n), np.zeros(n, np.int64), np.arange(n) * (not pooled)]) for n in (height, width)
+            )
+            taps = np.arange(weights.shape[3])
+        case _:
+            assert_never(projection)
     kh, kw = weights.shape[2:]
     size = outputs // groups
     by_channel = weights.reshape(groups, size, -1, kh, kw)[..., taps].transpose(0, 2, 3, 4, 1).reshape(channels, -1)
@@ -116,7 +119,7 @@ def deliverer(net: Network, projection: Projection) -> Deliver:
     d = net.code_weights[source.name].astype(kind, order="C")
     weights, runs, ends = synapses(projection, source.shape, target.shape)
     weights = weights.astype(kind, order="C")
-    groups = projection.groups if isinstance(projection, Conv2d) else 1
+    groups = projection.groups
     outputs, height, width = target.shape
 
     def deliver(spikes: SpikeList, counting: bool) -> tuple[Array, int]:
@@ -132,36 +135,36 @@ class Simulation:
 
     def __init__(self, net: Network) -> None:
         self.net = net
-        self.deliver = [deliverer(net, q) for q in net.projections]
-        self.candidates = {
-            p.name: candidates(p, net[p.source].shape) for p in net.populations if isinstance(p, MaxPool)
-        }
+        self.deliver = {name: deliverer(net, q) for name, q in net.named_projections.items()}
+        self.candidates = {p.name: candidates(p, net[p.source].shape) for p in net.pools}
 
-    def run(self, images: Ints, wanted: Wanted, deliveries: Array | None = None) -> Iterator[Activity]:
-        """The activity of every population in turn; adds to `deliveries` (B, projections) when given."""
+    def run(self, images: Ints, wanted: Wanted, deliveries: dict[str, Array] | None = None) -> Iterator[Activity]:
+        """The activity of every population in turn; adds to `deliveries`, (B,) by projection, when given."""
         spikes: dict[str, list[SpikeList]] = {}
         for p in self.net.populations:
-            wants, shape = wanted.get(p.name, ()), (len(images), *p.shape)
+            wants, shape = wanted.get(p.name, frozenset[str]()), (len(images), *p.shape)
             v: Ints | None = None
-            sums: dict[int, Ints] = {}
             after: Ints | None = None
-            if isinstance(p, (FS, Readout)):
-                v, sums = self.opening(p, spikes, shape, "sums" in wants, deliveries)
-            if isinstance(p, Readout):
-                yield Activity(p.name, opening=v, sums=sums)
-                return
-            if v is not None and "membranes" in wants:
-                after = np.empty((len(images), self.net.steps[p.name], *p.shape), np.int64)
-            trains = images.astype(np.uint16) if isinstance(p, Input) else np.zeros(shape, np.uint16)
+            sums: dict[str, Ints] = {}
+            trains = np.zeros(shape, np.uint16)
+            match p:
+                case Input():
+                    trains = images.astype(np.uint16)
+                case MaxPool():
+                    pass
+                case FS():
+                    v, sums = self.opening(p, spikes, shape, "sums" in wants, deliveries)
+                    if "membranes" in wants:
+                        after = np.empty((len(images), p.steps, *p.shape), np.int64)
+                case Readout():
+                    v, sums = self.opening(p, spikes, shape, "sums" in wants, deliveries)
+                    yield Activity(p.name, opening=v, sums=sums)
+                    return
+                case _:
+                    assert_never(p)
             spikes[p.name] = self.answer(p, spikes, trains, v, after)
-            yield Activity(
-                p.name,
-                trains,
-                codes(trains, self.net.code_weights[p.name]) if "codes" in wants else None,
-                v,
-                after,
-                sums,
-            )
+            sent = codes(trains, self.net.code_weights[p.name]) if "codes" in wants else None
+            yield Activity(p.name, trains, sent, v, after, sums)
 
     def opening(
         self,
@@ -169,20 +172,20 @@ class Simulation:
         spikes: dict[str, list[SpikeList]],
         shape: tuple[int, ...],
         keep: bool,
-        deliveries: Array | None,
-    ) -> tuple[Ints, dict[int, Ints]]:
+        deliveries: dict[str, Array] | None,
+    ) -> tuple[Ints, dict[str, Ints]]:
         """The opening membranes of `shape` (B, C, H, W), and the sums they are made of when these are kept."""
-        v = np.broadcast_to(p.bias if p.bias.ndim == 3 else p.bias[:, None, None], shape).copy()
-        into = [(index, spikes[q.source]) for index, q in enumerate(self.net.projections) if q.target == p.name]
-        sums = {index: np.empty(shape, np.int64) for index, _ in into if keep}
+        v = np.broadcast_to(p.bias_map, shape).copy()
+        into = {name: spikes[q.source] for name, q in self.net.into(p.name).items()}
+        sums = {name: np.empty(shape, np.int64) for name in into if keep}
         for b in range(len(v)):
-            for index, sent in into:
-                total, count = self.deliver[index](sent[b], deliveries is not None)
+            for name, sent in into.items():
+                total, count = self.deliver[name](sent[b], deliveries is not None)
                 v[b] += total
                 if keep:
-                    sums[index][b] = total
+                    sums[name][b] = total
                 if deliveries is not None:
-                    deliveries[b, index] += count
+                    deliveries[name][b] += count
         return v, sums
 
     def answer(
@@ -196,6 +199,7 @@ class Simulation:
         """The spikes of every image; fills `trains`, zeros but for an input, and `after`, the membranes, when given."""
         channels, steps = p.shape[0], self.net.steps[p.name]
         room, found = SpikeList.room(trains[0].size, steps), []
+        # The kernels want rows of their own; only an fs has a table.
         T, h, _ = (rows.copy() for rows in p.table.rows(channels)) if isinstance(p, FS) else (None, None, None)
         for b, train in enumerate(trains.reshape(len(trains), channels, -1)):
             match p:
@@ -216,6 +220,8 @@ class Simulation:
                     assert v is not None
                     kept = UNWANTED if after is None else after[b].reshape(steps, channels, -1)
                     plain.fire(v[b].reshape(train.shape).copy(), T, h, train, room.neurons, room.offsets, kept)
+                case _:
+                    assert_never(p)
             found.append(room.cut())
         return found
 
@@ -233,42 +239,36 @@ def simulator(net: Network) -> Simulator:
     return Simulation(net).run
 
 
-def count_deliveries(net: Network, images: Ints) -> Ints:
-    """Synaptic deliveries (B, projections) of an instrumented run, counted as they are made (OBS-3)."""
-    counts = np.zeros((len(images), len(net.projections)), np.int64)
+def count_deliveries(net: Network, images: Ints) -> dict[str, Array]:
+    """Synaptic deliveries of an instrumented run, (B,) by projection, counted as they are made (OBS-3)."""
+    counts = {name: np.zeros(len(images), np.int64) for name in net.named_projections}
     for _ in Simulation(net).run(images, {}, counts):
         pass
     return counts
+
+
+def run_count(projection: Projection, source: Shape, target: Shape) -> int:
+    """A bound on the runs of a projection: one for each place and tap that meet."""
+    match projection:
+        case Conv2d(kernel=(kh, kw)):
+            return target[1] * target[2] * kh * kw
+        case Dense():
+            return source[1] * source[2]
+        case _:
+            assert_never(projection)
 
 
 def working_bytes(net: Network) -> int:
     """A bound on the bytes one image takes: every spike list at its fullest, the arrays of two populations, all weights
     and runs.
     """
-    size = {p.name: int(np.prod(p.shape)) for p in net.populations}
-    lists = [4 * size[p.name] * net.steps[p.name] for p in net.populations]
-    arrays = [8 * size[p.name] * (net.steps[p.name] + len(net.into(p.name)) + 8) for p in net.populations]
-    largest = max(
-        before + own for before, own in pairwise([0, *arrays])
-    )  # what was yielded of the population before is still held
-    states = max(
-        (size[p.name] * p.kernel[0] * p.kernel[1] for p in net.populations if isinstance(p, MaxPool)), default=0
-    )
+    lists = [4 * p.neurons * net.steps[p.name] for p in net.populations]
+    arrays = [8 * p.neurons * (net.steps[p.name] + len(net.into(p.name)) + 8) for p in net.populations]
+    # What was yielded of the population before is still held.
+    largest = max(before + own for before, own in pairwise([0, *arrays]))
+    states = max((p.neurons * p.kernel[0] * p.kernel[1] for p in net.pools), default=0)
     weights = [q.weights.size for q in net.projections]
-    pairs = [
-        (net[q.target].shape, q.kernel) if isinstance(q, Conv2d) else (net[q.source].shape, (1, 1))
-        for q in net.projections
-    ]
-    pairs += [(p.shape, p.kernel) for p in net.populations if isinstance(p, MaxPool)]
-    runs = [shape[1] * shape[2] * kh * kw for shape, (kh, kw) in pairs]
-    return (
-        sum(lists)
-        + max(lists)
-        + largest
-        + states
-        + 8 * sum(weights)
-        + 16 * max(weights)
-        + 12 * sum(runs)
-        + 160 * max(runs)
-        + 2**19
-    )
+    runs = [run_count(q, net[q.source].shape, net[q.target].shape) for q in net.projections]
+    runs += [p.shape[1] * p.shape[2] * p.kernel[0] * p.kernel[1] for p in net.pools]
+    tables = 8 * sum(weights) + 16 * max(weights) + 12 * sum(runs) + 160 * max(runs)
+    return sum(lists) + max(lists) + largest + states + tables + 2**19

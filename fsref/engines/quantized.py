@@ -8,17 +8,19 @@ Arrays are (B, H, W, C), so that what a window sees of a row of its source lies 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.engines.activity import Activity, Simulator, Wanted
+from fsref.engines.activity import Activity
+from fsref.engines.engine import Simulator, Wanted
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta, staircase
 from fsref.law.populations import FS, Input, MaxPool, Readout, Shape
-from fsref.law.projections import Conv2d, Projection
+from fsref.law.projections import Conv2d, Dense, Projection
 
+kernels = "NumPy and its BLAS"
 Array = NDArray[Any]
 Layer = Callable[[Array], Array]
 Answer = tuple[
@@ -66,21 +68,34 @@ def framed(a: Array, fill: int, kind: Any) -> Array:
 
 def layer(projection: Projection, source: Shape, shape: Shape, kind: type[np.generic]) -> Layer:
     """A function from codes (B, H, W, C) to sums (B, H_out, W_out, O) (PROJ-1 to PROJ-5)."""
-    if not isinstance(projection, Conv2d):
-        weights = (
-            projection.weights if projection.pooled else projection.weights.reshape(-1, *source).transpose(0, 2, 3, 1)
-        )
-        matrix = np.ascontiguousarray(weights.reshape(len(weights), -1).T, dtype=kind)
+    match projection:
+        case Conv2d():
+            return convolved(projection, source, shape, kind)
+        case Dense():
+            return multiplied(projection, source, kind)
+        case _:
+            assert_never(projection)
 
-        def dense(codes: Array) -> Array:
-            a = codes.sum(axis=(1, 2), dtype=np.int64) if projection.pooled else codes.reshape(len(codes), -1)
-            return product(a.astype(kind), matrix)[:, None, None]
 
-        return dense
+def multiplied(projection: Dense, source: Shape, kind: type[np.generic]) -> Layer:
+    """The function of a dense projection (PROJ-4, PROJ-5)."""
+    weights = projection.weights
+    if not projection.pooled:
+        weights = weights.reshape(-1, *source).transpose(0, 2, 3, 1)
+    matrix = np.ascontiguousarray(weights.reshape(len(weights), -1).T, dtype=kind)
+
+    def dense(codes: Array) -> Array:
+        a = codes.sum(axis=(1, 2), dtype=np.int64) if projection.pooled else codes.reshape(len(codes), -1)
+        return product(a.astype(kind), matrix)[:, None, None]
+
+    return dense
+
+
+def convolved(projection: Conv2d, source: Shape, shape: Shape, kind: type[np.generic]) -> Layer:
+    """The function of a conv2d (PROJ-1 to PROJ-3)."""
     groups, (outputs, inputs, kh, kw) = projection.groups, projection.weights.shape
-    filters = (
-        projection.weights.astype(kind).reshape(groups, outputs // groups, inputs, kh, kw).transpose(3, 0, 4, 2, 1)
-    )  # (kh, G, kw, I, O / G)
+    filters = projection.weights.astype(kind).reshape(groups, outputs // groups, inputs, kh, kw)
+    filters = filters.transpose(3, 0, 4, 2, 1)  # (kh, G, kw, I, O / G)
     rows = window_index(source[1], shape[1], projection.padding[0], kh, projection.stride[0], projection.dilation[0])
     columns = window_index(source[2], shape[2], projection.padding[1], kw, projection.stride[1], projection.dilation[1])
 
@@ -97,11 +112,8 @@ def layer(projection: Projection, source: Shape, shape: Shape, kind: type[np.gen
 
     def conv2d(codes: Array) -> Array:
         """Row by row of the kernel: what each window sees of a row of the source, times the row's weights."""
-        taken = (
-            framed(codes, 0, kind)
-            .take(columns.ravel(), axis=2)
-            .reshape(len(codes), source[1] + 1, shape[2], kw, groups, inputs)
-        )
+        taken = framed(codes, 0, kind).take(columns.ravel(), axis=2)
+        taken = taken.reshape(len(codes), source[1] + 1, shape[2], kw, groups, inputs)
         seen = taken.transpose(0, 1, 4, 2, 3, 5).reshape(len(codes), source[1] + 1, groups, shape[2], kw * inputs)
         total = np.zeros((len(codes), shape[1], groups, shape[2], outputs // groups), kind)
         for r in range(kh):
@@ -113,7 +125,9 @@ def layer(projection: Projection, source: Shape, shape: Shape, kind: type[np.gen
 
 
 def answer(net: Network, population: FS) -> Callable[[Array], Answer]:
-    """A function from opening membranes (B, H, W, C) to trains and codes: FS-5 in closed form, any other table by FS-6."""
+    """A function from opening membranes (B, H, W, C) to trains and codes: FS-5 in closed form, any other table by
+    FS-6.
+    """
     table, channels, proved = population.table, population.shape[0], net.ranges[population.name]
     theta = relu_theta(table)
     if theta is not None:
@@ -176,37 +190,47 @@ def channels_first(a: Array) -> Array:
 def simulator(net: Network) -> Simulator:
     """A function from images (B, C, H, W) to the activity of every population in turn."""
     kinds = {p.name: product_type(int(np.abs(net.ranges[p.name].any_order).max())) for p in net.populations}
-    layers = [layer(q, net[q.source].shape, net[q.target].shape, kinds[q.target]) for q in net.projections]
-    answers = {p.name: answer(net, p) for p in net.populations if isinstance(p, FS)}
+    layers = {
+        name: layer(q, net[q.source].shape, net[q.target].shape, kinds[q.target])
+        for name, q in net.named_projections.items()
+    }
+    answers = {p.name: answer(net, p) for p in net.fs}
+
+    def membrane(p: FS | Readout, known: dict[str, Answer]) -> tuple[Array, dict[str, Array]]:
+        """The opening membranes (B, H, W, C), and the sums they are made of (NET-5, NET-6)."""
+        totals = {name: layers[name](known[q.source][1]) for name, q in net.into(p.name).items()}
+        bias = p.bias_map.transpose(1, 2, 0).astype(kinds[p.name])
+        return sum(totals.values(), bias), totals
 
     def simulate(images: Ints, wanted: Wanted) -> Iterator[Activity]:
         known: dict[str, Answer] = {}
         for p in net.populations:
-            wants = wanted.get(p.name, ())
-            sums: dict[int, Ints] = {}
+            wants = wanted.get(p.name, frozenset[str]())
+            sums: dict[str, Ints] = {}
             opening: Ints | None = None
             after: Ints | None = None
-            if isinstance(p, Input):
-                trains = np.ascontiguousarray(images.transpose(0, 2, 3, 1), dtype=np.uint16)
-                known[p.name] = trains, trains  # NET-7: the train of an input is its code
-            elif isinstance(p, MaxPool):
-                trains, codes = known[p.source]
-                largest = pooled(trains, p)
-                known[p.name] = largest, largest if codes is trains else pooled(codes, p)
-            else:
-                totals = {i: layers[i](known[q.source][1]) for i, q in enumerate(net.projections) if q.target == p.name}
-                bias = (p.bias if p.bias.ndim == 1 else p.bias.transpose(1, 2, 0)).astype(kinds[p.name])
-                v = sum(totals.values(), bias)
-                if "sums" in wants:
-                    sums = {i: channels_first(total).astype(np.int64) for i, total in totals.items()}
-                if isinstance(p, Readout) or {"opening", "membranes"} & set(wants):
-                    opening = channels_first(v).astype(np.int64)
-                if isinstance(p, Readout):
-                    yield Activity(p.name, opening=opening, sums=sums)
-                    return
-                known[p.name] = answers[p.name](v)
-                if opening is not None and "membranes" in wants:
-                    after = membranes(opening, channels_first(known[p.name][0]), p.table.rows(p.shape[0])[1])
+            match p:
+                case Input():
+                    trains = np.ascontiguousarray(images.transpose(0, 2, 3, 1), dtype=np.uint16)
+                    known[p.name] = trains, trains  # NET-7: the train of an input is its code
+                case MaxPool():
+                    trains, codes = known[p.source]
+                    largest = pooled(trains, p)
+                    known[p.name] = largest, largest if codes is trains else pooled(codes, p)
+                case FS() | Readout():
+                    v, totals = membrane(p, known)
+                    if "sums" in wants:
+                        sums = {name: channels_first(total).astype(np.int64) for name, total in totals.items()}
+                    if isinstance(p, Readout):  # the last of all
+                        yield Activity(p.name, opening=channels_first(v).astype(np.int64), sums=sums)
+                        return
+                    known[p.name] = answers[p.name](v)
+                    if wants & {"opening", "membranes"}:
+                        opening = channels_first(v).astype(np.int64)
+                    if opening is not None and "membranes" in wants:
+                        after = membranes(opening, channels_first(known[p.name][0]), p.table.rows(p.shape[0])[1])
+                case _:
+                    assert_never(p)
             trains, codes = map(channels_first, known[p.name])
             yield Activity(p.name, trains, codes.astype(np.int64) if "codes" in wants else None, opening, after, sums)
 
@@ -226,24 +250,18 @@ def working_bytes(net: Network) -> int:
     """A bound on the bytes one image takes: all trains and codes, the largest layer's windows and membranes, all
     weights, all staircases.
     """
-    size = {p.name: int(np.prod(p.shape)) for p in net.populations}
     largest, axes, held = 0, 0, 0  # held: what was yielded of the population before
     for p in net.populations:
-        into = [(net[q.source].shape, q.kernel if isinstance(q, Conv2d) else (1, 1)) for q in net.into(p.name)]
-        seen = [(net[p.source].shape, p.kernel)] if isinstance(p, MaxPool) else into
+        into = net.into(p.name).values()
+        seen = [(net[q.source].shape, q.kernel if isinstance(q, Conv2d) else (1, 1)) for q in into]
+        if isinstance(p, MaxPool):  # the one kind that has windows of its own
+            seen = [(net[p.source].shape, p.kernel)]
         windows = max((_windows(source, p.shape, kernel) for source, kernel in seen), default=0)
-        largest = max(largest, held + windows + size[p.name] * (net.steps[p.name] + 2 * len(into) + 8))
-        held = size[p.name] * (net.steps[p.name] + len(into) + 4)
+        largest = max(largest, held + windows + p.neurons * (net.steps[p.name] + 2 * len(into) + 8))
+        held = p.neurons * (net.steps[p.name] + len(into) + 4)
         axes += sum(p.shape[1] * kh + p.shape[2] * kw for _, (kh, kw) in seen)
-    staircases = [p for p in net.populations if isinstance(p, FS) and relu_theta(p.table) is None]
+    staircases = [p for p in net.fs if relu_theta(p.table) is None]
     stairs: int = sum((p.table.channels or 1) * 24 * 2**p.steps for p in staircases)
     stairs += max((80 * 2**p.steps for p in staircases), default=0)  # of the one in the making
     weights = [q.weights.size for q in net.projections]
-    return (
-        sum(10 * n for n in size.values())
-        + 8 * largest
-        + stairs
-        + 40 * axes
-        + 8 * (sum(weights) + max(weights))
-        + 2**18
-    )
+    return 10 * net.neurons + 8 * largest + stairs + 40 * axes + 8 * (sum(weights) + max(weights)) + 2**18

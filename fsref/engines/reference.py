@@ -5,17 +5,20 @@ fast.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.engines.activity import Activity, Simulator, Wanted
+from fsref.engines.activity import Activity
+from fsref.engines.engine import Simulator, Wanted
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table
 from fsref.law.populations import FS, Input, MaxPool, Readout
 from fsref.law.projections import Conv2d, Dense, Projection
 
 Spikes = NDArray[np.bool_]
+kernels = "NumPy"
 
 
 def input_trains(codes: Ints, steps: int) -> Spikes:
@@ -60,24 +63,37 @@ def dense(plane: Ints, projection: Dense) -> Ints:
     return (a @ projection.weights.astype(np.int64).T)[:, :, None, None]
 
 
+def along(plane: Ints, projection: Projection, shape: tuple[int, int, int]) -> Ints:
+    """What a plane (B, C, H, W) delivers along a projection to a target of `shape` (PROJ-1 to PROJ-5)."""
+    match projection:
+        case Conv2d():
+            return conv2d(plane, projection, shape)
+        case Dense():
+            return dense(plane, projection)
+        case _:
+            assert_never(projection)
+
+
 def delivered(spikes: Spikes, d: Ints, projection: Projection, shape: tuple[int, int, int]) -> Ints:
-    """The sum of one projection, (B, *shape), step by step: each spike of channel c in step t is worth d[c, t] (FS-4)."""
+    """The sum of one projection, (B, *shape), step by step: each spike of channel c in step t is worth d[c, t]
+    (FS-4).
+    """
     total = np.zeros((len(spikes), *shape), np.int64)
     for t in range(d.shape[1]):
         plane = spikes[:, t] * d[:, t, None, None]
-        total += conv2d(plane, projection, shape) if isinstance(projection, Conv2d) else dense(plane, projection)
+        total += along(plane, projection, shape)
     return total
 
 
-def opening(net: Network, population: FS | Readout, spikes: Mapping[str, Spikes]) -> tuple[Ints, dict[int, Ints]]:
-    """The opening membrane (B, C, H, W): bias once (NET-5) and every projection's sum (NET-6, PROJ-6); and those sums."""
-    bias = population.bias if population.bias.ndim == 3 else population.bias[:, None, None]
+def opening(net: Network, population: FS | Readout, spikes: Mapping[str, Spikes]) -> tuple[Ints, dict[str, Ints]]:
+    """The opening membrane (B, C, H, W): bias once (NET-5) and every projection's sum (NET-6, PROJ-6); and those
+    sums.
+    """
     sums = {
-        index: delivered(spikes[p.source], net.code_weights[p.source], p, population.shape)
-        for index, p in enumerate(net.projections)
-        if p.target == population.name
+        name: delivered(spikes[q.source], net.code_weights[q.source], q, population.shape)
+        for name, q in net.into(population.name).items()
     }
-    v = np.broadcast_to(bias, population.shape) + np.zeros_like(next(iter(sums.values())))
+    v = np.broadcast_to(population.bias_map, population.shape) + np.zeros_like(next(iter(sums.values())))
     for total in sums.values():
         v = v + total
     return v, sums
@@ -132,7 +148,7 @@ def simulator(net: Network) -> Simulator:
         for p in net.populations:
             v: Ints | None = None
             membranes: Ints | None = None
-            sums: dict[int, Ints] = {}
+            sums: dict[str, Ints] = {}
             match p:
                 case Input():
                     spikes[p.name] = input_trains(images, p.steps)
@@ -145,6 +161,8 @@ def simulator(net: Network) -> Simulator:
                     v, sums = opening(net, p, spikes)
                     yield Activity(p.name, opening=v, sums=sums)
                     return
+                case _:
+                    assert_never(p)
             d = net.code_weights[p.name]
             codes = sum(spikes[p.name][:, t] * d[:, t, None, None] for t in range(d.shape[1]))
             yield Activity(p.name, words(spikes[p.name]), np.asarray(codes), v, membranes, sums)
@@ -153,16 +171,14 @@ def simulator(net: Network) -> Simulator:
 
 
 def working_bytes(net: Network) -> int:
-    """A bound on the bytes one image takes: all spike planes, and the largest population's membranes, sums and planes."""
-    size = {p.name: int(np.prod(p.shape)) for p in net.populations}
-    planes = sum(size[n] * net.steps[n] for n in size)
-    largest = 0
+    """A bound on the bytes one image takes: all spike planes, and the largest population's membranes, sums and
+    planes.
+    """
+    planes = sum(p.neurons * net.steps[p.name] for p in net.populations)
+    largest = max((p.neurons * p.kernel[0] * p.kernel[1] * (2 * net.steps[p.name] + 4) for p in net.pools), default=0)
     for p in net.populations:
-        if isinstance(p, MaxPool):
-            taps = p.kernel[0] * p.kernel[1]
-            largest = max(largest, size[p.name] * taps * (2 * net.steps[p.name] + 4))
         into = net.into(p.name)
-        source = max((size[q.source] for q in into), default=0)
-        largest = max(largest, 8 * (size[p.name] * (2 * net.steps[p.name] + len(into) + 8) + 3 * source))
+        source = max((net[q.source].neurons for q in into.values()), default=0)
+        largest = max(largest, 8 * (p.neurons * (2 * net.steps[p.name] + len(into) + 8) + 3 * source))
     weights = max(2 * 8 * q.weights.size for q in net.projections)
     return planes + largest + weights + 2**20

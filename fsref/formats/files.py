@@ -1,13 +1,14 @@
-"""Files that appear complete or not at all."""
+"""Files and folders that appear complete or not at all."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from os import PathLike
 from pathlib import Path
 
-from fsref.errors import FileError
+from fsref.errors import FileError, UsageError
 
 
 def write(data: bytes, path: str | PathLike[str], rule: str) -> None:
@@ -29,3 +30,46 @@ def write(data: bytes, path: str | PathLike[str], rule: str) -> None:
         raise FileError(rule, str(path), "cannot be written", error.strerror or str(error)) from None
     except ValueError as error:  # no path at all
         raise FileError(rule, str(path), "cannot be written", str(error)) from None
+
+
+def check_folder(path: Path, rule: str, what: str) -> None:
+    """Nothing, when a new folder for `what` may be made here. Errors: UsageError naming `rule`."""
+    if path.exists():
+        raise UsageError(rule, str(path), f"the {what} would overwrite what is there", None, "the name of a new folder")
+    if not path.parent.is_dir():
+        raise UsageError(rule, str(path.parent), "no such folder")
+
+
+class NewFolder:
+    """A folder in the making: while the block runs it is `making`, after it `path`, unless the block failed.
+
+    Errors: UsageError and FileError naming `rule`.
+    """
+
+    def __init__(self, path: Path, rule: str, what: str) -> None:
+        self.path, self.rule = path, rule
+        check_folder(path, rule, what)
+
+    def __enter__(self) -> Path:
+        try:
+            self.making = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
+        except OSError as error:
+            raise self._failed(error) from None
+        return self.making
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            if kind is None:
+                self.making.chmod(0o755)
+                self.making.rename(self.path)
+        except OSError as late:
+            kind = late
+            raise self._failed(late) from None
+        finally:
+            if kind is not None:
+                shutil.rmtree(self.making, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise self._failed(error) from None
+
+    def _failed(self, error: OSError) -> FileError:
+        return FileError(self.rule, str(self.path), "cannot be written", error.strerror or str(error))

@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from fsref.graph.graph import Graph, Node, Pixels
 from fsref.errors import FsrefError, GraphError
 from fsref.formats import manifest as schema
+from fsref.formats.container import canonical, pack, read_file, unique
 from fsref.formats.files import write
-from fsref.formats.npz import MAX_MANIFEST, canonical, npy, pack, read_array, read_file, unique
+from fsref.formats.npy import npy, read_array
+from fsref.formats.npz import MAX_MANIFEST
+from fsref.graph.graph import Graph, Node, Pixels
 
 FORMAT = 1
 MEMBER = "graph.npy"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -80,6 +80,10 @@ class DenseEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kin
     pooled: bool = False
 
 
+PopulationEntry: TypeAlias = InputEntry | FSEntry | MaxPoolEntry | ReadoutEntry
+ProjectionEntry: TypeAlias = Conv2dEntry | DenseEntry
+
+
 class ContractEntry(Struct, forbid_unknown_fields=True, frozen=True):
     """How pixels became codes."""
 
@@ -95,8 +99,8 @@ class Manifest(Struct, forbid_unknown_fields=True, frozen=True):
 
     format: int
     spec_version: str
-    populations: list[InputEntry | FSEntry | MaxPoolEntry | ReadoutEntry]
-    projections: list[Conv2dEntry | DenseEntry]
+    populations: list[PopulationEntry]
+    projections: list[ProjectionEntry]
     name: str = ""
     logit_scale: float = 1.0
     classes: tuple[str, ...] = ()

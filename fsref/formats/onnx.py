@@ -44,11 +44,11 @@ from fsref.formats.onnx_planes import (
     split,
     weight_planes,
 )
-from fsref.version import SPEC_VERSION
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta
 from fsref.law.populations import FS, Input, MaxPool, Readout
 from fsref.law.projections import Conv2d, Dense
+from fsref.version import SPEC_VERSION
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
@@ -281,7 +281,7 @@ class _Graph:
 
     def membranes(self, p: FS | Readout) -> str:
         """The opening membranes (NET-6), once it is proved that no sum on the way leaves int32."""
-        into, total = self.net.into(p.name), ""
+        into, total = list(self.net.into(p.name).values()), ""
         splits = [
             split(self.net, q, self.codes[q.source].digits) if isinstance(q, Conv2d) and not is_scale(q) else None
             for q in into

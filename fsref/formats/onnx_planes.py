@@ -88,10 +88,10 @@ def plane_bounds(net: Network, projection: Projection, codes: Digits, weights: D
     """Lowest and highest partial sum, in any order, of one plane of codes times one plane of weights, each (O,)."""
     source, target = net[projection.source], net[projection.target]
     part: Projection = dataclasses.replace(projection, weights=weights.values)
-    rows, columns = spans(part, source, target)
+    rows, columns = spans(part, source.shape, target.shape)
     ends = np.minimum(codes.values[:, 0], 0), np.maximum(codes.values[:, 1], 0)
     low, high = projection_bounds(
-        part, source, (rows[alike([rows])], columns[alike([columns])]), ends, False
+        part, source.shape, (rows[alike([rows])], columns[alike([columns])]), ends, False
     )  # inside any_order, or bytes by bytes: far from 63 bits
     return low.min(axis=(1, 2)), high.max(axis=(1, 2))
 
@@ -143,7 +143,7 @@ def check_sums(net: Network, population: FS | Readout, splits: Sequence[Split | 
         return
     bias = population.bias.reshape(population.shape[0], -1).astype(object)
     low, high = np.minimum(bias.min(1), 0), np.maximum(bias.max(1), 0)
-    for projection, parts in zip(net.into(population.name), splits, strict=True):
+    for projection, parts in zip(net.into(population.name).values(), splits, strict=True):
         whole = Digits(0, net.ranges[projection.source].codes), Digits(0, projection.weights.astype(np.int64))
         reach = (parts and parts.reach) or plane_bounds(net, projection, *whole)
         low, high = low + reach[0], high + reach[1]

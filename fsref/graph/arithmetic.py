@@ -40,7 +40,9 @@ def conv2d(
     groups: int = 1,
     bias: Floats | None = None,
 ) -> Floats:
-    """The cross-correlation (B, O, H_out, W_out) of x (B, C, H, W) with weight (O, C / groups, kh, kw), zeros around x."""
+    """The cross-correlation (B, O, H_out, W_out) of x (B, C, H, W) with weight (O, C / groups, kh, kw), zeros around
+    x.
+    """
     weight = weight.astype(x.dtype, copy=False)
     kernel = weight.shape[2], weight.shape[3]
     x = padded(x, padding)

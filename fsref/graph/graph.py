@@ -11,17 +11,17 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from os import PathLike
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.graph.operators import LARGEST, MAX_WEIGHTS, OPERATORS, Attribute, Floats, Misfit, size_of
-from fsref.law.images import Pixels
 from fsref.errors import GraphError, UsageError
+from fsref.graph.operators import MAX_WEIGHTS, OPERATORS, Attribute, Floats, Misfit, size_of
+from fsref.law.images import LARGEST, Pixels
 from fsref.law.populations import Shape
+from fsref.tables import Sheet, Shown, plural
 
 MAX_NODES = 65_536
 BATCH = 64  # images at once, fewer when the largest value of the graph would pass BATCH_VALUES numbers
@@ -157,8 +157,8 @@ class Node:
         return sum(array.size for array in self.arrays.values())
 
 
-@dataclass(frozen=True, eq=False)
-class Graph:
+@dataclass(frozen=True, eq=False, repr=False)
+class Graph(Shown):
     """A checked float graph: the input contract and nodes in topological order, the last giving the logits (GRAPH-1 to
     GRAPH-5).
 
@@ -209,6 +209,11 @@ class Graph:
     @cached_property
     def _by_name(self) -> dict[str, Node]:
         return {node.name: node for node in self.nodes}
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers its nodes hold."""
+        return sum(node.parameters for node in self.nodes)
 
     @property
     def output(self) -> str:
@@ -338,36 +343,23 @@ class Graph:
                     del values[name]
         return {name: values[name] for name in wanted}
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the graph to one npz, complete or not at all, the same bytes for the same graph (GRAPH-6)."""
-        from fsref.formats.graph import save
-
-        save(self, path)
-
-    @staticmethod
-    def load(path: str | PathLike[str]) -> Graph:
-        """The graph of a file. Errors: FileError, GraphError."""
-        from fsref.formats.graph import load
-
-        return load(path)
-
     def __repr__(self) -> str:
         return f"<Graph {self.name or 'without a name'}: {len(self.nodes)} nodes>"
 
-    def __str__(self) -> str:
-        def row(name: str, op: str, inputs: Sequence[str], parameters: int) -> tuple[str, str, str, str, str]:
-            shape = " x ".join(map(str, self.shapes[name])) if self.input is not None else "?"
-            return name, op, shape, f"{parameters:,}" if parameters else "", ", ".join(inputs)
+    def sheet(self) -> Sheet:
+        """The graph as a table: a line per node, what it gives and reads."""
 
-        rows = [("node", "op", "shape", "parameters", "reads"), row("input", "", (), 0)]
-        rows += [row(node.name, node.op, node.inputs, node.parameters) for node in self.nodes]
-        wide = [max(len(cells[i]) for cells in rows) for i in range(4)]
-        lines = [f"{a:{wide[0]}}  {b:{wide[1]}}  {c:{wide[2]}}  {d:>{wide[3]}}  {e}".rstrip() for a, b, c, d, e in rows]
-        title = (
-            f"{self.name or 'graph'}: {len(self.nodes)} nodes, "
-            f"{sum(node.parameters for node in self.nodes):,} parameters"
-        )
-        return "\n".join([title, "", *lines, *(f"note: {note}" for note in self.notes)])
+        def row(name: str, op: str, inputs: Sequence[str], parameters: int) -> tuple[object, ...]:
+            shape = " x ".join(map(str, self.shapes[name])) if self.input is not None else "?"
+            return name, op, shape, ", ".join(inputs), parameters or None
+
+        rows = [
+            row("input", "", (), 0),
+            *(row(node.name, node.op, node.inputs, node.parameters) for node in self.nodes),
+        ]
+        title = f"{self.name or 'graph'}: {plural(len(self.nodes), 'node')}, {plural(self.parameters, 'parameter')}"
+        below = [("note", note) for note in self.notes]
+        return Sheet(title, ("node", "op", "shape", "reads", "parameters"), rows, left=4, below=below)
 
 
 __all__ = ["Graph", "Node", "Pixels"]

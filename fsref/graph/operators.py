@@ -16,12 +16,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fsref.graph.arithmetic import Floats, avg_pool, conv2d, max_pool, padded, places
+from fsref.law.images import LARGEST
 from fsref.law.populations import MAX_NEURONS, MAX_SIDE, Shape
 from fsref.law.projections import MAX_WEIGHTS, Padding, Pair, window_shape
 
 Attributes: TypeAlias = Mapping[str, Any]
 Arrays: TypeAlias = Mapping[str, Floats]
-LARGEST = float(np.finfo(np.float32).max)
 
 
 class Misfit(Exception):
@@ -369,7 +369,6 @@ OPERATORS: Mapping[str, Operator] = {
 }
 
 __all__ = [
-    "LARGEST",
     "MAX_WEIGHTS",
     "OPERATORS",
     "Arrays",

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from fsref.graph.arithmetic import rounded_end
-from fsref.importers.draft import Step, ordered, users
 from fsref.graph.operators import Floats
+from fsref.importers.draft import Step, ordered, users
 
 CLOSE = 1e-4  # of one level
 HALVES = "round: torch gives the even neighbour of a half, the graph the upper one"

@@ -1,35 +1,42 @@
-"""The input contract of a float graph: how codes become what the model sees (GRAPH-5)."""
+"""What may go in: the input contract (GRAPH-5, FILE-3), images of codes and their labels (RUN-1, NET-8), drawn images
+(ID-3).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.graph.operators import LARGEST, Misfit, fit
-from fsref.errors import GraphError, InputError
-from fsref.law.populations import MAX_SIDE, Shape
+from fsref.errors import GraphError, InputError, UsageError
+from fsref.law.neuron import Ints
+from fsref.law.populations import MAX_NEURONS, MAX_SIDE, Input, Shape
 
 ORDERS = {1: ("L",), 3: ("RGB", "BGR")}  # by channels, the default first; other numbers of channels have no order
+LARGEST = float(np.finfo(np.float32).max)
+NUMBERS = ("scale", "mean", "std")
 
 
 @dataclass(frozen=True)
 class Pixels:
     """The input contract: images (C, H, W) of codes 0..max_code, of which the model sees (code * scale - mean) / std
-    per channel (GRAPH-5).
+    per channel (GRAPH-5, FILE-3).
 
     Images come in the order RGB (or L); `order` "BGR" says that the model wants them reversed, mean and std then being
     in its order. An empty `order` is RGB for 3 channels, L for 1. mean and std may be one number for all channels; they
-    are kept as tuples of one per channel. `resize` and `crop` say how image files become H x W. Errors: GraphError.
+    are kept as tuples of one per channel. `resize` and `crop` say how image files become H x W. The file of a network
+    may leave `scale` (None), `mean` or `std` (empty) untold; a float graph has to be told all three. Errors:
+    GraphError.
     """
 
     channels: int
     height: int
     width: int
-    mean: tuple[float, ...] = 0.0  # type: ignore[assignment]  # one number is taken for all channels; a tuple once made
-    std: tuple[float, ...] = 1.0  # type: ignore[assignment]
-    scale: float = 1 / 255
+    mean: float | Sequence[float] = 0.0
+    std: float | Sequence[float] = 1.0
+    scale: float | None = 1 / 255
     max_code: int = 255
     order: str = ""
     resize: int | None = None
@@ -47,11 +54,9 @@ class Pixels:
             ):
                 raise GraphError("GRAPH-5", f"input {name}", "not an integer in range", repr(value), f"1..{high}")
             object.__setattr__(self, name, int(value))
-        try:
-            fit(self.shape)
-        except Misfit as misfit:
-            raise GraphError("GRAPH-5", "input", *misfit.args) from None
-        for name in ("mean", "std", "scale"):
+        if (size := self.channels * self.height * self.width) > MAX_NEURONS:
+            raise GraphError("GRAPH-5", "input", "too many values", size, f"at most {MAX_NEURONS} in one image")
+        for name in NUMBERS:
             object.__setattr__(self, name, self._numbers(name))
         orders = ORDERS.get(self.channels, ("",))
         if self.order not in (*orders, ""):
@@ -59,27 +64,22 @@ class Pixels:
             raise GraphError("GRAPH-5", "input order", "not an order of these channels", repr(self.order), limit)
         object.__setattr__(self, "order", self.order or orders[0])
 
-    def _numbers(self, name: str) -> tuple[float, ...] | float:
-        """The field, checked; mean and std as one number per channel."""
+    def _numbers(self, name: str) -> tuple[float, ...] | float | None:
+        """The field, checked; mean and std as one number per channel; what is untold as it is."""
+        given = getattr(self, name)
+        if (given is None and name == "scale") or (isinstance(given, tuple | list) and not given and name != "scale"):
+            return None if given is None else ()
         try:
-            values = np.asarray(getattr(self, name), np.float64)
+            values = np.asarray(given, np.float64)
         except (TypeError, ValueError):
             values = np.asarray(None, np.float64)  # NaN
+        place = f"input {name}"
         if values.shape not in (((), (self.channels,)) if name != "scale" else ((),)):
-            raise GraphError(
-                "GRAPH-5",
-                f"input {name}",
-                "not one number, or one per channel",
-                getattr(self, name),
-                f"{self.channels} channels",
-            )
+            limit = f"{self.channels} channels"
+            raise GraphError("GRAPH-5", place, "not one number, or one per channel", given, limit)
         if not (np.abs(values) <= LARGEST).all() or (name != "mean" and not (values > 0).all()):
             raise GraphError(
-                "GRAPH-5",
-                f"input {name}",
-                "not a number in range",
-                getattr(self, name),
-                "finite" if name == "mean" else "positive",
+                "GRAPH-5", place, "not a number in range", given, "finite" if name == "mean" else "positive"
             )
         return float(values) if name == "scale" else tuple(np.broadcast_to(values, (self.channels,)).tolist())
 
@@ -88,39 +88,93 @@ class Pixels:
         """(C, H, W)."""
         return self.channels, self.height, self.width
 
-    def normalise(self, images: ArrayLike) -> NDArray[np.float32]:
-        """What the model sees of images (B, C, H, W) of codes, float32. Errors: InputError."""
-        codes = self.check(images)
-        codes = codes[:, ::-1] if self.order == "BGR" else codes
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """Which of scale, mean and std are not told."""
+        return tuple(name for name in NUMBERS if getattr(self, name) in (None, ()))
+
+    def real(self, codes: NDArray[np.integer]) -> NDArray[np.float32]:
+        """What codes (B, C, H, W), in the order the model wants, stand for: (code * scale - mean) / std."""
+        assert self.scale is not None, "checked where graphs are made (GRAPH-5)"
         mean, std = (np.reshape(values, (-1, 1, 1)) for values in (self.mean, self.std))
         real: NDArray[np.float32] = ((codes * self.scale - mean) / std).astype(np.float32)
         return real
 
+    def normalise(self, images: ArrayLike) -> NDArray[np.float32]:
+        """What the model sees of images (B, C, H, W) of codes, float32. Errors: InputError."""
+        codes = self.check(images)
+        return self.real(codes[:, ::-1] if self.order == "BGR" else codes)
+
     def check(self, images: ArrayLike) -> NDArray[np.integer]:
-        """The images as an array (B, C, H, W) when they are codes of this input; (B, H, W) is taken for one channel.
-        Errors: InputError.
-        """
-        try:
-            given = np.asarray(images)
-        except ValueError:
-            raise InputError(
-                "GRAPH-5", "images", "not an array", type(images).__name__, "integer codes (B, C, H, W)"
-            ) from None
-        if given.dtype.kind not in "iu":
-            raise InputError(
-                "GRAPH-5", "images", "not an array of integers", given.dtype, f"integer codes 0..{self.max_code}"
-            )
-        if given.ndim == 3 and self.shape == (1, *given.shape[1:]):
-            given = given[:, None]
-        if given.ndim != 4 or given.shape[1:] != self.shape or not len(given):
-            raise InputError(
-                "GRAPH-5",
-                "images",
-                "shape does not meet the input",
-                given.shape,
-                f"(B, {self.channels}, {self.height}, {self.width}), B >= 1",
-            )
-        if int(given.min()) < 0 or int(given.max()) > self.max_code:
-            at = tuple(np.argwhere((given < 0) | (given > self.max_code))[0].tolist())
-            raise InputError("GRAPH-5", f"images{list(at)}", "code out of range", int(given[at]), f"0..{self.max_code}")
-        return given
+        """The images as an array (B, C, H, W) when they are codes of this input. Errors: InputError [GRAPH-5]."""
+        return check_codes(images, self.shape, self.max_code, "GRAPH-5")
+
+
+def check_codes(images: ArrayLike, shape: Shape, max_code: int, rule: str = "RUN-1") -> NDArray[np.integer]:
+    """The images as an array (B, C, H, W) of integers when they are codes 0..max_code of an input of `shape`;
+    (B, H, W) is taken for one channel (RUN-1). Errors: InputError naming `rule`.
+    """
+    try:
+        given = np.asarray(images)
+    except ValueError:
+        raise InputError(rule, "images", "not an array", type(images).__name__, "integer codes (B, C, H, W)") from None
+    if given.dtype.kind not in "iu":
+        raise InputError(rule, "images", "not an array of integers", given.dtype, f"integer codes 0..{max_code}")
+    if given.ndim == 3 and shape == (1, *given.shape[1:]):
+        given = given[:, None]
+    if given.ndim != 4 or given.shape[1:] != shape:
+        limit = f"(B, {shape[0]}, {shape[1]}, {shape[2]})"
+        raise InputError(rule, "images", "shape does not meet the input", given.shape, limit)
+    if len(given) == 0:
+        raise InputError(rule, "images", "there are none", 0, "1 or more")
+    if (at := outside(given, max_code)) is not None:
+        raise InputError(rule, f"images{list(at)}", "code out of range", int(given[at]), f"0..{max_code}")
+    return given
+
+
+def outside(x: NDArray[np.integer], max_code: int) -> tuple[int, ...] | None:
+    """The first place of an array that holds no code 0..max_code, None when every one does (RUN-1)."""
+    if int(x.min()) >= 0 and int(x.max()) <= max_code:
+        return None
+    return tuple(np.argwhere((x < 0) | (x > max_code))[0].tolist())
+
+
+def check_images(population: Input, images: ArrayLike) -> Ints:
+    """The images as int64 (B, C, H, W), when they are codes of this input (RUN-1). Errors: InputError."""
+    return np.ascontiguousarray(check_codes(images, population.shape, population.max_code), dtype=np.int64)
+
+
+def check_labels(labels: ArrayLike | None, images: int, classes: int) -> Ints:
+    """The labels as int64 (B,), when they are classes 0..classes - 1, one for each of so many images (NET-8, RUN-1).
+
+    Errors: InputError.
+    """
+    if labels is None:
+        raise InputError("RUN-1", "labels", "the images have none", None, "one class per image")
+    try:
+        given = np.asarray(labels)
+    except ValueError:
+        raise InputError("RUN-1", "labels", "not an array", type(labels).__name__, "one class per image") from None
+    if given.dtype.kind not in "iu":
+        raise InputError("RUN-1", "labels", "not an array of integers", given.dtype, "one class per image")
+    if given.shape != (images,):
+        raise InputError("RUN-1", "labels", "not one per image", given.shape, f"({images},)")
+    wrong = np.flatnonzero((given < 0) | (given >= classes))
+    if len(wrong):
+        first = int(wrong[0])
+        raise InputError("RUN-1", f"labels[{first}]", "no such class", int(given[first]), f"0..{classes - 1}")
+    return given.astype(np.int64)
+
+
+def drawn_images(population: Input, count: int, seed: int = 1) -> Ints:
+    """`count` images for an input from seed 0..2^64-1, int64 (count, C, H, W), the same on every machine (ID-3)."""
+    if count < 1 or not 0 <= seed < 2**64:
+        limit = f"1 or more, 0..{2**64 - 1}"
+        raise UsageError("ID-3", "drawn images", "count or seed out of range", (count, seed), limit)
+    number = np.arange(1, count * population.neurons + 1, dtype=np.uint64)
+    z = np.array([seed], np.uint64) + number * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    codes: Ints = (((z >> np.uint64(32)) * np.uint64(population.max_code + 1)) >> np.uint64(32)).astype(np.int64)
+    return codes.reshape(count, *population.shape)

@@ -4,76 +4,34 @@ when made.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-
 from fsref.errors import NetworkError
+from fsref.law.identity import identity
+from fsref.law.images import Pixels
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, positive
-from fsref.law.projections import Conv2d, Dense, Projection, check_fit, taps, window_shape
-from fsref.law.ranges import Range, code_weights, prove
+from fsref.law.projections import Projection
+from fsref.law.ranges import Range, code_weights, prove, width_bits
+from fsref.law.schedule import Schedule, schedule
+from fsref.law.synapses import fan_out
+from fsref.law.wiring import check_places, check_pool, check_projections
+from fsref.tables import Sheet, Shown, plural
+from fsref.version import SPEC_VERSION
 
 
-@dataclass(frozen=True)
-class Contract:
-    """How pixels became codes, for people and importers: channels "L" or "RGB", mean and std folded in, resize and crop
-    (FILE-3).
-    """
-
-    channels: str = "L"
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    resize: int | None = None
-    crop: int | None = None
-
-
-def check_pool(pool: MaxPool, source: Population, d: Ints) -> None:
-    """Nothing, when `pool` may stand on `source`, which sends d (C, K) (POOL-2, POOL-3); else NetworkError."""
-    if isinstance(source, Readout):
-        raise NetworkError("NET-4", pool.name, "a readout is no source", source.name)
-    size = window_shape(source.shape, pool.kernel, pool.stride, pool.padding)
-    if min(size) < 1 or (source.shape[0], *size) != pool.shape:
-        raise NetworkError(
-            "PROJ-2",
-            f"{source.name}->{pool.name}",
-            "windows do not meet the pool's shape",
-            (source.shape[0], *size),
-            f"{pool.shape}",
-        )
-    later = np.cumsum(d[:, ::-1], axis=1)[:, ::-1] - d  # sum of d after each step
-    wrong = np.argwhere(d <= later)  # at the last step: d <= 0
-    if len(wrong):
-        channel, step = wrong[0].tolist()
-        limit = f"d[t] > {int(later[channel, step])}, the sum of all later d"
-        raise NetworkError(
-            "POOL-2",
-            f"{source.name}->{pool.name} channel {channel} step {step}",
-            "max-pool is not exact for this d",
-            int(d[channel, step]),
-            limit,
-        )
-    rows = taps(source.shape[1], size[0], pool.padding[0], pool.kernel[0], pool.stride[0], 1)
-    columns = taps(source.shape[2], size[1], pool.padding[1], pool.kernel[1], pool.stride[1], 1)
-    for axis, seen in (("row", rows), ("column", columns)):
-        if (seen[:, 0] == seen[:, 1]).any():
-            empty = int(np.argmax(seen[:, 0] == seen[:, 1]))
-            raise NetworkError(
-                "POOL-3", pool.name, f"window {axis} holds only padding", empty, "every window needs a candidate"
-            )
-
-
-@dataclass(frozen=True, eq=False)
-class Network:
+@dataclass(frozen=True, eq=False, repr=False)
+class Network(Shown):
     """A checked network: populations and projections as NET-1 to NET-8 ask, every range proved (RANGE-1 to RANGE-5).
 
-    `logit_scale` is the real value of one logit, `classes` their names. Errors: NetworkError, RangeError.
+    `logit_scale` is the real value of one logit, `classes` their names, `contract` how pixels became codes (FILE-3).
+    Errors: NetworkError, RangeError.
     """
 
     populations: Sequence[Population]
@@ -81,101 +39,42 @@ class Network:
     name: str = ""
     logit_scale: float = 1.0
     classes: Sequence[str] = ()
-    contract: Contract | None = None
+    contract: Pixels | None = None
     provenance: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    ranges: Mapping[str, Range] = field(init=False)
 
     def __post_init__(self) -> None:
         for name in ("populations", "projections", "classes"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        self._check_places()
-        self._check_projections()
-        for population in self.populations:
-            if isinstance(population, MaxPool):
-                source = self[population.source]
-                check_pool(population, source, self.code_weights[source.name])
+        check_places(self.populations)
+        check_projections(self.populations, self.projections)
+        for pool in self.pools:
+            check_pool(pool, self[pool.source], self.code_weights[pool.source])
+        self._check_meaning()
+        object.__setattr__(self, "ranges", prove(self.populations, self.projections))
+
+    def _check_meaning(self) -> None:
+        """Nothing, when what is told to people fits the network (NET-8, FILE-3); else NetworkError."""
         positive(self.logit_scale, "NET-8", "logit_scale")
         if not all(isinstance(name, str) for name in self.classes):
             raise NetworkError("NET-8", "classes", "not names", self.classes)
         if self.classes and len(self.classes) != self.readout.shape[0]:
-            raise NetworkError(
-                "NET-8", "classes", "not one name per logit", len(self.classes), f"{self.readout.shape[0]}"
-            )
-        for population in self.populations:
-            unit = getattr(population, "scale", None)
-            if unit is not None:
-                positive(unit, "FILE-3", f"{population.name} scale")
-        object.__setattr__(self, "ranges", prove(self.populations, self.projections))
-
-    ranges: Mapping[str, Range] = field(init=False)
-
-    def _check_places(self) -> None:
-        kinds = [type(p) for p in self.populations]
-        if any(not isinstance(p, (Input, FS, MaxPool, Readout)) for p in self.populations):
-            raise NetworkError(
-                "NET-1",
-                "network",
-                "unknown kind of population",
-                [k.__name__ for k in kinds],
-                "Input, FS, MaxPool, Readout",
-            )
-        if (
-            len(kinds) < 2
-            or kinds[0] is not Input
-            or kinds[-1] is not Readout
-            or kinds.count(Input) != 1
-            or kinds.count(Readout) != 1
-        ):
-            raise NetworkError(
-                "NET-1",
-                "network",
-                "the first population is the only input, the last the only readout",
-                [k.__name__ for k in kinds],
-            )
-        seen: set[str] = set()
-        for population in self.populations:
-            if population.name in seen:
-                raise NetworkError("NET-2", population.name, "two populations have this name")
-            if isinstance(population, MaxPool) and population.source not in seen:
-                raise NetworkError("NET-4", population.name, "source is not an earlier population", population.source)
-            seen.add(population.name)
-
-    def _check_projections(self) -> None:
-        if any(not isinstance(p, (Conv2d, Dense)) for p in self.projections):
-            raise NetworkError(
-                "NET-1",
-                "network",
-                "unknown kind of projection",
-                [type(p).__name__ for p in self.projections],
-                "Conv2d, Dense",
-            )
-        place = {p.name: index for index, p in enumerate(self.populations)}
-        before = -1
-        for projection in self.projections:
-            label = f"{projection.source}->{projection.target}"
-            for end in (projection.source, projection.target):
-                if end not in place:
-                    raise NetworkError("NET-4", label, "no population has this name", end)
-            source, target = self[projection.source], self[projection.target]
-            if place[source.name] >= place[target.name]:
-                raise NetworkError(
-                    "NET-4",
-                    label,
-                    "the source stands at or after its target",
-                    place[source.name],
-                    f"below {place[target.name]}",
-                )
-            if not isinstance(target, (FS, Readout)):
-                raise NetworkError("NET-4", label, f"no projection may enter a {type(target).__name__}", target.name)
-            if place[target.name] < before:
-                raise NetworkError(
-                    "NET-4", label, "projections are not listed in the order of their targets", target.name
-                )
-            before = place[target.name]
-            check_fit(projection, source.shape, target.shape, label)
-        entered = {p.target for p in self.projections}
-        for population in self.populations:
-            if isinstance(population, (FS, Readout)) and population.name not in entered:
-                raise NetworkError("NET-4", population.name, "no projection enters this population")
+            limit = f"{self.readout.shape[0]}"
+            raise NetworkError("NET-8", "classes", "not one name per logit", len(self.classes), limit)
+        scales = {self.input.name: self.input.scale, **{p.name: p.scale for p in self.fs}}
+        for name, scale in scales.items():
+            if scale is not None:
+                positive(scale, "FILE-3", f"{name} scale")
+        if self.contract is None:
+            return
+        if not isinstance(self.contract, Pixels):
+            raise NetworkError("FILE-3", "contract", "not an input contract", type(self.contract).__name__, "a Pixels")
+        if self.contract.order not in ("L", "RGB"):
+            limit = "L or RGB: images of a network are never turned"
+            raise NetworkError("FILE-3", "contract order", "not an order a network has", self.contract.order, limit)
+        said = (self.contract.shape, self.contract.max_code, self.contract.scale)
+        if said != (known := (self.input.shape, self.input.max_code, self.input.scale)):
+            raise NetworkError("FILE-3", "contract", "shape, max_code, scale are not the input's", said, f"{known}")
 
     def __getitem__(self, name: str) -> Population:
         """The population of this name; KeyError when there is none."""
@@ -184,10 +83,6 @@ class Network:
     @cached_property
     def _by_name(self) -> dict[str, Population]:
         return {p.name: p for p in self.populations}
-
-    def into(self, name: str) -> list[Projection]:
-        """The projections into a population, in list order."""
-        return [p for p in self.projections if p.target == name]
 
     @property
     def input(self) -> Input:
@@ -202,10 +97,66 @@ class Network:
         return self.populations[-1]
 
     @cached_property
+    def fs(self) -> tuple[FS, ...]:
+        """The populations of FS neurons, in order."""
+        return tuple(p for p in self.populations if isinstance(p, FS))
+
+    @cached_property
+    def pools(self) -> tuple[MaxPool, ...]:
+        """The max-pools, in order."""
+        return tuple(p for p in self.populations if isinstance(p, MaxPool))
+
+    @property
+    def integrating(self) -> tuple[FS | Readout, ...]:
+        """The populations that have membranes: all fs, then the readout, in order."""
+        return (*self.fs, self.readout)
+
+    @property
+    def spiking(self) -> tuple[Population, ...]:
+        """The populations that spike: all but the readout, in order."""
+        return tuple(self.populations[:-1])
+
+    @cached_property
+    def named_projections(self) -> dict[str, Projection]:
+        """The projections by name, in list order: source->target, with #0, #1, ... when several join the same two
+        (NET-2).
+        """
+        plain = [f"{q.source}->{q.target}" for q in self.projections]
+        joining, before = Counter(plain), Counter[str]()
+        named = {}
+        for name, q in zip(plain, self.projections, strict=True):
+            named[name if joining[name] == 1 else f"{name}#{before[name]}"] = q
+            before[name] += 1
+        return named
+
+    def into(self, name: str) -> dict[str, Projection]:
+        """The projections into a population by their names, in list order; KeyError for an unknown population."""
+        return {q: self.named_projections[q] for q in self._ends[name][0]}
+
+    def out_of(self, name: str) -> dict[str, Projection]:
+        """The projections that leave a population by their names, in list order; KeyError for an unknown population."""
+        return {q: self.named_projections[q] for q in self._ends[name][1]}
+
+    @cached_property
+    def _ends(self) -> dict[str, tuple[list[str], list[str]]]:
+        """By population the names of the projections into it and out of it."""
+        ends: dict[str, tuple[list[str], list[str]]] = {p.name: ([], []) for p in self.populations}
+        for name, q in self.named_projections.items():
+            ends[q.target][0].append(name)
+            ends[q.source][1].append(name)
+        return ends
+
+    def sources(self, name: str) -> tuple[str, ...]:
+        """The populations that a population reads, a max-pool's among them, once each; KeyError for an unknown one."""
+        p = self[name]
+        pooled = (p.source,) if isinstance(p, MaxPool) else ()
+        return (*pooled, *dict.fromkeys(q.source for q in self.into(name).values()))
+
+    @cached_property
     def code_weights(self) -> dict[str, Ints]:
         """d of every population that spikes, by name, (C, K) (NET-7, FS-4, POOL-4)."""
         weights: dict[str, Ints] = {}
-        for population in self.populations[:-1]:
+        for population in self.spiking:
             weights[population.name] = code_weights(population, weights)
         return weights
 
@@ -215,67 +166,63 @@ class Network:
         return {**{name: d.shape[1] for name, d in self.code_weights.items()}, self.readout.name: 0}
 
     @cached_property
-    def labels(self) -> tuple[str, ...]:
-        """One name per projection: source->target, with #0, #1, ... when several join the same two (NET-2)."""
-        plain = [f"{p.source}->{p.target}" for p in self.projections]
-        return tuple(f"{s}#{plain[:i].count(s)}" if plain.count(s) > 1 else s for i, s in enumerate(plain))
+    def schedule(self) -> Schedule:
+        """When each population receives and fires (TIME-1 to TIME-4)."""
+        return schedule(self.populations, self.projections, self.steps)
+
+    @cached_property
+    def synapses(self) -> dict[str, int]:
+        """The synapses of each projection by its name (PROJ-7)."""
+        ends = {name: (q, self[q.source].shape, self[q.target].shape) for name, q in self.named_projections.items()}
+        return {name: int(fan_out(*joined).sum()) for name, joined in ends.items()}
+
+    @property
+    def neurons(self) -> int:
+        """The neurons of all populations."""
+        return sum(p.neurons for p in self.populations)
+
+    @property
+    def fs_neurons(self) -> int:
+        """The FS neurons."""
+        return sum(p.neurons for p in self.fs)
 
     @cached_property
     def id(self) -> str:
         """The SHA-256 over integers and topology alone, 64 hexadecimal digits (ID-1)."""
-        return identity(self)
+        return identity(self.populations, self.projections, self.steps)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the network to one npz, complete or not at all, the same bytes for the same network (FILE-4)."""
-        from fsref.formats.npz import save
+        from fsref.formats.npz import save  # the one import that looks up: users expect net.save(path)
 
         save(self, path)
 
     def __repr__(self) -> str:
         return f"<Network {self.name or 'without a name'}: {len(self.populations)} populations, id {self.id[:12]}>"
 
-    def __str__(self) -> str:
-        from fsref.reports.network import network_sheet
+    def sheet(self) -> Sheet:
+        """The network as a table: a line per population with its widths (RANGE-1, RANGE-2) and windows (TIME-1,
+        TIME-4); below it schedule and id.
+        """
+        plan, rows = self.schedule, []
+        for p in self.populations:
+            into, proved = self.into(p.name), self.ranges[p.name]
+            bits = (width_bits(proved.any_order), width_bits(proved.final)) if into else (None, None)
+            synapses = sum(self.synapses[q] for q in into) if into else None
+            windows = _ends_of(plan.receives[p.name]), _ends_of(plan.fires[p.name])
+            shape = " x ".join(map(str, p.shape))
+            rows.append((p.name, p.kind, shape, self.steps[p.name] or None, p.neurons, synapses, *bits, *windows))
+        weights = sum(int(q.weights.size) for q in self.projections)
+        size = f"{plural(self.neurons, 'neuron')}, {plural(sum(self.synapses.values()), 'synapse')}"
+        title = f"{self.name or 'network'}: {size}, {plural(weights, 'weight')}, law {SPEC_VERSION}"
+        facts = ("population", "kind", "shape", "K", "neurons", "synapses in")
+        head = (*facts, "any_order bits", "final bits", "receives in", "fires in")
+        one, two = plural(plan.interval_one_buffer, "step"), plan.interval_two_buffers
+        interval = f"{one} with one membrane buffer, {two} with two"
+        below = [("latency", plural(plan.latency, "step")), ("initiation interval", interval)]
+        return Sheet(title, head, rows, left=3, above=[("id", self.id)], below=below)
 
-        return str(network_sheet(self))
 
-    def _repr_html_(self) -> str:
-        from fsref.reports.network import network_sheet
-
-        return network_sheet(self).html()
-
-
-def identity(net: Network) -> str:
-    """The id of a network (ID-1): SHA-256 of its byte form, in hexadecimal."""
-    digest = hashlib.sha256(b"FSREFID1")
-    place = {p.name: index for index, p in enumerate(net.populations)}
-
-    def words(*values: int | Iterable[int]) -> None:
-        for value in values:
-            digest.update(np.asarray(value, dtype="<i8").tobytes())
-
-    def array(values: np.ndarray[Any, Any]) -> None:
-        words(values.ndim, values.shape, values)
-
-    words(len(net.populations), len(net.projections))
-    for p in net.populations:
-        match p:
-            case Input():
-                words(0, p.shape, p.steps, p.max_code)
-            case FS():
-                words(1, p.shape, p.steps)
-                for values in (p.table.T, p.table.h, p.table.d, p.bias):
-                    array(values)
-            case MaxPool():
-                words(2, p.shape, net.steps[p.name], place[p.source], p.kernel, p.stride, p.padding)
-            case Readout():
-                words(3, p.shape, 0)
-                array(p.bias)
-    for q in net.projections:
-        ends = (place[q.source], place[q.target])
-        if isinstance(q, Conv2d):
-            words(0, *ends, q.stride, q.padding, q.dilation, q.groups)
-        else:
-            words(1, *ends, int(q.pooled))
-        array(q.weights)
-    return digest.hexdigest()
+def _ends_of(window: range) -> str:
+    """A window as its first and last step, "" when it is empty."""
+    return f"{window[0]}..{window[-1]}" if window else ""

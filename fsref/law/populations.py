@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,6 +22,7 @@ ORDER = {
     "shape": "(C, H, W)",
 }
 MAX_NEURONS = 2**28
+OBSERVABLES = ("sums", "opening", "spikes", "membranes", "codes")  # in the order of OBS-2
 
 
 def check_name(name: str) -> str:
@@ -76,10 +77,37 @@ class Width:
             raise NetworkError("RANGE-5", "width", "unknown promise", self.promise, "any_order or final")
 
 
+class Shaped:
+    """What every population has: the name of its kind (NET-1), what may be observed of it (OBS-1), and as many neurons
+    as its shape has places (NET-3).
+    """
+
+    kind: ClassVar[str]
+    observables: ClassVar[frozenset[str]] = frozenset({"spikes", "codes"})
+    shape: Shape
+
+    @property
+    def neurons(self) -> int:
+        """C·H·W."""
+        return self.shape[0] * self.shape[1] * self.shape[2]
+
+
+class Integrating(Shaped):
+    """A population with membranes: projections enter it, and its bias is where they start (NET-5)."""
+
+    bias: Ints
+
+    @property
+    def bias_map(self) -> Ints:
+        """The bias as (C, H, W), or (C, 1, 1) where it is the same at every place of a channel (NET-5)."""
+        return self.bias if self.bias.ndim == 3 else self.bias[:, None, None]
+
+
 @dataclass(frozen=True, eq=False)
-class Input:
+class Input(Shaped):
     """The input: images of codes 0..max_code, shape (C, H, W), sent in K = `steps` steps (NET-7)."""
 
+    kind = "input"
     name: str
     shape: Shape
     steps: int = 8
@@ -108,12 +136,14 @@ def _bias(values: ArrayLike, shape: Shape, place: str) -> Ints:
 
 
 @dataclass(frozen=True, eq=False)
-class FS:
+class FS(Integrating):
     """A population of FS neurons of one table, with a bias (C,) or (C, H, W) (FS-1, NET-5). Bias None is all zeros.
 
     For people: a code stands for the real value scale * (code - offset) (FILE-3).
     """
 
+    kind = "fs"
+    observables = frozenset(OBSERVABLES)
     name: str
     shape: Shape
     table: Table
@@ -140,9 +170,10 @@ class FS:
 
 
 @dataclass(frozen=True, eq=False)
-class MaxPool:
+class MaxPool(Shaped):
     """A max-pool on the spikes of `source`: kernel and stride (y, x), padding (top, left, bottom, right) (POOL-1)."""
 
+    kind = "max_pool"
     name: str
     shape: Shape
     source: str
@@ -159,9 +190,13 @@ class MaxPool:
 
 
 @dataclass(frozen=True, eq=False)
-class Readout:
-    """The readout: integrates, and its membranes are the logits (NET-8). Shape (classes, 1, 1). Bias None is all zeros."""
+class Readout(Integrating):
+    """The readout: integrates, and its membranes are the logits (NET-8). Shape (classes, 1, 1). Bias None is all
+    zeros.
+    """
 
+    kind = "readout"
+    observables = frozenset({"sums", "opening"})
     name: str
     shape: Shape
     bias: Ints = None  # type: ignore[assignment]  # always an array once made

@@ -80,6 +80,11 @@ class Dense:
         object.__setattr__(self, "weights", _weights(self.weights, 2, f"{self.source}->{self.target}"))
         object.__setattr__(self, "pooled", bool(self.pooled))
 
+    @property
+    def groups(self) -> int:
+        """1: every channel of the source reaches every neuron of the target."""
+        return 1
+
 
 Projection: TypeAlias = Conv2d | Dense
 

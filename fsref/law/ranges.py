@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fsref.errors import RangeError
 from fsref.law.neuron import Ints, Table, base_two, fire, relu_theta, staircase
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout
-from fsref.law.projections import Conv2d, Projection, taps
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.law.projections import Conv2d, Dense, Projection, taps
 
 Exact: TypeAlias = NDArray[Any]  # int64, or Python integers where int64 might not hold the bound
 LOWEST, HIGHEST = -(2**62), 2**62 - 1
@@ -41,24 +41,22 @@ def width_bits(interval: Ints) -> int:
     return max((~low if low < 0 else low).bit_length(), (~high if high < 0 else high).bit_length()) + 1
 
 
-def spans(projection: Projection, source: Population, target: Population) -> tuple[Ints, Ints]:
+def spans(projection: Projection, source: Shape, target: Shape) -> tuple[Ints, Ints]:
     """The taps that each row and each column of a conv2d's target sees, (H, 2) and (W, 2); a dense projection has one
     row and column.
     """
-    if not isinstance(projection, Conv2d):
-        return np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64)
-    kernel, stride, dilation, (top, left, _, _) = (
-        projection.kernel,
-        projection.stride,
-        projection.dilation,
-        projection.padding,
-    )
-    rows = taps(source.shape[1], target.shape[1], top, kernel[0], stride[0], dilation[0])
-    return rows, taps(source.shape[2], target.shape[2], left, kernel[1], stride[1], dilation[1])
+    match projection:
+        case Dense():
+            return np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64)
+        case Conv2d(kernel=kernel, stride=stride, dilation=dilation, padding=(top, left, _, _)):
+            rows = taps(source[1], target[1], top, kernel[0], stride[0], dilation[0])
+            return rows, taps(source[2], target[2], left, kernel[1], stride[1], dilation[1])
+        case _:
+            assert_never(projection)
 
 
 def projection_bounds(
-    projection: Projection, source: Population, seen: tuple[Ints, Ints], ends: tuple[Ints, Ints], exact: bool
+    projection: Projection, source: Shape, seen: tuple[Ints, Ints], ends: tuple[Ints, Ints], exact: bool
 ) -> tuple[Exact, Exact]:
     """Lowest and highest sum of a projection per channel, row and column, each (O, rows, columns), where `seen` holds
     the taps of these rows and columns (`spans`), when a synapse of weight w from channel c may deliver w·e for e in
@@ -67,8 +65,8 @@ def projection_bounds(
     kind: Any = object if exact else np.int64
     low, high = (end.astype(kind) for end in ends)
     weights = projection.weights.astype(kind)
-    if not isinstance(projection, Conv2d):
-        c, h, w = source.shape
+    if isinstance(projection, Dense):
+        c, h, w = source
         per_channel = weights.reshape(len(weights), c, -1)
         times = h * w if projection.pooled else 1
         up, down = np.maximum(per_channel, 0).sum(2) * times, np.minimum(per_channel, 0).sum(2) * times
@@ -93,9 +91,8 @@ def _sums(values: Exact, spans: Ints) -> Exact:
     """(O, spans, ...): the sums of `values` (O, n, ...) over first <= i < last of each span (spans, 2), in the type of
     the values.
     """
-    zero = np.zeros_like(
-        values, shape=(len(values), 1, *values.shape[2:])
-    )  # Python's 0 among Python integers: int64 would wrap
+    # Python's 0 among Python integers: int64 would wrap.
+    zero = np.zeros_like(values, shape=(len(values), 1, *values.shape[2:]))
     below = np.concatenate([zero, values.cumsum(1)], axis=1)
     total: Exact = below[:, spans[:, 1]] - below[:, spans[:, 0]]
     return total
@@ -154,11 +151,17 @@ def code_weights(population: Population, sources: Mapping[str, Ints]) -> Ints:
     """d of what a population sends, (C, K): the input's (NET-7), the table's (FS-4), a pool's source's (POOL-4, from
     `sources`).
     """
-    if isinstance(population, FS):
-        return population.table.rows(population.shape[0])[2]
-    if isinstance(population, MaxPool):
-        return sources[population.source]
-    return np.broadcast_to(base_two(population.steps), (population.shape[0], population.steps))
+    match population:
+        case Input():
+            return np.broadcast_to(base_two(population.steps), (population.shape[0], population.steps))
+        case FS():
+            return population.table.rows(population.shape[0])[2]
+        case MaxPool():
+            return sources[population.source]
+        case Readout():
+            return np.zeros((population.shape[0], 0), np.int64)
+        case _:
+            assert_never(population)
 
 
 def _by_channel(low: Exact, high: Exact, place: str) -> Ints:
@@ -196,56 +199,82 @@ def _hull(*intervals: Ints) -> Ints:
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Sent:
+    """What a source may send of each channel, (low, high), each (C,): of any part of a train, and of a whole one."""
+
+    shape: Shape
+    parts: tuple[Ints, Ints]
+    codes: tuple[Ints, Ints]
+
+
+def _integrated(p: FS | Readout, into: Sequence[tuple[Projection, _Sent]]) -> tuple[Ints, Ints]:
+    """The intervals *any_order* and *final* of a population, each (C, 2), before firing widens them (RANGE-1, RANGE-2).
+
+    Why they hold: a neuron's membrane is its bias and a sum of terms w·d[t], one for each synapse and step that spiked,
+    so whatever has arrived so far lies between the sum of all negative terms and the sum of all positive ones, in
+    whatever order they come (any_order); and once all have come, term by term, between the ends of w·a, a being a code
+    its source can send (final). A channel's interval is the hull of its places; places that see the same taps of every
+    source have the same sums, so one row and one column of each such class is enough, unless the bias is a map.
+    """
+    exact = _magnitude(p, into) > SAFE
+    bias = p.bias_map.astype(object if exact else np.int64)
+    any_low, any_high, low, high = np.minimum(bias, 0), np.maximum(bias, 0), bias, bias
+    seen = [spans(q, source.shape, p.shape) for q, source in into]
+    if p.bias.ndim == 1:
+        rows, columns = (alike(axis) for axis in zip(*seen, strict=True))
+        seen = [(y[rows], x[columns]) for y, x in seen]
+    for (q, source), at in zip(into, seen, strict=True):
+        down, up = projection_bounds(q, source.shape, at, source.parts, exact)
+        any_low, any_high = any_low + down, any_high + up
+        down, up = projection_bounds(q, source.shape, at, source.codes, exact)
+        low, high = low + down, high + up
+    return _by_channel(any_low, any_high, p.name), _by_channel(low, high, p.name)
+
+
+def _magnitude(p: FS | Readout, into: Sequence[tuple[Projection, _Sent]]) -> float:
+    """More or less the largest sum that bounding a population may form: beyond SAFE it is done in Python's integers,
+    for int64 would wrap. Floats err by far less than the factor of 4 between SAFE and 62 bits.
+    """
+    total = float(np.abs(p.bias.astype(float)).max())
+    for q, source in into:
+        reach = max(float(np.abs(end).max()) for end in (*source.parts, *source.codes))
+        places = source.shape[1] * source.shape[2] if isinstance(q, Dense) and q.pooled else 1
+        total += float(np.abs(q.weights.astype(float)).reshape(len(q.weights), -1).sum(1).max()) * reach * places
+    return total
+
+
 def prove(populations: Sequence[Population], projections: Sequence[Projection]) -> dict[str, Range]:
     """The proved intervals of every population, by name, in order. Errors: RangeError [RANGE-4], [RANGE-5]."""
-    by_name = {population.name: population for population in populations}
     weights: dict[str, Ints] = {}
     proved: dict[str, Range] = {}
-    for population in populations:
-        weights[population.name] = (
-            code_weights(population, weights)
-            if not isinstance(population, Readout)
-            else np.zeros((population.shape[0], 0), np.int64)
-        )
-        if isinstance(population, Input):
-            codes = np.tile(np.array([0, population.max_code], np.int64), (population.shape[0], 1))
-            proved[population.name] = Range(codes, codes, codes, codes, codes)
-            continue
-        if isinstance(population, MaxPool):
-            proved[population.name] = proved[population.source]
-            continue
-        into = [p for p in projections if p.target == population.name]
-        spikes = {
-            p.source: (np.minimum(weights[p.source], 0).sum(1), np.maximum(weights[p.source], 0).sum(1)) for p in into
-        }
-        codes_of = {p.source: (proved[p.source].codes[:, 0], proved[p.source].codes[:, 1]) for p in into}
-        largest = float(np.abs(population.bias.astype(float)).max())
-        for p in into:
-            reach = max(float(np.abs(end).max()) for end in (*spikes[p.source], *codes_of[p.source]))
-            places = (
-                by_name[p.source].shape[1] * by_name[p.source].shape[2] if not isinstance(p, Conv2d) and p.pooled else 1
-            )
-            largest += float(np.abs(p.weights.astype(float)).reshape(len(p.weights), -1).sum(1).max()) * reach * places
-        exact = largest > SAFE
-        bias = population.bias.astype(object if exact else np.int64)
-        bias = bias[:, None, None] if bias.ndim == 1 else bias
-        any_low, any_high, low, high = np.minimum(bias, 0), np.maximum(bias, 0), bias, bias
-        seen = [spans(p, by_name[p.source], population) for p in into]
-        if population.bias.ndim == 1:  # places that see the same taps have the same intervals
-            rows, columns = (alike(axis) for axis in zip(*seen, strict=True))
-            seen = [(y[rows], x[columns]) for y, x in seen]
-        for p, at in zip(into, seen, strict=True):
-            down, up = projection_bounds(p, by_name[p.source], at, spikes[p.source], exact)
-            any_low, any_high = any_low + down, any_high + up
-            down, up = projection_bounds(p, by_name[p.source], at, codes_of[p.source], exact)
-            low, high = low + down, high + up
-        any_order, opening = _by_channel(any_low, any_high, population.name), _by_channel(low, high, population.name)
-        membranes, codes = opening, opening
-        if isinstance(population, FS):
-            membranes, codes = firing(population.table, population.shape[0], opening)
-            membranes = _by_channel(membranes[:, :1], membranes[:, 1:], population.name)
-        proved[population.name] = Range(
-            _hull(any_order, membranes), _hull(opening, membranes), opening, membranes, codes
-        )
-        check_width(population, proved[population.name])
+    sent: dict[str, _Sent] = {}
+    into: dict[str, list[Projection]] = {p.name: [] for p in populations}
+    for q in projections:
+        into[q.target].append(q)
+    for p in populations:
+        match p:
+            case Input():
+                codes = np.tile(np.array([0, p.max_code], np.int64), (p.shape[0], 1))
+                proved[p.name] = Range(codes, codes, codes, codes, codes)
+            case MaxPool():
+                proved[p.name] = proved[p.source]
+            case FS():
+                any_order, opening = _integrated(p, [(q, sent[q.source]) for q in into[p.name]])
+                membranes, codes = firing(p.table, p.shape[0], opening)
+                membranes = _by_channel(membranes[:, :1], membranes[:, 1:], p.name)
+                proved[p.name] = Range(
+                    _hull(any_order, membranes), _hull(opening, membranes), opening, membranes, codes
+                )
+                check_width(p, proved[p.name])
+            case Readout():
+                any_order, opening = _integrated(p, [(q, sent[q.source]) for q in into[p.name]])
+                proved[p.name] = Range(_hull(any_order, opening), opening, opening, opening, opening)
+                check_width(p, proved[p.name])
+                continue
+            case _:
+                assert_never(p)
+        d = weights[p.name] = code_weights(p, weights)
+        parts = np.minimum(d, 0).sum(1), np.maximum(d, 0).sum(1)
+        sent[p.name] = _Sent(p.shape, parts, (proved[p.name].codes[:, 0], proved[p.name].codes[:, 1]))
     return proved

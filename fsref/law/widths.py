@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, MaxPool, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout
 from fsref.law.projections import Projection, taps
 from fsref.law.ranges import width_bits
 
@@ -60,15 +61,34 @@ def memories(net: Network) -> dict[str, Memory]:
     """The bits of every population, by name, in order (RANGE-6)."""
     found = {}
     for p in net.populations:
-        neurons, proved = int(np.prod(p.shape)), net.ranges[p.name]
         membrane = code = bias = held = 0
-        if isinstance(p, FS | Readout):
-            membrane = width_bits(proved.any_order) if p.width is None else p.width.bits
-            bias = p.bias.size * width_bits(hull(p.bias))
-        if not isinstance(p, Readout):
-            code = code_width(proved.codes)
-        if isinstance(p, MaxPool):
-            held = candidates(p, *net[p.source].shape[1:])
-        weights = sum(q.weights.size * weight_width(q) for q in net.into(p.name))
-        found[p.name] = Memory(membrane, neurons * membrane, code, neurons * code, weights, bias, held)
+        proved = net.ranges[p.name]
+        match p:
+            case Input():
+                code = code_width(proved.codes)
+            case MaxPool():
+                code, held = code_width(proved.codes), candidates(p, *net[p.source].shape[1:])
+            case FS():
+                code, membrane, bias = code_width(proved.codes), membrane_width(net, p), bias_bits(p)
+            case Readout():
+                membrane, bias = membrane_width(net, p), bias_bits(p)
+            case _:
+                assert_never(p)
+        weights = sum(q.weights.size * weight_width(q) for q in net.into(p.name).values())
+        found[p.name] = Memory(membrane, p.neurons * membrane, code, p.neurons * code, weights, bias, held)
     return found
+
+
+def membrane_width(net: Network, p: FS | Readout) -> int:
+    """The bits of one membrane: those declared (RANGE-5), else those of *any_order* (RANGE-6)."""
+    return width_bits(net.ranges[p.name].any_order) if p.width is None else p.width.bits
+
+
+def bias_bits(p: FS | Readout) -> int:
+    """The bits of a bias, as often as it is stored (RANGE-6)."""
+    return int(p.bias.size) * width_bits(hull(p.bias))
+
+
+def membrane_bits(net: Network, buffers: int) -> int:
+    """The bits of all membranes in so many buffers (RANGE-6)."""
+    return buffers * sum(memory.membranes for memory in memories(net).values())

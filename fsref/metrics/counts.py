@@ -4,21 +4,20 @@ to COUNT-4).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.errors import UsageError
-from fsref.metrics.fan_out import fan_outs
+from fsref.errors import UsageError, public
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Readout
-from fsref.law.schedule import schedule
-from fsref.tables import Sheet, plural
+from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.metrics.fan_out import fan_outs
 from fsref.simulation.recording import Trace
+from fsref.tables import Sheet, Shown, plural
 
 ROWS = 256  # images whose spikes are added at a time
 SHOWN = ("spikes", "synops", "membrane_updates", "memory_reads", "memory_writes")
@@ -87,17 +86,17 @@ class Work:
         return self.membrane_writes
 
 
-@dataclass(frozen=True, eq=False)
-class Counts:
-    """Exact counts over `images` images of a network; `a + b` are those of both parts of a data set (COUNT-1).
+@dataclass(frozen=True, eq=False, repr=False)
+class Counts(Shown):
+    """Exact counts over `image_count` images of a network; `a + b` are those of both parts of a data set (COUNT-1).
 
     By population that spikes: `spikes` (K,), `by_neuron` and `most_by_neuron` (neurons,), all spikes of a neuron and
-    the most for one image. By projection label: `synops` and `scalings` (K of the source,). `busiest` are the FS spikes
+    the most for one image. By projection name: `synops` and `scalings` (K of the source,). `busiest` are the FS spikes
     of the image with most.
     """
 
     net: Network
-    images: int
+    image_count: int
     spikes: Mapping[str, Ints]
     by_neuron: Mapping[str, Ints]
     most_by_neuron: Mapping[str, Ints]
@@ -120,7 +119,7 @@ class Counts:
         most = {name: np.maximum(values, other.most_by_neuron[name]) for name, values in self.most_by_neuron.items()}
         return Counts(
             self.net,
-            self.images + other.images,
+            self.image_count + other.image_count,
             spikes,
             by_neuron,
             most,
@@ -131,32 +130,35 @@ class Counts:
 
     def window(self, name: str) -> slice:
         """The steps of the image in which a population takes or sends anything (TIME-1, COUNT-3)."""
-        start = schedule(self.net).start[name]
-        return slice(
-            start - max((self.net.steps[q.source] for q in self.net.into(name)), default=0),
-            start + self.net.steps[name],
-        )
+        start = self.net.schedule.start[name]
+        longest = max((self.net.steps[q.source] for q in self.net.into(name).values()), default=0)
+        return slice(start - longest, start + self.net.steps[name])
 
     def work(self, name: str) -> Work:
         """What a population did in each step of an image until the last population is done, (steps,), over all images
         (COUNT-1 to COUNT-4).
         """
-        plan, steps, population = schedule(self.net), self.net.steps[name], self.net[name]
+        plan, steps, population = self.net.schedule, self.net.steps[name], self.net[name]
         done = Work(*(np.zeros(plan.steps, np.int64) for _ in range(6)))
-        start, neurons = plan.start[name], int(np.prod(population.shape)) * self.images
+        start, neurons = plan.start[name], population.neurons * self.image_count
         firing = slice(start, start + steps)
         if steps:
             done.spikes[firing] = self.spikes[name]
-        if isinstance(population, FS):
-            done.comparisons[firing] = neurons
-            done.resets[firing] = self.spikes[name]
-        if isinstance(population, (FS, Readout)):
-            done.openings[self.window(name).start] = neurons
-        for label, q in zip(self.net.labels, self.net.projections, strict=True):
-            if q.target == name:
-                taken = slice(start - self.net.steps[q.source], start)
-                done.synops[taken] += self.synops[label]
-                done.scalings[taken] += self.scalings[label]
+        match population:
+            case Input() | MaxPool():
+                pass
+            case FS():
+                done.comparisons[firing] = neurons
+                done.resets[firing] = self.spikes[name]
+                done.openings[self.window(name).start] = neurons
+            case Readout():
+                done.openings[self.window(name).start] = neurons
+            case _:
+                assert_never(population)
+        for projection, q in self.net.into(name).items():
+            taken = slice(start - self.net.steps[q.source], start)
+            done.synops[taken] += self.synops[projection]
+            done.scalings[taken] += self.scalings[projection]
         return done
 
     @property
@@ -177,49 +179,33 @@ class Counts:
             populations.append(entry | {kind: getattr(work, kind)[window].tolist() for kind in SHOWN})
         total = {kind: int(getattr(self.total, kind)) for kind in SHOWN}
         by_projection = {
-            label: {"synops": self.synops[label].tolist(), "scalings": self.scalings[label].tolist()}
-            for label in self.synops
+            name: {"synops": self.synops[name].tolist(), "scalings": self.scalings[name].tolist()}
+            for name in self.synops
         }
-        return {"images": self.images, "populations": populations, "projections": by_projection, "total": total}
+        return {
+            "image_count": self.image_count,
+            "populations": populations,
+            "projections": by_projection,
+            "total": total,
+        }
 
     def sheet(self) -> Sheet:
         """The counts as a table: a line per population, over all images and steps."""
         rows: list[tuple[object, ...]] = []
         for p in self.net.populations:
             done, most = self.work(p.name).total(), self.most_by_neuron.get(p.name)
-            rows.append(
-                (
-                    p.name,
-                    int(np.prod(p.shape)),
-                    None if most is None else int(most.max()),
-                    *(int(getattr(done, kind)) for kind in SHOWN),
-                )
-            )
-        neurons = sum(int(np.prod(p.shape)) for p in self.net.populations)
-        rows.append(("all", neurons, None, *(int(getattr(self.total, kind)) for kind in SHOWN)))
-        head = (
-            "population",
-            "neurons",
-            "most of a neuron",
-            "spikes",
-            "SynOps taken",
-            "membrane updates",
-            "memory reads",
-            "memory writes",
-        )
-        return Sheet(f"{self.net.name or 'network'}: counts over {plural(self.images, 'image')}", head, rows)
+            counted = (int(getattr(done, kind)) for kind in SHOWN)
+            rows.append((p.name, p.neurons, None if most is None else int(most.max()), *counted))
+        rows.append(("all", self.net.neurons, None, *(int(getattr(self.total, kind)) for kind in SHOWN)))
+        facts = ("population", "neurons", "most of a neuron", "spikes")
+        head = (*facts, "SynOps taken", "membrane updates", "memory reads", "memory writes")
+        return Sheet(f"{self.net.name or 'network'}: counts over {plural(self.image_count, 'image')}", head, rows)
 
     def __repr__(self) -> str:
         return (
-            f"<Counts of {self.images} images of {self.net.name or 'a network'}: "
+            f"<Counts of {self.image_count} images of {self.net.name or 'a network'}: "
             f"{int(self.total.spikes)} spikes, {int(self.total.synops)} SynOps>"
         )
-
-    def __str__(self) -> str:
-        return str(self.sheet())
-
-    def _repr_html_(self) -> str:
-        return self.sheet().html()
 
 
 def fired(trains: NDArray[Any], bit: int) -> Ints:
@@ -236,7 +222,8 @@ def scaled(d: Ints) -> NDArray[np.bool_]:
     return uneven
 
 
-def count(trace: Trace, fans: Sequence[Ints] | None = None) -> Counts:
+@public
+def count(trace: Trace, fans: Mapping[str, Ints] | None = None) -> Counts:
     """The counts of a recording that holds the whole trains of every population that spikes (COUNT-1, COUNT-2).
 
     `fans` is fan_outs(net), to be made once for many recordings. Errors: UsageError when a population is missing or in
@@ -247,37 +234,27 @@ def count(trace: Trace, fans: Sequence[Ints] | None = None) -> Counts:
     by_neuron: dict[str, Ints] = {}
     most: dict[str, Ints] = {}
     synops, scalings = (
-        {label: np.zeros(net.steps[q.source], np.int64) for label, q in zip(net.labels, net.projections, strict=True)}
-        for _ in range(2)
+        {name: np.zeros(net.steps[q.source], np.int64) for name, q in net.named_projections.items()} for _ in range(2)
     )
-    of_image = np.zeros(trace.images, np.int64)
-    for p in net.populations[:-1]:
-        steps, neurons = net.steps[p.name], int(np.prod(p.shape))
-        trains = trace.arrays.get((p.name, "spikes"))
-        if trains is None or trains.shape[1] != neurons or len(trace.selection.window[p.name]) != steps:
-            raise UsageError(
-                "COUNT-1",
-                p.name,
-                "its spikes were not recorded whole",
-                None,
-                "every neuron and step of every population that spikes",
-            )
+    fs = {p.name for p in net.fs}
+    of_image = np.zeros(trace.image_count, np.int64)
+    for p in net.spiking:
+        steps, trains = net.steps[p.name], trace.arrays.get((p.name, "spikes"))
+        if trains is None or not trace.whole(p.name):
+            limit = "every neuron and step of every population that spikes"
+            raise UsageError("COUNT-1", p.name, "its spikes were not recorded whole", None, limit)
         sent = np.bitwise_count(trains)
         by_neuron[p.name], most[p.name] = sent.sum(axis=0, dtype=np.int64), sent.max(axis=0).astype(np.int64)
-        if isinstance(p, FS):
+        if p.name in fs:
             of_image += sent.sum(axis=1, dtype=np.int64)
         spikes[p.name] = np.zeros(steps, np.int64)
         products = scaled(net.code_weights[p.name])  # (C, K)
-        leaving = [
-            (label, fan.ravel())
-            for label, q, fan in zip(net.labels, net.projections, known, strict=True)
-            if q.source == p.name
-        ]
+        leaving = {name: known[name].ravel() for name in net.out_of(p.name)}
         for t in range(steps):
             senders = fired(trains, steps - 1 - t)
             spikes[p.name][t] = senders.sum()
-            for label, fan in leaving:
-                synops[label][t] = senders @ fan
+            for name, fan in leaving.items():
+                synops[name][t] = senders @ fan
                 if products[:, t].any():
-                    scalings[label][t] = (senders.reshape(len(products), -1) * products[:, t, None]).ravel() @ fan
-    return Counts(net, trace.images, spikes, by_neuron, most, synops, scalings, int(of_image.max()))
+                    scalings[name][t] = (senders.reshape(len(products), -1) * products[:, t, None]).ravel() @ fan
+    return Counts(net, trace.image_count, spikes, by_neuron, most, synops, scalings, int(of_image.max()))

@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.metrics.counts import Counts, Work
-from fsref.errors import FileError, UsageError
-from fsref.metrics.fan_out import fan_outs
+from fsref.errors import FileError, UsageError, public
 from fsref.law.network import Network
-from fsref.law.populations import FS, Readout
-from fsref.tables import Sheet, plural
+from fsref.metrics.counts import Counts, Work
+from fsref.tables import Sheet, Shown, plural
 
 MAX_FILE = 2**16  # bytes of a cost table
 
@@ -61,6 +59,8 @@ PRICED = tuple(f.name for f in fields(Costs) if f.name.endswith("_pj"))
 KINDS = tuple(f"{name.removesuffix('_pj')}s" for name in PRICED)  # as the properties of Work are called
 
 PAPER = 'M. Horowitz, "Computing\'s energy problem (and what we can do about it)", ISSCC 2014: energies at 45 nm, 0.9 V'
+COUNTED = "operations and memory accesses alone: no leakage, clock, wires, control, queues, max-pool bits; of the ANN "
+COUNTED += "no requantisation"
 MEMORIES = {  # pJ of one access of 64 bits
     "8kb": (10.0, "64 bits of an 8 KB cache: 10 pJ"),
     "32kb": (20.0, "64 bits of a 32 KB cache: 20 pJ"),
@@ -150,10 +150,9 @@ def dense_work(net: Network) -> Work:
     """What the dense ANN of a network does for one image, each synapse once; its multiplications are its `synops`
     (COUNT-6).
     """
-    size = {p.name: int(np.prod(p.shape)) for p in net.populations}
-    macs = sum(int(fan.sum()) for fan in fan_outs(net))
-    biased = sum(size[p.name] for p in net.populations if isinstance(p, (FS, Readout)))
-    compared = sum(size[p.name] for p in net.populations if isinstance(p, FS))
+    macs = sum(net.synapses.values())
+    compared = net.fs_neurons
+    biased = compared + net.readout.neurons
     return Work(*map(np.asarray, (0, macs, 0, biased, compared, 0)))
 
 
@@ -178,16 +177,16 @@ def in_joules(pj: float) -> str:
     return f"{pj / 1000**power:,.1f} {('pJ', 'nJ', 'uJ', 'mJ')[power]}"
 
 
-@dataclass(frozen=True)
-class Energy:
+@dataclass(frozen=True, repr=False)
+class Energy(Shown):
     """Operations and energy per image of a network, and of its dense ANN, under one cost table. `fs` and `ann` are by
     kind of operation (COUNT-5).
 
-    `fs` holds the sums over all `images`, exact; `ann` is for one image.
+    `fs` holds the sums over all `image_count` images, exact; `ann` is for one image.
     """
 
     network: str
-    images: int
+    image_count: int
     costs: Costs
     fs: Mapping[str, int]
     ann: Mapping[str, int]
@@ -195,7 +194,7 @@ class Energy:
     @property
     def fs_energy_pj_per_image(self) -> float:
         """The energy of the FS network in pJ, mean over images."""
-        return float(priced(self.fs, self.costs)) / self.images
+        return float(priced(self.fs, self.costs)) / self.image_count
 
     @property
     def ann_energy_pj_per_image(self) -> float:
@@ -208,7 +207,11 @@ class Energy:
             "fs_energy_pj_per_image": self.fs_energy_pj_per_image,
             "ann_energy_pj_per_image": self.ann_energy_pj_per_image,
         }
-        plain |= {"fs_operations": dict(self.fs), "ann_operations_per_image": dict(self.ann), "images": self.images}
+        plain |= {
+            "fs_operations": dict(self.fs),
+            "ann_operations_per_image": dict(self.ann),
+            "image_count": self.image_count,
+        }
         said = {"name": self.costs.name, "source": self.costs.source, "sources": dict(self.costs.sources)}
         return {**plain, "costs": {**said, **{name: getattr(self.costs, name) for name in PRICED}}}
 
@@ -225,54 +228,40 @@ class Energy:
 
         rows: list[tuple[object, ...]] = []
         said = {kind: self.costs.sources.get(price, "") for kind, price in zip(KINDS, PRICED, strict=True)}
-        fs = {kind: count / self.images for kind, count in self.fs.items()}
+        fs = {kind: count / self.image_count for kind, count in self.fs.items()}
         for kind in KINDS:
             each = self.costs[kind]
-            rows.append(
-                (
-                    kind,
-                    f"{each:g}",
-                    f"{fs[kind]:,.1f}",
-                    f"{fs[kind] * each:,.1f}",
-                    self.ann[kind],
-                    f"{self.ann[kind] * each:,.1f}",
-                    said[kind],
-                )
-            )
-        rows.append(
-            ("energy", "", "", f"{self.fs_energy_pj_per_image:,.1f}", "", f"{self.ann_energy_pj_per_image:,.1f}", "")
-        )
+            spent = f"{fs[kind]:,.1f}", f"{fs[kind] * each:,.1f}", self.ann[kind], f"{self.ann[kind] * each:,.1f}"
+            rows.append((kind, f"{each:g}", *spent, said[kind]))
+        ours, dense = f"{self.fs_energy_pj_per_image:,.1f}", f"{self.ann_energy_pj_per_image:,.1f}"
+        rows.append(("energy", "", "", ours, "", dense, ""))
         sides = (("FS", self.fs_energy_pj_per_image), ("dense ANN", self.ann_energy_pj_per_image))
         below = [
             ("energy per image", ", ".join(f"{name} {in_joules(pj)}" for name, pj in sides)),
             ("formula", "energy_pj = sum over operations of count per image x pJ each"),
             ("fs_energy_pj", formula(fs, self.fs_energy_pj_per_image)),
             ("ann_energy_pj", formula(self.ann, self.ann_energy_pj_per_image)),
-            (
-                "counted",
-                (
-                    "operations and memory accesses alone: no leakage, clock, wires, "
-                    "control, queues, max-pool bits; of the ANN no requantisation"
-                ),
-            ),
+            ("counted", COUNTED),
             ("dense ANN", f"{plural(self.ann['multiplications'], 'MAC')} per image: each synapse once, 8-bit products"),
             *([("source", self.costs.source)] if self.costs.source else []),
         ]
         head = ("operation", "pJ each", "FS per image", "FS pJ", "dense ANN per image", "dense ANN pJ", "cost of one")
         return Sheet(f"{self.network or 'network'}: energy per image, costs {self.costs.name}", head, rows, below=below)
 
-    def __str__(self) -> str:
-        return str(self.sheet())
-
-    def _repr_html_(self) -> str:
-        return self.sheet().html()
+    def __repr__(self) -> str:
+        spent = in_joules(self.fs_energy_pj_per_image), in_joules(self.ann_energy_pj_per_image)
+        return f"<Energy of {self.network or 'a network'}, {self.costs.name}: FS {spent[0]}, dense ANN {spent[1]}>"
 
 
-def energy(counts: Counts, costs: Costs) -> Energy:
-    """The energy of counted work, and of the dense ANN of the same network, under a cost table (COUNT-5, COUNT-6)."""
+@public
+def energy(counts: Counts, costs: Costs | str = "horowitz_2014") -> Energy:
+    """The energy of counted work, and of the dense ANN of the same network, under a cost table, the name of a preset or
+    a `.json` file (COUNT-5, COUNT-6). Errors: UsageError, FileError.
+    """
+    costs = costs_of(costs) if isinstance(costs, str) else costs
     dense = dense_work(counts.net)
     fs, ann = (
         {kind: int(n) for kind, n in operations(*side).items()}
         for side in ((counts.total, 0), (dense, int(dense.synops)))
     )
-    return Energy(counts.net.name, counts.images, costs, fs, ann)
+    return Energy(counts.net.name, counts.image_count, costs, fs, ann)

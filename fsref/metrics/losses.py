@@ -8,20 +8,19 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from math import inf, log10
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.law.images import Pixels
 from fsref.errors import GraphError
+from fsref.law.images import Pixels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
 
 Floats = NDArray[np.float32]
 PARTS = ("error", "inherited", "new", "codes", "arithmetic")
-KINDS = {Input: "input", FS: "fs", MaxPool: "max_pool", Readout: "readout"}
 
 
 def ratio_db(power: float, noise: float) -> float:
@@ -104,15 +103,15 @@ class Tally:
 
     def __init__(self, net: Network, name: str, pixels: Pixels, low_end: float) -> None:
         source: Population = net[name]
-        while isinstance(source, MaxPool):  # its codes are codes of what it pools
+        while isinstance(source, MaxPool):  # the codes of a max-pool are codes of what it pools
             source = net[source.source]
-        self.name, self.kind, self.steps, self.shape = name, KINDS[type(net[name])], net.steps[name], net[name].shape
-        self.neurons, self.low_end = int(np.prod(self.shape)), low_end
+        self.name, self.kind, self.steps, self.shape = name, net[name].kind, net.steps[name], net[name].shape
+        self.neurons, self.low_end = net[name].neurons, low_end
         self.real = meaning(net, source, pixels)
         self.unit, self.offset, self.ends = None, 0, (np.zeros(0, np.int64), np.zeros(0, np.int64))
-        if isinstance(source, FS):
+        if isinstance(source, FS):  # an fs alone has a scale of its own
             self.unit, self.offset, self.ends = unit_of(source), source.offset, code_ends(net, source)
-        self.images, self.peak = 0, -(2**62)
+        self.image_count, self.peak = 0, -(2**62)
         self.sums: defaultdict[str, float] = defaultdict(float)
         self.by_channel = np.zeros((2, self.shape[0]))  # of the new error and its square
         self.spiked, self.active = np.zeros((2, self.neurons), bool)
@@ -121,7 +120,7 @@ class Tally:
         """Take in a few images: float value, float layer on FS sources, FS value and its codes, each (b, C, H, W);
         trains (b, neurons).
         """
-        self.images += len(f)
+        self.image_count += len(f)
         new = r - g
         parts = {"power": f, "error": r - f, "inherited": g - f, "arithmetic": new, "rr": r, "gg": g}
         if self.unit is not None and trains is not None:
@@ -144,7 +143,7 @@ class Tally:
 
     def loss(self) -> Loss:
         """The figures of all images so far."""
-        count, sums = self.images * self.neurons, self.sums
+        count, sums = self.image_count * self.neurons, self.sums
         means, squares = self.by_channel
         new, channel = float(squares.sum()), int(squares.argmax())
         gain = sums["rg"] / sums["rr"] if sums["rr"] > 0 else 1.0
@@ -183,14 +182,16 @@ def meaning(net: Network, source: Population, pixels: Pixels) -> Callable[[NDArr
     """
     match source:
         case Input():
-            mean, std = (np.reshape(values, (-1, 1, 1)) for values in (pixels.mean, pixels.std))
-            return lambda codes: ((codes * pixels.scale - mean) / std).astype(
-                np.float32
-            )  # as Pixels.normalise, to the last bit
+            return pixels.real
         case FS():
             scale, offset = unit_of(source), source.offset
             return lambda codes: ((codes - offset) * scale).astype(np.float32)
-    return lambda logits: (logits * float(net.logit_scale)).astype(np.float32)
+        case Readout():
+            return lambda logits: (logits * float(net.logit_scale)).astype(np.float32)
+        case MaxPool():
+            return meaning(net, net[source.source], pixels)
+        case _:
+            assert_never(source)
 
 
 def unit_of(source: FS) -> float:

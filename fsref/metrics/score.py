@@ -5,35 +5,39 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fsref.metrics.counts import Counts, count
-from fsref.errors import InputError
-from fsref.metrics.fan_out import fan_outs
+from fsref.engines.engine import Engine
+from fsref.errors import public
+from fsref.formats.bundled import network_of
+from fsref.law.images import check_images, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS
-from fsref.simulation.run import check_images, recording_bytes, run
-from fsref.law.schedule import schedule
-from fsref.simulation.recording import Record, select
+from fsref.metrics.counts import Counts, count
+from fsref.metrics.fan_out import fan_outs
+from fsref.simulation.memory import images_at_once
+from fsref.simulation.recording import Record
+from fsref.simulation.run import run
+from fsref.tables import Sheet, Shown, plural
 
-CHUNK_BYTES = 2**27
-CHUNK_IMAGES = 1024
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Score(Shown):
+    """What `evaluate` found. `counts` are exact, over all `image_count` images; spikes and SynOps are means per image,
+    made of them.
 
-@dataclass(frozen=True, eq=False)
-class Score:
-    """What `evaluate` found. `counts` are exact, over all images; spikes and SynOps are means per image, made of them.
-
-    `predictions` is (images,); `images_per_second` is of warm runs, recording of trains included.
+    `predictions` is (B,); `engine` and `kernels` say what ran; `images_per_second` is of warm runs,
+    recording of trains included.
     """
 
     net: Network
     engine: str
-    images: int
+    kernels: str
+    image_count: int
     correct: int
     predictions: Ints
     counts: Counts
@@ -43,7 +47,7 @@ class Score:
     @property
     def accuracy(self) -> float:
         """The share of images whose class is their label, 0..1."""
-        return self.correct / self.images
+        return self.correct / self.image_count
 
     @property
     def neurons(self) -> dict[str, int]:
@@ -53,28 +57,28 @@ class Score:
     @property
     def spikes(self) -> dict[str, float]:
         """The spikes of each population that spikes, mean per image."""
-        return {name: int(sent.sum()) / self.images for name, sent in self.counts.spikes.items()}
+        return {name: int(sent.sum()) / self.image_count for name, sent in self.counts.spikes.items()}
 
     @property
     def synops_by_projection(self) -> dict[str, float]:
-        """The SynOps of each projection by its label, mean per image (OBS-3)."""
-        return {label: int(taken.sum()) / self.images for label, taken in self.counts.synops.items()}
+        """The SynOps of each projection by its name, mean per image (OBS-3)."""
+        return {label: int(taken.sum()) / self.image_count for label, taken in self.counts.synops.items()}
 
     @property
     def synops(self) -> float:
         """The SynOps of all projections, mean per image (OBS-3)."""
-        return sum(int(taken.sum()) for taken in self.counts.synops.values()) / self.images
+        return sum(int(taken.sum()) for taken in self.counts.synops.values()) / self.image_count
 
     @property
     def fs_neurons(self) -> int:
         """How many FS neurons there are."""
-        return sum(n for name, n in self.neurons.items() if isinstance(self.net[name], FS))
+        return self.net.fs_neurons
 
     @property
     def spikes_per_neuron(self) -> float:
         """The spikes of an FS neuron, mean over FS neurons and images."""
-        sent = sum(int(total.sum()) for name, total in self.counts.spikes.items() if isinstance(self.net[name], FS))
-        return sent / self.images / max(1, self.fs_neurons)
+        sent = sum(int(self.counts.spikes[p.name].sum()) for p in self.net.fs)
+        return sent / self.image_count / max(1, self.fs_neurons)
 
     @property
     def most_spikes_per_neuron(self) -> float:
@@ -83,14 +87,20 @@ class Score:
 
     def to_dict(self) -> dict[str, Any]:
         """The score as plain JSON values, without the predictions."""
-        plain = {
-            name: getattr(self, name)
-            for name in ("engine", "images", "correct", "accuracy", "spikes_per_neuron", "most_spikes_per_neuron")
-        }
+        names = (
+            "engine",
+            "kernels",
+            "image_count",
+            "correct",
+            "accuracy",
+            "spikes_per_neuron",
+            "most_spikes_per_neuron",
+        )
+        plain = {name: getattr(self, name) for name in names}
         plain |= {
-            "spikes": self.spikes,
+            "spikes_per_image": self.spikes,
             "neurons": self.neurons,
-            "synops": self.synops,
+            "synops_per_image": self.synops,
             "synops_by_projection": self.synops_by_projection,
         }
         plain |= {
@@ -100,40 +110,37 @@ class Score:
         }
         return {"network": self.net.name, "id": self.net.id, **plain}
 
-    def __str__(self) -> str:
-        from fsref.reports.text import score_sheet
+    def __repr__(self) -> str:
+        return f"<Score of {self.net.name or 'a network'}: {self.correct} of {self.image_count} right>"
 
-        return str(score_sheet(self))
-
-    def _repr_html_(self) -> str:
-        from fsref.reports.text import score_sheet
-
-        return score_sheet(self).html()
-
-
-def check_labels(net: Network, labels: ArrayLike | None, images: int) -> Ints:
-    """The labels as int64 (B,), when they are classes of this network, one per image (NET-8, RUN-1). Errors:
-    InputError.
-    """
-    if labels is None:
-        raise InputError("RUN-1", "labels", "the images have none", None, "one class per image")
-    given = np.asarray(labels)
-    if given.dtype.kind not in "iu":
-        raise InputError("RUN-1", "labels", "not an array of integers", given.dtype)
-    if given.shape != (images,):
-        raise InputError("RUN-1", "labels", "not one per image", given.shape, f"({images},)")
-    classes = net.readout.shape[0]
-    wrong = np.flatnonzero((given < 0) | (given >= classes))
-    if len(wrong):
-        raise InputError("RUN-1", f"labels[{wrong[0]}]", "no such class", int(given[wrong[0]]), f"0..{classes - 1}")
-    return given.astype(np.int64)
+    def sheet(self) -> Sheet:
+        """The score as a table: the figures, and spikes and SynOps by the population that sends, "-" for one without
+        synapses: it feeds max_pools alone.
+        """
+        rows, spikes = [], self.spikes
+        for name, n in self.neurons.items():
+            leaving = [self.synops_by_projection[q] for q in self.net.out_of(name)]
+            caused = f"{sum(leaving):,.1f}" if leaving else "-"
+            rows.append((name, n, f"{spikes[name]:,.1f}", f"{spikes[name] / n:.3f}", caused))
+        each = f"FS neurons, mean over images; {self.most_spikes_per_neuron:.3f} in the busiest image"
+        above = [
+            ("accuracy", f"{100 * self.accuracy:.2f} %  ({self.correct:,} of {self.image_count:,})"),
+            ("spikes per neuron", f"{self.spikes_per_neuron:.3f}  ({each})"),
+            ("SynOps per image", f"{self.synops:,.1f}"),
+            ("latency", plural(self.latency_steps, "step")),
+            ("speed", f"{self.images_per_second:,.0f} images per second"),
+        ]
+        title = f"{self.net.name or 'network'}: {plural(self.image_count, 'image')}, engine {self.engine}"
+        head = ("population", "neurons", "spikes per image", "per neuron", "SynOps caused per image")
+        return Sheet(title, head, rows, above=above)
 
 
+@public
 def evaluate(
-    net: Network,
+    net: Network | str | PathLike[str],
     x: ArrayLike,
     y: ArrayLike | None,
-    engine: str = "events",
+    engine: str | Engine = "events",
     batch: int | None = None,
     threads: int | None = None,
     memory_limit: int = 2**33,
@@ -144,24 +151,22 @@ def evaluate(
     Trains are recorded a chunk of images at a time, so memory does not grow with B; `progress` is called with the
     images of each chunk. Errors: InputError for images or labels, UsageError for the engine, LimitError.
     """
-    images = check_images(net, x)
-    labels = check_labels(net, y, len(images))
-    sources = Record(populations=[p.name for p in net.populations[:-1]], observables=("spikes",))
-    one = recording_bytes(net, select(net, sources), 1)
-    chunk = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // one, memory_limit // (8 * one)))
-    fans = fan_outs(net)
-    run(
-        net, images[:1], engine, sources, memory_limit=memory_limit
-    )  # kernels are compiled or loaded before the clock starts
+    net = network_of(net)
+    images = check_images(net.input, x)
+    labels = check_labels(y, len(images), net.readout.neurons)
+    sources = Record(populations=[p.name for p in net.spiking], observables=("spikes",))
+    chunk, fans = images_at_once(net, sources, memory_limit, 2), fan_outs(net)
+    # Kernels are compiled or loaded before the clock starts.
+    first = run(net, images[:1], engine, sources, memory_limit=memory_limit)
     spent, predictions = 0.0, []
     counts: Counts | None = None
-    for first in range(0, len(images), chunk):
-        part = images[first : first + chunk]
+    for start in range(0, len(images), chunk):
+        part = images[start : start + chunk]
         begun = time.perf_counter()
         result = run(net, part, engine, sources, batch, threads, memory_limit)
         spent += time.perf_counter() - begun
         assert result.trace is not None
-        predictions.append(result.labels)
+        predictions.append(result.predictions)
         counted = count(result.trace, fans)
         counts = counted if counts is None else counts + counted
         if progress is not None:
@@ -170,11 +175,12 @@ def evaluate(
     predicted = np.concatenate(predictions)
     return Score(
         net=net,
-        engine=engine,
-        images=len(images),
+        engine=first.engine,
+        kernels=first.kernels,
+        image_count=len(images),
         correct=int((predicted == labels).sum()),
         predictions=predicted,
         counts=counts,
-        latency_steps=schedule(net).latency,
+        latency_steps=net.schedule.latency,
         images_per_second=len(images) / max(spent, 1e-9),
     )

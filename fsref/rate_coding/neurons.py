@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, assert_never
 
 import numpy as np
 
@@ -98,39 +98,41 @@ def neurons(net: Network, setting: Setting, said: Rounding | None = None) -> dic
                 below = found[p.source]
                 found[p.name] = Neurons(below.levels, zeros, zeros, zeros[:, None, None], below.analog)
             case Readout():
-                found[p.name] = Neurons(zeros, zeros, zeros, _map(p.bias))
+                found[p.name] = Neurons(zeros, zeros, zeros, p.bias_map)
             case FS():
                 one, L = theta(p), 1 + p.table.rows(p.shape[0])[2].sum(axis=1)
                 half = one // 2 if rounding(net, p.name, said) == "nearest" else zeros
-                found[p.name] = Neurons(L, one * L, one * L // 2 if best else zeros, _map(p.bias) - half[:, None, None])
+                found[p.name] = Neurons(L, one * L, one * L // 2 if best else zeros, p.bias_map - half[:, None, None])
+            case _:
+                assert_never(p)
     return found
-
-
-def _map(bias: Ints) -> Ints:
-    return bias if bias.ndim == 3 else bias[:, None, None]
 
 
 def depth(net: Network, made: Mapping[str, Neurons]) -> int:
     """The ticks that layers one step apart add to the latency (RATE-6)."""
     found: dict[str, int] = {}
     for p in net.populations:
-        into = [found[q.source] + 1 for q in net.into(p.name) if not made[q.source].analog]
-        found[p.name] = found[p.source] if isinstance(p, MaxPool) else max(into, default=0)
+        into = [found[q.source] + 1 for q in net.into(p.name).values() if not made[q.source].analog]
+        match p:
+            case MaxPool():
+                found[p.name] = found[p.source]
+            case Input() | FS() | Readout():
+                found[p.name] = max(into, default=0)
+            case _:
+                assert_never(p)
     return found[net.readout.name]
 
 
 def reaches(net: Network, made: Mapping[str, Neurons]) -> dict[str, list[tuple[int, int]]]:
     """The least and the most that one tick adds to a neuron in any order, by population and channel (RATE-8)."""
     found = {}
-    for p in net.populations:
-        if not isinstance(p, (FS, Readout)):
-            continue
+    for p in net.integrating:
         bias = made[p.name].bias.astype(object)  # Python integers: nothing is proved yet
         low, high = np.minimum(bias, 0), np.maximum(bias, 0)
-        for q in net.into(p.name):
-            source = made[q.source]
+        for q in net.into(p.name).values():
+            source, shape = made[q.source], net[q.source].shape
             ends = (np.zeros_like(source.levels), source.levels - source.analog)
-            down, up = projection_bounds(q, net[q.source], spans(q, net[q.source], p), ends, exact=True)
+            down, up = projection_bounds(q, shape, spans(q, shape, p.shape), ends, exact=True)
             low, high = low + down, high + up
         found[p.name] = [(int(a.min()), int(b.max())) for a, b in zip(low, high, strict=True)]
     return found

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.metrics.energy import Costs, energy_pj
+from fsref.errors import public
 from fsref.law.neuron import Ints
+from fsref.metrics.energy import Costs, costs_of, energy_pj
 from fsref.rate_coding.twin import RateResult
-from fsref.law.schedule import schedule
-from fsref.tables import Sheet, plural
+from fsref.tables import Sheet, Shown, plural
 
 
-@dataclass(frozen=True, eq=False)
-class RateScore:
+@dataclass(frozen=True, eq=False, repr=False)
+class RateScore(Shown):
     """A run of a rate-coded twin, scored. At each of its n checkpoints, (n,): `correct`, the images whose class is
     their label, and energy under `costs`.
 
@@ -31,9 +31,9 @@ class RateScore:
     costs: Costs | None = None
 
     @property
-    def images(self) -> int:
+    def image_count(self) -> int:
         """How many images there are."""
-        return len(self.result.labels)
+        return len(self.result.predictions)
 
     @property
     def correct(self) -> Ints:
@@ -44,15 +44,15 @@ class RateScore:
     @property
     def accuracy(self) -> NDArray[np.float64]:
         """The share of images whose class is their label at each checkpoint, (n,), 0..1."""
-        return self.correct / self.images
+        return self.correct / self.image_count
 
     @property
     def energy_pj_per_image(self) -> NDArray[np.float64] | None:
         """The energy in pJ until the answer at each checkpoint stands, mean over images, (n,); None without costs
         (COUNT-8).
         """
-        macs = self.result.twin.macs * self.images
-        return None if self.costs is None else energy_pj(self.result.work, macs, self.costs) / self.images
+        macs = self.result.twin.macs * self.image_count
+        return None if self.costs is None else energy_pj(self.result.work, macs, self.costs) / self.image_count
 
     @property
     def told(self) -> str:
@@ -65,36 +65,28 @@ class RateScore:
         return f"setting {self.result.twin.setting}, {layers}"
 
     def to_dict(self) -> dict[str, Any]:
-        """The score as plain JSON values: what the table shows, and how many are right at every t."""
+        """The score as plain JSON values: what the table shows, by checkpoint, and how many are right at every t."""
         result, spent = self.result, self.energy_pj_per_image
         net = result.twin.net
-        plain = {
-            "network": net.name,
-            "id": net.id,
-            "setting": result.twin.setting,
-            "images": self.images,
-            "depth": result.depth,
-        }
-        plain |= {
-            "checkpoints": result.checkpoints.tolist(),
-            "correct": self.correct.tolist(),
-            "latency_steps": result.latency.tolist(),
-        }
-        plain["scheduled_latency_steps"] = None if result.depth else result.scheduled_latency.tolist()
-        plain |= {"spikes_per_neuron": result.spikes_per_neuron.tolist(), "synops": result.synops.mean(axis=0).tolist()}
-        plain |= {
-            "energy_pj_per_image": None if spent is None else spent.tolist(),
-            "costs": None if self.costs is None else self.costs.name,
-        }
-        plain |= {
-            "spikes": {name: rows.mean(axis=0).tolist() for name, rows in result.spikes.items()},
-            "inexact": list(result.inexact),
-        }
-        return {
-            **plain,
-            "correct_at_every_t": self.correct_at_every_t.tolist(),
-            "fs_latency_steps": schedule(net).latency,
-        }
+        rows = [
+            {
+                "t": t,
+                "correct": int(self.correct[i]),
+                "accuracy": float(self.accuracy[i]),
+                "latency_steps": int(result.latency[i]),
+                "scheduled_latency_steps": None if result.depth else int(result.scheduled_latency[i]),
+                "spikes_per_neuron": float(result.spikes_per_neuron[i]),
+                "spikes_per_image": {name: float(sent[:, i].mean()) for name, sent in result.spikes.items()},
+                "synops_per_image": float(result.synops[:, i].mean()),
+                "energy_pj_per_image": None if spent is None else float(spent[i]),
+            }
+            for i, t in enumerate(result.checkpoints.tolist())
+        ]
+        known = {"network": net.name, "id": net.id, "setting": result.twin.setting, "depth": result.depth}
+        known |= {"image_count": self.image_count, "costs": None if self.costs is None else self.costs.name}
+        found = {"checkpoints": rows, "inexact": list(result.inexact)}
+        every = {"correct_at_every_t": self.correct_at_every_t.tolist(), "fs_latency_steps": net.schedule.latency}
+        return {**known, **found, **every}
 
     def sheet(self) -> Sheet:
         """The score as a table: accuracy against time, a line per checkpoint; below it what to know of latency, alpha
@@ -121,7 +113,7 @@ class RateScore:
             "schedule of FS a layer takes a step, as on a chip"
         )
         late = f"t, and {plural(result.depth, 'tick')} from layer to layer" if result.depth else alone
-        plan = schedule(net)
+        plan = net.schedule
         pace = (
             f"an image every {plural(plan.interval_two_buffers, 'step')} with two "
             f"membrane buffers, every {plan.interval_one_buffer} with one"
@@ -133,45 +125,26 @@ class RateScore:
         ]
         options = net.provenance.get("options")
         if result.twin.setting == "best" and isinstance(options, dict) and options.get("alpha") in ("mse", "max"):
-            below.append(
-                (
-                    "alpha",
-                    (
-                        f"{options['alpha']}: at few ticks rate coding does better on a "
-                        "network of fsref convert --alpha percentile [RATE]"
-                    ),
-                )
-            )
+            better = "at few ticks rate coding does better on a network of fsref convert --alpha percentile [RATE]"
+            below.append(("alpha", f"{options['alpha']}: {better}"))
         if self.costs is not None:
-            analog = (
-                f", {plural(result.twin.macs, 'MAC')} of the analog input once per image" if result.twin.macs else ""
-            )
+            macs = result.twin.macs
+            analog = f", {plural(macs, 'MAC')} of the analog input once per image" if macs else ""
             below.append(("energy", f"costs {self.costs.name}{analog} [COUNT-8]"))
         if result.inexact:
-            below.append(
-                (
-                    "inexact",
-                    (
-                        f"{', '.join(result.inexact)}: a max_pool passes on its "
-                        "busiest candidate, not the largest count [RATE-5]"
-                    ),
-                )
-            )
-        title = (
-            f"{net.name or 'network'}: rate-coded twin, {result.twin.setting}, "
-            f"{plural(self.images, 'image')}, t in ticks"
-        )
+            passes = "a max_pool passes on its busiest candidate, not the largest count [RATE-5]"
+            below.append(("inexact", f"{', '.join(result.inexact)}: {passes}"))
+        title = f"{net.name or 'network'}: rate-coded twin, {result.twin.setting}, "
+        title += f"{plural(self.image_count, 'image')}, t in ticks"
         return Sheet(title, head, rows, below=below)
 
-    def __str__(self) -> str:
-        return str(self.sheet())
-
-    def _repr_html_(self) -> str:
-        return self.sheet().html()
+    def __repr__(self) -> str:
+        return f"<RateScore of {self.result.twin}: {int(self.correct[-1])} of {self.image_count} right at the end>"
 
 
-def rate_score(result: RateResult, labels: ArrayLike, costs: Costs | None = None) -> RateScore:
+@public
+def rate_score(result: RateResult, labels: ArrayLike, costs: Costs | str | None = None) -> RateScore:
     """The score of a run of a twin on images with `labels` (B,), with energy where there are `costs`. Errors:
     InputError.
     """
-    return RateScore(result, result.correct(labels), costs)
+    return RateScore(result, result.correct(labels), costs_of(costs) if isinstance(costs, str) else costs)

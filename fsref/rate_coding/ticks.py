@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines import events, reference
-from fsref.rate_coding import kernels
 from fsref.engines.quantized import pooled, window_index
-from fsref.metrics.fan_out import fan_outs
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import Input, MaxPool, Readout, Shape
-from fsref.law.projections import Conv2d, Projection
+from fsref.law.populations import MaxPool, Shape
+from fsref.law.projections import Projection
+from fsref.metrics.fan_out import fan_outs
+from fsref.rate_coding import kernels
 from fsref.rate_coding.neurons import Neurons
 
 Array: TypeAlias = NDArray[Any]
@@ -38,7 +38,7 @@ def flat(values: Ints, shape: Shape) -> Ints:
 def deliveries(projection: Projection, source: Shape, target: Shape, levels: Ints, kind: Any) -> tuple[Array, ...]:
     """runs, ends, shift and weights of a projection as `kernels.deliver` takes them (PROJ-1 to PROJ-5, RATE-2)."""
     weights, runs, ends = events.synapses(projection, source, target)
-    groups, outputs = projection.groups if isinstance(projection, Conv2d) else 1, target[0]
+    groups, outputs = projection.groups, target[0]
     size = outputs // groups
     if groups > 1:  # there targets (x, o) of one group lie side by side, here (x, group, o): a run for every x
         many = runs[:, 2] // size
@@ -88,13 +88,10 @@ class Machine:
         self.stages = [self.stage(p, fans) for p in net.populations if not made[p.name].analog]
         self.spiking = [s.population.name for s in self.stages[:-1]]
 
-    def stage(self, p: Any, fans: Sequence[Ints]) -> Stage:
+    def stage(self, p: Any, fans: Mapping[str, Ints]) -> Stage:
         """A population made ready."""
-        n, into = self.made[p.name], self.net.into(p.name)
-        fan = sum(
-            (f for q, f in zip(self.net.projections, fans, strict=True) if q.source == p.name),
-            np.zeros(p.shape, np.int64),
-        )
+        n, into = self.made[p.name], self.net.into(p.name).values()
+        fan = sum((fans[name] for name in self.net.out_of(p.name)), np.zeros(p.shape, np.int64))
         spiking = [(q.source, self.net[q.source].shape, q) for q in into if not self.made[q.source].analog]
         return Stage(
             p,
@@ -104,7 +101,7 @@ class Machine:
             fan=flat(fan, p.shape),
             into=[(s, deliveries(q, shape, p.shape, self.made[s].levels, self.kind)) for s, shape, q in spiking],
             constant=[q for q in into if self.made[q.source].analog],
-            candidates=windows(p, self.net[p.source].shape) if isinstance(p, MaxPool) else None,
+            candidates=windows(p, self.net[p.source].shape) if isinstance(p, MaxPool) else None,  # its own alone
         )
 
     def gains(self, image: Ints) -> dict[str, Ints]:
@@ -112,20 +109,15 @@ class Machine:
         (RATE-3, RATE-4).
         """
         codes = {self.net.input.name: image[None]}
-        for p in self.net.populations:
-            if isinstance(p, MaxPool) and self.made[p.name].analog:
+        for p in self.net.pools:
+            if self.made[p.name].analog:
                 codes[p.name] = pooled(codes[p.source].transpose(0, 2, 3, 1), p).transpose(0, 3, 1, 2)
         found = {}
         for s in self.stages:
-            gain = flat(image, s.population.shape) if isinstance(s.population, Input) else s.bias
+            gain = flat(image, s.population.shape) if s.population is self.net.input else s.bias
             for q in s.constant:
                 shape = s.population.shape
-                total = (
-                    reference.conv2d(codes[q.source], q, shape)
-                    if isinstance(q, Conv2d)
-                    else reference.dense(codes[q.source], q)
-                )
-                gain = gain + flat(total[0], shape)
+                gain = gain + flat(reference.along(codes[q.source], q, shape)[0], shape)
             found[s.population.name] = gain
         return found
 
@@ -160,7 +152,7 @@ class Machine:
                 for source, tables in s.into:
                     seen = now[source] if not apart else delayed(last[source], now[source])
                     kernels.deliver(*seen, *tables, arriving)
-                if isinstance(s.population, Readout):
+                if s.population is self.net.readout:
                     logits[rows] = v[name] + np.cumsum(arriving + gains[name], axis=0)
                     v[name] = logits[rows.stop - 1]
                     arriving[:] = 0
@@ -186,21 +178,18 @@ def table_bytes(net: Network) -> int:
     biases, fan-outs.
     """
     weights = [q.weights.size for q in net.projections]
-    grouped = [
-        (net[q.target].shape, q.kernel, q.groups) if isinstance(q, Conv2d) else (net[q.source].shape, (1, 1), 1)
-        for q in net.projections
-    ]
-    runs = [shape[1] * shape[2] * kh * kw * groups for shape, (kh, kw), groups in grouped]
-    taps = sum(p.shape[1] * p.shape[2] * p.kernel[0] * p.kernel[1] for p in net.populations if isinstance(p, MaxPool))
-    neurons = sum(int(np.prod(p.shape)) for p in net.populations)
-    return 8 * sum(weights) + 40 * max(weights) + 12 * sum(runs) + 160 * max(runs) + 40 * taps + 64 * neurons + 2**19
+    ends = [(q, net[q.source].shape, net[q.target].shape) for q in net.projections]
+    runs = [events.run_count(q, source, target) * q.groups for q, source, target in ends]
+    taps = sum(p.shape[1] * p.shape[2] * p.kernel[0] * p.kernel[1] for p in net.pools)
+    tables = 8 * sum(weights) + 40 * max(weights) + 12 * sum(runs) + 160 * max(runs)
+    return tables + 40 * taps + 64 * net.neurons + 2**19
 
 
 def working_bytes(net: Network) -> int:
     """A bound on the bytes one image takes: membranes and gains, all spikes of a block twice, what arrives, what an
     analog input adds.
     """
-    size = [int(np.prod(p.shape)) for p in net.populations]
+    size = [p.neurons for p in net.populations]
     return (20 + 8 * BLOCK) * sum(size) + 32 * BLOCK * max(size) + reference.working_bytes(net) + 2**20
 
 

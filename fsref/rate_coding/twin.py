@@ -9,27 +9,27 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from os import PathLike
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.metrics.counts import Work
-from fsref.errors import LimitError, UsageError
-from fsref.metrics.fan_out import fan_outs
+from fsref.errors import UsageError, public
+from fsref.formats.bundled import network_of
+from fsref.law.images import check_images, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, MaxPool, Readout
-from fsref.simulation.run import check_images, check_threads
-from fsref.metrics.score import check_labels
-from fsref.rate_coding.ticks import Machine, table_bytes, working_bytes
+from fsref.metrics.counts import Work
 from fsref.rate_coding.neurons import Neurons, Rounding, Setting, check_ticks, depth, neurons, reaches
+from fsref.rate_coding.ticks import Machine, table_bytes, working_bytes
+from fsref.simulation.memory import check_memory, check_threads
 
 MAX_TICKS = 65_536
 
 
 @dataclass(frozen=True, eq=False)
 class RateResult:
-    """What a run of a twin over B images and T ticks gives. At every t: `labels` (B, T), the class. At n chosen t,
+    """What a run of a twin over B images and T ticks gives. At every t: `predictions` (B, T), the class. At n chosen t,
     `checkpoints` (n,): `logits` (B, n, classes), `synops` (B, n), and `spikes` by population that spikes, (B, n), sent
     until the answer at t stands.
 
@@ -40,7 +40,7 @@ class RateResult:
     twin: Twin
     depth: int
     checkpoints: Ints
-    labels: Ints
+    predictions: Ints
     logits: Ints
     spikes: Mapping[str, Ints]
     spikes_per_tick: Mapping[str, Ints]
@@ -57,7 +57,7 @@ class RateResult:
         return self.checkpoints + max(0, depth(self.twin.net, self.twin.neurons) - 1)
 
     def __repr__(self) -> str:
-        return f"<RateResult of {self.twin}: {len(self.labels)} images, T = {self.labels.shape[1]}>"
+        return f"<RateResult of {self.twin}: {len(self.predictions)} images, T = {self.predictions.shape[1]}>"
 
     @property
     def inexact(self) -> tuple[str, ...]:
@@ -67,32 +67,27 @@ class RateResult:
     @property
     def spikes_per_neuron(self) -> NDArray[np.float64]:
         """Spikes of an FS neuron until the answers at the checkpoints stand, mean over neurons and images, (n,)."""
-        return self.fs_spikes / len(self.labels) / max(1, self.twin.size(FS))
+        return self.fs_spikes / len(self.predictions) / max(1, self.twin.net.fs_neurons)
 
     @property
     def fs_spikes(self) -> Ints:
         """Spikes of all FS neurons until the answers at the checkpoints stand, (n,), over all images."""
-        fs = [self.spikes[p.name].sum(axis=0) for p in self.twin.net.populations if isinstance(p, FS)]
+        fs = [self.spikes[p.name].sum(axis=0) for p in self.twin.net.fs]
         return sum(fs, np.zeros(len(self.checkpoints), np.int64))
 
     @property
     def work(self) -> Work:
-        """What FS and readout neurons did until the answers at the checkpoints stand, (n,), over all images (COUNT-8)."""
-        twin = self.twin
-        return rate_work(
-            twin.size(FS),
-            twin.size(Readout),
-            twin.macs,
-            self.latency,
-            self.fs_spikes,
-            self.synops.sum(axis=0),
-            len(self.labels),
-        )
+        """What FS and readout neurons did until the answers at the checkpoints stand, (n,), over all images
+        (COUNT-8).
+        """
+        net, taken = self.twin.net, self.synops.sum(axis=0)
+        size = net.fs_neurons, net.readout.neurons, self.twin.macs
+        return rate_work(*size, self.latency, self.fs_spikes, taken, len(self.predictions))
 
     def correct(self, labels: ArrayLike) -> Ints:
         """How many images have their label, of `labels` (B,), for class, at every t: (T,). Errors: InputError."""
-        true = check_labels(self.twin.net, labels, len(self.labels))
-        right: Ints = (self.labels == true[:, None]).sum(axis=0)
+        true = check_labels(labels, len(self.predictions), self.twin.net.readout.neurons)
+        right: Ints = (self.predictions == true[:, None]).sum(axis=0)
         return right
 
 
@@ -110,29 +105,22 @@ class Twin:
     @property
     def inexact(self) -> tuple[str, ...]:
         """The max_pools that do not pass the largest count (RATE-5)."""
-        return tuple(p.name for p in self.net.populations if isinstance(p, MaxPool) and not self.neurons[p.name].analog)
+        return tuple(p.name for p in self.net.pools if not self.neurons[p.name].analog)
 
     @cached_property
     def macs(self) -> int:
         """The multiply-accumulates of one image along the synapses of analog populations, whose sums are made once
         (RATE-4, COUNT-8).
         """
-        fans = zip(self.net.projections, fan_outs(self.net), strict=True)
-        return sum(int(fan.sum()) for q, fan in fans if self.neurons[q.source].analog)
-
-    def size(self, kind: type[FS] | type[Readout]) -> int:
-        """How many neurons of this kind there are."""
-        return sum(int(np.prod(p.shape)) for p in self.net.populations if isinstance(p, kind))
+        named = self.net.named_projections.items()
+        return sum(self.net.synapses[name] for name, q in named if self.neurons[q.source].analog)
 
     def memory_bound(self, images: int, steps: int, ticks: int, checkpoints: int, workers: int) -> int:
         """A bound, in bytes, on what a run adds to the process's memory (RUN-3)."""
-        classes, names = self.net.readout.shape[0], len(self.net.populations)
-        each = 8 * (steps + checkpoints * (classes + names + 1)) + 11 * int(np.prod(self.net.input.shape))
-        return (
-            images * each
-            + table_bytes(self.net)
-            + 2 * workers * (working_bytes(self.net) + 8 * ticks * (classes + 2 * names + 2))
-        )
+        classes, names = self.net.readout.neurons, len(self.net.populations)
+        each = 8 * (steps + checkpoints * (classes + names + 1)) + 11 * self.net.input.neurons
+        own = 2 * workers * (working_bytes(self.net) + 8 * ticks * (classes + 2 * names + 2))
+        return images * each + table_bytes(self.net) + own
 
     def run(
         self,
@@ -151,7 +139,7 @@ class Twin:
         `memory_limit` is in bytes; `progress` is called after each image. Errors: InputError, UsageError, and before it
         starts RangeError [RATE-8], LimitError.
         """
-        x = check_images(self.net, images)
+        x = check_images(self.net.input, images)
         if not isinstance(steps, int | np.integer) or isinstance(steps, bool) or not 1 <= steps <= MAX_TICKS:
             raise UsageError("RATE-8", "steps", "number of ticks out of range", steps, f"1..{MAX_TICKS}")
         chosen = check_points(checkpoints, int(steps))
@@ -162,23 +150,19 @@ class Twin:
         most = max(max(high, -low) for channels in reach.values() for low, high in channels)
         workers = min(check_threads(threads), len(x))
         bound = self.memory_bound(len(x), int(steps), ticks, len(chosen), workers)
-        if not bound <= memory_limit:
-            raise LimitError(
-                "RUN-3", "rate", "needs more memory than allowed", f"{bound} bytes", f"memory_limit {memory_limit}"
-            )
+        check_memory(bound, memory_limit, "rate")
         machine = Machine(self.net, self.neurons, np.int32 if most < 2**31 else np.int64)
         names, classes = machine.spiking, self.net.readout.shape[0]
-        labels, logits = np.empty((len(x), int(steps)), np.int64), np.empty((len(x), len(chosen), classes), np.int64)
-        spikes, synops = (
-            np.empty((len(x), len(chosen), len(names)), np.int64),
-            np.empty((len(x), len(chosen)), np.int64),
-        )
+        predictions = np.empty((len(x), int(steps)), np.int64)
+        logits = np.empty((len(x), len(chosen), classes), np.int64)
+        spikes = np.empty((len(x), len(chosen), len(names)), np.int64)
+        synops = np.empty((len(x), len(chosen)), np.int64)
         per_tick = np.zeros((ticks, len(names)), np.int64)
         at = chosen - 1 + late  # the tick after which the answer stands
 
         def one(b: int) -> Ints:
             after, counts, operations = machine.run(x[b], ticks, apart)
-            labels[b], logits[b] = np.argmax(after[late:], axis=1), after[at]  # RATE-7: the lowest index on a tie
+            predictions[b], logits[b] = np.argmax(after[late:], axis=1), after[at]  # RATE-7: the lowest index on a tie
             spikes[b], synops[b] = np.cumsum(counts, axis=0)[at], np.cumsum(operations)[at]
             return counts
 
@@ -189,7 +173,7 @@ class Twin:
                     progress(1)
         by_name = {name: spikes[:, :, i] for i, name in enumerate(names)}
         totals = {name: per_tick[:, i] for i, name in enumerate(names)}
-        return RateResult(self, late, chosen, labels, logits, by_name, totals, synops)
+        return RateResult(self, late, chosen, predictions, logits, by_name, totals, synops)
 
 
 def rate_work(neurons: int, classes: int, macs: int, steps: Ints, spikes: Ints, synops: Ints, images: int) -> Work:
@@ -200,7 +184,8 @@ def rate_work(neurons: int, classes: int, macs: int, steps: Ints, spikes: Ints, 
     return Work(spikes, synops + images * macs, np.zeros_like(spikes), looks + images * steps * classes, looks, spikes)
 
 
-def rate_coded(net: Network, setting: Setting = "best", rounding: Rounding | None = None) -> Twin:
+@public
+def rate_coded(net: Network | str | PathLike[str], setting: Setting = "best", rounding: Rounding | None = None) -> Twin:
     """The rate-coded twin of a network whose fs populations are FS-ReLUs: `classic`, or `best`, with analog input and a
     half-threshold start.
 
@@ -208,6 +193,7 @@ def rate_coded(net: Network, setting: Setting = "best", rounding: Rounding | Non
     themselves (RATE-3). For `best` convert with alpha="percentile". Source: Rueckauer et al. 2017. Errors: NetworkError
     [RATE-1], UsageError.
     """
+    net = network_of(net)
     return Twin(net, setting, neurons(net, setting, rounding))
 
 

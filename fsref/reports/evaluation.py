@@ -11,16 +11,17 @@ from typing import Any
 from numpy.typing import NDArray
 
 from fsref.formats.sources import ImageSet
-from fsref.metrics.energy import Energy
+from fsref.law.images import check_images, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta
 from fsref.law.populations import FS
+from fsref.metrics.energy import Energy
+from fsref.metrics.score import Score
 from fsref.rate_coding.score import RateScore
-from fsref.simulation.run import Result, check_images, recording_bytes, run
-from fsref.metrics.score import Score, check_labels
-from fsref.simulation.recording import Record, select
+from fsref.simulation.memory import images_at_once
+from fsref.simulation.recording import Record
+from fsref.simulation.run import Result, run
 
-SAMPLE_BYTES = 2**27
 SAMPLE_IMAGES = 64
 
 
@@ -93,9 +94,8 @@ def examine(
 ) -> Evaluation:
     """The Evaluation of a score of labelled images: the first of them are run again. Errors: InputError, LimitError."""
     record = Record(observables=("opening", "spikes", "codes"))
-    one = recording_bytes(score.net, select(score.net, record), 1)
-    first = slice(0, max(1, min(SAMPLE_IMAGES, SAMPLE_BYTES // one)))
-    x = check_images(score.net, images.x[first])
-    y = check_labels(score.net, None if images.y is None else images.y[first], len(x))
+    first = slice(0, min(SAMPLE_IMAGES, images_at_once(score.net, record, memory_limit)))
+    x = check_images(score.net.input, images.x[first])
+    y = check_labels(None if images.y is None else images.y[first], len(x), score.net.readout.neurons)
     sample = run(score.net, x, score.engine, record, memory_limit=memory_limit)
     return Evaluation(score, sample, x, images.names[first], y, source, energy, float_accuracy, rate)

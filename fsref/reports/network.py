@@ -1,5 +1,5 @@
-"""A network as text and as plain values: its populations, the bits they need, its schedule, what a pipeline of images
-needs, a timeline.
+"""A network in full, as tables and as plain values: its populations, the bits they need, its schedule, what a pipeline
+of images needs, a timeline.
 """
 
 from __future__ import annotations
@@ -7,94 +7,24 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
-import numpy as np
-
-from fsref.verification.check import proofs
-from fsref.law.widths import memories, weight_width
-from fsref.metrics.fan_out import fan_outs
-from fsref.version import SPEC_VERSION
 from fsref.law.network import Network
-from fsref.reports.text import COLUMNS, kind, size
-from fsref.law.schedule import pipelining, schedule
-from fsref.tables import Sheet, plural, table
+from fsref.law.pipelining import pipelining
+from fsref.law.widths import membrane_bits, memories, weight_width
+from fsref.reports.raster import COLUMNS
+from fsref.tables import Sheet, plural
+from fsref.verification.check import proofs
 
 NUMBERS = {1: "one", 2: "two"}
 
 
-def steps_of(window: range) -> str:
-    """A window as its first and last step, "" when it is empty."""
-    return f"{window[0]}..{window[-1]}" if window else ""
+def info_sheet(net: Network) -> Sheet:
+    """A network as tables: its own, memory, pipelines, spikes that wait; then latency, interval and id."""
+    sheet = net.sheet()
+    last = Sheet("schedule", below=sheet.below)
+    return replace(sheet, below=(), more=[memory_sheet(net), pipelines_sheet(net), *waiting_sheets(net), last])
 
 
-def network_sheet(net: Network) -> Sheet:
-    """A network as a table: a line per population with its widths (RANGE-1, RANGE-2) and windows (TIME-1, TIME-4);
-    below it schedule and id.
-    """
-    plan, proved = schedule(net), {proof.population: proof for proof in proofs(net)}
-    fans = [int(fan.sum()) for fan in fan_outs(net)]
-    rows = []
-    for p in net.populations:
-        synapses = (
-            sum(n for n, q in zip(fans, net.projections, strict=True) if q.target == p.name)
-            if p.name in proved
-            else None
-        )
-        bits = (proved[p.name].any_order_bits, proved[p.name].final_bits) if p.name in proved else (None, None)
-        windows = steps_of(plan.receives[p.name]), steps_of(plan.fires[p.name])
-        rows.append(
-            (
-                p.name,
-                kind(p),
-                size(p.shape),
-                net.steps[p.name] or None,
-                int(np.prod(p.shape)),
-                synapses,
-                *bits,
-                *windows,
-            )
-        )
-    neurons, weights = (
-        sum(int(np.prod(p.shape)) for p in net.populations),
-        sum(int(q.weights.size) for q in net.projections),
-    )
-    title = (
-        f"{net.name or 'network'}: {plural(neurons, 'neuron')}, {plural(sum(fans), 'synapse')}, "
-        f"{plural(weights, 'weight')}, law {SPEC_VERSION}"
-    )
-    head = (
-        "population",
-        "kind",
-        "shape",
-        "K",
-        "neurons",
-        "synapses in",
-        "any_order bits",
-        "final bits",
-        "receives in",
-        "fires in",
-    )
-    interval = (
-        f"{plural(plan.interval_one_buffer, 'step')} with one membrane buffer, {plan.interval_two_buffers} with two"
-    )
-    return Sheet(
-        title,
-        head,
-        rows,
-        left=3,
-        below=[("latency", plural(plan.latency, "step")), ("initiation interval", interval), ("id", net.id)],
-    )
-
-
-def network_text(net: Network) -> str:
-    """A network as tables: that of `network_sheet`, memory, pipelines, spikes that wait; then latency, interval and id."""
-    sheet = network_sheet(net)
-    ends = [f"{name:<21}{value}" for name, value in sheet.below]
-    return "\n".join(
-        [str(replace(sheet, below=())), "", memory_table(net), "", pipelines_table(net), "", *waiting_table(net), *ends]
-    )
-
-
-def memory_table(net: Network) -> str:
+def memory_sheet(net: Network) -> Sheet:
     """The bits of RANGE-6, a line per population and their sum."""
     bits = memories(net)
     held = {name: (m.membranes, m.codes, m.weights, m.bias, m.candidates) for name, m in bits.items()}
@@ -103,107 +33,71 @@ def memory_table(net: Network) -> str:
         for name, own in held.items()
     ]
     total = ("all", None, None, *(sum(column) for column in zip(*held.values(), strict=True)))
-    return table(
-        ("memory in bits", "a membrane", "a code", "membranes", "codes", "weights in", "bias", "candidates"),
-        [*rows, total],
-    )
+    head = ("population", "a membrane", "a code", "membranes", "codes", "weights in", "bias", "candidates")
+    return Sheet("memory in bits", head, [*rows, total])
 
 
-def pipelines_table(net: Network) -> str:
+def pipelines_sheet(net: Network) -> Sheet:
     """What images in a pipeline need, with one membrane buffer and with two (TIME-3, TIME-5, TIME-6)."""
     both = [pipelining(net, buffers) for buffers in NUMBERS]
-    membranes = sum(m.membranes for m in memories(net).values())
     rows = [
         ("initiation interval, steps", *(p.interval for p in both)),
-        ("membranes, bits", *(p.buffers * membranes for p in both)),
+        ("membranes, bits", *(membrane_bits(net, p.buffers) for p in both)),
         ("FIFOs, bits", *(sum(p.fifo_bits.values()) for p in both)),
         ("peak events, spikes per step, at most", *(p.peak_events for p in both)),
     ]
-    return table(("pipeline of images", "one membrane buffer", "two membrane buffers"), rows)
+    return Sheet("pipeline of images", ("", "one membrane buffer", "two membrane buffers"), rows)
 
 
-def waiting_table(net: Network) -> list[str]:
-    """The projections whose spikes wait, and the depth of their FIFOs, as a table with an empty line after it; nothing
-    where none waits (TIME-5).
-    """
-    plan, both = schedule(net), [pipelining(net, buffers) for buffers in NUMBERS]
-    delays = {label: plan.delays[q.source, q.target] for label, q in zip(net.labels, net.projections, strict=True)}
-    rows = [
-        (label, delay, *(n for p in both for n in (p.fifo_depth[label], p.fifo_bits[label])))
-        for label, delay in delays.items()
-        if delay
-    ]
-    columns = [
-        f"{what}, {count} buffer{'s' * (buffers > 1)}"
-        for buffers, count in NUMBERS.items()
-        for what in ("depth", "bits")
-    ]
-    return [table(("spikes that wait", "steps", *columns), rows), ""] if rows else []
+def waiting_sheets(net: Network) -> list[Sheet]:
+    """The projections whose spikes wait, and the depth of their FIFOs, as a table; none where none waits (TIME-5)."""
+    both = [pipelining(net, buffers) for buffers in NUMBERS]
+    rows = []
+    for name, q in net.named_projections.items():
+        if delay := net.schedule.delays[q.source, q.target]:
+            rows.append((name, delay, *(n for p in both for n in (p.fifo_depth[name], p.fifo_bits[name]))))
+    sizes = [f"{what}, {n} buffer{'s' * (k > 1)}" for k, n in NUMBERS.items() for what in ("depth", "bits")]
+    return [Sheet("spikes that wait", ("projection", "steps", *sizes), rows)] if rows else []
 
 
 def network_dict(net: Network) -> dict[str, Any]:
-    """A network as plain JSON values: what `network_text` shows; windows are [first step, last step] or None."""
-    plan, proved, bits = schedule(net), {proof.population: proof for proof in proofs(net)}, memories(net)
-    fans = [int(fan.sum()) for fan in fan_outs(net)]
+    """A network as plain JSON values: what `info_sheet` shows; windows are [first step, last step] or None."""
+    plan, proved, bits = net.schedule, {proof.population: proof for proof in proofs(net)}, memories(net)
     both = {f"{count}_buffer{'s' * (buffers > 1)}": pipelining(net, buffers) for buffers, count in NUMBERS.items()}
     populations = []
     for p in net.populations:
-        entry = {
-            "name": p.name,
-            "kind": kind(p),
-            "shape": list(p.shape),
-            "steps": net.steps[p.name],
-            "start": plan.start[p.name],
-        }
+        entry = {"name": p.name, "kind": p.kind, "shape": list(p.shape), "K": net.steps[p.name]}
+        entry |= {"start": plan.start[p.name], "neurons": p.neurons}
         windows = {"receives": plan.receives[p.name], "fires": plan.fires[p.name]}
         entry |= {what: [window[0], window[-1]] if window else None for what, window in windows.items()}
         widths = ("any_order_bits", "final_bits", "declared_bits")
         entry |= {name: getattr(proved[p.name], name) if p.name in proved else None for name in widths}
         populations.append(entry | {"memory_bits": asdict(bits[p.name])})
     projections = []
-    for label, q, n in zip(net.labels, net.projections, fans, strict=True):
-        entry = {
-            "label": label,
-            "source": q.source,
-            "target": q.target,
-            "synapses": n,
-            "weights": int(q.weights.size),
-            "weight_width": weight_width(q),
-        }
+    for name, q in net.named_projections.items():
+        entry = {"name": name, "source": q.source, "target": q.target, "synapses": net.synapses[name]}
+        entry |= {"weights": int(q.weights.size), "weight_width": weight_width(q)}
         entry |= {"delay_steps": plan.delays[q.source, q.target]}
-        projections.append(
-            entry
-            | {"fifo": {name: {"depth": p.fifo_depth[label], "bits": p.fifo_bits[label]} for name, p in both.items()}}
-        )
-    membranes = sum(m.membranes for m in bits.values())
+        fifo = {count: {"depth": p.fifo_depth[name], "bits": p.fifo_bits[name]} for count, p in both.items()}
+        projections.append(entry | {"fifo": fifo})
     pipelines = {
-        name: {
+        count: {
             "interval_steps": p.interval,
-            "membrane_bits": p.buffers * membranes,
+            "membrane_bits": membrane_bits(net, p.buffers),
             "fifo_bits": sum(p.fifo_bits.values()),
             "peak_events_per_step": p.peak_events,
         }
-        for name, p in both.items()
+        for count, p in both.items()
     }
-    return {
-        "name": net.name,
-        "id": net.id,
-        "spec_version": SPEC_VERSION,
-        "populations": populations,
-        "projections": projections,
-        "latency_steps": plan.latency,
-        "interval_one_buffer": plan.interval_one_buffer,
-        "interval_two_buffers": plan.interval_two_buffers,
-        "pipelines": pipelines,
-        "delays": [{"source": s, "target": t, "steps": n} for (s, t), n in plan.delays.items()],
-    }
+    whole = {"network": net.name, "id": net.id, "latency_steps": plan.latency, "pipelines": pipelines}
+    return {**whole, "populations": populations, "projections": projections}
 
 
 def timeline_text(net: Network) -> str:
     """When each population receives and fires for one image: a row per population, at most 64 columns of equally many
     steps (TIME-1, TIME-4).
     """
-    plan = schedule(net)
+    plan = net.schedule
     each = -(-plan.steps // COLUMNS)
     columns = [range(first, first + each) for first in range(0, plan.steps, each)]
 

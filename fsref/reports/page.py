@@ -10,17 +10,14 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import fsref
-from fsref.metrics.energy import in_joules
 from fsref.errors import UsageError
+from fsref.formats.files import check_folder, write
+from fsref.metrics.energy import in_joules
 from fsref.reports.evaluation import Evaluation
-from fsref.formats.files import write
-from fsref.version import SPEC_VERSION
-from fsref.reports.network import network_sheet
 from fsref.reports.pictures import blank_figure, rendered
-from fsref.reports.plots import Plot, check_folder, plots
-from fsref.reports.text import score_sheet
+from fsref.reports.plots import Plot, plots
 from fsref.tables import Sheet, plural
+from fsref.version import SPEC_VERSION, __version__
 
 LONGEST = 2000  # characters of one value of the provenance
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -82,7 +79,7 @@ def tiles(e: Evaluation) -> str:
     """The figures a reader wants first."""
     score = e.score
     shown = [
-        ("accuracy", f"{100 * score.accuracy:.2f} %", f"{score.correct:,} of {plural(score.images, 'image')}"),
+        ("accuracy", f"{100 * score.accuracy:.2f} %", f"{score.correct:,} of {plural(score.image_count, 'image')}"),
         ("latency", plural(score.latency_steps, "step"), "until the logits stand"),
         (
             "spikes per neuron",
@@ -117,8 +114,8 @@ def provenance(e: Evaluation) -> Sheet:
     known: Mapping[str, Any] = {
         "network": e.net.name or "without a name",
         "id": e.net.id,
-        "images": f"{e.score.images:,} of {e.source or 'an array'}",
-        "engine": f"{e.score.engine}, fsref {fsref.__version__}, law {SPEC_VERSION}",
+        "images": f"{e.score.image_count:,} of {e.source or 'an array'}",
+        "engine": f"{e.score.engine}, fsref {__version__}, law {SPEC_VERSION}",
     }
     rows = [(key, told(value)) for key, value in (*known.items(), *e.net.provenance.items())]
     return Sheet("Known of this run, then what the network's file says of itself", ("what", "value"), rows, left=2)
@@ -132,7 +129,7 @@ def page(e: Evaluation) -> str:
     ]
     parts += [
         ("counts", "Counts", "Exact, over all images and steps (COUNT-1 to COUNT-4).", wide(score.counts.sheet())),
-        ("populations", "Score by population", "Means per image.", wide(score_sheet(score))),
+        ("populations", "Score by population", "Means per image.", wide(score.sheet())),
     ]
     if e.energy is not None:
         more = (
@@ -163,7 +160,7 @@ def page(e: Evaluation) -> str:
             )
         )
     parts += [
-        ("network", "Network", "Proved widths hold for every image.", wide(network_sheet(e.net))),
+        ("network", "Network", "Proved widths hold for every image.", wide(e.net.sheet())),
         ("provenance", "Provenance", "Where this page comes from.", wide(provenance(e))),
     ]
     links = "".join(f'<a href="#{part}">{escape(title)}</a>' for part, title, _, _ in parts)
@@ -174,7 +171,7 @@ def page(e: Evaluation) -> str:
     )
     intro = (
         f'<header><h1>{escape(name)}</h1><p class="quiet">few-spikes network '
-        f"{e.net.id[:12]}, {plural(score.images, 'image')} of "
+        f"{e.net.id[:12]}, {plural(score.image_count, 'image')} of "
     )
     intro += f"{escape(e.source or 'an array')}</p>{tiles(e)}<nav>{links}</nav></header>"
     sections = "".join(section(*part) for part in parts)
@@ -189,7 +186,7 @@ def check_targets(html: str | PathLike[str] | None, folder: str | PathLike[str] 
             "COUNT-7", str(html), "no file can be made here", None, "the name of a file in a folder that is there"
         )
     if folder is not None:
-        check_folder(Path(folder))
+        check_folder(Path(folder), "COUNT-7", "plots")
         if html is not None and Path(html).resolve() == Path(folder).resolve():
             raise UsageError("COUNT-7", str(folder), "page and plots have the same name")
 

@@ -15,8 +15,8 @@ from fsref.errors import UsageError
 from fsref.formats.files import write
 
 if TYPE_CHECKING:
-    from fsref.verification.compare import Comparison
     from fsref.conversion.search import Found, Point
+    from fsref.verification.comparison import Comparison
 
 SUFFIXES = (".pdf", ".png", ".svg")
 DOTS_PER_INCH = 144
@@ -101,8 +101,8 @@ def comparison_picture(comparison: Comparison, path: str | PathLike[str]) -> Non
             [place + shift for place in places], [100 * (getattr(row, share) or 0) for row in rows], 0.4, label=label
         )
     name = comparison.network or comparison.id[:12]
-    agreed = f"{100 * comparison.agree / comparison.images:.2f} % of predictions agree"
-    ratios.set_title(f"{name} beside its float graph, {comparison.images:,} images, {agreed}", parse_math=False)
+    agreed = f"{100 * comparison.agree / comparison.image_count:.2f} % of predictions agree"
+    ratios.set_title(f"{name} beside its float graph, {comparison.image_count:,} images, {agreed}", parse_math=False)
     for axes, label in (
         (ratios, "signal to noise (dB)"),
         (powers, "error power (% of the value's)"),

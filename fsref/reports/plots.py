@@ -5,8 +5,6 @@ busiest (COUNT-7).
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from fsref.errors import FileError, UsageError
+from fsref.formats.files import NewFolder
 from fsref.reports.evaluation import Evaluation
 from fsref.reports.pictures import NAME, blank_figure, rendered
-from fsref.reports.text import class_name
-from fsref.law.schedule import schedule
+from fsref.simulation.run import class_name
 from fsref.tables import plural
 
 WIDTH = 9.0  # inches
@@ -79,7 +76,7 @@ def accuracy(e: Evaluation) -> Plot:
     axes = figure.subplots()
     told = [
         f"The FS network is right on {100 * score.accuracy:.2f} % of "
-        f"{plural(score.images, 'image')} after {plural(score.latency_steps, 'step')}"
+        f"{plural(score.image_count, 'image')} after {plural(score.latency_steps, 'step')}"
     ]
     axes.plot(
         [score.latency_steps],
@@ -113,7 +110,7 @@ def accuracy(e: Evaluation) -> Plot:
 
 def timeline(e: Evaluation) -> Plot:
     """When each population takes and sends spikes."""
-    names, plan = [p.name for p in e.net.populations], schedule(e.net)
+    names, plan = [p.name for p in e.net.populations], e.net.schedule
     figure, (axes,) = by_population(names, tall=0.4)
     windows = [e.score.counts.window(name) for name in names]
     axes.barh(
@@ -150,8 +147,8 @@ def timeline(e: Evaluation) -> Plot:
 
 def activity(e: Evaluation) -> Plot:
     """Spikes of each population in each step."""
-    names, counts, plan = list(e.score.neurons), e.score.counts, schedule(e.net)
-    spikes = np.stack([counts.work(name).spikes for name in names]) / e.score.images
+    names, counts, plan = list(e.score.neurons), e.score.counts, e.net.schedule
+    spikes = np.stack([counts.work(name).spikes for name in names]) / e.score.image_count
     share = 100 * spikes / np.array([[e.score.neurons[name]] for name in names])
     for row, name in zip(share, names, strict=True):
         start = plan.start[name]
@@ -185,7 +182,8 @@ def maps(e: Evaluation) -> Plot | None:
         return None
     names = spread(every)
     means = {
-        name: e.score.counts.by_neuron[name].reshape(e.net[name].shape).mean(axis=0) / e.score.images for name in names
+        name: e.score.counts.by_neuron[name].reshape(e.net[name].shape).mean(axis=0) / e.score.image_count
+        for name in names
     }
     figure, grid = panels(names, 2.2)
     top = max(float(mean.max()) for mean in means.values())
@@ -198,7 +196,7 @@ def maps(e: Evaluation) -> Plot | None:
     busy = max(means, key=lambda name: float(means[name].max()))
     row, column = np.unravel_index(int(np.argmax(means[busy])), means[busy].shape)
     told = (
-        f"Each pixel is a place, its mean taken over channels and {plural(e.score.images, 'image')}; "
+        f"Each pixel is a place, its mean taken over channels and {plural(e.score.image_count, 'image')}; "
         f"the busiest is row {row}, column {column} of {busy}."
     )
     return Plot("maps", "Activity maps", told + some(names, every), figure)
@@ -215,7 +213,7 @@ def some(names: Sequence[str], every: Sequence[str]) -> str:
 
 def raster(e: Evaluation) -> Plot:
     """The spikes of the first image: a band of lines per population, a column per step."""
-    names, plan, lines = list(e.score.neurons), schedule(e.net), max(4, min(48, LINES // len(e.score.neurons)))
+    names, plan, lines = list(e.score.neurons), e.net.schedule, max(4, min(48, LINES // len(e.score.neurons)))
     bands, ends = [], [0]
     for name in names:
         steps, trains = e.net.steps[name], e.recorded(name, "spikes")[0].astype(np.int64)
@@ -248,7 +246,7 @@ def raster(e: Evaluation) -> Plot:
     axes.set_ylabel("population (neurons)")
     axes.set_xlabel("time (steps)")
     figure.colorbar(shown, ax=axes, label="neurons of the line that spike (%)", aspect=40)
-    read, label = class_name(e.net, int(e.sample.labels[0])), class_name(e.net, int(e.labels[0]))
+    read, label = class_name(e.net, int(e.sample.predictions[0])), class_name(e.net, int(e.labels[0]))
     told = (
         f"Image {e.names[0]}, read as {read}, which is {'right' if read == label else f'wrong: its label is {label}'}. "
     )
@@ -304,8 +302,7 @@ def busiest(e: Evaluation) -> Plot:
     spikes, ops = e.score.spikes, e.score.synops_by_projection
     names = sorted(spikes, key=lambda name: -spikes[name])[:BARS]
     caused = {
-        name: sum(ops[label] for label, q in zip(e.net.labels, e.net.projections, strict=True) if q.source == name)
-        for name in names
+        name: sum(ops[label] for label, q in e.net.named_projections.items() if q.source == name) for name in names
     }
     figure, (sent, made) = by_population(names, 2, tall=0.3)
     sent.barh(range(len(names)), [spikes[name] for name in names])
@@ -346,27 +343,8 @@ def write_plots(e: Evaluation, directory: str | os.PathLike[str], kind: str = "s
 
     Errors: UsageError when the folder is there already or matplotlib is missing, FileError.
     """
-    target = Path(directory)
-    check_folder(target)
     made = {f"{plot.name}.{kind}": rendered(plot.figure, kind) for plot in plots(e)}
-    try:
-        making = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        try:
-            for name, data in made.items():
-                (making / name).write_bytes(data)
-            making.chmod(0o755)
-            making.rename(target)
-        except BaseException:
-            shutil.rmtree(making, ignore_errors=True)
-            raise
-    except OSError as error:
-        raise FileError("COUNT-7", str(target), "cannot be written", error.strerror or str(error)) from None
+    with NewFolder(Path(directory), "COUNT-7", "plots") as making:
+        for name, data in made.items():
+            (making / name).write_bytes(data)
     return list(made)
-
-
-def check_folder(target: Path) -> None:
-    """Nothing, when a folder of plots may be made here. Errors: UsageError."""
-    if target.exists():
-        raise UsageError("COUNT-7", str(target), "the plots would overwrite what is there")
-    if not target.parent.is_dir():
-        raise UsageError("COUNT-7", str(target.parent), "no such folder")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +20,7 @@ from fsref.errors import LimitError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
-from fsref.law.projections import Conv2d
-from fsref.simulation.run import Store
+from fsref.simulation.store import Store
 
 Plane = NDArray[np.bool_]
 
@@ -43,7 +42,7 @@ class Fifo:
     is the most that waited.
     """
 
-    label: str
+    name: str
     delay: int
     depth: int
     needed: int
@@ -60,13 +59,8 @@ class Fifo:
         if sent is not None:
             if len(self.waiting) >= self.depth:
                 problem = f"the FIFO is full when step {sent.t} of image {sent.image} is sent"
-                raise LimitError(
-                    "TIME-5",
-                    f"{self.label} step {step}",
-                    problem,
-                    f"depth {self.depth}",
-                    f"depth {self.needed} is needed",
-                )
+                told = f"depth {self.depth}", f"depth {self.needed} is needed"
+                raise LimitError("TIME-5", f"{self.name} step {step}", problem, *told)
             self.waiting.append(sent)
             self.peak = max(self.peak, len(self.waiting))
         return taken
@@ -85,7 +79,7 @@ class Window:
     t: int = 0
     opening: Ints | None = None
     after: list[Ints] = field(default_factory=list)
-    sums: dict[int, Ints] = field(default_factory=dict)
+    sums: dict[str, Ints] = field(default_factory=dict)
 
 
 class Stage:
@@ -104,26 +98,19 @@ class Stage:
         self.net, self.population, self.buffers, self.wants, self.store = net, population, buffers, wants, store
         self.interval, self.shortest = interval, shortest  # for what an error says
         self.name, self.steps = population.name, net.steps[population.name]
-        self.into = {i: q for i, q in enumerate(net.projections) if q.target == self.name}
+        self.into = net.into(self.name)
         self.words = sum(net.steps[q.source] for q in self.into.values())
         self.held: list[Window] = []  # one per membrane buffer in use
         self.starts: list[int] = []
         self.counts: list[int] = []
         self.logits: list[Ints] = []
         self.still_in = np.zeros(0, bool)
-        if isinstance(population, FS):
-            self.T, self.h, _ = (rows[:, :, None, None] for rows in population.table.rows(population.shape[0]))
 
     def busy(self, step: int, image: int, by: Window, what: str) -> LimitError:
         """The error that `image` needs in this step what image `by` still takes."""
         enough = f"{self.shortest} is enough with {self.buffers} membrane buffer{'s' * (self.buffers > 1)}"
-        return LimitError(
-            "TIME-7",
-            f"{self.name} step {step}",
-            f"image {image} {what} image {by.image}",
-            f"interval {self.interval}",
-            enough,
-        )
+        problem, value = f"image {image} {what} image {by.image}", f"interval {self.interval}"
+        return LimitError("TIME-7", f"{self.name} step {step}", problem, value, enough)
 
     def open(self, image: int, v: Ints) -> Window:
         """A new window for an image, its membranes v (of an input its codes, of a max_pool nothing)."""
@@ -136,35 +123,34 @@ class Stage:
             raise self.busy(step, image, self.held[0], "enters while the input still sends")
         self.open(image, codes)
 
-    def take(self, step: int, index: int, word: Word) -> None:
-        """Integrate what a word delivers along projection `index`. Errors: LimitError when no membrane buffer is free
+    def take(self, step: int, name: str, word: Word) -> None:
+        """Integrate what a word delivers along projection `name`. Errors: LimitError when no membrane buffer is free
         for its image.
         """
         p = self.population
-        assert isinstance(p, FS | Readout)
+        assert isinstance(p, FS | Readout)  # what projections may enter (NET-4)
         window = next((w for w in self.held if w.image == word.image), None)
         if window is None:
             if len(self.held) == self.buffers:
                 raise self.busy(step, word.image, self.held[0], "finds no free membrane buffer, the oldest holds")
-            bias = p.bias if p.bias.ndim == 3 else p.bias[:, None, None]
-            window = self.open(word.image, np.broadcast_to(bias, p.shape).copy())  # NET-5
+            window = self.open(word.image, np.broadcast_to(p.bias_map, p.shape).copy())  # NET-5
             window.missing = self.words
-            window.sums = {i: np.zeros(p.shape, np.int64) for i in self.into if "sums" in self.wants}
+            window.sums = {q: np.zeros(p.shape, np.int64) for q in self.into if "sums" in self.wants}
         window.missing -= 1
         if word.plane.any():
-            q = self.into[index]
+            q = self.into[name]
             worth = (word.plane * self.net.code_weights[q.source][:, word.t, None, None])[None]  # FS-4
-            total = (reference.conv2d(worth, q, p.shape) if isinstance(q, Conv2d) else reference.dense(worth, q))[0]
+            total = reference.along(worth, q, p.shape)[0]
             window.v += total
             if window.sums:
-                window.sums[index] += total
+                window.sums[name] += total
 
     def fire(self, step: int, source: Word | None) -> Word | None:
         """What the population sends in this step, for a max_pool given what its source does. Errors: LimitError when
         two images would fire at once.
         """
         p = self.population
-        if isinstance(p, MaxPool) and source is not None and source.t == 0:
+        if source is not None and source.t == 0:  # of a max_pool alone
             self.open(source.image, np.zeros(0, np.int64))
         ready = [w for w in self.held if w.missing == 0]
         if not ready:
@@ -174,7 +160,7 @@ class Stage:
         window = ready[0]
         if window.t == 0:
             self.starts.append(step)
-            window.opening = window.v.copy() if isinstance(p, FS) and "opening" in self.wants else None
+            window.opening = window.v.copy() if "opening" in self.wants & p.observables else None
         plane = self.spikes(window, source)
         window.train = (window.train << np.uint16(1)) | plane  # EVENT-2
         window.t += 1
@@ -183,17 +169,24 @@ class Stage:
     def spikes(self, window: Window, source: Word | None) -> Plane:
         """The spikes of the next step of a window (NET-7, POOL-1, FS-2, FS-3)."""
         p = self.population
-        if isinstance(p, Input):
-            bits: Plane = (window.v >> (self.steps - 1 - window.t)) & 1 == 1
-            return bits
-        if isinstance(p, MaxPool):
-            assert source is not None
-            return self.pool(p, source)
-        fired: Plane = window.v >= self.T[:, window.t]
-        window.v -= self.h[:, window.t] * fired
-        if "membranes" in self.wants:
-            window.after.append(window.v.copy())
-        return fired
+        match p:
+            case Input():
+                bits: Plane = (window.v >> (self.steps - 1 - window.t)) & 1 == 1
+                return bits
+            case MaxPool():
+                assert source is not None
+                return self.pool(p, source)
+            case FS():
+                T, h, _ = (rows[:, :, None, None] for rows in p.table.rows(p.shape[0]))
+                fired: Plane = window.v >= T[:, window.t]
+                window.v -= h[:, window.t] * fired
+                if "membranes" in self.wants:
+                    window.after.append(window.v.copy())
+                return fired
+            case Readout():
+                raise AssertionError("NET-8: a readout does not fire")
+            case _:
+                assert_never(p)
 
     def pool(self, pool: MaxPool, word: Word) -> Plane:
         """The spikes of a max-pool on one word of its source; candidates that stay silent while another fires drop out
@@ -225,8 +218,8 @@ class Stage:
 
     def tell(self, window: Window, step: int) -> None:
         """Count and record an image that is done."""
-        sums = {index: total[None] for index, total in window.sums.items()}
-        if isinstance(self.population, Readout):
+        sums = {name: total[None] for name, total in window.sums.items()}
+        if self.population is self.net.readout:
             self.starts.append(step + 1)
             self.logits.append(window.v[:, 0, 0])
             activity = Activity(self.name, opening=window.v[None], sums=sums)

@@ -4,27 +4,29 @@ observable.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fsref.formats.sources import bundled, golden_record, load, load_images
-from fsref.errors import FileError, UsageError
+from fsref.engines.engine import ENGINES, Engine, name_of
+from fsref.errors import UsageError, public
+from fsref.formats.bundled import network_of
+from fsref.law.images import check_images
 from fsref.law.network import Network
-from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Readout
+from fsref.law.populations import OBSERVABLES
 from fsref.law.ranges import width_bits
-from fsref.simulation.run import ENGINES, check_images, recording_bytes, run
-from fsref.simulation.recording import OBSERVABLES, Difference, Record, Trace, diff, select
+from fsref.simulation.difference import Difference, diff
+from fsref.simulation.memory import images_at_once
+from fsref.simulation.recording import Record, Trace
+from fsref.simulation.run import run
+from fsref.tables import Sheet, Shown, plural
 
-CHUNK_BYTES = 2**26
-CHUNK_IMAGES = 64
 Extremes = dict[str, tuple[int, int]]
+PROVED = "for every image that fits the input: no membrane, partial sum or code leaves its interval, none wraps 64 bits"
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,10 @@ class Proof:
     seen_high: int | None = None
 
 
-@dataclass(frozen=True)
-class CheckReport:
-    """What `check` found. `values` integers were compared per engine; `engine` is the first that differs from
-    `engines[0]`, at `difference`.
+@dataclass(frozen=True, repr=False)
+class CheckReport(Shown):
+    """What `check` found on `image_count` images. `values` integers were compared per engine; `engine` is the first
+    that differs from `engines[0]`, at `difference`.
 
     `outside` names a membrane or code that left its proved interval, or is empty. `agrees` says that nothing was found.
     """
@@ -60,7 +62,7 @@ class CheckReport:
     proofs: tuple[Proof, ...]
     engines: tuple[str, ...]
     observables: tuple[str, ...]
-    images: int
+    image_count: int
     values: int
     engine: str | None
     difference: Difference | None
@@ -74,14 +76,33 @@ class CheckReport:
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
         plain = {**asdict(self), "agrees": self.agrees}
-        return plain | {
-            "difference": None if self.difference is None else {**asdict(self.difference), "text": str(self.difference)}
-        }
+        found = self.difference
+        return plain | {"difference": None if found is None else {**asdict(found), "text": str(found)}}
 
-    def __str__(self) -> str:
-        from fsref.reports.text import check_text
+    def __repr__(self) -> str:
+        verdict = "agree" if self.agrees else "DIFFER"
+        return f"<CheckReport: {', '.join(self.engines)} {verdict} on {plural(self.image_count, 'image')}>"
 
-        return check_text(self)
+    def sheet(self) -> Sheet:
+        """The check as a table: what is proved of each population for every image; below it what was tested on some."""
+        declared = any(p.declared_bits is not None for p in self.proofs)
+        rows = []
+        for p in self.proofs:
+            width = "none" if p.declared_bits is None else f"{p.declared_bits} bits hold {p.promise}"
+            seen = "" if p.seen_low is None else f"{p.seen_low:,} .. {p.seen_high:,}"
+            bits = (p.any_order_bits, p.final_bits, *([width] if declared else []))
+            rows.append((p.population, *bits, f"{p.low:,} .. {p.high:,}", seen))
+        widths = ("any_order bits", "final bits", *(["declared width"] if declared else []))
+        tested = [("TESTED", f"on {plural(self.image_count, 'image')} and nothing else: {', '.join(self.observables)}")]
+        if self.difference is not None:
+            tested += [("DIFFERS", f"{self.engine} is not {self.engines[0]}: {self.difference}")]
+        else:
+            tested += [("agree", f"{', '.join(self.engines)}: {self.values:,} integers per engine, all equal")]
+        if self.outside:
+            tested += [("OUTSIDE", self.outside)]
+        title = f"{self.network or 'network'} {self.id}"
+        head = ("population", *widths, "any_order", "membranes seen")
+        return Sheet(title, head, rows, above=[("PROVED", PROVED)], below=tested)
 
 
 def proofs(net: Network, seen: Mapping[str, tuple[int, int]] | None = None) -> tuple[Proof, ...]:
@@ -89,26 +110,14 @@ def proofs(net: Network, seen: Mapping[str, tuple[int, int]] | None = None) -> t
     that exists is proved.
     """
     rows = []
-    for p in net.populations:
-        if isinstance(p, (FS, Readout)):
-            proved, width = net.ranges[p.name], p.width
-            ends = int(proved.any_order[:, 0].min()), int(proved.any_order[:, 1].max())
-            low, high = (seen or {}).get(p.name, (None, None))
-            bits, promise = (None, None) if width is None else (width.bits, width.promise)
-            rows.append(
-                Proof(p.name, width_bits(proved.any_order), width_bits(proved.final), bits, promise, *ends, low, high)
-            )
+    for p in net.integrating:
+        proved, width = net.ranges[p.name], p.width
+        ends = int(proved.any_order[:, 0].min()), int(proved.any_order[:, 1].max())
+        low, high = (seen or {}).get(p.name, (None, None))
+        declared: tuple[int | None, str | None] = (None, None) if width is None else (width.bits, width.promise)
+        bits = width_bits(proved.any_order), width_bits(proved.final)
+        rows.append(Proof(p.name, bits[0], bits[1], declared[0], declared[1], ends[0], ends[1], low, high))
     return tuple(rows)
-
-
-def chunks(net: Network, record: Record, images: Ints, engines: int, memory_limit: int) -> Iterator[tuple[int, Ints]]:
-    """The images a chunk at a time, as (index of the first, images): so many that `engines` recordings stay within
-    CHUNK_BYTES each.
-    """
-    one = recording_bytes(net, select(net, record), 1)
-    size = max(1, min(CHUNK_IMAGES, CHUNK_BYTES // one, memory_limit // (4 * engines * one)))
-    for first in range(0, len(images), size):
-        yield first, images[first : first + size]
 
 
 def left_interval(trace: Trace, first: int, seen: Extremes) -> str:
@@ -136,117 +145,52 @@ def left_interval(trace: Trace, first: int, seen: Extremes) -> str:
     return ""
 
 
+@public
 def check(
-    net: Network,
+    net: Network | str | PathLike[str],
     images: ArrayLike,
-    engines: Sequence[str] = ENGINES,
+    engines: Iterable[str | Engine] = ENGINES,
     observables: Sequence[str] = OBSERVABLES,
     batch: int | None = None,
     threads: int | None = None,
     memory_limit: int = 2**33,
     progress: Callable[[int], None] | None = None,
 ) -> CheckReport:
-    """What is proved of a network, and whether `engines` agree on `observables` of every population for images (B, C,
-    H, W) (RUN-2).
+    """What is proved of a network, and whether `engines`, by name or as objects, agree on `observables` of every
+    population for images (B, C, H, W) (RUN-2).
 
     All engines are compared with the first, a chunk of images at a time, until one differs. `progress` is called with
     the images of each chunk. Errors: InputError, UsageError, LimitError.
     """
-    if len(engines) == 0:
+    net = network_of(net)
+    compared = [engines] if isinstance(engines, str) else [*engines]
+    if not compared:
         raise UsageError("RUN-2", "check", "no engines to compare", None, ", ".join(ENGINES))
+    first, *others = compared
     if len(observables) == 0:
         raise UsageError("OBS-1", "check", "no observables to compare", None, ", ".join(OBSERVABLES))
-    x = check_images(net, images)
+    x = check_images(net.input, images)
     asked = Record(observables=tuple(observables))
+    chunk = images_at_once(net, asked, memory_limit, len(compared))
     seen: Extremes = {}
     done = values = 0
     engine, found, outside = None, None, ""
-    for first, part in chunks(net, asked, x, len(engines), memory_limit):
-        expected = run(net, part, engines[0], asked, batch, threads, memory_limit).trace
+    for start in range(0, len(x), chunk):
+        part = x[start : start + chunk]
+        expected = run(net, part, first, asked, batch, threads, memory_limit).trace
         assert expected is not None
-        outside = left_interval(expected, first, seen)
-        for other in engines[1:]:
+        outside = left_interval(expected, start, seen)
+        for other in others:
             observed = run(net, part, other, asked, batch, threads, memory_limit).trace
             assert observed is not None
             difference = diff(observed, expected)
-            if difference is not None and (found is None or difference.image + first < found.image):
-                engine, found = other, replace(difference, image=difference.image + first)
+            if difference is not None and (found is None or difference.image + start < found.image):
+                engine, found = name_of(other), replace(difference, image=difference.image + start)
         done += len(part)
         values += sum(array.size for array in expected.arrays.values())
         if progress is not None:
             progress(len(part))
         if found is not None or outside:
             break
-    kinds = tuple(o for o in OBSERVABLES if o in observables)
-    return CheckReport(net.name, net.id, proofs(net, seen), tuple(engines), kinds, done, values, engine, found, outside)
-
-
-@dataclass(frozen=True)
-class SelfCheck:
-    """Whether this machine gives the committed golden values of a bundled model: `differing` names the first places
-    that do not.
-    """
-
-    name: str
-    id: str
-    values: int
-    differing: tuple[str, ...]
-
-    @property
-    def agrees(self) -> bool:
-        """Whether every golden value was met."""
-        return not self.differing
-
-    def to_dict(self) -> dict[str, Any]:
-        """The outcome as plain JSON values."""
-        return {**asdict(self), "agrees": self.agrees}
-
-    def __str__(self) -> str:
-        from fsref.reports.text import self_check_text
-
-        return self_check_text(self)
-
-
-def unlike(observed: Any, expected: Any, place: str = "") -> Iterator[str]:
-    """Every place where two JSON values differ, in words."""
-    if isinstance(observed, Mapping) and isinstance(expected, Mapping):
-        for key in [*expected, *(k for k in observed if k not in expected)]:
-            if key not in observed or key not in expected:
-                yield f"{place} {key}: {'missing here' if key in expected else 'not in golden.json'}".strip()
-            else:
-                yield from unlike(observed[key], expected[key], f"{place} {key}".strip())
-    elif isinstance(observed, list) and isinstance(expected, list) and len(observed) == len(expected):
-        for index, pair in enumerate(zip(observed, expected, strict=True)):
-            yield from unlike(*pair, f"{place}[{index}]")
-    elif observed != expected or type(observed) is not type(expected):
-        yield f"{place}: observed {observed} expected {expected}"
-
-
-def leaves(value: Any) -> int:
-    """How many single values a JSON value holds."""
-    if isinstance(value, (Mapping, list)):
-        return sum(leaves(v) for v in (value.values() if isinstance(value, Mapping) else value))
-    return 1
-
-
-def self_check(name: str = "digits") -> SelfCheck:
-    """Whether this machine computes the golden record committed with a bundled model, from the files it was made of
-    (EVENT-3).
-
-    Errors: FileError, UsageError; FsrefError [RUN-2] when two engines differ already.
-    """
-    path = bundled(name) / "golden.json"
-    try:
-        expected = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise FileError(
-            "EVENT-3", str(path), "golden record cannot be read", getattr(error, "strerror", None) or str(error)
-        ) from None
-    net = load(str(path.with_name(f"{name}.fs.npz")))
-    images = load_images(name, net)
-    record = json.loads(json.dumps(golden_record(net, images.x, images.y if "correct" in expected else None)))
-    if "files" in expected:
-        record["files"] = {
-            file: hashlib.sha256(path.with_name(file).read_bytes()).hexdigest() for file in expected["files"]
-        }
-    return SelfCheck(name, net.id, leaves(expected), tuple(unlike(record, expected))[:10])
+    names, kinds = tuple(map(name_of, compared)), tuple(o for o in OBSERVABLES if o in observables)
+    return CheckReport(net.name, net.id, proofs(net, seen), names, kinds, done, values, engine, found, outside)

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from math import isfinite
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -14,123 +15,26 @@ from numpy.typing import ArrayLike
 
 from fsref.conversion.folded import Folded, Unit, activate, real_sum
 from fsref.conversion.folding import fold
+from fsref.errors import GraphError, public
+from fsref.formats.bundled import network_of
 from fsref.graph.graph import Graph
-from fsref.law.images import Pixels
-from fsref.errors import GraphError, LimitError
-from fsref.metrics.losses import Floats, Loss, Tally, ratio_db
+from fsref.law.images import Pixels, check_images, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS
-from fsref.simulation.run import check_images, run
-from fsref.metrics.score import check_labels
+from fsref.metrics.losses import Floats, Loss, Tally, ratio_db
+from fsref.simulation.memory import check_memory, chunk_of
 from fsref.simulation.recording import Record
+from fsref.simulation.run import run
+from fsref.verification.comparison import JUMP, LEAST, MOST, Comparison
 
-CHUNK_BYTES = 2**27
-CHUNK_IMAGES = 64
-JUMP = 10.0  # dB below the middle FS population
-ROUNDED = (
-    2.0**-18
-)  # of the largest value in a graph: what float32 may round off by the way, which need not be small beside the logits
-FOLDED = 40.0  # dB
-LEAST, MOST = 3.0, 30.0  # dB: an error of half the power is always a jump, one of a thousandth never
+# Of the largest value in a graph: what float32 may round off by the way, which need not be small beside the logits.
+ROUNDED = 2.0**-18
 
 
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """What `compare` found: a row per population, the input first and the readout last, and the classes (images,) that
-    both sides give.
-
-    `limits` are the ratios in dB, one for each part of the new error, below which the loss of a population jumps.
-    `folding_db` is the ratio of the graph's own logits to what folding changed in them beyond what float32 may round
-    off, None where an activation of the graph quantises: it may go the other way for a rounding. `notes` tell what was
-    taken for granted.
-    """
-
-    graph: str
-    network: str
-    id: str
-    rows: tuple[Loss, ...]
-    limits: Mapping[str, float]
-    folding_db: float | None
-    float_predictions: Ints
-    fs_predictions: Ints
-    labels: Ints | None
-    notes: tuple[str, ...]
-
-    def __getitem__(self, population: str) -> Loss:
-        """The row of a population; KeyError when there is none."""
-        return {row.name: row for row in self.rows}[population]
-
-    @property
-    def images(self) -> int:
-        """How many images were compared."""
-        return len(self.fs_predictions)
-
-    @property
-    def agree(self) -> int:
-        """On how many images both sides give the same class."""
-        return int((self.float_predictions == self.fs_predictions).sum())
-
-    @property
-    def correct(self) -> tuple[int, int] | None:
-        """How many images the float graph and the FS network get right, where labels were given."""
-        return (
-            None
-            if self.labels is None
-            else (int((self.float_predictions == self.labels).sum()), int((self.fs_predictions == self.labels).sum()))
-        )
-
-    @property
-    def first_jump(self) -> Loss | None:
-        """The first population whose loss jumps, in the order of the graph."""
-        return next((row for row in self.rows if row.jump), None)
-
-    @property
-    def folding_wrong(self) -> bool:
-        """Whether the folded graph is another function than the graph."""
-        return self.folding_db is not None and self.folding_db < FOLDED
-
-    @property
-    def worst(self) -> Loss:
-        """The population whose new error is the largest beside its value."""
-        return min(self.rows, key=lambda row: row.db("new"))
-
-    def to_dict(self) -> dict[str, Any]:
-        """The comparison as plain JSON values, without the classes of each image."""
-        right = self.correct or (None, None)
-        shares = [None if count is None else count / self.images for count in right]
-        first, worst = self.first_jump, self.worst
-        return {
-            "graph": self.graph,
-            "network": self.network,
-            "id": self.id,
-            "images": self.images,
-            "agree": self.agree,
-            "agreement": self.agree / self.images,
-            "float_correct": right[0],
-            "fs_correct": right[1],
-            "float_accuracy": shares[0],
-            "fs_accuracy": shares[1],
-            "logits_db": self.rows[-1].to_dict()["error_db"],
-            "limits_db": dict(self.limits),
-            "folding_db": None if self.folding_db is None or not isfinite(self.folding_db) else self.folding_db,
-            "folding_wrong": self.folding_wrong,
-            "first_jump": None if first is None else first.name,
-            "jumps": [row.name for row in self.rows if row.jump],
-            "worst": worst.name,
-            "notes": list(self.notes),
-            "populations": [row.to_dict() for row in self.rows],
-        }
-
-    def __str__(self) -> str:
-        from fsref.reports.comparison import comparison_text
-
-        return comparison_text(self)
-
-
+@public
 def compare(
     graph: Graph,
-    net: Network,
+    net: Network | str | PathLike[str],
     images: ArrayLike,
     labels: ArrayLike | None = None,
     progress: Callable[[int], None] | None = None,
@@ -145,53 +49,37 @@ def compare(
     `progress` is called with the images done. Errors: GraphError [CONV-10] when names, shapes or scales do not meet, or
     for the graph itself; InputError, LimitError.
     """
+    net = network_of(net)
     folded = fold(graph)
     tallies, notes = matched(folded, net)
-    x = check_images(net, images)
-    truth = None if labels is None else check_labels(net, labels, len(x))
-    one = 16 * sum(t.neurons for t in tallies) + 128 * max(
-        t.neurons for t in tallies
-    )  # bytes an image takes here, recording apart
-    chunk = max(1, min(CHUNK_IMAGES, min(CHUNK_BYTES, memory_limit // 4) // one))
+    x = check_images(net.input, images)
+    truth = None if labels is None else check_labels(labels, len(x), net.readout.neurons)
+    # Bytes an image takes here, recording apart.
+    one = 16 * sum(t.neurons for t in tallies) + 128 * max(t.neurons for t in tallies)
+    chunk = chunk_of(one, memory_limit)
     left = memory_limit - one * min(chunk, len(x))
-    if left <= 0:
-        raise LimitError(
-            "RUN-3", "compare", "needs more memory than allowed", f"{one} bytes", f"memory_limit {memory_limit}"
-        )
+    check_memory(one * min(chunk, len(x)), memory_limit - 1, "compare")
     record = Record([t.name for t in tallies[:-1]], ("spikes", "codes"))
     ours, theirs, folding = [], [], Folding(graph)
     for first in range(0, len(x), chunk):
         part = x[first : first + chunk]
         result = run(net, part, "quantized", record, memory_limit=left)
         assert result.trace is not None
-        codes = [
-            *(result.trace[t.name, "codes"].reshape(-1, *t.shape) for t in tallies[:-1]),
-            result.logits[:, :, None, None],
-        ]
+        codes = [result.trace[t.name, "codes"].reshape(-1, *t.shape) for t in tallies[:-1]]
+        codes += [result.logits[:, :, None, None]]
         trains = [*(result.trace[t.name, "spikes"] for t in tallies[:-1]), None]
-        for tally, (f, g, r), q, fired in zip(
-            tallies, values(folded, tallies, codes, part), codes, trains, strict=True
-        ):
+        both = values(folded, tallies, codes, part)
+        for tally, (f, g, r), q, fired in zip(tallies, both, codes, trains, strict=True):
             tally.add(f, g, r, q, fired)
             folding.see(f)
         folding.add(graph, part, f[:, :, 0, 0])
         ours.append(np.argmax(f[:, :, 0, 0], axis=1))
-        theirs.append(result.labels)
+        theirs.append(result.predictions)
         if progress is not None:
             progress(len(part))
     rows, limits = judged([tally.loss() for tally in tallies])
-    return Comparison(
-        graph.name,
-        net.name,
-        net.id,
-        rows,
-        limits,
-        folding.db,
-        np.concatenate(ours),
-        np.concatenate(theirs),
-        truth,
-        notes,
-    )
+    predictions = np.concatenate(ours), np.concatenate(theirs)
+    return Comparison(graph.name, net.name, net.id, rows, limits, folding.db, *predictions, truth, notes)
 
 
 class Folding:
@@ -242,7 +130,9 @@ def values(
 
 
 def judged(rows: Sequence[Loss]) -> tuple[tuple[Loss, ...], dict[str, float]]:
-    """The rows, `jump` said where the loss jumps, and the limits in dB, one for each part of the new error (CONV-10)."""
+    """The rows, `jump` said where the loss jumps, and the limits in dB, one for each part of the new error
+    (CONV-10).
+    """
     limits = {}
     for part in ("codes", "arithmetic"):
         ratios = sorted(row.db(part) for row in rows if row.kind == "fs")
@@ -279,7 +169,7 @@ def matched(folded: Folded, net: Network) -> tuple[list[Tally], tuple[str, ...]]
     }.items():
         if net[name].shape != shape:
             raise GraphError("CONV-10", name, "shape is not the graph's", net[name].shape, f"{shape}")
-    if unknown := [p.name for p in net.populations if isinstance(p, FS) and p.scale is None]:
+    if unknown := [p.name for p in net.fs if p.scale is None]:
         raise GraphError(
             "CONV-10", ", ".join(unknown), "scale is missing", None, "a code stands for scale * (code - offset)"
         )
@@ -294,18 +184,13 @@ def input_contract(pixels: Pixels, net: Network) -> tuple[Pixels, tuple[str, ...
     """
     said: dict[str, Any] = {} if net.input.scale is None else {"scale": float(net.input.scale)}
     if net.contract is not None:
-        said |= {
-            name: value
-            for name in ("mean", "std")
-            if len(value := tuple(getattr(net.contract, name))) == pixels.channels
-        }
+        said |= {name: getattr(net.contract, name) for name in ("mean", "std") if name not in net.contract.untold}
     silent = [name for name in ("scale", "mean", "std") if name not in said]
     notes = [f"the network does not give the {', '.join(silent)} of its input: taken from the graph"] if silent else []
     for name, value in said.items():
         if value != getattr(pixels, name):
-            notes.append(
-                f"the network's input has another {name} than the graph's: {value}, not {getattr(pixels, name)}"
-            )
+            other = f"{value}, not {getattr(pixels, name)}"
+            notes.append(f"the network's input has another {name} than the graph's: {other}")
     return replace(pixels, **said), tuple(notes)
 
 

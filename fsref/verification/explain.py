@@ -3,95 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fsref.errors import InputError, UsageError
+from fsref.engines.engine import Engine
+from fsref.errors import InputError, UsageError, public
+from fsref.formats.bundled import network_of
+from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, fire
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
-from fsref.law.projections import Conv2d, Projection
-from fsref.simulation.run import check_images, run
-from fsref.law.schedule import schedule
-from fsref.simulation.recording import Record
-
-Place = tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of the window: t, the absolute step, and what happened. An input or max_pool has no membrane: those are
-    None (FS-2, FS-3).
-    """
-
-    t: int
-    step: int
-    before: int | None
-    threshold: int | None
-    fired: bool
-    reset: int | None
-    after: int | None
-    d: int
-
-
-@dataclass(frozen=True)
-class Contribution:
-    """What one synapse delivered for this image: weight times the code of its source neuron (PROJ-1)."""
-
-    projection: str
-    source: str
-    neuron: int
-    place: Place
-    weight: int
-    code: int
-    contribution: int
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One candidate of a max_pool window, its train and code, and the absolute step in which it dropped out, None if it
-    never did (POOL-1).
-    """
-
-    neuron: int
-    place: Place
-    spikes: tuple[int, ...]
-    code: int
-    out: int | None
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Everything that made one neuron's answer: see `str()`.
-
-    `steps` in order (none for a readout); `contributions` other than 0, largest first, of `synapses` in all; `sums` by
-    projection label; `bias`, `opening` and `code` where the kind has them; `candidates` of a max_pool.
-    """
-
-    population: str
-    kind: str
-    neuron: int
-    place: Place
-    bias: int | None
-    sums: dict[str, int]
-    opening: int | None
-    steps: tuple[Step, ...]
-    code: int | None
-    synapses: int
-    contributions: tuple[Contribution, ...]
-    candidates: tuple[Candidate, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The explanation as plain JSON values."""
-        return asdict(self)
-
-    def __str__(self) -> str:
-        from fsref.reports.text import explanation_text
-
-        return explanation_text(self)
+from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.simulation.recording import Record, Trace
+from fsref.simulation.run import run
+from fsref.verification.explanation import Candidate, Contribution, Explanation, Place, Step
 
 
 def number(place: Place, shape: Shape) -> int:
@@ -101,7 +30,7 @@ def number(place: Place, shape: Shape) -> int:
 
 def neuron_at(population: Population, neuron: int | Place) -> int:
     """The neuron of a population named by its number or its place (c, y, x) (NET-3). Errors: UsageError."""
-    shape, count = population.shape, int(np.prod(population.shape))
+    shape, count = population.shape, population.neurons
     given, ends = (neuron, shape) if isinstance(neuron, tuple) else ((neuron,), (count,))
     if len(given) != len(ends) or not all(
         isinstance(n, int | np.integer) and 0 <= n < end for n, end in zip(given, ends, strict=True)
@@ -127,21 +56,23 @@ def synapses(projection: Projection, source: Shape, place: Place) -> Iterator[tu
     PROJ-5, PROJ-7).
     """
     o, y, x = place
-    if not isinstance(projection, Conv2d):
-        row = projection.weights[o].tolist()
-        for n in range(source[0] * source[1] * source[2]):
-            at = place_of(n, source)
-            weight = row[at[0] if projection.pooled else n]
-            if weight:
-                yield at, weight
-        return
-    outputs, inputs, kh, kw = projection.weights.shape
-    group = o // (outputs // projection.groups)
-    for i, r, c in np.argwhere(projection.weights[o]).tolist():
-        row_at = y * projection.stride[0] - projection.padding[0] + r * projection.dilation[0]
-        column_at = x * projection.stride[1] - projection.padding[1] + c * projection.dilation[1]
-        if 0 <= row_at < source[1] and 0 <= column_at < source[2]:
-            yield (group * inputs + i, row_at, column_at), int(projection.weights[o, i, r, c])
+    match projection:
+        case Conv2d(stride=stride, padding=padding, dilation=dilation):
+            outputs, inputs, _, _ = projection.weights.shape
+            group = o // (outputs // projection.groups)
+            for i, r, c in np.argwhere(projection.weights[o]).tolist():
+                row = y * stride[0] - padding[0] + r * dilation[0]
+                column = x * stride[1] - padding[1] + c * dilation[1]
+                if 0 <= row < source[1] and 0 <= column < source[2]:
+                    yield (group * inputs + i, row, column), int(projection.weights[o, i, r, c])
+        case Dense(pooled=pooled):
+            weights = projection.weights[o].tolist()
+            for n in range(source[0] * source[1] * source[2]):
+                at = place_of(n, source)
+                if weight := weights[at[0] if pooled else n]:
+                    yield at, weight
+        case _:
+            assert_never(projection)
 
 
 def candidates(pool: MaxPool, source: Shape, place: Place) -> Iterator[Place]:
@@ -171,86 +102,119 @@ def one_image(net: Network, image: ArrayLike) -> Ints:
     """One image as codes (1, C, H, W), from (C, H, W), (1, C, H, W), or (H, W) when C = 1. Errors: InputError."""
     given = np.asarray(image)
     given = given[None, None] if given.ndim == 2 else given[None] if given.ndim == 3 else given
-    checked = check_images(net, given)
+    checked = check_images(net.input, given)
     if len(checked) != 1:
         raise InputError("RUN-1", "image", "not one image", given.shape, "(C, H, W)")
     return checked
 
 
+@public
 def explain(
-    net: Network, image: ArrayLike, population: str, neuron: int | Place, engine: str = "events"
+    net: Network | str | PathLike[str],
+    image: ArrayLike,
+    population: str,
+    neuron: int | Place,
+    engine: str | Engine = "events",
 ) -> Explanation:
     """Why `neuron`, a number or a place (c, y, x), of `population` answered as it did for `image`, codes (C, H, W).
     Trains and codes come from `engine`; synapses and steps are worked out here, one by one, and checked against them.
     Errors: InputError, UsageError for population or neuron.
     """
+    net = network_of(net)
     names = [p.name for p in net.populations]
     if population not in names:
         raise UsageError("OBS-1", "explain", "unknown population", population, ", ".join(names))
     p = net[population]
     neuron = neuron_at(p, neuron)
     x = one_image(net, image)
-    place, start, steps = place_of(neuron, p.shape), schedule(net).start[population], net.steps[population]
-    sources = [q.source for q in net.into(population)] + ([p.source] if isinstance(p, MaxPool) else [])
-    trace = run(
-        net,
-        x,
-        engine,
-        Record(
-            populations=[*dict.fromkeys([*sources, population])], observables=("spikes", "codes", "opening", "sums")
-        ),
-    ).trace
+    asked = Record([*net.sources(population), population], ("spikes", "codes", "opening", "sums"))
+    trace = run(net, x, engine, asked).trace
     assert trace is not None
-    train = 0 if isinstance(p, Readout) else int(trace[population, "spikes"][0, neuron])
-    code = None if isinstance(p, Readout) else int(trace[population, "codes"][0, neuron])
-    if isinstance(p, (Input, MaxPool)):
-        window: list[Candidate] = []
-        if isinstance(p, MaxPool):
-            shape = net[p.source].shape
-            at = [number(c, shape) for c in candidates(p, shape, place)]
-            trains = [bits(int(trace[p.source, "spikes"][0, n]), steps) for n in at]
-            out = dropped(trains, steps)
-            law(bits(train, steps) == max(trains), "POOL-1: the train is not the maximum's")
-            found = zip(at, trains, out, strict=True)
-            window = [
-                Candidate(
-                    n, place_of(n, shape), z, int(trace[p.source, "codes"][0, n]), None if s is None else start + s
-                )
-                for n, z, s in found
+    seen = _Seen(net, p, neuron, place_of(neuron, p.shape), trace)
+    match p:
+        case Input():
+            return seen.sent(())
+        case MaxPool():
+            return seen.sent(seen.window(p))
+        case FS():
+            return seen.fired(p, seen.summed(p))
+        case Readout():
+            return seen.summed(p)
+        case _:
+            assert_never(p)
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """One neuron and a recording of it and of what it reads."""
+
+    net: Network
+    population: Population
+    neuron: int
+    place: Place
+    trace: Trace
+
+    @property
+    def name(self) -> str:
+        return self.population.name
+
+    @property
+    def start(self) -> int:
+        """The absolute step in which its window opens."""
+        return self.net.schedule.start[self.name]
+
+    @property
+    def train(self) -> tuple[int, ...]:
+        """Its spikes, first step first."""
+        return bits(int(self.trace[self.name, "spikes"][0, self.neuron]), self.net.steps[self.name])
+
+    def sent(self, window: tuple[Candidate, ...]) -> Explanation:
+        """The explanation of a neuron without a membrane: what it sent, and the candidates of its window."""
+        d, code = self.net.code_weights[self.name][self.place[0]].tolist(), self.trace[self.name, "codes"]
+        rows = (Step(t, self.start + t, None, None, bool(z), None, None, d[t]) for t, z in enumerate(self.train))
+        known = self.name, self.population.kind, self.neuron, self.place
+        return Explanation(*known, None, {}, None, tuple(rows), int(code[0, self.neuron]), 0, (), window)
+
+    def window(self, pool: MaxPool) -> tuple[Candidate, ...]:
+        """The candidates of a max_pool's window, and when each dropped out (POOL-1)."""
+        shape, steps = self.net[pool.source].shape, self.net.steps[self.name]
+        at = [number(c, shape) for c in candidates(pool, shape, self.place)]
+        trains = [bits(int(self.trace[pool.source, "spikes"][0, n]), steps) for n in at]
+        law(self.train == max(trains), "POOL-1: the train is not the maximum's")
+        codes = self.trace[pool.source, "codes"][0]
+        return tuple(
+            Candidate(n, place_of(n, shape), z, int(codes[n]), None if out is None else self.start + out)
+            for n, z, out in zip(at, trains, dropped(trains, steps), strict=True)
+        )
+
+    def summed(self, p: FS | Readout) -> Explanation:
+        """The explanation of an opening membrane: bias, and every synapse that delivered something (NET-6)."""
+        bias = int(np.broadcast_to(p.bias_map, p.shape)[self.place])
+        found: list[Contribution] = []
+        count, sums = 0, {}
+        for name, q in self.net.into(self.name).items():
+            codes, shape = self.trace[q.source, "codes"][0].tolist(), self.net[q.source].shape
+            own = [
+                Contribution(name, q.source, n := number(at, shape), at, w, codes[n], w * codes[n])
+                for at, w in synapses(q, shape, self.place)
             ]
-        d = net.code_weights[population][place[0]].tolist()
-        rows = tuple(
-            Step(t, start + t, None, None, bool(z), None, None, d[t]) for t, z in enumerate(bits(train, steps))
-        )
-        kind = "max_pool" if isinstance(p, MaxPool) else "input"
-        return Explanation(population, kind, neuron, place, None, {}, None, rows, code, 0, (), tuple(window))
-    bias = int(p.bias[place[0]] if p.bias.ndim == 1 else p.bias[place])
-    found_all: list[Contribution] = []
-    count, sums = 0, {}
-    for label, q in zip(net.labels, net.projections, strict=True):
-        if q.target != population:
-            continue
-        codes, shape = trace[q.source, "codes"][0].tolist(), net[q.source].shape
-        own = [
-            Contribution(label, q.source, n := number(at, shape), at, w, codes[n], w * codes[n])
-            for at, w in synapses(q, shape, place)
-        ]
-        count, sums[label] = count + len(own), sum(c.contribution for c in own)
-        law(sums[label] == int(trace[label, "sums"][0, neuron]), f"PROJ-1: the synapses of {label} do not make its sum")
-        found_all += [c for c in own if c.contribution]
-    opening = bias + sum(sums.values())
-    law(
-        opening == int(trace[population, "opening"][0, neuron]),
-        "NET-6: bias and synapses do not make the opening membrane",
-    )
-    found_all.sort(key=lambda c: -abs(c.contribution))
-    if isinstance(p, Readout):
-        return Explanation(
-            population, "readout", neuron, place, bias, sums, opening, (), None, count, tuple(found_all), ()
-        )
-    rows = replay(p, place[0], opening, start)
-    law(bits(train, steps) == tuple(int(row.fired) for row in rows), "FS-2: the train is not the table's")
-    return Explanation(population, "fs", neuron, place, bias, sums, opening, rows, code, count, tuple(found_all), ())
+            count, sums[name] = count + len(own), sum(c.contribution for c in own)
+            there = int(self.trace[name, "sums"][0, self.neuron])
+            law(sums[name] == there, f"PROJ-1: the synapses of {name} do not make its sum")
+            found += [c for c in own if c.contribution]
+        opening = bias + sum(sums.values())
+        there = int(self.trace[self.name, "opening"][0, self.neuron])
+        law(opening == there, "NET-6: bias and synapses do not make the opening membrane")
+        found.sort(key=lambda c: -abs(c.contribution))
+        known = self.name, p.kind, self.neuron, self.place
+        return Explanation(*known, bias, sums, opening, (), None, count, tuple(found), ())
+
+    def fired(self, p: FS, summed: Explanation) -> Explanation:
+        """The explanation of an FS neuron: of its opening membrane, and every step that followed."""
+        assert summed.opening is not None
+        rows = replay(p, self.place[0], summed.opening, self.start)
+        law(self.train == tuple(int(row.fired) for row in rows), "FS-2: the train is not the table's")
+        return replace(summed, steps=rows, code=int(self.trace[self.name, "codes"][0, self.neuron]))
 
 
 def dropped(trains: list[tuple[int, ...]], steps: int) -> list[int | None]:

@@ -24,14 +24,14 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError('fsref.testing needs Hypothesis: pip install "fsref[verify]"', name=error.name) from None
 
-from fsref.formats.sources import load
 from fsref.engines import reference
 from fsref.errors import FsrefError, UsageError
+from fsref.formats.bundled import load
+from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, base_two, fs_relu
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
-from fsref.simulation.run import check_images
 from fsref.verification.theirs import Agreement, Forward, Theirs, corners, disagreement, first_difference, ours
 
 SHRINKING = 60.0  # seconds at most that `verify` looks for a simpler image
@@ -56,7 +56,7 @@ class Case:
             if isinstance(p, FS):
                 fields |= {name: getattr(p.table, name).tolist() for name in "Thd"}
             shown.append(f"  {type(p).__name__} {p.name} {fields}")
-        for label, q in zip(self.net.labels, self.net.projections, strict=True):
+        for label, q in self.net.named_projections.items():
             fields = {
                 k: v.tolist() if isinstance(v, np.ndarray) else v
                 for k, v in vars(q).items()
@@ -267,7 +267,7 @@ def cases(draw: DrawFn, min_fs: int = 1, max_fs: int = 4, max_images: int = 2) -
                 (_sum(p, codes, fs.shape) for p in projections if p.target == fs.name),
                 np.zeros((1, *fs.shape), np.int64),
             )
-            opened = v + (fs.bias if fs.bias.ndim == 3 else fs.bias[:, None, None])
+            opened = v + (fs.bias_map)
             spikes[fs.name], worth[fs.name] = reference.fire(opened, fs.table)[0], fs.table.rows(fs.shape[0])[2]
         name = populations[-1].name
         codes[name] = np.einsum("bkchw,ck->bchw", spikes[name].astype(np.int64), worth[name])
@@ -382,13 +382,13 @@ def verify(
     elif isinstance(images, SearchStrategy):
         drawn = images
     else:
-        real = check_images(net, images)
+        real = check_images(net.input, images)
         drawn = st.lists(st.integers(0, len(real) - 1), min_size=1, max_size=2).map(lambda rows: real[rows])
 
     @settings(_VERIFYING, max_examples=max(1, max_examples))
     @given(drawn)
     def agree(x: Ints) -> None:
-        compared(check_images(net, x))
+        compared(check_images(net.input, x))
 
     try:
         compared(corners(net))

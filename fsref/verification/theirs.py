@@ -14,14 +14,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.formats.sources import drawn_images
 from fsref.errors import FileError, FsrefError, UsageError
-from fsref.verification.explain import Place, place_of
+from fsref.law.images import drawn_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, staircase
 from fsref.law.populations import FS, Input, MaxPool
-from fsref.simulation.run import run
 from fsref.simulation.recording import Record
+from fsref.simulation.run import run
+from fsref.verification.explain import place_of
+from fsref.verification.explanation import Place
 from fsref.verification.traps import Scene, explanations
 
 Forward: TypeAlias = Callable[[NDArray[Any]], Any]
@@ -239,7 +240,7 @@ def corners(net: Network) -> Ints:
         (17 * c + 5 * y + 3 * x) * top // (17 * channels + 5 * height + 3 * width),
         np.full(net.input.shape, top),
     ]
-    return np.concatenate([np.stack(images), drawn_images(net, DRAWN)])
+    return np.concatenate([np.stack(images), drawn_images(net.input, DRAWN)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -312,7 +313,7 @@ def _hints(net: Network, theirs: Theirs, image: Ints, name: str) -> list[str]:
     answers = [theirs(probes[i : i + 1]) for i in range(len(probes))]
     given = {n: np.concatenate([answer[n] for answer in answers]) for n in theirs.names}
     population = net[name]
-    sources = [population.source] if isinstance(population, MaxPool) else [q.source for q in net.into(name)]
+    sources = net.sources(name)
     trace = run(net, probes, "quantized", Record(observables=("spikes", "codes", "opening"))).trace
     assert trace is not None
     before = theirs.names[: theirs.names.index(name)]

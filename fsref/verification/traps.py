@@ -42,8 +42,7 @@ class Scene:
     def bias(self) -> Ints:
         """The bias as (C, H, W) or (C, 1, 1)."""
         assert isinstance(self.population, (FS, Readout))
-        bias = self.population.bias
-        return bias if bias.ndim == 3 else bias[:, None, None]
+        return self.population.bias_map
 
     def answer(self, v: Ints) -> Ints:
         """The codes of opening membranes v; of a readout, v itself."""
@@ -52,13 +51,9 @@ class Scene:
     def summed(self, change: Callable[[Projection, Ints], tuple[Projection, Ints]]) -> Ints:
         """The opening membranes when each projection and the codes it reads are `change`d."""
         total = np.broadcast_to(self.bias, self.population.shape)[None]
-        for q in self.net.into(self.population.name):
-            q, plane = change(q, self.codes[q.source])
-            total = total + (
-                reference.conv2d(plane, q, self.population.shape)
-                if isinstance(q, Conv2d)
-                else reference.dense(plane, q)
-            )
+        for q in self.net.into(self.population.name).values():
+            changed, plane = change(q, self.codes[q.source])
+            total = total + reference.along(plane, changed, self.population.shape)
         return total
 
 
@@ -133,7 +128,7 @@ def biases(scene: Scene) -> Iterator[Answer]:
     if v is None:
         return
     yield "the bias is missing [NET-5]", scene.answer(v - scene.bias)
-    sources = [scene.net.steps[q.source] for q in scene.net.into(scene.population.name)]
+    sources = [scene.net.steps[q.source] for q in scene.net.into(scene.population.name).values()]
     for steps in sorted({*sources, scene.net.steps[scene.population.name]} - {0, 1}):
         yield (
             f"the bias is added once, not in each of {steps} steps [NET-5]",
@@ -201,14 +196,9 @@ def sums(scene: Scene) -> Iterator[Answer]:
         scene.answer(scene.summed(reversed_input)),
     )
     if len(into) > 1:
-        labels = [
-            label
-            for label, q in zip(scene.net.labels, scene.net.projections, strict=True)
-            if q.target == scene.population.name
-        ]
-        for label, left_out in zip(labels, into, strict=True):
+        for name, left_out in scene.net.into(scene.population.name).items():
             rest = scene.summed(lambda q, plane, out=left_out: (q, plane * (q is not out)))  # type: ignore[misc]
-            yield f"the projection {label} is missing [PROJ-6]", scene.answer(rest)
+            yield f"the projection {name} is missing [PROJ-6]", scene.answer(rest)
 
 
 def layout(scene: Scene) -> Iterator[Answer]:

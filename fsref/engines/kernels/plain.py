@@ -108,3 +108,10 @@ def max_pool(spikes, offsets, runs, ends, state, trains, out_spikes, out_offsets
                         if own[window, tap] != t + 1:
                             own[window, tap] = 255
     spike_list(trains, steps, out_spikes, out_offsets)
+
+
+def told() -> str:
+    """What runs these kernels, in words."""
+    compiled = hasattr(deliver, "signatures")  # NUMBA_DISABLE_JIT leaves plain functions
+    by = f"Numba {numba.__version__}" if compiled else "Python, as NUMBA_DISABLE_JIT asks"
+    return f"plain loops, by {by}"

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fsref.errors import GraphError, UsageError
+from fsref.graph.graph import Graph, Pixels
+from fsref.graph.operators import OPERATORS
 from fsref.importers.onnx import model as onnx_model
 from fsref.importers.onnx import reference as onnx_reference
-from fsref.graph.graph import Graph, Pixels
 from fsref.importers.onnx.model import Operator
 from fsref.importers.onnx.operators import ARITHMETIC, FLOATS, Call, Given
 from fsref.importers.onnx.structure import STRUCTURE
 from fsref.importers.onnx.values import Builder, Numbers, Unmapped, Value
-from fsref.graph.operators import OPERATORS
-from fsref.errors import GraphError, UsageError
 from fsref.law.populations import Shape
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsref.importers.onnx.values import Numbers, Unmapped
 from fsref.errors import FileError, GraphError
+from fsref.importers.onnx.values import Numbers, Unmapped
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
@@ -73,7 +73,9 @@ def _outside(tensor: TensorProto) -> bool:
 
 
 def _bring_in(tensor: TensorProto, path: Path, left: int) -> int:
-    """How many bytes, at most `left`, of a file in the folder of the model were put into a tensor. Errors: FileError."""
+    """How many bytes, at most `left`, of a file in the folder of the model were put into a tensor. Errors:
+    FileError.
+    """
     about = {entry.key: entry.value for entry in tensor.external_data}
     location, place = about.get("location", ""), f"{path}: {plain_name(tensor.name)}"
     named = PureWindowsPath(location)  # parts at / and at \

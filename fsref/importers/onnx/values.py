@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.errors import GraphError
 from fsref.graph.arithmetic import rounded_end
 from fsref.graph.graph import Node
 from fsref.graph.operators import OPERATORS, Floats, Misfit
-from fsref.errors import GraphError
 from fsref.law.populations import Shape
 
 Numbers = NDArray[Any]

@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from fsref.importers.torch import aten
-from fsref.importers.torch import shapes as aten_shapes
-from fsref.importers.draft import Step, line, nodes, ordered, unmapped
+from fsref.errors import GraphError, UsageError
 from fsref.graph.graph import Graph, Pixels
 from fsref.graph.operators import Floats
+from fsref.importers.draft import Step, line, nodes, ordered, unmapped
 from fsref.importers.patterns import tidy
+from fsref.importers.torch import aten
+from fsref.importers.torch import shapes as aten_shapes
 from fsref.importers.torch.traced import Call, Unmapped, Value, image, image_shape, vector
-from fsref.errors import GraphError, UsageError
 
 FORMS = aten.FORMS | aten_shapes.FORMS
 MADE_LIKE = (

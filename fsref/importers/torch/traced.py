@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fsref.importers.draft import Step
 from fsref.graph.operators import Floats, size_of
+from fsref.importers.draft import Step
 from fsref.law.populations import Shape
 
 

@@ -1,0 +1,116 @@
+"""`fsref evaluate`: the score of a network on labelled images; energy, rate coding and a report on request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fsref.cli.options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, images_of, show, work
+from fsref.errors import InputError, UsageError
+from fsref.formats.bundled import load
+from fsref.metrics.energy import costs_of, energy
+from fsref.metrics.score import evaluate as score_network
+from fsref.rate_coding.neurons import ROUNDINGS, SETTINGS
+from fsref.rate_coding.score import rate_score
+from fsref.rate_coding.twin import MAX_TICKS, rate_coded
+from fsref.reports.evaluation import examine, known_float_accuracy
+from fsref.reports.page import check_targets, write_page
+from fsref.reports.plots import write_plots
+from fsref.reports.progress import progress
+
+
+@click.command()
+@NET
+@SOURCE
+@LIMIT
+@click.option(
+    "--rate",
+    type=click.IntRange(1, MAX_TICKS),
+    metavar="T",
+    help="Also score the rate-coded twin of the network, at t = 8, 16, ... T ticks.",
+)
+@click.option(
+    "--setting",
+    type=click.Choice(SETTINGS),
+    help="With --rate: best (the default) has analog input and a half-threshold start.",
+)
+@click.option(
+    "--rounding",
+    type=click.Choice(ROUNDINGS),
+    help="With --rate: how codes are rounded, where the network does not tell.",
+)
+@click.option("--apart", is_flag=True, help="With --rate: layers one step apart, not in the same tick.")
+@ENGINE
+@WORK
+@click.option(
+    "--energy",
+    "costs",
+    metavar="COSTS",
+    help="Also print energy: horowitz_2014, or with _8kb, _1mb, _dram, _arithmetic; FILE.json (guide/costs.md)",
+)
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write a report: one page with plots, to look at in a browser.",
+)
+@click.option(
+    "--plots",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Also write the plots of the report to this new folder, as SVG.",
+)
+@JSON
+def evaluate(
+    net: str,
+    rate: int | None,
+    setting: Any,
+    rounding: Any,
+    apart: bool,
+    engine: str,
+    costs: str | None,
+    html: Path | None,
+    folder: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> int:
+    """Score a network on labelled images.
+
+    Accuracy, spikes, SynOps, latency, speed; on request energy, the rate-coded twin and a report.
+    """
+    for option, value in (("--setting", setting), ("--rounding", rounding), ("--apart", apart or None)):
+        if rate is None and value is not None:
+            raise UsageError("RATE-2", option, "goes with --rate")
+    prices = None if costs is None else costs_of(costs)
+    looked_at = html is not None or folder is not None
+    if looked_at:  # what would stop the report stops the verb before the long work
+        check_targets(html, folder)
+    network = load(net)
+    images = images_of(net, network, given)
+    if images.y is None:
+        limit = "a folder per class, labels.csv, or array y of an npz"
+        raise InputError("RUN-4", given["source"], "the images have no labels", None, limit)
+    twin = None if rate is None else rate_coded(network, setting or "best", rounding)
+    with progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
+        score = score_network(network, images.x, images.y, engine, **work(given), progress=advance)
+    spent = None if prices is None else energy(score.counts, prices)
+    shown: list[object] = [score, *([] if spent is None else [spent])]
+    plain, rated = {**score.to_dict(), "energy": None if spent is None else spent.to_dict(), "rate": None}, None
+    if twin is not None and rate is not None:
+        limits = {"threads": given["threads"], "memory_limit": given["memory_limit"]}
+        with progress(f"rate-coded twin, {len(images.x)} images", len(images.x)) as advance:
+            answers = twin.run(images.x, rate, apart, **limits, progress=advance)
+        rated = rate_score(answers, images.y, prices)
+        shown, plain["rate"] = [*shown, rated], rated.to_dict()
+    if looked_at:
+        source, accuracy = given["source"] or net, known_float_accuracy(network)
+        seen = examine(score, images, source, given["memory_limit"], spent, accuracy, rated)
+        if html is not None:
+            write_page(seen, html)
+        if folder is not None:
+            write_plots(seen, folder)
+    show(as_json, shown, plain)
+    return 0

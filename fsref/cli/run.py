@@ -1,0 +1,137 @@
+"""`fsref run`: images through a network, recorded or listed spike by spike; of a bundled model the whole product."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from fsref.cli.options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, Given, images_of, show, work
+from fsref.engines.engine import ENGINES
+from fsref.errors import UsageError
+from fsref.formats.bundled import brings_images, bundled, load
+from fsref.formats.sources import load_images
+from fsref.law.network import Network
+from fsref.law.populations import OBSERVABLES
+from fsref.metrics.score import evaluate
+from fsref.reports.events import event_lines, event_rows
+from fsref.reports.progress import progress
+from fsref.reports.raster import raster
+from fsref.reports.showcase import showcase_sheet, spikes_of
+from fsref.simulation.recording import Record
+from fsref.simulation.run import run as run_network
+from fsref.verification.check import check
+
+
+def chosen(text: str | None, count: int) -> list[int]:
+    """The indices a selection such as `7`, `0:4`, `::10` or `1,5,9` names among `count` images. Errors: UsageError."""
+    picked: list[int] = []
+    for part in (":" if text is None else text).split(","):
+        try:
+            if ":" in part:
+                picked += range(count)[slice(*(int(end) if end.strip() else None for end in part.split(":")))]
+            else:
+                picked.append(range(count)[int(part)])
+        except (ValueError, TypeError, IndexError):
+            raise UsageError(
+                "RUN-4",
+                "--images",
+                "not a selection of the images",
+                part,
+                f"there are {count}: 3 or 0:4 or ::10 or 1,5,9",
+            ) from None
+    if not picked:
+        raise UsageError("RUN-4", "--images", "selects no image", text, f"there are {count}")
+    return picked
+
+
+@click.command()
+@NET
+@SOURCE
+@LIMIT
+@click.option("--images", "selection", metavar="A:B", help="Which of them: 7, 0:4, ::10 or 1,5,9.")
+@click.option(
+    "--record",
+    "recorded",
+    multiple=True,
+    metavar="POPULATION",
+    help="Record this population (repeatable); all with --out or --events.",
+)
+@click.option(
+    "--observable",
+    "observables",
+    multiple=True,
+    type=click.Choice(OBSERVABLES),
+    help="What to record; spikes and codes by default.",
+)
+@click.option("--events", is_flag=True, help="Print every spike, as image,step,population,neuron.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Stream the recording to this new folder, one .npy per array.",
+)
+@ENGINE
+@WORK
+@JSON
+def run(
+    net: str, selection: str | None, events: bool, out: Path | None, engine: str, as_json: bool, **given: Any
+) -> int:
+    """Run images; record or list every spike.
+
+    `fsref run digits` alone shows the whole product: score, bit-exact check and a raster.
+    """
+    network = load(net)
+    recording = bool(given["recorded"] or given["observables"] or events or out)
+    asked = recording or selection is not None or any(given[name] for name in ("source", "resize", "crop", "limit"))
+    if brings_images(net) and not asked:
+        return showcase(net, network, engine, given, as_json)
+    images = images_of(net, network, given)
+    picked = chosen(selection, len(images.x))
+    labels, names = None if images.y is None else images.y[picked], [images.names[i] for i in picked]
+    kinds = given["observables"] or ("spikes", "codes")
+    record = Record(given["recorded"] or None, (*kinds, "spikes") if events else kinds, path=out) if recording else None
+    result = run_network(network, images.x[picked], engine, record, **work(given))
+    plain = {"network": network.name, "id": network.id}
+    if events:
+        assert result.trace is not None
+        spikes = event_rows(network, result.trace.events(), picked)
+        if as_json:
+            show(True, (), {**plain, "events": list(spikes)})
+        for lines in () if as_json else event_lines(spikes):
+            click.echo(lines)
+        return 0
+    shown: list[object] = [result.sheet(names, labels)]
+    if out is not None:
+        shown += [f"recorded in {out}"]
+    elif "spikes" in kinds and result.trace is not None:
+        shown += [f"image {picked[0]}", raster(network, result.trace)]
+    told = {"images": picked, "names": names, "labels": None if labels is None else labels.tolist()}
+    told |= {"out": None if out is None else str(out)}
+    if out is None and result.trace is not None:
+        told["recording"] = result.trace.to_list()
+    show(as_json, shown, {**result.to_dict(), **told})
+    return 0
+
+
+def showcase(name: str, net: Network, engine: str, given: Given, as_json: bool) -> int:
+    """Evaluate a bundled model on all its test images, check every bit against the other engines, draw one digit's
+    spikes.
+    """
+    images = load_images(name, net)
+    with np.load(bundled(name) / f"{name}.npz", allow_pickle=False) as arrays:
+        told = arrays["float_labels"]
+    with progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
+        score = evaluate(net, images.x, images.y, engine, **work(given), progress=advance)
+    with progress("every bit, three engines", len(images.x)) as advance:
+        compared = (engine, *(e for e in ENGINES if e != engine))
+        checked = check(net, images.x, compared, **work(given), progress=advance)
+    result = run_network(net, images.x[:1], engine, Record(observables=("spikes",)))
+    float_correct, differ = int((told == images.y).sum()), int((told != score.predictions).sum())
+    share = float_correct / score.image_count
+    plain = {"float_correct": float_correct, "float_accuracy": share, "differ_from_float": differ}
+    shown = [showcase_sheet(score, checked, float_correct, differ), spikes_of(images, result)]
+    show(as_json, shown, {**score.to_dict(), **plain, "check": checked.to_dict()})
+    return 0 if checked.agrees else 1

@@ -1,0 +1,79 @@
+"""Networks by name: those that come with fsref, and any file (FILE-1)."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from difflib import get_close_matches
+from os import PathLike
+from pathlib import Path
+
+from fsref.errors import UsageError, public
+from fsref.formats import graph as graphs
+from fsref.formats import npz as networks
+from fsref.graph.graph import Graph
+from fsref.law.network import Network
+
+COME_ALONG = ("digits", "resnet20")  # in the wheel
+NAME = r"[A-Za-z0-9_\-]+"
+
+
+def bundled(name: str) -> Path:
+    """The directory of a model that comes with fsref: in the installed package, else in the clone around it. Errors:
+    UsageError.
+    """
+    package = Path(__file__).resolve().parent.parent
+    if re.fullmatch(NAME, name):
+        for folder in (package / "models" / name, package.parent / "reference_models" / name):
+            if (folder / f"{name}.fs.npz").is_file():
+                return folder
+    near = get_close_matches(name, COME_ALONG, 1)
+    limit = f"did you mean {near[0]}?" if near else f"{' and '.join(COME_ALONG)} come with it"
+    raise UsageError("FILE-1", repr(name), "no file here and no model that comes with fsref has this name", None, limit)
+
+
+@public
+def load(path: str | PathLike[str]) -> Network:
+    """The network of a file, or of a bundled model by name; a file goes first. Errors: FileError, NetworkError,
+    UsageError.
+    """
+    name = str(path)
+    bare = isinstance(path, str) and re.fullmatch(NAME, name) and not Path(name).is_file()
+    return networks.load(bundled(name) / f"{name}.fs.npz" if bare else path)
+
+
+@public
+def load_graph(path: str | PathLike[str]) -> Graph:
+    """The float graph of a file (GRAPH-6). Errors: FileError, GraphError."""
+    return graphs.load(path)
+
+
+@public
+def save(model: Network | Graph, path: str | PathLike[str]) -> None:
+    """Write a network or float graph to one npz, complete or not at all, the same bytes for the same model (FILE-4,
+    GRAPH-6). Errors: FileError, UsageError for anything else.
+    """
+    match model:
+        case Network():
+            networks.save(model, path)
+        case Graph():
+            graphs.save(model, path)
+        case _:
+            raise UsageError("FILE-4", "save", "not a network or float graph", type(model).__name__)
+
+
+def network_of(model: Network | str | PathLike[str]) -> Network:
+    """The network given, or the one of this path or bundled name (RUN-2). Errors: as `load`; UsageError."""
+    if isinstance(model, Network):
+        return model
+    if isinstance(model, str | PathLike):
+        return load(model)
+    limit = "an fsref.Network, the path of one, or a bundled name"
+    raise UsageError("RUN-2", "net", "not a network", type(model).__name__, limit)
+
+
+def brings_images(name: str) -> bool:
+    """Whether a name is that of a bundled model with test images of its own, and no file of that name goes first."""
+    with suppress(UsageError):
+        return not Path(name).is_file() and (bundled(name) / f"{name}.npz").is_file()
+    return False

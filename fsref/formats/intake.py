@@ -1,0 +1,54 @@
+"""What a network or float graph takes and answers, as far as images and labels are concerned (RUN-4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.errors import InputError
+from fsref.graph.graph import Graph
+from fsref.law.images import Pixels, outside
+from fsref.law.network import Network
+from fsref.law.populations import Shape
+
+
+@dataclass(frozen=True)
+class Intake:
+    """The input contract, how many classes there are, and their names, if they have some."""
+
+    pixels: Pixels
+    count: int
+    classes: Sequence[str]
+
+    @property
+    def shape(self) -> Shape:
+        """(C, H, W)."""
+        return self.pixels.shape
+
+    @property
+    def channels(self) -> str:
+        """L or RGB, the order of images (GRAPH-5); "" where the input has neither one channel nor three."""
+        return "RGB" if self.pixels.order == "BGR" else self.pixels.order
+
+    def sized(self, resize: int | None, crop: int | None) -> tuple[int | None, int | None]:
+        """How image files are resized and cropped: as asked, else as the contract says."""
+        return resize or self.pixels.resize, crop or self.pixels.crop
+
+    def check_codes(self, x: NDArray[np.integer], places: Sequence[str]) -> None:
+        """Nothing, when images (B, C, H, W), one at each place, are codes of the input (RUN-1). Errors: InputError."""
+        if (at := outside(x, self.pixels.max_code)) is not None:
+            limit = f"0..{self.pixels.max_code}; pixels are taken as codes, never rescaled"
+            raise InputError("RUN-1", f"{places[at[0]]} {list(at[1:])}", "code out of range", int(x[at]), limit)
+
+
+def intake(model: Network | Graph) -> Intake:
+    """What a model takes and answers. Errors: GraphError for a float graph without input contract."""
+    match model:
+        case Graph():
+            return Intake(model.contract(), model.shapes[model.output][0], model.classes)
+        case Network():
+            untold = Pixels(*model.input.shape, mean=(), std=(), scale=model.input.scale, max_code=model.input.max_code)
+            return Intake(model.contract or untold, model.readout.shape[0], model.classes)

@@ -1,0 +1,79 @@
+"""What images in a pipeline need: an initiation interval, FIFOs, peak events (TIME-3, TIME-5, TIME-6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fsref.errors import UsageError
+from fsref.law.network import Network
+from fsref.law.schedule import Schedule
+
+MAX_INTERVAL = 65_536
+
+
+@dataclass(frozen=True)
+class Pipelining:
+    """What a pipeline with 1 or 2 membrane `buffers` and an image every `interval` steps needs (TIME-3, TIME-5,
+    TIME-6).
+
+    `fifo_depth` is in steps, `fifo_bits` in bits, both by projection name; `peak_events` bounds the spikes of one
+    step.
+    """
+
+    buffers: int
+    interval: int
+    fifo_depth: dict[str, int]
+    fifo_bits: dict[str, int]
+    peak_events: int
+
+
+def shortest_interval(plan: Schedule, buffers: int) -> int:
+    """The initiation interval with this number of membrane buffers (TIME-3). Errors: UsageError when it is neither 1
+    nor 2.
+    """
+    if buffers not in (1, 2):
+        raise UsageError("TIME-3", "buffers", "not a number of membrane buffers", buffers, "1 or 2")
+    return plan.interval_one_buffer if buffers == 1 else plan.interval_two_buffers
+
+
+def check_interval(interval: object) -> int:
+    """`interval` when it is a number of steps an image may follow another after. Errors: UsageError."""
+    if not isinstance(interval, int | np.integer) or isinstance(interval, bool) or not 1 <= interval <= MAX_INTERVAL:
+        raise UsageError("TIME-3", "interval", "not a number of steps", interval, f"1..{MAX_INTERVAL}")
+    return int(interval)
+
+
+def fifo_depths(net: Network, interval: int) -> dict[str, int]:
+    """How many words of each projection, by name, wait at most with an image every `interval` steps (TIME-5)."""
+    plan, depths = net.schedule, {}
+    for name, q in net.named_projections.items():
+        images, more = divmod(
+            plan.delays[q.source, q.target], interval
+        )  # sent within the delay: all words of so many images, and of one more the first
+        depths[name] = net.steps[q.source] * images + min(net.steps[q.source], more)
+    return depths
+
+
+def pipelining(net: Network, buffers: int = 1, interval: int | None = None) -> Pipelining:
+    """What images in a pipeline need, an image every `interval` steps, without one as often as the buffers allow
+    (TIME-3, TIME-5, TIME-6).
+
+    Errors: UsageError when the buffers do not allow the interval.
+    """
+    plan = net.schedule
+    shortest = shortest_interval(plan, buffers)
+    every = shortest if interval is None else check_interval(interval)
+    if every < shortest:
+        raise UsageError(
+            "TIME-3", "interval", f"too short for membrane buffers: {buffers}", every, f"at least {shortest} steps"
+        )
+    size = {p.name: p.neurons for p in net.populations}
+    depth = fifo_depths(net, every)
+    bits = {name: depth[name] * size[q.source] for name, q in net.named_projections.items()}
+    # The sum grows only where a window opens, so its maximum is reached at the start of some population.
+    at = np.array([plan.start[name] for name in size])
+    firing = (at[:, None] - at) % every < np.array([net.steps[name] for name in size])
+    peak = int((firing @ np.array(list(size.values()))).max())
+    return Pipelining(buffers, every, depth, bits, peak)
