@@ -15,7 +15,7 @@ import pytest
 
 import fsref
 import handmade
-from fsref import main as cli
+from fsref.cli import main as cli
 from fsref.engines import quantized
 from fsref.engines.engine import ENGINES
 from fsref.formats.bundled import bundled
@@ -431,7 +431,7 @@ def test_nothing_ends_in_a_traceback(
     def fall(*_: Any) -> Any:
         raise raised
 
-    monkeypatch.setattr(cli.data, "load", fall)
+    monkeypatch.setattr(cli, "load", fall)
     found, out, err = call("info", model)
     assert (found, out) == (code, "")
     assert err.strip().count("\n") == 0

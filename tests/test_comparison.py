@@ -23,9 +23,9 @@ from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
 from fsref.reports.pictures import comparison_picture
 from fsref.simulation.recording import Record
-from fsref.verification.comparison import Comparison
-from fsref.verification.compare import compare
 from fsref.verification import compare as module
+from fsref.verification.compare import compare
+from fsref.verification.comparison import Comparison
 
 ONE = (1, 1, 1, 1)
 PIXELS = Pixels(3, 8, 8, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.25))

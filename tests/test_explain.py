@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fsref.reports.text import explanation_text
 
 import fsref
 import handmade
 from fsref import Network, Record
 from fsref.errors import InputError, UsageError
 from fsref.law.populations import OBSERVABLES
-from fsref.reports.text import explanation_text
 
 NETS = {"tiny": handmade.tiny, "residual": handmade.residual, "unordered": handmade.unordered}
 

@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fsref import arithmetic, graph
+from fsref import load_graph
 from fsref.errors import FileError, FsrefError, GraphError, InputError, UsageError
 from fsref.formats import graph as files
+from fsref.graph import arithmetic, graph
 from fsref.graph.graph import Graph, Node, Pixels
 from fsref.graph.operators import OPERATORS
 from handmade import array, check_line, members_of, npy, refused, tiny, zipped

@@ -75,7 +75,8 @@ def test_plain_values(net: Network) -> None:
     for buffers, key in ((1, "one_buffer"), (2, "two_buffers")):
         needs = pipelining(net, buffers)
         assert {entry["label"]: entry["fifo"][key] for entry in found["projections"]} == {
-            label: {"depth": needs.fifo_depth[label], "bits": needs.fifo_bits[label]} for label in list(net.named_projections)
+            label: {"depth": needs.fifo_depth[label], "bits": needs.fifo_bits[label]}
+            for label in list(net.named_projections)
         }
         membranes = buffers * sum(m.membranes for m in bits.values())
         wanted = {

@@ -18,7 +18,7 @@ import pytest
 
 import fsref
 import handmade
-from fsref import main as cli
+from fsref.cli import main as cli
 from fsref.errors import FileError, UsageError
 from fsref.formats.sources import ImageSet
 from fsref.law.network import Network
@@ -27,9 +27,9 @@ from fsref.law.populations import FS
 from fsref.metrics.energy import PRESETS, energy
 from fsref.rate_coding.score import rate_score
 from fsref.rate_coding.twin import rate_coded
+from fsref.reports.evaluation import Evaluation, examine, known_float_accuracy
 from fsref.reports.page import POLICY, page, write_page
 from fsref.reports.plots import plots, spread, write_plots
-from fsref.reports.evaluation import Evaluation, examine, known_float_accuracy
 from fsref.tables import Sheet
 
 EVIL = "<script>alert('&1')</script>"

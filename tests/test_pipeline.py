@@ -267,9 +267,11 @@ def test_memory_bound_holds() -> None:
         assert peak <= bound < 64 * peak
         with refused(LimitError, "RUN-3", "run"):
             run_pipelined(net, images, buffers, interval, record=record, memory_limit=bound - 1)
-    assert memory_bound(net, 9, 2, 8, {}.fromkeys(list(net.named_projections), 0), select(net, ALL), True) + recording_bytes(
-        net, select(net, ALL), 9
-    ) == memory_bound(net, 9, 2, 8, {}.fromkeys(list(net.named_projections), 0), select(net, ALL), False)
+    assert memory_bound(
+        net, 9, 2, 8, {}.fromkeys(list(net.named_projections), 0), select(net, ALL), True
+    ) + recording_bytes(net, select(net, ALL), 9) == memory_bound(
+        net, 9, 2, 8, {}.fromkeys(list(net.named_projections), 0), select(net, ALL), False
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import fsref
-from fsref.conversion.search import Found, Point, search
 from fsref.conversion.converter import convert
+from fsref.conversion.search import Found, Point, search
 from fsref.errors import GraphError, InputError
 from fsref.graph.graph import Graph, Node
 from handmade import refused

@@ -49,7 +49,7 @@ import numpy as np
 
 from coding_report import COLUMNS, FIGURES, LAYERS, PARTS, Point, cells, draw, microjoules, told
 from evaluate import Log, option, sha256
-from fsref import Graph, Network, load_images
+from fsref import Network, load_graph, load_images
 from fsref.conversion.converter import Calibrated, Options
 from fsref.errors import FsrefError
 from fsref.law.neuron import MAX_STEPS

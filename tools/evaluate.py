@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from fsref import Graph, Network, check, load_images, run
+from fsref import Network, check, load_graph, load_images, run
 from fsref.conversion.converter import Calibrated, Options
 from fsref.errors import FsrefError
 from fsref.law.populations import FS
