@@ -1,9 +1,8 @@
-"""The shape of the code: what imports what, what SPEC.md points to, what may not lie in the repository."""
+"""The shape of the code: what imports what, what may not lie in the repository."""
 
 from __future__ import annotations
 
 import ast
-import importlib
 import os
 import re
 import shutil
@@ -13,7 +12,6 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from itertools import chain
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -94,13 +92,6 @@ HOMES = {
     "onnx": {"formats.onnx", "conversion.onnx_model", "conversion.onnx_reference", "conversion.from_onnx"},
     "hypothesis": {"testing"},
 }
-
-RULE = re.compile(
-    r"^### ((?:NET|FS|PROJ|POOL|GATE|RANGE|TIME|EVENT|OBS|ID|FILE|RUN|GRAPH|CONV|RATE|COUNT)-\d+) .+$", re.MULTILINE
-)
-POINTERS = re.compile(
-    r"^Code: (?P<code>\S+) · Test: (?P<test>\S+\.py::\w+) · (?P<kind>Refused|Seen): (?P<end>.+)$", re.MULTILINE
-)
 
 
 def module_files() -> dict[str, Path]:
@@ -277,62 +268,6 @@ def test_the_cache_never_answers_by_an_old_rule(tmp_path: Path, old: str, new: s
     os.utime(kernel, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     assert (kernel.stat().st_size, kernel.stat().st_mtime_ns) == (stamp.st_size, stamp.st_mtime_ns)
     assert python(KERNEL, **settings).rsplit(" ", 2) == [package, "0", str(after)]
-
-
-def spec_rules() -> dict[str, str]:
-    """Every rule of SPEC.md with the text up to the next heading."""
-    text = (PACKAGE / "SPEC.md").read_text(encoding="utf-8")
-    starts = list(RULE.finditer(text))
-    assert len({m[1] for m in starts}) == len(starts), "a rule stands in SPEC.md twice"
-    return {m[1]: re.split(r"^##", text[m.end() :], maxsplit=1, flags=re.MULTILINE)[0] for m in starts}
-
-
-def resolve(name: str) -> object:
-    """What `module.symbol` of fsref names; the module may lie in packages."""
-    parts = name.split(".")
-    module: ModuleType | None = None
-    for count in range(len(parts) - 1, 0, -1):
-        if ".".join(parts[:count]) in MODULES:
-            module = importlib.import_module("fsref." + ".".join(parts[:count]))
-            break
-    assert module is not None, f"no module of fsref in {name}"
-    value: object = module
-    for part in parts[count:]:
-        value = getattr(value, part)
-    return value
-
-
-@pytest.mark.parametrize("rule", spec_rules())
-def test_every_rule_is_two_hops_from_its_code_and_its_test(rule: str) -> None:
-    """The block of a rule closes with where its code is, which test fails when it is broken, and its error or what
-    shows it; all three exist.
-    """
-    found = list(POINTERS.finditer(spec_rules()[rule]))
-    assert len(found) == 1, (
-        f"{rule} needs one line `Code: module.symbol · Test: file.py::test · Refused: Error` (or Seen: ...)"
-    )
-    code, test, kind, end = found[0].group("code", "test", "kind", "end")
-    resolve(code)
-    file, _, function = test.partition("::")
-    path = ROOT / "tests" / file
-    assert path.is_file(), f"tests/{file} does not exist"
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    assert function in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}, (
-        f"{test} does not exist"
-    )
-    if kind == "Refused":
-        assert issubclass(getattr(fsref.errors, end), fsref.errors.FsrefError)
-
-
-def test_every_rule_named_in_the_code_is_in_the_law() -> None:
-    """A rule that fsref's errors, comments or docstrings name stands in SPEC.md."""
-    prefixes = "|".join(sorted({rule.partition("-")[0] for rule in spec_rules()}))
-    named = {
-        (path.name, rule)
-        for path in MODULES.values()
-        for rule in re.findall(rf"\b(?:{prefixes})-\d+\b", path.read_text(encoding="utf-8"))
-    }
-    assert not {(file, rule) for file, rule in named if rule not in spec_rules()}
 
 
 def repository_files() -> list[str]:
