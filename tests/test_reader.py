@@ -142,7 +142,7 @@ def test_a_broken_recording_is_refused(tmp_path: Path, name: str) -> None:
 def test_what_was_not_recorded_cannot_be_read(tmp_path: Path) -> None:
     """An unknown or absent population or observable, and no recording at all, are named."""
     broken(tmp_path / "r", lambda _: None)
-    with pytest.raises(UsageError, match=r"population was not recorded: nobody \(in, hid\) \[OBS-1\]"):
+    with pytest.raises(UsageError, match=r"population was not recorded: nobody \(in, hid, out\) \[OBS-1\]"):
         read_trace(tmp_path / "r", ["nobody"])
     with pytest.raises(UsageError, match=r"observable was not recorded: sums \(spikes, codes\) \[OBS-1\]"):
         read_trace(tmp_path / "r", observables=["sums"])
