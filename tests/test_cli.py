@@ -186,7 +186,7 @@ def test_an_engine_that_differs_is_shown_and_exits_1(call: Call, model: Path, mo
     assert code == 1
     assert "quantized is not events: image 3 hid step 6 neuron 1" in " ".join(out.split())
     found = json.loads(call("check", model, "--threads", 1, "--json")[1])
-    assert (found["agrees"], found["engine"], found["difference"]["image"], found["difference"]["neuron"]) == (
+    assert (found["agrees"], found["differing_engine"], found["difference"]["image"], found["difference"]["neuron"]) == (
         False,
         "quantized",
         3,

@@ -314,7 +314,7 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     result = rate_coded(net, "classic", "nearest").run(images.x, 12, apart=True)
     right = result.correct(images.y)
     rows = plain["checkpoints"]
-    assert (plain["depth"], plain["inexact"], plain["image_count"]) == (5, ["pool"], 4)
+    assert (plain["depth_ticks"], plain["inexact"], plain["image_count"]) == (5, ["pool"], 4)
     assert [(row["t"], row["latency_steps"], row["correct"]) for row in rows] == [
         (8, 13, right[7]),
         (12, 17, right[11]),
@@ -324,7 +324,7 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     assert [row["synops_per_image"] for row in rows] == result.synops.mean(axis=0).tolist()
     spent = rate_score(result, images.y, PRESETS["horowitz_2014"]).energy_pj_per_image
     assert spent is not None and [row["energy_pj_per_image"] for row in rows] == spent.tolist()
-    assert plain["costs"] == "horowitz_2014"
+    assert plain["costs"]["name"] == "horowitz_2014"
     assert main(given) == 0
     out = capsys.readouterr().out
     flat = " ".join(out.split())

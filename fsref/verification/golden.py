@@ -71,7 +71,7 @@ class SelfCheck(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """The outcome as plain JSON values."""
-        found = {"values": self.values, "differing": list(self.differing)}
+        found = {"value_count": self.values, "differing": list(self.differing)}
         return {"network": self.name, "id": self.id, "agrees": self.agrees, **found}
 
     def __repr__(self) -> str:
