@@ -39,8 +39,8 @@ class Loss:
     cost), `arithmetic` that of r - r* (weights, bias and thresholds as integers, or wrong ones). Errors add, powers
     only about.
 
-    `bias` is the mean of r - f, `bias_codes` the same in codes. `clipped` is the share of f more than half a code
-    beyond what codes reach, `saturated` that of codes at `top`, the largest there is; `peak` is the largest seen.
+    `mean_error` is the mean of r - f, `mean_error_codes` the same in codes. `clipped` is the share of f more than half
+    a code beyond what codes reach, `saturated` that of codes at `top`, the largest there is; `peak` is the largest seen.
     `dead` neurons never spike on these images, `inactive` ones stay at the low end of their activation in float (at 0
     where there is none), `lost` ones are dead and not inactive. All are None where there are no codes to speak of.
 
@@ -59,8 +59,8 @@ class Loss:
     new: float
     codes: float
     arithmetic: float
-    bias: float
-    bias_codes: float | None
+    mean_error: float
+    mean_error_codes: float | None
     clipped: float | None
     saturated: float | None
     peak: int | None
@@ -87,11 +87,13 @@ class Loss:
         return self.db()
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as plain JSON values, and its ratios in dB; a ratio is null without error (a part of 0) or without
-        value (a power of 0).
+        """The row as plain JSON values: powers named so, and ratios in dB; a ratio is null without error (a part of 0)
+        or without value (a power of 0).
         """
+        told = {"K" if name == "steps" else name: value for name, value in asdict(self).items() if name not in PARTS}
+        powers = {f"{part}_power": getattr(self, part) for part in PARTS}
         ratios = {f"{part}_db": self.db(part) for part in PARTS}
-        return asdict(self) | {name: None if abs(db) == inf else db for name, db in ratios.items()}
+        return told | powers | {name: None if abs(db) == inf else db for name, db in ratios.items()}
 
 
 class Tally:
@@ -135,7 +137,7 @@ class Tally:
         for name, values in parts.items():
             self.sums[name] += float(np.square(values, dtype=np.float64).sum())
         self.sums["rg"] += float(np.multiply(r, g, dtype=np.float64).sum())
-        self.sums["bias"] += float(parts["error"].sum(dtype=np.float64))
+        self.sums["mean"] += float(parts["error"].sum(dtype=np.float64))
         self.by_channel += [
             new.sum(axis=(0, 2, 3), dtype=np.float64),
             np.square(new, dtype=np.float64).sum(axis=(0, 2, 3)),
@@ -147,7 +149,7 @@ class Tally:
         means, squares = self.by_channel
         new, channel = float(squares.sum()), int(squares.argmax())
         gain = sums["rg"] / sums["rr"] if sums["rr"] > 0 else 1.0
-        coded, bias = self.unit is not None, sums["bias"] / count
+        coded, mean = self.unit is not None, sums["mean"] / count
         return Loss(
             name=self.name,
             kind=self.kind,
@@ -159,8 +161,8 @@ class Tally:
             new=new / count,
             codes=sums["codes"] / count,
             arithmetic=sums["arithmetic"] / count,
-            bias=bias,
-            bias_codes=bias / self.unit if self.unit is not None else None,
+            mean_error=mean,
+            mean_error_codes=mean / self.unit if self.unit is not None else None,
             clipped=sums["clipped"] / count if coded else None,
             saturated=sums["saturated"] / count if coded else None,
             peak=self.peak if coded else None,
