@@ -170,9 +170,13 @@ def best_unit(a: Tensor, steps: int) -> float:
     """The value of one code unit, alpha / 2^K, with the least squared error over the activations a; alpha in 0.4..1 of
     their maximum.
     """
-    levels, largest = 1 << steps, float(a.max().item())
+    levels, largest = 1 << steps, a.max().item()
     units = [share / 200 * largest / levels for share in range(80, 201)]
-    return min(units, key=lambda unit: float((a - unit * (a / unit).round().clamp(0, levels - 1)).square().sum().item()))
+
+    def error(unit: float) -> float:
+        return float((a - unit * (a / unit).round().clamp(0, levels - 1)).square().sum().item())
+
+    return min(units, key=error)
 
 
 def rounding_error(weights: list[Tensor], powers: list[float], unit: float, units_in: list[float]) -> float:
