@@ -20,7 +20,7 @@ import naive
 from fsref import FS, SPEC_VERSION, Conv2d, Dense, Input, MaxPool, Network, Pixels, Readout, Table, Width, load, save
 from fsref.errors import FileError, NetworkError
 from fsref.formats import container, npz
-from fsref.formats.npy import read_array, read_header
+from fsref.formats.npy import read_array
 from handmade import chain, draw, oracle, residual, tiny, unordered
 from members import array, members_of, npy, with_manifest, zipped
 from refusals import refused
@@ -333,55 +333,6 @@ def test_arrays() -> None:
             with_array(array(values))
     with pytest.raises(ValueError, match="read-only"):
         read_array(array([1]), "x")[0] = 2
-
-
-@pytest.mark.parametrize("version", [1, 2, 3])
-@pytest.mark.parametrize("shape", [(2, 3), (), (0, 7), (1, 2, 1, 3)])
-def test_header_of_an_array(version: int, shape: tuple[int, ...]) -> None:
-    """A header says type, shape, order and where the data start, from the first bytes alone when the size of the whole
-    is told; types and Fortran order that were not asked for are refused (FILE-2).
-    """
-    raw = bytes(4 * int(np.prod(shape)))
-    data = npy(raw, shape, "<i4", version=version)
-    found = read_header(data, "x")
-    assert (found.kind, found.shape, found.fortran) == (np.dtype("<i4"), shape, False)
-    assert data[found.start :] == raw and read_array(data, "x").shape == shape
-    assert read_header(data[: found.start], "x", size=len(data)) == found
-    with refused(FileError, "FILE-2", "x", f"{len(raw)} bytes", says="1 are there" if not raw else "are there"):
-        read_header(data, "x", size=len(data) + 1)
-    with refused(FileError, "FILE-2", "x", "<i4", says="|u1, <f4"):
-        read_header(data, "x", ("|u1", "<f4"))
-    turned = npy(raw, shape, "<i4", fortran=True, version=version)
-    assert read_header(turned, "x", fortran=True).fortran
-    with refused(FileError, "FILE-2", "x", True, says="C order"):
-        read_header(turned, "x")
-
-
-def test_an_array_in_fortran_order_is_the_same_array() -> None:
-    """Where Fortran order is taken, the array is the one numpy.save wrote, read without copying (FILE-2)."""
-    values, saved = np.arange(6, dtype=np.int16).reshape(2, 3), io.BytesIO()
-    np.save(saved, np.asfortranarray(values))
-    found = read_array(saved.getvalue(), "x", fortran=True)
-    assert found.tolist() == values.tolist() and found.flags.f_contiguous and not found.flags.writeable
-
-
-def test_a_stored_zip_there_and_back() -> None:
-    """Members packed are the members read; their order does not matter, and what was packed is packed again to the same
-    bytes (FILE-1, FILE-4).
-    """
-    members = {"b": b"\0\1", "a/é.npy": b"", "a": bytes(100)}
-    data = container.pack(members)
-    assert container.read_members(data, "x") == members == members_of(data)
-    assert data == container.pack(dict(reversed(members.items()))) == container.pack(members_of(data))
-
-
-def test_json_in_one_form() -> None:
-    """JSON has sorted keys, no spaces and UTF-8 as it is; a key that stands twice is found out (FILE-4)."""
-    assert container.canonical({"b": [1, 2.5], "a": {"ü": None}}) == '{"a":{"ü":null},"b":[1,2.5]}'.encode()
-    with pytest.raises(ValueError, match="`a` twice"):
-        json.loads(b'{"a": 1, "b": 2, "a": 1}', object_pairs_hook=container.unique)
-    with pytest.raises(ValueError, match="JSON"):
-        container.canonical({"a": float("nan")})
 
 
 class Bomb:
