@@ -1,24 +1,47 @@
-"""A few small networks made by hand, and helpers that several tests share."""
+"""A few small networks made by hand, images for them, and what is often made of a network: its recording, its file."""
 
 from __future__ import annotations
 
-import io
-import json
-import struct
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 import naive
-from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, fs_relu
-from fsref.errors import FsrefError
+from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, Table, Trace, fs_relu, run, save
 from fsref.formats.npz import to_bytes
+from fsref.law.populations import OBSERVABLES, Population
+from fsref.law.projections import Projection
+from members import array as array  # until every test takes them from there
+from members import members_of as members_of
+from members import npy as npy
+from members import with_manifest as with_manifest
+from members import zipped as zipped
+from refusals import check_line as check_line
+from refusals import refused as refused
 
 ENGINES = ("reference", "events", "quantized")
+ONE = (1, 1, 1)
+EVERYTHING = Record(observables=OBSERVABLES)
+
+
+def chain(*parts: Population | Projection, given: Input | None = None, readout: Readout | None = None) -> Network:
+    """An input, these populations and a readout in a row; one neuron of 4 bits goes in and one logit comes out unless
+    told.
+
+    A projection among the parts goes where it says; what none of them enters reads the one before it, every neuron of
+    it with weight 1.
+    """
+    first, last = given or Input("in", ONE, 4, 15), readout or Readout("out", ONE)
+    populations = [first, *(p for p in parts if not isinstance(p, (Conv2d, Dense))), last]
+    projections = [q for q in parts if isinstance(q, (Conv2d, Dense))]
+    entered = {q.target for q in projections}
+    for a, b in pairwise(populations):
+        if not isinstance(b, MaxPool) and b.name not in entered:
+            projections.append(Dense(a.name, b.name, np.ones((b.neurons, a.neurons), np.int64)))
+    place = {p.name: index for index, p in enumerate(populations)}
+    return Network(populations, sorted(projections, key=lambda q: place[q.target]))
 
 
 def tiny(**changes: Any) -> Network:
@@ -110,77 +133,6 @@ def dangling() -> Network:
     )
 
 
-def draw(net: Network, count: int, seed: int = 0) -> Any:
-    """`count` images of random codes, (B, C, H, W)."""
-    return np.random.default_rng(seed).integers(0, net.input.max_code + 1, (count, *net.input.shape))
-
-
-def oracle(net: Network) -> naive.Net:
-    """The same network for the naive simulator, by way of the bytes of its file."""
-    return naive.load(to_bytes(net))
-
-
-def members_of(data: bytes) -> dict[str, bytes]:
-    """The members of a zip, by name."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
-    """A zip of these members, in order."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", compression) as archive:
-        for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name), data, compression)
-    return packed.getvalue()
-
-
-def npy(data: bytes, shape: Any, descr: Any = "<i8", fortran: Any = False, version: int = 1) -> bytes:
-    """A `.npy` with any header over any bytes; shape and descr go into the header as they print."""
-    header = (
-        f"{{'descr': {descr!r}, 'fortran_order': {fortran!r}, 'shape': "
-        f"{shape if isinstance(shape, str) else repr(shape)}, }}\n"
-    ).encode()
-    return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", len(header)) + header + data
-
-
-def array(values: Any, descr: str = "<i8") -> bytes:
-    """A `.npy` of these values."""
-    found = np.ascontiguousarray(values, dtype=descr)
-    return npy(found.tobytes(), found.shape, descr)
-
-
-def with_manifest(members: dict[str, bytes], **changes: Any) -> dict[str, bytes]:
-    """The members with keys of the manifest replaced."""
-    manifest = json.loads(members["manifest.json"])
-    manifest.update(changes)
-    return {**members, "manifest.json": json.dumps(manifest).encode()}
-
-
-def check_line(error: FsrefError) -> None:
-    """An error is one line that names its rule and its place."""
-    line = str(error)
-    assert len(line.splitlines()) == 1, line
-    assert line.endswith(f"[{error.rule}]")
-    assert " ".join(error.place.split()) in line
-
-
-ANY: Any = object()
-
-
-@contextmanager
-def refused(kind: type[FsrefError], rule: str, place: str = ANY, value: Any = ANY) -> Iterator[None]:
-    """The block raises exactly this error: its class, rule, place and value, on one line."""
-    with pytest.raises(FsrefError) as caught:
-        yield
-    error = caught.value
-    assert type(error) is kind, repr(error)
-    assert error.rule == rule, repr(error)
-    assert place is ANY or error.place == place, repr(error)
-    assert value is ANY or error.value == value, repr(error)
-    check_line(error)
-
-
 def ladder() -> Network:
     """in (3 steps) -> a (5) -> pool -> b (2) -> out, and long skips in -> b, a -> out."""
     one, w = (1, 1, 1), [[[[1]]]]
@@ -200,3 +152,31 @@ def ladder() -> Network:
             Conv2d("b", "out", w),
         ],
     )
+
+
+NETS = {"tiny": tiny, "residual": residual, "unordered": unordered}
+
+
+def draw(net: Network, count: int, seed: int = 0) -> Any:
+    """`count` images of random codes, (B, C, H, W)."""
+    return np.random.default_rng(seed).integers(0, net.input.max_code + 1, (count, *net.input.shape))
+
+
+def oracle(net: Network) -> naive.Net:
+    """The same network for the naive simulator, by way of the bytes of its file."""
+    return naive.load(to_bytes(net))
+
+
+def recorded(net: Network, images: Any, record: Record = EVERYTHING, engine: str = "reference", **how: Any) -> Trace:
+    """The recording of a run, of every observable of every neuron unless told."""
+    trace = run(net, images, engine, record, **how).trace
+    assert trace is not None
+    return trace
+
+
+def saved(folder: Path) -> Path:
+    """The file tiny.fs.npz in a folder, and beside it x.npz, four labelled images for it."""
+    net = tiny()
+    save(net, folder / "tiny.fs.npz")
+    np.savez(folder / "x.npz", x=draw(net, 4), y=np.array([0, 1, 0, 1]))
+    return folder / "tiny.fs.npz"

@@ -1,11 +1,18 @@
 """Images for a network: every source and what it refuses, drawn images from the spec alone, and the bundled digits."""
 
+from __future__ import annotations
+
 import csv
 import hashlib
 import io
 import json
+import subprocess
+import sys
 import zipfile
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,28 +20,39 @@ from PIL import Image
 
 import fsref
 import naive
-from fsref.errors import FileError, InputError, UsageError
-from fsref.formats import sources as data
+from fsref.errors import FileError, FsrefError, InputError, UsageError
+from fsref.formats import bundled as models
+from fsref.formats.bundled import bundled
+from fsref.formats.sources import load_images
+from fsref.law.images import drawn_images
 from fsref.law.projections import Dense
+from fsref.verification import golden
+from fsref.verification.golden import golden_record
+from handmade import ONE, chain
+from refusals import refused
 
 
-def network(shape=(1, 4, 6), steps=8, max_code=255, count=3, classes=(), channels=None):
-    """A network with one fs population whose input and readout are as asked."""
-    relu = fsref.FS("relu", (1, 1, 1), fsref.fs_relu(4))
-    weights = np.ones((1, int(np.prod(shape))), np.int64)
-    contract = None if channels is None else fsref.Contract(channels)
-    populations = [fsref.Input("input", shape, steps, max_code), relu, fsref.Readout("logits", (count, 1, 1))]
-    projections = [Dense("input", "relu", weights), Dense("relu", "logits", np.ones((count, 1), np.int64))]
-    return fsref.Network(populations, projections, classes=classes, contract=contract)
+def network(
+    shape: tuple[int, int, int] = (1, 4, 6),
+    steps: int = 8,
+    max_code: int = 255,
+    count: int = 3,
+    classes: Sequence[str] = (),
+    contract: bool = False,
+) -> fsref.Network:
+    """A network with one fs population whose input and readout are as asked, with a contract that tells the order of
+    channels alone, or with none.
+    """
+    given, readout = fsref.Input("input", shape, steps, max_code), fsref.Readout("logits", (count, 1, 1))
+    net = chain(fsref.FS("relu", ONE, fsref.fs_relu(4)), given=given, readout=readout)
+    pixels = fsref.Pixels(*shape, mean=(), std=(), scale=None, max_code=max_code) if contract else None
+    return replace(net, classes=classes, contract=pixels)
 
 
-def refused(kind, source, net, *words, **options):
-    """The error line of a source that is refused with this kind of error and all of these words in one line."""
-    with pytest.raises(kind) as caught:
-        data.load_images(str(source), net, **options)
-    line = str(caught.value)
-    assert "\n" not in line and all(word in line for word in words), line
-    return line
+def not_taken(kind: type[FsrefError], source: object, net: fsref.Network, *words: str, **options: Any) -> None:
+    """The source is refused with this kind of error, all of these words in its line."""
+    with refused(kind, says=words):
+        load_images(str(source), net, **options)
 
 
 def picture(path, pixels, mode=None):
@@ -66,7 +84,7 @@ def split_mix(seed, number):
 )
 def test_drawn_images_from_the_spec_alone(seed, max_code, steps):
     """Every code of every drawn image is what the text of ID-3 gives in plain Python integers."""
-    drawn = data.drawn_images(network((2, 3, 5), steps, max_code), 4, seed)
+    drawn = drawn_images(network((2, 3, 5), steps, max_code).input, 4, seed)
     expected = [(split_mix(seed, n) >> 32) * (max_code + 1) >> 32 for n in range(4 * 30)]
     assert drawn.shape == (4, 2, 3, 5) and drawn.dtype == np.int64
     assert drawn.ravel().tolist() == expected
@@ -80,14 +98,14 @@ def test_split_mix_is_the_published_one():
 
 def test_more_drawn_images_begin_with_the_same_ones():
     net = network()
-    assert (data.drawn_images(net.input, 5, 7)[:2] == data.drawn_images(net.input, 2, 7)).all()
-    assert (data.drawn_images(net.input, 2, 7) != data.drawn_images(net.input, 2, 8)).any()
+    assert (drawn_images(net.input, 5, 7)[:2] == drawn_images(net.input, 2, 7)).all()
+    assert (drawn_images(net.input, 2, 7) != drawn_images(net.input, 2, 8)).any()
 
 
 @pytest.mark.parametrize(("count", "seed"), [(0, 1), (-1, 1), (1, -1), (1, 2**64)])
 def test_drawn_images_out_of_range_are_refused(count, seed):
     with pytest.raises(UsageError, match="ID-3"):
-        data.drawn_images(network(), count, seed)
+        drawn_images(network().input, count, seed)
 
 
 # Folders
@@ -100,19 +118,19 @@ def test_folder_per_class_in_turn(tmp_path):
     for number, name in enumerate(("ant", "bee", "cat")):
         for index in range(2):
             picture(tmp_path / name / f"{index}.png", grey(10 * number + index))
-    found = data.load_images(str(tmp_path), network())
+    found = load_images(str(tmp_path), network())
     assert found.names == ("ant/0.png", "bee/0.png", "cat/0.png", "ant/1.png", "bee/1.png", "cat/1.png")
     assert found.y.tolist() == [0, 1, 2, 0, 1, 2] and found.y.dtype == np.int64
     assert found.x.shape == (6, 1, 4, 6) and found.x.dtype == np.uint8
     assert (found.x[4, 0] == grey(11)).all()
-    few = data.load_images(str(tmp_path), network(), limit=2)
+    few = load_images(str(tmp_path), network(), limit=2)
     assert few.names == found.names[:2] and few.y.tolist() == [0, 1]
 
 
 def test_folders_named_as_classes_may_be_some_of_them(tmp_path):
     picture(tmp_path / "bee" / "a.png", grey())
-    assert data.load_images(str(tmp_path), network(classes=("cat", "ant", "bee"))).y.tolist() == [2]
-    refused(FileError, tmp_path, network(classes=("x", "y", "z")), "bee", "x, y, z")
+    assert load_images(str(tmp_path), network(classes=("cat", "ant", "bee"))).y.tolist() == [2]
+    not_taken(FileError, tmp_path, network(classes=("x", "y", "z")), "bee", "x, y, z")
 
 
 def test_folder_without_labels(tmp_path):
@@ -121,7 +139,7 @@ def test_folder_without_labels(tmp_path):
     picture(tmp_path / "a.bmp", grey(1))
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / ".hidden.png").write_text("x")
-    found = data.load_images(str(tmp_path), network())
+    found = load_images(str(tmp_path), network())
     assert found.names == ("a.bmp", "b.png") and found.y is None
 
 
@@ -130,7 +148,7 @@ def test_labels_csv(tmp_path):
     for name in ("p.png", "q.png", "deep/r.png"):
         picture(tmp_path / name, grey(ord(name[0])))
     (tmp_path / "labels.csv").write_text("file,label\nq.png,cat\ndeep/r.png,0\n\np.png,bee\n")
-    found = data.load_images(str(tmp_path), network(classes=("ant", "bee", "cat")))
+    found = load_images(str(tmp_path), network(classes=("ant", "bee", "cat")))
     assert found.names == ("q.png", "deep/r.png", "p.png") and found.y.tolist() == [2, 0, 1]
     assert found.x[0, 0, 0, 0] == ord("q")
 
@@ -153,54 +171,46 @@ def test_labels_csv(tmp_path):
 def test_bad_labels_csv(tmp_path, text, word):
     picture(tmp_path / "a.png", grey())
     (tmp_path / "labels.csv").write_text(text)
-    refused(FileError, tmp_path, network(), word)
+    not_taken(FileError, tmp_path, network(), word)
 
 
 def test_size_mismatch_is_refused_unless_asked(tmp_path):
     """Nothing is resized or cropped silently; the error names the file and both sizes."""
     picture(tmp_path / "a.png", np.arange(8 * 12).reshape(8, 12))
-    refused(InputError, tmp_path, network(), "a.png", "8 x 12", "4 x 6", "[RUN-4]")
-    assert data.load_images(str(tmp_path), network(), resize=4).x.shape == (1, 1, 4, 6)
-    square = data.load_images(str(tmp_path), network((1, 6, 6)), crop=6).x[0, 0]
+    not_taken(InputError, tmp_path, network(), "a.png", "8 x 12", "4 x 6", "[RUN-4]")
+    assert load_images(str(tmp_path), network(), resize=4).x.shape == (1, 1, 4, 6)
+    square = load_images(str(tmp_path), network((1, 6, 6)), crop=6).x[0, 0]
     assert (square == np.arange(8 * 12).reshape(8, 12)[1:7, 3:9]).all()
-    assert data.load_images(str(tmp_path), network((1, 4, 4)), resize=4, crop=4).x.shape == (1, 1, 4, 4)
-    refused(InputError, tmp_path, network(), "a.png", "crop", crop=9)
+    assert load_images(str(tmp_path), network((1, 4, 4)), resize=4, crop=4).x.shape == (1, 1, 4, 4)
+    not_taken(InputError, tmp_path, network(), "a.png", "crop", crop=9)
     for option in ({"resize": 0}, {"crop": -1}, {"limit": 0}):
-        refused(UsageError, tmp_path, network(), next(iter(option)), **option)
+        not_taken(UsageError, tmp_path, network(), next(iter(option)), **option)
 
 
 def test_grey_and_rgb(tmp_path):
     """An RGB network takes grey files as three equal channels; a grey network takes no colour."""
     colour = np.arange(4 * 6 * 3).reshape(4, 6, 3)
     picture(tmp_path / "c.png", colour)
-    rgb = network((3, 4, 6), channels="RGB")
-    assert (data.load_images(str(tmp_path), rgb).x[0] == colour.transpose(2, 0, 1)).all()
-    assert (data.load_images(str(tmp_path), network((3, 4, 6))).x[0] == colour.transpose(2, 0, 1)).all()
-    refused(
-        InputError,
-        tmp_path,
-        network(),
-        "c.png: colour image where the network takes grey: RGB (8-bit L, no alpha) [RUN-4]",
-    )
-    refused(InputError, tmp_path, network((2, 4, 6)), "c.png", "(2, 4, 6)")
+    rgb = network((3, 4, 6), contract=True)
+    assert rgb.contract.order == "RGB"
+    assert (load_images(str(tmp_path), rgb).x[0] == colour.transpose(2, 0, 1)).all()
+    assert (load_images(str(tmp_path), network((3, 4, 6))).x[0] == colour.transpose(2, 0, 1)).all()
+    line = "c.png: colour image where the network takes grey: RGB (8-bit L, no alpha) [RUN-4]"
+    not_taken(InputError, tmp_path, network(), line)
+    not_taken(InputError, tmp_path, network((2, 4, 6)), "c.png", "(2, 4, 6)")
     picture(tmp_path / "c.png", grey(3))
-    assert (data.load_images(str(tmp_path), rgb).x[0] == grey(3)[None]).all()
+    assert (load_images(str(tmp_path), rgb).x[0] == grey(3)[None]).all()
     picture(tmp_path / "c.png", colour, "RGBA")
-    refused(InputError, tmp_path, rgb, "c.png: colour image of a kind", "RGBA (8-bit L, P, RGB, CMYK, no alpha)")
+    not_taken(InputError, tmp_path, rgb, "c.png: colour image of a kind", "RGBA (8-bit L, P, RGB, CMYK, no alpha)")
     picture(tmp_path / "c.png", grey(3), "LA")
-    refused(InputError, tmp_path, rgb, "c.png: grey image where the network takes colour: LA")
-    refused(InputError, tmp_path, network(), "c.png: grey image of a kind", "LA (8-bit L, no alpha)")
+    not_taken(InputError, tmp_path, rgb, "c.png: grey image where the network takes colour: LA")
+    not_taken(InputError, tmp_path, network(), "c.png: grey image of a kind", "LA (8-bit L, no alpha)")
 
 
 def test_pixels_beyond_max_code_are_refused(tmp_path):
     picture(tmp_path / "a.png", grey(12))
-    refused(
-        InputError,
-        tmp_path,
-        network(steps=5, max_code=16),
-        f"{tmp_path / 'a.png'} [0, 0, 5]: code out of range: 17 (0..16; ",
-        "[RUN-1]",
-    )
+    line = f"{tmp_path / 'a.png'} [0, 0, 5]: code out of range: 17 (0..16; "
+    not_taken(InputError, tmp_path, network(steps=5, max_code=16), line, "[RUN-1]")
 
 
 @pytest.mark.parametrize("shape", [(4, 6), (1, 4, 6), (1, 1, 4, 6)])
@@ -209,13 +219,9 @@ def test_one_image(tmp_path, shape):
     picture(tmp_path / "a.png", grey(9))
     np.save(tmp_path / "a.npy", grey(9).astype(np.int32).reshape(shape))
     for name in ("a.png", "a.npy"):
-        found = data.load_images(str(tmp_path / name), network())
-        assert (
-            (found.x == grey(9)).all()
-            and found.x.shape == (1, 1, 4, 6)
-            and found.y is None
-            and found.names == (str(tmp_path / name),)
-        )
+        found = load_images(str(tmp_path / name), network())
+        assert (found.x == grey(9)).all() and found.x.shape == (1, 1, 4, 6)
+        assert found.y is None and found.names == (str(tmp_path / name),)
 
 
 @pytest.mark.parametrize(
@@ -229,28 +235,28 @@ def test_one_image(tmp_path, shape):
 )
 def test_bad_npy(tmp_path, array, word):
     np.save(tmp_path / "a.npy", array)
-    refused(InputError, tmp_path / "a.npy", network(), "a.npy", word)
-    refused(UsageError, tmp_path / "a.npy", network(), "crop", crop=2)
+    not_taken(InputError, tmp_path / "a.npy", network(), "a.npy", word)
+    not_taken(UsageError, tmp_path / "a.npy", network(), "crop", crop=2)
     (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
-    refused(FileError, tmp_path / "a.npy", network(), "a.npy", "cannot be read")
+    not_taken(FileError, tmp_path / "a.npy", network(), "a.npy", "cannot be read")
 
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "a.txt").write_text("x")
-    refused(FileError, tmp_path / "a.txt", network(), "a.txt: is a file, not a folder", "[RUN-4]")
+    not_taken(FileError, tmp_path / "a.txt", network(), "a.txt: is a file, not a folder", "[RUN-4]")
 
 
 def test_bad_image_files_and_folders(tmp_path):
-    refused(FileError, tmp_path / "none", network(), "none")
-    refused(FileError, tmp_path, network(), "no image files")
+    not_taken(FileError, tmp_path / "none", network(), "none")
+    not_taken(FileError, tmp_path, network(), "no image files")
     (tmp_path / "a.png").write_bytes(b"not an image")
-    refused(FileError, tmp_path, network(), "a.png")
+    not_taken(FileError, tmp_path, network(), "a.png")
     packed = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)).save(packed, "png")
     (tmp_path / "a.png").write_bytes(packed.getvalue()[:2000])
-    refused(FileError, tmp_path, network((1, 64, 64)), "a.png")
+    not_taken(FileError, tmp_path, network((1, 64, 64)), "a.png")
     (tmp_path / "empty").mkdir()
-    refused(FileError, tmp_path, network(count=1), "empty")
+    not_taken(FileError, tmp_path, network(count=1), "empty")
 
 
 # npz
@@ -260,12 +266,12 @@ def test_npz(tmp_path):
     """numpy.savez writes what is read: x of any integer type, y if there are classes."""
     x = np.random.default_rng(1).integers(0, 256, (5, 1, 4, 6))
     np.savez(tmp_path / "a.npz", x=x, y=[0, 1, 2, 0, 1])
-    found = data.load_images(str(tmp_path / "a.npz"), network())
+    found = load_images(str(tmp_path / "a.npz"), network())
     assert (found.x == x).all() and found.y.tolist() == [0, 1, 2, 0, 1] and found.names[4] == "x[4]"
-    few = data.load_images(str(tmp_path / "a.npz"), network(), limit=2)
+    few = load_images(str(tmp_path / "a.npz"), network(), limit=2)
     assert (few.x == x[:2]).all() and few.y.tolist() == [0, 1] and len(few.names) == 2
     np.savez(tmp_path / "b.npz", x=x[:, 0].astype(np.uint8))
-    found = data.load_images(str(tmp_path / "b.npz"), network())
+    found = load_images(str(tmp_path / "b.npz"), network())
     assert (found.x == x).all() and found.y is None
 
 
@@ -287,17 +293,17 @@ def test_npz(tmp_path):
 )
 def test_bad_npz(tmp_path, kind, arrays, word):
     np.savez(tmp_path / "a.npz", **arrays)
-    refused(kind, tmp_path / "a.npz", network(), word)
+    not_taken(kind, tmp_path / "a.npz", network(), word)
 
 
 def test_npz_that_is_no_plain_archive(tmp_path):
-    refused(FileError, tmp_path / "a.npz", network(), "cannot be read")
+    not_taken(FileError, tmp_path / "a.npz", network(), "cannot be read")
     (tmp_path / "a.npz").write_bytes(b"PK but no zip")
-    refused(FileError, tmp_path / "a.npz", network(), "zip")
+    not_taken(FileError, tmp_path / "a.npz", network(), "zip")
     np.savez_compressed(tmp_path / "a.npz", x=np.zeros((1, 1, 4, 6), np.uint8))
-    refused(FileError, tmp_path / "a.npz", network(), "compressed")
+    not_taken(FileError, tmp_path / "a.npz", network(), "compressed")
     np.savez(tmp_path / "a.npz", x=np.zeros((1, 1, 4, 6), np.uint8))
-    refused(UsageError, tmp_path / "a.npz", network(), "folders", resize=8)
+    not_taken(UsageError, tmp_path / "a.npz", network(), "folders", resize=8)
 
 
 # CIFAR-10
@@ -307,25 +313,27 @@ def test_cifar10(tmp_path):
     records = np.random.default_rng(2).integers(0, 256, (4, 3073), np.uint8)
     records[:, 0] = [9, 0, 3, 3]
     records.tofile(tmp_path / "test_batch.bin")
-    net = network((3, 32, 32), count=10, channels="RGB")
-    found = data.load_images(f"cifar10:{tmp_path}", net)
+    net = network((3, 32, 32), count=10, contract=True)
+    found = load_images(f"cifar10:{tmp_path}", net)
     assert found.y.tolist() == [9, 0, 3, 3] and found.names[1] == "test_batch.bin[1]"
     assert found.x[2, 1, 5, 7] == records[2, 1 + 1024 + 5 * 32 + 7]
-    assert data.load_images(f"cifar10:{tmp_path}", net, limit=3).x.shape == (3, 3, 32, 32)
-    refused(InputError, f"cifar10:{tmp_path}", network(), "(3, 32, 32)", "(1, 4, 6)")
-    refused(InputError, f"cifar10:{tmp_path}", network((3, 32, 32)), "[0] label", "0..2")
+    assert load_images(f"cifar10:{tmp_path}", net, limit=3).x.shape == (3, 3, 32, 32)
+    not_taken(InputError, f"cifar10:{tmp_path}", network(), "(3, 32, 32)", "(1, 4, 6)")
+    not_taken(InputError, f"cifar10:{tmp_path}", network((3, 32, 32)), "[0] label", "0..2")
 
 
 @pytest.mark.parametrize("size", [0, 1, 3072, 3074, 3 * 3073 - 1])
 def test_truncated_cifar10_is_refused(tmp_path, size):
     (tmp_path / "test_batch.bin").write_bytes(bytes(size))
-    refused(FileError, f"cifar10:{tmp_path}", network((3, 32, 32), count=10), "test_batch.bin", f"{size} bytes", "3073")
+    not_taken(
+        FileError, f"cifar10:{tmp_path}", network((3, 32, 32), count=10), "test_batch.bin", f"{size} bytes", "3073"
+    )
 
 
 def test_cifar10_that_is_not_there(tmp_path):
-    refused(FileError, f"cifar10:{tmp_path}", network(), "test_batch.bin")
+    not_taken(FileError, f"cifar10:{tmp_path}", network(), "test_batch.bin")
     for source in ("cifar10", "cifar10:"):
-        refused(UsageError, source, network(), f"{source}: names no folder (cifar10:DIR) [RUN-4]")
+        not_taken(UsageError, source, network(), f"{source}: names no folder (cifar10:DIR) [RUN-4]")
 
 
 # Bundled models
@@ -333,75 +341,65 @@ def test_cifar10_that_is_not_there(tmp_path):
 
 @pytest.fixture(scope="module")
 def digits():
-    return data.load("digits")
+    return fsref.load("digits")
 
 
 @pytest.fixture(scope="module")
 def arrays():
-    with np.load(data.bundled("digits") / "digits.npz", allow_pickle=False) as found:
+    with np.load(bundled("digits") / "digits.npz", allow_pickle=False) as found:
         return dict(found)
 
 
 def test_load(tmp_path, monkeypatch, digits):
     """A path or a bundled name; a file of that name goes first, a folder of that name does not."""
     path = tmp_path / "mine.npz"
-    network().save(path)
-    assert data.load(str(path)).id == network().id
+    fsref.save(network(), path)
+    assert fsref.load(str(path)).id == network().id
     monkeypatch.chdir(tmp_path)
     (tmp_path / "digits").mkdir()
-    assert data.load("digits").id == digits.id
+    assert fsref.load("digits").id == digits.id
     (tmp_path / "digits").rmdir()
-    network().save("digits")
-    assert data.load("digits").id == network().id
+    fsref.save(network(), "digits")
+    assert fsref.load("digits").id == network().id
     with pytest.raises(UsageError, match="'nothing'.*digits"):
-        data.load("nothing")
+        fsref.load("nothing")
     with pytest.raises(FileError, match="no/such.npz"):
-        data.load("no/such.npz")
+        fsref.load("no/such.npz")
     for name in ("..", "a/b", ""):
         with pytest.raises(UsageError):
-            data.bundled(name)
+            bundled(name)
 
 
 def test_bundled_model_of_an_installed_package_goes_first(tmp_path, monkeypatch):
     """A wheel lays models out as fsref/models/NAME; a clone has them in reference_models/ beside the package."""
-    module = tmp_path / "fsref" / "data.py"
-    monkeypatch.setattr(data, "__file__", str(module))
+    monkeypatch.setattr(models, "__file__", str(tmp_path / "fsref" / "formats" / "bundled.py"))
     places = [tmp_path / "reference_models" / "digits", tmp_path / "fsref" / "models" / "digits"]
     for place in places:
         place.mkdir(parents=True)
         (place / "digits.fs.npz").touch()
-        assert data.bundled("digits") == place
+        assert bundled("digits") == place
 
 
 def test_digits_accuracy(digits, arrays):
     """The float network was right on 98 % or more of the held-out images; the FS network says otherwise on at most
     2.
     """
-    images = data.load_images("digits", digits)
-    assert (
-        images.x.shape == (599, 1, 8, 8)
-        and (images.x[:, 0] == arrays["x_test"]).all()
-        and (images.y == arrays["y_test"]).all()
-    )
+    images = load_images("digits", digits)
+    assert images.x.shape == (599, 1, 8, 8)
+    assert (images.x[:, 0] == arrays["x_test"]).all() and (images.y == arrays["y_test"]).all()
     right = float((arrays["float_labels"] == images.y).mean())
     assert right >= 0.98 and digits.provenance["float_accuracy"] == round(right, 6)
     result = fsref.run(digits, images.x)
     assert (result.predictions != arrays["float_labels"]).sum() <= 2
-    assert digits.provenance["fs_accuracy"] == round(float((result.labels == images.y).mean()), 6)
+    assert digits.provenance["fs_accuracy"] == round(float((result.predictions == images.y).mean()), 6)
 
 
 def test_digits_split(arrays):
     """Training and test images are 1,797 pictures of ten classes, pixels 0..16, no image in both parts."""
-    shapes = {
-        "x_test": (599, 8, 8),
-        "y_test": (599,),
-        "x_train": (1198, 8, 8),
-        "y_train": (1198,),
-        "float_labels": (599,),
-    }
-    assert {name: a.shape for name, a in arrays.items()} == shapes and {a.dtype.name for a in arrays.values()} == {
-        "uint8"
-    }
+    shapes = {"x_test": (599, 8, 8), "y_test": (599,), "float_labels": (599,)}
+    shapes |= {"x_train": (1198, 8, 8), "y_train": (1198,)}
+    assert {name: a.shape for name, a in arrays.items()} == shapes
+    assert {a.dtype.name for a in arrays.values()} == {"uint8"}
     assert max(arrays["x_test"].max(), arrays["x_train"].max()) == 16
     assert set(arrays["y_test"].tolist()) == set(arrays["y_train"].tolist()) == set(range(10))
     assert not {a.tobytes() for a in arrays["x_test"]} & {a.tobytes() for a in arrays["x_train"]}
@@ -410,23 +408,21 @@ def test_digits_split(arrays):
 def test_digits_has_every_feature(digits):
     """What the bundled network is there to show: each kind of projection and population an engine must get right."""
     convolutions = [p for p in digits.projections if isinstance(p, fsref.Conv2d)]
-    fs = [p for p in digits.populations if isinstance(p, fsref.FS)]
+    fs = digits.fs
     assert [p.name for p in digits.populations] == ["input", "conv1", "depth1", "merge1", "pool", "conv2", "logits"]
     assert digits.input.shape == (1, 8, 8) and (digits.input.steps, digits.input.max_code) == (5, 16)
     assert any(any(p.padding) for p in convolutions)
     assert any(max(p.stride) > 1 for p in convolutions)
     assert any(p.groups == digits[p.source].shape[0] > 1 and max(p.kernel) > 1 for p in convolutions)
-    assert [p.source for p in digits.into("merge1")] == ["depth1", "conv1"]
-    assert any(isinstance(p, fsref.MaxPool) and any(p.padding) for p in digits.populations)
+    assert list(digits.into("merge1")) == ["depth1->merge1", "conv1->merge1"]
+    assert any(any(p.padding) for p in digits.pools)
     assert any(isinstance(p, Dense) and p.pooled and p.target == "logits" for p in digits.projections)
     assert any(p.bias.ndim == 3 for p in fs)
     assert {p.steps for p in fs} == {6, 8}
     assert all(p.table.T.ndim == 2 for p in fs)
-    assert (
-        all(p.weights.dtype == np.int8 for p in digits.projections)
-        and sum(p.weights.size for p in digits.projections) <= 15_000
-    )
-    assert digits.classes == tuple("0123456789") and digits.contract.channels == "L" and len(digits.contract.mean) == 1
+    assert all(p.weights.dtype == np.int8 for p in digits.projections)
+    assert sum(p.weights.size for p in digits.projections) <= 15_000
+    assert digits.classes == tuple("0123456789") and digits.contract.order == "L" and len(digits.contract.mean) == 1
     assert all(p.scale and p.scale > 0 for p in (digits.input, *fs))
     assert digits.provenance["data_license"] == "CC-BY-4.0" and digits.provenance["tool"] == "tools/train_digits.py"
 
@@ -440,20 +436,20 @@ def test_digits_bias_map_is_the_mean_at_the_border(digits):
 
 def test_digits_golden_recomputed(digits):
     """golden.json is what all three engines give today, and names the very files beside it."""
-    folder = data.bundled("digits")
-    golden = json.loads((folder / "golden.json").read_text())
-    images = data.load_images("digits", digits)
+    folder = bundled("digits")
+    committed = json.loads((folder / "golden.json").read_text())
+    images = load_images("digits", digits)
     files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("digits.fs.npz", "digits.npz")}
-    assert {"files": files, **data.golden_record(digits, images.x, images.y)} == golden
-    assert "correct" not in data.golden_record(digits, images.x[:4])
+    assert {"files": files, **golden_record(digits, images.x, images.y)} == committed
+    assert "correct" not in golden_record(digits, images.x[:4])
 
 
 def test_digits_golden_by_the_naive_oracle(digits):
     """The same logits and digests from plain Python that has only read SPEC.md."""
-    golden = json.loads((data.bundled("digits") / "golden.json").read_text())
-    net = naive.load((data.bundled("digits") / "digits.fs.npz").read_bytes())
-    images = np.concatenate([data.load_images("digits", digits, limit=3).x, data.drawn_images(digits.input, 3, 1)])
-    for image, expected in zip(images, golden["images"], strict=True):
+    committed = json.loads((bundled("digits") / "golden.json").read_text())
+    net = naive.load((bundled("digits") / "digits.fs.npz").read_bytes())
+    images = np.concatenate([load_images("digits", digits, limit=3).x, drawn_images(digits.input, 3, 1)])
+    for image, expected in zip(images, committed["images"], strict=True):
         seen = naive.simulate(net, image.ravel().tolist())
         assert list(seen.logits) == expected["logits"]
         for p, words in enumerate(expected["digests"].values()):
@@ -462,9 +458,7 @@ def test_digits_golden_by_the_naive_oracle(digits):
 
 def test_golden_record_refuses_engines_that_differ(digits, monkeypatch):
     """A golden value is one on which all engines agree."""
-    from fsref.simulation import run as runner
-
-    real = runner.run
+    real = fsref.run
 
     def one_off(net, images, engine="events", **options):
         result = real(net, images, engine, **options)
@@ -472,16 +466,16 @@ def test_golden_record_refuses_engines_that_differ(digits, monkeypatch):
             result.logits[0, 0] += 1
         return result
 
-    monkeypatch.setattr(runner, "run", one_off)
-    with pytest.raises(fsref.FsrefError, match="two engines differ.*quantized"):
-        data.golden_record(digits, data.load_images("digits", digits, limit=3).x)
+    monkeypatch.setattr(golden, "run", one_off)
+    with refused(FsrefError, "RUN-2", "golden record", "events and quantized", says="two engines differ"):
+        golden_record(digits, load_images("digits", digits, limit=3).x)
 
 
 def test_bundled_files_are_written_reproducibly():
     """Members stored, sorted, dated 1980: the same network gives the same bytes, and saving the loaded network gives
     the file.
     """
-    folder = data.bundled("digits")
+    folder = bundled("digits")
     for name in ("digits.fs.npz", "digits.npz"):
         with zipfile.ZipFile(folder / name) as archive:
             entries = archive.infolist()
@@ -491,32 +485,32 @@ def test_bundled_files_are_written_reproducibly():
 
 def test_saving_the_bundled_network_again_gives_its_bytes(tmp_path, digits):
     fsref.save(digits, tmp_path / "again.fs.npz")
-    assert (tmp_path / "again.fs.npz").read_bytes() == (data.bundled("digits") / "digits.fs.npz").read_bytes()
+    assert (tmp_path / "again.fs.npz").read_bytes() == (bundled("digits") / "digits.fs.npz").read_bytes()
 
 
 def test_digits_as_a_folder_are_the_same_images(tmp_path, digits):
     """Images that went through files, folders and labels.csv come back the same."""
-    images = data.load_images("digits", digits, limit=12)
+    images = load_images("digits", digits, limit=12)
     with open(tmp_path / "labels.csv", "w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["file", "label"])
         for index, (pixels, label) in enumerate(zip(images.x, images.y, strict=True)):
             picture(tmp_path / f"{index}.png", pixels[0])
             table.writerow([f"{index}.png", label])
-    found = data.load_images(str(tmp_path), digits)
+    found = load_images(str(tmp_path), digits)
     assert (found.x == images.x).all() and (found.y == images.y).all()
 
 
 def test_import_needs_numpy_only():
-    """Pillow and the zip reader's schema are imported inside the functions that need them."""
-    import subprocess
-    import sys
-
-    code = (
-        "import sys, fsref.data; print(sorted({m.split('.')[0] for m in "
-        "sys.modules} & {'PIL', 'msgspec', 'numba', 'scipy', 'click'}))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(data.__file__).parent.parent
-    )
-    assert done.stdout.strip() == "[]"
+    """`import fsref` needs NumPy alone; reading images asks for Pillow when there is an image file."""
+    others = {"PIL", "msgspec", "numba", "click", "rich", "onnx", "hypothesis", "matplotlib"}
+    for module, needed in (("fsref", []), ("fsref.formats.sources", ["msgspec"])):
+        code = f"import sys, {module}; print(sorted({{m.split('.')[0] for m in sys.modules}} & {others}))"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(fsref.__file__).parent.parent,
+        )
+        assert done.stdout.strip() == str(needed)

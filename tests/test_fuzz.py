@@ -24,38 +24,50 @@ import numpy as np
 import pytest
 
 import naive
-from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Width, fs_relu, load, run
+from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Width, fs_relu, load, run, save
 from fsref.errors import FileError, FsrefError
+from fsref.formats import container, files, npz
 from fsref.formats import manifest as schema
-from fsref.formats import npz
+from fsref.formats import npy as arrays
 from fsref.simulation.memory import run_bytes
-from handmade import ENGINES, array, check_line, draw, members_of, npy, residual, tiny, unordered, zipped
+from handmade import ENGINES, draw, residual, tiny, unordered
+from members import array, members_of, npy, zipped
+from refusals import check_line
 
 FILES = 10_000
-SOURCE = Path(npz.__file__)
+LOADER = [str(module.__file__) for module in (npz, arrays, container, files)]
 Members = dict[str, bytes]
+Site = tuple[str, int]  # file and first line of a raise
 
 
-def sites() -> dict[int, tuple[int, str]]:
-    """Every `raise FileError(...)` of formats/npz.py: first line -> last line, text."""
-    text = SOURCE.read_text(encoding="utf-8")
-    raised = [
-        node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call)
-    ]
-    found = [node for node in raised if isinstance(node.exc.func, ast.Name) and node.exc.func.id == "FileError"]
-    return {node.lineno: (node.end_lineno or node.lineno, ast.get_source_segment(text, node) or "") for node in found}
+def sites() -> dict[Site, tuple[int, str]]:
+    """Every `raise FileError(...)` of the loader's files: last line, text."""
+    found = {}
+    for file in LOADER:
+        text = Path(file).read_text(encoding="utf-8")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+                if isinstance(node.exc.func, ast.Name) and node.exc.func.id == "FileError":
+                    end, said = node.end_lineno or node.lineno, ast.get_source_segment(text, node) or ""
+                    found[file, node.lineno] = end, said
+    return found
 
 
 SITES = sites()
 
 
-def site_of(error: FsrefError) -> int | None:
-    """The raise site of formats/npz.py that an error came from."""
-    at, line = error.__traceback__, None
+def site_of(error: FsrefError) -> Site | None:
+    """The raise site of the loader that an error came from."""
+    if isinstance(error.__context__, FileError):  # said again with the name of the file
+        return site_of(error.__context__)
+    at, seen = error.__traceback__, None
     while at is not None:
-        line = at.tb_lineno if at.tb_frame.f_code.co_filename == str(SOURCE) else line
+        file = at.tb_frame.f_code.co_filename
+        seen = (file, at.tb_lineno) if file in LOADER else seen
         at = at.tb_next
-    return next((first for first, (last, _) in SITES.items() if line is not None and first <= line <= last), None)
+    if seen is None:
+        return None
+    return next((site for site, (last, _) in SITES.items() if site[0] == seen[0] and site[1] <= seen[1] <= last), None)
 
 
 NUMBERS = (
@@ -377,14 +389,8 @@ def broken_file(seed: int) -> bytes:
         if "manifest.json" in members and members["manifest.json"][:1] == b"{":
             try:
                 members = change(draw, members)
-            except (
-                ValueError,
-                KeyError,
-                AttributeError,
-                TypeError,
-                Warning,
-            ):  # the second change could not read what the first left
-                pass
+            except (ValueError, KeyError, AttributeError, TypeError, Warning):
+                pass  # the second change could not read what the first left
     return packed(draw, members)
 
 
@@ -393,7 +399,7 @@ class Census:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.path = folder / "net.npz"
-        self.hit: Counter[int | None] = Counter()
+        self.hit: Counter[Site | None] = Counter()
         self.rules: Counter[str] = Counter()
         self.past_schema = self.accepted = 0
         self.ran: set[str] = set()
@@ -414,7 +420,7 @@ class Census:
                 self.path.write_bytes(data)
                 net = load(self.path)
             else:
-                net = npz.build(npz.read_members(data, "file"), "file")
+                net = npz.build(container.read_members(data, "file"), "file")
         except FsrefError as error:
             check_line(error)
             assert str(error).startswith(str(self.path) if on_disk else "file")
@@ -426,7 +432,7 @@ class Census:
         self.saving = True
         again = npz.to_bytes(net)
         self.saving = False
-        assert npz.build(npz.read_members(again, "again"), "again").id == net.id
+        assert npz.build(container.read_members(again, "again"), "again").id == net.id
         self.past_schema -= 1
         if net.id not in self.ran:
             self.ran.add(net.id)
@@ -459,6 +465,7 @@ def directed() -> Iterator[bytes]:
     yield told(format=2)
     yield told(spec_version="2.0")
     yield told(more=1)
+    yield told(input={"channels": "L", "mean": [0.5, 0.5]})
     yield zipped({**members, "manifest.json": b"[]"})
     yield zipped({**members, "manifest.json": members["manifest.json"] + b" " * 2**24})
     yield zipped({name: data for name, data in members.items() if name != "manifest.json"})
@@ -519,33 +526,33 @@ def test_broken_files_are_refused_in_one_line(tmp_path: Path, monkeypatch: pytes
     } <= set(census.rules)
     for data in directed():
         assert isinstance(census.take(data), FileError)
-    met = {first for first in census.hit if first is not None}
+    met = set(census.hit)
 
     def meets(call: Callable[[], Any]) -> None:
         with pytest.raises(FileError) as caught:
             call()
         check_line(caught.value)
-        met.add(site_of(caught.value) or 0)
+        met.add(site_of(caught.value))
 
     with monkeypatch.context() as patch:
-        patch.setattr(npz, "MAX_FILE", 10)
+        patch.setattr(container, "MAX_FILE", 10)
         census.path.write_bytes(BASES[0])
         meets(lambda: load(census.path))
-        patch.setattr(npz, "MAX_MEMBERS", 1)
-        meets(lambda: npz.read_members(BASES[0], "x"))
+        patch.setattr(container, "MAX_MEMBERS", 1)
+        meets(lambda: container.read_members(BASES[0], "x"))
     with zipfile.ZipFile(tmp_path / "model.pt", "w") as archive:
         archive.writestr("model/data.pkl", b"")
     meets(lambda: load(tmp_path / "model.pt"))
-    meets(lambda: npz.read_members(npz.OLD_PYTORCH, "old.pt"))
-    meets(lambda: npz.read_members(b"onnx", "model.onnx"))
-    meets(lambda: npz.read_members(b"", "model.npz"))
+    meets(lambda: container.read_members(container.OLD_PYTORCH, "old.pt"))
+    meets(lambda: container.read_members(b"onnx", "model.onnx"))
+    meets(lambda: container.read_members(b"", "model.npz"))
     meets(lambda: load(tmp_path / "none"))
     meets(lambda: load("a\0b"))
-    meets(lambda: tiny().save(tmp_path / "none" / "x"))
-    meets(lambda: tiny().save("a\0b"))
+    meets(lambda: save(tiny(), tmp_path / "none" / "x"))
+    meets(lambda: save(tiny(), "a\0b"))
     meets(lambda: npz.to_bytes(tiny(provenance={"x": object()})))
     meets(lambda: npz.to_bytes(tiny(provenance={"x": "y" * 2**24})))
-    assert [text for first, (_, text) in SITES.items() if first not in met] == []
+    assert [text for site, (_, text) in SITES.items() if site not in met] == []
 
 
 def bombs() -> Iterator[tuple[str, bytes]]:
@@ -586,7 +593,7 @@ def test_bombs_take_no_memory() -> None:
         tracemalloc.start()
         try:
             with pytest.raises(FsrefError) as caught:
-                npz.build(npz.read_members(data, "file"), "file")
+                npz.build(container.read_members(data, "file"), "file")
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()

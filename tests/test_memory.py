@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fsref import FS, Dense, Input, Network, Readout, Width, fs_relu
+from fsref import FS, Dense, Input, Network, Width, fs_relu
 from fsref.law.populations import MaxPool
 from fsref.law.widths import Memory, memories
-from handmade import ladder, residual, tiny, unordered
+from handmade import ONE, chain, ladder, residual, tiny, unordered
 
 
 def test_bits_by_hand() -> None:
@@ -40,7 +40,7 @@ def test_a_declared_width_counts() -> None:
 )
 def test_width_of_weights(weights: list[int], width: int) -> None:
     """Weights take the two's complement bits of their smallest and largest (RANGE-6)."""
-    net = Network([Input("in", (2, 1, 1), 1, 1), Readout("out", (1, 1, 1))], [Dense("in", "out", [weights])])
+    net = chain(Dense("in", "out", [weights]), given=Input("in", (2, 1, 1), 1, 1))
     assert memories(net)["out"].weights == 2 * width
 
 
@@ -50,10 +50,7 @@ def test_negative_codes_take_a_sign() -> None:
     """
     bits = memories(unordered())
     assert (bits["flat"].code_width, bits["pool"].code_width) == (4, 3)
-    relu = Network(
-        [Input("in", (1, 1, 1)), FS("a", (1, 1, 1), fs_relu(6)), Readout("out", (1, 1, 1))],
-        [Dense("in", "a", [[1]]), Dense("a", "out", [[1]])],
-    )
+    relu = chain(FS("a", ONE, fs_relu(6)), given=Input("in", ONE))
     assert memories(relu)["a"].code_width == 6
 
 

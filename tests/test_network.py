@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from fsref import (
     Input,
     MaxPool,
     Network,
+    Pixels,
     Readout,
-    Record,
     Table,
     Width,
     fs_relu,
@@ -29,18 +30,16 @@ from fsref.errors import FileError, NetworkError
 from fsref.formats import npz
 from fsref.law.populations import OBSERVABLES
 from fsref.law.wiring import check_pool
-from handmade import ENGINES, draw, members_of, oracle, refused, residual, tiny, unordered, with_manifest
+from handmade import ENGINES, EVERYTHING, NETS, ONE, chain, draw, ladder, oracle, recorded, residual, tiny, unordered
+from members import members_of, with_manifest
+from refusals import refused
 
-ONE = (1, 1, 1)
 W = [[[[1]]]]
 
 
-def chain(*middle: Any, projections: Any = None) -> Network:
-    """An input, these populations, a readout; by default each fs and the readout listens to its neighbour."""
-    populations = [Input("in", ONE, 4, 15), *middle, Readout("out", ONE)]
-    pairs = zip(populations, populations[1:], strict=False)
-    joined = [Conv2d(a.name, b.name, W) for a, b in pairs if not isinstance(b, MaxPool)]
-    return Network(populations, joined if projections is None else projections)
+def joined(*middle: Any, by: Any) -> Network:
+    """One neuron in, these populations, one logit, and just these projections."""
+    return Network([Input("in", ONE, 4, 15), *middle, Readout("out", ONE)], by)
 
 
 def relu(name: str, shape: Any = ONE, **more: Any) -> FS:
@@ -53,18 +52,8 @@ def test_kinds_and_places() -> None:
     """
     assert len(chain(relu("a")).populations) == 3
     i, f, r = Input("in", ONE), relu("a"), Readout("out", ONE)
-    for populations in (
-        [],
-        [i],
-        [r],
-        [i, f],
-        [f, r],
-        [i, f, r, f],
-        [r, i],
-        [i, i, r],
-        [i, r, r],
-        [i, Input("second", ONE), r],
-    ):
+    second = Input("second", ONE)
+    for populations in ([], [i], [r], [i, f], [f, r], [i, f, r, f], [r, i], [i, i, r], [i, r, r], [i, second, r]):
         with refused(NetworkError, "NET-1", "network", [type(p).__name__ for p in populations]):
             Network(populations, [])
     with refused(NetworkError, "NET-1", "network", ["Input", "str", "Readout"]):
@@ -91,21 +80,11 @@ def test_names() -> None:
             Readout(name, ONE)  # type: ignore[arg-type]
     for name in ("in", "a", "out"):
         with refused(NetworkError, "NET-2", name):
-            Network(
-                [Input("in", ONE), relu("a"), relu(name), Readout("out", ONE)],
-                [Conv2d("in", "a", W), Conv2d("a", "out", W)],
-            )
-    several = Network(
-        [Input("in", ONE), relu("a"), Readout("out", ONE)],
-        [
-            Conv2d("in", "a", W),
-            Conv2d("in", "a", W),
-            Conv2d("in", "out", W),
-            Conv2d("a", "out", W),
-            Conv2d("in", "out", W),
-        ],
-    )
-    assert several.labels == ("in->a#0", "in->a#1", "in->out#0", "a->out", "in->out#1")
+            joined(relu("a"), relu(name), by=[Conv2d("in", "a", W), Conv2d("a", "out", W)])
+    ends = [("in", "a"), ("in", "a"), ("in", "out"), ("a", "out"), ("in", "out")]
+    several = joined(relu("a"), by=[Conv2d(*pair, W) for pair in ends])
+    named = ("in->a#0", "in->a#1", "in->out#0", "a->out", "in->out#1")
+    assert several.named_projections == dict(zip(named, several.projections, strict=True))
 
 
 def test_shapes() -> None:
@@ -170,7 +149,7 @@ def test_order() -> None:
 
     def wrong(place: str, value: Any, *projections: Any) -> None:
         with refused(NetworkError, "NET-4", place, value):
-            chain(a, b, projections=projections)
+            joined(a, b, by=projections)
 
     wrong("b->a", 2, Conv2d("b", "a", W), *through)
     wrong("a->a", 1, Conv2d("a", "a", W), *through)
@@ -184,14 +163,11 @@ def test_order() -> None:
     wrong("a", None, Conv2d("in", "b", W), Conv2d("b", "out", W))
     pool = MaxPool("pool", ONE, "in", (1, 1), (1, 1))
     with refused(NetworkError, "NET-4", "in->pool", "pool"):
-        chain(pool, projections=[Conv2d("in", "pool", W), Conv2d("pool", "out", W)])
+        joined(pool, by=[Conv2d("in", "pool", W), Conv2d("pool", "out", W)])
     for source in ("pool", "out", "late", "nobody"):
         with refused(NetworkError, "NET-4", "pool", source):
-            chain(
-                MaxPool("pool", ONE, source, (1, 1), (1, 1)),
-                relu("late"),
-                projections=[Conv2d("in", "late", W), Conv2d("late", "out", W)],
-            )
+            early, through = MaxPool("pool", ONE, source, (1, 1), (1, 1)), [Conv2d("in", "late", W)]
+            joined(early, relu("late"), by=[*through, Conv2d("late", "out", W)])
     with refused(NetworkError, "NET-4", "pool", "out"):
         check_pool(pool, Readout("out", ONE), np.ones((1, 1), np.int64))
 
@@ -202,10 +178,7 @@ def test_shapes_that_do_not_meet() -> None:
     """
 
     def join(projection: Any, target: Any = (4, 3, 2)) -> Network:
-        return Network(
-            [Input("in", (2, 6, 5), 4, 15), relu("a", target), Readout("out", ONE)],
-            [projection, Dense("a", "out", np.ones((1, int(np.prod(target))), int))],
-        )
+        return chain(relu("a", target), projection, given=Input("in", (2, 6, 5), 4, 15))
 
     def conv(o: int, i: int, kh: int, kw: int, **more: Any) -> Conv2d:
         return Conv2d("in", "a", np.ones((o, i, kh, kw), int), **more)
@@ -279,10 +252,8 @@ def test_weights_out_of_range_are_refused() -> None:
     """
     edge = Dense("a", "b", [[-(2**31), 2**31 - 1]])
     assert edge.weights.tolist() == [[-(2**31), 2**31 - 1]] and edge.weights.dtype == np.int32
-    assert (
-        Dense("a", "b", [[-128, 127]]).weights.dtype == np.int8
-        and Dense("a", "b", [[-129, 127]]).weights.dtype == np.int16
-    )
+    types = [Dense("a", "b", [[low, 127]]).weights.dtype for low in (-128, -129)]
+    assert types == [np.int8, np.int16]
     for value in (-(2**31) - 1, 2**31, 2**63 - 1, -(2**63)):
         with refused(NetworkError, "PROJ-7", "a->b weights", value):
             Dense("a", "b", [[0, value]])
@@ -319,13 +290,8 @@ def pooled(d: Any, channels: int = 1) -> Network:
     steps = np.shape(d)[-1]
     table = Table(np.ones(steps, int), np.ones(steps, int), d)
     shape = (channels, 1, 2)
-    populations = [
-        Input("in", shape, 4, 15),
-        FS("a", shape, table),
-        MaxPool("pool", (channels, 1, 1), "a", (1, 2), (1, 1)),
-        Readout("out", ONE),
-    ]
-    return Network(populations, [scale("in", "a", [1] * channels), Dense("pool", "out", np.ones((1, channels), int))])
+    pool = MaxPool("pool", (channels, 1, 1), "a", (1, 2), (1, 1))
+    return chain(FS("a", shape, table), pool, scale("in", "a", [1] * channels), given=Input("in", shape, 4, 15))
 
 
 def test_pool_needs_superdecreasing_codes() -> None:
@@ -348,36 +314,20 @@ def test_pool_needs_superdecreasing_codes() -> None:
             pooled(bad)
     with refused(NetworkError, "POOL-2", "a->pool channel 1 step 0", 3):
         pooled([[4, 2, 1], [3, 2, 1]], 2)
-    below = [
-        Input("in", (1, 2, 2), 4, 15),
-        MaxPool("p", (1, 4, 2), "in", (1, 1), (1, 1), (0, 0, 2, 0)),
-        Readout("out", ONE),
-    ]
-    with refused(NetworkError, "POOL-3", "p", 2):
-        Network(below, [Dense("p", "out", np.ones((1, 8), int))])
-    aside = [
-        Input("in", (1, 2, 2), 4, 15),
-        MaxPool("p", (1, 2, 4), "in", (1, 2), (1, 1), (0, 3, 0, 0)),
-        Readout("out", ONE),
-    ]
-    with refused(NetworkError, "POOL-3", "p", 0):
-        Network(aside, [Dense("p", "out", np.ones((1, 8), int))])
+    for pool, empty in (
+        (MaxPool("p", (1, 4, 2), "in", (1, 1), (1, 1), (0, 0, 2, 0)), 2),
+        (MaxPool("p", (1, 2, 4), "in", (1, 2), (1, 1), (0, 3, 0, 0)), 0),
+    ):
+        with refused(NetworkError, "POOL-3", "p", empty):
+            chain(pool, given=Input("in", (1, 2, 2), 4, 15))
 
 
 def test_pool_inherits_steps_and_start() -> None:
     """A max_pool has the K, d, start and code interval of its source, through any number of pools (POOL-4)."""
     shape = (2, 2, 2)
     table = Table([[9, 4, 1], [8, 5, 2]], [[9, 4, 1], [8, 5, 2]], [[9, 4, 1], [8, 3, 2]])
-    net = Network(
-        [
-            Input("in", shape, 5, 31),
-            FS("a", shape, table),
-            MaxPool("p", (2, 2, 1), "a", (1, 2), (1, 1)),
-            MaxPool("q", (2, 1, 1), "p", (2, 1), (1, 1)),
-            Readout("out", ONE),
-        ],
-        [scale("in", "a", [1, 1]), Dense("q", "out", [[1, 1]])],
-    )
+    pools = MaxPool("p", (2, 2, 1), "a", (1, 2), (1, 1)), MaxPool("q", (2, 1, 1), "p", (2, 1), (1, 1))
+    net = chain(FS("a", shape, table), *pools, scale("in", "a", [1, 1]), given=Input("in", shape, 5, 31))
     assert net.steps == {"in": 5, "a": 3, "p": 3, "q": 3, "out": 0}
     assert net.code_weights["q"].tolist() == net.code_weights["a"].tolist() == [[9, 4, 1], [8, 3, 2]]
     assert [net.schedule.start[n] for n in "apq"] == [5, 5, 5]
@@ -406,12 +356,130 @@ def test_scales_and_classes() -> None:
         Width(8, "some")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("contract", "value"),
+    [
+        (Pixels(1, 2, 3, scale=0.5, max_code=15), ((1, 2, 3), 15, 0.5)),
+        (Pixels(1, 2, 2, scale=0.5, max_code=16), ((1, 2, 2), 16, 0.5)),
+        (Pixels(1, 2, 2, scale=0.25, max_code=15), ((1, 2, 2), 15, 0.25)),
+        (Pixels(1, 2, 2, scale=None, max_code=15), ((1, 2, 2), 15, None)),
+    ],
+)
+def test_a_contract_is_of_its_input(contract: Pixels, value: Any) -> None:
+    """Shape, max_code and scale of the contract are those of the input; it says nothing else of codes (FILE-3)."""
+    spoken = [Input("in", (1, 2, 2), 4, 15, 0.5), *tiny().populations[1:]]
+    fits = Pixels(1, 2, 2, mean=3, std=2, scale=0.5, max_code=15, resize=9, crop=2)
+    net = tiny(populations=spoken, contract=fits)
+    assert net.contract is fits and net.id == tiny().id
+    with refused(NetworkError, "FILE-3", "contract", value, says="((1, 2, 2), 15, 0.5)"):
+        tiny(populations=spoken, contract=contract)
+
+
+def test_what_is_no_contract() -> None:
+    """A contract is a Pixels in the order L or RGB: images of a network are never turned (FILE-3)."""
+    for wrong, name in (("RGB", "str"), ({"channels": "L"}, "dict")):
+        with refused(NetworkError, "FILE-3", "contract", name, says="a Pixels"):
+            tiny(contract=wrong)
+    given = Input("in", (3, 2, 2), scale=1 / 255)
+    assert replace(chain(given=given), contract=Pixels(3, 2, 2)).contract == Pixels(3, 2, 2, order="RGB")
+    with refused(NetworkError, "FILE-3", "contract order", "BGR"):
+        replace(chain(given=given), contract=Pixels(3, 2, 2, order="BGR"))
+    with refused(NetworkError, "FILE-3", "contract order", ""):
+        replace(chain(given=Input("in", (2, 2, 2), scale=1 / 255)), contract=Pixels(2, 2, 2))
+
+
+# Facts
+
+
+def test_kinds_of_populations() -> None:
+    """Every kind has its name of NET-1, the neurons of its shape and what OBS-1 lets see of it; those with membranes
+    have a bias for every place.
+    """
+    flat, bent = [3, -4], np.arange(12).reshape(2, 3, 2)
+    kinds: dict[str, Any] = {
+        "input": Input("in", (2, 3, 2)),
+        "fs": FS("fs", (2, 3, 2), fs_relu(3), flat),
+        "max_pool": MaxPool("pool", (2, 3, 2), "in", (1, 1), (1, 1)),
+        "readout": Readout("out", (12, 1, 1), np.arange(12)),
+    }
+    assert {name: p.kind for name, p in kinds.items()} == {name: name for name in kinds}
+    assert {p.neurons for p in kinds.values()} == {12}
+    observables = {name: sorted(p.observables) for name, p in kinds.items()}
+    assert observables == {
+        "input": ["codes", "spikes"],
+        "fs": sorted(OBSERVABLES),
+        "max_pool": ["codes", "spikes"],
+        "readout": ["opening", "sums"],
+    }
+    assert kinds["fs"].bias_map.tolist() == [[[3]], [[-4]]]
+    assert FS("fs", (2, 3, 2), fs_relu(3), bent).bias_map.tolist() == bent.tolist()
+    assert kinds["readout"].bias_map.ravel().tolist() == list(range(12)) and kinds["readout"].bias_map.ndim == 3
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_recordings_hold_what_populations_let_see(name: str) -> None:
+    """A recording of everything holds the observables of each population, sums by projection, and nothing else
+    (OBS-1).
+    """
+    net = NETS[name]()
+    held = {(p.name, kind) for p in net.populations for kind in p.observables - {"sums"}}
+    held |= {(q, "sums") for q in net.named_projections}
+    assert set(recorded(net, draw(net, 2)).arrays) == held
+
+
+def test_who_reads_whom() -> None:
+    """Projections by their names into and out of a population; its sources once each, that of a max-pool among them."""
+    net = residual()
+    assert [*net.named_projections] == [
+        "in->stem",
+        "pool->mid",
+        "pool->sum",
+        "mid->sum#0",
+        "mid->sum#1",
+        "in->out",
+        "sum->out",
+    ]
+    assert list(net.named_projections.values()) == list(net.projections)
+    assert [*net.into("sum")] == ["pool->sum", "mid->sum#0", "mid->sum#1"]
+    assert [*net.out_of("in")] == ["in->stem", "in->out"] and net.out_of("in")["in->out"] is net.projections[5]
+    assert net.into("in") == net.into("pool") == net.out_of("stem") == net.out_of("out") == {}
+    sources = {p.name: net.sources(p.name) for p in net.populations}
+    expected = {"in": (), "stem": ("in",), "pool": ("stem",), "mid": ("pool",), "sum": ("pool", "mid")}
+    assert sources == {**expected, "out": ("in", "sum")}
+    assert ladder().sources("b") == ("in", "pool")
+
+
+@pytest.mark.parametrize("name", ["", "sums", "in->stem", None, 0])
+def test_a_population_that_is_not_there(name: Any) -> None:
+    """A name that no population has is a KeyError wherever one is asked for."""
+    net = residual()
+    for fact in (net.into, net.out_of, net.sources, net.__getitem__):
+        with pytest.raises(KeyError):
+            fact(name)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_parts_and_sizes(name: str) -> None:
+    """Parts by what they do, in order; neurons and synapses are those the naive oracle lists (NET-1, PROJ-7)."""
+    net, other = NETS[name](), oracle(NETS[name]())
+    kinds = [p.kind for p in net.populations]
+    assert (net.input, net.readout) == (net.populations[0], net.populations[-1])
+    assert [p.kind for p in net.fs] == ["fs"] * kinds.count("fs")
+    assert [p.kind for p in net.pools] == ["max_pool"] * kinds.count("max_pool")
+    assert net.integrating == (*net.fs, net.readout) and net.spiking == net.populations[:-1]
+    assert [p.name for p in net.populations if p in net.fs] == [p.name for p in net.fs]
+    assert net.neurons == sum(len(p.channel) for p in other.populations)
+    assert net.fs_neurons == sum(p.neurons for p in net.fs)
+    counted = [sum(map(len, q.synapses)) for q in other.projections]
+    assert net.synapses == dict(zip(net.named_projections, counted, strict=True))
+
+
 def agree(net: Network, images: Any) -> None:
     """Every engine gives the naive simulator's trains, codes, openings and logits."""
     other = oracle(net)
     seen = [naive.simulate(other, image.ravel().tolist()) for image in images]
     for engine in ENGINES:
-        result = run(net, images, engine, record=Record(observables=OBSERVABLES))
+        result = run(net, images, engine, record=EVERYTHING)
         trace = result.trace
         assert result.logits.tolist() == [one.logits for one in seen], engine
         for place, p in enumerate(net.populations):
@@ -419,17 +487,15 @@ def agree(net: Network, images: Any) -> None:
                 key = p.name, "spikes" if kind == "trains" else kind
                 if key in trace.arrays:
                     assert trace[key].tolist() == [getattr(one, kind)[place] for one in seen], (engine, key)
-        for j, label in enumerate(list(net.named_projections)):
-            assert trace[label, "sums"].tolist() == [one.sums[j] for one in seen], (engine, label)
+        for j, name in enumerate(net.named_projections):
+            assert trace[name, "sums"].tolist() == [one.sums[j] for one in seen], (engine, name)
 
 
 def extreme(weights: Any, target: Any, table: Table, shape: Any = ONE, readout: Any = None, **geometry: Any) -> Network:
     """An input of 16 steps, one conv2d of any geometry, one fs, a dense readout."""
-    last = np.resize([1, -1], (2, int(np.prod(target)))) if readout is None else readout
-    return Network(
-        [Input("in", shape, 16, 65535), FS("a", target, table), Readout("out", (2, 1, 1))],
-        [Conv2d("in", "a", weights, **geometry), Dense("a", "out", last)],
-    )
+    last = Dense("a", "out", np.resize([1, -1], (2, int(np.prod(target)))) if readout is None else readout)
+    ends = {"given": Input("in", shape, 16, 65535), "readout": Readout("out", (2, 1, 1))}
+    return chain(FS("a", target, table), Conv2d("in", "a", weights, **geometry), last, **ends)
 
 
 def test_extreme_but_valid_networks() -> None:

@@ -8,7 +8,7 @@ import pytest
 import naive
 from fsref.errors import NetworkError
 from fsref.law.neuron import Table, base_two, fire, fs_relu, integers, relu_theta, staircase
-from handmade import refused
+from refusals import refused
 
 
 def test_tables_out_of_range_are_refused() -> None:

@@ -17,12 +17,17 @@ import numpy as np
 import pytest
 
 import naive
-from fsref import FS, Contract, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, Width, load
+from fsref import FS, SPEC_VERSION, Conv2d, Dense, Input, MaxPool, Network, Pixels, Readout, Table, Width, load, save
 from fsref.errors import FileError, NetworkError
-from fsref.formats import npz
-from handmade import array, draw, members_of, npy, oracle, refused, residual, tiny, unordered, with_manifest, zipped
+from fsref.formats import container, npz
+from fsref.formats.npy import read_array
+from handmade import chain, draw, oracle, residual, tiny, unordered
+from members import array, members_of, npy, with_manifest, zipped
+from refusals import refused
 
+SHIPPED = sorted((Path(__file__).parent.parent / "reference_models").glob("*/*.fs.npz"))
 W = "x: manifest.json"
+TYPES = ("|i1", "<i2", "<i4", "<i8")
 
 
 def test_id_from_the_spec_alone() -> None:
@@ -63,49 +68,19 @@ def test_same_integers_same_id() -> None:
     """
     base = residual()
     i, stem, pool, mid, last, out = base.populations
-    same = [
-        [
-            i,
-            stem,
-            pool,
-            mid,
-            FS(
-                "sum",
-                last.shape,
-                last.table,
-                np.broadcast_to(np.arange(4)[:, None, None], (4, 4, 3)),
-                Width(40, "any_order"),
-                2.5,
-            ),
-            out,
-        ],
-        [
-            i,
-            stem,
-            pool,
-            mid,
-            FS(
-                "sum",
-                last.shape,
-                Table(np.tile(last.table.T, (4, 1)), last.table.h.astype(np.uint16), np.tile(last.table.d, (4, 1))),
-                [0, 1, 2, 3],
-            ),
-            out,
-        ],
-        [i, stem, pool, mid, last, Readout("out", (3, 1, 1), np.array([10, 0, -10], np.int8).reshape(3, 1, 1))],
-    ]
-    for populations in same:
-        assert Network(populations, base.projections).id == base.id
-    told = Network(
-        base.populations,
-        base.projections,
-        "other",
-        0.5,
-        ["a", "b", "c"],
-        Contract("RGB", (0.5,), (1.0,), 8, 7),
-        {"x": 1},
-    )
-    assert told.id == base.id
+    flat = np.broadcast_to(np.arange(4)[:, None, None], (4, 4, 3))
+    rows = Table(np.tile(last.table.T, (4, 1)), last.table.h.astype(np.uint16), np.tile(last.table.d, (4, 1)))
+    for other in (
+        FS("sum", last.shape, last.table, flat, Width(40, "any_order"), 2.5),
+        FS("sum", last.shape, rows, [0, 1, 2, 3]),
+    ):
+        assert Network([i, stem, pool, mid, other, out], base.projections).id == base.id
+    other = Readout("out", (3, 1, 1), np.array([10, 0, -10], np.int8).reshape(3, 1, 1))
+    assert Network([i, stem, pool, mid, last, other], base.projections).id == base.id
+    net = told()
+    silent = [p if isinstance(p, MaxPool | Readout) else replace(p, scale=None) for p in net.populations]
+    silent = [replace(p, width=None) if isinstance(p, FS | Readout) else p for p in silent]
+    assert Network(silent, net.projections).id == net.id
     members = members_of(npz.to_bytes(base))
     for name, data in members.items():
         if name.endswith(".npy"):
@@ -217,22 +192,22 @@ def test_container_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     data = npz.to_bytes(tiny())
     path = tmp_path / "net.npz"
     path.write_bytes(data)
-    monkeypatch.setattr(npz, "MAX_FILE", len(data))
+    monkeypatch.setattr(container, "MAX_FILE", len(data))
     assert load(path).id == tiny().id
-    monkeypatch.setattr(npz, "MAX_FILE", len(data) - 1)
+    monkeypatch.setattr(container, "MAX_FILE", len(data) - 1)
     with refused(FileError, "FILE-1", str(path), len(data)):
         load(path)
-    monkeypatch.setattr(npz, "MAX_MEMBERS", 7)
+    monkeypatch.setattr(container, "MAX_MEMBERS", 7)
     with refused(FileError, "FILE-1", "x", 8):
-        npz.read_members(data, "x")
+        container.read_members(data, "x")
     monkeypatch.undo()
-    assert (npz.MAX_FILE, npz.MAX_MEMBERS, npz.MAX_MANIFEST) == (2**32, 65535, 2**24)
+    assert (container.MAX_FILE, container.MAX_MEMBERS, npz.MAX_MANIFEST) == (2**32, 65535, 2**24)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for number in range(65536):
             archive.writestr(zipfile.ZipInfo(str(number)), b"")
     with refused(FileError, "FILE-1", "x", 65536):
-        npz.read_members(packed.getvalue(), "x")
+        container.read_members(packed.getvalue(), "x")
 
 
 def test_arrays() -> None:
@@ -357,7 +332,7 @@ def test_arrays() -> None:
         with refused(NetworkError, rule, "x: hid->out weights"):
             with_array(array(values))
     with pytest.raises(ValueError, match="read-only"):
-        npz.read_array(array([1]), "x")[0] = 2
+        read_array(array([1]), "x")[0] = 2
 
 
 class Bomb:
@@ -460,26 +435,26 @@ def test_manifest() -> None:
 
 
 def told() -> Network:
-    """A network that says everything a file can hold."""
+    """A network that says everything a file can hold: the residual one, for colour images."""
     base = residual()
     i, stem, pool, mid, last, out = base.populations
+    grown = {"stem": (4, 3, 3, 3), "out": (3, 3 * 7 * 6)}
+    projections = [
+        replace(q, weights=np.resize(q.weights, grown[q.target])) if q.source == "in" else q for q in base.projections
+    ]
     populations = [
-        replace(i, scale=0.25),
+        replace(i, shape=(3, 7, 6), scale=0.25),
         replace(stem, width=Width(20, "any_order"), scale=3),
         pool,
         replace(mid, scale=1e-7),
         last,
         replace(out, width=Width(33, "final")),
     ]
-    return Network(
-        populations,
-        base.projections,
-        "näme \n\u2028",
-        1,
-        ["b", "a", "ü"],
-        Contract("RGB", (0.5, 1), (1, 2.0), 8, 7),
-        MappingProxyType({"z": [1, None, {"y": "é"}], "a": 2**40}),
-    )
+    provenance = MappingProxyType({"z": [1, None, {"y": "é"}], "a": 2**40})
+    return Network(populations, projections, "näme \n\u2028", 1, ["b", "a", "ü"], COLOURS, provenance)
+
+
+COLOURS = Pixels(3, 7, 6, mean=(0.5, 1, 0.1), std=(1, 2.0, 1e-3), scale=0.25, max_code=30, resize=8, crop=7)
 
 
 def test_saving_is_atomic_and_reproducible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -487,42 +462,31 @@ def test_saving_is_atomic_and_reproducible(tmp_path: Path, monkeypatch: pytest.M
     (FILE-4).
     """
     net, path = told(), tmp_path / "net.npz"
-    net.save(path)
+    save(net, path)
     data = path.read_bytes()
     again = load(path)
     again.save(str(path))
     assert path.read_bytes() == data == npz.to_bytes(told())
-    assert (again.id, again.name, again.logit_scale, again.classes, again.contract) == (
-        net.id,
-        net.name,
-        1.0,
-        net.classes,
-        Contract("RGB", (0.5, 1.0), (1.0, 2.0), 8, 7),
-    )
-    assert dict(again.provenance) == dict(net.provenance) and [
-        getattr(p, "scale", None) for p in again.populations
-    ] == [0.25, 3.0, None, 1e-7, None, None]
-    assert [getattr(p, "width", None) for p in again.populations] == [
-        getattr(p, "width", None) for p in net.populations
-    ]
+    facts = (again.id, again.name, again.logit_scale, again.classes, again.contract)
+    assert facts == (net.id, net.name, 1.0, net.classes, COLOURS)
+    assert (COLOURS.mean, COLOURS.std, COLOURS.order) == ((0.5, 1.0, 0.1), (1.0, 2.0, 1e-3), "RGB")
+    assert dict(again.provenance) == dict(net.provenance)
+    assert [getattr(p, "scale", None) for p in again.populations] == [0.25, 3.0, None, 1e-7, None, None]
+    widths = [[getattr(p, "width", None) for p in one.populations] for one in (again, net)]
+    assert widths[0] == widths[1] == [None, Width(20, "any_order"), None, None, None, Width(33, "final")]
     assert path.stat().st_mode & 0o777 == 0o644
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         assert [e.filename for e in entries] == sorted(e.filename for e in entries)
-        assert (
-            all(e.date_time == (1980, 1, 1, 0, 0, 0) and e.compress_type == zipfile.ZIP_STORED for e in entries)
-            and archive.testzip() is None
-        )
+        assert {(e.date_time, e.compress_type) for e in entries} == {((1980, 1, 1, 0, 0, 0), zipfile.ZIP_STORED)}
+        assert archive.testzip() is None
         text = archive.read("manifest.json")
     assert text == json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     for name, member in members_of(data).items():
         if name.endswith(".npy"):
             values = np.load(io.BytesIO(member))
-            small = next(
-                t
-                for t in ("|i1", "<i2", "<i4", "<i8")
-                if np.iinfo(t).min <= values.min() and values.max() <= np.iinfo(t).max
-            )
+            holds = {t: np.iinfo(t).min <= values.min() and values.max() <= np.iinfo(t).max for t in TYPES}
+            small = next(t for t in TYPES if holds[t])
             assert member[6:8] == b"\1\0" and values.dtype == np.dtype(small)
             plain = io.BytesIO()
             np.save(plain, values)
@@ -532,11 +496,11 @@ def test_saving_is_atomic_and_reproducible(tmp_path: Path, monkeypatch: pytest.M
             patch.setattr(os, wanted, fail)
             for net in (tiny(), told()):
                 with refused(FileError, "FILE-4", str(path), "No space left on device"):
-                    net.save(path)
+                    save(net, path)
         assert path.read_bytes() == data and [f.name for f in tmp_path.iterdir()] == ["net.npz"]
     for bad in (tmp_path / "none" / "net.npz", tmp_path, f"{tmp_path}/a\0b"):
         with refused(FileError, "FILE-4", str(bad)):
-            tiny().save(bad)
+            save(tiny(), bad)
     assert [f.name for f in tmp_path.iterdir()] == ["net.npz"]
 
 
@@ -545,9 +509,7 @@ def fail(*args: Any) -> None:
 
 
 def test_what_cannot_be_read_back_is_not_saved(tmp_path: Path) -> None:
-    """A name, contract or provenance that no manifest can hold is refused when saving, not when loading (FILE-3,
-    FILE-4).
-    """
+    """A name or provenance that no manifest can hold is refused when saving, not when loading (FILE-3, FILE-4)."""
     deep: Any = []
     for _ in range(100_000):
         deep = [deep]
@@ -558,13 +520,67 @@ def test_what_cannot_be_read_back_is_not_saved(tmp_path: Path) -> None:
         {"provenance": {"x": deep}},
         {"name": "\ud800"},
         {"name": 5},
-        {"contract": Contract("CMYK")},
-        {"contract": Contract(mean=(float("inf"),))},
         {"provenance": {"x": "y" * 2**24}},
     ):
         with refused(FileError, "FILE-3", "manifest.json"):
-            tiny(**change).save(tmp_path / "net.npz")
+            save(tiny(**change), tmp_path / "net.npz")
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.parent.name)
+def test_shipped_files_are_written_again_as_they_are(path: Path) -> None:
+    """Every member comes back byte for byte, the manifest but for the version of the law it was written under (FILE-4,
+    ID-4).
+    """
+    members = members_of(path.read_bytes())
+    again = members_of(npz.to_bytes(load(path)))
+    then, now = (json.loads(m["manifest.json"])["spec_version"] for m in (members, again))
+    said = members["manifest.json"].replace(f'"spec_version":"{then}"'.encode(), f'"spec_version":"{now}"'.encode())
+    assert now == SPEC_VERSION and again == {**members, "manifest.json": said}
+    assert then != now or npz.to_bytes(load(path)) == path.read_bytes()
+
+
+@pytest.mark.parametrize("contract", [{}, {"mean": (0.5, 0.25, 0.5)}, {"std": (2.0, 1.0, 1.0), "crop": 3}])
+@pytest.mark.parametrize("scale", [None, 1 / 255])
+def test_a_contract_may_leave_mean_and_std_untold(contract: dict[str, Any], scale: float | None) -> None:
+    """What a file does not tell of its images is told by nobody: it is empty when read, and empty when written again
+    (FILE-3).
+    """
+    given = Pixels(3, 2, 2, **{"mean": (), "std": (), "scale": scale, **contract})
+    net = chain(given=Input("in", (3, 2, 2), scale=scale))
+    data = npz.to_bytes(replace(net, contract=given))
+    members = members_of(data)
+    said = json.loads(members["manifest.json"])["input"]
+    empty = {"channels": "RGB", "mean": [], "std": [], "resize": None, "crop": None}
+    assert said == {**empty, **{key: list(v) if isinstance(v, tuple) else v for key, v in contract.items()}}
+    again = npz.build(members, "x")
+    assert again.contract == given and npz.to_bytes(again) == data
+    assert again.contract.untold == (
+        *(("scale",) if scale is None else ()),
+        *(name for name in ("mean", "std") if name not in contract),
+    )
+    short = with_manifest(members, input={key: value for key, value in said.items() if value not in ([], None)})
+    assert npz.build(short, "x").contract == given and npz.to_bytes(npz.build(short, "x")) == data
+
+
+@pytest.mark.parametrize(
+    ("contract", "place"),
+    [
+        ({"channels": "L"}, "order"),
+        ({"channels": "RGB", "mean": [0.5, 0.5]}, "mean"),
+        ({"channels": "RGB", "std": [1.0, 1.0, 0.0]}, "std"),
+        ({"channels": "RGB", "mean": [1e39, 0.0, 0.0]}, "mean"),
+        ({"channels": "RGB", "resize": 0}, "resize"),
+        ({"channels": "RGB", "crop": 65_537}, "crop"),
+    ],
+)
+def test_a_contract_that_does_not_fit_the_input_is_refused(contract: dict[str, Any], place: str) -> None:
+    """Channels, mean and std of a file are those of its input, sizes are possible ones; else the field is named
+    (FILE-3).
+    """
+    members = members_of(npz.to_bytes(told()))
+    with refused(FileError, "FILE-3", f"x: contract: input {place}"):
+        npz.build(with_manifest(members, input=contract), "x")
 
 
 def test_numpy_integers_are_integers() -> None:

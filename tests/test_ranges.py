@@ -13,15 +13,13 @@ import naive
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Record, Table, Width, fs_relu, run, scale
 from fsref.errors import RangeError
 from fsref.law.ranges import residuals, width_bits
-from handmade import draw, oracle, refused, residual, tiny, unordered
-
-ONE = (1, 1, 1)
-NETS = (tiny, residual, unordered)
+from handmade import NETS, ONE, chain, draw, oracle, recorded
+from refusals import refused
 
 
 def test_intervals_are_the_naive_ones() -> None:
     """any_order, final, membranes and codes are the naive oracle's, channel by channel (RANGE-1 to RANGE-3)."""
-    for make in NETS:
+    for make in NETS.values():
         net = make()
         wanted = naive.ranges(oracle(net))
         for place, p in enumerate(net.populations):
@@ -42,7 +40,7 @@ def test_any_order_holds_every_partial_sum() -> None:
     when every spike may come (RANGE-1).
     """
     shuffle = random.Random(3)
-    for make in NETS:
+    for make in NETS.values():
         net = make()
         other = oracle(net)
         for image in draw(net, 4, 1):
@@ -84,16 +82,15 @@ def test_final_holds_every_opening() -> None:
     for c in range(2):
         column = [v[c] for v in openings]
         assert small.ranges["a"].opening[c].tolist() == [min(column), max(column)]
-    for make in NETS:
+    for make in NETS.values():
         net = make()
         images = draw(net, 12, 2)
         images[0], images[1] = net.input.max_code, 0
-        trace = run(net, images, "reference", record=Record(observables=["opening"])).trace
+        trace = recorded(net, images, Record(observables=["opening"]))
         for (name, _), seen in trace.arrays.items():
             shaped = seen.reshape(len(seen), net[name].shape[0], -1)
-            assert (shaped >= net.ranges[name].final[:, 0, None]).all() and (
-                shaped <= net.ranges[name].final[:, 1, None]
-            ).all()
+            low, high = net.ranges[name].final[:, :, None].swapaxes(0, 1)
+            assert (shaped >= low).all() and (shaped <= high).all()
 
 
 def brute(T: Any, h: Any, d: Any, low: int, high: int) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -115,10 +112,7 @@ def test_membranes_stay_in_range() -> None:
         theta = int(rng.integers(1, 5))
         table = fs_relu(steps, theta) if trial % 4 == 0 else Table(T, h, d)
         weight, bias = int(rng.integers(-3, 4)), int(rng.integers(-20, 21))
-        net = Network(
-            [Input("in", ONE, 3, 7), FS("a", ONE, table, [bias]), Readout("out", ONE)],
-            [Dense("in", "a", [[weight]]), Dense("a", "out", [[1]])],
-        )
+        net = chain(FS("a", ONE, table, [bias]), Dense("in", "a", [[weight]]), given=Input("in", ONE, 3, 7))
         low, high = sorted((bias, bias + 7 * weight))
         proved = net.ranges["a"]
         membranes, codes = brute(table.T.tolist(), table.h.tolist(), table.d.tolist(), low, high)
@@ -130,11 +124,9 @@ def test_membranes_stay_in_range() -> None:
         assert proved.any_order.tolist() == [[min(whole[0], membranes[0]), max(whole[1], membranes[1])]]
 
 
-def at_edge(bias: int, weight: int = 0, table: Table | None = None) -> Network:
-    return Network(
-        [Input("in", ONE, 1, 1), FS("a", ONE, table or fs_relu(1), [bias]), Readout("out", ONE)],
-        [Dense("in", "a", [[weight]]), Dense("a", "out", [[1]])],
-    )
+def at_edge(bias: int, weight: int, table: Table) -> Network:
+    """One FS neuron of this bias, one bit of input of this weight."""
+    return chain(FS("a", ONE, table, [bias]), Dense("in", "a", [[weight]]), given=Input("in", ONE, 1, 1))
 
 
 def test_beyond_63_bits_nothing_loads() -> None:
@@ -152,9 +144,8 @@ def test_beyond_63_bits_nothing_loads() -> None:
         at_edge(low, -1, zero)
     with refused(RangeError, "RANGE-4", "a channel 0", top + 2**58):
         at_edge(top, 0, Table([0], [-(2**58)], [1]))
-    with refused(
-        RangeError, "RANGE-4", "a channel 0", top + 2**58
-    ):  # the hull reaches 2^63 - 1 and is still formed without wrapping
+    # The hull reaches 2^63 - 1 and is still formed without wrapping.
+    with refused(RangeError, "RANGE-4", "a channel 0", top + 2**58):
         at_edge(top, 0, Table([0] * 16, [-(2**58)] * 16, [1] * 16))
     huge = np.full((1, 1024), 2**31 - 1)
     sent = Table([1], [1], [2**31 - 1])
@@ -172,14 +163,11 @@ def test_declared_width_that_does_not_hold_is_refused() -> None:
     """A declared width holds the interval it promises, or the network is refused with channel and value (RANGE-5)."""
 
     def declared(bits: int, promise: Any, name: str = "out") -> Network:
-        hidden = FS(
-            "a", (2, 1, 1), Table([4, -100], [9, 1], [1, 1]), [0, 3], Width(bits, promise) if name == "a" else None
-        )
-        last = Readout("out", (2, 1, 1), [0, -60], Width(bits, promise) if name == "out" else None)
-        return Network(
-            [Input("in", ONE, 3, 5), hidden, last],
-            [Dense("in", "a", [[1], [2]]), Dense("a", "out", [[30, 33], [34, 60]])],
-        )
+        width = {name: Width(bits, promise)}
+        hidden = FS("a", (2, 1, 1), Table([4, -100], [9, 1], [1, 1]), [0, 3], width.get("a"))
+        last = Readout("out", (2, 1, 1), [0, -60], width.get("out"))
+        into = Dense("in", "a", [[1], [2]]), Dense("a", "out", [[30, 33], [34, 60]])
+        return chain(hidden, *into, given=Input("in", ONE, 3, 5), readout=last)
 
     # out: any_order [0, 2*63] and [-60, 2*94]; codes 1..2 each: final [63, 126], [34, 128]
     assert declared(9, "any_order").ranges["out"].any_order.tolist() == [[0, 126], [-60, 188]]
@@ -217,10 +205,8 @@ def test_padding_and_places_are_left_out() -> None:
     """A tap that falls on padding adds nothing to the interval of that place; the channel's interval is the hull over
     places (RANGE).
     """
-    net = Network(
-        [Input("in", (1, 1, 2), 1, 1), FS("a", (1, 1, 2), fs_relu(1), np.array([[[0, 10]]])), Readout("out", ONE)],
-        [Conv2d("in", "a", [[[[-5, 3, 7]]]], padding=(0, 1, 0, 1)), Dense("a", "out", [[1, 1]])],
-    )
+    into = Conv2d("in", "a", [[[[-5, 3, 7]]]], padding=(0, 1, 0, 1))
+    net = chain(FS("a", (1, 1, 2), fs_relu(1), np.array([[[0, 10]]])), into, given=Input("in", (1, 1, 2), 1, 1))
     # place 0: taps 3, 7 -> 0..10; place 1: taps -5, 3 plus 10 -> 5..13
     assert net.ranges["a"].opening.tolist() == [[0, 13]]
     assert net.ranges["a"].any_order.tolist() == [[-5, 13]]
@@ -238,7 +224,7 @@ def heavy(
     """
     fs = FS("fs", (1, 1, width), Table([1] * steps, [0] * steps, [worth] * steps))
     into = [Conv2d("fs", "out", np.array(k).reshape(1, 1, 1, -1), padding=padding) for k in kernels]
-    return Network([Input("in", (1, 1, width), 1, 1), fs, Readout("out", (1, 1, 1))], [scale("in", "fs", [1]), *into])
+    return chain(fs, scale("in", "fs", [1]), *into, given=Input("in", (1, 1, width), 1, 1))
 
 
 @pytest.mark.parametrize(
@@ -252,9 +238,8 @@ def heavy(
 )
 def test_sums_beyond_int64_are_not_wrapped_in_the_proof(kernels: list[list[int]], width: int, worst: int) -> None:
     """An interval that int64 would wrap, even to an innocent one, is found in full and refused (RANGE-4)."""
-    with pytest.raises(RangeError) as refused:
+    with refused(RangeError, "RANGE-4", value=worst):
         heavy(kernels, width)
-    assert (refused.value.rule, refused.value.value) == ("RANGE-4", worst)
 
 
 def test_weights_that_only_padding_meets_add_nothing() -> None:

@@ -13,78 +13,47 @@ it ends. The table is printed from it.
 """
 
 import argparse
-import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import fields
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fsref import Network, check, load_graph, load_images, run
+from fsref import Network, check, diff, load_graph, load_images, run, save
 from fsref.conversion.converter import Calibrated, Options
 from fsref.errors import FsrefError
-from fsref.law.populations import FS
 from fsref.metrics.paired import Paired
 from fsref.simulation.recording import Record
+from run_log import Log, digest, sha256
 
 OPTIONS = [field.name for field in fields(Options) if field.name != "steps"]
 BATCH_NEURONS = 2**25  # neurons of all images at a time: the trains of all are kept for comparison
-HEAD = (
-    "| K | float % | FS % | FS - float, 95 % interval | agreement % | spikes "
-    "per neuron | latency, steps |\n|--:|--:|--:|--:|--:|--:|--:|"
-)
+HEAD = f"""\
+| K | float % | FS % | FS - float, 95 % interval | agreement % | spikes per neuron | latency, steps |
+{"|--:" * 7}|"""
 
 
-class Log:
-    """The lines of JSON of one file, those of an earlier start among them."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.lines: list[dict[str, Any]] = []
-        if path.exists():
-            whole, _, _ = path.read_text(encoding="utf-8").rpartition(
-                "\n"
-            )  # what follows the last line end was cut off
-            self.lines = [json.loads(line) for line in whole.splitlines()]
-            path.write_text("".join(json.dumps(line) + "\n" for line in self.lines), encoding="utf-8")
-
-    def found(self, **fields: Any) -> Iterator[dict[str, Any]]:
-        """The lines that have all these values."""
-        return (line for line in self.lines if all(line.get(key) == value for key, value in fields.items()))
-
-    def add(self, **line: Any) -> dict[str, Any]:
-        """Write a line."""
-        self.lines.append(line)
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        return line
-
-
-def sha256(data: bytes) -> str:
-    """The SHA-256 of bytes, in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def stop(text: str) -> None:
+def stop(text: str) -> NoReturn:
     """End the program with one line."""
     sys.exit(f"evaluate.py: error: {text}")
 
 
-def batch(net: Network, x: np.ndarray, onnx: bool) -> dict[str, Any]:
-    """Labels and spikes of all FS neurons per image, when all engines that run agree; else the program ends."""
+def batch(net: Network, x: NDArray[np.integer], onnx: bool) -> dict[str, Any]:
+    """Answers and spikes of all FS neurons per image, when all engines that run agree; else the program ends."""
     trains, began, seconds = Record(observables=("spikes",)), time.perf_counter(), {}
     results = []
     for engine in ("events", "quantized"):
         results.append(run(net, x, engine, trains))
         seconds[engine], began = round(time.perf_counter() - began, 2), time.perf_counter()
     one, other = results
-    for key, words in one.trace.arrays.items():
-        if not np.array_equal(words, other.trace.arrays[key]):
-            stop(f"events and quantized differ in the spikes of {key[0]}")
+    assert one.trace is not None and other.trace is not None
+    if (found := diff(other.trace, one.trace)) is not None:
+        stop(f"events and quantized differ: {found}")
     if not np.array_equal(one.logits, other.logits):
         stop("events and quantized differ in the logits")
     if onnx:
@@ -95,7 +64,7 @@ def batch(net: Network, x: np.ndarray, onnx: bool) -> dict[str, Any]:
         if not np.array_equal(run_onnx(made, x, runtime="onnxruntime")["logits"], one.logits):
             stop("ONNX Runtime differs in the logits")
         seconds["onnxruntime"] = round(time.perf_counter() - began, 2)
-    sent = np.sum([one.spike_counts[p.name] for p in net.populations if isinstance(p, FS)], axis=0)
+    sent = np.sum([one.spike_counts[p.name] for p in net.fs], axis=0)
     return {"labels": one.predictions.tolist(), "spikes": sent.tolist(), "seconds": seconds}
 
 
@@ -123,50 +92,35 @@ def evaluate(args: argparse.Namespace) -> None:
         origin = f"the first {len(calibration)} of {args.calibrate}"
     else:
         seen[np.random.default_rng(args.seed).permutation(len(x))[: args.images]] = True
-        calibration, origin = (
-            x[seen],
-            f"{seen.sum()} of the {len(x)} images without labels, numpy default_rng({args.seed}).permutation",
-        )
-    try:
-        import onnxruntime
-    except ModuleNotFoundError:
-        onnxruntime = None
+        calibration = x[seen]
+        origin = f"{seen.sum()} of the {len(x)} images without labels, numpy default_rng({args.seed}).permutation"
+    onnx = find_spec("onnxruntime") is not None
     sample = sorted(np.random.default_rng(args.seed + 1).permutation(len(x))[: args.reference].tolist())
-    key = {
-        "graph": sha256(args.graph.read_bytes()),
-        "data": sha256(np.asarray(x, "<i8").tobytes() + np.asarray(y, "<i8").tobytes()),
-        "images": len(x),
-    }
-    print(
-        f"{args.graph}: {len(x)} images of {args.data}; calibration: {origin}; reference on images {sample}", flush=True
-    )
-    known = next(log.found(kind="float", **key), None) or log.add(
-        kind="float", **key, labels=graph.forward(x).argmax(axis=1).tolist()
-    )
+    key = {"graph": sha256(args.graph.read_bytes()), "data": digest(x, y), "images": len(x)}
+    read = f"{len(x)} images of {args.data}"
+    print(f"{args.graph}: {read}; calibration: {origin}; reference on images {sample}", flush=True)
+    known = log.found(kind="float", **key)
+    if known is None:
+        known = log.add(kind="float", **key, labels=graph.forward(x).argmax(axis=1).tolist())
     real, calibrated, lines = np.array(known["labels"]), None, []
     for steps in args.steps:
-        place = {
-            **key,
-            "steps": steps,
-            "options": args.options,
-            "calibration": sha256(np.asarray(calibration, "<i8").tobytes()),
-        }
-        summary = next(log.found(kind="row", **place), None)
+        place = {**key, "steps": steps, "options": args.options, "calibration": digest(calibration)}
+        summary = log.found(kind="row", **place)
         if summary is None:
             calibrated = calibrated or Calibrated.of(graph, calibration, args.images)
             net = calibrated.convert(Options(steps=steps, **args.options))
             if args.nets:
                 args.nets.mkdir(parents=True, exist_ok=True)
-                net.save(args.nets / f"{graph.name}-k{steps}.fs.npz")
-            neurons = sum(p.neurons for p in net.populations if isinstance(p, FS))
+                save(net, args.nets / f"{graph.name}-k{steps}.fs.npz")
+            neurons = net.fs_neurons
             size = max(1, min(256, BATCH_NEURONS // neurons))
             batches = []
             for first in range(0, len(x), size):
                 part = {"id": net.id, "data": key["data"], "first": first, "count": min(size, len(x) - first)}
-                batches.append(
-                    next(log.found(kind="batch", **part), None)
-                    or log.add(kind="batch", **part, **batch(net, x[first : first + size], bool(onnxruntime)))
-                )
+                done = log.found(kind="batch", **part)
+                if done is None:
+                    done = log.add(kind="batch", **part, **batch(net, x[first : first + size], onnx))
+                batches.append(done)
             if sample:
                 found = check(net, x[sample], ("reference", "events", "quantized"), memory_limit=2**35)
                 if not found.agrees:
@@ -183,13 +137,8 @@ def evaluate(args: argparse.Namespace) -> None:
                 engines=[*spent, *(["reference on the sample"] if sample else [])],
                 milliseconds={engine: round(1000 * seconds, 2) for engine, seconds in spent.items()},
             )
-            print(
-                (
-                    f"K = {steps}: {', '.join(summary['engines'])} agree on {len(x)} "
-                    f"images; ms per image: {summary['milliseconds']}"
-                ),
-                flush=True,
-            )
+            agreed = f"{', '.join(summary['engines'])} agree on {len(x)} images"
+            print(f"K = {steps}: {agreed}; ms per image: {summary['milliseconds']}", flush=True)
         fs = np.array(summary["labels"])
         lines.append(row(str(steps), Paired.of(real, fs, y), summary))
         if seen.any():

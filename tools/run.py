@@ -15,14 +15,15 @@ import environment
 SHOWN = (["digits"], ["resnet20", "--data", str(environment.ROOT / "reference_models" / "photos")])
 
 
-def main():
+def main() -> int:
     """Run what was asked for, or the main jobs, or say what they are; return the first exit code that is not 0."""
     if "--help" in sys.argv or "-h" in sys.argv:
         sys.stdout.write(__doc__)
         return 0
     python = environment.prepare(".venv-run", ".")
     for arguments in [["digits", *sys.argv[1:]]] if sys.argv[1:] else SHOWN:
-        if code := environment.call([python, "-m", "fsref", "run", *arguments]):
+        code = environment.call([python, "-m", "fsref", "run", *arguments])
+        if code:
             return code
     return 0
 

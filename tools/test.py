@@ -1,5 +1,5 @@
-"""Check everything: ruff, mypy, pytest. `python tools/test.py [--all] [-- PYTEST ARGUMENTS]`; its own environment is
-.venv-test.
+"""Check everything: ruff (rules and format), mypy, pytest. `python tools/test.py [--all] [-- PYTEST ARGUMENTS]`; its
+own environment is .venv-test.
 
 --all adds PyTorch and the tests that need programs which are no PyPI wheel, and fails on a skip that
 tests/allowed_skips.txt does not hold.
@@ -13,7 +13,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this file is read by whatever Py
 import environment
 
 
-def main():
+def main() -> int:
     """Run every check, also after one failed; return 0 when all passed."""
     own, rest = environment.split(sys.argv[1:])
     if set(own) - {"--all"}:
@@ -23,8 +23,9 @@ def main():
     python = environment.prepare(".venv-test", ".[%s]" % ",".join(extras))  # noqa: UP031
     failed = []
     for name, command in {
-        "ruff": ["ruff", "check", "."],
-        "mypy": ["mypy", "--strict", "fsref"],
+        "ruff check": ["ruff", "check", "."],
+        "ruff format": ["ruff", "format", "--check", "."],
+        "mypy": ["mypy"],
         "pytest": ["pytest", "-n", "2"] + own + rest,
     }.items():
         sys.stdout.write("== %s\n" % " ".join(command))  # noqa: UP031

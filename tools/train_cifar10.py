@@ -17,37 +17,33 @@ import math
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fsref import Pixels, from_torch
+from fsref import FsrefError, Pixels, from_torch, save
+from fsref.formats.cifar10 import read_batches
+from fsref.law.images import check_labels
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-RECORD = 1 + 3 * 32 * 32  # bytes of one image in a binary batch
 PAD = 4  # pixels around an image before it is cropped at random
 WARMUP_EPOCHS = 1
 WEIGHT_DECAY = 5e-4
 COARSE = 24  # pixels a side in the first epochs
 
 
-def read_batches(folder: Path, *names: str) -> tuple[Tensor, Tensor]:
-    """Return the (N, 3, 32, 32) uint8 images and (N,) int64 labels of the named binary batches."""
-    batches = []
-    for path in (folder / name for name in names):
-        try:
-            raw = np.fromfile(path, np.uint8)
-        except OSError as error:
-            sys.exit(f"train_cifar10.py: error: cannot read {path}: {error.strerror or error}")
-        if raw.size == 0 or raw.size % RECORD or raw[::RECORD].max() >= len(CLASSES):
-            sys.exit(f"train_cifar10.py: error: {path} does not hold CIFAR-10 records of {RECORD} bytes")
-        batches.append(raw.reshape(-1, RECORD))
-    records = torch.from_numpy(np.concatenate(batches))
-    return records[:, 1:].reshape(-1, 3, 32, 32).contiguous(), records[:, 0].long()
+def training_images(folder: Path) -> tuple[Tensor, Tensor]:
+    """Return the (N, 3, 32, 32) uint8 images and (N,) int64 labels of the five training batches."""
+    try:
+        images, classes, _ = read_batches(folder, "cifar10-train", None)
+        labels = check_labels(classes, len(images), len(CLASSES))
+    except FsrefError as error:
+        sys.exit(f"train_cifar10.py: error: {error}")
+    return torch.from_numpy(images).contiguous(), torch.from_numpy(labels)
 
 
 def channel_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,7 +67,7 @@ class Block(nn.Module):
         self.bn2 = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        y: Tensor = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
         if self.padding:
             x = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.padding, self.padding))
         return F.relu(y + x)
@@ -93,7 +89,8 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.layer3(self.layer2(self.layer1(F.relu(self.bn1(self.conv1(x))))))
-        return self.linear(x.mean(dim=(2, 3)))
+        logits: Tensor = self.linear(x.mean(dim=(2, 3)))
+        return logits
 
 
 class Bottleneck(nn.Module):
@@ -112,7 +109,7 @@ class Bottleneck(nn.Module):
         self.project = nn.Sequential(nn.Conv2d(inner, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.project(self.depthwise(self.expand(x)))
+        y: Tensor = self.project(self.depthwise(self.expand(x)))
         return x + y if self.shortcut else y
 
 
@@ -148,7 +145,8 @@ class Mixed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.blocks2(self.pool(self.fork2(self.blocks1(self.fork1(self.stem(x))))))
-        return self.linear(self.fork3(x).mean(dim=(2, 3)))
+        logits: Tensor = self.linear(self.fork3(x).mean(dim=(2, 3)))
+        return logits
 
 
 def initialise(model: nn.Module) -> None:
@@ -159,8 +157,9 @@ def initialise(model: nn.Module) -> None:
 
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
-    f"resnet{depth}": (lambda depth=depth: ResNet(depth)) for depth in (8, 14, 20, 32, 44, 56)
-} | {"mixed": Mixed}
+    **{f"resnet{depth}": partial(ResNet, depth) for depth in (8, 14, 20, 32, 44, 56)},
+    "mixed": Mixed,
+}
 
 
 def learning_rate(peak: float, step: int, warmup: int, total: int) -> float:
@@ -180,7 +179,7 @@ def replace_file(path: Path, write: Callable[[Any], object]) -> None:
 
 def train(args: argparse.Namespace) -> None:
     """Train, or continue to train, as the command line says."""
-    images, labels = read_batches(args.data, *(f"data_batch_{k}.bin" for k in range(1, 6)))
+    images, labels = training_images(args.data)
     mean, std = channel_statistics(images)
     scale, shift = (1 / (255 * std)).view(3, 1, 1), (mean / std).view(3, 1, 1)
     args.checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -188,14 +187,16 @@ def train(args: argparse.Namespace) -> None:
 
     torch.manual_seed(args.seed)
     layout = torch.channels_last if args.bfloat16 else torch.contiguous_format  # each is the faster one
-    model = NETWORKS[args.network]().to(memory_format=layout)
+    model = NETWORKS[args.network]()
+    for p in model.parameters():
+        if p.ndim == 4:  # weights of a convolution
+            p.data = p.data.contiguous(memory_format=layout)
     forward = torch.compile(model) if args.compile else model
     # One group per tensor; biases and batch norm (one dimension) have no weight decay.
     groups = [{"params": [p], "weight_decay": WEIGHT_DECAY if p.ndim > 1 else 0.0} for p in model.parameters()]
     optimizer = torch.optim.SGD(groups, lr=args.lr, momentum=0.9, nesterov=True)
-    recipe = {k: getattr(args, k) for k in ("network", "epochs", "coarse", "batch_size", "lr", "seed")} | {
-        "images": len(labels)
-    }
+    recipe = {k: getattr(args, k) for k in ("network", "epochs", "coarse", "batch_size", "lr", "seed")}
+    recipe["images"] = len(labels)
     done, log = 0, open(args.checkpoint.with_suffix(".log"), "a", buffering=1)
     if args.checkpoint.exists():
         state = torch.load(args.checkpoint, weights_only=True)
@@ -245,13 +246,13 @@ def train(args: argparse.Namespace) -> None:
             "model": model.state_dict(),
             "optimizer": optimizer.state_dict(),
         }
-        replace_file(args.checkpoint, lambda file, state=state: torch.save(state, file))
+        replace_file(args.checkpoint, partial(torch.save, state))
         seen = steps * args.batch_size
         results = f"{loss_sum / seen:.4f} {100 * hits / seen:.2f} {time.monotonic() - start:.1f}"
         print(f"{epoch} {rate:.6f} {results}", file=log)
 
-    contract = Pixels(3, 32, 32, mean=tuple(mean.tolist()), std=tuple(std.tolist()))
-    from_torch(model, contract, classes=CLASSES, name=args.network).save(args.out)
+    pixels = Pixels(3, 32, 32, mean=tuple(mean.tolist()), std=tuple(std.tolist()))
+    save(from_torch(model, pixels, classes=CLASSES, name=args.network), args.out)
 
 
 def main() -> None:

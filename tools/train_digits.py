@@ -13,31 +13,33 @@ golden. Needs torch and scikit-learn (pip install -e .[train]).
 
 import argparse
 import hashlib
-import io
 import json
 import platform
 import sys
 import time
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fsref import FS, Contract, Conv2d, Input, MaxPool, Network, Readout, fs_relu, run
-from fsref.formats.npz import DATE
+from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Pixels, Readout, fs_relu, run, save
+from fsref.formats.container import pack
+from fsref.formats.npy import npy
 from fsref.law.images import drawn_images
-from fsref.law.projections import Dense
+from fsref.law.populations import Population
+from fsref.law.projections import Projection
 from fsref.verification.golden import golden_record
 
 HELD_OUT, MAX_PIXEL, Q_MAX = 599, 16, 127
+Bytes = NDArray[np.uint8]
 STEPS = {"conv1": 8, "depth1": 6, "merge1": 8, "conv2": 6}  # K of each fs population
 WIDE, DEEP = 16, 48  # channels of the first stage and of conv2
-POOL = {"kernel_size": 3, "stride": 2, "padding": 1}
 EPOCHS, BATCH, RATE, WEIGHT_DECAY, SMOOTHING = 160, 64, 1e-2, 1e-2, 0.05
 CREDIT = (
     "E. Alpaydin, C. Kaynak: Optical Recognition of Handwritten Digits, "
@@ -61,8 +63,14 @@ class Digits(nn.Module):
         a = F.relu(self.bn1(self.conv1(x)))
         b = F.relu(self.bn2(self.depth1(a)))
         merged = F.relu(self.bn3(self.point1(b)) + a)
-        c = F.relu(self.bn4(self.conv2(F.max_pool2d(merged, **POOL))))
-        return self.linear(c.mean(dim=(2, 3)))
+        c = F.relu(self.bn4(self.conv2(pooled(merged))))
+        logits: Tensor = self.linear(c.mean(dim=(2, 3)))
+        return logits
+
+
+def pooled(a: Tensor) -> Tensor:
+    """The max-pool of the network, (B, C, 8, 8) -> (B, C, 4, 4)."""
+    return F.max_pool2d(a, kernel_size=3, stride=2, padding=1)
 
 
 def augmented(x: Tensor, rng: torch.Generator) -> Tensor:
@@ -92,7 +100,8 @@ def train(x: Tensor, y: Tensor, mean: float, std: float, seed: int) -> Digits:
             loss.backward()
             optimizer.step()
             schedule.step()
-    return model.eval()
+    model.eval()
+    return model
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,7 @@ class Edge:
 
 def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Weights and bias, float64, of a convolution and the batch norm behind it."""
+    assert norm.running_mean is not None and norm.running_var is not None
     gain = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
     return conv.weight.double() * gain[:, None, None, None], norm.bias.double() - norm.running_mean.double() * gain
 
@@ -149,7 +159,7 @@ def activations(edges: list[Edge], bias: dict[str, Tensor], x: Tensor) -> dict[s
     found = {"input": x.double()}
     for name in ("conv1", "depth1", "merge1", "pool", "conv2", "logits"):
         if name == "pool":
-            found[name] = F.max_pool2d(found["merge1"], **POOL)
+            found[name] = pooled(found["merge1"])
             continue
         total = bias[name] + sum(e(found[e.source]) for e in edges if e.target == name)
         found[name] = total if name == "logits" else total.relu()
@@ -160,16 +170,20 @@ def best_unit(a: Tensor, steps: int) -> float:
     """The value of one code unit, alpha / 2^K, with the least squared error over the activations a; alpha in 0.4..1 of
     their maximum.
     """
-    top = 2**steps - 1
-    units = [share / 200 * a.max().item() / 2**steps for share in range(80, 201)]
-    return min(units, key=lambda unit: (a - unit * (a / unit).round().clamp(0, top)).square().sum().item())
+    levels, largest = 1 << steps, a.max().item()
+    units = [share / 200 * largest / levels for share in range(80, 201)]
+
+    def error(unit: float) -> float:
+        return float((a - unit * (a / unit).round().clamp(0, levels - 1)).square().sum().item())
+
+    return min(units, key=error)
 
 
 def rounding_error(weights: list[Tensor], powers: list[float], unit: float, units_in: list[float]) -> float:
     """The expected squared error of one channel's sum when its weights are rounded to accumulator units."""
     error = 0.0
     for w, power, unit_in in zip(weights, powers, units_in, strict=True):
-        error += power * (w - (w * unit_in / unit).round() * unit / unit_in).square().sum().item()
+        error += power * float((w - (w * unit_in / unit).round() * unit / unit_in).square().sum().item())
     return error
 
 
@@ -185,10 +199,11 @@ def convert(edges: list[Edge], bias: dict[str, Tensor], x: Tensor) -> Network:
     power = {name: a.square().mean().item() for name, a in real.items()}
     unit = {"input": 1 / MAX_PIXEL} | {name: best_unit(real[name], steps) for name, steps in STEPS.items()}
     unit["pool"] = unit["merge1"]
-    populations: list = [Input("input", (1, 8, 8), steps=5, max_code=MAX_PIXEL, scale=unit["input"])]
-    projections: list = []
+    populations: list[Population] = [Input("input", (1, 8, 8), steps=5, max_code=MAX_PIXEL, scale=unit["input"])]
+    projections: list[Projection] = []
     for name in ("conv1", "depth1", "merge1", "pool", "conv2", "logits"):
-        shape = tuple(real[name].shape[1:])
+        channels, height, width = real[name].shape[1:]
+        shape = channels, height, width
         if name == "pool":
             populations.append(MaxPool("pool", shape, "merge1", kernel=(3, 3), stride=(2, 2), padding=(1, 1, 1, 1)))
             continue
@@ -218,60 +233,31 @@ def convert(edges: list[Edge], bias: dict[str, Tensor], x: Tensor) -> Network:
             if name == "logits":
                 projections.append(Dense(e.source, name, q, pooled=True))
             else:
-                projections.append(
-                    Conv2d(e.source, name, q, stride=(e.stride,) * 2, padding=(e.padding,) * 4, groups=e.groups)
-                )
+                stride, padding = (e.stride,) * 2, (e.padding,) * 4
+                projections.append(Conv2d(e.source, name, q, stride=stride, padding=padding, groups=e.groups))
         if name == "logits":
             populations.append(Readout(name, shape, whole[:, 0, 0]))
         else:
             whole = whole + np.array(theta)[:, None, None] // 2  # to the nearest
-            populations.append(
-                FS(
-                    name,
-                    shape,
-                    fs_relu(STEPS[name], theta),
-                    whole if whole.shape == shape else whole[:, 0, 0],
-                    scale=unit[name],
-                )
-            )
+            chosen = whole if whole.shape == shape else whole[:, 0, 0]
+            populations.append(FS(name, shape, fs_relu(STEPS[name], theta), chosen, scale=unit[name]))
     return Network(populations, projections, "digits", accumulator[0].item(), [str(c) for c in range(10)])
 
 
-def report(net: Network, float_labels: np.ndarray, x: np.ndarray, y: np.ndarray) -> dict[str, int]:
-    """Print and return how many images the float and the FS network get right, and on how many they differ."""
-    labels = run(net, x, engine="quantized").labels
-    found = {
-        "images": len(y),
-        "float": int((float_labels == y).sum()),
-        "fs": int((labels == y).sum()),
-        "differ": int((labels != float_labels).sum()),
-    }
-    print(
-        (
-            f"{found['images']} images: float {found['float']} right, FS "
-            f"{found['fs']} right, predictions differ on {found['differ']}"
-        ),
-        flush=True,
-    )
-    return found
+def report(net: Network, real: Bytes, x: Bytes, y: Bytes) -> tuple[int, int]:
+    """Print how many images the float network, which predicts `real`, and the FS network get right, and on how many
+    they differ; return the first two.
+    """
+    predictions = run(net, x, engine="quantized").predictions
+    right = int((real == y).sum()), int((predictions == y).sum())
+    differ = f"predictions differ on {(predictions != real).sum()}"
+    print(f"{len(y)} images: float {right[0]} right, FS {right[1]} right, {differ}", flush=True)
+    return right
 
 
-def write_zip(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """An npz of arrays, the same bytes for the same arrays: members stored, sorted, with a fixed date."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(arrays):
-            entry = zipfile.ZipInfo(f"{name}.npy", DATE)
-            entry.create_system, entry.external_attr = 3, 0o644 << 16
-            array = io.BytesIO()
-            np.lib.format.write_array(array, np.ascontiguousarray(arrays[name]), version=(1, 0), allow_pickle=False)
-            archive.writestr(entry, array.getvalue())
-    path.write_bytes(packed.getvalue())
-
-
-def naive_agrees(net_file: Path, images: np.ndarray, golden: dict) -> None:
+def naive_agrees(net_file: Path, images: NDArray[np.integer], golden: dict[str, Any]) -> None:
     """Nothing, when the naive oracle in tests/ gives the golden logits and digests of the images."""
-    sys.path.insert(0, str(REPOSITORY / "tests"))
+    sys.path.insert(0, str(REPOSITORY / "tests"))  # mypy finds it there by its mypy_path
     import naive
 
     net = naive.load(net_file.read_bytes())
@@ -320,22 +306,22 @@ def main() -> None:
     edges, bias = graph(model, mean, std)
     net = convert(edges, bias, x)
 
-    def predictions(images: np.ndarray) -> np.ndarray:
+    def predictions(images: Bytes) -> Bytes:
         with torch.inference_mode():
             z = torch.from_numpy(images)[:, None].float() / MAX_PIXEL
             found = model((z - mean) / std).argmax(1)
             if (activations(edges, bias, z)["logits"][:, :, 0, 0].argmax(1) != found).any():
                 sys.exit("train_digits.py: error: the folded network predicts another class")
-        return found.numpy().astype(np.uint8)
+        classes: Bytes = found.numpy().astype(np.uint8)
+        return classes
 
     report(net, predictions(x_train), x_train, y_train)
     x_test, y_test = pixels[held_out], classes[held_out]
     float_labels = predictions(x_test)
-    figures = report(net, float_labels, x_test, y_test)
-    for p in net.populations[1:-1]:
-        if isinstance(p, FS):
-            theta = p.table.T[..., -1]
-            print(f"{p.name}: K {p.steps}, theta {theta.min()}..{theta.max()}, unit {p.scale:.3e}")
+    float_right, fs_right = report(net, float_labels, x_test, y_test)
+    for p in net.fs:
+        theta = p.table.T[..., -1]
+        print(f"{p.name}: K {p.steps}, theta {theta.min()}..{theta.max()}, unit {p.scale:.3e}")
     if args.validate:
         return
     provenance = {
@@ -352,22 +338,21 @@ def main() -> None:
             f"AdamW, one cycle to {RATE}, {EPOCHS} epochs, batches of {BATCH}, affine "
             f"augmentation, label smoothing {SMOOTHING}, seed {args.seed}"
         ),
-        "float_accuracy": round(figures["float"] / HELD_OUT, 6),
-        "fs_accuracy": round(figures["fs"] / HELD_OUT, 6),
+        "float_accuracy": round(float_right / HELD_OUT, 6),
+        "fs_accuracy": round(fs_right / HELD_OUT, 6),
     }
-    net = replace(net, contract=Contract("L", (mean,), (std,)), provenance=provenance)
+    pixels = Pixels(*net.input.shape, mean=mean, std=std, scale=net.input.scale, max_code=MAX_PIXEL)
+    net = replace(net, contract=pixels, provenance=provenance)
     args.out.mkdir(parents=True, exist_ok=True)
-    net.save(args.out / "digits.fs.npz")
-    write_zip(
-        args.out / "digits.npz",
-        {"x_test": x_test, "y_test": y_test, "x_train": x_train, "y_train": y_train, "float_labels": float_labels},
-    )
+    save(net, args.out / "digits.fs.npz")
+    arrays = {"x_test": x_test, "y_test": y_test, "x_train": x_train, "y_train": y_train, "float_labels": float_labels}
+    members = {f"{name}.npy": npy(array, array.dtype) for name, array in arrays.items()}
+    (args.out / "digits.npz").write_bytes(pack(members))
     golden = golden_record(net, x_test, y_test)
     shown = np.concatenate([x_test[:3, None], drawn_images(net.input, 3, 1)])
     naive_agrees(args.out / "digits.fs.npz", shown, golden)
-    files = {
-        name: hashlib.sha256((args.out / name).read_bytes()).hexdigest() for name in ("digits.fs.npz", "digits.npz")
-    }
+    written = ("digits.fs.npz", "digits.npz")
+    files = {name: hashlib.sha256((args.out / name).read_bytes()).hexdigest() for name in written}
     (args.out / "golden.json").write_text(json.dumps({"files": files, **golden}, indent=1) + "\n")
     print(f"id {net.id}\n{time.monotonic() - start:.0f} s, torch {torch.__version__}, {platform.machine()}")
 
