@@ -68,7 +68,7 @@ def save(net: Network, path: str | PathLike[str], codes: Sequence[str] = ()) -> 
 
 def model(net: Network, codes: Sequence[str] = ()) -> ModelProto:
     """A network as a checked ONNX model (FILE-5). Errors: RangeError where int32 does not suffice, UsageError."""
-    onnx = _onnx()
+    onnx = package()
     for name in codes:
         if name not in net.code_weights:
             raise UsageError(
@@ -114,7 +114,7 @@ def run(
 
     Errors: InputError for images that are not of the input's shape or type, FileError, UsageError.
     """
-    onnx = _onnx()
+    onnx = package()
     if runtime not in (None, "onnxruntime", "reference"):
         raise UsageError("FILE-5", "runtime", "unknown", runtime, "onnxruntime or reference")
     try:
@@ -154,7 +154,7 @@ def run(
     return dict(zip(outputs, values, strict=True))
 
 
-def _onnx() -> Any:
+def package() -> Any:
     """The onnx package. Errors: UsageError when it is not installed."""
     try:
         import onnx
@@ -179,7 +179,7 @@ class _Graph:
     """An ONNX graph in the making. Methods return the name of the tensor they add."""
 
     def __init__(self, net: Network) -> None:
-        self.onnx, self.net, self.place = _onnx(), net, ""
+        self.onnx, self.net, self.place = package(), net, ""
         self.nodes: list[NodeProto] = []
         self.constants: dict[tuple[str, tuple[int, ...], bytes], tuple[str, TensorProto]] = {}
         self.codes: dict[str, _Codes] = {}
