@@ -18,15 +18,15 @@ from hypothesis import strategies as st
 
 import fsref
 import oracle
-from fsref.engines import events, quantized, reference
+from fsref.engines import reference
+from fsref.engines.engine import ENGINES
 from fsref.law.network import Network
 from fsref.law.neuron import Table, relu_theta
 from fsref.law.populations import FS, OBSERVABLES, MaxPool
 from fsref.law.projections import Conv2d, Dense
-from fsref.simulation.recording import Record
+from fsref.simulation.recording import Record, Trace
 from fsref.verification.strategies import Case, cases, membranes, tables
 
-ENGINES = {"reference": reference, "events": events, "quantized": quantized}
 LONG = os.environ.get("FSREF_PROFILE") == "long"
 COUNT = 20_000 if LONG else 2_000
 drawn = settings(
@@ -94,8 +94,8 @@ def test_four_ways_one_answer() -> None:
     @given(cases())
     def agree(case: Case) -> None:
         seen = oracle.observe(case)
-        for name, engine in ENGINES.items():
-            assert oracle.first_difference(case, seen, engine.simulator) is None, name
+        for engine in ENGINES:
+            assert oracle.first_difference(case, seen, engine) is None, engine
         count["networks"] += 1
         count.update(forms(case.net))
         count["deep"] += sum(isinstance(p, FS) for p in case.net.populations) >= 3
@@ -154,7 +154,7 @@ def test_one_neuron_four_ways(data: st.DataObject) -> None:
     assert (int(stairs.train[place]), int(stairs.code[place])) == (train, code)
 
 
-def everything(net: Network, images: np.ndarray, engine: str, **how: int) -> fsref.trace.Trace:  # type: ignore[name-defined]
+def everything(net: Network, images: np.ndarray, engine: str, **how: int) -> Trace:
     """All observables of a run."""
     trace = fsref.run(net, images, engine=engine, record=Record(observables=OBSERVABLES), **how).trace
     assert trace is not None
@@ -251,7 +251,12 @@ def test_a_dead_neuron_changes_nothing(engine: str, case: Case) -> None:
     outside = Dense("dead", net.readout.name, np.full((net.readout.shape[0], net.input.shape[0]), 99), pooled=True)
     with_dead = Network(
         [*net.populations[:-1], dead, net.readout],
-        [*[q for q in net.projections if q.target != net.readout.name], inside, *net.into(net.readout.name), outside],
+        [
+            *[q for q in net.projections if q.target != net.readout.name],
+            inside,
+            *net.into(net.readout.name).values(),
+            outside,
+        ],
     )
     assert np.array_equal(
         fsref.run(with_dead, case.images, engine=engine).logits, fsref.run(net, case.images, engine=engine).logits
@@ -282,12 +287,11 @@ def test_trains_order_as_codes(case: Case) -> None:
 def test_without_jit() -> None:
     """With NUMBA_DISABLE_JIT set the kernels run as plain Python and still agree with the oracle."""
     program = (
-        "import oracle\nfrom hypothesis import given, settings, HealthCheck\nfrom "
-        "fsref.engines import events\nfrom fsref.testing import cases\n"
+        "import oracle\nfrom hypothesis import given, settings, HealthCheck\nfrom fsref.testing import cases\n"
         "@settings(database=None, deadline=None, derandomize=True, max_examples=40, "
         "suppress_health_check=list(HealthCheck))\n@given(cases())\n"
-        "def agree(case):\n    assert oracle.first_difference(case, oracle.observe(case), "
-        "events.simulator) is None\nagree()\nprint('agreed')\n"
+        "def agree(case):\n    assert oracle.first_difference(case, oracle.observe(case), 'events') is None\n"
+        "agree()\nprint('agreed')\n"
     )
     here = os.path.dirname(os.path.abspath(__file__))
     path = os.pathsep.join([here, os.path.dirname(here)])
