@@ -9,7 +9,9 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,13 +21,16 @@ from hypothesis import strategies as st
 import fsref
 import oracle
 from fsref.engines import reference
-from fsref.engines.engine import ENGINES
+from fsref.engines.activity import Activity
+from fsref.engines.engine import ENGINES, Simulator, Wanted
+from fsref.errors import UsageError
 from fsref.law.network import Network
-from fsref.law.neuron import Table, relu_theta
+from fsref.law.neuron import Ints, Table, relu_theta
 from fsref.law.populations import FS, OBSERVABLES, MaxPool
 from fsref.law.projections import Conv2d, Dense
 from fsref.simulation.recording import Record, Trace
-from fsref.verification.strategies import Case, cases, membranes, tables
+from fsref.testing import Case, cases, membranes, tables
+from handmade import draw, refused, residual, tiny
 
 LONG = os.environ.get("FSREF_PROFILE") == "long"
 COUNT = 20_000 if LONG else 2_000
@@ -282,6 +287,71 @@ def test_trains_order_as_codes(case: Case) -> None:
                     )
                 )
                 assert all(a[1] <= b[1] for a, b in pairwise(pairs))
+
+
+class Flipped:
+    """The reference engine but for one spike: the last step of the first neuron of one population, in every image."""
+
+    name, kernels = "flipped", "NumPy, and one wrong bit"
+
+    def __init__(self, population: str) -> None:
+        self.population = population
+
+    def simulator(self, net: Network) -> Simulator:
+        right = reference.simulator(net)
+
+        def simulate(images: Ints, wanted: Wanted) -> Iterator[Activity]:
+            for activity in right(images, wanted):
+                if activity.population == self.population:
+                    trains = activity.trains.copy()
+                    trains[:, 0, 0, 0] ^= 1
+                    activity = dataclasses.replace(activity, trains=trains)
+                yield activity
+
+        return simulate
+
+    def working_bytes(self, net: Network) -> int:
+        return reference.working_bytes(net)
+
+
+def test_an_engine_may_be_an_object() -> None:
+    """run, evaluate, check, diff and explain take whatever has `simulator` and `working_bytes`; results tell its name
+    and kernels, and its one wrong bit is found where it is (RUN-2).
+    """
+    net, x, wrong = residual(), draw(residual(), 3), Flipped("mid")
+    result = fsref.run(net, x, wrong, record=["mid"])
+    assert (result.engine, result.kernels) == ("flipped", "NumPy, and one wrong bit")
+    assert result.to_dict()["kernels"] == "NumPy, and one wrong bit"
+    score = fsref.evaluate(net, x, np.zeros(3, int), wrong)
+    assert (score.engine, score.kernels) == (result.engine, result.kernels)
+    report = fsref.check(net, x, engines=["events", reference, wrong])
+    assert (report.engines, report.engine) == (("events", "reference", "flipped"), "flipped")
+    assert not report.agrees
+    first = report.difference
+    assert first is not None
+    assert (first.image, first.place, first.observable, first.neuron) == (0, "mid", "spikes", 0)
+    found = fsref.diff(result.trace, reference, x)
+    assert found is not None
+    assert (found.image, found.place, found.step, found.neuron) == (0, "mid", first.step, 0)
+    assert fsref.diff(result.trace, Flipped("mid"), x) is None
+    assert fsref.check(net, x, engines=[wrong, Flipped("mid")]).agrees
+    with pytest.raises(AssertionError, match="FS-2"):
+        fsref.explain(net, x[0], "mid", 0, engine=wrong)
+
+
+@pytest.mark.parametrize("wrong", ["event", object(), None, reference.simulator, Flipped])
+def test_what_is_no_engine_is_refused(wrong: Any) -> None:
+    """An unknown name, an object without the two functions, and a class in place of its object: one line each."""
+    net = tiny()
+    x = draw(net, 1)
+    trace = fsref.run(net, x, record=["hid"]).trace
+    for call in (
+        lambda: fsref.run(net, x, wrong),
+        lambda: fsref.check(net, x, engines=[wrong]),
+        lambda: fsref.diff(trace, wrong, x),
+    ):
+        with refused(UsageError, "RUN-2", "engine"):
+            call()
 
 
 def test_without_jit() -> None:
