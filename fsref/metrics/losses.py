@@ -17,7 +17,7 @@ from fsref.errors import GraphError
 from fsref.law.images import Pixels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout
 
 Floats = NDArray[np.float32]
 PARTS = ("error", "inherited", "new", "codes", "arithmetic")
@@ -104,15 +104,18 @@ class Tally:
     """
 
     def __init__(self, net: Network, name: str, pixels: Pixels, low_end: float) -> None:
-        source: Population = net[name]
-        while isinstance(source, MaxPool):  # the codes of a max-pool are codes of what it pools
-            source = net[source.source]
+        source = origin(net, name)
         self.name, self.kind, self.steps, self.shape = name, net[name].kind, net.steps[name], net[name].shape
         self.neurons, self.low_end = net[name].neurons, low_end
         self.real = meaning(net, source, pixels)
         self.unit, self.offset, self.ends = None, 0, (np.zeros(0, np.int64), np.zeros(0, np.int64))
-        if isinstance(source, FS):  # an fs alone has a scale of its own
-            self.unit, self.offset, self.ends = unit_of(source), source.offset, code_ends(net, source)
+        match source:
+            case FS():
+                self.unit, self.offset, self.ends = unit_of(source), source.offset, code_ends(net, source)
+            case Input() | Readout():
+                pass  # no scale of its own
+            case _:
+                assert_never(source)
         self.image_count, self.peak = 0, -(2**62)
         self.sums: defaultdict[str, float] = defaultdict(float)
         self.by_channel = np.zeros((2, self.shape[0]))  # of the new error and its square
@@ -178,7 +181,19 @@ class Tally:
         )
 
 
-def meaning(net: Network, source: Population, pixels: Pixels) -> Callable[[NDArray[Any]], Floats]:
+def origin(net: Network, name: str) -> Input | FS | Readout:
+    """The population whose codes a population has: what a max-pool pools, in the end; else itself (POOL-1)."""
+    p = net[name]
+    match p:
+        case MaxPool():
+            return origin(net, p.source)
+        case Input() | FS() | Readout():
+            return p
+        case _:
+            assert_never(p)
+
+
+def meaning(net: Network, source: Input | FS | Readout, pixels: Pixels) -> Callable[[NDArray[Any]], Floats]:
     """A function from the codes (b, C, H, W) of a population, or from logits, to the real values they stand for
     (FILE-3, NET-8).
     """
@@ -190,8 +205,6 @@ def meaning(net: Network, source: Population, pixels: Pixels) -> Callable[[NDArr
             return lambda codes: ((codes - offset) * scale).astype(np.float32)
         case Readout():
             return lambda logits: (logits * float(net.logit_scale)).astype(np.float32)
-        case MaxPool():
-            return meaning(net, net[source.source], pixels)
         case _:
             assert_never(source)
 

@@ -33,7 +33,7 @@ def memory_sheet(net: Network) -> Sheet:
         for name, own in held.items()
     ]
     total = ("all", None, None, *(sum(column) for column in zip(*held.values(), strict=True)))
-    head = ("population", "a membrane", "a code", "membranes", "codes", "weights in", "bias", "candidates")
+    head = ("population", "one membrane", "one code", "membranes", "codes", "weights in", "bias", "candidates")
     return Sheet("memory in bits", head, [*rows, total])
 
 
