@@ -47,9 +47,9 @@ class Candidate:
 
     neuron: int
     place: Place
-    spikes: tuple[int, ...]
+    train: tuple[int, ...]
     code: int
-    out: int | None
+    dropped: int | None
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,9 +93,9 @@ class Explanation(Shown):
         if self.steps:
             parts += [self._steps()]
         if self.candidates:
-            ends = ["stays in" if w.out is None else f"out at step {w.out}" for w in self.candidates]
+            ends = ["stays in" if w.dropped is None else f"out at step {w.dropped}" for w in self.candidates]
             rows = [
-                (str(w.neuron), _at(w.place), "".join(map(str, w.spikes)), w.code, end)
+                (str(w.neuron), _at(w.place), "".join(map(str, w.train)), w.code, end)
                 for w, end in zip(self.candidates, ends, strict=True)
             ]
             parts += [Sheet("candidates", ("neuron", "c, y, x", "train", "code", ""), rows, left=0)]
