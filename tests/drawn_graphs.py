@@ -19,7 +19,7 @@ from fsref.law.images import Pixels
 from fsref.law.projections import window_shape
 
 FORMS = frozenset(
-    form.strip()
+    " ".join(form.split())
     for form in """
     conv, stride, padding, asymmetric padding, dilation, groups, depthwise, no bias, dead channel, batch_norm,
     affine, pre-activation, residual, linear residual, option A, concat, dense concat, grouped concat, max_pool,

@@ -42,7 +42,7 @@ def files(tmp_path: Path) -> Path:
     graph, x = residual(), drawn(60)
     y = graph.forward(x).argmax(axis=1)
     y[::10] = (y[::10] + 1) % 5
-    graph.save(tmp_path / "net.npz")
+    fsref.save(graph, tmp_path / "net.npz")
     np.savez(tmp_path / "images.npz", x=x, y=y)
     np.savez(tmp_path / "bare.npz", x=x)
     return tmp_path
@@ -72,7 +72,7 @@ def test_the_next_command_can_be_typed(call: Call, files: Path) -> None:
     """It carries what the command line said of the input and of image files, quoted for a shell, and works."""
     graph = residual()
     (files / "my files").mkdir()
-    fsref.Graph(None, graph.nodes, "residual").save(files / "my files" / "open.npz")
+    fsref.save(fsref.Graph(None, graph.nodes, "residual"), files / "my files" / "open.npz")
     for index, image in enumerate(drawn(2)):
         Image.fromarray(image.astype(np.uint8).transpose(1, 2, 0)).resize((20, 16)).save(
             files / "my files" / f"{index}.png"
@@ -292,7 +292,7 @@ def test_a_file_of_another_kind_is_named(call: Call, files: Path) -> None:
 def test_the_contract_can_be_given(call: Call, files: Path) -> None:
     """A graph without contract is refused until size, mean and std are named; then it converts to the same network."""
     graph = residual()
-    fsref.Graph(None, graph.nodes, "residual").save(files / "open.npz")
+    fsref.save(fsref.Graph(None, graph.nodes, "residual"), files / "open.npz")
     code, _, err = call("convert", "open.npz", "--data", "images.npz")
     assert code == 2 and "no input contract" in err
     given = ["--size", "3x8x8", "--mean", "0.4,0.5,0.6", "--std", "0.2,0.25,0.3"]

@@ -23,6 +23,7 @@ from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
 from fsref.reports.pictures import comparison_picture
 from fsref.simulation.recording import Record
+from fsref.simulation import memory
 from fsref.verification import compare as module
 from fsref.verification.compare import compare
 from fsref.verification.comparison import Comparison
@@ -146,12 +147,12 @@ def test_every_figure_is_a_few_lines_of_numpy(steps: int) -> None:
             assert (row.dead, row.inactive, row.lost) == ((~fired).sum(), (~active).sum(), (~fired & active).sum())
             assert (row.peak, row.top, row.saturated) == (q.max(), top, pytest.approx((q == top).mean()))
             assert row.clipped == pytest.approx(beyond.mean())
-            assert row.bias_codes == pytest.approx((r[name] - f[name]).mean() / coded.scale, rel=1e-3, abs=1e-4)
+            assert row.mean_error_codes == pytest.approx((r[name] - f[name]).mean() / coded.scale, rel=1e-3, abs=1e-4)
         else:
             r[name] = done.logits[:, :, None, None] * net.logit_scale
             nearest = g
             assert (
-                row.bias_codes
+                row.mean_error_codes
                 is row.clipped
                 is row.saturated
                 is row.peak
@@ -164,7 +165,7 @@ def test_every_figure_is_a_few_lines_of_numpy(steps: int) -> None:
         power = {"power": f[name], "error": r[name] - f[name], "inherited": g - f[name], "new": r[name] - g}
         for part, values in (power | {"codes": nearest - g, "arithmetic": r[name] - nearest}).items():
             assert getattr(row, part) == pytest.approx((values**2).mean(), rel=2e-3, abs=1e-12), (name, part)
-        assert row.bias == pytest.approx((r[name] - f[name]).mean(), rel=1e-3, abs=1e-6)
+        assert row.mean_error == pytest.approx((r[name] - f[name]).mean(), rel=1e-3, abs=1e-6)
         assert row.snr == pytest.approx(db((f[name] ** 2).mean(), ((r[name] - f[name]) ** 2).mean()), abs=0.01)
         new = r[name] - g
         if name != "pool":
@@ -200,7 +201,7 @@ def test_the_images_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -
     """
     graph, net = made(weights()), converted(weights())
     whole, done = compare(graph, net, IMAGES), []
-    monkeypatch.setattr(module, "CHUNK_IMAGES", 5)
+    monkeypatch.setattr(memory, "CHUNK_IMAGES", 5)
     parts = compare(graph, net, IMAGES, progress=done.append)
     assert done == [5, 5, 5, 5, 4]
     for one, other in zip(whole.rows, parts.rows, strict=True):
@@ -407,14 +408,13 @@ def test_codes_of_a_table_with_negative_weights() -> None:
 
 
 def test_json_and_text() -> None:
-    """The dictionary survives JSON without loss; the table is plain ASCII with a line per population, no wider than 150
-    columns.
+    """The dictionary survives JSON without loss; the table is plain ASCII with a line per population, of 80 columns.
     """
     broken = weights() | {"deep": (weights()["deep"][0], np.zeros(5))}
     found = compare(made(weights()), converted(broken), IMAGES, np.zeros(24, int))
     plain = found.to_dict()
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-    assert (plain["first_jump"], plain["images"], plain["agreement"]) == ("deep", 24, found.agree / 24)
+    assert (plain["first_jump"], plain["image_count"], plain["agreement"]) == ("deep", 24, found.agree / 24)
     assert plain["jumps"][0] == "deep" and set(plain["limits_db"]) == {"codes", "arithmetic"}
     assert [p["name"] for p in plain["populations"]] == [
         "input",
@@ -428,14 +428,13 @@ def test_json_and_text() -> None:
     ]
     assert plain["populations"][3]["error_db"] == found["deep"].snr
     text = str(found)
-    assert text.isascii() and max(map(len, text.splitlines())) <= 150
-    line = next(line for line in text.splitlines() if line.startswith("deep "))
-    assert line.split()[:3] == ["deep", "8", f"{found['deep'].snr:.1f}"] and line.endswith("<- jump")
-    assert (
-        f"first jump   deep: its arithmetic part is at {found['deep'].db('arithmetic'):.1f} "
-        f"dB, the limit is {found.limits['arithmetic']:.1f}"
-    ) in text
-    assert f"{found.agree:,} of 24" in text and "accuracy     float " in text
+    assert text.isascii() and max(map(len, text.splitlines())) <= 80
+    first, *_, last = [line for line in text.splitlines() if line.startswith("deep ")]
+    assert first.split()[:3] == ["deep", "8", f"{found['deep'].snr:.1f}"] and last.endswith("<- jump")
+    flat = " ".join(text.split())
+    at = f"{found['deep'].db('arithmetic'):.1f} dB, the limit is {found.limits['arithmetic']:.1f}"
+    assert f"first jump deep: its arithmetic part is at {at}" in flat
+    assert f"{found.agree:,} of 24" in flat and "accuracy float " in flat
 
 
 def test_a_fault_of_folding_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -463,10 +462,8 @@ def test_a_fault_of_folding_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         values[name] = function(*(values[source] for source in sources))
     expected = db((own**2).sum(), ((own - values["classes"][:, :, 0, 0]) ** 2).sum())
     assert found.folding_db == pytest.approx(expected, abs=0.01) and expected < 40
-    assert (
-        "folding      WRONG: with batch norm and the like folded into "
-        f"weights the float logits are {found.folding_db:.1f} dB"
-    ) in str(found)
+    told = "WRONG folding: with batch norm and the like folded into weights the float logits are"
+    assert f"{told} {found.folding_db:.1f} dB" in " ".join(str(found).split())
 
 
 def test_what_float32_rounds_off_is_no_fault_of_folding() -> None:

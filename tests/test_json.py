@@ -1,4 +1,4 @@
-"""What `--json` writes: every key stands on its page, means the same in every command, and nothing on the page is gone."""
+"""What `--json` writes: every key stands on its page and means the same in every command."""
 
 from __future__ import annotations
 

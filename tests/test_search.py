@@ -128,7 +128,7 @@ def test_points_left_early_could_not_keep_the_loss() -> None:
     assert all(p.share is None and p.spikes is None and not p.kept for p in left)
     for point in left:
         net = convert(GRAPH, IMAGES, images=300, steps=dict(point.steps), weight_bits=12)
-        assert int((fsref.run(net, IMAGES).labels == PREDICTED).sum()) < many.needed
+        assert int((fsref.run(net, IMAGES).predictions == PREDICTED).sum()) < many.needed
 
 
 def test_the_network_found_is_the_best_point(found: Found) -> None:
@@ -136,7 +136,7 @@ def test_the_network_found_is_the_best_point(found: Found) -> None:
     steps = {p.name: p.steps for p in found.net.populations if isinstance(p, fsref.FS)}
     assert steps == {**found.best.steps, "levels": 4}
     assert found.net.id == convert(GRAPH, IMAGES, images=200, steps=dict(found.best.steps), weight_bits=12).id
-    assert int((fsref.run(found.net, IMAGES[:200]).labels == NOISY[:200]).sum()) == found.best.right
+    assert int((fsref.run(found.net, IMAGES[:200]).predictions == NOISY[:200]).sum()) == found.best.right
     about = found.net.provenance["search"]
     assert about == {
         "loss": 4.0,
@@ -154,7 +154,7 @@ def test_without_labels_agreement_is_what_is_kept() -> None:
     assert (kept.measure, kept.float_right, kept.needed) == ("agreement", 60, 60)
     assert [p.uniform for p in kept.points[:3]] == [12, 10, 6]
     if kept.kept:
-        assert (fsref.run(kept.net, IMAGES[:60]).labels == PREDICTED[:60]).all()
+        assert (fsref.run(kept.net, IMAGES[:60]).predictions == PREDICTED[:60]).all()
 
 
 def test_a_loss_that_nothing_keeps() -> None:

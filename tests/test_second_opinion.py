@@ -254,7 +254,7 @@ def test_weights_and_biases_are_the_real_ones_rounded(case: Drawn, data: st.Data
         if unit.pool is not None:
             continue
         half = 0.5 + 1e-6
-        for term, q in zip(unit.terms, net.into(unit.name), strict=True):
+        for term, q in zip(unit.terms, net.into(unit.name).values(), strict=True):
             steps = fake.unit[unit.name].reshape(-1, *[1] * (term.weights.ndim - 1)) / by_input(q, fake.scale[q.source])
             assert (np.abs(fake.weights[place] - term.weights) <= half * steps).all(), q
             place += 1
