@@ -1,11 +1,14 @@
 """Every error fsref raises on purpose: one line that names rule, place, value and limit.
 
-FsrefError ├── FileError        a network file, label file or image file cannot be taken (FILE, ID) ├── NetworkError
-the network breaks a rule of the law (NET, FS, PROJ, POOL) │   └── RangeError   an integer would leave its proved or
-declared width (RANGE) ├── GraphError       a float graph, or what it was imported from, cannot be taken or converted
-(GRAPH, CONV) ├── InputError       images or labels do not fit the network (NET-7, RUN-1, RUN-4) ├── LimitError       a
-run needs more memory or disk than allowed (RUN-3), a pipeline more buffers or deeper FIFOs than it has (TIME-5, TIME-7)
-└── UsageError       an unknown engine, population, observable or argument (RUN-2)
+FsrefError
+├── FileError        a network file, recording, label file or image file cannot be taken or written (FILE, ID, RUN-3)
+├── NetworkError     the network breaks a rule of the law (NET, FS, PROJ, POOL)
+│   └── RangeError   an integer would leave its proved or declared width (RANGE)
+├── GraphError       a float graph, or what it was imported from, cannot be taken or converted (GRAPH, CONV)
+├── InputError       images or labels do not fit the network (NET-7, RUN-1, RUN-4)
+├── LimitError       a run needs more memory or disk than allowed (RUN-3), a pipeline more buffers or deeper FIFOs
+│                    than it has (TIME-5, TIME-7)
+└── UsageError       an unknown engine, population, observable, option or argument (RUN-2)
 """
 
 from __future__ import annotations

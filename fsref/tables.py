@@ -7,15 +7,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import groupby
+from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
     from rich.table import Table as Drawn
 
 WIDTH = 80  # columns of text that is no terminal's
-LONGEST = 40  # characters of a cell of text before it wraps
+LONGEST = 40  # characters of text in a cell before it wraps, if there is no room for more
+GAP = 2  # between columns
 ALARMS = frozenset({"DIFFERS", "OUTSIDE", "WRONG"})  # facts that are red on a terminal
+Fact = tuple[str, str]  # name and value; one without a name goes on with the fact above it
 
 
 def plural(count: int, noun: str) -> str:
@@ -23,11 +27,18 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
+def printable(text: str) -> str:
+    """The text, with escapes for what a terminal would obey: control characters and the like."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
 def cell(value: object) -> str:
     """A value as a table shows it: integers with commas, None as nothing."""
-    return (
-        f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else "" if value is None else str(value)
-    )
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "" if value is None else printable(str(value))
 
 
 @dataclass(frozen=True)
@@ -43,8 +54,8 @@ class Sheet:
     head: Sequence[str] = ()
     rows: Sequence[Sequence[object]] = ()
     left: int = 1
-    above: Sequence[tuple[str, str]] = ()
-    below: Sequence[tuple[str, str]] = ()
+    above: Sequence[Fact] = ()
+    below: Sequence[Fact] = ()
     more: Sequence[Sheet] = ()
 
     def __str__(self) -> str:
@@ -59,86 +70,138 @@ class Sheet:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.text import Text
 
-        yield Text(self.title, "bold")
-        for part in (_facts(self.above), *self._tables(options.max_width), _facts(self.below)):
-            if part is not None:
-                yield Text()
-                yield part
+        width = options.max_width
+        parts: list[RenderableType] = [*_facts(self.above, width), *self._tables(width), *_facts(self.below, width)]
+        yield Text(printable(self.title), "bold")
+        for part in parts:
+            yield Text()
+            yield part
         for sheet in self.more:
             yield Text()
             yield sheet
 
     def _tables(self, width: int) -> Iterator[Drawn]:
-        """The table, or its columns in several, as wide as `width` allows."""
-        from rich.box import Box
-        from rich.table import Table as Drawn
-        from rich.text import Text
-
+        """The table, or its columns in several, none wider than `width`."""
         cells = [[cell(value) for value in row] for row in self.rows]
-        need = [self._width(i, [row[i] for row in cells]) for i in range(len(self.head))]
-        for columns in _parts(need, width):
-            rule = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
-            drawn = Drawn(box=rule, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-            for i in columns:
-                text = i < self.left
-                least = min(need[i], width)
-                form: Any = {"justify": "left" if text else "right", "vertical": "bottom", "overflow": "fold"}
-                drawn.add_column(Text(self.head[i]), min_width=least, **form)
-            for row in cells:
-                drawn.add_row(*(Text(row[i]) for i in columns))
-            yield drawn
-
-    def _width(self, i: int, values: Sequence[str]) -> int:
-        """The columns that column i needs: its longest value, of text no more than LONGEST, and word of its head."""
-        longest = max(map(len, values), default=0)
-        words = max(map(len, self.head[i].split()), default=0)
-        return max(words, min(longest, LONGEST) if i < self.left else longest)
+        columns = [_Column(head, [row[i] for row in cells], i < self.left) for i, head in enumerate(self.head)]
+        part: list[_Column] = []
+        for column in columns:
+            if len(part) > 1 and _sum(c.least for c in (*part, column)) > width:
+                yield _drawn(part, width)
+                part = columns[:1]
+            part = [*part, column]
+        if part:
+            yield _drawn(part, width)
 
     def html(self) -> str:
-        """The sheet as HTML: title as caption, the facts in its foot; everything escaped."""
+        """The sheet as HTML: title as caption, facts above in the head and below in the foot; everything escaped."""
+        left, span = 'style="text-align:left"', max(1, len(self.head) - 1)
 
         def row(values: Iterable[object], tag: str) -> str:
-            sides = (
-                f'<{tag} style="text-align:{"left" if i < self.left else "right"}">{escape(cell(v))}</{tag}>'
-                for i, v in enumerate(values)
-            )
-            return f"<tr>{''.join(sides)}</tr>"
+            sides = ("left" if i < self.left else "right" for i in range(len(self.head)))
+            cells = zip(sides, values, strict=True)
+            inner = "".join(f'<{tag} style="text-align:{side}">{escape(cell(v))}</{tag}>' for side, v in cells)
+            return f"<tr>{inner}</tr>" if inner else ""
 
-        span, side = max(1, len(self.head) - 1), 'style="text-align:left"'
-        fact = f'<tr><th scope="row" {side}>{{}}</th><td colspan="{span}" {side}>{{}}</td></tr>'
-        foot = "".join(fact.format(escape(name), escape(value)) for name, value in (*self.above, *self.below))
-        body = "".join(row(values, "td") for values in self.rows)
-        head = f"<caption>{escape(self.title)}</caption><thead>{row(self.head, 'th')}</thead>"
-        table = f"<table>{head}<tbody>{body}</tbody><tfoot>{foot}</tfoot></table>"
+        def facts(given: Sequence[Fact]) -> str:
+            told = ((escape(printable(name)), escape(printable(value))) for name, value in given)
+            form = f'<tr><th scope="row" {left}>{{}}</th><td colspan="{span}" {left}>{{}}</td></tr>'
+            return "".join(form.format(*fact) for fact in told)
+
+        head = f"<thead>{facts(self.above)}{row(self.head, 'th')}</thead>"
+        body = f"<tbody>{''.join(row(values, 'td') for values in self.rows)}</tbody>"
+        caption = f"<caption>{escape(printable(self.title))}</caption>"
+        table = f"<table>{caption}{head}{body}<tfoot>{facts(self.below)}</tfoot></table>"
         return table + "".join(sheet.html() for sheet in self.more)
 
 
-def _facts(facts: Sequence[tuple[str, str]]) -> Drawn | None:
-    """Names and values side by side, None when there are none."""
+class _Column:
+    """A column to draw: its values, its head, and how wide it has to be."""
+
+    def __init__(self, head: str, values: Sequence[str], text: bool) -> None:
+        from rich.cells import cell_len
+
+        self.head, self.values, self.text = printable(head), values, text
+        self.longest = max(map(cell_len, values), default=0)
+        words = max(map(len, self.head.split()), default=0)
+        self.least = max(words, min(self.longest, LONGEST) if text else self.longest)
+
+    def lines(self, width: int) -> list[str]:
+        """The head in lines of at most `width`."""
+        return TextWrapper(width=max(1, width), break_long_words=False, break_on_hyphens=False).wrap(self.head)
+
+    def width(self, lines: int) -> int:
+        """The least width at which the head takes no more than so many lines."""
+        fits = (w for w in range(self.least, len(self.head)) if len(self.lines(w)) <= lines)
+        return next(fits, max(self.least, len(self.head)))
+
+
+def _sum(widths: Iterable[int]) -> int:
+    """The width of columns side by side."""
+    return sum(width + GAP for width in widths) - GAP
+
+
+def _widths(columns: Sequence[_Column], width: int) -> list[int]:
+    """How wide each column is drawn: heads in as few lines as there is room for, then the rest for long text."""
+    words = max(len(c.head.split()) for c in columns)
+    tried = ([c.width(lines) for c in columns] for lines in range(1, words + 1))
+    widths = next((found for found in tried if _sum(found) <= width), [c.least for c in columns])
+    for i, column in enumerate(columns):
+        room = width - _sum(widths)  # less than none where a console is too narrow for two columns
+        if column.text:
+            widths[i] = max(1, widths[i] + min(room, max(0, column.longest - widths[i])))
+    return widths
+
+
+def _drawn(columns: Sequence[_Column], width: int) -> Drawn:
+    """Columns as a table."""
+    from rich.box import Box
+    from rich.table import Table as Drawn
+    from rich.text import Text
+
+    rule = Box("    \n    \n -- \n    \n    \n    \n    \n    \n", ascii=True)
+    drawn = Drawn(box=rule, show_edge=False, pad_edge=False, padding=(0, GAP - 1, 0, 0), header_style="bold")
+    widths = _widths(columns, width)
+    heads = [column.lines(own) for column, own in zip(columns, widths, strict=True)]
+    tallest = max(map(len, heads))
+    for column, own, head in zip(columns, widths, heads, strict=True):
+        low = Text("\n".join([""] * (tallest - len(head)) + head))  # the last line of each stands on the rule
+        drawn.add_column(low, width=own, justify="left" if column.text else "right", overflow="fold")
+    for row in zip(*(column.values for column in columns), strict=True):
+        drawn.add_row(*map(Text, row))
+    return drawn
+
+
+def _facts(facts: Sequence[Fact], width: int) -> list[Group]:
+    """Names and values side by side, in one piece; nothing when there are none.
+
+    A value with a word too long to stand in the column of values, as an id has, stands right behind its name.
+    """
+    from rich.cells import cell_len
+    from rich.console import Group
     from rich.table import Table as Drawn
     from rich.text import Text
 
     if not facts:
-        return None
-    drawn = Drawn.grid(padding=(0, 2, 0, 0))
-    drawn.add_column(no_wrap=True)
-    drawn.add_column(overflow="fold")
-    for name, value in facts:
-        style = "bold red" if name in ALARMS else ""
-        drawn.add_row(Text(name, style), Text(value, style))
-    return drawn
+        return []
+    shown = [(printable(name), printable(value)) for name, value in facts]
+    common = max(cell_len(name) for name, _ in shown)
 
+    def side(fact: Fact) -> int:
+        name, value = fact
+        word = max(map(cell_len, value.split()), default=0)
+        return common if _sum((common, word)) <= width else cell_len(name)
 
-def _parts(need: Sequence[int], width: int) -> Iterator[list[int]]:
-    """The columns of each table, the first of all in each, so that none is wider than `width` if it can be helped."""
-    columns: list[int] = []
-    for i in range(len(need)):
-        if len(columns) > 1 and sum(need[j] + 2 for j in (*columns, i)) - 2 > width:
-            yield columns
-            columns = [0]
-        columns.append(i)
-    if columns:
-        yield columns
+    grids = []
+    for own, group in groupby(shown, side):
+        grid = Drawn.grid(padding=(0, GAP, 0, 0))
+        grid.add_column(width=own)
+        grid.add_column(overflow="fold")
+        for name, value in group:
+            style = "bold red" if name in ALARMS else ""
+            grid.add_row(Text(name, style), Text(value, style))
+        grids.append(grid)
+    return [Group(*grids)]
 
 
 class Shown:

@@ -1,7 +1,14 @@
-"""Hypothesis strategies for FS networks, and `verify` (extra `verify`): the public door of
-`fsref.verification.strategies`.
+"""The public door of what needs Hypothesis (extra `verify`): strategies for FS networks, and `verify`, which holds
+somebody else's conversion against fsref.
 """
 
-from fsref.verification.strategies import Case, cases, images, membranes, networks, tables, verify
+try:
+    import hypothesis as _hypothesis  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError('fsref.testing needs Hypothesis: pip install "fsref[verify]"', name=error.name) from None
 
-__all__ = ["Case", "cases", "images", "membranes", "networks", "tables", "verify"]
+from fsref.verification.agreement import Agreement, Disagreement
+from fsref.verification.strategies import Case, cases, images, membranes, networks, tables
+from fsref.verification.verify import verify
+
+__all__ = ["Agreement", "Case", "Disagreement", "cases", "images", "membranes", "networks", "tables", "verify"]

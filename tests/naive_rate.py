@@ -20,7 +20,7 @@ class Ticks:
     """
 
     logits: list[list[int]]
-    labels: list[int]
+    predictions: list[int]
     spikes: list[list[int]]
     synops: list[int]
     work: list[tuple[int, int, int, int]]
@@ -178,7 +178,7 @@ def run(net: Net, image: Sequence[int], count: int, best: bool, nearest: bool, a
         )
         if tick >= late:
             seen.logits.append(list(v[last]))
-            seen.labels.append(v[last].index(max(v[last])))
+            seen.predictions.append(v[last].index(max(v[last])))
             seen.synops.append(ops)
             seen.work.append((biases, looks, resets, ops + macs))
     return seen

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import naive
+from fsref.engines.engine import Engine, engine_of
 from fsref.formats.npz import to_bytes
 from fsref.verification.strategies import Case
 
@@ -30,14 +30,15 @@ def observe(case: Case) -> list[naive.Observed]:
     return [naive.simulate(net, image) for image in case.images.reshape(len(case.images), -1).tolist()]
 
 
-def first_difference(case: Case, seen: list[naive.Observed], simulator: Any) -> Place | None:
-    """Where `simulator(net)` first differs from the oracle in any observable, None when it does not.
+def first_difference(case: Case, seen: list[naive.Observed], engine: str | Engine) -> Place | None:
+    """Where an engine, by name or as an object, first differs from the oracle in any observable, None when it does not.
 
     An engine that leaves an observable out, or gives another shape, differs there.
     """
+    simulate, labels = engine_of(engine).simulator(case.net), list(case.net.named_projections)
     every = {p.name: frozenset(ORDER) for p in case.net.populations}
     worst: Place | None = None
-    for place, activity in enumerate(simulator(case.net)(case.images, every)):
+    for place, activity in enumerate(simulate(case.images, every)):
         for image, observed in enumerate(seen):
             found = {
                 "opening": (activity.opening, observed.opening.get(place)),
@@ -45,15 +46,11 @@ def first_difference(case: Case, seen: list[naive.Observed], simulator: Any) -> 
                 "membranes": (activity.membranes, observed.membranes.get(place)),
                 "codes": (activity.codes, observed.codes.get(place)),
             }
-            into = [i for i, q in enumerate(case.net.projections) if q.target == activity.population]
-            wrong = [
-                i
-                for i in into
-                if i not in activity.sums or activity.sums[i][image].ravel().tolist() != observed.sums[i]
-            ]
+            into = {name: observed.sums[labels.index(name)] for name in case.net.into(activity.population)}
+            sums = {name: values[image].ravel().tolist() for name, values in activity.sums.items()}
             for name in ORDER:
                 if name == "sums":
-                    unlike = bool(wrong)
+                    unlike = sums != into
                 else:
                     given, expected = found[name]
                     if given is None or expected is None:

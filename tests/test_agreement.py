@@ -9,7 +9,9 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,15 +20,18 @@ from hypothesis import strategies as st
 
 import fsref
 import oracle
-from fsref.engines import events, quantized, reference
+from fsref.engines import reference
+from fsref.engines.activity import Activity
+from fsref.engines.engine import ENGINES, Simulator, Wanted
+from fsref.errors import UsageError
 from fsref.law.network import Network
-from fsref.law.neuron import Table, relu_theta
+from fsref.law.neuron import Ints, Table, relu_theta
 from fsref.law.populations import FS, OBSERVABLES, MaxPool
 from fsref.law.projections import Conv2d, Dense
-from fsref.simulation.recording import Record
-from fsref.verification.strategies import Case, cases, membranes, tables
+from fsref.simulation.recording import Record, Trace
+from fsref.testing import Case, cases, membranes, tables
+from handmade import draw, refused, residual, tiny
 
-ENGINES = {"reference": reference, "events": events, "quantized": quantized}
 LONG = os.environ.get("FSREF_PROFILE") == "long"
 COUNT = 20_000 if LONG else 2_000
 drawn = settings(
@@ -94,8 +99,8 @@ def test_four_ways_one_answer() -> None:
     @given(cases())
     def agree(case: Case) -> None:
         seen = oracle.observe(case)
-        for name, engine in ENGINES.items():
-            assert oracle.first_difference(case, seen, engine.simulator) is None, name
+        for engine in ENGINES:
+            assert oracle.first_difference(case, seen, engine) is None, engine
         count["networks"] += 1
         count.update(forms(case.net))
         count["deep"] += sum(isinstance(p, FS) for p in case.net.populations) >= 3
@@ -154,7 +159,7 @@ def test_one_neuron_four_ways(data: st.DataObject) -> None:
     assert (int(stairs.train[place]), int(stairs.code[place])) == (train, code)
 
 
-def everything(net: Network, images: np.ndarray, engine: str, **how: int) -> fsref.trace.Trace:  # type: ignore[name-defined]
+def everything(net: Network, images: np.ndarray, engine: str, **how: int) -> Trace:
     """All observables of a run."""
     trace = fsref.run(net, images, engine=engine, record=Record(observables=OBSERVABLES), **how).trace
     assert trace is not None
@@ -251,7 +256,12 @@ def test_a_dead_neuron_changes_nothing(engine: str, case: Case) -> None:
     outside = Dense("dead", net.readout.name, np.full((net.readout.shape[0], net.input.shape[0]), 99), pooled=True)
     with_dead = Network(
         [*net.populations[:-1], dead, net.readout],
-        [*[q for q in net.projections if q.target != net.readout.name], inside, *net.into(net.readout.name), outside],
+        [
+            *[q for q in net.projections if q.target != net.readout.name],
+            inside,
+            *net.into(net.readout.name).values(),
+            outside,
+        ],
     )
     assert np.array_equal(
         fsref.run(with_dead, case.images, engine=engine).logits, fsref.run(net, case.images, engine=engine).logits
@@ -279,15 +289,79 @@ def test_trains_order_as_codes(case: Case) -> None:
                 assert all(a[1] <= b[1] for a, b in pairwise(pairs))
 
 
+class Flipped:
+    """The reference engine but for one spike: the last step of the first neuron of one population, in every image."""
+
+    name, kernels = "flipped", "NumPy, and one wrong bit"
+
+    def __init__(self, population: str) -> None:
+        self.population = population
+
+    def simulator(self, net: Network) -> Simulator:
+        right = reference.simulator(net)
+
+        def simulate(images: Ints, wanted: Wanted) -> Iterator[Activity]:
+            for activity in right(images, wanted):
+                if activity.population == self.population:
+                    trains = activity.trains.copy()
+                    trains[:, 0, 0, 0] ^= 1
+                    activity = dataclasses.replace(activity, trains=trains)
+                yield activity
+
+        return simulate
+
+    def working_bytes(self, net: Network) -> int:
+        return reference.working_bytes(net)
+
+
+def test_an_engine_may_be_an_object() -> None:
+    """run, evaluate, check, diff and explain take whatever has `simulator` and `working_bytes`; results tell its name
+    and kernels, and its one wrong bit is found where it is (RUN-2).
+    """
+    net, x, wrong = residual(), draw(residual(), 3), Flipped("mid")
+    result = fsref.run(net, x, wrong, record=["mid"])
+    assert (result.engine, result.kernels) == ("flipped", "NumPy, and one wrong bit")
+    assert result.to_dict()["kernels"] == "NumPy, and one wrong bit"
+    score = fsref.evaluate(net, x, np.zeros(3, int), wrong)
+    assert (score.engine, score.kernels) == (result.engine, result.kernels)
+    report = fsref.check(net, x, engines=["events", reference, wrong])
+    assert (report.engines, report.engine) == (("events", "reference", "flipped"), "flipped")
+    assert not report.agrees
+    first = report.difference
+    assert first is not None
+    assert (first.image, first.place, first.observable, first.neuron) == (0, "mid", "spikes", 0)
+    found = fsref.diff(result.trace, reference, x)
+    assert found is not None
+    assert (found.image, found.place, found.step, found.neuron) == (0, "mid", first.step, 0)
+    assert fsref.diff(result.trace, Flipped("mid"), x) is None
+    assert fsref.check(net, x, engines=[wrong, Flipped("mid")]).agrees
+    with pytest.raises(AssertionError, match="FS-2"):
+        fsref.explain(net, x[0], "mid", 0, engine=wrong)
+
+
+@pytest.mark.parametrize("wrong", ["event", object(), None, reference.simulator, Flipped])
+def test_what_is_no_engine_is_refused(wrong: Any) -> None:
+    """An unknown name, an object without the two functions, and a class in place of its object: one line each."""
+    net = tiny()
+    x = draw(net, 1)
+    trace = fsref.run(net, x, record=["hid"]).trace
+    for call in (
+        lambda: fsref.run(net, x, wrong),
+        lambda: fsref.check(net, x, engines=[wrong]),
+        lambda: fsref.diff(trace, wrong, x),
+    ):
+        with refused(UsageError, "RUN-2", "engine"):
+            call()
+
+
 def test_without_jit() -> None:
     """With NUMBA_DISABLE_JIT set the kernels run as plain Python and still agree with the oracle."""
     program = (
-        "import oracle\nfrom hypothesis import given, settings, HealthCheck\nfrom "
-        "fsref.engines import events\nfrom fsref.testing import cases\n"
+        "import oracle\nfrom hypothesis import given, settings, HealthCheck\nfrom fsref.testing import cases\n"
         "@settings(database=None, deadline=None, derandomize=True, max_examples=40, "
         "suppress_health_check=list(HealthCheck))\n@given(cases())\n"
-        "def agree(case):\n    assert oracle.first_difference(case, oracle.observe(case), "
-        "events.simulator) is None\nagree()\nprint('agreed')\n"
+        "def agree(case):\n    assert oracle.first_difference(case, oracle.observe(case), 'events') is None\n"
+        "agree()\nprint('agreed')\n"
     )
     here = os.path.dirname(os.path.abspath(__file__))
     path = os.pathsep.join([here, os.path.dirname(here)])

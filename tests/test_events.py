@@ -71,10 +71,12 @@ def test_deliveries_are_synops(name: str) -> None:
     )
     trace = fsref.run(net, x, engine="reference", record=[p.name for p in net.populations[:-1]]).trace
     assert trace is not None
-    counted = count_deliveries(net, x)
-    assert counted.tolist() == synops(net, {p.name: trace[p.name, "spikes"] for p in net.populations[:-1]}).tolist()
+    by_name = count_deliveries(net, x)
+    counted = np.stack([*by_name.values()], axis=1)
+    assert list(by_name) == list(net.named_projections)
+    assert counted.tolist() == synops(net, {p.name: trace[p.name, "spikes"] for p in net.spiking}).tolist()
     assert counted.sum() > 0
-    for index, (q, fan) in enumerate(zip(net.projections, fan_outs(net), strict=True)):
+    for index, (q, fan) in enumerate(zip(net.projections, fan_outs(net).values(), strict=True)):
         spikes = [[int(word).bit_count() for word in image] for image in trace[q.source, "spikes"].tolist()]
         assert counted[:, index].tolist() == [
             sum(n * f for n, f in zip(row, fan.ravel().tolist(), strict=True)) for row in spikes
@@ -85,7 +87,7 @@ def test_zero_weights_deliver_nothing() -> None:
     net = Network(
         [Input("in", (1, 2, 2), 4, 15), Readout("out", (2, 1, 1))], [Dense("in", "out", [[0, 0, 0, 0], [0, 0, 0, 1]])]
     )
-    assert count_deliveries(net, np.full((1, 1, 2, 2), 15)).tolist() == [[4]]
+    assert [n.tolist() for n in count_deliveries(net, np.full((1, 1, 2, 2), 15)).values()] == [[4]]
 
 
 def test_without_spikes_nothing_is_delivered() -> None:
@@ -105,7 +107,7 @@ def test_without_spikes_nothing_is_delivered() -> None:
         ],
     )
     black = np.zeros((2, 1, 4, 4), np.int64)
-    assert count_deliveries(net, black).tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert [n.tolist() for n in count_deliveries(net, black).values()] == [[0, 0], [0, 0], [0, 0]]
     result = fsref.run(net, black)
     assert result.logits.tolist() == [[7, -7], [7, -7]]
     assert not any(count.any() for count in result.spike_counts.values())
@@ -136,7 +138,7 @@ def test_a_row_of_synapses_is_one_run(geometry: dict[str, Any], most: int) -> No
     weights, runs, ends = synapses(conv, source, target)
     assert weights.shape == (4, 36 // groups) and ends[0] == 0 and ends[-1] == len(runs)
     assert int(np.diff(ends).max()) == most
-    for place, leaving in enumerate(fan_outs(net)[0][0].ravel().tolist()):
+    for place, leaving in enumerate(fan_outs(net)["in->fs"][0].ravel().tolist()):
         reached = [n for to, _, length in runs[ends[place] : ends[place + 1]].tolist() for n in range(to, to + length)]
         assert len(reached) == len(set(reached)) == leaving
 

@@ -89,7 +89,7 @@ def test_candidates_of_a_max_pool() -> None:
     x[1, :2, :2] = [[5, 6], [4, 6]]
     e = fsref.explain(net, x, "pool", 4)
     assert (e.kind, e.place, e.code, e.opening) == ("max_pool", (1, 0, 0), 6, None)
-    assert [(c.place, c.spikes, c.code, c.out) for c in e.candidates] == [
+    assert [(c.place, c.train, c.code, c.dropped) for c in e.candidates] == [
         ((1, 0, 0), (1, 0, 1), 5, 1),
         ((1, 0, 1), (1, 1, 0), 6, None),
         ((1, 1, 0), (1, 0, 0), 4, 1),

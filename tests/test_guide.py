@@ -19,10 +19,12 @@ PAGES = sorted(
     for path in [ROOT / "README.md", *ROOT.glob("fsref/**/*.md"), *ROOT.glob("reference_models/**/*.md")]
 )
 BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
-NEEDS = {"from_pytorch.md": ("torch", "sklearn", "onnx")}  # beyond what fsref itself needs
-TRAINED = {
-    "from_pytorch.md"
-}  # figures come from a training, which differs between machines in its last bits: digits are not compared
+NEEDS = {  # beyond what fsref itself needs
+    "from_pytorch.md": ("torch", "sklearn", "onnx"),
+    "from_weights.md": ("hypothesis",),
+}
+# Figures come from a training, which differs between machines in its last bits: their digits are not compared.
+TRAINED = {"from_pytorch.md"}
 
 # Runs blocks one after another in one namespace, as a reader would in one session; prints what each printed.
 READER = """

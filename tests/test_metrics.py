@@ -11,10 +11,16 @@ import fsref
 import handmade
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, fs_relu
 from fsref.errors import InputError, LimitError, UsageError
-from fsref.law.synapses import fan_out
+from fsref.law import synapses
 from fsref.metrics.fan_out import fan_outs, synops
 
 NETS = {"tiny": handmade.tiny, "residual": handmade.residual, "unordered": handmade.unordered}
+
+
+def fan_out(net: Network, index: int) -> np.ndarray:
+    """The fan-out under the projection of this index."""
+    q = net.projections[index]
+    return synapses.fan_out(q, net[q.source].shape, net[q.target].shape)
 
 
 def one_conv(shape: tuple[int, int, int], weights: Any, out: tuple[int, int, int], **geometry: Any) -> Network:
@@ -63,8 +69,7 @@ def test_fan_out_of_dense_and_pooled() -> None:
     )
     assert fan_out(net, 0).ravel().tolist() == [0, 1, 2, 3]
     assert fan_out(net, 1).ravel().tolist() == [2, 2, 1, 1]
-    with pytest.raises(UsageError, match="OBS-3"):
-        fan_out(net, 2)
+    assert list(net.synapses.values()) == [6, 6]
 
 
 def test_synops_takes_trains_of_either_shape_and_names_what_is_missing() -> None:
@@ -89,7 +94,7 @@ def test_a_score_is_what_single_images_add_up_to(engine: str, monkeypatch: pytes
     assert result.trace is not None
     y = result.predictions.copy()
     y[[2, 5]] = (y[[2, 5]] + 1) % 3
-    monkeypatch.setattr("fsref.metrics.score.CHUNK_IMAGES", 3)
+    monkeypatch.setattr("fsref.simulation.memory.CHUNK_IMAGES", 3)
     seen: list[int] = []
     score = fsref.evaluate(net, x, y, engine, progress=seen.append)
     assert seen == [3, 3, 1]

@@ -20,7 +20,7 @@ from fsref import Network, Record
 from fsref.errors import InputError, LimitError, UsageError
 from fsref.law.pipelining import fifo_depths, pipelining
 from fsref.law.populations import OBSERVABLES, MaxPool
-from fsref.simulation.pipeline import Pipelined, check_depths, memory_bound, run_pipelined
+from fsref.simulation.pipeline import Pipelined, check_depths, pipeline_bytes, run_pipelined
 from fsref.simulation.recording import recording_bytes, select
 from fsref.verification.strategies import Case, cases
 from handmade import draw, ladder, oracle, refused, residual, tiny, unordered
@@ -257,7 +257,7 @@ def test_memory_bound_holds() -> None:
         images, selection = draw(net, count), None if record is None else select(net, record)
         run_pipelined(net, images[:1])
         every = interval or pipelining(net, buffers).interval
-        bound = memory_bound(net, count, buffers, every, fifo_depths(net, every), selection, False)
+        bound = pipeline_bytes(net, count, buffers, every, fifo_depths(net, every), selection, False)
         tracemalloc.start()
         try:
             run_pipelined(net, images, buffers, interval, record=record, memory_limit=bound)
@@ -267,9 +267,9 @@ def test_memory_bound_holds() -> None:
         assert peak <= bound < 64 * peak
         with refused(LimitError, "RUN-3", "run"):
             run_pipelined(net, images, buffers, interval, record=record, memory_limit=bound - 1)
-    assert memory_bound(
+    assert pipeline_bytes(
         net, 9, 2, 8, {}.fromkeys(list(net.named_projections), 0), select(net, ALL), True
-    ) + recording_bytes(net, select(net, ALL), 9) == memory_bound(
+    ) + recording_bytes(net, select(net, ALL), 9) == pipeline_bytes(
         net, 9, 2, 8, {}.fromkeys(list(net.named_projections), 0), select(net, ALL), False
     )
 

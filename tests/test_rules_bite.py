@@ -66,11 +66,11 @@ def altered(path: Path, old: str = "", new: str = "", **names: Any) -> types.Mod
     return module
 
 
-def simulator(file: str, old: str = "", new: str = "") -> Any:
-    """The `simulator` of an engine with one line of `file` changed; a change in the kernels breaks `events`."""
+def sabotaged(file: str, old: str = "", new: str = "") -> Any:
+    """An engine with one line of `file` changed; a change in the kernels breaks `events`."""
     if file == "kernels":
-        return altered(FILES["events"], plain=altered(FILES["kernels"], old, new)).simulator
-    return altered(FILES[file], old, new).simulator
+        return altered(FILES["events"], plain=altered(FILES["kernels"], old, new))
+    return altered(FILES[file], old, new)
 
 
 def bites(rule: str) -> Any:
@@ -82,7 +82,7 @@ def bites(rule: str) -> Any:
 
 def found(cases: Seen, file: str, old: str, new: str) -> bool:
     """Whether some case tells the sabotaged engine from the oracle. An engine that raises is told, too."""
-    broken = simulator(file, old, new)
+    broken = sabotaged(file, old, new)
     for case, seen in cases:
         try:
             with np.errstate(all="ignore"):
@@ -95,9 +95,9 @@ def found(cases: Seen, file: str, old: str, new: str) -> bool:
 
 SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
     "NET_5": [  # bias per step, no bias, bias of a neighbour
-        ("reference", "np.broadcast_to(bias, population.shape) +", "4 * np.broadcast_to(bias, population.shape) +"),
-        ("events", "p.bias[:, None, None], shape).copy()", "p.bias[:, None, None], shape) * 2"),
-        ("events", "p.bias[:, None, None], shape).copy()", "np.roll(p.bias, 1)[:, None, None], shape).copy()"),
+        ("reference", "np.broadcast_to(population.bias_map, population.shape) +", "4 * population.bias_map +"),
+        ("events", "np.broadcast_to(p.bias_map, shape).copy()", "np.broadcast_to(p.bias_map, shape) * 2"),
+        ("events", "np.broadcast_to(p.bias_map, shape)", "np.broadcast_to(np.roll(p.bias_map, 1, 0), shape)"),
         ("quantized", "sum(totals.values(), bias)", "sum(totals.values(), 0 * bias)"),
     ],
     "NET_6": [  # stale membrane
@@ -113,13 +113,13 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ),
         (
             "quantized",
-            '                if "sums" in wants:\n',
-            '                v[1:] += v[:-1]\n                if "sums" in wants:\n',
+            "return sum(totals.values(), bias), kept",
+            "v = sum(totals.values(), bias)\n        v[1:] += v[:-1]\n        return v, kept",
         ),
     ],
     "NET_7": [  # bits of the input from the wrong end
         ("reference", "(codes >> (steps - 1 - t)) & 1 == 1", "(codes >> t) & 1 == 1"),
-        ("events", "trains = images.astype(np.uint16) if", "trains = images.astype(np.uint16) >> 1 if"),
+        ("events", "trains = images.astype(np.uint16)", "trains = images.astype(np.uint16) >> 1"),
         ("kernels", "int(own[n]) >> (steps - 1 - t) & 1", "int(own[n]) >> t & 1"),
         ("quantized", "known[p.name] = trains, trains ", "known[p.name] = trains >> 1, trains "),
     ],
@@ -194,11 +194,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "PROJ_4": [  # neurons in (H, W, C) order
         ("reference", "plane.reshape(batch, -1)", "plane.transpose(0, 2, 3, 1).reshape(batch, -1)"),
-        (
-            "events",
-            "(1, 1) if projection.pooled else (height, width)",
-            "(1, 1) if projection.pooled else (width, height)",
-        ),
+        ("events", "(1, 1) if pooled else (height, width)", "(1, 1) if pooled else (width, height)"),
         ("quantized", "reshape(-1, *source).transpose(0, 2, 3, 1)", "reshape(-1, *source)"),
     ],
     "PROJ_5": [  # a mean, a maximum, the first place alone
@@ -207,16 +203,12 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
             "plane.reshape(batch, channels, -1).sum(axis=2)",
             "plane.reshape(batch, channels, -1).max(axis=2)",
         ),
-        ("events", "np.arange(n) * (not projection.pooled)", "np.arange(n)"),
+        ("events", "np.arange(n) * (not pooled)", "np.arange(n)"),
         ("quantized", "codes.sum(axis=(1, 2), dtype=np.int64)", "codes[:, 0, 0]"),
     ],
     "PROJ_6": [  # the last projection wins
-        ("reference", "        v = v + total\n", "        v = bias + total\n"),
-        (
-            "events",
-            "                v[b] += total\n",
-            "                v[b] = total + (p.bias_map)\n",
-        ),
+        ("reference", "        v = v + total\n", "        v = population.bias_map + total\n"),
+        ("events", "                v[b] += total\n", "                v[b] = total + p.bias_map\n"),
         ("quantized", "sum(totals.values(),", "sum(list(totals.values())[-1:],"),
     ],
     "POOL_1": [  # OR of all candidates, the first candidate, stride
@@ -228,7 +220,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("kernels", "own[window, tap] = 255", "own[window, tap] = 0"),
         ("kernels", "if own[window, tap] != 255:", "if own[window, tap] != 255 and own[window].max() != 255:"),
-        ("quantized", "a.shape[3]).max(axis=3)", "a.shape[3]).min(axis=3)"),
+        ("quantized", "        .max(axis=3)\n", "        .min(axis=3)\n"),
         ("quantized", "a.shape[3]).max(axis=2)", "a.shape[3]).min(axis=2)"),
     ],
     "POOL_3": [  # padding off by one, padded places as candidates that spike
@@ -261,7 +253,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
 @pytest.mark.parametrize("file", FILES)
 def test_the_engines_as_they_are(file: str, first_cases: Seen) -> None:
     """Without a saboteur the same loading of the same files agrees with the oracle on all 300."""
-    whole = simulator(file)
+    whole = sabotaged(file)
     assert [first for case, seen in first_cases if (first := oracle.first_difference(case, seen, whole))] == []
 
 
@@ -402,7 +394,7 @@ def builds(module: Any) -> dict[str, bool]:
                 [plain, projections.Dense("fs", "logits", np.ones((1, len(expected)), np.int64), pooled=True)],
             )
             activity = list(events.simulator(net)(a[None], {"fs": frozenset({"sums"})}))[1]
-            told[name] &= np.array_equal(activity.sums[0][0], expected)
+            told[name] &= np.array_equal(activity.sums["input->fs"][0], expected)
     return told
 
 
@@ -413,7 +405,7 @@ def builds(module: Any) -> dict[str, bool]:
 def test_PROJ_8(old: str, new: str) -> None:
     """scale delivers one factor per channel, and the factor of another channel is told."""
     assert builds(projections)["scale"]
-    assert not builds(altered(PACKAGE / "projections.py", old, new))["scale"]
+    assert not builds(altered(PACKAGE / "law" / "projections.py", old, new))["scale"]
 
 
 @pytest.mark.parametrize(
@@ -421,13 +413,13 @@ def test_PROJ_8(old: str, new: str) -> None:
     [
         ("weights[first + np.arange(len(values)),", "weights[0 * first + np.arange(len(values)),"),
         ("weights, stride=stride)", "weights[::-1], stride=stride)"),
-        ("(channels - len(values)) // 2 if", "channels - len(values) if"),
+        ("(channels - len(values)) // 2\n", "channels - len(values)\n"),
     ],
 )
 def test_PROJ_9(old: str, new: str) -> None:
     """shortcut joins channel c to c + offset, and an ignored or another offset is told."""
     assert builds(projections)["shortcut"]
-    assert not builds(altered(PACKAGE / "projections.py", old, new))["shortcut"]
+    assert not builds(altered(PACKAGE / "law" / "projections.py", old, new))["shortcut"]
 
 
 @pytest.mark.parametrize(
@@ -445,7 +437,7 @@ def test_PROJ_10(old: str, new: str) -> None:
     with pytest.raises(fsref.errors.NetworkError, match=r"PROJ-10"):
         fsref.sum_pool("a", "b", 3, (2, 2), padding=(1, 1, 0, 0), count_include_pad=False)
     try:
-        told = builds(altered(PACKAGE / "projections.py", old, new))["sum_pool"]
+        told = builds(altered(PACKAGE / "law" / "projections.py", old, new))["sum_pool"]
     except fsref.errors.NetworkError:
         told = False
     assert not told

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+import fsref
 import naive
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, Table, fs_relu, run
 from fsref.engines import reference
-from fsref.errors import InputError, LimitError, UsageError
+from fsref.errors import FileError, InputError, LimitError, UsageError
+from fsref.formats.npz import to_bytes
 from fsref.law.populations import OBSERVABLES
-from fsref.simulation import run as runner
+from fsref.simulation import store
 from fsref.simulation.memory import run_bytes
 from fsref.simulation.recording import recording_bytes, select
 from handmade import ENGINES, draw, oracle, refused, residual, tiny, unordered
@@ -162,10 +164,11 @@ def test_recordings_on_disk(tmp_path: Path) -> None:
         assert {file: (say["of"], say["observable"]) for file, say in about["files"].items()} == {
             f: k for k in kept.arrays for f in [name_of(net, k)]
         }
-        assert {f.name for f in path.iterdir()} == {*about["files"], "recording.json"}
+        assert {f.name for f in path.iterdir()} == {*about["files"], "recording.json", "network.fs.npz"}
         assert np.load(path / "population.3.membranes.npy").tolist() == kept["mid", "membranes"].tolist()
         assert np.load(path / "projection.4.sums.npy").tolist() == kept["mid->sum#1", "sums"].tolist()
         before = sorted((f.name, f.read_bytes()) for f in path.iterdir())
+        assert fsref.load(path / "network.fs.npz").id == net.id
         with refused(UsageError, "RUN-3", str(path)):
             run(net, images, engine, record=Record(path=path))
         assert sorted((f.name, f.read_bytes()) for f in path.iterdir()) == before
@@ -227,7 +230,7 @@ def test_a_recording_appears_complete_or_not_at_all(tmp_path: Path, monkeypatch:
         return opened(*args, **more)
 
     monkeypatch.setattr(np.lib.format, "open_memmap", full)
-    with refused(UsageError, "RUN-3", str(path), "No space left on device"):
+    with refused(FileError, "RUN-3", str(path), "No space left on device"):
         run(net, images, "reference", record=Record(observables=OBSERVABLES, path=path))
     assert list(tmp_path.iterdir()) == []
 
@@ -262,7 +265,8 @@ def test_memory_is_refused_before_the_run(tmp_path: Path, monkeypatch: pytest.Mo
             )
         assert run_bytes(net, 4, engine, batch=2) > run_bytes(net, 4, engine, batch=1)
     path = tmp_path / "trace"
-    monkeypatch.setattr(runner.shutil, "disk_usage", lambda at: SimpleNamespace(free=size - 1))
+    size += len(to_bytes(net))
+    monkeypatch.setattr(store.shutil, "disk_usage", lambda at: SimpleNamespace(free=size - 1))
     with refused(LimitError, "RUN-3", str(path), f"{size} bytes"):
         run(net, images, record=Record(observables=OBSERVABLES, path=path))
     assert list(tmp_path.iterdir()) == []

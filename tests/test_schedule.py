@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 import naive
 from fsref import Network
 from fsref.errors import UsageError
-from fsref.law import schedule
 from fsref.law.pipelining import pipelining
 from fsref.verification.strategies import networks
 from handmade import ladder, oracle, refused, residual, tiny, unordered
@@ -76,7 +75,7 @@ def test_starts() -> None:
     """The input starts at 0, a pool with its source, anything else when all its sources ended; the latency is the
     readout's start (TIME-1, TIME-2).
     """
-    plan = schedule(ladder())
+    plan = ladder().schedule
     assert plan.start == {"in": 0, "a": 3, "pool": 3, "b": 8, "out": 10}
     assert plan.latency == 10
     for net in (tiny(), residual(), unordered(), ladder()):
@@ -87,9 +86,9 @@ def test_starts() -> None:
 
 def test_initiation_interval() -> None:
     """One buffer: K of a population and the longest of its sources together; two: the longest K (TIME-3)."""
-    plan = schedule(ladder())
+    plan = ladder().schedule
     assert (plan.interval_one_buffer, plan.interval_two_buffers) == (3 + 5, 5)
-    assert (schedule(tiny()).interval_one_buffer, schedule(tiny()).interval_two_buffers) == (7, 4)
+    assert (tiny().schedule.interval_one_buffer, tiny().schedule.interval_two_buffers) == (7, 4)
     for net in (tiny(), residual(), unordered(), ladder()):
         plan = net.schedule
         assert (plan.interval_one_buffer, plan.interval_two_buffers) == naive.initiation_intervals(oracle(net))
@@ -97,7 +96,7 @@ def test_initiation_interval() -> None:
 
 def test_skip_delay() -> None:
     """The spikes of a source wait from its end to its target's start (TIME-4)."""
-    plan = schedule(ladder())
+    plan = ladder().schedule
     assert plan.delays == {("in", "a"): 0, ("in", "b"): 5, ("pool", "b"): 0, ("a", "out"): 2, ("b", "out"): 0}
     for net in (residual(), unordered()):
         other, names = oracle(net), [p.name for p in net.populations]
@@ -113,7 +112,7 @@ def test_windows() -> None:
     """A population receives in the K of its longest source before its start, and fires in its own K from there (TIME-1,
     TIME-4).
     """
-    plan = schedule(ladder())
+    plan = ladder().schedule
     assert plan.receives == {
         "in": range(0),
         "a": range(0, 3),

@@ -11,7 +11,6 @@ import pytest
 import naive
 from fsref import FS, Dense, Input, Network, Readout, Record, diff, fs_relu, run
 from fsref.errors import UsageError
-from fsref.law import schedule
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation.digest import crc32c
 from fsref.simulation.recording import Trace
@@ -245,7 +244,7 @@ def test_first_difference_of_a_selection() -> None:
     (OBS-2).
     """
     net = residual()
-    images, start = draw(net, 2, 9), schedule(residual()).start["mid"]
+    images, start = draw(net, 2, 9), residual().schedule.start["mid"]
     for steps in ([start + 3], [start, start + 1, start + 2, start + 3]):
         good = recording(net, images, Record({"mid": [40, 17]}, OBSERVABLES, steps))
         train = int(good["mid", "spikes"][1, 0])

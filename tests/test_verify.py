@@ -18,8 +18,8 @@ from fsref.graph.graph import Graph, Node
 from fsref.law.populations import FS, Input, MaxPool
 from fsref.law.projections import Dense
 from fsref.simulation.recording import Record
-from fsref.verification.strategies import cases, networks, verify
-from fsref.verification.theirs import Agreement, Disagreement, corners, first_difference
+from fsref.testing import Agreement, Disagreement, cases, networks, verify
+from fsref.verification.disagreement import corners, first_difference
 from handmade import oracle, refused, residual, tiny, unordered
 
 
@@ -239,7 +239,7 @@ TRAPS = {
     "a skip left out": (
         "branch",
         "the projection stem->branch#1 is missing",
-        {"left_out": lambda no, q: q is NET.into("branch")[1]},
+        {"left_out": lambda no, q: q is NET.into("branch")["stem->branch#1"]},
     ),
     "answers places first": ("right", "in the order (H, W, C), not (C, H, W)", {"layout": only("right", by_places)}),
     "answers transposed": (
@@ -281,9 +281,12 @@ def test_a_right_conversion_passes() -> None:
     assert found.populations == ("stem", "branch", "left", "right", "join", "pool", "head")
     assert found.values == found.image_count * sum(int(np.prod(NET[name].shape)) for name in found.populations)
     assert found.busy > 0.5
-    assert str(found) == f"traps: equal in {found.values:,} integers of {found.image_count} images\n" + (
-        "  compared   stem, branch, left, right and 3 more\n" + f"  busy       {100 * found.busy:.1f} % of FS neurons"
-    )
+    lines = str(found).splitlines()
+    assert lines[0] == f"traps: equal in {found.values:,} integers of {found.image_count} images"
+    assert lines[2:] == [
+        "compared  stem, branch, left, right and 3 more",
+        f"busy      {100 * found.busy:.1f} % of FS neurons",
+    ]
     assert found.to_dict()["populations"] == list(found.populations)
     assert verify(NET, Other(), max_examples=20) == found
 
@@ -306,7 +309,7 @@ def test_each_trap_is_found_and_named(trap: str) -> None:
     population = "head" if name == "logits" else name
     other = Other(NET, **wrong)
     with pytest.raises(Disagreement) as caught:
-        verify(NET, other, max_examples=60)
+        verify(NET, other, max_examples=1000)
     found = caught.value
     assert found.population == population
     assert any(hint in text for text in found.hints), (hint, str(found))
@@ -333,7 +336,7 @@ def test_each_trap_is_found_and_named(trap: str) -> None:
 def test_a_mistake_of_equality_lies_on_a_threshold() -> None:
     """v > T differs only where the membrane lies on a threshold, 0 above it; the message says so."""
     with pytest.raises(Disagreement) as caught:
-        verify(NET, Other(divide=only("stem", strict)))
+        verify(NET, Other(divide=only("stem", strict)), max_examples=1000)
     assert caught.value.above == 0
     assert "0 above the nearest threshold (equality fires)" in str(caught.value)
     assert caught.value.to_dict()["hints"][0].startswith("a neuron fires when v >= T")
@@ -539,7 +542,7 @@ def test_the_network_may_be_a_path_or_a_name(tmp_path: Any) -> None:
         assert verify(path, lambda x: fsref.run(tiny(), x).logits, max_examples=0).id == tiny().id
     digits = fsref.load("digits")
     assert verify("digits", lambda x: fsref.run(digits, x).logits, max_examples=0).id == digits.id
-    with refused(UsageError, "OBS-4", "verify"):
+    with refused(UsageError, "RUN-2", "net"):
         verify(3, lambda x: x)  # type: ignore[arg-type]
     with refused(UsageError, "FILE-1"):
         verify("nobody", lambda x: x)

@@ -59,7 +59,7 @@ def must(command: list[str], folder: Path, given: str | None = None) -> str:
 
 
 def program(folder: Path, name: str) -> str:
-    """Return the path of a program of the environment."""
+    """The path of a program of the environment."""
     return str(folder / "environment" / (f"Scripts/{name}.exe" if os.name == "nt" else f"bin/{name}"))
 
 
@@ -90,8 +90,8 @@ def install(tmp_path: Path) -> Path:
 
 
 def holds_what_a_user_needs(elsewhere: Path) -> None:
-    """The installed package is the one in the environment, typed, with the law and the digits model inside, and nothing
-    of the tests.
+    """The installed package is the one in the environment, typed, with all pages and the digits model inside, and
+    nothing of the tests.
     """
     shown = must(
         [
@@ -104,9 +104,11 @@ def holds_what_a_user_needs(elsewhere: Path) -> None:
     version, place = shown.strip().split(" ", 1)
     package = Path(place)
     assert package.is_relative_to(elsewhere)
-    assert f'__version__ = "{version}"' in (ROOT / "fsref" / "__init__.py").read_text(encoding="utf-8")
+    assert f'__version__ = "{version}"' in (ROOT / "fsref" / "version.py").read_text(encoding="utf-8")
     assert (package / "py.typed").is_file()
-    assert (package / "SPEC.md").is_file()
+    pages = {p.relative_to(ROOT / "fsref") for p in (ROOT / "fsref").rglob("*.md")}
+    assert {Path("SPEC.md"), Path("RUNS.md"), Path("guide/costs.md")} < pages
+    assert {p.relative_to(package) for p in package.rglob("*.md")} >= pages
     models = {p.name for p in (ROOT / "reference_models" / "digits").iterdir()} - {"__pycache__"}
     assert {p.name for p in (package / "models" / "digits").iterdir()} == models
     assert {p.name for p in (package / "models" / "resnet20").iterdir()} == {"resnet20.fs.npz"}
@@ -114,9 +116,10 @@ def holds_what_a_user_needs(elsewhere: Path) -> None:
 
 
 def console_script_runs_the_digits_model(elsewhere: Path) -> None:
-    """`fsref run digits` works from any folder, and prints something."""
+    """`fsref run digits` works from any folder, and prints something; so do a network and a rule that come along."""
     assert must([program(elsewhere, "fsref"), "run", "digits"], elsewhere).strip()
     assert "latency" in must([program(elsewhere, "fsref"), "info", "resnet20"], elsewhere)
+    assert must([program(elsewhere, "fsref"), "rule", "POOL-1"], elsewhere).startswith("POOL-1 ")
 
 
 def readme_runs_and_prints_what_it_shows(elsewhere: Path) -> None:

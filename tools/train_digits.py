@@ -347,7 +347,7 @@ def main() -> None:
     save(net, args.out / "digits.fs.npz")
     arrays = {"x_test": x_test, "y_test": y_test, "x_train": x_train, "y_train": y_train, "float_labels": float_labels}
     members = {f"{name}.npy": npy(array, array.dtype) for name, array in arrays.items()}
-    (args.out / "digits.npz").write_bytes(pack(members))
+    (args.out / "digits.npz").write_bytes(pack(members, "digits.npz"))
     golden = golden_record(net, x_test, y_test)
     shown = np.concatenate([x_test[:3, None], drawn_images(net.input, 3, 1)])
     naive_agrees(args.out / "digits.fs.npz", shown, golden)

@@ -59,6 +59,6 @@ def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given:
         checked = check_network(network, x, **work(given), progress=advance)
     sheet = checked.sheet()
     origin = ("images", f"{drawn} drawn, seed {seed}" if source is None else source)
-    plain = {**checked.to_dict(), "source": source, "seed": seed if source is None else None}
+    plain = {**checked.to_dict(), "data": source, "seed": seed if source is None else None}
     show(as_json, [replace(sheet, below=[*sheet.below, origin])], plain)
     return 0 if checked.agrees else 1

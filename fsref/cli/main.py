@@ -1,4 +1,4 @@
-"""The command line: `fsref convert | info | run | evaluate | compare | check | explain | export`.
+"""The command line: `fsref convert | info | run | evaluate | compare | check | explain | export | rule`.
 
 Exit code 0, 1 for "differs or fails", 2 for wrong use or bad input.
 
@@ -19,11 +19,12 @@ from fsref.cli.conversion import compare, convert, export
 from fsref.cli.evaluate import evaluate
 from fsref.cli.explain import explain
 from fsref.cli.info import info
+from fsref.cli.rule import rule, rules
 from fsref.cli.run import run
 from fsref.errors import FsrefError
 from fsref.version import SPEC_VERSION, __version__
 
-VERBS = (info, run, evaluate, check, explain, convert, compare, export)
+VERBS = (info, run, evaluate, check, explain, convert, compare, export, rule)
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -41,7 +42,9 @@ for verb in VERBS:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; every error is one line on standard error."""
+    """Run the command line and return its exit code; every error is one line on standard error, behind it, when it
+    names a rule, a note of how to read that.
+    """
     stdout = sys.stdout
     for stream in (stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -61,16 +64,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())  # the reader left; nothing more can be said
         return 0
     except FsrefError as error:
-        return failed(str(error), 2)
+        return failed(str(error), 2, error.rule)
     except MemoryError:
         return failed("out of memory; a smaller --memory-limit, --batch or --limit helps", 2)
     except OSError as error:
         return failed(f"{error.filename or 'system'}: {error.strerror or error}", 2)
 
 
-def failed(message: str, code: int) -> int:
-    """`code`, after one line on standard error."""
+def failed(message: str, code: int, named: str = "") -> int:
+    """`code`, after one line on standard error, and a note where the rule it names stands on a page."""
     click.echo(f"fsref: error: {' '.join(message.split())}", err=True)
+    if named in rules():
+        click.echo(f"fsref: note: fsref rule {named} prints this rule", err=True)
     return code
 
 

@@ -35,9 +35,9 @@ def engine_of(engine: str | Engine) -> Engine:
         if engine in ENGINES:
             found: Engine = import_module(f"fsref.engines.{engine}")
             return found
-    elif isinstance(engine, Engine):
+    elif isinstance(engine, Engine) and not isinstance(engine, type):  # a class has them too, and no self
         return engine
-    given = engine if isinstance(engine, str) else type(engine).__name__
+    given = engine if isinstance(engine, str) else getattr(engine, "__name__", type(engine).__name__)
     limit = f"{', '.join(ENGINES)}, or an object with simulator(net) and working_bytes(net)"
     raise UsageError("RUN-2", "engine", "unknown engine", given, limit)
 

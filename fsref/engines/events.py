@@ -137,6 +137,8 @@ class Simulation:
         self.net = net
         self.deliver = {name: deliverer(net, q) for name, q in net.named_projections.items()}
         self.candidates = {p.name: candidates(p, net[p.source].shape) for p in net.pools}
+        # T and h (C, K) of every fs: the kernels want rows of their own.
+        self.tables = {p.name: [rows.copy() for rows in p.table.rows(p.shape[0])[:2]] for p in net.fs}
 
     def run(self, images: Ints, wanted: Wanted, deliveries: dict[str, Array] | None = None) -> Iterator[Activity]:
         """The activity of every population in turn; adds to `deliveries`, (B,) by projection, when given."""
@@ -199,27 +201,19 @@ class Simulation:
         """The spikes of every image; fills `trains`, zeros but for an input, and `after`, the membranes, when given."""
         channels, steps = p.shape[0], self.net.steps[p.name]
         room, found = SpikeList.room(trains[0].size, steps), []
-        # The kernels want rows of their own; only an fs has a table.
-        T, h, _ = (rows.copy() for rows in p.table.rows(channels)) if isinstance(p, FS) else (None, None, None)
         for b, train in enumerate(trains.reshape(len(trains), channels, -1)):
             match p:
                 case Input():
                     plain.spike_list(train, steps, room.neurons, room.offsets)
                 case MaxPool():
                     source, state = spikes[p.source][b], np.zeros((*train.shape, p.kernel[0] * p.kernel[1]), np.uint8)
-                    plain.max_pool(
-                        source.neurons,
-                        source.offsets,
-                        *self.candidates[p.name],
-                        state,
-                        train,
-                        room.neurons,
-                        room.offsets,
-                    )
+                    seen = source.neurons, source.offsets, *self.candidates[p.name]
+                    plain.max_pool(*seen, state, train, room.neurons, room.offsets)
                 case FS():
                     assert v is not None
                     kept = UNWANTED if after is None else after[b].reshape(steps, channels, -1)
-                    plain.fire(v[b].reshape(train.shape).copy(), T, h, train, room.neurons, room.offsets, kept)
+                    opened = v[b].reshape(train.shape).copy()
+                    plain.fire(opened, *self.tables[p.name], train, room.neurons, room.offsets, kept)
                 case _:
                     assert_never(p)
             found.append(room.cut())

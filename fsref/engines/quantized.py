@@ -17,18 +17,16 @@ from fsref.engines.activity import Activity
 from fsref.engines.engine import Simulator, Wanted
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta, staircase
-from fsref.law.populations import FS, Input, MaxPool, Readout, Shape
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.law.projections import Conv2d, Dense, Pair, Projection
 
 kernels = "NumPy and its BLAS"
 Array = NDArray[Any]
 Layer = Callable[[Array], Array]
-Answer = tuple[
-    NDArray[np.uint16], Array
-]  # trains, and codes in any type; the same array twice where they are the same (NET-7, FS-5)
-ONE_CALL = (
-    2**18
-)  # multiply-adds of one BLAS call: few enough that BLAS starts no threads, which would wait for those of the run
+# Trains, and codes in any type; the same array twice where they are the same (NET-7, FS-5).
+Answer = tuple[NDArray[np.uint16], Array]
+# Multiply-adds of one BLAS call: few enough that BLAS starts no threads, which would wait for those of the run.
+ONE_CALL = 2**18
 
 
 def product_type(reach: int) -> type[np.generic]:
@@ -196,11 +194,14 @@ def simulator(net: Network) -> Simulator:
     }
     answers = {p.name: answer(net, p) for p in net.fs}
 
-    def membrane(p: FS | Readout, known: dict[str, Answer]) -> tuple[Array, dict[str, Array]]:
-        """The opening membranes (B, H, W, C), and the sums they are made of (NET-5, NET-6)."""
+    def membrane(p: FS | Readout, known: dict[str, Answer], keep: bool) -> tuple[Array, dict[str, Ints]]:
+        """The opening membranes (B, H, W, C), and the sums (B, C, H, W) they are made of when these are kept (NET-5,
+        NET-6).
+        """
         totals = {name: layers[name](known[q.source][1]) for name, q in net.into(p.name).items()}
         bias = p.bias_map.transpose(1, 2, 0).astype(kinds[p.name])
-        return sum(totals.values(), bias), totals
+        kept = {name: channels_first(total).astype(np.int64) for name, total in totals.items() if keep}
+        return sum(totals.values(), bias), kept
 
     def simulate(images: Ints, wanted: Wanted) -> Iterator[Activity]:
         known: dict[str, Answer] = {}
@@ -217,18 +218,17 @@ def simulator(net: Network) -> Simulator:
                     trains, codes = known[p.source]
                     largest = pooled(trains, p)
                     known[p.name] = largest, largest if codes is trains else pooled(codes, p)
-                case FS() | Readout():
-                    v, totals = membrane(p, known)
-                    if "sums" in wants:
-                        sums = {name: channels_first(total).astype(np.int64) for name, total in totals.items()}
-                    if isinstance(p, Readout):  # the last of all
-                        yield Activity(p.name, opening=channels_first(v).astype(np.int64), sums=sums)
-                        return
+                case FS():
+                    v, sums = membrane(p, known, "sums" in wants)
                     known[p.name] = answers[p.name](v)
                     if wants & {"opening", "membranes"}:
                         opening = channels_first(v).astype(np.int64)
                     if opening is not None and "membranes" in wants:
                         after = membranes(opening, channels_first(known[p.name][0]), p.table.rows(p.shape[0])[1])
+                case Readout():
+                    v, sums = membrane(p, known, "sums" in wants)
+                    yield Activity(p.name, opening=channels_first(v).astype(np.int64), sums=sums)
+                    return
                 case _:
                     assert_never(p)
             trains, codes = map(channels_first, known[p.name])
@@ -246,16 +246,35 @@ def _windows(source: Shape, shape: Shape, kernel: tuple[int, int]) -> int:
     )
 
 
+def _seen(net: Network, p: Population) -> list[tuple[Shape, Pair]]:
+    """The shape of every source of a population, and the kernel (y, x) of the windows taken from it."""
+    match p:
+        case MaxPool():
+            return [(net[p.source].shape, p.kernel)]
+        case Input() | FS() | Readout():
+            return [(net[q.source].shape, _kernel(q)) for q in net.into(p.name).values()]
+        case _:
+            assert_never(p)
+
+
+def _kernel(q: Projection) -> Pair:
+    """The kernel (y, x) of the windows that a projection takes; a dense one takes none, as if of one tap."""
+    match q:
+        case Conv2d():
+            return q.kernel
+        case Dense():
+            return 1, 1
+        case _:
+            assert_never(q)
+
+
 def working_bytes(net: Network) -> int:
     """A bound on the bytes one image takes: all trains and codes, the largest layer's windows and membranes, all
     weights, all staircases.
     """
     largest, axes, held = 0, 0, 0  # held: what was yielded of the population before
     for p in net.populations:
-        into = net.into(p.name).values()
-        seen = [(net[q.source].shape, q.kernel if isinstance(q, Conv2d) else (1, 1)) for q in into]
-        if isinstance(p, MaxPool):  # the one kind that has windows of its own
-            seen = [(net[p.source].shape, p.kernel)]
+        into, seen = net.into(p.name).values(), _seen(net, p)
         windows = max((_windows(source, p.shape, kernel) for source, kernel in seen), default=0)
         largest = max(largest, held + windows + p.neurons * (net.steps[p.name] + 2 * len(into) + 8))
         held = p.neurons * (net.steps[p.name] + len(into) + 4)

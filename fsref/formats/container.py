@@ -105,8 +105,12 @@ def canonical(values: dict[str, Any]) -> bytes:
     return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def pack(members: dict[str, bytes]) -> bytes:
-    """A stored zip of these members, the same bytes for the same members (FILE-4)."""
+def pack(members: dict[str, bytes], where: str) -> bytes:
+    """A stored zip of these members, the same bytes for the same members (FILE-4). Errors: FileError for more members
+    than a file may have (FILE-1).
+    """
+    if len(members) > MAX_MEMBERS:
+        raise FileError("FILE-1", where, "too many members", len(members), f"at most {MAX_MEMBERS}")
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(members):

@@ -99,7 +99,7 @@ def to_bytes(graph: Graph) -> bytes:
     for node in graph.nodes:
         for name, array in node.arrays.items():
             members[f"{node.name}.{name}.npy"] = npy(array, array.dtype.newbyteorder("<"))
-    return pack(members)
+    return pack(members, graph.name or "graph")
 
 
 def save(graph: Graph, path: str | PathLike[str]) -> None:

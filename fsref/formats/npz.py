@@ -214,7 +214,7 @@ def to_bytes(net: Network) -> bytes:
         members[f"population.{place[p.name]}.bias.npy"] = npy(p.bias)
     for index, q in enumerate(net.projections):
         members[f"projection.{index}.weights.npy"] = npy(q.weights)
-    return pack(members)
+    return pack(members, net.name or "network")
 
 
 def save(net: Network, path: str | PathLike[str]) -> None:

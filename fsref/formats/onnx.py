@@ -26,7 +26,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,8 +40,7 @@ from fsref.formats.onnx_planes import (
     code_planes,
     firing_rows,
     fitted,
-    is_scale,
-    split,
+    split_of,
     weight_planes,
 )
 from fsref.law.network import Network
@@ -54,6 +53,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
 
 OPSET, IR = 13, 7
+INSTALL = 'pip install "fsref[onnx]"'
 MAX_BYTES = 2**31 - 2**24  # protobuf takes 2^31 - 1, nodes and names included
 
 
@@ -68,23 +68,17 @@ def save(net: Network, path: str | PathLike[str], codes: Sequence[str] = ()) -> 
 
 def model(net: Network, codes: Sequence[str] = ()) -> ModelProto:
     """A network as a checked ONNX model (FILE-5). Errors: RangeError where int32 does not suffice, UsageError."""
-    onnx = _onnx()
+    onnx = package()
     for name in codes:
         if name not in net.code_weights:
-            raise UsageError(
-                "FILE-5", str(name), "no population of this name sends codes", limit=", ".join(net.code_weights)
-            )
+            limit = ", ".join(net.code_weights)
+            raise UsageError("FILE-5", str(name), "no population of this name sends codes", limit=limit)
     graph = _Graph(net)
     made = graph.whole(list(dict.fromkeys(codes)))
     size = sum(len(data) for _, _, data in graph.constants)
     if size > MAX_BYTES:
-        raise UsageError(
-            "FILE-5",
-            net.name or "network",
-            "too large for one ONNX file",
-            size,
-            f"at most {MAX_BYTES} bytes of constants",
-        )
+        limit = f"at most {MAX_BYTES} bytes of constants"
+        raise UsageError("FILE-5", net.name or "network", "too large for one ONNX file", size, limit)
     known = {
         "id": net.id,
         "spec_version": SPEC_VERSION,
@@ -114,7 +108,7 @@ def run(
 
     Errors: InputError for images that are not of the input's shape or type, FileError, UsageError.
     """
-    onnx = _onnx()
+    onnx = package()
     if runtime not in (None, "onnxruntime", "reference"):
         raise UsageError("FILE-5", "runtime", "unknown", runtime, "onnxruntime or reference")
     try:
@@ -134,16 +128,13 @@ def run(
             import onnxruntime
         except ModuleNotFoundError:
             if runtime is not None:
-                raise UsageError(
-                    "FILE-5", "onnxruntime", "is not installed", limit='pip install "fsref[onnx]"'
-                ) from None
+                raise UsageError("FILE-5", "onnxruntime", "is not installed", limit=INSTALL) from None
             runtime = "reference"
     if runtime == "reference":
         from onnx.reference import ReferenceEvaluator
 
-        with np.errstate(
-            invalid="ignore"
-        ):  # its max-pool of bytes with stride 1 makes a padding of NaN, though of no width
+        # Its max-pool of bytes with stride 1 makes a padding of NaN, though of no width.
+        with np.errstate(invalid="ignore"):
             values = ReferenceEvaluator(loaded).run(list(outputs), {entry.name: taken})
     else:
         options = onnxruntime.SessionOptions()
@@ -154,14 +145,14 @@ def run(
     return dict(zip(outputs, values, strict=True))
 
 
-def _onnx() -> Any:
+def package() -> Any:
     """The onnx package. Errors: UsageError when it is not installed."""
     try:
         import onnx
         import onnx.checker
         import onnx.helper
     except ModuleNotFoundError:
-        raise UsageError("FILE-5", "onnx", "is not installed", limit='pip install "fsref[onnx]"') from None
+        raise UsageError("FILE-5", "onnx", "is not installed", limit=INSTALL) from None
     return onnx
 
 
@@ -179,7 +170,7 @@ class _Graph:
     """An ONNX graph in the making. Methods return the name of the tensor they add."""
 
     def __init__(self, net: Network) -> None:
-        self.onnx, self.net, self.place = _onnx(), net, ""
+        self.onnx, self.net, self.place = package(), net, ""
         self.nodes: list[NodeProto] = []
         self.constants: dict[tuple[str, tuple[int, ...], bytes], tuple[str, TensorProto]] = {}
         self.codes: dict[str, _Codes] = {}
@@ -244,37 +235,30 @@ class _Graph:
         for term in parts.terms:
             weights = parts.weights[term.w]
             zeros = self.constant(digits[term.x].zero, "uint8"), self.constant(weights.zero, "uint8")
-            part = self.node(
-                "ConvInteger",
-                self.planes(q.source)[term.x],
-                self.constant(weights.values + weights.zero, "uint8"),
-                *zeros,
-                **form,
-            )
+            factors = self.constant(weights.values + weights.zero, "uint8")
+            part = self.node("ConvInteger", self.planes(q.source)[term.x], factors, *zeros, **form)
             part = self.node("Mul", part, self.constant(1 << term.shift)) if term.shift else part
             total = self.node("Add", total, part) if total else part
         return total
+
+    def scaled(self, q: Conv2d) -> str:
+        """One factor per channel (PROJ-8)."""
+        return self.node("Mul", self.int32(q.source), self.per_channel(q.weights.reshape(-1)))
 
     def dense(self, q: Dense) -> str:
         """A dense projection (PROJ-4, PROJ-5) as (N, O, 1, 1)."""
         source, weights, matrix = self.codes[q.source], weight_planes(q.weights), q.weights.T
         if q.pooled:
             _, height, width = self.net[q.source].shape
-            place = f"{q.source}->{q.target} source"
-            check_int32(
-                source.interval[:, 0] * height * width,
-                source.interval[:, 1] * height * width,
-                place,
-                "the sum over all places",
-            )
+            low, high = (end * height * width for end in source.interval.T)
+            check_int32(low, high, f"{q.source}->{q.target} source", "the sum over all places")
             summed = self.node("ReduceSum", self.int32(q.source), self.constant([2, 3], "int64"), keepdims=0)
             total = self.node("MatMul", summed, self.constant(matrix))
         elif len(source.digits) == len(weights) == 1:
             zeros = self.constant(source.digits[0].zero, "uint8"), self.constant(weights[0].zero, "uint8")
             flat = self.node("Flatten", self.planes(q.source)[0])
-            total = self.node(
-                "MatMulInteger", flat, self.constant(weights[0].values.T + weights[0].zero, "uint8"), *zeros
-            )
+            factors = self.constant(weights[0].values.T + weights[0].zero, "uint8")
+            total = self.node("MatMulInteger", flat, factors, *zeros)
         else:
             total = self.node("MatMul", self.node("Flatten", self.int32(q.source)), self.constant(matrix))
         return self.node("Reshape", total, self.constant([-1, len(q.weights), 1, 1], "int64"))
@@ -282,23 +266,20 @@ class _Graph:
     def membranes(self, p: FS | Readout) -> str:
         """The opening membranes (NET-6), once it is proved that no sum on the way leaves int32."""
         into, total = list(self.net.into(p.name).values()), ""
-        splits = [
-            split(self.net, q, self.codes[q.source].digits) if isinstance(q, Conv2d) and not is_scale(q) else None
-            for q in into
-        ]
+        splits = [split_of(self.net, q, self.codes[q.source].digits) for q in into]
         check_sums(self.net, p, splits)
         for q, parts in zip(into, splits, strict=True):
-            if isinstance(q, Dense):
-                part = self.dense(q)
-            elif parts is None:
-                part = self.node("Mul", self.int32(q.source), self.per_channel(q.weights.reshape(-1)))
-            else:
-                part = self.conv2d(q, parts)
+            match q:
+                case Conv2d():
+                    part = self.scaled(q) if parts is None else self.conv2d(q, parts)
+                case Dense():
+                    part = self.dense(q)
+                case _:
+                    assert_never(q)
             total = self.node("Add", total, part) if total else part
         if p.bias.any():
-            total = self.node(
-                "Add", total, self.per_channel(p.bias) if p.bias.ndim == 1 else self.constant(p.bias[None])
-            )
+            bias = self.per_channel(p.bias) if p.bias.ndim == 1 else self.constant(p.bias[None])
+            total = self.node("Add", total, bias)
         return total
 
     def fire(self, p: FS, v: str) -> str:
@@ -335,11 +316,9 @@ class _Graph:
         if any(pads):
             name = self.node("Pad", name, self.constant([0, 0, top, left, 0, 0, bottom, right], "int64"))
         name = self.node("MaxPool", name, kernel_shape=p.kernel, strides=p.stride)
-        return (
-            _Codes(source.interval, planes=[name])
-            if kind == "uint8"
-            else _Codes(source.interval, self.cast(name, "int32"))
-        )
+        if kind == "uint8":
+            return _Codes(source.interval, planes=[name])
+        return _Codes(source.interval, self.cast(name, "int32"))
 
     def whole(self, wanted: Sequence[str]) -> Any:
         """The whole graph, with the codes of the populations in `wanted` among its outputs."""
@@ -347,25 +326,23 @@ class _Graph:
         net, logits = self.net, ""
         for p in net.populations:
             self.place, interval = p.name, net.ranges[p.name].codes
-            if isinstance(p, Input):
-                self.codes[p.name] = (
-                    _Codes(interval, planes=["images"]) if p.max_code <= 255 else _Codes(interval, "images")
-                )
-            elif isinstance(p, MaxPool):
-                self.codes[p.name] = self.pool(p)
-            elif isinstance(p, FS):
-                self.codes[p.name] = _Codes(interval, self.fire(p, self.membranes(p)))
-            else:
-                logits = self.node("Flatten", self.membranes(p), output="logits")
+            match p:
+                case Input():
+                    form = {"planes": ["images"]} if p.max_code <= 255 else {"int32": "images"}
+                    self.codes[p.name] = _Codes(interval, **form)
+                case MaxPool():
+                    self.codes[p.name] = self.pool(p)
+                case FS():
+                    self.codes[p.name] = _Codes(interval, self.fire(p, self.membranes(p)))
+                case Readout():
+                    logits = self.node("Flatten", self.membranes(p), output="logits")
+                case _:
+                    assert_never(p)
             if p.name in wanted:
                 self.node("Identity", self.int32(p.name), output=f"codes/{p.name}")
-        given = helper.make_tensor_value_info(
-            "images", kinds.UINT8 if net.input.max_code <= 255 else kinds.INT32, ["N", *net.input.shape]
-        )
-        outputs = [helper.make_tensor_value_info(logits, kinds.INT32, ["N", net.readout.shape[0]])]
-        outputs += [
-            helper.make_tensor_value_info(f"codes/{name}", kinds.INT32, ["N", *net[name].shape]) for name in wanted
-        ]
-        return helper.make_graph(
-            self.nodes, "fsref", [given], outputs, [tensor for _, tensor in self.constants.values()]
-        )
+        info, pixels = helper.make_tensor_value_info, kinds.UINT8 if net.input.max_code <= 255 else kinds.INT32
+        given = info("images", pixels, ["N", *net.input.shape])
+        outputs = [info(logits, kinds.INT32, ["N", net.readout.neurons])]
+        outputs += [info(f"codes/{name}", kinds.INT32, ["N", *net[name].shape]) for name in wanted]
+        constants = [tensor for _, tensor in self.constants.values()]
+        return helper.make_graph(self.nodes, "fsref", [given], outputs, constants)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from fsref.errors import RangeError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, MaxPool, Population, Readout
-from fsref.law.projections import Conv2d, Padding, Pair, Projection
+from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection
 from fsref.law.ranges import Exact, alike, projection_bounds, spans
 
 LOWEST, HIGHEST = -(2**31), 2**31 - 2  # one below the largest int32: a threshold of 2^31 - 1 never fires
@@ -58,9 +59,8 @@ def zero_point(low: int, high: int) -> int | None:
     """The zero point that makes bytes of low..high: 0 or 128 where they do; None when no byte holds the interval with a
     0 in it.
     """
-    return next(
-        (zero for zero in (0, 128, max(0, -low)) if 0 <= low + zero and high + zero <= 255 and zero <= 255), None
-    )
+    zeros = (0, 128, max(0, -low))
+    return next((z for z in zeros if 0 <= low + z and high + z <= 255 and z <= 255), None)
 
 
 def weight_planes(weights: NDArray[np.integer]) -> list[Digits]:
@@ -90,9 +90,8 @@ def plane_bounds(net: Network, projection: Projection, codes: Digits, weights: D
     part: Projection = dataclasses.replace(projection, weights=weights.values)
     rows, columns = spans(part, source.shape, target.shape)
     ends = np.minimum(codes.values[:, 0], 0), np.maximum(codes.values[:, 1], 0)
-    low, high = projection_bounds(
-        part, source.shape, (rows[alike([rows])], columns[alike([columns])]), ends, False
-    )  # inside any_order, or bytes by bytes: far from 63 bits
+    seen = rows[alike([rows])], columns[alike([columns])]
+    low, high = projection_bounds(part, source.shape, seen, ends, exact=False)  # bytes by bytes: far from 63 bits
     return low.min(axis=(1, 2)), high.max(axis=(1, 2))
 
 
@@ -109,11 +108,20 @@ def split(net: Network, projection: Conv2d, codes: list[Digits]) -> Split:
             low, high = plane_bounds(net, projection, plane, factors)
             if not terms or low.any() or high.any():
                 terms.append(Term(x, w, 8 * (x + w)))
-                lows, highs = (
-                    lows + low.astype(object) * 2 ** (8 * (x + w)),
-                    highs + high.astype(object) * 2 ** (8 * (x + w)),
-                )
+                lows = lows + low.astype(object) * 2 ** (8 * (x + w))
+                highs = highs + high.astype(object) * 2 ** (8 * (x + w))
     return Split(weights, terms, (lows, highs))
+
+
+def split_of(net: Network, projection: Projection, codes: list[Digits]) -> Split | None:
+    """The planes of a convolution; None for what takes all its codes whole: one factor per channel, dense."""
+    match projection:
+        case Conv2d():
+            return None if is_scale(projection) else split(net, projection, codes)
+        case Dense():
+            return None
+        case _:
+            assert_never(projection)
 
 
 def check_int32(low: Exact, high: Exact, place: str, problem: str) -> None:
@@ -121,13 +129,8 @@ def check_int32(low: Exact, high: Exact, place: str, problem: str) -> None:
     for channel, pair in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
         for value in pair:
             if not LOWEST <= value <= HIGHEST:
-                raise RangeError(
-                    "FILE-5",
-                    f"{place} channel {channel}",
-                    f"ONNX: {problem} may leave int32",
-                    value,
-                    f"{LOWEST}..{HIGHEST}",
-                )
+                at, told = f"{place} channel {channel}", f"ONNX: {problem} may leave int32"
+                raise RangeError("FILE-5", at, told, value, f"{LOWEST}..{HIGHEST}")
 
 
 def check_sums(net: Network, population: FS | Readout, splits: Sequence[Split | None]) -> None:
@@ -162,10 +165,8 @@ def firing_rows(net: Network, population: FS) -> tuple[Ints, Ints, Ints]:
     return np.where(never, HIGHEST + 1, np.maximum(T, LOWEST)), h, d
 
 
-def is_scale(projection: Projection) -> bool:
-    """Whether a projection is one factor per channel (PROJ-8): no neighbours, no stride, no padding."""
-    if not isinstance(projection, Conv2d):
-        return False
+def is_scale(projection: Conv2d) -> bool:
+    """Whether a convolution is one factor per channel (PROJ-8): no neighbours, no stride, no padding."""
     plain = projection.kernel == (1, 1) == projection.stride and not any(projection.padding)
     return plain and projection.weights.shape[0] == projection.groups and projection.weights.shape[1] == 1
 

@@ -176,18 +176,15 @@ class Counts(Shown):
             window, work = self.window(p.name), self.work(p.name)
             most = int(self.most_by_neuron[p.name].max()) if p.name in self.most_by_neuron else None
             entry: dict[str, Any] = {"name": p.name, "first_step": window.start, "most_spikes_of_a_neuron": most}
-            populations.append(entry | {kind: getattr(work, kind)[window].tolist() for kind in SHOWN})
+            by_step = {kind: getattr(work, kind)[window].tolist() for kind in SHOWN}
+            populations.append(entry | {"by_step": by_step})
         total = {kind: int(getattr(self.total, kind)) for kind in SHOWN}
         by_projection = {
             name: {"synops": self.synops[name].tolist(), "scalings": self.scalings[name].tolist()}
             for name in self.synops
         }
-        return {
-            "image_count": self.image_count,
-            "populations": populations,
-            "projections": by_projection,
-            "total": total,
-        }
+        whole = {"image_count": self.image_count, "total": total}
+        return {**whole, "populations": populations, "by_projection": by_projection}
 
     def sheet(self) -> Sheet:
         """The counts as a table: a line per population, over all images and steps."""

@@ -50,6 +50,11 @@ class Costs:
                     "COUNT-5", f"costs {self.name} {name}", "not a cost", repr(value), "a number of pJ, 0 or more"
                 )
 
+    def to_dict(self) -> dict[str, Any]:
+        """The cost table as plain JSON values, with what it says of where its numbers are from."""
+        cited = {"cited": self.source, "cited_by_cost": dict(self.sources)}
+        return {"name": self.name, **{name: getattr(self, name) for name in PRICED}, **cited}
+
     def __getitem__(self, kind: str) -> float:
         """The cost in pJ of a kind of operation, such as additions (COUNT-5)."""
         return float(getattr(self, PRICED[KINDS.index(kind)]))
@@ -203,17 +208,11 @@ class Energy(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """The energies, counts and costs as plain JSON values."""
-        plain: dict[str, Any] = {
-            "fs_energy_pj_per_image": self.fs_energy_pj_per_image,
-            "ann_energy_pj_per_image": self.ann_energy_pj_per_image,
-        }
-        plain |= {
-            "fs_operations": dict(self.fs),
-            "ann_operations_per_image": dict(self.ann),
-            "image_count": self.image_count,
-        }
-        said = {"name": self.costs.name, "source": self.costs.source, "sources": dict(self.costs.sources)}
-        return {**plain, "costs": {**said, **{name: getattr(self.costs, name) for name in PRICED}}}
+        spent = {"fs_energy_pj_per_image": self.fs_energy_pj_per_image}
+        spent |= {"ann_energy_pj_per_image": self.ann_energy_pj_per_image}
+        plain: dict[str, Any] = {**spent, "image_count": self.image_count}
+        plain |= {"fs_operations": dict(self.fs), "ann_operations_per_image": dict(self.ann)}
+        return {**plain, "costs": self.costs.to_dict()}
 
     def sheet(self) -> Sheet:
         """The energy as a table: a line per kind of operation, with where its cost is from; below it the formula with

@@ -17,7 +17,7 @@ from fsref.errors import GraphError
 from fsref.law.images import Pixels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout
 
 Floats = NDArray[np.float32]
 PARTS = ("error", "inherited", "new", "codes", "arithmetic")
@@ -39,8 +39,8 @@ class Loss:
     cost), `arithmetic` that of r - r* (weights, bias and thresholds as integers, or wrong ones). Errors add, powers
     only about.
 
-    `bias` is the mean of r - f, `bias_codes` the same in codes. `clipped` is the share of f more than half a code
-    beyond what codes reach, `saturated` that of codes at `top`, the largest there is; `peak` is the largest seen.
+    `mean_error` is the mean of r - f, `mean_error_codes` the same in codes. `clipped` is the share of f more than half
+    a code beyond what codes reach, `saturated` that of codes at `top`, the largest there is; `peak` is the largest seen.
     `dead` neurons never spike on these images, `inactive` ones stay at the low end of their activation in float (at 0
     where there is none), `lost` ones are dead and not inactive. All are None where there are no codes to speak of.
 
@@ -59,8 +59,8 @@ class Loss:
     new: float
     codes: float
     arithmetic: float
-    bias: float
-    bias_codes: float | None
+    mean_error: float
+    mean_error_codes: float | None
     clipped: float | None
     saturated: float | None
     peak: int | None
@@ -87,11 +87,13 @@ class Loss:
         return self.db()
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as plain JSON values, and its ratios in dB; a ratio is null without error (a part of 0) or without
-        value (a power of 0).
+        """The row as plain JSON values: powers named so, and ratios in dB; a ratio is null without error (a part of 0)
+        or without value (a power of 0).
         """
+        told = {"K" if name == "steps" else name: value for name, value in asdict(self).items() if name not in PARTS}
+        powers = {f"{part}_power": getattr(self, part) for part in PARTS}
         ratios = {f"{part}_db": self.db(part) for part in PARTS}
-        return asdict(self) | {name: None if abs(db) == inf else db for name, db in ratios.items()}
+        return told | powers | {name: None if abs(db) == inf else db for name, db in ratios.items()}
 
 
 class Tally:
@@ -102,15 +104,18 @@ class Tally:
     """
 
     def __init__(self, net: Network, name: str, pixels: Pixels, low_end: float) -> None:
-        source: Population = net[name]
-        while isinstance(source, MaxPool):  # the codes of a max-pool are codes of what it pools
-            source = net[source.source]
+        source = origin(net, name)
         self.name, self.kind, self.steps, self.shape = name, net[name].kind, net.steps[name], net[name].shape
         self.neurons, self.low_end = net[name].neurons, low_end
         self.real = meaning(net, source, pixels)
         self.unit, self.offset, self.ends = None, 0, (np.zeros(0, np.int64), np.zeros(0, np.int64))
-        if isinstance(source, FS):  # an fs alone has a scale of its own
-            self.unit, self.offset, self.ends = unit_of(source), source.offset, code_ends(net, source)
+        match source:
+            case FS():
+                self.unit, self.offset, self.ends = unit_of(source), source.offset, code_ends(net, source)
+            case Input() | Readout():
+                pass  # no scale of its own
+            case _:
+                assert_never(source)
         self.image_count, self.peak = 0, -(2**62)
         self.sums: defaultdict[str, float] = defaultdict(float)
         self.by_channel = np.zeros((2, self.shape[0]))  # of the new error and its square
@@ -135,7 +140,7 @@ class Tally:
         for name, values in parts.items():
             self.sums[name] += float(np.square(values, dtype=np.float64).sum())
         self.sums["rg"] += float(np.multiply(r, g, dtype=np.float64).sum())
-        self.sums["bias"] += float(parts["error"].sum(dtype=np.float64))
+        self.sums["mean"] += float(parts["error"].sum(dtype=np.float64))
         self.by_channel += [
             new.sum(axis=(0, 2, 3), dtype=np.float64),
             np.square(new, dtype=np.float64).sum(axis=(0, 2, 3)),
@@ -147,7 +152,7 @@ class Tally:
         means, squares = self.by_channel
         new, channel = float(squares.sum()), int(squares.argmax())
         gain = sums["rg"] / sums["rr"] if sums["rr"] > 0 else 1.0
-        coded, bias = self.unit is not None, sums["bias"] / count
+        coded, mean = self.unit is not None, sums["mean"] / count
         return Loss(
             name=self.name,
             kind=self.kind,
@@ -159,8 +164,8 @@ class Tally:
             new=new / count,
             codes=sums["codes"] / count,
             arithmetic=sums["arithmetic"] / count,
-            bias=bias,
-            bias_codes=bias / self.unit if self.unit is not None else None,
+            mean_error=mean,
+            mean_error_codes=mean / self.unit if self.unit is not None else None,
             clipped=sums["clipped"] / count if coded else None,
             saturated=sums["saturated"] / count if coded else None,
             peak=self.peak if coded else None,
@@ -176,7 +181,19 @@ class Tally:
         )
 
 
-def meaning(net: Network, source: Population, pixels: Pixels) -> Callable[[NDArray[Any]], Floats]:
+def origin(net: Network, name: str) -> Input | FS | Readout:
+    """The population whose codes a population has: what a max-pool pools, in the end; else itself (POOL-1)."""
+    p = net[name]
+    match p:
+        case MaxPool():
+            return origin(net, p.source)
+        case Input() | FS() | Readout():
+            return p
+        case _:
+            assert_never(p)
+
+
+def meaning(net: Network, source: Input | FS | Readout, pixels: Pixels) -> Callable[[NDArray[Any]], Floats]:
     """A function from the codes (b, C, H, W) of a population, or from logits, to the real values they stand for
     (FILE-3, NET-8).
     """
@@ -188,8 +205,6 @@ def meaning(net: Network, source: Population, pixels: Pixels) -> Callable[[NDArr
             return lambda codes: ((codes - offset) * scale).astype(np.float32)
         case Readout():
             return lambda logits: (logits * float(net.logit_scale)).astype(np.float32)
-        case MaxPool():
-            return meaning(net, net[source.source], pixels)
         case _:
             assert_never(source)
 

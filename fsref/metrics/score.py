@@ -99,7 +99,7 @@ class Score(Shown):
         plain = {name: getattr(self, name) for name in names}
         plain |= {
             "spikes_per_image": self.spikes,
-            "neurons": self.neurons,
+            "neurons_by_population": self.neurons,
             "synops_per_image": self.synops,
             "synops_by_projection": self.synops_by_projection,
         }

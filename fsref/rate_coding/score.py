@@ -82,8 +82,8 @@ class RateScore(Shown):
             }
             for i, t in enumerate(result.checkpoints.tolist())
         ]
-        known = {"network": net.name, "id": net.id, "setting": result.twin.setting, "depth": result.depth}
-        known |= {"image_count": self.image_count, "costs": None if self.costs is None else self.costs.name}
+        known = {"network": net.name, "id": net.id, "setting": result.twin.setting, "depth_ticks": result.depth}
+        known |= {"image_count": self.image_count, "costs": None if self.costs is None else self.costs.to_dict()}
         found = {"checkpoints": rows, "inexact": list(result.inexact)}
         every = {"correct_at_every_t": self.correct_at_every_t.tolist(), "fs_latency_steps": net.schedule.latency}
         return {**known, **found, **every}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from fsref.engines import events, reference
 from fsref.engines.quantized import pooled, window_index
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import MaxPool, Shape
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Projection
 from fsref.metrics.fan_out import fan_outs
 from fsref.rate_coding import kernels
@@ -65,18 +65,18 @@ def windows(pool: MaxPool, source: Shape) -> Array:
 @dataclass(frozen=True, eq=False)
 class Stage:
     """One population made ready, every array (N,) in the order of `flat`; `into` has source and `deliveries` of each
-    projection that carries spikes, `constant` the projections of analog sources, `candidates` the windows of a
-    max_pool.
+    projection that carries spikes, `constant` the projections of analog sources, `pool` the source and the windows of
+    a max_pool.
     """
 
-    population: Any
+    population: Population
     threshold: Ints
     start: Ints
     bias: Ints
     fan: Ints
     into: Sequence[tuple[str, tuple[Array, ...]]]
     constant: Sequence[Projection]
-    candidates: Array | None
+    pool: tuple[str, Array] | None
 
 
 class Machine:
@@ -88,8 +88,16 @@ class Machine:
         self.stages = [self.stage(p, fans) for p in net.populations if not made[p.name].analog]
         self.spiking = [s.population.name for s in self.stages[:-1]]
 
-    def stage(self, p: Any, fans: Mapping[str, Ints]) -> Stage:
+    def stage(self, p: Population, fans: Mapping[str, Ints]) -> Stage:
         """A population made ready."""
+        pool: tuple[str, Array] | None = None
+        match p:
+            case MaxPool():
+                pool = p.source, windows(p, self.net[p.source].shape)
+            case Input() | FS() | Readout():
+                pass
+            case _:
+                assert_never(p)
         n, into = self.made[p.name], self.net.into(p.name).values()
         fan = sum((fans[name] for name in self.net.out_of(p.name)), np.zeros(p.shape, np.int64))
         spiking = [(q.source, self.net[q.source].shape, q) for q in into if not self.made[q.source].analog]
@@ -101,7 +109,7 @@ class Machine:
             fan=flat(fan, p.shape),
             into=[(s, deliveries(q, shape, p.shape, self.made[s].levels, self.kind)) for s, shape, q in spiking],
             constant=[q for q in into if self.made[q.source].analog],
-            candidates=windows(p, self.net[p.source].shape) if isinstance(p, MaxPool) else None,  # its own alone
+            pool=pool,
         )
 
     def gains(self, image: Ints) -> dict[str, Ints]:
@@ -128,18 +136,15 @@ class Machine:
         gains = self.gains(image)
         v = {s.population.name: s.start.copy() for s in self.stages}
         sent = {
-            s.population.name: np.zeros((2, s.population.shape[0], self.places(s.population.source)), np.int32)
+            s.population.name: np.zeros((2, s.population.shape[0], self.places(s.pool[0])), np.int32)
             for s in self.stages
-            if s.candidates is not None
+            if s.pool is not None
         }
         nothing = np.zeros(0, np.int32), np.zeros(2, np.int64)
         last: dict[str, Spikes] = dict.fromkeys(self.spiking, nothing)
         largest = max(s.fan.size for s in self.stages)
-        sums, room, fired = (
-            np.zeros(BLOCK * largest, self.kind),
-            np.empty(BLOCK * largest, np.int32),
-            np.empty(largest, np.uint8),
-        )
+        sums, room = np.zeros(BLOCK * largest, self.kind), np.empty(BLOCK * largest, np.int32)
+        fired = np.empty(largest, np.uint8)
         logits = np.empty((ticks, self.net.readout.shape[0]), np.int64)
         counts, operations = np.empty((ticks, len(self.spiking)), np.int64), np.zeros(ticks, np.int64)
         for first in range(0, ticks, BLOCK):
@@ -158,8 +163,9 @@ class Machine:
                     arriving[:] = 0
                     continue
                 offsets, spent = np.zeros(count + 1, np.int64), np.empty(count, np.int64)
-                if s.candidates is not None:
-                    kernels.pool(*now[s.population.source], s.candidates, *sent[name], s.fan, room, offsets, spent)
+                if s.pool is not None:
+                    source, candidates = s.pool
+                    kernels.pool(*now[source], candidates, *sent[name], s.fan, room, offsets, spent)
                 else:
                     kernels.fire(v[name], gains[name], arriving, s.threshold, s.fan, fired, room, offsets, spent)
                 now[name] = room[: offsets[-1]].copy(), offsets

@@ -14,7 +14,6 @@ from fsref.formats.sources import ImageSet
 from fsref.law.images import check_images, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta
-from fsref.law.populations import FS
 from fsref.metrics.energy import Energy
 from fsref.metrics.score import Score
 from fsref.rate_coding.score import RateScore
@@ -63,11 +62,12 @@ class Evaluation:
         """The share of membranes that stand beyond the last code of an FS-ReLU, 0..1; None for another population
         (COUNT-7).
         """
-        population = self.net[name]
-        if not isinstance(population, FS) or (theta := relu_theta(population.table)) is None:
+        theta = {p.name: relu_theta(p.table) for p in self.net.fs}.get(name)
+        if theta is None:
             return None
         v = self.recorded(name, "opening")
-        return float((v.reshape(len(v), population.shape[0], -1) >= (theta << population.steps).reshape(-1, 1)).mean())
+        beyond = (theta << self.net.steps[name]).reshape(-1, 1)
+        return float((v.reshape(len(v), self.net[name].shape[0], -1) >= beyond).mean())
 
 
 def known_float_accuracy(net: Network) -> float | None:

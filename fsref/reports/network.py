@@ -33,7 +33,7 @@ def memory_sheet(net: Network) -> Sheet:
         for name, own in held.items()
     ]
     total = ("all", None, None, *(sum(column) for column in zip(*held.values(), strict=True)))
-    head = ("population", "a membrane", "a code", "membranes", "codes", "weights in", "bias", "candidates")
+    head = ("population", "one membrane", "one code", "membranes", "codes", "weights in", "bias", "candidates")
     return Sheet("memory in bits", head, [*rows, total])
 
 
@@ -72,19 +72,20 @@ def network_dict(net: Network) -> dict[str, Any]:
         entry |= {what: [window[0], window[-1]] if window else None for what, window in windows.items()}
         widths = ("any_order_bits", "final_bits", "declared_bits")
         entry |= {name: getattr(proved[p.name], name) if p.name in proved else None for name in widths}
-        populations.append(entry | {"memory_bits": asdict(bits[p.name])})
+        memory = {k if k.endswith("_width") else f"{k}_bits": n for k, n in asdict(bits[p.name]).items()}
+        populations.append(entry | {"memory": memory})
     projections = []
     for name, q in net.named_projections.items():
         entry = {"name": name, "source": q.source, "target": q.target, "synapses": net.synapses[name]}
-        entry |= {"weights": int(q.weights.size), "weight_width": weight_width(q)}
+        entry |= {"weight_count": int(q.weights.size), "weight_width": weight_width(q)}
         entry |= {"delay_steps": plan.delays[q.source, q.target]}
-        fifo = {count: {"depth": p.fifo_depth[name], "bits": p.fifo_bits[name]} for count, p in both.items()}
+        fifo = {count: {"fifo_depth": p.fifo_depth[name], "fifo_bits": p.fifo_bits[name]} for count, p in both.items()}
         projections.append(entry | {"fifo": fifo})
     pipelines = {
         count: {
             "interval_steps": p.interval,
-            "membrane_bits": membrane_bits(net, p.buffers),
-            "fifo_bits": sum(p.fifo_bits.values()),
+            "membranes_bits": membrane_bits(net, p.buffers),
+            "fifos_bits": sum(p.fifo_bits.values()),
             "peak_events_per_step": p.peak_events,
         }
         for count, p in both.items()

@@ -77,6 +77,7 @@ def _described(told: Any) -> bool:
         entry(told, id=str, image_count=int, populations=list, files=dict)
         and not isinstance(told["image_count"], bool)
         and 1 <= told["image_count"] < 2**48
+        and len(told["files"]) > 0
         and all(entry(p, name=str, steps=list, neurons=(str, list)) for p in told["populations"])
         and all(entry(f, of=str, observable=str, shape=list) for f in told["files"].values())
     )

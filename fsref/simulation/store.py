@@ -115,7 +115,8 @@ class Store:
             text = json.dumps(about, indent=1) + "\n"
             (self.folder.making / "recording.json").write_text(text, encoding="utf-8")
         self.folder.__exit__(kind, error, trace)
-        self.arrays = {key: np.load(self.folder.path / self.file(key), mmap_mode="r") for key in keys}
+        if kind is None:
+            self.arrays = {key: np.load(self.folder.path / self.file(key), mmap_mode="r") for key in keys}
 
     def trace(self) -> Trace | None:
         """The recording, None where nothing was selected."""

@@ -76,6 +76,7 @@ class CheckReport(Shown):
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
         plain = {**asdict(self), "agrees": self.agrees}
+        plain |= {"value_count": plain.pop("values"), "differing_engine": plain.pop("engine")}
         found = self.difference
         return plain | {"difference": None if found is None else {**asdict(found), "text": str(found)}}
 

@@ -145,7 +145,7 @@ class Comparison(Shown):
         rows = []
         for row in self.rows:
             ratios = (decibels(row, part) for part in ("error", "inherited", "new", "codes", "arithmetic"))
-            bias = None if row.bias_codes is None else f"{round(row.bias_codes, 2) + 0.0:+.2f}"
+            bias = None if row.mean_error_codes is None else f"{round(row.mean_error_codes, 2) + 0.0:+.2f}"
             share = percent(row.clipped), percent(row.saturated)
             neurons, mark = (row.dead, row.inactive, row.lost), "<- jump" if row.jump else ""
             rows.append((row.name, row.steps or None, *ratios, bias, *share, *neurons, mark))

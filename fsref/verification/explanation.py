@@ -47,9 +47,9 @@ class Candidate:
 
     neuron: int
     place: Place
-    spikes: tuple[int, ...]
+    train: tuple[int, ...]
     code: int
-    out: int | None
+    dropped: int | None
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,9 +93,9 @@ class Explanation(Shown):
         if self.steps:
             parts += [self._steps()]
         if self.candidates:
-            ends = ["stays in" if w.out is None else f"out at step {w.out}" for w in self.candidates]
+            ends = ["stays in" if w.dropped is None else f"out at step {w.dropped}" for w in self.candidates]
             rows = [
-                (w.neuron, _at(w.place), "".join(map(str, w.spikes)), w.code, end)
+                (str(w.neuron), _at(w.place), "".join(map(str, w.train)), w.code, end)
                 for w, end in zip(self.candidates, ends, strict=True)
             ]
             parts += [Sheet("candidates", ("neuron", "c, y, x", "train", "code", ""), rows, left=0)]
@@ -127,9 +127,9 @@ class Explanation(Shown):
         title = f"{len(self.contributions):,} of {plural(self.synapses, 'synapse')} contributed"
         if len(shown) < len(self.contributions):
             title += f"; the {len(shown)} largest" if shown else ""
-        rows = [(s.projection, f"{s.source} {s.neuron}", _at(s.place), s.weight, s.code, s.contribution) for s in shown]
-        head = ("projection", "source neuron", "c, y, x", "weight", "code", "contribution")
-        return Sheet(title, head if shown else (), rows, left=2)
+        rows = [(s.projection, str(s.neuron), _at(s.place), s.weight, s.code, s.contribution) for s in shown]
+        head = ("projection", "from neuron", "c, y, x", "weight", "code", "contribution")
+        return Sheet(title, head if shown else (), rows)
 
 
 def _at(place: Place) -> str:

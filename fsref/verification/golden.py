@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -71,7 +71,8 @@ class SelfCheck(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """The outcome as plain JSON values."""
-        return {**asdict(self), "agrees": self.agrees}
+        found = {"value_count": self.values, "differing": list(self.differing)}
+        return {"network": self.name, "id": self.id, "agrees": self.agrees, **found}
 
     def __repr__(self) -> str:
         return f"<SelfCheck of {self.name}: {'agrees' if self.agrees else 'DIFFERS'}>"

@@ -1,5 +1,5 @@
 """Hypothesis strategies for FS networks (extra `verify`): tables, membranes, networks, images, and cases of a network
-with images; and `verify`, which holds somebody else's conversion against fsref.
+with images.
 
 Freely drawn networks hide mistakes, since most of their neurons are silent or saturated. These draw the code a neuron
 should send for the first image and how far its membrane lies above or below that step, then solve for bias and theta.
@@ -7,34 +7,21 @@ should send for the first image and how far its membrane lies above or below tha
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
-from os import PathLike
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
-
-try:
-    from hypothesis import HealthCheck, Phase, given, settings
-    from hypothesis import strategies as st
-    from hypothesis.strategies import DrawFn, SearchStrategy
-except ModuleNotFoundError as error:
-    raise ModuleNotFoundError('fsref.testing needs Hypothesis: pip install "fsref[verify]"', name=error.name) from None
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn, SearchStrategy
 
 from fsref.engines import reference
-from fsref.errors import FsrefError, UsageError
-from fsref.formats.bundled import load
-from fsref.law.images import check_images
+from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, base_two, fs_relu
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
-from fsref.verification.theirs import Agreement, Forward, Theirs, corners, disagreement, first_difference, ours
+from fsref.tables import plural
 
-SHRINKING = 60.0  # seconds at most that `verify` looks for a simpler image
 STEPS = (1, 2, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 7, 7, 8, 8, 9, 10, 11, 12, 13, 14, 15, 16)
 
 
@@ -46,24 +33,21 @@ class Case:
     images: Ints
 
     def __repr__(self) -> str:
-        shown = [f"Case of {len(self.images)} images"]
-        for p in self.net.populations:
-            fields = {
-                k: v.tolist() if isinstance(v, np.ndarray) else v
-                for k, v in vars(p).items()
-                if k not in ("table", "name")
-            }
-            if isinstance(p, FS):
-                fields |= {name: getattr(p.table, name).tolist() for name in "Thd"}
-            shown.append(f"  {type(p).__name__} {p.name} {fields}")
-        for label, q in self.net.named_projections.items():
-            fields = {
-                k: v.tolist() if isinstance(v, np.ndarray) else v
-                for k, v in vars(q).items()
-                if k not in ("source", "target")
-            }
-            shown.append(f"  {label} {type(q).__name__} {fields}")
-        return "\n".join([*shown, f"  images {self.images.tolist()}"])
+        return f"<Case of {plural(len(self.images), 'image')} for {self.net!r}>"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """What Hypothesis shows of a failure: every integer, so that it can be typed in."""
+        lines = [f"Case of {plural(len(self.images), 'image')}"]
+        for thing in (*self.net.populations, *self.net.projections):
+            lines.append(f"  {type(thing).__name__} { ({name: _plain(value) for name, value in vars(thing).items()}) }")
+        printer.text("\n".join([*lines, f"  images {self.images.tolist()}"]))
+
+
+def _plain(value: Any) -> Any:
+    """A field of a population or projection, arrays and tables as lists."""
+    if isinstance(value, Table):
+        return {name: getattr(value, name).tolist() for name in "Thd"}
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def _bytes(draw: DrawFn, shape: tuple[int, ...]) -> Any:
@@ -131,11 +115,8 @@ def _weights(draw: DrawFn, shape: tuple[int, ...], reach: int) -> Ints:
 def _conv_to(draw: DrawFn, source: Population, reach: int, target: Shape | None, name: str) -> tuple[Projection, Shape]:
     """A conv2d from `source` into `target`, or into a shape it draws."""
     channels, height, width = source.shape
-    groups = draw(
-        st.sampled_from(
-            [g for g in range(1, channels + 1) if channels % g == 0 and (target is None or target[0] % g == 0)]
-        )
-    )
+    divisors = [g for g in range(1, channels + 1) if channels % g == 0 and (target is None or target[0] % g == 0)]
+    groups = draw(st.sampled_from(divisors))
     stride: Pair = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
     if target is None:
         padding: Padding = tuple(draw(st.lists(st.integers(0, 2), min_size=4, max_size=4)))  # type: ignore[assignment]
@@ -165,15 +146,6 @@ def _dense(draw: DrawFn, source: Population, reach: int, outputs: int, name: str
     pooled, places = draw(st.booleans()), source.shape[1] * source.shape[2]
     weights = _weights(draw, (outputs, source.shape[0] * (1 if pooled else places)), reach * (places if pooled else 1))
     return Dense(source.name, name, weights, pooled)
-
-
-def _sum(projection: Projection, codes: dict[str, Ints], shape: Shape) -> Ints:
-    plane = codes[projection.source]
-    return (
-        reference.conv2d(plane, projection, shape)
-        if isinstance(projection, Conv2d)
-        else reference.dense(plane, projection)
-    )
 
 
 def _relu(draw: DrawFn, total: Ints, steps: int) -> tuple[Table, Ints]:
@@ -218,9 +190,8 @@ def _staircase(draw: DrawFn, total: Ints, steps: int) -> tuple[Table, Ints]:
         d = base_two(steps) * (coarse[2][:, :1] % 3 + 1)  # codes that max-pool takes, under thresholds of their own
         d[:, 0] += coarse[2][:, 0] % 2
     step = _bytes(draw, total.shape) % steps
-    wanted = np.take_along_axis(
-        np.broadcast_to(T, (channels, steps)), step.reshape(channels, -1).astype(np.intp), axis=1
-    ).reshape(total.shape)
+    own = np.broadcast_to(T, (channels, steps)), step.reshape(channels, -1).astype(np.intp)
+    wanted = np.take_along_axis(*own, axis=1).reshape(total.shape)
     bias = wanted - _bytes(draw, total.shape) % 2 - total
     if not draw(st.booleans()):
         bias = bias.reshape(channels, -1)[:, 0]
@@ -232,9 +203,10 @@ def _reach(d: Ints) -> int:
     return int(np.abs(d).sum(axis=1).max())
 
 
-def _pools(population: Population, d: Ints) -> bool:
+def _pools(d: Ints) -> bool:
+    """Whether a max-pool may read trains worth d (C, K) (POOL-2)."""
     later = np.cumsum(d[:, ::-1], axis=1)[:, ::-1] - d
-    return not isinstance(population, Readout) and bool((d > later).all() and (d[:, -1] > 0).all())
+    return bool((d > later).all() and (d[:, -1] > 0).all())
 
 
 @st.composite
@@ -248,26 +220,22 @@ def cases(draw: DrawFn, min_fs: int = 1, max_fs: int = 4, max_images: int = 2) -
     first = _image(draw, given, draw(st.integers(1, max_images)))
     populations: list[Population] = [given]
     projections: list[Projection] = []
-    spikes, worth = (
-        {"input": reference.input_trains(first[:1], steps)},
-        {"input": np.tile(base_two(steps), (shape[0], 1))},
-    )
-    codes = {"input": first[:1]}
+    spikes, worth, codes = {"input": reference.input_trains(first[:1], steps)}, {}, {"input": first[:1]}
+    worth["input"] = np.tile(base_two(steps), (shape[0], 1))
     wanted = draw(st.sampled_from([n for n in (1, 2, 2, 3, 3, 4) if min_fs <= n <= max_fs] or [min_fs]))
-    while sum(isinstance(p, FS) for p in populations) < wanted:
+    made = 0
+    while made < wanted:
         source = populations[draw(st.sampled_from([-1, -1, -1, 0])) if len(populations) > 1 else 0]
-        if _pools(source, worth[source.name]) and max(source.shape[1:]) > 1 and draw(st.integers(0, 2)) == 0:
+        if _pools(worth[source.name]) and max(source.shape[1:]) > 1 and draw(st.integers(0, 2)) == 0:
             pool = _pool(draw, source, f"pool{len(populations)}")
             populations.append(pool)
             spikes[pool.name], worth[pool.name] = reference.max_pool(spikes[source.name], pool), worth[source.name]
         else:
             fs = _fs(draw, source, populations, projections, codes, worth, f"fs{len(populations)}")
             populations.append(fs)
-            v = sum(
-                (_sum(p, codes, fs.shape) for p in projections if p.target == fs.name),
-                np.zeros((1, *fs.shape), np.int64),
-            )
-            opened = v + (fs.bias_map)
+            made += 1
+            sums = [reference.along(codes[q.source], q, fs.shape) for q in projections if q.target == fs.name]
+            opened = sum(sums, np.zeros((1, *fs.shape), np.int64)) + fs.bias_map
             spikes[fs.name], worth[fs.name] = reference.fire(opened, fs.table)[0], fs.table.rows(fs.shape[0])[2]
         name = populations[-1].name
         codes[name] = np.einsum("bkchw,ck->bchw", spikes[name].astype(np.int64), worth[name])
@@ -275,12 +243,10 @@ def cases(draw: DrawFn, min_fs: int = 1, max_fs: int = 4, max_images: int = 2) -
     for _ in range(draw(st.sampled_from([1, 1, 2]))):
         source = populations[draw(st.sampled_from([-1, -1, 0]))]
         reach = _reach(worth[source.name])
-        projection = (
-            _dense(draw, source, reach, outputs, "logits")
-            if draw(st.booleans())
-            else _conv_to(draw, source, reach, (outputs, 1, 1), "logits")[0]
-        )
-        projections.append(projection)
+        if draw(st.booleans()):
+            projections.append(_dense(draw, source, reach, outputs, "logits"))
+        else:
+            projections.append(_conv_to(draw, source, reach, (outputs, 1, 1), "logits")[0])
     readout = Readout("logits", (outputs, 1, 1), _bytes(draw, (outputs,)).astype(np.int64) - 128)
     return Case(Network([*populations, readout], projections), first)
 
@@ -315,7 +281,7 @@ def _fs(
         other = draw(st.sampled_from(populations))
         into.append(_conv_to(draw, other, _reach(worth[other.name]), shape, name)[0])
     projections += into
-    total = sum((_sum(p, codes, shape)[0] for p in into), np.zeros(shape, np.int64))
+    total = sum((reference.along(codes[q.source], q, shape)[0] for q in into), np.zeros(shape, np.int64))
     steps = draw(st.sampled_from(STEPS))
     table, bias = _staircase(draw, total, steps) if draw(st.integers(0, 3)) == 0 else _relu(draw, total, steps)
     return FS(name, shape, table, bias)
@@ -324,96 +290,3 @@ def _fs(
 def networks(min_fs: int = 1, max_fs: int = 4) -> SearchStrategy[Network]:
     """Small networks of every kind and form, min_fs..max_fs FS populations."""
     return cases(min_fs, max_fs, 1).map(lambda case: case.net)
-
-
-def verify(
-    net: Network | str | PathLike[str],
-    their_forward: Forward | str | PathLike[str],
-    images: SearchStrategy[Ints] | ArrayLike | None = None,
-    populations: Sequence[str] | None = None,
-    max_examples: int = 100,
-) -> Agreement:
-    """That somebody else's conversion gives the integers of `net` on corner images, and on `max_examples` examples
-    drawn and shrunk by Hypothesis (OBS-4).
-
-    `net` is a network, the path of one, or the name of one that comes with fsref. `their_forward` takes images (B, C,
-    H, W), uint8, int32 when max_code is above 255, and gives logits (B, classes), or a dictionary of codes by
-    population, "logits" among them or not; or it is the path of a quantised ONNX file with outputs of these names.
-    `populations` are those that must be there and are compared; all that are given otherwise. `images` is a strategy,
-    testing.images(net) otherwise, or an array to choose from. Errors: Disagreement, an AssertionError, at the first
-    difference; UsageError for answers of a wrong kind.
-    """
-    if not isinstance(max_examples, int) or max_examples < 0:
-        raise UsageError("OBS-4", "verify", "max_examples is no number of examples", max_examples, "0 or more")
-    net = load(net) if isinstance(net, (str, PathLike)) else net
-    if not isinstance(net, Network):
-        raise UsageError(
-            "OBS-4",
-            "verify",
-            "not a network",
-            type(net).__name__,
-            "an fsref.Network, the path of one, or a bundled model's name",
-        )
-    theirs = Theirs(net, their_forward, populations)
-    count = {"images": 0, "values": 0, "busy": 0, "neurons": 0}
-    last: list[Ints | FsrefError] = []  # what failed last, shrunk as far as it goes
-    until = inf
-
-    def compared(x: Ints) -> None:
-        nonlocal until
-        if time.monotonic() > until:
-            return
-        try:
-            answers = theirs(x)
-            seen = ours(net, x, theirs.names)
-            if failed := first_difference(answers, seen.codes) is not None:
-                last[:] = [x]
-        except FsrefError as error:
-            failed, last[:] = True, [error]
-        if failed:
-            until = min(until, time.monotonic() + SHRINKING)
-            raise AssertionError
-        values = sum(codes.size for codes in seen.codes.values())
-        for name, more in (("images", len(x)), ("values", values), ("busy", seen.busy), ("neurons", seen.neurons)):
-            count[name] += more
-
-    if images is None:
-        drawn = _images_of(net)
-    elif isinstance(images, SearchStrategy):
-        drawn = images
-    else:
-        real = check_images(net.input, images)
-        drawn = st.lists(st.integers(0, len(real) - 1), min_size=1, max_size=2).map(lambda rows: real[rows])
-
-    @settings(_VERIFYING, max_examples=max(1, max_examples))
-    @given(drawn)
-    def agree(x: Ints) -> None:
-        compared(check_images(net.input, x))
-
-    try:
-        compared(corners(net))
-        if max_examples:
-            agree()
-    except Exception:
-        if not last:
-            raise
-        if isinstance(last[0], FsrefError):
-            raise last[0] from last[0].__cause__
-        found = disagreement(net, theirs, last[0])
-        if found is None:
-            raise UsageError("OBS-4", "their function", "gave two answers for one image") from None
-        raise found from None
-    return Agreement(
-        net.name, net.id, count["images"], theirs.names, count["values"], count["busy"] / max(1, count["neurons"])
-    )
-
-
-_images_of = images  # `verify` has a parameter of this name
-_VERIFYING = settings(
-    database=None,
-    deadline=None,
-    derandomize=True,
-    report_multiple_bugs=False,
-    phases=[Phase.generate, Phase.shrink],
-    suppress_health_check=list(HealthCheck),
-)

@@ -1,0 +1,66 @@
+"""`fsref rule`: the text of a rule, from the pages that lie beside the code."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+
+import click
+
+from fsref.cli.options import JSON, show
+
+# Every page that holds rules: the law, and what fsref does around it.
+PAGES = ("SPEC.md", "CONVERSION.md", "RATE_CODING.md", "COSTS.md", "RUNS.md")
+HEADING = re.compile(r"^### ([A-Z]+-\d+) (.+)\n", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule: its name, its title, the page it stands on, and its text down to where its code and test are."""
+
+    rule: str
+    title: str
+    page: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.rule} {self.title} ({self.page})\n{self.text}"
+
+
+@cache
+def rules() -> dict[str, Rule]:
+    """Every rule by its name, in the order of the pages."""
+    found = {}
+    for page in PAGES:
+        text = (Path(__file__).parent.parent / page).read_text(encoding="utf-8")
+        for start in HEADING.finditer(text):
+            block = re.split(r"^##", text[start.end() :], maxsplit=1, flags=re.MULTILINE)[0]
+            found[start[1]] = Rule(start[1], start[2], page, block.strip())
+    return found
+
+
+def rule_of(name: str) -> Rule:
+    """The rule of this name, in upper or lower case. Errors: click's, naming the nearest."""
+    known = rules()
+    if name.upper() in known:
+        return known[name.upper()]
+    close = get_close_matches(name.upper(), known, 1)
+    sections = ", ".join(dict.fromkeys(rule.partition("-")[0] for rule in known))
+    limit = f"did you mean {close[0]}?" if close else f"such as PROJ-2; there are {sections}"
+    raise click.UsageError(f"no rule has this name: {name} ({limit})")
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="RULE...")
+@JSON
+def rule(names: tuple[str, ...], as_json: bool) -> int:
+    """Print rules by their names, such as PROJ-2.
+
+    Each with its page, where its code is, which test fails when it is broken, and the error that names it.
+    """
+    found = [rule_of(name) for name in names]
+    show(as_json, map(str, found), {"rules": [asdict(one) for one in found]})
+    return 0

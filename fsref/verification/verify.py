@@ -1,0 +1,126 @@
+"""`verify`: somebody else's conversion held against fsref on corner images and on examples that Hypothesis draws and
+shrinks (OBS-4).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from math import inf
+from os import PathLike
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from numpy.typing import ArrayLike
+
+from fsref.errors import FsrefError, UsageError, public
+from fsref.formats.bundled import network_of
+from fsref.law.images import check_images
+from fsref.law.network import Network
+from fsref.law.neuron import Ints
+from fsref.verification.agreement import Agreement
+from fsref.verification.disagreement import corners, disagreement, first_difference, ours
+from fsref.verification.strategies import images as images_of
+from fsref.verification.theirs import Forward, Theirs
+
+SHRINKING = 60.0  # seconds at most that `verify` looks for a simpler image
+
+
+VERIFYING = settings(
+    database=None,
+    deadline=None,
+    derandomize=True,
+    report_multiple_bugs=False,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@public
+def verify(
+    net: Network | str | PathLike[str],
+    their_forward: Forward | str | PathLike[str],
+    images: SearchStrategy[Ints] | ArrayLike | None = None,
+    populations: Sequence[str] | None = None,
+    max_examples: int = 100,
+) -> Agreement:
+    """That somebody else's conversion gives the integers of `net` on corner images, and on `max_examples` examples
+    drawn and shrunk by Hypothesis (OBS-4).
+
+    `net` is a network, the path of one, or a bundled name. `their_forward` takes images (B, C, H, W), uint8, int32 when
+    max_code is above 255, and gives logits (B, classes), or a dictionary of codes by population, "logits" among them or
+    not; or it is the path of a quantised ONNX file with outputs of these names. `populations` are those that must be
+    there and are compared; all that are given otherwise. `images` is a strategy, testing.images(net) otherwise, or an
+    array to choose from. Errors: Disagreement, an AssertionError, at the first difference; UsageError for answers of a
+    wrong kind.
+    """
+    if not isinstance(max_examples, int) or max_examples < 0:
+        raise UsageError("OBS-4", "verify", "max_examples is no number of examples", max_examples, "0 or more")
+    net = network_of(net)
+    theirs = Theirs(net, their_forward, populations)
+    beside = _Beside(net, theirs)
+
+    @settings(VERIFYING, max_examples=max(1, max_examples))
+    @given(_drawn(net, images))
+    def agree(x: Ints) -> None:
+        beside.compare(check_images(net.input, x))
+
+    try:
+        beside.compare(corners(net))
+        if max_examples:
+            agree()
+    except Exception:
+        match beside.failed:
+            case None:
+                raise
+            case FsrefError() as error:
+                raise error from error.__cause__
+            case x:
+                found = disagreement(net, theirs, x)
+        if found is None:
+            raise UsageError("OBS-4", "their function", "gave two answers for one image") from None
+        raise found from None
+    busy = beside.busy / max(1, beside.neurons)
+    return Agreement(net.name, net.id, beside.image_count, theirs.names, beside.values, busy)
+
+
+def _drawn(net: Network, images: SearchStrategy[Ints] | ArrayLike | None) -> SearchStrategy[Ints]:
+    """The strategy of images that `verify` was asked for. Errors: InputError."""
+    if images is None:
+        return images_of(net)
+    if isinstance(images, SearchStrategy):
+        return images
+    real = check_images(net.input, images)
+    return st.lists(st.integers(0, len(real) - 1), min_size=1, max_size=2).map(lambda rows: real[rows])
+
+
+class _Beside:
+    """Their answers beside ours: counts what is equal, and keeps what failed last, shrunk as far as it goes."""
+
+    def __init__(self, net: Network, theirs: Theirs) -> None:
+        self.net, self.theirs = net, theirs
+        self.image_count = self.values = self.busy = self.neurons = 0
+        self.failed: Ints | FsrefError | None = None
+        self.until = inf
+
+    def compare(self, x: Ints) -> None:
+        """Nothing, when both sides are equal on images (B, C, H, W), or the time to shrink is over; else
+        AssertionError.
+        """
+        if time.monotonic() > self.until:
+            return
+        failed: Ints | FsrefError | None = None
+        try:
+            answers = self.theirs(x)
+            seen = ours(self.net, x, self.theirs.names)
+            if first_difference(answers, seen.codes) is not None:
+                failed = x
+        except FsrefError as error:
+            failed = error
+        if failed is not None:
+            self.failed, self.until = failed, min(self.until, time.monotonic() + SHRINKING)
+            raise AssertionError
+        self.image_count += len(x)
+        self.values += sum(codes.size for codes in seen.codes.values())
+        self.busy, self.neurons = self.busy + seen.busy, self.neurons + seen.neurons

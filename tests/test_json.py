@@ -1,0 +1,101 @@
+"""What `--json` writes: every key stands on its page, means the same in every command, and nothing on the page is gone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fsref
+import handmade
+from fsref.cli.main import main
+from fsref.cli.options import SCHEMA
+
+PAGE = (Path(fsref.__file__).parent / "guide" / "json.md").read_text(encoding="utf-8")
+HEAD = {"fsref": fsref.__version__, "spec_version": fsref.SPEC_VERSION, "schema": SCHEMA}
+
+
+def keys_of_page() -> set[str]:
+    """The keys that the tables of the page list; *_pj is a pattern."""
+    return {key for row in re.findall(r"^\| ([\w*, ]+) \|", PAGE, re.MULTILINE) for key in row.split(", ")} - {"key"}
+
+
+def maps_of_page() -> set[str]:
+    """The keys whose objects have names for keys."""
+    section = PAGE.partition("not keys of this page:\n")[2].partition("\n\n")[0]
+    return set(re.findall(r"\w+", section))
+
+
+def keys_in(value: Any, maps: set[str]) -> Iterator[tuple[str, Any]]:
+    """Every key below a JSON value with what stands under it; those of maps are names."""
+    if isinstance(value, dict):
+        for key, under in value.items():
+            yield key, under
+            for part in under.values() if key in maps and isinstance(under, dict) else [under]:
+                if key not in maps or not isinstance(part, dict):
+                    yield from keys_in(part, maps)
+                elif key in ("fifo", "pipelines"):
+                    yield from keys_in(part, maps)
+    elif isinstance(value, list):
+        for part in value:
+            yield from keys_in(part, maps)
+
+
+@pytest.fixture
+def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, Any]]:
+    """The JSON of every verb in every form, by what was asked."""
+    net = handmade.residual()
+    net.save(tmp_path / "net.fs.npz")
+    np.savez(tmp_path / "x.npz", x=handmade.draw(net, 4), y=np.array([0, 1, 2, 0]))
+    model, data = str(tmp_path / "net.fs.npz"), ["--data", str(tmp_path / "x.npz")]
+    digits = ["digits", "--limit", "4"]
+    pool = ["--population", "pool", "--neuron", "1"]
+    asked = {
+        "info": ["info", model],
+        "run": ["run", model, *data, "--record", "mid"],
+        "events": ["run", model, *data, "--events"],
+        "out": ["run", model, *data, "--out", str(tmp_path / "recording")],
+        "evaluate": ["evaluate", *digits, "--energy", "horowitz_2014", "--rate", "12"],
+        "check": ["check", model, *data],
+        "self": ["check", "digits", "--self"],
+        "explain": ["explain", model, "1", *data, "--population", "mid", "--neuron", "5"],
+        "explain pool": ["explain", model, "1", *data, *pool],
+        "rule": ["rule", "PROJ-2"],
+    }
+    found = {}
+    for name, arguments in asked.items():
+        assert main([*arguments, "--json"]) == 0, name
+        out = capsys.readouterr().out
+        assert out.count("\n") == 1 and out.isascii()
+        found[name] = json.loads(out)
+    return found
+
+
+def test_every_json_says_what_it_is(written: dict[str, dict[str, Any]]) -> None:
+    """fsref, spec_version, schema, network and id stand in every object; network and id are those of NET."""
+    net = handmade.residual()
+    for name, found in written.items():
+        assert {key: found[key] for key in HEAD} == HEAD, name
+        expected = {"rule": (None, None)}.get(name, (net.name, net.id))
+        if name in ("evaluate", "self"):
+            expected = ("digits", fsref.load("digits").id)
+        assert (found["network"], found["id"]) == expected, name
+
+
+def test_a_key_means_the_same_everywhere(written: dict[str, dict[str, Any]]) -> None:
+    """Every key is on the page, and its values are of one kind, or null."""
+    page, maps = keys_of_page(), maps_of_page()
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for found in written.values():
+        for key, value in keys_in(found, maps):
+            name = {int: "number", float: "number"}.get(type(value), type(value).__name__)
+            kinds[key].add(name)
+    unknown = {key for key in kinds if key not in page and not (key.endswith("_pj") and "*_pj" in page)}
+    assert not unknown, f"not on the page: {sorted(unknown)}"
+    assert not {key: found for key, found in kinds.items() if len(found - {"NoneType"}) > 1}
