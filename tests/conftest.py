@@ -96,9 +96,6 @@ class SkipList:
             unlisted = set(self.unlisted())
             terminalreporter.section("skips")
             for node, reason in sorted(self.skips.items()):
-                mark = (
-                    " <- not in tests/allowed_skips.txt" + (": fails" if self.strict() else "")
-                    if node in unlisted
-                    else ""
-                )
-                terminalreporter.line(f"{node}: {reason}{mark}")
+                mark = " <- not in tests/allowed_skips.txt" if node in unlisted else ""
+                fails = ": fails" if mark and self.strict() else ""
+                terminalreporter.line(f"{node}: {reason}{mark}{fails}")

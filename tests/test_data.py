@@ -6,12 +6,9 @@ import csv
 import hashlib
 import io
 import json
-import subprocess
-import sys
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -499,18 +496,3 @@ def test_digits_as_a_folder_are_the_same_images(tmp_path, digits):
             table.writerow([f"{index}.png", label])
     found = load_images(str(tmp_path), digits)
     assert (found.x == images.x).all() and (found.y == images.y).all()
-
-
-def test_import_needs_numpy_only():
-    """`import fsref` needs NumPy alone; reading images asks for Pillow when there is an image file."""
-    others = {"PIL", "msgspec", "numba", "click", "rich", "onnx", "hypothesis", "matplotlib"}
-    for module, needed in (("fsref", []), ("fsref.formats.sources", ["msgspec"])):
-        code = f"import sys, {module}; print(sorted({{m.split('.')[0] for m in sys.modules}} & {others}))"
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            check=True,
-            cwd=Path(fsref.__file__).parent.parent,
-        )
-        assert done.stdout.strip() == str(needed)

@@ -14,7 +14,7 @@ import pytest
 
 import fsref
 from fsref.errors import FileError, GraphError, UsageError
-from fsref.formats import container, files
+from fsref.formats import container, files, npz
 from fsref.formats.bundled import bundled, network_of
 from fsref.formats.npy import npy as written
 from fsref.formats.npy import read_array, read_header
@@ -83,9 +83,21 @@ def test_a_stored_zip_there_and_back() -> None:
     bytes (FILE-1, FILE-4).
     """
     members = {"b": b"\0\1", "a/é.npy": b"", "a": bytes(100)}
-    data = container.pack(members)
+    data = container.pack(members, "x")
     assert container.read_members(data, "x") == members == members_of(data)
-    assert data == container.pack(dict(reversed(members.items()))) == container.pack(members_of(data))
+    assert data == container.pack(dict(reversed(members.items())), "x") == container.pack(members_of(data), "x")
+
+
+def test_what_no_reader_takes_is_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A zip has at most as many members as a reader takes, which a file of a network or float graph is held to before
+    it is written (FILE-1).
+    """
+    monkeypatch.setattr(container, "MAX_MEMBERS", 7)
+    assert len(container.read_members(container.pack(dict.fromkeys("abcdefg", b""), "x"), "x")) == 7
+    with refused(FileError, "FILE-1", "x", 8, says="at most 7"):
+        container.pack(dict.fromkeys("abcdefgh", b""), "x")
+    with refused(FileError, "FILE-1", "network", 8):
+        npz.to_bytes(tiny())
 
 
 def test_json_in_one_form() -> None:

@@ -540,6 +540,7 @@ def test_broken_files_are_refused_in_one_line(tmp_path: Path, monkeypatch: pytes
         meets(lambda: load(census.path))
         patch.setattr(container, "MAX_MEMBERS", 1)
         meets(lambda: container.read_members(BASES[0], "x"))
+        meets(lambda: npz.to_bytes(tiny()))
     with zipfile.ZipFile(tmp_path / "model.pt", "w") as archive:
         archive.writestr("model/data.pkl", b"")
     meets(lambda: load(tmp_path / "model.pt"))

@@ -120,11 +120,8 @@ def test_shapes() -> None:
         Readout("a", ONE, [0.5])
     with refused(NetworkError, "FS-1", "a table", 3):
         FS("a", (2, 1, 1), fs_relu(2, [1, 2, 3]))
-    for table in (
-        fs_relu(2, [3]),
-        fs_relu(2, [3, 3, 3]),
-        Table([2, 1], [2, 1], [[2, 1]]),
-    ):  # rows of other channels, though all equal
+    # Rows of other channels, though all equal.
+    for table in (fs_relu(2, [3]), fs_relu(2, [3, 3, 3]), Table([2, 1], [2, 1], [[2, 1]])):
         with refused(NetworkError, "FS-1", "a table", table.given):
             FS("a", (2, 1, 1), table)
     for steps, high, place, value in (

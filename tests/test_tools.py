@@ -76,4 +76,5 @@ def test_digits_are_written_as_they_are() -> None:
     """The image file of the digits model is what tools/train_digits.py writes of its arrays, byte for byte."""
     path = bundled("digits") / "digits.npz"
     with np.load(path) as arrays:
-        assert pack({f"{name}.npy": npy(arrays[name], arrays[name].dtype) for name in arrays}) == path.read_bytes()
+        members = {f"{name}.npy": npy(arrays[name], arrays[name].dtype) for name in arrays}
+    assert pack(members, "digits.npz") == path.read_bytes()

@@ -22,10 +22,9 @@ LAYERS = {
 }
 COSTS = (PRESETS["horowitz_2014"], PRESETS["horowitz_2014_arithmetic"])
 PARTS = ("spikes", "synops", "scalings", "openings", "comparisons", "resets")  # of Work
-COLUMNS = (
-    "accuracy % | beside float, 95 % interval | latency, steps | images per 1,000 "
-    "steps | spikes per neuron | SynOps | µJ, 32 KB | µJ, arithmetic |"
-)
+COLUMNS = """\
+accuracy % | beside float, 95 % interval | latency, steps | images per 1,000 steps | spikes per neuron | SynOps | \
+µJ, 32 KB | µJ, arithmetic |"""
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,9 @@ MEASURES = {
     "throughput, FS with one buffer": "one_buffer",
     "spikes per neuron": "spikes",
 }
-
-
 NEAR = 5  # points below float at which the y axis of a figure is broken
+# Slanted, where the axis is broken.
+STROKE: dict[str, Any] = {"marker": [(-1, -0.6), (1, 0.6)], "markersize": 9, "linestyle": "none", "color": "black"}
 FIGURES: dict[str, tuple[str, Callable[[Point], float]]] = {
     "latency": ("latency (steps, log scale)", lambda p: p.latency),
     "throughput": ("throughput (images per 1,000 steps, log scale)", lambda p: 1000 / p.interval),
@@ -139,15 +138,12 @@ def told(fs: Sequence[Point], rate: dict[str, list[Point]], within: float) -> li
     for layers, points in rate.items():
         for r in ratios(fs, points, within):
             name = MEASURES[r.measure]
-            values = [
-                f"{getattr(p, name):.2f}" if name == "spikes" else f"{getattr(p, name)} steps" for p in (r.fs, r.rate)
-            ]
+            form = "{:.2f}" if name == "spikes" else "{} steps"
+            fs_cost, rate_cost = (form.format(getattr(p, name)) for p in (r.fs, r.rate))
             late = "" if r.reached else ", not that near"
-            ends = (
-                f"{values[0]} ({r.fs.name}, {r.fs.change:+.2f}) | {values[1]} "
-                f"({r.rate.name}, {r.rate.change:+.2f}{late})"
-            )
-            lines.append(f"| {r.measure}, {LAYERS[layers]} | {down(r.value)} | {ends} |")
+            one = f"{fs_cost} ({r.fs.name}, {r.fs.change:+.2f})"
+            other = f"{rate_cost} ({r.rate.name}, {r.rate.change:+.2f}{late})"
+            lines.append(f"| {r.measure}, {LAYERS[layers]} | {down(r.value)} | {one} | {other} |")
     lines += ["", "## Where rate coding is not slower, of the runs made", ""]
     for layers, points in rate.items():
         for measure, name in MEASURES.items():
@@ -158,19 +154,15 @@ def told(fs: Sequence[Point], rate: dict[str, list[Point]], within: float) -> li
                 lines.append(f"- {measure}, {LAYERS[layers]}: nowhere.")
                 continue
             p, rival = found
+            own = f"up to {p.change:+.2f} points beside float, {getattr(p, name)} steps ({p.name})"
             beside = f"FS needs {getattr(rival, name)} ({rival.name}, {rival.change:+.2f})"
-            lines.append(
-                f"- {measure}, {LAYERS[layers]}: up to {p.change:+.2f} points beside "
-                f"float, {getattr(p, name)} steps ({p.name}); {beside}."
-            )
+            lines.append(f"- {measure}, {LAYERS[layers]}: {own}; {beside}.")
         more = above(fs, points)
         if more is not None:
             soon, most, best = more
-            beyond = (
-                f"above FS at every K ({best.change:+.2f}, {best.name}) from {soon.latency} "
-                f"steps on ({soon.name}), up to {most.change:+.2f} ({most.name})"
-            )
-            lines.append(f"- accuracy on the drawn images, {LAYERS[layers]}: {beyond}.")
+            above_all = f"above FS at every K ({best.change:+.2f}, {best.name})"
+            since = f"from {soon.latency} steps on ({soon.name}), up to {most.change:+.2f} ({most.name})"
+            lines.append(f"- accuracy on the drawn images, {LAYERS[layers]}: {above_all} {since}.")
     return lines
 
 
@@ -183,26 +175,17 @@ def draw(
     The y axis is broken `NEAR` points below float: what is compared lies above, and everything is drawn.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lowest, highest = (
-        real + end(p.change for p in (*fs, *(p for points in rate.values() for p in points))) for end in (min, max)
-    )
+    changes = [p.change for points in (fs, *rate.values()) for p in points]
+    lowest, highest = real + min(changes), real + max(changes)
     for name, (label, value) in FIGURES.items():
         figure = blank_figure(7.5, 6.4)
-        panels = (
-            figure.subplots(2, 1, sharex=True, height_ratios=(3, 1)) if lowest < real - NEAR else [figure.subplots()]
-        )
+        broken = lowest < real - NEAR
+        panels = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1)) if broken else [figure.subplots()]
         panels[0].set_ylim(max(min(lowest, real) - 0.4, real - NEAR), max(highest, real) + 0.4)
-        if len(panels) == 2:
+        if broken:
             panels[1].set_ylim(lowest - 0.4 * (real - NEAR - lowest), real - NEAR)
-            for axes, edge in zip(panels, (0, 1), strict=True):  # slanted strokes where the axis is broken
-                stroke = {
-                    "marker": [(-1, -0.6), (1, 0.6)],
-                    "markersize": 9,
-                    "linestyle": "none",
-                    "color": "black",
-                    "clip_on": False,
-                }
-                axes.plot([0, 1], [edge, edge], transform=axes.transAxes, **stroke)
+            for axes, edge in zip(panels, (0, 1), strict=True):
+                axes.plot([0, 1], [edge, edge], transform=axes.transAxes, clip_on=False, **STROKE)
         for axes in panels:
             curves(axes, name, value, fs, rate, real, images)
             axes.set_xscale("log")
@@ -235,63 +218,30 @@ def curves(
 
     def named(text: str, place: tuple[float, float], side: int, color: str) -> None:
         ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
-        axes.annotate(
-            text,
-            place,
-            (0, 11 * side),
-            textcoords="offset points",
-            fontsize="x-small",
-            color=color,
-            ha="center",
-            va="center",
-            bbox=ground,
-        )
+        form = {"fontsize": "x-small", "color": color, "ha": "center", "va": "center", "bbox": ground}
+        axes.annotate(text, place, (0, 11 * side), textcoords="offset points", **form)
+
+    def curve(xs: Sequence[float], ys: Sequence[float], style: str, color: str, size: int, label: str) -> None:
+        form = {"color": color, "markersize": size, "linewidth": 1, "markevery": within(ys), "label": label}
+        axes.plot(xs, ys, style, **form)
 
     axes.axhline(real, color="black", linewidth=0.8, label=f"float, {real:.2f} %")
     changed, buffers = [real + p.change for p in fs], ", two membrane buffers" if name == "throughput" else ""
     places = [value(p) for p in fs]
-    axes.plot(
-        places,
-        changed,
-        "o-",
-        color="tab:blue",
-        markersize=5,
-        linewidth=1,
-        markevery=within(changed),
-        label=f"FS, {images[0]:,} images{buffers}",
-    )
+    curve(places, changed, "o-", "tab:blue", 5, f"FS, {images[0]:,} images{buffers}")
     if name == "throughput":
         places = [1000 / p.one_buffer for p in fs]
-        axes.plot(
-            places,
-            changed,
-            "o:",
-            color="tab:cyan",
-            markersize=4,
-            linewidth=1,
-            markevery=within(changed),
-            label="FS, one membrane buffer",
-        )
+        curve(places, changed, "o:", "tab:cyan", 4, "FS, one membrane buffer")
     for at in (0, -1):
         named(fs[at].name, (places[at], changed[at]), 1, "tab:blue")
     drawn: dict[tuple[tuple[float, float], ...], list[str]] = {}  # those that are the same are drawn once
-    for layers, points in rate.items():
-        drawn.setdefault(tuple((value(p), real + p.change) for p in points), []).append(layers)
+    for layers, marks in rate.items():
+        drawn.setdefault(tuple((value(p), real + p.change) for p in marks), []).append(layers)
     styles = {"together": ("s--", "tab:orange"), "scheduled": ("^-", "tab:red"), "apart": ("v:", "tab:brown")}
-    for curve, same in drawn.items():
-        style, color = styles[same[-1]]
-        legend = (
-            f"rate, {' or '.join(LAYERS[layers] for layers in same)}, setting "
-            f"chosen at each T on training images, {images[1]:,} images"
-        )
-        axes.plot(
-            *zip(*curve, strict=True),
-            style,
-            color=color,
-            markersize=4,
-            linewidth=1,
-            markevery=within([y for _, y in curve]),
-            label=legend,
-        )
+    for points, same in drawn.items():
+        how = " or ".join(LAYERS[layers] for layers in same)
+        legend = f"rate, {how}, setting chosen at each T on training images, {images[1]:,} images"
+        xs, ys = zip(*points, strict=True)
+        curve(xs, ys, *styles[same[-1]], 4, legend)
     for p, place in zip(rate[next(iter(rate))], next(iter(drawn)), strict=True):
         named(f"T = {p.interval}", place, -1, "dimgray")
