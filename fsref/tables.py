@@ -4,8 +4,8 @@ number hands one over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass, fields
 from html import escape
 from itertools import groupby
 from textwrap import TextWrapper
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 WIDTH = 80  # columns of text that is no terminal's
 LONGEST = 40  # characters of text in a cell before it wraps, if there is no room for more
 GAP = 2  # between columns
+MANY = 4  # values of a container that a repr still shows
+LINE = 200  # characters of a repr
 ALARMS = frozenset({"DIFFERS", "OUTSIDE", "WRONG"})  # facts that are red on a terminal
 Fact = tuple[str, str]  # name and value; one without a name goes on with the fact above it
 
@@ -25,6 +27,16 @@ Fact = tuple[str, str]  # name and value; one without a name goes on with the fa
 def plural(count: int, noun: str) -> str:
     """ "1 step", "2 steps"."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def span(low: int, high: int) -> str:
+    """ "-5 .. 9", and one number where both ends are the same."""
+    return f"{low:,}" if low == high else f"{low:,} .. {high:,}"
+
+
+def sizes(shape: Sequence[int]) -> str:
+    """ "16 x 32 x 32"."""
+    return " x ".join(map(str, shape))
 
 
 def printable(text: str) -> str:
@@ -41,7 +53,7 @@ def cell(value: object) -> str:
     return "" if value is None else printable(str(value))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sheet:
     """One table with a title, and facts, (name, value) each, above and below it; `more` sheets may follow.
 
@@ -57,6 +69,9 @@ class Sheet:
     above: Sequence[Fact] = ()
     below: Sequence[Fact] = ()
     more: Sequence[Sheet] = ()
+
+    def __repr__(self) -> str:
+        return short(f"<Sheet {self.title}: {plural(len(self.rows), 'row')}, {plural(len(self.more), 'more sheet')}>")
 
     def __str__(self) -> str:
         from io import StringIO
@@ -202,6 +217,34 @@ def _facts(facts: Sequence[Fact], width: int) -> list[Group]:
             grid.add_row(Text(name, style), Text(value, style))
         grids.append(grid)
     return [Group(*grids)]
+
+
+def short(line: str) -> str:
+    """A repr as one line of at most 200 printable characters."""
+    line = printable(line)
+    return line if len(line) <= LINE else f"{line[: LINE - 4]}...{line[-1]}"
+
+
+def brief(value: object) -> str:
+    """A value in a few words: an array by type and shape, a container by how much it holds."""
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"{value.dtype} {value.shape}"
+    if isinstance(value, Sized) and not isinstance(value, str) and len(value) > MANY:
+        return f"{type(value).__name__} of {len(value):,}"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key!r}: {brief(held)}' for key, held in value.items())}}}"
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return f"[{', '.join(map(brief, value))}]"
+    return repr(value)
+
+
+class Brief:
+    """A dataclass whose repr is one short line: arrays by type and shape, containers by how much they hold."""
+
+    def __repr__(self) -> str:
+        told: Any = self
+        values = (f"{field.name}={brief(getattr(self, field.name))}" for field in fields(told))
+        return short(f"{type(self).__name__}({', '.join(values)})")
 
 
 class Shown:

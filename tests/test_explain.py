@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fsref.reports.text import explanation_text
 
 import fsref
 import handmade
@@ -115,11 +114,11 @@ def test_the_text_shows_as_many_synapses_as_asked() -> None:
     net = handmade.residual()
     e = fsref.explain(net, handmade.draw(net, 1, seed=1)[0], "out", 0)
     assert len(e.contributions) > 10
-    lines = {limit: len(explanation_text(e, limit).splitlines()) for limit in (3, 10)}
+    lines = {limit: len(str(e.sheet(limit)).splitlines()) for limit in (3, 10)}
     assert lines[10] - lines[3] == 7
-    assert str(e) == explanation_text(e, 10)
+    assert str(e) == str(e.sheet(10))
     assert "the 10 largest" in str(e)
-    assert explanation_text(e, 0).splitlines()[-1] == f"{len(e.contributions)} of {e.synapses} synapses contributed"
+    assert str(e.sheet(0)).splitlines()[-1] == f"{len(e.contributions)} of {e.synapses} synapses contributed"
     silent = fsref.explain(handmade.tiny(), np.zeros((1, 2, 2), np.int64), "hid", 0)
     assert str(silent).splitlines()[-1] == "0 of 3 synapses contributed"
 

@@ -10,7 +10,7 @@ import pytest
 from fsref import FS, Dense, Input, Network, Readout, fs_relu
 from fsref.law.pipelining import pipelining
 from fsref.law.widths import memories
-from fsref.reports.network import network_dict, network_text, timeline_text
+from fsref.reports.network import info_sheet, network_dict, timeline_text
 from handmade import ladder, residual, tiny, unordered
 
 LADDER = """\
@@ -74,9 +74,8 @@ def test_plain_values(net: Network) -> None:
         assert entry["memory_bits"] == asdict(bits[name])
     for buffers, key in ((1, "one_buffer"), (2, "two_buffers")):
         needs = pipelining(net, buffers)
-        assert {entry["label"]: entry["fifo"][key] for entry in found["projections"]} == {
-            label: {"depth": needs.fifo_depth[label], "bits": needs.fifo_bits[label]}
-            for label in list(net.named_projections)
+        assert {entry["name"]: entry["fifo"][key] for entry in found["projections"]} == {
+            name: {"depth": needs.fifo_depth[name], "bits": needs.fifo_bits[name]} for name in net.named_projections
         }
         membranes = buffers * sum(m.membranes for m in bits.values())
         wanted = {
@@ -91,10 +90,12 @@ def test_text_shows_what_waits() -> None:
     """The tables tell windows, bits, intervals, peaks and the FIFOs of what waits; without waiting spikes there is no
     such table.
     """
-    text = network_text(residual())
+    text = str(info_sheet(residual()))
     lines = [line.split() for line in text.splitlines()]
     assert ["in->out", "15", "9", "756", "13", "1,092"] in lines
     assert ["initiation", "interval,", "steps", "11", "6"] in lines
-    assert ["pool", "max_pool", "4", "x", "4", "x", "3", "4", "48", "5..8"] in lines
-    assert "spikes that wait" not in network_text(tiny())
+    assert ["pool", "max_pool", "4", "x", "4", "x", "3", "4", "48"] in lines
+    assert ["pool", "5..8"] in lines
+    assert "spikes that wait" not in str(info_sheet(tiny()))
     assert text.isascii()
+    assert max(map(len, text.splitlines())) <= 80

@@ -30,7 +30,7 @@ from fsref.rate_coding.twin import rate_coded
 from fsref.reports.evaluation import Evaluation, examine, known_float_accuracy
 from fsref.reports.page import POLICY, page, write_page
 from fsref.reports.plots import plots, spread, write_plots
-from fsref.tables import Sheet
+from fsref.tables import Sheet, cell
 
 EVIL = "<script>alert('&1')</script>"
 PLOTS = ["accuracy", "schedule", "spikes", "maps", "raster", "codes", "clipped", "busiest"]
@@ -47,7 +47,7 @@ def evaluation(net: Network | None = None, count: int = 5) -> Evaluation:
         net, name=EVIL, classes=[EVIL] * net.readout.shape[0], provenance={EVIL: [EVIL, 1], "float_accuracy": 0.75}
     )
     x = handmade.draw(net, count)
-    images = ImageSet(x, fsref.run(net, x).labels, (EVIL,) * count)
+    images = ImageSet(x, fsref.run(net, x).predictions, (EVIL,) * count)
     score = fsref.evaluate(net, images.x, images.y, threads=1)
     costs, rate = PRESETS["horowitz_2014"], None
     if all(
@@ -271,12 +271,12 @@ def test_tables_print_and_render(seen: Evaluation) -> None:
         html = thing._repr_html_()  # type: ignore[union-attr]
         read = Reader(html)
         assert [tag for tag, _ in read.tags].count("table") == 1 and EVIL not in html and EVIL in read.text
-        lines = str(thing).splitlines()
-        assert sum(set(line) == {"-"} for line in lines) == 1
-        cells = {word for line in lines for word in re.split(r"\s{2,}", line.strip())} - {
-            "-" * len(line) for line in lines
-        }
-        assert not {c for c in cells if c and " ".join(c.split()) not in " ".join(read.text.split()) and EVIL not in c}
+        sheet, text = thing.sheet(), str(thing)  # type: ignore[union-attr]
+        cells = [cell(value) for row in (sheet.head, *sheet.rows) for value in row]
+        assert not {c for c in cells if c not in read.text}
+        assert not {word for c in cells for word in c.split() if word not in text.split()}
+        rules = [line for line in text.splitlines() if set(line) == {"-"}]
+        assert rules and max(map(len, text.splitlines())) <= 80
 
 
 def test_a_sheet_by_hand() -> None:

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints
+from fsref.tables import Brief
 
 
-@dataclass(frozen=True, eq=False)
-class Activity:
+@dataclass(frozen=True, eq=False, repr=False)
+class Activity(Brief):
     """The observables of one population for B images; what does not exist or was not wanted is None.
 
     trains (B, C, H, W) uint16 train words; codes, opening (B, C, H, W) int64; membranes (B, K, C, H, W) int64;

@@ -20,14 +20,15 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.tables import Brief
 
 Array = NDArray[Any]
 kernels = plain.told()
 UNWANTED = np.empty((0, 0, 0), np.int64)
 
 
-@dataclass(frozen=True, eq=False)
-class SpikeList:
+@dataclass(frozen=True, eq=False, repr=False)
+class SpikeList(Brief):
     """Spikes of one population for one image: neurons in canonical order, those of step t at offsets[t]:offsets[t+1]
     (EVENT-1).
     """

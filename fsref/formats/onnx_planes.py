@@ -21,12 +21,13 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection
 from fsref.law.ranges import Exact, alike, projection_bounds, spans
+from fsref.tables import Brief
 
 LOWEST, HIGHEST = -(2**31), 2**31 - 2  # one below the largest int32: a threshold of 2^31 - 1 never fires
 
 
-@dataclass(frozen=True, eq=False)
-class Digits:
+@dataclass(frozen=True, eq=False, repr=False)
+class Digits(Brief):
     """One plane: its zero point and its digits; of weights the digits themselves, of codes their interval per channel,
     (C, 2).
     """
@@ -44,8 +45,8 @@ class Term:
     shift: int
 
 
-@dataclass(frozen=True, eq=False)
-class Split:
+@dataclass(frozen=True, eq=False, repr=False)
+class Split(Brief):
     """A convolution in planes: those of its weights, the products that add up to it, and, of more than one, what they
     reach (low, high), each (O,).
     """

@@ -27,8 +27,9 @@ from fsref.formats.npy import read_array
 from fsref.graph.graph import Graph
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.tables import Shown
+from fsref.tables import Sheet, Shown, plural, short, sizes, span
 
+ROWS = 10  # images of a table
 SOURCES = "digits, an image, a folder, FILE.npz, cifar10:DIR or cifar10-train:DIR"
 
 
@@ -41,6 +42,24 @@ class ImageSet(Shown):
     x: NDArray[np.integer]
     y: Ints | None
     names: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return short(f"<ImageSet of {self._told()}>")
+
+    def _told(self) -> str:
+        """How many images of which size, in words."""
+        labels = "without labels" if self.y is None else f"labels {span(int(self.y.min()), int(self.y.max()))}"
+        return f"{plural(len(self.x), 'image')} {sizes(self.x.shape[1:])}, {labels}"
+
+    def sheet(self) -> Sheet:
+        """The images as a table: name, label and codes of each, the first 10."""
+        rows = []
+        for i, (name, x) in enumerate(zip(self.names[:ROWS], self.x[:ROWS], strict=True)):
+            label = [] if self.y is None else [int(self.y[i])]
+            rows.append((str(i), name, *label, span(int(x.min()), int(x.max()))))
+        more = [("...", f"and {plural(len(self.x) - ROWS, 'more image')}")] if len(self.x) > ROWS else []
+        head = ("image", "name", *([] if self.y is None else ["label"]), "codes")
+        return Sheet(self._told(), head, rows, left=2, below=more)
 
 
 @public

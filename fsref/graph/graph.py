@@ -21,7 +21,7 @@ from fsref.errors import GraphError, UsageError
 from fsref.graph.operators import MAX_WEIGHTS, OPERATORS, Attribute, Floats, Misfit, size_of
 from fsref.law.images import LARGEST, Pixels
 from fsref.law.populations import Shape
-from fsref.tables import Sheet, Shown, plural
+from fsref.tables import Sheet, Shown, plural, short
 
 MAX_NODES = 65_536
 BATCH = 64  # images at once, fewer when the largest value of the graph would pass BATCH_VALUES numbers
@@ -344,7 +344,7 @@ class Graph(Shown):
         return {name: values[name] for name in wanted}
 
     def __repr__(self) -> str:
-        return f"<Graph {self.name or 'without a name'}: {len(self.nodes)} nodes>"
+        return short(f"<Graph {self.name or 'without a name'}: {len(self.nodes)} nodes>")
 
     def sheet(self) -> Sheet:
         """The graph as a table: a line per node, what it gives and reads."""

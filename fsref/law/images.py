@@ -13,13 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from fsref.errors import GraphError, InputError, UsageError
 from fsref.law.neuron import Ints
 from fsref.law.populations import MAX_NEURONS, MAX_SIDE, Input, Shape
+from fsref.tables import sizes
 
 ORDERS = {1: ("L",), 3: ("RGB", "BGR")}  # by channels, the default first; other numbers of channels have no order
 LARGEST = float(np.finfo(np.float32).max)
 NUMBERS = ("scale", "mean", "std")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Pixels:
     """The input contract: images (C, H, W) of codes 0..max_code, of which the model sees (code * scale - mean) / std
     per channel (GRAPH-5, FILE-3).
@@ -63,6 +64,12 @@ class Pixels:
             limit = f"{self.channels} channels: {' or '.join(orders) or 'none'}"
             raise GraphError("GRAPH-5", "input order", "not an order of these channels", repr(self.order), limit)
         object.__setattr__(self, "order", self.order or orders[0])
+
+    def __repr__(self) -> str:
+        told = [f"{name} {_told(getattr(self, name))}" for name in NUMBERS if name not in self.untold]
+        made = [f"{name} {getattr(self, name)}" for name in ("resize", "crop") if getattr(self, name) is not None]
+        size = f"{sizes(self.shape)} {self.order}".strip()
+        return f"<Pixels {', '.join([size, f'codes 0 .. {self.max_code:,}', *told, *made])}>"
 
     def _numbers(self, name: str) -> tuple[float, ...] | float | None:
         """The field, checked; mean and std as one number per channel; what is untold as it is."""
@@ -108,6 +115,15 @@ class Pixels:
     def check(self, images: ArrayLike) -> NDArray[np.integer]:
         """The images as an array (B, C, H, W) when they are codes of this input. Errors: InputError [GRAPH-5]."""
         return check_codes(images, self.shape, self.max_code, "GRAPH-5")
+
+
+def _told(numbers: float | Sequence[float]) -> str:
+    """A number of the contract, or one per channel, in a few words."""
+    values = list(np.atleast_1d(numbers))
+    if len(set(values)) == 1:
+        return f"{values[0]:g}"
+    few = len(values) <= 4
+    return f"({', '.join(f'{v:g}' for v in values)})" if few else f"{min(values):g} .. {max(values):g} by channel"
 
 
 def check_codes(images: ArrayLike, shape: Shape, max_code: int, rule: str = "RUN-1") -> NDArray[np.integer]:

@@ -22,7 +22,7 @@ from fsref.law.ranges import Range, code_weights, prove, width_bits
 from fsref.law.schedule import Schedule, schedule
 from fsref.law.synapses import fan_out
 from fsref.law.wiring import check_places, check_pool, check_projections
-from fsref.tables import Sheet, Shown, plural
+from fsref.tables import Sheet, Shown, plural, short, sizes
 from fsref.version import SPEC_VERSION
 
 
@@ -198,7 +198,9 @@ class Network(Shown):
         save(self, path)
 
     def __repr__(self) -> str:
-        return f"<Network {self.name or 'without a name'}: {len(self.populations)} populations, id {self.id[:12]}>"
+        return short(
+            f"<Network {self.name or 'without a name'}: {len(self.populations)} populations, id {self.id[:12]}>"
+        )
 
     def sheet(self) -> Sheet:
         """The network as a table: a line per population with its widths (RANGE-1, RANGE-2) and windows (TIME-1,
@@ -210,8 +212,9 @@ class Network(Shown):
             bits = (width_bits(proved.any_order), width_bits(proved.final)) if into else (None, None)
             synapses = sum(self.synapses[q] for q in into) if into else None
             windows = _ends_of(plan.receives[p.name]), _ends_of(plan.fires[p.name])
-            shape = " x ".join(map(str, p.shape))
-            rows.append((p.name, p.kind, shape, self.steps[p.name] or None, p.neurons, synapses, *bits, *windows))
+            rows.append(
+                (p.name, p.kind, sizes(p.shape), self.steps[p.name] or None, p.neurons, synapses, *bits, *windows)
+            )
         weights = sum(int(q.weights.size) for q in self.projections)
         size = f"{plural(self.neurons, 'neuron')}, {plural(sum(self.synapses.values()), 'synapse')}"
         title = f"{self.name or 'network'}: {size}, {plural(weights, 'weight')}, law {SPEC_VERSION}"

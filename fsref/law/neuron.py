@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fsref.errors import NetworkError
+from fsref.tables import Brief, Sheet, Shown, plural, span
 
 Ints = NDArray[np.int64]
 
@@ -46,8 +47,8 @@ def _smallest(rows: Ints) -> Ints:
     return rows
 
 
-@dataclass(frozen=True, eq=False)
-class Table:
+@dataclass(frozen=True, eq=False, repr=False)
+class Table(Shown):
     """Thresholds T, resets h and code weights d of an FS neuron per step: each (K,), or (C, K) one row per channel
     (FS-1).
 
@@ -85,6 +86,24 @@ class Table:
         """C when some of T, h, d has a row per channel, else None."""
         return next((int(rows.shape[0]) for rows in (self.T, self.h, self.d) if rows.ndim == 2), None)
 
+    @property
+    def form(self) -> str:
+        """What kind of table it is, in words: an FS-ReLU and its theta, or rows of any order."""
+        theta = relu_theta(self)
+        if theta is not None:
+            return f"FS-ReLU, theta {span(int(theta.min()), int(theta.max()))}"
+        return "any table" if self.channels is None else f"any table, a row for each of {self.channels} channels"
+
+    def __repr__(self) -> str:
+        return f"<Table of {plural(self.steps, 'step')}: {self.form}>"
+
+    def sheet(self) -> Sheet:
+        """The table as a table: a line per step, the least and the largest value of all channels where they differ."""
+        each = ([rows[..., t] for rows in (self.T, self.h, self.d)] for t in range(self.steps))
+        rows = [(t, *(span(int(of.min()), int(of.max())) for of in step)) for t, step in enumerate(each)]
+        head = ("step", "threshold T", "reset h", "code weight d")
+        return Sheet(f"table of {plural(self.steps, 'step')}: {self.form}", head, rows, left=0)
+
     def rows(self, channels: int) -> tuple[Ints, Ints, Ints]:
         """T, h, d, each (channels, K)."""
         shape = (channels, self.steps)
@@ -115,8 +134,8 @@ def relu_theta(table: Table) -> Ints | None:
     return theta if exact and np.array_equal(table.d, powers) and bool((theta >= 1).all()) else None
 
 
-@dataclass(frozen=True)
-class Firing:
+@dataclass(frozen=True, repr=False)
+class Firing(Brief):
     """What one neuron does with one opening membrane: spikes z, membranes after each step, train word, code."""
 
     spikes: tuple[int, ...]
@@ -140,8 +159,8 @@ def fire(v: int, T: ArrayLike, h: ArrayLike, d: ArrayLike) -> Firing:
     return Firing(tuple(spikes), tuple(membranes), train, code)
 
 
-@dataclass(frozen=True, eq=False)
-class Staircase:
+@dataclass(frozen=True, eq=False, repr=False)
+class Staircase(Brief):
     """A table as intervals of v, in ascending order: interval i is start[i] .. start[i+1] - 1, the last ends at `high`
     (FS-6).
 

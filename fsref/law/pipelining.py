@@ -9,12 +9,13 @@ import numpy as np
 from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.schedule import Schedule
+from fsref.tables import Brief
 
 MAX_INTERVAL = 65_536
 
 
-@dataclass(frozen=True)
-class Pipelining:
+@dataclass(frozen=True, repr=False)
+class Pipelining(Brief):
     """What a pipeline with 1 or 2 membrane `buffers` and an image every `interval` steps needs (TIME-3, TIME-5,
     TIME-6).
 

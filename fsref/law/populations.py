@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from fsref.errors import NetworkError
 from fsref.law.neuron import MAX_STEPS, Ints, Table, integers
+from fsref.tables import Sheet, Shown, plural, short, sizes, span
 
 Shape: TypeAlias = tuple[int, int, int]
 MAX_SIDE = 65_536
@@ -103,7 +104,7 @@ class Integrating(Shaped):
         return self.bias if self.bias.ndim == 3 else self.bias[:, None, None]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Input(Shaped):
     """The input: images of codes 0..max_code, shape (C, H, W), sent in K = `steps` steps (NET-7)."""
 
@@ -122,6 +123,9 @@ class Input(Shaped):
             self, "max_code", *whole([self.max_code], 1, 1, 2**self.steps - 1, "NET-7", f"{self.name} max_code")
         )
 
+    def __repr__(self) -> str:
+        return short(f"<Input {self.name}: {sizes(self.shape)}, K = {self.steps}, codes 0 .. {self.max_code:,}>")
+
 
 def _bias(values: ArrayLike, shape: Shape, place: str) -> Ints:
     """The bias in its smallest form, (C,) or (C, H, W) (NET-5, ID-2)."""
@@ -135,8 +139,8 @@ def _bias(values: ArrayLike, shape: Shape, place: str) -> Ints:
     return bias
 
 
-@dataclass(frozen=True, eq=False)
-class FS(Integrating):
+@dataclass(frozen=True, eq=False, repr=False)
+class FS(Integrating, Shown):
     """A population of FS neurons of one table, with a bias (C,) or (C, H, W) (FS-1, NET-5). Bias None is all zeros.
 
     For people: a code stands for the real value scale * (code - offset) (FILE-3).
@@ -168,8 +172,25 @@ class FS(Integrating):
         """K, the number of steps."""
         return self.table.steps
 
+    def __repr__(self) -> str:
+        return short(f"<FS {self.name}: {sizes(self.shape)}, K = {self.steps}, {self.table.form}>")
 
-@dataclass(frozen=True, eq=False)
+    def sheet(self) -> Sheet:
+        """The population as tables: neurons, bias, and what was said of width and scale; below them its table."""
+        by = "at each place" if self.bias.ndim == 3 else "per channel"
+        facts = [
+            ("neurons", f"{self.neurons:,}"),
+            ("bias", f"{span(int(self.bias.min()), int(self.bias.max()))}, one {by}"),
+        ]
+        if self.width is not None:
+            facts.append(("width", f"{self.width.bits} bits hold {self.width.promise}"))
+        if self.scale is not None:
+            code = f"(code - {self.offset})" if self.offset else "code"
+            facts.append(("value", f"{self.scale:g} * {code}"))
+        return Sheet(f"{self.name}: fs, {sizes(self.shape)}", above=facts, more=[self.table.sheet()])
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class MaxPool(Shaped):
     """A max-pool on the spikes of `source`: kernel and stride (y, x), padding (top, left, bottom, right) (POOL-1)."""
 
@@ -188,8 +209,12 @@ class MaxPool(Shaped):
             values = whole(getattr(self, field), count, low, MAX_SIDE, "POOL-1", f"{self.name} {field}")
             object.__setattr__(self, field, values)
 
+    def __repr__(self) -> str:
+        windows = f"kernel {self.kernel}, stride {self.stride}, padding {self.padding}"
+        return short(f"<MaxPool {self.name} of {self.source}: {sizes(self.shape)}, {windows}>")
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Readout(Integrating):
     """The readout: integrates, and its membranes are the logits (NET-8). Shape (classes, 1, 1). Bias None is all
     zeros.
@@ -214,6 +239,10 @@ class Readout(Integrating):
     def steps(self) -> int:
         """0: a readout does not spike."""
         return 0
+
+    def __repr__(self) -> str:
+        low, high = int(self.bias.min()), int(self.bias.max())
+        return short(f"<Readout {self.name}: {plural(self.neurons, 'logit')}, bias {span(low, high)}>")
 
 
 Population: TypeAlias = Input | FS | MaxPool | Readout

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fsref.errors import NetworkError
 from fsref.law.neuron import Ints, integers
 from fsref.law.populations import MAX_SIDE, Shape, whole
+from fsref.tables import short, sizes, span
 
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = tuple[int, int, int, int]
@@ -29,6 +30,11 @@ def _weights(values: ArrayLike, ndim: int, place: str) -> NDArray[np.integer]:
     return array
 
 
+def _told(weights: NDArray[np.integer]) -> str:
+    """Weights in a few words."""
+    return f"{sizes(weights.shape)} weights {span(int(weights.min()), int(weights.max()))}"
+
+
 def smallest_dtype(values: NDArray[np.integer]) -> np.dtype[np.signedinteger]:
     """The smallest of int8, int16, int32, int64 that holds every value (FILE-4)."""
     low, high = (int(values.min()), int(values.max())) if values.size else (0, 0)
@@ -37,7 +43,7 @@ def smallest_dtype(values: NDArray[np.integer]) -> np.dtype[np.signedinteger]:
     )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Conv2d:
     """A convolution from `source` to `target`: weights (O, I, kh, kw), I = C_source / groups (PROJ-1 to PROJ-3).
 
@@ -66,8 +72,13 @@ class Conv2d:
         """(kh, kw)."""
         return self.weights.shape[2], self.weights.shape[3]
 
+    def __repr__(self) -> str:
+        plain = {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1}
+        form = "".join(f", {k} {getattr(self, k)}" for k, usual in plain.items() if getattr(self, k) != usual)
+        return short(f"<Conv2d {self.source}->{self.target}: {_told(self.weights)}{form}>")
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Dense:
     """A dense projection: weights (O, N) over the neurons of the source, or pooled, (O, C_source) (PROJ-4, PROJ-5)."""
 
@@ -84,6 +95,9 @@ class Dense:
     def groups(self) -> int:
         """1: every channel of the source reaches every neuron of the target."""
         return 1
+
+    def __repr__(self) -> str:
+        return short(f"<Dense {self.source}->{self.target}: {_told(self.weights)}{', pooled' * self.pooled}>")
 
 
 Projection: TypeAlias = Conv2d | Dense

@@ -6,7 +6,7 @@ All intervals are (C, 2) int64: lowest and highest, both reached by the bound, p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeAlias, assert_never
 
 import numpy as np
@@ -16,14 +16,15 @@ from fsref.errors import RangeError
 from fsref.law.neuron import Ints, Table, base_two, fire, relu_theta, staircase
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Projection, taps
+from fsref.tables import Brief, Sheet, Shown, plural, span
 
 Exact: TypeAlias = NDArray[Any]  # int64, or Python integers where int64 might not hold the bound
 LOWEST, HIGHEST = -(2**62), 2**62 - 1
 SAFE = float(2**60)
 
 
-@dataclass(frozen=True, eq=False)
-class Range:
+@dataclass(frozen=True, eq=False, repr=False)
+class Range(Shown):
     """The proved intervals of one population, each (C, 2); those of an input or max_pool hold codes alone (RANGE-1 to
     RANGE-3).
     """
@@ -34,10 +35,27 @@ class Range:
     membranes: Ints
     codes: Ints
 
+    def __repr__(self) -> str:
+        hull = (f"{name} {span(*_ends(getattr(self, name)))}" for name in ("any_order", "codes"))
+        return f"<Range of {plural(len(self.codes), 'channel')}: {', '.join(hull)}>"
+
+    def sheet(self) -> Sheet:
+        """The intervals as a table: the ends over all channels, and the bits that hold membranes."""
+        held = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "codes"}
+        rows: list[tuple[object, ...]] = [(name, *_ends(of), width_bits(of)) for name, of in held.items()]
+        rows.append(("codes", *_ends(self.codes), None))  # no register holds their sign (RANGE-6)
+        title = f"proved intervals of {plural(len(self.codes), 'channel')}"
+        return Sheet(title, ("interval", "lowest", "highest", "bits"), rows)
+
+
+def _ends(interval: Ints) -> tuple[int, int]:
+    """The ends of an interval (C, 2) over all channels."""
+    return int(interval[:, 0].min()), int(interval[:, 1].max())
+
 
 def width_bits(interval: Ints) -> int:
     """The bits a two's complement register needs to hold every channel of an interval (C, 2)."""
-    low, high = int(interval[:, 0].min()), int(interval[:, 1].max())
+    low, high = _ends(interval)
     return max((~low if low < 0 else low).bit_length(), (~high if high < 0 else high).bit_length()) + 1
 
 
@@ -199,8 +217,8 @@ def _hull(*intervals: Ints) -> Ints:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Sent:
+@dataclass(frozen=True, eq=False, repr=False)
+class _Sent(Brief):
     """What a source may send of each channel, (low, high), each (C,): of any part of a train, and of a whole one."""
 
     shape: Shape

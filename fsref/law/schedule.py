@@ -8,10 +8,11 @@ from typing import assert_never
 
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
 from fsref.law.projections import Projection
+from fsref.tables import Brief
 
 
-@dataclass(frozen=True)
-class Schedule:
+@dataclass(frozen=True, repr=False)
+class Schedule(Brief):
     """Steps counted from the first of an image: start of each population by name; `delays` by (source, target) (TIME-1
     to TIME-4).
 

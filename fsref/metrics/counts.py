@@ -17,14 +17,14 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout
 from fsref.metrics.fan_out import fan_outs
 from fsref.simulation.recording import Trace
-from fsref.tables import Sheet, Shown, plural
+from fsref.tables import Brief, Sheet, Shown, plural, short
 
 ROWS = 256  # images whose spikes are added at a time
 SHOWN = ("spikes", "synops", "membrane_updates", "memory_reads", "memory_writes")
 
 
-@dataclass(frozen=True, eq=False)
-class Work:
+@dataclass(frozen=True, eq=False, repr=False)
+class Work(Brief):
     """What neurons do, as int64 arrays of one shape: (steps,), by step of the image, or () in all (COUNT-2 to COUNT-4).
 
     `synops` are the deliveries taken, `scalings` those with a product w·d; `openings` the biases taken; `comparisons`
@@ -199,10 +199,8 @@ class Counts(Shown):
         return Sheet(f"{self.net.name or 'network'}: counts over {plural(self.image_count, 'image')}", head, rows)
 
     def __repr__(self) -> str:
-        return (
-            f"<Counts of {self.image_count} images of {self.net.name or 'a network'}: "
-            f"{int(self.total.spikes)} spikes, {int(self.total.synops)} SynOps>"
-        )
+        what = f"{int(self.total.spikes)} spikes, {int(self.total.synops)} SynOps"
+        return short(f"<Counts of {self.image_count} images of {self.net.name or 'a network'}: {what}>")
 
 
 def fired(trains: NDArray[Any], bit: int) -> Ints:

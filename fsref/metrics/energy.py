@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from fsref.errors import FileError, UsageError, public
 from fsref.law.network import Network
 from fsref.metrics.counts import Counts, Work
-from fsref.tables import Sheet, Shown, plural
+from fsref.tables import Brief, Sheet, Shown, plural, short
 
 MAX_FILE = 2**16  # bytes of a cost table
 
 
-@dataclass(frozen=True)
-class Costs:
+@dataclass(frozen=True, repr=False)
+class Costs(Brief):
     """What each operation costs, in pJ (COUNT-5); `source` is where the numbers are from, `sources` what it says of
     each.
 
@@ -249,7 +249,9 @@ class Energy(Shown):
 
     def __repr__(self) -> str:
         spent = in_joules(self.fs_energy_pj_per_image), in_joules(self.ann_energy_pj_per_image)
-        return f"<Energy of {self.network or 'a network'}, {self.costs.name}: FS {spent[0]}, dense ANN {spent[1]}>"
+        return short(
+            f"<Energy of {self.network or 'a network'}, {self.costs.name}: FS {spent[0]}, dense ANN {spent[1]}>"
+        )
 
 
 @public

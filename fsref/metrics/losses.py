@@ -18,6 +18,7 @@ from fsref.law.images import Pixels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.tables import short
 
 Floats = NDArray[np.float32]
 PARTS = ("error", "inherited", "new", "codes", "arithmetic")
@@ -28,7 +29,7 @@ def ratio_db(power: float, noise: float) -> float:
     return inf if noise <= 0 else -inf if power <= 0 else 10 * log10(power / noise)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Loss:
     """What one population loses. Powers are means of squares over all images and neurons, in real units; shares are
     0..1 (CONV-10).
@@ -74,6 +75,10 @@ class Loss:
     gain: float
     after_gain: float
     jump: str = ""
+
+    def __repr__(self) -> str:
+        mark = f", the {self.jump} part jumps" if self.jump else ""
+        return short(f"<Loss of {self.name}: {self.snr:.1f} dB, new error at {self.db('new'):.1f} dB{mark}>")
 
     def db(self, part: str = "error") -> float:
         """The signal-to-noise ratio of a part of the error, 10 log10(power / part): inf without error, -inf where the
@@ -222,8 +227,6 @@ def code_ends(net: Network, source: FS) -> tuple[Ints, Ints]:
     """
     d = net.code_weights[source.name]
     if (d >= 0).all():
-        return np.zeros(len(d), np.int64), d.sum(
-            axis=1
-        )  # far below every threshold no step fires, far above every one does
+        return np.zeros(len(d), np.int64), d.sum(axis=1)  # far below every threshold none fires, far above all do
     proved = net.ranges[source.name].codes
     return proved[:, 0], proved[:, 1]

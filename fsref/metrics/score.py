@@ -22,7 +22,7 @@ from fsref.metrics.fan_out import fan_outs
 from fsref.simulation.memory import images_at_once
 from fsref.simulation.recording import Record
 from fsref.simulation.run import run
-from fsref.tables import Sheet, Shown, plural
+from fsref.tables import Sheet, Shown, plural, short
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -111,7 +111,7 @@ class Score(Shown):
         return {"network": self.net.name, "id": self.net.id, **plain}
 
     def __repr__(self) -> str:
-        return f"<Score of {self.net.name or 'a network'}: {self.correct} of {self.image_count} right>"
+        return short(f"<Score of {self.net.name or 'a network'}: {self.correct} of {self.image_count} right>")
 
     def sheet(self) -> Sheet:
         """The score as a table: the figures, and spikes and SynOps by the population that sends, "-" for one without

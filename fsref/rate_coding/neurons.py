@@ -15,6 +15,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout
 from fsref.law.ranges import projection_bounds, spans
+from fsref.tables import Brief
 
 Setting: TypeAlias = Literal["classic", "best"]
 Rounding: TypeAlias = Literal["nearest", "floor"]
@@ -23,8 +24,8 @@ ROUNDINGS = ("nearest", "floor")
 HIGHEST = 2**63 - 1
 
 
-@dataclass(frozen=True, eq=False)
-class Neurons:
+@dataclass(frozen=True, eq=False, repr=False)
+class Neurons(Brief):
     """The integrate-and-fire neurons of one population: L, threshold and start (C,), bias of a tick (C, 1, 1) or (C, H,
     W).
 
@@ -48,9 +49,8 @@ def theta(p: FS) -> Ints:
     later = np.cumsum(d[:, ::-1], axis=1)[:, ::-1] - d
     fits = (d >= 1) & (d <= 1 + later) & (T[:, -1:] >= 1)
     whole = np.where(fits, d, 1)
-    wrong = np.argwhere(
-        ~fits | (T % whole != 0) | (T // whole != T[:, -1:]) | (T != h)
-    )  # no product: it could leave 64 bits
+    # No product: it could leave 64 bits.
+    wrong = np.argwhere(~fits | (T % whole != 0) | (T // whole != T[:, -1:]) | (T != h))
     if len(wrong):
         c, t = wrong[0].tolist()
         value, limit = (

@@ -15,7 +15,7 @@ from fsref.errors import public
 from fsref.law.neuron import Ints
 from fsref.metrics.energy import Costs, costs_of, energy_pj
 from fsref.rate_coding.twin import RateResult
-from fsref.tables import Sheet, Shown, plural
+from fsref.tables import Sheet, Shown, plural, short
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -139,7 +139,9 @@ class RateScore(Shown):
         return Sheet(title, head, rows, below=below)
 
     def __repr__(self) -> str:
-        return f"<RateScore of {self.result.twin}: {int(self.correct[-1])} of {self.image_count} right at the end>"
+        return short(
+            f"<RateScore of {self.result.twin}: {int(self.correct[-1])} of {self.image_count} right at the end>"
+        )
 
 
 @public

@@ -22,6 +22,7 @@ from fsref.law.projections import Projection
 from fsref.metrics.fan_out import fan_outs
 from fsref.rate_coding import kernels
 from fsref.rate_coding.neurons import Neurons
+from fsref.tables import Brief
 
 Array: TypeAlias = NDArray[Any]
 Spikes: TypeAlias = tuple[Array, Array]  # neurons, offsets: those of tick t are neurons[offsets[t]:offsets[t+1]]
@@ -62,8 +63,8 @@ def windows(pool: MaxPool, source: Shape) -> Array:
     return np.ascontiguousarray(places.reshape(pool.shape[1] * pool.shape[2], -1))
 
 
-@dataclass(frozen=True, eq=False)
-class Stage:
+@dataclass(frozen=True, eq=False, repr=False)
+class Stage(Brief):
     """One population made ready, every array (N,) in the order of `flat`; `into` has source and `deliveries` of each
     projection that carries spikes, `constant` the projections of analog sources, `pool` the source and the windows of
     a max_pool.

@@ -23,11 +23,12 @@ from fsref.metrics.counts import Work
 from fsref.rate_coding.neurons import Neurons, Rounding, Setting, check_ticks, depth, neurons, reaches
 from fsref.rate_coding.ticks import Machine, table_bytes, working_bytes
 from fsref.simulation.memory import check_memory, check_threads
+from fsref.tables import short
 
 MAX_TICKS = 65_536
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RateResult:
     """What a run of a twin over B images and T ticks gives. At every t: `predictions` (B, T), the class. At n chosen t,
     `checkpoints` (n,): `logits` (B, n, classes), `synops` (B, n), and `spikes` by population that spikes, (B, n), sent
@@ -57,7 +58,7 @@ class RateResult:
         return self.checkpoints + max(0, depth(self.twin.net, self.twin.neurons) - 1)
 
     def __repr__(self) -> str:
-        return f"<RateResult of {self.twin}: {len(self.predictions)} images, T = {self.predictions.shape[1]}>"
+        return short(f"<RateResult of {self.twin}: {len(self.predictions)} images, T = {self.predictions.shape[1]}>")
 
     @property
     def inexact(self) -> tuple[str, ...]:
@@ -91,7 +92,7 @@ class RateResult:
         return right
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Twin:
     """The rate-coded twin of a network in a setting; `neurons` by population. Made by `rate_coded`."""
 
@@ -100,7 +101,7 @@ class Twin:
     neurons: Mapping[str, Neurons]
 
     def __repr__(self) -> str:
-        return f"<Twin of {self.net.name or 'a network'}, id {self.net.id[:12]}, {self.setting}>"
+        return short(f"<Twin of {self.net.name or 'a network'}, id {self.net.id[:12]}, {self.setting}>")
 
     @property
     def inexact(self) -> tuple[str, ...]:

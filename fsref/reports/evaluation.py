@@ -20,12 +20,13 @@ from fsref.rate_coding.score import RateScore
 from fsref.simulation.memory import images_at_once
 from fsref.simulation.recording import Record
 from fsref.simulation.run import Result, run
+from fsref.tables import Brief
 
 SAMPLE_IMAGES = 64
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation(Brief):
     """What a report shows: a score, and its first images `x` (b, C, H, W) run again, with opening membranes, spikes and
     codes recorded.
 

@@ -43,9 +43,9 @@ figure svg { display: block; width: 100%; min-width: 38rem; height: auto; fill: 
   font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--quiet); padding-bottom: .3rem; } td, th { padding: .2rem .8rem .2rem 0;
   vertical-align: top; }
-thead th { border-bottom: 1px solid var(--line); }
+thead th:not([scope]) { border-bottom: 1px solid var(--line); }
   tbody:last-child td, tfoot tr:first-child > * { padding-top: .6rem; }
-tfoot th { font-weight: 500; white-space: nowrap; } tfoot td { overflow-wrap: anywhere; }
+th[scope] { font-weight: 500; white-space: nowrap; } th[scope] + td { overflow-wrap: anywhere; }
 """
 
 
@@ -55,14 +55,12 @@ def inline(plot: Plot) -> str:
     """
     svg = rendered(plot.figure, "svg").decode("utf-8")
     svg = svg[svg.index("<svg") :].replace("#000000", "currentColor").replace("#ffffff", "var(--ground)")
-    svg = re.sub(
-        r'(<image [^>]*?) id="[^"]*"', r"\1", svg
-    )  # of what it shows: pictures that are the same would have the same
+    # An image has the id of what it shows: pictures that are the same would have the same.
+    svg = re.sub(r'(<image [^>]*?) id="[^"]*"', r"\1", svg)
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{plot.name}-", svg)
-    label = escape(f"{plot.title}. {plot.sentence}")
-    return re.sub(
-        r'<svg ([^>]*?)width="[^"]*"', rf'<svg role="img" aria-labelledby="{plot.name}-said" \1', svg, count=1
-    ).replace(">", f'><title id="{plot.name}-said">{label}</title>', 1)
+    said, label = f"{plot.name}-said", escape(f"{plot.title}. {plot.sentence}")
+    svg = re.sub(r'<svg ([^>]*?)width="[^"]*"', rf'<svg role="img" aria-labelledby="{said}" \1', svg, count=1)
+    return svg.replace(">", f'><title id="{said}">{label}</title>', 1)
 
 
 def section(name: str, title: str, sentence: str, content: str) -> str:
@@ -124,56 +122,33 @@ def provenance(e: Evaluation) -> Sheet:
 def page(e: Evaluation) -> str:
     """The report of an evaluation as HTML (COUNT-7). Errors: UsageError when matplotlib is missing."""
     name, score = e.net.name or "network without a name", e.score
-    parts = [
-        (plot.name, plot.title, plot.sentence, f'<figure tabindex="0">{inline(plot)}</figure>') for plot in plots(e)
-    ]
+    figures = ((plot, f'<figure tabindex="0">{inline(plot)}</figure>') for plot in plots(e))
+    parts = [(plot.name, plot.title, plot.sentence, figure) for plot, figure in figures]
     parts += [
         ("counts", "Counts", "Exact, over all images and steps (COUNT-1 to COUNT-4).", wide(score.counts.sheet())),
         ("populations", "Score by population", "Means per image.", wide(score.sheet())),
     ]
     if e.energy is not None:
-        more = (
-            e.energy.fs_energy_pj_per_image / e.energy.ann_energy_pj_per_image
-            if e.energy.ann_energy_pj_per_image
-            else None
-        )
-        ratio = (
-            ""
-            if more is None
-            else f"The FS network spends {more:.3g} times the energy of its dense ANN under this table. "
-        )
-        parts.append(
-            (
-                "energy",
-                "Energy",
-                f"{ratio}Operations and memory accesses alone (COUNT-5, COUNT-6).",
-                wide(e.energy.sheet()),
-            )
-        )
+        ours, dense = e.energy.fs_energy_pj_per_image, e.energy.ann_energy_pj_per_image
+        told = "Operations and memory accesses alone (COUNT-5, COUNT-6)."
+        if dense:
+            ratio = f"{ours / dense:.3g} times the energy of its dense ANN under this table"
+            told = f"The FS network spends {ratio}. {told}"
+        parts.append(("energy", "Energy", told, wide(e.energy.sheet())))
     if e.rate is not None:
-        parts.append(
-            (
-                "rate",
-                "Rate coding",
-                f"The same integers under integrate and fire: {e.rate.told} (RATE-1 to RATE-8).",
-                wide(e.rate.sheet()),
-            )
-        )
+        told = f"The same integers under integrate and fire: {e.rate.told} (RATE-1 to RATE-8)."
+        parts.append(("rate", "Rate coding", told, wide(e.rate.sheet())))
     parts += [
         ("network", "Network", "Proved widths hold for every image.", wide(e.net.sheet())),
         ("provenance", "Provenance", "Where this page comes from.", wide(provenance(e))),
     ]
     links = "".join(f'<a href="#{part}">{escape(title)}</a>' for part, title, _, _ in parts)
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-    head += (
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(name)}: '
-        f"fsref evaluate</title><style>{STYLE}</style>"
-    )
-    intro = (
-        f'<header><h1>{escape(name)}</h1><p class="quiet">few-spikes network '
-        f"{e.net.id[:12]}, {plural(score.image_count, 'image')} of "
-    )
-    intro += f"{escape(e.source or 'an array')}</p>{tiles(e)}<nav>{links}</nav></header>"
+    head += '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head += f"<title>{escape(name)}: fsref evaluate</title><style>{STYLE}</style>"
+    where = f"{e.net.id[:12]}, {plural(score.image_count, 'image')} of {escape(e.source or 'an array')}"
+    intro = f'<header><h1>{escape(name)}</h1><p class="quiet">few-spikes network {where}</p>'
+    intro += f"{tiles(e)}<nav>{links}</nav></header>"
     sections = "".join(section(*part) for part in parts)
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{intro}<main>{sections}</main></body></html>\n'
 
@@ -182,9 +157,8 @@ def check_targets(html: str | PathLike[str] | None, folder: str | PathLike[str] 
     """Nothing, when a page and a folder of plots may be made here. Errors: UsageError."""
     blank_figure(1, 1, "COUNT-7")
     if html is not None and (not Path(html).parent.is_dir() or Path(html).is_dir()):
-        raise UsageError(
-            "COUNT-7", str(html), "no file can be made here", None, "the name of a file in a folder that is there"
-        )
+        limit = "the name of a file in a folder that is there"
+        raise UsageError("COUNT-7", str(html), "no file can be made here", None, limit)
     if folder is not None:
         check_folder(Path(folder), "COUNT-7", "plots")
         if html is not None and Path(html).resolve() == Path(folder).resolve():

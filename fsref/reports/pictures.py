@@ -171,9 +171,8 @@ def search_picture(found: Found, path: str | PathLike[str]) -> None:
         axes.set_xlabel(label)
         axes.grid(linewidth=0.3)
     shares = [100 * (p.share or 0) for p in done]
-    low = max(
-        min(shares), 100 * found.needed / found.images - max(5.0, 4 * found.loss)
-    )  # what loses most would press the rest together
+    # What loses most would press the rest together.
+    low = max(min(shares), 100 * found.needed / found.images - max(5.0, 4 * found.loss))
     panels[0].set_ylim(low - 1, max(*shares, 100 * found.float_right / found.images) + 1)
     panels[0].set_ylabel(f"{found.measure} (%)")
     panels[0].legend(fontsize="small")

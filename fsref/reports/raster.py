@@ -10,7 +10,7 @@ from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.simulation.recording import Trace
-from fsref.tables import plural
+from fsref.tables import plural, sizes
 
 SHADES = " .:-=+*#%@"
 COLUMNS = 64
@@ -56,7 +56,7 @@ def raster(net: Network, trace: Trace, image: int = 0, populations: Iterable[str
             if len(trains) <= COLUMNS
             else f"a column is about {len(trains) / COLUMNS:,.0f} neurons"
         )
-        total, shape = int(np.bitwise_count(trains).sum()), " x ".join(map(str, net[name].shape))
+        total, shape = int(np.bitwise_count(trains).sum()), sizes(net[name].shape)
         blocks.append(f"{name}: {net[name].kind} {shape}, {plural(total, 'spike')}; {each}")
         for t in trace.selection.window[name].tolist():
             fired = (trains >> (steps - 1 - t) & 1).astype(np.float64)

@@ -26,10 +26,11 @@ from fsref.simulation.recording import Record, Selection
 from fsref.simulation.run import Result, recorded, wanted_of
 from fsref.simulation.stages import Fifo, Stage, Word
 from fsref.simulation.store import Store
+from fsref.tables import Brief
 
 
-@dataclass(frozen=True, eq=False)
-class Pipelined:
+@dataclass(frozen=True, eq=False, repr=False)
+class Pipelined(Brief):
     """What a pipelined run of B images gives (TIME-7): the `result` as of any run, and what was measured, in absolute
     steps.
 

@@ -15,12 +15,13 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation.digest import crc32c
+from fsref.tables import Brief, plural
 
 Key: TypeAlias = tuple[str, str]
 
 
-@dataclass(frozen=True)
-class Record:
+@dataclass(frozen=True, repr=False)
+class Record(Brief):
     """What to record: populations (names, or a mapping of name to neurons; None is all), observables (OBS-1), absolute
     steps (None is all).
 
@@ -33,8 +34,8 @@ class Record:
     path: str | Path | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Selection:
+@dataclass(frozen=True, eq=False, repr=False)
+class Selection(Brief):
     """A Record made definite for one network: neurons by population, window steps by population, observables in the
     order of OBS-2.
     """
@@ -112,7 +113,7 @@ def _places(index: NDArray[Any], count: int) -> bool:
     )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """A recording of B = `image_count` images: `trace[population, observable]`, and `trace[projection name, "sums"]`.
 
@@ -126,7 +127,9 @@ class Trace:
     arrays: Mapping[Key, NDArray[Any]]
 
     def __repr__(self) -> str:
-        return f"<Trace of {self.image_count} images: {', '.join(' '.join(key) for key in self.arrays)}>"
+        kinds = [o for o in OBSERVABLES if any(key[1] == o for key in self.arrays)]
+        size = f"{plural(len(self.selection.neurons), 'population')}, {plural(len(self.arrays), 'array')}"
+        return f"<Trace of {plural(self.image_count, 'image')}: {', '.join(kinds)} of {size}>"
 
     def __getitem__(self, key: Key) -> NDArray[Any]:
         if key not in self.arrays:

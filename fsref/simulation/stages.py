@@ -21,6 +21,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
 from fsref.simulation.store import Store
+from fsref.tables import Brief
 
 Plane = NDArray[np.bool_]
 
@@ -36,8 +37,8 @@ class Word(NamedTuple):
     plane: Plane
 
 
-@dataclass(eq=False)
-class Fifo:
+@dataclass(eq=False, repr=False)
+class Fifo(Brief):
     """The words of one projection, each taken `delay` steps after it was sent, at most `depth` waiting (TIME-5); `peak`
     is the most that waited.
     """
@@ -66,8 +67,8 @@ class Fifo:
         return taken
 
 
-@dataclass(eq=False)
-class Window:
+@dataclass(eq=False, repr=False)
+class Window(Brief):
     """One image in one population: in `t` steps spiked, as `train`; `missing` words are still to come into membranes v;
     the rest is recorded.
     """

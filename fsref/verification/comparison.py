@@ -9,7 +9,7 @@ from typing import Any
 
 from fsref.law.neuron import Ints
 from fsref.metrics.losses import Loss
-from fsref.tables import Sheet, Shown, plural
+from fsref.tables import Sheet, Shown, plural, short
 
 JUMP = 10.0  # dB below the middle FS population
 FOLDED = 40.0  # dB
@@ -113,7 +113,7 @@ class Comparison(Shown):
 
     def __repr__(self) -> str:
         first = "no jump" if self.first_jump is None else f"first jump {self.first_jump.name}"
-        return f"<Comparison: {self.agree} of {self.image_count} predictions agree, {first}>"
+        return short(f"<Comparison: {self.agree} of {self.image_count} predictions agree, {first}>")
 
     def verdict(self) -> list[tuple[str, str]]:
         """What a person wants to know first."""

@@ -17,6 +17,7 @@ from fsref.law.neuron import Ints, staircase
 from fsref.law.populations import FS
 from fsref.simulation.recording import Record
 from fsref.simulation.run import run
+from fsref.tables import Brief
 from fsref.verification.agreement import Disagreement
 from fsref.verification.explain import place_of
 from fsref.verification.theirs import Answers, Theirs
@@ -46,8 +47,8 @@ def corners(net: Network) -> Ints:
     return np.concatenate([np.stack(images), drawn_images(net.input, DRAWN)])
 
 
-@dataclass(frozen=True, eq=False)
-class Ours:
+@dataclass(frozen=True, eq=False, repr=False)
+class Ours(Brief):
     """What fsref says of images: codes (B, neurons) by population, the readout's being logits, and how many of the
     trains of FS neurons are neither empty nor full.
     """

@@ -20,6 +20,7 @@ from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.simulation.recording import Record, Trace
 from fsref.simulation.run import run
+from fsref.tables import Brief
 from fsref.verification.explanation import Candidate, Contribution, Explanation, Place, Step
 
 
@@ -144,8 +145,8 @@ def explain(
             assert_never(p)
 
 
-@dataclass(frozen=True, eq=False)
-class _Seen:
+@dataclass(frozen=True, eq=False, repr=False)
+class _Seen(Brief):
     """One neuron and a recording of it and of what it reads."""
 
     net: Network

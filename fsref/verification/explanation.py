@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fsref.tables import Sheet, Shown, plural
+from fsref.tables import Sheet, Shown, plural, short
 
 Place = tuple[int, int, int]
 
@@ -78,7 +78,9 @@ class Explanation(Shown):
         return asdict(self)
 
     def __repr__(self) -> str:
-        return f"<Explanation of {self.population} neuron {self.neuron}: code {self.code}, opening {self.opening}>"
+        return short(
+            f"<Explanation of {self.population} neuron {self.neuron}: code {self.code}, opening {self.opening}>"
+        )
 
     def sheet(self, limit: int = 10) -> Sheet:
         """The explanation as tables: where the membrane came from, every step, the `limit` largest contributions or all

@@ -18,7 +18,7 @@ from fsref.formats.sources import load_images
 from fsref.law.images import check_images, drawn_images
 from fsref.law.network import Network
 from fsref.simulation.run import run
-from fsref.tables import Sheet, Shown
+from fsref.tables import Sheet, Shown, short
 from fsref.version import SPEC_VERSION
 
 GOLDEN = {"test": 3, "drawn": 3, "seed": 1}
@@ -75,7 +75,7 @@ class SelfCheck(Shown):
         return {"network": self.name, "id": self.id, "agrees": self.agrees, **found}
 
     def __repr__(self) -> str:
-        return f"<SelfCheck of {self.name}: {'agrees' if self.agrees else 'DIFFERS'}>"
+        return short(f"<SelfCheck of {self.name}: {'agrees' if self.agrees else 'DIFFERS'}>")
 
     def sheet(self) -> Sheet:
         """The outcome in a line, and the first places that differ."""

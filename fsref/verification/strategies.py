@@ -20,12 +20,12 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, base_two, fs_relu
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
-from fsref.tables import plural
+from fsref.tables import plural, short
 
 STEPS = (1, 2, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 7, 7, 8, 8, 9, 10, 11, 12, 13, 14, 15, 16)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Case:
     """A network and images (B, C, H, W) for it; the first is the one its biases were derived from."""
 
@@ -33,7 +33,7 @@ class Case:
     images: Ints
 
     def __repr__(self) -> str:
-        return f"<Case of {plural(len(self.images), 'image')} for {self.net!r}>"
+        return short(f"<Case of {plural(len(self.images), 'image')} for {self.net!r}>")
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """What Hypothesis shows of a failure: every integer, so that it can be typed in."""

@@ -19,14 +19,15 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, relu_theta
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.tables import Brief
 
 # What is right, in words, and the codes (B, C, H, W) or logits (B, classes, 1, 1) that follow from getting it wrong.
 Answer: TypeAlias = tuple[str, Ints]
 Read: TypeAlias = tuple[Projection, Ints]  # a projection, and the codes (B, C, H, W) that it reads
 
 
-@dataclass(frozen=True, eq=False)
-class Scene:
+@dataclass(frozen=True, eq=False, repr=False)
+class Scene(Brief):
     """One population that differs: our codes (B, C, H, W) of it and of what it reads, its opening membranes where it
     has any, and their codes.
     """
