@@ -13,13 +13,6 @@ from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, T
 from fsref.formats.npz import to_bytes
 from fsref.law.populations import OBSERVABLES, Population
 from fsref.law.projections import Projection
-from members import array as array  # until every test takes them from there
-from members import members_of as members_of
-from members import npy as npy
-from members import with_manifest as with_manifest
-from members import zipped as zipped
-from refusals import check_line as check_line
-from refusals import refused as refused
 
 ENGINES = ("reference", "events", "quantized")
 ONE = (1, 1, 1)

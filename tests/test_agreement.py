@@ -30,7 +30,8 @@ from fsref.law.populations import FS, OBSERVABLES, MaxPool
 from fsref.law.projections import Conv2d, Dense
 from fsref.simulation.recording import Record, Trace
 from fsref.testing import Case, cases, membranes, tables
-from handmade import draw, refused, residual, tiny
+from handmade import draw, residual, tiny
+from refusals import refused
 
 LONG = os.environ.get("FSREF_PROFILE") == "long"
 COUNT = 20_000 if LONG else 2_000

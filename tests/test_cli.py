@@ -89,7 +89,9 @@ def test_run_digits_as_json(call: Call) -> None:
     assert code == 0
     assert (found["image_count"], found["correct"], found["id"]) == (golden["of"], golden["correct"], golden["id"])
     assert found["check"]["agrees"] is True
-    assert {name: round(mean * found["image_count"]) for name, mean in found["spikes_per_image"].items()} == golden["spikes"]
+    assert {name: round(mean * found["image_count"]) for name, mean in found["spikes_per_image"].items()} == golden[
+        "spikes"
+    ]
 
 
 @pytest.mark.parametrize("verb", ["info", "run", "evaluate", "check", "explain"])
@@ -197,7 +199,12 @@ def test_an_engine_that_differs_is_shown_and_exits_1(call: Call, model: Path, mo
     assert code == 1
     assert "quantized is not events: image 3 hid step 6 neuron 1" in " ".join(out.split())
     found = json.loads(call("check", model, "--threads", 1, "--json")[1])
-    assert (found["agrees"], found["differing_engine"], found["difference"]["image"], found["difference"]["neuron"]) == (
+    assert (
+        found["agrees"],
+        found["differing_engine"],
+        found["difference"]["image"],
+        found["difference"]["neuron"],
+    ) == (
         False,
         "quantized",
         3,

@@ -22,8 +22,8 @@ from fsref.errors import FsrefError, GraphError, InputError, LimitError, UsageEr
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
 from fsref.reports.pictures import comparison_picture
-from fsref.simulation.recording import Record
 from fsref.simulation import memory
+from fsref.simulation.recording import Record
 from fsref.verification import compare as module
 from fsref.verification.compare import compare
 from fsref.verification.comparison import Comparison
@@ -408,8 +408,7 @@ def test_codes_of_a_table_with_negative_weights() -> None:
 
 
 def test_json_and_text() -> None:
-    """The dictionary survives JSON without loss; the table is plain ASCII with a line per population, of 80 columns.
-    """
+    """The dictionary survives JSON without loss; the table is plain ASCII with a line per population, of 80 columns."""
     broken = weights() | {"deep": (weights()["deep"][0], np.zeros(5))}
     found = compare(made(weights()), converted(broken), IMAGES, np.zeros(24, int))
     plain = found.to_dict()

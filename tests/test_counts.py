@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 import fsref
 import handmade
 import naive
+import refusals
 from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.metrics.counts import Counts, count, scaled
@@ -211,7 +212,7 @@ def test_parts_of_a_recording_are_not_counted() -> None:
     ):
         trace = fsref.run(net, x, record=record).trace
         assert trace is not None
-        with handmade.refused(UsageError, "COUNT-1"):
+        with refusals.refused(UsageError, "COUNT-1"):
             count(trace)
 
 

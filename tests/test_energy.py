@@ -13,6 +13,7 @@ import pytest
 
 import fsref
 import handmade
+import refusals
 from fsref.errors import FileError, UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import fs_relu
@@ -135,14 +136,14 @@ def test_presets_are_the_numbers_of_the_paper() -> None:
             price = getattr(preset, name)
             assert f": {price:g} pJ" in text or (price == 1300 and "1.3 to 2.6 nJ" in text)
     for unknown in ("2mb", ["8kb"]):
-        with handmade.refused(UsageError, "COUNT-5", value=unknown):
+        with refusals.refused(UsageError, "COUNT-5", value=unknown):
             horowitz_2014(unknown)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "1", None, True, 10**400, [1]])
 def test_costs_that_are_refused(value: Any) -> None:
     """No cost is negative, endless or no number; one line says which."""
-    with handmade.refused(UsageError, "COUNT-5", "costs primes weight_read_pj"):
+    with refusals.refused(UsageError, "COUNT-5", "costs primes weight_read_pj"):
         replace(PRIMES, weight_read_pj=value)
 
 
@@ -179,7 +180,7 @@ def test_files_that_are_refused(tmp_path: Path, text: bytes, kind: Any) -> None:
     body = ", ".join(f'"{name}": 1' for name in PRICED)
     path = tmp_path / "costs.json"
     path.write_bytes(text.replace(b'"BODY"', body.encode()).replace(b'"NAN"', body.replace("1", "NaN", 1).encode()))
-    with handmade.refused(kind, "COUNT-5"):
+    with refusals.refused(kind, "COUNT-5"):
         read_costs(path)
 
 
@@ -187,12 +188,12 @@ def test_a_misspelt_cost_is_named(tmp_path: Path) -> None:
     """A key that is no cost is told before the cost that is missing for it."""
     table = {name: 1 for name in PRICED if name != "addition_pj"}
     (tmp_path / "chip.json").write_text(json.dumps({**table, "adition_pj": 1}))
-    with handmade.refused(FileError, "COUNT-5", value="adition_pj"):
+    with refusals.refused(FileError, "COUNT-5", value="adition_pj"):
         read_costs(tmp_path / "chip.json")
 
 
 def test_what_is_no_table(tmp_path: Path) -> None:
-    with handmade.refused(FileError, "COUNT-5"):
+    with refusals.refused(FileError, "COUNT-5"):
         costs_of(str(tmp_path / "missing.json"))
-    with handmade.refused(UsageError, "COUNT-5", "costs", "horowitz"):
+    with refusals.refused(UsageError, "COUNT-5", "costs", "horowitz"):
         costs_of("horowitz")

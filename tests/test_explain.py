@@ -12,6 +12,7 @@ import pytest
 
 import fsref
 import handmade
+import refusals
 from fsref import Network, Record
 from fsref.errors import InputError, UsageError
 from fsref.law.populations import OBSERVABLES
@@ -154,7 +155,7 @@ def test_an_image_may_carry_its_batch_axis_and_grey_may_drop_its_channel() -> No
 def test_what_does_not_exist_is_refused(population: str, neuron: Any) -> None:
     with pytest.raises(UsageError) as caught:
         fsref.explain(handmade.tiny(), np.zeros((1, 2, 2), np.int64), population, neuron)
-    handmade.check_line(caught.value)
+    refusals.check_line(caught.value)
     assert population == "nobody" or "0.." in caught.value.limit
 
 
@@ -165,7 +166,7 @@ def test_what_does_not_exist_is_refused(population: str, neuron: Any) -> None:
 def test_images_that_are_refused(image: Any) -> None:
     with pytest.raises(InputError) as caught:
         fsref.explain(handmade.tiny(), image, "hid", 0)
-    handmade.check_line(caught.value)
+    refusals.check_line(caught.value)
 
 
 def test_an_engine_that_lies_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:

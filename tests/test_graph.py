@@ -22,7 +22,9 @@ from fsref.formats import graph as files
 from fsref.graph import arithmetic, graph
 from fsref.graph.graph import Graph, Node, Pixels
 from fsref.graph.operators import OPERATORS
-from handmade import array, check_line, members_of, npy, refused, tiny, zipped
+from handmade import tiny
+from members import array, members_of, npy, zipped
+from refusals import check_line, refused
 
 GUIDE = Path(graph.__file__).parent.parent / "guide" / "graph.md"
 RNG = np.random.default_rng(20)

@@ -9,6 +9,7 @@ import pytest
 
 import fsref
 import handmade
+import refusals
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, fs_relu
 from fsref.errors import InputError, LimitError, UsageError
 from fsref.law import synapses
@@ -117,7 +118,7 @@ def test_labels_that_are_refused(labels: Any) -> None:
     net = handmade.residual()
     with pytest.raises(InputError) as caught:
         fsref.evaluate(net, handmade.draw(net, 3), labels)
-    handmade.check_line(caught.value)
+    refusals.check_line(caught.value)
 
 
 def test_a_score_respects_the_memory_limit() -> None:

@@ -18,6 +18,7 @@ import pytest
 
 import fsref
 import handmade
+import refusals
 from fsref.cli import main as cli
 from fsref.errors import FileError, UsageError
 from fsref.formats.sources import ImageSet
@@ -188,7 +189,7 @@ def test_the_same_plots_are_files(seen: Evaluation, tmp_path: Path) -> None:
         assert ElementTree.fromstring(data).tag == "{http://www.w3.org/2000/svg}svg"
         assert data == (tmp_path / "again" / name).read_bytes()
     for target in ("plots", "no/such"):
-        with handmade.refused(UsageError, "COUNT-7"):
+        with refusals.refused(UsageError, "COUNT-7"):
             write_plots(seen, tmp_path / target)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["again", "plots"]
 
@@ -202,7 +203,7 @@ def test_a_page_is_written_whole_or_not_at_all(
     monkeypatch.setattr(
         "fsref.formats.files.os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
     )
-    with handmade.refused(FileError, "COUNT-7"):
+    with refusals.refused(FileError, "COUNT-7"):
         write_page(seen, tmp_path / "other.html")
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 

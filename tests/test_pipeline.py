@@ -23,7 +23,8 @@ from fsref.law.populations import OBSERVABLES, MaxPool
 from fsref.simulation.pipeline import Pipelined, check_depths, pipeline_bytes, run_pipelined
 from fsref.simulation.recording import recording_bytes, select
 from fsref.verification.strategies import Case, cases
-from handmade import draw, ladder, oracle, refused, residual, tiny, unordered
+from handmade import draw, ladder, oracle, residual, tiny, unordered
+from refusals import refused
 
 RESNET = Path(__file__).parent.parent / "reference_models" / "resnet20" / "resnet20.fs.npz"
 ALL = Record(observables=OBSERVABLES)

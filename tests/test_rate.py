@@ -32,7 +32,8 @@ from fsref.rate_coding import ticks
 from fsref.rate_coding.score import rate_score
 from fsref.rate_coding.twin import rate_coded
 from fsref.verification.strategies import Case, cases
-from handmade import draw, oracle, refused, residual, tiny
+from handmade import draw, oracle, residual, tiny
+from refusals import refused
 from test_rules_bite import altered
 
 ROOM = Path(fsref.__file__).parent / "rate_coding"

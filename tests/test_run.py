@@ -21,7 +21,8 @@ from fsref.law.populations import OBSERVABLES
 from fsref.simulation import store
 from fsref.simulation.memory import run_bytes
 from fsref.simulation.recording import recording_bytes, select
-from handmade import ENGINES, draw, oracle, refused, residual, tiny, unordered
+from handmade import ENGINES, draw, oracle, residual, tiny, unordered
+from refusals import refused
 
 ALL = Record(observables=OBSERVABLES)
 

@@ -14,7 +14,8 @@ from fsref import Network
 from fsref.errors import UsageError
 from fsref.law.pipelining import pipelining
 from fsref.verification.strategies import networks
-from handmade import ladder, oracle, refused, residual, tiny, unordered
+from handmade import ladder, oracle, residual, tiny, unordered
+from refusals import refused
 
 drawn = settings(
     database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=False

@@ -14,7 +14,7 @@ from fsref.conversion.converter import convert
 from fsref.conversion.search import Found, Point, search
 from fsref.errors import GraphError, InputError
 from fsref.graph.graph import Graph, Node
-from handmade import refused
+from refusals import refused
 
 
 def graph(*bias: float) -> Graph:

@@ -14,7 +14,8 @@ from fsref.errors import UsageError
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation.digest import crc32c
 from fsref.simulation.recording import Trace
-from handmade import ENGINES, dangling, draw, oracle, refused, residual, tiny, unordered
+from handmade import ENGINES, dangling, draw, oracle, residual, tiny, unordered
+from refusals import refused
 
 ALL = Record(observables=OBSERVABLES)
 

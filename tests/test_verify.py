@@ -20,7 +20,8 @@ from fsref.law.projections import Dense
 from fsref.simulation.recording import Record
 from fsref.testing import Agreement, Disagreement, cases, networks, verify
 from fsref.verification.disagreement import corners, first_difference
-from handmade import oracle, refused, residual, tiny, unordered
+from handmade import oracle, residual, tiny, unordered
+from refusals import refused
 
 
 def network(rounding: str = "nearest") -> fsref.Network:
