@@ -178,9 +178,8 @@ def through(
 BYTES, WORDS = Input("in", (4, 6, 5)), Input("in", (4, 6, 5), 16, 65535)
 STEEP = Table(T=[90, -40, 20], h=[60, -70, 30], d=[-100, 70, 3])  # codes -97..73
 WIDE = Table(T=[900, 20, -300], h=[600, -70, 30], d=[-1000, 700, 3])  # codes of more than 8 bits, of both signs
-HUGE = Table(
-    T=[900, 20, -300], h=[600, -70, 30], d=[2**24 + 1, 2**23 + 5, 2**22 + 3]
-)  # codes that no float32 holds, fit for a max-pool
+# Codes that no float32 holds, fit for a max-pool.
+HUGE = Table(T=[900, 20, -300], h=[600, -70, 30], d=[2**24 + 1, 2**23 + 5, 2**22 + 3])
 
 
 def one(name: str, given: Input, shape: tuple[int, int, int], table: Table) -> tuple[FS, Conv2d]:

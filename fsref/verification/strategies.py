@@ -254,7 +254,8 @@ def cases(draw: DrawFn, min_fs: int = 1, max_fs: int = 4, max_images: int = 2) -
 def _pool(draw: DrawFn, source: Population, name: str) -> MaxPool:
     kernel: Pair = (draw(st.integers(1, min(3, source.shape[1]))), draw(st.integers(1, min(3, source.shape[2]))))
     stride: Pair = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
-    padding: Padding = tuple(draw(st.integers(0, min(1, k - 1))) for k in (*kernel, *kernel))  # type: ignore[assignment]
+    top, left, bottom, right = (draw(st.integers(0, min(1, k - 1))) for k in (*kernel, *kernel))
+    padding = top, left, bottom, right
     height, width = window_shape(source.shape, kernel, stride, padding)
     return MaxPool(name, (source.shape[0], height, width), source.name, kernel, stride, padding)
 
