@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from fsref.verification.check import check
     from fsref.verification.compare import compare
     from fsref.verification.explain import explain
+    from fsref.verification.outcome import convert_and_score
 
 _LAZY = {
     "Graph": "graph.graph",
@@ -48,6 +49,7 @@ _LAZY = {
     "check": "verification.check",
     "compare": "verification.compare",
     "convert": "conversion.converter",
+    "convert_and_score": "verification.outcome",
     "count": "metrics.counts",
     "diff": "simulation.difference",
     "energy": "metrics.energy",
@@ -86,6 +88,7 @@ __all__ = [
     "check",
     "compare",
     "convert",
+    "convert_and_score",
     "count",
     "diff",
     "energy",

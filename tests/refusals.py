@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -36,3 +37,12 @@ def refused(
     for words in (says,) if isinstance(says, str) else says:
         assert words in str(error), repr(error)
     check_line(error)
+
+
+def error_of(err: str) -> str:
+    """What stands on standard error, without the note that follows an error that names a rule of the pages."""
+    error, newline, note = err.partition("\n")
+    if note and (named := re.search(r"\[([A-Z]+-\d+)\]$", error)):
+        assert note == f"fsref: note: fsref rule {named[1]} prints this rule\n"
+        return error + newline
+    return err

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,17 +23,9 @@ from fsref.formats.bundled import bundled
 from fsref.reports.network import timeline_text
 from fsref.simulation import memory
 from fsref.verification import golden
+from refusals import error_of
 
 Call = Callable[..., tuple[int, str, str]]
-
-
-def error_of(err: str) -> str:
-    """What stands on standard error, without the note that follows an error that names a rule of the pages."""
-    error, newline, note = err.partition("\n")
-    if note and (named := re.search(r"\[([A-Z]+-\d+)\]$", error)):
-        assert note == f"fsref: note: fsref rule {named[1]} prints this rule\n"
-        return error + newline
-    return err
 
 
 @pytest.fixture

@@ -445,7 +445,7 @@ def test_the_number_of_calibration_images() -> None:
         with pytest.raises(
             fsref.errors.InputError, match=rf"images: not a number of images: {images} \(1 or more\) \[CONV-8\]"
         ):
-            convert(residual(), drawn(), images=images)  # type: ignore[arg-type]
+            convert(residual(), drawn(), image_count=images)  # type: ignore[arg-type]
 
 
 def test_steps_of_a_quantising_activation_are_its_own() -> None:
@@ -536,7 +536,7 @@ def test_a_graph_without_contract_is_refused() -> None:
 
 def test_provenance_tells_every_choice() -> None:
     """Options, calibration images and the figures of each population are in the network, and survive the file."""
-    net = convert(residual(), drawn(), steps=6, images=16)
+    net = convert(residual(), drawn(), steps=6, image_count=16)
     assert net.provenance["options"]["steps"] == 6 and net.provenance["calibration"]["images"] == 16
     assert set(net.provenance["populations"]["stem"]) == {
         "steps",

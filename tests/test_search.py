@@ -80,7 +80,7 @@ def test_every_point_is_what_the_network_gives(found: Found) -> None:
     )
     for point in (p for p in found.points[::4] if p.complete):
         score = fsref.evaluate(
-            convert(GRAPH, IMAGES, images=200, steps=dict(point.steps), weight_bits=12), IMAGES[:200], NOISY[:200]
+            convert(GRAPH, IMAGES, image_count=200, steps=dict(point.steps), weight_bits=12), IMAGES[:200], NOISY[:200]
         )
         assert (point.right, point.images, point.latency_steps) == (score.correct, 200, score.latency_steps)
         assert point.spikes_per_neuron == pytest.approx(score.spikes_per_neuron)
@@ -121,13 +121,13 @@ def test_first_uniform_then_one_step_less_at_a_time(found: Found) -> None:
 
 def test_points_left_early_could_not_keep_the_loss() -> None:
     """A point that was left before all images were seen has too few right ones among all."""
-    many = search(GRAPH, IMAGES, loss=4, steps=range(2, 9), images=300, weight_bits=12)
+    many = search(GRAPH, IMAGES, loss=4, steps=range(2, 9), image_count=300, weight_bits=12)
     left = [p for p in many.points if not p.complete]
     assert left
     assert all(p.images < 300 for p in left)
     assert all(p.share is None and p.spikes is None and not p.kept for p in left)
     for point in left:
-        net = convert(GRAPH, IMAGES, images=300, steps=dict(point.steps), weight_bits=12)
+        net = convert(GRAPH, IMAGES, image_count=300, steps=dict(point.steps), weight_bits=12)
         assert int((fsref.run(net, IMAGES).predictions == PREDICTED).sum()) < many.needed
 
 
@@ -135,7 +135,7 @@ def test_the_network_found_is_the_best_point(found: Found) -> None:
     """`net` has the steps of the best point, its answers, and says in its provenance how it was found."""
     steps = {p.name: p.steps for p in found.net.populations if isinstance(p, fsref.FS)}
     assert steps == {**found.best.steps, "levels": 4}
-    assert found.net.id == convert(GRAPH, IMAGES, images=200, steps=dict(found.best.steps), weight_bits=12).id
+    assert found.net.id == convert(GRAPH, IMAGES, image_count=200, steps=dict(found.best.steps), weight_bits=12).id
     assert int((fsref.run(found.net, IMAGES[:200]).predictions == NOISY[:200]).sum()) == found.best.right
     about = found.net.provenance["search"]
     assert about == {
@@ -150,7 +150,7 @@ def test_the_network_found_is_the_best_point(found: Found) -> None:
 
 def test_without_labels_agreement_is_what_is_kept() -> None:
     """Without labels right is what the float network says; a loss of 0 keeps every prediction."""
-    kept = search(GRAPH, IMAGES, loss=0, steps=(10, 6, 12), images=60)
+    kept = search(GRAPH, IMAGES, loss=0, steps=(10, 6, 12), image_count=60)
     assert (kept.measure, kept.float_right, kept.needed) == ("agreement", 60, 60)
     assert [p.uniform for p in kept.points[:3]] == [12, 10, 6]
     if kept.kept:
@@ -159,7 +159,7 @@ def test_without_labels_agreement_is_what_is_kept() -> None:
 
 def test_a_loss_that_nothing_keeps() -> None:
     """When no K keeps the loss the one that loses least is found, and the search says that it is not kept."""
-    lost = search(GRAPH, IMAGES, NOISY, loss=0, steps=[1, 2], images=200)
+    lost = search(GRAPH, IMAGES, NOISY, loss=0, steps=[1, 2], image_count=200)
     assert not lost.kept
     assert len(lost.points) == 2
     assert lost.best.right == max(p.right for p in lost.points)
@@ -258,14 +258,14 @@ def test_what_cannot_be_converted_is_a_point_that_is_refused() -> None:
     """K for which weights are too narrow is told with the reason, and does not stop the search; when none converts
     there is nothing to find.
     """
-    done = search(GRAPH, IMAGES, loss=50, steps=[4, 16], images=32, weight_bits=2)
+    done = search(GRAPH, IMAGES, loss=50, steps=[4, 16], image_count=32, weight_bits=2)
     told = done.points[0]
     assert told.uniform == 16
     assert "[CONV-3]" in told.refused
     assert not told.kept
     assert "refused" in str(done)
     with refused(GraphError, "CONV-11", "steps"):
-        search(GRAPH, IMAGES, loss=50, steps=[16], images=32, weight_bits=2)
+        search(GRAPH, IMAGES, loss=50, steps=[16], image_count=32, weight_bits=2)
 
 
 def test_calls_that_are_refused() -> None:
@@ -285,7 +285,7 @@ def test_calls_that_are_refused() -> None:
             search(GRAPH, IMAGES, **about)
     for labels in (NOISY[:10], NOISY.astype(float), np.full(300, 3), NOISY[:, None]):
         with refused(InputError, "RUN-1"):
-            search(GRAPH, IMAGES, labels, images=200)
+            search(GRAPH, IMAGES, labels, image_count=200)
     nodes = [Node("a", "quantise", ("input",), {"alpha": 1.0, "levels": 7}), Node("b", "global_avg_pool", ("a",))]
     with refused(GraphError, "CONV-11", "steps"):
         search(Graph(fsref.Pixels(2, 3, 3), nodes), np.zeros((4, 2, 3, 3), int))

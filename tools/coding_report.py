@@ -119,8 +119,8 @@ def cells(
     low, high = pair.interval
     change = f"{100 * pair.difference:+.2f} ({100 * low:+.2f} .. {100 * high:+.2f})"
     costs = " | ".join(f"{energy:,.1f}" for energy in energies)
-    each = f"{latency} | {throughput} | {spikes:.2f} | {synops / pair.images:,.0f} | {costs}"
-    return f"| {first} | {100 * pair.second_correct / pair.images:.2f} | {change} | {each} |"
+    each = f"{latency} | {throughput} | {spikes:.2f} | {synops / pair.image_count:,.0f} | {costs}"
+    return f"| {first} | {100 * pair.second_correct / pair.image_count:.2f} | {change} | {each} |"
 
 
 def down(value: float) -> str:

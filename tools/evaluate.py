@@ -71,7 +71,7 @@ def batch(net: Network, x: NDArray[np.integer], onnx: bool) -> dict[str, Any]:
 def row(name: str, pair: Paired, summary: dict[str, Any]) -> str:
     """A line of the table."""
     low, high = pair.interval
-    shares = f"{100 * pair.first_correct / pair.images:.2f} | {100 * pair.second_correct / pair.images:.2f}"
+    shares = f"{100 * pair.first_correct / pair.image_count:.2f} | {100 * pair.second_correct / pair.image_count:.2f}"
     change = f"{100 * pair.difference:+.2f} ({100 * low:+.2f} .. {100 * high:+.2f})"
     return (
         f"| {name} | {shares} | {change} | {100 * pair.agreement:.2f} | "

@@ -15,9 +15,11 @@ from collections.abc import Sequence
 import click
 
 from fsref.cli.check import check
-from fsref.cli.conversion import compare, convert, export
+from fsref.cli.compare import compare
+from fsref.cli.convert import convert
 from fsref.cli.evaluate import evaluate
 from fsref.cli.explain import explain
+from fsref.cli.export import export
 from fsref.cli.info import info
 from fsref.cli.rule import rule, rules
 from fsref.cli.run import run

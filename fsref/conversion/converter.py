@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -25,7 +25,7 @@ from fsref.conversion.quantisation import (
     reach,
     slack,
 )
-from fsref.errors import GraphError, InputError
+from fsref.errors import GraphError, InputError, UsageError, nearest, public
 from fsref.graph.arithmetic import max_pool
 from fsref.graph.graph import Graph
 from fsref.law.network import Network
@@ -75,6 +75,15 @@ class Options:
         if not 50 < self.percentile <= 100:
             raise GraphError("CONV-9", "percentile", "out of range", self.percentile, "above 50, at most 100")
 
+    @classmethod
+    def of(cls, function: str, given: Mapping[str, Any]) -> Options:
+        """The options that a function was given by keyword. Errors: GraphError, UsageError for an unknown one."""
+        known = [field.name for field in fields(cls)]
+        if unknown := [name for name in given if name not in known]:
+            limit = nearest(unknown[0], [*known, "image_count"])
+            raise UsageError("CONV-9", function, "unknown option", unknown[0], limit)
+        return cls(**given)
+
     def check_names(self, folded: Folded) -> None:
         """Nothing, when every population that `steps` names takes its steps from there. Errors: GraphError."""
         known = {unit.name for unit in folded.units if unit.activation is not None and unit.activation.levels is None}
@@ -92,16 +101,17 @@ class Options:
         return int(self.steps.get(name, self.steps.get("", 8)) if isinstance(self.steps, Mapping) else self.steps)
 
 
+@public
 def convert(
     graph: Graph,
     calibrate: ArrayLike | None = None,
     *,
-    images: int = 512,
+    image_count: int = 512,
     progress: Callable[[int], None] | None = None,
     **options: Any,
 ) -> Network:
-    """The FS network of a float graph: batch norm folded, alphas calibrated on the first `images` of `calibrate` (B, C,
-    H, W), requantisation exact.
+    """The FS network of a float graph: batch norm folded, alphas calibrated on the first `image_count` of `calibrate`
+    (B, C, H, W), requantisation exact.
 
     Options (CONV-9): steps K = 8, or by population ({"": 8, "layer1.0.conv1": 6}); weight_bits 8 (2..16); alpha "mse",
     "max" or "percentile" (percentile=99.9); rounding "nearest" or "floor"; power_of_two thetas; bias_correction "none",
@@ -109,7 +119,7 @@ def convert(
     choice and figure is in `provenance`. Errors: GraphError [GRAPH-5, CONV-1 to CONV-9], InputError for the images,
     RangeError.
     """
-    return Calibrated.of(graph, calibrate, images, progress).convert(Options(**options))
+    return Calibrated.of(graph, calibrate, image_count, progress).convert(Options.of("convert", options))
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +133,11 @@ class Calibrated:
 
     @classmethod
     def of(
-        cls, graph: Graph, calibrate: ArrayLike | None, images: int = 512, progress: Callable[[int], None] | None = None
+        cls,
+        graph: Graph,
+        calibrate: ArrayLike | None,
+        image_count: int = 512,
+        progress: Callable[[int], None] | None = None,
     ) -> Calibrated:
         """The graph folded and seen on its calibration images. Errors: GraphError, InputError."""
         folded = fold(graph)
@@ -140,9 +154,9 @@ class Calibrated:
                 )
                 raise GraphError("CONV-8", "calibration", "there are no images", None, limit)
             return cls(folded, np.empty((0, *folded.pixels.shape), np.uint8), {}, np.empty((0, 0), np.float32))
-        if not isinstance(images, int | np.integer) or images < 1:
-            raise InputError("CONV-8", "images", "not a number of images", images, "1 or more")
-        x = folded.pixels.check(calibrate)[:images]
+        if not isinstance(image_count, int | np.integer) or image_count < 1:
+            raise InputError("CONV-8", "image_count", "not a number of images", image_count, "1 or more")
+        x = folded.pixels.check(calibrate)[:image_count]
         values = sum(int(np.prod(unit.shape)) for unit in folded.units)
         return cls(folded, x, *observe(folded, x, max(1, min(64, BATCH_VALUES // values)), progress))
 

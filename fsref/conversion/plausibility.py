@@ -16,18 +16,18 @@ EXACT = 1e-9  # points: shares of images are no binary fractions
 TOLERATED = 1.0  # points between the accuracy expected and the one found
 
 
-def spread(share: float, images: int) -> float:
+def spread(share: float, image_count: int) -> float:
     """How far an accuracy measured on so many images lies from a true one of `share`, in 95 of 100 cases: the binomial
     interval, in points.
     """
-    return 100 * Z * sqrt(share * (1 - share) / images)
+    return 100 * Z * sqrt(share * (1 - share) / image_count)
 
 
-def unexpected(expected: float, correct: int, images: int, pixels: Pixels) -> str:
+def unexpected(expected: float, correct: int, image_count: int, pixels: Pixels) -> str:
     """A line when the float accuracy is more than a point off the `expected` one in %, which says how far off so many
     images allow; else "".
     """
-    found, allowed = 100 * correct / images, spread(expected / 100, images)
+    found, allowed = 100 * correct / image_count, spread(expected / 100, image_count)
     if abs(found - expected) <= TOLERATED + EXACT:
         return ""
     size = f"size {pixels.height} x {pixels.width}"
@@ -39,7 +39,7 @@ def unexpected(expected: float, correct: int, images: int, pixels: Pixels) -> st
         f"expected {expected:.2f} %; is the input contract the one of "
         f"the training, are labels and class order? {contract}"
     )
-    off = f"{found:.2f} % on {images:,} images, where chance alone makes +-{allowed:.1f}" + (
+    off = f"{found:.2f} % on {image_count:,} images, where chance alone makes +-{allowed:.1f}" + (
         "; score more of them" if abs(found - expected) <= allowed else ""
     )
     return str(GraphError("CONV-8", "float accuracy", "more than a point off", off, hint))
@@ -58,23 +58,21 @@ def implausible(pixels: Pixels) -> str:
 
 def lost_elsewhere(loss: float, kept: bool, pair: Paired) -> str:
     """A line when a network chosen for a loss of at most `loss` points loses more on other images, else ""."""
-    lost = 100 * (pair.first_correct - pair.second_correct) / pair.images
+    lost = 100 * (pair.first_correct - pair.second_correct) / pair.image_count
     if not kept or lost <= loss + EXACT:
         return ""
-    found = (
-        f"it loses {lost:.2f} points of accuracy on the {pair.images:,} images of --test, more than --search {loss:g}"
-    )
-    return f"{found}: choose on more --images, or a smaller loss"
+    on = f"on the {pair.image_count:,} images scored"
+    return f"it loses {lost:.2f} points of accuracy {on}, more than {loss:g}: choose on more images, or a smaller loss"
 
 
-def guessing(correct: int, images: int, classes: int) -> str:
+def guessing(correct: int, image_count: int, classes: int) -> str:
     """A line when the float accuracy is not above chance, though so many images could tell, else ""."""
     chance = 100 / classes
-    allowed = spread(1 / classes, images)
-    if 100 * correct / images > chance + allowed or chance + allowed >= 100:
+    allowed = spread(1 / classes, image_count)
+    if 100 * correct / image_count > chance + allowed or chance + allowed >= 100:
         return ""
     found = (
-        f"float accuracy {100 * correct / images:.2f} % on {images:,} images "
+        f"float accuracy {100 * correct / image_count:.2f} % on {image_count:,} images "
         f"is not above chance, {chance:.2f} +-{allowed:.1f} %"
     )
     return f"{found}; is the input contract the one of the training, are labels and class order?"

@@ -5,7 +5,7 @@ way (CONV-11).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import ceil, sqrt
 from typing import Any, Literal
@@ -14,21 +14,22 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fsref.conversion.converter import Calibrated, Options
-from fsref.errors import FsrefError, GraphError, InputError
+from fsref.errors import FsrefError, GraphError, InputError, public
 from fsref.graph.graph import Graph
 from fsref.law.network import Network
 from fsref.law.neuron import MAX_STEPS, Ints
 from fsref.law.populations import FS
 from fsref.metrics.paired import Z
 from fsref.simulation.run import run
+from fsref.tables import Brief, Sheet, Shown, plural, span
 
 CHUNK_IMAGES = 128  # after each the search looks whether a point can still keep the loss
 
 
 @dataclass(frozen=True)
 class Point:
-    """One choice of K by population, and what came of it: `right` images of the `images` looked at (the class is the
-    label, or the float network's).
+    """One choice of K by population, and what came of it: `right` images of the `image_count` looked at (the class is
+    the label, or the float network's).
 
     `move` is how it was reached: "all" the same K, "more" steps than a K that loses too much, or "less" in one
     population. A point that could no longer keep the loss was left before all images were seen: then `complete` is
@@ -38,7 +39,7 @@ class Point:
 
     steps: Mapping[str, int]
     move: Literal["all", "more", "less"] = "all"
-    images: int = 0
+    image_count: int = 0
     right: int = 0
     complete: bool = False
     kept: bool = False
@@ -50,7 +51,7 @@ class Point:
     @property
     def share(self) -> float | None:
         """The share of images that are right, 0..1, None when not all were seen."""
-        return self.right / self.images if self.complete else None
+        return self.right / self.image_count if self.complete else None
 
     @property
     def uniform(self) -> int | None:
@@ -64,26 +65,26 @@ class Point:
         if self.refused:
             return f"{name}: {self.refused}"
         if not self.complete:
-            return f"{name}: given up after {self.images} images, latency {self.latency_steps}"
+            return f"{name}: given up after {self.image_count} images, latency {self.latency_steps}"
         return (
-            f"{name}: {self.right} of {self.images} right, latency {self.latency_steps}, "
+            f"{name}: {self.right} of {self.image_count} right, latency {self.latency_steps}, "
             f"{self.spikes_per_neuron:.3f} spikes per neuron"
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
+@dataclass(frozen=True, eq=False, repr=False)
+class Found(Brief, Shown):
     """What `search` found: the network `net` of the point `best`, and all `points` in the order tried.
 
-    `measure` says what counts as right, accuracy or agreement; the float network has `float_right` of `images`, and at
-    least `needed` keep the loss. `kept` is False when no point does: `best` is then the one that loses least.
+    `measure` says what counts as right, accuracy or agreement; the float network has `float_right` of `image_count`,
+    and at least `needed` keep the loss. `kept` is False when no point does: `best` is then the one that loses least.
     """
 
     graph: str
     measure: Literal["accuracy", "agreement"]
     aim: str
     loss: float
-    images: int
+    image_count: int
     float_right: int
     needed: int
     points: tuple[Point, ...]
@@ -100,7 +101,9 @@ class Found:
         """How far the loss on so many images lies from that on others, in points, in 95 of 100 cases, if no more images
         change than may be lost.
         """
-        return 100 * Z * sqrt(self.loss * self.images / 100 + 1) / (self.images + 2)  # of the size of Paired.interval
+        return (
+            100 * Z * sqrt(self.loss * self.image_count / 100 + 1) / (self.image_count + 2)
+        )  # of the size of Paired.interval
 
     @cached_property
     def front(self) -> tuple[Point, ...]:
@@ -125,49 +128,45 @@ class Found:
         front = {id(p) for p in self.front}
         plain = {
             name: getattr(self, name)
-            for name in ("graph", "measure", "aim", "loss", "images", "float_right", "needed", "kept", "chance")
+            for name in ("graph", "measure", "aim", "loss", "image_count", "float_right", "needed", "kept", "chance")
         }
 
         def row(p: Point) -> dict[str, Any]:
             spikes = None if p.spikes is None else dict(p.spikes)
             return {**vars(p), "steps": dict(p.steps), "spikes": spikes, "share": p.share, "front": id(p) in front}
 
-        return {**plain, "best": row(self.best), "id": self.net.id, "points": [row(p) for p in self.points]}
+        head = {"network": self.net.name, "id": self.net.id}
+        return {**head, **plain, "best": row(self.best), "points": [row(p) for p in self.points]}
 
-    def __str__(self) -> str:
+    def sheet(self) -> Sheet:
+        """The points that were seen on all images, as a table, and the best one."""
         front = {id(p) for p in self.front}
-        floats = (
-            f"float: {self.float_right} of {self.images} right"
-            if self.measure == "accuracy"
-            else "right is the class the float network gives"
-        )
-        most = f"at most {self.loss:g} point{'' if self.loss == 1 else 's'} of {self.measure} lost"
-        head = f"{self.graph or 'graph'}: {len(self.points)} points, {self.images:,} calibration images, {most}"
-        rows = [("", "K", "sum of K", f"{self.measure} %", "lost", "latency", "spikes per neuron")]
+        rows: list[tuple[object, ...]] = []
         for p in self.points:
             if p.share is None and p.uniform is None:
                 continue
-            low, high = min(p.steps.values()), max(p.steps.values())
             mark = ("+" if p is self.best else "") + ("*" if id(p) in front else "")
-            cells = mark, f"{low}" if low == high else f"{low}..{high}", str(sum(p.steps.values()))
+            name = f"{mark} {span(min(p.steps.values()), max(p.steps.values()))}".strip(), sum(p.steps.values())
             if p.share is None:
-                rows.append((*cells, "refused", "", "", ""))
+                rows.append((*name, "refused", "", "", ""))
                 continue
-            lost = 100 * (self.float_right - p.right) / self.images
-            rows.append(
-                (*cells, f"{100 * p.share:.2f}", f"{lost:+.2f}", str(p.latency_steps), f"{p.spikes_per_neuron:.3f}")
-            )
-        wide = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        table = ["  ".join(cell.rjust(size) for cell, size in zip(row, wide, strict=True)) for row in rows]
-        chosen = ", ".join(f"{name}={k}" for name, k in self.best.steps.items())
-        verdict = "+ best" if self.kept else "+ loses least; no point keeps the loss"
-        fits = (
-            f"chosen on these {self.images:,} images, on which chance alone makes "
-            f"at least +-{self.chance:.1f} points: score it on others"
+            lost = 100 * (self.float_right - p.right) / self.image_count
+            rows.append((*name, f"{100 * p.share:.2f}", f"{lost:+.2f}", p.latency_steps, f"{p.spikes_per_neuron:.3f}"))
+        accuracy = self.measure == "accuracy"
+        right = (
+            f"{self.float_right:,} of {self.image_count:,} right" if accuracy else "its class is what counts as right"
         )
-        return "\n".join(
-            [head, floats, "", *table, "", f"{verdict}, * no other is better in all three", f"best: {chosen}", fits]
-        )
+        above = [("float", right), ("allowed", f"at most {self.loss:g} points of {self.measure} lost")]
+        chance = f"on which chance alone makes at least +-{self.chance:.1f} points: score it on others"
+        below = [
+            ("+", "best" if self.kept else "loses least; no point keeps the loss"),
+            ("*", "no other is better in accuracy, latency and spikes at once"),
+            ("best", ", ".join(f"{name}={k}" for name, k in self.best.steps.items())),
+            ("chosen", f"on these {self.image_count:,} images, {chance}"),
+        ]
+        head = "K", "sum of K", f"{self.measure} %", "lost", "latency", "spikes per neuron"
+        title = f"{self.graph or 'graph'}: {plural(len(self.points), 'point')} tried"
+        return Sheet(f"{title} on {self.image_count:,} calibration images", head, rows, above=above, below=below)
 
 
 def check_loss(loss: float) -> None:
@@ -176,6 +175,7 @@ def check_loss(loss: float) -> None:
         raise GraphError("CONV-11", "loss", "not percentage points", loss, "0..100")
 
 
+@public
 def search(
     graph: Graph,
     calibrate: ArrayLike,
@@ -183,13 +183,13 @@ def search(
     loss: float = 0.5,
     steps: Iterable[int] = range(2, 11),
     *,
-    images: int = 512,
+    image_count: int = 512,
     aim: Literal["latency", "spikes"] = "latency",
     progress: Callable[[Point], None] | None = None,
     threads: int | None = None,
     **options: Any,
 ) -> Found:
-    """The fewest steps per population that lose at most `loss` percentage points on the first `images` calibration
+    """The fewest steps per population that lose at most `loss` percentage points on the first `image_count` calibration
     images (CONV-11).
 
     With `labels` points of accuracy are counted, without them of agreement with the float network. First every K of
@@ -204,11 +204,8 @@ def search(
     check_loss(loss)
     if aim not in ("latency", "spikes"):
         raise GraphError("CONV-11", "aim", "unknown", aim, "latency or spikes")
-    known = [field.name for field in fields(Options) if field.name != "steps"]
-    if unknown := [name for name in options if name not in known]:
-        raise GraphError("CONV-11", "options", "unknown", unknown[0], ", ".join(known))
-    chosen = Options(**options)
-    calibrated = Calibrated.of(graph, calibrate, images)
+    chosen = Options.of("search", options)
+    calibrated = Calibrated.of(graph, calibrate, image_count)
     return _Search(calibrated, labels, loss, tried, aim, chosen, progress, threads).found()
 
 
@@ -267,22 +264,22 @@ class _Search:
             net = self.calibrated.convert(replace(self.options, steps=steps))
         except FsrefError as error:
             return self.note(Point(steps, move, refused=str(error)))
-        right = images = 0
+        right = seen = 0
         spikes = dict.fromkeys((p.name for p in net.populations[:-1]), 0)
-        while images < len(self.order) and (whole or right + len(self.order) - images >= self.needed):
-            rows = self.order[images : images + CHUNK_IMAGES]
+        while seen < len(self.order) and (whole or right + len(self.order) - seen >= self.needed):
+            rows = self.order[seen : seen + CHUNK_IMAGES]
             result = run(net, self.calibrated.images[rows], "quantized", threads=self.threads)
-            right, images = right + int((result.predictions == self.labels[rows]).sum()), images + len(rows)
+            right, seen = right + int((result.predictions == self.labels[rows]).sum()), seen + len(rows)
             for name, count in result.spike_counts.items():
                 spikes[name] += int(count.sum())
         latency = net.schedule.latency
-        if images < len(self.order):
-            return self.note(Point(steps, move, images, right, latency_steps=latency))
+        if seen < len(self.order):
+            return self.note(Point(steps, move, seen, right, latency_steps=latency))
         fs = [p for p in net.populations if isinstance(p, FS)]
-        per_neuron = sum(spikes[p.name] for p in fs) / images / sum(p.neurons for p in fs)
-        by_population = {name: count / images for name, count in spikes.items()}
+        per_neuron = sum(spikes[p.name] for p in fs) / seen / sum(p.neurons for p in fs)
+        by_population = {name: count / seen for name, count in spikes.items()}
         kept = right >= self.needed
-        return self.note(Point(steps, move, images, right, True, kept, latency, per_neuron, by_population))
+        return self.note(Point(steps, move, seen, right, True, kept, latency, per_neuron, by_population))
 
     def note(self, point: Point) -> Point:
         """Remember a point, and tell of it."""

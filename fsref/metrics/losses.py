@@ -41,9 +41,9 @@ class Loss:
     only about.
 
     `mean_error` is the mean of r - f, `mean_error_codes` the same in codes. `clipped` is the share of f more than half
-    a code beyond what codes reach, `saturated` that of codes at `top`, the largest there is; `peak` is the largest seen.
-    `dead` neurons never spike on these images, `inactive` ones stay at the low end of their activation in float (at 0
-    where there is none), `lost` ones are dead and not inactive. All are None where there are no codes to speak of.
+    a code beyond what codes reach, `saturated` that of codes at `top`, the largest there is; `peak` is the largest
+    seen. `dead` neurons never spike on these images, `inactive` ones stay at the low end of their activation in
+    float (at 0 where there is none), `lost` ones are dead and not inactive. All are None where there are no codes.
 
     Of the new error: `constant` is the share that is one number per channel, as from a wrong bias; `channel` has most
     of it, `channel_share`; r times `gain` meets g best, and leaves the power `after_gain`, as with a wrong scale.

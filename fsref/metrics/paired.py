@@ -20,7 +20,7 @@ class Paired:
     they never differ).
     """
 
-    images: int
+    image_count: int
     first_correct: int
     second_correct: int
     agree: int
@@ -38,17 +38,17 @@ class Paired:
     @property
     def agreement(self) -> float:
         """The share of images with the same prediction."""
-        return self.agree / self.images
+        return self.agree / self.image_count
 
     @property
     def difference(self) -> float:
         """The accuracy of the second less that of the first."""
-        return (self.second_correct - self.first_correct) / self.images
+        return (self.second_correct - self.first_correct) / self.image_count
 
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of `difference`."""
-        n, gained, lost = self.images + 2, self.only_second + 0.5, self.only_first + 0.5
+        n, gained, lost = self.image_count + 2, self.only_second + 0.5, self.only_first + 0.5
         middle = (gained - lost) / n
         spread = Z * sqrt(gained + lost - (gained - lost) ** 2 / n) / n
         return middle - spread, middle + spread

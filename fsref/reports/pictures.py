@@ -160,9 +160,9 @@ def search_picture(found: Found, path: str | PathLike[str]) -> None:
                     textcoords="offset points",
                     fontsize="x-small",
                 )
-        axes.axhline(100 * found.float_right / found.images, color="black", linewidth=0.8, label="float")
+        axes.axhline(100 * found.float_right / found.image_count, color="black", linewidth=0.8, label="float")
         axes.axhline(
-            100 * found.needed / found.images,
+            100 * found.needed / found.image_count,
             color="tab:red",
             linewidth=0.8,
             linestyle="--",
@@ -172,12 +172,12 @@ def search_picture(found: Found, path: str | PathLike[str]) -> None:
         axes.grid(linewidth=0.3)
     shares = [100 * (p.share or 0) for p in done]
     # What loses most would press the rest together.
-    low = max(min(shares), 100 * found.needed / found.images - max(5.0, 4 * found.loss))
-    panels[0].set_ylim(low - 1, max(*shares, 100 * found.float_right / found.images) + 1)
+    low = max(min(shares), 100 * found.needed / found.image_count - max(5.0, 4 * found.loss))
+    panels[0].set_ylim(low - 1, max(*shares, 100 * found.float_right / found.image_count) + 1)
     panels[0].set_ylabel(f"{found.measure} (%)")
     panels[0].legend(fontsize="small")
     figure.suptitle(
-        f"{found.graph or 'graph'}: {len(found.points)} points tried on {found.images:,} calibration images",
+        f"{found.graph or 'graph'}: {len(found.points)} points tried on {found.image_count:,} calibration images",
         parse_math=False,
     )
     _write(figure, path)

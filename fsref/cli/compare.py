@@ -1,0 +1,46 @@
+"""`fsref compare`: which population of a network loses what its float graph knew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fsref.cli.graphs import CONTRACT, graph_of
+from fsref.cli.options import JSON, LIMIT, NET, SOURCE, show
+from fsref.errors import UsageError
+from fsref.formats.bundled import load
+from fsref.formats.sources import SOURCES, load_images
+from fsref.reports.pictures import check_picture, comparison_picture
+from fsref.reports.progress import progress
+from fsref.verification.compare import compare as compare_populations
+
+
+@click.command()
+@click.argument("model", metavar="GRAPH")
+@NET
+@SOURCE
+@LIMIT
+@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw it: .svg, .png or .pdf.")
+@CONTRACT
+@JSON
+def compare(
+    model: str, net: str, source: str | None, limit: int | None, plot: Path | None, as_json: bool, **given: Any
+) -> int:
+    """Say which population loses what the float graph knew.
+
+    Of every population of NET beside GRAPH (.npz or .onnx): signal to noise, bias, clipping; and the first jump.
+    """
+    graph, network = graph_of(model, given), load(net)
+    if plot is not None:
+        check_picture(plot)
+    if source is None:
+        raise UsageError("RUN-4", "--data", "a comparison needs images: name some", None, SOURCES)
+    images = load_images(source, network, given["resize"], given["crop"], limit or 256)
+    with progress(f"comparing, {len(images.x)} images", len(images.x)) as advance:
+        compared = compare_populations(graph, network, images.x, images.y, progress=advance)
+    if plot is not None:
+        comparison_picture(compared, plot)
+    show(as_json, [compared], compared.to_dict())
+    return 0

@@ -1,0 +1,226 @@
+"""`fsref convert`: a float graph or an ONNX model becomes an FS network."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fsref.cli.graphs import CARRIED, CONTRACT, graph_of
+from fsref.cli.options import JSON, SOURCE, WORK, Given, show, work
+from fsref.conversion.converter import Options
+from fsref.conversion.folding import fold
+from fsref.conversion.search import check_loss
+from fsref.errors import UsageError
+from fsref.formats.bundled import save
+from fsref.formats.sources import SOURCES, load_images
+from fsref.reports.pictures import check_picture, search_picture
+from fsref.reports.progress import progress
+from fsref.verification.outcome import FloatScore, convert_and_score, shared
+
+
+def steps_of(text: str) -> int | dict[str, int]:
+    """K for all, or K by population with the default first: `8` or `8,layer1.0.conv1=6`. Errors: UsageError."""
+    chosen: dict[str, int] = {}
+    for part in text.split(","):
+        name, equals, count = part.rpartition("=")
+        if not count.strip().isdecimal() or len(count) > 6 or (equals and not name):
+            raise UsageError("CONV-9", "--steps", "not a number of steps", part, "8, or 8,NAME=6,NAME=5")
+        chosen[name] = int(count)
+    return chosen[""] if set(chosen) == {""} else {"": 8, **chosen}
+
+
+def chosen_options(given: Given) -> Options:
+    """The options of a conversion that the command line says. Errors: UsageError, GraphError."""
+    if given["loss"] is not None:
+        check_loss(given["loss"])
+        if given["steps"] is not None:
+            raise UsageError("CONV-11", "--steps", "does not go with --search, which chooses K", given["steps"])
+    others = ("weight_bits", "alpha", "percentile", "rounding", "power_of_two", "bias_correction")
+    return Options(steps_of(given["steps"] or "8"), **{name: given[name] for name in others})
+
+
+def percent(expected: float | None) -> float | None:
+    """The accuracy of --expect in %, when it is one. Errors: UsageError."""
+    if expected is not None and not 1 < expected <= 100:
+        limit = f"did you mean {100 * expected:g}?" if 0 < expected <= 1 else "above 1, at most 100"
+        raise UsageError("CONV-8", "--expect", "not an accuracy in %", expected, limit)
+    return expected
+
+
+def check_files(target: Path, plot: Path | None, loss: float | None) -> None:
+    """Nothing, when network and picture can be written. Errors: UsageError."""
+    for option, file in (("--out", target), ("--plot", plot)):
+        if file is not None and not file.parent.is_dir():
+            raise UsageError("FILE-1", option, "there is no such folder", str(file.parent), "make it first")
+    if plot is not None:
+        if loss is None:
+            raise UsageError("CONV-11", "--plot", "goes with --search", str(plot))
+        check_picture(plot)
+
+
+def following(model: str, net: Path, source: str, given: Given) -> str:
+    """The command that compares a new network with what it was made of, as one types it."""
+    said = [word for name in CARRIED if given[name] is not None for word in (f"--{name}", str(given[name]))]
+    return shlex.join(["fsref", "compare", model, str(net), "--data", source, *said])
+
+
+@click.command()
+@click.argument("model")
+@SOURCE
+@click.option(
+    "--test",
+    metavar="SOURCE",
+    help=(
+        "Labelled images to score on, kept apart from those that calibrate; without it the images of --data are scored."
+    ),
+)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Score the first N images alone.")
+@click.option(
+    "--image-count",
+    type=click.IntRange(1),
+    default=512,
+    show_default=True,
+    metavar="N",
+    help="How many images of --data calibrate.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The network to write; MODEL.fs.npz here unless given.",
+)
+@click.option(
+    "-K", "--steps", "steps", show_default="8", metavar="K", help="Steps, 1..16; by population: 8,layer1.0.conv1=6."
+)
+@click.option(
+    "--weight-bits",
+    type=click.IntRange(2, 16),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Bits of a weight, sign included.",
+)
+@click.option(
+    "--alpha",
+    type=click.Choice(("mse", "max", "percentile")),
+    default="mse",
+    show_default=True,
+    help="How the largest value coded is chosen.",
+)
+@click.option("--percentile", type=float, default=99.9, show_default=True, metavar="P", help="For --alpha percentile.")
+@click.option(
+    "--rounding",
+    type=click.Choice(("nearest", "floor")),
+    default="nearest",
+    show_default=True,
+    help="To which code a value goes.",
+)
+@click.option("--power-of-two", is_flag=True, help="Thetas that are powers of two.")
+@click.option(
+    "--bias-correction",
+    type=click.Choice(("none", "analytic", "empirical")),
+    default="none",
+    show_default=True,
+    help=(
+        "Take back in the biases what rounded weights add in the mean, or make mean "
+        "membranes the float ones (often better for K of 5 or less)."
+    ),
+)
+@click.option(
+    "--search",
+    "loss",
+    type=float,
+    metavar="LOSS",
+    help="Find the fewest steps per population that lose at most LOSS points (CONV-11).",
+)
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --search: draw accuracy against steps and spikes, .svg, .png or .pdf.",
+)
+@click.option(
+    "--expect",
+    type=float,
+    metavar="PERCENT",
+    help="Stop, exit code 1, when fsref's float accuracy is more than a point off.",
+)
+@CONTRACT
+@WORK
+@JSON
+def convert(
+    model: str,
+    source: str | None,
+    test: str | None,
+    limit: int | None,
+    out: Path | None,
+    plot: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> int:
+    """Convert a float graph or ONNX model to an FS network.
+
+    MODEL is an .npz or .onnx file. Prints fsref's own float accuracy first, then what the conversion lost, what it
+    costs, and the population that lost most.
+    """
+    expected = percent(given["expect"])
+    graph = graph_of(model, given)
+    graph.contract()
+    if source is None:
+        raise UsageError("CONV-8", "--data", "calibration needs images: name some", None, SOURCES)
+    chosen = chosen_options(given)
+    chosen.check_names(fold(graph))
+    target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
+    check_files(target, plot, given["loss"])
+    calibration = load_images(source, graph, given["resize"], given["crop"], given["image_count"])
+    scored = load_images(test or source, graph, given["resize"], given["crop"], limit)
+    with progress(f"float, {len(scored.x)} images", len(scored.x)) as advance:
+        float_score = FloatScore.of(graph, scored.x, scored.y, advance)
+    also = shared(calibration.x, scored.x)
+    calibrating = "" if not also else f", {'all' if also == len(scored.x) else f'{also:,}'} of them calibrate"
+    nodes = f"{len(graph.nodes)} nodes, {sum(node.parameters for node in graph.nodes):,} parameters"
+    if not as_json:
+        click.echo(f"{graph.name or Path(model).stem}: {nodes}")
+        for note in graph.notes:
+            click.echo(f"note: {note}")
+        click.echo(f"{float_score} of {test or source}{calibrating}")
+    if expected is not None:
+        if float_score.labels is None:
+            raise UsageError(
+                "CONV-8", "--expect", "the images have no classes to measure accuracy with", test or source
+            )
+        if off := float_score.unexpected(expected):
+            click.echo(f"fsref: error: {off}", err=True)
+            return 1
+    if not as_json:
+        click.echo()
+    for note in float_score.notes:  # before what takes long
+        click.echo(f"fsref: note: {note}", err=True)
+    options = {field.name: getattr(chosen, field.name) for field in fields(chosen)}
+    if given["loss"] is not None:
+        del options["steps"]
+    outcome = convert_and_score(
+        graph,
+        calibration.x,
+        calibration.y,
+        test=(scored.x, scored.y),
+        loss=given["loss"],
+        image_count=given["image_count"],
+        float_score=float_score,
+        progress=lambda task, images: progress(f"{task}, {images} images", images),
+        tried=None if as_json else lambda point: click.echo(f"  {point}", err=True),
+        **work(given),
+        **options,
+    )
+    outcome = outcome.noted({"source": test or source, **outcome.figures})
+    save(outcome.net, target)
+    if outcome.search is not None and plot is not None:
+        search_picture(outcome.search, plot)
+    written = f"written  {target}\nnext     {following(model, target, source, given)}"
+    plain = {**outcome.to_dict(), "data": test or source, "out": str(target)}
+    show(as_json, [*([] if outcome.search is None else [outcome.search]), outcome, written], plain)
+    return 0

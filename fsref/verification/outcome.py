@@ -1,0 +1,249 @@
+"""A conversion and what came of it: the float network's own score, the FS network, what it lost and what it costs, as
+a value that prints, renders in notebooks, and carries the network (CONV-8, CONV-11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fsref.conversion.converter import Calibrated, Options
+from fsref.conversion.plausibility import guessing, implausible, lost_elsewhere, unexpected
+from fsref.conversion.search import Found, Point, search
+from fsref.errors import public
+from fsref.graph.graph import Graph
+from fsref.law.images import Pixels, check_labels
+from fsref.law.network import Network
+from fsref.law.neuron import Ints
+from fsref.metrics.losses import Loss
+from fsref.metrics.paired import Paired
+from fsref.metrics.score import Score, evaluate
+from fsref.tables import Brief, Sheet, Shown
+from fsref.verification.compare import compare
+
+FLOAT_IMAGES = 256  # that go through the float graph at a time
+LOOKED_AT = 64  # images on which the worst population is found
+FEW_STEPS = 5  # up to which empirical bias correction often does better
+Progress = Callable[[int], None]
+
+
+def silent(images: int) -> None:
+    """No progress is shown."""
+
+
+def unseen(task: str, images: int) -> AbstractContextManager[Progress]:
+    """A context for a task of so many images that shows no progress."""
+    return nullcontext(silent)
+
+
+def shared(one: NDArray[np.integer], other: NDArray[np.integer]) -> int:
+    """How many of the `other` images are among the first ones too, both (B, C, H, W)."""
+    known = {image.astype(np.int64).tobytes() for image in one}
+    return sum(image.astype(np.int64).tobytes() in known for image in other)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FloatScore(Brief):
+    """How good a float graph is on images: its class for each, int64 (B,), of so many `classes`, and the true `labels`
+    (B,), if known.
+    """
+
+    predictions: Ints
+    labels: Ints | None
+    classes: int
+    pixels: Pixels
+
+    @classmethod
+    def of(cls, graph: Graph, x: ArrayLike, y: ArrayLike | None, progress: Progress = silent) -> FloatScore:
+        """The score of a graph on image codes x (B, C, H, W). Errors: GraphError, InputError."""
+        pixels = graph.contract()
+        images = pixels.check(x)
+        logits = []
+        for first in range(0, len(images), FLOAT_IMAGES):
+            logits.append(graph.forward(images[first : first + FLOAT_IMAGES]))
+            progress(len(logits[-1]))
+        joined = np.concatenate(logits)
+        labels = None if y is None else check_labels(y, len(images), joined.shape[1])
+        return cls(joined.argmax(axis=1), labels, joined.shape[1], pixels)
+
+    @property
+    def correct(self) -> int | None:
+        """How many predictions are the label."""
+        return None if self.labels is None else int((self.predictions == self.labels).sum())
+
+    def unexpected(self, expected: float) -> str:
+        """A line when the accuracy is more than a point off the `expected` one in %, else ""."""
+        return "" if self.correct is None else unexpected(expected, self.correct, len(self.predictions), self.pixels)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What speaks for a wrong input contract, labels or order of classes."""
+        found = [implausible(self.pixels)]
+        if self.correct is not None:
+            found.append(guessing(self.correct, len(self.predictions), self.classes))
+        return tuple(note for note in found if note)
+
+    def __str__(self) -> str:
+        count = len(self.predictions)
+        if self.correct is None:
+            return f"{count:,} images without classes"
+        return f"float accuracy {100 * self.correct / count:.2f} %, {count:,} images"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Outcome(Brief, Shown):
+    """The FS network `net` of a float graph, and what the conversion lost on images: both scores, `paired` by image,
+    the population `worst` (CONV-10, on the first 64 calibration images: `fsref.compare` says more), and the `search`
+    that chose its steps, if one did.
+
+    `calibrating` of the images scored also calibrated.
+    """
+
+    net: Network
+    float_score: FloatScore
+    score: Score
+    paired: Paired
+    worst: Loss
+    search: Found | None
+    calibrating: int
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The figures that the network's provenance keeps."""
+        return {
+            "images": self.paired.image_count,
+            "float_correct": self.float_score.correct,
+            "fs_correct": None if self.float_score.labels is None else self.paired.second_correct,
+            "agreement": self.paired.agreement,
+            "spikes_per_neuron": self.score.spikes_per_neuron,
+            "latency_steps": self.score.latency_steps,
+        }
+
+    def noted(self, scored: Mapping[str, Any]) -> Outcome:
+        """The outcome, its network with `scored` in its provenance."""
+        return replace(self, net=replace(self.net, provenance={**self.net.provenance, "scored": dict(scored)}))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the float score makes doubtful, and a loss beyond the one that the search allowed."""
+        beyond = ""
+        if self.search is not None and self.float_score.labels is not None:
+            beyond = lost_elsewhere(self.search.loss, self.search.kept, self.paired)
+        return (*self.float_score.notes, beyond) if beyond else self.float_score.notes
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """What may do better."""
+        steps = [p.steps for p in self.net.fs]
+        correction = self.net.provenance["options"]["bias_correction"]
+        found = []
+        if steps and max(steps) <= FEW_STEPS and correction == "none":
+            found.append("--bias-correction empirical often does better at so few steps")
+        if self.calibrating:
+            found.append(f"{self.calibrating:,} of the images scored also calibrated: score on others with --test")
+        return tuple(found)
+
+    def sheet(self) -> Sheet:
+        """The outcome as facts."""
+        score, pair, (low, high) = self.score, self.paired, self.paired.interval
+        facts = []
+        if self.float_score.labels is not None:
+            change = f"{100 * pair.difference:+.2f} points (95 % interval {100 * low:+.2f} to {100 * high:+.2f})"
+            facts.append(("FS accuracy", f"{100 * score.accuracy:.2f} %: {change}"))
+        facts.append(("agreement", f"{100 * pair.agreement:.2f} % of predictions are the float network's"))
+        cost = f"{score.spikes_per_neuron:.3f} spikes per neuron, latency {score.latency_steps} steps"
+        facts.append(("cost", f"{k_told(self.net)}, {cost}, {score.synops:,.0f} SynOps an image"))
+        facts.append(("worst", self._worst()))
+        told = [*(("note", note) for note in self.notes), *(("hint", hint) for hint in self.hints)]
+        return Sheet(f"{self.net.name or 'network'}: id {self.net.id[:12]}", above=facts, below=told)
+
+    def _worst(self) -> str:
+        """The population that loses most, in words."""
+        if self.worst.new <= 0:
+            return "none: no population adds an error"
+        return f"{self.worst.name}: its own error is {self.worst.db('new'):.1f} dB below its values"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The outcome as plain JSON values."""
+        figures = self.figures
+        return {
+            "network": self.net.name,
+            "id": self.net.id,
+            "image_count": figures.pop("images"),
+            **figures,
+            "paired": self.paired.to_dict(),
+            "worst": self.worst.name,
+            "notes": list(self.notes),
+            "provenance": dict(self.net.provenance),
+            "search": None if self.search is None else self.search.to_dict(),
+        }
+
+
+def k_told(net: Network) -> str:
+    """The K of a network's FS populations: "K = 8", or "K = 4..8"."""
+    steps = [p.steps for p in net.fs]
+    if not steps:
+        return "no FS neurons"
+    low, high = min(steps), max(steps)
+    return f"K = {low}" if low == high else f"K = {low}..{high}"
+
+
+@public
+def convert_and_score(
+    graph: Graph,
+    calibrate: ArrayLike,
+    labels: ArrayLike | None = None,
+    *,
+    test: tuple[ArrayLike, ArrayLike | None] | None = None,
+    loss: float | None = None,
+    image_count: int = 512,
+    float_score: FloatScore | None = None,
+    batch: int | None = None,
+    threads: int | None = None,
+    memory_limit: int = 2**33,
+    progress: Callable[[str, int], AbstractContextManager[Progress]] = unseen,
+    tried: Callable[[Point], None] | None = None,
+    **options: Any,
+) -> Outcome:
+    """The FS network of a float graph with what the conversion lost: `fsref.convert`, or with `loss` `fsref.search`,
+    scored beside the float graph.
+
+    The first `image_count` of `calibrate` (B, C, H, W) with `labels` (B,) calibrate; the images and labels of `test`
+    are scored, without it those that were given to calibrate. Without labels there is the agreement alone. A
+    `float_score` of the scored images that is known is not computed again. `options` are those of `convert`.
+    `progress(task, images)` gives a context with a function to call with the images just done; `tried` is called with
+    each point of a search. Errors: those of convert, search, evaluate and compare.
+    """
+    x, y = (calibrate, labels) if test is None else test
+    if float_score is None:
+        with progress("float", len(np.asarray(x))) as advance:
+            float_score = FloatScore.of(graph, x, y, advance)
+    pixels = graph.contract()
+    images, seen = pixels.check(x), pixels.check(calibrate)[:image_count]
+    searched = None
+    if loss is None:
+        with progress("calibrating", len(seen)) as advance:
+            calibrated = Calibrated.of(graph, seen, image_count, advance)
+            net = calibrated.convert(Options.of("convert_and_score", options))
+    else:
+        truth = None if labels is None else np.asarray(labels)[: len(seen)]
+        searched = search(graph, seen, truth, loss, image_count=image_count, progress=tried, threads=threads, **options)
+        net = searched.net
+    truth = float_score.predictions if float_score.labels is None else float_score.labels
+    with progress("FS", len(images)) as advance:
+        score = evaluate(net, images, truth, "quantized", batch, threads, memory_limit, advance)
+    outcome = Outcome(
+        net=net,
+        float_score=float_score,
+        score=score,
+        paired=Paired.of(float_score.predictions, score.predictions, truth),
+        worst=compare(graph, net, seen[:LOOKED_AT], memory_limit=memory_limit).worst,
+        search=searched,
+        calibrating=shared(seen, images),
+    )
+    return outcome.noted(outcome.figures)
