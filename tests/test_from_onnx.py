@@ -19,7 +19,7 @@ from onnx.reference import ReferenceEvaluator  # noqa: E402
 
 from fsref.errors import FileError, FsrefError, GraphError, UsageError  # noqa: E402
 from fsref.graph.graph import Graph, Pixels  # noqa: E402
-from fsref.importers.onnx import from_onnx  # noqa: E402
+from fsref.importers.onnx.from_onnx import from_onnx  # noqa: E402
 from fsref.importers.onnx.model import NEWEST  # noqa: E402
 
 OPSETS = (11, 13, 17, 21, NEWEST)

@@ -20,7 +20,7 @@ from torch.nn import functional as F  # noqa: E402
 
 from fsref.errors import GraphError, UsageError  # noqa: E402
 from fsref.graph.graph import Graph, Pixels  # noqa: E402
-from fsref.importers.torch import from_torch  # noqa: E402
+from fsref.importers.torch.from_torch import from_torch  # noqa: E402
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 
