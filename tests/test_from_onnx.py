@@ -1043,12 +1043,13 @@ def test_a_graph_that_computes_something_else_is_refused(monkeypatch: pytest.Mon
     """With an input contract, logits of a drawn image are compared with onnx.reference before the graph is handed
     out.
     """
-    from fsref.importers.onnx import from_onnx as module
+    from fsref.importers.onnx import comparison
+    from fsref.importers.onnx.from_onnx import HANDLERS
 
     net = ended([node("Sigmoid", "x", "h")])
-    monkeypatch.setitem(module.HANDLERS, "Sigmoid", lambda b, call: b.apply("relu", call.value()))
+    monkeypatch.setitem(HANDLERS, "Sigmoid", lambda b, call: b.apply("relu", call.value()))
     refused(net, "logits differ from those of onnx.reference", "at most 0.001")
-    monkeypatch.setattr(module, "MAX_MACS", -1)
+    monkeypatch.setattr(comparison, "MAX_MACS", -1)
     assert "too large to compare with onnx.reference" in from_onnx(net, PIXELS).notes
 
 
