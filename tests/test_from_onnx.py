@@ -903,7 +903,7 @@ def spoiled(net: Any, chance: random.Random) -> Any:
 def from_onnx_operators() -> list[str]:
     from fsref.importers.onnx.from_onnx import HANDLERS
 
-    return list(HANDLERS)
+    return sorted(HANDLERS)
 
 
 def beside(
