@@ -20,7 +20,7 @@ from torch.nn import functional as F  # noqa: E402
 
 from fsref.errors import GraphError, UsageError  # noqa: E402
 from fsref.graph.graph import Graph, Pixels  # noqa: E402
-from fsref.importers.torch import from_torch  # noqa: E402
+from fsref.importers.torch.from_torch import from_torch  # noqa: E402
 
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 
@@ -428,18 +428,35 @@ def test_quantising_activations(case: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("function", "levels", "shift"),
+    [
+        (lambda x, a: torch.round(x.clamp(-1, 1) * 3) / 3, 6, 1.0),
+        (lambda x, a: torch.round(x.clamp(0, 1) * 3 + 0.25) / 3 + 1, 3, 0.25 / 3),
+        (lambda x, a: torch.floor(x.clamp(-1, 1) * 3 + 0.5) / 3, 6, 1.0),
+        (lambda x, a: torch.fake_quantize_per_tensor_affine(x, 0.1, 3, 0, 15), 15, 0.3),
+        (lambda x, a: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, -128, 127), 255, 12.8),
+    ],
+)
+def test_quantising_from_below_0(function: Callable[[Any, Any], Any], levels: int, shift: float) -> None:
+    """A quantiser whose levels do not begin at 0 is a quantise between two affine nodes, as from ONNX."""
+    graph = same(drawn(body(Act(function))))
+    assert ops(graph) == ["affine", "quantise", "affine"]
+    assert graph.nodes[2].attributes["levels"] == levels
+    assert graph.nodes[1].arrays["offset"] == pytest.approx(np.full(8, shift))
+
+
+@pytest.mark.parametrize(
     ("function", "operator"),
     [
         (lambda x, a: torch.round(x * 3) / 3, "round"),
-        (lambda x, a: torch.round(x.clamp(-1, 1) * 3) / 3, "round"),
-        (lambda x, a: torch.round(x.clamp(0, 1) * 3 + 0.25) / 3, "round"),
-        (lambda x, a: torch.fake_quantize_per_tensor_affine(x, 0.1, 3, 0, 15), "round"),
+        (lambda x, a: torch.round(torch.round(x.clamp(0, 1) * 3) / 3), "round"),
+        (lambda x, a: torch.round(x.clamp(0, 1) * 3).clamp(0, 1.5), "round"),
         (lambda x, a: x.clamp(max=1.0), "clip"),
         (lambda x, a: x.clamp(min=-1.0), "clip"),
     ],
 )
 def test_activations_that_are_no_quantise(function: Callable[[Any, Any], Any], operator: str) -> None:
-    """Rounding without bounds, from below 0 or off centre is no quantise, one bound alone no clip: the module is
+    """Rounding without bounds, twice, or cut between two levels is no quantise, one bound alone no clip: the module is
     named.
     """
     with pytest.raises(

@@ -10,13 +10,14 @@ import struct
 import tracemalloc
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from fsref import load_graph
+from fsref import load_graph, save
 from fsref.errors import FileError, FsrefError, GraphError, InputError, UsageError
 from fsref.formats import graph as files
 from fsref.graph import arithmetic, graph
@@ -592,7 +593,7 @@ def test_images_that_are_refused() -> None:
         (good.astype(bool), "images", np.dtype(bool)),
         (good[0], "images", (3, 2, 2)),
         (good[:, :2], "images", (2, 2, 2, 2)),
-        (good[:0], "images", (0, 3, 2, 2)),
+        (good[:0], "images", 0),
         ([[1, 2], [3]], "images", "list"),
         (np.where(np.arange(24).reshape(good.shape) == 13, 17, 0), "images[1, 0, 0, 1]", 17),
         (np.where(np.arange(24).reshape(good.shape) == 5, -1, 0), "images[0, 1, 0, 1]", -1),
@@ -821,18 +822,55 @@ def test_shapes_that_are_refused(op: str, attributes: Any, arrays: Any, shapes: 
 
 
 def test_text() -> None:
-    """A graph prints as a table: node, operator, shape, parameters, what it reads; then its notes."""
+    """A graph prints as a table: node, operator, shape, what it reads, parameters; then its notes."""
     lines = str(block()).splitlines()
-    assert lines[:5] == [
+    assert lines[:6] == [
         "block: 13 nodes, 483 parameters",
         "",
-        "node            op               shape       parameters  reads",
+        "node            op               shape       reads                   parameters",
+        "-------------------------------------------------------------------------------",
         "input                            3 x 9 x 8",
-        "stem            conv             4 x 9 x 8          112  input",
+        "stem            conv             4 x 9 x 8   input                          112",
     ]
-    assert lines[12] == "sum             add              8 x 2 x 2               layer1.0.bn1, skip.pad"
-    assert lines[-1] == "note: a softmax at the end is left out" and repr(block()) == "<Graph block: 13 nodes>"
+    assert lines[13] == "sum             add              8 x 2 x 2   layer1.0.bn1, skip.pad"
+    assert lines[-1] == "note  a softmax at the end is left out"
     assert all(line == line.rstrip() for line in lines)
+
+
+@pytest.mark.parametrize("length", [3, 41, 256])
+def test_text_fits_80_columns(length: int) -> None:
+    """However long its names and notes are, a graph prints in 80 columns and no letter of a name is lost."""
+    chain = list(accumulate(range(6), lambda before, i: f"{i}" * length, initial="input"))
+    nodes = [Node(name, "global_avg_pool", (before,)) for before, name in pairwise(chain)]
+    nodes.append(Node("sum", "add", tuple(chain[1:])))
+    made = Graph(Pixels(3, 9, 8), tuple(nodes), "g" * length, notes=("n " * length,))
+    for shown in (str(made), str(replace(made, input=None))):
+        assert max(map(len, shown.splitlines())) <= 80
+        assert all(shown.count(digit) >= 3 * length for digit in "01234")
+
+
+def test_notebooks() -> None:
+    """A notebook shows a graph as a table of the same cells, escaped."""
+    html = replace(block(), name="a<b")._repr_html_()
+    assert html.startswith("<table><caption>a&lt;b: 13 nodes, 483 parameters</caption>")
+    for shown in (
+        *(node.name for node in block().nodes),
+        "4 x 9 x 8",
+        "layer1.0.bn1, skip.pad",
+        "a softmax at the end",
+    ):
+        assert shown in html
+
+
+def test_repr() -> None:
+    """A repr is one line and names arrays by their shapes: no numbers of theirs are in it."""
+    assert repr(block()) == "<Graph block: 13 nodes>"
+    node = Node("stem", "conv", ("input",), {"stride": (2, 1)}, {"weight": np.full((512, 64, 3, 3), 7.0, np.float32)})
+    assert repr(node) == (
+        "Node('stem', 'conv', ('input',), {'stride': (2, 1), 'padding': (0, 0, 0, 0), 'dilation': (1, 1), 'groups': 1},"
+        " weight float32 512 x 64 x 3 x 3)"
+    )
+    assert repr(Node("act", "relu", ("stem",))) == "Node('act', 'relu', ('stem',))"
 
 
 # The file
@@ -867,7 +905,7 @@ def test_save_and_load(made: Graph, tmp_path: Path) -> None:
     nothing behind (GRAPH-6).
     """
     path = tmp_path / "graph.npz"
-    made.save(path)
+    save(made, path)
     again = load_graph(str(path))
     assert same(made, again) and files.to_bytes(again) == path.read_bytes() == files.to_bytes(made)
     assert [p.name for p in tmp_path.iterdir()] == ["graph.npz"] and (
@@ -883,7 +921,7 @@ def test_save_and_load(made: Graph, tmp_path: Path) -> None:
             for name, values in node.arrays.items()
         )
     with refused(FileError, "GRAPH-6", str(tmp_path / "none" / "graph.npz")):
-        made.save(tmp_path / "none" / "graph.npz")
+        save(made, tmp_path / "none" / "graph.npz")
 
 
 def text(**changes: Any) -> dict[str, Any]:
@@ -1062,7 +1100,7 @@ def test_containers_that_are_refused(tmp_path: Path) -> None:
             load_graph(path)
     with refused(GraphError, "GRAPH-6", "x", "graph.npy"):
         files.build({k: v for k, v in members.items() if k != "graph.npy"}, "x")
-    tiny().save(path)
+    save(tiny(), path)
     said(GraphError, "GRAPH-6", str(path), "fsref.load", lambda: load_graph(path))
     with refused(FileError, "FILE-1", str(tmp_path / "none.npz")):
         load_graph(tmp_path / "none.npz")

@@ -28,7 +28,12 @@ BATCH = 64  # images at once, fewer when the largest value of the graph would pa
 BATCH_VALUES = 2**22
 
 
-@dataclass(frozen=True, eq=False)
+def shown_shape(shape: Sequence[int]) -> str:
+    """ "3 x 32 x 32"."""
+    return " x ".join(map(str, shape))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Node:
     """One node: an operator of OPERATORS on the values named by `inputs`. Once made, `attributes` holds the defaults
     too.
@@ -150,6 +155,13 @@ class Node:
             )
         array.setflags(write=False)
         return array
+
+    def __repr__(self) -> str:
+        said = [repr(part) for part in (self.name, self.op, self.inputs)]
+        if self.attributes:
+            said.append(repr(dict(self.attributes)))
+        said += [f"{name} {array.dtype} {shown_shape(array.shape)}" for name, array in self.arrays.items()]
+        return f"Node({', '.join(said)})"
 
     @property
     def parameters(self) -> int:
@@ -350,7 +362,7 @@ class Graph(Shown):
         """The graph as a table: a line per node, what it gives and reads."""
 
         def row(name: str, op: str, inputs: Sequence[str], parameters: int) -> tuple[object, ...]:
-            shape = " x ".join(map(str, self.shapes[name])) if self.input is not None else "?"
+            shape = shown_shape(self.shapes[name]) if self.input is not None else "?"
             return name, op, shape, ", ".join(inputs), parameters or None
 
         rows = [

@@ -1,1 +1,1 @@
-"""Ways in for models of other frameworks; each becomes a float graph, whole or not at all (GRAPH-7)."""
+"""Models of other frameworks as float graphs (GRAPH-7): a folder each, and what they share."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fsref.errors import FileError, GraphError
-from fsref.importers.onnx.values import Numbers, Unmapped
+from fsref.importers.onnx.values import Numbers
+from fsref.importers.refusals import Unmapped
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto

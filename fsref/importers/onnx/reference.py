@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from fsref.importers.onnx.model import Operator
-from fsref.importers.onnx.values import Numbers, Unmapped
+from fsref.importers.onnx.values import Numbers
+from fsref.importers.refusals import Unmapped
 
 FOLDED = frozenset(
     "Abs Add And Cast Ceil Clip Concat ConstantOfShape DequantizeLinear Div "

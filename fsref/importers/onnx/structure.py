@@ -1,92 +1,24 @@
-"""What each ONNX operator that moves, joins or pools places becomes in a float graph (GRAPH-7): pools, reductions,
-concat, pad, slice, reshapes.
-"""
+"""What each ONNX operator that moves or joins values becomes in a float graph (GRAPH-7): concat, pad, slice, shapes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from fsref.importers.onnx.operators import Call, Handler, windows
-from fsref.importers.onnx.values import Builder, Numbers, Unmapped, Value
-
-
-def places(axes: Sequence[int], rank: int) -> list[int]:
-    """Axes counted from the front."""
-    if any(not -rank <= axis < rank for axis in axes) or len({axis % rank for axis in axes}) != len(axes):
-        raise Unmapped(f"names axes {list(axes)} of {rank}", "each axis once")
-    return [axis % rank for axis in axes]
-
-
-def max_pool(b: Builder, call: Call) -> Value:
-    """MaxPool without dilation; its second output must not be read."""
-    if call.outputs > 1:
-        raise Unmapped("gives the indices too", "MaxPool with one output")
-    name = b.image(call.value())
-    kernel = call.attributes["kernel_shape"]
-    found, _ = windows(b, call, name, kernel)
-    if found.pop("dilation") != (1, 1):
-        raise Unmapped("is dilated", "MaxPool with dilations 1")
-    return b.value(b.add("max_pool", [name], {"kernel": tuple(kernel)} | found), "BCHW")
-
-
-def average_pool(b: Builder, call: Call) -> Value:
-    """AveragePool without dilation."""
-    name = b.image(call.value())
-    kernel = call.attributes["kernel_shape"]
-    found, beyond = windows(b, call, name, kernel)
-    if found.pop("dilation") != (1, 1):
-        raise Unmapped("is dilated", "AveragePool with dilations 1")
-    counted = bool(call.attributes.get("count_include_pad", 0))
-    if beyond and counted:  # the places that ceil_mode adds are never counted, those that pads adds are
-        if any(call.attributes.get("pads", ())):
-            raise Unmapped("has ceil_mode, pads and count_include_pad", "two of the three")
-        counted = False
-    if not any(found["padding"]):
-        counted = True  # means the same, and says that all windows have one divisor
-    return b.value(b.add("avg_pool", [name], {"kernel": tuple(kernel), "count_include_pad": counted} | found), "BCHW")
-
-
-def global_pool(b: Builder, call: Call) -> Value:
-    """GlobalAveragePool or GlobalMaxPool."""
-    name = b.image(call.value())
-    if call.op == "GlobalMaxPool":
-        return b.value(b.add("max_pool", [name], {"kernel": b.shapes[name][1:]}), "BCHW")
-    return b.value(b.add("global_avg_pool", [name]), "BCHW")
-
-
-def reduce(b: Builder, call: Call) -> Value:
-    """ReduceMean or ReduceMax over H, W or both."""
-    value, axes = call.value(), call.integers("axes", 1)
-    rank = len(value.axes)
-    if not axes and call.attributes.get("noop_with_empty_axes", 0):
-        return value
-    axes = places(axes or range(rank), rank)
-    over = "".join(value.axes[axis] for axis in axes)
-    if set(over) - set("HW"):
-        raise Unmapped(f"over axes {sorted(axes)}", f"{call.op} over H and W")
-    kept = [
-        "" if i in axes else letters
-        for i, letters in enumerate(value.axes)
-        if i not in axes or call.attributes.get("keepdims", 1)
-    ]
-    if not over:
-        return replace(value, axes=tuple(kept))
-    _, h, w = value.shape
-    kernel = h if "H" in over else 1, w if "W" in over else 1
-    if kernel == (h, w) and call.op == "ReduceMean":
-        return b.value(b.add("global_avg_pool", [value.name]), kept)
-    return b.value(b.add("avg_pool" if call.op == "ReduceMean" else "max_pool", [value.name], {"kernel": kernel}), kept)
+from fsref.importers.onnx.axes import flattened, layout, places, regroup
+from fsref.importers.onnx.calls import Call, Handler
+from fsref.importers.onnx.values import Builder, Numbers, Value
+from fsref.importers.refusals import Unmapped
 
 
 def concat(b: Builder, call: Call) -> Value:
     """Concat along the channels."""
     values = [call.value(i) for i in range(len(call.given))]
     if any(len(letters) > 1 for value in values for letters in value.axes):
-        values = [b.flattened(value) for value in values]
+        values = [flattened(b, value) for value in values]
     rank = len(values[0].axes)
     axis = places([call.attributes["axis"]], rank)[0]
     if any(len(value.axes) != rank for value in values):
@@ -111,7 +43,7 @@ def pad(b: Builder, call: Call) -> Value:
         raise Unmapped(f"in mode {mode} by {pads}", "Pad with a constant, by 0 or more")
     if not any(pads):
         return value
-    order = b.layout(value)
+    order = layout(b, value)
     around = dict.fromkeys("BCHW", (0, 0)) | {
         order[axis]: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)
     }
@@ -142,12 +74,12 @@ def slice_(b: Builder, call: Call) -> Value:
                 f"crops axis {axis} to {start}:{end}:{step}",
                 "Slice from the first to the last place, with a step in H or W",
             )
-        stride[b.layout(value)[axis]] = step
+        stride[layout(b, value)[axis]] = step
     if not stride:
         return value
     if set(stride) - set("HW"):
         raise Unmapped("with a step in the channels or the batch", "Slice with a step in H or W")
-    order = b.layout(value)
+    order = layout(b, value)
     return b.value(b.add("subsample", [value.name], {"stride": (stride.get("H", 1), stride.get("W", 1))}), order)
 
 
@@ -162,14 +94,14 @@ def reshape(b: Builder, call: Call) -> Value:
     if -1 in target:
         known = math.prod(size for size in target if size != -1)
         target = [math.prod(given) // known if size == -1 and known > 0 else size for size in target]
-    return b.regroup(value, target)
+    return regroup(b, value, target)
 
 
 def flatten(b: Builder, call: Call) -> Value:
     """Flatten into two axes."""
     shape, axis = b.shape_of(call.value()), call.attributes.get("axis", 1)
     axis = axis + len(shape) if axis < 0 else axis
-    return b.regroup(call.value(), [math.prod(shape[:axis]), math.prod(shape[axis:])])
+    return regroup(b, call.value(), [math.prod(shape[:axis]), math.prod(shape[axis:])])
 
 
 def squeeze(b: Builder, call: Call) -> Value:
@@ -206,12 +138,6 @@ def shape_of(b: Builder, call: Call) -> Numbers:
 
 
 STRUCTURE: Mapping[str, Handler] = {
-    "MaxPool": max_pool,
-    "AveragePool": average_pool,
-    "GlobalAveragePool": global_pool,
-    "GlobalMaxPool": global_pool,
-    "ReduceMean": reduce,
-    "ReduceMax": reduce,
     "Concat": concat,
     "Pad": pad,
     "Slice": slice_,

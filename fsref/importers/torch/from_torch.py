@@ -18,11 +18,12 @@ import numpy as np
 from fsref.errors import GraphError, UsageError
 from fsref.graph.graph import Graph, Pixels
 from fsref.graph.operators import Floats
-from fsref.importers.draft import Step, line, nodes, ordered, unmapped
-from fsref.importers.patterns import tidy
+from fsref.importers.refusals import Unmapped, line
 from fsref.importers.torch import aten
 from fsref.importers.torch import shapes as aten_shapes
-from fsref.importers.torch.traced import Call, Unmapped, Value, image, image_shape, vector
+from fsref.importers.torch.draft import Step, nodes, ordered, unmapped
+from fsref.importers.torch.tidying import tidy
+from fsref.importers.torch.traced import Site, View, image, image_shape, vector
 
 FORMS = aten.FORMS | aten_shapes.FORMS
 MADE_LIKE = (
@@ -188,10 +189,10 @@ class Tracer:
                 shape,
                 f"(B, {', '.join(map(str, pixels.shape))}) by the input contract",
             )
-        self.values[places[images[0]]] = Value(self.source, pixels.shape)
+        self.values[places[images[0]]] = View(self.source, pixels.shape)
         self.batch, self.output = int(shape[0]), outputs[0]
         for target in signature.buffers_to_mutate.values():
-            self.problems.append(line(target, "written to in forward", ""))
+            self.problems.append(line(target, "written to in forward"))
 
     def run(self) -> Step:
         """The step that gives the logits, or the softmax of them."""
@@ -201,9 +202,9 @@ class Tracer:
             elif node.op == "call_function":
                 self.values[node] = self.result(node)
         value = next(value for node, value in self.values.items() if node.name == self.output)
-        if not isinstance(value, Value):
+        if not isinstance(value, View):
             raise GraphError("GRAPH-7", self.output, "the logits do not depend on the image")
-        found = image(Call("output", value.dims, ""), value) if value.step.op else value
+        found = image(Site("output", value.dims, ""), value) if value.step.op else value
         return found.step
 
     def result(self, node: Any) -> Any:
@@ -218,72 +219,70 @@ class Tracer:
             for items in (*args, *kwargs.values())
             for item in (items if isinstance(items, (list, tuple)) else [items])
         ]
-        read = [item for item in given if isinstance(item, Value)]
+        read = [item for item in given if isinstance(item, View)]
         seen = node.meta.get("val")
         seen = next((item for item in seen if item is not None), None) if isinstance(seen, (list, tuple)) else seen
-        call = Call(
+        site = Site(
             str(node.target).removeprefix("aten.").split(".")[0], tuple(getattr(seen, "shape", ()))[1:], path_of(node)
         )
         try:
             if node.target is operator.getitem:
-                return self.item(call, *args)
-            if not read or call.name in MADE_LIKE:
+                return self.item(site, *args)
+            if not read or site.name in MADE_LIKE:
                 return self.constant(node.target, args, kwargs)
-            return self.checked(self.mapped(node.target, call, args, kwargs, read), seen)
+            return self.checked(self.mapped(node.target, site, args, kwargs, read), seen)
         except Unmapped as problem:
-            self.problems.append(
-                line(call.place, problem.operator or call.name.lstrip("_").removeprefix("native_"), problem.nearest)
-            )
-        dims = call.dims if len(call.dims) <= 3 else (int(np.prod(call.dims)),)
-        return Value(Step("", tuple(value.step for value in read), image_shape(dims), call.place), call.dims)
+            name = problem.operator or site.name.lstrip("_").removeprefix("native_")
+            self.problems.append(line(site.place or "forward", name, problem.problem, problem.nearest))
+        dims = site.dims if len(site.dims) <= 3 else (int(np.prod(site.dims)),)
+        return View(Step("", tuple(value.step for value in read), image_shape(dims), site.place), site.dims)
 
-    def mapped(self, target: Any, call: Call, args: Any, kwargs: Any, read: Sequence[Value]) -> Value:
+    def mapped(self, target: Any, site: Site, args: Any, kwargs: Any, read: Sequence[View]) -> View:
         """The value of an operator in the tables. Errors: Unmapped."""
         overload = str(target).removeprefix("aten.")
-        function = FORMS.get(overload) or FORMS.get(call.name)
+        function = FORMS.get(overload) or FORMS.get(site.name)
         if function is None:
-            raise Unmapped(
-                next((nearest for nearest, known in aten.NEAREST.items() if {overload, call.name} & {*known}), "")
-            )
-        if any(value.expanded for value in read) and call.name not in aten.READS_EXPANDED:
-            raise Unmapped("expand just before add or mul")
+            near = (nearest for nearest, known in aten.NEAREST.items() if {overload, site.name} & {*known})
+            raise Unmapped(nearest=next(near, ""))
+        if any(value.expanded for value in read) and site.name not in aten.READS_EXPANDED:
+            raise Unmapped(nearest="expand just before add or mul")
         rest = target._schema.arguments[len(args) :]
         try:
-            value: Value = function(
-                call, *args, *(kwargs.get(argument.name, argument.default_value) for argument in rest)
+            value: View = function(
+                site, *args, *(kwargs.get(argument.name, argument.default_value) for argument in rest)
             )
         except (AttributeError, TypeError) as error:  # a value where the table takes a constant, or the other way round
-            raise Unmapped(f"{call.name} of values and constants in other places") from error
+            raise Unmapped(nearest=f"{site.name} of values and constants in other places") from error
         if value.step.op == "softmax":
             value.step.attributes["function"] = lambda logits: target(logits, *args[1:], **kwargs)
         return value
 
-    def item(self, call: Call, value: Any, index: int) -> Any:
+    def item(self, site: Site, value: Any, index: int) -> Any:
         """The index-th of several results."""
-        if not isinstance(value, Value):
+        if not isinstance(value, View):
             return value[index]
         return (
             value
             if value.step.op and index == 0
-            else Value(Step("", (value.step,), image_shape(call.dims[:3])), call.dims)
+            else View(Step("", (value.step,), image_shape(site.dims[:3])), site.dims)
         )
 
     def constant(self, target: Any, args: Any, kwargs: Any) -> Any:
         """What a call gives that reads no value, or of a value its shape alone. Errors: Unmapped."""
-        filled = [self.torch.zeros(self.batch, *item.dims) if isinstance(item, Value) else item for item in args]
+        filled = [self.torch.zeros(self.batch, *item.dims) if isinstance(item, View) else item for item in args]
         try:
             return target(*filled, **kwargs)
         except Exception as error:
-            raise Unmapped("") from error
+            raise Unmapped() from error
 
-    def checked(self, value: Value, seen: Any) -> Value:
+    def checked(self, value: View, seen: Any) -> View:
         """A value whose shape and type are those torch sees. Errors: Unmapped."""
         if seen.dtype not in (self.torch.float32, self.torch.float64):
-            raise Unmapped("float32 values")
+            raise Unmapped(nearest="float32 values")
         if seen.shape[0] != self.batch:
-            raise Unmapped("the batch as first axis")
+            raise Unmapped(nearest="the batch as first axis")
         if tuple(seen.shape[1:]) != value.dims and not value.expanded:
-            raise Unmapped("equal shapes, or (C, 1, 1) with (C, H, W)")
+            raise Unmapped(nearest="equal shapes, or (C, 1, 1) with (C, H, W)")
         return value
 
 

@@ -1,6 +1,6 @@
-"""Values and calls of a traced torch model, and how constants of the model meet them.
+"""What a traced torch model computes, as views of steps, and how constants of the model meet them.
 
-Reshapes cost nothing: a value remembers the shape torch sees beside the (C, H, W) of the graph, and is flattened only
+Reshapes cost nothing: a view remembers the shape torch sees beside the (C, H, W) of the graph, and is flattened only
 where an operator needs it.
 """
 
@@ -13,24 +13,15 @@ from typing import Any, TypeVar
 import numpy as np
 
 from fsref.graph.operators import Floats, size_of
-from fsref.importers.draft import Step
+from fsref.importers.refusals import Unmapped
+from fsref.importers.torch.draft import Step
 from fsref.law.populations import Shape
 
 
-class Unmapped(Exception):
-    """An operator has no form in a graph: the nearest one, empty when there is none, and the operator's name where
-    torch's says too little.
-    """
-
-    def __init__(self, nearest: str, operator: str = "") -> None:
-        super().__init__(nearest, operator)
-        self.nearest, self.operator = nearest, operator
-
-
 @dataclass(frozen=True)
-class Value:
-    """A value of the graph and the shape that torch sees, batch apart: the same numbers in C order, unless it was
-    expanded.
+class View:
+    """A step of the graph and the shape in which torch sees its value, batch apart: the same numbers in C order, unless
+    it was expanded.
     """
 
     step: Step
@@ -39,9 +30,9 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Call:
-    """One call: the operator's name, the shape of its (first) result, batch apart, and the path of the module it stands
-    in.
+class Site:
+    """Where torch calls an operator, and steps are made for it: its name, the shape of its (first) result, batch
+    apart, and the path of the module it stands in.
     """
 
     name: str
@@ -51,18 +42,18 @@ class Call:
     def make(
         self,
         op: str,
-        *inputs: Value,
+        *inputs: View,
         shape: Shape | None = None,
         arrays: dict[str, Floats] | None = None,
         **attributes: Any,
-    ) -> Value:
+    ) -> View:
         """The result as a step; its shape is that of torch's result."""
         steps = tuple(value.step for value in inputs)
-        return Value(Step(op, steps, shape or image_shape(self.dims), self.place, attributes, arrays or {}), self.dims)
+        return View(Step(op, steps, shape or image_shape(self.dims), self.place, attributes, arrays or {}), self.dims)
 
-    def along(self, op: str, x: Value, arrays: dict[str, Floats] | None = None, **attributes: Any) -> Value:
+    def along(self, op: str, x: View, arrays: dict[str, Floats] | None = None, **attributes: Any) -> View:
         """A step of the same shape as its input, place by place."""
-        return Value(self.make(op, x, shape=x.step.shape, arrays=arrays, **attributes).step, x.dims)
+        return View(self.make(op, x, shape=x.step.shape, arrays=arrays, **attributes).step, x.dims)
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -81,31 +72,31 @@ def form(table: dict[str, Callable[..., Any]], *names: str) -> Callable[[F], F]:
 def image_shape(dims: Sequence[int]) -> Shape:
     """(C, H, W) of torch's shape, ones behind it."""
     if len(dims) > 3:
-        raise Unmapped(f"values of (C, H, W), not {tuple(dims)}")
+        raise Unmapped(nearest=f"values of (C, H, W), not {tuple(dims)}")
     c, h, w = (*dims, 1, 1, 1)[:3]
     return c, h, w
 
 
-def flat(call: Call, x: Value) -> Value:
+def flat(site: Site, x: View) -> View:
     """x as a vector (N, 1, 1) in the graph, flattened beside the module that wants it."""
     if x.step.shape[1:] == (1, 1):
         return x
     size = size_of(x.step.shape)
-    return Value(Step("flatten", (x.step,), (size, 1, 1), call.place.rpartition(".")[0]), x.dims)
+    return View(Step("flatten", (x.step,), (size, 1, 1), site.place.rpartition(".")[0]), x.dims)
 
 
-def image(call: Call, x: Value) -> Value:
+def image(site: Site, x: View) -> View:
     """x with one shape in the graph and in torch, ones behind it apart."""
     if image_shape(x.dims) == x.step.shape:
         return x
     if x.dims and x.dims[0] == size_of(x.step.shape):
-        return flat(call, x)
-    raise Unmapped(f"a value of {x.step.shape}, not reshaped to {x.dims}")
+        return flat(site, x)
+    raise Unmapped(nearest=f"a value of {x.step.shape}, not reshaped to {x.dims}")
 
 
-def rows(call: Call, x: Value) -> Value:
+def rows(site: Site, x: View) -> View:
     """x with its channels as torch sees them, whatever is behind them."""
-    return x if x.dims[:1] == x.step.shape[:1] else image(call, x)
+    return x if x.dims[:1] == x.step.shape[:1] else image(site, x)
 
 
 def vector(x: Any) -> Floats:
@@ -115,15 +106,15 @@ def vector(x: Any) -> Floats:
 
 def constant(x: Any, nearest: str) -> Floats:
     """A tensor of the model as float32. Errors: Unmapped when it depends on the image."""
-    if isinstance(x, Value):
-        raise Unmapped(nearest)
+    if isinstance(x, View):
+        raise Unmapped(nearest=nearest)
     return vector(x).astype(np.float32)
 
 
 def number(x: Any) -> float:
     """One number, plain or in a tensor."""
-    if isinstance(x, Value) or (hasattr(x, "numel") and x.numel() != 1):
-        raise Unmapped("one number for all channels")
+    if isinstance(x, View) or (hasattr(x, "numel") and x.numel() != 1):
+        raise Unmapped(nearest="one number for all channels")
     return float(x)
 
 
@@ -133,36 +124,36 @@ def pair(sizes: Sequence[int] | int) -> tuple[int, int]:
     return int(y), int(x)
 
 
-def per_channel(call: Call, x: Value, given: Any) -> tuple[Value, Floats]:
+def per_channel(site: Site, x: View, given: Any) -> tuple[View, Floats]:
     """x, and a constant spread over it as one number per channel."""
     try:
         spread = np.broadcast_to(vector(given) if hasattr(given, "numel") else np.float64(given), (1, *x.dims))[0]
     except ValueError:
-        raise Unmapped("affine: one constant per channel") from None
+        raise Unmapped(nearest="affine: one constant per channel") from None
     if (spread == spread.flat[0]).all():
         return x, np.full(x.step.shape[0], spread.flat[0])
-    x = rows(call, x)
+    x = rows(site, x)
     columns = spread.reshape(x.step.shape[0], -1)
     if (columns != columns[:, :1]).any():
-        raise Unmapped("affine: one constant per channel")
+        raise Unmapped(nearest="affine: one constant per channel")
     return x, columns[:, 0].copy()
 
 
-def affine(call: Call, x: Value, gain: Any = 1.0, offset: Any = 0.0) -> Value:
+def affine(site: Site, x: View, gain: Any = 1.0, offset: Any = 0.0) -> View:
     """x * gain + offset, each a number or a tensor of the model."""
-    x, gains = per_channel(call, x, gain)
-    x, offsets = per_channel(call, x, offset)
+    x, gains = per_channel(site, x, gain)
+    x, offsets = per_channel(site, x, offset)
     if len(gains) != len(offsets):  # x was flattened for the offset
         gains = np.full(len(offsets), gains[0])
-    return call.along("affine", x, arrays={"gain": gains, "offset": offsets})
+    return site.along("affine", x, arrays={"gain": gains, "offset": offsets})
 
 
-def together(call: Call, op: str, a: Value, b: Value) -> Value:
+def together(site: Site, op: str, a: View, b: View) -> View:
     """a and b in one add or mul."""
     if a.dims != b.dims or a.step.shape != b.step.shape:
-        a, b = image(call, a), image(call, b)
+        a, b = image(site, a), image(site, b)
         gate = (a.step.shape[0], 1, 1) in (a.step.shape, b.step.shape) and len(a.dims) == len(b.dims) == 3
         if a.step.shape[0] != b.step.shape[0] or not (gate or a.dims == b.dims):
-            raise Unmapped("equal shapes, or (C, 1, 1) with (C, H, W)")
+            raise Unmapped(nearest="equal shapes, or (C, 1, 1) with (C, H, W)")
     larger = max(a, b, key=lambda value: size_of(value.step.shape))
-    return Value(call.make(op, a, b, shape=larger.step.shape).step, larger.dims)
+    return View(site.make(op, a, b, shape=larger.step.shape).step, larger.dims)

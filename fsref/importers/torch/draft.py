@@ -14,6 +14,7 @@ from typing import Any
 
 from fsref.graph.graph import Node
 from fsref.graph.operators import Floats
+from fsref.importers.refusals import line
 from fsref.law.populations import Shape
 
 NEAREST = {
@@ -68,12 +69,7 @@ def unmapped(steps: Sequence[Step]) -> list[str]:
         for step in steps
         if step.op in ("floor", "round", "softmax") or (step.op == "clip" and not one_operator(step))
     ]
-    return [line(step.place, step.op, NEAREST.get(step.op, NEAREST["floor"])) for step in wrong]
-
-
-def line(place: str, operator: str, nearest: str) -> str:
-    """One line of a refusal: path in the model, operator, nearest supported form."""
-    return f"{place or 'forward'}: {operator} ({f'nearest: {nearest}' if nearest else 'no form'})"
+    return [line(step.place or "forward", step.op, nearest=NEAREST.get(step.op, NEAREST["floor"])) for step in wrong]
 
 
 def one_operator(clip: Step) -> bool:

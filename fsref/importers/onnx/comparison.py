@@ -1,0 +1,114 @@
+"""An imported graph beside the ONNX model it came from: the logits of one drawn image, by onnx.reference (GRAPH-7)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fsref.errors import GraphError
+from fsref.graph.graph import Graph, Node
+from fsref.graph.operators import OPERATORS
+from fsref.importers.onnx import reference
+from fsref.importers.onnx.calls import Given
+from fsref.importers.onnx.entry import Entry
+from fsref.importers.onnx.model import Operator
+from fsref.importers.onnx.values import Builder, Numbers, Value
+from fsref.importers.refusals import Unmapped
+
+MAX_MACS = 1_000_000_000  # beyond it onnx.reference takes long: no comparison
+MAX_WINDOWS = 30_000  # beyond it onnx.reference takes long for a pool, which the graph then computes
+TOLERANCE = 1e-3  # of the logits' range
+ROUGH_TOLERANCE = 5e-2  # with quantisers a tie may take the other level, and float16 is computed in float32
+UNQUANTISED = "quantiser of the logits left out"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A model as it was taken: its operators, and what each of them gave."""
+
+    place: str
+    opset: int
+    entry: Entry
+    output: str
+    operators: Sequence[Operator]
+    values: Mapping[str, Given]
+    builder: Builder
+
+
+def compared(graph: Graph, imported: Imported) -> Graph:
+    """The graph, when onnx.reference gives the same logits for one drawn image; a note where it cannot say. Errors:
+    GraphError.
+    """
+    pixels, entry, place = graph.contract(), imported.entry, imported.place
+    weighed = (node for node in graph.nodes if node.op in ("conv", "dense"))
+    macs = sum(math.prod(graph.shapes[node.name]) * node.arrays["weight"][0].size for node in weighed)
+    if entry.batch * macs > MAX_MACS:
+        return replace(graph, notes=(*graph.notes, "too large to compare with onnx.reference"))
+    codes = np.random.default_rng(2020).integers(0, pixels.max_code + 1, (1, *pixels.shape))
+    try:
+        wanted = _reference_logits(imported, _fed(pixels.normalise(codes), entry)).astype(np.float64)
+    except Unmapped as error:
+        return replace(graph, notes=(*graph.notes, f"not compared with onnx.reference: {error.problem}"))
+    logits = graph.forward(codes)[0]
+    if wanted.shape != logits.shape or not np.isfinite(wanted).all():
+        wrong = "logits are not finite, or not as many, by onnx.reference"
+        raise GraphError("GRAPH-7", place, wrong, wanted.shape, f"{logits.shape}")
+    size = max(float(np.ptp(wanted)), float(np.abs(wanted).max()) * 1e-3, 1e-30)
+    apart, limit = float(np.abs(logits - wanted).max()) / size, _tolerance(graph, entry)
+    if not apart <= limit:
+        wrong = "logits differ from those of onnx.reference"
+        raise GraphError("GRAPH-7", place, wrong, f"by {apart:.2g} of their range", f"at most {limit:g}")
+    return graph
+
+
+def _fed(real: Numbers, entry: Entry) -> Numbers:
+    """Normalised images (1, C, H, W) as the model takes them: its axes, batch and type."""
+    letters = "".join(entry.axes)
+    order = letters if set(letters) == set("CHW") else "CHW"
+    sizes = dict(zip("CHW", entry.shape, strict=True))
+    shape = [math.prod(sizes[letter] for letter in axis) for axis in entry.axes]
+    turned = real.transpose(0, *("BCHW".index(letter) for letter in order)).reshape(1, *shape)
+    return np.repeat(turned, entry.batch, axis=0).astype(entry.kind)
+
+
+def _tolerance(graph: Graph, entry: Entry) -> float:
+    """How far logits may be apart, of their range."""
+    rough = (
+        any(node.op == "quantise" for node in graph.nodes)
+        or "16" in entry.kind
+        or any(UNQUANTISED in note or "float16" in note for note in graph.notes)
+    )
+    return ROUGH_TOLERANCE if rough else TOLERANCE
+
+
+def _reference_logits(imported: Imported, images: Numbers) -> Numbers:
+    """The logits of the first image by onnx.reference. Errors: Unmapped when it does not have an operator."""
+    taken, builder = imported.values, imported.builder
+    values = {name: given for name, given in taken.items() if not isinstance(given, Value)}
+    values[imported.entry.source] = images
+    for operator in imported.operators:
+        if operator.outputs[0] in values:
+            continue
+        operands, made = [values[name] for name in operator.inputs], taken[operator.outputs[0]]
+        node = builder.nodes.get(made.name) if isinstance(made, Value) else None
+        if node is not None and _pooled_here(operator, node, builder):
+            pooled = OPERATORS[node.op].forward(node.attributes, node.arrays, np.asarray(operands[0], np.float32))
+            values[operator.outputs[0]] = pooled.astype(np.asarray(operands[0]).dtype)
+            continue
+        try:
+            outputs = reference.evaluated(operator, operands, imported.opset)
+        except Unmapped:
+            raise Unmapped(f"it does not have {operator.op}") from None
+        values.update(zip(filter(None, operator.outputs), outputs, strict=True))
+    logits: Numbers = np.reshape(np.asarray(values[imported.output]), (imported.entry.batch, -1))[0]
+    return logits
+
+
+def _pooled_here(operator: Operator, node: Node, builder: Builder) -> bool:
+    """Whether the graph computes a pool in the place of onnx.reference, which is wrong about it, or slow."""
+    if node.op not in ("avg_pool", "max_pool") or operator.op not in ("AveragePool", "MaxPool"):
+        return False
+    return not reference.relied_on(operator) or math.prod(builder.shapes[node.name]) > MAX_WINDOWS

@@ -1,0 +1,187 @@
+"""What each ONNX operator that works on each number alone becomes in a float graph (GRAPH-7): arithmetic, bounds,
+activations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from fsref.graph.graph import Node
+from fsref.importers.onnx.axes import flattened, per_channel
+from fsref.importers.onnx.calls import FLOATS, Call, Handler
+from fsref.importers.onnx.quantisers import narrowed, not_below_zero, settled
+from fsref.importers.onnx.values import Builder, Value
+from fsref.importers.recogniser import gated, is_link
+from fsref.importers.refusals import Unmapped
+
+
+def _together(b: Builder, values: Sequence[Value]) -> tuple[list[str], list[str]]:
+    """Values that ONNX broadcasts against one another: their nodes, and the axes of the result."""
+    rank = max(len(value.axes) for value in values)
+    padded = [replace(value, axes=("",) * (rank - len(value.axes)) + value.axes) for value in values]
+    if len({value.axes for value in padded}) > 1 or len({value.shape for value in padded}) > 1:
+        padded = [flattened(b, value) if any(len(axis) > 1 for axis in value.axes) else value for value in padded]
+    axes = []
+    for column in zip(*(value.axes for value in padded), strict=True):
+        if len(kinds := set(column) - {""}) > 1:
+            raise Unmapped(f"meets axes {' and '.join(sorted(kinds))} in one", "values of equal layout")
+        axes.append(kinds.pop() if kinds else "")
+    largest = max((value.shape for value in padded), key=lambda shape: shape[1] * shape[2])
+    if any(value.shape not in (largest, (largest[0], 1, 1)) for value in padded):
+        raise Unmapped(
+            f"meets shapes {' and '.join(str(value.shape) for value in padded)}",
+            "equal shapes, or (C, 1, 1) with (C, H, W)",
+        )
+    return [value.name for value in padded], axes
+
+
+def add(b: Builder, call: Call) -> Value:
+    """Add, Sub or Sum of values and constants."""
+    values = [(i, operand) for i, operand in enumerate(call.given) if isinstance(operand, Value)]
+    terms = [b.affine(v, -1.0, 0.0, "negative") if call.op == "Sub" and i else v for i, v in values]
+    made = terms[0]
+    if len(terms) > 1:
+        names, axes = _together(b, terms)
+        made = b.value(b.add("add", names), axes)
+    for i, operand in enumerate(call.given):
+        if operand is not None and not isinstance(operand, Value):
+            made, offset = per_channel(b, made, operand)
+            made = b.affine(made, 1.0, -offset if call.op == "Sub" and i else offset)
+    return made
+
+
+def multiply(b: Builder, call: Call) -> Value:
+    """Mul or Div: by a constant, or the product of two values; x * sigmoid(x) and its kin in one node."""
+    constants = [(i, operand) for i, operand in enumerate(call.given) if not isinstance(operand, Value)]
+    if constants:
+        index = constants[0][0]
+        if call.op == "Div" and not index:
+            raise Unmapped("divides by a value", "Mul, or Div by a constant")
+        value, factor = per_channel(b, call.value(1 - index), call.array(index, "factor"))
+        if call.op == "Div" and not factor.all():
+            raise Unmapped("divides by 0", "Div by numbers other than 0")
+        return b.affine(value, 1 / factor if call.op == "Div" else factor, 0.0)
+    if call.op == "Div":
+        raise Unmapped("divides by a value", "Mul, or Div by a constant")
+    left, right = call.value(0), call.value(1)
+    for x, gate in ((left, right), (right, left)):
+        if x.axes == gate.axes and (found := _gated(b, x, gate)) is not None:
+            return found
+    names, axes = _together(b, (left, right))
+    return b.value(b.add("mul", names), axes)
+
+
+def _gated(b: Builder, x: Value, gate: Value) -> Value | None:
+    """x times a gate of x as one operator and a factor, None when the other value is no gate of x."""
+    chain, name = list[Node](), gate.name
+    while name != x.name:
+        node = b.nodes.get(name)
+        if node is None or len(node.inputs) != 1:
+            return None
+        chain.append(node)
+        name = node.inputs[0]
+        if not is_link(node):
+            break
+    if name != x.name or (found := gated(chain[::-1])) is None:
+        return None
+    return b.affine(b.apply(found.op, x, found.attributes), found.factor, 0.0, "scale")
+
+
+def bound(b: Builder, call: Call) -> Value:
+    """Max or Min of a value and one constant."""
+    at = [i for i, operand in enumerate(call.given) if isinstance(operand, Value)]
+    if len(call.given) != 2 or len(at) != 1 or call.array(1 - at[0], "bound").size != 1:
+        raise Unmapped("of several values, or of a constant per channel", "one value and one number, as in Clip")
+    number, value = float(call.array(1 - at[0], "bound").ravel()[0]), call.value(at[0])
+    return _clip(b, value, *((number, math.inf) if call.op == "Max" else (-math.inf, number)))
+
+
+def clip(b: Builder, call: Call) -> Value:
+    """Clip with bounds as operands."""
+    ends = [call.constant(1, "lower bound"), call.constant(2, "upper bound")]
+    if any(end is not None and end.size != 1 for end in ends):
+        raise Unmapped("has bounds that are not one number each", "Clip between two numbers")
+    low, high = (
+        default if end is None else float(end.ravel()[0])
+        for end, default in zip(ends, (-math.inf, math.inf), strict=True)
+    )
+    return _clip(b, call.value(), low, high)
+
+
+def relu(b: Builder, call: Call) -> Value:
+    """Relu."""
+    return _clip(b, call.value(), 0.0, math.inf)
+
+
+def _clip(b: Builder, value: Value, low: float, high: float) -> Value:
+    """A value between two bounds, either of which may be infinite."""
+    low, high = (-math.inf if low <= -3e38 else low), (math.inf if high >= 3e38 else high)
+    if value.rounded is not None:
+        if all(math.isinf(end) or end == round(end) for end in (low, high)):
+            return narrowed(value, low, high)
+        value = settled(b, value)
+    if value.name in b.not_negative and low <= 0:
+        low = 0.0
+        if high == math.inf:
+            return value  # changes nothing
+    if low == -math.inf and high == math.inf:
+        return value
+    if low == 0 and high == math.inf:
+        return not_below_zero(b, value) or b.apply("relu", value)
+    before = b.nodes.get(value.name)
+    if before is not None and before.op == "relu" and low >= 0:
+        value = replace(value, name=before.inputs[0])
+    if not -math.inf < low < high < math.inf:
+        raise Unmapped(f"between {low:g} and {high:g}", "Relu, or Clip between two numbers")
+    return b.apply("clip", value, {"low": low, "high": high})
+
+
+def activation(b: Builder, call: Call) -> Value:
+    """Sigmoid, HardSigmoid, HardSwish or Swish."""
+    a = call.attributes
+    if call.op == "Swish" and a.get("alpha", 1.0) != 1.0:
+        raise Unmapped(f"with alpha {a['alpha']:g}", "Swish with alpha 1")
+    if call.op == "HardSigmoid":
+        return b.apply("hard_sigmoid", call.value(), {"slope": a.get("alpha", 0.2), "offset": a.get("beta", 0.5)})
+    return b.apply({"Sigmoid": "sigmoid", "HardSwish": "hard_silu", "Swish": "silu"}[call.op], call.value())
+
+
+def cast(b: Builder, call: Call) -> Value:
+    """Cast to a floating type: changes nothing here."""
+    kind = str(call.attributes["to"])
+    if kind not in FLOATS:
+        raise Unmapped(f"to {kind}", "Cast to float")
+    if kind in ("float16", "bfloat16"):
+        b.notes[f"{kind} in the model, float32 here"] += 1
+    return replace(call.value(), whole=False)
+
+
+def dropout(b: Builder, call: Call) -> Value:
+    """Dropout in inference: nothing."""
+    training = call.constant(2, "training mode")
+    if call.outputs > 1 or (training is not None and training.any()):
+        raise Unmapped("in training mode, or with its mask read", "Dropout in inference: export after model.eval()")
+    return call.value()
+
+
+ELEMENTWISE: Mapping[str, Handler] = {
+    "Add": add,
+    "Sub": add,
+    "Sum": add,
+    "Mul": multiply,
+    "Div": multiply,
+    "Neg": lambda b, call: b.affine(call.value(), -1.0, 0.0),
+    "Max": bound,
+    "Min": bound,
+    "Clip": clip,
+    "Relu": relu,
+    "Sigmoid": activation,
+    "HardSigmoid": activation,
+    "HardSwish": activation,
+    "Swish": activation,
+    "Cast": cast,
+    "Dropout": dropout,
+    "Identity": lambda b, call: call.value(),
+}

@@ -1,0 +1,41 @@
+"""The nearest form, in a graph, of each ONNX operator that has none (GRAPH-7)."""
+
+from __future__ import annotations
+
+from fsref.importers.onnx.elementwise import ELEMENTWISE
+from fsref.importers.onnx.quantisers import QUANTISERS
+
+SMOOTH = "Relu, Clip or HardSigmoid"
+NEAREST = (
+    dict.fromkeys("Celu Elu Erf Gelu LeakyRelu Mish PRelu Selu Softplus Softsign Tanh ThresholdedRelu".split(), SMOOTH)
+    | dict.fromkeys(("Softmax", "LogSoftmax"), "Softmax at the very end")
+    | dict.fromkeys(
+        ("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LpNormalization"),
+        "BatchNormalization",
+    )
+    | {
+        "Abs": "Relu",
+        "Ceil": "Floor or Round in a quantiser",
+        "Exp": "HardSigmoid",
+        "Log": "none",
+        "Pow": "Mul",
+        "Reciprocal": "none",
+        "Sqrt": "none",
+    }
+)
+# Those above work on each number alone, or keep the shape: what follows them is looked at too, as if they were not
+# there. Those below do not.
+PASSED = (*NEAREST, "BatchNormalization", *ELEMENTWISE, *QUANTISERS)
+NEAREST |= (
+    dict.fromkeys(
+        ("ConvInteger", "MatMulInteger", "QGemm", "QLinearConv", "QLinearMatMul"),
+        "Conv or Gemm between QuantizeLinear and DequantizeLinear",
+    )
+    | dict.fromkeys(("If", "Loop", "Scan"), "a model without control flow")
+    | dict.fromkeys(("ConvTranspose", "DeformConv"), "Conv")
+    | dict.fromkeys(
+        ("GlobalLpPool", "LpPool", "MaxRoiPool", "Resize", "Upsample"), "MaxPool, AveragePool, or Slice with a step"
+    )
+    | dict.fromkeys(("DepthToSpace", "Gather", "SpaceToDepth", "Split"), "Conv, Concat, or Slice with a step in H or W")
+    | {"ArgMax": "a model that ends in logits", "ReduceSum": "ReduceMean over H and W"}
+)

@@ -1,0 +1,162 @@
+"""A graph in the making, tidied: arithmetic that spells out one operator is written as that operator.
+
+Chains that quantise, in any order of clips and scales; x + (q - x), with which training lets gradients through, is q;
+hard_sigmoid, silu and hard_silu from their parts; strides in y and x as one subsample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from fsref.graph.operators import Floats
+from fsref.importers.recogniser import (
+    CLOSE,
+    Form,
+    Quantiser,
+    form_of,
+    gated,
+    hard_sigmoid,
+    is_link,
+    quantiser,
+    scale_of,
+    ties,
+)
+from fsref.importers.refusals import Unmapped
+from fsref.importers.torch.draft import Step, ordered, users
+
+
+def tidy(last: Step) -> tuple[Step, list[str]]:
+    """The last step, every pattern rewritten below it, and notes on what that changed."""
+    for step in ordered(last):
+        if step.op == "add":
+            _cancel(step)
+    last = _without_identities(last)
+    notes = _chains(last)
+    last = _without_identities(last)
+    for step in ordered(last):
+        if step.op == "mul" and len(step.inputs) == 2:
+            _gate(step, users(last))
+    last = _without_identities(last)
+    for step, readers in users(last).items():
+        if step.op == "subsample" and len(readers) == 1 and readers[0].op == "subsample":
+            (y, x), (v, u) = step.attributes["stride"], readers[0].attributes["stride"]
+            readers[0].become("subsample", *step.inputs, stride=(y * v, x * u))
+    return last, notes
+
+
+def _through(step: Step) -> Step:
+    while step.op == "identity":
+        step = step.inputs[0]
+    return step
+
+
+def _without_identities(last: Step) -> Step:
+    """The last step that is no identity, its graph without them; a graph of nothing else keeps one."""
+    for step in ordered(last):
+        step.inputs = tuple(_through(source) for source in step.inputs)
+    return last if _through(last).op == "input" else _through(last)
+
+
+def uniform(channels: int, gain: float, offset: float) -> dict[str, Floats]:
+    """The arrays of an affine that is the same in every channel."""
+    return {"gain": np.full(channels, gain), "offset": np.full(channels, offset)}
+
+
+def _cancel(step: Step) -> None:
+    """Write a sum as its one term when all others cancel: x + (q - x) is q."""
+    terms, stack = list[Step](), [step]
+    while stack:
+        term = _through(stack.pop())
+        if term.op == "add":
+            stack.extend(term.inputs)
+        else:
+            terms.append(term)
+    for minus in [term for term in terms if scale_of(term) == (-1.0, 0.0)]:
+        if (plus := _through(minus.inputs[0])) in terms:
+            terms.remove(plus)
+            terms.remove(minus)
+    if len(terms) == 1 and terms[0].shape == step.shape:
+        step.become("identity", terms[0])
+
+
+def _form(chain: Sequence[Step]) -> Form:
+    """What a chain computes; a form without bounds, which is nothing, when it has none."""
+    try:
+        return form_of(chain)
+    except Unmapped:
+        return Form()
+
+
+def _chains(last: Step) -> list[str]:
+    """Rewrite every chain that is one quantise or one hard_sigmoid; join clips. Gives the notes."""
+    readers, notes = users(last), dict[str, None]()
+    for step in ordered(last):
+        if not is_link(step) or (len(readers[step]) == 1 and is_link(readers[step][0])):
+            continue
+        chain = _chain(step, readers)
+        form, source = _form(chain), chain[0].inputs[0]
+        even = any(link.op == "round" for link in chain)
+        if found := quantiser(form):
+            _quantise(step, source, found)
+            if even:
+                notes[ties("torch")] = None
+        elif smooth := hard_sigmoid(form):
+            step.become(smooth.op, source, **smooth.attributes)
+        _join_clips(chain)
+    return list(notes)
+
+
+def _chain(step: Step, readers: Mapping[Step, Sequence[Step]]) -> list[Step]:
+    """The longest chain that ends in `step`, in order."""
+    chain = [step]
+    while is_link(before := chain[-1].inputs[0]) and len(readers[before]) == 1:
+        chain.append(before)
+    return chain[::-1]
+
+
+def _quantise(step: Step, source: Step, found: Quantiser) -> None:
+    """Write the end of a chain as a quantise, with an affine before it that shifts and one behind it that scales, where
+    they change anything.
+    """
+    c = step.shape[0]
+    if found.shift:
+        source = Step("affine", (source,), step.shape, step.place, arrays=uniform(c, 1.0, found.shift))
+    if found.scale is None:
+        step.become("quantise", source, **found.attributes)
+    else:
+        codes = Step("quantise", (source,), step.shape, step.place, found.attributes)
+        step.become("affine", codes, arrays=uniform(c, *found.scale))
+
+
+def _join_clips(chain: Sequence[Step]) -> None:
+    """Write a clip of a clip as one, as far as the chain is still there; a scale by 1 is none."""
+    for before, step in zip(chain, chain[1:], strict=False):
+        if before.op == step.op == "clip":
+            both = form_of((before, step))
+            step.become("clip", *before.inputs, low=both.low, high=both.high)
+    for step in chain:
+        if scale_of(step) == (1.0, 0.0):
+            step.become("identity", *step.inputs)
+
+
+def _gate(step: Step, readers: Mapping[Step, Sequence[Step]]) -> None:
+    """Write x times a gate of x as one operator, and a factor behind it that the next step does not take back."""
+    for x, gate in (step.inputs, step.inputs[::-1]):
+        chain = [gate] if gate is not x else []
+        while chain and chain[-1].inputs != (x,) and is_link(chain[-1]):
+            chain.append(chain[-1].inputs[0])
+        if not chain or chain[-1].inputs != (x,) or (found := gated(chain[::-1])) is None:
+            continue
+        op, attributes, factor = found
+        after = readers[step]
+        scale = scale_of(after[0]) if len(after) == 1 else None
+        if factor == 1:
+            step.become(op, x, **attributes)
+        elif scale and abs(scale[0] * factor - 1) < CLOSE and scale[1] == 0:
+            after[0].become(op, x, **attributes)
+        else:
+            smooth = Step(op, (x,), step.shape, step.place, attributes)
+            step.become("affine", smooth, arrays=uniform(step.shape[0], factor, 0.0))
+        return
