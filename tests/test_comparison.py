@@ -192,7 +192,7 @@ def test_every_figure_is_a_few_lines_of_numpy(steps: int) -> None:
         (of_float == of_fs).sum(),
         ((of_float == labels).sum(), (of_fs == labels).sum()),
     )
-    assert (found.correct, found.image_count, found.predictions) == (None, 24, None)
+    assert (found.correct, found.image_count, found.labels) == (None, 24, None)
 
 
 def test_the_images_are_taken_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

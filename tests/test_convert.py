@@ -406,7 +406,7 @@ def test_calibration_images_that_are_refused() -> None:
     """Empty, normalised, misshapen and out-of-range images are refused by name."""
     x = drawn()
     cases = [
-        (x[:0], "shape"),
+        (x[:0], "there are none"),
         (x / 255.0, "not an array of integers"),
         (x[:, :2], "shape"),
         (x.astype(int) + 1, "out of range"),
@@ -443,7 +443,7 @@ def test_the_number_of_calibration_images() -> None:
     """None, fewer than none and half an image are refused."""
     for images in (0, -1, 2.5):
         with pytest.raises(
-            fsref.errors.InputError, match=rf"images: not a number of images: {images} \(1 or more\) \[CONV-8\]"
+            fsref.errors.InputError, match=rf"image_count: not a number of images: {images} \(1 or more\) \[CONV-8\]"
         ):
             convert(residual(), drawn(), image_count=images)  # type: ignore[arg-type]
 

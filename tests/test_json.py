@@ -14,6 +14,7 @@ import pytest
 
 import fsref
 import handmade
+import test_convert
 from fsref.cli.main import main
 from fsref.cli.options import SCHEMA
 
@@ -54,10 +55,15 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
     net.save(tmp_path / "net.fs.npz")
     np.savez(tmp_path / "x.npz", x=handmade.draw(net, 4), y=np.array([0, 1, 2, 0]))
     model, data = str(tmp_path / "net.fs.npz"), ["--data", str(tmp_path / "x.npz")]
+    floats, x = test_convert.residual(), test_convert.drawn(20)
+    fsref.save(floats, tmp_path / "graph.npz")
+    np.savez(tmp_path / "scored.npz", x=x, y=floats.forward(x).argmax(axis=1))
+    graph, scored = str(tmp_path / "graph.npz"), ["--data", str(tmp_path / "scored.npz")]
     digits = ["digits", "--limit", "4"]
     pool = ["--population", "pool", "--neuron", "1"]
     asked = {
         "info": ["info", model],
+        "showcase": ["run", "digits"],
         "run": ["run", model, *data, "--record", "mid"],
         "events": ["run", model, *data, "--events"],
         "out": ["run", model, *data, "--out", str(tmp_path / "recording")],
@@ -67,6 +73,10 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
         "explain": ["explain", model, "1", *data, "--population", "mid", "--neuron", "5"],
         "explain pool": ["explain", model, "1", *data, *pool],
         "rule": ["rule", "PROJ-2"],
+        "convert": ["convert", graph, *scored, "--out", str(tmp_path / "made.npz"), "--expect", "100"],
+        "search": ["convert", graph, *scored, "--out", str(tmp_path / "found.npz"), "--search", "5"],
+        "compare": ["compare", graph, str(tmp_path / "made.npz"), *scored],
+        "export": ["export", model, "--format", "onnx", "--out", str(tmp_path / "net.onnx")],
     }
     found = {}
     for name, arguments in asked.items():
@@ -83,7 +93,10 @@ def test_every_json_says_what_it_is(written: dict[str, dict[str, Any]]) -> None:
     for name, found in written.items():
         assert {key: found[key] for key in HEAD} == HEAD, name
         expected = {"rule": (None, None)}.get(name, (net.name, net.id))
-        if name in ("evaluate", "self"):
+        if name in ("convert", "compare", "search"):
+            expected = ("residual", found["id"])
+            assert re.fullmatch("[0-9a-f]{64}", found["id"])
+        if name in ("showcase", "evaluate", "self"):
             expected = ("digits", fsref.load("digits").id)
         assert (found["network"], found["id"]) == expected, name
 
@@ -99,3 +112,10 @@ def test_a_key_means_the_same_everywhere(written: dict[str, dict[str, Any]]) -> 
     unknown = {key for key in kinds if key not in page and not (key.endswith("_pj") and "*_pj" in page)}
     assert not unknown, f"not on the page: {sorted(unknown)}"
     assert not {key: found for key, found in kinds.items() if len(found - {"NoneType"}) > 1}
+
+
+def test_the_page_lists_no_key_that_is_not_written(written: dict[str, dict[str, Any]]) -> None:
+    """Each key of the page stands in some object."""
+    seen = {key for found in written.values() for key, _ in keys_in(found, maps_of_page())}
+    idle = keys_of_page() - seen - {"*_pj"}
+    assert not idle

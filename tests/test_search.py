@@ -12,7 +12,7 @@ import pytest
 import fsref
 from fsref.conversion.converter import convert
 from fsref.conversion.search import Found, Point, search
-from fsref.errors import GraphError, InputError
+from fsref.errors import GraphError, InputError, UsageError
 from fsref.graph.graph import Graph, Node
 from refusals import refused
 
@@ -57,7 +57,7 @@ IMAGES = np.clip(
 GRAPH = graph(*-np.median(graph(0, 0, 0).forward(IMAGES), axis=0).astype(float))  # every class has its share
 PREDICTED = GRAPH.forward(IMAGES).argmax(axis=1)
 NOISY = np.where(np.arange(300) % 10 == 0, (PREDICTED + 1) % 3, PREDICTED)  # the float network is right on nine of ten
-HOW: dict[str, Any] = {"loss": 4.0, "steps": range(1, 9), "images": 200, "weight_bits": 12}
+HOW: dict[str, Any] = {"loss": 4.0, "steps": range(1, 9), "image_count": 200, "weight_bits": 12}
 NAMES = ["stem", "long", "longer", "short"]
 
 
@@ -82,9 +82,9 @@ def test_every_point_is_what_the_network_gives(found: Found) -> None:
         score = fsref.evaluate(
             convert(GRAPH, IMAGES, image_count=200, steps=dict(point.steps), weight_bits=12), IMAGES[:200], NOISY[:200]
         )
-        assert (point.right, point.images, point.latency_steps) == (score.correct, 200, score.latency_steps)
+        assert (point.right, point.image_count, point.latency_steps) == (score.correct, 200, score.latency_steps)
         assert point.spikes_per_neuron == pytest.approx(score.spikes_per_neuron)
-        assert point.spikes == pytest.approx(dict(score.spikes))
+        assert point.spikes_per_image == pytest.approx(dict(score.spikes))
         assert point.kept == (score.correct >= found.needed)
         assert point.share == score.accuracy
 
@@ -124,8 +124,8 @@ def test_points_left_early_could_not_keep_the_loss() -> None:
     many = search(GRAPH, IMAGES, loss=4, steps=range(2, 9), image_count=300, weight_bits=12)
     left = [p for p in many.points if not p.complete]
     assert left
-    assert all(p.images < 300 for p in left)
-    assert all(p.share is None and p.spikes is None and not p.kept for p in left)
+    assert all(p.image_count < 300 for p in left)
+    assert all(p.share is None and p.spikes_per_image is None and not p.kept for p in left)
     for point in left:
         net = convert(GRAPH, IMAGES, image_count=300, steps=dict(point.steps), weight_bits=12)
         assert int((fsref.run(net, IMAGES).predictions == PREDICTED).sum()) < many.needed
@@ -184,7 +184,7 @@ def test_the_aim_orders_what_is_tried(aim: Any) -> None:
         return (p.latency_steps, p.spikes_per_neuron) if aim == "latency" else (p.spikes_per_neuron, p.latency_steps)  # type: ignore[return-value]
 
     start = min((p for p in done.points if p.kept and p.move != "less"), key=cost)
-    sweep = {p.uniform: p.spikes for p in done.points if p.move == "all"}
+    sweep = {p.uniform: p.spikes_per_image for p in done.points if p.move == "all"}
     savings = {}
     for name in NAMES:
         k = start.steps[name]
@@ -236,20 +236,21 @@ def test_plain_values_and_text(found: Found) -> None:
     """The dictionary is JSON and holds every point; the table has a row for each uniform and each complete point."""
     plain = json.loads(json.dumps(found.to_dict(), allow_nan=False))
     assert len(plain["points"]) == len(found.points)
-    assert plain["best"]["steps"] == dict(found.best.steps)
+    assert plain["best"]["steps_by_population"] == dict(found.best.steps)
     assert sum(p["front"] for p in plain["points"]) == len(found.front)
     assert (plain["kept"], plain["id"], plain["needed"]) == (True, found.net.id, found.needed)
-    lines = str(found).splitlines()
-    assert (
-        lines[0] == f"branches: {len(found.points)} points, 200 calibration images, at most 4 points of accuracy lost"
-    )
-    assert lines[1] == f"float: {found.float_right} of 200 right"
-    assert len(lines) == 7 + sum(p.complete for p in found.points) + 1
-    assert lines[-1].endswith(
-        "chance alone makes at least +-2.9 points: score it on others"
-    )  # 1.96 * sqrt(0.04 * 200 + 1) / (200 + 2)
-    assert max(replace(found, images=n, loss=100.0).chance for n in (1, 2, 10, 10_000)) <= 100
-    assert lines[-2] == "best: " + ", ".join(f"{name}={k}" for name, k in found.best.steps.items())
+    sheet = found.sheet()
+    assert sheet.title == f"branches: {len(found.points)} points tried on 200 calibration images"
+    assert sheet.above == [
+        ("float", f"{found.float_right} of 200 right"),
+        ("allowed", "at most 4 points of accuracy lost"),
+    ]
+    assert len(sheet.rows) == sum(p.complete for p in found.points)
+    below = dict(sheet.below)
+    assert below["best"] == ", ".join(f"{name}={k}" for name, k in found.best.steps.items())
+    # 1.96 * sqrt(0.04 * 200 + 1) / (200 + 2)
+    assert below["chosen"].endswith("chance alone makes at least +-2.9 points: score it on others")
+    assert max(replace(found, image_count=n, loss=100.0).chance for n in (1, 2, 10, 10_000)) <= 100
     assert str(found.points[0]).startswith("K = 8: ")
     assert all(str(p) for p in found.points)
 
@@ -278,11 +279,12 @@ def test_calls_that_are_refused() -> None:
         ({"loss": -1}, "loss"),
         ({"loss": float("nan")}, "loss"),
         ({"aim": "speed"}, "aim"),
-        ({"steps_of": 3}, "options"),
     ]
     for about, place in wrong:
         with refused(GraphError, "CONV-11", place):
             search(GRAPH, IMAGES, **about)
+    with refused(UsageError, "CONV-9", "search", "steps_of", says="did you mean steps?"):
+        search(GRAPH, IMAGES, steps_of=3)
     for labels in (NOISY[:10], NOISY.astype(float), np.full(300, 3), NOISY[:, None]):
         with refused(InputError, "RUN-1"):
             search(GRAPH, IMAGES, labels, image_count=200)

@@ -269,7 +269,12 @@ def test_the_folded_graph_is_the_graph(case: Drawn) -> None:
     tips over in a `quantise`.
     """
     logits = case.graph.forward(case.images)
-    away = np.abs(walked(case.graph, case.images) - logits) / (1 + np.abs(logits).max())
+    try:
+        folded = walked(case.graph, case.images)
+    except GraphError as error:
+        assert expected(error), error
+        return
+    away = np.abs(folded - logits) / (1 + np.abs(logits).max())
     assert away.max() < (0.2 if any(n.op == "quantise" for n in case.graph.nodes) else 1e-4)
 
 

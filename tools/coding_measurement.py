@@ -133,9 +133,9 @@ class Measurement:
         also = Paired.of(self.real[self.drawn], answers[self.drawn], self.y[self.drawn])
         energies = microjoules(Work(*(np.asarray(counts[part]) for part in PARTS)), 0, len(answers))
         throughput = f"{1000 / two:.1f} ({1000 / one:.1f})"
-        first = f"{steps} | {100 * also.second_correct / also.images:.2f}"
+        first = f"{steps} | {100 * also.second_correct / also.image_count:.2f}"
         row = cells(first, pair, latency, throughput, spikes, counts["synops"], energies)
-        changes = [points(p.second_correct - p.first_correct, p.images) for p in (pair, also)]
+        changes = [points(p.second_correct - p.first_correct, p.image_count) for p in (pair, also)]
         return row, [Point(f"K = {steps}", change, latency, two, spikes, one) for change in changes]
 
     def twin(self, candidate: Candidate, apart: bool, ticks: int, images: str) -> dict[str, Any]:

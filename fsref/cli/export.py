@@ -35,7 +35,7 @@ def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], as_jso
     onnx.save(network, target, codes=codes)
     show(
         as_json,
-        f"{target}: {network.name or net}, id {network.id[:12]}",
-        {"out": str(target), "id": network.id, "format": form},
+        [f"{target}: {network.name or net}, id {network.id[:12]}"],
+        {"network": network.name, "id": network.id, "out": str(target), "format": form},
     )
     return 0

@@ -33,8 +33,8 @@ class Point:
 
     `move` is how it was reached: "all" the same K, "more" steps than a K that loses too much, or "less" in one
     population. A point that could no longer keep the loss was left before all images were seen: then `complete` is
-    False and spikes are None. One that cannot be converted has neither images nor latency, but `refused`. `spikes` are
-    means per image and population.
+    False and spikes are None. One that cannot be converted has neither images nor latency, but `refused`.
+    `spikes_per_image` are means by population.
     """
 
     steps: Mapping[str, int]
@@ -45,7 +45,7 @@ class Point:
     kept: bool = False
     latency_steps: int | None = None
     spikes_per_neuron: float | None = None
-    spikes: Mapping[str, float] | None = None
+    spikes_per_image: Mapping[str, float] | None = None
     refused: str = ""
 
     @property
@@ -132,8 +132,10 @@ class Found(Brief, Shown):
         }
 
         def row(p: Point) -> dict[str, Any]:
-            spikes = None if p.spikes is None else dict(p.spikes)
-            return {**vars(p), "steps": dict(p.steps), "spikes": spikes, "share": p.share, "front": id(p) in front}
+            plain = {**vars(p), "share": p.share, "front": id(p) in front, "steps_by_population": dict(p.steps)}
+            del plain["steps"]
+            spikes = p.spikes_per_image
+            return {**plain, "spikes_per_image": None if spikes is None else dict(spikes)}
 
         head = {"network": self.net.name, "id": self.net.id}
         return {**head, **plain, "best": row(self.best), "points": [row(p) for p in self.points]}
@@ -146,7 +148,7 @@ class Found(Brief, Shown):
             if p.share is None and p.uniform is None:
                 continue
             mark = ("+" if p is self.best else "") + ("*" if id(p) in front else "")
-            name = f"{mark} {span(min(p.steps.values()), max(p.steps.values()))}".strip(), sum(p.steps.values())
+            name = mark, span(min(p.steps.values()), max(p.steps.values())), sum(p.steps.values())
             if p.share is None:
                 rows.append((*name, "refused", "", "", ""))
                 continue
@@ -164,9 +166,9 @@ class Found(Brief, Shown):
             ("best", ", ".join(f"{name}={k}" for name, k in self.best.steps.items())),
             ("chosen", f"on these {self.image_count:,} images, {chance}"),
         ]
-        head = "K", "sum of K", f"{self.measure} %", "lost", "latency", "spikes per neuron"
+        head = "", "K", "sum of K", f"{self.measure} %", "lost", "latency", "spikes per neuron"
         title = f"{self.graph or 'graph'}: {plural(len(self.points), 'point')} tried"
-        return Sheet(f"{title} on {self.image_count:,} calibration images", head, rows, above=above, below=below)
+        return Sheet(f"{title} on {self.image_count:,} calibration images", head, rows, 2, above, below)
 
 
 def check_loss(loss: float) -> None:
@@ -370,9 +372,14 @@ class _Search:
         k = point.steps[name]
         fewer = {**point.steps, name: k - 1}
         steps = float(self.latency(point.steps) - self.latency(fewer))
-        above, below = uniform[k].spikes if k in uniform else None, uniform[k - 1].spikes if k - 1 in uniform else None
-        assert point.spikes is not None
-        spikes = above[name] - below[name] if above is not None and below is not None else point.spikes[name] / k
+        above, below = (
+            uniform[k].spikes_per_image if k in uniform else None,
+            uniform[k - 1].spikes_per_image if k - 1 in uniform else None,
+        )
+        assert point.spikes_per_image is not None
+        spikes = (
+            above[name] - below[name] if above is not None and below is not None else point.spikes_per_image[name] / k
+        )
         return (steps, spikes) if self.aim == "latency" else (spikes, steps)
 
     def latency(self, steps: Mapping[str, int]) -> int:

@@ -177,6 +177,7 @@ class Outcome(Brief, Shown):
             "image_count": figures.pop("images"),
             **figures,
             "paired": self.paired.to_dict(),
+            "calibrating": self.calibrating,
             "worst": self.worst.name,
             "notes": list(self.notes),
             "provenance": dict(self.net.provenance),
