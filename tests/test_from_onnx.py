@@ -653,7 +653,7 @@ def test_hard_sigmoids_spelled_out() -> None:
         assert graph["act"].attributes == pytest.approx({"slope": 1 / 6, "offset": 0.5})
         nodes = [*nodes[:-1], node(nodes[-1].op_type, " ".join(nodes[-1].input), "s")]
         nodes += [node("Mul", "s m", "b"), node("Round", "b", "r"), node("Div", "r m", "h")]
-        assert ops(agrees(flat(nodes, used(arrays, nodes)))) == ["affine", "quantise", "flatten"]
+        assert ops(agrees(flat(nodes, used(arrays, nodes)))) == ["affine", "quantise", "affine", "flatten"]
 
 
 def test_a_constant_that_is_rounded() -> None:
