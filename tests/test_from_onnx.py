@@ -897,6 +897,8 @@ def test_files(tmp_path: Path) -> None:
         from_onnx(3)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="not an input contract"):
         from_onnx(path, (3, 9, 8))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"^from_onnx: unknown argument: clases \(did you mean classes\?\)"):
+        from_onnx(path, clases=())  # type: ignore[call-arg]
 
 
 def spoiled(net: Any, chance: random.Random) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fsref.errors import GraphError, UsageError
+from fsref.errors import GraphError, UsageError, public
 from fsref.graph.graph import Graph, Pixels
 from fsref.graph.operators import Floats
 from fsref.importers.refusals import Unmapped, line
@@ -40,6 +40,7 @@ TOLERANCE = 1e-3  # of the logits' range
 QUANTISED_TOLERANCE = 0.05  # where a value beside the border of two levels may fall to either side
 
 
+@public
 def from_torch(model: Any, input: Pixels, classes: Sequence[str] = (), name: str = "") -> Graph:
     """The float graph of a torch.nn.Module in eval mode, or of a torch.export.ExportedProgram; its logits are compared
     on drawn images.
