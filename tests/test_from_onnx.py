@@ -639,6 +639,36 @@ def test_floor_and_round_as_quantisers() -> None:
     )
 
 
+def test_hard_sigmoids_spelled_out() -> None:
+    """Scales and clips that are a hard sigmoid become one node, which a quantiser after it takes in; so does torch's
+    importer.
+    """
+    arrays = {"three": np.float32(3), "six": np.float32(6), "sixth": np.float32(1 / 6), "half": np.float32(0.5)}
+    arrays |= {"zero": np.float32(0), "one": np.float32(1), "m": np.float32(31)}
+    relu6 = [node("Add", "x three", "a"), node("Clip", "a zero six", "c"), node("Div", "c six", "h", "act")]
+    unit = [node("Mul", "x sixth", "a"), node("Add", "a half", "c"), node("Clip", "c zero one", "h", "act")]
+    for nodes in (relu6, unit):
+        graph = agrees(flat(nodes, used(arrays, nodes)))
+        assert ops(graph) == ["hard_sigmoid", "flatten"]
+        assert graph["act"].attributes == pytest.approx({"slope": 1 / 6, "offset": 0.5})
+        nodes = [*nodes[:-1], node(nodes[-1].op_type, " ".join(nodes[-1].input), "s")]
+        nodes += [node("Mul", "s m", "b"), node("Round", "b", "r"), node("Div", "r m", "h")]
+        assert ops(agrees(flat(nodes, used(arrays, nodes)))) == ["affine", "quantise", "affine", "flatten"]
+
+
+def test_a_constant_that_is_rounded() -> None:
+    """Rounding what clips make a constant takes in so much of the chain alone that it has two levels."""
+    nodes = [node("Clip", "x zero one", "a"), node("Add", "a three", "b"), node("Clip", "b zero one", "c")]
+    nodes += [node("Round", "c", "r"), node("Clip", "r zero six", "h")]
+    arrays = {"zero": np.float32(0), "one": np.float32(1), "three": np.float32(3), "six": np.float32(6)}
+    assert ops(agrees(flat(nodes, arrays))) == ["clip", "affine", "quantise", "flatten"]
+
+
+def used(arrays: dict[str, Any], nodes: Sequence[Any]) -> dict[str, Any]:
+    """The arrays that the nodes read."""
+    return {name: array for name, array in arrays.items() if any(name in made.input for made in nodes)}
+
+
 def test_one_quantiser_for_all_its_readers() -> None:
     """A value quantised once and dequantised twice is one node."""
     arrays = {"s": np.float32(0.0137), "z": np.array(0, np.uint8)}
@@ -867,6 +897,8 @@ def test_files(tmp_path: Path) -> None:
         from_onnx(3)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="not an input contract"):
         from_onnx(path, (3, 9, 8))  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"^from_onnx: unknown argument: clases \(did you mean classes\?\)"):
+        from_onnx(path, clases=())  # type: ignore[call-arg]
 
 
 def spoiled(net: Any, chance: random.Random) -> Any:

@@ -663,14 +663,11 @@ def test_the_same_model_gives_the_same_graph(capfd: pytest.CaptureFixture[str]) 
 
 def test_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call with something else, or without torch, says what is wanted."""
-    with pytest.raises(
-        UsageError,
-        match=(
-            r"^model: not a torch model: str \(a torch\.nn\.Module or "
-            r"a torch\.export\.ExportedProgram\) \[GRAPH-7\]$"
-        ),
-    ):
+    wanted = r"a torch\.nn\.Module or a torch\.export\.ExportedProgram"
+    with pytest.raises(UsageError, match=rf"^model: not a torch model: str \({wanted}\) \[GRAPH-7\]$"):
         from_torch("resnet20", Pixels(3, 5, 5))
+    with pytest.raises(UsageError, match=r"^from_torch: unknown argument: clases \(did you mean classes\?\)"):
+        from_torch(Forks(), Pixels(3, 5, 5), clases=())  # type: ignore[call-arg]
     with pytest.raises(UsageError, match=r"^input: not an input contract: tuple \(a Pixels\) \[GRAPH-7\]$"):
         from_torch(Forks(), (3, 5, 5))  # type: ignore[arg-type]
     monkeypatch.setattr(torch, "__version__", "2.4.1+cpu")

@@ -51,6 +51,8 @@ def is_link(link: Link) -> bool:
     """Whether an operator can stand in a chain: never falling, of one input, the same at every place and in every
     channel.
     """
+    if link.op == "hard_sigmoid":
+        return bool(link.attributes["slope"] > 0)
     scale = scale_of(link)
     return link.op in ("clip", "relu", "round", "floor") or (scale is not None and scale[0] > 0)
 
@@ -107,11 +109,15 @@ class Form:
         """The form with one more link behind it. Errors: Unmapped."""
         if scale := scale_of(link):
             return self.scaled(*scale)
-        if link.op == "relu":
-            return self.clipped(0.0, math.inf)
-        if link.op == "clip":
-            return self.clipped(link.attributes["low"], link.attributes["high"])
-        return self.rounded(link.op)
+        match link.op:
+            case "relu":
+                return self.clipped(0.0, math.inf)
+            case "clip":
+                return self.clipped(link.attributes["low"], link.attributes["high"])
+            case "hard_sigmoid":
+                return self.scaled(link.attributes["slope"], link.attributes["offset"]).clipped(0.0, 1.0)
+            case _:
+                return self.rounded(link.op)
 
 
 def _whole(number: float) -> bool:
@@ -172,8 +178,8 @@ def quantiser(form: Form, not_negative: bool = False) -> Quantiser | None:
     rounding, start, low, high = form.rounding, form.offset, form.low, form.high
     if not rounding:
         return None
-    if not_negative and not math.isnan(end := rounded_end(start, rounding == "round", CLOSE)):
-        low = max(low, end)
+    if not_negative and low < (end := rounded_end(start, rounding == "round", CLOSE)) < high:
+        low = end
     if math.isinf(low) or math.isinf(high) or not low < high or not form.gain > 0:
         return None
     if rounding == "floor" and abs(start % 1 - 0.5) <= CLOSE:  # floor(x + 0.5)
@@ -203,16 +209,14 @@ def gated(chain: Sequence[Link]) -> Smooth | None:
     """What x times a gate is, whose links lead from x to it: silu of a sigmoid, hard_silu of a hard_sigmoid, be it
     spelled clip(x + 3, 0, 6).
     """
-    match [link.op for link in chain]:
-        case ["sigmoid"]:
-            return Smooth("silu", {})
-        case ["hard_sigmoid"]:
-            return Smooth("hard_silu", dict(chain[0].attributes))
-        case []:
-            return None
-    if not all(is_link(link) and link.op not in ("round", "floor") for link in chain):
+    if [link.op for link in chain] == ["sigmoid"]:
+        return Smooth("silu", {})
+    if not chain or not all(map(is_link, chain)):
         return None
-    form = form_of(chain)
-    if form.low != 0 or not 0 < form.high < math.inf:
+    try:
+        form = form_of(chain)
+    except Unmapped:
+        return None
+    if form.rounding or form.low != 0 or not 0 < form.high < math.inf:
         return None
     return Smooth("hard_silu", {"slope": form.gain / form.high, "offset": form.offset / form.high}, form.high)

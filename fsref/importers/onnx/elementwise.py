@@ -13,7 +13,7 @@ from fsref.importers.onnx.axes import flattened, per_channel
 from fsref.importers.onnx.calls import FLOATS, Call, Handler
 from fsref.importers.onnx.quantisers import narrowed, not_below_zero, settled
 from fsref.importers.onnx.values import Builder, Value
-from fsref.importers.recogniser import gated, is_link
+from fsref.importers.recogniser import form_of, gated, hard_sigmoid, is_link
 from fsref.importers.refusals import Unmapped
 
 
@@ -62,7 +62,7 @@ def multiply(b: Builder, call: Call) -> Value:
         value, factor = per_channel(b, call.value(1 - index), call.array(index, "factor"))
         if call.op == "Div" and not factor.all():
             raise Unmapped("divides by 0", "Div by numbers other than 0")
-        return b.affine(value, 1 / factor if call.op == "Div" else factor, 0.0)
+        return _smooth(b, b.affine(value, 1 / factor if call.op == "Div" else factor, 0.0))
     if call.op == "Div":
         raise Unmapped("divides by a value", "Mul, or Div by a constant")
     left, right = call.value(0), call.value(1)
@@ -135,7 +135,14 @@ def _clip(b: Builder, value: Value, low: float, high: float) -> Value:
         value = replace(value, name=before.inputs[0])
     if not -math.inf < low < high < math.inf:
         raise Unmapped(f"between {low:g} and {high:g}", "Relu, or Clip between two numbers")
-    return b.apply("clip", value, {"low": low, "high": high})
+    return _smooth(b, b.apply("clip", value, {"low": low, "high": high}))
+
+
+def _smooth(b: Builder, value: Value) -> Value:
+    """A value as one hard_sigmoid when the scales and clips that end in it spell one out; else the value itself."""
+    base, chain = b.chain(value.name)
+    found = hard_sigmoid(form_of(chain)) if len(chain) > 1 else None
+    return value if found is None else b.apply(found.op, replace(value, name=base), found.attributes)
 
 
 def activation(b: Builder, call: Call) -> Value:

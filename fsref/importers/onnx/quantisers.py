@@ -106,9 +106,13 @@ def unquantised(b: Builder, value: Value) -> Value:
 
 def rounding(b: Builder, call: Call) -> Value:
     """Floor or Round; the bounds and scales before it become part of the quantiser."""
-    value = call.value()
+    value, how = call.value(), call.op.lower()
     base, chain = b.chain(value.name)
-    return replace(value, rounded=Rounded(base, form_of(chain).rounded(call.op.lower()), b.path))
+    form = form_of(chain).rounded(how)
+    while form.low == form.high:  # a constant, which no quantiser gives: more of the chain stays in nodes
+        base, chain = chain[0].name, chain[1:]
+        form = form_of(chain).rounded(how)
+    return replace(value, rounded=Rounded(base, form, b.path))
 
 
 def quantise_linear(b: Builder, call: Call) -> Value:

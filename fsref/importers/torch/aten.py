@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from fsref.importers.refusals import Unmapped
-from fsref.importers.torch.traced import (
+from fsref.importers.torch.views import (
     Site,
     View,
     affine,

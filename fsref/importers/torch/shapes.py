@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fsref.importers.refusals import Unmapped
-from fsref.importers.torch.traced import Site, View, affine, form, image, pair, vector
+from fsref.importers.torch.views import Site, View, affine, form, image, pair, vector
 
 FORMS: dict[str, Callable[..., Any]] = {}
 

@@ -1,0 +1,154 @@
+"""A traced torch model, operator by operator, as the steps of a graph (GRAPH-7)."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fsref.errors import GraphError
+from fsref.graph.graph import Pixels
+from fsref.importers.refusals import Unmapped, line
+from fsref.importers.torch import aten
+from fsref.importers.torch import shapes as aten_shapes
+from fsref.importers.torch.draft import Step
+from fsref.importers.torch.views import Site, View, image, image_shape
+
+FORMS = aten.FORMS | aten_shapes.FORMS
+MADE_LIKE = (  # read only the shape of a value
+    "zeros_like",
+    "ones_like",
+    "full_like",
+    "new_zeros",
+    "new_ones",
+    "new_full",
+    "_assert_tensor_metadata",
+)
+
+
+class Tracer:
+    """Goes through a program once and lays down the steps of its graph; `problems` are the operators that have none."""
+
+    def __init__(self, torch: Any, program: Any, pixels: Pixels, place: str) -> None:
+        self.torch, self.program, self.source = torch, program, Step("input", (), pixels.shape)
+        self.problems: list[str] = []
+        signature = program.graph_signature
+        tensors = {**program.state_dict, **program.constants}
+        kept = {
+            **signature.inputs_to_parameters,
+            **signature.inputs_to_buffers,
+            **signature.inputs_to_lifted_tensor_constants,
+        }
+        self.values: dict[Any, Any] = {}
+        places = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+        for key, node in places.items():
+            if key in kept:
+                self.values[node] = tensors[kept[key]]
+        images = list(signature.user_inputs)
+        outputs = [name for name in signature.user_outputs if name not in signature.buffers_to_mutate]
+        if len(images) != 1 or len(outputs) != 1 or images[0] not in places:
+            found = f"{len(images)} inputs, {len(outputs)} outputs"
+            raise GraphError("GRAPH-7", place, "not a model of images that gives logits alone", found, "one of each")
+        shape = tuple(getattr(places[images[0]].meta.get("val"), "shape", ()))
+        if not all(isinstance(side, int) for side in shape):
+            raise GraphError("GRAPH-7", images[0], "dynamic shapes", tuple(map(str, shape)), "export with fixed sizes")
+        if shape[1:] != pixels.shape:
+            limit = f"(B, {', '.join(map(str, pixels.shape))}) by the input contract"
+            raise GraphError("GRAPH-7", images[0], "the program is of other images", shape, limit)
+        self.values[places[images[0]]] = View(self.source, pixels.shape)
+        self.batch, self.output = int(shape[0]), outputs[0]
+        for target in signature.buffers_to_mutate.values():
+            self.problems.append(line(target, "written to in forward"))
+
+    def run(self) -> Step:
+        """The step that gives the logits, or the softmax of them."""
+        for node in self.program.graph.nodes:
+            if node.op == "get_attr":
+                self.values[node] = operator.attrgetter(node.target)(self.program.graph_module)
+            elif node.op == "call_function":
+                self.values[node] = self.result(node)
+        value = next(value for node, value in self.values.items() if node.name == self.output)
+        if not isinstance(value, View):
+            raise GraphError("GRAPH-7", self.output, "the logits do not depend on the image")
+        found = image(Site("output", value.dims, ""), value) if value.step.op else value
+        return found.step
+
+    def result(self, node: Any) -> Any:
+        """What a call gives: a constant, a value, or a stand-in when it cannot be mapped, so that the rest is looked at
+        too.
+        """
+        args, kwargs = (
+            self.torch.fx.node.map_arg(given, lambda source: self.values[source]) for given in (node.args, node.kwargs)
+        )
+        read = [item for given in (*args, *kwargs.values()) for item in _items(given) if isinstance(item, View)]
+        seen = next((item for item in _items(node.meta.get("val")) if item is not None), None)
+        name = str(node.target).removeprefix("aten.").split(".")[0]
+        site = Site(name, tuple(getattr(seen, "shape", ()))[1:], path_of(node))
+        try:
+            if node.target is operator.getitem:
+                return self.item(site, *args)
+            if not read or site.name in MADE_LIKE:
+                return self.constant(node.target, args, kwargs)
+            return self.checked(self.mapped(node.target, site, args, kwargs, read), seen)
+        except Unmapped as problem:
+            name = problem.operator or site.name.lstrip("_").removeprefix("native_")
+            self.problems.append(line(site.place or "forward", name, problem.problem, problem.nearest))
+        dims = site.dims if len(site.dims) <= 3 else (int(np.prod(site.dims)),)
+        return View(Step("", tuple(value.step for value in read), image_shape(dims), site.place), site.dims)
+
+    def mapped(self, target: Any, site: Site, args: Any, kwargs: Any, read: Sequence[View]) -> View:
+        """The value of an operator in the tables. Errors: Unmapped."""
+        overload = str(target).removeprefix("aten.")
+        function = FORMS.get(overload) or FORMS.get(site.name)
+        if function is None:
+            near = (nearest for nearest, known in aten.NEAREST.items() if {overload, site.name} & {*known})
+            raise Unmapped(nearest=next(near, ""))
+        if any(value.expanded for value in read) and site.name not in aten.READS_EXPANDED:
+            raise Unmapped(nearest="expand just before add or mul")
+        rest = target._schema.arguments[len(args) :]
+        filled = (kwargs.get(argument.name, argument.default_value) for argument in rest)
+        try:
+            value: View = function(site, *args, *filled)
+        except (AttributeError, TypeError) as error:  # a value where the table takes a constant, or the other way round
+            raise Unmapped(nearest=f"{site.name} of values and constants in other places") from error
+        if value.step.op == "softmax":
+            value.step.attributes["function"] = lambda logits: target(logits, *args[1:], **kwargs)
+        return value
+
+    def item(self, site: Site, value: Any, index: int) -> Any:
+        """The index-th of several results."""
+        if not isinstance(value, View):
+            return value[index]
+        if value.step.op and index == 0:
+            return value
+        return View(Step("", (value.step,), image_shape(site.dims[:3])), site.dims)
+
+    def constant(self, target: Any, args: Any, kwargs: Any) -> Any:
+        """What a call gives that reads no value, or of a value its shape alone. Errors: Unmapped."""
+        filled = [self.torch.zeros(self.batch, *item.dims) if isinstance(item, View) else item for item in args]
+        try:
+            return target(*filled, **kwargs)
+        except Exception as error:
+            raise Unmapped() from error
+
+    def checked(self, value: View, seen: Any) -> View:
+        """A value whose shape and type are those torch sees. Errors: Unmapped."""
+        if seen.dtype not in (self.torch.float32, self.torch.float64):
+            raise Unmapped(nearest="float32 values")
+        if seen.shape[0] != self.batch:
+            raise Unmapped(nearest="the batch as first axis")
+        if tuple(seen.shape[1:]) != value.dims and not value.expanded:
+            raise Unmapped(nearest="equal shapes, or (C, 1, 1) with (C, H, W)")
+        return value
+
+
+def path_of(node: Any) -> str:
+    """The path of the innermost module that a call stands in."""
+    return next(reversed([str(path) for path, *_ in (node.meta.get("nn_module_stack") or {}).values()]), "")
+
+
+def _items(given: Any) -> Sequence[Any]:
+    """What a list or tuple holds; anything else alone."""
+    return given if isinstance(given, (list, tuple)) else [given]
