@@ -56,7 +56,7 @@ HOMES = {
     "matplotlib": {"reports.pictures"},
     "torch": {"importers.torch.from_torch"},
     "onnx": {"formats.onnx", "importers.onnx.*"},
-    "hypothesis": {"verification.strategies", "verification.verify"},
+    "hypothesis": {"testing", "verification.strategies", "verification.verify"},
 }
 
 

@@ -71,7 +71,7 @@ def test_plain_values(net: Network) -> None:
         name = entry["name"]
         for what, window in (("receives", plan.receives[name]), ("fires", plan.fires[name])):
             assert entry[what] == ([window.start, window.stop - 1] if len(window) else None)
-        assert entry["memory_bits"] == asdict(bits[name])
+        assert entry["memory"] == asdict(bits[name])
     for buffers, key in ((1, "one_buffer"), (2, "two_buffers")):
         needs = pipelining(net, buffers)
         assert {entry["name"]: entry["fifo"][key] for entry in found["projections"]} == {

@@ -26,6 +26,7 @@ from fsref.formats.npz import to_bytes
 from fsref.law.neuron import fire
 from fsref.law.widths import memories
 from handmade import residual, tiny, unordered
+from members import members_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "fsref"
@@ -223,7 +224,7 @@ def test_how_many_fs_populations_a_file_holds() -> None:
         populations += [FS(f"p{k}", (1, 1, 1), fs_relu(1)) for k in range(count)]
         populations += [Readout("out", (1, 1, 1))]
         into = [Dense("in", p.name, [[1]]) for p in populations[1:]]
-        return len(members.members_of(to_bytes(Network(populations, into))))
+        return len(members_of(to_bytes(Network(populations, into))))
 
     assert [members(1), members(2), members(7)] == [5 * 1 + 3, 5 * 2 + 3, 5 * 7 + 3]
     assert 5 * 13_106 + 3 <= 65_535 < 5 * 13_107 + 3

@@ -8,11 +8,13 @@ import click
 
 from fsref.cli.options import JSON, NET, show
 from fsref.formats.bundled import load
+from fsref.formats.export import FORMATS
+from fsref.formats.export import export as write
 
 
 @click.command()
 @NET
-@click.option("--format", "form", type=click.Choice(("onnx",)), required=True, help="What to write.")
+@click.option("--format", "form", type=click.Choice(tuple(FORMATS)), required=True, help="What to write.")
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE", help="The file to write; NET.fs.onnx here unless given."
 )
@@ -24,15 +26,10 @@ from fsref.formats.bundled import load
 )
 @JSON
 def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], as_json: bool) -> int:
-    """Write the same integers as standard ONNX.
-
-    NET is then at hand for programs that read ONNX.
-    """
-    from fsref.formats import onnx
-
+    """Write the same integers in a format that other programs read: standard ONNX."""
     network = load(net)
     target = out or Path(f"{Path(net).name.removesuffix('.npz').removesuffix('.fs')}.fs.{form}")
-    onnx.save(network, target, codes=codes)
+    write(network, target, form, codes=codes)
     show(
         as_json,
         [f"{target}: {network.name or net}, id {network.id[:12]}"],
