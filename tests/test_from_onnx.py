@@ -97,15 +97,8 @@ def agrees(
     images = codes(pixels)
     real = pixels.normalise(images).transpose(turn)
     for i, got in enumerate(graph.forward(images)):
-        feed = real[i : i + 1].reshape(
-            [
-                1,
-                *(
-                    d.dim_value or real.shape[k + 1]
-                    for k, d in enumerate(made.graph.input[0].type.tensor_type.shape.dim[1:])
-                ),
-            ]
-        )
+        dims = made.graph.input[0].type.tensor_type.shape.dim[1:]
+        feed = real[i : i + 1].reshape([1, *(d.dim_value or real.shape[k + 1] for k, d in enumerate(dims))])
         wanted = np.ravel(ReferenceEvaluator(like or made).run(None, {"x": feed})[0])
         assert np.abs(got - wanted).max() <= near * max(1, np.abs(wanted).max())
     return graph

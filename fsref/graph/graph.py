@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.errors import GraphError, UsageError
+from fsref.errors import GraphError, UsageError, nearest
 from fsref.graph.operators import MAX_WEIGHTS, OPERATORS, Attribute, Floats, Misfit, size_of
 from fsref.law.images import LARGEST, Pixels
 from fsref.law.populations import Shape
@@ -50,27 +50,16 @@ class Node:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"[ -\[\]-~]{1,256}", self.name) or self.name == "input":
-            raise GraphError(
-                "GRAPH-1",
-                "node",
-                "not a name",
-                repr(self.name),
-                "1..256 printable ASCII characters without backslash; not input",
-            )
+            limit = "1..256 printable ASCII characters without backslash; not input"
+            raise GraphError("GRAPH-1", "node", "not a name", repr(self.name), limit)
         operator = OPERATORS.get(self.op) if isinstance(self.op, str) else None
         if operator is None:
             raise GraphError("GRAPH-2", self.name, "unknown operator", self.op, f"one of {', '.join(OPERATORS)}")
         inputs = tuple(self.inputs) if isinstance(self.inputs, (tuple, list)) else ()
-        if not all(isinstance(name, str) for name in inputs) or (
-            len(inputs) < 2 if operator.several else len(inputs) != 1
-        ):
-            raise GraphError(
-                "GRAPH-1",
-                self.name,
-                f"wrong inputs of {self.op}",
-                repr(self.inputs),
-                "two names or more" if operator.several else "one name",
-            )
+        right_count = len(inputs) >= 2 if operator.several else len(inputs) == 1
+        if not right_count or not all(isinstance(name, str) for name in inputs):
+            limit = "two names or more" if operator.several else "one name"
+            raise GraphError("GRAPH-1", self.name, f"wrong inputs of {self.op}", repr(self.inputs), limit)
         object.__setattr__(self, "inputs", inputs)
         for what, given, known in (
             ("attribute", self.attributes, operator.attributes),
@@ -78,13 +67,8 @@ class Node:
         ):
             for name in given:
                 if name not in known:
-                    raise GraphError(
-                        "GRAPH-2",
-                        self.name,
-                        f"unknown {what} of {self.op}",
-                        name,
-                        f"known: {', '.join(known) or 'none'}",
-                    )
+                    limit = f"known: {', '.join(known) or 'none'}"
+                    raise GraphError("GRAPH-2", self.name, f"unknown {what} of {self.op}", name, limit)
         attributes = {name: self._attribute(name, attribute) for name, attribute in operator.attributes.items()}
         if "kernel" in attributes:
             attributes["stride"] = attributes["stride"] or attributes["kernel"]
@@ -99,13 +83,8 @@ class Node:
         for name, array in arrays.items():
             for axis, size in zip(operator.arrays[name], array.shape, strict=True):
                 if sizes.setdefault(axis, size) != size:
-                    raise GraphError(
-                        "GRAPH-2",
-                        self.name,
-                        f"{name} does not meet the other arrays",
-                        array.shape,
-                        f"{axis} is {sizes[axis]}",
-                    )
+                    limit = f"{axis} is {sizes[axis]}"
+                    raise GraphError("GRAPH-2", self.name, f"{name} does not meet the other arrays", array.shape, limit)
         if wrong := operator.check(attributes, arrays):
             raise GraphError("GRAPH-2", self.name, wrong)
 
@@ -118,9 +97,8 @@ class Node:
         try:
             return attribute.take(self.attributes[name])
         except (TypeError, ValueError, OverflowError):
-            raise GraphError(
-                "GRAPH-2", self.name, f"wrong {name} of {self.op}", repr(self.attributes[name]), attribute.says
-            ) from None
+            given = repr(self.attributes[name])
+            raise GraphError("GRAPH-2", self.name, f"wrong {name} of {self.op}", given, attribute.says) from None
 
     def _array(self, name: str, axes: tuple[str, ...]) -> Floats:
         """An array checked and read-only."""
@@ -131,28 +109,18 @@ class Node:
         except ValueError:
             given = np.asarray(None)
         if given.dtype.kind not in "iuf" or given.dtype.itemsize > 8:
-            raise GraphError(
-                "GRAPH-2", self.name, f"{name} is not an array of numbers", given.dtype, "float32 or float64"
-            )
+            limit = "float32 or float64"
+            raise GraphError("GRAPH-2", self.name, f"{name} is not an array of numbers", given.dtype, limit)
         if given.ndim != len(axes) or not 1 <= given.size <= MAX_WEIGHTS:
-            raise GraphError(
-                "GRAPH-2",
-                self.name,
-                f"wrong shape of {name}",
-                given.shape,
-                f"({', '.join(axes)}), 1..{MAX_WEIGHTS} numbers",
-            )
+            limit = f"({', '.join(axes)}), 1..{MAX_WEIGHTS} numbers"
+            raise GraphError("GRAPH-2", self.name, f"wrong shape of {name}", given.shape, limit)
         kind = np.float32 if given.dtype.kind == "f" and given.dtype.itemsize <= 4 else np.float64
-        array: Floats = (
-            given
-            if given.dtype == kind and given.flags.c_contiguous and not given.flags.writeable
-            else given.astype(kind, order="C")
-        )
+        kept = given.dtype == kind and given.flags.c_contiguous and not given.flags.writeable
+        array: Floats = given if kept else given.astype(kind, order="C")
         if not (fine := np.abs(array) <= LARGEST).all():
             at = tuple(np.argwhere(~fine)[0].tolist())
-            raise GraphError(
-                "GRAPH-4", self.name, f"{name}{list(at)} is not a number that float32 holds", float(array[at])
-            )
+            wrong = f"{name}{list(at)} is not a number that float32 holds"
+            raise GraphError("GRAPH-4", self.name, wrong, float(array[at]))
         array.setflags(write=False)
         return array
 
@@ -188,9 +156,8 @@ class Graph(Shown):
         for field_name in ("nodes", "classes", "notes"):
             object.__setattr__(self, field_name, tuple(getattr(self, field_name)))
         if self.input is not None and not isinstance(self.input, Pixels):
-            raise GraphError(
-                "GRAPH-5", "input", "not an input contract", type(self.input).__name__, "a Pixels, or None"
-            )
+            given = type(self.input).__name__
+            raise GraphError("GRAPH-5", "input", "not an input contract", given, "a Pixels, or None")
         if not 1 <= len(self.nodes) <= MAX_NODES or not all(isinstance(node, Node) for node in self.nodes):
             raise GraphError("GRAPH-1", "graph", "not a list of nodes", len(self.nodes), f"1..{MAX_NODES} of Node")
         if not all(isinstance(text, str) for text in (self.name, *self.classes, *self.notes)):
@@ -199,18 +166,16 @@ class Graph(Shown):
         for node in self.nodes:
             for source in node.inputs:
                 if source not in seen:
-                    raise GraphError(
-                        "GRAPH-1", node.name, "reads no earlier node", source, "input, or a node that stands before it"
-                    )
+                    limit = "input, or a node that stands before it"
+                    raise GraphError("GRAPH-1", node.name, "reads no earlier node", source, limit)
             if node.name in seen:
                 raise GraphError("GRAPH-1", node.name, "two nodes have this name")
             seen.add(node.name)
         if self.input is not None:
             c, h, w = self.shapes[self.output]
             if (h, w) != (1, 1):
-                raise GraphError(
-                    "GRAPH-3", self.output, "the last node does not give logits", (c, h, w), "(classes, 1, 1)"
-                )
+                wrong = "the last node does not give logits"
+                raise GraphError("GRAPH-3", self.output, wrong, (c, h, w), "(classes, 1, 1)")
             if self.classes and len(self.classes) != c:
                 raise GraphError("GRAPH-3", "classes", "not one name per logit", len(self.classes), f"{c}")
 
@@ -239,13 +204,8 @@ class Graph(Shown):
     def contract(self) -> Pixels:
         """The input contract. Errors: GraphError when there is none."""
         if self.input is None:
-            raise GraphError(
-                "GRAPH-5",
-                "input",
-                "the graph has no input contract",
-                None,
-                "size, scale, mean, std: graph.with_input(fsref.Pixels(...))",
-            )
+            limit = "size, scale, mean, std: graph.with_input(fsref.Pixels(...))"
+            raise GraphError("GRAPH-5", "input", "the graph has no input contract", None, limit)
         return self.input
 
     @cached_property
@@ -253,10 +213,9 @@ class Graph(Shown):
         """The shape (C, H, W) of every value by name, "input" first. Errors: GraphError."""
         shapes = {"input": self.contract().shape}
         for node in self.nodes:
+            given = (shapes[name] for name in node.inputs)
             try:
-                shapes[node.name] = OPERATORS[node.op].shape(
-                    node.attributes, node.arrays, *(shapes[name] for name in node.inputs)
-                )
+                shapes[node.name] = OPERATORS[node.op].shape(node.attributes, node.arrays, *given)
             except Misfit as misfit:
                 raise GraphError("GRAPH-3", node.name, *misfit.args) from None
         return shapes
@@ -275,8 +234,9 @@ class Graph(Shown):
         return self.activations(images, [self.output])[self.output][:, :, 0, 0]
 
     def activations(self, images: ArrayLike, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
-        """The values (B, C, H, W) of these names for images; "input" is the normalised image. Errors: InputError,
-        GraphError, UsageError.
+        """The values (B, C, H, W) of these names for images; "input" is the normalised image.
+
+        Errors: InputError, GraphError, UsageError.
         """
         codes, wanted, first = self.contract().check(images), tuple(names), 0
         made = {name: np.empty((len(codes), *self.shapes[name]), np.float32) for name in self._known(wanted)}
@@ -306,13 +266,8 @@ class Graph(Shown):
         """The names once each. Errors: UsageError when the graph has no such value."""
         for name in names:
             if name != "input" and name not in self._by_name:
-                raise UsageError(
-                    "GRAPH-1",
-                    "names",
-                    "the graph has no value of this name",
-                    name,
-                    f"input, {', '.join(self._by_name)}",
-                )
+                limit = nearest(str(name), ["input", *self._by_name])
+                raise UsageError("GRAPH-1", "names", "the graph has no value of this name", name, limit)
         return dict.fromkeys(names)
 
     def _plan(self, wanted: Mapping[str, None]) -> tuple[list[Node], dict[str, str]]:

@@ -30,8 +30,8 @@ class Misfit(Exception):
 
 @dataclass(frozen=True)
 class Attribute:
-    """One attribute: `take` gives its plain value or raises ValueError or TypeError, `says` is what it must be;
-    REQUIRED has no default.
+    """One attribute: `take` gives its plain value or raises ValueError or TypeError, `says` is what it must be; a
+    required one has no default.
     """
 
     take: Callable[[Any], Any]
@@ -141,11 +141,8 @@ def _places(shape: Shape, kernel: Pair, stride: Pair, padding: Padding, dilation
         raise Misfit("too many values with padding", size_of(whole), f"at most {MAX_NEURONS} in one image")
     size = window_shape(shape, kernel, stride, padding, dilation)
     if min(size) < 1:
-        raise Misfit(
-            "the window is larger than the padded image",
-            kernel,
-            f"image {shape[1:]}, padding {padding}, dilation {dilation}",
-        )
+        limit = f"image {shape[1:]}, padding {padding}, dilation {dilation}"
+        raise Misfit("the window is larger than the padded image", kernel, limit)
     return size
 
 
@@ -175,11 +172,8 @@ def _pool_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
     size = _places(shape, a["kernel"], a["stride"], a["padding"])
     rows, columns = places(shape, a["kernel"], a["stride"], a["padding"])
     if not a.get("count_include_pad", False) and min(rows.min(), columns.min()) < 1:
-        raise Misfit(
-            "a window holds only padding",
-            a["padding"],
-            f"image {shape[1:]}, kernel {a['kernel']}, stride {a['stride']}",
-        )
+        limit = f"image {shape[1:]}, kernel {a['kernel']}, stride {a['stride']}"
+        raise Misfit("a window holds only padding", a["padding"], limit)
     return fit((shape[0], *size))
 
 
@@ -241,14 +235,10 @@ def _hard_sigmoid(a: Attributes, x: Floats) -> Floats:
 
 def _bad_variance(a: Attributes, w: Arrays) -> str:
     wrong = np.flatnonzero((w["variance"] < 0) | (w["variance"].astype(np.float64) + a["eps"] <= 0))
-    return (
-        (
-            f"variance[{wrong[0]}] is {w['variance'][wrong[0]]:g}, eps {a['eps']:g}: "
-            "their sum must be positive, the variance not negative"
-        )
-        if len(wrong)
-        else ""
-    )
+    if not len(wrong):
+        return ""
+    found = f"variance[{wrong[0]}] is {w['variance'][wrong[0]]:g}, eps {a['eps']:g}"
+    return f"{found}: their sum must be positive, the variance not negative"
 
 
 def _bad_clip(a: Attributes, w: Arrays) -> str:

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.graph.graph import shown_shape
 from fsref.graph.operators import Floats
 from fsref.importers.onnx.values import Builder, Numbers, Value
 from fsref.importers.refusals import Unmapped
@@ -25,18 +26,16 @@ def places(axes: Sequence[int], rank: int) -> list[int]:
 
 def regroup(b: Builder, value: Value, target: Sequence[int]) -> Value:
     """The value reshaped to the ONNX shape `target`."""
-    sizes, letters, axes = b.sizes(value.shape), list("".join(value.axes)), []
-    shape = " x ".join(map(str, target))
+    sizes, letters, axes = b.sizes(value.shape), list("".join(value.axes)), list[str]()
+    shape = shown_shape(target)
     for size in target:
         taken, product = "", 1
         while product < size and letters:
             taken += letters.pop(0)
             product *= sizes[taken[-1]]
         if product != size:
-            raise Unmapped(
-                f"reshapes {shown(b, value)} to {shape}, which splits an axis or makes another number of values",
-                "flatten, or axes of size 1",
-            )
+            wrong = "which splits an axis or makes another number of values"
+            raise Unmapped(f"reshapes {shown(b, value)} to {shape}, {wrong}", "flatten, or axes of size 1")
         axes.append(taken)
     if letters:
         raise Unmapped(f"reshapes {shown(b, value)} to {shape}, another number of values", "flatten, or axes of size 1")
@@ -45,18 +44,14 @@ def regroup(b: Builder, value: Value, target: Sequence[int]) -> Value:
 
 def shown(b: Builder, value: Value) -> str:
     """The shape of a value for a message: "1 x 8 (C) x 6 (HW)"."""
-    return " x ".join(
-        f"{size}{f' ({letters})' if letters else ''}"
-        for size, letters in zip(b.shape_of(value), value.axes, strict=True)
-    )
+    sides = zip(b.shape_of(value), value.axes, strict=True)
+    return " x ".join(f"{size} ({letters})" if letters else f"{size}" for size, letters in sides)
 
 
 def layout(b: Builder, value: Value) -> str:
     """The order BCHW or BHWC that the four axes of a value have."""
-    for order in ("BCHW", "BHWC"):
-        if len(value.axes) == 4 and all(
-            letters in ("", letter) for letters, letter in zip(value.axes, order, strict=True)
-        ):
+    for order in ("BCHW", "BHWC") if len(value.axes) == 4 else ():
+        if all(letters in ("", letter) for letters, letter in zip(value.axes, order, strict=True)):
             return order
     raise Unmapped(f"reads {shown(b, value)}", "an image N x C x H x W")
 
@@ -85,10 +80,8 @@ def flattened(b: Builder, value: Value) -> Value:
         raise Unmapped(f"reads {shown(b, value)}", "a flatten in the order C, H, W, or a dense layer right after it")
     if value.shape[1:] == (1, 1):
         return value
-    return b.value(
-        b.add("flatten", [value.name], part="flatten"),
-        ["C" if axis == letters and axis else axis for axis in value.axes],
-    )
+    axes = ["C" if axis == letters and axis else axis for axis in value.axes]
+    return b.value(b.add("flatten", [value.name], part="flatten"), axes)
 
 
 def storage_order(b: Builder, value: Value) -> NDArray[np.int64] | None:
@@ -105,27 +98,16 @@ def storage_order(b: Builder, value: Value) -> NDArray[np.int64] | None:
 def per_channel(b: Builder, value: Value, array: Numbers) -> tuple[Value, Floats]:
     """The value, flattened if it has to be, and a constant that meets it as one number per channel."""
     numbers = np.asarray(array, np.float64)
-    if not np.isfinite(numbers).all():
-        raise Unmapped(
-            (
-                "has a constant that is not finite, first at index "
-                f"{tuple(np.argwhere(~np.isfinite(numbers))[0].tolist())}"
-            ),
-            "finite numbers",
-        )
-    shape, sizes = b.shape_of(value), b.sizes(value.shape)
+    if not (finite := np.isfinite(numbers)).all():
+        first = tuple(np.argwhere(~finite)[0].tolist())
+        raise Unmapped(f"has a constant that is not finite, first at index {first}", "finite numbers")
+    shape, sizes, per = b.shape_of(value), b.sizes(value.shape), "one number, or one per channel"
     dims = (1,) * (len(shape) - numbers.ndim) + numbers.shape
-    wide = (
-        [d != 1 and (d != s or "B" in letters) for d, s, letters in zip(dims, shape, value.axes, strict=True)]
-        if len(dims) == len(shape)
-        else [True]
-    )
-    if any(wide):
-        raise Unmapped(
-            f"has a constant of shape {numbers.shape} that does not meet {shown(b, value)}",
-            "one number, or one per channel",
-        )
-    letters = "".join(letters for letters in value.axes if "B" not in letters)
+    if len(dims) > len(shape) or any(
+        d != 1 and (d != size or "B" in axis) for d, size, axis in zip(dims, shape, value.axes, strict=True)
+    ):
+        raise Unmapped(f"has a constant of shape {numbers.shape} that does not meet {shown(b, value)}", per)
+    letters = "".join(axis for axis in value.axes if "B" not in axis)
     spread = [
         sizes[a] if d != 1 else 1 for d, axis in zip(dims, value.axes, strict=True) for a in axis if "B" not in axis
     ]
@@ -135,6 +117,6 @@ def per_channel(b: Builder, value: Value, array: Numbers) -> tuple[Value, Floats
     if not (full == full[:, :1, :1]).all():
         flat = flattened(b, value) if any(len(axis) > 1 for axis in value.axes) else None
         if flat is None:
-            raise Unmapped("has a constant that differs from place to place", "one number, or one per channel")
+            raise Unmapped("has a constant that differs from place to place", per)
         return flat, np.broadcast_to(full, value.shape).ravel()
     return value, np.broadcast_to(full[:, 0, 0], value.shape[:1])

@@ -30,10 +30,8 @@ def _together(b: Builder, values: Sequence[Value]) -> tuple[list[str], list[str]
         axes.append(kinds.pop() if kinds else "")
     largest = max((value.shape for value in padded), key=lambda shape: shape[1] * shape[2])
     if any(value.shape not in (largest, (largest[0], 1, 1)) for value in padded):
-        raise Unmapped(
-            f"meets shapes {' and '.join(str(value.shape) for value in padded)}",
-            "equal shapes, or (C, 1, 1) with (C, H, W)",
-        )
+        met = " and ".join(str(value.shape) for value in padded)
+        raise Unmapped(f"meets shapes {met}", "equal shapes, or (C, 1, 1) with (C, H, W)")
     return [value.name for value in padded], axes
 
 
@@ -103,11 +101,8 @@ def clip(b: Builder, call: Call) -> Value:
     ends = [call.constant(1, "lower bound"), call.constant(2, "upper bound")]
     if any(end is not None and end.size != 1 for end in ends):
         raise Unmapped("has bounds that are not one number each", "Clip between two numbers")
-    low, high = (
-        default if end is None else float(end.ravel()[0])
-        for end, default in zip(ends, (-math.inf, math.inf), strict=True)
-    )
-    return _clip(b, call.value(), low, high)
+    low, high = (None if end is None else float(end.ravel()[0]) for end in ends)
+    return _clip(b, call.value(), -math.inf if low is None else low, math.inf if high is None else high)
 
 
 def relu(b: Builder, call: Call) -> Value:

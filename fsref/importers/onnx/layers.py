@@ -52,10 +52,8 @@ def windows(b: Builder, call: Call, name: str, kernel: Sequence[int]) -> tuple[d
     if a.get("ceil_mode", 0) and auto == "NOTSET":
         for i, (n, s, r) in enumerate(zip(sizes, stride, reach, strict=True)):
             padded = n + pads[i] + pads[i + 2]
-            last = (
-                -(-(padded - r) // s) * s
-            )  # where the last window starts; one that starts in the bottom or right padding is left out
-            if last >= n + pads[i]:
+            last = -(-(padded - r) // s) * s  # where the last window starts
+            if last >= n + pads[i]:  # one that starts in the bottom or right padding is left out
                 last -= s
             beyond[i] = max(0, last + r - padded)
     found = {
@@ -86,10 +84,8 @@ def _dense(b: Builder, value: Value, weight: Numbers, bias: Numbers | None) -> V
     arrays = {} if bias is None else {"bias": bias}
     if any(axis not in ("", "B") for axis in value.axes[:-1]):  # the same product at each place
         if last != ("C" if value.shape[0] > 1 else ""):
-            raise Unmapped(
-                "multiplies along an axis that is not the channels",
-                "a dense layer after a flatten, or along the channels",
-            )
+            near = "a dense layer after a flatten, or along the channels"
+            raise Unmapped("multiplies along an axis that is not the channels", near)
         made = b.add("conv", [value.name], {}, {"weight": weight.T[:, :, None, None]} | arrays)
         return b.value(made, [*value.axes[:-1], "C"])
     order = storage_order(b, value)
@@ -106,17 +102,12 @@ def gemm(b: Builder, call: Call) -> Value:
     """Gemm: alpha A B + beta C with constant B and C."""
     value, weight, bias, a = call.value(), call.array(1, "weights"), call.constant(2, "bias"), call.attributes
     if a.get("transA", 0) or weight.ndim != 2 or len(value.axes) != 2:
-        raise Unmapped(
-            "turns its first operand, or has operands that are not matrices",
-            "x (batch, N) and weights (N, M), transA 0",
-        )
+        near = "x (batch, N) and weights (N, M), transA 0"
+        raise Unmapped("turns its first operand, or has operands that are not matrices", near)
     weight = (weight.T if a.get("transB", 0) else weight) * weight.dtype.type(a.get("alpha", 1.0))
     if bias is not None:
-        if (
-            bias.ndim > 2
-            or (bias.ndim == 2 and bias.shape[0] != 1)
-            or bias.shape[-1:] not in ((), (1,), weight.shape[1:])
-        ):
+        row = bias.ndim < 2 or (bias.ndim == 2 and bias.shape[0] == 1)
+        if not row or bias.shape[-1:] not in ((), (1,), weight.shape[1:]):
             raise Unmapped(f"has a bias of shape {bias.shape} for weights {weight.shape}", "one bias per output")
         bias = np.broadcast_to(bias.reshape(-1) * bias.dtype.type(a.get("beta", 1.0)), weight.shape[1:])
     return _dense(b, value, weight, bias)
@@ -137,12 +128,8 @@ def batch_norm(b: Builder, call: Call) -> Value:
     if len(value.axes) < 2 or value.axes[1] != ("C" if value.shape[0] > 1 else ""):
         raise Unmapped("normalises an axis that is not the channels", "N x C x H x W")
     gain, offset, mean, variance = (call.array(i, "parameters") for i in range(1, 5))
-    return b.apply(
-        "batch_norm",
-        value,
-        {"eps": call.attributes.get("epsilon", 1e-5)},
-        {"mean": mean, "variance": variance, "gain": gain, "offset": offset},
-    )
+    arrays = {"mean": mean, "variance": variance, "gain": gain, "offset": offset}
+    return b.apply("batch_norm", value, {"eps": call.attributes.get("epsilon", 1e-5)}, arrays)
 
 
 def max_pool(b: Builder, call: Call) -> Value:

@@ -40,8 +40,9 @@ class Operator:
 
 
 def read(path: Path) -> ModelProto:
-    """The model in a file, with the data that it keeps in files beside it (`torch.onnx.export` does so) inside. Errors:
-    FileError.
+    """The model in a file, with the data that it keeps in files beside it (`torch.onnx.export` does so) inside.
+
+    Errors: FileError.
     """
     from onnx import ModelProto
 
@@ -52,9 +53,7 @@ def read(path: Path) -> ModelProto:
             raise FileError("GRAPH-7", str(path), "is too large", path.stat().st_size, f"at most {MAX_BYTES} bytes")
         data = path.read_bytes()
     except (OSError, ValueError) as error:
-        raise FileError(
-            "GRAPH-7", str(path), "cannot be read", getattr(error, "strerror", None) or str(error)
-        ) from None
+        raise FileError("GRAPH-7", str(path), "cannot be read", _said(error)) from None
     if not data:  # which is a valid message without anything in it
         raise FileError("GRAPH-7", str(path), "the file is empty", None, "a file that onnx.save writes")
     try:
@@ -68,15 +67,18 @@ def read(path: Path) -> ModelProto:
     return model
 
 
+def _said(error: OSError | ValueError) -> str:
+    """What an error of the file system says, without number and path."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def _outside(tensor: TensorProto) -> bool:
     """Whether the data of a tensor are in another file."""
     return bool(tensor.data_location == tensor.EXTERNAL or tensor.external_data)
 
 
 def _bring_in(tensor: TensorProto, path: Path, left: int) -> int:
-    """How many bytes, at most `left`, of a file in the folder of the model were put into a tensor. Errors:
-    FileError.
-    """
+    """How many bytes, at most `left`, of a file in the model's folder were put into a tensor. Errors: FileError."""
     about = {entry.key: entry.value for entry in tensor.external_data}
     location, place = about.get("location", ""), f"{path}: {plain_name(tensor.name)}"
     named = PureWindowsPath(location)  # parts at / and at \
@@ -84,35 +86,29 @@ def _bring_in(tensor: TensorProto, path: Path, left: int) -> int:
     try:
         file = (folder / location).resolve()
         if not location or named.anchor or ".." in named.parts or not file.is_relative_to(folder):
-            raise FileError(
-                "GRAPH-7", place, "has data outside the model's folder", repr(location), f"files in {folder}"
-            )
+            limit = f"files in {folder}"
+            raise FileError("GRAPH-7", place, "has data outside the model's folder", repr(location), limit)
         if not file.is_file():
             limit = "it goes with the model; torch.onnx.export(..., external_data=False) makes one file"
             raise FileError("GRAPH-7", place, "the file of its data is missing", plain_name(location), limit)
         size = file.stat().st_size
         offset, length = about.get("offset", "0"), about.get("length")
         if any(number is not None and not re.fullmatch("[0-9]{1,12}", number) for number in (offset, length)):
-            raise FileError(
-                "GRAPH-7", place, "offset and length of its data are no numbers", f"{offset}, {length}", "bytes"
-            )
+            wrong = "offset and length of its data are no numbers"
+            raise FileError("GRAPH-7", place, wrong, f"{offset}, {length}", "bytes")
         start = int(offset)
         count = size - start if length is None else int(length)
         if start > size or start + count > size:
-            raise FileError(
-                "GRAPH-7", place, f"its data end beyond {plain_name(location)}", start + count, f"{size} bytes"
-            )
+            wrong = f"its data end beyond {plain_name(location)}"
+            raise FileError("GRAPH-7", place, wrong, start + count, f"{size} bytes")
         if count > left:
-            raise FileError(
-                "GRAPH-7", place, "is too large with the data beside it", count, f"at most {MAX_BYTES} bytes in all"
-            )
+            limit = f"at most {MAX_BYTES} bytes in all"
+            raise FileError("GRAPH-7", place, "is too large with the data beside it", count, limit)
         with file.open("rb") as data:
             data.seek(start)
             tensor.raw_data = data.read(count)
     except (OSError, ValueError) as error:
-        raise FileError(
-            "GRAPH-7", place, f"{location!r} cannot be read", getattr(error, "strerror", None) or str(error)
-        ) from None
+        raise FileError("GRAPH-7", place, f"{location!r} cannot be read", _said(error)) from None
     tensor.ClearField("external_data")
     tensor.ClearField("data_location")
     return count
@@ -125,18 +121,12 @@ def checked(model: ModelProto, place: str) -> int:
     opsets = {opset.domain: opset.version for opset in model.opset_import}
     opset = int(opsets.get("", opsets.get("ai.onnx", 0)))
     if not OLDEST <= opset <= NEWEST:
-        limit = f"opsets {OLDEST} to {NEWEST}" + (
-            "; onnx.version_converter converts older ones" if 0 < opset < OLDEST else ""
-        )
+        older = "; onnx.version_converter converts older ones" if 0 < opset < OLDEST else ""
+        limit = f"opsets {OLDEST} to {NEWEST}{older}"
         raise GraphError("GRAPH-7", place, "opset not supported", opset, limit)
     if model.functions:
-        raise GraphError(
-            "GRAPH-7",
-            place,
-            "has functions of its own",
-            model.functions[0].name,
-            "inline them: onnx.inliner.inline_local_functions",
-        )
+        limit = "inline them: onnx.inliner.inline_local_functions"
+        raise GraphError("GRAPH-7", place, "has functions of its own", model.functions[0].name, limit)
     if len(model.graph.node) > MAX_OPERATORS:
         raise GraphError("GRAPH-7", place, "has too many operators", len(model.graph.node), f"at most {MAX_OPERATORS}")
     for tensor in _tensors(model.graph):
@@ -146,9 +136,8 @@ def checked(model: ModelProto, place: str) -> int:
     try:
         checker.check_model(model)
     except Exception as error:  # whatever it raises, the model is refused
-        raise GraphError(
-            "GRAPH-7", place, "refused by onnx.checker", " ".join(str(error).split()) or type(error).__name__
-        ) from None
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise GraphError("GRAPH-7", place, "refused by onnx.checker", said) from None
     return opset
 
 
@@ -162,12 +151,8 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
             yield from (sparse.values, sparse.indices)
         for node in graph.node:
             for attribute in node.attribute:
-                yield from (
-                    attribute.t,
-                    *attribute.tensors,
-                    attribute.sparse_tensor.values,
-                    attribute.sparse_tensor.indices,
-                )
+                sparse_tensor = attribute.sparse_tensor
+                yield from (attribute.t, *attribute.tensors, sparse_tensor.values, sparse_tensor.indices)
                 waiting += [attribute.g, *attribute.graphs] if attribute.HasField("g") or attribute.graphs else []
 
 
@@ -175,19 +160,13 @@ def one_input(model: ModelProto, place: str) -> tuple[str, str, list[int | str]]
     """The name, number type and ONNX shape of the only input; open sizes by name. Errors: GraphError."""
     from onnx import helper
 
-    own = {tensor.name for tensor in model.graph.initializer} | {
-        sparse.values.name for sparse in model.graph.sparse_initializer
-    }
+    own = {tensor.name for tensor in model.graph.initializer}
+    own |= {sparse.values.name for sparse in model.graph.sparse_initializer}
     infos = [info for info in model.graph.input if info.name not in own]
     for what, given in (("inputs", infos), ("outputs", list(model.graph.output))):
         if len(given) != 1:
-            raise GraphError(
-                "GRAPH-7",
-                place,
-                f"has {len(given)} {what}",
-                ", ".join(info.name for info in given) or None,
-                "one input and one output",
-            )
+            names = ", ".join(info.name for info in given) or None
+            raise GraphError("GRAPH-7", place, f"has {len(given)} {what}", names, "one input and one output")
     tensor = infos[0].type.tensor_type
     try:
         kind = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type).name)
@@ -222,13 +201,8 @@ def _plain(attribute: AttributeProto) -> Any:
 
     if attribute.type == AttributeProto.TENSOR:
         return attribute.t
-    if attribute.type not in (
-        AttributeProto.FLOAT,
-        AttributeProto.INT,
-        AttributeProto.STRING,
-        AttributeProto.FLOATS,
-        AttributeProto.INTS,
-    ):
+    several = (AttributeProto.FLOATS, AttributeProto.INTS)
+    if attribute.type not in (AttributeProto.FLOAT, AttributeProto.INT, AttributeProto.STRING, *several):
         return None
     value = helper.get_attribute_value(attribute)
     if attribute.name in ("to", "output_dtype"):
@@ -236,7 +210,7 @@ def _plain(attribute: AttributeProto) -> Any:
             return str(helper.tensor_dtype_to_np_dtype(value).name) if value else ""
         except KeyError:
             return f"type {value}"
-    if attribute.type in (AttributeProto.FLOATS, AttributeProto.INTS):
+    if attribute.type in several:
         return list(value)
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
@@ -248,9 +222,8 @@ def numbers(tensor: TensorProto) -> Numbers:
     try:
         array = numpy_helper.to_array(tensor)
     except Exception as error:  # whatever a broken tensor makes it raise
-        raise Unmapped(
-            f"reads {plain_name(tensor.name)}, which cannot be read: {error}", "a tensor of numbers"
-        ) from None
+        wrong = f"reads {plain_name(tensor.name)}, which cannot be read: {error}"
+        raise Unmapped(wrong, "a tensor of numbers") from None
     if array.dtype.kind in "OSU":
         raise Unmapped(f"reads {plain_name(tensor.name)}, which holds no numbers", "a tensor of numbers")
     return array
@@ -261,14 +234,10 @@ def constant(made: Operator) -> Numbers:
     given = made.attributes
     if given.get("value") is not None:
         return numbers(given["value"])
-    for name, kind in (
-        ("value_float", np.float32),
-        ("value_floats", np.float32),
-        ("value_int", np.int64),
-        ("value_ints", np.int64),
-    ):
-        if name in given:
-            return np.asarray(given[name], kind)
+    for name, kind in (("value_float", np.float32), ("value_int", np.int64)):
+        for key in (name, f"{name}s"):
+            if key in given:
+                return np.asarray(given[key], kind)
     raise Unmapped("holds no dense numbers", "a tensor of numbers")
 
 

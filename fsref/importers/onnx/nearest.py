@@ -17,10 +17,10 @@ NEAREST = (
         "Abs": "Relu",
         "Ceil": "Floor or Round in a quantiser",
         "Exp": "HardSigmoid",
-        "Log": "none",
+        "Log": "",
         "Pow": "Mul",
-        "Reciprocal": "none",
-        "Sqrt": "none",
+        "Reciprocal": "",
+        "Sqrt": "",
     }
 )
 # Those above work on each number alone, or keep the shape: what follows them is looked at too, as if they were not

@@ -80,12 +80,9 @@ class Builder:
 
     def value(self, name: str, axes: Sequence[str]) -> Value:
         """The value of a node, its axes running over these letters."""
-        sizes = self.sizes(self.shapes[name])
-        return Value(
-            name,
-            self.shapes[name],
-            tuple("".join(letter for letter in letters if sizes[letter] > 1) for letters in axes),
-        )
+        shape = self.shapes[name]
+        sizes = self.sizes(shape)
+        return Value(name, shape, tuple("".join(axis for axis in letters if sizes[axis] > 1) for letters in axes))
 
     def add(
         self,
@@ -96,32 +93,30 @@ class Builder:
         part: str = "",
     ) -> str:
         """Make a node named after the operator at work, `part` added when it is only a part of it; its name."""
-        stem, number = f"{self.path}/{part}" if part else self.path, 1
+        stem, number, given = f"{self.path}/{part}" if part else self.path, 1, arrays or {}
         name = stem
         while name in self.shapes:
             number += 1
             name = f"{stem}#{number}"
             self.stems[name] = stem
-        given = {
-            key: array.astype(np.float32) if array.dtype.kind not in "iuf" else array
-            for key, array in (arrays or {}).items()
-        }
-        node = Node(name, op, tuple(inputs), attributes or {}, given)
+        known = {key: array if array.dtype.kind in "iuf" else array.astype(np.float32) for key, array in given.items()}
+        node = Node(name, op, tuple(inputs), attributes or {}, known)
+        shapes = (self.shapes[source] for source in inputs)
         try:
-            self.shapes[name] = OPERATORS[op].shape(
-                node.attributes, node.arrays, *(self.shapes[source] for source in inputs)
-            )
+            self.shapes[name] = OPERATORS[op].shape(node.attributes, node.arrays, *shapes)
         except Misfit as misfit:
             raise GraphError("GRAPH-3", name, *misfit.args) from None
         self.nodes[name] = node
-        if (
-            op in NOT_NEGATIVE
-            or (op == "clip" and node.attributes["low"] >= 0)
-            or (op in KEEP_SIGN and self.not_negative.issuperset(inputs))
-        ):
+        if self._never_negative(node):
             self.not_negative.add(name)
         self._keep_grid(node)
         return name
+
+    def _never_negative(self, node: Node) -> bool:
+        """Whether no value of a node can be below 0."""
+        if node.op == "clip":
+            return bool(node.attributes["low"] >= 0)
+        return node.op in NOT_NEGATIVE or (node.op in KEEP_SIGN and self.not_negative.issuperset(node.inputs))
 
     def _keep_grid(self, node: Node) -> None:
         """Note that a node keeps its values on the grid that those it reads are on."""
@@ -159,10 +154,10 @@ class Builder:
             if (stem := self.stems.get(name, name)) not in taken:
                 names[name] = stem
                 taken.add(stem)
-        nodes = [node for node in self.nodes.values() if node.name in names]
         return tuple(
             replace(node, name=names[node.name], inputs=tuple(names[source] for source in node.inputs))
-            for node in nodes
+            for node in self.nodes.values()
+            if node.name in names
         )
 
     def affine(self, value: Value, gain: Floats | float, offset: Floats | float, part: str = "") -> Value:

@@ -13,6 +13,7 @@ import numpy as np
 from fsref.graph.operators import Floats
 from fsref.importers.recogniser import (
     CLOSE,
+    NEAR,
     Form,
     Quantiser,
     form_of,
@@ -97,10 +98,9 @@ def _chains(last: Step) -> list[str]:
             continue
         chain = _chain(step, readers)
         form, source = _form(chain), chain[0].inputs[0]
-        even = any(link.op == "round" for link in chain)
         if found := quantiser(form):
             _quantise(step, source, found)
-            if even:
+            if form.rounding == "round":
                 notes[ties("torch")] = None
         elif smooth := hard_sigmoid(form):
             step.become(smooth.op, source, **smooth.attributes)
@@ -142,7 +142,7 @@ def _join_clips(chain: Sequence[Step]) -> None:
 
 
 def _gate(step: Step, readers: Mapping[Step, Sequence[Step]]) -> None:
-    """Write x times a gate of x as one operator, and a factor behind it that the next step does not take back."""
+    """Write x times a gate of x as one operator, with a factor behind it unless the next step takes that back."""
     for x, gate in (step.inputs, step.inputs[::-1]):
         chain = [gate] if gate is not x else []
         while chain and chain[-1].inputs != (x,) and is_link(chain[-1]):
@@ -152,7 +152,7 @@ def _gate(step: Step, readers: Mapping[Step, Sequence[Step]]) -> None:
         op, attributes, factor = found
         after = readers[step]
         scale = scale_of(after[0]) if len(after) == 1 else None
-        if factor == 1:
+        if abs(factor - 1) <= NEAR:
             step.become(op, x, **attributes)
         elif scale and abs(scale[0] * factor - 1) < CLOSE and scale[1] == 0:
             after[0].become(op, x, **attributes)

@@ -11,12 +11,15 @@ import numpy as np
 from fsref.errors import GraphError
 from fsref.graph.graph import Pixels
 from fsref.importers.refusals import Unmapped, line
-from fsref.importers.torch import aten
-from fsref.importers.torch import shapes as aten_shapes
 from fsref.importers.torch.draft import Step
+from fsref.importers.torch.elementwise import ELEMENTWISE
+from fsref.importers.torch.layers import LAYERS
+from fsref.importers.torch.nearest import nearest
+from fsref.importers.torch.structure import STRUCTURE
 from fsref.importers.torch.views import Site, View, image, image_shape
 
-FORMS = aten.FORMS | aten_shapes.FORMS
+FORMS = LAYERS | ELEMENTWISE | STRUCTURE
+READS_EXPANDED = ("add", "sub", "rsub", "mul", "expand", "expand_as", "clone", "contiguous")
 MADE_LIKE = (  # read only the shape of a value
     "zeros_like",
     "ones_like",
@@ -103,9 +106,8 @@ class Tracer:
         overload = str(target).removeprefix("aten.")
         function = FORMS.get(overload) or FORMS.get(site.name)
         if function is None:
-            near = (nearest for nearest, known in aten.NEAREST.items() if {overload, site.name} & {*known})
-            raise Unmapped(nearest=next(near, ""))
-        if any(value.expanded for value in read) and site.name not in aten.READS_EXPANDED:
+            raise Unmapped(nearest=nearest(overload, site.name))
+        if any(value.expanded for value in read) and site.name not in READS_EXPANDED:
             raise Unmapped(nearest="expand just before add or mul")
         rest = target._schema.arguments[len(args) :]
         filled = (kwargs.get(argument.name, argument.default_value) for argument in rest)

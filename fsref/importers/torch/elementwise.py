@@ -1,0 +1,147 @@
+"""What torch's operators (ATen) that work on each number alone are in a float graph (GRAPH-7): arithmetic, activations;
+a table as in layers.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from fsref.importers.refusals import Unmapped
+from fsref.importers.torch.views import Site, View, affine, form, number, together
+
+ELEMENTWISE: dict[str, Callable[..., Any]] = {}
+
+
+@form(ELEMENTWISE, "add")
+def add(site: Site, a: Any, b: Any, alpha: float = 1) -> View:
+    """a + alpha b."""
+    if not isinstance(a, View):
+        return affine(site, b, alpha, a)
+    if not isinstance(b, View):
+        return affine(site, a, 1.0, b * alpha)
+    return together(site, "add", a, b if alpha == 1 else affine(site, b, alpha))
+
+
+@form(ELEMENTWISE, "sub")
+def sub(site: Site, a: Any, b: Any, alpha: float = 1) -> View:
+    """a - alpha b."""
+    return add(site, a, b, -alpha)
+
+
+@form(ELEMENTWISE, "rsub")
+def rsub(site: Site, a: Any, b: Any, alpha: float = 1) -> View:
+    """b - alpha a."""
+    return add(site, b, a, -alpha)
+
+
+@form(ELEMENTWISE, "neg")
+def neg(site: Site, a: View) -> View:
+    """-a."""
+    return affine(site, a, -1.0)
+
+
+@form(ELEMENTWISE, "mul")
+def mul(site: Site, a: Any, b: Any) -> View:
+    """a b."""
+    if isinstance(a, View) and isinstance(b, View):
+        return together(site, "mul", a, b)
+    return affine(site, a, b) if isinstance(a, View) else affine(site, b, a)
+
+
+@form(ELEMENTWISE, "div")
+def div(site: Site, a: Any, b: Any, rounding_mode: str | None = None) -> View:
+    """a / b of a constant b, perhaps rounded down."""
+    if isinstance(b, View) or rounding_mode not in (None, "floor"):
+        raise Unmapped(nearest="div by a constant")
+    found = affine(site, a, 1.0 / b)
+    return site.along("floor", found) if rounding_mode else found
+
+
+@form(ELEMENTWISE, "clone", "contiguous", "detach", "alias", "lift_fresh_copy", "to", "_to_copy", "type_as")
+def same(site: Site, x: View, *_: Any) -> View:
+    """x itself; floats stay float32."""
+    return x
+
+
+@form(ELEMENTWISE, "dropout", "native_dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")
+def dropout(site: Site, x: View, p: float, train: bool | None) -> View:
+    """x itself, when the dropout is not active."""
+    if train is not False and p > 0:
+        raise Unmapped(nearest="dropout that is not active in eval mode")
+    return x
+
+
+@form(ELEMENTWISE, "relu")
+def relu(site: Site, x: View) -> View:
+    """max(x, 0)."""
+    return site.along("clip", x, low=0.0, high=math.inf)
+
+
+@form(ELEMENTWISE, "relu6")
+def relu6(site: Site, x: View) -> View:
+    """Clip 0..6."""
+    return site.along("clip", x, low=0.0, high=6.0)
+
+
+@form(ELEMENTWISE, "hardtanh", "clamp", "clip")
+def clamp(site: Site, x: View, low: Any = None, high: Any = None) -> View:
+    """x between bounds, of which one may be missing."""
+    return site.along(
+        "clip", x, low=-math.inf if low is None else number(low), high=math.inf if high is None else number(high)
+    )
+
+
+@form(ELEMENTWISE, "clamp_min", "maximum", "max.other")
+def clamp_min(site: Site, x: Any, low: Any) -> View:
+    """x from a bound on."""
+    return clamp(site, x, low) if isinstance(x, View) else clamp(site, low, x)
+
+
+@form(ELEMENTWISE, "clamp_max", "minimum", "min.other")
+def clamp_max(site: Site, x: Any, high: Any) -> View:
+    """x up to a bound."""
+    return clamp(site, x, None, high) if isinstance(x, View) else clamp(site, high, None, x)
+
+
+@form(ELEMENTWISE, "threshold")
+def threshold(site: Site, x: View, at: float, value: float) -> View:
+    """max(x, 0), written as a threshold."""
+    if (at, value) != (0, 0):
+        raise Unmapped(nearest="relu")
+    return relu(site, x)
+
+
+@form(ELEMENTWISE, "silu", "sigmoid", "floor", "round.default")
+def smooth(site: Site, x: View) -> View:
+    """An operator of the same name."""
+    return site.along(site.name, x)
+
+
+@form(ELEMENTWISE, "hardsigmoid", "hardswish")
+def hard(site: Site, x: View) -> View:
+    """The piecewise linear sigmoid and SiLU."""
+    return site.along("hard_sigmoid" if site.name == "hardsigmoid" else "hard_silu", x, slope=1 / 6, offset=0.5)
+
+
+@form(ELEMENTWISE, "fake_quantize_per_tensor_affine", "fake_quantize_per_tensor_affine_cachemask")
+def fake_quantize(site: Site, x: View, scale: Any, zero_point: Any, low: int, high: int) -> View:
+    """Integers low..high times a scale: round, clip and scales, which the patterns make a quantise."""
+    unit, zero = number(scale), number(zero_point)
+    codes = site.along("round", affine(site, x, 1 / unit, zero))
+    return affine(site, site.along("clip", codes, low=float(low), high=float(high)), unit, -zero * unit)
+
+
+@form(ELEMENTWISE, "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams")
+def fake_quantize_tensors(site: Site, x: View, scale: Any, zero_point: Any, enabled: Any, low: int, high: int) -> View:
+    """As fake_quantize; a switch may turn it off."""
+    return fake_quantize(site, x, scale, zero_point, low, high) if number(enabled) else x
+
+
+@form(ELEMENTWISE, "softmax", "_softmax", "log_softmax", "_log_softmax")
+def softmax(site: Site, x: View, dim: int, *_: Any) -> View:
+    """A step that is left out where it ends the model."""
+    if len(x.dims) != 1 or dim not in (1, -1):
+        raise Unmapped(nearest="softmax over the classes at the end, left out")
+    return site.along("softmax", x)
