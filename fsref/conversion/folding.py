@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fsref.conversion.folded import LINEAR, NO_PADDING, Activation, Folded, Pool, Reals, Term, Unit
+from fsref.conversion.activation import LINEAR, Activation, Reals
+from fsref.conversion.folded import NO_PADDING, Folded, Pool, Term, Unit
 from fsref.errors import FsrefError, GraphError
 from fsref.graph.arithmetic import places
 from fsref.graph.graph import Graph, Node
