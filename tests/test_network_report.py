@@ -71,11 +71,13 @@ def test_plain_values(net: Network) -> None:
         name = entry["name"]
         for what, window in (("receives", plan.receives[name]), ("fires", plan.fires[name])):
             assert entry[what] == ([window.start, window.stop - 1] if len(window) else None)
-        assert entry["memory"] == asdict(bits[name])
+        widths = {key if key.endswith("_width") else f"{key}_bits": n for key, n in asdict(bits[name]).items()}
+        assert entry["memory"] == widths
     for buffers, key in ((1, "one_buffer"), (2, "two_buffers")):
         needs = pipelining(net, buffers)
         assert {entry["name"]: entry["fifo"][key] for entry in found["projections"]} == {
-            name: {"depth": needs.fifo_depth[name], "bits": needs.fifo_bits[name]} for name in net.named_projections
+            name: {"fifo_depth": needs.fifo_depth[name], "fifo_bits": needs.fifo_bits[name]}
+            for name in net.named_projections
         }
         membranes = buffers * sum(m.membranes for m in bits.values())
         wanted = {

@@ -1,6 +1,4 @@
-"""What calibration images tell of each population, and the scale that follows: the real value of one code unit
-(CONV-2).
-"""
+"""What calibration images tell of each population, and the staircase of codes that follows (CONV-2)."""
 
 from __future__ import annotations
 
@@ -10,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.conversion.folded import Activation, Folded, Reals
+from fsref.conversion.activation import Activation, Reals, Staircase
+from fsref.conversion.folded import Folded
 
 SAMPLE = 2**17  # values kept of each population
 SHARES = 100  # alphas tried, in parts of the largest value
@@ -83,44 +82,29 @@ def _statistics(
     )
 
 
-def code_unit(
-    how: Activation, seen: Statistics | None, steps: int, alpha: str, percentile: float, half: float
-) -> tuple[float, int]:
-    """The real value of one code unit and the code of 0, for a population of 2^steps codes (CONV-2).
+def choose_staircase(
+    how: Activation, seen: Statistics | None, steps: int, nearest: bool, alpha: str, percentile: float
+) -> Staircase:
+    """The staircase of a population: its activation's own, or one of 2^steps codes (CONV-2).
 
-    A value r becomes the code floor(r / unit + offset + half), within 0..2^steps - 1. `alpha` is max, percentile or
-    mse.
+    `alpha` is max, percentile or mse: the share of the largest value whose codes err least on the sample.
     """
-    top = 2**steps - 1
-    if how.levels is not None:
-        return how.high / how.levels, 0
+    if how.own is not None:
+        return how.own
     assert seen is not None
-    # Where the activation is bounded the bound needs no data; a signed value needs both its ends.
     sample = seen.sample.astype(np.float64)
+    low, high = seen.low, seen.high
     if alpha == "percentile":
         low, high = np.percentile(sample, [100 - percentile, percentile])
-    else:
-        low, high = seen.low, seen.high
-    high = max(high, 0.0) if not np.isfinite(how.low) else high  # the code of 0 is one of the codes
-    base = how.low if np.isfinite(how.low) else min(low, 0.0)
-    reach = max(min(high, how.high) - base, 0.0)
-    if reach <= 0:  # never active on these images
-        return 1 / 2**steps, round(-base * 2**steps)
-    signed = not np.isfinite(how.low)
 
-    def scaled(share: float) -> tuple[float, int]:
-        unit = share * reach / 2**steps
-        return unit, int(np.clip(round(-share * base / unit), 0, top)) if signed else round(-base / unit)
-
-    if alpha != "mse":
-        return scaled(1.0)
+    def shared(share: float) -> Staircase:
+        return how.staircase(low, high, steps, nearest, share)
 
     def error(share: float) -> float:
-        unit, offset = scaled(share)
-        codes = np.clip(np.floor(sample / unit + (offset + half)), 0, top)
-        return float(np.square(sample - unit * (codes - offset)).sum())
+        return shared(share).error(sample)
 
+    if alpha != "mse":
+        return shared(1.0)
     coarse = min((n / SHARES for n in range(1, SHARES + 1)), key=error)
-    return scaled(
-        min((coarse + n / (10 * SHARES) for n in range(-9, 10) if 0 < coarse + n / (10 * SHARES) <= 1), key=error)
-    )
+    fine = (coarse + n / (10 * SHARES) for n in range(-9, 10))
+    return shared(min((share for share in fine if 0 < share <= 1), key=error))

@@ -10,15 +10,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.conversion.calibration import Statistics, code_unit, observe
-from fsref.conversion.folded import LINEAR, Folded, Unit, linear
+from fsref.conversion.activation import LINEAR
+from fsref.conversion.calibration import Statistics, choose_staircase, observe
+from fsref.conversion.folded import Folded, Unit, linear
 from fsref.conversion.folding import fold
 from fsref.conversion.quantisation import (
     REACH,
     Coding,
     Quantised,
     choose_theta,
-    clip_table,
     in_code_units,
     largest,
     quantise,
@@ -226,30 +226,24 @@ class _Builder:
 
     def add_fs(self, unit: Unit, per_code: list[Any], codings: list[Coding]) -> None:
         """Make an FS population: scale, theta, integers (CONV-2 to CONV-6)."""
-        how, options = unit.activation or LINEAR, self.options
-        top = 2 ** options.steps_of(unit.name) - 1 if how.levels is None else how.levels
-        steps, nearest = top.bit_length(), (how.rounding or options.rounding) == "nearest"
-        scale, offset = code_unit(
-            how, self.calibrated.seen.get(unit.name), steps, options.alpha, options.percentile, 0.5 if nearest else 0.0
-        )
+        how, options, seen = unit.activation or LINEAR, self.options, self.calibrated.seen.get(unit.name)
+        steps, nearest = options.steps_of(unit.name), options.rounding == "nearest"
+        stairs = choose_staircase(how, seen, steps, nearest, options.alpha, options.percentile)
+        scale, offset, top = stairs.scale, stairs.offset, stairs.top
         theta = choose_theta(unit, per_code, codings, scale, offset, top, options.weight_bits, options.power_of_two)
-        shift = theta * offset + (theta // 2 if nearest else 0)
+        shift = stairs.shift(theta)
         made = quantise(unit, per_code, codings, theta, scale / theta, shift, self.analytic)
         if self.empirical:
             made = self.corrected(unit, made, shift)
-            self.codes[unit.name] = np.concatenate(
-                [np.clip(v // theta[:, None, None], 0, top).astype(np.uint16) for v in self.membranes(unit, made)]
-            )
-        self.populations.append(
-            FS(unit.name, unit.shape, clip_table(top, theta), made.bias, scale=scale, offset=offset)
-        )
+            self.codes[unit.name] = np.concatenate([stairs.fired(v, theta) for v in self.membranes(unit, made)])
+        self.populations.append(FS(unit.name, unit.shape, stairs.table(theta), made.bias, scale=scale, offset=offset))
         self.join(unit, made)
         self.codings[unit.name] = self.coding(unit.name, unit.shape, np.array(scale), np.array(offset), top)
         plain = [int(np.abs(w).max()) for w, term in zip(made.weights, unit.terms, strict=True) if not term.skip]
         self.record[unit.name] = {
-            "steps": steps,
-            "rounding": "nearest" if nearest else "floor",
-            "alpha": scale * 2**steps,
+            "steps": stairs.steps,
+            "rounding": stairs.rounding,
+            "alpha": scale * 2**stairs.steps,
             "scale": scale,
             "offset": offset,
             "theta": [int(theta.min()), int(theta.max())],

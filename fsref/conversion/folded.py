@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.conversion.activation import Activation, Reals
 from fsref.graph.arithmetic import conv2d, max_pool
 from fsref.graph.graph import Graph
 from fsref.law.images import Pixels
 from fsref.law.populations import Shape
 
-Reals: TypeAlias = NDArray[np.float64]
 NO_PADDING = (0, 0, 0, 0)
 
 
@@ -67,21 +67,6 @@ class Term:
 
 
 @dataclass(frozen=True)
-class Activation:
-    """min(max(v, low), high); with `levels` it takes only levels + 1 values, low and high among them, by `rounding`
-    (quantise).
-    """
-
-    low: float
-    high: float
-    levels: int | None = None
-    rounding: str | None = None
-
-
-LINEAR = Activation(-np.inf, np.inf)
-
-
-@dataclass(frozen=True)
 class Pool:
     """The windows of a max-pool over a population."""
 
@@ -109,6 +94,10 @@ class Unit:
         """The populations it reads."""
         return (self.pool.source,) if self.pool else tuple(dict.fromkeys(term.source for term in self.terms))
 
+    def value(self, before: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Its value, given what stands before its activation."""
+        return before if self.activation is None else self.activation.value(before)
+
 
 @dataclass(frozen=True, eq=False)
 class Folded:
@@ -128,7 +117,7 @@ class Folded:
         values = {"input": self.pixels.normalise(images)}
         for unit in self.units:
             before = real_sum(unit, values)
-            values[unit.name] = after = activate(unit, before)
+            values[unit.name] = after = unit.value(before)
             yield unit, before, after
             for name in self.last_read.get(unit.name, ()):
                 del values[name]
@@ -158,14 +147,3 @@ def linear(term: Term, a: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
         product: NDArray[Any] = (flat @ weights.T)[:, :, None, None]
         return product
     return conv2d(a, weights, term.stride, term.padding, term.dilation, term.groups)
-
-
-def activate(unit: Unit, v: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The value of a unit, given what stands before its activation."""
-    how = unit.activation
-    if how is None:
-        return v
-    if how.levels is None:
-        return np.clip(v, how.low, how.high).astype(np.float32, copy=False)
-    steps = np.clip(np.floor(v * (how.levels / how.high) + (0.5 if how.rounding == "nearest" else 0.0)), 0, how.levels)
-    return np.asarray(steps * (how.high / how.levels), np.float32)

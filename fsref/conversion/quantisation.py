@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.conversion.folded import Reals, Term, Unit, linear
+from fsref.conversion.activation import Reals
+from fsref.conversion.folded import Term, Unit, linear
 from fsref.errors import GraphError
-from fsref.law.neuron import Ints, Table
+from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 
 SKIP_BITS = 16  # of a skip factor (CONV-4)
@@ -47,19 +48,6 @@ class Quantised:
     bias: Ints
     theta: Ints
     membrane_unit: Reals
-
-
-def clip_table(top: int, theta: Ints) -> Table:
-    """The table whose code is clamp(floor(v / theta), 0, top): the FS-ReLU when top is 2^K - 1 (FS-5).
-
-    Each d is half of what is left, rounded up, so that every later sum can still reach what remains.
-    """
-    d, left = [], top
-    while left:
-        d.append((left + 1) // 2)
-        left -= d[-1]
-    thresholds = theta[:, None] * np.array(d, np.int64)
-    return Table(T=thresholds, h=thresholds, d=np.array(d, np.int64))
 
 
 def in_code_units(term: Term, source: Coding) -> Reals:

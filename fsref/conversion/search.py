@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fsref.conversion.converter import Calibrated, Options
-from fsref.errors import FsrefError, GraphError, InputError, public
+from fsref.errors import FsrefError, GraphError, public
 from fsref.graph.graph import Graph
+from fsref.law.images import check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import MAX_STEPS, Ints
-from fsref.law.populations import FS
 from fsref.metrics.paired import Z
 from fsref.simulation.run import run
 from fsref.tables import Brief, Sheet, Shown, plural, span
 
-CHUNK_IMAGES = 128  # after each the search looks whether a point can still keep the loss
+LOOK_EVERY = 128  # images, after which the search looks whether a point can still keep the loss
 
 
 @dataclass(frozen=True)
@@ -211,17 +211,6 @@ def search(
     return _Search(calibrated, labels, loss, tried, aim, chosen, progress, threads).found()
 
 
-def _checked(labels: ArrayLike, images: int, classes: int) -> Ints:
-    """The labels of the calibration images, of which there may be more. Errors: InputError."""
-    given = np.asarray(labels)
-    if given.dtype.kind not in "iu" or given.ndim != 1 or len(given) < images:
-        raise InputError("RUN-1", "labels", "not one integer per image", f"{given.dtype} {given.shape}", f"({images},)")
-    wrong = np.flatnonzero((given < 0) | (given >= classes))
-    if len(wrong):
-        raise InputError("RUN-1", f"labels[{wrong[0]}]", "no such class", int(given[wrong[0]]), f"0..{classes - 1}")
-    return given[:images].astype(np.int64)
-
-
 class _Search:
     """The points tried so far."""
 
@@ -248,9 +237,9 @@ class _Search:
         self.points: list[Point] = []
         predicted = calibrated.logits.argmax(axis=1)
         self.measure: Literal["accuracy", "agreement"] = "agreement" if labels is None else "accuracy"
-        self.labels: Ints = (
-            predicted if labels is None else _checked(labels, len(predicted), calibrated.logits.shape[1])
-        )
+        count, classes = calibrated.logits.shape
+        # There may be more labels than images are looked at, as there may be more images.
+        self.labels: Ints = predicted if labels is None else check_labels(np.atleast_1d(labels)[:count], count, classes)
         self.float_right = int((predicted == self.labels).sum())
         self.needed = max(0, ceil(self.float_right - loss / 100 * len(predicted) - 1e-9))
         ordered = np.sort(calibrated.logits, axis=1)
@@ -269,7 +258,7 @@ class _Search:
         right = seen = 0
         spikes = dict.fromkeys((p.name for p in net.populations[:-1]), 0)
         while seen < len(self.order) and (whole or right + len(self.order) - seen >= self.needed):
-            rows = self.order[seen : seen + CHUNK_IMAGES]
+            rows = self.order[seen : seen + LOOK_EVERY]
             result = run(net, self.calibrated.images[rows], "quantized", threads=self.threads)
             right, seen = right + int((result.predictions == self.labels[rows]).sum()), seen + len(rows)
             for name, count in result.spike_counts.items():
@@ -277,8 +266,7 @@ class _Search:
         latency = net.schedule.latency
         if seen < len(self.order):
             return self.note(Point(steps, move, seen, right, latency_steps=latency))
-        fs = [p for p in net.populations if isinstance(p, FS)]
-        per_neuron = sum(spikes[p.name] for p in fs) / seen / sum(p.neurons for p in fs)
+        per_neuron = sum(spikes[p.name] for p in net.fs) / seen / net.fs_neurons
         by_population = {name: count / seen for name, count in spikes.items()}
         kept = right >= self.needed
         return self.note(Point(steps, move, seen, right, True, kept, latency, per_neuron, by_population))

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from math import isfinite
 from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fsref.conversion.folded import Folded, Unit, activate, real_sum
+from fsref.conversion.folded import Folded, Unit, real_sum
 from fsref.conversion.folding import fold
 from fsref.errors import GraphError, public
 from fsref.formats.bundled import network_of
@@ -122,7 +121,7 @@ def values(
     known = {"input": tallies[0].real(codes[0])}
     yield f, f, known["input"]
     for tally, q, (unit, _, f) in zip(tallies[1:], codes[1:], folded.walk(images), strict=True):
-        g = activate(unit, real_sum(unit, known))
+        g = unit.value(real_sum(unit, known))
         known[unit.name] = r = tally.real(q)
         yield f, g, r
         for name in folded.last_read.get(unit.name, ()):
@@ -200,4 +199,4 @@ def low_end(folded: Folded, unit: Unit) -> float:
     """
     while unit.pool is not None and unit.pool.source != "input":
         unit = folded[unit.pool.source]
-    return unit.activation.low if unit.activation is not None and isfinite(unit.activation.low) else 0.0
+    return unit.activation.rest if unit.activation is not None else 0.0

@@ -1,0 +1,116 @@
+"""The values of a graph in the making: sums of linear terms, and what populations hold of them (CONV-1)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from fsref.conversion.activation import LINEAR, Activation, Reals
+from fsref.conversion.folded import NO_PADDING, Term, Unit
+from fsref.errors import GraphError
+from fsref.graph.graph import Graph
+from fsref.law.populations import Shape
+
+
+@dataclass(frozen=True)
+class Held:
+    """The value of a population as it is, with zero padding around it; `view` is map, flat (of all places) or mean
+    (over them).
+    """
+
+    name: str
+    shape: Shape
+    padding: tuple[int, int, int, int] = NO_PADDING
+    view: str = "map"
+
+
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """A value that no population holds yet: bias + terms."""
+
+    name: str
+    shape: Shape
+    terms: tuple[Term, ...]
+    bias: Reals
+
+
+Value: TypeAlias = tuple[Held | Sum, ...]  # parts, side by side along the channels
+
+
+def refused(problem: str, limit: str = "") -> GraphError:
+    """The error of a node without a form; `fold` puts its name before it."""
+    return GraphError("CONV-1", "node", problem, None, limit)
+
+
+class Units:
+    """The populations made of a graph so far, and how a part of a value becomes one, or a sum again."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.made: list[Unit] = []
+
+    def add(self, wanted: str, shape: Shape, **parts: Any) -> Held:
+        """The new unit's value."""
+        clean = re.sub(r"[^A-Za-z0-9_.\-]", "_", wanted)[-64:]
+        name, number, taken = clean, 1, {"input", *(unit.name for unit in self.made)}
+        while name in taken:
+            name, number = f"{clean[:58]}.{number}", number + 1
+        self.made.append(Unit(name, shape, **parts))
+        return Held(name, shape)
+
+    def hold(self, part: Held | Sum, activation: Activation = LINEAR) -> Held:
+        """The value of a part as a population's, made if there is none yet."""
+        if isinstance(part, Held):
+            return part
+        name = next((term.node for term in part.terms if term.node), part.name)
+        return self.add(name, part.shape, terms=part.terms, bias=part.bias, activation=activation)
+
+    def plain(self, part: Held | Sum) -> Held:
+        """As `hold`, without padding and without a view: what a window may be laid on."""
+        held = self.hold(part)
+        return held if held.view == "map" and held.padding == NO_PADDING else self.hold(self.sum_of(held, held.name))
+
+    def sum_of(self, part: Held | Sum, name: str) -> Sum:
+        """The part as a sum: a population's value through an identity."""
+        if isinstance(part, Sum):
+            return part
+        channels = part.shape[0]
+        if part.view == "flat":
+            raise refused("nothing but a dense layer may follow a flatten of several places")
+        if part.view == "mean":
+            full = self.shape_of(part.name)
+            term = Term(part.name, np.eye(channels) / (full[1] * full[2]), pooled=True, skip=True)
+        else:
+            term = Term(part.name, np.ones((channels, 1, 1, 1)), padding=part.padding, groups=channels, skip=True)
+        return Sum(name, part.shape, (term,), np.zeros(channels))
+
+    def shape_of(self, name: str) -> Shape:
+        """The shape of a population."""
+        if name == "input":
+            return self.graph.shapes[name]
+        return next(unit.shape for unit in self.made if unit.name == name)
+
+    def merged(self, value: Value, name: str) -> Sum:
+        """All parts as one sum."""
+        sums = [self.sum_of(part, name) for part in value]
+        if len(sums) == 1:
+            return sums[0]
+        channels = sum(part.shape[0] for part in sums)
+        starts = np.cumsum([0, *(part.shape[0] for part in sums)]).tolist()
+        terms = [term.placed(start, channels) for part, start in zip(sums, starts, strict=False) for term in part.terms]
+        return Sum(name, (channels, *sums[0].shape[1:]), tuple(terms), np.concatenate([part.bias for part in sums]))
+
+    def source_activation(self, name: str) -> Activation:
+        """The activation of a population, for a pool its source's; of the input, none."""
+        if name == "input":
+            return LINEAR
+        unit = next(unit for unit in self.made if unit.name == name)
+        return self.source_activation(unit.pool.source) if unit.pool else unit.activation or LINEAR
+
+    def read_out(self, last: Sum) -> None:
+        """Make a sum the readout."""
+        name = next((term.node for term in last.terms if term.node), last.name)
+        self.add(name, last.shape, terms=last.terms, bias=last.bias)
