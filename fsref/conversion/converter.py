@@ -86,7 +86,7 @@ class Options:
 
     def check_names(self, folded: Folded) -> None:
         """Nothing, when every population that `steps` names takes its steps from there. Errors: GraphError."""
-        known = {unit.name for unit in folded.units if unit.activation is not None and unit.activation.levels is None}
+        known = set(folded.free)
         if isinstance(self.steps, Mapping) and (unknown := sorted(set(self.steps) - known - {""})):
             raise GraphError(
                 "CONV-9",
@@ -142,8 +142,7 @@ class Calibrated:
         """The graph folded and seen on its calibration images. Errors: GraphError, InputError."""
         folded = fold(graph)
         if calibrate is None:
-            needs = [u.name for u in folded.units if u.activation is not None and u.activation.levels is None]
-            if needs:
+            if needs := folded.free:
                 limit = (
                     (
                         "give some, or activations that carry their own scale "

@@ -123,6 +123,11 @@ class Folded:
                 del values[name]
 
     @cached_property
+    def free(self) -> list[str]:
+        """The populations whose staircase is still to choose: those whose activation does not bring its own."""
+        return [unit.name for unit in self.units if unit.activation is not None and unit.activation.own is None]
+
+    @cached_property
     def last_read(self) -> dict[str, list[str]]:
         """By unit, the populations that no later unit reads."""
         last = {source: unit.name for unit in self.units for source in unit.sources}

@@ -227,9 +227,7 @@ class _Search:
     ) -> None:
         self.calibrated, self.loss, self.tried, self.aim = calibrated, loss, tried, aim
         self.options, self.progress, self.threads = options, progress, threads
-        self.names = [
-            u.name for u in calibrated.folded.units if u.activation is not None and u.activation.levels is None
-        ]
+        self.names = calibrated.folded.free
         if not self.names:
             raise GraphError(
                 "CONV-11", "steps", "no population has steps to choose: their activations carry their own levels"
@@ -378,9 +376,10 @@ class _Search:
             if unit.pool is not None:
                 start[unit.name], lasting[unit.name] = start[unit.pool.source], lasting[unit.pool.source]
                 continue
-            levels = unit.activation.levels if unit.activation is not None else 0
             start[unit.name] = max(start[source] + lasting[source] for source in unit.sources)
-            lasting[unit.name] = steps[unit.name] if levels is None else levels.bit_length()
+            if unit.activation is not None:
+                own = unit.activation.own
+                lasting[unit.name] = steps[unit.name] if own is None else own.steps
         return start[folded.units[-1].name]
 
 
