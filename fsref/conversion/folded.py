@@ -15,12 +15,13 @@ from fsref.graph.arithmetic import conv2d, max_pool
 from fsref.graph.graph import Graph
 from fsref.law.images import Pixels
 from fsref.law.populations import Shape
+from fsref.tables import Brief
 
 NO_PADDING = (0, 0, 0, 0)
 
 
-@dataclass(frozen=True, eq=False)
-class Term:
+@dataclass(frozen=True, eq=False, repr=False)
+class Term(Brief):
     """A linear map from a population: weights (O, I, kh, kw), (O, N), or `pooled` (O, C) over the sums of all places.
 
     A `skip` only moves and scales values, one for one: its factors have a width of their own (CONV-4). `node` is where
@@ -76,8 +77,8 @@ class Pool:
     padding: tuple[int, int, int, int]
 
 
-@dataclass(frozen=True, eq=False)
-class Unit:
+@dataclass(frozen=True, eq=False, repr=False)
+class Unit(Brief):
     """A population in real numbers: activation(bias + terms), a max-pool, or, with neither, the readout. bias is
     (C,).
     """
