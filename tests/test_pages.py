@@ -334,6 +334,13 @@ def test_rule_prints_rules_from_the_pages(capsys: pytest.CaptureFixture[str]) ->
     assert "equality fires" in told["rules"][0]["text"] and told["spec_version"] == fsref.SPEC_VERSION
 
 
+def test_rule_prints_a_section(capsys: pytest.CaptureFixture[str]) -> None:
+    """A section's name stands for all its rules, in order."""
+    assert cli.main(["rule", "pool", "--json"]) == 0
+    found = [one["rule"] for one in json.loads(capsys.readouterr().out)["rules"]]
+    assert found == [rule for rule in rules() if rule.startswith("POOL-")] and len(found) > 3
+
+
 def test_a_rule_that_does_not_exist_is_one_line_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     """A misspelt rule ends with 2 and names the nearest; one like no other is told the sections."""
     line = "fsref: error: no rule has this name: PROJ-22 (did you mean PROJ-2?)\n"

@@ -39,6 +39,9 @@ def explain(
             raise UsageError("RUN-4", "IMAGE", "no such image", image, f"0..{len(images.x) - 1}")
         pixels: Any = images.x[int(image)]
     else:
+        if not Path(image).exists():
+            limit = "the number of an image of --data, an image file or a .npy file"
+            raise UsageError("RUN-4", "IMAGE", "no such file", image, limit)
         pixels = image_file(Path(image), network, given["resize"], given["crop"])
     found = explain_neuron(network, pixels, population, neuron, engine)
     show(as_json, [found.sheet(synapses)], {"network": network.name, "id": network.id, **found.to_dict()})

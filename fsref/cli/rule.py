@@ -42,11 +42,15 @@ def rules() -> dict[str, Rule]:
     return found
 
 
-def rule_of(name: str) -> Rule:
-    """The rule of this name, in upper or lower case. Errors: click's, naming the nearest."""
+def rules_of(name: str) -> list[Rule]:
+    """The rule of this name, or all of a section such as POOL; in upper or lower case. Errors: click's, naming the
+    nearest.
+    """
     known = rules()
     if name.upper() in known:
-        return known[name.upper()]
+        return [known[name.upper()]]
+    if section := [one for rule, one in known.items() if rule.partition("-")[0] == name.upper()]:
+        return section
     close = get_close_matches(name.upper(), known, 1)
     sections = ", ".join(dict.fromkeys(rule.partition("-")[0] for rule in known))
     limit = f"did you mean {close[0]}?" if close else f"such as PROJ-2; there are {sections}"
@@ -57,10 +61,10 @@ def rule_of(name: str) -> Rule:
 @click.argument("names", nargs=-1, required=True, metavar="RULE...")
 @JSON
 def rule(names: tuple[str, ...], as_json: bool) -> int:
-    """Print rules by their names, such as PROJ-2.
+    """Print rules by their names, such as PROJ-2, or a section of them, such as POOL.
 
     Each with its page, where its code is, which test fails when it is broken, and the error that names it.
     """
-    found = [rule_of(name) for name in names]
+    found = [one for name in names for one in rules_of(name)]
     show(as_json, map(str, found), {"rules": [asdict(one) for one in found]})
     return 0
