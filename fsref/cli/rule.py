@@ -61,7 +61,7 @@ def rules_of(name: str) -> list[Rule]:
 @click.argument("names", nargs=-1, required=True, metavar="RULE...")
 @JSON
 def rule(names: tuple[str, ...], as_json: bool) -> int:
-    """Print rules by their names, such as PROJ-2, or a section of them, such as POOL.
+    """Print rules by name (PROJ-2) or by section (POOL).
 
     Each with its page, where its code is, which test fails when it is broken, and the error that names it.
     """
