@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.conversion.activation import Activation, Reals
+from fsref.activations.coding import Reals
+from fsref.conversion.activation import Activation
 from fsref.graph.arithmetic import conv2d, max_pool
 from fsref.graph.graph import Graph
 from fsref.law.images import Pixels
@@ -109,6 +110,11 @@ class Folded:
 
     def __getitem__(self, name: str) -> Unit:
         return next(unit for unit in self.units if unit.name == name)
+
+    @property
+    def free(self) -> list[str]:
+        """The populations whose K is to be chosen, in order: their activations bring no coding of their own."""
+        return [unit.name for unit in self.units if unit.activation is not None and unit.activation.own is None]
 
     def walk(self, images: NDArray[np.integer]) -> Iterator[tuple[Unit, NDArray[np.float32], NDArray[np.float32]]]:
         """Each unit in turn with its value before and after the activation, float32 (B, C, H, W), for images of codes
