@@ -41,7 +41,7 @@ def exact(coding: Coding, value: Fraction) -> int:
 
 
 @given(codings(), st.lists(st.integers(1, 2**12), min_size=1, max_size=3), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, database=None, deadline=None, derandomize=True)
 def test_what_is_fired_is_what_the_table_fires(coding: Coding, thetas: list[int], data: st.DataObject) -> None:
     """The codes said of membranes are those that a neuron with the table gives, channel by channel, at both ends and
     beside every kind of edge.
@@ -56,7 +56,7 @@ def test_what_is_fired_is_what_the_table_fires(coding: Coding, thetas: list[int]
 
 
 @given(codings(), st.integers(1, 2**12), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, database=None, deadline=None, derandomize=True)
 def test_a_neuron_fires_the_code_of_its_value(coding: Coding, theta: int, data: st.DataObject) -> None:
     """A membrane of m units, the shift added to it, fires the code of the real value m * scale / theta, rounded down or
     to the nearest, a half up; also where theta is odd.
@@ -67,7 +67,7 @@ def test_a_neuron_fires_the_code_of_its_value(coding: Coding, theta: int, data: 
 
 
 @given(codings(), st.integers(0, 12), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, database=None, deadline=None, derandomize=True)
 def test_the_code_of_a_value(coding: Coding, bits: int, data: st.DataObject) -> None:
     """The code of a real value is the one of exact arithmetic, at ties as well, and the one a neuron fires."""
     theta = 2**bits
@@ -78,6 +78,7 @@ def test_the_code_of_a_value(coding: Coding, bits: int, data: st.DataObject) -> 
 
 
 @given(codings())
+@settings(database=None, deadline=None, derandomize=True)
 def test_codes_stand_for_values_and_back(coding: Coding) -> None:
     """The code of the value of a code is the code; values rise by the scale, and the code of 0 is the offset."""
     codes = np.arange(coding.top + 1)

@@ -267,9 +267,8 @@ def test_a_file_of_another_kind_is_named(call: Call, files: Path) -> None:
         for member in ("data.pkl", "byteorder", "data/0", "version", ".data/serialization_id"):
             archive.writestr(f"model/{member}", b"little")
     tiny().save(files / "tiny.fs.npz")
-    (files / "old.pt").write_bytes(
-        bytes.fromhex("80028a0a6cfc9c46f9206aa850192e80024de903")
-    )  # as torch before 1.6 began its files
+    # As torch before 1.6 began its files.
+    (files / "old.pt").write_bytes(bytes.fromhex("80028a0a6cfc9c46f9206aa850192e80024de903"))
     (files / "model.onnx").write_bytes(b"\x08\x07\x12\x05other")
     pytorch = "is a PyTorch file (turn the model into a graph with fsref.from_torch in Python)"
     refused = {

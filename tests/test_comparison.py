@@ -401,10 +401,8 @@ def test_codes_of_a_table_with_negative_weights() -> None:
     table = replace(A.table, d=np.array([8, 4, 2, -1]))
     changed = replace(net, populations=(net.input, replace(A, table=table), net.readout))
     row = compare(graph, changed, np.full((1, 3, 1, 1), 3))["a"]
-    assert (row.top, row.peak) == (
-        changed.ranges["a"].codes[:, 1].max(),
-        8 + 2,
-    )  # memb 10 fires 8, 2; memb 3 fires 2, 1
+    # Membrane 10 fires 8 and 2, membrane 3 fires 2 and 1.
+    assert (row.top, row.peak) == (changed.ranges["a"].codes[:, 1].max(), 8 + 2)
 
 
 def test_json_and_text() -> None:

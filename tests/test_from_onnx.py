@@ -247,10 +247,8 @@ def test_a_mean_whose_divisor_has_no_form() -> None:
         ]
     )
     refused(net, "pool: AveragePool has ceil_mode, pads and count_include_pad", "nearest: two of the three")
-    for pool in (
-        {"auto_pad": "VALID", "ceil_mode": 1, "strides": [2, 2]},
-        {"auto_pad": "SAME_UPPER", "strides": [2, 9]},
-    ):  # programs differ on these
+    differing = {"auto_pad": "VALID", "ceil_mode": 1, "strides": [2, 2]}, {"auto_pad": "SAME_UPPER", "strides": [2, 9]}
+    for pool in differing:
         refused(
             flat([node("MaxPool", "x", "h", "pool", kernel_shape=[2, 1], **pool)]),
             "pool: MaxPool has auto_pad",
@@ -522,9 +520,8 @@ def test_quantisers_of_signed_values() -> None:
     graph = agrees(ended(nodes, {"s": np.float32(0.021), "z": np.array(0, np.uint8)}, 21))
     assert ops(graph) == ["quantise", "global_avg_pool"]
     graph = from_onnx(flat(nodes, {"s": np.float32(0.021), "z": np.array(114, np.uint8)}, 21), PIXELS)
-    assert (
-        ops(graph) == ["flatten"] and "quantiser of the logits left out" in graph.notes
-    )  # one that cuts at 0 would change more than ties
+    # One that cuts at 0 would change more than ties.
+    assert ops(graph) == ["flatten"] and "quantiser of the logits left out" in graph.notes
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.uint8])

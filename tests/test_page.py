@@ -24,7 +24,6 @@ from fsref.errors import FileError, UsageError
 from fsref.formats.sources import ImageSet
 from fsref.law.network import Network
 from fsref.law.neuron import fs_relu, relu_theta
-from fsref.law.populations import FS
 from fsref.metrics.energy import PRESETS, energy
 from fsref.rate_coding.score import rate_score
 from fsref.rate_coding.twin import rate_coded
@@ -52,9 +51,7 @@ def evaluation(net: Network | None = None, count: int = 5) -> Evaluation:
     images = ImageSet(x, fsref.run(net, x).predictions, (EVIL,) * count)
     score = fsref.evaluate(net, images.x, images.y, threads=1)
     costs, rate = PRESETS["horowitz_2014"], None
-    if all(
-        relu_theta(p.table) is not None for p in net.populations if isinstance(p, FS)
-    ):  # only such a network has a twin (RATE-1)
+    if all(relu_theta(p.table) is not None for p in net.fs):  # only such a network has a twin (RATE-1)
         rate = rate_score(
             rate_coded(net, "best", "nearest").run(x, 400, checkpoints=[1, 2, 400], threads=1), images.y, costs
         )

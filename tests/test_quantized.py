@@ -21,11 +21,8 @@ def test_the_floor_of_every_quotient_is_exact(theta: int) -> None:
     """
     steps = 8 if theta < 2**50 else 4
     v = [m * theta + near for m in range(2**steps + 2) for near in (-1, 0, 1)]
-    for count in (
-        3,
-        *(3 * min(limit // theta + 1, 2**steps) + 1 for limit in (2**24, 2**53)),
-        len(v),
-    ):  # one more than fit below the limit
+    beyond = (3 * min(limit // theta + 1, 2**steps) + 1 for limit in (2**24, 2**53))  # one more than fit
+    for count in (3, *beyond, len(v)):
         some = np.array(v[:count]).reshape(1, 1, -1)
         net = Network(
             [

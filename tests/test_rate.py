@@ -400,9 +400,8 @@ def test_pool_passes_the_busiest_candidate() -> None:
         [Dense("pool", "out", [[1]])],
     )
     result = rate_coded(net, "classic").run([[[[1, 2]]]], 8)
-    per_tick = {
-        name: rows.tolist() for name, rows in result.spikes_per_tick.items()
-    }  # 1: ticks 4, 8; 2: ticks 2, 4, 6, 8
+    per_tick = {name: rows.tolist() for name, rows in result.spikes_per_tick.items()}
+    # 1 sends in ticks 4 and 8, 2 in ticks 2, 4, 6 and 8.
     assert per_tick == {"in": [0, 1, 0, 2, 0, 1, 0, 2], "pool": [0, 1, 0, 1, 0, 1, 0, 1]} and result.inexact == (
         "pool",
     )

@@ -115,9 +115,8 @@ class Fake:
                 shift = theta * p.offset + (theta // 2 if self.nearest[p.name] else 0)
             bias = np.broadcast_to(p.bias_map, p.shape) - shift[:, None, None]
             for q in net.into(p.name).values():
-                inside = self.offset[q.source][:, None, None] * np.ones(
-                    net[q.source].shape
-                )  # outside a value is real 0, not code 0
+                # Outside a value is real 0, not code 0.
+                inside = self.offset[q.source][:, None, None] * np.ones(net[q.source].shape)
                 bias = bias + through(inside[None], q, q.weights.astype(np.float64), p.shape[1:])[0]
                 per_out = self.unit[p.name].reshape(-1, *[1] * (q.weights.ndim - 1))
                 self.weights.append(q.weights * per_out / by_input(q, self.scale[q.source]))
@@ -302,9 +301,8 @@ def test_fine_codes_come_close_to_the_float_network() -> None:
         assert pixels is not None
         coarse = pixels.max_code < 255 or any(n.op == "quantise" for n in case.graph.nodes)
         found[coarse].append(float(np.corrcoef(real.ravel(), spiking.ravel())[0, 1]))
-        assert found[coarse][-1] > (
-            0.5 if coarse else 0.999
-        )  # a single bit that falls to the other side may carry much of few logits
+        # A single bit that falls to the other side may carry much of few logits.
+        assert found[coarse][-1] > (0.5 if coarse else 0.999)
 
     close()
     assert min(map(len, found.values())) > 20

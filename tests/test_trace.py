@@ -183,20 +183,11 @@ def test_first_difference() -> None:
 
     code = ("stem", "codes", (1, 5), 999)
     assert first(code) == (1, "stem", "codes", None, 5, 999)
-    assert first(code, ("out", "opening", (0, 2), 999)) == (
-        0,
-        "out",
-        "opening",
-        None,
-        2,
-        999,
-    )  # image before population
-    assert (
-        first(code, ("mid", "sums", (1, 0), 999) if ("mid", "sums") in good.arrays else ("mid", "opening", (1, 0), 9))[
-            1
-        ]
-        == "stem"
-    )  # population before observable
+    # image before population
+    assert first(code, ("out", "opening", (0, 2), 999)) == (0, "out", "opening", None, 2, 999)
+    # population before observable
+    other = ("mid", "sums", (1, 0), 999) if ("mid", "sums") in good.arrays else ("mid", "opening", (1, 0), 9)
+    assert first(code, other)[1] == "stem"
     order = [
         ("stem", "codes", (1, 0), 999),
         ("stem", "membranes", (1, 0, 0), 999),
@@ -207,14 +198,9 @@ def test_first_difference() -> None:
     for count in range(1, len(order) + 1):
         assert first(*order[:count])[2] == ("codes", "membranes", "spikes", "opening", "sums")[count - 1]
     start = plan.start["stem"]
-    assert first(("stem", "membranes", (0, 2, 7), 999), ("stem", "membranes", (0, 1, 50), 998)) == (
-        0,
-        "stem",
-        "membranes",
-        start + 1,
-        50,
-        998,
-    )  # step before neuron
+    # step before neuron
+    both = ("stem", "membranes", (0, 2, 7), 999), ("stem", "membranes", (0, 1, 50), 998)
+    assert first(*both) == (0, "stem", "membranes", start + 1, 50, 998)
     assert first(("stem", "membranes", (0, 1, 60), 999), ("stem", "membranes", (0, 1, 50), 998))[4] == 50
     assert first(spike("stem", 0, 7, 2), spike("stem", 0, 50, 1))[:5] == (0, "stem", "spikes", start + 1, 50)
     assert first(spike("mid", 0, 9, 4), spike("mid", 0, 4, 4))[4] == 4

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints, Table
+from fsref.tables import Brief
 
 Reals: TypeAlias = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Coding:
+@dataclass(frozen=True, repr=False)
+class Coding(Brief):
     """The codes low..top of real values: a code stands for scale * (code - offset), and a value has the code at or
     below it or, with `nearest`, the one nearest to it, a half going up.
 

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from fsref.activations.coding import Coding, Reals
 from fsref.conversion.activation import Activation
 from fsref.conversion.folded import Folded
+from fsref.tables import Brief
 
 SAMPLE = 2**17  # values kept of each population
 SHARES = 100  # alphas tried, in parts of the largest value
 SEED = 1
 
 
-@dataclass(frozen=True, eq=False)
-class Statistics:
+@dataclass(frozen=True, eq=False, repr=False)
+class Statistics(Brief):
     """Of one population over all calibration images: the smallest and largest value, a sample of the values, per
     channel their mean square (C,), per neuron their mean (C, H, W); `before` (C,) is the mean per channel before the
     activation.

@@ -32,6 +32,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import MAX_STEPS, Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.tables import Brief
 
 BATCH_VALUES = 2**24  # float values of all populations in one batch of calibration images
 BATCH = 16  # images simulated at a time for bias correction
@@ -86,8 +87,8 @@ class Options:
 
     def check_names(self, folded: Folded) -> None:
         """Nothing, when every population that `steps` names takes its steps from there. Errors: GraphError."""
-        known = folded.free
-        if isinstance(self.steps, Mapping) and (unknown := sorted(set(self.steps) - {*known, ""})):
+        known = set(folded.free)
+        if isinstance(self.steps, Mapping) and (unknown := sorted(set(self.steps) - known - {""})):
             raise GraphError(
                 "CONV-9",
                 "steps",
@@ -122,8 +123,8 @@ def convert(
     return Calibrated.of(graph, calibrate, image_count, progress).convert(Options.of("convert", options))
 
 
-@dataclass(frozen=True, eq=False)
-class Calibrated:
+@dataclass(frozen=True, eq=False, repr=False)
+class Calibrated(Brief):
     """A folded graph and what calibration images told of it: what `convert` and `search` start from."""
 
     folded: Folded
@@ -142,9 +143,9 @@ class Calibrated:
         """The graph folded and seen on its calibration images. Errors: GraphError, InputError."""
         folded = fold(graph)
         if calibrate is None:
-            if folded.free:
-                limit = "give some, or activations that carry their own scale (quantise); "
-                limit += f"{', '.join(folded.free[:3])} and others do not"
+            if needs := folded.free:
+                others = f"{', '.join(needs[:3])} and others do not"
+                limit = f"give some, or activations that carry their own scale (quantise); {others}"
                 raise GraphError("CONV-8", "calibration", "there are no images", None, limit)
             return cls(folded, np.empty((0, *folded.pixels.shape), np.uint8), {}, np.empty((0, 0), np.float32))
         if not isinstance(image_count, int | np.integer) or image_count < 1:
@@ -265,12 +266,12 @@ class _Builder:
         """The membranes (b, C, H, W) of a unit for all calibration images, a few at a time."""
         bias = made.bias if made.bias.ndim == 3 else made.bias[:, None, None]
         for first in range(0, len(self.calibrated.images), BATCH):
+            part = slice(first, first + BATCH)
             sums = [
-                linear(
-                    term, self.codes[term.source][first : first + BATCH].astype(np.float64), weights.astype(np.float64)
-                )
+                linear(term, self.codes[term.source][part].astype(np.float64), weights.astype(np.float64))
                 for term, weights in zip(unit.terms, made.weights, strict=True)
-            ]  # exact: REACH is far below 2^53
+            ]
+            # Exact: REACH is far below 2^53.
             yield sum(sums).astype(np.int64) + bias  # type: ignore[union-attr]
 
     def corrected(self, unit: Unit, made: Quantised, shift: Ints) -> Quantised:

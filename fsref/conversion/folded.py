@@ -16,12 +16,13 @@ from fsref.graph.arithmetic import conv2d, max_pool
 from fsref.graph.graph import Graph
 from fsref.law.images import Pixels
 from fsref.law.populations import Shape
+from fsref.tables import Brief
 
 NO_PADDING = (0, 0, 0, 0)
 
 
-@dataclass(frozen=True, eq=False)
-class Term:
+@dataclass(frozen=True, eq=False, repr=False)
+class Term(Brief):
     """A linear map from a population: weights (O, I, kh, kw), (O, N), or `pooled` (O, C) over the sums of all places.
 
     A `skip` only moves and scales values, one for one: its factors have a width of their own (CONV-4). `node` is where
@@ -77,8 +78,8 @@ class Pool:
     padding: tuple[int, int, int, int]
 
 
-@dataclass(frozen=True, eq=False)
-class Unit:
+@dataclass(frozen=True, eq=False, repr=False)
+class Unit(Brief):
     """A population in real numbers: activation(bias + terms), a max-pool, or, with neither, the readout. bias is
     (C,).
     """
@@ -111,11 +112,6 @@ class Folded:
     def __getitem__(self, name: str) -> Unit:
         return next(unit for unit in self.units if unit.name == name)
 
-    @property
-    def free(self) -> list[str]:
-        """The populations whose K is to be chosen, in order: their activations bring no coding of their own."""
-        return [unit.name for unit in self.units if unit.activation is not None and unit.activation.own is None]
-
     def walk(self, images: NDArray[np.integer]) -> Iterator[tuple[Unit, NDArray[np.float32], NDArray[np.float32]]]:
         """Each unit in turn with its value before and after the activation, float32 (B, C, H, W), for images of codes
         (B, C, H, W).
@@ -127,6 +123,11 @@ class Folded:
             yield unit, before, after
             for name in self.last_read.get(unit.name, ()):
                 del values[name]
+
+    @cached_property
+    def free(self) -> list[str]:
+        """The populations whose coding is still to choose: those whose activation does not bring its own."""
+        return [unit.name for unit in self.units if unit.activation is not None and unit.activation.own is None]
 
     @cached_property
     def last_read(self) -> dict[str, list[str]]:

@@ -140,8 +140,9 @@ def _max_pool(units: Units, node: Node, value: Value) -> Value:
                 # Beside a real place zeros never are the maximum.
                 padding, part = joint, replace(part, shape=full, padding=NO_PADDING)
         part = units.plain(part)
-        if (levels := units.source_activation(part.name).levels) is not None and levels & (levels + 1):
-            raise refused(f"max-pool of values with {levels} levels", "levels 1, 3, 7, ..., 2^K - 1")
+        own = units.source_activation(part.name).own
+        if own is not None and own.top & (own.top + 1):
+            raise refused(f"max-pool of values with {own.top} levels", "levels 1, 3, 7, ..., 2^K - 1")
         shape = (part.shape[0], *window_shape(part.shape, kernel, stride, padding))
         name = node.name if len(value) == 1 else f"{node.name}.{i}"
         parts.append(units.add(name, shape, pool=Pool(part.name, kernel, stride, padding)))

@@ -88,8 +88,8 @@ class Found(Brief, Shown):
         """How far the loss on so many images lies from that on others, in points, in 95 of 100 cases, if no more images
         change than may be lost.
         """
-        # Of the size of Paired.interval.
-        return 100 * Z * sqrt(self.loss * self.image_count / 100 + 1) / (self.image_count + 2)
+        changed = self.loss * self.image_count / 100 + 1  # as in Paired.interval
+        return 100 * Z * sqrt(changed) / (self.image_count + 2)
 
     @cached_property
     def front(self) -> tuple[Point, ...]:

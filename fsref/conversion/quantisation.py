@@ -16,14 +16,15 @@ from fsref.conversion.folded import Term, Unit, linear
 from fsref.errors import GraphError
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
+from fsref.tables import Brief
 
 SKIP_BITS = 16  # of a skip factor (CONV-4)
 REACH = 2**30  # no membrane, bias or threshold goes beyond, so 32 bits hold every sum in any order
 CANDIDATES = 64  # thetas tried per channel
 
 
-@dataclass(frozen=True, eq=False)
-class Source:
+@dataclass(frozen=True, eq=False, repr=False)
+class Source(Brief):
     """What a unit reads: a population of `shape` whose code q, 0..top, stands for scale * (q - offset), both (C,).
 
     On calibration images `power` (C,) is the mean square of q - offset and `mean` (C, H, W) its mean; None without
@@ -38,8 +39,8 @@ class Source:
     mean: Reals | None
 
 
-@dataclass(frozen=True, eq=False)
-class Quantised:
+@dataclass(frozen=True, eq=False, repr=False)
+class Quantised(Brief):
     """The integers of one unit: weights of its terms, bias (C,) or (C, H, W), theta (C,). `unit_of` (C,) is the real
     value of one membrane unit.
     """

@@ -14,6 +14,7 @@ from fsref.conversion.folded import NO_PADDING, Term, Unit
 from fsref.errors import GraphError
 from fsref.graph.graph import Graph
 from fsref.law.populations import Shape
+from fsref.tables import Brief
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Held:
     view: str = "map"
 
 
-@dataclass(frozen=True, eq=False)
-class Sum:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sum(Brief):
     """A value that no population holds yet: bias + terms."""
 
     name: str

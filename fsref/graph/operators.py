@@ -19,6 +19,7 @@ from fsref.graph.arithmetic import Floats, avg_pool, conv2d, max_pool, padded, p
 from fsref.law.images import LARGEST
 from fsref.law.populations import MAX_NEURONS, MAX_SIDE, Shape
 from fsref.law.projections import MAX_WEIGHTS, Padding, Pair, window_shape
+from fsref.tables import Brief
 
 Attributes: TypeAlias = Mapping[str, Any]
 Arrays: TypeAlias = Mapping[str, Floats]
@@ -40,8 +41,8 @@ class Attribute:
     required: bool = False
 
 
-@dataclass(frozen=True)
-class Operator:
+@dataclass(frozen=True, repr=False)
+class Operator(Brief):
     """One operator; `arrays` gives the names of each array's axes: equal names have equal sizes. `check` says what is
     wrong, or nothing.
     """

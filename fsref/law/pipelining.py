@@ -50,9 +50,8 @@ def fifo_depths(net: Network, interval: int) -> dict[str, int]:
     """How many words of each projection, by name, wait at most with an image every `interval` steps (TIME-5)."""
     plan, depths = net.schedule, {}
     for name, q in net.named_projections.items():
-        images, more = divmod(
-            plan.delays[q.source, q.target], interval
-        )  # sent within the delay: all words of so many images, and of one more the first
+        # Sent within the delay: all words of so many images, and of one more the first.
+        images, more = divmod(plan.delays[q.source, q.target], interval)
         depths[name] = net.steps[q.source] * images + min(net.steps[q.source], more)
     return depths
 
