@@ -62,7 +62,7 @@ def test_convert_says_what_it_cost(call: Call, files: Path) -> None:
     )
     names = [line.split()[0] for line in lines[2:] if line and not line.startswith(" ")]
     assert names == ["residual:", "FS", "agreement", "cost", "worst", "hint", "written", "next"]
-    assert "\ncost         K = 8, " in out
+    assert "\ncost         K = 8, " in out and "below its values, on 60 calibration images" in " ".join(out.split())
     net = fsref.load(files / "net.fs.npz")
     assert net.id[:12] in out and net.provenance["scored"]["float_correct"] == 54
     following = lines[-1].removeprefix("next").strip().removeprefix("fsref ").split()
@@ -127,7 +127,7 @@ def test_scoring_on_calibration_images_gets_a_hint(call: Call, files: Path) -> N
     )
     np.savez(files / "others.npz", x=drawn(120)[60:], y=np.zeros(60, np.int64))
     out = call("convert", "net.npz", "--data", "bare.npz", "--test", "others.npz")[1]
-    assert "--test" not in out and "calibrat" not in out
+    assert "--test" not in out and "of them calibrate" not in out and "also calibrated" not in out
     tried = (["-K", "5"], ["-K", "6"], ["-K", "5", "--bias-correction", "analytic"])
     hinted = [call("convert", "net.npz", "--data", "images.npz", *more)[1] for more in tried]
     assert ["--bias-correction empirical often does better" in out for out in hinted] == [True, False, False]

@@ -13,7 +13,9 @@ import pytest
 import fsref
 from fsref.conversion.converter import Calibrated, Options, convert
 from fsref.conversion.folding import fold
+from fsref.conversion.forms import FORMS, NEAREST
 from fsref.graph.graph import Graph, Node
+from fsref.graph.operators import OPERATORS
 from fsref.law.images import Pixels
 
 rng = np.random.default_rng
@@ -90,6 +92,11 @@ def drawn(count: int = 24, shape: tuple[int, ...] = (3, 8, 8), seed: int = 1) ->
     """Images of codes 0..255 that are not all alike."""
     draw = rng(seed)
     return np.clip(draw.normal(draw.uniform(40, 200, (count, 1, 1, 1)), 60, (count, *shape)), 0, 255).astype(np.uint8)
+
+
+def test_every_operator_has_a_form_or_a_nearest_one() -> None:
+    """Each operator of float graphs folds, or is refused with what comes nearest."""
+    assert sorted([*FORMS, *NEAREST]) == sorted(OPERATORS)
 
 
 def test_what_becomes_a_population() -> None:

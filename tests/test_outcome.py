@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fsref
-from fsref.conversion.search import Point
+from fsref.conversion.found import Point
 from fsref.errors import GraphError, InputError, UsageError
 from fsref.verification.outcome import FloatScore, convert_and_score, shared
 from refusals import refused
@@ -32,6 +32,7 @@ def test_it_is_convert_evaluate_and_compare() -> None:
     assert found.float_score.correct == found.paired.first_correct == (TRUTH[24:] == LABELS[24:]).sum()
     assert found.paired.agreement == (score.predictions == TRUTH[24:]).mean()
     assert found.worst.name == fsref.compare(GRAPH, net, IMAGES[:16]).worst.name
+    assert found.worst_image_count == 16 and "on 16 calibration images" in " ".join(str(found).split())
     assert found.net.provenance["scored"] == found.figures
     assert (found.calibrating, found.search) == (0, None)
 

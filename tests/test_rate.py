@@ -21,8 +21,8 @@ import fsref
 import naive
 import naive_rate
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, fs_relu, load, load_images
+from fsref.activations.coding import Coding
 from fsref.cli.main import main
-from fsref.conversion.activation import Staircase
 from fsref.errors import FsrefError, InputError, LimitError, NetworkError, RangeError, UsageError
 from fsref.formats.npz import to_bytes
 from fsref.law.neuron import relu_theta
@@ -60,7 +60,7 @@ def with_twin(case: Case) -> Case:
         if isinstance(p, FS) and relu_theta(p.table) is None:
             channels, top = np.arange(p.shape[0]), 2**p.steps - 1
             theta = (channels * 7 + index) % 5 + 1 + (int(np.abs(p.bias).max()) >> p.steps)
-            full, less = (Staircase(1.0, 0, n, False).table(theta) for n in (top, top - (p.steps > 1 and not pooled)))
+            full, less = (Coding(1.0, 0, n, False).table(theta) for n in (top, top - (p.steps > 1 and not pooled)))
             d = np.where(channels[:, None] % 2, less.d, full.d)
             p = FS(p.name, p.shape, Table(T=theta[:, None] * d, h=theta[:, None] * d, d=d), p.bias)
         populations.append(p)
@@ -419,7 +419,7 @@ def test_other_tables_are_refused() -> None:
     tried: Counter[bool] = Counter()
     for _ in range(100):
         good = (
-            Staircase(1.0, 0, int(rng.integers(1, 40)), False).table(rng.integers(1, 9, 2))
+            Coding(1.0, 0, int(rng.integers(1, 40)), False).table(rng.integers(1, 9, 2))
             if rng.random() < 0.7
             else fs_relu(4, rng.integers(1, 9, 2))
         )

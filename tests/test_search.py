@@ -11,7 +11,8 @@ import pytest
 
 import fsref
 from fsref.conversion.converter import convert
-from fsref.conversion.search import Found, Point, search
+from fsref.conversion.found import Found, Point
+from fsref.conversion.search import search
 from fsref.errors import GraphError, InputError, UsageError
 from fsref.graph.graph import Graph, Node
 from refusals import refused

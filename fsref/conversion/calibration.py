@@ -1,4 +1,4 @@
-"""What calibration images tell of each population, and the staircase of codes that follows (CONV-2)."""
+"""What calibration images tell of each population, and the coding that follows (CONV-2)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.conversion.activation import Activation, Reals, Staircase
+from fsref.activations.coding import Coding, Reals
+from fsref.conversion.activation import Activation
 from fsref.conversion.folded import Folded
 from fsref.tables import Brief
 
@@ -83,10 +84,10 @@ def _statistics(
     )
 
 
-def choose_staircase(
+def choose_coding(
     how: Activation, seen: Statistics | None, steps: int, nearest: bool, alpha: str, percentile: float
-) -> Staircase:
-    """The staircase of a population: its activation's own, or one of 2^steps codes (CONV-2).
+) -> Coding:
+    """The coding of a population: its activation's own, or one of 2^steps codes (CONV-2).
 
     `alpha` is max, percentile or mse: the share of the largest value whose codes err least on the sample.
     """
@@ -98,8 +99,8 @@ def choose_staircase(
     if alpha == "percentile":
         low, high = np.percentile(sample, [100 - percentile, percentile])
 
-    def shared(share: float) -> Staircase:
-        return how.staircase(low, high, steps, nearest, share)
+    def shared(share: float) -> Coding:
+        return how.coding(low, high, steps, nearest, share)
 
     def error(share: float) -> float:
         return shared(share).error(sample)

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fsref.conversion.activation import LINEAR
-from fsref.conversion.calibration import Statistics, choose_staircase, observe
+from fsref.conversion.calibration import Statistics, choose_coding, observe
 from fsref.conversion.folded import Folded, Unit, linear
 from fsref.conversion.folding import fold
 from fsref.conversion.quantisation import (
     REACH,
-    Coding,
     Quantised,
+    Source,
     choose_theta,
     in_code_units,
     largest,
@@ -170,8 +170,8 @@ class _Builder:
         self.calibrated, self.options, pixels = calibrated, options, calibrated.folded.pixels
         options.check_names(calibrated.folded)
         shape = pixels.shape
-        self.codings = {
-            "input": self.coding(
+        self.sources = {
+            "input": self.source(
                 "input",
                 shape,
                 pixels.scale / np.array(pixels.std),
@@ -192,59 +192,59 @@ class _Builder:
         if self.empirical:
             self.codes["input"] = calibrated.images
 
-    def coding(self, name: str, shape: Shape, scale: NDArray[Any], offset: NDArray[Any], top: int) -> Coding:
-        """What the codes of a population stand for."""
+    def source(self, name: str, shape: Shape, scale: NDArray[Any], offset: NDArray[Any], top: int) -> Source:
+        """A population as others read it: what its codes stand for, and how large they are."""
         seen = self.calibrated.seen.get(name)
         full = np.broadcast_to(scale, shape[0]).astype(np.float64)
         power = np.ones(shape[0]) if seen is None else seen.power / np.square(full)
         mean = None if seen is None else seen.mean / full[:, None, None]
-        return Coding(shape, full, np.broadcast_to(offset, shape[0]).astype(np.float64), top, power, mean)
+        return Source(shape, full, np.broadcast_to(offset, shape[0]).astype(np.float64), top, power, mean)
 
     def add(self, unit: Unit) -> None:
         """Make the population of a unit and the projections into it."""
         if unit.pool is not None:
             pool = unit.pool
             self.populations.append(MaxPool(unit.name, unit.shape, pool.source, pool.kernel, pool.stride, pool.padding))
-            source = self.codings[pool.source]
-            self.codings[unit.name] = self.coding(unit.name, unit.shape, source.scale, source.offset, source.top)
+            source = self.sources[pool.source]
+            self.sources[unit.name] = self.source(unit.name, unit.shape, source.scale, source.offset, source.top)
             if self.empirical:
                 codes = self.codes[pool.source].astype(np.float32)  # at most 16 bits: exact
                 self.codes[unit.name] = max_pool(codes, pool.kernel, pool.stride, pool.padding).astype(np.uint16)
             return
-        codings = [self.codings[term.source] for term in unit.terms]
-        per_code = [in_code_units(term, coding) for term, coding in zip(unit.terms, codings, strict=True)]
+        sources = [self.sources[term.source] for term in unit.terms]
+        per_code = [in_code_units(term, source) for term, source in zip(unit.terms, sources, strict=True)]
         if unit.activation is None:
-            self.add_readout(unit, per_code, codings)
+            self.add_readout(unit, per_code, sources)
         else:
-            self.add_fs(unit, per_code, codings)
+            self.add_fs(unit, per_code, sources)
 
-    def add_fs(self, unit: Unit, per_code: list[Any], codings: list[Coding]) -> None:
+    def add_fs(self, unit: Unit, per_code: list[Any], sources: list[Source]) -> None:
         """Make an FS population: scale, theta, integers (CONV-2 to CONV-6)."""
         how, options, seen = unit.activation or LINEAR, self.options, self.calibrated.seen.get(unit.name)
         steps, nearest = options.steps_of(unit.name), options.rounding == "nearest"
-        stairs = choose_staircase(how, seen, steps, nearest, options.alpha, options.percentile)
-        scale, offset, top = stairs.scale, stairs.offset, stairs.top
-        theta = choose_theta(unit, per_code, codings, scale, offset, top, options.weight_bits, options.power_of_two)
-        shift = stairs.shift(theta)
-        made = quantise(unit, per_code, codings, theta, scale / theta, shift, self.analytic)
+        coding = choose_coding(how, seen, steps, nearest, options.alpha, options.percentile)
+        scale, offset, shape = coding.scale, coding.offset, unit.shape
+        theta = choose_theta(unit, per_code, sources, coding, options.weight_bits, options.power_of_two)
+        shift = coding.shift(theta)
+        made = quantise(unit, per_code, sources, theta, scale / theta, shift, self.analytic)
         if self.empirical:
             made = self.corrected(unit, made, shift)
-            self.codes[unit.name] = np.concatenate([stairs.fired(v, theta) for v in self.membranes(unit, made)])
-        self.populations.append(FS(unit.name, unit.shape, stairs.table(theta), made.bias, scale=scale, offset=offset))
+            self.codes[unit.name] = np.concatenate([coding.fired(v, theta) for v in self.membranes(unit, made)])
+        self.populations.append(FS(unit.name, shape, coding.table(theta), made.bias, scale=scale, offset=offset))
         self.join(unit, made)
-        self.codings[unit.name] = self.coding(unit.name, unit.shape, np.array(scale), np.array(offset), top)
+        self.sources[unit.name] = self.source(unit.name, shape, np.array(scale), np.array(offset), coding.largest)
         plain = [int(np.abs(w).max()) for w, term in zip(made.weights, unit.terms, strict=True) if not term.skip]
         self.record[unit.name] = {
-            "steps": stairs.steps,
-            "rounding": stairs.rounding,
-            "alpha": scale * 2**stairs.steps,
+            "steps": coding.steps,
+            "rounding": coding.rounding,
+            "alpha": scale * 2**coding.steps,
             "scale": scale,
             "offset": offset,
             "theta": [int(theta.min()), int(theta.max())],
             "weight_bits": max(plain, default=0).bit_length() + 1,
         }
 
-    def add_readout(self, unit: Unit, per_code: list[Any], codings: list[Coding]) -> None:
+    def add_readout(self, unit: Unit, per_code: list[Any], sources: list[Source]) -> None:
         """Make the readout: one membrane unit for all its channels (NET-8)."""
         channels = unit.shape[0]
         q_max = {False: 2 ** (self.options.weight_bits - 1) - 1, True: 2**15 - 1}
@@ -253,9 +253,9 @@ class _Builder:
             / q_max[skip]
             for skip in q_max
         ]
-        unit_of = max(*units, reach(unit, per_code, codings).max() / (REACH - slack(unit, codings))) or 1.0
+        unit_of = max(*units, reach(unit, per_code, sources).max() / (REACH - slack(unit, sources))) or 1.0
         membrane_unit, zeros = np.full(channels, unit_of), np.zeros(channels, np.int64)
-        made = quantise(unit, per_code, codings, zeros, membrane_unit, zeros, self.analytic)
+        made = quantise(unit, per_code, sources, zeros, membrane_unit, zeros, self.analytic)
         if self.empirical:
             made = self.corrected(unit, made, zeros)
         self.populations.append(Readout(unit.name, unit.shape, made.bias))

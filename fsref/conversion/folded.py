@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.conversion.activation import Activation, Reals
+from fsref.activations.coding import Reals
+from fsref.conversion.activation import Activation
 from fsref.graph.arithmetic import conv2d, max_pool
 from fsref.graph.graph import Graph
 from fsref.law.images import Pixels
@@ -125,7 +126,7 @@ class Folded:
 
     @cached_property
     def free(self) -> list[str]:
-        """The populations whose staircase is still to choose: those whose activation does not bring its own."""
+        """The populations whose coding is still to choose: those whose activation does not bring its own."""
         return [unit.name for unit in self.units if unit.activation is not None and unit.activation.own is None]
 
     @cached_property

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fsref.conversion.activation import Activation, Reals
+from fsref.activations.coding import Reals
+from fsref.conversion.activation import Activation
 from fsref.conversion.folded import NO_PADDING, Pool, Term
 from fsref.conversion.units import Held, Sum, Units, Value, refused
 from fsref.graph.arithmetic import places
@@ -206,7 +207,9 @@ def _subsample(units: Units, node: Node, value: Value) -> Value:
     size = units.graph.shapes[node.name][1:]
     parts = []
     for part in value:
-        made = units.sum_of(units.plain(part) if isinstance(part, Held) and part.view != "map" else part, node.name)
+        if isinstance(part, Held) and part.view != "map":  # a sum has no view
+            part = units.plain(part)
+        made = units.sum_of(part, node.name)
         if any(term.weights.ndim == 2 for term in made.terms):  # a single place
             parts.append(made)
             continue
@@ -220,7 +223,7 @@ def _identity(units: Units, node: Node, value: Value) -> Value:
 
 
 def _activated(units: Units, part: Held | Sum, activation: Activation, name: str) -> Held:
-    if isinstance(part, Held) and part.name != "input" and part.view != "flat":
+    if isinstance(part, Held) and part.name != "input" and part.view != "flat":  # a sum has no activation yet
         if activation.keeps(units.source_activation(part.name)):
             return part  # already within, and so is its padding
     return units.hold(units.sum_of(part, name), activation)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.conversion.activation import Reals
+from fsref.activations.coding import Coding, Reals
 from fsref.conversion.folded import Term, Unit, linear
 from fsref.errors import GraphError
 from fsref.law.neuron import Ints
@@ -24,8 +24,8 @@ CANDIDATES = 64  # thetas tried per channel
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Coding(Brief):
-    """What a code q, 0..top, of a population of `shape` stands for: scale * (q - offset), both (C,).
+class Source(Brief):
+    """What a unit reads: a population of `shape` whose code q, 0..top, stands for scale * (q - offset), both (C,).
 
     On calibration images `power` (C,) is the mean square of q - offset and `mean` (C, H, W) its mean; None without
     images.
@@ -51,7 +51,7 @@ class Quantised(Brief):
     membrane_unit: Reals
 
 
-def in_code_units(term: Term, source: Coding) -> Reals:
+def in_code_units(term: Term, source: Source) -> Reals:
     """The weights of a term per code unit of its source instead of per real unit."""
     per_code: Reals = term.weights * per_input(term, source.scale)
     return per_code
@@ -76,18 +76,17 @@ def largest(weights: Sequence[Reals], channels: int) -> Reals:
 def choose_theta(
     unit: Unit,
     per_code: Sequence[Reals],
-    codings: Sequence[Coding],
-    s_out: float,
-    offset: int,
-    top: int,
+    sources: Sequence[Source],
+    coding: Coding,
     weight_bits: int,
     power_of_two: bool,
 ) -> Ints:
-    """theta (C,) of a unit: the integer of theta_max / 2 .. theta_max whose rounded weights err least (CONV-3).
+    """theta (C,) of a unit of this coding: of the integers theta_max / 2 .. theta_max the one whose rounded weights err
+    least (CONV-3).
 
     Errors: GraphError [CONV-3] naming population, channel and the width that would do.
     """
-    channels = unit.shape[0]
+    channels, s_out = unit.shape[0], coding.scale
     q_max = {False: 2 ** (weight_bits - 1) - 1, True: 2 ** (SKIP_BITS - 1) - 1}
     with np.errstate(divide="ignore"):
         fits = {
@@ -96,11 +95,8 @@ def choose_theta(
             / largest([w for w, t in zip(per_code, unit.terms, strict=True) if t.skip == skip], channels)
             for skip in q_max
         }
-        cap = (
-            (REACH - slack(unit, codings))
-            * s_out
-            / np.maximum(reach(unit, per_code, codings) + s_out * (abs(offset) + 0.5), s_out * (top + 1))
-        )
+        above = reach(unit, per_code, sources) + s_out * (abs(coding.offset) + 0.5)
+        cap = (REACH - slack(unit, sources)) * s_out / np.maximum(above, s_out * (coding.largest + 1))
     limit = np.floor(np.minimum(np.minimum(fits[False], fits[True]), cap))
     if (limit < 1).any():
         c = int(np.argmax(limit < 1))
@@ -114,46 +110,46 @@ def choose_theta(
         power: Ints = np.exp2(np.floor(np.log2(limit))).astype(np.int64)
         return power
     tried = np.rint(np.linspace(np.maximum(1, np.ceil(limit / 2)), limit, CANDIDATES))  # (CANDIDATES, C)
-    errors = np.array([rounding_error(unit, per_code, codings, s_out / theta) for theta in tried])
+    errors = np.array([rounding_error(unit, per_code, sources, s_out / theta) for theta in tried])
     best: Ints = tried[errors.argmin(axis=0), np.arange(channels)].astype(np.int64)
     return best
 
 
-def reach(unit: Unit, per_code: Sequence[Reals], codings: Sequence[Coding]) -> Reals:
+def reach(unit: Unit, per_code: Sequence[Reals], sources: Sequence[Source]) -> Reals:
     """A bound (C,), in real units, on the magnitude of every partial sum of a unit: the offsets of codes are in its
     bias (CONV-6).
     """
     assert unit.bias is not None
     total: Reals = np.abs(unit.bias)
-    for term, w, coding in zip(unit.terms, per_code, codings, strict=True):
-        places = coding.shape[1] * coding.shape[2] if term.pooled else 1
+    for term, w, source in zip(unit.terms, per_code, sources, strict=True):
+        places = source.shape[1] * source.shape[2] if term.pooled else 1
         total = (
             total
-            + (np.abs(w) * per_input(term, coding.top + np.abs(coding.offset))).reshape(len(total), -1).sum(axis=1)
+            + (np.abs(w) * per_input(term, source.top + np.abs(source.offset))).reshape(len(total), -1).sum(axis=1)
             * places
         )
     return total
 
 
-def slack(unit: Unit, codings: Sequence[Coding]) -> float:
+def slack(unit: Unit, sources: Sequence[Source]) -> float:
     """What rounding may add to `reach`, in membrane units: half of one per weight and code unit, and as much for a bias
     that takes it back.
     """
     total = 2.0
-    for term, coding in zip(unit.terms, codings, strict=True):
-        places = coding.shape[1] * coding.shape[2] if term.pooled else 1
-        total += float(np.max(coding.top + np.abs(coding.offset))) * term.weights[0].size * places
+    for term, source in zip(unit.terms, sources, strict=True):
+        places = source.shape[1] * source.shape[2] if term.pooled else 1
+        total += float(np.max(source.top + np.abs(source.offset))) * term.weights[0].size * places
     return total
 
 
-def rounding_error(unit: Unit, per_code: Sequence[Reals], codings: Sequence[Coding], membrane_unit: Reals) -> Reals:
+def rounding_error(unit: Unit, per_code: Sequence[Reals], sources: Sequence[Source], membrane_unit: Reals) -> Reals:
     """The expected squared error (C,) of a unit's sums and biases when they are rounded to membrane units."""
     assert unit.bias is not None
     b = unit.bias / membrane_unit
     error: Reals = np.square(b - np.rint(b))
-    for term, w, coding in zip(unit.terms, per_code, codings, strict=True):
+    for term, w, source in zip(unit.terms, per_code, sources, strict=True):
         w = w / membrane_unit.reshape(-1, *[1] * (w.ndim - 1))
-        w = np.square(w - np.rint(w)) * per_input(term, coding.power)
+        w = np.square(w - np.rint(w)) * per_input(term, source.power)
         error = error + w.reshape(len(error), -1).sum(axis=1)
     return error * np.square(membrane_unit)
 
@@ -169,7 +165,7 @@ def through(term: Term, values: Reals, weights: NDArray[Any]) -> Reals:
 def quantise(
     unit: Unit,
     per_code: Sequence[Reals],
-    codings: Sequence[Coding],
+    sources: Sequence[Source],
     theta: Ints,
     membrane_unit: Reals,
     shift: Ints,
@@ -184,14 +180,14 @@ def quantise(
     assert unit.bias is not None
     weights: list[Ints] = []
     constant: NDArray[Any] = (unit.bias / membrane_unit)[:, None, None]
-    for term, w, coding in zip(unit.terms, per_code, codings, strict=True):
+    for term, w, source in zip(unit.terms, per_code, sources, strict=True):
         exact = w / membrane_unit.reshape(-1, *[1] * (w.ndim - 1))
         weights.append(np.rint(exact).astype(np.int64))
-        if coding.offset.any():
+        if source.offset.any():
             constant = constant - through(
-                term, np.broadcast_to(coding.offset[:, None, None], coding.shape), weights[-1]
+                term, np.broadcast_to(source.offset[:, None, None], source.shape), weights[-1]
             )
-        if correct and coding.mean is not None:
-            constant = constant - through(term, coding.mean, weights[-1] - exact).mean(axis=(1, 2), keepdims=True)
+        if correct and source.mean is not None:
+            constant = constant - through(term, source.mean, weights[-1] - exact).mean(axis=(1, 2), keepdims=True)
     bias = np.rint(constant).astype(np.int64) + shift[:, None, None]
     return Quantised(tuple(weights), bias[:, 0, 0] if bias.shape[1:] == (1, 1) else bias, theta, membrane_unit)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, assert_never
 
 import numpy as np
 
-from fsref.conversion.activation import LINEAR, Activation, Reals
+from fsref.activations.coding import Reals
+from fsref.conversion.activation import LINEAR, Activation
 from fsref.conversion.folded import NO_PADDING, Term, Unit
 from fsref.errors import GraphError
 from fsref.graph.graph import Graph
@@ -64,10 +65,14 @@ class Units:
 
     def hold(self, part: Held | Sum, activation: Activation = LINEAR) -> Held:
         """The value of a part as a population's, made if there is none yet."""
-        if isinstance(part, Held):
-            return part
-        name = next((term.node for term in part.terms if term.node), part.name)
-        return self.add(name, part.shape, terms=part.terms, bias=part.bias, activation=activation)
+        match part:
+            case Held():
+                return part
+            case Sum(terms=terms):
+                name = next((term.node for term in terms if term.node), part.name)
+                return self.add(name, part.shape, terms=terms, bias=part.bias, activation=activation)
+            case _:
+                assert_never(part)
 
     def plain(self, part: Held | Sum) -> Held:
         """As `hold`, without padding and without a view: what a window may be laid on."""
@@ -76,17 +81,23 @@ class Units:
 
     def sum_of(self, part: Held | Sum, name: str) -> Sum:
         """The part as a sum: a population's value through an identity."""
-        if isinstance(part, Sum):
-            return part
-        channels = part.shape[0]
-        if part.view == "flat":
+        match part:
+            case Sum():
+                return part
+            case Held():
+                return Sum(name, part.shape, (self.identity(part),), np.zeros(part.shape[0]))
+            case _:
+                assert_never(part)
+
+    def identity(self, held: Held) -> Term:
+        """The term that gives what is held, as it is viewed."""
+        channels = held.shape[0]
+        if held.view == "flat":
             raise refused("nothing but a dense layer may follow a flatten of several places")
-        if part.view == "mean":
-            full = self.shape_of(part.name)
-            term = Term(part.name, np.eye(channels) / (full[1] * full[2]), pooled=True, skip=True)
-        else:
-            term = Term(part.name, np.ones((channels, 1, 1, 1)), padding=part.padding, groups=channels, skip=True)
-        return Sum(name, part.shape, (term,), np.zeros(channels))
+        if held.view == "mean":
+            _, height, width = self.shape_of(held.name)
+            return Term(held.name, np.eye(channels) / (height * width), pooled=True, skip=True)
+        return Term(held.name, np.ones((channels, 1, 1, 1)), padding=held.padding, groups=channels, skip=True)
 
     def shape_of(self, name: str) -> Shape:
         """The shape of a population."""

@@ -13,6 +13,7 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.activations.coding import Coding
 from fsref.errors import GraphError
 from fsref.law.images import Pixels
 from fsref.law.network import Network
@@ -113,12 +114,12 @@ class Tally:
         self.name, self.kind, self.steps, self.shape = name, net[name].kind, net.steps[name], net[name].shape
         self.neurons, self.low_end = net[name].neurons, low_end
         self.real = meaning(net, source, pixels)
-        self.unit, self.offset, self.ends = None, 0, (np.zeros(0, np.int64), np.zeros(0, np.int64))
+        self.coding: Coding | None
         match source:
             case FS():
-                self.unit, self.offset, self.ends = unit_of(source), source.offset, code_ends(net, source)
+                self.coding = coding_of(net, source)
             case Input() | Readout():
-                pass  # no scale of its own
+                self.coding = None  # no scale of its own
             case _:
                 assert_never(source)
         self.image_count, self.peak = 0, -(2**62)
@@ -133,12 +134,12 @@ class Tally:
         self.image_count += len(f)
         new = r - g
         parts = {"power": f, "error": r - f, "inherited": g - f, "arithmetic": new, "rr": r, "gg": g}
-        if self.unit is not None and trains is not None:
-            low, top = (end[:, None, None] for end in self.ends)
-            best = self.real(np.clip(np.rint(np.divide(g, self.unit, dtype=np.float64) + self.offset), low, top))
+        if self.coding is not None and trains is not None:
+            best = self.real(self.coding.code(g))
             parts |= {"arithmetic": r - best, "codes": best - g}
-            self.sums["clipped"] += int(((f > self.real(top + 0.5)) | (f < self.real(low - 0.5))).sum())
-            self.sums["saturated"] += int((codes == top).sum())
+            above, below = (self.real(np.asarray(end)) for end in (self.coding.top + 0.5, self.coding.low - 0.5))
+            self.sums["clipped"] += int(((f > above) | (f < below)).sum())
+            self.sums["saturated"] += int((codes == self.coding.top).sum())
             self.peak = max(self.peak, int(codes.max()))
             self.spiked |= trains.any(axis=0)
             self.active |= (f != self.low_end).reshape(len(f), -1).any(axis=0)
@@ -157,7 +158,7 @@ class Tally:
         means, squares = self.by_channel
         new, channel = float(squares.sum()), int(squares.argmax())
         gain = sums["rg"] / sums["rr"] if sums["rr"] > 0 else 1.0
-        coded, mean = self.unit is not None, sums["mean"] / count
+        coding, mean = self.coding, sums["mean"] / count
         return Loss(
             name=self.name,
             kind=self.kind,
@@ -170,14 +171,14 @@ class Tally:
             codes=sums["codes"] / count,
             arithmetic=sums["arithmetic"] / count,
             mean_error=mean,
-            mean_error_codes=mean / self.unit if self.unit is not None else None,
-            clipped=sums["clipped"] / count if coded else None,
-            saturated=sums["saturated"] / count if coded else None,
-            peak=self.peak if coded else None,
-            top=int(self.ends[1].max()) if coded else None,
-            dead=int((~self.spiked).sum()) if coded else None,
-            inactive=int((~self.active).sum()) if coded else None,
-            lost=int((~self.spiked & self.active).sum()) if coded else None,
+            mean_error_codes=None if coding is None else mean / coding.scale,
+            clipped=None if coding is None else sums["clipped"] / count,
+            saturated=None if coding is None else sums["saturated"] / count,
+            peak=None if coding is None else self.peak,
+            top=None if coding is None else coding.largest,
+            dead=None if coding is None else int((~self.spiked).sum()),
+            inactive=None if coding is None else int((~self.active).sum()),
+            lost=None if coding is None else int((~self.spiked & self.active).sum()),
             constant=float(np.square(means).sum() / (count / len(means)) / new) if new > 0 else 0.0,
             channel=channel,
             channel_share=float(squares[channel] / new) if new > 0 else 0.0,
@@ -206,27 +207,23 @@ def meaning(net: Network, source: Input | FS | Readout, pixels: Pixels) -> Calla
         case Input():
             return pixels.real
         case FS():
-            scale, offset = unit_of(source), source.offset
-            return lambda codes: ((codes - offset) * scale).astype(np.float32)
+            coding = coding_of(net, source)
+            return lambda codes: coding.value(codes).astype(np.float32)
         case Readout():
             return lambda logits: (logits * float(net.logit_scale)).astype(np.float32)
         case _:
             assert_never(source)
 
 
-def unit_of(source: FS) -> float:
-    """The real value of one code unit of a population. Errors: GraphError when it is not known."""
+def coding_of(net: Network, source: FS) -> Coding:
+    """What the codes of a population stand for, from the smallest to the largest of each channel: of the whole table
+    where no d is negative, else those proved (RANGE-3). Errors: GraphError when the scale is not known.
+    """
     if source.scale is None:
         raise GraphError("CONV-10", source.name, "scale is missing", None, "a code stands for scale * (code - offset)")
-    return float(source.scale)
-
-
-def code_ends(net: Network, source: FS) -> tuple[Ints, Ints]:
-    """The smallest and the largest code of each channel, (C,): of the whole table where no d is negative, else those
-    proved (RANGE-3).
-    """
     d = net.code_weights[source.name]
-    if (d >= 0).all():
-        return np.zeros(len(d), np.int64), d.sum(axis=1)  # far below every threshold none fires, far above all do
-    proved = net.ranges[source.name].codes
-    return proved[:, 0], proved[:, 1]
+    if (d >= 0).all():  # far below every threshold no step fires, far above every one does
+        low, top = np.zeros(len(d), np.int64), d.sum(axis=1)
+    else:
+        low, top = net.ranges[source.name].codes.T
+    return Coding(float(source.scale), source.offset, top[:, None, None], low=low[:, None, None])

@@ -15,7 +15,7 @@ from fsref.errors import UsageError
 from fsref.formats.files import write
 
 if TYPE_CHECKING:
-    from fsref.conversion.search import Found, Point
+    from fsref.conversion.found import Found, Point
     from fsref.verification.comparison import Comparison
 
 SUFFIXES = (".pdf", ".png", ".svg")

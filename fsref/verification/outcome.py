@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fsref.conversion.converter import Calibrated, Options
+from fsref.conversion.found import Found, Point
 from fsref.conversion.plausibility import guessing, implausible, lost_elsewhere, unexpected
-from fsref.conversion.search import Found, Point, search
+from fsref.conversion.search import search
 from fsref.errors import public
 from fsref.graph.graph import Graph
 from fsref.law.images import Pixels, check_labels
@@ -23,11 +24,11 @@ from fsref.law.neuron import Ints
 from fsref.metrics.losses import Loss
 from fsref.metrics.paired import Paired
 from fsref.metrics.score import Score, evaluate
-from fsref.tables import Brief, Sheet, Shown
+from fsref.tables import Brief, Sheet, Shown, plural
 from fsref.verification.compare import compare
 
 FLOAT_IMAGES = 256  # that go through the float graph at a time
-LOOKED_AT = 64  # images on which the worst population is found
+LOOKED_AT = 64  # images on which the worst population is found; `fsref compare` takes 256 unless told
 FEW_STEPS = 5  # up to which empirical bias correction often does better
 Progress = Callable[[int], None]
 
@@ -98,8 +99,8 @@ class FloatScore(Brief):
 @dataclass(frozen=True, eq=False, repr=False)
 class Outcome(Brief, Shown):
     """The FS network `net` of a float graph, and what the conversion lost on images: both scores, `paired` by image,
-    the population `worst` (CONV-10, on the first 64 calibration images: `fsref.compare` says more), and the `search`
-    that chose its steps, if one did.
+    the population `worst` on the first `worst_image_count` calibration images (CONV-10: `fsref.compare` says more), and
+    the `search` that chose its steps, if one did.
 
     `calibrating` of the images scored also calibrated.
     """
@@ -109,6 +110,7 @@ class Outcome(Brief, Shown):
     score: Score
     paired: Paired
     worst: Loss
+    worst_image_count: int
     search: Found | None
     calibrating: int
 
@@ -163,10 +165,11 @@ class Outcome(Brief, Shown):
         return Sheet(f"{self.net.name or 'network'}: id {self.net.id[:12]}", above=facts, below=told)
 
     def _worst(self) -> str:
-        """The population that loses most, in words."""
+        """The population that loses most, in words, and how many images say so: fewer than `compare` looks at."""
+        on = f"on {plural(self.worst_image_count, 'calibration image')}"
         if self.worst.new <= 0:
-            return "none: no population adds an error"
-        return f"{self.worst.name}: its own error is {self.worst.db('new'):.1f} dB below its values"
+            return f"none: no population adds an error {on}"
+        return f"{self.worst.name}: its own error is {self.worst.db('new'):.1f} dB below its values, {on}"
 
     def to_dict(self) -> dict[str, Any]:
         """The outcome as plain JSON values."""
@@ -179,6 +182,7 @@ class Outcome(Brief, Shown):
             "paired": self.paired.to_dict(),
             "calibrating": self.calibrating,
             "worst": self.worst.name,
+            "worst_image_count": self.worst_image_count,
             "notes": list(self.notes),
             "provenance": dict(self.net.provenance),
             "search": None if self.search is None else self.search.to_dict(),
@@ -218,8 +222,10 @@ def convert_and_score(
     are scored, without it those that were given to calibrate. Without labels there is the agreement alone. A
     `float_score` of the scored images that is known is not computed again. `options` are those of `convert`.
     `progress(task, images)` gives a context with a function to call with the images just done; `tried` is called with
-    each point of a search. Errors: those of convert, search, evaluate and compare.
+    each point of a search, whose `steps` are the K to try. Errors: those of convert, search, evaluate and compare.
     """
+    # What is wrong with the options is said before what takes long; `steps` are a search's own.
+    chosen = Options.of("convert_and_score", {k: v for k, v in options.items() if loss is None or k != "steps"})
     x, y = (calibrate, labels) if test is None else test
     if float_score is None:
         with progress("float", len(np.asarray(x))) as advance:
@@ -230,7 +236,7 @@ def convert_and_score(
     if loss is None:
         with progress("calibrating", len(seen)) as advance:
             calibrated = Calibrated.of(graph, seen, image_count, advance)
-            net = calibrated.convert(Options.of("convert_and_score", options))
+            net = calibrated.convert(chosen)
     else:
         truth = None if labels is None else np.asarray(labels)[: len(seen)]
         searched = search(graph, seen, truth, loss, image_count=image_count, progress=tried, threads=threads, **options)
@@ -238,12 +244,14 @@ def convert_and_score(
     truth = float_score.predictions if float_score.labels is None else float_score.labels
     with progress("FS", len(images)) as advance:
         score = evaluate(net, images, truth, "quantized", batch, threads, memory_limit, advance)
+    looked_at = seen[:LOOKED_AT]
     outcome = Outcome(
         net=net,
         float_score=float_score,
         score=score,
         paired=Paired.of(float_score.predictions, score.predictions, truth),
-        worst=compare(graph, net, seen[:LOOKED_AT], memory_limit=memory_limit).worst,
+        worst=compare(graph, net, looked_at, memory_limit=memory_limit).worst,
+        worst_image_count=len(looked_at),
         search=searched,
         calibrating=shared(seen, images),
     )
