@@ -43,10 +43,7 @@ def call(capsys: pytest.CaptureFixture[str]) -> Call:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """A small network in a file, and beside it four labelled images, x.npz."""
-    net = handmade.tiny()
-    net.save(tmp_path / "tiny.fs.npz")
-    np.savez(tmp_path / "x.npz", x=handmade.draw(net, 4), y=np.array([0, 1, 0, 1]))
-    return tmp_path / "tiny.fs.npz"
+    return handmade.saved(tmp_path)
 
 
 def test_run_digits_is_the_first_impression(call: Call) -> None:

@@ -18,8 +18,8 @@ from fsref.conversion.plausibility import guessing, implausible, lost_elsewhere,
 from fsref.formats.sources import SOURCES
 from fsref.metrics.paired import Paired
 from handmade import tiny
+from nodes import drawn, residual
 from refusals import error_of
-from test_convert import drawn, residual
 
 Call = Callable[..., tuple[int, str, str]]
 

@@ -15,81 +15,7 @@ from fsref.conversion.converter import Calibrated, Options, convert
 from fsref.conversion.folding import fold
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
-
-rng = np.random.default_rng
-
-
-def conv(
-    name: str,
-    source: str,
-    outputs: int,
-    inputs: int,
-    kernel: int = 3,
-    seed: int = 0,
-    groups: int = 1,
-    **attributes: Any,
-) -> Node:
-    """A convolution with drawn weights and biases, padded so that the size stays."""
-    draw = rng([seed, outputs, inputs, kernel])
-    weight = draw.normal(size=(outputs, inputs // groups, kernel, kernel)) / np.sqrt(inputs // groups * kernel * kernel)
-    attributes = {"padding": (kernel // 2,) * 4, "groups": groups, **attributes}
-    return Node(name, "conv", (source,), attributes, {"weight": weight, "bias": draw.normal(size=outputs) * 0.1})
-
-
-def norm(name: str, source: str, channels: int, seed: int = 0) -> Node:
-    """A batch norm with drawn statistics."""
-    draw = rng([seed, channels, 7])
-    arrays = {"mean": draw.normal(size=channels) * 0.2, "variance": draw.uniform(0.5, 2, channels)}
-    return Node(
-        name,
-        "batch_norm",
-        (source,),
-        {},
-        {**arrays, "gain": draw.uniform(0.5, 1.5, channels), "offset": draw.normal(size=channels) * 0.2},
-    )
-
-
-def head(source: str, channels: int, classes: int = 5) -> list[Node]:
-    """Global average pooling and a dense layer."""
-    weight = rng(classes).normal(size=(classes, channels))
-    return [
-        Node("pool", "global_avg_pool", (source,)),
-        Node("linear", "dense", ("pool",), {}, {"weight": weight, "bias": np.arange(classes) / 10}),
-    ]
-
-
-PIXELS = Pixels(3, 8, 8, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
-
-
-def residual(pixels: Pixels = PIXELS) -> Graph:
-    """A stem, a residual block with a signed linear branch read twice, a concat, a max-pool."""
-    nodes = [
-        conv("stem", "input", 8, 3),
-        norm("stem_bn", "stem", 8),
-        Node("stem_relu", "relu", ("stem_bn",)),
-        conv("expand", "stem_relu", 16, 8, 1),
-        Node("expand_relu", "clip", ("expand",)),
-        conv("depthwise", "expand_relu", 16, 16, 3, groups=16),
-        Node("depthwise_relu", "clip", ("depthwise",)),
-        conv("project", "depthwise_relu", 8, 16, 1),
-        Node("add", "add", ("project", "stem_relu")),
-        conv("left", "add", 4, 8, 1),
-        conv("right", "add", 6, 8, 3),
-        Node("both", "concat", ("left", "right")),
-        norm("both_bn", "both", 10),
-        Node("drop", "identity", ("both_bn",)),
-        Node("drop_again", "identity", ("drop",)),
-        Node("down", "max_pool", ("drop_again",), {"kernel": (2, 2)}),
-        Node("down_relu", "relu", ("down",)),
-        *head("down_relu", 10),
-    ]
-    return Graph(pixels, nodes, "residual")
-
-
-def drawn(count: int = 24, shape: tuple[int, ...] = (3, 8, 8), seed: int = 1) -> np.ndarray:
-    """Images of codes 0..255 that are not all alike."""
-    draw = rng(seed)
-    return np.clip(draw.normal(draw.uniform(40, 200, (count, 1, 1, 1)), 60, (count, *shape)), 0, 255).astype(np.uint8)
+from nodes import PIXELS, conv, drawn, head, residual
 
 
 def test_what_becomes_a_population() -> None:
@@ -141,7 +67,7 @@ def test_a_convolution_reads_a_concat(groups: int) -> None:
     nodes = [
         conv("one", "input", 4, 3),
         Node("one_relu", "relu", ("one",)),
-        conv("two", "input", 2, 3, seed=1),
+        conv("two", "input", 2, 3, rng=1),
         Node("two_relu", "relu", ("two",)),
         Node("both", "concat", ("one_relu", "two_relu")),
         conv("after", "both", 6, 6, 3, groups=groups),
@@ -506,7 +432,7 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
     nodes = [
         conv("stem", "input", 4, 3),
         Node("act", "silu", ("stem",)),
-        conv("second", "input", 4, 3, seed=1),
+        conv("second", "input", 4, 3, rng=1),
         Node(
             "pooled",
             "avg_pool",

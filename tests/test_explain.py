@@ -13,26 +13,17 @@ import pytest
 import fsref
 import handmade
 import refusals
-from fsref import Network, Record
 from fsref.errors import InputError, UsageError
-from fsref.law.populations import OBSERVABLES
-
-NETS = {"tiny": handmade.tiny, "residual": handmade.residual, "unordered": handmade.unordered}
 
 
-def recorded(net: Network, x: Any) -> Any:
-    """Everything of a run by the engine explanations do not use."""
-    return fsref.run(net, x, engine="reference", record=Record(observables=OBSERVABLES)).trace
-
-
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", handmade.NETS)
 def test_every_neuron_adds_up(name: str) -> None:
     """Bias and contributions are the opening membrane, steps are membranes and spikes, codes are codes: of some neurons
     of every population.
     """
-    net = NETS[name]()
+    net = handmade.NETS[name]()
     x = handmade.draw(net, 1, seed=3)
-    trace, start = recorded(net, x), net.schedule.start
+    trace, start = handmade.recorded(net, x), net.schedule.start
     for p in net.populations:
         count = p.neurons
         for n in range(0, count, max(1, count // 12)):
@@ -62,11 +53,11 @@ def test_every_neuron_adds_up(name: str) -> None:
             assert json.loads(json.dumps(e.to_dict()))["neuron"] == n
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", handmade.NETS)
 def test_synapses_are_those_of_the_naive_list(name: str) -> None:
-    net = NETS[name]()
+    net = handmade.NETS[name]()
     x, oracle = handmade.draw(net, 1, seed=5), handmade.oracle(net)
-    codes = recorded(net, x)
+    codes = handmade.recorded(net, x)
     for target in dict.fromkeys(q.target for q in net.projections):
         n = net[target].neurons - 1
         expected, synapses = [], 0

@@ -8,7 +8,7 @@ import json
 import math
 import struct
 import tracemalloc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -25,7 +25,7 @@ from fsref.graph.graph import Graph, Node, Pixels
 from fsref.graph.operators import OPERATORS
 from handmade import tiny
 from members import array, members_of, npy, zipped
-from refusals import check_line, refused
+from refusals import refused
 
 GUIDE = Path(graph.__file__).parent.parent / "guide" / "graph.md"
 RNG = np.random.default_rng(20)
@@ -1010,16 +1010,8 @@ def test_descriptions_that_are_refused(description: Any, rule: str, place: str, 
     """JSON that is damaged, of another format, or with unknown, missing or impossible keys is refused in one line that
     says which (GRAPH-6).
     """
-    said(GraphError, rule, place, names, lambda: files.build(written(description), "x"))
-
-
-def said(kind: type[FsrefError], rule: str, place: str, names: str, call: Callable[[], Any]) -> None:
-    """The call raises this error on one line, which holds `names`."""
-    with pytest.raises(FsrefError) as caught:
-        call()
-    error = caught.value
-    assert (type(error), error.rule, error.place) == (kind, rule, place) and names in str(error), repr(error)
-    check_line(error)
+    with refused(GraphError, rule, place, says=names):
+        files.build(written(description), "x")
 
 
 def test_arrays_of_a_file_that_are_refused() -> None:
@@ -1030,7 +1022,8 @@ def test_arrays_of_a_file_that_are_refused() -> None:
     def wrong(rule: str, place: str, names: str, kind: type[FsrefError] = GraphError, **changes: Any) -> None:
         members = written(text(), {k: v for k, v in BY_HAND.items() if changes.get(k, 1) is not None})
         members |= {k if k == "c" or k.endswith(".npy") else f"{k}.npy": v for k, v in changes.items() if v is not None}
-        said(kind, rule, place, names, lambda: files.build(members, "x"))
+        with refused(kind, rule, place, says=names):
+            files.build(members, "x")
 
     ones = np.ones((2, 1, 3, 3))
     nan = ones.copy()
@@ -1090,7 +1083,8 @@ def test_containers_that_are_refused(tmp_path: Path) -> None:
     with refused(GraphError, "GRAPH-6", "x", "graph.npy"):
         files.build({k: v for k, v in members.items() if k != "graph.npy"}, "x")
     save(tiny(), path)
-    said(GraphError, "GRAPH-6", str(path), "fsref.load", lambda: load_graph(path))
+    with refused(GraphError, "GRAPH-6", str(path), says="fsref.load"):
+        load_graph(path)
     with refused(FileError, "FILE-1", str(tmp_path / "none.npz")):
         load_graph(tmp_path / "none.npz")
 

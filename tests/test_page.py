@@ -290,9 +290,7 @@ def test_a_sheet_by_hand() -> None:
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    net = handmade.tiny()
-    net.save(tmp_path / "tiny.fs.npz")
-    np.savez(tmp_path / "x.npz", x=handmade.draw(net, 4), y=np.array([0, 1, 0, 1]))
+    handmade.saved(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

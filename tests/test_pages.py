@@ -49,7 +49,6 @@ PROSE = sorted(
         *ROOT.glob("reference_models/*/*.md"),
     ]
 )
-BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 
 
 def module_of(name: str) -> tuple[ModuleType, list[str]]:

@@ -5,7 +5,6 @@ digits.
 from __future__ import annotations
 
 import json
-import os
 import tracemalloc
 from bisect import bisect_left
 from collections import Counter
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 
 import fsref
 import naive
@@ -32,8 +31,9 @@ from fsref.rate_coding import ticks
 from fsref.rate_coding.score import rate_score
 from fsref.rate_coding.twin import rate_coded
 from fsref.verification.strategies import Case, cases
-from handmade import draw, oracle, residual, tiny
+from handmade import ONE, chain, draw, oracle, residual, tiny
 from refusals import refused
+from repeatable import LONG, drawn
 from test_rules_bite import altered
 
 ROOM = Path(fsref.__file__).parent / "rate_coding"
@@ -43,10 +43,7 @@ EVERY = [
     for rounding in ("nearest", "floor")
     for apart in (False, True)
 ]
-LONG = os.environ.get("FSREF_PROFILE") == "long"
-drawn = settings(
-    database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
-)
+generated = settings(drawn, phases=[Phase.generate])
 COUNT = 1600 if LONG else 96
 TICKS = ticks.BLOCK + 3
 
@@ -138,7 +135,7 @@ def many() -> list[Drawn]:
     """The first cases of the strategy that have a twin, each option in turn, and what the naive twin says of them."""
     found: list[Drawn] = []
 
-    @settings(drawn, max_examples=COUNT)
+    @settings(generated, max_examples=COUNT)
     @given(cases(max_fs=3))
     def collect(case: Case) -> None:
         case = with_twin(case)
@@ -285,10 +282,7 @@ def test_mutants_are_told(many: list[Drawn], file: str, old: str, new: str) -> N
 
 def lone(theta: int, steps: int, bias: int) -> Network:
     """One neuron of constant gain: nothing but its bias."""
-    return Network(
-        [Input("in", (1, 1, 1), 1, 1), FS("fs", (1, 1, 1), fs_relu(steps, theta), [bias]), Readout("out", (1, 1, 1))],
-        [Dense("in", "fs", [[1]]), Dense("fs", "out", [[1]])],
-    )
+    return chain(FS("fs", ONE, fs_relu(steps, theta), [bias]), given=Input("in", ONE, 1, 1))
 
 
 def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

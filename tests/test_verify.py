@@ -13,6 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 import fsref
+import nodes
 from fsref.errors import UsageError
 from fsref.graph.graph import Graph, Node
 from fsref.law.populations import FS, Input, MaxPool
@@ -20,7 +21,7 @@ from fsref.law.projections import Dense
 from fsref.simulation.recording import Record
 from fsref.testing import Agreement, Disagreement, cases, networks, verify
 from fsref.verification.disagreement import corners, first_difference
-from handmade import oracle, residual, tiny, unordered
+from handmade import NETS, oracle, tiny, unordered
 from refusals import refused
 
 
@@ -29,15 +30,8 @@ def network(rounding: str = "nearest") -> fsref.Network:
     max-pool, a dense layer over places.
     """
     rng = np.random.default_rng(11)
-
-    def conv(name: str, source: str, outputs: int, inputs: int, size: int, **about: Any) -> Node:
-        arrays = {
-            "weight": rng.normal(0.05, 1.1 / np.sqrt(inputs * size * size), (outputs, inputs, size, size)),
-            "bias": rng.normal(0.1, 0.3, outputs),
-        }
-        return Node(name, "conv", (source,), about, arrays)
-
-    nodes = [
+    conv = partial(nodes.conv, rng=rng, weight=(0.05, 1.1), bias=(0.1, 0.3))
+    parts = [
         conv("stem", "input", 4, 3, 3, padding=(0, 0, 2, 2)),
         Node("stem.relu", "relu", ("stem",)),
         conv("branch", "stem.relu", 4, 4, 3, padding=(1, 1, 1, 1)),
@@ -53,7 +47,7 @@ def network(rounding: str = "nearest") -> fsref.Network:
         Node("flat", "flatten", ("pool",)),
         Node("head", "dense", ("flat",), {}, {"weight": rng.normal(0, 0.3, (5, 36)), "bias": rng.normal(0, 0.5, 5)}),
     ]
-    graph = Graph(fsref.Pixels(3, 6, 6, mean=(0.45, 0.5, 0.4), std=(0.25, 0.3, 0.25)), nodes, "traps")
+    graph = Graph(fsref.Pixels(3, 6, 6, mean=(0.45, 0.5, 0.4), std=(0.25, 0.3, 0.25)), parts, "traps")
     return fsref.convert(
         graph, rng.integers(0, 256, (32, 3, 6, 6)), steps={"": 5, "stem": 4, "branch": 6}, rounding=rounding
     )
@@ -389,7 +383,7 @@ def test_a_difference_that_comes_and_goes() -> None:
         verify(net, lambda x: fsref.run(net, x).logits + next(calls, 0))
 
 
-@pytest.mark.parametrize("make", [tiny, residual, unordered])
+@pytest.mark.parametrize("make", NETS.values(), ids=NETS)
 def test_any_network(make: Callable[[], fsref.Network]) -> None:
     """The oracle in pure Python agrees on networks with any table; one code more somewhere is told with its
     membrane.
