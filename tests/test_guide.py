@@ -41,7 +41,8 @@ def test_a_page_runs_in_an_empty_directory(page: str, tmp_path: Path) -> None:
     """
     for module in NEEDS.get(page, ()):
         pytest.importorskip(module)
-    pairs = python_blocks((GUIDE / page).read_text(encoding="utf-8"))
+    text = (GUIDE / page).read_text(encoding="utf-8")
+    pairs = python_blocks(text)
     assert pairs, f"{page} has no python block"
     settings = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "OMP_NUM_THREADS": "2"}
     given = json.dumps([text for text, _ in pairs])
@@ -58,7 +59,7 @@ def test_a_page_runs_in_an_empty_directory(page: str, tmp_path: Path) -> None:
     for (_, shown), printed in zip(pairs, json.loads(done.stdout), strict=True):
         if shown is not None:
             assert shape(printed, page) == shape(shown, page)
-    for command in "".join(text for language, text in blocks if language == "sh").splitlines():
+    for command in "".join(block for language, block in BLOCK.findall(text) if language == "sh").splitlines():
         program, *arguments = shlex.split(command)
         done = subprocess.run(
             [sys.executable, "-m", program, *arguments],

@@ -246,10 +246,8 @@ def test_memory_is_refused_before_the_run(tmp_path: Path, monkeypatch: pytest.Mo
 
     selection = select(net, EVERYTHING)
     bound = run_bytes(net, 4, "reference", selection, False, 2, 1)
-    assert run(net, images, "reference", record=EVERYTHING, batch=2, threads=1, memory_limit=bound).logits.shape == (
-        4,
-        3,
-    )
+    fits = run(net, images, "reference", record=EVERYTHING, batch=2, threads=1, memory_limit=bound)
+    assert fits.logits.shape == (4, 3)
     size = recording_bytes(net, selection, 4)
     assert size == sum(a.nbytes for a in run(net, images, record=EVERYTHING).trace.arrays.values())
     assert bound - run_bytes(net, 4, "reference", selection, True, 2, 1) == size
