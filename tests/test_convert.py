@@ -42,14 +42,7 @@ def test_what_becomes_a_population() -> None:
         "down.0->linear",
         "down.1->linear",
     ]
-    assert [p.offset > 0 for p in net.populations if isinstance(p, fsref.FS)] == [
-        False,
-        False,
-        False,
-        True,
-        False,
-        False,
-    ]
+    assert [p.name for p in net.fs if p.offset > 0] == ["project"]
 
 
 def test_folding_changes_no_value() -> None:
@@ -286,11 +279,8 @@ def test_the_input_contract_folds() -> None:
     )
     assert convert(Graph(turned, [stem, *nodes[1:]]), x).id == convert(residual(), x).id
     net = convert(residual(), x, steps=10, weight_bits=16, alpha="max")
-    opening = (
-        fsref.run(net, x, engine="quantized", record=fsref.Record(["stem"], ["opening"]))
-        .trace["stem", "opening"]
-        .reshape(-1, 8, 8, 8)
-    )
+    trace = fsref.run(net, x, engine="quantized", record=fsref.Record(["stem"], ["opening"])).trace
+    opening = trace["stem", "opening"].reshape(-1, 8, 8, 8)
     before = {unit.name: v for unit, v, _ in fold(residual()).walk(x)}["stem"]
     theta = net["stem"].table.T[..., -1].reshape(-1, 1, 1)
     assert np.abs((opening - theta // 2) / theta - before / net["stem"].scale).max() < 0.5
@@ -315,9 +305,8 @@ def test_quantising_activations_need_no_images() -> None:
         wanted = np.floor(
             graph.activations(x, ["stem"])["stem"].astype(float) * levels / 0.5 + (0.5 if rounding == "nearest" else 0)
         )
-        assert (
-            codes == np.clip(wanted, 0, levels)
-        ).mean() > 0.99  # weights are rounded: a value on a border may fall either way
+        # Weights are rounded: a value on a border may fall either way.
+        assert (codes == np.clip(wanted, 0, levels)).mean() > 0.99
 
 
 def test_without_images_everything_must_carry_its_scale() -> None:
@@ -446,12 +435,10 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
     with pytest.raises(fsref.errors.GraphError) as caught:
         convert(Graph(PIXELS, nodes), drawn())
     text = str(caught.value)
-    assert (
-        "3 of 8 nodes" in text
-        and "act: silu" in text
-        and "product: mul" in text
-        and "pooled: average pooling with a divisor that varies" in text
-    )
+    assert "3 of 8 nodes" in text
+    assert "act: silu" in text
+    assert "product: mul" in text
+    assert "pooled: average pooling with a divisor that varies" in text
 
 
 def test_a_graph_without_contract_is_refused() -> None:

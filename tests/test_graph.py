@@ -376,11 +376,9 @@ def test_a_network_as_a_whole() -> None:
             assert made.shapes[name] == value.shape
             np.testing.assert_allclose(found[name][0], value, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(made.forward(images)[k], values["fc"].ravel(), rtol=1e-5, atol=1e-5)
-    assert (
-        made.forward(images).shape == (2, 3)
-        and made.output == "fc"
-        and made["sum"].inputs == ("layer1.0.bn1", "skip.pad")
-    )
+    assert made.forward(images).shape == (2, 3)
+    assert made.output == "fc"
+    assert made["sum"].inputs == ("layer1.0.bn1", "skip.pad")
     assert made.users == {
         "input": ("stem",),
         "stem": ("stem.act",),
@@ -442,9 +440,8 @@ def test_batches_change_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
         for name in names:
             np.testing.assert_allclose(found[name], wanted[name], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(made.forward(images), wanted["fc"][:, :, 0, 0], rtol=1e-5, atol=1e-6)
-        assert [
-            len(part["stem"]) for part in made.stream(images, ["stem"])
-        ] == parts  # the largest: 3 channels of 11 x 10 with padding
+        # The largest: 3 channels of 11 x 10 with padding.
+        assert [len(part["stem"]) for part in made.stream(images, ["stem"])] == parts
 
 
 def test_memory_is_bounded() -> None:
@@ -540,9 +537,8 @@ def test_contract_of_other_channels() -> None:
     order.
     """
     assert Pixels(1, 2, 2).order == "L" and Pixels(2, 2, 2).order == ""
-    assert Pixels(2, 1, 1, 3, np.float32(0.5), max_code=65535) == Pixels(
-        2, 1, 1, (3.0, 3.0), (0.5, 0.5), 1 / 255, 65535
-    )  # type: ignore[arg-type]
+    plain = Pixels(2, 1, 1, (3.0, 3.0), (0.5, 0.5), 1 / 255, 65535)
+    assert Pixels(2, 1, 1, 3, np.float32(0.5), max_code=65535) == plain  # type: ignore[arg-type]
     pixels = Pixels(1, 2, 3, -1.0, 2.0, 0.5, 16)
     assert pixels.normalise([[[0, 1, 2], [3, 4, 16]]]).tolist() == [[[[0.5, 0.75, 1.0], [1.25, 1.5, 4.5]]]]
 

@@ -100,9 +100,8 @@ def test_a_score_is_what_single_images_add_up_to(engine: str, monkeypatch: pytes
     neurons = 4 * 7 * 6 + 2 * 4 * 4 * 3
     assert score.spikes_per_neuron == pytest.approx(float(np.mean(fs)) / neurons)
     assert score.most_spikes_per_neuron == pytest.approx(float(np.max(fs)) / neurons)
-    assert score.synops == pytest.approx(
-        synops(net, {n: result.trace[n, "spikes"] for n in result.spike_counts}).sum() / 7
-    )
+    trains = {name: result.trace[name, "spikes"] for name in result.spike_counts}
+    assert score.synops == pytest.approx(synops(net, trains).sum() / 7)
     assert sum(score.synops_by_projection.values()) == pytest.approx(score.synops)
     assert score.latency_steps == net.schedule.latency
     assert "71.43 %  (5 of 7)" in str(score)

@@ -456,13 +456,10 @@ def test_planes_are_the_integers() -> None:
     for low, high in ends:
         values = np.unique(np.concatenate([np.linspace(low, high, 999).astype(np.int64), [low, high]]))
         planes = onnx_planes.weight_planes(values)
-        assert (
-            sum((plane.values << 8 * i for i, plane in enumerate(planes)), np.zeros_like(values)).tolist()
-            == values.tolist()
-        )
-        assert all(
-            0 <= (plane.values + plane.zero).min() and (plane.values + plane.zero).max() <= 255 for plane in planes
-        )
+        total = sum((plane.values << 8 * i for i, plane in enumerate(planes)), np.zeros_like(values))
+        assert total.tolist() == values.tolist()
+        for plane in planes:
+            assert 0 <= (plane.values + plane.zero).min() and (plane.values + plane.zero).max() <= 255
         interval = np.array([[low, high]])
         rest = values
         for plane in onnx_planes.code_planes(interval)[:-1]:
@@ -510,12 +507,8 @@ def test_the_file(tmp_path: Path) -> None:
         ("codes/pool", kind, ["N", 4, 4, 3]),
         ("codes/in", kind, ["N", 2, 7, 6]),
     ]
-    assert (
-        exporter.model(through(scale("in", "fs", [1, 1, 1, 1]), (4, 6, 5), WORDS))
-        .graph.input[0]
-        .type.tensor_type.elem_type
-        == kind
-    )
+    words = exporter.model(through(scale("in", "fs", [1, 1, 1, 1]), (4, 6, 5), WORDS))
+    assert words.graph.input[0].type.tensor_type.elem_type == kind
     with pytest.raises(FileError, match=r"cannot be written.*\[FILE-5\]"):
         exporter.save(net, tmp_path / "missing" / "a.onnx")
 

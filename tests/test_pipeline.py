@@ -45,9 +45,8 @@ def held_against_runs_one_by_one(run: Pipelined, net: Network, images: Any, star
         assert run.starts[p.name].tolist() == (start + every).tolist()
     assert run.latencies.tolist() == [starts[-1]] * len(images)
     assert run.intervals.tolist() == [interval] * (len(images) - 1)
-    assert run.steps == every[-1] + max(
-        start + net.steps[p.name] for p, start in zip(net.populations, starts, strict=True)
-    )
+    ends = [start + net.steps[p.name] for p, start in zip(net.populations, starts, strict=True)]
+    assert run.steps == every[-1] + max(ends)
     events = expected.trace.events()
     assert run.events.tolist() == np.bincount(events[:, 0] * interval + events[:, 1], minlength=run.steps).tolist()
 
@@ -260,11 +259,12 @@ def test_memory_bound_holds() -> None:
         assert peak <= bound < 64 * peak
         with refused(LimitError, "RUN-3", "run"):
             run_pipelined(net, images, buffers, interval, record=record, memory_limit=bound - 1)
-    assert pipeline_bytes(
-        net, 9, 2, 8, {}.fromkeys(list(net.named_projections), 0), select(net, EVERYTHING), True
-    ) + recording_bytes(net, select(net, EVERYTHING), 9) == pipeline_bytes(
-        net, 9, 2, 8, {}.fromkeys(list(net.named_projections), 0), select(net, EVERYTHING), False
+    selection = select(net, EVERYTHING)
+    disk, kept = (
+        pipeline_bytes(net, 9, 2, 8, dict.fromkeys(net.named_projections, 0), selection, on_disk)
+        for on_disk in (True, False)
     )
+    assert disk + recording_bytes(net, selection, 9) == kept
 
 
 @pytest.mark.parametrize(

@@ -209,15 +209,9 @@ def test_a_recording_appears_complete_or_not_at_all(tmp_path: Path, monkeypatch:
     for when in ("preparing", "running"):
         for threads in (1, 2):
             monkeypatch.setattr(reference, "simulator", failing(when))
+            record = Record(observables=OBSERVABLES, path=path)
             with pytest.raises(Broken):
-                run(
-                    net,
-                    images,
-                    "reference",
-                    record=Record(observables=OBSERVABLES, path=path),
-                    batch=1,
-                    threads=threads,
-                )
+                run(net, images, "reference", record=record, batch=1, threads=threads)
             assert list(tmp_path.iterdir()) == [], when
     monkeypatch.setattr(reference, "simulator", whole)
     opened = np.lib.format.open_memmap
@@ -253,16 +247,9 @@ def test_memory_is_refused_before_the_run(tmp_path: Path, monkeypatch: pytest.Mo
     assert bound - run_bytes(net, 4, "reference", selection, True, 2, 1) == size
     for engine in ENGINES:
         monkeypatch.setattr(f"fsref.engines.{engine}.simulator", never)
-        with refused(LimitError, "RUN-3", "run", f"{run_bytes(net, 4, engine, selection, False, 2, 1)} bytes"):
-            run(
-                net,
-                images,
-                engine,
-                record=EVERYTHING,
-                batch=2,
-                threads=1,
-                memory_limit=run_bytes(net, 4, engine, selection, False, 2, 1) - 1,
-            )
+        bound = run_bytes(net, 4, engine, selection, False, 2, 1)
+        with refused(LimitError, "RUN-3", "run", f"{bound} bytes"):
+            run(net, images, engine, record=EVERYTHING, batch=2, threads=1, memory_limit=bound - 1)
         assert run_bytes(net, 4, engine, batch=2) > run_bytes(net, 4, engine, batch=1)
     path = tmp_path / "trace"
     size += len(to_bytes(net))

@@ -121,12 +121,10 @@ class Fake:
         weights = iter(self.weights)
         for p in self.net.populations[1:]:
             if isinstance(p, MaxPool):
-                real[p.name] = np.max(
-                    [values for _, _, values in taps(real[p.source], p, p.shape[1:], -np.inf)], axis=0
-                )
-                found[p.name] = np.rint(
-                    real[p.name] / self.scale[p.name][:, None, None] + self.offset[p.name][:, None, None]
-                )
+                scale, offset = self.scale[p.name][:, None, None], self.offset[p.name][:, None, None]
+                windows = [values for _, _, values in taps(real[p.source], p, p.shape[1:], -np.inf)]
+                real[p.name] = np.max(windows, axis=0)
+                found[p.name] = np.rint(real[p.name] / scale + offset)
                 continue
             r = self.bias[p.name] + sum(
                 through(real[q.source], q, next(weights), p.shape[1:]) for q in self.net.into(p.name).values()
@@ -282,10 +280,8 @@ def test_fine_codes_come_close_to_the_float_network() -> None:
         except (GraphError, NetworkError) as error:
             assert expected(error), error
             return
-        real, spiking = (
-            case.graph.forward(case.images),
-            fsref.run(net, case.images, engine="quantized", threads=1).logits * net.logit_scale,
-        )
+        real = case.graph.forward(case.images)
+        spiking = fsref.run(net, case.images, engine="quantized", threads=1).logits * net.logit_scale
         if real.std() < 1e-3:
             return
         pixels = case.graph.input
@@ -360,6 +356,5 @@ def test_nearest_is_half_a_theta_rounded_down(theta: int) -> None:
 
     for v in range(-3 * theta, 3 * theta + 1):
         assert (v + theta // 2) // theta == floor(Fraction(v, theta) + Fraction(1, 2))
-        assert floor(Fraction(v, theta) + Fraction(1, 2) + Fraction(1, 4 * theta)) == floor(
-            Fraction(v, theta) + Fraction(1, 2)
-        )
+        nearest = Fraction(v, theta) + Fraction(1, 2)
+        assert floor(nearest + Fraction(1, 4 * theta)) == floor(nearest)

@@ -196,14 +196,8 @@ def test_first_difference() -> None:
     assert first(("stem", "membranes", (0, 1, 60), 999), ("stem", "membranes", (0, 1, 50), 998))[4] == 50
     assert first(spike("stem", 0, 7, 2), spike("stem", 0, 50, 1))[:5] == (0, "stem", "spikes", start + 1, 50)
     assert first(spike("mid", 0, 9, 4), spike("mid", 0, 4, 4))[4] == 4
-    assert first(("mid->sum#1", "sums", (2, 0), 99), ("mid->sum#0", "sums", (2, 5), 98)) == (
-        2,
-        "mid->sum#0",
-        "sums",
-        None,
-        5,
-        98,
-    )
+    sums = first(("mid->sum#1", "sums", (2, 0), 99), ("mid->sum#0", "sums", (2, 5), 98))
+    assert sums == (2, "mid->sum#0", "sums", None, 5, 98)
 
     b, neuron, t = 2, 21, 3
     found = diff(changed(good, spike("mid", b, neuron, t)), good)
@@ -232,9 +226,8 @@ def test_first_difference_of_a_selection() -> None:
         if len(steps) == 1:
             assert found.context == ""
         else:
-            assert (
-                found.context == f" membrane {good['mid', 'membranes'][1, 2, 0]} threshold {net['mid'].table.T[1, 3]}"
-            )
+            membrane, threshold = good["mid", "membranes"][1, 2, 0], net["mid"].table.T[1, 3]
+            assert found.context == f" membrane {membrane} threshold {threshold}"
         found = diff(changed(good, ("mid", "membranes", (0, len(steps) - 1, 1), 12345)), good)
         assert (found.neuron, found.step, found.observed) == (40, start + 3, 12345)
 

@@ -79,10 +79,8 @@ class Other:
         _, height, width = self.net[q.target].shape
         total, group, inputs = np.zeros((len(a), len(w), height, width), np.int64), len(w) // q.groups, w.shape[1]
         for r, c in np.ndindex(*w.shape[2:]):
-            rows, columns = (
-                np.arange(height) * q.stride[0] + r * q.dilation[0],
-                np.arange(width) * q.stride[1] + c * q.dilation[1],
-            )
+            rows = np.arange(height) * q.stride[0] + r * q.dilation[0]
+            columns = np.arange(width) * q.stride[1] + c * q.dilation[1]
             read = wide[:, :, rows[:, None], columns]
             for g in range(q.groups):
                 own = slice(g * group, (g + 1) * group)
@@ -126,9 +124,8 @@ def only(name: str, change: Callable[..., Any]) -> Callable[..., Any]:
 
     def part(value: Any, *about: Any) -> Any:
         where = about[-1]
-        return (
-            change(value, *about) if name in (getattr(where, "name", None), getattr(where, "target", None)) else value
-        )
+        there = name in (getattr(where, "name", None), getattr(where, "target", None))
+        return change(value, *about) if there else value
 
     return part
 
@@ -288,9 +285,8 @@ def test_a_right_conversion_passes() -> None:
 
 def test_logits_alone_and_chosen_populations() -> None:
     """An array is logits; `populations` chooses, and what else is given is not looked at."""
-    assert verify(NET, lambda x: Other()(x)["logits"][:, :, 0, 0].astype(np.int32), max_examples=3).populations == (
-        "head",
-    )
+    found = verify(NET, lambda x: Other()(x)["logits"][:, :, 0, 0].astype(np.int32), max_examples=3)
+    assert found.populations == ("head",)
     found = verify(
         NET, lambda x: {**Other()(x), "join": 0 * Other()(x)["join"]}, populations=["logits", "right"], max_examples=3
     )
@@ -321,9 +317,9 @@ def test_each_trap_is_found_and_named(trap: str) -> None:
         assert found.membrane == right[population, "opening"][0, found.neuron]
     lines = str(found).splitlines()
     assert lines[0] == f"{population} differs from fsref [OBS-4]"
-    assert lines[2] == (
-        f"first     {population} neuron {found.neuron} (c {found.place[0]}, y {found.place[1]}, x {found.place[2]}): "
-    ) + (f"theirs {found.theirs}, fsref {found.expected}")
+    c, y, x = found.place
+    place = f"{population} neuron {found.neuron} (c {c}, y {y}, x {x})"
+    assert lines[2] == f"first     {place}: theirs {found.theirs}, fsref {found.expected}"
     assert len(lines) <= 8
     assert max(map(len, lines)) < 200
 
