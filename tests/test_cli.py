@@ -43,10 +43,7 @@ def call(capsys: pytest.CaptureFixture[str]) -> Call:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     """A small network in a file, and beside it four labelled images, x.npz."""
-    net = handmade.tiny()
-    net.save(tmp_path / "tiny.fs.npz")
-    np.savez(tmp_path / "x.npz", x=handmade.draw(net, 4), y=np.array([0, 1, 0, 1]))
-    return tmp_path / "tiny.fs.npz"
+    return handmade.saved(tmp_path)
 
 
 def test_run_digits_is_the_first_impression(call: Call) -> None:
@@ -190,17 +187,8 @@ def test_an_engine_that_differs_is_shown_and_exits_1(call: Call, model: Path, mo
     assert code == 1
     assert "quantized is not events: image 3 hid step 6 neuron 1" in " ".join(out.split())
     found = json.loads(call("check", model, "--threads", 1, "--json")[1])
-    assert (
-        found["agrees"],
-        found["differing_engine"],
-        found["difference"]["image"],
-        found["difference"]["neuron"],
-    ) == (
-        False,
-        "quantized",
-        3,
-        1,
-    )
+    assert (found["agrees"], found["differing_engine"]) == (False, "quantized")
+    assert (found["difference"]["image"], found["difference"]["neuron"]) == (3, 1)
 
 
 def test_a_difference_is_numbered_over_all_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,11 +255,8 @@ def test_one_image_is_a_source(call: Call, model: Path) -> None:
         json.loads(call("run", model, "--data", model.with_name(name), "--json")[1]) for name in ("a.png", "a.npy")
     ]
     assert [f["names"] for f in found] == [[str(model.with_name("a.png"))], [str(model.with_name("a.npy"))]]
-    assert (
-        found[0]["logits"]
-        == found[1]["logits"]
-        == fsref.run(fsref.load(model), pixels[None].astype(int)).logits.tolist()
-    )
+    expected = fsref.run(fsref.load(model), pixels[None].astype(int)).logits.tolist()
+    assert found[0]["logits"] == found[1]["logits"] == expected
 
 
 def test_pixels_out_of_range_are_refused_alike_by_every_verb(
@@ -290,34 +275,23 @@ def test_pixels_out_of_range_are_refused_alike_by_every_verb(
         "pixels are taken as codes, never rescaled) [RUN-1]\n"
     )
     place = ["--population", "conv1", "--neuron", "0"]
-    assert (
-        call("run", "digits", "--data", "flat")
-        == call("explain", "digits", "flat/000.png", *place)
-        == (2, "", line.format("png "))
-    )
-    assert call("evaluate", "digits", "--data", "flat/000.png") == (2, "", line.format("png "))
-    assert (
-        call("run", "digits", "--data", "flat/000.npy")
-        == call("explain", "digits", "flat/000.npy", *place)
-        == (2, "", line.format("npy "))
-    )
+    png, npy = (2, "", line.format("png ")), (2, "", line.format("npy "))
+    assert call("run", "digits", "--data", "flat") == png
+    assert call("explain", "digits", "flat/000.png", *place) == png
+    assert call("evaluate", "digits", "--data", "flat/000.png") == png
+    assert call("run", "digits", "--data", "flat/000.npy") == npy
+    assert call("explain", "digits", "flat/000.npy", *place) == npy
 
 
 def test_errors_say_what_to_do(call: Call, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(model.parent)
     np.savez("bare.npz", x=handmade.draw(handmade.tiny(), 2))
-    assert (
-        call("check", "tiny.fs.npz", "--self")[2]
-        == "fsref: error: --self: needs a model that comes with fsref: tiny.fs.npz (digits) [EVENT-3]\n"
-    )
-    assert call("evaluate", "tiny.fs.npz", "--data", "bare.npz")[2].startswith(
-        "fsref: error: bare.npz: the images have no labels ("
-    )
-    assert call("run", "tiny.fs.npz", "--data", "cifar10") == (
-        2,
-        "",
-        "fsref: error: cifar10: names no folder (cifar10:DIR) [RUN-4]\n",
-    )
+    line = "fsref: error: --self: needs a model that comes with fsref: tiny.fs.npz (digits) [EVENT-3]\n"
+    assert call("check", "tiny.fs.npz", "--self")[2] == line
+    line = "fsref: error: bare.npz: the images have no labels ("
+    assert call("evaluate", "tiny.fs.npz", "--data", "bare.npz")[2].startswith(line)
+    line = "fsref: error: cifar10: names no folder (cifar10:DIR) [RUN-4]\n"
+    assert call("run", "tiny.fs.npz", "--data", "cifar10") == (2, "", line)
     Path("tiny.txt").write_text("x")
     assert call("run", "tiny.fs.npz", "--data", "tiny.txt")[2].startswith(
         "fsref: error: tiny.txt: is a file, not a folder (digits, "
@@ -419,10 +393,8 @@ def test_a_name_that_nearly_fits_is_suggested(call: Call, model: Path) -> None:
     """A misspelt bundled model, and a folder of CIFAR-10 batches without the word before it: the line says what was
     meant.
     """
-    assert (
-        "did you mean digits?" in call("run", "digts")[2]
-        and "digits and resnet20 come with it" in call("run", "nothing-like-it")[2]
-    )
+    assert "did you mean digits?" in call("run", "digts")[2]
+    assert "digits and resnet20 come with it" in call("run", "nothing-like-it")[2]
     (model.parent / "test_batch.bin").write_bytes(b"")
     assert f"did you mean cifar10:{model.parent}?" in call("evaluate", model, "--data", model.parent)[2]
 
@@ -495,10 +467,8 @@ def test_what_is_missing_is_named_in_one_line() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=300, check=False
     )
-    assert (
-        done.stderr.splitlines()[-1]
-        == 'ModuleNotFoundError: fsref.testing needs Hypothesis: pip install "fsref[verify]"'
-    )
+    line = 'ModuleNotFoundError: fsref.testing needs Hypothesis: pip install "fsref[verify]"'
+    assert done.stderr.splitlines()[-1] == line
     told = subprocess.run(
         [sys.executable, "tools/run.py", "--help"], cwd=root, capture_output=True, text=True, timeout=300, check=False
     )

@@ -18,8 +18,8 @@ from fsref.conversion.plausibility import guessing, implausible, lost_elsewhere,
 from fsref.formats.sources import SOURCES
 from fsref.metrics.paired import Paired
 from handmade import tiny
+from nodes import drawn, residual
 from refusals import error_of
-from test_convert import drawn, residual
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -56,10 +56,8 @@ def test_convert_says_what_it_cost(call: Call, files: Path) -> None:
     code, out, err = call("convert", "net.npz", "--data", "images.npz")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert (
-        lines[0].startswith("residual: 19 nodes")
-        and lines[1] == "float accuracy 90.00 %, 60 images of images.npz, all of them calibrate"
-    )
+    assert lines[0].startswith("residual: 19 nodes")
+    assert lines[1] == "float accuracy 90.00 %, 60 images of images.npz, all of them calibrate"
     names = [line.split()[0] for line in lines[2:] if line and not line.startswith(" ")]
     assert names == ["residual:", "FS", "agreement", "cost", "worst", "hint", "written", "next"]
     assert "\ncost         K = 8, " in out and "below its values, on 60 calibration images" in " ".join(out.split())
@@ -110,9 +108,7 @@ def test_convert_as_json(call: Call, files: Path) -> None:
     plain = json.loads(out)
     assert code == 0 and plain["image_count"] == 60 and plain["out"] == "a.npz" and 0 <= plain["agreement"] <= 1
     net = fsref.load(files / "a.npz")
-    assert {p.name: p.steps for p in net.populations if isinstance(p, fsref.FS)}["stem"] == 4 and net[
-        "expand"
-    ].steps == 6
+    assert (net["stem"].steps, net["expand"].steps) == (4, 6)
     assert "K = 4..6, " in call("convert", "net.npz", "--data", "images.npz", "-K", "6,stem=4")[1]
     assert net.provenance["options"]["rounding"] == "floor" and net.provenance["options"]["weight_bits"] == 7
 
@@ -121,10 +117,8 @@ def test_scoring_on_calibration_images_gets_a_hint(call: Call, files: Path) -> N
     """Without --test a hint says that others are to be scored; with others it does not."""
     hint = "\nhint  60 of the images scored also calibrated: score on others with --test\n"
     assert hint in call("convert", "net.npz", "--data", "images.npz")[1]
-    assert (
-        "60 images of images.npz, 59 of them calibrate"
-        in call("convert", "net.npz", "--data", "images.npz", "--image-count", "59")[1]
-    )
+    out = call("convert", "net.npz", "--data", "images.npz", "--image-count", "59")[1]
+    assert "60 images of images.npz, 59 of them calibrate" in out
     np.savez(files / "others.npz", x=drawn(120)[60:], y=np.zeros(60, np.int64))
     out = call("convert", "net.npz", "--data", "bare.npz", "--test", "others.npz")[1]
     assert "--test" not in out and "of them calibrate" not in out and "also calibrated" not in out
@@ -146,11 +140,9 @@ def test_expect_stops_with_a_hint(call: Call, files: Path) -> None:
     writes nothing.
     """
     code, _, err = call("convert", "net.npz", "--data", "images.npz", "--expect", "99")
-    assert (
-        code == 1
-        and "more than a point off: 90.00 % on 60 images, where chance alone makes +-2.5 (" in err
-        and err.count("\n") == 1
-    )
+    assert code == 1
+    assert "more than a point off: 90.00 % on 60 images, where chance alone makes +-2.5 (" in err
+    assert err.count("\n") == 1
     assert "channel order RGB, mean (0.4, 0.5, 0.6)" in err and "labels and class order" in err
     assert not (files / "net.fs.npz").exists()
     assert "+-5.5; score more of them (" in call("convert", "net.npz", "--data", "images.npz", "--expect", "95")[2]
@@ -196,10 +188,8 @@ def test_notes_say_nothing_of_what_is_plausible() -> None:
     """Means of pixels are pixels, whatever the scale; one image cannot tell two classes from chance."""
     assert implausible(fsref.Pixels(3, 8, 8, mean=(123, 117, 104), scale=1)) == implausible(fsref.Pixels(3, 8, 8)) == ""
     assert implausible(fsref.Pixels(1, 8, 8, mean=-0.5)) == "mean -0.5 lies outside the pixels' range 0..1"
-    assert (
-        implausible(fsref.Pixels(1, 8, 8, mean=16, scale=1, max_code=15))
-        == "mean 16 lies outside the pixels' range 0..15"
-    )
+    codes = fsref.Pixels(1, 8, 8, mean=16, scale=1, max_code=15)
+    assert implausible(codes) == "mean 16 lies outside the pixels' range 0..15"
     assert guessing(0, 1, 2) == guessing(1, 2, 1) == guessing(31, 100, 5) == ""
     assert guessing(27, 100, 5) and guessing(0, 9, 10)
 
@@ -334,9 +324,8 @@ def test_a_search_that_loses_more_on_others_is_told(call: Call, files: Path) -> 
     pair = Paired(100, 90, 88, 95, 4, 2)
     seven = Paired(100, 90, 83, 90, 8, 1)  # 7 of 100, of which no binary fraction is made
     assert lost_elsewhere(7, True, seven) == "" != lost_elsewhere(6.99, True, seven)
-    assert (
-        unexpected(64.4, 634, 1000, fsref.Pixels(3, 8, 8)) == "" != unexpected(64.5, 634, 1000, fsref.Pixels(3, 8, 8))
-    )
+    pixels = fsref.Pixels(3, 8, 8)
+    assert unexpected(64.4, 634, 1000, pixels) == "" != unexpected(64.5, 634, 1000, pixels)
     assert lost_elsewhere(2, True, pair) == lost_elsewhere(1.9, False, pair) == ""
     assert lost_elsewhere(1.9, True, pair).startswith("it loses 2.00 points of accuracy on the 100 images scored")
 
@@ -345,9 +334,8 @@ def test_compare_tells_where_the_loss_is(call: Call, files: Path) -> None:
     """compare gives a row per population, as a table and as JSON."""
     call("convert", "net.npz", "--data", "images.npz", "--steps", "3")
     code, out, _ = call("compare", "net.npz", "net.fs.npz", "--data", "images.npz")
-    assert code == 0 and all(
-        name in out for name in ("stem", "expand", "depthwise", "project", "left", "right", "linear")
-    )
+    names = ("stem", "expand", "depthwise", "project", "left", "right", "linear")
+    assert code == 0 and all(name in out for name in names)
     code, out, _ = call("compare", "net.npz", "net.fs.npz", "--data", "images.npz", "--limit", "8", "--json")
     assert code == 0 and json.loads(out)["image_count"] == 8
     assert call("compare", "net.npz", "net.fs.npz")[0] == 2
@@ -364,9 +352,8 @@ def test_export_writes_onnx(call: Call, files: Path) -> None:
     x = drawn(3)
     found = onnx.run(files / "net.fs.onnx", x, ["logits", "codes/stem"], runtime="reference")
     result = fsref.run(fsref.load(files / "net.fs.npz"), x, record=["stem"])
-    assert (found["logits"] == result.logits).all() and (
-        found["codes/stem"].reshape(3, -1) == result.codes["stem"]
-    ).all()
+    assert (found["logits"] == result.logits).all()
+    assert (found["codes/stem"].reshape(3, -1) == result.codes["stem"]).all()
     assert call("export", "net.fs.npz", "--format", "vhdl")[0] == 2
 
 

@@ -17,81 +17,7 @@ from fsref.conversion.forms import FORMS, NEAREST
 from fsref.graph.graph import Graph, Node
 from fsref.graph.operators import OPERATORS
 from fsref.law.images import Pixels
-
-rng = np.random.default_rng
-
-
-def conv(
-    name: str,
-    source: str,
-    outputs: int,
-    inputs: int,
-    kernel: int = 3,
-    seed: int = 0,
-    groups: int = 1,
-    **attributes: Any,
-) -> Node:
-    """A convolution with drawn weights and biases, padded so that the size stays."""
-    draw = rng([seed, outputs, inputs, kernel])
-    weight = draw.normal(size=(outputs, inputs // groups, kernel, kernel)) / np.sqrt(inputs // groups * kernel * kernel)
-    attributes = {"padding": (kernel // 2,) * 4, "groups": groups, **attributes}
-    return Node(name, "conv", (source,), attributes, {"weight": weight, "bias": draw.normal(size=outputs) * 0.1})
-
-
-def norm(name: str, source: str, channels: int, seed: int = 0) -> Node:
-    """A batch norm with drawn statistics."""
-    draw = rng([seed, channels, 7])
-    arrays = {"mean": draw.normal(size=channels) * 0.2, "variance": draw.uniform(0.5, 2, channels)}
-    return Node(
-        name,
-        "batch_norm",
-        (source,),
-        {},
-        {**arrays, "gain": draw.uniform(0.5, 1.5, channels), "offset": draw.normal(size=channels) * 0.2},
-    )
-
-
-def head(source: str, channels: int, classes: int = 5) -> list[Node]:
-    """Global average pooling and a dense layer."""
-    weight = rng(classes).normal(size=(classes, channels))
-    return [
-        Node("pool", "global_avg_pool", (source,)),
-        Node("linear", "dense", ("pool",), {}, {"weight": weight, "bias": np.arange(classes) / 10}),
-    ]
-
-
-PIXELS = Pixels(3, 8, 8, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
-
-
-def residual(pixels: Pixels = PIXELS) -> Graph:
-    """A stem, a residual block with a signed linear branch read twice, a concat, a max-pool."""
-    nodes = [
-        conv("stem", "input", 8, 3),
-        norm("stem_bn", "stem", 8),
-        Node("stem_relu", "relu", ("stem_bn",)),
-        conv("expand", "stem_relu", 16, 8, 1),
-        Node("expand_relu", "clip", ("expand",)),
-        conv("depthwise", "expand_relu", 16, 16, 3, groups=16),
-        Node("depthwise_relu", "clip", ("depthwise",)),
-        conv("project", "depthwise_relu", 8, 16, 1),
-        Node("add", "add", ("project", "stem_relu")),
-        conv("left", "add", 4, 8, 1),
-        conv("right", "add", 6, 8, 3),
-        Node("both", "concat", ("left", "right")),
-        norm("both_bn", "both", 10),
-        Node("drop", "identity", ("both_bn",)),
-        Node("drop_again", "identity", ("drop",)),
-        Node("down", "max_pool", ("drop_again",), {"kernel": (2, 2)}),
-        Node("down_relu", "relu", ("down",)),
-        *head("down_relu", 10),
-    ]
-    return Graph(pixels, nodes, "residual")
-
-
-def drawn(count: int = 24, shape: tuple[int, ...] = (3, 8, 8), seed: int = 1) -> np.ndarray:
-    """Images of codes 0..255 that are not all alike."""
-    draw = rng(seed)
-    return np.clip(draw.normal(draw.uniform(40, 200, (count, 1, 1, 1)), 60, (count, *shape)), 0, 255).astype(np.uint8)
+from nodes import PIXELS, conv, drawn, head, residual
 
 
 def test_every_operator_has_a_form_or_a_nearest_one() -> None:
@@ -123,14 +49,7 @@ def test_what_becomes_a_population() -> None:
         "down.0->linear",
         "down.1->linear",
     ]
-    assert [p.offset > 0 for p in net.populations if isinstance(p, fsref.FS)] == [
-        False,
-        False,
-        False,
-        True,
-        False,
-        False,
-    ]
+    assert [p.name for p in net.fs if p.offset > 0] == ["project"]
 
 
 def test_folding_changes_no_value() -> None:
@@ -148,7 +67,7 @@ def test_a_convolution_reads_a_concat(groups: int) -> None:
     nodes = [
         conv("one", "input", 4, 3),
         Node("one_relu", "relu", ("one",)),
-        conv("two", "input", 2, 3, seed=1),
+        conv("two", "input", 2, 3, rng=1),
         Node("two_relu", "relu", ("two",)),
         Node("both", "concat", ("one_relu", "two_relu")),
         conv("after", "both", 6, 6, 3, groups=groups),
@@ -367,11 +286,8 @@ def test_the_input_contract_folds() -> None:
     )
     assert convert(Graph(turned, [stem, *nodes[1:]]), x).id == convert(residual(), x).id
     net = convert(residual(), x, steps=10, weight_bits=16, alpha="max")
-    opening = (
-        fsref.run(net, x, engine="quantized", record=fsref.Record(["stem"], ["opening"]))
-        .trace["stem", "opening"]
-        .reshape(-1, 8, 8, 8)
-    )
+    trace = fsref.run(net, x, engine="quantized", record=fsref.Record(["stem"], ["opening"])).trace
+    opening = trace["stem", "opening"].reshape(-1, 8, 8, 8)
     before = {unit.name: v for unit, v, _ in fold(residual()).walk(x)}["stem"]
     theta = net["stem"].table.T[..., -1].reshape(-1, 1, 1)
     assert np.abs((opening - theta // 2) / theta - before / net["stem"].scale).max() < 0.5
@@ -396,9 +312,8 @@ def test_quantising_activations_need_no_images() -> None:
         wanted = np.floor(
             graph.activations(x, ["stem"])["stem"].astype(float) * levels / 0.5 + (0.5 if rounding == "nearest" else 0)
         )
-        assert (
-            codes == np.clip(wanted, 0, levels)
-        ).mean() > 0.99  # weights are rounded: a value on a border may fall either way
+        # Weights are rounded: a value on a border may fall either way.
+        assert (codes == np.clip(wanted, 0, levels)).mean() > 0.99
 
 
 def test_without_images_everything_must_carry_its_scale() -> None:
@@ -513,7 +428,7 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
     nodes = [
         conv("stem", "input", 4, 3),
         Node("act", "silu", ("stem",)),
-        conv("second", "input", 4, 3, seed=1),
+        conv("second", "input", 4, 3, rng=1),
         Node(
             "pooled",
             "avg_pool",
@@ -527,12 +442,10 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
     with pytest.raises(fsref.errors.GraphError) as caught:
         convert(Graph(PIXELS, nodes), drawn())
     text = str(caught.value)
-    assert (
-        "3 of 8 nodes" in text
-        and "act: silu" in text
-        and "product: mul" in text
-        and "pooled: average pooling with a divisor that varies" in text
-    )
+    assert "3 of 8 nodes" in text
+    assert "act: silu" in text
+    assert "product: mul" in text
+    assert "pooled: average pooling with a divisor that varies" in text
 
 
 def test_a_graph_without_contract_is_refused() -> None:

@@ -16,15 +16,10 @@ import refusals
 from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.metrics.counts import Counts, count, scaled
-from fsref.simulation.recording import Trace
 from fsref.verification.strategies import Case, cases
 
-NETS = {
-    "tiny": handmade.tiny,
-    "residual": handmade.residual,
-    "unordered": handmade.unordered,
-    "dangling": handmade.dangling,
-}
+NETS = {**handmade.NETS, "dangling": handmade.dangling}
+SPIKES = fsref.Record(observables=["spikes"])
 KINDS = (
     "spikes",
     "synops",
@@ -37,12 +32,6 @@ KINDS = (
     "membrane_reads",
 )
 KINDS += ("memory_reads", "memory_writes")
-
-
-def recorded(net: Network, x: Any, **options: Any) -> Trace:
-    trace = fsref.run(net, x, record=fsref.Record(observables=("spikes",)), **options).trace
-    assert trace is not None
-    return trace
 
 
 def power_of_two(d: int) -> bool:
@@ -107,7 +96,7 @@ def by_loops(
 
 def check_counts(net: Network, x: Any) -> None:
     """Every count of every population and step is what loops over single spikes and synapses count."""
-    counts, oracle = count(recorded(net, x)), handmade.oracle(net)
+    counts, oracle = count(handmade.recorded(net, x, SPIKES)), handmade.oracle(net)
     done, all_spikes, most = by_loops(oracle, np.asarray(x).reshape(len(x), -1).tolist())
     steps = max(start + oracle.populations[p].steps for p, start in naive.starts(oracle).items())
     for p, population in enumerate(net.populations):
@@ -159,12 +148,12 @@ def test_counts_of_shards_add(name: str) -> None:
     """Counts of parts of the images, added in any order, are those of all; with another network's they do not add."""
     net = NETS[name]()
     x = handmade.draw(net, 7)
-    parts = [count(recorded(net, x[cut])) for cut in (slice(0, 1), slice(1, 5), slice(5, 7))]
-    whole = plain(count(recorded(net, x)))
+    parts = [count(handmade.recorded(net, x[cut], SPIKES)) for cut in (slice(0, 1), slice(1, 5), slice(5, 7))]
+    whole = plain(count(handmade.recorded(net, x, SPIKES)))
     assert plain(parts[0] + parts[1] + parts[2]) == plain(parts[2] + (parts[0] + parts[1])) == whole
     stranger = handmade.tiny(logit_scale=2.0) if name != "tiny" else handmade.unordered()
     with pytest.raises(UsageError, match=r"do not add.*COUNT-1"):
-        parts[0] + count(recorded(stranger, handmade.draw(stranger, 1)))
+        parts[0] + count(handmade.recorded(stranger, handmade.draw(stranger, 1), SPIKES))
 
 
 def test_counts_by_hand() -> None:
@@ -177,7 +166,7 @@ def test_counts_by_hand() -> None:
         ],
         [fsref.Dense("in", "hid", [[2, 1]]), fsref.Dense("hid", "out", [[7]])],
     )
-    counts = count(recorded(net, np.array([[[[2, 1]]]])))  # the membrane opens at 2 * 2 + 1 = 5
+    counts = count(handmade.recorded(net, np.array([[[[2, 1]]]]), SPIKES))  # the membrane opens at 2 * 2 + 1 = 5
     work = counts.work("hid")
     assert work.spikes.tolist() == [0, 0, 1, 0]
     assert work.synops.tolist() == [1, 1, 0, 0]
@@ -218,7 +207,7 @@ def test_parts_of_a_recording_are_not_counted() -> None:
 
 def test_more_images_than_are_added_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     net = handmade.residual()
-    trace = recorded(net, handmade.draw(net, 7))
+    trace = handmade.recorded(net, handmade.draw(net, 7), SPIKES)
     whole = plain(count(trace))
     monkeypatch.setattr("fsref.metrics.counts.ROWS", 3)
     assert plain(count(trace)) == whole

@@ -17,7 +17,7 @@ from fsref.law.projections import window_shape
 from fsref.metrics.fan_out import fan_outs, synops
 
 
-def chain(*projections: tuple[tuple[int, int, int], dict[str, Any]], bias: int = 3) -> Network:
+def convolutions(*projections: tuple[tuple[int, int, int], dict[str, Any]], bias: int = 3) -> Network:
     """An input (4, 6, 5), one FS after another by conv2d with random weights, zeros among them, and a readout, dense
     and pooled.
     """
@@ -39,20 +39,18 @@ def chain(*projections: tuple[tuple[int, int, int], dict[str, Any]], bias: int =
 
 
 NETS = {
-    "stride": lambda: chain(((3, 3, 2), {"kernel": (2, 3), "stride": (2, 2)})),
-    "padding": lambda: chain(((3, 7, 6), {"kernel": (3, 3), "padding": (2, 1, 1, 2)})),
-    "dilation": lambda: chain(((2, 4, 3), {"kernel": (3, 2), "dilation": (2, 2), "padding": (1, 0, 1, 0)})),
-    "groups": lambda: chain(
+    "stride": lambda: convolutions(((3, 3, 2), {"kernel": (2, 3), "stride": (2, 2)})),
+    "padding": lambda: convolutions(((3, 7, 6), {"kernel": (3, 3), "padding": (2, 1, 1, 2)})),
+    "dilation": lambda: convolutions(((2, 4, 3), {"kernel": (3, 2), "dilation": (2, 2), "padding": (1, 0, 1, 0)})),
+    "groups": lambda: convolutions(
         ((6, 6, 5), {"kernel": (3, 3), "padding": (1, 1, 1, 1), "groups": 2}),
         ((4, 3, 3), {"kernel": (1, 1), "stride": (2, 2)}),
     ),
-    "depthwise": lambda: chain(
+    "depthwise": lambda: convolutions(
         ((4, 6, 5), {"kernel": (3, 3), "padding": (1, 1, 1, 1), "groups": 4}),
         ((8, 5, 4), {"kernel": (2, 2), "groups": 4}),
     ),
-    "tiny": handmade.tiny,
-    "residual": handmade.residual,
-    "unordered": handmade.unordered,
+    **handmade.NETS,
 }
 
 

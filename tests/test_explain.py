@@ -13,26 +13,17 @@ import pytest
 import fsref
 import handmade
 import refusals
-from fsref import Network, Record
 from fsref.errors import InputError, UsageError
-from fsref.law.populations import OBSERVABLES
-
-NETS = {"tiny": handmade.tiny, "residual": handmade.residual, "unordered": handmade.unordered}
 
 
-def recorded(net: Network, x: Any) -> Any:
-    """Everything of a run by the engine explanations do not use."""
-    return fsref.run(net, x, engine="reference", record=Record(observables=OBSERVABLES)).trace
-
-
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", handmade.NETS)
 def test_every_neuron_adds_up(name: str) -> None:
     """Bias and contributions are the opening membrane, steps are membranes and spikes, codes are codes: of some neurons
     of every population.
     """
-    net = NETS[name]()
+    net = handmade.NETS[name]()
     x = handmade.draw(net, 1, seed=3)
-    trace, start = recorded(net, x), net.schedule.start
+    trace, start = handmade.recorded(net, x), net.schedule.start
     for p in net.populations:
         count = p.neurons
         for n in range(0, count, max(1, count // 12)):
@@ -41,9 +32,8 @@ def test_every_neuron_adds_up(name: str) -> None:
             assert [s.step for s in e.steps] == [start[p.name] + t for t in range(net.steps[p.name])]
             if e.opening is not None:
                 assert e.bias is not None
-                assert (
-                    e.bias + sum(c.contribution for c in e.contributions) == e.opening == trace[p.name, "opening"][0, n]
-                )
+                assert e.opening == trace[p.name, "opening"][0, n]
+                assert e.opening == e.bias + sum(c.contribution for c in e.contributions)
                 assert {label: trace[label, "sums"][0, n] for label in e.sums} == e.sums
             if e.kind == "fs":
                 assert [s.after for s in e.steps] == trace[p.name, "membranes"][0, :, n].tolist()
@@ -62,11 +52,11 @@ def test_every_neuron_adds_up(name: str) -> None:
             assert json.loads(json.dumps(e.to_dict()))["neuron"] == n
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", handmade.NETS)
 def test_synapses_are_those_of_the_naive_list(name: str) -> None:
-    net = NETS[name]()
+    net = handmade.NETS[name]()
     x, oracle = handmade.draw(net, 1, seed=5), handmade.oracle(net)
-    codes = recorded(net, x)
+    codes = handmade.recorded(net, x)
     for target in dict.fromkeys(q.target for q in net.projections):
         n = net[target].neurons - 1
         expected, synapses = [], 0
@@ -77,9 +67,8 @@ def test_synapses_are_those_of_the_naive_list(name: str) -> None:
                 expected += [(label, s, w, int(codes[q.source, "codes"][0, s])) for s, w in into]
         e = fsref.explain(net, x[0], target, n)
         assert e.synapses == synapses
-        assert sorted((c.projection, c.neuron, c.weight, c.code) for c in e.contributions) == sorted(
-            row for row in expected if row[2] * row[3]
-        )
+        told = [(c.projection, c.neuron, c.weight, c.code) for c in e.contributions]
+        assert sorted(told) == sorted(row for row in expected if row[2] * row[3])
 
 
 def test_candidates_of_a_max_pool() -> None:
@@ -133,9 +122,8 @@ def test_a_neuron_may_be_named_by_its_place() -> None:
 def test_an_image_may_carry_its_batch_axis_and_grey_may_drop_its_channel() -> None:
     net = handmade.tiny()
     x = handmade.draw(net, 1)
-    assert (
-        fsref.explain(net, x, "hid", 1) == fsref.explain(net, x[0], "hid", 1) == fsref.explain(net, x[0, 0], "hid", 1)
-    )
+    told = fsref.explain(net, x, "hid", 1)
+    assert told == fsref.explain(net, x[0], "hid", 1) == fsref.explain(net, x[0, 0], "hid", 1)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import json
 import math
 import struct
 import tracemalloc
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -25,7 +25,7 @@ from fsref.graph.graph import Graph, Node, Pixels
 from fsref.graph.operators import OPERATORS
 from handmade import tiny
 from members import array, members_of, npy, zipped
-from refusals import check_line, refused
+from refusals import refused
 
 GUIDE = Path(graph.__file__).parent.parent / "guide" / "graph.md"
 RNG = np.random.default_rng(20)
@@ -376,11 +376,9 @@ def test_a_network_as_a_whole() -> None:
             assert made.shapes[name] == value.shape
             np.testing.assert_allclose(found[name][0], value, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(made.forward(images)[k], values["fc"].ravel(), rtol=1e-5, atol=1e-5)
-    assert (
-        made.forward(images).shape == (2, 3)
-        and made.output == "fc"
-        and made["sum"].inputs == ("layer1.0.bn1", "skip.pad")
-    )
+    assert made.forward(images).shape == (2, 3)
+    assert made.output == "fc"
+    assert made["sum"].inputs == ("layer1.0.bn1", "skip.pad")
     assert made.users == {
         "input": ("stem",),
         "stem": ("stem.act",),
@@ -442,9 +440,8 @@ def test_batches_change_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
         for name in names:
             np.testing.assert_allclose(found[name], wanted[name], rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(made.forward(images), wanted["fc"][:, :, 0, 0], rtol=1e-5, atol=1e-6)
-        assert [
-            len(part["stem"]) for part in made.stream(images, ["stem"])
-        ] == parts  # the largest: 3 channels of 11 x 10 with padding
+        # The largest: 3 channels of 11 x 10 with padding.
+        assert [len(part["stem"]) for part in made.stream(images, ["stem"])] == parts
 
 
 def test_memory_is_bounded() -> None:
@@ -540,9 +537,8 @@ def test_contract_of_other_channels() -> None:
     order.
     """
     assert Pixels(1, 2, 2).order == "L" and Pixels(2, 2, 2).order == ""
-    assert Pixels(2, 1, 1, 3, np.float32(0.5), max_code=65535) == Pixels(
-        2, 1, 1, (3.0, 3.0), (0.5, 0.5), 1 / 255, 65535
-    )  # type: ignore[arg-type]
+    plain = Pixels(2, 1, 1, (3.0, 3.0), (0.5, 0.5), 1 / 255, 65535)
+    assert Pixels(2, 1, 1, 3, np.float32(0.5), max_code=65535) == plain  # type: ignore[arg-type]
     pixels = Pixels(1, 2, 3, -1.0, 2.0, 0.5, 16)
     assert pixels.normalise([[[0, 1, 2], [3, 4, 16]]]).tolist() == [[[[0.5, 0.75, 1.0], [1.25, 1.5, 4.5]]]]
 
@@ -1010,16 +1006,8 @@ def test_descriptions_that_are_refused(description: Any, rule: str, place: str, 
     """JSON that is damaged, of another format, or with unknown, missing or impossible keys is refused in one line that
     says which (GRAPH-6).
     """
-    said(GraphError, rule, place, names, lambda: files.build(written(description), "x"))
-
-
-def said(kind: type[FsrefError], rule: str, place: str, names: str, call: Callable[[], Any]) -> None:
-    """The call raises this error on one line, which holds `names`."""
-    with pytest.raises(FsrefError) as caught:
-        call()
-    error = caught.value
-    assert (type(error), error.rule, error.place) == (kind, rule, place) and names in str(error), repr(error)
-    check_line(error)
+    with refused(GraphError, rule, place, says=names):
+        files.build(written(description), "x")
 
 
 def test_arrays_of_a_file_that_are_refused() -> None:
@@ -1030,7 +1018,8 @@ def test_arrays_of_a_file_that_are_refused() -> None:
     def wrong(rule: str, place: str, names: str, kind: type[FsrefError] = GraphError, **changes: Any) -> None:
         members = written(text(), {k: v for k, v in BY_HAND.items() if changes.get(k, 1) is not None})
         members |= {k if k == "c" or k.endswith(".npy") else f"{k}.npy": v for k, v in changes.items() if v is not None}
-        said(kind, rule, place, names, lambda: files.build(members, "x"))
+        with refused(kind, rule, place, says=names):
+            files.build(members, "x")
 
     ones = np.ones((2, 1, 3, 3))
     nan = ones.copy()
@@ -1090,7 +1079,8 @@ def test_containers_that_are_refused(tmp_path: Path) -> None:
     with refused(GraphError, "GRAPH-6", "x", "graph.npy"):
         files.build({k: v for k, v in members.items() if k != "graph.npy"}, "x")
     save(tiny(), path)
-    said(GraphError, "GRAPH-6", str(path), "fsref.load", lambda: load_graph(path))
+    with refused(GraphError, "GRAPH-6", str(path), says="fsref.load"):
+        load_graph(path)
     with refused(FileError, "FILE-1", str(tmp_path / "none.npz")):
         load_graph(tmp_path / "none.npz")
 

@@ -12,31 +12,20 @@ from pathlib import Path
 
 import pytest
 
+from blocks import BLOCK, READER, python_blocks
+
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "fsref" / "guide"
 PAGES = sorted(
     path.relative_to(ROOT).as_posix()
     for path in [ROOT / "README.md", *ROOT.glob("fsref/**/*.md"), *ROOT.glob("reference_models/**/*.md")]
 )
-BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 NEEDS = {  # beyond what fsref itself needs
     "from_pytorch.md": ("torch", "sklearn", "onnx"),
     "from_weights.md": ("hypothesis",),
 }
 # Figures come from a training, which differs between machines in its last bits: their digits are not compared.
 TRAINED = {"from_pytorch.md"}
-
-# Runs blocks one after another in one namespace, as a reader would in one session; prints what each printed.
-READER = """
-import contextlib, io, json, sys
-namespace, printed = {"__name__": "__main__"}, []
-for number, block in enumerate(json.load(sys.stdin), 1):
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        exec(compile(block, f"python block {number}", "exec"), namespace)
-    printed.append(out.getvalue())
-json.dump(printed, sys.stdout)
-"""
 
 
 def shape(text: str, page: str) -> list[str]:
@@ -52,13 +41,8 @@ def test_a_page_runs_in_an_empty_directory(page: str, tmp_path: Path) -> None:
     """
     for module in NEEDS.get(page, ()):
         pytest.importorskip(module)
-    blocks = BLOCK.findall((GUIDE / page).read_text(encoding="utf-8"))
-    following = [*blocks[1:], ("", "")]
-    pairs = [
-        (text, after if kind == "text" else None)
-        for (language, text), (kind, after) in zip(blocks, following, strict=True)
-        if language == "python"
-    ]
+    text = (GUIDE / page).read_text(encoding="utf-8")
+    pairs = python_blocks(text)
     assert pairs, f"{page} has no python block"
     settings = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "OMP_NUM_THREADS": "2"}
     given = json.dumps([text for text, _ in pairs])
@@ -75,7 +59,7 @@ def test_a_page_runs_in_an_empty_directory(page: str, tmp_path: Path) -> None:
     for (_, shown), printed in zip(pairs, json.loads(done.stdout), strict=True):
         if shown is not None:
             assert shape(printed, page) == shape(shown, page)
-    for command in "".join(text for language, text in blocks if language == "sh").splitlines():
+    for command in "".join(block for language, block in BLOCK.findall(text) if language == "sh").splitlines():
         program, *arguments = shlex.split(command)
         done = subprocess.run(
             [sys.executable, "-m", program, *arguments],

@@ -5,33 +5,16 @@ padding.
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Iterator
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
+import imagenet
+import nodes
 from fsref import Graph, Pixels
 from fsref.conversion.folding import fold
 from fsref.graph.graph import Node
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(scope="module")
-def tool() -> Iterator[ModuleType]:
-    """tools/imagenet.py as a module."""
-    spec = spec_from_file_location("imagenet", ROOT / "tools" / "imagenet.py")
-    assert spec is not None and spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules["imagenet"] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules["imagenet"]
 
 
 def fs_neurons(graph: Graph) -> int:
@@ -41,43 +24,32 @@ def fs_neurons(graph: Graph) -> int:
 
 def cifar_resnet(blocks: int) -> Graph:
     """A ResNet of 6 * blocks + 2 layers for 32 x 32 images, option A shortcuts, random weights."""
-    rng, nodes, last, channels = np.random.default_rng(blocks), [], "input", 3
+    rng, parts, last, channels = np.random.default_rng(blocks), list[Node](), "input", 3
 
     def add(name: str, op: str, *inputs: str, arrays: dict[str, Any] | None = None, **attributes: Any) -> str:
-        nodes.append(Node(name, op, inputs, attributes, arrays or {}))
+        parts.append(Node(name, op, inputs, attributes, arrays or {}))
         return name
 
     def conv(name: str, source: str, outputs: int, inputs: int, stride: int) -> str:
-        weight = rng.standard_normal((outputs, inputs, 3, 3)) / math.sqrt(9 * inputs)
-        made = add(
-            f"{name}.conv", "conv", source, arrays={"weight": weight}, stride=(stride, stride), padding=(1, 1, 1, 1)
-        )
-        arrays = {
-            "mean": np.zeros(outputs),
-            "variance": np.ones(outputs),
-            "gain": np.ones(outputs),
-            "offset": np.zeros(outputs),
-        }
-        return add(f"{name}.norm", "batch_norm", made, arrays=arrays)
+        made = nodes.conv(f"{name}.conv", source, outputs, inputs, rng=rng, bias=None, stride=(stride, stride))
+        parts.append(made)
+        arrays = {"mean": np.zeros(outputs), "variance": np.ones(outputs)}
+        arrays |= {"gain": np.ones(outputs), "offset": np.zeros(outputs)}
+        return add(f"{name}.norm", "batch_norm", made.name, arrays=arrays)
 
     last, channels = add("relu", "relu", conv("stem", last, 16, channels, 1)), 16
     for stage, outputs in enumerate((16, 32, 64)):
         for block in range(blocks):
             path, stride = f"{stage}.{block}", 2 if outputs > channels else 1
-            own = conv(
-                f"{path}.2",
-                add(f"{path}.relu1", "relu", conv(f"{path}.1", last, outputs, channels, stride)),
-                outputs,
-                outputs,
-                1,
-            )
+            first = add(f"{path}.relu1", "relu", conv(f"{path}.1", last, outputs, channels, stride))
+            own = conv(f"{path}.2", first, outputs, outputs, 1)
             if outputs > channels:
                 last = add(f"{path}.sub", "subsample", last, stride=(2, 2))
                 last = add(f"{path}.pad", "pad", last, channels=((outputs - channels) // 2,) * 2)
             last, channels = add(f"{path}.relu2", "relu", add(f"{path}.add", "add", own, last)), outputs
     add("mean", "global_avg_pool", last)
     add("logits", "dense", "mean", arrays={"weight": rng.standard_normal((10, 64))})
-    return Graph(Pixels(3, 32, 32, mean=0.5, std=0.25), tuple(nodes), f"resnet{6 * blocks + 2}")
+    return Graph(Pixels(3, 32, 32, mean=0.5, std=0.25), parts, f"resnet{6 * blocks + 2}")
 
 
 @pytest.mark.parametrize(("blocks", "neurons"), [(1, 73_728), (2, 131_072), (3, 188_416), (8, 475_136)])
@@ -86,11 +58,11 @@ def test_a_cifar_resnet_has_as_many_fs_neurons_as_published(blocks: int, neurons
     assert fs_neurons(cifar_resnet(blocks)) == neurons
 
 
-def test_resnet50_is_as_large_as_published(tool: ModuleType) -> None:
+def test_resnet50_is_as_large_as_published() -> None:
     """ResNet-50 v1 with its stride in the 3x3 has 9,608,704 FS neurons and, batch norms apart, 25,502,912 weights in 54
     layers.
     """
-    graph = tool.resnet50()
+    graph = imagenet.resnet50()
     weights = [node.arrays["weight"].size for node in graph.nodes if "weight" in node.arrays]
     assert (len(weights), sum(weights)) == (54, 25_502_912)
     assert graph.shapes["layer4.2.relu"] == (2048, 7, 7)
@@ -100,9 +72,9 @@ def test_resnet50_is_as_large_as_published(tool: ModuleType) -> None:
 @pytest.mark.parametrize("size", [7, 8, 14, 15, 112, 113])
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 @pytest.mark.parametrize("stride", [1, 2])
-def test_same_padding(tool: ModuleType, size: int, kernel: int, stride: int) -> None:
+def test_same_padding(size: int, kernel: int, stride: int) -> None:
     """SAME gives ceil(size / stride) places with the least padding that does, and never more before than after."""
-    top, left, bottom, right = tool.same(size, kernel, stride)
+    top, left, bottom, right = imagenet.same(size, kernel, stride)
     assert (top, bottom) == (left, right) and 0 <= bottom - top <= 1
     places = range(0, size + top + bottom - kernel + 1, stride)
     assert len(places) == -(-size // stride)
@@ -127,24 +99,20 @@ def lite_arrays(stages: list[tuple[int, int, int]]) -> dict[str, np.ndarray]:
         layer(f"{path}._project_conv", f"{path}._bn2", outputs, inner, 1, 1)
         channels = outputs
     layer("_conv_head", "_bn1", 32, channels, 1, 1)
-    arrays["_fc.weight"], arrays["_fc.bias"] = (
-        rng.standard_normal((1000, 32)).astype(np.float32),
-        np.zeros(1000, np.float32),
-    )
+    arrays["_fc.weight"] = rng.standard_normal((1000, 32)).astype(np.float32)
+    arrays["_fc.bias"] = np.zeros(1000, np.float32)
     return arrays
 
 
-def test_efficientnet_lite_has_its_form(tool: ModuleType) -> None:
+def test_efficientnet_lite_has_its_form() -> None:
     """A stage's first block has its stride and no shortcut, later ones have a shortcut; ReLU6 everywhere but after a
     projection.
     """
-    graph = tool.efficientnet_lite(lite_arrays([(16, 3, 1), (24, 3, 2), (24, 3, 2), (40, 5, 2)]), 32, "little")
-    assert graph.shapes["_blocks.3._bn2"] == (40, 4, 4) and graph["_blocks.3._depthwise_conv"].attributes[
-        "padding"
-    ] == (1, 1, 2, 2)
+    graph = imagenet.efficientnet_lite(lite_arrays([(16, 3, 1), (24, 3, 2), (24, 3, 2), (40, 5, 2)]), 32, "little")
+    assert graph.shapes["_blocks.3._bn2"] == (40, 4, 4)
+    assert graph["_blocks.3._depthwise_conv"].attributes["padding"] == (1, 1, 2, 2)
     assert [node.inputs for node in graph.nodes if node.op == "add"] == [("_blocks.2._bn2", "_blocks.1._bn2")]
     clipped = [node for node in graph.nodes if node.op == "clip"]
-    assert len(clipped) == 1 + (1 + 2 + 2 + 2) + 1 and all(
-        dict(node.attributes) == {"low": 0.0, "high": 6.0} for node in clipped
-    )
+    assert len(clipped) == 1 + (1 + 2 + 2 + 2) + 1
+    assert all(dict(node.attributes) == {"low": 0.0, "high": 6.0} for node in clipped)
     assert graph.contract().normalise(np.full((1, 3, 32, 32), 255, np.uint8)).max() == 1.0

@@ -14,7 +14,7 @@ import pytest
 
 import fsref
 import handmade
-import test_convert
+import nodes
 from fsref.cli.main import main
 from fsref.cli.options import SCHEMA
 
@@ -55,7 +55,7 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
     net.save(tmp_path / "net.fs.npz")
     np.savez(tmp_path / "x.npz", x=handmade.draw(net, 4), y=np.array([0, 1, 2, 0]))
     model, data = str(tmp_path / "net.fs.npz"), ["--data", str(tmp_path / "x.npz")]
-    floats, x = test_convert.residual(), test_convert.drawn(20)
+    floats, x = nodes.residual(), nodes.drawn(20)
     fsref.save(floats, tmp_path / "graph.npz")
     np.savez(tmp_path / "scored.npz", x=x, y=floats.forward(x).argmax(axis=1))
     graph, scored = str(tmp_path / "graph.npz"), ["--data", str(tmp_path / "scored.npz")]

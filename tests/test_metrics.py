@@ -15,8 +15,6 @@ from fsref.errors import InputError, LimitError, UsageError
 from fsref.law import synapses
 from fsref.metrics.fan_out import fan_outs, synops
 
-NETS = {"tiny": handmade.tiny, "residual": handmade.residual, "unordered": handmade.unordered}
-
 
 def fan_out(net: Network, index: int) -> np.ndarray:
     """The fan-out under the projection of this index."""
@@ -26,16 +24,13 @@ def fan_out(net: Network, index: int) -> np.ndarray:
 
 def one_conv(shape: tuple[int, int, int], weights: Any, out: tuple[int, int, int], **geometry: Any) -> Network:
     """An input, a convolution to an FS, and a readout."""
-    size = int(np.prod(out))
-    return Network(
-        [Input("in", shape, 4, 15), FS("fs", out, fs_relu(3)), Readout("out", (2, 1, 1))],
-        [Conv2d("in", "fs", weights, **geometry), Dense("fs", "out", np.ones((2, size), np.int64))],
-    )
+    fs, q = FS("fs", out, fs_relu(3)), Conv2d("in", "fs", weights, **geometry)
+    return handmade.chain(fs, q, given=Input("in", shape, 4, 15), readout=Readout("out", (2, 1, 1)))
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", handmade.NETS)
 def test_fan_out_is_the_length_of_the_list_of_synapses(name: str) -> None:
-    net = NETS[name]()
+    net = handmade.NETS[name]()
     for index, projection in enumerate(handmade.oracle(net).projections):
         assert fan_out(net, index).ravel().tolist() == [len(leaving) for leaving in projection.synapses]
 
@@ -105,9 +100,8 @@ def test_a_score_is_what_single_images_add_up_to(engine: str, monkeypatch: pytes
     neurons = 4 * 7 * 6 + 2 * 4 * 4 * 3
     assert score.spikes_per_neuron == pytest.approx(float(np.mean(fs)) / neurons)
     assert score.most_spikes_per_neuron == pytest.approx(float(np.max(fs)) / neurons)
-    assert score.synops == pytest.approx(
-        synops(net, {n: result.trace[n, "spikes"] for n in result.spike_counts}).sum() / 7
-    )
+    trains = {name: result.trace[name, "spikes"] for name in result.spike_counts}
+    assert score.synops == pytest.approx(synops(net, trains).sum() / 7)
     assert sum(score.synops_by_projection.values()) == pytest.approx(score.synops)
     assert score.latency_steps == net.schedule.latency
     assert "71.43 %  (5 of 7)" in str(score)

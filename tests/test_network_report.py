@@ -7,11 +7,11 @@ from dataclasses import asdict
 
 import pytest
 
-from fsref import FS, Dense, Input, Network, Readout, fs_relu
+from fsref import FS, Input, Network, fs_relu
 from fsref.law.pipelining import pipelining
 from fsref.law.widths import memories
 from fsref.reports.network import info_sheet, network_dict, timeline_text
-from handmade import ladder, residual, tiny, unordered
+from handmade import ONE, chain, ladder, residual, tiny, unordered
 
 LADDER = """\
 network: one image, latency 10 steps
@@ -26,15 +26,7 @@ out  |     .....|
 step  0       8"""
 
 
-def chain(layers: int, steps: int) -> Network:
-    """An input and `layers` FS populations of `steps` steps, one after the other."""
-    one = (1, 1, 1)
-    names = ["in", *(f"layer{i}" for i in range(layers)), "out"]
-    fs = [FS(name, one, fs_relu(steps)) for name in names[1:-1]]
-    return Network(
-        [Input("in", one, steps), *fs, Readout("out", one)],
-        [Dense(a, b, [[1]]) for a, b in zip(names, names[1:], strict=False)],
-    )
+MARKS = {(True, True): "+", (True, False): ".", (False, True): "#", (False, False): " "}  # (receives, fires)
 
 
 def test_timeline() -> None:
@@ -45,7 +37,7 @@ def test_timeline() -> None:
 @pytest.mark.parametrize(("layers", "steps"), [(7, 8), (8, 8), (40, 8), (3, 16), (200, 16)])
 def test_timelines_have_at_most_64_columns(layers: int, steps: int) -> None:
     """Every column is equally many steps, at most 64 in all; a window shows in every column it has a step in."""
-    net = chain(layers, steps)
+    net = chain(*(FS(f"layer{i}", ONE, fs_relu(steps)) for i in range(layers)), given=Input("in", ONE, steps))
     plan, lines = net.schedule, timeline_text(net).splitlines()
     rows = [line.split("|")[1] for line in lines if line.endswith("|")]
     each = int(lines[1].split()[3])
@@ -55,10 +47,7 @@ def test_timelines_have_at_most_64_columns(layers: int, steps: int) -> None:
         for column, mark in enumerate(row):
             steps_here = set(range(column * each, (column + 1) * each))
             receives, fires = bool(steps_here & set(plan.receives[p.name])), bool(steps_here & set(plan.fires[p.name]))
-            assert (
-                mark
-                == {(True, True): "+", (True, False): ".", (False, True): "#", (False, False): " "}[receives, fires]
-            )
+            assert mark == MARKS[receives, fires]
     ticks = lines[-1].split()[1:]
     assert [int(n) for n in ticks] == [8 * i * each for i in range(len(ticks))]
 

@@ -5,7 +5,6 @@ not hold is refused by name.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -14,14 +13,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 
 import fsref
 import oracle
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, fs_relu, scale, shortcut, sum_pool
 from fsref.errors import FileError, InputError, RangeError, UsageError
 from fsref.verification.strategies import Case, cases
-from handmade import draw, residual, tiny, unordered
+from handmade import chain, draw, residual, tiny, unordered
+from repeatable import LONG, drawn
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 from onnx import helper, numpy_helper  # noqa: E402 - after the line that skips
@@ -29,11 +29,7 @@ from onnx import helper, numpy_helper  # noqa: E402 - after the line that skips
 from fsref.formats import onnx as exporter  # noqa: E402
 from fsref.formats import onnx_planes  # noqa: E402
 
-LONG = os.environ.get("FSREF_PROFILE") == "long"
 COUNT = 4_000 if LONG else 400
-drawn = settings(
-    database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=False
-)
 RUNTIMES = ("reference", "onnxruntime")
 INT32 = 2**31 - 2
 
@@ -115,14 +111,7 @@ def test_drawn_networks_give_the_same_integers(runtime: str) -> None:
     """
     count: Counter[str] = Counter()
 
-    @settings(
-        database=None,
-        deadline=None,
-        derandomize=True,
-        max_examples=COUNT,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate, Phase.shrink],
-    )
+    @settings(drawn, max_examples=COUNT)
     @given(cases())
     def agree(case: Case) -> None:
         try:
@@ -156,12 +145,9 @@ def weights(*shape: int, low: int = -128, high: int = 127) -> Any:
     return values
 
 
-def chain(given: Input, *parts: Any, bias: Any = None) -> Network:
-    """Populations and projections in a row, with a readout over the last population."""
-    last = [p for p in parts if isinstance(p, (FS, MaxPool))][-1]
-    out = Dense(last.name, "out", weights(3, last.neurons, low=-9, high=9))
-    populations = [given, *(p for p in parts if isinstance(p, (FS, MaxPool))), Readout("out", (3, 1, 1), bias)]
-    return Network(populations, [*(q for q in parts if not isinstance(q, (FS, MaxPool))), out])
+def logits(last: FS) -> Dense:
+    """Three logits over a population."""
+    return Dense(last.name, "out", weights(3, last.neurons, low=-9, high=9))
 
 
 def through(
@@ -172,10 +158,11 @@ def through(
     bias: Any = None,
 ) -> Network:
     """One projection from an input of bytes, (4, 6, 5), into FS-ReLU neurons."""
-    return chain(given or BYTES, FS("fs", shape, table or fs_relu(8, 40), bias), projection)
+    fs = FS("fs", shape, table or fs_relu(8, 40), bias)
+    return chain(fs, projection, logits(fs), given=given or BYTES, readout=THREE)
 
 
-BYTES, WORDS = Input("in", (4, 6, 5)), Input("in", (4, 6, 5), 16, 65535)
+BYTES, WORDS, THREE = Input("in", (4, 6, 5)), Input("in", (4, 6, 5), 16, 65535), Readout("out", (3, 1, 1))
 STEEP = Table(T=[90, -40, 20], h=[60, -70, 30], d=[-100, 70, 3])  # codes -97..73
 WIDE = Table(T=[900, 20, -300], h=[600, -70, 30], d=[-1000, 700, 3])  # codes of more than 8 bits, of both signs
 # Codes that no float32 holds, fit for a max-pool.
@@ -200,7 +187,8 @@ def pooled(
     fs, into = one("fs", BYTES, (4, 6, 5), table)
     pool = MaxPool("pool", shape, "fs", kernel, stride, padding)
     behind = Conv2d("pool", "next", weights(2, 4, 2, 2, low=-2, high=2), padding=(1, 1, 0, 0))
-    return chain(BYTES, fs, into, pool, FS("next", (2, *shape[1:]), fs_relu(6, 11)), behind)
+    last = FS("next", (2, *shape[1:]), fs_relu(6, 11))
+    return chain(fs, into, pool, last, behind, logits(last), given=BYTES, readout=THREE)
 
 
 def coded(table: Table, *, groups: int = 1) -> Network:
@@ -468,13 +456,10 @@ def test_planes_are_the_integers() -> None:
     for low, high in ends:
         values = np.unique(np.concatenate([np.linspace(low, high, 999).astype(np.int64), [low, high]]))
         planes = onnx_planes.weight_planes(values)
-        assert (
-            sum((plane.values << 8 * i for i, plane in enumerate(planes)), np.zeros_like(values)).tolist()
-            == values.tolist()
-        )
-        assert all(
-            0 <= (plane.values + plane.zero).min() and (plane.values + plane.zero).max() <= 255 for plane in planes
-        )
+        total = sum((plane.values << 8 * i for i, plane in enumerate(planes)), np.zeros_like(values))
+        assert total.tolist() == values.tolist()
+        for plane in planes:
+            assert 0 <= (plane.values + plane.zero).min() and (plane.values + plane.zero).max() <= 255
         interval = np.array([[low, high]])
         rest = values
         for plane in onnx_planes.code_planes(interval)[:-1]:
@@ -522,12 +507,8 @@ def test_the_file(tmp_path: Path) -> None:
         ("codes/pool", kind, ["N", 4, 4, 3]),
         ("codes/in", kind, ["N", 2, 7, 6]),
     ]
-    assert (
-        exporter.model(through(scale("in", "fs", [1, 1, 1, 1]), (4, 6, 5), WORDS))
-        .graph.input[0]
-        .type.tensor_type.elem_type
-        == kind
-    )
+    words = exporter.model(through(scale("in", "fs", [1, 1, 1, 1]), (4, 6, 5), WORDS))
+    assert words.graph.input[0].type.tensor_type.elem_type == kind
     with pytest.raises(FileError, match=r"cannot be written.*\[FILE-5\]"):
         exporter.save(net, tmp_path / "missing" / "a.onnx")
 

@@ -281,18 +281,14 @@ def test_tables_print_and_render(seen: Evaluation) -> None:
 def test_a_sheet_by_hand() -> None:
     sheet = Sheet("a <b>", ("x", "n"), [("p&q", 1234), (None, 2)], above=[("k", "v")], below=[("longer", "w")])
     assert str(sheet) == "a <b>\n\nk  v\n\nx        n\n----------\np&q  1,234\n         2\n\nlonger  w"
-    assert (
-        "<caption>a &lt;b&gt;</caption>" in sheet.html()
-        and ">p&amp;q</td>" in sheet.html()
-        and ">1,234</td>" in sheet.html()
-    )
+    assert "<caption>a &lt;b&gt;</caption>" in sheet.html()
+    assert ">p&amp;q</td>" in sheet.html()
+    assert ">1,234</td>" in sheet.html()
 
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    net = handmade.tiny()
-    net.save(tmp_path / "tiny.fs.npz")
-    np.savez(tmp_path / "x.npz", x=handmade.draw(net, 4), y=np.array([0, 1, 0, 1]))
+    handmade.saved(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -304,10 +300,8 @@ def test_evaluate_writes_a_report(model: Path, capsys: pytest.CaptureFixture[str
     base = ["evaluate", "tiny.fs.npz", "--data", "x.npz"]
     assert cli.main([*base, "--energy", "horowitz_2014", "--html", "r.html", "--plots", "p"]) == 0
     assert "fs_energy_pj " in capsys.readouterr().out
-    assert (
-        "energy per image" in Reader(Path("r.html").read_text(encoding="utf-8")).text
-        and Path("p/accuracy.svg").is_file()
-    )
+    assert "energy per image" in Reader(Path("r.html").read_text(encoding="utf-8")).text
+    assert Path("p/accuracy.svg").is_file()
     before = sorted(p.name for p in model.rglob("*"))
     same = ["--html", "same", "--plots", "./same"]
     for wrong in (

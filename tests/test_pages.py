@@ -18,6 +18,7 @@ import pytest
 
 import fsref
 import handmade
+from blocks import BLOCK
 from fsref import FS, Dense, FsrefError, Input, MaxPool, Network, Readout, Record, fs_relu
 from fsref.cli import main as cli
 from fsref.cli.rule import PAGES, rules
@@ -49,7 +50,6 @@ PROSE = sorted(
         *ROOT.glob("reference_models/*/*.md"),
     ]
 )
-BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
 
 
 def module_of(name: str) -> tuple[ModuleType, list[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fsref
@@ -23,26 +23,18 @@ from fsref.law.populations import OBSERVABLES, MaxPool
 from fsref.simulation.pipeline import Pipelined, check_depths, pipeline_bytes, run_pipelined
 from fsref.simulation.recording import recording_bytes, select
 from fsref.verification.strategies import Case, cases
-from handmade import draw, ladder, oracle, residual, tiny, unordered
+from handmade import EVERYTHING, draw, ladder, oracle, residual, tiny, unordered
 from refusals import refused
+from repeatable import drawn
 
 RESNET = Path(__file__).parent.parent / "reference_models" / "resnet20" / "resnet20.fs.npz"
-ALL = Record(observables=OBSERVABLES)
-drawn = settings(
-    database=None,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    print_blob=False,
-    phases=[Phase.generate, Phase.shrink],
-)
 
 
 def held_against_runs_one_by_one(run: Pipelined, net: Network, images: Any, starts: list[int], interval: int) -> None:
     """The result is that of `fsref.run` on every observable; windows, events and steps are those of `starts`, an image
     every `interval` steps.
     """
-    expected, result = fsref.run(net, images, record=ALL, threads=1), run.result
+    expected, result = fsref.run(net, images, record=EVERYTHING, threads=1), run.result
     assert result.trace is not None and expected.trace is not None
     assert fsref.diff(result.trace, expected.trace) is None
     assert (result.logits == expected.logits).all() and result.logits.dtype == expected.logits.dtype
@@ -53,9 +45,8 @@ def held_against_runs_one_by_one(run: Pipelined, net: Network, images: Any, star
         assert run.starts[p.name].tolist() == (start + every).tolist()
     assert run.latencies.tolist() == [starts[-1]] * len(images)
     assert run.intervals.tolist() == [interval] * (len(images) - 1)
-    assert run.steps == every[-1] + max(
-        start + net.steps[p.name] for p, start in zip(net.populations, starts, strict=True)
-    )
+    ends = [start + net.steps[p.name] for p, start in zip(net.populations, starts, strict=True)]
+    assert run.steps == every[-1] + max(ends)
     events = expected.trace.events()
     assert run.events.tolist() == np.bincount(events[:, 0] * interval + events[:, 1], minlength=run.steps).tolist()
 
@@ -72,7 +63,7 @@ def test_pipelined_runs_give_what_runs_one_by_one_give() -> None:
     def same(case: Case, buffers: int, slack: int) -> None:
         other = oracle(case.net)
         interval = naive.initiation_intervals(other)[buffers - 1] + slack
-        run = run_pipelined(case.net, case.images, buffers, interval if slack else None, record=ALL)
+        run = run_pipelined(case.net, case.images, buffers, interval if slack else None, record=EVERYTHING)
         held_against_runs_one_by_one(run, case.net, case.images, list(naive.starts(other).values()), interval)
         needs = pipelining(case.net, buffers, interval)
         assert all(run.fifo_peak[label] <= needs.fifo_depth[label] for label in list(case.net.named_projections))
@@ -96,7 +87,7 @@ def test_networks_made_by_hand(net: Network, buffers: int) -> None:
     """
     images = draw(net, 12)
     needs = pipelining(net, buffers)
-    run = run_pipelined(net, images, buffers, record=ALL)
+    run = run_pipelined(net, images, buffers, record=EVERYTHING)
     held_against_runs_one_by_one(run, net, images, list(naive.starts(oracle(net)).values()), needs.interval)
     assert run.fifo_peak == needs.fifo_depth
 
@@ -108,7 +99,7 @@ def test_resnet20() -> None:
     """
     net = fsref.load(RESNET)
     images = np.random.default_rng(20).integers(0, 256, (3, *net.input.shape), dtype=np.uint8)
-    run = run_pipelined(net, images, record=ALL)
+    run = run_pipelined(net, images, record=EVERYTHING)
     held_against_runs_one_by_one(run, net, images, [8 * place for place in range(21)], 8)
     assert (run.latencies.tolist(), run.steps) == ([160] * 3, 176)
     assert run.fifo_peak["conv1->layer1.0.conv2"] == 8
@@ -252,7 +243,7 @@ def test_memory_bound_holds() -> None:
     for buffers, count, record, interval in (
         (1, 1, None, None),
         (2, 40, None, None),
-        (2, 12, ALL, None),
+        (2, 12, EVERYTHING, None),
         (1, 4, None, 60_000),
     ):
         images, selection = draw(net, count), None if record is None else select(net, record)
@@ -268,11 +259,12 @@ def test_memory_bound_holds() -> None:
         assert peak <= bound < 64 * peak
         with refused(LimitError, "RUN-3", "run"):
             run_pipelined(net, images, buffers, interval, record=record, memory_limit=bound - 1)
-    assert pipeline_bytes(
-        net, 9, 2, 8, {}.fromkeys(list(net.named_projections), 0), select(net, ALL), True
-    ) + recording_bytes(net, select(net, ALL), 9) == pipeline_bytes(
-        net, 9, 2, 8, {}.fromkeys(list(net.named_projections), 0), select(net, ALL), False
+    selection = select(net, EVERYTHING)
+    disk, kept = (
+        pipeline_bytes(net, 9, 2, 8, dict.fromkeys(net.named_projections, 0), selection, on_disk)
+        for on_disk in (True, False)
     )
+    assert disk + recording_bytes(net, selection, 9) == kept
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ digits.
 from __future__ import annotations
 
 import json
-import os
 import tracemalloc
 from bisect import bisect_left
 from collections import Counter
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 
 import fsref
 import naive
@@ -32,8 +31,9 @@ from fsref.rate_coding import ticks
 from fsref.rate_coding.score import rate_score
 from fsref.rate_coding.twin import rate_coded
 from fsref.verification.strategies import Case, cases
-from handmade import draw, oracle, residual, tiny
+from handmade import ONE, chain, draw, oracle, residual, tiny
 from refusals import refused
+from repeatable import LONG, drawn
 from test_rules_bite import altered
 
 ROOM = Path(fsref.__file__).parent / "rate_coding"
@@ -43,10 +43,7 @@ EVERY = [
     for rounding in ("nearest", "floor")
     for apart in (False, True)
 ]
-LONG = os.environ.get("FSREF_PROFILE") == "long"
-drawn = settings(
-    database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
-)
+generated = settings(drawn, phases=[Phase.generate])
 COUNT = 1600 if LONG else 96
 TICKS = ticks.BLOCK + 3
 
@@ -138,21 +135,13 @@ def many() -> list[Drawn]:
     """The first cases of the strategy that have a twin, each option in turn, and what the naive twin says of them."""
     found: list[Drawn] = []
 
-    @settings(drawn, max_examples=COUNT)
+    @settings(generated, max_examples=COUNT)
     @given(cases(max_fs=3))
     def collect(case: Case) -> None:
         case = with_twin(case)
         net, (setting, rounding, apart) = naive.load(to_bytes(case.net)), EVERY[len(found) % len(EVERY)]
-        found.append(
-            Drawn(
-                case,
-                net,
-                setting,
-                rounding,
-                apart,
-                expected(case, net, setting == "best", rounding == "nearest", apart),
-            )
-        )
+        told = expected(case, net, setting == "best", rounding == "nearest", apart)
+        found.append(Drawn(case, net, setting, rounding, apart, told))
 
     collect()
     return found
@@ -285,10 +274,7 @@ def test_mutants_are_told(many: list[Drawn], file: str, old: str, new: str) -> N
 
 def lone(theta: int, steps: int, bias: int) -> Network:
     """One neuron of constant gain: nothing but its bias."""
-    return Network(
-        [Input("in", (1, 1, 1), 1, 1), FS("fs", (1, 1, 1), fs_relu(steps, theta), [bias]), Readout("out", (1, 1, 1))],
-        [Dense("in", "fs", [[1]]), Dense("fs", "out", [[1]])],
-    )
+    return chain(FS("fs", ONE, fs_relu(steps, theta), [bias]), given=Input("in", ONE, 1, 1))
 
 
 def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -334,15 +320,10 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     assert row in flat and "latency t, and 5 ticks from layer to layer [RATE-6]" in flat
     assert "FS latency 33 steps; an image every 8 steps" in flat
     together = rate_score(rate_coded(net, "classic").run(images.x, 12), images.y)
-    assert (
-        together.result.scheduled_latency.tolist()
-        == [row["scheduled_latency_steps"] for row in together.to_dict()["checkpoints"]]
-        == [8 + 4, 12 + 4]
-    )
-    assert (
-        "on FS" in str(together)
-        and repr(together.result) == f"<RateResult of <Twin of digits, id {net.id[:12]}, classic>: 4 images, T = 12>"
-    )
+    told = [row["scheduled_latency_steps"] for row in together.to_dict()["checkpoints"]]
+    assert together.result.scheduled_latency.tolist() == told == [8 + 4, 12 + 4]
+    assert "on FS" in str(together)
+    assert repr(together.result) == f"<RateResult of <Twin of digits, id {net.id[:12]}, classic>: 4 images, T = 12>"
     replace(net, provenance={}).save(tmp_path / "silent.fs.npz")
     assert main(["evaluate", str(tmp_path / "silent.fs.npz"), "--data", "digits", "--rate", "8"]) == 2
     assert "--rounding" in capsys.readouterr().err
@@ -384,11 +365,9 @@ def test_input_spikes() -> None:
         sent = [n * code // 17 for n in range(1, 41)]
         assert spiking.spikes["in"][0].tolist() == spiking.synops[0].tolist() == sent
         assert spiking.logits[0, :, 0].tolist() == [n + 3 * 17 * s for n, s in enumerate(sent, 1)]
-        assert (
-            analog.logits[0, :, 0].tolist() == [n + 3 * n * code for n in range(1, 41)]
-            and not analog.spikes
-            and not analog.synops.any()
-        )
+        assert analog.logits[0, :, 0].tolist() == [n + 3 * n * code for n in range(1, 41)]
+        assert not analog.spikes
+        assert not analog.synops.any()
 
 
 def test_pool_passes_the_busiest_candidate() -> None:
@@ -402,9 +381,8 @@ def test_pool_passes_the_busiest_candidate() -> None:
     result = rate_coded(net, "classic").run([[[[1, 2]]]], 8)
     per_tick = {name: rows.tolist() for name, rows in result.spikes_per_tick.items()}
     # 1 sends in ticks 4 and 8, 2 in ticks 2, 4, 6 and 8.
-    assert per_tick == {"in": [0, 1, 0, 2, 0, 1, 0, 2], "pool": [0, 1, 0, 1, 0, 1, 0, 1]} and result.inexact == (
-        "pool",
-    )
+    assert per_tick == {"in": [0, 1, 0, 2, 0, 1, 0, 2], "pool": [0, 1, 0, 1, 0, 1, 0, 1]}
+    assert result.inexact == ("pool",)
     late = rate_coded(net, "classic").run([[[[3, 3]]]], 4)
     assert late.spikes["pool"].tolist() == [[3]]
     analog = rate_coded(net, "best").run([[[[1, 2]]]], 8)
@@ -470,10 +448,8 @@ def test_rounding_is_read_or_said() -> None:
     ):
         found = rate_coded(tiny(provenance=provenance), "classic").neurons["hid"]
         assert found.bias[:, 0, 0].tolist() == biases[expected]
-        assert (
-            rate_coded(tiny(provenance=provenance), "classic", "floor").neurons["hid"].bias[:, 0, 0].tolist()
-            == biases["floor"]
-        )
+        asked = rate_coded(tiny(provenance=provenance), "classic", "floor").neurons["hid"]
+        assert asked.bias[:, 0, 0].tolist() == biases["floor"]
     for provenance in (
         {},
         {"made_by": "hand"},

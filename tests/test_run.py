@@ -21,10 +21,8 @@ from fsref.law.populations import OBSERVABLES
 from fsref.simulation import store
 from fsref.simulation.memory import run_bytes
 from fsref.simulation.recording import recording_bytes, select
-from handmade import ENGINES, draw, oracle, residual, tiny, unordered
+from handmade import ENGINES, EVERYTHING, draw, oracle, residual, tiny, unordered
 from refusals import refused
-
-ALL = Record(observables=OBSERVABLES)
 
 
 def test_ties_go_to_the_lowest_class() -> None:
@@ -115,7 +113,7 @@ def test_batch_and_threads_change_nothing() -> None:
         seen = [naive.simulate(other, image.ravel().tolist()) for image in images]
         for engine in ENGINES:
             for batch, threads in ((None, None), (1, 1), (2, 3), (3, 2), (7, 1), (100, 50)):
-                result = run(net, images, engine, record=ALL, batch=batch, threads=threads)
+                result = run(net, images, engine, record=EVERYTHING, batch=batch, threads=threads)
                 assert result.logits.tolist() == [one.logits for one in seen]
                 assert result.predictions.tolist() == [one.label for one in seen]
                 for place, p in enumerate(net.populations[:-1]):
@@ -149,7 +147,7 @@ def test_recordings_on_disk(tmp_path: Path) -> None:
     net = residual()
     images = draw(net, 5, 7)
     for engine in ENGINES:
-        kept = run(net, images, engine, record=ALL).trace
+        kept = run(net, images, engine, record=EVERYTHING).trace
         path = tmp_path / engine
         disk = run(net, images, engine, record=Record(observables=OBSERVABLES, path=path), batch=2, threads=2).trace
         assert disk.arrays.keys() == kept.arrays.keys()
@@ -211,15 +209,9 @@ def test_a_recording_appears_complete_or_not_at_all(tmp_path: Path, monkeypatch:
     for when in ("preparing", "running"):
         for threads in (1, 2):
             monkeypatch.setattr(reference, "simulator", failing(when))
+            record = Record(observables=OBSERVABLES, path=path)
             with pytest.raises(Broken):
-                run(
-                    net,
-                    images,
-                    "reference",
-                    record=Record(observables=OBSERVABLES, path=path),
-                    batch=1,
-                    threads=threads,
-                )
+                run(net, images, "reference", record=record, batch=1, threads=threads)
             assert list(tmp_path.iterdir()) == [], when
     monkeypatch.setattr(reference, "simulator", whole)
     opened = np.lib.format.open_memmap
@@ -246,24 +238,18 @@ def test_memory_is_refused_before_the_run(tmp_path: Path, monkeypatch: pytest.Mo
     def never(net: Network) -> Any:
         raise AssertionError("the run started")
 
-    selection = select(net, ALL)
+    selection = select(net, EVERYTHING)
     bound = run_bytes(net, 4, "reference", selection, False, 2, 1)
-    assert run(net, images, "reference", record=ALL, batch=2, threads=1, memory_limit=bound).logits.shape == (4, 3)
+    fits = run(net, images, "reference", record=EVERYTHING, batch=2, threads=1, memory_limit=bound)
+    assert fits.logits.shape == (4, 3)
     size = recording_bytes(net, selection, 4)
-    assert size == sum(a.nbytes for a in run(net, images, record=ALL).trace.arrays.values())
+    assert size == sum(a.nbytes for a in run(net, images, record=EVERYTHING).trace.arrays.values())
     assert bound - run_bytes(net, 4, "reference", selection, True, 2, 1) == size
     for engine in ENGINES:
         monkeypatch.setattr(f"fsref.engines.{engine}.simulator", never)
-        with refused(LimitError, "RUN-3", "run", f"{run_bytes(net, 4, engine, selection, False, 2, 1)} bytes"):
-            run(
-                net,
-                images,
-                engine,
-                record=ALL,
-                batch=2,
-                threads=1,
-                memory_limit=run_bytes(net, 4, engine, selection, False, 2, 1) - 1,
-            )
+        bound = run_bytes(net, 4, engine, selection, False, 2, 1)
+        with refused(LimitError, "RUN-3", "run", f"{bound} bytes"):
+            run(net, images, engine, record=EVERYTHING, batch=2, threads=1, memory_limit=bound - 1)
         assert run_bytes(net, 4, engine, batch=2) > run_bytes(net, 4, engine, batch=1)
     path = tmp_path / "trace"
     size += len(to_bytes(net))
@@ -320,14 +306,14 @@ def test_memory_bound_holds(engine: str) -> None:
             (
                 (1, 1, 1, None),
                 (6, 3, 2, None),
-                (4, 4, 1, ALL),
-                (2, 1, 2, ALL),
+                (4, 4, 1, EVERYTHING),
+                (2, 1, 2, EVERYTHING),
                 (3, 3, 1, Record({"b": [5]}, OBSERVABLES)),
             ),
         ),
         (flat(), ((1, 1, 1, None), (2000, 4, 1, None))),
     ):
-        run(net, draw(net, 1), engine, record=ALL)  # what is made once: kernels, code weights
+        run(net, draw(net, 1), engine, record=EVERYTHING)  # what is made once: kernels, code weights
         for count, batch, threads, record in cases:
             images = draw(net, count).astype(np.uint8)
             bound = run_bytes(

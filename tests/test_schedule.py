@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 import naive
 from fsref import Network
@@ -16,10 +16,7 @@ from fsref.law.pipelining import pipelining
 from fsref.verification.strategies import networks
 from handmade import ladder, oracle, residual, tiny, unordered
 from refusals import refused
-
-drawn = settings(
-    database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), print_blob=False
-)
+from repeatable import drawn
 
 
 @dataclass(frozen=True)

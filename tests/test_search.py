@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
 import fsref
+import nodes
 from fsref.conversion.converter import convert
 from fsref.conversion.found import Found, Point
 from fsref.conversion.search import search
@@ -21,14 +23,7 @@ from refusals import refused
 def graph(*bias: float) -> Graph:
     """Two branches of different depth, a concat, an activation with its own levels, three classes."""
     rng = np.random.default_rng(5)
-
-    def conv(name: str, source: str, outputs: int, inputs: int, size: int = 3) -> Node:
-        arrays = {
-            "weight": rng.normal(0.03, 1.2 / np.sqrt(inputs * size * size), (outputs, inputs, size, size)),
-            "bias": rng.normal(0, 0.2, outputs),
-        }
-        return Node(name, "conv", (source,), {"padding": (size // 2,) * 4}, arrays)
-
+    conv = partial(nodes.conv, rng=rng, weight=(0.03, 1.2), bias=(0, 0.2))
     return Graph(
         fsref.Pixels(1, 6, 6, mean=0.5, std=0.3),
         [

@@ -7,13 +7,12 @@ imported.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fsref
@@ -27,16 +26,8 @@ from fsref.law.network import Network
 from fsref.law.populations import FS, MaxPool
 from fsref.law.projections import Dense
 from fsref.simulation.recording import Record
-
-LONG = os.environ.get("FSREF_PROFILE") == "long"
-drawn = settings(
-    database=None,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-    print_blob=False,
-    report_multiple_bugs=False,
-)
+from nodes import conv
+from repeatable import LONG, drawn
 
 
 def expected(error: Exception) -> bool:
@@ -130,12 +121,10 @@ class Fake:
         weights = iter(self.weights)
         for p in self.net.populations[1:]:
             if isinstance(p, MaxPool):
-                real[p.name] = np.max(
-                    [values for _, _, values in taps(real[p.source], p, p.shape[1:], -np.inf)], axis=0
-                )
-                found[p.name] = np.rint(
-                    real[p.name] / self.scale[p.name][:, None, None] + self.offset[p.name][:, None, None]
-                )
+                scale, offset = self.scale[p.name][:, None, None], self.offset[p.name][:, None, None]
+                windows = [values for _, _, values in taps(real[p.source], p, p.shape[1:], -np.inf)]
+                real[p.name] = np.max(windows, axis=0)
+                found[p.name] = np.rint(real[p.name] / scale + offset)
                 continue
             r = self.bias[p.name] + sum(
                 through(real[q.source], q, next(weights), p.shape[1:]) for q in self.net.into(p.name).values()
@@ -291,10 +280,8 @@ def test_fine_codes_come_close_to_the_float_network() -> None:
         except (GraphError, NetworkError) as error:
             assert expected(error), error
             return
-        real, spiking = (
-            case.graph.forward(case.images),
-            fsref.run(net, case.images, engine="quantized", threads=1).logits * net.logit_scale,
-        )
+        real = case.graph.forward(case.images)
+        spiking = fsref.run(net, case.images, engine="quantized", threads=1).logits * net.logit_scale
         if real.std() < 1e-3:
             return
         pixels = case.graph.input
@@ -315,27 +302,23 @@ def small(*nodes: Node, channels: int = 1) -> fsref.Graph:
     return fsref.Graph(fsref.Pixels(channels, 4, 4), (*nodes, Node("mean", "global_avg_pool", (nodes[-1].name,))))
 
 
-def kernel(outputs: int, inputs: int, size: int = 1) -> dict[str, np.ndarray]:
-    return {"weight": np.random.default_rng([outputs, inputs, size]).normal(size=(outputs, inputs, size, size))}
-
-
 ONCE_WRONG = {
     "conv over a concat": small(
-        Node("a", "conv", ("input",), {}, kernel(2, 1)),
+        conv("a", "input", 2, 1, 1, bias=None),
         Node("a.relu", "relu", ("a",)),
         Node("both", "concat", ("a.relu", "input")),
-        Node("b", "conv", ("both",), {"padding": (1, 1, 1, 1)}, kernel(2, 3, 3)),
+        conv("b", "both", 2, 3, bias=None),
     ),
     "whole groups of a concat": small(
-        Node("a", "conv", ("input",), {}, kernel(2, 1)),
+        conv("a", "input", 2, 1, 1, bias=None),
         Node("a.relu", "relu", ("a",)),
         Node("both", "concat", ("a.relu", "input")),
-        Node("b", "conv", ("both",), {"groups": 3}, kernel(3, 1)),
+        conv("b", "both", 3, 3, 1, bias=None, groups=3),
     ),
     "identity after identity": small(
         Node("a", "identity", ("input",)),
         Node("b", "identity", ("a",)),
-        Node("c", "conv", ("b",), {}, kernel(2, 1)),
+        conv("c", "b", 2, 1, 1, bias=None),
         Node("d", "identity", ("c",)),
     ),
     "a pool over padding alone": small(
@@ -344,7 +327,7 @@ ONCE_WRONG = {
         Node("c", "max_pool", ("b",), {"kernel": (1, 1)}),
     ),
     "a clip of padding": small(
-        Node("a", "conv", ("input",), {}, kernel(2, 1)),
+        conv("a", "input", 2, 1, 1, bias=None),
         Node("b", "clip", ("a",), {"low": -3.0, "high": -1.0}),
         Node("c", "pad", ("b",), {"padding": (1, 1, 1, 1)}),
         Node("d", "clip", ("c",), {"low": -5.0, "high": -0.5}),
@@ -373,6 +356,5 @@ def test_nearest_is_half_a_theta_rounded_down(theta: int) -> None:
 
     for v in range(-3 * theta, 3 * theta + 1):
         assert (v + theta // 2) // theta == floor(Fraction(v, theta) + Fraction(1, 2))
-        assert floor(Fraction(v, theta) + Fraction(1, 2) + Fraction(1, 4 * theta)) == floor(
-            Fraction(v, theta) + Fraction(1, 2)
-        )
+        nearest = Fraction(v, theta) + Fraction(1, 2)
+        assert floor(nearest + Fraction(1, 4 * theta)) == floor(nearest)

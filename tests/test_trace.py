@@ -14,21 +14,13 @@ from fsref.errors import UsageError
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation.digest import crc32c
 from fsref.simulation.recording import Trace
-from handmade import ENGINES, dangling, draw, oracle, residual, tiny, unordered
+from handmade import ENGINES, NETS, dangling, draw, oracle, recorded, residual, tiny
 from refusals import refused
-
-ALL = Record(observables=OBSERVABLES)
-
-
-def recording(net: Network, images: Any, record: Record = ALL, engine: str = "reference") -> Trace:
-    trace = run(net, images, engine, record=record).trace
-    assert trace is not None
-    return trace
 
 
 def test_events_are_in_canonical_order() -> None:
     """Events are (image, step, population, neuron), ascending, exactly those of the naive loop (EVENT-1)."""
-    for make in (tiny, residual, unordered):
+    for make in NETS.values():
         net, images = make(), draw(make(), 3, 3)
         other = oracle(net)
         wanted = [
@@ -37,13 +29,13 @@ def test_events_are_in_canonical_order() -> None:
             for event in naive.events(other, naive.simulate(other, image.ravel().tolist()), b)
         ]
         for engine in ENGINES:
-            events = recording(net, images, Record(), engine).events()
+            events = recorded(net, images, Record(), engine).events()
             assert events.dtype == np.int64
             assert [tuple(event) for event in events.tolist()] == wanted == sorted(wanted)
-    silent = recording(tiny(), np.zeros((1, 1, 2, 2), int), Record(["in"]))
+    silent = recorded(tiny(), np.zeros((1, 1, 2, 2), int), Record(["in"]))
     assert silent.events().shape == (0, 4)
-    assert recording(tiny(), np.ones((1, 1, 2, 2), int), Record(["in"], ["codes"])).events().shape == (0, 4)
-    some = recording(net, images, Record({"in": [5, 0, 31]}, steps=[1, 2])).events()
+    assert recorded(tiny(), np.ones((1, 1, 2, 2), int), Record(["in"], ["codes"])).events().shape == (0, 4)
+    some = recorded(net, images, Record({"in": [5, 0, 31]}, steps=[1, 2])).events()
     assert [tuple(e) for e in some.tolist()] == [
         e for e in wanted if e[2] == 0 and e[3] in (0, 5, 31) and e[1] in (1, 2)
     ]
@@ -62,10 +54,10 @@ def test_digest_example() -> None:
     )
     image = np.zeros((1, 40, 1, 1), int)
     image[0, [0, 9, 39]] = 1
-    assert recording(forty, image, Record(["in"])).digests()["in"].tolist() == [[0x47B25F02]]
+    assert recorded(forty, image, Record(["in"])).digests()["in"].tolist() == [[0x47B25F02]]
     net = residual()
     images, other = draw(net, 2, 4), oracle(net)
-    digests = recording(net, images, Record()).digests()
+    digests = recorded(net, images, Record()).digests()
     assert list(digests) == [p.name for p in net.populations[:-1]]
     for b, image in enumerate(images):
         seen = naive.simulate(other, image.ravel().tolist())
@@ -79,9 +71,9 @@ def test_digests_are_of_whole_populations() -> None:
     """A population of which some neurons or some of its steps were left out has no digest (EVENT-3)."""
     net = tiny()
     images = draw(net, 1)
-    whole = recording(net, images, Record()).digests()
-    assert list(recording(net, images, Record({"in": None, "hid": [0, 2]})).digests()) == ["in"]
-    part = recording(net, images, Record(steps=[0, 1, 2, 3, 5])).digests()
+    whole = recorded(net, images, Record()).digests()
+    assert list(recorded(net, images, Record({"in": None, "hid": [0, 2]})).digests()) == ["in"]
+    part = recorded(net, images, Record(steps=[0, 1, 2, 3, 5])).digests()
     assert list(part) == ["in"] and part["in"].tolist() == whole["in"].tolist()
 
 
@@ -91,11 +83,11 @@ def test_selections() -> None:
     """
     net = residual()
     images = draw(net, 3, 8)
-    full, plan = recording(net, images), net.schedule
+    full, plan = recorded(net, images), net.schedule
     chosen = {"sum": [3, 0, 47, 3], "stem": range(10, 20), "out": [2], "in": None, "pool": None}
     steps = [3, plan.start["stem"] + 1, plan.start["stem"] + 3, plan.start["sum"], plan.start["sum"] + 5]
     for engine in ENGINES:
-        part = recording(net, images, Record(chosen, OBSERVABLES, steps), engine)
+        part = recorded(net, images, Record(chosen, OBSERVABLES, steps), engine)
         assert list(part.selection.neurons) == ["in", "stem", "pool", "sum", "out"] and not part.selection.complete
         for (name, kind), found in part.arrays.items():
             owner = net.projections[list(net.named_projections).index(name)].target if kind == "sums" else name
@@ -109,7 +101,7 @@ def test_selections() -> None:
             assert found.tolist() == whole.tolist(), (engine, name, kind)
     assert net["in"].observables == net["pool"].observables == {"spikes", "codes"}
     assert net["out"].observables == {"sums", "opening"} and net["mid"].observables == set(OBSERVABLES)
-    assert recording(net, images, Record("sum", "codes")).arrays.keys() == {("sum", "codes")}
+    assert recorded(net, images, Record("sum", "codes")).arrays.keys() == {("sum", "codes")}
 
 
 def test_steps_after_the_logits() -> None:
@@ -117,12 +109,12 @@ def test_steps_after_the_logits() -> None:
     (OBS-1).
     """
     net = dangling()
-    images, full = draw(net, 2), recording(net, draw(net, 2))
-    part = recording(net, images, Record(["long"], steps=[5]))  # fires in 1..5, the logits stand after 1
+    images, full = draw(net, 2), recorded(net, draw(net, 2))
+    part = recorded(net, images, Record(["long"], steps=[5]))  # fires in 1..5, the logits stand after 1
     assert (part["long", "spikes"] == full["long", "spikes"] & 1).all() and full["long", "spikes"].any()
-    assert (recording(net, images, Record(["last"], steps=[8]))["last", "spikes"] <= 1).all()  # fires in 6..8
+    assert (recorded(net, images, Record(["last"], steps=[8]))["last", "spikes"] <= 1).all()  # fires in 6..8
     with refused(UsageError, "OBS-1", "record", [9]):
-        recording(net, images, Record(steps=[9]))
+        recorded(net, images, Record(steps=[9]))
 
 
 def test_selections_that_are_refused() -> None:
@@ -145,7 +137,7 @@ def test_selections_that_are_refused() -> None:
         wrong(list(steps), steps=steps)
     with refused(UsageError, "OBS-1", "record", "nobody"):
         run(net, images, record=["nobody"])
-    trace = recording(net, images, Record(["hid"]))
+    trace = recorded(net, images, Record(["hid"]))
     with refused(UsageError, "OBS-1", "trace", "hid opening"):
         trace["hid", "opening"]
 
@@ -164,9 +156,9 @@ def test_first_difference() -> None:
     """
     net = residual()
     images = draw(net, 3, 9)
-    good, plan = recording(net, images), net.schedule
+    good, plan = recorded(net, images), net.schedule
     assert diff(good, good) is None
-    assert diff(recording(net, images, engine="events"), recording(net, images, engine="quantized")) is None
+    assert diff(recorded(net, images, engine="events"), recorded(net, images, engine="quantized")) is None
 
     def first(*edits: Any) -> tuple[Any, ...]:
         found = diff(changed(good, *edits), good)
@@ -204,14 +196,8 @@ def test_first_difference() -> None:
     assert first(("stem", "membranes", (0, 1, 60), 999), ("stem", "membranes", (0, 1, 50), 998))[4] == 50
     assert first(spike("stem", 0, 7, 2), spike("stem", 0, 50, 1))[:5] == (0, "stem", "spikes", start + 1, 50)
     assert first(spike("mid", 0, 9, 4), spike("mid", 0, 4, 4))[4] == 4
-    assert first(("mid->sum#1", "sums", (2, 0), 99), ("mid->sum#0", "sums", (2, 5), 98)) == (
-        2,
-        "mid->sum#0",
-        "sums",
-        None,
-        5,
-        98,
-    )
+    sums = first(("mid->sum#1", "sums", (2, 0), 99), ("mid->sum#0", "sums", (2, 5), 98))
+    assert sums == (2, "mid->sum#0", "sums", None, 5, 98)
 
     b, neuron, t = 2, 21, 3
     found = diff(changed(good, spike("mid", b, neuron, t)), good)
@@ -233,16 +219,15 @@ def test_first_difference_of_a_selection() -> None:
     net = residual()
     images, start = draw(net, 2, 9), residual().schedule.start["mid"]
     for steps in ([start + 3], [start, start + 1, start + 2, start + 3]):
-        good = recording(net, images, Record({"mid": [40, 17]}, OBSERVABLES, steps))
+        good = recorded(net, images, Record({"mid": [40, 17]}, OBSERVABLES, steps))
         train = int(good["mid", "spikes"][1, 0])
         found = diff(changed(good, ("mid", "spikes", (1, 0), train ^ 2)), good)
         assert (found.neuron, found.step) == (17, start + 3)
         if len(steps) == 1:
             assert found.context == ""
         else:
-            assert (
-                found.context == f" membrane {good['mid', 'membranes'][1, 2, 0]} threshold {net['mid'].table.T[1, 3]}"
-            )
+            membrane, threshold = good["mid", "membranes"][1, 2, 0], net["mid"].table.T[1, 3]
+            assert found.context == f" membrane {membrane} threshold {threshold}"
         found = diff(changed(good, ("mid", "membranes", (0, len(steps) - 1, 1), 12345)), good)
         assert (found.neuron, found.step, found.observed) == (40, start + 3, 12345)
 
@@ -251,14 +236,14 @@ def test_recordings_that_cannot_be_compared() -> None:
     """Recordings of other networks, images, observables, neurons or steps are refused (OBS-2)."""
     net = residual()
     images = draw(net, 2)
-    base = recording(net, images, Record({"mid": [1, 2]}, OBSERVABLES, [10]))
+    base = recorded(net, images, Record({"mid": [1, 2]}, OBSERVABLES, [10]))
     others = [
-        recording(net, images[:1], Record({"mid": [1, 2]}, OBSERVABLES, [10])),
-        recording(net, images, Record({"mid": [1, 2]}, ["codes"], [10])),
-        recording(net, images, Record({"mid": [1, 2, 3]}, OBSERVABLES, [10])),
-        recording(net, images, Record({"mid": [1, 3]}, OBSERVABLES, [10])),
-        recording(net, images, Record({"mid": [1, 2]}, OBSERVABLES, [11])),
-        recording(net, images, Record({"sum": [1, 2]}, OBSERVABLES, [10])),
+        recorded(net, images[:1], Record({"mid": [1, 2]}, OBSERVABLES, [10])),
+        recorded(net, images, Record({"mid": [1, 2]}, ["codes"], [10])),
+        recorded(net, images, Record({"mid": [1, 2, 3]}, OBSERVABLES, [10])),
+        recorded(net, images, Record({"mid": [1, 3]}, OBSERVABLES, [10])),
+        recorded(net, images, Record({"mid": [1, 2]}, OBSERVABLES, [11])),
+        recorded(net, images, Record({"sum": [1, 2]}, OBSERVABLES, [10])),
     ]
     for other in others:
         for pair in ((base, other), (other, base)):
@@ -272,6 +257,6 @@ def test_recordings_that_cannot_be_compared() -> None:
         for b in (0, 1)
     ]
     with refused(UsageError, "OBS-2", "diff"):
-        diff(*(recording(n, [[[[1]]]]) for n in two))
+        diff(*(recorded(n, [[[[1]]]]) for n in two))
     with pytest.raises(UsageError):
-        recording(net, images, Record(["mid"]))["mid", "membranes"]
+        recorded(net, images, Record(["mid"]))["mid", "membranes"]

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import strategies as st
 
 import fsref
+import nodes
 from fsref.errors import UsageError
 from fsref.graph.graph import Graph, Node
 from fsref.law.populations import FS, Input, MaxPool
@@ -20,7 +21,7 @@ from fsref.law.projections import Dense
 from fsref.simulation.recording import Record
 from fsref.testing import Agreement, Disagreement, cases, networks, verify
 from fsref.verification.disagreement import corners, first_difference
-from handmade import oracle, residual, tiny, unordered
+from handmade import NETS, oracle, tiny, unordered
 from refusals import refused
 
 
@@ -29,15 +30,8 @@ def network(rounding: str = "nearest") -> fsref.Network:
     max-pool, a dense layer over places.
     """
     rng = np.random.default_rng(11)
-
-    def conv(name: str, source: str, outputs: int, inputs: int, size: int, **about: Any) -> Node:
-        arrays = {
-            "weight": rng.normal(0.05, 1.1 / np.sqrt(inputs * size * size), (outputs, inputs, size, size)),
-            "bias": rng.normal(0.1, 0.3, outputs),
-        }
-        return Node(name, "conv", (source,), about, arrays)
-
-    nodes = [
+    conv = partial(nodes.conv, rng=rng, weight=(0.05, 1.1), bias=(0.1, 0.3))
+    parts = [
         conv("stem", "input", 4, 3, 3, padding=(0, 0, 2, 2)),
         Node("stem.relu", "relu", ("stem",)),
         conv("branch", "stem.relu", 4, 4, 3, padding=(1, 1, 1, 1)),
@@ -53,7 +47,7 @@ def network(rounding: str = "nearest") -> fsref.Network:
         Node("flat", "flatten", ("pool",)),
         Node("head", "dense", ("flat",), {}, {"weight": rng.normal(0, 0.3, (5, 36)), "bias": rng.normal(0, 0.5, 5)}),
     ]
-    graph = Graph(fsref.Pixels(3, 6, 6, mean=(0.45, 0.5, 0.4), std=(0.25, 0.3, 0.25)), nodes, "traps")
+    graph = Graph(fsref.Pixels(3, 6, 6, mean=(0.45, 0.5, 0.4), std=(0.25, 0.3, 0.25)), parts, "traps")
     return fsref.convert(
         graph, rng.integers(0, 256, (32, 3, 6, 6)), steps={"": 5, "stem": 4, "branch": 6}, rounding=rounding
     )
@@ -85,10 +79,8 @@ class Other:
         _, height, width = self.net[q.target].shape
         total, group, inputs = np.zeros((len(a), len(w), height, width), np.int64), len(w) // q.groups, w.shape[1]
         for r, c in np.ndindex(*w.shape[2:]):
-            rows, columns = (
-                np.arange(height) * q.stride[0] + r * q.dilation[0],
-                np.arange(width) * q.stride[1] + c * q.dilation[1],
-            )
+            rows = np.arange(height) * q.stride[0] + r * q.dilation[0]
+            columns = np.arange(width) * q.stride[1] + c * q.dilation[1]
             read = wide[:, :, rows[:, None], columns]
             for g in range(q.groups):
                 own = slice(g * group, (g + 1) * group)
@@ -132,9 +124,8 @@ def only(name: str, change: Callable[..., Any]) -> Callable[..., Any]:
 
     def part(value: Any, *about: Any) -> Any:
         where = about[-1]
-        return (
-            change(value, *about) if name in (getattr(where, "name", None), getattr(where, "target", None)) else value
-        )
+        there = name in (getattr(where, "name", None), getattr(where, "target", None))
+        return change(value, *about) if there else value
 
     return part
 
@@ -294,9 +285,8 @@ def test_a_right_conversion_passes() -> None:
 
 def test_logits_alone_and_chosen_populations() -> None:
     """An array is logits; `populations` chooses, and what else is given is not looked at."""
-    assert verify(NET, lambda x: Other()(x)["logits"][:, :, 0, 0].astype(np.int32), max_examples=3).populations == (
-        "head",
-    )
+    found = verify(NET, lambda x: Other()(x)["logits"][:, :, 0, 0].astype(np.int32), max_examples=3)
+    assert found.populations == ("head",)
     found = verify(
         NET, lambda x: {**Other()(x), "join": 0 * Other()(x)["join"]}, populations=["logits", "right"], max_examples=3
     )
@@ -327,9 +317,9 @@ def test_each_trap_is_found_and_named(trap: str) -> None:
         assert found.membrane == right[population, "opening"][0, found.neuron]
     lines = str(found).splitlines()
     assert lines[0] == f"{population} differs from fsref [OBS-4]"
-    assert lines[2] == (
-        f"first     {population} neuron {found.neuron} (c {found.place[0]}, y {found.place[1]}, x {found.place[2]}): "
-    ) + (f"theirs {found.theirs}, fsref {found.expected}")
+    c, y, x = found.place
+    place = f"{population} neuron {found.neuron} (c {c}, y {y}, x {x})"
+    assert lines[2] == f"first     {place}: theirs {found.theirs}, fsref {found.expected}"
     assert len(lines) <= 8
     assert max(map(len, lines)) < 200
 
@@ -389,7 +379,7 @@ def test_a_difference_that_comes_and_goes() -> None:
         verify(net, lambda x: fsref.run(net, x).logits + next(calls, 0))
 
 
-@pytest.mark.parametrize("make", [tiny, residual, unordered])
+@pytest.mark.parametrize("make", NETS.values(), ids=NETS)
 def test_any_network(make: Callable[[], fsref.Network]) -> None:
     """The oracle in pure Python agrees on networks with any table; one code more somewhere is told with its
     membrane.

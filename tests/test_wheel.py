@@ -11,24 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from blocks import READER, python_blocks
+
 ROOT = Path(__file__).resolve().parent.parent
 UNREACHABLE = re.compile(
     r"connection broken by|Failed to establish a new connection|Name or service not known|name resolution",
     re.IGNORECASE,
 )
-BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```\s*$", re.MULTILINE | re.DOTALL)
-
-# Runs blocks one after another in one namespace, as a reader would in one session; prints what each printed.
-READER = """
-import contextlib, io, json, sys
-namespace, printed = {"__name__": "__main__"}, []
-for number, block in enumerate(json.load(sys.stdin), 1):
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        exec(compile(block, f"README.md, python block {number}", "exec"), namespace)
-    printed.append(out.getvalue())
-json.dump(printed, sys.stdout)
-"""
 
 
 def call(command: list[str], folder: Path, given: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -61,17 +50,6 @@ def must(command: list[str], folder: Path, given: str | None = None) -> str:
 def program(folder: Path, name: str) -> str:
     """The path of a program of the environment."""
     return str(folder / "environment" / (f"Scripts/{name}.exe" if os.name == "nt" else f"bin/{name}"))
-
-
-def readme_blocks() -> list[tuple[str, str | None]]:
-    """Return each ```python block of README.md, with the ```text block that follows it before any other block."""
-    blocks = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-    following = [*blocks[1:], ("", "")]
-    return [
-        (text, after if kind == "text" else None)
-        for (language, text), (kind, after) in zip(blocks, following, strict=True)
-        if language == "python"
-    ]
 
 
 def install(tmp_path: Path) -> Path:
@@ -124,7 +102,7 @@ def console_script_runs_the_digits_model(elsewhere: Path) -> None:
 
 def readme_runs_and_prints_what_it_shows(elsewhere: Path) -> None:
     """Every python block of the README runs, one after another, and prints the text block that follows it."""
-    blocks = readme_blocks()
+    blocks = python_blocks((ROOT / "README.md").read_text(encoding="utf-8"))
     assert blocks, "README.md has no ```python block"
     assert any(shown is not None for _, shown in blocks), (
         "no ```python block of README.md is followed by a ```text block with what it prints"
