@@ -72,7 +72,7 @@ class UsageError(FsrefError):
 
 def nearest(name: str, known: list[str]) -> str:
     """ "did you mean NAME?", or all that are known."""
-    close = get_close_matches(name, known, 1)
+    close = get_close_matches(name, known, 1, 0.55)
     return f"did you mean {close[0]}?" if close else ", ".join(known)
 
 

@@ -490,3 +490,9 @@ def test_check_needs_something_to_compare() -> None:
     net = fsref.load("digits")
     with pytest.raises(fsref.errors.UsageError, match=r"\[OBS-1\]"):
         fsref.check(net, np.zeros((1, *net.input.shape), int), observables=())
+
+
+def test_an_error_shows_what_a_terminal_would_obey(call: Call) -> None:
+    """Control characters of a name are escaped on standard error."""
+    code, out, err = call("info", "a\x1b[31mb")
+    assert (code, out) == (2, "") and "\x1b" not in err and "a\\x1b[31mb" in err

@@ -184,6 +184,23 @@ def test_a_file_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 # Models by name
 
 
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    """A folder, or a pipe or device, which a rename would replace, stays what it is."""
+    os.mkfifo(tmp_path / "pipe")
+    for target in (tmp_path / "pipe", tmp_path):
+        with refused(FileError, "FILE-4", str(target), says="is not a file"):
+            tiny().save(target)
+    assert (tmp_path / "pipe").is_fifo() and list(tmp_path.iterdir()) == [tmp_path / "pipe"]
+
+
+def test_what_is_no_path_is_named(tmp_path: Path) -> None:
+    """A number or None is no path: it would be a file descriptor, or a traceback."""
+    for function in (fsref.load, fsref.load_graph, fsref.read_trace):
+        for given in (None, 5):
+            with refused(UsageError, "RUN-2", function.__name__, says="not a path"):
+                function(given)
+
+
 def test_a_network_or_how_to_find_one(tmp_path: Path) -> None:
     """Where a network is taken, its path or a bundled name is, too; anything else is refused by its type (RUN-2)."""
     net, path = tiny(), tmp_path / "tiny.fs.npz"

@@ -85,6 +85,20 @@ def test_what_is_refused() -> None:
     """An unknown keyword by its nearest name; options, images and labels as convert and evaluate do."""
     with refused(UsageError, "CONV-9", "convert_and_score", "stepz", says="did you mean steps?"):
         convert_and_score(GRAPH, IMAGES, stepz=4)
+    for function, wrong, right in (
+        (fsref.convert, "images", "image_count"),
+        (fsref.search, "los", "loss"),
+        (fsref.search, "aims", "aim"),
+        (convert_and_score, "memory_limt", "memory_limit"),
+    ):
+        with refused(UsageError, "CONV-9", function.__name__, wrong, says=f"did you mean {right}?"):
+            function(GRAPH, IMAGES, **{wrong: 4})
+    for function in (fsref.convert, fsref.search, convert_and_score):
+        with refused(UsageError, "GRAPH-1", "graph", "str", says="fsref.load_graph"):
+            function("net.npz", IMAGES)
+    for function in (fsref.search, convert_and_score):
+        with refused(GraphError, "CONV-11", "steps", 4):
+            function(GRAPH, IMAGES, loss=1.0, steps=4)
     with refused(GraphError, "CONV-9", "steps"):
         convert_and_score(GRAPH, IMAGES, steps=0)
     with refused(InputError, "RUN-1", "labels"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -97,6 +98,12 @@ def described(**more: Any) -> Callable[[Path], None]:
     return change
 
 
+def piped(file: Path) -> None:
+    """A named pipe in the place of a file: who opens it waits for ever."""
+    file.unlink()
+    os.mkfifo(file)
+
+
 CHANGES: dict[str, Callable[[Path], None]] = {
     "no description": lambda folder: (folder / "recording.json").unlink(),
     "no network": lambda folder: (folder / "network.fs.npz").unlink(),
@@ -112,6 +119,16 @@ CHANGES: dict[str, Callable[[Path], None]] = {
     "neurons that are text": described(populations=[{"name": "hid", "K": 4, "steps": [4], "neurons": "some"}]),
     "a step out of range": described(populations=[{"name": "hid", "K": 4, "steps": [400], "neurons": "all"}]),
     "steps that are text": described(populations=[{"name": "hid", "K": 4, "steps": ["a"], "neurons": "all"}]),
+    "steps in lists": described(populations=[{"name": "hid", "K": 4, "steps": [[4]], "neurons": "all"}]),
+    "steps that go back": described(populations=[{"name": "hid", "K": 4, "steps": [7, 6, 5, 4], "neurons": "all"}]),
+    "neurons in lists": described(populations=[{"name": "hid", "K": 4, "steps": [4], "neurons": [1, [2]]}]),
+    "neurons in another order": described(populations=[{"name": "hid", "K": 4, "steps": [4], "neurons": [2, 0, 1]}]),
+    "another K": described(populations=[{"name": "hid", "K": 5, "steps": [4], "neurons": "all"}]),
+    "no populations": described(populations=[]),
+    "another layout": described(schema=99),
+    "a file whose name ends early": described(files={"x\0.npy": {"of": "in", "observable": "spikes", "shape": [2, 4]}}),
+    "a pipe in place of an array": lambda folder: piped(folder / "population.0.spikes.npy"),
+    "a pipe in place of the network": lambda folder: piped(folder / "network.fs.npz"),
     "no arrays": described(files={}),
     "an array elsewhere": described(
         files={"../x.npy": {"of": "in", "observable": "spikes", "shape": [2, 4]}},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +17,8 @@ import fsref
 import naive
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, Table, fs_relu, run
 from fsref.engines import reference
+from fsref.engines.activity import Activity
+from fsref.engines.engine import Simulator
 from fsref.errors import FileError, InputError, LimitError, UsageError
 from fsref.formats.npz import to_bytes
 from fsref.law.populations import OBSERVABLES
@@ -23,6 +27,46 @@ from fsref.simulation.memory import run_bytes
 from fsref.simulation.recording import recording_bytes, select
 from handmade import ENGINES, EVERYTHING, draw, oracle, residual, tiny, unordered
 from refusals import refused
+
+
+class Altered:
+    """The reference engine, what it gives of each population changed, or left out where the change gives None."""
+
+    name = "rtl 1.2"
+
+    def __init__(self, change: Callable[[Activity], Activity | None]) -> None:
+        self.change = change
+
+    def simulator(self, net: Network) -> Simulator:
+        right = reference.simulator(net)
+        return lambda images, wanted: (a for given in right(images, wanted) if (a := self.change(given)) is not None)
+
+    def working_bytes(self, net: Network) -> int:
+        return reference.working_bytes(net)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda a: None if a.population == "hid" else a, "gave no activity of a population: hid"),
+        (lambda a: None if a.trains is None else a, "gave no activity of a population: out"),
+        (lambda a: replace(a, population="nobody"), "or one that the network does not have: nobody"),
+        (lambda a: replace(a, population="in"), "gave a population twice"),
+        (lambda a: a if a.trains is None else replace(a, trains=a.trains[:1]), "gave no trains of in for these images"),
+        (lambda a: replace(a, opening=None) if a.trains is None else a, "gave no membranes of out for these images"),
+        (lambda a: replace(a, trains=None) if a.population == "hid" else a, "gave no trains of hid for these images"),
+    ],
+)
+def test_an_engine_gives_all_there_is(change: Any, says: str) -> None:
+    """What an engine of one's own leaves out, gives twice or misshapen is named; nothing is filled in."""
+    with refused(UsageError, "RUN-2", "engine", says=says):
+        run(tiny(), draw(tiny(), 3), Altered(change), threads=1)
+
+
+def test_an_engine_keeps_its_name() -> None:
+    """The name of an object is told as it is, dots too; the engine alone can be checked."""
+    assert run(tiny(), draw(tiny(), 3), Altered(lambda a: a)).engine == "rtl 1.2"
+    assert fsref.check(tiny(), draw(tiny(), 3), Altered(lambda a: a)).engines == ("rtl 1.2",)
 
 
 def test_ties_go_to_the_lowest_class() -> None:

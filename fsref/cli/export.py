@@ -26,7 +26,7 @@ from fsref.formats.export import export as write
 )
 @JSON
 def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], as_json: bool) -> int:
-    """Write the same integers in a format that other programs read: standard ONNX."""
+    """Write the same integers as ONNX, for other programs."""
     network = load(net)
     target = out or Path(f"{Path(net).name.removesuffix('.npz').removesuffix('.fs')}.fs.{form}")
     write(network, target, form, codes=codes)

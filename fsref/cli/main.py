@@ -24,6 +24,7 @@ from fsref.cli.info import info
 from fsref.cli.rule import rule, rules
 from fsref.cli.run import run
 from fsref.errors import FsrefError
+from fsref.tables import printable
 from fsref.version import SPEC_VERSION, __version__
 
 VERBS = (info, run, evaluate, check, explain, convert, compare, export, rule)
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def failed(message: str, code: int, named: str = "") -> int:
     """`code`, after one line on standard error, and a note where the rule it names stands on a page."""
-    click.echo(f"fsref: error: {' '.join(message.split())}", err=True)
+    click.echo(f"fsref: error: {printable(' '.join(message.split()))}", err=True)
     if named in rules():
         click.echo(f"fsref: note: fsref rule {named} prints this rule", err=True)
     return code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from inspect import signature
 from typing import Any, Literal
 
 import numpy as np
@@ -77,12 +78,15 @@ class Options:
             raise GraphError("CONV-9", "percentile", "out of range", self.percentile, "above 50, at most 100")
 
     @classmethod
-    def of(cls, function: str, given: Mapping[str, Any]) -> Options:
-        """The options that a function was given by keyword. Errors: GraphError, UsageError for an unknown one."""
+    def of(cls, function: Callable[..., Any], given: Mapping[str, Any]) -> Options:
+        """The options that a function was given by keyword. Errors: GraphError, UsageError for an unknown one, naming
+        the nearest of them and of the function's own.
+        """
         known = [field.name for field in fields(cls)]
         if unknown := [name for name in given if name not in known]:
-            limit = nearest(unknown[0], [*known, "image_count"])
-            raise UsageError("CONV-9", function, "unknown option", unknown[0], limit)
+            others = [name for name in signature(function).parameters if name != "options"]
+            limit = nearest(unknown[0], [*known, *others])
+            raise UsageError("CONV-9", function.__name__, "unknown option", unknown[0], limit)
         return cls(**given)
 
     def check_names(self, folded: Folded) -> None:
@@ -120,7 +124,7 @@ def convert(
     choice and figure is in `provenance`. Errors: GraphError [GRAPH-5, CONV-1 to CONV-9], InputError for the images,
     RangeError.
     """
-    return Calibrated.of(graph, calibrate, image_count, progress).convert(Options.of("convert", options))
+    return Calibrated.of(graph, calibrate, image_count, progress).convert(Options.of(convert, options))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -11,7 +11,7 @@ import numpy as np
 from fsref.conversion.folded import Folded, Unit
 from fsref.conversion.forms import ELEMENTWISE, formed
 from fsref.conversion.units import Held, Units, Value
-from fsref.errors import FsrefError, GraphError
+from fsref.errors import FsrefError, GraphError, UsageError
 from fsref.graph.graph import Graph, Node
 
 
@@ -20,6 +20,9 @@ def fold(graph: Graph) -> Folded:
 
     Errors: GraphError [GRAPH-5] without input contract, [CONV-1] naming everything that has no form, [CONV-7].
     """
+    if not isinstance(graph, Graph):
+        limit = "a path: fsref.load_graph; a PyTorch or ONNX model: fsref.from_torch, fsref.from_onnx"
+        raise UsageError("GRAPH-1", "graph", "not a float graph", type(graph).__name__, limit)
     pixels, graph = graph.contract(), hoisted(graph)
     units = folded_units(graph)
     if pixels.order == "BGR":  # images come as RGB: the weights turn instead

@@ -52,13 +52,15 @@ def search(
     loss. `options` are those of `convert` but steps; `progress` is called with each Point. The choice is made on
     calibration images: score it on others. Errors: GraphError [CONV-1 to CONV-11], InputError.
     """
+    if not isinstance(steps, Iterable) or isinstance(steps, str):
+        raise GraphError("CONV-11", "steps", "not the numbers of steps to try", steps, "e.g. range(2, 11)")
     tried = sorted({int(k) if isinstance(k, int | np.integer) else 0 for k in steps})
     if not tried or not 1 <= tried[0] <= tried[-1] <= MAX_STEPS:
         raise GraphError("CONV-11", "steps", "not numbers of steps", tried, f"1..{MAX_STEPS}")
     check_loss(loss)
     if aim not in ("latency", "spikes"):
         raise GraphError("CONV-11", "aim", "unknown", aim, "latency or spikes")
-    chosen = Options.of("search", options)
+    chosen = Options.of(search, options)
     calibrated = Calibrated.of(graph, calibrate, image_count)
     return _Search(calibrated, labels, loss, tried, aim, chosen, progress, threads).found()
 

@@ -46,8 +46,9 @@ def name_of(engine: str | Engine) -> str:
     """What results call an engine: its name, else that of its module or class."""
     if isinstance(engine, str):
         return engine
-    own = getattr(engine, "name", None) or getattr(engine, "__name__", None) or type(engine).__name__
-    return str(own).rpartition(".")[2]
+    own = getattr(engine, "name", None)
+    module = getattr(engine, "__name__", None) or type(engine).__name__
+    return str(own) if own else str(module).rpartition(".")[2]
 
 
 def kernels_of(engine: str | Engine) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from fsref.errors import UsageError, public
 from fsref.formats import graph as graphs
 from fsref.formats import npz as networks
+from fsref.formats.files import path_of
 from fsref.graph.graph import Graph
 from fsref.law.network import Network
 
@@ -37,7 +38,7 @@ def load(path: str | PathLike[str]) -> Network:
     """The network of a file, or of a bundled model by name; a file goes first. Errors: FileError, NetworkError,
     UsageError.
     """
-    name = str(path)
+    name = str(path_of(path, "load"))
     bare = isinstance(path, str) and re.fullmatch(NAME, name) and not Path(name).is_file()
     return networks.load(bundled(name) / f"{name}.fs.npz" if bare else path)
 
@@ -45,7 +46,7 @@ def load(path: str | PathLike[str]) -> Network:
 @public
 def load_graph(path: str | PathLike[str]) -> Graph:
     """The float graph of a file (GRAPH-6). Errors: FileError, GraphError."""
-    return graphs.load(path)
+    return graphs.load(path_of(path, "load_graph"))
 
 
 @public

@@ -11,10 +11,19 @@ from pathlib import Path
 from fsref.errors import FileError, UsageError
 
 
+def path_of(path: object, function: str) -> Path:
+    """A path as it was given to a function. Errors: UsageError for what is none."""
+    if not isinstance(path, str | PathLike):
+        raise UsageError("RUN-2", function, "not a path", type(path).__name__, "text or a pathlib.Path")
+    return Path(path)
+
+
 def write(data: bytes, path: str | PathLike[str], rule: str) -> None:
     """Write `data` to a file that appears under its name complete or not at all. Errors: FileError naming `rule`."""
     target = Path(path)
     try:
+        if target.exists() and not target.is_file():  # a folder, or a device that a rename would replace
+            raise FileError(rule, str(path), "is not a file", None, "the name of a file, new or to be replaced")
         handle, making = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as file:

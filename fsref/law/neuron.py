@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.errors import NetworkError
+from fsref.errors import NetworkError, public
 from fsref.tables import Brief, Sheet, Shown, plural, span
 
 Ints = NDArray[np.int64]
@@ -115,6 +115,7 @@ def base_two(steps: int) -> Ints:
     return np.int64(1) << np.arange(steps - 1, -1, -1, dtype=np.int64)
 
 
+@public
 def fs_relu(steps: int, theta: ArrayLike = 1) -> Table:
     """The table of the FS-ReLU: T = h = theta * 2^(K-1-t), d = 2^(K-1-t) (FS-5).
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.errors import NetworkError
+from fsref.errors import NetworkError, public
 from fsref.law.neuron import Ints, integers
 from fsref.law.populations import MAX_SIDE, Shape, whole
 from fsref.tables import short, sizes, span
@@ -175,6 +175,7 @@ def check_fit(projection: Projection, source: Shape, target: Shape, place: str) 
         )
 
 
+@public
 def scale(source: str, target: str, factors: ArrayLike) -> Conv2d:
     """The identity with one integer factor per channel, `factors` (C,), as a depthwise conv2d (PROJ-8)."""
     values = integers(factors, "PROJ-8", f"{source}->{target} factors")
@@ -183,6 +184,7 @@ def scale(source: str, target: str, factors: ArrayLike) -> Conv2d:
     return Conv2d(source, target, values[:, None, None, None], groups=len(values))
 
 
+@public
 def shortcut(
     source: str, target: str, factors: ArrayLike, channels: int, stride: Pair = (2, 2), offset: int | None = None
 ) -> Conv2d:
@@ -208,6 +210,7 @@ def shortcut(
     return Conv2d(source, target, weights, stride=stride)
 
 
+@public
 def sum_pool(
     source: str,
     target: str,

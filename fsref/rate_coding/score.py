@@ -108,16 +108,12 @@ class RateScore(Shown):
             each.append(("pJ per image", [f"{pj:,.1f}" for pj in spent]))
         rows = list(zip(*(column for _, column in each), strict=True))
         head = tuple(name for name, _ in each)
-        alone = (
-            "t alone, as if a spike passed all layers in one step; on the "
-            "schedule of FS a layer takes a step, as on a chip"
-        )
+        as_on_a_chip = "on the schedule of FS a layer takes a step, as on a chip"
+        alone = f"t alone, as if a spike passed all layers in one step; {as_on_a_chip}"
         late = f"t, and {plural(result.depth, 'tick')} from layer to layer" if result.depth else alone
         plan = net.schedule
-        pace = (
-            f"an image every {plural(plan.interval_two_buffers, 'step')} with two "
-            f"membrane buffers, every {plan.interval_one_buffer} with one"
-        )
+        two = f"an image every {plural(plan.interval_two_buffers, 'step')} with two membrane buffers"
+        pace = f"{two}, every {plan.interval_one_buffer} with one"
         below = [
             ("FS", f"latency {plural(plan.latency, 'step')}; {pace} [TIME-2, TIME-3]"),
             ("rate", "an image every t steps: a neuron is busy with it for so long"),

@@ -55,10 +55,9 @@ def deliveries(projection: Projection, source: Shape, target: Shape, levels: Int
 
 def windows(pool: MaxPool, source: Shape) -> Array:
     """The places of every window (windows, taps), -1 for padding, in ascending order (RATE-5, POOL-3)."""
-    rows = window_index(source[1], pool.shape[1], pool.padding[0], pool.kernel[0], pool.stride[0], 1)[:, None, :, None]
-    columns = window_index(source[2], pool.shape[2], pool.padding[1], pool.kernel[1], pool.stride[1], 1)[
-        None, :, None, :
-    ]
+    rows = window_index(source[1], pool.shape[1], pool.padding[0], pool.kernel[0], pool.stride[0], 1)
+    columns = window_index(source[2], pool.shape[2], pool.padding[1], pool.kernel[1], pool.stride[1], 1)
+    rows, columns = rows[:, None, :, None], columns[None, :, None, :]
     places = np.where((rows < source[1]) & (columns < source[2]), rows * source[2] + columns, -1)
     return np.ascontiguousarray(places.reshape(pool.shape[1] * pool.shape[2], -1))
 

@@ -68,10 +68,8 @@ class Pipelined(Brief):
         return len(self.events)
 
     def __repr__(self) -> str:
-        return (
-            f"<Pipelined: {len(self.result.logits)} images in {self.steps} steps, latency "
-            f"{int(self.latencies[0])}, peak events {self.peak_events}>"
-        )
+        what = f"{len(self.result.logits)} images in {self.steps} steps"
+        return f"<Pipelined: {what}, latency {int(self.latencies[0])}, peak events {self.peak_events}>"
 
 
 def check_depths(net: Network, given: int | Mapping[str, int] | None, needed: Mapping[str, int]) -> dict[str, int]:

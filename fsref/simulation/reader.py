@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.errors import FileError, UsageError, public
+from fsref.formats.files import path_of
 from fsref.formats.npy import MAX_HEADER, read_header
 from fsref.formats.npz import load
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation.recording import Key, Record, Selection, Trace, select
+from fsref.simulation.store import SCHEMA
 
 MAX_DESCRIPTION = 2**28  # bytes of recording.json: it may list millions of neurons
 
@@ -32,7 +34,7 @@ def read_trace(
     Arrays are mapped from the disk, not read: a part costs what is looked at. Errors: FileError when the folder holds
     no whole recording, UsageError for a population or observable that was not recorded.
     """
-    folder = Path(path)
+    folder = path_of(path, "read_trace")
     net = _network(folder)
     told = _description(folder, net)
     record = _part(told, populations, observables)
@@ -48,6 +50,8 @@ def _network(folder: Path) -> Network:
     if not (folder / "recording.json").is_file():
         limit = "a folder that fsref run --out wrote"
         raise FileError("RUN-3", str(folder), "no recording is here: recording.json is missing", None, limit)
+    if not (folder / "network.fs.npz").is_file():
+        raise FileError("RUN-3", str(folder), "network.fs.npz is missing", None, "the network that was run")
     return load(folder / "network.fs.npz")
 
 
@@ -62,8 +66,14 @@ def _description(folder: Path, net: Network) -> dict[str, Any]:
         raise FileError("RUN-3", str(place), "cannot be read", getattr(error, "strerror", None) or str(error)) from None
     if not isinstance(told, dict) or not _described(told):
         raise FileError("RUN-3", str(place), "does not describe a recording", None, "as fsref run --out writes it")
+    if told["schema"] != SCHEMA:
+        raise FileError("RUN-3", str(place), "is of another layout", told["schema"], f"this fsref reads {SCHEMA}")
     if told["id"] != net.id:
         raise FileError("RUN-3", str(place), "is of another network", told["id"], f"network.fs.npz has {net.id}")
+    for p in told["populations"]:
+        steps = net.steps.get(p["name"], p["K"])  # a name that the network lacks is told later
+        if p["K"] != steps:
+            raise FileError("RUN-3", str(place), f"K of {p['name']} is not the network's", p["K"], f"{steps}")
     return told
 
 
@@ -73,12 +83,19 @@ def _described(told: Any) -> bool:
     def entry(value: Any, **kinds: type | tuple[type, ...]) -> bool:
         return isinstance(value, dict) and all(isinstance(value.get(key), kind) for key, kind in kinds.items())
 
+    def ascending(value: Any) -> bool:
+        numbers = isinstance(value, list) and all(type(n) is int and 0 <= n < 2**62 for n in value)
+        return numbers and all(a < b for a, b in zip(value, value[1:], strict=False))
+
     return (
-        entry(told, id=str, image_count=int, populations=list, files=dict)
+        entry(told, id=str, schema=int, image_count=int, populations=list, files=dict)
         and not isinstance(told["image_count"], bool)
         and 1 <= told["image_count"] < 2**48
         and len(told["files"]) > 0
-        and all(entry(p, name=str, steps=list, neurons=(str, list)) for p in told["populations"])
+        and len(told["populations"]) > 0
+        and all(entry(p, name=str, K=int, steps=list, neurons=(str, list)) for p in told["populations"])
+        and all(ascending(p["steps"]) for p in told["populations"])
+        and all(p["neurons"] == "all" or ascending(p["neurons"]) for p in told["populations"])
         and all(entry(f, of=str, observable=str, shape=list) for f in told["files"].values())
     )
 
@@ -124,6 +141,8 @@ def _array(folder: Path, files: dict[Key, str], key: Key, shape: tuple[int, ...]
     if name is None or Path(name).name != name:
         raise FileError("RUN-3", str(folder), "array is missing", " ".join(key), "recording.json names its file")
     path = folder / name
+    if "\0" in name or not path.is_file():
+        raise FileError("RUN-3", str(folder), "file is missing", name, "recording.json names it")
     try:
         with path.open("rb") as file:
             head, size = file.read(MAX_HEADER + 12), path.stat().st_size

@@ -35,10 +35,8 @@ class Store:
             return
         self.folder = NewFolder(path, "RUN-3", "recording")
         self.network = to_bytes(net)
-        size, free = (
-            recording_bytes(net, selection, image_count) + len(self.network),
-            shutil.disk_usage(path.parent).free,
-        )
+        size = recording_bytes(net, selection, image_count) + len(self.network)
+        free = shutil.disk_usage(path.parent).free
         if size > free:
             problem = "recording is larger than the free disk"
             raise LimitError("RUN-3", str(path), problem, f"{size} bytes", f"{free} free")

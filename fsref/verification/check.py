@@ -150,7 +150,7 @@ def left_interval(trace: Trace, first: int, seen: Extremes) -> str:
 def check(
     net: Network | str | PathLike[str],
     images: ArrayLike,
-    engines: Iterable[str | Engine] = ENGINES,
+    engines: str | Engine | Iterable[str | Engine] = ENGINES,
     observables: Sequence[str] = OBSERVABLES,
     batch: int | None = None,
     threads: int | None = None,
@@ -164,7 +164,7 @@ def check(
     the images of each chunk. Errors: InputError, UsageError, LimitError.
     """
     net = network_of(net)
-    compared = [engines] if isinstance(engines, str) else [*engines]
+    compared = [*engines] if isinstance(engines, Iterable) and not isinstance(engines, str) else [engines]
     if not compared:
         raise UsageError("RUN-2", "check", "no engines to compare", None, ", ".join(ENGINES))
     first, *others = compared

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fsref.conversion.converter import Calibrated, Options
+from fsref.conversion.folding import fold
 from fsref.conversion.found import Found, Point
 from fsref.conversion.plausibility import guessing, implausible, lost_elsewhere, unexpected
 from fsref.conversion.search import search
@@ -224,8 +225,9 @@ def convert_and_score(
     `progress(task, images)` gives a context with a function to call with the images just done; `tried` is called with
     each point of a search, whose `steps` are the K to try. Errors: those of convert, search, evaluate and compare.
     """
-    # What is wrong with the options is said before what takes long; `steps` are a search's own.
-    chosen = Options.of("convert_and_score", {k: v for k, v in options.items() if loss is None or k != "steps"})
+    # What is wrong with graph and options is said before what takes long; `steps` are a search's own.
+    fold(graph)
+    chosen = Options.of(convert_and_score, {k: v for k, v in options.items() if loss is None or k != "steps"})
     x, y = (calibrate, labels) if test is None else test
     if float_score is None:
         with progress("float", len(np.asarray(x))) as advance:
