@@ -17,10 +17,10 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from functools import wraps
 from inspect import Parameter, signature
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar
 
-P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T", bound=Callable[..., object])
 
 
 class FsrefError(Exception):
@@ -76,18 +76,30 @@ def nearest(name: str, known: list[str]) -> str:
     return f"did you mean {close[0]}?" if close else ", ".join(known)
 
 
-def public(function: Callable[P, R]) -> Callable[P, R]:
-    """The function, an unknown keyword of which is a UsageError that names the nearest one."""
-    parameters = signature(function).parameters.values()
+def public(target: T) -> T:
+    """The function or class, an unknown keyword of which is a UsageError that names the nearest one."""
+    if isinstance(target, type):
+        own: Any = target  # so that mypy lets the constructor be replaced
+        own.__init__ = _named(own.__init__, target.__name__)
+        return target
+    named: Any = _named(target, target.__name__)
+    wrapped: T = named
+    return wrapped
+
+
+def _named(function: Callable[..., R], name: str) -> Callable[..., R]:
+    """The function, which refuses keywords that it does not know as those of `name`."""
+    parameters = list(signature(function).parameters.values())
     known = [p.name for p in parameters if p.kind in (Parameter.KEYWORD_ONLY, Parameter.POSITIONAL_OR_KEYWORD)]
-    open_ended = any(p.kind is Parameter.VAR_KEYWORD for p in parameters)
+    known = [parameter for parameter in known if parameter != "self"]
+    if any(p.kind is Parameter.VAR_KEYWORD for p in parameters):
+        return function
 
     @wraps(function)
-    def called(*args: P.args, **kwargs: P.kwargs) -> R:
-        if not open_ended:
-            for name in kwargs:
-                if name not in known:
-                    raise UsageError("RUN-2", function.__name__, "unknown argument", name, nearest(name, known))
+    def called(*args: Any, **kwargs: Any) -> R:
+        for keyword in kwargs:
+            if keyword not in known:
+                raise UsageError("RUN-2", name, "unknown argument", keyword, nearest(keyword, known))
         return function(*args, **kwargs)
 
     return called

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import os
@@ -191,6 +192,25 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
         with refused(FileError, "FILE-4", str(target), says="is not a file"):
             tiny().save(target)
     assert (tmp_path / "pipe").is_fifo() and list(tmp_path.iterdir()) == [tmp_path / "pipe"]
+
+
+# Whose keywords are told apart elsewhere: options of conversions and formats, and names that take none.
+OTHERS = {"convert", "convert_and_score", "export", "search", "FsrefError", "Trace", "scale", "testing"}
+
+
+@pytest.mark.parametrize("name", sorted(set(fsref.__all__) - OTHERS))
+def test_every_public_name_tells_the_nearest_keyword(name: str) -> None:
+    """A keyword that a function or class does not know is one line with the nearest that it knows."""
+    target = getattr(fsref, name)
+    known = [p for p in inspect.signature(target).parameters if p not in ("self", "options")]
+    with pytest.raises(UsageError, match=rf"^{name}: unknown .*: {known[-1]}x \(did you mean {known[-1]}\?\)"):
+        target(**{f"{known[-1]}x": 1})
+
+
+def test_strategies_tell_the_nearest_keyword() -> None:
+    """Those of fsref.testing too, where they are called."""
+    with refused(UsageError, "RUN-2", "cases", "max_image", says="did you mean max_images?"):
+        fsref.testing.cases(max_image=3)  # type: ignore[call-arg]
 
 
 def test_what_is_no_path_is_named(tmp_path: Path) -> None:

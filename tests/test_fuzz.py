@@ -599,7 +599,8 @@ def test_bombs_take_no_memory() -> None:
         finally:
             tracemalloc.stop()
         check_line(caught.value)
-        assert peak < 8 * len(data) + 2**22, (what, peak, len(data))
+        # zipfile keeps some 470 bytes of each member, whose records are of 48 or more; how many depends on the Python.
+        assert peak < 12 * len(data) + 2**22, (what, peak, len(data))
 
 
 def wide_geometry() -> Iterator[tuple[str, Callable[[], Network]]]:

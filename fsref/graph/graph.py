@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.errors import GraphError, UsageError, nearest
+from fsref.errors import GraphError, UsageError, nearest, public
 from fsref.graph.operators import MAX_WEIGHTS, OPERATORS, Attribute, Floats, Misfit, size_of
 from fsref.law.images import LARGEST, Pixels
 from fsref.law.populations import Shape
@@ -33,6 +33,7 @@ def shown_shape(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape))
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class Node:
     """One node: an operator of OPERATORS on the values named by `inputs`. Once made, `attributes` holds the defaults
@@ -137,6 +138,7 @@ class Node:
         return sum(array.size for array in self.arrays.values())
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class Graph(Shown):
     """A checked float graph: the input contract and nodes in topological order, the last giving the logits (GRAPH-1 to

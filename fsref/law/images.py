@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.errors import GraphError, InputError, UsageError
+from fsref.errors import GraphError, InputError, UsageError, public
 from fsref.law.neuron import Ints
 from fsref.law.populations import MAX_NEURONS, MAX_SIDE, Input, Shape
 from fsref.tables import sizes
@@ -20,6 +20,7 @@ LARGEST = float(np.finfo(np.float32).max)
 NUMBERS = ("scale", "mean", "std")
 
 
+@public
 @dataclass(frozen=True, repr=False)
 class Pixels:
     """The input contract: images (C, H, W) of codes 0..max_code, of which the model sees (code * scale - mean) / std

@@ -12,7 +12,7 @@ from os import PathLike
 from types import MappingProxyType
 from typing import Any
 
-from fsref.errors import NetworkError
+from fsref.errors import NetworkError, public
 from fsref.law.identity import identity
 from fsref.law.images import Pixels
 from fsref.law.neuron import Ints
@@ -26,6 +26,7 @@ from fsref.tables import Sheet, Shown, plural, short, sizes
 from fsref.version import SPEC_VERSION
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class Network(Shown):
     """A checked network: populations and projections as NET-1 to NET-8 ask, every range proved (RANGE-1 to RANGE-5).

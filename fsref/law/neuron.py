@@ -47,6 +47,7 @@ def _smallest(rows: Ints) -> Ints:
     return rows
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class Table(Shown):
     """Thresholds T, resets h and code weights d of an FS neuron per step: each (K,), or (C, K) one row per channel

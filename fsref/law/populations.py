@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fsref.errors import NetworkError
+from fsref.errors import NetworkError, public
 from fsref.law.neuron import MAX_STEPS, Ints, Table, integers
 from fsref.tables import Sheet, Shown, plural, short, sizes, span
 
@@ -65,6 +65,7 @@ def check_shape(shape: ArrayLike, place: str) -> Shape:
     return c, h, w
 
 
+@public
 @dataclass(frozen=True)
 class Width:
     """A declared membrane width: `bits` and the interval it promises to hold, any_order or final (RANGE-5)."""
@@ -104,6 +105,7 @@ class Integrating(Shaped):
         return self.bias if self.bias.ndim == 3 else self.bias[:, None, None]
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class Input(Shaped):
     """The input: images of codes 0..max_code, shape (C, H, W), sent in K = `steps` steps (NET-7)."""
@@ -139,6 +141,7 @@ def _bias(values: ArrayLike, shape: Shape, place: str) -> Ints:
     return bias
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class FS(Integrating, Shown):
     """A population of FS neurons of one table, with a bias (C,) or (C, H, W) (FS-1, NET-5). Bias None is all zeros.
@@ -190,6 +193,7 @@ class FS(Integrating, Shown):
         return Sheet(f"{self.name}: fs, {sizes(self.shape)}", above=facts, more=[self.table.sheet()])
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class MaxPool(Shaped):
     """A max-pool on the spikes of `source`: kernel and stride (y, x), padding (top, left, bottom, right) (POOL-1)."""
@@ -214,6 +218,7 @@ class MaxPool(Shaped):
         return short(f"<MaxPool {self.name} of {self.source}: {sizes(self.shape)}, {windows}>")
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class Readout(Integrating):
     """The readout: integrates, and its membranes are the logits (NET-8). Shape (classes, 1, 1). Bias None is all

@@ -43,6 +43,7 @@ def smallest_dtype(values: NDArray[np.integer]) -> np.dtype[np.signedinteger]:
     )
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class Conv2d:
     """A convolution from `source` to `target`: weights (O, I, kh, kw), I = C_source / groups (PROJ-1 to PROJ-3).
@@ -78,6 +79,7 @@ class Conv2d:
         return short(f"<Conv2d {self.source}->{self.target}: {_told(self.weights)}{form}>")
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class Dense:
     """A dense projection: weights (O, N) over the neurons of the source, or pooled, (O, C_source) (PROJ-4, PROJ-5)."""

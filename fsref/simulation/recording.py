@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.errors import UsageError
+from fsref.errors import UsageError, public
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import OBSERVABLES
@@ -20,6 +20,7 @@ from fsref.tables import Brief, plural
 Key: TypeAlias = tuple[str, str]
 
 
+@public
 @dataclass(frozen=True, repr=False)
 class Record(Brief):
     """What to record: populations (names, or a mapping of name to neurons; None is all), observables (OBS-1), absolute

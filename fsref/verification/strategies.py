@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from fsref.engines import reference
-from fsref.errors import UsageError
+from fsref.errors import UsageError, public
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, base_two, fs_relu
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
@@ -56,6 +56,7 @@ def _bytes(draw: DrawFn, shape: tuple[int, ...]) -> Any:
     return np.frombuffer(draw(st.binary(min_size=size, max_size=size)), np.uint8).reshape(shape)
 
 
+@public
 @st.composite
 def tables(draw: DrawFn, min_steps: int = 1, max_steps: int = 16, spread: int = 200) -> Table:
     """Tables of one row, K in min_steps..max_steps: T in any order within +-spread, h and d of either sign (FS-1)."""
@@ -67,6 +68,7 @@ def tables(draw: DrawFn, min_steps: int = 1, max_steps: int = 16, spread: int = 
     return Table(np.array(draw(row)), np.array(draw(row)), np.array(draw(worth)))
 
 
+@public
 def membranes(table: Table) -> SearchStrategy[int]:
     """Opening membranes around what decides: zero, every threshold reached by some train, one below and one above
     (FS-2).
@@ -84,6 +86,7 @@ def membranes(table: Table) -> SearchStrategy[int]:
     return st.one_of(st.sampled_from([0, -1, 1]), near(), st.integers(-far, far))
 
 
+@public
 @st.composite
 def images(draw: DrawFn, net: Network, min_images: int = 1, max_images: int = 2) -> Ints:
     """Images (B, C, H, W) int64 of codes 0..max_code, B in min_images..max_images (RUN-1)."""
@@ -209,6 +212,7 @@ def _pools(d: Ints) -> bool:
     return bool((d > later).all() and (d[:, -1] > 0).all())
 
 
+@public
 @st.composite
 def cases(draw: DrawFn, min_fs: int = 1, max_fs: int = 4, max_images: int = 2) -> Case:
     """Small networks of every kind and form with images for them, min_fs..max_fs FS populations."""
@@ -288,6 +292,7 @@ def _fs(
     return FS(name, shape, table, bias)
 
 
+@public
 def networks(min_fs: int = 1, max_fs: int = 4) -> SearchStrategy[Network]:
     """Small networks of every kind and form, min_fs..max_fs FS populations."""
     return cases(min_fs, max_fs, 1).map(lambda case: case.net)
