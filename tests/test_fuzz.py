@@ -551,6 +551,7 @@ def test_broken_files_are_refused_in_one_line(tmp_path: Path, monkeypatch: pytes
     meets(lambda: load("a\0b"))
     meets(lambda: save(tiny(), tmp_path / "none" / "x"))
     meets(lambda: save(tiny(), "a\0b"))
+    meets(lambda: save(tiny(), tmp_path))
     meets(lambda: npz.to_bytes(tiny(provenance={"x": object()})))
     meets(lambda: npz.to_bytes(tiny(provenance={"x": "y" * 2**24})))
     assert [text for site, (_, text) in SITES.items() if site not in met] == []
