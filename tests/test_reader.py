@@ -167,3 +167,18 @@ def test_what_was_not_recorded_cannot_be_read(tmp_path: Path) -> None:
         read_trace(tmp_path / "none")
     with pytest.raises(UsageError, match=r"read_trace: unknown argument: population \(did you mean populations\?\)"):
         read_trace(tmp_path / "r", population=["in"])  # type: ignore[call-arg]
+
+
+def test_a_recording_of_nothing_is_not_begun(tmp_path: Path) -> None:
+    """What would leave a folder without arrays, which cannot be read back, is refused before the run."""
+    for record in (Record(["out"], path=tmp_path / "r"), Record([], path=tmp_path / "r")):
+        with pytest.raises(UsageError, match=r"nothing would be recorded here .*\[RUN-3\]$"):
+            run(tiny(), draw(tiny(), 2), record=record)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_recording_of_steps_without_a_population_is_held_against_an_engine() -> None:
+    """Where the steps recorded miss the windows of a population its codes are held against an engine all the same."""
+    net, images = residual(), draw(residual(), 2)
+    trace = run(net, images, record=Record(["sum"], ["codes"], steps=[0])).trace
+    assert diff(trace, "quantized", images) is None

@@ -55,12 +55,23 @@ class Altered:
         (lambda a: a if a.trains is None else replace(a, trains=a.trains[:1]), "gave no trains of in for these images"),
         (lambda a: replace(a, opening=None) if a.trains is None else a, "gave no membranes of out for these images"),
         (lambda a: replace(a, trains=None) if a.population == "hid" else a, "gave no trains of hid for these images"),
+        (lambda a: a if a.trains is None else replace(a, trains=a.trains | 2**15), "spikes beyond its steps (4 steps)"),
+        (
+            lambda a: a if a.trains is not None else replace(a, opening=a.opening + 0.5),
+            "float64 (3, 2, 1, 1) (int (3",
+        ),
+        (lambda a: [a], "gave no Activity: list"),
+        (lambda a: replace(a, codes=None), "gave no codes of in"),
+        (lambda a: a if a.codes is None else replace(a, codes=a.codes[:1]), "gave no codes of in"),
+        (lambda a: a if a.codes is None else replace(a, codes=a.codes + 0.5), "gave no codes of in"),
+        (lambda a: replace(a, sums={}), "gave no sums of in->hid"),
+        (lambda a: a if a.membranes is None else replace(a, membranes=None), "gave no membranes by step of hid"),
     ],
 )
 def test_an_engine_gives_all_there_is(change: Any, says: str) -> None:
     """What an engine of one's own leaves out, gives twice or misshapen is named; nothing is filled in."""
     with refused(UsageError, "RUN-2", "engine", says=says):
-        run(tiny(), draw(tiny(), 3), Altered(change), threads=1)
+        run(tiny(), draw(tiny(), 3), Altered(change), EVERYTHING, threads=1)
 
 
 def test_an_engine_keeps_its_name() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fsref.cli.graphs import CONTRACT, graph_of
-from fsref.cli.options import JSON, LIMIT, NET, SOURCE, show
+from fsref.cli.options import JSON, LIMIT, NET, SOURCE, check_target, show
 from fsref.errors import UsageError
 from fsref.formats.bundled import load
 from fsref.formats.sources import SOURCES, load_images
@@ -34,6 +34,7 @@ def compare(
     """
     graph, network = graph_of(model, given), load(net)
     if plot is not None:
+        check_target("--plot", plot, Path(model), Path(net))
         check_picture(plot)
     if source is None:
         raise UsageError("RUN-4", "--data", "a comparison needs images: name some", None, SOURCES)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from fsref.cli.graphs import CARRIED, CONTRACT, graph_of
-from fsref.cli.options import JSON, SOURCE, WORK, Given, show, work
+from fsref.cli.options import JSON, SOURCE, WORK, Given, check_target, show, work
 from fsref.conversion.converter import Options
 from fsref.conversion.folding import fold
 from fsref.conversion.search import check_loss
@@ -27,7 +27,7 @@ def steps_of(text: str) -> int | dict[str, int]:
     chosen: dict[str, int] = {}
     for part in text.split(","):
         name, equals, count = part.rpartition("=")
-        if not count.strip().isdecimal() or len(count) > 6 or (equals and not name):
+        if not (count.isascii() and count.strip().isdecimal()) or len(count) > 6 or (equals and not name):
             raise UsageError("CONV-9", "--steps", "not a number of steps", part, "8, or 8,NAME=6,NAME=5")
         chosen[name] = int(count)
     return chosen[""] if set(chosen) == {""} else {"": 8, **chosen}
@@ -51,14 +51,15 @@ def percent(expected: float | None) -> float | None:
     return expected
 
 
-def check_files(target: Path, plot: Path | None, loss: float | None) -> None:
-    """Nothing, when network and picture can be written. Errors: UsageError."""
-    for option, file in (("--out", target), ("--plot", plot)):
-        if file is not None and not file.parent.is_dir():
-            raise UsageError("FILE-1", option, "there is no such folder", str(file.parent), "make it first")
+def check_files(model: str, target: Path, plot: Path | None, loss: float | None) -> None:
+    """Nothing, when network and picture can be written, and replace neither the model nor one another. Errors:
+    UsageError.
+    """
+    check_target("--out", target, Path(model))
     if plot is not None:
         if loss is None:
             raise UsageError("CONV-11", "--plot", "goes with --search", str(plot))
+        check_target("--plot", plot, Path(model), target)
         check_picture(plot)
 
 
@@ -175,7 +176,7 @@ def convert(
     chosen = chosen_options(given)
     chosen.check_names(fold(graph))
     target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
-    check_files(target, plot, given["loss"])
+    check_files(model, target, plot, given["loss"])
     calibration = load_images(source, graph, given["resize"], given["crop"], given["image_count"])
     scored = load_images(test or source, graph, given["resize"], given["crop"], limit)
     with progress(f"float, {len(scored.x)} images", len(scored.x)) as advance:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fsref.cli.options import JSON, NET, show
+from fsref.cli.options import JSON, NET, check_target, show
 from fsref.formats.bundled import load
 from fsref.formats.export import FORMATS
 from fsref.formats.export import export as write
@@ -29,6 +29,7 @@ def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], as_jso
     """Write the same integers as ONNX, for other programs."""
     network = load(net)
     target = out or Path(f"{Path(net).name.removesuffix('.npz').removesuffix('.fs')}.fs.{form}")
+    check_target("--out", target, Path(net))
     write(network, target, form, codes=codes)
     show(
         as_json,

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import click
@@ -81,6 +82,18 @@ def show(as_json: bool, shown: Iterable[object], plain: dict[str, Any]) -> None:
             from rich.console import Console
 
             Console(highlight=False, markup=False).print(part)
+
+
+def check_target(option: str, target: Path, *others: Path) -> None:
+    """Nothing, when a file can be written here and is none of the `others` that the command reads or writes. Errors:
+    UsageError.
+    """
+    if not target.parent.is_dir():
+        raise UsageError("FILE-1", option, "there is no such folder", str(target.parent), "make it first")
+    if target.exists() and not target.is_file():
+        raise UsageError("FILE-1", option, "is not a file", str(target), "the name of a file, new or to be replaced")
+    if target.resolve() in [other.resolve() for other in others]:
+        raise UsageError("FILE-1", option, "would replace another file of this command", str(target), "another name")
 
 
 def images_of(name: str, net: Network, given: Given) -> ImageSet:

@@ -106,6 +106,12 @@ class Options:
         return int(self.steps.get(name, self.steps.get("", 8)) if isinstance(self.steps, Mapping) else self.steps)
 
 
+def check_count(image_count: int) -> None:
+    """Nothing, when this is a number of images. Errors: InputError."""
+    if not isinstance(image_count, int | np.integer) or image_count < 1:
+        raise InputError("CONV-8", "image_count", "not a number of images", image_count, "1 or more")
+
+
 @public
 def convert(
     graph: Graph,
@@ -152,8 +158,7 @@ class Calibrated(Brief):
                 limit = f"give some, or activations that carry their own scale (quantise); {others}"
                 raise GraphError("CONV-8", "calibration", "there are no images", None, limit)
             return cls(folded, np.empty((0, *folded.pixels.shape), np.uint8), {}, np.empty((0, 0), np.float32))
-        if not isinstance(image_count, int | np.integer) or image_count < 1:
-            raise InputError("CONV-8", "image_count", "not a number of images", image_count, "1 or more")
+        check_count(image_count)
         x = folded.pixels.check(calibrate)[:image_count]
         values = sum(int(np.prod(unit.shape)) for unit in folded.units)
         return cls(folded, x, *observe(folded, x, max(1, min(64, BATCH_VALUES // values)), progress))

@@ -25,7 +25,7 @@ LOOK_EVERY = 128  # images, after which the search looks whether a point can sti
 
 def check_loss(loss: float) -> None:
     """Nothing, when these are percentage points. Errors: GraphError."""
-    if not 0 <= loss <= 100:
+    if not isinstance(loss, int | float | np.number) or not 0 <= loss <= 100:
         raise GraphError("CONV-11", "loss", "not percentage points", loss, "0..100")
 
 

@@ -98,16 +98,6 @@ def load_images(
     )
 
 
-def same_source(one: str, other: str) -> bool:
-    """Whether two `--data` sources name the same images."""
-
-    def place(source: str) -> tuple[str, Path]:
-        kind, _, rest = source.partition(":")
-        return (kind, Path(rest).resolve()) if kind in FILES else ("", Path(source).resolve())
-
-    return place(one) == place(other)
-
-
 def _arrays(path: Path, wanted: str, *optional: str) -> dict[str, NDArray[Any]]:
     """The integer arrays of an npz by name, read as FILE-1 and FILE-2 read a network: nothing is unpickled. Errors:
     FileError.

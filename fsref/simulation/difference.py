@@ -97,7 +97,11 @@ def _recorded(observed: Trace, engine: str | Engine, images: ArrayLike) -> Trace
     """What an engine records of the selection of a recording."""
     chosen, plan = observed.selection, observed.net.schedule
     steps = {plan.start[name] + t for name, window in chosen.window.items() for t in window.tolist()}
-    record = Record({n: chosen.neurons[n].tolist() for n in chosen.neurons}, chosen.observables, sorted(steps) or None)
+    whole = all(len(window) == observed.net.steps[name] for name, window in chosen.window.items())
+    fired = {t for name in chosen.window for t in plan.fires[name]}
+    none = [t for t in range(plan.steps) if t not in fired][:1]  # a step in which no recorded population fires
+    named = {name: neurons.tolist() for name, neurons in chosen.neurons.items()}
+    record = Record(named, chosen.observables, None if whole else sorted(steps) or none)
     trace = run(observed.net, images, engine, record).trace
     assert trace is not None
     return Trace(trace.net, trace.image_count, trace.selection, {k: trace[k] for k in observed.arrays})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import PathLike
@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fsref.engines.activity import Activity
 from fsref.engines.engine import Engine, engine_of, kernels_of, name_of
 from fsref.errors import UsageError, public
 from fsref.formats.bundled import network_of
 from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
+from fsref.simulation.given import check_activity
 from fsref.simulation.memory import check_memory, check_threads, run_bytes
 from fsref.simulation.recording import Record, Selection, Trace, select
 from fsref.simulation.store import Store
@@ -116,21 +116,6 @@ def wanted_of(net: Network, selection: Selection | None) -> dict[str, frozenset[
     return {name: frozenset(selection.observables) & net[name].observables for name in selection.neurons}
 
 
-def check_activity(net: Network, activity: Activity, image_count: int, missing: Container[str]) -> None:
-    """Nothing, when an engine's activity is of one of the populations that are `missing` yet, with trains, or for the
-    readout its membranes, of the shape of so many images of it. Errors: UsageError.
-    """
-    name = activity.population
-    if name not in missing:
-        raise UsageError("RUN-2", "engine", "gave a population twice, or one that the network does not have", name)
-    given = activity.opening if name == net.readout.name else activity.trains
-    wanted = (image_count, *net[name].shape)
-    found = None if given is None else given.shape
-    if found != wanted or (name == net.readout.name) != (activity.trains is None):
-        what = "membranes" if name == net.readout.name else "trains"
-        raise UsageError("RUN-2", "engine", f"gave no {what} of {name} for these images", found, f"{wanted}")
-
-
 @public
 def run(
     net: Network | str | PathLike[str],
@@ -166,7 +151,8 @@ def run(
         rows = slice(first, min(first + size, len(x)))
         missing = {p.name for p in net.populations}
         for activity in simulate(x[rows], wanted):
-            check_activity(net, activity, rows.stop - rows.start, missing)
+            kept = wanted.get(getattr(activity, "population", ""), frozenset())
+            check_activity(net, activity, rows.stop - rows.start, missing, kept)
             missing.remove(activity.population)
             if activity.trains is None:
                 assert activity.opening is not None

@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines.activity import Activity
-from fsref.errors import LimitError
+from fsref.errors import LimitError, UsageError
 from fsref.formats.files import NewFolder
 from fsref.formats.npz import to_bytes
 from fsref.law.network import Network
+from fsref.law.populations import OBSERVABLES
 from fsref.simulation.recording import Key, Selection, Trace, recording_bytes
 from fsref.version import SPEC_VERSION, __version__
 
@@ -33,6 +34,9 @@ class Store:
         self.folder: NewFolder | None = None
         if selection is None or path is None:
             return
+        if not selection.arrays(net, image_count):
+            limit = f"observables of {', '.join(selection.neurons) or 'no population'}: {', '.join(OBSERVABLES)}"
+            raise UsageError("RUN-3", str(path), "nothing would be recorded here", None, limit)
         self.folder = NewFolder(path, "RUN-3", "recording")
         self.network = to_bytes(net)
         size = recording_bytes(net, selection, image_count) + len(self.network)

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.conversion.converter import Calibrated, Options
+from fsref.conversion.converter import Calibrated, Options, check_count
 from fsref.conversion.folding import fold
 from fsref.conversion.found import Found, Point
 from fsref.conversion.plausibility import guessing, implausible, lost_elsewhere, unexpected
-from fsref.conversion.search import search
-from fsref.errors import public
+from fsref.conversion.search import check_loss, search
+from fsref.errors import UsageError, public
 from fsref.graph.graph import Graph
 from fsref.law.images import Pixels, check_labels
 from fsref.law.network import Network
@@ -180,7 +180,7 @@ class Outcome(Brief, Shown):
             "id": self.net.id,
             "image_count": figures.pop("images"),
             **figures,
-            "paired": self.paired.to_dict(),
+            "paired": None if self.float_score.labels is None else self.paired.to_dict(),
             "calibrating": self.calibrating,
             "worst": self.worst.name,
             "worst_image_count": self.worst_image_count,
@@ -228,19 +228,24 @@ def convert_and_score(
     # What is wrong with graph and options is said before what takes long; `steps` are a search's own.
     fold(graph)
     chosen = Options.of(convert_and_score, {k: v for k, v in options.items() if loss is None or k != "steps"})
+    check_count(image_count)
+    check_loss(loss or 0.0)
+    if test is not None and (not isinstance(test, tuple) or len(test) != 2):
+        raise UsageError("CONV-8", "test", "not images and labels", type(test).__name__, "(x, y), y None where unknown")
     x, y = (calibrate, labels) if test is None else test
     if float_score is None:
         with progress("float", len(np.asarray(x))) as advance:
             float_score = FloatScore.of(graph, x, y, advance)
     pixels = graph.contract()
-    images, seen = pixels.check(x), pixels.check(calibrate)[:image_count]
+    images, given = pixels.check(x), pixels.check(calibrate)
+    truth = None if labels is None else check_labels(labels, len(given), float_score.classes)[:image_count]
+    seen = given[:image_count]
     searched = None
     if loss is None:
         with progress("calibrating", len(seen)) as advance:
             calibrated = Calibrated.of(graph, seen, image_count, advance)
             net = calibrated.convert(chosen)
     else:
-        truth = None if labels is None else np.asarray(labels)[: len(seen)]
         searched = search(graph, seen, truth, loss, image_count=image_count, progress=tried, threads=threads, **options)
         net = searched.net
     truth = float_score.predictions if float_score.labels is None else float_score.labels

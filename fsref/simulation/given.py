@@ -1,0 +1,55 @@
+"""What an engine gave of a batch is what it has to give: an engine of one's own that leaves something out, or gives it
+in another shape or type, is told so, and nothing is filled in, cut off or rounded (RUN-2, OBS-1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.engines.activity import Activity
+from fsref.errors import UsageError
+from fsref.law.network import Network
+
+
+def check_activity(net: Network, activity: Any, image_count: int, missing: Set[str], kept: Set[str]) -> None:
+    """Nothing, when an engine's activity for so many images is of a population that is `missing` yet and holds its
+    trains, or its membranes if it is the readout, and what is `kept` of it. Errors: UsageError.
+    """
+    if not isinstance(activity, Activity):
+        raise UsageError("RUN-2", "engine", "gave no Activity", type(activity).__name__)
+    name = activity.population
+    if name not in missing:
+        raise UsageError("RUN-2", "engine", "gave a population twice, or one that the network does not have", name)
+    steps, readout = net.steps[name], name == net.readout.name
+    for what, value, shape in _needed(net, activity, kept | ({"opening"} if readout else {"spikes"})):
+        wanted = (image_count, *shape)
+        found = getattr(value, "shape", None)
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "iu" or found != wanted:
+            given = None if value is None else f"{getattr(value, 'dtype', type(value).__name__)} {found}"
+            raise UsageError("RUN-2", "engine", f"gave no {what} of {name} for these images", given, f"int {wanted}")
+    trains = activity.trains
+    if trains is not None and (readout or int(trains.max()) >> steps or int(trains.min()) < 0):
+        raise UsageError(
+            "RUN-2", "engine", f"gave trains of {name} with spikes beyond its steps", None, f"{steps} steps"
+        )
+
+
+def _needed(net: Network, activity: Activity, what: Set[str]) -> Iterator[tuple[str, NDArray[Any] | None, Any]]:
+    """The observables that are needed of an activity: name, array as given, shape of one image."""
+    name = activity.population
+    shape, steps = net[name].shape, net.steps[name]
+    arrays = {
+        "spikes": ("trains", activity.trains, shape),
+        "codes": ("codes", activity.codes, shape),
+        "opening": ("membranes", activity.opening, shape),
+        "membranes": ("membranes by step", activity.membranes, (steps, *shape)),
+    }
+    for observable in sorted(what - {"sums"}):
+        yield arrays[observable]
+    if "sums" in what:
+        for projection in net.into(name):
+            yield f"sums of {projection}", activity.sums.get(projection), shape
