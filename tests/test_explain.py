@@ -116,7 +116,8 @@ def test_the_text_shows_as_many_synapses_as_asked() -> None:
 def test_a_neuron_may_be_named_by_its_place() -> None:
     net = handmade.residual()
     x = handmade.draw(net, 1)[0]
-    assert fsref.explain(net, x, "stem", (1, 2, 3)) == fsref.explain(net, x, "stem", np.int64((1 * 7 + 2) * 6 + 3))  # type: ignore[arg-type]
+    number: Any = np.int64((1 * 7 + 2) * 6 + 3)
+    assert fsref.explain(net, x, "stem", (1, 2, 3)) == fsref.explain(net, x, "stem", number)
 
 
 def test_an_image_may_carry_its_batch_axis_and_grey_may_drop_its_channel() -> None:

@@ -71,7 +71,10 @@ def logits(model: Any, pixels: Pixels, codes: np.ndarray) -> np.ndarray:
     return np.array(found.reshape(len(codes), -1).tolist())
 
 
-def same(model: nn.Module, pixels: Pixels = Pixels(3, 13, 13, mean=0.5, std=0.25), **more: Any) -> Graph:  # noqa: B008 - Pixels is frozen
+INPUT = Pixels(3, 13, 13, mean=0.5, std=0.25)
+
+
+def same(model: nn.Module, pixels: Pixels = INPUT, **more: Any) -> Graph:
     """The graph of a model, its logits compared with torch's."""
     graph = from_torch(model, pixels, **more)
     codes = np.random.default_rng(7).integers(0, pixels.max_code + 1, (3, *pixels.shape))

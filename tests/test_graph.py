@@ -619,7 +619,8 @@ def test_images_that_are_refused() -> None:
 def test_nodes_once_made() -> None:
     """A node holds every attribute as a plain value, and its own read-only arrays in single or double precision."""
     kernel = np.ones((2, 3, 1, 2), np.float32)
-    node = Node("c", "conv", ["x"], {"stride": np.array([2, 1]), "groups": np.int64(1)}, {"weight": kernel})  # type: ignore[arg-type]
+    inputs: Any = ["x"]
+    node = Node("c", "conv", inputs, {"stride": np.array([2, 1]), "groups": np.int64(1)}, {"weight": kernel})
     assert node.inputs == ("x",) and dict(node.attributes) == {
         "stride": (2, 1),
         "padding": (0, 0, 0, 0),

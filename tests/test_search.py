@@ -177,7 +177,9 @@ def test_the_aim_orders_what_is_tried(aim: Any) -> None:
     done = search(GRAPH, IMAGES, NOISY, **HOW, aim=aim)
 
     def cost(p: Point) -> tuple[float, ...]:
-        return (p.latency_steps, p.spikes_per_neuron) if aim == "latency" else (p.spikes_per_neuron, p.latency_steps)  # type: ignore[return-value]
+        assert p.latency_steps is not None
+        assert p.spikes_per_neuron is not None
+        return (p.latency_steps, p.spikes_per_neuron) if aim == "latency" else (p.spikes_per_neuron, p.latency_steps)
 
     start = min((p for p in done.points if p.kept and p.move != "less"), key=cost)
     sweep = {p.uniform: p.spikes_per_image for p in done.points if p.move == "all"}

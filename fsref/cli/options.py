@@ -15,6 +15,7 @@ import click
 from fsref.engines.engine import ENGINES
 from fsref.errors import UsageError
 from fsref.formats.bundled import brings_images
+from fsref.formats.files import holds_no_file
 from fsref.formats.sources import SOURCES, ImageSet, load_images
 from fsref.law.network import Network
 from fsref.version import SPEC_VERSION, __version__
@@ -90,7 +91,7 @@ def check_target(option: str, target: Path, *others: Path) -> None:
     """
     if not target.parent.is_dir():
         raise UsageError("FILE-1", option, "there is no such folder", str(target.parent), "make it first")
-    if target.exists() and not target.is_file():
+    if holds_no_file(target):
         raise UsageError("FILE-1", option, "is not a file", str(target), "the name of a file, new or to be replaced")
     if target.resolve() in [other.resolve() for other in others]:
         raise UsageError("FILE-1", option, "would replace another file of this command", str(target), "another name")

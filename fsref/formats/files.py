@@ -18,11 +18,16 @@ def path_of(path: object, function: str) -> Path:
     return Path(path)
 
 
+def holds_no_file(path: Path) -> bool:
+    """Whether something stands here that is no file, such as a folder, or a device that a rename would replace."""
+    return path.exists() and not path.is_file()
+
+
 def write(data: bytes, path: str | PathLike[str], rule: str) -> None:
     """Write `data` to a file that appears under its name complete or not at all. Errors: FileError naming `rule`."""
     target = Path(path)
     try:
-        if target.exists() and not target.is_file():  # a folder, or a device that a rename would replace
+        if holds_no_file(target):
             raise FileError(rule, str(path), "is not a file", None, "the name of a file, new or to be replaced")
         handle, making = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fsref.errors import UsageError
-from fsref.formats.files import check_folder, write
+from fsref.formats.files import check_folder, holds_no_file, write
 from fsref.metrics.energy import in_joules
 from fsref.reports.evaluation import Evaluation
 from fsref.reports.pictures import blank_figure, rendered
@@ -156,7 +156,7 @@ def page(e: Evaluation) -> str:
 def check_targets(html: str | PathLike[str] | None, folder: str | PathLike[str] | None) -> None:
     """Nothing, when a page and a folder of plots may be made here. Errors: UsageError."""
     blank_figure(1, 1, "COUNT-7")
-    if html is not None and (not Path(html).parent.is_dir() or Path(html).is_dir()):
+    if html is not None and (not Path(html).parent.is_dir() or holds_no_file(Path(html))):
         limit = "the name of a file in a folder that is there"
         raise UsageError("COUNT-7", str(html), "no file can be made here", None, limit)
     if folder is not None:

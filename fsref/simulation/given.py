@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines.activity import Activity
+from fsref.engines.engine import Wanted
 from fsref.errors import UsageError
 from fsref.law.network import Network
 
 
-def check_activity(net: Network, activity: Any, image_count: int, missing: Set[str], kept: Set[str]) -> None:
+def check_activity(net: Network, activity: Any, image_count: int, missing: Set[str], wanted: Wanted) -> None:
     """Nothing, when an engine's activity for so many images is of a population that is `missing` yet and holds its
-    trains, or its membranes if it is the readout, and what is `kept` of it. Errors: UsageError.
+    trains, or its membranes if it is the readout, and what is `wanted` of it. Errors: UsageError.
     """
     if not isinstance(activity, Activity):
         raise UsageError("RUN-2", "engine", "gave no Activity", type(activity).__name__)
@@ -25,12 +26,13 @@ def check_activity(net: Network, activity: Any, image_count: int, missing: Set[s
     if name not in missing:
         raise UsageError("RUN-2", "engine", "gave a population twice, or one that the network does not have", name)
     steps, readout = net.steps[name], name == net.readout.name
-    for what, value, shape in _needed(net, activity, kept | ({"opening"} if readout else {"spikes"})):
-        wanted = (image_count, *shape)
+    always = "opening" if readout else "spikes"
+    for what, value, shape in _needed(net, activity, wanted.get(name, frozenset()) | {always}):
+        whole = (image_count, *shape)
         found = getattr(value, "shape", None)
-        if not isinstance(value, np.ndarray) or value.dtype.kind not in "iu" or found != wanted:
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "iu" or found != whole:
             given = None if value is None else f"{getattr(value, 'dtype', type(value).__name__)} {found}"
-            raise UsageError("RUN-2", "engine", f"gave no {what} of {name} for these images", given, f"int {wanted}")
+            raise UsageError("RUN-2", "engine", f"gave no {what} of {name} for these images", given, f"int {whole}")
     trains = activity.trains
     if trains is not None and (readout or int(trains.max()) >> steps or int(trains.min()) < 0):
         raise UsageError(

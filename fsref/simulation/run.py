@@ -151,8 +151,7 @@ def run(
         rows = slice(first, min(first + size, len(x)))
         missing = {p.name for p in net.populations}
         for activity in simulate(x[rows], wanted):
-            kept = wanted.get(getattr(activity, "population", ""), frozenset())
-            check_activity(net, activity, rows.stop - rows.start, missing, kept)
+            check_activity(net, activity, rows.stop - rows.start, missing, wanted)
             missing.remove(activity.population)
             if activity.trains is None:
                 assert activity.opening is not None
