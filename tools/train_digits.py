@@ -170,7 +170,7 @@ def best_unit(a: Tensor, steps: int) -> float:
     """The value of one code unit, alpha / 2^K, with the least squared error over the activations a; alpha in 0.4..1 of
     their maximum.
     """
-    levels, largest = 1 << steps, a.max().item()
+    levels, largest = 1 << steps, float(a.max().item())
     units = [share / 200 * largest / levels for share in range(80, 201)]
 
     def error(unit: float) -> float:
