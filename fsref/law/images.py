@@ -17,6 +17,7 @@ from fsref.tables import sizes
 
 ORDERS = {1: ("L",), 3: ("RGB", "BGR")}  # by channels, the default first; other numbers of channels have no order
 LARGEST = float(np.finfo(np.float32).max)
+FAR = 10  # times a range of 0..1, or of its pixels, beyond which numbers are those of another scale
 NUMBERS = ("scale", "mean", "std")
 
 
@@ -100,6 +101,27 @@ class Pixels:
     def untold(self) -> tuple[str, ...]:
         """Which of scale, mean and std are not told."""
         return tuple(name for name in NUMBERS if getattr(self, name) in (None, ()))
+
+    @property
+    def doubt(self) -> str:
+        """A line when mean or std cannot be those of such pixels, else "": a mean where no pixel lies, numbers of pixels
+        0..1 where pixels go far beyond, a std far above all pixels.
+        """
+        top = self.max_code * (self.scale or 0)
+        if self.untold:
+            return ""
+        mean, std = np.ravel(self.mean), np.ravel(self.std)
+        raw = "; --scale 1 ?"
+        if (outer := (mean < 0) | (mean > top)).any():
+            wrong = mean[outer][0]
+            hint = raw if top < wrong <= self.max_code else ""
+            return f"mean {wrong:g} lies outside the pixels' range 0..{top:g}{hint}"
+        if top >= FAR and ((std < 1).any() or ((mean > 0) & (mean < 1)).any()):
+            told = f"mean {mean[0]:g} and std {std[0]:g}"
+            return f"{told} are those of pixels 0..1, not of the pixels' range 0..{top:g}; --scale 1/{self.max_code} ?"
+        if (std > FAR * top).any():
+            return f"std {std.max():g} lies far above the pixels' range 0..{top:g}{raw if top < self.max_code else ''}"
+        return ""
 
     def real(self, codes: NDArray[np.integer]) -> NDArray[np.float32]:
         """What codes (B, C, H, W), in the order the model wants, stand for: (code * scale - mean) / std."""
