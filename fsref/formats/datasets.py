@@ -12,7 +12,7 @@ BINARY = (
     "pickles are never read: wanted the binary version, cifar-10-binary.tar.gz, whose folder is cifar-10-batches-bin"
 )
 ARRAYS = (
-    "an idx file, as of MNIST: x = np.frombuffer({open}(FILE{mode}).read(), np.uint8, offset=16).reshape(-1, 28, 28), "
+    "an idx file, as of MNIST: x = np.{read}, np.uint8, offset=16).reshape(-1, 28, 28), "
     "y the same of the labels with offset=8 and no reshape; np.savez('mnist.npz', x=x, y=y) makes a source of them"
 )
 
@@ -30,8 +30,7 @@ def would_do(place: Path) -> str:
     idx = next((name for name in names if IDX.search(name)), None)
     if idx is None:
         return ""
-    packed = idx.endswith(".gz")
-    return ARRAYS.format(open="gzip.open" if packed else "open", mode="" if packed else ", 'rb'")
+    return ARRAYS.format(read="frombuffer(gzip.open(FILE).read()" if idx.endswith(".gz") else "fromfile(FILE")
 
 
 def _holds(folder: Path, names: tuple[str, ...]) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from typing import Any
 
 from fsref.errors import FileError
@@ -36,15 +37,18 @@ def assumed(known: Labelling | None) -> list[tuple[str, str]]:
     """The fact, for tables, of what was taken for granted; none where the source said what it means itself."""
     if known is None or known.by != "order":
         return []
-    pairs = few(f"{name} = {number}" for name, number in known.classes.items())
-    return [("labels", f"the network names no classes; taken in sorted order: {pairs}")]
+    return [("labels", f"the network names no classes; taken in sorted order: {few(known.classes.items())}")]
 
 
-def few(names: Iterable[str]) -> str:
-    """The first names, each cut where it is long, and how many more there are."""
-    known = list(names)
-    cut = [name if len(name) <= LONG else f"{name[: LONG - 3]}..." for name in known[:FEW]]
-    return ", ".join(cut) + (f" and {len(known) - FEW:,} more" if len(known) > FEW else "")
+def few(names: Collection[str | tuple[str, object]]) -> str:
+    """The first names, or pairs of a name and what it means, each cut where it is long, and how many more there are."""
+    told = [cut(name) if isinstance(name, str) else " = ".join(map(cut, map(str, name))) for name in islice(names, FEW)]
+    return ", ".join(told) + (f" and {len(names) - FEW:,} more" if len(names) > FEW else "")
+
+
+def cut(name: str) -> str:
+    """A name, its end left out where it is long."""
+    return name if len(name) <= LONG else f"{name[: LONG - 3]}..."
 
 
 def labelling(names: Mapping[str, str], into: Intake, place: str) -> Labelling:
@@ -69,7 +73,7 @@ def labelling(names: Mapping[str, str], into: Intake, place: str) -> Labelling:
         problem, limit = f"is no number, where others are, such as {numbers[0]}", f"wanted {known}; {would_do}"
         raise FileError("RUN-4", names[other], problem, other, limit)
     if into.classes:
-        pairs = few(f"{name} = {other}" for name, other in nearest_classes(found, into.classes))
+        pairs = few(nearest_classes(found, into.classes))
         limit = f"wanted {known}{f'; did you mean {pairs}?' if pairs else ''}; {would_do}"
         raise FileError("RUN-4", place, "names are not the network's classes", few(found), limit)
     if len(found) != into.count:

@@ -104,8 +104,8 @@ class Pixels:
 
     @property
     def doubt(self) -> str:
-        """A line when mean or std cannot be those of such pixels, else "": a mean where no pixel lies, numbers of pixels
-        0..1 where pixels go far beyond, a std far above all pixels.
+        """A line when mean or std cannot be those of such pixels, else "": a mean where no pixel lies, numbers of
+        pixels 0..1 where pixels go far beyond, a std far above all pixels.
         """
         top = self.max_code * (self.scale or 0)
         if self.untold:
