@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 import fsref
@@ -39,12 +41,13 @@ def not_taken(kind: type[FsrefError], source: object, net: fsref.Network, *words
         load_images(str(source), net, **options)
 
 
-def picture(path, pixels, mode=None):
+def picture(path: Path, pixels: ArrayLike, mode: str | None = None) -> None:
     """Write pixels (H, W) or (H, W, 3) as an image file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     image = Image.fromarray(np.asarray(pixels, np.uint8))
     (image if mode is None else image.convert(mode)).save(path)
 
 
-def grey(value=0, height=4, width=6):
+def grey(value: int = 0, height: int = 4, width: int = 6) -> NDArray[np.uint8]:
+    """Pixels (height, width), a ramp along x from a value on."""
     return np.full((height, width), value, np.uint8) + np.arange(width, dtype=np.uint8)

@@ -166,7 +166,7 @@ def test_cifar10_goes_by_the_networks_names(tmp_path: Path) -> None:
     def read(classes: Sequence[str]) -> list[int]:
         found = load_images(f"cifar10:{tmp_path}", network((3, 32, 32), count=10, classes=classes))
         assert found.y is not None
-        return found.y.tolist()
+        return [int(label) for label in found.y]
 
     for same in ((), CLASSES, PLANES, [f"class {k}" for k in range(10)], [name.upper() for name in CLASSES]):
         assert read(same) == list(range(10))

@@ -60,7 +60,7 @@ def _broken(place: str) -> Iterator[None]:
     """Makes a FileError of whatever Pillow raises on a broken picture; its warnings are not heard: what they warn of is
     refused, or changes no pixel.
     """
-    from PIL import UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
@@ -71,6 +71,8 @@ def _broken(place: str) -> Iterator[None]:
     except UnidentifiedImageError:
         limit = f"wanted {', '.join(FORMATS)} by its content"
         raise FileError("RUN-4", place, "not an image that can be read", None, limit) from None
+    except Image.DecompressionBombError:  # far beyond our own bound
+        raise FileError("RUN-4", place, "picture is too large", None, LIMIT) from None
     except Exception as error:  # whatever a decoder meets in a file of strangers
         told = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise FileError("RUN-4", place, "not an image that can be read", told) from None
