@@ -253,7 +253,7 @@ def test_npz(tmp_path):
         (InputError, {"x": np.array([{}], object)}, "x: not an array of integers: |O (wanted codes 0..255)"),
         (InputError, {"x": np.array(["a"])}, "x: not an array of integers: <U1 (wanted codes 0..255)"),
         (InputError, {"x": np.zeros((1, 1, 4, 5), np.uint8)}, "(1, 1, 4, 5) (wanted (B, 1, 4, 6)"),
-        (InputError, {"x": np.zeros((0, 1, 4, 6), np.uint8)}, "(0, 1, 4, 6)"),
+        (InputError, {"x": np.zeros((0, 1, 4, 6), np.uint8)}, "x: there are none: 0 (wanted 1 or more)"),
         (InputError, {"x": np.zeros(24, np.uint8)}, "(24,)"),
         (InputError, {"x": np.full((2, 1, 4, 6), -1)}, "x[0] [0, 0, 0]"),
         (InputError, {"x": np.full((2, 1, 4, 6), 256)}, "256"),

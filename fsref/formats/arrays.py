@@ -15,11 +15,11 @@ from fsref.formats.container import read_file
 from fsref.formats.intake import Intake
 from fsref.formats.labels import few
 from fsref.formats.npy import MAX_HEADER, read_array, read_header
+from fsref.law.arrays import as_images, as_labels, check_integers
 from fsref.law.populations import Shape
 
 INTEGERS = ("|i1", "|u1", *(f"{order}{sign}{size}" for order in "<>" for sign in "iu" for size in (2, 4, 8)))
 OTHERS = ("|b1", *(f"{order}f{size}" for order in "<>" for size in (2, 4, 8)))  # read to say what would do
-SAMPLE = 64  # rows of an array that say what its numbers are like
 
 
 def images_of_npz(
@@ -40,13 +40,10 @@ def images_of_npz(
         there = few(sorted(name.removesuffix(".npy") for name in members)) or "none"
         told = f"there are {there}; wanted images x and, with classes, y: np.savez(FILE, x=..., y=...)"
         raise FileError("FILE-1", str(path), "array is missing", images, told)
-    x, place = found[images], f"{path}: {images}"
-    if x.ndim == 3 and into.shape[0] == 1 and x.shape[1:] == into.shape[1:]:
-        x = x[:, None]
-    _check_integers(x, place, into)
-    if x.ndim != 4 or x.shape[1:] != into.shape or len(x) == 0:
-        raise InputError("RUN-4", place, "not images of the input's size", x.shape, _wanted(x.shape, into.shape))
-    y = None if labels not in found else _classes(found[labels], f"{path}: {labels}", len(x), into.count)
+    x = as_images(found[images], into.shape, into.pixels.max_code, "RUN-4", f"{path}: {images}")
+    y = found.get(labels)
+    if y is not None:
+        y = as_labels(y, len(x), into.count, "RUN-4", f"{path}: {labels}")
     return x[:limit], None if y is None else y[:limit]
 
 
@@ -69,7 +66,7 @@ def image_of_npy(path: Path, into: Intake) -> NDArray[np.integer]:
             x = _array(head + file.read(size), str(path), wanted)
     except OSError as error:
         raise FileError("RUN-4", str(path), "cannot be read", error.strerror or str(error)) from None
-    _check_integers(x, str(path), into)
+    check_integers(x, into.pixels.max_code, "RUN-4", str(path))
     one: NDArray[np.integer] = x.reshape(into.shape)
     into.check_codes(one[None], [str(path)])
     return one
@@ -93,42 +90,6 @@ def _array(data: bytes, place: str, limit: str) -> NDArray[Any]:
     return found.astype(found.dtype.newbyteorder("="), copy=False)
 
 
-def _check_integers(x: NDArray[Any], place: str, into: Intake) -> None:
-    """Nothing, when an array is one of integers. Errors: InputError that says how to make codes of it."""
-    if x.dtype.kind in "iu":
-        return
-    top, few_rows = into.pixels.max_code, np.asarray(x[:SAMPLE] if x.ndim else x, np.float64)
-    low, high = (float(few_rows.min()), float(few_rows.max())) if few_rows.size else (0.0, 0.0)
-    kind = "np.uint8" if top <= 255 else "np.uint16"
-    if 0 <= low and high <= top and (few_rows == np.round(few_rows)).all() and (high > 1 or top == 1):
-        hint = f"x.astype({kind}) makes them"
-    elif 0 <= low and high <= 1:
-        hint = f"np.round(x * {top}).astype({kind}) makes them of 0..1"
-    else:
-        hint = "take pixels as they are before mean and std"
-    problem, limit = "not an array of integers", f"wanted codes 0..{top}; {hint}"
-    raise InputError("RUN-4", place, problem, f"{x.dtype}, {low:g}..{high:g}", limit)
-
-
-def _wanted(shape: tuple[int, ...], wanted: Shape) -> str:
-    """What images (B, C, H, W) would do in the place of an array of this shape, and what makes them of it."""
-    c, h, w = wanted
-    told = f"wanted (B, {c}, {h}, {w}), B 1 or more"
-    if len(shape) == 4 and shape[3] == c != shape[1]:
-        told += "; channels are last: x.transpose(0, 3, 1, 2) puts them first"
-    elif len(shape) == 4 and shape[1] == 4 and c == 3:
-        told += "; is the fourth channel alpha? x[:, :3] leaves it out"
-    elif len(shape) == 3 and shape == (h, w, c):
-        told += "; x.transpose(2, 0, 1)[None] makes one image of it"
-    elif len(shape) == 3 and shape == wanted:
-        told += "; x[None] makes one image of it"
-    elif len(shape) == 2 and shape[1] == c * h * w:
-        told += f"; x.reshape(-1, {c}, {h}, {w}) makes them, if the order is channel, row, column"
-    elif len(shape) >= 3 and shape[-2:] != (h, w):
-        told += "; arrays are taken as they are: --resize and --crop are for image files"
-    return told
-
-
 def _one(shape: tuple[int, ...], wanted: Shape) -> str:
     """What one image (C, H, W) would do in the place of an array of this shape, and what makes it of that."""
     c, h, w = wanted
@@ -138,17 +99,3 @@ def _one(shape: tuple[int, ...], wanted: Shape) -> str:
     elif len(shape) == 4 and shape[1:] == wanted:
         told += "; more images go into an npz: np.savez(FILE, x=x)"
     return told
-
-
-def _classes(y: NDArray[Any], place: str, images: int, count: int) -> NDArray[np.integer]:
-    """The labels (B,) when they are integers, one for each image. Errors: InputError."""
-    wanted = f"wanted one class 0..{count - 1} per image, ({images},)"
-    if y.shape == (images, count) and count > 1:
-        raise InputError("RUN-4", place, "one-hot", y.shape, f"{wanted}: y.argmax(1) makes it")
-    if y.shape == (images, 1):
-        raise InputError("RUN-4", place, "not one class per image", y.shape, f"{wanted}: y.ravel() makes it")
-    if y.shape != (images,):
-        raise InputError("RUN-4", place, "not one class per image", y.shape, wanted)
-    if y.dtype.kind not in "iu":
-        raise InputError("RUN-4", place, "not an array of integers", y.dtype, f"{wanted}: y.astype(np.int64) makes it")
-    return y
