@@ -212,6 +212,15 @@ def test_a_file_is_no_folder(tmp_path):
     not_taken(FileError, tmp_path / "a.txt", network(), "a.txt: is a file, not a folder", "[RUN-4]")
 
 
+def test_a_source_may_be_a_path(tmp_path):
+    """A pathlib.Path is taken as its text is; what is no path is refused."""
+    picture(tmp_path / "a.png", grey(1))
+    for source in (tmp_path, tmp_path / "a.png"):
+        assert (load_images(source, network()).x == grey(1)).all()
+    with refused(UsageError, "RUN-2", "load_images", says="not a path: ndarray"):
+        load_images(np.zeros((1, 1, 4, 6), np.uint8), network())
+
+
 def test_bad_image_files_and_folders(tmp_path):
     not_taken(FileError, tmp_path / "none", network(), "none")
     not_taken(FileError, tmp_path, network(), "no image files")

@@ -22,6 +22,7 @@ from fsref.formats.arrays import image_of_npy, images_of_npz
 from fsref.formats.bundled import bundled, network_of
 from fsref.formats.cifar10 import CLASSES, classes_of_cifar10, read_batches
 from fsref.formats.datasets import FILES, would_do
+from fsref.formats.files import path_of
 from fsref.formats.folders import listed
 from fsref.formats.image_files import SUFFIXES, image_codes
 from fsref.formats.intake import Intake, check_option, intake
@@ -73,7 +74,7 @@ class ImageSet(Shown):
 
 @public
 def load_images(
-    source: str,
+    source: str | PathLike[str],
     model: Network | Graph | str | PathLike[str],
     resize: int | None = None,
     crop: int | None = None,
@@ -89,6 +90,7 @@ def load_images(
     those of the input contract hold. Errors: InputError, FileError, LimitError, UsageError.
     """
     check_option("limit", limit)
+    source = source if isinstance(source, str) else str(path_of(source, "load_images"))
     kind, _, rest = source.partition(":")
     model = model if isinstance(model, Graph) else network_of(model)
     into = intake(model)
