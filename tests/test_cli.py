@@ -271,7 +271,7 @@ def test_pixels_out_of_range_are_refused_alike_by_every_verb(
     Image.fromarray(pixels).save("flat/000.png")
     np.save("flat/000.npy", pixels)
     line = (
-        "fsref: error: flat/000.{}[0, 0, 2]: code out of range: 191 (0..16; "
+        "fsref: error: flat/000.{}[0, 0, 2]: code out of range: 191 (wanted 0..16; "
         "pixels are taken as codes, never rescaled) [RUN-1]\n"
     )
     place = ["--population", "conv1", "--neuron", "0"]
@@ -294,7 +294,7 @@ def test_errors_say_what_to_do(call: Call, model: Path, monkeypatch: pytest.Monk
     assert call("run", "tiny.fs.npz", "--data", "cifar10") == (2, "", line)
     Path("tiny.txt").write_text("x")
     assert call("run", "tiny.fs.npz", "--data", "tiny.txt")[2].startswith(
-        "fsref: error: tiny.txt: is a file, not a folder (digits, "
+        "fsref: error: tiny.txt: is a file, not a folder (wanted digits, "
     )
 
 

@@ -7,9 +7,6 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,48 +17,13 @@ import naive
 from fsref.errors import FileError, FsrefError, InputError, UsageError
 from fsref.formats import bundled as models
 from fsref.formats.bundled import bundled
-from fsref.formats.sources import load_images
+from fsref.formats.sources import image_file, load_images
 from fsref.law.images import drawn_images
 from fsref.law.projections import Dense
 from fsref.verification import golden
 from fsref.verification.golden import golden_record
-from handmade import ONE, chain
+from pictures import grey, network, not_taken, picture
 from refusals import refused
-
-
-def network(
-    shape: tuple[int, int, int] = (1, 4, 6),
-    steps: int = 8,
-    max_code: int = 255,
-    count: int = 3,
-    classes: Sequence[str] = (),
-    contract: bool = False,
-) -> fsref.Network:
-    """A network with one fs population whose input and readout are as asked, with a contract that tells the order of
-    channels alone, or with none.
-    """
-    given, readout = fsref.Input("input", shape, steps, max_code), fsref.Readout("logits", (count, 1, 1))
-    net = chain(fsref.FS("relu", ONE, fsref.fs_relu(4)), given=given, readout=readout)
-    pixels = fsref.Pixels(*shape, mean=(), std=(), scale=None, max_code=max_code) if contract else None
-    return replace(net, classes=classes, contract=pixels)
-
-
-def not_taken(kind: type[FsrefError], source: object, net: fsref.Network, *words: str, **options: Any) -> None:
-    """The source is refused with this kind of error, all of these words in its line."""
-    with refused(kind, says=words):
-        load_images(str(source), net, **options)
-
-
-def picture(path, pixels, mode=None):
-    """Write pixels (H, W) or (H, W, 3) as an image file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image = Image.fromarray(np.asarray(pixels, np.uint8))
-    (image if mode is None else image.convert(mode)).save(path)
-
-
-def grey(value=0, height=4, width=6):
-    return np.full((height, width), value, np.uint8) + np.arange(width, dtype=np.uint8)
-
 
 # Drawn images
 
@@ -141,11 +103,13 @@ def test_folder_without_labels(tmp_path):
 
 
 def test_labels_csv(tmp_path):
-    """labels.csv gives file and class, by name or number, in its own order."""
+    """labels.csv gives file and class, by name or by number, in its own order."""
     for name in ("p.png", "q.png", "deep/r.png"):
         picture(tmp_path / name, grey(ord(name[0])))
-    (tmp_path / "labels.csv").write_text("file,label\nq.png,cat\ndeep/r.png,0\n\np.png,bee\n")
+    (tmp_path / "labels.csv").write_text("file,label\nq.png,cat\ndeep/r.png,ANT\n\np.png,bee\n")
     found = load_images(str(tmp_path), network(classes=("ant", "bee", "cat")))
+    (tmp_path / "labels.csv").write_text("file,label\nq.png,2\ndeep/r.png,00\n\np.png,1\n")
+    assert (load_images(str(tmp_path), network(classes=("ant", "bee", "cat"))).y == found.y).all()
     assert found.names == ("q.png", "deep/r.png", "p.png") and found.y.tolist() == [2, 0, 1]
     assert found.x[0, 0, 0, 0] == ord("q")
 
@@ -161,6 +125,7 @@ def test_labels_csv(tmp_path):
         ("file,label\na.png\n", "line 2"),
         ("file,label\na.png,0,1\n", "line 2"),
         ("file,label\na.png,dog\n", "dog"),
+        ("file,label\na.png,0\nb.png,dog\n", "line 3: is no number, where others are, such as 0: dog (wanted"),
         ('file,label\n"a.png,0\n', "cannot be read"),
         ("file,label\nmissing.png,0\n", "missing.png"),
     ],
@@ -174,14 +139,31 @@ def test_bad_labels_csv(tmp_path, text, word):
 def test_size_mismatch_is_refused_unless_asked(tmp_path):
     """Nothing is resized or cropped silently; the error names the file and both sizes."""
     picture(tmp_path / "a.png", np.arange(8 * 12).reshape(8, 12))
-    not_taken(InputError, tmp_path, network(), "a.png", "8 x 12", "4 x 6", "[RUN-4]")
+    not_taken(InputError, tmp_path, network(), "a.png", "8 x 12 (wanted 4 x 6; nothing", "[RUN-4]")
+    not_taken(InputError, tmp_path, network((1, 6, 6)), "8 x 12 (wanted 6 x 6; ", "--resize 6 --crop 6 would do")
     assert load_images(str(tmp_path), network(), resize=4).x.shape == (1, 1, 4, 6)
     square = load_images(str(tmp_path), network((1, 6, 6)), crop=6).x[0, 0]
     assert (square == np.arange(8 * 12).reshape(8, 12)[1:7, 3:9]).all()
     assert load_images(str(tmp_path), network((1, 4, 4)), resize=4, crop=4).x.shape == (1, 1, 4, 4)
     not_taken(InputError, tmp_path, network(), "a.png", "crop", crop=9)
-    for option in ({"resize": 0}, {"crop": -1}, {"limit": 0}):
-        not_taken(UsageError, tmp_path, network(), next(iter(option)), **option)
+
+
+@pytest.mark.parametrize("option", ["resize", "crop", "limit"])
+@pytest.mark.parametrize("value", [0, -1, 2.5, "4", True, 2**40])
+def test_sizes_and_numbers_out_of_range_are_refused(tmp_path, option, value):
+    """resize and crop are sides, 1..65536; limit is 1 or more; in folders and for a single image."""
+    picture(tmp_path / "a.png", grey())
+    if option == "limit" and value == 2**40:
+        assert len(load_images(str(tmp_path), network(), limit=value).x) == 1
+        return
+    wanted = "wanted 1 or more" if option == "limit" else "wanted 1..65536"
+    for source in (tmp_path, tmp_path / "a.png"):
+        not_taken(
+            UsageError, source, network(), f"{option}: not an integer in range: {value} ({wanted})", **{option: value}
+        )
+    if option != "limit":
+        with refused(UsageError, "RUN-4", option):
+            image_file(tmp_path / "a.png", network(), **{option: value})
 
 
 def test_grey_and_rgb(tmp_path):
@@ -192,21 +174,25 @@ def test_grey_and_rgb(tmp_path):
     assert rgb.contract.order == "RGB"
     assert (load_images(str(tmp_path), rgb).x[0] == colour.transpose(2, 0, 1)).all()
     assert (load_images(str(tmp_path), network((3, 4, 6))).x[0] == colour.transpose(2, 0, 1)).all()
-    line = "c.png: colour image where the network takes grey: RGB (8-bit L, no alpha) [RUN-4]"
+    line = "c.png: colour image where the network takes grey: RGB (wanted 8-bit L, no alpha; image.convert('L') of"
     not_taken(InputError, tmp_path, network(), line)
     not_taken(InputError, tmp_path, network((2, 4, 6)), "c.png", "(2, 4, 6)")
     picture(tmp_path / "c.png", grey(3))
     assert (load_images(str(tmp_path), rgb).x[0] == grey(3)[None]).all()
     picture(tmp_path / "c.png", colour, "RGBA")
-    not_taken(InputError, tmp_path, rgb, "c.png: colour image of a kind", "RGBA (8-bit L, P, RGB, CMYK, no alpha)")
+    not_taken(InputError, tmp_path, rgb, "c.png: colour image with alpha: RGBA (wanted", "image.convert('RGB')")
     picture(tmp_path / "c.png", grey(3), "LA")
-    not_taken(InputError, tmp_path, rgb, "c.png: grey image where the network takes colour: LA")
-    not_taken(InputError, tmp_path, network(), "c.png: grey image of a kind", "LA (8-bit L, no alpha)")
+    not_taken(InputError, tmp_path, rgb, "c.png: grey image with alpha: LA")
+    not_taken(InputError, tmp_path, network(), "c.png: grey image with alpha: LA (wanted 8-bit L, no alpha;")
+    picture(tmp_path / "c.png", grey(3), "1")
+    not_taken(
+        InputError, tmp_path, network(), "c.png: grey image of a kind the network does not take: 1 (wanted 8-bit L"
+    )
 
 
 def test_pixels_beyond_max_code_are_refused(tmp_path):
     picture(tmp_path / "a.png", grey(12))
-    line = f"{tmp_path / 'a.png'} [0, 0, 5]: code out of range: 17 (0..16; "
+    line = f"{tmp_path / 'a.png'} [0, 0, 5]: code out of range: 17 (wanted 0..16; "
     not_taken(InputError, tmp_path, network(steps=5, max_code=16), line, "[RUN-1]")
 
 
@@ -221,26 +207,18 @@ def test_one_image(tmp_path, shape):
         assert found.y is None and found.names == (str(tmp_path / name),)
 
 
-@pytest.mark.parametrize(
-    ("array", "word"),
-    [
-        (np.zeros((2, 1, 4, 6), np.uint8), "not one image"),
-        (np.zeros((4, 5), np.uint8), "not one image"),
-        (np.zeros((4, 6)), "integers: float64"),
-        (np.full((4, 6), -1), "[0, 0, 0]: code out of range: -1"),
-    ],
-)
-def test_bad_npy(tmp_path, array, word):
-    np.save(tmp_path / "a.npy", array)
-    not_taken(InputError, tmp_path / "a.npy", network(), "a.npy", word)
-    not_taken(UsageError, tmp_path / "a.npy", network(), "crop", crop=2)
-    (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-1])
-    not_taken(FileError, tmp_path / "a.npy", network(), "a.npy", "cannot be read")
-
-
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "a.txt").write_text("x")
     not_taken(FileError, tmp_path / "a.txt", network(), "a.txt: is a file, not a folder", "[RUN-4]")
+
+
+def test_a_source_may_be_a_path(tmp_path):
+    """A pathlib.Path is taken as its text is; what is no path is refused."""
+    picture(tmp_path / "a.png", grey(1))
+    for source in (tmp_path, tmp_path / "a.png"):
+        assert (load_images(source, network()).x == grey(1)).all()
+    with refused(UsageError, "RUN-2", "load_images", says="not a path: ndarray"):
+        load_images(np.zeros((1, 1, 4, 6), np.uint8), network())
 
 
 def test_bad_image_files_and_folders(tmp_path):
@@ -276,16 +254,21 @@ def test_npz(tmp_path):
     ("kind", "arrays", "word"),
     [
         (FileError, {"images": np.zeros((1, 1, 4, 6), np.uint8)}, "missing: x"),
-        (FileError, {"x": np.zeros((1, 1, 4, 6))}, "integer"),
-        (FileError, {"x": np.array([{}], object)}, "integer"),
-        (InputError, {"x": np.zeros((1, 1, 4, 5), np.uint8)}, "(1, 4, 5)"),
-        (InputError, {"x": np.zeros((0, 1, 4, 6), np.uint8)}, "(0, 1, 4, 6)"),
+        (
+            InputError,
+            {"x": np.zeros((1, 1, 4, 6))},
+            "x: not an array of integers: float64, 0..0 (wanted codes 0..255; ",
+        ),
+        (InputError, {"x": np.array([{}], object)}, "x: not an array of integers: |O (wanted codes 0..255)"),
+        (InputError, {"x": np.array(["a"])}, "x: not an array of integers: <U1 (wanted codes 0..255)"),
+        (InputError, {"x": np.zeros((1, 1, 4, 5), np.uint8)}, "(1, 1, 4, 5) (wanted (B, 1, 4, 6)"),
+        (InputError, {"x": np.zeros((0, 1, 4, 6), np.uint8)}, "x: there are none: 0 (wanted 1 or more)"),
         (InputError, {"x": np.zeros(24, np.uint8)}, "(24,)"),
         (InputError, {"x": np.full((2, 1, 4, 6), -1)}, "x[0] [0, 0, 0]"),
         (InputError, {"x": np.full((2, 1, 4, 6), 256)}, "256"),
         (InputError, {"x": np.zeros((2, 1, 4, 6), np.uint8), "y": [0]}, "(1,)"),
         (InputError, {"x": np.zeros((2, 1, 4, 6), np.uint8), "y": [0, 3]}, "x[1] label"),
-        (InputError, {"x": np.zeros((2, 1, 4, 6), np.uint8), "y": [[0, 1]]}, "(1, 2)"),
+        (InputError, {"x": np.zeros((2, 1, 4, 6), np.uint8), "y": [[0, 1]]}, "(1, 2) (wanted one class 0..2 per image"),
     ],
 )
 def test_bad_npz(tmp_path, kind, arrays, word):

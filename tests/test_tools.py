@@ -65,7 +65,7 @@ def test_training_images_of_cifar10(tmp_path: Path) -> None:
     assert labels.dtype == torch.int64 and labels.tolist() == list(range(10))
     records[:2, 0] = [3, 10]
     records[:2].tofile(tmp_path / "data_batch_2.bin")
-    with pytest.raises(SystemExit, match=r"train_cifar10.py: error: labels\[3\]: no such class: 10 \(0..9\)"):
+    with pytest.raises(SystemExit, match=r"train_cifar10.py: error: labels\[3\]: no such class: 10 \(wanted 0..9\)"):
         train.training_images(tmp_path)
     (tmp_path / "data_batch_4.bin").unlink()
     with pytest.raises(SystemExit, match=r"train_cifar10.py: error: .*data_batch_4.bin"):

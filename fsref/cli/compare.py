@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fsref.cli.graphs import CONTRACT, graph_of
-from fsref.cli.options import JSON, LIMIT, NET, SOURCE, check_target, show
+from fsref.cli.options import JSON, LIMIT, NET, SOURCE, check_target, labelled, show
 from fsref.errors import UsageError
 from fsref.formats.bundled import load
 from fsref.formats.sources import SOURCES, load_images
@@ -43,5 +43,5 @@ def compare(
         compared = compare_populations(graph, network, images.x, images.y, progress=advance)
     if plot is not None:
         comparison_picture(compared, plot)
-    show(as_json, [compared], compared.to_dict())
+    show(as_json, [labelled(compared.sheet(), images)], {**compared.to_dict(), **images.to_dict()})
     return 0

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from fsref.cli.graphs import CARRIED, CONTRACT, graph_of
-from fsref.cli.options import JSON, SOURCE, WORK, Given, check_target, show, work
+from fsref.cli.options import JSON, SOURCE, WORK, Given, check_target, labelled, show, work
 from fsref.conversion.converter import Options
 from fsref.conversion.folding import fold
 from fsref.conversion.search import check_loss
@@ -222,6 +222,14 @@ def convert(
     if outcome.search is not None and plot is not None:
         search_picture(outcome.search, plot)
     written = f"written  {target}\nnext     {following(model, target, source, given)}"
-    plain = {**outcome.to_dict(), "data": test or source, "out": str(target)}
-    show(as_json, [*([] if outcome.search is None else [outcome.search]), outcome, written], plain)
+    plain = {**outcome.to_dict(), **scored.to_dict(), "data": test or source, "out": str(target)}
+    show(
+        as_json,
+        [
+            *([] if outcome.search is None else [outcome.search]),
+            labelled(outcome.sheet(), calibration, scored),
+            written,
+        ],
+        plain,
+    )
     return 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fsref.cli.options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, images_of, show, work
+from fsref.cli.options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, images_of, labelled, show, work
 from fsref.errors import InputError, UsageError
 from fsref.formats.bundled import load
 from fsref.metrics.energy import costs_of, energy
@@ -97,8 +97,9 @@ def evaluate(
     with progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
         score = score_network(network, images.x, images.y, engine, **work(given), progress=advance)
     spent = None if prices is None else energy(score.counts, prices)
-    shown: list[object] = [score, *([] if spent is None else [spent])]
-    plain, rated = {**score.to_dict(), "energy": None if spent is None else spent.to_dict(), "rate": None}, None
+    shown: list[object] = [labelled(score.sheet(), images), *([] if spent is None else [spent])]
+    told = {"energy": None if spent is None else spent.to_dict(), "rate": None}
+    plain, rated = {**score.to_dict(), **images.to_dict(), **told}, None
     if twin is not None and rate is not None:
         limits = {"threads": given["threads"], "memory_limit": given["memory_limit"]}
         with progress(f"rate-coded twin, {len(images.x)} images", len(images.x)) as advance:

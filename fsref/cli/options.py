@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from fsref.engines.engine import ENGINES
 from fsref.errors import UsageError
 from fsref.formats.bundled import brings_images
 from fsref.formats.files import holds_no_file
+from fsref.formats.labels import assumed
 from fsref.formats.sources import SOURCES, ImageSet, load_images
 from fsref.law.network import Network
+from fsref.tables import Sheet
 from fsref.version import SPEC_VERSION, __version__
 
 SCHEMA = 2  # of all JSON; 1 had no such key
@@ -105,6 +108,12 @@ def images_of(name: str, net: Network, given: Given) -> ImageSet:
     if source is None:
         raise UsageError("RUN-4", "--data", "this network comes without images: name some", None, SOURCES)
     return load_images(source, net, given["resize"], given["crop"], given.get("limit"))
+
+
+def labelled(sheet: Sheet, *images: ImageSet) -> Sheet:
+    """A table, below it what was taken for granted of the labels of the images (RUN-4)."""
+    taken = dict.fromkeys(fact for some in images for fact in assumed(some.labelling))
+    return replace(sheet, below=[*sheet.below, *taken])
 
 
 def work(given: Given) -> Given:

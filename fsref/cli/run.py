@@ -8,7 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
-from fsref.cli.options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, Given, images_of, show, work
+from fsref.cli.options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, Given, images_of, labelled, show, work
 from fsref.engines.engine import ENGINES
 from fsref.errors import UsageError
 from fsref.formats.bundled import brings_images, bundled, load
@@ -103,7 +103,7 @@ def run(
         for lines in () if as_json else event_lines(spikes):
             click.echo(lines)
         return 0
-    shown: list[object] = [result.sheet(names, labels)]
+    shown: list[object] = [labelled(result.sheet(names, labels), images)]
     if out is not None:
         shown += [f"recorded in {out}"]
     elif "spikes" in kinds and result.trace is not None:
@@ -112,7 +112,7 @@ def run(
     told |= {"out": None if out is None else str(out)}
     if out is None and result.trace is not None:
         told["recording"] = result.trace.to_list()
-    show(as_json, shown, {**result.to_dict(), **told})
+    show(as_json, shown, {**result.to_dict(), **images.to_dict(), **told})
     return 0
 
 

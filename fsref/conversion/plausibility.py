@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from math import sqrt
 
-import numpy as np
-
 from fsref.errors import GraphError
 from fsref.law.images import Pixels
 from fsref.metrics.paired import Paired, Z
@@ -43,17 +41,6 @@ def unexpected(expected: float, correct: int, image_count: int, pixels: Pixels) 
         "; score more of them" if abs(found - expected) <= allowed else ""
     )
     return str(GraphError("CONV-8", "float accuracy", "more than a point off", off, hint))
-
-
-def implausible(pixels: Pixels) -> str:
-    """A line when a mean lies where no pixel does, else ""."""
-    top = pixels.max_code * (pixels.scale or 0)
-    wrong = next((mean for mean in np.ravel(pixels.mean).tolist() if not 0 <= mean <= top), None)
-    if wrong is None:
-        return ""
-    return f"mean {wrong:g} lies outside the pixels' range 0..{top:g}" + (
-        "; --scale 1 ?" if top < wrong <= pixels.max_code else ""
-    )
 
 
 def lost_elsewhere(loss: float, kept: bool, pair: Paired) -> str:

@@ -3,77 +3,100 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
+import re
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
 
 from fsref.errors import FileError
-from fsref.formats.cifar10 import FILES
+from fsref.formats.datasets import would_do
 from fsref.formats.image_files import SUFFIXES
 from fsref.formats.intake import Intake
+from fsref.formats.labels import Labelling, labelling
+
+MAX_IMAGES = 2**21  # of a folder
+MAX_TABLE = 2**26  # bytes of a labels.csv
+HEADER = ["file", "label"]
 
 
-def listed(folder: Path, into: Intake) -> list[tuple[str, int | None]]:
-    """The image files of a folder, by name relative to it, and their classes, None for all when it has none. Errors:
-    FileError.
-    """
+@dataclass(frozen=True)
+class Listed:
+    """The image files of a folder, by names relative to it; their classes, and how these were read, if it has any."""
+
+    names: list[str]
+    classes: list[int] | None = None
+    labelling: Labelling | None = None
+
+
+def listed(folder: Path, into: Intake) -> Listed:
+    """What a folder holds. Errors: FileError."""
+    try:
+        found = _listed(folder, into)
+    except OSError as error:
+        raise FileError(
+            "RUN-4", str(error.filename or folder), "cannot be read", error.strerror or str(error)
+        ) from None
+    if len(found.names) > MAX_IMAGES:
+        raise FileError("RUN-4", str(folder), "too many images", len(found.names), f"at most {MAX_IMAGES:,}")
+    return found
+
+
+def _listed(folder: Path, into: Intake) -> Listed:
+    """What a folder holds, as its owner lets it be read. Errors: FileError, OSError."""
     if (table := folder / "labels.csv").is_file():
         return _from_csv(table, into)
-    classes = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if not classes:
-        return [(name, None) for name in image_files(folder)]
-    if set(classes) <= set(into.classes):
-        number = {name: into.classes.index(name) for name in classes}
-    elif len(classes) == into.count:
-        number = {name: index for index, name in enumerate(classes)}
-    else:
-        limit = f"{into.count} classes: {', '.join(into.classes) or 'without names'}"
-        raise FileError(
-            "RUN-4", str(folder), "folders are neither classes by name nor one per class", ", ".join(classes), limit
-        )
-    ranked = [(rank, name, file) for name in classes for rank, file in enumerate(image_files(folder / name))]
-    return [(f"{name}/{file}", number[name]) for _, name, file in sorted(ranked)]
+    folders = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not folders:
+        return Listed(image_files(folder))
+    known = labelling({name: f"{folder}/{name}" for name in folders}, into, str(folder))
+    ranked = [(rank, name, file) for name in folders for rank, file in enumerate(image_files(folder / name))]
+    in_turn = [(name, file) for _, name, file in sorted(ranked)]
+    return Listed([f"{name}/{file}" for name, file in in_turn], [known.classes[name] for name, _ in in_turn], known)
 
 
 def image_files(folder: Path) -> list[str]:
-    """The sorted names of the image files of one folder. Errors: FileError when there are none."""
+    """The sorted names of the image files of one folder. Errors: FileError when there are none; OSError."""
     files = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
     if not files:
-        kind = next(
-            (kind for kind, batches in FILES.items() if all((folder / name).is_file() for name in batches)), None
-        )
-        limit = ", ".join(sorted(SUFFIXES)) if kind is None else f"did you mean {kind}:{folder}?"
+        limit = would_do(folder) or f"wanted {', '.join(sorted(SUFFIXES))}"
         raise FileError("RUN-4", str(folder), "holds no image files", None, limit)
     return files
 
 
-def _from_csv(table: Path, into: Intake) -> list[tuple[str, int | None]]:
+def _from_csv(table: Path, into: Intake) -> Listed:
     """The rows of a labels.csv with columns file and label, a label being the name of a class or its number; files are
     looked for in the folder `images` beside it, if there is one. Errors: FileError.
     """
+    place = str(table)
+    if (size := table.stat().st_size) > MAX_TABLE:
+        raise FileError("RUN-4", place, "is too large", f"{size:,} bytes", f"at most {MAX_TABLE:,}")
+    rows = []
     try:
         with table.open(newline="", encoding="utf-8-sig") as text:
-            rows = [(line, row) for line, row in enumerate(csv.reader(text, strict=True), start=1) if row]
-    except (OSError, UnicodeError, csv.Error) as error:
-        raise FileError("RUN-4", str(table), "cannot be read", str(error)) from None
-    if not rows or rows[0][1] != ["file", "label"]:
-        raise FileError(
-            "RUN-4",
-            str(table),
-            "does not begin with the header file,label",
-            ",".join(rows[0][1]) if rows else "nothing",
-        )
+            for line, row in enumerate(csv.reader(text, strict=True), start=1):
+                if row:
+                    rows.append((line, row))
+                if len(rows) > 1 + MAX_IMAGES:
+                    raise FileError("RUN-4", place, "names too many images", None, f"at most {MAX_IMAGES:,}")
+    except (UnicodeError, csv.Error) as error:
+        raise FileError("RUN-4", place, "cannot be read", str(error)) from None
+    if not rows or rows[0][1] != HEADER:
+        found = ",".join(rows[0][1]) if rows else "nothing"
+        raise FileError("RUN-4", place, "does not begin with the header file,label", found)
     if len(rows) < 2:
-        raise FileError("RUN-4", str(table), "names no image", None, "after the header file,label a row per image")
-    number = {str(index): index for index in range(into.count)} | {
-        name: index for index, name in enumerate(into.classes)
-    }
+        raise FileError("RUN-4", place, "names no image", None, "after the header file,label a row per image")
     for line, row in rows[1:]:
-        if len(row) != 2 or row[1] not in number:
+        if len(row) != 2:
             raise FileError(
-                "RUN-4",
-                f"{table} line {line}",
-                "not a file and a class",
-                ",".join(row),
-                f"a name of a class or 0..{into.count - 1}",
+                "RUN-4", f"{place} line {line}", "not a file and a class", ",".join(row), "wanted file,label"
             )
+        if _leads_out(row[0]):
+            limit = "wanted a path below it, without .. and no absolute one"
+            raise FileError("RUN-4", f"{place} line {line}", "names a file outside its folder", row[0], limit)
+    known = labelling({row[1]: f"{place} line {line}" for line, row in reversed(rows[1:])}, into, place)
     inside = "images/" if (table.parent / "images").is_dir() else ""
-    return [(inside + row[0], number[row[1]]) for _, row in rows[1:]]
+    return Listed([inside + row[0] for _, row in rows[1:]], [known.classes[row[1]] for _, row in rows[1:]], known)
+
+
+def _leads_out(name: str) -> bool:
+    """Whether a path leads out of the folder it is relative to, here or on Windows; links are not looked at."""
+    return bool(PureWindowsPath(name).anchor) or ".." in re.split(r"[/\\]", name)

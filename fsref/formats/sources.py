@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.errors import FileError, InputError, UsageError, public
+from fsref.errors import FileError, InputError, LimitError, UsageError, public
+from fsref.formats.arrays import image_of_npy, images_of_npz
 from fsref.formats.bundled import bundled, network_of
-from fsref.formats.cifar10 import FILES, read_batches
-from fsref.formats.container import read_members
+from fsref.formats.cifar10 import CLASSES, classes_of_cifar10, read_batches
+from fsref.formats.datasets import FILES, would_do
+from fsref.formats.files import path_of
 from fsref.formats.folders import listed
-from fsref.formats.image_files import SUFFIXES, image_codes, one_image
-from fsref.formats.intake import Intake, intake
-from fsref.formats.npy import read_array
+from fsref.formats.image_files import SUFFIXES, image_codes
+from fsref.formats.intake import Intake, check_option, intake
+from fsref.formats.labels import NUMBERED, Labelling, assumed
 from fsref.graph.graph import Graph
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.tables import Sheet, Shown, plural, short, sizes, span
 
+MAX_CODES = 2**33  # bytes of the images of a folder
 ROWS = 10  # images of a table
 SOURCES = "digits, an image, a folder, FILE.npz, cifar10:DIR or cifar10-train:DIR"
 
@@ -36,12 +40,13 @@ SOURCES = "digits, an image, a folder, FILE.npz, cifar10:DIR or cifar10-train:DI
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageSet(Shown):
     """Images `x`, integer codes (B, C, H, W), their classes `y`, int64 (B,), or None, and a name for each, for messages
-    and tables.
+    and tables; `labelling` tells how the classes were read, where there are some.
     """
 
     x: NDArray[np.integer]
     y: Ints | None
     names: tuple[str, ...]
+    labelling: Labelling | None = None
 
     def __repr__(self) -> str:
         return short(f"<ImageSet of {self._told()}>")
@@ -51,6 +56,10 @@ class ImageSet(Shown):
         labels = "without labels" if self.y is None else f"labels {span(int(self.y.min()), int(self.y.max()))}"
         return f"{plural(len(self.x), 'image')} {sizes(self.x.shape[1:])}, {labels}"
 
+    def to_dict(self) -> dict[str, Any]:
+        """How the labels were read, as plain JSON values."""
+        return {"labelling": None if self.labelling is None else self.labelling.to_dict()}
+
     def sheet(self) -> Sheet:
         """The images as a table: name, label and codes of each, the first 10."""
         rows = []
@@ -58,13 +67,14 @@ class ImageSet(Shown):
             label = [] if self.y is None else [int(self.y[i])]
             rows.append((str(i), name, *label, span(int(x.min()), int(x.max()))))
         more = [("...", f"and {plural(len(self.x) - ROWS, 'more image')}")] if len(self.x) > ROWS else []
+        more += assumed(self.labelling)
         head = ("image", "name", *([] if self.y is None else ["label"]), "codes")
         return Sheet(self._told(), head, rows, left=2, below=more)
 
 
 @public
 def load_images(
-    source: str,
+    source: str | PathLike[str],
     model: Network | Graph | str | PathLike[str],
     resize: int | None = None,
     crop: int | None = None,
@@ -77,13 +87,14 @@ def load_images(
     DIR/test_batch.bin; `cifar10-train:DIR`: DIR/data_batch_1.bin to _5. Else one image (an image file, or a .npy of
     codes) or a folder: with `labels.csv` (columns file, label), with a folder per class (taken in turn, one image of
     each), or with images alone. `resize` (shorter side) and `crop` (centre, square) are for image files; without them
-    those of the input contract hold. Errors: InputError, FileError, UsageError.
+    those of the input contract hold. Errors: InputError, FileError, LimitError, UsageError.
     """
-    for option, value in (("resize", resize), ("crop", crop), ("limit", limit)):
-        if value is not None and value < 1:
-            raise UsageError("RUN-4", option, "not 1 or more", value)
+    check_option("limit", limit)
+    source = source if isinstance(source, str) else str(path_of(source, "load_images"))
     kind, _, rest = source.partition(":")
-    into = intake(model if isinstance(model, Graph) else network_of(model))
+    model = model if isinstance(model, Graph) else network_of(model)
+    into = intake(model)
+    size = into.sized(resize, crop)
     files = source != "digits" and kind not in FILES and not source.endswith(".npz")
     if not files and (resize or crop):
         raise UsageError("RUN-4", source, "resize and crop are for image files and folders of them")
@@ -92,42 +103,29 @@ def load_images(
     if kind in FILES:
         if not rest:
             raise UsageError("RUN-4", source, "names no folder", None, f"{kind}:DIR")
-        return _image_set(into, *read_batches(Path(rest), kind, limit), f"{Path(rest)}/")
-    return (
-        _of_files(Path(source), into, *into.sized(resize, crop), limit) if files else _of_npz(Path(source), into, limit)
-    )
-
-
-def _arrays(path: Path, wanted: str, *optional: str) -> dict[str, NDArray[Any]]:
-    """The integer arrays of an npz by name, read as FILE-1 and FILE-2 read a network: nothing is unpickled. Errors:
-    FileError.
-    """
-    try:
-        members = read_members(path.read_bytes(), str(path))
-    except OSError as error:
-        raise FileError("FILE-1", str(path), "cannot be read", error.strerror or str(error)) from None
-    found = {
-        name: read_array(data, f"{path}: {name}.npy")
-        for name in (wanted, *optional)
-        if (data := members.get(f"{name}.npy")) is not None
-    }
-    if wanted not in found:
-        raise FileError(
-            "FILE-1", str(path), "array is missing", wanted, f"there are {', '.join(sorted(members)) or 'none'}"
-        )
-    return found
+        return _of_cifar10(Path(rest), kind, into, limit)
+    if not files:
+        return _of_npz(Path(source), into, limit)
+    path = Path(source)
+    if path.is_file() and path.suffix.lower() in SUFFIXES | {".npy"}:
+        return ImageSet(image_file(path, model, resize, crop)[None], None, (source,))
+    return _of_folder(path, into, *size, limit)
 
 
 def _image_set(
-    into: Intake, x: NDArray[np.integer], y: NDArray[np.integer] | None, names: Sequence[str], origin: str
+    into: Intake,
+    x: NDArray[np.integer],
+    y: NDArray[np.integer] | None,
+    names: Sequence[str],
+    origin: str,
+    known: Labelling | None,
 ) -> ImageSet:
     """The images (B, C, H, W) and classes (B,), when they are codes of the input and logits (RUN-1, RUN-4); `origin`
     goes before the names in messages. Errors: InputError.
     """
     if x.shape[1:] != into.shape:
-        raise InputError(
-            "RUN-4", origin + names[0], "size (C, H, W) does not meet the input", x.shape[1:], f"{into.shape}"
-        )
+        problem = "size (C, H, W) is not the input's"
+        raise InputError("RUN-4", origin + names[0], problem, x.shape[1:], f"wanted {into.shape}")
     into.check_codes(x, [origin + name for name in names])
     count = into.count
     if y is not None and (wrong := (y < 0) | (y >= count)).any():
@@ -136,48 +134,43 @@ def _image_set(
             f"{origin}{names[int(np.argmax(wrong))]} label",
             "no such class",
             int(y[wrong][0]),
-            f"0..{count - 1}",
+            f"wanted 0..{count - 1}",
         )
-    return ImageSet(x, None if y is None else y.astype(np.int64), tuple(names))
+    return ImageSet(x, None if y is None else y.astype(np.int64), tuple(names), None if y is None else known)
 
 
 def _of_npz(path: Path, into: Intake, limit: int | None, images: str = "x", labels: str = "y") -> ImageSet:
     """The images of an npz: x (B, C, H, W), or (B, H, W) for one channel, and y (B,) if it is there."""
-    arrays = _arrays(path, images, labels)
-    x = arrays[images]
-    if x.ndim == 3 and into.shape[0] == 1:
-        x = x[:, None]
-    if x.ndim != 4 or len(x) == 0:
-        raise InputError(
-            "RUN-4", f"{path}: {images}", "not images", x.shape, f"(B, {', '.join(map(str, into.shape))}), B 1 or more"
-        )
-    y = arrays.get(labels)
-    if y is not None and y.shape != x.shape[:1]:
-        raise InputError("RUN-4", f"{path}: {labels}", "not one class per image", y.shape, f"({len(x)},)")
-    x, y = x[:limit], None if y is None else y[:limit]
-    return _image_set(into, x, y, [f"{images}[{index}]" for index in range(len(x))], f"{path}: ")
+    x, y = images_of_npz(path, into, limit, images, labels)
+    return _image_set(into, x, y, [f"{images}[{index}]" for index in range(len(x))], f"{path}: ", NUMBERED)
 
 
-def _of_files(folder: Path, into: Intake, resize: int | None, crop: int | None, limit: int | None) -> ImageSet:
-    """The images of a folder with labels.csv, a folder per class, or images alone; or one image."""
-    if folder.is_file() and folder.suffix.lower() in SUFFIXES | {".npy"}:
-        return ImageSet(one_image(folder, into, resize, crop)[None], None, (str(folder),))
+def _of_cifar10(folder: Path, kind: str, into: Intake, limit: int | None) -> ImageSet:
+    """The images of CIFAR-10 in a folder, their labels as classes of the network."""
+    known = classes_of_cifar10(into, f"{kind}:{folder}")
+    x, y, names = read_batches(folder, kind, limit)
+    if known.classes and int(y.max()) < len(CLASSES):
+        y = np.array([known.classes[name] for name in CLASSES])[y]
+    return _image_set(into, x, y, names, f"{folder}/", known)
+
+
+def _of_folder(folder: Path, into: Intake, resize: int | None, crop: int | None, limit: int | None) -> ImageSet:
+    """The images of a folder with labels.csv, a folder per class, or images alone."""
     if not folder.is_dir():
-        raise FileError(
-            "RUN-4",
-            str(folder),
-            "is a file, not a folder" if folder.exists() else "no such image or folder of images",
-            None,
-            SOURCES,
+        problem = "is a file, not a folder" if folder.exists() else "no such image or folder of images"
+        raise FileError("RUN-4", str(folder), problem, None, would_do(folder) or f"wanted {SOURCES}")
+    found = listed(folder, into)
+    names, y = found.names[:limit], None if found.classes is None else np.array(found.classes[:limit], np.int64)
+    if (size := len(names) * prod(into.shape)) > MAX_CODES:
+        told = f"{plural(len(names), 'image')}, {size:,} bytes"
+        fit = max(1, MAX_CODES // prod(into.shape))
+        raise LimitError(
+            "RUN-4", str(folder), "images take too much memory", told, f"at most {MAX_CODES:,}: --limit {fit}"
         )
-    found = listed(folder, into)[:limit]
-    x = np.empty((len(found), *into.shape), np.uint8)
-    for row, (name, _) in zip(x, found, strict=True):
+    x = np.empty((len(names), *into.shape), np.uint8)
+    for row, name in zip(x, names, strict=True):
         row[:] = image_codes(folder / name, into, resize, crop)
-    labels = [label for _, label in found if label is not None]
-    return _image_set(
-        into, x, np.array(labels, np.int64) if labels else None, [name for name, _ in found], f"{folder}/"
-    )
+    return _image_set(into, x, y, names, f"{folder}/", found.labelling)
 
 
 def image_file(
@@ -187,4 +180,9 @@ def image_file(
     does. Errors: as there.
     """
     into = intake(model)
-    return one_image(path, into, *into.sized(resize, crop))
+    size = into.sized(resize, crop)
+    if path.suffix.lower() != ".npy":
+        return image_codes(path, into, *size)
+    if resize or crop:
+        raise UsageError("RUN-4", str(path), "resize and crop are for image files and folders of them")
+    return image_of_npy(path, into)

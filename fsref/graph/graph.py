@@ -327,7 +327,8 @@ class Graph(Shown):
             *(row(node.name, node.op, node.inputs, node.parameters) for node in self.nodes),
         ]
         title = f"{self.name or 'graph'}: {plural(len(self.nodes), 'node')}, {plural(self.parameters, 'parameter')}"
-        below = [("note", note) for note in self.notes]
+        doubts = () if self.input is None else (self.input.doubt,)
+        below = [("note", note) for note in (*self.notes, *doubts) if note]
         return Sheet(title, ("node", "op", "shape", "reads", "parameters"), rows, left=4, below=below)
 
 

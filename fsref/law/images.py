@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fsref.errors import GraphError, InputError, UsageError, public
+from fsref.law.arrays import as_images, as_labels
 from fsref.law.neuron import Ints
 from fsref.law.populations import MAX_NEURONS, MAX_SIDE, Input, Shape
 from fsref.tables import sizes
 
 ORDERS = {1: ("L",), 3: ("RGB", "BGR")}  # by channels, the default first; other numbers of channels have no order
 LARGEST = float(np.finfo(np.float32).max)
+FAR = 10  # times a range of 0..1, or of its pixels, beyond which numbers are those of another scale
 NUMBERS = ("scale", "mean", "std")
 
 
@@ -101,6 +103,27 @@ class Pixels:
         """Which of scale, mean and std are not told."""
         return tuple(name for name in NUMBERS if getattr(self, name) in (None, ()))
 
+    @property
+    def doubt(self) -> str:
+        """A line when mean or std cannot be those of such pixels, else "": a mean where no pixel lies, numbers of
+        pixels 0..1 where pixels go far beyond, a std far above all pixels.
+        """
+        top = self.max_code * (self.scale or 0)
+        if self.untold:
+            return ""
+        mean, std = np.ravel(self.mean), np.ravel(self.std)
+        raw = "; --scale 1 ?"
+        if (outer := (mean < 0) | (mean > top)).any():
+            wrong = mean[outer][0]
+            hint = raw if top < wrong <= self.max_code else ""
+            return f"mean {wrong:g} lies outside the pixels' range 0..{top:g}{hint}"
+        if top >= FAR and ((std < 1).any() or ((mean > 0) & (mean < 1)).any()):
+            told = f"mean {mean[0]:g} and std {std[0]:g}"
+            return f"{told} are those of pixels 0..1, not of the pixels' range 0..{top:g}; --scale 1/{self.max_code} ?"
+        if (std > FAR * top).any():
+            return f"std {std.max():g} lies far above the pixels' range 0..{top:g}{raw if top < self.max_code else ''}"
+        return ""
+
     def real(self, codes: NDArray[np.integer]) -> NDArray[np.float32]:
         """What codes (B, C, H, W), in the order the model wants, stand for: (code * scale - mean) / std."""
         assert self.scale is not None, "checked where graphs are made (GRAPH-5)"
@@ -134,18 +157,10 @@ def check_codes(images: ArrayLike, shape: Shape, max_code: int, rule: str = "RUN
     try:
         given = np.asarray(images)
     except ValueError:
-        raise InputError(rule, "images", "not an array", type(images).__name__, "integer codes (B, C, H, W)") from None
-    if given.dtype.kind not in "iu":
-        raise InputError(rule, "images", "not an array of integers", given.dtype, f"integer codes 0..{max_code}")
-    if given.ndim == 3 and shape == (1, *given.shape[1:]):
-        given = given[:, None]
-    if given.ndim != 4 or given.shape[1:] != shape:
-        limit = f"(B, {shape[0]}, {shape[1]}, {shape[2]})"
-        raise InputError(rule, "images", "shape does not meet the input", given.shape, limit)
-    if len(given) == 0:
-        raise InputError(rule, "images", "there are none", 0, "1 or more")
+        raise InputError(rule, "images", "not an array", type(images).__name__, "wanted codes (B, C, H, W)") from None
+    given = as_images(given, shape, max_code, rule, "images")
     if (at := outside(given, max_code)) is not None:
-        raise InputError(rule, f"images{list(at)}", "code out of range", int(given[at]), f"0..{max_code}")
+        raise InputError(rule, f"images{list(at)}", "code out of range", int(given[at]), f"wanted 0..{max_code}")
     return given
 
 
@@ -167,19 +182,18 @@ def check_labels(labels: ArrayLike | None, images: int, classes: int) -> Ints:
     Errors: InputError.
     """
     if labels is None:
-        raise InputError("RUN-1", "labels", "the images have none", None, "one class per image")
+        raise InputError("RUN-1", "labels", "the images have none", None, "wanted one class per image")
     try:
         given = np.asarray(labels)
     except ValueError:
-        raise InputError("RUN-1", "labels", "not an array", type(labels).__name__, "one class per image") from None
-    if given.dtype.kind not in "iu":
-        raise InputError("RUN-1", "labels", "not an array of integers", given.dtype, "one class per image")
-    if given.shape != (images,):
-        raise InputError("RUN-1", "labels", "not one per image", given.shape, f"({images},)")
+        raise InputError(
+            "RUN-1", "labels", "not an array", type(labels).__name__, "wanted one class per image"
+        ) from None
+    given = as_labels(given, images, classes, "RUN-1", "labels")
     wrong = np.flatnonzero((given < 0) | (given >= classes))
     if len(wrong):
         first = int(wrong[0])
-        raise InputError("RUN-1", f"labels[{first}]", "no such class", int(given[first]), f"0..{classes - 1}")
+        raise InputError("RUN-1", f"labels[{first}]", "no such class", int(given[first]), f"wanted 0..{classes - 1}")
     return given.astype(np.int64)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from fsref.conversion.converter import Calibrated, Options, check_count
 from fsref.conversion.folding import fold
 from fsref.conversion.found import Found, Point
-from fsref.conversion.plausibility import guessing, implausible, lost_elsewhere, unexpected
+from fsref.conversion.plausibility import guessing, lost_elsewhere, unexpected
 from fsref.conversion.search import check_loss, search
 from fsref.errors import UsageError, public
 from fsref.graph.graph import Graph
@@ -85,7 +85,7 @@ class FloatScore(Brief):
     @property
     def notes(self) -> tuple[str, ...]:
         """What speaks for a wrong input contract, labels or order of classes."""
-        found = [implausible(self.pixels)]
+        found = [self.pixels.doubt]
         if self.correct is not None:
             found.append(guessing(self.correct, len(self.predictions), self.classes))
         return tuple(note for note in found if note)
