@@ -160,6 +160,7 @@ def run(
                 sent = np.bitwise_count(activity.trains).sum(axis=(1, 2, 3), dtype=np.int64)
                 counts[activity.population][rows] = sent
             store.keep(rows, activity)
+            del activity  # before the next is made
         if missing:
             raise UsageError("RUN-2", "engine", "gave no activity of a population", min(missing), "all of the network")
 
