@@ -59,7 +59,9 @@ def observe(
                 if name not in drawn:
                     every = len(part) * size <= share
                     drawn[name] = None if every else rng.integers(len(part) * size, size=share)
-                sample = _sample(after.ravel(), drawn[name], start * size)
+                last = start + at_once >= len(part)
+                chosen = drawn.pop(name) if last else drawn[name]
+                sample = _sample(after.ravel(), chosen, start * size)
                 seen.setdefault(name, _Seen()).add(before, after, sample, len(few) / len(images))
             logits.append(after[:, :, 0, 0].copy())
             del before, after  # before the next are made

@@ -238,8 +238,11 @@ class _Builder:
             source = self.sources[pool.source]
             self.sources[unit.name] = self.source(unit.name, unit.shape, source.scale, source.offset, source.top)
             if self.empirical:
-                codes = self.codes[pool.source].astype(np.float32)  # at most 16 bits: exact
-                self.codes[unit.name] = max_pool(codes, pool.kernel, pool.stride, pool.padding).astype(np.uint16)
+                codes = self.codes[pool.source]
+                few = (codes[first : first + BATCH] for first in range(0, len(codes), BATCH))
+                # Of at most 16 bits: exact in 32.
+                made = (max_pool(part.astype(np.float32), pool.kernel, pool.stride, pool.padding) for part in few)
+                self.codes[unit.name] = np.concatenate([part.astype(np.uint16) for part in made])
             return
         sources = [self.sources[term.source] for term in unit.terms]
         per_code = [in_code_units(term, source) for term, source in zip(unit.terms, sources, strict=True)]

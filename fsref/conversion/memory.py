@@ -53,7 +53,8 @@ def observing_bytes(folded: Folded, images: int, batch: int) -> int:
     sizes = [size_of(shape) for shape in shapes.values()]
     coded = 3 * 8 * at_once * size_of(folded.pixels.shape)
     walked = 4 * (at_once * found.each + found.once) + 8 * 3 * max(sizes)
-    sampled = sum(4 * min(SAMPLE, images * size) for size in sizes) + 24 * min(SAMPLE, images * max(sizes))
+    # Values and which are to be drawn of every population, and one of them joined.
+    sampled = sum((4 + 8) * min(SAMPLE, images * size) for size in sizes) + 24 * min(SAMPLE, images * max(sizes))
     channels = sum(2 * 8 * shape[0] for shape in shapes.values()) * -(-images // batch)
     logits = 8 * images * folded.units[-1].shape[0]
     return max(coded, walked) + sampled + 8 * sum(sizes) + channels + logits + OBJECTS * len(shapes)
@@ -70,8 +71,11 @@ def quantising_bytes(folded: Folded, images: int, empirical: bool, batch: int) -
         found = [delivering(term, shapes[term.source], unit.shape) for term in unit.terms]
         reads = max(size_of(shapes[source]) for source in unit.sources)
         times = 1 + (min(batch, images) if empirical else 0)
-        delivered = max((times * (f.each + 4 * n + 2 * reads) + f.once for f in found), default=0)
+        pooled = 0 if unit.pool is None else pooling(shapes[unit.pool.source], unit.shape, unit.pool.padding)
+        delivered = max((f.once for f in found), default=0)
+        delivered += times * (max((f.each for f in found), default=pooled) + 4 * n + 2 * reads)
         most = max(most, 8 * (2 * sum(weights) + 12 * largest + 6 * n + delivered))
         kept += 2 * sum(weights) + 8 * n
-    coded = 2 * images * sum(map(size_of, shapes.values())) if empirical else 0
+    sizes = [size_of(shape) for shape in shapes.values()]
+    coded = 2 * images * (sum(sizes) + max(sizes)) if empirical else 0  # codes of all, and one population's joined
     return kept + most + coded + OBJECTS * len(shapes)

@@ -21,8 +21,8 @@ def fan_outs(net: Network) -> dict[str, Ints]:
 
 
 def fanning_numbers(net: Network, q: Projection) -> int:
-    """The most numbers held while the fan-out of a projection is made: which weights count (a byte each), taps of every row and column
-    (their place, its truths, the number), sums along rows, the fan-out.
+    """The most numbers held while the fan-out of a projection is made: which weights count, a byte each; taps of every
+    row and column: their place, its truths, the number; sums along rows, the fan-out.
     """
     channels, height, width = net[q.source].shape
     match q:
