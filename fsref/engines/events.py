@@ -267,6 +267,17 @@ def run_count(projection: Projection, source: Shape, target: Shape) -> int:
             assert_never(projection)
 
 
+def windows(q: Projection) -> Pair:
+    """The kernel (y, x) of a projection's windows; of a dense one as if of one tap."""
+    match q:
+        case Conv2d():
+            return q.kernel
+        case Dense():
+            return 1, 1
+        case _:
+            assert_never(q)
+
+
 def meeting_bytes(kernel: Pair, target: Shape) -> int:
     """What `reached` takes along both axes: 12 columns of 64 bits for every target and tap."""
     return 96 * (target[1] * kernel[0] + target[2] * kernel[1])
@@ -282,9 +293,8 @@ def shared_bytes(net: Network, threads: int) -> int:
         runs, places = run_count(q, source, target), source[1] * source[2]
         wide = np.dtype(sum_type(net, q.target)).itemsize
         kept += wide * (q.weights.size + source[0] * net.steps[q.source]) + 12 * runs + 8 * (places + 1)
-        kernel = q.kernel if isinstance(q, Conv2d) else (1, 1)
         # Runs: their place and three columns of 64 bits, joined, then of 32 bits; weights: twice before they are wide.
-        own = (4 * 8 + 3 * 8) * runs + 8 * places + 2 * q.weights.nbytes + meeting_bytes(kernel, target)
+        own = (4 * 8 + 3 * 8) * runs + 8 * places + 2 * q.weights.nbytes + meeting_bytes(windows(q), target)
         making = max(making, own)
     for p in net.pools:
         source = net[p.source].shape

@@ -248,10 +248,15 @@ def shared_bytes(net: Network, threads: int) -> int:
     """
     kept, making, types = 0, 0, kinds(net)
     for q in net.projections:
-        wide, places = np.dtype(types[q.target]).itemsize * q.weights.size, 0
-        if isinstance(q, Conv2d):
-            _, height, width = net[q.target].shape
-            places = 8 * (height * q.kernel[0] + width * q.kernel[1])
+        wide = np.dtype(types[q.target]).itemsize * q.weights.size
+        match q:
+            case Conv2d(kernel=(kh, kw)):
+                _, height, width = net[q.target].shape
+                places = 8 * (height * kh + width * kw)
+            case Dense():
+                places = 0
+            case _:
+                assert_never(q)
         kept, making = kept + wide + places, max(making, wide + q.weights.nbytes + 3 * places)
     for p in net.fs:
         if relu_theta(p.table) is None:

@@ -21,15 +21,21 @@ def fan_outs(net: Network) -> dict[str, Ints]:
 
 
 def fanning_numbers(net: Network, q: Projection) -> int:
-    """The most numbers held while the fan-out of a projection is made: which weights count, a byte each; taps of every
-    row and column: their place, its truths, the number; sums along rows, the fan-out.
+    """The most numbers held while the fan-out of a projection is made: which weights count, as bytes and as numbers;
+    taps of every row and column: their place, its truths, the number; sums along rows, the fan-out.
     """
     channels, height, width = net[q.source].shape
     match q:
         case Dense():
-            return q.weights.size // 8 + 1 + 2 * net[q.source].neurons
+            return q.weights.size + q.weights.size // 8 + 1 + 2 * net[q.source].neurons
         case Conv2d(kernel=(kh, kw)):
-            return q.weights.size // 8 + 1 + 3 * (height * kh + width * kw) + channels * height * (kw + width)
+            return (
+                q.weights.size
+                + q.weights.size // 8
+                + 1
+                + 3 * (height * kh + width * kw)
+                + channels * height * (kw + width)
+            )
         case _:
             assert_never(q)
 
