@@ -387,3 +387,18 @@ def test_a_pad_is_refused_before_it_is_made() -> None:
                     verb(made, images, memory_limit=2**26)
 
         assert peak_of(work) < 2**26
+
+
+def test_rate_coding_and_pipelines_stay_below_their_bounds() -> None:
+    """A twin and a pipeline of wide dense layers: weights in 64 bits count, too (RATE, TIME-7, RUN-3)."""
+    net = chain(
+        (512, 1, 1), (FS("a", (1024, 1, 1), fs_relu(8, 4000)), lambda source: Dense(source, "a", positive(1024, 512)))
+    )
+    images = np.full((2, 512, 1, 1), 255)
+    pipelined: Callable[[int], Any] = lambda limit: fsref.run_pipelined(net, images, memory_limit=limit)  # noqa: E731
+    twin = fsref.rate_coded(net, "best", "floor")
+    rated: Callable[[int], Any] = lambda limit: twin.run(images, 20, threads=1, memory_limit=limit)  # noqa: E731
+    for work in (pipelined, rated):
+        work(2**40)
+        least = told(work)
+        check(least, peak_of(lambda: work(least)), OTHER)  # noqa: B023

@@ -125,6 +125,10 @@ class Node:
         array.setflags(write=False)
         return array
 
+    def __reduce__(self) -> tuple[type[Node], tuple[Any, ...]]:
+        """How it is copied and pickled: made again."""
+        return Node, (self.name, self.op, self.inputs, dict(self.attributes), dict(self.arrays))
+
     def __repr__(self) -> str:
         said = [repr(part) for part in (self.name, self.op, self.inputs)]
         if self.attributes:
