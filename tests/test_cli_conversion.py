@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +18,8 @@ import fsref
 from fsref.cli.main import main
 from fsref.conversion.plausibility import guessing, lost_elsewhere, unexpected
 from fsref.formats.sources import SOURCES
+from fsref.graph.graph import Graph, Node
+from fsref.law.images import Pixels
 from fsref.metrics.paired import Paired
 from handmade import tiny
 from nodes import drawn, residual
@@ -426,3 +429,28 @@ def test_help_lists_every_source_of_images(call: Call, verb: str) -> None:
     """Whatever --data takes stands in the help of the verb."""
     code, out, _ = call(verb, "--help")
     assert code == 0 and SOURCES in " ".join(out.split()) and "cifar10-train:DIR" in SOURCES
+
+
+def test_convert_stays_below_its_memory_limit(call: Call) -> None:
+    """A graph of a kilobyte that pads to 16,000 x 16,000 is refused from its shapes, with the bound and the limit, and
+    nothing is written (RUN-3).
+    """
+    nodes = [
+        Node("pad", "pad", ("input",), {"padding": (8000,) * 4}),
+        Node("conv", "conv", ("pad",), {}, {"weight": np.ones((1, 1, 1, 1), np.float32)}),
+        Node("relu", "relu", ("conv",)),
+        Node("mean", "global_avg_pool", ("relu",)),
+    ]
+    fsref.save(Graph(Pixels(1, 8, 8), nodes), "pad.npz")
+    np.savez("images.npz", x=np.zeros((4, 1, 8, 8), np.uint8), y=np.zeros(4, int))
+    before = sorted(path.name for path in Path().iterdir())
+    tracemalloc.start()
+    try:
+        code, out, err = call("convert", "pad.npz", "--data", "images.npz", "--memory-limit", "64M")
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert code == 2 and out == "" and peak < 2**26
+    assert err.startswith("fsref: error: convert: needs more memory than allowed: ")
+    assert err.endswith(f" bytes (memory_limit {2**26}) [RUN-3]\n")
+    assert sorted(path.name for path in Path().iterdir()) == before

@@ -442,7 +442,7 @@ def test_a_fault_of_folding_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     sound = compare(graph, net, IMAGES)
     assert sound.folding_db > 100 and "folding " not in str(sound)
 
-    def wrong(graph: Graph) -> Any:
+    def wrong(graph: Graph, memory_limit: int) -> Any:
         folded = fold(graph)
         units = [
             replace(unit, bias=unit.bias + 0.5) if unit.name == "wide" and unit.bias is not None else unit

@@ -15,7 +15,8 @@ import naive
 import refusals
 from fsref.errors import UsageError
 from fsref.law.network import Network
-from fsref.metrics.counts import Counts, count, scaled
+from fsref.law.populations import MaxPool
+from fsref.metrics.counts import Counts, count, fired, scaled
 from fsref.verification.strategies import Case, cases
 
 NETS = {**handmade.NETS, "dangling": handmade.dangling}
@@ -211,3 +212,38 @@ def test_more_images_than_are_added_at_a_time(monkeypatch: pytest.MonkeyPatch) -
     whole = plain(count(trace))
     monkeypatch.setattr("fsref.metrics.counts.ROWS", 3)
     assert plain(count(trace)) == whole
+
+
+def test_windows_by_hand() -> None:
+    """A population's window begins when the first spike can reach it and ends with its last step: that of an input with
+    its own first step, that of a max-pool with its source's (TIME-1, COUNT-3).
+    """
+    net = fsref.Network(
+        [
+            fsref.Input("in", (1, 2, 2), 3, 7),
+            MaxPool("seen", (1, 1, 1), "in", (2, 2), (2, 2)),
+            fsref.FS("hid", (1, 2, 2), fsref.fs_relu(2)),
+            MaxPool("pool", (1, 1, 1), "hid", (2, 2), (2, 2)),
+            fsref.Readout("out", (1, 1, 1)),
+        ],
+        [
+            fsref.Conv2d("in", "hid", [[[[1]]]]),
+            fsref.Dense("seen", "out", [[1]]),
+            fsref.Dense("pool", "out", [[1]]),
+        ],
+    )
+    counts = count(handmade.recorded(net, np.full((1, 1, 2, 2), 5), SPIKES))
+    windows = {p.name: counts.window(p.name) for p in net.populations}
+    assert windows["in"] == windows["seen"] == slice(0, 3)
+    assert windows["hid"] == slice(0, 5) and windows["pool"] == slice(3, 5)
+    assert windows["out"] == slice(5 - 3, 5)
+    entries = {entry["name"]: entry for entry in counts.to_dict()["populations"]}
+    assert {name: entry["first_step"] for name, entry in entries.items()} == {n: w.start for n, w in windows.items()}
+    assert entries["in"]["by_step"]["spikes"] == [4, 0, 4] and entries["seen"]["by_step"]["spikes"] == [1, 0, 1]
+    assert len(entries["pool"]["by_step"]["spikes"]) == 2
+
+
+def test_more_images_than_16_bits_count() -> None:
+    """The spikes of a neuron over 65,536 images and more are all counted: sums of 16 bits are of few images."""
+    for images in (65_535, 65_536, 65_537, 200_000):
+        assert fired(np.full((images, 2), [1, 2], np.uint16), 0).tolist() == [images, 0]

@@ -197,3 +197,22 @@ def test_what_is_no_table(tmp_path: Path) -> None:
         costs_of(str(tmp_path / "missing.json"))
     with refusals.refused(UsageError, "COUNT-5", "costs", "horowitz"):
         costs_of("horowitz")
+
+
+@pytest.mark.parametrize(
+    ("pj", "text"),
+    [
+        (0.04, "0.0 pJ"),
+        (999.9, "999.9 pJ"),
+        (1000, "1.0 nJ"),
+        (999_900, "999.9 nJ"),
+        (1e6, "1.0 uJ"),
+        (4_560_000, "4.6 uJ"),
+        (999_900_000, "999.9 uJ"),
+        (1e9, "1.0 mJ"),
+        (1e12, "1,000.0 mJ"),
+    ],
+)
+def test_energies_to_read(pj: float, text: str) -> None:
+    """A unit for every thousand: pJ, nJ, uJ, mJ."""
+    assert in_joules(pj) == text

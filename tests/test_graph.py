@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import itertools
 import json
 import math
+import pickle
 import struct
 import tracemalloc
 from collections.abc import Iterable, Mapping
@@ -25,6 +27,7 @@ from fsref.graph.graph import Graph, Node, Pixels
 from fsref.graph.operators import OPERATORS
 from handmade import tiny
 from members import array, members_of, npy, zipped
+from nodes import residual
 from refusals import refused
 
 GUIDE = Path(graph.__file__).parent.parent / "guide" / "graph.md"
@@ -1093,3 +1096,11 @@ def test_descriptions_that_are_not_written() -> None:
     for made in (replace(block(), name="\ud800"), replace(block(), notes=("n" * 2**24,))):
         with refused(GraphError, "GRAPH-6", "graph"):
             files.to_bytes(made)
+
+
+def test_a_graph_is_copied_and_pickled() -> None:
+    """A copy is a graph of its own with the same numbers, whose arrays are read-only."""
+    made = residual()
+    for other in (copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
+        assert other is not made and files.to_bytes(other) == files.to_bytes(made)
+        assert not any(array.flags.writeable for node in other.nodes for array in node.arrays.values())

@@ -174,13 +174,13 @@ def convert(
     if source is None:
         raise UsageError("CONV-8", "--data", "calibration needs images: name some", None, SOURCES)
     chosen = chosen_options(given)
-    chosen.check_names(fold(graph))
+    chosen.check_names(fold(graph, given["memory_limit"]))
     target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
     check_files(model, target, plot, given["loss"])
     calibration = load_images(source, graph, given["resize"], given["crop"], given["image_count"])
     scored = load_images(test or source, graph, given["resize"], given["crop"], limit)
     with progress(f"float, {len(scored.x)} images", len(scored.x)) as advance:
-        float_score = FloatScore.of(graph, scored.x, scored.y, advance)
+        float_score = FloatScore.of(graph, scored.x, scored.y, advance, given["memory_limit"])
     also = shared(calibration.x, scored.x)
     calibrating = "" if not also else f", {'all' if also == len(scored.x) else f'{also:,}'} of them calibrate"
     nodes = f"{len(graph.nodes)} nodes, {sum(node.parameters for node in graph.nodes):,} parameters"

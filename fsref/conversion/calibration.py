@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,54 +34,91 @@ class Statistics(Brief):
 
 
 def observe(
-    folded: Folded, images: NDArray[np.integer], batch: int, progress: Callable[[int], None] | None = None
+    folded: Folded,
+    images: NDArray[np.integer],
+    batch: int,
+    at_once: int,
+    progress: Callable[[int], None] | None = None,
 ) -> tuple[dict[str, Statistics], NDArray[np.float32]]:
     """The statistics of every population by name, and the float logits (B, classes), of calibration images (B, C, H,
     W).
+
+    Values are sampled `batch` images at a time, and computed `at_once`, so that memory changes no sample.
     """
     rng = np.random.default_rng(SEED)
-    found: dict[str, list[Statistics]] = {}
+    seen: dict[str, _Seen] = {}
     logits = []
     for first in range(0, len(images), batch):
         part = images[first : first + batch]
         share = SAMPLE * len(part) // len(images)
-        found.setdefault("input", []).append(_statistics(x := folded.pixels.normalise(part), x, share, rng))
-        for unit, before, after in folded.walk(part):
-            found.setdefault(unit.name, []).append(_statistics(before, after, share, rng))
-        logits.append(after[:, :, 0, 0])
-        if progress is not None:
-            progress(len(part))
-    weight = np.diff([*range(0, len(images), batch), len(images)]) / len(images)
-    joined = {
-        name: Statistics(
-            min(s.low for s in parts),
-            max(s.high for s in parts),
-            np.concatenate([s.sample for s in parts]),
-            np.einsum("b,bc->c", weight, [s.power for s in parts]),
-            np.einsum("b,bchw->chw", weight, [s.mean for s in parts]),
-            np.einsum("b,bc->c", weight, [s.before for s in parts]),
-        )
-        for name, parts in found.items()
-    }
-    return joined, np.concatenate(logits)
+        drawn: dict[str, NDArray[np.int64] | None] = {}
+        for start in range(0, len(part), at_once):
+            few = part[start : start + at_once]
+            for name, before, after in _values(folded, few):
+                size = after[0].size
+                if name not in drawn:
+                    every = len(part) * size <= share
+                    drawn[name] = None if every else rng.integers(len(part) * size, size=share)
+                last = start + at_once >= len(part)
+                chosen = drawn.pop(name) if last else drawn[name]
+                sample = _sample(after.ravel(), chosen, start * size)
+                seen.setdefault(name, _Seen()).add(before, after, sample, len(few) / len(images))
+            logits.append(after[:, :, 0, 0].copy())
+            del before, after  # before the next are made
+            if progress is not None:
+                progress(len(few))
+    return {name: parts.joined() for name, parts in seen.items()}, np.concatenate(logits)
 
 
-def _statistics(
-    before: NDArray[np.float32], values: NDArray[np.float32], share: int, rng: np.random.Generator
-) -> Statistics:
-    """The statistics of one batch."""
-    flat = values.ravel()
-    sample = flat if flat.size <= share else flat[rng.integers(flat.size, size=share)]
-    power = np.einsum("bchw,bchw->c", values, values, dtype=np.float64) / (values.size / values.shape[1])
-    mean = values.mean(axis=0, dtype=np.float64)
-    return Statistics(
-        float(values.min()),
-        float(values.max()),
-        sample.copy(),
-        power,
-        mean,
-        before.mean(axis=(0, 2, 3), dtype=np.float64),
-    )
+def _values(
+    folded: Folded, images: NDArray[np.integer]
+) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
+    """Name and value before and after the activation of the input and every population."""
+    x = folded.pixels.normalise(images)
+    yield "input", x, x
+    del x
+    for unit, before, after in folded.walk(images):
+        yield unit.name, before, after
+
+
+def _sample(values: NDArray[np.float32], drawn: NDArray[np.int64] | None, first: int) -> NDArray[np.float32]:
+    """Those of `values` that were drawn, the first of them being number `first`; all when none were drawn."""
+    if drawn is None:
+        return values.copy()
+    own = drawn[(drawn >= first) & (drawn < first + len(values))] - first
+    return values[own]
+
+
+class _Seen:
+    """What was seen of one population so far."""
+
+    def __init__(self) -> None:
+        self.low, self.high, self.mean = np.inf, -np.inf, np.zeros(())
+        self.weights: list[float] = []
+        self.samples: list[NDArray[np.float32]] = []
+        self.powers: list[Reals] = []
+        self.before: list[Reals] = []
+
+    def add(
+        self,
+        before: NDArray[np.float32],
+        values: NDArray[np.float32],
+        sample: NDArray[np.float32],
+        weight: float,
+    ) -> None:
+        """See the values (b, C, H, W) of a few images, that share of all, before and after the activation."""
+        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+        self.weights.append(weight)
+        self.samples.append(sample)
+        squares = np.einsum("bchw,bchw->c", values, values, dtype=np.float64)
+        self.powers.append(squares / (values.size / values.shape[1]))
+        self.before.append(before.mean(axis=(0, 2, 3), dtype=np.float64))
+        self.mean = self.mean + weight * values.mean(axis=0, dtype=np.float64)
+
+    def joined(self) -> Statistics:
+        """The statistics of all images."""
+        power, before = (np.einsum("b,bc->c", self.weights, parts) for parts in (self.powers, self.before))
+        return Statistics(self.low, self.high, np.concatenate(self.samples), power, self.mean, before)
 
 
 def choose_coding(

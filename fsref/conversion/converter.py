@@ -15,6 +15,7 @@ from fsref.conversion.activation import LINEAR
 from fsref.conversion.calibration import Statistics, choose_coding, observe
 from fsref.conversion.folded import Folded, Unit, linear
 from fsref.conversion.folding import fold
+from fsref.conversion.memory import observing_bytes, quantising_bytes
 from fsref.conversion.quantisation import (
     REACH,
     Quantised,
@@ -33,6 +34,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import MAX_STEPS, Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.simulation.memory import check_memory, fitting
 from fsref.tables import Brief
 
 BATCH_VALUES = 2**24  # float values of all populations in one batch of calibration images
@@ -112,6 +114,14 @@ def check_count(image_count: int) -> None:
         raise InputError("CONV-8", "image_count", "not a number of images", image_count, "1 or more")
 
 
+def digest(images: NDArray[np.integer]) -> str:
+    """SHA-256 of images (B, C, H, W) as little-endian 64-bit integers, in hex."""
+    found = hashlib.sha256()
+    for image in images:
+        found.update(image.astype("<i8").tobytes())
+    return found.hexdigest()
+
+
 @public
 def convert(
     graph: Graph,
@@ -119,6 +129,7 @@ def convert(
     *,
     image_count: int = 512,
     progress: Callable[[int], None] | None = None,
+    memory_limit: int = 2**33,
     **options: Any,
 ) -> Network:
     """The FS network of a float graph: batch norm folded, alphas calibrated on the first `image_count` of `calibrate`
@@ -127,10 +138,11 @@ def convert(
     Options (CONV-9): steps K = 8, or by population ({"": 8, "layer1.0.conv1": 6}); weight_bits 8 (2..16); alpha "mse",
     "max" or "percentile" (percentile=99.9); rounding "nearest" or "floor"; power_of_two thetas; bias_correction "none",
     "analytic" or "empirical". `calibrate` may be left out when every activation of the graph is a quantising one. Every
-    choice and figure is in `provenance`. Errors: GraphError [GRAPH-5, CONV-1 to CONV-9], InputError for the images,
-    RangeError.
+    choice and figure is in `provenance`. `memory_limit` is in bytes. Errors: GraphError [GRAPH-5, CONV-1 to CONV-9],
+    InputError for the images, RangeError, and LimitError [RUN-3] before any image is looked at.
     """
-    return Calibrated.of(graph, calibrate, image_count, progress).convert(Options.of(convert, options))
+    chosen = Options.of(convert, options)
+    return Calibrated.of(graph, calibrate, image_count, progress, memory_limit).convert(chosen, memory_limit)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -145,13 +157,16 @@ class Calibrated(Brief):
     @classmethod
     def of(
         cls,
-        graph: Graph,
+        graph: Graph | Folded,
         calibrate: ArrayLike | None,
         image_count: int = 512,
         progress: Callable[[int], None] | None = None,
+        memory_limit: int = 2**33,
     ) -> Calibrated:
-        """The graph folded and seen on its calibration images. Errors: GraphError, InputError."""
-        folded = fold(graph)
+        """The graph folded, if it is not yet, and seen on its calibration images: fewer at once where the limit would
+        be passed (RUN-3). Errors: GraphError, InputError, LimitError.
+        """
+        folded = graph if isinstance(graph, Folded) else fold(graph, memory_limit)
         if calibrate is None:
             if needs := folded.free:
                 others = f"{', '.join(needs[:3])} and others do not"
@@ -161,10 +176,16 @@ class Calibrated(Brief):
         check_count(image_count)
         x = folded.pixels.check(calibrate)[:image_count]
         values = sum(int(np.prod(unit.shape)) for unit in folded.units)
-        return cls(folded, x, *observe(folded, x, max(1, min(64, BATCH_VALUES // values)), progress))
+        batch = max(1, min(64, BATCH_VALUES // values))
+        at_once = fitting(batch, lambda n: observing_bytes(folded, len(x), n), memory_limit)
+        check_memory(observing_bytes(folded, len(x), at_once), memory_limit, "convert")
+        return cls(folded, x, *observe(folded, x, batch, at_once, progress))
 
-    def convert(self, options: Options) -> Network:
-        """The FS network under these options."""
+    def convert(self, options: Options, memory_limit: int = 2**33) -> Network:
+        """The FS network under these options. Errors: GraphError, LimitError."""
+        empirical = options.bias_correction == "empirical"
+        bound = quantising_bytes(self.folded, len(self.images), empirical, BATCH)
+        check_memory(bound, memory_limit, "convert")
         made = _Builder(self, options)
         for unit in self.folded.units:
             made.add(unit)
@@ -217,8 +238,11 @@ class _Builder:
             source = self.sources[pool.source]
             self.sources[unit.name] = self.source(unit.name, unit.shape, source.scale, source.offset, source.top)
             if self.empirical:
-                codes = self.codes[pool.source].astype(np.float32)  # at most 16 bits: exact
-                self.codes[unit.name] = max_pool(codes, pool.kernel, pool.stride, pool.padding).astype(np.uint16)
+                codes = self.codes[pool.source]
+                few = (codes[first : first + BATCH] for first in range(0, len(codes), BATCH))
+                # Of at most 16 bits: exact in 32.
+                made = (max_pool(part.astype(np.float32), pool.kernel, pool.stride, pool.padding) for part in few)
+                self.codes[unit.name] = np.concatenate([part.astype(np.uint16) for part in made])
             return
         sources = [self.sources[term.source] for term in unit.terms]
         per_code = [in_code_units(term, source) for term, source in zip(unit.terms, sources, strict=True)]
@@ -317,7 +341,7 @@ class _Builder:
             "options": options,
             "calibration": {
                 "images": len(done.images),
-                "sha256": hashlib.sha256(done.images.astype("<i8").tobytes()).hexdigest(),
+                "sha256": digest(done.images),
             },
             "populations": self.record,
         }

@@ -11,20 +11,21 @@ import numpy as np
 from fsref.conversion.folded import Folded, Unit
 from fsref.conversion.forms import ELEMENTWISE, formed
 from fsref.conversion.units import Held, Units, Value
-from fsref.errors import FsrefError, GraphError, UsageError
+from fsref.errors import FsrefError, GraphError, LimitError, UsageError
 from fsref.graph.graph import Graph, Node
 
 
-def fold(graph: Graph) -> Folded:
+def fold(graph: Graph, memory_limit: int = 2**33) -> Folded:
     """The graph as populations and linear terms.
 
-    Errors: GraphError [GRAPH-5] without input contract, [CONV-1] naming everything that has no form, [CONV-7].
+    Errors: GraphError [GRAPH-5] without input contract, [CONV-1] naming everything that has no form, [CONV-7];
+    LimitError when the weights that folding makes would take more than so many bytes [RUN-3].
     """
     if not isinstance(graph, Graph):
         limit = "a path: fsref.load_graph; a PyTorch or ONNX model: fsref.from_torch, fsref.from_onnx"
         raise UsageError("GRAPH-1", "graph", "not a float graph", type(graph).__name__, limit)
     pixels, graph = graph.contract(), hoisted(graph)
-    units = folded_units(graph)
+    units = folded_units(graph, memory_limit)
     if pixels.order == "BGR":  # images come as RGB: the weights turn instead
         if any(unit.pool is not None and unit.pool.source == "input" for unit in units):
             raise GraphError("CONV-7", "input", "a max-pool over a BGR input has no weights to turn", None, "order RGB")
@@ -38,15 +39,17 @@ def fold(graph: Graph) -> Folded:
     return Folded(graph, pixels, units)
 
 
-def folded_units(graph: Graph) -> tuple[Unit, ...]:
-    """The populations of a graph in topological order, the readout last. Errors: GraphError [CONV-1]."""
-    units, problems = Units(graph), list[str]()
+def folded_units(graph: Graph, memory_limit: int) -> tuple[Unit, ...]:
+    """The populations of a graph in topological order, the readout last. Errors: GraphError [CONV-1], LimitError."""
+    units, problems = Units(graph, memory_limit), list[str]()
     values: dict[str, Value] = {"input": (Held("input", graph.shapes["input"]),)}
     for node in graph.nodes:
         if not all(name in values for name in node.inputs):
             continue  # what it reads has no form
         try:
             value = formed(units, node, *(values[name] for name in node.inputs))
+        except LimitError as error:
+            raise LimitError(error.rule, node.name, error.problem, error.value, error.limit) from None
         except FsrefError as error:
             problems.append(f"{node.name}: {error.problem}" + (f" ({error.limit})" if error.limit else ""))
             continue

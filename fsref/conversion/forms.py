@@ -34,6 +34,7 @@ def formed(units: Units, node: Node, *values: Value) -> Value:
 
 
 def _conv(units: Units, node: Node, value: Value) -> Value:
+    units.spend(*node.arrays["weight"].shape)
     weight, bias = node.arrays["weight"].astype(np.float64), node.arrays.get("bias")
     settings = {name: node.attributes[name] for name in ("stride", "dilation", "groups")}
     padding, groups = node.attributes["padding"], node.attributes["groups"]
@@ -62,6 +63,7 @@ def _conv(units: Units, node: Node, value: Value) -> Value:
             own = term(part, weight[a:b], groups=(b - a) // outputs)
             parts.append(Sum(f"{node.name}.{i}", (b - a, *shape[1:]), (own,), offset[a:b]))
         return tuple(parts)
+    units.spend(len(weight), inputs * groups, *weight.shape[2:])
     weight = Term("", weight, groups=groups).ungrouped().weights
     slices = [weight[:, a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
     terms = tuple(term(part, rows, groups=1) for part, rows in zip(held, slices, strict=True))
@@ -69,6 +71,7 @@ def _conv(units: Units, node: Node, value: Value) -> Value:
 
 
 def _dense(units: Units, node: Node, value: Value) -> Value:
+    units.spend(*node.arrays["weight"].shape)
     weight, bias = node.arrays["weight"].astype(np.float64), node.arrays.get("bias")
     terms, first = [], 0
     for part in map(units.hold, value):
@@ -158,6 +161,7 @@ def _avg_pool(units: Units, node: Node, value: Value) -> Value:
         held = units.hold(part)
         held = held if held.view == "map" else units.plain(held)
         channels, around = held.shape[0], tuple(a + b for a, b in zip(padding, held.padding, strict=True))
+        units.spend(channels, kh, kw)
         weights = np.full((channels, 1, kh, kw), 1 / (kh * kw))
         term = Term(held.name, weights, node.attributes["stride"], around, groups=channels, skip=True)
         parts.append(Sum(node.name, (channels, *units.graph.shapes[node.name][1:]), (term,), np.zeros(channels)))
@@ -188,6 +192,8 @@ def _pad(units: Units, node: Node, value: Value) -> Value:
     if before or after:
         merged = units.merged(value, node.name)
         channels = before + merged.shape[0] + after
+        for term in merged.terms:
+            units.spend_placed(term, channels)
         terms = tuple(term.placed(before, channels) for term in merged.terms)
         bias = np.pad(merged.bias, (before, after))
         value = (Sum(node.name, (channels, *merged.shape[1:]), terms, bias),)

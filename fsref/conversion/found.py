@@ -153,4 +153,4 @@ class Found(Brief, Shown):
         ]
         head = "", "K", "sum of K", f"{self.measure} %", "lost", "latency", "spikes per neuron"
         title = f"{self.graph or 'graph'}: {plural(len(self.points), 'point')} tried"
-        return Sheet(f"{title} on {self.image_count:,} calibration images", head, rows, 2, above, below)
+        return Sheet(f"{title} on {plural(self.image_count, 'calibration image')}", head, rows, 2, above, below)

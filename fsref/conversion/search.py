@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from fsref.conversion.converter import Calibrated, Options
 from fsref.conversion.found import Found, Point
-from fsref.errors import FsrefError, GraphError, public
+from fsref.errors import FsrefError, GraphError, LimitError, public
 from fsref.graph.graph import Graph
 from fsref.law.images import check_labels
 from fsref.law.neuron import MAX_STEPS, Ints
@@ -41,6 +41,7 @@ def search(
     aim: Literal["latency", "spikes"] = "latency",
     progress: Callable[[Point], None] | None = None,
     threads: int | None = None,
+    memory_limit: int = 2**33,
     **options: Any,
 ) -> Found:
     """The fewest steps per population that lose at most `loss` percentage points on the first `image_count` calibration
@@ -49,8 +50,9 @@ def search(
     With `labels` points of accuracy are counted, without them of agreement with the float network. First every K of
     `steps` for all populations; then, where one step less for all loses too much, one more in those populations that
     help most; then one step less in one population at a time, the largest saving of `aim` first, until none keeps the
-    loss. `options` are those of `convert` but steps; `progress` is called with each Point. The choice is made on
-    calibration images: score it on others. Errors: GraphError [CONV-1 to CONV-11], InputError.
+    loss. `options` are those of `convert` but steps; `progress` is called with each Point. `memory_limit` is in bytes.
+    The choice is made on calibration images: score it on others. Errors: GraphError [CONV-1 to CONV-11], InputError,
+    LimitError.
     """
     if not isinstance(steps, Iterable) or isinstance(steps, str):
         raise GraphError("CONV-11", "steps", "not the numbers of steps to try", steps, "e.g. range(2, 11)")
@@ -61,8 +63,8 @@ def search(
     if aim not in ("latency", "spikes"):
         raise GraphError("CONV-11", "aim", "unknown", aim, "latency or spikes")
     chosen = Options.of(search, options)
-    calibrated = Calibrated.of(graph, calibrate, image_count)
-    return _Search(calibrated, labels, loss, tried, aim, chosen, progress, threads).found()
+    calibrated = Calibrated.of(graph, calibrate, image_count, memory_limit=memory_limit)
+    return _Search(calibrated, labels, loss, tried, aim, chosen, progress, threads, memory_limit).found()
 
 
 class _Search:
@@ -78,9 +80,10 @@ class _Search:
         options: Options,
         progress: Callable[[Point], None] | None,
         threads: int | None,
+        memory_limit: int,
     ) -> None:
         self.calibrated, self.loss, self.tried, self.aim = calibrated, loss, tried, aim
-        self.options, self.progress, self.threads = options, progress, threads
+        self.options, self.progress, self.threads, self.memory_limit = options, progress, threads, memory_limit
         self.names = calibrated.folded.free
         if not self.names:
             problem = "no population has steps to choose: their activations carry their own levels"
@@ -103,14 +106,18 @@ class _Search:
         if known is not None:
             return known
         try:
-            net = self.calibrated.convert(replace(self.options, steps=steps))
+            net = self.calibrated.convert(replace(self.options, steps=steps), self.memory_limit)
+        except LimitError:
+            raise
         except FsrefError as error:
             return self.note(Point(steps, move, refused=str(error)))
         right = seen = 0
         spikes = dict.fromkeys((p.name for p in net.populations[:-1]), 0)
         while seen < len(self.order) and (whole or right + len(self.order) - seen >= self.needed):
             rows = self.order[seen : seen + LOOK_EVERY]
-            result = run(net, self.calibrated.images[rows], "quantized", threads=self.threads)
+            result = run(
+                net, self.calibrated.images[rows], "quantized", threads=self.threads, memory_limit=self.memory_limit
+            )
             right, seen = right + int((result.predictions == self.labels[rows]).sum()), seen + len(rows)
             for name, count in result.spike_counts.items():
                 spikes[name] += int(count.sum())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import prod
 from typing import Any, TypeAlias, assert_never
 
 import numpy as np
@@ -14,6 +15,7 @@ from fsref.conversion.folded import NO_PADDING, Term, Unit
 from fsref.errors import GraphError
 from fsref.graph.graph import Graph
 from fsref.law.populations import Shape
+from fsref.simulation.memory import check_memory
 from fsref.tables import Brief
 
 
@@ -50,9 +52,16 @@ def refused(problem: str, limit: str = "") -> GraphError:
 class Units:
     """The populations made of a graph so far, and how a part of a value becomes one, or a sum again."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, memory_limit: int) -> None:
+        self.graph, self.memory_limit, self.spent = graph, memory_limit, 0
         self.made: list[Unit] = []
+
+    def spend(self, *shape: int) -> None:
+        """Count weights of this shape, which are to be made in 64 bits and may be made once more, scaled (RUN-3).
+        Errors: LimitError.
+        """
+        self.spent += 2 * 8 * prod(shape)
+        check_memory(self.spent, self.memory_limit, "fold")
 
     def add(self, wanted: str, shape: Shape, **parts: Any) -> Held:
         """The new unit's value."""
@@ -96,6 +105,7 @@ class Units:
             raise refused("nothing but a dense layer may follow a flatten of several places")
         if held.view == "mean":
             _, height, width = self.shape_of(held.name)
+            self.spend(channels, channels)
             return Term(held.name, np.eye(channels) / (height * width), pooled=True, skip=True)
         return Term(held.name, np.ones((channels, 1, 1, 1)), padding=held.padding, groups=channels, skip=True)
 
@@ -112,8 +122,15 @@ class Units:
             return sums[0]
         channels = sum(part.shape[0] for part in sums)
         starts = np.cumsum([0, *(part.shape[0] for part in sums)]).tolist()
+        for term in (term for part in sums for term in part.terms):
+            self.spend_placed(term, channels)
         terms = [term.placed(start, channels) for part, start in zip(sums, starts, strict=False) for term in part.terms]
         return Sum(name, (channels, *sums[0].shape[1:]), tuple(terms), np.concatenate([part.bias for part in sums]))
+
+    def spend_placed(self, term: Term, channels: int) -> None:
+        """Count a term written out as one group, and into so many channels. Errors: LimitError."""
+        outputs, inputs, *kernel = term.weights.shape
+        self.spend(outputs + channels, inputs * term.groups, *kernel)
 
     def source_activation(self, name: str) -> Activation:
         """The activation of a population, for a pool its source's; of the input, none."""

@@ -8,19 +8,24 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Protocol, TypeAlias, runtime_checkable
 
+import numpy as np
+
 from fsref.engines.activity import Activity
 from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 
 ENGINES = ("events", "quantized", "reference")
+OBJECTS = 2**11  # bytes of the objects around the arrays of one population or projection
 Wanted: TypeAlias = Mapping[str, frozenset[str]]  # population -> observables to keep
 Simulator: TypeAlias = Callable[[Ints, Wanted], Iterator[Activity]]
 
 
 @runtime_checkable
 class Engine(Protocol):
-    """An engine: a module or an object. It may also have a `name`, and `kernels`, what does its work, in words."""
+    """An engine: a module or an object. It may also have a `name`, `kernels`, what does its work, in words, and
+    `shared_bytes(net, threads)`, a bound on the bytes that all images share.
+    """
 
     def simulator(self, net: Network) -> Simulator:
         """A function from images (B, C, H, W) to the activity of every population in turn, the readout last."""
@@ -49,6 +54,19 @@ def name_of(engine: str | Engine) -> str:
     own = getattr(engine, "name", None)
     module = getattr(engine, "__name__", None) or type(engine).__name__
     return str(own) if own else str(module).rpartition(".")[2]
+
+
+def bytes_of(engine: str | Engine, net: Network, threads: int) -> tuple[int, int]:
+    """What an engine takes for a network on so many threads: the bytes that images share, 0 where it does not tell, and
+    those of one image (RUN-2, RUN-3). Errors: UsageError for what is no number of bytes.
+    """
+    own = engine_of(engine)
+    shared = getattr(own, "shared_bytes", None)
+    found = {"shared_bytes": shared(net, threads) if shared else 0, "working_bytes": own.working_bytes(net)}
+    for name, given in found.items():
+        if not isinstance(given, int | np.integer) or isinstance(given, bool) or given < 0:
+            raise UsageError("RUN-2", "engine", f"{name} gave no number of bytes", repr(given), "an integer, 0 or more")
+    return int(found["shared_bytes"]), int(found["working_bytes"])
 
 
 def kernels_of(engine: str | Engine) -> str:

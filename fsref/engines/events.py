@@ -6,20 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
-from math import gcd
+from math import gcd, prod
 from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines.activity import Activity
-from fsref.engines.engine import Simulator, Wanted
+from fsref.engines.engine import OBJECTS, Simulator, Wanted
 from fsref.engines.kernels import plain
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Readout, Shape
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.law.projections import Conv2d, Dense, Pair, Projection, taps
 from fsref.tables import Brief
 
 Array = NDArray[Any]
@@ -84,20 +83,20 @@ def synapses(projection: Projection, source: Shape, target: Shape) -> tuple[Arra
         case Conv2d(weights=weights, stride=stride, dilation=dilation, padding=padding):
             rows = reached(height, target[1], padding[0], weights.shape[2], stride[0], dilation[0])
             columns = reached(width, target[2], padding[1], weights.shape[3], stride[1], dilation[1])
-            taps = np.arange(weights.shape[3])
-            taps = np.lexsort((-taps, taps % (stride[1] // gcd(stride[1], dilation[1]))))
+            order = np.arange(weights.shape[3])
+            order = np.lexsort((-order, order % (stride[1] // gcd(stride[1], dilation[1]))))
         case Dense(pooled=pooled):  # one window over every place, or one that sees every place through the same tap
             weights = projection.weights.reshape(outputs, channels, *((1, 1) if pooled else (height, width)))
             rows, columns = (
                 np.stack([np.arange(n), np.zeros(n, np.int64), np.arange(n) * (not pooled)]) for n in (height, width)
             )
-            taps = np.arange(weights.shape[3])
+            order = np.arange(weights.shape[3])
         case _:
             assert_never(projection)
     kh, kw = weights.shape[2:]
     size = outputs // groups
-    by_channel = weights.reshape(groups, size, -1, kh, kw)[..., taps].transpose(0, 2, 3, 4, 1).reshape(channels, -1)
-    columns[2] = np.argsort(taps)[columns[2]]
+    by_channel = weights.reshape(groups, size, -1, kh, kw)[..., order].transpose(0, 2, 3, 4, 1).reshape(channels, -1)
+    columns[2] = np.argsort(order)[columns[2]]
     first = np.flatnonzero(np.diff(columns - np.arange(columns.shape[1]) * [[0], [1], [1]], prepend=-1).any(axis=0))
     length = np.diff(np.append(first, columns.shape[1])) * size
     (y, i, r), (x, j, c) = rows[:, :, None], columns[:, first]
@@ -112,11 +111,16 @@ def candidates(pool: MaxPool, source: Shape) -> tuple[Array, Array]:
     return by_place(source[1] * source[2], y * source[2] + x, i * pool.shape[2] + j, r * pool.kernel[1] + c)
 
 
+def sum_type(net: Network, target: str) -> type[np.signedinteger[Any]]:
+    """The type of every partial sum into a population (RANGE-1)."""
+    reach = int(np.abs(net.ranges[target].any_order).max())
+    return np.int32 if reach < 2**31 else np.int64
+
+
 def deliverer(net: Network, projection: Projection) -> Deliver:
     """A function from spikes to what the projection delivers, (C, H, W), and the number of deliveries when counted."""
     source, target = net[projection.source], net[projection.target]
-    reach = int(np.abs(net.ranges[target.name].any_order).max())
-    kind = np.int32 if reach < 2**31 else np.int64  # RANGE-1 holds for every partial sum
+    kind = sum_type(net, target.name)
     d = net.code_weights[source.name].astype(kind, order="C")
     weights, runs, ends = synapses(projection, source.shape, target.shape)
     weights = weights.astype(kind, order="C")
@@ -166,8 +170,8 @@ class Simulation:
                 case _:
                     assert_never(p)
             spikes[p.name] = self.answer(p, spikes, trains, v, after)
-            sent = codes(trains, self.net.code_weights[p.name]) if "codes" in wants else None
-            yield Activity(p.name, trains, sent, v, after, sums)
+            d = self.net.code_weights[p.name]
+            yield Activity(p.name, trains, codes(trains, d) if "codes" in wants else None, v, after, sums)
 
     def opening(
         self,
@@ -242,28 +246,92 @@ def count_deliveries(net: Network, images: Ints) -> dict[str, Array]:
     return counts
 
 
+def heard(size: int, count: int, before: int, kernel: int, stride: int, dilation: int) -> int:
+    """How many pairs of a target and a tap meet a place along one axis: the length of `reached`."""
+    seen = taps(size, count, before, kernel, stride, dilation)
+    return int((seen[:, 1] - seen[:, 0]).sum())
+
+
 def run_count(projection: Projection, source: Shape, target: Shape) -> int:
-    """A bound on the runs of a projection: one for each place and tap that meet."""
+    """How many runs `synapses` makes of a projection, at most a place of a row without any more."""
     match projection:
-        case Conv2d(kernel=(kh, kw)):
-            return target[1] * target[2] * kh * kw
+        case Conv2d(kernel=kernel, stride=stride, dilation=dilation, padding=padding):
+            rows, columns = (
+                heard(source[a + 1], target[a + 1], padding[a], kernel[a], stride[a], dilation[a]) for a in (0, 1)
+            )
+            # Targets that hear a place lie side by side when the stride is a multiple of the dilation.
+            return rows * (columns if stride[1] % dilation[1] else min(columns, source[2]))
         case Dense():
             return source[1] * source[2]
         case _:
             assert_never(projection)
 
 
-def working_bytes(net: Network) -> int:
-    """A bound on the bytes one image takes: every spike list at its fullest, the arrays of two populations, all weights
-    and runs.
+def windows(q: Projection) -> Pair:
+    """The kernel (y, x) of a projection's windows; of a dense one as if of one tap."""
+    match q:
+        case Conv2d():
+            return q.kernel
+        case Dense():
+            return 1, 1
+        case _:
+            assert_never(q)
+
+
+def meeting_bytes(kernel: Pair, target: Shape) -> int:
+    """What `reached` takes along both axes: 12 columns of 64 bits for every target and tap."""
+    return 96 * (target[1] * kernel[0] + target[2] * kernel[1])
+
+
+def shared_bytes(net: Network, threads: int) -> int:
+    """A bound on the bytes that images share: weights, runs and ends of every projection, windows of every pool,
+    tables; the one of them in the making; on each thread room for the spikes of one population.
     """
-    lists = [4 * p.neurons * net.steps[p.name] for p in net.populations]
-    arrays = [8 * p.neurons * (net.steps[p.name] + len(net.into(p.name)) + 8) for p in net.populations]
-    # What was yielded of the population before is still held.
-    largest = max(before + own for before, own in pairwise([0, *arrays]))
-    states = max((p.neurons * p.kernel[0] * p.kernel[1] for p in net.pools), default=0)
-    weights = [q.weights.size for q in net.projections]
-    runs = [run_count(q, net[q.source].shape, net[q.target].shape) for q in net.projections]
-    runs += [p.shape[1] * p.shape[2] * p.kernel[0] * p.kernel[1] for p in net.pools]
-    tables = 8 * sum(weights) + 16 * max(weights) + 12 * sum(runs) + 160 * max(runs)
-    return sum(lists) + max(lists) + largest + states + tables + 2**19
+    kept, making = 0, 0
+    for q in net.projections:
+        source, target = net[q.source].shape, net[q.target].shape
+        runs, places = run_count(q, source, target), source[1] * source[2]
+        wide = np.dtype(sum_type(net, q.target)).itemsize
+        kept += wide * (q.weights.size + source[0] * net.steps[q.source]) + 12 * runs + 8 * (places + 1)
+        # Runs: their place and three columns of 64 bits, joined, then of 32 bits; weights: twice before they are wide.
+        own = (4 * 8 + 3 * 8) * runs + 8 * places + 2 * q.weights.nbytes + meeting_bytes(windows(q), target)
+        making = max(making, own)
+    for p in net.pools:
+        source = net[p.source].shape
+        across = (heard(source[a + 1], p.shape[a + 1], p.padding[a], p.kernel[a], p.stride[a], 1) for a in (0, 1))
+        runs, places = prod(across), source[1] * source[2]
+        kept += 8 * runs + 8 * (places + 1)
+        making = max(making, (3 * 8 + 2 * 8) * runs + 8 * places + meeting_bytes(p.kernel, p.shape))
+    tables = sum(2 * 8 * p.shape[0] * p.steps for p in net.fs)
+    room = threads * max(list_bytes(net, p) for p in net.populations)
+    return kept + making + tables + room + OBJECTS * (len(net.populations) + len(net.projections))
+
+
+def list_bytes(net: Network, p: Population) -> int:
+    """The bytes of a spike list in which every neuron spikes in every step."""
+    return 4 * p.neurons * net.steps[p.name] + 8 * (net.steps[p.name] + 1)
+
+
+def working_bytes(net: Network) -> int:
+    """A bound on the bytes one image takes: all spike lists at their fullest, and what the population at work takes."""
+    lists = sum(list_bytes(net, p) + OBJECTS for p in net.populations)
+    return lists + max(at_work(net, p) for p in net.populations)
+
+
+def at_work(net: Network, p: Population) -> int:
+    """The most bytes held for one image while a population is at work, beside spike lists; n is its neurons."""
+    n, into = p.neurons, len(net.into(p.name))
+    told = (8 + 8 + 2 * 2) * n  # codes, what a step adds to them, its bits
+    match p:
+        case Input():
+            return 2 * n + told  # trains
+        case MaxPool():
+            return 2 * n + max(n * p.kernel[0] * p.kernel[1], told)  # trains; the state of every candidate
+        case FS():
+            return (
+                2 + 8 + 8 * into + 8 * p.steps
+            ) * n + told  # trains, v, sums, membranes; told: or one to fire, a sum
+        case Readout():
+            return (2 + 8 + 8 * into + 8) * n  # trains, v, sums, one in the making
+        case _:
+            assert_never(p)

@@ -7,14 +7,14 @@ Arrays are (B, H, W, C), so that what a window sees of a row of its source lies 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines.activity import Activity
-from fsref.engines.engine import Simulator, Wanted
+from fsref.engines.engine import OBJECTS, Simulator, Wanted
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta, staircase
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
@@ -187,9 +187,9 @@ def channels_first(a: Array) -> Array:
 
 def simulator(net: Network) -> Simulator:
     """A function from images (B, C, H, W) to the activity of every population in turn."""
-    kinds = {p.name: product_type(int(np.abs(net.ranges[p.name].any_order).max())) for p in net.populations}
+    types = kinds(net)
     layers = {
-        name: layer(q, net[q.source].shape, net[q.target].shape, kinds[q.target])
+        name: layer(q, net[q.source].shape, net[q.target].shape, types[q.target])
         for name, q in net.named_projections.items()
     }
     answers = {p.name: answer(net, p) for p in net.fs}
@@ -199,7 +199,7 @@ def simulator(net: Network) -> Simulator:
         NET-6).
         """
         totals = {name: layers[name](known[q.source][1]) for name, q in net.into(p.name).items()}
-        bias = p.bias_map.transpose(1, 2, 0).astype(kinds[p.name])
+        bias = p.bias_map.transpose(1, 2, 0).astype(types[p.name])
         kept = {name: channels_first(total).astype(np.int64) for name, total in totals.items() if keep}
         return sum(totals.values(), bias), kept
 
@@ -237,50 +237,106 @@ def simulator(net: Network) -> Simulator:
     return simulate
 
 
-def _windows(source: Shape, shape: Shape, kernel: tuple[int, int]) -> int:
-    """A bound on the numbers held at once when a source is framed and the windows of `shape` are taken from it."""
-    channels, height, width = source
-    return channels * (
-        (width + 1) * (height + 1 + shape[1])
-        + shape[2] * (2 * kernel[1] * (height + 1) + (kernel[0] + kernel[1]) * shape[1])
-    )
+def kinds(net: Network) -> dict[str, type[np.generic]]:
+    """The type of the sums of every population, by name (RANGE-1)."""
+    return {p.name: product_type(int(np.abs(net.ranges[p.name].any_order).max())) for p in net.populations}
 
 
-def _seen(net: Network, p: Population) -> list[tuple[Shape, Pair]]:
-    """The shape of every source of a population, and the kernel (y, x) of the windows taken from it."""
+def shared_bytes(net: Network, threads: int) -> int:
+    """A bound on the bytes that images share: the weights of every projection in the type of its sums, the
+    places of its windows, all staircases; and the one of them in the making.
+    """
+    kept, making, types = 0, 0, kinds(net)
+    for q in net.projections:
+        wide = np.dtype(types[q.target]).itemsize * q.weights.size
+        match q:
+            case Conv2d(kernel=(kh, kw)):
+                _, height, width = net[q.target].shape
+                places = 8 * (height * kh + width * kw)
+            case Dense():
+                places = 0
+            case _:
+                assert_never(q)
+        kept, making = kept + wide + places, max(making, wide + q.weights.nbytes + 3 * places)
+    for p in net.fs:
+        if relu_theta(p.table) is None:
+            stair = 8 * 2**p.steps  # one row of numbers
+            kept, making = kept + 3 * stair * (p.table.channels or 1), max(making, 10 * stair)
+    return kept + making + OBJECTS * (len(net.populations) + len(net.projections))
+
+
+def working_bytes(net: Network) -> int:
+    """A bound on the bytes one image takes: trains and codes of all populations, the membranes of the one before, and
+    what the population at work takes.
+    """
+    types = kinds(net)
+    held = sum((2 if _alike(net, p) else 2 + 8) * p.neurons for p in net.populations)
+    before = 8 * max(p.neurons for p in net.populations)
+    return held + before + max(at_work(net, p, types) for p in net.populations) + OBJECTS * len(types)
+
+
+def _alike(net: Network, p: Population) -> bool:
+    """Whether a population's codes are its trains (NET-7, FS-5)."""
     match p:
+        case Input() | Readout():
+            return True
         case MaxPool():
-            return [(net[p.source].shape, p.kernel)]
-        case Input() | FS() | Readout():
-            return [(net[q.source].shape, _kernel(q)) for q in net.into(p.name).values()]
+            return _alike(net, net[p.source])
+        case FS():
+            return relu_theta(p.table) is not None
         case _:
             assert_never(p)
 
 
-def _kernel(q: Projection) -> Pair:
-    """The kernel (y, x) of the windows that a projection takes; a dense one takes none, as if of one tap."""
+def at_work(net: Network, p: Population, types: Mapping[str, type[np.generic]]) -> int:
+    """The most bytes held for one image while a population is at work, beside trains and codes; n is its neurons."""
+    n, size = p.neurons, np.dtype(types[p.name]).itemsize
+    match p:
+        case Input():
+            return 8 * n  # codes in 64 bits
+        case MaxPool():
+            places = _windows(net[p.source].shape, p.shape, p.kernel)
+            return max(8 * n, (2 if _alike(net, p) else 8) * places)
+        case FS() | Readout():
+            into = net.into(p.name).values()
+            sums, kept = size * n * len(into), 8 * n * len(into)
+            summing = max(_layer(q, net[q.source].shape, p.shape) for q in into) * size
+            adding = 2 * size * n + kept  # the total before and after; sums in 64 bits
+            steps = net.steps[p.name]
+            # v; what is looked up: v in 64 bits, steps, places, codes; or the quotient, clipped
+            firing = size * n + max(4 * 8 * n, 2 * size * n)
+            telling = (
+                size * n + 8 * n * (1 + steps + 2) + 4 * n + 8 * n
+            )  # v, opening, membranes, one in the making, codes
+            return max(sums + max(summing, adding), kept + max(firing, telling))
+        case _:
+            assert_never(p)
+
+
+def _layer(q: Projection, source: Shape, shape: Shape) -> int:
+    """The most numbers that a layer holds for one image, its sums apart (`convolved`, `multiplied`)."""
+    outputs, height, width = shape
+    n, places = outputs * height * width, source[0] * source[1] * source[2]
     match q:
-        case Conv2d():
-            return q.kernel
         case Dense():
-            return 1, 1
+            return 2 * places + 2 * n  # codes, those of one product; two sums of it
+        case Conv2d(kernel=(_, kw), groups=groups):
+            framed = source[0] * (source[1] + 1) * (source[2] + 1)
+            if groups > 1 and q.weights.shape[1] == 1:
+                return (
+                    framed + source[0] * height * (source[2] + 1 + width) + n
+                )  # one row of taps, one tap, its product
+            taken = source[0] * (source[1] + 1) * width * kw
+            rows = source[0] * height * width * kw
+            # What a row of the kernel sees, its part in one product; two sums of it, and one turned at the end.
+            return max(framed + taken, (2 if groups > 1 else 1) * taken + 2 * rows + 2 * n)
         case _:
             assert_never(q)
 
 
-def working_bytes(net: Network) -> int:
-    """A bound on the bytes one image takes: all trains and codes, the largest layer's windows and membranes, all
-    weights, all staircases.
-    """
-    largest, axes, held = 0, 0, 0  # held: what was yielded of the population before
-    for p in net.populations:
-        into, seen = net.into(p.name).values(), _seen(net, p)
-        windows = max((_windows(source, p.shape, kernel) for source, kernel in seen), default=0)
-        largest = max(largest, held + windows + p.neurons * (net.steps[p.name] + 2 * len(into) + 8))
-        held = p.neurons * (net.steps[p.name] + len(into) + 4)
-        axes += sum(p.shape[1] * kh + p.shape[2] * kw for _, (kh, kw) in seen)
-    staircases = [p for p in net.fs if relu_theta(p.table) is None]
-    stairs: int = sum((p.table.channels or 1) * 24 * 2**p.steps for p in staircases)
-    stairs += max((80 * 2**p.steps for p in staircases), default=0)  # of the one in the making
-    weights = [q.weights.size for q in net.projections]
-    return 10 * net.neurons + 8 * largest + stairs + 40 * axes + 8 * (sum(weights) + max(weights)) + 2**18
+def _windows(source: Shape, shape: Shape, kernel: Pair) -> int:
+    """The most numbers that `pooled` holds for one image: framed, by row taken and largest, by column taken."""
+    channels, height, width = source
+    framed, taken = (height + 1) * (width + 1), (height + 1) * shape[2] * kernel[1]
+    by_row, rows = (height + 1) * shape[2], shape[1] * kernel[0] * shape[2]
+    return channels * max(framed + taken, taken + by_row, by_row + rows + shape[1] * shape[2])

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines.activity import Activity
-from fsref.engines.engine import Simulator, Wanted
+from fsref.engines.engine import OBJECTS, Simulator, Wanted
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table
-from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Projection
 
 Spikes = NDArray[np.bool_]
@@ -140,6 +140,14 @@ def words(spikes: Spikes) -> NDArray[np.uint16]:
     return train
 
 
+def codes(spikes: Spikes, d: Ints) -> Ints:
+    """Codes (B, C, H, W): d of every step that spiked, added up (FS-4)."""
+    code = np.zeros((spikes.shape[0], *spikes.shape[2:]), np.int64)
+    for t in range(d.shape[1]):
+        code = code + d[:, t, None, None] * spikes[:, t]
+    return code
+
+
 def simulator(net: Network) -> Simulator:
     """A function from images (B, C, H, W) to the activity of every population in turn."""
 
@@ -156,29 +164,47 @@ def simulator(net: Network) -> Simulator:
                     spikes[p.name] = max_pool(spikes[p.source], p)
                 case FS():
                     v, sums = opening(net, p, spikes)
-                    spikes[p.name], membranes, _ = fire(v, p.table)
+                    spikes[p.name], membranes = fire(v, p.table)[:2]
                 case Readout():
                     v, sums = opening(net, p, spikes)
                     yield Activity(p.name, opening=v, sums=sums)
                     return
                 case _:
                     assert_never(p)
-            d = net.code_weights[p.name]
-            codes = sum(spikes[p.name][:, t] * d[:, t, None, None] for t in range(d.shape[1]))
-            yield Activity(p.name, words(spikes[p.name]), np.asarray(codes), v, membranes, sums)
+            sent, d = spikes[p.name], net.code_weights[p.name]
+            yield Activity(p.name, words(sent), codes(sent, d), v, membranes, sums)
 
     return simulate
 
 
+def shared_bytes(net: Network, threads: int) -> int:
+    """A bound on the bytes that images share: weights in 64 bits, those of one projection on each thread."""
+    return threads * 8 * max(q.weights.size for q in net.projections)
+
+
 def working_bytes(net: Network) -> int:
-    """A bound on the bytes one image takes: all spike planes, and the largest population's membranes, sums and
-    planes.
+    """A bound on the bytes one image takes: the spike planes of all populations, a byte each, and what the population
+    at work takes.
     """
     planes = sum(p.neurons * net.steps[p.name] for p in net.populations)
-    largest = max((p.neurons * p.kernel[0] * p.kernel[1] * (2 * net.steps[p.name] + 4) for p in net.pools), default=0)
-    for p in net.populations:
-        into = net.into(p.name)
-        source = max((net[q.source].neurons for q in into.values()), default=0)
-        largest = max(largest, 8 * (p.neurons * (2 * net.steps[p.name] + len(into) + 8) + 3 * source))
-    weights = max(2 * 8 * q.weights.size for q in net.projections)
-    return planes + largest + weights + 2**20
+    return planes + max(at_work(net, p) for p in net.populations) + OBJECTS * len(net.populations)
+
+
+def at_work(net: Network, p: Population) -> int:
+    """The most bytes held for one image while a population is at work, beside spike planes; n is its neurons."""
+    n, steps = p.neurons, net.steps[p.name]
+    told = (3 * 8 + 3 * 2) * n  # codes: before, after and what is added; train words: as many of 16 bits
+    match p:
+        case Input():
+            return n * steps + told  # a plane for every step, before they are joined
+        case MaxPool():
+            taps = p.kernel[0] * p.kernel[1]
+            return max(taps * n * (steps + 2) + 2 * n, told)  # candidates; who is still in, before and after
+        case FS() | Readout():
+            into = net.into(p.name).values()
+            delivering = max(8 * (2 * net[q.source].neurons + 2 * n) for q in into)  # two planes; of a step, of a tap
+            firing = 2 * 8 * n * steps + n * steps + 2 * 8 * n  # membranes, listed and joined; spikes; v and codes
+            opened = 8 * n * steps + 8 * n + told  # membranes, v
+            return 8 * n * len(into) + max(delivering, firing, opened)  # sums
+        case _:
+            assert_never(p)

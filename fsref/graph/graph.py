@@ -125,6 +125,10 @@ class Node:
         array.setflags(write=False)
         return array
 
+    def __reduce__(self) -> tuple[type[Node], tuple[Any, ...]]:
+        """How it is copied and pickled: made again."""
+        return Node, (self.name, self.op, self.inputs, dict(self.attributes), dict(self.arrays))
+
     def __repr__(self) -> str:
         said = [repr(part) for part in (self.name, self.op, self.inputs)]
         if self.attributes:
@@ -255,14 +259,19 @@ class Graph(Shown):
         pixels = self.contract()
         codes, wanted = pixels.check(images), self._known(tuple(names))
         plan, last = self._plan(wanted)
-        padded = (self._padded(node) for node in plan)
-        count = max(1, min(BATCH, BATCH_VALUES // max([size_of(self.shapes["input"]), *padded])))
+        count = self.images_at_once
         for first in range(0, len(codes), count):
             batch = pixels.normalise(codes[first : first + count])
             values = self._run(plan, last, wanted, batch)
             if not all(np.isfinite(value).all() for value in values.values()):
                 self._run(plan, last, wanted, batch, check=True)
             yield values
+
+    @cached_property
+    def images_at_once(self) -> int:
+        """How many images go through the graph at once."""
+        padded = (self._padded(node) for node in self.nodes)
+        return max(1, min(BATCH, BATCH_VALUES // max([size_of(self.shapes["input"]), *padded])))
 
     def _known(self, names: tuple[str, ...]) -> dict[str, None]:
         """The names once each. Errors: UsageError when the graph has no such value."""

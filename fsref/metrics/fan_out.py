@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,12 +11,33 @@ from numpy.typing import NDArray
 from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
+from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.law.synapses import fan_out
 
 
 def fan_outs(net: Network) -> dict[str, Ints]:
     """The fan-out under every projection by name, in list order, each (C, H, W) of its source (OBS-3)."""
     return {name: fan_out(q, net[q.source].shape, net[q.target].shape) for name, q in net.named_projections.items()}
+
+
+def fanning_numbers(net: Network, q: Projection) -> int:
+    """The most numbers held while the fan-out of a projection is made: which weights count, as bytes and as numbers;
+    taps of every row and column: their place, its truths, the number; sums along rows, the fan-out.
+    """
+    channels, height, width = net[q.source].shape
+    match q:
+        case Dense():
+            return q.weights.size + q.weights.size // 8 + 1 + 2 * net[q.source].neurons
+        case Conv2d(kernel=(kh, kw)):
+            return (
+                q.weights.size
+                + q.weights.size // 8
+                + 1
+                + 3 * (height * kh + width * kw)
+                + channels * height * (kw + width)
+            )
+        case _:
+            assert_never(q)
 
 
 def synops(net: Network, trains: Mapping[str, NDArray[Any]], fans: Mapping[str, Ints] | None = None) -> Ints:

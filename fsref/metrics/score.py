@@ -17,10 +17,10 @@ from fsref.formats.bundled import network_of
 from fsref.law.images import check_images, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.metrics.counts import Counts, count
-from fsref.metrics.fan_out import fan_outs
-from fsref.simulation.memory import images_at_once
-from fsref.simulation.recording import Record
+from fsref.metrics.counts import ROWS, Counts, count
+from fsref.metrics.fan_out import fan_outs, fanning_numbers
+from fsref.simulation.memory import check_threads, images_at_once, run_bytes
+from fsref.simulation.recording import Record, recording_bytes, select
 from fsref.simulation.run import run
 from fsref.tables import Sheet, Shown, plural, short
 
@@ -135,6 +135,16 @@ class Score(Shown):
         return Sheet(title, head, rows, above=above)
 
 
+def own_bytes(net: Network, images: int, chunk: int) -> int:
+    """A bound on the bytes that scoring takes beside the runs, so many images at once: images, labels and predictions
+    of all; fan-outs; counts of every neuron, before, of the chunk and after; bits of 256 images.
+    """
+    fans = sum(net[q.source].neurons for q in net.projections) + max(fanning_numbers(net, q) for q in net.projections)
+    largest = max(p.neurons for p in net.populations)
+    counting = chunk * largest + min(chunk, ROWS) * 3 * 2 * largest
+    return images * 8 * (net.input.neurons + 3) + 8 * (3 * 2 * net.neurons + fans) + counting
+
+
 @public
 def evaluate(
     net: Network | str | PathLike[str],
@@ -155,20 +165,28 @@ def evaluate(
     images = check_images(net.input, x)
     labels = check_labels(y, len(images), net.readout.neurons)
     sources = Record(populations=[p.name for p in net.spiking], observables=("spikes",))
-    chunk, fans = images_at_once(net, sources, memory_limit, 2), fan_outs(net)
+    selected = select(net, sources)
+    workers = check_threads(threads)
+
+    def bound(count: int) -> int:
+        return own_bytes(net, len(images), count) + run_bytes(net, count, engine, selected, False, batch or 1, workers)
+
+    chunk = images_at_once(recording_bytes(net, selected, 1), bound, memory_limit, "evaluate")
+    left, fans = memory_limit - own_bytes(net, len(images), chunk), fan_outs(net)
     # Kernels are compiled or loaded before the clock starts.
-    first = run(net, images[:1], engine, sources, memory_limit=memory_limit)
+    first = run(net, images[:1], engine, sources, batch, threads, left)
     spent, predictions = 0.0, []
     counts: Counts | None = None
     for start in range(0, len(images), chunk):
         part = images[start : start + chunk]
         begun = time.perf_counter()
-        result = run(net, part, engine, sources, batch, threads, memory_limit)
+        result = run(net, part, engine, sources, batch, threads, left)
         spent += time.perf_counter() - begun
         assert result.trace is not None
         predictions.append(result.predictions)
         counted = count(result.trace, fans)
         counts = counted if counts is None else counts + counted
+        del result, counted  # before the next are made
         if progress is not None:
             progress(len(part))
     assert counts is not None

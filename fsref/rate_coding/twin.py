@@ -14,6 +14,7 @@ from os import PathLike
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fsref.engines import reference
 from fsref.errors import UsageError, public
 from fsref.formats.bundled import network_of
 from fsref.law.images import check_images, check_labels
@@ -121,7 +122,9 @@ class Twin:
         classes, names = self.net.readout.neurons, len(self.net.populations)
         each = 8 * (steps + checkpoints * (classes + names + 1)) + 11 * self.net.input.neurons
         own = 2 * workers * (working_bytes(self.net) + 8 * ticks * (classes + 2 * names + 2))
-        return images * each + table_bytes(self.net) + own
+        own += reference.shared_bytes(self.net, workers)
+        proving = 128 * max(q.weights.size for q in self.net.projections)  # Python integers, and sums of them
+        return images * each + max(proving, table_bytes(self.net) + own)
 
     def run(
         self,
@@ -146,12 +149,11 @@ class Twin:
         chosen = check_points(checkpoints, int(steps))
         late = depth(self.net, self.neurons) if apart else 0
         ticks = int(steps) + late
+        workers = min(check_threads(threads), len(x))
+        check_memory(self.memory_bound(len(x), int(steps), ticks, len(chosen), workers), memory_limit, "rate")
         reach = reaches(self.net, self.neurons)
         check_ticks(reach, self.neurons, ticks)
         most = max(max(high, -low) for channels in reach.values() for low, high in channels)
-        workers = min(check_threads(threads), len(x))
-        bound = self.memory_bound(len(x), int(steps), ticks, len(chosen), workers)
-        check_memory(bound, memory_limit, "rate")
         machine = Machine(self.net, self.neurons, np.int32 if most < 2**31 else np.int64)
         names, classes = machine.spiking, self.net.readout.shape[0]
         predictions = np.empty((len(x), int(steps)), np.int64)

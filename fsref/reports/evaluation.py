@@ -17,8 +17,8 @@ from fsref.law.neuron import Ints, relu_theta
 from fsref.metrics.energy import Energy
 from fsref.metrics.score import Score
 from fsref.rate_coding.score import RateScore
-from fsref.simulation.memory import images_at_once
-from fsref.simulation.recording import Record
+from fsref.simulation.memory import images_at_once, run_bytes
+from fsref.simulation.recording import Record, recording_bytes, select
 from fsref.simulation.run import Result, run
 from fsref.tables import Brief
 
@@ -95,8 +95,11 @@ def examine(
 ) -> Evaluation:
     """The Evaluation of a score of labelled images: the first of them are run again. Errors: InputError, LimitError."""
     record = Record(observables=("opening", "spikes", "codes"))
-    first = slice(0, min(SAMPLE_IMAGES, images_at_once(score.net, record, memory_limit)))
+    selected = select(score.net, record)
+    one = recording_bytes(score.net, selected, 1)
+    count = images_at_once(one, lambda n: run_bytes(score.net, n, score.engine, selected), memory_limit, "report")
+    first = slice(0, min(SAMPLE_IMAGES, count))
     x = check_images(score.net.input, images.x[first])
     y = check_labels(None if images.y is None else images.y[first], len(x), score.net.readout.neurons)
-    sample = run(score.net, x, score.engine, record, memory_limit=memory_limit)
+    sample = run(score.net, x, score.engine, record, threads=1, memory_limit=memory_limit)
     return Evaluation(score, sample, x, images.names[first], y, source, energy, float_accuracy, rate)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
-from fsref.engines.engine import Engine, engine_of
+from fsref.engines.engine import Engine, bytes_of
 from fsref.errors import LimitError, UsageError
 from fsref.law.network import Network
-from fsref.simulation.recording import Record, Selection, recording_bytes, select
+from fsref.simulation.recording import Selection, recording_bytes
 
 CHUNK_BYTES = 2**27
 CHUNK_IMAGES = 256
+FIXED = 2**18  # bytes of a run, whatever it runs
+ARRAY = 2**9  # bytes of the object around an array
+WAITING = 2**11  # bytes of a batch that waits for its turn
+BATCH_IMAGES = 64
+BATCH_BYTES = 2**25  # more fall out of the processor's cache
 
 
 def check_memory(bound: int, memory_limit: int, place: str) -> None:
@@ -29,9 +35,23 @@ def check_threads(threads: int | None) -> int:
 
 
 def output_bytes(net: Network, images: int, record: Selection | None, on_disk: bool) -> int:
-    """What any run holds for its images: their codes, and checking them, logits, spike counts, the recording."""
+    """What any run holds for its images: their codes, logits, spike counts, the recording."""
     kept = 0 if record is None or on_disk else recording_bytes(net, record, images)
-    return images * (8 * (net.readout.neurons + 2 * len(net.populations)) + 11 * net.input.neurons) + kept
+    return images * 8 * (net.input.neurons + net.readout.neurons + len(net.spiking)) + kept + ARRAY * len(net.spiking)
+
+
+def keeping_bytes(net: Network, record: Selection | None) -> int:
+    """A bound on the bytes in which one image's activity of one population is counted and put into the recording."""
+    most = 0
+    for p in net.populations:
+        own = p.neurons  # spikes of every neuron
+        if record is not None and p.name in record.neurons:
+            chosen, window = len(record.neurons[p.name]), len(record.window[p.name])
+            own += 2 * p.neurons + 8 * (p.neurons + 2 * chosen)  # trains in the window; an array in order, two chosen
+            if "membranes" in record.observables and "membranes" in p.observables:
+                own += 8 * chosen * (net.steps[p.name] + window)
+        most = max(most, own)
+    return most
 
 
 def run_bytes(
@@ -43,17 +63,42 @@ def run_bytes(
     batch: int = 1,
     threads: int = 1,
 ) -> int:
-    """A bound, in bytes, on what a run of `images` images adds to the process's memory (RUN-3)."""
-    working = int(engine_of(engine).working_bytes(net))
-    working += 16 * sum(p.neurons * (net.steps[p.name] + 8) for p in net.populations)
-    return min(images, batch * threads) * working + output_bytes(net, images, record, on_disk)
+    """A bound, in bytes, on what a run of `images` images adds to the process's memory (RUN-3): what all of them share,
+    what those at work take, what is kept of all.
+    """
+    shared, each = bytes_of(engine, net, threads)
+    at_work = min(images, batch * threads) * (each + keeping_bytes(net, record))
+    arrays = 0 if record is None else ARRAY * len(record.arrays(net, images))
+    batches = WAITING * -(-images // batch)
+    return shared + at_work + output_bytes(net, images, record, on_disk) + arrays + batches + FIXED
 
 
-def images_at_once(net: Network, record: Record, memory_limit: int, recordings: int = 1) -> int:
-    """How many images go at once where so many recordings of them are held, each within CHUNK_BYTES."""
-    return chunk_of(recording_bytes(net, select(net, record), 1), memory_limit, recordings)
+def batch_of(
+    net: Network,
+    images: int,
+    engine: str | Engine,
+    record: Selection | None,
+    on_disk: bool,
+    threads: int,
+    memory_limit: int,
+) -> int:
+    """How many images make a batch: as many as go fast, fewer where the bound of the run would pass the limit."""
+    each = bytes_of(engine, net, threads)[1]
+    count = min(BATCH_IMAGES, -(-images // threads), BATCH_BYTES // max(1, each))
+    return fitting(count, lambda n: run_bytes(net, images, engine, record, on_disk, n, threads), memory_limit)
 
 
-def chunk_of(one: int, memory_limit: int, times: int = 1) -> int:
-    """How many images go at once when each takes `one` bytes, so many times."""
-    return max(1, min(CHUNK_IMAGES, CHUNK_BYTES // one, memory_limit // (4 * times * one)))
+def fitting(count: int, bound: Callable[[int], int], memory_limit: int) -> int:
+    """The largest of count, count / 2, count / 4, ... whose bound stays within the limit; 1 where that of none does."""
+    while count > 1 and bound(count) > memory_limit:
+        count //= 2
+    return max(1, count)
+
+
+def images_at_once(one: int, bound: Callable[[int], int], memory_limit: int, place: str) -> int:
+    """How many images go at once, when what is kept of each takes `one` bytes and so many take `bound` bytes in all
+    (RUN-3). Errors: LimitError when one image does not fit.
+    """
+    count = fitting(min(CHUNK_IMAGES, CHUNK_BYTES // one), bound, memory_limit)
+    check_memory(bound(count), memory_limit, place)
+    return count

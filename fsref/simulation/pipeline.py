@@ -103,7 +103,7 @@ def pipeline_bytes(
     telling = max(8 * p.neurons * (2 * net.steps[p.name] + 4) for p in net.populations)
     # A Python integer in a list for each step, then an array.
     events = 48 * ((images - 1) * interval + net.schedule.steps)
-    own = events + windows + waiting + pools + telling + reference.working_bytes(net)
+    own = events + windows + waiting + pools + telling + reference.working_bytes(net) + reference.shared_bytes(net, 1)
     return own + output_bytes(net, images, selection, on_disk)
 
 

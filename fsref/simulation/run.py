@@ -19,12 +19,11 @@ from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.simulation.given import check_activity
-from fsref.simulation.memory import check_memory, check_threads, run_bytes
+from fsref.simulation.memory import batch_of, check_memory, check_threads, run_bytes
 from fsref.simulation.recording import Record, Selection, Trace, select
 from fsref.simulation.store import Store
 from fsref.tables import Sheet, Shown, plural
 
-BATCH_BYTES = 2**28
 ROWS = 20
 
 
@@ -141,8 +140,9 @@ def run(
     threads = min(check_threads(threads), len(x))
     if batch is not None and not (isinstance(batch, int) and batch >= 1):
         raise UsageError("RUN-2", "run", "batch is 1 or more", batch)
-    size = batch or max(1, min(64, -(-len(x) // threads), BATCH_BYTES // run_bytes(net, 1, engine)))
-    check_memory(run_bytes(net, len(x), engine, selection, path is not None, size, threads), memory_limit, "run")
+    asked = net, len(x), engine, selection, path is not None
+    size = batch or batch_of(*asked, threads, memory_limit)
+    check_memory(run_bytes(*asked, size, threads), memory_limit, "run")
     logits = np.empty((len(x), net.readout.shape[0]), np.int64)
     counts = {p.name: np.zeros(len(x), np.int64) for p in net.spiking}
     wanted = wanted_of(net, selection)
@@ -160,6 +160,7 @@ def run(
                 sent = np.bitwise_count(activity.trains).sum(axis=(1, 2, 3), dtype=np.int64)
                 counts[activity.population][rows] = sent
             store.keep(rows, activity)
+            del activity  # before the next is made
         if missing:
             raise UsageError("RUN-2", "engine", "gave no activity of a population", min(missing), "all of the network")
 

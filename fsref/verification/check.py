@@ -20,8 +20,8 @@ from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
 from fsref.law.ranges import width_bits
 from fsref.simulation.difference import Difference, diff
-from fsref.simulation.memory import images_at_once
-from fsref.simulation.recording import Record, Trace
+from fsref.simulation.memory import check_threads, images_at_once, run_bytes
+from fsref.simulation.recording import Record, Trace, recording_bytes, select
 from fsref.simulation.run import run
 from fsref.tables import Sheet, Shown, plural
 
@@ -172,23 +172,36 @@ def check(
         raise UsageError("OBS-1", "check", "no observables to compare", None, ", ".join(OBSERVABLES))
     x = check_images(net.input, images)
     asked = Record(observables=tuple(observables))
-    chunk = images_at_once(net, asked, memory_limit, len(compared))
+    selected, workers = select(net, asked), check_threads(threads)
+    one = recording_bytes(net, selected, 1)
+    size = batch or 1
+
+    def own(count: int) -> int:  # all images; what the first engine recorded; where it differs
+        return 8 * len(x) * net.input.neurons + count * (one + one // 2)
+
+    def bound(count: int) -> int:
+        return own(count) + max(run_bytes(net, count, e, selected, False, size, workers) for e in compared)
+
+    chunk = images_at_once(one, bound, memory_limit, "check")
+    left = memory_limit - own(chunk)
     seen: Extremes = {}
     done = values = 0
     engine, found, outside = None, None, ""
     for start in range(0, len(x), chunk):
         part = x[start : start + chunk]
-        expected = run(net, part, first, asked, batch, threads, memory_limit).trace
+        expected = run(net, part, first, asked, batch, threads, left).trace
         assert expected is not None
         outside = left_interval(expected, start, seen)
         for other in others:
-            observed = run(net, part, other, asked, batch, threads, memory_limit).trace
+            observed = run(net, part, other, asked, batch, threads, left).trace
             assert observed is not None
             difference = diff(observed, expected)
+            del observed  # before the next is made
             if difference is not None and (found is None or difference.image + start < found.image):
                 engine, found = name_of(other), replace(difference, image=difference.image + start)
         done += len(part)
         values += sum(array.size for array in expected.arrays.values())
+        del expected
         if progress is not None:
             progress(len(part))
         if found is not None or outside:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from math import prod
 from os import PathLike
 from typing import Any
 
@@ -14,15 +15,17 @@ from numpy.typing import ArrayLike
 
 from fsref.conversion.folded import Folded, Unit, real_sum
 from fsref.conversion.folding import fold
+from fsref.conversion.memory import shapes_of, walking
 from fsref.errors import GraphError, public
 from fsref.formats.bundled import network_of
 from fsref.graph.graph import Graph
+from fsref.graph.memory import forward_bytes
 from fsref.law.images import Pixels, check_images, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.metrics.losses import Floats, Loss, Tally, ratio_db
-from fsref.simulation.memory import check_memory, chunk_of
-from fsref.simulation.recording import Record
+from fsref.simulation.memory import check_threads, images_at_once, run_bytes
+from fsref.simulation.recording import Record, recording_bytes, select
 from fsref.simulation.run import run
 from fsref.verification.comparison import JUMP, LEAST, MOST, Comparison
 
@@ -48,21 +51,36 @@ def compare(
     `progress` is called with the images done. Errors: GraphError [CONV-10] when names, shapes or scales do not meet, or
     for the graph itself; InputError, LimitError.
     """
-    net = network_of(net)
-    folded = fold(graph)
+    return compared(graph, fold(graph, memory_limit), network_of(net), images, labels, progress, memory_limit)
+
+
+def compared(
+    graph: Graph,
+    folded: Folded,
+    net: Network,
+    images: ArrayLike,
+    labels: ArrayLike | None,
+    progress: Callable[[int], None] | None,
+    memory_limit: int,
+) -> Comparison:
+    """`compare` of a graph that is folded already."""
     tallies, notes = matched(folded, net)
     x = check_images(net.input, images)
     truth = None if labels is None else check_labels(labels, len(x), net.readout.neurons)
-    # Bytes an image takes here, recording apart.
-    one = 16 * sum(t.neurons for t in tallies) + 128 * max(t.neurons for t in tallies)
-    chunk = chunk_of(one, memory_limit)
-    left = memory_limit - one * min(chunk, len(x))
-    check_memory(one * min(chunk, len(x)), memory_limit - 1, "compare")
     record = Record([t.name for t in tallies[:-1]], ("spikes", "codes"))
+    selected, workers = select(net, record), check_threads(None)
+    kept = 8 * len(x) * (net.input.neurons + 2)  # all images, the classes of both sides
+
+    def bound(count: int) -> int:
+        recorded = recording_bytes(net, selected, count)
+        running = run_bytes(net, count, "quantized", selected, False, 1, workers)
+        return kept + max(running, recorded + weighing_bytes(folded, count), recorded + forward_bytes(graph, count))
+
+    chunk = images_at_once(recording_bytes(net, selected, 1), bound, memory_limit, "compare")
     ours, theirs, folding = [], [], Folding(graph)
-    for first in range(0, len(x), chunk):
-        part = x[first : first + chunk]
-        result = run(net, part, "quantized", record, memory_limit=left)
+
+    def look(part: Ints) -> None:
+        result = run(net, part, "quantized", record, memory_limit=memory_limit - kept)
         assert result.trace is not None
         codes = [result.trace[t.name, "codes"].reshape(-1, *t.shape) for t in tallies[:-1]]
         codes += [result.logits[:, :, None, None]]
@@ -74,11 +92,24 @@ def compare(
         folding.add(graph, part, f[:, :, 0, 0])
         ours.append(np.argmax(f[:, :, 0, 0], axis=1))
         theirs.append(result.predictions)
+
+    for first in range(0, len(x), chunk):
+        part = x[first : first + chunk]
+        look(part)
         if progress is not None:
             progress(len(part))
     rows, limits = judged([tally.loss() for tally in tallies])
     predictions = np.concatenate(ours), np.concatenate(theirs)
     return Comparison(graph.name, net.name, net.id, rows, limits, folding.db, *predictions, truth, notes)
+
+
+def weighing_bytes(folded: Folded, images: int) -> int:
+    """A bound on the bytes in which so many images walk through both sides at once, and the largest population is
+    weighed: 12 arrays of 32 bits and 5 of 64.
+    """
+    found = walking(folded)
+    largest = max(prod(shape) for shape in shapes_of(folded).values())
+    return 4 * (2 * images * found.each + found.once) + images * largest * (4 * 12 + 8 * 5)
 
 
 class Folding:

@@ -4,6 +4,7 @@ a value that prints, renders in notebooks, and carries the network (CONV-8, CONV
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -19,14 +20,16 @@ from fsref.conversion.plausibility import guessing, lost_elsewhere, unexpected
 from fsref.conversion.search import check_loss, search
 from fsref.errors import UsageError, public
 from fsref.graph.graph import Graph
+from fsref.graph.memory import forward_bytes
 from fsref.law.images import Pixels, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.metrics.losses import Loss
 from fsref.metrics.paired import Paired
 from fsref.metrics.score import Score, evaluate
+from fsref.simulation.memory import check_memory, fitting
 from fsref.tables import Brief, Sheet, Shown, plural
-from fsref.verification.compare import compare
+from fsref.verification.compare import compared
 
 FLOAT_IMAGES = 256  # that go through the float graph at a time
 LOOKED_AT = 64  # images on which the worst population is found; `fsref compare` takes 256 unless told
@@ -45,8 +48,12 @@ def unseen(task: str, images: int) -> AbstractContextManager[Progress]:
 
 def shared(one: NDArray[np.integer], other: NDArray[np.integer]) -> int:
     """How many of the `other` images are among the first ones too, both (B, C, H, W)."""
-    known = {image.astype(np.int64).tobytes() for image in one}
-    return sum(image.astype(np.int64).tobytes() in known for image in other)
+    known = {_hashed(image) for image in one}
+    return sum(_hashed(image) in known for image in other)
+
+
+def _hashed(image: NDArray[np.integer]) -> bytes:
+    return hashlib.sha256(image.astype(np.int64).tobytes()).digest()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -61,13 +68,29 @@ class FloatScore(Brief):
     pixels: Pixels
 
     @classmethod
-    def of(cls, graph: Graph, x: ArrayLike, y: ArrayLike | None, progress: Progress = silent) -> FloatScore:
-        """The score of a graph on image codes x (B, C, H, W). Errors: GraphError, InputError."""
+    def of(
+        cls,
+        graph: Graph,
+        x: ArrayLike,
+        y: ArrayLike | None,
+        progress: Progress = silent,
+        memory_limit: int = 2**33,
+    ) -> FloatScore:
+        """The score of a graph on image codes x (B, C, H, W). Errors: GraphError, InputError, LimitError before any
+        image is looked at.
+        """
         pixels = graph.contract()
         images = pixels.check(x)
+        kept = 8 * len(images) * (graph.shapes[graph.output][0] + 2)
+
+        def bound(count: int) -> int:
+            return kept + forward_bytes(graph, count)
+
+        count = fitting(min(FLOAT_IMAGES, len(images)), bound, memory_limit)
+        check_memory(bound(count), memory_limit, "convert")
         logits = []
-        for first in range(0, len(images), FLOAT_IMAGES):
-            logits.append(graph.forward(images[first : first + FLOAT_IMAGES]))
+        for first in range(0, len(images), count):
+            logits.append(graph.forward(images[first : first + count]))
             progress(len(logits[-1]))
         joined = np.concatenate(logits)
         labels = None if y is None else check_labels(y, len(images), joined.shape[1])
@@ -226,7 +249,7 @@ def convert_and_score(
     each point of a search, whose `steps` are the K to try. Errors: those of convert, search, evaluate and compare.
     """
     # What is wrong with graph and options is said before what takes long; `steps` are a search's own.
-    fold(graph)
+    folded = fold(graph, memory_limit)
     chosen = Options.of(convert_and_score, {k: v for k, v in options.items() if loss is None or k != "steps"})
     check_count(image_count)
     check_loss(loss or 0.0)
@@ -235,7 +258,7 @@ def convert_and_score(
     x, y = (calibrate, labels) if test is None else test
     if float_score is None:
         with progress("float", len(np.asarray(x))) as advance:
-            float_score = FloatScore.of(graph, x, y, advance)
+            float_score = FloatScore.of(graph, x, y, advance, memory_limit)
     pixels = graph.contract()
     images, given = pixels.check(x), pixels.check(calibrate)
     truth = None if labels is None else check_labels(labels, len(given), float_score.classes)[:image_count]
@@ -243,10 +266,10 @@ def convert_and_score(
     searched = None
     if loss is None:
         with progress("calibrating", len(seen)) as advance:
-            calibrated = Calibrated.of(graph, seen, image_count, advance)
-            net = calibrated.convert(chosen)
+            net = Calibrated.of(folded, seen, image_count, advance, memory_limit).convert(chosen, memory_limit)
     else:
-        searched = search(graph, seen, truth, loss, image_count=image_count, progress=tried, threads=threads, **options)
+        limits: dict[str, Any] = {"threads": threads, "memory_limit": memory_limit}
+        searched = search(graph, seen, truth, loss, image_count=image_count, progress=tried, **limits, **options)
         net = searched.net
     truth = float_score.predictions if float_score.labels is None else float_score.labels
     with progress("FS", len(images)) as advance:
@@ -257,7 +280,7 @@ def convert_and_score(
         float_score=float_score,
         score=score,
         paired=Paired.of(float_score.predictions, score.predictions, truth),
-        worst=compare(graph, net, looked_at, memory_limit=memory_limit).worst,
+        worst=compared(graph, folded, net, looked_at, None, None, memory_limit).worst,
         worst_image_count=len(looked_at),
         search=searched,
         calibrating=shared(seen, images),

@@ -19,6 +19,7 @@ from fsref.importers.onnx.values import Builder, Numbers, Value
 from fsref.importers.refusals import Unmapped
 
 MAX_MACS = 1_000_000_000  # beyond it onnx.reference takes long: no comparison
+MAX_VALUES = 2**25  # beyond it onnx.reference, which keeps all values, takes much memory: no comparison
 MAX_WINDOWS = 30_000  # beyond it onnx.reference takes long for a pool, which the graph then computes
 TOLERANCE = 1e-3  # of the logits' range
 ROUGH_TOLERANCE = 5e-2  # with quantisers a tie may take the other level, and float16 is computed in float32
@@ -45,7 +46,8 @@ def compared(graph: Graph, imported: Imported) -> Graph:
     pixels, entry, place = graph.contract(), imported.entry, imported.place
     weighed = (node for node in graph.nodes if node.op in ("conv", "dense"))
     macs = sum(math.prod(graph.shapes[node.name]) * node.arrays["weight"][0].size for node in weighed)
-    if entry.batch * macs > MAX_MACS:
+    values = sum(math.prod(shape) for shape in graph.shapes.values())
+    if entry.batch * macs > MAX_MACS or entry.batch * values > MAX_VALUES:
         return replace(graph, notes=(*graph.notes, "too large to compare with onnx.reference"))
     codes = np.random.default_rng(2020).integers(0, pixels.max_code + 1, (1, *pixels.shape))
     try:

@@ -7,6 +7,7 @@ once.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,6 +30,7 @@ from fsref.importers.onnx.nearest import NEAREST, PASSED
 from fsref.importers.onnx.quantisers import QUANTISERS, settled, unquantised
 from fsref.importers.onnx.reference import FOLDED, evaluated, folded_size
 from fsref.importers.onnx.structure import STRUCTURE
+from fsref.importers.onnx.types import check_types
 from fsref.importers.onnx.values import Builder, Numbers, Value
 from fsref.importers.refusals import Unmapped, line
 from fsref.law.populations import Shape
@@ -36,7 +38,7 @@ from fsref.law.populations import Shape
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-MAX_FOLDED = 2**28  # numbers made by folding, all together
+MAX_FOLDED = 2**24  # numbers made by folding, all together, beyond four times those of the model
 MAX_LISTED = 200
 HANDLERS = {**LAYERS, **ELEMENTWISE, **QUANTISERS, **STRUCTURE}
 KEEP_ROUNDED = (
@@ -97,6 +99,7 @@ class _Importer:
         source, kind, sizes = onnx_model.one_input(model, place)
         self.output, self.last_axis, tail = before_softmax(model, self.opset)
         self.operators = [onnx_model.operator(node) for node in onnx_model.needed(model, self.output)]
+        check_types(model, self.operators, self.opset, place)
         self.entry = entry(source, kind, sizes, self.operators, pixels, place)
         self.notes = [tail] if tail else []
         if pixels is None:
@@ -104,8 +107,9 @@ class _Importer:
             self.notes.append(f"made for images {shown_shape(self.entry.shape)}{codes}")
         self.read = {self.output, *(name for operator in self.operators for name in operator.inputs)} - {""}
         self.tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+        stored = sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
         self.problems: list[tuple[str, GraphError | None]] = []
-        self.folded = 0
+        self.folded, self.foldable = 0, MAX_FOLDED + 4 * stored
         self.builder = Builder(self.entry.batch, {"input": self.entry.shape})
         value = self.builder.value("input", ["B", *self.entry.axes])
         self.values: dict[str, Given] = {"": None, source: replace(value, whole=kind == "uint8")}
@@ -217,8 +221,8 @@ class _Importer:
         if operator.op not in FOLDED:
             raise Unmapped("of constants", f"one of {', '.join(sorted(FOLDED))}")
         arrays = [None if isinstance(operand, Value) else operand for operand in given]
-        self.folded += folded_size(operator, arrays)
-        if self.folded > MAX_FOLDED:
-            raise Unmapped(f"makes constants of more than {MAX_FOLDED} numbers", "constants stored in the model")
+        self.folded += max(0, folded_size(operator, arrays))
+        if self.folded > self.foldable:
+            raise Unmapped(f"makes constants of more than {self.foldable} numbers", "constants stored in the model")
         outputs = evaluated(operator, arrays, self.opset)
         self.values.update(zip(filter(None, operator.outputs), outputs, strict=True))
