@@ -30,7 +30,7 @@ TYPES = ("<f4", "<f8")
 
 def load(path: str | PathLike[str]) -> Graph:
     """The graph of a file, checked. Errors: FileError, GraphError."""
-    return build(read_file(path), str(path))
+    return build(read_file(path, "the file of a float graph"), str(path))
 
 
 def build(members: dict[str, bytes], where: str) -> Graph:

@@ -32,7 +32,7 @@ MAX_MANIFEST = 2**24
 
 def load(path: str | PathLike[str]) -> Network:
     """The network of a file, every rule checked and every range proved. Errors: FileError, NetworkError, RangeError."""
-    return build(read_file(path), str(path))
+    return build(read_file(path, "a network file"), str(path))
 
 
 def check_version(text: bytes, where: str) -> None:
