@@ -26,7 +26,7 @@ import pytest
 import naive
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Width, fs_relu, load, run, save
 from fsref.errors import FileError, FsrefError
-from fsref.formats import container, files, npz
+from fsref.formats import container, files, npz, reading
 from fsref.formats import manifest as schema
 from fsref.formats import npy as arrays
 from fsref.simulation.memory import run_bytes
@@ -35,7 +35,7 @@ from members import array, members_of, npy, zipped
 from refusals import check_line
 
 FILES = 10_000
-LOADER = [str(module.__file__) for module in (npz, arrays, container, files)]
+LOADER = [str(module.__file__) for module in (npz, arrays, container, files, reading)]
 Members = dict[str, bytes]
 Site = tuple[str, int]  # file and first line of a raise
 

@@ -22,6 +22,7 @@ OLD_PYTORCH = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # how files of to
 # The records of a zip by their mark: PKWARE's APPNOTE, 4.3.
 LOCAL, ENTRY, END = b"PK\3\4", b"PK\1\2", b"PK\5\6"
 ZIP64_END, ZIP64_LOCATOR = b"PK\6\6", b"PK\6\7"
+NEEDED = 45  # the version of zip that brought ZIP64
 UTF8 = 1 << 11  # the one flag a member may have
 ZIP64, OTHER_NAME = 0x0001, 0x7075  # extra fields: sizes beyond 32 bits, a name for some readers
 FULL = 2**32 - 1  # in place of a number that ZIP64 holds
@@ -87,7 +88,7 @@ class _Archive:
     def _member(self, found: dict[str, bytes]) -> tuple[_Member, str, bytes]:
         """The next member, none of those `found`, whose mark is read: what its record says, its name, its data."""
         begins = self.at - 4
-        flags, method, crc, held, size, length, more = self._numbers("<2x2H4x3I2H")
+        needed, flags, method, crc, held, size, length, more = self._numbers("<3H4x3I2H")
         raw = self._take(length)
         name = self._name(raw, flags)
         place = f"{self.where}: {name!r}"
@@ -98,6 +99,8 @@ class _Archive:
         if method != zipfile.ZIP_STORED:
             limit = "stored members only: numpy.savez, not savez_compressed"
             raise FileError("FILE-1", place, "member is compressed", method, limit)
+        if needed > NEEDED:
+            raise FileError("FILE-1", place, "member needs a later version of zip", needed, f"at most {NEEDED}")
         if flags & ~UTF8:
             limit = f"0 or {UTF8}: sizes and CRC-32 stand before the data"
             raise FileError("FILE-1", place, "member has flags no stored member needs", flags, limit)
@@ -113,11 +116,12 @@ class _Archive:
 
     def _entry(self, member: _Member) -> None:
         """Nothing, when the next record of the directory, whose mark is read, says of `member` what its own does."""
-        flags, method, crc, held, size, length, more, comment, disk, begins = self._numbers("<4x2H4x3I4H6xI")
+        needed, flags, method, crc, held, size, length, more, comment, disk, begins = self._numbers("<2x3H4x3I4H6xI")
         raw = self._take(length)
         place = f"{self.where}: {self._name(member.name, member.flags)!r}"
         size, held, begins = self._wide(self._take(more), place, size, held, begins)
-        if _Member(raw, flags, crc, size, begins) != member or (method, held, comment, disk) != (0, size, 0, 0):
+        said = _Member(raw, flags, crc, size, begins)
+        if said != member or (method, held, comment, disk) != (0, size, 0, 0) or needed > NEEDED:
             raise FileError("FILE-1", place, "the directory says something else of this member than its own record")
 
     def _wide(self, extra: bytes, place: str, *numbers: int) -> list[int]:
