@@ -46,12 +46,17 @@ def shown(value: object, longest: int = SHOWN) -> str:
     return f"{text[: longest - end - 3]}...{text[-end:]}"
 
 
-def _text(value: object) -> str:
+def _text(value: object, form: Callable[[object], str] = str) -> str:
     """A value as text; what it is where that would be too long for Python."""
     try:
-        return str(value)
+        return form(value)
     except (ValueError, RecursionError):  # an integer of more digits than Python prints, or a value too deep
         return f"{type(value).__name__} too large to print"
+
+
+def literal(value: object) -> str:
+    """The repr of a value for an error, where a text is not to look like a number."""
+    return _text(value, repr)
 
 
 def _part(value: object, longest: int = SHOWN) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.errors import FileError, UsageError, public
+from fsref.errors import FileError, UsageError, literal, public
 from fsref.law.network import Network
 from fsref.metrics.counts import Counts, Work
 from fsref.tables import Brief, Sheet, Shown, plural, short
@@ -47,7 +47,7 @@ class Costs(Brief):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e30:
                 raise UsageError(
-                    "COUNT-5", f"costs {self.name} {name}", "not a cost", repr(value), "a number of pJ, 0 or more"
+                    "COUNT-5", f"costs {self.name} {name}", "not a cost", literal(value), "a number of pJ, 0 or more"
                 )
 
     def to_dict(self) -> dict[str, Any]:

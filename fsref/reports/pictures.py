@@ -177,8 +177,9 @@ def search_picture(found: Found, path: str | PathLike[str]) -> None:
     panels[0].set_ylim(low - 1, max(*shares, 100 * found.float_right / found.image_count) + 1)
     panels[0].set_ylabel(f"{found.measure} (%)")
     panels[0].legend(fontsize="small")
+    tried = f"{len(found.points)} points tried on {found.image_count:,} calibration images"
     figure.suptitle(
-        f"{shown(found.graph or 'graph', TITLE)}: {len(found.points)} points tried on {found.image_count:,} calibration images",
+        f"{shown(found.graph or 'graph', TITLE)}: {tried}",
         parse_math=False,
     )
     _write(figure, path)
