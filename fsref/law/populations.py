@@ -133,7 +133,7 @@ def _bias(values: ArrayLike, shape: Shape, place: str) -> Ints:
     """The bias in its smallest form, (C,) or (C, H, W) (NET-5, ID-2)."""
     bias = integers(values, "NET-5", f"{place} bias")
     if bias.shape not in (shape[:1], shape):
-        limit = f"{shape[:1]} or {shape}"
+        limit = f"wanted {shape[:1]} or {shape}"
         raise NetworkError("NET-5", f"{place} bias", "shape does not meet the population", bias.shape, limit)
     if bias.ndim == 3 and (bias == bias[:, :1, :1]).all():
         bias = bias[:, 0, 0].copy()
@@ -167,7 +167,11 @@ class FS(Integrating, Shown):
         object.__setattr__(self, "bias", _bias(values, self.shape, self.name))
         if self.table.given not in (None, self.shape[0]):
             raise NetworkError(
-                "FS-1", f"{self.name} table", "rows are not one per channel", self.table.given, str(self.shape[0])
+                "FS-1",
+                f"{self.name} table",
+                "rows are not one per channel",
+                self.table.given,
+                f"there are {self.shape[0]}",
             )
 
     @property

@@ -162,7 +162,11 @@ def check_fit(projection: Projection, source: Shape, target: Shape, place: str) 
     groups = projection.groups
     if source[0] % groups or target[0] % groups:
         raise NetworkError(
-            "PROJ-3", f"{place} groups", "does not divide the channels", groups, f"{source[0]} in, {target[0]} out"
+            "PROJ-3",
+            f"{place} groups",
+            "does not divide the channels",
+            groups,
+            f"the source has {source[0]}, the target {target[0]}",
         )
     if weights.shape[1] != source[0] // groups:
         raise NetworkError(
@@ -170,7 +174,7 @@ def check_fit(projection: Projection, source: Shape, target: Shape, place: str) 
             f"{place} weights",
             "input channels per group do not meet the source",
             weights.shape[1],
-            f"{source[0]} channels, {groups} groups: {source[0] // groups}",
+            f"wanted {source[0] // groups}: {source[0]} channels in {groups} groups",
         )
     size = window_shape(source, projection.kernel, projection.stride, projection.padding, projection.dilation)
     if min(size) < 1 or size != target[1:]:
