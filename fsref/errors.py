@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 SHOWN = 400  # characters of a text from outside
 SHOWN_VALUE = 120
+SHOWN_LIST = 4_000  # of a problem, which may list several, and of a limit
 R = TypeVar("R")
 T = TypeVar("T", bound=Callable[..., object])
 
@@ -74,11 +75,11 @@ class FsrefError(Exception):
         super().__init__(rule, place, problem, value, limit)
 
     def __str__(self) -> str:
-        line = f"{_part(self.place)}: {_part(self.problem)}"
+        line = f"{_part(self.place)}: {_part(self.problem, SHOWN_LIST)}"
         if self.value is not None:
             line += f": {_part(self.value, SHOWN_VALUE)}"
         if self.limit:
-            line += f" ({_part(self.limit)})"
+            line += f" ({_part(self.limit, SHOWN_LIST)})"
         return f"{line} [{self.rule}]"
 
 

@@ -12,7 +12,7 @@ import pytest
 from fsref.errors import FsrefError, shown
 
 ANY: Any = object()
-LONGEST = 1500  # characters of an error
+LONGEST = 9000  # characters of an error
 
 
 def check_line(error: FsrefError) -> None:
