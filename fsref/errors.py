@@ -19,25 +19,68 @@ from functools import wraps
 from inspect import Parameter, signature
 from typing import Any, TypeVar
 
+SHOWN = 400  # characters of a text from outside
+SHOWN_VALUE = 120
+SHOWN_LIST = 4_000  # of a problem, which may list several, and of a limit
 R = TypeVar("R")
 T = TypeVar("T", bound=Callable[..., object])
 
 
+def printable(text: str) -> str:
+    """The text, with escapes for what a terminal would obey: control characters, marks of direction and the like."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def shown(value: object, longest: int = SHOWN) -> str:
+    """A value from outside as text to print: escapes for what a terminal would obey, its middle left out where it is
+    long.
+    """
+    text = _text(value)
+    if len(text) > 2 * longest:  # before each character is looked at
+        text = f"{text[:longest]}{text[-longest:]}"
+    text = printable(text)
+    if len(text) <= longest:
+        return text
+    end = longest // 4
+    return f"{text[: longest - end - 3]}...{text[-end:]}"
+
+
+def _text(value: object, form: Callable[[object], str] = str) -> str:
+    """A value as text; what it is where that would be too long for Python."""
+    try:
+        return form(value)
+    except (ValueError, RecursionError):  # an integer of more digits than Python prints, or a value too deep
+        return f"{type(value).__name__} too large to print"
+
+
+def literal(value: object) -> str:
+    """The repr of a value for an error, where a text is not to look like a number."""
+    return _text(value, repr)
+
+
+def _part(value: object, longest: int = SHOWN) -> str:
+    """A value as part of one line: blanks and ends of lines as one blank."""
+    return shown(" ".join(_text(value).split()), longest)
+
+
 class FsrefError(Exception):
-    """An error with attributes rule, place, value and limit; `str()` is one line holding all four."""
+    """An error with attributes rule, place, value and limit; `str()` is one line of bounded length holding all four,
+    as much of each as a line has room for, without anything that a terminal would obey.
+    """
 
     def __init__(self, rule: str, place: str, problem: str, value: object = None, limit: str = "") -> None:
         self.rule, self.place, self.problem, self.value, self.limit = rule, place, problem, value, limit
         super().__init__(rule, place, problem, value, limit)
 
     def __str__(self) -> str:
-        line = f"{self.place}: {self.problem}"
+        line = f"{_part(self.place)}: {_part(self.problem, SHOWN_LIST)}"
         if self.value is not None:
-            shown = str(self.value)
-            line += f": {shown if len(shown) <= 120 else shown[:117] + '...'}"
+            line += f": {_part(self.value, SHOWN_VALUE)}"
         if self.limit:
-            line += f" ({self.limit})"
-        return " ".join(f"{line} [{self.rule}]".split())
+            line += f" ({_part(self.limit, SHOWN_LIST)})"
+        return f"{line} [{self.rule}]"
 
 
 class FileError(FsrefError):

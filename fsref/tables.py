@@ -11,6 +11,8 @@ from itertools import groupby
 from textwrap import TextWrapper
 from typing import TYPE_CHECKING, Any
 
+from fsref.errors import printable, shown
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
     from rich.table import Table as Drawn
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 WIDTH = 80  # columns of text that is no terminal's
 LONGEST = 40  # characters of text in a cell before it wraps, if there is no room for more
 GAP = 2  # between columns
+ROWS = 1_000  # of a table that are drawn; JSON has every one
 MANY = 4  # values of a container that a repr still shows
 LINE = 200  # characters of a repr
 ALARMS = frozenset({"DIFFERS", "OUTSIDE", "WRONG"})  # facts that are red on a terminal
@@ -39,18 +42,11 @@ def sizes(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape))
 
 
-def printable(text: str) -> str:
-    """The text, with escapes for what a terminal would obey: control characters and the like."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
 def cell(value: object) -> str:
     """A value as a table shows it: integers with commas, None as nothing."""
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
-    return "" if value is None else printable(str(value))
+    return "" if value is None else shown(value)
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,7 +55,7 @@ class Sheet:
 
     `str()` is plain text of 80 columns, `html()` an HTML table; rich draws it as wide as its console. The first `left`
     columns are set left, the others right. Columns that do not fit go into a second table under the first, behind the
-    first column again.
+    first column again. Of many rows the first 999 and the last are drawn, and it is said so.
     """
 
     title: str
@@ -86,8 +82,9 @@ class Sheet:
         from rich.text import Text
 
         width = options.max_width
-        parts: list[RenderableType] = [*_facts(self.above, width), *self._tables(width), *_facts(self.below, width)]
-        yield Text(printable(self.title), "bold")
+        facts = _facts(self.above, width), _facts([*self._left_out(), *self.below], width)
+        parts: list[RenderableType] = [*facts[0], *self._tables(width), *facts[1]]
+        yield Text(shown(self.title), "bold")
         for part in parts:
             yield Text()
             yield part
@@ -95,9 +92,18 @@ class Sheet:
             yield Text()
             yield sheet
 
+    def _drawn_rows(self) -> Sequence[Sequence[object]]:
+        """The rows, of many the first and the last."""
+        return self.rows if len(self.rows) <= ROWS else [*self.rows[: ROWS - 1], self.rows[-1]]
+
+    def _left_out(self) -> Sequence[Fact]:
+        """That rows are left out; nothing where none is."""
+        many = len(self.rows) > ROWS
+        return [("rows", f"the first {ROWS - 1:,} and the last of {len(self.rows):,}")] if many else []
+
     def _tables(self, width: int) -> Iterator[Drawn]:
         """The table, or its columns in several, none wider than `width`."""
-        cells = [[cell(value) for value in row] for row in self.rows]
+        cells = [[cell(value) for value in row] for row in self._drawn_rows()]
         columns = [_Column(head, [row[i] for row in cells], i < self.left) for i, head in enumerate(self.head)]
         part: list[_Column] = []
         for column in columns:
@@ -119,14 +125,14 @@ class Sheet:
             return f"<tr>{inner}</tr>" if inner else ""
 
         def facts(given: Sequence[Fact]) -> str:
-            told = ((escape(printable(name)), escape(printable(value))) for name, value in given)
+            told = ((escape(shown(name)), escape(shown(value))) for name, value in given)
             form = f'<tr><th scope="row" {left}>{{}}</th><td colspan="{span}" {left}>{{}}</td></tr>'
             return "".join(form.format(*fact) for fact in told)
 
         head = f"<thead>{facts(self.above)}{row(self.head, 'th')}</thead>"
-        body = f"<tbody>{''.join(row(values, 'td') for values in self.rows)}</tbody>"
-        caption = f"<caption>{escape(printable(self.title))}</caption>"
-        table = f"<table>{caption}{head}{body}<tfoot>{facts(self.below)}</tfoot></table>"
+        body = f"<tbody>{''.join(row(values, 'td') for values in self._drawn_rows())}</tbody>"
+        caption = f"<caption>{escape(shown(self.title))}</caption>"
+        table = f"<table>{caption}{head}{body}<tfoot>{facts([*self._left_out(), *self.below])}</tfoot></table>"
         return table + "".join(sheet.html() for sheet in self.more)
 
 
@@ -136,7 +142,7 @@ class _Column:
     def __init__(self, head: str, values: Sequence[str], text: bool) -> None:
         from rich.cells import cell_len
 
-        self.head, self.values, self.text = printable(head), values, text
+        self.head, self.values, self.text = shown(head), values, text
         self.longest = max(map(cell_len, values), default=0)
         words = max(map(len, self.head.split()), default=0)
         self.least = max(words, min(self.longest, LONGEST) if text else self.longest)
@@ -199,8 +205,8 @@ def _facts(facts: Sequence[Fact], width: int) -> list[Group]:
 
     if not facts:
         return []
-    shown = [(printable(name), printable(value)) for name, value in facts]
-    common = max(cell_len(name) for name, _ in shown)
+    told = [(shown(name), shown(value)) for name, value in facts]
+    common = max(cell_len(name) for name, _ in told)
 
     def side(fact: Fact) -> int:
         name, value = fact
@@ -208,7 +214,7 @@ def _facts(facts: Sequence[Fact], width: int) -> list[Group]:
         return common if _sum((common, word)) <= width else cell_len(name)
 
     grids = []
-    for own, group in groupby(shown, side):
+    for own, group in groupby(told, side):
         grid = Drawn.grid(padding=(0, GAP, 0, 0))
         grid.add_column(width=own)
         grid.add_column(overflow="fold")

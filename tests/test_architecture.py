@@ -25,7 +25,8 @@ PACKAGE = ROOT / "fsref"
 # The floor plan: a folder imports only folders of lines above its own; those of one line do not import one another.
 # Rooms that do not exist yet have their place already.
 FLOORS = """
-errors tables version
+errors
+tables version
 law
 limits
 engines graph

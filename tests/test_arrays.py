@@ -81,7 +81,7 @@ def test_npy_is_judged_by_its_header(tmp_path):
 def test_a_contract_that_resizes_leaves_npy_alone(tmp_path):
     """resize and crop of the input contract are for image files: codes in a .npy are taken as they are."""
     net = network(contract=True)
-    net = replace(net, contract=replace(net.contract, resize=4, crop=4))
+    net = replace(net, contract=replace(net.contract, resize=4))
     np.save(tmp_path / "a.npy", grey())
     assert (load_images(str(tmp_path / "a.npy"), net).x == grey()).all()
 

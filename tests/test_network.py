@@ -63,10 +63,10 @@ def test_kinds_and_places() -> None:
     members = members_of(npz.to_bytes(chain(relu("a"))))
     gate = {"kind": "gate", "name": "a", "shape": [1, 1, 1]}
     listed = npz.manifest_of(chain(relu("a")))["populations"]
-    with refused(FileError, "FILE-3", "x: manifest.json"):
+    with refused(NetworkError, "NET-1", "x: population 1", "gate", says="reserved"):
         npz.build(with_manifest(members, populations=[listed[0], gate, listed[2]]), "x")
-    with pytest.raises(FileError, match="gate"):
-        npz.build(with_manifest(members, populations=[listed[0], gate, listed[2]]), "x")
+    with refused(FileError, "FILE-3", "x: manifest.json", says="gates"):
+        npz.build(with_manifest(members, populations=[listed[0], {**gate, "kind": "gates"}, listed[2]]), "x")
 
 
 def test_names() -> None:
@@ -233,7 +233,7 @@ def test_shapes_that_do_not_meet() -> None:
         ((2, 2), (2, 2), (2, 2, 2)),
         ((3, 1), (1, 1), (1, 1, 1)),
     ):
-        with refused(NetworkError, "PROJ-2", "in->pool"):
+        with refused(NetworkError, "POOL-1", "in->pool"):
             Network(
                 [Input("in", (1, 2, 2), 4, 15), MaxPool("pool", shape, "in", kernel, stride), Readout("out", ONE)],
                 [Dense("pool", "out", np.ones((1, int(np.prod(shape))), int))],
@@ -244,8 +244,8 @@ def test_shapes_that_do_not_meet() -> None:
 
 
 def test_weights_out_of_range_are_refused() -> None:
-    """Weights are integers in -2^31..2^31 - 1, of the right rank, at least one; builders refuse what they cannot build
-    (PROJ-7 to PROJ-10).
+    """Weights are integers in -2^31..2^31 - 1 (PROJ-7), of the rank and with the sizes that the rule of their kind asks
+    for (PROJ-1 to PROJ-5); builders refuse what they cannot build (PROJ-8 to PROJ-10).
     """
     edge = Dense("a", "b", [[-(2**31), 2**31 - 1]])
     assert edge.weights.tolist() == [[-(2**31), 2**31 - 1]] and edge.weights.dtype == np.int32
@@ -262,10 +262,18 @@ def test_weights_out_of_range_are_refused() -> None:
         with refused(NetworkError, "PROJ-7", "a->b weights"):
             Dense("a", "b", bad)
     for shape in ((3,), (3, 0), (0, 3), (1, 1, 1)):
-        with refused(NetworkError, "PROJ-7", "a->b weights", shape):
-            Dense("a", "b", np.ones(shape, int))
-    for shape in ((1, 1), (1, 1, 0, 1), (1, 1, 1, 1, 1)):
-        with refused(NetworkError, "PROJ-7", "a->b weights", shape):
+        for pooled, rule in ((False, "PROJ-4"), (True, "PROJ-5")):
+            with refused(NetworkError, rule, "a->b weights", shape):
+                Dense("a", "b", np.ones(shape, int), pooled)
+    for shape, rule in (
+        ((1, 1), "PROJ-1"),
+        ((1, 1, 1, 1, 1), "PROJ-1"),
+        ((0, 1, 1, 1), "PROJ-1"),
+        ((1, 0, 1, 1), "PROJ-3"),
+        ((1, 1, 0, 1), "PROJ-2"),
+        ((1, 1, 1, 0), "PROJ-2"),
+    ):
+        with refused(NetworkError, rule, "a->b weights", shape):
             Conv2d("a", "b", np.ones(shape, int))
     with pytest.raises(ValueError, match="read-only"):
         edge.weights[0, 0] = 1
@@ -280,6 +288,10 @@ def test_weights_out_of_range_are_refused() -> None:
     with refused(NetworkError, "PROJ-10", "a->b", (1, 1, 1, 1)):
         sum_pool("a", "b", 2, (3, 3), padding=(1, 1, 1, 1), count_include_pad=False)
     assert sum_pool("a", "b", 2, (3, 2)).weights.tolist() == [[[[1, 1]] * 3]] * 2
+    with refused(NetworkError, "PROJ-2", "a->b kernel", 0):
+        sum_pool("a", "b", 2, (3, 0))
+    with refused(NetworkError, "PROJ-2", "a->b stride"):
+        sum_pool("a", "b", 2, (3, 2), 0)  # type: ignore[arg-type]
 
 
 def pooled(d: Any, channels: int = 1) -> Network:

@@ -73,8 +73,11 @@ def test_fs_relu_is_clamped_floor_division() -> None:
     for v in (2**58 - 1, 2**58, 2**59 - 1, 2**59, 2**62 - 1, -(2**62), 12345 * 2**43 - 1):
         assert fire(v, huge.T, huge.h, huge.d).code == min(max(v // 2**43, 0), 65535)
     assert fs_relu(3, [1, 5]).T.tolist() == [[4, 2, 1], [20, 10, 5]]
-    for theta in (0, -1, 2**43 + 1, [1, 0]):
+    for theta in (0, -1, [1, 0]):
         with refused(NetworkError, "FS-5", "fs_relu theta"):
+            fs_relu(16, theta)
+    for theta in (2**43 + 1, 2**62 - 1):  # thresholds beyond 2^58
+        with refused(NetworkError, "FS-1", "fs_relu theta", theta):
             fs_relu(16, theta)
 
 

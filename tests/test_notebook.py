@@ -53,7 +53,7 @@ def net() -> fsref.Network:
         return replace(p, **ends, **(about if p in plain.fs else {}))
 
     parts = [[renamed(p) for p in side] for side in (plain.populations, plain.projections)]
-    return fsref.Network(*parts, EVIL * 20, 0.5, [f"{EVIL} {i}" for i in range(3)])
+    return fsref.Network(*parts, EVIL * 10, 0.5, [f"{EVIL} {i}" for i in range(3)])
 
 
 def graph() -> tuple[Graph, fsref.Network, Any]:

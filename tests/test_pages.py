@@ -165,13 +165,13 @@ def test_the_worked_neuron_is_what_the_law_says() -> None:
 
 
 def test_what_an_input_and_a_max_pool_have_as_range() -> None:
-    """Every interval of an input is 0..max_code; those of a max_pool are its source's (RANGE)."""
+    """Every interval of an input is 0..max_code, of a max_pool the code interval of its source (RANGE)."""
     for net in (residual(), unordered()):
         expected = [[0, net.input.max_code]] * net.input.shape[0]
         for name in ("any_order", "final", "opening", "membranes", "codes"):
             assert getattr(net.ranges[net.input.name], name).tolist() == expected
             for pool in net.pools:
-                assert getattr(net.ranges[pool.name], name).tolist() == getattr(net.ranges[pool.source], name).tolist()
+                assert getattr(net.ranges[pool.name], name).tolist() == net.ranges[pool.source].codes.tolist()
 
 
 def test_widths_are_of_the_hull_over_channels() -> None:

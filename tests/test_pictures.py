@@ -66,7 +66,7 @@ def undecoded(monkeypatch: pytest.MonkeyPatch) -> None:
         (FileError, (1, 65_537), network((1, 32, 32)), "picture is too large: 1 x 65537 (at most 65,536 a side and"),
         (FileError, (65_536, 65_536), network((1, 32, 32)), "picture is too large"),
         (InputError, (300, 200), sized(None, 256, (1, 256, 256)), "smaller than the crop: 300 x 200 (wanted 256 x 256"),
-        (InputError, (8, 8), sized(4, None, (1, 6, 6)), "once resized and cropped is not the input's: 4 x 4 (wanted"),
+        (InputError, (8, 16), sized(6, None, (1, 6, 6)), "once resized and cropped is not the input's: 6 x 12 (wanted"),
     ],
 )  # fmt: skip
 def test_a_size_is_refused_from_the_header(

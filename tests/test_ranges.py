@@ -13,7 +13,7 @@ import naive
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Record, Table, Width, fs_relu, run, scale
 from fsref.errors import RangeError
 from fsref.law.ranges import residuals, width_bits
-from handmade import NETS, ONE, chain, draw, oracle, recorded
+from handmade import NETS, ONE, chain, draw, oracle, recorded, residual
 from refusals import refused
 
 
@@ -247,3 +247,24 @@ def test_weights_that_only_padding_meets_add_nothing() -> None:
     net = heavy([[-(2**31), 1, -(2**31)]], 1, (0, 1, 0, 1), 16, 2**31 - 1)
     assert net.ranges["out"].any_order.tolist() == [[0, 16 * (2**31 - 1)]]
     assert run(net, np.ones((1, 1, 1, 1), int)).logits.tolist() == [[16 * (2**31 - 1)]]
+
+
+def test_what_has_no_membranes_shows_none() -> None:
+    """The range of an input and of a max-pool is an object of its own that shows codes alone; that of a population with
+    membranes shows those, too (RANGE).
+    """
+    net = residual()
+    for name in ("in", "pool"):
+        proved = net.ranges[name]
+        assert [row[0] for row in proved.sheet().rows] == ["codes"] and "any_order" not in repr(proved)
+        assert all(proved is not other for key, other in net.ranges.items() if key != name)
+    assert net.ranges["pool"].codes.tolist() == net.ranges["stem"].codes.tolist()
+    assert net.ranges["pool"].any_order.tolist() != net.ranges["stem"].any_order.tolist()
+    assert [row[0] for row in net.ranges["stem"].sheet().rows] == [
+        "any_order",
+        "final",
+        "opening",
+        "membranes",
+        "codes",
+    ]
+    assert repr(net.ranges["stem"]).startswith("<Range of 4 channels: any_order ")

@@ -14,7 +14,7 @@ from fsref.cli.options import JSON, SOURCE, WORK, Given, check_target, labelled,
 from fsref.conversion.converter import Options
 from fsref.conversion.folding import fold
 from fsref.conversion.search import check_loss
-from fsref.errors import UsageError
+from fsref.errors import UsageError, shown
 from fsref.formats.bundled import save
 from fsref.formats.sources import SOURCES, load_images
 from fsref.reports.pictures import check_picture, search_picture
@@ -185,10 +185,10 @@ def convert(
     calibrating = "" if not also else f", {'all' if also == len(scored.x) else f'{also:,}'} of them calibrate"
     nodes = f"{len(graph.nodes)} nodes, {sum(node.parameters for node in graph.nodes):,} parameters"
     if not as_json:
-        click.echo(f"{graph.name or Path(model).stem}: {nodes}")
+        click.echo(f"{shown(graph.name or Path(model).stem)}: {nodes}")
         for note in graph.notes:
-            click.echo(f"note: {note}")
-        click.echo(f"{float_score} of {test or source}{calibrating}")
+            click.echo(f"note: {shown(note)}")
+        click.echo(f"{float_score} of {shown(test or source)}{calibrating}")
     if expected is not None:
         if float_score.labels is None:
             raise UsageError(
@@ -200,7 +200,7 @@ def convert(
     if not as_json:
         click.echo()
     for note in float_score.notes:  # before what takes long
-        click.echo(f"fsref: note: {note}", err=True)
+        click.echo(f"fsref: note: {shown(note)}", err=True)
     options = {field.name: getattr(chosen, field.name) for field in fields(chosen)}
     if given["loss"] is not None:
         del options["steps"]

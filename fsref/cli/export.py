@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from fsref.cli.options import JSON, NET, check_target, show
+from fsref.errors import shown
 from fsref.formats.bundled import load
 from fsref.formats.export import FORMATS
 from fsref.formats.export import export as write
@@ -33,7 +34,7 @@ def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], as_jso
     write(network, target, form, codes=codes)
     show(
         as_json,
-        [f"{target}: {network.name or net}, id {network.id[:12]}"],
+        [f"{target}: {shown(network.name or net)}, id {network.id[:12]}"],
         {"network": network.name, "id": network.id, "out": str(target), "format": form},
     )
     return 0

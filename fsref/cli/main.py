@@ -23,8 +23,7 @@ from fsref.cli.export import export
 from fsref.cli.info import info
 from fsref.cli.rule import rule, rules
 from fsref.cli.run import run
-from fsref.errors import FsrefError
-from fsref.tables import printable
+from fsref.errors import FsrefError, printable
 from fsref.version import SPEC_VERSION, __version__
 
 VERBS = (info, run, evaluate, check, explain, convert, compare, export, rule)

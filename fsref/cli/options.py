@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from fsref.engines.engine import ENGINES
-from fsref.errors import UsageError
+from fsref.errors import UsageError, printable
 from fsref.formats.bundled import brings_images
 from fsref.formats.files import holds_no_file
 from fsref.formats.labels import assumed
@@ -81,7 +81,7 @@ def show(as_json: bool, shown: Iterable[object], plain: dict[str, Any]) -> None:
         if number:
             click.echo()
         if isinstance(part, str) or not sys.stdout.isatty():
-            click.echo(str(part))
+            click.echo("\n".join(map(printable, str(part).split("\n"))))
         else:
             from rich.console import Console
 

@@ -30,7 +30,10 @@ def bundled(name: str) -> Path:
                 return folder
     near = get_close_matches(name, COME_ALONG, 1)
     limit = f"did you mean {near[0]}?" if near else f"{' and '.join(COME_ALONG)} come with it"
-    raise UsageError("FILE-1", repr(name), "no file here and no model that comes with fsref has this name", None, limit)
+    here = "a folder" if Path(name).is_dir() else "no file"
+    raise UsageError(
+        "FILE-1", repr(name), f"{here} here, and no model that comes with fsref has this name", None, limit
+    )
 
 
 @public

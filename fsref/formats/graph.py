@@ -30,7 +30,7 @@ TYPES = ("<f4", "<f8")
 
 def load(path: str | PathLike[str]) -> Graph:
     """The graph of a file, checked. Errors: FileError, GraphError."""
-    return build(read_file(path), str(path))
+    return build(read_file(path, "the file of a float graph"), str(path))
 
 
 def build(members: dict[str, bytes], where: str) -> Graph:
@@ -89,10 +89,13 @@ def to_bytes(graph: Graph) -> bytes:
     )
     try:
         text = canonical(schema.plain(entry))
+        schema.decode(text, schema.GraphEntry)  # what load would find
     except UnicodeError as error:
         raise GraphError(
             "GRAPH-6", "graph", "name, classes or notes are no text that UTF-8 holds", str(error)
         ) from None
+    except (TypeError, ValueError, *schema.INVALID) as error:
+        raise GraphError("GRAPH-6", "graph", "would not be a description", str(error)) from None
     if len(text) > MAX_MANIFEST:
         raise GraphError("GRAPH-6", "graph", "the description is too large", len(text), f"at most {MAX_MANIFEST} bytes")
     members = {MEMBER: npy(np.frombuffer(text, np.uint8), np.dtype("|u1"))}

@@ -156,6 +156,18 @@ class Version(Struct):
     spec_version: str
 
 
+class Kind(Struct):
+    """The kind of a population alone."""
+
+    kind: str
+
+
+class Kinds(Struct):
+    """The kinds of all populations alone, read first so that a reserved one is refused by name."""
+
+    populations: list[Kind]
+
+
 def decode(text: bytes, kind: type[Any]) -> Any:
     """`text` as a struct of this schema. Errors: one of INVALID, saying which key."""
     return msgspec.json.decode(text, type=kind)

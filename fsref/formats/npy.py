@@ -40,8 +40,8 @@ def read_header(
         raise FileError("FILE-2", place, "not a .npy array of version 1.0, 2.0 or 3.0")
     start = 10 if version == b"\x01\x00" else 12
     length = int.from_bytes(data[8:start], "little")
-    if length > min(MAX_HEADER, size - start):
-        raise FileError("FILE-2", place, "header is longer than allowed", length, f"at most {MAX_HEADER}")
+    if length > (most := min(MAX_HEADER, max(0, size - start))):
+        raise FileError("FILE-2", place, "header is longer than allowed", length, f"at most {most} bytes")
     try:
         header = ast.literal_eval(
             data[start : start + length].decode("utf-8" if version == b"\x03\x00" else "latin-1").strip()
@@ -53,7 +53,9 @@ def read_header(
         raise FileError("FILE-2", place, "header has other keys than descr, fortran_order, shape")
     if header["descr"] not in types or not isinstance(header["descr"], str):
         kinds = "integer" if types == TYPES else "number"
-        raise FileError("FILE-2", place, f"type is not a little-endian {kinds}", header["descr"], ", ".join(types))
+        raise FileError(
+            "FILE-2", place, f"type is not a little-endian {kinds}", header["descr"], f"one of {', '.join(types)}"
+        )
     if header["fortran_order"] is not False and not (fortran and header["fortran_order"] is True):
         raise FileError("FILE-2", place, "array is not in C order", header["fortran_order"])
     shape, count = header["shape"], 1
@@ -67,7 +69,7 @@ def read_header(
     there, wanted = size - start - length, count * kind.itemsize
     if wanted != there:
         problem = "data do not fill the declared shape"
-        raise FileError("FILE-2", place, problem, f"{wanted} bytes", f"{there} are there")
+        raise FileError("FILE-2", place, problem, f"{wanted} bytes", f"{there} bytes are there")
     return Header(kind, shape, bool(header["fortran_order"]), start + length)
 
 

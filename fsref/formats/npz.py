@@ -14,7 +14,7 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.errors import FileError, FsrefError, GraphError
+from fsref.errors import FileError, FsrefError, GraphError, NetworkError
 from fsref.formats import manifest as schema
 from fsref.formats.container import canonical, pack, read_file, unique
 from fsref.formats.files import write
@@ -28,11 +28,12 @@ from fsref.version import SPEC_VERSION
 
 FORMAT = 1
 MAX_MANIFEST = 2**24
+MAX_DEPTH = 100  # of provenance: far from where Python stops reading, wherever it is read from
 
 
 def load(path: str | PathLike[str]) -> Network:
     """The network of a file, every rule checked and every range proved. Errors: FileError, NetworkError, RangeError."""
-    return build(read_file(path), str(path))
+    return build(read_file(path, "a network file"), str(path))
 
 
 def check_version(text: bytes, where: str) -> None:
@@ -57,6 +58,36 @@ def check_version(text: bytes, where: str) -> None:
         )
 
 
+def check_kinds(text: bytes, where: str) -> None:
+    """Nothing, when no population of a manifest is of the kind that is reserved (NET-1); else NetworkError."""
+    try:
+        found = schema.decode(text, schema.Kinds).populations
+    except schema.INVALID:
+        return  # the schema says what is wrong
+    for index, entry in enumerate(found):
+        if entry.kind == "gate":
+            problem, limit = "this kind is reserved", "input, fs, max_pool or readout: version 1 has no gates"
+            raise NetworkError("NET-1", f"{where}: population {index}", problem, entry.kind, limit)
+
+
+def parsed(text: bytes) -> schema.Manifest:
+    """The manifest in a text (FILE-3). Errors: ValueError, or one of INVALID."""
+    json.loads(text, object_pairs_hook=unique)
+    found: schema.Manifest = schema.decode(text, schema.Manifest)
+    if (deep := depth(found.provenance)) > MAX_DEPTH:
+        raise ValueError(f"provenance is nested {deep} deep, at most {MAX_DEPTH}")
+    return found
+
+
+def depth(value: Any) -> int:
+    """How many objects and lists of a JSON value stand in one another."""
+    count, layer = 0, [value]
+    while layer := [inner for inner in layer if isinstance(inner, dict | list)]:
+        count += 1
+        layer = [held for inner in layer for held in (inner.values() if isinstance(inner, dict) else inner)]
+    return count
+
+
 def build(members: dict[str, bytes], where: str) -> Network:
     """The network of a file's members. Errors: FileError, NetworkError, RangeError."""
     text = members.get("manifest.json")
@@ -68,9 +99,9 @@ def build(members: dict[str, bytes], where: str) -> Network:
             "FILE-3", f"{where}: manifest.json", "manifest is too large", len(text), f"at most {MAX_MANIFEST} bytes"
         )
     check_version(text, where)
+    check_kinds(text, where)
     try:
-        json.loads(text, object_pairs_hook=unique)
-        found: schema.Manifest = schema.decode(text, schema.Manifest)
+        found = parsed(text)
     except (*schema.INVALID, ValueError) as error:
         raise FileError("FILE-3", f"{where}: manifest.json", "breaks the schema", str(error)) from None
     named = {f"population.{i}.{a}" for i, p in enumerate(found.populations) for a in arrays_of(p)}
@@ -201,7 +232,7 @@ def to_bytes(net: Network) -> bytes:
     """The bytes of a network's file: the same network gives the same bytes (FILE-4)."""
     try:
         # What load would find, its numbers in one form.
-        found = schema.decode(canonical(manifest_of(net)), schema.Manifest)
+        found = parsed(canonical(manifest_of(net)))
         members = {"manifest.json": canonical(schema.plain(found))}
     except (TypeError, ValueError, *schema.INVALID) as error:
         raise FileError("FILE-3", "manifest.json", "would not be a manifest", str(error)) from None

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.errors import GraphError, UsageError, nearest, public
+from fsref.errors import GraphError, UsageError, literal, nearest, public
 from fsref.graph.operators import MAX_WEIGHTS, OPERATORS, Attribute, Floats, Misfit, size_of
 from fsref.law.images import LARGEST, Pixels
 from fsref.law.populations import Shape
@@ -52,7 +52,7 @@ class Node:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not re.fullmatch(r"[ -\[\]-~]{1,256}", self.name) or self.name == "input":
             limit = "1..256 printable ASCII characters without backslash; not input"
-            raise GraphError("GRAPH-1", "node", "not a name", repr(self.name), limit)
+            raise GraphError("GRAPH-1", "node", "not a name", literal(self.name), limit)
         operator = OPERATORS.get(self.op) if isinstance(self.op, str) else None
         if operator is None:
             raise GraphError("GRAPH-2", self.name, "unknown operator", self.op, f"one of {', '.join(OPERATORS)}")
@@ -60,7 +60,7 @@ class Node:
         right_count = len(inputs) >= 2 if operator.several else len(inputs) == 1
         if not right_count or not all(isinstance(name, str) for name in inputs):
             limit = "two names or more" if operator.several else "one name"
-            raise GraphError("GRAPH-1", self.name, f"wrong inputs of {self.op}", repr(self.inputs), limit)
+            raise GraphError("GRAPH-1", self.name, f"wrong inputs of {self.op}", literal(self.inputs), limit)
         object.__setattr__(self, "inputs", inputs)
         for what, given, known in (
             ("attribute", self.attributes, operator.attributes),
@@ -98,7 +98,7 @@ class Node:
         try:
             return attribute.take(self.attributes[name])
         except (TypeError, ValueError, OverflowError):
-            given = repr(self.attributes[name])
+            given = literal(self.attributes[name])
             raise GraphError("GRAPH-2", self.name, f"wrong {name} of {self.op}", given, attribute.says) from None
 
     def _array(self, name: str, axes: tuple[str, ...]) -> Floats:

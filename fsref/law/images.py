@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.errors import GraphError, InputError, UsageError, public
+from fsref.errors import GraphError, InputError, UsageError, literal, public
 from fsref.law.arrays import as_images, as_labels
 from fsref.law.neuron import Ints
 from fsref.law.populations import MAX_NEURONS, MAX_SIDE, Input, Shape
@@ -56,16 +56,17 @@ class Pixels:
                 or not isinstance(value, (int, np.integer))
                 or not 1 <= value <= high
             ):
-                raise GraphError("GRAPH-5", f"input {name}", "not an integer in range", repr(value), f"1..{high}")
+                raise GraphError("GRAPH-5", f"input {name}", "not an integer in range", literal(value), f"1..{high}")
             object.__setattr__(self, name, int(value))
         if (size := self.channels * self.height * self.width) > MAX_NEURONS:
             raise GraphError("GRAPH-5", "input", "too many values", size, f"at most {MAX_NEURONS} in one image")
+        self._check_sizes()
         for name in NUMBERS:
             object.__setattr__(self, name, self._numbers(name))
         orders = ORDERS.get(self.channels, ("",))
         if self.order not in (*orders, ""):
             limit = f"{self.channels} channels: {' or '.join(orders) or 'none'}"
-            raise GraphError("GRAPH-5", "input order", "not an order of these channels", repr(self.order), limit)
+            raise GraphError("GRAPH-5", "input order", "not an order of these channels", literal(self.order), limit)
         object.__setattr__(self, "order", self.order or orders[0])
 
     def __repr__(self) -> str:
@@ -73,6 +74,16 @@ class Pixels:
         made = [f"{name} {getattr(self, name)}" for name in ("resize", "crop") if getattr(self, name) is not None]
         size = f"{sizes(self.shape)} {self.order}".strip()
         return f"<Pixels {', '.join([size, f'codes 0 .. {self.max_code:,}', *told, *made])}>"
+
+    def _check_sizes(self) -> None:
+        """Nothing, when an image file that is resized and cropped as told can become H x W; else GraphError."""
+        if self.crop is not None and (self.crop, self.crop) != (self.height, self.width):
+            limit = f"images are {self.height} x {self.width}"
+            raise GraphError("GRAPH-5", "input crop", "not the size of the images", self.crop, limit)
+        shorter = min(self.height, self.width)
+        if self.resize is not None and (self.resize < shorter if self.crop else self.resize != shorter):
+            limit = f"{'at least ' * (self.crop is not None)}{shorter}, the shorter side of the images"
+            raise GraphError("GRAPH-5", "input resize", "makes no images of this size", self.resize, limit)
 
     def _numbers(self, name: str) -> tuple[float, ...] | float | None:
         """The field, checked; mean and std as one number per channel; what is untold as it is."""

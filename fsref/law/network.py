@@ -60,7 +60,7 @@ class Network(Shown):
         if not all(isinstance(name, str) for name in self.classes):
             raise NetworkError("NET-8", "classes", "not names", self.classes)
         if self.classes and len(self.classes) != self.readout.shape[0]:
-            limit = f"{self.readout.shape[0]}"
+            limit = f"the readout has {self.readout.shape[0]}"
             raise NetworkError("NET-8", "classes", "not one name per logit", len(self.classes), limit)
         scales = {self.input.name: self.input.scale, **{p.name: p.scale for p in self.fs}}
         for name, scale in scales.items():
@@ -75,7 +75,9 @@ class Network(Shown):
             raise NetworkError("FILE-3", "contract order", "not an order a network has", self.contract.order, limit)
         said = (self.contract.shape, self.contract.max_code, self.contract.scale)
         if said != (known := (self.input.shape, self.input.max_code, self.input.scale)):
-            raise NetworkError("FILE-3", "contract", "shape, max_code, scale are not the input's", said, f"{known}")
+            raise NetworkError(
+                "FILE-3", "contract", "shape, max_code, scale are not the input's", said, f"the input has {known}"
+            )
 
     def __getitem__(self, name: str) -> Population:
         """The population of this name; KeyError when there is none."""

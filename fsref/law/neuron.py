@@ -123,7 +123,8 @@ def fs_relu(steps: int, theta: ArrayLike = 1) -> Table:
     `theta` is one integer >= 1, or (C,), one per channel. Errors: NetworkError for K or theta out of range.
     """
     steps = int(integers(steps, "FS-1", "fs_relu steps", 1, MAX_STEPS))
-    scale = integers(theta, "FS-5", "fs_relu theta", 1, MAX_THRESHOLD >> (steps - 1))
+    scale = integers(theta, "FS-5", "fs_relu theta", 1)
+    scale = integers(scale, "FS-1", "fs_relu theta", 1, MAX_THRESHOLD >> (steps - 1))
     thresholds = scale[..., None] * base_two(steps)
     return Table(T=thresholds, h=thresholds, d=base_two(steps))
 

@@ -72,8 +72,11 @@ def pipelining(net: Network, buffers: int = 1, interval: int | None = None) -> P
     size = {p.name: p.neurons for p in net.populations}
     depth = fifo_depths(net, every)
     bits = {name: depth[name] * size[q.source] for name, q in net.named_projections.items()}
-    # The sum grows only where a window opens, so its maximum is reached at the start of some population.
-    at = np.array([plan.start[name] for name in size])
-    firing = (at[:, None] - at) % every < np.array([net.steps[name] for name in size])
-    peak = int((firing @ np.array(list(size.values()))).max())
+    # By step of the interval, then of the next: what a window adds where it opens and takes where it ends.
+    change = np.zeros(2 * every, np.int64)
+    for name, neurons in size.items():
+        opens = plan.start[name] % every
+        change[opens] += neurons
+        change[opens + net.steps[name]] -= neurons
+    peak = int(change.cumsum().reshape(2, every).sum(0).max())
     return Pipelining(buffers, every, depth, bits, peak)

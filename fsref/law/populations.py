@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fsref.errors import NetworkError, public
+from fsref.errors import NetworkError, literal, public
 from fsref.law.neuron import MAX_STEPS, Ints, Table, integers
 from fsref.tables import Sheet, Shown, plural, short, sizes, span
 
@@ -29,7 +29,7 @@ OBSERVABLES = ("sums", "opening", "spikes", "membranes", "codes")  # in the orde
 def check_name(name: str) -> str:
     """`name`, when it is a population name (NET-2)."""
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_.\-]{1,64}", name):
-        raise NetworkError("NET-2", "population", "not a name", repr(name), "1..64 of A-Z a-z 0-9 _ . -")
+        raise NetworkError("NET-2", "population", "not a name", literal(name), "1..64 of A-Z a-z 0-9 _ . -")
     return name
 
 
@@ -54,7 +54,7 @@ def positive(value: object, rule: str, place: str) -> None:
     except (TypeError, ValueError, OverflowError):
         good = False
     if not good:
-        raise NetworkError(rule, place, "not a positive number", repr(value))
+        raise NetworkError(rule, place, "not a positive number", literal(value))
 
 
 def check_shape(shape: ArrayLike, place: str) -> Shape:
@@ -133,7 +133,7 @@ def _bias(values: ArrayLike, shape: Shape, place: str) -> Ints:
     """The bias in its smallest form, (C,) or (C, H, W) (NET-5, ID-2)."""
     bias = integers(values, "NET-5", f"{place} bias")
     if bias.shape not in (shape[:1], shape):
-        limit = f"{shape[:1]} or {shape}"
+        limit = f"wanted {shape[:1]} or {shape}"
         raise NetworkError("NET-5", f"{place} bias", "shape does not meet the population", bias.shape, limit)
     if bias.ndim == 3 and (bias == bias[:, :1, :1]).all():
         bias = bias[:, 0, 0].copy()
@@ -167,7 +167,11 @@ class FS(Integrating, Shown):
         object.__setattr__(self, "bias", _bias(values, self.shape, self.name))
         if self.table.given not in (None, self.shape[0]):
             raise NetworkError(
-                "FS-1", f"{self.name} table", "rows are not one per channel", self.table.given, str(self.shape[0])
+                "FS-1",
+                f"{self.name} table",
+                "rows are not one per channel",
+                self.table.given,
+                f"there are {self.shape[0]}",
             )
 
     @property

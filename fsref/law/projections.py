@@ -16,15 +16,22 @@ from fsref.tables import short, sizes, span
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = tuple[int, int, int, int]
 MAX_WEIGHTS = 2**28
+CONV2D = {"O": "PROJ-1", "I": "PROJ-3", "kh": "PROJ-2", "kw": "PROJ-2"}  # dimensions of weights and their rules
 
 
-def _weights(values: ArrayLike, ndim: int, place: str) -> NDArray[np.integer]:
-    """`values` as a read-only array in the smallest of int8, int16, int32 (PROJ-7, FILE-4)."""
+def _weights(values: ArrayLike, form: dict[str, str], place: str) -> NDArray[np.integer]:
+    """`values` as a read-only array in the smallest of int8, int16, int32 (PROJ-7, FILE-4), its dimensions those of
+    `form`, where each has the rule that says it.
+    """
     given = integers(values, "PROJ-7", f"{place} weights", -(2**31), 2**31 - 1)
-    if given.ndim != ndim or not 1 <= given.size <= MAX_WEIGHTS:
-        raise NetworkError(
-            "PROJ-7", f"{place} weights", f"not an array of {ndim} dimensions", given.shape, f"1..{MAX_WEIGHTS} weights"
-        )
+    limit = f"({', '.join(form)}), each 1 or more"
+    if given.ndim != len(form):
+        raise NetworkError(form["O"], f"{place} weights", "wrong number of dimensions", given.shape, limit)
+    for rule, size in zip(form.values(), given.shape, strict=True):
+        if size == 0:
+            raise NetworkError(rule, f"{place} weights", "there are none", given.shape, limit)
+    if given.size > MAX_WEIGHTS:
+        raise NetworkError("PROJ-7", f"{place} weights", "too many", given.size, f"at most {MAX_WEIGHTS}")
     array = given.astype(smallest_dtype(given))
     array.setflags(write=False)
     return array
@@ -61,7 +68,7 @@ class Conv2d:
 
     def __post_init__(self) -> None:
         place = f"{self.source}->{self.target}"
-        object.__setattr__(self, "weights", _weights(self.weights, 4, place))
+        object.__setattr__(self, "weights", _weights(self.weights, CONV2D, place))
         for field, count, low in (("stride", 2, 1), ("padding", 4, 0), ("dilation", 2, 1)):
             values = whole(getattr(self, field), count, low, MAX_SIDE, "PROJ-2", f"{place} {field}")
             object.__setattr__(self, field, values)
@@ -90,8 +97,10 @@ class Dense:
     pooled: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "weights", _weights(self.weights, 2, f"{self.source}->{self.target}"))
         object.__setattr__(self, "pooled", bool(self.pooled))
+        rule, columns = ("PROJ-5", "C_source") if self.pooled else ("PROJ-4", "N")
+        weights = _weights(self.weights, {"O": rule, columns: rule}, f"{self.source}->{self.target}")
+        object.__setattr__(self, "weights", weights)
 
     @property
     def groups(self) -> int:
@@ -132,16 +141,13 @@ def taps(size: int, count: int, before: int, kernel: int, stride: int, dilation:
 def check_fit(projection: Projection, source: Shape, target: Shape, place: str) -> None:
     """Nothing, when weights, source and target meet (PROJ-2 to PROJ-5); else NetworkError."""
     weights = projection.weights
-    if weights.shape[0] != target[0]:
-        raise NetworkError(
-            "PROJ-1",
-            f"{place} weights",
-            "output channels are not the target's",
-            weights.shape[0],
-            f"the target has {target[0]}",
-        )
+    rule = "PROJ-1"
     if isinstance(projection, Dense):
         rule, wanted = ("PROJ-5", source[0]) if projection.pooled else ("PROJ-4", source[0] * source[1] * source[2])
+    if weights.shape[0] != target[0]:
+        limit = f"the target has {target[0]}"
+        raise NetworkError(rule, f"{place} weights", "output channels are not the target's", weights.shape[0], limit)
+    if isinstance(projection, Dense):
         if weights.shape[1] != wanted:
             raise NetworkError(
                 rule,
@@ -156,7 +162,11 @@ def check_fit(projection: Projection, source: Shape, target: Shape, place: str) 
     groups = projection.groups
     if source[0] % groups or target[0] % groups:
         raise NetworkError(
-            "PROJ-3", f"{place} groups", "does not divide the channels", groups, f"{source[0]} in, {target[0]} out"
+            "PROJ-3",
+            f"{place} groups",
+            "does not divide the channels",
+            groups,
+            f"the source has {source[0]}, the target {target[0]}",
         )
     if weights.shape[1] != source[0] // groups:
         raise NetworkError(
@@ -164,7 +174,7 @@ def check_fit(projection: Projection, source: Shape, target: Shape, place: str) 
             f"{place} weights",
             "input channels per group do not meet the source",
             weights.shape[1],
-            f"{source[0]} channels, {groups} groups: {source[0] // groups}",
+            f"wanted {source[0] // groups}: {source[0]} channels in {groups} groups",
         )
     size = window_shape(source, projection.kernel, projection.stride, projection.padding, projection.dilation)
     if min(size) < 1 or size != target[1:]:
@@ -236,8 +246,10 @@ def sum_pool(
         )
     place = f"{source}->{target}"
     whole([channels], 1, 1, MAX_SIDE, "PROJ-10", f"{place} channels")
-    kh, kw = whole(kernel, 2, 1, MAX_SIDE, "PROJ-10", f"{place} kernel")
+    kh, kw = whole(kernel, 2, 1, MAX_SIDE, "PROJ-2", f"{place} kernel")
     if channels * kh * kw > MAX_WEIGHTS:
         raise NetworkError("PROJ-7", f"{place} weights", "too many", channels * kh * kw, f"at most {MAX_WEIGHTS}")
     weights = np.ones((channels, 1, kh, kw), np.int64)
-    return Conv2d(source, target, weights, stride=stride or kernel, padding=padding, groups=channels)
+    return Conv2d(
+        source, target, weights, stride=kernel if stride is None else stride, padding=padding, groups=channels
+    )

@@ -25,8 +25,8 @@ SAFE = float(2**60)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Range(Shown):
-    """The proved intervals of one population, each (C, 2); those of an input or max_pool hold codes alone (RANGE-1 to
-    RANGE-3).
+    """The proved intervals of one population, each (C, 2) (RANGE-1 to RANGE-3). An input or max_pool has no membranes:
+    each interval is that of its codes.
     """
 
     any_order: Ints
@@ -35,14 +35,26 @@ class Range(Shown):
     membranes: Ints
     codes: Ints
 
+    @classmethod
+    def of_codes(cls, codes: Ints) -> Range:
+        """The intervals of a population without membranes, whose codes stay in `codes` (C, 2)."""
+        return cls(codes, codes, codes, codes, codes)
+
+    @property
+    def held(self) -> dict[str, Ints]:
+        """The intervals of membranes by name, none where there are no membranes."""
+        if self.any_order is self.codes:
+            return {}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "codes"}
+
     def __repr__(self) -> str:
-        hull = (f"{name} {span(*_ends(getattr(self, name)))}" for name in ("any_order", "codes"))
+        told = {name: of for name, of in self.held.items() if name == "any_order"} | {"codes": self.codes}
+        hull = (f"{name} {span(*_ends(of))}" for name, of in told.items())
         return f"<Range of {plural(len(self.codes), 'channel')}: {', '.join(hull)}>"
 
     def sheet(self) -> Sheet:
         """The intervals as a table: the ends over all channels, and the bits that hold membranes."""
-        held = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "codes"}
-        rows: list[tuple[object, ...]] = [(name, *_ends(of), width_bits(of)) for name, of in held.items()]
+        rows: list[tuple[object, ...]] = [(name, *_ends(of), width_bits(of)) for name, of in self.held.items()]
         rows.append(("codes", *_ends(self.codes), None))  # no register holds their sign (RANGE-6)
         title = f"proved intervals of {plural(len(self.codes), 'channel')}"
         return Sheet(title, ("interval", "lowest", "highest", "bits"), rows)
@@ -274,9 +286,9 @@ def prove(populations: Sequence[Population], projections: Sequence[Projection]) 
         match p:
             case Input():
                 codes = np.tile(np.array([0, p.max_code], np.int64), (p.shape[0], 1))
-                proved[p.name] = Range(codes, codes, codes, codes, codes)
+                proved[p.name] = Range.of_codes(codes)
             case MaxPool():
-                proved[p.name] = proved[p.source]
+                proved[p.name] = Range.of_codes(proved[p.source].codes)
             case FS():
                 any_order, opening = _integrated(p, [(q, sent[q.source]) for q in into[p.name]])
                 membranes, codes = firing(p.table, p.shape[0], opening)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import assert_never
 
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
@@ -29,7 +30,7 @@ class Schedule(Brief):
     receives: dict[str, range]
     fires: dict[str, range]
 
-    @property
+    @cached_property
     def steps(self) -> int:
         """How many steps one image takes until the last population is done: the latency, or more where one feeds
         nothing.

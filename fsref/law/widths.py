@@ -91,4 +91,4 @@ def bias_bits(p: FS | Readout) -> int:
 
 def membrane_bits(net: Network, buffers: int) -> int:
     """The bits of all membranes in so many buffers (RANGE-6)."""
-    return buffers * sum(memory.membranes for memory in memories(net).values())
+    return buffers * sum(p.neurons * membrane_width(net, p) for p in net.integrating)

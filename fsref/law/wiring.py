@@ -91,11 +91,11 @@ def check_pool(pool: MaxPool, source: Population, d: Ints) -> None:
     size = window_shape(source.shape, pool.kernel, pool.stride, pool.padding)
     if min(size) < 1 or (source.shape[0], *size) != pool.shape:
         raise NetworkError(
-            "PROJ-2",
+            "POOL-1",
             f"{source.name}->{pool.name}",
             "windows do not meet the pool's shape",
             (source.shape[0], *size),
-            f"{pool.shape}",
+            f"the pool has {pool.shape}",
         )
     later = np.cumsum(d[:, ::-1], axis=1)[:, ::-1] - d  # sum of d after each step
     wrong = np.argwhere(d <= later)  # at the last step: d <= 0

@@ -178,7 +178,8 @@ class Counts(Shown):
             entry: dict[str, Any] = {"name": p.name, "first_step": window.start, "most_spikes_of_a_neuron": most}
             by_step = {kind: getattr(work, kind)[window].tolist() for kind in SHOWN}
             populations.append(entry | {"by_step": by_step})
-        total = {kind: int(getattr(self.total, kind)) for kind in SHOWN}
+        done = self.total
+        total = {kind: int(getattr(done, kind)) for kind in SHOWN}
         by_projection = {
             name: {"synops": self.synops[name].tolist(), "scalings": self.scalings[name].tolist()}
             for name in self.synops
@@ -193,13 +194,15 @@ class Counts(Shown):
             done, most = self.work(p.name).total(), self.most_by_neuron.get(p.name)
             counted = (int(getattr(done, kind)) for kind in SHOWN)
             rows.append((p.name, p.neurons, None if most is None else int(most.max()), *counted))
-        rows.append(("all", self.net.neurons, None, *(int(getattr(self.total, kind)) for kind in SHOWN)))
+        total = self.total
+        rows.append(("all", self.net.neurons, None, *(int(getattr(total, kind)) for kind in SHOWN)))
         facts = ("population", "neurons", "most of a neuron", "spikes")
         head = (*facts, "SynOps taken", "membrane updates", "memory reads", "memory writes")
         return Sheet(f"{self.net.name or 'network'}: counts over {plural(self.image_count, 'image')}", head, rows)
 
     def __repr__(self) -> str:
-        what = f"{int(self.total.spikes)} spikes, {int(self.total.synops)} SynOps"
+        total = self.total
+        what = f"{int(total.spikes)} spikes, {int(total.synops)} SynOps"
         return short(f"<Counts of {self.image_count} images of {self.net.name or 'a network'}: {what}>")
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.errors import FileError, UsageError, public
+from fsref.errors import FileError, UsageError, literal, public
+from fsref.formats.reading import read_whole
 from fsref.law.network import Network
 from fsref.metrics.counts import Counts, Work
 from fsref.tables import Brief, Sheet, Shown, plural, short
@@ -47,7 +48,7 @@ class Costs(Brief):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e30:
                 raise UsageError(
-                    "COUNT-5", f"costs {self.name} {name}", "not a cost", repr(value), "a number of pJ, 0 or more"
+                    "COUNT-5", f"costs {self.name} {name}", "not a cost", literal(value), "a number of pJ, 0 or more"
                 )
 
     def to_dict(self) -> dict[str, Any]:
@@ -117,13 +118,8 @@ def read_costs(path: str | Path) -> Costs:
     `sources`. Errors: FileError, UsageError.
     """
     try:
-        with Path(path).open("rb") as file:
-            data = file.read(MAX_FILE + 1)
-        if len(data) > MAX_FILE:
-            raise ValueError(f"more than {MAX_FILE} bytes")
+        data = read_whole(path, "COUNT-5", MAX_FILE, "a cost table in JSON")
         found = json.loads(data, object_pairs_hook=_once)
-    except OSError as error:
-        raise FileError("COUNT-5", str(path), "cost table cannot be read", error.strerror or str(error)) from None
     except (ValueError, RecursionError) as error:
         raise FileError("COUNT-5", str(path), "not a cost table in JSON", str(error)) from None
     if not isinstance(found, dict):

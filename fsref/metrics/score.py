@@ -117,9 +117,9 @@ class Score(Shown):
         """The score as a table: the figures, and spikes and SynOps by the population that sends, "-" for one without
         synapses: it feeds max_pools alone.
         """
-        rows, spikes = [], self.spikes
+        rows, spikes, synops = [], self.spikes, self.synops_by_projection
         for name, n in self.neurons.items():
-            leaving = [self.synops_by_projection[q] for q in self.net.out_of(name)]
+            leaving = [synops[q] for q in self.net.out_of(name)]
             caused = f"{sum(leaving):,.1f}" if leaving else "-"
             rows.append((name, n, f"{spikes[name]:,.1f}", f"{spikes[name] / n:.3f}", caused))
         each = f"FS neurons, mean over images; {self.most_spikes_per_neuron:.3f} in the busiest image"

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
+from fsref.errors import shown
 from fsref.law.network import Network
 from fsref.law.pipelining import pipelining
 from fsref.law.widths import membrane_bits, memories, weight_width
@@ -113,7 +114,7 @@ def timeline_text(net: Network) -> str:
     axis = "".join("+" if i in ticks else "-" for i in range(len(columns)))
     return "\n".join(
         [
-            f"{net.name or 'network'}: one image, latency {plural(plan.latency, 'step')}",
+            f"{shown(net.name or 'network')}: one image, latency {plural(plan.latency, 'step')}",
             f"a column is {plural(each, 'step')}: . receives  # fires" + ("  + both" if each > 1 else ""),
             "",
             *rows,

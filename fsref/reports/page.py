@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from fsref.errors import UsageError
+from fsref.errors import UsageError, shown
 from fsref.formats.files import check_folder, holds_no_file, write
 from fsref.metrics.energy import in_joules
 from fsref.reports.evaluation import Evaluation
@@ -19,7 +19,6 @@ from fsref.reports.plots import Plot, plots
 from fsref.tables import Sheet, plural
 from fsref.version import SPEC_VERSION, __version__
 
-LONGEST = 2000  # characters of one value of the provenance
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --text: #1c1f24; --quiet: #5d6672; --line: #d9dde3;
@@ -58,25 +57,26 @@ def inline(plot: Plot) -> str:
     # An image has the id of what it shows: pictures that are the same would have the same.
     svg = re.sub(r'(<image [^>]*?) id="[^"]*"', r"\1", svg)
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{plot.name}-", svg)
-    said, label = f"{plot.name}-said", escape(f"{plot.title}. {plot.sentence}")
+    said, label = f"{plot.name}-said", escape(shown(f"{plot.title}. {plot.sentence}"))
     svg = re.sub(r'<svg ([^>]*?)width="[^"]*"', rf'<svg role="img" aria-labelledby="{said}" \1', svg, count=1)
     return svg.replace(">", f'><title id="{said}">{label}</title>', 1)
 
 
 def section(name: str, title: str, sentence: str, content: str) -> str:
     """A section of the page: a heading, a sentence that says what is seen, and HTML."""
-    return f'<section id="{name}"><h2>{escape(title)}</h2><p>{escape(sentence)}</p>{content}</section>'
+    return f'<section id="{name}"><h2>{escape(shown(title))}</h2><p>{escape(shown(sentence))}</p>{content}</section>'
 
 
 def wide(sheet: Sheet) -> str:
     """A table that scrolls by itself when the window is narrow."""
-    return f'<div class="wide" tabindex="0" role="region" aria-label="{escape(sheet.title)}">{sheet.html()}</div>'
+    label = escape(shown(sheet.title))
+    return f'<div class="wide" tabindex="0" role="region" aria-label="{label}">{sheet.html()}</div>'
 
 
 def tiles(e: Evaluation) -> str:
     """The figures a reader wants first."""
     score = e.score
-    shown = [
+    found = [
         ("accuracy", f"{100 * score.accuracy:.2f} %", f"{score.correct:,} of {plural(score.image_count, 'image')}"),
         ("latency", plural(score.latency_steps, "step"), "until the logits stand"),
         (
@@ -88,16 +88,16 @@ def tiles(e: Evaluation) -> str:
     ]
     if e.float_accuracy is not None:
         lost = 100 * (score.accuracy - e.float_accuracy)
-        shown.insert(
+        found.insert(
             1, ("float accuracy", f"{100 * e.float_accuracy:.2f} %", f"FS is {lost:+.2f} points from it{e.float_told}")
         )
     if e.energy is not None:
         dense = f"dense ANN {in_joules(e.energy.ann_energy_pj_per_image)}; costs {e.energy.costs.name}"
-        shown.append(("energy per image", in_joules(e.energy.fs_energy_pj_per_image), dense))
-    shown.append(("speed", f"{score.images_per_second:,.0f}/s", f"images per second, engine {score.engine}"))
+        found.append(("energy per image", in_joules(e.energy.fs_energy_pj_per_image), dense))
+    found.append(("speed", f"{score.images_per_second:,.0f}/s", f"images per second, engine {score.engine}"))
     cells = (
-        f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(said)}</small></dd></div>"
-        for name, value, said in shown
+        f"<div><dt>{escape(name)}</dt><dd>{escape(shown(value))}<small>{escape(shown(said))}</small></dd></div>"
+        for name, value, said in found
     )
     return f'<dl class="tiles">{"".join(cells)}</dl>'
 
@@ -106,8 +106,7 @@ def provenance(e: Evaluation) -> Sheet:
     """Where everything on the page comes from."""
 
     def told(value: object) -> str:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-        return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
     known: Mapping[str, Any] = {
         "network": e.net.name or "without a name",
@@ -121,7 +120,7 @@ def provenance(e: Evaluation) -> Sheet:
 
 def page(e: Evaluation) -> str:
     """The report of an evaluation as HTML (COUNT-7). Errors: UsageError when matplotlib is missing."""
-    name, score = e.net.name or "network without a name", e.score
+    name, score = shown(e.net.name or "network without a name"), e.score
     figures = ((plot, f'<figure tabindex="0">{inline(plot)}</figure>') for plot in plots(e))
     parts = [(plot.name, plot.title, plot.sentence, figure) for plot, figure in figures]
     parts += [
@@ -146,7 +145,7 @@ def page(e: Evaluation) -> str:
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     head += '<meta name="viewport" content="width=device-width, initial-scale=1">'
     head += f"<title>{escape(name)}: fsref evaluate</title><style>{STYLE}</style>"
-    where = f"{e.net.id[:12]}, {plural(score.image_count, 'image')} of {escape(e.source or 'an array')}"
+    where = f"{e.net.id[:12]}, {plural(score.image_count, 'image')} of {escape(shown(e.source or 'an array'))}"
     intro = f'<header><h1>{escape(name)}</h1><p class="quiet">few-spikes network {where}</p>'
     intro += f"{tiles(e)}<nav>{links}</nav></header>"
     sections = "".join(section(*part) for part in parts)

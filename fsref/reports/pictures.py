@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fsref.errors import UsageError
+from fsref.errors import UsageError, shown
 from fsref.formats.files import write
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".pdf", ".png", ".svg")
 DOTS_PER_INCH = 144
 NAME = 24  # characters of a name on an axis
+TITLE = 60  # of one above a picture
 SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "fsref"}  # text stays text, and the ids the same
 
 
@@ -100,7 +101,7 @@ def comparison_picture(comparison: Comparison, path: str | PathLike[str]) -> Non
         ends.bar(
             [place + shift for place in places], [100 * (getattr(row, share) or 0) for row in rows], 0.4, label=label
         )
-    name = comparison.network or comparison.id[:12]
+    name = shown(comparison.network or comparison.id[:12], TITLE)
     agreed = f"{100 * comparison.agree / comparison.image_count:.2f} % of predictions agree"
     ratios.set_title(f"{name} beside its float graph, {comparison.image_count:,} images, {agreed}", parse_math=False)
     for axes, label in (
@@ -176,8 +177,9 @@ def search_picture(found: Found, path: str | PathLike[str]) -> None:
     panels[0].set_ylim(low - 1, max(*shares, 100 * found.float_right / found.image_count) + 1)
     panels[0].set_ylabel(f"{found.measure} (%)")
     panels[0].legend(fontsize="small")
+    tried = f"{len(found.points)} points tried on {found.image_count:,} calibration images"
     figure.suptitle(
-        f"{found.graph or 'graph'}: {len(found.points)} points tried on {found.image_count:,} calibration images",
+        f"{shown(found.graph or 'graph', TITLE)}: {tried}",
         parse_math=False,
     )
     _write(figure, path)

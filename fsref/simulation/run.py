@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fsref.engines.engine import Engine, engine_of, kernels_of, name_of
-from fsref.errors import UsageError, public
+from fsref.errors import UsageError, public, shown
 from fsref.formats.bundled import network_of
 from fsref.law.images import check_images
 from fsref.law.network import Network
@@ -25,6 +25,7 @@ from fsref.simulation.store import Store
 from fsref.tables import Sheet, Shown, plural
 
 ROWS = 20
+CLASS = 60  # characters of the name of a class
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,7 +91,7 @@ class Result(Shown):
 
 def class_name(net: Network, index: int) -> str:
     """A class as its number, and its name where it has another."""
-    named = net.classes[index] if net.classes else str(index)
+    named = shown(net.classes[index], CLASS) if net.classes else str(index)
     return str(index) if named == str(index) else f"{index} {named}"
 
 
