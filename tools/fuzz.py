@@ -13,11 +13,13 @@ import argparse
 import io
 import os
 import re
+import shlex
 import shutil
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from itertools import count
@@ -28,8 +30,8 @@ import fuzz_verbs as verbs
 from fsref.tables import printable
 from fuzz_child import Worker
 from fuzz_files import BREAKERS, mutated
-from fuzz_judge import Fault, faults, listing
-from fuzz_seeds import Case, companions, seeds
+from fuzz_judge import LIMIT, PICTURE, Fault, faults, listing
+from fuzz_seeds import Case, Files, companions, seeds
 
 LINES = 2  # command lines of one file
 ON_TERMINAL = 0.25  # of the command lines
@@ -72,12 +74,15 @@ class Bench:
             put(keep / "good", self.good)
             (keep / "out").mkdir(exist_ok=True)
 
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *how: object) -> None:
+        self.worker.close()
+
     def try_out(self, case: Case, line: list[str], terminal: bool) -> tuple[list[Fault], str]:
         """The faults of a command line on a case, and what it said on standard error."""
-        for folder in (self.case, self.out, self.temporary):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-        put(self.case, case.files)
+        self._clear(case)
         named = verbs.target_of(line)
         before = listing(self.root)
         said = self.worker.call(self.case, self.temporary, line, terminal)
@@ -85,25 +90,32 @@ class Bench:
         left = {name: held for name, held in after.items() if before.get(name) != held}
         left |= {name: held for name, held in before.items() if name not in after}
         target = None if named is None else self.out / Path(named).name
-        return list(faults(said, line, case.foreign, terminal, left, target)), said.err
+        bound = max(LIMIT, PICTURE if verbs.sees_picture(case, line) else 0)
+        return list(faults(said, line, case.foreign, terminal, bound, left, target)), said.err
 
-    def warm(self, kinds: list[str]) -> None:
-        """Import and compile here what the verbs need, so that no worker has to; a first valid file passes them."""
+    def warm(self, valid: Mapping[str, list[Case]]) -> None:
+        """Import and compile here what the verbs need, so that no worker has to. A valid file that is refused ends the
+        program.
+        """
         here = Path.cwd()
-        for case in (seeds(kind, self.good)[0] for kind in kinds):
-            for folder in (self.case, self.out):
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir()
-            put(self.case, case.files)
-            os.chdir(self.case)
-            try:
-                for line in verbs.lines_of(case, content=True):
+        for case in (cases[0] for cases in valid.values()):
+            for line in verbs.lines_of(case, content=True):
+                self._clear(case)
+                os.chdir(self.case)
+                try:
                     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as said:
                         code = verbs.called(verbs.limited(line))
-                    if code:
-                        sys.exit(f"fuzz.py: error: a valid file is refused by {shown(line)}: {said.getvalue()}")
-            finally:
-                os.chdir(here)
+                finally:
+                    os.chdir(here)
+                if code:
+                    sys.exit(f"fuzz.py: error: a valid file is refused by {shown(line)}: {said.getvalue()}")
+
+    def _clear(self, case: Case) -> None:
+        """Put the files of a case into an empty folder, beside other empty ones."""
+        for folder in (self.case, self.out, self.temporary):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+        put(self.case, case.files)
 
     def kept(self, number: int, case: Case, line: list[str], fault: Fault) -> None:
         """Keep a case in the folder for it, with the command line that shows the fault there."""
@@ -116,7 +128,7 @@ class Bench:
         )
 
 
-def put(folder: Path, files: verbs.Files) -> None:
+def put(folder: Path, files: Files) -> None:
     """Write files below a folder."""
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -126,23 +138,27 @@ def put(folder: Path, files: verbs.Files) -> None:
 def shown(line: list[str]) -> str:
     """A command line as one types it in the folder of its case."""
     if line[0] not in verbs.OWN:
-        return " ".join(["fsref", *line])
-    return f"{line[0]}({', '.join(map(repr, line[1:]))}) of tools/fuzz_verbs.py"
+        return shlex.join(["fsref", *line])
+    return f"PYTHONPATH=tools python -c 'from fuzz_verbs import called; called({line})'"
+
+
+def drawn(seed: int, number: int, valid: Mapping[str, list[Case]]) -> tuple[Case, Random]:
+    """The file of this number, kinds taking turns, and the draws that go on from it; the same for the same seed."""
+    kind, draw = list(valid)[number % len(valid)], Random(f"{seed} {number}")
+    return mutated(draw, draw.choice(valid[kind])), draw
 
 
 def fuzz(seed: int, kinds: list[str], files: int | None, minutes: float | None, keep: Path | None) -> Found:
-    """What so many files, or files for so many minutes, show."""
+    """What so many files show, or files for so many minutes."""
     found, ends = Found(), None if minutes is None else time.monotonic() + 60 * minutes
-    with tempfile.TemporaryDirectory(prefix="fsref-fuzz-") as folder:
-        bench = Bench(Path(folder), keep)
-        bench.warm(kinds)
+    with tempfile.TemporaryDirectory(prefix="fsref-fuzz-") as folder, Bench(Path(folder), keep) as bench:
         valid = {kind: seeds(kind, bench.good) for kind in kinds}
+        bench.warm(valid)
         for number in count():
             if number == files or (ends is not None and time.monotonic() >= ends):
-                return found
-            kind, draw = kinds[number % len(kinds)], Random(f"{seed} {number}")
-            case = mutated(draw, draw.choice(valid[kind]))
-            found.files[kind] += 1
+                break
+            case, draw = drawn(seed, number, valid)
+            found.files[case.kind] += 1
             for line in verbs.drawn_lines(draw, case, LINES):
                 seen, err = bench.try_out(case, line, draw.random() < ON_TERMINAL)
                 found.commands += 1
@@ -150,9 +166,9 @@ def fuzz(seed: int, kinds: list[str], files: int | None, minutes: float | None, 
                 for fault in seen:
                     found.times[fault] += 1
                     if fault not in found.faults:
-                        found.faults[fault] = number, kind, shown(line)
+                        found.faults[fault] = number, case.kind, shown(line)
                         bench.kept(number, case, line, fault)
-    raise AssertionError("count() ends")
+    return found
 
 
 def main(arguments: list[str] | None = None) -> int:

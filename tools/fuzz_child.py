@@ -7,6 +7,7 @@ tells the memory.
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import json
 import os
@@ -16,6 +17,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ PACKAGE = Path(fsref.__file__).parent
 MIB = 2**20
 SPACE = 2048 * MIB  # of addresses, beyond what the fuzzer has itself
 FILE = 256 * MIB  # of a file that is written
-SECONDS, WAIT = 60, 600  # of processor time and of time, of one command
+SECONDS, WAIT = 30, 600  # of processor time and of time, of one command
 COMMANDS = 200  # of one worker
 SETTLED = 16 * MIB  # growth after which a worker is replaced
 FORBIDDEN = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "pickle.find_class"}
@@ -79,6 +81,7 @@ class Worker:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of a fork where there are threads
             self.child = os.fork()
+        gc.unfreeze()
         if self.child == 0:
             try:
                 os.close(order_out)
@@ -94,24 +97,40 @@ class Worker:
         """The signal that ended the worker, 0 for none; the next call starts another."""
         if not self.child:
             return 0
-        for end in (self.orders, self.answers):
-            end.close()
+        with suppress(BrokenPipeError):  # it is dead
+            self.orders.write("\n")
+            self.orders.flush()
+        with suppress(BrokenPipeError):
+            self.orders.close()
+        self.answers.close()
         _, status = os.waitpid(self.child, 0)
         self.child = 0
         return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
+    def close(self) -> None:
+        """End the worker for good."""
+        self.stop()
+        for end in self.ends:
+            os.close(end)
+
     def _work(self, orders: int, answers: int) -> None:
-        """The life of the child: what it is told, until there is no more."""
+        """The life of the child: what it is told, until there comes an empty line, or no more."""
         for kind in (signal.SIGALRM, signal.SIGXCPU, signal.SIGTERM, signal.SIGINT):
             signal.signal(kind, signal.SIG_DFL)
         os.dup2(self.ends[0], 1)
         os.dup2(self.ends[1], 2)
+        faulthandler.disable()
+        warnings.showwarning = _warned
+        warnings.resetwarnings()
+        warnings.simplefilter("always")
+        for unseen in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+            warnings.simplefilter("ignore", unseen)  # as users have it
         did: list[str] = []
         sys.addaudithook(lambda event, told: did.append(f"{event} {told[0]}") if event in FORBIDDEN else None)
         resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize") + SPACE,) * 2)
         resource.setrlimit(resource.RLIMIT_FSIZE, (FILE, FILE))
         with os.fdopen(orders) as told:
-            for order in told:
+            while (order := told.readline()).strip():
                 did.clear()
                 found = {**self._one(*json.loads(order)), "did": did[:9]}
                 os.write(answers, (json.dumps(found) + "\n").encode())
@@ -140,6 +159,11 @@ class Worker:
         sys.stderr.flush()
         growth = _memory("VmHWM") - used
         return {"code": code, "growth": growth, "escaped": escaped, "misfit": self.misfit(line) if code == 0 else ""}
+
+
+def _warned(*told: Any) -> None:
+    """Print a warning, as Python does unless told otherwise."""
+    sys.stderr.write(warnings.formatwarning(*told[:4]))
 
 
 def _memory(name: str) -> int:

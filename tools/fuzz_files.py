@@ -1,13 +1,10 @@
-"""Files of every kind broken with knowledge: manifests and arrays in zips, zip records, chunks of pictures, fields of
-protocol buffers, lines of tables, parts of recordings.
+"""Files of every kind broken with knowledge: chunks of pictures, fields of protocol buffers, lines of tables, parts of
+recordings; zips are broken by fuzz_archives.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import struct
-import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,118 +13,16 @@ from typing import Any
 
 import onnx
 
-from fuzz_seeds import LISTED, Case, blank
-from fuzz_values import NUMBERS, TEXTS, bent, bent_json, bent_npy, bent_value
+from fuzz_archives import bent_archive
+from fuzz_seeds import LISTED, Case, blank, changed
+from fuzz_values import NUMBERS, TEXTS, bent, bent_json, bent_npy
 
-DATE = (1980, 1, 1, 0, 0, 0)
 SIZES = (0, 1, 2, 7, 8, 9, 16, 300, 20_000, 65_536, 2**20, 2**31 - 1, 2**31, 2**32 - 1)
-END = ".jpg", ".tif", ".webp", ".bmp", ".ppm", ".png"
 
 
 def mutated(draw: Random, case: Case) -> Case:
     """The case with one of its files, or several, broken."""
     return BREAKERS[case.kind](draw, case)
-
-
-def changed(case: Case, name: str, data: bytes) -> Case:
-    """The case with another content of one file."""
-    return replace(case, files={**case.files, name: data})
-
-
-def bent_archive(draw: Random, case: Case) -> Case:
-    """A network, float graph or set of images with another description, array, member or zip record."""
-    data = case.files[case.name]
-    if draw.random() < 0.15:
-        return changed(case, case.name, bent(draw, data))
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    said = [name for name in ("manifest.json", "graph.npy") if name in members]
-    match draw.randrange(10):
-        case 0 | 1 | 2 | 3 if said:
-            members[said[0]] = described(draw, said[0], members[said[0]])
-        case 4 if "manifest.json" in members:
-            members = lengthened(draw, members)
-        case 4 | 5 | 6:
-            name = draw.choice([name for name in members if name.endswith(".npy")])
-            members[name] = bent_npy(draw, members[name])
-        case 7:
-            name, other = draw.choice(list(members)), draw.choice(list(members))
-            if draw.random() < 0.7:
-                members[draw.choice((*TEXTS, other + "x", "a/b.npy"))[:60_000]] = members[name]
-            if draw.random() < 0.5:
-                del members[name]
-        case _:
-            return changed(case, case.name, bent_records(draw, packed(members)))
-    squeezed = zipfile.ZIP_DEFLATED if draw.random() < 0.05 else zipfile.ZIP_STORED
-    return changed(case, case.name, packed(members, squeezed))
-
-
-def packed(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
-    """A zip of these members, in order."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", compression) as archive:
-        for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name or "empty", DATE), data, compression)
-    return made.getvalue()
-
-
-def described(draw: Random, name: str, data: bytes) -> bytes:
-    """The description of a network or graph, something in it broken."""
-    if name == "manifest.json":
-        told = json.loads(data)
-        contract = told.get("input")
-        if contract is not None and draw.random() < 0.25:
-            contract[draw.choice(("resize", "crop"))] = draw.choice(NUMBERS)
-            if draw.random() < 0.3:
-                told["input"] = bent_value(draw, contract)
-            data = json.dumps(told).encode() if draw.random() < 0.5 else data
-        return bent_json(draw, data)
-    text = bent_json(draw, data[data.index(b"\n") + 1 :])
-    head = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({len(text)},), }}\n".encode()
-    return b"\x93NUMPY\x01\0" + struct.pack("<H", len(head)) + head + text
-
-
-def lengthened(draw: Random, members: dict[str, bytes]) -> dict[str, bytes]:
-    """The members of a network with many max-pools in a row before its readout, each of the input."""
-    told, count = json.loads(members["manifest.json"]), draw.choice((3, 30, 300, 3_000, 20_000))
-    populations, last = told["populations"], len(told["populations"]) - 1
-    source, shape = populations[0]["name"], populations[0]["shape"]
-    pools = [
-        {"kind": "max_pool", "name": f"more{i}", "shape": shape, "source": f"more{i - 1}" if i else source}
-        | {"kernel": [1, 1], "stride": [1, 1], "padding": [0, 0, 0, 0]}
-        for i in range(count)
-    ]
-    told["populations"] = [*populations[:-1], *pools, populations[-1]]
-    before, after = f"population.{last}.", f"population.{last + count}."
-    moved = {name.replace(before, after): data for name, data in members.items()}
-    return {**moved, "manifest.json": json.dumps(told).encode()}
-
-
-def bent_records(draw: Random, data: bytes) -> bytes:
-    """A zip with a field of a local header, a central record or the end record set to something else, or with a gap."""
-    work, (begin, end) = bytearray(data), struct.unpack_from("<II", data, len(data) - 10)[::-1]
-    local, central, last = data.find(b"PK\3\4", draw.randrange(begin or 1)), begin, len(data) - 22
-    for _ in range(draw.randrange(4)):
-        central = data.find(b"PK\1\2", central + 1) if data.find(b"PK\1\2", central + 1) > 0 else central
-    del end
-    start, fields = draw.choice(
-        (
-            (max(local, 0), ((4, 2), (6, 2), (8, 2), (14, 4), (18, 4), (22, 4), (26, 2), (28, 2), (30, 2))),
-            (
-                central,
-                ((6, 2), (8, 2), (10, 2), (16, 4), (20, 4), (24, 4), (28, 2), (30, 2), (32, 2), (42, 4), (46, 3)),
-            ),
-            (last, ((4, 2), (6, 2), (8, 2), (10, 2), (12, 4), (16, 4), (20, 2))),
-        )
-    )
-    at, size = draw.choice(fields)
-    old = int.from_bytes(data[start + at : start + at + size], "little")
-    new = draw.choice((0, 1, old + 1, old - 1, old ^ 8, old * 2, 2 ** (8 * size) - 1, draw.randrange(2 ** (8 * size))))
-    work[start + at : start + at + size] = (new % 2 ** (8 * size)).to_bytes(size, "little")
-    if draw.random() < 0.2:
-        gap = draw.choice((begin, max(local, 0), last))
-        work[gap:gap] = draw.randbytes(draw.choice((1, 12, 76)))
-    return bytes(work)
 
 
 def bent_picture(draw: Random, case: Case) -> Case:

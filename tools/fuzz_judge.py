@@ -14,7 +14,8 @@ from fuzz_child import Said
 
 MIB = 2**20
 LIMIT = 256 * MIB  # what a verb may take, as it is told
-OVERHEAD = 128 * MIB  # beside it: libraries not touched before, the file itself
+PICTURE = 2**26 * 12  # what an image file may take: pixels (RUN-4), as read, as colours and resized
+OVERHEAD = 128 * MIB  # beside either: libraries not touched before, the file itself
 LINE = 2_000  # characters
 OBEYED = ("Cc", "Cf", "Zl", "Zp")  # categories of characters that a terminal or an editor obeys
 ERROR, NOTE = "fsref: error: ", "fsref: note: "
@@ -39,11 +40,14 @@ def listing(*folders: Path) -> Listing:
 
 
 def faults(
-    said: Said, line: list[str], foreign: bool, terminal: bool, left: Listing, target: Path | None
+    said: Said, line: list[str], foreign: bool, terminal: bool, bound: int, left: Listing, target: Path | None
 ) -> Iterator[Fault]:
-    """Every fault of a command line; `left` is what is there now and was not before, or is not as it was."""
+    """Every fault of a command line that may take `bound` bytes; `left` is what is there now and was not before, or is
+    not as it was.
+    """
     if said.signal:
-        yield Fault("died", f"{Signals(said.signal).name} in {line[0]}")
+        slow = said.signal in (Signals.SIGXCPU, Signals.SIGALRM)
+        yield Fault("time" if slow else "died", f"{Signals(said.signal).name} in {line[0]}")
         return
     if said.escaped:
         yield Fault("traceback", said.escaped)
@@ -52,7 +56,7 @@ def faults(
         yield Fault("exit code", f"{said.code} of {line[0]}")
     for did in said.did:
         yield Fault("forbidden", did)
-    if said.growth > LIMIT + OVERHEAD or f"{ERROR}out of memory" in said.err:
+    if said.growth > bound + OVERHEAD or f"{ERROR}out of memory" in said.err:
         yield Fault("memory", line[0])
     yield from _printed(said, line, terminal)
     if foreign and said.code == 0:
@@ -118,4 +122,4 @@ def _is_json(text: str) -> bool:
 
 def _words(line: str) -> str:
     """A line without what differs from file to file."""
-    return re.sub(r"\d+", "N", line)[:60]
+    return re.sub(r"\d+", "N", re.sub(r"\S*/", "", line))[:60]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,13 +22,14 @@ from fsref.formats import graph as graphs
 from fsref.formats import npz as networks
 from fsref.formats.npy import npy
 from fsref.graph.graph import Node
-from fsref.law.populations import OBSERVABLES
+from fsref.law.populations import OBSERVABLES, Population
+from fsref.law.projections import Projection
 from fsref.metrics.energy import PRICED
 
 SHAPE, CLASSES = (3, 8, 8), ("cat", "dog", "ship", "truck")
-PIXELS = Pixels(*SHAPE, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3), resize=8, crop=8)
+PIXELS = Pixels(*SHAPE, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3), resize=256, crop=8)
 LISTED = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "ppm": "PPM", "tif": "TIFF", "webp": "WEBP"}
-UNLISTED = ("GIF", "EPS", "ICO", "PCX", "TGA", "SGI", "IM", "DDS", "SPIDER", "MSP", "XBM")  # RUN-4 knows none of them
+UNLISTED = ("GIF", "EPS", "ICO", "PCX", "TGA", "SGI", "DDS", "SPIDER", "MSP", "XBM")  # RUN-4 knows none of them
 Files = Mapping[str, bytes]
 
 
@@ -44,6 +45,11 @@ class Case:
     foreign: bool = False
 
 
+def changed(case: Case, name: str, data: bytes) -> Case:
+    """The case with another content of one file."""
+    return replace(case, files={**case.files, name: data})
+
+
 def images(count: int = 6) -> NDArray[np.uint8]:
     """Images (count, 3, 8, 8) of codes 0..255."""
     return np.random.default_rng(5).integers(0, 256, (count, *SHAPE), np.uint8)
@@ -54,7 +60,7 @@ def float_graph() -> Graph:
     draw = np.random.default_rng(3)
     statistics = {"mean": draw.normal(size=4) * 0.1, "variance": draw.uniform(0.5, 2, 4)}
     statistics |= {"gain": draw.uniform(0.5, 1.5, 4), "offset": draw.normal(size=4) * 0.1}
-    nodes = [
+    nodes = (
         Node("stem", "conv", ("input",), {"padding": (1, 1, 1, 1)}, {"weight": draw.normal(size=(4, 3, 3, 3)) / 5}),
         Node("norm", "batch_norm", ("stem",), {}, statistics),
         Node("early", "relu", ("norm",)),
@@ -64,7 +70,7 @@ def float_graph() -> Graph:
         Node("late", "relu", ("sum",)),
         Node("pool", "global_avg_pool", ("late",)),
         Node("out", "dense", ("pool",), {}, {"weight": draw.normal(size=(4, 4)), "bias": np.arange(4) / 10}),
-    ]
+    )
     return Graph(PIXELS, nodes, "seed", CLASSES, ("a note",))
 
 
@@ -75,14 +81,14 @@ def drawn_network() -> Network:
     def weights(*shape: int) -> Any:
         return draw.integers(-4, 5, shape)
 
-    populations = [
+    populations: list[Population] = [
         Input("in", SHAPE, 8, 255),
         FS("stem", (4, 8, 8), fs_relu(4, [3, 5, 2, 7]), draw.integers(-9, 9, (4, 8, 8)), Width(24, "final")),
         MaxPool("pool", (4, 4, 4), "stem", (2, 2), (2, 2)),
-        FS("sum", (4, 4, 4), fs_relu(6, 4), [0, 1, 2, 3]),
-        Readout("out", (4, 1, 1), [10, 0, -10, 4]),
+        FS("sum", (4, 4, 4), fs_relu(6, 4), np.arange(4)),
+        Readout("out", (4, 1, 1), np.array([10, 0, -10, 4])),
     ]
-    projections = [
+    projections: list[Projection] = [
         Conv2d("in", "stem", weights(4, 3, 3, 3), padding=(1, 1, 1, 1)),
         Conv2d("pool", "sum", weights(4, 2, 2, 2), padding=(1, 1, 1, 1), dilation=(2, 2), groups=2),
         Conv2d("pool", "sum", weights(4, 1, 1, 1), groups=4),
@@ -190,7 +196,11 @@ def seeds(kind: str, good: Mapping[str, bytes]) -> list[Case]:
             return [Case(kind, "one.onnx", {"one.onnx": onnx_model(quantised)}) for quantised in (False, True)]
         case "picture":
             listed = [Case(kind, f"one.{end}", {f"one.{end}": picture(form=form)}) for end, form in LISTED.items()]
-            return listed + [Case(kind, "one.png", {"one.png": unlisted(form)}, True) for form in UNLISTED]
+            return (
+                listed
+                + listed[:1] * 8
+                + [Case(kind, "one.png", {"one.png": unlisted(form)}, True) for form in UNLISTED]
+            )
         case "npy":
             kinds = (np.uint8, np.int64)
             return [Case(kind, "one.npy", {"one.npy": npy(images(1)[0], np.dtype(code))}) for code in kinds]

@@ -7,12 +7,14 @@ from __future__ import annotations
 import io
 import json
 import struct
+import sys
 from collections.abc import Iterator
 from copy import deepcopy
 from random import Random
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 LONG = 100_000  # characters of the longest text
 TEXTS = (
@@ -43,8 +45,10 @@ TEXTS = (
     "out",
     "manifest.json",
 )
-NUMBERS = (0, 1, -1, -3, 2, 3, 7, 8, 16, 17, 63, 64, 255, 256, 300, 4_000, 16_000, 30_000, 65_535, 65_536, 2**20)
-NUMBERS += (2**28, 2**31 - 1, 2**31, 2**40, 2**53 + 1, 2**62, 2**63 - 1, 2**63, 2**64, -(2**63), 10**30, 10**5000)
+NUMBERS: tuple[int, ...] = (
+    *(0, 1, -1, -3, 2, 3, 7, 8, 16, 17, 63, 64, 255, 256, 300, 4_000, 16_000, 30_000, 65_535, 65_536, 2**20, 2**28),
+    *(2**31 - 1, 2**31, 2**40, 2**53 + 1, 2**62, 2**63 - 1, 2**63, 2**64, -(2**63), 10**30, 10**5000),
+)
 REALS = (0.0, -0.0, 0.485, 1.5, -2.5, 1e-320, 1e-30, 1e30, 1e308, float("nan"), float("inf"), -float("inf"))
 DTYPES = (
     "|i1",
@@ -68,9 +72,8 @@ DTYPES = (
 
 def odd(draw: Random) -> Any:
     """A JSON value of whatever kind."""
-    held = draw.choice((NUMBERS, REALS, TEXTS))
-    made = draw.choice(held)
-    few = (None, True, False, [], {}, [[]], [made], [made] * 3, [made] * 4, {"a": made}, made, made)
+    made: Any = draw.choice((*NUMBERS, *REALS, *TEXTS))
+    few: tuple[Any, ...] = (None, True, False, [], {}, [[]], [made], [made] * 3, [made] * 4, {"a": made}, made, made)
     return deepcopy(draw.choice(few))
 
 
@@ -146,8 +149,7 @@ def bent_value(draw: Random, whole: Any) -> Any:
 def bent_json(draw: Random, data: bytes) -> bytes:
     """The text of a JSON value with something else in it, or no JSON any more."""
     made = bent_value(draw, json.loads(data))
-    with np.errstate(all="ignore"):
-        text = _dumped(made, ascii_only=draw.random() < 0.5)
+    text = _dumped(made, ascii_only=draw.random() < 0.5)
     match draw.randrange(24):
         case 0:
             return bent(draw, text)
@@ -164,8 +166,6 @@ def bent_json(draw: Random, data: bytes) -> bytes:
 
 def _dumped(value: Any, ascii_only: bool) -> bytes:
     """JSON, integers of whatever length among it; surrogates become question marks where UTF-8 is asked for."""
-    import sys
-
     most = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
     try:
@@ -177,42 +177,55 @@ def _dumped(value: Any, ascii_only: bool) -> bytes:
 def bent_npy(draw: Random, data: bytes) -> bytes:
     """A `.npy` with other values, another header, or other bytes."""
     try:
-        values = np.load(io.BytesIO(data), allow_pickle=False)
+        values: NDArray[Any] = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, EOFError, OSError):
         return bent(draw, data)
-    shape = values.shape
+    whole, shape, kind = values.tobytes(), values.shape, values.dtype.str
     match draw.randrange(9):
-        case 0 | 1 if values.size and values.dtype.kind in "iu":
-            flat, held = values.ravel().astype(object), (*NUMBERS[:-1], -129, 127, 2**58 + 1)
-            for _ in range(draw.choice((1, 3, 50))):
-                flat[draw.randrange(flat.size)] = draw.choice(held)
-            return _npy(np.array([int(v) % 2**64 for v in flat], np.uint64).tobytes(), shape, "<i8")
-        case 0 | 1 if values.size and values.dtype.kind == "f":
-            flat = values.ravel()
-            for _ in range(draw.choice((1, 3, 50))):
-                flat[draw.randrange(flat.size)] = np.float64(draw.choice(REALS)).astype(flat.dtype)
-            return _npy(flat.tobytes(), shape, flat.dtype.str)
+        case 0 | 1 if values.size:
+            return _revalued(draw, values)
         case 2:
-            kind = draw.choice((*DTYPES, *TEXTS, [("\x1b[2J", "<i4")], [], {"a": 1}, None, 3, "<i" + "9" * 400))
-            return _npy(values.tobytes(), shape, kind)
+            kinds: tuple[Any, ...] = (*DTYPES, *TEXTS, [("\x1b[2J", "<i4")], [], {"a": 1}, None, 3, "<i" + "9" * 400)
+            return _npy(whole, shape, draw.choice(kinds))
         case 3 | 4:
             grown = tuple(draw.choice((0, 1, s + 1, 2**20 * s, -s, 2**62)) for s in shape)
-            held = (grown, shape[::-1], (*shape, 1), (1, *shape), shape[:-1], (), (True,), list(shape), "shape", None)
-            return _npy(values.tobytes(), draw.choice(held), values.dtype.str)
-        case 5:
-            head = draw.choice(
-                ("{" * 3000, "(" * 4000, "{'descr': ", "9" * 4000, "{1: 2, {}: 3}", "'\x1b[2J'", "\0" * 64)
+            more: tuple[Any, ...] = (
+                shape[::-1],
+                (*shape, 1),
+                (1, *shape),
+                shape[:-1],
+                (),
+                (True,),
+                list(shape),
+                "shape",
             )
-            return b"\x93NUMPY\x01\0" + struct.pack("<H", len(head)) + head.encode("latin-1") + values.tobytes()
+            return _npy(whole, draw.choice((grown, None, *more)), kind)
+        case 5:
+            heads = ("{" * 3000, "(" * 4000, "{'descr': ", "9" * 4000, "{1: 2, {}: 3}", "'\x1b[2J'", "\0" * 64)
+            head = draw.choice(heads).encode("latin-1")
+            return b"\x93NUMPY\x01\0" + struct.pack("<H", len(head)) + head + whole
         case 6:
             packed = io.BytesIO()
-            held = (values.astype(object), np.asfortranarray(values), values.astype("M8[s]"), np.array(None))
-            np.save(packed, draw.choice(held), allow_pickle=True)
+            forms: tuple[Any, ...] = (values.astype(object), np.asfortranarray(values), values.astype("M8[s]"), None)
+            np.save(packed, draw.choice(forms), allow_pickle=True)
             return packed.getvalue()
         case 7:
             resized = np.resize(values, tuple(draw.choice((1, 2, 3, 8, 17)) for _ in range(draw.randrange(1, 6))))
-            return _npy(resized.tobytes(), resized.shape, values.dtype.str)
+            return _npy(resized.tobytes(), resized.shape, kind)
     return bent(draw, data)
+
+
+def _revalued(draw: Random, values: NDArray[Any]) -> bytes:
+    """A `.npy` in which some values are others; integers take 8 bytes then."""
+    flat, shape = values.ravel(), values.shape
+    for _ in range(draw.choice((1, 3, 50))):
+        if flat.dtype.kind == "f":
+            flat[draw.randrange(flat.size)] = draw.choice([n for n in REALS if not 1e38 < abs(n) < 1e309])
+        else:
+            number = draw.choice((*NUMBERS[:-1], -129, 127, 2**58 + 1)) % 2**64
+            flat = flat.astype("<i8")
+            flat[draw.randrange(flat.size)] = np.uint64(number).astype(np.int64)
+    return _npy(flat.tobytes(), shape, flat.dtype.str)
 
 
 def _npy(data: bytes, shape: Any, kind: Any) -> bytes:

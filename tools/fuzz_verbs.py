@@ -15,13 +15,14 @@ import onnx
 import fsref
 import fsref.cli.main as command_line
 from fsref.errors import FsrefError
+from fuzz_archives import disagreement
 from fuzz_seeds import Case
 
 MEMORY = "256M"  # what verbs are told with --memory-limit
 LIMITS = {"memory_limit": ("--memory-limit", MEMORY), "threads": ("--threads", "1")}
 GOOD, OUT = "../good", "../out"
 NET, DRAWN, FROM_ONNX = (f"{GOOD}/{name}.fs.npz" for name in ("net", "drawn", "from_onnx"))
-GRAPH, X = f"{GOOD}/graph.npz", f"{GOOD}/x.npz"
+GRAPH, X, PICTURE = (f"{GOOD}/{name}" for name in ("graph.npz", "x.npz", "picture.png"))
 CONTRACT = "--mean 0.4,0.5,0.6 --std 0.2,0.25,0.3"
 WRITTEN = f"{OUT}/new.fs.npz"
 LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, too
@@ -32,10 +33,11 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
         run @ --data {X} --engine reference --record stem --observable membranes
         run @ --data {X} --events --limit 2
         run @ --data {X} --out {OUT}/recording
-        run @ --data {GOOD}/picture.png
+        run @ --data {PICTURE}
+        check @ --data {PICTURE}
         check @ --images-drawn 2
         explain @ 1 --data {X} --population stem --neuron 3
-        explain @ {GOOD}/picture.png --population out --neuron 1
+        explain @ {PICTURE} --population out --neuron 1
         evaluate @ --data {X} --energy horowitz_2014
         evaluate @ --data {X} --rate 8
         export @ --format onnx --out {OUT}/new.onnx
@@ -51,7 +53,7 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
     "graph": f"""
         convert @ --data {X} --out {WRITTEN}
         convert @ --data {X} --out {WRITTEN} --steps 4 --bias-correction empirical
-        convert @ --data {GOOD}/picture.png --mean 0 --std 1 --size 3x8x8 --out {WRITTEN}
+        convert @ --data {PICTURE} --mean 0 --std 1 --size 3x8x8 --out {WRITTEN}
         compare @ {NET} --data {X}
         ! info @
         show @""",
@@ -63,9 +65,12 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
         ! info @""",
     "picture": f"""
         run {NET} --data @
+        run {NET} --data @
         run {DRAWN} --data @
         run {DRAWN} --data @ --resize 8
         run {DRAWN} --data @ --crop 8
+        ! run {DRAWN} --data @ --resize 65536
+        ! run {DRAWN} --data @ --resize 1099511627776 --crop 8
         explain {NET} @ --population stem --neuron 3
         check {NET} --data @
         convert {GRAPH} --data @ --out {WRITTEN}
@@ -151,6 +156,11 @@ def _diff(path: str, other: str = "") -> list[Any]:
 OWN: dict[str, Callable[..., list[Any]]] = {"show": _show, "diff": _diff}
 
 
+def sees_picture(case: Case, line: list[str]) -> bool:
+    """Whether a command line reads image files."""
+    return case.kind in ("picture", "csv") or PICTURE in line
+
+
 def target_of(line: list[str]) -> str | None:
     """The file or folder that a command line names to be written."""
     return next((word for word in line if word.startswith(f"{OUT}/")), None)
@@ -158,18 +168,25 @@ def target_of(line: list[str]) -> str | None:
 
 def misfit(line: list[str]) -> str:
     """What a verb that was content should not have taken, or has not written whole, "" for nothing."""
-    models = [word for word in line if word.endswith(".onnx") and not word.startswith(OUT)]
-    for taken in models if line[0] in ("convert", "compare") else ():
-        try:
-            onnx.shape_inference.infer_shapes(onnx.load(taken), check_type=True, strict_mode=True)
-        except Exception as error:  # whatever it says
-            if "unsupported type" in str(error) or "TypeInference" in str(error):
-                return f"taken: a model with a wrong type: {str(error).partition(' ')[0]}"
+    for read in (Path(word) for word in line[1:] if word.endswith((".npz", ".onnx")) and not word.startswith("..")):
+        if read.suffix == ".npz" and (told := disagreement(read.read_bytes())):
+            return f"taken: a zip whose records disagree: {told}"
+        if read.suffix == ".onnx" and _mistyped(read):
+            return "taken: an ONNX model that no operator set allows"
     target = target_of(line)
     try:
         return f"half-written: {line[0]}: there is none" if target and not Path(target).exists() else _unread(target)
     except Exception as error:  # whatever a reader may say
         return f"half-written: {line[0]}: {type(error).__name__} at {target}"
+
+
+def _mistyped(path: Path) -> bool:
+    """Whether an ONNX model gives an operator values of a type that it does not take."""
+    try:
+        onnx.shape_inference.infer_shapes(onnx.load(path), check_type=True, strict_mode=True)
+    except Exception as error:  # whatever it says
+        return "unsupported type" in str(error)
+    return False
 
 
 def _unread(target: str | None) -> str:
@@ -178,7 +195,7 @@ def _unread(target: str | None) -> str:
         case ".npz":
             fsref.load(str(target))
         case ".onnx":
-            onnx.checker.check_model(target)
+            onnx.checker.check_model(str(target))
         case ".html":
             text = Path(str(target)).read_text(encoding="utf-8")
             assert text.rstrip().endswith("</html>"), "the page has no end"
