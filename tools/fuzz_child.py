@@ -126,7 +126,12 @@ class Worker:
         for unseen in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
             warnings.simplefilter("ignore", unseen)  # as users have it
         did: list[str] = []
-        sys.addaudithook(lambda event, told: did.append(f"{event} {told[0]}") if event in FORBIDDEN else None)
+
+        def heard(event: str, told: tuple[Any, ...]) -> None:
+            if event in FORBIDDEN and not _of_numba():
+                did.append(f"{event} {told[0]}")
+
+        sys.addaudithook(heard)
         resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize") + SPACE,) * 2)
         resource.setrlimit(resource.RLIMIT_FSIZE, (FILE, FILE))
         with os.fdopen(orders) as told:
@@ -161,9 +166,19 @@ class Worker:
         return {"code": code, "growth": growth, "escaped": escaped, "misfit": self.misfit(line) if code == 0 else ""}
 
 
-def _warned(*told: Any) -> None:
+def _of_numba() -> bool:
+    """Whether Numba is at work, which unpickles the kernels that it keeps."""
+    frame = sys._getframe()
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_globals.get("__name__", "").startswith("numba."):
+            return True
+    return False
+
+
+def _warned(message: Any, category: type[Warning], name: str, number: int, file: Any = None, line: Any = None) -> None:
     """Print a warning, as Python does unless told otherwise."""
-    sys.stderr.write(warnings.formatwarning(*told[:4]))
+    sys.stderr.write(warnings.formatwarning(message, category, name, number))
 
 
 def _memory(name: str) -> int:
