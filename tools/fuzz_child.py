@@ -20,7 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import fsref
 
@@ -176,9 +176,16 @@ def _of_numba() -> bool:
     return False
 
 
-def _warned(message: Any, category: type[Warning], name: str, number: int, file: Any = None, line: Any = None) -> None:
+def _warned(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
     """Print a warning, as Python does unless told otherwise."""
-    sys.stderr.write(warnings.formatwarning(message, category, name, number))
+    sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
 
 
 def _memory(name: str) -> int:
