@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -108,7 +109,10 @@ def lines_of(case: Case, content: bool = False) -> list[list[str]]:
 
 def limited(line: list[str]) -> list[str]:
     """The command line with a limit on what it may take, where its verb knows one."""
-    known = {option.name for option in command_line.cli.commands[line[0]].params} if line[0] not in OWN else set()
+    if line[0] in OWN:
+        return line
+    verb = getattr(import_module(f"fsref.cli.{line[0]}"), line[0])
+    known = {option.name for option in verb.params}
     return [*line, *(word for name, words in LIMITS.items() if name in known for word in words)]
 
 
