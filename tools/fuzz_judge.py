@@ -71,7 +71,7 @@ def _printed(said: Said, line: list[str], terminal: bool) -> Iterator[Fault]:
     """The faults of standard output and standard error."""
     json_told = "--json" in line
     for stream, text in (("stdout", said.out), ("stderr", said.err)):
-        if obeyed(text, terminal):
+        if obeyed(text, terminal and stream == "stdout"):
             yield Fault("control character", f"on {stream} of {line[0]}")
         if max(map(len, text.split("\n"))) > LINE and not (json_told and stream == "stdout"):
             yield Fault("long line", f"on {stream} of {line[0]}")
