@@ -74,6 +74,13 @@ def test_the_same_seed_draws_the_same_files(bench: fuzz.Bench) -> None:
     assert [case.kind for case, _ in (fuzz.drawn(3, n, valid) for n in range(9))] == [*BREAKERS, "npz"]
 
 
+def test_every_number_draws_a_file(bench: fuzz.Bench) -> None:
+    """800 numbers draw a file each, most of them not the valid one, whatever they put into it."""
+    valid = {kind: seeds(kind, bench.good) for kind in BREAKERS}
+    cases = [fuzz.drawn(9, number, valid)[0] for number in range(800)]
+    assert sum(case not in valid[case.kind] for case in cases) >= 750
+
+
 def fails(line: list[str]) -> int:
     """A verb that is refused in good order."""
     print("fsref: error: no [FILE-1]", file=sys.stderr)

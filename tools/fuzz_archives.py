@@ -11,7 +11,7 @@ import zipfile
 from random import Random
 
 from fuzz_seeds import Case, changed
-from fuzz_values import TEXTS, bent, bent_json, bent_npy, bent_value
+from fuzz_values import TEXTS, bent, bent_json, bent_npy, bent_value, dumped
 
 DATE = (1980, 1, 1, 0, 0, 0)
 SIDES = (0, -3, 7, 300, 4_000, 30_000, 65_536, 2**40)  # of an image that the input contract makes
@@ -62,16 +62,18 @@ def described(draw: Random, name: str, data: bytes) -> bytes:
         if contract is not None and draw.random() < 0.25:
             contract[draw.choice(("resize", "resize", "crop"))] = draw.choice(SIDES)
             told["input"] = bent_value(draw, contract) if draw.random() < 0.4 else contract
-            return json.dumps(told).encode()
+            return dumped(told)
         return bent_json(draw, data)
     text = data[data.index(b"\n") + 1 :]
     if draw.random() < 0.25:  # an attribute alone: what comes out of a node grows, shrinks or is nothing
         told = json.loads(text)
         node = draw.choice([node for node in told["nodes"] if node["attributes"]])
-        node["attributes"] = bent_value(draw, node["attributes"])
-        if draw.random() < 0.5 and "padding" in node["attributes"]:
-            node["attributes"]["padding"] = [draw.choice((1, 300, 4_000, 16_000, 65_536)) for _ in range(4)]
-        text = json.dumps(told).encode()
+        attributes = node["attributes"]
+        node["attributes"] = bent_value(draw, attributes)
+        if draw.random() < 0.5 and "padding" in attributes:
+            node["attributes"] = attributes
+            attributes["padding"] = [draw.choice((1, 300, 4_000, 16_000, 65_536)) for _ in range(4)]
+        text = dumped(told)
     else:
         text = bent_json(draw, text)
     head = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({len(text)},), }}\n".encode()

@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -112,6 +113,7 @@ def unlisted(form: str) -> bytes:
     return picture(np.full((32, 32, 3), 9, np.uint8) if form == "ICO" else None, form, modes.get(form, "RGB"))
 
 
+@cache
 def blank(width: int, height: int, mode: str = "L") -> bytes:
     """A black PNG of this size, of which a few bytes are kept."""
     packed = io.BytesIO()

@@ -124,7 +124,9 @@ def bent_value(draw: Random, whole: Any) -> Any:
             case 0:
                 holder[last] = odd(draw)
             case 1 | 2 if isinstance(old, int):
-                holder[last] = draw.choice((*NUMBERS, old + 1, old - 1, 2 * old, -old, float(old), str(old)))
+                holder[last] = draw.choice(
+                    (*NUMBERS, old + 1, old - 1, 2 * old, -old, float(old % 2**64), str(old % 2**64))
+                )
             case 1 | 2 if isinstance(old, float):
                 holder[last] = draw.choice((*REALS, *NUMBERS, -old))
             case 1 | 2 | 3 if isinstance(old, str):
@@ -149,7 +151,7 @@ def bent_value(draw: Random, whole: Any) -> Any:
 def bent_json(draw: Random, data: bytes) -> bytes:
     """The text of a JSON value with something else in it, or no JSON any more."""
     made = bent_value(draw, json.loads(data))
-    text = _dumped(made, ascii_only=draw.random() < 0.5)
+    text = dumped(made, ascii_only=draw.random() < 0.5)
     match draw.randrange(24):
         case 0:
             return bent(draw, text)
@@ -164,7 +166,7 @@ def bent_json(draw: Random, data: bytes) -> bytes:
     return text
 
 
-def _dumped(value: Any, ascii_only: bool) -> bytes:
+def dumped(value: Any, ascii_only: bool = True) -> bytes:
     """JSON, integers of whatever length among it; surrogates become question marks where UTF-8 is asked for."""
     most = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
