@@ -14,7 +14,7 @@ from typing import Any
 import onnx
 
 from fuzz_archives import bent_archive
-from fuzz_seeds import LISTED, Case, blank, changed
+from fuzz_seeds import LISTED, MODES, Case, blank, changed, chunk
 from fuzz_values import NUMBERS, TEXTS, bent, bent_json, bent_npy
 
 SIZES = (0, 1, 2, 7, 8, 9, 16, 300, 20_000, 65_536, 2**20, 2**31 - 1, 2**31, 2**32 - 1)
@@ -34,7 +34,7 @@ def bent_picture(draw: Random, case: Case) -> Case:
         case 0 if case.name.endswith("png"):
             side = (1, 2, 8, 9, 300, 3_000)
             sizes = ((1, 20_000), (20_000, 1), (12_000, 12_000), (draw.choice(side), draw.choice(side)))
-            mode = draw.choice(("1", "L", "LA", "P", "RGB", "RGBA", "I;16"))
+            mode = draw.choice(list(MODES))
             return changed(case, case.name, blank(*draw.choice(sizes), mode))
         case 1:
             other = f"one.{draw.choice((*LISTED, 'npy', 'PNG', 'txt'))}"
@@ -83,10 +83,7 @@ def bent_chunks(draw: Random, data: bytes) -> bytes:
             chunks.insert(1, draw.choice((*more, *odd, (b"PLTE", bytes(9)), (b"\x1b[2J", b""))))
         case _:
             chunks[which] = (chunks[which][0], bent(draw, chunks[which][1]))
-    made = b"".join(
-        struct.pack(">I", len(d)) + n + d + struct.pack(">I", zlib.crc32(n + d)) for n, d in chunks if len(n) == 4
-    )
-    return data[:8] + made
+    return data[:8] + b"".join(chunk(name, held) for name, held in chunks if len(name) == 4)
 
 
 def bent_table(draw: Random, case: Case) -> Case:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -31,6 +33,9 @@ SHAPE, CLASSES = (3, 8, 8), ("cat", "dog", "ship", "truck")
 PIXELS = Pixels(*SHAPE, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3), resize=256, crop=8)
 LISTED = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "ppm": "PPM", "tif": "TIFF", "webp": "WEBP"}
 UNLISTED = ("GIF", "EPS", "ICO", "PCX", "TGA", "SGI", "DDS", "SPIDER", "MSP", "XBM")  # RUN-4 knows none of them
+MODES = {"1": (1, 0, 1), "L": (8, 0, 1), "LA": (8, 4, 2), "P": (8, 3, 1), "RGB": (8, 2, 3), "RGBA": (8, 6, 4)} | {
+    "I;16": (16, 0, 1)  # bits, colour type and channels of a PNG, by Pillow's name
+}
 Files = Mapping[str, bytes]
 
 
@@ -113,12 +118,20 @@ def unlisted(form: str) -> bytes:
     return picture(np.full((32, 32, 3), 9, np.uint8) if form == "ICO" else None, form, modes.get(form, "RGB"))
 
 
+def chunk(name: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG, its checksum right."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
 @cache
 def blank(width: int, height: int, mode: str = "L") -> bytes:
-    """A black PNG of this size, of which a few bytes are kept."""
-    packed = io.BytesIO()
-    Image.new(mode, (width, height)).save(packed, "PNG")
-    return packed.getvalue()
+    """A black PNG of this size, made row by row: the fuzzer never holds what a reader may not."""
+    bits, colour, channels = MODES[mode]
+    press, row = zlib.compressobj(1), bytes(1 + (width * bits * channels + 7) // 8)
+    rows = b"".join(press.compress(row) for _ in range(height)) + press.flush()
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0))
+    palette = chunk(b"PLTE", bytes(3)) if mode == "P" else b""
+    return b"\x89PNG\r\n\x1a\n" + head + palette + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 def image_arrays(x: NDArray[np.integer], y: NDArray[np.integer]) -> bytes:
