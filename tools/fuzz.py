@@ -136,10 +136,10 @@ def put(folder: Path, files: Files) -> None:
 
 
 def shown(line: list[str]) -> str:
-    """A command line as one types it in the folder of its case."""
+    """A command line as one types it in the folder of its case; Python has to find this folder where it says so."""
     if line[0] not in verbs.OWN:
         return shlex.join(["fsref", *line])
-    return f"PYTHONPATH=tools python -c 'from fuzz_verbs import called; called({line})'"
+    return shlex.join(["python", "-c", f"from fuzz_verbs import called; called({line})"])
 
 
 def drawn(seed: int, number: int, valid: Mapping[str, list[Case]]) -> tuple[Case, Random]:
