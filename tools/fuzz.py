@@ -136,7 +136,7 @@ def put(folder: Path, files: Files) -> None:
 
 
 def shown(line: list[str]) -> str:
-    """A command line as one types it in the folder of its case; Python has to find this folder where it says so."""
+    """A command line as one types it in the folder of its case; where it is Python, with tools/ in PYTHONPATH."""
     if line[0] not in verbs.OWN:
         return shlex.join(["fsref", *line])
     return shlex.join(["python", "-c", f"from fuzz_verbs import called; called({line})"])
