@@ -121,16 +121,16 @@ def test_scoring_on_calibration_images_gets_a_hint(call: Call, files: Path) -> N
     """Without --test a hint says that others are to be scored; with others it does not."""
     hint = "\nhint  60 of the images scored also calibrated: score on others with --test\n"
     assert hint in call("convert", "net.npz", "--data", "images.npz")[1]
-    out = call("convert", "net.npz", "--data", "images.npz", "--image-count", "59")[1]
+    out = call("convert", "net.npz", "--data", "images.npz", "--image-count", "59", "--force")[1]
     assert "60 images of images.npz, 59 of them calibrate" in out
     np.savez(files / "others.npz", x=drawn(120)[60:], y=np.zeros(60, np.int64))
-    out = call("convert", "net.npz", "--data", "bare.npz", "--test", "others.npz")[1]
+    out = call("convert", "net.npz", "--data", "bare.npz", "--test", "others.npz", "--force")[1]
     assert "--test" not in out and "of them calibrate" not in out and "also calibrated" not in out
     tried = (["-K", "5"], ["-K", "6"], ["-K", "5", "--bias-correction", "analytic"])
-    hinted = [call("convert", "net.npz", "--data", "images.npz", *more)[1] for more in tried]
+    hinted = [call("convert", "net.npz", "--data", "images.npz", *more, "--force")[1] for more in tried]
     assert ["--bias-correction empirical often does better" in out for out in hinted] == [True, False, False]
     for same in ("images.npz", "./images.npz", "bare.npz"):
-        assert "--test" in call("convert", "net.npz", "--data", "images.npz", "--test", same)[1]
+        assert "--test" in call("convert", "net.npz", "--data", "images.npz", "--test", same, "--force")[1]
 
 
 def test_convert_without_labels_gives_agreement(call: Call, files: Path) -> None:
@@ -184,7 +184,7 @@ def test_an_implausible_contract_gets_a_note(call: Call, files: Path) -> None:
     assert err.startswith(
         "fsref: note: float accuracy 0.00 % on 60 images is not above chance, 20.00 +-10.1 %; is the input contract"
     )
-    code, _, err = call("convert", "net.npz", "--data", "bare.npz", "--mean", "0.4,1.5,0.6")
+    code, _, err = call("convert", "net.npz", "--data", "bare.npz", "--mean", "0.4,1.5,0.6", "--force")
     assert code == 0 and err == "fsref: note: mean 1.5 lies outside the pixels' range 0..1; --scale 1 ?\n"
 
 
@@ -353,7 +353,10 @@ def test_a_search_that_loses_more_on_others_is_told(call: Call, files: Path) -> 
     np.savez("many.npz", x=x, y=graph.forward(x).argmax(axis=1))
     told = " ".join(call("convert", "net.npz", "--data", "few.npz", "--search", "0", "--test", "many.npz")[1].split())
     assert "note it loses " in told and "on the 400 images scored, more than 0:" in told
-    assert "it loses" not in call("convert", "net.npz", "--data", "few.npz", "--search", "99", "--test", "many.npz")[1]
+    assert (
+        "it loses"
+        not in call("convert", "net.npz", "--data", "few.npz", "--search", "99", "--test", "many.npz", "--force")[1]
+    )
     pair = Paired(100, 90, 88, 95, 4, 2)
     seven = Paired(100, 90, 83, 90, 8, 1)  # 7 of 100, of which no binary fraction is made
     assert lost_elsewhere(7, True, seven) == "" != lost_elsewhere(6.99, True, seven)

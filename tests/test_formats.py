@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 import io
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ import pytest
 
 import fsref
 from fsref.errors import FileError, GraphError, UsageError
-from fsref.formats import container, files, npz
+from fsref.formats import container, npz
 from fsref.formats.bundled import bundled, network_of
 from fsref.formats.npy import npy as written
 from fsref.formats.npy import read_array, read_header
@@ -110,89 +108,7 @@ def test_json_in_one_form() -> None:
         container.canonical({"a": float("nan")})
 
 
-# Files and folders
-
-
-def test_a_folder_appears_whole(tmp_path: Path) -> None:
-    """While the block runs, its folder stands beside the target under another name; after it, the target holds
-    everything, for all to read, and nothing else is left.
-    """
-    target = tmp_path / "out"
-    with files.NewFolder(target, "RUN-5", "recording") as making:
-        (making / "a").write_bytes(b"1")
-        (making / "deep").mkdir()
-        assert making.parent == tmp_path and making.name.startswith(".out.") and not target.exists()
-    assert (target / "a").read_bytes() == b"1" and (target / "deep").is_dir()
-    assert target.stat().st_mode & 0o777 == 0o755 and list(tmp_path.iterdir()) == [target]
-
-
-@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), UsageError("RUN-2", "run", "wrong")])
-def test_a_folder_does_not_appear_in_part(tmp_path: Path, error: BaseException) -> None:
-    """What ends the block comes out of it as it is, and leaves nothing."""
-    with pytest.raises(type(error)) as caught, files.NewFolder(tmp_path / "out", "RUN-5", "recording") as making:
-        (making / "a").write_bytes(b"1")
-        raise error
-    assert caught.value is error and list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_the_system_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full disk is one line of FileError that names the rule and the target, whenever it comes; nothing is left."""
-    target = tmp_path / "out"
-    with refused(FileError, "RUN-5", str(target), "No space left on device"):
-        with files.NewFolder(target, "RUN-5", "recording"):
-            raise OSError(28, "No space left on device")
-    with refused(FileError, "RUN-5", str(target), "Directory not empty"):
-        with files.NewFolder(target, "RUN-5", "recording"):
-            (target / "a").mkdir(parents=True)
-    assert list(tmp_path.rglob("*")) == [target, target / "a"]  # what somebody else made meanwhile
-
-    def fail(*args: Any, **more: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(tempfile, "mkdtemp", fail)
-    with refused(FileError, "RUN-5", str(tmp_path / "other"), "No space left on device"):
-        with files.NewFolder(tmp_path / "other", "RUN-5", "recording"):
-            raise AssertionError("the block does not start")
-
-
-def test_a_folder_overwrites_nothing(tmp_path: Path) -> None:
-    """A target that is there, file or folder, or whose parent is not, is refused before anything is made."""
-    (tmp_path / "file").write_bytes(b"")
-    for path, words in ((tmp_path, "overwrite"), (tmp_path / "file", "the recording would overwrite")):
-        with refused(UsageError, "RUN-5", str(path), says=words):
-            files.NewFolder(path, "RUN-5", "recording")
-    with refused(UsageError, "RUN-5", str(tmp_path / "none"), says="no such folder"):
-        files.NewFolder(tmp_path / "none" / "out", "RUN-5", "recording")
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_a_file_appears_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file is replaced in one move, readable by all; when that fails the old one stands and nothing else is left."""
-    path = tmp_path / "a"
-    files.write(b"old", path, "FILE-4")
-    files.write(b"new", str(path), "FILE-4")
-    assert path.read_bytes() == b"new" and path.stat().st_mode & 0o777 == 0o644
-
-    def interrupted(*args: Any) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "replace", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        files.write(b"newer", path, "FILE-4")
-    assert path.read_bytes() == b"new" and list(tmp_path.iterdir()) == [path]
-
-
 # Models by name
-
-
-def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
-    """A folder, or a pipe or device, which a rename would replace, stays what it is."""
-    os.mkfifo(tmp_path / "pipe")
-    for target in (tmp_path / "pipe", tmp_path):
-        with refused(FileError, "FILE-4", str(target), says="is not a file"):
-            tiny().save(target)
-    assert (tmp_path / "pipe").is_fifo() and list(tmp_path.iterdir()) == [tmp_path / "pipe"]
-
 
 # Whose keywords are told apart elsewhere: options of conversions and formats, and names that take none.
 OTHERS = {"convert", "convert_and_score", "export", "search", "FsrefError", "Trace", "scale", "testing"}

@@ -18,7 +18,7 @@ import pytest
 
 import naive
 from fsref import FS, SPEC_VERSION, Conv2d, Dense, Input, MaxPool, Network, Pixels, Readout, Table, Width, load, save
-from fsref.errors import FileError, NetworkError
+from fsref.errors import FileError, NetworkError, UsageError
 from fsref.formats import container, npz
 from fsref.formats.npy import read_array
 from handmade import chain, draw, oracle, residual, tiny, unordered
@@ -499,9 +499,11 @@ def test_saving_is_atomic_and_reproducible(tmp_path: Path, monkeypatch: pytest.M
                 with refused(FileError, "FILE-4", str(path), "No space left on device"):
                     save(net, path)
         assert path.read_bytes() == data and [f.name for f in tmp_path.iterdir()] == ["net.npz"]
-    for bad in (tmp_path / "none" / "net.npz", tmp_path, f"{tmp_path}/a\0b"):
-        with refused(FileError, "FILE-4", str(bad)):
+    for bad, place in ((tmp_path / "none" / "net.npz", tmp_path / "none"), (tmp_path, tmp_path)):
+        with refused(UsageError, "RUN-5", str(place)):
             save(tiny(), bad)
+    with refused(FileError, "FILE-4", f"{tmp_path}/a\0b"):
+        save(tiny(), f"{tmp_path}/a\0b")
     assert [f.name for f in tmp_path.iterdir()] == ["net.npz"]
 
 

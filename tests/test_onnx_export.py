@@ -509,7 +509,7 @@ def test_the_file(tmp_path: Path) -> None:
     ]
     words = exporter.model(through(scale("in", "fs", [1, 1, 1, 1]), (4, 6, 5), WORDS))
     assert words.graph.input[0].type.tensor_type.elem_type == kind
-    with pytest.raises(FileError, match=r"cannot be written.*\[FILE-5\]"):
+    with pytest.raises(UsageError, match=r"there is no such folder.*\[RUN-5\]"):
         exporter.save(net, tmp_path / "missing" / "a.onnx")
 
 

@@ -187,7 +187,7 @@ def test_the_same_plots_are_files(seen: Evaluation, tmp_path: Path) -> None:
         assert ElementTree.fromstring(data).tag == "{http://www.w3.org/2000/svg}svg"
         assert data == (tmp_path / "again" / name).read_bytes()
     for target in ("plots", "no/such"):
-        with refusals.refused(UsageError, "COUNT-7"):
+        with refusals.refused(UsageError, "RUN-5"):
             write_plots(seen, tmp_path / target)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["again", "plots"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,10 @@ import numpy as np
 import pytest
 
 from fsref import Record, diff, read_trace, run, run_pipelined
-from fsref.errors import FileError, UsageError
+from fsref.errors import FileError, FsrefError, UsageError
 from fsref.law.populations import OBSERVABLES
 from handmade import draw, residual, tiny
+from refusals import check_line
 
 RECORDS: dict[str, dict[str, Any]] = {
     "all": {"observables": OBSERVABLES},
@@ -104,6 +106,12 @@ def piped(file: Path) -> None:
     os.mkfifo(file)
 
 
+def linked(file: Path) -> None:
+    """A link in the place of a file, which lies beside the folder."""
+    file.rename(file.parent.with_name("elsewhere"))
+    file.symlink_to("../elsewhere")
+
+
 CHANGES: dict[str, Callable[[Path], None]] = {
     "no description": lambda folder: (folder / "recording.json").unlink(),
     "no network": lambda folder: (folder / "network.fs.npz").unlink(),
@@ -136,6 +144,10 @@ CHANGES: dict[str, Callable[[Path], None]] = {
     "an array cut short": lambda folder: (folder / "population.0.spikes.npy").write_bytes(
         (folder / "population.0.spikes.npy").read_bytes()[:-1]
     ),
+    "an array by a link out of the folder": lambda folder: linked(folder / "population.0.spikes.npy"),
+    "the network by a link out of the folder": lambda folder: linked(folder / "network.fs.npz"),
+    "the description by a link out of the folder": lambda folder: linked(folder / "recording.json"),
+    "a description that is too long": lambda folder: (folder / "recording.json").write_bytes(b"[" + b"[]," * 10**5),
     "an array of floats": lambda folder: np.save(folder / "population.0.spikes.npy", np.zeros((2, 4))),
     "an array of another shape": lambda folder: np.save(folder / "population.0.spikes.npy", np.zeros((2, 5), "<u2")),
     "an array that is none": lambda folder: (folder / "population.0.spikes.npy").write_bytes(b"abc"),
@@ -182,3 +194,68 @@ def test_a_recording_of_steps_without_a_population_is_held_against_an_engine() -
     net, images = residual(), draw(residual(), 2)
     trace = run(net, images, record=Record(["sum"], ["codes"], steps=[0])).trace
     assert diff(trace, "quantized", images) is None
+
+
+def test_a_link_within_the_folder_is_read(tmp_path: Path) -> None:
+    """As is a recording whose folder is a link, or named with dots."""
+    broken(tmp_path / "r", lambda _: None)
+    file = tmp_path / "r" / "population.0.spikes.npy"
+    file.rename(tmp_path / "r" / "real.npy")
+    file.symlink_to("real.npy")
+    (tmp_path / "link").symlink_to("r")
+    for path in (tmp_path / "r", tmp_path / "link", tmp_path / "r" / ".." / "r"):
+        assert read_trace(path)["in", "spikes"].shape == (2, 4)
+
+
+def test_what_may_not_be_looked_at_is_refused(tmp_path: Path) -> None:
+    """A path too long for the system, or with a zero byte, holds no recording: one line."""
+    for path in (tmp_path / ("n" * 300), f"{tmp_path}/a\0b"):
+        with pytest.raises(FileError, match=r"no recording is here.*\[RUN-3\]$"):
+            read_trace(path)
+
+
+def mutated(data: bytes, rng: np.random.Generator) -> bytes:
+    """A file after one accident: bytes changed, cut, added, repeated, or digits and words of JSON replaced."""
+    at = int(rng.integers(len(data) + 1))
+    span = int(rng.integers(1, 9))
+    words = [b"-1", b"0", b"99999999999999999999", b"true", b"null", b"1e9", b"[]", b"{}", b'"x"', b"[[0]]", b"NaN"]
+    match int(rng.integers(6)):
+        case 0:
+            return data[:at]
+        case 1:
+            return data[:at] + rng.bytes(span) + data[at + span :]
+        case 2:
+            return data[:at] + rng.bytes(span) + data[at:]
+        case 3:
+            return data[:at] + data[at + span :]
+        case 4:
+            return data[:at] + data[max(0, at - span) :]
+        case _:
+            found = list(re.finditer(rb'\d+|"[^"]*"|\[\]|true', data)) or list(re.finditer(rb"", data))
+            hit = found[int(rng.integers(len(found)))]
+            return data[: hit.start()] + words[int(rng.integers(len(words)))] + data[hit.end() :]
+
+
+def test_mutated_recordings(tmp_path: Path) -> None:
+    """A folder with an accident in one of its files is read, or refused in one line; what is read has the shapes that
+    it tells, and is compared, or refused, too.
+    """
+    net = tiny()
+    kept = run(net, draw(net, 2), record=Record(observables=OBSERVABLES, path=tmp_path / "r")).trace
+    rng, read, refused = np.random.default_rng(12), 0, set()
+    names = sorted(path.name for path in (tmp_path / "r").iterdir())
+    whole = {name: (tmp_path / "r" / name).read_bytes() for name in names}
+    for _ in range(250):
+        name = names[int(rng.integers(len(names)))] if rng.random() < 0.5 else "recording.json"
+        (tmp_path / "r" / name).write_bytes(mutated(whole[name], rng))
+        try:
+            trace = read_trace(tmp_path / "r")
+            diff(trace, kept)
+            read += 1
+            assert all(array.shape[0] == trace.image_count for array in trace.arrays.values())
+            trace.events(), trace.digests(), repr(trace)
+        except FsrefError as error:
+            check_line(error)
+            refused.add(error.problem)
+        (tmp_path / "r" / name).write_bytes(whole[name])
+    assert read > 15 and len(refused) > 10

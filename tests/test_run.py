@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,11 @@ import pytest
 import fsref
 import naive
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, Table, fs_relu, run
-from fsref.engines import reference
+from fsref.engines import events, reference
 from fsref.engines.activity import Activity
 from fsref.engines.engine import Simulator
 from fsref.errors import FileError, InputError, LimitError, UsageError
-from fsref.formats.npz import to_bytes
+from fsref.formats import files
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation import store
 from fsref.simulation.memory import run_bytes
@@ -223,10 +223,10 @@ def test_recordings_on_disk(tmp_path: Path) -> None:
         assert np.load(path / "projection.4.sums.npy").tolist() == kept["mid->sum#1", "sums"].tolist()
         before = sorted((f.name, f.read_bytes()) for f in path.iterdir())
         assert fsref.load(path / "network.fs.npz").id == net.id
-        with refused(UsageError, "RUN-3", str(path)):
+        with refused(UsageError, "RUN-5", str(path)):
             run(net, images, engine, record=Record(path=path))
         assert sorted((f.name, f.read_bytes()) for f in path.iterdir()) == before
-    with refused(UsageError, "RUN-3", str(tmp_path / "none")):
+    with refused(UsageError, "RUN-5", str(tmp_path / "none")):
         run(net, images, record=Record(path=tmp_path / "none" / "there"))
     assert sorted(f.name for f in tmp_path.iterdir()) == sorted(ENGINES)
 
@@ -269,18 +269,26 @@ def test_a_recording_appears_complete_or_not_at_all(tmp_path: Path, monkeypatch:
                 run(net, images, "reference", record=record, batch=1, threads=threads)
             assert list(tmp_path.iterdir()) == [], when
     monkeypatch.setattr(reference, "simulator", whole)
-    opened = np.lib.format.open_memmap
     calls = iter(range(100))
+    reserve, put = files.reserve, files.NewFolder.put
 
-    def full(*args: Any, **more: Any) -> Any:
+    def full(*args: Any) -> None:
         if next(calls) == 3:
             raise OSError(28, "No space left on device")
-        return opened(*args, **more)
+        reserve(*args)
 
-    monkeypatch.setattr(np.lib.format, "open_memmap", full)
-    with refused(FileError, "RUN-3", str(path), "No space left on device"):
-        run(net, images, "reference", record=Record(observables=OBSERVABLES, path=path))
-    assert list(tmp_path.iterdir()) == []
+    def lost(folder: files.NewFolder, name: str, *what: Any) -> None:
+        (folder.making / name).unlink()
+        put(folder, name, *what)
+
+    for home, name, fails, says in (
+        (files, "reserve", full, "No space left on device"),
+        (files.NewFolder, "put", lost, "No such file or directory"),
+    ):
+        with monkeypatch.context() as patched, refused(FileError, "RUN-3", str(path), says):
+            patched.setattr(home, name, fails)
+            run(net, images, "reference", record=Record(observables=OBSERVABLES, path=path))
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_memory_is_refused_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,6 +308,7 @@ def test_memory_is_refused_before_the_run(tmp_path: Path, monkeypatch: pytest.Mo
     size = recording_bytes(net, selection, 4)
     assert size == sum(a.nbytes for a in run(net, images, record=EVERYTHING).trace.arrays.values())
     assert bound - run_bytes(net, 4, "reference", selection, True, 2, 1) == size
+    simulator = events.simulator
     for engine in ENGINES:
         monkeypatch.setattr(f"fsref.engines.{engine}.simulator", never)
         bound = run_bytes(net, 4, engine, selection, False, 2, 1)
@@ -307,11 +316,20 @@ def test_memory_is_refused_before_the_run(tmp_path: Path, monkeypatch: pytest.Mo
             run(net, images, engine, record=EVERYTHING, batch=2, threads=1, memory_limit=bound - 1)
         assert run_bytes(net, 4, engine, batch=2) > run_bytes(net, 4, engine, batch=1)
     path = tmp_path / "trace"
-    size += len(to_bytes(net))
-    monkeypatch.setattr(store.shutil, "disk_usage", lambda at: SimpleNamespace(free=size - 1))
-    with refused(LimitError, "RUN-3", str(path), f"{size} bytes"):
-        run(net, images, record=Record(observables=OBSERVABLES, path=path))
+    record = Record(observables=OBSERVABLES, path=path)
+    monkeypatch.setattr("fsref.engines.events.simulator", simulator)
+    run(net, images, record=record)
+    files = [file.stat().st_size for file in path.iterdir()]
+    block = 512
+    size = block * (1 + sum(-(-size // block) + 1 for size in files))
+    shutil.rmtree(path)
+    monkeypatch.setattr(store, "free_space", lambda at: (size - 1, block))
+    with refused(LimitError, "RUN-3", str(path), f"{size} bytes", says=f"{size - 1} free"):
+        run(net, images, record=record)
     assert list(tmp_path.iterdir()) == []
+    for free in (size, None):
+        monkeypatch.setattr(store, "free_space", lambda at, free=free: (free, block))
+        run(net, images, record=replace(record, replace=True))
     wide = Network(
         [Input("in", (1, 1, 1), 1, 1), FS("a", (1, 1, 65536), fs_relu(1)), Readout("out", (1, 1, 1))],
         [Conv2d("in", "a", [[[[1]]]], padding=(0, 32768, 0, 32767)), Dense("a", "out", [[1]], pooled=True)],

@@ -14,7 +14,7 @@ from fsref.errors import UsageError
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation.digest import crc32c
 from fsref.simulation.recording import Trace
-from handmade import ENGINES, NETS, dangling, draw, oracle, recorded, residual, tiny
+from handmade import ENGINES, NETS, dangling, draw, oracle, recorded, residual, tiny, unordered
 from refusals import refused
 
 
@@ -260,3 +260,63 @@ def test_recordings_that_cannot_be_compared() -> None:
         diff(*(recorded(n, [[[[1]]]]) for n in two))
     with pytest.raises(UsageError):
         recorded(net, images, Record(["mid"]))["mid", "membranes"]
+
+
+def test_a_recording_that_is_none() -> None:
+    """What is no recording, or has an array of another shape, type or place than its selection says, is one line that
+    names array, what was given and what is wanted: nothing is broadcast, nothing rounded (OBS-2).
+    """
+    net = residual()
+    images = draw(net, 2)
+    good = recorded(net, images)
+    for wrong in (None, 5, "reference", good.arrays, np.zeros((2, 3))):
+        with refused(UsageError, "OBS-2", "diff", type(wrong).__name__, says="an fsref.Trace"):
+            diff(wrong, good)  # type: ignore[arg-type]
+    for wrong in (5, np.zeros((2, 3))):
+        with refused(UsageError, "RUN-2"):
+            diff(good, wrong, images)  # type: ignore[arg-type]
+    with refused(UsageError, "OBS-2", "diff", says="images go with an engine"):
+        diff(good, good, images)
+    codes = good["stem", "codes"]
+    wanted = f"int64 {codes.shape}"
+    for array, given in (
+        (codes[:1], f"int64 (1, {codes.shape[1]})"),
+        (codes[:, :1], "int64 (2, 1)"),
+        (codes[0], f"int64 ({codes.shape[1]},)"),
+        (codes[..., None], f"int64 (2, {codes.shape[1]}, 1)"),
+        (np.int64(3), "int64"),
+        (codes.tolist(), "list"),
+        (codes.astype(float), f"float64 {codes.shape}"),
+        (codes.astype(np.int32), f"int32 {codes.shape}"),
+        (codes.astype(object), f"object {codes.shape}"),
+        (None, "NoneType"),
+    ):
+        with refused(UsageError, "OBS-2", "trace stem codes", given, says=f"({wanted})"):
+            replace(good, arrays={**good.arrays, ("stem", "codes"): array})
+        late = replace(good, arrays=dict(good.arrays))
+        late.arrays["stem", "codes"] = array  # type: ignore[index]
+        for pair, place in (((late, good), "observed"), ((good, late), "expected"), ((late, "events"), "observed")):
+            with refused(UsageError, "OBS-2", f"{place} stem codes", given, says=f"({wanted})"):
+                diff(*pair, images if pair[1] == "events" else None)
+    with refused(UsageError, "OBS-2", "trace", "nobody codes", says="array is not one of its selection"):
+        replace(good, arrays={("nobody", "codes"): codes})
+    with refused(UsageError, "OBS-2", "trace", says="is not of this network"):
+        replace(good, net=unordered())
+    beyond = changed(good, ("mid", "spikes", (1, 3), 1 << net.steps["mid"]))
+    for pair, place in (((beyond, good), "observed"), ((good, beyond), "expected")):
+        with refused(UsageError, "OBS-2", f"{place} mid spikes", 1 << net.steps["mid"], says="more bits than K"):
+            diff(*pair)
+
+
+def test_what_two_recordings_do_not_share_is_named() -> None:
+    """The line says which differs, and how: networks, numbers of images, arrays (OBS-2)."""
+    net = residual()
+    images = draw(net, 2)
+    good, other = recorded(net, images), residual(fs_relu(4, 9))
+    with refused(UsageError, "OBS-2", "diff", recorded(other, images).net.id, says=("other networks", net.id)):
+        diff(recorded(other, images), good)
+    with refused(UsageError, "OBS-2", "diff", 1, says=("other numbers of images", "expected 2")):
+        diff(recorded(net, images[:1]), good)
+    some = recorded(net, images, Record(["mid"], ["codes", "opening"]))
+    with refused(UsageError, "OBS-2", "diff", "mid opening", says=("other arrays", "expected mid spikes")):
+        diff(some, recorded(net, images, Record(["mid"], ["codes", "spikes"])))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fsref.formats.files import write
 from fsref.metrics.counts import Work
 from fsref.metrics.energy import PRESETS, energy_pj
 from fsref.metrics.paired import Paired
@@ -196,7 +197,7 @@ def draw(
         figure.supylabel("accuracy (%), of float on all images + change on those run", fontsize="medium")
         panels[0].set_title(f"{title}: accuracy against {name}", parse_math=False)
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", fontsize="small")
-        (folder / f"accuracy-{name}.svg").write_bytes(rendered(figure, "svg"))
+        write(rendered(figure, "svg"), folder / f"accuracy-{name}.svg", "RUN-5")
 
 
 def curves(

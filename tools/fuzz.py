@@ -27,7 +27,7 @@ from pathlib import Path
 from random import Random
 
 import fuzz_verbs as verbs
-from fsref.tables import printable
+from fsref.errors import printable
 from fuzz_child import Worker
 from fuzz_files import BREAKERS, mutated
 from fuzz_judge import LIMIT, PICTURE, Fault, faults, listing

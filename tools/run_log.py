@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fsref.formats.files import write
+
 
 class Log:
     """The lines of JSON of one file, those of an earlier start among them.
@@ -24,7 +26,7 @@ class Log:
         if path.exists():
             whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # the rest of the last line was cut off
             self.lines = [json.loads(line) for line in whole.splitlines()]
-            path.write_text("".join(json.dumps(line) + "\n" for line in self.lines), encoding="utf-8")
+            write("".join(json.dumps(line) + "\n" for line in self.lines).encode(), path, "RUN-5")
 
     def found(self, **fields: Any) -> dict[str, Any] | None:
         """The first line that has all these values, None when there is none."""

@@ -13,13 +13,13 @@ that finds a checkpoint continues from it, with the same shuffles. At the end --
 """
 
 import argparse
+import io
 import math
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from torch.nn import functional as F
 
 from fsref import FsrefError, Pixels, from_torch, save
 from fsref.formats.cifar10 import read_batches
+from fsref.formats.files import write
 from fsref.law.images import check_labels
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -169,14 +170,6 @@ def learning_rate(peak: float, step: int, warmup: int, total: int) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warmup) / (total - warmup)))
 
 
-def replace_file(path: Path, write: Callable[[Any], object]) -> None:
-    """Write a file beside its place, then move it there, so that a half-written one is never found."""
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "wb") as file:
-        write(file)
-    partial.replace(path)
-
-
 def train(args: argparse.Namespace) -> None:
     """Train, or continue to train, as the command line says."""
     images, labels = training_images(args.data)
@@ -246,7 +239,9 @@ def train(args: argparse.Namespace) -> None:
             "model": model.state_dict(),
             "optimizer": optimizer.state_dict(),
         }
-        replace_file(args.checkpoint, partial(torch.save, state))
+        checkpoint = io.BytesIO()
+        torch.save(state, checkpoint)
+        write(checkpoint.getvalue(), args.checkpoint, "RUN-5")
         seen = steps * args.batch_size
         results = f"{loss_sum / seen:.4f} {100 * hits / seen:.2f} {time.monotonic() - start:.1f}"
         print(f"{epoch} {rate:.6f} {results}", file=log)

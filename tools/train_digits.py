@@ -30,6 +30,7 @@ from torch.nn import functional as F
 
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Pixels, Readout, fs_relu, run, save
 from fsref.formats.container import pack
+from fsref.formats.files import write
 from fsref.formats.npy import npy
 from fsref.law.images import drawn_images
 from fsref.law.populations import Population
@@ -347,13 +348,13 @@ def main() -> None:
     save(net, args.out / "digits.fs.npz")
     arrays = {"x_test": x_test, "y_test": y_test, "x_train": x_train, "y_train": y_train, "float_labels": float_labels}
     members = {f"{name}.npy": npy(array, array.dtype) for name, array in arrays.items()}
-    (args.out / "digits.npz").write_bytes(pack(members, "digits.npz"))
+    write(pack(members, "digits.npz"), args.out / "digits.npz", "RUN-5")
     golden = golden_record(net, x_test, y_test)
     shown = np.concatenate([x_test[:3, None], drawn_images(net.input, 3, 1)])
     naive_agrees(args.out / "digits.fs.npz", shown, golden)
     written = ("digits.fs.npz", "digits.npz")
     files = {name: hashlib.sha256((args.out / name).read_bytes()).hexdigest() for name in written}
-    (args.out / "golden.json").write_text(json.dumps({"files": files, **golden}, indent=1) + "\n")
+    write((json.dumps({"files": files, **golden}, indent=1) + "\n").encode(), args.out / "golden.json", "RUN-5")
     print(f"id {net.id}\n{time.monotonic() - start:.0f} s, torch {torch.__version__}, {platform.machine()}")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fsref.cli.graphs import CONTRACT, graph_of
-from fsref.cli.options import JSON, LIMIT, NET, SOURCE, check_target, labelled, show
+from fsref.cli.options import FORCE, JSON, LIMIT, NET, SOURCE, check_file, check_force, labelled, show
 from fsref.errors import UsageError
 from fsref.formats.bundled import load
 from fsref.formats.sources import SOURCES, load_images
@@ -23,18 +23,27 @@ from fsref.verification.compare import compare as compare_populations
 @SOURCE
 @LIMIT
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw it: .svg, .png or .pdf.")
+@FORCE
 @CONTRACT
 @JSON
 def compare(
-    model: str, net: str, source: str | None, limit: int | None, plot: Path | None, as_json: bool, **given: Any
+    model: str,
+    net: str,
+    source: str | None,
+    limit: int | None,
+    plot: Path | None,
+    force: bool,
+    as_json: bool,
+    **given: Any,
 ) -> int:
     """Say which population loses what the float graph knew.
 
     Of every population of NET beside GRAPH (.npz or .onnx): signal to noise, bias, clipping; and the first jump.
     """
     graph, network = graph_of(model, given), load(net)
+    check_force(force, plot=plot)
     if plot is not None:
-        check_target("--plot", plot, Path(model), Path(net))
+        check_file("--plot", plot, force, model, net, source)
         check_picture(plot)
     if source is None:
         raise UsageError("RUN-4", "--data", "a comparison needs images: name some", None, SOURCES)
@@ -42,6 +51,6 @@ def compare(
     with progress(f"comparing, {len(images.x)} images", len(images.x)) as advance:
         compared = compare_populations(graph, network, images.x, images.y, progress=advance)
     if plot is not None:
-        comparison_picture(compared, plot)
+        comparison_picture(compared, plot, force)
     show(as_json, [labelled(compared.sheet(), images)], {**compared.to_dict(), **images.to_dict()})
     return 0

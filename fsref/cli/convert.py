@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from fsref.cli.graphs import CARRIED, CONTRACT, graph_of
-from fsref.cli.options import JSON, SOURCE, WORK, Given, check_target, labelled, show, work
+from fsref.cli.options import FORCE, JSON, SOURCE, WORK, Given, check_file, labelled, show, work
 from fsref.conversion.converter import Options
 from fsref.conversion.folding import fold
 from fsref.conversion.search import check_loss
 from fsref.errors import UsageError, shown
-from fsref.formats.bundled import save
+from fsref.formats.npz import save
 from fsref.formats.sources import SOURCES, load_images
 from fsref.reports.pictures import check_picture, search_picture
 from fsref.reports.progress import progress
@@ -51,15 +51,15 @@ def percent(expected: float | None) -> float | None:
     return expected
 
 
-def check_files(model: str, target: Path, plot: Path | None, loss: float | None) -> None:
-    """Nothing, when network and picture can be written, and replace neither the model nor one another. Errors:
-    UsageError.
+def check_files(target: Path, plot: Path | None, loss: float | None, force: bool, *read: str | None) -> None:
+    """Nothing, when network and picture can be written, and replace neither what is `read` nor one another, nor without
+    --force anything else. Errors: UsageError.
     """
-    check_target("--out", target, Path(model))
+    check_file("--out", target, force, *read)
     if plot is not None:
         if loss is None:
             raise UsageError("CONV-11", "--plot", "goes with --search", str(plot))
-        check_target("--plot", plot, Path(model), target)
+        check_file("--plot", plot, force, target, *read)
         check_picture(plot)
 
 
@@ -150,6 +150,7 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
     metavar="PERCENT",
     help="Stop, exit code 1, when fsref's float accuracy is more than a point off.",
 )
+@FORCE
 @CONTRACT
 @WORK
 @JSON
@@ -160,6 +161,7 @@ def convert(
     limit: int | None,
     out: Path | None,
     plot: Path | None,
+    force: bool,
     as_json: bool,
     **given: Any,
 ) -> int:
@@ -176,7 +178,7 @@ def convert(
     chosen = chosen_options(given)
     chosen.check_names(fold(graph, given["memory_limit"]))
     target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
-    check_files(model, target, plot, given["loss"])
+    check_files(target, plot, given["loss"], force, model, source, test)
     calibration = load_images(source, graph, given["resize"], given["crop"], given["image_count"])
     scored = load_images(test or source, graph, given["resize"], given["crop"], limit)
     with progress(f"float, {len(scored.x)} images", len(scored.x)) as advance:
@@ -218,9 +220,9 @@ def convert(
         **options,
     )
     outcome = outcome.noted({"source": test or source, **outcome.figures})
-    save(outcome.net, target)
+    save(outcome.net, target, force)
     if outcome.search is not None and plot is not None:
-        search_picture(outcome.search, plot)
+        search_picture(outcome.search, plot, force)
     written = f"written  {target}\nnext     {following(model, target, source, given)}"
     plain = {**outcome.to_dict(), **scored.to_dict(), "data": test or source, "out": str(target)}
     show(

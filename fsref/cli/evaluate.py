@@ -7,7 +7,21 @@ from typing import Any
 
 import click
 
-from fsref.cli.options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, images_of, labelled, show, work
+from fsref.cli.options import (
+    ENGINE,
+    FORCE,
+    JSON,
+    LIMIT,
+    NET,
+    SOURCE,
+    WORK,
+    check_file,
+    check_force,
+    images_of,
+    labelled,
+    show,
+    work,
+)
 from fsref.errors import InputError, UsageError
 from fsref.formats.bundled import load
 from fsref.metrics.energy import costs_of, energy
@@ -16,8 +30,9 @@ from fsref.rate_coding.neurons import ROUNDINGS, SETTINGS
 from fsref.rate_coding.score import rate_score
 from fsref.rate_coding.twin import MAX_TICKS, rate_coded
 from fsref.reports.evaluation import examine, known_float_accuracy
-from fsref.reports.page import check_targets, write_page
-from fsref.reports.plots import write_plots
+from fsref.reports.page import write_page
+from fsref.reports.pictures import blank_figure
+from fsref.reports.plots import check_plots_target, write_plots
 from fsref.reports.progress import progress
 
 
@@ -63,6 +78,7 @@ from fsref.reports.progress import progress
     metavar="DIR",
     help="Also write the plots of the report to this new folder, as SVG.",
 )
+@FORCE
 @JSON
 def evaluate(
     net: str,
@@ -74,6 +90,7 @@ def evaluate(
     costs: str | None,
     html: Path | None,
     folder: Path | None,
+    force: bool,
     as_json: bool,
     **given: Any,
 ) -> int:
@@ -84,10 +101,15 @@ def evaluate(
     for option, value in (("--setting", setting), ("--rounding", rounding), ("--apart", apart or None)):
         if rate is None and value is not None:
             raise UsageError("RATE-2", option, "goes with --rate")
+    check_force(force, html=html, plots=folder)
     prices = None if costs is None else costs_of(costs)
     looked_at = html is not None or folder is not None
     if looked_at:  # what would stop the report stops the verb before the long work
-        check_targets(html, folder)
+        blank_figure(1, 1, "COUNT-7")
+        if html is not None:
+            check_file("--html", html, force, folder, net, given["source"], costs)
+        if folder is not None:
+            check_plots_target(folder, force, "--plots")
     network = load(net)
     images = images_of(net, network, given)
     if images.y is None:
@@ -110,8 +132,8 @@ def evaluate(
         source, accuracy = given["source"] or net, known_float_accuracy(network)
         seen = examine(score, images, source, given["memory_limit"], spent, accuracy, rated)
         if html is not None:
-            write_page(seen, html)
+            write_page(seen, html, force)
         if folder is not None:
-            write_plots(seen, folder)
+            write_plots(seen, folder, replace=force)
     show(as_json, shown, plain)
     return 0

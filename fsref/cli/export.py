@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fsref.cli.options import JSON, NET, check_target, show
+from fsref.cli.options import FORCE, JSON, NET, check_file, show
 from fsref.errors import shown
 from fsref.formats.bundled import load
 from fsref.formats.export import FORMATS
@@ -25,13 +25,14 @@ from fsref.formats.export import export as write
     metavar="POPULATION",
     help="Also give the codes of this population as an output (repeatable).",
 )
+@FORCE
 @JSON
-def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], as_json: bool) -> int:
+def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], force: bool, as_json: bool) -> int:
     """Write the same integers as ONNX, for other programs."""
     network = load(net)
     target = out or Path(f"{Path(net).name.removesuffix('.npz').removesuffix('.fs')}.fs.{form}")
-    check_target("--out", target, Path(net))
-    write(network, target, form, codes=codes)
+    check_file("--out", target, force, net)
+    write(network, target, form, codes=codes, replace=force)
     show(
         as_json,
         [f"{target}: {shown(network.name or net)}, id {network.id[:12]}"],

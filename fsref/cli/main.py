@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -52,7 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = cli.main(args=None if arguments is None else list(arguments), prog_name="fsref", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.showwarning = show_warning
+            given = None if arguments is None else list(arguments)
+            code = cli.main(args=given, prog_name="fsref", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
@@ -71,6 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return failed("out of memory; a smaller --memory-limit, --batch or --limit helps", 2)
     except OSError as error:
         return failed(f"{error.filename or 'system'}: {error.strerror or error}", 2)
+
+
+def show_warning(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+    """One line on standard error."""
+    click.echo(f"fsref: note: {printable(' '.join(str(message).split()))}", err=True)
 
 
 def failed(message: str, code: int, named: str = "") -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -16,7 +17,7 @@ import click
 from fsref.engines.engine import ENGINES
 from fsref.errors import UsageError, printable
 from fsref.formats.bundled import brings_images
-from fsref.formats.files import holds_no_file
+from fsref.formats.files import check_target
 from fsref.formats.labels import assumed
 from fsref.formats.sources import SOURCES, ImageSet, load_images
 from fsref.law.network import Network
@@ -53,6 +54,7 @@ SOURCE = options(
     click.option("--crop", type=click.IntRange(1), metavar="N", help="Crop the centre N x N of image files."),
 )
 LIMIT = click.option("--limit", type=click.IntRange(1), metavar="N", help="Take the first N images alone.")
+FORCE = click.option("--force", is_flag=True, help="Replace what is there.")
 ENGINE = click.option(
     "--engine", type=click.Choice(ENGINES), default="events", show_default=True, help="They differ in speed alone."
 )
@@ -88,16 +90,19 @@ def show(as_json: bool, shown: Iterable[object], plain: dict[str, Any]) -> None:
             Console(highlight=False, markup=False).print(part)
 
 
-def check_target(option: str, target: Path, *others: Path) -> None:
-    """Nothing, when a file can be written here and is none of the `others` that the command reads or writes. Errors:
-    UsageError.
+def check_file(option: str, target: Path, force: bool, *others: str | Path | None) -> None:
+    """Nothing, when a file can be written here, replaces one only with --force, and is none of the `others` that the
+    command reads or writes (RUN-5). Errors: UsageError.
     """
-    if not target.parent.is_dir():
-        raise UsageError("FILE-1", option, "there is no such folder", str(target.parent), "make it first")
-    if holds_no_file(target):
-        raise UsageError("FILE-1", option, "is not a file", str(target), "the name of a file, new or to be replaced")
-    if target.resolve() in [other.resolve() for other in others]:
-        raise UsageError("FILE-1", option, "would replace another file of this command", str(target), "another name")
+    if os.path.realpath(target) in [os.path.realpath(other) for other in others if other is not None]:
+        raise UsageError("RUN-5", option, "would replace another file of this command", str(target), "another name")
+    check_target(target, force, option=option)
+
+
+def check_force(force: bool, **targets: Path | None) -> None:
+    """Nothing, when --force has something to write. Errors: UsageError."""
+    if force and not any(targets.values()):
+        raise UsageError("RUN-5", "--force", f"goes with {' or '.join(f'--{name}' for name in targets)}")
 
 
 def images_of(name: str, net: Network, given: Given) -> ImageSet:

@@ -8,7 +8,21 @@ from typing import Any
 import click
 import numpy as np
 
-from fsref.cli.options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, Given, images_of, labelled, show, work
+from fsref.cli.options import (
+    ENGINE,
+    FORCE,
+    JSON,
+    LIMIT,
+    NET,
+    SOURCE,
+    WORK,
+    Given,
+    check_force,
+    images_of,
+    labelled,
+    show,
+    work,
+)
 from fsref.engines.engine import ENGINES
 from fsref.errors import UsageError
 from fsref.formats.bundled import brings_images, bundled, load
@@ -22,6 +36,7 @@ from fsref.reports.raster import raster
 from fsref.reports.showcase import showcase_sheet, spikes_of
 from fsref.simulation.recording import Record
 from fsref.simulation.run import run as run_network
+from fsref.simulation.store import check_recording_target
 from fsref.verification.check import check
 
 
@@ -73,16 +88,27 @@ def chosen(text: str | None, count: int) -> list[int]:
     metavar="DIR",
     help="Stream the recording to this new folder, one .npy per array.",
 )
+@FORCE
 @ENGINE
 @WORK
 @JSON
 def run(
-    net: str, selection: str | None, events: bool, out: Path | None, engine: str, as_json: bool, **given: Any
+    net: str,
+    selection: str | None,
+    events: bool,
+    out: Path | None,
+    force: bool,
+    engine: str,
+    as_json: bool,
+    **given: Any,
 ) -> int:
     """Run images; record or list every spike.
 
     `fsref run digits` alone shows the whole product: score, bit-exact check and a raster.
     """
+    check_force(force, out=out)
+    if out is not None:
+        check_recording_target(out, force, "--out")
     network = load(net)
     recording = bool(given["recorded"] or given["observables"] or events or out)
     asked = recording or selection is not None or any(given[name] for name in ("source", "resize", "crop", "limit"))
@@ -92,7 +118,8 @@ def run(
     picked = chosen(selection, len(images.x))
     labels, names = None if images.y is None else images.y[picked], [images.names[i] for i in picked]
     kinds = given["observables"] or ("spikes", "codes")
-    record = Record(given["recorded"] or None, (*kinds, "spikes") if events else kinds, path=out) if recording else None
+    kinds_kept = (*kinds, "spikes") if events else kinds
+    record = Record(given["recorded"] or None, kinds_kept, path=out, replace=force) if recording else None
     result = run_network(network, images.x[picked], engine, record, **work(given))
     plain = {"network": network.name, "id": network.id}
     if events:

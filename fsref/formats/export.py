@@ -30,8 +30,9 @@ FORMATS: Mapping[str, Format] = {"onnx": onnx}
 def export(net: Network | str | PathLike[str], path: str | PathLike[str], format: str, **options: Any) -> None:
     """Write a network, given itself, as a path or by bundled name, for other programs.
 
-    `format` is onnx, whose option is codes=[names]: populations whose codes become outputs (FILE-5). Errors: UsageError
-    for an unknown format or option, and what the format raises.
+    `format` is onnx, whose options are codes=[names], populations whose codes become outputs (FILE-5), and replace,
+    without which a file that is there stays (RUN-5). Errors: UsageError for an unknown format or option, and what the
+    format raises.
     """
     if format not in FORMATS:
         raise UsageError("FILE-5", "export", "unknown format", format, nearest(str(format), list(FORMATS)))

@@ -83,16 +83,16 @@ def read_array(data: bytes, place: str, types: tuple[str, ...] = TYPES, fortran:
     return flat.reshape(found.shape, order="F" if found.fortran else "C")
 
 
+def npy_header(shape: tuple[int, ...], kind: np.dtype[Any]) -> bytes:
+    """The header of an array as `.npy` 1.0: the array's bytes come behind it (FILE-4)."""
+    header = f"{{'descr': '{kind.str}', 'fortran_order': False, 'shape': {shape!r}, }}".encode()
+    header += b" " * (-(len(header) + 11) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+
+
 def npy(values: NDArray[Any], kind: np.dtype[Any] | None = None) -> bytes:
     """The bytes of an array as `.npy` 1.0: of the given type, or integers in the smallest type that holds them
     (FILE-4).
     """
     kind = kind or smallest_dtype(values)
-    header = f"{{'descr': '{kind.str}', 'fortran_order': False, 'shape': {values.shape!r}, }}".encode()
-    header += b" " * (-(len(header) + 11) % 64) + b"\n"
-    return (
-        b"\x93NUMPY\x01\x00"
-        + struct.pack("<H", len(header))
-        + header
-        + np.ascontiguousarray(values, dtype=kind).tobytes()
-    )
+    return npy_header(values.shape, kind) + np.ascontiguousarray(values, dtype=kind).tobytes()

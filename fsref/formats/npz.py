@@ -248,6 +248,6 @@ def to_bytes(net: Network) -> bytes:
     return pack(members, net.name or "network")
 
 
-def save(net: Network, path: str | PathLike[str]) -> None:
-    """Write a network's file, complete or not at all (FILE-4). Errors: FileError."""
-    write(to_bytes(net), path, "FILE-4")
+def save(net: Network, path: str | PathLike[str], replace: bool = True) -> None:
+    """Write a network's file, complete or not at all (FILE-4, RUN-5). Errors: FileError, UsageError."""
+    write(to_bytes(net), path, "FILE-4", replace)

@@ -57,13 +57,14 @@ INSTALL = 'pip install "fsref[onnx]"'
 MAX_BYTES = 2**31 - 2**24  # protobuf takes 2^31 - 1, nodes and names included
 
 
-def save(net: Network, path: str | PathLike[str], codes: Sequence[str] = ()) -> None:
+def save(net: Network, path: str | PathLike[str], codes: Sequence[str] = (), replace: bool = True) -> None:
     """Write a network as an ONNX model, complete or not at all, the same bytes for the same network (FILE-5).
 
-    `codes` names populations whose codes become outputs too. Errors: RangeError where int32 does not suffice,
+    `codes` names populations whose codes become outputs too; without `replace` a file that is there stays (RUN-5).
+    Errors: RangeError where int32 does not suffice,
     UsageError, FileError.
     """
-    write(model(net, codes).SerializeToString(deterministic=True), path, "FILE-5")
+    write(model(net, codes).SerializeToString(deterministic=True), path, "FILE-5", replace)
 
 
 def model(net: Network, codes: Sequence[str] = ()) -> ModelProto:

@@ -7,14 +7,13 @@ import re
 from collections.abc import Mapping
 from html import escape
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
-from fsref.errors import UsageError, shown
-from fsref.formats.files import check_folder, holds_no_file, write
+from fsref.errors import shown
+from fsref.formats.files import write
 from fsref.metrics.energy import in_joules
 from fsref.reports.evaluation import Evaluation
-from fsref.reports.pictures import blank_figure, rendered
+from fsref.reports.pictures import rendered
 from fsref.reports.plots import Plot, plots
 from fsref.tables import Sheet, plural
 from fsref.version import SPEC_VERSION, __version__
@@ -152,20 +151,8 @@ def page(e: Evaluation) -> str:
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body>{intro}<main>{sections}</main></body></html>\n'
 
 
-def check_targets(html: str | PathLike[str] | None, folder: str | PathLike[str] | None) -> None:
-    """Nothing, when a page and a folder of plots may be made here. Errors: UsageError."""
-    blank_figure(1, 1, "COUNT-7")
-    if html is not None and (not Path(html).parent.is_dir() or holds_no_file(Path(html))):
-        limit = "the name of a file in a folder that is there"
-        raise UsageError("COUNT-7", str(html), "no file can be made here", None, limit)
-    if folder is not None:
-        check_folder(Path(folder), "COUNT-7", "plots")
-        if html is not None and Path(html).resolve() == Path(folder).resolve():
-            raise UsageError("COUNT-7", str(folder), "page and plots have the same name")
-
-
-def write_page(e: Evaluation, path: str | PathLike[str]) -> None:
-    """Write the report of an evaluation to a file that appears complete or not at all (COUNT-7). Errors: UsageError,
-    FileError.
+def write_page(e: Evaluation, path: str | PathLike[str], replace: bool = True) -> None:
+    """Write the report of an evaluation to a file that appears complete or not at all (COUNT-7, RUN-5). Errors:
+    UsageError, FileError.
     """
-    write(page(e).encode("utf-8"), path, "COUNT-7")
+    write(page(e).encode("utf-8"), path, "COUNT-7", replace)

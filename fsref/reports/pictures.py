@@ -62,12 +62,12 @@ def rendered(figure: Any, kind: str) -> bytes:
     return made.getvalue()
 
 
-def _write(figure: Any, path: str | PathLike[str]) -> None:
-    """Write a figure to a file that appears complete or not at all. Errors: UsageError, FileError."""
-    write(rendered(figure, _kind(path)), path, "CONV-10")
+def _write(figure: Any, path: str | PathLike[str], replace: bool) -> None:
+    """Write a figure to a file that appears complete or not at all (RUN-5). Errors: UsageError, FileError."""
+    write(rendered(figure, _kind(path)), path, "CONV-10", replace)
 
 
-def comparison_picture(comparison: Comparison, path: str | PathLike[str]) -> None:
+def comparison_picture(comparison: Comparison, path: str | PathLike[str], replace: bool = True) -> None:
     """Draw a comparison: ratios in dB, inherited and new error, clipped values, by population; where the loss jumps,
     the ground is red (CONV-10).
 
@@ -118,10 +118,10 @@ def comparison_picture(comparison: Comparison, path: str | PathLike[str]) -> Non
     ends.set_xticks(
         places, [row.name if len(row.name) <= NAME else f"{row.name[: NAME - 3]}..." for row in rows], rotation=90
     )
-    _write(figure, path)
+    _write(figure, path, replace)
 
 
-def search_picture(found: Found, path: str | PathLike[str]) -> None:
+def search_picture(found: Found, path: str | PathLike[str], replace: bool = True) -> None:
     """Draw a search: accuracy or agreement of every complete point against latency and against spikes per neuron, the
     front joined (CONV-11).
 
@@ -182,4 +182,4 @@ def search_picture(found: Found, path: str | PathLike[str]) -> None:
         f"{shown(found.graph or 'graph', TITLE)}: {tried}",
         parse_math=False,
     )
-    _write(figure, path)
+    _write(figure, path, replace)

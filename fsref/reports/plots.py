@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from fsref.formats.files import NewFolder
+from fsref.formats.files import NewFolder, check_target
 from fsref.reports.evaluation import Evaluation
-from fsref.reports.pictures import NAME, blank_figure, rendered
+from fsref.reports.pictures import NAME, SUFFIXES, blank_figure, rendered
 from fsref.simulation.run import class_name
 from fsref.tables import plural
 
@@ -332,19 +332,34 @@ DRAWN: tuple[Callable[[Evaluation], Plot | None], ...] = (
 )
 
 
+NAMES = ("accuracy", "schedule", "spikes", "maps", "raster", "codes", "clipped", "busiest")
+
+
 def plots(e: Evaluation) -> list[Plot]:
     """The plots of an evaluation that there are. Errors: UsageError [COUNT-7] when matplotlib is missing."""
     return [plot for draw in DRAWN if (plot := draw(e)) is not None]
 
 
-def write_plots(e: Evaluation, directory: str | os.PathLike[str], kind: str = "svg") -> list[str]:
+def are_plots(names: set[str]) -> bool:
+    """Whether files of these names are plots and nothing else."""
+    return names <= {f"{name}{suffix}" for name in NAMES for suffix in SUFFIXES}
+
+
+def check_plots_target(directory: str | os.PathLike[str], replace: bool, option: str = "") -> None:
+    """Nothing, when a folder of plots can be made here, and replaced what is there (RUN-5). Errors: UsageError."""
+    check_target(directory, replace, are_plots, option, "plots")
+
+
+def write_plots(
+    e: Evaluation, directory: str | os.PathLike[str], kind: str = "svg", replace: bool = False
+) -> list[str]:
     """The names of the files written: each plot as NAME.svg (or png, pdf) in a new folder that appears complete or not
-    at all (COUNT-7).
+    at all (COUNT-7), with `replace` in the place of one that holds plots (RUN-5).
 
     Errors: UsageError when the folder is there already or matplotlib is missing, FileError.
     """
     made = {f"{plot.name}.{kind}": rendered(plot.figure, kind) for plot in plots(e)}
-    with NewFolder(Path(directory), "COUNT-7", "plots") as making:
+    with NewFolder(Path(directory), "COUNT-7", "plots", are_plots, replace) as folder:
         for name, data in made.items():
-            (making / name).write_bytes(data)
+            folder.add(name, data)
     return list(made)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fsref.engines.engine import Engine
 from fsref.errors import UsageError, public
 from fsref.law.populations import FS, OBSERVABLES
-from fsref.simulation.recording import Key, Record, Trace
+from fsref.simulation.recording import Key, Record, Trace, check_trace
 from fsref.simulation.run import run
 
 RULES = {"sums": "PROJ-1", "opening": "NET-6", "spikes": "FS-2", "membranes": "FS-3", "codes": "FS-4"}
@@ -45,18 +47,17 @@ def diff(
     `expected` is a recording, or an engine, by name or as an object, which then records the same selection of `images`
     (B, C, H, W). Errors: UsageError when they cannot be compared, InputError for the images.
     """
+    if not isinstance(observed, Trace):
+        raise UsageError("OBS-2", "diff", "observed is not a recording", type(observed).__name__, "an fsref.Trace")
+    check_trace(observed, "observed")
     if not isinstance(expected, Trace):
         if images is None:
             raise UsageError("OBS-2", "diff", "an engine needs the images", None, "images=(B, C, H, W)")
         expected = _recorded(observed, expected, images)
-    if (
-        observed.arrays.keys() != expected.arrays.keys()
-        or observed.image_count != expected.image_count
-        or observed.net.id != expected.net.id
-    ):
-        raise UsageError("OBS-2", "diff", "the two recordings are not of the same network, images and selection")
-    if not expected.selection.same(observed.selection):
-        raise UsageError("OBS-2", "diff", "the two recordings are not of the same neurons and steps")
+    elif images is not None:
+        raise UsageError("OBS-2", "diff", "images go with an engine, not with a recording")
+    check_trace(expected, "expected")
+    _check_same(observed, expected)
     net, plan = expected.net, expected.net.schedule
     places = {
         (name, observable): p.name
@@ -67,7 +68,7 @@ def diff(
     }
     best: tuple[int, Key] | None = None
     for key in places:
-        a, b = observed[key], expected[key]
+        a, b = _words(observed, key, "observed"), _words(expected, key, "expected")
         unlike = (a != b).reshape(len(a), -1).any(axis=1)
         if unlike.any() and (best is None or int(np.argmax(unlike)) < best[0]):
             best = int(np.argmax(unlike)), key
@@ -91,6 +92,34 @@ def diff(
         at = np.flatnonzero(a != b)[0]
         pair = int(a[at]), int(b[at])
     return Difference(image, place, observable, step, int(neurons[at]), *pair, context)
+
+
+def _check_same(observed: Trace, expected: Trace) -> None:
+    """Nothing, when two recordings are of the same network, images, arrays, neurons and steps. Errors: UsageError."""
+
+    def named(keys: Iterable[Key]) -> str:
+        return ", ".join(sorted(" ".join(key) for key in keys)) or "none"
+
+    only, missing = (a.arrays.keys() - b.arrays.keys() for a, b in ((observed, expected), (expected, observed)))
+    for what, found, wanted in (
+        ("networks", observed.net.id, expected.net.id),
+        ("numbers of images", observed.image_count, expected.image_count),
+        ("arrays: observed alone has", named(only), named(missing)),
+    ):
+        if found != wanted:
+            raise UsageError("OBS-2", "diff", f"the recordings are of other {what}", found, f"expected {wanted}")
+    if not expected.selection.same(observed.selection):
+        raise UsageError("OBS-2", "diff", "the two recordings are not of the same neurons and steps")
+
+
+def _words(trace: Trace, key: Key, place: str) -> NDArray[Any]:
+    """An array of a recording, whose spikes are words of K bits (EVENT-2). Errors: UsageError."""
+    array, limit = trace[key], 2 ** trace.net.steps[key[0]] if key[1] == "spikes" else 0
+    if limit and array.size and int(array.max()) >= limit:
+        raise UsageError(
+            "OBS-2", f"{place} {' '.join(key)}", "word has more bits than K", int(array.max()), f"below {limit}"
+        )
+    return array
 
 
 def _recorded(observed: Trace, engine: str | Engine, images: ArrayLike) -> Trace:

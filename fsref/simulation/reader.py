@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fsref.errors import FileError, UsageError, public
 from fsref.formats.files import path_of
@@ -17,10 +17,8 @@ from fsref.formats.npy import MAX_HEADER, read_header
 from fsref.formats.npz import load
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
-from fsref.simulation.recording import Key, Record, Selection, Trace, select
-from fsref.simulation.store import SCHEMA
-
-MAX_DESCRIPTION = 2**28  # bytes of recording.json: it may list millions of neurons
+from fsref.simulation.recording import Key, OnDisk, Place, Record, Selection, Trace, select
+from fsref.simulation.store import SCHEMA, longest_description
 
 
 @public
@@ -41,27 +39,38 @@ def read_trace(
     selection = _selection(folder, net, told, record)
     shapes = selection.arrays(net, told["image_count"])
     files = {(entry["of"], entry["observable"]): file for file, entry in told["files"].items()}
-    arrays = {key: _array(folder, files, key, shape, kind) for key, (shape, kind) in shapes.items()}
-    return Trace(net, told["image_count"], selection, arrays)
+    places = {key: _place(folder, files, key, shape, kind) for key, (shape, kind) in shapes.items()}
+    return Trace(net, told["image_count"], selection, OnDisk(places))
 
 
 def _network(folder: Path) -> Network:
     """The network that was run. Errors: FileError, NetworkError."""
-    if not (folder / "recording.json").is_file():
+    if not os.path.isfile(folder / "recording.json"):
         limit = "a folder that fsref run --out wrote"
         raise FileError("RUN-3", str(folder), "no recording is here: recording.json is missing", None, limit)
-    if not (folder / "network.fs.npz").is_file():
-        raise FileError("RUN-3", str(folder), "network.fs.npz is missing", None, "the network that was run")
-    return load(folder / "network.fs.npz")
+    return load(_inside(folder, "network.fs.npz"))
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The path of a file that lies in the folder, links resolved. Errors: FileError."""
+    path = folder / name
+    if Path(name).name != name or "\0" in name or not os.path.isfile(path):
+        raise FileError("RUN-3", str(folder), "file is missing", name, "a recording has it")
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise FileError("RUN-3", str(path), "is a link out of the folder", None, "a recording lies in one folder")
+    return path
 
 
 def _description(folder: Path, net: Network) -> dict[str, Any]:
     """What recording.json says, when it is of this network. Errors: FileError."""
-    place = folder / "recording.json"
+    place, longest = _inside(folder, "recording.json"), longest_description(net)
     try:
         with place.open("rb") as file:
-            data = file.read(MAX_DESCRIPTION + 1)
-        told = json.loads(data) if len(data) <= MAX_DESCRIPTION else None
+            data = file.read(longest + 1)
+        if len(data) > longest:
+            problem, limit = "is longer than any of this network", f"at most {longest} bytes"
+            raise FileError("RUN-3", str(place), problem, place.stat().st_size, limit)
+        told = json.loads(data)
     except (OSError, ValueError, RecursionError) as error:
         raise FileError("RUN-3", str(place), "cannot be read", getattr(error, "strerror", None) or str(error)) from None
     if not isinstance(told, dict) or not _described(told):
@@ -135,14 +144,12 @@ def _selection(folder: Path, net: Network, told: dict[str, Any], record: Record)
     return Selection(whole.neurons, window, whole.observables, complete)
 
 
-def _array(folder: Path, files: dict[Key, str], key: Key, shape: tuple[int, ...], kind: np.dtype[Any]) -> NDArray[Any]:
-    """One array of a recording, mapped. Errors: FileError."""
+def _place(folder: Path, files: dict[Key, str], key: Key, shape: tuple[int, ...], kind: np.dtype[Any]) -> Place:
+    """Where one array of a recording lies. Errors: FileError."""
     name = files.get(key)
-    if name is None or Path(name).name != name:
+    if name is None:
         raise FileError("RUN-3", str(folder), "array is missing", " ".join(key), "recording.json names its file")
-    path = folder / name
-    if "\0" in name or not path.is_file():
-        raise FileError("RUN-3", str(folder), "file is missing", name, "recording.json names it")
+    path = _inside(folder, name)
     try:
         with path.open("rb") as file:
             head, size = file.read(MAX_HEADER + 12), path.stat().st_size
@@ -151,4 +158,4 @@ def _array(folder: Path, files: dict[Key, str], key: Key, shape: tuple[int, ...]
     found = read_header(head, str(path), (kind.str,), size=size)
     if found.shape != shape:
         raise FileError("RUN-3", str(path), "shape is not the one described", found.shape, f"{shape}")
-    return np.memmap(path, kind, "r", found.start, shape) if np.prod(shape) else np.zeros(shape, kind)
+    return Place(path, found.start, shape, kind)

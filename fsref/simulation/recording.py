@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.errors import UsageError, public
+from fsref.errors import FileError, UsageError, public
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import OBSERVABLES
@@ -26,13 +26,15 @@ class Record(Brief):
     """What to record: populations (names, or a mapping of name to neurons; None is all), observables (OBS-1), absolute
     steps (None is all).
 
-    With `path`, a directory that does not exist yet, the recording streams to disk, one `.npy` per array.
+    With `path`, a folder that is not there yet, the recording streams to disk, one `.npy` per array; with `replace` it
+    takes the place of a recording that is (RUN-5).
     """
 
     populations: Iterable[str] | Mapping[str, Iterable[int] | None] | None = None
     observables: Iterable[str] = ("spikes", "codes")
     steps: Iterable[int] | None = None
     path: str | Path | None = None
+    replace: bool = False
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -63,6 +65,44 @@ class Selection(Brief):
                 for place in net.into(name) if observable == "sums" else (name,):
                     wanted[place, observable] = ((images, *steps, len(neurons)), kind)
         return wanted
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an array of a recording lies on the disk, from `start` of a file on."""
+
+    path: Path
+    start: int
+    shape: tuple[int, ...]
+    kind: np.dtype[Any]
+
+
+class OnDisk(Mapping[Key, NDArray[Any]]):
+    """The arrays of a recording on disk, each mapped, read-only, when it is looked at: what nobody looks at costs
+    nothing, not even an open file.
+    """
+
+    def __init__(self, places: Mapping[Key, Place]) -> None:
+        self.places = places
+
+    def __getitem__(self, key: Key) -> NDArray[Any]:
+        place = self.places[key]
+        if 0 in place.shape:
+            return np.zeros(place.shape, place.kind)
+        try:
+            return np.memmap(place.path, place.kind, "r", place.start, place.shape)
+        except (OSError, ValueError) as error:  # gone, or cut, since the recording was opened
+            told = getattr(error, "strerror", None) or str(error)
+            raise FileError("RUN-3", str(place.path), "cannot be read", told) from None
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.places
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
 
 
 def recording_bytes(net: Network, selection: Selection, images: int) -> int:
@@ -127,6 +167,9 @@ class Trace:
     selection: Selection
     arrays: Mapping[Key, NDArray[Any]]
 
+    def __post_init__(self) -> None:
+        check_trace(self, "trace")
+
     def __repr__(self) -> str:
         kinds = [o for o in OBSERVABLES if any(key[1] == o for key in self.arrays)]
         size = f"{plural(len(self.selection.neurons), 'population')}, {plural(len(self.arrays), 'array')}"
@@ -173,3 +216,26 @@ class Trace:
                 packed = np.packbits(bits.astype(bool), axis=2, bitorder="little")
                 found[name] = crc32c(np.pad(packed, ((0, 0), (0, 0), (0, -packed.shape[2] % 4))))
         return found
+
+
+def check_trace(trace: Trace, place: str) -> None:
+    """Nothing, when every array of a recording is one of its selection, of that shape and type (OBS-2). Errors:
+    UsageError.
+    """
+    if isinstance(trace.arrays, OnDisk):  # its files were checked when it was opened
+        return
+    net, selection = trace.net, trace.selection
+    for name, chosen in selection.neurons.items():
+        fits = name in net.steps and _places(chosen, net[name].neurons)
+        if not fits or (selection.window[name] >= net.steps[name]).any():
+            raise UsageError("OBS-2", place, "is not of this network: neurons or steps do not fit", name, repr(net))
+    wanted = selection.arrays(net, trace.image_count)
+    for key, array in trace.arrays.items():
+        name = " ".join(map(str, key))
+        if key not in wanted:
+            raise UsageError("OBS-2", place, "array is not one of its selection", name)
+        (shape, kind), given = wanted[key], type(array).__name__
+        if isinstance(array, np.ndarray):
+            given = f"{array.dtype} {array.shape}"
+        if given != f"{kind} {shape}":
+            raise UsageError("OBS-2", f"{place} {name}", "array has another shape or type", given, f"{kind} {shape}")

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from fsref.engines.engine import Engine, engine_of, kernels_of, name_of
 from fsref.errors import UsageError, public, shown
 from fsref.formats.bundled import network_of
+from fsref.formats.files import path_of
 from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -101,12 +102,15 @@ def largest(net: Network, logits: Ints, top: int = 3) -> Iterator[str]:
         yield f"{class_name(net, c)}: {int(logits[c]):,}"
 
 
-def recorded(net: Network, record: Record | Iterable[str] | None) -> tuple[Selection | None, Path | None]:
-    """What a run is to record, and the folder on disk it goes to. Errors: UsageError."""
+def recorded(net: Network, record: Record | Iterable[str] | None) -> tuple[Selection | None, Path | None, bool]:
+    """What a run is to record, the folder on disk it goes to, and whether it replaces one. Errors: UsageError."""
     if record is None:
-        return None, None
+        return None, None, False
     asked = record if isinstance(record, Record) else Record(populations=record)
-    return select(net, asked), None if asked.path is None else Path(asked.path)
+    if asked.path is None and asked.replace:
+        raise UsageError("RUN-5", "record", "replace goes with a path", None, "Record(path=DIR, replace=True)")
+    path = None if asked.path is None else path_of(asked.path, "record")
+    return select(net, asked), path, asked.replace
 
 
 def wanted_of(net: Network, selection: Selection | None) -> dict[str, frozenset[str]]:
@@ -137,7 +141,7 @@ def run(
     net = network_of(net)
     working = engine_of(engine)
     x = check_images(net.input, images)
-    selection, path = recorded(net, record)
+    selection, path, replace = recorded(net, record)
     threads = min(check_threads(threads), len(x))
     if batch is not None and not (isinstance(batch, int) and batch >= 1):
         raise UsageError("RUN-2", "run", "batch is 1 or more", batch)
@@ -165,9 +169,12 @@ def run(
         if missing:
             raise UsageError("RUN-2", "engine", "gave no activity of a population", min(missing), "all of the network")
 
-    store = Store(net, selection, len(x), path)
+    store = Store(net, selection, len(x), path, replace)
     with store, ThreadPoolExecutor(threads) as pool:
         simulate = working.simulator(net)
-        for done in [pool.submit(one_batch, first) for first in range(0, len(x), size)]:
-            done.result()
+        try:
+            for done in [pool.submit(one_batch, first) for first in range(0, len(x), size)]:
+                done.result()
+        finally:
+            pool.shutdown(cancel_futures=True)  # what fails or is told to end does not compute the rest
     return Result(net, name_of(engine), logits, counts, store.trace(), kernels_of(engine))

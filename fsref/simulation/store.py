@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,42 +16,93 @@ from numpy.typing import NDArray
 
 from fsref.engines.activity import Activity
 from fsref.errors import LimitError, UsageError
-from fsref.formats.files import NewFolder
+from fsref.formats.files import NewFolder, check_target
+from fsref.formats.npy import npy_header
 from fsref.formats.npz import to_bytes
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
-from fsref.simulation.recording import Key, Selection, Trace, recording_bytes
+from fsref.simulation.recording import Key, OnDisk, Place, Selection, Trace
 from fsref.version import SPEC_VERSION, __version__
 
 SCHEMA = 1  # of recording.json
 NOTE = "spikes are train words: the first spike is the highest of K bits (EVENT-2); axes are image, step, neuron"
+NAMES = re.compile(rf"recording\.json|network\.fs\.npz|(population|projection)\.\d+\.({'|'.join(OBSERVABLES)})\.npy")
+BLOCK = 4096  # of a file system that tells none
+MAX_DESCRIPTION = 2**28  # bytes of recording.json: it may list millions of neurons
+
+
+def is_recording(names: set[str]) -> bool:
+    """Whether files of these names are a recording and nothing else."""
+    return "recording.json" in names and all(NAMES.fullmatch(name) for name in names)
+
+
+def check_recording_target(path: Path, replace: bool, option: str = "") -> None:
+    """Nothing, when a recording can be made here, and replaced what is there (RUN-5). Errors: UsageError."""
+    check_target(path, replace, is_recording, option, "a recording")
+
+
+def longest_description(net: Network) -> int:
+    """The bytes that recording.json of this network cannot exceed (RUN-3)."""
+    populations = ((p.name, 5, p.neurons + net.steps.get(p.name, 0)) for p in net.populations)
+    told = [*populations, *((name, 1, 0) for name in net.named_projections), (net.name, 1, 0)]
+    size = 2**16 + sum(files * (256 + 12 * len(name)) + 32 * numbers for name, files, numbers in told)
+    return min(size, MAX_DESCRIPTION)
+
+
+def free_space(folder: Path) -> tuple[int | None, int]:
+    """The bytes that this user may still write in a folder, None when its file system tells none, and of a block."""
+    if not hasattr(os, "statvfs"):
+        return shutil.disk_usage(folder).free, BLOCK
+    told = os.statvfs(folder)
+    return told.f_bavail * told.f_frsize if told.f_blocks else None, told.f_frsize or BLOCK
 
 
 class Store:
     """A recording in the making; `trace()` gives it back once the block is left."""
 
-    def __init__(self, net: Network, selection: Selection | None, image_count: int, path: Path | None) -> None:
+    def __init__(
+        self, net: Network, selection: Selection | None, image_count: int, path: Path | None, replace: bool = False
+    ) -> None:
         self.net, self.selection, self.image_count, self.path = net, selection, image_count, path
+        self.shapes = {} if selection is None else selection.arrays(net, image_count)
+        self.places = {(p.name, False): f"population.{index}" for index, p in enumerate(net.populations)}
+        self.places |= {(name, True): f"projection.{index}" for index, name in enumerate(net.named_projections)}
         self.arrays: dict[Key, NDArray[Any]] = {}
         self.folder: NewFolder | None = None
         if selection is None or path is None:
             return
-        if not selection.arrays(net, image_count):
+        if not self.shapes:
             limit = f"observables of {', '.join(selection.neurons) or 'no population'}: {', '.join(OBSERVABLES)}"
             raise UsageError("RUN-3", str(path), "nothing would be recorded here", None, limit)
-        self.folder = NewFolder(path, "RUN-3", "recording")
-        self.network = to_bytes(net)
-        size = recording_bytes(net, selection, image_count) + len(self.network)
-        free = shutil.disk_usage(path.parent).free
-        if size > free:
+        self.folder = NewFolder(path, "RUN-3", "a recording", is_recording, replace)
+        about = (json.dumps(self.description(), indent=1) + "\n").encode()
+        if len(about) > (longest := longest_description(net)):
+            problem, limit = "recording.json would be too long", f"at most {longest}; all neurons, or fewer"
+            raise LimitError("RUN-3", str(path), problem, f"{len(about)} bytes", limit)
+        self.about = {"network.fs.npz": to_bytes(net), "recording.json": about}
+        self.heads = {key: npy_header(shape, kind) for key, (shape, kind) in self.shapes.items()}
+        self._check_space()
+
+    def _check_space(self) -> None:
+        """Nothing, when the disk has room for all files, in whole blocks, each with one that tells of it, and for the
+        folder (RUN-3). Errors: LimitError.
+        """
+        assert self.path is not None
+        free, block = free_space(self.path.parent)
+        sizes = [0, *map(len, self.about.values()), *map(self.size, self.shapes)]
+        size = sum(-(-size // block) + 1 for size in sizes) * block
+        if free is not None and size > free:
             problem = "recording is larger than the free disk"
-            raise LimitError("RUN-3", str(path), problem, f"{size} bytes", f"{free} free")
+            raise LimitError("RUN-3", str(self.path), problem, f"{size} bytes", f"{free} free")
+
+    def size(self, key: Key) -> int:
+        """The bytes of an array's file."""
+        shape, kind = self.shapes[key]
+        return len(self.heads[key]) + int(np.prod(shape, dtype=object)) * kind.itemsize
 
     def file(self, key: Key) -> str:
         """The file of an array: population.I.OBSERVABLE.npy or projection.J.sums.npy, by index."""
-        if key[1] == "sums":
-            return f"projection.{list(self.net.named_projections).index(key[0])}.sums.npy"
-        return f"population.{[p.name for p in self.net.populations].index(key[0])}.{key[1]}.npy"
+        return f"{self.places[key[0], key[1] == 'sums']}.{key[1]}.npy"
 
     def description(self) -> dict[str, Any]:
         """What `recording.json` says: what each file holds, and name, start, steps and neurons of each population
@@ -62,8 +115,8 @@ class Store:
             window = [plan.start[name] + t for t in self.selection.window[name].tolist()]
             populations.append({"name": name, "K": self.net.steps[name], "steps": window, "neurons": chosen})
         files = {
-            self.file(key): {"of": key[0], "observable": key[1], "shape": list(a.shape)}
-            for key, a in self.arrays.items()
+            self.file(key): {"of": key[0], "observable": key[1], "shape": list(shape)}
+            for key, (shape, _) in self.shapes.items()
         }
         said = {"fsref": __version__, "spec_version": SPEC_VERSION, "schema": SCHEMA}
         said |= {"network": self.net.name, "id": self.net.id, "image_count": self.image_count, "note": NOTE}
@@ -76,8 +129,8 @@ class Store:
             return
         chosen, window, steps = selection.neurons[name], selection.window[name], self.net.steps[name]
         for projection, total in activity.sums.items():
-            if (projection, "sums") in self.arrays:
-                self.arrays[projection, "sums"][rows] = total.reshape(len(total), -1)[:, chosen]
+            if (projection, "sums") in self.shapes:
+                self._put((projection, "sums"), rows, total.reshape(len(total), -1)[:, chosen])
         mask = np.uint16(sum(1 << (steps - 1 - t) for t in window.tolist()))
         values = {
             "opening": activity.opening,
@@ -86,40 +139,48 @@ class Store:
             "spikes": None if activity.trains is None else activity.trains & mask,
         }
         for observable, value in values.items():
-            if (name, observable) in self.arrays and value is not None:
+            if (name, observable) in self.shapes and value is not None:
                 flat = value.reshape(*value.shape[:-3], -1)[..., chosen]
-                self.arrays[name, observable][rows] = flat[:, window] if observable == "membranes" else flat
+                self._put((name, observable), rows, flat[:, window] if observable == "membranes" else flat)
+
+    def _put(self, key: Key, rows: slice, values: NDArray[Any]) -> None:
+        """Put an array's values for the images `rows` where they belong."""
+        if self.folder is None:
+            self.arrays[key][rows] = values
+            return
+        shape, kind = self.shapes[key]
+        head = len(self.heads[key])
+        each = (self.size(key) - head) // shape[0]
+        self.folder.put(self.file(key), head + rows.start * each, np.ascontiguousarray(values, kind).data)
 
     def __enter__(self) -> Store:
-        if self.selection is None:
-            return self
-        arrays = self.selection.arrays(self.net, self.image_count)
         if self.folder is None:
-            self.arrays = {key: np.zeros(shape, kind) for key, (shape, kind) in arrays.items()}
+            self.arrays = {key: np.zeros(shape, kind) for key, (shape, kind) in self.shapes.items()}
             return self
-        making = self.folder.__enter__()
+        self.folder.__enter__()
         try:
-            for key, (shape, kind) in arrays.items():
-                self.arrays[key] = np.lib.format.open_memmap(making / self.file(key), "w+", kind, shape)
-            (making / "network.fs.npz").write_bytes(self.network)
-            self.network = b""
+            for name, data in self.about.items():
+                self.folder.add(name, data)
+            for key, head in self.heads.items():
+                self.folder.add(self.file(key), head, self.size(key))
+            self.about = {}
         except BaseException as error:
-            self.__exit__(type(error), error, None)
+            self.folder.__exit__(type(error), error, None)
             raise
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if self.folder is None:
-            return
-        keys, about = list(self.arrays), self.description()
-        self.arrays = {}  # closes the maps
-        if kind is None:
-            text = json.dumps(about, indent=1) + "\n"
-            (self.folder.making / "recording.json").write_text(text, encoding="utf-8")
-        self.folder.__exit__(kind, error, trace)
-        if kind is None:
-            self.arrays = {key: np.load(self.folder.path / self.file(key), mmap_mode="r") for key in keys}
+        if self.folder is not None:
+            self.folder.__exit__(kind, error, trace)
 
     def trace(self) -> Trace | None:
         """The recording, None where nothing was selected."""
-        return None if self.selection is None else Trace(self.net, self.image_count, self.selection, self.arrays)
+        if self.selection is None:
+            return None
+        if self.folder is None:
+            return Trace(self.net, self.image_count, self.selection, self.arrays)
+        places = {
+            key: Place(self.folder.path / self.file(key), len(self.heads[key]), shape, kind)
+            for key, (shape, kind) in self.shapes.items()
+        }
+        return Trace(self.net, self.image_count, self.selection, OnDisk(places))
