@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -23,6 +22,7 @@ from fsref.metrics.counts import Work
 from fsref.rate_coding.neurons import Neurons, Rounding, Setting, check_ticks, depth, neurons, reaches
 from fsref.rate_coding.ticks import Machine, table_bytes, working_bytes
 from fsref.simulation.memory import check_memory, check_threads
+from fsref.simulation.workers import workers
 from fsref.tables import short
 
 MAX_TICKS = 65_536
@@ -149,8 +149,8 @@ class Twin:
         reach = reaches(self.net, self.neurons)
         check_ticks(reach, self.neurons, ticks)
         most = max(max(high, -low) for channels in reach.values() for low, high in channels)
-        workers = min(check_threads(threads), len(x))
-        bound = self.memory_bound(len(x), int(steps), ticks, len(chosen), workers)
+        count = min(check_threads(threads), len(x))
+        bound = self.memory_bound(len(x), int(steps), ticks, len(chosen), count)
         check_memory(bound, memory_limit, "rate")
         machine = Machine(self.net, self.neurons, np.int32 if most < 2**31 else np.int64)
         names, classes = machine.spiking, self.net.readout.shape[0]
@@ -167,7 +167,7 @@ class Twin:
             spikes[b], synops[b] = np.cumsum(counts, axis=0)[at], np.cumsum(operations)[at]
             return counts
 
-        with ThreadPoolExecutor(workers) as pool:
+        with workers(count) as pool:
             for counts in pool.map(one, range(len(x))):
                 per_tick += counts
                 if progress is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -22,6 +21,7 @@ from fsref.simulation.given import check_activity
 from fsref.simulation.memory import check_memory, check_threads, run_bytes
 from fsref.simulation.recording import Record, Selection, Trace, select
 from fsref.simulation.store import Store
+from fsref.simulation.workers import workers
 from fsref.tables import Sheet, Shown, plural
 
 BATCH_BYTES = 2**28
@@ -164,7 +164,7 @@ def run(
             raise UsageError("RUN-2", "engine", "gave no activity of a population", min(missing), "all of the network")
 
     store = Store(net, selection, len(x), path)
-    with store, ThreadPoolExecutor(threads) as pool:
+    with store, workers(threads) as pool:
         simulate = working.simulator(net)
         for done in [pool.submit(one_batch, first) for first in range(0, len(x), size)]:
             done.result()
