@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from fsref.cli.graphs import CONTRACT, graph_of
-from fsref.cli.options import JSON, LIMIT, NET, SOURCE, check_target, show
+from fsref.cli.options import JSON, NET, SOURCE, check_target, show
+from fsref.cli.verb import verb
 from fsref.errors import UsageError
 from fsref.formats.bundled import load
 from fsref.formats.sources import SOURCES, load_images
@@ -17,31 +18,34 @@ from fsref.reports.progress import progress
 from fsref.verification.compare import compare as compare_populations
 
 
-@click.command()
+@verb()
 @click.argument("model", metavar="GRAPH")
 @NET
 @SOURCE
-@LIMIT
+@click.option(
+    "--limit", type=click.IntRange(1), default=256, show_default=True, metavar="N", help="Take the first N images."
+)
 @click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw it: .svg, .png or .pdf.")
 @CONTRACT
 @JSON
 def compare(
-    model: str, net: str, source: str | None, limit: int | None, plot: Path | None, as_json: bool, **given: Any
+    model: str, net: str, source: str | None, limit: int, plot: Path | None, as_json: bool, **given: Any
 ) -> int:
     """Say which population loses what the float graph knew.
 
     Of every population of NET beside GRAPH (.npz or .onnx): signal to noise, bias, clipping; and the first jump.
     """
-    graph, network = graph_of(model, given), load(net)
+    graph, network = graph_of("GRAPH", model, given), load(net)
     if plot is not None:
         check_target("--plot", plot, Path(model), Path(net))
         check_picture(plot)
     if source is None:
         raise UsageError("RUN-4", "--data", "a comparison needs images: name some", None, SOURCES)
-    images = load_images(source, network, given["resize"], given["crop"], limit or 256)
+    images = load_images(source, network, given["resize"], given["crop"], limit)
     with progress(f"comparing, {len(images.x)} images", len(images.x)) as advance:
         compared = compare_populations(graph, network, images.x, images.y, progress=advance)
     if plot is not None:
         comparison_picture(compared, plot)
-    show(as_json, [compared], compared.to_dict())
+    taken = f"images  {len(images.x):,} of {source}{', where --limit ends' if len(images.x) == limit else ''}"
+    show(as_json, [compared, taken], {**compared.to_dict(), "data": source, "limit": limit})
     return 0

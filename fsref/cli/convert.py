@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from fsref.cli.graphs import CARRIED, CONTRACT, graph_of
-from fsref.cli.options import JSON, SOURCE, WORK, Given, check_target, show, work
+from fsref.cli.options import JSON, SOURCE, WORK, check_target, show, work
+from fsref.cli.verb import Given, excludes, needs, verb
 from fsref.conversion.converter import Options
 from fsref.conversion.folding import fold
 from fsref.conversion.search import check_loss
@@ -29,6 +30,8 @@ def steps_of(text: str) -> int | dict[str, int]:
         name, equals, count = part.rpartition("=")
         if not (count.isascii() and count.strip().isdecimal()) or len(count) > 6 or (equals and not name):
             raise UsageError("CONV-9", "--steps", "not a number of steps", part, "8, or 8,NAME=6,NAME=5")
+        if name in chosen:
+            raise UsageError("CONV-9", "--steps", "is given twice", part, "one K for all, and one for each NAME")
         chosen[name] = int(count)
     return chosen[""] if set(chosen) == {""} else {"": 8, **chosen}
 
@@ -37,10 +40,10 @@ def chosen_options(given: Given) -> Options:
     """The options of a conversion that the command line says. Errors: UsageError, GraphError."""
     if given["loss"] is not None:
         check_loss(given["loss"])
-        if given["steps"] is not None:
-            raise UsageError("CONV-11", "--steps", "does not go with --search, which chooses K", given["steps"])
     others = ("weight_bits", "alpha", "percentile", "rounding", "power_of_two", "bias_correction")
-    return Options(steps_of(given["steps"] or "8"), **{name: given[name] for name in others})
+    return Options(
+        steps_of("8" if given["steps"] is None else given["steps"]), **{name: given[name] for name in others}
+    )
 
 
 def percent(expected: float | None) -> float | None:
@@ -51,14 +54,12 @@ def percent(expected: float | None) -> float | None:
     return expected
 
 
-def check_files(model: str, target: Path, plot: Path | None, loss: float | None) -> None:
+def check_files(model: str, target: Path, plot: Path | None) -> None:
     """Nothing, when network and picture can be written, and replace neither the model nor one another. Errors:
     UsageError.
     """
     check_target("--out", target, Path(model))
     if plot is not None:
-        if loss is None:
-            raise UsageError("CONV-11", "--plot", "goes with --search", str(plot))
         check_target("--plot", plot, Path(model), target)
         check_picture(plot)
 
@@ -69,7 +70,7 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
     return shlex.join(["fsref", "compare", model, str(net), "--data", source, *said])
 
 
-@click.command()
+@verb(needs("--percentile", "--alpha percentile"), needs("--plot", "--search"), excludes("--steps", "--search"))
 @click.argument("model")
 @SOURCE
 @click.option(
@@ -169,16 +170,17 @@ def convert(
     costs, and the population that lost most.
     """
     expected = percent(given["expect"])
-    graph = graph_of(model, given)
+    graph = graph_of("MODEL", model, given)
     graph.contract()
     if source is None:
         raise UsageError("CONV-8", "--data", "calibration needs images: name some", None, SOURCES)
     chosen = chosen_options(given)
     chosen.check_names(fold(graph))
     target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
-    check_files(model, target, plot, given["loss"])
+    check_files(model, target, plot)
+    tested = source if test is None else test
     calibration = load_images(source, graph, given["resize"], given["crop"], given["image_count"])
-    scored = load_images(test or source, graph, given["resize"], given["crop"], limit)
+    scored = load_images(tested, graph, given["resize"], given["crop"], limit)
     with progress(f"float, {len(scored.x)} images", len(scored.x)) as advance:
         float_score = FloatScore.of(graph, scored.x, scored.y, advance)
     also = shared(calibration.x, scored.x)
@@ -188,12 +190,10 @@ def convert(
         click.echo(f"{graph.name or Path(model).stem}: {nodes}")
         for note in graph.notes:
             click.echo(f"note: {note}")
-        click.echo(f"{float_score} of {test or source}{calibrating}")
+        click.echo(f"{float_score} of {tested}{calibrating}")
     if expected is not None:
         if float_score.labels is None:
-            raise UsageError(
-                "CONV-8", "--expect", "the images have no classes to measure accuracy with", test or source
-            )
+            raise UsageError("CONV-8", "--expect", "the images have no classes to measure accuracy with", tested)
         if off := float_score.unexpected(expected):
             click.echo(f"fsref: error: {off}", err=True)
             return 1
@@ -217,11 +217,11 @@ def convert(
         **work(given),
         **options,
     )
-    outcome = outcome.noted({"source": test or source, **outcome.figures})
+    outcome = outcome.noted({"source": tested, **outcome.figures})
     save(outcome.net, target)
     if outcome.search is not None and plot is not None:
         search_picture(outcome.search, plot)
     written = f"written  {target}\nnext     {following(model, target, source, given)}"
-    plain = {**outcome.to_dict(), "data": test or source, "out": str(target)}
+    plain = {**outcome.to_dict(), "data": tested, "out": str(target)}
     show(as_json, [*([] if outcome.search is None else [outcome.search]), outcome, written], plain)
     return 0

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from fsref.cli.options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, images_of, show, work
-from fsref.errors import InputError, UsageError
+from fsref.cli.verb import needs, verb
+from fsref.errors import InputError
 from fsref.formats.bundled import load
 from fsref.metrics.energy import costs_of, energy
 from fsref.metrics.score import evaluate as score_network
@@ -21,7 +22,7 @@ from fsref.reports.plots import write_plots
 from fsref.reports.progress import progress
 
 
-@click.command()
+@verb(needs("--setting --rounding --apart", "--rate"))
 @NET
 @SOURCE
 @LIMIT
@@ -81,9 +82,6 @@ def evaluate(
 
     Accuracy, spikes, SynOps, latency, speed; on request energy, the rate-coded twin and a report.
     """
-    for option, value in (("--setting", setting), ("--rounding", rounding), ("--apart", apart or None)):
-        if rate is None and value is not None:
-            raise UsageError("RATE-2", option, "goes with --rate")
     prices = None if costs is None else costs_of(costs)
     looked_at = html is not None or folder is not None
     if looked_at:  # what would stop the report stops the verb before the long work

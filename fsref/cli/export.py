@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from fsref.cli.options import JSON, NET, check_target, show
+from fsref.cli.verb import verb
 from fsref.formats.bundled import load
 from fsref.formats.export import FORMATS
 from fsref.formats.export import export as write
 
 
-@click.command()
+@verb()
 @NET
 @click.option("--format", "form", type=click.Choice(tuple(FORMATS)), required=True, help="What to write.")
 @click.option(
@@ -30,7 +31,7 @@ def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], as_jso
     network = load(net)
     target = out or Path(f"{Path(net).name.removesuffix('.npz').removesuffix('.fs')}.fs.{form}")
     check_target("--out", target, Path(net))
-    write(network, target, form, codes=codes)
+    write(network, target, form, **({"codes": codes} if codes else {}))
     show(
         as_json,
         [f"{target}: {network.name or net}, id {network.id[:12]}"],

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from fsref.cli.verb import Command, Given
 from fsref.engines.engine import ENGINES
 from fsref.errors import UsageError
 from fsref.formats.bundled import brings_images
@@ -22,8 +23,6 @@ from fsref.version import SPEC_VERSION, __version__
 
 SCHEMA = 2  # of all JSON; 1 had no such key
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-Command = Callable[..., Any]
-Given = dict[str, Any]  # the options of a verb by name
 
 
 def in_bytes(ctx: click.Context, param: click.Parameter, text: str) -> int:

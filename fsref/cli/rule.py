@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from fsref.cli.options import JSON, show
+from fsref.cli.verb import verb
 
 # Every page that holds rules: the law, and what fsref does around it.
 PAGES = ("SPEC.md", "CONVERSION.md", "RATE_CODING.md", "COSTS.md", "RUNS.md")
@@ -57,7 +58,7 @@ def rules_of(name: str) -> list[Rule]:
     raise click.UsageError(f"no rule has this name: {name} ({limit})")
 
 
-@click.command()
+@verb()
 @click.argument("names", nargs=-1, required=True, metavar="RULE...")
 @JSON
 def rule(names: tuple[str, ...], as_json: bool) -> int:

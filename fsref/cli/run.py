@@ -8,7 +8,8 @@ from typing import Any
 import click
 import numpy as np
 
-from fsref.cli.options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, Given, images_of, show, work
+from fsref.cli.options import ENGINE, JSON, LIMIT, NET, SOURCE, WORK, images_of, show, work
+from fsref.cli.verb import Given, When, needs, verb
 from fsref.engines.engine import ENGINES
 from fsref.errors import UsageError
 from fsref.formats.bundled import brings_images, bundled, load
@@ -47,7 +48,12 @@ def chosen(text: str | None, count: int) -> list[int]:
     return picked
 
 
-@click.command()
+def read(given: Given) -> bool:
+    """Whether what is recorded reaches anybody whole: the list of events has spikes alone, the picture too."""
+    return bool(given["out"] or (given["as_json"] and not given["events"]))
+
+
+@verb(needs("--observable", When("--out, or --json without --events", read)))
 @NET
 @SOURCE
 @LIMIT
