@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import fields
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import click
@@ -20,6 +21,7 @@ from fsref.formats.bundled import save
 from fsref.formats.sources import SOURCES, load_images
 from fsref.reports.pictures import check_picture, search_picture
 from fsref.reports.progress import progress
+from fsref.tables import WIDTH, plural, printable
 from fsref.verification.outcome import FloatScore, convert_and_score, shared
 
 
@@ -64,10 +66,15 @@ def check_files(model: str, target: Path, plot: Path | None) -> None:
         check_picture(plot)
 
 
+def word(path: object) -> str:
+    """A path as a word of a command line, where one that starts with - would be an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
+
+
 def following(model: str, net: Path, source: str, given: Given) -> str:
     """The command that compares a new network with what it was made of, as one types it."""
-    said = [word for name in CARRIED if given[name] is not None for word in (f"--{name}", str(given[name]))]
-    return shlex.join(["fsref", "compare", model, str(net), "--data", source, *said])
+    said = [part for name in CARRIED if given[name] is not None for part in (f"--{name}", str(given[name]))]
+    return shlex.join(["fsref", "compare", word(model), word(net), "--data", source, *said])
 
 
 @verb(needs("--percentile", "--alpha percentile"), needs("--plot", "--search"), excludes("--steps", "--search"))
@@ -181,13 +188,13 @@ def convert(
     tested = source if test is None else test
     calibration = load_images(source, graph, given["resize"], given["crop"], given["image_count"])
     scored = load_images(tested, graph, given["resize"], given["crop"], limit)
-    with progress(f"float, {len(scored.x)} images", len(scored.x)) as advance:
+    with progress(f"float, {plural(len(scored.x), 'image')}", len(scored.x)) as advance:
         float_score = FloatScore.of(graph, scored.x, scored.y, advance)
     also = shared(calibration.x, scored.x)
     calibrating = "" if not also else f", {'all' if also == len(scored.x) else f'{also:,}'} of them calibrate"
     nodes = f"{len(graph.nodes)} nodes, {sum(node.parameters for node in graph.nodes):,} parameters"
     if not as_json:
-        click.echo(f"{graph.name or Path(model).stem}: {nodes}")
+        click.echo(fill(f"{printable(graph.name or Path(model).stem)}: {nodes}", WIDTH))
         for note in graph.notes:
             click.echo(f"note: {note}")
         click.echo(f"{float_score} of {tested}{calibrating}")
@@ -196,6 +203,9 @@ def convert(
             raise UsageError("CONV-8", "--expect", "the images have no classes to measure accuracy with", tested)
         if off := float_score.unexpected(expected):
             click.echo(f"fsref: error: {off}", err=True)
+            told = {"network": graph.name, "image_count": len(scored.x), "float_correct": float_score.correct}
+            if as_json:
+                show(True, (), {**told, "notes": [off, *float_score.notes], "data": tested, "out": None})
             return 1
     if not as_json:
         click.echo()
@@ -212,7 +222,7 @@ def convert(
         loss=given["loss"],
         image_count=given["image_count"],
         float_score=float_score,
-        progress=lambda task, images: progress(f"{task}, {images} images", images),
+        progress=lambda task, images: progress(f"{task}, {plural(images, 'image')}", images),
         tried=None if as_json else lambda point: click.echo(f"  {point}", err=True),
         **work(given),
         **options,

@@ -9,7 +9,7 @@ import click
 
 from fsref.cli.options import options
 from fsref.cli.verb import Given
-from fsref.errors import FileError, FsrefError, GraphError, UsageError
+from fsref.errors import FsrefError, GraphError, UsageError
 from fsref.formats.bundled import load, load_graph
 from fsref.graph.graph import Graph
 from fsref.law.images import Pixels
@@ -56,15 +56,12 @@ def loaded(place: str, model: str) -> Graph:
     """
     try:
         return load_graph(model)
-    except FileError:
-        try:
-            load(model)
-        except FsrefError:
-            network = False
-        else:
-            network = True
-        if not network:
-            raise
+    except FsrefError as error:
+        found = error
+    try:
+        load(model)
+    except FsrefError:
+        raise found from None
     limit = "a .graph.npz or .onnx file" + ("; fsref compare takes GRAPH NET" if place == "GRAPH" else "")
     raise GraphError("GRAPH-6", place, "is an FS network, where the float graph is wanted", model, limit)
 

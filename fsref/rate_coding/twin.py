@@ -23,7 +23,7 @@ from fsref.rate_coding.neurons import Neurons, Rounding, Setting, check_ticks, d
 from fsref.rate_coding.ticks import Machine, table_bytes, working_bytes
 from fsref.simulation.memory import check_memory, check_threads
 from fsref.simulation.workers import workers
-from fsref.tables import short
+from fsref.tables import plural, short
 
 MAX_TICKS = 65_536
 
@@ -58,7 +58,9 @@ class RateResult:
         return self.checkpoints + max(0, depth(self.twin.net, self.twin.neurons) - 1)
 
     def __repr__(self) -> str:
-        return short(f"<RateResult of {self.twin}: {len(self.predictions)} images, T = {self.predictions.shape[1]}>")
+        return short(
+            f"<RateResult of {self.twin}: {plural(len(self.predictions), 'image')}, T = {self.predictions.shape[1]}>"
+        )
 
     @property
     def inexact(self) -> tuple[str, ...]:
@@ -123,6 +125,7 @@ class Twin:
         own = 2 * workers * (working_bytes(self.net) + 8 * ticks * (classes + 2 * names + 2))
         return images * each + table_bytes(self.net) + own
 
+    @public
     def run(
         self,
         images: ArrayLike,

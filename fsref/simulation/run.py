@@ -81,7 +81,7 @@ class Result(Shown):
             told = [*named[b : b + 1], *([class_name(net, int(labels[b]))] if labels is not None else [])]
             answer = class_name(net, int(self.predictions[b]))
             rows.append([str(b), *told, answer, "   ".join(largest(net, self.logits[b])), spikes[b]])
-        more = [("...", f"and {len(spikes) - ROWS:,} more images")] if len(spikes) > ROWS else []
+        more = [("...", f"and {plural(len(spikes) - ROWS, 'more image')}")] if len(spikes) > ROWS else []
         counted = [(p, f"{self.spike_counts[p.name].mean():,.1f} spikes per image") for p in spiking]
         means = [(p.name, f"{mean} of {plural(p.neurons, 'neuron')}") for p, mean in counted]
         title = f"{net.name or 'network'}: {plural(len(spikes), 'image')}, engine {self.engine}"
