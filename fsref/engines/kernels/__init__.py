@@ -10,6 +10,7 @@ cache. With NUMBA_DISABLE_JIT kernels run as the Python they are.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import update_wrapper
 from threading import RLock
 from typing import Any
 
@@ -20,7 +21,8 @@ class Kernel:
     """A function of flat arrays and scalars that Numba compiles when it is first called, here or by another kernel."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.function, self.__doc__ = function, function.__doc__
+        self.function = function
+        update_wrapper(self, function)
         self._compiled: Any = None
 
     def __call__(self, *arguments: Any) -> Any:
