@@ -7,26 +7,26 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fsref import errors as errors
-from fsref.errors import FsrefError
-from fsref.law.images import Pixels
-from fsref.law.network import Network
-from fsref.law.neuron import Table, fs_relu
-from fsref.law.populations import FS, Input, MaxPool, Readout, Width
-from fsref.law.projections import Conv2d, Dense, scale, shortcut, sum_pool
 from fsref.version import SPEC_VERSION as SPEC_VERSION
 from fsref.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from fsref import errors as errors
     from fsref import testing as testing
     from fsref.conversion.converter import convert
     from fsref.conversion.search import search
+    from fsref.errors import FsrefError
     from fsref.formats.bundled import load, load_graph, save
     from fsref.formats.export import export
     from fsref.formats.sources import load_images
     from fsref.graph.graph import Graph
     from fsref.importers.onnx.from_onnx import from_onnx
     from fsref.importers.torch.from_torch import from_torch
+    from fsref.law.images import Pixels
+    from fsref.law.network import Network
+    from fsref.law.neuron import Table, fs_relu
+    from fsref.law.populations import FS, Input, MaxPool, Readout, Width
+    from fsref.law.projections import Conv2d, Dense, scale, shortcut, sum_pool
     from fsref.metrics.counts import count
     from fsref.metrics.energy import energy
     from fsref.metrics.score import evaluate
@@ -42,10 +42,21 @@ if TYPE_CHECKING:
     from fsref.verification.explain import explain
     from fsref.verification.outcome import convert_and_score
 
-_LAZY = {
+_HOMES = {
+    "FS": "law.populations",
+    "Conv2d": "law.projections",
+    "Dense": "law.projections",
+    "FsrefError": "errors",
     "Graph": "graph.graph",
+    "Input": "law.populations",
+    "MaxPool": "law.populations",
+    "Network": "law.network",
+    "Pixels": "law.images",
+    "Readout": "law.populations",
     "Record": "simulation.recording",
+    "Table": "law.neuron",
     "Trace": "simulation.recording",
+    "Width": "law.populations",
     "check": "verification.check",
     "compare": "verification.compare",
     "convert": "conversion.converter",
@@ -58,6 +69,7 @@ _LAZY = {
     "export": "formats.export",
     "from_onnx": "importers.onnx.from_onnx",
     "from_torch": "importers.torch.from_torch",
+    "fs_relu": "law.neuron",
     "load": "formats.bundled",
     "load_graph": "formats.bundled",
     "load_images": "formats.sources",
@@ -67,7 +79,10 @@ _LAZY = {
     "run": "simulation.run",
     "run_pipelined": "simulation.pipeline",
     "save": "formats.bundled",
+    "scale": "law.projections",
     "search": "conversion.search",
+    "shortcut": "law.projections",
+    "sum_pool": "law.projections",
 }
 
 __all__ = [
@@ -120,11 +135,11 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs more than NumPy when it is first asked for."""
-    if name == "testing":
-        return import_module("fsref.testing")
-    if name in _LAZY:
-        value = getattr(import_module(f"fsref.{_LAZY[name]}"), name)
+    """Import a name when it is first asked for: of the command line, an interrupt is caught before that."""
+    if name in ("errors", "testing"):
+        return import_module(f"fsref.{name}")
+    if name in _HOMES:
+        value = getattr(import_module(f"fsref.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'fsref' has no attribute {name!r}")

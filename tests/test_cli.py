@@ -104,7 +104,6 @@ def test_help_fits_a_terminal(call: Call) -> None:
 def test_info_draws_a_timeline(call: Call, model: Path) -> None:
     code, out, err = call("info", model, "--timeline")
     assert (code, out, err) == (0, timeline_text(fsref.load(model)) + "\n", "")
-    assert call("info", model, "--timeline", "--json") == call("info", model, "--json")
 
 
 def test_run_gives_the_result_of_run(call: Call, model: Path) -> None:

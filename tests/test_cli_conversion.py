@@ -151,6 +151,42 @@ def test_expect_stops_with_a_hint(call: Call, files: Path) -> None:
     assert not (files / "net.fs.npz").exists()
     assert "+-5.5; score more of them (" in call("convert", "net.npz", "--data", "images.npz", "--expect", "95")[2]
     assert call("convert", "net.npz", "--data", "images.npz", "--expect", "90.9")[0] == 0
+    code, out, err = call("convert", "net.npz", "--data", "images.npz", "--expect", "99", "--json")
+    told = json.loads(out)
+    assert (code, told["float_correct"], told["image_count"], told["out"]) == (1, 54, 60, None)
+    assert err == f"fsref: error: {told['notes'][0]}\n"
+
+
+def test_names_do_what_names_do(call: Call, files: Path) -> None:
+    """A model whose name starts with - stands in the next command so that it can be typed; a long one is wrapped; one
+    name of a population is one name, not its letters.
+    """
+    graph = residual()
+    fsref.save(fsref.Graph(graph.input, graph.nodes, "long " * 40), files / "-x.npz")
+    code, out, _ = call("convert", "--data", "images.npz", "--out", "-y.npz", "--", "-x.npz")
+    following = shlex.split(out.splitlines()[-1].removeprefix("next"))
+    assert code == 0 and following[2:4] == ["./-x.npz", "./-y.npz"] and call(*following[1:])[0] == 0
+    assert max(map(len, out.splitlines())) <= 80
+    pytest.importorskip("onnx")
+    fsref.export(files / "-y.npz", files / "one.onnx", "onnx", codes="stem")
+    fsref.export(files / "-y.npz", files / "list.onnx", "onnx", codes=["stem"])
+    assert (files / "one.onnx").read_bytes() == (files / "list.onnx").read_bytes()
+
+
+def test_unknown_keywords_of_methods_are_usage_errors() -> None:
+    """As those of functions are, and `load_graph` says what reads ONNX."""
+    net, graph = tiny(), residual()
+    twin = fsref.rate_coded(net, rounding="nearest")
+    for wrong in (
+        lambda: net.save("a.npz", colour=1),
+        lambda: graph.forward(drawn(1), colour=1),
+        lambda: twin.run(drawn(1), 8, colour=1),
+        lambda: fsref.Trace(colour=1),
+    ):
+        with pytest.raises(fsref.errors.UsageError, match="unknown argument: colour"):
+            wrong()
+    with pytest.raises(fsref.errors.FileError, match="from_onnx"):
+        fsref.load_graph("model.onnx")
 
 
 @pytest.mark.parametrize(

@@ -328,7 +328,9 @@ def test_rule_prints_rules_from_the_pages(capsys: pytest.CaptureFixture[str]) ->
     first, second = out.split("\n\n")
     assert (code, err) == (0, "")
     assert first.splitlines()[0] == "PROJ-2 Size of a conv2d (SPEC.md)" and second.startswith("RUN-3 ")
-    assert "\n".join(first.splitlines()[1:]) in TEXTS["SPEC.md"] and "(RUNS.md)" in second
+    assert " ".join(first.split("\n", 1)[1].split()) in " ".join(TEXTS["SPEC.md"].split()) and "(RUNS.md)" in second
+    every = call(capsys, "rule", *sorted({name.partition("-")[0] for name in rules()}))[1]
+    assert max(map(len, every.splitlines())) <= 80
     told = json.loads(call(capsys, "rule", "FS-2", "--json")[1])
     assert [(r["rule"], r["title"], r["page"]) for r in told["rules"]] == [("FS-2", "Fire", "SPEC.md")]
     assert "equality fires" in told["rules"][0]["text"] and told["spec_version"] == fsref.SPEC_VERSION

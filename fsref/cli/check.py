@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from fsref.cli.options import JSON, LIMIT, NET, SOURCE, WORK, images_of, show, work
+from fsref.cli.verb import excludes, needs, verb
 from fsref.errors import UsageError
 from fsref.formats.bundled import brings_images, load
 from fsref.law.images import drawn_images
@@ -16,7 +17,11 @@ from fsref.verification.check import check as check_network
 from fsref.verification.golden import self_check
 
 
-@click.command()
+@verb(
+    excludes("--data --images-drawn --seed --limit --resize --crop --memory-limit --threads --batch", "--self"),
+    excludes("--images-drawn --seed", "--data"),
+    needs("--limit --resize --crop", "--data"),
+)
 @NET
 @SOURCE
 @LIMIT
@@ -43,10 +48,6 @@ def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given:
     They are compared bit by bit on images; exit code 1 when they differ.
     """
     source = given["source"]
-    for name in ("source", "limit", "resize", "crop"):
-        if given[name] is not None and (itself or source is None):
-            option = "--data" if name == "source" else f"--{name}"
-            raise UsageError("RUN-4", option, "does not go with --self" if itself else "needs --data", given[name])
     if itself:
         if not brings_images(net):
             raise UsageError("EVENT-3", "--self", "needs a model that comes with fsref", net, "digits")

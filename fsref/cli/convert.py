@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from dataclasses import fields
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import click
 
 from fsref.cli.graphs import CARRIED, CONTRACT, graph_of
-from fsref.cli.options import FORCE, JSON, SOURCE, WORK, Given, check_file, labelled, show, work
+from fsref.cli.options import FORCE, JSON, SOURCE, WORK, check_file, labelled, show, work
+from fsref.cli.verb import Given, excludes, needs, verb
 from fsref.conversion.converter import Options
 from fsref.conversion.folding import fold
 from fsref.conversion.search import check_loss
@@ -19,6 +21,7 @@ from fsref.formats.npz import save
 from fsref.formats.sources import SOURCES, load_images
 from fsref.reports.pictures import check_picture, search_picture
 from fsref.reports.progress import progress
+from fsref.tables import WIDTH, plural
 from fsref.verification.outcome import FloatScore, convert_and_score, shared
 
 
@@ -29,6 +32,8 @@ def steps_of(text: str) -> int | dict[str, int]:
         name, equals, count = part.rpartition("=")
         if not (count.isascii() and count.strip().isdecimal()) or len(count) > 6 or (equals and not name):
             raise UsageError("CONV-9", "--steps", "not a number of steps", part, "8, or 8,NAME=6,NAME=5")
+        if name in chosen:
+            raise UsageError("CONV-9", "--steps", "is given twice", part, "one K for all, and one for each NAME")
         chosen[name] = int(count)
     return chosen[""] if set(chosen) == {""} else {"": 8, **chosen}
 
@@ -37,10 +42,10 @@ def chosen_options(given: Given) -> Options:
     """The options of a conversion that the command line says. Errors: UsageError, GraphError."""
     if given["loss"] is not None:
         check_loss(given["loss"])
-        if given["steps"] is not None:
-            raise UsageError("CONV-11", "--steps", "does not go with --search, which chooses K", given["steps"])
     others = ("weight_bits", "alpha", "percentile", "rounding", "power_of_two", "bias_correction")
-    return Options(steps_of(given["steps"] or "8"), **{name: given[name] for name in others})
+    return Options(
+        steps_of("8" if given["steps"] is None else given["steps"]), **{name: given[name] for name in others}
+    )
 
 
 def percent(expected: float | None) -> float | None:
@@ -51,25 +56,28 @@ def percent(expected: float | None) -> float | None:
     return expected
 
 
-def check_files(target: Path, plot: Path | None, loss: float | None, force: bool, *read: str | None) -> None:
+def check_files(target: Path, plot: Path | None, force: bool, *read: str | None) -> None:
     """Nothing, when network and picture can be written, and replace neither what is `read` nor one another, nor without
     --force anything else. Errors: UsageError.
     """
     check_file("--out", target, force, *read)
     if plot is not None:
-        if loss is None:
-            raise UsageError("CONV-11", "--plot", "goes with --search", str(plot))
         check_file("--plot", plot, force, target, *read)
         check_picture(plot)
 
 
+def word(path: object) -> str:
+    """A path as a word of a command line, where one that starts with - would be an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
+
+
 def following(model: str, net: Path, source: str, given: Given) -> str:
     """The command that compares a new network with what it was made of, as one types it."""
-    said = [word for name in CARRIED if given[name] is not None for word in (f"--{name}", str(given[name]))]
-    return shlex.join(["fsref", "compare", model, str(net), "--data", source, *said])
+    said = [part for name in CARRIED if given[name] is not None for part in (f"--{name}", str(given[name]))]
+    return shlex.join(["fsref", "compare", word(model), word(net), "--data", source, *said])
 
 
-@click.command()
+@verb(needs("--percentile", "--alpha percentile"), needs("--plot", "--search"), excludes("--steps", "--search"))
 @click.argument("model")
 @SOURCE
 @click.option(
@@ -171,33 +179,35 @@ def convert(
     costs, and the population that lost most.
     """
     expected = percent(given["expect"])
-    graph = graph_of(model, given)
+    graph = graph_of("MODEL", model, given)
     graph.contract()
     if source is None:
         raise UsageError("CONV-8", "--data", "calibration needs images: name some", None, SOURCES)
     chosen = chosen_options(given)
     chosen.check_names(fold(graph, given["memory_limit"]))
     target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
-    check_files(target, plot, given["loss"], force, model, source, test)
+    check_files(target, plot, force, model, source, test)
+    tested = source if test is None else test
     calibration = load_images(source, graph, given["resize"], given["crop"], given["image_count"])
-    scored = load_images(test or source, graph, given["resize"], given["crop"], limit)
-    with progress(f"float, {len(scored.x)} images", len(scored.x)) as advance:
+    scored = load_images(tested, graph, given["resize"], given["crop"], limit)
+    with progress(f"float, {plural(len(scored.x), 'image')}", len(scored.x)) as advance:
         float_score = FloatScore.of(graph, scored.x, scored.y, advance, given["memory_limit"])
     also = shared(calibration.x, scored.x)
     calibrating = "" if not also else f", {'all' if also == len(scored.x) else f'{also:,}'} of them calibrate"
     nodes = f"{len(graph.nodes)} nodes, {sum(node.parameters for node in graph.nodes):,} parameters"
     if not as_json:
-        click.echo(f"{shown(graph.name or Path(model).stem)}: {nodes}")
+        click.echo(fill(f"{shown(graph.name or Path(model).stem)}: {nodes}", WIDTH))
         for note in graph.notes:
             click.echo(f"note: {shown(note)}")
-        click.echo(f"{float_score} of {shown(test or source)}{calibrating}")
+        click.echo(f"{float_score} of {shown(tested)}{calibrating}")
     if expected is not None:
         if float_score.labels is None:
-            raise UsageError(
-                "CONV-8", "--expect", "the images have no classes to measure accuracy with", test or source
-            )
+            raise UsageError("CONV-8", "--expect", "the images have no classes to measure accuracy with", tested)
         if off := float_score.unexpected(expected):
             click.echo(f"fsref: error: {off}", err=True)
+            told = {"network": graph.name, "image_count": len(scored.x), "float_correct": float_score.correct}
+            if as_json:
+                show(True, (), {**told, "notes": [off, *float_score.notes], "data": tested, "out": None})
             return 1
     if not as_json:
         click.echo()
@@ -214,24 +224,17 @@ def convert(
         loss=given["loss"],
         image_count=given["image_count"],
         float_score=float_score,
-        progress=lambda task, images: progress(f"{task}, {images} images", images),
+        progress=lambda task, images: progress(f"{task}, {plural(images, 'image')}", images),
         tried=None if as_json else lambda point: click.echo(f"  {point}", err=True),
         **work(given),
         **options,
     )
-    outcome = outcome.noted({"source": test or source, **outcome.figures})
+    outcome = outcome.noted({"source": tested, **outcome.figures})
     save(outcome.net, target, force)
     if outcome.search is not None and plot is not None:
         search_picture(outcome.search, plot, force)
     written = f"written  {target}\nnext     {following(model, target, source, given)}"
-    plain = {**outcome.to_dict(), **scored.to_dict(), "data": test or source, "out": str(target)}
-    show(
-        as_json,
-        [
-            *([] if outcome.search is None else [outcome.search]),
-            labelled(outcome.sheet(), calibration, scored),
-            written,
-        ],
-        plain,
-    )
+    plain = {**outcome.to_dict(), **scored.to_dict(), "data": tested, "out": str(target)}
+    searched = [] if outcome.search is None else [outcome.search]
+    show(as_json, [*searched, labelled(outcome.sheet(), calibration, scored), written], plain)
     return 0

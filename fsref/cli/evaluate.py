@@ -7,22 +7,9 @@ from typing import Any
 
 import click
 
-from fsref.cli.options import (
-    ENGINE,
-    FORCE,
-    JSON,
-    LIMIT,
-    NET,
-    SOURCE,
-    WORK,
-    check_file,
-    check_force,
-    images_of,
-    labelled,
-    show,
-    work,
-)
-from fsref.errors import InputError, UsageError
+from fsref.cli.options import ENGINE, FORCE, JSON, LIMIT, NET, SOURCE, WORK, check_file, images_of, labelled, show, work
+from fsref.cli.verb import needs, verb
+from fsref.errors import InputError
 from fsref.formats.bundled import load
 from fsref.metrics.energy import costs_of, energy
 from fsref.metrics.score import evaluate as score_network
@@ -36,7 +23,7 @@ from fsref.reports.plots import check_plots_target, write_plots
 from fsref.reports.progress import progress
 
 
-@click.command()
+@verb(needs("--setting --rounding --apart", "--rate"), needs("--force", "--html", "--plots"))
 @NET
 @SOURCE
 @LIMIT
@@ -98,10 +85,6 @@ def evaluate(
 
     Accuracy, spikes, SynOps, latency, speed; on request energy, the rate-coded twin and a report.
     """
-    for option, value in (("--setting", setting), ("--rounding", rounding), ("--apart", apart or None)):
-        if rate is None and value is not None:
-            raise UsageError("RATE-2", option, "goes with --rate")
-    check_force(force, html=html, plots=folder)
     prices = None if costs is None else costs_of(costs)
     looked_at = html is not None or folder is not None
     if looked_at:  # what would stop the report stops the verb before the long work

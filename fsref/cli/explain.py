@@ -8,13 +8,19 @@ from typing import Any
 import click
 
 from fsref.cli.options import ENGINE, JSON, NET, SOURCE, images_of, show
+from fsref.cli.verb import Given, When, excludes, needs, verb
 from fsref.errors import UsageError
 from fsref.formats.bundled import load
 from fsref.formats.sources import image_file
 from fsref.verification.explain import explain as explain_neuron
 
 
-@click.command()
+def by_number(given: Given) -> bool:
+    """Whether IMAGE is the number of one."""
+    return bool(given["image"].isascii() and given["image"].isdigit())
+
+
+@verb(needs("--data", When("the number of an image", by_number)), excludes("--synapses", "--json"))
 @NET
 @click.argument("image")
 @click.option("--population", required=True, help="Which population.")
@@ -33,7 +39,7 @@ def explain(
     IMAGE is an index into --data, an image file or a .npy file.
     """
     network = load(net)
-    if image.isascii() and image.isdigit():
+    if by_number({"image": image}):
         images = images_of(net, network, given)
         if len(image) > 18 or int(image) >= len(images.x):
             raise UsageError("RUN-4", "IMAGE", "no such image", image, f"0..{len(images.x) - 1}")

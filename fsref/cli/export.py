@@ -7,13 +7,14 @@ from pathlib import Path
 import click
 
 from fsref.cli.options import FORCE, JSON, NET, check_file, show
+from fsref.cli.verb import verb
 from fsref.errors import shown
 from fsref.formats.bundled import load
 from fsref.formats.export import FORMATS
 from fsref.formats.export import export as write
 
 
-@click.command()
+@verb()
 @NET
 @click.option("--format", "form", type=click.Choice(tuple(FORMATS)), required=True, help="What to write.")
 @click.option(
@@ -32,7 +33,7 @@ def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], force:
     network = load(net)
     target = out or Path(f"{Path(net).name.removesuffix('.npz').removesuffix('.fs')}.fs.{form}")
     check_file("--out", target, force, net)
-    write(network, target, form, codes=codes, replace=force)
+    write(network, target, form, replace=force, **({"codes": codes} if codes else {}))
     show(
         as_json,
         [f"{target}: {shown(network.name or net)}, id {network.id[:12]}"],

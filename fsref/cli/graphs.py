@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from fsref.cli.options import Given, options
-from fsref.errors import GraphError, UsageError
-from fsref.formats.bundled import load_graph
+from fsref.cli.options import options
+from fsref.cli.verb import Given
+from fsref.errors import FsrefError, GraphError, UsageError
+from fsref.formats.bundled import load, load_graph
 from fsref.graph.graph import Graph
 from fsref.law.images import Pixels
 
@@ -49,14 +50,32 @@ def numbers(option: str, text: str) -> tuple[float, ...]:
     return tuple(found)
 
 
-def graph_of(model: str, given: Given) -> Graph:
-    """The float graph of a file, .onnx or fsref's own npz, with what the command line says of its input. Errors:
-    GraphError, FileError, UsageError.
+def loaded(place: str, model: str) -> Graph:
+    """The float graph of a file that is fsref's own. Errors: GraphError naming the argument `place`, when it is an FS
+    network; FileError.
+    """
+    try:
+        return load_graph(model)
+    except FsrefError as error:
+        found = error
+    try:
+        load(model)
+    except FsrefError:
+        raise found from None
+    limit = "a .graph.npz or .onnx file" + ("; fsref compare takes GRAPH NET" if place == "GRAPH" else "")
+    raise GraphError("GRAPH-6", place, "is an FS network, where the float graph is wanted", model, limit)
+
+
+def graph_of(place: str, model: str, given: Given) -> Graph:
+    """The float graph of a file, .onnx or fsref's own npz, that the argument `place` names, with what the command line
+    says of its input. Errors: GraphError, FileError, UsageError.
     """
     asked: dict[str, Any] = {
         name: numbers(f"--{name}", given[name]) for name in ("mean", "std", "scale") if given[name] is not None
     }
     if "scale" in asked:
+        if len(asked["scale"]) > 1:
+            raise UsageError("GRAPH-5", "--scale", "not one number", given["scale"], "one for all channels")
         asked["scale"] = asked["scale"][0]
     if given["order"] is not None:
         asked["order"] = given["order"]
@@ -79,7 +98,7 @@ def graph_of(model: str, given: Given) -> Graph:
                 "name --mean and --std; 0 and 1 when the model takes pixels x scale",
             )
         return from_onnx(model, Pixels(*(size or input_shape(model)), **asked))
-    graph = load_graph(model)
+    graph = loaded(place, model)
     if not asked and size is None:
         return graph
     if graph.input is None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from fsref.cli.options import JSON, NET, show
+from fsref.cli.verb import excludes, verb
 from fsref.formats.bundled import load
 from fsref.reports.network import info_sheet, network_dict, timeline_text
 
 
-@click.command()
+@verb(excludes("--timeline", "--json"))
 @NET
 @click.option("--timeline", is_flag=True, help="Draw when each population receives and fires, a row per population.")
 @JSON

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from fsref.cli.verb import Command, Given
 from fsref.engines.engine import ENGINES
 from fsref.errors import UsageError, printable
 from fsref.formats.bundled import brings_images
@@ -26,8 +27,6 @@ from fsref.version import SPEC_VERSION, __version__
 
 SCHEMA = 2  # of all JSON; 1 had no such key
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-Command = Callable[..., Any]
-Given = dict[str, Any]  # the options of a verb by name
 
 
 def in_bytes(ctx: click.Context, param: click.Parameter, text: str) -> int:
@@ -97,12 +96,6 @@ def check_file(option: str, target: Path, force: bool, *others: str | Path | Non
     if os.path.realpath(target) in [os.path.realpath(other) for other in others if other is not None]:
         raise UsageError("RUN-5", option, "would replace another file of this command", str(target), "another name")
     check_target(target, force, option=option)
-
-
-def check_force(force: bool, **targets: Path | None) -> None:
-    """Nothing, when --force has something to write. Errors: UsageError."""
-    if force and not any(targets.values()):
-        raise UsageError("RUN-5", "--force", f"goes with {' or '.join(f'--{name}' for name in targets)}")
 
 
 def images_of(name: str, net: Network, given: Given) -> ImageSet:

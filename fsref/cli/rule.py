@@ -7,10 +7,13 @@ from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
+from textwrap import fill
 
 import click
 
 from fsref.cli.options import JSON, show
+from fsref.cli.verb import verb
+from fsref.tables import WIDTH
 
 # Every page that holds rules: the law, and what fsref does around it.
 PAGES = ("SPEC.md", "CONVERSION.md", "RATE_CODING.md", "COSTS.md", "RUNS.md")
@@ -27,7 +30,19 @@ class Rule:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.rule} {self.title} ({self.page})\n{self.text}"
+        return f"{self.rule} {self.title} ({self.page})\n{wrapped(self.text)}"
+
+
+def wrapped(text: str) -> str:
+    """The text of a page within 80 columns: paragraphs are filled, what has lines of its own keeps them as it can."""
+    parts: list[str] = []
+    for line in text.splitlines():
+        goes_on = bool(re.match(r"\w|[`*(](?!``)", line))
+        if goes_on and parts and parts[-1][:1].isalnum() and not line.startswith("Code: "):
+            parts[-1] += f" {line}"
+        else:
+            parts.append(line)
+    return "\n".join(fill(part, WIDTH, break_long_words=False, break_on_hyphens=False) for part in parts)
 
 
 @cache
@@ -57,7 +72,7 @@ def rules_of(name: str) -> list[Rule]:
     raise click.UsageError(f"no rule has this name: {name} ({limit})")
 
 
-@click.command()
+@verb()
 @click.argument("names", nargs=-1, required=True, metavar="RULE...")
 @JSON
 def rule(names: tuple[str, ...], as_json: bool) -> int:

@@ -8,21 +8,8 @@ from typing import Any
 import click
 import numpy as np
 
-from fsref.cli.options import (
-    ENGINE,
-    FORCE,
-    JSON,
-    LIMIT,
-    NET,
-    SOURCE,
-    WORK,
-    Given,
-    check_force,
-    images_of,
-    labelled,
-    show,
-    work,
-)
+from fsref.cli.options import ENGINE, FORCE, JSON, LIMIT, NET, SOURCE, WORK, images_of, labelled, show, work
+from fsref.cli.verb import Given, When, needs, verb
 from fsref.engines.engine import ENGINES
 from fsref.errors import UsageError
 from fsref.formats.bundled import brings_images, bundled, load
@@ -62,7 +49,12 @@ def chosen(text: str | None, count: int) -> list[int]:
     return picked
 
 
-@click.command()
+def read(given: Given) -> bool:
+    """Whether what is recorded reaches anybody whole: the list of events has spikes alone, the picture too."""
+    return bool(given["out"] or (given["as_json"] and not given["events"]))
+
+
+@verb(needs("--observable", When("--out, or --json without --events", read)), needs("--force", "--out"))
 @NET
 @SOURCE
 @LIMIT
@@ -106,7 +98,6 @@ def run(
 
     `fsref run digits` alone shows the whole product: score, bit-exact check and a raster.
     """
-    check_force(force, out=out)
     if out is not None:
         check_recording_target(out, force, "--out")
     network = load(net)

@@ -52,7 +52,7 @@ class Point:
         if self.refused:
             return f"{name}: {self.refused}"
         if not self.complete:
-            return f"{name}: given up after {self.image_count} images, latency {self.latency_steps}"
+            return f"{name}: given up after {plural(self.image_count, 'image')}, latency {self.latency_steps}"
         return (
             f"{name}: {self.right} of {self.image_count} right, latency {self.latency_steps}, "
             f"{self.spikes_per_neuron:.3f} spikes per neuron"
@@ -149,7 +149,7 @@ class Found(Brief, Shown):
             ("+", "best" if self.kept else "loses least; no point keeps the loss"),
             ("*", "no other is better in accuracy, latency and spikes at once"),
             ("best", ", ".join(f"{name}={k}" for name, k in self.best.steps.items())),
-            ("chosen", f"on these {self.image_count:,} images, {chance}"),
+            ("chosen", f"on these {plural(self.image_count, 'image')}, {chance}"),
         ]
         head = "", "K", "sum of K", f"{self.measure} %", "lost", "latency", "spikes per neuron"
         title = f"{self.graph or 'graph'}: {plural(len(self.points), 'point')} tried"

@@ -22,7 +22,6 @@ from fsref.law.projections import Conv2d, Dense, Pair, Projection, taps
 from fsref.tables import Brief
 
 Array = NDArray[Any]
-kernels = plain.told()
 UNWANTED = np.empty((0, 0, 0), np.int64)
 
 
@@ -236,6 +235,13 @@ def codes(trains: NDArray[np.uint16], d: Ints) -> Ints:
 def simulator(net: Network) -> Simulator:
     """A function from images (B, C, H, W) to the activity of every population in turn."""
     return Simulation(net).run
+
+
+def __getattr__(name: str) -> str:
+    """`kernels`: what does the work, in words; Numba is imported to say which."""
+    if name == "kernels":
+        return plain.told()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def count_deliveries(net: Network, images: Ints) -> dict[str, Array]:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from os import PathLike
 from pathlib import Path
 
-from fsref.errors import UsageError, public
+from fsref.errors import FileError, UsageError, public
 from fsref.formats import graph as graphs
 from fsref.formats import npz as networks
 from fsref.formats.files import path_of
@@ -49,7 +49,10 @@ def load(path: str | PathLike[str]) -> Network:
 @public
 def load_graph(path: str | PathLike[str]) -> Graph:
     """The float graph of a file (GRAPH-6). Errors: FileError, GraphError."""
-    return graphs.load(path_of(path, "load_graph"))
+    file = path_of(path, "load_graph")
+    if file.suffix.lower() == ".onnx":
+        raise FileError("GRAPH-6", str(path), "is an ONNX file", None, "fsref.from_onnx(path, pixels) reads it")
+    return graphs.load(file)
 
 
 @public

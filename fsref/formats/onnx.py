@@ -70,6 +70,7 @@ def save(net: Network, path: str | PathLike[str], codes: Sequence[str] = (), rep
 def model(net: Network, codes: Sequence[str] = ()) -> ModelProto:
     """A network as a checked ONNX model (FILE-5). Errors: RangeError where int32 does not suffice, UsageError."""
     onnx = package()
+    codes = [codes] if isinstance(codes, str) else codes
     for name in codes:
         if name not in net.code_weights:
             limit = ", ".join(net.code_weights)

@@ -235,6 +235,7 @@ class Graph(Shown):
                 users[name].append(node.name)
         return {name: tuple(readers) for name, readers in users.items()}
 
+    @public
     def forward(self, images: ArrayLike) -> NDArray[np.float32]:
         """The logits (B, classes), float32, of images (B, C, H, W) of codes. Errors: InputError, GraphError."""
         return self.activations(images, [self.output])[self.output][:, :, 0, 0]

@@ -194,6 +194,7 @@ class Network(Shown):
         """The SHA-256 over integers and topology alone, 64 hexadecimal digits (ID-1)."""
         return identity(self.populations, self.projections, self.steps)
 
+    @public
     def save(self, path: str | PathLike[str]) -> None:
         """Write the network to one npz, complete or not at all, the same bytes for the same network (FILE-4)."""
         from fsref.formats.npz import save  # the one import that looks up: users expect net.save(path)

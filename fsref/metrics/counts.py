@@ -203,7 +203,7 @@ class Counts(Shown):
     def __repr__(self) -> str:
         total = self.total
         what = f"{int(total.spikes)} spikes, {int(total.synops)} SynOps"
-        return short(f"<Counts of {self.image_count} images of {self.net.name or 'a network'}: {what}>")
+        return short(f"<Counts of {plural(self.image_count, 'image')} of {self.net.name or 'a network'}: {what}>")
 
 
 def fired(trains: NDArray[Any], bit: int) -> Ints:

@@ -142,6 +142,8 @@ def costs_of(text: str) -> Costs:
     """The preset of this name, or the cost table of this `.json` file. Errors: UsageError, FileError."""
     if text.endswith(".json"):
         return read_costs(text)
+    if text not in PRESETS and Path(text).is_file():
+        raise UsageError("COUNT-5", "costs", "a file of costs has a name that ends in .json", text, "guide/costs.md")
     if text not in PRESETS:
         raise UsageError("COUNT-5", "costs", "no preset has this name", text, f"{', '.join(PRESETS)}, or FILE.json")
     return PRESETS[text]

@@ -7,14 +7,10 @@ Python and calls none of another file.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
-
-kernel: Any = numba.njit(cache=True, nogil=True)
+from fsref.engines.kernels import Kernel
 
 
-@kernel
+@Kernel
 def deliver(spikes, offsets, runs, ends, shift, weights, sums):  # type: ignore[no-untyped-def]
     """Add to sums (ticks, N) what the spikes of every tick deliver (RATE-2). weights (C, M) hold w·L.
 
@@ -34,7 +30,7 @@ def deliver(spikes, offsets, runs, ends, shift, weights, sums):  # type: ignore[
                     target[o] += synapses[o]
 
 
-@kernel
+@Kernel
 def fire(v, gain, sums, threshold, fan, fired, spikes, offsets, operations):  # type: ignore[no-untyped-def]
     """Integrate and fire (RATE-2): v, gain, threshold, fan (N,) and sums (ticks, N), zeros when it returns, v as it
     then stands.
@@ -61,7 +57,7 @@ def fire(v, gain, sums, threshold, fan, fired, spikes, offsets, operations):  # 
         operations[t] = total
 
 
-@kernel
+@Kernel
 def pool(spikes, offsets, candidates, sent, fired, fan, out_spikes, out_offsets, operations):  # type: ignore[no-untyped-def]
     """Pass on the spikes of the busiest candidates (RATE-5). candidates (windows, taps) are places, -1 for padding.
 

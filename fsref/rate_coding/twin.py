@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -24,7 +23,8 @@ from fsref.metrics.counts import Work
 from fsref.rate_coding.neurons import Neurons, Rounding, Setting, check_ticks, depth, neurons, reaches
 from fsref.rate_coding.ticks import Machine, table_bytes, working_bytes
 from fsref.simulation.memory import check_memory, check_threads
-from fsref.tables import short
+from fsref.simulation.workers import workers
+from fsref.tables import plural, short
 
 MAX_TICKS = 65_536
 
@@ -59,7 +59,9 @@ class RateResult:
         return self.checkpoints + max(0, depth(self.twin.net, self.twin.neurons) - 1)
 
     def __repr__(self) -> str:
-        return short(f"<RateResult of {self.twin}: {len(self.predictions)} images, T = {self.predictions.shape[1]}>")
+        return short(
+            f"<RateResult of {self.twin}: {plural(len(self.predictions), 'image')}, T = {self.predictions.shape[1]}>"
+        )
 
     @property
     def inexact(self) -> tuple[str, ...]:
@@ -126,6 +128,7 @@ class Twin:
         proving = 128 * max(q.weights.size for q in self.net.projections)  # Python integers, and sums of them
         return images * each + max(proving, table_bytes(self.net) + own)
 
+    @public
     def run(
         self,
         images: ArrayLike,
@@ -149,8 +152,8 @@ class Twin:
         chosen = check_points(checkpoints, int(steps))
         late = depth(self.net, self.neurons) if apart else 0
         ticks = int(steps) + late
-        workers = min(check_threads(threads), len(x))
-        check_memory(self.memory_bound(len(x), int(steps), ticks, len(chosen), workers), memory_limit, "rate")
+        count = min(check_threads(threads), len(x))
+        check_memory(self.memory_bound(len(x), int(steps), ticks, len(chosen), count), memory_limit, "rate")
         reach = reaches(self.net, self.neurons)
         check_ticks(reach, self.neurons, ticks)
         most = max(max(high, -low) for channels in reach.values() for low, high in channels)
@@ -169,7 +172,7 @@ class Twin:
             spikes[b], synops[b] = np.cumsum(counts, axis=0)[at], np.cumsum(operations)[at]
             return counts
 
-        with ThreadPoolExecutor(workers) as pool:
+        with workers(count) as pool:
             for counts in pool.map(one, range(len(x))):
                 per_tick += counts
                 if progress is not None:

@@ -154,6 +154,7 @@ def _places(index: NDArray[Any], count: int) -> bool:
     )
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """A recording of B = `image_count` images: `trace[population, observable]`, and `trace[projection name, "sums"]`.

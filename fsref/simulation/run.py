@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -23,6 +22,7 @@ from fsref.simulation.given import check_activity
 from fsref.simulation.memory import batch_of, check_memory, check_threads, run_bytes
 from fsref.simulation.recording import Record, Selection, Trace, select
 from fsref.simulation.store import Store
+from fsref.simulation.workers import workers
 from fsref.tables import Sheet, Shown, plural
 
 ROWS = 20
@@ -82,7 +82,7 @@ class Result(Shown):
             told = [*named[b : b + 1], *([class_name(net, int(labels[b]))] if labels is not None else [])]
             answer = class_name(net, int(self.predictions[b]))
             rows.append([str(b), *told, answer, "   ".join(largest(net, self.logits[b])), spikes[b]])
-        more = [("...", f"and {len(spikes) - ROWS:,} more images")] if len(spikes) > ROWS else []
+        more = [("...", f"and {plural(len(spikes) - ROWS, 'more image')}")] if len(spikes) > ROWS else []
         counted = [(p, f"{self.spike_counts[p.name].mean():,.1f} spikes per image") for p in spiking]
         means = [(p.name, f"{mean} of {plural(p.neurons, 'neuron')}") for p, mean in counted]
         title = f"{net.name or 'network'}: {plural(len(spikes), 'image')}, engine {self.engine}"
@@ -170,11 +170,8 @@ def run(
             raise UsageError("RUN-2", "engine", "gave no activity of a population", min(missing), "all of the network")
 
     store = Store(net, selection, len(x), path, replace)
-    with store, ThreadPoolExecutor(threads) as pool:
+    with store, workers(threads) as pool:
         simulate = working.simulator(net)
-        try:
-            for done in [pool.submit(one_batch, first) for first in range(0, len(x), size)]:
-                done.result()
-        finally:
-            pool.shutdown(cancel_futures=True)  # what fails or is told to end does not compute the rest
+        for done in [pool.submit(one_batch, first) for first in range(0, len(x), size)]:
+            done.result()
     return Result(net, name_of(engine), logits, counts, store.trace(), kernels_of(engine))

@@ -116,8 +116,8 @@ class FloatScore(Brief):
     def __str__(self) -> str:
         count = len(self.predictions)
         if self.correct is None:
-            return f"{count:,} images without classes"
-        return f"float accuracy {100 * self.correct / count:.2f} %, {count:,} images"
+            return f"{plural(count, 'image')} without classes"
+        return f"float accuracy {100 * self.correct / count:.2f} %, {plural(count, 'image')}"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -1,3 +1,62 @@
-"""Numba kernels: flat arrays and scalars, no network. A kernel calls only functions of its own file, so that an edit
-always renews its cache.
+"""Numba kernels: flat arrays and scalars, no network; and the one place that says how they are compiled and kept.
+
+A kernel is compiled when it is first called: what computes nothing imports no Numba. Its machine code is kept where
+Numba keeps it (NUMBA_CACHE_DIR, else beside the file, else in the user's cache), stamped with the content of the
+kernel's file; where none of these can be written, in a folder of this user's own below the system's temporary one, or
+not at all, which a warning says. A kernel calls only functions of its own file, so that an edit always renews its
+cache. With NUMBA_DISABLE_JIT kernels run as the Python they are.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import update_wrapper
+from threading import RLock
+from typing import Any
+
+FIRST = RLock()  # one thread compiles, the others wait
+
+
+class Kernel:
+    """A function of flat arrays and scalars that Numba compiles when it is first called, here or by another kernel."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        update_wrapper(self, function)
+        self._compiled: Any = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.compiled(*arguments)
+
+    @property
+    def compiled(self) -> Any:
+        """Numba's own function, or Python's where NUMBA_DISABLE_JIT is set."""
+        if self._compiled is None:
+            with FIRST:
+                self._compiled = self._compiled or compiled(self.function)
+        return self._compiled
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What Numba takes a kernel for that another kernel calls."""
+        return self.compiled._numba_type_
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """The function as Numba compiles it, its machine code kept where it can be."""
+    import numba
+
+    made = numba.njit(nogil=True)(function)
+    if hasattr(made, "enable_caching"):  # a plain function with NUMBA_DISABLE_JIT
+        from fsref.engines.kernels.store import enable
+
+        enable(made)
+    return made
+
+
+def told_by() -> str:
+    """What runs kernels, in words."""
+    import numba
+
+    settings: Any = numba.config
+    return "Python, as NUMBA_DISABLE_JIT asks" if settings.DISABLE_JIT else f"Numba {numba.__version__}"

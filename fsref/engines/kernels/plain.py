@@ -1,22 +1,19 @@
 """Plain-loop kernels of the `events` engine, one image at a time: list, fire, deliver, pool.
 
 Spikes are a list of neurons (NET-3 order) step by step: those of step t are spikes[offsets[t]:offsets[t+1]]. Every
-kernel is also valid Python, and is run as such when NUMBA_DISABLE_JIT is set. Kernels call none of another file: Numba
-renews a cached kernel when its own file changes, and no other. An inner loop without branches, over slices cut before
-it, becomes vector instructions; over indices of whole arrays it does not.
+kernel is also valid Python, and is run as such when NUMBA_DISABLE_JIT is set. Kernels call none of another file: a kept
+kernel is renewed when its own file changes, and no other. An inner loop without branches, over slices cut before it,
+becomes vector instructions; over indices of whole arrays it does not.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
 
-kernel: Any = numba.njit(cache=True, nogil=True)
+from fsref.engines.kernels import Kernel, told_by
 
 
-@kernel
+@Kernel
 def spike_list(trains, steps, spikes, offsets):  # type: ignore[no-untyped-def]
     """List the spikes of train words (C, P) of `steps` bits, the first the highest (EVENT-2)."""
     channels, places = trains.shape
@@ -31,7 +28,7 @@ def spike_list(trains, steps, spikes, offsets):  # type: ignore[no-untyped-def]
     offsets[steps] = count
 
 
-@kernel
+@Kernel
 def fire(v, T, h, trains, spikes, offsets, membranes):  # type: ignore[no-untyped-def]
     """Fire all neurons, v (C, P) lowered in place (FS-2, FS-3); trains (C, P), zeros; membranes (K, C, P), or (0, 0, 0)
     when not kept.
@@ -52,7 +49,7 @@ def fire(v, T, h, trains, spikes, offsets, membranes):  # type: ignore[no-untype
     spike_list(trains, steps, spikes, offsets)
 
 
-@kernel
+@Kernel
 def deliver(spikes, offsets, d, runs, ends, weights, out, counting):  # type: ignore[no-untyped-def]
     """Deliver every spike along its synapses into out (G, N) (PROJ-1 to PROJ-5); return the deliveries when counting
     (OBS-3).
@@ -81,7 +78,7 @@ def deliver(spikes, offsets, d, runs, ends, weights, out, counting):  # type: ig
     return deliveries
 
 
-@kernel
+@Kernel
 def max_pool(spikes, offsets, runs, ends, state, trains, out_spikes, out_offsets):  # type: ignore[no-untyped-def]
     """Pool spikes to spikes (POOL-1, POOL-3). state (C, windows, taps) uint8, zeros; trains (C, windows) uint16, zeros.
 
@@ -112,6 +109,4 @@ def max_pool(spikes, offsets, runs, ends, state, trains, out_spikes, out_offsets
 
 def told() -> str:
     """What runs these kernels, in words."""
-    compiled = hasattr(deliver, "signatures")  # NUMBA_DISABLE_JIT leaves plain functions
-    by = f"Numba {numba.__version__}" if compiled else "Python, as NUMBA_DISABLE_JIT asks"
-    return f"plain loops, by {by}"
+    return f"plain loops, by {told_by()}"

@@ -1,0 +1,44 @@
+"""Standard input, output and error as the command line finds them: closed, full, or with nobody at the other end."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+
+def standing() -> None:
+    """Nothing; then the three standard streams are open, those that were closed to where nothing arrives, so that no
+    file of the command takes their numbers, and what they cannot encode is escaped.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - stands as long as the process
+        elif hasattr(stream := getattr(sys, name), "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def reported(line: str, code: int) -> int:
+    """`code`, after one line on standard error, if that still takes one."""
+    with suppress(OSError):
+        print(f"fsref: error: {line}", file=sys.stderr, flush=True)
+    return code
+
+
+def written(code: int) -> int:
+    """The exit code, once all is written out: `code`, or 2 after one line where standard output takes no more. That
+    nobody reads any further is no error.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as error:
+            if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+                code = reported(f"standard output: {error.strerror}", 2)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # what is left is dropped without a word
+    return code

@@ -1,0 +1,324 @@
+"""Every option of every verb: it acts, or it is refused; none is given twice, none waits for another in silence."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+from PIL import Image
+
+import fsref
+import handmade
+from fsref.cli.main import main
+from fsref.cli.verb import Verb, When
+from fsref.cli.verbs import VERBS
+from fsref.engines import events, quantized, reference
+from fsref.metrics import score
+from fsref.simulation import workers
+from nodes import drawn, residual
+from refusals import error_of
+
+# How each option acts: arguments of the verb, and more of them with the option among them, which make another outcome:
+# output, files, exit code, threads, or the engine that ran.
+NET, GRAPH = "tiny.fs.npz --data x.npz", "graph.npz --data images.npz"
+MADE = "graph.npz made.fs.npz --data images.npz"
+FOLDER = "tiny.fs.npz --data big"
+NEURON = "--population hid --neuron 0"
+BIG = "graph.npz --data colour --out n.npz"
+ACTS = {
+    "info": {"--timeline": ("tiny.fs.npz", "--timeline"), "--json": ("tiny.fs.npz", "--json")},
+    "run": {
+        "--data": ("digits --images 0", "--data one.npz"),
+        "--resize": (FOLDER, "--resize 2"),
+        "--crop": (FOLDER, "--crop 2"),
+        "--limit": (NET, "--limit 1"),
+        "--images": (NET, "--images 1"),
+        "--record": (NET, "--record hid"),
+        "--observable": (f"{NET} --out r", "--observable codes"),
+        "--events": (NET, "--events"),
+        "--out": (NET, "--out r"),
+        "--engine": (NET, "--engine reference"),
+        "--memory-limit": (NET, "--memory-limit 1K"),
+        "--threads": (NET, "--threads 3"),
+        "--batch": (NET, "--batch 1"),
+        "--json": (NET, "--json"),
+    },
+    "evaluate": {
+        "--data": ("digits --limit 1", "--data one.npz"),
+        "--resize": ("tiny.fs.npz --data labelled", "--resize 2"),
+        "--crop": ("tiny.fs.npz --data labelled", "--crop 2"),
+        "--limit": (NET, "--limit 1"),
+        "--rate": ("digits --limit 1", "--rate 8"),
+        "--setting": ("digits --limit 1 --rate 8", "--setting classic"),
+        "--rounding": ("digits --limit 1 --rate 8", "--rounding floor"),
+        "--apart": ("digits --limit 1 --rate 8", "--apart"),
+        "--engine": (NET, "--engine reference"),
+        "--memory-limit": (NET, "--memory-limit 1K"),
+        "--threads": (NET, "--threads 3"),
+        "--batch": (NET, "--batch 1"),
+        "--energy": (NET, "--energy horowitz_2014"),
+        "--html": (NET, "--html r.html"),
+        "--plots": (NET, "--plots p"),
+        "--json": (NET, "--json"),
+    },
+    "check": {
+        "--data": ("tiny.fs.npz", "--data x.npz"),
+        "--resize": (FOLDER, "--resize 2"),
+        "--crop": (FOLDER, "--crop 2"),
+        "--limit": (NET, "--limit 1"),
+        "--images-drawn": ("tiny.fs.npz", "--images-drawn 2"),
+        "--seed": ("tiny.fs.npz", "--seed 2"),
+        "--self": ("digits --images-drawn 1", None),
+        "--memory-limit": (NET, "--memory-limit 1K"),
+        "--threads": (NET, "--threads 3"),
+        "--batch": (NET, "--batch 1"),
+        "--json": (NET, "--json"),
+    },
+    "explain": {
+        "--population": ("tiny.fs.npz 0 --data x.npz --neuron 0", "--population hid"),
+        "--neuron": ("tiny.fs.npz 0 --data x.npz --population hid", "--neuron 0"),
+        "--synapses": (f"tiny.fs.npz 0 --data x.npz {NEURON}", "--synapses 1"),
+        "--data": (f"tiny.fs.npz 0 {NEURON}", "--data x.npz"),
+        "--resize": (f"tiny.fs.npz big/a.png {NEURON}", "--resize 2"),
+        "--crop": (f"tiny.fs.npz big/a.png {NEURON}", "--crop 2"),
+        "--engine": (f"tiny.fs.npz 0 --data x.npz {NEURON}", "--engine reference"),
+        "--json": (f"tiny.fs.npz 0 --data x.npz {NEURON}", "--json"),
+    },
+    "convert": {
+        "--data": ("graph.npz --out n.npz", "--data images.npz"),
+        "--resize": (BIG, "--resize 8"),
+        "--crop": (BIG, "--crop 8"),
+        "--test": (GRAPH, "--test others.npz"),
+        "--limit": (GRAPH, "--limit 3"),
+        "--image-count": (GRAPH, "--image-count 3"),
+        "--out": (GRAPH, "--out other.npz"),
+        "--steps": (GRAPH, "--steps 4"),
+        "--weight-bits": (GRAPH, "--weight-bits 6"),
+        "--alpha": (GRAPH, "--alpha max"),
+        "--percentile": (f"{GRAPH} --alpha percentile", "--percentile 90"),
+        "--rounding": (GRAPH, "--rounding floor"),
+        "--power-of-two": (GRAPH, "--power-of-two"),
+        "--bias-correction": (GRAPH, "--bias-correction empirical"),
+        "--search": (GRAPH, "--search 50"),
+        "--plot": (f"{GRAPH} --search 50", "--plot p.svg"),
+        "--expect": (GRAPH, "--expect 5"),
+        "--mean": (GRAPH, "--mean 0.1"),
+        "--std": (GRAPH, "--std 0.1"),
+        "--scale": (GRAPH, "--scale 1"),
+        "--order": (GRAPH, "--order BGR"),
+        "--size": (GRAPH, "--size 3x9x9"),
+        "--memory-limit": (GRAPH, "--memory-limit 1K"),
+        "--threads": (GRAPH, "--threads 3"),
+        "--batch": (GRAPH, "--batch 1"),
+        "--json": (GRAPH, "--json"),
+    },
+    "compare": {
+        "--data": ("graph.npz made.fs.npz", "--data images.npz"),
+        "--resize": ("graph.npz made.fs.npz --data colour", "--resize 8"),
+        "--crop": ("graph.npz made.fs.npz --data colour", "--crop 8"),
+        "--limit": (MADE, "--limit 1"),
+        "--plot": (MADE, "--plot p.svg"),
+        "--mean": (MADE, "--mean 0.1"),
+        "--std": (MADE, "--std 0.1"),
+        "--scale": (MADE, "--scale 1"),
+        "--order": (MADE, "--order BGR"),
+        "--size": (MADE, "--size 3x9x9"),
+        "--json": (MADE, "--json"),
+    },
+    "export": {
+        "--format": ("tiny.fs.npz", "--format onnx"),
+        "--out": ("tiny.fs.npz --format onnx", "--out other.onnx"),
+        "--codes": ("tiny.fs.npz --format onnx", "--codes hid"),
+        "--json": ("tiny.fs.npz --format onnx", "--json"),
+    },
+    "rule": {"--json": ("POOL-1", "--json")},
+}
+ARGUMENTS = {"NET": "digits", "IMAGE": "0", "MODEL": "graph.npz", "GRAPH": "graph.npz", "RULE...": "POOL-1"}
+NEEDS = {"--html": "matplotlib", "--plots": "matplotlib", "--plot": "matplotlib", "--format": "onnx", "--codes": "onnx"}
+OPTIONS = [(v.name, o) for v in VERBS for p in v.params if isinstance(p, click.Option) for o in [max(p.opts, key=len)]]
+ACTING = [(verb, option) for verb, options in ACTS.items() for option in options]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Networks, a graph and images of every form."""
+    folder = tmp_path_factory.mktemp("files")
+    handmade.saved(folder)
+    graph, x = residual(), drawn(12)
+    fsref.save(graph, folder / "graph.npz")
+    fsref.save(fsref.convert(graph, x), folder / "made.fs.npz")
+    np.savez(folder / "images.npz", x=x, y=graph.forward(x).argmax(axis=1))
+    np.savez(folder / "others.npz", x=x[::-1], y=np.arange(12) % 5)
+    digits = fsref.load_images("digits", "digits", limit=3)
+    np.savez(folder / "one.npz", x=digits.x[2:], y=digits.y[2:])
+    (folder / "big").mkdir()
+    Image.fromarray(np.diag([9, 3, 0, 15]).astype(np.uint8)).save(folder / "big" / "a.png")
+    for name in ("0", "1"):
+        (folder / "labelled" / name).mkdir(parents=True)
+        Image.fromarray(np.diag([9, 3, 0, 15]).astype(np.uint8)).save(folder / "labelled" / name / "a.png")
+    (folder / "colour").mkdir()
+    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(folder / "colour" / "a.png")
+    return folder
+
+
+Outcome = Callable[..., tuple[Any, ...]]
+
+
+@pytest.fixture
+def outcome(files: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> Outcome:
+    """A function that runs a command line and returns all that became of it; its files are gone afterwards."""
+    used: list[object] = []
+    pool = workers.ThreadPoolExecutor
+
+    class Watched(pool):  # type: ignore[misc, valid-type]
+        """Notes threads and tasks."""
+
+        def __init__(self, threads: int) -> None:
+            used.append(threads)
+            super().__init__(threads)
+
+        def submit(self, *arguments: Any, **more: Any) -> Any:
+            used.append("task")
+            return super().submit(*arguments, **more)
+
+    for engine in (events, quantized, reference):
+        own = engine.simulator
+        monkeypatch.setattr(engine, "simulator", lambda net, own=own: (used.append(own.__module__), own(net))[1])
+    monkeypatch.setattr(workers, "ThreadPoolExecutor", Watched)
+    monkeypatch.setattr(score.time, "perf_counter", itertools.count(1.0).__next__)
+    monkeypatch.chdir(files)
+
+    def run(*arguments: str) -> tuple[Any, ...]:
+        used.clear()
+        monkeypatch.setattr(score.time, "perf_counter", itertools.count(1.0).__next__)
+        before = set(files.rglob("*"))
+        code = main(arguments)
+        written = {}
+        for path in sorted(set(files.rglob("*")) - before, reverse=True):
+            if path.is_dir():
+                path.rmdir()
+            else:
+                written[path.relative_to(files)] = path.read_bytes()
+                path.unlink()
+        out, err = capsys.readouterr()
+        return code, out, error_of(err), written, tuple(used)
+
+    return run
+
+
+def test_the_table_holds_every_option_of_every_verb() -> None:
+    """An option that comes needs a line that says how it acts."""
+    assert sorted(OPTIONS) == sorted(ACTING)
+
+
+@pytest.mark.parametrize(("verb", "option"), ACTING)
+def test_an_option_acts_or_is_refused(outcome: Outcome, verb: str, option: str) -> None:
+    """With it the outcome is another than without it: what is printed or written, the exit code, what did the work."""
+    if option in NEEDS:
+        pytest.importorskip(NEEDS[option])
+    base, more = ACTS[verb][option]
+    base, given = (base, [option]) if more is None else (base, more.split())
+    assert option in given
+    without = outcome(verb, *(["digits", "--images-drawn", "1"] if more is None else base.split()))
+    found = outcome(verb, *(["digits"] if more is None else base.split()), *given)
+    assert without != found
+    assert not (without[0] == found[0] == 2 and without[2] == found[2])
+    assert not re.search("RUN-6|Invalid value|Usage", without[2] + found[2])
+
+
+def required(verb: Verb, but: str = "") -> list[str]:
+    """The arguments that a verb needs."""
+    words = []
+    for param in verb.params:
+        name = max(param.opts, key=len)
+        if isinstance(param, click.Argument):
+            words.append(ARGUMENTS[param.make_metavar(click.Context(verb))])
+        elif param.required and name != but:
+            words += example(verb, name)
+    return words
+
+
+def example(verb: Verb, option: str) -> list[str]:
+    """An option as one gives it, with a value that the verb takes; of flags and choices every one has one."""
+    option, _, value = option.partition(" ")
+    base, more = ACTS[str(verb.name)][option]
+    words = [option] if more is None else more.split()
+    return [option, value] if value else words
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_no_option_is_given_twice(outcome: Outcome, verb: Verb) -> None:
+    """Neither one that takes one value, whose last would be taken, nor the same value of one that may be repeated."""
+    for param in verb.params:
+        if isinstance(param, click.Option):
+            option = max(param.opts, key=len)
+            words = [*required(verb, option), *example(verb, option), *example(verb, option)]
+            code, out, err, written, _ = outcome(verb.name, *words)
+            assert (code, out, written) == (2, "", {}), option
+            assert re.fullmatch(rf"fsref: error: {option}: is given twice.* \[RUN-6\]\n", err), err
+
+
+CONDITIONS = [
+    (verb, option, condition) for verb in VERBS for condition in verb.conditions for option in condition.options
+]
+
+
+@pytest.mark.parametrize(("verb", "option", "condition"), CONDITIONS, ids=lambda part: getattr(part, "name", None))
+def test_what_cannot_act_is_refused_before_anything_is_read(
+    outcome: Outcome, verb: Verb, option: str, condition: Any
+) -> None:
+    """Every condition that a verb states holds, whatever the networks and images are."""
+    words = [word if word not in ("digits", "graph.npz") else "not there" for word in required(verb)]
+    if condition.needed:
+        others: list[list[str]] = [[]]
+        if any(isinstance(other, When) for other in condition.others):
+            words = [{1: "one.png"}.get(i, word) for i, word in enumerate(words)]  # where IMAGE stands
+    else:
+        others = [example(verb, other) for other in condition.others]
+    for other in others:
+        code, out, err, written, used = outcome(verb.name, *words, *example(verb, option), *other)
+        assert (code, out, written, used) == (2, "", {}, ())
+        how = "goes" if condition.needed else "does not go"
+        assert err.startswith(f"fsref: error: {option}: {how} with ") and err.endswith(" [RUN-6]\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("convert graph.npz --data images.npz -K 8,8", "--steps: is given twice: 8"),
+        ("convert graph.npz --data images.npz -K 8,a=6,a=7", "--steps: is given twice: a=7"),
+        ("convert graph.npz --data images.npz -K", "--steps: not a number of steps"),
+        ("convert graph.npz --data images.npz --scale 1,2", "--scale: not one number: 1,2"),
+        ("convert graph.npz --data images.npz --test", "fsref: error: .: "),
+        ("run tiny.fs.npz --data x.npz --resize 9", "resize and crop are for image files"),
+        ("explain tiny.fs.npz 0 --data x.npz --resize 9 --population hid --neuron 0", "resize and crop are for"),
+        ("run tiny.fs.npz --data x.npz --json --events --observable codes", "--observable: goes with --out, or --json"),
+        ("compare tiny.fs.npz tiny.fs.npz --data x.npz", "GRAPH: is an FS network, where the float graph is wanted"),
+        ("compare digits digits --data digits", "GRAPH: is an FS network, where the float graph is wanted: digits"),
+        ("convert tiny.fs.npz --data x.npz", "MODEL: is an FS network, where the float graph is wanted"),
+        ("compare graph.npz graph.npz --data images.npz", "a float graph: fsref convert makes a network of it"),
+        ("export graph.npz --format onnx", "a float graph: fsref convert makes a network of it"),
+        ("evaluate digits --energy big/a.png", "costs: a file of costs has a name that ends in .json: big/a.png"),
+    ],
+)
+def test_values_that_would_do_nothing_are_refused(outcome: Outcome, command: str, says: str) -> None:
+    """An empty value, a second K for one population, a second scale; a graph for a network and the other way round."""
+    words = command.split()
+    code, out, err, written, _ = outcome(*words, *([""] if words[-1] in ("-K", "--test") else []))
+    assert (code, out, written) == (2, "", {}) and says in err and err.count("\n") == 1, err
+
+
+def test_numbers_of_images_that_are_not_given_are_said(outcome: Outcome, files: Path) -> None:
+    """`compare` takes 256 images, and says that there it ended; its help gives the number."""
+    x = drawn(300)
+    np.savez(files / "many.npz", x=x)
+    out = outcome("compare", "graph.npz", "made.fs.npz", "--data", "many.npz")[1]
+    assert out.endswith("\nimages  256 of many.npz, where --limit ends\n")
+    assert outcome(*f"compare {MADE}".split())[1].endswith("\nimages  12 of images.npz\n")
+    assert "[default: 256; x>=1]" in outcome("compare", "--help")[1]
