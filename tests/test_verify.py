@@ -20,7 +20,8 @@ from fsref.law.populations import FS, Input, MaxPool
 from fsref.law.projections import Dense
 from fsref.simulation.recording import Record
 from fsref.testing import Agreement, Disagreement, cases, networks, verify
-from fsref.verification.disagreement import corners, first_difference
+from fsref.verification.aims import aimed, corners
+from fsref.verification.disagreement import first_difference
 from handmade import NETS, oracle, tiny, unordered
 from refusals import refused
 
@@ -415,7 +416,7 @@ def test_real_images_and_strategies() -> None:
         return Other()(images)
 
     verify(NET, forward, images=pool, max_examples=10)
-    assert all((pool == image).all(axis=(1, 2, 3)).any() for image in seen[len(corners(NET)) :])
+    assert all((pool == image).all(axis=(1, 2, 3)).any() for image in seen[len(corners(NET)) + len(aimed(NET)) :])
     verify(NET, forward, images=st.just(pool[:1]), max_examples=2)
     assert np.array_equal(seen[-1], pool[0])
     with refused(fsref.errors.InputError, "RUN-1"):
