@@ -20,12 +20,13 @@ from fsref.verification.explain import synapses
 from fsref.verification.explanation import Place
 
 DRAWN = 6  # drawn images beside the corners
+EXTREME = 8  # channels of each first population that are driven to their ends
 TUNED = 24  # candidates whose pixels are set so that first membranes hit,
 TRIES = 12  # bins tried on each of them,
 NEAR = 8  # and neurons tried for each bin
-AIMED = 32  # images at most that are aimed
+AIMED = 48  # images at most that are aimed
 CANDIDATES = 256  # drawn images among which those that hit are looked for,
-WORK = 2**24  # or fewer, where that many neurons have been looked at
+WORK = 2**23  # or fewer, where that many neurons have been looked at
 TOGETHER = 2**22  # neurons of the candidates that run at a time
 
 
@@ -62,9 +63,38 @@ def candidates(net: Network, count: int) -> Ints:
     return images
 
 
+def extremes(net: Network) -> Ints:
+    """Images (B, C, H, W) that drive a neuron in the middle of each channel of the populations which read the input
+    alone, at most 8 channels each, as high and as low as it goes.
+    """
+    images = []
+    for p in first_populations(net):
+        for c in range(min(p.shape[0], EXTREME)):
+            weights = np.zeros(net.input.shape, np.int64)
+            for pixel, weight in taps(net, p, (c, p.shape[1] // 2, p.shape[2] // 2)).items():
+                weights[pixel] = weight
+            images += [net.input.max_code * (weights > 0), net.input.max_code * (weights < 0)]
+    return np.array(images, np.int64).reshape(-1, *net.input.shape)
+
+
+def first_populations(net: Network) -> list[FS]:
+    """The fs populations that read the input alone."""
+    return [p for p in net.fs if set(net.sources(p.name)) == {net.input.name}]
+
+
+def taps(net: Network, p: FS, place: Place) -> Counter[Place]:
+    """The weight of each pixel in a neuron that reads the input alone."""
+    weights: Counter[Place] = Counter()
+    for q in net.into(p.name).values():
+        for pixel, weight in synapses(q, net.input.shape, place):
+            weights[pixel] += weight
+    return weights
+
+
 def hits(net: Network, images: Ints) -> NDArray[np.bool_]:
     """Which bins images (B, C, H, W) hit, (B, bins): for each channel of each fs and each of its steps, a membrane that
-    stands on the threshold, and one that stands one below it; the same once more after the last step.
+    stands on the threshold, and one that stands one below it; the same once more after the last step, and one that is
+    still above.
     """
     trace = run(net, images, "quantized", Record([p.name for p in net.fs], ("opening",))).trace
     assert trace is not None
@@ -76,6 +106,7 @@ def hits(net: Network, images: Ints) -> NDArray[np.bool_]:
             above = v - T[:, t]
             found += [(above == 0).any(axis=2), (above == -1).any(axis=2)]
             v = v - h[:, t] * (above >= 0)
+        found.append((above >= 0).any(axis=2))
     return np.concatenate(found, axis=1)
 
 
@@ -84,10 +115,9 @@ def tuned(net: Network, images: Ints) -> Ints:
     (`hits`): deeper ones hit them by chance, these do not, where theta is large.
     """
     images = images.copy()
-    first = [p for p in net.fs if set(net.sources(p.name)) == {net.input.name}]
     for n, image in enumerate(images):
         held: set[Place] = set()  # pixels that decide a membrane already set
-        for p in first:
+        for p in first_populations(net):
             bins = [(c, t, below) for t in reversed(range(p.steps + 1)) for c in range(p.shape[0]) for below in (0, 1)]
             at = n * TRIES % len(bins)
             for c, t, below in (bins[at:] + bins[:at])[:TRIES]:
@@ -96,8 +126,8 @@ def tuned(net: Network, images: Ints) -> Ints:
 
 
 def tune(net: Network, p: FS, image: Ints, wanted: tuple[int, int, int], held: set[Place]) -> None:
-    """Change one pixel of an image (C, H, W) so that a membrane of channel c stands `below` the threshold of step t, or of
-    the last one after it, if there is such a pixel that is not yet `held`; what the neuron reads is held then.
+    """Change one pixel of an image (C, H, W) so that a membrane of channel c stands `below` the threshold of step t (of
+    the last step, after it), if there is such a pixel that is not yet `held`; what the neuron reads is held then.
     """
     c, t, below = wanted
     into = net.into(p.name).values()
@@ -108,26 +138,24 @@ def tune(net: Network, p: FS, image: Ints, wanted: tuple[int, int, int], held: s
         left = left - h[s] * (left >= T[s])
     missing = (T[min(t, p.steps - 1)] - below - left).reshape(-1)
     for place in np.argsort(np.abs(missing), kind="stable")[:NEAR].tolist():
-        taps: Counter[Place] = Counter()
-        for q in into:
-            for pixel, weight in synapses(q, net.input.shape, (c, *divmod(place, p.shape[2]))):
-                taps[pixel] += weight
-        for pixel, weight in taps.items():
+        read = taps(net, p, (c, *divmod(place, p.shape[2])))
+        for pixel, weight in read.items():
             change, rest = divmod(int(missing[place]), weight) if weight else (0, 1)
-            if not rest and pixel not in held and 0 <= image[pixel] + change <= net.input.max_code:
+            if not rest and pixel not in held and 0 <= int(image[pixel]) + change <= net.input.max_code:
                 image[pixel] += change
-                held |= taps.keys()
+                held |= read.keys()
                 return
 
 
 def aimed(net: Network) -> Ints:
-    """Images (B, C, H, W), at most 32, that set membranes of hidden populations on a threshold and one below it: those
+    """Images (B, C, H, W), at most 48, that set membranes of hidden populations on a threshold and one below it: those
     of some hundred candidates that together hit most bins (`hits`).
     """
     if not net.fs:
         return np.zeros((0, *net.input.shape), np.int64)
     neurons = sum(p.neurons for p in net.populations)
     images = candidates(net, max(4, min(CANDIDATES, WORK // neurons)))
+    images = np.concatenate([extremes(net), images])
     images = np.concatenate([images, tuned(net, images[:TUNED])])
     chunk = max(1, TOGETHER // neurons)
     hit = np.concatenate([hits(net, images[i : i + chunk]) for i in range(0, len(images), chunk)])

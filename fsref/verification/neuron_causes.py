@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.engines import reference
 from fsref.law.neuron import Ints, relu_theta
 from fsref.law.populations import FS
 from fsref.verification.scene import Cause, Effect, Effects, lowered, of_fs, opened, stepped
@@ -35,12 +36,15 @@ def no_reset(p: FS, v: Ints) -> Effects:
 def late_reset(p: FS, v: Ints) -> Effects:
     """A spike lowers the membrane in the next step, by that step's h."""
     T, h, d = p.table.rows(p.shape[0])
-    code, fired = np.zeros_like(v), np.zeros(v.shape, bool)
-    for t in range(T.shape[1]):
-        v = v - h[:, t, None, None] * fired
+    opening, code, fired = v, np.zeros_like(v), np.zeros(v.shape, bool)
+    spikes, membranes = [], []
+    for t in range(p.steps):
+        v = lowered(v, fired, h[:, t, None, None])
         fired = v >= T[:, t, None, None]
         code = code + d[:, t, None, None] * fired
-    yield Effect(code)
+        spikes.append(fired)
+        membranes.append(v)
+    yield Effect(code, opening, reference.words(np.stack(spikes, axis=1)), np.stack(membranes, axis=1))
 
 
 def reset_of_the_step_before(p: FS, v: Ints) -> Effects:
