@@ -321,7 +321,7 @@ def test_an_engine_may_be_an_object() -> None:
     assert (found.image, found.place, found.step, found.neuron) == (0, "mid", first.step, 0)
     assert fsref.diff(result.trace, Flipped("mid"), x) is None
     assert fsref.check(net, x, engines=[wrong, Flipped("mid")]).agrees
-    with pytest.raises(AssertionError, match="FS-2"):
+    with refused(UsageError, "FS-2", "explain mid"):
         fsref.explain(net, x[0], "mid", 0, engine=wrong)
 
 

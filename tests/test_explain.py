@@ -5,6 +5,7 @@ does not exist.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ import pytest
 import fsref
 import handmade
 import refusals
+from fsref.engines import events
 from fsref.errors import InputError, UsageError
+from fsref.law.projections import window_shape
 
 
 @pytest.mark.parametrize("name", handmade.NETS)
@@ -158,11 +161,93 @@ def test_images_that_are_refused(image: Any) -> None:
     refusals.check_line(caught.value)
 
 
-def test_an_engine_that_lies_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An explanation never prints a sum its synapses do not make: the law between the two is checked."""
-    from fsref.engines import events
+class Lying:
+    """The events engine, but one observable of a population is not what it was."""
 
-    true = events.codes
-    monkeypatch.setattr(events, "codes", lambda trains, d: true(trains, d) + 1)
-    with pytest.raises(AssertionError, match="PROJ-1"):
-        fsref.explain(handmade.tiny(), np.full((1, 2, 2), 3), "hid", 0)
+    name = "liar"
+
+    def __init__(self, population: str, observable: str) -> None:
+        self.population, self.observable = population, observable
+
+    def simulator(self, net: fsref.Network) -> Any:
+        right = events.simulator(net)
+
+        def simulate(images: Any, wanted: Any) -> Any:
+            for activity in right(images, wanted):
+                if activity.population == self.population:
+                    value = getattr(activity, self.observable)
+                    if self.observable == "sums":
+                        value = {name: total + 1 for name, total in value.items()}
+                    else:
+                        value = value ^ 1 if self.observable == "trains" else value + 1
+                    activity = replace(activity, **{self.observable: value})
+                yield activity
+
+        return simulate
+
+    def working_bytes(self, net: fsref.Network) -> int:
+        return events.working_bytes(net)
+
+
+@pytest.mark.parametrize(
+    ("population", "observable", "rule", "told"),
+    [
+        ("mid", "sums", "PROJ-1", "a sum of stem->mid"),
+        ("mid", "opening", "NET-6", "an opening membrane"),
+        ("mid", "trains", "FS-2", "a train"),
+        ("mid", "codes", "FS-4", "a code"),
+        ("pool", "trains", "POOL-1", "a train"),
+        ("pool", "codes", "FS-4", "a code"),
+        ("out", "opening", "NET-6", "an opening membrane"),
+    ],
+)
+def test_an_engine_that_lies_is_told(population: str, observable: str, rule: str, told: str) -> None:
+    """An explanation never prints what its parts do not make: the law between the two is checked, and the engine is
+    named in a line.
+    """
+    net = handmade.residual()
+    with pytest.raises(UsageError) as caught:
+        fsref.explain(
+            net, handmade.draw(net, 1)[0], population, 5 % net[population].neurons, Lying(population, observable)
+        )
+    refusals.check_line(caught.value)
+    assert (caught.value.rule, caught.value.place) == (rule, f"explain {population}")
+    assert f"engine liar told {told}" in str(caught.value)
+
+
+@pytest.mark.parametrize("stride", [(2, 1), (1, 2), (3, 2)])
+def test_a_pool_with_unequal_strides(stride: tuple[int, int]) -> None:
+    """The candidates of a max-pool are the places of its window: rows go by the first stride, columns by the second;
+    so do the synapses of a conv2d, with its paddings and dilations.
+    """
+    kernel, padding = (2, 3), (1, 2, 0, 1)
+    shape = window_shape((2, 5, 6), kernel, stride, padding)
+    wide = window_shape((2, 5, 6), kernel, stride, padding, (2, 1))
+    rng = np.random.default_rng(7)
+    net = fsref.Network(
+        [
+            fsref.Input("in", (2, 5, 6), 4, 15),
+            fsref.MaxPool("pool", (2, *shape), "in", kernel, stride, padding),
+            fsref.FS("fs", (3, *wide), fsref.fs_relu(4, 9), [1, 2, 3]),
+            fsref.Readout("out", (2, 1, 1), [0, 0]),
+        ],
+        [
+            fsref.Conv2d("in", "fs", rng.integers(1, 9, (3, 2, *kernel)), stride, padding, (2, 1)),
+            fsref.Dense("pool", "out", np.ones((2, 2), np.int64), True),
+            fsref.Dense("fs", "out", np.ones((2, 3), np.int64), True),
+        ],
+    )
+    x = rng.integers(1, 16, (2, 5, 6))
+
+    def seen(y: int, x: int, down: int) -> list[tuple[int, int]]:
+        rows = [y * stride[0] - padding[0] + down * r for r in range(kernel[0])]
+        columns = [x * stride[1] - padding[1] + c for c in range(kernel[1])]
+        return [(r, c) for r in rows for c in columns if 0 <= r < 5 and 0 <= c < 6]
+
+    for c, row, column in np.ndindex(2, *shape):
+        told = fsref.explain(net, x, "pool", (c, row, column))
+        assert [w.place for w in told.candidates] == [(c, *at) for at in seen(row, column, 1)]
+        assert told.code == max(x[w.place] for w in told.candidates)
+    for o, row, column in np.ndindex(3, *wide):
+        told = fsref.explain(net, x, "fs", (o, row, column))
+        assert {w.place for w in told.contributions} == {(c, *at) for at in seen(row, column, 2) for c in range(2)}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 from runpy import run_path
@@ -48,6 +50,24 @@ def test_arguments_before_and_after_the_bar() -> None:
     """What stands after `--` is for another program."""
     assert environment.split(["--all", "--", "-k", "--"]) == (["--all"], ["-k", "--"])
     assert environment.split(["--all"]) == (["--all"], []) and environment.split([]) == ([], [])
+
+
+def test_the_lowest_versions_are_those_of_pyproject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each lower bound becomes that version; what tests alone need is left as it is; what is no lower bound is told."""
+    project = tomllib.loads((environment.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    optional = project["optional-dependencies"]
+    found = environment.lowest("verify", "plot", "onnx", beside="test")
+    bounds = project["dependencies"] + optional["verify"] + optional["plot"] + optional["onnx"]
+    assert found[: len(bounds)] == [bound.replace(">=", "==") for bound in bounds]
+    assert "numpy==2" in found and any(line.startswith("pytest>=") for line in found)
+    assert len({re.split("[<>=]", line)[0] for line in found}) == len(found)
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
+    for line in ("numpy", "numpy<3", "numpy>=2,<3", "numpy>=2; python_version < '4'"):
+        (tmp_path / "pyproject.toml").write_text(
+            f"[project]\ndependencies = [{line!r}]\noptional-dependencies.test = []\n"
+        )
+        with pytest.raises(SystemExit, match="is no lower bound, NAME>=VERSION"):
+            environment.lowest(beside="test")
 
 
 def test_training_images_of_cifar10(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,14 +21,32 @@ ROOT = Path(__file__).resolve().parent.parent
 MODULES = {"venv": "python3-venv", "ensurepip": "python3-venv"}
 
 
-def prepare(folder: str, requirement: str) -> str:
-    """Return the Python of an environment in ROOT/folder that holds `requirement` (of this clone, editable); a failure
-    ends the program.
+def lowest(*extras: str, beside: str) -> list[str]:
+    """Return the requirements of pyproject.toml with the lowest versions allowed: what fsref needs, and of `extras`;
+    those of the extra `beside` that are not among them stay as they are.
+    """
+    with open(ROOT / "pyproject.toml", "rb") as file:
+        project = tomllib.load(file)["project"]
+    optional = project["optional-dependencies"]
+    ours = [*project["dependencies"], *(line for extra in extras for line in optional[extra])]
+    pins = {}
+    for line in ours:
+        name, bound, version = line.partition(">=")
+        if not bound or not set(version) <= set("0123456789."):
+            sys.exit(f"pyproject.toml: {line} is no lower bound, NAME>=VERSION")
+        pins[name] = f"{name}=={version}"
+    others = [line for line in optional[beside] if re.split("[<>=]", line)[0] not in pins]
+    return [*pins.values(), *others]
+
+
+def prepare(folder: str, requirement: str, *others: str) -> str:
+    """Return the Python of an environment in ROOT/folder that holds `requirement` (of this clone, editable) and the
+    `others`; a failure ends the program.
     """
     place = ROOT / folder
     python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     stamp = place / "fsref-stamp"
-    wanted = _stamp(requirement)
+    wanted = _stamp(requirement, *others)
     if python.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return str(python)
     for module, package in MODULES.items():
@@ -38,16 +58,17 @@ def prepare(folder: str, requirement: str) -> str:
     begun = time.monotonic()
     _quietly([sys.executable, "-m", "venv", str(place)], f"making {folder}", begun)
     install = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--editable", requirement]
+    install += others
     _quietly(install, f"installing fsref into {folder}", begun, " (needs a package index)")
     stamp.write_text(wanted, encoding="utf-8")
     return str(python)
 
 
-def _stamp(requirement: str) -> str:
+def _stamp(*requirements: str) -> str:
     """Return what an environment depends on: its Python, where the clone lies, what is installed, and
     pyproject.toml.
     """
-    parts = [sys.version, sys.executable, str(ROOT), requirement]
+    parts = [sys.version, sys.executable, str(ROOT), *requirements]
     return hashlib.sha256("\0".join(parts).encode() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()
 
 

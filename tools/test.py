@@ -1,8 +1,9 @@
-"""Check everything: ruff (rules and format), mypy, pytest. `python tools/test.py [--all] [-- PYTEST ARGUMENTS]`; its
-own environment is .venv-test.
+"""Check everything: ruff (rules and format), mypy, pytest. `python tools/test.py [--all | --lowest] [-- PYTEST
+ARGUMENTS]`; its own environment is .venv-test.
 
 --all adds PyTorch and the tests that need programs which are no PyPI wheel, and fails on a skip that
-tests/allowed_skips.txt does not hold.
+tests/allowed_skips.txt does not hold. --lowest runs, in .venv-lowest, the tests of what needs others with the lowest
+versions of them that pyproject.toml allows.
 """
 
 import sys
@@ -12,14 +13,26 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this file is read by whatever Py
 
 import environment
 
+# What users have beside fsref, and the tests in which a dependency can show its age.
+EXTRAS = ("verify", "plot", "onnx")
+LOWEST = (
+    "agreement causes cli cli_conversion convert data dependencies energy explain export formats graph guide json "
+    "memory network network_report neuron npz onnx_export from_onnx outcome page quantized ranges run second_opinion "
+    "trace verify"
+)
+
 
 def main() -> int:
     """Run every check, also after one failed; return 0 when all passed."""
     own, rest = environment.split(sys.argv[1:])
-    if set(own) - {"--all"}:
-        sys.exit("usage: python tools/test.py [--all] [-- PYTEST ARGUMENTS]")
+    if own not in ([], ["--all"], ["--lowest"]):
+        sys.exit("usage: python tools/test.py [--all | --lowest] [-- PYTEST ARGUMENTS]")
+    if own == ["--lowest"]:
+        python = environment.prepare(".venv-lowest", ".", *environment.lowest(*EXTRAS, beside="test"))
+        files = ["tests/test_%s.py" % name for name in LOWEST.split()]  # noqa: UP031
+        return environment.call([python, "-m", "pytest", "-n", "2", *(rest or files)], environment.ROOT)
     # What tests of importers and of the guide need beside; torch is large, and only --all has to have it.
-    extras = ["test", "verify", "plot", "onnx"] + (["train"] if "--all" in own else [])
+    extras = ["test", *EXTRAS] + (["train"] if "--all" in own else [])
     python = environment.prepare(".venv-test", ".[%s]" % ",".join(extras))  # noqa: UP031
     failed = []
     for name, command in {

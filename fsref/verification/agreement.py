@@ -7,6 +7,7 @@ from typing import Any
 
 from fsref.law.neuron import Ints
 from fsref.tables import Sheet, Shown, plural
+from fsref.verification.causes import Judged
 from fsref.verification.explanation import Place
 
 FEW = 0.05  # busy neurons: with fewer, images say little
@@ -49,7 +50,9 @@ class Disagreement(AssertionError):
     is one block.
 
     Of an FS neuron also `membrane`, and `above`: how far it lies above (0 or more) or below the nearest threshold
-    between two codes. `hints` are the known traps that give their answer in every neuron.
+    between two codes. `hints` are the known mistakes that give every code of the population in every image judged,
+    the most likely first (OBS-4), and `causes` their names in the catalogue; each explains `explained` of the
+    `differing` images that were seen.
     """
 
     def __init__(self, text: str, **found: Any) -> None:
@@ -62,17 +65,25 @@ class Disagreement(AssertionError):
         self.expected: int = found["expected"]
         self.membrane: int | None = found["membrane"]
         self.above: int | None = found["above"]
-        self.hints: tuple[str, ...] = found["hints"]
+        judged: Judged = found["judged"]
+        self.hints: tuple[str, ...] = tuple(hint.text for hint in judged.hints)
+        self.causes: tuple[str, ...] = tuple(hint.name for hint in judged.hints)
+        self.explained, self.differing = judged.explained, judged.differing
 
     def to_dict(self) -> dict[str, Any]:
         """The disagreement as plain JSON values."""
         plain: dict[str, Any] = {
-            name: getattr(self, name) for name in ("population", "neuron", "theirs", "expected", "membrane", "above")
+            name: getattr(self, name)
+            for name in (
+                *("population", "neuron", "theirs", "expected", "membrane", "above"),
+                *("explained", "differing"),
+            )
         }
         return {
             **plain,
             "place": list(self.place),
             "hints": list(self.hints),
+            "causes": list(self.causes),
             "image": self.image.tolist(),
             "text": str(self),
         }

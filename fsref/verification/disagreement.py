@@ -1,17 +1,15 @@
-"""Somebody else's answers beside fsref's integers: the images that show mistakes, where the first one is, how far its
-membrane lies from a threshold, and which known trap would do that (OBS-4).
+"""Somebody else's answers beside fsref's integers: where the first difference is, in words, and how far its membrane
+lies from a threshold (OBS-4).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.law.images import drawn_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, staircase
 from fsref.law.populations import FS
@@ -19,32 +17,11 @@ from fsref.simulation.recording import Record
 from fsref.simulation.run import run
 from fsref.tables import Brief
 from fsref.verification.agreement import Disagreement
+from fsref.verification.causes import Judged
 from fsref.verification.explain import place_of
-from fsref.verification.theirs import Answers, Theirs
-from fsref.verification.traps import Scene, explanations
+from fsref.verification.theirs import Answers
 
-DRAWN = 6  # drawn images beside the corners
 SHOWN = 6  # pixels of an image named in a message
-
-
-def corners(net: Network) -> Ints:
-    """Images (B, C, H, W) on which mistakes show without luck: black, single pixels, single channels, slopes, white,
-    and drawn ones (ID-3).
-    """
-    (channels, height, width), top = net.input.shape, net.input.max_code
-    images = [np.zeros(net.input.shape, np.int64)]
-    middle = channels // 2, height // 2, width // 2
-    pixels = [(0, 0, 0), (channels - 1, height - 1, width - 1), middle, (0, 0, width - 1)]
-    for c, y, x in dict.fromkeys(pixels):
-        images.append(np.zeros_like(images[0]))
-        images[-1][c, y, x] = top
-    for c in range(min(channels, 4) if channels > 1 else 0):
-        images.append(np.zeros_like(images[0]))
-        images[-1][c] = top
-    c, y, x = np.indices(net.input.shape)
-    slope = (17 * c + 5 * y + 3 * x) * top // (17 * channels + 5 * height + 3 * width)
-    images += [slope, np.full(net.input.shape, top)]
-    return np.concatenate([np.stack(images), drawn_images(net.input, DRAWN)])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,68 +47,22 @@ def ours(net: Network, images: Ints, names: Sequence[str]) -> Ours:
     return Ours(codes, busy, neurons)
 
 
+def differing(theirs: Mapping[str, Ints], expected: Mapping[str, Ints]) -> tuple[list[str], NDArray[np.bool_]]:
+    """The populations compared, in order, and in which images (populations, B) each differs."""
+    return list(expected), np.array([(theirs[name] != codes).any(axis=1) for name, codes in expected.items()])
+
+
 def first_difference(theirs: Mapping[str, Ints], expected: Mapping[str, Ints]) -> tuple[int, str, int] | None:
     """The first image, population and neuron where two answers differ, in the order of OBS-2, or None."""
-    wrong = {name: (theirs[name] != codes) for name, codes in expected.items()}
-    by_image = np.array([w.any(axis=1) for w in wrong.values()])
-    if not by_image.any():
+    names, unlike = differing(theirs, expected)
+    if not unlike.any():
         return None
-    image = int(np.argmax(by_image.any(axis=0)))
-    name = next(name for name, row in zip(wrong, by_image, strict=True) if row[image])
-    return image, name, int(np.argmax(wrong[name][image]))
+    image = int(np.argmax(unlike.any(axis=0)))
+    name = names[int(np.argmax(unlike[:, image]))]
+    return image, name, int(np.argmax(theirs[name][image] != expected[name][image]))
 
 
-def disagreement(net: Network, theirs: Theirs, images: Ints) -> Disagreement | None:
-    """How their function first differs on images (B, C, H, W), or None; the image is then looked at alone and beside
-    the corners.
-    """
-    together = theirs(images)
-    found = first_difference(together, ours(net, images, theirs.names).codes)
-    if found is None:
-        return None
-    index, name, neuron = found
-    image = images[index : index + 1]
-    alone, expected = theirs(image), ours(net, image, theirs.names).codes
-    again = first_difference(alone, expected)
-    if again is None or any((alone[n][0] != together[n][index]).any() for n in theirs.names):
-        differs = any((a != b).any() for a, b in zip(theirs(image).values(), alone.values(), strict=True))
-        hint = (
-            "the same image gets two answers: yours is not a function of the image"
-            if differs
-            else "an image alone gets another answer than among others: "
-        )
-        hints = [hint if differs else hint + "every image starts fresh [NET-6]"]
-        alone = {n: together[n][index : index + 1] for n in theirs.names}
-    else:
-        _, name, neuron = again
-        hints = _hints(net, theirs, image, name)
-    return _described(net, theirs.names, image[0], name, neuron, alone, expected, hints)
-
-
-def _hints(net: Network, theirs: Theirs, image: Ints, name: str) -> list[str]:
-    """The traps that explain their codes of a population, on this image and on all corners where the populations before
-    it are right.
-    """
-    probes = np.concatenate([image, corners(net)])
-    answers = [theirs(probes[i : i + 1]) for i in range(len(probes))]
-    given = {n: np.concatenate([answer[n] for answer in answers]) for n in theirs.names}
-    p, sources = net[name], net.sources(name)
-    trace = run(net, probes, "quantized", Record(observables=("spikes", "codes", "opening"))).trace
-    assert trace is not None
-    before = theirs.names[: theirs.names.index(name)]
-    right = np.all([np.ones(len(probes), bool), *((given[n] == trace[n, "codes"]).all(axis=1) for n in before)], axis=0)
-
-    def shaped(n: str, observable: str) -> NDArray[Any]:
-        return trace[n, observable][right].reshape(-1, *net[n].shape)
-
-    codes = {n: shaped(n, "codes") for n in sources}
-    codes[name] = shaped(name, "codes" if "codes" in p.observables else "opening")
-    trains = {n: shaped(n, "spikes") for n in sources}
-    opening = shaped(name, "opening") if "opening" in p.observables else None
-    return explanations(Scene(net, p, codes, trains, opening, given[name][right].reshape(-1, *p.shape)))
-
-
-def _described(
+def described(
     net: Network,
     names: Sequence[str],
     image: Ints,
@@ -139,7 +70,7 @@ def _described(
     neuron: int,
     theirs: Answers,
     expected: Answers,
-    hints: Sequence[str],
+    judged: Judged,
 ) -> Disagreement:
     """The difference at one neuron, in words."""
     p, wrong = net[name], theirs[name][0] - expected[name][0]
@@ -166,10 +97,12 @@ def _described(
     lines.append(f"all       {len(others)} of {len(wrong)} neurons of {name} differ, by {span}{then}")
     every = [population.name for population in net.populations]
     skipped = [n for n in every[1 : every.index(name)] if n not in names]
-    if skipped and not hints:
+    if skipped and not judged.hints:
         shown = f"{', '.join(skipped[:4])}{', ...' if len(skipped) > 4 else ''}"
         lines.append(f"unseen    {shown}: give their codes too, to see where it begins")
-    lines += [f"hint      {hint}" for hint in hints]
+    lines += [f"{'or' if i else 'hint':<8}  {hint.text}" for i, hint in enumerate(judged.hints)]
+    if judged.explained:
+        lines.append(f"explains  {judged}")
     return Disagreement(
         "\n".join(lines),
         image=image,
@@ -180,7 +113,7 @@ def _described(
         expected=right,
         membrane=membrane,
         above=above,
-        hints=tuple(hints),
+        judged=judged,
     )
 
 

@@ -10,7 +10,7 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fsref.engines.engine import Engine
+from fsref.engines.engine import Engine, name_of
 from fsref.errors import InputError, UsageError, public
 from fsref.formats.bundled import network_of
 from fsref.law.images import check_images
@@ -91,14 +91,6 @@ def bits(train: int, steps: int) -> tuple[int, ...]:
     return tuple(train >> (steps - 1 - t) & 1 for t in range(steps))
 
 
-def law(holds: bool, broken: str) -> None:
-    """Nothing, when a law between engine and explanation holds; else AssertionError, also under `python -O`: it is
-    never the user's mistake.
-    """
-    if not holds:
-        raise AssertionError(broken)
-
-
 def one_image(net: Network, image: ArrayLike) -> Ints:
     """One image as codes (1, C, H, W), from (C, H, W), (1, C, H, W), or (H, W) when C = 1. Errors: InputError."""
     given = np.asarray(image)
@@ -119,7 +111,7 @@ def explain(
 ) -> Explanation:
     """Why `neuron`, a number or a place (c, y, x), of `population` answered as it did for `image`, codes (C, H, W).
     Trains and codes come from `engine`; synapses and steps are worked out here, one by one, and checked against them.
-    Errors: InputError, UsageError for population or neuron.
+    Errors: InputError, UsageError for population or neuron, and for an engine whose integers the law does not make.
     """
     net = network_of(net)
     names = [p.name for p in net.populations]
@@ -131,7 +123,7 @@ def explain(
     asked = Record([*net.sources(population), population], ("spikes", "codes", "opening", "sums"))
     trace = run(net, x, engine, asked).trace
     assert trace is not None
-    seen = _Seen(net, p, neuron, place_of(neuron, p.shape), trace)
+    seen = _Seen(net, p, neuron, place_of(neuron, p.shape), trace, name_of(engine))
     match p:
         case Input():
             return seen.sent(())
@@ -154,6 +146,13 @@ class _Seen(Brief):
     neuron: int
     place: Place
     trace: Trace
+    engine: str
+
+    def check(self, rule: str, what: str, told: object, made: object) -> None:
+        """Nothing, when what the engine told is what the law makes of the rest; else UsageError."""
+        if told != made:
+            place, problem = f"explain {self.name}", f"engine {self.engine} told {what} that the law does not make"
+            raise UsageError(rule, place, problem, told, f"neuron {self.neuron}: {made}")
 
     @property
     def name(self) -> str:
@@ -169,19 +168,25 @@ class _Seen(Brief):
         """Its spikes, first step first."""
         return bits(int(self.trace[self.name, "spikes"][0, self.neuron]), self.net.steps[self.name])
 
+    @property
+    def code(self) -> int:
+        """Its code."""
+        return int(self.trace[self.name, "codes"][0, self.neuron])
+
     def sent(self, window: tuple[Candidate, ...]) -> Explanation:
         """The explanation of a neuron without a membrane: what it sent, and the candidates of its window."""
-        d, code = self.net.code_weights[self.name][self.place[0]].tolist(), self.trace[self.name, "codes"]
+        d = self.net.code_weights[self.name][self.place[0]].tolist()
+        self.check("FS-4", "a code", self.code, sum(worth for worth, z in zip(d, self.train, strict=True) if z))
         rows = (Step(t, self.start + t, None, None, bool(z), None, None, d[t]) for t, z in enumerate(self.train))
         known = self.name, self.population.kind, self.neuron, self.place
-        return Explanation(*known, None, {}, None, tuple(rows), int(code[0, self.neuron]), 0, (), window)
+        return Explanation(*known, None, {}, None, tuple(rows), self.code, 0, (), window)
 
     def window(self, pool: MaxPool) -> tuple[Candidate, ...]:
         """The candidates of a max_pool's window, and when each dropped out (POOL-1)."""
         shape, steps = self.net[pool.source].shape, self.net.steps[self.name]
         at = [number(c, shape) for c in candidates(pool, shape, self.place)]
         trains = [bits(int(self.trace[pool.source, "spikes"][0, n]), steps) for n in at]
-        law(self.train == max(trains), "POOL-1: the train is not the maximum's")
+        self.check("POOL-1", "a train", self.train, max(trains))
         codes = self.trace[pool.source, "codes"][0]
         return tuple(
             Candidate(n, place_of(n, shape), z, int(codes[n]), None if out is None else self.start + out)
@@ -201,11 +206,11 @@ class _Seen(Brief):
             ]
             count, sums[name] = count + len(own), sum(c.contribution for c in own)
             there = int(self.trace[name, "sums"][0, self.neuron])
-            law(sums[name] == there, f"PROJ-1: the synapses of {name} do not make its sum")
+            self.check("PROJ-1", f"a sum of {name}", there, sums[name])
             found += [c for c in own if c.contribution]
         opening = bias + sum(sums.values())
         there = int(self.trace[self.name, "opening"][0, self.neuron])
-        law(opening == there, "NET-6: bias and synapses do not make the opening membrane")
+        self.check("NET-6", "an opening membrane", there, opening)
         found.sort(key=lambda c: -abs(c.contribution))
         known = self.name, p.kind, self.neuron, self.place
         return Explanation(*known, bias, sums, opening, (), None, count, tuple(found), ())
@@ -214,8 +219,9 @@ class _Seen(Brief):
         """The explanation of an FS neuron: of its opening membrane, and every step that followed."""
         assert summed.opening is not None
         rows = replay(p, self.place[0], summed.opening, self.start)
-        law(self.train == tuple(int(row.fired) for row in rows), "FS-2: the train is not the table's")
-        return replace(summed, steps=rows, code=int(self.trace[self.name, "codes"][0, self.neuron]))
+        self.check("FS-2", "a train", self.train, tuple(int(row.fired) for row in rows))
+        self.check("FS-4", "a code", self.code, sum(row.d for row in rows if row.fired))
+        return replace(summed, steps=rows, code=self.code)
 
 
 def dropped(trains: list[tuple[int, ...]], steps: int) -> list[int | None]:

@@ -4,11 +4,10 @@ shrinks (OBS-4).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from math import inf
 from os import PathLike
 
+import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -20,12 +19,10 @@ from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.verification.agreement import Agreement
-from fsref.verification.disagreement import corners, disagreement, first_difference, ours
+from fsref.verification.aims import aimed, corners
+from fsref.verification.beside import Beside
 from fsref.verification.strategies import images as images_of
 from fsref.verification.theirs import Forward, Theirs
-
-SHRINKING = 60.0  # seconds at most that `verify` looks for a simpler image
-
 
 VERIFYING = settings(
     database=None,
@@ -59,7 +56,7 @@ def verify(
         raise UsageError("OBS-4", "verify", "max_examples is no number of examples", max_examples, "0 or more")
     net = network_of(net)
     theirs = Theirs(net, their_forward, populations)
-    beside = _Beside(net, theirs)
+    beside = Beside(net, theirs, max_examples)
 
     @settings(VERIFYING, max_examples=max(1, max_examples))
     @given(_drawn(net, images))
@@ -67,7 +64,7 @@ def verify(
         beside.compare(check_images(net.input, x))
 
     try:
-        beside.compare(corners(net))
+        beside.first(np.concatenate([corners(net), aimed(net)]))
         if max_examples:
             agree()
     except Exception:
@@ -76,8 +73,8 @@ def verify(
                 raise
             case FsrefError() as error:
                 raise error from error.__cause__
-            case x:
-                found = disagreement(net, theirs, x)
+            case (x, answers):
+                found = beside.disagreement(x, answers)
         if found is None:
             raise UsageError("OBS-4", "their function", "gave two answers for one image") from None
         raise found from None
@@ -93,34 +90,3 @@ def _drawn(net: Network, images: SearchStrategy[Ints] | ArrayLike | None) -> Sea
         return images
     real = check_images(net.input, images)
     return st.lists(st.integers(0, len(real) - 1), min_size=1, max_size=2).map(lambda rows: real[rows])
-
-
-class _Beside:
-    """Their answers beside ours: counts what is equal, and keeps what failed last, shrunk as far as it goes."""
-
-    def __init__(self, net: Network, theirs: Theirs) -> None:
-        self.net, self.theirs = net, theirs
-        self.image_count = self.values = self.busy = self.neurons = 0
-        self.failed: Ints | FsrefError | None = None
-        self.until = inf
-
-    def compare(self, x: Ints) -> None:
-        """Nothing, when both sides are equal on images (B, C, H, W), or the time to shrink is over; else
-        AssertionError.
-        """
-        if time.monotonic() > self.until:
-            return
-        failed: Ints | FsrefError | None = None
-        try:
-            answers = self.theirs(x)
-            seen = ours(self.net, x, self.theirs.names)
-            if first_difference(answers, seen.codes) is not None:
-                failed = x
-        except FsrefError as error:
-            failed = error
-        if failed is not None:
-            self.failed, self.until = failed, min(self.until, time.monotonic() + SHRINKING)
-            raise AssertionError
-        self.image_count += len(x)
-        self.values += sum(codes.size for codes in seen.codes.values())
-        self.busy, self.neurons = self.busy + seen.busy, self.neurons + seen.neurons

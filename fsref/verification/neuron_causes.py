@@ -1,0 +1,224 @@
+"""Mistakes of the neuron: when it fires, what it loses, how many steps it has, and how its division is written (OBS-4).
+
+Each is a function from an fs and its right opening membranes (B, C, H, W) to what follows from the mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.engines import reference
+from fsref.law.neuron import Ints, relu_theta
+from fsref.law.populations import FS
+from fsref.verification.scene import Cause, Effect, Effects, lowered, of_fs, opened, stepped
+
+LEAKS = range(1, 9)  # shifts tried: v - (v >> shift) a step
+
+
+def strict(p: FS, v: Ints) -> Effects:
+    """Fires above a threshold, not at it."""
+    yield stepped(p, v, *p.table.rows(p.shape[0]), fires=np.greater)
+
+
+def reset_to_zero(p: FS, v: Ints) -> Effects:
+    """A spike sets the membrane to zero."""
+    yield stepped(p, v, *p.table.rows(p.shape[0]), after=lambda v, z, h: np.where(z, 0, v))
+
+
+def no_reset(p: FS, v: Ints) -> Effects:
+    """A spike leaves the membrane as it is."""
+    yield stepped(p, v, *p.table.rows(p.shape[0]), after=lambda v, z, h: v)
+
+
+def late_reset(p: FS, v: Ints) -> Effects:
+    """A spike lowers the membrane in the next step, by that step's h."""
+    T, h, d = p.table.rows(p.shape[0])
+    opening, code, fired = v, np.zeros_like(v), np.zeros(v.shape, bool)
+    spikes, membranes = [], []
+    for t in range(p.steps):
+        v = lowered(v, fired, h[:, t, None, None])
+        fired = v >= T[:, t, None, None]
+        code = code + d[:, t, None, None] * fired
+        spikes.append(fired)
+        membranes.append(v)
+    yield Effect(code, opening, reference.words(np.stack(spikes, axis=1)), np.stack(membranes, axis=1))
+
+
+def reset_of_the_step_before(p: FS, v: Ints) -> Effects:
+    """A spike lowers the membrane by the h of the step before."""
+    T, h, d = p.table.rows(p.shape[0])
+    yield stepped(p, v, T, np.roll(h, 1, axis=1), d)
+
+
+def steps_reversed(p: FS, v: Ints) -> Effects:
+    """The rows of the table are walked from the last step to the first."""
+    T, h, d = p.table.rows(p.shape[0])
+    yield stepped(p, v, T[:, ::-1], h[:, ::-1], d[:, ::-1])
+
+
+def ran(*parts: slice) -> Callable[[FS, Ints], Effects]:
+    """The steps that run are these parts of the table's, one after the other."""
+
+    def follow(p: FS, v: Ints) -> Effects:
+        if p.steps > 1:
+            T, h, d = (np.concatenate([row[:, part] for part in parts], axis=1) for row in p.table.rows(p.shape[0]))
+            yield stepped(p, v, T, h, d)
+
+    return follow
+
+
+def leak(p: FS, v: Ints) -> Effects:
+    """The membrane decays in each step, after the neuron fires or before."""
+    rows = p.table.rows(p.shape[0])
+    for shift in LEAKS:
+
+        def after(v: Ints, z: NDArray[np.bool_], h: Ints, shift: int = shift) -> Ints:
+            left = lowered(v, z, h)
+            return left - (left >> shift)
+
+        yield stepped(p, v, *rows, after=after).of(shift=shift)
+        before = stepped(p, v - (v >> shift), *rows, after=after)
+        yield Effect(before.codes, spikes=before.spikes, about={"shift": shift})
+
+
+def divided(change: Callable[[FS, Ints, Ints], Ints]) -> Callable[[FS, Ints], Effects]:
+    """A mistake of the division that an FS-ReLU is (FS-5): codes from the fs, its opening membranes, and theta
+    (C, 1, 1). Of other tables it says nothing.
+    """
+
+    def follow(p: FS, v: Ints) -> Effects:
+        theta = relu_theta(p.table)
+        if theta is not None:
+            yield Effect(change(p, v, np.broadcast_to(theta, p.shape[0])[:, None, None])).of(top=top(p), bits=p.steps)
+
+    return follow
+
+
+def shifted(sign: int) -> Callable[[FS, Ints], Effects]:
+    """Half a theta more, or less, in the membrane of an FS-ReLU."""
+
+    def follow(p: FS, v: Ints) -> Effects:
+        theta = relu_theta(p.table)
+        if theta is not None:
+            yield opened(p, v + sign * (np.broadcast_to(theta, p.shape[0])[:, None, None] // 2))
+
+    return follow
+
+
+def top(p: FS) -> int:
+    """The largest code of an FS-ReLU."""
+    return int(2**p.steps - 1)
+
+
+def toward_zero(p: FS, v: Ints, theta: Ints) -> Ints:
+    """The division truncates, and the offset comes after it."""
+    real = v - theta * p.offset  # with nearest, half a theta above the real pre-activation
+    code: Ints = np.sign(real) * (np.abs(real) // theta) + p.offset
+    return np.clip(code, 0, top(p))
+
+
+def to_even(p: FS, v: Ints, theta: Ints) -> Ints:
+    """Halves are rounded to the even code."""
+    real = v - theta * p.offset - theta // 2
+    return np.clip(np.rint(real / theta).astype(np.int64) + p.offset, 0, top(p))
+
+
+NEURON = (
+    Cause(
+        "strict-comparison",
+        "a neuron fires when v >= T, not when v > T: equality fires [FS-2]",
+        of_fs(strict),
+    ),
+    Cause("no-reset", "a neuron that fires lowers its membrane by h: yours leaves it as it is [FS-3]", of_fs(no_reset)),
+    Cause(
+        "reset-to-zero",
+        "a neuron that fires lowers its membrane by h: yours sets it to zero [FS-3]",
+        of_fs(reset_to_zero),
+    ),
+    Cause("late-reset", "the reset of a step is h of that step, taken in that step [FS-3]", of_fs(late_reset)),
+    Cause(
+        "reset-of-the-step-before",
+        "the reset of a step is h of that step, not of the one before [FS-3]",
+        of_fs(reset_of_the_step_before),
+    ),
+    Cause(
+        "bias-leaves-out-half",
+        "the bias holds the floor(theta / 2) of nearest: yours leaves it out [CONV-5]",
+        of_fs(shifted(-1)),
+    ),
+    Cause(
+        "half-twice",
+        "the code is floor(v / theta), and nearest stands in the bias: yours adds theta / 2 once more [CONV-5]",
+        of_fs(shifted(+1)),
+    ),
+    Cause(
+        "truncation",
+        "the offset is added before the division: floor, not a division that truncates toward zero [FS-5]",
+        of_fs(divided(toward_zero)),
+    ),
+    Cause("halves-to-even", "halves go up, not to the even code [CONV-5]", of_fs(divided(to_even))),
+    Cause(
+        "saturates-late",
+        "codes end at 2^K - 1 = {top}, not at 2^K [FS-5]",
+        of_fs(divided(lambda p, v, theta: np.clip(v // theta, 0, top(p) + 1))),
+    ),
+    Cause(
+        "no-upper-end",
+        "codes end at 2^K - 1 = {top}: yours have no upper end [FS-5]",
+        of_fs(divided(lambda p, v, theta: np.maximum(v // theta, 0))),
+    ),
+    Cause(
+        "no-lower-end",
+        "codes begin at 0: yours go below [FS-5]",
+        of_fs(divided(lambda p, v, theta: np.minimum(v // theta, top(p)))),
+    ),
+    Cause(
+        "not-clipped",
+        "codes lie in 0..2^K - 1: yours are not clipped [FS-5]",
+        of_fs(divided(lambda p, v, theta: v // theta)),
+    ),
+    Cause(
+        "wraps-to-k-bits",
+        "codes end at 2^K - 1 = {top}: yours keep the low {bits} bits of what is larger [FS-5]",
+        of_fs(divided(lambda p, v, theta: np.maximum(v // theta, 0) & top(p))),
+    ),
+    Cause("last-step-missing", "a train has K steps: yours leaves out the last [FS-2]", of_fs(ran(slice(-1)))),
+    Cause(
+        "first-step-missing",
+        "a train has K steps: yours leaves out the first [FS-2]",
+        of_fs(ran(slice(1, None))),
+    ),
+    Cause(
+        "last-step-twice",
+        "a train has K steps: yours fires once more with the last threshold [FS-2]",
+        of_fs(ran(slice(None), slice(-1, None))),
+    ),
+    Cause(
+        "first-step-twice",
+        "a train has K steps: yours walks the first twice [FS-2]",
+        of_fs(ran(slice(1), slice(None))),
+    ),
+    Cause(
+        "a-step-below-the-last",
+        "a train has K steps: yours goes on to theta / 2, so its codes have one bit more [FS-2]",
+        of_fs(divided(lambda p, v, theta: np.clip(2 * v // theta, 0, 2 * top(p) + 1))),
+    ),
+    Cause(
+        "a-step-above-the-first",
+        "a train has K steps: yours begins at 2^K theta, so its codes have one bit more [FS-2]",
+        of_fs(divided(lambda p, v, theta: np.clip(v // theta, 0, 2 * top(p) + 1))),
+    ),
+    Cause(
+        "steps-reversed",
+        "the thresholds are taken from the first step to the last: yours from the last to the first [FS-2]",
+        of_fs(steps_reversed),
+    ),
+    Cause(
+        "leak",
+        "a membrane keeps what it holds: yours loses v >> {shift} in each step [FS-3]",
+        of_fs(leak),
+    ),
+)

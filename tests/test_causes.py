@@ -1,0 +1,459 @@
+"""The catalogue of causes: every one is found where it is planted, and named for what it is (OBS-4)."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fsref
+from another import NET, Other, only, strict
+from fsref.law.populations import FS, MaxPool
+from fsref.simulation.recording import Record
+from fsref.testing import Disagreement, verify
+from fsref.verification.aims import aimed, hits
+from fsref.verification.causes import CAUSES, Hint, Judged, hints
+from fsref.verification.evidence import Evidence
+from fsref.verification.scene import Scene
+
+RULES = [page.read_text(encoding="utf-8") for page in Path(fsref.__file__).parent.glob("*.md")]
+
+
+def late(value: Any, v: Any, theta: Any, p: FS) -> Any:
+    left, code, fired = v, 0, False
+    for t in range(p.steps):
+        left = left - fired * theta * 2 ** (p.steps - 1 - t)
+        fired = left >= theta * 2 ** (p.steps - 1 - t)
+        code = 2 * code + fired
+    return code
+
+
+def before(value: Any, v: Any, theta: Any, p: FS) -> Any:
+    left, code = v, 0
+    for t in range(p.steps):
+        fired = left >= theta * 2 ** (p.steps - 1 - t)
+        left, code = left - fired * theta * 2 ** ((p.steps - t) if t else 0), 2 * code + fired
+    return code
+
+
+def unreset(value: Any, v: Any, theta: Any, p: FS) -> Any:
+    return sum((v >= theta << t) * 2**t for t in range(p.steps))
+
+
+def walk(v: Any, thresholds: list[Any], after: Any = lambda left, fired, T: left - fired * T) -> list[Any]:
+    """The spikes of a neuron that meets these thresholds in turn."""
+    spikes = []
+    for T in thresholds:
+        spikes.append((v >= T).astype(np.int64))
+        v = after(v, spikes[-1], T)
+    return spikes
+
+
+def falling(theta: Any, p: FS) -> list[Any]:
+    return [theta << t for t in reversed(range(p.steps))]
+
+
+def worth(spikes: list[Any]) -> Any:
+    return sum(z << t for t, z in enumerate(reversed(spikes)))
+
+
+def zeroed(value: Any, v: Any, theta: Any, p: FS) -> Any:
+    return worth(walk(v, falling(theta, p), lambda left, fired, T: np.where(fired, 0, left)))
+
+
+def leaking(value: Any, v: Any, theta: Any, p: FS) -> Any:
+    return worth(walk(v, falling(theta, p), lambda left, fired, T: left - fired * T - ((left - fired * T) >> 3)))
+
+
+def one_step_less(value: Any, v: Any, theta: Any, p: FS) -> Any:
+    return worth([*walk(v, falling(theta, p)[:-1]), 0 * v])
+
+
+def late_start(value: Any, v: Any, theta: Any, p: FS) -> Any:
+    return worth(walk(v, falling(theta, p)[1:]))
+
+
+def once_more(value: Any, v: Any, theta: Any, p: FS) -> Any:
+    spikes = walk(v, [*falling(theta, p), theta])
+    return worth(spikes[:-1]) + spikes[-1]
+
+
+def twice_first(value: Any, v: Any, theta: Any, p: FS) -> Any:
+    top, *others = walk(v, [falling(theta, p)[0], *falling(theta, p)])
+    return (top << (p.steps - 1)) + worth(others)
+
+
+def longer(value: Any, v: Any, theta: Any, p: FS) -> Any:
+    return np.clip((v << 1) // theta, 0, 2 ** (p.steps + 1) - 1)
+
+
+def wider(value: Any, v: Any, theta: Any, p: FS) -> Any:
+    return worth(walk(v, [theta << p.steps, *falling(theta, p)]))
+
+
+def rising(value: Any, v: Any, theta: Any, p: FS) -> Any:
+    return sum(z << t for t, z in enumerate(walk(v, falling(theta, p)[::-1])))
+
+
+def mirrored(codes: Any, steps: int) -> Any:
+    return sum((codes >> t & 1) << (steps - 1 - t) for t in range(steps))
+
+
+def dropped(*at: int) -> Any:
+    def weights(w: Any, q: Any) -> Any:
+        left = w.copy()
+        left[(slice(None), *at)] = 0
+        return left
+
+    return weights
+
+
+def truncated(value: Any, v: Any, theta: Any, p: FS) -> Any:
+    return np.clip(np.fix((v - theta * p.offset) / theta).astype(int) + p.offset, 0, 2**p.steps - 1)
+
+
+def even(value: Any, v: Any, theta: Any, p: FS) -> Any:
+    real = (v - theta // 2 - theta * p.offset) / theta
+    return np.clip(np.round(real).astype(int) + p.offset, 0, 2**p.steps - 1)
+
+
+def per_step_or(value: Any, windows: Any, p: MaxPool) -> Any:
+    return np.bitwise_or.reduce(windows)
+
+
+def by_places(value: Any, *about: Any) -> Any:
+    return value.transpose(0, 2, 3, 1).reshape(value.shape)
+
+
+TRAPS = {
+    "strict-comparison": ("stem", "equality fires [FS-2]", {"divide": only("stem", strict)}),
+    "late-reset": ("branch", "taken in that step [FS-3]", {"divide": only("branch", late)}),
+    "reset-of-the-step-before": ("branch", "not of the one before [FS-3]", {"divide": only("branch", before)}),
+    "no-reset": ("left", "lowers its membrane", {"divide": only("left", unreset)}),
+    "bias-leaves-out-half": (
+        "branch",
+        "leaves it out [CONV-5]",
+        {"divide": only("branch", lambda c, v, t, p: np.clip((v - t // 2) // t, 0, 63))},
+    ),
+    "half-twice": (
+        "right",
+        "once more [CONV-5]",
+        {"divide": only("right", lambda c, v, t, p: np.clip((v + t // 2) // t, 0, 31))},
+    ),
+    "truncation": ("branch", "truncates toward zero [FS-5]", {"divide": only("branch", truncated)}),
+    "halves-to-even": ("stem", "not to the even code [CONV-5]", {"divide": only("stem", even)}),
+    "saturates-late": ("stem", "15, not at 2^K", {"divide": only("stem", lambda c, v, t, p: np.clip(v // t, 0, 16))}),
+    "no-upper-end": ("stem", "no upper end", {"divide": only("stem", lambda c, v, t, p: np.maximum(v // t, 0))}),
+    "no-lower-end": ("left", "yours go below", {"divide": only("left", lambda c, v, t, p: np.minimum(v // t, 31))}),
+    "not-clipped": ("stem", "not clipped", {"divide": only("stem", lambda c, v, t, p: v // t)}),
+    "bias-in-each-step": ("right", "not in each of 5 steps [NET-5]", {"bias": only("right", lambda b, p: 5 * b)}),
+    "bias-in-each-step: of the input": (
+        "stem",
+        "not in each of 8 steps [NET-5]",
+        {"bias": only("stem", lambda b, p: 8 * b)},
+    ),
+    "bias-missing": ("logits", "the bias is missing", {"bias": only("head", lambda b, p: 0 * b)}),
+    "bias-not-a-map": ("left", "the bias is a map", {"bias": only("left", lambda b, p: b[:, 3:4, 3:4])}),
+    "accumulator-wraps": (
+        "stem",
+        "16 bits: it wraps [RANGE-2]",
+        {"membrane": only("stem", lambda v, p: v.astype(np.int16).astype(np.int64))},
+    ),
+    "accumulator-saturates": (
+        "head",
+        "12 bits: it saturates [RANGE-1]",
+        {"membrane": only("head", lambda v, p: np.clip(v, -2048, 2047))},
+    ),
+    "kernel-flipped": (
+        "left",
+        "the kernel is not flipped",
+        {"weights": only("left", lambda w, q: w[:, :, ::-1, ::-1] if w.ndim == 4 else w)},
+    ),
+    "kernel-turned": (
+        "join",
+        "rows and columns are exchanged [PROJ-1]",
+        {"weights": only("join", lambda w, q: w.swapaxes(2, 3))},
+    ),
+    "padding-on-the-other-sides": (
+        "stem",
+        "on the other sides [PROJ-1]",
+        {"padding": only("stem", lambda p, q: (*p[2:], *p[:2]))},
+    ),
+    "flattened-places-first": ("head", "(C, H, W), yours (H, W, C) [NET-3]", {"read": only("head", by_places)}),
+    "channels-reversed": ("stem", "reverse order (RGB, BGR)", {"read": only("stem", lambda a, q: a[:, ::-1])}),
+    "projection-missing": (
+        "branch",
+        "the projection stem->branch#1 is missing",
+        {"left_out": lambda no, q: q is NET.into("branch")["stem->branch#1"]},
+    ),
+    "answers-places-first": ("right", "in the order (H, W, C), not (C, H, W)", {"layout": only("right", by_places)}),
+    "answers-turned": (
+        "join",
+        "rows and columns are exchanged [NET-3]",
+        {"layout": only("join", lambda v, p: v.swapaxes(2, 3))},
+    ),
+    "channels-moved": (
+        "join",
+        "another order: yours are 2, 3, 0, 1",
+        {"layout": only("join", lambda v, p: v[:, [2, 3, 0, 1]])},
+    ),
+    "per-step-or": ("pool", "per-step OR [POOL-1]", {"pool": per_step_or}),
+    "reset-to-zero": ("branch", "yours sets it to zero [FS-3]", {"divide": only("branch", zeroed)}),
+    "leak": ("right", "loses v >> 3 in each step", {"divide": only("right", leaking)}),
+    "wraps-to-k-bits": (
+        "right",
+        "keep the low 5 bits",
+        {"divide": only("right", lambda c, v, t, p: np.maximum(v // t, 0) % 32)},
+    ),
+    "last-step-missing": ("left", "leaves out the last [FS-2]", {"divide": only("left", one_step_less)}),
+    "first-step-missing": ("left", "leaves out the first [FS-2]", {"divide": only("left", late_start)}),
+    "last-step-twice": ("left", "once more with the last", {"divide": only("left", once_more)}),
+    "first-step-twice": ("left", "walks the first twice [FS-2]", {"divide": only("left", twice_first)}),
+    "a-step-below-the-last": ("left", "goes on to theta / 2", {"divide": only("left", longer)}),
+    "a-step-above-the-first": ("left", "begins at 2^K theta", {"divide": only("left", wider)}),
+    "steps-reversed": ("left", "from the last to the first", {"divide": only("left", rising)}),
+    "image-read-as-hwc": (
+        "stem",
+        "reads its bytes as (H, W, C)",
+        {"read": only("stem", lambda a, q: a.reshape(-1, 6, 6, 3).transpose(0, 3, 1, 2))},
+    ),
+    "image-sent-as-hwc": (
+        "stem",
+        "gets the bytes of (H, W, C)",
+        {"read": only("stem", lambda a, q: np.moveaxis(a, 1, 3).reshape(a.shape))},
+    ),
+    "lowest-bit-first-read": (
+        "stem",
+        "reads the lowest bit first",
+        {"read": only("stem", lambda a, q: mirrored(a, 8))},
+    ),
+    "lowest-bit-first-sent": (
+        "right",
+        "sends the lowest bit first",
+        {"layout": only("right", lambda v, p: mirrored(v, p.steps))},
+    ),
+    "codes-signed": (
+        "stem",
+        "the highest bit as a sign",
+        {"read": only("stem", lambda a, q: a.astype(np.int8).astype(np.int64))},
+    ),
+    "lowest-weight-clipped": (
+        "stem",
+        "yours end at -127",
+        {"weights": only("stem", lambda w, q: np.clip(w, -127, 127))},
+    ),
+    "lowest-weight-positive": (
+        "stem",
+        "takes that for +128",
+        {"weights": only("stem", lambda w, q: np.where(w > -128, w, -w))},
+    ),
+    "weights-places-first": (
+        "stem",
+        "yours (O, kh, kw, I)",
+        {"weights": only("stem", lambda w, q: np.moveaxis(w.reshape(4, 3, 3, 3), 3, 1))},
+    ),
+    "weights-inputs-first": ("head", "yours (N, O)", {"weights": only("head", lambda w, q: w.reshape(36, 5).T)}),
+    "last-input-missing": ("right", "the last input is missing", {"weights": only("right", dropped(-1))}),
+    "first-input-missing": ("head", "the first input is missing", {"weights": only("head", dropped(0))}),
+    "last-tap-missing": ("stem", "the last weight is missing", {"weights": only("stem", dropped(-1, -1, -1))}),
+    "first-tap-missing": ("stem", "the first weight is missing", {"weights": only("stem", dropped(0, 0, 0))}),
+    "average-for-max": (
+        "pool",
+        "not their mean [POOL-1]",
+        {"pool": lambda value, windows, p: windows.mean(axis=0).astype(np.int64)},
+    ),
+    "average-for-max: rounded": (
+        "pool",
+        "not their mean [POOL-1]",
+        {"pool": lambda value, windows, p: np.floor(windows.mean(axis=0) + 0.5).astype(np.int64)},
+    ),
+}
+
+
+def test_the_network_of_the_traps() -> None:
+    """Its populations are those the traps are set in; one is signed, several have maps, and even and odd thetas
+    occur.
+    """
+    assert [p.name for p in NET.populations] == ["input", "stem", "branch", "left", "right", "join", "pool", "head"]
+    fs = [p for p in NET.populations if isinstance(p, FS)]
+    assert [p.offset != 0 for p in fs] == [False, True, False, False, False]
+    assert {p.name for p in fs if p.bias.ndim == 3} >= {"stem", "left"}
+    thetas = np.concatenate([p.table.rows(p.shape[0])[0][:, -1] for p in fs])
+    assert {0, 1} == set((thetas % 2).tolist())
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_each_cause_is_found_and_named(trap: str) -> None:
+    """The first wrong population and neuron are named, both codes are right, and the hint is what was planted; corners
+    and aimed images show every one, nothing is drawn.
+    """
+    name, hint, wrong = TRAPS[trap]
+    population = "head" if name == "logits" else name
+    other = Other(NET, **wrong)
+    with pytest.raises(Disagreement) as caught:
+        verify(NET, other, max_examples=0)
+    found = caught.value
+    assert trap.partition(":")[0] in found.causes
+    assert found.population == population
+    assert any(hint in text for text in found.hints), (hint, str(found))
+    assert len(found.hints) <= 3, found.hints
+    image = found.image[None]
+    right = fsref.run(NET, image, "reference", Record(observables=("codes", "opening"))).trace
+    key = "logits" if population == "head" else population
+    theirs = other(image.astype(np.uint8))[key].ravel()
+    ours = right[population, "opening" if population == "head" else "codes"].ravel()
+    assert found.neuron == int(np.argmax(theirs != ours))
+    assert (found.theirs, found.expected) == (theirs[found.neuron], ours[found.neuron])
+    assert found.place == tuple(int(n) for n in np.unravel_index(found.neuron, NET[population].shape))
+    if population != "pool":
+        assert found.membrane == right[population, "opening"][0, found.neuron]
+    lines = str(found).splitlines()
+    assert lines[0] == f"{population} differs from fsref [OBS-4]"
+    c, y, x = found.place
+    place = f"{population} neuron {found.neuron} (c {c}, y {y}, x {x})"
+    assert lines[2] == f"first     {place}: theirs {found.theirs}, fsref {found.expected}"
+    assert len(lines) <= 9
+    every = f"all {found.differing} images that differ" if found.differing > 1 else "the one image that differs"
+    assert lines[-1].startswith(f"explains  {every}")
+    assert found.explained == found.differing
+    assert max(map(len, lines)) < 200
+
+
+def test_every_cause_is_planted_and_names_a_rule() -> None:
+    """A cause that is added is planted here, too; its words end with the rule that is broken."""
+    names = [cause.name for cause in CAUSES]
+    assert sorted(names) == sorted({trap.partition(":")[0] for trap in TRAPS})
+    rules = {line.split()[1] for page in RULES for line in page.splitlines() if line.startswith("### ")}
+    for cause in CAUSES:
+        assert cause.name == cause.name.lower().replace(" ", "-")
+        found = re.search(r"\[([A-Z]+-\d+)\]$", cause.text)
+        assert found is not None and found[1] in rules, cause.text
+
+
+def test_a_mistake_of_the_whole_device_is_one_cause() -> None:
+    """A network that resets to zero everywhere is told that, and nothing that only the simplest image would allow; the
+    images that first differ in other populations count too.
+    """
+    with pytest.raises(Disagreement) as caught:
+        verify(NET, Other(divide=zeroed))
+    found = caught.value
+    assert found.causes == ("reset-to-zero",)
+    assert f"explains  all {found.differing} images that differ" in str(found)
+    assert found.to_dict()["explained"] == found.to_dict()["differing"] == found.differing
+
+
+def test_two_mistakes_are_not_told_as_one() -> None:
+    """The hint of the first says how many of the images that differ it does not explain."""
+
+    def both(value: Any, v: Any, theta: Any, p: FS) -> Any:
+        return strict(value, v, theta, p) if p.name == "stem" else only("join", zeroed)(value, v, theta, p)
+
+    with pytest.raises(Disagreement) as caught:
+        verify(NET, Other(divide=both), max_examples=0)
+    found = caught.value
+    assert 0 < found.explained < found.differing
+    assert f"{found.explained} of {found.differing} images that differ; the others first differ elsewhere" in str(found)
+    assert set(found.causes) <= {"strict-comparison", "reset-to-zero"} and found.causes
+
+
+def test_one_image_that_does_not_fit_takes_the_hint_away() -> None:
+    """A device that fires above a threshold, and once does something else, is not told about equality."""
+
+    def nearly(value: Any, v: Any, theta: Any, p: FS) -> Any:
+        code = strict(value, v, theta, p)
+        code[v[:, 0, 0, 0] % 8 == 1, 0, 0, 0] ^= 1
+        return code
+
+    with pytest.raises(Disagreement) as caught:
+        verify(NET, Other(divide=only("stem", nearly)), max_examples=0)
+    assert caught.value.causes == caught.value.hints == ()
+    assert "explains" not in str(caught.value)
+
+
+def scene(population: str, images: np.ndarray, **theirs: np.ndarray) -> Scene:
+    """A scene of a population of the network, from recordings of the right one."""
+    p = NET[population]
+    trace = fsref.run(NET, images, record=Record(observables=("spikes", "codes", "opening"))).trace
+    names = [*NET.sources(population), population]
+    shaped = {n: trace[n, "codes"].reshape(-1, *NET[n].shape) for n in names}
+    trains = {n: trace[n, "spikes"].reshape(-1, *NET[n].shape) for n in names}
+    return Scene(NET, p, shaped, trains, trace[population, "opening"].reshape(-1, *p.shape), theirs)
+
+
+def test_membranes_tell_what_codes_do_not() -> None:
+    """No reset and a late one give the same codes of an FS-ReLU; membranes and trains are judged where they were
+    observed, and part the two.
+    """
+    images = np.random.default_rng(5).integers(0, 256, (4, 3, 6, 6))
+    bare = scene("left", images)
+    theta = NET["left"].table.rows(2)[0][:, -1][:, None, None]
+    spikes = walk(bare.opening, falling(theta, NET["left"]), lambda left, fired, T: left)
+    membranes = np.repeat(bare.opening[:, None], 5, axis=1)
+    assert [h.name for h in hints(scene("left", images, codes=worth(spikes)))] == ["no-reset", "late-reset"]
+    assert [h.name for h in hints(scene("left", images, codes=worth(spikes), membranes=membranes))] == ["no-reset"]
+    assert [h.name for h in hints(scene("left", images, membranes=membranes))] == ["no-reset"]
+    assert [h.name for h in hints(scene("left", images, spikes=worth(spikes)))] == ["no-reset", "late-reset"]
+    assert hints(scene("left", images, codes=worth(spikes)).first(0)) == ()
+    assert hints(scene("left", images, opening=bare.opening + 1)) == ()
+
+
+def test_what_a_device_answered_is_not_asked_again() -> None:
+    """A mistake that the first images show costs them once, what is needed to make one simpler, and that one alone."""
+    asked: list[bytes] = []
+    other = Other(divide=only("stem", strict))
+
+    def forward(images: np.ndarray) -> dict[str, np.ndarray]:
+        asked.extend(image.tobytes() for image in images)
+        return other(images)
+
+    with pytest.raises(Disagreement) as caught:
+        verify(NET, forward)
+    counts = Counter(asked)
+    again = caught.value.image.astype(np.uint8).tobytes()
+    assert max(count for image, count in counts.items() if image != again) == 1 and counts[again] <= 3
+
+
+def test_evidence_is_bounded() -> None:
+    """Of a thousand images that differ the first 64 and the last are kept, and all are counted, each once."""
+    evidence = Evidence(NET)
+    images = np.arange(1000)[:, None, None, None] // np.array([1, 256, 65536]).reshape(3, 1, 1) % 256
+    images = images * np.ones((1, 1, 6, 6), np.int64)
+    answers = {"stem": np.arange(1000)[:, None] * np.ones((1, 144), np.int64)}
+    for _ in range(2):
+        evidence.add(images, answers, np.ones(1000, bool), first=True)
+    assert len(evidence.wrong) == 64 and len(evidence.last) == 1 and len(evidence.differing) == 1000
+    assert [row[1]["stem"][0] for row in (evidence.wrong | evidence.last).values()] == [*range(64), 999]
+    assert evidence.right == []
+    judged = evidence.judged("stem")
+    assert judged.hints == () and (judged.judged, judged.differing) == (65, 1000)
+    evidence.add(images, answers, np.zeros(1000, bool), first=True)
+    assert len(evidence.right) == 64
+
+
+def test_how_much_a_hint_explains_is_told() -> None:
+    """All of the images, all that were judged, some of them; and whether several causes fit."""
+    one, two = (Hint("a", "A"),), (Hint("a", "A"), Hint("b", "B"))
+    assert str(Judged(one, 1, 1, 1)) == "the one image that differs"
+    assert str(Judged(one, 37, 37, 37)) == "all 37 images that differ"
+    assert str(Judged(one, 65, 65, 90)) == "all 65 images judged of 90 that differ"
+    assert str(Judged(one, 12, 37, 37)) == "12 of 37 images that differ; the others first differ elsewhere"
+    assert str(Judged(two, 3, 3, 3)) == "all 3 images that differ; none of them tells these causes apart"
+
+
+def test_aimed_images_stand_on_thresholds() -> None:
+    """Every channel of every population meets the threshold of its last step; most meet most, and one below."""
+    found = aimed(NET)
+    assert np.array_equal(found, aimed(NET)) and len(found) <= 48
+    assert found.min() >= 0 and found.max() <= 255
+    reached, at = hits(NET, found).any(axis=0), 0
+    for p in NET.fs:
+        size = p.shape[0] * (2 * (p.steps + 1) + 1)
+        bins = reached[at : at + 2 * p.shape[0] * p.steps].reshape(p.steps, 2, -1)
+        at += size
+        assert bins[1:].mean() >= (0.7 if p.name == "stem" else 0.5), p.name
+        assert bins[-1, 0].all(), p.name
+    assert at == len(reached)
