@@ -211,3 +211,20 @@ def test_more_images_than_are_added_at_a_time(monkeypatch: pytest.MonkeyPatch) -
     whole = plain(count(trace))
     monkeypatch.setattr("fsref.metrics.counts.ROWS", 3)
     assert plain(count(trace)) == whole
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_the_window_of_a_population_holds_all_it_does(name: str) -> None:
+    """Counts by step begin with the first delivery, those of an input and of a max-pool with their first spike, and end
+    with the last; outside of its window a population does nothing (TIME-1, COUNT-3).
+    """
+    net = NETS[name]()
+    counts, plan = count(handmade.recorded(net, handmade.draw(net, 3), SPIKES)), net.schedule
+    for p, told in zip(net.populations, counts.to_dict()["populations"], strict=True):
+        longest = max((net.steps[q.source] for q in net.projections if q.target == p.name), default=0)
+        first, end = plan.start[p.name] - longest, plan.start[p.name] + net.steps[p.name]
+        assert (told["name"], told["first_step"]) == (p.name, first)
+        work = counts.work(p.name)
+        for kind, values in told["by_step"].items():
+            whole = getattr(work, kind).tolist()
+            assert values == whole[first:end] and sum(values) == sum(whole), (p.name, kind)

@@ -1093,3 +1093,11 @@ def test_descriptions_that_are_not_written() -> None:
     for made in (replace(block(), name="\ud800"), replace(block(), notes=("n" * 2**24,))):
         with refused(GraphError, "GRAPH-6", "graph"):
             files.to_bytes(made)
+
+
+def test_as_many_nodes_as_a_graph_may_have() -> None:
+    """65,536 nodes are a graph, one more is refused (GRAPH-1)."""
+    nodes = [Node(f"n{i}", "relu", (f"n{i - 1}" if i else "input",)) for i in range(65_537)]
+    assert len(Graph(None, nodes[:-1]).nodes) == 65_536
+    with refused(GraphError, "GRAPH-1", "graph", 65_537):
+        Graph(None, nodes)

@@ -260,3 +260,19 @@ def test_recordings_that_cannot_be_compared() -> None:
         diff(*(recorded(n, [[[[1]]]]) for n in two))
     with pytest.raises(UsageError):
         recorded(net, images, Record(["mid"]))["mid", "membranes"]
+
+
+def test_the_membrane_that_a_difference_tells() -> None:
+    """Whichever spike differs, the membrane told is that before its step, with the resets of all steps before, and the
+    threshold is that of its channel and step (OBS-2, FS-3).
+    """
+    net = residual()
+    good, T = recorded(net, draw(net, 1, 9)), net["mid"].table.T
+    steps = net.steps["mid"]
+    for neuron in range(net["mid"].neurons):
+        before = [good["mid", "opening"][0, neuron], *good["mid", "membranes"][0, :-1, neuron]]
+        train = int(good["mid", "spikes"][0, neuron])
+        for t in range(steps):
+            other = changed(good, ("mid", "spikes", (0, neuron), train ^ (1 << (steps - 1 - t))))
+            told = f" membrane {before[t]} threshold {T[neuron // 12, t]}"
+            assert str(diff(other, good)).endswith(told), (neuron, t)
