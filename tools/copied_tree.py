@@ -7,6 +7,7 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -28,8 +29,10 @@ from mutants import Mutant
 COPIED = ("fsref", "reference_models", "tests", "tools", "pyproject.toml", "README.md", "LICENSE")
 # Tests of source, pages, packages and tools, and those that edit the source themselves: a changed line fails them
 # whatever it does.
-LEFT_OUT = set("architecture dependencies guide imagenet notebook page pages rules_bite tools wheel".split())
-NEEDED = "numpy numba hypothesis msgspec click rich PIL onnx onnxruntime torch".split()
+LEFT_OUT = set(
+    "architecture compare_coding dependencies guide imagenet notebook page pages rules_bite tools wheel".split()
+)
+IMPORT = re.compile(r"^ *(?:import|from) (\w+)", re.MULTILINE)
 MEMORY = 12 * 2**30  # bytes of address space of a run
 SLOWER, SPARE = 5, 20  # a run may take so many times the processor time of its tests, and so many seconds more
 LONGEST = 15  # seconds of processor time; a test that takes more is left out
@@ -149,7 +152,10 @@ class Copy:
             elif (root / name).exists():
                 shutil.copy2(root / name, self.folder / name)
         self.cache = folder / "numba"
-        for name in NEEDED:
+        files = [path for name in ("fsref", "tests", "tools") for path in (self.folder / name).rglob("*.py")]
+        own = {"fsref", *(path.stem for path in files)}
+        named = {name for path in files for name in IMPORT.findall(path.read_text(encoding="utf-8"))}
+        for name in sorted(named - own - sys.stdlib_module_names):
             with contextlib.suppress(ImportError):
                 importlib.import_module(name)
 
@@ -248,7 +254,7 @@ class Copy:
         own = [str(self.folder), str(self.folder / "tests")]
         sys.path[:] = own + [path for path in sys.path if not (Path(path) / "fsref").is_dir()]
         os.environ.update(PYTHONPATH=os.pathsep.join(own), NUMBA_CACHE_DIR=str(self.cache))
-        os.environ.pop("PYTEST_ADDOPTS", None)
+        os.environ.update(PYTEST_ADDOPTS="", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
         with contextlib.suppress(ImportError):
             import numba
 

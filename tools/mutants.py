@@ -209,7 +209,7 @@ class _Module:
         if name in CALLED:
             end = self.span(node.func)[1]
             yield self.mutant(scope, (end - len(name), end), CALLED[name])
-        elif len(node.args) > 1 and not any(isinstance(a, ast.Starred) or _text(a) for a in node.args[:2]):
+        elif len(node.args) > 1 and not any(isinstance(a, ast.Starred) or _text(a) or _dtype(a) for a in node.args[:2]):
             yield from self.swapped(scope, *node.args[:2])
 
     def left_out(self, scope: str, node: ast.stmt) -> Mutant:
@@ -236,6 +236,11 @@ def _symbol(op: ast.AST) -> str:
 def _text(node: ast.expr) -> bool:
     """Whether an operand is text as written."""
     return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str | bytes))
+
+
+def _dtype(node: ast.expr) -> bool:
+    """Whether an argument is an element type, as np.int64 or a.dtype: no call takes one for another argument."""
+    return isinstance(node, ast.Attribute) and (node.attr == "dtype" or ast.unparse(node.value) == "np")
 
 
 def _type(node: ast.expr) -> bool:

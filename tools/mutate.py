@@ -53,10 +53,10 @@ def stop(text: str) -> NoReturn:
 def judged(text: str) -> dict[tuple[str, str, str], str]:
     """The entries of the page: (module, before, after) and why the two are the same function."""
     found: dict[tuple[str, str, str], str] = {}
-    module, reason, before, inside = "", "", "", False
+    module, reason, before, inside, ended = "", "", "", False, True
     for line in text.splitlines():
         if line.startswith("## "):
-            module, reason = line[3:].strip(" `"), ""
+            module, reason, ended = line[3:].strip(), "", True
         elif line.startswith("```"):
             inside = not inside
         elif inside and line.startswith("-"):
@@ -65,8 +65,10 @@ def judged(text: str) -> dict[tuple[str, str, str], str]:
             if not (module and reason and before):
                 stop(f"{PAGE}: an entry without module, reason or line before: {line}")
             found[module, before, " ".join(line[1:].split())] = reason
-        elif not inside and line.strip():
-            reason = line.strip()
+        elif not line.strip():
+            ended = True
+        elif not inside:
+            reason, ended = (line.strip() if ended else f"{reason} {line.strip()}"), False
     return found
 
 
