@@ -135,12 +135,12 @@ class Trial:
     def of(self, mutant: Mutant) -> Verdict:
         """What becomes of a mutant, from the log where it is known."""
         for known in self.log.lines:
-            if known.get("mutant") == mutant.id and (
-                known["result"] != "survived" or (known["tests"], known["seconds"]) == (self.state, self.seconds)
-            ):
+            if known.get("mutant") == mutant.id:
                 file = known["by"].partition("::")[0]
-                if known["result"] == "survived" or self.tests.get(file) == known["tests"]:
-                    self.kills[mutant.module, file] += 1
+                survived = known["result"] == "survived"
+                now = {"tests": self.state, "seconds": self.seconds} if survived else {"tests": self.tests.get(file)}
+                if now.items() <= known.items():
+                    self.kills[mutant.module, file] += not survived
                     return Verdict(mutant, known["result"], known["by"])
         verdict = self.run(mutant)
         tests = self.tests.get(verdict.by.partition("::")[0], self.state)
