@@ -212,7 +212,7 @@ class Copy:
 
     def _pytest(self, file: str, plugin: object) -> int:
         """Run pytest in this process, on the tree of the copy."""
-        arguments = ["-q", "-p", "no:cacheprovider", "--basetemp", str(self.folder.parent / "made"), file]
+        arguments = ["-q", "--tb=no", "-p", "no:cacheprovider", "--basetemp", str(self.folder.parent / "made"), file]
         arguments += ["-W", "ignore:Module already imported"]  # by the parent: what is needed beside fsref
         return int(pytest.main([*arguments, *(["-x"] if isinstance(plugin, First) else [])], plugins=[plugin]))
 
@@ -255,6 +255,11 @@ class Copy:
         sys.path[:] = own + [path for path in sys.path if not (Path(path) / "fsref").is_dir()]
         os.environ.update(PYTHONPATH=os.pathsep.join(own), NUMBA_CACHE_DIR=str(self.cache))
         os.environ.update(PYTEST_ADDOPTS="", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+        with contextlib.suppress(ImportError):
+            from hypothesis import Phase, settings
+
+            settings.register_profile("mutate", phases=[Phase.explicit, Phase.generate])  # no failure is made smaller
+            settings.load_profile("mutate")
         with contextlib.suppress(ImportError):
             import numba
 

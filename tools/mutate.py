@@ -206,11 +206,12 @@ def mutate(root: Path, modules: Sequence[str], options: argparse.Namespace) -> i
     verdicts: list[Verdict] = []
     with tempfile.TemporaryDirectory(prefix="fsref-mutate-") as place:
         trial = Trial(root, Log(options.out), Copy(root, Path(place)), options.seconds)
-        for mutant in sorted(draw, key=lambda m: (m.module, m.line, m.start, m.new)):
+        for mutant in draw:
             reason = entries.get((mutant.module, mutant.before, mutant.after))
             verdict = Verdict(mutant, "equivalent", reason) if reason else trial.of(mutant)
             verdicts.append(verdict)
             print(f"{len(verdicts)} of {len(draw)}: {verdict.result}: {mutant}", file=sys.stderr, flush=True)
+    verdicts.sort(key=lambda v: (v.mutant.module, v.mutant.line, v.mutant.start, v.mutant.new))
     if options.json:
         print(json.dumps(plain(verdicts, {"seed": options.seed, "count": len(draw)}), indent=1))
     else:
