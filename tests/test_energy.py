@@ -216,3 +216,19 @@ def test_what_is_no_table(tmp_path: Path) -> None:
 def test_energies_to_read(pj: float, text: str) -> None:
     """A unit for every thousand: pJ, nJ, uJ, mJ."""
     assert in_joules(pj) == text
+
+
+def test_the_units_of_an_energy() -> None:
+    """A unit begins at 1,000 of the one before it."""
+    told = {999_949: "999.9 nJ", 10**6: "1.0 uJ", 3_050_000: "3.0 uJ", 999_949_999: "999.9 uJ", 10**9: "1.0 mJ"}
+    assert {pj: in_joules(pj) for pj in told} == told
+
+
+def test_a_file_of_costs_may_have_65536_bytes(tmp_path: Path) -> None:
+    """One byte more is refused (COUNT-5)."""
+    path, table = tmp_path / "costs.json", json.dumps(dict.fromkeys(PRICED, 1))
+    path.write_text(table.ljust(65_536))
+    assert read_costs(path).addition_pj == 1
+    path.write_text(table.ljust(65_537))
+    with refusals.refused(FileError, "COUNT-5", says="more than 65536 bytes"):
+        read_costs(path)

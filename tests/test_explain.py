@@ -251,3 +251,21 @@ def test_a_pool_with_unequal_strides(stride: tuple[int, int]) -> None:
     for o, row, column in np.ndindex(3, *wide):
         told = fsref.explain(net, x, "fs", (o, row, column))
         assert {w.place for w in told.contributions} == {(c, *at) for at in seen(row, column, 2) for c in range(2)}
+
+    true = events.codes
+    monkeypatch.setattr(events, "codes", lambda trains, d: true(trains, d) + 1)
+    with pytest.raises(AssertionError, match="PROJ-1"):
+        fsref.explain(handmade.tiny(), np.full((1, 2, 2), 3), "hid", 0)
+
+
+def test_windows_of_a_max_pool_of_unequal_strides() -> None:
+    """Kernel, stride and padding of rows and columns are told apart: the candidates of every neuron are the places that
+    the naive list of windows holds (POOL-1).
+    """
+    net = handmade.chain(
+        fsref.MaxPool("pool", (2, 3, 4), "in", (3, 2), (2, 1), (1, 0, 0, 0)),
+        given=fsref.Input("in", (2, 6, 5), 3, 7),
+    )
+    x, windows = handmade.draw(net, 1, seed=4), handmade.oracle(net).populations[1].windows
+    for n, window in enumerate(windows):
+        assert [c.neuron for c in fsref.explain(net, x[0], "pool", n).candidates] == sorted(window)

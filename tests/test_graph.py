@@ -1104,3 +1104,11 @@ def test_a_graph_is_copied_and_pickled() -> None:
     for other in (copy.deepcopy(made), pickle.loads(pickle.dumps(made))):
         assert other is not made and files.to_bytes(other) == files.to_bytes(made)
         assert not any(array.flags.writeable for node in other.nodes for array in node.arrays.values())
+
+
+def test_as_many_nodes_as_a_graph_may_have() -> None:
+    """65,536 nodes are a graph, one more is refused (GRAPH-1)."""
+    nodes = [Node(f"n{i}", "relu", (f"n{i - 1}" if i else "input",)) for i in range(65_537)]
+    assert len(Graph(None, nodes[:-1]).nodes) == 65_536
+    with refused(GraphError, "GRAPH-1", "graph", 65_537):
+        Graph(None, nodes)

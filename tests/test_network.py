@@ -569,3 +569,40 @@ def test_arguments_of_the_wrong_kind_are_refused_in_one_line() -> None:
             make()
     with refused(NetworkError, "PROJ-7"):
         sum_pool("in", "out", 65536, (65536, 65536))
+
+
+def test_one_wrong_kind_among_right_ones() -> None:
+    """One part that is no population or no projection is named beside those that are (NET-1)."""
+    net = ladder()
+    for populations, projections in (
+        ([*net.populations[:2], "gate", *net.populations[2:]], net.projections),
+        (net.populations, [*net.projections[:2], "a->b", *net.projections[2:]]),
+    ):
+        kinds = [type(part).__name__ for part in (populations if "gate" in populations else projections)]
+        with refused(NetworkError, "NET-1", "network", kinds):
+            Network(populations, projections)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: MaxPool("a", ONE, "in", (n, 1), (1, 1)),
+        lambda n: MaxPool("a", ONE, "in", (1, 1), (1, n)),
+        lambda n: MaxPool("a", ONE, "in", (1, 1), (1, 1), (0, n, 0, 0)),
+        lambda n: Conv2d("in", "a", np.ones((1, 1, 1, n), np.int8)),
+        lambda n: Conv2d("in", "a", [[[[1]]]], stride=(n, 1)),
+        lambda n: Conv2d("in", "a", [[[[1]]]], dilation=(1, n)),
+        lambda n: Conv2d("in", "a", [[[[1]]]], padding=(0, 0, n, 0)),
+        lambda n: Conv2d("in", "a", [[[[1]]]], groups=n),
+        lambda n: Input("a", (1, n, 1)),
+        lambda n: sum_pool("in", "a", n, (1, 1)),
+        lambda n: shortcut("in", "a", [1], n),
+    ],
+)
+def test_sizes_end_at_65536(make: Any) -> None:
+    """Sides, channels, kernels, strides, dilations, paddings and groups are at most 65,536, and may be that (NET-3,
+    PROJ-2, PROJ-3, POOL-1).
+    """
+    make(65_536)
+    with refused(NetworkError, value=65_537):
+        make(65_537)

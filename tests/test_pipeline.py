@@ -294,3 +294,11 @@ def test_what_is_refused(kind: Any, rule: str, place: str, arguments: dict[str, 
 def test_depths_that_are_not_given_are_those_needed() -> None:
     """A mapping changes the FIFOs it names (TIME-5)."""
     assert check_depths(ladder(), {"in->b": 9}, {"in->b": 3, "a->out": 2}) == {"in->b": 9, "a->out": 2}
+
+
+def test_the_longest_interval() -> None:
+    """Images may follow one another after 65,536 steps, and no later (TIME-3)."""
+    net = ladder()
+    assert pipelining(net, interval=65_536).interval == 65_536
+    with refused(UsageError, "TIME-3", "interval", 65_537):
+        pipelining(net, interval=65_537)

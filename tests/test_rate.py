@@ -597,3 +597,10 @@ def test_digits_approach_the_fs_network() -> None:
         assert result.correct(y)[-1] >= int((predicted == y).sum()) - 1 and result.inexact == ("pool",)
         assert (np.diff(result.spikes_per_neuron) > 0).all()
         assert result.twin.net.name in str(rate_score(result, y))
+
+
+def test_the_longest_run() -> None:
+    """A run may have 65,536 ticks (RATE-8), and counts the spikes of all of them: in 15 of 16 at 15/16 of the scale."""
+    made = rate_coded(chain(FS("a", ONE, fs_relu(4))), "best", "floor")
+    result = made.run([[[[15]]]], 65_536, checkpoints=[65_536])
+    assert result.spikes["a"].tolist() == [[61_440]] and result.predictions.shape == (1, 65_536)

@@ -320,3 +320,19 @@ def test_what_two_recordings_do_not_share_is_named() -> None:
     some = recorded(net, images, Record(["mid"], ["codes", "opening"]))
     with refused(UsageError, "OBS-2", "diff", "mid opening", says=("other arrays", "expected mid spikes")):
         diff(some, recorded(net, images, Record(["mid"], ["codes", "spikes"])))
+
+
+def test_the_membrane_that_a_difference_tells() -> None:
+    """Whichever spike differs, the membrane told is that before its step, with the resets of all steps before, and the
+    threshold is that of its channel and step (OBS-2, FS-3).
+    """
+    net = residual()
+    good, T = recorded(net, draw(net, 1, 9)), net["mid"].table.T
+    steps = net.steps["mid"]
+    for neuron in range(net["mid"].neurons):
+        before = [good["mid", "opening"][0, neuron], *good["mid", "membranes"][0, :-1, neuron]]
+        train = int(good["mid", "spikes"][0, neuron])
+        for t in range(steps):
+            other = changed(good, ("mid", "spikes", (0, neuron), train ^ (1 << (steps - 1 - t))))
+            told = f" membrane {before[t]} threshold {T[neuron // 12, t]}"
+            assert str(diff(other, good)).endswith(told), (neuron, t)
