@@ -75,8 +75,8 @@ def test_a_signal_that_python_drops_comes_again(monkeypatch: pytest.MonkeyPatch,
     def work(_: object) -> None:
         one = Finalised()
         del one
-        while True:
-            signal.pause()
+        while True:  # works on
+            pass
 
     monkeypatch.setattr(info, "load", work)
     assert main(["info", "digits"]) == 143
