@@ -9,6 +9,7 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from fsref.conversion.folding import fold
 from fsref.errors import FsrefError, GraphError, InputError, LimitError, UsageError
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
+from fsref.metrics.losses import ratio_db
 from fsref.reports.pictures import comparison_picture
 from fsref.simulation import memory
 from fsref.simulation.recording import Record
@@ -552,3 +554,8 @@ def test_pictures_that_cannot_be_drawn(tmp_path: Path, monkeypatch: pytest.Monke
         comparison_picture(found, tmp_path / "a.svg")
     assert str(caught.value) == 'picture: matplotlib is missing (pip install "fsref[plot]") [CONV-10]'
     assert not list(tmp_path.iterdir())
+
+
+def test_ratios_at_their_ends() -> None:
+    """Without noise a ratio is endless, without power it is endless the other way."""
+    assert [ratio_db(*pair) for pair in ((1, 0), (0, 1), (0, 0), (100, 1), (1, 100))] == [inf, -inf, inf, 20, -20]

@@ -12,7 +12,7 @@ import pytest
 
 import fsref
 from fsref.conversion.converter import Calibrated, Options, convert
-from fsref.conversion.folding import fold
+from fsref.conversion.folding import fold, hoisted
 from fsref.conversion.forms import FORMS, NEAREST
 from fsref.graph.graph import Graph, Node
 from fsref.graph.operators import OPERATORS
@@ -480,3 +480,16 @@ def test_all_engines_agree_on_a_converted_network() -> None:
     """reference, events and quantized give the same codes of every population of a converted network."""
     net = convert(residual(), drawn(), steps={"": 6, "expand": 4})
     assert fsref.check(net, drawn(4, seed=9)).agrees
+
+
+@pytest.mark.parametrize("gain", [[0.25, 0.5, 1.0, 2.0], [0.25, 0.0, 1.0, 2.0], [0.25, -0.5, 1.0, 2.0]])
+def test_gains_behind_a_max_pool(gain: list[float]) -> None:
+    """A gain above 0, however small, keeps the order of what a max-pool reads, so an affine node is folded into what
+    stands before the pool; with another gain it is not, and there is nothing to fold it into.
+    """
+    pool = Node("pool", "max_pool", ("stem",), {"kernel": (2, 2)})
+    affine = Node("affine", "affine", ("pool",), {}, {"gain": np.array(gain), "offset": np.arange(4.0)})
+    act, mean = Node("act", "relu", ("affine",)), Node("mean", "global_avg_pool", ("act",))
+    graph = Graph(PIXELS, [conv("stem", "input", 4, 3), pool, affine, act, mean])
+    order = [node.name for node in hoisted(graph).nodes]
+    assert (order.index("affine") < order.index("pool")) == (min(gain) > 0)

@@ -479,3 +479,9 @@ def test_digits_as_a_folder_are_the_same_images(tmp_path, digits):
             table.writerow([f"{index}.png", label])
     found = load_images(str(tmp_path), digits)
     assert (found.x == images.x).all() and (found.y == images.y).all()
+
+
+def test_drawn_images_are_of_seed_1_unless_told():
+    """The seed of RUN-2 is 1."""
+    given = network().input
+    assert (drawn_images(given, 3) == drawn_images(given, 3, 1)).all()

@@ -606,3 +606,10 @@ def test_sizes_end_at_65536(make: Any) -> None:
     make(65_536)
     with refused(NetworkError, value=65_537):
         make(65_537)
+
+
+def test_the_first_code_weight_that_a_pool_does_not_bear_is_named() -> None:
+    """Of several, the one of the lowest channel, and there of the earliest step (POOL-2)."""
+    for d, channel, step in (([[1, 1, 1]], 0, 0), ([[4, 1, 1], [4, 1, 1]], 0, 1), ([[4, 2, 1], [9, 3, 3]], 1, 1)):
+        with refused(NetworkError, "POOL-2", f"a->pool channel {channel} step {step}"):
+            pooled(d, len(d))

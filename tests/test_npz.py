@@ -635,3 +635,12 @@ def test_numpy_integers_are_integers() -> None:
 
 def run_of(net: Network) -> Any:
     return [naive.simulate(oracle(net), image.ravel().tolist()).logits for image in draw(net, 2)]
+
+
+def test_offsets_of_a_file_reach_to_2_to_the_53() -> None:
+    """An offset is an integer of at most 2^53 on either side; the file holds both ends (FILE-3)."""
+    for offset in (2**53, -(2**53)):
+        net = chain(FS("a", (1, 1, 1), Table([1], [1], [1]), offset=offset))
+        assert npz.build(members_of(npz.to_bytes(net)), "x")["a"].offset == offset  # type: ignore[union-attr]
+    with refused(NetworkError, "FILE-3", "a offset", 2**53 + 1):
+        chain(FS("a", (1, 1, 1), Table([1], [1], [1]), offset=2**53 + 1))

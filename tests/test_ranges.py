@@ -12,6 +12,7 @@ import pytest
 import naive
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Record, Table, Width, fs_relu, run, scale
 from fsref.errors import RangeError
+from fsref.law.projections import window_shape
 from fsref.law.ranges import residuals, width_bits
 from handmade import NETS, ONE, chain, draw, oracle, recorded, residual
 from refusals import refused
@@ -268,3 +269,40 @@ def test_what_has_no_membranes_shows_none() -> None:
         "codes",
     ]
     assert repr(net.ranges["stem"]).startswith("<Range of 4 channels: any_order ")
+
+
+def test_bits_of_an_interval_below_zero() -> None:
+    """Both ends take a sign, on whichever side of 0 they lie."""
+    found = [width_bits(np.array([ends], np.int64)) for ends in ((-4, -4), (-5, -4), (4, 4), (-1, -1))]
+    assert found == [3, 4, 4, 1]
+
+
+@pytest.mark.parametrize(
+    ("promise", "bias", "weight"),
+    [("final", -4, 7), ("final", 3, -7), ("any_order", -4, 3), ("any_order", 3, -4)],
+)
+def test_a_declared_width_may_be_just_wide_enough(promise: Any, bias: int, weight: int) -> None:
+    """Both ends of an interval -4..3 are held by 3 bits; one more at the end that the bias makes is not (RANGE-5)."""
+
+    def declared(bias: int) -> Network:
+        last = Readout("out", ONE, [bias], Width(3, promise))
+        return chain(Dense("in", "out", [[weight]]), given=Input("in", ONE, 1, 1), readout=last)
+
+    assert getattr(declared(bias).ranges["out"], promise).tolist() == [[-4, 3]]
+    beyond = bias + (1 if bias > 0 else -1)
+    with refused(RangeError, "RANGE-5", "out channel 0", beyond):
+        declared(beyond)
+
+
+def test_strides_of_rows_and_of_columns_are_told_apart() -> None:
+    """The taps that fall on padding are those of the row and of the column, whatever the other's stride, dilation and
+    padding are: intervals are the naive ones (RANGE-1, RANGE-2).
+    """
+    rng = np.random.default_rng(5)
+    for geometry in ({"stride": (1, 3)}, {"stride": (3, 1)}, {"dilation": (2, 1)}, {"dilation": (1, 2)}):
+        into = Conv2d("in", "a", rng.integers(-9, 10, (2, 2, 3, 2)), padding=(2, 0, 1, 1), **geometry)  # type: ignore
+        size = window_shape((2, 4, 5), into.kernel, into.stride, into.padding, into.dilation)
+        net = chain(FS("a", (2, *size), fs_relu(3)), into, given=Input("in", (2, 4, 5), 2, 3))
+        wanted, proved = naive.ranges(oracle(net)), net.ranges["a"]
+        assert [tuple(pair) for pair in proved.any_order.tolist()] == wanted["any_order"][1]
+        assert [tuple(pair) for pair in proved.final.tolist()] == wanted["final"][1]

@@ -5,13 +5,12 @@ finds them goes on where they end.
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-
-from fsref.formats.files import write
 
 
 class Log:
@@ -24,9 +23,10 @@ class Log:
         self.path = path
         self.lines: list[dict[str, Any]] = []
         if path.exists():
-            whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")  # the rest of the last line was cut off
+            whole = path.read_bytes()
+            whole = whole[: whole.rfind(b"\n") + 1]
             self.lines = [json.loads(line) for line in whole.splitlines()]
-            write("".join(json.dumps(line) + "\n" for line in self.lines).encode(), path, "RUN-5")
+            os.truncate(path, len(whole))  # the rest of the last line was cut off
 
     def found(self, **fields: Any) -> dict[str, Any] | None:
         """The first line that has all these values, None when there is none."""
