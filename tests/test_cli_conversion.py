@@ -151,7 +151,7 @@ def test_expect_stops_with_a_hint(call: Call, files: Path) -> None:
     assert not (files / "net.fs.npz").exists()
     assert "+-5.5; score more of them (" in call("convert", "net.npz", "--data", "images.npz", "--expect", "95")[2]
     assert call("convert", "net.npz", "--data", "images.npz", "--expect", "90.9")[0] == 0
-    code, out, err = call("convert", "net.npz", "--data", "images.npz", "--expect", "99", "--json")
+    code, out, err = call("convert", "net.npz", "--data", "images.npz", "--expect", "99", "--json", "--force")
     told = json.loads(out)
     assert (code, told["float_correct"], told["image_count"], told["out"]) == (1, 54, 60, None)
     assert err == f"fsref: error: {told['notes'][0]}\n"

@@ -45,7 +45,11 @@ def test_what_is_imported_is_declared_and_the_other_way_round() -> None:
         assert declared(extras[name]) == brought
     assert imported(PACKAGE) == declared(PROJECT["dependencies"]).union(*EXTRAS.values(), {"torch"})
     beside = imported(PACKAGE.parent / "tools") - imported(PACKAGE)
-    assert beside == {"scikit-learn"} and declared(extras["train"]) == {"torch", "scikit-learn"}
+    assert (
+        beside == {"scikit-learn", "pytest"}
+        and "pytest" in declared(extras["test"])
+        and declared(extras["train"]) == {"torch", "scikit-learn"}
+    )
 
 
 @pytest.mark.parametrize(("module", "needed"), [("fsref", []), ("fsref.formats.sources", ["msgspec"])])

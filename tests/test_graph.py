@@ -909,7 +909,7 @@ def test_save_and_load(made: Graph, tmp_path: Path) -> None:
             for node in made.nodes
             for name, values in node.arrays.items()
         )
-    with refused(FileError, "GRAPH-6", str(tmp_path / "none" / "graph.npz")):
+    with refused(UsageError, "RUN-5", str(tmp_path / "none")):
         save(made, tmp_path / "none" / "graph.npz")
 
 

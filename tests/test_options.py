@@ -47,6 +47,7 @@ ACTS = {
         "--memory-limit": (NET, "--memory-limit 1K"),
         "--threads": (NET, "--threads 3"),
         "--batch": (NET, "--batch 1"),
+        "--force": (f"{NET} --out there", "--force"),
         "--json": (NET, "--json"),
     },
     "evaluate": {
@@ -65,6 +66,7 @@ ACTS = {
         "--energy": (NET, "--energy horowitz_2014"),
         "--html": (NET, "--html r.html"),
         "--plots": (NET, "--plots p"),
+        "--force": (f"{NET} --html there.html", "--force"),
         "--json": (NET, "--json"),
     },
     "check": {
@@ -116,6 +118,7 @@ ACTS = {
         "--memory-limit": (GRAPH, "--memory-limit 1K"),
         "--threads": (GRAPH, "--threads 3"),
         "--batch": (GRAPH, "--batch 1"),
+        "--force": ("graph.npz --data images.npz --out there.npz", "--force"),
         "--json": (GRAPH, "--json"),
     },
     "compare": {
@@ -129,12 +132,14 @@ ACTS = {
         "--scale": (MADE, "--scale 1"),
         "--order": (MADE, "--order BGR"),
         "--size": (MADE, "--size 3x9x9"),
+        "--force": (f"{MADE} --plot there.svg", "--force"),
         "--json": (MADE, "--json"),
     },
     "export": {
         "--format": ("tiny.fs.npz", "--format onnx"),
         "--out": ("tiny.fs.npz --format onnx", "--out other.onnx"),
         "--codes": ("tiny.fs.npz --format onnx", "--codes hid"),
+        "--force": ("tiny.fs.npz --format onnx --out there.onnx", "--force"),
         "--json": ("tiny.fs.npz --format onnx", "--json"),
     },
     "rule": {"--json": ("POOL-1", "--json")},
@@ -162,6 +167,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("0", "1"):
         (folder / "labelled" / name).mkdir(parents=True)
         Image.fromarray(np.diag([9, 3, 0, 15]).astype(np.uint8)).save(folder / "labelled" / name / "a.png")
+    (folder / "there").mkdir()
+    for name in ("there.html", "there.npz", "there.svg", "there.onnx"):
+        (folder / name).write_bytes(b"old")
     (folder / "colour").mkdir()
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(folder / "colour" / "a.png")
     return folder

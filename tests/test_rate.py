@@ -335,8 +335,8 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     assert main(["evaluate", str(tmp_path / "silent.fs.npz"), "--data", "digits", "--rate", "8"]) == 2
     assert "--rounding" in capsys.readouterr().err
     for wrong, line in (
-        (["--apart"], "--apart: goes with --rate [RATE-2]"),
-        (["--setting", "best"], "[RATE-2]"),
+        (["--apart"], "--apart: goes with --rate [RUN-6]"),
+        (["--setting", "best"], "--setting: goes with --rate [RUN-6]"),
         (["--rate", "0"], "--rate"),
     ):
         assert main(["evaluate", "digits", *wrong]) == 2

@@ -141,8 +141,8 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("reference", "plane = spikes[:, t] * d[:, t, None, None]", "plane = spikes[:, t] * d[:1, t, None, None]"),
         (
             "reference",
-            "spikes[p.name][:, t] * d[:, t, None, None] for",
-            "spikes[p.name][:, t] * d[:, t - 1, None, None] for",
+            "code = code + d[:, t, None, None] * spikes[:, t]",
+            "code = code + d[:, t - 1, None, None] * spikes[:, t]",
         ),
         ("kernels", "worth = d[channel, t]", "worth = d[channel, t - 1]"),
         ("kernels", "worth = d[channel, t]", "worth = d[0, t]"),
@@ -171,7 +171,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("events", "reached(width, target[2], padding[1],", "reached(width, target[2], padding[0],"),
         ("events", "reached(height, target[1], padding[0],", "reached(height, target[1], padding[2],"),
-        ("events", "columns[2] = np.argsort(taps)[columns[2]]", "columns[2] = columns[2]"),
+        ("events", "columns[2] = np.argsort(order)[columns[2]]", "columns[2] = columns[2]"),
         ("events", "(r * kw + c) * size", "((kh - 1 - r) * kw + c) * size"),
         ("quantized", "np.arange(kernel) * dilation - before", "np.arange(kernel) * dilation - before + 1"),
         (

@@ -31,7 +31,7 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
         info @
         info @ --timeline
         run @ --data {X}
-        run @ --data {X} --engine reference --record stem --observable membranes
+        run @ --data {X} --engine reference --record stem --observable membranes --json
         run @ --data {X} --events --limit 2
         run @ --data {X} --out {OUT}/recording
         run @ --data {PICTURE}

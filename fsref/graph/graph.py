@@ -268,7 +268,7 @@ class Graph(Shown):
                 self._run(plan, last, wanted, batch, check=True)
             yield values
 
-    @cached_property
+    @property
     def images_at_once(self) -> int:
         """How many images go through the graph at once."""
         padded = (self._padded(node) for node in self.nodes)
