@@ -8,7 +8,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
 from typing import Any
 
 import pytest
@@ -66,7 +66,12 @@ def test_a_signal_is_an_orderly_way_out(name: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_signal_that_python_drops_comes_again(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    """In a finaliser Python drops exceptions; the signal is not lost, and nothing is printed of it."""
+    """In a finaliser Python drops exceptions; the signal is not lost, not even where the main thread then waits for
+    others, and nothing is printed of it.
+    """
+
+    woken, late = Event(), []
+    guard = Timer(60, lambda: (late.append(True), woken.set()))  # were the signal not to wake it
 
     class Finalised:
         def __del__(self) -> None:
@@ -75,11 +80,13 @@ def test_a_signal_that_python_drops_comes_again(monkeypatch: pytest.MonkeyPatch,
     def work(_: object) -> None:
         one = Finalised()
         del one
-        while True:  # works on
-            pass
+        woken.wait()  # as for a thread
 
     monkeypatch.setattr(info, "load", work)
+    guard.start()
     assert main(["info", "digits"]) == 143
+    guard.cancel()
+    assert not late
     assert capsys.readouterr() == ("", "fsref: error: terminated\n")
 
 

@@ -35,6 +35,14 @@ class Stopped(BaseException):
         return 128 + self.number
 
 
+def to_main_thread(number: int) -> None:
+    """Nothing; then the signal has come to the main thread, and woken it where it waits, if the system can do that."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        _thread.interrupt_main(signal.Signals(number))
+
+
 @contextmanager
 def stopping() -> Iterator[Callable[[], None]]:
     """While the block runs, signals end it. Until the function it gives is called nothing is open, and the process ends
@@ -61,7 +69,7 @@ def stopping() -> Iterator[Callable[[], None]]:
         """Where Python drops an exception, as in a finaliser, the signal comes once more."""
         if isinstance(unraisable.exc_value, Stopped):
             handled(in_order)
-            threading.Timer(SOON, _thread.interrupt_main, (unraisable.exc_value.number,)).start()
+            threading.Timer(SOON, to_main_thread, (unraisable.exc_value.number,)).start()
         else:
             hook(unraisable)
 
