@@ -14,7 +14,7 @@ import fsref
 import nodes
 from fsref.conversion.converter import convert
 from fsref.conversion.found import Found, Point
-from fsref.conversion.search import search
+from fsref.conversion.search import LOOK_EVERY, search
 from fsref.errors import GraphError, InputError, UsageError
 from fsref.graph.graph import Graph, Node
 from refusals import refused
@@ -314,3 +314,23 @@ def test_the_picture(tmp_path: Any, found: Found) -> None:
     assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "found.svg").read_bytes()
     with refused(fsref.errors.UsageError, "CONV-10"):
         search_picture(found, tmp_path / "found.txt")
+
+
+def test_no_population_gets_fewer_steps_than_were_to_be_tried() -> None:
+    """Where every point keeps the loss, all populations end at the smallest K of `steps`, nothing below it is tried."""
+    easy = search(GRAPH, IMAGES, loss=100, steps=(3, 2), image_count=60)
+    assert min(min(p.steps.values()) for p in easy.points) == 2 and set(easy.best.steps.values()) == {2}
+
+
+def test_the_least_certain_images_are_looked_at_first() -> None:
+    """A point is left when what is still to come cannot save it: images come by the margin of the float network's
+    largest logit.
+    """
+    many = search(GRAPH, IMAGES, loss=4, steps=range(2, 9), image_count=300, weight_bits=12)
+    ordered = np.sort(GRAPH.forward(IMAGES), axis=1)
+    order = np.argsort(ordered[:, -1] - ordered[:, -2], kind="stable")
+    for point in (p for p in many.points if not p.complete):
+        net = convert(GRAPH, IMAGES, image_count=300, steps=dict(point.steps), weight_bits=12)
+        wrong = (fsref.run(net, IMAGES).predictions != PREDICTED)[order].cumsum()
+        looked = range(LOOK_EVERY, 300, LOOK_EVERY)
+        assert point.image_count == next(n for n in looked if 300 - wrong[n - 1] < many.needed)
