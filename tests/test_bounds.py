@@ -6,6 +6,7 @@ measures what the system counts.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -204,7 +205,9 @@ print(largest() - before)
 selected = test_bounds.select(net, test_bounds.EVERYTHING)
 print(run_bytes(net, 8, "reference", selected, False, 8, 1))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    here = Path(__file__).resolve().parent
+    found = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (here.parent, here)))}
+    done = subprocess.run([sys.executable, "-c", code], env=found, capture_output=True, text=True, check=True)
     grown, bound = map(int, done.stdout.split())
     assert 2**25 < grown <= bound
 

@@ -230,5 +230,5 @@ def test_a_file_of_costs_may_have_65536_bytes(tmp_path: Path) -> None:
     path.write_text(table.ljust(65_536))
     assert read_costs(path).addition_pj == 1
     path.write_text(table.ljust(65_537))
-    with refusals.refused(FileError, "COUNT-5", says="more than 65536 bytes"):
+    with refusals.refused(FileError, "COUNT-5", says="at most 65536 bytes"):
         read_costs(path)

@@ -192,7 +192,7 @@ class Lying:
 @pytest.mark.parametrize(
     ("population", "observable", "rule", "told"),
     [
-        ("mid", "sums", "PROJ-1", "a sum of stem->mid"),
+        ("mid", "sums", "PROJ-1", "a sum of"),
         ("mid", "opening", "NET-6", "an opening membrane"),
         ("mid", "trains", "FS-2", "a train"),
         ("mid", "codes", "FS-4", "a code"),

@@ -43,7 +43,7 @@ def test_header_of_an_array(version: int, shape: tuple[int, ...]) -> None:
     assert (found.kind, found.shape, found.fortran) == (np.dtype("<i4"), shape, False)
     assert data[found.start :] == raw and read_array(data, "x").shape == shape
     assert read_header(data[: found.start], "x", size=len(data)) == found
-    with refused(FileError, "FILE-2", "x", f"{len(raw)} bytes", says="1 are there" if not raw else "are there"):
+    with refused(FileError, "FILE-2", "x", f"{len(raw)} bytes", says="1 bytes are there" if not raw else "are there"):
         read_header(data, "x", size=len(data) + 1)
     with refused(FileError, "FILE-2", "x", "<i4", says="|u1, <f4"):
         read_header(data, "x", ("|u1", "<f4"))

@@ -38,7 +38,8 @@ def written(code: int) -> int:
         try:
             stream.flush()
         except OSError as error:
-            if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+            # With 2 a line was said already.
+            if stream is sys.stdout and code != 2 and not isinstance(error, BrokenPipeError):
                 code = reported(f"standard output: {error.strerror}", 2)
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # what is left is dropped without a word
     return code
