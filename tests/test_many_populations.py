@@ -16,7 +16,7 @@ from fsref.formats.container import read_members
 from fsref.law.pipelining import pipelining
 from fsref.reports.network import info_sheet, network_dict, timeline_text
 from fsref.simulation.memory import run_bytes
-from handmade import ONE, draw
+from handmade import ENGINES, ONE, draw
 
 MANY = 2_000  # a matrix of populations by populations has 32 MB
 BOUND = 16 * 2**20
@@ -41,7 +41,7 @@ TOLD: dict[str, Callable[[Network], Any]] = {
     "json": network_dict,
     "timeline": timeline_text,
     "names": lambda net: (net.named_projections, net.schedule, net.synapses, [net.sources(p.name) for p in net.pools]),
-    "bound": lambda net: run_bytes(net, 1, "events"),
+    "bound": lambda net: [run_bytes(net, 1, engine) for engine in ENGINES],
 }
 
 

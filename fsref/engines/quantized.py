@@ -269,26 +269,31 @@ def working_bytes(net: Network) -> int:
     """A bound on the bytes one image takes: trains and codes of all populations, the membranes of the one before, and
     what the population at work takes.
     """
-    types = kinds(net)
-    held = sum((2 if _alike(net, p) else 2 + 8) * p.neurons for p in net.populations)
+    types, same = kinds(net), alike(net)
+    held = sum((2 if same[p.name] else 2 + 8) * p.neurons for p in net.populations)
     before = 8 * max(p.neurons for p in net.populations)
-    return held + before + max(at_work(net, p, types) for p in net.populations) + OBJECTS * len(types)
+    return held + before + max(at_work(net, p, types, same) for p in net.populations) + OBJECTS * len(types)
 
 
-def _alike(net: Network, p: Population) -> bool:
-    """Whether a population's codes are its trains (NET-7, FS-5)."""
-    match p:
-        case Input() | Readout():
-            return True
-        case MaxPool():
-            return _alike(net, net[p.source])
-        case FS():
-            return relu_theta(p.table) is not None
-        case _:
-            assert_never(p)
+def alike(net: Network) -> dict[str, bool]:
+    """Whether the codes of each population are its trains (NET-7, FS-5), by name; those of a max-pool are its source's
+    (POOL-4), which stands before it.
+    """
+    found: dict[str, bool] = {}
+    for p in net.populations:
+        match p:
+            case Input() | Readout():
+                found[p.name] = True
+            case MaxPool():
+                found[p.name] = found[p.source]
+            case FS():
+                found[p.name] = relu_theta(p.table) is not None
+            case _:
+                assert_never(p)
+    return found
 
 
-def at_work(net: Network, p: Population, types: Mapping[str, type[np.generic]]) -> int:
+def at_work(net: Network, p: Population, types: Mapping[str, type[np.generic]], same: Mapping[str, bool]) -> int:
     """The most bytes held for one image while a population is at work, beside trains and codes; n is its neurons."""
     n, size = p.neurons, np.dtype(types[p.name]).itemsize
     match p:
@@ -296,7 +301,7 @@ def at_work(net: Network, p: Population, types: Mapping[str, type[np.generic]]) 
             return 8 * n  # codes in 64 bits
         case MaxPool():
             places = _windows(net[p.source].shape, p.shape, p.kernel)
-            return max(8 * n, (2 if _alike(net, p) else 8) * places)
+            return max(8 * n, (2 if same[p.name] else 8) * places)
         case FS() | Readout():
             into = net.into(p.name).values()
             sums, kept = size * n * len(into), 8 * n * len(into)
@@ -305,9 +310,8 @@ def at_work(net: Network, p: Population, types: Mapping[str, type[np.generic]]) 
             steps = net.steps[p.name]
             # v; what is looked up: v in 64 bits, steps, places, codes; or the quotient, clipped
             firing = size * n + max(4 * 8 * n, 2 * size * n)
-            telling = (
-                size * n + 8 * n * (1 + steps + 2) + 4 * n + 8 * n
-            )  # v, opening, membranes, one in the making, codes
+            # v; opening, membranes, one in the making; codes
+            telling = size * n + 8 * n * (1 + steps + 2) + 4 * n + 8 * n
             return max(sums + max(summing, adding), kept + max(firing, telling))
         case _:
             assert_never(p)
@@ -323,9 +327,8 @@ def _layer(q: Projection, source: Shape, shape: Shape) -> int:
         case Conv2d(kernel=(_, kw), groups=groups):
             framed = source[0] * (source[1] + 1) * (source[2] + 1)
             if groups > 1 and q.weights.shape[1] == 1:
-                return (
-                    framed + source[0] * height * (source[2] + 1 + width) + n
-                )  # one row of taps, one tap, its product
+                # One row of taps, one tap, its product.
+                return framed + source[0] * height * (source[2] + 1 + width) + n
             taken = source[0] * (source[1] + 1) * width * kw
             rows = source[0] * height * width * kw
             # What a row of the kernel sees, its part in one product; two sums of it, and one turned at the end.

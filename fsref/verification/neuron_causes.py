@@ -6,11 +6,11 @@ Each is a function from an fs and its right opening membranes (B, C, H, W) to wh
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.engines import reference
 from fsref.law.neuron import Ints, relu_theta
 from fsref.law.populations import FS
 from fsref.verification.scene import Cause, Effect, Effects, lowered, of_fs, opened, stepped
@@ -34,17 +34,13 @@ def no_reset(p: FS, v: Ints) -> Effects:
 
 
 def late_reset(p: FS, v: Ints) -> Effects:
-    """A spike lowers the membrane in the next step, by that step's h."""
+    """A spike lowers the membrane in the next step, by that step's h: nothing fires between, so it fires as if that h
+    were its own, and each membrane is seen a step late.
+    """
     T, h, d = p.table.rows(p.shape[0])
-    opening, code, fired = v, np.zeros_like(v), np.zeros(v.shape, bool)
-    spikes, membranes = [], []
-    for t in range(p.steps):
-        v = lowered(v, fired, h[:, t, None, None])
-        fired = v >= T[:, t, None, None]
-        code = code + d[:, t, None, None] * fired
-        spikes.append(fired)
-        membranes.append(v)
-    yield Effect(code, opening, reference.words(np.stack(spikes, axis=1)), np.stack(membranes, axis=1))
+    early = stepped(p, v, T, np.roll(h, -1, axis=1), d)
+    assert early.membranes is not None, "as many steps as the table has"
+    yield replace(early, membranes=np.concatenate([v[:, None], early.membranes[:, :-1]], axis=1))
 
 
 def reset_of_the_step_before(p: FS, v: Ints) -> Effects:
@@ -84,15 +80,20 @@ def leak(p: FS, v: Ints) -> Effects:
         yield Effect(before.codes, spikes=before.spikes, about={"shift": shift})
 
 
+def theta_of(p: FS) -> Ints | None:
+    """theta (C, 1, 1) of an FS-ReLU (FS-5), None of any other table."""
+    theta = relu_theta(p.table)
+    return None if theta is None else np.broadcast_to(theta, p.shape[0])[:, None, None]
+
+
 def divided(change: Callable[[FS, Ints, Ints], Ints]) -> Callable[[FS, Ints], Effects]:
     """A mistake of the division that an FS-ReLU is (FS-5): codes from the fs, its opening membranes, and theta
     (C, 1, 1). Of other tables it says nothing.
     """
 
     def follow(p: FS, v: Ints) -> Effects:
-        theta = relu_theta(p.table)
-        if theta is not None:
-            yield Effect(change(p, v, np.broadcast_to(theta, p.shape[0])[:, None, None])).of(top=top(p), bits=p.steps)
+        if (theta := theta_of(p)) is not None:
+            yield Effect(change(p, v, theta)).of(top=top(p), bits=p.steps)
 
     return follow
 
@@ -101,9 +102,8 @@ def shifted(sign: int) -> Callable[[FS, Ints], Effects]:
     """Half a theta more, or less, in the membrane of an FS-ReLU."""
 
     def follow(p: FS, v: Ints) -> Effects:
-        theta = relu_theta(p.table)
-        if theta is not None:
-            yield opened(p, v + sign * (np.broadcast_to(theta, p.shape[0])[:, None, None] // 2))
+        if (theta := theta_of(p)) is not None:
+            yield opened(p, v + sign * (theta // 2))
 
     return follow
 

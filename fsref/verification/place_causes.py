@@ -7,6 +7,7 @@ import numpy as np
 from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import MaxPool
+from fsref.law.projections import sum_pool
 from fsref.verification.membrane_causes import reversed_codes
 from fsref.verification.scene import Cause, Effect, Effects, Scene, of_pool
 
@@ -30,13 +31,8 @@ def average(scene: Scene, p: MaxPool) -> Effects:
 
 def window_sums(plane: Ints, p: MaxPool) -> Ints:
     """The sum of each window of a plane (B, C, H, W), padding counting as 0, (B, C, H_out, W_out)."""
-    out = np.zeros((len(plane), *p.shape), np.int64)
-    (kh, kw), (top, left, _, _), (sy, sx) = p.kernel, p.padding, p.stride
-    for r, c in np.ndindex(kh, kw):
-        to_y, from_y = reference.seen(plane.shape[2], p.shape[1], top, sy, r)
-        to_x, from_x = reference.seen(plane.shape[3], p.shape[2], left, sx, c)
-        out[..., to_y, to_x] += plane[..., from_y, from_x]
-    return out
+    summing = sum_pool(p.source, p.name, p.shape[0], p.kernel, p.stride, p.padding)
+    return reference.along(plane, summing, p.shape)
 
 
 def lowest_bit_first(scene: Scene) -> Effects:
