@@ -30,6 +30,7 @@ from fsref.formats import container, files, npz, reading
 from fsref.formats import manifest as schema
 from fsref.formats import npy as arrays
 from fsref.simulation.memory import run_bytes
+from fuzz_values import bent
 from handmade import ENGINES, draw, residual, tiny, unordered
 from members import array, members_of, npy, zipped
 from refusals import check_line
@@ -303,29 +304,6 @@ def mutated_names(draw: random.Random, members: Members) -> Members:
         case _:
             changed[name], changed[other] = members[other], members[name]
     return changed
-
-
-def bent(draw: random.Random, data: bytes) -> bytes:
-    """Bytes cut, flipped, put in, taken out or doubled."""
-    work = bytearray(data)
-    at = draw.randrange(len(work) + 1)
-    match draw.randrange(7):
-        case 0:
-            del work[at:]
-        case 1 | 2:
-            for _ in range(draw.choice((1, 1, 2, 10))):
-                work[draw.randrange(len(work))] ^= 1 << draw.randrange(8)
-        case 3:
-            work[at:at] = draw.randbytes(draw.choice((1, 4, 30)))
-        case 4:
-            del work[at : at + draw.choice((1, 2, 40))]
-        case 5:
-            work = bytearray(
-                draw.choice((work + draw.randbytes(9), draw.randbytes(9) + work, work + work, bytes(22) + work))
-            )
-        case _:
-            work = bytearray(draw.randbytes(draw.choice((0, 3, 22, 100, 400))))
-    return bytes(work)
 
 
 def bent_zip(draw: random.Random, data: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from fsref.errors import FileError, InputError
 from fsref.formats.container import read_file
 from fsref.formats.intake import Intake
 from fsref.formats.labels import few
-from fsref.formats.npy import MAX_HEADER, read_array, read_header
+from fsref.formats.npy import header_of, read_array
 from fsref.law.arrays import as_images, as_labels, check_integers
 from fsref.law.populations import Shape
 
@@ -56,14 +57,15 @@ def image_of_npy(path: Path, into: Intake) -> NDArray[np.integer]:
         if not path.is_file():
             raise FileError("RUN-4", str(path), "no such file" if not path.exists() else "is not a file")
         with path.open("rb") as file:
-            head, size = file.read(12 + MAX_HEADER), path.stat().st_size
             with _types_told(str(path), wanted):
-                shape = read_header(head, str(path), INTEGERS + OTHERS, True, size).shape
+                header = header_of(file, str(path), INTEGERS + OTHERS, fortran=True)
+            shape = header.shape
             if shape not in ((1, *into.shape), into.shape) and (1, *shape) != into.shape:
                 raise InputError(
                     "RUN-4", str(path), "not one image of the input's size", shape, _one(shape, into.shape)
                 )
-            x = _array(head + file.read(size), str(path), wanted)
+            file.seek(0)
+            x = _array(file.read(header.start + prod(shape) * header.kind.itemsize), str(path), wanted)
     except OSError as error:
         raise FileError("RUN-4", str(path), "cannot be read", error.strerror or str(error)) from None
     check_integers(x, into.pixels.max_code, "RUN-4", str(path))

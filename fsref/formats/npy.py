@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,11 @@ def read_header(
         problem = "data do not fill the declared shape"
         raise FileError("FILE-2", place, problem, f"{wanted} bytes", f"{there} bytes are there")
     return Header(kind, shape, bool(header["fortran_order"]), start + length)
+
+
+def header_of(file: BinaryIO, place: str, types: tuple[str, ...] = TYPES, fortran: bool = False) -> Header:
+    """The header of an open `.npy` file, of whose array nothing is read (FILE-2). Errors: FileError, OSError."""
+    return read_header(file.read(12 + MAX_HEADER), place, types, fortran, os.fstat(file.fileno()).st_size)
 
 
 def read_array(data: bytes, place: str, types: tuple[str, ...] = TYPES, fortran: bool = False) -> NDArray[Any]:

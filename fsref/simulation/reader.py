@@ -13,7 +13,7 @@ import numpy as np
 
 from fsref.errors import FileError, UsageError, public
 from fsref.formats.files import path_of
-from fsref.formats.npy import MAX_HEADER, read_header
+from fsref.formats.npy import header_of
 from fsref.formats.npz import load
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
@@ -152,10 +152,9 @@ def _place(folder: Path, files: dict[Key, str], key: Key, shape: tuple[int, ...]
     path = _inside(folder, name)
     try:
         with path.open("rb") as file:
-            head, size = file.read(MAX_HEADER + 12), path.stat().st_size
+            found = header_of(file, str(path), (kind.str,))
     except OSError as error:
         raise FileError("RUN-3", str(path), "cannot be read", error.strerror or str(error)) from None
-    found = read_header(head, str(path), (kind.str,), size=size)
     if found.shape != shape:
         raise FileError("RUN-3", str(path), "shape is not the one described", found.shape, f"{shape}")
     return Place(path, found.start, shape, kind)
