@@ -334,9 +334,8 @@ def at_work(net: Network, p: Population) -> int:
         case MaxPool():
             return 2 * n + max(n * p.kernel[0] * p.kernel[1], told)  # trains; the state of every candidate
         case FS():
-            return (
-                2 + 8 + 8 * into + 8 * p.steps
-            ) * n + told  # trains, v, sums, membranes; told: or one to fire, a sum
+            # Trains, v, sums, membranes; told: or one to fire, a sum.
+            return (2 + 8 + 8 * into + 8 * p.steps) * n + told
         case Readout():
             return (2 + 8 + 8 * into + 8) * n  # trains, v, sums, one in the making
         case _:

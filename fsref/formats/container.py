@@ -165,24 +165,14 @@ class _Archive:
 
     def _take(self, count: int) -> bytes:
         """The next `count` bytes; nothing is allocated for bytes that the file has not. Errors: FileError."""
-        if count > self.size - self.at:
-            raise FileError(
-                "FILE-1",
-                self.where,
-                "file is cut off: a member or record claims more bytes than are left",
-                count,
-                f"{self.left}",
-            )
+        if count > (left := self.size - self.at):
+            problem = "file is cut off: a member or record claims more bytes than are left"
+            raise FileError("FILE-1", self.where, problem, count, f"{left}")
         self.at += count
         data = self.file.read(count)
         if len(data) < count:
             raise FileError("FILE-1", self.where, "file became shorter while it was read")
         return data
-
-    @property
-    def left(self) -> int:
-        """The bytes not yet read."""
-        return self.size - self.at
 
     def _strange(self, first: bytes) -> NoReturn:
         """The refusal of a file that begins as no archive does."""

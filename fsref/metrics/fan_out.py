@@ -25,17 +25,12 @@ def fanning_numbers(net: Network, q: Projection) -> int:
     taps of every row and column: their place, its truths, the number; sums along rows, the fan-out.
     """
     channels, height, width = net[q.source].shape
+    counting = q.weights.size + q.weights.size // 8 + 1
     match q:
         case Dense():
-            return q.weights.size + q.weights.size // 8 + 1 + 2 * net[q.source].neurons
+            return counting + 2 * net[q.source].neurons
         case Conv2d(kernel=(kh, kw)):
-            return (
-                q.weights.size
-                + q.weights.size // 8
-                + 1
-                + 3 * (height * kh + width * kw)
-                + channels * height * (kw + width)
-            )
+            return counting + 3 * (height * kh + width * kw) + channels * height * (kw + width)
         case _:
             assert_never(q)
 
