@@ -88,6 +88,7 @@ BROKEN: dict[str, bytes] = {
     "local: version": changed((4, half(63))),
     "local: size": changed((22, word(5))),
     "local: both sizes": changed((18, word(2**31) * 2)),
+    "local: compressed size": changed((18, word(1))),
     "local: CRC-32": changed((14, word(0))),
     "local: a data descriptor": changed((6, half(8)), (ENTRY + 8, half(8))),
     "local: a flag the entry has not": changed((6, half(0x800))),
@@ -100,6 +101,7 @@ BROKEN: dict[str, bytes] = {
     "entry: CRC-32": changed((ENTRY + 16, word(1))),
     "entry: compressed size": changed((ENTRY + 20, word(1))),
     "entry: size": changed((ENTRY + 24, word(1))),
+    "entry: both sizes": changed((ENTRY + 20, word(1) * 2)),
     "entry: disk": changed((ENTRY + 34, half(1))),
     "entry: place": changed((ENTRY + 42, word(1))),
     "extra field cut off": with_extra(b"\x99\x99\5\0ab"),
@@ -184,6 +186,18 @@ def test_what_is_no_regular_file_is_refused_before_it_is_read(read: Callable[[An
             assert tracemalloc.get_traced_memory()[1] < 2**20, path
         finally:
             tracemalloc.stop()
+
+
+def test_a_size_that_is_only_claimed_takes_no_memory(tmp_path: Path) -> None:
+    """Nothing is allocated for a member of two gigabytes that a small file has not (FILE-1)."""
+    (tmp_path / "x").write_bytes(BROKEN["local: both sizes"])
+    tracemalloc.start()
+    try:
+        with refused(FileError, "FILE-1", ANY, says="claims more bytes than are left"):
+            load(tmp_path / "x")
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def row(fs: int) -> Network:

@@ -148,9 +148,9 @@ def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> 
     def warned(net: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("always")
-            warnings.warn("kept\nelsewhere", RuntimeWarning, stacklevel=1)
+            warnings.warn("kept\nelse\x1bwhere", RuntimeWarning, stacklevel=1)
         return load(net)
 
     monkeypatch.setattr(info, "load", warned)
     assert main(["info", "digits"]) == 0
-    assert capsys.readouterr().err == "fsref: note: kept elsewhere\n"
+    assert capsys.readouterr().err == "fsref: note: kept else\\x1bwhere\n"

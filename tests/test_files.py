@@ -514,6 +514,21 @@ def test_what_a_dead_run_left_is_named(call: Call, tmp_path: Path) -> None:
     assert err.splitlines() == lines
 
 
+def test_a_file_that_is_being_written_is_not_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as its run lives, a hidden file is no litter, however much of it is written."""
+    looked: list[str] = []
+
+    def look(_: int) -> None:
+        looked.extend(path.name for path in tmp_path.iterdir() if path.stat().st_size)
+        files.name_left_over(tmp_path)
+
+    monkeypatch.setattr(files.os, "fsync", look)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        files.write(b"new", tmp_path / "f", "RUN-5")
+    assert len(looked) == 1 and files.HIDDEN.fullmatch(looked[0]) and held(tmp_path) == {"f": b"new"}
+
+
 def test_a_system_without_locks_names_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It cannot tell the living from the dead; it writes all the same."""
     monkeypatch.setattr(files, "fcntl", None)

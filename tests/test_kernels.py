@@ -5,6 +5,7 @@ nothing.
 from __future__ import annotations
 
 import os
+import pickle
 import shutil
 import stat
 import subprocess
@@ -141,6 +142,16 @@ def test_damaged_machine_code_is_compiled_anew(tmp_path: Path, kept: Path, suffi
     done = process("-c", RUN, NUMBA_CACHE_DIR=str(tmp_path / "cache"), PYTHONPATH=str(PACKAGE.parent))
     assert (done.stdout, done.stderr) == (f"{RIGHT} 0 1\n", "")
     assert file.read_bytes() not in wrong.values()
+
+
+def test_machine_code_is_not_run_under_another_digest(tmp_path: Path, kept: Path) -> None:
+    """Code that can be read, but is not what was kept, is compiled anew: its digest says so, not luck."""
+    shutil.copytree(kept, tmp_path / "cache")
+    (file,) = tmp_path.rglob("*.nbc")
+    digest, _ = pickle.loads(file.read_bytes())
+    file.write_bytes(file.read_bytes().replace(digest, bytes(len(digest))))
+    done = process("-c", RUN, NUMBA_CACHE_DIR=str(tmp_path / "cache"), PYTHONPATH=str(PACKAGE.parent))
+    assert (done.stdout, done.stderr) == (f"{RIGHT} 0 1\n", "")
 
 
 def test_two_at_once_and_a_folder_of_the_users_choice(tmp_path: Path) -> None:

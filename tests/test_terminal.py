@@ -87,6 +87,7 @@ def test_every_verb_prints_a_hostile_network_harmlessly(verb: Verb, hostile: dic
     ):
         code, out, err = verb(*map(str, arguments))
         assert code == 0 and out and not err.startswith("fsref: error"), (arguments, err)
+        assert len(out + err) < len(LONG), f"{arguments[0]} prints a text of a file whole"
     for made in ("page.html", "compared.svg"):
         text = (tmp_path / made).read_text(encoding="utf-8")
         assert not [c for c in text if unicodedata.category(c) in OBEYED and c != "\n"], made
@@ -194,6 +195,27 @@ def test_an_error_is_a_line_of_bounded_length() -> None:
     assert shown("a" * SHOWN + "end").endswith("aend") and "..." in shown("a" * SHOWN + "end")
     assert str(FsrefError("NET-2", "x", "wrong", "1\n  2", "a\tb")) == "x: wrong: 1 2 (a b) [NET-2]"
     assert literal("1") == "'1'"
+
+
+def test_a_hostile_sheet_is_harmless() -> None:
+    """Whatever text a table is given, as title, head, cell or fact: as text and as HTML it moves no cursor."""
+    for text in (EVIL, LONG):
+        sheet = Sheet(text, (text,), [(text,)], above=[(text, text)], below=[(text, text)])
+        check_text(sheet.html())
+        check_text(str(sheet))
+        assert "\n" not in sheet.html()
+
+
+def test_a_wrong_command_line_is_told_harmlessly(verb: Verb) -> None:
+    """What click says of a word that it does not know is one line of text."""
+    for words in (
+        ("x" + EVIL,),
+        ("info", "--" + EVIL),
+        ("info", "digits", EVIL),
+        ("export", "digits", "--format", EVIL),
+    ):
+        code, out, err = verb(*words)
+        assert (code, out) == (2, "") and err.startswith("fsref: error: ") and err.count("\n") == 1, err
 
 
 def test_a_long_table_says_what_it_leaves_out() -> None:
