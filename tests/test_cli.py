@@ -446,6 +446,15 @@ def test_a_process_of_its_own(model: Path) -> None:
     assert (failed.returncode, failed.stdout, error_of(failed.stderr).count("\n")) == (2, "", 1)
 
 
+def test_what_a_stream_cannot_encode_is_escaped(tmp_path: Path) -> None:
+    """A name that the output's encoding has not, of a network or of a file, ends in no traceback."""
+    fsref.save(handmade.tiny(name="\u540d"), tmp_path / "a.npz")
+    done = spawn("info", str(tmp_path / "a.npz"), PYTHONIOENCODING="latin-1")
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("\\u540d: ")
+    failed = spawn("info", "\u540d.npz", PYTHONIOENCODING="latin-1", PYTHONUTF8="1")
+    assert failed.returncode == 2 and "\\u540d.npz" in error_of(failed.stderr)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="POSIX pipes")
 @pytest.mark.parametrize("arguments", ["--images 0:40 --events", "--images 0:4", "--help"])
 def test_a_reader_that_leaves_is_no_error(arguments: str) -> None:

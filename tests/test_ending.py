@@ -42,6 +42,13 @@ def test_a_signal_during_imports_is_one_line(tmp_path: Path, module: str, name: 
     assert (done.returncode, done.stdout, done.stderr) == (code, "", f"fsref: error: {told}\n")
 
 
+def test_a_signal_with_nobody_to_tell(tmp_path: Path) -> None:
+    """With standard input and error closed the exit code still says what happened: no other file has their numbers."""
+    (tmp_path / "click.py").write_text("import signal\nsignal.raise_signal(signal.SIGTERM)\n")
+    done = fsref_process("info", "digits", path=tmp_path, shell="<&- 2>&-")
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "")
+
+
 @pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_is_an_orderly_way_out(name: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """A signal while a verb works unwinds it, so that what writes tidies up; a second one meanwhile changes nothing;

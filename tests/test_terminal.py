@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
@@ -175,6 +176,18 @@ def test_sources_of_images_and_costs_are_told_harmlessly(verb: Verb, hostile: di
         assert code == 2 and err.startswith("fsref: error: "), source
     code, _, err = verb("evaluate", hostile["net"], "--data", hostile["x"], "--energy", costs)
     assert code == 2 and err.startswith("fsref: error: ")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="names of POSIX files")
+def test_a_source_that_is_used_is_told_in_one_line(verb: Verb, hostile: dict[str, Path], tmp_path: Path) -> None:
+    """The name of a source ends no line where a verb says which images it took."""
+    source = hostile["x"].rename(tmp_path / "x\n.npz")
+    for words in (
+        ("compare", hostile["graph"], hostile["net"]),
+        ("convert", hostile["graph"], "--out", tmp_path / "n"),
+    ):
+        code, out, _ = verb(*words, "--data", source)
+        assert code == 0 and "x\\n.npz" in "".join(out.split()), words
 
 
 def test_an_error_is_a_line_of_bounded_length() -> None:
