@@ -127,6 +127,15 @@ def test_a_folder_that_others_may_have_filled_is_not_used(sealed: dict[str, str]
     assert not list(Path(sealed["TMPDIR"]).rglob("*.nb?")) + list(tmp_path.joinpath("elsewhere").rglob("*"))
 
 
+@needs_posix
+def test_a_folder_of_another_user_is_not_used(sealed: dict[str, str]) -> None:
+    """Nor is one that has the right name and mode, but an owner who is not this user."""
+    code = "import os; other = os.getuid() + 1; os.getuid = lambda: other; "
+    code += "from fsref.engines.kernels import plain; plain.spike_list.compiled"
+    done = process("-c", code, **sealed)
+    assert done.returncode == 0 and "in no place, and compiled anew by every process" in done.stderr
+
+
 @pytest.mark.parametrize("damage", ["half", "nothing", "one byte"])
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
 def test_damaged_machine_code_is_compiled_anew(tmp_path: Path, kept: Path, suffix: str, damage: str) -> None:

@@ -19,6 +19,7 @@ from fsref.errors import SHOWN, FsrefError, literal, shown
 from fsref.formats import npz
 from fsref.formats.container import pack
 from fsref.graph.graph import Graph, Node
+from fsref.simulation.run import class_name
 from fsref.tables import ROWS, Sheet
 from handmade import tiny
 from members import array, members_of, npy
@@ -217,6 +218,13 @@ def test_a_hostile_sheet_is_harmless() -> None:
         check_text(sheet.html())
         check_text(str(sheet))
         assert "\n" not in sheet.html()
+
+
+def test_the_name_of_a_class_is_cut() -> None:
+    """A class with a text for a name is told in a few words."""
+    told = class_name(tiny(classes=[LONG, "b"]), 0)
+    check_text(told)
+    assert told.startswith("0 \\x1b[2J") and "\n" not in told and len(told) < 100
 
 
 def test_a_wrong_command_line_is_told_harmlessly(verb: Verb) -> None:
