@@ -63,6 +63,35 @@ def test_numbers_are_numbers(tmp_path: Path, made: Any, classes: Sequence[str]) 
     assert labels(load_images(made(tmp_path / "some", ["00", "11", "02"]), net)) == [0, 11, 2]
 
 
+def test_spaces_around_a_number(tmp_path: Path) -> None:
+    """A row `a.png, 10` names class 10, not the name " 10", which sorts before " 2"."""
+    assert labels(load_images(table(tmp_path, [f" {k} " for k in range(12)]), network(count=12))) == list(range(12))
+
+
+@MADE
+@pytest.mark.parametrize("form", ["class_{}", "{}.0", "c{}x", "-{}", "{} of 12"])
+def test_numbers_in_names_are_not_sorted_as_text(tmp_path: Path, made: Any, form: str) -> None:
+    """class_10 before class_2 is no order of classes to take for granted; with zeros before it is."""
+    source = made(tmp_path / "a", [form.format(k) for k in range(12)])
+    words = (
+        "names in sorted order are not in the order of the numbers in them: ",
+        "numbers 0..11 would do)",
+        "[RUN-4]",
+    )
+    not_taken(FileError, source, network(count=12), *words)
+    zeros = made(tmp_path / "b", [form.format(f"{k:02}") for k in range(12)])
+    assert labels(load_images(zeros, network(count=12))) == list(range(12))
+
+
+@MADE
+@pytest.mark.parametrize(
+    "names", [("cat", "cat-big", "cat2"), ("0x", "a1", "ab"), ("a" + "9" * 200, "b" + "1b" * 60, "n01")]
+)
+def test_names_in_sorted_order_that_hold_numbers(tmp_path: Path, made: Any, names: Sequence[str]) -> None:
+    """Where no two numbers meet, or their order is that of the text, sorted order is taken."""
+    assert labels(load_images(made(tmp_path, names), network(count=3))) == [sorted(names).index(name) for name in names]
+
+
 @MADE
 @pytest.mark.parametrize("name", ["12", "012", "99999999999999999999", "9" * 200])
 def test_numbers_beyond_the_classes_are_refused(tmp_path: Path, made: Any, name: str) -> None:
@@ -215,13 +244,13 @@ def test_every_verb_that_scores_tells_how_labels_were_read(
 
 def test_names_of_strangers_are_cut_and_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Names from a folder reach the terminal escaped, the first ten, each cut."""
-    names = ["\x1b[2J" + "x" * 60, *(f"name {k}" for k in range(30))]
+    names = ["\x1b[2J" + "x" * 60, *(f"name {k:02}" for k in range(30))]
     source = folders(tmp_path / "many", names)
     fsref.save(network(count=31), tmp_path / "net.npz")
     assert main(["evaluate", str(tmp_path / "net.npz"), "--data", source]) == 0
     out = capsys.readouterr().out
     assert "\x1b" not in out and "\\x1b[2J" in out
-    assert "xxx... = 0, name 0 = 1," in " ".join(out.split()) and "and 21 more" in " ".join(out.split())
+    assert "xxx... = 0, name 00 = 1," in " ".join(out.split()) and "and 21 more" in " ".join(out.split())
     net = network(count=3, classes=("a", "b", "c"))
     line = str(pytest.raises(FileError, load_images, source, net).value)
     assert len(line) < 600 + len(source)

@@ -301,9 +301,7 @@ def test_what_cannot_act_is_refused_before_anything_is_read(
     [
         ("convert graph.npz --data images.npz -K 8,8", "--steps: is given twice: 8"),
         ("convert graph.npz --data images.npz -K 8,a=6,a=7", "--steps: is given twice: a=7"),
-        ("convert graph.npz --data images.npz -K", "--steps: not a number of steps"),
         ("convert graph.npz --data images.npz --scale 1,2", "--scale: not one number: 1,2"),
-        ("convert graph.npz --data images.npz --test", "fsref: error: .: "),
         ("run tiny.fs.npz --data x.npz --resize 9", "resize and crop are for image files"),
         ("explain tiny.fs.npz 0 --data x.npz --resize 9 --population hid --neuron 0", "resize and crop are for"),
         ("run tiny.fs.npz --data x.npz --json --events --observable codes", "--observable: goes with --out, or --json"),
@@ -316,10 +314,28 @@ def test_what_cannot_act_is_refused_before_anything_is_read(
     ],
 )
 def test_values_that_would_do_nothing_are_refused(outcome: Outcome, command: str, says: str) -> None:
-    """An empty value, a second K for one population, a second scale; a graph for a network and the other way round."""
+    """A second K for one population, a second scale; a graph for a network and the other way round."""
     words = command.split()
-    code, out, err, written, _ = outcome(*words, *([""] if words[-1] in ("-K", "--test") else []))
+    code, out, err, written, _ = outcome(*words)
     assert (code, out, written) == (2, "", {}) and says in err and err.count("\n") == 1, err
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_no_value_is_empty(outcome: Outcome, verb: Verb) -> None:
+    """An empty path was the folder one stands in, an empty source none at all; arguments are held to it, too."""
+    for param in verb.params:
+        words = required(verb, max(param.opts, key=len))
+        if isinstance(param, click.Argument):
+            place = str(param.human_readable_name)
+            words[words.index(ARGUMENTS[param.make_metavar(click.Context(verb))])] = ""
+        elif not param.is_flag:  # type: ignore[attr-defined]
+            place = max(param.opts, key=len)
+            words += [place, ""]
+        else:
+            continue
+        code, out, err, written, used = outcome(verb.name, *words)
+        assert (code, out, written, used) == (2, "", {}, ())
+        assert err == f"fsref: error: {place}: is empty [RUN-6]\n", err
 
 
 def test_numbers_of_images_that_are_not_given_are_said(outcome: Outcome, files: Path) -> None:

@@ -50,9 +50,13 @@ class Verb(click.Command):
         self.conditions = conditions
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does, which takes the last of what is given twice. Errors: UsageError."""
+        """As click does, which takes the last of what is given twice, and "" for any path. Errors: UsageError."""
         seen = set()
-        for param in self.make_parser(ctx).parse_args(args=list(args))[2]:
+        values, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for param in order:
+            given = values[str(param.name)]
+            if "" in (given if isinstance(given, list | tuple) else [given]):
+                raise UsageError("RUN-6", option_name(param), "is empty")
             once = isinstance(param, click.Option) and not (param.multiple or param.is_eager)
             if once and param in seen:
                 raise UsageError("RUN-6", option_name(param), "is given twice")
@@ -84,8 +88,8 @@ class Verb(click.Command):
 
 
 def option_name(param: click.Parameter) -> str:
-    """An option as one types it, in full: --steps, not -K."""
-    return max(param.opts, key=len)
+    """An option as one types it, in full: --steps, not -K; an argument as the help has it."""
+    return param.human_readable_name if isinstance(param, click.Argument) else max(param.opts, key=len)
 
 
 def words_of(said: str | When) -> str:

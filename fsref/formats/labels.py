@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -79,6 +80,9 @@ def labelling(names: Mapping[str, str], into: Intake, place: str) -> Labelling:
     if len(found) != into.count:
         problem, limit = "names are not one for each class", f"wanted {known}; {would_do}"
         raise FileError("RUN-4", place, problem, few(found), limit)
+    if found != sorted(found, key=_counted):
+        problem = "names in sorted order are not in the order of the numbers in them"
+        raise FileError("RUN-4", place, problem, few(found), f"wanted {known}; {would_do}")
     return Labelling("order", {name: number for number, name in enumerate(found)})
 
 
@@ -88,8 +92,14 @@ def plain(name: str) -> str:
 
 
 def _is_number(name: str) -> bool:
-    """Whether a name is written in digits."""
-    return name.isascii() and name.isdecimal()
+    """Whether a name is written in digits, spaces around them apart."""
+    return name.isascii() and name.strip(" ").isdecimal()
+
+
+def _counted(name: str) -> list[tuple[str, int, str]]:
+    """What sorts names as text, but each number in them by its value: class_2 before class_10."""
+    parts = (part.lstrip("0") if part.isdecimal() else part for part in re.findall("[0-9]+|[^0-9]", name))
+    return [("0", len(part), part) if part.isdecimal() or not part else (part, 0, "") for part in parts]
 
 
 def _named(name: str, alike: Sequence[int], classes: Sequence[str], place: str) -> int:
@@ -105,7 +115,7 @@ def _named(name: str, alike: Sequence[int], classes: Sequence[str], place: str) 
 
 def _numbered(name: str, count: int, place: str) -> int:
     """The class of a number in digits. Errors: FileError when there is none."""
-    digits = name.lstrip("0") or "0"
+    digits = name.strip(" ").lstrip("0") or "0"
     if len(digits) > len(str(count)) or int(digits) >= count:
         raise FileError("RUN-4", place, "no such class", name, f"wanted 0..{count - 1}")
     return int(digits)
