@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 from threading import Event, Timer
@@ -70,6 +71,26 @@ def test_a_signal_is_an_orderly_way_out(name: str, monkeypatch: pytest.MonkeyPat
     assert main(["info", "digits"]) == code
     assert (tidied, capsys.readouterr()) == ([True], ("", f"fsref: error: {told}\n"))
     assert ([signal.getsignal(getattr(signal, each)) for each in SIGNALS], sys.unraisablehook) == before
+
+
+def test_two_signals_at_once_are_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Where a second comes before Python has looked at the first, as when a service stops and its terminal closes, one
+    is told, and Python has nothing to say of the other.
+    """
+    said: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+
+    def work(_: object) -> None:
+        numbers = {signal.SIGHUP, signal.SIGTERM}
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+        for number in numbers:
+            signal.pthread_kill(threading.get_ident(), number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+
+    monkeypatch.setattr(info, "load", work)
+    told = {main(["info", "digits"]): capsys.readouterr()}
+    assert told in ({129: ("", "fsref: error: hung up\n")}, {143: ("", "fsref: error: terminated\n")})
+    assert not said
 
 
 def test_a_signal_that_python_drops_comes_again(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

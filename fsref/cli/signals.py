@@ -62,8 +62,11 @@ def stopping() -> Iterator[Callable[[], None]]:
         os._exit(Stopped(number).code)
 
     def in_order(number: int, frame: object) -> None:
-        handled(signal.SIG_IGN)
+        handled(waiting)
         raise Stopped(number)
+
+    def waiting(number: int, frame: object) -> None:
+        """Nothing. Not SIG_IGN: of a signal that came already Python would print that it is ignored."""
 
     def again(unraisable: Any) -> None:
         """Where Python drops an exception, as in a finaliser, the signal comes once more."""
