@@ -51,6 +51,15 @@ def test_types_that_do_not_go_together_are_refused(kind: Any) -> None:
     assert from_onnx(model(ones(np.float32)), PIXELS).nodes
 
 
+@pytest.mark.parametrize(("name", "told"), [("strides", "strides [0, 1]"), ("dilations", "dilations [0, 1]")])
+def test_windows_that_go_nowhere_are_refused_for_it(name: str, told: str) -> None:
+    """A stride or a dilation of 0 is named, not how many numbers there are."""
+    made = model(ones(np.float32))
+    made.graph.node[0].attribute.append(helper.make_attribute(name, [0, 1]))
+    with refused(GraphError, "GRAPH-7", says=("conv1: Conv has a window [3, 3]", told, "nearest: 1 or more each")):
+        from_onnx(made, PIXELS)
+
+
 def test_types_that_operators_change_go_together() -> None:
     """A Cast or a DequantizeLinear before the convolution makes its weights real; a type that only an operator beyond
     knows is not held against it.

@@ -29,8 +29,10 @@ def windows(b: Builder, call: Call, name: str, kernel: Sequence[int]) -> tuple[d
     sizes, a = b.shapes[name][1:], call.attributes
     stride, dilation = list(a.get("strides", (1, 1))), list(a.get("dilations", (1, 1)))
     pads, auto = list(a.get("pads", (0, 0, 0, 0))), a.get("auto_pad", "NOTSET") or "NOTSET"
-    if len(stride) != 2 or len(dilation) != 2 or len(pads) != 4 or min(*stride, *dilation) < 1 or min(*kernel) < 1:
+    if len(stride) != 2 or len(dilation) != 2 or len(pads) != 4:
         raise Unmapped(f"has strides {stride}, dilations {dilation}, pads {pads}", "2, 2 and 4 numbers")
+    if min(*kernel, *stride, *dilation) < 1:
+        raise Unmapped(f"has a window {list(kernel)}, strides {stride}, dilations {dilation}", "1 or more each")
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
     if auto in ("SAME_UPPER", "SAME_LOWER"):
         total = [(-(-n // s) - 1) * s + r - n for n, s, r in zip(sizes, stride, reach, strict=True)]
