@@ -6,7 +6,9 @@ import csv
 import hashlib
 import io
 import json
+import struct
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -188,6 +190,55 @@ def test_grey_and_rgb(tmp_path):
     not_taken(
         InputError, tmp_path, network(), "c.png: grey image of a kind the network does not take: 1 (wanted 8-bit L"
     )
+
+
+def test_a_transparent_colour_is_alpha(tmp_path):
+    """A PNG that calls one colour transparent shows another than the one it holds."""
+    for mode, net in (("L", network()), ("P", network((3, 4, 6))), ("RGB", network((3, 4, 6)))):
+        Image.new(mode, (6, 4)).save(tmp_path / "a.png", transparency=(0, 0, 0) if mode == "RGB" else 0)
+        not_taken(InputError, tmp_path, net, f"with alpha: {mode} (wanted 8-bit ", "leaves alpha out)", "[RUN-4]")
+
+
+def png(bits: int, kind: int, data: bytes) -> bytes:
+    """A PNG of 6 x 4 with so many bits a sample, of a kind (0 grey, 2 RGB), every row of these data."""
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", 6, 4, bits, kind, 0, 0, 0)),
+        (b"IDAT", zlib.compress((b"\0" + data) * 4)),
+    ]
+    chunks = (name + held for name, held in [*parts, (b"IEND", b"")])
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("a.png", png(4, 0, bytes(3)), "L;4"),
+        ("a.png", png(2, 0, bytes(2)), "L;2"),
+        ("a.png", png(16, 2, bytes(36)), "RGB;16B"),
+        ("a.pgm", b"P5\n6 4\n100\n" + bytes(24), "samples 0..100"),
+        ("a.pgm", b"P2\n6 4\n15\n" + b"7 " * 24, "samples 0..15"),
+        ("a.ppm", b"P6\n6 4\n65535\n" + bytes(144), "samples 0..65535"),
+    ],
+)
+def test_samples_of_another_depth_are_refused(tmp_path, name, data, told):
+    """Decoders make 8 bits of 2, 4 or 16, and 255 of what a PGM calls its largest value: no code is the file's."""
+    (tmp_path / name).write_bytes(data)
+    net = network((3, 4, 6) if told in ("RGB;16B", "samples 0..65535") else (1, 4, 6))
+    not_taken(InputError, tmp_path, net, f"image of another depth: {told} (wanted 8 bits a sample", "[RUN-4]")
+
+
+def test_palettes_and_samples_of_8_bits_are_taken(tmp_path):
+    """Of a palette few bits choose a colour, which has 8; every format writes 8 bits as they are."""
+    for name in ("a.png", "a.bmp", "a.tif", "a.ppm"):
+        picture(tmp_path / name, grey(3))
+        assert (load_images(str(tmp_path), network()).x[0, 0] == grey(3)).all()
+        (tmp_path / name).unlink()
+    Image.new("P", (6, 4)).save(tmp_path / "a.png", bits=4)
+    assert load_images(str(tmp_path), network((3, 4, 6))).x.shape == (1, 3, 4, 6)
+    (tmp_path / "a.pgm").write_bytes(b"P2\n6 4\n255\n" + b"7 " * 24)
+    assert (load_images(str(tmp_path / "a.pgm"), network()).x == 7).all()
 
 
 def test_pixels_beyond_max_code_are_refused(tmp_path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +40,8 @@ def image_codes(path: Path, into: Intake, resize: int | None, crop: int | None) 
         )
     _check_file(path)
     with _broken(place), Image.open(path, formats=FORMATS) as file:
-        _check_mode(file.mode, Image.getmodebase(file.mode), channels, place)
+        _check_mode(file.mode, Image.getmodebase(file.mode), channels, place, "transparency" in file.info)
+        _check_depth(file.tile, place)
         size = resized(file.size, resize, place)
         _check_size(size, crop, into, place, (resize, crop) != (None, None))
         image = file.convert(channels)
@@ -90,12 +93,14 @@ def _check_file(path: Path) -> None:
         raise FileError("RUN-4", str(path), "image file is too large", f"{size:,} bytes", f"at most {MAX_BYTES:,}")
 
 
-def _check_mode(mode: str, base: str, channels: str, place: str) -> None:
-    """Nothing, when the network takes pictures of a Pillow mode, `base` of which is L or RGB. Errors: InputError."""
-    if mode in MODES[channels]:
+def _check_mode(mode: str, base: str, channels: str, place: str, transparent: bool) -> None:
+    """Nothing, when the network takes pictures of a Pillow mode, `base` of which is L or RGB, and no colour of it is
+    `transparent`. Errors: InputError.
+    """
+    if mode in MODES[channels] and not transparent:
         return
     own, taken = "grey" if base == "L" else "colour", KINDS[channels]
-    if mode in ALPHA:
+    if mode in ALPHA or transparent:
         problem = f"{own} image with alpha"
         hint = f"image.convert({channels!r}) of Pillow leaves alpha out"
     elif own != taken:
@@ -104,6 +109,22 @@ def _check_mode(mode: str, base: str, channels: str, place: str) -> None:
     else:
         problem, hint = f"{own} image of a kind the network does not take", "no bilevel, no 16 bits"
     raise InputError("RUN-4", place, problem, mode, f"wanted 8-bit {', '.join(MODES[channels])}, no alpha; {hint}")
+
+
+def _check_depth(tiles: Iterable[Any], place: str) -> None:
+    """Nothing, when the samples of a file are 8 bits, from what Pillow tells its decoders: of others these would make 8
+    bits, stretched or cut. Errors: InputError.
+    """
+    for codec, _, _, args in tiles:
+        parts = args if isinstance(args, tuple) else (args,)
+        if codec.startswith("ppm") and parts[-1] != 255:
+            told = f"samples 0..{parts[-1]}"
+        elif not re.match(r"(?!P)\w+;\d", str(parts[0])):  # of a palette the depth is that of places in it
+            continue
+        else:
+            told = str(parts[0])
+        limit = "wanted 8 bits a sample, 0..255: pixels are taken as codes, never rescaled; a .npy of codes would do"
+        raise InputError("RUN-4", place, "image of another depth", told, limit)
 
 
 def resized(size: Size, resize: int | None, place: str) -> Size:
