@@ -16,10 +16,11 @@ from PIL import Image
 
 import fsref
 from fsref.cli.main import main
-from fsref.conversion.plausibility import guessing, lost_elsewhere, unexpected
+from fsref.conversion.plausibility import lost_elsewhere, unexpected
 from fsref.formats.sources import SOURCES
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
+from fsref.metrics.chance import guessing, undecided
 from fsref.metrics.paired import Paired
 from handmade import tiny
 from nodes import drawn, residual
@@ -226,14 +227,14 @@ def test_an_implausible_contract_gets_a_note(call: Call, files: Path) -> None:
 
 def test_notes_say_nothing_of_what_is_plausible() -> None:
     """Means of pixels are pixels, whatever the scale; one image cannot tell two classes from chance."""
-    assert fsref.Pixels(3, 8, 8, mean=(123, 117, 104), scale=1).doubt == fsref.Pixels(3, 8, 8).doubt == ""
-    assert fsref.Pixels(3, 8, 8, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)).doubt == ""
-    assert fsref.Pixels(1, 8, 8, scale=1).doubt == fsref.Pixels(1, 8, 8, mean=(), std=(), scale=None).doubt == ""
-    assert fsref.Pixels(1, 8, 8, mean=-0.5).doubt == "mean -0.5 lies outside the pixels' range 0..1"
+    assert fsref.Pixels(3, 8, 8, mean=(123, 117, 104), scale=1).doubt() == fsref.Pixels(3, 8, 8).doubt() == ""
+    assert fsref.Pixels(3, 8, 8, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)).doubt() == ""
+    assert fsref.Pixels(1, 8, 8, scale=1).doubt() == fsref.Pixels(1, 8, 8, mean=(), std=(), scale=None).doubt() == ""
+    assert fsref.Pixels(1, 8, 8, mean=-0.5).doubt() == "mean -0.5 lies outside the pixels' range 0..1"
     codes = fsref.Pixels(1, 8, 8, mean=16, scale=1, max_code=15)
-    assert codes.doubt == "mean 16 lies outside the pixels' range 0..15"
-    assert guessing(0, 1, 2) == guessing(1, 2, 1) == guessing(31, 100, 5) == ""
-    assert guessing(27, 100, 5) and guessing(0, 9, 10)
+    assert codes.doubt() == "mean 16 lies outside the pixels' range 0..15"
+    assert guessing("it", 0, 1, 2) == guessing("it", 31, 100, 5) == undecided(2) == ""
+    assert guessing("it", 27, 100, 5) and guessing("it", 0, 9, 10) and undecided(1)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from fsref.engines.engine import ENGINES
 from fsref.errors import UsageError, printable
 from fsref.formats.bundled import brings_images
 from fsref.formats.files import check_target
-from fsref.formats.labels import assumed
 from fsref.formats.sources import SOURCES, ImageSet, load_images
 from fsref.law.network import Network
 from fsref.tables import Sheet
@@ -33,7 +32,7 @@ def in_bytes(ctx: click.Context, param: click.Parameter, text: str) -> int:
     """A number of bytes from text: an integer, or one with K, M, G or T behind it, each 1024 of the one before."""
     match = re.fullmatch(r"([1-9][0-9]{0,15})([KMGT]?)", text.strip().upper())
     if not match:
-        raise click.BadParameter(f"{text!r} is not a number of bytes such as 8G", ctx, param)
+        raise click.BadParameter(f"{text!r} is no number of bytes: digits, and K, M, G or T, as in 512M", ctx, param)
     return int(match[1]) * UNITS[match[2]]
 
 
@@ -109,8 +108,8 @@ def images_of(name: str, net: Network, given: Given) -> ImageSet:
 
 
 def labelled(sheet: Sheet, *images: ImageSet) -> Sheet:
-    """A table, below it what was taken for granted of the labels of the images (RUN-4)."""
-    taken = dict.fromkeys(fact for some in images for fact in assumed(some.labelling))
+    """A table, below it what was taken for granted of the images and what was left out (RUN-4)."""
+    taken = dict.fromkeys(fact for some in images for fact in some.facts)
     return replace(sheet, below=[*sheet.below, *taken])
 
 

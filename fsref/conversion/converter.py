@@ -38,6 +38,7 @@ from fsref.simulation.memory import check_memory, fitting
 from fsref.tables import Brief
 
 BATCH_VALUES = 2**24  # float values of all populations in one batch of calibration images
+PERCENTILE = 99.9  # unless told
 BATCH = 16  # images simulated at a time for bias correction
 
 CHOICES: dict[str, tuple[Any, ...]] = {
@@ -55,7 +56,7 @@ class Options:
     steps: int | Mapping[str, int] = 8
     weight_bits: int = 8
     alpha: Literal["max", "percentile", "mse"] = "mse"
-    percentile: float = 99.9
+    percentile: float = PERCENTILE
     rounding: Literal["nearest", "floor"] = "nearest"
     power_of_two: bool = False
     bias_correction: Literal["none", "analytic", "empirical"] = "none"
@@ -76,6 +77,8 @@ class Options:
             low = 2 if name == "weight_bits" else 1
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
                 raise GraphError("CONV-9", name, "integer out of range", value, f"{low}..{high}")
+        if self.alpha != "percentile" and self.percentile != PERCENTILE:
+            raise GraphError("CONV-9", "percentile", "goes with another alpha", self.alpha, 'alpha="percentile"')
         if not 50 < self.percentile <= 100:
             raise GraphError("CONV-9", "percentile", "out of range", self.percentile, "above 50, at most 100")
 

@@ -4,21 +4,13 @@ order of classes show here first.
 
 from __future__ import annotations
 
-from math import sqrt
-
 from fsref.errors import GraphError
 from fsref.law.images import Pixels
-from fsref.metrics.paired import Paired, Z
+from fsref.metrics.chance import spread
+from fsref.metrics.paired import Paired
 
 EXACT = 1e-9  # points: shares of images are no binary fractions
 TOLERATED = 1.0  # points between the accuracy expected and the one found
-
-
-def spread(share: float, image_count: int) -> float:
-    """How far an accuracy measured on so many images lies from a true one of `share`, in 95 of 100 cases: the binomial
-    interval, in points.
-    """
-    return 100 * Z * sqrt(share * (1 - share) / image_count)
 
 
 def unexpected(expected: float, correct: int, image_count: int, pixels: Pixels) -> str:
@@ -50,16 +42,3 @@ def lost_elsewhere(loss: float, kept: bool, pair: Paired) -> str:
         return ""
     on = f"on the {pair.image_count:,} images scored"
     return f"it loses {lost:.2f} points of accuracy {on}, more than {loss:g}: choose on more images, or a smaller loss"
-
-
-def guessing(correct: int, image_count: int, classes: int) -> str:
-    """A line when the float accuracy is not above chance, though so many images could tell, else ""."""
-    chance = 100 / classes
-    allowed = spread(1 / classes, image_count)
-    if 100 * correct / image_count > chance + allowed or chance + allowed >= 100:
-        return ""
-    found = (
-        f"float accuracy {100 * correct / image_count:.2f} % on {image_count:,} images "
-        f"is not above chance, {chance:.2f} +-{allowed:.1f} %"
-    )
-    return f"{found}; is the input contract the one of the training, are labels and class order?"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
@@ -20,11 +21,14 @@ HEADER = ["file", "label"]
 
 @dataclass(frozen=True)
 class Listed:
-    """The image files of a folder, by names relative to it; their classes, and how these were read, if it has any."""
+    """The image files of a folder, by names relative to it; their classes, and how these were read, if it has any; and
+    what else lies where images are looked for.
+    """
 
     names: list[str]
     classes: list[int] | None = None
     labelling: Labelling | None = None
+    left_out: Sequence[str] = ()
 
 
 def listed(folder: Path, into: Intake) -> Listed:
@@ -46,20 +50,34 @@ def _listed(folder: Path, into: Intake) -> Listed:
         return _from_csv(table, into)
     folders = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not folders:
-        return Listed(image_files(folder))
+        return Listed(image_files(folder), left_out=left_out(folder))
     known = labelling({name: f"{folder}/{name}" for name in folders}, into, str(folder))
     ranked = [(rank, name, file) for name in folders for rank, file in enumerate(image_files(folder / name))]
     in_turn = [(name, file) for _, name, file in sorted(ranked)]
-    return Listed([f"{name}/{file}" for name, file in in_turn], [known.classes[name] for name, _ in in_turn], known)
+    names, classes = [f"{name}/{file}" for name, file in in_turn], [known.classes[name] for name, _ in in_turn]
+    beside = sorted(p.name for p in folder.iterdir() if p.is_file() and _is_image(p))
+    return Listed(
+        names, classes, known, [*beside, *(f"{name}/{file}" for name in folders for file in left_out(folder / name))]
+    )
 
 
 def image_files(folder: Path) -> list[str]:
     """The sorted names of the image files of one folder. Errors: FileError when there are none; OSError."""
-    files = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    files = sorted(p.name for p in folder.iterdir() if _is_image(p))
     if not files:
         limit = would_do(folder) or f"wanted {', '.join(sorted(SUFFIXES))}"
         raise FileError("RUN-4", str(folder), "holds no image files", None, limit)
     return files
+
+
+def left_out(folder: Path) -> list[str]:
+    """The sorted names of what else lies in a folder of images. Errors: OSError."""
+    return sorted(p.name for p in folder.iterdir() if not _is_image(p) and not p.name.startswith("."))
+
+
+def _is_image(path: Path) -> bool:
+    """Whether a name is one of an image file, and not hidden."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def _from_csv(table: Path, into: Intake) -> Listed:
@@ -81,7 +99,8 @@ def _from_csv(table: Path, into: Intake) -> Listed:
         raise FileError("RUN-4", place, "cannot be read", str(error)) from None
     if not rows or rows[0][1] != HEADER:
         found = ",".join(rows[0][1]) if rows else "nothing"
-        raise FileError("RUN-4", place, "does not begin with the header file,label", found)
+        limit = "between commas, in this order, no other columns"
+        raise FileError("RUN-4", place, "does not begin with the header file,label", found, limit)
     if len(rows) < 2:
         raise FileError("RUN-4", place, "names no image", None, "after the header file,label a row per image")
     for line, row in rows[1:]:
@@ -92,6 +111,11 @@ def _from_csv(table: Path, into: Intake) -> Listed:
         if _leads_out(row[0]):
             limit = "wanted a path below it, without .. and no absolute one"
             raise FileError("RUN-4", f"{place} line {line}", "names a file outside its folder", row[0], limit)
+    given = dict[str, str]()
+    for line, (name, label) in rows[1:]:
+        if given.setdefault(name, label) != label:
+            limit = f"it had label {given[name]} before"
+            raise FileError("RUN-4", f"{place} line {line}", "gives a file another label", name, limit)
     known = labelling({row[1]: f"{place} line {line}" for line, row in reversed(rows[1:])}, into, place)
     inside = "images/" if (table.parent / "images").is_dir() else ""
     return Listed([inside + row[0] for _, row in rows[1:]], [known.classes[row[1]] for _, row in rows[1:]], known)

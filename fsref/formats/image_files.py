@@ -20,6 +20,8 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".tif", "
 FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")  # of these Pillow plugins, and of no others
 MODES = {"L": ("L",), "RGB": ("L", "P", "RGB", "CMYK")}  # Pillow modes taken; none has alpha or more than 8 bits
 ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
+DEPTHS = ("1", "I", "F")  # of Pillow modes: bilevel, and more than 8 bits a sample
+DEPTH = "wanted 8 bits a sample, 0..255: pixels are taken as codes, never rescaled; a .npy of codes would do"
 KINDS = {"L": "grey", "RGB": "colour"}
 MAX_PIXELS = 2**26  # of a picture, in the file and once resized
 MAX_BYTES = 2**28  # of an image file
@@ -103,11 +105,14 @@ def _check_mode(mode: str, base: str, channels: str, place: str, transparent: bo
     if mode in ALPHA or transparent:
         problem = f"{own} image with alpha"
         hint = f"image.convert({channels!r}) of Pillow leaves alpha out"
+    elif mode in DEPTHS or mode.startswith("I;"):  # Pillow would cut them at 255
+        raise InputError("RUN-4", place, "image of another depth", mode, DEPTH)
     elif own != taken:
         problem = f"{own} image where the network takes {taken}"
         hint = f"image.convert({channels!r}) of Pillow makes one"
     else:
-        problem, hint = f"{own} image of a kind the network does not take", "no bilevel, no 16 bits"
+        problem = f"{own} image of a kind the network does not take"
+        hint = f"image.convert({channels!r}) of Pillow makes one"
     raise InputError("RUN-4", place, problem, mode, f"wanted 8-bit {', '.join(MODES[channels])}, no alpha; {hint}")
 
 
@@ -123,8 +128,7 @@ def _check_depth(tiles: Iterable[Any], place: str) -> None:
             continue
         else:
             told = str(parts[0])
-        limit = "wanted 8 bits a sample, 0..255: pixels are taken as codes, never rescaled; a .npy of codes would do"
-        raise InputError("RUN-4", place, "image of another depth", told, limit)
+        raise InputError("RUN-4", place, "image of another depth", told, DEPTH)
 
 
 def resized(size: Size, resize: int | None, place: str) -> Size:

@@ -38,7 +38,9 @@ def assumed(known: Labelling | None) -> list[tuple[str, str]]:
     """The fact, for tables, of what was taken for granted; none where the source said what it means itself."""
     if known is None or known.by != "order":
         return []
-    return [("labels", f"the network names no classes; taken in sorted order: {few(known.classes.items())}")]
+    instead = f"named 0..{len(known.classes) - 1} they would say it themselves"
+    told = f"the network names no classes; taken in sorted order: {few(known.classes.items())}; {instead}"
+    return [("labels", told)]
 
 
 def few(names: Collection[str | tuple[str, object]]) -> str:

@@ -8,7 +8,7 @@ an option or the input contract says so. Whatever does not fit the network is re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from os import PathLike
 from pathlib import Path
@@ -26,7 +26,7 @@ from fsref.formats.files import path_of
 from fsref.formats.folders import listed
 from fsref.formats.image_files import SUFFIXES, image_codes
 from fsref.formats.intake import Intake, check_option, intake
-from fsref.formats.labels import NUMBERED, Labelling, assumed
+from fsref.formats.labels import NUMBERED, Labelling, assumed, few
 from fsref.graph.graph import Graph
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -40,13 +40,15 @@ SOURCES = "digits, an image, a folder, FILE.npz, cifar10:DIR or cifar10-train:DI
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageSet(Shown):
     """Images `x`, integer codes (B, C, H, W), their classes `y`, int64 (B,), or None, and a name for each, for messages
-    and tables; `labelling` tells how the classes were read, where there are some.
+    and tables; `labelling` tells how the classes were read, where there are some, and `left_out` names what else lies
+    in the folder.
     """
 
     x: NDArray[np.integer]
     y: Ints | None
     names: tuple[str, ...]
     labelling: Labelling | None = None
+    left_out: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return short(f"<ImageSet of {self._told()}>")
@@ -56,9 +58,18 @@ class ImageSet(Shown):
         labels = "without labels" if self.y is None else f"labels {span(int(self.y.min()), int(self.y.max()))}"
         return f"{plural(len(self.x), 'image')} {sizes(self.x.shape[1:])}, {labels}"
 
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What was taken for granted, and what was left out, for tables (RUN-4)."""
+        found = assumed(self.labelling)
+        if self.left_out:
+            found.append(("left out", f"{plural(len(self.left_out), 'name')} of no image file: {few(self.left_out)}"))
+        return found
+
     def to_dict(self) -> dict[str, Any]:
-        """How the labels were read, as plain JSON values."""
-        return {"labelling": None if self.labelling is None else self.labelling.to_dict()}
+        """How the labels were read, and how many names of a folder were left out, as plain JSON values."""
+        labelling = None if self.labelling is None else self.labelling.to_dict()
+        return {"labelling": labelling, "left_out": len(self.left_out)}
 
     def sheet(self) -> Sheet:
         """The images as a table: name, label and codes of each, the first 10."""
@@ -67,7 +78,7 @@ class ImageSet(Shown):
             label = [] if self.y is None else [int(self.y[i])]
             rows.append((str(i), name, *label, span(int(x.min()), int(x.max()))))
         more = [("...", f"and {plural(len(self.x) - ROWS, 'more image')}")] if len(self.x) > ROWS else []
-        more += assumed(self.labelling)
+        more += self.facts
         head = ("image", "name", *([] if self.y is None else ["label"]), "codes")
         return Sheet(self._told(), head, rows, left=2, below=more)
 
@@ -170,7 +181,8 @@ def _of_folder(folder: Path, into: Intake, resize: int | None, crop: int | None,
     x = np.empty((len(names), *into.shape), np.uint8)
     for row, name in zip(x, names, strict=True):
         row[:] = image_codes(folder / name, into, resize, crop)
-    return _image_set(into, x, y, names, f"{folder}/", found.labelling)
+    made = _image_set(into, x, y, names, f"{folder}/", found.labelling)
+    return replace(made, left_out=tuple(found.left_out))
 
 
 def image_file(

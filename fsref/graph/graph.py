@@ -155,10 +155,12 @@ class Graph(Shown):
     input: Pixels | None
     nodes: tuple[Node, ...]
     name: str = ""
-    classes: tuple[str, ...] = ()
+    classes: Sequence[str] = ()
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if isinstance(self.classes, str):  # else its letters would be names
+            raise GraphError("GRAPH-3", "classes", "one text, not names", self.classes, "a name for each logit")
         for field_name in ("nodes", "classes", "notes"):
             object.__setattr__(self, field_name, tuple(getattr(self, field_name)))
         if self.input is not None and not isinstance(self.input, Pixels):
@@ -337,7 +339,7 @@ class Graph(Shown):
             *(row(node.name, node.op, node.inputs, node.parameters) for node in self.nodes),
         ]
         title = f"{self.name or 'graph'}: {plural(len(self.nodes), 'node')}, {plural(self.parameters, 'parameter')}"
-        doubts = () if self.input is None else (self.input.doubt,)
+        doubts = () if self.input is None else (self.input.doubt(),)
         below = [("note", note) for note in (*self.notes, *doubts) if note]
         return Sheet(title, ("node", "op", "shape", "reads", "parameters"), rows, left=4, below=below)
 

@@ -26,7 +26,7 @@ def check_integers(x: NDArray[Any], max_code: int, rule: str, place: str) -> Non
         if 0 <= low and high <= max_code and (few == np.round(few)).all() and (high > 1 or max_code == 1):
             hint = f"; x.astype({kind}) makes them"
         elif 0 <= low and high <= 1:
-            hint = f"; np.round(x * {max_code}).astype({kind}) makes them of 0..1"
+            hint = f"; np.round(x * {max_code}).astype({kind}) makes them, where 1.0 is code {max_code}"
         else:
             hint = "; take pixels as they are before mean and std"
     raise InputError(rule, place, "not an array of integers", found, f"wanted codes 0..{max_code}{hint}")

@@ -114,12 +114,12 @@ class Pixels:
         """Which of scale, mean and std are not told."""
         return tuple(name for name in NUMBERS if getattr(self, name) in (None, ()))
 
-    @property
-    def doubt(self) -> str:
+    def doubt(self, highest: int | None = None) -> str:
         """A line when mean or std cannot be those of such pixels, else "": a mean where no pixel lies, numbers of
-        pixels 0..1 where pixels go far beyond, a std far above all pixels.
+        pixels 0..1 where pixels go far beyond, a std far above all pixels. `highest` is the highest code of the images
+        at hand; without it that of the contract.
         """
-        top = self.max_code * (self.scale or 0)
+        top = (self.max_code if highest is None else highest) * (self.scale or 0)
         if self.untold:
             return ""
         mean, std = np.ravel(self.mean), np.ravel(self.std)

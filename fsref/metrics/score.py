@@ -17,6 +17,7 @@ from fsref.formats.bundled import network_of
 from fsref.law.images import check_images, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
+from fsref.metrics.chance import guessing, undecided
 from fsref.metrics.counts import ROWS, Counts, count
 from fsref.metrics.fan_out import fan_outs, fanning_numbers
 from fsref.simulation.memory import check_threads, images_at_once, run_bytes
@@ -85,6 +86,13 @@ class Score(Shown):
         """The spikes of an FS neuron, mean over FS neurons, of the image that spikes most."""
         return self.counts.busiest / max(1, self.fs_neurons)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What speaks for wrong images, labels or order of classes."""
+        classes = self.net.readout.neurons
+        found = undecided(classes) or guessing("accuracy", self.correct, self.image_count, classes)
+        return (found,) if found else ()
+
     def to_dict(self) -> dict[str, Any]:
         """The score as plain JSON values, without the predictions."""
         names = (
@@ -108,7 +116,7 @@ class Score(Shown):
             "images_per_second": self.images_per_second,
             "counts": self.counts.to_dict(),
         }
-        return {"network": self.net.name, "id": self.net.id, **plain}
+        return {"network": self.net.name, "id": self.net.id, **plain, "notes": list(self.notes)}
 
     def __repr__(self) -> str:
         return short(f"<Score of {self.net.name or 'a network'}: {self.correct} of {self.image_count} right>")
@@ -132,7 +140,7 @@ class Score(Shown):
         ]
         title = f"{self.net.name or 'network'}: {plural(self.image_count, 'image')}, engine {self.engine}"
         head = ("population", "neurons", "spikes per image", "per neuron", "SynOps caused per image")
-        return Sheet(title, head, rows, above=above)
+        return Sheet(title, head, rows, above=above, below=[("note", note) for note in self.notes])
 
 
 def own_bytes(net: Network, images: int, chunk: int) -> int:

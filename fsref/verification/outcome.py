@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from fsref.conversion.converter import Calibrated, Options, check_count
 from fsref.conversion.folding import fold
 from fsref.conversion.found import Found, Point
-from fsref.conversion.plausibility import guessing, lost_elsewhere, unexpected
+from fsref.conversion.plausibility import lost_elsewhere, unexpected
 from fsref.conversion.search import check_loss, search
 from fsref.errors import UsageError, public
 from fsref.graph.graph import Graph
@@ -24,6 +24,7 @@ from fsref.graph.memory import forward_bytes
 from fsref.law.images import Pixels, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
+from fsref.metrics.chance import guessing, undecided
 from fsref.metrics.losses import Loss
 from fsref.metrics.paired import Paired
 from fsref.metrics.score import Score, evaluate
@@ -59,13 +60,14 @@ def _hashed(image: NDArray[np.integer]) -> bytes:
 @dataclass(frozen=True, eq=False, repr=False)
 class FloatScore(Brief):
     """How good a float graph is on images: its class for each, int64 (B,), of so many `classes`, and the true `labels`
-    (B,), if known.
+    (B,), if known; `highest` is the highest code of the images.
     """
 
     predictions: Ints
     labels: Ints | None
     classes: int
     pixels: Pixels
+    highest: int
 
     @classmethod
     def of(
@@ -94,7 +96,7 @@ class FloatScore(Brief):
             progress(len(logits[-1]))
         joined = np.concatenate(logits)
         labels = None if y is None else check_labels(y, len(images), joined.shape[1])
-        return cls(joined.argmax(axis=1), labels, joined.shape[1], pixels)
+        return cls(joined.argmax(axis=1), labels, joined.shape[1], pixels, int(images.max()))
 
     @property
     def correct(self) -> int | None:
@@ -108,9 +110,9 @@ class FloatScore(Brief):
     @property
     def notes(self) -> tuple[str, ...]:
         """What speaks for a wrong input contract, labels or order of classes."""
-        found = [self.pixels.doubt]
+        found = [self.pixels.doubt(self.highest), undecided(self.classes)]
         if self.correct is not None:
-            found.append(guessing(self.correct, len(self.predictions), self.classes))
+            found.append(guessing("float accuracy", self.correct, len(self.predictions), self.classes))
         return tuple(note for note in found if note)
 
     def __str__(self) -> str:

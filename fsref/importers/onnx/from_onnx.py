@@ -70,7 +70,7 @@ def from_onnx(
         raise UsageError("GRAPH-7", "model", "not a model", type(model).__name__, "a path, or an onnx.ModelProto")
     with np.errstate(all="ignore"):  # numbers that are none are refused where they come to stand in a node
         name = name or (onnx_model.plain_name(known) if known else "")
-        return _Importer(proto, place, input).graph(tuple(classes), name)
+        return _Importer(proto, place, input).graph(classes, name)
 
 
 def input_shape(path: str | os.PathLike[str]) -> Shape:
@@ -114,7 +114,7 @@ class _Importer:
         value = self.builder.value("input", ["B", *self.entry.axes])
         self.values: dict[str, Given] = {"": None, source: replace(value, whole=kind == "uint8")}
 
-    def graph(self, classes: tuple[str, ...], name: str) -> Graph:
+    def graph(self, classes: Sequence[str], name: str) -> Graph:
         """The graph. Errors: GraphError naming everything that has no form."""
         for operator in self.operators:
             self.take(operator)

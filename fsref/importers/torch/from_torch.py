@@ -72,7 +72,7 @@ def from_torch(model: Any, input: Pixels, classes: Sequence[str] = (), name: str
         wrong = f"{plural(len(problems), 'operator')} cannot be mapped: {'; '.join(problems)}"
         raise GraphError("GRAPH-7", place, wrong)
     name = name or ("" if place == "ExportedProgram" else place)
-    graph = Graph(input, tuple(nodes(steps)), name, tuple(classes), tuple(notes))
+    graph = Graph(input, tuple(nodes(steps)), name, classes, tuple(notes))
     with torch.no_grad(), _quietly():
         _compare(torch, graph, model, tail, tracer.batch, place)
     return graph
