@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,14 +18,15 @@ from PIL import Image
 import fsref
 from fsref.cli.main import main
 from fsref.conversion.plausibility import lost_elsewhere, unexpected
-from fsref.formats.sources import SOURCES
+from fsref.errors import GraphError, UsageError
+from fsref.formats.sources import SOURCES, load_images
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
 from fsref.metrics.chance import guessing, undecided
 from fsref.metrics.paired import Paired
 from handmade import tiny
 from nodes import drawn, residual
-from refusals import error_of
+from refusals import error_of, refused
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -233,6 +235,8 @@ def test_notes_say_nothing_of_what_is_plausible() -> None:
     assert fsref.Pixels(1, 8, 8, mean=-0.5).doubt() == "mean -0.5 lies outside the pixels' range 0..1"
     codes = fsref.Pixels(1, 8, 8, mean=16, scale=1, max_code=15)
     assert codes.doubt() == "mean 16 lies outside the pixels' range 0..15"
+    sixteenth = fsref.Pixels(1, 8, 8, mean=0.3, std=0.38, scale=1 / 16)
+    assert sixteenth.doubt().startswith("mean 0.3 and std 0.38 are those of pixels 0..1") and sixteenth.doubt(16) == ""
     assert guessing("it", 0, 1, 2) == guessing("it", 31, 100, 5) == undecided(2) == ""
     assert guessing("it", 27, 100, 5) and guessing("it", 0, 9, 10) and undecided(1)
 
@@ -494,3 +498,36 @@ def test_convert_stays_below_its_memory_limit(call: Call) -> None:
     assert err.startswith("fsref: error: convert: needs more memory than allowed: ")
     assert err.endswith(f" bytes (memory_limit {2**26}) [RUN-3]\n")
     assert sorted(path.name for path in Path().iterdir()) == before
+
+
+def test_an_accuracy_at_chance_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`fsref evaluate` says, as `fsref convert` does, when so many images could tell the network from guessing and do
+    not.
+    """
+    images = load_images("digits", "digits")
+    assert images.y is not None
+    np.savez(tmp_path / "wrong.npz", x=images.x, y=(images.y + 1) % 10)
+    assert main(["evaluate", "digits", "--data", str(tmp_path / "wrong.npz"), "--json"]) == 0
+    (note,) = json.loads(capsys.readouterr().out)["notes"]
+    assert "is not above chance, 10.00 +-2.4 %; is the input contract the one of the training" in note
+    assert fsref.evaluate("digits", images.x[:50], images.y[:50]).notes == ()
+
+
+def test_percentile_goes_with_its_alpha() -> None:
+    """What the command line refuses, Python refuses: a percentile beside another alpha would do nothing."""
+    with refused(GraphError, "CONV-9", "percentile", "mse", says='alpha="percentile"'):
+        fsref.convert(residual(), drawn(4), percentile=99)
+    assert fsref.convert(residual(), drawn(4), percentile=99, alpha="percentile")
+
+
+@pytest.mark.parametrize("limit", ["1G", 1e9, True, None])
+def test_a_memory_limit_is_a_number(limit: Any) -> None:
+    """In Python memory_limit is an integer of bytes; anything else is refused in a line, wherever it is given."""
+    images = load_images("digits", "digits", limit=2)
+    for call in (
+        lambda: fsref.run("digits", images.x, memory_limit=limit),
+        lambda: fsref.evaluate("digits", images.x, images.y, memory_limit=limit),
+        lambda: fsref.convert(residual(), drawn(2), memory_limit=limit),
+    ):
+        with refused(UsageError, "RUN-3", "memory_limit"):
+            call()

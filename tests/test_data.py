@@ -121,7 +121,7 @@ def test_labels_csv(tmp_path):
     [
         ("", "header"),
         ("file,label\n", "names no image (after the header"),
-        ("name,label\na.png,0\n", "header file,label: name,label ["),
+        ("name,label\na.png,0\n", "header file,label: name,label (between commas"),
         ("file,label\na.png,3\n", "line 2"),
         ("file,label\na.png,0\na.png,-1\n", "line 3"),
         ("file,label\na.png\n", "line 2"),
@@ -187,9 +187,7 @@ def test_grey_and_rgb(tmp_path):
     not_taken(InputError, tmp_path, rgb, "c.png: grey image with alpha: LA")
     not_taken(InputError, tmp_path, network(), "c.png: grey image with alpha: LA (wanted 8-bit L, no alpha;")
     picture(tmp_path / "c.png", grey(3), "1")
-    not_taken(
-        InputError, tmp_path, network(), "c.png: grey image of a kind the network does not take: 1 (wanted 8-bit L"
-    )
+    not_taken(InputError, tmp_path, network(), "c.png: image of another depth: 1 (wanted 8 bits a sample")
 
 
 def test_a_transparent_colour_is_alpha(tmp_path):

@@ -21,6 +21,7 @@ from fsref.formats.labels import nearest_classes
 from fsref.formats.sources import ImageSet, load_images
 from nodes import drawn, residual
 from pictures import grey, network, not_taken, picture
+from refusals import refused
 
 PLANES = ("plane", "car", *CLASSES[2:])  # what a well-known tutorial calls them
 
@@ -168,7 +169,7 @@ def test_sorted_order_is_told(tmp_path: Path, made: Any) -> None:
     found = load_images(made(tmp_path / "a", ["cat", "ant", "bee"]), network())
     assert labels(found) == [2, 0, 1]
     assert found.labelling is not None
-    assert found.to_dict() == {"labelling": {"by": "order", "classes": {"ant": 0, "bee": 1, "cat": 2}}}
+    assert found.to_dict()["labelling"] == {"by": "order", "classes": {"ant": 0, "bee": 1, "cat": 2}}
     assert "the network names no classes; taken in sorted order: ant = 0, bee = 1," in str(found)
     for place, names in (("b", ["cat", "ant"]), ("c", ["cat", "ant", "bee", "dog"])):
         says = "(wanted 3 classes without names; numbers 0..2 would do)"
@@ -179,9 +180,9 @@ def test_numbers_of_an_npz_and_images_without_labels(tmp_path: Path) -> None:
     """Labels of an npz are numbers; without labels there is nothing to read."""
     np.savez(tmp_path / "a.npz", x=np.zeros((2, 4, 6), np.uint8), y=[0, 2])
     found = load_images(str(tmp_path / "a.npz"), network(classes=("a", "b", "c")))
-    assert found.to_dict() == {"labelling": {"by": "number", "classes": {}}}
+    assert found.to_dict() == {"labelling": {"by": "number", "classes": {}}, "left_out": 0}
     np.savez(tmp_path / "b.npz", x=np.zeros((2, 4, 6), np.uint8))
-    assert load_images(str(tmp_path / "b.npz"), network()).to_dict() == {"labelling": None}
+    assert load_images(str(tmp_path / "b.npz"), network()).to_dict() == {"labelling": None, "left_out": 0}
 
 
 def test_cifar10_goes_by_the_networks_names(tmp_path: Path) -> None:
@@ -254,3 +255,34 @@ def test_names_of_strangers_are_cut_and_escaped(tmp_path: Path, capsys: pytest.C
     net = network(count=3, classes=("a", "b", "c"))
     line = str(pytest.raises(FileError, load_images, source, net).value)
     assert len(line) < 600 + len(source)
+
+
+def test_what_is_no_image_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What lies in a folder of images and is none is named, not left out in silence: other kinds of picture, folders
+    below a class, images beside the classes; hidden files are not looked at.
+    """
+    folders(tmp_path / "all", ["0", "1", "2"])
+    for stray in ("all/0/b.gif", "all/0/.hidden.gif", "all/2/notes.txt", "all/README", "all/1/more/a.png"):
+        (tmp_path / stray).parent.mkdir(exist_ok=True)
+        (tmp_path / stray).write_bytes(b"")
+    picture(tmp_path / "all" / "stray.png", grey(1))
+    found = load_images(str(tmp_path / "all"), network())
+    assert found.left_out == ("stray.png", "0/b.gif", "1/more", "2/notes.txt") and found.to_dict()["left_out"] == 4
+    fsref.save(network(), tmp_path / "net.npz")
+    assert main(["evaluate", str(tmp_path / "net.npz"), "--data", str(tmp_path / "all")]) == 0
+    assert "left out  4 names of no image file: stray.png, 0/b.gif, 1/more, 2/notes.txt" in capsys.readouterr().out
+    alone = tmp_path / "alone"
+    picture(alone / "a.png", grey(0))
+    (alone / "b.heic").write_bytes(b"")
+    assert load_images(str(alone), network()).left_out == ("b.heic",)
+
+
+def test_a_file_has_one_label(tmp_path: Path) -> None:
+    """A labels.csv that gives a file two labels is refused; the same row twice is two images."""
+    picture(tmp_path / "a.png", grey(0))
+    (tmp_path / "labels.csv").write_text("file,label\na.png,0\na.png,0\n")
+    assert len(load_images(str(tmp_path), network()).x) == 2
+    (tmp_path / "labels.csv").write_text("file,label\na.png,0\n\na.png,1\n")
+    place = f"{tmp_path / 'labels.csv'} line 4"
+    with refused(FileError, "RUN-4", place, "a.png", says="another label: a.png (it had label 0 before)"):
+        load_images(str(tmp_path), network())

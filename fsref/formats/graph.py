@@ -84,7 +84,7 @@ def to_bytes(graph: Graph) -> bytes:
         [schema.NodeEntry(node.name, node.op, node.inputs, dict(node.attributes)) for node in graph.nodes],
         None if graph.input is None else schema.PixelsEntry(**asdict(graph.input)),
         graph.name,
-        graph.classes,
+        tuple(graph.classes),
         graph.notes,
     )
     try:

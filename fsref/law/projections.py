@@ -97,6 +97,8 @@ class Dense:
     pooled: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.pooled, bool | np.bool_):
+            raise NetworkError("PROJ-5", f"{self.source}->{self.target}", "pooled is not true or false", self.pooled)
         object.__setattr__(self, "pooled", bool(self.pooled))
         rule, columns = ("PROJ-5", "C_source") if self.pooled else ("PROJ-4", "N")
         weights = _weights(self.weights, {"O": rule, columns: rule}, f"{self.source}->{self.target}")
