@@ -224,7 +224,9 @@ def test_every_verb_that_scores_tells_how_labels_were_read(
         picture(Path("images") / f"{k}.png", image.transpose(1, 2, 0))
     names = ["ant", "bee", "cat", "dog", "eel"]
     rows = [f"{k}.png,{names[label]}" for k, label in enumerate(predicted)]
-    spare = [f"0.png,{name}" for name in names]  # each name once at least
+    spare = [f"spare{k}.png,{name}" for k, name in enumerate(names)]  # each name once at least
+    for k in range(len(names)):
+        picture(Path("images") / f"spare{k}.png", x[0].transpose(1, 2, 0))
     Path("images/labels.csv").write_text("\n".join(["file,label", *rows, *spare]) + "\n")
     data = ["--data", "images", *form]
     for command in (

@@ -15,7 +15,7 @@ from fsref.conversion.folded import NO_PADDING, Term, Unit
 from fsref.errors import GraphError
 from fsref.graph.graph import Graph
 from fsref.law.populations import Shape
-from fsref.simulation.memory import check_memory
+from fsref.simulation.memory import check_limit, check_memory
 from fsref.tables import Brief
 
 
@@ -53,6 +53,7 @@ class Units:
     """The populations made of a graph so far, and how a part of a value becomes one, or a sum again."""
 
     def __init__(self, graph: Graph, memory_limit: int) -> None:
+        check_limit(memory_limit)
         self.graph, self.memory_limit, self.spent = graph, memory_limit, 0
         self.made: list[Unit] = []
 

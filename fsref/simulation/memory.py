@@ -21,13 +21,13 @@ BATCH_BYTES = 2**25  # more fall out of the processor's cache
 
 def check_memory(bound: int, memory_limit: int, place: str) -> None:
     """Nothing, when a bound in bytes stays within the limit (RUN-3); else LimitError. Errors: UsageError."""
-    _check_number(memory_limit)
+    check_limit(memory_limit)
     if not bound <= memory_limit:
         limit = f"memory_limit {memory_limit}"
         raise LimitError("RUN-3", place, "needs more memory than allowed", f"{bound} bytes", limit)
 
 
-def _check_number(memory_limit: int) -> None:
+def check_limit(memory_limit: int) -> None:
     """Nothing, when a limit is an integer. Errors: UsageError."""
     if not isinstance(memory_limit, int) or isinstance(memory_limit, bool):
         raise UsageError("RUN-3", "memory_limit", "not a number of bytes", memory_limit, "an integer such as 2**30")
@@ -99,7 +99,7 @@ def fitting(count: int, bound: Callable[[int], int], memory_limit: int) -> int:
     """The largest of count, count / 2, count / 4, ... whose bound stays within the limit; 1 where that of none does.
     Errors: UsageError for a limit that is no number.
     """
-    _check_number(memory_limit)
+    check_limit(memory_limit)
     while count > 1 and bound(count) > memory_limit:
         count //= 2
     return max(1, count)
