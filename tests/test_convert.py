@@ -12,8 +12,10 @@ import pytest
 
 import fsref
 from fsref.conversion.converter import Calibrated, Options, convert
+from fsref.conversion.folded import Unit
 from fsref.conversion.folding import fold, hoisted
 from fsref.conversion.forms import FORMS, NEAREST
+from fsref.conversion.quantisation import rounding_error
 from fsref.graph.graph import Graph, Node
 from fsref.graph.operators import OPERATORS
 from fsref.law.images import Pixels
@@ -493,3 +495,9 @@ def test_gains_behind_a_max_pool(gain: list[float]) -> None:
     graph = Graph(PIXELS, [conv("stem", "input", 4, 3), pool, affine, act, mean])
     order = [node.name for node in hoisted(graph).nodes]
     assert (order.index("affine") < order.index("pool")) == (min(gain) > 0)
+
+
+def test_the_error_of_rounded_biases() -> None:
+    """2.6 and -6.25 membrane units of 0.5 and 0.4 are rounded to 3 and -6: 0.2 and 0.1 in real units (CONV-3)."""
+    unit = Unit("a", (2, 1, 1), bias=np.array([1.3, -2.5]))
+    assert rounding_error(unit, [], [], np.array([0.5, 0.4])).round(12).tolist() == [0.04, 0.01]

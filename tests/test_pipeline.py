@@ -49,6 +49,7 @@ def held_against_runs_one_by_one(run: Pipelined, net: Network, images: Any, star
     assert run.steps == every[-1] + max(ends)
     events = expected.trace.events()
     assert run.events.tolist() == np.bincount(events[:, 0] * interval + events[:, 1], minlength=run.steps).tolist()
+    assert run.peak_events == max(run.events.tolist())
 
 
 def test_pipelined_runs_give_what_runs_one_by_one_give() -> None:
