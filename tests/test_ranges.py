@@ -296,13 +296,16 @@ def test_a_declared_width_may_be_just_wide_enough(promise: Any, bias: int, weigh
 
 def test_strides_of_rows_and_of_columns_are_told_apart() -> None:
     """The taps that fall on padding are those of the row and of the column, whatever the other's stride, dilation and
-    padding are: intervals are the naive ones (RANGE-1, RANGE-2).
+    padding are: intervals are the naive ones, where a bias of its own lets every place be the lowest or the highest of
+    its channel (RANGE-1, RANGE-2).
     """
     rng = np.random.default_rng(5)
-    for geometry in ({"stride": (1, 3)}, {"stride": (3, 1)}, {"dilation": (2, 1)}, {"dilation": (1, 2)}):
-        into = Conv2d("in", "a", rng.integers(-9, 10, (2, 2, 3, 2)), padding=(2, 0, 1, 1), **geometry)  # type: ignore
+    forms: list[dict[str, Any]] = [{"stride": (1, 3)}, {"stride": (3, 1)}, {"dilation": (2, 1)}, {"dilation": (1, 2)}]
+    for geometry in forms * 6:
+        into = Conv2d("in", "a", rng.integers(-9, 10, (2, 2, 3, 2)), padding=(2, 1, 1, 2), **geometry)
         size = window_shape((2, 4, 5), into.kernel, into.stride, into.padding, into.dilation)
-        net = chain(FS("a", (2, *size), fs_relu(3)), into, given=Input("in", (2, 4, 5), 2, 3))
+        fs = FS("a", (2, *size), fs_relu(3), rng.integers(-60, 61, (2, *size)))
+        net = chain(fs, into, given=Input("in", (2, 4, 5), 2, 3))
         wanted, proved = naive.ranges(oracle(net)), net.ranges["a"]
         assert [tuple(pair) for pair in proved.any_order.tolist()] == wanted["any_order"][1]
         assert [tuple(pair) for pair in proved.final.tolist()] == wanted["final"][1]
