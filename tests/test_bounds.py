@@ -69,6 +69,12 @@ def unlike() -> Table:
     return Table(made.T + 1, made.h, made.d)
 
 
+def unequal(channels: int) -> Table:
+    """A table with a row of its own for every channel, none of them an FS-ReLU's, each of some 1,000 intervals."""
+    made = fs_relu(10, 8)
+    return Table(made.T + np.arange(1, channels + 1)[:, None], made.h, made.d)
+
+
 NETS: dict[str, Callable[[], Network]] = {
     "wide conv": lambda: chain(
         (16, 24, 24),
@@ -98,6 +104,9 @@ NETS: dict[str, Callable[[], Network]] = {
         (4, 32, 32),
         (FS("a", (16, 32, 32), unlike()), conv("a", 16, 4, 3, 3, padding=AROUND)),
         (MaxPool("p", (16, 16, 16), "a", (3, 3), (2, 2), AROUND), None),
+    ),
+    "a table for every channel": lambda: chain(
+        (4, 1, 1), (FS("a", (256, 1, 1), unequal(256)), conv("a", 256, 4, 1, 1))
     ),
     "depthwise": lambda: chain(
         (32, 32, 32), (FS("a", (64, 32, 32), fs_relu(8, 90)), conv("a", 64, 1, 3, 3, padding=AROUND, groups=32))

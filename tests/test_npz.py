@@ -644,3 +644,26 @@ def test_offsets_of_a_file_reach_to_2_to_the_53() -> None:
         assert npz.build(members_of(npz.to_bytes(net)), "x")["a"].offset == offset  # type: ignore[union-attr]
     with refused(NetworkError, "FILE-3", "a offset", 2**53 + 1):
         chain(FS("a", (1, 1, 1), Table([1], [1], [1]), offset=2**53 + 1))
+
+
+def test_what_a_manifest_leaves_out_is_usual() -> None:
+    """Without stride, padding, dilation and groups a conv2d has stride and dilation 1, no padding, one group; a
+    max_pool without padding has none (FILE-3).
+    """
+    net = chain(
+        MaxPool("pool", (2, 1, 1), "in", (2, 2), (1, 1)),
+        FS("a", (1, 1, 1), Table([1], [1], [1])),
+        Conv2d("pool", "a", [[[[1]], [[2]]]]),
+        given=Input("in", (2, 2, 2), 2, 3),
+    )
+    members, manifest = members_of(npz.to_bytes(net)), npz.manifest_of(net)
+    usual = ("stride", "padding", "dilation", "groups")
+    projections = [{k: v for k, v in q.items() if k not in usual} for q in manifest["projections"]]
+    found = npz.build(with_manifest(members, projections=projections), "x")
+    assert found.id == net.id
+    assert {field: getattr(found.projections[0], field) for field in usual} == {
+        "stride": (1, 1),
+        "padding": (0, 0, 0, 0),
+        "dilation": (1, 1),
+        "groups": 1,
+    }

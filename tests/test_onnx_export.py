@@ -567,3 +567,12 @@ def test_digits(runtime: str) -> None:
     images = np.concatenate([fsref.load_images("digits", net).x[:100], draw(net, 300)])
     found = exporter.run(exporter.model(net), images, runtime=runtime)["logits"]
     assert np.array_equal(found, fsref.run(net, images).logits)
+
+
+def test_a_threshold_above_every_membrane() -> None:
+    """A theta that int32 does not hold is above all that it holds: the code is 0, however near the membrane comes."""
+    for theta in (2**31 - 1, 2**31, 2**40):
+        fs = FS("fs", (1, 1, 1), fs_relu(1, theta), [INT32 - 1])
+        into = [Dense("in", "fs", [[1]]), Dense("fs", "out", [[1]])]
+        net = Network([Input("in", (1, 1, 1), 1, 1), fs, Readout("out", (1, 1, 1))], into)
+        assert exporter.run(exporter.model(net), [[[[1]]]], runtime="reference")["logits"].tolist() == [[0]]

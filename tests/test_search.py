@@ -12,9 +12,9 @@ import pytest
 
 import fsref
 import nodes
-from fsref.conversion.converter import convert
+from fsref.conversion.converter import Calibrated, Options, convert
 from fsref.conversion.found import Found, Point
-from fsref.conversion.search import LOOK_EVERY, search
+from fsref.conversion.search import LOOK_EVERY, _Search, search
 from fsref.errors import GraphError, InputError, UsageError
 from fsref.graph.graph import Graph, Node
 from refusals import refused
@@ -334,3 +334,12 @@ def test_the_least_certain_images_are_looked_at_first() -> None:
         wrong = (fsref.run(net, IMAGES).predictions != PREDICTED)[order].cumsum()
         looked = range(LOOK_EVERY, 300, LOOK_EVERY)
         assert point.image_count == next(n for n in looked if 300 - wrong[n - 1] < many.needed)
+
+
+def test_the_latency_of_steps_is_that_of_the_network() -> None:
+    """What a step less would save is told before a network is made: the start of its readout (TIME-1, TIME-2)."""
+    graph, images = nodes.residual(), nodes.drawn(8)
+    search = _Search(Calibrated.of(graph, images, 8), None, 100, [3], "latency", Options(), None, 1, 2**33)
+    for place, name in enumerate(search.names):
+        steps = {**dict.fromkeys(search.names, 5), name: 6 + place}
+        assert search.latency(steps) == convert(graph, images, steps=steps).schedule.latency, name

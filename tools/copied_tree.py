@@ -35,7 +35,7 @@ IMPORT = re.compile(r"^ *(?:import|from) (\w+)", re.MULTILINE)
 MEMORY = 12 * 2**30  # bytes of address space of a run
 SLOWER, SPARE = 5, 20  # a run may take so many times the processor time of its tests, and so many seconds more
 MEASURING = 600  # seconds of processor time for all tests of a file
-LONGEST = 15  # seconds of processor time; a test that takes more is left out
+LONGEST = 60  # seconds of processor time; a test that takes more is left out
 WAITING = 10  # and so many times that by the clock: other work goes on beside it
 
 

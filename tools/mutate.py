@@ -11,7 +11,8 @@ an entry that meets no mutant any more is an error.
 Which tests call what is measured once for each test file, as it stands. FILE gets a line of JSON for each; another for
 each mutant; a start that finds them goes on where they end. A killed mutant stays killed while its module and the test
 file that killed it stand as they did; one that survived is run again when any test file has changed. Tests that only
-read the source are left out, and so is what tests call in processes of their own. Needs os.fork.
+read the source are left out, those that take more than a minute, and what tests call in processes of their own.
+Needs os.fork.
 
 Exits with 1 when a mutant has survived, with 2 for an error.
 """
@@ -40,7 +41,7 @@ conversion/quantisation.py conversion/folding.py conversion/calibration.py conve
 formats/npz.py formats/manifest.py formats/npy.py formats/onnx.py verification/explain.py
 """.split()
 PAGE = "tools/mutants.md"
-SECONDS = 60.0  # of processor time, as measured once, that the tests of one mutant may take
+SECONDS = 120.0  # of processor time, as measured once, that the tests of one mutant may take
 RESULTS = ("killed", "timeout", "survived", "equivalent")
 
 
