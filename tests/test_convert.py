@@ -501,3 +501,12 @@ def test_the_error_of_rounded_biases() -> None:
     """2.6 and -6.25 membrane units of 0.5 and 0.4 are rounded to 3 and -6: 0.2 and 0.1 in real units (CONV-3)."""
     unit = Unit("a", (2, 1, 1), bias=np.array([1.3, -2.5]))
     assert rounding_error(unit, [], [], np.array([0.5, 0.4])).round(12).tolist() == [0.04, 0.01]
+
+
+def test_sums_bound_theta_where_weights_do_not() -> None:
+    """Small weights beside a large bias would let theta be so large that sums pass 2^30: they bound it (CONV-3)."""
+    stem = Node("stem", "conv", ("input",), {}, {"weight": np.full((4, 3, 3, 3), 1e-5), "bias": np.full(4, 1000.0)})
+    act = Node("act", "clip", ("stem",), {"low": 0.0, "high": 1.0})
+    net = convert(Graph(PIXELS, [stem, act, *head("act", 4)]), drawn(), weight_bits=16)
+    reached = int(np.abs(net.ranges["stem"].any_order).max())
+    assert 2**26 < reached <= 2**30
