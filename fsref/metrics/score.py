@@ -145,12 +145,12 @@ class Score(Shown):
 
 def own_bytes(net: Network, images: int, chunk: int) -> int:
     """A bound on the bytes that scoring takes beside the runs, so many images at once: images, labels and predictions
-    of all; fan-outs; counts of every neuron, before, of the chunk and after; bits of 256 images.
+    of all; fan-outs; of every neuron its number and its counts, before, of the chunk and after; bits of 256 images.
     """
     fans = sum(net[q.source].neurons for q in net.projections) + max(fanning_numbers(net, q) for q in net.projections)
     largest = max(p.neurons for p in net.populations)
     counting = chunk * largest + min(chunk, ROWS) * 3 * 2 * largest
-    return images * 8 * (net.input.neurons + 3) + 8 * (3 * 2 * net.neurons + fans) + counting
+    return images * 8 * (net.input.neurons + 3) + 8 * ((1 + 3 * 2) * net.neurons + fans) + counting
 
 
 @public
@@ -183,6 +183,8 @@ def evaluate(
     left, fans = memory_limit - own_bytes(net, len(images), chunk), fan_outs(net)
     # Kernels are compiled or loaded before the clock starts.
     first = run(net, images[:1], engine, sources, batch, threads, left)
+    used, kernels = first.engine, first.kernels
+    del first  # and its recording
     spent, predictions = 0.0, []
     counts: Counts | None = None
     for start in range(0, len(images), chunk):
@@ -201,8 +203,8 @@ def evaluate(
     predicted = np.concatenate(predictions)
     return Score(
         net=net,
-        engine=first.engine,
-        kernels=first.kernels,
+        engine=used,
+        kernels=kernels,
         image_count=len(images),
         correct=int((predicted == labels).sum()),
         predictions=predicted,

@@ -55,6 +55,11 @@ class Selection(Brief):
             a == b and np.array_equal(x, y) for (a, x), (b, y) in zip(mine, theirs, strict=True)
         )
 
+    @property
+    def nbytes(self) -> int:
+        """The bytes of its numbers of neurons and of steps."""
+        return sum(numbers.nbytes for numbers in (*self.neurons.values(), *self.window.values()))
+
     def arrays(self, net: Network, images: int) -> dict[Key, tuple[tuple[int, ...], np.dtype[Any]]]:
         """Shape and type of every array to come: (population or projection, observable) -> (B, [steps,] neurons)."""
         wanted: dict[Key, tuple[tuple[int, ...], np.dtype[Any]]] = {}
