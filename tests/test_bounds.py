@@ -91,6 +91,7 @@ NETS: dict[str, Callable[[], Network]] = {
         (MaxPool("p", (8, 64, 64), "in", (3, 3), (1, 1), AROUND), None),
         (MaxPool("q", (8, 29, 29), "p", (7, 7), (2, 2)), None),
     ),
+    "one large pool": lambda: chain((1, 96, 32), (MaxPool("p", (1, 88, 28), "in", (9, 5), (1, 1)), None), steps=1),
     "many populations": lambda: chain(
         (4, 2, 2), *((FS(f"p{i}", (4, 2, 2), fs_relu(4, 9)), conv(f"p{i}", 4, 4, 1, 1)) for i in range(100)), steps=4
     ),

@@ -570,7 +570,7 @@ def test_digits(runtime: str) -> None:
 
 
 def test_a_threshold_above_every_membrane() -> None:
-    """A theta that int32 does not hold is above all that it holds: the code is 0, however near the membrane comes."""
+    """A theta of 2^31 - 1 or more is above every membrane that FILE-5 allows: the code is 0, however near it comes."""
     for theta in (2**31 - 1, 2**31, 2**40):
         fs = FS("fs", (1, 1, 1), fs_relu(1, theta), [INT32 - 1])
         into = [Dense("in", "fs", [[1]]), Dense("fs", "out", [[1]])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,9 +13,9 @@ import pytest
 
 import fsref
 import nodes
-from fsref.conversion.converter import Calibrated, Options, convert
+from fsref.conversion.converter import convert
 from fsref.conversion.found import Found, Point
-from fsref.conversion.search import LOOK_EVERY, _Search, search
+from fsref.conversion.search import LOOK_EVERY, search
 from fsref.errors import GraphError, InputError, UsageError
 from fsref.graph.graph import Graph, Node
 from refusals import refused
@@ -51,6 +52,9 @@ IMAGES = np.clip(
     255,
 ).astype(np.uint8)
 GRAPH = graph(*-np.median(graph(0, 0, 0).forward(IMAGES), axis=0).astype(float))  # every class has its share
+FREE = replace(  # each activation has steps to choose
+    GRAPH, nodes=[Node(n.name, "relu", n.inputs) if n.op == "quantise" else n for n in GRAPH.nodes]
+)
 PREDICTED = GRAPH.forward(IMAGES).argmax(axis=1)
 NOISY = np.where(np.arange(300) % 10 == 0, (PREDICTED + 1) % 3, PREDICTED)  # the float network is right on nine of ten
 HOW: dict[str, Any] = {"loss": 4.0, "steps": range(1, 9), "image_count": 200, "weight_bits": 12}
@@ -162,35 +166,47 @@ def test_a_loss_that_nothing_keeps() -> None:
     assert "no point keeps the loss" in str(lost)
 
 
-def latency(steps: Any) -> int:
+def latency(steps: Mapping[str, int]) -> int:
     """Of the input 8 steps, of the activation with levels 4; long and longer stand one after the other, short beside
     both.
     """
-    return 8 + steps["stem"] + max(steps["long"] + steps["longer"], steps["short"]) + 4
+    return 8 + steps["stem"] + max(steps["long"] + steps["longer"], steps["short"]) + steps.get("levels", 4)
 
 
 @pytest.mark.parametrize("aim", ["latency", "spikes"])
-def test_the_aim_orders_what_is_tried(aim: Any) -> None:
-    """The first step less is taken where most is saved: of latency, then of spikes between two uniform points; or the
-    other way round.
+@pytest.mark.parametrize(("made", "tried"), [(GRAPH, range(1, 9)), (GRAPH, (2, 4, 8)), (FREE, range(2, 7))])
+def test_the_aim_orders_what_is_tried(aim: Any, made: Graph, tried: Sequence[int]) -> None:
+    """A step less is tried where most should be saved: of latency, then of spikes, as many as between two uniform
+    points, or the population's own for a step where one of these is missing; or the other way round. What loses too
+    much is not tried again, and of equals the first is.
     """
-    done = search(GRAPH, IMAGES, NOISY, **HOW, aim=aim)
+    done = search(made, IMAGES, NOISY, **{**HOW, "steps": tried}, aim=aim)
+
+    def ordered(steps: float, spikes: float) -> tuple[float, float]:
+        return (steps, spikes) if aim == "latency" else (spikes, steps)
 
     def cost(p: Point) -> tuple[float, ...]:
         assert p.latency_steps is not None
         assert p.spikes_per_neuron is not None
-        return (p.latency_steps, p.spikes_per_neuron) if aim == "latency" else (p.spikes_per_neuron, p.latency_steps)
+        return ordered(p.latency_steps, p.spikes_per_neuron)
 
-    start = min((p for p in done.points if p.kept and p.move != "less"), key=cost)
+    def saving(p: Point, name: str) -> tuple[float, float]:
+        k = p.steps[name]
+        assert p.spikes_per_image is not None
+        between = sweep[k][name] - sweep[k - 1][name] if {k, k - 1} <= sweep.keys() else p.spikes_per_image[name] / k
+        return ordered(latency(p.steps) - latency({**p.steps, name: k - 1}), between)
+
+    best = min((p for p in done.points if p.kept and p.move != "less"), key=cost)
     sweep = {p.uniform: p.spikes_per_image for p in done.points if p.move == "all"}
-    savings = {}
-    for name in NAMES:
-        k = start.steps[name]
-        saved = latency(start.steps) - latency({**start.steps, name: k - 1}), sweep[k][name] - sweep[k - 1][name]
-        savings[name] = saved if aim == "latency" else saved[::-1]
-    first = next(p for p in done.points if p.move == "less")
-    best = max(NAMES, key=lambda name: savings[name])
-    assert first.steps == {**start.steps, best: start.steps[best] - 1}
+    points = {tuple(p.steps.values()): p for p in done.points}
+    left, tried_less = list(best.steps), []
+    while left := [name for name in left if best.steps[name] > min(tried)]:
+        name = max(left, key=lambda name: saving(best, name))  # noqa: B023
+        point = points[tuple({**best.steps, name: best.steps[name] - 1}.values())]
+        tried_less += [point] if point.move == "less" else []
+        best, left = (point, left) if point.kept else (best, [other for other in left if other != name])
+    assert tried_less == [p for p in done.points if p.move == "less"]
+    assert best == done.best
 
 
 def test_latency_falls_only_on_the_longest_path(found: Found) -> None:
@@ -334,12 +350,3 @@ def test_the_least_certain_images_are_looked_at_first() -> None:
         wrong = (fsref.run(net, IMAGES).predictions != PREDICTED)[order].cumsum()
         looked = range(LOOK_EVERY, 300, LOOK_EVERY)
         assert point.image_count == next(n for n in looked if 300 - wrong[n - 1] < many.needed)
-
-
-def test_the_latency_of_steps_is_that_of_the_network() -> None:
-    """What a step less would save is told before a network is made: the start of its readout (TIME-1, TIME-2)."""
-    graph, images = nodes.residual(), nodes.drawn(8)
-    search = _Search(Calibrated.of(graph, images, 8), None, 100, [3], "latency", Options(), None, 1, 2**33)
-    for place, name in enumerate(search.names):
-        steps = {**dict.fromkeys(search.names, 5), name: 6 + place}
-        assert search.latency(steps) == convert(graph, images, steps=steps).schedule.latency, name
