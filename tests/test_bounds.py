@@ -422,14 +422,19 @@ def test_a_pad_is_refused_before_it_is_made() -> None:
         assert peak_of(work) < 2**26
 
 
-def test_rate_coding_and_pipelines_stay_below_their_bounds() -> None:
-    """A twin and a pipeline of wide dense layers: weights in 64 bits count, too; what they refuse takes next to nothing
-    (RATE, TIME-7, RUN-3).
+def wide() -> Network:
+    """One wide dense layer."""
+    dense: Callable[[str], Dense] = lambda source: Dense(source, "a", positive(1024, 512))  # noqa: E731
+    return chain((512, 1, 1), (FS("a", (1024, 1, 1), fs_relu(8, 4000)), dense))
+
+
+@pytest.mark.parametrize("name", ["dense", "pool"])
+def test_rate_coding_and_pipelines_stay_below_their_bounds(name: str) -> None:
+    """A twin and a pipeline of wide dense layers, where weights in 64 bits count, too, and of a pool with many windows;
+    what they refuse takes next to nothing (RATE, TIME-7, RUN-3).
     """
-    net = chain(
-        (512, 1, 1), (FS("a", (1024, 1, 1), fs_relu(8, 4000)), lambda source: Dense(source, "a", positive(1024, 512)))
-    )
-    images = np.full((2, 512, 1, 1), 255)
+    net = {"dense": wide, "pool": NETS["one large pool"]}[name]()
+    images = np.full((2, *net.input.shape), net.input.max_code)
     pipelined: Callable[[int], Any] = lambda limit: fsref.run_pipelined(net, images, memory_limit=limit)  # noqa: E731
     twin = fsref.rate_coded(net, "best", "floor")
     rated: Callable[[int], Any] = lambda limit: twin.run(images, 20, threads=1, memory_limit=limit)  # noqa: E731

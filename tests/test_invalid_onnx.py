@@ -193,3 +193,16 @@ def test_a_large_pad_is_not_compared(tmp_path: Path) -> None:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert peak < 2**24 and "too large to compare with onnx.reference" in graph.notes
+
+
+def test_a_model_has_65536_operators_at_most() -> None:
+    """One more is refused by their number, before anything else is looked at; 65,536 that give their output the same
+    name are refused for that (GRAPH-7).
+    """
+    made = model(ones(np.float32))
+    made.graph.node.extend([made.graph.node[0]] * (65_537 - len(made.graph.node)))
+    with refused(GraphError, "GRAPH-7", "model", 65_537, says=("has too many operators", "at most 65536")):
+        from_onnx(made, PIXELS)
+    del made.graph.node[-1]
+    with refused(GraphError, "GRAPH-7", says="refused by onnx.checker"):
+        from_onnx(made, PIXELS)
