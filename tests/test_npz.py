@@ -667,3 +667,15 @@ def test_what_a_manifest_leaves_out_is_usual() -> None:
         "dilation": (1, 1),
         "groups": 1,
     }
+
+
+def test_a_manifest_of_so_many_bytes_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manifest as long as the limit is read, one byte more is refused before it is parsed (FILE-3)."""
+    net = tiny()
+    members = members_of(npz.to_bytes(net))
+    length = len(members["manifest.json"])
+    monkeypatch.setattr(npz, "MAX_MANIFEST", length)
+    assert npz.build(members, "x").id == net.id
+    monkeypatch.setattr(npz, "MAX_MANIFEST", length - 1)
+    with refused(FileError, "FILE-3", "x: manifest.json", length, says=f"at most {length - 1} bytes"):
+        npz.build(members, "x")
