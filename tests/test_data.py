@@ -538,5 +538,5 @@ def test_drawn_images_are_of_seed_1_unless_told():
 
 def test_a_std_of_ten_times_the_pixels_is_not_doubted():
     """Beyond it a std is that of another scale (GRAPH-5)."""
-    doubts = [fsref.Pixels(1, 2, 2, 0.5, std, scale=1 / 255).doubt for std in (10.0, 10.5)]
+    doubts = [fsref.Pixels(1, 2, 2, 0.5, std, scale=1 / 255).doubt() for std in (10.0, 10.5)]
     assert doubts[0] == "" and "std 10.5 lies far above" in doubts[1]
