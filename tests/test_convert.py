@@ -99,7 +99,8 @@ def test_alpha(steps: int) -> None:
     seen = {unit.name: after for unit, _, after in fold(graph).walk(x)}["stem"]
 
     def scale(alpha: str) -> float:
-        return float(convert(graph, x, steps=steps, alpha=alpha, percentile=95)["stem"].scale)
+        options = {"percentile": 95} if alpha == "percentile" else {}
+        return float(convert(graph, x, steps=steps, alpha=alpha, **options)["stem"].scale)
 
     def error(unit: float) -> float:
         return float(np.square(seen - unit * np.clip(np.floor(seen / unit + 0.5), 0, 2**steps - 1)).sum())
@@ -353,7 +354,7 @@ def test_calibration_images_that_are_refused() -> None:
         ({"rounding": "even"}, "rounding: unknown choice: even (nearest, floor) [CONV-9]"),
         ({"power_of_two": "yes"}, "power_of_two: unknown choice: yes (False, True) [CONV-9]"),
         ({"bias_correction": "both"}, "bias_correction: unknown choice: both (none, analytic, empirical) [CONV-9]"),
-        ({"percentile": 20}, "percentile: out of range: 20 (above 50, at most 100) [CONV-9]"),
+        ({"alpha": "percentile", "percentile": 20}, "percentile: out of range: 20 (above 50, at most 100) [CONV-9]"),
     ],
 )
 def test_options_that_are_refused(options: Any, says: str) -> None:
