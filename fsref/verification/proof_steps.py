@@ -1,0 +1,141 @@
+"""That the neuron is its staircase at every membrane that can come up, and what follows: codes that never do, neurons
+that never spike (PROOF-3, PROOF-6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from fsref.engines.engine import Engine, name_of
+from fsref.law.network import Network
+from fsref.law.neuron import Ints, Staircase, Table
+from fsref.law.populations import FS, Input, Readout
+from fsref.law.projections import Conv2d, Dense
+from fsref.simulation.recording import Record
+from fsref.simulation.run import run
+from fsref.verification.proof_rules import Refuted, fired
+
+LOWEST, HIGHEST = -(2**62), 2**62 - 1  # RANGE-4
+Rows: TypeAlias = tuple[Sequence[int], Sequence[int], Sequence[int]]  # T, h, d of a channel
+Stairs: TypeAlias = Callable[[Ints, Ints, Ints, int, int], Staircase]
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """The intervals of one channel's membranes on which its train is one: `first` to `last`, with `train` and `code`,
+    each (intervals,); the lowest and highest membrane that any step leaves.
+    """
+
+    first: Ints
+    last: Ints
+    train: Ints
+    code: Ints
+    membranes: tuple[int, int]
+
+
+def check_partition(stairs: Staircase, low: int, high: int, place: str) -> None:
+    """Nothing, when the intervals of a table cover low..high once; else Refuted."""
+    start = stairs.start
+    if not 0 < len(start) == len(stairs.train) == len(stairs.code):
+        raise Refuted("PROOF-3", place, "the table has not one train and code per interval", len(start))
+    ascending = bool((start[1:] > start[:-1]).all())
+    if not ascending or (int(start[0]), True) != (low, int(start[-1]) <= high):
+        told = f"{start[0]}, ... {start[-1]}" if ascending else "not ascending"
+        raise Refuted(
+            "PROOF-3", place, "the intervals of the table do not cover the membranes once", told, f"{low}..{high}"
+        )
+
+
+def proved_steps(stairs: Staircase, rows: Rows, low: int, high: int, place: str) -> Steps:
+    """The intervals of a table within low..high, the neuron being fired at both ends of each. Errors: Refuted.
+
+    Why both ends are enough: say two membranes a <= b have the same train. Until step t their resets were the same, so
+    what is left of them, and of any v between, stands in the same order; where a fires v does, where b is silent v is.
+    So v decides as both do in step t, and by induction has their train.
+    """
+    i, j = np.searchsorted(stairs.start, [low, high], side="right").tolist()
+    met = slice(i - 1, j)
+    first = np.maximum(stairs.start[met], low)
+    last = np.append(first[1:] - 1, high)
+    train, code = stairs.train[met], stairs.code[met]
+    steps = len(rows[0])
+    theta = rows[0][-1]
+    falling = [theta * 2 ** (steps - 1 - t) for t in range(steps)]
+    relu = theta >= 1 and falling == list(rows[0]) == list(rows[1])
+    relu = relu and list(rows[2]) == [2 ** (steps - 1 - t) for t in range(steps)]
+    found = fired(first, *rows), fired(last, *rows)
+    for v, one in zip((first, last), found, strict=True):
+        wrong = np.flatnonzero((one.train != train) | (one.code != code))
+        if len(wrong):
+            k = wrong[0]
+            told, expected = (f"train {x[k]:0{steps}b}, code {y[k]}" for x, y in ((train, code), (one.train, one.code)))
+            raise Refuted(
+                "PROOF-3", place, f"the table is not the neuron at membrane {v[k]}", told, f"fires {expected}"
+            )
+        if relu and (np.clip(v // theta, 0, 2**steps - 1) != code).any():
+            raise Refuted("FS-5", place, "the code is not clamp(floor(v / theta), 0, 2^K - 1)")
+    lowest, highest = min(int(one.low.min()) for one in found), max(int(one.high.max()) for one in found)
+    return Steps(first, last, train, code, (lowest, highest))
+
+
+def table_codes(stairs: Stairs, table: Table, channels: int, place: str) -> Ints:
+    """Every code that some row of a table has at some membrane of 63 bits, ascending. Errors: Refuted."""
+    T, h, d = table.rows(channels if table.channels else 1)
+    codes = []
+    for c in range(len(T)):
+        rows = T[c].tolist(), h[c].tolist(), d[c].tolist()
+        all_of = stairs(T[c], h[c], d[c], LOWEST, HIGHEST)
+        check_partition(all_of, LOWEST, HIGHEST, place)
+        codes.append(np.unique(proved_steps(all_of, rows, LOWEST, HIGHEST, place).code))
+    return np.unique(np.concatenate(codes))
+
+
+def reached(steps: Steps, low: Ints, high: Ints) -> tuple[Ints, int]:
+    """The codes that neurons of a channel may have whose opening membranes lie in low..high, each (places,); and how
+    many of these neurons never spike.
+    """
+    from_, to = (np.searchsorted(steps.first, end, side="right") - 1 for end in (low, high))
+    spiking = np.append(0, np.cumsum(steps.train != 0))
+    silent = int((spiking[to + 1] == spiking[from_]).sum())
+    opened = np.zeros(len(steps.first) + 1, np.int64)
+    np.add.at(opened, from_, 1)
+    np.add.at(opened, to + 1, -1)
+    return np.unique(steps.code[np.cumsum(opened)[:-1] > 0]), silent
+
+
+def check_engines(p: FS, steps: Sequence[Steps], engines: Iterable[str | Engine], memory_limit: int) -> int:
+    """How many membranes the neurons of each engine were fired at: both ends of every interval of every channel. They
+    are the biases of a network without spikes, so that any engine runs it. Errors: Refuted, LimitError.
+    """
+    channels, most = len(steps), max(len(one.first) for one in steps)
+
+    def filled(values: Iterable[Ints]) -> Ints:  # (C, most): the last again where a channel has fewer intervals
+        return np.stack([np.pad(of, (0, most - len(of)), "edge") for of in values])
+
+    v = np.stack([filled(one.first for one in steps), filled(one.last for one in steps)], axis=1)
+    expected = {"spikes": filled(one.train for one in steps), "codes": filled(one.code for one in steps)}
+    blank, zeros = Input("in", (1, 2, most), 1, 1), np.zeros((channels, 1, 1, 1), np.int64)
+    into = [Conv2d("in", "n", zeros), Dense("n", "out", np.zeros((1, channels), np.int64), pooled=True)]
+    held = Network([blank, FS("n", v.shape, p.table, v), Readout("out", (1, 1, 1))], into)  # type: ignore[arg-type]
+    for engine in engines:
+        trace = run(
+            held,
+            np.zeros((1, 1, 2, most), np.int64),
+            engine,
+            Record(["n"], tuple(expected)),
+            threads=1,
+            memory_limit=memory_limit,
+        ).trace
+        assert trace is not None
+        for observable, values in expected.items():
+            wrong = np.argwhere(trace["n", observable].reshape(v.shape) != values[:, None])
+            if len(wrong):
+                c, end, k = wrong[0].tolist()
+                told = f"{observable} {int(trace['n', observable].reshape(v.shape)[c, end, k])}"
+                problem = f"the neuron of {name_of(engine)} fires another train at membrane {v[c, end, k]}"
+                raise Refuted("PROOF-8", f"{p.name} channel {c}", problem, told, str(int(values[c, k])))
+    return 2 * sum(len(one.first) for one in steps)
