@@ -5,8 +5,7 @@ max-pools one by one, and by that the whole (PROOF-1).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import replace
 from os import PathLike
 from typing import assert_never
 
@@ -16,12 +15,12 @@ from fsref.engines.engine import ENGINES, Engine, name_of
 from fsref.errors import public
 from fsref.formats.bundled import network_of
 from fsref.law.network import Network
-from fsref.law.neuron import Ints, staircase
-from fsref.law.populations import FS, Input, MaxPool, Readout, Shape
-from fsref.law.projections import Projection
+from fsref.law.neuron import staircase
+from fsref.law.populations import FS, Input, MaxPool, Readout
 from fsref.simulation.memory import check_memory
 from fsref.verification.certificate import Certificate, Certified, spans
-from fsref.verification.proof_rules import Exact, Refuted, bits, ends, inside, largest, pool_step, worth
+from fsref.verification.check import list_of
+from fsref.verification.proof_rules import Exact, Refuted, bits, inside, lost_largest, worth
 from fsref.verification.proof_steps import (
     HIGHEST,
     LOWEST,
@@ -33,40 +32,14 @@ from fsref.verification.proof_steps import (
     reached,
     table_codes,
 )
-
-Pair = tuple[int, int]
-Ends = tuple[Exact, Exact]
-
-
-@dataclass(frozen=True, eq=False)
-class Sent:
-    """What a population may send: d of its channels (C, K); the lowest and highest code of each, and the lowest and
-    highest sum of some spikes of one of its trains, (low, high), each (C,).
-    """
-
-    shape: Shape
-    d: Ints
-    codes: tuple[Ints, Ints]
-    parts: tuple[Ints, Ints]
-
-
-@dataclass(frozen=True, eq=False)
-class Opened:
-    """What may come into each neuron, (low, high), each (C, H, W): *any_order* (RANGE-1); partial sums, in any order,
-    of trains that can come; the opening membrane. `met`: some image brings about both ends of the latter two.
-    """
-
-    any_order: Ends
-    partial: Ends
-    opening: Ends
-    met: bool
+from fsref.verification.proof_sums import Ends, Opened, Sent, by_channel, hull, opened
 
 
 @public
 def prove(
     net: Network | str | PathLike[str],
     stairs: Stairs = staircase,
-    engines: Iterable[str | Engine] = ENGINES,
+    engines: str | Engine | Iterable[str | Engine] = ENGINES,
     memory_limit: int = 2**33,
     progress: Callable[[int], None] | None = None,
 ) -> Certificate:
@@ -77,9 +50,10 @@ def prove(
     fired at both ends of every interval. `progress` is called with 1 after each population. Errors: UsageError,
     LimitError.
     """
-    net, engines = network_of(net), list(engines)
-    check_memory(working_bytes(net), memory_limit, "prove")
-    proving = Proving(net, stairs, engines, memory_limit)
+    net, fired = network_of(net), list_of(engines, "prove")
+    own = working_bytes(net)
+    check_memory(own, memory_limit, "prove")
+    proving = Proving(net, stairs, fired, memory_limit - own)
     found: list[Certified] = []
     refuted = ""
     for index in range(len(net.populations)):
@@ -90,7 +64,7 @@ def prove(
             break
         if progress is not None:
             progress(1)
-    names, told = tuple(p.name for p in net.populations), tuple(map(name_of, engines))
+    names, told = tuple(p.name for p in net.populations), tuple(map(name_of, fired))
     return Certificate(net.name, names, net.id, tuple(found), told, proving.fired, refuted)
 
 
@@ -154,43 +128,21 @@ class Proving:
         for d in np.unique(source.d, axis=0):
             if (np.diff(worth(d, np.arange(2 ** len(d)))) <= 0).any():
                 raise Refuted("PROOF-4", p.name, "the order of trains is not that of codes", d.tolist())
-        for held in product((False, True), repeat=2):
-            for spikes in product((False, True), repeat=2):
-                most = max([z for candidate, z in zip(held, spikes, strict=True) if candidate], default=False)
-                left = [candidate and z == most for candidate, z in zip(held, spikes, strict=True)]
-                if pool_step(held, spikes) != (most, left):
-                    raise Refuted("PROOF-4", p.name, "the step of a pool does not keep the largest", (held, spikes))
-        (_, height, width), (top, left_, _, _) = source.shape, p.padding
-        for axis in (
-            inside(height, p.shape[1], top, p.kernel[0], p.stride[0], 1),
-            inside(width, p.shape[2], left_, p.kernel[1], p.stride[1], 1),
-        ):
-            if not axis.any(1).all():
-                raise Refuted("POOL-3", p.name, "a window has no candidate")
+        if (case := lost_largest()) is not None:
+            raise Refuted("PROOF-4", p.name, "a step of the pool does not keep the largest", case)
+        (_, height, width), (top, before, _, _) = source.shape, p.padding
+        rows = inside(height, p.shape[1], top, p.kernel[0], p.stride[0], 1)
+        columns = inside(width, p.shape[2], before, p.kernel[1], p.stride[1], 1)
+        if not (rows.any(1).all() and columns.any(1).all()):
+            raise Refuted("POOL-3", p.name, "a window has no candidate")
         self.sent[p.name] = Sent(p.shape, source.d, source.codes, source.parts)
         return Certified(index=index, kind=p.kind, neurons=p.neurons, codes=hull(source.codes))
 
     def opened(self, p: FS | Readout) -> Opened:
-        """What may come into every neuron (RANGE-1, RANGE-2)."""
+        """What may come into every neuron; read from the input alone, every end is met by some image."""
         into = [(q, self.sent[q.source]) for q in self.net.into(p.name).values()]
-        reach = max(abs(int(p.bias.min())), abs(int(p.bias.max())))
-        # Whatever part of a train, no source delivers more than the sum of |d|, or a code that is said to come.
-        reach += sum(largest(q, s.shape, max(int(np.abs(s.d).sum(1).max()), *map(size, s.codes))) for q, s in into)
-        exact = reach >= 2**62
-        bias = np.broadcast_to(p.bias_map, p.shape).astype(object if exact else np.int64)
-        below, above = np.minimum(bias, 0), np.maximum(bias, 0)
-
-        def added(low: Exact, high: Exact, delivers: Callable[[Sent], tuple[Ints, Ints]]) -> Ends:
-            for q, s in into:
-                down, up = ends(q, s.shape, p.shape, *delivers(s), exact)
-                low, high = low + down, high + up
-            return low, high
-
-        any_order = added(below, above, lambda s: (np.minimum(s.d, 0).sum(1), np.maximum(s.d, 0).sum(1)))
-        partial, opening = added(below, above, lambda s: s.parts), added(bias, bias, lambda s: s.codes)
         # Each synapse of a neuron then reads a pixel of its own, which may be 0 or max_code, whatever the others are.
-        met = len(into) == 1 and into[0][0].source == self.net.input.name
-        return Opened(any_order, partial, opening, met)
+        return opened(p, into, met=len(into) == 1 and into[0][0].source == self.net.input.name)
 
     def fs(self, index: int, p: FS) -> Certified:
         """PROOF-2, PROOF-3, PROOF-8 of a population of neurons, and what follows (PROOF-5, PROOF-6)."""
@@ -266,31 +218,13 @@ class Proving:
         )
 
 
-def by_channel(interval: Ends) -> Ends:
-    """The ends over the places of a channel, each (C,)."""
-    low, high = interval
-    return low.reshape(len(low), -1).min(1), high.reshape(len(high), -1).max(1)
-
-
-def hull(interval: Ends) -> Pair:
-    """The ends over all channels and places."""
-    return int(interval[0].min()), int(interval[1].max())
-
-
-def size(values: Ints) -> int:
-    """The largest of |values|."""
-    return max(abs(int(values.min())), abs(int(values.max())))
-
-
 def working_bytes(net: Network) -> int:
     """A bound on the bytes that proving takes, what engines take apart: numbers for each place and weight of one
     population, in Python's integers where they are large, and for both ends of its intervals.
     """
-    most = 0
-    for p in net.integrating:
-        steps = net.steps[p.name]
-        weights: list[Projection] = list(net.into(p.name).values())
-        most = max(
-            most, 100 * (p.neurons * 12 + sum(5 * q.weights.size for q in weights)) + 100 * p.shape[0] * 2**steps
-        )
-    return most + 2**20
+
+    def of(p: FS | Readout) -> int:
+        weights = sum(int(q.weights.size) for q in net.into(p.name).values())
+        return 1200 * p.neurons + 500 * weights + 100 * p.shape[0] * (1 << net.steps[p.name])
+
+    return 2**20 + max(map(of, net.integrating))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, TypeAlias, assert_never
 
 import numpy as np
@@ -62,6 +63,20 @@ def pool_step(still_in: Sequence[bool], spikes: Sequence[bool]) -> tuple[bool, l
     """Whether a pool neuron spikes, and which of its candidates are still in afterwards (POOL-1)."""
     spiking = any(z for candidate, z in zip(still_in, spikes, strict=True) if candidate)
     return spiking, [candidate and (z or not spiking) for candidate, z in zip(still_in, spikes, strict=True)]
+
+
+def lost_largest() -> tuple[object, object] | None:
+    """A case, (who is still in, who spikes), in which a step of a pool does not send the largest bit of those still in
+    and keep those alone that sent it; None when there is none (PROOF-4).
+
+    Two candidates are enough: of the others a candidate knows only whether one of them spiked.
+    """
+    for still_in, spikes in product(product((False, True), repeat=2), repeat=2):
+        most = any(candidate and z for candidate, z in zip(still_in, spikes, strict=True))
+        kept = [candidate and z == most for candidate, z in zip(still_in, spikes, strict=True)]
+        if pool_step(still_in, spikes) != (most, kept):
+            return still_in, spikes
+    return None
 
 
 def inside(size: int, windows: int, before: int, kernel: int, stride: int, dilation: int) -> NDArray[np.bool_]:
