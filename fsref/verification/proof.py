@@ -22,6 +22,7 @@ from fsref.verification.certificate import Certificate, Certified, spans
 from fsref.verification.check import list_of
 from fsref.verification.proof_rules import Exact, Refuted, bits, inside, lost_largest, worth
 from fsref.verification.proof_steps import (
+    AT_ONCE,
     HIGHEST,
     LOWEST,
     Stairs,
@@ -51,9 +52,8 @@ def prove(
     LimitError.
     """
     net, fired = network_of(net), list_of(engines, "prove")
-    own = working_bytes(net)
-    check_memory(own, memory_limit, "prove")
-    proving = Proving(net, stairs, fired, memory_limit - own)
+    check_memory(working_bytes(net), memory_limit, "prove")
+    proving = Proving(net, stairs, fired)
     found: list[Certified] = []
     refuted = ""
     for index in range(len(net.populations)):
@@ -71,13 +71,13 @@ def prove(
 class Proving:
     """The proof of one network, population by population in order: each takes what those before it may send."""
 
-    def __init__(self, net: Network, stairs: Stairs, engines: Sequence[str | Engine], memory_limit: int) -> None:
-        self.net, self.stairs, self.engines, self.memory_limit = net, stairs, engines, memory_limit
+    def __init__(self, net: Network, stairs: Stairs, engines: Sequence[str | Engine]) -> None:
+        self.net, self.stairs, self.engines = net, stairs, engines
         self.sent: dict[str, Sent] = {}
         self.fired = 0
 
     def population(self, index: int) -> Certified:
-        """What is proved of the population at an index. Errors: Refuted, LimitError."""
+        """What is proved of the population at an index. Errors: Refuted."""
         p = self.net.populations[index]
         match p:
             case Input():
@@ -170,12 +170,13 @@ class Proving:
         after = np.array([one.membranes for one in found], low.dtype).T
         self.check(p.name, "membranes", *after)
         certified = self.integrating(index, p, opened, (np.minimum(low, after[0]), np.maximum(high, after[1])))
-        self.fired += check_engines(p, found, self.engines, self.memory_limit)
-        come, silent = [], np.zeros(channels, np.int64)
+        self.fired += check_engines(p, found, self.engines)
+        come, there, silent = [], [], np.zeros(channels, np.int64)
         for c, one in enumerate(found):
             met, silent[c] = reached(one, *(end[c].ravel().astype(np.int64) for end in opened.opening))
             come.append(met)
-        never = np.setdiff1d(table_codes(self.stairs, p.table, channels, p.name), np.concatenate(come))
+            there.append(table_codes(self.stairs, T[c], h[c], d[c], one, f"{p.name} channel {c}"))
+        never = np.setdiff1d(np.concatenate(there), np.concatenate(come))
         dead = np.flatnonzero(silent == p.neurons // channels)
         return replace(
             certified,
@@ -219,12 +220,13 @@ class Proving:
 
 
 def working_bytes(net: Network) -> int:
-    """A bound on the bytes that proving takes, what engines take apart: numbers for each place and weight of one
-    population, in Python's integers where they are large, and for both ends of its intervals.
+    """A bound on the bytes that proving takes: numbers for each place and weight of one population, in Python's
+    integers where they are large, both ends of its intervals, and those that an engine is fired at.
     """
 
     def of(p: FS | Readout) -> int:
         weights = sum(int(q.weights.size) for q in net.into(p.name).values())
-        return 1200 * p.neurons + 500 * weights + 100 * p.shape[0] * (1 << net.steps[p.name])
+        intervals = p.shape[0] * (1 << net.steps[p.name])
+        return 600 * p.neurons + 300 * weights + 100 * intervals + 600 * min(2 * intervals, AT_ONCE + 2 * p.shape[0])
 
     return 2**20 + max(map(of, net.integrating))

@@ -4,7 +4,7 @@ that never spike (PROOF-3, PROOF-6).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from fsref.engines.engine import Engine, name_of
 from fsref.law.network import Network
-from fsref.law.neuron import Ints, Staircase, Table
+from fsref.law.neuron import Ints, Staircase
 from fsref.law.populations import FS, Input, Readout
 from fsref.law.projections import Conv2d, Dense
 from fsref.simulation.recording import Record
@@ -20,6 +20,7 @@ from fsref.simulation.run import run
 from fsref.verification.proof_rules import Refuted, fired
 
 LOWEST, HIGHEST = -(2**62), 2**62 - 1  # RANGE-4
+AT_ONCE = 2**15  # membranes that an engine is given
 Rows: TypeAlias = tuple[Sequence[int], Sequence[int], Sequence[int]]  # T, h, d of a channel
 Stairs: TypeAlias = Callable[[Ints, Ints, Ints, int, int], Staircase]
 
@@ -82,16 +83,15 @@ def proved_steps(stairs: Staircase, rows: Rows, low: int, high: int, place: str)
     return Steps(first, last, train, code, (lowest, highest))
 
 
-def table_codes(stairs: Stairs, table: Table, channels: int, place: str) -> Ints:
-    """Every code that some row of a table has at some membrane of 63 bits, ascending. Errors: Refuted."""
-    T, h, d = table.rows(channels if table.channels else 1)
-    codes = []
-    for c in range(len(T)):
-        rows = T[c].tolist(), h[c].tolist(), d[c].tolist()
-        all_of = stairs(T[c], h[c], d[c], LOWEST, HIGHEST)
-        check_partition(all_of, LOWEST, HIGHEST, place)
-        codes.append(np.unique(proved_steps(all_of, rows, LOWEST, HIGHEST, place).code))
-    return np.unique(np.concatenate(codes))
+def table_codes(stairs: Stairs, T: Ints, h: Ints, d: Ints, steps: Steps, place: str) -> Ints:
+    """Every code that a row (K,) of a table has at some membrane of 63 bits; `steps` are those that come up. Errors:
+    Refuted.
+    """
+    if len(steps.first) == 2 ** len(T):  # every train there is
+        return steps.code
+    whole = stairs(T, h, d, LOWEST, HIGHEST)
+    check_partition(whole, LOWEST, HIGHEST, place)
+    return proved_steps(whole, (T.tolist(), h.tolist(), d.tolist()), LOWEST, HIGHEST, place).code
 
 
 def reached(steps: Steps, low: Ints, high: Ints) -> tuple[Ints, int]:
@@ -107,35 +107,43 @@ def reached(steps: Steps, low: Ints, high: Ints) -> tuple[Ints, int]:
     return np.unique(steps.code[np.cumsum(opened)[:-1] > 0]), silent
 
 
-def check_engines(p: FS, steps: Sequence[Steps], engines: Iterable[str | Engine], memory_limit: int) -> int:
-    """How many membranes the neurons of each engine were fired at: both ends of every interval of every channel. They
-    are the biases of a network without spikes, so that any engine runs it. Errors: Refuted, LimitError.
+def check_engines(p: FS, steps: Sequence[Steps], engines: Iterable[str | Engine]) -> int:
+    """How many membranes the neurons of each engine were fired at: both ends of every interval of every channel. Errors:
+    Refuted.
     """
-    channels, most = len(steps), max(len(one.first) for one in steps)
+    most, each = max(len(one.first) for one in steps), max(1, AT_ONCE // (2 * len(steps)))
 
-    def filled(values: Iterable[Ints]) -> Ints:  # (C, most): the last again where a channel has fewer intervals
-        return np.stack([np.pad(of, (0, most - len(of)), "edge") for of in values])
+    def filled(values: Iterable[Ints], at: slice) -> Ints:  # (C, intervals): the last again where a channel has fewer
+        return np.stack([of[np.minimum(np.arange(at.start, at.stop), len(of) - 1)] for of in values])
 
-    v = np.stack([filled(one.first for one in steps), filled(one.last for one in steps)], axis=1)
-    expected = {"spikes": filled(one.train for one in steps), "codes": filled(one.code for one in steps)}
-    blank, zeros = Input("in", (1, 2, most), 1, 1), np.zeros((channels, 1, 1, 1), np.int64)
-    into = [Conv2d("in", "n", zeros), Dense("n", "out", np.zeros((1, channels), np.int64), pooled=True)]
-    held = Network([blank, FS("n", v.shape, p.table, v), Readout("out", (1, 1, 1))], into)  # type: ignore[arg-type]
-    for engine in engines:
-        trace = run(
-            held,
-            np.zeros((1, 1, 2, most), np.int64),
-            engine,
-            Record(["n"], tuple(expected)),
-            threads=1,
-            memory_limit=memory_limit,
-        ).trace
-        assert trace is not None
-        for observable, values in expected.items():
-            wrong = np.argwhere(trace["n", observable].reshape(v.shape) != values[:, None])
-            if len(wrong):
-                c, end, k = wrong[0].tolist()
-                told = f"{observable} {int(trace['n', observable].reshape(v.shape)[c, end, k])}"
-                problem = f"the neuron of {name_of(engine)} fires another train at membrane {v[c, end, k]}"
-                raise Refuted("PROOF-8", f"{p.name} channel {c}", problem, told, str(int(values[c, k])))
+    for start in range(0, most, each):
+        at = slice(start, min(start + each, most))
+        v = np.stack([filled((one.first for one in steps), at), filled((one.last for one in steps), at)], axis=1)
+        expected = {
+            "spikes": filled((one.train for one in steps), at),
+            "codes": filled((one.code for one in steps), at),
+        }
+        for engine in engines:
+            check_engine(p, v, expected, engine)
     return 2 * sum(len(one.first) for one in steps)
+
+
+def check_engine(p: FS, v: Ints, expected: Mapping[str, Ints], engine: str | Engine) -> None:
+    """Nothing, when the neurons of an engine fire as `expected`, each (C, intervals), from membranes v (C, 2,
+    intervals); else Refuted. These are the biases of a network without spikes, so that any engine runs it.
+    """
+    channels, _, intervals = v.shape
+    blank, zeros = Input("in", (1, 2, intervals), 1, 1), np.zeros((channels, 1, 1, 1), np.int64)
+    populations = [blank, FS("n", (channels, 2, intervals), p.table, v), Readout("out", (1, 1, 1))]
+    held = Network(populations, [Conv2d("in", "n", zeros), Dense("n", "out", zeros[:, 0, 0].T, pooled=True)])
+    images, record = np.zeros((1, *blank.shape), np.int64), Record(["n"], tuple(expected))
+    trace = run(held, images, engine, record, threads=1).trace
+    assert trace is not None
+    for observable, values in expected.items():
+        found = trace["n", observable].reshape(v.shape)
+        wrong = np.argwhere(found != values[:, None])
+        if len(wrong):
+            c, end, k = wrong[0].tolist()
+            problem = f"the neuron of {name_of(engine)} fires another train at membrane {v[c, end, k]}"
+            told = f"{observable} {found[c, end, k]}"
+            raise Refuted("PROOF-8", f"{p.name} channel {c}", problem, told, f"the table gives {values[c, k]}")
