@@ -17,6 +17,7 @@ from fsref.formats.bundled import network_of
 from fsref.law.network import Network
 from fsref.law.neuron import staircase
 from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.ranges import width_bits
 from fsref.simulation.memory import check_memory
 from fsref.verification.certificate import Certificate, Certified, spans
 from fsref.verification.check import list_of
@@ -205,6 +206,8 @@ class Proving:
         self.check(p.name, "final", *final)
         ended, partial, opening = hull(final), hull(opened.partial), hull(opened.opening)
         whole = min(partial[0], ended[0]), max(partial[1], ended[1])
+        if bits(*ended) != (held := width_bits(self.net.ranges[p.name].final)):
+            raise Refuted("RANGE-5", p.name, "final does not take the bits that fsref says", held, str(bits(*ended)))
         return Certified(
             index=index,
             kind=p.kind,

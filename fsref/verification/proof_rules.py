@@ -85,6 +85,12 @@ def inside(size: int, windows: int, before: int, kernel: int, stride: int, dilat
     return (at >= 0) & (at < size)
 
 
+def seen(q: Conv2d, source: Shape, target: Shape) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which taps of which windows fall on places of the source: by row (H, kh) and by column (W, kw)."""
+    (top, left, _, _), (sy, sx), (dy, dx), (kh, kw) = q.padding, q.stride, q.dilation, q.kernel
+    return inside(source[1], target[1], top, kh, sy, dy), inside(source[2], target[2], left, kw, sx, dx)
+
+
 def ends(q: Projection, source: Shape, target: Shape, low: Ints, high: Ints, exact: bool) -> tuple[Exact, Exact]:
     """The smallest and the largest sum at every place of a target, each (O, H, W), where a synapse of weight w from
     channel c delivers w·e for any e in low[c]..high[c], each (C,) (PROJ-1 to PROJ-5).
@@ -101,9 +107,7 @@ def ends(q: Projection, source: Shape, target: Shape, low: Ints, high: Ints, exa
             listens = np.arange(outputs)[:, None] // (outputs // q.groups) * inputs + np.arange(inputs)
             near, far = near[listens][..., None, None], far[listens][..., None, None]
             least, most = np.where(w > 0, w * near, w * far).sum(1), np.where(w > 0, w * far, w * near).sum(1)
-            (top, left, _, _), (sy, sx), (dy, dx), (kh, kw) = q.padding, q.stride, q.dilation, q.kernel
-            rows = inside(source[1], target[1], top, kh, sy, dy).astype(kind)
-            columns = inside(source[2], target[2], left, kw, sx, dx).astype(kind)
+            rows, columns = (axis.astype(kind) for axis in seen(q, source, target))
             return rows @ least @ columns.T, rows @ most @ columns.T
         case Dense():
             places = source[1] * source[2]

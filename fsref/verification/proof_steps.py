@@ -13,7 +13,7 @@ import numpy as np
 from fsref.engines.engine import Engine, name_of
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Staircase
-from fsref.law.populations import FS, Input, Readout
+from fsref.law.populations import FS, Input, Population, Readout
 from fsref.law.projections import Conv2d, Dense
 from fsref.simulation.recording import Record
 from fsref.simulation.run import run
@@ -108,9 +108,7 @@ def reached(steps: Steps, low: Ints, high: Ints) -> tuple[Ints, int]:
 
 
 def check_engines(p: FS, steps: Sequence[Steps], engines: Iterable[str | Engine]) -> int:
-    """How many membranes the neurons of each engine were fired at: both ends of every interval of every channel. Errors:
-    Refuted.
-    """
+    """How many membranes the neurons of each engine were fired at: both ends of all intervals. Errors: Refuted."""
     most, each = max(len(one.first) for one in steps), max(1, AT_ONCE // (2 * len(steps)))
 
     def filled(values: Iterable[Ints], at: slice) -> Ints:  # (C, intervals): the last again where a channel has fewer
@@ -134,7 +132,7 @@ def check_engine(p: FS, v: Ints, expected: Mapping[str, Ints], engine: str | Eng
     """
     channels, _, intervals = v.shape
     blank, zeros = Input("in", (1, 2, intervals), 1, 1), np.zeros((channels, 1, 1, 1), np.int64)
-    populations = [blank, FS("n", (channels, 2, intervals), p.table, v), Readout("out", (1, 1, 1))]
+    populations: list[Population] = [blank, FS("n", (channels, 2, intervals), p.table, v), Readout("out", (1, 1, 1))]
     held = Network(populations, [Conv2d("in", "n", zeros), Dense("n", "out", zeros[:, 0, 0].T, pooled=True)])
     images, record = np.zeros((1, *blank.shape), np.int64), Record(["n"], tuple(expected))
     trace = run(held, images, engine, record, threads=1).trace

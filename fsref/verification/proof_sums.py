@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout, Shape
-from fsref.law.projections import Projection
-from fsref.verification.proof_rules import Exact, ends, largest
+from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.ranges import spans
+from fsref.verification.proof_rules import Exact, Refuted, ends, largest, seen
 
 Pair = tuple[int, int]
 Ends = tuple[Exact, Exact]
@@ -59,7 +61,25 @@ def opened(p: FS | Readout, into: Sequence[tuple[Projection, Sent]], met: bool) 
 
     any_order = added(below, above, lambda s: (np.minimum(s.d, 0).sum(1), np.maximum(s.d, 0).sum(1)))
     partial, opening = added(below, above, lambda s: s.parts), added(bias, bias, lambda s: s.codes)
+    for q, s in into:
+        check_taps(q, s.shape, p.shape)
     return Opened(any_order, partial, opening, met)
+
+
+def check_taps(q: Projection, source: Shape, target: Shape) -> None:
+    """Nothing, when the taps that fall on the source are those that fsref counts; else Refuted. Intervals of a channel
+    show it only where every place of it lies at the border.
+    """
+    match q:
+        case Dense():
+            return
+        case Conv2d():
+            for own, held in zip(seen(q, source, target), spans(q, source, target), strict=True):
+                tap = np.arange(own.shape[1])
+                if (own != ((held[:, :1] <= tap) & (tap < held[:, 1:]))).any():
+                    raise Refuted("PROOF-2", f"{q.source}->{q.target}", "other taps fall on the source than fsref says")
+        case _:
+            assert_never(q)
 
 
 def by_channel(interval: Ends) -> Ends:
