@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
-from fsref.errors import FileError
+from fsref.errors import FileError, UsageError, shown
 from fsref.formats.container import unique
+from fsref.formats.npz import depth
 from fsref.formats.reading import read_whole
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -21,6 +23,7 @@ from fsref.version import SPEC_VERSION
 
 FORM = 1  # of the file
 MAX_FILE = 2**24
+MAX_DEPTH = 8  # of objects and lists in one another: far more than there are
 SPANS = 8  # of codes that a certificate lists
 Pair = tuple[int, int]
 
@@ -54,7 +57,7 @@ class Certified:
     dead_channels: tuple[Pair, ...] = ()
 
 
-def spans(values: Ints) -> tuple[Pair, ...]:
+def first_spans(values: Ints) -> tuple[Pair, ...]:
     """The first spans of ascending integers, (first, last) each."""
     runs = np.split(values, np.flatnonzero(np.diff(values) > 1) + 1) if len(values) else []
     return tuple((int(run[0]), int(run[-1])) for run in runs[:SPANS])
@@ -103,7 +106,11 @@ class Certificate(Shown):
         return {**plain, "statements": self.proved(), "tested": tested, "populations": found}
 
     def to_bytes(self) -> bytes:
-        """The file of the certificate: the same network gives the same bytes (PROOF-7)."""
+        """The file of the certificate: the same network gives the same bytes (PROOF-7). Errors: UsageError where
+        something is refuted.
+        """
+        if self.refuted:
+            raise UsageError("PROOF-7", self.id, "is not certified", self.refuted)
         plain = self.to_dict()
 
         def lines(rows: Sequence[Any]) -> str:
@@ -175,6 +182,8 @@ def read_certificate(path: str | PathLike[str], net: Network) -> dict[str, Any]:
         told = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise FileError("PROOF-7", place, "not a certificate in JSON", str(error)) from None
+    if (deep := depth(told)) > MAX_DEPTH:
+        raise FileError("PROOF-7", place, "not a certificate", f"nested {deep} deep", f"at most {MAX_DEPTH}")
     if not isinstance(told, dict) or not isinstance(told.get("id"), str) or "certificate" not in told:
         raise FileError("PROOF-7", place, "not a certificate", None, "wanted what fsref check NET --prove --out writes")
     if told["certificate"] != FORM or type(told["certificate"]) is not int:
@@ -187,4 +196,4 @@ def read_certificate(path: str | PathLike[str], net: Network) -> dict[str, Any]:
 def unmet(told: dict[str, Any], found: Certificate) -> tuple[str, ...]:
     """The first places where a certificate that was read says another thing than what is proved now."""
     places = unlike(found.to_dict(), told, "the certificate")
-    return tuple(place for place, _ in zip(places, range(10), strict=False))
+    return tuple(shown(place) for place in islice(places, 10))

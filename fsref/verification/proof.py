@@ -19,7 +19,7 @@ from fsref.law.neuron import staircase
 from fsref.law.populations import FS, Input, MaxPool, Readout
 from fsref.law.ranges import width_bits
 from fsref.simulation.memory import check_memory
-from fsref.verification.certificate import Certificate, Certified, spans
+from fsref.verification.certificate import Certificate, Certified, first_spans
 from fsref.verification.check import list_of
 from fsref.verification.proof_rules import Exact, Refuted, bits, inside, lost_largest, worth
 from fsref.verification.proof_steps import (
@@ -120,7 +120,7 @@ class Proving:
             neurons=p.neurons,
             codes=(0, p.max_code),
             unreachable_code_count=len(never),
-            unreachable_codes=spans(never),
+            unreachable_codes=first_spans(never),
         )
 
     def pool(self, index: int, p: MaxPool) -> Certified:
@@ -185,10 +185,10 @@ class Proving:
             codes=hull(codes),
             interval_count=sum(len(one.first) for one in found),
             unreachable_code_count=len(never),
-            unreachable_codes=spans(never),
+            unreachable_codes=first_spans(never),
             dead_neuron_count=int(silent.sum()),
             dead_channel_count=len(dead),
-            dead_channels=spans(dead),
+            dead_channels=first_spans(dead),
         )
 
     def readout(self, index: int, p: Readout) -> Certified:
