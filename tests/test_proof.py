@@ -9,6 +9,7 @@ import itertools
 import json
 import random
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from fsref.law.neuron import Staircase, staircase
 from fsref.testing import Case, Certificate, cases, prove
 from fsref.verification import proof_rules, proof_sums
 from fsref.verification.certificate import Certified, read_certificate, unmet
+from fsref.verification.proof import working_bytes
 from fuzz_values import bent, bent_json
 from handmade import NETS, chain, oracle, recorded, residual, tiny
 from refusals import check_line, refused
@@ -412,9 +414,24 @@ def test_handmade_networks_are_proved() -> None:
 
 
 def test_memory_is_refused_before_the_proof() -> None:
-    """What a proof takes is bounded before it starts (RUN-3)."""
-    with refused(LimitError, "RUN-3", "prove"):
-        prove(tiny(), memory_limit=1000)
+    """What a proof takes is bounded before it starts, and the bound is above the peak (RUN-3)."""
+    many = chain(FS("a", (6, 1, 1), fs_relu(12, [1, 2, 3, 4, 5, 6])), given=Input("in", (1, 1, 2), 16, 2**16 - 1))
+    wide = chain(
+        FS("a", (2, 64, 64), fs_relu(2)),
+        Conv2d("in", "a", np.ones((2, 1, 1, 1), np.int64)),
+        given=Input("in", (1, 64, 64), 1, 1),
+    )
+    for net in (many, wide):
+        bound = working_bytes(net)
+        with refused(LimitError, "RUN-3", "prove"):
+            prove(net, memory_limit=bound - 1)
+        prove(tiny())  # what is made once is made
+        tracemalloc.start()
+        try:
+            assert prove(net, memory_limit=bound).holds
+            assert bound / 16 < tracemalloc.get_traced_memory()[1] <= bound
+        finally:
+            tracemalloc.stop()
 
 
 # --- certificates
