@@ -315,7 +315,13 @@ def wrongly_pooled() -> Network:
 
 
 def changed(of: Staircase, **arrays: Any) -> Staircase:
+    """A table with other arrays."""
     return replace(of, **{name: np.asarray(values) for name, values in arrays.items()})
+
+
+def opened(of: Staircase, start: Any, like: Any) -> Staircase:
+    """A table of intervals that begin at `start`, each with train and code of one that it had."""
+    return changed(of, start=start, train=of.train[like], code=of.code[like])
 
 
 def without(of: Staircase, k: int) -> Staircase:
@@ -334,6 +340,10 @@ TABLES: dict[str, Callable[[Staircase], Staircase]] = {
     "two begin together": lambda s: changed(s, start=np.append(s.start[0], s.start[:-1])),
     "the order is another": lambda s: changed(s, start=s.start[::-1], train=s.train[::-1], code=s.code[::-1]),
     "one begins beyond the end": lambda s: changed(s, start=np.append(s.start[:-1], 2**40)),
+    "one more begins beyond the end": lambda s: opened(s, [*s.start, 2**40], [*range(len(s.start)), 0]),
+    "one is empty": lambda s: opened(
+        s, [s.start[0], *[s.start[0] + 1] * 2, *s.start[1:]], [0, 0, *range(len(s.start))]
+    ),
     "there is no interval": lambda s: changed(s, start=s.start[:0], train=s.train[:0], code=s.code[:0]),
     "a code is left out": lambda s: changed(s, code=s.code[:-1]),
 }
