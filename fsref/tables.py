@@ -23,7 +23,7 @@ GAP = 2  # between columns
 ROWS = 1_000  # of a table that are drawn; JSON has every one
 MANY = 4  # values of a container that a repr still shows
 LINE = 200  # characters of a repr
-ALARMS = frozenset({"DIFFERS", "OUTSIDE", "WRONG"})  # facts that are red on a terminal
+ALARMS = frozenset({"DIFFERS", "OUTSIDE", "REFUTED", "WRONG"})  # facts that are red on a terminal
 Fact = tuple[str, str]  # name and value; one without a name goes on with the fact above it
 
 

@@ -70,6 +70,7 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
         "evaluate": ["evaluate", *digits, "--energy", "horowitz_2014", "--rate", "12"],
         "check": ["check", model, *data],
         "self": ["check", "digits", "--self"],
+        "prove": ["check", model, "--prove", "--out", str(tmp_path / "certificate.json")],
         "explain": ["explain", model, "1", *data, "--population", "mid", "--neuron", "5"],
         "explain pool": ["explain", model, "1", *data, *pool],
         "rule": ["rule", "PROJ-2"],

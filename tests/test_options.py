@@ -21,6 +21,7 @@ from fsref.cli.verbs import VERBS
 from fsref.engines import events, quantized, reference
 from fsref.metrics import score
 from fsref.simulation import workers
+from fsref.verification.proof import prove
 from nodes import drawn, residual
 from refusals import error_of
 
@@ -77,6 +78,10 @@ ACTS = {
         "--images-drawn": ("tiny.fs.npz", "--images-drawn 2"),
         "--seed": ("tiny.fs.npz", "--seed 2"),
         "--self": ("digits --images-drawn 1", None),
+        "--prove": ("tiny.fs.npz", "--prove"),
+        "--out": ("tiny.fs.npz --prove", "--out other.json"),
+        "--certificate": ("tiny.fs.npz", "--certificate tiny.json"),
+        "--force": ("tiny.fs.npz --prove --out there.json", "--force"),
         "--memory-limit": (NET, "--memory-limit 1K"),
         "--threads": (NET, "--threads 3"),
         "--batch": (NET, "--batch 1"),
@@ -168,7 +173,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "labelled" / name).mkdir(parents=True)
         Image.fromarray(np.diag([9, 3, 0, 15]).astype(np.uint8)).save(folder / "labelled" / name / "a.png")
     (folder / "there").mkdir()
-    for name in ("there.html", "there.npz", "there.svg", "there.onnx"):
+    (folder / "tiny.json").write_bytes(prove(handmade.tiny()).to_bytes())
+    for name in ("there.html", "there.npz", "there.svg", "there.onnx", "there.json"):
         (folder / name).write_bytes(b"old")
     (folder / "colour").mkdir()
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(folder / "colour" / "a.png")

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import click
 
-from fsref.cli.options import JSON, LIMIT, NET, SOURCE, WORK, images_of, show, work
-from fsref.cli.verb import excludes, needs, verb
+from fsref.cli.options import FORCE, JSON, LIMIT, NET, SOURCE, WORK, check_file, images_of, show, work
+from fsref.cli.verb import Given, excludes, needs, verb
 from fsref.errors import UsageError
 from fsref.formats.bundled import brings_images, load
+from fsref.formats.files import write
 from fsref.law.images import drawn_images
 from fsref.reports.progress import progress
+from fsref.tables import Sheet
+from fsref.verification.certificate import read_certificate, unmet
 from fsref.verification.check import check as check_network
 from fsref.verification.golden import self_check
+from fsref.verification.proof import prove
+
+FOR_ALL = ("--prove", "--certificate")
 
 
 @verb(
-    excludes("--data --images-drawn --seed --limit --resize --crop --memory-limit --threads --batch", "--self"),
+    excludes("--data --images-drawn --seed --limit --resize --crop --threads --batch", "--self", *FOR_ALL),
+    excludes("--memory-limit", "--self"),
+    excludes("--prove --certificate", "--self"),
+    excludes("--certificate", "--prove"),
+    needs("--out", "--prove"),
+    needs("--force", "--out"),
     excludes("--images-drawn --seed", "--data"),
     needs("--limit --resize --crop", "--data"),
 )
@@ -40,14 +53,31 @@ from fsref.verification.golden import self_check
 @click.option(
     "--self", "itself", is_flag=True, help="Compute the golden values of a bundled model on this machine instead."
 )
+@click.option("--prove", "proves", is_flag=True, help="Prove instead, for every image, that events are quantized.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE.json",
+    help="With --prove: write the certificate, unless something is refuted.",
+)
+@click.option(
+    "--certificate",
+    "held",
+    type=click.Path(path_type=Path),
+    metavar="FILE.json",
+    help="Instead: prove again what a certificate says of this network.",
+)
+@FORCE
 @WORK
 @JSON
 def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given: Any) -> int:
     """Say what is proved; test that all engines agree.
 
-    They are compared bit by bit on images; exit code 1 when they differ.
+    They are compared bit by bit on images; exit code 1 when they differ, or what was to be proved does not hold.
     """
     source = given["source"]
+    if given["proves"] or given["held"]:
+        return for_all(net, as_json, given)
     if itself:
         if not brings_images(net):
             raise UsageError("EVENT-3", "--self", "needs a model that comes with fsref", net, "digits")
@@ -63,3 +93,27 @@ def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given:
     plain = {**checked.to_dict(), "data": source, "seed": seed if source is None else None}
     show(as_json, [replace(sheet, below=[*sheet.below, origin])], plain)
     return 0 if checked.agrees else 1
+
+
+def for_all(net: str, as_json: bool, given: Given) -> int:
+    """Prove a network for every image; write the certificate, or hold one against what is proved (PROOF-7)."""
+    network, out, held = load(net), given["out"], given["held"]
+    if out is not None:
+        check_file("--out", out, given["force"], net)
+    told = None if held is None else read_certificate(held, network)
+    begun = perf_counter()
+    with progress("populations", len(network.populations)) as advance:
+        found = prove(network, memory_limit=given["memory_limit"], progress=advance)
+    seconds = perf_counter() - begun
+    differing = () if told is None or not found.holds else unmet(told, found)
+    facts = [("DIFFERS", place) for place in differing]
+    if held is not None and found.holds and not differing:
+        facts.append(("certificate", f"{held} holds"))
+    if out is not None and found.holds:
+        write(found.to_bytes(), out, "PROOF-7", replace=given["force"])
+        facts.append(("written", str(out)))
+    took = Sheet(f"{'proved in' if found.holds else 'refuted after'} {seconds:.1f} s", below=facts)
+    plain = {"network": network.name, **found.to_dict(), "seconds": seconds, "refuted": found.refuted or None}
+    plain |= {"differing": list(differing), "out": str(out) if out is not None and found.holds else None}
+    show(as_json, [found, took], plain)
+    return 0 if found.holds and not differing else 1

@@ -146,6 +146,14 @@ def left_interval(trace: Trace, first: int, seen: Extremes) -> str:
     return ""
 
 
+def list_of(engines: str | Engine | Iterable[str | Engine], asking: str) -> list[str | Engine]:
+    """One engine or several as a list. Errors: UsageError when there is none."""
+    several = [*engines] if isinstance(engines, Iterable) and not isinstance(engines, str) else [engines]
+    if not several:
+        raise UsageError("RUN-2", asking, "no engines to compare", None, ", ".join(ENGINES))
+    return several
+
+
 @public
 def check(
     net: Network | str | PathLike[str],
@@ -164,9 +172,7 @@ def check(
     the images of each chunk. Errors: InputError, UsageError, LimitError.
     """
     net = network_of(net)
-    compared = [*engines] if isinstance(engines, Iterable) and not isinstance(engines, str) else [engines]
-    if not compared:
-        raise UsageError("RUN-2", "check", "no engines to compare", None, ", ".join(ENGINES))
+    compared = list_of(engines, "check")
     first, *others = compared
     if len(observables) == 0:
         raise UsageError("OBS-1", "check", "no observables to compare", None, ", ".join(OBSERVABLES))

@@ -85,17 +85,17 @@ class SelfCheck(Shown):
         return Sheet(f"{self.name}: DIFFERS from golden.json", below=[("DIFFERS", place) for place in self.differing])
 
 
-def unlike(observed: Any, expected: Any, place: str = "") -> Iterator[str]:
-    """Every place where two JSON values differ, in words."""
+def unlike(observed: Any, expected: Any, file: str, place: str = "") -> Iterator[str]:
+    """Every place where two JSON values differ, in words; what is expected stands in `file`."""
     if isinstance(observed, Mapping) and isinstance(expected, Mapping):
         for key in [*expected, *(k for k in observed if k not in expected)]:
             if key not in observed or key not in expected:
-                yield f"{place} {key}: {'missing here' if key in expected else 'not in golden.json'}".strip()
+                yield f"{place} {key}: {'missing here' if key in expected else f'not in {file}'}".strip()
             else:
-                yield from unlike(observed[key], expected[key], f"{place} {key}".strip())
+                yield from unlike(observed[key], expected[key], file, f"{place} {key}".strip())
     elif isinstance(observed, list) and isinstance(expected, list) and len(observed) == len(expected):
         for index, pair in enumerate(zip(observed, expected, strict=True)):
-            yield from unlike(*pair, f"{place}[{index}]")
+            yield from unlike(*pair, file, f"{place}[{index}]")
     elif observed != expected or type(observed) is not type(expected):
         yield f"{place}: observed {observed} expected {expected}"
 
@@ -127,4 +127,4 @@ def self_check(name: str = "digits") -> SelfCheck:
         record["files"] = {
             file: hashlib.sha256(path.with_name(file).read_bytes()).hexdigest() for file in expected["files"]
         }
-    return SelfCheck(name, net.id, leaves(expected), tuple(unlike(record, expected))[:10])
+    return SelfCheck(name, net.id, leaves(expected), tuple(unlike(record, expected, "golden.json"))[:10])
