@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -21,6 +20,7 @@ from fsref.formats.bundled import brings_images
 from fsref.formats.files import check_target
 from fsref.formats.sources import SOURCES, ImageSet, load_images
 from fsref.law.network import Network
+from fsref.reports.json_text import json_parts
 from fsref.tables import Sheet
 from fsref.version import SPEC_VERSION, __version__
 
@@ -70,12 +70,14 @@ WORK = options(
 
 
 def show(as_json: bool, shown: Iterable[object], plain: dict[str, Any]) -> None:
-    """Print `plain` as JSON, behind what every JSON of fsref says of itself; or what is shown, an empty line between:
-    sheets as wide as the terminal, bold and coloured there, plain of 80 columns elsewhere.
+    """Print `plain`, made of what `json_parts` takes, as JSON, behind what every JSON of fsref says of itself; or what
+    is shown, an empty line between: sheets as wide as the terminal, bold and coloured there, plain of 80 columns
+    elsewhere.
     """
     if as_json:
         head = {"fsref": __version__, "spec_version": SPEC_VERSION, "schema": SCHEMA, "network": None, "id": None}
-        click.echo(json.dumps({**head, **plain}, sort_keys=True, allow_nan=False))
+        sys.stdout.writelines(json_parts({**head, **plain}))
+        click.echo()
         return
     for number, part in enumerate(shown):
         if number:

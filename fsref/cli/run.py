@@ -115,9 +115,9 @@ def run(
     plain = {"network": network.name, "id": network.id}
     if events:
         assert result.trace is not None
-        spikes = event_rows(network, result.trace.events(), picked)
+        spikes = event_rows(result.trace, picked)
         if as_json:
-            show(True, (), {**plain, "events": list(spikes)})
+            show(True, (), {**plain, "events": spikes})
         for lines in () if as_json else event_lines(spikes):
             click.echo(lines)
         return 0
@@ -129,8 +129,9 @@ def run(
     told = {"images": picked, "names": names, "labels": None if labels is None else labels.tolist()}
     told |= {"out": None if out is None else str(out)}
     if out is None and result.trace is not None:
-        told["recording"] = result.trace.to_list()
-    show(as_json, shown, {**result.to_dict(), **images.to_dict(), **told})
+        arrays = result.trace.arrays.items()
+        told["recording"] = ({"of": of, "observable": what, "values": values} for (of, what), values in arrays)
+    show(as_json, shown, {**result.told(), **images.to_dict(), **told})
     return 0
 
 

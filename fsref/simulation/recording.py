@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,6 +19,7 @@ from fsref.simulation.digest import crc32c
 from fsref.tables import Brief, plural
 
 Key: TypeAlias = tuple[str, str]
+PART = 2**12  # events at most, of those that are listed in parts
 
 
 @public
@@ -123,7 +125,7 @@ def select(net: Network, record: Record) -> Selection:
     for observable in observables:
         if observable not in OBSERVABLES:
             raise UsageError("OBS-1", "record", "unknown observable", observable, ", ".join(OBSERVABLES))
-    names = [p.name for p in net.populations]
+    names = dict.fromkeys(p.name for p in net.populations)  # in order, and found at once among very many
     asked = names if record.populations is None else record.populations
     asked = [asked] if isinstance(asked, str) else asked
     given = asked if isinstance(asked, Mapping) else dict.fromkeys(asked)
@@ -198,17 +200,23 @@ class Trace:
 
     def events(self) -> Ints:
         """Every recorded spike as (image, step, population, neuron), int64 (E, 4), in canonical order (EVENT-1)."""
-        plan, found = self.net.schedule, []
+        return np.concatenate([np.empty((0, 4), np.int64), *self.event_parts()])
+
+    def event_parts(self) -> Iterator[Ints]:
+        """The events in their order, int64 (E, 4) each, so few at once that a list longer than memory can be read."""
+        start, moments = self.net.schedule.start, []
         for place, p in enumerate(self.net.populations):
-            if (p.name, "spikes") not in self.arrays:
-                continue
-            trains, steps = self.arrays[p.name, "spikes"], self.net.steps[p.name]
-            for t in self.selection.window[p.name].tolist():
-                image, at = np.nonzero((trains >> np.uint16(steps - 1 - t)) & 1)
-                step, population = np.full_like(image, plan.start[p.name] + t), np.full_like(image, place)
-                found.append(np.stack([image, step, population, self.selection.neurons[p.name][at]], axis=1))
-        events = np.concatenate(found) if found else np.empty((0, 4), np.int64)
-        return events[np.lexsort(events.T[::-1])].astype(np.int64)
+            if (p.name, "spikes") in self.arrays:
+                moments += [(start[p.name] + t, place, p.name) for t in self.selection.window[p.name].tolist()]
+        for image, (step, place, name) in product(range(self.image_count), sorted(moments)):
+            trains, neurons = self.arrays[name, "spikes"][image], self.selection.neurons[name]
+            bit = np.uint16(1 << (start[name] + self.net.steps[name] - 1 - step))
+            for first in range(0, len(neurons), PART):
+                part = slice(first, first + PART)
+                spiking = neurons[part][trains[part] & bit > 0]
+                events = np.empty((len(spiking), 4), np.int64)
+                events[:, :3], events[:, 3] = (image, step, place), spiking
+                yield events
 
     def digests(self) -> dict[str, NDArray[np.uint32]]:
         """CRC-32C of the spike words, (B, K), of every population whose neurons and steps were all recorded

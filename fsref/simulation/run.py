@@ -63,11 +63,15 @@ class Result(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain JSON values: all logits, predictions and spike counts, without the recording."""
+        plain = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in self.told().items()}
+        return {**plain, "spike_counts": {name: count.tolist() for name, count in self.spike_counts.items()}}
+
+    def told(self) -> dict[str, Any]:
+        """What `to_dict` gives, its arrays as they are."""
         plain: dict[str, Any] = {"network": self.net.name, "id": self.net.id}
         plain |= {"engine": self.engine, "kernels": self.kernels}
-        plain |= {"image_count": len(self.logits), "logits": self.logits.tolist()}
-        plain |= {"predictions": self.predictions.tolist()}
-        return {**plain, "spike_counts": {name: count.tolist() for name, count in self.spike_counts.items()}}
+        plain |= {"image_count": len(self.logits), "logits": self.logits, "predictions": self.predictions}
+        return {**plain, "spike_counts": self.spike_counts}
 
     def sheet(self, names: Iterable[str] = (), labels: Ints | None = None) -> Sheet:
         """The result as a table: class, largest logits and spikes of each image, the first 20; `names` and true
