@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 SHOWN = 400  # characters of a text from outside
 SHOWN_VALUE = 120
-SHOWN_LIST = 4_000  # of a problem, which may list several, and of a limit
+SHOWN_LIST = 700  # of a problem, which may list several, and of a limit: with the rest 2,000 at most
 R = TypeVar("R")
 T = TypeVar("T", bound=Callable[..., object])
 

@@ -26,7 +26,7 @@ from members import array, members_of, npy
 
 EVIL = "\x1b[2J\x9b31m\r\n\x00\u202e\u2028\u2066\ufeff\U000e0041$\\frac{x"
 LONG = EVIL * 8000  # more than 100,000 characters
-LINE = 9000
+LINE = 2000
 OBEYED = {"Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn"}
 Verb = Callable[..., tuple[int, str, str]]
 

@@ -3,7 +3,8 @@
 Valid files of each kind are made small and broken with knowledge of what they hold; each is read by a few command
 lines, in processes of their own. A fault is: a traceback, a death, more memory than told, a character that a terminal
 obeys, a line of more than 2,000 characters, more or less than one line of error, output cut off, a file left behind or
-half written, a subprocess, a pickle, a format that no page lists. Faults are told once each, the first file of each is
+half written, a subprocess, a pickle, what no page lists or lies outside of its folder. Standard output is a file, a
+terminal, a pipe that nobody reads or a device that is full. Faults are told once each, the first file of each is
 kept with its command line, and the exit code is 1. The same seed and code make the same files. Linux alone.
 """
 
@@ -34,7 +35,7 @@ from fuzz_judge import LIMIT, PICTURE, Fault, faults, listing
 from fuzz_seeds import Case, Files, companions, seeds
 
 LINES = 2  # command lines of one file
-ON_TERMINAL = 0.25  # of the command lines
+OUTPUTS = ("file",) * 8 + ("terminal",) * 3 + ("pipe", "full")  # what standard output is
 RULE = re.compile(r"\[([A-Z]+-\d+)\]$", re.MULTILINE)
 
 
@@ -80,18 +81,18 @@ class Bench:
     def __exit__(self, *how: object) -> None:
         self.worker.close()
 
-    def try_out(self, case: Case, line: list[str], terminal: bool) -> tuple[list[Fault], str]:
+    def try_out(self, case: Case, line: list[str], output: str = "file") -> tuple[list[Fault], str]:
         """The faults of a command line on a case, and what it said on standard error."""
         self._clear(case)
         named = verbs.target_of(line)
         before = listing(self.root)
-        said = self.worker.call(self.case, self.temporary, line, terminal)
+        said = self.worker.call(self.case, self.temporary, line, output)
         after = listing(self.root)
         left = {name: held for name, held in after.items() if before.get(name) != held}
         left |= {name: held for name, held in before.items() if name not in after}
         target = None if named is None else self.out / Path(named).name
         bound = max(LIMIT, PICTURE if verbs.sees_picture(case, line) else 0)
-        return list(faults(said, line, case.foreign, terminal, bound, left, target)), said.err
+        return list(faults(said, line, case.foreign, output, bound, left, target)), said.err
 
     def warm(self, valid: Mapping[str, list[Case]]) -> None:
         """Import and compile here what the verbs need, so that no worker has to. A valid file that is refused ends the
@@ -160,7 +161,8 @@ def fuzz(seed: int, kinds: list[str], files: int | None, minutes: float | None, 
             case, draw = drawn(seed, number, valid)
             found.files[case.kind] += 1
             for line in verbs.drawn_lines(draw, case, LINES):
-                seen, err = bench.try_out(case, line, draw.random() < ON_TERMINAL)
+                output = draw.choice(OUTPUTS)
+                seen, err = bench.try_out(case, line, "file" if line[0] in verbs.OWN else output)
                 found.commands += 1
                 found.refused.update(RULE.findall(err)[:1])
                 for fault in seen:

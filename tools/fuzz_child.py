@@ -58,11 +58,13 @@ class Worker:
         self.called, self.misfit, self.child, self.done = called, misfit, 0, 0
         self.ends = [os.memfd_create(name) for name in ("out", "err")]
 
-    def call(self, folder: Path, temporary: Path, line: list[str], terminal: bool) -> Said:
-        """What a command line says and does in a folder, with its own place for temporary files."""
+    def call(self, folder: Path, temporary: Path, line: list[str], output: str) -> Said:
+        """What a command line says and does in a folder, with its own place for temporary files; standard output is a
+        `file`, as if it were a `terminal`, a `pipe` that nobody reads, or `full`.
+        """
         if not self.child:
             self._start()
-        self.orders.write(json.dumps([str(folder), str(temporary), line, terminal]) + "\n")
+        self.orders.write(json.dumps([str(folder), str(temporary), line, output]) + "\n")
         self.orders.flush()
         answer, self.done = self.answers.readline(), self.done + 1
         out, err = (os.pread(end, os.fstat(end).st_size, 0).decode("utf-8", "replace") for end in self.ends)
@@ -140,7 +142,7 @@ class Worker:
                 found = {**self._one(*json.loads(order)), "did": did[:9]}
                 os.write(answers, (json.dumps(found) + "\n").encode())
 
-    def _one(self, folder: str, temporary: str, line: list[str], terminal: bool) -> dict[str, Any]:
+    def _one(self, folder: str, temporary: str, line: list[str], output: str) -> dict[str, Any]:
         """One command line, here."""
         os.chdir(folder)
         os.environ["TMPDIR"] = temporary
@@ -148,8 +150,10 @@ class Worker:
             os.ftruncate(end, 0)
             os.lseek(end, 0, os.SEEK_SET)
         sys.stdout, sys.stderr = (open(end, "w", encoding="utf-8", closefd=False) for end in (1, 2))
-        if terminal:
+        if output == "terminal":
             sys.stdout.isatty = lambda: True  # type: ignore[method-assign]
+        elif output != "file":
+            sys.stdout = _deaf(output)
         signal.alarm(WAIT)
         spent = resource.getrusage(resource.RUSAGE_SELF)
         last = int(spent.ru_utime + spent.ru_stime) + SECONDS
@@ -164,6 +168,15 @@ class Worker:
         sys.stderr.flush()
         growth = _memory("VmHWM") - used
         return {"code": code, "growth": growth, "escaped": escaped, "misfit": self.misfit(line) if code == 0 else ""}
+
+
+def _deaf(output: str) -> TextIO:
+    """A standard output that takes nothing: a pipe whose other end is closed, or a device that is full."""
+    if output == "full":
+        return open("/dev/full", "w", encoding="utf-8")
+    nobody, end = os.pipe()
+    os.close(nobody)
+    return os.fdopen(end, "w", encoding="utf-8")
 
 
 def _of_numba() -> bool:

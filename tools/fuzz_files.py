@@ -116,14 +116,42 @@ def bent_table(draw: Random, case: Case) -> Case:
         case 5:
             lines[1:] = lines[1:] * draw.choice((2, 30))
         case 6:
-            way = ("../../good/picture.png", "../one.png", "/dev/zero", "/etc/hostname", ".", "images", "labels.csv")
-            lines[which] = f"{draw.choice(way)},{label}"
+            if draw.random() < 0.5:
+                lines[which] = f"{draw.choice(('.', 'images', 'labels.csv', 'one.png'))},{label}"
+            else:  # there is such a picture
+                outside = draw.choice(("../../good/picture.png", "images/../../../good/picture.png", "/dev/zero"))
+                lines[max(which, 1)] = f"{outside},{label if which else 'cat'}"
+                case = replace(case, foreign=True)
         case 7:
             encoded = "\n".join(lines).encode(draw.choice(("utf-16", "utf-8-sig", "utf-32")))
             return changed(case, table, encoded)
         case _:
             return changed(case, table, bent(draw, case.files[table]))
     return changed(case, table, draw.choice(("\n", "\r\n", "\n")).join([*lines, ""]).encode("utf-8", "replace"))
+
+
+def bent_dataset(draw: Random, case: Case) -> Case:
+    """A data set whose files are cut, grown, broken, renamed or left out; of a foreign one the bytes alone."""
+    name = draw.choice(sorted(case.files))
+    data, place = case.files[name], name.rpartition("/")[0]
+    if case.foreign:
+        return changed(case, name, bent(draw, data)) if draw.random() < 0.5 else case
+    match draw.randrange(6):
+        case 0:
+            return changed(case, name, data[: draw.choice((0, 1, 3072, 3073, len(data) - 1))])
+        case 1:
+            return changed(case, name, data + draw.randbytes(draw.choice((1, 3073, 3 * 3073))))
+        case 2:
+            at = 3073 * draw.randrange(len(data) // 3073)
+            return changed(case, name, data[:at] + bytes([draw.choice((10, 11, 255))]) + data[at + 1 :])
+        case 3:
+            other = draw.choice(
+                ("test_batch", "data_batch_1", "data_batch_6.bin", "x-idx3-ubyte", file_name("a", name))
+            )
+            return replace(case, files={k: v for k, v in case.files.items() if k != name} | {f"{place}/{other}": data})
+        case 4:
+            return replace(case, name=draw.choice((place, "cifar10:", "cifar10:nowhere", f"cifar10-train:{place}")))
+    return changed(case, name, bent(draw, data))
 
 
 def file_name(text: str, old: str) -> str:
@@ -246,4 +274,6 @@ BREAKERS: dict[str, Callable[[Random, Case], Case]] = {
     "csv": bent_table,
     "costs": bent_lone(bent_json),
     "recording": bent_recording,
+    "dataset": bent_dataset,
+    "device": lambda draw, case: case,
 }

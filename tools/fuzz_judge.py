@@ -40,10 +40,10 @@ def listing(*folders: Path) -> Listing:
 
 
 def faults(
-    said: Said, line: list[str], foreign: bool, terminal: bool, bound: int, left: Listing, target: Path | None
+    said: Said, line: list[str], foreign: bool, output: str, bound: int, left: Listing, target: Path | None
 ) -> Iterator[Fault]:
-    """Every fault of a command line that may take `bound` bytes; `left` is what is there now and was not before, or is
-    not as it was.
+    """Every fault of a command line that may take `bound` bytes and writes to an `output`; `left` is what is there now
+    and was not before, or is not as it was.
     """
     if said.signal:
         slow = said.signal in (Signals.SIGXCPU, Signals.SIGALRM)
@@ -58,20 +58,23 @@ def faults(
         yield Fault("forbidden", did)
     if said.growth > bound + OVERHEAD or f"{ERROR}out of memory" in said.err:
         yield Fault("memory", line[0])
-    yield from _printed(said, line, terminal)
+    yield from _printed(said, line, output)
     if foreign and said.code == 0:
-        yield Fault("taken", "a format that no page lists")
-    yield from _left(said, left, target)
+        yield Fault("taken", "what no page lists, or outside of its folder")
+    if output == "full" and said.code != 2:
+        yield Fault("exit code", f"{said.code} of {line[0]} on a full device")
+    untold = output == "full" and f"{ERROR}standard output: " in said.err  # all is done, but nobody could be told
+    yield from _left(said, left, target, untold)
     if said.misfit:
         judge, _, detail = said.misfit.partition(": ")
         yield Fault(judge, detail)
 
 
-def _printed(said: Said, line: list[str], terminal: bool) -> Iterator[Fault]:
+def _printed(said: Said, line: list[str], output: str) -> Iterator[Fault]:
     """The faults of standard output and standard error."""
-    json_told = "--json" in line
+    json_told = "--json" in line and output in ("file", "terminal")
     for stream, text in (("stdout", said.out), ("stderr", said.err)):
-        if obeyed(text, terminal and stream == "stdout"):
+        if obeyed(text, output == "terminal" and stream == "stdout"):
             yield Fault("control character", f"on {stream} of {line[0]}")
         if max(map(len, text.split("\n"))) > LINE and not (json_told and stream == "stdout"):
             yield Fault("long line", f"on {stream} of {line[0]}")
@@ -88,7 +91,7 @@ def _printed(said: Said, line: list[str], terminal: bool) -> Iterator[Fault]:
         yield Fault("stdout", f"{line[0]} fails in the middle of it")
 
 
-def _left(said: Said, left: Listing, target: Path | None) -> Iterator[Fault]:
+def _left(said: Said, left: Listing, target: Path | None, untold: bool) -> Iterator[Fault]:
     """The faults of what is left behind."""
     for name in left:
         path = Path(name)
@@ -97,7 +100,7 @@ def _left(said: Said, left: Listing, target: Path | None) -> Iterator[Fault]:
                 "left behind", re.sub(r"[.][^./]*[.][^./]{8}$|tmp[^/]{8}", "...", f"{path.parent.name}/{path.name}")
             )
             return
-    if said.code == 2 and left:
+    if said.code == 2 and left and not untold:
         yield Fault("left behind", "the target of a verb that failed")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import struct
@@ -31,6 +32,7 @@ from fsref.metrics.energy import PRICED
 
 SHAPE, CLASSES = (3, 8, 8), ("cat", "dog", "ship", "truck")
 PIXELS = Pixels(*SHAPE, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3), resize=256, crop=8)
+DEVICES = ("/dev/zero", "/dev/full", "/dev/null", "/dev/urandom")
 LISTED = {"png": "PNG", "jpg": "JPEG", "bmp": "BMP", "ppm": "PPM", "tif": "TIFF", "webp": "WEBP"}
 UNLISTED = ("GIF", "EPS", "ICO", "PCX", "TGA", "SGI", "DDS", "SPIDER", "MSP", "XBM")  # RUN-4 knows none of them
 MODES = {"1": (1, 0, 1), "L": (8, 0, 1), "LA": (8, 4, 2), "P": (8, 3, 1), "RGB": (8, 2, 3), "RGBA": (8, 6, 4)} | {
@@ -42,7 +44,7 @@ Files = Mapping[str, bytes]
 @dataclass(frozen=True)
 class Case:
     """What is put before a verb: files by their path below the folder of the case, and the file or folder `name` among
-    them that the verb is told. `foreign`: of a format that no page lists, to be refused.
+    them that the verb is told. `foreign`: of a format that no page lists, or outside of its folder, to be refused.
     """
 
     kind: str
@@ -102,6 +104,29 @@ def drawn_network() -> Network:
         Dense("sum", "out", weights(4, 4), pooled=True),
     ]
     return Network(populations, projections, "drawn", classes=CLASSES)
+
+
+def ten_classes() -> Network:
+    """A network of images and classes as CIFAR-10 has them."""
+    dense = Dense("in", "out", np.arange(30).reshape(10, 3) % 7 - 3, pooled=True)
+    return Network([Input("in", (3, 32, 32), 8, 255), Readout("out", (10, 1, 1))], [dense])
+
+
+def datasets(kind: str) -> list[Case]:
+    """CIFAR-10 as fsref reads it, some images of each batch; foreign ones: its pickles, the files of MNIST."""
+    draw = np.random.default_rng(13)
+    records = [bytes([label]) + draw.bytes(3072) for label in range(10)]
+    batches = {f"folder/data_batch_{k}.bin": records[2 * k - 1] + records[k] for k in range(1, 6)}
+    idx = {"folder/t10k-images-idx3-ubyte": struct.pack(">IIII", 2051, 1, 28, 28) + bytes(784)}
+    idx |= {"folder/t10k-labels-idx1-ubyte": struct.pack(">II", 2049, 1) + b"\7"}
+    pickled = {"folder/test_batch": b"\x80\x04\x8c\x02os\x8c\x06system\x93."}
+    return [
+        Case(kind, "cifar10:folder", {"folder/test_batch.bin": b"".join(records)}),
+        Case(kind, "cifar10-train:folder", batches),
+        Case(kind, "folder", idx, True),
+        Case(kind, "folder", {f"{name}.gz": gzip.compress(data, mtime=0) for name, data in idx.items()}, True),
+        Case(kind, "cifar10:folder", pickled, True),
+    ]
 
 
 def picture(codes: NDArray[np.uint8] | None = None, form: str = "PNG", mode: str = "RGB") -> bytes:
@@ -194,6 +219,7 @@ def companions() -> dict[str, bytes]:
     held = {"graph.npz": graphs.to_bytes(graph), "net.fs.npz": networks.to_bytes(net), "picture.png": picture()}
     model = onnx.load_from_string(onnx_model(False))
     held["from_onnx.fs.npz"] = networks.to_bytes(fsref.convert(fsref.from_onnx(model, PIXELS), x))
+    held["ten.fs.npz"] = networks.to_bytes(ten_classes())
     drawn = {"drawn.fs.npz": networks.to_bytes(drawn_network()), "x.npz": image_arrays(x, y)}
     return {**held, **drawn, **recording(drawn_network(), images(2))}
 
@@ -233,4 +259,8 @@ def seeds(kind: str, good: Mapping[str, bytes]) -> list[Case]:
             return [Case(kind, "costs.json", {"costs.json": costs()})]
         case "recording":
             return [Case(kind, "recording", {k: v for k, v in good.items() if k.startswith("recording/")})]
+        case "dataset":
+            return datasets(kind)
+        case "device":
+            return [Case(kind, name, {}, True) for name in DEVICES]
     raise AssertionError(kind)

@@ -22,7 +22,7 @@ from fuzz_seeds import Case
 MEMORY = "256M"  # what verbs are told with --memory-limit
 LIMITS = {"memory_limit": ("--memory-limit", MEMORY), "threads": ("--threads", "1")}
 GOOD, OUT = "../good", "../out"
-NET, DRAWN, FROM_ONNX = (f"{GOOD}/{name}.fs.npz" for name in ("net", "drawn", "from_onnx"))
+NET, DRAWN, FROM_ONNX, TEN = (f"{GOOD}/{name}.fs.npz" for name in ("net", "drawn", "from_onnx", "ten"))
 GRAPH, X, PICTURE = (f"{GOOD}/{name}" for name in ("graph.npz", "x.npz", "picture.png"))
 CONTRACT = "--mean 0.4,0.5,0.6 --std 0.2,0.25,0.3"
 WRITTEN = f"{OUT}/new.fs.npz"
@@ -96,6 +96,25 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
         diff @
         diff @ {GOOD}/recording
         info @/network.fs.npz""",
+    "dataset": f"""
+        run {TEN} --data @
+        run {TEN} --data @ --limit 2
+        evaluate {TEN} --data @
+        check {TEN} --data @ --limit 2
+        explain {TEN} 0 --data @ --population out --neuron 3""",
+    "device": f"""
+        ! info @
+        ! run @ --data {X}
+        ! run {NET} --data @
+        ! run {NET} --data cifar10:@
+        ! check @ --images-drawn 2
+        ! explain {NET} @ --population stem --neuron 3
+        ! evaluate {NET} --data {X} --energy @
+        ! export @ --format onnx --out {OUT}/new.onnx
+        ! compare @ {NET} --data {X}
+        ! convert @ --data {X} --out {WRITTEN}
+        ! convert {GRAPH} --data @ --out {WRITTEN}
+        ! show @""",
 }
 AS_JSON, AS_PAGE = 0.3, 0.03  # shares of the command lines that can; a page takes a second
 
