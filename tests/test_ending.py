@@ -12,9 +12,11 @@ from pathlib import Path
 from threading import Event, Timer
 from typing import Any
 
+import numpy as np
 import pytest
 
 import fsref
+import nodes
 from fsref.cli import info
 from fsref.cli.main import main
 from fsref.cli.signals import Stopped
@@ -182,3 +184,20 @@ def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> 
     monkeypatch.setattr(info, "load", warned)
     assert main(["info", "digits"]) == 0
     assert capsys.readouterr().err == "fsref: note: kept else\\x1bwhere\n"
+
+
+def test_convert_writes_its_file_when_nobody_reads_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """It prints as it goes; a reader that has left, as `head` does, ends the printing, not the work."""
+    graph, x = nodes.residual(), nodes.drawn(20)
+    fsref.save(graph, tmp_path / "graph.npz")
+    np.savez(tmp_path / "x.npz", x=x, y=graph.forward(x).argmax(axis=1))
+    nobody, end = os.pipe()
+    os.close(nobody)
+    with os.fdopen(end, "w", encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "stdout", stream)
+        words = ["convert", str(tmp_path / "graph.npz"), "--data", str(tmp_path / "x.npz")]
+        assert main([*words, "--out", str(tmp_path / "made.fs.npz")]) == 0
+    assert fsref.load(tmp_path / "made.fs.npz").classes == graph.classes
+    assert capsys.readouterr().err == ""

@@ -12,6 +12,7 @@ import click
 
 from fsref.cli.graphs import CARRIED, CONTRACT, graph_of
 from fsref.cli.options import FORCE, JSON, SOURCE, WORK, check_file, labelled, show, work
+from fsref.cli.streams import said
 from fsref.cli.verb import Given, excludes, needs, verb
 from fsref.conversion.converter import Options
 from fsref.conversion.folding import fold
@@ -196,23 +197,23 @@ def convert(
     calibrating = "" if not also else f", {'all' if also == len(scored.x) else f'{also:,}'} of them calibrate"
     nodes = f"{len(graph.nodes)} nodes, {sum(node.parameters for node in graph.nodes):,} parameters"
     if not as_json:
-        click.echo(fill(f"{shown(graph.name or Path(model).stem)}: {nodes}", WIDTH))
+        said(fill(f"{shown(graph.name or Path(model).stem)}: {nodes}", WIDTH))
         for note in graph.notes:
-            click.echo(f"note: {shown(note)}")
-        click.echo(f"{float_score} of {shown(tested)}{calibrating}")
+            said(f"note: {shown(note)}")
+        said(f"{float_score} of {shown(tested)}{calibrating}")
     if expected is not None:
         if float_score.labels is None:
             raise UsageError("CONV-8", "--expect", "the images have no classes to measure accuracy with", tested)
         if off := float_score.unexpected(expected):
-            click.echo(f"fsref: error: {off}", err=True)
+            said(f"fsref: error: {off}", err=True)
             told = {"network": graph.name, "image_count": len(scored.x), "float_correct": float_score.correct}
             if as_json:
                 show(True, (), {**told, "notes": [off, *float_score.notes], "data": tested, "out": None})
             return 1
     if not as_json:
-        click.echo()
+        said()
     for note in float_score.notes:  # before what takes long
-        click.echo(f"fsref: note: {shown(note)}", err=True)
+        said(f"fsref: note: {shown(note)}", err=True)
     options = {field.name: getattr(chosen, field.name) for field in fields(chosen)}
     if given["loss"] is not None:
         del options["steps"]
@@ -225,7 +226,7 @@ def convert(
         image_count=given["image_count"],
         float_score=float_score,
         progress=lambda task, images: progress(f"{task}, {plural(images, 'image')}", images),
-        tried=None if as_json else lambda point: click.echo(f"  {point}", err=True),
+        tried=None if as_json else lambda point: said(f"  {point}", err=True),
         **work(given),
         **options,
     )

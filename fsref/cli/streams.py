@@ -23,6 +23,15 @@ def standing() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def said(line: str = "", err: bool = False) -> None:
+    """Print a line while there is work to be done: where nobody reads any further the work goes on, without a word."""
+    stream = sys.stderr if err else sys.stdout
+    try:
+        print(line, file=stream, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def reported(line: str, code: int) -> int:
     """`code`, after one line on standard error, if that still takes one."""
     with suppress(OSError):
