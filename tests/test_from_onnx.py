@@ -155,7 +155,7 @@ def test_a_network_of_the_usual_kind(opset: int) -> None:
         node("Softmax", "logits", "y"),
     ]
     net = model(nodes, arrays, opset)
-    graph = from_onnx(net, PIXELS, classes="abcde", name="small")
+    graph = from_onnx(net, PIXELS, classes=tuple("abcde"), name="small")
     assert [made.name for made in graph.nodes][:4] == ["stem.conv", "stem.norm", "stem.act", "body.conv"]
     assert ops(graph) == "conv batch_norm clip conv add relu max_pool flatten dense".split()
     assert graph.notes == ("Softmax at the end left out",) and graph.name == "small" and graph.classes == tuple("abcde")
