@@ -1,0 +1,150 @@
+"""How integers lie in the words of a memory: width of a word, order of its bits and bytes, and which neuron lies at
+which address (LAYOUT).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.errors import UsageError, nearest, public
+from fsref.formats import words as of_words
+from fsref.formats.words import MAX_INTEGER, Words
+from fsref.law.neuron import Ints
+from fsref.law.populations import Population
+
+MAX_WORD = 65_536
+CHOICES = {"bits": ("high", "low"), "bytes": ("high", "low"), "neurons": ("chw", "hwc"), "spikes": ("trains", "steps")}
+
+
+@public
+@dataclass(frozen=True)
+class Layout:
+    """The layout of memories, the same for all of a folder (LAYOUT-1 to LAYOUT-4).
+
+    `word` is the width of a word in bits; None: what each memory needs. `bits` and `bytes` say which comes first in a
+    word, the "high" or the "low" one; `neurons` the order of addresses, "chw" (NET-3), "hwc", or by population the
+    neuron at each address; `spikes` whether a word is the train of a neuron ("trains", EVENT-2) or the spikes of a
+    step, bit j that of address j ("steps"). Membranes are stored as v >> `shift`, one for all populations or by name.
+    Errors: UsageError.
+    """
+
+    word: int | None = None
+    bits: str = "high"
+    bytes: str = "high"
+    neurons: str | Mapping[str, Sequence[int]] = "chw"
+    spikes: str = "trains"
+    shift: int | Mapping[str, int] = field(default=0)
+
+    def __post_init__(self) -> None:
+        for name, known in CHOICES.items():
+            value = getattr(self, name)
+            if value not in known if isinstance(value, str) else not (name == "neurons" and isinstance(value, Mapping)):
+                raise UsageError("LAYOUT-1", f"layout {name}", "unknown", value, f"wanted {' or '.join(known)}")
+        if self.word is not None and not (_whole(self.word) and 1 <= self.word <= MAX_WORD):
+            raise UsageError("LAYOUT-1", "layout word", "not a width in bits", self.word, f"wanted 1..{MAX_WORD}")
+        for shift in self.shift.values() if isinstance(self.shift, Mapping) else [self.shift]:
+            if not (_whole(shift) and 0 <= shift < MAX_INTEGER):
+                raise UsageError("LAYOUT-4", "layout shift", "not a shift", shift, f"wanted 0..{MAX_INTEGER - 1}")
+
+    def width(self, needed: int, place: str) -> int:
+        """The bits of a word that holds integers of `needed` bits (LAYOUT-1). Errors: UsageError when it is narrower."""
+        if self.word is not None and self.word < needed:
+            raise UsageError("LAYOUT-1", place, "does not fit the words", f"{needed} bits", f"words of {self.word}")
+        return needed if self.word is None else self.word
+
+    def pack(self, values: Ints, needed: int, place: str) -> Words:
+        """Integers of at most `needed` bits, flattened, as words (LAYOUT-1, LAYOUT-2). Errors: UsageError."""
+        return self._out(of_words.of_integers(values, self.width(needed, place)))
+
+    def unpack(self, words: Words, needed: int, signed: bool, place: str) -> Ints:
+        """The integers (n,) of words that were read (LAYOUT-1, LAYOUT-2). Errors: UsageError."""
+        width = self.width(needed, place)
+        return of_words.to_integers(of_words.cut(self._in(words, width), min(width, MAX_INTEGER)), signed)
+
+    def pack_steps(self, spikes: NDArray[np.bool_]) -> Words:
+        """The spikes (steps, neurons) of steps, in the order of addresses: one word a step, of a width that was chosen
+        as many as hold all neurons (LAYOUT-3).
+        """
+        steps, neurons = spikes.shape
+        width = self.word or neurons
+        padded = np.zeros((steps, -(-neurons // width) * width), np.bool_)
+        padded[:, :neurons] = spikes
+        return self._out(of_words.of_flags(padded.reshape(-1, width)))
+
+    def unpack_steps(self, words: Words, neurons: int) -> NDArray[np.bool_]:
+        """The spikes (steps, neurons) that words which were read hold (LAYOUT-3)."""
+        width = self.word or neurons
+        flags = of_words.to_flags(self._in(words, width))
+        return flags.reshape(-1, -(-neurons // width) * width)[:, :neurons]
+
+    def width_in_file(self, width: int) -> int:
+        """The bits of a word as it lies in a file: whole bytes where bytes are turned (LAYOUT-2)."""
+        return -(-width // 8) * 8 if self.bytes == "low" else width
+
+    def _out(self, words: Words) -> Words:
+        """Words as they lie in a file."""
+        words = of_words.reversed_bits(words) if self.bits == "low" else words
+        return of_words.reversed_bytes(words) if self.bytes == "low" else words
+
+    def _in(self, words: Words, width: int) -> Words:
+        """Words of a file as they are meant."""
+        words = of_words.cut(of_words.reversed_bytes(words), width) if self.bytes == "low" else words
+        return of_words.reversed_bits(words) if self.bits == "low" else words
+
+    def neuron_at(self, p: Population) -> NDArray[np.intp]:
+        """The neuron at each address of a population (LAYOUT-3). Errors: UsageError for what is no permutation."""
+        if self.neurons == "chw":
+            return np.arange(p.neurons, dtype=np.intp)
+        if self.neurons == "hwc":
+            return np.arange(p.neurons, dtype=np.intp).reshape(p.shape).transpose(1, 2, 0).reshape(-1)
+        assert isinstance(self.neurons, Mapping)
+        if p.name not in self.neurons:
+            return np.arange(p.neurons, dtype=np.intp)
+        try:
+            given = np.asarray(self.neurons[p.name])
+        except ValueError:
+            given = np.asarray(None)
+        if (
+            given.shape != (p.neurons,)
+            or given.dtype.kind not in "iu"
+            or (np.sort(given) != np.arange(p.neurons)).any()
+        ):
+            limit = f"each of 0..{p.neurons - 1} once"
+            raise UsageError("LAYOUT-3", f"layout neurons of {p.name}", "not a permutation", given.shape, limit)
+        return given.astype(np.intp)
+
+    def shift_of(self, name: str) -> int:
+        """How far the membranes of a population are shifted (LAYOUT-4)."""
+        return self.shift.get(name, 0) if isinstance(self.shift, Mapping) else self.shift
+
+    def to_dict(self) -> dict[str, Any]:
+        """The layout as plain JSON values, as manifests and layout files hold it."""
+        many = isinstance(self.neurons, Mapping)
+        neurons = {k: np.asarray(v).tolist() for k, v in self.neurons.items()} if many else self.neurons
+        shift = dict(self.shift) if isinstance(self.shift, Mapping) else self.shift
+        plain = {"word": self.word, "bits": self.bits, "bytes": self.bytes, "neurons": neurons}
+        return {**plain, "spikes": self.spikes, "shift": shift}
+
+
+def from_dict(plain: Any, place: str) -> Layout:
+    """The layout that JSON values say. Errors: UsageError."""
+    if not isinstance(plain, dict):
+        raise UsageError("LAYOUT-1", place, "not a layout", type(plain).__name__, f"an object of {', '.join(_KEYS)}")
+    for key in plain:
+        if key not in _KEYS:
+            raise UsageError("LAYOUT-1", place, "unknown key", key, nearest(key, _KEYS))
+    return Layout(**plain)
+
+
+def _whole(value: object) -> bool:
+    """Whether a value is an integer, and no truth value."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+_KEYS = list(json.loads(json.dumps(Layout().to_dict())))
