@@ -53,7 +53,7 @@ class Layout:
                 raise UsageError("LAYOUT-4", "layout shift", "not a shift", shift, f"wanted 0..{MAX_INTEGER - 1}")
 
     def width(self, needed: int, place: str) -> int:
-        """The bits of a word that holds integers of `needed` bits (LAYOUT-1). Errors: UsageError when it is narrower."""
+        """The bits of a word for integers of `needed` bits (LAYOUT-1). Errors: UsageError when it is narrower."""
         if self.word is not None and self.word < needed:
             raise UsageError("LAYOUT-1", place, "does not fit the words", f"{needed} bits", f"words of {self.word}")
         return needed if self.word is None else self.word
@@ -125,8 +125,9 @@ class Layout:
 
     def to_dict(self) -> dict[str, Any]:
         """The layout as plain JSON values, as manifests and layout files hold it."""
-        many = isinstance(self.neurons, Mapping)
-        neurons = {k: np.asarray(v).tolist() for k, v in self.neurons.items()} if many else self.neurons
+        neurons: object = self.neurons
+        if isinstance(self.neurons, Mapping):
+            neurons = {name: np.asarray(order).tolist() for name, order in self.neurons.items()}
         shift = dict(self.shift) if isinstance(self.shift, Mapping) else self.shift
         plain = {"word": self.word, "bits": self.bits, "bytes": self.bytes, "neurons": neurons}
         return {**plain, "spikes": self.spikes, "shift": shift}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.formats.layout import Layout
 from fsref.law.network import Network
@@ -54,9 +55,9 @@ def width(net: Network, p: Population, what: str) -> tuple[int, bool]:
             raise AssertionError(what)
 
 
-def stored(of: str, what: str, file: str, axes: tuple[str, ...], values: Ints) -> Memory:
+def stored(of: str, what: str, file: str, axes: tuple[str, ...], values: NDArray[np.integer]) -> Memory:
     """A memory that a network brings: two's complement, as wide as its own integers ask (RANGE-6)."""
-    return Memory(of, what, file, axes, values, width_bits(hull(values)), True)
+    return Memory(of, what, file, axes, values.astype(np.int64), width_bits(hull(values)), True)
 
 
 def file_of(net: Network, of: str, what: str) -> str:
@@ -81,7 +82,7 @@ def parameters(net: Network, layout: Layout) -> Iterator[Memory]:
                 yield stored(p.name, what, file_of(net, p.name, what), axes, rows)
 
 
-def _weights(source: Population, q: Projection, layout: Layout) -> tuple[tuple[str, ...], Ints]:
+def _weights(source: Population, q: Projection, layout: Layout) -> tuple[tuple[str, ...], NDArray[np.integer]]:
     """Axes and weights of a projection: the channels of its source last where the layout is "hwc", and the columns of a
     dense one in the order of the addresses of its source (LAYOUT-3).
     """

@@ -90,6 +90,6 @@ def read(
     else:
         values = layout.unpack(found, bits, signed, place)
         values = values.reshape((-1, steps, each) if what == "membranes" else (-1, each))
-    placed = np.empty_like(values)
+    placed: Ints = np.empty_like(values)
     placed[..., order] = values
     return placed
