@@ -10,8 +10,8 @@ import pytest
 
 import fsref
 from fsref.errors import UsageError
-from fsref.formats import export as formats
 from fsref.formats import onnx
+from fsref.simulation import export as formats
 
 
 def test_a_format_writes_what_its_module_writes(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ def test_a_new_format_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ("given", "value", "says"),
     [
         ({"format": "onx"}, "onx", "export: unknown format: onx (did you mean onnx?) [FILE-5]"),
-        ({"format": None}, None, "export: unknown format (onnx) [FILE-5]"),
+        ({"format": None}, None, "export: unknown format (onnx, readmemh, coe, mif) [FILE-5]"),
         (
             {"format": "onnx", "code": []},
             "code",

@@ -30,6 +30,7 @@ NET, GRAPH = "tiny.fs.npz --data x.npz", "graph.npz --data images.npz"
 MADE = "graph.npz made.fs.npz --data images.npz"
 FOLDER = "tiny.fs.npz --data big"
 NEURON = "--population hid --neuron 0"
+MEMORIES = "tiny.fs.npz --format readmemh --out m"
 BIG = "graph.npz --data colour --out n.npz"
 ACTS = {
     "info": {"--timeline": ("tiny.fs.npz", "--timeline"), "--json": ("tiny.fs.npz", "--json")},
@@ -139,6 +140,13 @@ ACTS = {
         "--format": ("tiny.fs.npz", "--format onnx"),
         "--out": ("tiny.fs.npz --format onnx", "--out other.onnx"),
         "--codes": ("tiny.fs.npz --format onnx", "--codes hid"),
+        "--data": (MEMORIES, "--data x.npz"),
+        "--resize": (f"{MEMORIES} --data big", "--resize 2"),
+        "--crop": (f"{MEMORIES} --data big", "--crop 2"),
+        "--images": (f"{MEMORIES} --data x.npz", "--images 1"),
+        "--record": (f"{MEMORIES} --data x.npz", "--record hid"),
+        "--observable": (f"{MEMORIES} --data x.npz", "--observable codes"),
+        "--layout": (MEMORIES, "--layout word=32"),
         "--force": ("tiny.fs.npz --format onnx --out there.onnx", "--force"),
         "--json": ("tiny.fs.npz --format onnx", "--json"),
     },
@@ -285,8 +293,12 @@ def test_what_cannot_act_is_refused_before_anything_is_read(
     words = [word if word not in ("digits", "graph.npz") else "not there" for word in required(verb)]
     if condition.needed:
         others: list[list[str]] = [[]]
-        if any(isinstance(other, When) for other in condition.others):
-            words = [{1: "one.png"}.get(i, word) for i, word in enumerate(words)]  # where IMAGE stands
+        cases = [other for other in condition.others if isinstance(other, When)]
+        if cases and "IMAGE" in (param.make_metavar(click.Context(verb)) for param in verb.params):
+            words[1] = "one.png"
+        if cases and "--format" in words:
+            forms = next(param.type.choices for param in verb.params if param.name == "form")
+            words[-1] = next(form for form in forms if not any(case.holds({"form": form}) for case in cases))
     else:
         others = [example(verb, other) for other in condition.others]
     for other in others:

@@ -52,6 +52,7 @@ SOURCE = options(
     click.option("--resize", type=click.IntRange(1), metavar="N", help="Resize the shorter side of image files to N."),
     click.option("--crop", type=click.IntRange(1), metavar="N", help="Crop the centre N x N of image files."),
 )
+IMAGES = click.option("--images", "selection", metavar="A:B", help="Which of them: 7, 0:4, ::10 or 1,5,9.")
 LIMIT = click.option("--limit", type=click.IntRange(1), metavar="N", help="Take the first N images alone.")
 FORCE = click.option("--force", is_flag=True, help="Replace what is there.")
 ENGINE = click.option(
@@ -106,6 +107,28 @@ def images_of(name: str, net: Network, given: Given) -> ImageSet:
     if source is None:
         raise UsageError("RUN-4", "--data", "this network comes without images: name some", None, SOURCES)
     return load_images(source, net, given["resize"], given["crop"], given.get("limit"))
+
+
+def chosen(text: str | None, count: int) -> list[int]:
+    """The indices a selection such as `7`, `0:4`, `::10` or `1,5,9` names among `count` images. Errors: UsageError."""
+    picked: list[int] = []
+    for part in (":" if text is None else text).split(","):
+        try:
+            if ":" in part:
+                picked += range(count)[slice(*(int(end) if end.strip() else None for end in part.split(":")))]
+            else:
+                picked.append(range(count)[int(part)])
+        except (ValueError, TypeError, IndexError):
+            raise UsageError(
+                "RUN-4",
+                "--images",
+                "not a selection of the images",
+                part,
+                f"there are {count}: 3 or 0:4 or ::10 or 1,5,9",
+            ) from None
+    if not picked:
+        raise UsageError("RUN-4", "--images", "selects no image", text, f"there are {count}")
+    return picked
 
 
 def labelled(sheet: Sheet, *images: ImageSet) -> Sheet:

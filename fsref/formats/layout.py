@@ -6,19 +6,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.errors import UsageError, nearest, public
+from fsref.errors import FileError, UsageError, nearest, public
 from fsref.formats import words as of_words
 from fsref.formats.words import MAX_INTEGER, Words
+from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import Population
 
 MAX_WORD = 65_536
+MAX_FILE = 2**26  # bytes of a layout file: the order of millions of neurons
 CHOICES = {"bits": ("high", "low"), "bytes": ("high", "low"), "neurons": ("chw", "hwc"), "spikes": ("trains", "steps")}
 
 
@@ -39,7 +43,7 @@ class Layout:
     bytes: str = "high"
     neurons: str | Mapping[str, Sequence[int]] = "chw"
     spikes: str = "trains"
-    shift: int | Mapping[str, int] = field(default=0)
+    shift: int | Mapping[str, int] = 0
 
     def __post_init__(self) -> None:
         for name, known in CHOICES.items():
@@ -133,14 +137,56 @@ class Layout:
         return {**plain, "spikes": self.spikes, "shift": shift}
 
 
+def given(layout: Layout | Mapping[str, Any] | str | PathLike[str] | None, net: Network) -> Layout:
+    """The layout that was asked for, which fits a network: one, a mapping of its keys, the path of a JSON file that
+    holds one, or what none says. Errors: UsageError, FileError.
+    """
+    if layout is None:
+        return Layout()
+    if isinstance(layout, str | PathLike):
+        return checked(from_dict(_from_file(Path(layout)), str(layout)), net)
+    return checked(layout if isinstance(layout, Layout) else from_dict(layout, "layout"), net)
+
+
 def from_dict(plain: Any, place: str) -> Layout:
-    """The layout that JSON values say. Errors: UsageError."""
-    if not isinstance(plain, dict):
-        raise UsageError("LAYOUT-1", place, "not a layout", type(plain).__name__, f"an object of {', '.join(_KEYS)}")
+    """The layout that plain values say. Errors: UsageError."""
+    if not isinstance(plain, Mapping):
+        raise UsageError("LAYOUT-1", place, "not a layout", type(plain).__name__, f"an object of {', '.join(KEYS)}")
     for key in plain:
-        if key not in _KEYS:
-            raise UsageError("LAYOUT-1", place, "unknown key", key, nearest(key, _KEYS))
+        if key not in KEYS:
+            raise UsageError("LAYOUT-1", place, "unknown key", key, nearest(str(key), list(KEYS)))
     return Layout(**plain)
+
+
+def checked(layout: Layout, net: Network) -> Layout:
+    """The layout, when it names populations of this network alone, and neurons of theirs (LAYOUT-3, LAYOUT-4). Errors:
+    UsageError.
+    """
+    shifted = [p.name for p in net.populations if "membranes" in p.observables or "opening" in p.observables]
+    named = {"neurons": ("LAYOUT-3", [p.name for p in net.populations]), "shift": ("LAYOUT-4", shifted)}
+    for key, (rule, known) in named.items():
+        value = getattr(layout, key)
+        for name in value if isinstance(value, Mapping) else ():
+            if name not in known:
+                limit = nearest(str(name), known)
+                raise UsageError(rule, f"layout {key}", "no such population", name, limit)
+    for p in net.populations:
+        layout.neuron_at(p)
+    return layout
+
+
+def _from_file(path: Path) -> object:
+    """What a JSON file holds. Errors: FileError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
+        if len(data) > MAX_FILE:
+            raise FileError("LAYOUT-1", str(path), "is too large for a layout", None, f"at most {MAX_FILE:,} bytes")
+        told: object = json.loads(data)
+    except (OSError, ValueError, RecursionError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise FileError("LAYOUT-1", str(path), "cannot be read", why) from None
+    return told
 
 
 def _whole(value: object) -> bool:
@@ -148,4 +194,4 @@ def _whole(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-_KEYS = list(json.loads(json.dumps(Layout().to_dict())))
+KEYS = tuple(Layout().to_dict())
