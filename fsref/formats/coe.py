@@ -11,25 +11,30 @@ from fsref.formats import hexadecimal
 from fsref.formats.words import Words
 
 SUFFIX = ".coe"
-RULE = "LAYOUT-1"
-FORM = re.compile(
-    rb"\s*memory_initialization_radix\s*=\s*(\d+)\s*;\s*memory_initialization_vector\s*=([^;]*);?\s*", re.IGNORECASE
-)
+BETWEEN = 2  # characters between the digits of two words
+COMMENT = re.compile(rb"^[ \t]*;[^\n]*", re.MULTILINE)
+RADIXES = {b"2": 2, b"10": 10, b"16": 16}
 
 
 def write(words: Words, comment: str) -> bytes:
     """The text of words, behind a comment of one line."""
     head = f"; {comment}\nmemory_initialization_radix=16;\nmemory_initialization_vector=\n".encode("ascii")
-    body = hexadecimal.lines(words, b",\n")
-    return head + body[:-2] + b";\n"
+    return head + hexadecimal.lines(words, b",\n")[:-2] + b";\n"
 
 
 def read(data: bytes, bits: int, place: str) -> Words:
     """The words of `bits` bits in a text. Errors: FileError."""
-    text = b"\n".join(b"" if line.lstrip().startswith(b";") else line for line in data.split(b"\n"))
-    match = FORM.fullmatch(text)
-    if match is None or int(match[1]) not in (2, 10, 16):
-        limit = "wanted memory_initialization_radix=2, 10 or 16; memory_initialization_vector=WORDS;"
-        raise FileError(RULE, place, "is not a .coe memory", None, limit)
-    tokens = match[2].replace(b",", b" ").split()
-    return hexadecimal.parsed(hexadecimal.respelt(tokens, int(match[1]), bits, place, RULE), bits, place, RULE)
+    said = [part.partition(b"=") for part in COMMENT.sub(b"", data).split(b";", 3)]
+    keys = [key.strip().lower() for key, _, _ in said]
+    if keys[:2] != [b"memory_initialization_radix", b"memory_initialization_vector"] or any(keys[2:]):
+        raise _other(place)
+    radix, numbers = said[0][2].strip(), said[1][2]
+    if radix not in RADIXES:
+        raise _other(place)
+    return hexadecimal.words_of(hexadecimal.respelt(numbers, RADIXES[radix], bits, place), bits, place)
+
+
+def _other(place: str) -> FileError:
+    """What is no text of this form."""
+    limit = "wanted memory_initialization_radix=2, 10 or 16; memory_initialization_vector=WORDS;"
+    return FileError(hexadecimal.RULE, place, "is not a .coe memory", None, limit)

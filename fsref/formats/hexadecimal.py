@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import binascii
+import re
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +12,15 @@ from numpy.typing import NDArray
 from fsref.errors import FileError
 from fsref.formats.words import Words
 
-DIGITS = frozenset(b"0123456789abcdefABCDEF")
+RULE = "LAYOUT-1"
+DIGITS = b"0123456789abcdef"
+PIECE = 2**22  # digits of the words that are read at a time
+MAX_BYTES, MAX_TEXT = 2**26, 2**28  # of the words of one memory, and of the text of them
+NUMBER = re.compile(rb"[^\s,]+")
+BLANK, BAD = 16, 17
+KIND = np.full(256, BAD, np.uint8)  # what a character is: the value of a digit, or one of these
+KIND[list(b" \t\r\n\v\f,")] = BLANK
+KIND[list(DIGITS)] = KIND[list(DIGITS.upper())] = np.arange(16)
 
 
 def digits(words: Words) -> NDArray[np.uint8]:
@@ -27,49 +37,78 @@ def lines(words: Words, end: bytes = b"\n") -> bytes:
     return np.concatenate([text, ends], axis=1).tobytes()
 
 
-def parsed(tokens: list[bytes], bits: int, place: str, rule: str) -> Words:
-    """The words of hexadecimal numbers, with as many digits as a word has, or fewer. Errors: FileError naming `rule`
-    and the word.
+def words_of(text: bytes, bits: int, place: str) -> Words:
+    """The words that a text of hexadecimal numbers holds, between blanks or commas; a number may have
+    fewer digits than a word, or zeros before them. Errors: FileError that names the word.
     """
-    wide = -(-bits // 8) * 2
-    try:
-        data = bytes.fromhex(b"".join([token.rjust(wide, b"0") for token in tokens]).decode("ascii"))
-        found = np.frombuffer(data, np.uint8).reshape(len(tokens), wide // 2)
-    except ValueError:
-        found = None
-    if found is None or (bits % 8 and (found[:, 0] >> bits % 8).any()):
-        raise FileError(rule, *_wrong(tokens, bits, place))
+    kinds = KIND[np.frombuffer(text, np.uint8)]
+    inside = np.concatenate([[False], kinds != BLANK, [False]])
+    starts = np.flatnonzero(inside[1:-1] & ~inside[:-2])
+    ends = np.flatnonzero(inside[1:-1] & ~inside[2:]) + 1
+    octets = -(-bits // 8)
+    check_count(len(starts), octets, place)
+    found = np.empty((len(starts), octets), np.uint8)
+    for first in range(0, len(starts), step := max(1, PIECE // (2 * octets))):
+        some = slice(first, first + step)
+        wrong = _fill(found[some], kinds, starts[some], ends[some], bits)
+        if wrong is not None:
+            at = first + wrong
+            raise FileError(RULE, f"{place}: word {at}", *_told(text[starts[at] : ends[at]], bits))
     return Words(bits, found)
 
 
-def respelt(tokens: list[bytes], radix: int, bits: int, place: str, rule: str) -> list[bytes]:
+def check_count(count: int, octets: int, place: str) -> None:
+    """Nothing, when no more words of so many bytes are there than are read. Errors: FileError."""
+    if count > (most := MAX_BYTES // octets):
+        raise FileError(RULE, place, "holds too many words", count, f"at most {most}")
+
+
+def _fill(
+    found: NDArray[np.uint8], kinds: NDArray[np.uint8], starts: NDArray[np.intp], ends: NDArray[np.intp], bits: int
+) -> int | None:
+    """Fill bytes of words (n, octets) from their digits; the first word that is none, or is too wide."""
+    width = 2 * found.shape[1]
+    lengths = ends - starts
+    nibbles = np.zeros((len(found), width), np.uint8)
+    wrong = np.zeros(len(found), np.bool_)
+    for back in range(1, int(lengths.max()) + 1):  # digits from the last one on
+        there = np.flatnonzero(lengths >= back) if back > int(lengths.min()) else slice(None)
+        values = kinds[ends[there] - back]
+        wrong[there] |= (values >= BLANK) | ((values > 0) if back > width else False)
+        if back <= width:
+            nibbles[there, width - back] = values & 15
+    found[:] = nibbles[:, 0::2] << 4 | nibbles[:, 1::2]
+    wrong |= found[:, 0] > 0xFF >> (-bits % 8)
+    return int(np.flatnonzero(wrong)[0]) if wrong.any() else None
+
+
+def _told(token: bytes, bits: int) -> tuple[str, str, str]:
+    """What is wrong with a word: problem, what is shown of it, what would do."""
+    text = token[:20].decode("ascii", "replace")
+    if set(token.lower()) <= set(DIGITS):
+        return "has more bits than a word", text, f"wanted words of {bits} bits"
+    if set(token.lower()) <= set(DIGITS + b"xz"):
+        return "is unknown: nothing was written there", text, "wanted a hexadecimal number"
+    return "is not a hexadecimal number", text, f"wanted at most {-(-bits // 4)} digits"
+
+
+def respelt(text: bytes, radix: int, bits: int, place: str) -> bytes:
     """Numbers of another radix in hexadecimal; those below 0, which decimal ones may be, in two's complement. Errors:
-    FileError naming `rule` and the word.
+    FileError that names the word.
     """
-    if radix == 16:
-        return tokens
-    found = []
-    for number, token in enumerate(tokens):
-        try:
-            value = int(token, radix) if len(token) <= bits + 1 else 1 << bits
-        except ValueError:
-            value = 1 << bits
-        if not -(1 << bits - 1) <= value < 1 << bits:
+    return text if radix == 16 else b" ".join(_respelt(text, radix, bits, place))
+
+
+def _respelt(text: bytes, radix: int, bits: int, place: str) -> Iterator[bytes]:
+    """The numbers one by one."""
+    form = re.compile({2: rb"[01]+", 8: rb"[0-7]+", 10: rb"-?[0-9]+"}[radix])
+    for number, match in enumerate(NUMBER.finditer(text)):
+        token = match[0]
+        value = int(token, radix) if form.fullmatch(token) and len(token) <= min(bits + 1, 4000) else None
+        if value is None or not -(1 << bits - 1) <= value < 1 << bits:
             shown = token[:20].decode("ascii", "replace")
-            limit = f"wanted a number of {bits} bits in radix {radix}"
-            raise FileError(rule, f"{place}: word {number}", "is not a word", shown, limit)
-        found.append(b"%x" % (value % (1 << bits)))
-    return found
-
-
-def _wrong(tokens: list[bytes], bits: int, place: str) -> tuple[str, str, str, str]:
-    """What is wrong with the first wrong word, and where."""
-    for number, token in enumerate(tokens):
-        shown, at = token[:20].decode("ascii", "replace"), f"{place}: word {number}"
-        if set(token) & set(b"xXzZ") and set(token) <= DIGITS | set(b"xXzZ"):
-            return at, "is unknown: nothing was written there", shown, "wanted a hexadecimal number"
-        if not set(token) <= DIGITS or not token:
-            return at, "is not a hexadecimal number", shown, f"wanted at most {-(-bits // 4)} digits"
-        if int(token, 16) >> bits:
-            return at, "has more bits than a word", shown, f"wanted words of {bits} bits"
-    raise AssertionError("called where every word is right")
+            unknown = "is unknown: nothing was written there" if set(token.lower()) & set(b"xz") else "is not a word"
+            raise FileError(
+                RULE, f"{place}: word {number}", unknown, shown, f"wanted a number of {bits} bits in radix {radix}"
+            )
+        yield b"%x" % (value % (1 << bits))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.errors import FileError, UsageError, nearest, public
+from fsref.errors import FileError, UsageError, nearest
 from fsref.formats import words as of_words
 from fsref.formats.words import MAX_INTEGER, Words
 from fsref.law.network import Network
@@ -26,7 +26,6 @@ MAX_FILE = 2**26  # bytes of a layout file: the order of millions of neurons
 CHOICES = {"bits": ("high", "low"), "bytes": ("high", "low"), "neurons": ("chw", "hwc"), "spikes": ("trains", "steps")}
 
 
-@public
 @dataclass(frozen=True)
 class Layout:
     """The layout of memories, the same for all of a folder (LAYOUT-1 to LAYOUT-4).
@@ -49,7 +48,8 @@ class Layout:
         for name, known in CHOICES.items():
             value = getattr(self, name)
             if value not in known if isinstance(value, str) else not (name == "neurons" and isinstance(value, Mapping)):
-                raise UsageError("LAYOUT-1", f"layout {name}", "unknown", value, f"wanted {' or '.join(known)}")
+                limit = f"wanted {' or '.join(known)}" + (", or by population" if name == "neurons" else "")
+                raise UsageError("LAYOUT-1", f"layout {name}", "unknown", value, limit)
         if self.word is not None and not (_whole(self.word) and 1 <= self.word <= MAX_WORD):
             raise UsageError("LAYOUT-1", "layout word", "not a width in bits", self.word, f"wanted 1..{MAX_WORD}")
         for shift in self.shift.values() if isinstance(self.shift, Mapping) else [self.shift]:
@@ -67,25 +67,44 @@ class Layout:
         return self._out(of_words.of_integers(values, self.width(needed, place)))
 
     def unpack(self, words: Words, needed: int, signed: bool, place: str) -> Ints:
-        """The integers (n,) of words that were read (LAYOUT-1, LAYOUT-2). Errors: UsageError."""
-        width = self.width(needed, place)
-        return of_words.to_integers(of_words.cut(self._in(words, width), min(width, MAX_INTEGER)), signed)
+        """The integers (n,) of words that were read: more than `needed` bits hold them where a chip has more (LAYOUT-1,
+        LAYOUT-2). Errors: UsageError, FileError for what is no integer of 64 bits.
+        """
+        values, wrong = of_words.to_integers(self._in(words, self.width(needed, place), place), signed)
+        if wrong.any():
+            at = int(np.flatnonzero(wrong)[0])
+            raise FileError("LAYOUT-1", f"{place}: word {at}", "is no integer of 64 bits with a sign")
+        return values
 
-    def pack_steps(self, spikes: NDArray[np.bool_]) -> Words:
-        """The spikes (steps, neurons) of steps, in the order of addresses: one word a step, of a width that was chosen
-        as many as hold all neurons (LAYOUT-3).
+    def steps_width(self, neurons: int, place: str) -> int:
+        """The bits of a word of `spikes` "steps" (LAYOUT-4). Errors: UsageError where one word would be too wide."""
+        if (self.word or neurons) > MAX_WORD:
+            limit = f"at most {MAX_WORD} bits: choose a word"
+            raise UsageError("LAYOUT-4", place, "a step is too wide for one word", f"{neurons} neurons", limit)
+        return self.word or neurons
+
+    def pack_steps(self, spikes: NDArray[np.bool_], place: str) -> Words:
+        """The spikes (steps, neurons) of steps, in the order of addresses, as one word a step, or as many of a width
+        that was chosen as hold all neurons (LAYOUT-4). Errors: UsageError.
         """
         steps, neurons = spikes.shape
-        width = self.word or neurons
+        width = self.steps_width(neurons, place)
         padded = np.zeros((steps, -(-neurons // width) * width), np.bool_)
         padded[:, :neurons] = spikes
         return self._out(of_words.of_flags(padded.reshape(-1, width)))
 
-    def unpack_steps(self, words: Words, neurons: int) -> NDArray[np.bool_]:
-        """The spikes (steps, neurons) that words which were read hold (LAYOUT-3)."""
-        width = self.word or neurons
-        flags = of_words.to_flags(self._in(words, width))
-        return flags.reshape(-1, -(-neurons // width) * width)[:, :neurons]
+    def unpack_steps(self, words: Words, neurons: int, place: str) -> NDArray[np.bool_]:
+        """The spikes (steps, neurons) that words which were read hold (LAYOUT-4). Errors: UsageError, FileError for
+        spikes of no neuron.
+        """
+        width = self.steps_width(neurons, place)
+        each = -(-neurons // width)
+        flags = of_words.to_flags(self._in(words, width, place)).reshape(-1, each * width)
+        if flags[:, neurons:].any():
+            at = int(np.flatnonzero(flags[:, neurons:].any(axis=1))[0]) * each + each - 1
+            problem, limit = "has spikes of no neuron", f"there are {neurons} neurons: {each} words of {width} bits"
+            raise FileError("LAYOUT-4", f"{place}: word {at}", problem, None, limit)
+        return flags[:, :neurons]
 
     def width_in_file(self, width: int) -> int:
         """The bits of a word as it lies in a file: whole bytes where bytes are turned (LAYOUT-2)."""
@@ -96,9 +115,15 @@ class Layout:
         words = of_words.reversed_bits(words) if self.bits == "low" else words
         return of_words.reversed_bytes(words) if self.bytes == "low" else words
 
-    def _in(self, words: Words, width: int) -> Words:
-        """Words of a file as they are meant."""
-        words = of_words.cut(of_words.reversed_bytes(words), width) if self.bytes == "low" else words
+    def _in(self, words: Words, width: int, place: str) -> Words:
+        """Words of a file as they are meant. Errors: FileError for bits beyond those of a word."""
+        if self.bytes == "low":
+            turned = of_words.reversed_bytes(words)
+            words = of_words.cut(turned, width)
+            if (at := np.flatnonzero(turned.data[:, 0] != words.data[:, 0])).size:
+                raise FileError(
+                    "LAYOUT-2", f"{place}: word {at[0]}", "has more bits than a word", None, f"{width} bits"
+                )
         return of_words.reversed_bits(words) if self.bits == "low" else words
 
     def neuron_at(self, p: Population) -> NDArray[np.intp]:
@@ -132,8 +157,13 @@ class Layout:
         neurons: object = self.neurons
         if isinstance(self.neurons, Mapping):
             neurons = {name: np.asarray(order).tolist() for name, order in self.neurons.items()}
-        shift = dict(self.shift) if isinstance(self.shift, Mapping) else self.shift
-        plain = {"word": self.word, "bits": self.bits, "bytes": self.bytes, "neurons": neurons}
+        shift = {k: int(v) for k, v in self.shift.items()} if isinstance(self.shift, Mapping) else int(self.shift)
+        plain = {
+            "word": None if self.word is None else int(self.word),
+            "bits": self.bits,
+            "bytes": self.bytes,
+            "neurons": neurons,
+        }
         return {**plain, "spikes": self.spikes, "shift": shift}
 
 

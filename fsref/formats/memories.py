@@ -12,74 +12,75 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.formats.layout import Layout
+from fsref.formats.words import Words
 from fsref.law.network import Network
-from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Integrating, Population, Readout
+from fsref.law.populations import FS, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.law.ranges import width_bits
 from fsref.law.widths import code_width, hull, membrane_width
 from fsref.tables import Brief
 
+PARAMETERS = ("weights", "bias", "T", "h", "d")
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Memory(Brief):
-    """Integers in the order of their addresses: `values`, its axes named by `axes`, the last one running fastest.
+    """A memory: its words as they lie in a file, `shape` words along `axes`, the last one running fastest.
 
     `of` is the population or projection they belong to, `what` what they are of it; `file` the stem of the file that
-    holds them. They fit words of `bits` bits, two's complement when `signed`.
+    holds them. They are two's complement when `signed`.
     """
 
     of: str
     what: str
     file: str
     axes: tuple[str, ...]
-    values: Ints
-    bits: int
+    shape: tuple[int, ...]
     signed: bool
+    words: Words
 
 
 def width(net: Network, p: Population, what: str) -> tuple[int, bool]:
-    """The bits that hold an observable of a population for every image, and whether they have a sign: of sums and
-    membranes those of the membrane, which any_order or a declared width bounds (RANGE-6).
-    """
+    """The bits that hold an observable of a population for every image, and whether they have a sign (LAYOUT-1)."""
     match what:
         case "spikes":
             return net.steps[p.name], False
         case "codes":
             codes = net.ranges[p.name].codes
             return max(1, code_width(codes)), bool(codes.min() < 0)
-        case "sums" | "opening" | "membranes":
-            assert isinstance(p, FS | Readout)
-            return membrane_width(net, p), True
+        case "sums":  # a declared width may wrap on the way (RANGE-5): what one projection delivers may be beyond it
+            return width_bits(net.ranges[p.name].any_order), True
         case _:
-            raise AssertionError(what)
+            return membrane_width(net, next(q for q in net.integrating if q.name == p.name)), True
 
 
-def stored(of: str, what: str, file: str, axes: tuple[str, ...], values: NDArray[np.integer]) -> Memory:
-    """A memory that a network brings: two's complement, as wide as its own integers ask (RANGE-6)."""
-    return Memory(of, what, file, axes, values.astype(np.int64), width_bits(hull(values)), True)
-
-
-def file_of(net: Network, of: str, what: str) -> str:
-    """The stem of a file: population.I.WHAT or projection.J.WHAT, by index, as FILE-1 and RUN-3 name arrays."""
-    names = [p.name for p in net.populations]
-    if of in names:
-        return f"population.{names.index(of)}.{what}"
-    return f"projection.{list(net.named_projections).index(of)}.{what}"
+def stems(net: Network) -> dict[str, str]:
+    """What the names of the files of each population and projection begin with: population.I or projection.J, as FILE-1
+    and RUN-3 name arrays.
+    """
+    found = {p.name: f"population.{index}" for index, p in enumerate(net.populations)}
+    return found | {name: f"projection.{index}" for index, name in enumerate(net.named_projections)}
 
 
 def parameters(net: Network, layout: Layout) -> Iterator[Memory]:
-    """The memories of a network, population by population: weights into it, bias, T, h, d."""
+    """The memories of a network, population by population: weights into it, bias, T, h, d. Errors: UsageError."""
+    stem = stems(net)
+    for of, what, axes, values in _arrays(net, layout):
+        words = layout.pack(values.astype(np.int64), width_bits(hull(values)), f"{of} {what}")
+        yield Memory(of, what, f"{stem[of]}.{what}", axes, values.shape, True, words)
+
+
+def _arrays(net: Network, layout: Layout) -> Iterator[tuple[str, str, tuple[str, ...], NDArray[np.integer]]]:
+    """What each memory of a network is of, what it holds, its axes and integers, in the order of its addresses."""
+    integrating = {p.name: p for p in net.integrating}
     for p in net.populations:
         for name, q in net.into(p.name).items():
-            axes, values = _weights(net[q.source], q, layout)
-            yield stored(name, "weights", file_of(net, name, "weights"), axes, values)
-        if isinstance(p, Integrating):
-            yield stored(p.name, "bias", file_of(net, p.name, "bias"), *_bias(p, layout))
-        if isinstance(p, FS):
+            yield name, "weights", *_weights(net[q.source], q, layout)
+        if p.name in integrating:
+            yield p.name, "bias", *_bias(integrating[p.name], layout)
+        if isinstance(p, FS):  # the others have no table in the network
             for what, rows in (("T", p.table.T), ("h", p.table.h), ("d", p.table.d)):
-                axes = ("channel", "step")[2 - rows.ndim :]
-                yield stored(p.name, what, file_of(net, p.name, what), axes, rows)
+                yield p.name, what, ("channel", "step")[2 - rows.ndim :], rows
 
 
 def _weights(source: Population, q: Projection, layout: Layout) -> tuple[tuple[str, ...], NDArray[np.integer]]:
@@ -99,9 +100,8 @@ def _weights(source: Population, q: Projection, layout: Layout) -> tuple[tuple[s
             assert_never(q)
 
 
-def _bias(p: Integrating, layout: Layout) -> tuple[tuple[str, ...], Ints]:
+def _bias(p: FS | Readout, layout: Layout) -> tuple[tuple[str, ...], NDArray[np.integer]]:
     """Axes and values of a bias: by channel, or by address where it is a map (NET-5)."""
     if p.bias.ndim == 1:
         return ("channel",), p.bias
-    assert isinstance(p, FS | Readout)
-    return ("address",), np.ascontiguousarray(p.bias_map).reshape(-1)[layout.neuron_at(p)]
+    return ("address",), p.bias.reshape(-1)[layout.neuron_at(p)]

@@ -8,18 +8,20 @@ from __future__ import annotations
 import re
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.errors import FileError
 from fsref.formats import hexadecimal
 from fsref.formats.words import Words
 
 SUFFIX = ".mif"
-RULE = "LAYOUT-1"
+BETWEEN = 15  # characters between the digits of two words: an address, ` : ` and `;`
 RADIXES = {b"HEX": 16, b"DEC": 10, b"UNS": 10, b"OCT": 8, b"BIN": 2}
+HEADS = (b"DEPTH", b"WIDTH", b"ADDRESS_RADIX", b"DATA_RADIX")
 COMMENT = re.compile(rb"--[^\n]*|%[^%]*%")
-HEAD = re.compile(rb"\s*(DEPTH|WIDTH|ADDRESS_RADIX|DATA_RADIX)\s*=\s*(\w{1,10})\s*;", re.IGNORECASE)
-BODY = re.compile(rb"\s*CONTENT\s+BEGIN\b(.*)\bEND\s*;?\s*", re.IGNORECASE | re.DOTALL)
-ENTRY = re.compile(rb"\s*(?:\[\s*(\w+)\s*\.\.\s*(\w+)\s*\]|(\w+))\s*:\s*([^;:]*);")
+BEGIN = re.compile(rb"\bCONTENT\s+BEGIN\b", re.IGNORECASE)
+END = re.compile(rb"END\s*\Z", re.IGNORECASE)
+RANGE = re.compile(rb"\[\s*(\w{1,60})\s*\.\.\s*(\w{1,60})\s*\]|(\w{1,60})")
 
 
 def write(words: Words, comment: str) -> bytes:
@@ -32,45 +34,50 @@ def write(words: Words, comment: str) -> bytes:
 
 def read(data: bytes, bits: int, place: str) -> Words:
     """The words of `bits` bits in a text. Errors: FileError."""
-    text, said = COMMENT.sub(b" ", data), dict[bytes, bytes]()
-    while match := HEAD.match(text):
-        said[match[1].upper()] = match[2].upper()
-        text = text[match.end() :]
-    body = BODY.fullmatch(text)
-    depth, width = (said.get(name, b"") for name in (b"DEPTH", b"WIDTH"))
-    address, radix = (RADIXES.get(said.get(name, b"HEX")) for name in (b"ADDRESS_RADIX", b"DATA_RADIX"))
-    if body is None or not (depth.isdigit() and width.isdigit()) or address is None or radix is None:
-        raise FileError(
-            RULE, place, "is not a .mif memory", None, "wanted DEPTH, WIDTH, radixes, CONTENT BEGIN .. END;"
-        )
+    text = COMMENT.sub(b" ", data)
+    begin = BEGIN.search(text)
+    said = [part.partition(b"=") for part in text[: begin.start() if begin else 0].split(b";")[:-1]]
+    heads = {key.strip().upper(): value.strip().upper() for key, _, value in said[:9]}
+    depth, width = (heads.get(key, b"") for key in HEADS[:2])
+    radixes = [RADIXES.get(heads.get(key, b"HEX"), 0) for key in HEADS[2:]]
+    known = set(heads) <= set(HEADS) and len(said) == len(heads) and all(radixes)
+    if begin is None or not known or not all(n.isdigit() and len(n) < 16 for n in (depth, width)):
+        limit = "wanted DEPTH, WIDTH, radixes, CONTENT BEGIN .. END;"
+        raise FileError(hexadecimal.RULE, place, "is not a .mif memory", None, limit)
     if int(width) != bits:
-        raise FileError(RULE, place, "has words of another width", int(width), f"wanted {bits} bits")
-    tokens = _words(body[1], address, int(depth), place)
-    return hexadecimal.parsed(hexadecimal.respelt(tokens, radix, bits, place, RULE), bits, place, RULE)
+        raise FileError(hexadecimal.RULE, place, "has words of another width", int(width), f"wanted {bits} bits")
+    hexadecimal.check_count(int(depth), -(-bits // 8), place)
+    numbers, which = _placed(text[begin.end() :], radixes[0], int(depth), place)
+    found = hexadecimal.words_of(hexadecimal.respelt(numbers, radixes[1], bits, place), bits, place)
+    return Words(bits, found.data[which])
 
 
-def _words(body: bytes, radix: int, depth: int, place: str) -> list[bytes]:
-    """The words by address, each given once. Errors: FileError."""
-    found: dict[int, bytes] = {}
-    end, count = 0, 0
-    for match in ENTRY.finditer(body):
-        if match.start() != end:
-            break
-        end, given = match.end(), match[4].split()
+def _placed(body: bytes, radix: int, depth: int, place: str) -> tuple[bytes, NDArray[np.int64]]:
+    """The numbers of all entries in turn, and which of them lies at each address, each of which is given once. Errors:
+    FileError.
+    """
+    hexadecimal.check_count(body.count(b";") - 1, 1, place)
+    *entries, end = body.rstrip(b"; \t\r\n").split(b";")
+    which, numbers, count = np.full(depth, -1, np.int64), [], 0
+    for entry in entries:
+        at, _, words = entry.partition(b":")
+        match, given = RANGE.fullmatch(at.strip()), len(words.split())
         try:
-            first = int(match[1] or match[3], radix)
-            last = first + len(given) - 1 if match[1] is None else int(match[2], radix)
+            first = int((match and (match[1] or match[3])) or b"", radix)
+            last = int(match[2], radix) if match and match[2] else first + given - 1
         except ValueError:
+            shown = entry.strip()[:40].decode("ascii", "replace")
+            raise FileError(hexadecimal.RULE, place, "is not a word at an address", shown, "ADDRESS : WORD;") from None
+        if not (given and 0 <= first <= last < depth):
             raise FileError(
-                RULE, place, "address is no number", match[0].strip()[:40].decode("ascii", "replace")
-            ) from None
-        count += last - first + 1
-        if not (given and first <= last < depth <= len(body)):
-            raise FileError(RULE, place, "address out of range", f"{first}..{last}", f"wanted 0..{depth - 1}")
-        if count > depth:
-            break
-        found |= zip(range(first, last + 1), np.resize(np.array(given, object), last - first + 1).tolist(), strict=True)
-    if body[end:].strip() or not len(found) == count == depth:
-        wanted = f"wanted each of {depth} addresses once"
-        raise FileError(RULE, place, "is not one word for each address", f"{len(found)} read", wanted)
-    return [found[a] for a in range(depth)]
+                hexadecimal.RULE, place, "address out of range", f"{first}..{last}", f"wanted 0..{depth - 1}"
+            )
+        if (which[first : last + 1] >= 0).any():
+            raise FileError(hexadecimal.RULE, place, "address is given twice", f"{first}..{last}", "each once")
+        which[first : last + 1] = count + np.arange(last - first + 1) % given
+        count += given
+        numbers.append(words)
+    if END.fullmatch(end.strip()) is None or (which < 0).any():
+        limit = f"wanted each of {depth} addresses once, and END;"
+        raise FileError(hexadecimal.RULE, place, "is not a word at each address", f"{(which >= 0).sum()} read", limit)
+    return b" ".join(numbers), which

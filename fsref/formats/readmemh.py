@@ -14,8 +14,8 @@ from fsref.formats import hexadecimal
 from fsref.formats.words import Words
 
 SUFFIX = ".mem"
-RULE = "LAYOUT-1"
-COMMENT = re.compile(rb"//[^\n]*|/\*.*?\*/", re.DOTALL)
+BETWEEN = 1  # characters between the digits of two words
+ADDRESS = re.compile(rb"@([0-9a-fA-F]{0,17})(?!\S)")
 
 
 def write(words: Words, comment: str) -> bytes:
@@ -25,19 +25,33 @@ def write(words: Words, comment: str) -> bytes:
 
 def read(data: bytes, bits: int, place: str) -> Words:
     """The words of `bits` bits in a text. Errors: FileError."""
-    if b"/" in data:
-        data = COMMENT.sub(b" ", data)
-    tokens = data.replace(b"_", b"").split()
-    return hexadecimal.parsed(_placed(tokens, place) if b"@" in data else tokens, bits, place, RULE)
+    text = _uncommented(data, place).replace(b"_", b"").replace(b",", b"?")  # a comma separates nothing here
+    return hexadecimal.words_of(_whole(text, place), bits, place)
 
 
-def _placed(tokens: list[bytes], place: str) -> list[bytes]:
-    """The words without their `@ADDRESS`, each of which has to be the next address. Errors: FileError."""
-    found: list[bytes] = []
-    for token in tokens:
-        if not token.startswith(b"@"):
-            found.append(token)
-        elif not (set(token[1:]) <= hexadecimal.DIGITS and 1 < len(token) < 18 and int(token[1:], 16) == len(found)):
-            shown = token[:20].decode("ascii", "replace")
-            raise FileError(RULE, f"{place}: {shown}", "words are left out", None, f"wanted address {len(found):x}")
-    return found
+def _uncommented(data: bytes, place: str) -> bytes:
+    """A text with a blank for each comment. Errors: FileError."""
+    parts, at = [], 0
+    while (start := data.find(b"/", at)) >= 0:
+        end = {b"//": b"\n", b"/*": b"*/"}.get(data[start : start + 2])
+        stop = -1 if end is None else data.find(end, start + 2)
+        if stop < 0 and end != b"\n":
+            shown = data[start : start + 20].decode("ascii", "replace")
+            raise FileError(hexadecimal.RULE, place, "is no comment that ends", shown, "wanted // or /* */")
+        parts += [data[at:start], b" "]
+        at = len(data) if stop < 0 else stop + len(end or b"")
+    return b"".join([*parts, data[at:]])
+
+
+def _whole(text: bytes, place: str) -> bytes:
+    """A text without its `@ADDRESS`, each of which has to be that of the next word. Errors: FileError."""
+    parts, at, count = [], 0, 0
+    while (start := text.find(b"@", at)) >= 0:
+        parts += [text[at:start], b" "]
+        count += len(parts[-2].split())
+        match = ADDRESS.match(text, start)
+        if match is None or int(match[1] or b"f" * 17, 16) != count:
+            shown = text[start : start + 20].decode("ascii", "replace")
+            raise FileError(hexadecimal.RULE, f"{place}: {shown}", "words are left out", None, f"wanted @{count:x}")
+        at = match.end()
+    return b"".join([*parts, text[at:]])

@@ -43,21 +43,24 @@ def of_integers(values: Ints, bits: int) -> Words:
     return Words(bits, found)
 
 
-def to_integers(words: Words, signed: bool) -> Ints:
-    """The integers (n,) of words of at most 64 bits, int64; `signed` says that the highest bit is a sign. A word of 64
-    bits is signed.
+def to_integers(words: Words, signed: bool) -> tuple[Ints, NDArray[np.bool_]]:
+    """The integers (n,) of words, int64, and which of the words hold none that fits; `signed` says that the highest bit
+    is a sign.
     """
-    count = words.data.shape[1]
-    wide = np.zeros((len(words), 8), np.uint8)
-    wide[:, 8 - count :] = words.data
-    found: Ints = wide.view(">i8").reshape(-1).astype(np.int64)
-    if signed and words.bits < MAX_INTEGER:
-        found -= (found >> (words.bits - 1) & 1) << words.bits
-    return found
+    filled = np.zeros(len(words), np.uint8)
+    if signed:
+        filled[words.data[:, 0] >> (words.bits - 1) % 8 & 1 == 1] = 0xFF
+    octets = words.data.copy()
+    octets[:, 0] |= filled & (0xFF ^ _mask(words.bits))
+    low = octets[:, -8:]
+    wide = np.repeat(filled[:, None], 8, axis=1)
+    wide[:, 8 - low.shape[1] :] = low
+    wrong = (octets[:, :-8] != filled[:, None]).any(axis=1) | ((wide[:, 0] ^ filled) > 0x7F)
+    return wide.view(">i8").reshape(-1).astype(np.int64), wrong
 
 
 def of_flags(flags: NDArray[np.bool_]) -> Words:
-    """Rows of flags (n, bits) as words, flag j at bit j (LAYOUT-3)."""
+    """Rows of flags (n, bits) as words, flag j at bit j (LAYOUT-4)."""
     bits = flags.shape[1]
     padded = np.zeros((len(flags), -(-bits // 8) * 8), np.bool_)
     padded[:, padded.shape[1] - bits :] = flags[:, ::-1]
@@ -65,7 +68,7 @@ def of_flags(flags: NDArray[np.bool_]) -> Words:
 
 
 def to_flags(words: Words) -> NDArray[np.bool_]:
-    """The flags (n, bits) of words, bit j as flag j (LAYOUT-3)."""
+    """The flags (n, bits) of words, bit j as flag j (LAYOUT-4)."""
     bits = np.unpackbits(words.data, axis=1).astype(np.bool_)
     return bits[:, bits.shape[1] - words.bits :][:, ::-1]
 
