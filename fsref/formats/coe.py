@@ -1,5 +1,5 @@
 """Memories as AMD (Xilinx) memory generators read them: a radix, then words between commas, a semicolon last
-(LAYOUT-1). Written in hexadecimal; read in radix 2, 10 and 16.
+(LAYOUT-6). Written in hexadecimal; read in radix 2, 10 and 16.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Words as hexadecimal digits, ceil(bits / 4) of them, and back: what the text formats of memories share (LAYOUT-1)."""
+"""Words as hexadecimal digits, ceil(bits / 4) of them, and back: what the text formats of memories share (LAYOUT-6)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from fsref.errors import FileError
 from fsref.formats.words import Words
 
-RULE = "LAYOUT-1"
+RULE = "LAYOUT-6"
 DIGITS = b"0123456789abcdef"
 PIECE = 2**22  # digits of the words that are read at a time
 MAX_BYTES, MAX_TEXT = 2**26, 2**28  # of the words of one memory, and of the text of them
+ZEROS = 64  # before a word, as many as are looked at for all words at once
 NUMBER = re.compile(rb"[^\s,]+")
 BLANK, BAD = 16, 17
 KIND = np.full(256, BAD, np.uint8)  # what a character is: the value of a digit, or one of these
@@ -71,12 +72,15 @@ def _fill(
     lengths = ends - starts
     nibbles = np.zeros((len(found), width), np.uint8)
     wrong = np.zeros(len(found), np.bool_)
-    for back in range(1, int(lengths.max()) + 1):  # digits from the last one on
+    most = width + ZEROS
+    for back in range(1, min(most, int(lengths.max())) + 1):  # digits from the last one on
         there = np.flatnonzero(lengths >= back) if back > int(lengths.min()) else slice(None)
         values = kinds[ends[there] - back]
         wrong[there] |= (values >= BLANK) | ((values > 0) if back > width else False)
         if back <= width:
             nibbles[there, width - back] = values & 15
+    for long in np.flatnonzero(lengths > most).tolist():
+        wrong[long] |= bool(kinds[starts[long] : ends[long] - most].any())
     found[:] = nibbles[:, 0::2] << 4 | nibbles[:, 1::2]
     wrong |= found[:, 0] > 0xFF >> (-bits % 8)
     return int(np.flatnonzero(wrong)[0]) if wrong.any() else None

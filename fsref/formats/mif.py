@@ -1,4 +1,4 @@
-"""Memories as Intel (Altera) tools read them: depth, width, radixes, then `ADDRESS : WORD;` (LAYOUT-1). Written in
+"""Memories as Intel (Altera) tools read them: depth, width, radixes, then `ADDRESS : WORD;` (LAYOUT-6). Written in
 hexadecimal; read in HEX, BIN, OCT, UNS and DEC, with ranges `[FIRST..LAST] : WORD;` and several words behind an
 address.
 """

@@ -1,5 +1,5 @@
 """Memories as Verilog's `$readmemh` reads and `$writememh` writes them: hexadecimal words, one a line, address 0 first
-(LAYOUT-1).
+(LAYOUT-6).
 
 Comments (`//`, `/* */`), `_` between digits and `@ADDRESS` are read, none but a first comment is written. `@` may leave
 nothing out: a memory is whole.

@@ -43,7 +43,8 @@ def export(net: Network | str | PathLike[str], path: str | PathLike[str], format
     format raises.
     """
     if format not in FORMATS:
-        raise UsageError("FILE-5", "export", "unknown format", format, nearest(str(format), list(FORMATS)))
+        limit = nearest(format, list(FORMATS)) if isinstance(format, str) else ", ".join(FORMATS)
+        raise UsageError("FILE-5", "export", "unknown format", format, limit)
     known = options_of(format)
     for name in options:
         if name not in known:

@@ -28,7 +28,6 @@ from fsref.law.populations import OBSERVABLES
 from fsref.simulation import dumps, folder_told
 from fsref.simulation.folder_told import MANIFEST, Told
 from fsref.simulation.recording import Key, Trace, check_trace
-from fsref.tables import plural
 from fsref.version import SPEC_VERSION, __version__
 
 NAME = re.compile(  # of a memory: population or projection, index, what it holds, suffix
@@ -88,9 +87,9 @@ class Folder:
         with NewFolder(path_of(path, "export"), "LAYOUT-5", "memories", self.is_ours, replace) as folder:
             for memory in _memories(net, chosen, trace):
                 self._check_size(memory)
-                told = f"{memory.of} {memory.what}: {plural(len(memory.words), 'word')} of {memory.words.bits} bits"
-                sizes = [f"{axis} {size}" for axis, size in zip(memory.axes, memory.shape, strict=True)]
-                data = self.text.write(memory.words, ", ".join([told, *sizes]))
+                axes = zip(("words", "bits", *memory.axes), _sizes(memory), strict=True)
+                told = f"{memory.of} {memory.what}: {', '.join(f'{name} {size}' for name, size in axes)}"
+                data = self.text.write(memory.words, told)
                 folder.add(memory.file + self.text.SUFFIX, data)
                 written.append(memory)
             known = headers.constants(net, chosen, written, self.text.SUFFIX, images)
@@ -177,6 +176,11 @@ def _memories(net: Network, layout: Layout, trace: Trace | None) -> Iterator[Mem
     yield from parameters(net, layout)
     if trace is not None:
         yield from dumps.memories(trace, layout)
+
+
+def _sizes(memory: Memory) -> tuple[int, ...]:
+    """Words, their bits, and the sizes of the axes of a memory."""
+    return len(memory.words), memory.words.bits, *memory.shape
 
 
 def _bytes(path: Path) -> bytes:
