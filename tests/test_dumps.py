@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import naive_memories as naive
-from fsref import FS, Dense, Network, Record, Trace, Width, diff, fs_relu
+from fsref import FS, Dense, Network, Record, Trace, Width, diff, fs_relu, testing
 from fsref.errors import FileError, FsrefError, UsageError
 from fsref.formats import hexadecimal, layout
+from fsref.formats.memories import parameters
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation import dumps
 from fsref.simulation.memory_folder import FOLDERS
 from handmade import EVERYTHING, NETS, chain, draw, recorded, residual, tiny
 from naive_memories import PLAIN
 from refusals import check_line, refused
+from repeatable import LONG, drawn
 from test_reader import mutated
 
 MIX = {"spikes": "steps", "word": 41, "bits": "low", "bytes": "low", "neurons": "hwc", "shift": 3}
@@ -238,3 +244,43 @@ def test_a_step_too_wide_for_a_word() -> None:
     with refused(UsageError, "LAYOUT-4", "n spikes", says="90000 neurons (at most 65536 bits: choose a word)"):
         layout.Layout(spikes="steps").steps_width(90_000, "n spikes")
     assert layout.Layout(spikes="steps", word=64).steps_width(90_000, "n spikes") == 64
+
+
+@st.composite
+def layouts(draw: st.DrawFn, net: Network) -> dict[str, Any]:
+    """A layout for a network, of whatever key."""
+    orders = {p.name: draw(st.permutations(range(p.neurons))) for p in net.populations if p.neurons < 9}
+    return {
+        "word": draw(st.sampled_from([None, 64, 64, 72])),
+        "bits": draw(st.sampled_from(["high", "low"])),
+        "bytes": draw(st.sampled_from(["high", "low"])),
+        "neurons": draw(st.sampled_from(["chw", "hwc", orders])),
+        "spikes": draw(st.sampled_from(["trains", "steps"])),
+    }
+
+
+@settings(drawn, max_examples=1000 if LONG else 15)
+@given(testing.cases(max_images=3), st.data(), st.sampled_from(sorted(FOLDERS)))
+def test_drawn_networks_come_back(
+    monkeypatch: pytest.MonkeyPatch, case: testing.Case, data: st.DataObject, form: str
+) -> None:
+    """Every integer of a drawn network and of some of a run of it, in a drawn layout, lies where the page says, comes
+    back, and written again is the same bytes.
+    """
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # thousands of small files
+    net, told = case.net, data.draw(layouts(case.net))
+    some = {p.name: data.draw(st.sets(st.integers(0, p.neurons - 1), min_size=1)) for p in net.populations}
+    steps = data.draw(st.one_of(st.none(), st.sets(st.integers(0, net.schedule.steps - 1), min_size=1)))
+    asked = Record(data.draw(st.sampled_from([None, some])), OBSERVABLES, steps)
+    trace = recorded(net, case.images, asked)
+    with TemporaryDirectory() as folder:
+        found = back(net, trace, Path(folder), form, told)
+        kept = layout.given(told, net)
+        memories = [*parameters(net, kept), *dumps.memories(trace, kept)]
+        texts = {m.file: hexadecimal.lines(m.words).decode().split() for m in memories}
+    for key, array in found.arrays.items():
+        assert array.dtype == trace[key].dtype and np.array_equal(array, trace[key])
+    assert found.events().tolist() == trace.events().tolist()
+    whole = {**PLAIN, **told}
+    wanted = dict([*naive.parameters(net, whole), *naive.observables(net, trace, whole)])
+    assert texts == {file: naive.text(found) for file, found in wanted.items() if found}

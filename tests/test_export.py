@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -15,11 +16,14 @@ import pytest
 
 import fsref
 import naive_memories as naive
-from fsref.errors import UsageError
-from fsref.formats import onnx
+from fsref.cli.main import main
+from fsref.errors import FileError, LimitError, UsageError
+from fsref.formats import files, onnx
 from fsref.simulation import export as formats
+from fsref.simulation import memory_folder
 from fsref.simulation.export import FORMATS
-from handmade import chain, draw, recorded, residual
+from handmade import chain, draw, recorded, residual, saved, tiny
+from refusals import refused
 
 
 def test_a_format_writes_what_its_module_writes(tmp_path: Path) -> None:
@@ -173,3 +177,62 @@ def test_a_simulator_reads_a_folder(tmp_path: Path) -> None:
     found = FORMATS["readmemh"].read(net, tmp_path)  # type: ignore[attr-defined]
     kept = fsref.run(net, draw(net, 2), record=fsref.Record(["in", "out"], ["opening", "codes"])).trace
     assert kept is not None and fsref.diff(found, kept) is None and list(found.arrays) == list(kept.arrays)
+
+
+def test_what_is_there_stays_unless_asked(tmp_path: Path) -> None:
+    """A folder of memories is replaced by one of whichever format when that is asked, and nothing else is; what fails
+    leaves nothing.
+    """
+    fsref.export(tiny(), tmp_path / "m", "coe")
+    with refused(UsageError, "RUN-5", says="is there already (another name, or replace=True, which replaces it)"):
+        fsref.export(tiny(), tmp_path / "m", "readmemh")
+    fsref.export(tiny(), tmp_path / "m", "readmemh", replace=True)
+    assert not list((tmp_path / "m").glob("*.coe"))
+    (tmp_path / "m" / "notes.txt").write_text("mine")
+    with refused(UsageError, "RUN-5", says="holds something else (replace=True replaces folders of memories alone"):
+        fsref.export(tiny(), tmp_path / "m", "readmemh", replace=True)
+    with refused(UsageError, "LAYOUT-1", "in->hid weights"):
+        fsref.export(tiny(), tmp_path / "n", "mif", layout={"word": 2})
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_full_disk_or_too_long_a_memory_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, and no part of a folder."""
+    trace = recorded(tiny(), draw(tiny(), 2))
+    monkeypatch.setattr(memory_folder, "MAX_BYTES", 11)
+    limit = "at most 11 bytes, 268435456 of text: fewer images, populations or observables"
+    with refused(LimitError, "LAYOUT-5", "in->hid weights", "12 words of 3 bits", says=limit):
+        fsref.export(tiny(), tmp_path / "m", "coe", trace=trace)
+    monkeypatch.undo()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "reserve", full)
+    with refused(FileError, "LAYOUT-5", str(tmp_path / "m"), says="cannot be written: No space left on device"):
+        fsref.export(tiny(), tmp_path / "m", "readmemh", trace=trace)
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_a_recording_of_the_network_is_written(tmp_path: Path) -> None:
+    """A recording of another network, or one that does not fit its selection, is refused."""
+    trace = recorded(residual(), draw(residual(), 1))
+    with refused(UsageError, "LAYOUT-5", "trace", says="is of another network"):
+        fsref.export(tiny(), tmp_path / "m", "readmemh", trace=trace)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_line_writes_what_python_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`fsref export` with images, populations, observables and a layout gives the bytes of `fsref.export` with the
+    recording of that run.
+    """
+    net_file, images = saved(tmp_path), draw(tiny(), 4)[[1, 3]]
+    trace = recorded(tiny(), images, fsref.Record(["in", "hid"], ["codes", "membranes"]))
+    layout = {"word": 12, "bytes": "low", "shift": 1}
+    fsref.export(tiny(), tmp_path / "python", "mif", trace=trace, layout=layout)
+    words = f"export {net_file} --format mif --data {tmp_path / 'x.npz'} --images 1,3 --record in --record hid "
+    words += f"--observable codes --observable membranes --layout word=12,bytes=low,shift=1 --out {tmp_path / 'cli'}"
+    assert main(words.split()) == 0
+    assert capsys.readouterr().out.endswith(", a run of 2 images\n")
+    both = [{p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("python", "cli")]
+    assert both[0] == both[1] and "population.1.membranes.mif" in both[0]

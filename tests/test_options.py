@@ -324,6 +324,12 @@ def test_what_cannot_act_is_refused_before_anything_is_read(
         ("convert tiny.fs.npz --data x.npz", "MODEL: is an FS network, where the float graph is wanted"),
         ("compare graph.npz graph.npz --data images.npz", "a float graph: fsref convert makes a network of it"),
         ("export graph.npz --format onnx", "a float graph: fsref convert makes a network of it"),
+        ("export tiny.fs.npz --format coe --layout word=8,word=9", "--layout: is given twice: word"),
+        ("export tiny.fs.npz --format coe --layout words=8", "--layout: unknown key: words (did you mean word?)"),
+        ("export tiny.fs.npz --format coe --layout word=", "layout word: not a width in bits"),
+        ("export tiny.fs.npz --format coe --layout none.json", "none.json: cannot be read"),
+        ("export tiny.fs.npz --format coe --record hid", "this network comes without images: name some"),
+        ("export tiny.fs.npz --format coe --out big --force", "--out: holds something else: big (--force replaces"),
         ("evaluate digits --energy big/a.png", "costs: a file of costs has a name that ends in .json: big/a.png"),
     ],
 )

@@ -84,7 +84,7 @@ def export(net: str, form: str, out: Path | None, force: bool, as_json: bool, **
     if (ours := getattr(FORMATS[form], "is_ours", None)) is None:
         check_file("--out", target, force, net)
     else:
-        check_target(target, force, ours, "--out", f"a folder of {form}")
+        check_target(target, force, ours, "--out", "folders of memories")
     options: Given = {"codes": given["codes"]} if given["codes"] else {}
     options |= {"layout": layout} if layout is not None else {}
     trace = recorded(net, network, given) if any(given[name] for name in OF_RUN) else None

@@ -84,7 +84,7 @@ class Folder:
             folder_told.check_network(trace.net, net)
         written: list[Memory] = []
         images = 0 if trace is None else trace.image_count
-        with NewFolder(path_of(path, "export"), "LAYOUT-5", "memories", self.is_ours, replace) as folder:
+        with NewFolder(path_of(path, "export"), "LAYOUT-5", "folders of memories", self.is_ours, replace) as folder:
             for memory in _memories(net, chosen, trace):
                 self._check_size(memory)
                 axes = zip(("words", "bits", *memory.axes), _sizes(memory), strict=True)
