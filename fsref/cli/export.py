@@ -74,9 +74,10 @@ def with_option(name: str) -> When:
 @FORCE
 @JSON
 def export(net: str, form: str, out: Path | None, force: bool, as_json: bool, **given: Any) -> int:
-    """Write the same integers for other programs: a network as ONNX, or as memories of a chip and its test bench.
+    """Write the same integers for other programs.
 
-    With images, also those of a run: stimuli, and what is right.
+    A network as ONNX, or as memories of a chip and its test bench; with images also those of a run: stimuli, and what is
+    right.
     """
     layout = None if given["layout"] is None else layout_of(given["layout"])
     network = load(net)
