@@ -69,15 +69,15 @@ def with_option(name: str) -> When:
 @click.option(
     "--layout",
     metavar="FILE or KEY=VALUE,...",
-    help="How integers lie in words: a JSON file, or word=16,bits=low,bytes=low,neurons=hwc,spikes=steps,shift=4.",
+    help="How integers lie in words: a JSON file, or keys of one such as word=16,bits=low,neurons=hwc (LAYOUT).",
 )
 @FORCE
 @JSON
 def export(net: str, form: str, out: Path | None, force: bool, as_json: bool, **given: Any) -> int:
     """Write the same integers for other programs.
 
-    A network as ONNX, or as memories of a chip and its test bench; with images also those of a run: stimuli, and what is
-    right.
+    A network as ONNX, or as memories of a chip and its test bench; with images also those of a run: stimuli, and what
+    is right.
     """
     layout = None if given["layout"] is None else layout_of(given["layout"])
     network = load(net)
