@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from fsref.cli.options import FORCE, IMAGES, JSON, NET, SOURCE, check_file, chosen, images_of, show
+from fsref.cli.options import FORCE, IMAGES, JSON, NET, SOURCE, check_file, chosen, images_of, layout_of, show
 from fsref.cli.verb import Given, When, needs, verb
-from fsref.errors import UsageError, nearest, shown
+from fsref.errors import shown
 from fsref.formats.bundled import load
 from fsref.formats.files import check_target
-from fsref.formats.layout import KEYS
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation.export import FORMATS, options_of
@@ -105,19 +103,3 @@ def recorded(name: str, net: Network, given: Given) -> Trace:
     trace = run(net, images.x[chosen(given["selection"], len(images.x))], record=record).trace
     assert trace is not None
     return trace
-
-
-def layout_of(text: str) -> Mapping[str, Any] | str:
-    """The keys and values of a layout, or the path of its file. Errors: UsageError."""
-    if "=" not in text:
-        return text
-    found: dict[str, Any] = {}
-    for part in text.split(","):
-        key, _, value = part.partition("=")
-        if key not in KEYS:
-            raise UsageError("LAYOUT-1", "--layout", "unknown key", key, nearest(key, list(KEYS)))
-        if key in found:
-            raise UsageError("RUN-6", "--layout", "is given twice", key)
-        whole = key in ("word", "shift") and value.isascii() and value.isdecimal() and len(value) < 10
-        found[key] = int(value) if whole else value
-    return found

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
@@ -16,10 +16,11 @@ import click
 
 from fsref.cli.verb import Command, Given
 from fsref.engines.engine import ENGINES
-from fsref.errors import UsageError, printable
+from fsref.errors import UsageError, nearest, printable
 from fsref.formats.bundled import brings_images
 from fsref.formats.files import check_target
 from fsref.formats.labels import assumed
+from fsref.formats.layout import KEYS
 from fsref.formats.sources import SOURCES, ImageSet, load_images
 from fsref.law.network import Network
 from fsref.tables import Sheet
@@ -47,10 +48,13 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Pure JSON on standa
 SOURCE_HELP = f"""Images, and their classes where there are some: {SOURCES}. An image is an image file or a .npy
 of codes; a folder holds a folder per class, labels.csv (columns file,label), or images alone; FILE.npz arrays x and y.
 Pixels are codes, never rescaled."""
-SOURCE = options(
-    click.option("--data", "source", metavar="SOURCE", help=SOURCE_HELP),
+SIZE = options(
     click.option("--resize", type=click.IntRange(1), metavar="N", help="Resize the shorter side of image files to N."),
     click.option("--crop", type=click.IntRange(1), metavar="N", help="Crop the centre N x N of image files."),
+)
+SOURCE = options(
+    click.option("--data", "source", metavar="SOURCE", help=SOURCE_HELP),
+    SIZE,
 )
 IMAGES = click.option("--images", "selection", metavar="A:B", help="Which of them: 7, 0:4, ::10 or 1,5,9.")
 LIMIT = click.option("--limit", type=click.IntRange(1), metavar="N", help="Take the first N images alone.")
@@ -140,3 +144,19 @@ def labelled(sheet: Sheet, *images: ImageSet) -> Sheet:
 def work(given: Given) -> Given:
     """What --batch, --threads and --memory-limit said."""
     return {name: given[name] for name in ("batch", "threads", "memory_limit")}
+
+
+def layout_of(text: str) -> Mapping[str, Any] | str:
+    """The keys and values of a layout, or the path of its file. Errors: UsageError."""
+    if "=" not in text:
+        return text
+    found: dict[str, Any] = {}
+    for part in text.split(","):
+        key, _, value = part.partition("=")
+        if key not in KEYS:
+            raise UsageError("LAYOUT-1", "--layout", "unknown key", key, nearest(key, list(KEYS)))
+        if key in found:
+            raise UsageError("RUN-6", "--layout", "is given twice", key)
+        whole = key in ("word", "shift") and value.isascii() and value.isdecimal() and len(value) < 10
+        found[key] = int(value) if whole else value
+    return found

@@ -15,6 +15,7 @@ from fsref.formats.container import read_file
 from fsref.formats.npy import read_array
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES, Population
+from fsref.simulation.dumps import owner
 from fsref.simulation.recording import Key, Selection, Trace
 from fsref.tables import plural
 
@@ -67,12 +68,6 @@ def ordered(net: Network, arrays: Mapping[Key, NDArray[Any]]) -> dict[Key, NDArr
         return populations.index(owner(net, key).name), OBSERVABLES.index(key[1]), names.index(key[0])
 
     return {key: arrays[key] for key in sorted(arrays, key=place)}
-
-
-def owner(net: Network, key: Key) -> Population:
-    """The population that an array of a recording belongs to: of sums, the target of the projection."""
-    of, what = key
-    return net[net.named_projections[of].target if what == "sums" else of]
 
 
 def key_of(net: Network, name: str, place: str, what: str = "") -> Key:

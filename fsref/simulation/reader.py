@@ -16,6 +16,7 @@ from fsref.formats.labels import few
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation import answers, recording_folder, table
+from fsref.simulation.dumps import owner
 from fsref.simulation.recording import Key, Selection, Trace
 
 
@@ -101,7 +102,7 @@ def part_of(trace: Trace, populations: Iterable[str] | None, observables: Iterab
                 raise UsageError("OBS-1", "trace", f"this {what} was not recorded", name, few(known))
 
     def mine(key: Key) -> bool:
-        return key[1] in chosen and answers.owner(trace.net, key).name in wanted
+        return key[1] in chosen and owner(trace.net, key).name in wanted
 
     was = trace.selection
     neurons = {name: was.neurons[name] for name in there if name in wanted}
