@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, assert_never
 
 import numpy as np
@@ -22,14 +22,19 @@ TOGETHER = 8  # images of which a population is computed by itself at a time
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sent(Brief):
-    """What a source sent: codes (B, C, H, W) and train words, None where it is not known; `wrong` (B,), in which images
-    it is not what the engine's sends, and `own`, in which the engine's was taken.
+    """What a source sent in B images: codes (B, C, H, W) and train words; `wrong` (B,), where it is not what the
+    engine's sends; `own_codes` and `own_trains`, where those of the engine's were taken.
     """
 
-    codes: Ints | None
-    trains: NDArray[np.uint16] | None
+    codes: Ints
+    trains: NDArray[np.uint16]
     wrong: NDArray[np.bool_]
-    own: NDArray[np.bool_]
+    own_codes: NDArray[np.bool_]
+    own_trains: NDArray[np.bool_]
+
+    def rows(self, some: NDArray[np.intp]) -> Sent:
+        """The same of some images."""
+        return Sent(*(getattr(self, f.name)[some] for f in fields(self)))
 
 
 def binary(net: Network, name: str) -> bool:
@@ -49,7 +54,7 @@ def sent(observed: Trace, engine: Trace, name: str) -> Sent:
     none = np.ones(count, np.bool_)
     has = {o: (name, o) in observed.arrays and observed.whole(name, o) for o in ("codes", "spikes")}
     if not any(has.values()):
-        return Sent(codes, trains, ~none, none)
+        return Sent(codes, trains, ~none, none, none)
     seen_trains = observed[name, "spikes"].reshape(shape) if has["spikes"] else None
     if has["codes"]:
         seen_codes = np.asarray(observed[name, "codes"].reshape(shape), np.int64)
@@ -61,14 +66,14 @@ def sent(observed: Trace, engine: Trace, name: str) -> Sent:
     outside = ((seen_codes < low) | (seen_codes > high)).reshape(count, -1).any(axis=1)
     if seen_trains is None and binary(net, name):
         seen_trains = np.where(outside[:, None, None, None], 0, seen_codes).astype(np.uint16)
-    keep = outside[:, None, None, None]
-    taken = np.where(keep, codes, seen_codes)
-    taken_trains = trains if seen_trains is None else np.where(keep, trains, seen_trains)
+    own_trains = none if seen_trains is None else outside
+    taken = np.where(outside[:, None, None, None], codes, seen_codes)
+    taken_trains = np.where(own_trains[:, None, None, None], trains, trains if seen_trains is None else seen_trains)
     wrong = ((taken != codes) | (taken_trains != trains)).reshape(count, -1).any(axis=1)
-    return Sent(taken, None if seen_trains is None else taken_trains, wrong, outside)
+    return Sent(taken, taken_trains, wrong, outside, own_trains)
 
 
-def alone(net: Network, name: str, sources: Mapping[str, Sent], engine: Trace) -> dict[Key, NDArray[Any]]:
+def alone(net: Network, name: str, sources: Mapping[str, Sent]) -> dict[Key, NDArray[Any]]:
     """Every observable of a population, (B, [steps,] neurons), when its sources send this (FS-2 to FS-4, NET-6,
     POOL-1).
     """
@@ -78,18 +83,14 @@ def alone(net: Network, name: str, sources: Mapping[str, Sent], engine: Trace) -
         case Input():
             return {}
         case MaxPool():
-            trains = sources[p.source].trains
-            if trains is None:
-                trains = engine[p.source, "spikes"].reshape(-1, *net[p.source].shape)
-            spikes = reference.max_pool(reference.input_trains(trains.astype(np.int64), net.steps[name]), p)
+            trains = sources[p.source].trains.astype(np.int64)
+            spikes = reference.max_pool(reference.input_trains(trains, net.steps[name]), p)
             found[name, "spikes"] = reference.words(spikes)
             found[name, "codes"] = reference.codes(spikes, net.code_weights[name])
         case FS() | Readout():
-            v = np.zeros((engine.image_count, *p.shape), np.int64) + p.bias_map
+            v = np.broadcast_to(p.bias_map, p.shape)
             for projection, q in net.into(name).items():
-                codes = sources[q.source].codes
-                assert codes is not None
-                found[projection, "sums"] = reference.along(codes, q, p.shape)
+                found[projection, "sums"] = reference.along(sources[q.source].codes, q, p.shape)
                 v = v + found[projection, "sums"]
             found[name, "opening"] = v
             if isinstance(p, FS):  # a readout does not fire
@@ -115,7 +116,9 @@ def isolated(observed: Trace, engine: Trace, names: Iterable[str]) -> tuple[Trac
         for source in sources:
             if source not in known:
                 known[source] = sent(observed, engine, source)
-        taken[name] = {source: int(known[source].own.sum()) for source in sources if known[source].own.any()}
+        pooling = net[name].kind == "max_pool"
+        own = {n: known[n].own_trains if pooling else known[n].own_codes for n in sources}
+        taken[name] = {source: int(images.sum()) for source, images in own.items() if images.any()}
         if not sources:
             continue
         rows = np.flatnonzero(np.any([known[source].wrong for source in sources], axis=0))
@@ -123,17 +126,10 @@ def isolated(observed: Trace, engine: Trace, names: Iterable[str]) -> tuple[Trac
             arrays[key] = arrays[key].copy()
         for first in range(0, len(rows), TOGETHER):
             some = rows[first : first + TOGETHER]
-            own = {source: _rows(known[source], some) for source in sources}
-            for key, values in alone(net, name, own, images_of(engine, some)).items():
+            for key, values in alone(net, name, {n: known[n].rows(some) for n in sources}).items():
                 if key in arrays:
                     arrays[key][some] = values
     return replace(engine, arrays=arrays), taken
-
-
-def _rows(whole: Sent, rows: NDArray[np.intp]) -> Sent:
-    """What was sent in some images."""
-    trains = None if whole.trains is None else whole.trains[rows]
-    return Sent(None if whole.codes is None else whole.codes[rows], trains, whole.wrong[rows], whole.own[rows])
 
 
 def images_of(trace: Trace, rows: NDArray[np.intp] | slice) -> Trace:

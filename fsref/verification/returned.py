@@ -133,19 +133,19 @@ class DumpReport(Shown):
         if first is not None:
             above.append(("DIFFERS", f"first in {first.name}: {first.first}"))
             above += [("looks like", self.looks_like)] if self.looks_like else self._hints(first)
-        head = ("population", "observed", "neurons", "steps", "integers", "differ", "images", "first neuron")
+        head = ("population", "integers", "differ", "images", "first neuron", "neurons", "steps", "observed")
         rows = [self._row(p) for p in self.populations]
-        return Sheet(title, head, rows, left=2, above=above, below=[*self._firsts(), *self._unseen()])
+        return Sheet(title, head, rows, above=above, below=[*self._firsts(), *self._unseen()])
 
     def _row(self, p: Compared) -> tuple[object, ...]:
         if not p.observables:
-            return p.name, "nothing", "", "", "", "", "", ""
+            return p.name, *(None,) * 6, "nothing"
         neurons = f"{p.neurons:,}" if p.neurons == p.neuron_count else f"{p.neurons:,} of {p.neuron_count:,}"
         steps = "" if not {"spikes", "membranes"} & set(p.observables) else str(p.steps)
         steps += f" of {p.step_count}" if steps and p.steps < p.step_count else ""
         first = p.first.difference.neuron if p.first is not None else None
         images = p.images if p.differing else None
-        return p.name, ", ".join(p.observables), neurons, steps, p.values, p.differing, images, first
+        return p.name, p.values, p.differing, images, first, neurons, steps, ", ".join(p.observables)
 
     def _hints(self, p: Compared) -> list[Fact]:
         told = [("or" if i else "hint", hint.text) for i, hint in enumerate(p.judged.hints)]
@@ -170,6 +170,6 @@ class DumpReport(Shown):
             told.append(("not observed", ", ".join(unseen[:FEW]) + more))
         for p in self.populations:
             for source, images in (p.own or {}).items():
-                why = f"{source} was not observed whole in {plural(images, 'image')}"
-                told.append((f"{p.name}", f"computed from the engine's own codes where {why}"))
+                why = "not observed whole, or no codes that it can send"
+                told.append((p.name, f"from the engine's own {source} in {plural(images, 'image')}: {why}"))
         return told
