@@ -4,7 +4,7 @@ trains (LAYOUT, TRACE).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,6 +100,24 @@ def array_of(
     placed = np.empty_like(values)
     placed[..., addressed(net, layout, p, neurons)] = values
     return placed.astype(np.uint16) if what == "spikes" else placed
+
+
+def unshifted(
+    net: Network, layout: Layout, arrays: Mapping[Key, NDArray[np.integer]], place: str
+) -> tuple[dict[Key, NDArray[np.integer]], dict[Key, NDArray[np.integer]]]:
+    """Arrays whose membranes were stored without their low bits, these as 0, and which bits of them were seen
+    (LAYOUT-4, TRACE-1). Errors: FileError for what is too large.
+    """
+    found: dict[Key, NDArray[np.integer]] = dict(arrays)
+    seen: dict[Key, NDArray[np.integer]] = {}
+    for key, values in arrays.items():
+        shift = layout.shift_of(owner(net, key).name) if key[1] in SHIFTED else 0
+        if shift:
+            found[key], seen[key] = values << shift, np.array(-1 << shift, np.int64)
+            if ((found[key] >> shift) != values).any():
+                limit = f"{64 - shift} bits before {shift} more"
+                raise FileError("LAYOUT-4", f"{place}: {' '.join(key)}", "membrane out of range", None, limit)
+    return found, seen
 
 
 def _trains(values: Ints, steps: int, window: NDArray[np.intp], place: str) -> Ints:

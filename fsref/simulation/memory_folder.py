@@ -137,7 +137,8 @@ class Folder:
             raise FileError("LAYOUT-5", str(asked), "holds no observable of this network", None, limit)
         selection = folder_told.selection(net, told, arrays)
         wanted = [key for key in selection.arrays(net, 1) if key in arrays]
-        return Trace(net, len(next(iter(arrays.values()))), selection, {key: arrays[key] for key in wanted})
+        whole, seen = dumps.unshifted(net, told.layout, {key: arrays[key] for key in wanted}, str(asked))
+        return Trace(net, len(next(iter(arrays.values()))), selection, whole, seen)
 
     def _files(self, net: Network, asked: Path) -> Iterator[tuple[str, Key]]:
         """The files of observables, by name, and what they hold. Errors: FileError for what the network has not."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,10 @@ from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation import answers, recording_folder, table
 from fsref.simulation.dumps import owner
+from fsref.simulation.memory_folder import FOLDERS
 from fsref.simulation.recording import Key, Selection, Trace
+
+MAX_NAMES = 2**16  # of a folder that are looked at
 
 
 @dataclass(frozen=True)
@@ -38,13 +44,19 @@ class Asked:
         return self.net
 
 
+def _memories(form: str, asked: Asked) -> Trace:
+    """The recording that memories hold."""
+    return FOLDERS[form].read(asked.network(form), asked.path, asked.layout)
+
+
 READERS: dict[str, Callable[[Asked], Trace]] = {
     "recording": lambda asked: recording_folder.read(asked.path),
     "csv": lambda asked: table.read(asked.path, asked.network("csv"), asked.memory_limit),
     "npz": lambda asked: answers.read(asked.path, asked.network("npz")),
+    **{form: partial(_memories, form) for form in FOLDERS},
 }
-WITH_LAYOUT: frozenset[str] = frozenset()
-SUFFIXES = {".csv": "csv", ".npz": "npz"}
+WITH_LAYOUT = frozenset(FOLDERS)
+SUFFIXES = {".csv": "csv", ".npz": "npz", **{folder.text.SUFFIX: form for form, folder in FOLDERS.items()}}
 
 
 @public
@@ -61,8 +73,8 @@ def read_trace(
     """The recording that a run wrote, or a chip or somebody else's program gave back, or of it these populations and
     observables alone (RUN-3, TRACE-1).
 
-    `format` is found out unless it is given: recording, csv or npz. `net` is the network that a dump which holds none
-    is of, `layout` that of memories. Arrays of a recording are mapped from the disk, not read: a part costs what is
+    `format` is found out unless it is given: recording, csv, npz, or readmemh, coe or mif of memories. `net` is the
+    network that a dump which holds none is of, `layout` that of memories. Arrays of a recording are mapped from the disk, not read: a part costs what is
     looked at. Errors: FileError for what holds no whole recording, UsageError for a population or observable that was
     not recorded, LimitError for what takes more than `memory_limit` bytes.
     """
@@ -84,10 +96,14 @@ def read_trace(
 
 
 def detected(path: Path) -> str:
-    """The format of a dump, by what it is and what its name ends in."""
-    if os.path.isdir(path):
-        return "recording"
-    return SUFFIXES.get(path.suffix.lower(), "recording")
+    """The format of a dump, by what its name ends in; of a folder, what the names in it end in."""
+    if not os.path.isdir(path):
+        return SUFFIXES.get(path.suffix.lower(), "recording")
+    with suppress(OSError), os.scandir(path) as entries:
+        ends = {Path(entry.name).suffix.lower() for entry in islice(entries, MAX_NAMES)}
+        if ".json" not in ends or not os.path.isfile(path / "recording.json"):
+            return next((form for form in FOLDERS if FOLDERS[form].text.SUFFIX in ends), "recording")
+    return "recording"
 
 
 def part_of(trace: Trace, populations: Iterable[str] | None, observables: Iterable[str] | None) -> Trace:

@@ -74,7 +74,7 @@ def _turned(
     low, high = int(flat.min()), int(flat.max())
     if size < words.MAX_INTEGER and not (-(2 ** (size - 1)) <= low and high < 2**size):
         return None
-    found = words.to_integers(words.cut(turn(words.of_integers(flat, size)), bits), signed)
+    found, _ = words.to_integers(words.cut(turn(words.of_integers(flat, size)), bits), signed)
     return found.reshape(observed.shape), expected.astype(np.int64)
 
 
