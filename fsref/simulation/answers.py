@@ -26,7 +26,7 @@ TYPES = ("|b1", *INTEGERS)
 def read(path: Path, net: Network) -> Trace:
     """The recording that an npz of arrays NAME or NAME.OBSERVABLE holds. Errors: FileError."""
     found = {
-        name.removesuffix(".npy"): read_array(data, f"{path}: {name.removesuffix('.npy')}", TYPES, fortran=True)
+        name.removesuffix(".npy"): read_array(data, f"{path}: {name.removesuffix('.npy')}", TYPES, fortran=True, axes=5)
         for name, data in read_file(path).items()
     }
     return of_arrays(net, found, str(path))

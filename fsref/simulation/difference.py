@@ -129,7 +129,7 @@ def left_out(observed: Trace, expected: Trace, both: Iterable[Shared]) -> str:
     """What one of two recordings holds and the other does not, in words; "" where they hold the same."""
     told, compared = [], {part.key: part for part in both}
     for name, trace in (("observed", observed), ("expected", expected)):
-        if only := [key for key in trace.arrays if key not in compared]:
+        if only := [key for key in trace.arrays if key not in compared and not _empty(trace, key)]:
             told.append(f"{_named(only)} of {name} alone")
         for p, neurons in trace.selection.neurons.items():
             own = next((part for part in compared.values() if part.population == p), None)
@@ -144,6 +144,11 @@ def left_out(observed: Trace, expected: Trace, both: Iterable[Shared]) -> str:
         if trace.seen:
             told.append(f"what {name} has not seen of {_named(trace.seen)}")
     return "; ".join(told)
+
+
+def _empty(trace: Trace, key: Key) -> bool:
+    """Whether an array holds no integer: one of steps, none of which was recorded."""
+    return key[1] in ("spikes", "membranes") and not len(trace.selection.window[key[0]])
 
 
 def _named(keys: Iterable[Key]) -> str:

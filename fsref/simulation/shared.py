@@ -62,7 +62,7 @@ class Shared(Brief):
     def chunks(self) -> Iterator[tuple[slice, NDArray[Any], NDArray[Any], NDArray[Any]]]:
         """Images, a chunk at a time: which, what was observed and expected, and the bits that were observed."""
         each = 8 * max(1, len(self.neurons)) * (len(self.window) if self.key[1] == "membranes" else 1)
-        step = max(1, ROWS_BYTES // each)
+        step = max(1, ROWS_BYTES // max(1, each))
         for start in range(0, self.image_count, step):
             some = slice(start, min(start + step, self.image_count))
             yield some, self.observed.rows(some), self.expected.rows(some), self._bits(some)
@@ -99,7 +99,7 @@ def shared(observed: Trace, expected: Trace) -> list[Shared]:
                 stepped = observable in ("spikes", "membranes")
                 if key not in observed.arrays or key not in expected.arrays or not len(neurons):
                     continue
-                if stepped and not len(window):
+                if stepped and not len(window) and any(len(own) for _, own in chosen):
                     continue
                 parts = [
                     Part(
