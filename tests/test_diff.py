@@ -128,7 +128,7 @@ def test_isolated_finds_what_an_early_fault_hides() -> None:
     _, counts = by_hand(dump, alone(dump))
     for p in found.populations[1:]:
         assert (p.differing, p.images) == counts["logits" if p.name == NET.readout.name else p.name]
-        assert not p.own or set(p.own) == {"input"}  # the input was not observed: it is the image
+        assert not p.own  # the input was not observed, but is the image
     causes = {p.name: {hint.name for hint in p.judged.hints} for p in found.populations if p.differing}
     assert "strict" in " ".join(causes["stem"]) and any("bias" in cause for cause in causes["join"])
 
@@ -144,7 +144,7 @@ def test_isolated_says_where_the_engine_stood_in() -> None:
     found = judged(dump, isolated=True)
     own = {p.name: dict(p.own or {}) for p in found.populations}
     for p in NET.populations[1:]:
-        expected = {"input": len(X), "branch": len(X), "left": 2}
+        expected = {"branch": len(X), "left": 2}
         if p.name in dump or p is NET.readout:
             assert own[p.name] == {s: n for s, n in expected.items() if s in NET.sources(p.name)}, p.name
     text = " ".join(str(found).split())
@@ -209,12 +209,15 @@ def late(by: int) -> Callable[[Any, tuple[str, str], np.ndarray], np.ndarray]:
 
 
 ORDERS: dict[str, tuple[Callable[..., np.ndarray], str]] = {
-    "hwc": (along((1, 2, 0)), "looks like addresses in the order (H, W, C), not (C, H, W); layout neurons=hwc"),
+    "hwc": (
+        along((1, 2, 0)),
+        "looks like addresses in the order (H, W, C), not (C, H, W) (of memories: layout neurons=hwc)",
+    ),
     "hwc of one": (along((1, 2, 0), "stem"), "addresses in the order (H, W, C), not (C, H, W)"),
     "columns first": (along((0, 2, 1)), "looks like addresses in the order (C, W, H), not (C, H, W): rows and columns"),
     "whc": (along((2, 1, 0)), "looks like addresses in the order (W, H, C)"),
     "neurons in reverse": (lambda net, key, a: a[..., ::-1], "looks like neurons in reverse"),
-    "bits": (turned, "first spike lowest; layout bits=low"),
+    "bits": (turned, "first spike lowest (of memories: layout bits=low)"),
     "bytes": (swapped, "words of 32 bits with their bytes turned round"),
     "a step late": (late(1), "every step late by one"),
     "a step early": (late(-1), "every step early by one"),
@@ -268,10 +271,22 @@ def test_what_was_observed_is_told() -> None:
     sums = len(net.into("mid"))
     assert told["mid"].values == 3 * 2 * (sums + 1 + 2 + 2 + 1)
     text = " ".join(str(found).split())
-    assert "the first 3 of 5 given; the others not observed" in text and "2 of 48" in text
+    assert "images 3 of 5 given; the others not observed" in text and "2 of 48" in text
     assert "not observed in, stem, pool, sum" in text
     plain = found.to_dict()
     assert plain["agrees"] and plain["populations"][1]["observables"] == [] and plain["value_count"] == found.values
+
+
+def test_images_without_an_integer_are_not_counted() -> None:
+    """Of a dump that begins with a later image, the earlier ones are not observed."""
+    net, x, good = whole()
+    seen = np.zeros(good["mid", "codes"].shape, np.int64)
+    seen[[1, 3], 4:6] = -1
+    selection = recorded(net, x, Record(["mid"], ["codes"])).selection
+    dump = Trace(net, 5, selection, {("mid", "codes"): good["mid", "codes"]}, {("mid", "codes"): seen})
+    found = compare_dump(net, x, dump)
+    assert (found.image_count, found.values, found.agrees) == (2, 4, True)
+    assert "images 2 of 5 given; the others not observed" in " ".join(str(found).split())
 
 
 def test_membranes_and_thresholds_of_the_first_difference() -> None:

@@ -31,6 +31,7 @@ MADE = "graph.npz made.fs.npz --data images.npz"
 FOLDER = "tiny.fs.npz --data big"
 NEURON = "--population hid --neuron 0"
 MEMORIES = "tiny.fs.npz --format readmemh --out m"
+DUMP = "tiny.fs.npz x.npz dump.npz"
 BIG = "graph.npz --data colour --out n.npz"
 ACTS = {
     "info": {"--timeline": ("tiny.fs.npz", "--timeline"), "--json": ("tiny.fs.npz", "--json")},
@@ -150,9 +151,23 @@ ACTS = {
         "--force": ("tiny.fs.npz --format onnx --out there.onnx", "--force"),
         "--json": ("tiny.fs.npz --format onnx", "--json"),
     },
+    "diff": {
+        "--format": (DUMP, "--format csv"),
+        "--layout": ("tiny.fs.npz x.npz memories", "--layout word=32"),
+        "--isolated": (DUMP, "--isolated"),
+        "--resize": ("tiny.fs.npz big one_dump.npz", "--resize 2"),
+        "--crop": ("tiny.fs.npz big one_dump.npz", "--crop 2"),
+        "--limit": ("tiny.fs.npz x.npz one_dump.npz", "--limit 1"),
+        "--images": ("tiny.fs.npz x.npz one_dump.npz", "--images 1"),
+        "--memory-limit": (DUMP, "--memory-limit 1K"),
+        "--threads": (DUMP, "--threads 3"),
+        "--batch": (DUMP, "--batch 1"),
+        "--json": (DUMP, "--json"),
+    },
     "rule": {"--json": ("POOL-1", "--json")},
 }
 ARGUMENTS = {"NET": "digits", "IMAGE": "0", "MODEL": "graph.npz", "GRAPH": "graph.npz", "RULE...": "POOL-1"}
+ARGUMENTS |= {"IMAGES": "digits", "DUMP": "dump.npz"}
 NEEDS = {"--html": "matplotlib", "--plots": "matplotlib", "--plot": "matplotlib", "--format": "onnx", "--codes": "onnx"}
 OPTIONS = [(v.name, o) for v in VERBS for p in v.params if isinstance(p, click.Option) for o in [max(p.opts, key=len)]]
 ACTING = [(verb, option) for verb, options in ACTS.items() for option in options]
@@ -178,6 +193,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "there").mkdir()
     for name in ("there.html", "there.npz", "there.svg", "there.onnx"):
         (folder / name).write_bytes(b"old")
+    dump = handmade.recorded(net := handmade.tiny(), handmade.draw(net, 4))
+    codes = {".".join(key): array for key, array in dump.arrays.items()}
+    np.savez(folder / "dump.npz", **codes)
+    np.savez(folder / "one_dump.npz", **{name: array[:1] for name, array in codes.items()})
+    fsref.export(net, folder / "memories", "readmemh", trace=dump)
+    (folder / "memories" / "manifest.json").unlink()
     (folder / "colour").mkdir()
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(folder / "colour" / "a.png")
     return folder

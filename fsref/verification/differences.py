@@ -80,6 +80,7 @@ class Judge:
         self.net, self.x, self.dump, self.alone = net, x, dump, alone
         self.engine, self.threads, self.batch, self.memory_limit = engine, threads, batch, memory_limit
         self.counts = {name: Count() for name in dump.selection.neurons}
+        self.seen = np.zeros(dump.image_count, np.bool_)  # images of which something was observed
         kinds = {key[1] for key in dump.arrays}
         self.record = Record(
             {name: None if alone else neurons.tolist() for name, neurons in dump.selection.neurons.items()},
@@ -114,6 +115,8 @@ class Judge:
             count.wrong.append(np.zeros(some.stop - some.start, np.bool_))
         for part in both:
             self.counts[part.population].add(part)
+            for rows, _, _, bits in part.chunks():
+                self.seen[some][rows] |= (bits != 0).reshape(len(bits), -1).any(axis=1)
         for name, found in first_by_population(both).items():
             if self.counts[name].first is None:
                 self.counts[name].first = replace(found, image=found.image + some.start)
@@ -265,7 +268,7 @@ def compare_dump(
         judged = judge.judged(p.name, before) if found.differing and not looks_like else Judged()
         before.append(p.name)
         rows.append(_compared(net, p.name, dump, found, judge.first(p.name), judged, isolated))
-    return DumpReport(net.name, net.id, count, len(x), isolated, tuple(rows), looks_like)
+    return DumpReport(net.name, net.id, int(judge.seen.sum()), len(x), isolated, tuple(rows), looks_like)
 
 
 def _compared(

@@ -118,6 +118,7 @@ def isolated(observed: Trace, engine: Trace, names: Iterable[str]) -> tuple[Trac
                 known[source] = sent(observed, engine, source)
         pooling = net[name].kind == "max_pool"
         own = {n: known[n].own_trains if pooling else known[n].own_codes for n in sources}
+        own.pop(net.input.name, None)  # what the input sends is the image, whoever says so
         taken[name] = {source: int(images.sum()) for source, images in own.items() if images.any()}
         if not sources:
             continue

@@ -105,26 +105,26 @@ def _orders() -> Iterator[Order]:
     for order in permutations(range(3)):
         if order != (0, 1, 2):
             told = ", ".join(axes[a] for a in order)
-            would = "; layout neurons=hwc reads it" if order == (1, 2, 0) else ""
+            would = " (of memories: layout neurons=hwc)" if order == (1, 2, 0) else ""
             also = ": rows and columns exchanged" if order == (0, 2, 1) else ""
             yield Order(
                 f"addresses in the order ({told}), not (C, H, W){also}{would} [LAYOUT-3]", partial(by_place, order)
             )
     yield Order("neurons in reverse: the last one first [LAYOUT-3]", backwards)
     yield Order(
-        "words with their bits turned round, of trains the first spike lowest; layout bits=low reads it [LAYOUT-2]",
+        "words with their bits turned round, of trains the first spike lowest (of memories: layout bits=low) [LAYOUT-2]",
         first_lowest,
     )
     for size in WIDTHS:
         yield Order(
-            f"words of {size} bits with their bytes turned round; layout bytes=low reads it [LAYOUT-2]",
+            f"words of {size} bits with their bytes turned round (of memories: layout bytes=low) [LAYOUT-2]",
             partial(bytes_turned, size),
         )
     yield Order("every step late by one: in each stands what is right in the step before [TRACE-4]", step_late)
     yield Order("every step early by one: in each stands what is right in the step after [TRACE-4]", step_early)
     for shift in SHIFTS:
         yield Order(
-            f"membranes stored as v >> {shift}; layout shift={shift} compares them so [LAYOUT-4]",
+            f"membranes stored as v >> {shift} (of memories: layout shift={shift}) [LAYOUT-4]",
             partial(shifted, shift),
         )
 

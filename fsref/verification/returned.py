@@ -79,7 +79,7 @@ class Compared:
 
 @dataclass(frozen=True, repr=False)
 class DumpReport(Shown):
-    """What a dump holds of `given` images, `image_count` of which were compared, and where it differs; `looks_like` is
+    """What a dump holds of `given` images, something of `image_count` of them, and where it differs; `looks_like` is
     the order in which everything observed would be right, in words, or "" (TRACE-2).
     """
 
@@ -164,7 +164,7 @@ class DumpReport(Shown):
         """What was not observed, and where the engine's own codes were taken."""
         told: list[Fact] = []
         if self.image_count < self.given:
-            told.append(("images", f"the first {self.image_count:,} of {self.given:,} given; the others not observed"))
+            told.append(("images", f"{self.image_count:,} of {self.given:,} given; the others not observed"))
         if unseen := [p.name for p in self.populations if not p.observables]:
             more = f" and {len(unseen) - FEW} more" if len(unseen) > FEW else ""
             told.append(("not observed", ", ".join(unseen[:FEW]) + more))

@@ -50,11 +50,12 @@ def verify(
     `net` is a network, the path of one, or a bundled name. `their_forward` takes images (B, C, H, W), uint8, int32 when
     max_code is above 255, and gives logits (B, classes), or a dictionary of codes by population, "logits" among them or
     not; or it is the path of a quantised ONNX file with outputs of these names. `populations` are those that must be
-    there and are compared; all that are given otherwise. Answers that are there already are a table: a recording, or a
-    mapping or npz of arrays NAME or NAME.OBSERVABLE, a CSV, a folder (TRACE-5); it is compared in all that it holds,
-    membranes too, on the `images` (B, C, H, W) that it answers. Otherwise `images` is a strategy, testing.images(net) otherwise, or an
-    array to choose from. Errors: Disagreement, an AssertionError, at the first difference; UsageError for answers of a
-    wrong kind.
+    there and are compared; all that are given otherwise. `images` is a strategy, testing.images(net) otherwise, or an
+    array to choose from.
+
+    Answers that are there already are a table: a recording, a mapping or npz of arrays NAME or NAME.OBSERVABLE, a CSV,
+    a folder (TRACE-5). It is compared in all that it holds, membranes too, on the first of `images` (B, C, H, W).
+    Errors: Disagreement, an AssertionError, at the first difference; UsageError for answers of a wrong kind.
     """
     if not isinstance(max_examples, int) or max_examples < 0:
         raise UsageError("OBS-4", "verify", "max_examples is no number of examples", max_examples, "0 or more")
