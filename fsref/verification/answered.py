@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from hypothesis.strategies import SearchStrategy
 from numpy.typing import ArrayLike
 
 from fsref.errors import UsageError
@@ -40,14 +39,14 @@ def is_table(given: object) -> bool:
 def verify_table(
     net: Network,
     table: Table | str | PathLike[str],
-    images: SearchStrategy[Ints] | ArrayLike | None,
+    images: ArrayLike | None,
     populations: Sequence[str] | None,
 ) -> Agreement:
     """That a table of answers holds the integers of a network for images (B, C, H, W), of which it answers the first.
 
     Errors: Disagreement, UsageError, FileError.
     """
-    if images is None or isinstance(images, SearchStrategy):
+    if images is None:
         raise UsageError("OBS-4", "verify", "a table needs the images that it answers", None, "images=(B, C, H, W)")
     x = check_images(net.input, images)
     if isinstance(table, Trace):

@@ -112,7 +112,7 @@ def _orders() -> Iterator[Order]:
             )
     yield Order("neurons in reverse: the last one first [LAYOUT-3]", backwards)
     yield Order(
-        "words with their bits turned round, of trains the first spike lowest (of memories: layout bits=low) [LAYOUT-2]",
+        "words with their bits turned round, trains first spike lowest (of memories: layout bits=low) [LAYOUT-2]",
         first_lowest,
     )
     for size in WIDTHS:

@@ -61,7 +61,8 @@ def verify(
         raise UsageError("OBS-4", "verify", "max_examples is no number of examples", max_examples, "0 or more")
     net = network_of(net)
     if is_table(their_forward):
-        return verify_table(net, cast(Table, their_forward), images, populations)
+        answered = None if isinstance(images, SearchStrategy) else images
+        return verify_table(net, cast(Table, their_forward), answered, populations)
     theirs = Theirs(net, cast(Forward, their_forward), populations)
     beside = Beside(net, theirs, max_examples)
 
