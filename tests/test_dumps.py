@@ -96,7 +96,7 @@ def back(net: Network, trace: Trace, folder: Path, form: str, told: Any) -> Trac
     ("form", "chosen"), [*(("readmemh", chosen) for chosen in LAYOUTS), ("coe", "all"), ("mif", "all")]
 )
 def test_a_folder_is_read_back(form: str, chosen: str, tmp_path: Path) -> None:
-    """Every array, the selection, events; membranes after the shift."""
+    """Every array, the selection, events; of shifted membranes the bits that were stored."""
     net = residual()
     trace = recorded(net, draw(net, 2), Record({"in": None, "mid": [3, 1, 40], "out": None}, OBSERVABLES, [0, 9, 10]))
     found = back(net, trace, tmp_path, form, LAYOUTS[chosen])
@@ -104,7 +104,9 @@ def test_a_folder_is_read_back(form: str, chosen: str, tmp_path: Path) -> None:
     assert found.selection.neurons["mid"].tolist() == [1, 3, 40]
     shift = LAYOUTS[chosen].get("shift", 0)
     for key, array in found.arrays.items():
-        wanted = trace[key] >> shift if key[1] in ("opening", "membranes") else trace[key]
+        low = shift if key[1] in ("opening", "membranes") else 0
+        wanted = trace[key] >> low << low
+        assert (key in found.seen) is bool(low) and (not low or found.seen[key].tolist() == -1 << low)
         assert array.dtype == wanted.dtype and array.tolist() == wanted.tolist()
     there = [
         k for k, a in trace.arrays.items() if k[1] not in ("spikes", "membranes") or trace.selection.window[k[0]].size

@@ -25,6 +25,7 @@ from fsref.simulation.recording import Key, Selection, Trace
 RULE = "TRACE-5"
 COLUMNS = ("image", "population", "neuron", "x", "y", "c", "step", "observable", "value")
 INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
+INTEGERS = re.compile(r"[+-]?[0-9]{1,19}(?:,[+-]?[0-9]{1,19})*+")
 MAX_LINE = 2**24  # bytes
 MAX_FILE = 2**33
 LINES = 2**16  # that are taken at a time
@@ -92,7 +93,7 @@ class Table:
 
     def take(self, lines: Sequence[tuple[int, str]]) -> None:
         """Take in some lines, the first of all lines among them. Errors: FileError."""
-        cells = [[cell.strip() for cell in text.split(",")] for _, text in lines]
+        cells = [[*map(str.strip, text.split(","))] for _, text in lines]
         numbers = [number for number, _ in lines]
         if not self.head:
             self.head = self._header(cells[0], numbers[0])
@@ -153,8 +154,8 @@ class Table:
         count = len(numbers)
         whats = columns.get("observable", [""] * count)
         wheres = list(zip(columns.get("population", [self.named] * count), whats, strict=True))
-        pairs = dict.fromkeys(wheres)
-        index = np.array([list(pairs).index(pair) for pair in wheres]) if len(pairs) > 1 else np.zeros(count, np.intp)
+        pairs = {pair: place for place, pair in enumerate(dict.fromkeys(wheres))}
+        index = np.fromiter((pairs[pair] for pair in wheres), np.intp, count)
         for place, (of, what) in enumerate(pairs):
             rows = np.flatnonzero(index == place)
             key = self._key(of, what, numbers[rows[0]])
@@ -235,16 +236,22 @@ class Table:
 
     def _integers(self, texts: list[str], name: str, count: int | None, numbers: list[int]) -> Ints:
         """The integers of a column, 0..count - 1 where there is a count. Errors: FileError."""
+        try:
+            if INTEGERS.fullmatch(",".join(texts)):
+                found = np.array(texts).astype(np.int64)
+                if count is None or (found.min() >= 0 and found.max() < count):
+                    return found
+        except (OverflowError, ValueError):  # more than 64 bits
+            pass
         for text, number in zip(texts, numbers, strict=True):
             if not INTEGER.fullmatch(text):
                 raise FileError(RULE, self._at(number), f"{name} is no integer", text[:40] or None, "decimal digits")
-        found = np.array([int(text) for text in texts], dtype=object)
-        wrong = [i for i, n in enumerate(found) if not (0 <= n < count if count else -(2**63) <= n < 2**63)]
-        if wrong:
-            limit = f"wanted 0..{count - 1}" if count else "64 bits with a sign"
-            problem = f"there is no such {name}" if count else f"{name} out of range"
-            raise FileError(RULE, self._at(numbers[wrong[0]]), problem, found[wrong[0]], limit)
-        return found.astype(np.int64)
+            value = int(text)
+            if not (0 <= value < count if count else -(2**63) <= value < 2**63):
+                limit = f"wanted 0..{count - 1}" if count else "64 bits with a sign"
+                problem = f"there is no such {name}" if count else f"{name} out of range"
+                raise FileError(RULE, self._at(number), problem, value, limit)
+        return np.array([int(text) for text in texts], np.int64)
 
 
 def recorded(net: Network, found: Mapping[Key, Found], place: str, memory_limit: int) -> Trace:
