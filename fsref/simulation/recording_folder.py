@@ -38,7 +38,7 @@ def read(folder: Path, populations: Iterable[str] | None = None, observables: It
 def _network(folder: Path) -> Network:
     """The network that was run. Errors: FileError, NetworkError."""
     if not os.path.isfile(folder / "recording.json"):
-        limit = "a folder that fsref run --out wrote"
+        limit = "a folder that fsref run --out wrote; tables, arrays and memories are known by their suffix"
         raise FileError("RUN-3", str(folder), "no recording is here: recording.json is missing", None, limit)
     return load(_inside(folder, "network.fs.npz"))
 
