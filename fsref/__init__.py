@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from fsref.conversion.search import search
     from fsref.errors import FsrefError
     from fsref.formats.bundled import load, load_graph, save
-    from fsref.formats.export import export
     from fsref.formats.sources import load_images
     from fsref.graph.graph import Graph
     from fsref.importers.onnx.from_onnx import from_onnx
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from fsref.rate_coding.score import rate_score
     from fsref.rate_coding.twin import rate_coded
     from fsref.simulation.difference import diff
+    from fsref.simulation.export import export
     from fsref.simulation.pipeline import run_pipelined
     from fsref.simulation.reader import read_trace
     from fsref.simulation.recording import Record, Trace
@@ -66,7 +66,7 @@ _HOMES = {
     "energy": "metrics.energy",
     "evaluate": "metrics.score",
     "explain": "verification.explain",
-    "export": "formats.export",
+    "export": "simulation.export",
     "from_onnx": "importers.onnx.from_onnx",
     "from_torch": "importers.torch.from_torch",
     "fs_relu": "law.neuron",

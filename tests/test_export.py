@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import re
+import shutil
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 import fsref
-from fsref.errors import UsageError
-from fsref.formats import export as formats
-from fsref.formats import onnx
+import naive_memories as naive
+from fsref.cli.main import main
+from fsref.errors import FileError, LimitError, UsageError
+from fsref.formats import files, onnx
+from fsref.simulation import export as formats
+from fsref.simulation import memory_folder
+from fsref.simulation.export import FORMATS
+from handmade import chain, draw, recorded, residual, saved, tiny
+from refusals import refused
 
 
 def test_a_format_writes_what_its_module_writes(tmp_path: Path) -> None:
@@ -43,7 +55,7 @@ def test_a_new_format_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ("given", "value", "says"),
     [
         ({"format": "onx"}, "onx", "export: unknown format: onx (did you mean onnx?) [FILE-5]"),
-        ({"format": None}, None, "export: unknown format (onnx) [FILE-5]"),
+        ({"format": None}, None, "export: unknown format (onnx, readmemh, coe, mif) [FILE-5]"),
         (
             {"format": "onnx", "code": []},
             "code",
@@ -63,3 +75,164 @@ def test_what_is_no_network(tmp_path: Path) -> None:
     """Only networks are exported: a graph has no integers yet."""
     with pytest.raises(UsageError, match="not a network: int"):
         fsref.export(3, tmp_path / "none", "onnx")  # type: ignore[arg-type]
+
+
+def test_a_folder_of_memories(tmp_path: Path) -> None:
+    """A folder holds what LAYOUT-5 says; manifest and headers say of each memory what its file shows."""
+    net = residual()
+    trace = recorded(net, draw(net, 3))
+    fsref.export(net, tmp_path / "m", "readmemh", trace=trace, layout={"neurons": "hwc"})
+    told = json.loads((tmp_path / "m" / "manifest.json").read_text(encoding="ascii"))
+    layout = {**naive.PLAIN, "neurons": "hwc"}
+    wanted = dict([*naive.parameters(net, layout), *naive.observables(net, trace, layout)])
+    names = {path.name for path in (tmp_path / "m").iterdir()}
+    assert names == {"manifest.json", "fsref_network.svh", "fsref_network.h", *(f"{file}.mem" for file in wanted)}
+    assert {entry["file"] for entry in told["memories"]} == {f"{file}.mem" for file in wanted}
+    for entry in told["memories"]:
+        lines = (tmp_path / "m" / entry["file"]).read_text(encoding="ascii").splitlines()
+        assert lines[0].startswith(f"// {entry['of']} {entry['what']}: words {entry['words']}, bits ")
+        assert lines[1:] == naive.text(wanted[entry["file"].removesuffix(".mem")])
+        assert len(lines[1:]) == entry["words"] == int(np.prod(entry["shape"])) and len(entry["axes"]) == len(
+            entry["shape"]
+        )
+        assert {len(line) for line in lines[1:]} == {-(-entry["bits"] // 4)}
+    head = {key: told[key] for key in ("format", "network", "id", "image_count", "layout", "spec_version")}
+    assert head == {
+        "format": "readmemh",
+        "network": net.name,
+        "id": net.id,
+        "image_count": 3,
+        "layout": layout,
+        "spec_version": fsref.SPEC_VERSION,
+    }
+    c = {"STEM_C": 4, "STEM_H": 7, "STEM_W": 6, "STEM_K": 4, "STEM_START": 5, "POOL_SOURCE": 1, "OUT_START": 20}
+    c |= {"IMAGES": 3, "IN_MAX_CODE": 30, "MID_TO_SUM_1_KH": 3, "IN_TO_OUT_KIND": "dense", "SUM_TO_OUT_POOLED": 1}
+    c |= {"SUM_T_ROW": net["sum"].table.T.tolist(), "STEM_CODES_FILE": "population.1.codes.mem"}  # type: ignore[union-attr]
+    c |= {"STEM_BIAS_WORDS": 168, "STEM_CODES_SIGNED": 0, "OUT_OPENING_SIGNED": 1, "STEM_CODES_BITS": 4}
+    assert {key: told["constants"].get(key) for key in c} == c
+
+
+def test_headers_say_what_the_manifest_says(tmp_path: Path) -> None:
+    """Both headers give every constant of the manifest; names that would be one are told apart."""
+    one = (1, 1, 1)
+    parts = [fsref.FS(name, one, fsref.fs_relu(2), [5]) for name in ("a.b", "a-b", "7", "A_B_K")]
+    net = chain(*parts)
+    fsref.export(net, tmp_path / "m", "mif")
+    told = json.loads((tmp_path / "m" / "manifest.json").read_text(encoding="ascii"))["constants"]
+    names = {f"{stem}_INDEX" for stem in ("IN_0", "A_B_1", "A_B_3", "P_7_5", "A_B_K_7", "OUT_9")}
+    assert names <= set(told) and told["IMAGES"] == 0 and told["A_B_3_BIAS_FILE"] == "population.2.bias.mif"
+    sv = (tmp_path / "m" / "fsref_network.svh").read_text(encoding="ascii")
+    c = (tmp_path / "m" / "fsref_network.h").read_text(encoding="ascii")
+    for name, value in told.items():
+        if isinstance(value, list):
+            entries = re.search(rf"localparam signed \[{64 * len(value) - 1}:0\] {name} = {{(.*)}};\n", sv)
+            assert entries is not None
+            found = [int(entry.partition("h")[2], 16) for entry in entries[1].split(", ")]
+            assert found == [v % 2**64 for v in reversed(value)]
+            assert f"#define FSREF_{name} {{{', '.join(f'{v}LL' for v in value)}}}\n" in c
+        else:
+            quoted = f'"{value}"' if isinstance(value, str) else value
+            shown = f'{{`FSREF_DIR, "/{value}"}}' if name.endswith("_FILE") else quoted
+            assert f"localparam {'int ' if isinstance(value, int) else ''}{name} = {shown};\n" in sv
+            assert f"#define FSREF_{name} {quoted}\n" in c
+    assert len(re.findall("localparam", sv)) == len(told) == len(re.findall("#define FSREF_", c)) - 1
+
+
+BENCH = """
+`include "fsref_network.svh"
+module bench;
+  import fsref_network::*;
+  reg signed [IN_TO_STEM_WEIGHTS_BITS-1:0] w [0:IN_TO_STEM_WEIGHTS_WORDS-1];
+  reg [IN_CODES_BITS-1:0] x [0:IN_CODES_WORDS-1];
+  reg signed [OUT_OPENING_BITS-1:0] y [0:OUT_OPENING_WORDS-1];
+  integer i;
+  initial begin
+    $readmemh(IN_TO_STEM_WEIGHTS_FILE, w);
+    $readmemh(IN_CODES_FILE, x);
+    $readmemh(OUT_OPENING_FILE, y);
+    for (i = 0; i < IN_TO_STEM_WEIGHTS_WORDS; i = i + 1) $display("%0d", w[i]);
+    for (i = 0; i < SUM_K; i = i + 1) $display("%0d", $signed(SUM_T_ROW[64*i +: 64]));
+    for (i = 0; i < OUT_OPENING_WORDS; i = i + 1) $display("%0d", y[i]);
+    $writememh("population.0.codes.mem", x);
+    $writememh("population.5.opening.mem", y);
+  end
+endmodule
+"""
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
+def test_a_simulator_reads_a_folder(tmp_path: Path) -> None:
+    """A test bench that types no number and no name of a file reads the memories; what it writes is read back."""
+    net = residual()
+    trace = recorded(net, draw(net, 2))
+    fsref.export(net, tmp_path / "m", "readmemh", trace=trace)
+    (tmp_path / "bench.sv").write_text(BENCH)
+    build = ["iverilog", "-g2012", "-Wall", "-I", "m", '-DFSREF_DIR="m"', "-o", "bench", "bench.sv"]
+    done = subprocess.run(build, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run(["vvp", "-n", "bench"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    wanted = [net.projections[0].weights, net["sum"].table.T, trace["out", "opening"]]  # type: ignore[union-attr]
+    assert done.stdout.split() == [str(v) for part in wanted for v in part.reshape(-1).tolist()]
+    found = FORMATS["readmemh"].read(net, tmp_path)  # type: ignore[attr-defined]
+    kept = fsref.run(net, draw(net, 2), record=fsref.Record(["in", "out"], ["opening", "codes"])).trace
+    assert kept is not None and fsref.diff(found, kept) is None and list(found.arrays) == list(kept.arrays)
+
+
+def test_what_is_there_stays_unless_asked(tmp_path: Path) -> None:
+    """A folder of memories is replaced by one of whichever format when that is asked, and nothing else is; what fails
+    leaves nothing.
+    """
+    fsref.export(tiny(), tmp_path / "m", "coe")
+    with refused(UsageError, "RUN-5", says="is there already (another name, or replace=True, which replaces it)"):
+        fsref.export(tiny(), tmp_path / "m", "readmemh")
+    fsref.export(tiny(), tmp_path / "m", "readmemh", replace=True)
+    assert not list((tmp_path / "m").glob("*.coe"))
+    (tmp_path / "m" / "notes.txt").write_text("mine")
+    with refused(UsageError, "RUN-5", says="holds something else (replace=True replaces folders of memories alone"):
+        fsref.export(tiny(), tmp_path / "m", "readmemh", replace=True)
+    with refused(UsageError, "LAYOUT-1", "in->hid weights"):
+        fsref.export(tiny(), tmp_path / "n", "mif", layout={"word": 2})
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_a_full_disk_or_too_long_a_memory_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, and no part of a folder."""
+    trace = recorded(tiny(), draw(tiny(), 2))
+    monkeypatch.setattr(memory_folder, "MAX_BYTES", 11)
+    limit = "at most 11 bytes, 268435456 of text: fewer images, populations or observables"
+    with refused(LimitError, "LAYOUT-5", "in->hid weights", "12 words of 3 bits", says=limit):
+        fsref.export(tiny(), tmp_path / "m", "coe", trace=trace)
+    monkeypatch.undo()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "reserve", full)
+    with refused(FileError, "LAYOUT-5", str(tmp_path / "m"), says="cannot be written: No space left on device"):
+        fsref.export(tiny(), tmp_path / "m", "readmemh", trace=trace)
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_a_recording_of_the_network_is_written(tmp_path: Path) -> None:
+    """A recording of another network, or one that does not fit its selection, is refused."""
+    trace = recorded(residual(), draw(residual(), 1))
+    with refused(UsageError, "LAYOUT-5", "trace", says="is of another network"):
+        fsref.export(tiny(), tmp_path / "m", "readmemh", trace=trace)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_line_writes_what_python_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`fsref export` with images, populations, observables and a layout gives the bytes of `fsref.export` with the
+    recording of that run.
+    """
+    net_file, images = saved(tmp_path), draw(tiny(), 4)[[1, 3]]
+    trace = recorded(tiny(), images, fsref.Record(["in", "hid"], ["codes", "membranes"]))
+    layout = {"word": 12, "bytes": "low", "shift": 1}
+    fsref.export(tiny(), tmp_path / "python", "mif", trace=trace, layout=layout)
+    words = f"export {net_file} --format mif --data {tmp_path / 'x.npz'} --images 1,3 --record in --record hid "
+    words += f"--observable codes --observable membranes --layout word=12,bytes=low,shift=1 --out {tmp_path / 'cli'}"
+    assert main(words.split()) == 0
+    assert capsys.readouterr().out.endswith(", a run of 2 images\n")
+    both = [{p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("python", "cli")]
+    assert both[0] == both[1] and "population.1.membranes.mif" in both[0]

@@ -54,6 +54,8 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
     net = handmade.residual()
     net.save(tmp_path / "net.fs.npz")
     np.savez(tmp_path / "x.npz", x=handmade.draw(net, 4), y=np.array([0, 1, 2, 0]))
+    dump = handmade.recorded(net, handmade.draw(net, 4))
+    np.savez(tmp_path / "dump.npz", **{".".join(key): array for key, array in dump.arrays.items()})
     model, data = str(tmp_path / "net.fs.npz"), ["--data", str(tmp_path / "x.npz")]
     floats, x = nodes.residual(), nodes.drawn(20)
     fsref.save(floats, tmp_path / "graph.npz")
@@ -77,6 +79,7 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
         "convert": ["convert", graph, *scored, "--out", str(tmp_path / "made.npz"), "--expect", "100"],
         "search": ["convert", graph, *scored, "--out", str(tmp_path / "found.npz"), "--search", "5"],
         "compare": ["compare", graph, str(tmp_path / "made.npz"), *scored],
+        "diff": ["diff", model, data[1], str(tmp_path / "dump.npz"), "--isolated"],
         "export": ["export", model, "--format", "onnx", "--out", str(tmp_path / "net.onnx")],
     }
     found = {}

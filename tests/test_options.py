@@ -31,6 +31,8 @@ NET, GRAPH = "tiny.fs.npz --data x.npz", "graph.npz --data images.npz"
 MADE = "graph.npz made.fs.npz --data images.npz"
 FOLDER = "tiny.fs.npz --data big"
 NEURON = "--population hid --neuron 0"
+MEMORIES = "tiny.fs.npz --format readmemh --out m"
+DUMP = "tiny.fs.npz x.npz dump.npz"
 BIG = "graph.npz --data colour --out n.npz"
 ACTS = {
     "info": {"--timeline": ("tiny.fs.npz", "--timeline"), "--json": ("tiny.fs.npz", "--json")},
@@ -144,12 +146,33 @@ ACTS = {
         "--format": ("tiny.fs.npz", "--format onnx"),
         "--out": ("tiny.fs.npz --format onnx", "--out other.onnx"),
         "--codes": ("tiny.fs.npz --format onnx", "--codes hid"),
+        "--data": (MEMORIES, "--data x.npz"),
+        "--resize": (f"{MEMORIES} --data big", "--resize 2"),
+        "--crop": (f"{MEMORIES} --data big", "--crop 2"),
+        "--images": (f"{MEMORIES} --data x.npz", "--images 1"),
+        "--record": (f"{MEMORIES} --data x.npz", "--record hid"),
+        "--observable": (f"{MEMORIES} --data x.npz", "--observable codes"),
+        "--layout": (MEMORIES, "--layout word=32"),
         "--force": ("tiny.fs.npz --format onnx --out there.onnx", "--force"),
         "--json": ("tiny.fs.npz --format onnx", "--json"),
+    },
+    "diff": {
+        "--format": (DUMP, "--format csv"),
+        "--layout": ("tiny.fs.npz x.npz memories", "--layout word=32"),
+        "--isolated": (DUMP, "--isolated"),
+        "--resize": ("tiny.fs.npz big one_dump.npz", "--resize 2"),
+        "--crop": ("tiny.fs.npz big one_dump.npz", "--crop 2"),
+        "--limit": ("tiny.fs.npz x.npz one_dump.npz", "--limit 1"),
+        "--images": ("tiny.fs.npz x.npz one_dump.npz", "--images 1"),
+        "--memory-limit": (DUMP, "--memory-limit 1K"),
+        "--threads": (DUMP, "--threads 3"),
+        "--batch": (DUMP, "--batch 1"),
+        "--json": (DUMP, "--json"),
     },
     "rule": {"--json": ("POOL-1", "--json")},
 }
 ARGUMENTS = {"NET": "digits", "IMAGE": "0", "MODEL": "graph.npz", "GRAPH": "graph.npz", "RULE...": "POOL-1"}
+ARGUMENTS |= {"IMAGES": "digits", "DUMP": "dump.npz"}
 NEEDS = {"--html": "matplotlib", "--plots": "matplotlib", "--plot": "matplotlib", "--format": "onnx", "--codes": "onnx"}
 OPTIONS = [(v.name, o) for v in VERBS for p in v.params if isinstance(p, click.Option) for o in [max(p.opts, key=len)]]
 ACTING = [(verb, option) for verb, options in ACTS.items() for option in options]
@@ -176,6 +199,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tiny.json").write_bytes(prove(handmade.tiny()).to_bytes())
     for name in ("there.html", "there.npz", "there.svg", "there.onnx", "there.json"):
         (folder / name).write_bytes(b"old")
+    dump = handmade.recorded(net := handmade.tiny(), handmade.draw(net, 4))
+    codes = {".".join(key): array for key, array in dump.arrays.items()}
+    np.savez(folder / "dump.npz", **codes)
+    np.savez(folder / "one_dump.npz", **{name: array[:1] for name, array in codes.items()})
+    fsref.export(net, folder / "memories", "readmemh", trace=dump)
+    (folder / "memories" / "manifest.json").unlink()
     (folder / "colour").mkdir()
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(folder / "colour" / "a.png")
     return folder
@@ -291,8 +320,12 @@ def test_what_cannot_act_is_refused_before_anything_is_read(
     words = [word if word not in ("digits", "graph.npz") else "not there" for word in required(verb)]
     if condition.needed:
         others: list[list[str]] = [[]]
-        if any(isinstance(other, When) for other in condition.others):
-            words = [{1: "one.png"}.get(i, word) for i, word in enumerate(words)]  # where IMAGE stands
+        cases = [other for other in condition.others if isinstance(other, When)]
+        if cases and "IMAGE" in (param.make_metavar(click.Context(verb)) for param in verb.params):
+            words[1] = "one.png"
+        if cases and "--format" in words:
+            forms = next(param.type.choices for param in verb.params if param.name == "form")
+            words[-1] = next(form for form in forms if not any(case.holds({"form": form}) for case in cases))
     else:
         others = [example(verb, other) for other in condition.others]
     for other in others:
@@ -316,6 +349,12 @@ def test_what_cannot_act_is_refused_before_anything_is_read(
         ("convert tiny.fs.npz --data x.npz", "MODEL: is an FS network, where the float graph is wanted"),
         ("compare graph.npz graph.npz --data images.npz", "a float graph: fsref convert makes a network of it"),
         ("export graph.npz --format onnx", "a float graph: fsref convert makes a network of it"),
+        ("export tiny.fs.npz --format coe --layout word=8,word=9", "--layout: is given twice: word"),
+        ("export tiny.fs.npz --format coe --layout words=8", "--layout: unknown key: words (did you mean word?)"),
+        ("export tiny.fs.npz --format coe --layout word=", "layout word: not a width in bits"),
+        ("export tiny.fs.npz --format coe --layout none.json", "none.json: cannot be read"),
+        ("export tiny.fs.npz --format coe --record hid", "this network comes without images: name some"),
+        ("export tiny.fs.npz --format coe --out big --force", "--out: holds something else: big (--force replaces"),
         ("evaluate digits --energy big/a.png", "costs: a file of costs has a name that ends in .json: big/a.png"),
     ],
 )

@@ -39,6 +39,7 @@ SECTIONS = {
     "COSTS.md": ["COUNT"],
     "RUNS.md": ["RUN"],
     "PROOF.md": ["PROOF"],
+    "HARDWARE.md": ["LAYOUT", "TRACE"],
 }
 POINTERS = re.compile(
     r"^Code: (?P<code>\S+) · Test: (?P<test>\S+\.py::\w+) ·\s(?P<kind>Refused|Seen): (?P<end>.+)\Z", re.MULTILINE

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fsref import Record, diff, read_trace, run, run_pipelined
-from fsref.errors import FileError, FsrefError, UsageError
+from fsref import Network, Record, Trace, diff, export, read_trace, run, run_pipelined
+from fsref.errors import FileError, FsrefError, LimitError, UsageError
 from fsref.law.populations import OBSERVABLES
-from handmade import draw, residual, tiny
-from refusals import check_line
+from fsref.simulation.difference import NotCompared
+from handmade import draw, recorded, residual, tiny
+from refusals import check_line, refused
 
 RECORDS: dict[str, dict[str, Any]] = {
     "all": {"observables": OBSERVABLES},
@@ -194,6 +196,8 @@ def test_a_recording_of_steps_without_a_population_is_held_against_an_engine() -
     net, images = residual(), draw(residual(), 2)
     trace = run(net, images, record=Record(["sum"], ["codes"], steps=[0])).trace
     assert diff(trace, "quantized", images) is None
+    trace = run(net, images, record=Record(["sum"], ["spikes", "membranes"], steps=[0])).trace
+    assert diff(trace, trace) is None  # nothing, twice
 
 
 def test_a_link_within_the_folder_is_read(tmp_path: Path) -> None:
@@ -250,7 +254,9 @@ def test_mutated_recordings(tmp_path: Path) -> None:
         (tmp_path / "r" / name).write_bytes(mutated(whole[name], rng))
         try:
             trace = read_trace(tmp_path / "r")
-            diff(trace, kept)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotCompared)  # of fewer steps, say
+                diff(trace, kept)
             read += 1
             assert all(array.shape[0] == trace.image_count for array in trace.arrays.values())
             trace.events(), trace.digests(), repr(trace)
@@ -259,3 +265,289 @@ def test_mutated_recordings(tmp_path: Path) -> None:
             refused.add(error.problem)
         (tmp_path / "r" / name).write_bytes(whole[name])
     assert read > 15 and len(refused) > 10
+
+
+def lines(trace: Trace, places: bool = False, trains: bool = True) -> list[str]:
+    """A recording as a table with a line for each integer: neurons by number or by place, trains as words or spike by
+    spike; written here from the page alone (TRACE-5).
+    """
+    net, start = trace.net, trace.net.schedule.start
+    found = [f"observable,step,{'c,y,x' if places else 'neuron'},population,image,value"]
+    for (of, what), array in trace.arrays.items():
+        name = net.named_projections[of].target if what == "sums" else of
+        neurons, window = trace.selection.neurons[name].tolist(), trace.selection.window[name].tolist()
+        _, height, width = net[name].shape
+        for index, value in np.ndenumerate(array):
+            n = neurons[index[-1]]
+            at = f"{n // (height * width)},{n // width % height},{n % width}" if places else str(n)
+            rows = [("", value)]
+            if what == "membranes":
+                rows = [(start[name] + window[index[1]], value)]
+            elif what == "spikes" and not trains:
+                rows = [(start[name] + t, int(value) >> (net.steps[name] - 1 - t) & 1) for t in window]
+            found += [f"{what},{step},{at},{of},{index[0]},{told}" for step, told in rows]
+    return found
+
+
+def same(found: Trace, kept: Trace) -> None:
+    """Two recordings are equal in every array, its order and what it is of."""
+    assert found.selection.same(kept.selection) and list(found.arrays) == list(kept.arrays) and not found.seen
+    for key, array in kept.arrays.items():
+        assert found[key].dtype == array.dtype and found[key].tolist() == array.tolist(), key
+
+
+def test_every_form_of_a_table(tmp_path: Path) -> None:
+    """A line for each integer, its neuron by number or by place and its lines in any order, trains as words or spike by
+    spike; a line for each image under numbers of neurons, or without names; arrays of an npz in either shape.
+    """
+    net, images = residual(), draw(residual(), 2, 5)
+    kept = recorded(net, images)
+    rng = np.random.default_rng(0)
+    for places, trains in ((False, True), (True, False)):
+        first, *rest = lines(kept, places, trains)
+        (tmp_path / "all.csv").write_text("\n".join(["# a note", first, *rng.permutation(rest), ""]))
+        same(read_trace(tmp_path / "all.csv", net=net), kept)
+    whole = recorded(net, images, Record(["stem"], ["codes"]))
+    codes = whole["stem", "codes"]
+    np.savetxt(tmp_path / "stem.codes.csv", codes, delimiter=",", fmt="%d")
+    np.savetxt(tmp_path / "1.csv", codes, delimiter=", ", fmt="%d")
+    head = ",".join(["image", *map(str, reversed(range(168)))])
+    np.savetxt(
+        tmp_path / "stem.csv", np.c_[[1, 0], codes[::-1, ::-1]], delimiter=",", fmt="%d", header=head, comments=""
+    )
+    for name in ("stem.codes.csv", "1.csv", "stem.csv"):
+        same(read_trace(tmp_path / name, net=net), whole)
+    stepped = recorded(net, images, Record(["mid"], ["membranes"]))
+    np.savetxt(tmp_path / "mid.membranes.csv", stepped["mid", "membranes"].reshape(-1, 48), delimiter=",", fmt="%d")
+    same(read_trace(tmp_path / "mid.membranes.csv", net=net), stepped)
+    arrays = {}
+    for (of, what), array in kept.arrays.items():
+        name = net.named_projections[of].target if what == "sums" else of
+        arrays[f"{of}.{what}"] = array.reshape(*array.shape[:-1], *net[name].shape)
+    np.savez(tmp_path / "all.npz", **arrays)
+    same(read_trace(tmp_path / "all.npz", net=net), kept)
+    train = kept["mid", "spikes"]
+    planes = np.stack([train >> (4 - t) & 1 for t in range(5)], axis=1).astype(bool)
+    np.savez(tmp_path / "some.npz", **{"mid.spikes": planes, "logits": kept["out", "opening"], "stem": codes})
+    found = read_trace(tmp_path / "some.npz", net=net)
+    assert list(found.arrays) == [("stem", "codes"), ("mid", "spikes"), ("out", "opening")]
+    assert all(found[key].tolist() == kept[key].tolist() for key in found.arrays)
+
+
+def test_absent_is_not_observed(tmp_path: Path) -> None:
+    """What a table leaves out, of images, neurons, steps, or of single trains, is not compared, and diff names it; what
+    is there is compared (TRACE-1).
+    """
+    net, images = residual(), draw(residual(), 3, 5)
+    kept, start = recorded(net, images), net.schedule.start["mid"]
+    first, *rest = lines(kept, trains=False)
+    rng = np.random.default_rng(1)
+    some = [rest[i] for i in sorted(rng.choice(len(rest), 400, replace=False).tolist())]
+    (tmp_path / "some.csv").write_text("\n".join([first, *some]))
+    found = read_trace(tmp_path / "some.csv", net=net)
+    with pytest.warns(NotCompared, match="what observed has not seen of"):
+        assert diff(found, kept) is None
+    assert not found.digests().keys() & {key[0] for key in found.seen}
+    observed = sum(int(np.bitwise_count(found.seen[k]).sum()) if k[1] == "spikes" else int((found.seen[k] != 0).sum())
+                   for k in found.seen)  # fmt: skip
+    assert observed == len(some) and set(found.seen) == set(found.arrays)
+    for at in rng.choice(len(some), 25, replace=False).tolist():
+        *told, value = some[at].split(",")
+        wrong = ",".join([*told, str(int(value) ^ 1)])
+        (tmp_path / "wrong.csv").write_text("\n".join([first, *some[:at], wrong, *some[at + 1 :]]))
+        with pytest.warns(NotCompared):
+            difference = diff(read_trace(tmp_path / "wrong.csv", net=net), kept)
+        assert difference is not None and [difference.observable, str(difference.step or ""), str(difference.neuron),
+            difference.place, str(difference.image), str(difference.observed), str(difference.expected)] == [
+            *told, str(int(value) ^ 1), value]  # fmt: skip
+    (tmp_path / "one.csv").write_text(f"population,neuron,step,observable,value\nmid,7,{start},spikes,1\n")
+    one = read_trace(tmp_path / "one.csv", net=net)
+    assert (one["mid", "spikes"].tolist(), one.selection.window["mid"].tolist(), one.seen) == ([[16]], [0], {})
+
+
+def test_steps_are_of_the_image(tmp_path: Path) -> None:
+    """A step counts from the first of the image; one in which a population does not fire, one of a code, and membranes
+    without one, are refused by their line (TRACE-4).
+    """
+    net = residual()
+    start, count = net.schedule.start["mid"], net.steps["mid"]
+
+    def read(line: str) -> Trace:
+        (tmp_path / "t.csv").write_text(f"image,population,neuron,step,observable,value\n\n{line}\n")
+        return read_trace(tmp_path / "t.csv", net=net)
+
+    assert read(f"0,mid,3,{start + count - 1},membranes,5").selection.window["mid"].tolist() == [count - 1]
+    for step in (start - 1, start + count, 0, -1):
+        with refused(FileError, "TRACE-4", f"{tmp_path / 't.csv'}: line 3", step, says=f"{start}..{start + count - 1}"):
+            read(f"0,mid,3,{step},spikes,1")
+    with refused(FileError, "TRACE-5", says="codes have no step"):
+        read(f"0,mid,3,{start},codes,1")
+    with refused(FileError, "TRACE-5", says="membranes have a step"):
+        read("0,mid,3,,membranes,1")
+
+
+HEAD = "image,population,neuron,step,observable,value"
+WRONG = {
+    f"{HEAD}\n0,hid,3,,codes,1": "there is no such neuron: 3 (wanted 0..2)",
+    f"{HEAD}\n0,hid,0,,codes,x": "line 2: value is no integer: x",
+    f"{HEAD}\n0,hid,0,,codes,1.5": "value is no integer: 1.5",
+    f"{HEAD}\n0,hid,0,,codes,": "value is no integer",
+    f"{HEAD}\n0,hid,0,,codes,99999999999999999999": "value is no integer",
+    f"{HEAD}\n0,hid,0,,codes,9999999999999999999": "value out of range",
+    f"{HEAD}\n-1,hid,0,,codes,1": "there is no such image: -1",
+    f"{HEAD}\n0,hid,0,,spikes,16": "spikes out of range: 16",
+    f"{HEAD}\n0,hid,0,,code,1": "unknown observable: code",
+    f"{HEAD}\n0,him,0,,codes,1": "there is no such population: him",
+    f"{HEAD}\n0,in,0,,opening,1": "in has no such observable: opening",
+    f"{HEAD}\n0,hid,0,,sums,1": "sums are of a projection",
+    f"{HEAD}\n0,hid,0,,codes": "line 2: wrong number of values: 5 (6, as the first line has)",
+    f"{HEAD}\n0,hid,0,,codes,1\n0,hid,0,,codes,1": "are told twice: image 0 neuron 0",
+    f"{HEAD}\n": "holds no integer",
+    "": "holds no integer",
+    "image,population,value\n0,hid,1": "missing: neuron, or x, y and c",
+    "image,population,neuron\n0,hid,1": "missing: value",
+    "image,neuron,x,y,c,value\n0,0,0,0,0,1": "each once",
+    "image,population,time,value\n0,hid,1,1": "unknown column: time",
+    "population,0,1\nhid,1,2": "missing: image",
+    "1,2,3\n": "there is no such population: t",
+    "image,neuron,value\n0,0,1": "the file's name, NAME.OBSERVABLE.csv",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_wrong_table_is_one_line(tmp_path: Path, text: str) -> None:
+    """Whatever a table says wrong is named with its line."""
+    (tmp_path / "t.csv").write_text(text)
+    with refused(FileError, says=WRONG[text]):
+        read_trace(tmp_path / "t.csv", net=tiny())
+
+
+SHAPES: dict[str, tuple[Any, str]] = {
+    "codes of another size": (np.zeros((2, 5), int), "10 integers are no whole number of images of 168"),
+    "places first": (np.zeros((2, 7, 6, 4), int), "this looks like (H, W, C)"),
+    "turned": (np.zeros((2, 4, 6, 7), int), "this looks like (C, W, H)"),
+    "one image": (np.zeros((4, 7, 6), int), "this is one image: values[None]"),
+    "one image, flat": (np.zeros(168, int), "this is one image: values[None]"),
+    "images last": (np.zeros((168, 2), int), "this looks like (neurons, images): values.T"),
+    "floats": (np.zeros((2, 168)), "type is not a little-endian integer"),
+    "no image": (np.zeros((0, 168), int), "wrong shape"),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_wrong_shape_says_what_it_looks_like(tmp_path: Path, name: str) -> None:
+    """One line that says which shapes would do, and what this one looks like (TRACE-2)."""
+    array, says = SHAPES[name]
+    np.savez(tmp_path / "a.npz", stem=array)
+    with refused(FileError, says=says if array.dtype.kind == "i" else ""):
+        read_trace(tmp_path / "a.npz", net=residual())
+
+
+def test_arrays_that_do_not_go_together(tmp_path: Path) -> None:
+    """Two numbers of images, one thing twice, an unknown name, spikes that are none: one line each."""
+    net = tiny()
+    codes = np.zeros((2, 3), int)
+    for arrays, says in (
+        ({"hid": codes, "out": np.zeros((3, 2), int)}, "different numbers of images: hid codes 2, out opening 3"),
+        ({"hid": codes, "hid.codes": codes}, "two arrays of one kind: hid codes"),
+        ({"him": codes}, "there is no such population: him"),
+        ({"hid.spikes": codes + 16}, "spikes out of range: 16 .. 16"),
+        ({"hid.spikes": np.full((2, 3, 3), 2)}, "0 or 1: whether the neuron fires in the step"),
+        ({}, "holds no array"),
+    ):
+        np.savez(tmp_path / "a.npz", **arrays)
+        with refused(FileError, "TRACE-2", says=says):
+            read_trace(tmp_path / "a.npz", net=net)
+
+
+def test_what_a_format_needs(tmp_path: Path) -> None:
+    """A dump that holds no network asks for one, a layout goes with memories alone, a recording of another network than
+    the one given is refused, and so is an unknown format; parts of a dump are read as parts of a recording.
+    """
+    net = tiny()
+    np.savez(tmp_path / "a.npz", hid=np.zeros((2, 3), int), logits=np.zeros((2, 2), int))
+    with refused(UsageError, "TRACE-1", says="a dump as npz holds no network (net=NET)"):
+        read_trace(tmp_path / "a.npz")
+    with refused(UsageError, "TRACE-1", says="the format npz has no layout"):
+        read_trace(tmp_path / "a.npz", net=net, layout={"word": 8})
+    with refused(UsageError, "TRACE-1", value="vhdl", says="recording, csv, npz"):
+        read_trace(tmp_path / "a.npz", net=net, format="vhdl")
+    assert list(read_trace(tmp_path / "a.npz", "out", net=net).arrays) == [("out", "opening")]
+    assert list(read_trace(tmp_path / "a.npz", observables="codes", net=net).arrays) == [("hid", "codes")]
+    with refused(UsageError, "OBS-1", says="this population was not recorded: in"):
+        read_trace(tmp_path / "a.npz", ["in"], net=net)
+    run(net, draw(net, 2), record=Record(path=tmp_path / "r"))
+    with refused(UsageError, "TRACE-1", says="is of another network"):
+        read_trace(tmp_path / "r", net=residual())
+    assert read_trace(tmp_path / "r", net=net).image_count == 2
+
+
+def test_memories_are_found_and_compared_in_the_bits_that_they_hold(tmp_path: Path) -> None:
+    """A folder of memories is known by what it holds, with its manifest or with a layout; of membranes stored without
+    their low bits these are not compared, the others are (LAYOUT-4, TRACE-1).
+    """
+    net, images = residual(), draw(residual(), 2, 5)
+    kept = recorded(net, images)
+    for form, layout in (("readmemh", {"neurons": "hwc", "bits": "low"}), ("coe", {"shift": 2}), ("mif", {"word": 40})):
+        export(net, tmp_path / form, form, trace=kept, layout=layout)
+        (tmp_path / "bare").mkdir(exist_ok=True)
+        shutil.copytree(tmp_path / form, tmp_path / "bare" / form, ignore=shutil.ignore_patterns("manifest.json"))
+        for found in (
+            read_trace(tmp_path / form, net=net),
+            read_trace(tmp_path / "bare" / form, net=net, layout=layout),
+        ):
+            arrays = {key: array.copy() for key, array in kept.arrays.items()}
+            assert list(found.arrays) == list(arrays)
+            if form != "coe":
+                assert diff(found, kept) is None
+                continue
+            arrays["mid", "opening"] ^= 3
+            with pytest.warns(NotCompared, match="mid opening"):
+                assert diff(found, Trace(net, 2, kept.selection, arrays)) is None
+            arrays["mid", "opening"][1, 3] ^= 4
+            with pytest.warns(NotCompared):
+                difference = diff(found, Trace(net, 2, kept.selection, arrays))
+            assert difference is not None and (difference.place, difference.neuron) == ("mid", 3)
+            assert abs(difference.observed - difference.expected) == 4
+
+
+def test_a_table_takes_bounded_memory(tmp_path: Path) -> None:
+    """A table of one line that names a far image or a large population is refused before anything is reserved."""
+    (tmp_path / "t.csv").write_text(f"{HEAD}\n999999999999,hid,0,,codes,1\n")
+    with refused(LimitError, "RUN-3", str(tmp_path / "t.csv")):
+        read_trace(tmp_path / "t.csv", net=tiny())
+    (tmp_path / "t.csv").write_text(f"{HEAD}\n0,hid,0,,codes,1\n")
+    with refused(LimitError, "RUN-3"):
+        read_trace(tmp_path / "t.csv", net=tiny(), memory_limit=100)
+
+
+def dump_files(net: Network, folder: Path) -> list[Path]:
+    """A dump of each format that holds no network, one file of it each."""
+    kept = recorded(net, draw(net, 2))
+    (folder / "all.csv").write_text("\n".join(lines(kept, trains=False)))
+    np.savetxt(folder / "hid.codes.csv", kept["hid", "codes"], delimiter=",", fmt="%d")
+    np.savez(folder / "all.npz", **{".".join(key): array for key, array in kept.arrays.items()})
+    for form in ("readmemh", "coe", "mif"):
+        export(net, folder / form, form, trace=kept, layout={"shift": 1})
+    memories = [next((folder / form).glob("population.1.opening.*")) for form in ("readmemh", "coe", "mif")]
+    return [folder / "all.csv", folder / "hid.codes.csv", folder / "all.npz", *memories]
+
+
+def test_mutated_dumps(tmp_path: Path) -> None:
+    """A dump with an accident in it is read, or refused in one line; what is read is compared, or refused, too."""
+    net, images = tiny(), draw(tiny(), 2)
+    files, rng, read = dump_files(net, tmp_path), np.random.default_rng(3), 0
+    whole = [file.read_bytes() for file in files]
+    for number in range(180):
+        file, data = files[number % len(files)], whole[number % len(files)]
+        file.write_bytes(mutated(data, rng))
+        try:
+            found = read_trace(file, net=net, memory_limit=2**26)
+            read += 1
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", NotCompared)
+                diff(found, "reference", images)
+        except FsrefError as error:
+            check_line(error)
+        file.write_bytes(data)
+    assert 20 < read < 150

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,7 @@ import naive
 from fsref import FS, Dense, Input, Network, Readout, Record, diff, fs_relu, run
 from fsref.errors import UsageError
 from fsref.law.populations import OBSERVABLES
+from fsref.simulation.difference import NotCompared
 from fsref.simulation.digest import crc32c
 from fsref.simulation.recording import Trace
 from handmade import ENGINES, NETS, dangling, draw, oracle, recorded, residual, tiny, unordered
@@ -232,23 +234,42 @@ def test_first_difference_of_a_selection() -> None:
         assert (found.neuron, found.step, found.observed) == (40, start + 3, 12345)
 
 
-def test_recordings_that_cannot_be_compared() -> None:
-    """Recordings of other networks, images, observables, neurons or steps are refused (OBS-2)."""
+def test_recordings_that_share_a_part() -> None:
+    """Recordings of other images, observables, neurons or steps are compared in what both hold, and what one alone
+    holds is named; those that share nothing are refused (TRACE-1).
+    """
     net = residual()
     images = draw(net, 2)
     base = recorded(net, images, Record({"mid": [1, 2]}, OBSERVABLES, [10]))
     others = [
-        recorded(net, images[:1], Record({"mid": [1, 2]}, OBSERVABLES, [10])),
-        recorded(net, images, Record({"mid": [1, 2]}, ["codes"], [10])),
-        recorded(net, images, Record({"mid": [1, 2, 3]}, OBSERVABLES, [10])),
-        recorded(net, images, Record({"mid": [1, 3]}, OBSERVABLES, [10])),
-        recorded(net, images, Record({"mid": [1, 2]}, OBSERVABLES, [11])),
-        recorded(net, images, Record({"sum": [1, 2]}, OBSERVABLES, [10])),
+        (images[:1], Record({"mid": [1, 2]}, OBSERVABLES, [10]), "the last 1 image of"),
+        (images, Record({"mid": [1, 2]}, ["codes"], [10]), "mid membranes, mid opening, mid spikes, pool->mid sums of"),
+        (images, Record({"mid": [1, 2, 3]}, OBSERVABLES, [10]), "1 neuron of mid of"),
+        (images, Record({"mid": [1, 3]}, OBSERVABLES, [10]), "1 neuron of mid of"),
+        (images, Record({"mid": [1, 2]}, OBSERVABLES, [11]), "mid membranes, mid spikes of"),
+        (images, Record({"mid": [1, 2]}, OBSERVABLES, [10, 11]), "1 step of mid of"),
     ]
-    for other in others:
+    for x, record, told in others:
+        other = recorded(net, x, record)
+        wrong = changed(other, ("mid", "codes", (0, 0), 999))
         for pair in ((base, other), (other, base)):
-            with refused(UsageError, "OBS-2", "diff"):
-                diff(*pair)
+            with pytest.warns(NotCompared, match=re.escape(told)):
+                assert diff(*pair) is None
+        with pytest.warns(NotCompared):
+            found = diff(wrong, base)
+        assert found is not None and (found.image, found.observable, found.neuron, found.observed) == (
+            0,
+            "codes",
+            1,
+            999,
+        )
+    for pair in ((base, some := recorded(net, images, Record({"sum": [1, 2]}, OBSERVABLES, [10]))), (some, base)):
+        with refused(UsageError, "OBS-2", "diff", says="hold nothing of the same"):
+            diff(*pair)
+
+
+def test_recordings_that_cannot_be_compared() -> None:
+    """Recordings of other networks are refused (OBS-2)."""
     two = [
         Network(
             [Input("in", (1, 1, 1), 2, 3), FS("a", (1, 1, 1), fs_relu(2), [b]), Readout("out", (1, 1, 1))],
@@ -259,7 +280,7 @@ def test_recordings_that_cannot_be_compared() -> None:
     with refused(UsageError, "OBS-2", "diff"):
         diff(*(recorded(n, [[[[1]]]]) for n in two))
     with pytest.raises(UsageError):
-        recorded(net, images, Record(["mid"]))["mid", "membranes"]
+        recorded(residual(), draw(residual(), 2), Record(["mid"]))["mid", "membranes"]
 
 
 def test_a_recording_that_is_none() -> None:
@@ -309,17 +330,15 @@ def test_a_recording_that_is_none() -> None:
 
 
 def test_what_two_recordings_do_not_share_is_named() -> None:
-    """The line says which differs, and how: networks, numbers of images, arrays (OBS-2)."""
+    """The line says which networks, or which arrays, the two are of (OBS-2)."""
     net = residual()
     images = draw(net, 2)
     good, other = recorded(net, images), residual(fs_relu(4, 9))
     with refused(UsageError, "OBS-2", "diff", recorded(other, images).net.id, says=("other networks", net.id)):
         diff(recorded(other, images), good)
-    with refused(UsageError, "OBS-2", "diff", 1, says=("other numbers of images", "expected 2")):
-        diff(recorded(net, images[:1]), good)
-    some = recorded(net, images, Record(["mid"], ["codes", "opening"]))
-    with refused(UsageError, "OBS-2", "diff", "mid opening", says=("other arrays", "expected mid spikes")):
-        diff(some, recorded(net, images, Record(["mid"], ["codes", "spikes"])))
+    some = recorded(net, images, Record(["mid"], ["opening"]))
+    with refused(UsageError, "OBS-2", "diff", "mid opening", says=("nothing of the same", "expected has mid spikes")):
+        diff(some, recorded(net, images, Record(["mid"], ["spikes"])))
 
 
 def test_the_membrane_that_a_difference_tells() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from fsref.errors import UsageError
 from fsref.testing import Agreement, Disagreement, cases, networks, verify
 from fsref.verification.aims import aimed, corners
 from fsref.verification.disagreement import first_difference
-from handmade import NETS, oracle, tiny, unordered
+from handmade import NETS, draw, oracle, tiny, unordered
 from refusals import refused
 
 
@@ -273,3 +274,37 @@ def test_strategies_still_stand() -> None:
     assert isinstance(verify(tiny(), lambda x: fsref.run(tiny(), x).logits, images=None, max_examples=0), Agreement)
     assert callable(cases)
     assert callable(networks)
+
+
+def test_a_table_of_answers(tmp_path: Path) -> None:
+    """Answers that are there already, of any observable, are compared on the images they answer: a recording, arrays by
+    name, the files of either; populations choose. A wrong one is told with its image, place, membrane and cause.
+    """
+    net = NET
+    images = np.concatenate([draw(net, 3, 3), aimed(net)[:3]])
+    trace = fsref.run(net, images, record=fsref.Record(observables=("opening", "membranes", "codes"))).trace
+    assert trace is not None
+    arrays = {".".join(key): array for key, array in trace.arrays.items()}
+    np.savez(tmp_path / "a.npz", **arrays)
+    np.savetxt(tmp_path / "join.csv", arrays["join.codes"], delimiter=",", fmt="%d")
+    fsref.run(net, images, record=fsref.Record(path=tmp_path / "r"))
+    for table in (trace, arrays, tmp_path / "a.npz", str(tmp_path / "join.csv"), tmp_path / "r"):
+        found = verify(net, table, images)
+        assert found.image_count == 6 and found.values > 0 and 0 < found.busy < 1
+    assert verify(net, arrays, images, populations=["stem"]).populations == ("stem",)
+    with refused(UsageError, "OBS-4", "verify", says="images=(B, C, H, W)"):
+        verify(net, arrays)
+    wrong = Other(divide=only("stem", strict))(images.astype(np.uint8))
+    with pytest.raises(Disagreement) as caught:
+        verify(net, wrong, images)
+    told = caught.value
+    p = net["stem"]
+    assert told.population == "stem" and told.causes == ("strict-comparison",) and told.above == 0
+    assert (
+        told.theirs
+        == wrong["stem"].reshape(6, -1)[np.argwhere((told.image == images).all(axis=(1, 2, 3)))[0, 0]][told.neuron]
+    )
+    assert told.place[0] * p.shape[1] * p.shape[2] + told.place[1] * p.shape[2] + told.place[2] == told.neuron
+    late = {**arrays, "stem.membranes": arrays["stem.membranes"] + (np.arange(arrays["stem.membranes"].shape[-1]) == 5)}
+    with pytest.raises(Disagreement, match=r"image 0 step \d+ neuron 5 .*membranes: observed"):
+        verify(net, late, images)

@@ -1,24 +1,46 @@
-"""`fsref export`: a network's integers in a standard format."""
+"""`fsref export`: a network's integers, and those of a run of it, in the formats of other programs."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from fsref.cli.options import FORCE, JSON, NET, check_file, show
-from fsref.cli.verb import verb
+from fsref.cli.options import FORCE, IMAGES, JSON, NET, SOURCE, check_file, chosen, images_of, layout_of, show
+from fsref.cli.verb import Given, When, needs, verb
 from fsref.errors import shown
 from fsref.formats.bundled import load
-from fsref.formats.export import FORMATS
-from fsref.formats.export import export as write
+from fsref.formats.files import check_target
+from fsref.law.network import Network
+from fsref.law.populations import OBSERVABLES
+from fsref.simulation.export import FORMATS, options_of
+from fsref.simulation.export import export as write
+from fsref.simulation.recording import Record, Trace
+from fsref.simulation.run import run
+from fsref.tables import plural
+
+OF_RUN = ("source", "resize", "crop", "selection", "recorded", "observables")
 
 
-@verb()
+def with_option(name: str) -> When:
+    """The case of a format that has an option."""
+    forms = [form for form in FORMATS if name in options_of(form)]
+    return When(f"--format {', '.join(forms)}", lambda given: given["form"] in forms)
+
+
+@verb(
+    needs("--codes", with_option("codes")),
+    needs("--layout", with_option("layout")),
+    needs("--data --resize --crop --images --record --observable", with_option("trace")),
+)
 @NET
 @click.option("--format", "form", type=click.Choice(tuple(FORMATS)), required=True, help="What to write.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="FILE", help="The file to write; NET.fs.onnx here unless given."
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="The file or new folder to write; NET.fs.FORMAT here unless given.",
 )
 @click.option(
     "--codes",
@@ -26,17 +48,58 @@ from fsref.formats.export import export as write
     metavar="POPULATION",
     help="Also give the codes of this population as an output (repeatable).",
 )
+@SOURCE
+@IMAGES
+@click.option(
+    "--record",
+    "recorded",
+    multiple=True,
+    metavar="POPULATION",
+    help="Of a run, this population (repeatable); all unless given.",
+)
+@click.option(
+    "--observable",
+    "observables",
+    multiple=True,
+    type=click.Choice(OBSERVABLES),
+    help="Of a run, this (repeatable); all unless given.",
+)
+@click.option(
+    "--layout",
+    metavar="FILE or KEY=VALUE,...",
+    help="How integers lie in words: a JSON file, or keys of one such as word=16,bits=low,neurons=hwc (LAYOUT).",
+)
 @FORCE
 @JSON
-def export(net: str, form: str, out: Path | None, codes: tuple[str, ...], force: bool, as_json: bool) -> int:
-    """Write the same integers as ONNX, for other programs."""
+def export(net: str, form: str, out: Path | None, force: bool, as_json: bool, **given: Any) -> int:
+    """Write the same integers for other programs.
+
+    A network as ONNX, or as memories of a chip and its test bench; with images also those of a run: stimuli, and what
+    is right.
+    """
+    layout = None if given["layout"] is None else layout_of(given["layout"])
     network = load(net)
     target = out or Path(f"{Path(net).name.removesuffix('.npz').removesuffix('.fs')}.fs.{form}")
-    check_file("--out", target, force, net)
-    write(network, target, form, replace=force, **({"codes": codes} if codes else {}))
-    show(
-        as_json,
-        [f"{target}: {shown(network.name or net)}, id {network.id[:12]}"],
-        {"network": network.name, "id": network.id, "out": str(target), "format": form},
-    )
+    if (ours := getattr(FORMATS[form], "is_ours", None)) is None:
+        check_file("--out", target, force, net)
+    else:
+        check_target(target, force, ours, "--out", "folders of memories")
+    options: Given = {"codes": given["codes"]} if given["codes"] else {}
+    options |= {"layout": layout} if layout is not None else {}
+    trace = recorded(net, network, given) if any(given[name] for name in OF_RUN) else None
+    options |= {"trace": trace} if trace is not None else {}
+    write(network, target, form, replace=force, **options)
+    of = "" if trace is None else f", a run of {plural(trace.image_count, 'image')}"
+    told: Given = {"network": network.name, "id": network.id, "out": str(target), "format": form}
+    told["image_count"] = None if trace is None else trace.image_count
+    show(as_json, [f"{target}: {shown(network.name or net)}, id {network.id[:12]}{of}"], told)
     return 0
+
+
+def recorded(name: str, net: Network, given: Given) -> Trace:
+    """The recording of a run of the images that were named. Errors: UsageError, InputError, LimitError."""
+    images = images_of(name, net, given)
+    record = Record(given["recorded"] or None, given["observables"] or OBSERVABLES)
+    trace = run(net, images.x[chosen(given["selection"], len(images.x))], record=record).trace
+    assert trace is not None
+    return trace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
@@ -15,9 +15,10 @@ import click
 
 from fsref.cli.verb import Command, Given
 from fsref.engines.engine import ENGINES
-from fsref.errors import UsageError, printable
+from fsref.errors import UsageError, nearest, printable
 from fsref.formats.bundled import brings_images
 from fsref.formats.files import check_target
+from fsref.formats.layout import KEYS
 from fsref.formats.sources import SOURCES, ImageSet, load_images
 from fsref.law.network import Network
 from fsref.reports.json_text import json_parts
@@ -46,11 +47,15 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Pure JSON on standa
 SOURCE_HELP = f"""Images, and their classes where there are some: {SOURCES}. An image is an image file or a .npy
 of codes; a folder holds a folder per class, labels.csv (columns file,label), or images alone; FILE.npz arrays x and y.
 Pixels are codes, never rescaled."""
-SOURCE = options(
-    click.option("--data", "source", metavar="SOURCE", help=SOURCE_HELP),
+SIZE = options(
     click.option("--resize", type=click.IntRange(1), metavar="N", help="Resize the shorter side of image files to N."),
     click.option("--crop", type=click.IntRange(1), metavar="N", help="Crop the centre N x N of image files."),
 )
+SOURCE = options(
+    click.option("--data", "source", metavar="SOURCE", help=SOURCE_HELP),
+    SIZE,
+)
+IMAGES = click.option("--images", "selection", metavar="A:B", help="Which of them: 7, 0:4, ::10 or 1,5,9.")
 LIMIT = click.option("--limit", type=click.IntRange(1), metavar="N", help="Take the first N images alone.")
 FORCE = click.option("--force", is_flag=True, help="Replace what is there.")
 ENGINE = click.option(
@@ -109,6 +114,28 @@ def images_of(name: str, net: Network, given: Given) -> ImageSet:
     return load_images(source, net, given["resize"], given["crop"], given.get("limit"))
 
 
+def chosen(text: str | None, count: int) -> list[int]:
+    """The indices a selection such as `7`, `0:4`, `::10` or `1,5,9` names among `count` images. Errors: UsageError."""
+    picked: list[int] = []
+    for part in (":" if text is None else text).split(","):
+        try:
+            if ":" in part:
+                picked += range(count)[slice(*(int(end) if end.strip() else None for end in part.split(":")))]
+            else:
+                picked.append(range(count)[int(part)])
+        except (ValueError, TypeError, IndexError):
+            raise UsageError(
+                "RUN-4",
+                "--images",
+                "not a selection of the images",
+                part,
+                f"there are {count}: 3 or 0:4 or ::10 or 1,5,9",
+            ) from None
+    if not picked:
+        raise UsageError("RUN-4", "--images", "selects no image", text, f"there are {count}")
+    return picked
+
+
 def labelled(sheet: Sheet, *images: ImageSet) -> Sheet:
     """A table, below it what was taken for granted of the images and what was left out (RUN-4)."""
     taken = dict.fromkeys(fact for some in images for fact in some.facts)
@@ -118,3 +145,19 @@ def labelled(sheet: Sheet, *images: ImageSet) -> Sheet:
 def work(given: Given) -> Given:
     """What --batch, --threads and --memory-limit said."""
     return {name: given[name] for name in ("batch", "threads", "memory_limit")}
+
+
+def layout_of(text: str) -> Mapping[str, Any] | str:
+    """The keys and values of a layout, or the path of its file. Errors: UsageError."""
+    if "=" not in text:
+        return text
+    found: dict[str, Any] = {}
+    for part in text.split(","):
+        key, _, value = part.partition("=")
+        if key not in KEYS:
+            raise UsageError("LAYOUT-1", "--layout", "unknown key", key, nearest(key, list(KEYS)))
+        if key in found:
+            raise UsageError("RUN-6", "--layout", "is given twice", key)
+        whole = key in ("word", "shift") and value.isascii() and value.isdecimal() and len(value) < 10
+        found[key] = int(value) if whole else value
+    return found

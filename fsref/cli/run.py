@@ -8,10 +8,23 @@ from typing import Any
 import click
 import numpy as np
 
-from fsref.cli.options import ENGINE, FORCE, JSON, LIMIT, NET, SOURCE, WORK, images_of, labelled, show, work
+from fsref.cli.options import (
+    ENGINE,
+    FORCE,
+    IMAGES,
+    JSON,
+    LIMIT,
+    NET,
+    SOURCE,
+    WORK,
+    chosen,
+    images_of,
+    labelled,
+    show,
+    work,
+)
 from fsref.cli.verb import Given, When, needs, verb
 from fsref.engines.engine import ENGINES
-from fsref.errors import UsageError
 from fsref.formats.bundled import brings_images, bundled, load
 from fsref.formats.sources import load_images
 from fsref.law.network import Network
@@ -27,28 +40,6 @@ from fsref.simulation.store import check_recording_target
 from fsref.verification.check import check
 
 
-def chosen(text: str | None, count: int) -> list[int]:
-    """The indices a selection such as `7`, `0:4`, `::10` or `1,5,9` names among `count` images. Errors: UsageError."""
-    picked: list[int] = []
-    for part in (":" if text is None else text).split(","):
-        try:
-            if ":" in part:
-                picked += range(count)[slice(*(int(end) if end.strip() else None for end in part.split(":")))]
-            else:
-                picked.append(range(count)[int(part)])
-        except (ValueError, TypeError, IndexError):
-            raise UsageError(
-                "RUN-4",
-                "--images",
-                "not a selection of the images",
-                part,
-                f"there are {count}: 3 or 0:4 or ::10 or 1,5,9",
-            ) from None
-    if not picked:
-        raise UsageError("RUN-4", "--images", "selects no image", text, f"there are {count}")
-    return picked
-
-
 def read(given: Given) -> bool:
     """Whether what is recorded reaches anybody whole: the list of events has spikes alone, the picture too."""
     return bool(given["out"] or (given["as_json"] and not given["events"]))
@@ -58,7 +49,7 @@ def read(given: Given) -> bool:
 @NET
 @SOURCE
 @LIMIT
-@click.option("--images", "selection", metavar="A:B", help="Which of them: 7, 0:4, ::10 or 1,5,9.")
+@IMAGES
 @click.option(
     "--record",
     "recorded",

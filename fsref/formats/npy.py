@@ -30,10 +30,15 @@ class Header:
 
 
 def read_header(
-    data: bytes, place: str, types: tuple[str, ...] = TYPES, fortran: bool = False, size: int | None = None
+    data: bytes,
+    place: str,
+    types: tuple[str, ...] = TYPES,
+    fortran: bool = False,
+    size: int | None = None,
+    axes: int = 4,
 ) -> Header:
-    """The header of a `.npy` of `size` bytes that begins with `data`, its type one of `types`, its shape filling the
-    file (FILE-2). Errors: FileError.
+    """The header of a `.npy` of `size` bytes that begins with `data`, its type one of `types`, its shape of at most so
+    many `axes` and filling the file (FILE-2). Errors: FileError.
     """
     size = len(data) if size is None else size
     version = data[6:8]
@@ -60,8 +65,8 @@ def read_header(
     if header["fortran_order"] is not False and not (fortran and header["fortran_order"] is True):
         raise FileError("FILE-2", place, "array is not in C order", header["fortran_order"])
     shape, count = header["shape"], 1
-    if not isinstance(shape, tuple) or len(shape) > 4:
-        raise FileError("FILE-2", place, "shape is not a tuple of at most 4 sizes", shape)
+    if not isinstance(shape, tuple) or len(shape) > axes:
+        raise FileError("FILE-2", place, f"shape is not a tuple of at most {axes} sizes", shape)
     for side in shape:
         if type(side) is not int or not 0 <= side <= MAX_SIDE:
             raise FileError("FILE-2", place, "shape is not a tuple of sizes", shape)
@@ -79,12 +84,14 @@ def header_of(file: BinaryIO, place: str, types: tuple[str, ...] = TYPES, fortra
     return read_header(file.read(12 + MAX_HEADER), place, types, fortran, os.fstat(file.fileno()).st_size)
 
 
-def read_array(data: bytes, place: str, types: tuple[str, ...] = TYPES, fortran: bool = False) -> NDArray[Any]:
+def read_array(
+    data: bytes, place: str, types: tuple[str, ...] = TYPES, fortran: bool = False, axes: int = 4
+) -> NDArray[Any]:
     """The array of a `.npy` member, of one of `types`, read-only, without copying (FILE-2). Errors: FileError.
 
     With `fortran` one in Fortran order is taken too, as `np.save` writes a transposed matrix.
     """
-    found = read_header(data, place, types, fortran)
+    found = read_header(data, place, types, fortran, axes=axes)
     flat = np.frombuffer(data, found.kind, offset=found.start)
     return flat.reshape(found.shape, order="F" if found.fortran else "C")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from fsref.engines.engine import Engine
 from fsref.errors import UsageError, public
-from fsref.law.populations import FS, OBSERVABLES
+from fsref.formats.labels import few
+from fsref.law.network import Network
 from fsref.simulation.recording import Key, Record, Trace, check_trace
 from fsref.simulation.run import run
+from fsref.simulation.shared import Shared, shared
+from fsref.tables import plural
 
 RULES = {"sums": "PROJ-1", "opening": "NET-6", "spikes": "FS-2", "membranes": "FS-3", "codes": "FS-4"}
+
+
+class NotCompared(UserWarning):
+    """One of two recordings holds what the other does not."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +50,11 @@ class Difference:
 def diff(
     observed: Trace, expected: Trace | str | Engine = "reference", images: ArrayLike | None = None
 ) -> Difference | None:
-    """The first difference of two recordings of the same selection, None when there is none (OBS-2).
+    """The first difference of two recordings in what both hold, None when there is none (OBS-2).
 
     `expected` is a recording, or an engine, by name or as an object, which then records the same selection of `images`
-    (B, C, H, W). Errors: UsageError when they cannot be compared, InputError for the images.
+    (B, C, H, W). What only one of them holds was not observed by the other: a NotCompared warning names it (TRACE-1).
+    Errors: UsageError when nothing of them can be compared, InputError for the images.
     """
     if not isinstance(observed, Trace):
         raise UsageError("OBS-2", "diff", "observed is not a recording", type(observed).__name__, "an fsref.Trace")
@@ -57,69 +66,94 @@ def diff(
     elif images is not None:
         raise UsageError("OBS-2", "diff", "images go with an engine, not with a recording")
     check_trace(expected, "expected")
-    _check_same(observed, expected)
-    net, plan = expected.net, expected.net.schedule
-    places = {
-        (name, observable): p.name
-        for p in net.populations
-        for observable in OBSERVABLES
-        for name in (net.into(p.name) if observable == "sums" else (p.name,))
-        if (name, observable) in expected.arrays
-    }
-    best: tuple[int, Key] | None = None
-    for key in places:
-        a, b = _words(observed, key, "observed"), _words(expected, key, "expected")
-        unlike = (a != b).reshape(len(a), -1).any(axis=1)
-        if unlike.any() and (best is None or int(np.argmax(unlike)) < best[0]):
-            best = int(np.argmax(unlike)), key
-    if best is None:
+    if observed.net.id != expected.net.id:
+        problem, limit = "the recordings are of other networks", f"expected {expected.net.id}"
+        raise UsageError("OBS-2", "diff", problem, observed.net.id, limit)
+    both = shared(observed, expected)
+    if not both:
+        limit = f"expected has {_named(expected.arrays)}"
+        raise UsageError("OBS-2", "diff", "the recordings hold nothing of the same", _named(observed.arrays), limit)
+    if left := left_out(observed, expected, both):
+        warnings.warn(NotCompared(f"diff: not compared: {left}"), stacklevel=3)
+    found = first_by_population(both)
+    if not found:
         return None
-    image, (place, observable) = best
-    a, b = observed[place, observable][image], expected[place, observable][image]
-    neurons, step, context = expected.selection.neurons[places[place, observable]], None, ""
+    first = min(found.values(), key=lambda difference: difference.image)
+    return replace(first, context=_threshold(expected, first))
+
+
+def first_by_population(both: Iterable[Shared]) -> dict[str, Difference]:
+    """The first difference of each population in what two recordings share, in their order (OBS-2)."""
+    best: dict[str, Difference] = {}
+    for part in both:
+        found = first_of(part, before=best[part.population].image if part.population in best else part.image_count)
+        if found is not None:
+            best[part.population] = found
+    return best
+
+
+def first_of(part: Shared, before: int) -> Difference | None:
+    """The first difference of one array in the images `before` one of them, or None (OBS-2)."""
+    for some, observed, expected, bits in part.chunks():
+        unlike = (observed ^ expected) & bits
+        wrong = unlike.reshape(len(unlike), -1).any(axis=1)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            image = some.start + row
+            return located(part, image, observed[row], expected[row], bits[row]) if image < before else None
+        if some.stop >= before:
+            break
+    return None
+
+
+def located(part: Shared, image: int, observed: NDArray[Any], expected: NDArray[Any], bits: NDArray[Any]) -> Difference:
+    """The first difference of an image that has one: arrays ([steps,] neurons), and the bits of them that count."""
+    (place, observable), start = part.key, part.net.schedule.start[part.population]
+    unlike, step = (observed ^ expected) & bits, None
     if observable == "membranes":
-        row, at = np.argwhere(a != b)[0]
-        step = plan.start[place] + int(expected.selection.window[place][row])
-        pair = int(a[row, at]), int(b[row, at])
+        row, at = (int(n) for n in np.argwhere(unlike)[0])
+        step = start + int(part.window[row])
+        pair = int(observed[row, at] & bits[row, at]), int(expected[row, at] & bits[row, at])
     elif observable == "spikes":
-        steps = net.steps[place]
-        t = steps - int(np.bitwise_xor(a, b).max()).bit_length()
-        bits = (a >> (steps - 1 - t)) & 1, (b >> (steps - 1 - t)) & 1
-        at = np.flatnonzero(bits[0] != bits[1])[0]
-        step, pair = plan.start[place] + t, (int(bits[0][at]), int(bits[1][at]))
-        context = _threshold(expected, place, image, int(at), t)
+        shift = int(np.bitwise_or.reduce(unlike)).bit_length() - 1
+        at = int(np.flatnonzero(unlike >> shift & 1)[0])
+        step = start + part.net.steps[place] - 1 - shift
+        pair = int(observed[at]) >> shift & 1, int(expected[at]) >> shift & 1
     else:
-        at = np.flatnonzero(a != b)[0]
-        pair = int(a[at]), int(b[at])
-    return Difference(image, place, observable, step, int(neurons[at]), *pair, context)
+        at = int(np.flatnonzero(unlike)[0])
+        pair = int(observed[at] & bits[at]), int(expected[at] & bits[at])
+    return Difference(image, place, observable, step, int(part.neurons[at]), *pair)
 
 
-def _check_same(observed: Trace, expected: Trace) -> None:
-    """Nothing, when two recordings are of the same network, images, arrays, neurons and steps. Errors: UsageError."""
+def left_out(observed: Trace, expected: Trace, both: Iterable[Shared]) -> str:
+    """What one of two recordings holds and the other does not, in words; "" where they hold the same."""
+    told, compared = [], {part.key: part for part in both}
+    for name, trace in (("observed", observed), ("expected", expected)):
+        if only := [key for key in trace.arrays if key not in compared and not _empty(trace, key)]:
+            told.append(f"{_named(only)} of {name} alone")
+        for p, neurons in trace.selection.neurons.items():
+            own = next((part for part in compared.values() if part.population == p), None)
+            if own is not None and len(neurons) > len(own.neurons):
+                told.append(f"{plural(len(neurons) - len(own.neurons), 'neuron')} of {p} of {name} alone")
+            if own is not None and len(trace.selection.window[p]) > len(own.window):
+                steps = len(trace.selection.window[p]) - len(own.window)
+                told.append(f"{plural(steps, 'step')} of {p} of {name} alone")
+        if trace.image_count > min(observed.image_count, expected.image_count):
+            more = trace.image_count - min(observed.image_count, expected.image_count)
+            told.append(f"the last {plural(more, 'image')} of {name}")
+        if trace.seen:
+            told.append(f"what {name} has not seen of {_named(trace.seen)}")
+    return "; ".join(told)
 
-    def named(keys: Iterable[Key]) -> str:
-        return ", ".join(sorted(" ".join(key) for key in keys)) or "none"
 
-    only, missing = (a.arrays.keys() - b.arrays.keys() for a, b in ((observed, expected), (expected, observed)))
-    for what, found, wanted in (
-        ("networks", observed.net.id, expected.net.id),
-        ("numbers of images", observed.image_count, expected.image_count),
-        ("arrays: observed alone has", named(only), named(missing)),
-    ):
-        if found != wanted:
-            raise UsageError("OBS-2", "diff", f"the recordings are of other {what}", found, f"expected {wanted}")
-    if not expected.selection.same(observed.selection):
-        raise UsageError("OBS-2", "diff", "the two recordings are not of the same neurons and steps")
+def _empty(trace: Trace, key: Key) -> bool:
+    """Whether an array holds no integer: one of steps, none of which was recorded."""
+    return key[1] in ("spikes", "membranes") and not len(trace.selection.window[key[0]])
 
 
-def _words(trace: Trace, key: Key, place: str) -> NDArray[Any]:
-    """An array of a recording, whose spikes are words of K bits (EVENT-2). Errors: UsageError."""
-    array, limit = trace[key], 2 ** trace.net.steps[key[0]] if key[1] == "spikes" else 0
-    if limit and array.size and int(array.max()) >= limit:
-        raise UsageError(
-            "OBS-2", f"{place} {' '.join(key)}", "word has more bits than K", int(array.max()), f"below {limit}"
-        )
-    return array
+def _named(keys: Iterable[Key]) -> str:
+    """Arrays by name, sorted."""
+    return few(sorted(" ".join(key) for key in keys)) or "none"
 
 
 def _recorded(observed: Trace, engine: str | Engine, images: ArrayLike) -> Trace:
@@ -136,15 +170,24 @@ def _recorded(observed: Trace, engine: str | Engine, images: ArrayLike) -> Trace
     return Trace(trace.net, trace.image_count, trace.selection, {k: trace[k] for k in observed.arrays})
 
 
-def _threshold(trace: Trace, name: str, image: int, at: int, t: int) -> str:
+def _threshold(trace: Trace, found: Difference) -> str:
     """ " membrane V threshold T" of a firing step, where the recording holds the membrane."""
-    p, earlier = trace.net[name], np.isin(np.arange(t), trace.selection.window[name]).all()
-    if not isinstance(p, FS) or (name, "opening") not in trace.arrays or not earlier:  # an fs alone has thresholds
+    if found.observable != "spikes" or (found.place, "opening") not in trace.arrays:
         return ""
-    channel = int(trace.selection.neurons[name][at]) // (p.shape[1] * p.shape[2])
+    assert found.step is not None
+    name, t = found.place, found.step - trace.net.schedule.start[found.place]
+    at = int(np.searchsorted(trace.selection.neurons[name], found.neuron))
+    if not np.isin(np.arange(t), trace.selection.window[name]).all() or name in {key[0] for key in trace.seen}:
+        return ""
+    opening, train = int(trace[name, "opening"][found.image, at]), int(trace[name, "spikes"][found.image, at])
+    membrane, threshold = at_step(trace.net, name, found.neuron, t, opening, train)
+    return f" membrane {membrane} threshold {threshold}"
+
+
+def at_step(net: Network, name: str, neuron: int, t: int, opening: int, train: int) -> tuple[int, int]:
+    """The membrane of an FS neuron that step t of its window looks at, and the threshold there (FS-2, FS-3)."""
+    p = next(p for p in net.fs if p.name == name)  # an fs alone has thresholds
+    channel = neuron // (p.shape[1] * p.shape[2])
     T, h, _ = (rows[channel] for rows in p.table.rows(p.shape[0]))
-    train = int(trace[name, "spikes"][image, at])
-    v = int(trace[name, "opening"][image, at])
-    for s in range(t):
-        v -= int(h[s]) * (train >> (p.steps - 1 - s) & 1)
-    return f" membrane {v} threshold {int(T[t])}"
+    v = opening - sum(int(h[s]) for s in range(t) if train >> (p.steps - 1 - s) & 1)
+    return v, int(T[t])

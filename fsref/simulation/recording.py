@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -167,13 +167,16 @@ class Trace:
     """A recording of B = `image_count` images: `trace[population, observable]`, and `trace[projection name, "sums"]`.
 
     spikes (train words, EVENT-2), codes, opening and sums are (B, neurons), membranes (B, steps, neurons), for the
-    neurons and steps of `selection`.
+    neurons and steps of `selection`. Of arrays that were not observed whole, `seen` says which bits of each integer
+    were, in what broadcasts to the array: none, all, some steps of a train, the high ones of a shifted membrane
+    (TRACE-1).
     """
 
     net: Network
     image_count: int
     selection: Selection
     arrays: Mapping[Key, NDArray[Any]]
+    seen: Mapping[Key, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_trace(self, "trace")
@@ -193,8 +196,10 @@ class Trace:
         """Everything recorded as plain JSON values."""
         return [{"of": of, "observable": what, "values": a.tolist()} for (of, what), a in self.arrays.items()]
 
-    def whole(self, name: str) -> bool:
-        """Whether every neuron and every step of a population was recorded."""
+    def whole(self, name: str, observable: str = "spikes") -> bool:
+        """Whether every neuron and every step of a population was recorded, and an observable seen in every bit."""
+        if (name, observable) in self.seen:
+            return False
         chosen, window = self.selection.neurons.get(name, ()), self.selection.window.get(name, ())
         return len(chosen) == self.net[name].neurons and len(window) == self.net.steps[name]
 
@@ -253,3 +258,8 @@ def check_trace(trace: Trace, place: str) -> None:
             given = f"{array.dtype} {array.shape}"
         if given != f"{kind} {shape}":
             raise UsageError("OBS-2", f"{place} {name}", "array has another shape or type", given, f"{kind} {shape}")
+    for key, bits in trace.seen.items():
+        fits = key in trace.arrays and isinstance(bits, np.ndarray) and bits.dtype == trace.arrays[key].dtype
+        if not fits or np.broadcast_shapes(bits.shape, trace.arrays[key].shape) != trace.arrays[key].shape:
+            name = " ".join(map(str, key))
+            raise UsageError("OBS-2", place, "seen is not of one of its arrays", name, "bits of its type and shape")

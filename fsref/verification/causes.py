@@ -57,8 +57,8 @@ def hints(scene: Scene) -> tuple[Hint, ...]:
     found = [
         Hint(cause.name, cause.text.format(**effect.about))
         for cause in CAUSES
-        if any(effect.gives(first.theirs) for effect in cause.follow(first))
+        if any(first.given_by(effect) for effect in cause.follow(first))
         for effect in cause.follow(scene)
-        if effect.gives(scene.theirs)
+        if scene.given_by(effect)
     ]
     return tuple(dict.fromkeys(found))

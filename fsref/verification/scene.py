@@ -21,7 +21,8 @@ from fsref.tables import Brief
 @dataclass(frozen=True, eq=False, repr=False)
 class Scene(Brief):
     """One population that differs: our codes (B, C, H, W) and trains of it and of what it reads, its opening membranes
-    where it has any, and `theirs` by observable (codes; opening of a readout), shaped as ours.
+    where it has any, and `theirs` by observable, shaped as ours; `wrong` names those of theirs that are not right, all
+    of them unless told.
     """
 
     net: Network
@@ -29,7 +30,13 @@ class Scene(Brief):
     codes: Mapping[str, Ints]
     trains: Mapping[str, NDArray[np.uint16]]
     opening: Ints | None
-    theirs: Mapping[str, Ints]
+    theirs: Mapping[str, NDArray[Any]]
+    wrong: frozenset[str] | None = None
+
+    def given_by(self, effect: Effect) -> bool:
+        """Whether an effect is what they answered, and tells something of theirs that is wrong."""
+        wrong = self.theirs if self.wrong is None else self.wrong
+        return effect.gives(self.theirs) and any(getattr(effect, name, None) is not None for name in wrong)
 
     def first(self, count: int) -> Scene:
         """The scene of the first `count` images."""
@@ -54,7 +61,7 @@ class Effect(Brief):
     membranes: Ints | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
-    def gives(self, theirs: Mapping[str, Ints]) -> bool:
+    def gives(self, theirs: Mapping[str, NDArray[Any]]) -> bool:
         """Whether it tells any of the observables that they answered, and all that it tells exactly."""
         told = {f.name: getattr(self, f.name) for f in fields(self)}
         both = [(told[name], values) for name, values in theirs.items() if told[name] is not None]

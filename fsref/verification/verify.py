@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
+from typing import cast
 
 import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
@@ -20,6 +21,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.verification.agreement import Agreement
 from fsref.verification.aims import aimed, corners
+from fsref.verification.answered import Table, is_table, verify_table
 from fsref.verification.beside import Beside
 from fsref.verification.strategies import images as images_of
 from fsref.verification.theirs import Forward, Theirs
@@ -37,7 +39,7 @@ VERIFYING = settings(
 @public
 def verify(
     net: Network | str | PathLike[str],
-    their_forward: Forward | str | PathLike[str],
+    their_forward: Forward | Table | str | PathLike[str],
     images: SearchStrategy[Ints] | ArrayLike | None = None,
     populations: Sequence[str] | None = None,
     max_examples: int = 100,
@@ -49,13 +51,19 @@ def verify(
     max_code is above 255, and gives logits (B, classes), or a dictionary of codes by population, "logits" among them or
     not; or it is the path of a quantised ONNX file with outputs of these names. `populations` are those that must be
     there and are compared; all that are given otherwise. `images` is a strategy, testing.images(net) otherwise, or an
-    array to choose from. Errors: Disagreement, an AssertionError, at the first difference; UsageError for answers of a
-    wrong kind.
+    array to choose from.
+
+    Answers that are there already are a table: a recording, a mapping or npz of arrays NAME or NAME.OBSERVABLE, a CSV,
+    a folder (TRACE-5). It is compared in all that it holds, membranes too, on the first of `images` (B, C, H, W).
+    Errors: Disagreement, an AssertionError, at the first difference; UsageError for answers of a wrong kind.
     """
     if not isinstance(max_examples, int) or max_examples < 0:
         raise UsageError("OBS-4", "verify", "max_examples is no number of examples", max_examples, "0 or more")
     net = network_of(net)
-    theirs = Theirs(net, their_forward, populations)
+    if is_table(their_forward):
+        answered = None if isinstance(images, SearchStrategy) else images
+        return verify_table(net, cast(Table, their_forward), answered, populations)
+    theirs = Theirs(net, cast(Forward, their_forward), populations)
     beside = Beside(net, theirs, max_examples)
 
     @settings(VERIFYING, max_examples=max(1, max_examples))

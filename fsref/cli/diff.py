@@ -1,0 +1,62 @@
+"""`fsref diff`: what a chip gave back beside what is right, to the first wrong neuron."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fsref.cli.options import IMAGES, JSON, LIMIT, NET, SIZE, WORK, chosen, labelled, layout_of, show, work
+from fsref.cli.verb import verb
+from fsref.formats.bundled import load
+from fsref.formats.sources import load_images
+from fsref.reports.progress import progress
+from fsref.simulation.reader import READERS, read_trace
+from fsref.verification.differences import compare_dump
+
+
+@verb()
+@NET
+@click.argument("source", metavar="IMAGES")
+@click.argument("dump", type=click.Path(path_type=Path))
+@click.option("--format", "form", type=click.Choice(tuple(READERS)), help="What the dump is; found out unless given.")
+@click.option(
+    "--layout",
+    metavar="FILE or KEY=VALUE,...",
+    help="How integers lie in words of a memory, as `fsref export --layout` takes it.",
+)
+@click.option(
+    "--isolated", is_flag=True, help="Compute each population from the dump's own codes of its sources, where observed."
+)
+@SIZE
+@LIMIT
+@IMAGES
+@WORK
+@JSON
+def diff(
+    net: str,
+    source: str,
+    dump: Path,
+    form: str | None,
+    layout: str | None,
+    isolated: bool,
+    selection: str | None,
+    as_json: bool,
+    **given: Any,
+) -> int:
+    """Find the first wrong neuron of a dump.
+
+    DUMP is what a chip or another program gave back for IMAGES, a source as --data takes it: a recording, a CSV or npz
+    of answers, or memories. Exit code 1 when something observed differs.
+    """
+    network = load(net)
+    limit = given["memory_limit"]
+    options: dict[str, Any] = {"format": form, "layout": None if layout is None else layout_of(layout)}
+    trace = read_trace(dump, net=network, memory_limit=limit, **options)
+    images = load_images(source, network, given["resize"], given["crop"], given["limit"])
+    picked = chosen(selection, len(images.x))
+    with progress(f"comparing, {trace.image_count} images", trace.image_count) as advance:
+        found = compare_dump(network, images.x[picked], trace, isolated, **work(given), progress=advance)
+    show(as_json, [labelled(found.sheet(), images)], {**found.to_dict(), "data": source, "dump": str(dump)})
+    return 0 if found.agrees else 1

@@ -1,0 +1,118 @@
+"""Words as hexadecimal digits, ceil(bits / 4) of them, and back: what the text formats of memories share (LAYOUT-6)."""
+
+from __future__ import annotations
+
+import binascii
+import re
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.errors import FileError
+from fsref.formats.words import Words
+
+RULE = "LAYOUT-6"
+DIGITS = b"0123456789abcdef"
+PIECE = 2**22  # digits of the words that are read at a time
+MAX_BYTES, MAX_TEXT = 2**26, 2**28  # of the words of one memory, and of the text of them
+ZEROS = 64  # before a word, as many as are looked at for all words at once
+NUMBER = re.compile(rb"[^\s,]+")
+BLANK, BAD = 16, 17
+KIND = np.full(256, BAD, np.uint8)  # what a character is: the value of a digit, or one of these
+KIND[list(b" \t\r\n\v\f,")] = BLANK
+KIND[list(DIGITS)] = KIND[list(DIGITS.upper())] = np.arange(16)
+
+
+def digits(words: Words) -> NDArray[np.uint8]:
+    """The digits of words, (n, ceil(bits / 4)) ASCII codes."""
+    n, count = words.data.shape
+    text = np.frombuffer(binascii.hexlify(words.data.tobytes()), np.uint8).reshape(n, 2 * count)
+    return text[:, 2 * count - -(-words.bits // 4) :]
+
+
+def lines(words: Words, end: bytes = b"\n") -> bytes:
+    """The words, each followed by `end`."""
+    text = digits(words)
+    ends = np.broadcast_to(np.frombuffer(end, np.uint8), (len(text), len(end)))
+    return np.concatenate([text, ends], axis=1).tobytes()
+
+
+def words_of(text: bytes, bits: int, place: str) -> Words:
+    """The words that a text of hexadecimal numbers holds, between blanks or commas; a number may have
+    fewer digits than a word, or zeros before them. Errors: FileError that names the word.
+    """
+    kinds = KIND[np.frombuffer(text, np.uint8)]
+    inside = np.concatenate([[False], kinds != BLANK, [False]])
+    starts = np.flatnonzero(inside[1:-1] & ~inside[:-2])
+    ends = np.flatnonzero(inside[1:-1] & ~inside[2:]) + 1
+    octets = -(-bits // 8)
+    check_count(len(starts), octets, place)
+    found = np.empty((len(starts), octets), np.uint8)
+    for first in range(0, len(starts), step := max(1, PIECE // (2 * octets))):
+        some = slice(first, first + step)
+        wrong = _fill(found[some], kinds, starts[some], ends[some], bits)
+        if wrong is not None:
+            at = first + wrong
+            raise FileError(RULE, f"{place}: word {at}", *_told(text[starts[at] : ends[at]], bits))
+    return Words(bits, found)
+
+
+def check_count(count: int, octets: int, place: str) -> None:
+    """Nothing, when no more words of so many bytes are there than are read. Errors: FileError."""
+    if count > (most := MAX_BYTES // octets):
+        raise FileError(RULE, place, "holds too many words", count, f"at most {most}")
+
+
+def _fill(
+    found: NDArray[np.uint8], kinds: NDArray[np.uint8], starts: NDArray[np.intp], ends: NDArray[np.intp], bits: int
+) -> int | None:
+    """Fill bytes of words (n, octets) from their digits; the first word that is none, or is too wide."""
+    width = 2 * found.shape[1]
+    lengths = ends - starts
+    nibbles = np.zeros((len(found), width), np.uint8)
+    wrong = np.zeros(len(found), np.bool_)
+    most = width + ZEROS
+    for back in range(1, min(most, int(lengths.max())) + 1):  # digits from the last one on
+        there = np.flatnonzero(lengths >= back) if back > int(lengths.min()) else slice(None)
+        values = kinds[ends[there] - back]
+        wrong[there] |= (values >= BLANK) | ((values > 0) if back > width else False)
+        if back <= width:
+            nibbles[there, width - back] = values & 15
+    for long in np.flatnonzero(lengths > most).tolist():
+        wrong[long] |= bool(kinds[starts[long] : ends[long] - most].any())
+    found[:] = nibbles[:, 0::2] << 4 | nibbles[:, 1::2]
+    wrong |= found[:, 0] > 0xFF >> (-bits % 8)
+    return int(np.flatnonzero(wrong)[0]) if wrong.any() else None
+
+
+def _told(token: bytes, bits: int) -> tuple[str, str, str]:
+    """What is wrong with a word: problem, what is shown of it, what would do."""
+    text = token[:20].decode("ascii", "replace")
+    if set(token.lower()) <= set(DIGITS):
+        return "has more bits than a word", text, f"wanted words of {bits} bits"
+    if set(token.lower()) <= set(DIGITS + b"xz"):
+        return "is unknown: nothing was written there", text, "wanted a hexadecimal number"
+    return "is not a hexadecimal number", text, f"wanted at most {-(-bits // 4)} digits"
+
+
+def respelt(text: bytes, radix: int, bits: int, place: str) -> bytes:
+    """Numbers of another radix in hexadecimal; those below 0, which decimal ones may be, in two's complement. Errors:
+    FileError that names the word.
+    """
+    return text if radix == 16 else b" ".join(_respelt(text, radix, bits, place))
+
+
+def _respelt(text: bytes, radix: int, bits: int, place: str) -> Iterator[bytes]:
+    """The numbers one by one."""
+    form = re.compile({2: rb"[01]+", 8: rb"[0-7]+", 10: rb"-?[0-9]+"}[radix])
+    for number, match in enumerate(NUMBER.finditer(text)):
+        token = match[0]
+        value = int(token, radix) if form.fullmatch(token) and len(token) <= min(bits + 1, 4000) else None
+        if value is None or not -(1 << bits - 1) <= value < 1 << bits:
+            shown = token[:20].decode("ascii", "replace")
+            unknown = "is unknown: nothing was written there" if set(token.lower()) & set(b"xz") else "is not a word"
+            raise FileError(
+                RULE, f"{place}: word {number}", unknown, shown, f"wanted a number of {bits} bits in radix {radix}"
+            )
+        yield b"%x" % (value % (1 << bits))

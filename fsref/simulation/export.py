@@ -1,0 +1,53 @@
+"""One way out for all formats that other programs read: each is a module, or an object, whose `save(net, path,
+**options)` writes a file or a folder, and a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from inspect import signature
+from os import PathLike
+from typing import Any, Protocol
+
+from fsref.errors import UsageError, nearest, public
+from fsref.formats import onnx
+from fsref.formats.bundled import network_of
+from fsref.law.network import Network
+from fsref.simulation.memory_folder import FOLDERS
+
+
+class Format(Protocol):
+    """What writes networks in one format; the keywords of `save` are its options."""
+
+    @property
+    def save(self) -> Callable[..., None]:
+        """Write (net, path, **options)."""
+
+
+FORMATS: Mapping[str, Format] = {"onnx": onnx, **FOLDERS}
+
+
+def options_of(format: str) -> list[str]:
+    """The names of the options of a format."""
+    return list(signature(FORMATS[format].save).parameters)[2:]
+
+
+@public
+def export(net: Network | str | PathLike[str], path: str | PathLike[str], format: str, **options: Any) -> None:
+    """Write a network, given itself, as a path or by bundled name, for other programs.
+
+    `format` is onnx, whose options are codes=[names], populations whose codes become outputs (FILE-5), and replace,
+    without which a file that is there stays (RUN-5); or readmemh, coe or mif, folders of memories (LAYOUT-5), whose
+    options are trace, a recording of the network whose observables become memories too, layout, a mapping or the path
+    of a JSON file (LAYOUT-1 to LAYOUT-4), and replace. Errors: UsageError for an unknown format or option, and what the
+    format raises.
+    """
+    if format not in FORMATS:
+        limit = nearest(format, list(FORMATS)) if isinstance(format, str) else ", ".join(FORMATS)
+        raise UsageError("FILE-5", "export", "unknown format", format, limit)
+    known = options_of(format)
+    for name in options:
+        if name not in known:
+            limit = nearest(name, known) or "it has none"
+            raise UsageError("FILE-5", "export", f"unknown option of {format}", name, limit)
+    FORMATS[format].save(network_of(net), path, **options)

@@ -1,0 +1,283 @@
+"""A dump held against an engine: counts and first differences by population, each by itself if asked (TRACE-3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fsref.engines import reference
+from fsref.engines.engine import Engine
+from fsref.errors import UsageError
+from fsref.formats.bundled import network_of
+from fsref.law.images import check_images
+from fsref.law.network import Network
+from fsref.law.neuron import Ints
+from fsref.law.populations import OBSERVABLES
+from fsref.simulation.difference import Difference, at_step, first_by_population
+from fsref.simulation.memory import check_threads, images_at_once, run_bytes
+from fsref.simulation.recording import Key, Record, Trace, recording_bytes, select
+from fsref.simulation.run import run
+from fsref.simulation.shared import Shared, shared
+from fsref.verification.causes import Judged, hints
+from fsref.verification.disagreement import distance
+from fsref.verification.explain import place_of
+from fsref.verification.isolated import TOGETHER, images_of, sent
+from fsref.verification.isolated import isolated as isolated_of
+from fsref.verification.orders import Tried
+from fsref.verification.returned import Compared, DumpReport, First
+from fsref.verification.scene import Scene
+
+KEPT = 64  # images that differ, and as many that do not, on which causes are judged,
+LARGEST = 2**20  # or fewer, where that many neurons answer for them,
+EACH = 2**10  # or the memory allowed holds no more: bytes for each neuron of an image judged
+ORDERED = 2  # integers that differ at least where an order is looked for
+
+
+@dataclass
+class Count:
+    """What was compared of a population so far: integers, those that differ, in which images, the first, and the
+    sources of which the engine's own codes were taken.
+    """
+
+    values: int = 0
+    differing: int = 0
+    keys: set[Key] = field(default_factory=set)
+    wrong: list[NDArray[np.bool_]] = field(default_factory=list)
+    first: Difference | None = None
+    own: dict[str, int] = field(default_factory=dict)
+
+    def add(self, part: Shared) -> None:
+        """Count an array of some images, whose images `wrong` ends in."""
+        trains = part.key[1] == "spikes"
+        for some, observed, expected, bits in part.chunks():
+            unlike = (observed ^ expected) & bits
+            self.values += int(np.bitwise_count(bits).sum()) if trains else int((bits != 0).sum())
+            differing = int(np.bitwise_count(unlike).sum()) if trains else int((unlike != 0).sum())
+            if differing:
+                self.keys.add(part.key)
+                self.differing += differing
+                self.wrong[-1][some] |= unlike.reshape(len(unlike), -1).any(axis=1)
+
+
+class Judge:
+    """A dump beside an engine's recordings of the same images, a chunk at a time."""
+
+    def __init__(
+        self,
+        net: Network,
+        x: Ints,
+        dump: Trace,
+        alone: bool,
+        engine: str | Engine,
+        threads: int,
+        batch: int | None,
+        memory_limit: int,
+    ) -> None:
+        self.net, self.x, self.dump, self.alone = net, x, dump, alone
+        self.engine, self.threads, self.batch, self.memory_limit = engine, threads, batch, memory_limit
+        self.counts = {name: Count() for name in dump.selection.neurons}
+        self.seen = np.zeros(dump.image_count, np.bool_)  # images of which something was observed
+        kinds = {key[1] for key in dump.arrays}
+        self.record = Record(
+            {name: None if alone else neurons.tolist() for name, neurons in dump.selection.neurons.items()},
+            [o for o in OBSERVABLES if o in kinds],
+        )
+        if alone:
+            names = {source for name in dump.selection.neurons for source in net.sources(name)}
+            names |= set(dump.selection.neurons)
+            self.record = Record(
+                [p.name for p in net.populations if p.name in names],
+                [o for o in OBSERVABLES if o in kinds | {"codes", "spikes"}],
+            )
+
+    def expected(self, some: slice | NDArray[np.intp], memory_limit: int) -> tuple[Trace, Trace]:
+        """The dump and what is right of some images; isolated, of what was observed of their sources."""
+        observed = images_of(self.dump, some)
+        engine = run(self.net, self.x[some], self.engine, self.record, self.batch, self.threads, memory_limit).trace
+        assert engine is not None
+        if not self.alone:
+            return observed, engine
+        right, taken = isolated_of(observed, engine, self.counts)
+        for name, sources in taken.items():
+            for source, images in sources.items():
+                own = self.counts[name].own
+                own[source] = own.get(source, 0) + images
+        return observed, right
+
+    def chunk(self, some: slice, memory_limit: int) -> None:
+        """Compare some images."""
+        both = shared(*self.expected(some, memory_limit))
+        for count in self.counts.values():
+            count.wrong.append(np.zeros(some.stop - some.start, np.bool_))
+        for part in both:
+            self.counts[part.population].add(part)
+            for rows, _, _, bits in part.chunks():
+                self.seen[some][rows] |= (bits != 0).reshape(len(bits), -1).any(axis=1)
+        for name, found in first_by_population(both).items():
+            if self.counts[name].first is None:
+                self.counts[name].first = replace(found, image=found.image + some.start)
+
+    def looks_like(self, chunk: int, memory_limit: int) -> str:
+        """The order in which everything observed would be right, in words, or "" (TRACE-2)."""
+        differing = [key for count in self.counts.values() for key in count.keys]
+        if sum(count.differing for count in self.counts.values()) < ORDERED:
+            return ""
+        tried, record = Tried(self.net, differing), self.record
+        alone, self.alone = self.alone, False  # an order is one of the dump, whatever its sources sent
+        for start in range(0, self.dump.image_count, chunk):
+            some = slice(start, min(start + chunk, self.dump.image_count))
+            tried.add(shared(*self.expected(some, memory_limit)))
+        self.alone, self.record = alone, record
+        return tried.told()
+
+    def first(self, name: str) -> First | None:
+        """The first difference of a population with what decided it."""
+        found = self.counts[name].first
+        if found is None:
+            return None
+        p = self.net[name]
+        place = place_of(found.neuron, p.shape)
+        opening, train = self._opened(name, found)
+        fs = {q.name: q for q in self.net.fs}
+        if opening is None or found.observable in ("sums", "opening"):
+            return First(found, place, None, None)
+        if found.step is not None:
+            t = found.step - self.net.schedule.start[name]
+            return First(found, place, *at_step(self.net, name, found.neuron, t, opening, train))
+        above = distance(self.net, fs[name], place[0], opening) if name in fs else None
+        return First(found, place, opening, None if above is None else opening - above)
+
+    def _opened(self, name: str, found: Difference) -> tuple[int | None, int]:
+        """The right opening membrane and train of the neuron that differs first."""
+        if "opening" not in self.net[name].observables or name == self.net.readout.name:
+            return None, 0
+        trace = self.right(name, np.array([found.image]))
+        return int(trace[name, "opening"][0, found.neuron]), int(trace[name, "spikes"][0, found.neuron])
+
+    def right(self, name: str, rows: NDArray[np.intp]) -> Trace:
+        """What is right of a population and its sources for some images, whole."""
+        names = [*self.net.sources(name), name]
+        record = Record(names, OBSERVABLES)
+        trace = run(self.net, self.x[rows], self.engine, record, self.batch, self.threads).trace
+        assert trace is not None
+        if not self.alone:
+            return trace
+        right, _ = isolated_of(images_of(self.dump, rows), trace, [name])
+        return right
+
+    def judged(self, name: str, before: Sequence[str]) -> Judged:
+        """The causes that give everything observed of a population in every image judged: those that differ, and as
+        many that do not, in which no population before it is wrong, unless each stands by itself (OBS-4).
+        """
+        dump = self.dump
+        seen = [o for o in OBSERVABLES if o != "sums" and (name, o) in dump.arrays and dump.whole(name, o)]
+        if not seen:
+            return Judged()
+        wrong = np.concatenate(self.counts[name].wrong)
+        early = np.zeros(len(wrong), np.bool_)
+        for other in () if self.alone else before:
+            early |= np.concatenate(self.counts[other].wrong)
+        neurons = sum(self.net[n].neurons for n in (*self.net.sources(name), name))
+        room = max(1, min(KEPT, LARGEST // neurons, self.memory_limit // (EACH * neurons)))
+        unlike, alike = np.flatnonzero(wrong & ~early), np.flatnonzero(~wrong & ~early)
+        if not len(unlike):
+            return Judged()
+        rows = np.concatenate([unlike[:room], alike[:room]])
+        found = hints(self._scene(name, rows, seen))
+        judged = min(room, len(unlike))
+        return Judged(found, judged if found else 0, judged, int(wrong.sum()))
+
+    def _scene(self, name: str, rows: NDArray[np.intp], seen: Sequence[str]) -> Scene:
+        """A population, and what was observed of it in some images."""
+        net, p, right, count = self.net, self.net[name], self.right(name, rows), len(rows)
+        theirs, wrong = {}, set()
+        for observable in seen:
+            values = np.asarray(self.dump[name, observable][rows])
+            steps = (values.shape[1],) if observable == "membranes" else ()
+            theirs[observable] = values.reshape(count, *steps, *p.shape)
+            wrong |= {observable} if (values != right[name, observable]).any() else set()
+        sources = net.sources(name)
+        observed = images_of(self.dump, rows) if self.alone else right
+        given = {source: sent(observed, right, source) for source in sources}
+        codes = {source: given[source].codes for source in sources}
+        own = "codes" if "codes" in p.observables else "opening"
+        codes[name] = right[name, own].reshape(count, *p.shape)
+        if own == "opening" and "opening" in theirs:
+            theirs["codes"] = theirs["opening"]  # a cause that moves neurons tells them as codes
+            wrong |= {"codes"}
+        trains = {source: given[source].trains for source in sources}
+        if "spikes" in p.observables:
+            trains[name] = right[name, "spikes"].reshape(count, *p.shape)
+        opening = right[name, "opening"].reshape(count, *p.shape) if "opening" in p.observables else None
+        return Scene(net, p, codes, trains, opening, theirs, frozenset(wrong))
+
+
+def compare_dump(
+    net: Network | str | PathLike[str],
+    images: ArrayLike,
+    dump: Trace,
+    isolated: bool = False,
+    engine: str | Engine = "quantized",
+    batch: int | None = None,
+    threads: int | None = None,
+    memory_limit: int = 2**33,
+    progress: Callable[[int], None] | None = None,
+) -> DumpReport:
+    """What a dump says of images (B, C, H, W), of which it holds the first: how much was observed, how much of it
+    differs from an engine, where first, and what that looks like; with `isolated` each population is computed from what
+    was observed of its sources (TRACE-1 to TRACE-3).
+
+    Errors: UsageError for a dump of another network or of more images, InputError, LimitError.
+    """
+    net = network_of(net)
+    if dump.net.id != net.id:
+        raise UsageError("TRACE-1", "diff", "the dump is of another network", dump.net.id, f"expected {net.id}")
+    x, count, workers = check_images(net.input, images), dump.image_count, check_threads(threads)
+    if count > len(x):
+        problem, limit = "the dump holds more images than are given", f"given {len(x)}"
+        raise UsageError("TRACE-2", "diff", problem, count, limit)
+    judge = Judge(net, x, dump, isolated, engine, workers, batch, memory_limit)
+    selected = select(net, judge.record)
+    one = recording_bytes(net, selected, 1)
+
+    def own(images: int) -> int:  # all images; what was observed, is right, and where they differ; by itself once more
+        alone = TOGETHER * reference.working_bytes(net) if isolated else 0
+        return 8 * len(x) * net.input.neurons + images * one * (8 if isolated else 4) + 128 * count + alone
+
+    def bound(images: int) -> int:
+        return own(images) + run_bytes(net, images, engine, selected, False, batch or 1, workers)
+
+    chunk = images_at_once(one, bound, memory_limit, "diff")
+    left = memory_limit - own(chunk)
+    for start in range(0, count, chunk):
+        judge.chunk(slice(start, min(start + chunk, count)), left)
+        if progress is not None:
+            progress(min(chunk, count - start))
+    looks_like = judge.looks_like(chunk, left)
+    rows: list[Compared] = []
+    before: list[str] = []
+    for p in net.populations:
+        if p.name not in judge.counts:
+            rows.append(Compared(p.name, neuron_count=p.neurons, step_count=net.steps[p.name]))
+            continue
+        found = judge.counts[p.name]
+        judged = judge.judged(p.name, before) if found.differing and not looks_like else Judged()
+        before.append(p.name)
+        rows.append(_compared(net, p.name, dump, found, judge.first(p.name), judged, isolated))
+    return DumpReport(net.name, net.id, int(judge.seen.sum()), len(x), isolated, tuple(rows), looks_like)
+
+
+def _compared(
+    net: Network, name: str, dump: Trace, found: Count, first: First | None, judged: Judged, isolated: bool
+) -> Compared:
+    """A population of a report."""
+    kinds = {what for of, what in dump.arrays if of == name or (what == "sums" and of in net.into(name))}
+    observables = tuple(o for o in OBSERVABLES if o in kinds)
+    images = int(np.concatenate(found.wrong).sum())
+    size = len(dump.selection.neurons[name]), net[name].neurons, len(dump.selection.window[name]), net.steps[name]
+    own = found.own if isolated else None
+    return Compared(name, observables, *size, found.values, found.differing, images, first, judged, own)

@@ -1,0 +1,200 @@
+"""Orders in which right integers look wrong: addresses, words, steps and images that were read otherwise than they were
+written (TRACE-2).
+
+An order is named only when everything observed that differs is right in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from itertools import permutations
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.formats import words
+from fsref.formats.memories import width
+from fsref.law.network import Network
+from fsref.simulation.recording import Key
+from fsref.simulation.shared import Shared
+
+SHIFTS = range(1, 17)
+WIDTHS = (16, 24, 32, 64)  # bits of words whose bytes may be turned
+FEW_STEPS = 3  # below which a train that is a step late says too little
+FEW_IMAGES = 3
+Array: TypeAlias = NDArray[Any]
+Pair: TypeAlias = tuple[Array, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """An order, in words, and what is to be equal if integers (B, [steps,] neurons) were observed in it: None where it
+    changes nothing.
+    """
+
+    text: str
+    pair: Callable[[Shared, Array, Array], Pair | None]
+
+
+def by_place(axes: tuple[int, ...], part: Shared, observed: Array, expected: Array) -> Pair | None:
+    """Addresses that run along other axes than (C, H, W) (NET-3)."""
+    shape = part.net[part.population].shape
+    neuron_at = np.arange(int(np.prod(shape))).reshape(shape).transpose(axes).reshape(-1)
+    if (neuron_at[1:] > neuron_at[:-1]).all():
+        return None
+    return observed, expected[..., neuron_at]
+
+
+def backwards(part: Shared, observed: Array, expected: Array) -> Pair | None:
+    """The last neuron stands first."""
+    return (observed, expected[..., ::-1]) if expected.shape[-1] > 1 else None
+
+
+def first_lowest(part: Shared, observed: Array, expected: Array) -> Pair | None:
+    """Bits of words turned round: of trains, the first spike is the lowest bit (EVENT-2)."""
+    bits, signed = width(part.net, part.net[part.population], part.key[1])
+    return _turned(observed, expected, bits, bits, signed, words.reversed_bits)
+
+
+def bytes_turned(size: int, part: Shared, observed: Array, expected: Array) -> Pair | None:
+    """Bytes of words of `size` bits turned round."""
+    bits, signed = width(part.net, part.net[part.population], part.key[1])
+    return _turned(observed, expected, size, bits, signed, words.reversed_bytes) if size >= bits else None
+
+
+def _turned(
+    observed: Array, expected: Array, size: int, bits: int, signed: bool, turn: Callable[[words.Words], words.Words]
+) -> Pair | None:
+    """Words of `size` bits turned, of which `bits` are the integer; None where one does not fit."""
+    flat = observed.reshape(-1).astype(np.int64)
+    low, high = int(flat.min()), int(flat.max())
+    if size < words.MAX_INTEGER and not (-(2 ** (size - 1)) <= low and high < 2**size):
+        return None
+    found, _ = words.to_integers(words.cut(turn(words.of_integers(flat, size)), bits), signed)
+    return found.reshape(observed.shape), expected.astype(np.int64)
+
+
+def step_late(part: Shared, observed: Array, expected: Array) -> Pair | None:
+    """In every step stands what is right in the step before; the first says nothing."""
+    match part.key[1]:
+        case "membranes" if observed.shape[1] >= FEW_STEPS:
+            return observed[:, 1:], expected[:, :-1]
+        case "spikes" if part.net.steps[part.population] >= FEW_STEPS:
+            rest = np.uint16(2 ** (part.net.steps[part.population] - 1) - 1)
+            return observed & rest, expected >> np.uint16(1)
+    return None
+
+
+def step_early(part: Shared, observed: Array, expected: Array) -> Pair | None:
+    """In every step stands what is right in the step after; the last says nothing."""
+    late = step_late(part, expected, observed)
+    return None if late is None else (late[1], late[0])
+
+
+def shifted(shift: int, part: Shared, observed: Array, expected: Array) -> Pair | None:
+    """Membranes without their lowest bits (LAYOUT-4)."""
+    return (observed, expected >> shift) if part.key[1] in ("opening", "membranes") else None
+
+
+def _orders() -> Iterator[Order]:
+    axes = {0: "C", 1: "H", 2: "W"}
+    for order in permutations(range(3)):
+        if order != (0, 1, 2):
+            told = ", ".join(axes[a] for a in order)
+            would = " (of memories: layout neurons=hwc)" if order == (1, 2, 0) else ""
+            also = ": rows and columns exchanged" if order == (0, 2, 1) else ""
+            yield Order(
+                f"addresses in the order ({told}), not (C, H, W){also}{would} [LAYOUT-3]", partial(by_place, order)
+            )
+    yield Order("neurons in reverse: the last one first [LAYOUT-3]", backwards)
+    yield Order(
+        "words with their bits turned round, trains first spike lowest (of memories: layout bits=low) [LAYOUT-2]",
+        first_lowest,
+    )
+    for size in WIDTHS:
+        yield Order(
+            f"words of {size} bits with their bytes turned round (of memories: layout bytes=low) [LAYOUT-2]",
+            partial(bytes_turned, size),
+        )
+    yield Order("every step late by one: in each stands what is right in the step before [TRACE-4]", step_late)
+    yield Order("every step early by one: in each stands what is right in the step after [TRACE-4]", step_early)
+    for shift in SHIFTS:
+        yield Order(
+            f"membranes stored as v >> {shift} (of memories: layout shift={shift}) [LAYOUT-4]",
+            partial(shifted, shift),
+        )
+
+
+ORDERS = tuple(_orders())
+
+
+class Tried:
+    """The orders that still explain all images seen so far, array by array, and the images themselves."""
+
+    def __init__(self, net: Network, differing: Sequence[Key]) -> None:
+        self.net, self.differing = net, set(differing)
+        self.fits: dict[Key, Sequence[Order]] = {}  # those in which an array is right
+        self.fails: dict[Key, list[Order]] = {}
+        self.images: tuple[list[bytes], list[bytes]] = [], []
+        self.partial = False
+
+    def add(self, parts: Sequence[Shared]) -> None:
+        """Take in what two recordings share of some images, all of them observed whole."""
+        count = parts[0].image_count if parts else 0
+        hashes = [(sha256(), sha256()) for _ in range(count)]
+        for part in parts:
+            p, steps = part.net[part.population], part.net.steps[part.population]
+            whole = len(part.neurons) == p.neurons and len(part.window) == steps and part.observed.seen is None
+            self.partial = self.partial or (not whole and part.key in self.differing)
+            for some, observed, expected, bits in part.chunks():
+                if whole:
+                    self._try(part, observed, expected)
+                for own, *rows in zip(hashes[some], observed & bits, expected & bits, strict=True):
+                    for digest, row in zip(own, rows, strict=True):
+                        digest.update(np.ascontiguousarray(row).tobytes())
+        for side, kept in enumerate(self.images):
+            kept += [own[side].digest() for own in hashes]
+
+    def _try(self, part: Shared, observed: Array, expected: Array) -> None:
+        key = part.key
+        kept: list[Order] = []
+        failed = self.fails.setdefault(key, [])
+        for order in self.fits.get(key, ORDERS):
+            pair = order.pair(part, observed, expected)
+            if pair is None:
+                continue
+            (kept if np.array_equal(*pair) else failed).append(order)
+        self.fits[key] = kept
+
+    def told(self) -> str:
+        """What it looks like, in words, or ""."""
+        if self.partial or not self.differing:
+            return ""
+        common = [order for order in ORDERS if all(order in self.fits.get(key, ()) for key in self.differing)]
+        everywhere = [order for order in common if not any(order in failed for failed in self.fails.values())]
+        if everywhere:
+            return everywhere[0].text
+        if common:
+            return f"{', '.join(' '.join(key) for key in sorted(self.differing)[:4])}: {common[0].text}"
+        return self._of_images()
+
+    def _of_images(self) -> str:
+        """What order the images look like."""
+        observed, expected = self.images
+        if len(observed) < FEW_IMAGES or len(set(expected)) < FEW_IMAGES:
+            return ""
+        if observed[1:] == expected[:-1]:
+            return "every image late by one: from image 1 on each holds what is right for the image before [RUN-1]"
+        if observed[:-1] == expected[1:]:
+            return "every image early by one: each but the last holds what is right for the image after [RUN-1]"
+        if observed == expected[::-1]:
+            return "images in reverse: the last one first [RUN-1]"
+        if sorted(observed) == sorted(expected):
+            at = [expected.index(one) for one in observed]
+            first = next(i for i, j in enumerate(at) if i != j)
+            return f"images in another order: image {first} of the dump is right for image {at[first]} [RUN-1]"
+        return ""

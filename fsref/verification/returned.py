@@ -1,0 +1,175 @@
+"""What `fsref diff` says of a dump: what was observed of each population, how much of it differs, where first, and what
+that looks like (TRACE-1 to TRACE-3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fsref.simulation.difference import RULES, Difference
+from fsref.tables import Fact, Sheet, Shown, plural
+from fsref.verification.causes import Judged
+from fsref.verification.explanation import Place
+
+FEW = 8  # populations whose first differences are told in words
+
+
+@dataclass(frozen=True)
+class First:
+    """The first difference of a population, the place (c, y, x) of its neuron, and the membrane and threshold that
+    decided what is right there, None where there is none: those of the step, or of codes the opening membrane and the
+    nearest value at which the code changes.
+    """
+
+    difference: Difference
+    place: Place
+    membrane: int | None
+    threshold: int | None
+
+    def __str__(self) -> str:
+        found = self.difference
+        step = "" if found.step is None else f" step {found.step}"
+        c, y, x = self.place
+        of = f" of {found.place}" if found.observable == "sums" else ""
+        at = f"image {found.image}{step} neuron {found.neuron} (c {c}, y {y}, x {x}) {found.observable}{of}"
+        told = f"{at}: observed {found.observed} expected {found.expected} [{RULES[found.observable]}]"
+        if self.membrane is not None:
+            told += f"; membrane {self.membrane}"
+            told += "" if self.threshold is None else f" threshold {self.threshold}"
+        return told
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One population of a dump: its observables that were observed, how many of its neurons and steps, how many
+    integers, how many of them differ and in how many images; the first, and the causes that fit. Isolated, `own` are
+    the sources of which the engine's codes were taken, and in how many images.
+    """
+
+    name: str
+    observables: tuple[str, ...] = ()
+    neurons: int = 0
+    neuron_count: int = 0
+    steps: int = 0
+    step_count: int = 0
+    values: int = 0
+    differing: int = 0
+    images: int = 0
+    first: First | None = None
+    judged: Judged = Judged()  # noqa: RUF009 - frozen
+    own: Mapping[str, int] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The population as plain JSON values."""
+        first = self.first
+        plain: dict[str, Any] = {"name": self.name, "observables": list(self.observables)}
+        plain |= {"neurons": self.neuron_count, "observed_neurons": self.neurons}
+        plain |= {"K": self.step_count, "observed_steps": self.steps, "value_count": self.values}
+        plain |= {"differing_count": self.differing, "differing_image_count": self.images}
+        plain |= {"difference": None, "neuron_place": None, "membrane": None, "threshold": None}
+        if first is not None:
+            plain["difference"] = {**asdict(first.difference), "text": str(first.difference)}
+            plain |= {"neuron_place": list(first.place), "membrane": first.membrane, "threshold": first.threshold}
+        plain |= {"hints": [hint.text for hint in self.judged.hints]}
+        plain |= {"causes": [hint.name for hint in self.judged.hints]}
+        return {**plain, "engine_sources": None if self.own is None else dict(self.own)}
+
+
+@dataclass(frozen=True, repr=False)
+class DumpReport(Shown):
+    """What a dump holds of `given` images, something of `image_count` of them, and where it differs; `looks_like` is
+    the order in which everything observed would be right, in words, or "" (TRACE-2).
+    """
+
+    network: str
+    id: str
+    image_count: int
+    given: int
+    isolated: bool
+    populations: tuple[Compared, ...]
+    looks_like: str
+
+    @property
+    def agrees(self) -> bool:
+        """Whether everything observed is right."""
+        return self.first is None
+
+    @property
+    def first(self) -> Compared | None:
+        """The population that differs first (OBS-2)."""
+        found = [p for p in self.populations if p.first is not None]
+        return min(found, key=lambda p: p.first.difference.image if p.first else 0) if found else None
+
+    @property
+    def values(self) -> int:
+        """How many integers were observed."""
+        return sum(p.values for p in self.populations)
+
+    def __repr__(self) -> str:
+        verdict = "equal" if self.agrees else "DIFFERS"
+        return f"<DumpReport: {verdict}, {self.values} integers of {plural(self.image_count, 'image')}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain JSON values."""
+        first = self.first
+        plain: dict[str, Any] = {"network": self.network, "id": self.id, "agrees": self.agrees}
+        plain |= {"image_count": self.image_count, "given_image_count": self.given, "isolated": self.isolated}
+        plain |= {"value_count": self.values, "looks_like": self.looks_like or None}
+        plain |= {"first": None if first is None else first.name}
+        return {**plain, "populations": [p.to_dict() for p in self.populations]}
+
+    def sheet(self) -> Sheet:
+        """The verdict and the first difference; below them what was observed of each population and how much of it
+        differs; below that the first difference of each, and what was not observed.
+        """
+        wrong, first = sum(p.differing for p in self.populations), self.first
+        of = f"{self.values:,} integers observed of {plural(self.image_count, 'image')}"
+        alone = ", each population by itself" if self.isolated else ""
+        title = f"{self.network or self.id[:12]}: "
+        title += f"{of}, all equal{alone}" if first is None else f"{wrong:,} of {of} differ{alone}"
+        above: list[Fact] = []
+        if first is not None:
+            above.append(("DIFFERS", f"first in {first.name}: {first.first}"))
+            above += [("looks like", self.looks_like)] if self.looks_like else self._hints(first)
+        head = ("population", "integers", "differ", "images", "first neuron", "neurons", "steps", "observed")
+        rows = [self._row(p) for p in self.populations]
+        return Sheet(title, head, rows, above=above, below=[*self._firsts(), *self._unseen()])
+
+    def _row(self, p: Compared) -> tuple[object, ...]:
+        if not p.observables:
+            return p.name, *(None,) * 6, "nothing"
+        neurons = f"{p.neurons:,}" if p.neurons == p.neuron_count else f"{p.neurons:,} of {p.neuron_count:,}"
+        steps = "" if not {"spikes", "membranes"} & set(p.observables) else str(p.steps)
+        steps += f" of {p.step_count}" if steps and p.steps < p.step_count else ""
+        first = p.first.difference.neuron if p.first is not None else None
+        images = p.images if p.differing else None
+        return p.name, p.values, p.differing, images, first, neurons, steps, ", ".join(p.observables)
+
+    def _hints(self, p: Compared) -> list[Fact]:
+        told = [("or" if i else "hint", hint.text) for i, hint in enumerate(p.judged.hints)]
+        return [*told, *([("explains", str(p.judged))] if told else [])]
+
+    def _firsts(self) -> list[Fact]:
+        """The first difference of the other populations that differ, and their causes."""
+        told: list[Fact] = []
+        others = [p for p in self.populations if p.first is not None and p is not self.first]
+        for p in others[:FEW]:
+            told.append((p.name, str(p.first)))
+            told += [("", hint.text) for hint in p.judged.hints[:1]] if not self.looks_like else []
+        return [*told, *([("...", f"and {plural(len(others) - FEW, 'more population')}")] if len(others) > FEW else [])]
+
+    def _unseen(self) -> list[Fact]:
+        """What was not observed, and where the engine's own codes were taken."""
+        told: list[Fact] = []
+        if self.image_count < self.given:
+            told.append(("images", f"{self.image_count:,} of {self.given:,} given; the others not observed"))
+        if unseen := [p.name for p in self.populations if not p.observables]:
+            more = f" and {len(unseen) - FEW} more" if len(unseen) > FEW else ""
+            told.append(("not observed", ", ".join(unseen[:FEW]) + more))
+        for p in self.populations:
+            for source, images in (p.own or {}).items():
+                why = "not observed whole, or no codes that it can send"
+                told.append((p.name, f"from the engine's own {source} in {plural(images, 'image')}: {why}"))
+        return told

@@ -1,0 +1,360 @@
+"""`fsref diff`: what a broken device gave back, judged to its first wrong neuron; orders, counts, isolation (TRACE)."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fsref
+import naive
+from another import NET, Other, only, strict
+from fsref import FS, Readout, Record, Trace
+from fsref.cli.main import main
+from fsref.errors import UsageError
+from fsref.law.populations import OBSERVABLES, MaxPool
+from fsref.simulation.answers import of_arrays
+from fsref.verification.aims import aimed
+from fsref.verification.differences import compare_dump
+from fsref.verification.returned import DumpReport
+from handmade import draw, oracle, recorded, residual, tiny
+from refusals import refused
+
+X = np.concatenate([draw(NET, 3, 3), aimed(NET)[:3]])  # membranes on thresholds among them
+
+
+def device(**wrong: Callable[..., Any]) -> dict[str, np.ndarray]:
+    """What a device gives back for X: codes by population, and the logits."""
+    return Other(**wrong)(X.astype(np.uint8))
+
+
+def judged(dump: dict[str, np.ndarray], **how: Any) -> DumpReport:
+    """The report on a device's answers."""
+    return compare_dump(NET, X, of_arrays(NET, dump, "dump"), **how)
+
+
+def naive_codes(images: np.ndarray) -> dict[str, np.ndarray]:
+    """What the naive simulator says: codes by population, and the logits."""
+    net = oracle(NET)
+    seen = [naive.simulate(net, image) for image in images.reshape(len(images), -1).tolist()]
+    names = [p.name for p in NET.populations[1:-1]]
+    found = {name: np.array([own.codes[i] for own in seen]) for i, name in enumerate(names, 1)}
+    return {**found, "logits": np.array([own.logits for own in seen])}
+
+
+def by_hand(dump: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> tuple[Any, dict[str, tuple[int, int]]]:
+    """The first difference by image, population and neuron, and by population how many integers differ in how many
+    images, counted one by one.
+    """
+    counts, first = {}, None
+    for name, expected in right.items():
+        wrong = [
+            (image, name, neuron, int(a), int(b))
+            for image, (given, wanted) in enumerate(zip(dump[name], expected, strict=True))
+            for neuron, (a, b) in enumerate(zip(given.ravel(), wanted.ravel(), strict=True))
+            if a != b
+        ]
+        counts[name] = len(wrong), len({image for image, *_ in wrong})
+        if wrong and (first is None or wrong[0][0] < first[0]):
+            first = wrong[0]
+    return first, counts
+
+
+FAULTS: dict[str, dict[str, Callable[..., Any]]] = {
+    "none": {},
+    "strict stem": {"divide": only("stem", strict)},
+    "bias twice in join": {"bias": only("join", lambda bias, p: 2 * bias)},
+    "left unpadded on the other side": {"padding": only("left", lambda padding, q: (2, 2, 0, 0))},
+    "a mean for a max": {"pool": lambda value, windows, p: windows.sum(axis=0) // len(windows)},
+    "one weight of the head": {"weights": only("head", lambda w, q: w + (np.arange(w.size).reshape(w.shape) == 40))},
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_broken_device_is_found_at_the_right_place(name: str) -> None:
+    """The first difference and the counts are those that the naive simulator and counting one by one give."""
+    dump = device(**FAULTS[name])
+    first, counts = by_hand(dump, naive_codes(X))
+    found = judged(dump)
+    assert found.agrees is (first is None) and found.given == found.image_count == len(X)
+    for p in found.populations[1:]:
+        own = "logits" if p.name == NET.readout.name else p.name
+        assert (p.differing, p.images) == counts[own], p.name
+        assert p.values == dump[own].size
+    if first is not None:
+        assert found.first is not None and found.first.first is not None
+        of = "logits" if found.first.name == NET.readout.name else found.first.name
+        told = found.first.first.difference
+        assert (told.image, of, told.neuron, told.observed, told.expected) == first
+        c, y, x = found.first.first.place
+        _, height, width = NET[found.first.name].shape
+        assert told.neuron == (c * height + y) * width + x
+
+
+def alone(dump: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What is right of every population if its sources sent what the dump says, from the second simulator's parts."""
+    other, found = Other(), {}
+    codes = {**dump, "input": X, NET.readout.name: dump["logits"]}
+    for p in NET.populations[1:]:
+        if isinstance(p, MaxPool):
+            a = codes[p.source]
+            (sy, sx), (_, h, w) = p.stride, p.shape
+            found[p.name] = np.max(
+                [a[:, :, r : r + sy * h : sy, c : c + sx * w : sx] for r in (0, 1) for c in (0, 1)], 0
+            )
+            continue
+        assert isinstance(p, FS | Readout)
+        v = p.bias_map + sum(other.projection(q, codes[q.source]) for q in NET.into(p.name).values())
+        if isinstance(p, FS):
+            theta = np.broadcast_to(p.table.rows(p.shape[0])[0][:, -1], p.shape[0])[:, None, None]
+            v = np.clip(v // theta, 0, 2**p.steps - 1)
+        found["logits" if p is NET.readout else p.name] = v
+    return found
+
+
+def test_isolated_finds_what_an_early_fault_hides() -> None:
+    """Of two faults the report names the populations of both, and no other, each with its own cause and with counts
+    that computing each population by hand gives; not isolated, everything behind the first differs.
+    """
+    dump = device(divide=only("stem", strict), bias=only("join", lambda bias, p: 0 * bias))
+    plain, found = judged(dump), judged(dump, isolated=True)
+    assert {p.name for p in plain.populations if p.differing} >= {"stem", "branch", "join", "head"}
+    assert [p.name for p in found.populations if p.differing] == ["stem", "join"]
+    _, counts = by_hand(dump, alone(dump))
+    for p in found.populations[1:]:
+        assert (p.differing, p.images) == counts["logits" if p.name == NET.readout.name else p.name]
+        assert not p.own  # the input was not observed, but is the image
+    causes = {p.name: {hint.name for hint in p.judged.hints} for p in found.populations if p.differing}
+    assert "strict" in " ".join(causes["stem"]) and any("bias" in cause for cause in causes["join"])
+
+
+def test_isolated_says_where_the_engine_stood_in() -> None:
+    """A source that was not observed, or whose codes no neuron can send, is taken from the engine, and it is said of
+    which population and in how many images; what was observed elsewhere is still used.
+    """
+    dump = device(divide=only("stem", strict))
+    del dump["branch"]
+    dump["left"] = dump["left"].copy()
+    dump["left"][2:4, 0, 0, 0] = 2 ** NET["left"].steps  # no code
+    found = judged(dump, isolated=True)
+    own = {p.name: dict(p.own or {}) for p in found.populations}
+    for p in NET.populations[1:]:
+        expected = {"branch": len(X), "left": 2}
+        if p.name in dump or p is NET.readout:
+            assert own[p.name] == {s: n for s, n in expected.items() if s in NET.sources(p.name)}, p.name
+    text = " ".join(str(found).split())
+    assert "join from the engine's own left in 2 images: not observed whole, or no codes that it can send" in text
+    assert "not observed input, branch" in text
+
+
+def whole(images: int = 5) -> tuple[fsref.Network, np.ndarray, Trace]:
+    """A network whose populations are neither square nor of one channel, images, and everything of them."""
+    net = residual()
+    x = draw(net, images, 8)
+    return net, x, recorded(net, x)
+
+
+def reordered(trace: Trace, change: Callable[[tuple[str, str], np.ndarray], np.ndarray]) -> Trace:
+    """The recording with every array changed."""
+    return replace(trace, arrays={key: np.ascontiguousarray(change(key, a)) for key, a in trace.arrays.items()})
+
+
+def along(axes: tuple[int, ...], *names: str) -> Callable[[Any, tuple[str, str], np.ndarray], np.ndarray]:
+    """Addresses that run along other axes in the arrays of some populations, all unless named."""
+
+    def change(net: fsref.Network, key: tuple[str, str], a: np.ndarray) -> np.ndarray:
+        name = key[0] if key[1] != "sums" else net.named_projections[key[0]].target
+        if names and name not in names:
+            return a
+        lead = a.shape[:-1]
+        return (
+            a.reshape(*lead, *net[name].shape)
+            .transpose(*range(len(lead)), *(len(lead) + i for i in axes))
+            .reshape(a.shape)
+        )
+
+    return change
+
+
+def turned(net: fsref.Network, key: tuple[str, str], a: np.ndarray) -> np.ndarray:
+    """Trains whose first spike is the lowest bit."""
+    if key[1] != "spikes":
+        return a
+    steps = net.steps[key[0]]
+    return sum(((a >> t & 1) << (steps - 1 - t)) for t in range(steps)).astype(a.dtype)
+
+
+def swapped(net: fsref.Network, key: tuple[str, str], a: np.ndarray) -> np.ndarray:
+    """Membranes as 32 bits, bytes turned."""
+    return a.astype("<i4").byteswap().astype(np.int64) if key[1] in ("opening", "membranes", "sums") else a
+
+
+def late(by: int) -> Callable[[Any, tuple[str, str], np.ndarray], np.ndarray]:
+    """Membranes and trains a step late (1) or early (-1)."""
+
+    def change(net: fsref.Network, key: tuple[str, str], a: np.ndarray) -> np.ndarray:
+        if key[1] == "membranes":
+            return np.roll(a, by, axis=1)
+        if key[1] == "spikes":
+            mask = np.uint16(2 ** net.steps[key[0]] - 1)
+            return (a >> np.uint16(1) if by == 1 else a << np.uint16(1)) & mask
+        return a
+
+    return change
+
+
+ORDERS: dict[str, tuple[Callable[..., np.ndarray], str]] = {
+    "hwc": (
+        along((1, 2, 0)),
+        "looks like addresses in the order (H, W, C), not (C, H, W) (of memories: layout neurons=hwc)",
+    ),
+    "hwc of one": (along((1, 2, 0), "stem"), "addresses in the order (H, W, C), not (C, H, W)"),
+    "columns first": (along((0, 2, 1)), "looks like addresses in the order (C, W, H), not (C, H, W): rows and columns"),
+    "whc": (along((2, 1, 0)), "looks like addresses in the order (W, H, C)"),
+    "neurons in reverse": (lambda net, key, a: a[..., ::-1], "looks like neurons in reverse"),
+    "bits": (turned, "first spike lowest (of memories: layout bits=low)"),
+    "bytes": (swapped, "words of 32 bits with their bytes turned round"),
+    "a step late": (late(1), "every step late by one"),
+    "a step early": (late(-1), "every step early by one"),
+    "shifted": (lambda net, key, a: a >> 3 if key[1] in ("opening", "membranes") else a, "stored as v >> 3"),
+    "images in reverse": (lambda net, key, a: a[::-1], "looks like images in reverse"),
+    "an image late": (lambda net, key, a: np.concatenate([a[:1], a[:-1]]), "looks like every image late by one"),
+    "an image early": (lambda net, key, a: np.concatenate([a[1:], a[:1]]), "looks like every image early by one"),
+    "images moved": (lambda net, key, a: a[[0, 3, 1, 2, 4]], "image 1 of the dump is right for image 3"),
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_each_wrong_order_is_named(name: str) -> None:
+    """Right integers in another order are named as that, without a cause; one more fault, and none is."""
+    net, x, good = whole()
+    change, says = ORDERS[name]
+    dump = reordered(good, lambda key, a: change(net, key, a))
+    found = compare_dump(net, x, dump)
+    assert not found.agrees and says in " ".join(str(found).split())
+    assert not any(p.judged.hints for p in found.populations)
+    arrays = {key: a.copy() for key, a in dump.arrays.items()}
+    arrays["stem", "opening"][4, 17] += 8
+    arrays["stem", "membranes"][2, 1, 17] += 8
+    arrays["stem", "spikes"][3, 17] ^= 2
+    assert compare_dump(net, x, replace(dump, arrays=arrays)).looks_like == ""
+
+
+def test_one_wrong_integer_is_no_order() -> None:
+    """A neuron that is wrong by itself is never taken for an order, nor for a cause that says nothing of it."""
+    net, x, good = whole()
+    for key in good.arrays:
+        arrays = {k: a.copy() for k, a in good.arrays.items()}
+        arrays[key].reshape(len(x), -1)[2, -1] ^= 1
+        found = compare_dump(net, x, replace(good, arrays=arrays))
+        assert not found.agrees and found.looks_like == ""
+        assert found.first is not None and found.first.first is not None
+        assert found.first.first.difference.place == key[0] and found.first.first.difference.image == 2
+
+
+def test_what_was_observed_is_told() -> None:
+    """A dump of some populations, observables, neurons, steps and images is judged on these; the report counts them,
+    and names what is missing (TRACE-1).
+    """
+    net, x, _ = whole()
+    start = net.schedule.start["mid"]
+    part = recorded(net, x[:3], Record({"mid": [7, 30], "out": None}, OBSERVABLES, [start, start + 2]))
+    found = compare_dump(net, x, part)
+    told = {p.name: p for p in found.populations}
+    assert found.agrees and (found.image_count, found.given) == (3, 5)
+    assert (told["mid"].neurons, told["mid"].neuron_count, told["mid"].steps, told["mid"].step_count) == (2, 48, 2, 5)
+    sums = len(net.into("mid"))
+    assert told["mid"].values == 3 * 2 * (sums + 1 + 2 + 2 + 1)
+    text = " ".join(str(found).split())
+    assert "images 3 of 5 given; the others not observed" in text and "2 of 48" in text
+    assert "not observed in, stem, pool, sum" in text
+    plain = found.to_dict()
+    assert plain["agrees"] and plain["populations"][1]["observables"] == [] and plain["value_count"] == found.values
+
+
+def test_images_without_an_integer_are_not_counted() -> None:
+    """Of a dump that begins with a later image, the earlier ones are not observed."""
+    net, x, good = whole()
+    seen = np.zeros(good["mid", "codes"].shape, np.int64)
+    seen[[1, 3], 4:6] = -1
+    selection = recorded(net, x, Record(["mid"], ["codes"])).selection
+    dump = Trace(net, 5, selection, {("mid", "codes"): good["mid", "codes"]}, {("mid", "codes"): seen})
+    found = compare_dump(net, x, dump)
+    assert (found.image_count, found.values, found.agrees) == (2, 4, True)
+    assert "images 2 of 5 given; the others not observed" in " ".join(str(found).split())
+
+
+def test_membranes_and_thresholds_of_the_first_difference() -> None:
+    """A wrong spike is told with the membrane that its step looked at and the threshold there (FS-2)."""
+    net, x, good = whole()
+    p, T = net["mid"], net["mid"].table.T
+    for t in range(p.steps):
+        arrays = {key: a.copy() for key, a in good.arrays.items()}
+        arrays["mid", "spikes"][1, 20] ^= 1 << (p.steps - 1 - t)
+        first = compare_dump(net, x, replace(good, arrays=arrays)).first
+        assert first is not None and first.first is not None
+        before = good["mid", "membranes"][1, t - 1, 20] if t else good["mid", "opening"][1, 20]
+        assert (first.first.membrane, first.first.threshold) == (before, T[20 // 12, t])
+        assert first.first.place == (1, 2, 2)
+
+
+def test_a_dump_that_cannot_be_compared() -> None:
+    """One of another network, or of more images than are given, is refused."""
+    net, x, good = whole()
+    with refused(UsageError, "TRACE-2", says="more images than are given: 5"):
+        compare_dump(net, x[:4], good)
+    with refused(UsageError, "TRACE-1", says="another network"):
+        compare_dump(tiny(), draw(tiny(), 2), good)
+
+
+@pytest.mark.parametrize("isolated", [False, True])
+def test_the_answer_does_not_depend_on_memory(isolated: bool) -> None:
+    """With memory for an image at a time the report is the same, and no more is taken; below that the comparison does
+    not start.
+    """
+    net = fsref.load("digits")
+    x = draw(net, 5, 8)
+    good = recorded(net, x)
+    arrays = {key: a.copy() for key, a in good.arrays.items()}
+    arrays["conv1", "codes"][1:, 5] ^= 1
+    arrays["merge1", "spikes"][3, 9] ^= 4
+    dump = replace(good, arrays=arrays)
+    found = compare_dump(net, x, dump, isolated, threads=1)
+    limit = 2**17
+    tracemalloc.start()
+    while True:
+        tracemalloc.reset_peak()
+        try:
+            small = compare_dump(net, x, dump, isolated, threads=1, memory_limit=limit)
+            break
+        except fsref.errors.LimitError:
+            limit += 2**18
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= limit
+    assert small.to_dict() == found.to_dict()
+
+
+def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 and a table when everything observed is right, 1 when something differs, 2 and one line for bad input."""
+    NET.save(tmp_path / "net.fs.npz")
+    np.savez(tmp_path / "x.npz", x=X)
+    np.savez(tmp_path / "right.npz", **device())
+    np.savez(tmp_path / "wrong.npz", **device(divide=only("stem", strict)))
+    net, images = str(tmp_path / "net.fs.npz"), str(tmp_path / "x.npz")
+    assert main(["diff", net, images, str(tmp_path / "right.npz")]) == 0
+    assert "integers observed of 6 images, all equal" in " ".join(capsys.readouterr().out.split())
+    assert main(["diff", net, images, str(tmp_path / "wrong.npz"), "--isolated", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["first"] == "stem" and not told["agrees"] and told["isolated"]
+    assert main(["diff", net, images, str(tmp_path / "wrong.npz"), "--layout", "word=8"]) == 2
+    assert "has no layout" in capsys.readouterr().err
+    (tmp_path / "short.csv").write_text("image,population,neuron,value\n0,stem,99999,1\n")
+    assert main(["diff", net, images, str(tmp_path / "short.csv")]) == 2
+    assert capsys.readouterr().err.startswith("fsref: error: ")
