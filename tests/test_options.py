@@ -276,12 +276,12 @@ def test_an_option_acts_or_is_refused(outcome: Outcome, verb: str, option: str) 
 
 
 def required(verb: Verb, but: str = "") -> list[str]:
-    """The arguments that a verb needs."""
+    """The arguments and options that a verb needs, `but` one: "" for an argument, nothing for an option."""
     words = []
     for param in verb.params:
         name = max(param.opts, key=len)
         if isinstance(param, click.Argument):
-            words.append(ARGUMENTS[param.make_metavar(click.Context(verb))])
+            words.append("" if name == but else ARGUMENTS[param.make_metavar(click.Context(verb))])
         elif param.required and name != but:
             words += example(verb, name)
     return words
@@ -372,7 +372,6 @@ def test_no_value_is_empty(outcome: Outcome, verb: Verb) -> None:
         words = required(verb, max(param.opts, key=len))
         if isinstance(param, click.Argument):
             place = str(param.human_readable_name)
-            words[words.index(ARGUMENTS[param.make_metavar(click.Context(verb))])] = ""
         elif not param.is_flag:  # type: ignore[attr-defined]
             place = max(param.opts, key=len)
             words += [place, ""]
