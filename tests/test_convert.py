@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import fsref
-from fsref.conversion.converter import Calibrated, Options, convert
+from fsref.conversion.converter import Calibrated, convert
+from fsref.conversion.options import Options
 from fsref.conversion.folding import fold, hoisted
 from fsref.conversion.forms import FORMS, NEAREST
 from fsref.graph.graph import Graph, Node

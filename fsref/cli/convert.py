@@ -13,8 +13,8 @@ import click
 from fsref.cli.graphs import CARRIED, CONTRACT, graph_of
 from fsref.cli.options import FORCE, JSON, SOURCE, WORK, check_file, labelled, show, work
 from fsref.cli.verb import Given, excludes, needs, verb
-from fsref.conversion.converter import Options
 from fsref.conversion.folding import fold
+from fsref.conversion.options import Options
 from fsref.conversion.search import check_loss
 from fsref.errors import UsageError, shown
 from fsref.formats.npz import save

@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fsref.conversion.converter import Calibrated, Options
+from fsref.conversion.converter import Calibrated
 from fsref.conversion.found import Found, Point
+from fsref.conversion.options import Options
 from fsref.errors import FsrefError, GraphError, LimitError, public
 from fsref.graph.graph import Graph
 from fsref.law.images import check_labels

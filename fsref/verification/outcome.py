@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.conversion.converter import Calibrated, Options, check_count
+from fsref.conversion.converter import Calibrated, check_count
 from fsref.conversion.folding import fold
 from fsref.conversion.found import Found, Point
+from fsref.conversion.options import Options
 from fsref.conversion.plausibility import guessing, lost_elsewhere, unexpected
 from fsref.conversion.search import check_loss, search
 from fsref.errors import UsageError, public
