@@ -11,7 +11,9 @@ from fsref.cli.options import JSON, LIMIT, NET, SOURCE, WORK, images_of, show, w
 from fsref.cli.verb import excludes, needs, verb
 from fsref.errors import UsageError
 from fsref.formats.bundled import brings_images, load
+from fsref.formats.chips import chip_of
 from fsref.law.images import drawn_images
+from fsref.limits.misfits import Fit
 from fsref.reports.progress import progress
 from fsref.verification.check import check as check_network
 from fsref.verification.golden import self_check
@@ -21,6 +23,7 @@ from fsref.verification.golden import self_check
     excludes("--data --images-drawn --seed --limit --resize --crop --memory-limit --threads --batch", "--self"),
     excludes("--images-drawn --seed", "--data"),
     needs("--limit --resize --crop", "--data"),
+    excludes("--data --images-drawn --seed --limit --resize --crop --memory-limit --threads --batch --self", "--for"),
 )
 @NET
 @SOURCE
@@ -40,14 +43,25 @@ from fsref.verification.golden import self_check
 @click.option(
     "--self", "itself", is_flag=True, help="Compute the golden values of a bundled model on this machine instead."
 )
+@click.option(
+    "--for",
+    "chip",
+    metavar="CHIP.json",
+    help="Instead say what of the network a chip's limits do not allow; exit code 1 when it does not fit (CHIP-2).",
+)
 @WORK
 @JSON
-def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given: Any) -> int:
+def check(net: str, drawn: int, seed: int, itself: bool, chip: str | None, as_json: bool, **given: Any) -> int:
     """Say what is proved; test that all engines agree.
 
     They are compared bit by bit on images; exit code 1 when they differ.
     """
     source = given["source"]
+    if chip is not None:
+        limits = chip_of(chip)
+        fit = Fit.of(load(net), limits)
+        show(as_json, [fit.line if fit.fits else fit], fit.to_dict())
+        return 0 if fit.fits else 1
     if itself:
         if not brings_images(net):
             raise UsageError("EVENT-3", "--self", "needs a model that comes with fsref", net, "digits")

@@ -16,7 +16,7 @@ import numpy as np
 from fsref.conversion.folded import Folded, Term, Unit
 from fsref.conversion.options import Options
 from fsref.conversion.quantisation import Constant, Quantised, Source, delivered, largest_weight
-from fsref.law.neuron import MAX_STEPS, Ints, fs_relu
+from fsref.law.neuron import Ints, fs_relu
 from fsref.law.populations import FS
 from fsref.law.projections import Conv2d, Dense, Projection
 
@@ -43,9 +43,8 @@ def _constant(name: str, term: Term, lacking: Ints, source: Source, options: Opt
     """The constant that delivers `lacking` (O, 1, kh, kw) through each tap of a term: of the fewest steps for which its
     weights fit a skip factor's bits.
     """
-    chip = options.chip
-    least = chip.steps[0] if chip is not None and chip.steps else 1
-    most = (chip.most_steps if chip is not None else None) or MAX_STEPS
+    assert options.chip is not None
+    least, most = options.chip.reach
     need = max(1.0, float(np.abs(lacking).max()) / largest_weight(options, skip=True))
     steps = min(max(least, 1 + int(np.ceil(np.log2(need)))), most)
     code = 2 ** (steps - 1)

@@ -61,7 +61,7 @@ class Options:
 
     def _check_chip(self, chip: Limits) -> None:
         """Nothing, when the chip can do what the options say (CHIP-3). Errors: UsageError."""
-        low, high = chip.steps[0] if chip.steps else 1, chip.most_steps or MAX_STEPS
+        low, high = chip.reach
         for k in self.steps.values() if isinstance(self.steps, Mapping) else [self.steps]:
             if not low <= k <= high:
                 raise UsageError("RUN-6", "steps", f"contradicts {chip.told}", k, f"{low}..{high}")
@@ -82,19 +82,18 @@ class Options:
             others = [name for name in signature(function).parameters if name != "options"]
             limit = nearest(unknown[0], [*known, *others])
             raise UsageError("CONV-9", function.__name__, "unknown option", unknown[0], limit)
-        if given.get("chip") is None:
+        chip = None if given.get("chip") is None else chip_of(given["chip"])
+        steps = STEPS if chip is None else max(chip.reach[0], min(STEPS, chip.reach[1]))
+        if isinstance(given.get("steps"), Mapping):
+            given = {**given, "steps": {"": steps, **given["steps"]}}
+        if chip is None:
             return cls(**given)
-        chip = chip_of(given["chip"])
-        steps = max(min(STEPS, chip.most_steps or STEPS), chip.steps[0] if chip.steps else 1)
         set_by_chip = {
             "steps": steps,
             "weight_bits": WEIGHT_BITS if chip.weight_bits is None else min(WEIGHT_BITS, chip.weight_bits),
             "power_of_two": chip.theta_power_of_two,
         }
-        said = {**set_by_chip, **given, "chip": chip}
-        if isinstance(said["steps"], Mapping):
-            said["steps"] = {"": steps, **said["steps"]}
-        return cls(**said)
+        return cls(**{**set_by_chip, **given, "chip": chip})
 
     def to_dict(self) -> dict[str, Any]:
         """The options as plain JSON values; a chip where there is one."""

@@ -80,6 +80,9 @@ class Limits:
             raise UsageError("CHIP-1", "limits name", "not a name", self.name, f"at most {MAX_NAME} characters")
         if self.overflow != "trap" and self.membrane_bits is None:
             raise UsageError("CHIP-1", "limits overflow", "goes with membrane_bits", self.overflow)
+        if self.reach[0] > self.reach[1]:
+            limit = f"code_bits {self.code_bits}"
+            raise UsageError("CHIP-1", "limits steps", "no codes are so narrow", self.reach[0], limit)
 
     @property
     def told(self) -> str:
@@ -87,10 +90,10 @@ class Limits:
         return self.name or "the chip"
 
     @property
-    def most_steps(self) -> int | None:
-        """The largest K whose codes 0..2^K - 1 the chip takes, None where there is no limit."""
-        ends = [end for end in (self.steps[1] if self.steps else None, self.code_bits) if end is not None]
-        return min(ends, default=None)
+    def reach(self) -> tuple[int, int]:
+        """The smallest and the largest K of populations whose codes 0..2^K - 1 the chip takes."""
+        low, high = self.steps or (1, MAX_STEPS)
+        return low, high if self.code_bits is None else min(high, self.code_bits)
 
     @property
     def lacking(self) -> tuple[str, ...]:
