@@ -12,9 +12,9 @@ import pytest
 
 import fsref
 from fsref.conversion.converter import Calibrated, convert
-from fsref.conversion.options import Options
 from fsref.conversion.folding import fold, hoisted
 from fsref.conversion.forms import FORMS, NEAREST
+from fsref.conversion.options import Options
 from fsref.graph.graph import Graph, Node
 from fsref.graph.operators import OPERATORS
 from fsref.law.images import Pixels

@@ -23,14 +23,14 @@ from fsref.tables import Sheet, Shown, plural
 class Misfit:
     """What a chip cannot do of a network: where, which limit, the value there, what is allowed, and what would do."""
 
-    place: str
-    limit: str
+    where: str
+    breaks: str
     value: str
     allowed: str
     remedy: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.limit} {self.value}, allowed {self.allowed}: {self.remedy}"
+        return f"{self.where}: {self.breaks} {self.value}, allowed {self.allowed}: {self.remedy}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -71,7 +71,7 @@ class Fit(Shown):
 
     def sheet(self) -> Sheet:
         """The misfits as a table; the line alone where there are none."""
-        rows = [(m.place, m.limit, m.value, m.allowed, m.remedy) for m in self.misfits]
+        rows = [(m.where, m.breaks, m.value, m.allowed, m.remedy) for m in self.misfits]
         return (
             Sheet(self.line, ("place", "limit", "value", "allowed", "what would do"), rows, 5)
             if rows
