@@ -244,14 +244,16 @@ class _Builder:
         def population(bias: Ints) -> Readout:
             return Readout(unit.name, unit.shape, bias)
 
+        narrow = False
         while True:
             made = quantise(unit, per_code, sources, zeros, np.full(channels, unit_of), zeros, self.analytic)
             made, beyond = self.fitted(unit, sources, made, zeros, population)
             if (beyond <= 1).all():
                 break
-            if not any(w.any() for w in made.weights):
-                raise too_narrow(self.options, unit.name)
-            unit_of *= max(float(beyond.max()), 1 + 1 / 128)
+            narrow = True
+            unit_of *= min(max(float(beyond.max()), 1 + 1 / 128), 2.0)
+        if narrow and not any(weights.any() for weights in made.weights):
+            raise too_narrow(self.options, unit.name, "all weights would be 0")
         self.place(unit, made, population(made.bias))
         self.logit_scale = unit_of
 

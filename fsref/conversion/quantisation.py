@@ -108,12 +108,12 @@ def largest_weight(options: Options, skip: bool) -> int:
     return int(2 ** (bits - 1)) - 1
 
 
-def too_narrow(options: Options, place: str) -> GraphError:
-    """The error of a place that no theta fits into the widths of a chip (CHIP-3)."""
+def too_narrow(options: Options, place: str, what: str) -> GraphError:
+    """The error of a place whose integers, `what` says how, do not fit the widths of a chip (CHIP-3)."""
     assert options.chip is not None
-    said = {name: bits for name, bits in options.chip.to_dict().items() if name.endswith("_bits")}
-    problem = f"no theta fits {options.chip.told}"
-    return GraphError("CHIP-3", place, problem, None, f"{said}: wider ones, or fewer steps would do")
+    said = [f"{name} {bits}" for name, bits in options.chip.to_dict().items() if name.endswith("_bits")]
+    limit = f"{', '.join(said)}: wider ones, or fewer steps would do"
+    return GraphError("CHIP-3", place, f"{what} for {options.chip.told}", None, limit)
 
 
 def choose_theta(
@@ -154,7 +154,7 @@ def choose_theta(
         limit = np.minimum(limit, room)
         if (limit < 1).any():
             c = int(np.argmax(limit < 1))
-            raise too_narrow(options, f"{unit.name} channel {c}")
+            raise too_narrow(options, f"{unit.name} channel {c}", "theta would be below 1")
         if options.chip.theta == "layer":
             limit = np.full(channels, limit.min())
     if options.power_of_two:

@@ -103,7 +103,7 @@ def accumulated(proved: Range, chip: Limits) -> Ints:
 def _population(net: Network, p: Population, chip: Limits) -> Iterator[Misfit]:
     """What a chip cannot do of a population itself."""
     if chip.kinds is not None and p.kind not in chip.kinds:
-        yield Misfit(p.name, "kinds", p.kind, ", ".join(chip.kinds), "a network without it")
+        yield Misfit(p.name, "kinds", p.kind, "none", "a network without it")
     steps = net.steps[p.name]
     fewer = "an input of fewer bits" if p is net.input else "convert --for, or another -K"
     if chip.steps is not None and steps and not chip.steps[0] <= steps <= chip.steps[1]:
@@ -172,7 +172,7 @@ def _projection(net: Network, name: str, q: Projection, chip: Limits) -> Iterato
         case _:
             assert_never(q)
     if chip.kinds is not None and kind not in chip.kinds:
-        yield Misfit(name, "kinds", kind, ", ".join(chip.kinds), "a network without it")
+        yield Misfit(name, "kinds", kind, "none", "a network without it")
     if chip.weight_bits is not None and (bits := weight_width(q)) > chip.weight_bits:
         yield Misfit(name, "weight_bits", str(bits), str(chip.weight_bits), "convert --for, or fewer --weight-bits")
 
