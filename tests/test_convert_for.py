@@ -116,9 +116,13 @@ def test_a_search_tries_the_steps_of_the_chip() -> None:
 
 
 def test_widths_that_hold_no_theta() -> None:
-    """Where even theta = 1 would be too large, conversion says so with the widths, and what would do."""
-    with refused(GraphError, "CHIP-3", says=("theta", "membrane_bits", "fewer steps")):
+    """Where even theta = 1 would be too large, or a readout would be left without weights, conversion says so with the
+    widths, and what would do.
+    """
+    with refused(GraphError, "CHIP-3", says=("theta", "membrane_bits 6", "fewer steps")):
         fsref.convert(residual(), IMAGES, chip={"membrane_bits": 6}, steps=8)
+    with refused(GraphError, "CHIP-3", "linear", says=("all weights would be 0", "membrane_bits 12")):
+        fsref.convert(residual(), IMAGES, chip={"membrane_bits": 12}, steps=8)
 
 
 def graph_with_offsets() -> Graph:

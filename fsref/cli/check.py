@@ -20,10 +20,10 @@ from fsref.verification.golden import self_check
 
 
 @verb(
+    excludes("--data --images-drawn --seed --limit --resize --crop --memory-limit --threads --batch --self", "--for"),
     excludes("--data --images-drawn --seed --limit --resize --crop --memory-limit --threads --batch", "--self"),
     excludes("--images-drawn --seed", "--data"),
     needs("--limit --resize --crop", "--data"),
-    excludes("--data --images-drawn --seed --limit --resize --crop --memory-limit --threads --batch --self", "--for"),
 )
 @NET
 @SOURCE

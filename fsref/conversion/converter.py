@@ -31,7 +31,7 @@ from fsref.conversion.quantisation import (
     slack,
     too_narrow,
 )
-from fsref.conversion.room import Room
+from fsref.conversion.room import Room, shrinking
 from fsref.errors import GraphError, InputError, public
 from fsref.graph.arithmetic import max_pool
 from fsref.graph.graph import Graph
@@ -213,7 +213,7 @@ class _Builder:
             made, beyond = self.fitted(unit, sources, made, shift, population)
             if (beyond <= 1).all():
                 break
-            most = np.where(beyond > 1, np.minimum(np.floor(theta / beyond), theta - 1), most)
+            most = np.where(beyond > 1, np.minimum(np.floor(theta / shrinking(beyond)), theta - 1), most)
         if self.empirical:
             self.codes[unit.name] = np.concatenate([coding.fired(v, theta) for v in self.membranes(unit, made)])
         self.place(unit, made, population(made.bias))
@@ -251,7 +251,7 @@ class _Builder:
             if (beyond <= 1).all():
                 break
             narrow = True
-            unit_of *= min(max(float(beyond.max()), 1 + 1 / 128), 2.0)
+            unit_of *= float(shrinking(beyond.max()))
         if narrow and not any(weights.any() for weights in made.weights):
             raise too_narrow(self.options, unit.name, "all weights would be 0")
         self.place(unit, made, population(made.bias))

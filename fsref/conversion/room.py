@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import assert_never
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from fsref.law.projections import Projection
 from fsref.law.ranges import Proving
 from fsref.limits.chip import Limits
 from fsref.limits.misfits import accumulated
+
+NEAR, FAR = 1.1, 2.0**20  # where the way is short, and a way that is long enough for one step
 
 
 class Room:
@@ -42,12 +45,21 @@ class Room:
                 T = np.broadcast_to(p.table.T, (channels, p.steps))
                 found.append(_times(np.stack([T.min(axis=1), T.max(axis=1)], axis=1), chip.threshold_bits))
             case Readout():
-                pass
+                pass  # it has no thresholds
+            case _:
+                assert_never(p)
         for constant in made.constants:
             most = np.abs(constant.weights).reshape(channels, -1).max(axis=1)
             found.append(most / largest_weight(self.options, skip=True))
         times: Reals = np.max(found, axis=0)
         return times
+
+
+def shrinking(beyond: Reals) -> Reals:
+    """By what to shrink integers that are so many times too large, above 1: where far, half of the way in the
+    logarithm, since small weights round to less than they shrink.
+    """
+    return np.where(beyond > NEAR, np.sqrt(np.minimum(beyond, FAR)), np.maximum(beyond, 1 + 1 / 128))
 
 
 def _times(interval: Ints, bits: int | None) -> Reals:

@@ -302,8 +302,7 @@ def convert_and_score(
     searched = None
     if loss is None:
         with progress("calibrating", len(seen)) as advance:
-            calibrated = Calibrated.of(folded, seen, image_count, advance, memory_limit)
-        net = calibrated.convert(chosen, memory_limit)
+            net = Calibrated.of(folded, seen, image_count, advance, memory_limit).convert(chosen, memory_limit)
     else:
         limits: dict[str, Any] = {"threads": threads, "memory_limit": memory_limit}
         searched = search(graph, seen, truth, loss, image_count=image_count, progress=tried, **limits, **options)
@@ -315,9 +314,8 @@ def convert_and_score(
     if chosen.chip is not None:
         found = {} if searched is None else {"steps": searched.best.steps}
         without = Options.of(convert_and_score, {**options, **found, "chip": None})
-        if searched is not None:
-            calibrated = Calibrated.of(folded, seen, image_count, None, memory_limit)
-        other = calibrated.convert(without, memory_limit)
+        with progress("calibrating without the chip", len(seen)) as advance:
+            other = Calibrated.of(folded, seen, image_count, advance, memory_limit).convert(without, memory_limit)
         with progress("FS without the chip", len(images)) as advance:
             free = evaluate(other, images, truth, "quantized", batch, threads, memory_limit, advance)
     looked_at = seen[:LOOKED_AT]
