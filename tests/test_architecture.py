@@ -160,7 +160,6 @@ def test_the_plan_is_the_tree() -> None:
         assert floor_of(name) >= 0
     assert {name for name in MODULES if "." not in name and MODULES[name].name != "__init__.py"} - DOORS == {
         "errors",
-        "limits",
         "tables",
         "version",
     }

@@ -20,9 +20,10 @@ import pytest
 import fsref
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Record, Table, fs_relu, run
 from fsref.conversion.calibration import SAMPLE
-from fsref.conversion.converter import BATCH, Calibrated, Options
+from fsref.conversion.converter import BATCH, Calibrated
 from fsref.conversion.folding import fold
 from fsref.conversion.memory import observing_bytes, quantising_bytes
+from fsref.conversion.options import Options
 from fsref.engines.engine import ENGINES
 from fsref.errors import LimitError, UsageError
 from fsref.graph.graph import Graph, Node

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 import fsref
-from fsref.conversion.converter import Calibrated, Options, convert
+from fsref.conversion.converter import Calibrated, convert
 from fsref.conversion.folded import Unit
 from fsref.conversion.folding import fold, hoisted
 from fsref.conversion.forms import FORMS, NEAREST
+from fsref.conversion.options import Options
 from fsref.conversion.quantisation import rounding_error
 from fsref.graph.graph import Graph, Node
 from fsref.graph.operators import OPERATORS

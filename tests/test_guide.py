@@ -21,6 +21,7 @@ PAGES = sorted(
     for path in [ROOT / "README.md", *ROOT.glob("fsref/**/*.md"), *ROOT.glob("reference_models/**/*.md")]
 )
 NEEDS = {  # beyond what fsref itself needs
+    "chips.md": ("hypothesis",),
     "from_pytorch.md": ("torch", "sklearn", "onnx"),
     "from_weights.md": ("hypothesis",),
     "proof.md": ("hypothesis",),

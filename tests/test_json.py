@@ -63,6 +63,7 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
     graph, scored = str(tmp_path / "graph.npz"), ["--data", str(tmp_path / "scored.npz")]
     digits = ["digits", "--limit", "4"]
     pool = ["--population", "pool", "--neuron", "1"]
+    (tmp_path / "chip.json").write_text('{"fan_in": 2, "kinds": ["input", "fs", "readout", "conv2d", "gate"]}')
     asked = {
         "info": ["info", model],
         "showcase": ["run", "digits"],
@@ -78,13 +79,15 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
         "rule": ["rule", "PROJ-2"],
         "convert": ["convert", graph, *scored, "--out", str(tmp_path / "made.npz"), "--expect", "100"],
         "search": ["convert", graph, *scored, "--out", str(tmp_path / "found.npz"), "--search", "5"],
+        "for": ["convert", graph, *scored, "--out", str(tmp_path / "for.npz"), "--for", str(tmp_path / "chip.json")],
+        "fit": ["check", model, "--for", str(tmp_path / "chip.json")],
         "compare": ["compare", graph, str(tmp_path / "made.npz"), *scored],
         "diff": ["diff", model, data[1], str(tmp_path / "dump.npz"), "--isolated"],
         "export": ["export", model, "--format", "onnx", "--out", str(tmp_path / "net.onnx")],
     }
     found = {}
     for name, arguments in asked.items():
-        assert main([*arguments, "--json"]) == 0, name
+        assert main([*arguments, "--json"]) == (name in ("for", "fit")), name
         out = capsys.readouterr().out
         assert out.count("\n") == 1 and out.isascii()
         found[name] = json.loads(out)
@@ -97,7 +100,7 @@ def test_every_json_says_what_it_is(written: dict[str, dict[str, Any]]) -> None:
     for name, found in written.items():
         assert {key: found[key] for key in HEAD} == HEAD, name
         expected = {"rule": (None, None)}.get(name, (net.name, net.id))
-        if name in ("convert", "compare", "search"):
+        if name in ("convert", "compare", "search", "for"):
             expected = ("residual", found["id"])
             assert re.fullmatch("[0-9a-f]{64}", found["id"])
         if name in ("showcase", "evaluate", "self"):

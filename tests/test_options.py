@@ -84,6 +84,7 @@ ACTS = {
         "--out": ("tiny.fs.npz --prove", "--out other.json"),
         "--certificate": ("tiny.fs.npz", "--certificate tiny.json"),
         "--force": ("tiny.fs.npz --prove --out there.json", "--force"),
+        "--for": ("tiny.fs.npz", "--for chip.json"),
         "--memory-limit": (NET, "--memory-limit 1K"),
         "--threads": (NET, "--threads 3"),
         "--batch": (NET, "--batch 1"),
@@ -114,6 +115,7 @@ ACTS = {
         "--rounding": (GRAPH, "--rounding floor"),
         "--power-of-two": (GRAPH, "--power-of-two"),
         "--bias-correction": (GRAPH, "--bias-correction empirical"),
+        "--for": (GRAPH, "--for chip.json"),
         "--search": (GRAPH, "--search 50"),
         "--plot": (f"{GRAPH} --search 50", "--plot p.svg"),
         "--expect": (GRAPH, "--expect 5"),
@@ -187,6 +189,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fsref.save(graph, folder / "graph.npz")
     fsref.save(fsref.convert(graph, x), folder / "made.fs.npz")
     np.savez(folder / "images.npz", x=x, y=graph.forward(x).argmax(axis=1))
+    (folder / "chip.json").write_text('{"theta": "layer", "fan_in": 1}')
     np.savez(folder / "others.npz", x=x[::-1], y=np.arange(12) % 5)
     digits = fsref.load_images("digits", "digits", limit=3)
     np.savez(folder / "one.npz", x=digits.x[2:], y=digits.y[2:])

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from coding_report import PARTS, Point, cells, microjoules
 from fsref import Network, evaluate, load_graph, load_images, rate_coded
-from fsref.conversion.converter import Calibrated, Options
+from fsref.conversion.converter import Calibrated
+from fsref.conversion.options import Options
 from fsref.law.neuron import Ints
 from fsref.metrics.counts import Work
 from fsref.metrics.paired import Paired

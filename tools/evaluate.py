@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref import Network, check, diff, load_graph, load_images, run, save
-from fsref.conversion.converter import Calibrated, Options
+from fsref.conversion.converter import Calibrated
+from fsref.conversion.options import Options
 from fsref.errors import FsrefError
 from fsref.metrics.paired import Paired
 from fsref.simulation.recording import Record

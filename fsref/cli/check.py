@@ -13,8 +13,10 @@ from fsref.cli.options import FORCE, JSON, LIMIT, NET, SOURCE, WORK, check_file,
 from fsref.cli.verb import Given, excludes, needs, verb
 from fsref.errors import UsageError
 from fsref.formats.bundled import brings_images, load
+from fsref.formats.chips import chip_of
 from fsref.formats.files import write
 from fsref.law.images import drawn_images
+from fsref.limits.misfits import Fit
 from fsref.reports.progress import progress
 from fsref.tables import Sheet
 from fsref.verification.certificate import read_certificate, unmet
@@ -26,10 +28,11 @@ FOR_ALL = ("--prove", "--certificate")
 
 
 @verb(
-    excludes("--data --images-drawn --seed --limit --resize --crop --threads --batch", "--self", *FOR_ALL),
-    excludes("--memory-limit", "--self"),
-    excludes("--prove --certificate", "--self"),
-    excludes("--certificate", "--prove"),
+    excludes("--data --images-drawn --seed --limit --resize --crop --threads --batch", "--self", "--for", *FOR_ALL),
+    excludes("--memory-limit", "--self", "--for"),
+    excludes("--prove --certificate --for", "--self"),
+    excludes("--certificate --for", "--prove"),
+    excludes("--for", "--certificate"),
     needs("--out", "--prove"),
     needs("--force", "--out"),
     excludes("--images-drawn --seed", "--data"),
@@ -68,9 +71,15 @@ FOR_ALL = ("--prove", "--certificate")
     help="Instead: prove again what a certificate says of this network.",
 )
 @FORCE
+@click.option(
+    "--for",
+    "chip",
+    metavar="CHIP.json",
+    help="Instead say what of the network a chip's limits do not allow; exit code 1 when it does not fit (CHIP-2).",
+)
 @WORK
 @JSON
-def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given: Any) -> int:
+def check(net: str, drawn: int, seed: int, itself: bool, chip: str | None, as_json: bool, **given: Any) -> int:
     """Say what is proved; test that all engines agree.
 
     They are compared bit by bit on images; exit code 1 when they differ, or what was to be proved does not hold.
@@ -78,6 +87,11 @@ def check(net: str, drawn: int, seed: int, itself: bool, as_json: bool, **given:
     source = given["source"]
     if given["proves"] or given["held"]:
         return for_all(net, as_json, given)
+    if chip is not None:
+        limits = chip_of(chip)
+        fit = Fit.of(load(net), limits)
+        show(as_json, [fit.line if fit.fits else fit], fit.to_dict())
+        return 0 if fit.fits else 1
     if itself:
         if not brings_images(net):
             raise UsageError("EVENT-3", "--self", "needs a model that comes with fsref", net, "digits")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import fields
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -14,8 +13,8 @@ from fsref.cli.graphs import CARRIED, CONTRACT, graph_of
 from fsref.cli.options import FORCE, JSON, SOURCE, WORK, check_file, labelled, show, work
 from fsref.cli.streams import said
 from fsref.cli.verb import Given, excludes, needs, verb
-from fsref.conversion.converter import Options
 from fsref.conversion.folding import fold
+from fsref.conversion.options import Options
 from fsref.conversion.search import check_loss
 from fsref.errors import UsageError, shown
 from fsref.formats.npz import save
@@ -27,7 +26,7 @@ from fsref.verification.outcome import FloatScore, convert_and_score, shared
 
 
 def steps_of(text: str) -> int | dict[str, int]:
-    """K for all, or K by population with the default first: `8` or `8,layer1.0.conv1=6`. Errors: UsageError."""
+    """K for all, or K by population, that of the others first: `8` or `8,layer1.0.conv1=6`. Errors: UsageError."""
     chosen: dict[str, int] = {}
     for part in text.split(","):
         name, equals, count = part.rpartition("=")
@@ -36,17 +35,22 @@ def steps_of(text: str) -> int | dict[str, int]:
         if name in chosen:
             raise UsageError("CONV-9", "--steps", "is given twice", part, "one K for all, and one for each NAME")
         chosen[name] = int(count)
-    return chosen[""] if set(chosen) == {""} else {"": 8, **chosen}
+    return chosen[""] if set(chosen) == {""} else chosen
 
 
-def chosen_options(given: Given) -> Options:
-    """The options of a conversion that the command line says. Errors: UsageError, GraphError."""
+def said_options(given: Given) -> dict[str, Any]:
+    """The options of a conversion that the command line says, by keyword; the others are for the chip to set, or
+    standard. Errors: UsageError, GraphError.
+    """
     if given["loss"] is not None:
         check_loss(given["loss"])
-    others = ("weight_bits", "alpha", "percentile", "rounding", "power_of_two", "bias_correction")
-    return Options(
-        steps_of("8" if given["steps"] is None else given["steps"]), **{name: given[name] for name in others}
-    )
+    names = ("weight_bits", "alpha", "percentile", "rounding", "bias_correction", "chip")
+    said = {name: given[name] for name in names if given[name] is not None}
+    if given["power_of_two"]:
+        said["power_of_two"] = True
+    if given["steps"] is not None:
+        said["steps"] = steps_of(given["steps"])
+    return said
 
 
 def percent(expected: float | None) -> float | None:
@@ -109,8 +113,7 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
 @click.option(
     "--weight-bits",
     type=click.IntRange(2, 16),
-    default=8,
-    show_default=True,
+    show_default="8",
     metavar="N",
     help="Bits of a weight, sign included.",
 )
@@ -139,6 +142,12 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
         "Take back in the biases what rounded weights add in the mean, or make mean "
         "membranes the float ones (often better for K of 5 or less)."
     ),
+)
+@click.option(
+    "--for",
+    "chip",
+    metavar="CHIP.json",
+    help="Fit the limits of a chip, and tell what that costs; exit code 1 when something does not fit (CHIP-3).",
 )
 @click.option(
     "--search",
@@ -184,10 +193,11 @@ def convert(
     graph.contract()
     if source is None:
         raise UsageError("CONV-8", "--data", "calibration needs images: name some", None, SOURCES)
-    chosen = chosen_options(given)
+    options = said_options(given)
+    chosen = Options.of(convert_and_score, options)
     chosen.check_names(fold(graph, given["memory_limit"]))
     target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
-    check_files(target, plot, force, model, source, test)
+    check_files(target, plot, force, model, source, test, given["chip"])
     tested = source if test is None else test
     calibration = load_images(source, graph, given["resize"], given["crop"], given["image_count"])
     scored = load_images(tested, graph, given["resize"], given["crop"], limit)
@@ -214,9 +224,6 @@ def convert(
         said()
     for note in float_score.notes:  # before what takes long
         said(f"fsref: note: {shown(note)}", err=True)
-    options = {field.name: getattr(chosen, field.name) for field in fields(chosen)}
-    if given["loss"] is not None:
-        del options["steps"]
     outcome = convert_and_score(
         graph,
         calibration.x,
@@ -228,7 +235,7 @@ def convert(
         progress=lambda task, images: progress(f"{task}, {plural(images, 'image')}", images),
         tried=None if as_json else lambda point: said(f"  {point}", err=True),
         **work(given),
-        **options,
+        **{**options, "chip": chosen.chip},
     )
     outcome = outcome.noted({"source": tested, **outcome.figures})
     save(outcome.net, target, force)
@@ -238,4 +245,4 @@ def convert(
     plain = {**outcome.to_dict(), **scored.to_dict(), "data": tested, "out": str(target)}
     searched = [] if outcome.search is None else [outcome.search]
     show(as_json, [*searched, labelled(outcome.sheet(), calibration, scored), written], plain)
-    return 0
+    return 0 if outcome.fit is None or outcome.fit.fits else 1

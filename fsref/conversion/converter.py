@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
-from inspect import signature
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fsref.activations.coding import Reals
 from fsref.conversion.activation import LINEAR
+from fsref.conversion.borders import without_map
 from fsref.conversion.calibration import Statistics, choose_coding, observe
 from fsref.conversion.folded import Folded, Unit, linear
 from fsref.conversion.folding import fold
 from fsref.conversion.memory import observing_bytes, quantising_bytes
+from fsref.conversion.options import Options
 from fsref.conversion.quantisation import (
     REACH,
     Quantised,
@@ -23,92 +25,26 @@ from fsref.conversion.quantisation import (
     choose_theta,
     in_code_units,
     largest,
+    largest_weight,
     quantise,
     reach,
     slack,
+    too_narrow,
 )
-from fsref.errors import GraphError, InputError, UsageError, nearest, public
+from fsref.conversion.room import Room, shrinking
+from fsref.errors import GraphError, InputError, public
 from fsref.graph.arithmetic import max_pool
 from fsref.graph.graph import Graph
 from fsref.law.network import Network
-from fsref.law.neuron import MAX_STEPS, Ints
+from fsref.law.neuron import Ints, Table
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.limits.misfits import Fit
 from fsref.simulation.memory import check_memory, fitting
-from fsref.tables import Brief
+from fsref.tables import Brief, plural
 
 BATCH_VALUES = 2**24  # float values of all populations in one batch of calibration images
-PERCENTILE = 99.9  # unless told
 BATCH = 16  # images simulated at a time for bias correction
-
-CHOICES: dict[str, tuple[Any, ...]] = {
-    "alpha": ("max", "percentile", "mse"),
-    "rounding": ("nearest", "floor"),
-    "power_of_two": (False, True),
-    "bias_correction": ("none", "analytic", "empirical"),
-}
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a graph is converted; the defaults are those of `convert`."""
-
-    steps: int | Mapping[str, int] = 8
-    weight_bits: int = 8
-    alpha: Literal["max", "percentile", "mse"] = "mse"
-    percentile: float = PERCENTILE
-    rounding: Literal["nearest", "floor"] = "nearest"
-    power_of_two: bool = False
-    bias_correction: Literal["none", "analytic", "empirical"] = "none"
-
-    def __post_init__(self) -> None:
-        for name, allowed in CHOICES.items():
-            value = getattr(self, name)
-            if not isinstance(value, type(allowed[0])) or value not in allowed:
-                raise GraphError("CONV-9", name, "unknown choice", value, ", ".join(map(str, allowed)))
-        steps = {
-            f"steps of {key}" if key else "steps": k
-            for key, k in (self.steps if isinstance(self.steps, Mapping) else {"": self.steps}).items()
-        }
-        for name, value, high in [
-            *((name, value, MAX_STEPS) for name, value in steps.items()),
-            ("weight_bits", self.weight_bits, 16),
-        ]:
-            low = 2 if name == "weight_bits" else 1
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or not low <= value <= high:
-                raise GraphError("CONV-9", name, "integer out of range", value, f"{low}..{high}")
-        if self.alpha != "percentile" and self.percentile != PERCENTILE:
-            raise GraphError("CONV-9", "percentile", "goes with another alpha", self.alpha, 'alpha="percentile"')
-        if not 50 < self.percentile <= 100:
-            raise GraphError("CONV-9", "percentile", "out of range", self.percentile, "above 50, at most 100")
-
-    @classmethod
-    def of(cls, function: Callable[..., Any], given: Mapping[str, Any]) -> Options:
-        """The options that a function was given by keyword. Errors: GraphError, UsageError for an unknown one, naming
-        the nearest of them and of the function's own.
-        """
-        known = [field.name for field in fields(cls)]
-        if unknown := [name for name in given if name not in known]:
-            others = [name for name in signature(function).parameters if name != "options"]
-            limit = nearest(unknown[0], [*known, *others])
-            raise UsageError("CONV-9", function.__name__, "unknown option", unknown[0], limit)
-        return cls(**given)
-
-    def check_names(self, folded: Folded) -> None:
-        """Nothing, when every population that `steps` names takes its steps from there. Errors: GraphError."""
-        known = set(folded.free)
-        if isinstance(self.steps, Mapping) and (unknown := sorted(set(self.steps) - known - {""})):
-            raise GraphError(
-                "CONV-9",
-                "steps",
-                "no population of this name takes its steps from here",
-                unknown[0],
-                f"one of {', '.join(sorted(known))}",
-            )
-
-    def steps_of(self, name: str) -> int:
-        """K of a population."""
-        return int(self.steps.get(name, self.steps.get("", 8)) if isinstance(self.steps, Mapping) else self.steps)
 
 
 def check_count(image_count: int) -> None:
@@ -136,16 +72,20 @@ def convert(
     **options: Any,
 ) -> Network:
     """The FS network of a float graph: batch norm folded, alphas calibrated on the first `image_count` of `calibrate`
-    (B, C, H, W), requantisation exact.
+    (B, C, H, W), requantisation exact; for a `chip`, the keys or the JSON file of its limits, one that fits (CHIP-3).
 
     Options (CONV-9): steps K = 8, or by population ({"": 8, "layer1.0.conv1": 6}); weight_bits 8 (2..16); alpha "mse",
     "max" or "percentile" (percentile=99.9); rounding "nearest" or "floor"; power_of_two thetas; bias_correction "none",
-    "analytic" or "empirical". `calibrate` may be left out when every activation of the graph is a quantising one. Every
-    choice and figure is in `provenance`. `memory_limit` is in bytes. Errors: GraphError [GRAPH-5, CONV-1 to CONV-9],
-    InputError for the images, RangeError, and LimitError [RUN-3] before any image is looked at.
+    "analytic" or "empirical"; chip. `calibrate` may be left out when every activation of the graph is a quantising one.
+    Every choice and figure is in `provenance`. `memory_limit` is in bytes. Errors: GraphError [GRAPH-5, CONV-1 to
+    CONV-9, CHIP-3], InputError for the images, RangeError, and LimitError [RUN-3] before any image is looked at.
     """
     chosen = Options.of(convert, options)
-    return Calibrated.of(graph, calibrate, image_count, progress, memory_limit).convert(chosen, memory_limit)
+    net = Calibrated.of(graph, calibrate, image_count, progress, memory_limit).convert(chosen, memory_limit)
+    if chosen.chip is not None and (found := Fit.of(net, chosen.chip).misfits):
+        problem = f"does not fit {chosen.chip.told}, {plural(len(found), 'misfit')}"
+        raise GraphError("CHIP-3", net.name or "network", problem, None, "; ".join(map(str, found)))
+    return net
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -212,12 +152,12 @@ class _Builder:
                 pixels.max_code,
             )
         }
-        self.populations: list[Population] = [
-            Input("input", shape, int(pixels.max_code).bit_length(), pixels.max_code, pixels.scale)
-        ]
+        self.populations: list[Population] = []
         self.projections: list[Projection] = []
+        self.room = None if options.chip is None else Room(options.chip, options)
         self.record: dict[str, dict[str, Any]] = {}
         self.codes: dict[str, NDArray[np.integer]] = {}
+        self.join(Input("input", shape, int(pixels.max_code).bit_length(), pixels.max_code, pixels.scale))
         self.logit_scale = 1.0
         self.analytic, self.empirical = (options.bias_correction == kind for kind in ("analytic", "empirical"))
         if options.bias_correction != "none" and not len(calibrated.images):
@@ -237,7 +177,7 @@ class _Builder:
         """Make the population of a unit and the projections into it."""
         if unit.pool is not None:
             pool = unit.pool
-            self.populations.append(MaxPool(unit.name, unit.shape, pool.source, pool.kernel, pool.stride, pool.padding))
+            self.join(MaxPool(unit.name, unit.shape, pool.source, pool.kernel, pool.stride, pool.padding))
             source = self.sources[pool.source]
             self.sources[unit.name] = self.source(unit.name, unit.shape, source.scale, source.offset, source.top)
             if self.empirical:
@@ -255,19 +195,28 @@ class _Builder:
             self.add_fs(unit, per_code, sources)
 
     def add_fs(self, unit: Unit, per_code: list[Any], sources: list[Source]) -> None:
-        """Make an FS population: scale, theta, integers (CONV-2 to CONV-6)."""
+        """Make an FS population: scale, theta, integers (CONV-2 to CONV-6, CHIP-3)."""
         how, options, seen = unit.activation or LINEAR, self.options, self.calibrated.seen.get(unit.name)
         steps, nearest = options.steps_of(unit.name), options.rounding == "nearest"
         coding = choose_coding(how, seen, steps, nearest, options.alpha, options.percentile)
         scale, offset, shape = coding.scale, coding.offset, unit.shape
-        theta = choose_theta(unit, per_code, sources, coding, options.weight_bits, options.power_of_two)
-        shift = coding.shift(theta)
-        made = quantise(unit, per_code, sources, theta, scale / theta, shift, self.analytic)
+        most = np.full(shape[0], np.inf)
+        while True:
+            theta = choose_theta(unit, per_code, sources, coding, options, most)
+            shift = coding.shift(theta)
+            table = coding.table(theta)
+            made = quantise(unit, per_code, sources, theta, scale / theta, shift, self.analytic)
+
+            def population(bias: Ints, table: Table = table) -> FS:
+                return FS(unit.name, shape, table, bias, scale=scale, offset=offset)
+
+            made, beyond = self.fitted(unit, sources, made, shift, population)
+            if (beyond <= 1).all():
+                break
+            most = np.where(beyond > 1, np.minimum(np.floor(theta / shrinking(beyond)), theta - 1), most)
         if self.empirical:
-            made = self.corrected(unit, made, shift)
             self.codes[unit.name] = np.concatenate([coding.fired(v, theta) for v in self.membranes(unit, made)])
-        self.populations.append(FS(unit.name, shape, coding.table(theta), made.bias, scale=scale, offset=offset))
-        self.join(unit, made)
+        self.place(unit, made, population(made.bias))
         self.sources[unit.name] = self.source(unit.name, shape, np.array(scale), np.array(offset), coding.largest)
         plain = [int(np.abs(w).max()) for w, term in zip(made.weights, unit.terms, strict=True) if not term.skip]
         self.record[unit.name] = {
@@ -281,26 +230,68 @@ class _Builder:
         }
 
     def add_readout(self, unit: Unit, per_code: list[Any], sources: list[Source]) -> None:
-        """Make the readout: one membrane unit for all its channels (NET-8)."""
+        """Make the readout: one membrane unit for all its channels (NET-8, CHIP-3)."""
         channels = unit.shape[0]
-        q_max = {False: 2 ** (self.options.weight_bits - 1) - 1, True: 2**15 - 1}
+        q_max = {skip: largest_weight(self.options, skip) for skip in (False, True)}
         units = [
             largest([w for w, t in zip(per_code, unit.terms, strict=True) if t.skip == skip], channels).max()
             / q_max[skip]
             for skip in q_max
         ]
         unit_of = max(*units, reach(unit, per_code, sources).max() / (REACH - slack(unit, sources))) or 1.0
-        membrane_unit, zeros = np.full(channels, unit_of), np.zeros(channels, np.int64)
-        made = quantise(unit, per_code, sources, zeros, membrane_unit, zeros, self.analytic)
-        if self.empirical:
-            made = self.corrected(unit, made, zeros)
-        self.populations.append(Readout(unit.name, unit.shape, made.bias))
-        self.join(unit, made)
+        zeros = np.zeros(channels, np.int64)
+
+        def population(bias: Ints) -> Readout:
+            return Readout(unit.name, unit.shape, bias)
+
+        narrow = False
+        while True:
+            made = quantise(unit, per_code, sources, zeros, np.full(channels, unit_of), zeros, self.analytic)
+            made, beyond = self.fitted(unit, sources, made, zeros, population)
+            if (beyond <= 1).all():
+                break
+            narrow = True
+            unit_of *= float(shrinking(beyond.max()))
+        if narrow and not any(weights.any() for weights in made.weights):
+            raise too_narrow(self.options, unit.name, "all weights would be 0")
+        self.place(unit, made, population(made.bias))
         self.logit_scale = unit_of
+
+    def fitted(
+        self,
+        unit: Unit,
+        sources: list[Source],
+        made: Quantised,
+        shift: Ints,
+        population: Callable[[Ints], FS | Readout],
+    ) -> tuple[Quantised, Reals]:
+        """The integers of a unit as the chip can hold them, their bias corrected, and how many times too large each
+        channel is, (C,): above 1 it does not fit (CHIP-3, CHIP-4).
+        """
+        chip = self.options.chip
+        if chip is not None and not chip.bias_map and made.bias.ndim == 3:
+            made = without_map(unit, sources, made, self.options, self.calibrated.folded)
+        beyond = self.beyond(unit, made, population)
+        if self.empirical and (beyond <= 1).all():
+            made = self.corrected(unit, made, shift)
+            beyond = self.beyond(unit, made, population)
+        return made, beyond
+
+    def beyond(self, unit: Unit, made: Quantised, population: Callable[[Ints], FS | Readout]) -> Reals:
+        """How many times too large the integers of each channel are for the chip, (C,); 0 where there is none."""
+        if self.room is None:
+            return np.zeros(unit.shape[0])
+        return self.room.beyond(population(made.bias), self.into(unit, made), made)
+
+    def place(self, unit: Unit, made: Quantised, population: FS | Readout) -> None:
+        """Add the population of a unit behind the constants that it reads."""
+        for constant in made.constants:
+            self.join(constant.population, [constant.into])
+        self.join(population, self.into(unit, made))
 
     def membranes(self, unit: Unit, made: Quantised) -> Iterator[Ints]:
         """The membranes (b, C, H, W) of a unit for all calibration images, a few at a time."""
-        bias = made.bias if made.bias.ndim == 3 else made.bias[:, None, None]
+        start = made.start
         for first in range(0, len(self.calibrated.images), BATCH):
             part = slice(first, first + BATCH)
             sums = [
@@ -308,7 +299,7 @@ class _Builder:
                 for term, weights in zip(unit.terms, made.weights, strict=True)
             ]
             # Exact: REACH is far below 2^53.
-            yield sum(sums).astype(np.int64) + bias  # type: ignore[union-attr]
+            yield sum(sums).astype(np.int64) + start  # type: ignore[union-attr]
 
     def corrected(self, unit: Unit, made: Quantised, shift: Ints) -> Quantised:
         """The integers with biases moved so that each channel's mean membrane is the float one (CONV-5)."""
@@ -322,26 +313,30 @@ class _Builder:
         for name in self.calibrated.folded.last_read.get(unit.name, ()):
             self.codes.pop(name, None)
 
-    def join(self, unit: Unit, made: Quantised) -> None:
-        """Add the projections into a unit."""
-        for term, weights in zip(unit.terms, made.weights, strict=True):
-            if weights.ndim == 2:
-                self.projections.append(Dense(term.source, unit.name, weights, term.pooled))
-            else:
-                self.projections.append(
-                    Conv2d(term.source, unit.name, weights, term.stride, term.padding, term.dilation, term.groups)
-                )
+    def into(self, unit: Unit, made: Quantised) -> list[Projection]:
+        """The projections into a unit."""
+        terms = [*zip(unit.terms, made.weights, strict=True), *((c.term, c.weights) for c in made.constants)]
+        return [
+            Dense(term.source, unit.name, weights, term.pooled)
+            if weights.ndim == 2
+            else Conv2d(term.source, unit.name, weights, term.stride, term.padding, term.dilation, term.groups)
+            for term, weights in terms
+        ]
+
+    def join(self, population: Population, into: Sequence[Projection] = ()) -> None:
+        """Add a population, and the projections into it."""
+        self.populations.append(population)
+        self.projections += into
+        if self.room is not None:
+            self.room.add(population, into)
 
     def network(self) -> Network:
         """The network, with what was chosen and found in its provenance."""
         done, graph = self.calibrated, self.calibrated.folded.graph
-        options = {
-            name: dict(value) if isinstance(value, Mapping) else value for name, value in vars(self.options).items()
-        }
         provenance = {
             "made_by": "fsref.convert",
             "graph": {"name": graph.name, "notes": list(graph.notes)},
-            "options": options,
+            "options": self.options.to_dict(),
             "calibration": {
                 "images": len(done.images),
                 "sha256": digest(done.images),

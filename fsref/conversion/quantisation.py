@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from fsref.activations.coding import Coding, Reals
 from fsref.conversion.folded import Term, Unit, linear
+from fsref.conversion.options import Options
 from fsref.errors import GraphError
 from fsref.law.neuron import Ints
-from fsref.law.populations import Shape
+from fsref.law.populations import FS, Shape
+from fsref.law.projections import Projection
 from fsref.tables import Brief
 
 SKIP_BITS = 16  # of a skip factor (CONV-4)
@@ -40,15 +42,38 @@ class Source(Brief):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Constant(Brief):
+    """A population of one channel that always sends the same code, the projection of zeros into it, and the `weights`
+    (O, 1, kh, kw) through which, in a `term` like its source's, it delivers what a bias map would hold (CHIP-4).
+    """
+
+    population: FS
+    into: Projection
+    term: Term
+    weights: Ints
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Quantised(Brief):
-    """The integers of one unit: weights of its terms, bias (C,) or (C, H, W), theta (C,). `unit_of` (C,) is the real
-    value of one membrane unit.
+    """The integers of one unit: weights of its terms, bias (C,) or (C, H, W), theta (C,). `membrane_unit` (C,) is the
+    real value of one membrane unit; `constants` stand for a map of the bias.
     """
 
     weights: tuple[Ints, ...]
     bias: Ints
     theta: Ints
     membrane_unit: Reals
+    constants: tuple[Constant, ...] = ()
+
+    @property
+    def start(self) -> Ints:
+        """What membranes have before any code of a source counts, (C, H, W) or (C, 1, 1): the bias and the
+        constants.
+        """
+        bias = self.bias if self.bias.ndim == 3 else self.bias[:, None, None]
+        for constant in self.constants:
+            bias = bias + delivered(constant)
+        return bias
 
 
 def in_code_units(term: Term, source: Source) -> Reals:
@@ -73,21 +98,40 @@ def largest(weights: Sequence[Reals], channels: int) -> Reals:
     return found
 
 
+def largest_weight(options: Options, skip: bool) -> int:
+    """The largest magnitude of a weight, or of a skip factor, which is as wide as the chip takes it (CONV-4,
+    CHIP-3).
+    """
+    bits = SKIP_BITS if skip else options.weight_bits
+    if options.chip is not None and options.chip.weight_bits is not None:
+        bits = min(bits, options.chip.weight_bits)
+    return int(2 ** (bits - 1)) - 1
+
+
+def too_narrow(options: Options, place: str, what: str) -> GraphError:
+    """The error of a place whose integers, `what` says how, do not fit the widths of a chip (CHIP-3)."""
+    assert options.chip is not None
+    said = [f"{name} {bits}" for name, bits in options.chip.to_dict().items() if name.endswith("_bits")]
+    limit = f"{', '.join(said)}: wider ones, or fewer steps would do"
+    return GraphError("CHIP-3", place, f"{what} for {options.chip.told}", None, limit)
+
+
 def choose_theta(
     unit: Unit,
     per_code: Sequence[Reals],
     sources: Sequence[Source],
     coding: Coding,
-    weight_bits: int,
-    power_of_two: bool,
+    options: Options,
+    room: Reals,
 ) -> Ints:
     """theta (C,) of a unit of this coding: of the integers theta_max / 2 .. theta_max the one whose rounded weights err
-    least (CONV-3).
+    least (CONV-3), none above `room` (C,), one for all where the chip has one a layer (CHIP-3).
 
-    Errors: GraphError [CONV-3] naming population, channel and the width that would do.
+    Errors: GraphError [CONV-3] naming population, channel and the width that would do; [CHIP-3] where the room of the
+    chip does not.
     """
-    channels, s_out = unit.shape[0], coding.scale
-    q_max = {False: 2 ** (weight_bits - 1) - 1, True: 2 ** (SKIP_BITS - 1) - 1}
+    channels, s_out, weight_bits = unit.shape[0], coding.scale, options.weight_bits
+    q_max = {skip: largest_weight(options, skip) for skip in (False, True)}
     with np.errstate(divide="ignore"):
         fits = {
             skip: q_max[skip]
@@ -106,11 +150,20 @@ def choose_theta(
         need = int(np.ceil(np.log2(q_max[False] / fits[False][c] + 1))) + 1
         problem = f"theta would be below 1 with {weight_bits}-bit weights"
         raise GraphError("CONV-3", f"{unit.name} channel {c}", problem, None, f"{need} bits would do, or fewer steps")
-    if power_of_two:
+    if options.chip is not None:
+        limit = np.minimum(limit, room)
+        if (limit < 1).any():
+            c = int(np.argmax(limit < 1))
+            raise too_narrow(options, f"{unit.name} channel {c}", "theta would be below 1")
+        if options.chip.theta == "layer":
+            limit = np.full(channels, limit.min())
+    if options.power_of_two:
         power: Ints = np.exp2(np.floor(np.log2(limit))).astype(np.int64)
         return power
     tried = np.rint(np.linspace(np.maximum(1, np.ceil(limit / 2)), limit, CANDIDATES))  # (CANDIDATES, C)
     errors = np.array([rounding_error(unit, per_code, sources, s_out / theta) for theta in tried])
+    if options.chip is not None and options.chip.theta == "layer":
+        errors = np.broadcast_to(errors.sum(axis=1, keepdims=True), errors.shape)
     best: Ints = tried[errors.argmin(axis=0), np.arange(channels)].astype(np.int64)
     return best
 
@@ -160,6 +213,12 @@ def through(term: Term, values: Reals, weights: NDArray[Any]) -> Reals:
     """
     total: Reals = linear(term, values[None].astype(np.float64), weights.astype(np.float64))[0]
     return total
+
+
+def delivered(constant: Constant) -> Ints:
+    """What a constant population adds to each neuron, (O, H, W)."""
+    p = constant.population
+    return through(constant.term, np.full(p.shape, float(p.bias[0])), constant.weights).astype(np.int64)
 
 
 def quantise(

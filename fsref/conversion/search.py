@@ -12,9 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fsref.conversion.converter import Calibrated, Options
+from fsref.conversion.converter import Calibrated
 from fsref.conversion.found import Found, Point
-from fsref.errors import FsrefError, GraphError, LimitError, public
+from fsref.conversion.options import Options
+from fsref.errors import FsrefError, GraphError, LimitError, UsageError, public
 from fsref.graph.graph import Graph
 from fsref.law.images import check_labels
 from fsref.law.neuron import MAX_STEPS, Ints
@@ -50,9 +51,9 @@ def search(
     With `labels` points of accuracy are counted, without them of agreement with the float network. First every K of
     `steps` for all populations; then, where one step less for all loses too much, one more in those populations that
     help most; then one step less in one population at a time, the largest saving of `aim` first, until none keeps the
-    loss. `options` are those of `convert` but steps; `progress` is called with each Point. `memory_limit` is in bytes.
-    The choice is made on calibration images: score it on others. Errors: GraphError [CONV-1 to CONV-11], InputError,
-    LimitError.
+    loss. `options` are those of `convert` but steps; of `steps` a `chip` takes those it can do. `progress` is called
+    with each Point. `memory_limit` is in bytes. The choice is made on calibration images: score it on others. Errors:
+    GraphError [CONV-1 to CONV-11], InputError, LimitError.
     """
     if not isinstance(steps, Iterable) or isinstance(steps, str):
         raise GraphError("CONV-11", "steps", "not the numbers of steps to try", steps, "e.g. range(2, 11)")
@@ -63,6 +64,11 @@ def search(
     if aim not in ("latency", "spikes"):
         raise GraphError("CONV-11", "aim", "unknown", aim, "latency or spikes")
     chosen = Options.of(search, options)
+    if chosen.chip is not None:
+        low, high = chosen.chip.reach
+        tried = [k for k in tried if low <= k <= high]
+        if not tried:
+            raise UsageError("RUN-6", "steps", f"contradict {chosen.chip.told}", None, f"{low}..{high}")
     calibrated = Calibrated.of(graph, calibrate, image_count, memory_limit=memory_limit)
     return _Search(calibrated, labels, loss, tried, aim, chosen, progress, threads, memory_limit).found()
 

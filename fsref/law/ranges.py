@@ -6,7 +6,7 @@ All intervals are (C, 2) int64: lowest and highest, both reached by the bound, p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeAlias, assert_never
 
 import numpy as np
@@ -274,37 +274,55 @@ def _magnitude(p: FS | Readout, into: Sequence[tuple[Projection, _Sent]]) -> flo
     return total
 
 
-def prove(populations: Sequence[Population], projections: Sequence[Projection]) -> dict[str, Range]:
-    """The proved intervals of every population, by name, in order. Errors: RangeError [RANGE-4], [RANGE-5]."""
-    weights: dict[str, Ints] = {}
-    proved: dict[str, Range] = {}
-    sent: dict[str, _Sent] = {}
-    into: dict[str, list[Projection]] = {p.name: [] for p in populations}
-    for q in projections:
-        into[q.target].append(q)
-    for p in populations:
+@dataclass(eq=False, repr=False)
+class Proving(Brief):
+    """The proved intervals of a network as far as it is made: populations are added in order, so that a population in
+    the making can be bounded before it is.
+    """
+
+    weights: dict[str, Ints] = field(default_factory=dict)
+    proved: dict[str, Range] = field(default_factory=dict)
+    sent: dict[str, _Sent] = field(default_factory=dict)
+
+    def integrated(self, p: FS | Readout, into: Sequence[Projection]) -> Range:
+        """The intervals of a population before firing widens them (RANGE-1, RANGE-2). Errors: RangeError [RANGE-4]."""
+        any_order, opening = _integrated(p, [(q, self.sent[q.source]) for q in into])
+        return Range(any_order, opening, opening, opening, opening)
+
+    def add(self, p: Population, into: Sequence[Projection]) -> None:
+        """Prove the next population, the projections `into` it. Errors: RangeError [RANGE-4], [RANGE-5]."""
         match p:
             case Input():
                 codes = np.tile(np.array([0, p.max_code], np.int64), (p.shape[0], 1))
-                proved[p.name] = Range.of_codes(codes)
+                self.proved[p.name] = Range.of_codes(codes)
             case MaxPool():
-                proved[p.name] = Range.of_codes(proved[p.source].codes)
+                self.proved[p.name] = Range.of_codes(self.proved[p.source].codes)
             case FS():
-                any_order, opening = _integrated(p, [(q, sent[q.source]) for q in into[p.name]])
-                membranes, codes = firing(p.table, p.shape[0], opening)
+                before = self.integrated(p, into)
+                membranes, codes = firing(p.table, p.shape[0], before.opening)
                 membranes = _by_channel(membranes[:, :1], membranes[:, 1:], p.name)
-                proved[p.name] = Range(
-                    _hull(any_order, membranes), _hull(opening, membranes), opening, membranes, codes
-                )
-                check_width(p, proved[p.name])
+                any_order, final = _hull(before.any_order, membranes), _hull(before.final, membranes)
+                self.proved[p.name] = Range(any_order, final, before.opening, membranes, codes)
+                check_width(p, self.proved[p.name])
             case Readout():
-                any_order, opening = _integrated(p, [(q, sent[q.source]) for q in into[p.name]])
-                proved[p.name] = Range(_hull(any_order, opening), opening, opening, opening, opening)
-                check_width(p, proved[p.name])
-                continue
+                before = self.integrated(p, into)
+                self.proved[p.name] = replace(before, any_order=_hull(before.any_order, before.opening))
+                check_width(p, self.proved[p.name])
+                return
             case _:
                 assert_never(p)
-        d = weights[p.name] = code_weights(p, weights)
+        d = self.weights[p.name] = code_weights(p, self.weights)
         parts = np.minimum(d, 0).sum(1), np.maximum(d, 0).sum(1)
-        sent[p.name] = _Sent(p.shape, parts, (proved[p.name].codes[:, 0], proved[p.name].codes[:, 1]))
-    return proved
+        codes = self.proved[p.name].codes
+        self.sent[p.name] = _Sent(p.shape, parts, (codes[:, 0], codes[:, 1]))
+
+
+def prove(populations: Sequence[Population], projections: Sequence[Projection]) -> dict[str, Range]:
+    """The proved intervals of every population, by name, in order. Errors: RangeError [RANGE-4], [RANGE-5]."""
+    into: dict[str, list[Projection]] = {p.name: [] for p in populations}
+    for q in projections:
+        into[q.target].append(q)
+    proving = Proving()
+    for p in populations:
+        proving.add(p, into[p.name])
+    return proving.proved

@@ -1,12 +1,16 @@
-"""The synapses that leave each neuron, border-aware: what a spike costs (PROJ-7, OBS-3)."""
+"""The synapses that leave and enter each neuron, border-aware: what a spike costs, what is summed (PROJ-7, OBS-3)."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.law.projections import Dense, Projection
+from fsref.law.ranges import alike, projection_bounds, spans
 
 
 def reached(size: int, count: int, before: int, kernel: int, stride: int, dilation: int) -> Ints:
@@ -35,3 +39,17 @@ def fan_out(projection: Projection, source: Shape, target: Shape) -> Ints:
     columns = reached(width, target[2], left, kw, projection.stride[1], projection.dilation[1])
     leaving = rows @ through @ columns.T
     return leaving
+
+
+def fan_in(projections: Sequence[Projection], sources: Sequence[Shape], target: Shape) -> Ints:
+    """The synapses of several projections that enter the neurons of their target, (C, rows, columns), one row and one
+    column for all that see the same taps of every source: zero weights and padding make none (PROJ-7).
+    """
+    seen = [spans(q, source, target) for q, source in zip(projections, sources, strict=True)]
+    rows, columns = (alike(axis) for axis in zip(*seen, strict=True))
+    total = np.zeros((target[0], 1, 1), np.int64)
+    for q, source, (y, x) in zip(projections, sources, seen, strict=True):
+        ones = np.ones(source[0], np.int64)
+        each = replace(q, weights=(q.weights != 0).astype(np.int8))
+        total = total + projection_bounds(each, source, (y[rows], x[columns]), (ones, ones), exact=False)[0]
+    return total

@@ -15,10 +15,12 @@ from numpy.typing import ArrayLike
 from fsref.engines.engine import ENGINES, Engine, name_of
 from fsref.errors import UsageError, public
 from fsref.formats.bundled import network_of
+from fsref.formats.chips import chip_of
 from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
 from fsref.law.ranges import width_bits
+from fsref.limits.misfits import Fit
 from fsref.simulation.difference import Difference, diff
 from fsref.simulation.memory import check_threads, images_at_once, run_bytes
 from fsref.simulation.recording import Record, Trace, recording_bytes, select
@@ -55,6 +57,7 @@ class CheckReport(Shown):
     that differs from `engines[0]`, at `difference`.
 
     `outside` names a membrane or code that left its proved interval, or is empty. `agrees` says that nothing was found.
+    `fit` says whether it fits the chip that was named, None where none was (CHIP-2).
     """
 
     network: str
@@ -67,6 +70,7 @@ class CheckReport(Shown):
     engine: str | None
     difference: Difference | None
     outside: str
+    fit: Fit | None = None
 
     @property
     def agrees(self) -> bool:
@@ -75,7 +79,9 @@ class CheckReport(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
-        plain = {**asdict(self), "agrees": self.agrees}
+        plain = {**asdict(replace(self, fit=None)), "agrees": self.agrees}
+        del plain["fit"]
+        plain |= {} if self.fit is None else self.fit.to_dict()
         plain |= {"value_count": plain.pop("values"), "differing_engine": plain.pop("engine")}
         found = self.difference
         return plain | {"difference": None if found is None else {**asdict(found), "text": str(found)}}
@@ -103,7 +109,8 @@ class CheckReport(Shown):
             tested += [("OUTSIDE", self.outside)]
         title = f"{self.network or 'network'} {self.id}"
         head = ("population", *widths, "any_order", "membranes seen")
-        return Sheet(title, head, rows, above=[("PROVED", PROVED)], below=tested)
+        more = [] if self.fit is None else [self.fit.sheet()]
+        return Sheet(title, head, rows, above=[("PROVED", PROVED)], below=tested, more=more)
 
 
 def proofs(net: Network, seen: Mapping[str, tuple[int, int]] | None = None) -> tuple[Proof, ...]:
@@ -164,14 +171,18 @@ def check(
     threads: int | None = None,
     memory_limit: int = 2**33,
     progress: Callable[[int], None] | None = None,
+    *,
+    chip: Mapping[str, Any] | str | PathLike[str] | None = None,
 ) -> CheckReport:
     """What is proved of a network, and whether `engines`, by name or as objects, agree on `observables` of every
-    population for images (B, C, H, W) (RUN-2).
+    population for images (B, C, H, W) (RUN-2); and whether it fits a `chip`, the keys or the JSON file of its limits
+    (CHIP-2).
 
     All engines are compared with the first, a chunk of images at a time, until one differs. `progress` is called with
     the images of each chunk. Errors: InputError, UsageError, LimitError.
     """
     net = network_of(net)
+    limits = None if chip is None else chip_of(chip)
     compared = list_of(engines, "check")
     first, *others = compared
     if len(observables) == 0:
@@ -213,4 +224,5 @@ def check(
         if found is not None or outside:
             break
     names, kinds = tuple(map(name_of, compared)), tuple(o for o in OBSERVABLES if o in observables)
-    return CheckReport(net.name, net.id, proofs(net, seen), names, kinds, done, values, engine, found, outside)
+    fit = None if limits is None else Fit.of(net, limits)
+    return CheckReport(net.name, net.id, proofs(net, seen), names, kinds, done, values, engine, found, outside, fit)

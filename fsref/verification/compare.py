@@ -177,7 +177,8 @@ def judged(rows: Sequence[Loss]) -> tuple[tuple[Loss, ...], dict[str, float]]:
 def matched(folded: Folded, net: Network) -> tuple[list[Tally], tuple[str, ...]]:
     """The populations of both sides in the graph's order, and what is to be said of them. Errors: GraphError."""
     units = {unit.name: unit for unit in folded.units}
-    there = [p.name for p in net.populations[1:]]
+    constant = {p.name for p in net.fs if not any(q.weights.any() for q in net.into(p.name).values())}  # CHIP-4
+    there = [p.name for p in net.populations[1:] if p.name in units or p.name not in constant]
     alone = {
         "graph": [name for name in units if name not in there],
         "network": [name for name in there if name not in units],

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.conversion.converter import Calibrated, Options, check_count
+from fsref.conversion.converter import Calibrated, check_count
 from fsref.conversion.folding import fold
 from fsref.conversion.found import Found, Point
+from fsref.conversion.options import Options
 from fsref.conversion.plausibility import lost_elsewhere, unexpected
 from fsref.conversion.search import check_loss, search
 from fsref.errors import UsageError, public
@@ -24,6 +25,7 @@ from fsref.graph.memory import forward_bytes
 from fsref.law.images import Pixels, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
+from fsref.limits.misfits import Fit
 from fsref.metrics.chance import guessing, undecided
 from fsref.metrics.losses import Loss
 from fsref.metrics.paired import Paired
@@ -128,7 +130,8 @@ class Outcome(Brief, Shown):
     the population `worst` on the first `worst_image_count` calibration images (CONV-10: `fsref.compare` says more), and
     the `search` that chose its steps, if one did.
 
-    `calibrating` of the images scored also calibrated.
+    `calibrating` of the images scored also calibrated. For a chip there are its `fit`, and `free`, the score of the
+    same conversion without the chip's limits (CHIP-3).
     """
 
     net: Network
@@ -139,6 +142,8 @@ class Outcome(Brief, Shown):
     worst_image_count: int
     search: Found | None
     calibrating: int
+    fit: Fit | None = None
+    free: Score | None = None
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -187,8 +192,22 @@ class Outcome(Brief, Shown):
         cost = f"{score.spikes_per_neuron:.3f} spikes per neuron, latency {score.latency_steps} steps"
         facts.append(("cost", f"{k_told(self.net)}, {cost}, {score.synops:,.0f} SynOps an image"))
         facts.append(("worst", self._worst()))
+        if self.fit is not None:
+            facts += [("chip", self.fit.line), ("without it", self._without())]
         told = [*(("note", note) for note in self.notes), *(("hint", hint) for hint in self.hints)]
-        return Sheet(f"{self.net.name or 'network'}: id {self.net.id[:12]}", above=facts, below=told)
+        more = [self.fit.sheet()] if self.fit is not None and not self.fit.fits else []
+        return Sheet(f"{self.net.name or 'network'}: id {self.net.id[:12]}", above=facts, below=told, more=more)
+
+    def _without(self) -> str:
+        """The score of the conversion without the chip, in words."""
+        free, pair = self.free, self.paired
+        assert free is not None
+        agreement = float(np.mean(free.predictions == self.float_score.predictions))
+        told = f"agreement {100 * agreement:.2f} % ({100 * (pair.agreement - agreement):+.2f} points for the chip)"
+        if self.float_score.labels is not None:
+            lost = f"({100 * (self.score.accuracy - free.accuracy):+.2f} points for the chip)"
+            told = f"{100 * free.accuracy:.2f} % {lost}, {told}"
+        return f"{told}, {free.spikes_per_neuron:.3f} spikes per neuron, latency {free.latency_steps} steps"
 
     def _worst(self) -> str:
         """The population that loses most, in words, and how many images say so: fewer than `compare` looks at."""
@@ -212,7 +231,22 @@ class Outcome(Brief, Shown):
             "notes": list(self.notes),
             "provenance": dict(self.net.provenance),
             "search": None if self.search is None else self.search.to_dict(),
+            **self._chip(),
         }
+
+    def _chip(self) -> dict[str, Any]:
+        """What is told of a chip, as plain JSON values; nothing where there is none."""
+        if self.fit is None or self.free is None:
+            return {}
+        free, known = self.free, self.float_score.labels is not None
+        without = {
+            "fs_correct": int((free.predictions == self.float_score.labels).sum()) if known else None,
+            "agreement": float(np.mean(free.predictions == self.float_score.predictions)),
+            "spikes_per_neuron": free.spikes_per_neuron,
+            "latency_steps": free.latency_steps,
+        }
+        told = self.fit.to_dict()
+        return {**{name: told[name] for name in ("chip", "fits", "misfits", "lacking")}, "without_chip": without}
 
 
 def k_told(net: Network) -> str:
@@ -248,7 +282,9 @@ def convert_and_score(
     are scored, without it those that were given to calibrate. Without labels there is the agreement alone. A
     `float_score` of the scored images that is known is not computed again. `options` are those of `convert`.
     `progress(task, images)` gives a context with a function to call with the images just done; `tried` is called with
-    each point of a search, whose `steps` are the K to try. Errors: those of convert, search, evaluate and compare.
+    each point of a search, whose `steps` are the K to try. With a `chip` the same conversion is also made and scored
+    without its limits, and what does not fit is told, not refused (CHIP-3). Errors: those of convert, search, evaluate
+    and compare.
     """
     # What is wrong with graph and options is said before what takes long; `steps` are a search's own.
     folded = fold(graph, memory_limit)
@@ -276,6 +312,14 @@ def convert_and_score(
     truth = float_score.predictions if float_score.labels is None else float_score.labels
     with progress("FS", len(images)) as advance:
         score = evaluate(net, images, truth, "quantized", batch, threads, memory_limit, advance)
+    free = None
+    if chosen.chip is not None:
+        found = {} if searched is None else {"steps": searched.best.steps}
+        without = Options.of(convert_and_score, {**options, **found, "chip": None})
+        with progress("calibrating without the chip", len(seen)) as advance:
+            other = Calibrated.of(folded, seen, image_count, advance, memory_limit).convert(without, memory_limit)
+        with progress("FS without the chip", len(images)) as advance:
+            free = evaluate(other, images, truth, "quantized", batch, threads, memory_limit, advance)
     looked_at = seen[:LOOKED_AT]
     outcome = Outcome(
         net=net,
@@ -286,5 +330,7 @@ def convert_and_score(
         worst_image_count=len(looked_at),
         search=searched,
         calibrating=shared(seen, images),
+        fit=None if chosen.chip is None else Fit.of(net, chosen.chip),
+        free=free,
     )
     return outcome.noted(outcome.figures)

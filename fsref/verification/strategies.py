@@ -7,20 +7,27 @@ should send for the first image and how far its membrane lies above or below tha
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any
 
 import numpy as np
+from hypothesis import assume
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from fsref.engines import reference
 from fsref.errors import UsageError, public
+from fsref.formats.chips import chip_of
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, base_two, fs_relu
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
+from fsref.limits.chip import Limits
+from fsref.limits.misfits import misfits
 from fsref.tables import plural, short
+from fsref.verification.within import Within
 
 STEPS = (1, 2, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 7, 7, 8, 8, 9, 10, 11, 12, 13, 14, 15, 16)
 
@@ -102,32 +109,37 @@ def _image(draw: DrawFn, population: Input, count: int) -> Ints:
     return np.asarray(fine % (population.max_code + 1), dtype=np.int64)
 
 
-def _weights(draw: DrawFn, shape: tuple[int, ...], reach: int) -> Ints:
+def _weights(draw: DrawFn, shape: tuple[int, ...], reach: int, within: Within, places: int = 1) -> Ints:
     """int8 weights with zeros among them, or wide ones whose sums, of codes up to `reach`, come near 2^27, 2^34 or 2^56
-    (RANGE-4).
+    (RANGE-4); each is read at `places`.
     """
     fine: Ints = _bytes(draw, shape).view(np.int8).astype(np.int64)
     kind = draw(st.sampled_from(["narrow", "narrow", "narrow", "sparse", "wide"] + ["wide"] * 6 * (reach > 2**20)))
     if kind == "wide":
         bound = draw(st.sampled_from([2**27, 2**34, 2**56] if reach < 2**20 else [2**56]))
         largest = int(np.abs(fine).reshape(len(fine), -1).sum(axis=1).max()) * reach
-        return fine * (min(bound // max(largest, 1), 2**24 - 1) | 1)  # odd: the low bits count
-    return np.where(fine % 2 == 0, 0, fine) if kind == "sparse" else fine
+        fine = fine * (min(bound // max(largest, 1), 2**24 - 1) | 1)  # odd: the low bits count
+    return within.weights(np.where(fine % 2 == 0, 0, fine) if kind == "sparse" else fine, reach, places)
 
 
-def _conv_to(draw: DrawFn, source: Population, reach: int, target: Shape | None, name: str) -> tuple[Projection, Shape]:
+def _conv_to(
+    draw: DrawFn, source: Population, reach: int, target: Shape | None, name: str, within: Within
+) -> tuple[Projection, Shape]:
     """A conv2d from `source` into `target`, or into a shape it draws."""
     channels, height, width = source.shape
-    divisors = [g for g in range(1, channels + 1) if channels % g == 0 and (target is None or target[0] % g == 0)]
-    groups = draw(st.sampled_from(divisors))
-    stride: Pair = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+    groups = draw(st.sampled_from(within.groups(channels, None if target is None else target[0])))
+    paces, kernels, around = (within.pair(what, (n, n)) for what, n in (("stride", 3), ("kernel", 3), ("padding", 2)))
+    stride: Pair = (draw(st.integers(1, paces[0])), draw(st.integers(1, paces[1])))
     if target is None:
-        padding: Padding = tuple(draw(st.lists(st.integers(0, 2), min_size=4, max_size=4)))  # type: ignore[assignment]
-        kernel: Pair = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+        drawn = draw(st.lists(st.integers(0, 2), min_size=4, max_size=4))
+        padding: Padding = tuple(map(min, drawn, (*around, *around)))  # type: ignore[assignment]
+        kernel: Pair = (draw(st.integers(1, kernels[0])), draw(st.integers(1, kernels[1])))
         dilation: Pair = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
         if min(window_shape(source.shape, kernel, stride, padding, dilation)) < 1:
             kernel = (1, 1)
-        outputs = groups * draw(st.integers(1, max(1, 5 // groups)))
+        most = within.channels(int(np.prod(window_shape(source.shape, kernel, stride, padding, dilation))), 5)
+        assume(most >= groups or within.free)
+        outputs = groups * draw(st.integers(1, max(1, most // groups)))
     else:
         sides: list[tuple[int, int, int]] = []
         outputs, dilation = target[0], (1, 1)
@@ -140,49 +152,52 @@ def _conv_to(draw: DrawFn, source: Population, reach: int, target: Shape | None,
         if any(s >= pace for s, pace in zip(spare, stride, strict=True)):
             kernel = (sides[0][2], sides[1][2])
         padding = (sides[0][0], sides[1][0], sides[0][1], sides[1][1])
-    weights = _weights(draw, (outputs, channels // groups, *kernel), reach)
+    weights = _weights(draw, (outputs, channels // groups, *kernel), reach, within)
     places = window_shape(source.shape, kernel, stride, padding, dilation)
     return Conv2d(source.name, name, weights, stride, padding, dilation, groups), (outputs, *places)
 
 
-def _dense(draw: DrawFn, source: Population, reach: int, outputs: int, name: str) -> Dense:
+def _dense(draw: DrawFn, source: Population, reach: int, outputs: int, name: str, within: Within) -> Dense:
     pooled, places = draw(st.booleans()), source.shape[1] * source.shape[2]
-    weights = _weights(draw, (outputs, source.shape[0] * (1 if pooled else places)), reach * (places if pooled else 1))
+    pooled = pooled if within.has("pooled" if pooled else "dense") else not pooled
+    read = places if pooled else 1
+    weights = _weights(draw, (outputs, source.shape[0] * places // read), reach * read, within, read)
     return Dense(source.name, name, weights, pooled)
 
 
-def _relu(draw: DrawFn, total: Ints, steps: int) -> tuple[Table, Ints]:
+def _relu(draw: DrawFn, total: Ints, steps: int, within: Within) -> tuple[Table, Ints]:
     """A theta and a bias that give drawn target codes for sums `total` (C, H, W): on the step, one below it, or
     anywhere in it.
     """
     channels = len(total)
     spread = int(total.max() - total.min())
-    per_channel = draw(st.booleans())
+    per_channel = draw(st.booleans()) and within.chip.theta == "channel"
     drawn = _bytes(draw, (channels if per_channel else 1,)).astype(np.int64)
     theta = drawn % 61 + 1 if draw(st.booleans()) else drawn % 5 + 1 + (2 * spread >> steps)
+    theta = within.theta(theta, steps)
     wide = np.broadcast_to(theta, channels)[:, None, None]
     target = _bytes(draw, total.shape).astype(np.int64) * 257 >> max(0, 16 - steps)
     above = np.array([0, -1, 0, -1, 0, -1, 1 << 20, 7])[_bytes(draw, total.shape) % 8]
     remainder = np.minimum(above, wide - 1)
     bias = target * wide + remainder - total
-    if not draw(st.booleans()):
+    if not draw(st.booleans()) or not within.chip.bias_map:
         flat = bias.reshape(channels, -1)
         bias = flat[np.arange(channels), _bytes(draw, (channels,)) % flat.shape[1]]
     table = fs_relu(steps, theta if per_channel else theta[0])
     odd = draw(st.sampled_from(["", "", "", "", "", "T", "h", "d"]))
-    if odd:  # not quite an FS-ReLU
+    if odd and within.free:  # not quite an FS-ReLU
         rows = {name: getattr(table, name).copy() for name in "Thd"}
         rows[odd][..., draw(st.integers(0, steps - 1))] += 1
         table = Table(**rows)
     return table, bias
 
 
-def _staircase(draw: DrawFn, total: Ints, steps: int) -> tuple[Table, Ints]:
+def _staircase(draw: DrawFn, total: Ints, steps: int, within: Within) -> tuple[Table, Ints]:
     """Any table around sums `total`, of one row or one per channel, and a bias that puts drawn neurons on or one below
     a threshold.
     """
     channels = len(total)
-    rows = channels if draw(st.booleans()) else 1
+    rows = channels if draw(st.booleans()) and within.chip.theta == "channel" else 1
     size = 1 + int(total.max() - total.min()) // 2
     coarse = _bytes(draw, (3, rows, steps)).astype(np.int64)
     falling = (size >> np.arange(steps)) + 1
@@ -192,11 +207,12 @@ def _staircase(draw: DrawFn, total: Ints, steps: int) -> tuple[Table, Ints]:
     if draw(st.booleans()):
         d = base_two(steps) * (coarse[2][:, :1] % 3 + 1)  # codes that max-pool takes, under thresholds of their own
         d[:, 0] += coarse[2][:, 0] % 2
+    T, h, d = within.rows(T, h, d)
     step = _bytes(draw, total.shape) % steps
     own = np.broadcast_to(T, (channels, steps)), step.reshape(channels, -1).astype(np.intp)
     wanted = np.take_along_axis(*own, axis=1).reshape(total.shape)
     bias = wanted - _bytes(draw, total.shape) % 2 - total
-    if not draw(st.booleans()):
+    if not draw(st.booleans()) or not within.chip.bias_map:
         bias = bias.reshape(channels, -1)[:, 0]
     return (Table(T[0], h[0], d[0]) if rows == 1 else Table(T, h, d)), bias
 
@@ -214,12 +230,22 @@ def _pools(d: Ints) -> bool:
 
 @public
 @st.composite
-def cases(draw: DrawFn, min_fs: int = 1, max_fs: int = 4, max_images: int = 2) -> Case:
-    """Small networks of every kind and form with images for them, min_fs..max_fs FS populations."""
+def cases(
+    draw: DrawFn,
+    min_fs: int = 1,
+    max_fs: int = 4,
+    max_images: int = 2,
+    limits: Mapping[str, Any] | str | PathLike[str] | None = None,
+) -> Case:
+    """Small networks of every kind and form with images for them, min_fs..max_fs FS populations; only such as fit a
+    chip, where the keys or the JSON file of its `limits` are given (CHIP-2).
+    """
     if not 1 <= min_fs <= max_fs:
         raise UsageError("NET-1", "cases", "number of fs populations out of range", (min_fs, max_fs), "1 or more")
-    steps = draw(st.sampled_from(STEPS))
-    shape = (draw(st.integers(1, 4)), draw(st.integers(1, 6)), draw(st.integers(1, 6)))
+    within = Within(Limits() if limits is None else chip_of(limits))
+    steps = draw(st.sampled_from(within.steps(STEPS)))
+    c, h, w = within.sides((4, 6, 6))
+    shape = (draw(st.integers(min(within.fewest, c), c)), draw(st.integers(1, h)), draw(st.integers(1, w)))
     given = Input("input", shape, steps, draw(st.one_of(st.just(2**steps - 1), st.integers(1, 2**steps - 1))))
     first = _image(draw, given, draw(st.integers(1, max_images)))
     populations: list[Population] = [given]
@@ -230,12 +256,13 @@ def cases(draw: DrawFn, min_fs: int = 1, max_fs: int = 4, max_images: int = 2) -
     made = 0
     while made < wanted:
         source = populations[draw(st.sampled_from([-1, -1, -1, 0])) if len(populations) > 1 else 0]
-        if _pools(worth[source.name]) and max(source.shape[1:]) > 1 and draw(st.integers(0, 2)) == 0:
-            pool = _pool(draw, source, f"pool{len(populations)}")
+        pooling = within.has("max_pool") and _pools(worth[source.name]) and max(source.shape[1:]) > 1
+        if pooling and draw(st.integers(0, 2)) == 0:
+            pool = _pool(draw, source, f"pool{len(populations)}", within)
             populations.append(pool)
             spikes[pool.name], worth[pool.name] = reference.max_pool(spikes[source.name], pool), worth[source.name]
         else:
-            fs = _fs(draw, source, populations, projections, codes, worth, f"fs{len(populations)}")
+            fs = _fs(draw, source, populations, projections, codes, worth, f"fs{len(populations)}", within)
             populations.append(fs)
             made += 1
             sums = [reference.along(codes[q.source], q, fs.shape) for q in projections if q.target == fs.name]
@@ -243,22 +270,26 @@ def cases(draw: DrawFn, min_fs: int = 1, max_fs: int = 4, max_images: int = 2) -
             spikes[fs.name], worth[fs.name] = reference.fire(opened, fs.table)[0], fs.table.rows(fs.shape[0])[2]
         name = populations[-1].name
         codes[name] = np.einsum("bkchw,ck->bchw", spikes[name].astype(np.int64), worth[name])
-    outputs = draw(st.integers(1, 4))
+    outputs = draw(st.integers(1, within.channels(1, 4)))
     for _ in range(draw(st.sampled_from([1, 1, 2]))):
         source = populations[draw(st.sampled_from([-1, -1, 0]))]
         reach = _reach(worth[source.name])
-        if draw(st.booleans()):
-            projections.append(_dense(draw, source, reach, outputs, "logits"))
+        if within.joins(draw(st.booleans()), source.shape[0], outputs):
+            projections.append(_dense(draw, source, reach, outputs, "logits", within))
         else:
-            projections.append(_conv_to(draw, source, reach, (outputs, 1, 1), "logits")[0])
-    readout = Readout("logits", (outputs, 1, 1), _bytes(draw, (outputs,)).astype(np.int64) - 128)
-    return Case(Network([*populations, readout], projections), first)
+            projections.append(_conv_to(draw, source, reach, (outputs, 1, 1), "logits", within)[0])
+    readout = Readout("logits", (outputs, 1, 1), within.bias(_bytes(draw, (outputs,)).astype(np.int64) - 128))
+    net = Network([*populations, readout], projections)
+    assume(within.free or not any(misfits(net, within.chip)))
+    return Case(net, first)
 
 
-def _pool(draw: DrawFn, source: Population, name: str) -> MaxPool:
-    kernel: Pair = (draw(st.integers(1, min(3, source.shape[1]))), draw(st.integers(1, min(3, source.shape[2]))))
-    stride: Pair = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
-    top, left, bottom, right = (draw(st.integers(0, min(1, k - 1))) for k in (*kernel, *kernel))
+def _pool(draw: DrawFn, source: Population, name: str, within: Within) -> MaxPool:
+    paces, kernels, around = (within.pair(what, (n, n)) for what, n in (("stride", 2), ("kernel", 3), ("padding", 1)))
+    kernel: Pair = tuple(draw(st.integers(1, min(k, n))) for k, n in zip(kernels, source.shape[1:], strict=True))  # type: ignore[assignment]
+    stride: Pair = (draw(st.integers(1, paces[0])), draw(st.integers(1, paces[1])))
+    most = [min(pad, k - 1) for pad, k in zip(around, kernel, strict=True)]
+    top, left, bottom, right = (draw(st.integers(0, n)) for n in (*most, *most))
     padding = top, left, bottom, right
     height, width = window_shape(source.shape, kernel, stride, padding)
     return MaxPool(name, (source.shape[0], height, width), source.name, kernel, stride, padding)
@@ -272,27 +303,35 @@ def _fs(
     codes: dict[str, Ints],
     worth: dict[str, Ints],
     name: str,
+    within: Within,
 ) -> FS:
     """An FS population fed by `source`, and in a third of the cases by another earlier population too; adds its
     projections.
     """
-    if draw(st.integers(0, 4)) == 0:
-        projection: Projection = _dense(draw, source, _reach(worth[source.name]), draw(st.integers(1, 5)), name)
+    if within.joins(draw(st.integers(0, 4)) == 0, source.shape[0]):
+        outputs = draw(st.integers(1, within.channels(1, 5)))
+        projection: Projection = _dense(draw, source, _reach(worth[source.name]), outputs, name, within)
         shape: Shape = (len(projection.weights), 1, 1)
     else:
-        projection, shape = _conv_to(draw, source, _reach(worth[source.name]), None, name)
+        projection, shape = _conv_to(draw, source, _reach(worth[source.name]), None, name, within)
     into = [projection]
-    if draw(st.integers(0, 2)) == 0:
-        other = draw(st.sampled_from(populations))
-        into.append(_conv_to(draw, other, _reach(worth[other.name]), shape, name)[0])
+    others = [p for p in populations if within.groups(p.shape[0], shape[0])]
+    if draw(st.integers(0, 2)) == 0 and others:
+        other = draw(st.sampled_from(others))
+        into.append(_conv_to(draw, other, _reach(worth[other.name]), shape, name, within)[0])
     projections += into
     total = sum((reference.along(codes[q.source], q, shape)[0] for q in into), np.zeros(shape, np.int64))
-    steps = draw(st.sampled_from(STEPS))
-    table, bias = _staircase(draw, total, steps) if draw(st.integers(0, 3)) == 0 else _relu(draw, total, steps)
+    steps = draw(st.sampled_from(within.steps(STEPS)))
+    stairs = draw(st.integers(0, 3)) == 0 and within.chip.tables == "any"
+    table, bias = _staircase(draw, total, steps, within) if stairs else _relu(draw, total, steps, within)
     return FS(name, shape, table, bias)
 
 
 @public
-def networks(min_fs: int = 1, max_fs: int = 4) -> SearchStrategy[Network]:
-    """Small networks of every kind and form, min_fs..max_fs FS populations."""
-    return cases(min_fs, max_fs, 1).map(lambda case: case.net)
+def networks(
+    min_fs: int = 1, max_fs: int = 4, limits: Mapping[str, Any] | str | PathLike[str] | None = None
+) -> SearchStrategy[Network]:
+    """Small networks of every kind and form, min_fs..max_fs FS populations; only such as fit a chip, where its `limits`
+    are given, as for `cases`.
+    """
+    return cases(min_fs, max_fs, 1, limits).map(lambda case: case.net)
