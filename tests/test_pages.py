@@ -38,7 +38,7 @@ SECTIONS = {
     "RATE_CODING.md": ["RATE"],
     "COSTS.md": ["COUNT"],
     "RUNS.md": ["RUN"],
-    "HARDWARE.md": ["LAYOUT", "TRACE"],
+    "HARDWARE.md": ["LAYOUT", "AER", "VCD", "NIR", "TRACE"],
 }
 POINTERS = re.compile(
     r"^Code: (?P<code>\S+) · Test: (?P<test>\S+\.py::\w+) ·\s(?P<kind>Refused|Seen): (?P<end>.+)\Z", re.MULTILINE

@@ -133,7 +133,7 @@ def _projection(
 
 
 def _of_one_group(q: Conv2d, channels: int) -> NDArray[np.integer]:
-    """The weights (O, C, kh, kw) of a convolution, 0 where groups do not meet: nir 1.0.8 tells a wrong shape of groups."""
+    """The weights (O, C, kh, kw) of a convolution, 0 between groups: nir 1.0.8 tells a wrong shape of several."""
     if q.groups == 1:
         return q.weights
     outputs, inputs = q.weights.shape[:2]

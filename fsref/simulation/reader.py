@@ -82,9 +82,10 @@ def read_trace(
     observables alone (RUN-3, TRACE-1).
 
     `format` is found out unless it is given: recording, csv, npz, aer, vcd, or readmemh, coe or mif of memories. `net`
-    is the network that a dump which holds none is of, `layout` that of memories, events and waveforms. Arrays of a recording are mapped from the
-    disk, not read: a part costs what is looked at. Errors: FileError for what holds no whole recording, UsageError for
-    a population or observable that was not recorded, LimitError for what takes more than `memory_limit` bytes.
+    is the network that a dump which holds none is of, `layout` that of memories, events and waveforms. Arrays of a
+    recording are mapped from the disk, not read: a part costs what is looked at. Errors: FileError for what holds no
+    whole recording, UsageError for a population or observable that was not recorded, LimitError for what takes more
+    than `memory_limit` bytes.
     """
     place = path_of(path, "read_trace")
     known = None if net is None else network_of(net)
