@@ -73,8 +73,8 @@ def with_option(name: str) -> When:
 @click.option(
     "--fields",
     metavar="NAME,... or NAME:BITS,...",
-    help="What an event of aer is: columns of a line, step,population,neuron, or x,y,c for neuron; or fields of a word, "
-    "the highest first, step:8,population:4,neuron:12.",
+    help="What an event of aer is: the columns of a line, step,population,neuron, or x,y,c for neuron; or the fields "
+    "of a word, the highest first, step:8,population:4,neuron:12.",
 )
 @FORCE
 @JSON
