@@ -23,6 +23,8 @@ PAGES = sorted(
 NEEDS = {  # beyond what fsref itself needs
     "from_pytorch.md": ("torch", "sklearn", "onnx"),
     "from_weights.md": ("hypothesis",),
+    "nir.md": ("nir",),
+    "vcd.md": ("vcd",),
 }
 # Figures come from a training, which differs between machines in its last bits: their digits are not compared.
 TRAINED = {"from_pytorch.md"}

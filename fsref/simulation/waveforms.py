@@ -96,14 +96,14 @@ class Wires:
     observed: Mapping[int, int]  # of a step of the image, its place in the values of an image
 
     def at(self, image: int, step: int) -> list[int] | list[str] | None:
-        """What the signals become in a step of an image: integers, digits x or 0, or None where they stay."""
+        """What the signals become in a step of an image: integers, digits x, or None where they stay."""
         if (place := self.observed.get(step)) is not None:
             values: list[int] = self.values[image, place].tolist()
             return values
         if step in self.steps:
             return ["x"] * len(self.variables)
         if self.what == "spikes":
-            return ["0"] * len(self.variables) if step in (0, self.steps.stop) else None
+            return [0] * len(self.variables) if step in (0, self.steps.stop) else None
         return ["x"] * len(self.variables) if step == 0 else None
 
 
