@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -386,3 +388,53 @@ def test_drawn_networks_come_back(monkeypatch: pytest.MonkeyPatch, case: testing
     assert not found.seen and found.events().tolist() == trace.events().tolist()
     if steps is None:
         assert texts[0] == texts[1] and set(found.arrays) == set(trace.arrays)
+
+
+BENCH = """`include "fsref_network.svh"
+module bench;
+  import fsref_network::*;
+  reg clk = 0;
+  reg [31:0] image, step;
+  reg [HID_NEURONS-1:0] z [0:IMAGES*HID_K-1];
+  reg signed [HID_MEMBRANES_BITS-1:0] v [0:HID_MEMBRANES_WORDS-1];
+  integer i, t, at;
+  generate if (1) begin : fsref
+    wire [31:0] image = bench.image, step = bench.step;
+    if (1) begin : hid
+      wire [HID_NEURONS-1:0] spikes = z[at];
+      wire signed [2:0][HID_MEMBRANES_BITS-1:0] membranes = {v[3*at+2], v[3*at+1], v[3*at]};
+    end
+  end endgenerate
+  always #1 clk = !clk;
+  initial begin
+    $readmemh(HID_SPIKES_FILE, z);
+    $readmemh(HID_MEMBRANES_FILE, v);
+    $dumpfile("chip.vcd");
+    $dumpvars(0, bench);
+    #3;
+    for (i = 0; i < IMAGES; i = i + 1)
+      for (t = 0; t < HID_K; t = t + 1) begin
+        @(posedge clk) image <= i; step <= HID_START + t; at <= i * HID_K + t;
+      end
+    @(posedge clk) $finish;
+  end
+endmodule
+"""
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
+def test_iverilog_writes_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test bench shows in a scope fsref comes back from the dump that iverilog writes."""
+    net = tiny()
+    trace = recorded(net, draw(net, 3))
+    monkeypatch.chdir(tmp_path)
+    fsref.export(net, "m", "readmemh", trace=trace, layout={"spikes": "steps"})
+    Path("bench.sv").write_text(BENCH)
+    build = ["iverilog", "-g2012", "-I", "m", '-DFSREF_DIR="m"', "-o", "bench", "bench.sv"]
+    for command in (build, ["vvp", "bench"]):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stdout + done.stderr
+    found = read_trace("chip.vcd", net=net)
+    assert list(found.arrays) == [("hid", "spikes"), ("hid", "membranes")] and not found.seen
+    for key, array in found.arrays.items():
+        assert array.tolist() == trace[key].tolist()

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from fsref.errors import UsageError
 from fsref.formats.files import write
 from fsref.law.network import Network
+from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.version import SPEC_VERSION
@@ -54,16 +55,19 @@ def graph(net: Network) -> NIRGraph:
         import nir
     except ModuleNotFoundError:
         raise UsageError(RULE, "export", "needs the package nir", None, 'pip install "fsref[nir]"') from None
-    flat = {p.name for p in net.populations if any(isinstance(q, Dense) for q in net.into(p.name).values())}
+    flat = {p.name for p in net.populations if any(map(_is_dense, net.into(p.name).values()))}
+    biases = {p.name: p.bias for p in net.integrating if p.bias.ndim == 1}
     nodes: dict[str, NIRNode] = {}
     edges: list[tuple[str, str]] = []
     for p in net.populations:
         shape = np.array([p.neurons] if p.name in flat else p.shape)
         nodes[p.name] = _population(p, shape)
         for index, (name, q) in enumerate(net.into(p.name).items()):
-            _check(q, name, flat)
-            parts = _projection(net[q.source], q, p, name, index == 0, q.source in flat)
-            if p.name in flat and isinstance(q, Conv2d):
+            _check(q, name, q.source in flat)
+            none = np.zeros(p.shape[0], np.int64)
+            bias = none if index else biases.get(p.name, none)  # a sum of nodes has the bias once
+            parts = _projection(net[q.source], q, name, bias, q.source in flat)
+            if p.name in flat and not _is_dense(q):
                 parts[f"{name} flat"] = nir.Flatten(np.array(p.shape), 0, -1)
             nodes |= parts
             edges += pairwise([q.source, *parts, p.name])
@@ -93,27 +97,39 @@ def _population(p: Population, shape: Any) -> NIRNode:
             assert_never(p)
 
 
-def _check(q: Projection, name: str, flat: set[str]) -> None:
-    """Nothing, when NIR has a node for a projection. Errors: UsageError."""
-    if isinstance(q, Conv2d):
-        top, left, bottom, right = q.padding
-        if (top, left) != (bottom, right):
-            raise UsageError(RULE, name, "NIR pads both sides alike", q.padding, "top = bottom, left = right")
-        if q.kernel[0] != q.kernel[1]:  # nir 1.0.8 takes kh for kw where it tells shapes
-            raise UsageError(RULE, name, "NIR knows the shape behind square kernels alone", q.kernel, "kh = kw")
-    if q.source in flat and not (isinstance(q, Dense) and not q.pooled):
+def _is_dense(q: Projection) -> bool:
+    """Whether a projection takes its source as one list of neurons, and leaves one."""
+    match q:
+        case Conv2d():
+            return False
+        case Dense():
+            return True
+        case _:
+            assert_never(q)
+
+
+def _check(q: Projection, name: str, flat: bool) -> None:
+    """Nothing, when NIR has a node for a projection, from a source that is `flat` or not. Errors: UsageError."""
+    match q:
+        case Conv2d():
+            planes = True
+            top, left, bottom, right = q.padding
+            if (top, left) != (bottom, right):
+                raise UsageError(RULE, name, "NIR pads both sides alike", q.padding, "top = bottom, left = right")
+            if q.kernel[0] != q.kernel[1]:  # nir 1.0.8 takes kh for kw where it tells shapes
+                raise UsageError(RULE, name, "NIR knows the shape behind square kernels alone", q.kernel, "kh = kw")
+        case Dense():
+            planes = q.pooled
+        case _:
+            assert_never(q)
+    if flat and planes:
         raise UsageError(RULE, name, "NIR has no way back from what dense flattens", q.source, "dense behind dense")
 
 
-def _projection(
-    source: Population, q: Projection, p: Population, name: str, first: bool, flat: bool
-) -> dict[str, NIRNode]:
-    """The nodes of a projection in their order, by name; the first into a population brings its bias per channel."""
+def _projection(source: Population, q: Projection, name: str, bias: Ints, flat: bool) -> dict[str, NIRNode]:
+    """The nodes of a projection in their order, by name, behind a source that is `flat` or not."""
     import nir
 
-    bias = np.zeros(p.shape[0], np.int64)
-    if first and isinstance(p, FS | Readout) and p.bias.ndim == 1:
-        bias = p.bias
     match q:
         case Conv2d():
             side, padding = source.shape[1:], q.padding[:2]
