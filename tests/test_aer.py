@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,11 +17,12 @@ from hypothesis import strategies as st
 import fsref
 import naive_memories as naive
 from fsref import Network, Record, Trace, read_trace, testing
+from fsref.cli.main import main
 from fsref.errors import FileError, FsrefError, LimitError, UsageError
 from fsref.formats import aer
 from fsref.simulation import address_events
 from fsref.simulation.reader import part_of
-from handmade import NETS, draw, recorded, residual, tiny
+from handmade import NETS, draw, recorded, residual, saved, tiny
 from naive_memories import PLAIN
 from refusals import check_line, refused
 from repeatable import LONG, drawn
@@ -220,6 +222,26 @@ def test_no_more_memory_than_allowed(tmp_path: Path) -> None:
     text = "image,step,population,neuron\n999999999999,4,1,0\n"
     with refused(LimitError, "RUN-3", says="needs more memory than allowed"):
         listed(tiny(), text, tmp_path)
+
+
+@pytest.mark.parametrize("fields", ["image,step,population,x,y,c", "image:4,step:4,population:2,neuron:4"])
+def test_a_wrong_spike_is_found(
+    fields: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`fsref export` writes what `fsref diff` agrees with; without one spike of a population it says where."""
+    monkeypatch.chdir(tmp_path)
+    net = fsref.load(saved(tmp_path))
+    made = f"export tiny.fs.npz --format aer --data x.npz --record hid --fields {fields} --out a.aer"
+    assert main(made.split()) == 0 and main("diff tiny.fs.npz x.npz a.aer".split()) == 0
+    text = Path("a.aer").read_text().splitlines(keepends=True)
+    Path("a.aer").write_text("".join(text[:-1]))
+    event = read_trace("a.aer", net=net).events()
+    capsys.readouterr()
+    assert main("diff tiny.fs.npz x.npz a.aer --json".split()) == 1
+    first = json.loads(capsys.readouterr().out)["first"]
+    right = recorded(net, np.load("x.npz")["x"], Record("hid", "spikes")).events()
+    assert len(event) == len(right) - 1
+    assert [first[k] for k in ("image", "step", "neuron", "population")] == [*right[-1][[0, 1, 3]].tolist(), "hid"]
 
 
 def accidents(folder: Path, count: int, fields: Sequence[Any]) -> tuple[int, set[str]]:

@@ -25,7 +25,7 @@ from fsref.simulation.recording import Selection, Trace, check_trace
 
 RULE = "AER-1"
 HOLDS = ("spikes",)
-EACH = 40  # bytes of memory for each byte of a list
+LINES, WORDS = 32, 80  # bytes of memory for each byte of a list
 Given = Layout | Mapping[str, Any] | str | PathLike[str] | None
 Places = NDArray[np.intp]
 
@@ -78,8 +78,8 @@ def read(net: Network, path: str | PathLike[str], layout: Given = None, memory_l
     """
     place = str(path)
     data = read_whole(path, RULE, hexadecimal.MAX_TEXT, "a list of address events")
-    check_memory(EACH * len(data), memory_limit, place)
     told = told_by(net, data, place)
+    check_memory((LINES if told.fields is None else WORDS) * len(data), memory_limit, place)
     chosen = layouts.given(layout, net) if layout is not None else told.layout or Layout()
     names, columns = _columns(data, told.fields, chosen, place)
     events = aer.of_columns(net, chosen, columns, names, place)

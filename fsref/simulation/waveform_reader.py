@@ -112,7 +112,8 @@ class Watch:
 
     def __init__(self, net: Network, layout: Layout, dump: Dump, memory_limit: int) -> None:
         self.net, self.layout, self.dump, self.memory_limit = net, layout, dump, memory_limit
-        self.populations = {name: p for p in net.populations for name in (scopes(net)[p.name], p.name)}
+        named = scopes(net)
+        self.populations = {p.name: p for p in net.populations} | {named[p.name]: p for p in net.populations}
         self.at: dict[str, int | None] = dict.fromkeys(MARKERS)
         self.states: dict[Key, State] = {}
         self.markers: dict[bytes, list[str]] = {}
@@ -146,8 +147,9 @@ class Watch:
             limit = f"{count} times as many bits, 1..64" if signal.name != "spikes" else f"{count} bits"
             raise FileError("TRACE-2", place, "has another width", f"{signal.bits} bits", f"wanted {limit}")
         _, signed = dumps.form(self.net, self.layout, key)
-        blank = np.zeros(p.neurons, np.int64), np.zeros(p.neurons, np.bool_), np.zeros(p.neurons, np.bool_)
-        state = self.states.setdefault(key, State(*blank))
+        if key not in self.states:
+            self.states[key] = State(np.zeros(p.neurons, np.int64), *np.zeros((2, p.neurons), np.bool_))
+        state = self.states[key]
         target = Target(key, first, count, bits, signed, signal.rising)
         if state.there[first : first + count].any() and target not in self.targets.get(name, []):
             raise FileError(RULE, place, "there are two of it", None, f"one scope {SCOPE}")
@@ -207,19 +209,8 @@ class Watch:
         for key, state in self._meant(step):
             if image > MAX_NUMBER:
                 raise FileError(RULE, f"{self.dump.place}: #{time}", "is no image", image, f"at most {MAX_NUMBER}")
-            before = self.seen.setdefault((image, step), time)
-            self._count(len(state.there))
-            if before != time:
-                limit = f"#{before} is that step too: let image or step be x where no step is meant"
-                raise FileError(
-                    RULE, f"{self.dump.place}: #{time}", f"image {image} step {step} comes twice", None, limit
-                )
-            self._keep(key, state, image, step, time)
-
-    def _count(self, integers: int) -> None:
-        """Nothing, when so many integers more can be kept. Errors: LimitError."""
-        self.count += integers
-        check_memory(EACH * self.count, self.memory_limit, self.dump.place)
+            if state.known[state.there].any():
+                self._keep(key, state, image, step, time)
 
     def _meant(self, step: int) -> Iterator[tuple[Key, State]]:
         """The observables that have a value in a step of an image."""
@@ -228,14 +219,19 @@ class Watch:
                 yield key, state
 
     def _keep(self, key: Key, state: State, image: int, step: int, time: int) -> None:
-        """Keep what the signals of an observable show. Errors: FileError where some alone are unknown."""
+        """Keep what the signals of an observable show. Errors: FileError where some alone are unknown, and for a step
+        that was kept already; LimitError.
+        """
         name, what = key
-        if not state.known[state.there].any():
-            return
+        if (before := self.seen.setdefault((image, step), time)) != time:
+            limit = f"#{before} is that step too: let image or step be x where no step is meant"
+            raise FileError(RULE, f"{self.dump.place}: #{time}", f"image {image} step {step} comes twice", None, limit)
         if (unknown := np.flatnonzero(state.there & ~state.known)).size:
             place = f"{self.dump.place}: image {image} step {step} (#{time}): {name} {what}[{unknown[0]}]"
             raise FileError(RULE, place, "is x or z", None, "all of a population and step known, or none")
         addresses = np.flatnonzero(state.there)
+        self.count += 1 + len(addresses)
+        check_memory(EACH * self.count, self.memory_limit, self.dump.place)
         stepped = what in ("spikes", "membranes")
         own = self.rows.setdefault(key, Found())
         own.images.append(np.full(len(addresses), image))
