@@ -287,8 +287,8 @@ def test_no_more_memory_than_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         dumped(tiny(), DUMP.replace("b0 (", f"b1{'0' * 31} ("), tmp_path)
     with refused(LimitError, "RUN-3", says="needs more memory than allowed"):
         dumped(tiny(), DUMP, tmp_path, memory_limit=1000)
-    with refused(FileError, "VCD-2", says="is no image"):
-        dumped(tiny(), DUMP.replace("b0 (", f"b1{'0' * 50} ("), tmp_path)
+    with refused(FileError, "VCD-2", says="image is too large"):
+        dumped(tiny(), DUMP.replace("b0 (", f"b1{'0' * 90_000} ("), tmp_path)
     many = "$var wire 3 * spikes [2:0] $end\n"
     with refused(FileError, "VCD-2", says="is one signal too many"):
         dumped(tiny(), DUMP.replace(many, many * 100), tmp_path)
@@ -317,6 +317,15 @@ def test_what_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "vcd", None)
     with refused(UsageError, "VCD-1", says='needs the package pyvcd (pip install "fsref[vcd]")'):
         save(recorded(net, draw(net, 2), SHOWN))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("pyvcd")
+def test_too_long_a_dump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dump that no memory should hold is given up, and nothing is written."""
+    monkeypatch.setattr(waveforms, "MAX_TEXT", 1000)
+    with refused(LimitError, "VCD-1", "trace", "3 images", says="is too long for one dump"):
+        waveforms.save(tiny(), tmp_path / "a.vcd", recorded(tiny(), draw(tiny(), 3)))
     assert not list(tmp_path.iterdir())
 
 

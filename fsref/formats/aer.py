@@ -23,6 +23,7 @@ RULE = "AER-1"
 COLUMNS = ("image", "step", "population", "neuron")
 PLACE = ("x", "y", "c")
 MAX_BITS = 63  # of the fields of a word
+MAX_NAMES = 200  # characters that name fields
 ROWS = 2**16  # lines that are written or read at a time
 NUMBER = re.compile(rb"[0-9]{1,18}")
 FIELD = re.compile(r"([a-z]{1,10})(?::([0-9]{1,2}))?")
@@ -34,11 +35,18 @@ def fields_of(text: str, place: str) -> Sequence[str] | Fields:
     """The columns of lines, NAME,NAME, or the fields of words, NAME:BITS,NAME:BITS, that a text names. Errors:
     UsageError.
     """
-    found = [FIELD.fullmatch(part.strip()) for part in text.split(",")]
+    found = [FIELD.fullmatch(part.strip()) for part in text[:MAX_NAMES].split(",")]
     named = [(match[1], match[2]) for match in found if match is not None]
     wide = [bits for _, bits in named if bits is not None]
-    if len(named) < len(found) or (wide and len(wide) < len(named)) or len(dict(named)) < len(named):
-        raise UsageError(RULE, place, "are no fields", text, "wanted names, each once: step,neuron; or step:8,neuron:9")
+    if (
+        len(text) > MAX_NAMES
+        or len(named) < len(found)
+        or (wide and len(wide) < len(named))
+        or len(dict(named)) < len(named)
+    ):
+        raise UsageError(
+            RULE, place, "are no fields", text[:60], "wanted names, each once: step,neuron; or step:8,neuron:9"
+        )
     return {name: int(bits) for name, bits in named} if wide else [name for name, _ in named]
 
 

@@ -105,7 +105,7 @@ def _take(net: Network, told: Told, key: str, text: str, place: str) -> None:
             told.fields = found
         case "layout":
             try:
-                plain = json.loads(text)
+                plain = json.loads(text if len(text) <= layouts.MAX_FILE else "")
             except (ValueError, RecursionError):
                 raise FileError(OBSERVED, place, "is no JSON object", text[:40]) from None
             told.layout = layouts.checked(layouts.from_dict(plain, "layout"), net)
@@ -125,7 +125,7 @@ def _take(net: Network, told: Told, key: str, text: str, place: str) -> None:
 def _numbers(text: str, whole: range, place: str) -> Ints:
     """The numbers that spans name, within those that there are. Errors: FileError."""
     flags = np.full(len(whole), text == "all")
-    for span in () if text in ("all", "none") else text.split(","):
+    for span in () if text in ("all", "none") else text.split(",", len(whole)):
         match = re.fullmatch("([0-9]{1,12})(?:-([0-9]{1,12}))?", span)
         first, last = (int(match[1]), int(match[2] or match[1])) if match is not None else (0, -1)
         if not (first <= last and first in whole and last in whole):

@@ -208,7 +208,9 @@ class Watch:
             return
         for key, state in self._meant(step):
             if image > MAX_NUMBER:
-                raise FileError(RULE, f"{self.dump.place}: #{time}", "is no image", image, f"at most {MAX_NUMBER}")
+                raise FileError(
+                    RULE, f"{self.dump.place}: #{time}", "image is too large", None, f"at most {MAX_NUMBER}"
+                )
             if state.known[state.there].any():
                 self._keep(key, state, image, step, time)
 

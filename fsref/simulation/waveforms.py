@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fsref.errors import UsageError
+from fsref.errors import LimitError, UsageError
 from fsref.formats import aer
 from fsref.formats import layout as layouts
 from fsref.formats.files import write
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 RULE = "VCD-1"
 HOLDS = ("opening", "spikes", "membranes", "codes")
 SCOPE = "fsref"
+MAX_TEXT = 2**30
 Given = Layout | Mapping[str, Any] | str | PathLike[str] | None
 
 
@@ -44,7 +45,7 @@ def save(
     """Write spikes, membranes, opening and codes of a recording as a value change dump (VCD-1).
 
     Of `layout` the keys neurons and shift are taken: a dump shows integers, not words. Errors: UsageError, also where
-    pyvcd is missing; FileError.
+    pyvcd is missing; LimitError, FileError.
     """
     if trace is None:
         limit = "trace=fsref.run(..., record=...).trace; on the command line images"
@@ -88,7 +89,6 @@ def moments(net: Network, p: Population, what: str) -> range:
 class Wires:
     """The signals of one array of a recording, in the order of its neurons: what they show of an image, and when."""
 
-    of: str
     what: str
     variables: list[Variable[Any]]
     values: Ints
@@ -122,6 +122,9 @@ def _text(trace: Trace, layout: Layout) -> str:
                 if (now := one.at(image, step)) is not None:
                     for variable, value in zip(one.variables, now, strict=True):
                         writer.change(variable, time, value)
+        if file.tell() > MAX_TEXT:
+            limit = f"at most {MAX_TEXT} bytes: fewer images, populations or observables"
+            raise LimitError(RULE, "trace", "is too long for one dump", f"{trace.image_count} images", limit)
     writer.close(trace.image_count * period(net))
     return file.getvalue()
 
@@ -161,4 +164,4 @@ def _wires(writer: VCDWriter, trace: Trace, layout: Layout) -> Iterator[Wires]:
         kind = "integer" if signed else "wire"  # viewers show an integer with its sign
         span = "" if what == "spikes" else f" [{bits - 1}:0]"
         variables = [writer.register_var((SCOPE, named[of]), f"{what}[{n}]{span}", kind, bits) for n in numbers]
-        yield Wires(of, what, variables, values, steps, observed)
+        yield Wires(what, variables, values, steps, observed)
