@@ -105,3 +105,16 @@ def observables(net: Network, trace: Trace, layout: Layout) -> Iterator[tuple[st
 def text(found: list[str]) -> list[str]:
     """Words in hexadecimal digits (LAYOUT-6)."""
     return [format(int(pattern, 2), f"0{-(-len(pattern) // 4)}x") for pattern in found]
+
+
+def widths(net: Network, key: tuple[str, str], layout: Layout) -> int:
+    """The bits that an observable of a population needs (LAYOUT-1, LAYOUT-4); of spikes those of one step."""
+    (of, what), p = key, net[key[0]]
+    if what == "spikes":
+        return 1
+    if what == "codes":
+        low, high = int(net.ranges[of].codes.min()), int(net.ranges[of].codes.max())
+        return signed_bits([low, high]) if low < 0 else max(1, high.bit_length())
+    any_order = signed_bits(net.ranges[of].any_order.reshape(-1).tolist())
+    membrane = p.width.bits if p.width is not None else any_order  # type: ignore[union-attr]
+    return max(1, membrane - layout["shift"])

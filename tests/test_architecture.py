@@ -57,6 +57,8 @@ HOMES = {
     "matplotlib": {"reports.pictures"},
     "torch": {"importers.torch.from_torch"},
     "onnx": {"formats.onnx", "importers.onnx.*"},
+    "vcd": {"simulation.waveforms"},
+    "nir": {"formats.nir"},
     "hypothesis": {"testing", "verification.strategies", "verification.verify"},
 }
 

@@ -15,8 +15,14 @@ import fsref
 
 PACKAGE = Path(fsref.__file__).parent
 PROJECT = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-CALLED = {"PIL": "pillow", "sklearn": "scikit-learn"}  # distributions by what they are imported as
-EXTRAS = {"verify": {"hypothesis"}, "plot": {"matplotlib"}, "onnx": {"onnx", "onnxruntime"}}
+CALLED = {"PIL": "pillow", "sklearn": "scikit-learn", "vcd": "pyvcd"}  # distributions by what they are imported as
+EXTRAS = {
+    "verify": {"hypothesis"},
+    "plot": {"matplotlib"},
+    "onnx": {"onnx", "onnxruntime"},
+    "vcd": {"pyvcd"},
+    "nir": {"nir"},
+}
 
 
 def imported(folder: Path) -> set[str]:
@@ -55,7 +61,20 @@ def test_what_is_imported_is_declared_and_the_other_way_round() -> None:
 @pytest.mark.parametrize(("module", "needed"), [("fsref", []), ("fsref.formats.sources", ["msgspec"])])
 def test_little_is_imported_before_it_is_needed(module: str, needed: list[str]) -> None:
     """`import fsref` needs NumPy alone; reading images asks for Pillow when there is an image file."""
-    others = {"PIL", "msgspec", "numba", "click", "rich", "onnx", "hypothesis", "matplotlib", "torch"}
+    others = {
+        "PIL",
+        "msgspec",
+        "numba",
+        "click",
+        "rich",
+        "onnx",
+        "hypothesis",
+        "matplotlib",
+        "torch",
+        "vcd",
+        "nir",
+        "h5py",
+    }
     code = f"import sys, {module}; print(sorted({{m.split('.')[0] for m in sys.modules}} & {others}))"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=PACKAGE.parent)

@@ -55,7 +55,7 @@ def test_a_new_format_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ("given", "value", "says"),
     [
         ({"format": "onx"}, "onx", "export: unknown format: onx (did you mean onnx?) [FILE-5]"),
-        ({"format": None}, None, "export: unknown format (onnx, readmemh, coe, mif) [FILE-5]"),
+        ({"format": None}, None, "export: unknown format (onnx, readmemh, coe, mif, aer, vcd, nir) [FILE-5]"),
         (
             {"format": "onnx", "code": []},
             "code",

@@ -24,7 +24,9 @@ NEEDS = {  # beyond what fsref itself needs
     "chips.md": ("hypothesis",),
     "from_pytorch.md": ("torch", "sklearn", "onnx"),
     "from_weights.md": ("hypothesis",),
+    "nir.md": ("nir",),
     "proof.md": ("hypothesis",),
+    "vcd.md": ("vcd",),
 }
 # Figures come from a training, which differs between machines in its last bits: their digits are not compared.
 TRAINED = {"from_pytorch.md"}

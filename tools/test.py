@@ -14,11 +14,11 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this file is read by whatever Py
 import environment
 
 # What users have beside fsref, and the tests in which a dependency can show its age.
-EXTRAS = ("verify", "plot", "onnx")
+EXTRAS = ("verify", "plot", "onnx", "vcd", "nir")
 LOWEST = (
-    "agreement causes cli cli_conversion convert data dependencies energy explain export formats graph guide json "
-    "memory network network_report neuron npz onnx_export from_onnx outcome page quantized ranges run second_opinion "
-    "trace verify"
+    "aer agreement causes cli cli_conversion convert data dependencies energy explain export formats graph guide json "
+    "memory network network_report neuron nir npz onnx_export from_onnx outcome page quantized ranges run "
+    "second_opinion trace vcd verify"
 )
 
 

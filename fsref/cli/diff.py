@@ -48,7 +48,7 @@ def diff(
     """Find the first wrong neuron of a dump.
 
     DUMP is what a chip or another program gave back for IMAGES, a source as --data takes it: a recording, a CSV or npz
-    of answers, or memories. Exit code 1 when something observed differs.
+    of answers, memories, address events or waveforms. Exit code 1 when something observed differs.
     """
     network = load(net)
     limit = given["memory_limit"]

@@ -9,7 +9,7 @@ import click
 
 from fsref.cli.options import FORCE, IMAGES, JSON, NET, SOURCE, check_file, chosen, images_of, layout_of, show
 from fsref.cli.verb import Given, When, needs, verb
-from fsref.errors import shown
+from fsref.errors import UsageError, shown
 from fsref.formats.bundled import load
 from fsref.formats.files import check_target
 from fsref.law.network import Network
@@ -32,6 +32,7 @@ def with_option(name: str) -> When:
 @verb(
     needs("--codes", with_option("codes")),
     needs("--layout", with_option("layout")),
+    needs("--fields", with_option("fields")),
     needs("--data --resize --crop --images --record --observable", with_option("trace")),
 )
 @NET
@@ -69,13 +70,19 @@ def with_option(name: str) -> When:
     metavar="FILE or KEY=VALUE,...",
     help="How integers lie in words: a JSON file, or keys of one such as word=16,bits=low,neurons=hwc (LAYOUT).",
 )
+@click.option(
+    "--fields",
+    metavar="NAME,... or NAME:BITS,...",
+    help="What an event of aer is: the columns of a line, step,population,neuron, or x,y,c for neuron; or the fields "
+    "of a word, the highest first, step:8,population:4,neuron:12.",
+)
 @FORCE
 @JSON
 def export(net: str, form: str, out: Path | None, force: bool, as_json: bool, **given: Any) -> int:
     """Write the same integers for other programs.
 
-    A network as ONNX, or as memories of a chip and its test bench; with images also those of a run: stimuli, and what
-    is right.
+    A network as ONNX, NIR, or memories of a chip and its test bench; with images also those of a run: stimuli, and what
+    is right; of a run alone its spikes as address events, aer, or as waveforms, vcd.
     """
     layout = None if given["layout"] is None else layout_of(given["layout"])
     network = load(net)
@@ -86,7 +93,8 @@ def export(net: str, form: str, out: Path | None, force: bool, as_json: bool, **
         check_target(target, force, ours, "--out", "folders of memories")
     options: Given = {"codes": given["codes"]} if given["codes"] else {}
     options |= {"layout": layout} if layout is not None else {}
-    trace = recorded(net, network, given) if any(given[name] for name in OF_RUN) else None
+    options |= {"fields": given["fields"]} if given["fields"] is not None else {}
+    trace = recorded(net, network, form, given) if any(given[name] for name in OF_RUN) else None
     options |= {"trace": trace} if trace is not None else {}
     write(network, target, form, replace=force, **options)
     of = "" if trace is None else f", a run of {plural(trace.image_count, 'image')}"
@@ -96,10 +104,17 @@ def export(net: str, form: str, out: Path | None, force: bool, as_json: bool, **
     return 0
 
 
-def recorded(name: str, net: Network, given: Given) -> Trace:
-    """The recording of a run of the images that were named. Errors: UsageError, InputError, LimitError."""
+def recorded(name: str, net: Network, form: str, given: Given) -> Trace:
+    """The recording, of what a format holds, of a run of the images that were named. Errors: UsageError, InputError,
+    LimitError.
+    """
+    held = getattr(FORMATS[form], "HOLDS", OBSERVABLES)
+    for observable in given["observables"]:
+        if observable not in held:
+            limit = f"it holds {', '.join(held)}"
+            raise UsageError("RUN-6", "--observable", f"{form} holds no {observable}", None, limit)
     images = images_of(name, net, given)
-    record = Record(given["recorded"] or None, given["observables"] or OBSERVABLES)
+    record = Record(given["recorded"] or None, given["observables"] or held)
     trace = run(net, images.x[chosen(given["selection"], len(images.x))], record=record).trace
     assert trace is not None
     return trace

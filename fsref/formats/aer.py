@@ -1,174 +1,202 @@
-"""Spikes as address events: a line of text, or a word, for each (AER, EVENT-1).
+"""Address events: a spike as a line of numbers, or as fields side by side in a word (EVENT-1, AER-1).
 
-An event is (image, step, population, neuron); the neuron may be given as its place x, y, c instead (NET-3). Text names
-its columns first. A word holds them side by side, the first field highest, each of a width of its own.
+An event is an image, a step of it, a population and a neuron of it, or instead of the neuron its place x, y, c (NET-3).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fsref.errors import FileError, UsageError
-from fsref.formats import hexadecimal, readmemh
-from fsref.formats.words import Words, of_integers, to_integers
+from fsref.errors import FileError, LimitError, UsageError
+from fsref.formats.hexadecimal import MAX_TEXT
+from fsref.formats.layout import Layout
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
+from fsref.law.populations import Population
 
 RULE = "AER-1"
-PLACE = ("x", "y", "c")
 COLUMNS = ("image", "step", "population", "neuron")
-Fields: TypeAlias = Mapping[str, int]  # bits of each field of a word, the highest field first
+PLACE = ("x", "y", "c")
+MAX_BITS = 63  # of the fields of a word
+MAX_NAMES = 200  # characters that name fields
+ROWS = 2**16  # lines that are written or read at a time
 NUMBER = re.compile(rb"[0-9]{1,18}")
+FIELD = re.compile(r"([a-z]{1,10})(?::([0-9]{1,2}))?")
+Fields: TypeAlias = Mapping[str, int]  # the bits of each field of a word, the highest field first
+KNOWN = ({*COLUMNS[1:]}, {*COLUMNS[1:3], *PLACE})  # what says an event, beside the image
 
 
-def columns(places: bool) -> tuple[str, ...]:
-    """The columns of an event: with the neuron by its number, or by its place."""
-    return (*COLUMNS[:3], *PLACE) if places else COLUMNS
+def fields_of(text: str, place: str) -> Sequence[str] | Fields:
+    """The columns of lines, NAME,NAME, or the fields of words, NAME:BITS,NAME:BITS, that a text names. Errors:
+    UsageError.
+    """
+    found = [FIELD.fullmatch(part.strip()) for part in text[:MAX_NAMES].split(",")]
+    named = [(match[1], match[2]) for match in found if match is not None]
+    wide = [bits for _, bits in named if bits is not None]
+    if (
+        len(text) > MAX_NAMES
+        or len(named) < len(found)
+        or (wide and len(wide) < len(named))
+        or len(dict(named)) < len(named)
+    ):
+        raise UsageError(
+            RULE, place, "are no fields", text[:60], "wanted names, each once: step,neuron; or step:8,neuron:9"
+        )
+    return {name: int(bits) for name, bits in named} if wide else [name for name, _ in named]
 
 
-def to_columns(net: Network, events: Ints, names: Sequence[str]) -> Ints:
-    """Events (E, 4) as these columns, (E, len(names))."""
-    found = dict(zip(COLUMNS, events.T, strict=True))
-    shapes = np.array([p.shape for p in net.populations], np.int64)[events[:, 2]]
-    height, width = shapes[:, 1], shapes[:, 2]
-    neuron = events[:, 3]
-    found |= {"x": neuron % width, "y": neuron // width % height, "c": neuron // (width * height)}
-    return np.stack([found[name] for name in names], axis=1) if len(names) else np.empty((len(events), 0), np.int64)
+def checked(fields: object, place: str) -> Sequence[str] | Fields:
+    """The columns of lines, or the fields of words, when they say what an event is. Errors: UsageError."""
+    names = [*fields] if isinstance(fields, Mapping | list | tuple) else []
+    if {*names} - {"image"} not in KNOWN or len({*names}) < len(names):
+        wanted = f"wanted {', '.join(COLUMNS)}, in any order; x, y, c for neuron; without image it is image 0"
+        told = ", ".join(map(str, names)) or type(fields).__name__
+        raise UsageError(RULE, place, "do not say what an event is", told, wanted)
+    if not isinstance(fields, Mapping):
+        return names
+    for name, bits in fields.items():
+        if not isinstance(bits, int | np.integer) or isinstance(bits, bool) or bits < 1:
+            raise UsageError(RULE, f"{place} {name}", "is no width", bits, "wanted bits, 1 or more")
+    if sum(fields.values()) > MAX_BITS:
+        raise UsageError(RULE, place, "make too wide a word", sum(fields.values()), f"at most {MAX_BITS} bits")
+    return dict(fields)
 
 
-def of_columns(net: Network, values: Ints, names: Sequence[str], place: str) -> Ints:
-    """Events (E, 4) in canonical order from columns; an image that is not told is image 0. Errors: FileError for what
-    no event of the network can be.
+def addresses(layout: Layout, p: Population) -> Ints:
+    """The address of each neuron of a population (LAYOUT-3)."""
+    found = np.empty(p.neurons, np.int64)
+    found[layout.neuron_at(p)] = np.arange(p.neurons)
+    return found
+
+
+def to_columns(net: Network, layout: Layout, events: Ints, names: Sequence[str]) -> Ints:
+    """Events (E, 4) as these columns (E, len(names)), ordered by image, step, population and address."""
+    image, step, population, neuron = events.T
+    _, heights, widths = _sides(net, population)
+    at = neuron.copy()
+    for index in np.unique(population).tolist():
+        mine = population == index
+        at[mine] = addresses(layout, net.populations[index])[neuron[mine]]
+    found = {"image": image, "step": step, "population": population, "neuron": at}
+    found |= {"x": neuron % widths, "y": neuron // widths % heights, "c": neuron // (widths * heights)}
+    order = np.lexsort((at, population, step, image))
+    return np.stack([found[name][order] for name in names], axis=1)
+
+
+def of_columns(net: Network, layout: Layout, values: Ints, names: Sequence[str], place: str) -> Ints:
+    """Events (E, 4) in canonical order (EVENT-1) from columns. Errors: FileError for what no event of the network is,
+    or is told twice.
     """
     given = dict(zip(names, values.T, strict=True))
-    zero = np.zeros(len(values), np.int64)
-    image, step, population = (given.get(name, zero) for name in COLUMNS[:3])
-    _within(population, len(net.populations), "population", place)
-    shapes = np.array([p.shape for p in net.populations], np.int64)[population]
+    image = given.get("image", np.zeros(len(values), np.int64))
+    step, population = given["step"], given["population"]
+    _within(population, np.full(len(values), len(net.populations)), "population", place)
+    _check_steps(net, step, population, place)
+    sides = _sides(net, population)
     if "neuron" in given:
-        neuron = given["neuron"]
-        _within(neuron, shapes.prod(axis=1), "neuron", place)
+        neuron = given["neuron"].copy()
+        _within(neuron, sides[0] * sides[1] * sides[2], "neuron", place)
+        for index in np.unique(population).tolist():
+            mine = population == index
+            neuron[mine] = layout.neuron_at(net.populations[index])[neuron[mine]]
     else:
-        for name, side in zip(PLACE, (shapes[:, 2], shapes[:, 1], shapes[:, 0]), strict=True):
+        for name, side in zip("cyx", sides, strict=True):
             _within(given[name], side, name, place)
-        neuron = (given["c"] * shapes[:, 1] + given["y"]) * shapes[:, 2] + given["x"]
-    names_of = [p.name for p in net.populations]
-    start = np.array([net.schedule.start[name] for name in names_of], np.int64)[population]
-    steps = np.array([net.steps[name] for name in names_of], np.int64)[population]
-    outside = np.flatnonzero((step < start) | (step >= start + steps))
-    if len(outside):
-        at = int(outside[0])
-        window = f"wanted {start[at]}..{start[at] + steps[at] - 1}, the steps of {names_of[population[at]]}"
-        raise FileError(RULE, f"{place}: event {at}", "step is not one of its population", int(step[at]), window)
+        neuron = (given["c"] * sides[1] + given["y"]) * sides[2] + given["x"]
     events = np.stack([image, step, population, neuron], axis=1)
-    return events[np.lexsort(events.T[::-1])]
+    order = np.lexsort(events.T[::-1])
+    events = events[order]
+    again = np.flatnonzero((events[1:] == events[:-1]).all(axis=1))
+    if len(again):
+        at = int(order[again[0] + 1])
+        told = ", ".join(f"{name} {value}" for name, value in zip(COLUMNS, events[again[0]].tolist(), strict=True))
+        raise FileError(RULE, f"{place}: event {at}", "is told twice", told, "each event once")
+    return events
 
 
-def _within(values: Ints, counts: int | Ints, what: str, place: str) -> None:
+def _sides(net: Network, population: Ints) -> tuple[Ints, Ints, Ints]:
+    """(C, H, W) of the population of each event."""
+    shapes = np.array([p.shape for p in net.populations], np.int64)[population]
+    return shapes[:, 0], shapes[:, 1], shapes[:, 2]
+
+
+def _within(values: Ints, counts: Ints, what: str, place: str) -> None:
     """Nothing, when every value is one of 0..count - 1. Errors: FileError naming the first event that is not."""
     wrong = np.flatnonzero((values < 0) | (values >= counts))
     if len(wrong):
         at = int(wrong[0])
-        count = int(np.broadcast_to(counts, values.shape)[at])
-        raise FileError(
-            RULE, f"{place}: event {at}", f"there is no such {what}", int(values[at]), f"wanted 0..{count - 1}"
-        )
+        limit = f"wanted 0..{int(counts[at]) - 1}"
+        raise FileError(RULE, f"{place}: event {at}", f"there is no such {what}", int(values[at]), limit)
 
 
-def fields(net: Network, images: int, places: bool) -> dict[str, int]:
-    """The bits each field needs for so many images of a network."""
-    highest = {"image": images - 1, "step": net.schedule.steps - 1, "population": len(net.populations) - 1}
-    sides = np.array([(p.shape[2], p.shape[1], p.shape[0], p.neurons) for p in net.populations]).max(axis=0) - 1
-    highest |= dict(zip((*PLACE, "neuron"), sides.tolist(), strict=True))
-    return {name: max(1, int(highest[name]).bit_length()) for name in columns(places)}
+def _check_steps(net: Network, step: Ints, population: Ints, place: str) -> None:
+    """Nothing, when every step is one in which its population fires (TRACE-4). Errors: FileError."""
+    names = [p.name for p in net.populations]
+    windows = [net.schedule.fires[name] for name in names]
+    first = np.array([window.start for window in windows], np.int64)[population]
+    stop = np.array([window.stop for window in windows], np.int64)[population]
+    wrong = np.flatnonzero((step < first) | (step >= stop))
+    if len(wrong):
+        at = int(wrong[0])
+        name = names[int(population[at])]
+        limit = f"{name} fires in steps {first[at]}..{stop[at] - 1}" if stop[at] > first[at] else f"{name} never fires"
+        raise FileError("TRACE-4", f"{place}: event {at}", "step is not one of its population", int(step[at]), limit)
 
 
-def text(net: Network, events: Ints, places: bool, comment: str) -> bytes:
-    """Events (E, 4) as text: the columns' names, then a line of numbers between commas for each event."""
-    names = columns(places)
-    rows = to_columns(net, events, names).tolist()
-    lines = [f"# {comment}", ",".join(names), *(",".join(map(str, row)) for row in rows), ""]
-    return "\n".join(lines).encode("ascii")
+def to_lines(columns: Ints) -> Iterator[bytes]:
+    """Columns as lines of numbers between commas, some at a time."""
+    for first in range(0, len(columns), ROWS):
+        rows = columns[first : first + ROWS].tolist()
+        yield "".join(f"{','.join(map(str, row))}\n" for row in rows).encode("ascii")
 
 
-def of_text(net: Network, data: bytes, place: str) -> Ints:
-    """The events (E, 4) of a text. Errors: FileError."""
-    lines = [line.strip() for line in data.split(b"\n")]
-    lines = [line for line in lines if line and not line.startswith(b"#")]
-    names = tuple(name.strip().decode("ascii", "replace") for name in lines[0].split(b",")) if lines else ()
-    if set(names) - {"image"} not in ({*columns(True)} - {"image"}, {*columns(False)} - {"image"}) or len(
-        set(names)
-    ) != len(names):
-        wanted = f"wanted {','.join(columns(False))}, or {','.join(PLACE)} for neuron; without image it is image 0"
-        raise FileError(RULE, f"{place}: first line", "does not name the columns", ",".join(names)[:60], wanted)
-    rows = [line.split(b",") for line in lines[1:]]
-    for number, row in enumerate(rows):
-        if len(row) != len(names) or not all(NUMBER.fullmatch(value.strip()) for value in row):
-            shown = b",".join(row)[:40].decode("ascii", "replace")
-            raise FileError(
-                RULE, f"{place}: event {number}", "is not a line of numbers", shown, f"wanted {','.join(names)}"
-            )
-    values = np.array([[int(value) for value in row] for row in rows], np.int64).reshape(len(rows), len(names))
-    return of_columns(net, values, names, place)
+def of_lines(lines: Sequence[bytes], names: Sequence[str], place: str) -> Ints:
+    """The columns (E, len(names)) that lines hold. Errors: FileError naming the first event that is none."""
+    parts = [np.empty((0, len(names)), np.int64)]
+    for first in range(0, len(lines), ROWS):
+        rows = [[value.strip() for value in line.split(b",")] for line in lines[first : first + ROWS]]
+        for number, row in enumerate(rows):
+            if len(row) != len(names) or not all(map(NUMBER.fullmatch, row)):
+                shown = b",".join(row)[:40].decode("ascii", "replace")
+                at = f"{place}: event {first + number}"
+                raise FileError(RULE, at, "is not a line of numbers", shown, f"wanted {','.join(names)}")
+        numbers = np.fromiter(map(int, chain.from_iterable(rows)), np.int64, len(rows) * len(names))
+        parts.append(numbers.reshape(len(rows), len(names)))
+    return np.concatenate(parts)
 
 
-def words(net: Network, events: Ints, bits: Fields) -> Words:
-    """Events (E, 4) as words, the first field highest. Errors: UsageError for a field that is too narrow, or a word of
-    more than 63 bits.
-    """
-    check(bits)
-    total = np.zeros(len(events), np.int64)
-    for (name, width), values in zip(bits.items(), to_columns(net, events, list(bits)).T, strict=True):
-        if len(values) and int(values.max()) >> width:
-            limit = f"wanted {int(values.max()).bit_length()} bits"
-            raise UsageError(RULE, f"field {name}", "is too narrow", f"{width} bits", limit)
-        total = total << width | values
-    return of_integers(total, sum(bits.values()))
+def to_numbers(columns: Ints, fields: Fields) -> Ints:
+    """Columns as numbers, the first field highest. Errors: UsageError for a field that is too narrow."""
+    total = np.zeros(len(columns), np.int64)
+    for (name, bits), values in zip(fields.items(), columns.T, strict=True):
+        if len(values) and (most := int(values.max())) >> bits:
+            limit = f"{name} {most} takes {most.bit_length()}"
+            raise UsageError(RULE, f"field {name}", "is too narrow", f"{bits} bits", limit)
+        total = total << bits | values
+    return total
 
 
-def of_words(net: Network, found: Words, bits: Fields, place: str) -> Ints:
-    """The events (E, 4) of words. Errors: FileError, UsageError."""
-    check(bits)
-    rest, values = to_integers(found, signed=False), []
-    for width in reversed(list(bits.values())):
-        values.append(rest & ((1 << width) - 1))
-        rest = rest >> width
-    return of_columns(net, np.stack(values[::-1], axis=1), list(bits), place)
+def of_numbers(numbers: Ints, fields: Fields) -> Ints:
+    """The columns (E, fields) that numbers hold."""
+    columns: list[Ints] = []
+    for bits in reversed([*fields.values()]):
+        columns.append(numbers & ((1 << bits) - 1))
+        numbers = numbers >> bits
+    return np.stack(columns[::-1], axis=1)
 
 
-def check(bits: Fields) -> None:
-    """Nothing, when the fields of a word say what an event is, in 1..63 bits. Errors: UsageError."""
-    names = set(bits)
-    if names - {"image"} not in ({*columns(True)} - {"image"}, {*columns(False)} - {"image"}):
-        wanted = f"wanted {', '.join(columns(False))}, or {', '.join(PLACE)} for neuron"
-        raise UsageError(RULE, "fields", "do not say what an event is", ", ".join(bits), wanted)
-    if not all(type(width) is int and width >= 1 for width in bits.values()) or sum(bits.values()) > 63:
-        raise UsageError(
-            RULE, "fields", "no word of this width", sum(bits.values()), "wanted 1..63 bits, each field 1 or more"
-        )
-
-
-def hex_text(found: Words, bits: Fields, comment: str) -> bytes:
-    """Words of events as text, a hexadecimal number a line, the fields named in a comment."""
-    told = " ".join(f"{name}:{width}" for name, width in bits.items())
-    return f"// {comment}; fields {told}\n".encode("ascii") + hexadecimal.lines(found)
-
-
-def of_hex_text(data: bytes, bits: Fields, place: str) -> Words:
-    """The words of such a text. Errors: FileError."""
-    return readmemh.read(data, sum(bits.values()), place)
-
-
-def planes(net: Network, events: Ints, name: str, images: int) -> NDArray[np.uint16]:
-    """The trains (images, neurons) of a population that events say (EVENT-2)."""
-    index = [p.name for p in net.populations].index(name)
-    mine = events[events[:, 2] == index]
-    found = np.zeros((images, net[name].neurons), np.uint16)
-    bit = net.steps[name] - 1 - (mine[:, 1] - net.schedule.start[name])
-    np.bitwise_or.at(found, (mine[:, 0], mine[:, 3]), (1 << bit).astype(np.uint16))
-    return found
+def joined(parts: Iterator[bytes], place: str) -> bytes:
+    """A text from its parts. Errors: LimitError for one that is longer than what is read back."""
+    kept, size = [], 0
+    for part in parts:
+        kept.append(part)
+        size += len(part)
+        if size > MAX_TEXT:
+            limit = f"at most {MAX_TEXT} bytes: fewer images or populations"
+            raise LimitError(RULE, place, "is too long for one list", None, limit)
+    return b"".join(kept)

@@ -32,10 +32,10 @@ class Told:
     selection: Selection
 
 
-def check_network(found: Network, net: Network) -> None:
+def check_network(found: Network, net: Network, rule: str = "LAYOUT-5") -> None:
     """Nothing, when a recording is of this network. Errors: UsageError."""
     if found.id != net.id:
-        raise UsageError("LAYOUT-5", "trace", "is of another network", found.id[:12], f"this one is {net.id[:12]}")
+        raise UsageError(rule, "trace", "is of another network", found.id[:12], f"this one is {net.id[:12]}")
 
 
 def populations(trace: Trace | None) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from fsref.formats.files import path_of
 from fsref.formats.labels import few
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
-from fsref.simulation import answers, recording_folder, table
+from fsref.simulation import address_events, answers, recording_folder, table, waveform_reader
 from fsref.simulation.dumps import owner
 from fsref.simulation.memory_folder import FOLDERS
 from fsref.simulation.recording import Key, Selection, Trace
@@ -53,10 +53,18 @@ READERS: dict[str, Callable[[Asked], Trace]] = {
     "recording": lambda asked: recording_folder.read(asked.path),
     "csv": lambda asked: table.read(asked.path, asked.network("csv"), asked.memory_limit),
     "npz": lambda asked: answers.read(asked.path, asked.network("npz")),
+    "aer": lambda asked: address_events.read(asked.network("aer"), asked.path, asked.layout, asked.memory_limit),
+    "vcd": lambda asked: waveform_reader.read(asked.network("vcd"), asked.path, asked.layout, asked.memory_limit),
     **{form: partial(_memories, form) for form in FOLDERS},
 }
-WITH_LAYOUT = frozenset(FOLDERS)
-SUFFIXES = {".csv": "csv", ".npz": "npz", **{folder.text.SUFFIX: form for form, folder in FOLDERS.items()}}
+WITH_LAYOUT = frozenset({*FOLDERS, "aer", "vcd"})
+SUFFIXES = {
+    ".csv": "csv",
+    ".npz": "npz",
+    ".aer": "aer",
+    ".vcd": "vcd",
+    **{folder.text.SUFFIX: form for form, folder in FOLDERS.items()},
+}
 
 
 @public
@@ -73,10 +81,11 @@ def read_trace(
     """The recording that a run wrote, or a chip or somebody else's program gave back, or of it these populations and
     observables alone (RUN-3, TRACE-1).
 
-    `format` is found out unless it is given: recording, csv, npz, or readmemh, coe or mif of memories. `net` is the
-    network that a dump which holds none is of, `layout` that of memories. Arrays of a recording are mapped from the
-    disk, not read: a part costs what is looked at. Errors: FileError for what holds no whole recording, UsageError for
-    a population or observable that was not recorded, LimitError for what takes more than `memory_limit` bytes.
+    `format` is found out unless it is given: recording, csv, npz, aer, vcd, or readmemh, coe or mif of memories. `net`
+    is the network that a dump which holds none is of, `layout` that of memories, events and waveforms. Arrays of a
+    recording are mapped from the disk, not read: a part costs what is looked at. Errors: FileError for what holds no
+    whole recording, UsageError for a population or observable that was not recorded, LimitError for what takes more
+    than `memory_limit` bytes.
     """
     place = path_of(path, "read_trace")
     known = None if net is None else network_of(net)
