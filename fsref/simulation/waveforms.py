@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -95,7 +95,7 @@ class Wires:
     steps: range
     observed: Mapping[int, int]  # of a step of the image, its place in the values of an image
 
-    def at(self, image: int, step: int) -> list[int] | list[str] | None:
+    def at(self, image: int, step: int) -> Sequence[int | str] | None:
         """What the signals become in a step of an image: integers, digits x, or None where they stay."""
         if (place := self.observed.get(step)) is not None:
             values: list[int] = self.values[image, place].tolist()
