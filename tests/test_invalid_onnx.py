@@ -206,3 +206,18 @@ def test_a_model_has_65536_operators_at_most() -> None:
     del made.graph.node[-1]
     with refused(GraphError, "GRAPH-7", says="refused by onnx.checker"):
         from_onnx(made, PIXELS)
+
+
+def test_text_that_is_none_is_refused(tmp_path: Path) -> None:
+    """Protobuf gives bytes for text that is not UTF-8: a name of a node, of an output, a string of an attribute's
+    kind, in files and in Python.
+    """
+    good = model(np.ones((2, 1, 3, 3), np.float32)).SerializeToString()
+    for text in (b"conv1", b"Conv", b"pads"):
+        assert good.count(text) >= 1
+        (tmp_path / "bad.onnx").write_bytes(good.replace(text, b"\xff" + text[1:]))
+        with refused(GraphError, "GRAPH-7", str(tmp_path / "bad.onnx"), says="is not UTF-8 text: b'\\xff"):
+            from_onnx(tmp_path / "bad.onnx", PIXELS)
+    bad = onnx.ModelProto.FromString(good.replace(b"conv1", b"\xffonv1"))
+    with refused(GraphError, "GRAPH-7", "model", says="a name is not UTF-8 text"):
+        from_onnx(bad, PIXELS)

@@ -62,6 +62,7 @@ def from_onnx(
     if input is not None and not isinstance(input, Pixels):
         raise UsageError("GRAPH-7", "input", "not an input contract", type(input).__name__, "a Pixels, or None")
     if isinstance(model, onnx.ModelProto):
+        onnx_model.check_text(model, "model")
         proto, place, known = model, "model", model.graph.name
     elif isinstance(model, (str, os.PathLike)):
         path = Path(model)

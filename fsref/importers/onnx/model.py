@@ -5,7 +5,7 @@ its folder is read.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -60,11 +60,24 @@ def read(path: Path) -> ModelProto:
         model: ModelProto = ModelProto.FromString(data)
     except Exception:  # protobuf's own error
         raise FileError("GRAPH-7", str(path), "is not an ONNX model", None, "a file that onnx.save writes") from None
+    check_text(model, str(path))
     left = MAX_BYTES - len(data)
     for tensor in _tensors(model.graph):
         if _outside(tensor):
             left -= _bring_in(tensor, path, left)
     return model
+
+
+def check_text(model: ModelProto, place: str) -> None:
+    """Nothing, when every text in a model is one: protobuf gives bytes where it is not. Errors: GraphError."""
+    waiting: list[Any] = [model]
+    while waiting:
+        for field, value in waiting.pop().ListFields():
+            parts = value if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]
+            if field.type == field.TYPE_MESSAGE:
+                waiting += parts
+            elif field.type == field.TYPE_STRING and (wrong := [part for part in parts if isinstance(part, bytes)]):
+                raise GraphError("GRAPH-7", place, f"a {field.name} is not UTF-8 text", repr(wrong[0]))
 
 
 def _said(error: OSError | ValueError) -> str:
