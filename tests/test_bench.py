@@ -62,7 +62,7 @@ def simulate(at: Path, chip: Path, *options: str) -> subprocess.CompletedProcess
     """What the test bench in the folder `memories` prints with a chip, its answers in a new folder `answers`."""
     shutil.rmtree(at / "answers", ignore_errors=True)
     (at / "answers").mkdir()
-    build = ["iverilog", "-g2012", "-Wall", "-I", "memories", '-DFSREF_DIR="memories"', "-o", "bench"]
+    build = ["iverilog", "-g2012", "-I", "memories", '-DFSREF_DIR="memories"', "-o", "bench"]
     build += [option for option in options if option.startswith("-")]
     done = subprocess.run(
         [*build, "memories/fsref_bench.sv", str(chip)], cwd=at, capture_output=True, text=True, timeout=60
