@@ -19,6 +19,19 @@ json.dump(printed, sys.stdout)
 """
 
 
+def shell_session(page: str) -> list[tuple[str, str, str | None]]:
+    """What a reader of a page saves and types, in order: (name of a file, its text, None) of a block whose language is
+    followed by a name, and ("", commands, what they print) of an sh block, None where no text block follows it.
+    """
+    blocks = re.findall(r"^```(\w*) ?([^\n]*)\n(.*?)^```\s*$", page, re.MULTILINE | re.DOTALL)
+    following = [*blocks[1:], ("", "", "")]
+    return [
+        (name, text, after if language == "sh" and kind == "text" else None)
+        for (language, name, text), (kind, _, after) in zip(blocks, following, strict=True)
+        if name or language == "sh"
+    ]
+
+
 def python_blocks(page: str) -> list[tuple[str, str | None]]:
     """Each python block of a page, with the text block that follows it before any other block."""
     blocks = BLOCK.findall(page)

@@ -28,6 +28,8 @@ NEEDS = {  # beyond what fsref itself needs
     "proof.md": ("hypothesis",),
     "vcd.md": ("vcd",),
 }
+# Pages of files and commands alone, which tests of their own follow.
+FOLLOWED = {"test_bench.md"}  # test_bench.py
 # Figures come from a training, which differs between machines in its last bits: their digits are not compared.
 TRAINED = {"from_pytorch.md"}
 
@@ -38,7 +40,7 @@ def shape(text: str, page: str) -> list[str]:
     return [re.sub(r"[-+]?\d[\d,.]*", "#", line) for line in lines] if page in TRAINED else lines
 
 
-@pytest.mark.parametrize("page", sorted(path.name for path in GUIDE.glob("*.md")))
+@pytest.mark.parametrize("page", sorted({path.name for path in GUIDE.glob("*.md")} - FOLLOWED))
 def test_a_page_runs_in_an_empty_directory(page: str, tmp_path: Path) -> None:
     """Every python block of a page runs after those before it, and prints the text block that follows it; then the
     commands of sh blocks do.

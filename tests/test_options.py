@@ -154,6 +154,7 @@ ACTS = {
         "--images": (f"{MEMORIES} --data x.npz", "--images 1"),
         "--record": (f"{MEMORIES} --data x.npz", "--record hid"),
         "--observable": (f"{MEMORIES} --data x.npz", "--observable codes"),
+        "--feed": (f"{MEMORIES} --data x.npz", "--feed in"),
         "--layout": (MEMORIES, "--layout word=32"),
         "--fields": ("tiny.fs.npz --format aer --data x.npz", "--fields image,step,population,x,y,c"),
         "--force": ("tiny.fs.npz --format onnx --out there.onnx", "--force"),

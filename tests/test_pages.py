@@ -39,7 +39,7 @@ SECTIONS = {
     "COSTS.md": ["COUNT"],
     "RUNS.md": ["RUN"],
     "PROOF.md": ["PROOF"],
-    "HARDWARE.md": ["LAYOUT", "AER", "VCD", "NIR", "TRACE", "CHIP"],
+    "HARDWARE.md": ["LAYOUT", "AER", "VCD", "NIR", "TRACE", "CHIP", "BENCH"],
 }
 POINTERS = re.compile(
     r"^Code: (?P<code>\S+) · Test: (?P<test>\S+\.py::\w+) ·\s(?P<kind>Refused|Seen): (?P<end>.+)\Z", re.MULTILINE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -14,13 +15,15 @@ from fsref.formats.bundled import load
 from fsref.formats.files import check_target
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
+from fsref.simulation import fed
 from fsref.simulation.export import FORMATS, options_of
 from fsref.simulation.export import export as write
+from fsref.simulation.memory_folder import BENCH
 from fsref.simulation.recording import Record, Trace
 from fsref.simulation.run import run
 from fsref.tables import plural
 
-OF_RUN = ("source", "resize", "crop", "selection", "recorded", "observables")
+OF_RUN = ("source", "resize", "crop", "selection", "recorded", "observables", "feed")
 
 
 def with_option(name: str) -> When:
@@ -34,6 +37,7 @@ def with_option(name: str) -> When:
     needs("--layout", with_option("layout")),
     needs("--fields", with_option("fields")),
     needs("--data --resize --crop --images --record --observable", with_option("trace")),
+    needs("--feed", with_option("feed")),
 )
 @NET
 @click.option("--format", "form", type=click.Choice(tuple(FORMATS)), required=True, help="What to write.")
@@ -63,7 +67,14 @@ def with_option(name: str) -> When:
     "observables",
     multiple=True,
     type=click.Choice(OBSERVABLES),
-    help="Of a run, this (repeatable); all unless given.",
+    help="Of a run, this (repeatable); all unless given, with --feed spikes.",
+)
+@click.option(
+    "--feed",
+    multiple=True,
+    metavar="POPULATION",
+    help="Also write a test bench of a chip that gets the spikes of this population (repeatable) and answers with what "
+    "is recorded.",
 )
 @click.option(
     "--layout",
@@ -96,11 +107,13 @@ def export(net: str, form: str, out: Path | None, force: bool, as_json: bool, **
     options |= {"fields": given["fields"]} if given["fields"] is not None else {}
     trace = recorded(net, network, form, given) if any(given[name] for name in OF_RUN) else None
     options |= {"trace": trace} if trace is not None else {}
+    options |= {"feed": given["feed"]} if given["feed"] else {}
     write(network, target, form, replace=force, **options)
     of = "" if trace is None else f", a run of {plural(trace.image_count, 'image')}"
     told: Given = {"network": network.name, "id": network.id, "out": str(target), "format": form}
     told["image_count"] = None if trace is None else trace.image_count
-    show(as_json, [f"{target}: {shown(network.name or net)}, id {network.id[:12]}{of}"], told)
+    lines = [f"{target}: {shown(network.name or net)}, id {network.id[:12]}{of}"]
+    show(as_json, lines + (["\n".join(next_commands(net, target, given))] if given["feed"] else []), told)
     return 0
 
 
@@ -114,7 +127,25 @@ def recorded(name: str, net: Network, form: str, given: Given) -> Trace:
             limit = f"it holds {', '.join(held)}"
             raise UsageError("RUN-6", "--observable", f"{form} holds no {observable}", None, limit)
     images = images_of(name, net, given)
-    record = Record(given["recorded"] or None, given["observables"] or held)
-    trace = run(net, images.x[chosen(given["selection"], len(images.x))], record=record).trace
+    x, feed = images.x[chosen(given["selection"], len(images.x))], given["feed"]
+    asked = given["observables"] or (("spikes",) if feed else held)
+    record = fed.recording(net, feed, given["recorded"], asked) if feed else Record(given["recorded"] or None, asked)
+    trace = run(net, x, record=record).trace
     assert trace is not None
-    return trace
+    return fed.answered(trace, feed, asked) if feed else trace
+
+
+def next_commands(net: str, out: Path, given: Given) -> list[str]:
+    """The commands that build and run the test bench with somebody's chip, and judge its answers."""
+    where, source = quote(str(out)), quote(given["source"] or net)
+    sized = [f"--{key} {quote(str(given[key]))}" for key in ("resize", "crop") if given[key] is not None]
+    sized += [f"--images {quote(given['selection'])}"] if given["selection"] else []
+    sized += [f"--layout {quote(given['layout'])}"] if given["layout"] else []
+    macro = quote(f'-DFSREF_DIR="{out}"')
+    bench = quote(str(out / BENCH))
+    return [
+        f"iverilog -g2012 -I {where} {macro} -o bench {bench} CHIP.sv",
+        "mkdir answers",
+        "vvp -n bench",
+        " ".join(["fsref diff", quote(net), source, *sized, "answers"]),
+    ]

@@ -22,9 +22,11 @@ Pairs: TypeAlias = Iterator[tuple[str, Constant]]
 WINDOW = ("KH", "KW", "SY", "SX", "TOP", "LEFT", "BOTTOM", "RIGHT")
 
 
-def constants(net: Network, layout: Layout, memories: Sequence[Memory], suffix: str, images: int) -> Constants:
+def constants(
+    net: Network, layout: Layout, memories: Sequence[Memory], suffix: str, images: int
+) -> tuple[Constants, dict[str, str]]:
     """Names and values, in order: of the network; of each population, what enters it and each of their memories, the
-    name of these first, in capitals.
+    name of these first, in capitals; and these names.
     """
     pieces: dict[str, Constants] = {}
     places = {p.name: place for place, p in enumerate(net.populations)}
@@ -39,15 +41,16 @@ def constants(net: Network, layout: Layout, memories: Sequence[Memory], suffix: 
     found: Constants = {"ID": net.id, "NAME": net.name, "IMAGES": images, "POPULATIONS": len(net.populations)}
     found |= {"PROJECTIONS": len(net.projections), "STEPS": net.schedule.steps, "LATENCY": net.schedule.latency}
     order = chain.from_iterable((p.name, *net.into(p.name)) for p in net.populations)
-    plain = {name: re.sub(r"[^A-Z0-9]", "_", name.replace("->", "_to_").upper()) for name in order}
+    capitals = {name: re.sub(r"[^A-Z0-9]", "_", name.replace("->", "_to_").upper()) for name in order}
+    plain = {name: stem if stem[0].isalpha() else f"P_{stem}" for name, stem in capitals.items()}
     numbered = {name: f"{stem}_{index}" for index, (name, stem) in enumerate(plain.items())}
-    return next(made for names in (plain, numbered) if (made := _named(found, names, pieces)) is not None)
+    pairs = ((_named(found, names, pieces), names) for names in (plain, numbered))
+    return next((made, names) for made, names in pairs if made is not None)
 
 
 def _named(found: Constants, names: Mapping[str, str], pieces: Mapping[str, Constants]) -> Constants | None:
     """All constants by name; None where two have one name."""
-    stems = {name: stem if stem[0].isalpha() else f"P_{stem}" for name, stem in names.items()}
-    pairs = [(f"{stem}_{key}", value) for name, stem in stems.items() for key, value in pieces[name].items()]
+    pairs = [(f"{stem}_{key}", value) for name, stem in names.items() for key, value in pieces[name].items()]
     made = {**found, **dict(pairs)}
     return made if len(made) == len(found) + len(pairs) else None
 

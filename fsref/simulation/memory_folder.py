@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.errors import FileError, LimitError
-from fsref.formats import coe, headers, mif, readmemh
+from fsref.formats import bench, coe, headers, mif, readmemh
 from fsref.formats import layout as layouts
 from fsref.formats.files import NewFolder, path_of
 from fsref.formats.hexadecimal import MAX_BYTES, MAX_TEXT
@@ -25,7 +25,7 @@ from fsref.formats.memories import PARAMETERS, Memory, parameters
 from fsref.formats.words import Words
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
-from fsref.simulation import dumps, folder_told
+from fsref.simulation import dumps, fed, folder_told
 from fsref.simulation.folder_told import MANIFEST, Told
 from fsref.simulation.recording import Key, Trace, check_trace
 from fsref.version import SPEC_VERSION, __version__
@@ -33,13 +33,14 @@ from fsref.version import SPEC_VERSION, __version__
 NAME = re.compile(  # of a memory: population or projection, index, what it holds, suffix
     rf"(population|projection)\.([0-9]{{1,6}})\.({'|'.join((*PARAMETERS, *OBSERVABLES))})(\.mem|\.coe|\.mif)"
 )
-SYSTEMVERILOG, C = "fsref_network.svh", "fsref_network.h"
+SYSTEMVERILOG, C, BENCH = "fsref_network.svh", "fsref_network.h", "fsref_bench.sv"
 Given = Layout | Mapping[str, Any] | str | PathLike[str] | None
 
 
 def is_ours(names: set[str]) -> bool:
     """Whether files of these names are a folder of memories, in whichever format, and nothing else."""
-    return MANIFEST in names and all(name in (MANIFEST, SYSTEMVERILOG, C) or NAME.fullmatch(name) for name in names)
+    known = (MANIFEST, SYSTEMVERILOG, C, BENCH)
+    return MANIFEST in names and all(name in known or NAME.fullmatch(name) for name in names)
 
 
 class Text(Protocol):
@@ -78,10 +79,23 @@ class Folder:
         `layout` is a mapping of the keys of LAYOUT-1 to LAYOUT-4, or the path of a JSON file that holds one. Errors:
         UsageError, also for a word that is too narrow, LimitError, FileError.
         """
-        chosen = layouts.given(layout, net)
+        self._write(net, path, trace, layouts.given(layout, net), replace, ())
+
+    def _write(
+        self,
+        net: Network,
+        path: str | PathLike[str],
+        trace: Trace | None,
+        chosen: Layout,
+        replace: bool,
+        feed: Sequence[str],
+    ) -> None:
+        """Write a folder, with a test bench of a chip that gets the spikes of `feed`, when there are such."""
         if trace is not None:
             check_trace(trace, "trace")
             folder_told.check_network(trace.net, net)
+        if feed:
+            fed.check_feed(net, feed, trace)
         written: list[Memory] = []
         images = 0 if trace is None else trace.image_count
         with NewFolder(path_of(path, "export"), "LAYOUT-5", "folders of memories", self.is_ours, replace) as folder:
@@ -92,7 +106,7 @@ class Folder:
                 data = self.text.write(memory.words, told)
                 folder.add(memory.file + self.text.SUFFIX, data)
                 written.append(memory)
-            known = headers.constants(net, chosen, written, self.text.SUFFIX, images)
+            known, stems = headers.constants(net, chosen, written, self.text.SUFFIX, images)
             about: dict[str, Any] = {"fsref": __version__, "spec_version": SPEC_VERSION, "schema": folder_told.SCHEMA}
             about |= {"format": self.name, "network": net.name, "id": net.id, "image_count": images}
             about |= {"layout": chosen.to_dict(), "populations": folder_told.populations(trace)}
@@ -101,6 +115,8 @@ class Folder:
             comment = f"fsref {__version__}, network {net.id}"
             folder.add(SYSTEMVERILOG, headers.systemverilog(known, comment))
             folder.add(C, headers.c(known, comment))
+            if feed:
+                folder.add(BENCH, bench.text(net, chosen, feed, written, stems, comment))
 
     def _check_size(self, memory: Memory) -> None:
         """Nothing, when a memory is one that is read back. Errors: LimitError."""
@@ -169,7 +185,27 @@ class Folder:
         return dumps.array_of(net, told.layout, key, words, told.selection, str(path))
 
 
-FOLDERS = {form: Folder(form, text) for form, text in (("readmemh", readmemh), ("coe", coe), ("mif", mif))}
+@dataclass(frozen=True)
+class BenchFolder(Folder):
+    """The format of folders of memories that simulators read, with a test bench where one is wanted."""
+
+    def save(
+        self,
+        net: Network,
+        path: str | PathLike[str],
+        trace: Trace | None = None,
+        layout: Given = None,
+        replace: bool = False,
+        feed: Iterable[str] = (),
+    ) -> None:
+        """Write a folder as Folder.save does, and a test bench of a chip that gets the spikes of the populations `feed`
+        and answers with all else that `trace` holds (BENCH-1). Errors: UsageError, LimitError, FileError.
+        """
+        names = (feed,) if isinstance(feed, str) else tuple(feed)
+        self._write(net, path, trace, layouts.given(layout, net), replace, names)
+
+
+FOLDERS = {"readmemh": BenchFolder("readmemh", readmemh), "coe": Folder("coe", coe), "mif": Folder("mif", mif)}
 
 
 def _memories(net: Network, layout: Layout, trace: Trace | None) -> Iterator[Memory]:

@@ -1,0 +1,58 @@
+
+// The spikes of a population that enter the chip in a step of an image; x where no step is offered.
+module fsref_stimulus #(
+    parameter FILE = "", WORDS = 1, BITS = 1, NEURONS = 1, K = 1, START = 0, TRAINS = 1
+) (
+    input valid, input signed [31:0] image, input signed [31:0] step, output reg [NEURONS-1:0] spikes
+);
+  reg [BITS-1:0] words [0:WORDS-1];
+  integer t, j;
+  initial begin
+    $readmemh(FILE, words);
+    if (^words[WORDS-1] === 1'bx) $fatal(1, "fsref_bench: no stimuli in %0s: is FSREF_DIR its folder?", FILE);
+  end
+  always @(valid, image, step) begin
+    t = step - START;
+    if (valid !== 1) spikes = {NEURONS{1'bx}};
+    else if (t < 0 || t >= K) spikes = 0;
+    else if (TRAINS) for (j = 0; j < NEURONS; j = j + 1) spikes[j] = words[image*NEURONS + j][K-1-t];
+    else spikes = words[image*K + t];
+  end
+endmodule
+
+// The answers of a port: of each image so many beats, each of so many lanes, which are words or bits of trains.
+module fsref_answers #(
+    parameter NAME = "", FILE = "", WORDS = 1, BITS = 1, LANES = 1, BEATS = 1, TRAINS = 0
+) (
+    input clk, input open, input signed [31:0] image, input valid, input [LANES*(TRAINS ? 1 : BITS)-1:0] data,
+    output full, output reg more
+);
+  reg [BITS-1:0] words [0:WORDS-1];
+  integer beats = 0, unknown = 0, file, j;
+  assign full = beats == BEATS;
+  initial begin
+    more = 0;
+    file = $fopen(FILE, "w");  // and nothing of an earlier run stays
+    if (file == 0) $fatal(1, "fsref_bench: cannot write %0s: make its folder", FILE);
+    $fclose(file);
+  end
+  always @(posedge clk)
+    if (valid === 1 && (full || !open)) more <= 1;
+    else if (!open) beats <= 0;
+    else if (valid === 1) begin
+      if (^data === 1'bx) begin
+        if (unknown == 0) $display("fsref_bench: x or z in %0s, image %0d, answer %0d of %0d", NAME, image, beats, BEATS);
+        unknown = unknown + 1;
+      end
+      for (j = 0; j < LANES; j = j + 1)
+        if (TRAINS) begin
+          if (beats == 0) words[image*LANES + j] = 0;
+          words[image*LANES + j][BEATS-1-beats] = data[j];
+        end else words[(image*BEATS + beats)*LANES + j] = data[BITS*j +: BITS];
+      beats <= beats + 1;
+    end
+  task write(input integer images);
+    if (images > 0) $writememh(FILE, words, 0, images * (WORDS / fsref_network::IMAGES) - 1);
+  endtask
+  task tell; $display("  %0s: %0d of %0d answers, valid %b", NAME, beats, BEATS, valid); endtask
+endmodule

@@ -1,0 +1,299 @@
+"""Test benches of somebody's chip (BENCH): the page that leads to one, followed to the letter; chips of other kinds."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fsref
+from blocks import shell_session
+from fsref.cli.main import main
+from fsref.errors import FileError, LimitError, UsageError
+from fsref.formats.memories import PARAMETERS, stems
+from handmade import draw, residual, tiny
+from refusals import refused
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "fsref" / "guide" / "test_bench.md"
+simulated = pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
+
+
+def shell(commands: str, at: Path) -> subprocess.CompletedProcess[str]:
+    """What commands of a shell print in a folder, where `fsref` is the one of these tests."""
+    tools = at.parent / "tools"
+    tools.mkdir(exist_ok=True)
+    (tools / "fsref").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fsref "$@"\n')
+    (tools / "fsref").chmod(0o755)
+    settings = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "COLUMNS": "80"}
+    settings["PATH"] = f"{tools}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        ["sh", "-c", commands], cwd=at, env=settings, capture_output=True, encoding="utf-8", timeout=120
+    )
+
+
+@simulated
+def test_the_page_followed_to_the_letter(tmp_path: Path) -> None:
+    """In an empty directory, every file of the page saved and every command of it typed prints what the page shows, up
+    to the first wrong neuron of a chip with a bug; the chip has at most 60 lines.
+    """
+    at = tmp_path / "empty"
+    at.mkdir()
+    session = shell_session(PAGE.read_text(encoding="utf-8"))
+    assert [len(text.splitlines()) <= 60 for name, text, _ in session if name] == [True]
+    for name, text, shown in session:
+        if name:
+            (at / name).write_text(text, encoding="utf-8")
+            continue
+        done = shell(text, at)
+        assert done.stderr == "" and done.returncode == int("wrong.sv" in text), (text, done.stderr)
+        if shown is not None:
+            assert done.stdout == shown
+
+
+def simulate(at: Path, chip: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """What the test bench in the folder `memories` prints with a chip, its answers in a new folder `answers`."""
+    shutil.rmtree(at / "answers", ignore_errors=True)
+    (at / "answers").mkdir()
+    build = ["iverilog", "-g2012", "-I", "memories", '-DFSREF_DIR="memories"', "-o", "bench"]
+    build += [option for option in options if option.startswith("-")]
+    done = subprocess.run(
+        [*build, "memories/fsref_bench.sv", str(chip)], cwd=at, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    run = ["vvp", "-n", "bench", *(option for option in options if option.startswith("+"))]
+    return subprocess.run(run, cwd=at, capture_output=True, text=True, timeout=60)
+
+
+@simulated
+def test_a_serial_chip_of_the_whole_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A chip that takes no step while it computes, a neuron a clock, whose ports answer long after each other, is fed
+    and judged as well: right, and with an input of an unobserved layer missing, wrong first in the next one observed.
+    """
+    monkeypatch.chdir(tmp_path)
+    words = "export digits --format readmemh --images 0:2 --feed input --record conv1 --record conv2 --record logits"
+    assert main([*words.split(), "--layout", "word=32", "--out", "memories"]) == 0
+    right = Path(__file__).with_name("serial_chip.sv")
+    wrong = tmp_path / "wrong.sv"
+    wrong.write_text(right.read_text().replace("`CONV(CONV1, MERGE1, W3);", ""))
+    for chip, code, says in ((right, 0, "all equal"), (wrong, 1, "first in conv2: image 0 step 27 neuron")):
+        done = simulate(tmp_path, chip, "-DFSREF_CHIP=serial")
+        told = "fsref_bench: 2 images in 7141 clocks. Next: fsref diff digits IMAGES answers --layout word=32\n"
+        assert (done.returncode, done.stdout) == (0, told)
+        capsys.readouterr()
+        assert main("diff digits digits --images 0:2 --layout word=32 answers".split()) == code
+        assert says in capsys.readouterr().out
+
+
+def replay(net: fsref.Network, trace: fsref.Trace, feed: list[str], by_step: bool, answer: str = "1") -> str:
+    """A chip that prints the spikes that it is fed, and answers what the memories say is right, each port a clock
+    later than the one before; where `answer` is 0 it is silent.
+    """
+    ports, memories, loads, plays = [], [], [], []
+    for name in feed:
+        ports.append(f"input [{name.upper()}_NEURONS-1:0] {name}_spikes")
+    for number, (of, what) in enumerate(key for key in trace.arrays if key[0] not in feed):
+        stem = of.replace("->", "_to_").replace("#", "_").upper()
+        name, constant = f"{stem}_{what}".lower(), f"{stem}_{what.upper()}"
+        neurons = net[net.named_projections[of].target if what == "sums" else of].neurons
+        beats = net.steps[of] if what in ("spikes", "membranes") else 1
+        bits = 1 if what == "spikes" else f"{constant}_BITS"
+        ports.append(f"output reg {name}_valid, output reg [{neurons}*{bits}-1:0] {name}")
+        memories.append(f"reg [{constant}_BITS-1:0] m_{name} [0:{constant}_WORDS-1]; integer b_{name} = {beats};")
+        loads.append(f"$readmemh({constant}_FILE, m_{name});")
+        word = f"m_{name}[(image*{beats} + b_{name})*{neurons} + j]"
+        if what == "spikes":
+            word = f"m_{name}[image*{beats} + b_{name}][j]"
+            word = word if by_step else f"m_{name}[image*{neurons} + j][{beats - 1} - b_{name}]"
+        put = f"{name}[j] <= {word}" if what == "spikes" else f"{name}[j*{bits} +: {bits}] <= {word}"
+        plays.append(f"""
+        if (valid && start) b_{name} = -{number};
+        if (b_{name} >= 0 && b_{name} < {beats} && {answer}) begin
+          for (j = 0; j < {neurons}; j = j + 1) {put};
+          {name}_valid <= 1;
+        end else {name}_valid <= 0;
+        b_{name} = b_{name} + 1;""")
+    seen = ", ".join(f"{name}_spikes" for name in feed)
+    lines = ['`include "fsref_network.svh"', "module chip import fsref_network::*; ("]
+    lines += ["input clk, rst, start, valid, output ready,", ",\n".join(ports), ");", *memories]
+    lines += ["integer image = -1, j; assign ready = 1;", "initial begin", *loads, "end", "always @(posedge clk) begin"]
+    lines += ["if (valid && start) image = image + 1;", f'if (valid) $display("{" %b" * len(feed)}", {seen});', *plays]
+    return "\n".join([*lines, "end", "endmodule", ""])
+
+
+def chosen(trace: fsref.Trace, feed: list[str]) -> fsref.Trace:
+    """A recording without what is not fed to a chip: everything of these populations but their spikes."""
+    kept = {(of, what): array for (of, what), array in trace.arrays.items() if of not in feed or what == "spikes"}
+    return fsref.Trace(trace.net, trace.image_count, trace.selection, kept)
+
+
+@simulated
+@pytest.mark.parametrize(
+    ("feed", "others", "layout"),
+    [
+        (["in"], ["stem", "pool", "mid", "sum", "out"], {}),
+        (["in"], ["stem", "out"], {"neurons": "hwc", "spikes": "steps", "shift": 2}),
+        (["pool", "mid"], ["sum"], {"word": 24, "shift": {"sum": 1}}),
+    ],
+)
+def test_every_observable_in_every_layout(
+    feed: list[str], others: list[str], layout: dict[str, Any], tmp_path: Path
+) -> None:
+    """Spikes go to the chip in the step and at the bit that the rules say, and all five observables come back as they
+    left the chip, each port at its own time.
+    """
+    net = residual(fsref.fs_relu(5, 3))
+    record = fsref.Record([*feed, *others], ["sums", "opening", "spikes", "membranes", "codes"])
+    trace = chosen(fsref.run(net, draw(net, 3), record=record).trace, feed)  # type: ignore[arg-type]
+    fsref.export(net, tmp_path / "memories", "readmemh", trace=trace, layout=layout, feed=feed)
+    (tmp_path / "chip.sv").write_text(replay(net, trace, feed, layout.get("spikes") == "steps"))
+    done = simulate(tmp_path, tmp_path / "chip.sv")
+    assert (done.returncode, done.stderr) == (0, "")
+    *lines, last = done.stdout.splitlines()
+    assert last.startswith("fsref_bench: 3 images in ") and " Next: fsref diff NET IMAGES answers" in last
+    starts = [net.schedule.start[name] for name in feed]
+    stop = max(net.schedule.start[name] + net.steps[name] for name in others)
+    wanted = []
+    for image in range(3):
+        for step in range(min(starts), stop):
+            vectors = []
+            for name, start in zip(feed, starts, strict=True):
+                t, flags = step - start, np.zeros(net[name].neurons, np.int64)
+                if 0 <= t < net.steps[name]:
+                    flags = trace[name, "spikes"][image].astype(np.int64) >> (net.steps[name] - 1 - t) & 1
+                if layout.get("neurons") == "hwc":
+                    flags = flags.reshape(net[name].shape).transpose(1, 2, 0).reshape(-1)
+                vectors.append("".join(map(str, flags[::-1])))
+            wanted.append(" " + " ".join(vectors))
+    assert lines == wanted
+    for path in (tmp_path / "answers").iterdir():
+        right = (tmp_path / "memories" / path.name).read_text().split("\n", 1)[1].split()
+        written = path.read_text().splitlines()
+        assert [line for line in written if line and not line.startswith("//")] == right
+    found = fsref.read_trace(tmp_path / "answers", net=net, layout=layout)
+    assert set(found.arrays) == {key for key in trace.arrays if key[0] not in feed}
+
+
+@simulated
+def test_a_chip_that_does_not_answer(tmp_path: Path) -> None:
+    """A chip that stops, answers too much, or drives nothing ends the run with its state and exit code 1; whole images
+    that it answered before are kept, and nothing of an earlier run is; an answer that holds x is told.
+    """
+    net, feed = tiny(), ["in"]
+    record = fsref.Record(None, ["spikes", "opening"])
+    trace = chosen(fsref.run(net, draw(net, 4), record=record).trace, feed)  # type: ignore[arg-type]
+    fsref.export(net, tmp_path / "memories", "readmemh", trace=trace, feed="in")
+    chip = tmp_path / "chip.sv"
+    right = replay(net, trace, feed, False)
+    cases: Mapping[str, tuple[str, str, int | None]] = {
+        "does not go on (+timeout=CLOCKS): image 2, step 6": (replay(net, trace, feed, False, "image < 2"), "", 2),
+        "has an answer too many: image 1": (right.replace("b_out_opening < 1 &&", "b_out_opening <= image &&"), "", 1),
+        "leaves ready or a valid x or z: image 0, step 0, ready z": (right.replace("assign ready = 1;", ""), "", 0),
+        "": (
+            right.replace("hid_spikes[j] <=", "hid_spikes[j] <= image == 1 ? 1'bz :"),
+            "x or z in hid_spikes, image 1",
+            None,
+        ),
+    }
+    for says, (text, also, whole) in cases.items():
+        assert text != right
+        chip.write_text(text)
+        done = simulate(tmp_path, chip, "+timeout=100")
+        assert done.returncode == 1 and also in done.stdout
+        if whole is None:
+            assert "fsref_bench: answers hold x or z" in done.stdout
+            with refused(FileError, "LAYOUT-6", says="is unknown"):
+                fsref.read_trace(tmp_path / "answers", net=net)
+            continue
+        assert f"fsref_bench: the chip {says}" in done.stdout and "of 1 answers, valid" in done.stdout
+        assert f"stopped; {whole} whole images are in answers" in done.stdout
+        if whole:
+            found = fsref.read_trace(tmp_path / "answers", net=net)
+            assert found.image_count == whole and len(found.arrays) == 3
+        else:
+            assert {path.read_text() for path in (tmp_path / "answers").iterdir()} == {""}
+    shutil.rmtree(tmp_path / "answers")
+    done = subprocess.run(["vvp", "-n", "bench"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and ": make its folder" in done.stdout
+    (tmp_path / "memories").rename(tmp_path / "elsewhere")
+    (tmp_path / "answers").mkdir()
+    done = subprocess.run(["vvp", "-n", "bench"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "is FSREF_DIR its folder?" in done.stdout
+
+
+def test_what_is_no_test_bench(tmp_path: Path) -> None:
+    """What no chip could be fed or asked is one line, and nothing is written."""
+    net = residual()
+    record = fsref.Record(None, ["spikes", "membranes", "opening"])
+    images = draw(net, 2)
+    trace = fsref.run(net, images, record=record).trace
+    assert trace is not None
+
+    def export(path: str = "m", form: str = "readmemh", **options: Any) -> None:
+        fsref.export(net, tmp_path / path, form, **{"trace": trace, "feed": ["in"], **options})
+
+    def only(populations: Any, **changes: Any) -> Any:
+        given = {"observables": ["spikes", "opening"], **changes}
+        return fsref.run(net, images, record=fsref.Record(populations, **given)).trace
+
+    with refused(UsageError, "BENCH-1", "feed", "inn", says="unknown population: inn (in, stem, pool, mid, sum)"):
+        export(feed="inn")
+    with refused(UsageError, "BENCH-1", "feed", "out", says="has no spikes"):
+        export(feed=["out"])
+    with refused(UsageError, "BENCH-1", "feed", [3], says="unknown population"):
+        export(feed=[[3]])
+    with refused(UsageError, "BENCH-1", "trace", "in", says="from its feed: in (feed it, too)"):
+        export(feed=["stem"])
+    with refused(UsageError, "BENCH-1", "trace", "sum", says="it needs pool, mid before it"):
+        export(feed=["mid"], trace=only(["mid", "sum"]))
+    with refused(UsageError, "BENCH-1", "feed", "in", says="its spikes were not recorded"):
+        export(trace=only(["stem"]))
+    with refused(UsageError, "BENCH-1", "feed", "in", says="its spikes were not recorded"):
+        export(trace=None)
+    with refused(UsageError, "BENCH-1", "trace", says="holds nothing that a chip answers"):
+        export(trace=only(["in"]))
+    for partial in (only({"in": None, "stem": [1, 2]}), only(None, steps=[0, 1])):
+        with refused(UsageError, "BENCH-1", "trace", says="wanted whole populations, all of their steps"):
+            export(trace=partial)
+    for layout in ({"bits": "low"}, {"bytes": "low"}, {"spikes": "steps", "word": 32}):
+        with refused(UsageError, "BENCH-1", "feed", says="wanted bits high, bytes high, and no word beside"):
+            export(layout=layout)
+    with refused(LimitError, "BENCH-1", "stem opening", "67200 bits", says="at most 65536"):
+        export(layout={"word": 400})
+    with refused(UsageError, "FILE-5", "export", "feed", says="unknown option of coe"):
+        export(form="coe")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_line_records_what_a_chip_gets_and_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without --record all that follows from what is fed answers, with spikes and the logits alone; commands that come
+    next are printed with what was given, quoted; formats without test benches refuse --feed.
+    """
+    monkeypatch.chdir(tmp_path)
+    words = "export digits --format readmemh --images 1,3 --feed merge1 --out".split()
+    assert main([*words, "two words"]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == [
+        "iverilog -g2012 -I 'two words' '-DFSREF_DIR=\"two words\"' -o bench 'two words/fsref_bench.sv' CHIP.sv",
+        "mkdir answers",
+        "vvp -n bench",
+        "fsref diff digits digits --images 1,3 answers",
+    ]
+    names = {path.name for path in Path("two words").iterdir()}
+    observed = {f"population.{at}.spikes.mem" for at in (3, 4, 5)} | {"population.6.opening.mem"}
+    others = {f"{stem}.{what}.mem" for stem in stems(fsref.load("digits")).values() for what in PARAMETERS}
+    told = {"manifest.json", "fsref_network.svh", "fsref_network.h", "fsref_bench.sv"}
+    assert names - others - told == observed and told <= names
+    assert main([*words, "two words", "--force"]) == 0
+    assert main("export digits --format mif --feed input --out m".split()) == 2
+    assert "--feed: goes with --format readmemh [RUN-6]" in capsys.readouterr().err
