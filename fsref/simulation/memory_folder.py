@@ -37,7 +37,7 @@ SYSTEMVERILOG, C = "fsref_network.svh", "fsref_network.h"
 Given = Layout | Mapping[str, Any] | str | PathLike[str] | None
 
 
-def is_ours(names: set[str]) -> bool:
+def is_ours(folder: Path, names: set[str]) -> bool:
     """Whether files of these names are a folder of memories, in whichever format, and nothing else."""
     return MANIFEST in names and all(name in (MANIFEST, SYSTEMVERILOG, C) or NAME.fullmatch(name) for name in names)
 
