@@ -293,7 +293,7 @@ def test_errors_say_what_to_do(call: Call, model: Path, monkeypatch: pytest.Monk
     assert call("run", "tiny.fs.npz", "--data", "cifar10") == (2, "", line)
     Path("tiny.txt").write_text("x")
     assert call("run", "tiny.fs.npz", "--data", "tiny.txt")[2].startswith(
-        "fsref: error: tiny.txt: is a file, not a folder (wanted digits, "
+        "fsref: error: tiny.txt: no kind of picture that fsref reads has this suffix (wanted .bmp, "
     )
 
 

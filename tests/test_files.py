@@ -60,7 +60,7 @@ def held(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def plain(names: set[str]) -> bool:
+def plain(folder: Path, names: set[str]) -> bool:
     """Whether only `a` and `b` are there."""
     return names <= {"a", "b"}
 
@@ -108,13 +108,14 @@ def test_what_is_there_is_replaced_only_when_asked(
     arguments, target = command.split(), tmp_path / name
     if inside:
         target.mkdir()
-    (target / inside).write_bytes(b"old")
+    old = b'{"files": {}, "note": "old"}'  # all that a folder needs to be a recording
+    (target / inside).write_bytes(old)
     before = held(tmp_path)
     code, out, err = call(*arguments)
     assert (code, out) == (2, "") and "is there already" in err and "--force" in err and err.endswith("[RUN-5]\n")
     assert held(tmp_path) == before
     code, _, err = call(*arguments, "--force")
-    assert (code, err) == (0, "") and held(tmp_path).keys() >= before.keys() and b"old" not in held(tmp_path).values()
+    assert (code, err) == (0, "") and held(tmp_path).keys() >= before.keys() and old not in held(tmp_path).values()
     if inside:
         (target / "notes.txt").write_text("mine")
     else:

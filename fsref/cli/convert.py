@@ -214,10 +214,10 @@ def convert(
     if not as_json:
         said(fill(f"{shown(graph.name or Path(model).stem)}: {nodes}", WIDTH))
         for note in graph.notes:
-            said(f"note: {shown(note)}")
+            said(fill(f"note: {shown(note)}", WIDTH))
         said(f"{float_score} of {shown(tested)}{calibrating}")
     for note in float_score.notes:  # before what takes long
-        said(f"fsref: note: {shown(note)}" if as_json else f"note: {shown(note)}", err=as_json)
+        said(f"fsref: note: {shown(note)}" if as_json else fill(f"note: {shown(note)}", WIDTH), err=as_json)
     if expected is not None:
         if float_score.labels is None:
             raise UsageError("CONV-8", "--expect", "the images have no classes to measure accuracy with", tested)

@@ -169,8 +169,8 @@ def _no_source(path: Path) -> FileError:
     """The error for a path of which nothing here reads images."""
     problem, limit = "no such image or folder of images", f"wanted {SOURCES}"
     if path.is_file():
-        kinds = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
-        problem, limit = "no kind of picture that fsref reads has this name", f"wanted {kinds}; else {SOURCES}"
+        problem = "no kind of picture that fsref reads has this suffix"
+        limit = f"wanted {', '.join(sorted(SUFFIXES))}; or {SOURCES}"
     if path.is_file() and path.name.casefold() == "labels.csv":
         named = "" if path.name == "labels.csv" else ", and the table in it labels.csv"
         problem, limit = "is a table of labels, not a folder with one", f"name the folder: {path.parent}{named}"
