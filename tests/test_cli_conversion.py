@@ -458,6 +458,13 @@ def test_convert_takes_onnx_with_its_contract(call: Call, files: Path) -> None:
     assert (code, err) == (0, "") and "agreement" in out
     net = fsref.load(files / "tiny.fs.npz")
     assert net.contract is not None and net.contract.mean == (0.4, 0.5, 0.6) and net.contract.std == (0.25, 0.25, 0.25)
+    np.savez(files / "few.npz", x=drawn(20) // 16)
+    sixteen = ("--mean", "0.5", "--std", "0.25", "--scale", "1/16", "--max-code", "16")
+    code, out, err = call("convert", "tiny.onnx", "--data", "few.npz", "--out", "few.fs.npz", *sixteen)
+    assert (code, err) == (0, "") and fsref.load(files / "few.fs.npz").input.max_code == 16
+    following = shlex.split(out.splitlines()[-1].removeprefix("next"))
+    assert following[-4:] == ["--scale", "1/16", "--max-code", "16"] and call(*following[1:])[0] == 0
+    assert "code out of range" in call("compare", "tiny.onnx", "few.fs.npz", "--data", "bare.npz", *sixteen)[2]
     graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
     onnx.save(
         onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8),
@@ -498,6 +505,15 @@ def test_convert_stays_below_its_memory_limit(call: Call) -> None:
     assert err.startswith("fsref: error: convert: needs more memory than allowed: ")
     assert err.endswith(f" bytes (memory_limit {2**26}) [RUN-3]\n")
     assert sorted(path.name for path in Path().iterdir()) == before
+
+
+def test_a_conversion_that_does_not_fit_is_refused_first(call: Call, files: Path, monkeypatch: Any) -> None:
+    """Calibration and quantisation are known from shapes alone, so the float network sees no image before (RUN-3)."""
+    monkeypatch.setattr(Graph, "forward", lambda *_: pytest.fail("it ran"))
+    code, out, err = call("convert", "net.npz", "--data", "images.npz", "--memory-limit", "4M")
+    assert (code, out) == (2, "") and err.startswith("fsref: error: convert: needs more memory than allowed: ")
+    with refused(fsref.errors.LimitError, "RUN-3", "convert"):
+        fsref.convert_and_score(residual(), drawn(20), memory_limit=2**22)
 
 
 def test_an_accuracy_at_chance_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

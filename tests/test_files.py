@@ -114,7 +114,8 @@ def test_what_is_there_is_replaced_only_when_asked(
     code, out, err = call(*arguments)
     assert (code, out) == (2, "") and "is there already" in err and "--force" in err and err.endswith("[RUN-5]\n")
     assert held(tmp_path) == before
-    code, _, err = call(*arguments, "--force")
+    code, out, err = call(*arguments, "--force")
+    assert target.name in out.split("written")[-1]  # it says what it wrote
     assert (code, err) == (0, "") and held(tmp_path).keys() >= before.keys() and old not in held(tmp_path).values()
     if inside:
         (target / "notes.txt").write_text("mine")
@@ -189,6 +190,37 @@ def test_python_replaces_files_and_asks_before_folders(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     run(net, images, record=Record(path=tmp_path / "empty", replace=True))
     assert read_trace(tmp_path / "empty").image_count == read_trace(tmp_path / "new").image_count == 2
+
+
+@pytest.mark.parametrize(
+    "verb", [verb for verb in VERBS if "--" in verb and verb not in ("run --out", "evaluate --plots")]
+)
+def test_a_file_is_not_named_as_a_folder(call: Call, tmp_path: Path, verb: str) -> None:
+    """A name that ends in / is that of a folder: nothing is read, and no file without the / is written."""
+    code, out, err = call(*VERBS[verb][0].split()[:-1], "new/")
+    option = verb.split()[1]
+    line = f"fsref: error: {option}: names a folder: new/ (a file is written: a name without / at its end) [RUN-5]\n"
+    assert (code, out, err) == (2, "", line) and not list(tmp_path.iterdir())
+
+
+def test_a_recording_is_replaced_whole_and_alone(call: Call, tmp_path: Path) -> None:
+    """A file that has the name of an array, but that recording.json does not list, is somebody's and stays; a recording
+    that lacks a file is still one.
+    """
+    saved(tmp_path)
+    asked = ("run", "tiny.fs.npz", "--data", "x.npz", "--out", "r", "--force")
+    assert call(*asked)[0] == 0
+    mine = tmp_path / "r" / "population.9999.spikes.npy"
+    mine.write_bytes(b"mine")
+    before = held(tmp_path)
+    code, out, err = call(*asked)
+    assert (code, out) == (2, "") and "holds something else: r" in err and held(tmp_path) == before
+    mine.unlink()
+    (tmp_path / "r" / "population.1.codes.npy").unlink()
+    assert call(*asked)[0] == 0
+    for wrong in ("", "{}", "[]", '{"files": 5}', '{"files": [[]]}', "[" * 10**5):
+        (tmp_path / "r" / "recording.json").write_text(wrong)
+        assert "holds something else: r" in call(*asked)[2]
 
 
 def test_what_is_no_file_is_not_replaced(call: Call, tmp_path: Path) -> None:
