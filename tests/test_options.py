@@ -140,7 +140,7 @@ ACTS = {
         "--mean": (MADE, "--mean 0.1"),
         "--std": (MADE, "--std 0.1"),
         "--scale": (MADE, "--scale 1"),
-        "--max-code": (MADE, "--max-code 300"),
+        "--max-code": (MADE, "--max-code 254"),
         "--order": (MADE, "--order BGR"),
         "--size": (MADE, "--size 3x9x9"),
         "--force": (f"{MADE} --plot there.svg", "--force"),
