@@ -203,23 +203,32 @@ def test_a_file_is_not_named_as_a_folder(call: Call, tmp_path: Path, verb: str) 
     assert (code, out, err) == (2, "", line) and not list(tmp_path.iterdir())
 
 
-def test_a_recording_is_replaced_whole_and_alone(call: Call, tmp_path: Path) -> None:
-    """A file that has the name of an array, but that recording.json does not list, is somebody's and stays; a recording
-    that lacks a file is still one.
+@pytest.mark.parametrize(
+    ("command", "listing", "one", "mine"),
+    [
+        ("run tiny.fs.npz --data x.npz", "recording.json", "population.1.codes.npy", "population.9999.spikes.npy"),
+        ("export tiny.fs.npz --format readmemh", "manifest.json", "population.1.bias.mem", "population.9999.bias.mem"),
+    ],
+)
+def test_a_folder_is_replaced_whole_and_alone(
+    call: Call, tmp_path: Path, command: str, listing: str, one: str, mine: str
+) -> None:
+    """A file that has the name of one of ours, but that the folder's own list does not hold, is somebody's and stays; a
+    folder that lacks a file is still replaced, one without a list is not.
     """
     saved(tmp_path)
-    asked = ("run", "tiny.fs.npz", "--data", "x.npz", "--out", "r", "--force")
+    folder, asked = tmp_path / "r", (*command.split(), "--out", "r", "--force")
     assert call(*asked)[0] == 0
-    mine = tmp_path / "r" / "population.9999.spikes.npy"
-    mine.write_bytes(b"mine")
+    (folder / mine).write_bytes(b"mine")
     before = held(tmp_path)
     code, out, err = call(*asked)
     assert (code, out) == (2, "") and "holds something else: r" in err and held(tmp_path) == before
-    mine.unlink()
-    (tmp_path / "r" / "population.1.codes.npy").unlink()
-    assert call(*asked)[0] == 0
-    for wrong in ("", "{}", "[]", '{"files": 5}', '{"files": [[]]}', "[" * 10**5):
-        (tmp_path / "r" / "recording.json").write_text(wrong)
+    (folder / mine).unlink()
+    (folder / one).unlink()
+    assert call(*asked)[0] == 0 and (folder / one).exists()
+    key = "files" if listing == "recording.json" else "memories"
+    for wrong in ("", "{}", "[]", f'{{"{key}": 5}}', f'{{"{key}": [[]]}}', "[" * 10**5):
+        (folder / listing).write_text(wrong)
         assert "holds something else: r" in call(*asked)[2]
 
 

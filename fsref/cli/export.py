@@ -93,11 +93,13 @@ def export(net: str, form: str, out: str | None, force: bool, as_json: bool, **g
     A network as ONNX, NIR, or memories of a chip and its test bench; with images also those of a run: stimuli, and what
     is right; of a run alone its spikes as address events, aer, or as waveforms, vcd.
     """
+    ours = getattr(FORMATS[form], "is_ours", None)  # of formats that write a folder
+    if ours is None:
+        check_name("--out", out)
     layout = None if given["layout"] is None else layout_of(given["layout"])
     network = load(net)
     target = Path(out or f"{Path(net).name.removesuffix('.npz').removesuffix('.fs')}.fs.{form}")
-    if (ours := getattr(FORMATS[form], "is_ours", None)) is None:
-        check_name("--out", out)
+    if ours is None:
         check_file("--out", target, force, net)
     else:
         check_target(target, force, ours, "--out", "folders of memories")

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,17 +34,20 @@ BLOCK = 4096  # of a file system that tells none
 MAX_DESCRIPTION = 2**28  # bytes of recording.json: it may list millions of neurons
 
 
+def listed(path: Path, files: Callable[[Any], Iterable[str]]) -> set[str]:
+    """The name of a JSON file and those that it lists, as `files` finds them; none where it cannot be read (RUN-5)."""
+    try:
+        return {path.name, *files(json.loads(read_whole(path, "RUN-5", MAX_DESCRIPTION, path.name)))}
+    except (FileError, ValueError, RecursionError, LookupError, TypeError):
+        return set()
+
+
 def is_recording(folder: Path, names: set[str]) -> bool:
     """Whether the files of these names in a folder are a recording and nothing else: those that its recording.json
     lists (RUN-5).
     """
-    if not all(NAMES.fullmatch(name) for name in names):
-        return False
-    try:
-        told = json.loads(read_whole(folder / "recording.json", "RUN-3", MAX_DESCRIPTION, "recording.json"))
-        return names <= {"recording.json", "network.fs.npz", *told["files"]}
-    except (FileError, ValueError, RecursionError, LookupError, TypeError):  # it is nobody's
-        return False
+    known = listed(folder / "recording.json", lambda told: told["files"])
+    return bool(known) and names <= known | {"network.fs.npz"} and all(map(NAMES.fullmatch, names))
 
 
 def check_recording_target(path: Path, replace: bool, option: str = "") -> None:
