@@ -143,6 +143,28 @@ def test_events_are_the_canonical_list(call: Call, model: Path) -> None:
     assert (code, [",".join(map(str, row)) for row in json.loads(out)["events"]]) == (0, expected)
 
 
+def test_an_image_keeps_its_number(call: Call, model: Path) -> None:
+    """That of its source: in the table, in the events, in the description of a recording, and for explain (RUN-3)."""
+    data, out = model.with_name("x.npz"), model.with_name("r")
+    asked = ("run", model, "--data", data, "--images", "3,1")
+    rows = call(*asked)[1].splitlines()[4:6]
+    assert [row.split()[:2] for row in rows] == [["3", "x[3]"], ["1", "x[1]"]]
+    said = f"recorded in {out}; rows 0 .. 1 are images 3,1 of {data}\n"
+    assert call(*asked, "--out", out)[1].endswith(said)
+    told = json.loads((out / "recording.json").read_text())
+    assert told["taken"] == {"source": str(data), "image_count": 4, "images": "3,1"} and told["image_count"] == 2
+    assert len(str(told)) < 2**14
+    trace = fsref.read_trace(out)
+    listed = [row.split(",") for row in call(*asked, "--events")[1].splitlines()[1:]]
+    assert {row[0] for row in listed} == {"3", "1"}
+    for row, image in enumerate((3, 1)):
+        neuron = ("--population", "hid", "--neuron", "1", "--json")
+        found = json.loads(call("explain", model, image, "--data", data, *neuron)[1])
+        assert found["code"] == trace["hid", "codes"][row, 1]
+        steps = [str(step["step"]) for step in found["steps"] if step["fired"]]
+        assert steps == [step for number, step, name, n in listed if (number, name, n) == (str(image), "hid", "1")]
+
+
 def test_out_streams_the_recording_to_disk(call: Call, model: Path) -> None:
     out = model.with_name("recording")
     assert call("run", model, "--data", model.with_name("x.npz"), "--out", out, "--observable", "opening")[0] == 0
@@ -243,6 +265,25 @@ def test_explain_takes_an_index_an_image_file_or_npy(call: Call, model: Path) ->
     assert json.loads(told[0][1])["opening"] == 1 + 1 * 1 + 2 * 15 + 0 * 7 - 1 * 0
 
 
+def test_explain_takes_a_place(call: Call, model: Path) -> None:
+    """C,Y,X is the neuron there, and what is neither a place nor a number is refused (NET-3)."""
+    asked = ("explain", model, "0", "--data", model.with_name("x.npz"), "--population", "in", "--neuron")
+    assert call(*asked, "0,1,0") == call(*asked, "2") and call(*asked, "2")[0] == 0
+    assert "neuron out of range: (0, 2, 0) (0..3, or (c, y, x) below (1, 2, 2))" in call(*asked, "0,2,0")[2]
+    for wrong in ("0,1", "one", "1.0", "0,1,0,0", ","):
+        code, out, err = call(*asked, wrong)
+        assert (code, out) == (2, "") and f"'{wrong}' is neither a number nor a place, as in 17 or 0,1,1" in err
+
+
+def test_synapses_of_what_has_none_are_refused(call: Call, model: Path) -> None:
+    """An input has no synapses to show (RUN-6)."""
+    asked = ("explain", model, "0", "--data", model.with_name("x.npz"), "--neuron", 0, "--population")
+    line = "fsref: error: --synapses: goes with a population that synapses reach: in (those that have some: hid, out)"
+    assert call(*asked, "in", "--synapses", 3) == (2, "", f"{line} [RUN-6]\n")
+    assert call(*asked, "in")[0] == call(*asked, "out", "--synapses", 3)[0] == 0
+    assert "unknown population: nobody" in call(*asked, "nobody", "--synapses", 3)[2]
+
+
 def test_one_image_is_a_source(call: Call, model: Path) -> None:
     """--data takes an image file or a .npy of codes; another file is no folder."""
     from PIL import Image
@@ -293,7 +334,7 @@ def test_errors_say_what_to_do(call: Call, model: Path, monkeypatch: pytest.Monk
     assert call("run", "tiny.fs.npz", "--data", "cifar10") == (2, "", line)
     Path("tiny.txt").write_text("x")
     assert call("run", "tiny.fs.npz", "--data", "tiny.txt")[2].startswith(
-        "fsref: error: tiny.txt: is a file, not a folder (wanted digits, "
+        "fsref: error: tiny.txt: no kind of picture that fsref reads has this suffix (wanted .bmp, "
     )
 
 

@@ -213,18 +213,18 @@ def test_expect_is_a_point(expected: float, right: int, images: int, stops: bool
 
 
 def test_an_implausible_contract_gets_a_note(call: Call, files: Path) -> None:
-    """A mean where no pixel is, and an accuracy not above chance, are told on standard error; the conversion goes
-    on.
+    """A mean where no pixel is, and an accuracy not above chance, are told once, behind the accuracy, with --json on
+    standard error; the conversion goes on.
     """
     x = drawn(60)
     np.savez(files / "wrong.npz", x=x, y=(residual().forward(x).argmax(axis=1) + 1) % 5)
     code, out, err = call("convert", "net.npz", "--data", "wrong.npz")
-    assert code == 0 and "next" in out and err.count("\n") == 1
-    assert err.startswith(
-        "fsref: note: float accuracy 0.00 % on 60 images is not above chance, 20.00 +-10.1 %; is the input contract"
-    )
-    code, _, err = call("convert", "net.npz", "--data", "bare.npz", "--mean", "0.4,1.5,0.6", "--force")
-    assert code == 0 and err == "fsref: note: mean 1.5 lies outside the pixels' range 0..1; --scale 1 ?\n"
+    assert code == 0 and "next" in out and err == ""
+    line = "note: float accuracy 0.00 % on 60 images is not above chance, 20.00 +-10.1 %; is the input contract"
+    assert line in " ".join(out.partition("agreement")[0].split()) and out.count("above chance") == 1
+    code, out, err = call("convert", "net.npz", "--data", "bare.npz", "--mean", "0.4,1.5,0.6", "--force", "--json")
+    told = "mean 1.5 lies outside the pixels' range 0..1; --scale 1 ?"
+    assert code == 0 and err == f"fsref: note: {told}\n" and json.loads(out)["notes"] == [told]
 
 
 def test_notes_say_nothing_of_what_is_plausible() -> None:
@@ -258,8 +258,8 @@ def test_a_contract_of_another_scale_gets_a_note_at_any_accuracy(
     though accuracy is not measured; the graph's own table tells it, too.
     """
     code, out, err = call("convert", "net.npz", "--data", "bare.npz", "--weight-bits", "12", *contract.split())
-    assert code == 0 and err.startswith(f"fsref: note: {line}") and err.count("\n") == 1
-    assert line.split()[0] in out.partition("note")[2]
+    told = " ".join(out.split())
+    assert (code, err) == (0, "") and told.count(f"note: {line}") == told.count("note") == 1
     wrong = replace(residual().contract(), mean=0.485, scale=1.0)
     assert "those of pixels 0..1" in str(residual().with_input(wrong))
     assert "note" not in str(residual())
@@ -458,6 +458,13 @@ def test_convert_takes_onnx_with_its_contract(call: Call, files: Path) -> None:
     assert (code, err) == (0, "") and "agreement" in out
     net = fsref.load(files / "tiny.fs.npz")
     assert net.contract is not None and net.contract.mean == (0.4, 0.5, 0.6) and net.contract.std == (0.25, 0.25, 0.25)
+    np.savez(files / "few.npz", x=drawn(20) // 16)
+    sixteen = ("--mean", "0.5", "--std", "0.25", "--scale", "1/16", "--max-code", "16")
+    code, out, err = call("convert", "tiny.onnx", "--data", "few.npz", "--out", "few.fs.npz", *sixteen)
+    assert (code, err) == (0, "") and fsref.load(files / "few.fs.npz").input.max_code == 16
+    following = shlex.split(out.splitlines()[-1].removeprefix("next"))
+    assert following[-4:] == ["--scale", "1/16", "--max-code", "16"] and call(*following[1:])[0] == 0
+    assert "code out of range" in call("compare", "tiny.onnx", "few.fs.npz", "--data", "bare.npz", *sixteen)[2]
     graph.input[0].type.tensor_type.shape.dim[2].dim_param = "height"
     onnx.save(
         onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8),
@@ -498,6 +505,15 @@ def test_convert_stays_below_its_memory_limit(call: Call) -> None:
     assert err.startswith("fsref: error: convert: needs more memory than allowed: ")
     assert err.endswith(f" bytes (memory_limit {2**26}) [RUN-3]\n")
     assert sorted(path.name for path in Path().iterdir()) == before
+
+
+def test_a_conversion_that_does_not_fit_is_refused_first(call: Call, files: Path, monkeypatch: Any) -> None:
+    """Calibration and quantisation are known from shapes alone, so the float network sees no image before (RUN-3)."""
+    monkeypatch.setattr(Graph, "forward", lambda *_: pytest.fail("it ran"))
+    code, out, err = call("convert", "net.npz", "--data", "images.npz", "--memory-limit", "4M")
+    assert (code, out) == (2, "") and err.startswith("fsref: error: convert: needs more memory than allowed: ")
+    with refused(fsref.errors.LimitError, "RUN-3", "convert"):
+        fsref.convert_and_score(residual(), drawn(20), memory_limit=2**22)
 
 
 def test_an_accuracy_at_chance_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

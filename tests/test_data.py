@@ -256,9 +256,41 @@ def test_one_image(tmp_path, shape):
         assert found.y is None and found.names == (str(tmp_path / name),)
 
 
-def test_a_file_is_no_folder(tmp_path):
-    (tmp_path / "a.txt").write_text("x")
-    not_taken(FileError, tmp_path / "a.txt", network(), "a.txt: is a file, not a folder", "[RUN-4]")
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("a.txt", ("a.txt: no kind of picture that fsref reads has this suffix (wanted .bmp, ", "FILE.npz")),
+        ("a.gif", ("a.gif: no kind of picture that fsref reads has this suffix (wanted .bmp, ", ".png, ")),
+        ("labels.csv", ("labels.csv: is a table of labels, not a folder with one (name the folder: ",)),
+        ("Labels.csv", (", and the table in it labels.csv)",)),
+    ],
+)
+def test_a_file_is_no_folder(tmp_path, name, says):
+    """What a file is that is no source is told, and what would do."""
+    (tmp_path / name).write_text("x")
+    not_taken(FileError, tmp_path / name, network(), *says, "[RUN-4]")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("a.tif", "several pages: TIFF"), ("a.png", "several frames: PNG"), ("a.webp", "several frames: WEBP")],
+)
+def test_a_file_of_several_pictures_is_refused(tmp_path, name, told):
+    """The first page or frame is not taken without a word; a file that could have more and has one is read."""
+    first, *others = [Image.fromarray(np.dstack([grey(k)] * 3)) for k in range(3)]
+    colour = network((3, 4, 6))
+    first.save(tmp_path / name, save_all=True, append_images=others, lossless=True)
+    not_taken(FileError, tmp_path / name, colour, f"holds {told}", "wanted one picture")
+    first.save(tmp_path / name, save_all=True, lossless=True)
+    assert load_images(str(tmp_path / name), colour).x.shape == (1, 3, 4, 6)
+
+
+def test_what_a_camera_puts_behind_a_jpeg_is_left_alone(tmp_path):
+    """An MPO opens as the JPEG that it begins with."""
+    first, *others = [Image.fromarray(grey(k)) for k in range(2)]
+    first.save(tmp_path / "a.mpo", save_all=True, append_images=others)
+    (tmp_path / "a.mpo").rename(tmp_path / "a.jpg")
+    assert load_images(str(tmp_path / "a.jpg"), network()).x.shape == (1, 1, 4, 6)
 
 
 def test_a_source_may_be_a_path(tmp_path):

@@ -201,3 +201,15 @@ def test_convert_writes_its_file_when_nobody_reads_what_it_says(
         assert main([*words, "--out", str(tmp_path / "made.fs.npz")]) == 0
     assert fsref.load(tmp_path / "made.fs.npz").classes == graph.classes
     assert capsys.readouterr().err == ""
+
+
+def test_a_home_that_cannot_be_written_is_one_note_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What matplotlib logs of where it keeps its fonts is none of the command's lines."""
+    pytest.importorskip("matplotlib")
+    (tmp_path / "home").write_bytes(b"")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("MPLCONFIGDIR", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    done = fsref_process("evaluate", "nothing-like-it", "--html", str(tmp_path / "r.html"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert all(line.startswith("fsref: ") for line in done.stderr.splitlines()), done.stderr

@@ -60,7 +60,7 @@ def held(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def plain(names: set[str]) -> bool:
+def plain(folder: Path, names: set[str]) -> bool:
     """Whether only `a` and `b` are there."""
     return names <= {"a", "b"}
 
@@ -108,13 +108,15 @@ def test_what_is_there_is_replaced_only_when_asked(
     arguments, target = command.split(), tmp_path / name
     if inside:
         target.mkdir()
-    (target / inside).write_bytes(b"old")
+    old = b'{"files": {}, "note": "old"}'  # all that a folder needs to be a recording
+    (target / inside).write_bytes(old)
     before = held(tmp_path)
     code, out, err = call(*arguments)
     assert (code, out) == (2, "") and "is there already" in err and "--force" in err and err.endswith("[RUN-5]\n")
     assert held(tmp_path) == before
-    code, _, err = call(*arguments, "--force")
-    assert (code, err) == (0, "") and held(tmp_path).keys() >= before.keys() and b"old" not in held(tmp_path).values()
+    code, out, err = call(*arguments, "--force")
+    assert target.name in out.split("written")[-1]  # it says what it wrote
+    assert (code, err) == (0, "") and held(tmp_path).keys() >= before.keys() and old not in held(tmp_path).values()
     if inside:
         (target / "notes.txt").write_text("mine")
     else:
@@ -188,6 +190,46 @@ def test_python_replaces_files_and_asks_before_folders(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     run(net, images, record=Record(path=tmp_path / "empty", replace=True))
     assert read_trace(tmp_path / "empty").image_count == read_trace(tmp_path / "new").image_count == 2
+
+
+@pytest.mark.parametrize(
+    "verb", [verb for verb in VERBS if "--" in verb and verb not in ("run --out", "evaluate --plots")]
+)
+def test_a_file_is_not_named_as_a_folder(call: Call, tmp_path: Path, verb: str) -> None:
+    """A name that ends in / is that of a folder: nothing is read, and no file without the / is written."""
+    code, out, err = call(*VERBS[verb][0].split()[:-1], "new/")
+    option = verb.split()[1]
+    line = f"fsref: error: {option}: names a folder: new/ (a file is written: a name without / at its end) [RUN-5]\n"
+    assert (code, out, err) == (2, "", line) and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("command", "listing", "one", "mine"),
+    [
+        ("run tiny.fs.npz --data x.npz", "recording.json", "population.1.codes.npy", "population.9999.spikes.npy"),
+        ("export tiny.fs.npz --format readmemh", "manifest.json", "population.1.bias.mem", "population.9999.bias.mem"),
+    ],
+)
+def test_a_folder_is_replaced_whole_and_alone(
+    call: Call, tmp_path: Path, command: str, listing: str, one: str, mine: str
+) -> None:
+    """A file that has the name of one of ours, but that the folder's own list does not hold, is somebody's and stays; a
+    folder that lacks a file is still replaced, one without a list is not.
+    """
+    saved(tmp_path)
+    folder, asked = tmp_path / "r", (*command.split(), "--out", "r", "--force")
+    assert call(*asked)[0] == 0
+    (folder / mine).write_bytes(b"mine")
+    before = held(tmp_path)
+    code, out, err = call(*asked)
+    assert (code, out) == (2, "") and "holds something else: r" in err and held(tmp_path) == before
+    (folder / mine).unlink()
+    (folder / one).unlink()
+    assert call(*asked)[0] == 0 and (folder / one).exists()
+    key = "files" if listing == "recording.json" else "memories"
+    for wrong in ("", "{}", "[]", f'{{"{key}": 5}}', f'{{"{key}": [[]]}}', "[" * 10**5):
+        (folder / listing).write_text(wrong)
+        assert "holds something else: r" in call(*asked)[2]
 
 
 def test_what_is_no_file_is_not_replaced(call: Call, tmp_path: Path) -> None:

@@ -540,6 +540,9 @@ def test_contract_of_other_channels() -> None:
     order.
     """
     assert Pixels(1, 2, 2).order == "L" and Pixels(2, 2, 2).order == ""
+    for wrong in ({"mean": (1.0, 2.0)}, {"order": "RGB"}):
+        with pytest.raises(GraphError, match=r"\(1 channel[:)]"):
+            Pixels(1, 2, 2, **wrong)
     plain = Pixels(2, 1, 1, (3.0, 3.0), (0.5, 0.5), 1 / 255, 65535)
     assert Pixels(2, 1, 1, 3, np.float32(0.5), max_code=65535) == plain  # type: ignore[arg-type]
     pixels = Pixels(1, 2, 3, -1.0, 2.0, 0.5, 16)

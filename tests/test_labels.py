@@ -85,6 +85,23 @@ def test_numbers_in_names_are_not_sorted_as_text(tmp_path: Path, made: Any, form
 
 
 @MADE
+@pytest.mark.parametrize("classes", [(), ("0", "1", "2")])
+@pytest.mark.parametrize("names", [("-1", "1"), ("0.0", "1.0"), ("+1", "2", "0", "1")])
+def test_a_number_that_is_no_class_is_called_that(tmp_path: Path, made: Any, names: Any, classes: Any) -> None:
+    """A sign is no spelling of the class 1, and a point no way to write one."""
+    wrong = next(name for name in sorted(names) if not name.isdecimal())
+    words = (f"is no class number: {wrong} (wanted 0..2, in digits)", "[RUN-4]")
+    not_taken(FileError, made(tmp_path, names), network(count=3, classes=classes), *words)
+
+
+def test_a_folder_of_cifar10_that_is_missing_is_told_first(tmp_path: Path) -> None:
+    """Before what its classes would be."""
+    net = network((3, 32, 32), count=10, classes=("cat", *(f"c{k}" for k in range(9))))
+    with refused(FileError, "RUN-4", str(tmp_path / "no" / "test_batch.bin"), says="no such file"):
+        load_images(f"cifar10:{tmp_path / 'no'}", net)
+
+
+@MADE
 @pytest.mark.parametrize(
     "names", [("cat", "cat-big", "cat2"), ("0x", "a1", "ab"), ("a" + "9" * 200, "b" + "1b" * 60, "n01")]
 )

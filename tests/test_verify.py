@@ -236,8 +236,9 @@ def test_a_quantised_onnx_file(tmp_path: Any) -> None:
     with pytest.raises(Disagreement) as caught:
         verify(NET, str(tmp_path / "other.onnx"), populations=["stem"], max_examples=3)
     assert caught.value.population == "stem"
-    with refused(fsref.errors.FileError, "FILE-5"):
-        verify(NET, str(tmp_path / "none.onnx"))
+    none = str(tmp_path / "none.onnx")
+    with refused(fsref.errors.FileError, "FILE-5", none, "No such file or directory", says="onnx: cannot be read: No"):
+        verify(NET, none)
 
 
 def test_a_float_onnx_file_is_refused(tmp_path: Any) -> None:

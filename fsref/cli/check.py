@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from fsref.cli.options import FORCE, JSON, LIMIT, NET, SOURCE, WORK, check_file, images_of, show, work
+from fsref.cli.options import FILE, FORCE, JSON, LIMIT, NET, SOURCE, WORK, check_file, images_of, show, work
 from fsref.cli.verb import Given, excludes, needs, verb
 from fsref.errors import UsageError
 from fsref.formats.bundled import brings_images, load
@@ -59,7 +59,7 @@ FOR_ALL = ("--prove", "--certificate")
 @click.option("--prove", "proves", is_flag=True, help="Prove instead, for every image, that events are quantized.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE.json",
     help="With --prove: write the certificate, unless something is refuted.",
 )

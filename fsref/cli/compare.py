@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fsref.cli.graphs import CONTRACT, graph_of
-from fsref.cli.options import FORCE, JSON, NET, SOURCE, check_file, labelled, show
+from fsref.cli.options import FILE, FORCE, JSON, NET, SOURCE, check_file, labelled, show, written
 from fsref.cli.verb import needs, verb
 from fsref.errors import UsageError, shown
 from fsref.formats.bundled import load
@@ -25,7 +25,7 @@ from fsref.verification.compare import compare as compare_populations
 @click.option(
     "--limit", type=click.IntRange(1), default=256, show_default=True, metavar="N", help="Take the first N images."
 )
-@click.option("--plot", type=click.Path(path_type=Path), metavar="FILE", help="Also draw it: .svg, .png or .pdf.")
+@click.option("--plot", type=FILE, metavar="FILE", help="Also draw it: .svg, .png or .pdf.")
 @FORCE
 @CONTRACT
 @JSON
@@ -56,5 +56,6 @@ def compare(
         comparison_picture(compared, plot, force)
     taken = f"images  {len(images.x):,} of {shown(source)}{', where --limit ends' if len(images.x) == limit else ''}"
     plain = {**compared.to_dict(), **images.to_dict(), "data": source, "limit": limit}
-    show(as_json, [labelled(compared.sheet(), images), taken], plain)
+    plain["plot"] = None if plot is None else str(plot)
+    show(as_json, [labelled(compared.sheet(), images), taken, *written(plot)], plain)
     return 0

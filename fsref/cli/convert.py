@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -10,9 +11,10 @@ from typing import Any
 import click
 
 from fsref.cli.graphs import CARRIED, CONTRACT, graph_of
-from fsref.cli.options import FORCE, JSON, SOURCE, WORK, check_file, labelled, show, work
+from fsref.cli.options import FILE, FORCE, JSON, SOURCE, WORK, check_file, labelled, show, work, written
 from fsref.cli.streams import said
 from fsref.cli.verb import Given, excludes, needs, verb
+from fsref.conversion.converter import check_conversion
 from fsref.conversion.folding import fold
 from fsref.conversion.options import Options
 from fsref.conversion.search import check_loss
@@ -78,7 +80,8 @@ def word(path: object) -> str:
 
 def following(model: str, net: Path, source: str, given: Given) -> str:
     """The command that compares a new network with what it was made of, as one types it."""
-    said = [part for name in CARRIED if given[name] is not None for part in (f"--{name}", str(given[name]))]
+    carried = [name for name in CARRIED if given[name] is not None]
+    said = [part for name in carried for part in (f"--{name.replace('_', '-')}", str(given[name]))]
     return shlex.join(["fsref", "compare", word(model), word(net), "--data", source, *said])
 
 
@@ -103,7 +106,7 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="The network to write; MODEL.fs.npz here unless given.",
 )
@@ -158,7 +161,7 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
 )
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="With --search: draw accuracy against steps and spikes, .svg, .png or .pdf.",
 )
@@ -195,12 +198,14 @@ def convert(
         raise UsageError("CONV-8", "--data", "calibration needs images: name some", None, SOURCES)
     options = said_options(given)
     chosen = Options.of(convert_and_score, options)
-    chosen.check_names(fold(graph, given["memory_limit"]))
+    folded = fold(graph, given["memory_limit"])
+    chosen.check_names(folded)
     target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
     check_files(target, plot, force, model, source, test, given["chip"])
     tested = source if test is None else test
     calibration = load_images(source, graph, given["resize"], given["crop"], given["image_count"])
     scored = load_images(tested, graph, given["resize"], given["crop"], limit)
+    check_conversion(folded, min(len(calibration.x), given["image_count"]), chosen, given["memory_limit"])
     with progress(f"float, {plural(len(scored.x), 'image')}", len(scored.x)) as advance:
         float_score = FloatScore.of(graph, scored.x, scored.y, advance, given["memory_limit"])
     also = shared(calibration.x, scored.x)
@@ -209,8 +214,10 @@ def convert(
     if not as_json:
         said(fill(f"{shown(graph.name or Path(model).stem)}: {nodes}", WIDTH))
         for note in graph.notes:
-            said(f"note: {shown(note)}")
+            said(fill(f"note: {shown(note)}", WIDTH))
         said(f"{float_score} of {shown(tested)}{calibrating}")
+    for note in float_score.notes:  # before what takes long
+        said(f"fsref: note: {shown(note)}" if as_json else fill(f"note: {shown(note)}", WIDTH), err=as_json)
     if expected is not None:
         if float_score.labels is None:
             raise UsageError("CONV-8", "--expect", "the images have no classes to measure accuracy with", tested)
@@ -222,8 +229,6 @@ def convert(
             return 1
     if not as_json:
         said()
-    for note in float_score.notes:  # before what takes long
-        said(f"fsref: note: {shown(note)}", err=True)
     outcome = convert_and_score(
         graph,
         calibration.x,
@@ -241,8 +246,12 @@ def convert(
     save(outcome.net, target, force)
     if outcome.search is not None and plot is not None:
         search_picture(outcome.search, plot, force)
-    written = f"written  {target}\nnext     {following(model, target, source, given)}"
-    plain = {**outcome.to_dict(), **scored.to_dict(), "data": tested, "out": str(target)}
+    early = {("note", note) for note in float_score.notes}
+    sheet = outcome.sheet()
+    sheet = replace(sheet, below=[fact for fact in sheet.below if fact not in early])
+    lines = "\n".join([*written(target, plot), f"next     {following(model, target, source, given)}"])
+    files = {"out": str(target), "plot": None if plot is None else str(plot)}
+    plain = {**outcome.to_dict(), **scored.to_dict(), "data": tested, **files}
     searched = [] if outcome.search is None else [outcome.search]
-    show(as_json, [*searched, labelled(outcome.sheet(), calibration, scored), written], plain)
+    show(as_json, [*searched, labelled(sheet, calibration, scored), lines], plain)
     return 0 if outcome.fit is None or outcome.fit.fits else 1

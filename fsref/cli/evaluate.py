@@ -7,7 +7,22 @@ from typing import Any
 
 import click
 
-from fsref.cli.options import ENGINE, FORCE, JSON, LIMIT, NET, SOURCE, WORK, check_file, images_of, labelled, show, work
+from fsref.cli.options import (
+    ENGINE,
+    FILE,
+    FORCE,
+    JSON,
+    LIMIT,
+    NET,
+    SOURCE,
+    WORK,
+    check_file,
+    images_of,
+    labelled,
+    show,
+    work,
+    written,
+)
 from fsref.cli.verb import needs, verb
 from fsref.errors import InputError
 from fsref.formats.bundled import load
@@ -54,7 +69,7 @@ from fsref.reports.progress import progress
 )
 @click.option(
     "--html",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Also write a report: one page with plots, to look at in a browser.",
 )
@@ -118,5 +133,7 @@ def evaluate(
             write_page(seen, html, force)
         if folder is not None:
             write_plots(seen, folder, replace=force)
+        shown.append("\n".join(written(html, folder)))
+    plain |= {"html": None if html is None else str(html), "plots": None if folder is None else str(folder)}
     show(as_json, shown, plain)
     return 0

@@ -12,7 +12,11 @@ from fsref.cli.verb import Given, When, excludes, needs, verb
 from fsref.errors import UsageError
 from fsref.formats.bundled import load
 from fsref.formats.sources import image_file
+from fsref.law.network import Network
 from fsref.verification.explain import explain as explain_neuron
+from fsref.verification.explanation import Place
+
+SYNAPSES = 10  # shown unless told
 
 
 def by_number(given: Given) -> bool:
@@ -20,25 +24,63 @@ def by_number(given: Given) -> bool:
     return bool(given["image"].isascii() and given["image"].isdigit())
 
 
+def neuron_of(ctx: click.Context, param: click.Parameter, text: str) -> int | Place:
+    """A neuron as a number, or a place C,Y,X (NET-3)."""
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    match found:
+        case [number]:
+            return number
+        case [c, y, x]:
+            return c, y, x
+        case _:
+            raise click.BadParameter(f"{text!r} is neither a number nor a place, as in 17 or 0,1,1", ctx, param)
+
+
+def check_synapses(net: Network, population: str) -> None:
+    """Nothing, when a population has synapses to show (RUN-6). Errors: UsageError."""
+    reached = [p.name for p in net.populations if net.into(p.name)]
+    if population not in reached and population in net.steps:
+        limit = f"those that have some: {', '.join(reached)}"
+        raise UsageError("RUN-6", "--synapses", "goes with a population that synapses reach", population, limit)
+
+
 @verb(needs("--data", When("the number of an image", by_number)), excludes("--synapses", "--json"))
 @NET
 @click.argument("image")
 @click.option("--population", required=True, help="Which population.")
-@click.option("--neuron", type=int, required=True, help="Which neuron of it, 0 first.")
 @click.option(
-    "--synapses", type=click.IntRange(0), default=10, show_default=True, metavar="N", help="How many synapses to show."
+    "--neuron", required=True, callback=neuron_of, metavar="N", help="Which neuron of it, 0 first, or its place C,Y,X."
+)
+@click.option(
+    "--synapses",
+    type=click.IntRange(0),
+    show_default=str(SYNAPSES),
+    metavar="N",
+    help="How many synapses to show.",
 )
 @SOURCE
 @ENGINE
 @JSON
 def explain(
-    net: str, image: str, population: str, neuron: int, synapses: int, engine: str, as_json: bool, **given: Any
+    net: str,
+    image: str,
+    population: str,
+    neuron: int | Place,
+    synapses: int | None,
+    engine: str,
+    as_json: bool,
+    **given: Any,
 ) -> int:
     """Say why one neuron spiked as it did.
 
     IMAGE is an index into --data, an image file or a .npy file.
     """
     network = load(net)
+    if synapses is not None:
+        check_synapses(network, population)
     if by_number({"image": image}):
         images = images_of(net, network, given)
         if len(image) > 18 or int(image) >= len(images.x):
@@ -50,5 +92,6 @@ def explain(
             raise UsageError("RUN-4", "IMAGE", "no such file", image, limit)
         pixels = image_file(Path(image), network, given["resize"], given["crop"])
     found = explain_neuron(network, pixels, population, neuron, engine)
-    show(as_json, [found.sheet(synapses)], {"network": network.name, "id": network.id, **found.to_dict()})
+    sheet = found.sheet(SYNAPSES if synapses is None else synapses)
+    show(as_json, [sheet], {"network": network.name, "id": network.id, **found.to_dict()})
     return 0

@@ -8,7 +8,19 @@ from typing import Any
 
 import click
 
-from fsref.cli.options import FORCE, IMAGES, JSON, NET, SOURCE, check_file, chosen, images_of, layout_of, show
+from fsref.cli.options import (
+    FORCE,
+    IMAGES,
+    JSON,
+    NET,
+    SOURCE,
+    check_file,
+    check_name,
+    chosen,
+    images_of,
+    layout_of,
+    show,
+)
 from fsref.cli.verb import Given, When, needs, verb
 from fsref.errors import UsageError, shown
 from fsref.formats.bundled import load
@@ -42,10 +54,7 @@ def with_option(name: str) -> When:
 @NET
 @click.option("--format", "form", type=click.Choice(tuple(FORMATS)), required=True, help="What to write.")
 @click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="The file or new folder to write; NET.fs.FORMAT here unless given.",
+    "--out", type=click.Path(), metavar="PATH", help="The file or new folder to write; NET.fs.FORMAT here unless given."
 )
 @click.option(
     "--codes",
@@ -89,16 +98,19 @@ def with_option(name: str) -> When:
 )
 @FORCE
 @JSON
-def export(net: str, form: str, out: Path | None, force: bool, as_json: bool, **given: Any) -> int:
+def export(net: str, form: str, out: str | None, force: bool, as_json: bool, **given: Any) -> int:
     """Write the same integers for other programs.
 
     A network as ONNX, NIR, or memories of a chip and its test bench; with images also those of a run: stimuli, and what
     is right; of a run alone its spikes as address events, aer, or as waveforms, vcd.
     """
+    ours = getattr(FORMATS[form], "is_ours", None)  # of formats that write a folder
+    if ours is None:
+        check_name("--out", out)
     layout = None if given["layout"] is None else layout_of(given["layout"])
     network = load(net)
-    target = out or Path(f"{Path(net).name.removesuffix('.npz').removesuffix('.fs')}.fs.{form}")
-    if (ours := getattr(FORMATS[form], "is_ours", None)) is None:
+    target = Path(out or f"{Path(net).name.removesuffix('.npz').removesuffix('.fs')}.fs.{form}")
+    if ours is None:
         check_file("--out", target, force, net)
     else:
         check_target(target, force, ours, "--out", "folders of memories")

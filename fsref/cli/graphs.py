@@ -15,7 +15,7 @@ from fsref.graph.graph import Graph
 from fsref.law.images import Pixels
 
 # Options that say what images mean: the next command needs them too.
-CARRIED = ("mean", "std", "scale", "order", "size", "resize", "crop")
+CARRIED = ("mean", "std", "scale", "max_code", "order", "size", "resize", "crop")
 
 CONTRACT = options(
     click.option(
@@ -28,6 +28,12 @@ CONTRACT = options(
         "--scale",
         metavar="S",
         help="Input contract: real value of one pixel step, 1/255 unless given; 1 for pixels 0..255.",
+    ),
+    click.option(
+        "--max-code",
+        type=click.IntRange(1, 2**16 - 1),
+        metavar="N",
+        help="Input contract: largest code of a pixel, 255 unless given.",
     ),
     click.option(
         "--order", type=click.Choice(("RGB", "BGR", "L")), help="Input contract: order of the channels the model wants."
@@ -77,8 +83,7 @@ def graph_of(place: str, model: str, given: Given) -> Graph:
         if len(asked["scale"]) > 1:
             raise UsageError("GRAPH-5", "--scale", "not one number", given["scale"], "one for all channels")
         asked["scale"] = asked["scale"][0]
-    if given["order"] is not None:
-        asked["order"] = given["order"]
+    asked |= {name: given[name] for name in ("max_code", "order") if given[name] is not None}
     asked = {name: value[0] if isinstance(value, tuple) and len(value) == 1 else value for name, value in asked.items()}
     size: tuple[int, int, int] | None = None
     if given["size"] is not None:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from fsref.cli.signals import Stopped, stopping
-from fsref.cli.streams import reported, standing, written
+from fsref.cli.streams import drained, reported, standing
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             code = called(arguments)
         except Stopped as signal:
             code = reported(signal.told, signal.code)
-        return written(code)
+        drained()
+        return code
 
 
 if __name__ == "__main__":

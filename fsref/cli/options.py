@@ -42,6 +42,23 @@ def options(*some: Callable[[Command], Command]) -> Callable[[Command], Command]
     return lambda command: reduce(lambda made, option: option(made), reversed(some), command)
 
 
+def check_name(option: str, name: object) -> None:
+    """Nothing, when a name, if one is given, can be that of a file: it does not end as that of a folder does (RUN-5).
+    Errors: UsageError.
+    """
+    if isinstance(name, str) and name.endswith(tuple(filter(None, (os.sep, os.altsep)))):
+        raise UsageError("RUN-5", option, "names a folder", name, "a file is written: a name without / at its end")
+
+
+class FileName(click.Path):
+    """The name of a file to write."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        check_name("" if param is None else max(param.opts, key=len), value)
+        return super().convert(value, param, ctx)
+
+
+FILE = FileName(path_type=Path)
 NET = click.argument("net")
 JSON = click.option("--json", "as_json", is_flag=True, help="Pure JSON on standard output.")
 SOURCE_HELP = f"""Images, and their classes where there are some: {SOURCES}. An image is an image file or a .npy
@@ -134,6 +151,11 @@ def chosen(text: str | None, count: int) -> list[int]:
     if not picked:
         raise UsageError("RUN-4", "--images", "selects no image", text, f"there are {count}")
     return picked
+
+
+def written(*targets: Path | None) -> list[str]:
+    """The line that says which files and folders were written, if any were."""
+    return [f"written  {target}" for target in targets if target is not None]
 
 
 def labelled(sheet: Sheet, *images: ImageSet) -> Sheet:

@@ -34,7 +34,7 @@ from fsref.reports.events import event_lines, event_rows
 from fsref.reports.progress import progress
 from fsref.reports.raster import raster
 from fsref.reports.showcase import showcase_sheet, spikes_of
-from fsref.simulation.recording import Record
+from fsref.simulation.recording import Record, Taken
 from fsref.simulation.run import run as run_network
 from fsref.simulation.store import check_recording_target
 from fsref.verification.check import check
@@ -101,7 +101,8 @@ def run(
     labels, names = None if images.y is None else images.y[picked], [images.names[i] for i in picked]
     kinds = given["observables"] or ("spikes", "codes")
     kinds_kept = (*kinds, "spikes") if events else kinds
-    record = Record(given["recorded"] or None, kinds_kept, path=out, replace=force) if recording else None
+    taken = Taken(given["source"] or net, len(images.x), ":" if selection is None else selection)
+    record = Record(given["recorded"] or None, kinds_kept, None, out, force, taken) if recording else None
     result = run_network(network, images.x[picked], engine, record, **work(given))
     plain = {"network": network.name, "id": network.id}
     if events:
@@ -112,9 +113,10 @@ def run(
         for lines in () if as_json else event_lines(spikes):
             click.echo(lines)
         return 0
-    shown: list[object] = [labelled(result.sheet(names, labels), images)]
+    shown: list[object] = [labelled(result.sheet(names, labels, picked), images)]
     if out is not None:
-        shown += [f"recorded in {out}"]
+        rows = f"; rows 0 .. {len(picked) - 1} are images {selection} of {taken.source}" if selection else ""
+        shown += [f"recorded in {out}{rows}"]
     elif "spikes" in kinds and result.trace is not None:
         shown += [f"image {picked[0]}", raster(network, result.trace)]
     told = {"images": picked, "names": names, "labels": None if labels is None else labels.tolist()}

@@ -39,16 +39,12 @@ def reported(line: str, code: int) -> int:
     return code
 
 
-def written(code: int) -> int:
-    """The exit code, once all is written out: `code`, or 2 after one line where standard output takes no more. That
-    nobody reads any further is no error.
+def drained() -> None:
+    """Nothing; then all is written out, or dropped without a word: every verb flushes what it prints, so that of what
+    is left now a line was said already, or nobody reads any further, which is no error.
     """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError as error:
-            # With 2 a line was said already.
-            if stream is sys.stdout and code != 2 and not isinstance(error, BrokenPipeError):
-                code = reported(f"standard output: {error.strerror}", 2)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # what is left is dropped without a word
-    return code
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from collections.abc import Sequence
@@ -40,6 +41,9 @@ def cli(ctx: click.Context) -> None:
 
 for verb in VERBS:
     cli.add_command(verb)
+
+# Where matplotlib keeps its fonts changes no picture: its log of that is no line of a command's.
+logging.getLogger("matplotlib").addHandler(logging.NullHandler())
 
 
 def called(arguments: Sequence[str] | None) -> int:

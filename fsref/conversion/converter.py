@@ -53,6 +53,33 @@ def check_count(image_count: int) -> None:
         raise InputError("CONV-8", "image_count", "not a number of images", image_count, "1 or more")
 
 
+def batches(folded: Folded, images: int, memory_limit: int) -> tuple[int, int]:
+    """How many calibration images make a batch, and how many of it are looked at together: fewer where the limit would
+    be passed (RUN-3). Errors: LimitError.
+    """
+    values = sum(int(np.prod(unit.shape)) for unit in folded.units)
+    batch = max(1, min(64, BATCH_VALUES // values))
+    at_once = fitting(batch, lambda n: observing_bytes(folded, images, n), memory_limit)
+    check_memory(observing_bytes(folded, images, at_once), memory_limit, "convert")
+    return batch, at_once
+
+
+def check_quantising(folded: Folded, images: int, options: Options, memory_limit: int) -> None:
+    """Nothing, when populations that were seen on so many images can become integers within the limit (RUN-3). Errors:
+    LimitError.
+    """
+    empirical = options.bias_correction == "empirical"
+    check_memory(quantising_bytes(folded, images, empirical, BATCH), memory_limit, "convert")
+
+
+def check_conversion(folded: Folded, images: int, options: Options, memory_limit: int) -> None:
+    """Nothing, when a conversion that calibrates on so many images stays within the limit, from shapes alone (RUN-3).
+    Errors: LimitError.
+    """
+    batches(folded, images, memory_limit)
+    check_quantising(folded, images, options, memory_limit)
+
+
 def digest(images: NDArray[np.integer]) -> str:
     """SHA-256 of images (B, C, H, W) as little-endian 64-bit integers, in hex."""
     found = hashlib.sha256()
@@ -118,17 +145,12 @@ class Calibrated(Brief):
             return cls(folded, np.empty((0, *folded.pixels.shape), np.uint8), {}, np.empty((0, 0), np.float32))
         check_count(image_count)
         x = folded.pixels.check(calibrate)[:image_count]
-        values = sum(int(np.prod(unit.shape)) for unit in folded.units)
-        batch = max(1, min(64, BATCH_VALUES // values))
-        at_once = fitting(batch, lambda n: observing_bytes(folded, len(x), n), memory_limit)
-        check_memory(observing_bytes(folded, len(x), at_once), memory_limit, "convert")
+        batch, at_once = batches(folded, len(x), memory_limit)
         return cls(folded, x, *observe(folded, x, batch, at_once, progress))
 
     def convert(self, options: Options, memory_limit: int = 2**33) -> Network:
         """The FS network under these options. Errors: GraphError, LimitError."""
-        empirical = options.bias_correction == "empirical"
-        bound = quantising_bytes(self.folded, len(self.images), empirical, BATCH)
-        check_memory(bound, memory_limit, "convert")
+        check_quantising(self.folded, len(self.images), options, memory_limit)
         made = _Builder(self, options)
         for unit in self.folded.units:
             made.add(unit)

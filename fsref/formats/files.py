@@ -14,7 +14,7 @@ from itertools import count
 from os import PathLike
 from pathlib import Path
 from stat import S_IMODE
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from fsref.errors import FileError, UsageError
 
@@ -27,6 +27,7 @@ HIDDEN = re.compile(r"\..*\.fsref-[0-9a-f]{16}", re.DOTALL)
 TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR)
 UNABLE = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS)
 ZEROS = bytes(2**20)
+Ours: TypeAlias = Callable[[Path, set[str]], bool]  # of a folder and the names of its files
 
 
 class LeftOver(UserWarning):
@@ -40,20 +41,20 @@ def path_of(path: object, function: str) -> Path:
     return Path(path)
 
 
-def is_replaceable(folder: Path, ours: Callable[[set[str]], bool]) -> bool:
-    """Whether this is a folder that holds nothing, or nothing but files of such names as are `ours`."""
+def is_replaceable(folder: Path, ours: Ours) -> bool:
+    """Whether this is a folder that holds nothing, or nothing but files that are `ours`."""
     try:
         with os.scandir(folder) as entries:
             found = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
     except (OSError, ValueError):
         return False
-    return not found or (not any(found.values()) and ours(set(found)))
+    return not found or (not any(found.values()) and ours(folder, set(found)))
 
 
 def check_target(
     path: str | PathLike[str],
     replace: bool,
-    ours: Callable[[set[str]], bool] | None = None,
+    ours: Ours | None = None,
     option: str = "",
     what: str = "file",
 ) -> None:
@@ -110,13 +111,11 @@ def write(data: bytes, path: str | PathLike[str], rule: str, replace: bool = Tru
 class NewFolder:
     """A folder in the making: while the block runs it is `making`, after it `path`, unless the block failed (RUN-5).
 
-    With `replace` it takes the place of a folder whose names are `ours`. Errors: UsageError for what cannot be
+    With `replace` it takes the place of a folder whose files are `ours`. Errors: UsageError for what cannot be
     replaced, FileError, which names `rule` where the system refuses.
     """
 
-    def __init__(
-        self, path: Path, rule: str, what: str, ours: Callable[[set[str]], bool], replace: bool = False
-    ) -> None:
+    def __init__(self, path: Path, rule: str, what: str, ours: Ours, replace: bool = False) -> None:
         check_target(path, replace, ours, what=what)
         self.path, self.rule, self.ours, self.replace = path, rule, ours, replace
         self.target = Path(os.path.realpath(path))

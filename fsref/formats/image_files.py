@@ -42,6 +42,7 @@ def image_codes(path: Path, into: Intake, resize: int | None, crop: int | None) 
         )
     _check_file(path)
     with _broken(place), Image.open(path, formats=FORMATS) as file:
+        _check_frames(file, place)
         _check_mode(file.mode, Image.getmodebase(file.mode), channels, place, "transparency" in file.info)
         _check_depth(file.tile, place)
         size = resized(file.size, resize, place)
@@ -93,6 +94,14 @@ def _check_file(path: Path) -> None:
         raise FileError("RUN-4", str(path), "cannot be read", getattr(error, "strerror", None) or str(error)) from None
     if size > MAX_BYTES:
         raise FileError("RUN-4", str(path), "image file is too large", f"{size:,} bytes", f"at most {MAX_BYTES:,}")
+
+
+def _check_frames(file: Any, place: str) -> None:
+    """Nothing, when an open file of Pillow's is one picture. Errors: FileError."""
+    # Cameras put previews behind a JPEG, which is then an MPO.
+    if getattr(file, "is_animated", False) and file.format != "MPO":
+        told = "frames" if file.format in ("PNG", "WEBP") else "pages"
+        raise FileError("RUN-4", place, f"holds several {told}", file.format, "wanted one picture: save each by itself")
 
 
 def _check_mode(mode: str, base: str, channels: str, place: str, transparent: bool) -> None:

@@ -14,6 +14,7 @@ from fsref.formats.intake import Intake
 
 FEW, LONG = 10, 40  # names of a line, characters of a name
 ALIKE = 0.55  # how much a name has to be like the class it is taken to mean
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?")  # a class is none with a sign or a point
 APART = str.maketrans("", "", " _-")
 
 
@@ -69,6 +70,10 @@ def labelling(names: Mapping[str, str], into: Intake, place: str) -> Labelling:
     numbers = [name for name in found if _is_number(name)]
     if len(numbers) == len(found):
         return Labelling("number", {name: _numbered(name, into.count, names[name]) for name in found})
+    in_order = not (into.classes or numbers) and len(found) == into.count
+    if not in_order and all(NUMBER.fullmatch(name.strip()) for name in found):
+        other = next(name for name in found if not _is_number(name))
+        raise FileError("RUN-4", names[other], "is no class number", other, f"wanted 0..{into.count - 1}, in digits")
     known = f"classes {few(into.classes)}" if into.classes else f"{into.count} classes without names"
     would_do = f"numbers 0..{into.count - 1} would do"
     if numbers:
@@ -89,8 +94,8 @@ def labelling(names: Mapping[str, str], into: Intake, place: str) -> Labelling:
 
 
 def plain(name: str) -> str:
-    """A name without what spellings differ in."""
-    return name.translate(APART).casefold()
+    """A name without what spellings differ in; the sign of a number is none of that."""
+    return name.strip() if NUMBER.fullmatch(name.strip()) else name.translate(APART).casefold()
 
 
 def _is_number(name: str) -> bool:

@@ -158,18 +158,31 @@ def _of_npz(path: Path, into: Intake, limit: int | None, images: str = "x", labe
 
 def _of_cifar10(folder: Path, kind: str, into: Intake, limit: int | None) -> ImageSet:
     """The images of CIFAR-10 in a folder, their labels as classes of the network."""
-    known = classes_of_cifar10(into, f"{kind}:{folder}")
     x, y, names = read_batches(folder, kind, limit)
+    known = classes_of_cifar10(into, f"{kind}:{folder}")
     if known.classes and int(y.max()) < len(CLASSES):
         y = np.array([known.classes[name] for name in CLASSES])[y]
     return _image_set(into, x, y, names, f"{folder}/", known)
 
 
+def _no_source(path: Path) -> FileError:
+    """The error for a path of which nothing here reads images."""
+    problem, limit = "no such image or folder of images", f"wanted {SOURCES}"
+    if path.is_file():
+        problem = "no kind of picture that fsref reads has this suffix"
+        limit = f"wanted {', '.join(sorted(SUFFIXES))}; or {SOURCES}"
+    if path.is_file() and path.name.casefold() == "labels.csv":
+        named = "" if path.name == "labels.csv" else ", and the table in it labels.csv"
+        problem, limit = "is a table of labels, not a folder with one", f"name the folder: {path.parent}{named}"
+    elif path.exists() and not path.is_file():
+        problem = "is a device or pipe"
+    return FileError("RUN-4", str(path), problem, None, would_do(path) or limit)
+
+
 def _of_folder(folder: Path, into: Intake, resize: int | None, crop: int | None, limit: int | None) -> ImageSet:
     """The images of a folder with labels.csv, a folder per class, or images alone."""
     if not folder.is_dir():
-        problem = "is a file, not a folder" if folder.exists() else "no such image or folder of images"
-        raise FileError("RUN-4", str(folder), problem, None, would_do(folder) or f"wanted {SOURCES}")
+        raise _no_source(folder)
     found = listed(folder, into)
     names, y = found.names[:limit], None if found.classes is None else np.array(found.classes[:limit], np.int64)
     if (size := len(names) * prod(into.shape)) > MAX_CODES:

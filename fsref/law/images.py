@@ -14,7 +14,7 @@ from fsref.errors import GraphError, InputError, UsageError, literal, public
 from fsref.law.arrays import as_images, as_labels
 from fsref.law.neuron import Ints
 from fsref.law.populations import MAX_NEURONS, MAX_SIDE, Input, Shape
-from fsref.tables import sizes
+from fsref.tables import plural, sizes
 
 ORDERS = {1: ("L",), 3: ("RGB", "BGR")}  # by channels, the default first; other numbers of channels have no order
 LARGEST = float(np.finfo(np.float32).max)
@@ -65,7 +65,7 @@ class Pixels:
             object.__setattr__(self, name, self._numbers(name))
         orders = ORDERS.get(self.channels, ("",))
         if self.order not in (*orders, ""):
-            limit = f"{self.channels} channels: {' or '.join(orders) or 'none'}"
+            limit = f"{plural(self.channels, 'channel')}: {' or '.join(orders) or 'none'}"
             raise GraphError("GRAPH-5", "input order", "not an order of these channels", literal(self.order), limit)
         object.__setattr__(self, "order", self.order or orders[0])
 
@@ -96,7 +96,7 @@ class Pixels:
             values = np.asarray(None, np.float64)  # NaN
         place = f"input {name}"
         if values.shape not in (((), (self.channels,)) if name != "scale" else ((),)):
-            limit = f"{self.channels} channels"
+            limit = plural(self.channels, "channel")
             raise GraphError("GRAPH-5", place, "not one number, or one per channel", given, limit)
         if not (np.abs(values) <= LARGEST).all() or (name != "mean" and not (values > 0).all()):
             raise GraphError(

@@ -93,7 +93,9 @@ class Table(Shown):
         theta = relu_theta(self)
         if theta is not None:
             return f"FS-ReLU, theta {span(int(theta.min()), int(theta.max()))}"
-        return "any table" if self.channels is None else f"any table, a row for each of {self.channels} channels"
+        return (
+            "any table" if self.channels is None else f"any table, a row for each of {plural(self.channels, 'channel')}"
+        )
 
     def __repr__(self) -> str:
         return f"<Table of {plural(self.steps, 'step')}: {self.form}>"

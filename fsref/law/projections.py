@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fsref.errors import NetworkError, public
 from fsref.law.neuron import Ints, integers
 from fsref.law.populations import MAX_SIDE, Shape, whole
-from fsref.tables import short, sizes, span
+from fsref.tables import plural, short, sizes, span
 
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = tuple[int, int, int, int]
@@ -176,7 +176,7 @@ def check_fit(projection: Projection, source: Shape, target: Shape, place: str) 
             f"{place} weights",
             "input channels per group do not meet the source",
             weights.shape[1],
-            f"wanted {source[0] // groups}: {source[0]} channels in {groups} groups",
+            f"wanted {source[0] // groups}: {plural(source[0], 'channel')} in {plural(groups, 'group')}",
         )
     size = window_shape(source, projection.kernel, projection.stride, projection.padding, projection.dilation)
     if min(size) < 1 or size != target[1:]:

@@ -340,8 +340,8 @@ def plots(e: Evaluation) -> list[Plot]:
     return [plot for draw in DRAWN if (plot := draw(e)) is not None]
 
 
-def are_plots(names: set[str]) -> bool:
-    """Whether files of these names are plots and nothing else."""
+def are_plots(folder: Path, names: set[str]) -> bool:
+    """Whether the files of these names in a folder are plots and nothing else."""
     return names <= {f"{name}{suffix}" for name in NAMES for suffix in SUFFIXES}
 
 

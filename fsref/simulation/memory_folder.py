@@ -28,6 +28,7 @@ from fsref.law.populations import OBSERVABLES
 from fsref.simulation import dumps, fed, folder_told
 from fsref.simulation.folder_told import MANIFEST, Told
 from fsref.simulation.recording import Key, Trace, check_trace
+from fsref.simulation.store import listed
 from fsref.version import SPEC_VERSION, __version__
 
 NAME = re.compile(  # of a memory: population or projection, index, what it holds, suffix
@@ -37,10 +38,13 @@ SYSTEMVERILOG, C, BENCH = "fsref_network.svh", "fsref_network.h", "fsref_bench.s
 Given = Layout | Mapping[str, Any] | str | PathLike[str] | None
 
 
-def is_ours(names: set[str]) -> bool:
-    """Whether files of these names are a folder of memories, in whichever format, and nothing else."""
-    known = (MANIFEST, SYSTEMVERILOG, C, BENCH)
-    return MANIFEST in names and all(name in known or NAME.fullmatch(name) for name in names)
+def is_ours(folder: Path, names: set[str]) -> bool:
+    """Whether the files of these names in a folder are memories, in whichever format, and nothing else: those that its
+    manifest lists (RUN-5).
+    """
+    known = listed(folder / MANIFEST, lambda told: [memory["file"] for memory in told["memories"]])
+    rest = names - {MANIFEST, SYSTEMVERILOG, C, BENCH}
+    return bool(known) and rest <= known and all(map(NAME.fullmatch, rest))
 
 
 class Text(Protocol):

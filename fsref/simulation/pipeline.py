@@ -131,11 +131,11 @@ def run_pipelined(
     needed = fifo_depths(net, every)
     depths = check_depths(net, fifo_depth, needed)
     x = check_images(net.input, images)
-    selection, path, replace = recorded(net, record)
-    bound = pipeline_bytes(net, len(x), buffers, every, depths, selection, path is not None)
+    selection, record = recorded(net, record)
+    bound = pipeline_bytes(net, len(x), buffers, every, depths, selection, record.path is not None)
     check_memory(bound, memory_limit, "run")
     wanted = wanted_of(net, selection)
-    with Store(net, selection, len(x), path, replace) as store:
+    with Store(net, selection, len(x), record) as store:
         stages = [
             Stage(net, p, buffers, every, shortest, wanted.get(p.name, frozenset()), store) for p in net.populations
         ]

@@ -22,6 +22,17 @@ Key: TypeAlias = tuple[str, str]
 PART = 2**12  # events at most, of those that are listed in parts
 
 
+@dataclass(frozen=True)
+class Taken:
+    """Where images come from: their source, how many images it holds, and which of these were taken, as `fsref run
+    --images` is told: 7, 0:4, ::10 or 1,5,9.
+    """
+
+    source: str
+    image_count: int
+    images: str
+
+
 @public
 @dataclass(frozen=True, repr=False)
 class Record(Brief):
@@ -29,7 +40,7 @@ class Record(Brief):
     steps (None is all).
 
     With `path`, a folder that is not there yet, the recording streams to disk, one `.npy` per array; with `replace` it
-    takes the place of a recording that is (RUN-5).
+    takes the place of a recording that is (RUN-5), and `taken` is what recording.json says of the images (RUN-3).
     """
 
     populations: Iterable[str] | Mapping[str, Iterable[int] | None] | None = None
@@ -37,6 +48,7 @@ class Record(Brief):
     steps: Iterable[int] | None = None
     path: str | Path | None = None
     replace: bool = False
+    taken: Taken | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,9 +72,9 @@ class Result(Shown):
         plain |= {"image_count": len(self.logits), "logits": self.logits, "predictions": self.predictions}
         return {**plain, "spike_counts": self.spike_counts}
 
-    def sheet(self, names: Iterable[str] = (), labels: Ints | None = None) -> Sheet:
-        """The result as a table: class, largest logits and spikes of each image, the first 20; `names` and true
-        `labels` (B,) where given.
+    def sheet(self, names: Iterable[str] = (), labels: Ints | None = None, images: Sequence[int] = ()) -> Sheet:
+        """The result as a table: class, largest logits and spikes of each image, the first 20; `names`, true `labels`
+        (B,) and the numbers that the `images` have where they come from, where given.
         """
         net, spiking, named = self.net, self.net.spiking, list(names)
         spikes = np.stack([self.spike_counts[p.name] for p in spiking]).sum(axis=0).tolist()
@@ -85,7 +84,8 @@ class Result(Shown):
         for b in range(min(ROWS, len(spikes))):
             told = [*named[b : b + 1], *([class_name(net, int(labels[b]))] if labels is not None else [])]
             answer = class_name(net, int(self.predictions[b]))
-            rows.append([str(b), *told, answer, "   ".join(largest(net, self.logits[b])), spikes[b]])
+            number, most = str(images[b] if images else b), "   ".join(largest(net, self.logits[b]))
+            rows.append([number, *told, answer, most, spikes[b]])
         more = [("...", f"and {plural(len(spikes) - ROWS, 'more image')}")] if len(spikes) > ROWS else []
         counted = [(p, f"{self.spike_counts[p.name].mean():,.1f} spikes per image") for p in spiking]
         means = [(p.name, f"{mean} of {plural(p.neurons, 'neuron')}") for p, mean in counted]
@@ -106,15 +106,16 @@ def largest(net: Network, logits: Ints, top: int = 3) -> Iterator[str]:
         yield f"{class_name(net, c)}: {int(logits[c]):,}"
 
 
-def recorded(net: Network, record: Record | Iterable[str] | None) -> tuple[Selection | None, Path | None, bool]:
-    """What a run is to record, the folder on disk it goes to, and whether it replaces one. Errors: UsageError."""
+def recorded(net: Network, record: Record | Iterable[str] | None) -> tuple[Selection | None, Record]:
+    """What a run is to record, None where nothing, and the Record that says so. Errors: UsageError."""
     if record is None:
-        return None, None, False
+        return None, Record()
     asked = record if isinstance(record, Record) else Record(populations=record)
     if asked.path is None and asked.replace:
         raise UsageError("RUN-5", "record", "replace goes with a path", None, "Record(path=DIR, replace=True)")
-    path = None if asked.path is None else path_of(asked.path, "record")
-    return select(net, asked), path, asked.replace
+    if asked.path is not None:
+        asked = replace(asked, path=path_of(asked.path, "record"))
+    return select(net, asked), asked
 
 
 def wanted_of(net: Network, selection: Selection | None) -> dict[str, frozenset[str]]:
@@ -145,11 +146,11 @@ def run(
     net = network_of(net)
     working = engine_of(engine)
     x = check_images(net.input, images)
-    selection, path, replace = recorded(net, record)
+    selection, record = recorded(net, record)
     threads = min(check_threads(threads), len(x))
     if batch is not None and not (isinstance(batch, int) and batch >= 1):
         raise UsageError("RUN-2", "run", "batch is 1 or more", batch)
-    asked = net, len(x), engine, selection, path is not None
+    asked = net, len(x), engine, selection, record.path is not None
     size = batch or batch_of(*asked, threads, memory_limit)
     check_memory(run_bytes(*asked, size, threads), memory_limit, "run")
     logits = np.empty((len(x), net.readout.shape[0]), np.int64)
@@ -173,7 +174,7 @@ def run(
         if missing:
             raise UsageError("RUN-2", "engine", "gave no activity of a population", min(missing), "all of the network")
 
-    store = Store(net, selection, len(x), path, replace)
+    store = Store(net, selection, len(x), record)
     with store, workers(threads) as pool:
         simulate = working.simulator(net)
         for done in [pool.submit(one_batch, first) for first in range(0, len(x), size)]:

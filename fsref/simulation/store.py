@@ -8,6 +8,8 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines.activity import Activity
-from fsref.errors import LimitError, UsageError
+from fsref.errors import FileError, LimitError, UsageError
 from fsref.formats.files import NewFolder, check_target
 from fsref.formats.npy import npy_header
 from fsref.formats.npz import to_bytes
+from fsref.formats.reading import read_whole
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
-from fsref.simulation.recording import Key, OnDisk, Place, Selection, Trace
+from fsref.simulation.recording import Key, OnDisk, Place, Record, Selection, Trace
 from fsref.version import SPEC_VERSION, __version__
 
 SCHEMA = 1  # of recording.json
@@ -31,9 +34,20 @@ BLOCK = 4096  # of a file system that tells none
 MAX_DESCRIPTION = 2**28  # bytes of recording.json: it may list millions of neurons
 
 
-def is_recording(names: set[str]) -> bool:
-    """Whether files of these names are a recording and nothing else."""
-    return "recording.json" in names and all(NAMES.fullmatch(name) for name in names)
+def listed(path: Path, files: Callable[[Any], Iterable[str]]) -> set[str]:
+    """The name of a JSON file and those that it lists, as `files` finds them; none where it cannot be read (RUN-5)."""
+    try:
+        return {path.name, *files(json.loads(read_whole(path, "RUN-5", MAX_DESCRIPTION, path.name)))}
+    except (FileError, ValueError, RecursionError, LookupError, TypeError):
+        return set()
+
+
+def is_recording(folder: Path, names: set[str]) -> bool:
+    """Whether the files of these names in a folder are a recording and nothing else: those that its recording.json
+    lists (RUN-5).
+    """
+    known = listed(folder / "recording.json", lambda told: told["files"])
+    return bool(known) and names <= known | {"network.fs.npz"} and all(map(NAMES.fullmatch, names))
 
 
 def check_recording_target(path: Path, replace: bool, option: str = "") -> None:
@@ -60,10 +74,9 @@ def free_space(folder: Path) -> tuple[int | None, int]:
 class Store:
     """A recording in the making; `trace()` gives it back once the block is left."""
 
-    def __init__(
-        self, net: Network, selection: Selection | None, image_count: int, path: Path | None, replace: bool = False
-    ) -> None:
-        self.net, self.selection, self.image_count, self.path = net, selection, image_count, path
+    def __init__(self, net: Network, selection: Selection | None, image_count: int, record: Record) -> None:
+        self.net, self.selection, self.image_count, self.taken = net, selection, image_count, record.taken
+        self.path = path = None if record.path is None else Path(record.path)
         self.shapes = {} if selection is None else selection.arrays(net, image_count)
         self.places = {(p.name, False): f"population.{index}" for index, p in enumerate(net.populations)}
         self.places |= {(name, True): f"projection.{index}" for index, name in enumerate(net.named_projections)}
@@ -74,11 +87,11 @@ class Store:
         if not self.shapes:
             limit = f"observables of {', '.join(selection.neurons) or 'no population'}: {', '.join(OBSERVABLES)}"
             raise UsageError("RUN-3", str(path), "nothing would be recorded here", None, limit)
-        self.folder = NewFolder(path, "RUN-3", "a recording", is_recording, replace)
+        self.folder = NewFolder(path, "RUN-3", "a recording", is_recording, record.replace)
         about = (json.dumps(self.description(), indent=1) + "\n").encode()
         if len(about) > (longest := longest_description(net)):
-            problem, limit = "recording.json would be too long", f"at most {longest}; all neurons, or fewer"
-            raise LimitError("RUN-3", str(path), problem, f"{len(about)} bytes", limit)
+            told, limit = f"{len(about)} bytes", f"at most {longest}; all neurons, or fewer; a range of images"
+            raise LimitError("RUN-3", str(path), "recording.json would be too long", told, limit)
         self.about = {"network.fs.npz": to_bytes(net), "recording.json": about}
         self.heads = {key: npy_header(shape, kind) for key, (shape, kind) in self.shapes.items()}
         self._check_space()
@@ -120,6 +133,8 @@ class Store:
         }
         said = {"fsref": __version__, "spec_version": SPEC_VERSION, "schema": SCHEMA}
         said |= {"network": self.net.name, "id": self.net.id, "image_count": self.image_count, "note": NOTE}
+        if self.taken is not None:
+            said["taken"] = asdict(self.taken)
         return {**said, "populations": populations, "files": files}
 
     def keep(self, rows: slice, activity: Activity) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.conversion.converter import Calibrated, check_count
+from fsref.conversion.converter import Calibrated, check_conversion, check_count
 from fsref.conversion.folding import fold
 from fsref.conversion.found import Found, Point
 from fsref.conversion.options import Options
@@ -294,11 +294,13 @@ def convert_and_score(
     if test is not None and (not isinstance(test, tuple) or len(test) != 2):
         raise UsageError("CONV-8", "test", "not images and labels", type(test).__name__, "(x, y), y None where unknown")
     x, y = (calibrate, labels) if test is None else test
+    pixels = graph.contract()
+    given = pixels.check(calibrate)
+    check_conversion(folded, min(len(given), image_count), chosen, memory_limit)
     if float_score is None:
         with progress("float", len(np.asarray(x))) as advance:
             float_score = FloatScore.of(graph, x, y, advance, memory_limit)
-    pixels = graph.contract()
-    images, given = pixels.check(x), pixels.check(calibrate)
+    images = pixels.check(x)
     truth = None if labels is None else check_labels(labels, len(given), float_score.classes)[:image_count]
     seen = given[:image_count]
     searched = None

@@ -101,7 +101,7 @@ def _from_onnx(path: str | PathLike[str], net: Network) -> Forward:
     except FsrefError:
         raise
     except Exception as error:  # the operating system's, or one of several of protobuf's
-        raise FileError("FILE-5", str(path), "cannot be read", str(error)) from None
+        raise FileError("FILE-5", str(path), "cannot be read", getattr(error, "strerror", None) or str(error)) from None
     kinds = package.TensorProto
     for output in model.graph.output:
         if output.type.tensor_type.elem_type in (kinds.FLOAT, kinds.FLOAT16, kinds.BFLOAT16, kinds.DOUBLE):
