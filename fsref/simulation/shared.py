@@ -21,14 +21,18 @@ Index = NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Part(Brief):
-    """Where one of two recordings holds what both do: its array, and the places of the neurons and steps there; None is
-    all.
-    """
+    """Where one of two recordings holds what both do: the places of the neurons and steps in its array; None is all."""
 
-    array: NDArray[Any]
-    seen: NDArray[Any] | None
+    trace: Trace
+    key: Key
     neurons: Index | None
     steps: Index | None
+
+    @property
+    def array(self) -> NDArray[Any]:
+        """The array, mapped anew where it is on disk: there may be more arrays than open files."""
+        found: NDArray[Any] = self.trace[self.key]
+        return found
 
     def rows(self, some: slice) -> NDArray[Any]:
         """What both hold, of some images."""
@@ -36,7 +40,8 @@ class Part(Brief):
 
     def bits(self, some: slice) -> NDArray[Any] | None:
         """Which bits of it were observed; None is all."""
-        return None if self.seen is None else self._cut(np.broadcast_to(self.seen, self.array.shape)[some])
+        seen = self.trace.seen.get(self.key)
+        return None if seen is None else self._cut(np.broadcast_to(seen, self.array.shape)[some])
 
     def _cut(self, values: NDArray[Any]) -> NDArray[Any]:
         if self.steps is not None:
@@ -101,11 +106,11 @@ def shared(observed: Trace, expected: Trace) -> list[Shared]:
                     continue
                 if stepped and not len(window) and any(len(own) for _, own in chosen):
                     continue
+                for trace, place in ((observed, "observed"), (expected, "expected")):
+                    _check_words(trace, key, place)
                 parts = [
-                    Part(
-                        _words(t, key, place), t.seen.get(key), ours[i], steps[i] if observable == "membranes" else None
-                    )
-                    for i, (t, place) in enumerate(((observed, "observed"), (expected, "expected")))
+                    Part(trace, key, ours[i], steps[i] if observable == "membranes" else None)
+                    for i, trace in enumerate((observed, expected))
                 ]
                 found.append(Shared(net, key, p.name, count, parts[0], parts[1], neurons, window))
     return found
@@ -119,11 +124,10 @@ def _both(one: Index, other: Index) -> tuple[Index, tuple[Index | None, Index | 
     return both, (first, second)
 
 
-def _words(trace: Trace, key: Key, place: str) -> NDArray[Any]:
-    """An array of a recording, whose spikes are words of K bits (EVENT-2). Errors: UsageError."""
+def _check_words(trace: Trace, key: Key, place: str) -> None:
+    """Nothing, when the spikes of a recording are words of K bits (EVENT-2). Errors: UsageError."""
     array, limit = trace[key], 2 ** trace.net.steps[key[0]] if key[1] == "spikes" else 0
     if limit and array.size and int(array.max()) >= limit:
         raise UsageError(
             "OBS-2", f"{place} {' '.join(key)}", "word has more bits than K", int(array.max()), f"below {limit}"
         )
-    return array
