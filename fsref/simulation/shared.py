@@ -34,13 +34,18 @@ class Part(Brief):
         found: NDArray[Any] = self.trace[self.key]
         return found
 
+    @property
+    def seen(self) -> NDArray[Any] | None:
+        """Which bits of it were observed; None is all."""
+        return self.trace.seen.get(self.key)
+
     def rows(self, some: slice) -> NDArray[Any]:
         """What both hold, of some images."""
         return self._cut(self.array[some])
 
     def bits(self, some: slice) -> NDArray[Any] | None:
-        """Which bits of it were observed; None is all."""
-        seen = self.trace.seen.get(self.key)
+        """Which bits of what both hold were observed, of some images; None is all."""
+        seen = self.seen
         return None if seen is None else self._cut(np.broadcast_to(seen, self.array.shape)[some])
 
     def _cut(self, values: NDArray[Any]) -> NDArray[Any]:
