@@ -30,6 +30,7 @@ from random import Random
 import fuzz_verbs as verbs
 from fsref.errors import printable
 from fuzz_child import Worker
+from fuzz_dumps import DUMPS, dump_seeds
 from fuzz_files import BREAKERS, mutated
 from fuzz_judge import LIMIT, PICTURE, Fault, faults, listing
 from fuzz_seeds import Case, Files, companions, seeds
@@ -129,6 +130,11 @@ class Bench:
         )
 
 
+def valid_cases(kind: str, good: Files) -> list[Case]:
+    """The valid cases of any kind; `good` are the companions."""
+    return dump_seeds(kind) if kind in DUMPS else seeds(kind, good)
+
+
 def put(folder: Path, files: Files) -> None:
     """Write files below a folder."""
     for name, data in files.items():
@@ -153,7 +159,7 @@ def fuzz(seed: int, kinds: list[str], files: int | None, minutes: float | None, 
     """What so many files show, or files for so many minutes."""
     found, ends = Found(), None if minutes is None else time.monotonic() + 60 * minutes
     with tempfile.TemporaryDirectory(prefix="fsref-fuzz-") as folder, Bench(Path(folder), keep) as bench:
-        valid = {kind: seeds(kind, bench.good) for kind in kinds}
+        valid = {kind: valid_cases(kind, bench.good) for kind in kinds}
         bench.warm(valid)
         for number in count():
             if number == files or (ends is not None and time.monotonic() >= ends):

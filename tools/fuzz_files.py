@@ -14,6 +14,7 @@ from typing import Any
 import onnx
 
 from fuzz_archives import bent_archive
+from fuzz_dumps import bent_dump
 from fuzz_seeds import LISTED, MODES, Case, blank, changed, chunk
 from fuzz_values import NUMBERS, TEXTS, bent, bent_json, bent_npy
 
@@ -275,5 +276,10 @@ BREAKERS: dict[str, Callable[[Random, Case], Case]] = {
     "costs": bent_lone(bent_json),
     "recording": bent_recording,
     "dataset": bent_dataset,
+    "memories": bent_dump,
+    "dump": bent_dump,
+    "layout": bent_lone(bent_json),
+    "chip": bent_lone(bent_json),
+    "certificate": bent_lone(bent_json),
     "device": lambda draw, case: case,
 }

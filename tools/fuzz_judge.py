@@ -18,6 +18,7 @@ PICTURE = 2**26 * 12  # what an image file may take: pixels (RUN-4), as read, as
 OVERHEAD = 128 * MIB  # beside either: libraries not touched before, the file itself
 LINE = 2_000  # characters
 OBEYED = ("Cc", "Cf", "Zl", "Zp")  # categories of characters that a terminal or an editor obeys
+DIFFERING = ("diff", "check", "convert")  # verbs whose exit code 1 says that something differs, or does not fit
 ERROR, NOTE = "fsref: error: ", "fsref: note: "
 Listing = Mapping[str, tuple[int, int]]
 
@@ -52,7 +53,7 @@ def faults(
     if said.escaped:
         yield Fault("traceback", said.escaped)
         return
-    if said.code not in (0, 2):
+    if said.code not in ((0, 1, 2) if line[0] in DIFFERING else (0, 2)):
         yield Fault("exit code", f"{said.code} of {line[0]}")
     for did in said.did:
         yield Fault("forbidden", did)

@@ -1,5 +1,5 @@
 """The command lines that read a broken file, and two more for what Python alone reads: `show` prints what a file loads
-as, `diff` compares a recording.
+as, `differ` compares a recording.
 """
 
 from __future__ import annotations
@@ -95,8 +95,9 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
         evaluate {NET} --data {X} --energy @ --rate 8""",
     "recording": f"""
         show @
-        diff @
-        diff @ {GOOD}/recording
+        differ @
+        differ @ {GOOD}/recording
+        diff {DRAWN} {X} @ --images 0:2
         info @/network.fs.npz""",
     "dataset": f"""
         run {TEN} --data @
@@ -104,6 +105,23 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
         evaluate {TEN} --data @
         check {TEN} --data @ --limit 2
         explain {TEN} 0 --data @ --population out --neuron 3""",
+    "memories": f"""
+        diff {DRAWN} {X} @ --images 0:2
+        diff {DRAWN} {X} @ --images 0:2 --isolated""",
+    "dump": f"""
+        diff {DRAWN} {X} @ --images 0:2
+        diff {DRAWN} {X} @ --images 0:2 --isolated
+        ! diff {NET} {X} @""",
+    "layout": f"""
+        export {DRAWN} --format readmemh --layout @ --data {X} --images 0:2 --out {OUT}/memories
+        export {DRAWN} --format mif --layout @ --out {OUT}/memories
+        ! diff {DRAWN} {X} {GOOD}/dump.aer --images 0:2 --layout @""",
+    "chip": f"""
+        check {NET} --for @
+        convert {GRAPH} --for @ --data {X} --out {WRITTEN}""",
+    "certificate": f"""
+        check {DRAWN} --certificate @
+        ! check {NET} --certificate @""",
     "device": f"""
         ! info @
         ! run @ --data {X}
@@ -116,6 +134,10 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
         ! compare @ {NET} --data {X}
         ! convert @ --data {X} --out {WRITTEN}
         ! convert {GRAPH} --data @ --out {WRITTEN}
+        ! diff {DRAWN} {X} @
+        ! check {NET} --for @
+        ! check {NET} --certificate @
+        ! export {DRAWN} --format readmemh --layout @ --out {OUT}/memories
         ! show @""",
 }
 AS_JSON, AS_PAGE = 0.3, 0.03  # shares of the command lines that can; a page takes a second
@@ -130,7 +152,7 @@ def lines_of(case: Case, content: bool = False) -> list[list[str]]:
 
 def limited(line: list[str]) -> list[str]:
     """The command line with a limit on what it may take, where its verb knows one."""
-    if line[0] in OWN:
+    if line[0] in OWN or {"--for", "--certificate"} & {*line} and line[0] == "check":
         return line
     verb = getattr(import_module(f"fsref.cli.{line[0]}"), line[0])
     known = {option.name for option in verb.params}
@@ -170,7 +192,7 @@ def _show(path: str) -> list[Any]:
     return [fsref.load_graph(path) if path == "one.npz" else fsref.load(path)]
 
 
-def _diff(path: str, other: str = "") -> list[Any]:
+def _differ(path: str, other: str = "") -> list[Any]:
     """The first difference of a recording and another, or the reference."""
     trace = fsref.read_trace(path)
     with warnings.catch_warnings():
@@ -180,7 +202,7 @@ def _diff(path: str, other: str = "") -> list[Any]:
         return [fsref.diff(trace, "reference", fsref.load_images(X, trace.net).x[: trace.image_count])]
 
 
-OWN: dict[str, Callable[..., list[Any]]] = {"show": _show, "diff": _diff}
+OWN: dict[str, Callable[..., list[Any]]] = {"show": _show, "differ": _differ}
 
 
 def sees_picture(case: Case, line: list[str]) -> bool:
@@ -226,6 +248,6 @@ def _unread(target: str | None) -> str:
         case ".html":
             text = Path(str(target)).read_text(encoding="utf-8")
             assert text.rstrip().endswith("</html>"), "the page has no end"
-        case _ if target is not None:
+        case _ if target is not None and (Path(target) / "recording.json").exists():
             fsref.read_trace(target)
     return ""
