@@ -12,11 +12,11 @@ import pytest
 
 import fsref
 from fsref.conversion.converter import Calibrated, convert
-from fsref.conversion.folded import Unit
+from fsref.conversion.folded import Term, Unit
 from fsref.conversion.folding import fold, hoisted
 from fsref.conversion.forms import FORMS, NEAREST
 from fsref.conversion.options import Options
-from fsref.conversion.quantisation import rounding_error
+from fsref.conversion.quantisation import Source, reach, rounding_error, slack
 from fsref.graph.graph import Graph, Node
 from fsref.graph.operators import OPERATORS
 from fsref.law.images import Pixels
@@ -512,3 +512,14 @@ def test_sums_bound_theta_where_weights_do_not() -> None:
     net = convert(Graph(PIXELS, [stem, act, *head("act", 4)]), drawn(), weight_bits=16)
     reached = int(np.abs(net.ranges["stem"].any_order).max())
     assert 2**26 < reached <= 2**30
+
+
+@pytest.mark.parametrize("size", [(2, 7), (7, 2)])
+def test_pooled_sums_count_every_place(size: tuple[int, int]) -> None:
+    """What bounds the sums of a pooled dense layer, and what rounding adds to them, is of all places of its source, as
+    high as wide or not (CONV-3).
+    """
+    source = Source((4, *size), np.ones(4), np.zeros(4), 255, np.ones(4), None)
+    unit = Unit("a", (3, 1, 1), (Term("act", np.ones((3, 4)), pooled=True),), np.zeros(3))
+    assert reach(unit, [np.ones((3, 4))], [source]).tolist() == [4 * 14 * 255] * 3
+    assert slack(unit, [source]) == 2 + 4 * 14 * 255

@@ -148,3 +148,14 @@ def test_a_wide_source_needs_a_run_a_place() -> None:
             Dense("a", "b", np.ones((3, count), np.int64), pooled), (1, 1, 65_536), (3, 1, 1)
         )
         assert weights.shape == (1, 3 * count) and runs.shape == (65_536, 3) and ends.tolist() == list(range(65_537))
+
+
+@pytest.mark.parametrize("weight", [143_165_576, 143_165_577, 2**28, 286_331_153, 286_331_154])
+def test_sums_beyond_32_bits_are_whole(weight: int) -> None:
+    """Sums of 15 times a weight just below 2^31 and above, up to 2^32 and above, are whole (RANGE-1, PROJ-1)."""
+    populations = [Input("in", (1, 1, 1), 4, 15), FS("a", (2, 1, 1), fs_relu(8, 2**24)), Readout("out", (1, 1, 1))]
+    net = Network(populations, [Dense("in", "a", [[weight], [-weight]]), Dense("a", "out", [[1, 1]])])
+    x = np.array([0, 1, 15]).reshape(3, 1, 1, 1)
+    trace = fsref.run(net, x, "events", fsref.Record(observables=("opening",))).trace
+    assert trace is not None
+    assert trace["a", "opening"].tolist() == [[weight * code, -weight * code] for code in (0, 1, 15)]

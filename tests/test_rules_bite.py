@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 import fsref
 import oracle
+from fsref import Dense, Input, Network, Readout
 from fsref.engines import events
 from fsref.law import projections
 from fsref.verification.strategies import Case, cases
@@ -30,9 +31,18 @@ FILES = {name: PACKAGE / "engines" / f"{name}.py" for name in ("reference", "eve
 Seen = list[tuple[Case, Any]]
 
 
+def wide(weight: int, inputs: int) -> Case:
+    """A sum of so many full codes by one weight, and 1: odd, whatever the weight."""
+    net = Network(
+        [Input("in", (inputs + 1, 1, 1), 16, 65_535), Readout("out", (1, 1, 1))],
+        [Dense("in", "out", [[weight] * inputs + [1]])],
+    )
+    return Case(net, np.array([65_535] * inputs + [1], np.int64).reshape(1, -1, 1, 1))
+
+
 @pytest.fixture(scope="session")
 def first_cases() -> Seen:
-    """The first 300 cases of the strategy and what the oracle sees of each."""
+    """The first 300 cases of the strategy, sums beyond 2^24, 2^31 and 2^53, and what the oracle sees of each."""
     found: Seen = []
 
     @settings(
@@ -48,7 +58,8 @@ def first_cases() -> Seen:
         found.append((case, oracle.observe(case)))
 
     collect()
-    return found[:FIRST]
+    sums = [wide(2**10, 1), wide(2**16 - 1, 1), wide(2**31 - 1, 128)]
+    return [*found[:FIRST], *((case, oracle.observe(case)) for case in sums)]
 
 
 def altered(path: Path, old: str = "", new: str = "", **names: Any) -> types.ModuleType:

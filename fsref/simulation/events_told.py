@@ -20,6 +20,7 @@ from fsref.formats.layout import Layout
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.simulation.recording import Trace
+from fsref.tables import Brief
 from fsref.version import __version__
 
 OBSERVED = "AER-2"
@@ -28,8 +29,8 @@ SAYING = re.compile(r"(?:#|//)\s*(network|layout|images|population|fields)\s+(\S
 POPULATION = re.compile(r"([0-9]{1,9})\s+steps\s+(\S+)\s+neurons\s+(\S+)")
 
 
-@dataclass
-class Told:
+@dataclass(repr=False)
+class Told(Brief):
     """What the lines before the first event say: how many images, of each population its steps in the window and the
     addresses observed, fields of words, the layout.
     """

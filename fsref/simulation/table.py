@@ -21,6 +21,7 @@ from fsref.simulation.answers import key_of, ordered
 from fsref.simulation.dumps import owner
 from fsref.simulation.memory import check_memory
 from fsref.simulation.recording import Key, Selection, Trace
+from fsref.tables import Brief
 
 RULE = "TRACE-5"
 COLUMNS = ("image", "population", "neuron", "x", "y", "c", "step", "observable", "value")
@@ -33,8 +34,8 @@ EACH = 40  # bytes of memory for each byte of a chunk of lines, and of what was 
 Cells = list[list[str]]
 
 
-@dataclass
-class Found:
+@dataclass(repr=False)
+class Found(Brief):
     """What a table says of one observable of one population: images, neurons, steps of the window, -1 for none, and
     values, each in parts (n,).
     """

@@ -26,6 +26,7 @@ from fsref.simulation.memory import check_memory
 from fsref.simulation.recording import Key, Trace
 from fsref.simulation.table import Found, recorded
 from fsref.simulation.waveforms import HOLDS, SCOPE, moments, scopes
+from fsref.tables import Brief
 
 EACH = 128  # bytes of memory for each integer that was found
 MAX_NUMBER = 2**40  # of images and steps
@@ -80,8 +81,8 @@ def _told(net: Network, comment: str, place: str) -> Layout:
         raise FileError(RULE, place, "layout is no JSON object", match[2][:40]) from None
 
 
-@dataclass
-class State:
+@dataclass(repr=False)
+class State(Brief):
     """What the signals of one observable show now, by address: integers, whether they are known, whether there is a
     signal at all.
     """

@@ -23,6 +23,7 @@ from fsref.law.populations import Population
 from fsref.simulation import dumps
 from fsref.simulation.folder_told import check_network
 from fsref.simulation.recording import Trace, check_trace
+from fsref.tables import Brief
 from fsref.version import __version__
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ def moments(net: Network, p: Population, what: str) -> range:
             return range(start, start + steps)
 
 
-@dataclass(frozen=True)
-class Wires:
+@dataclass(frozen=True, repr=False)
+class Wires(Brief):
     """The signals of one array of a recording, in the order of its neurons: what they show of an image, and when."""
 
     what: str

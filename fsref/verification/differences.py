@@ -22,6 +22,7 @@ from fsref.simulation.memory import check_threads, images_at_once, run_bytes
 from fsref.simulation.recording import Key, Record, Trace, recording_bytes, select
 from fsref.simulation.run import run
 from fsref.simulation.shared import Shared, shared
+from fsref.tables import Brief
 from fsref.verification.causes import Judged, hints
 from fsref.verification.disagreement import distance
 from fsref.verification.explain import place_of
@@ -37,8 +38,8 @@ EACH = 2**10  # or the memory allowed holds no more: bytes for each neuron of an
 ORDERED = 2  # integers that differ at least where an order is looked for
 
 
-@dataclass
-class Count:
+@dataclass(repr=False)
+class Count(Brief):
     """What was compared of a population so far: integers, those that differ, in which images, the first, and the
     sources of which the engine's own codes were taken.
     """

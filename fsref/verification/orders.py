@@ -21,6 +21,7 @@ from fsref.formats.memories import width
 from fsref.law.network import Network
 from fsref.simulation.recording import Key
 from fsref.simulation.shared import Shared
+from fsref.tables import Brief
 
 SHIFTS = range(1, 17)
 WIDTHS = (16, 24, 32, 64)  # bits of words whose bytes may be turned
@@ -30,8 +31,8 @@ Array: TypeAlias = NDArray[Any]
 Pair: TypeAlias = tuple[Array, Array]
 
 
-@dataclass(frozen=True, eq=False)
-class Order:
+@dataclass(frozen=True, eq=False, repr=False)
+class Order(Brief):
     """An order, in words, and what is to be equal if integers (B, [steps,] neurons) were observed in it: None where it
     changes nothing.
     """

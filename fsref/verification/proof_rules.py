@@ -19,12 +19,13 @@ from fsref.errors import FsrefError
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.tables import Brief
 
 Exact: TypeAlias = NDArray[Any]  # int64, or Python's integers where int64 might not hold a sum
 
 
-@dataclass(frozen=True, eq=False)
-class Fired:
+@dataclass(frozen=True, eq=False, repr=False)
+class Fired(Brief):
     """What a neuron does with opening membranes (N,): train words, codes, and the lowest and highest membrane that any
     step leaves, each (N,).
     """

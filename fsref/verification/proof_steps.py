@@ -17,6 +17,7 @@ from fsref.law.populations import FS, Input, Population, Readout
 from fsref.law.projections import Conv2d, Dense
 from fsref.simulation.recording import Record
 from fsref.simulation.run import run
+from fsref.tables import Brief
 from fsref.verification.proof_rules import Refuted, fired
 
 LOWEST, HIGHEST = -(2**62), 2**62 - 1  # RANGE-4
@@ -25,8 +26,8 @@ Rows: TypeAlias = tuple[Sequence[int], Sequence[int], Sequence[int]]  # T, h, d 
 Stairs: TypeAlias = Callable[[Ints, Ints, Ints, int, int], Staircase]
 
 
-@dataclass(frozen=True, eq=False)
-class Steps:
+@dataclass(frozen=True, eq=False, repr=False)
+class Steps(Brief):
     """The intervals of one channel's membranes on which its train is one: `first` to `last`, with `train` and `code`,
     each (intervals,); the lowest and highest membrane that any step leaves.
     """

@@ -12,14 +12,15 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.law.ranges import spans
+from fsref.tables import Brief
 from fsref.verification.proof_rules import Exact, Refuted, ends, largest, seen
 
 Pair = tuple[int, int]
 Ends = tuple[Exact, Exact]
 
 
-@dataclass(frozen=True, eq=False)
-class Sent:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sent(Brief):
     """What a population may send: d of its channels (C, K); the lowest and highest code of each, and the lowest and
     highest sum of some spikes of one of its trains, (low, high), each (C,).
     """
