@@ -44,8 +44,8 @@ class First:
 @dataclass(frozen=True)
 class Compared:
     """One population of a dump: its observables that were observed, how many of its neurons and steps, how many
-    integers, how many of them differ and in how many images; the first, and the causes that fit. Isolated, `own` are
-    the sources of which the engine's codes were taken, and in how many images.
+    integers, how many of them differ and in how many images; the first, and the causes that fit. Isolated, `computed`
+    are the sources that were not observed but computed, and in how many images.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Compared:
     images: int = 0
     first: First | None = None
     judged: Judged = Judged()  # noqa: RUF009 - frozen
-    own: Mapping[str, int] | None = None
+    computed: Mapping[str, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The population as plain JSON values."""
@@ -74,7 +74,7 @@ class Compared:
             plain |= {"neuron_place": list(first.place), "membrane": first.membrane, "threshold": first.threshold}
         plain |= {"hints": [hint.text for hint in self.judged.hints]}
         plain |= {"causes": [hint.name for hint in self.judged.hints]}
-        return {**plain, "engine_sources": None if self.own is None else dict(self.own)}
+        return {**plain, "computed_sources": None if self.computed is None else dict(self.computed)}
 
 
 @dataclass(frozen=True, repr=False)
@@ -161,7 +161,7 @@ class DumpReport(Shown):
         return [*told, *([("...", f"and {plural(len(others) - FEW, 'more population')}")] if len(others) > FEW else [])]
 
     def _unseen(self) -> list[Fact]:
-        """What was not observed, and where the engine's own codes were taken."""
+        """What was not observed, and which sources were computed."""
         told: list[Fact] = []
         if self.image_count < self.given:
             told.append(("images", f"{self.image_count:,} of {self.given:,} given; the others not observed"))
@@ -169,7 +169,7 @@ class DumpReport(Shown):
             more = f" and {len(unseen) - FEW} more" if len(unseen) > FEW else ""
             told.append(("not observed", ", ".join(unseen[:FEW]) + more))
         for p in self.populations:
-            for source, images in (p.own or {}).items():
-                why = "not observed whole, or no codes that it can send"
-                told.append((p.name, f"from the engine's own {source} in {plural(images, 'image')}: {why}"))
+            for source, images in (p.computed or {}).items():
+                why = "from what was observed before it: not observed whole, or no codes that it can send"
+                told.append((p.name, f"{source} computed in {plural(images, 'image')} {why}"))
         return told
