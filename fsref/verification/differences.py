@@ -229,10 +229,11 @@ def compare_dump(
     threads: int | None = None,
     memory_limit: int = 2**33,
     progress: Callable[[int], None] | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> DumpReport:
     """What a dump says of images (B, C, H, W), of which it holds the first: how much was observed, how much of it
     differs from an engine, where first, and what that looks like; with `isolated` each population is computed from what
-    was observed of its sources (TRACE-1 to TRACE-3).
+    was observed of its sources (TRACE-1 to TRACE-3). Images are told by their `numbers`, 0, 1, ... unless given.
 
     Errors: UsageError for a dump of another network or of more images, InputError, LimitError.
     """
@@ -271,7 +272,19 @@ def compare_dump(
         judged = judge.judged(p.name, before) if found.differing and not looks_like else Judged()
         before.append(p.name)
         rows.append(_compared(net, p.name, dump, found, judge.first(p.name), judged, isolated))
-    return DumpReport(net.name, net.id, int(judge.seen.sum()), len(x), isolated, tuple(rows), looks_like)
+    wrong = [(p.first.difference.image, i) for i, p in enumerate(rows) if p.first is not None]
+    if numbers is not None:
+        rows = [_numbered(p, numbers) for p in rows]
+    first = rows[min(wrong)[1]] if wrong else None
+    return DumpReport(net.name, net.id, int(judge.seen.sum()), len(x), isolated, tuple(rows), first, looks_like)
+
+
+def _numbered(p: Compared, numbers: Sequence[int]) -> Compared:
+    """A population of a report, whose first image is told by its number."""
+    if p.first is None:
+        return p
+    found = p.first.difference
+    return replace(p, first=replace(p.first, difference=replace(found, image=numbers[found.image])))
 
 
 def _compared(

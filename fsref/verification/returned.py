@@ -79,8 +79,9 @@ class Compared:
 
 @dataclass(frozen=True, repr=False)
 class DumpReport(Shown):
-    """What a dump holds of `given` images, something of `image_count` of them, and where it differs; `looks_like` is
-    the order in which everything observed would be right, in words, or "" (TRACE-2).
+    """What a dump holds of `given` images, something of `image_count` of them, and where it differs: `first` is the
+    population that differs first (OBS-2), `looks_like` the order in which everything observed would be right, in words,
+    or "" (TRACE-2).
     """
 
     network: str
@@ -89,18 +90,13 @@ class DumpReport(Shown):
     given: int
     isolated: bool
     populations: tuple[Compared, ...]
+    first: Compared | None
     looks_like: str
 
     @property
     def agrees(self) -> bool:
         """Whether everything observed is right."""
         return self.first is None
-
-    @property
-    def first(self) -> Compared | None:
-        """The population that differs first (OBS-2)."""
-        found = [p for p in self.populations if p.first is not None]
-        return min(found, key=lambda p: p.first.difference.image if p.first else 0) if found else None
 
     @property
     def values(self) -> int:
