@@ -434,8 +434,31 @@ def test_networks_drawn_without_limits_do_misfit() -> None:
     assert seen == set(range(len(DRAWN)))
 
 
-def test_limits_that_no_network_meets_draw_nothing() -> None:
-    """A chip without neurons, or without any projection, is refused by name."""
-    for kinds, says in ((["input", "readout", "dense"], "fs"), (["input", "fs", "readout"], "conv2d")):
-        with refused(UsageError, "CHIP-2", says=says):
-            given(cases(limits={"kinds": kinds}))(lambda case: None)()
+FEW = ["input", "fs", "readout"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        ({"kinds": ["input", "readout", "dense"]}, "fs"),
+        ({"kinds": FEW}, "conv2d"),
+        ({"kinds": [*FEW, "depthwise"], "neurons": 1}, "depthwise alone with one channel"),
+        ({"steps": [8, 10], "threshold_bits": 8, "tables": "relu"}, "so narrow a T: 8 (at least 9)"),
+        ({"threshold_bits": 1, "theta_power_of_two": True}, "so narrow a T: 1 (at least 2)"),
+    ],
+)
+def test_limits_that_no_network_meets_draw_nothing(limits: dict[str, Any], says: str) -> None:
+    """A chip without neurons, without any projection, or on which no neuron finds room, is refused by name."""
+    with refused(UsageError, "CHIP-2", says=says):
+        given(cases(limits=limits))(lambda case: None)()
+
+
+def test_thresholds_bound_the_steps_that_are_drawn() -> None:
+    """The first threshold of a ReLU is at least 2^(K-1): few steps are drawn where it has few bits."""
+
+    @settings(max_examples=20, derandomize=True, database=None, deadline=None)
+    @given(cases(limits={"steps": [2, 16], "threshold_bits": 3, "tables": "relu"}, max_fs=1))
+    def drawn(case: Any) -> None:
+        assert {p.steps for p in case.net.fs} == {2}
+
+    drawn()
