@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from itertools import permutations, product
 from pathlib import Path
 from typing import Any
@@ -396,6 +397,15 @@ def test_what_fits_is_one_line_and_what_does_not_a_table(tmp_path: Path, capsys:
     assert fsref.check(net, handmade.draw(net, 2)).fit is None
     assert main(["check", str(tmp_path / "net.fs.npz"), "--for", str(tmp_path / "none.json")]) != 0
     assert "CHIP-1" in error_of(capsys.readouterr().err)
+
+
+def test_what_a_name_holds_is_no_line_of_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line break in the name of a chip or network is printed as \\n, in one line."""
+    net = replace(handmade.tiny(), name="my\nnet")
+    (tmp_path / "chip.json").write_text(json.dumps({"name": "x\n\nall equal"}))
+    net.save(tmp_path / "net.fs.npz")
+    assert main(["check", str(tmp_path / "net.fs.npz"), "--for", str(tmp_path / "chip.json")]) == 0
+    assert capsys.readouterr().out == f"my\\nnet {net.id[:12]} fits x\\n\\nall equal\n"
 
 
 DRAWN = [
