@@ -38,6 +38,7 @@ IMAGES = drawn(16)
         {"weight_bits": 5, "bias_bits": 14, "threshold_bits": 12},
         {"bias_map": False, "membrane_bits": 18},
         {"bias_map": False, "weight_bits": 8, "theta": "layer"},
+        {"bias_map": False, "weight_bits": 5, "bias_bits": 9},  # constants of fewer steps, so that theta shrinks
     ],
     ids=str,
 )

@@ -15,9 +15,9 @@ import pytest
 import fsref
 import naive
 from another import NET, Other, only, strict
-from fsref import FS, Readout, Record, Trace
+from fsref import FS, Conv2d, Dense, Input, Network, Readout, Record, Table, Trace
 from fsref.cli.main import main
-from fsref.errors import UsageError
+from fsref.errors import FileError, UsageError
 from fsref.law.populations import OBSERVABLES, MaxPool
 from fsref.simulation.answers import of_arrays
 from fsref.verification.aims import aimed
@@ -98,23 +98,25 @@ def test_a_broken_device_is_found_at_the_right_place(name: str) -> None:
 
 
 def alone(dump: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What is right of every population if its sources sent what the dump says, from the second simulator's parts."""
-    other, found = Other(), {}
-    codes = {**dump, "input": X, NET.readout.name: dump["logits"]}
+    """What is right of every population if its sources sent what the dump says, or, where it says nothing, what is
+    right of them in turn; from the second simulator's parts.
+    """
+    other, found, codes = Other(), {}, {"input": X}
     for p in NET.populations[1:]:
         if isinstance(p, MaxPool):
             a = codes[p.source]
             (sy, sx), (_, h, w) = p.stride, p.shape
-            found[p.name] = np.max(
-                [a[:, :, r : r + sy * h : sy, c : c + sx * w : sx] for r in (0, 1) for c in (0, 1)], 0
-            )
-            continue
-        assert isinstance(p, FS | Readout)
-        v = p.bias_map + sum(other.projection(q, codes[q.source]) for q in NET.into(p.name).values())
+            v = np.max([a[:, :, r : r + sy * h : sy, c : c + sx * w : sx] for r in (0, 1) for c in (0, 1)], 0)
+        else:
+            assert isinstance(p, FS | Readout)
+            v = p.bias_map + sum(other.projection(q, codes[q.source]) for q in NET.into(p.name).values())
         if isinstance(p, FS):
             theta = np.broadcast_to(p.table.rows(p.shape[0])[0][:, -1], p.shape[0])[:, None, None]
             v = np.clip(v // theta, 0, 2**p.steps - 1)
         found["logits" if p is NET.readout else p.name] = v
+        given = dump.get(p.name, v)
+        reach = 2 ** NET.steps[p.name]
+        codes[p.name] = np.where((given >= reach).any(axis=(1, 2, 3), keepdims=True), v, given) if reach > 1 else v
     return found
 
 
@@ -129,28 +131,83 @@ def test_isolated_finds_what_an_early_fault_hides() -> None:
     _, counts = by_hand(dump, alone(dump))
     for p in found.populations[1:]:
         assert (p.differing, p.images) == counts["logits" if p.name == NET.readout.name else p.name]
-        assert not p.own  # the input was not observed, but is the image
+        assert not p.computed  # the input was not observed, but is the image
     causes = {p.name: {hint.name for hint in p.judged.hints} for p in found.populations if p.differing}
     assert "strict" in " ".join(causes["stem"]) and any("bias" in cause for cause in causes["join"])
 
 
-def test_isolated_says_where_the_engine_stood_in() -> None:
-    """A source that was not observed, or whose codes no neuron can send, is taken from the engine, and it is said of
-    which population and in how many images; what was observed elsewhere is still used.
+def test_isolated_says_which_sources_were_computed() -> None:
+    """A source that was not observed, or whose codes no neuron can send, is what its own sources make of it, and it is
+    said which and in how many images; what was observed elsewhere is still used.
     """
     dump = device(divide=only("stem", strict))
     del dump["branch"]
     dump["left"] = dump["left"].copy()
     dump["left"][2:4, 0, 0, 0] = 2 ** NET["left"].steps  # no code
     found = judged(dump, isolated=True)
-    own = {p.name: dict(p.own or {}) for p in found.populations}
+    own = {p.name: dict(p.computed or {}) for p in found.populations}
+    right = alone(dump)
     for p in NET.populations[1:]:
         expected = {"branch": len(X), "left": 2}
         if p.name in dump or p is NET.readout:
             assert own[p.name] == {s: n for s, n in expected.items() if s in NET.sources(p.name)}, p.name
+    for compared in found.populations:
+        if compared.observables:
+            name = "logits" if compared.name == NET.readout.name else compared.name
+            assert compared.differing == int((dump[name] != right[name]).sum()), name
     text = " ".join(str(found).split())
-    assert "join from the engine's own left in 2 images: not observed whole, or no codes that it can send" in text
+    assert "join left computed in 2 images from what was observed before it: not observed whole, or no codes" in text
     assert "not observed input, branch" in text
+
+
+@pytest.mark.parametrize("left_out", [["pool"], ["join"], ["branch", "left"], ["pool", "join", "left", "right"]])
+def test_isolated_goes_through_what_was_not_observed(left_out: list[str]) -> None:
+    """Where a population was not observed, an early fault is still seen through it: what reads it is judged on what the
+    sources of that sent, as computing it by hand says, and has no fault of its own.
+    """
+    dump = device(divide=strict)
+    for name in left_out:
+        del dump[name]
+    right = alone(dump)
+    for found in (judged(dump, isolated=True), judged(dump, isolated=True, memory_limit=2**21)):
+        for p in found.populations[1:]:
+            if p.observables:
+                name = "logits" if p.name == NET.readout.name else p.name
+                assert p.differing == int((dump[name] != right[name]).sum()), name
+        if left_out == ["pool"]:
+            (head,) = [p for p in found.populations if p.name == "head"]
+            assert not head.differing and head.computed == {"pool": len(X)}
+        read = {source for p in found.populations if p.observables for source in NET.sources(p.name)}
+        assert read & {*left_out} == {name for p in found.populations for name in p.computed or {}}
+
+
+def test_codes_alone_are_enough_for_a_max_pool() -> None:
+    """A max-pool reads trains; where every code that its source can send has one train, whatever d, codes tell it:
+    what was observed of the source is what the pool is judged on, but for codes that no train has.
+    """
+    rows = np.array([[12, 6, 3]] * 2)
+    table, last = Table(rows, rows, np.array([[9, 4, 2], [7, 3, 1]])), np.arange(16).reshape(2, 8) - 5
+    net = Network(
+        [
+            Input("in", (1, 4, 4), 3, 7),
+            FS("a", (2, 4, 4), table, [0, 1]),
+            MaxPool("p", (2, 2, 2), "a", (2, 2), (2, 2)),
+            Readout("o", (2, 1, 1)),
+        ],
+        [Conv2d("in", "a", [[[[3]]], [[[3]]]]), Dense("p", "o", last)],
+    )
+    x = draw(net, 4, 2)
+    codes = {name: codes.copy() for name, codes in fsref.run(net, x, record=["a", "p"]).codes.items()}
+    codes["a"][1] = [9] * 16 + [7] * 16  # of another neuron, all the same
+    codes["p"][1] = [9] * 4 + [7] * 4
+    codes["a"][2, 0] = 1  # no sum of 9, 4 and 2: the pool is judged on what is right
+    dump = {"a": codes["a"], "p": codes["p"], "o": codes["p"] @ last.T}
+    found = {p.name: p for p in compare_dump(net, x, of_arrays(net, dump, "dump"), isolated=True).populations}
+    assert {name: p.differing for name, p in found.items() if name != "a"} == {"in": 0, "p": 0, "o": 0}
+    assert found["p"].computed == {"a": 1} and found["o"].computed == {}
+    del dump["p"]
+    found = {p.name: p for p in compare_dump(net, x, of_arrays(net, dump, "dump"), isolated=True).populations}
+    assert not found["o"].differing and found["o"].computed == {"p": 4}
 
 
 def whole(images: int = 5) -> tuple[fsref.Network, np.ndarray, Trace]:
@@ -339,6 +396,34 @@ def test_the_answer_does_not_depend_on_memory(isolated: bool) -> None:
     tracemalloc.stop()
     assert peak <= limit
     assert small.to_dict() == found.to_dict()
+
+
+def test_images_are_numbered_as_their_source_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --images a difference names the image by its number in the source, and the first one is still the first of
+    the dump; JSON says which images these were.
+    """
+    x = fsref.load_images("digits", "digits").x[[9, 6, 2]]
+    codes = fsref.run("digits", x, record=["conv1", "conv2"]).codes
+    codes["conv1"][2, 19] ^= 1
+    codes["conv2"][1, 3] ^= 1
+    np.savez(tmp_path / "dump.npz", conv1=codes["conv1"], conv2=codes["conv2"])
+    command = ["diff", "digits", "digits", str(tmp_path / "dump.npz"), "--images", "9,6,2"]
+    assert main([*command, "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    firsts = {p["name"]: p["difference"] for p in told["populations"] if p["difference"]}
+    assert {name: found["image"] for name, found in firsts.items()} == {"conv1": 2, "conv2": 6}
+    assert told["first"] == "conv2" and told["images"] == [9, 6, 2]
+    assert main(command) == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert "first in conv2: image 6 neuron 3" in text and "0 .. 2 of a dump are images 9,6,2 of digits" in text
+
+
+@pytest.mark.parametrize("name", ["dump", "dump.csv", "dump.mem", "dump.vcd", "du\0mp"])
+def test_a_dump_that_is_not_there(name: str, tmp_path: Path) -> None:
+    """Whatever its name and whatever else is asked, the first thing said of a dump that is not there is that."""
+    for layout in (None, {"neurons": "hwc"}):
+        with refused(FileError, "TRACE-1", str(tmp_path / name), says="cannot be read"):
+            fsref.read_trace(tmp_path / name, net=NET, layout=layout)
 
 
 def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

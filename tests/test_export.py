@@ -196,6 +196,21 @@ def test_what_is_there_stays_unless_asked(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
+@pytest.mark.parametrize("form", ["onnx", "aer", "vcd", "nir"])
+def test_a_file_is_replaced_in_python(form: str, tmp_path: Path) -> None:
+    """As np.save replaces one, and nothing is left beside it; where that is not wanted, what is there stays (RUN-5)."""
+    pytest.importorskip({"aer": "numpy"}.get(form, form))
+    options = {"trace": recorded(tiny(), draw(tiny(), 1))} if form in ("aer", "vcd") else {}
+    (tmp_path / "a").write_text("old")
+    fsref.export(tiny(), tmp_path / "a", form, **options)
+    new = (tmp_path / "a").read_bytes()
+    assert new != b"old" and [path.name for path in tmp_path.iterdir()] == ["a"]
+    (tmp_path / "a").write_text("old")
+    with refused(FileError, "RUN-5", str(tmp_path / "a"), says="what was made is whole"):
+        fsref.export(tiny(), tmp_path / "a", form, replace=False, **options)
+    assert (tmp_path / "a").read_text() == "old" and (tmp_path / "a.1").read_bytes() == new
+
+
 def test_a_full_disk_or_too_long_a_memory_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line, and no part of a folder."""
     trace = recorded(tiny(), draw(tiny(), 2))

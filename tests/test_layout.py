@@ -140,7 +140,7 @@ def test_a_layout_file(tmp_path: Path) -> None:
     told = {"word": 16, "neurons": {"hid": [2, 0, 1]}, "shift": {"hid": 1, "out": 2}}
     (tmp_path / "l.json").write_text(json.dumps(told))
     assert layout.given(str(tmp_path / "l.json"), tiny()).to_dict() == {**PLAIN, **told}
-    for data in (b"{", b"\xff", b"[" * 100_000):
+    for data in (b"{", b"\xff", b"[" * 100_000, b'{"word": 8, "word": 16}'):
         (tmp_path / "l.json").write_bytes(data)
         with refused(FileError, "LAYOUT-1", says="cannot be read"):
             layout.given(tmp_path / "l.json", tiny())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from dataclasses import replace
 from itertools import permutations, product
 from pathlib import Path
 from typing import Any
@@ -398,6 +399,15 @@ def test_what_fits_is_one_line_and_what_does_not_a_table(tmp_path: Path, capsys:
     assert "CHIP-1" in error_of(capsys.readouterr().err)
 
 
+def test_what_a_name_holds_is_no_line_of_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line break in the name of a chip or network is printed as \\n, in one line."""
+    net = replace(handmade.tiny(), name="my\nnet")
+    (tmp_path / "chip.json").write_text(json.dumps({"name": "x\n\nall equal"}))
+    net.save(tmp_path / "net.fs.npz")
+    assert main(["check", str(tmp_path / "net.fs.npz"), "--for", str(tmp_path / "chip.json")]) == 0
+    assert capsys.readouterr().out == f"my\\nnet {net.id[:12]} fits x\\n\\nall equal\n"
+
+
 DRAWN = [
     *sorted(CHIPS.glob("*.json")),
     {"steps": [2, 6], "weight_bits": 4, "bias_bits": 10, "threshold_bits": 12, "membrane_bits": 12, "code_bits": 6},
@@ -434,8 +444,31 @@ def test_networks_drawn_without_limits_do_misfit() -> None:
     assert seen == set(range(len(DRAWN)))
 
 
-def test_limits_that_no_network_meets_draw_nothing() -> None:
-    """A chip without neurons, or without any projection, is refused by name."""
-    for kinds, says in ((["input", "readout", "dense"], "fs"), (["input", "fs", "readout"], "conv2d")):
-        with refused(UsageError, "CHIP-2", says=says):
-            given(cases(limits={"kinds": kinds}))(lambda case: None)()
+FEW = ["input", "fs", "readout"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        ({"kinds": ["input", "readout", "dense"]}, "fs"),
+        ({"kinds": FEW}, "conv2d"),
+        ({"kinds": [*FEW, "depthwise"], "neurons": 1}, "depthwise alone with one channel"),
+        ({"steps": [8, 10], "threshold_bits": 8, "tables": "relu"}, "so narrow a T: 8 (at least 9)"),
+        ({"threshold_bits": 1, "theta_power_of_two": True}, "so narrow a T: 1 (at least 2)"),
+    ],
+)
+def test_limits_that_no_network_meets_draw_nothing(limits: dict[str, Any], says: str) -> None:
+    """A chip without neurons, without any projection, or on which no neuron finds room, is refused by name."""
+    with refused(UsageError, "CHIP-2", says=says):
+        given(cases(limits=limits))(lambda case: None)()
+
+
+def test_thresholds_bound_the_steps_that_are_drawn() -> None:
+    """The first threshold of a ReLU is at least 2^(K-1): few steps are drawn where it has few bits."""
+
+    @settings(max_examples=20, derandomize=True, database=None, deadline=None)
+    @given(cases(limits={"steps": [2, 16], "threshold_bits": 3, "tables": "relu"}, max_fs=1))
+    def drawn(case: Any) -> None:
+        assert {p.steps for p in case.net.fs} == {2}
+
+    drawn()

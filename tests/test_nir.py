@@ -70,7 +70,7 @@ def check(net: Network, path: Path) -> None:
 
 def save(net: Network, folder: Path) -> Path:
     """The file of NIR of a network."""
-    fsref.export(net, folder / "a.nir", "nir", replace=True)
+    fsref.export(net, folder / "a.nir", "nir")
     return folder / "a.nir"
 
 

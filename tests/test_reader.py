@@ -177,8 +177,11 @@ def test_what_was_not_recorded_cannot_be_read(tmp_path: Path) -> None:
         read_trace(tmp_path / "r", ["nobody"])
     with pytest.raises(UsageError, match=r"observable was not recorded: sums \(spikes, codes\) \[OBS-1\]"):
         read_trace(tmp_path / "r", observables=["sums"])
-    with pytest.raises(FileError, match=r"none: no recording is here: .*\[RUN-3\]"):
+    with pytest.raises(FileError, match=r"none: cannot be read: No such file .*\[TRACE-1\]"):
         read_trace(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileError, match=r"empty: no recording is here: .*\[RUN-3\]"):
+        read_trace(tmp_path / "empty")
     with pytest.raises(UsageError, match=r"read_trace: unknown argument: population \(did you mean populations\?\)"):
         read_trace(tmp_path / "r", population=["in"])  # type: ignore[call-arg]
 
@@ -214,7 +217,7 @@ def test_a_link_within_the_folder_is_read(tmp_path: Path) -> None:
 def test_what_may_not_be_looked_at_is_refused(tmp_path: Path) -> None:
     """A path too long for the system, or with a zero byte, holds no recording: one line."""
     for path in (tmp_path / ("n" * 300), f"{tmp_path}/a\0b"):
-        with pytest.raises(FileError, match=r"no recording is here.*\[RUN-3\]$"):
+        with pytest.raises(FileError, match=r"cannot be read: .*\[TRACE-1\]$"):
             read_trace(path)
 
 

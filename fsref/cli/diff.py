@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,12 @@ def diff(
     images = load_images(source, network, given["resize"], given["crop"], given["limit"])
     picked = chosen(selection, len(images.x))
     with progress(f"comparing, {trace.image_count} images", trace.image_count) as advance:
-        found = compare_dump(network, images.x[picked], trace, isolated, **work(given), progress=advance)
-    show(as_json, [labelled(found.sheet(), images)], {**found.to_dict(), "data": source, "dump": str(dump)})
+        found = compare_dump(
+            network, images.x[picked], trace, isolated, **work(given), progress=advance, numbers=picked
+        )
+    sheet = labelled(found.sheet(), images)
+    if selection is not None:
+        taken = f"0 .. {len(picked) - 1} of a dump are images {selection} of {source}, told by these numbers"
+        sheet = replace(sheet, below=[*sheet.below, ("numbers", taken)])
+    show(as_json, [sheet], {**found.to_dict(), "images": picked, "data": source, "dump": str(dump)})
     return 0 if found.agrees else 1

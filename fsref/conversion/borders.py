@@ -41,10 +41,12 @@ def without_map(unit: Unit, sources: Sequence[Source], made: Quantised, options:
 
 def _constant(name: str, term: Term, lacking: Ints, source: Source, options: Options, folded: Folded) -> Constant:
     """The constant that delivers `lacking` (O, 1, kh, kw) through each tap of a term: of the fewest steps for which its
-    weights fit a skip factor's bits.
+    weights fit a skip factor's bits, as far as the chip holds its bias and threshold, 2^(K-1) both.
     """
     assert options.chip is not None
-    least, most = options.chip.reach
+    chip, (least, most) = options.chip, options.chip.reach
+    widths = (chip.bias_bits, chip.threshold_bits, chip.membrane_bits)
+    most = max(least, min([most, *(bits - 1 for bits in widths if bits is not None)]))
     need = max(1.0, float(np.abs(lacking).max()) / largest_weight(options, skip=True))
     steps = min(max(least, 1 + int(np.ceil(np.log2(need)))), most)
     code = 2 ** (steps - 1)

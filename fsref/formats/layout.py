@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fsref.errors import FileError, UsageError, nearest
 from fsref.formats import words as of_words
+from fsref.formats.container import unique
 from fsref.formats.words import MAX_INTEGER, Words
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -212,6 +213,7 @@ def _from_file(path: Path) -> object:
             data = file.read(MAX_FILE + 1)
         if len(data) > MAX_FILE:
             raise FileError("LAYOUT-1", str(path), "is too large for a layout", None, f"at most {MAX_FILE:,} bytes")
+        json.loads(data, object_pairs_hook=unique)
         told: object = json.loads(data)
     except (OSError, ValueError, RecursionError) as error:
         why = getattr(error, "strerror", None) or str(error)

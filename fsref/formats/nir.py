@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 RULE = "NIR-1"
 
 
-def save(net: Network, path: str | PathLike[str], replace: bool = False) -> None:
+def save(net: Network, path: str | PathLike[str], replace: bool = True) -> None:
     """Write the weights and wiring of a network as a NIR graph (NIR-1).
 
     Errors: UsageError for what NIR cannot hold, and where the package nir is missing; FileError.

@@ -14,6 +14,14 @@ from typing import BinaryIO
 from fsref.errors import FileError
 
 
+def check_there(path: str | PathLike[str], rule: str) -> None:
+    """Nothing, when a file or folder lies under this name. Errors: FileError naming `rule`."""
+    try:
+        os.stat(path)
+    except (OSError, ValueError) as error:  # the latter for what is no path at all
+        raise FileError(rule, str(path), "cannot be read", getattr(error, "strerror", None) or str(error)) from None
+
+
 @contextmanager
 def opened(path: str | PathLike[str], rule: str, most: int, wanted: str) -> Iterator[tuple[BinaryIO, int]]:
     """A regular file of at most `most` bytes, open, and its size; `wanted` says what file it should be.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from fsref.errors import UsageError, nearest
+from fsref.errors import UsageError, nearest, shown
 from fsref.law.neuron import MAX_STEPS
 from fsref.law.populations import MAX_NEURONS, MAX_SIDE, OBSERVABLES
 
@@ -87,7 +87,7 @@ class Limits:
     @property
     def told(self) -> str:
         """What to call the chip in a line."""
-        return self.name or "the chip"
+        return shown(self.name) or "the chip"
 
     @property
     def reach(self) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import Any, assert_never
 
 import numpy as np
 
+from fsref.errors import shown
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
@@ -64,7 +65,7 @@ class Fit(Shown):
         """Whether it fits, and what the chip lacks, in a line."""
         count = "fits" if self.fits else f"does not fit, {plural(len(self.misfits), 'misfit')}:"
         lacking = f", which has no {', '.join(self.lacking)}" if self.lacking else ""
-        return f"{self.network or 'network'} {self.id[:12]} {count} {self.chip.told}{lacking}"
+        return f"{shown(self.network) or 'network'} {self.id[:12]} {count} {self.chip.told}{lacking}"
 
     def __repr__(self) -> str:
         return f"<Fit: {self.line}>"

@@ -36,7 +36,7 @@ def save(
     trace: Trace | None = None,
     layout: Given = None,
     fields: Sequence[str] | Fields | str | None = None,
-    replace: bool = False,
+    replace: bool = True,
 ) -> None:
     """Write the spikes of a recording as a list of address events (AER-1).
 

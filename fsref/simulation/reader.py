@@ -16,6 +16,7 @@ from fsref.errors import UsageError, public
 from fsref.formats.bundled import network_of
 from fsref.formats.files import path_of
 from fsref.formats.labels import few
+from fsref.formats.reading import check_there
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation import address_events, answers, recording_folder, table, waveform_reader
@@ -89,6 +90,7 @@ def read_trace(
     """
     place = path_of(path, "read_trace")
     known = None if net is None else network_of(net)
+    check_there(place, "TRACE-1")
     form = detected(place) if format is None else format
     if form not in READERS:
         raise UsageError("TRACE-1", "read_trace", "unknown format", form, ", ".join(READERS))

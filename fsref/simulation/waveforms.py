@@ -41,7 +41,7 @@ def save(
     path: str | PathLike[str],
     trace: Trace | None = None,
     layout: Given = None,
-    replace: bool = False,
+    replace: bool = True,
 ) -> None:
     """Write spikes, membranes, opening and codes of a recording as a value change dump (VCD-1).
 

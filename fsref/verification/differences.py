@@ -26,7 +26,7 @@ from fsref.tables import Brief
 from fsref.verification.causes import Judged, hints
 from fsref.verification.disagreement import distance
 from fsref.verification.explain import place_of
-from fsref.verification.isolated import TOGETHER, images_of, sent
+from fsref.verification.isolated import TOGETHER, Sent, computed, images_of, read_by, senders
 from fsref.verification.isolated import isolated as isolated_of
 from fsref.verification.orders import Tried
 from fsref.verification.returned import Compared, DumpReport, First
@@ -35,13 +35,14 @@ from fsref.verification.scene import Scene
 KEPT = 64  # images that differ, and as many that do not, on which causes are judged,
 LARGEST = 2**20  # or fewer, where that many neurons answer for them,
 EACH = 2**10  # or the memory allowed holds no more: bytes for each neuron of an image judged
+READ = 2**6  # and for each of what is behind its sources, by itself
 ORDERED = 2  # integers that differ at least where an order is looked for
 
 
 @dataclass(repr=False)
 class Count(Brief):
     """What was compared of a population so far: integers, those that differ, in which images, the first, and the
-    sources of which the engine's own codes were taken.
+    sources that were not observed but computed.
     """
 
     values: int = 0
@@ -49,7 +50,7 @@ class Count(Brief):
     keys: set[Key] = field(default_factory=set)
     wrong: list[NDArray[np.bool_]] = field(default_factory=list)
     first: Difference | None = None
-    own: dict[str, int] = field(default_factory=dict)
+    computed: dict[str, int] = field(default_factory=dict)
 
     def add(self, part: Shared) -> None:
         """Count an array of some images, whose images `wrong` ends in."""
@@ -88,10 +89,8 @@ class Judge:
             [o for o in OBSERVABLES if o in kinds],
         )
         if alone:
-            names = {source for name in dump.selection.neurons for source in net.sources(name)}
-            names |= set(dump.selection.neurons)
             self.record = Record(
-                [p.name for p in net.populations if p.name in names],
+                [*read_by(net, dump.selection.neurons), *dump.selection.neurons],
                 [o for o in OBSERVABLES if o in kinds | {"codes", "spikes"}],
             )
 
@@ -102,12 +101,11 @@ class Judge:
         assert engine is not None
         if not self.alone:
             return observed, engine
-        right, taken = isolated_of(observed, engine, self.counts)
-        for name, sources in taken.items():
-            for source, images in sources.items():
-                own = self.counts[name].own
-                own[source] = own.get(source, 0) + images
-        return observed, right
+        known = senders(observed, engine, read_by(self.net, self.counts))
+        for name, count in self.counts.items():
+            for source, images in computed(self.net, known, name).items():
+                count.computed[source] = count.computed.get(source, 0) + images
+        return observed, isolated_of(engine, known, self.counts)
 
     def chunk(self, some: slice, memory_limit: int) -> None:
         """Compare some images."""
@@ -156,19 +154,24 @@ class Judge:
         """The right opening membrane and train of the neuron that differs first."""
         if "opening" not in self.net[name].observables or name == self.net.readout.name:
             return None, 0
-        trace = self.right(name, np.array([found.image]))
+        trace, _ = self.right(name, np.array([found.image]))
         return int(trace[name, "opening"][0, found.neuron]), int(trace[name, "spikes"][0, found.neuron])
 
-    def right(self, name: str, rows: NDArray[np.intp]) -> Trace:
-        """What is right of a population and its sources for some images, whole."""
-        names = [*self.net.sources(name), name]
-        record = Record(names, OBSERVABLES)
+    def right(self, name: str, rows: NDArray[np.intp]) -> tuple[Trace, dict[str, Sent]]:
+        """What is right of a population for some images, whole, and what its sources sent."""
+        sources = read_by(self.net, [name]) if self.alone else list(self.net.sources(name))
+        trace = self._run(rows, Record([name], OBSERVABLES))
+        if not sources:
+            return trace, {}
+        engine = self._run(rows, Record(sources, ("codes", "spikes")))
+        known = senders(images_of(self.dump, rows) if self.alone else engine, engine, sources)
+        return isolated_of(trace, known, [name]) if self.alone else trace, known
+
+    def _run(self, rows: NDArray[np.intp], record: Record) -> Trace:
+        """An engine's recording of some images."""
         trace = run(self.net, self.x[rows], self.engine, record, self.batch, self.threads).trace
         assert trace is not None
-        if not self.alone:
-            return trace
-        right, _ = isolated_of(images_of(self.dump, rows), trace, [name])
-        return right
+        return trace
 
     def judged(self, name: str, before: Sequence[str]) -> Judged:
         """The causes that give everything observed of a population in every image judged: those that differ, and as
@@ -183,7 +186,8 @@ class Judge:
         for other in () if self.alone else before:
             early |= np.concatenate(self.counts[other].wrong)
         neurons = sum(self.net[n].neurons for n in (*self.net.sources(name), name))
-        room = max(1, min(KEPT, LARGEST // neurons, self.memory_limit // (EACH * neurons)))
+        read = sum(self.net[n].neurons for n in read_by(self.net, [name])) if self.alone else 0
+        room = max(1, min(KEPT, LARGEST // neurons, self.memory_limit // (EACH * neurons + READ * read)))
         unlike, alike = np.flatnonzero(wrong & ~early), np.flatnonzero(~wrong & ~early)
         if not len(unlike):
             return Judged()
@@ -194,7 +198,8 @@ class Judge:
 
     def _scene(self, name: str, rows: NDArray[np.intp], seen: Sequence[str]) -> Scene:
         """A population, and what was observed of it in some images."""
-        net, p, right, count = self.net, self.net[name], self.right(name, rows), len(rows)
+        net, p, count = self.net, self.net[name], len(rows)
+        right, known = self.right(name, rows)
         theirs, wrong = {}, set()
         for observable in seen:
             values = np.asarray(self.dump[name, observable][rows])
@@ -202,15 +207,13 @@ class Judge:
             theirs[observable] = values.reshape(count, *steps, *p.shape)
             wrong |= {observable} if (values != right[name, observable]).any() else set()
         sources = net.sources(name)
-        observed = images_of(self.dump, rows) if self.alone else right
-        given = {source: sent(observed, right, source) for source in sources}
-        codes = {source: given[source].codes for source in sources}
+        codes = {source: known[source].codes for source in sources}
         own = "codes" if "codes" in p.observables else "opening"
         codes[name] = right[name, own].reshape(count, *p.shape)
         if own == "opening" and "opening" in theirs:
             theirs["codes"] = theirs["opening"]  # a cause that moves neurons tells them as codes
             wrong |= {"codes"}
-        trains = {source: given[source].trains for source in sources}
+        trains = {source: known[source].trains for source in sources}
         if "spikes" in p.observables:
             trains[name] = right[name, "spikes"].reshape(count, *p.shape)
         opening = right[name, "opening"].reshape(count, *p.shape) if "opening" in p.observables else None
@@ -227,10 +230,11 @@ def compare_dump(
     threads: int | None = None,
     memory_limit: int = 2**33,
     progress: Callable[[int], None] | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> DumpReport:
     """What a dump says of images (B, C, H, W), of which it holds the first: how much was observed, how much of it
     differs from an engine, where first, and what that looks like; with `isolated` each population is computed from what
-    was observed of its sources (TRACE-1 to TRACE-3).
+    was observed of its sources (TRACE-1 to TRACE-3). Images are told by their `numbers`, 0, 1, ... unless given.
 
     Errors: UsageError for a dump of another network or of more images, InputError, LimitError.
     """
@@ -269,7 +273,19 @@ def compare_dump(
         judged = judge.judged(p.name, before) if found.differing and not looks_like else Judged()
         before.append(p.name)
         rows.append(_compared(net, p.name, dump, found, judge.first(p.name), judged, isolated))
-    return DumpReport(net.name, net.id, int(judge.seen.sum()), len(x), isolated, tuple(rows), looks_like)
+    wrong = [(p.first.difference.image, i) for i, p in enumerate(rows) if p.first is not None]
+    if numbers is not None:
+        rows = [_numbered(p, numbers) for p in rows]
+    first = rows[min(wrong)[1]] if wrong else None
+    return DumpReport(net.name, net.id, int(judge.seen.sum()), len(x), isolated, tuple(rows), first, looks_like)
+
+
+def _numbered(p: Compared, numbers: Sequence[int]) -> Compared:
+    """A population of a report, whose first image is told by its number."""
+    if p.first is None:
+        return p
+    found = p.first.difference
+    return replace(p, first=replace(p.first, difference=replace(found, image=numbers[found.image])))
 
 
 def _compared(
@@ -280,5 +296,5 @@ def _compared(
     observables = tuple(o for o in OBSERVABLES if o in kinds)
     images = int(np.concatenate(found.wrong).sum())
     size = len(dump.selection.neurons[name]), net[name].neurons, len(dump.selection.window[name]), net.steps[name]
-    own = found.own if isolated else None
-    return Compared(name, observables, *size, found.values, found.differing, images, first, judged, own)
+    sources = found.computed if isolated else None
+    return Compared(name, observables, *size, found.values, found.differing, images, first, judged, sources)

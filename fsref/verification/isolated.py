@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, assert_never
 
@@ -23,54 +23,100 @@ TOGETHER = 8  # images of which a population is computed by itself at a time
 @dataclass(frozen=True, eq=False, repr=False)
 class Sent(Brief):
     """What a source sent in B images: codes (B, C, H, W) and train words; `wrong` (B,), where it is not what the
-    engine's sends; `own_codes` and `own_trains`, where those of the engine's were taken.
+    engine's sends; `unseen_codes` and `unseen_trains`, where it was not observed but computed.
     """
 
     codes: Ints
     trains: NDArray[np.uint16]
     wrong: NDArray[np.bool_]
-    own_codes: NDArray[np.bool_]
-    own_trains: NDArray[np.bool_]
+    unseen_codes: NDArray[np.bool_]
+    unseen_trains: NDArray[np.bool_]
 
     def rows(self, some: NDArray[np.intp]) -> Sent:
         """The same of some images."""
         return Sent(*(getattr(self, f.name)[some] for f in fields(self)))
 
 
-def binary(net: Network, name: str) -> bool:
-    """Whether the codes of a population are its trains: d is 2^(K-1-t) (FS-5, NET-7)."""
-    d = net.code_weights[name]
-    return bool((d == 1 << np.arange(d.shape[1] - 1, -1, -1)).all())
+def read_by(net: Network, names: Iterable[str]) -> list[str]:
+    """What populations read, and what that reads in turn, in the order of the network."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        new = [source for source in net.sources(waiting.pop()) if source not in found]
+        found.update(new)
+        waiting += new
+    return [p.name for p in net.populations if p.name in found]
 
 
-def sent(observed: Trace, engine: Trace, name: str) -> Sent:
-    """What a source sent in each image: what was observed of it, where all of it was and no code leaves its interval
-    (RANGE-3), else what the engine's sent.
+def senders(observed: Trace, engine: Trace, names: Iterable[str]) -> dict[str, Sent]:
+    """What populations, each behind all that it reads or with all of it observed, sent in each image: what was observed
+    of it, where all of it was and no code leaves its interval (RANGE-3), else what the law makes of what its own
+    sources sent. `engine` holds codes and spikes of them, whole (TRACE-3).
     """
+    known: dict[str, Sent] = {}
+    for name in names:
+        known[name] = _sent(observed, engine, name, known)
+    return known
+
+
+def _sent(observed: Trace, engine: Trace, name: str, known: Mapping[str, Sent]) -> Sent:
+    """What one population sent, when those that it reads sent what is known."""
     net, count = engine.net, engine.image_count
-    shape, steps = (count, *net[name].shape), net.steps[name]
-    codes = engine[name, "codes"].reshape(shape)
-    trains = engine[name, "spikes"].reshape(shape)
-    none = np.ones(count, np.bool_)
-    has = {o: (name, o) in observed.arrays and observed.whole(name, o) for o in ("codes", "spikes")}
-    if not any(has.values()):
-        return Sent(codes, trains, ~none, none, none)
-    seen_trains = observed[name, "spikes"].reshape(shape) if has["spikes"] else None
-    if has["codes"]:
-        seen_codes = np.asarray(observed[name, "codes"].reshape(shape), np.int64)
-    else:
-        assert seen_trains is not None
-        spikes = reference.input_trains(seen_trains.astype(np.int64), steps)
-        seen_codes = reference.codes(spikes, net.code_weights[name])
-    low, high = (ends[:, None, None] for ends in net.ranges[name].codes.T)
-    outside = ((seen_codes < low) | (seen_codes > high)).reshape(count, -1).any(axis=1)
-    if seen_trains is None and binary(net, name):
-        seen_trains = np.where(outside[:, None, None, None], 0, seen_codes).astype(np.uint16)
-    own_trains = none if seen_trains is None else outside
-    taken = np.where(outside[:, None, None, None], codes, seen_codes)
-    taken_trains = np.where(own_trains[:, None, None, None], trains, trains if seen_trains is None else seen_trains)
-    wrong = ((taken != codes) | (taken_trains != trains)).reshape(count, -1).any(axis=1)
-    return Sent(taken, taken_trains, wrong, outside, own_trains)
+    shape, d = (count, *net[name].shape), net.code_weights[name]
+    own_codes, own_trains = (engine[name, what].reshape(shape) for what in ("codes", "spikes"))
+    unseen_codes = unseen_trains = np.ones(count, np.bool_)
+    codes, trains = own_codes, own_trains
+    if (name, "spikes") in observed.arrays and observed.whole(name, "spikes"):
+        trains, unseen_trains = observed[name, "spikes"].reshape(shape), ~unseen_trains
+        codes = reference.codes(reference.input_trains(trains.astype(np.int64), net.steps[name]), d)
+    if (name, "codes") in observed.arrays and observed.whole(name, "codes"):
+        codes = np.asarray(observed[name, "codes"].reshape(shape), np.int64)
+        if unseen_trains.all() and (d > _later(d)).all():
+            trains, rest = _trains(codes, d)
+            unseen_trains = (rest != 0).reshape(count, -1).any(axis=1)
+    if codes is not own_codes:
+        low, high = (ends[:, None, None] for ends in net.ranges[name].codes.T)
+        unseen_codes = ((codes < low) | (codes > high)).reshape(count, -1).any(axis=1)
+        unseen_trains = unseen_trains | unseen_codes
+    made_codes, made_trains = _computed(engine, name, known, unseen_codes | unseen_trains)
+    codes = np.where(unseen_codes[:, None, None, None], made_codes, codes)
+    trains = np.where(unseen_trains[:, None, None, None], made_trains, trains)
+    wrong = ((codes != own_codes) | (trains != own_trains)).reshape(count, -1).any(axis=1)
+    return Sent(codes, trains, wrong, unseen_codes, unseen_trains)
+
+
+def _computed(
+    engine: Trace, name: str, known: Mapping[str, Sent], wanted: NDArray[np.bool_]
+) -> tuple[Ints, NDArray[np.uint16]]:
+    """Codes and trains of a population in the images that are wanted, when those that it reads sent what is known:
+    the engine's, but where one of them sent something else.
+    """
+    net, shape = engine.net, (engine.image_count, *engine.net[name].shape)
+    sources = {source: known[source] for source in net.sources(name) if source in known}
+    codes, trains = (engine[name, what].reshape(shape) for what in ("codes", "spikes"))
+    if not sources or not (changed := wanted & np.any([s.wrong for s in sources.values()], axis=0)).any():
+        return codes, trains
+    codes, trains = codes.copy(), trains.copy()
+    for some, made in _alone_at(net, name, sources, np.flatnonzero(changed)):
+        codes[some] = made[name, "codes"].reshape(len(some), *shape[1:])
+        trains[some] = made[name, "spikes"].reshape(len(some), *shape[1:])
+    return codes, trains
+
+
+def _later(d: Ints) -> Ints:
+    """The sum of d after each step, (C, K)."""
+    return np.cumsum(d[:, ::-1], axis=1)[:, ::-1] - d
+
+
+def _trains(codes: Ints, d: Ints) -> tuple[NDArray[np.uint16], Ints]:
+    """The trains of codes (B, C, H, W) where each d is more than all later ones, and what is left of codes that no
+    train has (FS-4, POOL-2).
+    """
+    trains, rest = np.zeros(codes.shape, np.uint16), codes
+    for worth in np.broadcast_to(d, (codes.shape[1], d.shape[1])).T:
+        fired = rest >= worth[:, None, None]
+        trains, rest = (trains << 1) | fired.astype(np.uint16), rest - fired * worth[:, None, None]
+    return trains, rest
 
 
 def alone(net: Network, name: str, sources: Mapping[str, Sent]) -> dict[Key, NDArray[Any]]:
@@ -102,35 +148,41 @@ def alone(net: Network, name: str, sources: Mapping[str, Sent]) -> dict[Key, NDA
     return {key: a if key[1] == "membranes" else a.reshape(len(a), -1) for key, a in found.items()}
 
 
-def isolated(observed: Trace, engine: Trace, names: Iterable[str]) -> tuple[Trace, dict[str, dict[str, int]]]:
-    """What is right of these populations when their sources sent what was observed of them, codes and trains of the
-    sources among it; and by population the sources of which the engine's own codes were taken, in how many images.
+def _alone_at(
+    net: Network, name: str, sources: Mapping[str, Sent], rows: NDArray[np.intp]
+) -> Iterator[tuple[NDArray[np.intp], dict[Key, NDArray[Any]]]]:
+    """Every observable of a population in some images, a few of them at a time."""
+    for first in range(0, len(rows), TOGETHER):
+        some = rows[first : first + TOGETHER]
+        yield some, alone(net, name, {source: sent.rows(some) for source, sent in sources.items()})
 
-    `engine` holds codes and spikes of every source, whole, and whole populations (TRACE-3).
+
+def isolated(engine: Trace, known: Mapping[str, Sent], names: Iterable[str]) -> Trace:
+    """What is right of these populations, recorded whole from an engine, when their sources sent what is known
+    (TRACE-3).
     """
     net, arrays = engine.net, dict(engine.arrays.items())
-    taken: dict[str, dict[str, int]] = {}
-    known: dict[str, Sent] = {}
     for name in names:
-        sources = net.sources(name)
-        for source in sources:
-            if source not in known:
-                known[source] = sent(observed, engine, source)
-        pooling = net[name].kind == "max_pool"
-        own = {n: known[n].own_trains if pooling else known[n].own_codes for n in sources}
-        own.pop(net.input.name, None)  # what the input sends is the image, whoever says so
-        taken[name] = {source: int(images.sum()) for source, images in own.items() if images.any()}
+        sources = {source: known[source] for source in net.sources(name)}
         if not sources:
             continue
-        rows = np.flatnonzero(np.any([known[source].wrong for source in sources], axis=0))
+        rows = np.flatnonzero(np.any([sent.wrong for sent in sources.values()], axis=0))
         for key in [key for key in arrays if owner(net, key).name == name and len(rows)]:
             arrays[key] = arrays[key].copy()
-        for first in range(0, len(rows), TOGETHER):
-            some = rows[first : first + TOGETHER]
-            for key, values in alone(net, name, {n: known[n].rows(some) for n in sources}).items():
+        for some, made in _alone_at(net, name, sources, rows):
+            for key, values in made.items():
                 if key in arrays:
                     arrays[key][some] = values
-    return replace(engine, arrays=arrays), taken
+    return replace(engine, arrays=arrays)
+
+
+def computed(net: Network, known: Mapping[str, Sent], name: str) -> dict[str, int]:
+    """The sources of a population that were not observed but computed, in how many images. What the input sends is the
+    image, whoever says so.
+    """
+    trains = net[name].kind == "max_pool"
+    unseen = {n: known[n].unseen_trains if trains else known[n].unseen_codes for n in net.sources(name)}
+    return {n: int(images.sum()) for n, images in unseen.items() if images.any() and n != net.input.name}
 
 
 def images_of(trace: Trace, rows: NDArray[np.intp] | slice) -> Trace:

@@ -44,8 +44,8 @@ class First:
 @dataclass(frozen=True)
 class Compared:
     """One population of a dump: its observables that were observed, how many of its neurons and steps, how many
-    integers, how many of them differ and in how many images; the first, and the causes that fit. Isolated, `own` are
-    the sources of which the engine's codes were taken, and in how many images.
+    integers, how many of them differ and in how many images; the first, and the causes that fit. Isolated, `computed`
+    are the sources that were not observed but computed, and in how many images.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Compared:
     images: int = 0
     first: First | None = None
     judged: Judged = Judged()  # noqa: RUF009 - frozen
-    own: Mapping[str, int] | None = None
+    computed: Mapping[str, int] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The population as plain JSON values."""
@@ -74,13 +74,14 @@ class Compared:
             plain |= {"neuron_place": list(first.place), "membrane": first.membrane, "threshold": first.threshold}
         plain |= {"hints": [hint.text for hint in self.judged.hints]}
         plain |= {"causes": [hint.name for hint in self.judged.hints]}
-        return {**plain, "engine_sources": None if self.own is None else dict(self.own)}
+        return {**plain, "computed_sources": None if self.computed is None else dict(self.computed)}
 
 
 @dataclass(frozen=True, repr=False)
 class DumpReport(Shown):
-    """What a dump holds of `given` images, something of `image_count` of them, and where it differs; `looks_like` is
-    the order in which everything observed would be right, in words, or "" (TRACE-2).
+    """What a dump holds of `given` images, something of `image_count` of them, and where it differs: `first` is the
+    population that differs first (OBS-2), `looks_like` the order in which everything observed would be right, in words,
+    or "" (TRACE-2).
     """
 
     network: str
@@ -89,18 +90,13 @@ class DumpReport(Shown):
     given: int
     isolated: bool
     populations: tuple[Compared, ...]
+    first: Compared | None
     looks_like: str
 
     @property
     def agrees(self) -> bool:
         """Whether everything observed is right."""
         return self.first is None
-
-    @property
-    def first(self) -> Compared | None:
-        """The population that differs first (OBS-2)."""
-        found = [p for p in self.populations if p.first is not None]
-        return min(found, key=lambda p: p.first.difference.image if p.first else 0) if found else None
 
     @property
     def values(self) -> int:
@@ -161,7 +157,7 @@ class DumpReport(Shown):
         return [*told, *([("...", f"and {plural(len(others) - FEW, 'more population')}")] if len(others) > FEW else [])]
 
     def _unseen(self) -> list[Fact]:
-        """What was not observed, and where the engine's own codes were taken."""
+        """What was not observed, and which sources were computed."""
         told: list[Fact] = []
         if self.image_count < self.given:
             told.append(("images", f"{self.image_count:,} of {self.given:,} given; the others not observed"))
@@ -169,7 +165,7 @@ class DumpReport(Shown):
             more = f" and {len(unseen) - FEW} more" if len(unseen) > FEW else ""
             told.append(("not observed", ", ".join(unseen[:FEW]) + more))
         for p in self.populations:
-            for source, images in (p.own or {}).items():
-                why = "not observed whole, or no codes that it can send"
-                told.append((p.name, f"from the engine's own {source} in {plural(images, 'image')}: {why}"))
+            for source, images in (p.computed or {}).items():
+                why = "from what was observed before it: not observed whole, or no codes that it can send"
+                told.append((p.name, f"{source} computed in {plural(images, 'image')} {why}"))
         return told

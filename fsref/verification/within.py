@@ -29,6 +29,13 @@ class Within:
         if lacking or not any(map(self.has, WAYS)):
             wanted = lacking[0] if lacking else f"one of {', '.join(WAYS)}"
             raise UsageError("CHIP-2", "limits kinds", "no network is drawn without", wanted)
+        lowest = 1 + chip.reach[0] if chip.tables == "relu" else 2 if chip.theta_power_of_two else 1
+        if chip.threshold_bits is not None and chip.threshold_bits < lowest:
+            problem, limit = "no network is drawn of so narrow a T", f"at least {lowest}"
+            raise UsageError("CHIP-2", "limits threshold_bits", problem, chip.threshold_bits, limit)
+        if self.fewest > self.sides((self.fewest, 1, 1))[0]:
+            problem = "no network is drawn of depthwise alone with one channel"
+            raise UsageError("CHIP-2", "limits kinds", problem, None, f"{self.fewest} channels, or conv2d or dense")
         widths = [bits for bits in (chip.membrane_bits, chip.bias_bits) if bits is not None]
         self.held: int | None = max(1, 2 ** (min(widths) - 1) // 8) if widths else None
         self.free = chip == Limits()
@@ -51,6 +58,8 @@ class Within:
         low, high = self.chip.reach
         if self.held is not None:
             high = max(low, min(high, self.held.bit_length() - 1))
+        if self.chip.threshold_bits is not None and self.chip.tables == "relu":  # T[0] is at least 2^(K-1)
+            high = min(high, self.chip.threshold_bits - 1)
         return [k for k in some if low <= k <= high] or [low]
 
     def sides(self, most: tuple[int, int, int]) -> tuple[int, int, int]:
