@@ -358,3 +358,43 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     (tmp_path / "short.csv").write_text("image,population,neuron,value\n0,stem,99999,1\n")
     assert main(["diff", net, images, str(tmp_path / "short.csv")]) == 2
     assert capsys.readouterr().err.startswith("fsref: error: ")
+
+
+@pytest.mark.filterwarnings("always::fsref.simulation.difference.NotCompared")
+def test_a_list_of_spikes_alone_is_never_all_equal_without_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a table of spikes that are all 1 a missing spike cannot be found: report, standard error and JSON say that
+    silence was not observed; with a 0 told, or as a list without values, silence was.
+    """
+    NET.save(tmp_path / "net.fs.npz")
+    np.savez(tmp_path / "x.npz", x=X)
+    stem = next(i for i, p in enumerate(NET.populations) if p.name == "stem")
+    events = [e for e in recorded(NET, X).events().tolist() if e[2] == stem]
+    net, images, dump = (str(tmp_path / name) for name in ("net.fs.npz", "x.npz", "dump.csv"))
+
+    def told(head: str, lines: list[str], *options: str) -> tuple[int, str, str]:
+        Path(dump).write_text("\n".join([head, *lines, ""]))
+        code = main(["diff", net, images, dump, *options])
+        out, err = capsys.readouterr()
+        return code, " ".join(out.split()), err
+
+    head, fired = (
+        "image,step,population,neuron,observable,value",
+        [f"{i},{t},stem,{n},spikes,1" for i, t, _, n in events],
+    )
+    code, out, err = told(head, fired[:7] + fired[8:])
+    assert code == 0 and "all equal; silence was not observed" in out and "or list all spikes as .aer" in out
+    assert err.startswith("fsref: note: diff: silence was not observed: of stem every spike told is 1")
+    assert json.loads(told(head, fired, "--json")[1])["without_silence"] == ["stem"]
+    whole = {(i, t, n) for i, t, _, n in events}
+    image, step, neuron = next(
+        (0, t, n) for t in NET.schedule.fires["stem"] for n in range(NET["stem"].neurons) if (0, t, n) not in whole
+    )
+    code, out, err = told(head, [*fired, f"{image},{step},stem,{neuron},spikes,0"])
+    assert code == 0 and "all equal" in out and "silence" not in out + err
+    listed = [",".join(map(str, event)) for event in events]
+    assert told("image,step,population,neuron", listed)[0] == 0
+    assert told("image,step,population,neuron", listed[:7] + listed[8:])[0] == 1
+    Path(dump).rename(tmp_path / "events")
+    assert main(["diff", net, images, str(tmp_path / "events")]) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -17,11 +18,12 @@ from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import OBSERVABLES
-from fsref.simulation.difference import Difference, at_step, first_by_population
+from fsref.simulation.difference import Difference, NotCompared, at_step, first_by_population
 from fsref.simulation.memory import check_threads, images_at_once, run_bytes
 from fsref.simulation.recording import Key, Record, Trace, recording_bytes, select
 from fsref.simulation.run import run
 from fsref.simulation.shared import Shared, shared
+from fsref.simulation.silence import told, without_silence
 from fsref.verification.causes import Judged, hints
 from fsref.verification.disagreement import distance
 from fsref.verification.explain import place_of
@@ -268,7 +270,10 @@ def compare_dump(
         judged = judge.judged(p.name, before) if found.differing and not looks_like else Judged()
         before.append(p.name)
         rows.append(_compared(net, p.name, dump, found, judge.first(p.name), judged, isolated))
-    return DumpReport(net.name, net.id, int(judge.seen.sum()), len(x), isolated, tuple(rows), looks_like)
+    firing = without_silence(dump)
+    if firing:
+        warnings.warn(NotCompared(f"diff: {told(firing)}"), stacklevel=2)
+    return DumpReport(net.name, net.id, int(judge.seen.sum()), len(x), isolated, tuple(rows), looks_like, firing)
 
 
 def _compared(

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fsref.simulation.difference import RULES, Difference
+from fsref.simulation.silence import told as silence
 from fsref.tables import Fact, Sheet, Shown, plural
 from fsref.verification.causes import Judged
 from fsref.verification.explanation import Place
@@ -80,7 +81,8 @@ class Compared:
 @dataclass(frozen=True, repr=False)
 class DumpReport(Shown):
     """What a dump holds of `given` images, something of `image_count` of them, and where it differs; `looks_like` is
-    the order in which everything observed would be right, in words, or "" (TRACE-2).
+    the order in which everything observed would be right, in words, or "" (TRACE-2), `without_silence` the populations
+    of whose trains nothing but spikes was observed (TRACE-1).
     """
 
     network: str
@@ -90,6 +92,7 @@ class DumpReport(Shown):
     isolated: bool
     populations: tuple[Compared, ...]
     looks_like: str
+    without_silence: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -117,6 +120,7 @@ class DumpReport(Shown):
         plain: dict[str, Any] = {"network": self.network, "id": self.id, "agrees": self.agrees}
         plain |= {"image_count": self.image_count, "given_image_count": self.given, "isolated": self.isolated}
         plain |= {"value_count": self.values, "looks_like": self.looks_like or None}
+        plain |= {"without_silence": list(self.without_silence)}
         plain |= {"first": None if first is None else first.name}
         return {**plain, "populations": [p.to_dict() for p in self.populations]}
 
@@ -127,8 +131,9 @@ class DumpReport(Shown):
         wrong, first = sum(p.differing for p in self.populations), self.first
         of = f"{self.values:,} integers observed of {plural(self.image_count, 'image')}"
         alone = ", each population by itself" if self.isolated else ""
+        equal = "all equal; silence was not observed" if self.without_silence else "all equal"
         title = f"{self.network or self.id[:12]}: "
-        title += f"{of}, all equal{alone}" if first is None else f"{wrong:,} of {of} differ{alone}"
+        title += f"{of}, {equal}{alone}" if first is None else f"{wrong:,} of {of} differ{alone}"
         above: list[Fact] = []
         if first is not None:
             above.append(("DIFFERS", f"first in {first.name}: {first.first}"))
@@ -162,7 +167,7 @@ class DumpReport(Shown):
 
     def _unseen(self) -> list[Fact]:
         """What was not observed, and where the engine's own codes were taken."""
-        told: list[Fact] = []
+        told: list[Fact] = [("silence", silence(self.without_silence))] if self.without_silence else []
         if self.image_count < self.given:
             told.append(("images", f"{self.image_count:,} of {self.given:,} given; the others not observed"))
         if unseen := [p.name for p in self.populations if not p.observables]:
