@@ -47,7 +47,7 @@ class Count:
 
     values: int = 0
     differing: int = 0
-    keys: set[Key] = field(default_factory=set)
+    keys: dict[Key, int] = field(default_factory=dict)
     wrong: list[NDArray[np.bool_]] = field(default_factory=list)
     first: Difference | None = None
     own: dict[str, int] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Count:
             self.values += int(np.bitwise_count(bits).sum()) if trains else int((bits != 0).sum())
             differing = int(np.bitwise_count(unlike).sum()) if trains else int((unlike != 0).sum())
             if differing:
-                self.keys.add(part.key)
+                self.keys[part.key] = self.keys.get(part.key, 0) + differing
                 self.differing += differing
                 self.wrong[-1][some] |= unlike.reshape(len(unlike), -1).any(axis=1)
 
@@ -124,9 +124,9 @@ class Judge:
                 self.counts[name].first = replace(found, image=found.image + some.start)
 
     def looks_like(self, chunk: int, memory_limit: int) -> str:
-        """The order in which everything observed would be right, in words, or "" (TRACE-2)."""
-        differing = [key for count in self.counts.values() for key in count.keys]
-        if sum(count.differing for count in self.counts.values()) < ORDERED:
+        """The order in which everything observed would be right, or nearly, in words, or "" (TRACE-2)."""
+        differing = {key: of for count in self.counts.values() for key, of in count.keys.items()}
+        if sum(differing.values()) < ORDERED:
             return ""
         tried, record = Tried(self.net, differing), self.record
         alone, self.alone = self.alone, False  # an order is one of the dump, whatever its sources sent
