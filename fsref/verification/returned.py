@@ -81,8 +81,8 @@ class Compared:
 @dataclass(frozen=True, repr=False)
 class DumpReport(Shown):
     """What a dump holds of `given` images, something of `image_count` of them, and where it differs; `looks_like` is
-    the order in which everything observed would be right, or nearly, in words, or "" (TRACE-2), `without_silence` the populations
-    of whose trains nothing but spikes was observed (TRACE-1).
+    the order in which everything observed would be right, or nearly, in words, or "" (TRACE-2), `without_silence` the
+    populations of whose trains nothing but spikes was observed (TRACE-1).
     """
 
     network: str
