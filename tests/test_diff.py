@@ -423,3 +423,25 @@ def test_a_list_of_spikes_alone_is_never_all_equal_without_a_word(
     assert told("image,step,population,neuron", listed[:7] + listed[8:])[0] == 1
     Path(dump).rename(tmp_path / "events")
     assert main(["diff", net, images, str(tmp_path / "events")]) == 1
+
+
+def test_how_far_a_fault_reaches_is_told() -> None:
+    """All that differs in one neuron, in few channels, at every place of them, or by one amount, is told as that; what
+    is spread, or a single integer, is not.
+    """
+    net, x, good = whole()
+    key, area = ("stem", "codes"), 42
+
+    def extent(at: tuple[object, ...], change: Callable[[np.ndarray], np.ndarray]) -> str:
+        codes = good[key].copy()
+        codes[at] = change(codes[at])
+        found = compare_dump(net, x, replace(good, arrays={**good.arrays, key: codes}))
+        return next(p.extent for p in found.populations if p.name == "stem")
+
+    channel = slice(2 * area, 3 * area)
+    assert extent((slice(0, 3), channel), lambda a: a - 64) == "channel 2 of 4 alone, every place, always -64"
+    assert extent((slice(0, 3), slice(84, 90)), lambda a: a + 1 + np.arange(6)) == "channel 2 of 4 alone"
+    assert extent((slice(0, 3), 17), lambda a: a + [1, 2, 3]) == "neuron 17 alone"
+    assert extent((slice(0, 3), slice(0, 160)), lambda a: a + 5) == "always +5"
+    assert extent((slice(0, 3), slice(0, 160)), lambda a: a + 1 + np.arange(160)) == ""
+    assert extent((0, 5), lambda a: a + 1) == ""

@@ -27,6 +27,7 @@ from fsref.simulation.silence import told, without_silence
 from fsref.verification.causes import Judged, hints
 from fsref.verification.disagreement import distance
 from fsref.verification.explain import place_of
+from fsref.verification.extent import Extent
 from fsref.verification.isolated import TOGETHER, images_of, sent
 from fsref.verification.isolated import isolated as isolated_of
 from fsref.verification.orders import Tried
@@ -50,6 +51,7 @@ class Count:
     keys: dict[Key, int] = field(default_factory=dict)
     wrong: list[NDArray[np.bool_]] = field(default_factory=list)
     first: Difference | None = None
+    extent: Extent = field(default_factory=Extent)
     own: dict[str, int] = field(default_factory=dict)
 
     def add(self, part: Shared) -> None:
@@ -62,6 +64,7 @@ class Count:
             if differing:
                 self.keys[part.key] = self.keys.get(part.key, 0) + differing
                 self.differing += differing
+                self.extent.add(part, observed & bits, expected & bits, unlike)
                 self.wrong[-1][some] |= unlike.reshape(len(unlike), -1).any(axis=1)
 
 
@@ -285,4 +288,5 @@ def _compared(
     images = int(np.concatenate(found.wrong).sum())
     size = len(dump.selection.neurons[name]), net[name].neurons, len(dump.selection.window[name]), net.steps[name]
     own = found.own if isolated else None
-    return Compared(name, observables, *size, found.values, found.differing, images, first, judged, own)
+    extent = found.extent.told(net[name].shape, found.differing)
+    return Compared(name, observables, *size, found.values, found.differing, images, first, judged, own, extent)

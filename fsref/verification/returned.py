@@ -46,7 +46,8 @@ class First:
 class Compared:
     """One population of a dump: its observables that were observed, how many of its neurons and steps, how many
     integers, how many of them differ and in how many images; the first, and the causes that fit. Isolated, `own` are
-    the sources of which the engine's codes were taken, and in how many images.
+    the sources of which the engine's codes were taken, and in how many images; `extent` says how far all that differs
+    reaches, or is "".
     """
 
     name: str
@@ -61,6 +62,7 @@ class Compared:
     first: First | None = None
     judged: Judged = Judged()  # noqa: RUF009 - frozen
     own: Mapping[str, int] | None = None
+    extent: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The population as plain JSON values."""
@@ -74,7 +76,7 @@ class Compared:
             plain["difference"] = {**asdict(first.difference), "text": str(first.difference)}
             plain |= {"neuron_place": list(first.place), "membrane": first.membrane, "threshold": first.threshold}
         plain |= {"hints": [hint.text for hint in self.judged.hints]}
-        plain |= {"causes": [hint.name for hint in self.judged.hints]}
+        plain |= {"causes": [hint.name for hint in self.judged.hints], "extent": self.extent or None}
         return {**plain, "engine_sources": None if self.own is None else dict(self.own)}
 
 
@@ -137,6 +139,7 @@ class DumpReport(Shown):
         above: list[Fact] = []
         if first is not None:
             above.append(("DIFFERS", f"first in {first.name}: {first.first}"))
+            above += [("all of it", first.extent)] if first.extent else []
             above += [("looks like", self.looks_like)] if self.looks_like else self._hints(first)
         head = ("population", "integers", "differ", "images", "first neuron", "neurons", "steps", "observed")
         rows = [self._row(p) for p in self.populations]
@@ -162,6 +165,7 @@ class DumpReport(Shown):
         others = [p for p in self.populations if p.first is not None and p is not self.first]
         for p in others[:FEW]:
             told.append((p.name, str(p.first)))
+            told += [("", f"all of it: {p.extent}")] if p.extent else []
             told += [("", hint.text) for hint in p.judged.hints[:1]] if not self.looks_like else []
         return [*told, *([("...", f"and {plural(len(others) - FEW, 'more population')}")] if len(others) > FEW else [])]
 
