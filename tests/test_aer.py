@@ -139,7 +139,7 @@ REFUSED = {
     "step:3,population:3,neuron:3\n": ("AER-1", "words are numbers alone"),
     "0,0,0\n": ("AER-1", "columns: are no fields: 0,0,0"),
     HEAD: ("AER-2", "does not say what was observed"),
-    HEAD + "4,1": ("AER-1", "event 0: is not a line of numbers: 4,1 (wanted step,population,neuron)"),
+    HEAD + "4,1": ("AER-1", "event 0: is not a line of numbers: 4,1 (wanted step,population,neuron,"),
     HEAD + "4,1,0\n4,-1,0": ("AER-1", "event 1: is not a line of numbers: 4,-1,0"),
     HEAD + f"4,1,{'9' * 19}": ("AER-1", "event 0: is not a line of numbers"),
     HEAD + "4,9,0": ("AER-1", "event 0: there is no such population: 9 (wanted 0..2)"),

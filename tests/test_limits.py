@@ -67,6 +67,7 @@ def test_a_file_says_what_a_mapping_says(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [
+        ("accumulator_bits", 8, "did you mean membrane_bits?"),
         ("wieght_bits", 8, "did you mean weight_bits?"),
         ("weight_bits", 0, "1..64"),
         ("weight_bits", True, "1..64"),

@@ -67,6 +67,10 @@ HEXADECIMAL = [
     (b"0 xxx 1", "f: word 1: is unknown: nothing was written there: xxx"),
     (b"0 1 1Z0", "f: word 2: is unknown: nothing was written there: 1Z0"),
     (b"0 1000", "f: word 1: has more bits than a word: 1000 (wanted words of 12 bits)"),
+    (
+        b"00000fff ffffff23",
+        "ffffff23 (wanted words of 12 bits; these look like words of 32 bits: layout word=32)",
+    ),
     (b"0 00fff 0ffff", "f: word 2: has more bits than a word: 0ffff"),
     (b"-1", "f: word 0: is not a hexadecimal number: -1 (wanted at most 3 digits)"),
     (b"0 12'h3", "f: word 1: is not a hexadecimal number: 12'h3"),

@@ -581,7 +581,8 @@ def test_prove_on_the_command_line(tmp_path: Path, capsys: Any, monkeypatch: pyt
     bent["populations"][1]["wrapping_bits"] -= 1
     (tmp_path / "bent.json").write_text(json.dumps(bent))
     differs = called(capsys, "check", net, "--certificate", tmp_path / "bent.json")
-    assert differs.code == 1 and "DIFFERS  populations[1] wrapping_bits: observed" in differs.out
+    assert differs.code == 1 and f"DIFFERS  {tiny().populations[1].name}: wrapping_bits: observed" in differs.out
+    assert differs.out.index("DIFFERS") < differs.out.index("population ")
     sabotage(monkeypatch, proof_rules, "fired", "v >= threshold", "v > threshold")
     refuted = called(capsys, "check", net, "--prove", "--out", tmp_path / "none.json")
     assert refuted.code == 1 and "REFUTED" in refuted.out and not (tmp_path / "none.json").exists()

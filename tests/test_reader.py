@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -310,6 +311,9 @@ def test_every_form_of_a_table(tmp_path: Path) -> None:
         first, *rest = lines(kept, places, trains)
         (tmp_path / "all.csv").write_text("\n".join(["# a note", first, *rng.permutation(rest), ""]))
         same(read_trace(tmp_path / "all.csv", net=net), kept)
+    with (tmp_path / "quoted.csv").open("w", newline="") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows(line.split(",") for line in (first, *rest))
+    same(read_trace(tmp_path / "quoted.csv", net=net), kept)
     whole = recorded(net, images, Record(["stem"], ["codes"]))
     codes = whole["stem", "codes"]
     np.savetxt(tmp_path / "stem.codes.csv", codes, delimiter=",", fmt="%d")
@@ -409,9 +413,14 @@ WRONG = {
     "": "holds no integer",
     "image,population,value\n0,hid,1": "missing: neuron, or x, y and c",
     "image,population,neuron\n0,hid,1": "missing: value",
+    "image,step,population,neuron\n0,3,hid,1": "0,3,hid,1 (wanted image,step,population,neuron, a population by",
     "image,neuron,x,y,c,value\n0,0,0,0,0,1": "each once",
     "image,population,time,value\n0,hid,1,1": "unknown column: time",
     "population,0,1\nhid,1,2": "missing: image",
+    "image;population;neuron;value\n0;hid;0;1": "line 1: columns are separated by commas: image;population;neuron",
+    "image\tpopulation\tneuron\tvalue\n": "columns are separated by commas",
+    "# dump\n1 2 3\n": "line 2: columns are separated by commas: 1 2 3 (not by semicolons, tabs or blanks)",
+    f'{HEAD}\n0,"{"h" * 200_000}",0,,codes,1': "line 2: is no line of a table: field larger than field limit",
     "1,2,3\n": "there is no such population: t",
     "image,neuron,value\n0,0,1": "the file's name, NAME.OBSERVABLE.csv",
 }
@@ -432,7 +441,8 @@ SHAPES: dict[str, tuple[Any, str]] = {
     "one image": (np.zeros((4, 7, 6), int), "this is one image: values[None]"),
     "one image, flat": (np.zeros(168, int), "this is one image: values[None]"),
     "images last": (np.zeros((168, 2), int), "this looks like (neurons, images): values.T"),
-    "floats": (np.zeros((2, 168)), "type is not a little-endian integer"),
+    "floats": (np.zeros((2, 168)), "not integers: float64 (wanted codes, membranes and trains: integers)"),
+    "steps last": (np.zeros((2, 4, 7, 6, 4), int), "this looks like steps last: np.moveaxis(values, -1, 1)"),
     "no image": (np.zeros((0, 168), int), "wrong shape"),
 }
 
@@ -441,9 +451,13 @@ SHAPES: dict[str, tuple[Any, str]] = {
 def test_a_wrong_shape_says_what_it_looks_like(tmp_path: Path, name: str) -> None:
     """One line that says which shapes would do, and what this one looks like (TRACE-2)."""
     array, says = SHAPES[name]
-    np.savez(tmp_path / "a.npz", stem=array)
-    with refused(FileError, says=says if array.dtype.kind == "i" else ""):
-        read_trace(tmp_path / "a.npz", net=residual())
+    net = residual()
+    stepped = name == "steps last"
+    for what in ("spikes", "membranes") if stepped else ("codes",):
+        np.savez(tmp_path / "a.npz", **{f"stem.{what}": array})
+        wanted = f"(images, {net.steps['stem']}, 168) or (images, {net.steps['stem']}, 4, 7, 6)" if stepped else ""
+        with refused(FileError, says=(says, wanted)):
+            read_trace(tmp_path / "a.npz", net=net)
 
 
 def test_arrays_that_do_not_go_together(tmp_path: Path) -> None:

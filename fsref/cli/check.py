@@ -120,7 +120,7 @@ def for_all(net: str, as_json: bool, given: Given) -> int:
         found = prove(network, memory_limit=given["memory_limit"], progress=advance)
     seconds = perf_counter() - begun
     differing = () if told is None or not found.holds else unmet(told, found)
-    facts = [("DIFFERS", place) for place in differing]
+    facts: list[tuple[str, str]] = []
     if held is not None and found.holds and not differing:
         facts.append(("certificate", f"{held} holds"))
     if out is not None and found.holds:
@@ -129,5 +129,7 @@ def for_all(net: str, as_json: bool, given: Given) -> int:
     took = Sheet(f"{'proved in' if found.holds else 'refuted after'} {seconds:.1f} s", below=facts)
     plain = {"network": network.name, **found.to_dict(), "seconds": seconds, "refuted": found.refuted or None}
     plain |= {"differing": list(differing), "out": str(out) if out is not None and found.holds else None}
-    show(as_json, [found, took], plain)
+    sheet = found.sheet()
+    above = [*sheet.above, *(("DIFFERS", place) for place in differing)]
+    show(as_json, [replace(sheet, above=above), took], plain)
     return 0 if found.holds and not differing else 1

@@ -164,7 +164,9 @@ def of_lines(lines: Sequence[bytes], names: Sequence[str], place: str) -> Ints:
             if len(row) != len(names) or not all(map(NUMBER.fullmatch, row)):
                 shown = b",".join(row)[:40].decode("ascii", "replace")
                 at = f"{place}: event {first + number}"
-                raise FileError(RULE, at, "is not a line of numbers", shown, f"wanted {','.join(names)}")
+                raise FileError(
+                    RULE, at, "is not a line of numbers", shown, f"wanted {','.join(names)}, a population by its index"
+                )
         numbers = np.fromiter(map(int, chain.from_iterable(rows)), np.int64, len(rows) * len(names))
         parts.append(numbers.reshape(len(rows), len(names)))
     return np.concatenate(parts)

@@ -54,7 +54,7 @@ def words_of(text: bytes, bits: int, place: str) -> Words:
         wrong = _fill(found[some], kinds, starts[some], ends[some], bits)
         if wrong is not None:
             at = first + wrong
-            raise FileError(RULE, f"{place}: word {at}", *_told(text[starts[at] : ends[at]], bits))
+            raise FileError(RULE, f"{place}: word {at}", *_told(text[starts[at] : ends[at]], bits, ends - starts))
     return Words(bits, found)
 
 
@@ -86,11 +86,14 @@ def _fill(
     return int(np.flatnonzero(wrong)[0]) if wrong.any() else None
 
 
-def _told(token: bytes, bits: int) -> tuple[str, str, str]:
-    """What is wrong with a word: problem, what is shown of it, what would do."""
+def _told(token: bytes, bits: int, lengths: NDArray[np.intp]) -> tuple[str, str, str]:
+    """What is wrong with a word among words of so many digits: problem, what is shown of it, what would do."""
     text = token[:20].decode("ascii", "replace")
     if set(token.lower()) <= set(DIGITS):
-        return "has more bits than a word", text, f"wanted words of {bits} bits"
+        limit, wide = f"wanted words of {bits} bits", 4 * int(lengths.max())
+        if len(lengths) > 1 and (lengths == lengths[0]).all() and wide > bits:
+            limit += f"; these look like words of {wide} bits: layout word={wide}"
+        return "has more bits than a word", text, limit
     if set(token.lower()) <= set(DIGITS + b"xz"):
         return "is unknown: nothing was written there", text, "wanted a hexadecimal number"
     return "is not a hexadecimal number", text, f"wanted at most {-(-bits // 4)} digits"

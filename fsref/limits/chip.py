@@ -113,7 +113,8 @@ def from_dict(plain: Any, place: str = "limits") -> Limits:
         raise UsageError("CHIP-1", place, "not an object", type(plain).__name__, f"keys: {', '.join(known)}")
     for key in plain:
         if key not in known:
-            raise UsageError("CHIP-1", place, "unknown key", key, nearest(str(key)[:64], known))
+            meant = str(key)[:64].replace("accumulator", "membrane")  # its other name in this field
+            raise UsageError("CHIP-1", place, "unknown key", key, nearest(meant, known))
     return Limits(**plain)
 
 

@@ -139,7 +139,8 @@ def _membranes(net: Network, p: FS | Readout, chip: Limits) -> Iterator[Misfit]:
     if chip.membrane_bits is not None:
         bits = width_bits(accumulated(net.ranges[p.name], chip))
         if bits > chip.membrane_bits:
-            yield Misfit(p.name, "membrane_bits", str(bits), f"{chip.membrane_bits}, {chip.overflow}", smaller)
+            fewer = "" if chip.overflow == "wrap" else "; check --prove may need fewer"
+            yield Misfit(p.name, "membrane_bits", str(bits), f"{chip.membrane_bits}, {chip.overflow}", smaller + fewer)
     into = list(net.into(p.name).values())
     if chip.fan_in is None:
         return

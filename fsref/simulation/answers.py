@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.errors import FileError
-from fsref.formats.arrays import INTEGERS
+from fsref.formats.arrays import INTEGERS, OTHERS
 from fsref.formats.container import read_file
 from fsref.formats.npy import read_array
 from fsref.law.network import Network
@@ -20,7 +20,7 @@ from fsref.simulation.recording import Key, Selection, Trace
 from fsref.tables import plural
 
 RULE = "TRACE-2"
-TYPES = ("|b1", *INTEGERS)
+TYPES = (*OTHERS, *INTEGERS)  # floats, too, to say that they are
 
 
 def read(path: Path, net: Network) -> Trace:
@@ -108,12 +108,12 @@ def _array(net: Network, key: Key, values: Any, place: str) -> NDArray[Any]:
     except Exception as error:
         raise FileError(RULE, place, "is no array", type(values).__name__) from error
     if given.dtype.kind not in "biu":
-        raise FileError(RULE, place, "not integers", given.dtype, "codes, membranes and trains are integers")
+        raise FileError(RULE, place, "not integers", given.dtype, "wanted codes, membranes and trains: integers")
     steps = net.steps[p.name]
     planes = what == "membranes" or (what == "spikes" and given.ndim > 1 and given.shape[1:] in _shapes(p, (steps,)))
     wanted = _shapes(p, (steps,) if planes else ())
     if given.ndim < 2 or len(given) == 0 or given.shape[1:] not in wanted:
-        raise FileError(RULE, place, "wrong shape", given.shape, _told(given.shape, p, wanted))
+        raise FileError(RULE, place, "wrong shape", given.shape, _told(given.shape, p, wanted, steps, what))
     if given.dtype.kind == "u" and given.size and int(given.max()) >= 2**63:
         raise FileError(RULE, place, "integer out of range", int(given.max()), f"below {2**63}")
     if what != "spikes":
@@ -134,10 +134,19 @@ def _shapes(p: Population, steps: tuple[int, ...]) -> tuple[tuple[int, ...], tup
     return (*steps, p.neurons), (*steps, *p.shape)
 
 
-def _told(shape: tuple[int, ...], p: Population, wanted: tuple[tuple[int, ...], ...]) -> str:
-    """What shapes would do, and what another looks like."""
+def _either(shapes: tuple[tuple[int, ...], ...]) -> str:
+    """Shapes of one image as those of arrays, in words."""
+    return " or ".join(f"(images, {', '.join(map(str, shape))})" for shape in shapes)
+
+
+def _told(shape: tuple[int, ...], p: Population, wanted: tuple[tuple[int, ...], ...], steps: int, what: str) -> str:
+    """What shapes of an observable would do, and what another looks like."""
     plain, full = wanted
-    told = f"wanted (images, {', '.join(map(str, plain))}) or (images, {', '.join(map(str, full))})"
+    told = f"wanted {_either(wanted)}"
+    if what == "spikes":
+        told += f"; of 0 and 1 {_either(_shapes(p, (steps,)))}"
+    if what in ("spikes", "membranes") and shape[1:] in ((p.neurons, steps), (*p.shape, steps)):
+        return f"{told}; this looks like steps last: np.moveaxis(values, -1, 1)"
     c, h, w = p.shape
     front, last = shape[: len(shape) - 3], shape[-3:]
     if shape in wanted:

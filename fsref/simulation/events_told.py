@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -87,6 +88,19 @@ def told_by(net: Network, data: bytes, place: str) -> Told:
         if stop < 0:
             return told
         at = stop + 1
+
+
+def is_list(start: bytes) -> bool:
+    """Whether a text that begins so is a list: its first line names the columns of an event, or it tells fields."""
+    told = False
+    for line in map(str.strip, start.decode("ascii", "replace").split("\n")):
+        match = SAYING.fullmatch(line)
+        told |= match is not None and match[1] == "fields"
+        if line and not line.startswith(("#", "//")):
+            with suppress(UsageError):
+                return not isinstance(aer.checked(aer.fields_of(line, "columns"), "columns"), Mapping)
+            break
+    return told
 
 
 def _take(net: Network, told: Told, key: str, text: str, place: str) -> None:

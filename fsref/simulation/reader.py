@@ -12,19 +12,21 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from fsref.errors import UsageError, public
+from fsref.errors import FileError, UsageError, public
 from fsref.formats.bundled import network_of
 from fsref.formats.files import path_of
 from fsref.formats.labels import few
-from fsref.formats.reading import check_there
+from fsref.formats.reading import check_there, opened
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation import address_events, answers, recording_folder, table, waveform_reader
 from fsref.simulation.dumps import owner
+from fsref.simulation.events_told import is_list
 from fsref.simulation.memory_folder import FOLDERS
 from fsref.simulation.recording import Key, Selection, Trace
 
 MAX_NAMES = 2**16  # of a folder that are looked at
+START = 2**16  # bytes of a file that are looked at
 
 
 @dataclass(frozen=True)
@@ -107,14 +109,24 @@ def read_trace(
 
 
 def detected(path: Path) -> str:
-    """The format of a dump, by what its name ends in; of a folder, what the names in it end in."""
+    """The format of a dump, by what its name ends in; of a folder, what the names in it end in. Lists of events tell
+    themselves by how they begin, where their name says a table, or nothing (AER-1).
+    """
     if not os.path.isdir(path):
-        return SUFFIXES.get(path.suffix.lower(), "recording")
+        form = SUFFIXES.get(path.suffix.lower(), "recording")
+        return "aer" if form in ("csv", "recording") and _begins_as_list(path) else form
     with suppress(OSError), os.scandir(path) as entries:
         ends = {Path(entry.name).suffix.lower() for entry in islice(entries, MAX_NAMES)}
         if ".json" not in ends or not os.path.isfile(path / "recording.json"):
             return next((form for form in FOLDERS if FOLDERS[form].text.SUFFIX in ends), "recording")
     return "recording"
+
+
+def _begins_as_list(path: Path) -> bool:
+    """Whether a file can be read, and begins as a list of events."""
+    with suppress(FileError), opened(path, "TRACE-1", 2**63, "a dump") as (file, _):
+        return is_list(file.read(START))
+    return False
 
 
 def part_of(trace: Trace, populations: Iterable[str] | None, observables: Iterable[str] | None) -> Trace:

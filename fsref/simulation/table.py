@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ RULE = "TRACE-5"
 COLUMNS = ("image", "population", "neuron", "x", "y", "c", "step", "observable", "value")
 INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 INTEGERS = re.compile(r"[+-]?[0-9]{1,19}(?:,[+-]?[0-9]{1,19})*+")
+SEPARATED = re.compile(r"\S[;\s]\s*\S")
 MAX_LINE = 2**24  # bytes
 MAX_FILE = 2**33
 LINES = 2**16  # that are taken at a time
@@ -94,7 +96,7 @@ class Table:
 
     def take(self, lines: Sequence[tuple[int, str]]) -> None:
         """Take in some lines, the first of all lines among them. Errors: FileError."""
-        cells = [[*map(str.strip, text.split(","))] for _, text in lines]
+        cells = [self._cells(text, number) for number, text in lines]
         numbers = [number for number, _ in lines]
         if not self.head:
             self.head = self._header(cells[0], numbers[0])
@@ -109,6 +111,14 @@ class Table:
             self._rows(columns, numbers)
             self.rows += len(cells)
 
+    def _cells(self, text: str, number: int) -> list[str]:
+        """What stands between the commas of a line, without quotes. Errors: FileError."""
+        try:
+            row = next(csv.reader([text], skipinitialspace=True)) if '"' in text else text.split(",")
+        except csv.Error as error:
+            raise FileError(RULE, self._at(number), "is no line of a table", str(error)) from None
+        return [cell.strip() for cell in row]
+
     def _at(self, number: int) -> str:
         return f"{self.place}: line {number}"
 
@@ -121,6 +131,9 @@ class Table:
                 problem = f"a line without names holds the neurons of {key[0]}"
                 raise FileError("TRACE-2", self._at(number), problem, len(row), f"wanted {neurons}")
             return tuple(map(str, range(neurons)))
+        if SEPARATED.search(row[0]):
+            limit = "not by semicolons, tabs or blanks"
+            raise FileError(RULE, self._at(number), "columns are separated by commas", row[0][:40], limit)
         names = tuple(name.lower() for name in row)
         wide = any(name.isdecimal() for name in names)
         for name in names:

@@ -195,5 +195,6 @@ def read_certificate(path: str | PathLike[str], net: Network) -> dict[str, Any]:
 
 def unmet(told: dict[str, Any], found: Certificate) -> tuple[str, ...]:
     """The first places where a certificate that was read says another thing than what is proved now."""
-    places = unlike(found.to_dict(), told, "the certificate")
-    return tuple(shown(place) for place in islice(places, 10))
+    names = {f"populations[{index}] ": f"{shown(name)}: " for index, name in enumerate(found.names)}
+    places = (shown(place) for place in islice(unlike(found.to_dict(), told, "the certificate"), 10))
+    return tuple(names.get(place[: (end := place.find(" ") + 1)], place[:end]) + place[end:] for place in places)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
@@ -17,15 +18,17 @@ from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import OBSERVABLES
-from fsref.simulation.difference import Difference, at_step, first_by_population
+from fsref.simulation.difference import Difference, NotCompared, at_step, first_by_population
 from fsref.simulation.memory import check_threads, images_at_once, run_bytes
 from fsref.simulation.recording import Key, Record, Trace, recording_bytes, select
 from fsref.simulation.run import run
 from fsref.simulation.shared import Shared, shared
+from fsref.simulation.silence import told, without_silence
 from fsref.tables import Brief
 from fsref.verification.causes import Judged, hints
 from fsref.verification.disagreement import distance
 from fsref.verification.explain import place_of
+from fsref.verification.extent import Extent
 from fsref.verification.isolated import TOGETHER, Sent, computed, images_of, read_by, senders
 from fsref.verification.isolated import isolated as isolated_of
 from fsref.verification.orders import Tried
@@ -47,10 +50,11 @@ class Count(Brief):
 
     values: int = 0
     differing: int = 0
-    keys: set[Key] = field(default_factory=set)
+    keys: dict[Key, int] = field(default_factory=dict)
     wrong: list[NDArray[np.bool_]] = field(default_factory=list)
     first: Difference | None = None
     computed: dict[str, int] = field(default_factory=dict)
+    extent: Extent = field(default_factory=Extent)
 
     def add(self, part: Shared) -> None:
         """Count an array of some images, whose images `wrong` ends in."""
@@ -60,8 +64,9 @@ class Count(Brief):
             self.values += int(np.bitwise_count(bits).sum()) if trains else int((bits != 0).sum())
             differing = int(np.bitwise_count(unlike).sum()) if trains else int((unlike != 0).sum())
             if differing:
-                self.keys.add(part.key)
+                self.keys[part.key] = self.keys.get(part.key, 0) + differing
                 self.differing += differing
+                self.extent.add(part, observed & bits, expected & bits, unlike)
                 self.wrong[-1][some] |= unlike.reshape(len(unlike), -1).any(axis=1)
 
 
@@ -121,9 +126,9 @@ class Judge:
                 self.counts[name].first = replace(found, image=found.image + some.start)
 
     def looks_like(self, chunk: int, memory_limit: int) -> str:
-        """The order in which everything observed would be right, in words, or "" (TRACE-2)."""
-        differing = [key for count in self.counts.values() for key in count.keys]
-        if sum(count.differing for count in self.counts.values()) < ORDERED:
+        """The order in which everything observed would be right, or nearly, in words, or "" (TRACE-2)."""
+        differing = {key: of for count in self.counts.values() for key, of in count.keys.items()}
+        if sum(differing.values()) < ORDERED:
             return ""
         tried, record = Tried(self.net, differing), self.record
         alone, self.alone = self.alone, False  # an order is one of the dump, whatever its sources sent
@@ -277,7 +282,11 @@ def compare_dump(
     if numbers is not None:
         rows = [_numbered(p, numbers) for p in rows]
     first = rows[min(wrong)[1]] if wrong else None
-    return DumpReport(net.name, net.id, int(judge.seen.sum()), len(x), isolated, tuple(rows), first, looks_like)
+    firing = without_silence(dump)
+    if firing:
+        warnings.warn(NotCompared(f"diff: {told(firing)}"), stacklevel=2)
+    seen = int(judge.seen.sum())
+    return DumpReport(net.name, net.id, seen, len(x), isolated, tuple(rows), first, looks_like, firing)
 
 
 def _numbered(p: Compared, numbers: Sequence[int]) -> Compared:
@@ -297,4 +306,5 @@ def _compared(
     images = int(np.concatenate(found.wrong).sum())
     size = len(dump.selection.neurons[name]), net[name].neurons, len(dump.selection.window[name]), net.steps[name]
     sources = found.computed if isolated else None
-    return Compared(name, observables, *size, found.values, found.differing, images, first, judged, sources)
+    extent = found.extent.told(net[name].shape, found.differing)
+    return Compared(name, observables, *size, found.values, found.differing, images, first, judged, sources, extent)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fsref.simulation.difference import RULES, Difference
+from fsref.simulation.silence import told as silence
 from fsref.tables import Fact, Sheet, Shown, plural
 from fsref.verification.causes import Judged
 from fsref.verification.explanation import Place
@@ -45,7 +46,8 @@ class First:
 class Compared:
     """One population of a dump: its observables that were observed, how many of its neurons and steps, how many
     integers, how many of them differ and in how many images; the first, and the causes that fit. Isolated, `computed`
-    are the sources that were not observed but computed, and in how many images.
+    are the sources that were not observed but computed, and in how many images; `extent` says how far all that
+    differs reaches, or is "".
     """
 
     name: str
@@ -60,6 +62,7 @@ class Compared:
     first: First | None = None
     judged: Judged = Judged()  # noqa: RUF009 - frozen
     computed: Mapping[str, int] | None = None
+    extent: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The population as plain JSON values."""
@@ -73,15 +76,16 @@ class Compared:
             plain["difference"] = {**asdict(first.difference), "text": str(first.difference)}
             plain |= {"neuron_place": list(first.place), "membrane": first.membrane, "threshold": first.threshold}
         plain |= {"hints": [hint.text for hint in self.judged.hints]}
-        plain |= {"causes": [hint.name for hint in self.judged.hints]}
+        plain |= {"causes": [hint.name for hint in self.judged.hints], "extent": self.extent or None}
         return {**plain, "computed_sources": None if self.computed is None else dict(self.computed)}
 
 
 @dataclass(frozen=True, repr=False)
 class DumpReport(Shown):
     """What a dump holds of `given` images, something of `image_count` of them, and where it differs: `first` is the
-    population that differs first (OBS-2), `looks_like` the order in which everything observed would be right, in words,
-    or "" (TRACE-2).
+    population that differs first (OBS-2), `looks_like` the order in which everything observed would be right, or
+    nearly, in words, or "" (TRACE-2), `without_silence` the populations of whose trains nothing but spikes was observed
+    (TRACE-1).
     """
 
     network: str
@@ -92,6 +96,7 @@ class DumpReport(Shown):
     populations: tuple[Compared, ...]
     first: Compared | None
     looks_like: str
+    without_silence: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -113,6 +118,7 @@ class DumpReport(Shown):
         plain: dict[str, Any] = {"network": self.network, "id": self.id, "agrees": self.agrees}
         plain |= {"image_count": self.image_count, "given_image_count": self.given, "isolated": self.isolated}
         plain |= {"value_count": self.values, "looks_like": self.looks_like or None}
+        plain |= {"without_silence": list(self.without_silence)}
         plain |= {"first": None if first is None else first.name}
         return {**plain, "populations": [p.to_dict() for p in self.populations]}
 
@@ -123,11 +129,13 @@ class DumpReport(Shown):
         wrong, first = sum(p.differing for p in self.populations), self.first
         of = f"{self.values:,} integers observed of {plural(self.image_count, 'image')}"
         alone = ", each population by itself" if self.isolated else ""
+        equal = "all equal; silence was not observed" if self.without_silence else "all equal"
         title = f"{self.network or self.id[:12]}: "
-        title += f"{of}, all equal{alone}" if first is None else f"{wrong:,} of {of} differ{alone}"
+        title += f"{of}, {equal}{alone}" if first is None else f"{wrong:,} of {of} differ{alone}"
         above: list[Fact] = []
         if first is not None:
             above.append(("DIFFERS", f"first in {first.name}: {first.first}"))
+            above += [("all of it", first.extent)] if first.extent else []
             above += [("looks like", self.looks_like)] if self.looks_like else self._hints(first)
         head = ("population", "integers", "differ", "images", "first neuron", "neurons", "steps", "observed")
         rows = [self._row(p) for p in self.populations]
@@ -153,12 +161,13 @@ class DumpReport(Shown):
         others = [p for p in self.populations if p.first is not None and p is not self.first]
         for p in others[:FEW]:
             told.append((p.name, str(p.first)))
+            told += [("", f"all of it: {p.extent}")] if p.extent else []
             told += [("", hint.text) for hint in p.judged.hints[:1]] if not self.looks_like else []
         return [*told, *([("...", f"and {plural(len(others) - FEW, 'more population')}")] if len(others) > FEW else [])]
 
     def _unseen(self) -> list[Fact]:
         """What was not observed, and which sources were computed."""
-        told: list[Fact] = []
+        told: list[Fact] = [("silence", silence(self.without_silence))] if self.without_silence else []
         if self.image_count < self.given:
             told.append(("images", f"{self.image_count:,} of {self.given:,} given; the others not observed"))
         if unseen := [p.name for p in self.populations if not p.observables]:
