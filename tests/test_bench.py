@@ -18,6 +18,7 @@ from blocks import shell_session
 from fsref.cli.main import main
 from fsref.errors import FileError, LimitError, UsageError
 from fsref.formats.memories import PARAMETERS, stems
+from fsref.simulation.fed import answered, recording
 from handmade import draw, residual, tiny
 from refusals import refused
 
@@ -297,3 +298,14 @@ def test_the_command_line_records_what_a_chip_gets_and_answers(
     assert main([*words, "two words", "--force"]) == 0
     assert main("export digits --format mif --feed input --out m".split()) == 2
     assert "--feed: goes with --format readmemh [RUN-6]" in capsys.readouterr().err
+
+
+def test_sums_into_what_is_fed_are_no_answers() -> None:
+    """A chip that gets spikes of a population knows nothing of the sums behind them: its ports are those into what it
+    answers alone.
+    """
+    net, images = fsref.load("digits"), fsref.load_images("digits", "digits", limit=1).x
+    trace = fsref.run(net, images, record=recording(net, ["conv1", "depth1"], ["merge1"], ["sums"])).trace
+    assert trace is not None
+    sums = [of for of, what in answered(trace, ["conv1", "depth1"], ["sums"]).arrays if what == "sums"]
+    assert sums == ["conv1->merge1", "depth1->merge1"]

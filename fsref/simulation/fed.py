@@ -26,7 +26,11 @@ def answered(trace: Trace, feed: Collection[str], observables: Collection[str]) 
     kept = {
         (of, what): array
         for (of, what), array in trace.arrays.items()
-        if (what == "spikes" if of in feed else what in observables or (of, what) == (readout, "opening"))
+        if (
+            what == "spikes"
+            if dumps.owner(trace.net, (of, what)).name in feed
+            else what in observables or (of, what) == (readout, "opening")
+        )
     }
     return Trace(trace.net, trace.image_count, trace.selection, kept)
 
