@@ -217,11 +217,15 @@ def test_a_chip_that_does_not_answer(tmp_path: Path) -> None:
             continue
         assert f"fsref_bench: the chip {says}" in done.stdout and "of 1 answers, valid" in done.stdout
         assert f"stopped; {whole} whole images are in answers" in done.stdout
+        assert "5000 clocks" not in done.stdout
         if whole:
             found = fsref.read_trace(tmp_path / "answers", net=net)
             assert found.image_count == whole and len(found.arrays) == 3
         else:
             assert {path.read_text() for path in (tmp_path / "answers").iterdir()} == {""}
+    chip.write_text(replay(net, trace, feed, False, "image < 2"))
+    told = "fsref_bench: 5000 clocks without step or answer: image 2, step 6\n"
+    assert told in simulate(tmp_path, chip, "+timeout=5200").stdout
     shutil.rmtree(tmp_path / "answers")
     done = subprocess.run(["vvp", "-n", "bench"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and ": make its folder" in done.stdout

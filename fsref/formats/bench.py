@@ -36,7 +36,7 @@ module fsref_bench;
   import fsref_network::*;
   localparam int FIRST = {first}, LAST = {last};  // steps of an image: of the first stimulus, of the last answer
   reg clk = 0, rst = 1, start = 0, valid = 0, open = 0;
-  integer image = -1, step = 0, pause = 6, idle = 0, clocks = 0, timeout = 100000;
+  integer image = -1, step = 0, pause = 6, idle = 0, clocks = 0, timeout = 1000000;
   reg [8*256-1:0] wave;
   wire ready;
 {wires}
@@ -53,6 +53,7 @@ module fsref_bench;
     clocks <= clocks + 1;
     idle <= moves ? 0 : idle + 1;
     if (more) stop("has an answer too many");
+    if (idle == 5000) $display("fsref_bench: 5000 clocks without step or answer: image %0d, step %0d", image, step);
     if (idle > timeout) stop("does not go on (+timeout=CLOCKS)");
     if (open && ^{{ready, {valids}}} === 1'bx) stop("leaves ready or a valid x or z");
     if (pause > 0) begin  // in reset, and when an image is answered: an answer too many would come now
