@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -568,3 +569,25 @@ def test_mutated_dumps(tmp_path: Path) -> None:
             check_line(error)
         file.write_bytes(data)
     assert 20 < read < 150
+
+
+@pytest.mark.parametrize("layout", [{}, {"bits": "low", "bytes": "low", "word": 40}, {"shift": 3}], ids=str)
+def test_memories_keep_to_the_memory_allowed(layout: dict[str, Any], tmp_path: Path) -> None:
+    """What reading a folder of memories takes is refused before it is read, where it is more than allowed."""
+    net, keys = residual(), ["opening", "membranes", "codes", "spikes"]
+    trace = recorded(net, draw(net, 150), Record(observables=keys))
+    export(net, tmp_path / "m", "readmemh", trace=trace, layout=layout)
+    tracemalloc.start()
+    read_trace(tmp_path / "m", net=net)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    with refused(LimitError, "RUN-3", says="needs more memory than allowed"):
+        read_trace(tmp_path / "m", net=net, memory_limit=most - 1)
+    assert read_trace(tmp_path / "m", net=net, memory_limit=2**25).image_count == 150
+
+
+def test_a_long_number_is_no_other_population(tmp_path: Path) -> None:
+    """The number of a population is read whole: one of ten digits is not that of its first nine."""
+    np.savez(tmp_path / "a.npz", **{"0000000001": np.zeros((1, 4), np.int64)})
+    with refused(FileError, "TRACE-2", says="there is no such population: 0000000001"):
+        read_trace(tmp_path / "a.npz", net=tiny())

@@ -78,8 +78,8 @@ def key_of(net: Network, name: str, place: str, what: str = "") -> Key:
     of, _, last = name.rpartition(".")
     of, observable = (name, what) if what or last not in OBSERVABLES or name in names else (of, last)
     of = of.removeprefix("codes/") if of not in names else of
-    if of.isascii() and of.isdecimal() and of not in names and int(of[:9]) < len(names):
-        of = names[int(of[:9])]
+    if of.isascii() and of.isdecimal() and of not in names and len(of) < 10 and int(of) < len(names):
+        of = names[int(of)]
     of = net.readout.name if of == "logits" and of not in names else of
     observable = observable or ("opening" if of == net.readout.name else "codes")
     if observable == "sums" and of not in net.named_projections:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -27,6 +28,7 @@ from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation import dumps, fed, folder_told
 from fsref.simulation.folder_told import MANIFEST, Told
+from fsref.simulation.memory import check_memory
 from fsref.simulation.recording import Key, Trace, check_trace
 from fsref.simulation.store import listed
 from fsref.version import SPEC_VERSION, __version__
@@ -34,6 +36,7 @@ from fsref.version import SPEC_VERSION, __version__
 NAME = re.compile(  # of a memory: population or projection, index, what it holds, suffix
     rf"(population|projection)\.([0-9]{{1,6}})\.({'|'.join((*PARAMETERS, *OBSERVABLES))})(\.mem|\.coe|\.mif)"
 )
+EACH = 24  # bytes that reading takes for each byte of a text
 SYSTEMVERILOG, C, BENCH = "fsref_network.svh", "fsref_network.h", "fsref_bench.sv"
 Given = Layout | Mapping[str, Any] | str | PathLike[str] | None
 
@@ -136,18 +139,19 @@ class Folder:
         told |= {"axes": memory.axes, "shape": memory.shape, "words": len(memory.words)}
         return {**told, "bits": memory.words.bits, "signed": memory.signed}
 
-    def read(self, net: Network, path: str | PathLike[str], layout: Given = None) -> Trace:
+    def read(self, net: Network, path: str | PathLike[str], layout: Given = None, memory_limit: int = 2**33) -> Trace:
         """The observables that the memories of a folder hold, or one file of such a name; those that are not there were
         not observed (TRACE-1).
 
         Without `layout` it is what manifest.json says, where there is one; that also says which neurons and steps were
-        recorded, else all. Errors: FileError, UsageError.
+        recorded, else all. Errors: FileError, UsageError, LimitError for what takes more than `memory_limit` bytes.
         """
         asked = path_of(path, "read_trace")
         folder = asked if os.path.isdir(asked) else asked.parent
         told = folder_told.read(net, folder, self.name, None if layout is None else layouts.given(layout, net))
         arrays: dict[Key, NDArray[np.integer]] = {}
         for name, key in self._files(net, asked):
+            _check_memory(folder / name, sum(array.nbytes for array in arrays.values()), memory_limit)
             found = arrays[key] = self._array(net, told, key, folder / name)
             if len(found) != (count := len(next(iter(arrays.values())))):
                 limit = f"{' '.join(next(iter(arrays)))} has {count}"
@@ -224,13 +228,20 @@ def _sizes(memory: Memory) -> tuple[int, ...]:
     return len(memory.words), memory.words.bits, *memory.shape
 
 
+def _check_memory(path: Path, held: int, memory_limit: int) -> None:
+    """Nothing, when the text of a memory can be read beside arrays that take `held` bytes. Errors: LimitError."""
+    with suppress(OSError, ValueError):  # what cannot be looked at is told when it is read
+        size = min(os.stat(path).st_size, MAX_TEXT)
+        check_memory(2 * held + EACH * size, memory_limit, str(path))
+
+
 def _bytes(path: Path) -> bytes:
     """What a file holds, when it is one, and no longer than a memory is. Errors: FileError."""
     try:
         if not os.path.isfile(path):
             raise FileError("LAYOUT-5", str(path), "is not a file")
         with path.open("rb") as file:
-            data = file.read(MAX_TEXT + 1)
+            data = file.read(min(os.fstat(file.fileno()).st_size, MAX_TEXT) + 1)
     except (OSError, ValueError) as error:
         raise FileError("LAYOUT-5", str(path), "cannot be read", getattr(error, "strerror", str(error))) from None
     if len(data) > MAX_TEXT:

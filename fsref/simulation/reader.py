@@ -49,7 +49,7 @@ class Asked:
 
 def _memories(form: str, asked: Asked) -> Trace:
     """The recording that memories hold."""
-    return FOLDERS[form].read(asked.network(form), asked.path, asked.layout)
+    return FOLDERS[form].read(asked.network(form), asked.path, asked.layout, asked.memory_limit)
 
 
 READERS: dict[str, Callable[[Asked], Trace]] = {
