@@ -444,3 +444,18 @@ def test_rate_coding_and_pipelines_stay_below_their_bounds(name: str) -> None:
         least = told(work)
         assert peak_of(lambda: told(work)) < SMALL  # noqa: B023
         check(least, peak_of(lambda: work(least)), OTHER)  # noqa: B023
+
+
+def test_every_image_counts() -> None:
+    """A run of one image more is told as much more as its codes, logits and counts take, from the first image on
+    (RUN-3).
+    """
+    net = wide()
+    images = np.zeros((9, *net.input.shape), np.int64)
+    bounds = [
+        told(lambda limit, n=n: fsref.run(net, images[:n], batch=1, threads=1, memory_limit=limit))
+        for n in range(1, 10)
+    ]
+    kept = 8 * (net.input.neurons + net.readout.neurons + len(net.spiking))
+    (each,) = set(np.diff(bounds).tolist())
+    assert kept <= each <= 2 * kept
