@@ -540,6 +540,7 @@ def test_broken_files_are_refused_in_one_line(tmp_path: Path, monkeypatch: pytes
     meets(fails)
     meets(lambda: container._Archive(io.BytesIO(BASES[0][:-5]), len(BASES[0]), "cut while it is read").members())
     meets(lambda: load("a\0b"))
+    meets(lambda: reading.check_there("a\0b", "FILE-1"))
     meets(lambda: save(tiny(), "a\0b"))
     (tmp_path / "there").write_bytes(b"")
     meets(lambda: files.write(b"", tmp_path / "there", "FILE-4", replace=False))
