@@ -16,9 +16,9 @@ import environment
 # What users have beside fsref, and the tests in which a dependency can show its age.
 EXTRAS = ("verify", "plot", "onnx", "vcd", "nir")
 LOWEST = (
-    "aer agreement causes cli cli_conversion convert data dependencies energy explain export formats graph guide json "
-    "memory network network_report neuron nir npz onnx_export from_onnx outcome page quantized ranges run "
-    "second_opinion trace vcd verify"
+    "aer agreement causes cli cli_conversion convert data dependencies dumps energy explain export formats graph guide "
+    "json layout memory memory_texts network network_report neuron nir npz onnx_export from_onnx outcome page quantized "
+    "ranges reader run second_opinion trace vcd verify"
 )
 
 
