@@ -17,8 +17,8 @@ import environment
 EXTRAS = ("verify", "plot", "onnx", "vcd", "nir")
 LOWEST = (
     "aer agreement causes cli cli_conversion convert data dependencies dumps energy explain export formats graph guide "
-    "json layout memory memory_texts network network_report neuron nir npz onnx_export from_onnx outcome page quantized "
-    "ranges reader run second_opinion trace vcd verify"
+    "json layout memory memory_texts network network_report neuron nir npz onnx_export from_onnx outcome page "
+    "quantized ranges reader run second_opinion trace vcd verify"
 )
 
 
