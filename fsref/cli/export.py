@@ -19,6 +19,7 @@ from fsref.cli.options import (
     chosen,
     images_of,
     layout_of,
+    record_options,
     show,
 )
 from fsref.cli.verb import Given, When, needs, verb
@@ -64,19 +65,9 @@ def with_option(name: str) -> When:
 )
 @SOURCE
 @IMAGES
-@click.option(
-    "--record",
-    "recorded",
-    multiple=True,
-    metavar="POPULATION",
-    help="Of a run, this population (repeatable); all unless given.",
-)
-@click.option(
-    "--observable",
-    "observables",
-    multiple=True,
-    type=click.Choice(OBSERVABLES),
-    help="Of a run, this (repeatable); all unless given, with --feed spikes.",
+@record_options(
+    "Of a run, this population (repeatable); all unless given.",
+    "Of a run, this (repeatable); all unless given, with --feed spikes.",
 )
 @click.option(
     "--feed",

@@ -21,6 +21,7 @@ from fsref.formats.files import check_target
 from fsref.formats.layout import KEYS
 from fsref.formats.sources import SOURCES, ImageSet, load_images
 from fsref.law.network import Network
+from fsref.law.populations import OBSERVABLES
 from fsref.reports.json_text import json_parts
 from fsref.tables import Sheet
 from fsref.version import SPEC_VERSION, __version__
@@ -40,6 +41,14 @@ def in_bytes(ctx: click.Context, param: click.Parameter, text: str) -> int:
 def options(*some: Callable[[Command], Command]) -> Callable[[Command], Command]:
     """A decorator that adds several click options, in the order given."""
     return lambda command: reduce(lambda made, option: option(made), reversed(some), command)
+
+
+def record_options(record: str, observable: str) -> Callable[[Command], Command]:
+    """The options of what a run records, with their help."""
+    return options(
+        click.option("--record", "recorded", multiple=True, metavar="POPULATION", help=record),
+        click.option("--observable", "observables", multiple=True, type=click.Choice(OBSERVABLES), help=observable),
+    )
 
 
 def check_name(option: str, name: object) -> None:

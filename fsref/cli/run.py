@@ -20,6 +20,7 @@ from fsref.cli.options import (
     chosen,
     images_of,
     labelled,
+    record_options,
     show,
     work,
 )
@@ -28,7 +29,6 @@ from fsref.engines.engine import ENGINES
 from fsref.formats.bundled import brings_images, bundled, load
 from fsref.formats.sources import load_images
 from fsref.law.network import Network
-from fsref.law.populations import OBSERVABLES
 from fsref.metrics.score import evaluate
 from fsref.reports.events import event_lines, event_rows
 from fsref.reports.progress import progress
@@ -50,19 +50,8 @@ def read(given: Given) -> bool:
 @SOURCE
 @LIMIT
 @IMAGES
-@click.option(
-    "--record",
-    "recorded",
-    multiple=True,
-    metavar="POPULATION",
-    help="Record this population (repeatable); all with --out or --events.",
-)
-@click.option(
-    "--observable",
-    "observables",
-    multiple=True,
-    type=click.Choice(OBSERVABLES),
-    help="What to record; spikes and codes by default.",
+@record_options(
+    "Record this population (repeatable); all with --out or --events.", "What to record; spikes and codes by default."
 )
 @click.option("--events", is_flag=True, help="Print every spike, as image,step,population,neuron.")
 @click.option(
