@@ -99,12 +99,12 @@ class Judge:
                 [o for o in OBSERVABLES if o in kinds | {"codes", "spikes"}],
             )
 
-    def expected(self, some: slice | NDArray[np.intp], memory_limit: int) -> tuple[Trace, Trace]:
-        """The dump and what is right of some images; isolated, of what was observed of their sources."""
+    def expected(self, some: slice, alone: bool, memory_limit: int) -> tuple[Trace, Trace]:
+        """The dump and what is right of some images; `alone`, of what was observed of their sources."""
         observed = images_of(self.dump, some)
         engine = run(self.net, self.x[some], self.engine, self.record, self.batch, self.threads, memory_limit).trace
         assert engine is not None
-        if not self.alone:
+        if not alone:
             return observed, engine
         known = senders(observed, engine, read_by(self.net, self.counts))
         for name, count in self.counts.items():
@@ -114,7 +114,7 @@ class Judge:
 
     def chunk(self, some: slice, memory_limit: int) -> None:
         """Compare some images."""
-        both = shared(*self.expected(some, memory_limit))
+        both = shared(*self.expected(some, self.alone, memory_limit))
         for count in self.counts.values():
             count.wrong.append(np.zeros(some.stop - some.start, np.bool_))
         for part in both:
@@ -130,12 +130,11 @@ class Judge:
         differing = {key: of for count in self.counts.values() for key, of in count.keys.items()}
         if sum(differing.values()) < ORDERED:
             return ""
-        tried, record = Tried(self.net, differing), self.record
-        alone, self.alone = self.alone, False  # an order is one of the dump, whatever its sources sent
+        tried = Tried(self.net, differing)
         for start in range(0, self.dump.image_count, chunk):
             some = slice(start, min(start + chunk, self.dump.image_count))
-            tried.add(shared(*self.expected(some, memory_limit)))
-        self.alone, self.record = alone, record
+            # An order is one of the dump, whatever its sources sent.
+            tried.add(shared(*self.expected(some, False, memory_limit)))
         return tried.told()
 
     def first(self, name: str) -> First | None:
