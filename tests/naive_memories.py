@@ -58,8 +58,9 @@ def parameters(net: Network, layout: Layout) -> Iterator[tuple[str, list[str]]]:
     for i, p in enumerate(net.populations):
         arrays: dict[str, list[int]] = {}
         if p.kind in ("fs", "readout"):
-            flat = p.bias.reshape(-1).tolist()  # type: ignore[union-attr]
-            arrays["bias"] = flat if p.bias.ndim == 1 else [flat[n] for n in order(net, p.name, layout)]  # type: ignore[union-attr]
+            bias = p.bias  # type: ignore[union-attr]
+            flat = bias.reshape(-1).tolist()
+            arrays["bias"] = flat if bias.ndim == 1 else [flat[n] for n in order(net, p.name, layout)]
         if isinstance(p, FS):
             arrays |= {what: getattr(p.table, what).reshape(-1).tolist() for what in "Thd"}
         for what, values in arrays.items():

@@ -107,7 +107,8 @@ def test_a_folder_of_memories(tmp_path: Path) -> None:
     }
     c = {"STEM_C": 4, "STEM_H": 7, "STEM_W": 6, "STEM_K": 4, "STEM_START": 5, "POOL_SOURCE": 1, "OUT_START": 20}
     c |= {"IMAGES": 3, "IN_MAX_CODE": 30, "MID_TO_SUM_1_KH": 3, "IN_TO_OUT_KIND": "dense", "SUM_TO_OUT_POOLED": 1}
-    c |= {"SUM_T_ROW": net["sum"].table.T.tolist(), "STEM_CODES_FILE": "population.1.codes.mem"}  # type: ignore[union-attr]
+    c |= {"SUM_T_ROW": net["sum"].table.T.tolist()}  # type: ignore[union-attr]
+    c |= {"STEM_CODES_FILE": "population.1.codes.mem"}
     c |= {"STEM_BIAS_WORDS": 168, "STEM_CODES_SIGNED": 0, "OUT_OPENING_SIGNED": 1, "STEM_CODES_BITS": 4}
     assert {key: told["constants"].get(key) for key in c} == c
 

@@ -507,7 +507,7 @@ def test_what_is_refused() -> None:
         (UsageError, "RATE-3", "rounding", lambda: rate_coded(tiny(), "best", "up")),  # type: ignore[arg-type]
         (InputError, "RUN-1", "images", lambda: made.run(x.astype(float), 8)),
         (LimitError, "RUN-3", "rate", lambda: made.run(x, 8, memory_limit=1000)),
-        (UsageError, "RUN-3", "memory_limit", lambda: made.run(x, 8, memory_limit=float("nan"))),  # type: ignore[arg-type]
+        *((UsageError, "RUN-3", "memory_limit", lambda n=n: made.run(x, 8, memory_limit=n)) for n in (float("nan"),)),
         *((UsageError, "RUN-2", "run", lambda n=n: made.run(x, 8, threads=n)) for n in (0, -1, 2.0)),
         *((UsageError, "RATE-8", "steps", lambda t=t: made.run(x, t)) for t in (0, -1, 65_537, 2.0, True)),
         *(

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from fsref.errors import FileError
 from fsref.formats.arrays import INTEGERS, OTHERS
 from fsref.formats.container import read_file
+from fsref.formats.memories import owner
 from fsref.formats.npy import read_array
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES, Population
-from fsref.simulation.dumps import owner
 from fsref.simulation.recording import Key, Selection, Trace
 from fsref.tables import plural
 
@@ -105,7 +105,7 @@ def _array(net: Network, key: Key, values: Any, place: str) -> NDArray[Any]:
     p, what = owner(net, key), key[1]
     try:
         given = np.asarray(values)
-    except Exception as error:
+    except Exception as error:  # whatever an object of somebody says that is no array
         raise FileError(RULE, place, "is no array", type(values).__name__) from error
     if given.dtype.kind not in "biu":
         raise FileError(RULE, place, "not integers", given.dtype, "wanted codes, membranes and trains: integers")

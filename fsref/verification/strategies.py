@@ -286,7 +286,8 @@ def cases(
 
 def _pool(draw: DrawFn, source: Population, name: str, within: Within) -> MaxPool:
     paces, kernels, around = (within.pair(what, (n, n)) for what, n in (("stride", 2), ("kernel", 3), ("padding", 1)))
-    kernel: Pair = tuple(draw(st.integers(1, min(k, n))) for k, n in zip(kernels, source.shape[1:], strict=True))  # type: ignore[assignment]
+    high, wide = (min(pair) for pair in zip(kernels, source.shape[1:], strict=True))
+    kernel: Pair = (draw(st.integers(1, high)), draw(st.integers(1, wide)))
     stride: Pair = (draw(st.integers(1, paces[0])), draw(st.integers(1, paces[1])))
     most = [min(pad, k - 1) for pad, k in zip(around, kernel, strict=True)]
     top, left, bottom, right = (draw(st.integers(0, n)) for n in (*most, *most))
