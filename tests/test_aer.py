@@ -152,6 +152,7 @@ REFUSED = {
     "# images 0\n": ("AER-2", "images: is no number of images: 0"),
     "# images 1\nimage," + HEAD + "1,4,1,0": ("AER-2", "this image was not observed: 1"),
     "# layout [\n": ("AER-2", "layout: is no JSON object"),
+    '# layout {"bits": "low", "bits": "high"}\n': ("AER-2", "layout: is no JSON object"),
     '# layout {"neurons": "cwh"}\n': ("LAYOUT-1", "layout neurons: unknown"),
     "# population 3 steps all neurons all\n": ("AER-2", "says nothing of this network"),
     "# population 1 all\n": ("AER-2", "says nothing of this network"),

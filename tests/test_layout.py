@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,8 @@ def test_a_layout_file(tmp_path: Path) -> None:
         (tmp_path / "l.json").write_bytes(data)
         with refused(FileError, "LAYOUT-1", says="cannot be read"):
             layout.given(tmp_path / "l.json", tiny())
-    for path in (tmp_path / "none.json", tmp_path, f"{tmp_path}/a\0b"):
+    os.mkfifo(tmp_path / "pipe.json")  # which would be waited for
+    for path in (tmp_path / "none.json", tmp_path, f"{tmp_path}/a\0b", tmp_path / "pipe.json"):
         with refused(FileError, "LAYOUT-1", says="cannot be read"):
             layout.given(path, tiny())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fsref.errors import LimitError, UsageError
 from fsref.formats.layout import Layout
-from fsref.formats.memories import Memory
+from fsref.formats.memories import Memory, owner
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
 
@@ -216,7 +216,7 @@ def text(
 def _port(net: Network, memory: Memory, stems: Mapping[str, str]) -> Port:
     """The port of an observable. Errors: LimitError when its vector is too wide."""
     of, what = memory.of, memory.what
-    p = net[net.named_projections[of].target if what == "sums" else of]
+    p = owner(net, (of, what))
     stepped = what in ("spikes", "membranes")
     bits = p.neurons * (1 if what == "spikes" else memory.words.bits)
     if bits > MAX_PORT:

@@ -8,6 +8,7 @@ from os import PathLike
 from typing import Any
 
 from fsref.errors import FileError, UsageError
+from fsref.formats.container import unique
 from fsref.formats.reading import read_whole
 from fsref.limits.chip import Limits, from_dict
 
@@ -22,21 +23,13 @@ def chip_of(given: Limits | Mapping[str, Any] | str | PathLike[str]) -> Limits:
         return from_dict(given)
     data = read_whole(given, "CHIP-1", MAX_FILE, "a chip's limits, JSON")
     try:
-        plain = json.loads(data.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_number)
+        plain = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=_no_number)
         return from_dict(plain, str(given))
     except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, too deep, an integer too long
         raise FileError("CHIP-1", str(given), "is no JSON of a chip's limits", str(error)) from None
     except UsageError as error:
         place = error.place if error.place == str(given) else f"{given} {error.place.removeprefix('limits ')}"
         raise FileError(error.rule, place, error.problem, error.value, error.limit) from None
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, no key of which is given twice. Errors: ValueError."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key is given twice")
-    return found
 
 
 def _no_number(word: str) -> float:

@@ -191,11 +191,12 @@ class _Archive:
         )
 
 
-def unique(pairs: list[tuple[str, Any]]) -> None:
-    """Nothing; ValueError when a JSON object has a key twice, which two readers may read as two networks."""
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; ValueError when it has a key twice, which two readers may read as two things."""
     keys = [key for key, _ in pairs]
     if len(set(keys)) < len(keys):
         raise ValueError(f"Object has the key `{max(keys, key=keys.count)}` twice")
+    return dict(pairs)
 
 
 def canonical(values: dict[str, Any]) -> bytes:

@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from fsref.errors import FileError, UsageError, nearest
 from fsref.formats import words as of_words
 from fsref.formats.container import unique
+from fsref.formats.reading import read_whole
 from fsref.formats.words import MAX_INTEGER, Words
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -175,7 +175,7 @@ def given(layout: Layout | Mapping[str, Any] | str | PathLike[str] | None, net: 
     if layout is None:
         return Layout()
     if isinstance(layout, str | PathLike):
-        return checked(from_dict(_from_file(Path(layout)), str(layout)), net)
+        return checked(from_dict(_from_file(layout), str(layout)), net)
     return checked(layout if isinstance(layout, Layout) else from_dict(layout, "layout"), net)
 
 
@@ -206,19 +206,23 @@ def checked(layout: Layout, net: Network) -> Layout:
     return layout
 
 
-def _from_file(path: Path) -> object:
+def told(plain: Any, net: Network, place: str) -> Layout:
+    """The layout that a file of a dump tells of itself, which fits a network. Errors: FileError."""
+    try:
+        return checked(from_dict(plain, "layout"), net)
+    except UsageError as error:
+        raise FileError(error.rule, f"{place}: {error.place}", error.problem, error.value, error.limit) from None
+
+
+def _from_file(path: str | PathLike[str]) -> Any:
     """What a JSON file holds. Errors: FileError."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_FILE + 1)
-        if len(data) > MAX_FILE:
-            raise FileError("LAYOUT-1", str(path), "is too large for a layout", None, f"at most {MAX_FILE:,} bytes")
-        json.loads(data, object_pairs_hook=unique)
-        told: object = json.loads(data)
-    except (OSError, ValueError, RecursionError) as error:
-        why = getattr(error, "strerror", None) or str(error)
-        raise FileError("LAYOUT-1", str(path), "cannot be read", why) from None
-    return told
+        return json.loads(read_whole(path, "LAYOUT-1", MAX_FILE, "a layout in JSON"), object_pairs_hook=unique)
+    except FileError as error:
+        why, limit = error.problem if error.problem != "cannot be read" else error.value, error.limit
+    except (ValueError, RecursionError) as error:
+        why, limit = str(error), ""
+    raise FileError("LAYOUT-1", str(path), "cannot be read", why, limit)
 
 
 def _whole(value: object) -> bool:

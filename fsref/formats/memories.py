@@ -40,6 +40,12 @@ class Memory(Brief):
     words: Words
 
 
+def owner(net: Network, key: tuple[str, str]) -> Population:
+    """The population that an observable belongs to: of sums, the target of the projection."""
+    of, what = key
+    return net[net.named_projections[of].target if what == "sums" else of]
+
+
 def width(net: Network, p: Population, what: str) -> tuple[int, bool]:
     """The bits that hold an observable of a population for every image, and whether they have a sign (LAYOUT-1)."""
     match what:

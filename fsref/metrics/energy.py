@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.errors import FileError, UsageError, literal, public
+from fsref.formats.container import unique
 from fsref.formats.reading import read_whole
 from fsref.law.network import Network
 from fsref.metrics.counts import Counts, Work
@@ -106,20 +107,13 @@ PRESETS: Mapping[str, Costs] = MappingProxyType(
 )
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, none of whose keys stands twice."""
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError("a key stands twice")
-    return dict(pairs)
-
-
 def read_costs(path: str | Path) -> Costs:
     """The cost table of a JSON file: an object with every cost of `Costs` in pJ, and perhaps `name`, `source` and
     `sources`. Errors: FileError, UsageError.
     """
     try:
         data = read_whole(path, "COUNT-5", MAX_FILE, "a cost table in JSON")
-        found = json.loads(data, object_pairs_hook=_once)
+        found = json.loads(data, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise FileError("COUNT-5", str(path), "not a cost table in JSON", str(error)) from None
     if not isinstance(found, dict):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fsref.errors import FileError
 from fsref.formats.layout import Layout
-from fsref.formats.memories import Memory, stems, width
+from fsref.formats.memories import Memory, owner, stems, width
 from fsref.formats.words import Words
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -19,12 +19,6 @@ from fsref.law.populations import Population
 from fsref.simulation.recording import Key, Selection, Trace
 
 SHIFTED = ("opening", "membranes")
-
-
-def owner(net: Network, key: Key) -> Population:
-    """The population that an array of a recording belongs to: of sums, the target of the projection."""
-    of, what = key
-    return net[net.named_projections[of].target if what == "sums" else of]
 
 
 def form(net: Network, layout: Layout, key: Key) -> tuple[int, bool]:

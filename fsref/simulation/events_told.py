@@ -17,6 +17,7 @@ from fsref.errors import FileError, UsageError
 from fsref.formats import aer
 from fsref.formats import layout as layouts
 from fsref.formats.aer import Fields
+from fsref.formats.container import unique
 from fsref.formats.layout import Layout
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -120,7 +121,7 @@ def _take(net: Network, told: Told, key: str, text: str, place: str) -> None:
             told.fields = found
         case "layout":
             try:
-                plain = json.loads(text if len(text) <= layouts.MAX_FILE else "")
+                plain = json.loads(text if len(text) <= layouts.MAX_FILE else "", object_pairs_hook=unique)
             except (ValueError, RecursionError):
                 raise FileError(OBSERVED, place, "is no JSON object", text[:40]) from None
             told.layout = layouts.checked(layouts.from_dict(plain, "layout"), net)

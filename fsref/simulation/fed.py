@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 from fsref.errors import UsageError
 from fsref.formats.bench import behind
+from fsref.formats.memories import owner
 from fsref.law.network import Network
-from fsref.simulation import dumps
 from fsref.simulation.recording import Record, Trace
 
 
@@ -28,7 +28,7 @@ def answered(trace: Trace, feed: Collection[str], observables: Collection[str]) 
         for (of, what), array in trace.arrays.items()
         if (
             what == "spikes"
-            if dumps.owner(trace.net, (of, what)).name in feed
+            if owner(trace.net, (of, what)).name in feed
             else what in observables or (of, what) == (readout, "opening")
         )
     }
@@ -44,7 +44,7 @@ def check_feed(net: Network, feed: Sequence[str], trace: Trace | None) -> None:
             raise UsageError("BENCH-1", "feed", "its spikes were not recorded", name)
     if trace is None or not trace.selection.complete or trace.seen or not trace.image_count:
         raise UsageError("BENCH-1", "trace", "wanted whole populations, all of their steps, of at least one image")
-    answers = [name for name in (dumps.owner(net, key).name for key in keys) if name not in feed]
+    answers = [name for name in (owner(net, key).name for key in keys) if name not in feed]
     for name in answers:
         if name not in known:
             limit = f"it needs {', '.join(net.sources(name))} before it" if net.sources(name) else "feed it, too"

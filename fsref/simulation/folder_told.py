@@ -13,7 +13,9 @@ import numpy as np
 
 from fsref.errors import FileError, UsageError
 from fsref.formats import layout as layouts
+from fsref.formats.container import unique
 from fsref.formats.layout import Layout
+from fsref.formats.memories import owner
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation.recording import Key, Record, Selection, Trace, select
@@ -75,16 +77,13 @@ def read(net: Network, folder: Path, form: str, layout: Layout | None) -> Told:
     for key, wanted in (("schema", SCHEMA), ("format", form), ("id", net.id)):
         if told.get(key) != wanted:
             raise FileError("LAYOUT-5", str(path), f"has another {key}", told.get(key), f"wanted {wanted}")
-    try:
-        chosen = layout or layouts.checked(layouts.from_dict(told.get("layout"), str(path)), net)
-    except UsageError as error:
-        raise FileError(error.rule, f"{path}: {error.place}", error.problem, error.value, error.limit) from None
+    chosen = layout or layouts.told(told.get("layout"), net, str(path))
     return Told(chosen, _selection(net, told.get("populations"), str(path)))
 
 
 def selection(net: Network, told: Told, keys: Iterable[Key]) -> Selection:
     """The selection of what was found: of the populations and observables that some of the arrays are of."""
-    owners = {net.named_projections[of].target if what == "sums" else of for of, what in keys}
+    owners = {owner(net, key).name for key in keys}
     kinds = tuple(o for o in OBSERVABLES if any(what == o for _, what in keys))
     of = told.selection
     neurons = {name: chosen for name, chosen in of.neurons.items() if name in owners}
@@ -100,7 +99,7 @@ def _json(path: Path, longest: int) -> dict[str, Any]:
             data = file.read(longest + 1)
         if len(data) > longest:
             raise FileError("LAYOUT-5", str(path), "is longer than any of this network", None, f"at most {longest}")
-        told = json.loads(data)
+        told = json.loads(data, object_pairs_hook=unique)
     except (OSError, ValueError, RecursionError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise FileError("LAYOUT-5", str(path), "cannot be read", why) from None

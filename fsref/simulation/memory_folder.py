@@ -22,7 +22,7 @@ from fsref.formats import layout as layouts
 from fsref.formats.files import NewFolder, path_of
 from fsref.formats.hexadecimal import MAX_BYTES, MAX_TEXT
 from fsref.formats.layout import Layout
-from fsref.formats.memories import PARAMETERS, Memory, parameters
+from fsref.formats.memories import PARAMETERS, Memory, owner, parameters
 from fsref.formats.words import Words
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
@@ -187,7 +187,7 @@ class Folder:
 
     def _array(self, net: Network, told: Told, key: Key, path: Path) -> NDArray[np.integer]:
         """The array of one file. Errors: FileError, UsageError."""
-        neurons = len(told.selection.neurons[dumps.owner(net, key).name])
+        neurons = len(told.selection.neurons[owner(net, key).name])
         bits = dumps.word_bits(net, told.layout, key, neurons)
         words = self.text.read(_bytes(path), bits, str(path))
         return dumps.array_of(net, told.layout, key, words, told.selection, str(path))

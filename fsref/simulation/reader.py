@@ -16,11 +16,11 @@ from fsref.errors import FileError, UsageError, public
 from fsref.formats.bundled import network_of
 from fsref.formats.files import path_of
 from fsref.formats.labels import few
+from fsref.formats.memories import owner
 from fsref.formats.reading import check_there, opened
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation import address_events, answers, recording_folder, table, waveform_reader
-from fsref.simulation.dumps import owner
 from fsref.simulation.events_told import is_list
 from fsref.simulation.memory_folder import FOLDERS
 from fsref.simulation.recording import Key, Selection, Trace

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from fsref.errors import FileError
 from fsref.formats.labels import few
+from fsref.formats.memories import owner
 from fsref.formats.reading import opened
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation.answers import key_of, ordered
-from fsref.simulation.dumps import owner
 from fsref.simulation.memory import check_memory
 from fsref.simulation.recording import Key, Selection, Trace
 from fsref.tables import Brief

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.errors import FileError, UsageError, nearest
+from fsref.errors import FileError, nearest
 from fsref.formats import layout as layouts
 from fsref.formats import vcd
+from fsref.formats.container import unique
 from fsref.formats.layout import Layout
 from fsref.formats.reading import opened
 from fsref.formats.vcd import RULE, Dump, Signal
@@ -74,11 +75,10 @@ def _told(net: Network, comment: str, place: str) -> Layout:
     if match[1] != net.id:
         raise FileError(RULE, place, "is of another network", match[1][:12], f"this one is {net.id[:12]}")
     try:
-        return layouts.checked(layouts.from_dict(json.loads(match[2]), "layout"), net)
-    except UsageError as error:
-        raise FileError(error.rule, f"{place}: {error.place}", error.problem, error.value, error.limit) from None
+        plain = json.loads(match[2], object_pairs_hook=unique)
     except (ValueError, RecursionError):
         raise FileError(RULE, place, "layout is no JSON object", match[2][:40]) from None
+    return layouts.told(plain, net, place)
 
 
 @dataclass(repr=False)

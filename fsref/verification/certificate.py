@@ -178,8 +178,7 @@ def read_certificate(path: str | PathLike[str], net: Network) -> dict[str, Any]:
     place = str(path)
     data = read_whole(path, "PROOF-7", MAX_FILE, "a certificate")
     try:
-        json.loads(data, object_pairs_hook=unique)
-        told = json.loads(data)
+        told = json.loads(data, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise FileError("PROOF-7", place, "not a certificate in JSON", str(error)) from None
     if (deep := depth(told)) > MAX_DEPTH:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines import reference
+from fsref.formats.memories import owner
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout
-from fsref.simulation.dumps import owner
 from fsref.simulation.recording import Key, Trace
 from fsref.tables import Brief
 
