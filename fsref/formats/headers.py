@@ -111,7 +111,7 @@ def systemverilog(constants: Constants, comment: str) -> bytes:
     defined; entry t of a row is [64*t +: 64].
     """
     lines = [f"// {comment}", "`ifndef FSREF_NETWORK", "`define FSREF_NETWORK", "`ifndef FSREF_DIR"]
-    lines += ['`define FSREF_DIR "."', "`endif", "package fsref_network;"]
+    lines += ['`define FSREF_DIR "."', "`endif", "// verilator lint_off UNUSEDPARAM", "package fsref_network;"]
     for name, value in constants.items():
         match value:
             case int():
@@ -123,7 +123,7 @@ def systemverilog(constants: Constants, comment: str) -> bytes:
             case list():
                 row = ", ".join(f"64'sh{entry & (1 << 64) - 1:x}" for entry in reversed(value))
                 lines.append(f"  localparam signed [{64 * len(value) - 1}:0] {name} = {{{row}}};")
-    return "\n".join([*lines, "endpackage", "`endif", ""]).encode("ascii")
+    return "\n".join([*lines, "endpackage", "// verilator lint_on UNUSEDPARAM", "`endif", ""]).encode("ascii")
 
 
 def c(constants: Constants, comment: str) -> bytes:
