@@ -91,6 +91,8 @@ module fsref_bench;
     stalls = $value$plusargs("stall=%d", noise) != 0;
     noise = (2 * noise + 1) * 32'h9e3779b9;
     if ($value$plusargs("timeout=%d", timeout)) ;
+    if (^{{noise, timeout}} === 1'bx || $test$plusargs("stall") && !stalls)
+      $fatal(1, "fsref_bench: +stall=SEED and +timeout=CLOCKS take a number");
     if ($value$plusargs("vcd=%s", wave)) begin
       $dumpfile(wave);
       $dumpvars(0, fsref_bench);
