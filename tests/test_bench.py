@@ -231,6 +231,11 @@ def test_a_chip_that_does_not_answer(tmp_path: Path) -> None:
             2,
         ),
         "has an answer too many: image 1": (right.replace("b_out_opening < 1 &&", "b_out_opening <= image &&"), "", 1),
+        "has an answer too many: image 1, step 6, ready 1, first awaited none": (
+            right.replace("b_out_opening < 1 &&", "(b_out_opening < 1 || image == 1 && b_out_opening == 4) &&"),
+            "out_opening: 1 of 1 answers, valid 0, one too many",
+            2,
+        ),
         "leaves ready or a valid x or z: image 0, step 0, ready z": (right.replace("assign ready = 1;", ""), "", 0),
         "": (
             right.replace("hid_spikes[j] <=", "hid_spikes[j] <= image == 1 ? 1'bz :"),

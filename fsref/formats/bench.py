@@ -233,7 +233,7 @@ def text(
         "valids": ", ".join(f"{name}_valid" for name in names),
         "moves": " || ".join(f"{name}_valid === 1" for name in names),
         "unknown": " + ".join(f"{name}_port.unknown" for name in names),
-        "awaited": " : ".join([*(f'!{name}_full ? "{name}"' for name in names), '"none"']),
+        "awaited": " : ".join(['!open ? "none"', *(f'!{name}_full ? "{name}"' for name in names), '"none"']),
         "writes": "\n".join(f"      {name}_port.write(images, partly);" for name in names),
         "tells": "\n".join(f"      {name}_port.tell;" for name in names),
         "next": _quoted(command if command.isprintable() and command else _command(net, layout)),

@@ -68,5 +68,6 @@ module fsref_answers #(
       $fclose(file);
     end
   endtask
-  task tell; $display("  %0s: %0d of %0d answers, valid %b", NAME, beats, BEATS, valid); endtask
+  task tell; $display("  %0s: %0d of %0d answers, valid %b%0s", NAME, beats, BEATS, valid, more ? ", one too many" : "");
+  endtask
 endmodule
