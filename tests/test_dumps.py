@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import naive_memories as naive
 from fsref import FS, Dense, Network, Record, Trace, Width, diff, fs_relu, testing
-from fsref.errors import FileError, FsrefError, UsageError
+from fsref.errors import FileError, FsrefError, LimitError, UsageError
 from fsref.formats import hexadecimal, layout
 from fsref.formats.memories import parameters
 from fsref.law.populations import OBSERVABLES
@@ -221,6 +221,23 @@ def test_words_that_no_chip_can_mean(folder: Path, tmp_path: Path) -> None:
         with pytest.raises(FileError) as caught:
             FOLDERS["readmemh"].read(tiny(), path)
         check_line(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [
+        ("mif", "DEPTH=3000000;WIDTH=8;ADDRESS_RADIX=UNS;DATA_RADIX=HEX;CONTENT BEGIN [0..2999999]:0;END;"),
+        ("mem", "0 " * 366),
+    ],
+)
+def test_a_short_text_of_many_words_takes_no_more_memory(suffix: str, text: str, tmp_path: Path) -> None:
+    """A range of addresses, and digits of words of 65,536 bits, stand for more than the text is long."""
+    (tmp_path / f"population.1.spikes.{suffix}").write_text(text)
+    told = {"word": 8} if suffix == "mif" else {"word": 65_536, "spikes": "steps"}
+    form = {"mif": "mif", "mem": "readmemh"}[suffix]
+    with refused(LimitError, "RUN-3", says="needs more memory than allowed"):
+        FOLDERS[form].read(tiny(), tmp_path, told, memory_limit=2**26)
+    assert FOLDERS[form].read(tiny(), tmp_path, told)["hid", "spikes"].max() == 0
 
 
 def test_mutated_folders(folder: Path, tmp_path: Path) -> None:

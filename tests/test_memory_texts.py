@@ -35,6 +35,8 @@ READ: list[tuple[str, bytes, list[int]]] = [
     ("mif", MIF % (5, b"DEC", b"DEC", b"4 : -2048;\n0 : 0 1 -1 300;\n"), FIVE),
     ("mif", MIF % (5, b"BIN", b"OCT", b"[0..100] : 0 1;-- c ; d\n% e : % "), [0, 1, 0, 1, 0]),
     ("mif", MIF % (16, b"HEX", b"BIN", b"[0..9]:1;[a..F]:0;"), [1] * 10 + [0] * 6),
+    ("mif", MIF % (6, b"BIN", b"HEX", b" 101 :\n5 ;[ 000 .. 010 ]\n: 1 2;11:7 8;"), [1, 2, 1, 7, 8, 5]),
+    ("mif", MIF % (0, b"UNS", b"HEX", b""), []),
 ]
 
 
@@ -101,7 +103,15 @@ OTHER: list[tuple[str, bytes, str]] = [
     ("mif", MIF % (2, b"HEX", b"HEX", b"0:0;0:1;"), "address is given twice: 0..0"),
     ("mif", MIF % (2, b"HEX", b"HEX", b"0:0;2:1;"), "address out of range: 2..2 (wanted 0..1)"),
     ("mif", MIF % (2, b"HEX", b"HEX", b"[1..0]:1;"), "address out of range: 1..0"),
-    ("mif", MIF % (2, b"HEX", b"HEX", b"0:;"), "address out of range"),
+    ("mif", MIF % (2, b"HEX", b"HEX", b"0:;"), "f: is not a word at an address: 0: (ADDRESS : WORD;)"),
+    ("mif", MIF % (2, b"HEX", b"HEX", b"0:1,2;1:5;"), "f: word 0: is not a hexadecimal number: 1?2"),
+    ("mif", MIF % (2, b"UNS", b"HEX", b"0:1;0_1:5;"), "is not a word at an address: 0_1:5"),
+    ("mif", MIF % (2, b"UNS", b"HEX", b"0:1;1:2:3;"), "is not a word at an address: 1:2:3"),
+    ("mif", MIF % (2, b"UNS", b"HEX", b"0:1;;1:3;"), "is not a word at an address:  (ADDRESS : WORD;)"),
+    ("mif", MIF % (2, b"UNS", b"HEX", b"0:1;:3;"), "is not a word at an address: :3"),
+    ("mif", MIF % (2, b"BIN", b"HEX", b"0:1;[0b1..1]:3;"), "is not a word at an address: [0b1..1]:3"),
+    ("mif", MIF % (2, b"UNS", b"HEX", b"0:1;18446744073709551617:3;"), "address out of range"),
+    ("mif", MIF % (9, b"UNS", b"HEX", b"[0..3]:1;[8..8]:0;[3..5]:2;"), "address is given twice: 3..5"),
     ("mif", MIF % (2, b"HEX", b"HEX", b"zz:0;"), "is not a word at an address: zz:0"),
     ("mif", MIF % (2, b"HEX", b"HEX", b"0 0;"), "is not a word at an address"),
     ("mif", MIF % (10**9, b"HEX", b"HEX", b"[0..2]:0;"), "holds too many words: 1000000000"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ BLANK, BAD = 16, 17
 KIND = np.full(256, BAD, np.uint8)  # what a character is: the value of a digit, or one of these
 KIND[list(b" \t\r\n\v\f,")] = BLANK
 KIND[list(DIGITS)] = KIND[list(DIGITS.upper())] = np.arange(16)
+Places: TypeAlias = NDArray[np.int32]  # in a text, which is shorter than 2^31
 
 
 def digits(words: Words) -> NDArray[np.uint8]:
@@ -43,9 +45,7 @@ def words_of(text: bytes, bits: int, place: str) -> Words:
     fewer digits than a word, or zeros before them. Errors: FileError that names the word.
     """
     kinds = KIND[np.frombuffer(text, np.uint8)]
-    inside = np.concatenate([[False], kinds != BLANK, [False]])
-    starts = np.flatnonzero(inside[1:-1] & ~inside[:-2])
-    ends = np.flatnonzero(inside[1:-1] & ~inside[2:]) + 1
+    starts, ends = spans(kinds != BLANK)
     octets = -(-bits // 8)
     check_count(len(starts), octets, place)
     found = np.empty((len(starts), octets), np.uint8)
@@ -58,15 +58,24 @@ def words_of(text: bytes, bits: int, place: str) -> Words:
     return Words(bits, found)
 
 
+def spans(inside: NDArray[np.bool_]) -> tuple[Places, Places]:
+    """Where runs of flags begin, and behind which place they end."""
+    padded = np.concatenate([[False], inside, [False]])
+    return places(inside & ~padded[:-2]), places(inside & ~padded[2:]) + np.int32(1)
+
+
+def places(flags: NDArray[np.bool_]) -> Places:
+    """Where flags of the characters of a text are set."""
+    return np.flatnonzero(flags).astype(np.int32)
+
+
 def check_count(count: int, octets: int, place: str) -> None:
     """Nothing, when no more words of so many bytes are there than are read. Errors: FileError."""
     if count > (most := MAX_BYTES // octets):
         raise FileError(RULE, place, "holds too many words", count, f"at most {most}")
 
 
-def _fill(
-    found: NDArray[np.uint8], kinds: NDArray[np.uint8], starts: NDArray[np.intp], ends: NDArray[np.intp], bits: int
-) -> int | None:
+def _fill(found: NDArray[np.uint8], kinds: NDArray[np.uint8], starts: Places, ends: Places, bits: int) -> int | None:
     """Fill bytes of words (n, octets) from their digits; the first word that is none, or is too wide."""
     width = 2 * found.shape[1]
     lengths = ends - starts
@@ -86,7 +95,7 @@ def _fill(
     return int(np.flatnonzero(wrong)[0]) if wrong.any() else None
 
 
-def _told(token: bytes, bits: int, lengths: NDArray[np.intp]) -> tuple[str, str, str]:
+def _told(token: bytes, bits: int, lengths: Places) -> tuple[str, str, str]:
     """What is wrong with a word among words of so many digits: problem, what is shown of it, what would do."""
     text = token[:20].decode("ascii", "replace")
     if set(token.lower()) <= set(DIGITS):
@@ -103,7 +112,12 @@ def respelt(text: bytes, radix: int, bits: int, place: str) -> bytes:
     """Numbers of another radix in hexadecimal; those below 0, which decimal ones may be, in two's complement. Errors:
     FileError that names the word.
     """
-    return text if radix == 16 else b" ".join(_respelt(text, radix, bits, place))
+    if radix == 16:
+        return text
+    found = bytearray()  # a list of the numbers would take many times as much
+    for number in _respelt(text, radix, bits, place):
+        found += number
+    return bytes(found)
 
 
 def _respelt(text: bytes, radix: int, bits: int, place: str) -> Iterator[bytes]:
@@ -118,4 +132,4 @@ def _respelt(text: bytes, radix: int, bits: int, place: str) -> Iterator[bytes]:
             raise FileError(
                 RULE, f"{place}: word {number}", unknown, shown, f"wanted a number of {bits} bits in radix {radix}"
             )
-        yield b"%x" % (value % (1 << bits))
+        yield b"%x " % (value % (1 << bits))

@@ -36,7 +36,7 @@ from fsref.version import SPEC_VERSION, __version__
 NAME = re.compile(  # of a memory: population or projection, index, what it holds, suffix
     rf"(population|projection)\.([0-9]{{1,6}})\.({'|'.join((*PARAMETERS, *OBSERVABLES))})(\.mem|\.coe|\.mif)"
 )
-EACH = 24  # bytes that reading takes for each byte of a text
+EACH = 28  # bytes that reading takes for each byte of a text, of words for each of their digits
 SYSTEMVERILOG, C, BENCH = "fsref_network.svh", "fsref_network.h", "fsref_bench.sv"
 Given = Layout | Mapping[str, Any] | str | PathLike[str] | None
 
@@ -152,8 +152,11 @@ class Folder:
         told = folder_told.read(net, folder, self.name, None if layout is None else layouts.given(layout, net))
         arrays: dict[Key, NDArray[np.integer]] = {}
         for name, key in self._files(net, asked):
-            _check_memory(folder / name, sum(array.nbytes for array in arrays.values()), memory_limit)
-            found = arrays[key] = self._array(net, told, key, folder / name)
+            held = 2 * sum(array.nbytes for array in arrays.values())
+            _check_memory(folder / name, held, memory_limit)
+            words = self._words(net, told, key, folder / name)
+            check_memory(held + EACH * 2 * words.data.size, memory_limit, str(folder / name))  # a short text of many
+            found = arrays[key] = dumps.array_of(net, told.layout, key, words, told.selection, str(folder / name))
             if len(found) != (count := len(next(iter(arrays.values())))):
                 limit = f"{' '.join(next(iter(arrays)))} has {count}"
                 raise FileError("TRACE-2", str(folder / name), "holds another number of images", len(found), limit)
@@ -186,12 +189,10 @@ class Folder:
                 raise FileError("LAYOUT-5", str(asked), "the network has no such memory", name, limit)
             yield name, (of, match[3])
 
-    def _array(self, net: Network, told: Told, key: Key, path: Path) -> NDArray[np.integer]:
-        """The array of one file. Errors: FileError, UsageError."""
+    def _words(self, net: Network, told: Told, key: Key, path: Path) -> Words:
+        """The words of one file. Errors: FileError, UsageError."""
         neurons = len(told.selection.neurons[owner(net, key).name])
-        bits = dumps.word_bits(net, told.layout, key, neurons)
-        words = self.text.read(_bytes(path), bits, str(path))
-        return dumps.array_of(net, told.layout, key, words, told.selection, str(path))
+        return self.text.read(_bytes(path), dumps.word_bits(net, told.layout, key, neurons), str(path))
 
 
 @dataclass(frozen=True)
@@ -232,10 +233,10 @@ def _sizes(memory: Memory) -> tuple[int, ...]:
 
 
 def _check_memory(path: Path, held: int, memory_limit: int) -> None:
-    """Nothing, when the text of a memory can be read beside arrays that take `held` bytes. Errors: LimitError."""
+    """Nothing, when the text of a memory can be read beside the `held` bytes of others. Errors: LimitError."""
     with suppress(OSError, ValueError):  # what cannot be looked at is told when it is read
         size = min(os.stat(path).st_size, MAX_TEXT)
-        check_memory(2 * held + EACH * size, memory_limit, str(path))
+        check_memory(held + EACH * size, memory_limit, str(path))
 
 
 def _bytes(path: Path) -> bytes:
