@@ -58,6 +58,15 @@ def save(
     write(_text(trace, layouts.given(layout, net)).encode("ascii"), path, RULE, replace)
 
 
+def package() -> Any:
+    """The package pyvcd, which writes dumps. Errors: UsageError when it is not installed."""
+    try:
+        import vcd
+    except ModuleNotFoundError:
+        raise UsageError(RULE, "export", "needs the package pyvcd", None, 'pip install "fsref[vcd]"') from None
+    return vcd
+
+
 def scopes(net: Network) -> dict[str, str]:
     """The name of the scope of each population: its own as a Verilog identifier, with its index where two agree."""
     plain = {p.name: re.sub("[^A-Za-z0-9_]", "_", p.name) for p in net.populations}
@@ -132,14 +141,11 @@ def _text(trace: Trace, layout: Layout) -> str:
 
 def _writer(file: io.StringIO, trace: Trace, layout: Layout) -> VCDWriter:
     """A writer of dumps. Errors: UsageError where pyvcd is missing."""
-    try:
-        from vcd import VCDWriter
-    except ModuleNotFoundError:
-        raise UsageError(RULE, "export", "needs the package pyvcd", None, 'pip install "fsref[vcd]"') from None
     usual, own = Layout().to_dict(), layout.to_dict()
     told = {key: own[key] for key in ("neurons", "shift") if own[key] != usual[key]}
     comment = f"fsref {__version__} network {trace.net.id} layout {json.dumps(told)}"
-    return VCDWriter(file, "1 ns", date="", comment=comment)
+    made: VCDWriter = package().VCDWriter(file, "1 ns", date="", comment=comment)
+    return made
 
 
 def _wires(writer: VCDWriter, trace: Trace, layout: Layout) -> Iterator[Wires]:
