@@ -97,7 +97,9 @@ def export(net: str, form: str, out: str | None, force: bool, as_json: bool, **g
     A network as ONNX, NIR, or memories of a chip and its test bench; with images also those of a run: stimuli, and what
     is right; of a run alone its spikes as address events, aer, or as waveforms, vcd.
     """
-    getattr(FORMATS[form], "package", lambda: None)()  # that writes the format, if one does: missed before a run, not after
+    getattr(
+        FORMATS[form], "package", lambda: None
+    )()  # that writes the format, if one does: missed before a run, not after
     ours = getattr(FORMATS[form], "is_ours", None)  # of formats that write a folder
     if ours is None:
         check_name("--out", out)
