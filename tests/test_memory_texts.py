@@ -31,6 +31,8 @@ READ: list[tuple[str, bytes, list[int]]] = [
     ("coe", COE % (b"16", b"0 1,FFF ,\n12c, 800"), FIVE),
     ("coe", b" ; a = b;\n" + COE % (b"2", b"0,1,111111111111,100101100,100000000000"), FIVE),
     ("coe", (COE % (b" 10 ", b"\n0,1,4095,300,2048 ")).upper() + b"\n", FIVE),
+    ("coe", COE % (b"2", b"0,%b1 111111111111 0000100101100 100000000000" % (b"0" * 99)), FIVE),
+    ("coe", COE % (b"10", b"0,1,%b4095,300,-%b2048" % (b"0" * 5000, b"0" * 5000)), FIVE),
     ("mif", MIF % (5, b"HEX", b"HEX", b"0:0;1:1;2 : FFF;\n[3..3]:12c;4:800;"), FIVE),
     ("mif", MIF % (5, b"DEC", b"DEC", b"4 : -2048;\n0 : 0 1 -1 300;\n"), FIVE),
     ("mif", MIF % (5, b"BIN", b"OCT", b"[0..100] : 0 1;-- c ; d\n% e : % "), [0, 1, 0, 1, 0]),
@@ -65,6 +67,17 @@ def test_what_else_is_read(form: str, text: bytes, wanted: list[int]) -> None:
     assert values(TEXTS[form].read(text, 12, "f")) == wanted
 
 
+def test_wide_words_of_other_radixes() -> None:
+    """A word of thousands of bits is read in binary and octal as in hexadecimal."""
+    bits, value = 5000, 3**3000
+    for form, text in (
+        ("coe", COE % (b"2", b"%b" % format(value, "b").encode())),
+        ("mif", (MIF % (1, b"HEX", b"OCT", b"0:%b;" % format(value, "o").encode())).replace(b"=12", b"=5000")),
+        ("mif", (MIF % (1, b"HEX", b"BIN", b"0:%b;" % format(value, "05000b").encode())).replace(b"=12", b"=5000")),
+    ):
+        assert values(TEXTS[form].read(text, bits, "f")) == [value]
+
+
 HEXADECIMAL = [
     (b"0 xxx 1", "f: word 1: is unknown: nothing was written there: xxx"),
     (b"0 1 1Z0", "f: word 2: is unknown: nothing was written there: 1Z0"),
@@ -91,6 +104,8 @@ OTHER: list[tuple[str, bytes, str]] = [
     ("coe", COE % (b"2", b"0,2"), "f: word 1: is not a word: 2 (wanted a number of 12 bits in radix 2)"),
     ("coe", COE % (b"2", b"0,x"), "f: word 1: is unknown: nothing was written there: x"),
     ("coe", COE % (b"10", b"4096"), "f: word 0: is not a word: 4096"),
+    ("coe", COE % (b"10", b"-2049"), "f: word 0: is not a word: -2049 (wanted a number of 12 bits in radix 10)"),
+    ("coe", COE % (b"10", b"9" * 5000), "f: word 0: is not a word: 99999999999999999999 (wanted"),
     ("coe", COE % (b"10", b"1_0"), "f: word 0: is not a word: 1_0"),
     ("coe", COE % (b"16", b"0;1"), "is not a .coe memory"),
     ("mif", b"0\n1\n", "is not a .mif memory (wanted DEPTH, WIDTH, radixes, CONTENT BEGIN .. END;)"),

@@ -19,6 +19,7 @@ PIECE = 2**22  # digits of the words that are read at a time
 MAX_BYTES, MAX_TEXT = 2**26, 2**28  # of the words of one memory, and of the text of them
 ZEROS = 64  # before a word, as many as are looked at for all words at once
 NUMBER = re.compile(rb"[^\s,]+")
+MAX_DECIMAL = 4000  # digits of a decimal number: more take the square of their count
 BLANK, BAD = 16, 17
 KIND = np.full(256, BAD, np.uint8)  # what a character is: the value of a digit, or one of these
 KIND[list(b" \t\r\n\v\f,")] = BLANK
@@ -122,10 +123,12 @@ def respelt(text: bytes, radix: int, bits: int, place: str) -> bytes:
 
 def _respelt(text: bytes, radix: int, bits: int, place: str) -> Iterator[bytes]:
     """The numbers one by one."""
-    form = re.compile({2: rb"[01]+", 8: rb"[0-7]+", 10: rb"-?[0-9]+"}[radix])
+    form = re.compile({2: rb"()([01]+)", 8: rb"()([0-7]+)", 10: rb"(-?)([0-9]+)"}[radix])
+    most = min(bits, MAX_DECIMAL) if radix == 10 else bits
     for number, match in enumerate(NUMBER.finditer(text)):
-        token = match[0]
-        value = int(token, radix) if form.fullmatch(token) and len(token) <= min(bits + 1, 4000) else None
+        token, value = match[0], None
+        if (found := form.fullmatch(token)) is not None and len(digits := found[2].lstrip(b"0")) <= most:
+            value = int(found[1] + (digits or b"0"), radix)
         if value is None or not -(1 << bits - 1) <= value < 1 << bits:
             shown = token[:20].decode("ascii", "replace")
             unknown = "is unknown: nothing was written there" if set(token.lower()) & set(b"xz") else "is not a word"
