@@ -28,7 +28,7 @@ READ: list[tuple[str, bytes, list[int]]] = [
     ("readmemh", b"@0 0_00 0001 f_ff\n@3 12c @4\n0000800", FIVE),
     ("readmemh", b"// 0x00000000\n000\n001\nfff\n12c\n800", FIVE),
     ("readmemh", b"0" * 300 + b" 1 fff 12c 800", FIVE),
-    ("coe", COE % (b"16", b"0 1,FFF ,\n12c, 800"), FIVE),
+    ("coe", COE % (b"16", b"0 1,FFF ,\n12c, 800,\n"), FIVE),
     ("coe", b" ; a = b;\n" + COE % (b"2", b"0,1,111111111111,100101100,100000000000"), FIVE),
     ("coe", (COE % (b" 10 ", b"\n0,1,4095,300,2048 ")).upper() + b"\n", FIVE),
     ("coe", COE % (b"2", b"0,%b1 111111111111 0000100101100 100000000000" % (b"0" * 99)), FIVE),
@@ -107,6 +107,8 @@ OTHER: list[tuple[str, bytes, str]] = [
     ("coe", COE % (b"10", b"-2049"), "f: word 0: is not a word: -2049 (wanted a number of 12 bits in radix 10)"),
     ("coe", COE % (b"10", b"9" * 5000), "f: word 0: is not a word: 99999999999999999999 (wanted"),
     ("coe", COE % (b"10", b"1_0"), "f: word 0: is not a word: 1_0"),
+    ("coe", COE % (b"16", b"0,1 2,\n ,4"), "f: word 3: is missing (a word between commas)"),
+    ("coe", COE % (b"2", b",1"), "f: word 0: is missing"),
     ("coe", COE % (b"16", b"0;1"), "is not a .coe memory"),
     ("mif", b"0\n1\n", "is not a .mif memory (wanted DEPTH, WIDTH, radixes, CONTENT BEGIN .. END;)"),
     (
