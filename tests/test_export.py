@@ -157,6 +157,13 @@ def test_a_row_of_d_for_all_that_spikes(tmp_path: Path) -> None:
         assert rows == {"IN_D_ROW": [8, 4, 2, 1], **same}
 
 
+def test_no_macro_is_defined_twice(tmp_path: Path) -> None:
+    """A constant has no name of the header's own, such as that of the height of a population `network`."""
+    fsref.export(chain(fsref.FS("network", (1, 1, 1), fsref.fs_relu(2), [5])), tmp_path / "m", "coe")
+    macros = re.findall(r"#define (\w+)", (tmp_path / "m" / "fsref_network.h").read_text(encoding="ascii"))
+    assert len(macros) == len(set(macros)) and "FSREF_NETWORK_1_H" in macros
+
+
 BENCH = """
 `include "fsref_network.svh"
 module bench;
