@@ -128,6 +128,7 @@ OTHER: list[tuple[str, bytes, str]] = [
     ("mif", MIF % (2, b"UNS", b"HEX", b"0:1;:3;"), "is not a word at an address: :3"),
     ("mif", MIF % (2, b"BIN", b"HEX", b"0:1;[0b1..1]:3;"), "is not a word at an address: [0b1..1]:3"),
     ("mif", MIF % (2, b"UNS", b"HEX", b"0:1;18446744073709551617:3;"), "address out of range"),
+    ("mif", MIF % (2, b"UNS", b"HEX", b"1" + b"0" * 60 + b":1;1:3;"), "is not a word at an address: 1000"),
     ("mif", MIF % (9, b"UNS", b"HEX", b"[0..3]:1;[8..8]:0;[3..5]:2;"), "address is given twice: 3..5"),
     ("mif", MIF % (2, b"HEX", b"HEX", b"zz:0;"), "is not a word at an address: zz:0"),
     ("mif", MIF % (2, b"HEX", b"HEX", b"0 0;"), "is not a word at an address"),
@@ -149,6 +150,22 @@ def test_what_is_refused(form: str, text: bytes, says: str) -> None:
     """One line that names the word or the place, and what would do."""
     with refused(FileError, "LAYOUT-6", says=says):
         TEXTS[form].read(text, 12, "f")
+
+
+@pytest.mark.parametrize("form", TEXTS)
+def test_many_words(form: str) -> None:
+    """Words come back where more of them are than are read or placed at a time."""
+    words = of_integers(np.arange(mif.PIECE + 9), 17)
+    text = TEXTS[form].write(words, "c")
+    assert TEXTS[form].read(text, 17, "f").data.tolist() == words.data.tolist()
+    if form == "mif":
+        at = mif.PIECE + 3
+        entries = b"".join(b"%d : %05x;\n" % (address, address) for address in range(at, at + 3))
+        assert entries in text
+        other = text.replace(entries, b"").replace(
+            b"END", b"[%d..%d] : %x %x %x;END" % (at, at + 2, at, at + 1, at + 2)
+        )
+        assert mif.read(other, 17, "f").data.tolist() == words.data.tolist()
 
 
 def test_more_words_than_are_read() -> None:
