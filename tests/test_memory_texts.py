@@ -122,6 +122,11 @@ OTHER: list[tuple[str, bytes, str]] = [
     ("mif", MIF % (2, b"HEX", b"HEX", b"[1..0]:1;"), "address out of range: 1..0"),
     ("mif", MIF % (2, b"HEX", b"HEX", b"0:;"), "f: is not a word at an address: 0: (ADDRESS : WORD;)"),
     ("mif", MIF % (2, b"HEX", b"HEX", b"0:1,2;1:5;"), "f: word 0: is not a hexadecimal number: 1?2"),
+    (
+        "mif",
+        MIF % (2, b"HEX", b"BIN", b"0:0;1:,;"),
+        "f: word 1: is not a word: ? (wanted a number of 12 bits in radix 2)",
+    ),
     ("mif", MIF % (2, b"UNS", b"HEX", b"0:1;0_1:5;"), "is not a word at an address: 0_1:5"),
     ("mif", MIF % (2, b"UNS", b"HEX", b"0:1;1:2:3;"), "is not a word at an address: 1:2:3"),
     ("mif", MIF % (2, b"UNS", b"HEX", b"0:1;;1:3;"), "is not a word at an address:  (ADDRESS : WORD;)"),
