@@ -414,7 +414,7 @@ WRONG = {
     "": "holds no integer",
     "image,population,value\n0,hid,1": "missing: neuron, or x, y and c",
     "image,population,neuron\n0,hid,1": "missing: value",
-    "image,step,population,neuron\n0,3,hid,1": "0,3,hid,1 (wanted image,step,population,neuron, a population by",
+    "image,step,population,neuron\n0,3,hidd,1": "0,3,hidd,1 (wanted image,step,population,neuron, a population by",
     "image,neuron,x,y,c,value\n0,0,0,0,0,1": "each once",
     "image,population,time,value\n0,hid,1,1": "unknown column: time",
     "population,0,1\nhid,1,2": "missing: image",
