@@ -12,266 +12,20 @@ import pytest
 
 import fsref
 from another import NET, Other, only, strict
-from fsref.law.populations import FS, MaxPool
+from fsref.law.populations import FS
 from fsref.simulation.recording import Record
 from fsref.testing import Disagreement, verify
 from fsref.verification.aims import aimed, hits
 from fsref.verification.causes import CAUSES, Hint, Judged, hints
 from fsref.verification.evidence import Evidence
 from fsref.verification.scene import Scene
+from planted import NEURONS, falling, walk, worth, zeroed
+from planted_sums import SUMS
 
 RULES = [page.read_text(encoding="utf-8") for page in Path(fsref.__file__).parent.glob("*.md")]
 
 
-def late(value: Any, v: Any, theta: Any, p: FS) -> Any:
-    left, code, fired = v, 0, False
-    for t in range(p.steps):
-        left = left - fired * theta * 2 ** (p.steps - 1 - t)
-        fired = left >= theta * 2 ** (p.steps - 1 - t)
-        code = 2 * code + fired
-    return code
-
-
-def before(value: Any, v: Any, theta: Any, p: FS) -> Any:
-    left, code = v, 0
-    for t in range(p.steps):
-        fired = left >= theta * 2 ** (p.steps - 1 - t)
-        left, code = left - fired * theta * 2 ** ((p.steps - t) if t else 0), 2 * code + fired
-    return code
-
-
-def unreset(value: Any, v: Any, theta: Any, p: FS) -> Any:
-    return sum((v >= theta << t) * 2**t for t in range(p.steps))
-
-
-def walk(v: Any, thresholds: list[Any], after: Any = lambda left, fired, T: left - fired * T) -> list[Any]:
-    """The spikes of a neuron that meets these thresholds in turn."""
-    spikes = []
-    for T in thresholds:
-        spikes.append((v >= T).astype(np.int64))
-        v = after(v, spikes[-1], T)
-    return spikes
-
-
-def falling(theta: Any, p: FS) -> list[Any]:
-    return [theta << t for t in reversed(range(p.steps))]
-
-
-def worth(spikes: list[Any]) -> Any:
-    return sum(z << t for t, z in enumerate(reversed(spikes)))
-
-
-def zeroed(value: Any, v: Any, theta: Any, p: FS) -> Any:
-    return worth(walk(v, falling(theta, p), lambda left, fired, T: np.where(fired, 0, left)))
-
-
-def leaking(value: Any, v: Any, theta: Any, p: FS) -> Any:
-    return worth(walk(v, falling(theta, p), lambda left, fired, T: left - fired * T - ((left - fired * T) >> 3)))
-
-
-def one_step_less(value: Any, v: Any, theta: Any, p: FS) -> Any:
-    return worth([*walk(v, falling(theta, p)[:-1]), 0 * v])
-
-
-def late_start(value: Any, v: Any, theta: Any, p: FS) -> Any:
-    return worth(walk(v, falling(theta, p)[1:]))
-
-
-def once_more(value: Any, v: Any, theta: Any, p: FS) -> Any:
-    spikes = walk(v, [*falling(theta, p), theta])
-    return worth(spikes[:-1]) + spikes[-1]
-
-
-def twice_first(value: Any, v: Any, theta: Any, p: FS) -> Any:
-    top, *others = walk(v, [falling(theta, p)[0], *falling(theta, p)])
-    return (top << (p.steps - 1)) + worth(others)
-
-
-def longer(value: Any, v: Any, theta: Any, p: FS) -> Any:
-    return np.clip((v << 1) // theta, 0, 2 ** (p.steps + 1) - 1)
-
-
-def wider(value: Any, v: Any, theta: Any, p: FS) -> Any:
-    return worth(walk(v, [theta << p.steps, *falling(theta, p)]))
-
-
-def rising(value: Any, v: Any, theta: Any, p: FS) -> Any:
-    return sum(z << t for t, z in enumerate(walk(v, falling(theta, p)[::-1])))
-
-
-def mirrored(codes: Any, steps: int) -> Any:
-    return sum((codes >> t & 1) << (steps - 1 - t) for t in range(steps))
-
-
-def dropped(*at: int) -> Any:
-    def weights(w: Any, q: Any) -> Any:
-        left = w.copy()
-        left[(slice(None), *at)] = 0
-        return left
-
-    return weights
-
-
-def truncated(value: Any, v: Any, theta: Any, p: FS) -> Any:
-    return np.clip(np.fix((v - theta * p.offset) / theta).astype(int) + p.offset, 0, 2**p.steps - 1)
-
-
-def even(value: Any, v: Any, theta: Any, p: FS) -> Any:
-    real = (v - theta // 2 - theta * p.offset) / theta
-    return np.clip(np.round(real).astype(int) + p.offset, 0, 2**p.steps - 1)
-
-
-def per_step_or(value: Any, windows: Any, p: MaxPool) -> Any:
-    return np.bitwise_or.reduce(windows)
-
-
-def by_places(value: Any, *about: Any) -> Any:
-    return value.transpose(0, 2, 3, 1).reshape(value.shape)
-
-
-TRAPS = {
-    "strict-comparison": ("stem", "equality fires [FS-2]", {"divide": only("stem", strict)}),
-    "late-reset": ("branch", "taken in that step [FS-3]", {"divide": only("branch", late)}),
-    "reset-of-the-step-before": ("branch", "not of the one before [FS-3]", {"divide": only("branch", before)}),
-    "no-reset": ("left", "lowers its membrane", {"divide": only("left", unreset)}),
-    "bias-leaves-out-half": (
-        "branch",
-        "leaves it out [CONV-5]",
-        {"divide": only("branch", lambda c, v, t, p: np.clip((v - t // 2) // t, 0, 63))},
-    ),
-    "half-twice": (
-        "right",
-        "once more [CONV-5]",
-        {"divide": only("right", lambda c, v, t, p: np.clip((v + t // 2) // t, 0, 31))},
-    ),
-    "truncation": ("branch", "truncates toward zero [FS-5]", {"divide": only("branch", truncated)}),
-    "halves-to-even": ("stem", "not to the even code [CONV-5]", {"divide": only("stem", even)}),
-    "saturates-late": ("stem", "15, not at 2^K", {"divide": only("stem", lambda c, v, t, p: np.clip(v // t, 0, 16))}),
-    "no-upper-end": ("stem", "no upper end", {"divide": only("stem", lambda c, v, t, p: np.maximum(v // t, 0))}),
-    "no-lower-end": ("left", "yours go below", {"divide": only("left", lambda c, v, t, p: np.minimum(v // t, 31))}),
-    "not-clipped": ("stem", "not clipped", {"divide": only("stem", lambda c, v, t, p: v // t)}),
-    "bias-in-each-step": ("right", "not in each of 5 steps [NET-5]", {"bias": only("right", lambda b, p: 5 * b)}),
-    "bias-in-each-step: of the input": (
-        "stem",
-        "not in each of 8 steps [NET-5]",
-        {"bias": only("stem", lambda b, p: 8 * b)},
-    ),
-    "bias-missing": ("logits", "the bias is missing", {"bias": only("head", lambda b, p: 0 * b)}),
-    "bias-not-a-map": ("left", "the bias is a map", {"bias": only("left", lambda b, p: b[:, 3:4, 3:4])}),
-    "accumulator-wraps": (
-        "stem",
-        "16 bits: it wraps [RANGE-2]",
-        {"membrane": only("stem", lambda v, p: v.astype(np.int16).astype(np.int64))},
-    ),
-    "accumulator-saturates": (
-        "head",
-        "12 bits: it saturates [RANGE-1]",
-        {"membrane": only("head", lambda v, p: np.clip(v, -2048, 2047))},
-    ),
-    "kernel-flipped": (
-        "left",
-        "the kernel is not flipped",
-        {"weights": only("left", lambda w, q: w[:, :, ::-1, ::-1] if w.ndim == 4 else w)},
-    ),
-    "kernel-turned": (
-        "join",
-        "rows and columns are exchanged [PROJ-1]",
-        {"weights": only("join", lambda w, q: w.swapaxes(2, 3))},
-    ),
-    "padding-on-the-other-sides": (
-        "stem",
-        "on the other sides [PROJ-1]",
-        {"padding": only("stem", lambda p, q: (*p[2:], *p[:2]))},
-    ),
-    "flattened-places-first": ("head", "(C, H, W), yours (H, W, C) [NET-3]", {"read": only("head", by_places)}),
-    "channels-reversed": ("stem", "reverse order (RGB, BGR)", {"read": only("stem", lambda a, q: a[:, ::-1])}),
-    "projection-missing": (
-        "branch",
-        "the projection stem->branch#1 is missing",
-        {"left_out": lambda no, q: q is NET.into("branch")["stem->branch#1"]},
-    ),
-    "answers-places-first": ("right", "in the order (H, W, C), not (C, H, W)", {"layout": only("right", by_places)}),
-    "answers-turned": (
-        "join",
-        "rows and columns are exchanged [NET-3]",
-        {"layout": only("join", lambda v, p: v.swapaxes(2, 3))},
-    ),
-    "channels-moved": (
-        "join",
-        "another order: yours are 2, 3, 0, 1",
-        {"layout": only("join", lambda v, p: v[:, [2, 3, 0, 1]])},
-    ),
-    "per-step-or": ("pool", "per-step OR [POOL-1]", {"pool": per_step_or}),
-    "reset-to-zero": ("branch", "yours sets it to zero [FS-3]", {"divide": only("branch", zeroed)}),
-    "leak": ("right", "loses v >> 3 in each step", {"divide": only("right", leaking)}),
-    "wraps-to-k-bits": (
-        "right",
-        "keep the low 5 bits",
-        {"divide": only("right", lambda c, v, t, p: np.maximum(v // t, 0) % 32)},
-    ),
-    "last-step-missing": ("left", "leaves out the last [FS-2]", {"divide": only("left", one_step_less)}),
-    "first-step-missing": ("left", "leaves out the first [FS-2]", {"divide": only("left", late_start)}),
-    "last-step-twice": ("left", "once more with the last", {"divide": only("left", once_more)}),
-    "first-step-twice": ("left", "walks the first twice [FS-2]", {"divide": only("left", twice_first)}),
-    "a-step-below-the-last": ("left", "goes on to theta / 2", {"divide": only("left", longer)}),
-    "a-step-above-the-first": ("left", "begins at 2^K theta", {"divide": only("left", wider)}),
-    "steps-reversed": ("left", "from the last to the first", {"divide": only("left", rising)}),
-    "image-read-as-hwc": (
-        "stem",
-        "reads its bytes as (H, W, C)",
-        {"read": only("stem", lambda a, q: a.reshape(-1, 6, 6, 3).transpose(0, 3, 1, 2))},
-    ),
-    "image-sent-as-hwc": (
-        "stem",
-        "gets the bytes of (H, W, C)",
-        {"read": only("stem", lambda a, q: np.moveaxis(a, 1, 3).reshape(a.shape))},
-    ),
-    "lowest-bit-first-read": (
-        "stem",
-        "reads the lowest bit first",
-        {"read": only("stem", lambda a, q: mirrored(a, 8))},
-    ),
-    "lowest-bit-first-sent": (
-        "right",
-        "sends the lowest bit first",
-        {"layout": only("right", lambda v, p: mirrored(v, p.steps))},
-    ),
-    "codes-signed": (
-        "stem",
-        "the highest bit as a sign",
-        {"read": only("stem", lambda a, q: a.astype(np.int8).astype(np.int64))},
-    ),
-    "lowest-weight-clipped": (
-        "stem",
-        "yours end at -127",
-        {"weights": only("stem", lambda w, q: np.clip(w, -127, 127))},
-    ),
-    "lowest-weight-positive": (
-        "stem",
-        "takes that for +128",
-        {"weights": only("stem", lambda w, q: np.where(w > -128, w, -w))},
-    ),
-    "weights-places-first": (
-        "stem",
-        "yours (O, kh, kw, I)",
-        {"weights": only("stem", lambda w, q: np.moveaxis(w.reshape(4, 3, 3, 3), 3, 1))},
-    ),
-    "weights-inputs-first": ("head", "yours (N, O)", {"weights": only("head", lambda w, q: w.reshape(36, 5).T)}),
-    "last-input-missing": ("right", "the last input is missing", {"weights": only("right", dropped(-1))}),
-    "first-input-missing": ("head", "the first input is missing", {"weights": only("head", dropped(0))}),
-    "last-tap-missing": ("stem", "the last weight is missing", {"weights": only("stem", dropped(-1, -1, -1))}),
-    "first-tap-missing": ("stem", "the first weight is missing", {"weights": only("stem", dropped(0, 0, 0))}),
-    "average-for-max": (
-        "pool",
-        "not their mean [POOL-1]",
-        {"pool": lambda value, windows, p: windows.mean(axis=0).astype(np.int64)},
-    ),
-    "average-for-max: rounded": (
-        "pool",
-        "not their mean [POOL-1]",
-        {"pool": lambda value, windows, p: np.floor(windows.mean(axis=0) + 0.5).astype(np.int64)},
-    ),
-}
+TRAPS = {**NEURONS, **SUMS}
 
 
 def test_the_network_of_the_traps() -> None:
@@ -397,7 +151,7 @@ def test_membranes_tell_what_codes_do_not() -> None:
     assert [h.name for h in hints(scene("left", images, codes=worth(spikes), membranes=membranes))] == ["no-reset"]
     assert [h.name for h in hints(scene("left", images, membranes=membranes))] == ["no-reset"]
     assert [h.name for h in hints(scene("left", images, spikes=worth(spikes)))] == ["no-reset", "late-reset"]
-    assert hints(scene("left", images, codes=worth(spikes)).first(0)) == ()
+    assert hints(scene("left", images, codes=worth(spikes)).rows(slice(0))) == ()
     assert hints(scene("left", images, opening=bare.opening + 1)) == ()
 
 
