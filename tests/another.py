@@ -73,12 +73,8 @@ class Other:
         wide = np.pad(a, ((0, 0), (0, 0), (top, bottom), (left, right)))
         wide = self.right("wide", wide, a, q)
         stride, dilation = self.right("stride", q.stride, q), self.right("dilation", q.dilation, q)
-        more = [
-            (0, max(0, (n - 1) * s + (k - 1) * d + 1 - size))
-            for n, s, k, d, size in zip(
-                self.net[q.target].shape[1:], stride, w.shape[2:], dilation, wide.shape[2:], strict=True
-            )
-        ]
+        places = zip(self.net[q.target].shape[1:], stride, w.shape[2:], dilation, wide.shape[2:], strict=True)
+        more = [(0, max(0, (n - 1) * s + (k - 1) * d + 1 - size)) for n, s, k, d, size in places]
         wide = np.pad(wide, ((0, 0), (0, 0), *more))  # what lies beyond the end, where a mistake reads it
         _, height, width = self.net[q.target].shape
         total, group, inputs = np.zeros((len(a), len(w), height, width), np.int64), len(w) // q.groups, w.shape[1]

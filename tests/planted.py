@@ -220,7 +220,7 @@ NEURONS: dict[str, Any] = {
         "takes those of the next channel",
         {"divide": only("join", other_rows([1, 2, 3, 0]))},
     ),
-    "rows-of-another-channel: 0": ("left", "takes those of channel 0", {"divide": only("left", other_rows([0, 0]))}),
+    "rows-of-another-channel: 0": ("join", "takes those of channel 0 [", {"divide": only("join", other_rows([0] * 4))}),
     "rows-of-another-channel: reversed": (
         "join",
         "takes those of channel C - 1 - c",
@@ -257,15 +257,15 @@ NEURONS: dict[str, Any] = {
         "always fires in step 2, whatever v is [FS-2], in channel 1 alone",
         {"layout": only("left", channel(1, lambda v: v | 4))},
     ),
-    "silent": (
+    "stuck: a channel": (
         "join",
-        "whatever comes in [FS-4], in channel 2 alone",
+        "always 0 [FS-4], in channel 2 alone",
         {"layout": only("join", channel(2, lambda v: 0 * v))},
     ),
-    "silent: all": ("right", "it sends nothing", {"layout": only("right", lambda v, p: 0 * v)}),
+    "silent": ("right", "sends nothing at all", {"layout": only("right", lambda v, p: 0 * v)}),
     "stuck": (
         "head",
-        "it sends 77, whatever comes in [FS-4], in neuron 3 alone",
+        "always 77 [FS-4], in channel 3 alone",
         {"layout": only("head", channel(3, lambda v: 0 * v + 77))},
     ),
 }

@@ -4,11 +4,15 @@ words of its hint, and what is wrong.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from another import NET, only
+
+_stem, *_others = NET.projections
+TALL = replace(NET, projections=[replace(_stem, padding=(0, 1, 2, 1)), *_others])
 
 
 def dropped(*at: int) -> Any:
@@ -80,6 +84,11 @@ def step_by_step(low: int, high: int, bias_last: bool = False, horner: bool = Fa
         return np.clip(held + p.bias_map, low, high) if bias_last and high < 2**60 else held
 
     return arriving
+
+
+def one_further(a: Any, q: Any) -> Any:
+    """Each neuron is taken for the one after it, the last for the first."""
+    return np.array([np.append(image.ravel()[1:], image.ravel()[0]) for image in a]).reshape(a.shape)
 
 
 def less_a_bit(bit: int) -> Any:
@@ -263,9 +272,10 @@ SUMS: dict[str, Any] = {
     ),
     "padding-not-zero": ("left", "yours is 8", {"wide": only("left", filled(8))}),
     "padding-rows-for-columns": (
-        "tall",
+        "stem",
         "rows and columns exchanged",
-        {"padding": only("tall", lambda p, q: (p[1], p[0], p[3], p[2]))},
+        {"padding": only("stem", lambda p, q: (p[1], p[0], p[3], p[2]))},
+        TALL,
     ),
     "windows-moved": ("stem", "begin 0 rows and 1 columns later", {"wide": only("stem", swept((0, 1)))}),
     "windows-moved: up": ("join", "begin -1 rows and 0 columns", {"wide": only("join", swept((-1, 0)))}),

@@ -13,10 +13,12 @@ import pytest
 import fsref
 from another import NET, Other, only, strict
 from fsref.law.populations import FS
+from fsref.simulation.answers import of_arrays
 from fsref.simulation.recording import Record
 from fsref.testing import Disagreement, verify
 from fsref.verification.aims import aimed, hits
 from fsref.verification.causes import CAUSES, Hint, Judged, hints
+from fsref.verification.differences import compare_dump
 from fsref.verification.evidence import Evidence
 from fsref.verification.scene import Scene
 from planted import NEURONS, falling, walk, worth, zeroed
@@ -45,18 +47,18 @@ def test_each_cause_is_found_and_named(trap: str) -> None:
     """The first wrong population and neuron are named, both codes are right, and the hint is what was planted; corners
     and aimed images show every one, nothing is drawn.
     """
-    name, hint, wrong = TRAPS[trap]
-    population = "head" if name == "logits" else name
-    other = Other(NET, **wrong)
+    name, hint, wrong, *of = TRAPS[trap]
+    population, net = "head" if name == "logits" else name, of[0] if of else NET
+    other = Other(net, **wrong)
     with pytest.raises(Disagreement) as caught:
-        verify(NET, other, max_examples=0)
+        verify(net, other, max_examples=0)
     found = caught.value
     assert trap.partition(":")[0] in found.causes
     assert found.population == population
     assert any(hint in text for text in found.hints), (hint, str(found))
     assert len(found.hints) <= 3, found.hints
     image = found.image[None]
-    right = fsref.run(NET, image, "reference", Record(observables=("codes", "opening"))).trace
+    right = fsref.run(net, image, "reference", Record(observables=("codes", "opening"))).trace
     key = "logits" if population == "head" else population
     theirs = other(image.astype(np.uint8))[key].ravel()
     ours = right[population, "opening" if population == "head" else "codes"].ravel()
@@ -77,10 +79,56 @@ def test_each_cause_is_found_and_named(trap: str) -> None:
     assert max(map(len, lines)) < 200
 
 
+def kept_for_the_next(v: Any, p: FS) -> Any:
+    """Membranes start with what the image before left."""
+    theta, left, found = p.table.rows(p.shape[0])[0][:, -1][:, None, None], 0, []
+    for one in v:
+        found.append(one + left)
+        left = found[-1] - theta * np.clip(found[-1] // theta, 0, 2**p.steps - 1)
+    return np.array(found)
+
+
+def loaded_once(v: Any, p: FS) -> Any:
+    """The same, and the bias came with the first image alone."""
+    sums = v - p.bias_map
+    return kept_for_the_next(np.concatenate([v[:1], sums[1:]]), p)
+
+
+def summed(v: Any, p: FS | None = None) -> Any:
+    """What came for all images so far."""
+    return np.array([sum(v[: i + 1]) for i in range(len(v))])
+
+
+def summed_without_bias(v: Any, p: FS) -> Any:
+    """The same, the bias being added each time."""
+    return p.bias_map + summed(v - p.bias_map)
+
+
+STALE: dict[str, Any] = {
+    "membrane-kept": ("left", {"membrane": only("left", kept_for_the_next)}),
+    "membrane-kept: the bias once": ("right", {"membrane": only("right", loaded_once)}),
+    "membrane-kept: logits": ("head", {"membrane": only("head", summed)}),
+    "sums-kept": ("join", {"membrane": only("join", summed)}),
+    "sums-kept: the bias each time": ("stem", {"membrane": only("stem", summed_without_bias)}),
+    "image-before-read": ("branch", {"read": only("branch", lambda a, q: np.array([0 * a[0], *a[:-1]]))}),
+    "pool-kept": ("pool", {"pool": lambda value, windows, p: np.maximum.accumulate(value)}),
+}
+
+
+@pytest.mark.parametrize("trap", STALE)
+def test_what_is_kept_between_images_is_named(trap: str) -> None:
+    """A dump of several images, of which the first is right, or all that came before the first that differs."""
+    name, wrong = STALE[trap]
+    images = np.concatenate([np.zeros((2, 3, 6, 6), np.int64), np.random.default_rng(2).integers(0, 256, (5, 3, 6, 6))])
+    found = compare_dump(NET, images, of_arrays(NET, Other(**wrong)(images.astype(np.uint8)), "dump"), isolated=True)
+    wrong = {p.name: [hint.name for hint in p.judged.hints] for p in found.populations if p.differing}
+    assert wrong == {name: [trap.partition(":")[0]]}
+
+
 def test_every_cause_is_planted_and_names_a_rule() -> None:
     """A cause that is added is planted here, too; its words end with the rule that is broken."""
     names = [cause.name for cause in CAUSES]
-    assert sorted(names) == sorted({trap.partition(":")[0] for trap in TRAPS})
+    assert sorted(names) == sorted({trap.partition(":")[0] for trap in (*TRAPS, *STALE)})
     rules = {line.split()[1] for page in RULES for line in page.splitlines() if line.startswith("### ")}
     for cause in CAUSES:
         assert cause.name == cause.name.lower().replace(" ", "-")

@@ -30,12 +30,6 @@ def bias_in_each_step(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
         yield opened(p, v + (count - 1) * p.bias_map).of(count=count)
 
 
-def bias_with_each_projection(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
-    """The bias is added as often as projections end there."""
-    if len(scene.into) > 2:  # two is twice
-        yield opened(p, v + (len(scene.into) - 1) * p.bias_map).of(count=len(scene.into))
-
-
 def middle(bias: Ints) -> Ints:
     """The bias map's middle stands everywhere."""
     height, width = bias.shape[1:]
@@ -72,11 +66,6 @@ BIAS = (
         "bias-in-each-step",
         "the bias is added once, not in each of {count} steps [NET-5]",
         of_membranes(bias_in_each_step),
-    ),
-    Cause(
-        "bias-with-each-projection",
-        "the bias is added once, not with each of {count} projections [NET-5]",
-        of_membranes(bias_with_each_projection),
     ),
     Cause("bias-subtracted", "the bias is added, not subtracted [NET-5]", biased(np.negative)),
     Cause(

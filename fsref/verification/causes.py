@@ -21,12 +21,13 @@ from fsref.verification.pool_causes import POOL
 from fsref.verification.reading_causes import READING
 from fsref.verification.scene import Effect, Scene
 from fsref.verification.stale_causes import STALE
-from fsref.verification.stuck_causes import STUCK
+from fsref.verification.stuck_causes import SILENT, STUCK
 from fsref.verification.table_causes import TABLE
 from fsref.verification.weight_causes import WEIGHT
 from fsref.verification.window_causes import WINDOW
 
 CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
+    SILENT,
     *POOL,
     *NEURON,
     *TABLE,
@@ -85,6 +86,8 @@ def hints(scene: Scene) -> tuple[Hint, ...]:
         if cause.whole or any(scene.one.given_by(effect) for effect in cause.follow(scene.one)):
             fitting = [effect for effect in cause.follow(scene) if scene.given_by(effect)]
             found += [Hint(cause.name, told(cause, fitting))] if fitting else []
+        if cause is SILENT and found:
+            break  # nothing tells the others apart
     return tuple(found)
 
 

@@ -50,7 +50,7 @@ def kept(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
 
 def summed_up(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
     """Sums are never cleared, while membranes are; the bias is among them, or is added to them each time."""
-    for bias in (0 * p.bias_map, p.bias_map):
+    for bias in (0 * p.bias_map, p.bias_map) if isinstance(p, FS) else ():  # the sums of a readout are its membranes
         yield opened(p, in_order(scene, lambda values: np.cumsum(values, axis=0), v - bias) + bias)
 
 

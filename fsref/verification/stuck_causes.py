@@ -33,23 +33,33 @@ def parts(scene: Scene) -> Iterator[Part]:
         channel[channels] = True
         yield f"in channel {channels[0]} alone", channel
     neurons = np.flatnonzero(unlike)
-    if len(neurons) == 1 < unlike.size:
+    if len(neurons) == 1 < unlike[0].size:
         yield f"in neuron {neurons[0]} alone", unlike
 
 
-def same_answer(scene: Scene, silent: bool) -> Effects:
+def always(scene: Scene, where: str, part: NDArray[np.bool_]) -> Effects:
     """A part answers the same in every image, where something else is right in one or another."""
     right = {"codes": scene.codes[scene.population.name], "spikes": scene.trains.get(scene.population.name)}
+    stuck: dict[str, NDArray[Any]] = {}
+    for observable, ours in right.items():
+        if ours is not None and observable in scene.theirs:
+            theirs, true = scene.theirs[observable][:, part], ours[:, part]
+            value = int(theirs.flat[0])
+            if (theirs == value).all() and (true != true.flat[0]).any():
+                stuck[observable] = np.where(part, value, ours).astype(ours.dtype)
+    if stuck:
+        yield Effect(stuck.get("codes"), spikes=stuck.get("spikes")).of(where, value=value)
+
+
+def silent(scene: Scene) -> Effects:
+    """No neuron sends anything."""
+    yield from (effect for effect in always(scene, *next(parts(scene))) if effect.about["value"] == 0)
+
+
+def stuck(scene: Scene) -> Effects:
+    """All, a channel or a neuron answers the same whatever comes in."""
     for where, part in parts(scene):
-        stuck: dict[str, NDArray[Any]] = {}
-        for observable, ours in right.items():
-            if ours is not None and observable in scene.theirs:
-                theirs, true = scene.theirs[observable][:, part], ours[:, part]
-                value = int(theirs.flat[0])
-                if (theirs == value).all() and (true != true.flat[0]).any() and (value == 0) == silent:
-                    stuck[observable] = np.where(part, value, ours).astype(ours.dtype)
-        if stuck:
-            yield Effect(stuck.get("codes"), spikes=stuck.get("spikes")).of(where, value=value)
+        yield from always(scene, where, part)
 
 
 def step_stuck(scene: Scene) -> Effects:
@@ -113,16 +123,12 @@ STUCK = (
         step_stuck,
         whole=True,
     ),
-    Cause(
-        "silent",
-        "it sends nothing, whatever comes in [FS-4]",
-        lambda scene: same_answer(scene, silent=True),
-        whole=True,
-    ),
-    Cause(
-        "stuck",
-        "it sends {value}, whatever comes in [FS-4]",
-        lambda scene: same_answer(scene, silent=False),
-        whole=True,
-    ),
+    Cause("stuck", "what is sent follows from what comes in: yours is always {value} [FS-4]", stuck, whole=True),
+)
+
+SILENT = Cause(
+    "silent",
+    "what is sent follows from what comes in: yours sends nothing at all [FS-4]",
+    silent,
+    whole=True,
 )

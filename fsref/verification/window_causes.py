@@ -67,9 +67,9 @@ def moved(scene: Scene, q: Projection, plane: Ints, by: Pair) -> Read:
     """A window of a conv2d begins some rows and columns later, or earlier."""
     match q:
         case Conv2d():
-            height, width = plane.shape[2:]
-            wide = np.pad(plane, ((0, 0), (0, 0), (1, 1), (1, 1)))
-            return q, wide[:, :, 1 + by[0] : 1 + by[0] + height, 1 + by[1] : 1 + by[1] + width]
+            top, left, bottom, right = q.padding
+            wide = np.pad(plane, ((0, 0), (0, 0), (top + 1, bottom + 1), (left + 1, right + 1)))
+            return replace(q, padding=(0, 0, 0, 0)), wide[:, :, 1 + by[0] :, 1 + by[1] :]
         case Dense():
             return q, plane
         case _:
