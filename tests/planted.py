@@ -265,7 +265,7 @@ NEURONS: dict[str, Any] = {
     "silent": ("right", "sends nothing at all", {"layout": only("right", lambda v, p: 0 * v)}),
     "stuck": (
         "head",
-        "always 77 [FS-4], in channel 3 alone",
+        "always 77 [FS-4], in neuron 3 alone",
         {"layout": only("head", channel(3, lambda v: 0 * v + 77))},
     ),
 }

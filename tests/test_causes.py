@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,20 @@ RULES = [page.read_text(encoding="utf-8") for page in Path(fsref.__file__).paren
 TRAPS = {**NEURONS, **SUMS}
 
 
+SAME = {  # the cause named first, where it gives the same numbers as what was planted
+    "late-reset": "no-reset",
+    "last-step-twice": "saturates-late",
+    "a-step-above-the-first": "no-upper-end",
+}
+
+aimed_once = cache(aimed)  # images follow from a network alone
+
+
+@pytest.fixture(autouse=True)
+def images_are_aimed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fsref.verification.verify.aimed", aimed_once)
+
+
 def test_the_network_of_the_traps() -> None:
     """Its populations are those the traps are set in; one is signed, several have maps, and even and odd thetas
     occur.
@@ -44,8 +59,8 @@ def test_the_network_of_the_traps() -> None:
 
 @pytest.mark.parametrize("trap", TRAPS)
 def test_each_cause_is_found_and_named(trap: str) -> None:
-    """The first wrong population and neuron are named, both codes are right, and the hint is what was planted; corners
-    and aimed images show every one, nothing is drawn.
+    """The first wrong population and neuron are named, both codes are right, and the first hint is what was planted, or
+    what gives the same numbers; corners and aimed images show every one, nothing is drawn.
     """
     name, hint, wrong, *of = TRAPS[trap]
     population, net = "head" if name == "logits" else name, of[0] if of else NET
@@ -54,6 +69,7 @@ def test_each_cause_is_found_and_named(trap: str) -> None:
         verify(net, other, max_examples=0)
     found = caught.value
     assert trap.partition(":")[0] in found.causes
+    assert found.causes[0] == SAME.get(trap, trap.partition(":")[0]), found.causes
     assert found.population == population
     assert any(hint in text for text in found.hints), (hint, str(found))
     assert len(found.hints) <= 3, found.hints
@@ -134,6 +150,13 @@ def test_every_cause_is_planted_and_names_a_rule() -> None:
         assert cause.name == cause.name.lower().replace(" ", "-")
         found = re.search(r"\[([A-Z]+-\d+)\]$", cause.text)
         assert found is not None and found[1] in rules, cause.text
+
+
+def test_the_page_of_mistakes_is_the_catalogue() -> None:
+    """Users read the name and the words of every cause, in the order in which they are named."""
+    page = Path(fsref.__file__).parent / "guide" / "mistakes.md"
+    rows = [line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| ")]
+    assert rows == ["| name | what it says |", *(f"| {cause.name} | {cause.text} |" for cause in CAUSES)]
 
 
 def test_a_mistake_of_the_whole_device_is_one_cause() -> None:

@@ -60,7 +60,7 @@ def partial(arrived: list[Ints], bias: Ints, last: bool, doubling: bool, bits: i
     """An accumulator that saturates at so many bits, after each step: it starts with the bias, or gets it `last`;
     `doubling`, it is doubled in each step, in which what arrives is not yet weighted.
     """
-    v = 0 * bias if last else bias
+    v = 0 * bias if last else saturated(bias, bits)
     for later, sums in zip(reversed(range(len(arrived))), arrived, strict=True):
         v = saturated(2 * v + (sums >> later) if doubling else v + sums, bits)
         yield v

@@ -5,6 +5,7 @@ of several (OBS-4).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -20,12 +21,18 @@ Read: TypeAlias = tuple[Projection, Ints]  # a projection, and the codes (B, C, 
 Change: TypeAlias = Callable[[Scene, str, Projection], Ints | None]  # what a projection delivers then, None the right
 Mistake: TypeAlias = tuple[Change, Mapping[str, Any]]  # and what fills in its words
 
+PRODUCTS = 2**28  # of weights and codes of an image, after which no further form of a mistake is tried,
+FORMS = 4  # but for the first
+
 
 def found_by(forms: Callable[[Scene], Iterable[Mistake]]) -> Follow:
     """What follows from each form of a mistake of projections."""
 
     def tried(scene: Scene) -> Iterable[Mistake]:
-        return forms(scene) if scene.opening is not None else ()
+        if scene.opening is None:
+            return ()
+        each = sum(q.weights.size for q in scene.into.values()) * scene.opening[0, 0].size
+        return islice(forms(scene), max(FORMS, PRODUCTS // each))
 
     return searched(tried, delivering)
 

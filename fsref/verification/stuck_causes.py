@@ -28,12 +28,12 @@ def parts(scene: Scene) -> Iterator[Part]:
     everywhere = np.ones(unlike.shape, np.bool_)
     yield "", everywhere
     channels = np.flatnonzero(unlike.any(axis=(1, 2)))
-    if len(channels) == 1 < len(unlike):
+    if len(channels) == 1 < len(unlike) and unlike[0].size > 1:
         channel = np.zeros_like(unlike)
         channel[channels] = True
         yield f"in channel {channels[0]} alone", channel
     neurons = np.flatnonzero(unlike)
-    if len(neurons) == 1 < unlike[0].size:
+    if len(neurons) == 1 < unlike.size:
         yield f"in neuron {neurons[0]} alone", unlike
 
 
