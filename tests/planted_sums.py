@@ -12,7 +12,7 @@ import numpy as np
 from another import NET, only
 
 _stem, *_others = NET.projections
-TALL = replace(NET, projections=[replace(_stem, padding=(2, 0, 1, 1)), *_others])
+TALL = replace(NET, projections=[replace(_stem, padding=(0, 1, 2, 1)), *_others])
 
 
 def dropped(*at: int) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from fsref.verification.causes import CAUSES, Hint, Judged, hints
 from fsref.verification.differences import compare_dump
 from fsref.verification.evidence import Evidence
 from fsref.verification.scene import Scene
+from handmade import residual, tiny
 from planted import NEURONS, falling, walk, worth, zeroed
 from planted_sums import SUMS
 
@@ -199,14 +202,21 @@ def test_one_image_that_does_not_fit_takes_the_hint_away() -> None:
     assert "explains" not in str(caught.value)
 
 
-def scene(population: str, images: np.ndarray, **theirs: np.ndarray) -> Scene:
-    """A scene of a population of the network, from recordings of the right one."""
-    p = NET[population]
-    trace = fsref.run(NET, images, record=Record(observables=("spikes", "codes", "opening"))).trace
-    names = [*NET.sources(population), population]
-    shaped = {n: trace[n, "codes"].reshape(-1, *NET[n].shape) for n in names}
-    trains = {n: trace[n, "spikes"].reshape(-1, *NET[n].shape) for n in names}
-    return Scene(NET, p, shaped, trains, trace[population, "opening"].reshape(-1, *p.shape), theirs)
+def scene(population: str, images: np.ndarray, net: fsref.Network = NET, **theirs: np.ndarray) -> Scene:
+    """A scene of a population of a network, from recordings of the right one."""
+    trace = fsref.run(net, images, record=Record(observables=("spikes", "codes", "opening"))).trace
+
+    def shaped(observable: str, names: Sequence[str]) -> dict[str, np.ndarray]:
+        known = [n for n in names if observable in net[n].observables]
+        return {n: trace[n, observable].reshape(-1, *net[n].shape) for n in known}
+
+    names, opening = [*net.sources(population), population], shaped("opening", [population])
+    codes = shaped("codes", names)
+    codes |= {} if population in codes else opening
+    at = np.arange(len(images))
+    return Scene(
+        net, net[population], codes, shaped("spikes", names), opening.get(population), theirs, None, images, at
+    )
 
 
 def test_membranes_tell_what_codes_do_not() -> None:
@@ -224,6 +234,58 @@ def test_membranes_tell_what_codes_do_not() -> None:
     assert [h.name for h in hints(scene("left", images, spikes=worth(spikes)))] == ["no-reset", "late-reset"]
     assert hints(scene("left", images, codes=worth(spikes)).rows(slice(0))) == ()
     assert hints(scene("left", images, opening=bare.opening + 1)) == ()
+
+
+def told(left: Any, thresholds: list[Any], resets: list[Any], sends: Any = lambda t, fired: fired) -> dict[str, Any]:
+    """Codes, trains and membranes of neurons that meet these thresholds, lose these resets, and send what they fire."""
+    spikes, membranes = [], []
+    for t, (T, h) in enumerate(zip(thresholds, resets, strict=True)):
+        fired = (left >= T).astype(np.int64)
+        left = left - fired * h
+        spikes.append(sends(t, fired))
+        membranes.append(left)
+    return {"codes": worth(spikes), "spikes": worth(spikes), "membranes": np.stack(membranes, axis=1)}
+
+
+def test_every_observable_is_that_of_the_mistake() -> None:
+    """Where trains and membranes were observed as well, a mistake is named only if it gives them, too: a step that is
+    stuck as it is sent leaves the membranes right, one that is stuck in the neuron does not.
+    """
+    images = np.random.default_rng(6).integers(0, 256, (6, 3, 6, 6))
+    v = scene("left", images).opening
+    theta = NET["left"].table.rows(2)[0][:, -1][:, None, None]
+    T = falling(theta, NET["left"])
+    high = [T[0], T[1], T[2] + 2**40, *T[3:]]
+    cases = {
+        "step-stuck": [told(v, high, T), told(v, T, T, lambda t, fired: 0 * fired if t == 2 else fired)],
+        "theta-shifted": [told(v, [2 * t for t in T], [2 * t for t in T]), told(v, [2 * t for t in T], T)],
+        "late-reset": [told(v, T, [*T[1:], 0]), told(v, T, [*T[1:], T[0]])],
+        "reset-of-the-step-before": [told(v, T, [T[-1], *T[:-1]])],
+        "rows-of-another-channel": [told(v, [t[::-1] for t in T], [t[::-1] for t in T])],
+    }
+    for name, answers in cases.items():
+        for theirs in answers:
+            assert [h.name for h in hints(scene("left", images, **theirs))] == [name]
+            unlike = theirs["membranes"].copy()
+            unlike[0, -1, 0, 0, 0] += 1
+            assert hints(scene("left", images, **{**theirs, "membranes": unlike})) == ()
+
+
+@pytest.mark.parametrize("net", [residual(), tiny()], ids=["residual", "tiny"])
+def test_every_cause_can_be_tried_anywhere(net: fsref.Network) -> None:
+    """Groups, dilation, tables in no order, pools, few steps: every form of every cause is followed, has words for what
+    it says, and nothing random is explained.
+    """
+    rng = np.random.default_rng(4)
+    shape = net.input.shape
+    images = rng.integers(0, net.input.max_code + 1, (3, *shape))
+    for p in net.populations:
+        bare = scene(p.name, images, net)
+        given = replace(bare, theirs={"codes": rng.integers(0, 1000, bare.codes[p.name].shape)})
+        assert hints(given) == ()
+        for cause in CAUSES:
+            for effect in cause.follow(given):
+                assert cause.text.format(**effect.about)
 
 
 def test_what_a_device_answered_is_not_asked_again() -> None:

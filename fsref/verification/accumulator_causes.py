@@ -70,15 +70,16 @@ def partial(arrived: list[Ints], bias: Ints, last: bool, doubling: bool, bits: i
 
 def saturating_forms(scene: Scene) -> Iterator[Saturating]:
     """The widths at which some partial sum does not fit."""
-    p = scene.population
-    if not isinstance(p, FS | Readout) or scene.opening is None:
+    sums = without_bias(scene)
+    if scene.opening is None or sums is None:
         return
+    bias = scene.opening - sums
     d = [scene.net.code_weights[q.source] for q in scene.into.values()]
     binary = all((rows == base_two(rows.shape[1])).all() for rows in d)
     for last, doubling in ((False, False), (True, False), (True, True)):
         if binary or not doubling:
-            sums = list(partial(arrivals(scene), p.bias_map, last, doubling))
-            for bits in too_narrow(min(int(v.min()) for v in sums), max(int(v.max()) for v in sums)):
+            held = list(partial(arrivals(scene), bias, last, doubling))
+            for bits in too_narrow(min(int(v.min()) for v in held), max(int(v.max()) for v in held)):
                 yield bits, last, doubling
 
 

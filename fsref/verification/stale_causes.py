@@ -5,6 +5,7 @@ known, since each may have left something.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import assert_never
 
 import numpy as np
 
@@ -34,6 +35,18 @@ def stale(follow: Callable[[Scene, FS | Readout, Ints], Effects]) -> Follow:
     return of_membranes(there)
 
 
+def left(p: FS | Readout, v: Ints) -> Ints:
+    """What is left in membranes (C, H, W) when the image is over."""
+    match p:
+        case FS():
+            ending: Ints = reference.fire(v[None], p.table)[1][0, -1]
+            return ending
+        case Readout():
+            return v
+        case _:
+            assert_never(p)
+
+
 def kept(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
     """A membrane starts where the image before left it, and the bias is added each time, or was at the first alone."""
     for each in (v, v - p.bias_map):
@@ -42,15 +55,17 @@ def kept(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
             found = []
             for sums in values:
                 found.append(first + sums)
-                first = reference.fire(found[-1][None], p.table)[1][0, -1] if isinstance(p, FS) else found[-1]
+                first = left(p, found[-1])
             return np.stack(found)
 
         yield opened(p, in_order(scene, left_over, each))
 
 
 def summed_up(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
-    """Sums are never cleared, while membranes are; the bias is among them, or is added to them each time."""
-    for bias in (0 * p.bias_map, p.bias_map) if isinstance(p, FS) else ():  # the sums of a readout are its membranes
+    """Sums are never cleared, while membranes are; the bias is among them, or is added to them each time. The sums of
+    a readout are its membranes.
+    """
+    for bias in (0 * p.bias_map, p.bias_map) if p.steps else ():
         yield opened(p, in_order(scene, lambda values: np.cumsum(values, axis=0), v - bias) + bias)
 
 

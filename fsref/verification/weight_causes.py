@@ -9,14 +9,15 @@ from itertools import product
 from typing import TypeAlias, assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Projection, smallest_dtype
 from fsref.verification.deliveries import Mistake, Read, found_by, reading, reads
 from fsref.verification.following import Cause, Follow, other_channels
 from fsref.verification.scene import Scene
-from fsref.verification.widths import saturated, unsigned, wrapped
+from fsref.verification.widths import saturated, wrapped
 
 Weights: TypeAlias = Callable[[Ints], Ints]  # of (O, I, kh, kw) or (O, N), to the same shape
 
@@ -63,9 +64,9 @@ def inputs_first(w: Ints) -> Ints:
     return np.ascontiguousarray(w).reshape(w.shape[::-1]).T
 
 
-def width(w: Ints) -> int:
+def width(w: NDArray[np.integer]) -> int:
     """The bits of the integers that hold the weights: 8, 16 or 32 (FILE-4)."""
-    return next(bits for bits in (8, 16, 32) if np.array_equal(wrapped(w, bits), w))
+    return 8 * smallest_dtype(w).itemsize
 
 
 def fewer_bits(scene: Scene) -> Iterator[Mistake]:
@@ -81,6 +82,18 @@ def of_another_channel(scene: Scene) -> Iterator[Mistake]:
     for name, channels in other_channels(scene.population.shape[0]):
         moved = partial(np.take, indices=channels, axis=0)
         yield reading(weighing(moved, moved)), {"channel": name}
+
+
+def without_sign(scene: Scene, name: str, q: Projection) -> Ints | None:
+    """What a projection delivers whose weights are read without a sign: 2^bits more for each that is negative."""
+    negative = (q.weights < 0).astype(np.int64)
+    more = delivers(scene, replace(q, weights=negative), scene.codes[q.source])
+    return scene.sums[name] + (more << width(q.weights))
+
+
+def doubled(scene: Scene, name: str, q: Projection) -> Ints:
+    """What a projection delivers, one bit to the left."""
+    return scene.sums[name] << 1
 
 
 def shifted(scene: Scene, name: str, q: Projection) -> Ints:
@@ -101,7 +114,7 @@ def without_tap(at: int) -> Weights:
 
 def place_missing(scene: Scene) -> Iterator[Mistake]:
     """No weight at one place of the kernel."""
-    kernels = [q.kernel for q in scene.into.values() if isinstance(q, Conv2d) and q.kernel != (1, 1)]
+    kernels = [q.weights.shape[2:] for q in scene.into.values() if q.weights.ndim == 4]
     high, wide = (max((kernel[axis] for kernel in kernels), default=0) for axis in (0, 1))
     for at in np.ndindex(high, wide) if high * wide <= TAPS else ():
         yield partial(less_a_tap, at=at), {"place": at}
@@ -132,7 +145,7 @@ def input_missing(scene: Scene) -> Iterator[Mistake]:
     counts = {q.weights.shape[1] for q in scene.into.values()}
     for at in sorted({at for count in counts for at in (range(count) if count <= INPUTS else (0, count - 1))}):
         yield partial(less_an_input, at=at), {"input": f"input {at}"}
-    channels = {scene.net[q.source].shape[0] for q in scene.into.values() if isinstance(q, Dense) and not q.pooled}
+    channels = {scene.net[q.source].shape[0] for q in scene.into.values() if q.weights.ndim == 2}
     for at in range(max(channels, default=0)) if max(channels, default=0) <= INPUTS else ():
         yield partial(less_a_channel, at=at), {"input": f"channel {at}"}
 
@@ -169,7 +182,7 @@ def less_a_channel(scene: Scene, name: str, q: Projection, at: int) -> Ints | No
 
 
 WEIGHT = (
-    Cause("weights-doubled", "sums are one bit too far to the left [PROJ-1]", weighted(lambda w: w << 1)),
+    Cause("weights-doubled", "sums are one bit too far to the left [PROJ-1]", found_by(lambda scene: [(doubled, {})])),
     Cause(
         "weights-halved",
         "weights, or sums, are one bit too far to the right [PROJ-1]",
@@ -184,7 +197,7 @@ WEIGHT = (
     Cause(
         "weights-unsigned",
         "weights may be negative: yours are read without a sign [PROJ-7]",
-        weighted(lambda w: unsigned(w, width(w))),
+        found_by(lambda scene: [(without_sign, {})]),
     ),
     Cause(
         "lowest-weight-clipped",

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 import numpy as np
 
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input
+from fsref.law.populations import FS, Input, MaxPool, Readout
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection
 from fsref.verification.deliveries import Mistake, Read, found_by, reading, reads
 from fsref.verification.following import Cause
@@ -59,6 +59,10 @@ def filled_with_codes(scene: Scene) -> Iterator[Mistake]:
                 codes.add(source.offset)
             case Input():
                 codes.add(source.max_code)
+            case MaxPool() | Readout():
+                pass
+            case _:
+                assert_never(source)
     for code in sorted(codes - {0}):
         yield reading(partial(filled, mode="constant", constant_values=code)), {"code": code}
 
