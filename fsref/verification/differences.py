@@ -195,6 +195,8 @@ class Judge:
         unlike, alike = np.flatnonzero(wrong & ~early), np.flatnonzero(~wrong & ~early)
         if not len(unlike):
             return Judged()
+        if len(unlike) > room:
+            alike = alike[alike < unlike[room]]  # so that no image is left out between those judged
         rows = np.concatenate([unlike[:room], alike[:room]])
         found = hints(self._scene(name, rows, seen))
         judged = min(room, len(unlike))
@@ -221,7 +223,8 @@ class Judge:
         if "spikes" in p.observables:
             trains[name] = right[name, "spikes"].reshape(count, *p.shape)
         opening = right[name, "opening"].reshape(count, *p.shape) if "opening" in p.observables else None
-        return Scene(net, p, codes, trains, opening, theirs, frozenset(wrong))
+        at = rows if rows.max() + 1 == count else None  # every image before the last is there
+        return Scene(net, p, codes, trains, opening, theirs, frozenset(wrong), self.x[rows], at)
 
 
 def compare_dump(
