@@ -91,9 +91,34 @@ def array_of(
         values = values.reshape((-1, steps, each) if what == "membranes" else (-1, each))
     if what == "spikes":
         values = _trains(values, net.steps[of], window, place)
+    return _placed(net, layout, key, values, neurons)
+
+
+def unknown_of(
+    net: Network, layout: Layout, key: Key, found: Words, chosen: Selection, place: str
+) -> NDArray[np.integer]:
+    """Of the array that words hold which bits are x or z, when `found` are these bits of the words: of a word that is
+    an integer or a train, all, where any is (TRACE-6).
+    """
+    of, what = key
+    neurons, window = (mine[owner(net, key).name] for mine in (chosen.neurons, chosen.window))
+    if by_step(layout, key):
+        used = layout.pack_steps(np.ones((1, len(neurons)), np.bool_), place).data
+        data = (found.data.reshape(-1, *used.shape) & used).reshape(found.data.shape)
+        return array_of(net, layout, key, Words(found.bits, data), chosen, place)
+    bits = int((1 << net.steps[of] - 1 - window).sum()) if what == "spikes" else -1
+    values = np.where(found.data.any(axis=1), bits, 0)
+    shape = (-1, len(window), len(neurons)) if what == "membranes" else (-1, len(neurons))
+    return _placed(net, layout, key, values.reshape(shape), neurons)
+
+
+def _placed(
+    net: Network, layout: Layout, key: Key, values: Ints, neurons: NDArray[np.intp]
+) -> NDArray[np.integer]:
+    """Integers (B, [steps,] addresses) in the order of their neurons, in the type of a recording."""
     placed = np.empty_like(values)
-    placed[..., addressed(net, layout, p, neurons)] = values
-    return placed.astype(np.uint16) if what == "spikes" else placed
+    placed[..., addressed(net, layout, owner(net, key), neurons)] = values
+    return placed.astype(np.uint16) if key[1] == "spikes" else placed
 
 
 def unshifted(
