@@ -49,7 +49,8 @@ def diff(
     """Find the first wrong neuron of a dump.
 
     DUMP is what a chip or another program gave back for IMAGES, a source as --data takes it: a recording, a CSV or npz
-    of answers, memories, address events or waveforms. Exit code 1 when something observed differs.
+    of answers, memories, address events or waveforms. Exit code 1 when something observed differs, or an image has no
+    answer.
     """
     network = load(net)
     limit = given["memory_limit"]
@@ -66,4 +67,4 @@ def diff(
         taken = f"0 .. {len(picked) - 1} of a dump are images {selection} of {source}, told by these numbers"
         sheet = replace(sheet, below=[*sheet.below, ("numbers", taken)])
     show(as_json, [sheet], {**found.to_dict(), "images": picked, "data": source, "dump": str(dump)})
-    return 0 if found.agrees else 1
+    return 0 if found.agrees and found.complete else 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,8 @@ from fsref.simulation.run import run
 from fsref.simulation.shared import Shared, shared
 from fsref.tables import plural
 
+UNKNOWN: Literal["x"] = "x"  # what is told of an x or z
+Observed: TypeAlias = int | Literal["x"]
 RULES = {"sums": "PROJ-1", "opening": "NET-6", "spikes": "FS-2", "membranes": "FS-3", "codes": "FS-4"}
 
 
@@ -29,7 +31,7 @@ class NotCompared(UserWarning):
 @dataclass(frozen=True)
 class Difference:
     """The first place where two recordings differ (OBS-2); `step` is absolute, None where the observable has none;
-    `observed` is None for an x or z (TRACE-6), and `rule` that of the observable, unless something says another.
+    `observed` is "x" for an x or z (TRACE-6), and `rule` that of the observable, unless something says another.
     """
 
     image: int
@@ -37,7 +39,7 @@ class Difference:
     observable: str
     step: int | None
     neuron: int
-    observed: int | None
+    observed: Observed
     expected: int
     context: str = ""
     rule: str = ""
@@ -45,8 +47,7 @@ class Difference:
     @property
     def told(self) -> str:
         """What was observed and expected, and the rule."""
-        observed = "x" if self.observed is None else self.observed
-        return f"observed {observed} expected {self.expected} [{self.rule or RULES[self.observable]}]"
+        return f"observed {self.observed} expected {self.expected} [{self.rule or RULES[self.observable]}]"
 
     def __str__(self) -> str:
         step = "" if self.step is None else f" step {self.step}"
@@ -135,7 +136,7 @@ def located(part: Shared, image: int, observed: NDArray[Any], expected: NDArray[
         at = int(np.flatnonzero(unlike)[0])
         pair = int(observed[at] & bits[at]), int(expected[at] & bits[at])
         known = not hidden[at]
-    return Difference(image, place, observable, step, int(part.neurons[at]), pair[0] if known else None, pair[1])
+    return Difference(image, place, observable, step, int(part.neurons[at]), pair[0] if known else UNKNOWN, pair[1])
 
 
 def left_out(observed: Trace, expected: Trace, both: Iterable[Shared]) -> str:
