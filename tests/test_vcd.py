@@ -266,7 +266,6 @@ CHANGES: dict[str, tuple[str, str, str, str]] = {
     "change": ("1!", "u!", "VCD-2", "is no change of a value: u!"),
     "value": ("b101 *", "b1u1 *", "VCD-2", "is no value: b1u1"),
     "time": ("#30", "#3", "VCD-2", "is no time from now on: #3 (wanted #20 or later)"),
-    "some x": ("b10 *", "b1x *", "VCD-2", "image 0 step 5 (#20): hid spikes[0]: is x or z"),
     "again": ("b111 )", "b100 )", "VCD-2", "#40: image 0 step 4 comes twice (#10 is that step too"),
 }
 

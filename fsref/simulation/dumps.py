@@ -81,6 +81,7 @@ def array_of(
     each = -(-len(neurons) // (layout.word or len(neurons))) if by_step(layout, key) else len(neurons)
     if len(found) == 0 or steps == 0 or len(found) % (steps * each):
         limit = f"wanted a multiple of {steps * each}" + (f": {steps} steps of {each}" if steps > 1 else "")
+        limit += "; what was not answered stands as x" if len(found) % (steps * each or 1) else ""
         raise FileError("TRACE-2", place, "does not hold whole images", f"{len(found)} words", limit)
     if by_step(layout, key):
         flags = layout.unpack_steps(found, len(neurons), place).reshape(-1, steps, len(neurons))
@@ -112,9 +113,7 @@ def unknown_of(
     return _placed(net, layout, key, values.reshape(shape), neurons)
 
 
-def _placed(
-    net: Network, layout: Layout, key: Key, values: Ints, neurons: NDArray[np.intp]
-) -> NDArray[np.integer]:
+def _placed(net: Network, layout: Layout, key: Key, values: Ints, neurons: NDArray[np.intp]) -> NDArray[np.integer]:
     """Integers (B, [steps,] addresses) in the order of their neurons, in the type of a recording."""
     placed = np.empty_like(values)
     placed[..., addressed(net, layout, owner(net, key), neurons)] = values

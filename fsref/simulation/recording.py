@@ -287,7 +287,12 @@ def check_trace(trace: Trace, place: str) -> None:
             raise UsageError("OBS-2", f"{place} {name}", "array has another shape or type", given, f"{kind} {shape}")
     for what, told in (("seen", trace.seen), ("unknown", trace.unknown)):
         for key, bits in told.items():
-            fits = key in trace.arrays and isinstance(bits, np.ndarray) and bits.dtype == trace.arrays[key].dtype
-            if not fits or np.broadcast_shapes(bits.shape, trace.arrays[key].shape) != trace.arrays[key].shape:
+            if not (key in trace.arrays and isinstance(bits, np.ndarray) and _fits(bits, trace.arrays[key])):
                 name, limit = " ".join(map(str, key)), "bits of its type and shape"
                 raise UsageError("OBS-2", place, f"{what} is not of one of its arrays", name, limit)
+
+
+def _fits(bits: NDArray[Any], array: NDArray[Any]) -> bool:
+    """Whether bits are of the type of an array, and broadcast to its shape."""
+    sides = zip(bits.shape[::-1], array.shape[::-1], strict=False)
+    return bits.dtype == array.dtype and bits.ndim <= array.ndim and all(own in (1, side) for own, side in sides)

@@ -160,7 +160,7 @@ class Judge:
         """
         whole = {o: images for o in OBSERVABLES if o != "sums" and (images := self.dump.whole_in(name, o)).any()}
         most = max((int(images.sum()) for images in whole.values()), default=0)
-        seen = [o for o, images in whole.items() if images.sum() == most]  # what was probed in fewer says less
+        seen = [o for o, images in whole.items() if 2 * images.sum() >= most]  # what was probed in few says less
         if not seen:
             return Judged()
         wrong = np.concatenate(self.counts[name].wrong)
@@ -258,11 +258,11 @@ def compare_dump(
             continue
         found = judge.counts[p.name]
         judged = judge.judged(p.name, before) if found.differing and not looks_like else Judged()
-        first = judge.first(p.name)
-        if first is not None and judged.hints and not judge.early(before)[first.difference.image]:
-            first = first.by(judged.hints[0].text)
+        begins = judge.first(p.name)
+        if begins is not None and judged.hints and not judge.early(before)[begins.difference.image]:
+            begins = begins.by(judged.hints[0].text)
         before.append(p.name)
-        rows.append(_compared(net, p.name, dump, found, first, judged, isolated))
+        rows.append(_compared(net, p.name, dump, found, begins, judged, isolated))
     wrong = [(p.first.difference.image, i) for i, p in enumerate(rows) if p.first is not None]
     named = range(len(x)) if numbers is None else numbers
     rows = [_numbered(p, named) for p in rows]
