@@ -296,6 +296,14 @@ ORDERS: dict[str, tuple[Callable[..., np.ndarray], str]] = {
     "images in reverse": (lambda net, key, a: a[::-1], "looks like images in reverse"),
     "an image late": (lambda net, key, a: np.concatenate([a[:1], a[:-1]]), "looks like every image late by one"),
     "an image early": (lambda net, key, a: np.concatenate([a[1:], a[:1]]), "looks like every image early by one"),
+    "images two late": (
+        lambda net, key, a: np.concatenate([a[3:], a[:3]]),
+        "every image late by 2: from image 2 on each",
+    ),
+    "images two early": (
+        lambda net, key, a: np.concatenate([a[2:], a[3:], a[:1]])[:5],
+        "early by 2: each but the last 2 holds what is right for the image 2 after it",
+    ),
     "images moved": (lambda net, key, a: a[[0, 3, 1, 2, 4]], "image 1 of the dump is right for image 3"),
 }
 
@@ -583,6 +591,7 @@ def test_what_was_observed_of_the_first_neuron_stands_beside_what_is_right() -> 
                 "observed_membrane": u if ("membranes" if t else "opening") in kinds else None,
                 "spike": z,
                 "observed_spike": y if "spikes" in kinds else None,
+                "unknown": [],
             }
         assert "neuron 20 (c 1, y 2, x 2) of mid, step by step:" in str(found)
         assert ("-" in str(found).split("step by step:")[1].split()[6:]) is (len(kinds) < 3)

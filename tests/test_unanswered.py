@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import fsref
 from fsref import Network, Record, Trace
 from fsref.cli.main import main
-from fsref.errors import FileError, UsageError
+from fsref.errors import FileError, LimitError, UsageError
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation.difference import NotCompared
 from fsref.simulation.memory_folder import FOLDERS
@@ -92,7 +93,7 @@ def test_one_unknown_word_is_wrong_alone(name: str, unknown: str, tmp_path: Path
         assert f"x or z in {mid.unknown} of {mid.differing} that differ, first in image 2" in " ".join(
             str(found).split()
         )
-        assert mid.to_dict()["difference"]["observed"] == "x" and mid.to_dict()["unknown_count"] == mid.unknown
+        assert mid.to_dict()["difference"]["observed"] is None and mid.to_dict()["unknown_count"] == mid.unknown
 
 
 def shortened(images: int) -> Callable[[list[str]], list[str]]:
@@ -238,3 +239,105 @@ def test_recordings_with_x_are_compared(tmp_path: Path) -> None:
         compare_dump(net, x, Trace(net, IMAGES, trace.selection, trace.arrays, {}, every))
     with refused(UsageError, "OBS-2", says="unknown is not of one of its arrays"):
         Trace(net, IMAGES, trace.selection, trace.arrays, {}, {("mid", "codes"): unknown[:, :2]})
+
+
+def test_what_fsref_wrote_itself_is_no_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Memories that fsref exported are refused as a dump, whole or one file, whatever their format; among a chip's own
+    they are named.
+    """
+    net, x, trace = case()
+    net.save(tmp_path / "net.fs.npz")
+    np.savez(tmp_path / "x.npz", x=x)
+    command = ["diff", str(tmp_path / "net.fs.npz"), str(tmp_path / "x.npz")]
+    for form, folder in FOLDERS.items():
+        golden = tmp_path / form
+        folder.save(net, golden, trace)
+        for dump in (golden, golden / f"population.3.codes{folder.text.SUFFIX}"):
+            assert main([*command, str(dump)]) == 2
+            assert "holds what fsref export wrote itself, no answers of a chip" in capsys.readouterr().err
+            with refused(FileError, "TRACE-1", str(golden), says="give the folder in which your chip's answers lie"):
+                fsref.testing.verify(net, golden, x)
+        assert fsref.read_trace(golden, net=net).image_count == IMAGES
+    own = tmp_path / "readmemh" / "population.3.codes.mem"
+    own.write_text(own.read_text().split("\n", 1)[1])
+    assert main([*command, str(tmp_path / "readmemh")]) == 0
+    assert "exported population.3.membranes.mem, population.3.opening.mem" in " ".join(capsys.readouterr().out.split())
+    assert main([*command, str(own)]) == 0 and "exported" not in capsys.readouterr().out
+
+
+def test_more_images_than_are_given_say_what_they_look_like(tmp_path: Path) -> None:
+    """A dump whose images are counted from 1 is told so, as is one of whose last images little is there; within the
+    images given, one counted from 1 is late by one.
+    """
+    net, x, trace = case()
+    codes = trace["mid", "codes"]
+
+    def table(first: int) -> Trace:
+        lines = [f"{first + i},mid,{n},{codes[i, n]}" for i in range(IMAGES) for n in range(48)]
+        (tmp_path / "t.csv").write_text("\n".join(["image,population,neuron,value", *lines]))
+        return fsref.read_trace(tmp_path / "t.csv", net=net)
+
+    with refused(UsageError, "TRACE-2", says="(given 4; it says nothing of image 0: images are counted from 0"):
+        compare_dump(net, x, table(1))
+    told = compare_dump(net, np.concatenate([x, x[::-1]]), table(1)).looks_like
+    assert told.startswith("every image late by one: are they counted from 1? from image 1 on each holds what is right")
+    assert compare_dump(net, x, table(0)).agrees
+    words = answers(net, trace, tmp_path, {})
+    dump = dumped(
+        net, tmp_path, {file: of[: len(of) // (1 if "codes" in file else 2)] for file, of in words.items()}, {}
+    )
+    with refused(UsageError, "TRACE-2", says="(given 3; the last one is of mid codes alone: of an earlier run?)"):
+        compare_dump(net, x[:3], dump)
+
+
+@pytest.mark.parametrize(("said", "stored"), [(1, 0), (2, 0), (1, 3), (3, 1)])
+def test_a_shift_that_is_not_that_of_the_chip_is_named(said: int, stored: int, tmp_path: Path) -> None:
+    """Membranes that were stored with another shift than the layout says look like that."""
+    net, x, trace = case()
+    words = answers(net, trace, tmp_path, {"shift": stored, "word": 32})
+    found = compare_dump(net, x, dumped(net, tmp_path, words, {"shift": said, "word": 32}))
+    wanted = f"membranes stored as v >> {stored}, not as the layout said (layout shift={stored}) [LAYOUT-4]"
+    assert found.looks_like == wanted
+
+
+def test_memories_of_one_population_alone(tmp_path: Path) -> None:
+    """A folder of one memory, or that memory, without manifest or header, is a dump."""
+    net, x, trace = case()
+    words = answers(net, trace, tmp_path, {})
+    dump = dumped(net, tmp_path, {"population.3.codes.mem": words["population.3.codes.mem"]}, {})
+    found = compare_dump(net, x, dump)
+    assert found.agrees and found.complete and found.values == IMAGES * 48
+    assert "not observed in, stem, pool, sum, out" in " ".join(str(found).split())
+    one = fsref.read_trace(tmp_path / "answers" / "population.3.codes.mem", net=net)
+    assert compare_dump(net, x, one).values == found.values
+
+
+def test_arrays_keep_to_the_memory_allowed(tmp_path: Path) -> None:
+    """What an npz takes to read is refused before, where it is more than allowed."""
+    net = residual()
+    codes = np.zeros((3000, 48), np.int8)
+    np.savez(tmp_path / "d.npz", mid=codes, **{"mid.spikes": np.zeros((3000, 5, 48), np.int8)})
+    tracemalloc.start()
+    fsref.read_trace(tmp_path / "d.npz", net=net)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    for limit in (most - 1, 2**10):
+        with refused(LimitError, "RUN-3", says="needs more memory than allowed"):
+            fsref.read_trace(tmp_path / "d.npz", net=net, memory_limit=limit)
+    assert fsref.read_trace(tmp_path / "d.npz", net=net, memory_limit=12 * 8 * codes.size).image_count == 3000
+
+
+def test_x_keeps_to_the_memory_allowed(tmp_path: Path) -> None:
+    """Memories with x take no more than is allowed for them."""
+    net = residual()
+    x = draw(net, 150)
+    words = answers(net, recorded(net, x, Record(None, ["opening", "codes", "spikes"])), tmp_path, {})
+    for file, of in words.items():
+        (tmp_path / "answers" / file).write_text("\n".join(["x" * len(w) if i % 3 else w for i, w in enumerate(of)]))
+    tracemalloc.start()
+    fsref.read_trace(tmp_path / "answers", net=net)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    with refused(LimitError, "RUN-3", says="needs more memory than allowed"):
+        fsref.read_trace(tmp_path / "answers", net=net, memory_limit=most - 1)
+    assert fsref.read_trace(tmp_path / "answers", net=net, memory_limit=2**25).image_count == 150

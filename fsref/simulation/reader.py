@@ -55,7 +55,7 @@ def _memories(form: str, asked: Asked) -> Trace:
 READERS: dict[str, Callable[[Asked], Trace]] = {
     "recording": lambda asked: recording_folder.read(asked.path),
     "csv": lambda asked: table.read(asked.path, asked.network("csv"), asked.memory_limit),
-    "npz": lambda asked: answers.read(asked.path, asked.network("npz")),
+    "npz": lambda asked: answers.read(asked.path, asked.network("npz"), asked.memory_limit),
     "aer": lambda asked: address_events.read(asked.network("aer"), asked.path, asked.layout, asked.memory_limit),
     "vcd": lambda asked: waveform_reader.read(asked.network("vcd"), asked.path, asked.layout, asked.memory_limit),
     **{form: partial(_memories, form) for form in FOLDERS},

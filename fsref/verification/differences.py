@@ -14,13 +14,14 @@ from fsref.engines import reference
 from fsref.engines.engine import Engine
 from fsref.errors import UsageError
 from fsref.formats.bundled import network_of
+from fsref.formats.labels import few
 from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation.difference import Difference, NotCompared, at_step, first_by_population
 from fsref.simulation.memory import check_threads, images_at_once, run_bytes
-from fsref.simulation.recording import Record, Trace, recording_bytes, select
+from fsref.simulation.recording import Key, Record, Trace, recording_bytes, select
 from fsref.simulation.run import run
 from fsref.simulation.shared import shared
 from fsref.simulation.silence import told, without_silence
@@ -230,8 +231,8 @@ def compare_dump(
         raise UsageError("TRACE-1", "diff", "the dump is of another network", dump.net.id, f"expected {net.id}")
     x, count, workers = check_images(net.input, images), dump.image_count, check_threads(threads)
     if count > len(x):
-        problem, limit = "the dump holds more images than are given", f"given {len(x)}"
-        raise UsageError("TRACE-2", "diff", problem, count, limit)
+        limit = f"given {len(x)}{_more(dump, len(x))}"
+        raise UsageError("TRACE-2", "diff", "the dump holds more images than are given", count, limit)
     judge = Judge(net, x, dump, isolated, engine, workers, batch, memory_limit)
     selected = select(net, judge.record)
     one = recording_bytes(net, selected, 1)
@@ -275,6 +276,25 @@ def compare_dump(
         warnings.warn(NotCompared(f"diff: {told(firing)}"), stacklevel=2)
     seen = int(judge.seen.sum())
     return DumpReport(net.name, net.id, seen, len(x), isolated, tuple(rows), first, looks_like, firing, tuple(none))
+
+
+def _more(dump: Trace, given: int) -> str:
+    """What images beyond those given look like, in words, or ""."""
+    first, last = (
+        [" ".join(key) for key in dump.arrays if _answered(images_of(dump, slice(at, at + 1)), key)]
+        for at in (0, dump.image_count - 1)
+    )
+    if not first:
+        return "; it says nothing of image 0: images are counted from 0, in the order of those given"
+    if len(last) < len(first):
+        return f"; the last one is of {few(last)} alone: of an earlier run?"
+    return ""
+
+
+def _answered(dump: Trace, key: Key) -> bool:
+    """Whether anything of an array was observed and is known."""
+    seen, unknown = dump.seen.get(key, np.array(-1)), dump.unknown.get(key, np.array(0))
+    return bool((seen & ~unknown).any())
 
 
 def _numbered(p: Compared, numbers: Sequence[int]) -> Compared:

@@ -190,7 +190,7 @@ def computed(net: Network, known: Mapping[str, Sent], name: str) -> dict[str, in
 def images_of(trace: Trace, rows: NDArray[np.intp] | slice) -> Trace:
     """The recording of some of its images."""
     seen, unknown = (
-        {key: np.broadcast_to(bits, trace.arrays[key].shape)[rows] for key, bits in of.items()}
+        {key: np.broadcast_to(bits, trace.arrays[key].shape)[rows] if bits.ndim else bits for key, bits in of.items()}
         for of in (trace.seen, trace.unknown)
     )
     arrays = {key: array[rows] for key, array in trace.arrays.items()}

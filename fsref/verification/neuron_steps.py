@@ -44,13 +44,18 @@ class Steps:
     why: str = ""
 
     def to_list(self) -> list[dict[str, Any]]:
-        """The moments as plain JSON values."""
-        return [asdict(moment) for moment in self.moments]
+        """The moments as plain JSON values, null for what is x or z, which `unknown` names, or was not observed."""
+        return [_plain(asdict(moment)) for moment in self.moments]
 
     def sheet(self, title: str) -> Sheet:
         """A row for each moment, "-" where something was not observed."""
         head = ("step", "threshold", "membrane", "yours", "spike", "yours")
         return Sheet(title, head, [_row(moment) for moment in self.moments])
+
+
+def _plain(moment: dict[str, Any]) -> dict[str, Any]:
+    unknown = [name for name, value in moment.items() if value == UNKNOWN]
+    return {**moment, **dict.fromkeys(unknown), "unknown": unknown}
 
 
 def _row(moment: Moment) -> tuple[object, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from fsref.simulation.difference import RULES, Difference
+from fsref.simulation.difference import RULES, UNKNOWN, Difference
 from fsref.simulation.silence import told as silence
 from fsref.tables import Fact, Sheet, Shown, plural
 from fsref.verification.causes import Judged
@@ -101,7 +101,9 @@ class Compared:
         plain |= {"difference": None, "neuron_place": None, "membrane": None, "threshold": None}
         if first is not None:
             found = first.difference
-            plain["difference"] = {**asdict(found), "rule": found.rule or RULES[found.observable], "text": str(found)}
+            told: dict[str, Any] = {"rule": found.rule or RULES[found.observable], "text": str(found)}
+            told |= {"observed": None if found.observed == UNKNOWN else found.observed}  # null for x and z alone
+            plain["difference"] = {key: value for key, value in {**asdict(found), **told}.items() if key != "context"}
             plain |= {"neuron_place": list(first.place), "membrane": first.membrane, "threshold": first.threshold}
         plain |= {"hints": [hint.text for hint in self.judged.hints]}
         plain |= {"causes": [hint.name for hint in self.judged.hints], "extent": self.extent or None}
