@@ -166,7 +166,11 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "steps twice": (changed(populations=[{**SOME, "steps": [4, 4]}]), "LAYOUT-5", "wanted some of 4..6"),
     "wrong neurons": (changed(populations=[{**SOME, "neurons": [3]}]), "LAYOUT-5", "neurons of hid: are not numbers"),
     "no neurons": (changed(populations=[{**SOME, "neurons": []}]), "LAYOUT-5", "neurons of hid: there are none"),
-    "a word short": (text("population.1.codes.mem", b"0 0 0 0 0"), "TRACE-2", "5 words (wanted a multiple of 3)"),
+    "a word short": (
+        text("population.1.codes.mem", b"0 0 0 0 0"),
+        "TRACE-2",
+        "5 words (wanted a multiple of 3; what was",
+    ),
     "a word long": (text("population.1.codes.mem", b"0 " * 7), "TRACE-2", "; what was not answered stands as x"),
     "more images": (text("population.1.codes.mem", b"0 " * 9), "TRACE-2", "holds more images: 3 (at most 2, as manif"),
     "no number of images": (changed(image_count=-1), "LAYOUT-5", "image_count is no number of images: -1"),

@@ -136,7 +136,8 @@ def located(part: Shared, image: int, observed: NDArray[Any], expected: NDArray[
         at = int(np.flatnonzero(unlike)[0])
         pair = int(observed[at] & bits[at]), int(expected[at] & bits[at])
         known = not hidden[at]
-    return Difference(image, place, observable, step, int(part.neurons[at]), pair[0] if known else UNKNOWN, pair[1])
+    found = Difference(image, place, observable, step, int(part.neurons[at]), *pair)
+    return found if known else replace(found, observed=UNKNOWN, rule="TRACE-6")
 
 
 def left_out(observed: Trace, expected: Trace, both: Iterable[Shared]) -> str:

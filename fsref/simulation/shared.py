@@ -96,9 +96,9 @@ class Shared(Brief):
 
     def unanswered(self, some: slice) -> NDArray[np.bool_]:
         """In which of some images all that was to be observed is x or z, or was not answered at all (TRACE-6)."""
-        unknown, bits = self.unknown(some), self._bits(some)
-        if unknown is None:
-            return np.zeros(len(bits), np.bool_)
+        if (unknown := self.unknown(some)) is None:
+            return np.zeros(some.stop - some.start, np.bool_)
+        bits = self._bits(some)
         rows = (unknown & bits).reshape(len(bits), -1)
         found: NDArray[np.bool_] = rows.any(axis=1) & ~(bits & ~unknown).reshape(len(bits), -1).any(axis=1)
         return found

@@ -123,7 +123,7 @@ class Judge:
         if opening is None:
             return First(found, place, None, None)
         steps = steps_of(self.dump, self.net, fs[name], found, opening, train) if name in fs else Steps()
-        found = replace(found, rule=steps.rule)
+        found = replace(found, rule=steps.rule or found.rule)
         if found.observable in ("sums", "opening"):
             return First(found, place, None, None, steps)
         if found.step is not None:
@@ -239,7 +239,9 @@ def compare_dump(
 
     def own(images: int) -> int:  # all images; what was observed, is right, and where they differ; by itself once more
         alone = TOGETHER * reference.working_bytes(net) if isolated else 0
-        return 8 * len(x) * net.input.neurons + images * one * (8 if isolated else 4) + 128 * count + alone
+        return (
+            8 * len(x) * net.input.neurons + images * one * (8 if isolated or dump.unknown else 4) + 128 * count + alone
+        )
 
     def bound(images: int) -> int:
         return own(images) + run_bytes(net, images, engine, selected, False, batch or 1, workers)

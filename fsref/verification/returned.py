@@ -37,7 +37,7 @@ class First:
         """The same by the rule of a cause, which stands in brackets at the end of its words."""
         rule = RULE.search(hint)
         found = self.difference
-        if rule is None or rule[1] == (found.rule or RULES[found.observable]):
+        if rule is None or found.observed == UNKNOWN or rule[1] == (found.rule or RULES[found.observable]):
             return self
         return replace(self, difference=replace(found, rule=rule[1]), steps=replace(self.steps, why=""))
 
@@ -229,9 +229,9 @@ class DumpReport(Shown):
             more = f" and {len(unseen) - FEW} more" if len(unseen) > FEW else ""
             told.append(("not observed", ", ".join(unseen[:FEW]) + more))
         for p in self.populations:
-            if p.first_unknown is not None:
-                first = f"x or z in {p.unknown:,} of {p.differing:,} that differ, first in {p.first_unknown.where}"
-                told.append((p.name, first))
+            if p.first is not None and p.first_unknown is not None:
+                first = "" if p.first_unknown.where == p.first.where else f", first in {p.first_unknown.where}"
+                told.append((p.name, f"x or z in {p.unknown:,} of {p.differing:,} that differ{first}"))
             for source, images in (p.computed or {}).items():
                 why = "from what was observed before it: not observed whole, or no codes that it can send"
                 told.append((p.name, f"{source} computed in {plural(images, 'image')} {why}"))
