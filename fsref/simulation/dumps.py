@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fsref.errors import FileError
 from fsref.formats.layout import Layout
 from fsref.formats.memories import Memory, owner, stems, width
-from fsref.formats.words import Words
+from fsref.formats.words import MAX_INTEGER, Words
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import Population
@@ -99,7 +99,7 @@ def unknown_of(
     net: Network, layout: Layout, key: Key, found: Words, chosen: Selection, place: str
 ) -> NDArray[np.integer]:
     """Of the array that words hold which bits are x or z, when `found` are these bits of the words: of a word that is
-    an integer or a train, all, where any is (TRACE-6).
+    an integer all, where any is, and of one that is a train where none of these is a step (TRACE-6).
     """
     of, what = key
     neurons, window = (mine[owner(net, key).name] for mine in (chosen.neurons, chosen.window))
@@ -107,8 +107,12 @@ def unknown_of(
         used = layout.pack_steps(np.ones((1, len(neurons)), np.bool_), place).data
         data = (found.data.reshape(-1, *used.shape) & used).reshape(found.data.shape)
         return array_of(net, layout, key, Words(found.bits, data), chosen, place)
-    bits = int((1 << net.steps[of] - 1 - window).sum()) if what == "spikes" else -1
-    values = np.where(found.data.any(axis=1), bits, 0)
+    every = int((1 << net.steps[of] - 1 - window).sum()) if what == "spikes" else -1
+    values = np.where(found.data.any(axis=1), every, 0)
+    if what == "spikes" and found.bits < MAX_INTEGER:
+        used = layout.pack(np.array([-1]), net.steps[of], place).data
+        steps = layout.unpack(Words(found.bits, found.data & used), net.steps[of], False, place) & every
+        values = np.where(steps != 0, steps, values)
     shape = (-1, len(window), len(neurons)) if what == "membranes" else (-1, len(neurons))
     return _placed(net, layout, key, values.reshape(shape), neurons)
 
