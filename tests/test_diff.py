@@ -446,6 +446,11 @@ def test_images_are_numbered_as_their_source_does(tmp_path: Path, capsys: pytest
     firsts = {p["name"]: p["difference"] for p in told["populations"] if p["difference"]}
     assert {name: found["image"] for name, found in firsts.items()} == {"conv1": 2, "conv2": 6}
     assert told["first"] == "conv2" and told["images"] == [9, 6, 2]
+    assert main([*command[:-1], "9,6"]) == 2
+    told = capsys.readouterr().err
+    assert (
+        "holds more images than are chosen: 3 (2, as --images 9,6 says: leave it out of a dump of all images)" in told
+    )
     assert main(command) == 1
     text = " ".join(capsys.readouterr().out.split())
     assert "first in conv2: image 6 neuron 3" in text and "0 .. 2 of a dump are images 9,6,2 of digits" in text

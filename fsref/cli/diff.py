@@ -10,6 +10,7 @@ import click
 
 from fsref.cli.options import IMAGES, JSON, LIMIT, NET, SIZE, WORK, chosen, labelled, layout_of, show, work
 from fsref.cli.verb import verb
+from fsref.errors import UsageError
 from fsref.formats.bundled import load
 from fsref.formats.labels import few
 from fsref.formats.sources import load_images
@@ -61,6 +62,9 @@ def diff(
     trace = read_trace(dump, net=network, memory_limit=limit, **options)
     images = load_images(source, network, given["resize"], given["crop"], given["limit"])
     picked = chosen(selection, len(images.x))
+    if trace.image_count > len(picked) < len(images.x):
+        limit = f"{len(picked)}, as --images {selection} says: leave it out of a dump of all images"
+        raise UsageError("TRACE-2", str(dump), "holds more images than are chosen", trace.image_count, limit)
     with progress(f"comparing, {trace.image_count} images", trace.image_count) as advance:
         found = compare_dump(
             network, images.x[picked], trace, isolated, **work(given), progress=advance, numbers=picked
