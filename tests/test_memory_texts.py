@@ -80,7 +80,7 @@ def test_wide_words_of_other_radixes() -> None:
 
 HEXADECIMAL = [
     (b"0 xxx 1", "f: word 1: is unknown: nothing was written there: xxx"),
-    (b"0 1 1Z0", "f: word 2: is unknown: nothing was written there: 1Z0"),
+    (b"0 1 1Z0", "f: word 2: is unknown, x or z: 1Z0"),
     (b"0 1000", "f: word 1: has more bits than a word: 1000 (wanted words of 12 bits)"),
     (
         b"00000fff ffffff23",

@@ -20,6 +20,7 @@ MAX_BYTES, MAX_TEXT = 2**26, 2**28  # of the words of one memory, and of the tex
 ZEROS = 64  # before a word, as many as are looked at for all words at once
 NUMBER = re.compile(rb"[^\s,]+")
 MAX_DECIMAL = 4000  # digits of a decimal number: more take the square of their count
+NOTHING = "is unknown: nothing was written there"
 BLANK, BAD = 16, 17
 KIND = np.full(256, BAD, np.uint8)  # what a character is: the value of a digit, or one of these
 KIND[list(b" \t\r\n\v\f,")] = BLANK
@@ -105,7 +106,7 @@ def _told(token: bytes, bits: int, lengths: Places) -> tuple[str, str, str]:
             limit += f"; these look like words of {wide} bits: layout word={wide}"
         return "has more bits than a word", text, limit
     if set(token.lower()) <= set(DIGITS + b"xz"):
-        return "is unknown: nothing was written there", text, "wanted a hexadecimal number"
+        return "is unknown, x or z" if set(token) - set(b"xz") else NOTHING, text, "wanted a hexadecimal number"
     return "is not a hexadecimal number", text, f"wanted at most {-(-bits // 4)} digits"
 
 
@@ -131,7 +132,8 @@ def _respelt(text: bytes, radix: int, bits: int, place: str) -> Iterator[bytes]:
             value = int(found[1] + (digits or b"0"), radix)
         if value is None or not -(1 << bits - 1) <= value < 1 << bits:
             shown = token[:20].decode("ascii", "replace")
-            unknown = "is unknown: nothing was written there" if set(token.lower()) & set(b"xz") else "is not a word"
+            unknown = "is unknown, x or z" if set(token.lower()) & set(b"xz") else "is not a word"
+            unknown = NOTHING if set(token) <= set(b"xz") else unknown
             raise FileError(
                 RULE, f"{place}: word {number}", unknown, shown, f"wanted a number of {bits} bits in radix {radix}"
             )
