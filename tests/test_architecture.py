@@ -33,9 +33,10 @@ engines graph
 formats
 simulation importers activations
 metrics
-conversion rate_coding
+conversion rate_coding coverage
 verification
-hardware
+vectors
+conformance
 reports
 cli
 """.split("\n")[1:-1]
