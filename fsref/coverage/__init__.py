@@ -1,1 +1,1 @@
-"""What of the law a stimulus has met: bins, which are reached, which never can be, and stimuli that aim at them (COVER)."""
+"""Bins of the law: which a stimulus has reached, which none can reach, and stimuli that aim at them (COVER)."""

@@ -88,6 +88,11 @@ def case_of(net: Network, scope: str, unit: str, given: Mapping[Key, Any], **abo
     if set(given) != set(inputs):
         raise UsageError("VECTOR-1", "given", "wanted", sorted(given), f"{inputs}")
     arrays = {key: np.asarray(given[key], np.int64) for key in inputs}
+    for (of, what), array in arrays.items():
+        if array.shape != (net[of].neurons,):
+            raise UsageError(
+                "VECTOR-1", f"given {of}.{what}", "has another shape", array.shape, f"({net[of].neurons},)"
+            )
     made = following(net, {key: array[None] for key, array in arrays.items()})
     expected = {key: made[key][0].astype(np.int64) for key in outputs}
     return Case(net, scope, unit, arrays, expected, **about)
