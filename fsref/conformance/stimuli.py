@@ -10,7 +10,6 @@ from fsref.conformance.greeting import Greeting
 from fsref.conformance.suspects import arrays_of
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, MaxPool
 from fsref.vectors.case import Case, case_of, wanted
 from fsref.verification.aims import aimed, corners
 
@@ -23,9 +22,9 @@ def units(net: Network, scope: str) -> list[str]:
         case "population":
             return [p.name for p in net.integrating]
         case "max_pool":
-            return [p.name for p in net.populations if isinstance(p, MaxPool)]
+            return [p.name for p in net.pools]
         case "neuron":
-            return [p.name for p in net.populations if isinstance(p, FS)]
+            return [p.name for p in net.fs]
         case _:
             return [net.populations[-1].name]
 

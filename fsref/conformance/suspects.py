@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.conformance.driven import DIFFERS, Driven
-from fsref.law.populations import Input
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.vectors.case import Case
@@ -86,7 +85,7 @@ def arrays_of(cases: Sequence[Case]) -> dict[Key, NDArray[Any]]:
     arrays |= {(source, "spikes"): np.zeros((len(cases), net[source].neurons), np.int64) for source in silent}
     arrays |= following(net, {key: values for key, values in arrays.items() if not opened or key[1] == "opening"})
     for p in net.populations:
-        trains = arrays.get((p.name, "spikes"), arrays.get((p.name, "codes")) if isinstance(p, Input) else None)
+        trains = arrays.get((p.name, "spikes"), arrays.get((p.name, "codes")) if p is net.input else None)
         if trains is not None and p.name in net.code_weights:
             arrays[p.name, "spikes"] = trains = trains.astype(np.int64)
             z = trains.reshape(-1, 1, *p.shape) >> np.arange(net.steps[p.name] - 1, -1, -1).reshape(-1, 1, 1, 1) & 1
