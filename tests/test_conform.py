@@ -23,6 +23,7 @@ from fsref import Dense, Network, save
 from fsref.cli.main import main
 from fsref.conformance import conform
 from fsref.conformance.device import Broken, Process
+from fsref.conformance.drawn import drawn
 from fsref.conformance.drive import STARTS, Drive
 from fsref.conformance.frames import load_frame, to_hex
 from fsref.conformance.greeting import GREETING, Greeting
@@ -92,8 +93,9 @@ def test_networks_that_are_drawn_follow_the_cases() -> None:
     reports = [conform(command, examples=4) for _ in range(2)]
     ids = [[one.id for one in report.driven] for report in reports]
     assert ids[0] == ids[1] and len(ids[0]) >= 4 and reports[0].agrees
-    nets = {one.case.net.id: one.case.net for one in reports[0].driven if one.case}
-    assert len(nets) > 1 and {k for net in nets.values() for k in net.steps.values() if k} <= {2, 3}
+    assert len({one.network for one in reports[0].driven}) > 1
+    drawn_cases = list(drawn(Greeting.of({"steps": [2, 3]}), None, 4))
+    assert {k for case in drawn_cases for k in case.net.steps.values() if k} <= {2, 3}
 
 
 def minus_128() -> Network:
@@ -157,7 +159,7 @@ def test_a_device_in_verilog(tmp_path: Path) -> None:
     assert conform(right := built("NONE"), net, "hex", examples=20).agrees
     for bug in ("SATURATE", "ABOVE", "STALE", "WIDTH"):
         report = conform(built(bug), net, "hex", cases=AIMED, examples=0)
-        assert report.first is not None and report.first.population == "hid", bug
+        assert report.first is not None and report.first.place == "hid", bug
     for other in (None, minus_128()):
         with pytest.raises(UsageError, match="holds another network"):
             conform(right, other, "hex")
@@ -178,7 +180,7 @@ def test_isolated_scopes_name_the_unit(scope: str) -> None:
     wrong = conform(lambda net, given: {k: v + 1 for k, v in arrays(case).items()}, cases=[case], examples=0,
                     greeting={"scopes": [scope]})  # fmt: skip
     explanation = wrong.explanation()
-    assert wrong.first is not None and wrong.first.population == "hid" and explanation is not None
+    assert wrong.first is not None and wrong.first.place in ("hid", "in->hid") and explanation is not None
     assert (explanation.synapses == 0) == (scope == "neuron")
     assert (explanation.steps == ()) == (scope == "projection")
 

@@ -96,7 +96,7 @@ def _driven(
     first: Driven | None = None
     before: tuple[Case, ...] = ()
     for one in drive.through(chain(_witnessed(cases, rejects), _examples(drive.greeting, net, examples))):
-        found.append(one)
+        found.append(one.brief())
         evidence.add(one)
         if first is None and not one.passed:
             first, before = one, tuple(drive.since)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -26,6 +27,7 @@ from fsref.conformance.wire import Refused
 from fsref.errors import UsageError
 from fsref.vectors.case import Case
 
+KEPT = 2**24  # integers expected of cases that are kept since a start
 STARTS = 3  # in a row behind which nothing was answered
 
 
@@ -62,7 +64,8 @@ class Drive:
         self.device, self.ended = device, ""
         self.running, self.answered = True, False  # since its last start
         self.idle = 0  # starts in a row behind which nothing was answered
-        self.since: list[Case] = []  # cases asked since its last start
+        self.since: deque[Case] = deque()  # cases asked since its last start
+        self.held = 0  # integers of these
         try:
             self.greeting = device.greet()
         except Broken as error:
@@ -87,7 +90,7 @@ class Drive:
         """The verdict of one case or reject by a device that runs."""
         begun = perf_counter()
         if isinstance(one, Case):
-            self.since.append(one)
+            self._asked(one)
         found = self._case(one) if isinstance(one, Case) else self._reject(one)
         if found.verdict in ANSWERED:
             self.idle, self.answered = 0, True
@@ -95,6 +98,13 @@ class Drive:
             self.idle += not self.answered
             self.running = self.answered = False
         return replace(found, seconds=perf_counter() - begun)
+
+    def _asked(self, case: Case) -> None:
+        """Note what was asked since the last start, the last of it where it is much."""
+        self.since.append(case)
+        self.held += case_size(case)
+        while self.held > KEPT and len(self.since) > 1:
+            self.held -= case_size(self.since.popleft())
 
     def _ready(self) -> bool:
         """Whether the device runs, started anew where it was ended; else `ended` says why it does not."""
@@ -107,7 +117,8 @@ class Drive:
             except Broken:
                 pass
             self.idle += not self.running
-            self.since = []
+            self.since.clear()
+            self.held = 0
         return True
 
     def fails(self, cases: Sequence[Case]) -> bool:
@@ -122,17 +133,22 @@ class Drive:
             for observed in self.device.answers(case):
                 difference = first_difference(case, observed)
                 if difference is not None:
-                    return Driven(case.id, case.scope, DIFFERS, "", "", case, observed, difference)
+                    return Driven.of(case, DIFFERS, observed=observed, difference=difference)
         except Refused as error:
-            return Driven(case.id, case.scope, REFUSED, str(error), "", case)
+            return Driven.of(case, REFUSED, told=str(error))
         except Broken as error:
-            return Driven(case.id, case.scope, error.verdict, error.told, error.said, case)
-        return Driven(case.id, case.scope, PASS, "", "", case, observed)
+            return Driven.of(case, error.verdict, told=error.told, said=error.said)
+        return Driven.of(case, PASS, observed=observed)
 
     def _reject(self, reject: Reject) -> Driven:
         try:
             refused = self.device.refuses(reject)
         except Broken as error:
-            return Driven(reject.id, REJECTS, error.verdict, error.told, error.said)
+            return Driven(reject.id, REJECTS, error.verdict, told=error.told, said=error.said)
         told = "" if refused else f"it is to be refused [{reject.rule}]"
-        return Driven(reject.id, REJECTS, PASS if refused else ACCEPTED, told)
+        return Driven(reject.id, REJECTS, PASS if refused else ACCEPTED, told=told)
+
+
+def case_size(case: Case) -> int:
+    """How many integers a case expects."""
+    return sum(values.size for values in case.expected.values())

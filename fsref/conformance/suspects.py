@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.conformance.driven import DIFFERS, Driven
+from fsref.conformance.driven import DIFFERS, Driven, owner
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.vectors.case import Case
@@ -65,7 +65,7 @@ def _places(found: Driven) -> list[Place]:
     """Where an answer counts: in the population that differs, or in all that are right."""
     case = found.case
     assert case is not None
-    names = [found.population]
+    names = [owner(case.net, found.place)]
     if found.passed and case.scope == "network":
         names = [p.name for p in case.net.populations[1:]]
     unit = case.unit if case.scope == "projection" else ""

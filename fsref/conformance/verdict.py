@@ -115,9 +115,11 @@ class Report(Shown):
         if found.case is not None:
             told += [("network", f"{shown(found.case.net.name)} {found.case.net.id[:12]}".strip())]
         if found.difference is not None and found.case is not None:
-            p = found.case.net[found.population]
+            p = found.case.net[owner(found.case.net, found.place)]
             c, y, x = place_of(found.difference.neuron, p.shape)
             told += [("place", f"{p.name}, {p.kind}: channel {c}, row {y}, column {x}")]
+        if found.case is not None and found.case.aims:
+            told += [("aims at", "; ".join(found.case.aims[:FEW]))]
         told += [("says", found.said)] if found.said else []
         told += [] if self.alone else [("alone", LEFT)]
         told += [("or" if i else "hint", hint.text) for i, hint in enumerate(self.hints.hints)]
@@ -135,8 +137,8 @@ class Report(Shown):
         places: dict[tuple[str, str, str], list[Driven]] = {}
         for one in self.driven:
             if not one.passed:
-                places.setdefault((one.verdict, one.scope, one.population), []).append(one)
-        others = [found for found in places.values() if found[0] is not self.first]
+                places.setdefault((one.verdict, one.scope, one.place), []).append(one)
+        others = [found for found in places.values() if self.first is None or found[0].id != self.first.id]
         told = [
             ("and" if i else "also", f"{found[0]}" + (f"; {len(found) - 1:,} more so" if len(found) > 1 else ""))
             for i, found in enumerate(others[:FEW])
