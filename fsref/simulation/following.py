@@ -19,7 +19,8 @@ from fsref.simulation.recording import Key
 
 def following(net: Network, given: Mapping[Key, NDArray[Any]]) -> dict[Key, NDArray[Any]]:
     """Every observable that follows from what is `given`: arrays (B, neurons), membranes (B, K, neurons), of the
-    populations of which nothing is given and all sources are known (OBS-1).
+    populations of which nothing is given and all sources are known, and the sums of projections whose source is known
+    (OBS-1).
 
     Given are of a population its "spikes" (train words) or, of the input, its "codes"; or of one that integrates its
     "opening", from which what it fires follows.
@@ -34,6 +35,10 @@ def following(net: Network, given: Mapping[Key, NDArray[Any]]) -> dict[Key, NDAr
             continue
         opening = given.get((p.name, "opening"))
         if opening is None and not (net.sources(p.name) and spikes.keys() >= set(net.sources(p.name))):
+            for name, q in net.into(p.name).items():
+                if q.source in spikes:
+                    sums = reference.delivered(spikes[q.source], net.code_weights[q.source], q, p.shape)
+                    found[name, "sums"] = sums.reshape(len(sums), -1)
             continue
         made: dict[str, NDArray[Any]] = {}
         match p:
@@ -47,8 +52,8 @@ def following(net: Network, given: Mapping[Key, NDArray[Any]]) -> dict[Key, NDAr
                 if opening is not None:
                     v = opening.astype(np.int64).reshape(shape)
                 else:
-                    v, sums = reference.opening(net, p, spikes)
-                    found |= {(name, "sums"): total.reshape(len(total), -1) for name, total in sums.items()}
+                    v, delivered = reference.opening(net, p, spikes)
+                    found |= {(name, "sums"): total.reshape(len(total), -1) for name, total in delivered.items()}
                     made["opening"] = v
                 if isinstance(p, FS):  # a readout does not fire
                     spikes[p.name], membranes, made["codes"] = reference.fire(v, p.table)
