@@ -1,0 +1,101 @@
+"""How many bins of a network were reached: counts that add, a table, JSON (COVER-2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fsref.coverage.group import Bits, Group
+from fsref.errors import RangeError, UsageError
+from fsref.law.network import Network
+from fsref.tables import Sheet, Shown, plural
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Coverage(Shown):
+    """The bins of a network that were reached: `reached`, an array for each of `groups`, in its shape. `a | b` is what
+    either reached. Errors: RangeError [COVER-2] for a bin that is reached and proved unreachable.
+    """
+
+    net: Network
+    groups: Sequence[Group]
+    reached: Sequence[Bits]
+
+    def __post_init__(self) -> None:
+        for group, reached in zip(self.groups, self.reached, strict=True):
+            wrong = reached & group.unreachable
+            if wrong.any():
+                at = group.bin(int(wrong.reshape(-1).argmax()))
+                problem = f"{group.what}: reached, though no stimulus of this network reaches it: {group.reason}"
+                limit = "what was observed is not of this network, or fsref is wrong"
+                raise RangeError("COVER-2", group.place, problem, at or None, limit)
+
+    def __or__(self, other: Coverage) -> Coverage:
+        if self.net.id != other.net.id:
+            raise UsageError("COVER-2", "coverage", "is of another network", other.net.id, f"expected {self.net.id}")
+        # What either proved (gcd of a search) holds for both.
+        groups = [a if a.unreachable.sum() >= b.unreachable.sum() else b for a, b in zip(self.groups, other.groups)]
+        return Coverage(self.net, groups, [a | b for a, b in zip(self.reached, other.reached, strict=True)])
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """The bins reached, proved unreachable, and not reached."""
+        return _counts(self.groups, self.reached)
+
+    @property
+    def by_rule(self) -> dict[str, tuple[int, int, int]]:
+        """The bins reached, proved unreachable, and not reached, of each rule, in the order of the groups."""
+        found: dict[str, tuple[int, int, int]] = {}
+        for rule in dict.fromkeys(group.rule for group in self.groups):
+            mine = [(g, r) for g, r in zip(self.groups, self.reached, strict=True) if g.rule == rule]
+            found[rule] = _counts(*zip(*mine, strict=True))
+        return found
+
+    def missed(self) -> list[tuple[Group, Bits]]:
+        """The groups with bins that are neither reached nor proved unreachable, and these."""
+        left = ((g, ~(r | g.unreachable)) for g, r in zip(self.groups, self.reached, strict=True))
+        return [(group, bins) for group, bins in left if bins.any()]
+
+    @property
+    def line(self) -> str:
+        """The coverage in one line."""
+        reached, unreachable, left = self.counts
+        share = f"{100 * reached / max(1, reached + left):.1f} %"
+        told = f"{reached:,} of {plural(reached + left, 'bin')} reached ({share}), {unreachable:,} unreachable"
+        return told
+
+    def sheet(self) -> Sheet:
+        """The coverage as a table: a line for each group."""
+        rows: list[tuple[object, ...]] = []
+        for group, reached in zip(self.groups, self.reached, strict=True):
+            hit, never, left = _counts([group], [reached])
+            first = group.bin(int((~(reached | group.unreachable)).reshape(-1).argmax())) if left else ""
+            why = group.reason if never else ""
+            rows.append((group.rule, group.place, group.what, hit, hit + left, never or None, why, first))
+        head = ("rule", "place", "what", "reached", "of", "unreachable", "why", "first not reached")
+        return Sheet(f"coverage of {self.net.name or 'a network'}", head, rows, left=3, below=[("coverage", self.line)])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The coverage as JSON values: counts in all, by rule and by group, with the first bin not reached."""
+        names = ("reached", "unreachable", "not_reached")
+        each = []
+        for group, reached in zip(self.groups, self.reached, strict=True):
+            counts = dict(zip(names, _counts([group], [reached]), strict=True))
+            left = ~(reached | group.unreachable)
+            first = group.bin(int(left.reshape(-1).argmax())) if counts["not_reached"] else None
+            about = {"rule": group.rule, "place": group.place, "what": group.what}
+            why = group.reason if counts["unreachable"] else None
+            each.append({**about, **counts, "why": why, "first_not_reached": first})
+        rules = {rule: dict(zip(names, counts, strict=True)) for rule, counts in self.by_rule.items()}
+        whole = dict(zip(names, self.counts, strict=True))
+        return {"network": self.net.id, **whole, "rules": rules, "groups": each}
+
+
+def _counts(groups: Sequence[Group], reached: Sequence[Bits]) -> tuple[int, int, int]:
+    """The bins reached, proved unreachable, and not reached."""
+    hit = sum(int(np.count_nonzero(bins)) for bins in reached)
+    never = sum(int(np.count_nonzero(group.unreachable)) for group in groups)
+    return hit, never, sum(group.unreachable.size for group in groups) - hit - never
