@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
 from itertools import groupby
+from typing import TypeAlias
 
 import numpy as np
 
+from fsref.coverage.bins import reached
+from fsref.coverage.coverage import Coverage
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, MaxPool
+from fsref.law.populations import MaxPool
 from fsref.limits.chip import Limits
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
@@ -18,22 +22,22 @@ from fsref.vectors.case import SCOPES, Case, case_of, wanted
 from fsref.vectors.drawing import Draws, membranes
 from fsref.vectors.flags import flagged
 from fsref.vectors.forms import forms, made
-from fsref.vectors.met import Bin, met
 from fsref.vectors.placing import codes, placed, stimuli
 from fsref.vectors.room import Room
 from fsref.verification.aims import aimed, corners
 
+Gain: TypeAlias = tuple[object, ...]
 MOST = 100  # cases of level 1
 TURNS = {1: 2, 2: 6}  # networks of each form, by level
 
 
 @dataclass(eq=False)
 class Candidate:
-    """A case, the bins that it meets, and what it would show: (mistake, observable)."""
+    """A case, and what it adds: kinds of bins, and bins that it meets and mistakes that it shows."""
 
     case: Case
-    bins: set[Bin]
-    gains: set[tuple[str, ...]] = field(default_factory=set)
+    kinds: set[Gain]
+    gains: set[Gain]
 
 
 def units(net: Network, scope: str) -> list[str]:
@@ -64,10 +68,16 @@ def cases_of(net: Network, images: Sequence[Ints], scopes: Sequence[str]) -> Ite
 
 
 def openings(net: Network, turns: int) -> Iterator[Case]:
-    """Neuron cases whose openings are the membranes of each row one after the other, as many turns."""
+    """Neuron cases whose openings are the membranes of each row that the network can reach (RANGE-2), one after the
+    other, as many turns.
+    """
     for p in net.fs:
         T, h, _ = p.table.rows(p.shape[0])
-        rows = [membranes(*row) for row in zip(T.tolist(), h.tolist(), strict=True)]
+        ends = net.ranges[p.name].opening.tolist()
+        rows = [
+            [v for v in membranes(*row) if low <= v <= high] or [low]
+            for *row, (low, high) in zip(T.tolist(), h.tolist(), ends, strict=True)
+        ]
         size, n = p.shape[1] * p.shape[2], p.neurons
         for turn in range(turns):
             v = [rows[i // size][(i + turn * n) % len(rows[i // size])] for i in range(n)]
@@ -87,7 +97,8 @@ def for_limits(chip: Limits, scopes: Sequence[str], level: int, seed: int) -> It
             net = placed(net, image, room, turn)
             images = [image, *stimuli(net, room, turn)]
             yield from cases_of(net, images, [s for s in scopes if s == "network"])
-            yield from cases_of(net, images[:1], [s for s in scopes if s not in ("network", "neuron")])
+            yield from cases_of(net, images, [s for s in scopes if s == "max_pool"])
+            yield from cases_of(net, images[:1], [s for s in scopes if s in ("population", "projection")])
             if "neuron" in scopes:
                 yield from openings(net, 2)
 
@@ -108,28 +119,61 @@ def weighed(found: Iterable[Case]) -> list[Candidate]:
     made: list[Candidate] = []
     for _, group in groupby(distinct, lambda case: (case.net.id, case.scope, case.unit)):
         same = list(group)
-        for case, shows in zip(same, flagged(same), strict=True):
-            bins = met(case)
-            gains = {(case.scope == "network", *b[:1], *b[2:]) for b in bins}  # type: ignore[misc]
-            form = case.net.name.partition("_")[0]
-            gains |= {(case.scope == "network", flag, what) for flag, keys in shows.items() for _, what in keys}
-            gains |= {(case.scope == "network", flag, form) for flag in shows}
-            aims = sorted({" ".join(b[:3]) for b in bins})
-            rules = sorted({b[0] for b in bins}, key=lambda rule: (rule.rpartition("-")[0], len(rule), rule))
-            made.append(Candidate(replace(case, aims=aims, rules=rules, flags=sorted(shows)), bins, gains))
+        made += [weigh(case, shows) for case, shows in zip(same, flagged(same), strict=True)]
     return made
 
 
+def weigh(case: Case, shows: Mapping[str, set[Key]]) -> Candidate:
+    """A case with the bins that it meets (COVER-1), and the mistakes that it shows with the observables in which."""
+    net = case.net
+    form = net.name.partition("_")[0]
+    gains: set[Gain] = {(case.scope, flag, what) for flag, keys in shows.items() for _, what in keys}
+    gains |= {(case.scope, flag, form) for flag in shows}
+    coverage = covered([case])
+    aims: dict[str, Gain] = {}
+    for group, bins in zip(coverage.groups, coverage.reached, strict=True):
+        if not bins.any() or group.rule == "OBS-1":
+            continue
+        aims[f"{group.rule} {group.place} {group.what}"] = (group.rule, group.what)
+        steps = net.steps.get(group.place, 0)
+        which = [form] if group.what == "weight used" else map(group.bin, np.flatnonzero(bins).tolist())
+        gains |= {(case.scope, group.rule, group.what, steps, one) for one in which}
+    rules = dict.fromkeys(str(rule) for rule, _ in aims.values())
+    return Candidate(
+        replace(case, aims=tuple(aims), rules=tuple(rules), flags=tuple(sorted(shows))),
+        {(case.scope, *kind) for kind in aims.values()},
+        gains,
+    )
+
+
+def covered(same: Sequence[Case]) -> Coverage:
+    """The bins that cases of one network, scope and unit reach, one behind another (COVER-1)."""
+    given, expected = (
+        {key: np.stack([getattr(case, side)[key] for case in same]) for key in getattr(same[0], side)}
+        for side in ("given", "expected")
+    )
+    return reached(same[0].net, given | expected, given.keys() if same[0].scope != "network" else frozenset())
+
+
 def ordered(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates, at each place the one that adds most to those before it."""
-    left, have, found = list(candidates), set[tuple[str, ...]](), list[Candidate]()
-    while left:
-        best = max(range(len(left)), key=lambda i: len(left[i].gains - have))
-        if not left[best].gains - have:
-            return found + left
-        found.append(left.pop(best))
-        have |= found[-1].gains
-    return found
+    """The candidates: first those that together reach each kind of bin, then at each place the one that adds most to
+    those before it; once nothing is added, or there are `MOST`, the rest as they come.
+    """
+    found: list[int] = []
+    for part in ("kinds", "gains"):
+        sets = [getattr(candidate, part) for candidate in candidates]
+        have = set().union(*(sets[i] for i in found))
+        heap = [(-len(gains - have), i) for i, gains in enumerate(sets) if i not in found]
+        heapify(heap)
+        while heap and len(found) < MOST:
+            _, best = heappop(heap)
+            adds = len(sets[best] - have)
+            if adds and heap and -adds > heap[0][0]:  # less than when it was last looked at
+                heappush(heap, (-adds, best))
+            elif adds:
+                found.append(best)
+                have |= sets[best]
+    return [candidates[i] for i in (*found, *sorted(set(range(len(candidates))) - set(found)))]
 
 
 def together(chosen: Sequence[Candidate]) -> list[Case]:
@@ -138,15 +182,3 @@ def together(chosen: Sequence[Candidate]) -> list[Case]:
     for candidate in chosen:
         rows.setdefault(candidate.case.net.id, []).append(candidate.case)
     return [case for row in rows.values() for case in row]
-
-
-def counted(candidates: Iterable[Candidate]) -> Mapping[str, set[str]]:
-    """What is met of each rule."""
-    found: dict[str, set[str]] = {}
-    for candidate in candidates:
-        for rule, _, what, _ in candidate.bins:
-            found.setdefault(rule, set()).add(what)
-    return found
-
-
-_ = (FS, Key)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.law.populations import FS, Input, Readout
 from fsref.simulation.following import following
@@ -14,6 +16,7 @@ from fsref.verification.causes import CAUSES
 from fsref.verification.scene import Cause, Effect, Scene
 
 OF_SUMS = ("PROJ-", "NET-3", "NET-7", "FS-4", "RUN-")  # rules whose mistakes show in what a projection delivers
+Observed: TypeAlias = dict[str, NDArray[Any]]  # by observable, shaped as effects are
 OBSERVED = ("spikes", "membranes", "codes")
 
 
@@ -31,15 +34,16 @@ def flagged(cases: Sequence[Case]) -> list[dict[str, set[Key]]]:
         judged = [target] * (len(net.into(target)) == 1)
     for name in judged:
         scene = scene_of(cases[0], name, arrays)
+        right = right_of(scene)
         for cause in CAUSES:
             for effect in cause.follow(scene):
-                for key, differs in shown(scene, scope, cause, effect):
+                for key, differs in shown(scene, right, scope, cause, effect):
                     for case in np.flatnonzero(differs).tolist():
                         found[case].setdefault(cause.name, set()).add(key)
     return found
 
 
-def scene_of(case: Case, name: str, arrays: dict[Key, np.ndarray]) -> Scene:
+def scene_of(case: Case, name: str, arrays: dict[Key, NDArray[Any]]) -> Scene:
     """The scene of a population in what was observed, arrays (B, neurons)."""
     net = case.net
     p, codes, trains = net[name], {}, {}
@@ -64,7 +68,9 @@ def scene_of(case: Case, name: str, arrays: dict[Key, np.ndarray]) -> Scene:
     return Scene(net, p, codes, trains, opening, {})
 
 
-def shown(scene: Scene, scope: str, cause: Cause, effect: Effect) -> list[tuple[Key, np.ndarray]]:
+def shown(
+    scene: Scene, right: Observed, scope: str, cause: Cause, effect: Effect
+) -> list[tuple[Key, NDArray[np.bool_]]]:
     """In which observables of a scope an effect differs from what is right, with the images (B,) in which it does."""
     name = scene.population.name
     opened = effect.opening is not None and not np.array_equal(effect.opening, scene.opening)
@@ -73,17 +79,14 @@ def shown(scene: Scene, scope: str, cause: Cause, effect: Effect) -> list[tuple[
         return [((name, "sums"), unlike(effect.opening, scene.opening))] if opened and told else []
     if scope == "neuron" and opened:
         return []
-    right = following_of(scene)
     wrongs = [(what, getattr(effect, what)) for what in ("opening", *OBSERVED)]
-    return [
-        ((name, what), unlike(wrong, right[what])) for what, wrong in wrongs if wrong is not None and what in right
-    ]
+    return [((name, what), unlike(wrong, right[what])) for what, wrong in wrongs if wrong is not None and what in right]
 
 
-def following_of(scene: Scene) -> dict[str, np.ndarray]:
+def right_of(scene: Scene) -> Observed:
     """What is right in a scene by observable, shaped as effects are."""
     p = scene.population
-    found: dict[str, np.ndarray] = {"codes": scene.codes[p.name]} if p.name in scene.codes else {}
+    found: Observed = {"codes": scene.codes[p.name]} if p.name in scene.codes else {}
     if scene.opening is not None:
         found["opening"] = scene.opening
     if isinstance(p, FS) and scene.opening is not None:
@@ -98,9 +101,9 @@ def following_of(scene: Scene) -> dict[str, np.ndarray]:
     return found
 
 
-def unlike(wrong: np.ndarray, right: np.ndarray) -> np.ndarray:
+def unlike(wrong: NDArray[Any], right: NDArray[Any]) -> NDArray[np.bool_]:
     """Which images (B,) differ; all, where the shapes do."""
     if wrong.shape != right.shape:
         return np.ones(len(right), bool)
-    differs: np.ndarray = (wrong != right).reshape(len(right), -1).any(axis=1)
+    differs: NDArray[np.bool_] = (wrong != right).reshape(len(right), -1).any(axis=1)
     return differs

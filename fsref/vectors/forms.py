@@ -195,5 +195,3 @@ def made(form: Form, room: Room) -> Network | None:
         except (NetworkError, UsageError):
             continue
     return None
-
-

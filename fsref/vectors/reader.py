@@ -117,7 +117,9 @@ class _Reading:
         self._texts([found["pack"], found["fsref"], found["spec_version"]], "pack")
         self._texts(found["not_found"], "not_found")
         bins = found["bins"]
-        counts = [c.values() if isinstance(c, dict) else [c] for c in bins.values()] if isinstance(bins, dict) else [[""]]
+        counts = (
+            [c.values() if isinstance(c, dict) else [c] for c in bins.values()] if isinstance(bins, dict) else [[""]]
+        )
         if any(type(count) is not int for each in counts for count in each):
             self.refuse("bins are no counts by rule")
         try:

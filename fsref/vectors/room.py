@@ -103,5 +103,3 @@ class Room:
         """Nothing, when the chip can do all of a network. Errors: NetworkError."""
         for found in misfits(net, self.chip):
             raise NetworkError("CHIP-2", found.where, found.breaks, found.value, found.allowed)
-
-
