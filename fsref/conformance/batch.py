@@ -48,8 +48,8 @@ class Files:
             given, answered, said = (Path(folder) / name for name in ("in", "out", "said"))
             given.write_text("".join(f"{to_hex(words)}\n" for words in (*self.asked, bye)), encoding="ascii")
             with open(said, "wb") as errors:
-                streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": errors.fileno()}
-                process = started([*self.command, str(given), str(answered)], **streams)
+                command, nothing = [*self.command, str(given), str(answered)], subprocess.DEVNULL
+                process = started(command, nothing, nothing, errors.fileno())
             try:
                 code: int | None = process.wait(self.timeout)
             except subprocess.TimeoutExpired:

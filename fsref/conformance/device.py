@@ -43,10 +43,12 @@ def command_of(given: str | Sequence[str]) -> list[str]:
     return words
 
 
-def started(command: Sequence[str], **streams: int) -> subprocess.Popen[bytes]:
+def started(command: Sequence[str], stdin: int, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
     """A process of its own group. Errors: UsageError where it cannot be started."""
     try:
-        return subprocess.Popen(list(command), bufsize=0, start_new_session=True, **streams)  # type: ignore[call-overload]
+        return subprocess.Popen(
+            list(command), bufsize=0, start_new_session=True, stdin=stdin, stdout=stdout, stderr=stderr
+        )
     except (OSError, ValueError) as error:
         told = getattr(error, "strerror", None) or str(error)
         raise UsageError("CONFORM-6", "device", f"cannot be started: {told}", command[0], INSTALL) from None
@@ -89,7 +91,7 @@ class Process:
         """Nothing; then the device runs anew. Errors: UsageError."""
         self.stop()
         pipe = subprocess.PIPE
-        self.process = process = started(self.command, stdin=pipe, stdout=pipe, stderr=pipe)
+        self.process = process = started(self.command, pipe, pipe, pipe)
         self.selector = selectors.DefaultSelector()
         assert process.stdin and process.stdout and process.stderr
         for stream in (process.stdin, process.stdout, process.stderr):
@@ -160,9 +162,7 @@ class Process:
             if not open_ and reply is None:
                 told = f"behind {len(self.buffer)} bytes of a reply" if self.buffer else "without a reply"
                 code = self._code(deadline)
-                raise self.broken(
-                    Broken("silence", f"closed its output {told}") if code is None else ended(code, told)
-                )
+                raise self.broken(Broken("silence", f"closed its output {told}") if code is None else ended(code, told))
             if monotonic() >= deadline:
                 told = f"no whole reply in {self.timeout:g} s; {len(self.buffer)} bytes of one"
                 raise self.broken(Broken("timeout", told))

@@ -42,13 +42,17 @@ class Greeting(Brief):
         for key in plain:
             if key not in known:
                 raise UsageError("CONFORM-2", place, "unknown key", key, nearest(str(key)[:64], known))
-        scopes, network, version = (plain.get(key, default) for key, default in zip(OWN, (["network"], "", ""), strict=True))
+        scopes, network, version = (
+            plain.get(key, default) for key, default in zip(OWN, (["network"], "", ""), strict=True)
+        )
         if not isinstance(scopes, list | tuple) or not scopes or any(scope not in SCOPES for scope in scopes):
             raise UsageError("CONFORM-2", f"{place} scopes", "not a list of scopes", scopes, ", ".join(SCOPES))
         if not isinstance(network, str) or network and (len(network) != 64 or set(network) - set("0123456789abcdef")):
             raise UsageError("CONFORM-2", f"{place} network", "no id of a network", network, "64 hexadecimal digits")
         if not isinstance(version, str) or len(version) > MAX_VERSION:
-            raise UsageError("CONFORM-2", f"{place} version", "not a text", version, f"at most {MAX_VERSION} characters")
+            raise UsageError(
+                "CONFORM-2", f"{place} version", "not a text", version, f"at most {MAX_VERSION} characters"
+            )
         limits = from_dict({key: value for key, value in plain.items() if key not in OWN}, place)
         return cls(limits, tuple(dict.fromkeys(scopes)), network, version)
 

@@ -1,0 +1,130 @@
+"""What `conform` found: how a device did, and of its first failure all that helps to find it (CONFORM-6)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fsref.conformance.driven import PASS, VERDICTS, Driven, owner
+from fsref.conformance.greeting import Greeting
+from fsref.conformance.suspects import arrays_of
+from fsref.errors import shown
+from fsref.simulation.difference import RULES
+from fsref.tables import Fact, Sheet, Shown, plural
+from fsref.vectors.case import Case
+from fsref.verification import causes
+from fsref.verification.explain import explained, place_of
+from fsref.verification.explanation import Explanation
+
+FEW = 8  # other failures that are told in words
+JUDGING = {"network": "chained"}  # a device that feeds itself; isolated in the other scopes
+
+
+@dataclass(frozen=True, repr=False)
+class Report(Shown):
+    """How a device did: `device` names it, `greeting` what it said of itself; `driven` is the verdict of every case and
+    reject in the order driven, `first` the first that is no pass, with the cases `before` it since the device started;
+    `hints` the causes that fit it, and `ended` says why cases were left out, or "".
+    """
+
+    device: str
+    greeting: Greeting
+    driven: tuple[Driven, ...]
+    first: Driven | None = None
+    before: tuple[Case, ...] = ()
+    hints: causes.Judged = causes.Judged()  # noqa: RUF009 - frozen
+    ended: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every case passed, and none was left out."""
+        return self.first is None and not self.ended
+
+    @property
+    def line(self) -> str:
+        """How it did, in a line."""
+        failed = sum(not one.passed for one in self.driven)
+        count = f"{plural(len(self.driven), 'case')} driven"
+        told = (
+            f"{count}, all pass" if not failed else f"{failed:,} of {count} {'does' if failed == 1 else 'do'} not pass"
+        )
+        return f"{shown(self.device)}: {told}" + (f"; ended: {self.ended}" if self.ended else "")
+
+    def __repr__(self) -> str:
+        return f"<Report: {self.line}>"
+
+    @property
+    def counts(self) -> dict[str, Counter[str]]:
+        """How many cases have each verdict, by scope."""
+        found: dict[str, Counter[str]] = {}
+        for one in self.driven:
+            found.setdefault(one.scope, Counter())[one.verdict] += 1
+        return found
+
+    def explanation(self) -> Explanation | None:
+        """The neuron that differs first: what is right there, step by step and synapse by synapse; None where nothing
+        differs.
+        """
+        found = self.first
+        if found is None or found.case is None or found.difference is None:
+            return None
+        case, at = found.case, found.difference
+        only = at.place if case.scope == "projection" else ""
+        arrays = arrays_of([case])
+        if case.scope == "neuron":
+            arrays = {key: values for key, values in arrays.items() if key[1] != "sums"}
+        return explained(case.net, case.net[owner(case.net, at.place)], at.neuron, arrays, f"case {case.id}", only)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain JSON values."""
+        explanation = self.explanation()
+        plain: dict[str, Any] = {"device": self.device, "greeting": self.greeting.to_dict(), "agrees": self.agrees}
+        plain |= {"case_count": len(self.driven), "ended": self.ended or None}
+        plain |= {"verdicts": {scope: dict(counts) for scope, counts in self.counts.items()}}
+        plain |= {"first": None if self.first is None else self.first.to_dict()}
+        plain |= {"explanation": None if explanation is None else explanation.to_dict()}
+        plain |= {"causes": [hint.name for hint in self.hints.hints], "hints": [h.text for h in self.hints.hints]}
+        return {**plain, "cases": [one.to_dict() for one in self.driven]}
+
+    def sheet(self) -> Sheet:
+        """The verdict and the first failure; below them how many cases of each scope have which verdict, other
+        failures, and the neuron that differs first.
+        """
+        explanation = self.explanation()
+        seen = [verdict for verdict in VERDICTS if any(counts[verdict] for counts in self.counts.values())]
+        rows = [
+            (scope, JUDGING.get(scope, "" if scope == "reject" else "isolated"), sum(counts.values()))
+            + tuple(counts[verdict] or None for verdict in seen)
+            for scope, counts in self.counts.items()
+        ]
+        more = (
+            [] if explanation is None else [replace(explanation.sheet(), title=f"right: {explanation.sheet().title}")]
+        )
+        head = ("scope", "judged", "cases", *seen)
+        return Sheet(self.line, head, rows, 2, above=self._first(), below=self._others(), more=more)
+
+    def _first(self) -> list[Fact]:
+        """What the device is, the first failure, and its causes."""
+        limits, greeting = self.greeting.limits, self.greeting
+        name = f"{limits.told}{f', {shown(greeting.version)}' if greeting.version else ''}"
+        told: list[Fact] = [("device", name)] if limits.name or greeting.version else []
+        found = self.first
+        if found is None:
+            return told
+        told += [("DIFFERS" if found.difference is not None else "WRONG", str(found))]
+        if found.difference is not None and found.case is not None:
+            rule = RULES[found.difference.observable]
+            p = found.case.net[owner(found.case.net, found.difference.place)]
+            c, y, x = place_of(found.difference.neuron, p.shape)
+            told += [("place", f"{p.name}, {p.kind}, c {c}, y {y}, x {x}; rule {rule}")]
+        told += [("says", found.said)] if found.said else []
+        told += [("or" if i else "hint", hint.text) for i, hint in enumerate(self.hints.hints)]
+        return told + ([("explains", str(self.hints))] if self.hints.hints else [])
+
+    def _others(self) -> list[Fact]:
+        """The failures behind the first."""
+        others: Sequence[Driven] = [one for one in self.driven if one.verdict != PASS and one is not self.first]
+        told = [("and" if i else "others", str(one)) for i, one in enumerate(others[:FEW])]
+        return [*told, *([("...", f"and {len(others) - FEW:,} more")] if len(others) > FEW else [])]
