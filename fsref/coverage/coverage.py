@@ -36,8 +36,7 @@ class Coverage(Shown):
     def __or__(self, other: Coverage) -> Coverage:
         if self.net.id != other.net.id:
             raise UsageError("COVER-2", "coverage", "is of another network", other.net.id, f"expected {self.net.id}")
-        # What either proved (gcd of a search) holds for both.
-        groups = [a if a.unreachable.sum() >= b.unreachable.sum() else b for a, b in zip(self.groups, other.groups)]
+        groups = [a | b for a, b in zip(self.groups, other.groups, strict=True)]
         return Coverage(self.net, groups, [a | b for a, b in zip(self.reached, other.reached, strict=True)])
 
     @property

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -37,6 +37,13 @@ class Group(Brief):
     def key(self) -> tuple[str, str, str]:
         """Rule, place and what is met: no two groups of a network have the same."""
         return self.rule, self.place, self.what
+
+    def __or__(self, other: Group) -> Group:
+        """The same bins, those unreachable that either proved so."""
+        if self is other or not (other.unreachable & ~self.unreachable).any():
+            return self
+        reasons = dict.fromkeys(reason for reason in (self.reason, other.reason) if reason)
+        return replace(self, unreachable=self.unreachable | other.unreachable, reason="; or ".join(reasons))
 
     def bin(self, index: int) -> str:
         """A bin in words, by its index in C order."""
@@ -94,3 +101,8 @@ def spike(words: Ints, step: int, steps: int) -> Ints:
     """The spikes, 0 or 1, of train words in a step (EVENT-2)."""
     bit: Ints = words >> (steps - 1 - step) & 1
     return bit
+
+
+def some(bits: ArrayLike, *axes: int) -> Bits:
+    """Whether any is set along these axes, of all without one."""
+    return np.asarray(np.any(np.asarray(bits, bool), axis=axes or None))

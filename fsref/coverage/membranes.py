@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fsref.coverage.group import Bits, Group, Seen, What
+from fsref.coverage.group import Bits, Group, Seen, What, some
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta
 from fsref.law.populations import FS, Readout
@@ -46,9 +46,9 @@ class Membranes:
         if isinstance(p, FS):
             yield from self._of_firing()
         else:
-            yield Group("NET-6", p.name, LEFT, (), ~np.array((self.final != 0).any()), NOTHING_LEFT)
-        for what, value in self.ends:
-            yield self._group("FS-5", what, (value < low) | (value > high))
+            yield Group("NET-6", p.name, LEFT, (), ~some(self.final != 0), NOTHING_LEFT)
+        for what, at in self.ends:
+            yield self._group("FS-5", what, (at < low) | (at > high))
         if self.ends:
             yield self._group("FS-5", BEYOND, high <= self.ends[-1][1])
         for what in (LOWEST, HIGHEST):
@@ -56,8 +56,8 @@ class Membranes:
         for (what, _), never in zip(SIGNS, (low >= 0, (low > 0) | (high < 0), high <= 0), strict=True):
             yield self._group("RANGE-2", what, never)
         for value in (0, 1):
-            never = ~np.array([has_bit(*self.hull, b, value) for b in range(self.bits)], bool)
-            yield Group("RANGE-6", p.name, f"bit of the membrane {value}", ("bit",), never, RANGES)
+            has = np.array([has_bit(*self.hull, bit, value) for bit in range(self.bits)], bool)
+            yield Group("RANGE-6", p.name, f"bit of the membrane {value}", ("bit",), ~has, RANGES)
 
     @property
     def hull(self) -> tuple[int, int]:
@@ -94,7 +94,7 @@ class Membranes:
         yield self._group("FS-4", NO_SPIKE, self.opening[:, 0] >= self.T.min(axis=1))
         yield self._group("FS-4", ALL_SPIKES, self.opening[:, 1] < (self.T + before_reset).max(axis=1))
         yield self._group("FS-4", RESIDUAL, none_left)
-        yield Group("NET-6", self.p.name, LEFT, (), np.array(none_left.all()), NOTHING_LEFT)
+        yield Group("NET-6", self.p.name, LEFT, (), np.asarray(none_left.all()), NOTHING_LEFT)
 
     def met(self, seen: Seen) -> dict[What, Bits]:
         """The bins that membranes met."""
@@ -106,28 +106,28 @@ class Membranes:
         made = seen.made(self.p.name, "opening") is not None
         if made:
             found |= self._opened(v)
-        for what, value in self.ends:
-            found["FS-5", what] = (v == value[:, None]).any(axis=(0, 2))
+        for what, at in self.ends:
+            found["FS-5", what] = some(v == at[:, None], 0, 2)
         if self.ends:
-            found["FS-5", BEYOND] = (v > self.ends[-1][1][:, None]).any(axis=(0, 2))
+            found["FS-5", BEYOND] = some(v > self.ends[-1][1][:, None], 0, 2)
         ends = self.final.T[:, :, None]
-        low, high = ((v == end).any(axis=(0, 2)) for end in ends)
+        low, high = (some(v == end, 0, 2) for end in ends)
         values = Values(self.bits, v)
         if isinstance(self.p, FS):
             for left in self._fired(v, found):
-                low, high = low | (left == ends[0]).any(axis=(0, 2)), high | (left == ends[1]).any(axis=(0, 2))
+                low, high = low | some(left == ends[0], 0, 2), high | some(left == ends[1], 0, 2)
                 values.see(left)
             v = left
         if made:
             found["RANGE-2", LOWEST], found["RANGE-2", HIGHEST] = low, high
-        for value, bits in enumerate(values.held):
-            found["RANGE-6", f"bit of the membrane {value}"] = bits
-        found["NET-6", LEFT] = np.array((v[:-1] != 0).any())
+        for value, held in enumerate(values.held):
+            found["RANGE-6", f"bit of the membrane {value}"] = held
+        found["NET-6", LEFT] = some(v[:-1] != 0)
         return found
 
     def _opened(self, v: Ints) -> dict[What, Bits]:
         """The signs of opening membranes (B, C, places)."""
-        return {("RANGE-2", what): (np.sign(v) == sign).any(axis=(0, 2)) for what, sign in SIGNS}
+        return {("RANGE-2", what): some(np.sign(v) == sign, 0, 2) for what, sign in SIGNS}
 
     def _fired(self, v: Ints, found: dict[What, Bits]) -> Iterator[Ints]:
         """The membranes (B, C, places) after each step, from opening ones; adds to what was found of firing."""
@@ -139,12 +139,11 @@ class Membranes:
         for t in range(steps):
             above = v - self.T[:, t, None]
             for what, beside in BESIDE:
-                by_step[what][:, t] = (above == beside).any(axis=(0, 2))
+                by_step[what][:, t] = some(above == beside, 0, 2)
             spikes = above >= 0
             for s, before in enumerate(fired):
                 if not decides[:, s].all():
-                    missed = before & ~spikes & (above >= -self.h[:, s, None])
-                    decides[:, s] |= missed.any(axis=(0, 2))
+                    decides[:, s] |= some(before & ~spikes & (above >= -self.h[:, s, None]), 0, 2)
             fired.append(spikes)
             none &= ~spikes
             every &= spikes
@@ -154,7 +153,7 @@ class Membranes:
             found["FS-2", what] = reached
         found["FS-3", DECIDES] = decides
         for what, bins in ((NO_SPIKE, none), (ALL_SPIKES, every), (RESIDUAL, v != 0)):
-            found["FS-4", what] = bins.any(axis=(0, 2))
+            found["FS-4", what] = some(bins, 0, 2)
 
 
 class Values:

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.coverage.group import Bits, Group, Seen, What
+from fsref.coverage.group import Bits, Group, Seen, What, some
 from fsref.coverage.synapses import taps
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -28,7 +28,7 @@ class Merge:
         groups = [Group("NET-5", p.name, ALONE, ("channel",), no_bias, "its bias is 0")]
         if len(self.into) > 1:
             reason = "no two sums into one channel can have both signs"
-            groups.append(Group("PROJ-6", p.name, SIGNS, (), ~np.array(self._may_differ(net)), reason))
+            groups.append(Group("PROJ-6", p.name, SIGNS, (), ~np.asarray(self._may_differ(net)), reason))
         self.groups = tuple(groups)
 
     def _may_differ(self, net: Network) -> bool:
@@ -39,20 +39,18 @@ class Merge:
             both = projection_bounds(q, source, spans(q, source, self.p.shape), (codes[:, 0], codes[:, 1]), exact=True)
             low, high = (end.reshape(len(end), -1) for end in both)
             ends.append((low.min(axis=1) < 0, high.max(axis=1) > 0))
-        return any(
-            bool((below & high).any() or (low & above).any()) for (below, above), (low, high) in combinations(ends, 2)
-        )
+        return any(bool((below & high | low & above).any()) for (below, above), (low, high) in combinations(ends, 2))
 
     def met(self, seen: Seen) -> dict[What, Bits]:
         """The bins met, where all sums, and all that was sent, are known."""
         found: dict[What, Bits] = {}
-        sums = [seen.made(name, "sums") for name in self.into]
-        if len(sums) > 1 and all(total is not None for total in sums):
-            below, above = (np.array([np.sign(total) == sign for total in sums]).any(axis=0) for sign in (-1, 1))
-            found["PROJ-6", SIGNS] = np.array((below & above).any())
+        sums = [total for name in self.into if (total := seen.made(name, "sums")) is not None]
+        if 1 < len(self.into) == len(sums):
+            below, above = (some([np.sign(total) == sign for total in sums], 0) for sign in (-1, 1))
+            found["PROJ-6", SIGNS] = some(below & above)
         v, trains = seen.made(self.p.name, "opening"), [seen.trains(q.source) for q in self.into.values()]
-        if v is not None and all(words is not None for words in trains):
-            spikes = [words != 0 for words in trains if words is not None]
+        spikes = [words != 0 for words in trains if words is not None]
+        if v is not None and len(spikes) == len(trains):
             found["NET-5", ALONE] = self._alone(v.reshape(-1, *self.p.shape), spikes)
         return found
 
@@ -65,19 +63,19 @@ class Merge:
         quiet = left.copy()
         for q, sent in zip(self.into.values(), spikes, strict=True):
             quiet &= ~_near(q, sent, self.p.shape)
-        found: Bits = quiet.any(axis=(0, 2, 3))
+        found = some(quiet, 0, 2, 3)
         left &= ~found[:, None, None]
         for q, sent in zip(self.into.values(), spikes, strict=True):
             at = np.nonzero(left)
             left[at] = ~_touched(q, sent, self.p.shape, at)
-        return found | left.any(axis=(0, 2, 3))
+        return found | some(left, 0, 2, 3)
 
 
 def _near(q: Projection, spikes: Bits, target: tuple[int, int, int]) -> Bits:
     """Whether any spike of (B, C, H, W) is where a neuron looks, whatever the weight, (B, O or 1, H_out, W_out)."""
     if isinstance(q, Dense):
-        return spikes.any(axis=(1, 2, 3), keepdims=True)
-    by_group = spikes.reshape(len(spikes), q.groups, -1, *spikes.shape[2:]).any(axis=2)
+        return some(spikes, 1, 2, 3)[:, None, None, None]
+    by_group = some(spikes.reshape(len(spikes), q.groups, -1, *spikes.shape[2:]), 2)
     near = np.zeros((len(spikes), q.groups, *target[1:]), bool)
     for _, _, to, place in taps(q, (q.groups, *spikes.shape[2:]), target):
         near[:, :, *to] |= by_group[:, :, *place]
@@ -89,8 +87,8 @@ def _touched(q: Projection, spikes: Bits, target: tuple[int, int, int], at: tupl
     image, o, y, x = at
     nonzero = q.weights != 0
     if isinstance(q, Dense):
-        sent = (spikes.any(axis=(2, 3)) if q.pooled else spikes.reshape(len(spikes), -1)).astype(np.float32)
-        return (sent @ nonzero.T.astype(np.float32) > 0)[image, o]
+        sent = (some(spikes, 2, 3) if q.pooled else spikes.reshape(len(spikes), -1)).astype(np.float32)
+        return np.asarray((sent @ nonzero.T.astype(np.float32))[image, o] > 0)
     inputs = np.arange(nonzero.shape[1])
     channel = (o // (target[0] // q.groups) * len(inputs))[:, None] + inputs
     touched = np.zeros(len(image), bool)
@@ -98,6 +96,6 @@ def _touched(q: Projection, spikes: Bits, target: tuple[int, int, int], at: tupl
     for r, c in np.ndindex(*q.kernel):
         v, u = y * q.stride[0] - top + r * q.dilation[0], x * q.stride[1] - left + c * q.dilation[1]
         inside = (v >= 0) & (v < spikes.shape[2]) & (u >= 0) & (u < spikes.shape[3])
-        sent = spikes[image[inside, None], channel[inside], v[inside, None], u[inside, None]]
-        touched[inside] |= (sent & nonzero[o[inside], :, r, c]).any(axis=1)
+        read = spikes[image[inside, None], channel[inside], v[inside, None], u[inside, None]]
+        touched[inside] |= some(read & nonzero[o[inside], :, r, c], 1)
     return touched

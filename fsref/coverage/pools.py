@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fsref.coverage.group import Bits, Group, Seen, What
+from fsref.coverage.group import Bits, Group, Seen, What, some
 from fsref.coverage.trains import sent
 from fsref.engines import reference
 from fsref.law.network import Network
@@ -26,21 +26,22 @@ class Pool:
 
     def _groups(self) -> Iterator[Group]:
         name, steps, trains = self.p.name, self.net.steps[self.p.name], sent(self.net)[self.p.source]
-        count = sum(there.astype(np.int64) for _, there in self._candidates(np.zeros((1, *self.source), np.int64)))
-        several, spikes = (count > 1).any(), any(words[-1] > 0 for words in trains)
+        places = list(self._candidates(np.zeros((1, *self.source), np.int64)))
+        count = np.sum([there for _, there in places], axis=0)
+        several, spikes = some(count > 1), some([words[-1] > 0 for words in trains])
         alone = "no window has two candidates, or its source never sends such trains"
         parts = np.zeros(steps, bool)
         for words in trains:
             parting = words[1:] ^ words[:-1]  # trains part first where neighbours do
             for t in range(steps):
                 parts[t] |= (parting >> (steps - 1 - t) == 1).any()
-        yield Group("POOL-1", name, TIE, (), ~np.array(several and spikes), alone)
+        yield Group("POOL-1", name, TIE, (), ~(several & spikes), alone)
         yield Group("POOL-1", name, DROPS, ("step",), ~(parts & several), alone)
-        quiet = any(words[0] == 0 for words in trains)
-        yield Group("POOL-1", name, SILENCE, (), ~np.array(quiet), "its source always spikes")
-        yield Group("POOL-1", name, NOT_OR, (), ~np.array(several and any(map(_mixed, trains))), alone)
-        border = (count[0, 0] < self.p.kernel[0] * self.p.kernel[1]).any()
-        yield Group("POOL-3", name, BORDER, (), ~np.array(border and spikes), "no window is padded, or nothing spikes")
+        quiet = some([words[0] == 0 for words in trains])
+        yield Group("POOL-1", name, SILENCE, (), ~quiet, "its source always spikes")
+        yield Group("POOL-1", name, NOT_OR, (), ~(several & some([_mixed(words) for words in trains])), alone)
+        border = some(count < len(places))
+        yield Group("POOL-3", name, BORDER, (), ~(border & spikes), "no window is padded, or nothing spikes")
 
     def _candidates(self, words: Ints) -> Iterator[tuple[Ints, Bits]]:
         """Of each place of a window the train words (B, C, H_out, W_out), and where there is a candidate (POOL-3)."""
@@ -72,11 +73,11 @@ class Pool:
             drops |= [bool((apart >> (steps - 1 - t) == 1).any()) for t in range(steps)]
         border = count < len(candidates)
         return {
-            ("POOL-1", TIE): np.array(((ties > 1) & (best > 0)).any()),
+            ("POOL-1", TIE): some((ties > 1) & (best > 0)),
             ("POOL-1", DROPS): drops,
-            ("POOL-1", SILENCE): np.array((best == 0).any()),
-            ("POOL-1", NOT_OR): np.array((either != best).any()),
-            ("POOL-3", BORDER): np.array((border & (best > 0)).any()),
+            ("POOL-1", SILENCE): some(best == 0),
+            ("POOL-1", NOT_OR): some(either != best),
+            ("POOL-3", BORDER): some(border & (best > 0)),
         }
 
 

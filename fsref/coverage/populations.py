@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from fsref.coverage.group import Bits, Group, Seen, What, spike
+from fsref.coverage.group import Bits, Group, Seen, What, some, spike
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES, Population
 
@@ -21,7 +21,7 @@ class Codes:
         none = np.zeros((channels, steps), bool)
         never = np.broadcast_to(self.p.max_code >> np.arange(steps - 1, -1, -1) == 0, none.shape)
         by_step, beyond = ("channel", "step"), "max_code is below it"
-        self.groups = (
+        self.groups: tuple[Group, ...] = (
             Group("NET-7", name, ZERO, by_step[:1], none[:, 0]),
             Group("NET-7", name, MOST, by_step[:1], none[:, 0]),
             Group("NET-7", name, BIT[0], by_step, none),
@@ -34,11 +34,9 @@ class Codes:
         if codes is None:
             return {}
         codes = codes.reshape(len(codes), self.p.shape[0], -1)
-        found = {
-            ("NET-7", what): (codes == code).any(axis=(0, 2)) for what, code in ((ZERO, 0), (MOST, self.p.max_code))
-        }
+        found = {("NET-7", what): some(codes == code, 0, 2) for what, code in ((ZERO, 0), (MOST, self.p.max_code))}
         for value, what in enumerate(BIT):
-            held = [(spike(codes, t, self.p.steps) == value).any(axis=(0, 2)) for t in range(self.p.steps)]
+            held = [some(spike(codes, t, self.p.steps) == value, 0, 2) for t in range(self.p.steps)]
             found["NET-7", what] = np.stack(held, axis=1)
         return found
 
@@ -51,7 +49,9 @@ class Classes:
         low, high = net.ranges[self.name].opening.T
         best = int(low.argmax())
         alone = len(low) == 1 or bool((np.delete(high, best) < low[best]).all())
-        self.groups = (Group("NET-8", self.name, TIE, (), np.array(alone), "one class is always the largest"),)
+        self.groups: tuple[Group, ...] = (
+            Group("NET-8", self.name, TIE, (), np.array(alone), "one class is always the largest"),
+        )
 
     def met(self, seen: Seen) -> dict[What, Bits]:
         """The bin met by logits, where they were seen."""
@@ -59,7 +59,7 @@ class Classes:
         if logits is None:
             return {}
         ties = (logits == logits.max(axis=1, keepdims=True)).sum(axis=1)
-        return {("NET-8", TIE): np.array((ties > 1).any())}
+        return {("NET-8", TIE): some(ties > 1)}
 
 
 class Observed:
@@ -69,7 +69,7 @@ class Observed:
         self.name, self.into = p.name, tuple(net.into(p.name))
         self.kinds = tuple(what for what in OBSERVABLES if what in p.observables)
         none = np.zeros(len(self.kinds), bool)
-        self.groups = (Group("OBS-1", self.name, COMPARED, (self.kinds,), none),)
+        self.groups: tuple[Group, ...] = (Group("OBS-1", self.name, COMPARED, (self.kinds,), none),)
 
     def met(self, seen: Seen) -> dict[What, Bits]:
         """The observables seen; sums, those of all projections."""

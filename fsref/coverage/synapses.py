@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fsref.coverage.group import Bits, Group, Seen, What, spike
+from fsref.coverage.group import Bits, Group, Seen, What, some, spike
 from fsref.coverage.trains import may_spike
 from fsref.engines import reference
 from fsref.law.network import Network
@@ -36,7 +36,7 @@ class Synapses:
         self.groups = tuple(self._groups())
 
     def _groups(self) -> Iterator[Group]:
-        can = self.spiking.any(axis=1)
+        can = some(self.spiking, 1)
         largest = can & (self.net.ranges[self.source.name].codes[:, 1] == self.largest)
         every = [np.broadcast_to(of[:, None, None], self.source.shape) for of in (can, largest)]
         for (rule, what), reached in self._used(*every).items():
@@ -57,7 +57,7 @@ class Synapses:
             reason = {WINDOW: "there is no such window", WEIGHT: ZERO}.get(what, DEAD)
             yield Group(rule, self.name, what, axes, ~reached, reason)
         if self.waits:
-            never = ~self.spiking.any(axis=0)
+            never = ~some(self.spiking, 0)
             yield Group("TIME-5", self.name, WAITS, ("step",), never, "its source never spikes then")
 
     def met(self, seen: Seen) -> dict[What, Bits]:
@@ -66,7 +66,7 @@ class Synapses:
         if trains is None or codes is None:
             return {}
         spikes = trains != 0
-        found = self._used(spikes.any(axis=0), (spikes & (codes == self.largest)).any(axis=0))
+        found = self._used(some(spikes, 0), some(spikes & (codes == self.largest), 0))
         if self.waits:
             steps, words = self.spiking.shape[1], np.bitwise_or.reduce(trains, axis=None)
             found["TIME-5", WAITS] = np.array([spike(words, t, steps) for t in range(steps)], bool)
@@ -74,17 +74,17 @@ class Synapses:
 
     def _used(self, spikes: Bits, largest: Bits) -> dict[What, Bits]:
         """The bins met where spikes (C, H, W) were sent, in some image, and the largest code of the source."""
-        q, found = self.q, {}
+        q, found = self.q, dict[What, Bits]()
         used = self._inputs(spikes) & self.nonzero
         match q:
             case Conv2d():
-                found["PROJ-1", TAP] = used.any(axis=(0, 1))
-                found["PROJ-1", WINDOW] = windows(q, spikes.any(axis=0), self.target.shape)
+                found["PROJ-1", TAP] = some(used, 0, 1)
+                found["PROJ-1", WINDOW] = windows(q, some(spikes, 0), self.target.shape)
             case Dense():
                 first, last = spikes[0, 0, 0] & self.nonzero[:, 0], spikes[-1, -1, -1] & self.nonzero[:, -1]
                 found["PROJ-5" if q.pooled else "PROJ-4", ENDS] = np.array([first.any(), last.any()])
         if q.groups > 1:
-            found["PROJ-3", GROUP] = used.reshape(q.groups, -1).any(axis=1)
+            found["PROJ-3", GROUP] = some(used.reshape(q.groups, -1), 1)
         found["PROJ-7", WEIGHT] = used
         most = self._inputs(largest) & self.nonzero
         found["PROJ-7", EXTREME] = np.array([(most & (q.weights == end)).any() for end in self.ends])
@@ -96,7 +96,7 @@ class Synapses:
         """
         q = self.q
         if isinstance(q, Dense):
-            return (spikes.any(axis=(1, 2)) if q.pooled else spikes.reshape(-1))[None]
+            return (some(spikes, 1, 2) if q.pooled else spikes.reshape(-1))[None]
         kh, kw = q.kernel
         read = np.zeros((len(spikes), kh, kw), bool)
         for r, c, _, place in taps(q, self.source.shape, self.target.shape):
