@@ -23,10 +23,11 @@ from fsref.cli.info import info
 from fsref.cli.rule import rule, rules
 from fsref.cli.run import run
 from fsref.cli.streams import reported
+from fsref.cli.vectors import vectors
 from fsref.errors import FsrefError, printable
 from fsref.version import SPEC_VERSION, __version__
 
-VERBS = (info, run, evaluate, check, explain, convert, compare, export, diff, rule)
+VERBS = (info, run, evaluate, check, explain, convert, compare, export, diff, vectors, rule)
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

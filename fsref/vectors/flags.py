@@ -73,10 +73,11 @@ def shown(
 ) -> list[tuple[Key, NDArray[np.bool_]]]:
     """In which observables of a scope an effect differs from what is right, with the images (B,) in which it does."""
     name = scene.population.name
-    opened = effect.opening is not None and not np.array_equal(effect.opening, scene.opening)
+    v = scene.opening
+    opened = effect.opening is not None and v is not None and not np.array_equal(effect.opening, v)
     if scope == "projection":
         told = cause.text.rpartition("[")[2].startswith(OF_SUMS)
-        return [((name, "sums"), unlike(effect.opening, scene.opening))] if opened and told else []
+        return [((name, "sums"), unlike(effect.opening, v))] if opened and told else []
     if scope == "neuron" and opened:
         return []
     wrongs = [(what, getattr(effect, what)) for what in ("opening", *OBSERVED)]
@@ -101,7 +102,7 @@ def right_of(scene: Scene) -> Observed:
     return found
 
 
-def unlike(wrong: NDArray[Any], right: NDArray[Any]) -> NDArray[np.bool_]:
+def unlike(wrong: Any, right: Any) -> NDArray[np.bool_]:
     """Which images (B,) differ; all, where the shapes do."""
     if wrong.shape != right.shape:
         return np.ones(len(right), bool)

@@ -41,8 +41,8 @@ def make(
     NetworkError.
     """
     if net is not None and chip is not None:
-        for found in misfits(net, chip):
-            raise NetworkError("CHIP-2", found.where, f"{found.breaks} {found.value}", None, f"allowed {found.allowed}")
+        for misfit in misfits(net, chip):
+            raise NetworkError("CHIP-2", misfit.where, misfit.breaks, misfit.value, f"allowed {misfit.allowed}")
     limits = chip or Limits()
     made = for_limits(limits, scopes, level, seed) if net is None else cases(net, BUDGET[level], scopes)
     found = ordered(weighed(made))

@@ -15,7 +15,12 @@ from fsref.vectors.drawing import edges, membranes
 from fsref.vectors.room import Room
 from fsref.verification.aims import extremes
 
-LOGITS = ([-1, -1, -2, -128, -3], [9, 9, 8, 0, -1, 1], [], [0, -1, 0, -32769, -1, -256])  # the largest, twice, first
+LOGITS: tuple[list[int], ...] = (
+    [-1, -1, -2, -128, -3],
+    [9, 9, 8, 0, -1, 1],
+    [],
+    [0, -1, 0, -32769, -1, -256],
+)  # the largest, twice, first
 TAMER = 8  # each try without the farthest membranes halves the bits that are left
 
 
@@ -79,11 +84,10 @@ def biased(net: Network, p: FS | Readout, wanted: Ints, room: Room, turn: int) -
     """The network with a bias map of what is wanted (neurons,), or with that of one place of each channel. Errors:
     NetworkError.
     """
-    maps = wanted.reshape(p.shape)
-    size = p.shape[1] * p.shape[2]
-    if not room.chip.bias_map or (turn % 3 == 1 and size > 1):
-        maps = maps.reshape(p.shape[0], -1)[np.arange(p.shape[0]), (np.arange(p.shape[0]) + turn) % size]
-    elif size == 1:
-        maps = maps.reshape(-1)
-    populations = [replace(q, bias=maps) if q is p else q for q in net.populations]  # type: ignore[type-var]
+    (channels, *_), n = p.shape, np.arange(p.shape[0])
+    rows = wanted.reshape(channels, -1)
+    size = rows.shape[1]
+    whole = size > 1 and room.chip.bias_map and turn % 3 != 1
+    bias = rows.reshape(p.shape) if whole else rows[n, (n + turn) % size]
+    populations = [replace(q, bias=bias) if isinstance(q, FS | Readout) and q is p else q for q in net.populations]
     return Network(populations, net.projections, net.name)

@@ -151,7 +151,7 @@ class _Reading:
         arrays = self._arrays(net, value["given"], given), self._arrays(net, value["expected"], expected)
         for key, array in arrays[0].items():
             self._sendable(net, key, array)
-        about = {name: tuple(value[name]) for name in ("aims", "rules", "flags")}
+        about: dict[str, Any] = {name: tuple(value[name]) for name in ("aims", "rules", "flags")}
         case = Case(net, value["scope"], value["unit"], *arrays, **about, protocol=value["protocol"])
         if case.id != value["id"]:
             self.refuse("is a case of another id", case.id, value["id"])

@@ -33,6 +33,11 @@ def load(populations: Sequence[Population], projections: Sequence[Projection]) -
     return LOAD, *np.concatenate(list(words(populations, projections, steps))).tolist()
 
 
+def table(*rows: list[int]) -> Table:
+    """The table of T, h, d."""
+    return Table(*(np.array(row, np.int64) for row in rows))
+
+
 def changed(frame: tuple[int, ...], old: int, new: int) -> tuple[int, ...]:
     """The frame with another integer where one stands for the first time."""
     at = frame.index(old)
@@ -65,17 +70,21 @@ def _loads() -> Iterator[tuple[str, str, tuple[int, ...]]]:
         load([GIVEN, MID, OUT], [Conv2d("in", "mid", places, padding=(1, 0, 0, 0)), ENDS[1]]),
     )
     yield "PROJ-3", "groups-do-not-divide", load([GIVEN, MID, OUT], [Conv2d("in", "mid", places, groups=3), ENDS[1]])
-    low = Table([4, 2, 1], [4, 2, 1], [1, 2, 4])
+    low = table([4, 2, 1], [4, 2, 1], [1, 2, 4])
     pool = MaxPool("pool", (2, 1, 1), "mid", (1, 1), (1, 1))
     pooled = [ENDS[0], Dense("pool", "out", ONES)]
     yield "POOL-2", "codes-not-superdecreasing", load([GIVEN, FS("mid", (2, 1, 1), low), pool, OUT], pooled)
     empty = MaxPool("pool", (2, 2, 1), "mid", (1, 1), (1, 1), (1, 0, 0, 0))
     last = [ENDS[0], Dense("pool", "out", np.ones((2, 4), np.int64))]
     yield "POOL-3", "window-of-nothing", load([GIVEN, MID, empty, OUT], last)
-    yield "RANGE-4", "beyond-63-bits", load([GIVEN, FS("mid", (2, 1, 1), MID.table, [2**62 - 1, 0]), OUT], ENDS)
-    high = FS("mid", (2, 1, 1), Table([MAX_THRESHOLD], [1], [1]))
-    far = FS("mid", (2, 1, 1), Table([1], [1], [MAX_CODE_WEIGHT]))
-    wide = [Dense("in", "mid", [[2**31 - 1, 0], [0, 0]]), ENDS[1]]
+    yield (
+        "RANGE-4",
+        "beyond-63-bits",
+        load([GIVEN, FS("mid", (2, 1, 1), MID.table, np.array([2**62 - 1, 0])), OUT], ENDS),
+    )
+    high = FS("mid", (2, 1, 1), table([MAX_THRESHOLD], [1], [1]))
+    far = FS("mid", (2, 1, 1), table([1], [1], [MAX_CODE_WEIGHT]))
+    wide = [Dense("in", "mid", np.array([[2**31 - 1, 0], [0, 0]])), ENDS[1]]
     yield "FS-1", "threshold-too-high", changed(load([GIVEN, high, OUT], ENDS), MAX_THRESHOLD, MAX_THRESHOLD + 1)
     yield "FS-1", "code-weight-too-high", changed(load([GIVEN, far, OUT], ENDS), MAX_CODE_WEIGHT, MAX_CODE_WEIGHT + 1)
     yield "PROJ-7", "weight-too-high", changed(load([GIVEN, MID, OUT], wide), 2**31 - 1, 2**31)
