@@ -28,12 +28,13 @@ from fsref.verification.aims import aimed, corners
 
 Gain: TypeAlias = tuple[object, ...]
 MOST = 100  # cases of level 1
+KIND = 100  # bins or mistakes of known kinds that a new kind of bin, or another form of network, outweighs
 TURNS = {1: 2, 2: 6}  # networks of each form, by level
 
 
 @dataclass(eq=False)
 class Candidate:
-    """A case, and what it adds: kinds of bins, and bins that it meets and mistakes that it shows."""
+    """A case, and what it adds: kinds of bins and its form of network, bins that it meets, mistakes that it shows."""
 
     case: Case
     kinds: set[Gain]
@@ -156,23 +157,26 @@ def covered(same: Sequence[Case]) -> Coverage:
 
 
 def ordered(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates: first those that together reach each kind of bin, then at each place the one that adds most to
-    those before it; once nothing is added, or there are `MOST`, the rest as they come.
+    """The candidates: at each place the one that adds most to those before it, kinds and gains; once nothing is added,
+    or there are `MOST`, the rest as they come.
     """
     found: list[int] = []
-    for part in ("kinds", "gains"):
-        sets = [getattr(candidate, part) for candidate in candidates]
-        have = set().union(*(sets[i] for i in found))
-        heap = [(-len(gains - have), i) for i, gains in enumerate(sets) if i not in found]
-        heapify(heap)
-        while heap and len(found) < MOST:
-            _, best = heappop(heap)
-            adds = len(sets[best] - have)
-            if adds and heap and -adds > heap[0][0]:  # less than when it was last looked at
-                heappush(heap, (-adds, best))
-            elif adds:
-                found.append(best)
-                have |= sets[best]
+    kinds, gains = set[Gain](), set[Gain]()
+
+    def adds(i: int) -> int:
+        return KIND * len(candidates[i].kinds - kinds) + len(candidates[i].gains - gains)
+
+    heap = [(-adds(i), i) for i in range(len(candidates))]
+    heapify(heap)
+    while heap and len(found) < MOST:
+        _, best = heappop(heap)
+        added = adds(best)
+        if heap and -added > heap[0][0]:  # less than when it was last looked at
+            heappush(heap, (-added, best))
+        elif added:
+            found.append(best)
+            kinds |= candidates[best].kinds
+            gains |= candidates[best].gains
     return [candidates[i] for i in (*found, *sorted(set(range(len(candidates))) - set(found)))]
 
 
