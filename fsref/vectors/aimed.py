@@ -28,7 +28,7 @@ from fsref.verification.aims import aimed, corners
 
 Gain: TypeAlias = tuple[object, ...]
 MOST = 100  # cases of level 1
-KIND = 100  # bins or mistakes of known kinds that a new kind of bin, or another form of network, outweighs
+KIND = 1_000  # bins or mistakes of known kinds that a new kind of bin, or another form of network, outweighs
 TURNS = {1: 2, 2: 6}  # networks of each form, by level
 
 
@@ -120,7 +120,11 @@ def weighed(found: Iterable[Case]) -> list[Candidate]:
     made: list[Candidate] = []
     for _, group in groupby(distinct, lambda case: (case.net.id, case.scope, case.unit)):
         same = list(group)
-        made += [weigh(case, shows) for case, shows in zip(same, flagged(same), strict=True)]
+        weighing = [weigh(case, shows) for case, shows in zip(same, flagged(same), strict=True)]
+        for place, candidate in enumerate(weighing):
+            if candidate.case.net.pools:  # which candidates are in again shows in another image alone (POOL-1)
+                candidate.kinds.add((candidate.case.net.id, place > 0))
+        made += weighing
     return made
 
 
@@ -137,7 +141,8 @@ def weigh(case: Case, shows: Mapping[str, set[Key]]) -> Candidate:
             continue
         aims[f"{group.rule} {group.place} {group.what}"] = (group.rule, group.what)
         steps = net.steps.get(group.place, 0)
-        which = [form] if group.what == "weight used" else map(group.bin, np.flatnonzero(bins).tolist())
+        met = bins.any(axis=0) if group.axes[:1] == ("channel",) else bins  # any channel will do
+        which = [form] if group.what == "weight used" else np.flatnonzero(met).tolist()
         gains |= {(case.scope, group.rule, group.what, steps, one) for one in which}
     rules = dict.fromkeys(str(rule) for rule, _ in aims.values())
     return Candidate(
