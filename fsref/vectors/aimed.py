@@ -147,7 +147,7 @@ def weigh(case: Case, shows: Mapping[str, set[Key]]) -> Candidate:
     rules = dict.fromkeys(str(rule) for rule, _ in aims.values())
     return Candidate(
         replace(case, aims=tuple(aims), rules=tuple(rules), flags=tuple(sorted(shows))),
-        {(case.scope, *kind) for kind in aims.values()},
+        {(net.name,), *((case.scope, *kind) for kind in aims.values())},
         gains,
     )
 
