@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from fsref.conformance.device import PER_WORD, TAIL, Broken, end, ended, started
+from fsref.conformance.device import PER_WORD, STARTING, TAIL, Broken, end, ended, started
 from fsref.conformance.frames import BYE, HELLO, MOST_SAID, REFUSED, VERSION, NoReply, Words, frame, from_hex, to_hex
 from fsref.errors import shown
 
@@ -21,7 +21,7 @@ class Files:
     together = 100  # frames that are best asked together
 
     def __init__(self, command: Sequence[str], timeout: float) -> None:
-        self.command, self.timeout = command, timeout
+        self.command, self.timeout = command, max(timeout, STARTING)
         self.asked: deque[Words] = deque()
         self.replies: deque[str] = deque()
         self.broken_off = Broken("silence", "ended without a reply")

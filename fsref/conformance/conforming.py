@@ -105,8 +105,12 @@ def _driven(
     if not found and not drive.ended:
         limit = "give a network, examples, or cases of a scope that it has"
         raise UsageError("CONFORM-6", "device", "nothing can be asked of it", ", ".join(drive.greeting.scopes), limit)
-    hints = Judged() if first is None or first.difference is None else evidence.judged(first)
-    return Report(name, drive.greeting, tuple(found), first, before, hints, drive.ended)
+    ended = drive.ended
+    hints, alone = Judged(), True
+    if first is not None and first.difference is not None and first.case is not None:
+        hints = evidence.judged(first)
+        alone = len(before) < 2 or drive.fails([first.case])
+    return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended)
 
 
 def _fits(greeting: Greeting, net: Network | None) -> None:

@@ -20,6 +20,7 @@ PIECE = 2**16  # bytes that are read at once
 TAIL = 2**12  # bytes of what a device writes to its standard error that are kept, the last ones
 LARGEST = 2**32  # words, beyond which a number of words is none
 PER_WORD = 20  # characters of a line at most, for each word it may have
+STARTING = 10.0  # seconds that a start and its greeting have at least
 PATIENCE = 2.0  # seconds that a device has to end behind a bye, at most
 INSTALL = "is it installed, and on the PATH?"
 
@@ -85,7 +86,7 @@ class Process:
         self.command, self.timeout, self.lines = command, timeout, lines
         self.process: subprocess.Popen[bytes] | None = None
         self.selector = selectors.DefaultSelector()
-        self.buffer, self.tail, self.looked = bytearray(), bytearray(), 0
+        self.buffer, self.tail, self.looked, self.fresh = bytearray(), bytearray(), 0, True
 
     def start(self) -> None:
         """Nothing; then the device runs anew. Errors: UsageError."""
@@ -98,7 +99,7 @@ class Process:
             os.set_blocking(stream.fileno(), False)
         for reads in (process.stdout, process.stderr):
             self.selector.register(reads, selectors.EVENT_READ)
-        self.buffer, self.tail, self.looked = bytearray(), bytearray(), 0
+        self.buffer, self.tail, self.looked, self.fresh = bytearray(), bytearray(), 0, True
 
     def stop(self) -> None:
         """Nothing; then nothing of the device runs any more."""
@@ -138,7 +139,8 @@ class Process:
     def _asked(self, words: Words, most: int) -> Words:
         process = self.process
         assert process is not None and process.stdin is not None
-        deadline = monotonic() + self.timeout
+        seconds = max(self.timeout, STARTING) if self.fresh else self.timeout
+        deadline, self.fresh = monotonic() + seconds, False
         left = memoryview(f"{to_hex(words)}\n".encode() if self.lines else to_bytes(words))
         self._read(0)
         if self.buffer:
@@ -164,7 +166,7 @@ class Process:
                 code = self._code(deadline)
                 raise self.broken(Broken("silence", f"closed its output {told}") if code is None else ended(code, told))
             if monotonic() >= deadline:
-                told = f"no whole reply in {self.timeout:g} s; {len(self.buffer)} bytes of one"
+                told = f"no whole reply in {seconds:g} s; {len(self.buffer)} bytes of one"
                 raise self.broken(Broken("timeout", told))
 
     def _sent(self, left: memoryview) -> memoryview:

@@ -112,7 +112,7 @@ class Drive:
 
     def fails(self, cases: Sequence[Case]) -> bool:
         """Whether the last of cases, on a device just started, is no pass."""
-        self.running, self.idle = False, 0
+        self.running, self.idle, self.ended = False, 0, ""
         found = [one for case in cases for one in self.through([case])]
         return bool(found) and not found[-1].passed
 

@@ -26,8 +26,9 @@ Reply: TypeAlias = Words | NoReply
 
 
 def items(pack: Pack) -> list[Case | Reject]:
-    """The cases and the rejects, as they are driven."""
-    return [*pack.cases, *pack.rejects]
+    """The cases, then the rejects, behind each of which the last case must be answered as before (VECTOR-4)."""
+    last = pack.cases[-1:]
+    return [*pack.cases, *(one for reject in pack.rejects for one in (reject, *last))]
 
 
 def frames(pack: Pack) -> Iterator[Words]:

@@ -33,15 +33,15 @@ def units(net: Network, scope: str) -> list[str]:
 def cases_of(net: Network, greeting: Greeting) -> Iterator[Case]:
     """The cases of a network in each scope of a device: corner images and aimed ones, and what they give of units."""
     whole = [image_case(net, image) for image in np.concatenate([corners(net), aimed(net)])]
+    arrays = arrays_of(whole)
     for scope in greeting.scopes:
         if scope == "network":
             yield from whole
             continue
         for unit in units(net, scope):
             given, _ = wanted(net, scope, unit)
-            for one in whole:
-                arrays = arrays_of([one])
-                yield case_of(net, scope, unit, {key: arrays[key][0] for key in given})
+            for row in range(len(whole)):
+                yield case_of(net, scope, unit, {key: arrays[key][row] for key in given})
 
 
 def image_case(net: Network, image: Ints) -> Case:

@@ -20,7 +20,7 @@ KEPT = 64  # cases that differ, and as many that do not, of a network on which c
 PLACES = 32  # and other networks and populations that differ
 LARGEST = 2**24  # integers that are kept
 
-Place = tuple[str, str, str]  # id of a network, scope, population
+Place = tuple[str, str, str, str]  # id of a network, scope, unit where it is a projection, population
 
 
 class Evidence:
@@ -38,21 +38,20 @@ class Evidence:
         size = sum(values.size for values in found.observed.values())
         if not size or size > self.room or found.case is None or not (found.passed or found.difference):
             return
+        kept = self.right if found.passed else self.wrong
         for place in _places(found):
-            kept = (self.right if found.passed else self.wrong).setdefault(place, [])
-            if len(kept) < KEPT and (found.passed or len(kept) or len(self.wrong) <= PLACES):
-                kept.append(found)
-                self.room -= size
+            if len(kept.get(place, ())) < KEPT and (found.passed or place in kept or len(kept) < PLACES):
+                kept.setdefault(place, []).append(found)
+        self.room -= size
 
     def judged(self, first: Driven) -> causes.Judged:
         """The causes that give all that was answered of the population of a first difference; of these the ones that
         explain most of what differs elsewhere.
         """
         (at,) = _places(first)
-        fits = {
-            place: causes.hints(scene_of(place, rows, self.right.get(place, ()))) for place, rows in self._wrong(at)
-        }
-        counts = {place: len(rows) for place, rows in self._wrong(at)}
+        rows = sorted(self.wrong.items(), key=lambda item: item[0] != at)
+        fits = {place: causes.hints(scene_of(place, own, self.right.get(place, ()))) for place, own in rows}
+        counts = {place: len(own) for place, own in rows}
         total = sum(counts.values())
         explained = {
             hint: sum(count for place, count in counts.items() if hint.name in {other.name for other in fits[place]})
@@ -62,9 +61,6 @@ class Evidence:
         found = tuple(hint for hint, count in explained.items() if count == most)
         return causes.Judged(found, most, total, self.differing)
 
-    def _wrong(self, first: Place) -> list[tuple[Place, list[Driven]]]:
-        return sorted(self.wrong.items(), key=lambda item: item[0] != first)
-
 
 def _places(found: Driven) -> list[Place]:
     """Where an answer counts: in the population that differs, or in all that are right."""
@@ -73,7 +69,8 @@ def _places(found: Driven) -> list[Place]:
     names = [found.population]
     if found.passed and case.scope == "network":
         names = [p.name for p in case.net.populations[1:]]
-    return [(case.net.id, case.scope, name) for name in names]
+    unit = case.unit if case.scope == "projection" else ""
+    return [(case.net.id, case.scope, unit, name) for name in names]
 
 
 def arrays_of(cases: Sequence[Case]) -> dict[Key, NDArray[Any]]:
@@ -126,7 +123,7 @@ def _theirs(
     place: Place, rows: Sequence[Driven], arrays: Mapping[Key, NDArray[Any]], into: Mapping[str, Any]
 ) -> tuple[dict[str, NDArray[Any]], frozenset[str]]:
     """What was answered of a population in all rows, by observable, and which of it is not right."""
-    _, scope, name = place
+    _, scope, _, name = place
     keys = [key for key in rows[0].observed if all(key in row.observed for row in rows)]
     theirs = {what: np.stack([row.observed[of, what] for row in rows]) for of, what in keys if of == name}
     if scope == "projection":

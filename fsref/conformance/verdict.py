@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fsref.conformance.driven import PASS, VERDICTS, Driven, owner
+from fsref.conformance.driven import VERDICTS, Driven, owner
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.suspects import arrays_of
 from fsref.errors import shown
-from fsref.simulation.difference import RULES
 from fsref.tables import Fact, Sheet, Shown, plural
 from fsref.vectors.case import Case
 from fsref.verification import causes
 from fsref.verification.explain import explained, place_of
 from fsref.verification.explanation import Explanation
 
+LEFT = "asked alone of a device just started it passes: something is left of what was asked before [NET-6]"
 FEW = 8  # other failures that are told in words
 JUDGING = {"network": "chained"}  # a device that feeds itself; isolated in the other scopes
 
@@ -26,7 +25,8 @@ JUDGING = {"network": "chained"}  # a device that feeds itself; isolated in the 
 class Report(Shown):
     """How a device did: `device` names it, `greeting` what it said of itself; `driven` is the verdict of every case and
     reject in the order driven, `first` the first that is no pass, with the cases `before` it since the device started;
-    `hints` the causes that fit it, and `ended` says why cases were left out, or "".
+    `hints` the causes that fit it, `alone` whether it differs on a device just started, too, and `ended` says why cases
+    were left out, or "".
     """
 
     device: str
@@ -35,6 +35,7 @@ class Report(Shown):
     first: Driven | None = None
     before: tuple[Case, ...] = ()
     hints: causes.Judged = causes.Judged()  # noqa: RUF009 - frozen
+    alone: bool = True
     ended: str = ""
 
     @property
@@ -46,10 +47,8 @@ class Report(Shown):
     def line(self) -> str:
         """How it did, in a line."""
         failed = sum(not one.passed for one in self.driven)
-        count = f"{plural(len(self.driven), 'case')} driven"
-        told = (
-            f"{count}, all pass" if not failed else f"{failed:,} of {count} {'does' if failed == 1 else 'do'} not pass"
-        )
+        count, do = f"{plural(len(self.driven), 'case')} driven", "does" if failed == 1 else "do"
+        told = f"{count}, all pass" if not failed else f"{failed:,} of {count} {do} not pass"
         return f"{shown(self.device)}: {told}" + (f"; ended: {self.ended}" if self.ended else "")
 
     def __repr__(self) -> str:
@@ -83,7 +82,7 @@ class Report(Shown):
         plain: dict[str, Any] = {"device": self.device, "greeting": self.greeting.to_dict(), "agrees": self.agrees}
         plain |= {"case_count": len(self.driven), "ended": self.ended or None}
         plain |= {"verdicts": {scope: dict(counts) for scope, counts in self.counts.items()}}
-        plain |= {"first": None if self.first is None else self.first.to_dict()}
+        plain |= {"first": None if self.first is None else self.first.to_dict(), "alone": self.alone}
         plain |= {"explanation": None if explanation is None else explanation.to_dict()}
         plain |= {"causes": [hint.name for hint in self.hints.hints], "hints": [h.text for h in self.hints.hints]}
         return {**plain, "cases": [one.to_dict() for one in self.driven]}
@@ -99,9 +98,8 @@ class Report(Shown):
             + tuple(counts[verdict] or None for verdict in seen)
             for scope, counts in self.counts.items()
         ]
-        more = (
-            [] if explanation is None else [replace(explanation.sheet(), title=f"right: {explanation.sheet().title}")]
-        )
+        right = [] if explanation is None else [explanation.sheet()]
+        more = [replace(sheet, title=f"what is right: {sheet.title}") for sheet in right]
         head = ("scope", "judged", "cases", *seen)
         return Sheet(self.line, head, rows, 2, above=self._first(), below=self._others(), more=more)
 
@@ -113,18 +111,34 @@ class Report(Shown):
         found = self.first
         if found is None:
             return told
-        told += [("DIFFERS" if found.difference is not None else "WRONG", str(found))]
+        told += [("DIFFERS" if found.difference is not None else "WRONG", str(found).removeprefix("differs: "))]
+        if found.case is not None:
+            told += [("network", f"{shown(found.case.net.name)} {found.case.net.id[:12]}".strip())]
         if found.difference is not None and found.case is not None:
-            rule = RULES[found.difference.observable]
-            p = found.case.net[owner(found.case.net, found.difference.place)]
+            p = found.case.net[found.population]
             c, y, x = place_of(found.difference.neuron, p.shape)
-            told += [("place", f"{p.name}, {p.kind}, c {c}, y {y}, x {x}; rule {rule}")]
+            told += [("place", f"{p.name}, {p.kind}: channel {c}, row {y}, column {x}")]
         told += [("says", found.said)] if found.said else []
+        told += [] if self.alone else [("alone", LEFT)]
         told += [("or" if i else "hint", hint.text) for i, hint in enumerate(self.hints.hints)]
-        return told + ([("explains", str(self.hints))] if self.hints.hints else [])
+        return told + ([("explains", self._explained())] if self.hints.hints else [])
+
+    def _explained(self) -> str:
+        """How much of what was judged the causes explain."""
+        hints = self.hints
+        told = f"{hints.explained:,} of {plural(hints.judged, 'case')} judged"
+        told += f", of {hints.differing:,} that differ" if hints.judged < hints.differing else " that differ"
+        return told + ("; none of them tells these causes apart" if len(hints.hints) > 1 else "")
 
     def _others(self) -> list[Fact]:
-        """The failures behind the first."""
-        others: Sequence[Driven] = [one for one in self.driven if one.verdict != PASS and one is not self.first]
-        told = [("and" if i else "others", str(one)) for i, one in enumerate(others[:FEW])]
-        return [*told, *([("...", f"and {len(others) - FEW:,} more")] if len(others) > FEW else [])]
+        """The first failure of each other place, and how many there are."""
+        places: dict[tuple[str, str, str], list[Driven]] = {}
+        for one in self.driven:
+            if not one.passed:
+                places.setdefault((one.verdict, one.scope, one.population), []).append(one)
+        others = [found for found in places.values() if found[0] is not self.first]
+        told = [
+            ("and" if i else "also", f"{found[0]}" + (f"; {len(found) - 1:,} more so" if len(found) > 1 else ""))
+            for i, found in enumerate(others[:FEW])
+        ]
+        return [*told, *([("...", f"and {plural(len(others) - FEW, 'more place')}")] if len(others) > FEW else [])]

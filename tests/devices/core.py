@@ -1,6 +1,6 @@
 """A device in plain Python: reads frames, lines of hex, or files, and answers by the law, or with a planted bug.
 
-    core.py [--hex | IN OUT] [--bug NAME] [--greet JSON]
+core.py [--hex | IN OUT] [--bug NAME] [--greet JSON]
 """
 
 import json
@@ -89,7 +89,7 @@ class Net:
 
     def sums(self, q, codes):
         source, target = self.p[q["source"]], self.p[q["target"]]
-        (cs, hs, ws), (ct, ht, wt) = source["shape"], target["shape"]
+        (_, hs, ws), (ct, ht, wt) = source["shape"], target["shape"]
         found, w = [], q["w"]
         if q["kind"] == 1:
             size = q["dims"][1]
