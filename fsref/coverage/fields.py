@@ -1,0 +1,155 @@
+"""What enters each neuron of a population: the neurons of its sources, what these can send, the weights between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.coverage.draws import Draws
+from fsref.coverage.trains import sent
+from fsref.law.network import Network
+from fsref.law.neuron import Ints
+from fsref.law.populations import FS, Readout
+from fsref.law.projections import Conv2d, Dense, Projection, taps
+from fsref.simulation.recording import Key
+
+
+@dataclass(frozen=True, eq=False)
+class Sendable:
+    """What one channel of a source can send: distinct codes, ascending, and a train word of each (RANGE-3)."""
+
+    codes: Ints
+    trains: Ints
+
+
+class Inputs:
+    """The neurons of some sources behind one another: what each can send, by number."""
+
+    def __init__(self, net: Network, sources: tuple[str, ...]) -> None:
+        self.sources = {name: net[name] for name in sources}
+        self.first: dict[str, int] = {}
+        self.sendable: list[Sendable] = []  # by kind
+        kinds, count = [], 0
+        for name, source in self.sources.items():
+            self.first[name] = count
+            count += source.neurons
+            by_channel = _sendable(net, name)
+            kinds.append(np.repeat(np.arange(len(by_channel)) + len(self.sendable), source.neurons // len(by_channel)))
+            self.sendable += by_channel
+        self.kind: NDArray[np.intp] = np.concatenate(kinds)
+        self.count = count
+        ends = np.array([(one.codes[0], one.codes[-1]) for one in self.sendable], np.int64)
+        self.low, self.high = ends[self.kind].T
+        # The code nearest to 0: what a neuron sends that is to say nothing.
+        self.least = np.array([one.codes[np.abs(one.codes).argmin()] for one in self.sendable], np.int64)[self.kind]
+
+    def codes(self, number: int) -> Ints:
+        """The codes that an input can send, ascending."""
+        return self.sendable[self.kind[number]].codes
+
+    def drawn(self, draws: Draws) -> Ints:
+        """Codes of all inputs, drawn from what each can send."""
+        found = np.empty(self.count, np.int64)
+        at = draws.below(np.array([len(one.codes) for one in self.sendable], np.int64)[self.kind])
+        for kind, one in enumerate(self.sendable):
+            mine = self.kind == kind
+            found[mine] = one.codes[at[mine]]
+        return found
+
+    def given(self, codes: Ints) -> dict[Key, Ints]:
+        """The trains (neurons,) of each source that send these codes, as a case is given them (VECTOR-1)."""
+        words = np.empty(self.count, np.int64)
+        for kind, one in enumerate(self.sendable):
+            mine = self.kind == kind
+            words[mine] = one.trains[np.searchsorted(one.codes, codes[mine])]
+        return {
+            (name, "spikes"): words[self.first[name] : self.first[name] + source.neurons]
+            for name, source in self.sources.items()
+        }
+
+
+def _sendable(net: Network, name: str) -> list[Sendable]:
+    """What each channel of a population can send."""
+    d, steps, found = net.code_weights[name], net.steps[name], []
+    for c, words in enumerate(sent(net)[name]):
+        codes = (words[:, None] >> np.arange(steps - 1, -1, -1) & 1) @ d[c]
+        distinct, at = np.unique(codes, return_index=True)
+        found.append(Sendable(distinct, words[at]))
+    return found
+
+
+class Fields:
+    """What enters each neuron of an fs or readout."""
+
+    def __init__(self, net: Network, p: FS | Readout) -> None:
+        self.p = p
+        self.into = list(net.into(p.name).values())
+        self.inputs = Inputs(net, tuple(dict.fromkeys(net.sources(p.name))))
+        self.shapes = {q.source: net[q.source].shape for q in self.into}
+        groups = {q.groups for q in self.into}
+        self.blocks = groups.pop() if len(groups) == 1 else 1  # of channels that share no input
+        self.twice = len(self.into) > len(self.shapes)
+
+    def block(self, channel: int) -> int:
+        """The block of a channel: neurons of different blocks share no input."""
+        return channel // (self.p.shape[0] // self.blocks)
+
+    def field(self, channel: int, y: int, x: int) -> tuple[NDArray[np.intp], Ints]:
+        """The inputs of a neuron, by number, and the weight of each, none of them 0 (PROJ-7)."""
+        parts = [self._along(q, channel, y, x) for q in self.into]
+        at = np.concatenate([at for at, _ in parts])
+        weights = np.concatenate([weights for _, weights in parts])
+        if self.twice:  # two projections from one source add up (PROJ-6)
+            at, where = np.unique(at, return_inverse=True)
+            weights = np.bincount(where, weights, len(at)).astype(np.int64)
+        there = weights != 0
+        return at[there], weights[there]
+
+    def whole(self, channel: int) -> tuple[Ints, list[Ints]]:
+        """The weights other than 0 of all taps of a channel, and what is sent along each, with 0 for where a tap falls
+        on padding: no neuron of the channel has a sum that these have not.
+        """
+        weights, kinds = [], []
+        for q in self.into:
+            shape, own = self.shapes[q.source], q.weights[channel].astype(np.int64)
+            first = int(self.inputs.kind[self.inputs.first[q.source]])
+            match q:
+                case Dense():
+                    places = shape[1] * shape[2]
+                    weights.append(np.repeat(own, places) if q.pooled else own)
+                    kinds.append(first + np.repeat(np.arange(shape[0]), places))
+                case Conv2d():
+                    channels = channel // (self.p.shape[0] // q.groups) * len(own) + np.arange(len(own))
+                    weights.append(own.reshape(-1))
+                    kinds.append(first + np.repeat(channels, own[0].size))
+        of, kind = np.concatenate(weights), np.concatenate(kinds)
+        there = of != 0
+        return of[there], [self._with_zero(k) for k in kind[there].tolist()]
+
+    def _with_zero(self, kind: int) -> Ints:
+        codes = self.inputs.sendable[kind].codes
+        return codes if codes[np.searchsorted(codes, 0) % len(codes)] == 0 else np.union1d(codes, [0])
+
+    def _along(self, q: Projection, channel: int, y: int, x: int) -> tuple[NDArray[np.intp], Ints]:
+        shape, first = self.shapes[q.source], self.inputs.first[q.source]
+        weights = q.weights[channel].astype(np.int64)
+        match q:
+            case Dense():
+                places = shape[1] * shape[2]
+                return first + np.arange(shape[0] * places), np.repeat(weights, places) if q.pooled else weights
+            case Conv2d():
+                top, left, _, _ = q.padding
+                (r0, r1), (c0, c1) = (
+                    taps(shape[1 + i], self.p.shape[1 + i], (top, left)[i], q.kernel[i], q.stride[i], q.dilation[i])[
+                        (y, x)[i]
+                    ].tolist()
+                    for i in (0, 1)
+                )
+                inputs = len(weights)
+                channels = channel // (self.p.shape[0] // q.groups) * inputs + np.arange(inputs)
+                rows = y * q.stride[0] - top + np.arange(r0, r1) * q.dilation[0]
+                columns = x * q.stride[1] - left + np.arange(c0, c1) * q.dilation[1]
+                at = (channels[:, None, None] * shape[1] + rows[:, None]) * shape[2] + columns
+                return (first + at).reshape(-1), weights[:, r0:r1, c0:c1].reshape(-1)

@@ -1,0 +1,204 @@
+"""The search for trains that set the membranes of an fs or readout where its bins are (VECTOR-3).
+
+Places are taken one behind another. The inputs that no place before has taken set its membrane where one bin of one
+channel wants it; then all its inputs are taken. So one stimulus aims at as many bins as there are places.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.coverage.bins import nothing, places, reached
+from fsref.coverage.coverage import Coverage
+from fsref.coverage.draws import Draws
+from fsref.coverage.fields import Fields
+from fsref.coverage.group import Bits
+from fsref.coverage.knapsack import solved
+from fsref.coverage.membranes import Membranes
+from fsref.coverage.openings import Openings
+from fsref.engines import reference
+from fsref.law.network import Network
+from fsref.law.neuron import Ints
+from fsref.law.populations import FS, Readout
+from fsref.law.projections import Conv2d, Projection
+from fsref.simulation.recording import Key
+
+TRIES = 6  # of each bin, with all inputs of a neuron
+LOOKED_AT = 4  # bins at one place
+KEPT = 64  # intervals of openings of one bin that are tried
+
+
+@dataclass(eq=False)
+class Target:
+    """A bin to reach, by its group and its index; the openings (n, 2) of a channel that meet it."""
+
+    group: int
+    index: int
+    channel: int
+    openings: Ints
+    tries: int = 0
+
+
+@dataclass(eq=False)
+class Queue:
+    """Targets of channels that share inputs: those not tried yet or reached since, and those that need all inputs of a
+    neuron.
+    """
+
+    some: deque[Target] = field(default_factory=deque)
+    whole: deque[Target] = field(default_factory=deque)
+
+    def __bool__(self) -> bool:
+        return bool(self.some or self.whole)
+
+
+class Integrated:
+    """A search for one fs or readout: `stimuli` that reach something new, and the `coverage` of all of them."""
+
+    def __init__(self, net: Network, p: FS | Readout, seed: int) -> None:
+        self.net, self.p, self.fields, self.draws = net, p, Fields(net, p), Draws(seed)
+        self.bias = np.broadcast_to(p.bias_map, p.shape)
+        self.openings = next(Openings(at) for at in places(net) if isinstance(at, Membranes) and at.p is p)
+        self.stimuli: list[dict[Key, Ints]] = []
+        self.coverage = nothing(net)
+        self.queues = [Queue() for _ in range(self.fields.blocks)]
+        self.codes, self.held = self.fields.inputs.least, np.zeros(self.fields.inputs.count, bool)
+
+    def run(self, budget: int) -> None:
+        """Search until nothing is left to aim at, or so many stimuli were tried."""
+        inputs = self.fields.inputs
+        first = [inputs.high, inputs.least, inputs.drawn(self.draws), inputs.drawn(self.draws)]
+        self.look(np.stack(first))
+        for target in self.wanted():
+            self.queues[self.fields.block(target.channel)].some.append(target)
+        for turn in range(len(first), budget):
+            if not any(self.queues):
+                break
+            self.codes = inputs.drawn(self.draws) if turn % 2 else inputs.least.copy()
+            self.held[:] = False
+            for y, x, alone in self.order():
+                for queue in self.queues:
+                    self.aim(queue, y, x, alone)
+            self.look(self.codes[None])
+
+    def wanted(self) -> Iterator[Target]:
+        """A target for each bin of the population's membranes that is neither reached nor proved unreachable."""
+        left = []
+        for g, (group, hit) in enumerate(zip(self.coverage.groups, self.coverage.reached, strict=True)):
+            if group.place == self.p.name:
+                left += [(g, index) for index in np.flatnonzero(~(hit | group.unreachable)).tolist()]
+        for g, index in left:
+            for channel, openings in self.openings.targets(self.coverage.groups[g], index):
+                if len(openings) > KEPT:
+                    openings = openings[self.draws.order(len(openings))[:KEPT]]
+                yield Target(g, index, channel, openings)
+
+    def done(self, target: Target) -> bool:
+        """Whether a bin is reached."""
+        return bool(self.coverage.reached[target.group].reshape(-1)[target.index])
+
+    def order(self) -> Iterator[tuple[int, int, bool]]:
+        """The places (y, x) of one stimulus, and whether none before shares an input: first those far apart, while bins
+        need all inputs of a neuron, then all, row by row.
+        """
+        height, width = self.p.shape[1:]
+        if any(queue.whole for queue in self.queues):
+            (y, down), (x, right) = (_apart(self.fields.into, axis, self.p.shape[1 + axis]) for axis in (0, 1))
+            yield from ((*at, True) for at in product(range(y, height, down), range(x, width, right)))
+        flip = self.draws.below(np.array([2, 2]))
+        rows, columns = (range(n)[:: -1 if back else 1] for n, back in zip((height, width), flip, strict=True))
+        yield from ((y, x, False) for y, x in product(rows, columns))
+
+    def aim(self, queue: Queue, y: int, x: int, alone: bool) -> None:
+        """Set the membrane of one channel at a place where one of the first targets of a queue wants it, if inputs of
+        it are left.
+        """
+        source = queue.whole if alone and queue.whole else queue.some
+        for _ in range(min(LOOKED_AT, len(source))):
+            target = source.popleft()
+            if self.done(target):
+                continue
+            at, weights = self.fields.field(target.channel, y, x)
+            free = ~self.held[at]
+            if not free.any():
+                source.appendleft(target)
+                return
+            if self.set(target, at, weights, free, int(self.bias[target.channel, y, x])):
+                return
+            if alone:
+                target.tries += 1
+            if target.tries < TRIES:
+                queue.whole.append(target)
+
+    def set(self, target: Target, at: NDArray[np.intp], weights: Ints, free: Bits, bias: int) -> bool:
+        """Whether the free ones of some inputs could be set so that the membrane is where a target wants it; all of
+        them are held then.
+        """
+        inputs = self.fields.inputs
+        fixed = bias + int(weights[~free] @ self.codes[at[~free]])
+        mine, own = at[free], weights[free]
+        ends = np.stack([own * inputs.low[mine], own * inputs.high[mine]])
+        low = np.maximum(target.openings[:, 0], fixed + int(ends.min(axis=0).sum()))
+        high = np.minimum(target.openings[:, 1], fixed + int(ends.max(axis=0).sum()))
+        fit = np.flatnonzero(low <= high)
+        if not len(fit):
+            return False
+        one = fit[self.draws.one(len(fit))]
+        total = int(low[one]) + self.draws.one(int(high[one]) - int(low[one]) + 1) - fixed
+        reach = inputs.low[mine], inputs.high[mine]
+        found = solved(own, reach, lambda j: inputs.codes(mine[j]), self.codes[mine], total, self.draws)
+        if found is None:
+            return False
+        self.codes[mine] = found
+        self.held[at] = True
+        return True
+
+    def look(self, codes: Ints) -> None:
+        """Count what stimuli, codes (B, inputs), reach, one behind another; keep them if that is anything new."""
+        inputs, p = self.fields.inputs, self.p
+        stimuli = [inputs.given(row) for row in codes]
+        given = {key: np.stack([one[key] for one in stimuli]) for key in stimuli[0]}
+        arrays: dict[Key, Ints] = dict(given)
+        v = np.zeros((len(codes), *p.shape), np.int64) + self.bias
+        for name, q in self.net.into(p.name).items():
+            source = self.net[q.source]
+            first = inputs.first[q.source]
+            plane = codes[:, first : first + source.neurons].reshape(-1, *source.shape)
+            total = reference.along(plane, q, p.shape)
+            v += total
+            arrays[name, "sums"] = total.reshape(len(codes), -1)
+        arrays[p.name, "opening"] = v.reshape(len(codes), -1)
+        if isinstance(p, FS):
+            spikes, membranes, sent = reference.fire(v, p.table)
+            arrays[p.name, "spikes"] = reference.words(spikes).reshape(len(codes), -1)
+            arrays[p.name, "membranes"] = membranes.reshape(len(codes), p.steps, -1)
+            arrays[p.name, "codes"] = sent.reshape(len(codes), -1)
+        now = self.coverage | reached(self.net, arrays, given.keys())
+        if now.counts[0] > self.coverage.counts[0]:
+            self.coverage = now
+            self.stimuli += stimuli
+
+    def unreachable(self, proved: dict[int, Bits], reason: str) -> None:
+        """Note of groups, by number, bins that are proved unreachable."""
+        groups = list(self.coverage.groups)
+        for g, bins in proved.items():
+            groups[g] |= replace(groups[g], unreachable=bins, reason=reason)
+        self.coverage = Coverage(self.net, groups, self.coverage.reached)
+
+
+def _apart(into: list[Projection], axis: int, count: int) -> tuple[int, int]:
+    """The first place along an axis whose windows lie inside all sources, and how far another is that shares no input;
+    0 and 1 for dense projections, which have one place.
+    """
+    first, step = 0, 1
+    for q in into:
+        if isinstance(q, Conv2d):
+            stride, extent = q.stride[axis], q.dilation[axis] * (q.kernel[axis] - 1) + 1
+            first, step = max(first, -(-q.padding[axis] // stride)), max(step, -(-extent // stride))
+    return min(first, count - 1), step
