@@ -96,16 +96,19 @@ class Fields:
         """The block of a channel: neurons of different blocks share no input."""
         return channel // (self.p.shape[0] // self.blocks)
 
-    def field(self, channel: int, y: int, x: int) -> tuple[NDArray[np.intp], Ints]:
-        """The inputs of a neuron, by number, and the weight of each, none of them 0 (PROJ-7)."""
-        parts = [self._along(q, channel, y, x) for q in self.into]
+    def patch(self, block: int, y: int, x: int) -> tuple[NDArray[np.intp], Ints]:
+        """The inputs (n,) of a place in a block, by number, and the weights (O, n) to each channel of the block, 0 where
+        there is no synapse (PROJ-7).
+        """
+        parts = [self._along(q, block, y, x) for q in self.into]
         at = np.concatenate([at for at, _ in parts])
-        weights = np.concatenate([weights for _, weights in parts])
+        weights = np.concatenate([weights for _, weights in parts], axis=1)
         if self.twice:  # two projections from one source add up (PROJ-6)
             at, where = np.unique(at, return_inverse=True)
-            weights = np.bincount(where, weights, len(at)).astype(np.int64)
-        there = weights != 0
-        return at[there], weights[there]
+            joined = np.zeros((len(weights), len(at)), np.int64)
+            np.add.at(joined, (slice(None), where), weights)
+            weights = joined
+        return at, weights
 
     def whole(self, channel: int) -> tuple[Ints, list[Ints]]:
         """The weights other than 0 of all taps of a channel, and what is sent along each, with 0 for where a tap falls
@@ -132,24 +135,31 @@ class Fields:
         codes = self.inputs.sendable[kind].codes
         return codes if codes[np.searchsorted(codes, 0) % len(codes)] == 0 else np.union1d(codes, [0])
 
-    def _along(self, q: Projection, channel: int, y: int, x: int) -> tuple[NDArray[np.intp], Ints]:
+    def _along(self, q: Projection, block: int, y: int, x: int) -> tuple[NDArray[np.intp], Ints]:
         shape, first = self.shapes[q.source], self.inputs.first[q.source]
-        weights = q.weights[channel].astype(np.int64)
-        match q:
-            case Dense():
-                places = shape[1] * shape[2]
-                return first + np.arange(shape[0] * places), np.repeat(weights, places) if q.pooled else weights
-            case Conv2d():
-                top, left, _, _ = q.padding
-                (r0, r1), (c0, c1) = (
-                    taps(shape[1 + i], self.p.shape[1 + i], (top, left)[i], q.kernel[i], q.stride[i], q.dilation[i])[
-                        (y, x)[i]
-                    ].tolist()
-                    for i in (0, 1)
-                )
-                inputs = len(weights)
-                channels = channel // (self.p.shape[0] // q.groups) * inputs + np.arange(inputs)
-                rows = y * q.stride[0] - top + np.arange(r0, r1) * q.dilation[0]
-                columns = x * q.stride[1] - left + np.arange(c0, c1) * q.dilation[1]
-                at = (channels[:, None, None] * shape[1] + rows[:, None]) * shape[2] + columns
-                return (first + at).reshape(-1), weights[:, r0:r1, c0:c1].reshape(-1)
+        size = self.p.shape[0] // self.blocks
+        weights = q.weights[block * size : (block + 1) * size].astype(np.int64)
+        if isinstance(q, Dense):
+            places = shape[1] * shape[2]
+            return first + np.arange(shape[0] * places), np.repeat(weights, places, axis=1) if q.pooled else weights
+        rows, columns = (
+            taps(shape[1 + i], self.p.shape[1 + i], q.padding[i], q.kernel[i], q.stride[i], q.dilation[i])[(y, x)[i]]
+            for i in (0, 1)
+        )
+        r, c = np.arange(*rows), np.arange(*columns)
+        spread = self._spread(q, weights, block)[:, :, r[:, None], c]
+        channels = shape[0] // self.blocks * block + np.arange(spread.shape[1])
+        v, u = y * q.stride[0] - q.padding[0] + r * q.dilation[0], x * q.stride[1] - q.padding[1] + c * q.dilation[1]
+        at = first + (channels[:, None, None] * shape[1] + v[:, None]) * shape[2] + u
+        return at.reshape(-1), spread.reshape(size, -1)
+
+    def _spread(self, q: Conv2d, weights: Ints, block: int) -> Ints:
+        """The weights (O, I, kh, kw) of a block from all input channels of the block, 0 from those of other groups."""
+        inside = q.groups // self.blocks
+        if inside == 1:
+            return weights
+        outputs, inputs = weights.shape[:2]
+        spread = np.zeros((inside, outputs // inside, inside, inputs, *weights.shape[2:]), np.int64)
+        for group, own in enumerate(weights.reshape(inside, -1, *weights.shape[1:])):
+            spread[group, :, group] = own
+        return spread.reshape(outputs, inside * inputs, *weights.shape[2:])

@@ -58,6 +58,28 @@ class Queue:
         return bool(self.some or self.whole)
 
 
+class Sought:
+    """Openings that reach something new, of each channel."""
+
+    def __init__(self, targets: list[Target], channels: int) -> None:
+        by_channel: list[list[Ints]] = [[np.zeros((0, 2), np.int64)] for _ in range(channels)]
+        for target in targets:
+            by_channel[target.channel].append(target.openings)
+        self.start, self.end = [], []
+        for found in by_channel:
+            each = np.concatenate(found)
+            each = each[np.argsort(each[:, 0], kind="stable")]
+            self.start.append(each[:, 0])
+            self.end.append(np.maximum.accumulate(each[:, 1]))
+
+    def hits(self, channel: int, v: Ints) -> Bits:
+        """Which of these openings (n,) do."""
+        if not len(self.start[channel]):
+            return np.zeros(len(v), bool)
+        at = np.searchsorted(self.start[channel], v, side="right") - 1
+        return (at >= 0) & (self.end[channel][at] >= v)
+
+
 class Integrated:
     """A search for one fs or readout: `stimuli` that reach something new, and the `coverage` of all of them."""
 
@@ -68,6 +90,7 @@ class Integrated:
         self.stimuli: list[dict[Key, Ints]] = []
         self.coverage = nothing(net)
         self.queues = [Queue() for _ in range(self.fields.blocks)]
+        self.sought = Sought([], p.shape[0])
         self.codes, self.held = self.fields.inputs.least, np.zeros(self.fields.inputs.count, bool)
 
     def run(self, budget: int) -> None:
@@ -75,16 +98,18 @@ class Integrated:
         inputs = self.fields.inputs
         first = [inputs.high, inputs.least, inputs.drawn(self.draws), inputs.drawn(self.draws)]
         self.look(np.stack(first))
-        for target in self.wanted():
-            self.queues[self.fields.block(target.channel)].some.append(target)
+        targets = list(self.wanted())
+        for i in self.draws.order(len(targets)).tolist():
+            self.queues[self.fields.block(targets[i].channel)].some.append(targets[i])
         for turn in range(len(first), budget):
             if not any(self.queues):
                 break
             self.codes = inputs.drawn(self.draws) if turn % 2 else inputs.least.copy()
             self.held[:] = False
+            self.sought = Sought([target for target in targets if not self.done(target)], self.p.shape[0])
             for y, x, alone in self.order():
-                for queue in self.queues:
-                    self.aim(queue, y, x, alone)
+                for block in range(len(self.queues)):
+                    self.aim(block, y, x, alone)
             self.look(self.codes[None])
 
     def wanted(self) -> Iterator[Target]:
@@ -115,48 +140,56 @@ class Integrated:
         rows, columns = (range(n)[:: -1 if back else 1] for n, back in zip((height, width), flip, strict=True))
         yield from ((y, x, False) for y, x in product(rows, columns))
 
-    def aim(self, queue: Queue, y: int, x: int, alone: bool) -> None:
-        """Set the membrane of one channel at a place where one of the first targets of a queue wants it, if inputs of
+    def aim(self, block: int, y: int, x: int, alone: bool) -> None:
+        """Set the membrane of one channel of a block at a place where one of the first targets wants it, if inputs of
         it are left.
         """
+        queue = self.queues[block]
         source = queue.whole if alone and queue.whole else queue.some
+        if not source:
+            return
+        at, weights = self.fields.patch(block, y, x)
+        free = ~self.held[at]
+        if not free.any():
+            return
+        bias = self.bias[block * len(weights) : (block + 1) * len(weights), y, x]
+        fixed = bias + weights[:, ~free] @ self.codes[at[~free]]
         for _ in range(min(LOOKED_AT, len(source))):
             target = source.popleft()
             if self.done(target):
                 continue
-            at, weights = self.fields.field(target.channel, y, x)
-            free = ~self.held[at]
-            if not free.any():
-                source.appendleft(target)
-                return
-            if self.set(target, at, weights, free, int(self.bias[target.channel, y, x])):
+            if self.set(target, at[free], weights[:, free], fixed):
+                self.held[at] = True
                 return
             if alone:
                 target.tries += 1
             if target.tries < TRIES:
                 queue.whole.append(target)
 
-    def set(self, target: Target, at: NDArray[np.intp], weights: Ints, free: Bits, bias: int) -> bool:
-        """Whether the free ones of some inputs could be set so that the membrane is where a target wants it; all of
-        them are held then.
+    def set(self, target: Target, at: NDArray[np.intp], weights: Ints, fixed: Ints) -> bool:
+        """Whether some inputs (n,) could be set so that the membrane of a channel is where a target wants it, and as
+        many of the other channels where others do; `weights` (O, n) and the rest, `fixed` (O,), of all channels.
         """
-        inputs = self.fields.inputs
-        fixed = bias + int(weights[~free] @ self.codes[at[~free]])
-        mine, own = at[free], weights[free]
-        ends = np.stack([own * inputs.low[mine], own * inputs.high[mine]])
-        low = np.maximum(target.openings[:, 0], fixed + int(ends.min(axis=0).sum()))
-        high = np.minimum(target.openings[:, 1], fixed + int(ends.max(axis=0).sum()))
+        inputs, c = self.fields.inputs, target.channel % len(weights)
+        reach = inputs.low[at], inputs.high[at]
+        ends = np.stack([weights[c] * reach[0], weights[c] * reach[1]])
+        low = np.maximum(target.openings[:, 0], fixed[c] + ends.min(axis=0).sum())
+        high = np.minimum(target.openings[:, 1], fixed[c] + ends.max(axis=0).sum())
         fit = np.flatnonzero(low <= high)
         if not len(fit):
             return False
         one = fit[self.draws.one(len(fit))]
-        total = int(low[one]) + self.draws.one(int(high[one]) - int(low[one]) + 1) - fixed
-        reach = inputs.low[mine], inputs.high[mine]
-        found = solved(own, reach, lambda j: inputs.codes(mine[j]), self.codes[mine], total, self.draws)
-        if found is None:
+        total = int(low[one]) + self.draws.one(int(high[one] - low[one]) + 1) - int(fixed[c])
+        found = solved(weights[c], reach, lambda j: inputs.codes(at[j]), self.codes[at], total, self.draws)
+        if not len(found):
             return False
-        self.codes[mine] = found
-        self.held[at] = True
+        best = 0
+        if len(weights) > 1:
+            v = found.sums(weights) + fixed[:, None]
+            first = target.channel - c
+            hits = np.sum([self.sought.hits(first + o, row) for o, row in enumerate(v)], axis=0)
+            best = int(hits.argmax())
+        self.codes[at] = found.one(best)
         return True
 
     def look(self, codes: Ints) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,47 +17,64 @@ MAX_BITS = 2**20  # of a set of sums,
 MAX_WORK = 2**31  # and of all sets that are formed
 
 
+@dataclass(frozen=True, eq=False)
+class Solutions:
+    """Codes with one weighted sum: `codes` (n,), in which two inputs, `moved` (2, found), get other codes,
+    `to`; one input where both are the same.
+    """
+
+    codes: Ints
+    moved: NDArray[np.intp]
+    to: Ints
+
+    def __len__(self) -> int:
+        return self.moved.shape[1]
+
+    def one(self, number: int) -> Ints:
+        """The codes of one solution."""
+        codes = self.codes.copy()
+        codes[self.moved[:, number]] = self.to[:, number]
+        return codes
+
+    def sums(self, weights: Ints) -> Ints:
+        """The sums (O, found) of all solutions by other weights (O, n)."""
+        by = self.to - self.codes[self.moved]
+        by[1, self.moved[0] == self.moved[1]] = 0
+        moves: Ints = (weights[:, self.moved] * by).sum(axis=1)
+        return (weights @ self.codes)[:, None] + moves
+
+
 def solved(
     weights: Ints, ends: tuple[Ints, Ints], options: Callable[[int], Ints], base: Ints, total: int, draws: Draws
-) -> Ints | None:
-    """Codes (n,) whose sum by weights (n,), none of them 0, is `total`, None where the tries found none. `ends` are the
-    lowest and highest code of each, `options` all codes of each, ascending, `base` codes to begin with.
+) -> Solutions:
+    """Codes (n,) whose sum by weights (n,) is `total`: as many solutions as the tries found. `ends` are the lowest and
+    highest code of each, `options` all codes of each, ascending, `base` codes to begin with.
 
     From the base some inputs, in a drawn order, go to the end that leads to the total, as many as do not pass it; then
     two inputs close the rest, found among all pairs of moves of some of them.
     """
-    n = len(weights)
-    if n == 0:
-        return base if total == 0 else None
     codes = base.copy()
     missing = total - int(weights @ codes)
-    up = (weights > 0) == (missing > 0)
-    gain = np.abs(weights * (np.where(up, ends[1], ends[0]) - codes))
-    order = draws.order(n)
-    taken = order[gain[order].cumsum() <= abs(missing)]
-    codes[taken] = np.where(up, ends[1], ends[0])[taken]
+    order = draws.order(len(weights))
+    order = order[weights[order] != 0]
+    best = np.where((weights > 0) == (missing > 0), ends[1], ends[0])
+    gain = np.abs(weights * (best - codes))[order].cumsum()
+    done = int(np.searchsorted(gain, abs(missing), side="right"))
+    codes[order[:done]] = best[order[:done]]
     missing = total - int(weights @ codes)
-    if missing == 0:
-        return codes
-    rest = order[len(taken) :]  # the first of these would pass the total
-    tried = np.concatenate([rest[: LAST // 2], draws.order(n)[: LAST // 2]])
+    tried = np.concatenate([order[done : done + LAST // 2], order[: LAST - len(order[done : done + LAST // 2])]])
     tried = np.unique(tried)
-    moves = [weights[j] * (options(j) - codes[j]) for j in tried.tolist()]
-    owner = np.repeat(tried, [len(move) for move in moves])
-    choice = np.concatenate([options(j) for j in tried.tolist()])
-    worth = np.concatenate(moves)
+    options_of = [options(j) for j in tried.tolist()]
+    owner = np.repeat(tried, [len(own) for own in options_of])
+    choice = np.concatenate([np.zeros(0, np.int64), *options_of])
+    worth = weights[owner] * (choice - codes[owner])
     by_worth = np.argsort(worth, kind="stable")
     at = np.searchsorted(worth, missing - worth, sorter=by_worth)
     other = by_worth[np.minimum(at, len(worth) - 1)]
-    fits = (worth + worth[other] == missing) & ((owner != owner[other]) | (worth[other] == 0))
-    found = np.flatnonzero(fits)
-    if not len(found):
-        return None
-    first = int(found[draws.one(len(found))])
-    second = int(other[first])
-    codes[owner[second]] = choice[second]
-    codes[owner[first]] = choice[first]
-    return codes
+    alone = worth == missing  # one move closes the rest
+    first = np.flatnonzero(alone | ((worth + worth[other] == missing) & (owner != owner[other])))
+    both = np.stack([first, np.where(alone[first], first, other[first])])
+    return Solutions(codes, owner[both], choice[both])
 
 
 class Sums:
