@@ -7,7 +7,7 @@ channel wants it; then all its inputs are taken. So one stimulus aims at as many
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 
@@ -25,12 +25,13 @@ from fsref.coverage.openings import Openings
 from fsref.engines import reference
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Readout
+from fsref.law.populations import FS, Readout, Shape
 from fsref.law.projections import Conv2d, Projection
 from fsref.simulation.recording import Key
 
 TRIES = 6  # of each bin, with all inputs of a neuron
 LOOKED_AT = 4  # bins at one place
+WEIGHED = 256  # solutions for one bin, of which the one is taken that meets most others
 KEPT = 64  # intervals of openings of one bin that are tried
 
 
@@ -56,6 +57,13 @@ class Queue:
 
     def __bool__(self) -> bool:
         return bool(self.some or self.whole)
+
+    def add(self, target: Target, opening: Ints) -> None:
+        """Put in a target, by how far from the ends of the proved interval of openings (C, 2) it is."""
+        low, high = opening[target.channel].tolist()
+        margin = (high - low) // 5
+        some = (target.openings[:, 1] >= low + margin) & (target.openings[:, 0] <= high - margin)
+        (self.some if some.any() else self.whole).append(target)
 
 
 class Sought:
@@ -100,13 +108,14 @@ class Integrated:
         self.look(np.stack(first))
         targets = list(self.wanted())
         for i in self.draws.order(len(targets)).tolist():
-            self.queues[self.fields.block(targets[i].channel)].some.append(targets[i])
+            self.queues[self.fields.block(targets[i].channel)].add(targets[i], self.openings.of.opening)
         for turn in range(len(first), budget):
             if not any(self.queues):
                 break
             self.codes = inputs.drawn(self.draws) if turn % 2 else inputs.least.copy()
             self.held[:] = False
-            self.sought = Sought([target for target in targets if not self.done(target)], self.p.shape[0])
+            targets = [target for target in targets if not self.done(target)]
+            self.sought = Sought(targets, self.p.shape[0])
             for y, x, alone in self.order():
                 for block in range(len(self.queues)):
                     self.aim(block, y, x, alone)
@@ -134,8 +143,10 @@ class Integrated:
         """
         height, width = self.p.shape[1:]
         if any(queue.whole for queue in self.queues):
-            (y, down), (x, right) = (_apart(self.fields.into, axis, self.p.shape[1 + axis]) for axis in (0, 1))
-            yield from ((*at, True) for at in product(range(y, height, down), range(x, width, right)))
+            shapes = self.fields.shapes
+            yield from (
+                (*at, True) for at in product(*(_apart(self.fields.into, shapes, self.p.shape, i) for i in (0, 1)))
+            )
         flip = self.draws.below(np.array([2, 2]))
         rows, columns = (range(n)[:: -1 if back else 1] for n, back in zip((height, width), flip, strict=True))
         yield from ((y, x, False) for y, x in product(rows, columns))
@@ -164,7 +175,7 @@ class Integrated:
             if alone:
                 target.tries += 1
             if target.tries < TRIES:
-                queue.whole.append(target)
+                source.append(target)
 
     def set(self, target: Target, at: NDArray[np.intp], weights: Ints, fixed: Ints) -> bool:
         """Whether some inputs (n,) could be set so that the membrane of a channel is where a target wants it, and as
@@ -183,13 +194,10 @@ class Integrated:
         found = solved(weights[c], reach, lambda j: inputs.codes(at[j]), self.codes[at], total, self.draws)
         if not len(found):
             return False
-        best = 0
-        if len(weights) > 1:
-            v = found.sums(weights) + fixed[:, None]
-            first = target.channel - c
-            hits = np.sum([self.sought.hits(first + o, row) for o, row in enumerate(v)], axis=0)
-            best = int(hits.argmax())
-        self.codes[at] = found.one(best)
+        tried = self.draws.order(len(found))[:WEIGHED]
+        v = found.sums(weights, tried) + fixed[:, None]
+        hits = np.sum([self.sought.hits(target.channel - c + o, row) for o, row in enumerate(v)], axis=0)
+        self.codes[at] = found.one(int(tried[hits.argmax()]))
         return True
 
     def look(self, codes: Ints) -> None:
@@ -225,13 +233,12 @@ class Integrated:
         self.coverage = Coverage(self.net, groups, self.coverage.reached)
 
 
-def _apart(into: list[Projection], axis: int, count: int) -> tuple[int, int]:
-    """The first place along an axis whose windows lie inside all sources, and how far another is that shares no input;
-    0 and 1 for dense projections, which have one place.
-    """
-    first, step = 0, 1
+def _apart(into: list[Projection], sources: Mapping[str, Shape], target: Shape, axis: int) -> range:
+    """The places along an axis whose windows lie inside all sources and share no input; one where none lies inside."""
+    first, last, step = 0, target[1 + axis] - 1, 1
     for q in into:
         if isinstance(q, Conv2d):
             stride, extent = q.stride[axis], q.dilation[axis] * (q.kernel[axis] - 1) + 1
             first, step = max(first, -(-q.padding[axis] // stride)), max(step, -(-extent // stride))
-    return min(first, count - 1), step
+            last = min(last, (sources[q.source][1 + axis] - extent + q.padding[axis]) // stride)
+    return range(first, last + 1, step) if first <= last else range(target[1 + axis] // 2, target[1 + axis] // 2 + 1)

@@ -36,11 +36,12 @@ class Solutions:
         codes[self.moved[:, number]] = self.to[:, number]
         return codes
 
-    def sums(self, weights: Ints) -> Ints:
-        """The sums (O, found) of all solutions by other weights (O, n)."""
-        by = self.to - self.codes[self.moved]
-        by[1, self.moved[0] == self.moved[1]] = 0
-        moves: Ints = (weights[:, self.moved] * by).sum(axis=1)
+    def sums(self, weights: Ints, which: NDArray[np.intp]) -> Ints:
+        """The sums (O, n) of some solutions by other weights (O, inputs)."""
+        moved = self.moved[:, which]
+        by = self.to[:, which] - self.codes[moved]
+        by[1, moved[0] == moved[1]] = 0
+        moves: Ints = (weights[:, moved] * by).sum(axis=1)
         return (weights @ self.codes)[:, None] + moves
 
 
