@@ -29,7 +29,7 @@ class Draws:
     def one(self, limit: int) -> int:
         """An integer of 0 .. limit - 1, whatever the limit."""
         high, low = self.words(2).tolist()
-        return (high << 64 | low) * limit >> 128
+        return int((high << 64 | low) * limit >> 128)
 
     def order(self, count: int) -> NDArray[np.intp]:
         """A permutation of 0 .. count - 1."""

@@ -1,4 +1,4 @@
-"""What enters each neuron of a population: the neurons of its sources, what these can send, the weights between them."""
+"""What enters each neuron of a population: neurons of its sources, what these can send, the weights between them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ class Inputs:
 
     def codes(self, number: int) -> Ints:
         """The codes that an input can send, ascending."""
-        return self.sendable[self.kind[number]].codes
+        kind: int = self.kind[number]
+        return self.sendable[kind].codes
 
     def drawn(self, draws: Draws) -> Ints:
         """Codes of all inputs, drawn from what each can send."""
@@ -97,8 +98,8 @@ class Fields:
         return channel // (self.p.shape[0] // self.blocks)
 
     def patch(self, block: int, y: int, x: int) -> tuple[NDArray[np.intp], Ints]:
-        """The inputs (n,) of a place in a block, by number, and the weights (O, n) to each channel of the block, 0 where
-        there is no synapse (PROJ-7).
+        """The inputs (n,) of a place in a block, by number, and the weights (O, n) to each channel of the block, 0
+        where there is no synapse (PROJ-7).
         """
         parts = [self._along(q, block, y, x) for q in self.into]
         at = np.concatenate([at for at, _ in parts])
@@ -106,7 +107,7 @@ class Fields:
         if self.twice:  # two projections from one source add up (PROJ-6)
             at, where = np.unique(at, return_inverse=True)
             joined = np.zeros((len(weights), len(at)), np.int64)
-            np.add.at(joined, (slice(None), where), weights)
+            np.add.at(joined.T, where, weights.T)
             weights = joined
         return at, weights
 

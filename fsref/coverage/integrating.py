@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import product
+from itertools import combinations, product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from fsref.coverage.bins import nothing, places, reached
 from fsref.coverage.coverage import Coverage
 from fsref.coverage.draws import Draws
+from fsref.coverage.exact import NO_SUM, Exact
 from fsref.coverage.fields import Fields
 from fsref.coverage.group import Bits
 from fsref.coverage.knapsack import solved
@@ -30,6 +32,7 @@ from fsref.law.projections import Conv2d, Projection
 from fsref.simulation.recording import Key
 
 TRIES = 6  # of each bin, with all inputs of a neuron
+TIES = 64  # pairs of classes
 LOOKED_AT = 4  # bins at one place
 WEIGHED = 256  # solutions for one bin, of which the one is taken that meets most others
 KEPT = 64  # intervals of openings of one bin that are tried
@@ -120,6 +123,49 @@ class Integrated:
                 for block in range(len(self.queues)):
                     self.aim(block, y, x, alone)
             self.look(self.codes[None])
+        self.finish()
+
+    def finish(self) -> None:
+        """Of what is left: reach exactly what has few sums, prove of what none meets that it is unreachable."""
+        exact = Exact(self.fields, self.openings, self.bias)
+        groups = list(self.coverage.groups)
+        for g, group in enumerate(groups):
+            left = ~(self.coverage.reached[g] | group.unreachable)
+            if group.place == self.p.name and group.rule != "RANGE-6" and left.any():
+                groups[g] |= replace(group, unreachable=exact.never(group, left), reason=NO_SUM)
+        self.coverage = Coverage(self.net, groups, self.coverage.reached)
+        for target in list(self.wanted()):
+            if not self.done(target):
+                for _, _, at, codes in exact.codes(target.channel, target.openings):
+                    self.codes = self.fields.inputs.least.copy()
+                    self.codes[at] = codes
+                    self.look(self.codes[None])
+                    break
+        if isinstance(self.p, Readout):
+            self.tie()
+
+    def tie(self) -> None:
+        """Make two classes tie for the largest logit (NET-8)."""
+        inputs = self.fields.inputs
+        at, weights = self.fields.patch(0, 0, 0)
+        reach, bias = (inputs.low[at], inputs.high[at]), self.bias[:, 0, 0]
+        pairs = list(combinations(range(len(weights)), 2))
+        for i in self.draws.order(len(pairs))[:TIES].tolist():
+            a, b = pairs[i]
+            favour = weights[a] + weights[b] - 2 * weights.sum(axis=0) // len(weights)
+            base = np.where(favour > 0, reach[1], reach[0])
+            total = int(bias[b] - bias[a])
+            found = solved(weights[a] - weights[b], reach, lambda j: inputs.codes(at[j]), base, total, self.draws)
+            if not len(found):
+                continue
+            tried = np.arange(min(len(found), WEIGHED))
+            logits = found.sums(weights, tried) + bias[:, None]
+            ties = np.flatnonzero(logits[a] == logits.max(axis=0))
+            if len(ties):
+                self.codes = inputs.least.copy()
+                self.codes[at] = found.one(int(ties[0]))
+                self.look(self.codes[None])
+                return
 
     def wanted(self) -> Iterator[Target]:
         """A target for each bin of the population's membranes that is neither reached nor proved unreachable."""
@@ -141,14 +187,12 @@ class Integrated:
         """The places (y, x) of one stimulus, and whether none before shares an input: first those far apart, while bins
         need all inputs of a neuron, then all, row by row.
         """
-        height, width = self.p.shape[1:]
         if any(queue.whole for queue in self.queues):
-            shapes = self.fields.shapes
-            yield from (
-                (*at, True) for at in product(*(_apart(self.fields.into, shapes, self.p.shape, i) for i in (0, 1)))
-            )
+            into, shapes = self.fields.into, self.fields.shapes
+            rows, columns = (_apart(into, shapes, self.p.shape, axis) for axis in (0, 1))
+            yield from ((y, x, True) for y, x in product(rows, columns))
         flip = self.draws.below(np.array([2, 2]))
-        rows, columns = (range(n)[:: -1 if back else 1] for n, back in zip((height, width), flip, strict=True))
+        rows, columns = (range(n)[:: -1 if back else 1] for n, back in zip(self.p.shape[1:], flip, strict=True))
         yield from ((y, x, False) for y, x in product(rows, columns))
 
     def aim(self, block: int, y: int, x: int, alone: bool) -> None:
@@ -205,7 +249,7 @@ class Integrated:
         inputs, p = self.fields.inputs, self.p
         stimuli = [inputs.given(row) for row in codes]
         given = {key: np.stack([one[key] for one in stimuli]) for key in stimuli[0]}
-        arrays: dict[Key, Ints] = dict(given)
+        arrays: dict[Key, NDArray[Any]] = dict(given)
         v = np.zeros((len(codes), *p.shape), np.int64) + self.bias
         for name, q in self.net.into(p.name).items():
             source = self.net[q.source]
@@ -224,13 +268,6 @@ class Integrated:
         if now.counts[0] > self.coverage.counts[0]:
             self.coverage = now
             self.stimuli += stimuli
-
-    def unreachable(self, proved: dict[int, Bits], reason: str) -> None:
-        """Note of groups, by number, bins that are proved unreachable."""
-        groups = list(self.coverage.groups)
-        for g, bins in proved.items():
-            groups[g] |= replace(groups[g], unreachable=bins, reason=reason)
-        self.coverage = Coverage(self.net, groups, self.coverage.reached)
 
 
 def _apart(into: list[Projection], sources: Mapping[str, Shape], target: Shape, axis: int) -> range:

@@ -28,7 +28,7 @@ class Solutions:
     to: Ints
 
     def __len__(self) -> int:
-        return self.moved.shape[1]
+        return len(self.moved[0])
 
     def one(self, number: int) -> Ints:
         """The codes of one solution."""
@@ -93,8 +93,7 @@ class Sums:
     @staticmethod
     def fit(weights: Ints, options: Sequence[Ints]) -> bool:
         """Whether all sums are few enough to look at."""
-        spans = [abs(w) * int(codes[-1] - codes[0]) for w, codes in zip(weights.tolist(), options, strict=True)]
-        bits = sum(spans)
+        bits = sum(abs(w) * int(codes[-1] - codes[0]) for w, codes in zip(weights.tolist(), options, strict=True))
         return bits <= MAX_BITS and bits * sum(min(len(codes), 8) for codes in options) <= MAX_WORK
 
     def within(self, low: int, high: int) -> int | None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from fsref.coverage.bins import nothing
 from fsref.coverage.coverage import Coverage
+from fsref.coverage.group import Bits, Group
 from fsref.coverage.integrating import Integrated
 from fsref.coverage.pooling import pooled
 from fsref.errors import UsageError
@@ -17,7 +15,7 @@ from fsref.law.populations import Input, MaxPool
 from fsref.simulation.recording import Key
 from fsref.tables import Brief, plural
 
-BUDGET = 200  # stimuli of one population
+BUDGET = 300  # stimuli of one population
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,14 +24,21 @@ class Found(Brief):
     of all together, in which is proved unreachable what the search proved so, of `budget` stimuli at most.
     """
 
+    population: str
     stimuli: list[dict[Key, Ints]]
     coverage: Coverage
     budget: int
 
     @property
+    def missed(self) -> list[tuple[Group, Bits]]:
+        """The groups of the population, and of projections into it, with bins that were not found, and these."""
+        mine = {self.population, *self.coverage.net.into(self.population)}
+        return [(group, bins) for group, bins in self.coverage.missed() if group.place in mine]
+
+    @property
     def line(self) -> str:
         """What was found in one line."""
-        return f"{plural(len(self.stimuli), 'stimulus', 'stimuli')}: {self.coverage.line}"
+        return f"{plural(len(self.stimuli), 'case')}: {self.coverage.line}"
 
 
 def aim(net: Network, population: str, budget: int = BUDGET, seed: int = 0) -> Found:
@@ -50,4 +55,4 @@ def aim(net: Network, population: str, budget: int = BUDGET, seed: int = 0) -> F
         search = Integrated(net, p, seed)
         search.run(budget)
         stimuli, coverage = search.stimuli, search.coverage
-    return Found(stimuli, of_unit(net, population, coverage), budget)
+    return Found(population, stimuli, coverage, budget)

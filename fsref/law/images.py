@@ -214,8 +214,8 @@ def drawn_words(seed: int, first: int, count: int) -> NDArray[np.uint64]:
     z = np.array([seed], np.uint64) + number * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z ^= z >> np.uint64(31)
-    return z
+    mixed: NDArray[np.uint64] = z ^ (z >> np.uint64(31))
+    return mixed
 
 
 def drawn_images(population: Input, count: int, seed: int = 1) -> Ints:
