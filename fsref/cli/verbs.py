@@ -15,6 +15,7 @@ import click
 from fsref.cli.check import check
 from fsref.cli.compare import compare
 from fsref.cli.convert import convert
+from fsref.cli.cover import cover
 from fsref.cli.diff import diff
 from fsref.cli.evaluate import evaluate
 from fsref.cli.explain import explain
@@ -26,7 +27,7 @@ from fsref.cli.streams import reported
 from fsref.errors import FsrefError, printable
 from fsref.version import SPEC_VERSION, __version__
 
-VERBS = (info, run, evaluate, check, explain, convert, compare, export, diff, rule)
+VERBS = (info, run, evaluate, check, explain, convert, compare, export, diff, cover, rule)
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

@@ -34,7 +34,7 @@ from fsref.simulation.recording import Key
 TRIES = 6  # of each bin, with all inputs of a neuron
 TIES = 64  # pairs of classes
 LOOKED_AT = 4  # bins at one place
-WEIGHED = 256  # solutions for one bin, of which the one is taken that meets most others
+WEIGHED = 2**12  # membranes of solutions for one bin, of which the one is taken that meets most others
 KEPT = 64  # intervals of openings of one bin that are tried
 
 
@@ -70,25 +70,25 @@ class Queue:
 
 
 class Sought:
-    """Openings that reach something new, of each channel."""
+    """Openings that reach something new, of all channels on one line: channel c begins at c times what the widest
+    interval of `opening` (C, 2) spans.
+    """
 
-    def __init__(self, targets: list[Target], channels: int) -> None:
-        by_channel: list[list[Ints]] = [[np.zeros((0, 2), np.int64)] for _ in range(channels)]
-        for target in targets:
-            by_channel[target.channel].append(target.openings)
-        self.start, self.end = [], []
-        for found in by_channel:
-            each = np.concatenate(found)
-            each = each[np.argsort(each[:, 0], kind="stable")]
-            self.start.append(each[:, 0])
-            self.end.append(np.maximum.accumulate(each[:, 1]))
+    def __init__(self, targets: list[Target], opening: Ints) -> None:
+        span = max(b - a + 1 for a, b in opening.tolist())
+        self.shift = np.arange(len(opening)) * span - opening[:, 0] if span * len(opening) < 2**62 else None
+        self.start = self.end = np.zeros(1, np.int64)
+        if targets and self.shift is not None:
+            rows = np.concatenate([target.openings + self.shift[target.channel] for target in targets])
+            rows = rows[np.argsort(rows[:, 0], kind="stable")]
+            self.start, self.end = rows[:, 0], np.maximum.accumulate(rows[:, 1])
 
-    def hits(self, channel: int, v: Ints) -> Bits:
-        """Which of these openings (n,) do."""
-        if not len(self.start[channel]):
-            return np.zeros(len(v), bool)
-        at = np.searchsorted(self.start[channel], v, side="right") - 1
-        return (at >= 0) & (self.end[channel][at] >= v)
+    def hits(self, first: int, v: Ints) -> Bits:
+        """Which openings (O, n), of O channels from the `first` on, do; none where integers are too large to look."""
+        if self.shift is None:
+            return np.zeros(v.shape, bool)
+        at = np.searchsorted(self.start, line := v + self.shift[first : first + len(v), None], side="right") - 1
+        return (at >= 0) & (self.end[at] >= line)
 
 
 class Integrated:
@@ -101,7 +101,7 @@ class Integrated:
         self.stimuli: list[dict[Key, Ints]] = []
         self.coverage = nothing(net)
         self.queues = [Queue() for _ in range(self.fields.blocks)]
-        self.sought = Sought([], p.shape[0])
+        self.sought = Sought([], self.openings.of.opening)
         self.codes, self.held = self.fields.inputs.least, np.zeros(self.fields.inputs.count, bool)
 
     def run(self, budget: int) -> None:
@@ -118,7 +118,7 @@ class Integrated:
             self.codes = inputs.drawn(self.draws) if turn % 2 else inputs.least.copy()
             self.held[:] = False
             targets = [target for target in targets if not self.done(target)]
-            self.sought = Sought(targets, self.p.shape[0])
+            self.sought = Sought(targets, self.openings.of.opening)
             for y, x, alone in self.order():
                 for block in range(len(self.queues)):
                     self.aim(block, y, x, alone)
@@ -158,7 +158,7 @@ class Integrated:
             found = solved(weights[a] - weights[b], reach, lambda j: inputs.codes(at[j]), base, total, self.draws)
             if not len(found):
                 continue
-            tried = np.arange(min(len(found), WEIGHED))
+            tried = np.arange(min(len(found), WEIGHED // len(weights)))
             logits = found.sums(weights, tried) + bias[:, None]
             ties = np.flatnonzero(logits[a] == logits.max(axis=0))
             if len(ties):
@@ -216,10 +216,11 @@ class Integrated:
             if self.set(target, at[free], weights[:, free], fixed):
                 self.held[at] = True
                 return
-            if alone:
-                target.tries += 1
+            target.tries += bool(free.all())
             if target.tries < TRIES:
                 source.append(target)
+            elif source is queue.some:
+                queue.whole.append(replace(target, tries=0))
 
     def set(self, target: Target, at: NDArray[np.intp], weights: Ints, fixed: Ints) -> bool:
         """Whether some inputs (n,) could be set so that the membrane of a channel is where a target wants it, and as
@@ -238,9 +239,9 @@ class Integrated:
         found = solved(weights[c], reach, lambda j: inputs.codes(at[j]), self.codes[at], total, self.draws)
         if not len(found):
             return False
-        tried = self.draws.order(len(found))[:WEIGHED]
+        tried = self.draws.order(len(found))[: max(1, WEIGHED // len(weights))]
         v = found.sums(weights, tried) + fixed[:, None]
-        hits = np.sum([self.sought.hits(target.channel - c + o, row) for o, row in enumerate(v)], axis=0)
+        hits = self.sought.hits(target.channel - c, v).sum(axis=0)
         self.codes[at] = found.one(int(tried[hits.argmax()]))
         return True
 

@@ -94,7 +94,7 @@ class Sums:
     def fit(weights: Ints, options: Sequence[Ints]) -> bool:
         """Whether all sums are few enough to look at."""
         bits = sum(abs(w) * int(codes[-1] - codes[0]) for w, codes in zip(weights.tolist(), options, strict=True))
-        return bits <= MAX_BITS and bits * sum(min(len(codes), 8) for codes in options) <= MAX_WORK
+        return bool(bits <= MAX_BITS and bits * sum(min(len(codes), 8) for codes in options) <= MAX_WORK)
 
     def within(self, low: int, high: int) -> int | None:
         """A sum in low..high, None where there is none."""
