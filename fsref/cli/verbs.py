@@ -16,6 +16,7 @@ from fsref.cli.check import check
 from fsref.cli.compare import compare
 from fsref.cli.conform import conform
 from fsref.cli.convert import convert
+from fsref.cli.cover import cover
 from fsref.cli.diff import diff
 from fsref.cli.evaluate import evaluate
 from fsref.cli.explain import explain
@@ -28,7 +29,7 @@ from fsref.cli.vectors import vectors
 from fsref.errors import FsrefError, printable
 from fsref.version import SPEC_VERSION, __version__
 
-VERBS = (info, run, evaluate, check, explain, convert, compare, export, diff, vectors, conform, rule)
+VERBS = (info, run, evaluate, check, explain, convert, compare, export, diff, cover, vectors, conform, rule)
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

@@ -16,13 +16,14 @@ from fsref.tables import Sheet, Shown, plural
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Coverage(Shown):
-    """The bins of a network that were reached: `reached`, an array for each of `groups`, in its shape. `a | b` is what
-    either reached. Errors: RangeError [COVER-2] for a bin that is reached and proved unreachable.
+    """The bins of a network that were reached: `reached`, an array for each of `groups`, in its shape, `of` what, in
+    words. `a | b` is what either reached. Errors: RangeError [COVER-2] for a bin both reached and proved unreachable.
     """
 
     net: Network
     groups: Sequence[Group]
     reached: Sequence[Bits]
+    of: str = "nothing"
 
     def __post_init__(self) -> None:
         for group, reached in zip(self.groups, self.reached, strict=True):
@@ -37,7 +38,8 @@ class Coverage(Shown):
         if self.net.id != other.net.id:
             raise UsageError("COVER-2", "coverage", "is of another network", other.net.id, f"expected {self.net.id}")
         groups = [a | b for a, b in zip(self.groups, other.groups, strict=True)]
-        return Coverage(self.net, groups, [a | b for a, b in zip(self.reached, other.reached, strict=True)])
+        of = " and ".join(dict.fromkeys(of for of in (self.of, other.of) if of != "nothing")) or "nothing"
+        return Coverage(self.net, groups, [a | b for a, b in zip(self.reached, other.reached, strict=True)], of)
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -63,8 +65,7 @@ class Coverage(Shown):
         """The coverage in one line."""
         reached, unreachable, left = self.counts
         share = f"{100 * reached / max(1, reached + left):.1f} %"
-        told = f"{reached:,} of {plural(reached + left, 'bin')} reached ({share}), {unreachable:,} unreachable"
-        return told
+        return f"{reached:,} of {plural(reached + left, 'bin')} reached ({share}), {unreachable:,} unreachable"
 
     def sheet(self) -> Sheet:
         """The coverage as a table: a line for each group."""
@@ -72,10 +73,11 @@ class Coverage(Shown):
         for group, reached in zip(self.groups, self.reached, strict=True):
             hit, never, left = _counts([group], [reached])
             first = group.bin(int((~(reached | group.unreachable)).reshape(-1).argmax())) if left else ""
-            why = group.reason if never else ""
-            rows.append((group.rule, group.place, group.what, hit, hit + left, never or None, why, first))
-        head = ("rule", "place", "what", "reached", "of", "unreachable", "why", "first not reached")
-        return Sheet(f"coverage of {self.net.name or 'a network'}", head, rows, left=3, below=[("coverage", self.line)])
+            why = f"{never:,}: {group.reason}" if never else ""
+            rows.append((group.rule, group.place, group.what, f"{hit:,} / {hit + left:,}", first, why))
+        head = ("rule", "place", "what", "reached", "first not reached", "unreachable")
+        title = f"coverage of {self.net.name or 'a network'} by {self.of}"
+        return Sheet(title, head, rows, left=3, below=[("coverage", self.line)])
 
     def to_dict(self) -> dict[str, Any]:
         """The coverage as JSON values: counts in all, by rule and by group, with the first bin not reached."""
@@ -90,7 +92,7 @@ class Coverage(Shown):
             each.append({**about, **counts, "why": why, "first_not_reached": first})
         rules = {rule: dict(zip(names, counts, strict=True)) for rule, counts in self.by_rule.items()}
         whole = dict(zip(names, self.counts, strict=True))
-        return {"network": self.net.id, **whole, "rules": rules, "groups": each}
+        return {"network": self.net.name, "id": self.net.id, "of": self.of, **whole, "rules": rules, "groups": each}
 
 
 def _counts(groups: Sequence[Group], reached: Sequence[Bits]) -> tuple[int, int, int]:
