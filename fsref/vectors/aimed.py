@@ -12,6 +12,7 @@ import numpy as np
 
 from fsref.coverage.bins import reached
 from fsref.coverage.coverage import Coverage
+from fsref.coverage.search import Found, aim
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import MaxPool
@@ -104,14 +105,29 @@ def for_limits(chip: Limits, scopes: Sequence[str], level: int, seed: int) -> It
                 yield from openings(net, 2)
 
 
-def cases(net: Network, budget: int, scopes: Sequence[str] = SCOPES) -> Iterator[Case]:
-    """The cases of a given network within a budget of images: its corners and those that set hidden membranes where
-    rules decide.
+def searched(net: Network, budget: int, seed: int) -> dict[str, Found]:
+    """What a search of so many stimuli finds of each population but the input."""
+    return {p.name: aim(net, p.name, budget, seed) for p in net.populations[1:]}
+
+
+def cases(net: Network, found: Mapping[str, Found], budget: int, scopes: Sequence[str] = SCOPES) -> Iterator[Case]:
+    """The cases of a given network: of scope network so many images at most, its corners and those that set hidden
+    membranes where rules decide; of its units the stimuli that a search `found` for each population.
     """
-    images = np.concatenate([corners(net), aimed(net)]).reshape(-1, net.input.neurons)[:budget]
-    yield from cases_of(net, list(images), scopes)
-    if "neuron" in scopes:
-        yield from openings(net, 2)
+    if "network" in scopes:
+        images = np.concatenate([corners(net), aimed(net)]).reshape(-1, net.input.neurons)[:budget]
+        yield from cases_of(net, list(images), ["network"])
+    for scope in scopes:
+        for unit in units(net, scope) if scope != "network" else ():
+            inputs, _ = wanted(net, scope, unit)
+            for stimulus in found[net.named_projections[unit].target if scope == "projection" else unit].stimuli:
+                given = following(net, stimulated(stimulus)) if scope == "neuron" else stimulus
+                yield case_of(net, scope, unit, {key: given[key].reshape(-1) for key in inputs})
+
+
+def stimulated(stimulus: Mapping[Key, Ints]) -> dict[Key, Ints]:
+    """One stimulus as a batch of one."""
+    return {key: array[None] for key, array in stimulus.items()}
 
 
 def weighed(found: Iterable[Case]) -> list[Candidate]:

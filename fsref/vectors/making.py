@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import reduce
 from itertools import groupby
 from operator import or_
@@ -13,13 +14,13 @@ from fsref.errors import NetworkError, UsageError
 from fsref.law.network import Network
 from fsref.limits.chip import Limits
 from fsref.limits.misfits import misfits
-from fsref.vectors.aimed import MOST, cases, covered, for_limits, ordered, together, weighed
+from fsref.vectors.aimed import MOST, cases, covered, for_limits, ordered, searched, together, weighed
 from fsref.vectors.case import SCOPES, Case
 from fsref.vectors.pack import Pack
 from fsref.vectors.protocol import protocols
 from fsref.vectors.rejects import rejects
 
-BUDGET = {1: 64, 2: 512}  # images tried for a network, by level
+BUDGET = {1: 100, 2: 300}  # stimuli of a network and of each of its populations, by level
 SEEN = {  # rules whose bins a scope can meet
     "network": ("NET-", "FS-", "PROJ-", "POOL-", "RANGE-", "TIME-", "OBS-"),
     "population": ("NET-5", "NET-8", "FS-", "PROJ-", "RANGE-", "OBS-"),
@@ -44,27 +45,31 @@ def make(
         for misfit in misfits(net, chip):
             raise NetworkError("CHIP-2", misfit.where, misfit.breaks, misfit.value, f"allowed {misfit.allowed}")
     limits = chip or Limits()
-    made = for_limits(limits, scopes, level, seed) if net is None else cases(net, BUDGET[level], scopes)
-    found = ordered(weighed(made))
+    proofs = {} if net is None else searched(net, BUDGET[level], seed)
+    drawn = for_limits(limits, scopes, level, seed) if net is None else cases(net, proofs, BUDGET[level], scopes)
+    found = ordered(weighed(drawn))
     if not found:
         raise UsageError("VECTOR-3", "scope", "has no case here", ", ".join(scopes), "other scopes, or wider limits")
     chosen = found if level > 1 else found[:MOST]
     all_cases = list(protocols(together(chosen[:MOST]) + together(chosen[MOST:])))
-    counted = Counted(all_cases, scopes)
+    counted = Counted(all_cases, scopes, [proof.coverage for proof in proofs.values()])
     bins, not_found = counted.of_network() if net is not None else counted.of_limits()
     return Pack(name, level, seed, chip, all_cases, rejects(all_cases[0].net), bins, not_found)
 
 
 class Counted:
-    """What cases reach, network by network, of the rules that some scopes can meet."""
+    """What cases reach, network by network, of the rules that some scopes can meet, and what a search proved."""
 
-    def __init__(self, made: Sequence[Case], scopes: Sequence[str]) -> None:
+    def __init__(self, made: Sequence[Case], scopes: Sequence[str], searches: Sequence[Coverage] = ()) -> None:
         self.rules = tuple({rule for scope in scopes for rule in SEEN[scope]})
         self.coverages: dict[str, Coverage] = {}
         by_unit = sorted(range(len(made)), key=lambda i: (made[i].net.id, made[i].scope, made[i].unit, i))
         for net, of_net in groupby((made[i] for i in by_unit), lambda case: case.net):
             units = groupby(of_net, lambda case: (case.scope, case.unit))
-            self.coverages[net.id] = reduce(or_, (covered(list(same)) for _, same in units), nothing(net))
+            proved = [replace(c, reached=nothing(net).reached) for c in searches]
+            self.coverages[net.id] = reduce(
+                or_, (covered(list(same)) for _, same in units), reduce(or_, proved, nothing(net))
+            )
 
     def of_network(self) -> tuple[dict[str, dict[str, int]], list[str]]:
         """The bins of one network by rule, and in words those not found."""
