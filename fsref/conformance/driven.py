@@ -39,6 +39,10 @@ class Reject(Protocol):
     def rule(self) -> str:
         """The rule that it breaks."""
 
+    @property
+    def net(self) -> Network | None:
+        """The network that is to be loaded first; None for any or none."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Driven(Brief):

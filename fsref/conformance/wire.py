@@ -108,7 +108,7 @@ class Wire:
             sent, asks = Sent(self.sent.net, self.sent.before), []
             sent.net = None  # each file is a start
             for one in coming:
-                asks += [ask for ask, _ in self._asks(one, sent)]
+                asks += [ask for ask, _ in asked(one, sent, self.greeting)]
             self.sent.net = None
             self.device.prepare(asks)
 
@@ -116,15 +116,15 @@ class Wire:
         """What the device answers, of each run that a case asks for: arrays as expected, in the order of OBS-2.
         Errors: Broken, Refused.
         """
-        asked = {key: case.expected[key].shape for key in self.greeting.asked(case)}
-        for (words, most), what in self._asks(case, self.sent):
+        shapes = {key: case.expected[key].shape for key in self.greeting.asked(case)}
+        for (words, most), what in asked(case, self.sent, self.greeting):
             reply = self.device.ask(words, most)
             if reply[0] == REFUSED:
                 self.sent.net = None if words[0] == LOAD else self.sent.net
                 raise Refused(f"it refuses its {what}{_own(reply)}")
             try:
                 if what == "run":
-                    yield run_reply(reply, asked)
+                    yield run_reply(reply, shapes)
                 elif reply[0] != words[0] or len(reply) > 1:
                     raise NoReply(f"no reply to a {what}: it begins with {reply[0]}")
             except NoReply as error:
@@ -132,30 +132,13 @@ class Wire:
 
     def refuses(self, reject: Reject) -> bool:
         """Whether the device refuses a frame. Errors: Broken."""
-        ((ask, _),) = self._asks(reject, self.sent)
+        *loads, (ask, _) = asked(reject, self.sent, self.greeting)
+        for load, _ in loads:
+            self.device.ask(*load)
         refused = bool(self.device.ask(*ask)[0] == REFUSED)
         if not refused:
             self.sent.net = None  # it may have loaded that
         return refused
-
-    def _asks(self, one: Case | Reject, sent: Sent) -> Iterator[tuple[Ask, str]]:
-        """The frames of a case or a reject, with what each is."""
-        if not isinstance(one, Case):
-            yield (np.array(one.frame, np.int64), GREETING), "reject"
-            return
-        net, keys = one.net, self.greeting.asked(one)
-        held = bool(self.greeting.network)
-        if not held and not sent.loaded(net):
-            yield (load_frame(net), 1), "load"
-        if one.protocol == "reload" and not held and sent.before is not None:
-            yield (load_frame(sent.before), 1), "load"
-            yield (load_frame(net), 1), "load"
-        run = run_frame(net, one.given, keys), run_words([one.expected[key].size for key in keys])
-        yield run, "run"
-        if one.protocol == "reset":
-            yield (frame(RESET), 1), "reset"
-        if one.protocol in ("reset", "repeat"):
-            yield run, "run"
 
     def stop(self) -> None:
         """Nothing; then nothing of the device runs any more."""
@@ -164,6 +147,26 @@ class Wire:
     def bye(self) -> None:
         """Nothing; then the device was told to end, and has."""
         self.device.bye(frame(BYE))
+
+
+def asked(one: Case | Reject, sent: Sent, greeting: Greeting) -> Iterator[tuple[Ask, str]]:
+    """The frames of a case or a reject for a device that greets so, with what each is; then they were sent."""
+    net, held = one.net, bool(greeting.network)
+    if net is not None and not held and not sent.loaded(net):
+        yield (load_frame(net), 1), "load"
+    if not isinstance(one, Case):
+        yield (np.array(one.frame, np.int64), GREETING), "reject"
+        return
+    if one.protocol == "reload" and not held and sent.before is not None:
+        yield (load_frame(sent.before), 1), "load"
+        yield (load_frame(one.net), 1), "load"
+    keys = greeting.asked(one)
+    run = run_frame(one.net, one.given, keys), run_words([one.expected[key].size for key in keys])
+    yield run, "run"
+    if one.protocol == "reset":
+        yield (frame(RESET), 1), "reset"
+    if one.protocol in ("reset", "repeat"):
+        yield run, "run"
 
 
 def _own(reply: Words) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from fsref.formats.container import canonical
 from fsref.formats.npy import npy
 from fsref.formats.npz import build, manifest_of
 from fsref.law.network import Network
+from fsref.law.neuron import Ints
 
 
 def to_plain(net: Network) -> dict[str, Any]:
@@ -28,11 +30,18 @@ def from_plain(plain: Any, where: str) -> Network:
         raise FileError("VECTOR-2", where, "is no network", None, "an object of manifest and arrays")
     members = {"manifest.json": canonical(plain["manifest"])}
     for name, values in plain["arrays"].items():
-        try:
-            array = np.array(values)
-        except ValueError:
-            array = np.array(None)
-        if array.dtype != np.int64:
+        array = integers(values)
+        if array is None:
             raise FileError("VECTOR-2", f"{where}: {name}", "is no array of integers of 64 bits")
         members[f"{name}.npy"] = npy(array)
     return build(members, where)
+
+
+def integers(values: Any) -> Ints | None:
+    """Nested lists of integers of 64 bits as an array; None where these are none."""
+    try:
+        array = np.array(values)
+        # A truth among integers would become one.
+        return array if array.dtype == np.int64 and json.dumps(array.tolist()) == json.dumps(values) else None
+    except (ValueError, OverflowError, RecursionError):
+        return None
