@@ -90,7 +90,7 @@ def test_networks_that_are_drawn_follow_the_cases() -> None:
     before it is run.
     """
     command = [*CORE, *greeting(scopes=["network"], steps=[2, 3], kinds=["input", "fs", "readout", "dense"])]
-    reports = [conform(command, examples=4) for _ in range(2)]
+    reports = [conform(command, cases=[], examples=4) for _ in range(2)]
     ids = [[one.id for one in report.driven] for report in reports]
     assert ids[0] == ids[1] and len(ids[0]) >= 4 and reports[0].agrees
     assert len({one.network for one in reports[0].driven}) > 1
@@ -143,7 +143,7 @@ def test_a_device_in_verilog(tmp_path: Path) -> None:
     caught; with no network given, or another one, it cannot be driven.
     """
     net = tiny()
-    text = json.dumps({"name": "core.sv", "network": net.id}).encode()
+    text = json.dumps({"name": "core.sv", "network": net.id, "refuses": False}).encode()
     text += b" " * (-len(text) % 8)
     line = to_hex(np.concatenate([[0, len(text)], np.frombuffer(text, "<i8")]))
 
@@ -288,7 +288,7 @@ def test_nothing_of_a_device_is_left_running(tmp_path: Path, impatient: None) ->
         (["false"], "crash for a greeting"),
         ([*CORE, *greeting(scope=["network"])], "did you mean scopes"),
         ([*CORE, *greeting(steps=[0, 99])], "steps: not in range"),
-        ([*CORE, *greeting(scopes=["neuron"])], "nothing can be asked of it: neuron"),
+        ([*CORE, *greeting(scopes=["network"], observables=[])], "nothing can be asked of it: network"),
     ],
 )
 def test_what_cannot_be_driven_is_one_line(
@@ -358,6 +358,7 @@ class Frame:
     id: str
     frame: list[int]
     rule: str = "NET-7"
+    net: Network | None = None
 
 
 def test_rejects_must_be_refused() -> None:
@@ -370,10 +371,12 @@ def test_rejects_must_be_refused() -> None:
         Frame("unknown", [2, 1, 9, 2, 1, 0, 0]),
         Frame("cut", load_frame(net)[:-1].tolist(), "ID-1"),
     ]
-    report = conform(CORE, cases=[given(1, 2, 3, 4)], rejects=rejects, examples=0)
+    strict = [*CORE, *greeting(refuses=True)]
+    report = conform(strict, cases=[given(1, 2, 3, 4)], rejects=rejects, examples=0)
     assert report.agrees and report.counts["reject"] == {"pass": 3} and report.counts["network"] == {"pass": 4}
-    taken = conform(CORE, cases=[given(1, 2, 3, 4)], rejects=[Frame("good", load_frame(net).tolist())], examples=0)
+    taken = conform(strict, cases=[given(1, 2, 3, 4)], rejects=[Frame("good", load_frame(net).tolist())], examples=0)
     assert [one.verdict for one in taken.driven] == ["pass", "accepted", "pass"] and "NET-7" in str(taken)
+    assert "reject" not in conform(CORE, cases=[given(1, 2, 3, 4)], rejects=rejects, examples=0).counts
 
 
 @compiled
@@ -434,7 +437,7 @@ def test_a_function_of_python() -> None:
         "silence"
     ] * 2  # fmt: skip
     assert driven(lambda net, x: 1 // 0) == ["crash"] * 2
-    report = conform(law, tiny(), examples=0)
+    report = conform(law, cases=[given(1, 2, 3, 4)], examples=0)
     assert report.agrees and report.device == "law"
 
 

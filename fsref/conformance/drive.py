@@ -22,6 +22,7 @@ from fsref.conformance.driven import (
     Reject,
     first_difference,
 )
+from fsref.conformance.frames import LOAD
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.wire import Refused
 from fsref.errors import UsageError
@@ -76,7 +77,7 @@ class Drive:
         """The verdict of each case and reject, of those in which the device can be asked something; those behind its
         end are not driven. Errors: UsageError where it cannot be started any more.
         """
-        coming = (one for one in cases if not isinstance(one, Case) or self.greeting.asked(one))
+        coming = (one for one in cases if self._sent(one))
         while not self.ended and (chunk := list(islice(coming, self.device.together))):
             while chunk and self._ready():
                 self.device.prepare(chunk)
@@ -98,6 +99,12 @@ class Drive:
             self.idle += not self.answered
             self.running = self.answered = False
         return replace(found, seconds=perf_counter() - begun)
+
+    def _sent(self, one: Case | Reject) -> bool:
+        """Whether a case or a reject is for this device: no load goes to one that holds its network."""
+        if isinstance(one, Case):
+            return bool(self.greeting.asked(one))
+        return self.greeting.refuses and not (self.greeting.network and one.frame[:1] == (LOAD,))
 
     def _asked(self, case: Case) -> None:
         """Note what was asked since the last start, the last of it where it is much."""
@@ -147,6 +154,17 @@ class Drive:
             return Driven(reject.id, REJECTS, error.verdict, told=error.told, said=error.said)
         told = "" if refused else f"it is to be refused [{reject.rule}]"
         return Driven(reject.id, REJECTS, PASS if refused else ACCEPTED, told=told)
+
+
+def witnessed(cases: Iterable[Case], rejects: Iterable[Reject]) -> Iterator[Case | Reject]:
+    """Cases, then rejects, behind each of which the last case must be answered as before (VECTOR-4)."""
+    last: Case | None = None
+    for last in cases:
+        yield last
+    for reject in rejects:
+        yield reject
+        if last is not None:
+            yield last
 
 
 def case_size(case: Case) -> int:
