@@ -387,8 +387,10 @@ def test_protocols(in_c: str, protocol: str) -> None:
     """
     cases = [given(1, 1, 1, 1, net=minus_128()), given(15, 7, 9, 3, protocol=protocol)]
     assert conform([in_c], cases=cases, examples=0).agrees
-    verdicts = [one.verdict for one in conform([in_c, "STALE"], cases=cases, examples=0).driven]
-    assert verdicts == ["pass", "differs" if protocol in ("repeat", "reset") else "pass"]
+    stale = conform([in_c, "STALE"], cases=cases, examples=0)
+    kept = protocol in ("repeat", "reset")
+    assert [one.verdict for one in stale.driven] == ["pass", "differs" if kept else "pass"]
+    assert stale.alone != kept and (f"protocol  {protocol}" in str(stale)) == kept
 
 
 def test_files_go_on_behind_what_breaks_off(tmp_path: Path) -> None:
