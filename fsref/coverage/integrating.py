@@ -88,7 +88,8 @@ class Sought:
         if self.shift is None:
             return np.zeros(v.shape, bool)
         at = np.searchsorted(self.start, line := v + self.shift[first : first + len(v), None], side="right") - 1
-        return (at >= 0) & (self.end[at] >= line)
+        found: Bits = (at >= 0) & (self.end[at] >= line)
+        return found
 
 
 class Integrated:
