@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import gcd
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.coverage.fields import Fields
 from fsref.coverage.group import Bits, Group
@@ -48,12 +48,12 @@ class Exact:
             return sums.within(low, high) is not None
         return low <= 0 <= high or (common > 0 and high // common * common >= low)
 
-    def codes(self, channel: int, openings: Ints) -> Iterator[tuple[int, int, Ints, Ints]]:
-        """Places (y, x) where some codes of its inputs, which are told by number, set the membrane of a channel into
-        one of these intervals (n, 2).
+    def codes(self, channel: int, openings: Ints) -> tuple[NDArray[np.intp], Ints] | None:
+        """Inputs, by number, and codes of them that set the membrane of some neuron of a channel into one of these
+        intervals (n, 2); None where sums are too many to look at, or none of those looked at has it.
         """
         size = len(self.bias) // self.fields.blocks
-        for y, x in _distinct(self.fields, self.bias[channel]):
+        for y, x in _looked_at(*self.bias.shape[1:]):
             at, weights = self.fields.patch(channel // size, y, x)
             own = weights[channel % size]
             at, own = at[own != 0], own[own != 0]
@@ -64,12 +64,11 @@ class Exact:
             for low, high in openings.tolist():
                 total = sums.within(low - bias, high - bias)
                 if total is not None:
-                    yield y, x, at, sums.codes(total)
-                    break
+                    return at, sums.codes(total)
+        return None
 
 
-def _distinct(fields: Fields, bias: Ints) -> list[tuple[int, int]]:
-    """A place in the middle, and the corners, of a channel (H, W)."""
-    height, width = bias.shape
+def _looked_at(height: int, width: int) -> list[tuple[int, int]]:
+    """A place in the middle, those at the sides, and the corners."""
     rows, columns = (dict.fromkeys((n // 2, 0, n - 1)) for n in (height, width))
     return [(y, x) for y in rows for x in columns]

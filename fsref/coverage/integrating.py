@@ -135,13 +135,14 @@ class Integrated:
             if group.place == self.p.name and group.rule != "RANGE-6" and left.any():
                 groups[g] |= replace(group, unreachable=exact.never(group, left), reason=NO_SUM)
         self.coverage = Coverage(self.net, groups, self.coverage.reached)
-        for target in list(self.wanted()):
-            if not self.done(target):
-                for _, _, at, codes in exact.codes(target.channel, target.openings):
+        for g, index in self.left():
+            for channel, openings in self.openings.targets(groups[g], index):
+                found = exact.codes(channel, openings)
+                if found is not None and not self.coverage.reached[g].reshape(-1)[index]:
+                    at, codes = found
                     self.codes = self.fields.inputs.least.copy()
                     self.codes[at] = codes
                     self.look(self.codes[None])
-                    break
         if isinstance(self.p, Readout):
             self.tie()
 
@@ -168,13 +169,17 @@ class Integrated:
                 self.look(self.codes[None])
                 return
 
-    def wanted(self) -> Iterator[Target]:
-        """A target for each bin of the population's membranes that is neither reached nor proved unreachable."""
-        left = []
+    def left(self) -> list[tuple[int, int]]:
+        """The bins of the population that are neither reached nor proved unreachable, by group and index."""
+        found = []
         for g, (group, hit) in enumerate(zip(self.coverage.groups, self.coverage.reached, strict=True)):
             if group.place == self.p.name:
-                left += [(g, index) for index in np.flatnonzero(~(hit | group.unreachable)).tolist()]
-        for g, index in left:
+                found += [(g, index) for index in np.flatnonzero(~(hit | group.unreachable)).tolist()]
+        return found
+
+    def wanted(self) -> Iterator[Target]:
+        """The targets of each bin that is left, which openings meet."""
+        for g, index in self.left():
             for channel, openings in self.openings.targets(self.coverage.groups[g], index):
                 if len(openings) > KEPT:
                     openings = openings[self.draws.order(len(openings))[:KEPT]]
