@@ -1,4 +1,4 @@
-"""A second, naive answer to which bins images reach (COVER-1), from that page alone: plain integers, nothing of fsref."""
+"""A second, naive answer to which bins images reach (COVER-1), from that page alone: plain integers."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -7,22 +7,17 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import fsref
-from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, fs_relu
-from fsref.coverage.bins import nothing, reached
+from fsref import FS, Dense, Input, Network, fs_relu
+from fsref.coverage.bins import reached
 from fsref.coverage.coverage import Coverage
-from fsref.coverage.knapsack import Sums
 from fsref.coverage.search import Found, aim
 from fsref.coverage.trains import sent
-from fsref.errors import UsageError
 from fsref.simulation.following import following
 from fsref.testing import networks, tables
-from fsref.vectors.case import case_of, wanted
-from handmade import chain, residual
+from handmade import chain
 from repeatable import LONG, drawn
 
 

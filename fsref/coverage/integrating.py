@@ -170,12 +170,16 @@ class Integrated:
                 return
 
     def left(self) -> list[tuple[int, int]]:
-        """The bins of the population that are neither reached nor proved unreachable, by group and index."""
+        """The bins of the population that are neither reached nor proved unreachable, by group and index, channel by
+        channel.
+        """
         found = []
         for g, (group, hit) in enumerate(zip(self.coverage.groups, self.coverage.reached, strict=True)):
             if group.place == self.p.name:
-                found += [(g, index) for index in np.flatnonzero(~(hit | group.unreachable)).tolist()]
-        return found
+                first = group.unreachable.size // group.unreachable.shape[0] if group.unreachable.ndim else 1
+                missed = np.flatnonzero(~(hit | group.unreachable)).tolist()
+                found += [(index // first, g, index) for index in missed]
+        return [(g, index) for _, g, index in sorted(found)]
 
     def wanted(self) -> Iterator[Target]:
         """The targets of each bin that is left, which openings meet."""

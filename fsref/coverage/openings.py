@@ -17,6 +17,7 @@ class Openings:
 
     def __init__(self, of: Membranes) -> None:
         self.of = of
+        self.held: dict[tuple[int, int], tuple[Ints, Ints, Ints, Bits]] = {}  # of the channel asked for last
 
     def targets(self, group: Group, index: int) -> list[tuple[int, Ints]]:
         """Of a bin, by its index in C order: channels, and intervals (n, 2) of opening membranes, every one of which
@@ -79,12 +80,17 @@ class Openings:
         """The intervals of opening membranes that do the same in the first t steps: first and last of each, by how much
         they were lowered, and the spikes (intervals, t).
         """
+        if (c, t) in self.held:
+            return self.held[c, t]
+        if any(channel != c for channel, _ in self.held):
+            self.held.clear()
         T, h = self.of.T[c, :t], self.of.h[c, :t]
         low, high = self.of.opening[c].tolist()
         stairs = staircase(T, h, h, low, high)
         end = np.append(stairs.start[1:] - 1, high)
         spikes = (stairs.train[:, None] >> np.arange(t - 1, -1, -1) & 1).astype(bool)
-        return stairs.start, end, stairs.code, spikes
+        self.held[c, t] = stairs.start, end, stairs.code, spikes
+        return self.held[c, t]
 
     def _bit(self, bit: int, value: int) -> list[tuple[int, Ints]]:
         """For each channel the opening membranes nearest to its lowest that hold a bit so."""
