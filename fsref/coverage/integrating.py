@@ -23,7 +23,7 @@ from fsref.coverage.fields import Fields
 from fsref.coverage.group import Bits
 from fsref.coverage.knapsack import solved
 from fsref.coverage.membranes import Membranes
-from fsref.coverage.openings import Openings
+from fsref.coverage.openings import OF_OPENINGS, Openings
 from fsref.engines import reference
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -132,7 +132,7 @@ class Integrated:
         groups = list(self.coverage.groups)
         for g, group in enumerate(groups):
             left = ~(self.coverage.reached[g] | group.unreachable)
-            if group.place == self.p.name and group.rule != "RANGE-6" and left.any():
+            if group.place == self.p.name and group.rule in OF_OPENINGS and left.any():
                 groups[g] |= replace(group, unreachable=exact.never(group, left), reason=NO_SUM)
         self.coverage = Coverage(self.net, groups, self.coverage.reached)
         for g, index in self.left():

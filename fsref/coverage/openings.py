@@ -11,6 +11,9 @@ from fsref.coverage.group import Bits, Group
 from fsref.coverage.membranes import Membranes
 from fsref.law.neuron import Ints, staircase
 
+OF_OPENINGS = ("FS-2", "FS-3", "FS-4", "FS-5", "RANGE-2")  # rules whose bins openings of a channel decide
+RUNS = 64  # intervals of openings that hold a bit
+
 
 class Openings:
     """The opening membranes of an fs or readout that meet its bins."""
@@ -26,7 +29,7 @@ class Openings:
         """
         if group.rule == "RANGE-6":
             return self._bit(index, int(group.what[-1]))
-        if group.axes[:1] != ("channel",):
+        if group.rule not in OF_OPENINGS:
             return []
         c, t = divmod(index, group.unreachable.shape[1]) if group.unreachable.ndim == 2 else (index, 0)
         low, high = self.of.opening[c].tolist()
@@ -93,11 +96,14 @@ class Openings:
         return self.held[c, t]
 
     def _bit(self, bit: int, value: int) -> list[tuple[int, Ints]]:
-        """For each channel the opening membranes nearest to its lowest that hold a bit so."""
+        """For each channel opening membranes that hold a bit so: all where they are in few intervals, some else."""
         found = []
         for c, (low, high) in enumerate(self.of.opening.tolist()):
             first = low if low >> bit & 1 == value else (low >> bit) + 1 << bit
-            if first <= high:
-                last = min(high, ((first >> bit) + 1 << bit) - 1)
-                found.append((c, np.array([[first, last]], np.int64)))
+            count = (high - (first >> bit << bit) >> bit + 1) + 1  # intervals, one every 2^(bit + 1)
+            some = range(0, count, -(-count // RUNS)) if count > 0 else ()
+            starts = [(first >> bit << bit) + (i << bit + 1) for i in some]
+            runs = [(max(low, start), min(high, start + (1 << bit) - 1)) for start in starts]
+            if runs:
+                found.append((c, np.array(runs, np.int64)))
         return found
