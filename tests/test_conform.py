@@ -33,9 +33,8 @@ from fsref.conformance.junit import junit
 from fsref.conformance.stimuli import cases_of
 from fsref.conformance.wire import Wire
 from fsref.errors import FileError, FsrefError, UsageError
-from fsref.limits.chip import Limits
 from fsref.vectors.case import SCOPES, Case, case_of
-from fsref.vectors.making import make
+from fsref.vectors.pack import Pack, Reject
 from handmade import residual, tiny
 
 DEVICES = Path(__file__).resolve().parent / "devices"
@@ -89,14 +88,20 @@ def test_a_right_device_passes(carrier: str) -> None:
     assert "all pass" in str(report) and "hint" not in str(report)
 
 
-def test_the_level_1_pack_is_driven_first() -> None:
-    """Without a network the cases are those of the pack for the device's limits, then its rejects."""
-    command = [*CORE, *greeting(scopes=["neuron"], steps=[2, 3], refuses=True)]
+def test_the_level_1_pack_is_driven_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network the cases are those of the pack for the device's limits and scopes, then its rejects; the
+    report has the bins of a pack of which all was driven.
+    """
+    pack = Pack("any", 1, 0, None, [given(1, 2, 3, 4)], [Reject((9,), "CONFORM-1", ("unknown",))], {"FS-2": {}})
+    asked: list[Any] = []
+    monkeypatch.setattr("fsref.conformance.conforming.make", lambda *given: asked.append(given) or pack)
+    command = [*CORE, *greeting(scopes=["network", "neuron"], steps=[2, 3], refuses=True)]
     report = conform(command, examples=0)
-    pack = make("any", None, Limits(steps=[2, 3]), 1, ["neuron"])
-    cases = [one.id for one in report.driven if one.scope == "neuron"]
-    assert cases[: len(pack.cases)] == [case.id for case in pack.cases] and report.bins == pack.bins
-    assert [one.id for one in report.driven if one.scope == "reject"] == [reject.id for reject in pack.rejects]
+    ((_, net, limits, level, scopes),) = asked
+    assert (net, limits.steps, level, scopes) == (None, (2, 3), 1, ("network", "neuron"))
+    assert [one.scope for one in report.driven] == ["network", "reject", "network"] and report.agrees
+    assert report.bins == pack.bins
+    assert conform(hostile("hang"), timeout=QUICK, cases=[TRIGGER] * 3, examples=0).bins == {}
 
 
 def test_networks_that_are_drawn_follow_the_cases() -> None:

@@ -160,7 +160,7 @@ class Process:
                 raise NoReply("it goes on behind its reply", longer=True)
             if reply is None:
                 reply = self._line(most) if self.lines else self._frame(most)
-            if reply is not None and not left:
+            if reply is not None and not (left and open_):
                 return reply
             if not open_ and reply is None:
                 told = f"behind {len(self.buffer)} bytes of a reply" if self.buffer else "without a reply"
