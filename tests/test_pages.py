@@ -40,6 +40,7 @@ SECTIONS = {
     "RUNS.md": ["RUN"],
     "PROOF.md": ["PROOF"],
     "HARDWARE.md": ["LAYOUT", "AER", "VCD", "NIR", "TRACE", "CHIP", "BENCH"],
+    "CONFORMANCE.md": ["COVER", "VECTOR", "CONFORM"],
 }
 POINTERS = re.compile(
     r"^Code: (?P<code>\S+) · Test: (?P<test>\S+\.py::\w+) ·\s(?P<kind>Refused|Seen): (?P<end>.+)\Z", re.MULTILINE

@@ -16,7 +16,16 @@ from fsref.cli.verb import verb
 from fsref.tables import WIDTH
 
 # Every page that holds rules: the law, and what fsref does around it.
-PAGES = ("SPEC.md", "CONVERSION.md", "RATE_CODING.md", "COSTS.md", "RUNS.md", "PROOF.md", "HARDWARE.md")
+PAGES = (
+    "SPEC.md",
+    "CONVERSION.md",
+    "RATE_CODING.md",
+    "COSTS.md",
+    "RUNS.md",
+    "PROOF.md",
+    "HARDWARE.md",
+    "CONFORMANCE.md",
+)
 HEADING = re.compile(r"^### ([A-Z]+-\d+) (.+)\n", re.MULTILINE)
 
 
