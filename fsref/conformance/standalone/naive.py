@@ -91,8 +91,7 @@ def load(data: bytes) -> Net:
 
 
 def build(manifest: dict[str, Any], arrays: dict[str, Array]) -> Net:
-    """The network of a manifest and arrays (FILE-1, FILE-3); every size is worked out anew and must meet (NET-3,
-    NET-4)."""
+    """The network of a manifest and arrays (FILE-3); every size is worked out anew and must meet (NET-3, NET-4)."""
     assert manifest["format"] == 1 and str(manifest["spec_version"]).split(".")[0] == "1"
     last = len(manifest["populations"]) - 1
     index = {key: p for p, entry in enumerate(manifest["populations"]) for key in (p, entry["name"])}
