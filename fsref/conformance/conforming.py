@@ -14,6 +14,7 @@ from fsref.conformance.drive import Drive, Dut, witnessed
 from fsref.conformance.driven import Driven, Reject
 from fsref.conformance.function import Answer, Function
 from fsref.conformance.greeting import Greeting
+from fsref.conformance.smallest import smallest
 from fsref.conformance.stimuli import cases_of
 from fsref.conformance.suspects import Evidence
 from fsref.conformance.verdict import Report
@@ -119,11 +120,13 @@ def _driven(
     if first is not None and first.difference is not None and first.case is not None:
         hints = evidence.judged(first)
         single = len(before) < 2 and not first.case.protocol
-        alone = single or drive.fails([replace(first.case, protocol="")])
+        again = None if single else drive.last([replace(first.case, protocol="")])
+        alone = again is None or not again.passed
     driven = {one.id for one in found}
     whole = pack is not None and all(case.id in driven for case in pack.cases)
     bins = pack.bins if pack is not None and whole else {}
-    return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins)
+    small = () if first is None else smallest(drive, first, before)
+    return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small)
 
 
 def nothing(greeting: Greeting) -> UsageError:

@@ -128,11 +128,12 @@ class Drive:
             self.held = 0
         return True
 
-    def fails(self, cases: Sequence[Case]) -> bool:
-        """Whether the last of cases, on a device just started, is no pass."""
-        self.running, self.idle, self.ended = False, 0, ""
+    def last(self, cases: Sequence[Case], anew: bool = True) -> Driven | None:
+        """The verdict of the last of cases, on a device just started, or as it runs; None where it is not driven."""
+        if anew:
+            self.running, self.idle = False, 0
         found = [one for case in cases for one in self.through([case])]
-        return bool(found) and not found[-1].passed
+        return found[-1] if len(found) == len(cases) else None
 
     def _case(self, case: Case) -> Driven:
         observed: Observed = {}

@@ -19,7 +19,7 @@ BUDGET = 1000  # sequences that the device is asked at most
 Fails: TypeAlias = Callable[[Sequence[Case]], bool]  # whether the last of cases fails, on a device just started
 
 
-def shrink(cases: Sequence[Case], place: tuple[str, Place], fails: Fails, budget: int = BUDGET) -> list[Case]:
+def shrink(cases: Sequence[Case], place: tuple[str, Place | None], fails: Fails, budget: int = BUDGET) -> list[Case]:
     """The smallest cases found of which the last still fails: those before it are what it needs.
 
     `cases` end with the one that failed, at `place`: a population and (c, y, x). Cases that do not fail when they are

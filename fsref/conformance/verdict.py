@@ -11,7 +11,7 @@ from fsref.conformance.driven import VERDICTS, Driven, owner
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.suspects import arrays_of
 from fsref.errors import shown
-from fsref.tables import Fact, Sheet, Shown, plural
+from fsref.tables import Fact, Sheet, Shown, plural, sizes
 from fsref.vectors.case import Case
 from fsref.verification import causes
 from fsref.verification.explain import explained, place_of
@@ -28,7 +28,8 @@ class Report(Shown):
     """How a device did: `device` names it, `greeting` what it said of itself; `driven` is the verdict of every case and
     reject in the order driven, `first` the first that is no pass, with the cases `before` it since the device started;
     `hints` the causes that fit it, `alone` whether it differs on a device just started, too, and `ended` says why cases
-    were left out, or ""; `bins` counts, of each rule, those of the level-1 pack where all of it was driven (COVER-1).
+    were left out, or ""; `bins` counts, of each rule, those of the level-1 pack where all of it was driven (COVER-1);
+    `small` is the smallest case found that fails so, behind those that it needs (CONFORM-4).
     """
 
     device: str
@@ -40,6 +41,7 @@ class Report(Shown):
     alone: bool = True
     ended: str = ""
     bins: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    small: tuple[Driven, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -65,11 +67,10 @@ class Report(Shown):
             found.setdefault(one.scope, Counter())[one.verdict] += 1
         return found
 
-    def explanation(self) -> Explanation | None:
-        """The neuron that differs first: what is right there, step by step and synapse by synapse; None where nothing
-        differs.
+    def explanation(self, found: Driven | None) -> Explanation | None:
+        """The neuron that differs first in a case: what is right there, step by step and synapse by synapse; None where
+        nothing differs.
         """
-        found = self.first
         if found is None or found.case is None or found.difference is None:
             return None
         case, at = found.case, found.difference
@@ -81,13 +82,14 @@ class Report(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
-        explanation = self.explanation()
+        explanation = self.explanation(self.first)
         plain: dict[str, Any] = {"device": self.device, "greeting": self.greeting.to_dict(), "agrees": self.agrees}
         plain |= {"case_count": len(self.driven), "ended": self.ended or None}
         plain |= {"verdicts": {scope: dict(counts) for scope, counts in self.counts.items()}}
         plain |= {"first": None if self.first is None else self.first.to_dict(), "alone": self.alone}
         plain |= {"explanation": None if explanation is None else explanation.to_dict()}
         plain |= {"causes": [hint.name for hint in self.hints.hints], "hints": [h.text for h in self.hints.hints]}
+        plain |= {"smallest": [one.to_dict() for one in self.small]}
         plain |= {"bins": {rule: dict(counts) for rule, counts in self.bins.items()}}
         return {**plain, "cases": [one.to_dict() for one in self.driven]}
 
@@ -95,15 +97,16 @@ class Report(Shown):
         """The verdict and the first failure; below them how many cases of each scope have which verdict, other
         failures, and the neuron that differs first.
         """
-        explanation = self.explanation()
         seen = [verdict for verdict in VERDICTS if any(counts[verdict] for counts in self.counts.values())]
         rows = [
             (scope, JUDGING.get(scope, "" if scope == "reject" else "isolated"), sum(counts.values()))
             + tuple(counts[verdict] or None for verdict in seen)
             for scope, counts in self.counts.items()
         ]
-        right = [] if explanation is None else [explanation.sheet()]
-        more = [replace(sheet, title=f"what is right: {sheet.title}") for sheet in right]
+        told = {"what is right": self.explanation(self.first)}
+        told |= {"the smallest case": self.explanation(self.small[-1] if self.small else None)}
+        right = {title: explanation.sheet() for title, explanation in told.items() if explanation is not None}
+        more = [replace(sheet, title=f"{title}: {sheet.title}") for title, sheet in right.items()]
         more += [self._coverage()] if self.bins else []
         head = ("scope", "judged", "cases", *seen)
         return Sheet(self.line, head, rows, 2, above=self._first(), below=self._others(), more=more)
@@ -131,8 +134,17 @@ class Report(Shown):
         told += self._aims(found)
         told += [("says", found.said)] if found.said else []
         told += [] if self.alone else [("alone", LEFT)]
+        told += self._smallest()
         told += [("or" if i else "hint", hint.text) for i, hint in enumerate(self.hints.hints)]
         return told + ([("explains", self._explained())] if self.hints.hints else [])
+
+    def _smallest(self) -> list[Fact]:
+        """The network of the smallest case, and what differs there."""
+        if not self.small or (case := self.small[-1].case) is None:
+            return []
+        shapes = " -> ".join(f"{p.name} {p.kind} {sizes(p.shape)}" for p in case.net.populations)
+        behind = f", behind {plural(len(self.small) - 1, 'other case')}" if len(self.small) > 1 else ""
+        return [("smallest", f"{shapes}{behind}: {str(self.small[-1]).partition(': ')[2]}")]
 
     def _aims(self, found: Driven) -> list[Fact]:
         """What stood before the run of the first failure, and which bins of the place that differs it is there for."""
