@@ -24,7 +24,7 @@ from fsref.law.widths import membrane_width
 from fsref.simulation.following import following
 from fsref.testing import Case, cases
 from handmade import chain, draw, oracle, residual, tiny
-from repeatable import drawn
+from repeatable import LONG, drawn
 
 
 def counted(net: Network, images: np.ndarray) -> dict[tuple[str, str, str], set[tuple[int, ...]]]:
@@ -41,7 +41,7 @@ def told(coverage: Coverage) -> dict[tuple[str, str, str], set[tuple[int, ...]]]
     return {group.key: {tuple(map(int, at)) for at in np.argwhere(bins)} for group, bins in each if bins.any()}
 
 
-@settings(drawn, max_examples=60)
+@settings(drawn, max_examples=200 if LONG else 30)
 @given(case=cases())
 def test_bins_from_the_page_alone(case: Case) -> None:
     """Every bin that a run of drawn images reaches is one that the naive oracle counts from the page, and the other way
@@ -50,7 +50,7 @@ def test_bins_from_the_page_alone(case: Case) -> None:
     assert told(cover(case.net, case.images)) == counted(case.net, case.images)
 
 
-@settings(drawn, max_examples=40)
+@settings(drawn, max_examples=200 if LONG else 20)
 @given(case=cases(), seed=st.integers(0, 2**32))
 def test_nothing_unreachable_is_reached(case: Case, seed: int) -> None:
     """No bin that is proved unreachable is reached by whatever trains a population's sources can send, nor by images;
