@@ -151,22 +151,22 @@ def test_a_dump_counts_as_what_it_observed() -> None:
 
 
 def test_the_command_counts_images_and_recordings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """`fsref cover` prints a line for each group, and as JSON the same counts, of images as of a recording of them;
-    options of images do not go with a recording.
+    """`fsref cover` prints a line for each group, and as JSON the same counts, of images as of a recording of them,
+    which is to be said to be one.
     """
     folder = str(tmp_path / "run")
     assert cli.main(["run", "digits", "--data", "digits", "--limit", "3", "--out", folder, *_every()]) == 0
     capsys.readouterr()
     assert cli.main(["cover", "digits", "digits", "--limit", "3", "--json"]) == 0
     images = json.loads(capsys.readouterr().out)
-    assert cli.main(["cover", "digits", folder, "--json"]) == 0
+    assert cli.main(["cover", "digits", folder, "--format", "recording", "--json"]) == 0
     recorded = json.loads(capsys.readouterr().out)
     assert images["groups"] == recorded["groups"] and images["reached"] > 5000
     assert cli.main(["cover", "digits", "digits", "--limit", "3"]) == 0
     table = capsys.readouterr().out
     assert "coverage of digits by 3 images" in table and f"{images['reached']:,} of " in table
-    assert cli.main(["cover", "digits", folder, "--limit", "3"]) == 2
-    assert "--limit: does not go with a dump" in capsys.readouterr().err
+    assert cli.main(["cover", "digits", folder]) == 2
+    assert "holds no images" in (said := capsys.readouterr().err) and "--format recording" in said
 
 
 def _every() -> list[str]:
