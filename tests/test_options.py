@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ NEURON = "--population hid --neuron 0"
 MEMORIES = "tiny.fs.npz --format readmemh --out m"
 DUMP = "tiny.fs.npz x.npz dump.npz"
 BIG = "graph.npz --data colour --out n.npz"
+DEVICE = "tiny.fs.npz --examples 0 --dut ./device"
 ACTS = {
     "info": {"--timeline": ("tiny.fs.npz", "--timeline"), "--json": ("tiny.fs.npz", "--json")},
     "run": {
@@ -175,10 +177,19 @@ ACTS = {
         "--batch": (DUMP, "--batch 1"),
         "--json": (DUMP, "--json"),
     },
+    "conform": {
+        "--dut": ("tiny.fs.npz --examples 0", "--dut ./device"),
+        "--carrier": (DEVICE, "--carrier hex"),
+        "--timeout": (DEVICE, "--timeout 0"),
+        "--examples": ("tiny.fs.npz --dut ./device", "--examples 1"),
+        "--junit": (DEVICE, "--junit r.xml"),
+        "--force": (f"{DEVICE} --junit there.html", "--force"),
+        "--json": (DEVICE, "--json"),
+    },
     "rule": {"--json": ("POOL-1", "--json")},
 }
 ARGUMENTS = {"NET": "digits", "IMAGE": "0", "MODEL": "graph.npz", "GRAPH": "graph.npz", "RULE...": "POOL-1"}
-ARGUMENTS |= {"IMAGES": "digits", "DUMP": "dump.npz"}
+ARGUMENTS |= {"IMAGES": "digits", "DUMP": "dump.npz", "[NET]": "digits"}
 NEEDS = {"--html": "matplotlib", "--plots": "matplotlib", "--plot": "matplotlib", "--format": "onnx", "--codes": "onnx"}
 OPTIONS = [(v.name, o) for v in VERBS for p in v.params if isinstance(p, click.Option) for o in [max(p.opts, key=len)]]
 ACTING = [(verb, option) for verb, options in ACTS.items() for option in options]
@@ -212,6 +223,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(folder / "one_dump.npz", **{name: array[:1] for name, array in codes.items()})
     fsref.export(net, folder / "memories", "readmemh", trace=dump)
     (folder / "memories" / "manifest.json").unlink()
+    device = Path(__file__).parent / "devices" / "core.py"
+    (folder / "device").write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{device}" "$@"\n')
+    (folder / "device").chmod(0o755)
     (folder / "colour").mkdir()
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(folder / "colour" / "a.png")
     return folder
