@@ -18,7 +18,7 @@ import fsref
 import handmade
 from fsref.cli.main import main
 from fsref.cli.verb import Verb, When
-from fsref.cli.verbs import VERBS
+from fsref.cli.verbs import VERBS as COMMANDS
 from fsref.engines import events, quantized, reference
 from fsref.metrics import score
 from fsref.simulation import workers
@@ -201,6 +201,7 @@ ACTS = {
 ARGUMENTS = {"NET": "digits", "IMAGE": "0", "MODEL": "graph.npz", "GRAPH": "graph.npz", "RULE...": "POOL-1"}
 ARGUMENTS |= {"IMAGES": "digits", "DUMP": "dump.npz", "SOURCE": "digits", "[NET]": "digits"}
 NEEDS = {"--html": "matplotlib", "--plots": "matplotlib", "--plot": "matplotlib", "--format": "onnx", "--codes": "onnx"}
+VERBS = tuple(verb for verb in COMMANDS if isinstance(verb, Verb))  # those of a group have tests beside it
 OPTIONS = [(v.name, o) for v in VERBS for p in v.params if isinstance(p, click.Option) for o in [max(p.opts, key=len)]]
 ACTING = [(verb, option) for verb, options in ACTS.items() for option in options]
 
