@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from fsref import Dense, Input, Network, Readout
-from fsref.cli.rule import rules
 from fsref.conformance.frames import (
     NoReply,
     from_bytes,
@@ -26,6 +25,7 @@ from fsref.conformance.frames import (
 )
 from fsref.conformance.greeting import Greeting, greeting_of
 from fsref.errors import FileError, UsageError
+from fsref.formats.pages import rules
 from fsref.law.populations import OBSERVABLES
 from handmade import residual, tiny
 

@@ -21,9 +21,9 @@ import handmade
 from blocks import BLOCK
 from fsref import FS, Dense, FsrefError, Input, MaxPool, Network, Readout, Record, fs_relu
 from fsref.cli import main as cli
-from fsref.cli.rule import PAGES, rules
 from fsref.errors import NetworkError
 from fsref.formats.npz import to_bytes
+from fsref.formats.pages import PAGES, rules
 from fsref.law.neuron import fire
 from fsref.law.widths import memories
 from handmade import residual, tiny, unordered

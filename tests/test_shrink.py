@@ -16,6 +16,7 @@ import pytest
 
 import naive
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, fs_relu
+from fsref.conformance.driven import DIFFERS, Driven
 from fsref.conformance.replay import files
 from fsref.conformance.shrink import shrink, shrink_given
 from fsref.formats.npz import to_bytes
@@ -216,7 +217,8 @@ def test_a_replay_decides_without_fsref(tmp_path: Path, carrier: str) -> None:
     net = Network([Input("in", (1, 1, 1), 2, 3), Readout("out", (1, 1, 1), [5])], [Dense("in", "out", [[4]])])
     case = case_of(net, "network", "out", {("in", "codes"): np.array([2])})
     observed: Mapping[tuple[str, str], Any] = {("in->out", "sums"): np.array([8]), ("out", "opening"): np.array([12])}
-    for name, data in files([case], observed, "differs", {"NET-5": "added once"}, carrier, True).items():
+    failed = Driven(case.id, "network", DIFFERS, case=case, observed=dict(observed))
+    for name, data in files([case], failed, {"NET-5": "added once"}, carrier, True).items():
         (tmp_path / name).write_bytes(data)
 
     def replayed(*command: str) -> tuple[int, str]:

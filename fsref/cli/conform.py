@@ -12,11 +12,13 @@ from fsref.cli.verb import needs, verb
 from fsref.conformance.conforming import CARRIERS
 from fsref.conformance.conforming import conform as conform_device
 from fsref.conformance.junit import junit as junit_of
+from fsref.conformance.replay import check as check_replay
+from fsref.conformance.replay import write as write_replay
 from fsref.formats.files import write
 from fsref.reports.progress import progress
 
 
-@verb(needs("--force", "--junit"))
+@verb(needs("--force", "--junit", "--replay"))
 @click.argument("net", required=False)
 @click.option(
     "--dut",
@@ -41,9 +43,17 @@ from fsref.reports.progress import progress
     help="Networks that Hypothesis draws, or images where the device holds one network.",
 )
 @click.option("--junit", type=FILE, metavar="FILE.xml", help="Write a test case for each case.")
+@click.option(
+    "--replay",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Write the first failure there, as small as it was made, with a program that decides it without fsref.",
+)
 @FORCE
 @JSON
-def conform(net: str | None, dut: str, junit: Path | None, force: bool, as_json: bool, **given: Any) -> int:
+def conform(
+    net: str | None, dut: str, junit: Path | None, replay: Path | None, force: bool, as_json: bool, **given: Any
+) -> int:
     """Drive a device and judge it.
 
     The device greets, is loaded with networks, answers cases and refuses what it must (CONFORM). Exit code 1 when one
@@ -51,9 +61,13 @@ def conform(net: str | None, dut: str, junit: Path | None, force: bool, as_json:
     """
     if junit is not None:
         check_file("--junit", junit, force, net or "")
+    if replay is not None:
+        check_replay(replay, force)
     with progress("cases", None) as advance:
         report = conform_device(dut, net, given["carrier"], given["timeout"], given["examples"], progress=advance)
     if junit is not None:
         write(junit_of(report), junit, "CONFORM-6", replace=force)
+    if replay is not None and report.first is not None and report.first.case is not None:
+        write_replay(report, replay, given["carrier"], force)
     show(as_json, [report], report.to_dict())
     return 0 if report.agrees else 1

@@ -67,10 +67,14 @@ class Report(Shown):
             found.setdefault(one.scope, Counter())[one.verdict] += 1
         return found
 
-    def explanation(self, found: Driven | None) -> Explanation | None:
-        """The neuron that differs first in a case: what is right there, step by step and synapse by synapse; None where
-        nothing differs.
+    def explanation(self) -> Explanation | None:
+        """The neuron that differs first: what is right there, step by step and synapse by synapse; None where nothing
+        differs.
         """
+        return self._neuron(self.first)
+
+    def _neuron(self, found: Driven | None) -> Explanation | None:
+        """The neuron that differs first in a case; None where nothing differs."""
         if found is None or found.case is None or found.difference is None:
             return None
         case, at = found.case, found.difference
@@ -82,7 +86,7 @@ class Report(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
-        explanation = self.explanation(self.first)
+        explanation = self.explanation()
         plain: dict[str, Any] = {"device": self.device, "greeting": self.greeting.to_dict(), "agrees": self.agrees}
         plain |= {"case_count": len(self.driven), "ended": self.ended or None}
         plain |= {"verdicts": {scope: dict(counts) for scope, counts in self.counts.items()}}
@@ -103,8 +107,8 @@ class Report(Shown):
             + tuple(counts[verdict] or None for verdict in seen)
             for scope, counts in self.counts.items()
         ]
-        told = {"what is right": self.explanation(self.first)}
-        told |= {"the smallest case": self.explanation(self.small[-1] if self.small else None)}
+        told = {"what is right": self.explanation()}
+        told |= {"the smallest case": self._neuron(self.small[-1] if self.small else None)}
         right = {title: explanation.sheet() for title, explanation in told.items() if explanation is not None}
         more = [replace(sheet, title=f"{title}: {sheet.title}") for title, sheet in right.items()]
         more += [self._coverage()] if self.bins else []
