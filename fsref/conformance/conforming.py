@@ -14,9 +14,9 @@ from fsref.conformance.drive import Drive, Dut, witnessed
 from fsref.conformance.driven import Driven, Reject
 from fsref.conformance.function import Answer, Function
 from fsref.conformance.greeting import Greeting
-from fsref.conformance.smallest import smallest
+from fsref.conformance.smallest import smallest, twice
 from fsref.conformance.stimuli import cases_of
-from fsref.conformance.suspects import Evidence
+from fsref.conformance.suspects import Evidence, behind
 from fsref.conformance.verdict import Report
 from fsref.conformance.wire import Wire
 from fsref.errors import UsageError, public
@@ -126,6 +126,9 @@ def _driven(
     whole = pack is not None and all(case.id in driven for case in pack.cases)
     bins = pack.bins if pack is not None and whole else {}
     small = () if first is None else smallest(drive, first, before)
+    if first is not None and first.case is not None and not alone and not hints.hints:
+        found_behind = behind(twice(drive, first.case)) or behind(small)
+        hints = Judged(found_behind, int(bool(found_behind)), 1, evidence.differing)
     return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small)
 
 

@@ -25,8 +25,8 @@ def smallest(drive: Drive, first: Driven, before: Sequence[Case]) -> tuple[Drive
         return ()
     fixed = bool(drive.greeting.network)
     cases = list(before)
-    if cases[-1].protocol == "repeat":  # as the two runs that it is
-        cases[-1:] = 2 * [replace(cases[-1], protocol="")]
+    if cases[-1].protocol and (again := twice(drive, cases[-1])):  # two runs show it, too
+        cases = [one.case for one in again if one.case is not None]
     for anew, budget in ((False, BUDGET), (True, STARTS)):
         fails = _fails(drive, first.verdict, anew)
         if fixed:
@@ -38,6 +38,15 @@ def smallest(drive: Drive, first: Driven, before: Sequence[Case]) -> tuple[Drive
         if seen[-1] is not None and seen[-1].verdict == first.verdict:
             return tuple(one for one in seen if one is not None)
     return ()
+
+
+def twice(drive: Drive, case: Case) -> tuple[Driven, ...]:
+    """What a device just started answers to a case, and to it once more; nothing where it does not answer both, or the
+    second answer is right.
+    """
+    asked = replace(case, protocol="")
+    found = [drive.last([asked], anew) for anew in (True, False)]
+    return tuple(one for one in found if one is not None) if found[-1] is not None and found[-1].difference else ()
 
 
 def _fails(drive: Drive, verdict: str, anew: bool) -> Callable[[Sequence[Case]], bool]:

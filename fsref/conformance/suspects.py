@@ -63,6 +63,22 @@ class Evidence:
         return causes.Judged(found, most, total, self.differing)
 
 
+def behind(rows: Sequence[Driven]) -> tuple[causes.Hint, ...]:
+    """The causes that give what was answered to all cases of one network, scope and unit since a device started, whose
+    last one differs.
+    """
+    if (
+        not rows
+        or len({(row.network, row.scope, row.unit) for row in rows}) > 1
+        or not all(row.observed for row in rows)
+    ):
+        return ()
+    (at,) = _places(rows[-1])
+    order = sorted(range(len(rows)), key=lambda n: rows[n].passed)
+    wrong, right = ([rows[n] for n in order if rows[n].passed is passed] for passed in (False, True))
+    return causes.hints(replace(scene_of(at, wrong, right), at=np.array(order, np.intp)))
+
+
 def _places(found: Driven) -> list[Place]:
     """Where an answer counts: in the population that differs, or in all that are right."""
     case = found.case
