@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from select import select
 from typing import Any
 from xml.etree import ElementTree
 
@@ -26,11 +27,11 @@ from fsref.conformance.device import Broken, Process
 from fsref.conformance.drawn import drawn
 from fsref.conformance.drive import STARTS, Drive
 from fsref.conformance.frames import load_frame, to_hex
-from fsref.conformance.greeting import GREETING, Greeting
+from fsref.conformance.greeting import GREETING, Greeting, greeting_of
 from fsref.conformance.junit import junit
 from fsref.conformance.stimuli import cases_of
 from fsref.conformance.wire import Wire
-from fsref.errors import FsrefError, UsageError
+from fsref.errors import FileError, FsrefError, UsageError
 from fsref.vectors.case import SCOPES, Case, case_of
 from handmade import residual, tiny
 
@@ -130,6 +131,8 @@ def test_bugs_of_a_device_in_c(in_c: str, bug: str, place: str, hint: str) -> No
     assert first is not None and first.verdict == "differs" and first.difference is not None
     assert first.difference.place == place and report.alone == (bug != "STALE")
     assert hint in " ".join(h.text for h in report.hints.hints) and ("passes" in str(report)) == (bug == "STALE")
+    if first.difference.observable == "spikes":
+        assert first.difference.step is not None and {first.difference.observed, first.difference.expected} == {0, 1}
     explanation = report.explanation()
     assert explanation is not None and explanation.neuron == first.difference.neuron
     if place == "in->hid":
@@ -183,6 +186,24 @@ def test_isolated_scopes_name_the_unit(scope: str) -> None:
     assert wrong.first is not None and wrong.first.place in ("hid", "in->hid") and explanation is not None
     assert (explanation.synapses == 0) == (scope == "neuron")
     assert (explanation.steps == ()) == (scope == "projection")
+
+
+@compiled
+def test_causes_in_scope_projection(in_c: str) -> None:
+    """What a projection delivers wrong by itself is put into the membrane alone, and its cause is named."""
+    cases = list(cases_of(minus_128(), Greeting.of({"scopes": ["projection"]})))
+    report = conform([in_c, "UNSIGNED"], cases=cases, examples=0)
+    assert "takes that for +128" in " ".join(hint.text for hint in report.hints.hints)
+
+
+def test_causes_of_logits_and_words_out_of_range() -> None:
+    """Logits in another order are told from one answer; a train of more bits than K differs as a word."""
+    case = given(15, 7, 9, 3)
+    told = arrays(case)
+    turned = conform(lambda net, given: {"out.opening": told["out.opening"][::-1]}, cases=[case], examples=0)
+    assert turned.hints.hints
+    words = conform(lambda net, given: {"hid.spikes": told["hid.spikes"] + 8}, cases=[case], examples=0)
+    assert words.first is not None and words.first.difference is not None and words.first.difference.step is None
 
 
 def arrays(case: Case) -> dict[str, Any]:
@@ -258,6 +279,23 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fsref.conformance.device.STARTING", 0.0)
 
 
+def test_what_comes_before_it_is_asked_for() -> None:
+    """A device that goes on writing behind a reply is found out at the next frame, which is not sent."""
+    device = Process(hostile("later"), ENOUGH, lines=False)
+    try:
+        device.start()
+        device.ask(np.array([0, 1]), GREETING)
+        assert device.process is not None and device.process.stdin is not None and device.process.stdout is not None
+        device.process.stdin.write(bytes(8))
+        assert select([device.process.stdout], [], [], ENOUGH)[0]
+        with pytest.raises(Broken) as found:
+            device.ask(np.array([3]), 1)
+        assert found.value.verdict == "garbage" and "before it was asked" in found.value.told
+        assert device.process is None
+    finally:
+        device.stop()
+
+
 def test_nothing_of_a_device_is_left_running(tmp_path: Path, impatient: None) -> None:
     """What a device has started ends with it: behind a timeout its child is gone, too."""
     note = tmp_path / "pid"
@@ -321,6 +359,13 @@ GREETINGS = [
 ]
 
 
+def test_a_greeting_has_65536_bytes_at_most() -> None:
+    """Blanks count, too."""
+    assert greeting_of(b"{}" + b" " * (2**16 - 2)) == Greeting()
+    with pytest.raises(FileError, match="too long"):
+        greeting_of(b"{}" + b" " * (2**16 - 1))
+
+
 @pytest.mark.parametrize(("plain", "told"), GREETINGS)
 def test_greetings_that_are_refused(plain: dict[str, Any], told: str) -> None:
     """A greeting with unknown keys, scopes, observables, ids or too much of anything is refused in one line."""
@@ -376,6 +421,9 @@ def test_rejects_must_be_refused() -> None:
     assert report.agrees and report.counts["reject"] == {"pass": 3} and report.counts["network"] == {"pass": 4}
     taken = conform(strict, cases=[given(1, 2, 3, 4)], rejects=[Frame("good", load_frame(net).tolist())], examples=0)
     assert [one.verdict for one in taken.driven] == ["pass", "accepted", "pass"] and "NET-7" in str(taken)
+    other = [Frame("other", load_frame(minus_128()).tolist())]
+    taken = conform(strict, cases=[given(1, 2, 3, 4)], rejects=other, examples=0)
+    assert [one.verdict for one in taken.driven] == ["pass", "accepted", "pass"]
     assert "reject" not in conform(CORE, cases=[given(1, 2, 3, 4)], rejects=rejects, examples=0).counts
 
 
@@ -387,8 +435,10 @@ def test_protocols(in_c: str, protocol: str) -> None:
     """
     cases = [given(1, 1, 1, 1, net=minus_128()), given(15, 7, 9, 3, protocol=protocol)]
     assert conform([in_c], cases=cases, examples=0).agrees
-    verdicts = [one.verdict for one in conform([in_c, "STALE"], cases=cases, examples=0).driven]
-    assert verdicts == ["pass", "differs" if protocol in ("repeat", "reset") else "pass"]
+    stale = conform([in_c, "STALE"], cases=cases, examples=0)
+    kept = protocol in ("repeat", "reset")
+    assert [one.verdict for one in stale.driven] == ["pass", "differs" if kept else "pass"]
+    assert stale.alone != kept and (f"protocol  {protocol}" in str(stale)) == kept
 
 
 def test_files_go_on_behind_what_breaks_off(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from os import PathLike
 from typing import Any
@@ -115,7 +116,8 @@ def _driven(
     hints, alone = Judged(), True
     if first is not None and first.difference is not None and first.case is not None:
         hints = evidence.judged(first)
-        alone = len(before) < 2 or drive.fails([first.case])
+        single = len(before) < 2 and not first.case.protocol
+        alone = single or drive.fails([replace(first.case, protocol="")])
     return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended)
 
 

@@ -36,5 +36,5 @@ def _case(one: Driven) -> ElementTree.Element:
         told = printable(str(one))[:LONGEST]
         ElementTree.SubElement(element, kind, {"type": one.verdict, "message": told}).text = told
     if one.said:
-        ElementTree.SubElement(element, "system-err").text = printable(one.said)[:LONGEST]
+        ElementTree.SubElement(element, "system-err").text = one.said
     return element

@@ -16,8 +16,8 @@ from fsref.verification import causes
 from fsref.verification.explain import explained, place_of
 from fsref.verification.explanation import Explanation
 
-LEFT = "asked alone of a device just started it passes: something is left of what was asked before [NET-6]"
-FEW = 8  # other failures that are told in words
+LEFT = "asked once of a device just started it passes: something is left of what was asked before [NET-6]"
+FEW = 8  # aims, and other failures that are told in words
 JUDGING = {"network": "chained"}  # a device that feeds itself; isolated in the other scopes
 
 
@@ -118,12 +118,20 @@ class Report(Shown):
             p = found.case.net[owner(found.case.net, found.place)]
             c, y, x = place_of(found.difference.neuron, p.shape)
             told += [("place", f"{p.name}, {p.kind}: channel {c}, row {y}, column {x}")]
-        if found.case is not None and found.case.aims:
-            told += [("aims at", "; ".join(found.case.aims[:FEW]))]
+        told += self._aims(found)
         told += [("says", found.said)] if found.said else []
         told += [] if self.alone else [("alone", LEFT)]
         told += [("or" if i else "hint", hint.text) for i, hint in enumerate(self.hints.hints)]
         return told + ([("explains", self._explained())] if self.hints.hints else [])
+
+    def _aims(self, found: Driven) -> list[Fact]:
+        """What stood before the run of the first failure, and which bins of the place that differs it is there for."""
+        if found.case is None:
+            return []
+        told: list[Fact] = [("protocol", found.case.protocol)] if found.case.protocol else []
+        names = {found.place, owner(found.case.net, found.place)}
+        aims = [aim for aim in found.case.aims if names & set(aim.split())]
+        return [*told, *([("aims at", "; ".join(aims[:FEW]))] if aims else [])]
 
     def _explained(self) -> str:
         """How much of what was judged the causes explain."""
