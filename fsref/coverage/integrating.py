@@ -23,7 +23,7 @@ from fsref.coverage.fields import Fields
 from fsref.coverage.group import Bits
 from fsref.coverage.knapsack import solved
 from fsref.coverage.membranes import Membranes
-from fsref.coverage.openings import Openings
+from fsref.coverage.openings import OF_OPENINGS, Openings
 from fsref.engines import reference
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -88,7 +88,8 @@ class Sought:
         if self.shift is None:
             return np.zeros(v.shape, bool)
         at = np.searchsorted(self.start, line := v + self.shift[first : first + len(v), None], side="right") - 1
-        return (at >= 0) & (self.end[at] >= line)
+        found: Bits = (at >= 0) & (self.end[at] >= line)
+        return found
 
 
 class Integrated:
@@ -131,16 +132,17 @@ class Integrated:
         groups = list(self.coverage.groups)
         for g, group in enumerate(groups):
             left = ~(self.coverage.reached[g] | group.unreachable)
-            if group.place == self.p.name and group.rule != "RANGE-6" and left.any():
+            if group.place == self.p.name and group.rule in OF_OPENINGS and left.any():
                 groups[g] |= replace(group, unreachable=exact.never(group, left), reason=NO_SUM)
         self.coverage = Coverage(self.net, groups, self.coverage.reached)
-        for target in list(self.wanted()):
-            if not self.done(target):
-                for _, _, at, codes in exact.codes(target.channel, target.openings):
+        for g, index in self.left():
+            for channel, openings in self.openings.targets(groups[g], index):
+                found = exact.codes(channel, openings)
+                if found is not None and not self.coverage.reached[g].reshape(-1)[index]:
+                    at, codes = found
                     self.codes = self.fields.inputs.least.copy()
                     self.codes[at] = codes
                     self.look(self.codes[None])
-                    break
         if isinstance(self.p, Readout):
             self.tie()
 
@@ -167,13 +169,21 @@ class Integrated:
                 self.look(self.codes[None])
                 return
 
-    def wanted(self) -> Iterator[Target]:
-        """A target for each bin of the population's membranes that is neither reached nor proved unreachable."""
-        left = []
+    def left(self) -> list[tuple[int, int]]:
+        """The bins of the population that are neither reached nor proved unreachable, by group and index, channel by
+        channel.
+        """
+        found = []
         for g, (group, hit) in enumerate(zip(self.coverage.groups, self.coverage.reached, strict=True)):
             if group.place == self.p.name:
-                left += [(g, index) for index in np.flatnonzero(~(hit | group.unreachable)).tolist()]
-        for g, index in left:
+                first = group.unreachable.size // group.unreachable.shape[0] if group.unreachable.ndim else 1
+                missed = np.flatnonzero(~(hit | group.unreachable)).tolist()
+                found += [(index // first, g, index) for index in missed]
+        return [(g, index) for _, g, index in sorted(found)]
+
+    def wanted(self) -> Iterator[Target]:
+        """The targets of each bin that is left, which openings meet."""
+        for g, index in self.left():
             for channel, openings in self.openings.targets(self.coverage.groups[g], index):
                 if len(openings) > KEPT:
                     openings = openings[self.draws.order(len(openings))[:KEPT]]
