@@ -90,7 +90,7 @@ def for_limits(chip: Limits, scopes: Sequence[str], seed: int, turns: Iterable[i
     for turn in turns:
         draws = Draws((seed << 8) + turn)
         for form in forms():
-            room = Room(chip, draws)
+            room = Room(chip, draws, deeper=turn % 2 == 1)
             net = made(form, room)
             if net is None:
                 continue
@@ -165,7 +165,7 @@ def weigh(case: Case, shows: Mapping[str, set[Key]], each: bool) -> Candidate:
     rules = dict.fromkeys(str(rule) for rule, _ in aims.values())
     return Candidate(
         replace(case, aims=tuple(aims), rules=tuple(rules), flags=tuple(sorted(shows))),
-        {(net.name,), *((case.scope, *kind) for kind in aims.values())},
+        {(net.name, len(net.populations)), *((case.scope, *kind) for kind in aims.values())},
         gains,
     )
 

@@ -6,6 +6,7 @@ Their biases are 0: `placed` finds those that set membranes where it matters.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from fsref.errors import NetworkError, UsageError
 from fsref.law.network import Network
-from fsref.law.populations import FS, MaxPool, Population
+from fsref.law.populations import FS, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, window_shape
 from fsref.vectors.room import Room
 
@@ -147,13 +148,28 @@ def staircase(room: Room, steps: int, spread: int, wide: bool = False) -> Networ
 
 
 def straight(room: Room, bits: int) -> Network:
-    """An input that is read by the readout alone."""
+    """What is given, read by the readout alone."""
     given = room.given(room.shape(10, 1, 1), 8)
-    net = room.network("straight", [given], [])
-    weights = room.weights(net.readout.neurons, given.neurons, bits=bits)
-    made = Network(net.populations, [room.joined(given, "out", weights)], f"straight_{bits}")
-    room.check(made)
-    return made
+    classes = room.count(10)
+    weights = room.weights(classes, given.neurons, bits=bits)
+    return room.whole(
+        f"straight_{bits}", [given, Readout("out", (classes, 1, 1))], [room.joined(given, "out", weights)]
+    )
+
+
+def read(room: Room, pooled: bool) -> Network:
+    """What is given, read by a readout that is pooled over places, or by one window that is padded and dilated."""
+    c, h, w = shape = room.shape(4, 4, 3)
+    given, classes = room.given(shape), room.count(12) // 2 * 2 or 1
+    out = Readout("out", (classes, 1, 1))
+    if pooled:
+        return room.whole(
+            "read_pooled", [given, out], [Dense(given.name, "out", room.weights(classes, c), pooled=True)]
+        )
+    groups = 2 if c % 2 == 0 and classes % 2 == 0 else 1
+    weights = room.weights(classes, c // groups, 3, 2)
+    q = Conv2d(given.name, "out", weights, padding=(1, 0, 0, 0), dilation=(h // 2, w - 1), groups=groups)
+    return room.whole("read_window", [given, out], [q])
 
 
 def forms() -> Iterator[Form]:
@@ -180,6 +196,8 @@ def forms() -> Iterator[Form]:
     yield partial(conv, size=(6, 2, 2), channels=9, kernel=(1, 1), groups=3, table=(8, 33))
     yield partial(staircase, steps=3, spread=2000)
     yield partial(staircase, steps=8, spread=90, wide=True)
+    yield partial(read, pooled=False)
+    yield partial(read, pooled=True)
     yield partial(straight, bits=16)
     yield partial(straight, bits=32)
     yield partial(dense, steps=8, theta=2**30 + 1, bits=32)
@@ -191,7 +209,7 @@ def made(form: Form, room: Room) -> Network | None:
     """The network of a form, smaller where the chip has no room for it; None where it has none for the smallest."""
     for smaller in range(SMALLER):
         try:
-            return form(Room(room.chip, room.draws, smaller))
+            return form(replace(room, smaller=smaller))
         except (NetworkError, UsageError):
             continue
     return None

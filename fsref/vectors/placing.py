@@ -13,7 +13,7 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, Readout
 from fsref.simulation.following import following
 from fsref.vectors.drawing import edges, membranes
-from fsref.vectors.room import Room
+from fsref.vectors.room import COPY, Room
 from fsref.verification.aims import extremes
 
 LOGITS: tuple[list[int], ...] = (
@@ -44,7 +44,7 @@ def stimuli(net: Network, room: Room, turn: int) -> list[Ints]:
     end of *final*, all and nothing, and one more like the first.
     """
     n, top = net.input.neurons, net.input.max_code
-    driven = extremes(net).reshape(-1, n)
+    driven = extremes(net).reshape(-1, n) if not room.deeper else np.zeros((0, n), np.int64)
     far = [driven[(2 * turn + e) % len(driven)] for e in (0, 1)] if len(driven) else []
     whole = np.full(n, top if turn % 2 == 0 else 0, np.int64)
     return [*far, whole, codes(net.input, room, turn + 1)]
@@ -55,6 +55,8 @@ def placed(net: Network, image: Ints, room: Room, turn: int) -> Network:
     the next turn; where the chip has no room for one, to one nearer to 0.
     """
     for p in net.integrating:
+        if p.name == COPY:
+            continue
         opening = following(net, {(net.input.name, "codes"): image[None]})[p.name, "opening"][0]
         for tamer in range(TAMER):
             try:
