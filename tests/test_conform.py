@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from select import select
+from time import monotonic
 from typing import Any
 from xml.etree import ElementTree
 
@@ -33,6 +34,7 @@ from fsref.conformance.stimuli import cases_of
 from fsref.conformance.wire import Wire
 from fsref.errors import FileError, FsrefError, UsageError
 from fsref.vectors.case import SCOPES, Case, case_of
+from fsref.vectors.pack import Pack, Reject
 from handmade import residual, tiny
 
 DEVICES = Path(__file__).resolve().parent / "devices"
@@ -84,6 +86,22 @@ def test_a_right_device_passes(carrier: str) -> None:
     assert set(report.counts) == set(SCOPES) and all(set(found) == {"pass"} for found in report.counts.values())
     assert report.hints.hints == () and report.explanation() is None and report.alone
     assert "all pass" in str(report) and "hint" not in str(report)
+
+
+def test_the_level_1_pack_is_driven_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network the cases are those of the pack for the device's limits and scopes, then its rejects; the
+    report has the bins of a pack of which all was driven.
+    """
+    pack = Pack("any", 1, 0, None, [given(1, 2, 3, 4)], [Reject((9,), "CONFORM-1", ("unknown",))], {"FS-2": {}})
+    asked: list[Any] = []
+    monkeypatch.setattr("fsref.conformance.conforming.make", lambda *given: asked.append(given) or pack)
+    command = [*CORE, *greeting(scopes=["network", "neuron"], steps=[2, 3], refuses=True)]
+    report = conform(command, examples=0)
+    ((_, net, limits, level, scopes),) = asked
+    assert (net, limits.steps, level, scopes) == (None, (2, 3), 1, ("network", "neuron"))
+    assert [one.scope for one in report.driven] == ["network", "reject", "network"] and report.agrees
+    assert report.bins == pack.bins
+    assert conform(hostile("hang"), timeout=QUICK, cases=[TRIGGER] * 3, examples=0).bins == {}
 
 
 def test_networks_that_are_drawn_follow_the_cases() -> None:
@@ -279,6 +297,20 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fsref.conformance.device.STARTING", 0.0)
 
 
+def test_a_device_that_has_ended_is_not_waited_for() -> None:
+    """Where a device ended before it is asked, its verdict is there at once."""
+    device = Process([*PYTHON, "-c", ""], ENOUGH, lines=False)
+    try:
+        device.start()
+        assert device.process is not None and device.process.wait(ENOUGH) == 0
+        begun = monotonic()
+        with pytest.raises(Broken) as found:
+            device.ask(np.array([0, 1]), GREETING)
+        assert found.value.verdict == "silence" and monotonic() - begun < ENOUGH
+    finally:
+        device.stop()
+
+
 def test_what_comes_before_it_is_asked_for() -> None:
     """A device that goes on writing behind a reply is found out at the next frame, which is not sent."""
     device = Process(hostile("later"), ENOUGH, lines=False)
@@ -403,6 +435,7 @@ class Frame:
     id: str
     frame: list[int]
     rule: str = "NET-7"
+    flags: tuple[str, ...] = ("planted",)
     net: Network | None = None
 
 
@@ -420,7 +453,7 @@ def test_rejects_must_be_refused() -> None:
     report = conform(strict, cases=[given(1, 2, 3, 4)], rejects=rejects, examples=0)
     assert report.agrees and report.counts["reject"] == {"pass": 3} and report.counts["network"] == {"pass": 4}
     taken = conform(strict, cases=[given(1, 2, 3, 4)], rejects=[Frame("good", load_frame(net).tolist())], examples=0)
-    assert [one.verdict for one in taken.driven] == ["pass", "accepted", "pass"] and "NET-7" in str(taken)
+    assert [one.verdict for one in taken.driven] == ["pass", "accepted", "pass"] and "planted [NET-7]" in str(taken)
     other = [Frame("other", load_frame(minus_128()).tolist())]
     taken = conform(strict, cases=[given(1, 2, 3, 4)], rejects=other, examples=0)
     assert [one.verdict for one in taken.driven] == ["pass", "accepted", "pass"]
@@ -504,7 +537,7 @@ def test_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     for part in ("DIFFERS", "hint", "equality fires", "chained", "isolated", "threshold", "network b07efff9afc3"):
         assert part in " ".join(out.split())
-    assert "\x1b" not in out and max(map(len, out.splitlines())) <= 80
+    assert "bins of the level-1 pack" in out and "\x1b" not in out and max(map(len, out.splitlines())) <= 80
     suite = ElementTree.fromstring(target.read_bytes())[0]
     assert main([*asked, "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
@@ -513,6 +546,7 @@ def test_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(suite.findall("testcase")) == told["case_count"] and told["verdicts"]["network"]["differs"]
     assert told["causes"] and told["explanation"]["steps"] and told["first"]["verdict"] == "differs"
     assert main([*asked, "--junit", str(target)]) == 2 and "report.xml" in capsys.readouterr().err
+    assert told["bins"]["FS-2"]["reached"] == 3 * 3 * 3 and "reject" not in told["verdicts"]
     assert main(["conform", str(path), "--dut", shlex.join(CORE), "--examples", "0"]) == 0
     assert main([*asked, "--force"]) == 2 and "goes with --junit" in capsys.readouterr().err
 

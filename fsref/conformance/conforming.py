@@ -25,6 +25,7 @@ from fsref.limits.misfits import misfits
 from fsref.tables import short
 from fsref.vectors.case import Case
 from fsref.vectors.making import make
+from fsref.vectors.pack import Pack
 from fsref.verification.causes import Judged
 
 CARRIERS = ("frames", "hex", "files")
@@ -94,6 +95,7 @@ def _driven(
     """The report of a device that has greeted."""
     _fits(drive.greeting, net)
     rest: Iterable[Case] = ()
+    pack: Pack | None = None
     if cases is None and rejects is None:
         limits = drive.greeting.limits if net is None else None
         pack = make("conform", net, limits, 1, drive.greeting.scopes)
@@ -119,7 +121,10 @@ def _driven(
         hints = evidence.judged(first)
         single = len(before) < 2 and not first.case.protocol
         alone = single or drive.fails([replace(first.case, protocol="")])
-    return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended)
+    driven = {one.id for one in found}
+    whole = pack is not None and all(case.id in driven for case in pack.cases)
+    bins = pack.bins if pack is not None and whole else {}
+    return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins)
 
 
 def nothing(greeting: Greeting) -> UsageError:

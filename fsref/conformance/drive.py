@@ -152,7 +152,7 @@ class Drive:
             refused = self.device.refuses(reject)
         except Broken as error:
             return Driven(reject.id, REJECTS, error.verdict, told=error.told, said=error.said)
-        told = "" if refused else f"it is to be refused [{reject.rule}]"
+        told = "" if refused else f"it is to be refused: {', '.join(reject.flags)} [{reject.rule}]"
         return Driven(reject.id, REJECTS, PASS if refused else ACCEPTED, told=told)
 
 

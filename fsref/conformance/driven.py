@@ -40,6 +40,10 @@ class Reject(Protocol):
         """The rule that it breaks."""
 
     @property
+    def flags(self) -> Sequence[str]:
+        """The mistakes of a device that takes it."""
+
+    @property
     def net(self) -> Network | None:
         """The network that is to be loaded first; None for any or none."""
 

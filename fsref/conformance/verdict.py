@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fsref.conformance.driven import VERDICTS, Driven, owner
@@ -17,6 +18,7 @@ from fsref.verification.explain import explained, place_of
 from fsref.verification.explanation import Explanation
 
 LEFT = "asked once of a device just started it passes: something is left of what was asked before [NET-6]"
+BINS = ("promised", "reached", "unreachable", "not_found")
 FEW = 8  # aims, and other failures that are told in words
 JUDGING = {"network": "chained"}  # a device that feeds itself; isolated in the other scopes
 
@@ -26,7 +28,7 @@ class Report(Shown):
     """How a device did: `device` names it, `greeting` what it said of itself; `driven` is the verdict of every case and
     reject in the order driven, `first` the first that is no pass, with the cases `before` it since the device started;
     `hints` the causes that fit it, `alone` whether it differs on a device just started, too, and `ended` says why cases
-    were left out, or "".
+    were left out, or ""; `bins` counts, of each rule, those of the level-1 pack where all of it was driven (COVER-1).
     """
 
     device: str
@@ -37,6 +39,7 @@ class Report(Shown):
     hints: causes.Judged = causes.Judged()  # noqa: RUF009 - frozen
     alone: bool = True
     ended: str = ""
+    bins: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool:
@@ -85,6 +88,7 @@ class Report(Shown):
         plain |= {"first": None if self.first is None else self.first.to_dict(), "alone": self.alone}
         plain |= {"explanation": None if explanation is None else explanation.to_dict()}
         plain |= {"causes": [hint.name for hint in self.hints.hints], "hints": [h.text for h in self.hints.hints]}
+        plain |= {"bins": {rule: dict(counts) for rule, counts in self.bins.items()}}
         return {**plain, "cases": [one.to_dict() for one in self.driven]}
 
     def sheet(self) -> Sheet:
@@ -100,8 +104,14 @@ class Report(Shown):
         ]
         right = [] if explanation is None else [explanation.sheet()]
         more = [replace(sheet, title=f"what is right: {sheet.title}") for sheet in right]
+        more += [self._coverage()] if self.bins else []
         head = ("scope", "judged", "cases", *seen)
         return Sheet(self.line, head, rows, 2, above=self._first(), below=self._others(), more=more)
+
+    def _coverage(self) -> Sheet:
+        """The bins that the cases of the pack have met, by rule."""
+        rows = [(rule, *(counts[name] for name in BINS)) for rule, counts in self.bins.items()]
+        return Sheet("bins of the level-1 pack that was driven", ("rule", *BINS), rows)
 
     def _first(self) -> list[Fact]:
         """What the device is, the first failure, and its causes."""
