@@ -15,6 +15,7 @@ import fsref
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Table, fs_relu
 from fsref.coverage.bins import reached
 from fsref.coverage.coverage import Coverage
+from fsref.coverage.knapsack import Sums
 from fsref.coverage.search import Found, aim
 from fsref.coverage.trains import sent
 from fsref.errors import UsageError
@@ -84,7 +85,7 @@ def small(draw: st.DrawFn) -> Network:
     return chain(Dense("input", "fs", np.array(weights).reshape(2, inputs)), fs, given=given)
 
 
-@settings(drawn, max_examples=1000 if LONG else 60)
+@settings(drawn, max_examples=1000 if LONG else 40)
 @given(net=small())
 def test_nothing_that_is_there_is_missed(net: Network) -> None:
     """Where all stimuli can be tried, the search reaches just what they reach, and calls every other bin of membranes
@@ -161,3 +162,25 @@ def test_an_input_has_nothing_to_search() -> None:
     """The input has no sources: the search refuses it in one line."""
     with pytest.raises(UsageError, match="has no sources"):
         aim(fsref.load("digits"), "input")
+
+
+@settings(drawn, max_examples=50)
+@given(
+    weights=st.lists(st.integers(-9, 9), min_size=1, max_size=4),
+    codes=st.lists(st.sets(st.integers(-5, 7), min_size=1, max_size=4), min_size=4, max_size=4),
+    low=st.integers(-60, 60),
+    width=st.integers(0, 9),
+)
+def test_sums_are_exact(weights: list[int], codes: list[set[int]], low: int, width: int) -> None:
+    """The sums of weights times codes in an interval are those that trying every code finds, and codes are given for
+    the lowest of them.
+    """
+    options = [np.array(sorted(own)) for own in codes[: len(weights)]]
+    every_sum = {sum(map(int.__mul__, weights, chosen)) for chosen in product(*(own.tolist() for own in options))}
+    sums = Sums(np.array(weights), options)
+    within = sorted(total for total in every_sum if low <= total <= low + width)
+    assert sums.within(low, low + width) == (within[0] if within else None)
+    if within:
+        found = sums.codes(within[0])
+        assert int(found @ weights) == within[0]
+        assert all(code in own for code, own in zip(found, options, strict=True))

@@ -18,7 +18,7 @@ import fsref
 import handmade
 from fsref.cli.main import main
 from fsref.cli.verb import Verb, When
-from fsref.cli.verbs import VERBS
+from fsref.cli.verbs import VERBS as COMMANDS
 from fsref.engines import events, quantized, reference
 from fsref.metrics import score
 from fsref.simulation import workers
@@ -186,11 +186,24 @@ ACTS = {
         "--force": (f"{DEVICE} --junit there.html", "--force"),
         "--json": (DEVICE, "--json"),
     },
+    "cover": {
+        "--format": ("tiny.fs.npz dump.npz", "--format npz"),
+        "--layout": ("tiny.fs.npz memories --format readmemh", "--layout word=32"),
+        "--resize": ("tiny.fs.npz big", "--resize 2"),
+        "--crop": ("tiny.fs.npz big", "--crop 2"),
+        "--limit": ("tiny.fs.npz x.npz", "--limit 1"),
+        "--images": ("tiny.fs.npz x.npz", "--images 1"),
+        "--memory-limit": ("tiny.fs.npz x.npz", "--memory-limit 1K"),
+        "--threads": ("tiny.fs.npz x.npz", "--threads 3"),
+        "--batch": ("tiny.fs.npz x.npz", "--batch 1"),
+        "--json": ("tiny.fs.npz x.npz", "--json"),
+    },
     "rule": {"--json": ("POOL-1", "--json")},
 }
 ARGUMENTS = {"NET": "digits", "IMAGE": "0", "MODEL": "graph.npz", "GRAPH": "graph.npz", "RULE...": "POOL-1"}
-ARGUMENTS |= {"IMAGES": "digits", "DUMP": "dump.npz", "[NET]": "digits"}
+ARGUMENTS |= {"IMAGES": "digits", "DUMP": "dump.npz", "[NET]": "digits", "SOURCE": "digits"}
 NEEDS = {"--html": "matplotlib", "--plots": "matplotlib", "--plot": "matplotlib", "--format": "onnx", "--codes": "onnx"}
+VERBS = tuple(verb for verb in COMMANDS if isinstance(verb, Verb))  # those of a group have tests beside it
 OPTIONS = [(v.name, o) for v in VERBS for p in v.params if isinstance(p, click.Option) for o in [max(p.opts, key=len)]]
 ACTING = [(verb, option) for verb, options in ACTS.items() for option in options]
 

@@ -291,7 +291,7 @@ def test_mutated_packs_give_one_clear_line(tmp_path: Path) -> None:
     text = "".join(f"{line}\n" for line in lines(few))
     path = tmp_path / "mutant.jsonl"
     refused = 0
-    for mutant in mutants(text, 400):
+    for mutant in mutants(text, 200):
         path.write_bytes(mutant)
         try:
             found = read(path)
@@ -300,7 +300,7 @@ def test_mutated_packs_give_one_clear_line(tmp_path: Path) -> None:
             assert "\n" not in str(error) and str(error).isprintable() and len(str(error)) < 2000
         else:
             assert set(list(lines(found))[:-1]) <= {*mutant.decode().splitlines()}
-    assert refused > 300
+    assert refused > 150
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ class Fields:
         shape, first = self.shapes[q.source], self.inputs.first[q.source]
         size = self.p.shape[0] // self.blocks
         weights = q.weights[block * size : (block + 1) * size].astype(np.int64)
-        if isinstance(q, Dense):
+        if isinstance(q, Dense):  # there are no taps
             places = shape[1] * shape[2]
             return first + np.arange(shape[0] * places), np.repeat(weights, places, axis=1) if q.pooled else weights
         rows, columns = (

@@ -31,7 +31,7 @@ from fsref.law.populations import FS, Readout, Shape
 from fsref.law.projections import Conv2d, Projection
 from fsref.simulation.recording import Key
 
-TRIES = 6  # of each bin, with all inputs of a neuron
+TRIES = 20  # of each bin, with all inputs of a neuron
 TIES = 64  # pairs of classes
 LOOKED_AT = 4  # bins at one place
 WEIGHED = 2**12  # membranes of solutions for one bin, of which the one is taken that meets most others
@@ -143,7 +143,7 @@ class Integrated:
                     self.codes = self.fields.inputs.least.copy()
                     self.codes[at] = codes
                     self.look(self.codes[None])
-        if isinstance(self.p, Readout):
+        if self.p is self.net.readout:
             self.tie()
 
     def tie(self) -> None:
@@ -270,7 +270,7 @@ class Integrated:
             v += total
             arrays[name, "sums"] = total.reshape(len(codes), -1)
         arrays[p.name, "opening"] = v.reshape(len(codes), -1)
-        if isinstance(p, FS):
+        if isinstance(p, FS):  # a readout does not fire
             spikes, membranes, sent = reference.fire(v, p.table)
             arrays[p.name, "spikes"] = reference.words(spikes).reshape(len(codes), -1)
             arrays[p.name, "membranes"] = membranes.reshape(len(codes), p.steps, -1)
@@ -285,7 +285,7 @@ def _apart(into: list[Projection], sources: Mapping[str, Shape], target: Shape, 
     """The places along an axis whose windows lie inside all sources and share no input; one where none lies inside."""
     first, last, step = 0, target[1 + axis] - 1, 1
     for q in into:
-        if isinstance(q, Conv2d):
+        if isinstance(q, Conv2d):  # the target of a dense projection has one place
             stride, extent = q.stride[axis], q.dilation[axis] * (q.kernel[axis] - 1) + 1
             first, step = max(first, -(-q.padding[axis] // stride)), max(step, -(-extent // stride))
             last = min(last, (sources[q.source][1 + axis] - extent + q.padding[axis]) // stride)

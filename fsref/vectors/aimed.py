@@ -139,7 +139,8 @@ def weighed(found: Iterable[Case], each: bool) -> list[Candidate]:
         same = list(group)
         weighing = [weigh(case, shows, each) for case, shows in zip(same, flagged(same), strict=True)]
         for place, candidate in enumerate(weighing):
-            if candidate.case.net.pools:  # which candidates are in again shows in another image alone (POOL-1)
+            # Which candidates are in again shows in another image alone (POOL-1), as what a membrane kept may (NET-6).
+            if candidate.case.net.pools and candidate.case.scope == "network":
                 candidate.kinds.add((candidate.case.net.id, place > 0))
         made += weighing
     return made
