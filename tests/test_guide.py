@@ -34,7 +34,7 @@ NEEDS = {  # beyond what fsref itself needs
 SESSIONS = {
     "adapters.md": ("gcc",),
     "cocotb.md": ("iverilog", "cocotb"),
-    "conform.md": ("gcc", "hypothesis"),
+    "conform.md": ("gcc",),
     "vectors.md": (),
 }
 FOLLOWED = {"test_bench.md", *SESSIONS}  # test_bench.py follows the first
