@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import numpy as np
 import pytest
 
 import fsref
-from blocks import shell_session
+from blocks import follow, shell_session
 from fsref.cli.main import main
 from fsref.errors import LimitError, UsageError
 from fsref.formats.memories import PARAMETERS, stems
@@ -27,36 +25,14 @@ PAGE = ROOT / "fsref" / "guide" / "test_bench.md"
 simulated = pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
 
 
-def shell(commands: str, at: Path) -> subprocess.CompletedProcess[str]:
-    """What commands of a shell print in a folder, where `fsref` is the one of these tests."""
-    tools = at.parent / "tools"
-    tools.mkdir(exist_ok=True)
-    (tools / "fsref").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fsref "$@"\n')
-    (tools / "fsref").chmod(0o755)
-    settings = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "COLUMNS": "80"}
-    settings["PATH"] = f"{tools}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        ["sh", "-c", commands], cwd=at, env=settings, capture_output=True, encoding="utf-8", timeout=120
-    )
-
-
 @simulated
 def test_the_page_followed_to_the_letter(tmp_path: Path) -> None:
     """In an empty directory, every file of the page saved and every command of it typed prints what the page shows, up
     to the first wrong neuron of a chip with a bug; the chip has at most 60 lines.
     """
-    at = tmp_path / "empty"
-    at.mkdir()
     session = shell_session(PAGE.read_text(encoding="utf-8"))
     assert [len(text.splitlines()) <= 60 for name, text, _ in session if name] == [True]
-    for name, text, shown in session:
-        if name:
-            (at / name).write_text(text, encoding="utf-8")
-            continue
-        done = shell(text, at)
-        assert done.stderr == "" and done.returncode == int("wrong.sv" in text), (text, done.stderr)
-        if shown is not None:
-            assert done.stdout == shown
+    follow(session, tmp_path)
 
 
 def simulate(at: Path, chip: Path, *options: str) -> subprocess.CompletedProcess[str]:

@@ -33,6 +33,7 @@ from fsref.conformance.junit import junit
 from fsref.conformance.stimuli import cases_of
 from fsref.conformance.wire import Wire
 from fsref.errors import FileError, FsrefError, UsageError
+from fsref.simulation.following import following
 from fsref.vectors.case import SCOPES, Case, case_of
 from fsref.vectors.pack import Pack, Reject
 from handmade import residual, tiny
@@ -522,6 +523,22 @@ def test_a_function_of_python() -> None:
     assert driven(lambda net, x: 1 // 0) == ["crash"] * 2
     report = conform(law, cases=[given(1, 2, 3, 4)], examples=0)
     assert report.agrees and report.device == "law"
+
+
+def test_a_function_is_not_told_what_is_expected() -> None:
+    """A function that gives all that follows from what is given passes in every scope, of whatever unit; rejects are
+    sent to none.
+    """
+
+    def everything(net: Network, named: dict[str, Any]) -> dict[str, Any]:
+        arrays = {(name.rpartition(".")[0], name.rpartition(".")[2]): values[None] for name, values in named.items()}
+        return {".".join(key): values for key, values in following(net, arrays).items()}
+
+    rejects = [Reject((9,), "CONFORM-1", ())]
+    report = conform(
+        everything, cases=some_of_each_scope(), rejects=rejects, examples=0, greeting={"scopes": list(SCOPES)}
+    )
+    assert report.agrees and {one.scope for one in report.driven} == set(SCOPES)
 
 
 def test_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -43,6 +44,7 @@ def vectors() -> None:
     "--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="Of this alone (repeatable); all unless given."
 )
 @click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True, help="Of what is drawn.")
+@click.option("--no-rejects", is_flag=True, help="Without frames to refuse, for a device that refuses nothing.")
 @FORCE
 @JSON
 def make(
@@ -52,6 +54,7 @@ def make(
     level: int,
     scopes: tuple[str, ...],
     seed: int,
+    no_rejects: bool,
     force: bool,
     as_json: bool,
 ) -> int:
@@ -65,6 +68,7 @@ def make(
     name = pack.name.partition(".")[0]
     chosen = [scope for scope in SCOPES if scope in (scopes or SCOPES)]
     made = make_pack(name, network, limits, level, chosen, seed)
+    made = replace(made, rejects=()) if no_rejects else made
     write(made, pack, force)
     show(as_json, [summary(made, str(pack))], {**head_of(made), "out": str(pack)})
     return 1 if made.not_found else 0

@@ -57,7 +57,8 @@ def conform(
     check(carrier, timeout, examples)
     known = None if net is None else network_of(net)
     if callable(dut):
-        device: Dut = Function(dut, Greeting.of({} if greeting is None else greeting))
+        told = Greeting.of({} if greeting is None else greeting)
+        device: Dut = Function(dut, replace(told, refuses=False))  # it is sent no frames
         name = short(getattr(dut, "__name__", type(dut).__name__))
     else:
         if greeting is not None:
@@ -99,7 +100,7 @@ def _driven(
     if cases is None and rejects is None:
         limits = drive.greeting.limits if net is None else None
         pack = make("conform", net, limits, 1, drive.greeting.scopes)
-        cases, rejects = pack.cases, pack.rejects
+        cases, rejects = pack.cases, pack.rejects if drive.greeting.refuses else ()
         rest = () if net is None else cases_of(net, drive.greeting)
     stages = witnessed(cases or (), rejects or ()), rest, _examples(drive.greeting, net, examples)
     found: list[Driven] = []

@@ -15,13 +15,13 @@ from fsref.conformance.driven import ENDLESS, GARBAGE, SILENCE, Driven, Reject
 from fsref.conformance.frames import BYE, NoReply, Words, frame, from_bytes, from_hex
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.wire import Ask, Sent, Wire, asked
+from fsref.limits.chip import Limits
 from fsref.vectors.case import SCOPES, Case
 from fsref.vectors.pack import Pack
 
 MAX_REPLY = 2**26  # bytes of a reply
 MAX_SURPLUS = 1_000  # replies behind the last that are counted
 WORD = 8  # bytes
-EVERYTHING = Greeting(scopes=SCOPES)
 Reply: TypeAlias = Words | NoReply
 
 
@@ -30,23 +30,28 @@ def items(pack: Pack) -> list[Case | Reject]:
     return list(witnessed(pack.cases, pack.rejects))
 
 
+def able(pack: Pack) -> Greeting:
+    """What the device of a pack is taken to say of itself: it has every scope, and the limits that the pack is for."""
+    return Greeting(Limits() if pack.limits is None else pack.limits, SCOPES)
+
+
 def frames(pack: Pack) -> Iterator[Words]:
-    """The frames of a pack for a device that answers everything, and a bye."""
-    sent = Sent()
+    """The frames of a pack, and a bye; asked is what the limits of the pack say that the device can give back."""
+    sent, greeting = Sent(), able(pack)
     for one in items(pack):
-        for (words, _), _ in asked(one, sent, EVERYTHING):
+        for (words, _), _ in asked(one, sent, greeting):
             yield words
     yield frame(BYE)
 
 
 def judged(pack: Pack, replies: Iterator[Reply]) -> Iterator[Driven]:
     """The verdict of each case and reject of a pack from the replies to `frames`, and of what stands behind them."""
-    sent, given = Sent(), Given()
-    wire = Offline(given)
+    sent, given, greeting = Sent(), Given(), able(pack)
+    wire = Offline(given, greeting)
     drive = Drive(wire)
     for one in items(pack):
         wire.sent = copy(sent)
-        asks = list(asked(one, sent, EVERYTHING))
+        asks = list(asked(one, sent, greeting))
         given.replies = deque(reply for _, reply in zip(asks, replies, strict=False))
         yield drive.judged(one)
     next(replies, None)  # of the bye, which a device need not answer
@@ -56,11 +61,15 @@ def judged(pack: Pack, replies: Iterator[Reply]) -> Iterator[Driven]:
 
 
 class Offline(Wire):
-    """A device whose replies are there already: it answers everything."""
+    """A device whose replies are there already, and what it is taken to say of itself."""
+
+    def __init__(self, given: Given, greeting: Greeting) -> None:
+        super().__init__(given)
+        self.told = greeting
 
     def greet(self) -> Greeting:
         """What it is taken to say of itself."""
-        self.greeting = EVERYTHING
+        self.greeting = self.told
         return self.greeting
 
 
