@@ -78,7 +78,8 @@ def test_a_serial_chip_of_the_whole_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A chip that takes no step while it computes, a neuron a clock, whose ports answer long after each other, is fed
-    and judged as well: right, and with an input of an unobserved layer missing, wrong first in the next one observed.
+    and judged as well: right, also with gaps between steps, and with an input of an unobserved layer missing wrong
+    first in the next one observed. The run ends with the command that judges it.
     """
     monkeypatch.chdir(tmp_path)
     words = "export digits --format readmemh --images 0:2 --feed input --record conv1 --record conv2 --record logits"
@@ -86,13 +87,41 @@ def test_a_serial_chip_of_the_whole_network(
     right = Path(__file__).with_name("serial_chip.sv")
     wrong = tmp_path / "wrong.sv"
     wrong.write_text(right.read_text().replace("`CONV(CONV1, MERGE1, W3);", ""))
-    for chip, code, says in ((right, 0, "all equal"), (wrong, 1, "first in conv2: image 0 step 27 neuron")):
-        done = simulate(tmp_path, chip, "-DFSREF_CHIP=serial")
-        told = "fsref_bench: 2 images in 7141 clocks. Next: fsref diff digits IMAGES answers --layout word=32\n"
-        assert (done.returncode, done.stdout) == (0, told)
+    cases = [(right, 7141, 0, "all equal"), (wrong, 7141, 1, "first in conv2: image 0 step 27 neuron")]
+    for chip, clocks, code, says, *gaps in (*cases, (right, 7208, 0, "all equal", "+stall=1")):
+        done = simulate(tmp_path, chip, "-DFSREF_CHIP=serial", *gaps)
+        told, command = done.stdout.removesuffix("\n").split(". Next: ")
+        assert (done.returncode, told) == (0, f"fsref_bench: 2 images in {clocks} clocks")
+        assert command == "fsref diff digits digits --images 0:2 --layout word=32 answers"
         capsys.readouterr()
-        assert main("diff digits digits --images 0:2 --layout word=32 answers".split()) == code
+        assert main(command.split()[1:]) == code
         assert says in capsys.readouterr().out
+
+
+@simulated
+def test_a_chip_that_takes_what_is_not_offered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A chip that takes the steps of an image one a clock, whether offered or not, is right as long as they are; with
+    `+stall=SEED` it is wrong, and a chip that looks at `valid` stays right. The gaps are those of the seed.
+    """
+    monkeypatch.chdir(tmp_path)
+    words = "export digits --format readmemh --images 0:1 --feed input --record conv1 --out memories"
+    assert main([*words.split(), "--observable", "spikes", "--observable", "membranes"]) == 0
+    right = next(text for name, text, _ in shell_session(PAGE.read_text(encoding="utf-8")) if name)
+    (tmp_path / "right.sv").write_text(right)
+    (tmp_path / "deaf.sv").write_text(right.replace("if (valid) begin", "if (valid || step < INPUT_K - 1) begin"))
+    clocks = []
+    for chip, gaps, code in (
+        ("right", "1", 0),
+        ("right", "2", 0),
+        ("deaf", None, 0),
+        ("deaf", "1", 1),
+    ):
+        done = simulate(tmp_path, tmp_path / f"{chip}.sv", *([] if gaps is None else [f"+stall={gaps}"]))
+        clocks.append(done.stdout.partition(" clocks")[0])
+        assert main("diff digits digits --images 0:1 answers".split()) == code, capsys.readouterr().out
+    assert clocks[0] != clocks[1]
 
 
 def replay(net: fsref.Network, trace: fsref.Trace, feed: list[str], by_step: bool, answer: str = "1") -> str:
@@ -160,7 +189,7 @@ def test_every_observable_in_every_layout(
     done = simulate(tmp_path, tmp_path / "chip.sv")
     assert (done.returncode, done.stderr) == (0, "")
     *lines, last = done.stdout.splitlines()
-    assert last.startswith("fsref_bench: 3 images in ") and " Next: fsref diff NET IMAGES answers" in last
+    assert last.startswith("fsref_bench: 3 images in ") and " Next: fsref diff NET IMAGES" in last
     starts = [net.schedule.start[name] for name in feed]
     stop = max(net.schedule.start[name] + net.steps[name] for name in others)
     wanted = []
@@ -186,8 +215,8 @@ def test_every_observable_in_every_layout(
 
 @simulated
 def test_a_chip_that_does_not_answer(tmp_path: Path) -> None:
-    """A chip that stops, answers too much, or drives nothing ends the run with its state and exit code 1; whole images
-    that it answered before are kept, and nothing of an earlier run is; an answer that holds x is told.
+    """A chip that stops, answers too much, or drives nothing ends the run with its state and exit code 1; what it
+    answered is kept, and nothing of an earlier run is; an answer that holds x is told.
     """
     net, feed = tiny(), ["in"]
     record = fsref.Record(None, ["spikes", "opening"])
@@ -196,8 +225,17 @@ def test_a_chip_that_does_not_answer(tmp_path: Path) -> None:
     chip = tmp_path / "chip.sv"
     right = replay(net, trace, feed, False)
     cases: Mapping[str, tuple[str, str, int | None]] = {
-        "does not go on (+timeout=CLOCKS): image 2, step 6": (replay(net, trace, feed, False, "image < 2"), "", 2),
+        "does not go on (+timeout=CLOCKS): image 2, step 6, ready 1, first awaited hid_opening": (
+            replay(net, trace, feed, False, "image < 2"),
+            "of image 2 what was answered is in answers, the rest x",
+            2,
+        ),
         "has an answer too many: image 1": (right.replace("b_out_opening < 1 &&", "b_out_opening <= image &&"), "", 1),
+        "has an answer too many: image 1, step 6, ready 1, first awaited none": (
+            right.replace("b_out_opening < 1 &&", "(b_out_opening < 1 || image == 1 && b_out_opening == 4) &&"),
+            "out_opening: 1 of 1 answers, valid 0, one too many",
+            2,
+        ),
         "leaves ready or a valid x or z: image 0, step 0, ready z": (right.replace("assign ready = 1;", ""), "", 0),
         "": (
             right.replace("hid_spikes[j] <=", "hid_spikes[j] <= image == 1 ? 1'bz :"),
@@ -212,17 +250,22 @@ def test_a_chip_that_does_not_answer(tmp_path: Path) -> None:
         assert done.returncode == 1 and also in done.stdout
         if whole is None:
             assert "fsref_bench: answers hold x or z" in done.stdout
+            assert " x or z. Next: fsref diff NET IMAGES answers" in done.stdout
             with refused(FileError, "LAYOUT-6", says="is unknown"):
                 fsref.read_trace(tmp_path / "answers", net=net)
             continue
         assert f"fsref_bench: the chip {says}" in done.stdout and "of 1 answers, valid" in done.stdout
-        assert f"stopped; {whole} whole images are in answers" in done.stdout
+        assert f"stopped; {whole} whole images are in answers. Next: fsref diff NET IMAGES answers" in done.stdout
         assert "5000 clocks" not in done.stdout
-        if whole:
-            found = fsref.read_trace(tmp_path / "answers", net=net)
-            assert found.image_count == whole and len(found.arrays) == 3
-        else:
-            assert {path.read_text() for path in (tmp_path / "answers").iterdir()} == {""}
+        for path in (tmp_path / "answers").iterdir():
+            right, found = words_of(tmp_path / "memories" / path.name), words_of(path)
+            known, rest = right[: whole * len(right) // 4], "of image" in done.stdout
+            assert found[: len(known)] == known and len(found) == len(known) + rest * len(right) // 4
+            assert all(
+                digit in ("x", wanted)
+                for pair in zip(found, right, strict=False)
+                for digit, wanted in zip(*pair, strict=True)
+            )
     chip.write_text(replay(net, trace, feed, False, "image < 2"))
     told = "fsref_bench: 5000 clocks without step or answer: image 2, step 6\n"
     assert told in simulate(tmp_path, chip, "+timeout=5200").stdout
@@ -233,6 +276,40 @@ def test_a_chip_that_does_not_answer(tmp_path: Path) -> None:
     (tmp_path / "answers").mkdir()
     done = subprocess.run(["vvp", "-n", "bench"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "is FSREF_DIR its folder?" in done.stdout
+
+
+def words_of(path: Path) -> list[str]:
+    """The words of a memory, as they are written."""
+    return [line for line in path.read_text(encoding="ascii").splitlines() if line and not line.startswith("//")]
+
+
+@simulated
+@pytest.mark.parametrize("layout", [{}, {"word": 12}, {"spikes": "steps"}])
+def test_what_was_answered_before_a_chip_hung(layout: dict[str, Any], tmp_path: Path) -> None:
+    """A chip that hangs in its first image leaves what it answered of it, each port by itself, and x for the digits of
+    what it did not; the bench says which image and which port it waited for.
+    """
+    part = fsref.FS("hid", (3, 1, 1), fsref.fs_relu(6, 2), [1, -2, 0])
+    net = tiny(populations=[tiny().input, part, tiny().readout])
+    trace = fsref.run(net, draw(net, 2), record=fsref.Record(None, ["spikes", "membranes", "opening"])).trace
+    assert trace is not None
+    trace = chosen(trace, ["in"])
+    fsref.export(net, tmp_path / "memories", "readmemh", trace=trace, feed="in", layout=layout, command="judge 'it'")
+    by_step = layout.get("spikes") == "steps"
+    (tmp_path / "chip.sv").write_text(replay(net, trace, ["in"], by_step, "b_hid_membranes < 2 && b_hid_opening < 5"))
+    done = simulate(tmp_path, tmp_path / "chip.sv", "+timeout=100")
+    assert "first awaited hid_opening\n" in done.stdout and "  hid_spikes: 3 of 6 answers" in done.stdout
+    assert "image 0, step 9, ready 1" in done.stdout and "Next: judge 'it' answers\n" in done.stdout
+    found = {path.name: words_of(path) for path in (tmp_path / "answers").iterdir()}
+    right = {name: words_of(tmp_path / "memories" / name) for name in found}
+    spikes, opening, membranes, logits = (
+        f"population.{name}.mem" for name in ("1.spikes", "1.opening", "1.membranes", "2.opening")
+    )
+    digits = len(right[opening][0])
+    assert found[opening] == ["x" * digits] * 3 and found[logits] == ["x" * len(right[logits][0])] * 2
+    assert found[membranes] == right[membranes][:6] + ["x" * digits] * 12
+    partly = [word[:-1] + "x" for word in right[spikes][:3]]  # 3 steps of 6: the first two are a digit
+    assert found[spikes] == (right[spikes][:3] + ["x"] * 3 if by_step else partly)
 
 
 def test_what_is_no_test_bench(tmp_path: Path) -> None:
@@ -294,12 +371,20 @@ def test_the_command_line_records_what_a_chip_gets_and_answers(
         "vvp -n bench",
         "fsref diff digits digits --images 1,3 answers",
     ]
+    assert 'NEXT = "fsref diff digits digits --images 1,3";' in (Path("two words") / "fsref_bench.sv").read_text()
     names = {path.name for path in Path("two words").iterdir()}
     observed = {f"population.{at}.spikes.mem" for at in (3, 4, 5)} | {"population.6.opening.mem"}
     others = {f"{stem}.{what}.mem" for stem in stems(fsref.load("digits")).values() for what in PARAMETERS}
     told = {"manifest.json", "fsref_network.svh", "fsref_network.h", "fsref_bench.sv"}
     assert names - others - told == observed and told <= names
     assert main([*words, "two words", "--force"]) == 0
+    fsref.load("digits").save('\N{GREEK SMALL LETTER MU} "1"\\.fs.npz')
+    words = ["--format", "readmemh", "--data", "drawn:2:7", "--feed", "merge1", "--out", "m"]
+    assert main(["export", '\N{GREEK SMALL LETTER MU} "1"\\.fs.npz', *words]) == 0
+    command = capsys.readouterr().out.splitlines()[-1]
+    assert command == "fsref diff '\N{GREEK SMALL LETTER MU} \"1\"\\.fs.npz' drawn:2:7 answers"
+    told = r"""NEXT = "fsref diff '\316\274 \0421\042\134.fs.npz' drawn:2:7";"""
+    assert told in Path("m/fsref_bench.sv").read_text(encoding="ascii")
     assert main("export digits --format mif --feed input --out m".split()) == 2
     assert "--feed: goes with --format readmemh [RUN-6]" in capsys.readouterr().err
 

@@ -179,10 +179,10 @@ def test_out_streams_the_recording_to_disk(call: Call, model: Path) -> None:
 
 
 def test_check_says_what_is_proved_and_what_was_tested(call: Call, model: Path) -> None:
-    code, out, _ = call("check", model, "--images-drawn", 5, "--seed", 7)
+    code, out, _ = call("check", model, "--data", "drawn:5:7")
     assert code == 0
     assert out.index("PROVED") < out.index("TESTED  on 5 images")
-    assert "5 drawn, seed 7" in out
+    assert "drawn:5:7" in out and "images  drawn:16" in call("check", model)[1]
     assert call("check", "digits", "--limit", "3", "--data", "digits")[0] == 0
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 import fsref
 import naive
-from fsref.errors import FileError, FsrefError, InputError, UsageError
+from fsref.errors import FileError, FsrefError, InputError, LimitError, UsageError
 from fsref.formats import bundled as models
 from fsref.formats.bundled import bundled
 from fsref.formats.sources import image_file, load_images
@@ -24,6 +24,7 @@ from fsref.law.images import drawn_images
 from fsref.law.projections import Dense
 from fsref.verification import golden
 from fsref.verification.golden import golden_record
+from nodes import residual
 from pictures import grey, network, not_taken, picture
 from refusals import refused
 
@@ -560,6 +561,32 @@ def test_digits_as_a_folder_are_the_same_images(tmp_path, digits):
             table.writerow([f"{index}.png", label])
     found = load_images(str(tmp_path), digits)
     assert (found.x == images.x).all() and (found.y == images.y).all()
+
+
+@pytest.mark.parametrize(
+    ("source", "count", "seed"), [("drawn:3", 3, 1), ("drawn:2:0", 2, 0), (f"drawn:1:{2**64 - 1}", 1, 2**64 - 1)]
+)
+def test_drawn_images_are_a_source(source, count, seed):
+    """`drawn:N[:SEED]` are those of ID-3 without classes, for a network and a float graph; a limit takes the first."""
+    graph = residual()
+    for model, into in ((network((2, 3, 5), 5, 17), network((2, 3, 5), 5, 17).input), (graph, graph.contract())):
+        found = load_images(source, model)
+        assert found.y is None and (found.x == drawn_images(into, count, seed)).all()
+        assert (load_images(source, model, limit=1).x == found.x[:1]).all() and found.names[0] == "drawn[0]"
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":", ":0", ":-1", ":1.5", ":x", ":3:", ":3:x", ":3:1:1", ":3:-1", f":3:{2**64}", ":³"]
+)
+def test_what_names_no_drawn_images(text):
+    """One line that says the form; nothing is resized or cropped; too many are refused before they are drawn."""
+    with refused(UsageError, "RUN-4", f"drawn{text}", says="names no drawn images (drawn:N or drawn:N:SEED, N of 1"):
+        load_images(f"drawn{text}", network())
+    with refused(UsageError, "RUN-4", "drawn:1", says="resize and crop are for image files"):
+        load_images("drawn:1", network(), resize=3)
+    with refused(LimitError, "RUN-4", "drawn:9999999999", says="at most 67,108,864: drawn:2796202)"):
+        load_images("drawn:9999999999", network())
+    assert len(load_images("drawn:9999999999", network(), limit=2).x) == 2
 
 
 def test_drawn_images_are_of_seed_1_unless_told():

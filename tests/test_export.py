@@ -108,6 +108,7 @@ def test_a_folder_of_memories(tmp_path: Path) -> None:
     c = {"STEM_C": 4, "STEM_H": 7, "STEM_W": 6, "STEM_K": 4, "STEM_START": 5, "POOL_SOURCE": 1, "OUT_START": 20}
     c |= {"IMAGES": 3, "IN_MAX_CODE": 30, "MID_TO_SUM_1_KH": 3, "IN_TO_OUT_KIND": "dense", "SUM_TO_OUT_POOLED": 1}
     c |= {"SUM_T_ROW": net["sum"].table.T.tolist()}  # type: ignore[union-attr]
+    c |= {f"{name.upper()}_D_ROW": net.code_weights[name][0].tolist() for name in ("in", "stem", "pool", "sum")}
     c |= {"STEM_CODES_FILE": "population.1.codes.mem"}
     c |= {"STEM_BIAS_WORDS": 168, "STEM_CODES_SIGNED": 0, "OUT_OPENING_SIGNED": 1, "STEM_CODES_BITS": 4}
     assert {key: told["constants"].get(key) for key in c} == c
@@ -137,6 +138,21 @@ def test_headers_say_what_the_manifest_says(tmp_path: Path) -> None:
             assert f"localparam {'int ' if isinstance(value, int) else ''}{name} = {shown};\n" in sv
             assert f"#define FSREF_{name} {quoted}\n" in c
     assert len(re.findall("localparam", sv)) == len(told) == len(re.findall("#define FSREF_", c)) - 1
+
+
+def test_a_row_of_d_for_all_that_spikes(tmp_path: Path) -> None:
+    """Who decodes spikes has d of the input, of FS neurons and of max-pools as a row where all channels have the same
+    one; where they differ there is none.
+    """
+    shape, doubled = (2, 1, 1), np.array([[4, 2, 1], [8, 4, 2]])
+    for table in (fsref.fs_relu(3), fsref.Table(doubled, doubled, doubled)):
+        pool = fsref.MaxPool("pool", shape, "hid", (1, 1), (1, 1))
+        net = chain(fsref.FS("hid", shape, table, [5, 5]), pool)
+        fsref.export(net, tmp_path / "m", "coe", replace=True)
+        told = json.loads((tmp_path / "m" / "manifest.json").read_text(encoding="ascii"))["constants"]
+        rows = {name: value for name, value in told.items() if name.endswith("_D_ROW")}
+        same = {"HID_D_ROW": [4, 2, 1], "POOL_D_ROW": [4, 2, 1]} if table.channels is None else {}
+        assert rows == {"IN_D_ROW": [8, 4, 2, 1], **same}
 
 
 BENCH = """

@@ -77,9 +77,7 @@ ACTS = {
         "--resize": (FOLDER, "--resize 2"),
         "--crop": (FOLDER, "--crop 2"),
         "--limit": (NET, "--limit 1"),
-        "--images-drawn": ("tiny.fs.npz", "--images-drawn 2"),
-        "--seed": ("tiny.fs.npz", "--seed 2"),
-        "--self": ("digits --images-drawn 1", None),
+        "--self": ("digits --data drawn:1", None),
         "--prove": ("tiny.fs.npz", "--prove"),
         "--out": ("tiny.fs.npz --prove", "--out other.json"),
         "--certificate": ("tiny.fs.npz", "--certificate tiny.json"),
@@ -275,7 +273,7 @@ def test_an_option_acts_or_is_refused(outcome: Outcome, verb: str, option: str) 
     base, more = ACTS[verb][option]
     base, given = (base, [option]) if more is None else (base, more.split())
     assert option in given
-    without = outcome(verb, *(["digits", "--images-drawn", "1"] if more is None else base.split()))
+    without = outcome(verb, *(["digits", "--data", "drawn:1"] if more is None else base.split()))
     found = outcome(verb, *(["digits"] if more is None else base.split()), *given)
     assert without != found
     assert not (without[0] == found[0] == 2 and without[2] == found[2])

@@ -38,7 +38,7 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
         run @ --data {X} --out {OUT}/recording
         run @ --data {PICTURE}
         check @ --data {PICTURE}
-        check @ --images-drawn 2
+        check @ --data drawn:2
         explain @ 1 --data {X} --population stem --neuron 3
         explain @ {PICTURE} --population out --neuron 1
         evaluate @ --data {X} --energy horowitz_2014
@@ -127,7 +127,7 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
         ! run @ --data {X}
         ! run {NET} --data @
         ! run {NET} --data cifar10:@
-        ! check @ --images-drawn 2
+        ! check @ --data drawn:2
         ! explain {NET} @ --population stem --neuron 3
         ! evaluate {NET} --data {X} --energy @
         ! export @ --format onnx --out {OUT}/new.onnx

@@ -15,7 +15,6 @@ from fsref.errors import UsageError
 from fsref.formats.bundled import brings_images, load
 from fsref.formats.chips import chip_of
 from fsref.formats.files import write
-from fsref.law.images import drawn_images
 from fsref.limits.misfits import Fit
 from fsref.reports.progress import progress
 from fsref.tables import Sheet
@@ -24,35 +23,23 @@ from fsref.verification.check import check as check_network
 from fsref.verification.golden import self_check
 from fsref.verification.proof import prove
 
+DRAWN = "drawn:16"  # images unless others are named
 FOR_ALL = ("--prove", "--certificate")
 
 
 @verb(
-    excludes("--data --images-drawn --seed --limit --resize --crop --threads --batch", "--self", "--for", *FOR_ALL),
+    excludes("--data --limit --resize --crop --threads --batch", "--self", "--for", *FOR_ALL),
     excludes("--memory-limit", "--self", "--for"),
     excludes("--prove --certificate --for", "--self"),
     excludes("--certificate --for", "--prove"),
     excludes("--for", "--certificate"),
     needs("--out", "--prove"),
     needs("--force", "--out"),
-    excludes("--images-drawn --seed", "--data"),
     needs("--limit --resize --crop", "--data"),
 )
 @NET
 @SOURCE
 @LIMIT
-@click.option(
-    "--images-drawn",
-    "drawn",
-    type=click.IntRange(1),
-    default=16,
-    show_default=True,
-    metavar="N",
-    help="Without --data: this many drawn images.",
-)
-@click.option(
-    "--seed", type=click.IntRange(0, 2**64 - 1), default=1, show_default=True, help="Seed of the drawn images."
-)
 @click.option(
     "--self", "itself", is_flag=True, help="Compute the golden values of a bundled model on this machine instead."
 )
@@ -79,12 +66,12 @@ FOR_ALL = ("--prove", "--certificate")
 )
 @WORK
 @JSON
-def check(net: str, drawn: int, seed: int, itself: bool, chip: str | None, as_json: bool, **given: Any) -> int:
+def check(net: str, itself: bool, chip: str | None, as_json: bool, **given: Any) -> int:
     """Say what is proved; test that all engines agree.
 
-    They are compared bit by bit on images; exit code 1 when they differ, or what was to be proved does not hold.
+    They are compared bit by bit on images, drawn:16 unless --data names others; exit code 1 when they differ, or what
+    was to be proved does not hold.
     """
-    source = given["source"]
     if given["proves"] or given["held"]:
         return for_all(net, as_json, given)
     if chip is not None:
@@ -99,13 +86,12 @@ def check(net: str, drawn: int, seed: int, itself: bool, chip: str | None, as_js
         show(as_json, [outcome], outcome.to_dict())
         return 0 if outcome.agrees else 1
     network = load(net)
-    x = drawn_images(network.input, drawn, seed) if source is None else images_of(net, network, given).x
+    source = given["source"] or DRAWN
+    x = images_of(net, network, {**given, "source": source}).x
     with progress(f"three engines, {len(x)} images", len(x)) as advance:
         checked = check_network(network, x, **work(given), progress=advance)
     sheet = checked.sheet()
-    origin = ("images", f"{drawn} drawn, seed {seed}" if source is None else source)
-    plain = {**checked.to_dict(), "data": source, "seed": seed if source is None else None}
-    show(as_json, [replace(sheet, below=[*sheet.below, origin])], plain)
+    show(as_json, [replace(sheet, below=[*sheet.below, ("images", source)])], {**checked.to_dict(), "data": source})
     return 0 if checked.agrees else 1
 
 

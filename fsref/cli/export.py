@@ -110,7 +110,7 @@ def export(net: str, form: str, out: str | None, force: bool, as_json: bool, **g
     options |= {"fields": given["fields"]} if given["fields"] is not None else {}
     trace = recorded(net, network, form, given) if any(given[name] for name in OF_RUN) else None
     options |= {"trace": trace} if trace is not None else {}
-    options |= {"feed": given["feed"]} if given["feed"] else {}
+    options |= {"feed": given["feed"], "command": comparing(net, given)} if given["feed"] else {}
     write(network, target, form, replace=force, **options)
     of = "" if trace is None else f", a run of {plural(trace.image_count, 'image')}"
     told: Given = {"network": network.name, "id": network.id, "out": str(target), "format": form}
@@ -140,15 +140,17 @@ def recorded(name: str, net: Network, form: str, given: Given) -> Trace:
 
 def next_commands(net: str, out: Path, given: Given) -> list[str]:
     """The commands that build and run the test bench with somebody's chip, and judge its answers."""
-    where, source = quote(str(out)), quote(given["source"] or net)
-    sized = [f"--{key} {quote(str(given[key]))}" for key in ("resize", "crop") if given[key] is not None]
-    sized += [f"--images {quote(given['selection'])}"] if given["selection"] else []
-    sized += [f"--layout {quote(given['layout'])}"] if given["layout"] else []
     macro = quote(f'-DFSREF_DIR="{out}"')
-    bench = quote(str(out / BENCH))
     return [
-        f"iverilog -g2012 -I {where} {macro} -o bench {bench} CHIP.sv",
+        f"iverilog -g2012 -I {quote(str(out))} {macro} -o bench {quote(str(out / BENCH))} CHIP.sv",
         "mkdir answers",
         "vvp -n bench",
-        " ".join(["fsref diff", quote(net), source, *sized, "answers"]),
+        f"{comparing(net, given)} answers",
     ]
+
+
+def comparing(net: str, given: Given) -> str:
+    """The command that compares answers with what was exported, but for where they are."""
+    said = [("resize", "resize"), ("crop", "crop"), ("images", "selection"), ("layout", "layout")]
+    options = [f"--{option} {quote(str(given[name]))}" for option, name in said if given[name] is not None]
+    return " ".join(["fsref diff", quote(net), quote(given["source"] or net), *options])

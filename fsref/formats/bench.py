@@ -21,10 +21,12 @@ MODULES = Path(__file__).with_suffix(".sv")  # of stimuli and answers, the same 
 
 TOP = """\
 // {about}
-// A test bench of a module `chip` (or the macro FSREF_CHIP) with these ports; rules BENCH-1 to BENCH-3 of fsref:
+// A test bench of a module `chip` (or the macro FSREF_CHIP) with these ports; rules BENCH-1 to BENCH-4 of fsref:
 //
 {head}
 //
+// verilator lint_off DECLFILENAME
+// verilator lint_off SYNCASYNCNET
 `include "fsref_network.svh"
 `ifndef FSREF_CHIP
 `define FSREF_CHIP chip
@@ -35,10 +37,13 @@ TOP = """\
 module fsref_bench;
   import fsref_network::*;
   localparam int FIRST = {first}, LAST = {last};  // steps of an image: of the first stimulus, of the last answer
-  reg clk = 0, rst = 1, start = 0, valid = 0, open = 0;
-  integer image = -1, step = 0, pause = 6, idle = 0, clocks = 0, timeout = 1000000;
+  localparam NEXT = {next};
+  reg clk, rst, valid, due, open, stalls;
+  integer image, step, pause, idle, clocks, timeout;
+  reg [31:0] noise;
   reg [8*256-1:0] wave;
   wire ready;
+  wire start = valid && step == FIRST;
 {wires}
   `FSREF_CHIP dut (
       .clk(clk), .rst(rst), .start(start), .valid(valid), .ready(ready),
@@ -48,9 +53,11 @@ module fsref_bench;
   wire full = {full};
   wire more = {more};
   wire moves = rst || valid && ready === 1 || {moves};
+  wire go = !stalls || noise[31] && (ready === 1 || noise[30:24] == 0);  // so that gaps outlast what a chip computes
   always #5 clk = ~clk;
   always @(posedge clk) begin
     clocks <= clocks + 1;
+    noise <= {{noise[30:0], noise[31] ^ noise[21] ^ noise[1] ^ noise[0]}};  // every state but 0
     idle <= moves ? 0 : idle + 1;
     if (more) stop("has an answer too many");
     if (idle == 5000) $display("fsref_bench: 5000 clocks without step or answer: image %0d, step %0d", image, step);
@@ -63,19 +70,29 @@ module fsref_bench;
       else if (pause == 1) begin
         image <= image + 1;
         step <= FIRST;
-        {{open, start, valid}} <= 3'b111;
+        {{open, due, valid}} <= {{2'b11, go}};
       end
-    end else if (valid && ready === 1) begin
-      start <= 0;
+    end else if (due && !valid) valid <= go;
+    else if (valid && ready === 1) begin
       if (step < LAST) step <= step + 1;
-      else valid <= 0;
-    end else if (!valid && full) begin
+      {{due, valid}} <= step < LAST ? {{1'b1, go}} : 2'b00;
+    end else if (!due && full) begin
       open <= 0;
       pause <= 4;
     end
   end
   initial begin
+    {{clk, rst, valid, due, open}} = 5'b01000;
+    {{step, idle, clocks}} = 0;
+    image = -1;
+    pause = 6;
+    timeout = 1000000;
+    noise = 0;
+    stalls = $value$plusargs("stall=%d", noise) != 0;
+    noise = (2 * noise + 1) * 32'h9e3779b9;
     if ($value$plusargs("timeout=%d", timeout)) ;
+    if (^{{noise, timeout}} === 1'bx || $test$plusargs("stall") && !stalls)
+      $fatal(1, "fsref_bench: +stall=SEED and +timeout=CLOCKS take a number");
     if ($value$plusargs("vcd=%s", wave)) begin
       $dumpfile(wave);
       $dumpvars(0, fsref_bench);
@@ -83,23 +100,26 @@ module fsref_bench;
   end
   task done;
     begin
-      write(IMAGES);
-      if ({unknown} > 0) $fatal(1, "fsref_bench: answers hold x or z");
-      $display("fsref_bench: %0d images in %0d clocks. Next: {next}", IMAGES, clocks, `FSREF_ANSWERS);
+      write(IMAGES, 0);
+      if ({unknown} > 0) $fatal(1, "fsref_bench: answers hold x or z. Next: %0s %0s", NEXT, `FSREF_ANSWERS);
+      $display("fsref_bench: %0d images in %0d clocks. Next: %0s %0s", IMAGES, clocks, NEXT, `FSREF_ANSWERS);
       $finish(0);
     end
   endtask
-  task write(input integer images);
+  task write(input integer images, input partly);
     begin
 {writes}
     end
   endtask
   task stop(input [8*32-1:0] why);
     begin
-      $display("fsref_bench: the chip %0s: image %0d, step %0d, ready %b", why, image, step, ready);
+      $display("fsref_bench: the chip %0s: image %0d, step %0d, ready %b, first awaited %0s", why, image, step, ready,
+          {awaited});
 {tells}
-      write(image);
-      $fatal(1, "fsref_bench: stopped; %0d whole images are in %0s", image < 0 ? 0 : image, `FSREF_ANSWERS);
+      write(image + !open, open);
+      if (open) $display("fsref_bench: of image %0d what was answered is in %0s, the rest x", image, `FSREF_ANSWERS);
+      $fatal(1, "fsref_bench: stopped; %0d whole images are in %0s. Next: %0s %0s", image + !open, `FSREF_ANSWERS,
+          NEXT, `FSREF_ANSWERS);
     end
   endtask
 endmodule
@@ -176,10 +196,17 @@ def behind(net: Network, feed: Sequence[str]) -> list[str]:
 
 
 def text(
-    net: Network, layout: Layout, feed: Sequence[str], memories: Sequence[Memory], stems: Mapping[str, str], about: str
+    net: Network,
+    layout: Layout,
+    feed: Sequence[str],
+    memories: Sequence[Memory],
+    stems: Mapping[str, str],
+    about: str,
+    command: str,
 ) -> bytes:
     """The test bench of a chip that gets the spikes of `feed` and answers with the other observables of `memories`,
-    whose constants begin with `stems`. Errors: UsageError for a layout whose words no port has, LimitError.
+    whose constants begin with `stems`; it ends with `command` and the folder of the answers. Errors: UsageError for a
+    layout whose words no port has, LimitError.
     """
     if layout.bits == "low" or layout.bytes == "low" or (layout.spikes == "steps" and layout.word is not None):
         limit = "wanted bits high, bytes high, and no word beside spikes=steps"
@@ -206,9 +233,10 @@ def text(
         "valids": ", ".join(f"{name}_valid" for name in names),
         "moves": " || ".join(f"{name}_valid === 1" for name in names),
         "unknown": " + ".join(f"{name}_port.unknown" for name in names),
-        "writes": "\n".join(f"      {name}_port.write(images);" for name in names),
+        "awaited": " : ".join(['!open ? "none"', *(f'!{name}_full ? "{name}"' for name in names), '"none"']),
+        "writes": "\n".join(f"      {name}_port.write(images, partly);" for name in names),
         "tells": "\n".join(f"      {name}_port.tell;" for name in names),
-        "next": f"fsref diff {net.name if PLAIN.fullmatch(net.name) else 'NET'} IMAGES %0s{_option(layout)}",
+        "next": _quoted(command if command.isprintable() and command else _command(net, layout)),
     }
     return (TOP.format_map(pieces) + MODULES.read_text(encoding="ascii")).encode("ascii")
 
@@ -239,10 +267,18 @@ def _head(fed: Sequence[Port], answers: Sequence[Port]) -> list[str]:
     return [*lines, *(f"    {port}," for port in ports[:-1]), f"    {ports[-1]}", ");"]
 
 
-def _option(layout: Layout) -> str:
-    """The option of `fsref diff` that says a layout, if it needs one."""
+def _command(net: Network, layout: Layout) -> str:
+    """The command that compares answers, as far as it is known from a network and a layout."""
+    command = f"fsref diff {net.name if PLAIN.fullmatch(net.name) else 'NET'} IMAGES"
     told, plain = layout.to_dict(), Layout().to_dict()
     changed = {key: value for key, value in told.items() if value != plain[key]}
     if any(isinstance(value, dict) for value in changed.values()):
-        return " --layout FILE"
-    return f" --layout {','.join(f'{key}={value}' for key, value in changed.items())}" if changed else ""
+        return f"{command} --layout FILE"
+    keys = ",".join(f"{key}={value}" for key, value in changed.items())
+    return f"{command} --layout {keys}" if changed else command
+
+
+def _quoted(text: str) -> str:
+    """A string of SystemVerilog, what is not printable ASCII, a quote or a backslash as octal bytes."""
+    shown = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03o}" for byte in text.encode())
+    return f'"{"".join(shown)}"'

@@ -15,8 +15,8 @@ module fsref_stimulus #(
     t = step - START;
     if (valid !== 1) spikes = {NEURONS{1'bx}};
     else if (t < 0 || t >= K) spikes = 0;
-    else if (TRAINS) for (j = 0; j < NEURONS; j = j + 1) spikes[j] = words[image*NEURONS + j][K-1-t];
-    else spikes = words[image*K + t];
+    else for (j = 0; j < NEURONS; j = j + 1)
+      spikes[j] = TRAINS ? words[image*NEURONS + j][K-1-t] : words[image*K + t][TRAINS ? 0 : j];
   end
 endmodule
 
@@ -27,11 +27,12 @@ module fsref_answers #(
     input clk, input open, input signed [31:0] image, input valid, input [LANES*(TRAINS ? 1 : BITS)-1:0] data,
     output full, output reg more
 );
+  localparam int EACH = WORDS / fsref_network::IMAGES;  // words of an image
   reg [BITS-1:0] words [0:WORDS-1];
-  integer beats = 0, unknown = 0, file, j;
+  integer beats, unknown, missing, file, digit, j;
   assign full = beats == BEATS;
   initial begin
-    more = 0;
+    {beats, unknown, more} = 0;
     file = $fopen(FILE, "w");  // and nothing of an earlier run stays
     if (file == 0) $fatal(1, "fsref_bench: cannot write %0s: make its folder", FILE);
     $fclose(file);
@@ -42,17 +43,31 @@ module fsref_answers #(
     else if (valid === 1) begin
       if (^data === 1'bx) begin
         if (unknown == 0) $display("fsref_bench: x or z in %0s, image %0d, answer %0d of %0d", NAME, image, beats, BEATS);
-        unknown = unknown + 1;
+        unknown <= unknown + 1;
       end
       for (j = 0; j < LANES; j = j + 1)
         if (TRAINS) begin
-          if (beats == 0) words[image*LANES + j] = 0;
-          words[image*LANES + j][BEATS-1-beats] = data[j];
-        end else words[(image*BEATS + beats)*LANES + j] = data[BITS*j +: BITS];
+          if (beats == 0) words[image*LANES + j] <= 0;
+          words[image*LANES + j][BEATS-1-beats] <= data[j];
+        end else words[(image*BEATS + beats)*LANES + j] <= data[BITS*j +: BITS];
       beats <= beats + 1;
     end
-  task write(input integer images);
-    if (images > 0) $writememh(FILE, words, 0, images * (WORDS / fsref_network::IMAGES) - 1);
+  // Whole images, and, partly, of the next one what was answered: x for the digits of what was not.
+  task write(input integer images, input partly);
+    begin
+      if (images > 0) $writememh(FILE, words, 0, images*EACH - 1);
+      file = $fopen(FILE, "a");
+      for (j = images*EACH; partly && j < (images + 1)*EACH; j = j + 1) begin
+        missing = beats == 0 ? BITS : TRAINS ? BEATS - beats : j - images*EACH < beats*LANES ? 0 : BITS;  // low bits
+        if (missing == 0) $fwrite(file, "%h", words[j]);
+        else for (digit = (BITS + 3) / 4 - 1; digit >= 0; digit = digit - 1)
+          if (4*digit < missing) $fwrite(file, "x");
+          else $fwrite(file, "%h", 4'(words[j] >> 4*digit));
+        $fwrite(file, "\n");
+      end
+      $fclose(file);
+    end
   endtask
-  task tell; $display("  %0s: %0d of %0d answers, valid %b", NAME, beats, BEATS, valid); endtask
+  task tell; $display("  %0s: %0d of %0d answers, valid %b%0s", NAME, beats, BEATS, valid, more ? ", one too many" : "");
+  endtask
 endmodule

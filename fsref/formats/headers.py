@@ -9,9 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TypeAlias, assert_never
 
+import numpy as np
+
 from fsref.formats.layout import Layout
 from fsref.formats.memories import Memory
 from fsref.law.network import Network
+from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.law.widths import code_width, membrane_width
@@ -68,15 +71,23 @@ def _population(net: Network, layout: Layout, places: Mapping[str, int], p: Popu
             yield "SOURCE", places[p.source]
             yield from zip(WINDOW, (*p.kernel, *p.stride, *p.padding), strict=True)
         case FS():
-            rows = (("T_ROW", p.table.T), ("H_ROW", p.table.h), ("D_ROW", p.table.d))
-            yield from ((key, row.tolist()) for key, row in rows if row.ndim == 1)
+            yield from _row("T_ROW", p.table.T)
+            yield from _row("H_ROW", p.table.h)
             yield from (("MEMBRANE_BITS", membrane_width(net, p)), ("SHIFT", layout.shift_of(p.name)))
         case Readout():
             yield from (("MEMBRANE_BITS", membrane_width(net, p)), ("SHIFT", layout.shift_of(p.name)))
         case _:
             assert_never(p)
     if net.steps[p.name]:
+        yield from _row("D_ROW", net.code_weights[p.name])
         yield "CODE_BITS", code_width(net.ranges[p.name].codes)
+
+
+def _row(name: str, table: Ints) -> Pairs:
+    """A table, (K,) or (C, K), where it is one row for all channels."""
+    rows = np.atleast_2d(table)
+    if (rows == rows[0]).all():
+        yield name, rows[0].tolist()
 
 
 def _projection(net: Network, places: Mapping[str, int], q: Projection) -> Pairs:
@@ -100,7 +111,7 @@ def systemverilog(constants: Constants, comment: str) -> bytes:
     defined; entry t of a row is [64*t +: 64].
     """
     lines = [f"// {comment}", "`ifndef FSREF_NETWORK", "`define FSREF_NETWORK", "`ifndef FSREF_DIR"]
-    lines += ['`define FSREF_DIR "."', "`endif", "package fsref_network;"]
+    lines += ['`define FSREF_DIR "."', "`endif", "// verilator lint_off UNUSEDPARAM", "package fsref_network;"]
     for name, value in constants.items():
         match value:
             case int():
@@ -112,7 +123,7 @@ def systemverilog(constants: Constants, comment: str) -> bytes:
             case list():
                 row = ", ".join(f"64'sh{entry & (1 << 64) - 1:x}" for entry in reversed(value))
                 lines.append(f"  localparam signed [{64 * len(value) - 1}:0] {name} = {{{row}}};")
-    return "\n".join([*lines, "endpackage", "`endif", ""]).encode("ascii")
+    return "\n".join([*lines, "endpackage", "// verilator lint_on UNUSEDPARAM", "`endif", ""]).encode("ascii")
 
 
 def c(constants: Constants, comment: str) -> bytes:

@@ -1,12 +1,13 @@
 """Images for a network: `--data` sources (RUN-4).
 
-A source is `digits` (the bundled test images), an image, a folder, `FILE.npz`, `cifar10:DIR` or `cifar10-train:DIR`
-(RUN-4). Pixels are 8-bit and become codes as they are: nothing is scaled, and an image is resized or cropped only when
-an option or the input contract says so. Whatever does not fit the network is refused by name.
+A source is `digits` (the bundled test images), an image, a folder, `FILE.npz`, `cifar10:DIR`, `cifar10-train:DIR` or
+`drawn:N[:SEED]` (RUN-4). Pixels are 8-bit and become codes as they are: nothing is scaled, and an image is resized or
+cropped only when an option or the input contract says so. Whatever does not fit the network is refused by name.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
@@ -28,13 +29,16 @@ from fsref.formats.image_files import SUFFIXES, image_codes
 from fsref.formats.intake import Intake, check_option, intake
 from fsref.formats.labels import NUMBERED, Labelling, assumed, few
 from fsref.graph.graph import Graph
+from fsref.law.images import drawn_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.tables import Sheet, Shown, plural, short, sizes, span
 
 MAX_CODES = 2**33  # bytes of the images of a folder
 ROWS = 10  # images of a table
-SOURCES = "digits, an image, a folder, FILE.npz, cifar10:DIR or cifar10-train:DIR"
+MAX_DRAWN = 2**26  # codes of drawn images
+DRAWN = re.compile(r"drawn:([1-9][0-9]{0,9})(?::([0-9]{1,20}))?", re.ASCII)
+SOURCES = "digits, an image, a folder, FILE.npz, cifar10:DIR, cifar10-train:DIR or drawn:N[:SEED]"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -95,10 +99,11 @@ def load_images(
     graph.
 
     `digits`: the bundled test images. `FILE.npz`: arrays x and, if there are classes, y. `cifar10:DIR`:
-    DIR/test_batch.bin; `cifar10-train:DIR`: DIR/data_batch_1.bin to _5. Else one image (an image file, or a .npy of
-    codes) or a folder: with `labels.csv` (columns file, label), with a folder per class (taken in turn, one image of
-    each), or with images alone. `resize` (shorter side) and `crop` (centre, square) are for image files; without them
-    those of the input contract hold. Errors: InputError, FileError, LimitError, UsageError.
+    DIR/test_batch.bin; `cifar10-train:DIR`: DIR/data_batch_1.bin to _5. `drawn:N` or `drawn:N:SEED`: N drawn images
+    (ID-3), without classes. Else one image (an image file, or a .npy of codes) or a folder: with `labels.csv` (columns
+    file, label), with a folder per class (taken in turn, one image of each), or with images alone. `resize` (shorter
+    side) and `crop` (centre, square) are for image files; without them those of the input contract hold. Errors:
+    InputError, FileError, LimitError, UsageError.
     """
     check_option("limit", limit)
     source = source if isinstance(source, str) else str(path_of(source, "load_images"))
@@ -106,7 +111,7 @@ def load_images(
     model = model if isinstance(model, Graph) else network_of(model)
     into = intake(model)
     size = into.sized(resize, crop)
-    files = source != "digits" and kind not in FILES and not source.endswith(".npz")
+    files = source != "digits" and kind not in (*FILES, "drawn") and not source.endswith(".npz")
     if not files and (resize or crop):
         raise UsageError("RUN-4", source, "resize and crop are for image files and folders of them")
     if source == "digits":
@@ -115,6 +120,8 @@ def load_images(
         if not rest:
             raise UsageError("RUN-4", source, "names no folder", None, f"{kind}:DIR")
         return _of_cifar10(Path(rest), kind, into, limit)
+    if kind == "drawn":
+        return _drawn(source, into, limit)
     if not files:
         return _of_npz(Path(source), into, limit)
     path = Path(source)
@@ -163,6 +170,21 @@ def _of_cifar10(folder: Path, kind: str, into: Intake, limit: int | None) -> Ima
     if known.classes and int(y.max()) < len(CLASSES):
         y = np.array([known.classes[name] for name in CLASSES])[y]
     return _image_set(into, x, y, names, f"{folder}/", known)
+
+
+def _drawn(source: str, into: Intake, limit: int | None) -> ImageSet:
+    """Drawn images, without classes (ID-3)."""
+    match = DRAWN.fullmatch(source)
+    if match is None or (seed := int(match[2] or 1)) >= 2**64:
+        wanted = "drawn:N or drawn:N:SEED, N of 1 or more, SEED of 0..2^64-1"
+        raise UsageError("RUN-4", source, "names no drawn images", None, wanted)
+    count = int(match[1]) if limit is None else min(int(match[1]), limit)
+    if (codes := count * prod(into.shape)) > MAX_DRAWN:
+        told = f"{plural(count, 'image')}, {codes:,} codes"
+        fit = MAX_DRAWN // prod(into.shape)
+        limit_told = f"at most {MAX_DRAWN:,}{f': drawn:{fit}' if fit else ''}"
+        raise LimitError("RUN-4", source, "images take too much memory", told, limit_told)
+    return ImageSet(drawn_images(into.pixels, count, seed), None, tuple(f"drawn[{index}]" for index in range(count)))
 
 
 def _no_source(path: Path) -> FileError:

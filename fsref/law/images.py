@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -218,11 +219,11 @@ def drawn_words(seed: int, first: int, count: int) -> NDArray[np.uint64]:
     return mixed
 
 
-def drawn_images(population: Input, count: int, seed: int = 1) -> Ints:
+def drawn_images(into: Input | Pixels, count: int, seed: int = 1) -> Ints:
     """`count` images for an input from seed 0..2^64-1, int64 (count, C, H, W), the same on every machine (ID-3)."""
     if count < 1 or not 0 <= seed < 2**64:
         limit = f"1 or more, 0..{2**64 - 1}"
         raise UsageError("ID-3", "drawn images", "count or seed out of range", (count, seed), limit)
-    z = drawn_words(seed, 0, count * population.neurons)
-    codes: Ints = (((z >> np.uint64(32)) * np.uint64(population.max_code + 1)) >> np.uint64(32)).astype(np.int64)
-    return codes.reshape(count, *population.shape)
+    z = drawn_words(seed, 0, count * prod(into.shape))
+    codes: Ints = (((z >> np.uint64(32)) * np.uint64(into.max_code + 1)) >> np.uint64(32)).astype(np.int64)
+    return codes.reshape(count, *into.shape)

@@ -47,7 +47,8 @@ def export(net: Network | str | PathLike[str], path: str | PathLike[str], format
     with False a file that is there stays, and the new one lies beside it (RUN-5); or readmemh, coe or mif, folders of
     memories (LAYOUT-5), whose options are trace, a recording of the network whose observables become memories too,
     layout, a mapping or the path of a JSON file (LAYOUT-1 to LAYOUT-4), replace, without which a folder that is there
-    stays, and of readmemh feed, the populations that enter a chip for which a test bench is written as well (BENCH-1).
+    stays, and of readmemh feed, the populations that enter a chip for which a test bench is written as well (BENCH-1),
+    and command, with which that says its answers are compared.
     aer, a list of the spikes of a recording (AER-1), and vcd, what a waveform viewer shows of one (VCD-1), need trace
     and take layout and replace, aer also fields; nir holds weights and wiring (NIR-1) and takes replace. Errors:
     UsageError for an unknown format or option, and what the format raises.

@@ -86,7 +86,7 @@ class Folder:
         `layout` is a mapping of the keys of LAYOUT-1 to LAYOUT-4, or the path of a JSON file that holds one. Errors:
         UsageError, also for a word that is too narrow, LimitError, FileError.
         """
-        self._write(net, path, trace, layouts.given(layout, net), replace, ())
+        self._write(net, path, trace, layouts.given(layout, net), replace, (), "")
 
     def _write(
         self,
@@ -96,6 +96,7 @@ class Folder:
         chosen: Layout,
         replace: bool,
         feed: Sequence[str],
+        command: str,
     ) -> None:
         """Write a folder, with a test bench of a chip that gets the spikes of `feed`, when there are such."""
         if trace is not None:
@@ -123,7 +124,7 @@ class Folder:
             folder.add(SYSTEMVERILOG, headers.systemverilog(known, comment))
             folder.add(C, headers.c(known, comment))
             if feed:
-                folder.add(BENCH, bench.text(net, chosen, feed, written, stems, comment))
+                folder.add(BENCH, bench.text(net, chosen, feed, written, stems, comment, command))
 
     def _check_size(self, memory: Memory) -> None:
         """Nothing, when a memory is one that is read back. Errors: LimitError."""
@@ -205,12 +206,14 @@ class BenchFolder(Folder):
         layout: Given = None,
         replace: bool = False,
         feed: Iterable[str] = (),
+        command: str = "",
     ) -> None:
         """Write a folder as Folder.save does, and a test bench of a chip that gets the spikes of the populations `feed`
-        and answers with all else that `trace` holds (BENCH-1). Errors: UsageError, LimitError, FileError.
+        and answers with all else that `trace` holds (BENCH-1); its last line says `command` and the folder of answers,
+        as what compares them. Errors: UsageError, LimitError, FileError.
         """
         names = (feed,) if isinstance(feed, str) else tuple(feed)
-        self._write(net, path, trace, layouts.given(layout, net), replace, names)
+        self._write(net, path, trace, layouts.given(layout, net), replace, names, command)
 
 
 FOLDERS = {"readmemh": BenchFolder("readmemh", readmemh), "coe": Folder("coe", coe), "mif": Folder("mif", mif)}
