@@ -27,8 +27,10 @@ Reply: TypeAlias = Words | NoReply
 
 def items(pack: Pack) -> list[Case | Reject]:
     """The cases, then the rejects, behind each of which the last case must be answered as before (VECTOR-4)."""
-    last = pack.cases[-1:]
-    return [*pack.cases, *(one for reject in pack.rejects for one in (reject, *last))]
+    found: list[Case | Reject] = list(pack.cases)
+    for reject in pack.rejects:
+        found += [reject, *pack.cases[-1:]]
+    return found
 
 
 def frames(pack: Pack) -> Iterator[Words]:

@@ -29,7 +29,7 @@ def following(net: Network, given: Mapping[Key, NDArray[Any]]) -> dict[Key, NDAr
     spikes: dict[str, NDArray[np.bool_]] = {}
     for p in net.populations:
         shape = (-1, *p.shape)
-        trains = given.get((p.name, "spikes"), given.get((p.name, "codes")) if isinstance(p, Input) else None)
+        trains = given.get((p.name, "spikes"), given.get((p.name, "codes")) if p is net.input else None)
         if trains is not None:
             spikes[p.name] = reference.input_trains(trains.astype(np.int64).reshape(shape), net.steps[p.name])
             continue

@@ -12,9 +12,9 @@ import numpy as np
 
 from fsref.coverage.bins import reached
 from fsref.coverage.coverage import Coverage
+from fsref.coverage.search import Found, aim
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import MaxPool
 from fsref.limits.chip import Limits
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
@@ -29,7 +29,7 @@ from fsref.verification.aims import aimed, corners
 Gain: TypeAlias = tuple[object, ...]
 MOST = 100  # cases of level 1
 KIND = 1_000  # bins or mistakes of known kinds that a new kind of bin, or another form of network, outweighs
-TURNS = {1: 2, 2: 6}  # networks of each form, by level
+TURNS = {1: range(2), 2: range(2, 6)}  # of each form a network each, by level
 
 
 @dataclass(eq=False)
@@ -51,7 +51,7 @@ def units(net: Network, scope: str) -> list[str]:
         case "projection":
             return list(net.named_projections)
         case "max_pool":
-            return [p.name for p in net.populations if isinstance(p, MaxPool)]
+            return [p.name for p in net.pools]
         case _:
             return [p.name for p in net.fs]
 
@@ -85,10 +85,10 @@ def openings(net: Network, turns: int) -> Iterator[Case]:
             yield case_of(net, "neuron", p.name, {(p.name, "opening"): np.array(v, np.int64)})
 
 
-def for_limits(chip: Limits, scopes: Sequence[str], level: int, seed: int) -> Iterator[Case]:
-    """The cases of networks drawn for a chip's limits."""
-    draws = Draws(seed)
-    for turn in range(TURNS[level]):
+def for_limits(chip: Limits, scopes: Sequence[str], seed: int, turns: Iterable[int]) -> Iterator[Case]:
+    """The cases of networks drawn for a chip's limits, one of each form in each turn."""
+    for turn in turns:
+        draws = Draws((seed << 8) + turn)
         for form in forms():
             room = Room(chip, draws)
             net = made(form, room)
@@ -104,23 +104,40 @@ def for_limits(chip: Limits, scopes: Sequence[str], level: int, seed: int) -> It
                 yield from openings(net, 2)
 
 
-def cases(net: Network, budget: int, scopes: Sequence[str] = SCOPES) -> Iterator[Case]:
-    """The cases of a given network within a budget of images: its corners and those that set hidden membranes where
-    rules decide.
+def searched(net: Network, budget: int, seed: int) -> dict[str, Found]:
+    """What a search of so many stimuli finds of each population but the input."""
+    return {p.name: aim(net, p.name, budget, seed) for p in net.populations[1:]}
+
+
+def cases(net: Network, found: Mapping[str, Found], budget: int, scopes: Sequence[str] = SCOPES) -> Iterator[Case]:
+    """The cases of a given network: of scope network so many images at most, its corners and those that set hidden
+    membranes where rules decide; of its units the stimuli that a search `found` for each population.
     """
-    images = np.concatenate([corners(net), aimed(net)]).reshape(-1, net.input.neurons)[:budget]
-    yield from cases_of(net, list(images), scopes)
-    if "neuron" in scopes:
-        yield from openings(net, 2)
+    if "network" in scopes:
+        images = np.concatenate([corners(net), aimed(net)]).reshape(-1, net.input.neurons)[:budget]
+        yield from cases_of(net, list(images), ["network"])
+    for scope in scopes:
+        for unit in units(net, scope) if scope != "network" else ():
+            inputs, _ = wanted(net, scope, unit)
+            for stimulus in found[net.named_projections[unit].target if scope == "projection" else unit].stimuli:
+                given = following(net, stimulated(stimulus)) if scope == "neuron" else stimulus
+                yield case_of(net, scope, unit, {key: given[key].reshape(-1) for key in inputs})
 
 
-def weighed(found: Iterable[Case]) -> list[Candidate]:
-    """The cases, each once, with what they meet and show, which their aims, rules and flags then say."""
+def stimulated(stimulus: Mapping[Key, Ints]) -> dict[Key, Ints]:
+    """One stimulus as a batch of one."""
+    return {key: array[None] for key, array in stimulus.items()}
+
+
+def weighed(found: Iterable[Case], each: bool) -> list[Candidate]:
+    """The cases, each once, with what they meet and show, which their aims, rules and flags then say; bins of `each`
+    channel count, or of any.
+    """
     distinct = list({case.id: case for case in found}.values())
     made: list[Candidate] = []
     for _, group in groupby(distinct, lambda case: (case.net.id, case.scope, case.unit)):
         same = list(group)
-        weighing = [weigh(case, shows) for case, shows in zip(same, flagged(same), strict=True)]
+        weighing = [weigh(case, shows, each) for case, shows in zip(same, flagged(same), strict=True)]
         for place, candidate in enumerate(weighing):
             if candidate.case.net.pools:  # which candidates are in again shows in another image alone (POOL-1)
                 candidate.kinds.add((candidate.case.net.id, place > 0))
@@ -128,7 +145,7 @@ def weighed(found: Iterable[Case]) -> list[Candidate]:
     return made
 
 
-def weigh(case: Case, shows: Mapping[str, set[Key]]) -> Candidate:
+def weigh(case: Case, shows: Mapping[str, set[Key]], each: bool) -> Candidate:
     """A case with the bins that it meets (COVER-1), and the mistakes that it shows with the observables in which."""
     net = case.net
     form = net.name.partition("_")[0]
@@ -141,9 +158,10 @@ def weigh(case: Case, shows: Mapping[str, set[Key]]) -> Candidate:
             continue
         aims[f"{group.rule} {group.place} {group.what}"] = (group.rule, group.what)
         steps = net.steps.get(group.place, 0)
-        met = bins.any(axis=0) if group.axes[:1] == ("channel",) else bins  # any channel will do
-        which = [form] if group.what == "weight used" else np.flatnonzero(met).tolist()
-        gains |= {(case.scope, group.rule, group.what, steps, one) for one in which}
+        met = bins if each or group.axes[:1] != ("channel",) else bins.any(axis=0)
+        which = [form] if group.what == "weight used" and not each else np.flatnonzero(met).tolist()
+        place = group.place if each else ""
+        gains |= {(case.scope, group.rule, group.what, place, steps, one) for one in which}
     rules = dict.fromkeys(str(rule) for rule, _ in aims.values())
     return Candidate(
         replace(case, aims=tuple(aims), rules=tuple(rules), flags=tuple(sorted(shows))),
@@ -185,9 +203,9 @@ def ordered(candidates: Sequence[Candidate]) -> list[Candidate]:
     return [candidates[i] for i in (*found, *sorted(set(range(len(candidates))) - set(found)))]
 
 
-def together(chosen: Sequence[Candidate]) -> list[Case]:
+def together(chosen: Sequence[Case]) -> list[Case]:
     """The cases, those of one network in a row, where the first of it stands."""
     rows: dict[str, list[Case]] = {}
-    for candidate in chosen:
-        rows.setdefault(candidate.case.net.id, []).append(candidate.case)
+    for case in chosen:
+        rows.setdefault(case.net.id, []).append(case)
     return [case for row in rows.values() for case in row]

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from fsref.errors import UsageError
 from fsref.law.network import Network
-from fsref.law.populations import FS, MaxPool
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.tables import Brief
@@ -66,8 +65,8 @@ def wanted(net: Network, scope: str, unit: str) -> tuple[list[Key], list[Key]]:
         return [(q.source, "spikes")], [(unit, "sums")]
     names = {
         "population": [p.name for p in net.integrating],
-        "max_pool": [p.name for p in net.populations if isinstance(p, MaxPool)],
-        "neuron": [p.name for p in net.populations if isinstance(p, FS)],
+        "max_pool": [p.name for p in net.pools],
+        "neuron": [p.name for p in net.fs],
     }.get(scope)
     if names is None:
         raise UsageError("VECTOR-1", "scope", "unknown", scope, ", ".join(SCOPES))

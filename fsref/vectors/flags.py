@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.law.populations import FS, Input, Readout
+from fsref.engines import reference
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.vectors.case import Case
@@ -55,7 +55,7 @@ def scene_of(case: Case, name: str, arrays: dict[Key, NDArray[Any]]) -> Scene:
             continue
         if (of, "spikes") in arrays:
             trains[of] = arrays[of, "spikes"].astype(np.uint16).reshape(shape)
-        elif isinstance(net[of], Input):
+        elif of == net.input.name:
             trains[of] = arrays[of, "codes"].astype(np.uint16).reshape(shape)
         if of in trains:
             d, steps = net.code_weights[of], net.steps[of]
@@ -63,7 +63,7 @@ def scene_of(case: Case, name: str, arrays: dict[Key, NDArray[Any]]) -> Scene:
             codes[of] = np.einsum("bkchw,ck->bchw", bits, d)
     v = arrays.get((name, "opening"))
     opening = None if v is None else v.astype(np.int64).reshape(-1, *p.shape)
-    if isinstance(p, Readout) and opening is not None:
+    if p is net.readout and opening is not None:
         codes[name] = opening
     return Scene(net, p, codes, trains, opening, {})
 
@@ -90,13 +90,8 @@ def right_of(scene: Scene) -> Observed:
     found: Observed = {"codes": scene.codes[p.name]} if p.name in scene.codes else {}
     if scene.opening is not None:
         found["opening"] = scene.opening
-    if isinstance(p, FS) and scene.opening is not None:
-        T, h, d = p.table.rows(p.shape[0])
-        v, membranes = scene.opening, []
-        for t in range(p.steps):
-            v = v - h[:, t, None, None] * (v >= T[:, t, None, None])
-            membranes.append(v)
-        found["membranes"] = np.stack(membranes, axis=1)
+        for fs in (fs for fs in scene.net.fs if fs is p):
+            found["membranes"] = reference.fire(scene.opening, fs.table)[1]
     if p.name in scene.trains:
         found["spikes"] = scene.trains[p.name]
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import reduce
 from itertools import groupby
 from operator import or_
@@ -13,13 +14,13 @@ from fsref.errors import NetworkError, UsageError
 from fsref.law.network import Network
 from fsref.limits.chip import Limits
 from fsref.limits.misfits import misfits
-from fsref.vectors.aimed import MOST, cases, covered, for_limits, ordered, together, weighed
+from fsref.vectors.aimed import MOST, TURNS, cases, covered, for_limits, ordered, searched, together, weighed
 from fsref.vectors.case import SCOPES, Case
 from fsref.vectors.pack import Pack
 from fsref.vectors.protocol import protocols
 from fsref.vectors.rejects import rejects
 
-BUDGET = {1: 64, 2: 512}  # images tried for a network, by level
+BUDGET = 100  # stimuli that are tried of a network, and of each of its populations
 SEEN = {  # rules whose bins a scope can meet
     "network": ("NET-", "FS-", "PROJ-", "POOL-", "RANGE-", "TIME-", "OBS-"),
     "population": ("NET-5", "NET-8", "FS-", "PROJ-", "RANGE-", "OBS-"),
@@ -43,38 +44,56 @@ def make(
     if net is not None and chip is not None:
         for misfit in misfits(net, chip):
             raise NetworkError("CHIP-2", misfit.where, misfit.breaks, misfit.value, f"allowed {misfit.allowed}")
-    limits = chip or Limits()
-    made = for_limits(limits, scopes, level, seed) if net is None else cases(net, BUDGET[level], scopes)
-    found = ordered(weighed(made))
+    proofs = {} if net is None else searched(net, BUDGET, seed)
+    if net is None:
+        drawn = [for_limits(chip or Limits(), scopes, seed, turns) for turns in TURNS.values()]
+    else:
+        drawn = [cases(net, proofs, BUDGET, scopes)]
+    found = ordered(weighed(drawn[0], net is not None))
     if not found:
         raise UsageError("VECTOR-3", "scope", "has no case here", ", ".join(scopes), "other scopes, or wider limits")
-    chosen = found if level > 1 else found[:MOST]
-    all_cases = list(protocols(together(chosen[:MOST]) + together(chosen[MOST:])))
-    counted = Counted(all_cases, scopes)
-    bins, not_found = counted.of_network() if net is not None else counted.of_limits()
+    chosen = [candidate.case for candidate in found]
+    chosen = together(chosen[:MOST]) + (together(chosen[MOST:]) if level > 1 else [])
+    if level > 1:
+        known = {case.id for case in chosen}
+        rest = (candidate.case for part in drawn[1:] for candidate in weighed(part, False))
+        chosen += [case for case in rest if case.id not in known]
+    all_cases = list(protocols(chosen))
+    counted = Counted(all_cases, scopes, [proof.coverage for proof in proofs.values()])
+    if net is None:
+        bins, not_found = counted.of_limits()
+    else:
+        every = Counted([candidate.case for candidate in found], scopes, [p.coverage for p in proofs.values()])
+        bins, not_found = counted.of_network(every)
     return Pack(name, level, seed, chip, all_cases, rejects(all_cases[0].net), bins, not_found)
 
 
 class Counted:
-    """What cases reach, network by network, of the rules that some scopes can meet."""
+    """What cases reach, network by network, of the rules that some scopes can meet, and what a search proved."""
 
-    def __init__(self, made: Sequence[Case], scopes: Sequence[str]) -> None:
+    def __init__(self, made: Sequence[Case], scopes: Sequence[str], searches: Sequence[Coverage] = ()) -> None:
         self.rules = tuple({rule for scope in scopes for rule in SEEN[scope]})
         self.coverages: dict[str, Coverage] = {}
         by_unit = sorted(range(len(made)), key=lambda i: (made[i].net.id, made[i].scope, made[i].unit, i))
         for net, of_net in groupby((made[i] for i in by_unit), lambda case: case.net):
             units = groupby(of_net, lambda case: (case.scope, case.unit))
-            self.coverages[net.id] = reduce(or_, (covered(list(same)) for _, same in units), nothing(net))
+            proved = [replace(c, reached=nothing(net).reached) for c in searches]
+            self.coverages[net.id] = reduce(
+                or_, (covered(list(same)) for _, same in units), reduce(or_, proved, nothing(net))
+            )
 
-    def of_network(self) -> tuple[dict[str, dict[str, int]], list[str]]:
-        """The bins of one network by rule, and in words those not found."""
-        (coverage,) = self.coverages.values()
-        bins = {
-            rule: {"promised": hit + never + left, "reached": hit, "unreachable": never, "not_found": left}
-            for rule, (hit, never, left) in coverage.by_rule.items()
-            if rule.startswith(self.rules)
-        }
-        words = [f"{group.rule} {group.place} {group.what}" for group, _ in coverage.missed()]
+    def of_network(self, every: Counted) -> tuple[dict[str, dict[str, int]], list[str]]:
+        """The bins of one network by rule, and in words those that `every` case found does not reach either; what only
+        cases of another level reach is not promised.
+        """
+        (mine,), (whole,) = self.coverages.values(), every.coverages.values()
+        bins = {}
+        for rule, (hit, never, _) in mine.by_rule.items():
+            if rule.startswith(self.rules):
+                left = whole.by_rule[rule][2]
+                counts = {"reached": hit, "unreachable": never, "not_found": left}
+                bins[rule] = {"promised": hit + never + left, **counts}
+        words = [f"{group.rule} {group.place} {group.what}" for group, _ in whole.missed()]
         return bins, [told for told in words if told.startswith(self.rules)]
 
     def of_limits(self) -> tuple[dict[str, dict[str, int]], list[str]]:

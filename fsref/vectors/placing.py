@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import assert_never
 
 import numpy as np
 
@@ -68,11 +69,14 @@ def placed(net: Network, image: Ints, room: Room, turn: int) -> Network:
 
 def targets(p: FS | Readout, turn: int, tamer: int) -> Ints:
     """A membrane for each neuron (neurons,), the nearer to 0 the tamer."""
-    if isinstance(p, FS):
-        T, h, _ = p.table.rows(p.shape[0])
-        rows = [membranes(*row) for row in zip(T.tolist(), h.tolist(), strict=True)]
-    else:
-        rows = [LOGITS[turn % len(LOGITS)] or edges(16, True)[::-1]] * p.shape[0]
+    match p:
+        case FS():
+            T, h, _ = p.table.rows(p.shape[0])
+            rows = [membranes(*row) for row in zip(T.tolist(), h.tolist(), strict=True)]
+        case Readout():
+            rows = [LOGITS[turn % len(LOGITS)] or edges(16, True)[::-1]] * p.shape[0]
+        case _:
+            assert_never(p)
     if tamer:
         most = max(abs(v) for row in rows for v in row) >> 4 * tamer
         rows = [[v for v in row if abs(v) <= most] or [0] for row in rows]
@@ -89,5 +93,5 @@ def biased(net: Network, p: FS | Readout, wanted: Ints, room: Room, turn: int) -
     size = rows.shape[1]
     whole = size > 1 and room.chip.bias_map and turn % 3 != 1
     bias = rows.reshape(p.shape) if whole else rows[n, (n + turn) % size]
-    populations = [replace(q, bias=bias) if isinstance(q, FS | Readout) and q is p else q for q in net.populations]
-    return Network(populations, net.projections, net.name)
+    made = replace(p, bias=bias)
+    return Network([made if q is p else q for q in net.populations], net.projections, net.name)

@@ -16,7 +16,6 @@ from fsref.formats.container import unique
 from fsref.formats.json_network import from_plain, integers
 from fsref.formats.reading import opened
 from fsref.law.network import Network
-from fsref.law.populations import Input
 from fsref.limits.chip import from_dict
 from fsref.simulation.recording import Key
 from fsref.vectors.case import SCOPES, Case, wanted
@@ -46,6 +45,7 @@ class _Reading:
         self.head: dict[str, Any] = {}
         self.nets: dict[str, Network] = {}
         self.cases: list[Case] = []
+        self.known: set[str] = set()
         self.rejects: list[Reject] = []
         self.digest, self.ended = hashlib.sha256(), False
 
@@ -134,6 +134,8 @@ class _Reading:
         net = from_plain(value, f"{self.where} line {self.number}")
         if net.id != name:
             self.refuse("is a network of another id", net.id, name)
+        if net.id in self.nets:
+            self.refuse("is a network that stands before it already", "once each", name)
         self.nets[net.id] = net
 
     def _case(self, value: dict[str, Any]) -> None:
@@ -155,6 +157,9 @@ class _Reading:
         case = Case(net, value["scope"], value["unit"], *arrays, **about, protocol=value["protocol"])
         if case.id != value["id"]:
             self.refuse("is a case of another id", case.id, value["id"])
+        if case.id in self.known:
+            self.refuse("is a case that stands before it already", "once each", case.id)
+        self.known.add(case.id)
         self.cases.append(case)
 
     def _reject(self, value: dict[str, Any]) -> None:
@@ -196,10 +201,10 @@ class _Reading:
 
     def _sendable(self, net: Network, key: Key, array: NDArray[np.int64]) -> None:
         """Nothing, when a population can send what is given of it (VECTOR-1). Errors: FileError."""
-        p, (of, what) = net[key[0]], key
+        of, what = key
         if what == "opening":
             return
-        most = p.max_code if isinstance(p, Input) else 2 ** net.steps[of] - 1
+        most = net.input.max_code if of == net.input.name else 2 ** net.steps[of] - 1
         if array.min() < 0 or array.max() > most:
             self.refuse(f"{of}.{what} is nothing that it can send", f"0..{most}", int(max(array.max(), -array.min())))
 

@@ -29,7 +29,7 @@ def rejects(net: Network) -> list[Reject]:
 
 def load(populations: Sequence[Population], projections: Sequence[Projection]) -> tuple[int, ...]:
     """The frame that loads these, whether or not they are a network."""
-    steps = {p.name: STEPS if isinstance(p, MaxPool) else p.steps for p in populations}
+    steps = {p.name: getattr(p, "steps", STEPS) for p in populations}  # a max-pool has those of its source
     return LOAD, *np.concatenate(list(words(populations, projections, steps))).tolist()
 
 
