@@ -75,7 +75,10 @@ class _Program:
         self.room = 1 + MOST_SAID
         sent, behind = Sent(), ""
         cases = {case.id: label(number, case) for number, case in enumerate(pack.cases)}
-        rejects = {one.id: f"reject {number} ({one.id}, {one.rule})" for number, one in enumerate(pack.rejects)}
+        rejects = {
+            one.id: f"reject {number} ({one.id}, {one.rule} {' '.join(one.flags)})"
+            for number, one in enumerate(pack.rejects)
+        }
         for one in items(pack):
             told = cases[one.id] + behind if isinstance(one, Case) else rejects[one.id]
             for (frame, _), what in asked(one, sent, EVERYTHING):
