@@ -93,7 +93,7 @@ def test_a_serial_chip_of_the_whole_network(
         done = simulate(tmp_path, chip, "-DFSREF_CHIP=serial", *gaps)
         told, command = done.stdout.removesuffix("\n").split(". Next: ")
         assert done.returncode == code
-        assert (f"fsref_bench: pass: 2 images in {clocks} clocks" if code == 0 else "FAIL image 0: conv2 step 27") in told
+        assert (f"pass: 2 images in {clocks} clocks" if code == 0 else "FAIL image 0: conv2 step 27") in told
         command = command.partition("\n")[0]
         assert command == "fsref diff digits digits --images 0:2 --layout word=32 answers"
         capsys.readouterr()
@@ -375,7 +375,8 @@ def test_the_command_line_records_what_a_chip_gets_and_answers(
         "vvp -n bench",
         "fsref diff digits digits --images 1,3 answers",
     ]
-    assert '". Next: ", "fsref diff digits digits --images 1,3", " ", `FSREF_ANSWERS' in (Path("two words") / "fsref_bench.sv").read_text()
+    told = '". Next: ", "fsref diff digits digits --images 1,3", " ", `FSREF_ANSWERS'
+    assert told in (Path("two words") / "fsref_bench.sv").read_text()
     names = {path.name for path in Path("two words").iterdir()}
     observed = {f"population.{at}.spikes.mem" for at in (3, 4, 5)} | {"population.6.opening.mem"}
     others = {f"{stem}.{what}.mem" for stem in stems(fsref.load("digits")).values() for what in PARAMETERS}

@@ -73,17 +73,15 @@ class _Program:
         self.tables: list[str] = []
         self.asks: list[str] = []
         self.room = 1 + MOST_SAID
-        sent, behind = Sent(), ""
-        cases = {case.id: label(number, case) for number, case in enumerate(pack.cases)}
-        rejects = {
-            one.id: f"reject {number} ({one.id}, {one.rule} {' '.join(one.flags)})"
-            for number, one in enumerate(pack.rejects)
-        }
-        for one in items(pack):
-            told = cases[one.id] + behind if isinstance(one, Case) else rejects[one.id]
+        sent, behind, refused = Sent(), "", 0
+        for place, one in enumerate(items(pack)):
+            if isinstance(one, Case):  # behind rejects it is the last one
+                told, behind = label(min(place, len(pack.cases) - 1), one) + behind, ""
+            else:
+                told = f"reject {refused} ({one.id}, {one.rule} {' '.join(pack.rejects[refused].flags)})"
+                behind, refused = f" behind {told}", refused + 1
             for (frame, _), what in asked(one, sent, EVERYTHING):
                 self.ask(told, frame, one, what)
-            behind = "" if isinstance(one, Case) else f" behind {told}"
 
     def ask(self, told: str, frame: Words, one: Case | Reject, what: str) -> None:
         """Take a frame, and the reply that is right. Errors: LimitError."""

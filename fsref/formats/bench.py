@@ -103,7 +103,7 @@ class Port:
             f"      .RIGHT({self.constant}_FILE), .PLACE({place}), .WHAT({what}),\n"
             f"      {self.parameters}, .SIGNED({self.constant}_SIGNED), .LANES({lanes}), .BEATS({self.beats}),\n"
             f"      .NEURONS({self.neurons}), .H({self.owner}_H), .W({self.owner}_W), .ORDER({self.order}), {told})\n"
-            f"    {self.name}_port (.clk(clk), .rst(rst), .open(open), .image(image), .valid({self.name}_valid),\n"
+            f"    {self.name}_port (.clk(clk), .rst(rst), .open(open), .half(half), .image(image), .valid({self.name}_valid),\n"
             f"      .data({self.name}), .full({self.name}_full), .more({self.name}_more));"
         )
 
@@ -138,12 +138,14 @@ def text(
     names = [port.name for port in answers]
     connections = [f".{port.name}({port.name})" for port in fed]
     connections += [f".{name}_valid({name}_valid), .{name}({name})" for name in names]
+    first = min(windows, key=lambda window: window.start)
     wires = [f"  wire {port.range} {port.name};" for port in ports]
     wires += [f"  wire {name}_valid, {name}_full, {name}_more;" for name in names]
     pieces = {
         "about": about,
         "head": "\n".join(f"//     {line}" for line in _head(fed, answers)),
-        "first": str(min(window.start for window in windows)),
+        "first": str(first.start),
+        "fed": str((first.start + first.stop - 1) // 2),
         "last": str(max(window.stop for window in windows) - 1),
         "wires": "\n".join(wires),
         "connections": ",\n".join(f"      {connection}" for connection in connections),

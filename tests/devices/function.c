@@ -49,7 +49,7 @@ size_t device(const int64_t *words, size_t count, int64_t *reply, size_t room) {
     if (spoil == LONGER && kind == 2 && !refused && filled < room) reply[filled++] = 0;
     if (spoil == SHORTER && kind == 2) filled -= 1;
     if (spoil == REFUSING && kind == 3) reply[0] = 5;
-    if (spoil == ACCEPTING && refused && kind == 1) reply[0] = 1;
+    if (spoil == ACCEPTING && refused) reply[0] = kind;
     if (spoil == OTHER && kind == 2) reply[0] = 7;
     return spoil == ENDLESS && kind == 2 ? room + 1 : filled;
 }
