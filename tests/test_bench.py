@@ -17,7 +17,8 @@ import fsref
 from blocks import shell_session
 from fsref.cli.main import main
 from fsref.errors import FileError, LimitError, UsageError
-from fsref.formats.memories import PARAMETERS, stems
+from fsref.formats.memories import PARAMETERS, owner, stems
+from fsref.simulation.difference import NotCompared
 from fsref.simulation.fed import answered, recording
 from handmade import draw, residual, tiny
 from refusals import refused
@@ -215,6 +216,54 @@ def test_every_observable_in_every_layout(
         assert [line for line in written if line and not line.startswith("//")] == right
     found = fsref.read_trace(tmp_path / "answers", net=net, layout=layout)
     assert set(found.arrays) == {key for key in trace.arrays if key[0] not in feed}
+
+
+@simulated
+@pytest.mark.parametrize(
+    "layout",
+    [{}, {"neurons": "hwc", "spikes": "steps"}, {"shift": 2, "neurons": "hwc"}, {"neurons": {"pool": "turned"}}],
+)
+def test_the_bench_says_what_is_wrong_first(layout: dict[str, Any], tmp_path: Path) -> None:
+    """Of a chip that is wrong in one bit, or in several of different ports and images, the bench tells the difference
+    that is first when its answers are read back and compared, in every layout, and exits with 1; of one with neurons in
+    an order of their own the address.
+    """
+    net, feed, rng = residual(fsref.fs_relu(5, 3)), ["in"], np.random.default_rng(len(str(layout)))
+    turned = np.arange(net["pool"].neurons)[::-1]
+    own = isinstance(layout.get("neurons"), dict)
+    layout = {**layout, "neurons": {"pool": turned.tolist()}} if own else layout
+    record = fsref.Record(None, ["sums", "opening", "spikes", "membranes", "codes"])
+    trace = fsref.run(net, draw(net, 3), record=record).trace
+    assert trace is not None
+    trace = chosen(trace, feed)
+    fsref.export(net, tmp_path / "memories", "readmemh", trace=trace, layout=layout, feed=feed)
+    package = (tmp_path / "memories" / "fsref_network.svh").read_text()
+    right = replay(net, trace, feed, layout.get("spikes") == "steps")
+    names = [("pool", "spikes"), ("pool", "codes")] if own else [key for key in trace.arrays if key[0] not in feed]
+    for count in (1, 1) if own else (1, 1, 1, 6):
+        flips = ""
+        for of, what in (names[int(at)] for at in rng.integers(0, len(names), count)):
+            stem = f"{of.replace('->', '_to_').replace('#', '_')}_{what}".upper()
+            words, bits = (
+                int(package.partition(f"localparam int {stem}_{size} = ")[2].partition(";")[0])
+                for size in ("WORDS", "BITS")
+            )
+            word, bit = int(rng.integers(words)), int(rng.integers(bits))
+            flips += f"m_{stem.lower()}[{word}][{bit}] = !m_{stem.lower()}[{word}][{bit}];\n"
+        (tmp_path / "chip.sv").write_text(right.replace("end\nalways", f"{flips}end\nalways", 1))
+        done = simulate(tmp_path, tmp_path / "chip.sv")
+        assert done.returncode == 1
+        with pytest.warns(NotCompared, match="in spikes of expected alone"):
+            found = fsref.diff(fsref.read_trace(tmp_path / "answers", net=net, layout=layout), trace)
+        assert found is not None
+        p = owner(net, (found.place, found.observable))
+        place = f"neuron {found.neuron} (c {{}}, y {{}}, x {{}})".format(*np.unravel_index(found.neuron, p.shape))
+        if own:
+            place = f"address {turned[found.neuron]}"
+        step = "" if found.step is None else f" step {found.step}"
+        told = f"fsref_bench: FAIL image {found.image}: {found.place}{step} {place} {found.observable}: "
+        pair = "" if "shift" in layout else f"observed {found.observed} expected {found.expected}\n"
+        assert told + pair in done.stdout, done.stdout
 
 
 @simulated

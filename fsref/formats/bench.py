@@ -103,8 +103,8 @@ class Port:
             f"      .RIGHT({self.constant}_FILE), .PLACE({place}), .WHAT({what}),\n"
             f"      {self.parameters}, .SIGNED({self.constant}_SIGNED), .LANES({lanes}), .BEATS({self.beats}),\n"
             f"      .NEURONS({self.neurons}), .H({self.owner}_H), .W({self.owner}_W), .ORDER({self.order}), {told})\n"
-            f"    {self.name}_port (.clk(clk), .rst(rst), .open(open), .half(half), .image(image), .valid({self.name}_valid),\n"
-            f"      .data({self.name}), .full({self.name}_full), .more({self.name}_more));"
+            f"    {self.name}_port (.clk(clk), .rst(rst), .open(open), .half(half), .image(image),\n"
+            f"      .valid({self.name}_valid), .data({self.name}), .full({self.name}_full), .more({self.name}_more));"
         )
 
 

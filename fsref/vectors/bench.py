@@ -48,9 +48,10 @@ def save(
 
 
 def label(number: int, case: Case) -> str:
-    """A case, as a test bench names it: its number in the pack, its id, and what it aims at."""
+    """A case, as a test bench names it: its number in the pack, its id and protocol, and what it aims at."""
     more = f" and {len(case.aims) - 1} more" if len(case.aims) > 1 else ""
-    return f"case {number} ({case.id}" + (f", aims at {case.aims[0]}{more})" if case.aims else ")")
+    aims = [f"aims at {case.aims[0]}{more}"] if case.aims else []
+    return f"case {number} ({', '.join([case.id, *filter(None, [case.protocol]), *aims])})"
 
 
 def _chosen(pack: Pack, unit: str | None) -> list[tuple[int, Case]]:
