@@ -424,8 +424,8 @@ def test_the_command_line_records_what_a_chip_gets_and_answers(
         "vvp -n bench",
         "fsref diff digits digits --images 1,3 answers",
     ]
-    told = '". Next: ", "fsref diff digits digits --images 1,3", " ", `FSREF_ANSWERS'
-    assert told in (Path("two words") / "fsref_bench.sv").read_text()
+    tail = '". Next: ", "fsref diff digits digits --images 1,3", " ", `FSREF_ANSWERS'
+    assert tail in (Path("two words") / "fsref_bench.sv").read_text()
     names = {path.name for path in Path("two words").iterdir()}
     observed = {f"population.{at}.spikes.mem" for at in (3, 4, 5)} | {"population.6.opening.mem"}
     others = {f"{stem}.{what}.mem" for stem in stems(fsref.load("digits")).values() for what in PARAMETERS}
@@ -437,8 +437,8 @@ def test_the_command_line_records_what_a_chip_gets_and_answers(
     assert main(["export", '\N{GREEK SMALL LETTER MU} "1"\\.fs.npz', *words]) == 0
     command = capsys.readouterr().out.splitlines()[-1]
     assert command == "fsref diff '\N{GREEK SMALL LETTER MU} \"1\"\\.fs.npz' drawn:2:7 answers"
-    told = r"""". Next: ", "fsref diff '\316\274 \0421\042\134.fs.npz' drawn:2:7","""
-    assert told in Path("m/fsref_bench.sv").read_text(encoding="ascii")
+    tail = r"""". Next: ", "fsref diff '\316\274 \0421\042\134.fs.npz' drawn:2:7","""
+    assert tail in Path("m/fsref_bench.sv").read_text(encoding="ascii")
     assert main("export digits --format mif --feed input --out m".split()) == 2
     assert "--feed: goes with --format readmemh [RUN-6]" in capsys.readouterr().err
 

@@ -165,7 +165,7 @@ def test_packs_that_are_no_chip(tmp_path: Path) -> None:
     with refused(UsageError, "VECTOR-6", "unit", says="there are none of a population"):
         bench.save(packed(cases_of(net, ["neuron"], [""])), out)
     beyond = cases_of(net, ["population"], [""])[:1]
-    beyond[0].expected["hid", "opening"][0] = 2**40  # type: ignore[index]
+    beyond[0].expected["hid", "opening"][0] = 2**40
     with refused(LimitError, "VECTOR-6", f"case {beyond[0].id} hid.opening", 2**40, says="take --language c"):
         bench.save(packed(beyond), out, "hid", observables=["opening"])
     assert not list(tmp_path.iterdir())
@@ -247,7 +247,7 @@ def test_words_of_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """
     monkeypatch.setattr(program, "PART", 1000)
     case = replace(cases_of(tiny(), ["network"], [""])[0], aims=('a "??/\n\\', "b"))
-    case.expected["out", "opening"][0] = -(2**63)  # type: ignore[index]
+    case.expected["out", "opening"][0] = -(2**63)
     program.save(packed([case, case, replace(case, protocol="repeat")]), tmp_path / "twice")
     program.save(everything(), tmp_path / "parts")
     one, many = (sorted((tmp_path / name).iterdir()) for name in ("twice", "parts"))

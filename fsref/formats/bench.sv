@@ -76,13 +76,12 @@ module fsref_answers #(
       neuron = -1;
       for (n = 0; n < NEURONS && neuron < 0; n = n + 1) begin
         j = ORDER == 1 ? n % (H*W) * (NEURONS / (H*W)) + n / (H*W) : n;
-        got = data[ONE*j +: ONE];
-        if (TRAINS) wanted = right[image*LANES + j][BEATS-1-beats];
-        else wanted = right[(image*BEATS + beats)*LANES + ONE*j/BITS][ONE*j%BITS +: ONE];
+        got = {1'b0, data[ONE*j +: ONE]};
+        if (TRAINS) wanted = {{ONE{1'b0}}, right[image*LANES + j][BEATS-1-beats]};
+        else wanted = {1'b0, right[(image*BEATS + beats)*LANES + ONE*j/BITS][ONE*j%BITS +: ONE]};
         if (got[ONE-1:0] !== wanted[ONE-1:0]) neuron = n;
       end
       if (SIGNED) {got[ONE], wanted[ONE]} = {got[ONE-1], wanted[ONE-1]};
-      else {got[ONE], wanted[ONE]} = 0;
       first = image;
       beat = beats;
     end
