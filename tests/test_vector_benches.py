@@ -91,11 +91,12 @@ def strict(case: Case) -> str:
     """Where a chip that fires above the threshold alone first differs in `hid`, as the bench tells it; "" nowhere."""
     net = case.net
     T, h, _ = net.fs[0].table.rows(3)
+    K = net.fs[0].steps
     found = []
     for n, v in enumerate(case.expected["hid", "opening"].tolist()):
         train = int(case.expected["hid", "spikes"][n])
-        for t in range(3):
-            fires, right = int(v > T[n][t]), train >> (2 - t) & 1
+        for t in range(K):
+            fires, right = int(v > T[n][t]), train >> (K - 1 - t) & 1
             v -= int(h[n][t]) * fires
             if fires != right:
                 found.append((t, n, fires, right))
@@ -114,8 +115,10 @@ def test_a_chip_in_systemverilog(unit: str | None, tmp_path: Path) -> None:
     cannot begin anew in the middle passes where this is left out, which is said.
     """
     scope = "network" if unit is None else "population"
-    other = cases_of(tiny(), ["neuron"], ["", ""])  # of no chip: numbers are those of the pack
-    mine = [one for one in cases_of(tiny(), [scope], ["", *PROTOCOLS]) if unit in (None, one.unit)]
+    hidden = fsref.FS("hid", (3, 1, 1), fsref.fs_relu(6, 2), [1, -2, 0])
+    net = tiny(populations=[tiny().input, hidden, tiny().readout])
+    other = cases_of(net, ["neuron"], ["", ""])  # of no chip: numbers are those of the pack
+    mine = [one for one in cases_of(net, [scope], ["", *PROTOCOLS]) if unit in (None, one.unit)]
     mine = [replace(one, aims=('FS-2 \\hid "tie"', "b")) for one in mine]
     assert [one.protocol for one in mine] == ["", *PROTOCOLS]
     pack = packed([*other, *mine])
@@ -139,7 +142,7 @@ def test_a_chip_in_systemverilog(unit: str | None, tmp_path: Path) -> None:
     wrong = [(at, told) for at, told in enumerate(map(strict, mine)) if told]
     assert first("-DSTRICT") == wrong[0]
     assert first("-DUNKNOWN")[0] == 2
-    step, told = tiny().schedule.start["hid"] + 1, int(mine[2].expected["hid", "spikes"][2]) >> 1 & 1
+    step, told = net.schedule.start["hid"] + 1, int(mine[2].expected["hid", "spikes"][2]) >> 4 & 1
     assert first("-DUNKNOWN")[1] == f"hid step {step} neuron 2 (c 2, y 0, x 0) spikes: observed x expected {told}"
     order = ["", *PROTOCOLS]
     assert order[first("-DLOST")[0]] == "reset"
