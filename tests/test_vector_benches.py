@@ -282,8 +282,9 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     ]
     assert "hid_membranes_valid" in Path("m/fsref_bench.sv").read_text()
     assert main([*words, "m"]) == 2 and "--force" in capsys.readouterr().err
-    assert main([*words, "m", "--force", "--record", "out"]) == 0
+    assert main([*words, "m", "--force", "--record", "out", "--layout", "word=32"]) == 0
     assert "hid_spikes" not in Path("m/fsref_bench.sv").read_text()
+    assert "OUT_OPENING_BITS = 32;" in Path("m/fsref_network.svh").read_text()
     assert main([*words, "c d", "--language", "c"]) == 0
     assert capsys.readouterr().out.splitlines()[-2:] == [
         "gcc -std=c11 -I 'c d' -o bench 'c d'/*.c DEVICE.c",

@@ -12,6 +12,7 @@ from fsref.cli.options import (
     FORCE,
     IMAGES,
     JSON,
+    LAYOUT,
     NET,
     SOURCE,
     check_file,
@@ -76,11 +77,7 @@ def with_option(name: str) -> When:
     help="Also write a test bench of a chip that gets the spikes of this population (repeatable) and answers with what "
     "is recorded.",
 )
-@click.option(
-    "--layout",
-    metavar="FILE or KEY=VALUE,...",
-    help="How integers lie in words: a JSON file, or keys of one such as word=16,bits=low,neurons=hwc (LAYOUT).",
-)
+@LAYOUT
 @click.option(
     "--fields",
     metavar="NAME,... or NAME:BITS,...",

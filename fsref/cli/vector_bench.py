@@ -8,7 +8,7 @@ from shlex import quote
 import click
 
 from fsref.cli.export import simulating
-from fsref.cli.options import FILE, FORCE, JSON, record_options, show
+from fsref.cli.options import FILE, FORCE, JSON, LAYOUT, layout_of, record_options, show
 from fsref.cli.verb import excludes, needs, verb
 from fsref.conformance import program
 from fsref.formats.files import check_target
@@ -18,7 +18,7 @@ from fsref.vectors.bench import save
 from fsref.vectors.reader import read
 
 
-@verb(needs("--unit --record --observable", "--language sv"), excludes("--record", "--unit"))
+@verb(needs("--unit --record --observable --layout", "--language sv"), excludes("--record", "--unit"))
 @click.argument("pack", type=FILE)
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="FOLDER", help="The new folder to write."
@@ -38,6 +38,7 @@ from fsref.vectors.reader import read
     "The chip answers with this population (repeatable); all unless given.",
     "Its chip answers with this (repeatable); spikes unless given. A readout answers its opening.",
 )
+@LAYOUT
 @FORCE
 @JSON
 def bench(
@@ -47,6 +48,7 @@ def bench(
     unit: str | None,
     recorded: tuple[str, ...],
     observables: tuple[str, ...],
+    layout: str | None,
     force: bool,
     as_json: bool,
 ) -> int:
@@ -63,7 +65,8 @@ def bench(
         cases, rejects = program.save(found, out, force)
         commands = [f"gcc -std=c11 -I {quote(str(out))} -o bench {quote(str(out))}/*.c DEVICE.c", "./bench"]
     else:
-        cases, rejects = save(found, out, unit, recorded, observables or ("spikes",), force), 0
+        words = None if layout is None else layout_of(layout)
+        cases, rejects = save(found, out, unit, recorded, observables or ("spikes",), words, force), 0
         commands = simulating(out)
     line = f"{out}: {plural(cases, 'case')}" + (f", {plural(rejects, 'reject')}" if rejects else "")
     plain = {"pack": str(pack), "out": str(out), "language": language, "unit": unit, "cases": cases, "rejects": rejects}

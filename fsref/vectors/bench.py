@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.errors import LimitError, UsageError
+from fsref.formats import layout as layouts
 from fsref.formats.bench import CODES, Bench, Image
-from fsref.formats.layout import Layout
 from fsref.formats.memories import owner, width
 from fsref.law.network import Network
 from fsref.simulation import fed
-from fsref.simulation.memory_folder import FOLDERS
+from fsref.simulation.memory_folder import FOLDERS, Given
 from fsref.simulation.recording import Key, Trace, select
 from fsref.vectors.case import Case
 from fsref.vectors.pack import Pack
@@ -28,11 +28,12 @@ def save(
     unit: str | None = None,
     recorded: Sequence[str] = (),
     observables: Sequence[str] = ("spikes",),
+    layout: Given = None,
     replace: bool = False,
 ) -> int:
     """Write the memories and the test bench of a pack of one network, and say how many cases it has: those of scope
     network, whose chip answers `observables` of the populations `recorded`, all of them unless named, or those of one
-    `unit`; and the opening of a readout. Errors: UsageError, LimitError, FileError.
+    `unit`; and the opening of a readout. Words are those of a layout, as fsref.export takes one. Errors: UsageError, LimitError, FileError.
     """
     nets = {case.net.id: case.net for case in pack.cases}
     if len(nets) != 1:
@@ -43,7 +44,8 @@ def save(
     runs = list(_runs(numbered))
     feed = [net.input.name] if unit is None else list(dict.fromkeys(net.sources(unit)))
     trace = _trace(net, [case for case, _ in runs], feed, recorded if unit is None else [unit], observables)
-    FOLDERS["readmemh"].write(net, path, trace, Layout(), replace, Bench(feed, images=[image for _, image in runs]))
+    chosen = layouts.given(layout, net)
+    FOLDERS["readmemh"].write(net, path, trace, chosen, replace, Bench(feed, images=[image for _, image in runs]))
     return len(numbered)
 
 
