@@ -60,7 +60,7 @@ HOMES = {
     "onnx": {"formats.onnx", "importers.onnx.*"},
     "vcd": {"simulation.waveforms"},
     "nir": {"formats.nir"},
-    "hypothesis": {"testing", "verification.strategies", "verification.verify"},
+    "hypothesis": {"testing", "verification.strategies", "verification.verify", "conformance.drawn"},
 }
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from select import select
+from time import monotonic
 from typing import Any
 from xml.etree import ElementTree
 
@@ -23,14 +25,16 @@ from fsref import Dense, Network, save
 from fsref.cli.main import main
 from fsref.conformance import conform
 from fsref.conformance.device import Broken, Process
+from fsref.conformance.drawn import drawn
 from fsref.conformance.drive import STARTS, Drive
 from fsref.conformance.frames import load_frame, to_hex
-from fsref.conformance.greeting import GREETING, Greeting
+from fsref.conformance.greeting import GREETING, Greeting, greeting_of
 from fsref.conformance.junit import junit
 from fsref.conformance.stimuli import cases_of
 from fsref.conformance.wire import Wire
-from fsref.errors import FsrefError, UsageError
+from fsref.errors import FileError, FsrefError, UsageError
 from fsref.vectors.case import SCOPES, Case, case_of
+from fsref.vectors.pack import Pack, Reject
 from handmade import residual, tiny
 
 DEVICES = Path(__file__).resolve().parent / "devices"
@@ -84,16 +88,33 @@ def test_a_right_device_passes(carrier: str) -> None:
     assert "all pass" in str(report) and "hint" not in str(report)
 
 
+def test_the_level_1_pack_is_driven_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network the cases are those of the pack for the device's limits and scopes, then its rejects; the
+    report has the bins of a pack of which all was driven.
+    """
+    pack = Pack("any", 1, 0, None, [given(1, 2, 3, 4)], [Reject((9,), "CONFORM-1", ("unknown",))], {"FS-2": {}})
+    asked: list[Any] = []
+    monkeypatch.setattr("fsref.conformance.conforming.make", lambda *given: asked.append(given) or pack)
+    command = [*CORE, *greeting(scopes=["network", "neuron"], steps=[2, 3], refuses=True)]
+    report = conform(command, examples=0)
+    ((_, net, limits, level, scopes),) = asked
+    assert (net, limits.steps, level, scopes) == (None, (2, 3), 1, ("network", "neuron"))
+    assert [one.scope for one in report.driven] == ["network", "reject", "network"] and report.agrees
+    assert report.bins == pack.bins
+    assert conform(hostile("hang"), timeout=QUICK, cases=[TRIGGER] * 3, examples=0).bins == {}
+
+
 def test_networks_that_are_drawn_follow_the_cases() -> None:
     """Without a network there are the drawn ones, the same each time, within the limits of the device; each is loaded
     before it is run.
     """
     command = [*CORE, *greeting(scopes=["network"], steps=[2, 3], kinds=["input", "fs", "readout", "dense"])]
-    reports = [conform(command, examples=4) for _ in range(2)]
+    reports = [conform(command, cases=[], examples=4) for _ in range(2)]
     ids = [[one.id for one in report.driven] for report in reports]
     assert ids[0] == ids[1] and len(ids[0]) >= 4 and reports[0].agrees
-    nets = {one.case.net.id: one.case.net for one in reports[0].driven if one.case}
-    assert len(nets) > 1 and {k for net in nets.values() for k in net.steps.values() if k} <= {2, 3}
+    assert len({one.network for one in reports[0].driven}) > 1
+    drawn_cases = list(drawn(Greeting.of({"steps": [2, 3]}), None, 4))
+    assert {k for case in drawn_cases for k in case.net.steps.values() if k} <= {2, 3}
 
 
 def minus_128() -> Network:
@@ -128,6 +149,8 @@ def test_bugs_of_a_device_in_c(in_c: str, bug: str, place: str, hint: str) -> No
     assert first is not None and first.verdict == "differs" and first.difference is not None
     assert first.difference.place == place and report.alone == (bug != "STALE")
     assert hint in " ".join(h.text for h in report.hints.hints) and ("passes" in str(report)) == (bug == "STALE")
+    if first.difference.observable == "spikes":
+        assert first.difference.step is not None and {first.difference.observed, first.difference.expected} == {0, 1}
     explanation = report.explanation()
     assert explanation is not None and explanation.neuron == first.difference.neuron
     if place == "in->hid":
@@ -141,7 +164,7 @@ def test_a_device_in_verilog(tmp_path: Path) -> None:
     caught; with no network given, or another one, it cannot be driven.
     """
     net = tiny()
-    text = json.dumps({"name": "core.sv", "network": net.id}).encode()
+    text = json.dumps({"name": "core.sv", "network": net.id, "refuses": False}).encode()
     text += b" " * (-len(text) % 8)
     line = to_hex(np.concatenate([[0, len(text)], np.frombuffer(text, "<i8")]))
 
@@ -157,7 +180,7 @@ def test_a_device_in_verilog(tmp_path: Path) -> None:
     assert conform(right := built("NONE"), net, "hex", examples=20).agrees
     for bug in ("SATURATE", "ABOVE", "STALE", "WIDTH"):
         report = conform(built(bug), net, "hex", cases=AIMED, examples=0)
-        assert report.first is not None and report.first.population == "hid", bug
+        assert report.first is not None and report.first.place == "hid", bug
     for other in (None, minus_128()):
         with pytest.raises(UsageError, match="holds another network"):
             conform(right, other, "hex")
@@ -178,9 +201,27 @@ def test_isolated_scopes_name_the_unit(scope: str) -> None:
     wrong = conform(lambda net, given: {k: v + 1 for k, v in arrays(case).items()}, cases=[case], examples=0,
                     greeting={"scopes": [scope]})  # fmt: skip
     explanation = wrong.explanation()
-    assert wrong.first is not None and wrong.first.population == "hid" and explanation is not None
+    assert wrong.first is not None and wrong.first.place in ("hid", "in->hid") and explanation is not None
     assert (explanation.synapses == 0) == (scope == "neuron")
     assert (explanation.steps == ()) == (scope == "projection")
+
+
+@compiled
+def test_causes_in_scope_projection(in_c: str) -> None:
+    """What a projection delivers wrong by itself is put into the membrane alone, and its cause is named."""
+    cases = list(cases_of(minus_128(), Greeting.of({"scopes": ["projection"]})))
+    report = conform([in_c, "UNSIGNED"], cases=cases, examples=0)
+    assert "takes that for +128" in " ".join(hint.text for hint in report.hints.hints)
+
+
+def test_causes_of_logits_and_words_out_of_range() -> None:
+    """Logits in another order are told from one answer; a train of more bits than K differs as a word."""
+    case = given(15, 7, 9, 3)
+    told = arrays(case)
+    turned = conform(lambda net, given: {"out.opening": told["out.opening"][::-1]}, cases=[case], examples=0)
+    assert turned.hints.hints
+    words = conform(lambda net, given: {"hid.spikes": told["hid.spikes"] + 8}, cases=[case], examples=0)
+    assert words.first is not None and words.first.difference is not None and words.first.difference.step is None
 
 
 def arrays(case: Case) -> dict[str, Any]:
@@ -256,6 +297,37 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fsref.conformance.device.STARTING", 0.0)
 
 
+def test_a_device_that_has_ended_is_not_waited_for() -> None:
+    """Where a device ended before it is asked, its verdict is there at once."""
+    device = Process([*PYTHON, "-c", ""], ENOUGH, lines=False)
+    try:
+        device.start()
+        assert device.process is not None and device.process.wait(ENOUGH) == 0
+        begun = monotonic()
+        with pytest.raises(Broken) as found:
+            device.ask(np.array([0, 1]), GREETING)
+        assert found.value.verdict == "silence" and monotonic() - begun < ENOUGH
+    finally:
+        device.stop()
+
+
+def test_what_comes_before_it_is_asked_for() -> None:
+    """A device that goes on writing behind a reply is found out at the next frame, which is not sent."""
+    device = Process(hostile("later"), ENOUGH, lines=False)
+    try:
+        device.start()
+        device.ask(np.array([0, 1]), GREETING)
+        assert device.process is not None and device.process.stdin is not None and device.process.stdout is not None
+        device.process.stdin.write(bytes(8))
+        assert select([device.process.stdout], [], [], ENOUGH)[0]
+        with pytest.raises(Broken) as found:
+            device.ask(np.array([3]), 1)
+        assert found.value.verdict == "garbage" and "before it was asked" in found.value.told
+        assert device.process is None
+    finally:
+        device.stop()
+
+
 def test_nothing_of_a_device_is_left_running(tmp_path: Path, impatient: None) -> None:
     """What a device has started ends with it: behind a timeout its child is gone, too."""
     note = tmp_path / "pid"
@@ -286,7 +358,7 @@ def test_nothing_of_a_device_is_left_running(tmp_path: Path, impatient: None) ->
         (["false"], "crash for a greeting"),
         ([*CORE, *greeting(scope=["network"])], "did you mean scopes"),
         ([*CORE, *greeting(steps=[0, 99])], "steps: not in range"),
-        ([*CORE, *greeting(scopes=["neuron"])], "nothing can be asked of it: neuron"),
+        ([*CORE, *greeting(scopes=["network"], observables=[])], "nothing can be asked of it: network"),
     ],
 )
 def test_what_cannot_be_driven_is_one_line(
@@ -317,6 +389,13 @@ GREETINGS = [
     ({"observables": ["spike"]}, "did you mean spikes"),
     ({"name": "x" * 70_000}, "endless for a greeting"),
 ]
+
+
+def test_a_greeting_has_65536_bytes_at_most() -> None:
+    """Blanks count, too."""
+    assert greeting_of(b"{}" + b" " * (2**16 - 2)) == Greeting()
+    with pytest.raises(FileError, match="too long"):
+        greeting_of(b"{}" + b" " * (2**16 - 1))
 
 
 @pytest.mark.parametrize(("plain", "told"), GREETINGS)
@@ -356,6 +435,8 @@ class Frame:
     id: str
     frame: list[int]
     rule: str = "NET-7"
+    flags: tuple[str, ...] = ("planted",)
+    net: Network | None = None
 
 
 def test_rejects_must_be_refused() -> None:
@@ -368,10 +449,15 @@ def test_rejects_must_be_refused() -> None:
         Frame("unknown", [2, 1, 9, 2, 1, 0, 0]),
         Frame("cut", load_frame(net)[:-1].tolist(), "ID-1"),
     ]
-    report = conform(CORE, cases=[given(1, 2, 3, 4)], rejects=rejects, examples=0)
+    strict = [*CORE, *greeting(refuses=True)]
+    report = conform(strict, cases=[given(1, 2, 3, 4)], rejects=rejects, examples=0)
     assert report.agrees and report.counts["reject"] == {"pass": 3} and report.counts["network"] == {"pass": 4}
-    taken = conform(CORE, cases=[given(1, 2, 3, 4)], rejects=[Frame("good", load_frame(net).tolist())], examples=0)
-    assert [one.verdict for one in taken.driven] == ["pass", "accepted", "pass"] and "NET-7" in str(taken)
+    taken = conform(strict, cases=[given(1, 2, 3, 4)], rejects=[Frame("good", load_frame(net).tolist())], examples=0)
+    assert [one.verdict for one in taken.driven] == ["pass", "accepted", "pass"] and "planted [NET-7]" in str(taken)
+    other = [Frame("other", load_frame(minus_128()).tolist())]
+    taken = conform(strict, cases=[given(1, 2, 3, 4)], rejects=other, examples=0)
+    assert [one.verdict for one in taken.driven] == ["pass", "accepted", "pass"]
+    assert "reject" not in conform(CORE, cases=[given(1, 2, 3, 4)], rejects=rejects, examples=0).counts
 
 
 @compiled
@@ -382,8 +468,10 @@ def test_protocols(in_c: str, protocol: str) -> None:
     """
     cases = [given(1, 1, 1, 1, net=minus_128()), given(15, 7, 9, 3, protocol=protocol)]
     assert conform([in_c], cases=cases, examples=0).agrees
-    verdicts = [one.verdict for one in conform([in_c, "STALE"], cases=cases, examples=0).driven]
-    assert verdicts == ["pass", "differs" if protocol in ("repeat", "reset") else "pass"]
+    stale = conform([in_c, "STALE"], cases=cases, examples=0)
+    kept = protocol in ("repeat", "reset")
+    assert [one.verdict for one in stale.driven] == ["pass", "differs" if kept else "pass"]
+    assert stale.alone != kept and (f"protocol  {protocol}" in str(stale)) == kept
 
 
 def test_files_go_on_behind_what_breaks_off(tmp_path: Path) -> None:
@@ -432,7 +520,7 @@ def test_a_function_of_python() -> None:
         "silence"
     ] * 2  # fmt: skip
     assert driven(lambda net, x: 1 // 0) == ["crash"] * 2
-    report = conform(law, tiny(), examples=0)
+    report = conform(law, cases=[given(1, 2, 3, 4)], examples=0)
     assert report.agrees and report.device == "law"
 
 
@@ -449,7 +537,7 @@ def test_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     for part in ("DIFFERS", "hint", "equality fires", "chained", "isolated", "threshold", "network b07efff9afc3"):
         assert part in " ".join(out.split())
-    assert "\x1b" not in out and max(map(len, out.splitlines())) <= 80
+    assert "bins of the level-1 pack" in out and "\x1b" not in out and max(map(len, out.splitlines())) <= 80
     suite = ElementTree.fromstring(target.read_bytes())[0]
     assert main([*asked, "--json"]) == 1
     told = json.loads(capsys.readouterr().out)
@@ -458,6 +546,7 @@ def test_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(suite.findall("testcase")) == told["case_count"] and told["verdicts"]["network"]["differs"]
     assert told["causes"] and told["explanation"]["steps"] and told["first"]["verdict"] == "differs"
     assert main([*asked, "--junit", str(target)]) == 2 and "report.xml" in capsys.readouterr().err
+    assert told["bins"]["FS-2"]["reached"] == 3 * 3 * 3 and "reject" not in told["verdicts"]
     assert main(["conform", str(path), "--dut", shlex.join(CORE), "--examples", "0"]) == 0
     assert main([*asked, "--force"]) == 2 and "goes with --junit" in capsys.readouterr().err
 

@@ -100,7 +100,7 @@ def test_what_is_no_line_of_words(line: str) -> None:
 
 
 def test_mutated_replies_and_lines_are_no_replies_or_integers() -> None:
-    """Of three thousand replies with words changed, cut or added each is refused or gives integers of the shape asked."""
+    """Of three thousand replies with words changed, cut or added each is refused or gives integers of the shape."""
     rng = random.Random(4)
     right, refused = [2, 1, 2, 1, 7], 0
     for _ in range(3_000):

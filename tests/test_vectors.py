@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ NARROW = Limits(
     tables="relu",
     bias_map=False,
 )
-DRAWN = "e77ae5fbab2bbfbefa9798c255c5139c0998b61ecf8d6912f0005db9c39f6e33"  # of ids of cases, with every NumPy
+DRAWN = "d9ba75b5a54ebe4e17da4cc6becf46b480afef22e9960112a4cc4517b16aeeb9"  # of ids of cases, with every NumPy
 UNSEEN = {  # of the mistakes of a chip, those that cannot show where only this is driven or answered
     "spikes": {"logits-clipped", "logits-16-bits"},
     "population": {bug for bug in BUGS if bug.startswith("pool-")},
@@ -130,9 +131,9 @@ def caught(cases: Sequence[Case], bug: str, observed: str = "") -> Case | None:
         if loaded is not case.net:
             chip.answer(load_frame(case.net).tolist())
             loaded = case.net
-        reply = chip.answer(run_frame(case.net, case.given, keys).tolist())
+        run = run_frame(case.net, case.given, keys).tolist()
         right = [2] + [n for key in keys for n in (case.expected[key].size, *case.expected[key].reshape(-1).tolist())]
-        if reply != right:
+        if any(chip.answer(run) != right for _ in range(1 + (case.protocol == "repeat"))):
             return case
     return None
 
@@ -185,10 +186,11 @@ def test_stale_state_shows() -> None:
     """
     cases = pack("network").cases
     for bug in ("stale-membrane", "pool-stale", "stale-weights", "stale-bias"):
-        assert all(caught([case], bug) is None for case in cases)
+        assert all(caught([replace(case, protocol="")], bug) is None for case in cases)
         assert caught(cases, bug) is not None
     told = [case.protocol for case in protocols([cases[0]] * 16)]
     assert told[:2] == ["", ""] and set(told) == set(PROTOCOLS)
+    assert [case.protocol for case in protocols(cases[:1])] == ["repeat"]
 
 
 def test_level_1_has_at_most_100_cases_and_level_2_the_rest() -> None:
@@ -289,7 +291,7 @@ def test_mutated_packs_give_one_clear_line(tmp_path: Path) -> None:
     text = "".join(f"{line}\n" for line in lines(few))
     path = tmp_path / "mutant.jsonl"
     refused = 0
-    for mutant in mutants(text, 400):
+    for mutant in mutants(text, 200):
         path.write_bytes(mutant)
         try:
             found = read(path)
@@ -297,8 +299,8 @@ def test_mutated_packs_give_one_clear_line(tmp_path: Path) -> None:
             refused += 1
             assert "\n" not in str(error) and str(error).isprintable() and len(str(error)) < 2000
         else:
-            assert {*lines(found)} - {*text.splitlines()} <= {*mutant.decode().splitlines()}
-    assert refused > 300
+            assert set(list(lines(found))[:-1]) <= {*mutant.decode().splitlines()}
+    assert refused > 150
 
 
 @pytest.mark.parametrize(

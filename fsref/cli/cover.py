@@ -1,4 +1,4 @@
-"""`fsref cover`: which bins of a network images, a pack of vectors or a dump have reached."""
+"""`fsref cover`: which bins of a network images, or a dump, have reached."""
 
 from __future__ import annotations
 
@@ -8,43 +8,28 @@ from typing import Any
 import click
 
 from fsref.cli.options import IMAGES, JSON, LIMIT, NET, SIZE, WORK, chosen, labelled, layout_of, show, work
-from fsref.cli.verb import When, excludes, needs, verb
+from fsref.cli.verb import excludes, needs, verb
 from fsref.coverage.cover import cover as cover_network
+from fsref.errors import UsageError
 from fsref.formats.bundled import load
 from fsref.formats.sources import load_images
 from fsref.reports.progress import progress
 from fsref.simulation.reader import READERS, detected, read_trace
 
 
-def is_dump(source: str, form: str | None) -> bool:
-    """Whether a source is a dump: it is said so, or it is what holds no images. An npz is one of images."""
+def check_images(source: str) -> None:
+    """Nothing, unless a source is there, and a recording or dump, which no images are in. Errors: UsageError."""
     path = Path(source)
-    if form is not None:
-        return True
-    if not path.exists():
-        return False
-    found = detected(path)
-    return (path / "recording.json").is_file() if found == "recording" else found != "npz"
+    form = detected(path) if path.exists() else "npz"
+    if form != "npz" and (form != "recording" or (path / "recording.json").is_file()):
+        raise UsageError("RUN-6", "SOURCE", "holds no images", source, f"--format {form}: it is a dump")
 
 
-DUMP = When("a dump", lambda given: is_dump(given["source"], given["form"]))
-
-
-@verb(
-    excludes("--resize", DUMP),
-    excludes("--crop", DUMP),
-    excludes("--limit", DUMP),
-    excludes("--images", DUMP),
-    excludes("--batch", DUMP),
-    excludes("--threads", DUMP),
-    needs("--layout", DUMP),
-)
+@verb(excludes("--resize --crop --limit --images --threads --batch", "--format"), needs("--layout", "--format"))
 @NET
 @click.argument("source", metavar="SOURCE")
-@click.option("--format", "form", type=click.Choice(tuple(READERS)), help="SOURCE is a dump of this format.")
-@click.option(
-    "--layout", metavar="FILE or KEY=VALUE,...", help="How integers lie in a dump, as `fsref export` takes it."
-)
+@click.option("--format", "form", type=click.Choice(tuple(READERS)), help="SOURCE is a recording, or a dump, as this.")
+@click.option("--layout", metavar="FILE or KEY=VALUE,...", help="How integers lie in it, as `fsref export` takes it.")
 @SIZE
 @LIMIT
 @IMAGES
@@ -55,17 +40,18 @@ def cover(
 ) -> int:
     """Count the bins of the law that were reached.
 
-    SOURCE are images, as --data takes them, a recording, or a dump of a chip. Bins are ties, resets, saturation,
+    SOURCE are images, as --data takes them, or with --format what a chip gave back. Bins are ties, resets, saturation,
     silence, bits of accumulators, weights, borders (COVER-1): of each group it is said how many were reached, the first
-    that was not, and how many no image can reach.
+    that was not, and how many nothing can reach.
     """
     network = load(net)
-    if is_dump(source, form):
+    if form is not None:
         told = None if layout is None else layout_of(layout)
         limit = given["memory_limit"]
         found = cover_network(network, read_trace(source, net=network, format=form, layout=told, memory_limit=limit))
         show(as_json, [found], {**found.to_dict(), "data": source})
         return 0
+    check_images(source)
     images = load_images(source, network, given["resize"], given["crop"], given["limit"])
     picked = chosen(selection, len(images.x))
     with progress(f"counting, {len(picked)} images", len(picked)) as advance:

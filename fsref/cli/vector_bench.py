@@ -60,12 +60,12 @@ def bench(
     if language == "c":
         ours, what = program.is_ours, "programs of vectors"
     check_target(out, force, ours, "--out", what)
+    words = None if layout is None else layout_of(layout)
     found = read(pack)
     if language == "c":
         cases, rejects = program.save(found, out, force)
         commands = [f"gcc -std=c11 -I {quote(str(out))} -o bench {quote(str(out))}/*.c DEVICE.c", "./bench"]
     else:
-        words = None if layout is None else layout_of(layout)
         cases, rejects = save(found, out, unit, recorded, observables or ("spikes",), words, force), 0
         commands = simulating(out)
     line = f"{out}: {plural(cases, 'case')}" + (f", {plural(rejects, 'reject')}" if rejects else "")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from os import PathLike
 from typing import Any
 
 from fsref.conformance.batch import Files
 from fsref.conformance.device import Process, command_of
-from fsref.conformance.drive import Drive, Dut
+from fsref.conformance.drive import Drive, Dut, witnessed
 from fsref.conformance.driven import Driven, Reject
 from fsref.conformance.function import Answer, Function
 from fsref.conformance.greeting import Greeting
@@ -23,6 +24,8 @@ from fsref.law.network import Network
 from fsref.limits.misfits import misfits
 from fsref.tables import short
 from fsref.vectors.case import Case
+from fsref.vectors.making import make
+from fsref.vectors.pack import Pack
 from fsref.verification.causes import Judged
 
 CARRIERS = ("frames", "hex", "files")
@@ -38,7 +41,7 @@ def conform(
     timeout: float = 10.0,
     examples: int = 100,
     cases: Iterable[Case] | None = None,
-    rejects: Iterable[Reject] = (),
+    rejects: Iterable[Reject] | None = None,
     greeting: Mapping[str, Any] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
@@ -46,8 +49,9 @@ def conform(
 
     `dut` is a command, a text or its words, which reads frames as `carrier` says (CONFORM-1) and answers each within
     `timeout` seconds; or a function of a network and what is given, by NAME.OBSERVABLE, that gives arrays by
-    NAME.OBSERVABLE, of which `greeting` tells what a device would (CONFORM-2). `cases` are those of `net` in each scope
-    that the device has, unless given. Errors: UsageError for a device that cannot be driven, FileError, NetworkError.
+    NAME.OBSERVABLE, of which `greeting` tells what a device would (CONFORM-2). `cases` and `rejects` are those of the
+    level-1 pack of `net`, or of the device's limits, unless given. Errors: UsageError for a device that cannot be
+    driven, FileError, NetworkError.
     """
     check(carrier, timeout, examples)
     known = None if net is None else network_of(net)
@@ -83,54 +87,60 @@ def _driven(
     drive: Drive,
     net: Network | None,
     cases: Iterable[Case] | None,
-    rejects: Iterable[Reject],
+    rejects: Iterable[Reject] | None,
     examples: int,
     progress: Callable[[int], None] | None,
 ) -> Report:
     """The report of a device that has greeted."""
     _fits(drive.greeting, net)
-    if cases is None:
-        cases = () if net is None else cases_of(net, drive.greeting)
+    rest: Iterable[Case] = ()
+    pack: Pack | None = None
+    if cases is None and rejects is None:
+        limits = drive.greeting.limits if net is None else None
+        pack = make("conform", net, limits, 1, drive.greeting.scopes)
+        cases, rejects = pack.cases, pack.rejects
+        rest = () if net is None else cases_of(net, drive.greeting)
+    stages = witnessed(cases or (), rejects or ()), rest, _examples(drive.greeting, net, examples)
     found: list[Driven] = []
     evidence = Evidence()
     first: Driven | None = None
     before: tuple[Case, ...] = ()
-    for one in drive.through(chain(_witnessed(cases, rejects), _examples(drive.greeting, net, examples))):
-        found.append(one)
+    for one in drive.through(chain(*stages)):
+        found.append(one.brief())
         evidence.add(one)
         if first is None and not one.passed:
             first, before = one, tuple(drive.since)
         if progress is not None:
             progress(1)
     if not found and not drive.ended:
-        limit = "give a network, examples, or cases of a scope that it has"
-        raise UsageError("CONFORM-6", "device", "nothing can be asked of it", ", ".join(drive.greeting.scopes), limit)
+        raise nothing(drive.greeting)
     ended = drive.ended
     hints, alone = Judged(), True
     if first is not None and first.difference is not None and first.case is not None:
         hints = evidence.judged(first)
-        alone = len(before) < 2 or drive.fails([first.case])
-    return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended)
+        single = len(before) < 2 and not first.case.protocol
+        alone = single or drive.fails([replace(first.case, protocol="")])
+    driven = {one.id for one in found}
+    whole = pack is not None and all(case.id in driven for case in pack.cases)
+    bins = pack.bins if pack is not None and whole else {}
+    return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins)
+
+
+def nothing(greeting: Greeting) -> UsageError:
+    """The error of a device of which nothing can be asked."""
+    limit = "give a network, examples, or cases of a scope and observables that it has"
+    return UsageError("CONFORM-6", "device", "nothing can be asked of it", ", ".join(greeting.scopes), limit)
 
 
 def _fits(greeting: Greeting, net: Network | None) -> None:
     """Nothing, when a device can be asked for a network. Errors: UsageError."""
+    if greeting.limits.observables == ():
+        raise nothing(greeting)
     if greeting.network and (net is None or net.id != greeting.network):
         told, limit = "none" if net is None else net.id, f"it holds {greeting.network}"
         raise UsageError("CONFORM-2", "network", "the device holds another network", told, limit)
     if net is not None and (breaks := next(misfits(net, greeting.limits), None)) is not None:
         raise UsageError("CHIP-2", "network", "does not fit the limits of the device", str(breaks))
-
-
-def _witnessed(cases: Iterable[Case], rejects: Iterable[Reject]) -> Iterator[Case | Reject]:
-    """Cases, then rejects, behind each of which the last case must be answered as before (VECTOR-4)."""
-    last: Case | None = None
-    for last in cases:
-        yield last
-    for reject in rejects:
-        yield reject
-        if last is not None:
-            yield last
 
 
 def _examples(greeting: Greeting, net: Network | None, examples: int) -> Iterator[Case]:

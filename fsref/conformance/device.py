@@ -142,7 +142,7 @@ class Process:
         seconds = max(self.timeout, STARTING) if self.fresh else self.timeout
         deadline, self.fresh = monotonic() + seconds, False
         left = memoryview(f"{to_hex(words)}\n".encode() if self.lines else to_bytes(words))
-        self._read(0)
+        open_, writes = self._read(0)
         if self.buffer:
             raise NoReply("it wrote before it was asked")
         left = self._sent(left)
@@ -150,7 +150,8 @@ class Process:
             self.selector.register(process.stdin, selectors.EVENT_WRITE)
         reply: Words | None = None
         while True:
-            open_, writes = self._read(deadline - monotonic())
+            if open_:  # else nothing more will come
+                open_, writes = self._read(deadline - monotonic())
             if left and writes:
                 left = self._sent(left)
                 if not left:
@@ -159,7 +160,7 @@ class Process:
                 raise NoReply("it goes on behind its reply", longer=True)
             if reply is None:
                 reply = self._line(most) if self.lines else self._frame(most)
-            if reply is not None and not left:
+            if reply is not None and not (left and open_):
                 return reply
             if not open_ and reply is None:
                 told = f"behind {len(self.buffer)} bytes of a reply" if self.buffer else "without a reply"
@@ -201,7 +202,7 @@ class Process:
         """The exit code of a device that wrote its last, None when it has not ended by then."""
         assert self.process is not None
         while (code := self.process.poll()) is None and monotonic() < deadline:
-            self.selector.select(0.002)
+            self._read(0.002)
         self._read(0)
         return code
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -21,11 +22,13 @@ from fsref.conformance.driven import (
     Reject,
     first_difference,
 )
+from fsref.conformance.frames import LOAD
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.wire import Refused
 from fsref.errors import UsageError
 from fsref.vectors.case import Case
 
+KEPT = 2**24  # integers expected of cases that are kept since a start
 STARTS = 3  # in a row behind which nothing was answered
 
 
@@ -62,7 +65,8 @@ class Drive:
         self.device, self.ended = device, ""
         self.running, self.answered = True, False  # since its last start
         self.idle = 0  # starts in a row behind which nothing was answered
-        self.since: list[Case] = []  # cases asked since its last start
+        self.since: deque[Case] = deque()  # cases asked since its last start
+        self.held = 0  # integers of these
         try:
             self.greeting = device.greet()
         except Broken as error:
@@ -73,7 +77,7 @@ class Drive:
         """The verdict of each case and reject, of those in which the device can be asked something; those behind its
         end are not driven. Errors: UsageError where it cannot be started any more.
         """
-        coming = (one for one in cases if not isinstance(one, Case) or self.greeting.asked(one))
+        coming = (one for one in cases if self._sent(one))
         while not self.ended and (chunk := list(islice(coming, self.device.together))):
             while chunk and self._ready():
                 self.device.prepare(chunk)
@@ -87,7 +91,7 @@ class Drive:
         """The verdict of one case or reject by a device that runs."""
         begun = perf_counter()
         if isinstance(one, Case):
-            self.since.append(one)
+            self._asked(one)
         found = self._case(one) if isinstance(one, Case) else self._reject(one)
         if found.verdict in ANSWERED:
             self.idle, self.answered = 0, True
@@ -95,6 +99,19 @@ class Drive:
             self.idle += not self.answered
             self.running = self.answered = False
         return replace(found, seconds=perf_counter() - begun)
+
+    def _sent(self, one: Case | Reject) -> bool:
+        """Whether a case or a reject is for this device: no load goes to one that holds its network."""
+        if isinstance(one, Case):
+            return bool(self.greeting.asked(one))
+        return self.greeting.refuses and not (self.greeting.network and one.frame[:1] == (LOAD,))
+
+    def _asked(self, case: Case) -> None:
+        """Note what was asked since the last start, the last of it where it is much."""
+        self.since.append(case)
+        self.held += case_size(case)
+        while self.held > KEPT and len(self.since) > 1:
+            self.held -= case_size(self.since.popleft())
 
     def _ready(self) -> bool:
         """Whether the device runs, started anew where it was ended; else `ended` says why it does not."""
@@ -107,7 +124,8 @@ class Drive:
             except Broken:
                 pass
             self.idle += not self.running
-            self.since = []
+            self.since.clear()
+            self.held = 0
         return True
 
     def fails(self, cases: Sequence[Case]) -> bool:
@@ -122,17 +140,33 @@ class Drive:
             for observed in self.device.answers(case):
                 difference = first_difference(case, observed)
                 if difference is not None:
-                    return Driven(case.id, case.scope, DIFFERS, "", "", case, observed, difference)
+                    return Driven.of(case, DIFFERS, observed=observed, difference=difference)
         except Refused as error:
-            return Driven(case.id, case.scope, REFUSED, str(error), "", case)
+            return Driven.of(case, REFUSED, told=str(error))
         except Broken as error:
-            return Driven(case.id, case.scope, error.verdict, error.told, error.said, case)
-        return Driven(case.id, case.scope, PASS, "", "", case, observed)
+            return Driven.of(case, error.verdict, told=error.told, said=error.said)
+        return Driven.of(case, PASS, observed=observed)
 
     def _reject(self, reject: Reject) -> Driven:
         try:
             refused = self.device.refuses(reject)
         except Broken as error:
-            return Driven(reject.id, REJECTS, error.verdict, error.told, error.said)
-        told = "" if refused else f"it is to be refused [{reject.rule}]"
-        return Driven(reject.id, REJECTS, PASS if refused else ACCEPTED, told)
+            return Driven(reject.id, REJECTS, error.verdict, told=error.told, said=error.said)
+        told = "" if refused else f"it is to be refused: {', '.join(reject.flags)} [{reject.rule}]"
+        return Driven(reject.id, REJECTS, PASS if refused else ACCEPTED, told=told)
+
+
+def witnessed(cases: Iterable[Case], rejects: Iterable[Reject]) -> Iterator[Case | Reject]:
+    """Cases, then rejects, behind each of which the last case must be answered as before (VECTOR-4)."""
+    last: Case | None = None
+    for last in cases:
+        yield last
+    for reject in rejects:
+        yield reject
+        if last is not None:
+            yield last
+
+
+def case_size(case: Case) -> int:
+    """How many integers a case expects."""
+    return sum(values.size for values in case.expected.values())

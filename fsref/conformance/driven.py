@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -40,19 +40,26 @@ class Reject(Protocol):
         """The rule that it breaks."""
 
     @property
+    def flags(self) -> Sequence[str]:
+        """The mistakes of a device that takes it."""
+
+    @property
     def net(self) -> Network | None:
         """The network that is to be loaded first; None for any or none."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Driven(Brief):
-    """A case, or a reject where `case` is None, and its verdict: in words `told`, what the device `said` on its
-    standard error, the `difference` of what was `observed` where they differ, and how many `seconds` it took.
+    """A case or a reject and its verdict: in words `told`, what the device `said` on its standard error, the
+    `difference` of what was `observed` where they differ, and how many `seconds` it took. Of cases that are many the
+    case itself and what was observed are not kept.
     """
 
     id: str
     scope: str
     verdict: str
+    unit: str = ""
+    network: str = ""
     told: str = ""
     said: str = ""
     case: Case | None = None
@@ -65,28 +72,31 @@ class Driven(Brief):
         """Whether all is right."""
         return self.verdict == PASS
 
+    @classmethod
+    def of(cls, case: Case, verdict: str, **about: Any) -> Driven:
+        """A case and its verdict."""
+        return cls(case.id, case.scope, verdict, case.unit, case.net.id, case=case, **about)
+
+    def brief(self) -> Driven:
+        """The same without the case and what was observed."""
+        return replace(self, case=None, observed={})
+
     @property
-    def population(self) -> str:
-        """The population in which it differs first, or that is judged; "" of a reject."""
-        if self.case is None:
-            return ""
-        of = self.case.unit if self.difference is None else self.difference.place
-        return owner(self.case.net, of)
+    def place(self) -> str:
+        """The population, or the projection, in which it differs first, or that is judged; "" of a reject."""
+        return self.unit if self.difference is None else self.difference.place
 
     def __str__(self) -> str:
         """What happened, in a line."""
         told = str(self.difference).removeprefix("image 0 ") if self.difference is not None else self.told
-        unit = "" if self.case is None else f" {self.case.unit}"
-        where = f"case {self.id}, scope {self.scope}{unit}" if self.case is not None else f"reject {self.id}"
+        where = f"reject {self.id}" if self.scope == REJECTS else f"case {self.id}, scope {self.scope} {self.unit}"
         return f"{self.verdict}: {where}" + (f": {told}" if told else "")
 
     def to_dict(self) -> dict[str, Any]:
         """The verdict as plain JSON values."""
-        net = None if self.case is None else self.case.net
         plain: dict[str, Any] = {"id": self.id, "scope": self.scope, "verdict": self.verdict}
-        plain |= {"unit": None if self.case is None else self.case.unit, "network": None if net is None else net.id}
-        plain |= {"text": str(self), "said": self.said or None, "seconds": self.seconds}
-        return plain
+        plain |= {"unit": self.unit or None, "network": self.network or None}
+        return {**plain, "text": str(self), "said": self.said or None, "seconds": self.seconds}
 
 
 def owner(net: Network, of: str) -> str:

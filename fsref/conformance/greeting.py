@@ -18,20 +18,21 @@ from fsref.tables import Brief
 from fsref.vectors.case import SCOPES, Case
 
 MAX_VERSION = 256  # characters
-OWN = ("scopes", "network", "version")  # keys beside those of a limits file
+OWN = ("scopes", "network", "version", "refuses")  # keys beside those of a limits file
 GREETING = MAX_FILE // 8 + 2  # words of the longest reply to a hello
 
 
 @dataclass(frozen=True, repr=False)
 class Greeting(Brief):
     """What a device can do: its `limits` (CHIP-1), the `scopes` that it runs, the id of the one `network` that it holds
-    or "", and a `version` of its own. Errors: UsageError.
+    or "", a `version` of its own, and whether it `refuses` what it must. Errors: UsageError.
     """
 
     limits: Limits = field(default_factory=Limits)
     scopes: tuple[str, ...] = ("network",)
     network: str = ""
     version: str = ""
+    refuses: bool = True
 
     @classmethod
     def of(cls, plain: Any, place: str = "greeting") -> Greeting:
@@ -42,9 +43,7 @@ class Greeting(Brief):
         for key in plain:
             if key not in known:
                 raise UsageError("CONFORM-2", place, "unknown key", key, nearest(str(key)[:64], known))
-        scopes, network, version = (
-            plain.get(key, default) for key, default in zip(OWN, (["network"], "", ""), strict=True)
-        )
+        scopes, network, version = plain.get("scopes", ["network"]), plain.get("network", ""), plain.get("version", "")
         if not isinstance(scopes, list | tuple) or not scopes or any(scope not in SCOPES for scope in scopes):
             raise UsageError("CONFORM-2", f"{place} scopes", "not a list of scopes", scopes, ", ".join(SCOPES))
         if not isinstance(network, str) or network and (len(network) != 64 or set(network) - set("0123456789abcdef")):
@@ -53,8 +52,10 @@ class Greeting(Brief):
             raise UsageError(
                 "CONFORM-2", f"{place} version", "not a text", version, f"at most {MAX_VERSION} characters"
             )
+        if not isinstance(refuses := plain.get("refuses", True), bool):
+            raise UsageError("CONFORM-2", f"{place} refuses", "not true or false", refuses)
         limits = from_dict({key: value for key, value in plain.items() if key not in OWN}, place)
-        return cls(limits, tuple(dict.fromkeys(scopes)), network, version)
+        return cls(limits, tuple(dict.fromkeys(scopes)), network, version, refuses)
 
     def asked(self, case: Case) -> list[Key]:
         """What of a case the device can be asked for, in the order of OBS-2; nothing where it has not its scope."""
@@ -66,7 +67,7 @@ class Greeting(Brief):
     def to_dict(self) -> dict[str, Any]:
         """The keys that say something, as plain JSON values."""
         own = {"scopes": list(self.scopes), "network": self.network or None, "version": self.version or None}
-        return {"limits": self.limits.to_dict(), **own}
+        return {"limits": self.limits.to_dict(), **own, "refuses": self.refuses}
 
 
 def in_order(net: Network, keys: Iterable[Key]) -> list[Key]:

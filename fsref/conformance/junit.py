@@ -29,13 +29,12 @@ def junit(report: Report) -> bytes:
 
 def _case(one: Driven) -> ElementTree.Element:
     """A test case."""
-    unit = "" if one.case is None else f" {one.case.unit}"
-    about = {"classname": f"conform.{one.scope}", "name": f"{one.id}{unit}", "time": f"{one.seconds:.6f}"}
+    about = {"classname": f"conform.{one.scope}", "name": f"{one.id} {one.unit}".strip(), "time": f"{one.seconds:.6f}"}
     element = ElementTree.Element("testcase", about)
     if not one.passed:
         kind = "failure" if one.verdict == DIFFERS else "error"
         told = printable(str(one))[:LONGEST]
         ElementTree.SubElement(element, kind, {"type": one.verdict, "message": told}).text = told
     if one.said:
-        ElementTree.SubElement(element, "system-err").text = printable(one.said)[:LONGEST]
+        ElementTree.SubElement(element, "system-err").text = one.said
     return element

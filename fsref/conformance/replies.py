@@ -10,7 +10,7 @@ from copy import copy
 from typing import BinaryIO, TypeAlias
 
 from fsref.conformance.device import Broken
-from fsref.conformance.drive import Drive
+from fsref.conformance.drive import Drive, witnessed
 from fsref.conformance.driven import ENDLESS, GARBAGE, SILENCE, Driven, Reject
 from fsref.conformance.frames import BYE, NoReply, Words, frame, from_bytes, from_hex
 from fsref.conformance.greeting import Greeting
@@ -27,10 +27,7 @@ Reply: TypeAlias = Words | NoReply
 
 def items(pack: Pack) -> list[Case | Reject]:
     """The cases, then the rejects, behind each of which the last case must be answered as before (VECTOR-4)."""
-    found: list[Case | Reject] = list(pack.cases)
-    for reject in pack.rejects:
-        found += [reject, *pack.cases[-1:]]
-    return found
+    return list(witnessed(pack.cases, pack.rejects))
 
 
 def frames(pack: Pack) -> Iterator[Words]:
@@ -55,7 +52,7 @@ def judged(pack: Pack, replies: Iterator[Reply]) -> Iterator[Driven]:
     next(replies, None)  # of the bye, which a device need not answer
     if surplus := sum(1 for _ in zip(range(MAX_SURPLUS), replies, strict=False)):
         told = f"{surplus} or more" if surplus == MAX_SURPLUS else str(surplus)
-        yield Driven("end", "pack", ENDLESS, f"replies stand behind the last: {told}")
+        yield Driven("end", "pack", ENDLESS, told=f"replies stand behind the last: {told}")
 
 
 class Offline(Wire):

@@ -10,7 +10,6 @@ from fsref.conformance.greeting import Greeting
 from fsref.conformance.suspects import arrays_of
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, MaxPool
 from fsref.vectors.case import Case, case_of, wanted
 from fsref.verification.aims import aimed, corners
 
@@ -23,25 +22,27 @@ def units(net: Network, scope: str) -> list[str]:
         case "population":
             return [p.name for p in net.integrating]
         case "max_pool":
-            return [p.name for p in net.populations if isinstance(p, MaxPool)]
+            return [p.name for p in net.pools]
         case "neuron":
-            return [p.name for p in net.populations if isinstance(p, FS)]
+            return [p.name for p in net.fs]
         case _:
             return [net.populations[-1].name]
 
 
 def cases_of(net: Network, greeting: Greeting) -> Iterator[Case]:
-    """The cases of a network in each scope of a device: corner images and aimed ones, and what they give of units."""
-    whole = [image_case(net, image) for image in np.concatenate([corners(net), aimed(net)])]
-    arrays = arrays_of(whole)
-    for scope in greeting.scopes:
-        if scope == "network":
-            yield from whole
-            continue
-        for unit in units(net, scope):
-            given, _ = wanted(net, scope, unit)
-            for row in range(len(whole)):
-                yield case_of(net, scope, unit, {key: arrays[key][row] for key in given})
+    """The cases of a network in each scope of a device: of corner images and aimed ones, and of what they give of its
+    units.
+    """
+    for image in np.concatenate([corners(net), aimed(net)]):
+        whole = image_case(net, image)
+        arrays = arrays_of([whole])
+        for scope in greeting.scopes:
+            if scope == "network":
+                yield whole
+                continue
+            for unit in units(net, scope):
+                given, _ = wanted(net, scope, unit)
+                yield case_of(net, scope, unit, {key: arrays[key][0] for key in given})
 
 
 def image_case(net: Network, image: Ints) -> Case:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.conformance.driven import DIFFERS, Driven
-from fsref.law.populations import Input
+from fsref.conformance.driven import DIFFERS, Driven, owner
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
+from fsref.vectors import flags
 from fsref.vectors.case import Case
 from fsref.verification import causes
 from fsref.verification.scene import Scene
@@ -66,7 +67,7 @@ def _places(found: Driven) -> list[Place]:
     """Where an answer counts: in the population that differs, or in all that are right."""
     case = found.case
     assert case is not None
-    names = [found.population]
+    names = [owner(case.net, found.place)]
     if found.passed and case.scope == "network":
         names = [p.name for p in case.net.populations[1:]]
     unit = case.unit if case.scope == "projection" else ""
@@ -86,7 +87,7 @@ def arrays_of(cases: Sequence[Case]) -> dict[Key, NDArray[Any]]:
     arrays |= {(source, "spikes"): np.zeros((len(cases), net[source].neurons), np.int64) for source in silent}
     arrays |= following(net, {key: values for key, values in arrays.items() if not opened or key[1] == "opening"})
     for p in net.populations:
-        trains = arrays.get((p.name, "spikes"), arrays.get((p.name, "codes")) if isinstance(p, Input) else None)
+        trains = arrays.get((p.name, "spikes"), arrays.get((p.name, "codes")) if p is net.input else None)
         if trains is not None and p.name in net.code_weights:
             arrays[p.name, "spikes"] = trains = trains.astype(np.int64)
             z = trains.reshape(-1, 1, *p.shape) >> np.arange(net.steps[p.name] - 1, -1, -1).reshape(-1, 1, 1, 1) & 1
@@ -100,23 +101,18 @@ def scene_of(place: Place, wrong: Sequence[Driven], right: Sequence[Driven]) -> 
     cases = [row.case for row in rows if row.case is not None]
     net, name = cases[0].net, place[-1]
     p, arrays = net[name], arrays_of(cases)
-
-    def shaped(of: str, what: str, kind: type = np.int64) -> NDArray[Any]:
-        return arrays[of, what].astype(kind).reshape(-1, *net[of].shape)
-
-    known = [*net.sources(name), *([name] if (name, "spikes") in arrays else [])]
-    codes, trains = {of: shaped(of, "codes") for of in known}, {of: shaped(of, "spikes", np.uint16) for of in known}
-    opening = shaped(name, "opening") if (name, "opening") in arrays else None
-    if name not in codes and opening is not None:
-        codes[name] = opening
+    scene = flags.scene_of(cases[0], name, arrays)
     theirs, unlike = _theirs(place, rows, arrays, net.into(name))
-    shaped_theirs = {
-        what: values.reshape(len(rows), *((values.shape[1],) if what == "membranes" else ()), *p.shape)
-        for what, values in theirs.items()
-    }
-    if (name, "codes") not in arrays and "opening" in theirs:  # a cause that moves neurons tells them as codes
-        shaped_theirs["codes"], unlike = shaped_theirs["opening"], unlike | ({"codes"} & {"codes" for _ in unlike})
-    return Scene(net, p, codes, trains, opening, shaped_theirs, unlike)
+    told = {what: values.reshape(len(rows), *_steps(what, values), *p.shape) for what, values in theirs.items()}
+    if p is net.readout and "opening" in told:  # a cause that moves neurons tells them as codes
+        told["codes"] = told["opening"]
+        unlike |= {"codes"} if unlike else set()
+    return replace(scene, theirs=told, wrong=unlike)
+
+
+def _steps(what: str, values: NDArray[Any]) -> tuple[int, ...]:
+    """The dimension of steps that an array (B, K, neurons) has."""
+    return (values.shape[1],) if what == "membranes" else ()
 
 
 def _theirs(

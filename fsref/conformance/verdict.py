@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fsref.conformance.driven import VERDICTS, Driven, owner
@@ -16,8 +17,9 @@ from fsref.verification import causes
 from fsref.verification.explain import explained, place_of
 from fsref.verification.explanation import Explanation
 
-LEFT = "asked alone of a device just started it passes: something is left of what was asked before [NET-6]"
-FEW = 8  # other failures that are told in words
+LEFT = "asked once of a device just started it passes: something is left of what was asked before [NET-6]"
+BINS = ("promised", "reached", "unreachable", "not_found")
+FEW = 8  # aims, and other failures that are told in words
 JUDGING = {"network": "chained"}  # a device that feeds itself; isolated in the other scopes
 
 
@@ -26,7 +28,7 @@ class Report(Shown):
     """How a device did: `device` names it, `greeting` what it said of itself; `driven` is the verdict of every case and
     reject in the order driven, `first` the first that is no pass, with the cases `before` it since the device started;
     `hints` the causes that fit it, `alone` whether it differs on a device just started, too, and `ended` says why cases
-    were left out, or "".
+    were left out, or ""; `bins` counts, of each rule, those of the level-1 pack where all of it was driven (COVER-1).
     """
 
     device: str
@@ -37,6 +39,7 @@ class Report(Shown):
     hints: causes.Judged = causes.Judged()  # noqa: RUF009 - frozen
     alone: bool = True
     ended: str = ""
+    bins: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool:
@@ -85,6 +88,7 @@ class Report(Shown):
         plain |= {"first": None if self.first is None else self.first.to_dict(), "alone": self.alone}
         plain |= {"explanation": None if explanation is None else explanation.to_dict()}
         plain |= {"causes": [hint.name for hint in self.hints.hints], "hints": [h.text for h in self.hints.hints]}
+        plain |= {"bins": {rule: dict(counts) for rule, counts in self.bins.items()}}
         return {**plain, "cases": [one.to_dict() for one in self.driven]}
 
     def sheet(self) -> Sheet:
@@ -100,8 +104,14 @@ class Report(Shown):
         ]
         right = [] if explanation is None else [explanation.sheet()]
         more = [replace(sheet, title=f"what is right: {sheet.title}") for sheet in right]
+        more += [self._coverage()] if self.bins else []
         head = ("scope", "judged", "cases", *seen)
         return Sheet(self.line, head, rows, 2, above=self._first(), below=self._others(), more=more)
+
+    def _coverage(self) -> Sheet:
+        """The bins that the cases of the pack have met, by rule."""
+        rows = [(rule, *(counts[name] for name in BINS)) for rule, counts in self.bins.items()]
+        return Sheet("bins of the level-1 pack that was driven", ("rule", *BINS), rows)
 
     def _first(self) -> list[Fact]:
         """What the device is, the first failure, and its causes."""
@@ -115,13 +125,23 @@ class Report(Shown):
         if found.case is not None:
             told += [("network", f"{shown(found.case.net.name)} {found.case.net.id[:12]}".strip())]
         if found.difference is not None and found.case is not None:
-            p = found.case.net[found.population]
+            p = found.case.net[owner(found.case.net, found.place)]
             c, y, x = place_of(found.difference.neuron, p.shape)
             told += [("place", f"{p.name}, {p.kind}: channel {c}, row {y}, column {x}")]
+        told += self._aims(found)
         told += [("says", found.said)] if found.said else []
         told += [] if self.alone else [("alone", LEFT)]
         told += [("or" if i else "hint", hint.text) for i, hint in enumerate(self.hints.hints)]
         return told + ([("explains", self._explained())] if self.hints.hints else [])
+
+    def _aims(self, found: Driven) -> list[Fact]:
+        """What stood before the run of the first failure, and which bins of the place that differs it is there for."""
+        if found.case is None:
+            return []
+        told: list[Fact] = [("protocol", found.case.protocol)] if found.case.protocol else []
+        names = {found.place, owner(found.case.net, found.place)}
+        aims = [aim for aim in found.case.aims if names & set(aim.split())]
+        return [*told, *([("aims at", "; ".join(aims[:FEW]))] if aims else [])]
 
     def _explained(self) -> str:
         """How much of what was judged the causes explain."""
@@ -135,8 +155,8 @@ class Report(Shown):
         places: dict[tuple[str, str, str], list[Driven]] = {}
         for one in self.driven:
             if not one.passed:
-                places.setdefault((one.verdict, one.scope, one.population), []).append(one)
-        others = [found for found in places.values() if found[0] is not self.first]
+                places.setdefault((one.verdict, one.scope, one.place), []).append(one)
+        others = [found for found in places.values() if self.first is None or found[0].id != self.first.id]
         told = [
             ("and" if i else "also", f"{found[0]}" + (f"; {len(found) - 1:,} more so" if len(found) > 1 else ""))
             for i, found in enumerate(others[:FEW])

@@ -77,7 +77,9 @@ def of_trace(trace: Trace) -> Coverage:
             arrays.pop((p.name, "spikes"), None)
             arrays.pop((p.name, "membranes"), None)
         spikes, membranes = arrays.get((p.name, "spikes")), arrays.get((p.name, "membranes"))
-        if isinstance(p, FS) and (p.name, "opening") not in arrays and spikes is not None and membranes is not None:
+        if (p.name, "opening") in arrays or spikes is None or membranes is None:
+            continue
+        if isinstance(p, FS):  # no other has membranes behind steps
             first = spikes.astype(np.int64) >> (p.steps - 1)  # the reset of step 0, taken back (FS-3)
             lowered = np.repeat(p.table.rows(p.shape[0])[1][:, 0], p.neurons // p.shape[0])
             arrays[p.name, "opening"] = membranes[:, 0] + first * lowered

@@ -111,36 +111,11 @@ class Fields:
             weights = joined
         return at, weights
 
-    def whole(self, channel: int) -> tuple[Ints, list[Ints]]:
-        """The weights other than 0 of all taps of a channel, and what is sent along each, with 0 for where a tap falls
-        on padding: no neuron of the channel has a sum that these have not.
-        """
-        weights, kinds = [], []
-        for q in self.into:
-            shape, own = self.shapes[q.source], q.weights[channel].astype(np.int64)
-            first = int(self.inputs.kind[self.inputs.first[q.source]])
-            match q:
-                case Dense():
-                    places = shape[1] * shape[2]
-                    weights.append(np.repeat(own, places) if q.pooled else own)
-                    kinds.append(first + np.repeat(np.arange(shape[0]), places))
-                case Conv2d():
-                    channels = channel // (self.p.shape[0] // q.groups) * len(own) + np.arange(len(own))
-                    weights.append(own.reshape(-1))
-                    kinds.append(first + np.repeat(channels, own[0].size))
-        of, kind = np.concatenate(weights), np.concatenate(kinds)
-        there = of != 0
-        return of[there], [self._with_zero(k) for k in kind[there].tolist()]
-
-    def _with_zero(self, kind: int) -> Ints:
-        codes = self.inputs.sendable[kind].codes
-        return codes if codes[np.searchsorted(codes, 0) % len(codes)] == 0 else np.union1d(codes, [0])
-
     def _along(self, q: Projection, block: int, y: int, x: int) -> tuple[NDArray[np.intp], Ints]:
         shape, first = self.shapes[q.source], self.inputs.first[q.source]
         size = self.p.shape[0] // self.blocks
         weights = q.weights[block * size : (block + 1) * size].astype(np.int64)
-        if isinstance(q, Dense):
+        if isinstance(q, Dense):  # there are no taps
             places = shape[1] * shape[2]
             return first + np.arange(shape[0] * places), np.repeat(weights, places, axis=1) if q.pooled else weights
         rows, columns = (

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import Input
 from fsref.simulation.recording import Key
 from fsref.tables import Brief
 
@@ -81,7 +80,7 @@ class Seen:
     def trains(self, name: str) -> Ints | None:
         """The train words (B, C, H, W) of a population, those of an input its codes; None where they were not seen."""
         words = self.array(name, "spikes")
-        if words is None and isinstance(self.net[name], Input):
+        if words is None and name == self.net.input.name:
             words = self.array(name, "codes")
         return None if words is None else words.reshape(-1, *self.net[name].shape)
 

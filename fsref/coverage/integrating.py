@@ -23,7 +23,7 @@ from fsref.coverage.fields import Fields
 from fsref.coverage.group import Bits
 from fsref.coverage.knapsack import solved
 from fsref.coverage.membranes import Membranes
-from fsref.coverage.openings import Openings
+from fsref.coverage.openings import OF_OPENINGS, Openings
 from fsref.engines import reference
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -31,7 +31,7 @@ from fsref.law.populations import FS, Readout, Shape
 from fsref.law.projections import Conv2d, Projection
 from fsref.simulation.recording import Key
 
-TRIES = 6  # of each bin, with all inputs of a neuron
+TRIES = 20  # of each bin, with all inputs of a neuron
 TIES = 64  # pairs of classes
 LOOKED_AT = 4  # bins at one place
 WEIGHED = 2**12  # membranes of solutions for one bin, of which the one is taken that meets most others
@@ -88,7 +88,8 @@ class Sought:
         if self.shift is None:
             return np.zeros(v.shape, bool)
         at = np.searchsorted(self.start, line := v + self.shift[first : first + len(v), None], side="right") - 1
-        return (at >= 0) & (self.end[at] >= line)
+        found: Bits = (at >= 0) & (self.end[at] >= line)
+        return found
 
 
 class Integrated:
@@ -131,17 +132,18 @@ class Integrated:
         groups = list(self.coverage.groups)
         for g, group in enumerate(groups):
             left = ~(self.coverage.reached[g] | group.unreachable)
-            if group.place == self.p.name and group.rule != "RANGE-6" and left.any():
+            if group.place == self.p.name and group.rule in OF_OPENINGS and left.any():
                 groups[g] |= replace(group, unreachable=exact.never(group, left), reason=NO_SUM)
         self.coverage = Coverage(self.net, groups, self.coverage.reached)
-        for target in list(self.wanted()):
-            if not self.done(target):
-                for _, _, at, codes in exact.codes(target.channel, target.openings):
+        for g, index in self.left():
+            for channel, openings in self.openings.targets(groups[g], index):
+                found = exact.codes(channel, openings)
+                if found is not None and not self.coverage.reached[g].reshape(-1)[index]:
+                    at, codes = found
                     self.codes = self.fields.inputs.least.copy()
                     self.codes[at] = codes
                     self.look(self.codes[None])
-                    break
-        if isinstance(self.p, Readout):
+        if self.p is self.net.readout:
             self.tie()
 
     def tie(self) -> None:
@@ -167,13 +169,21 @@ class Integrated:
                 self.look(self.codes[None])
                 return
 
-    def wanted(self) -> Iterator[Target]:
-        """A target for each bin of the population's membranes that is neither reached nor proved unreachable."""
-        left = []
+    def left(self) -> list[tuple[int, int]]:
+        """The bins of the population that are neither reached nor proved unreachable, by group and index, channel by
+        channel.
+        """
+        found = []
         for g, (group, hit) in enumerate(zip(self.coverage.groups, self.coverage.reached, strict=True)):
             if group.place == self.p.name:
-                left += [(g, index) for index in np.flatnonzero(~(hit | group.unreachable)).tolist()]
-        for g, index in left:
+                first = group.unreachable.size // group.unreachable.shape[0] if group.unreachable.ndim else 1
+                missed = np.flatnonzero(~(hit | group.unreachable)).tolist()
+                found += [(index // first, g, index) for index in missed]
+        return [(g, index) for _, g, index in sorted(found)]
+
+    def wanted(self) -> Iterator[Target]:
+        """The targets of each bin that is left, which openings meet."""
+        for g, index in self.left():
             for channel, openings in self.openings.targets(self.coverage.groups[g], index):
                 if len(openings) > KEPT:
                     openings = openings[self.draws.order(len(openings))[:KEPT]]
@@ -260,7 +270,7 @@ class Integrated:
             v += total
             arrays[name, "sums"] = total.reshape(len(codes), -1)
         arrays[p.name, "opening"] = v.reshape(len(codes), -1)
-        if isinstance(p, FS):
+        if isinstance(p, FS):  # a readout does not fire
             spikes, membranes, sent = reference.fire(v, p.table)
             arrays[p.name, "spikes"] = reference.words(spikes).reshape(len(codes), -1)
             arrays[p.name, "membranes"] = membranes.reshape(len(codes), p.steps, -1)
@@ -275,7 +285,7 @@ def _apart(into: list[Projection], sources: Mapping[str, Shape], target: Shape, 
     """The places along an axis whose windows lie inside all sources and share no input; one where none lies inside."""
     first, last, step = 0, target[1 + axis] - 1, 1
     for q in into:
-        if isinstance(q, Conv2d):
+        if isinstance(q, Conv2d):  # the target of a dense projection has one place
             stride, extent = q.stride[axis], q.dilation[axis] * (q.kernel[axis] - 1) + 1
             first, step = max(first, -(-q.padding[axis] // stride)), max(step, -(-extent // stride))
             last = min(last, (sources[q.source][1 + axis] - extent + q.padding[axis]) // stride)

@@ -31,9 +31,11 @@ class Membranes:
         self.net, self.p = net, p
         self.final, self.opening = net.ranges[p.name].final, net.ranges[p.name].opening
         self.bits = membrane_width(net, p)
-        table = p.table.rows(p.shape[0]) if isinstance(p, FS) else (np.zeros((p.shape[0], 0), np.int64),) * 3
-        self.T, self.h, _ = table
-        self.theta = relu_theta(p.table) if isinstance(p, FS) else None
+        self.T = self.h = np.zeros((p.shape[0], 0), np.int64)
+        self.theta: Ints | None = None
+        if isinstance(p, FS):  # a readout does not fire
+            self.T, self.h, _ = p.table.rows(p.shape[0])
+            self.theta = relu_theta(p.table)
         self.groups = tuple(self._groups())
 
     def _group(self, rule: str, what: str, unreachable: Bits, reason: str = RANGES) -> Group:
@@ -43,7 +45,7 @@ class Membranes:
 
     def _groups(self) -> Iterator[Group]:
         p, (low, high) = self.p, self.opening.T
-        if isinstance(p, FS):
+        if isinstance(p, FS):  # a readout does not fire
             yield from self._of_firing()
         else:
             yield Group("NET-6", p.name, LEFT, (), ~some(self.final != 0), NOTHING_LEFT)
@@ -113,7 +115,7 @@ class Membranes:
         ends = self.final.T[:, :, None]
         low, high = (some(v == end, 0, 2) for end in ends)
         values = Values(self.bits, v)
-        if isinstance(self.p, FS):
+        if self.p is not self.net.readout:
             for left in self._fired(v, found):
                 low, high = low | some(left == ends[0], 0, 2), high | some(left == ends[1], 0, 2)
                 values.see(left)

@@ -73,7 +73,7 @@ class Merge:
 
 def _near(q: Projection, spikes: Bits, target: tuple[int, int, int]) -> Bits:
     """Whether any spike of (B, C, H, W) is where a neuron looks, whatever the weight, (B, O or 1, H_out, W_out)."""
-    if isinstance(q, Dense):
+    if isinstance(q, Dense):  # a neuron looks everywhere
         return some(spikes, 1, 2, 3)[:, None, None, None]
     by_group = some(spikes.reshape(len(spikes), q.groups, -1, *spikes.shape[2:]), 2)
     near = np.zeros((len(spikes), q.groups, *target[1:]), bool)
@@ -86,7 +86,7 @@ def _touched(q: Projection, spikes: Bits, target: tuple[int, int, int], at: tupl
     """Whether a spike of (B, C, H, W) reaches each of these neurons (image, o, y, x) along a synapse (PROJ-7)."""
     image, o, y, x = at
     nonzero = q.weights != 0
-    if isinstance(q, Dense):
+    if isinstance(q, Dense):  # a neuron looks everywhere
         sent = (some(spikes, 2, 3) if q.pooled else spikes.reshape(len(spikes), -1)).astype(np.float32)
         return np.asarray((sent @ nonzero.T.astype(np.float32))[image, o] > 0)
     inputs = np.arange(nonzero.shape[1])

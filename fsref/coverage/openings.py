@@ -11,12 +11,16 @@ from fsref.coverage.group import Bits, Group
 from fsref.coverage.membranes import Membranes
 from fsref.law.neuron import Ints, staircase
 
+OF_OPENINGS = ("FS-2", "FS-3", "FS-4", "FS-5", "RANGE-2")  # rules whose bins openings of a channel decide
+RUNS = 64  # intervals of openings that hold a bit
+
 
 class Openings:
     """The opening membranes of an fs or readout that meet its bins."""
 
     def __init__(self, of: Membranes) -> None:
         self.of = of
+        self.held: dict[tuple[int, int], tuple[Ints, Ints, Ints, Bits]] = {}  # of the channel asked for last
 
     def targets(self, group: Group, index: int) -> list[tuple[int, Ints]]:
         """Of a bin, by its index in C order: channels, and intervals (n, 2) of opening membranes, every one of which
@@ -25,7 +29,7 @@ class Openings:
         """
         if group.rule == "RANGE-6":
             return self._bit(index, int(group.what[-1]))
-        if group.axes[:1] != ("channel",):
+        if group.rule not in OF_OPENINGS:
             return []
         c, t = divmod(index, group.unreachable.shape[1]) if group.unreachable.ndim == 2 else (index, 0)
         low, high = self.of.opening[c].tolist()
@@ -79,19 +83,27 @@ class Openings:
         """The intervals of opening membranes that do the same in the first t steps: first and last of each, by how much
         they were lowered, and the spikes (intervals, t).
         """
+        if (c, t) in self.held:
+            return self.held[c, t]
+        if any(channel != c for channel, _ in self.held):
+            self.held.clear()
         T, h = self.of.T[c, :t], self.of.h[c, :t]
         low, high = self.of.opening[c].tolist()
         stairs = staircase(T, h, h, low, high)
         end = np.append(stairs.start[1:] - 1, high)
         spikes = (stairs.train[:, None] >> np.arange(t - 1, -1, -1) & 1).astype(bool)
-        return stairs.start, end, stairs.code, spikes
+        self.held[c, t] = stairs.start, end, stairs.code, spikes
+        return self.held[c, t]
 
     def _bit(self, bit: int, value: int) -> list[tuple[int, Ints]]:
-        """For each channel the opening membranes nearest to its lowest that hold a bit so."""
+        """For each channel opening membranes that hold a bit so: all where they are in few intervals, some else."""
         found = []
         for c, (low, high) in enumerate(self.of.opening.tolist()):
             first = low if low >> bit & 1 == value else (low >> bit) + 1 << bit
-            if first <= high:
-                last = min(high, ((first >> bit) + 1 << bit) - 1)
-                found.append((c, np.array([[first, last]], np.int64)))
+            count = (high - (first >> bit << bit) >> bit + 1) + 1  # intervals, one every 2^(bit + 1)
+            some = range(0, count, -(-count // RUNS)) if count > 0 else ()
+            starts = [(first >> bit << bit) + (i << bit + 1) for i in some]
+            runs = [(max(low, start), min(high, start + (1 << bit) - 1)) for start in starts]
+            if runs:
+                found.append((c, np.array(runs, np.int64)))
         return found

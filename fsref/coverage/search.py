@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from fsref.coverage.coverage import Coverage
 from fsref.coverage.group import Bits, Group
@@ -11,7 +12,7 @@ from fsref.coverage.pooling import pooled
 from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import Input, MaxPool
+from fsref.law.populations import FS, Input, MaxPool, Readout
 from fsref.simulation.recording import Key
 from fsref.tables import Brief, plural
 
@@ -47,12 +48,15 @@ def aim(net: Network, population: str, budget: int = BUDGET, seed: int = 0) -> F
     few times, in at most so many stimuli. The same seed gives the same. Errors: UsageError.
     """
     p = net[population]
-    if isinstance(p, Input):
-        raise UsageError("VECTOR-3", "aim", "has no sources", population, "an fs, max_pool or readout")
-    if isinstance(p, MaxPool):
-        stimuli, coverage = pooled(net, p, seed)
-    else:
-        search = Integrated(net, p, seed)
-        search.run(budget)
-        stimuli, coverage = search.stimuli, search.coverage
+    match p:
+        case Input():
+            raise UsageError("VECTOR-3", "aim", "has no sources", population, "an fs, max_pool or readout")
+        case MaxPool():
+            stimuli, coverage = pooled(net, p, seed)
+        case FS() | Readout():
+            search = Integrated(net, p, seed)
+            search.run(budget)
+            stimuli, coverage = search.stimuli, search.coverage
+        case _:
+            assert_never(p)
     return Found(population, stimuli, coverage, budget)

@@ -95,7 +95,7 @@ class Synapses:
         that broadcasts to it.
         """
         q = self.q
-        if isinstance(q, Dense):
+        if isinstance(q, Dense):  # there are no taps
             return (some(spikes, 1, 2) if q.pooled else spikes.reshape(-1))[None]
         kh, kw = q.kernel
         read = np.zeros((len(spikes), kh, kw), bool)

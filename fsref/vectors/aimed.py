@@ -90,7 +90,7 @@ def for_limits(chip: Limits, scopes: Sequence[str], seed: int, turns: Iterable[i
     for turn in turns:
         draws = Draws((seed << 8) + turn)
         for form in forms():
-            room = Room(chip, draws)
+            room = Room(chip, draws, deeper=turn % 2 == 1)
             net = made(form, room)
             if net is None:
                 continue
@@ -139,7 +139,8 @@ def weighed(found: Iterable[Case], each: bool) -> list[Candidate]:
         same = list(group)
         weighing = [weigh(case, shows, each) for case, shows in zip(same, flagged(same), strict=True)]
         for place, candidate in enumerate(weighing):
-            if candidate.case.net.pools:  # which candidates are in again shows in another image alone (POOL-1)
+            # Which candidates are in again shows in another image alone (POOL-1), as what a membrane kept may (NET-6).
+            if candidate.case.net.pools and candidate.case.scope == "network":
                 candidate.kinds.add((candidate.case.net.id, place > 0))
         made += weighing
     return made
@@ -165,7 +166,7 @@ def weigh(case: Case, shows: Mapping[str, set[Key]], each: bool) -> Candidate:
     rules = dict.fromkeys(str(rule) for rule, _ in aims.values())
     return Candidate(
         replace(case, aims=tuple(aims), rules=tuple(rules), flags=tuple(sorted(shows))),
-        {(net.name,), *((case.scope, *kind) for kind in aims.values())},
+        {(net.name, len(net.populations)), *((case.scope, *kind) for kind in aims.values())},
         gains,
     )
 

@@ -31,9 +31,11 @@ def save(
     layout: Given = None,
     replace: bool = False,
 ) -> int:
-    """Write the memories and the test bench of a pack of one network, and say how many cases it has: those of scope
-    network, whose chip answers `observables` of the populations `recorded`, all of them unless named, or those of one
-    `unit`; and the opening of a readout. Words are those of a layout, as fsref.export takes one. Errors: UsageError, LimitError, FileError.
+    """Write the memories and the test bench of a pack of one network, and say how many cases it has.
+
+    They are those of scope network, whose chip answers `observables` of the populations `recorded`, all unless named,
+    or those of one `unit`; a readout answers its opening. Words are those of `layout`, as fsref.export takes one.
+    Errors: UsageError, LimitError, FileError.
     """
     nets = {case.net.id: case.net for case in pack.cases}
     if len(nets) != 1:

@@ -6,6 +6,7 @@ Their biases are 0: `placed` finds those that set membranes where it matters.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import TypeAlias
 
@@ -13,8 +14,8 @@ import numpy as np
 
 from fsref.errors import NetworkError, UsageError
 from fsref.law.network import Network
-from fsref.law.populations import FS, MaxPool, Population
-from fsref.law.projections import Conv2d, Dense, Padding, Pair, window_shape
+from fsref.law.populations import FS, MaxPool, Population, Readout
+from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
 from fsref.vectors.room import Room
 
 Form: TypeAlias = Callable[[Room], Network]
@@ -128,32 +129,54 @@ def pool(room: Room, kernel: Pair, stride: Pair, padding: Padding, first: int, h
     return room.network(f"pool_{kernel[0]}x{kernel[1]}", [*before, window, last], projections)
 
 
-def staircase(room: Room, steps: int, spread: int, wide: bool = False) -> Network:
-    """Tables of no order, h and d of both signs and 0, a row for each channel, and what reads them."""
-    steps = room.steps(steps)
-    given = room.given(room.shape(6, 1, 1), 6)
+def staircase(room: Room, steps: int, spread: int, wide: bool = False, side: int = 1) -> Network:
+    """Tables of no order, h and d of both signs and 0, a row for each channel, and what reads them: every neuron, or
+    windows where they have a `side` of places.
+    """
+    steps, side = room.steps(steps), room.count(side, 1)
+    given = room.given(room.shape(6, side, side), 6)
     c, below = room.count(12), room.draws.below
     T = below(2 * spread + 1, c, steps) - spread
     h, d = below(spread + 1, c, steps) - spread // 3, below(41, c, steps) - 13
     d[:, steps // 2] = 0
     d[0, 0] = 2**31 - 1 if wide else 127
-    odd = FS("odd", (c, 1, 1), room.table(T, h, d))
-    reader = FS("reader", (c, 1, 1), room.relu(8, 2**24 + 1 if wide else 17, c))
-    projections = [
+    odd = FS("odd", (c, side, side), room.table(T, h, d))
+    reader = FS("reader", (c, max(1, side - 1), max(1, side - 1)), room.relu(8, 2**24 + 1 if wide else 17, c))
+    projections: list[Projection] = [
         room.joined(given, "odd", room.weights(c, given.neurons)),
         room.joined(odd, "reader", room.weights(c, c, bits=5)),
     ]
-    return room.network(f"staircase_K{steps}", [given, odd, reader], projections)
+    if side > 1:
+        projections = [
+            Conv2d(given.name, "odd", room.weights(c, given.shape[0], 1, 1)),
+            Conv2d("odd", "reader", room.weights(c, c, 2, 2, bits=5)),
+        ]
+    return room.network(f"staircase_K{steps}" + f"_{side}" * (side > 1), [given, odd, reader], projections)
 
 
 def straight(room: Room, bits: int) -> Network:
-    """An input that is read by the readout alone."""
+    """What is given, read by the readout alone."""
     given = room.given(room.shape(10, 1, 1), 8)
-    net = room.network("straight", [given], [])
-    weights = room.weights(net.readout.neurons, given.neurons, bits=bits)
-    made = Network(net.populations, [room.joined(given, "out", weights)], f"straight_{bits}")
-    room.check(made)
-    return made
+    classes = room.count(10)
+    weights = room.weights(classes, given.neurons, bits=bits)
+    return room.whole(
+        f"straight_{bits}", [given, Readout("out", (classes, 1, 1))], [room.joined(given, "out", weights)]
+    )
+
+
+def read(room: Room, pooled: bool) -> Network:
+    """What is given, read by a readout that is pooled over places, or by one window that is padded and dilated."""
+    c, h, w = shape = room.shape(4, 4, 3)
+    given, classes = room.given(shape), room.count(12) // 2 * 2 or 1
+    out = Readout("out", (classes, 1, 1))
+    if pooled:
+        return room.whole(
+            "read_pooled", [given, out], [Dense(given.name, "out", room.weights(classes, c), pooled=True)]
+        )
+    groups = 2 if c % 2 == 0 and classes % 2 == 0 else 1
+    weights = room.weights(classes, c // groups, 3, 2)
+    q = Conv2d(given.name, "out", weights, padding=(1, 0, 0, 0), dilation=(h // 2, w - 1), groups=groups)
+    return room.whole("read_window", [given, out], [q])
 
 
 def forms() -> Iterator[Form]:
@@ -178,8 +201,13 @@ def forms() -> Iterator[Form]:
     yield partial(merge, twice=True)
     yield partial(conv, size=(2, 6, 5), channels=4, kernel=(2, 2), stride=(1, 3), padding=(0, 2, 2, 0), dilation=(3, 1))
     yield partial(conv, size=(6, 2, 2), channels=9, kernel=(1, 1), groups=3, table=(8, 33))
+    yield partial(staircase, steps=4, spread=200, side=3)
     yield partial(staircase, steps=3, spread=2000)
+    yield partial(staircase, steps=16, spread=3000)
+    yield partial(dense, steps=16, theta=3, first=16)
     yield partial(staircase, steps=8, spread=90, wide=True)
+    yield partial(read, pooled=False)
+    yield partial(read, pooled=True)
     yield partial(straight, bits=16)
     yield partial(straight, bits=32)
     yield partial(dense, steps=8, theta=2**30 + 1, bits=32)
@@ -191,7 +219,7 @@ def made(form: Form, room: Room) -> Network | None:
     """The network of a form, smaller where the chip has no room for it; None where it has none for the smallest."""
     for smaller in range(SMALLER):
         try:
-            return form(Room(room.chip, room.draws, smaller))
+            return form(replace(room, smaller=smaller))
         except (NetworkError, UsageError):
             continue
     return None

@@ -13,7 +13,7 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, Readout
 from fsref.simulation.following import following
 from fsref.vectors.drawing import edges, membranes
-from fsref.vectors.room import Room
+from fsref.vectors.room import COPY, INPUT, Room
 from fsref.verification.aims import extremes
 
 LOGITS: tuple[list[int], ...] = (
@@ -44,7 +44,7 @@ def stimuli(net: Network, room: Room, turn: int) -> list[Ints]:
     end of *final*, all and nothing, and one more like the first.
     """
     n, top = net.input.neurons, net.input.max_code
-    driven = extremes(net).reshape(-1, n)
+    driven = extremes(net).reshape(-1, n) if not room.deeper else np.zeros((0, n), np.int64)
     far = [driven[(2 * turn + e) % len(driven)] for e in (0, 1)] if len(driven) else []
     whole = np.full(n, top if turn % 2 == 0 else 0, np.int64)
     return [*far, whole, codes(net.input, room, turn + 1)]
@@ -55,10 +55,12 @@ def placed(net: Network, image: Ints, room: Room, turn: int) -> Network:
     the next turn; where the chip has no room for one, to one nearer to 0.
     """
     for p in net.integrating:
+        if p.name == COPY or all(name in (INPUT, COPY) for name in net.sources(net.readout.name)):
+            continue  # what reads the input alone shows whole sums
         opening = following(net, {(net.input.name, "codes"): image[None]})[p.name, "opening"][0]
         for tamer in range(TAMER):
             try:
-                made = biased(net, p, targets(p, turn, tamer) - opening, room, turn)
+                made = biased(net, p, targets(p, turn, tamer, room.draws.count) - opening, room, turn)
                 room.check(made)
             except NetworkError:
                 continue
@@ -67,14 +69,14 @@ def placed(net: Network, image: Ints, room: Room, turn: int) -> Network:
     return net
 
 
-def targets(p: FS | Readout, turn: int, tamer: int) -> Ints:
-    """A membrane for each neuron (neurons,), the nearer to 0 the tamer."""
+def targets(p: FS | Readout, turn: int, tamer: int, number: int) -> Ints:
+    """A membrane for each neuron (neurons,), the nearer to 0 the tamer; logits of a kind that the `number` tells."""
     match p:
         case FS():
             T, h, _ = p.table.rows(p.shape[0])
             rows = [membranes(*row) for row in zip(T.tolist(), h.tolist(), strict=True)]
         case Readout():
-            rows = [LOGITS[turn % len(LOGITS)] or edges(16, True)[::-1]] * p.shape[0]
+            rows = [LOGITS[number % len(LOGITS)] or edges(34, True)[::-1]] * p.shape[0]
         case _:
             assert_never(p)
     if tamer:

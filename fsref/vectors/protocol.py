@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -11,16 +12,15 @@ PROTOCOLS = ("", "repeat", "reload", "reset", "stall", "abort", "restart")
 
 
 def protocols(cases: Sequence[Case]) -> Iterator[Case]:
-    """The cases in their order: the first of a network comes alone, the second follows it at once, and each further one
-    has the next of the protocols.
+    """The cases in their order: of a network the first comes alone and the second follows it at once, each further one
+    has the next of the protocols; the only one of a network comes twice.
     """
-    before: dict[str, int] = {}
+    of_each = Counter(case.net.id for case in cases)
+    before: Counter[str] = Counter()
     turn = 0
     for case in cases:
-        place = before.get(case.net.id, 0)
-        before[case.net.id] = place + 1
-        if place < 2:
-            yield replace(case, protocol="")
-        else:
-            turn += 1
-            yield replace(case, protocol=PROTOCOLS[turn % len(PROTOCOLS)])
+        place = before[case.net.id]
+        before[case.net.id] += 1
+        turn += place > 1
+        told = PROTOCOLS[turn % len(PROTOCOLS)] if place > 1 else "repeat" if of_each[case.net.id] == 1 else ""
+        yield replace(case, protocol=told)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,25 +11,28 @@ import numpy as np
 from fsref.errors import NetworkError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, fs_relu
-from fsref.law.populations import Input, Population, Readout, Shape
+from fsref.law.populations import FS, Input, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.limits.chip import Limits
 from fsref.limits.misfits import misfits
 from fsref.vectors.drawing import BYTES, Draws, edges
 
 CLASSES = 24  # logits at most
-INPUT = "in"
+INPUT, COPY = "in", "copy"
 
 
 @dataclass
 class Room:
-    """The limits of a chip, what is drawn within them, and how much `smaller` than wished: each one more halves weights
-    and numbers of channels, and takes a row and a column.
+    """The limits of a chip, what is drawn within them, how much `smaller` than wished forms are (each one more halves
+    weights and numbers of channels, and takes a row and a column), and whether they stand one layer `deeper`.
     """
 
     chip: Limits
     draws: Draws
     smaller: int = 0
+    deeper: bool = False
+    before: list[Population] = field(default_factory=list)  # what is given comes from the last of these
+    copied: list[Projection] = field(default_factory=list)
 
     def steps(self, wanted: int) -> int:
         """A K of the chip, as near as can be to the one wanted."""
@@ -58,10 +61,22 @@ class Room:
         weights.reshape(-1)[ends] = low, high
         return weights
 
-    def given(self, shape: Shape, steps: int = 8, max_code: int = 0) -> Input:
-        """The input; its largest code is that of all bits unless told."""
+    def given(self, shape: Shape, steps: int = 8, max_code: int = 0) -> Input | FS:
+        """The input, or behind it, where forms stand one layer deeper, an fs that sends the same codes; the largest
+        code is that of all bits unless told.
+        """
         steps = self.steps(steps)
-        return Input(INPUT, shape, steps, min(max_code or 2**steps - 1, 2**steps - 1))
+        first = Input(INPUT, shape, steps, min(max_code or 2**steps - 1, 2**steps - 1))
+        self.before, self.copied = [], []
+        if not self.deeper:
+            return first
+        copy, (c, h, w) = FS(COPY, shape, fs_relu(steps)), shape
+        self.before = [first]
+        if self.chip.kinds is None or "conv2d" in self.chip.kinds:
+            self.copied = [Conv2d(INPUT, COPY, np.eye(c, dtype=np.int64)[:, :, None, None])]
+        else:
+            self.copied = [Dense(INPUT, COPY, np.eye(c * h * w, dtype=np.int64))]
+        return copy
 
     def relu(self, steps: int, theta: int, channels: int) -> Table:
         """An FS-ReLU; an odd theta differs by channel where the chip has that."""
@@ -95,7 +110,11 @@ class Room:
         weights[n % classes, n] = [1, -1][classes % 2] * (1 + 2 * (n // classes) % max(1, most))
         weights[(n + 1) % classes, n] -= n % 3 == 0
         readout = Readout("out", (classes, 1, 1))
-        net = Network([*populations, readout], [*projections, self.joined(last, "out", weights)], name)
+        return self.whole(name, [*populations, readout], [*projections, self.joined(last, "out", weights)])
+
+    def whole(self, name: str, populations: Sequence[Population], projections: Sequence[Projection]) -> Network:
+        """The network of these, and of what stands before them. Errors: NetworkError."""
+        net = Network([*self.before, *populations], [*self.copied, *projections], name)
         self.check(net)
         return net
 

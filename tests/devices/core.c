@@ -252,9 +252,9 @@ static void run(void) {
 
 static word greet(void) {
     static const char text[] = "{\"name\": \"core.c\", \"scopes\": [\"network\", \"population\", \"projection\", "
-                               "\"max_pool\", \"neuron\"]}";
+                               "\"max_pool\", \"neuron\"], \"refuses\": false}";
     word n = (sizeof text + 7) / 8, i;
-    word words[32] = {0};
+    word words[40] = {0};
     memcpy(words, text, sizeof text - 1);
     put(n + 2), put(0), put(sizeof text - 1);
     for (i = 0; i < n; i++) put(words[i]);

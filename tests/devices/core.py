@@ -182,7 +182,7 @@ class Net:
 
 
 def hello():
-    text = json.dumps({"name": "core.py", "scopes": SCOPES, **json.loads(GREETING)}).encode()
+    text = json.dumps({"name": "core.py", "scopes": SCOPES, "refuses": False, **json.loads(GREETING)}).encode()
     text += b" " * (-len(text) % 8)
     return [0, len(text), *unpack(f"<{len(text) // 8}q", text)]
 

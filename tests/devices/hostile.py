@@ -91,11 +91,15 @@ def main():
     for reply in core.answers(noted()):
         frame = seen[-1]
         if MODE == "deaf" and frame[0] == 1:
+            write(encoded(reply))
             os.close(0)
             wait()
-        if MODE == "changing" and frame[0] == 0:
-            reply = [0, 2, int.from_bytes(b"{}", "little")] if os.getpid() % 2 else reply
-        if frame[0] == 2 and frame[5] == 9 and MODE not in ("deaf", "changing"):
+        if MODE == "later" and frame[0] == 0:
+            write(encoded(reply))
+            sys.stdin.buffer.read(8)
+            write(encoded(reply))
+            wait()
+        if frame[0] == 2 and frame[5] == 9 and MODE != "deaf":
             misbehave(reply)
         else:
             write(encoded(reply))
