@@ -16,11 +16,11 @@ from fsref.law.populations import FS, Input, MaxPool
 from fsref.law.projections import Dense
 
 
-def network(rounding: str = "nearest") -> fsref.Network:
+def network(rounding: str = "nearest", seed: int = 11) -> fsref.Network:
     """Every trap has a place: a normalised RGB image, asymmetric padding, a signed sum read twice, a concat, a
     max-pool, a dense layer over places.
     """
-    rng = np.random.default_rng(11)
+    rng = np.random.default_rng(seed)
     conv = partial(nodes.conv, rng=rng, weight=(0.05, 1.1), bias=(0.1, 0.3))
     parts = [
         conv("stem", "input", 4, 3, 3, padding=(0, 0, 2, 2)),
@@ -71,11 +71,16 @@ class Other:
             return ((a.sum(axis=(2, 3)) if q.pooled else a.reshape(len(a), -1)) @ w.T)[:, :, None, None]
         top, left, bottom, right = self.right("padding", q.padding, q)
         wide = np.pad(a, ((0, 0), (0, 0), (top, bottom), (left, right)))
+        wide = self.right("wide", wide, a, q)
+        stride, dilation = self.right("stride", q.stride, q), self.right("dilation", q.dilation, q)
+        places = zip(self.net[q.target].shape[1:], stride, w.shape[2:], dilation, wide.shape[2:], strict=True)
+        more = [(0, max(0, (n - 1) * s + (k - 1) * d + 1 - size)) for n, s, k, d, size in places]
+        wide = np.pad(wide, ((0, 0), (0, 0), *more))  # what lies beyond the end, where a mistake reads it
         _, height, width = self.net[q.target].shape
         total, group, inputs = np.zeros((len(a), len(w), height, width), np.int64), len(w) // q.groups, w.shape[1]
         for r, c in np.ndindex(*w.shape[2:]):
-            rows = np.arange(height) * q.stride[0] + r * q.dilation[0]
-            columns = np.arange(width) * q.stride[1] + c * q.dilation[1]
+            rows = np.arange(height) * stride[0] + r * dilation[0]
+            columns = np.arange(width) * stride[1] + c * dilation[1]
             read = wide[:, :, rows[:, None], columns]
             for g in range(q.groups):
                 own = slice(g * group, (g + 1) * group)
@@ -90,7 +95,7 @@ class Other:
                 codes[p.name] = images.astype(np.int64)
             elif isinstance(p, MaxPool):
                 (kh, kw), (sy, sx) = p.kernel, p.stride
-                a = codes[p.source]
+                a = self.right("pooled", codes[p.source], p)
                 windows = [
                     a[:, :, r : r + sy * p.shape[1] : sy, c : c + sx * p.shape[2] : sx]
                     for r in range(kh)
@@ -105,6 +110,7 @@ class Other:
                     if not self.right("left_out", False, q)
                 )
                 v = v + self.right("bias", bias, p)
+                v = self.right("arriving", v, codes, self, p)
                 v = self.right("membrane", v, p)
                 if isinstance(p, FS):
                     theta = np.broadcast_to(p.table.rows(p.shape[0])[0][:, -1], p.shape[0])[:, None, None]

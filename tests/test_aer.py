@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import fsref
 import naive_memories as naive
-from fsref import Network, Record, Trace, read_trace, testing
+from fsref import FS, Dense, Input, Network, Readout, Record, Trace, fs_relu, read_trace, testing
 from fsref.cli.main import main
 from fsref.errors import FileError, FsrefError, LimitError, UsageError
 from fsref.formats import aer
@@ -131,6 +131,20 @@ def test_a_list_of_a_chip(tmp_path: Path) -> None:
     assert turned["hid", "spikes"].tolist() == [[0, 0, 4]]
 
 
+def test_populations_by_name(tmp_path: Path) -> None:
+    """A line may name a population; digits alone are an index, whatever populations are called."""
+    text = "# population hid steps all neurons all\n# population in steps 0-3 neurons 0\n"
+    found = listed(tiny(), f"{text}population,step,neuron\nhid,4,2\n1,6,0\n in ,0,0\n", tmp_path)
+    assert found["hid", "spikes"].tolist() == [[1, 0, 4]] and found["in", "spikes"].tolist() == [[8]]
+    net = Network(
+        [Input("1", (1, 1, 2), 3, 7), FS("0", (2, 1, 1), fs_relu(3, 2), [1, -2]), Readout("a", (2, 1, 1))],
+        [Dense("1", "0", [[1, 2], [3, -1]]), Dense("0", "a", [[1, -1], [0, 3]])],
+    )
+    trace = recorded(net, draw(net, 2), SPIKES)
+    fsref.export(net, tmp_path / "a.aer", "aer", trace=trace)
+    same(read_trace(tmp_path / "a.aer", net=net), trace)
+
+
 HEAD = "step,population,neuron\n"
 REFUSED = {
     "": ("AER-1", "columns: are no fields"),
@@ -142,6 +156,14 @@ REFUSED = {
     HEAD + "4,1": ("AER-1", "event 0: is not a line of numbers: 4,1 (wanted step,population,neuron,"),
     HEAD + "4,1,0\n4,-1,0": ("AER-1", "event 1: is not a line of numbers: 4,-1,0"),
     HEAD + f"4,1,{'9' * 19}": ("AER-1", "event 0: is not a line of numbers"),
+    HEAD + "4,1,0\n4,hidd,0": (
+        "AER-1",
+        "event 1: is not a line of numbers: 4,hidd,0 (wanted step,population,neuron, a ",
+    ),
+    HEAD + "hid,1,0": ("AER-1", "event 0: is not a line of numbers: hid,1,0"),
+    "# population hidd steps all neurons all\n": ("AER-2", "wanted I steps all neurons all, or spans as 0-3,7; I a na"),
+    f"# population {'9' * 64} steps all neurons all\n": ("AER-2", "says nothing of this network"),
+    "# population hid steps all neurons all\n# population 1 steps all neurons all\n": ("AER-2", "is told twice: 1"),
     HEAD + "4,9,0": ("AER-1", "event 0: there is no such population: 9 (wanted 0..2)"),
     HEAD + "4,1,3": ("AER-1", "event 0: there is no such neuron: 3 (wanted 0..2)"),
     "step,population,x,y,c\n0,0,1,1,0\n0,0,2,0,0": ("AER-1", "event 1: there is no such x: 2 (wanted 0..1)"),

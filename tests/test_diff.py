@@ -296,6 +296,14 @@ ORDERS: dict[str, tuple[Callable[..., np.ndarray], str]] = {
     "images in reverse": (lambda net, key, a: a[::-1], "looks like images in reverse"),
     "an image late": (lambda net, key, a: np.concatenate([a[:1], a[:-1]]), "looks like every image late by one"),
     "an image early": (lambda net, key, a: np.concatenate([a[1:], a[:1]]), "looks like every image early by one"),
+    "images two late": (
+        lambda net, key, a: np.concatenate([a[3:], a[:3]]),
+        "every image late by 2: from image 2 on each",
+    ),
+    "images two early": (
+        lambda net, key, a: np.concatenate([a[2:], a[3:], a[:1]])[:5],
+        "early by 2: each but the last 2 holds what is right for the image 2 after it",
+    ),
     "images moved": (lambda net, key, a: a[[0, 3, 1, 2, 4]], "image 1 of the dump is right for image 3"),
 }
 
@@ -354,7 +362,7 @@ def test_what_was_observed_is_told() -> None:
     sums = len(net.into("mid"))
     assert told["mid"].values == 3 * 2 * (sums + 1 + 2 + 2 + 1)
     text = " ".join(str(found).split())
-    assert "images 3 of 5 given; the others not observed" in text and "2 of 48" in text
+    assert "no answer images 3..4: 2 of 5 given" in text and "2 of 48" in text
     assert "not observed in, stem, pool, sum" in text
     plain = found.to_dict()
     assert plain["agrees"] and plain["populations"][1]["observables"] == [] and plain["value_count"] == found.values
@@ -369,7 +377,7 @@ def test_images_without_an_integer_are_not_counted() -> None:
     dump = Trace(net, 5, selection, {("mid", "codes"): good["mid", "codes"]}, {("mid", "codes"): seen})
     found = compare_dump(net, x, dump)
     assert (found.image_count, found.values, found.agrees) == (2, 4, True)
-    assert "images 2 of 5 given; the others not observed" in " ".join(str(found).split())
+    assert "no answer images 0, 2, 4: 3 of 5 given" in " ".join(str(found).split()) and not found.complete
 
 
 def test_membranes_and_thresholds_of_the_first_difference() -> None:
@@ -438,6 +446,11 @@ def test_images_are_numbered_as_their_source_does(tmp_path: Path, capsys: pytest
     firsts = {p["name"]: p["difference"] for p in told["populations"] if p["difference"]}
     assert {name: found["image"] for name, found in firsts.items()} == {"conv1": 2, "conv2": 6}
     assert told["first"] == "conv2" and told["images"] == [9, 6, 2]
+    assert main([*command[:-1], "9,6"]) == 2
+    told = capsys.readouterr().err
+    assert (
+        "holds more images than are chosen: 3 (2, as --images 9,6 says: leave it out of a dump of all images)" in told
+    )
     assert main(command) == 1
     text = " ".join(capsys.readouterr().out.split())
     assert "first in conv2: image 6 neuron 3" in text and "0 .. 2 of a dump are images 9,6,2 of digits" in text
@@ -530,3 +543,94 @@ def test_how_far_a_fault_reaches_is_told() -> None:
     assert extent((slice(0, 3), slice(0, 160)), lambda a: a + 5) == "always +5"
     assert extent((slice(0, 3), slice(0, 160)), lambda a: a + 1 + np.arange(160)) == ""
     assert extent((0, 5), lambda a: a + 1) == ""
+
+
+def chip(net: Network, name: str, opening: np.ndarray, **wrong: Any) -> dict[tuple[str, str], np.ndarray]:
+    """What FS neurons with these opening membranes answer, one step at a time, with a fault where one is given."""
+    p = net[name]
+    assert isinstance(p, FS)
+    area = p.shape[1] * p.shape[2]
+    T, h, d = (np.repeat(rows, area, axis=0).T for rows in p.table.rows(p.shape[0]))
+    v, code, train, left = opening.copy(), np.zeros_like(opening), np.zeros(opening.shape, np.uint16), []
+    for t in range(p.steps):
+        fired = wrong.get("fires", np.greater_equal)(v, T[t])
+        v = v - h[t] * fired + (wrong.get("more", 0) if t == wrong.get("at") else 0)
+        code, train = code + d[t] * fired, train << 1 | fired
+        left.append(v)
+    found = {"opening": opening, "spikes": train.astype(np.uint16), "membranes": np.stack(left, axis=1), "codes": code}
+    return {(name, what): array for what, array in found.items()}
+
+
+def faulty(observed: tuple[str, ...], bias: int = 0, **wrong: Any) -> tuple[DumpReport, Trace, dict[Any, np.ndarray]]:
+    """The report on some observables of a population with a fault, what is right, and all that the chip did."""
+    net, x, good = whole()
+    opening = good["mid", "opening"].copy()
+    opening[2, 20] += bias
+    arrays = chip(net, "mid", opening, **wrong)
+    kinds = tuple(o for o in OBSERVABLES if o in observed)
+    selection = replace(recorded(net, x, Record(["mid"], kinds)).selection)
+    report = compare_dump(net, x, Trace(net, len(x), selection, {("mid", o): arrays["mid", o] for o in kinds}))
+    return report, good, arrays
+
+
+def test_what_was_observed_of_the_first_neuron_stands_beside_what_is_right() -> None:
+    """Step by step: membrane as the step finds it, threshold, spike, each as is right and as observed, in the report
+    and in JSON; "-" for what was not observed; no such table where nothing of the steps was.
+    """
+    for kinds in (("opening", "spikes", "membranes"), ("membranes",), ("spikes", "codes"), ("opening",)):
+        found, good, own = faulty(kinds, bias=3000)
+        assert found.first is not None and found.first.first is not None
+        p = good.net["mid"]
+        start, T = good.net.schedule.start["mid"], p.table.T  # type: ignore[union-attr]
+        rows = found.first.to_dict()["neuron_steps"]
+        for t in range(p.steps + 1):
+            pairs = []
+            for arrays in (good.arrays, own):
+                v = int(arrays["mid", "membranes"][2, t - 1, 20]) if t else int(arrays["mid", "opening"][2, 20])
+                pairs.append((v, int(arrays["mid", "spikes"][2, 20]) >> (p.steps - 1 - t) & 1 if t < p.steps else None))
+            (v, z), (u, y) = pairs
+            assert rows[t] == {
+                "step": start + t if t < p.steps else None,
+                "threshold": int(T[20 // 12, t]) if t < p.steps else None,
+                "membrane": v,
+                "observed_membrane": u if ("membranes" if t else "opening") in kinds else None,
+                "spike": z,
+                "observed_spike": y if "spikes" in kinds else None,
+                "unknown": [],
+            }
+        assert "neuron 20 (c 1, y 2, x 2) of mid, step by step:" in str(found)
+        assert ("-" in str(found).split("step by step:")[1].split()[6:]) is (len(kinds) < 3)
+    found, _, _ = faulty(("codes",), bias=3000)
+    assert found.first is not None and found.first.to_dict()["neuron_steps"] == [] and "step by step" not in str(found)
+
+
+def test_the_rule_is_that_of_the_first_fault() -> None:
+    """Not that of the observable that differs first: a spike that is right for a membrane that is wrong is no fault of
+    the comparison; a cause that fits says its own.
+    """
+    every = ("spikes", "membranes", "codes")
+
+    def told(found: DumpReport) -> tuple[str, str, str]:
+        assert found.first is not None and found.first.first is not None
+        plain = found.first.to_dict()
+        assert f"[{plain['difference']['rule']}]" in str(found.first.first)
+        assert f"[{plain['difference']['rule']}]" in plain["difference"]["text"]
+        return plain["difference"]["observable"], plain["difference"]["rule"], plain["why"] or ""
+
+    quiet = faulty(every, bias=-3000)  # never fires, so that the membrane after the first step is the opening one
+    before = int(quiet[1]["mid", "opening"][2, 20])
+    assert told(quiet[0])[1:] == ("NET-6", f"opening membrane expected {before}, yours {before - 3000}")
+    assert told(faulty(("opening", *every), bias=-3000)[0])[:2] == ("opening", "NET-6")
+    found, good, own = faulty(("opening", *every), at=1, more=4000)
+    observable, rule, why = told(found)
+    assert (observable, rule) == ("spikes", "FS-3") and why.startswith("after step ")
+    first = found.first.first.difference  # type: ignore[union-attr]
+    left = int(own["mid", "membranes"][first.image, 1, first.neuron])
+    assert why.endswith(f"membrane expected {left - 4000} of yours before it, yours {left}")
+    assert told(faulty(("spikes",), at=1, more=4000)[0])[:2] == ("spikes", "FS-2")
+    strictly = faulty(("codes",), fires=np.greater)[0]
+    assert told(strictly)[:2] == ("codes", "FS-2") and "[FS-2]" in strictly.first.judged.hints[0].text  # type: ignore
+    net, x, good = whole()
+    arrays = {key: a.copy() for key, a in good.arrays.items()}
+    arrays["mid", "spikes"][1, 20] ^= 1
+    assert told(compare_dump(net, x, replace(good, arrays=arrays)))[:2] == ("spikes", "FS-2")

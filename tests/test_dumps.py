@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import naive_memories as naive
 from fsref import FS, Dense, Network, Record, Trace, Width, diff, fs_relu, testing
-from fsref.errors import FileError, FsrefError, UsageError
+from fsref.errors import FileError, FsrefError, LimitError, UsageError
 from fsref.formats import hexadecimal, layout
 from fsref.formats.memories import parameters
 from fsref.law.populations import OBSERVABLES
@@ -166,11 +166,17 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "steps twice": (changed(populations=[{**SOME, "steps": [4, 4]}]), "LAYOUT-5", "wanted some of 4..6"),
     "wrong neurons": (changed(populations=[{**SOME, "neurons": [3]}]), "LAYOUT-5", "neurons of hid: are not numbers"),
     "no neurons": (changed(populations=[{**SOME, "neurons": []}]), "LAYOUT-5", "neurons of hid: there are none"),
-    "a word short": (text("population.1.codes.mem", b"0 0 0 0 0"), "TRACE-2", "5 words (wanted a multiple of 3)"),
-    "no words": (text("population.1.codes.mem", b"// none"), "TRACE-2", "does not hold whole images: 0 words"),
-    "other images": (text("population.1.codes.mem", b"0 0 0"), "TRACE-2", "another number of images: 1"),
+    "a word short": (
+        text("population.1.codes.mem", b"0 0 0 0 0"),
+        "TRACE-2",
+        "5 words (wanted a multiple of 3; what was",
+    ),
+    "a word long": (text("population.1.codes.mem", b"0 " * 7), "TRACE-2", "; what was not answered stands as x"),
+    "more images": (text("population.1.codes.mem", b"0 " * 9), "TRACE-2", "holds more images: 3 (at most 2, as manif"),
+    "no number of images": (changed(image_count=-1), "LAYOUT-5", "image_count is no number of images: -1"),
     "steps short": (text("population.1.membranes.mem", b"0 " * 6), "TRACE-2", "a multiple of 9: 3 steps of 3"),
-    "unknown": (text("population.1.codes.mem", b"0 0 0 0 x 0"), "LAYOUT-6", "codes.mem: word 4: is unknown"),
+    "no digit": (text("population.1.codes.mem", b"0 0 0 0 y 0"), "LAYOUT-6", "codes.mem: word 4: is not a hexadec"),
+    "x too wide": (text("population.1.codes.mem", b"0 0 0 0 xx 0"), "LAYOUT-6", "word 4: has more bits than a word"),
     "another population": (text("population.9.codes.mem", b"0"), "LAYOUT-5", "no such memory: population.9.codes.mem"),
     "no such observable": (text("population.2.codes.mem", b"0"), "LAYOUT-5", "(out has none)"),
     "sums of a population": (text("population.1.sums.mem", b"0"), "LAYOUT-5", "(hid has none)"),
@@ -221,6 +227,23 @@ def test_words_that_no_chip_can_mean(folder: Path, tmp_path: Path) -> None:
         with pytest.raises(FileError) as caught:
             FOLDERS["readmemh"].read(tiny(), path)
         check_line(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [
+        ("mif", "DEPTH=3000000;WIDTH=8;ADDRESS_RADIX=UNS;DATA_RADIX=HEX;CONTENT BEGIN [0..2999999]:0;END;"),
+        ("mem", "0 " * 366),
+    ],
+)
+def test_a_short_text_of_many_words_takes_no_more_memory(suffix: str, text: str, tmp_path: Path) -> None:
+    """A range of addresses, and digits of words of 65,536 bits, stand for more than the text is long."""
+    (tmp_path / f"population.1.spikes.{suffix}").write_text(text)
+    told = {"word": 8} if suffix == "mif" else {"word": 65_536, "spikes": "steps"}
+    form = {"mif": "mif", "mem": "readmemh"}[suffix]
+    with refused(LimitError, "RUN-3", says="needs more memory than allowed"):
+        FOLDERS[form].read(tiny(), tmp_path, told, memory_limit=2**26)
+    assert FOLDERS[form].read(tiny(), tmp_path, told)["hid", "spikes"].max() == 0
 
 
 def test_mutated_folders(folder: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 import fsref
 import naive_memories as naive
+from fsref.cli import export as cli_export
 from fsref.cli.main import main
 from fsref.errors import FileError, LimitError, UsageError
 from fsref.formats import files, onnx
@@ -155,6 +157,13 @@ def test_a_row_of_d_for_all_that_spikes(tmp_path: Path) -> None:
         assert rows == {"IN_D_ROW": [8, 4, 2, 1], **same}
 
 
+def test_no_macro_is_defined_twice(tmp_path: Path) -> None:
+    """A constant has no name of the header's own, such as that of the height of a population `network`."""
+    fsref.export(chain(fsref.FS("network", (1, 1, 1), fsref.fs_relu(2), [5])), tmp_path / "m", "coe")
+    macros = re.findall(r"#define (\w+)", (tmp_path / "m" / "fsref_network.h").read_text(encoding="ascii"))
+    assert len(macros) == len(set(macros)) and "FSREF_NETWORK_1_H" in macros
+
+
 BENCH = """
 `include "fsref_network.svh"
 module bench;
@@ -268,3 +277,25 @@ def test_the_command_line_writes_what_python_writes(tmp_path: Path, capsys: pyte
     assert capsys.readouterr().out.endswith(", a run of 2 images\n")
     both = [{p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("python", "cli")]
     assert both[0] == both[1] and "population.1.membranes.mif" in both[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("--format vcd", 'export: needs the package pyvcd (pip install "fsref[vcd]") [VCD-1]'),
+        ("--format aer --layout neurons=whc", "layout neurons: unknown: whc"),
+        ("--format aer --fields step:8,neuron:8", "fields: do not say what an event is"),
+        ("--format aer --layout ORDER", "layout neurons of in: not a permutation"),
+    ],
+)
+def test_nothing_runs_for_what_cannot_be_written(
+    words: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A missing package, a layout or fields that do not fit are told before the network runs."""
+    (tmp_path / "order.json").write_text('{"neurons": {"in": [0]}}')
+    monkeypatch.setitem(sys.modules, "vcd", None)
+    monkeypatch.setattr(cli_export, "run", lambda *args, **more: pytest.fail("runs"))
+    net_file = saved(tmp_path)
+    words = f"export {net_file} --data {tmp_path / 'x.npz'} --out {tmp_path / 'out'} {words}"
+    assert main(words.replace("ORDER", str(tmp_path / "order.json")).split()) == 2
+    assert says in capsys.readouterr().err and not (tmp_path / "out").exists()

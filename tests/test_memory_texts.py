@@ -28,13 +28,17 @@ READ: list[tuple[str, bytes, list[int]]] = [
     ("readmemh", b"@0 0_00 0001 f_ff\n@3 12c @4\n0000800", FIVE),
     ("readmemh", b"// 0x00000000\n000\n001\nfff\n12c\n800", FIVE),
     ("readmemh", b"0" * 300 + b" 1 fff 12c 800", FIVE),
-    ("coe", COE % (b"16", b"0 1,FFF ,\n12c, 800"), FIVE),
+    ("coe", COE % (b"16", b"0 1,FFF ,\n12c, 800,\n"), FIVE),
     ("coe", b" ; a = b;\n" + COE % (b"2", b"0,1,111111111111,100101100,100000000000"), FIVE),
     ("coe", (COE % (b" 10 ", b"\n0,1,4095,300,2048 ")).upper() + b"\n", FIVE),
+    ("coe", COE % (b"2", b"0,%b1 111111111111 0000100101100 100000000000" % (b"0" * 99)), FIVE),
+    ("coe", COE % (b"10", b"0,1,%b4095,300,-%b2048" % (b"0" * 5000, b"0" * 5000)), FIVE),
     ("mif", MIF % (5, b"HEX", b"HEX", b"0:0;1:1;2 : FFF;\n[3..3]:12c;4:800;"), FIVE),
     ("mif", MIF % (5, b"DEC", b"DEC", b"4 : -2048;\n0 : 0 1 -1 300;\n"), FIVE),
     ("mif", MIF % (5, b"BIN", b"OCT", b"[0..100] : 0 1;-- c ; d\n% e : % "), [0, 1, 0, 1, 0]),
     ("mif", MIF % (16, b"HEX", b"BIN", b"[0..9]:1;[a..F]:0;"), [1] * 10 + [0] * 6),
+    ("mif", MIF % (6, b"BIN", b"HEX", b" 101 :\n5 ;[ 000 .. 010 ]\n: 1 2;11:7 8;"), [1, 2, 1, 7, 8, 5]),
+    ("mif", MIF % (0, b"UNS", b"HEX", b""), []),
 ]
 
 
@@ -63,9 +67,20 @@ def test_what_else_is_read(form: str, text: bytes, wanted: list[int]) -> None:
     assert values(TEXTS[form].read(text, 12, "f")) == wanted
 
 
+def test_wide_words_of_other_radixes() -> None:
+    """A word of thousands of bits is read in binary and octal as in hexadecimal."""
+    bits, value = 5000, 3**3000
+    for form, text in (
+        ("coe", COE % (b"2", b"%b" % format(value, "b").encode())),
+        ("mif", (MIF % (1, b"HEX", b"OCT", b"0:%b;" % format(value, "o").encode())).replace(b"=12", b"=5000")),
+        ("mif", (MIF % (1, b"HEX", b"BIN", b"0:%b;" % format(value, "05000b").encode())).replace(b"=12", b"=5000")),
+    ):
+        assert values(TEXTS[form].read(text, bits, "f")) == [value]
+
+
 HEXADECIMAL = [
     (b"0 xxx 1", "f: word 1: is unknown: nothing was written there: xxx"),
-    (b"0 1 1Z0", "f: word 2: is unknown: nothing was written there: 1Z0"),
+    (b"0 1 1Z0", "f: word 2: is unknown, x or z: 1Z0"),
     (b"0 1000", "f: word 1: has more bits than a word: 1000 (wanted words of 12 bits)"),
     (
         b"00000fff ffffff23",
@@ -89,7 +104,11 @@ OTHER: list[tuple[str, bytes, str]] = [
     ("coe", COE % (b"2", b"0,2"), "f: word 1: is not a word: 2 (wanted a number of 12 bits in radix 2)"),
     ("coe", COE % (b"2", b"0,x"), "f: word 1: is unknown: nothing was written there: x"),
     ("coe", COE % (b"10", b"4096"), "f: word 0: is not a word: 4096"),
+    ("coe", COE % (b"10", b"-2049"), "f: word 0: is not a word: -2049 (wanted a number of 12 bits in radix 10)"),
+    ("coe", COE % (b"10", b"9" * 5000), "f: word 0: is not a word: 99999999999999999999 (wanted"),
     ("coe", COE % (b"10", b"1_0"), "f: word 0: is not a word: 1_0"),
+    ("coe", COE % (b"16", b"0,1 2,\n ,4"), "f: word 3: is missing (a word between commas)"),
+    ("coe", COE % (b"2", b",1"), "f: word 0: is missing"),
     ("coe", COE % (b"16", b"0;1"), "is not a .coe memory"),
     ("mif", b"0\n1\n", "is not a .mif memory (wanted DEPTH, WIDTH, radixes, CONTENT BEGIN .. END;)"),
     (
@@ -101,7 +120,21 @@ OTHER: list[tuple[str, bytes, str]] = [
     ("mif", MIF % (2, b"HEX", b"HEX", b"0:0;0:1;"), "address is given twice: 0..0"),
     ("mif", MIF % (2, b"HEX", b"HEX", b"0:0;2:1;"), "address out of range: 2..2 (wanted 0..1)"),
     ("mif", MIF % (2, b"HEX", b"HEX", b"[1..0]:1;"), "address out of range: 1..0"),
-    ("mif", MIF % (2, b"HEX", b"HEX", b"0:;"), "address out of range"),
+    ("mif", MIF % (2, b"HEX", b"HEX", b"0:;"), "f: is not a word at an address: 0: (ADDRESS : WORD;)"),
+    ("mif", MIF % (2, b"HEX", b"HEX", b"0:1,2;1:5;"), "f: word 0: is not a hexadecimal number: 1?2"),
+    (
+        "mif",
+        MIF % (2, b"HEX", b"BIN", b"0:0;1:,;"),
+        "f: word 1: is not a word: ? (wanted a number of 12 bits in radix 2)",
+    ),
+    ("mif", MIF % (2, b"UNS", b"HEX", b"0:1;0_1:5;"), "is not a word at an address: 0_1:5"),
+    ("mif", MIF % (2, b"UNS", b"HEX", b"0:1;1:2:3;"), "is not a word at an address: 1:2:3"),
+    ("mif", MIF % (2, b"UNS", b"HEX", b"0:1;;1:3;"), "is not a word at an address:  (ADDRESS : WORD;)"),
+    ("mif", MIF % (2, b"UNS", b"HEX", b"0:1;:3;"), "is not a word at an address: :3"),
+    ("mif", MIF % (2, b"BIN", b"HEX", b"0:1;[0b1..1]:3;"), "is not a word at an address: [0b1..1]:3"),
+    ("mif", MIF % (2, b"UNS", b"HEX", b"0:1;18446744073709551617:3;"), "address out of range"),
+    ("mif", MIF % (2, b"UNS", b"HEX", b"1" + b"0" * 60 + b":1;1:3;"), "is not a word at an address: 1000"),
+    ("mif", MIF % (9, b"UNS", b"HEX", b"[0..3]:1;[8..8]:0;[3..5]:2;"), "address is given twice: 3..5"),
     ("mif", MIF % (2, b"HEX", b"HEX", b"zz:0;"), "is not a word at an address: zz:0"),
     ("mif", MIF % (2, b"HEX", b"HEX", b"0 0;"), "is not a word at an address"),
     ("mif", MIF % (10**9, b"HEX", b"HEX", b"[0..2]:0;"), "holds too many words: 1000000000"),
@@ -122,6 +155,22 @@ def test_what_is_refused(form: str, text: bytes, says: str) -> None:
     """One line that names the word or the place, and what would do."""
     with refused(FileError, "LAYOUT-6", says=says):
         TEXTS[form].read(text, 12, "f")
+
+
+@pytest.mark.parametrize("form", TEXTS)
+def test_many_words(form: str) -> None:
+    """Words come back where more of them are than are read or placed at a time."""
+    words = of_integers(np.arange(mif.PIECE + 9), 17)
+    text = TEXTS[form].write(words, "c")
+    assert TEXTS[form].read(text, 17, "f").data.tolist() == words.data.tolist()
+    if form == "mif":
+        at = mif.PIECE + 3
+        entries = b"".join(b"%d : %05x;\n" % (address, address) for address in range(at, at + 3))
+        assert entries in text
+        other = text.replace(entries, b"").replace(
+            b"END", b"[%d..%d] : %x %x %x;END" % (at, at + 2, at, at + 1, at + 2)
+        )
+        assert mif.read(other, 17, "f").data.tolist() == words.data.tolist()
 
 
 def test_more_words_than_are_read() -> None:

@@ -397,7 +397,7 @@ def test_steps_are_of_the_image(tmp_path: Path) -> None:
 HEAD = "image,population,neuron,step,observable,value"
 WRONG = {
     f"{HEAD}\n0,hid,3,,codes,1": "there is no such neuron: 3 (wanted 0..2)",
-    f"{HEAD}\n0,hid,0,,codes,x": "line 2: value is no integer: x",
+    f"{HEAD}\n0,hid,0,,codes,xx": "line 2: value is no integer: xx",
     f"{HEAD}\n0,hid,0,,codes,1.5": "value is no integer: 1.5",
     f"{HEAD}\n0,hid,0,,codes,": "value is no integer",
     f"{HEAD}\n0,hid,0,,codes,99999999999999999999": "value is no integer",
@@ -414,7 +414,7 @@ WRONG = {
     "": "holds no integer",
     "image,population,value\n0,hid,1": "missing: neuron, or x, y and c",
     "image,population,neuron\n0,hid,1": "missing: value",
-    "image,step,population,neuron\n0,3,hid,1": "0,3,hid,1 (wanted image,step,population,neuron, a population by",
+    "image,step,population,neuron\n0,3,hidd,1": "0,3,hidd,1 (wanted image,step,population,neuron, a population by",
     "image,neuron,x,y,c,value\n0,0,0,0,0,1": "each once",
     "image,population,time,value\n0,hid,1,1": "unknown column: time",
     "population,0,1\nhid,1,2": "missing: image",

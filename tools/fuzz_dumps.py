@@ -43,6 +43,11 @@ def dumps() -> Mapping[str, Mapping[str, bytes]]:
             found = sorted(target.iterdir()) if target.is_dir() else [target]
             held = [path for path in found if path.name == "manifest.json" or path.name.startswith("population")]
             made[form] = {str(path.relative_to(place)): path.read_bytes() for path in held or found}
+            if form in MEMORIES:  # as a chip's bench writes them: without the comment by which fsref knows its own
+                made[form] = {
+                    name: data if name.endswith(".json") else data.partition(b"\n")[2]
+                    for name, data in made[form].items()
+                }
     codes = trace["sum", "codes"]
     rows = [f"{i},sum,{n},{codes[i, n]}" for i in range(2) for n in range(codes.shape[1])]
     made["csv"] = {"dump.csv": "\n".join(["image,population,neuron,value", *rows, ""]).encode()}

@@ -25,6 +25,8 @@ from fsref.cli.options import (
 )
 from fsref.cli.verb import Given, When, needs, verb
 from fsref.errors import UsageError, shown
+from fsref.formats import aer
+from fsref.formats import layout as layouts
 from fsref.formats.bundled import load
 from fsref.formats.files import check_target
 from fsref.law.network import Network
@@ -92,11 +94,16 @@ def export(net: str, form: str, out: str | None, force: bool, as_json: bool, **g
     A network as ONNX, NIR, or memories of a chip and its test bench; with images also those of a run: stimuli, and what
     is right; of a run alone its spikes as address events, aer, or as waveforms, vcd.
     """
+    getattr(
+        FORMATS[form], "package", lambda: None
+    )()  # that writes the format, if one does: missed before a run, not after
     ours = getattr(FORMATS[form], "is_ours", None)  # of formats that write a folder
     if ours is None:
         check_name("--out", out)
-    layout = None if given["layout"] is None else layout_of(given["layout"])
+    asked = None if given["layout"] is None else layout_of(given["layout"])
+    fields = None if given["fields"] is None else aer.checked(aer.fields_of(given["fields"], "fields"), "fields")
     network = load(net)
+    layout = None if asked is None else layouts.given(asked, network)
     target = Path(out or f"{Path(net).name.removesuffix('.npz').removesuffix('.fs')}.fs.{form}")
     if ours is None:
         check_file("--out", target, force, net)
@@ -104,7 +111,7 @@ def export(net: str, form: str, out: str | None, force: bool, as_json: bool, **g
         check_target(target, force, ours, "--out", "folders of memories")
     options: Given = {"codes": given["codes"]} if given["codes"] else {}
     options |= {"layout": layout} if layout is not None else {}
-    options |= {"fields": given["fields"]} if given["fields"] is not None else {}
+    options |= {"fields": fields} if fields is not None else {}
     trace = recorded(net, network, form, given) if any(given[name] for name in OF_RUN) else None
     options |= {"trace": trace} if trace is not None else {}
     options |= {"feed": given["feed"], "command": comparing(net, given)} if given["feed"] else {}

@@ -155,18 +155,28 @@ def to_lines(columns: Ints) -> Iterator[bytes]:
         yield "".join(f"{','.join(map(str, row))}\n" for row in rows).encode("ascii")
 
 
-def of_lines(lines: Sequence[bytes], names: Sequence[str], place: str) -> Ints:
-    """The columns (E, len(names)) that lines hold. Errors: FileError naming the first event that is none."""
+def indexes(net: Network) -> dict[bytes, bytes]:
+    """The index of each population, in digits, by its name where that is not digits alone: those are an index."""
+    names = [p.name.encode("ascii") for p in net.populations]
+    return {name: b"%d" % index for index, name in enumerate(names) if not name.isdigit()}
+
+
+def of_lines(net: Network, lines: Sequence[bytes], names: Sequence[str], place: str) -> Ints:
+    """The columns (E, len(names)) that lines hold, populations by their index. Errors: FileError naming the first event
+    that is none.
+    """
+    at_population, known = [*names].index("population"), indexes(net)
     parts = [np.empty((0, len(names)), np.int64)]
     for first in range(0, len(lines), ROWS):
         rows = [[value.strip() for value in line.split(b",")] for line in lines[first : first + ROWS]]
         for number, row in enumerate(rows):
+            if len(row) == len(names):
+                row[at_population] = known.get(row[at_population], row[at_population])
             if len(row) != len(names) or not all(map(NUMBER.fullmatch, row)):
                 shown = b",".join(row)[:40].decode("ascii", "replace")
                 at = f"{place}: event {first + number}"
-                raise FileError(
-                    RULE, at, "is not a line of numbers", shown, f"wanted {','.join(names)}, a population by its index"
-                )
+                limit = f"wanted {','.join(names)}, a population by its index or name"
+                raise FileError(RULE, at, "is not a line of numbers", shown, limit)
         numbers = np.fromiter(map(int, chain.from_iterable(rows)), np.int64, len(rows) * len(names))
         parts.append(numbers.reshape(len(rows), len(names)))
     return np.concatenate(parts)

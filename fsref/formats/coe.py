@@ -13,6 +13,7 @@ from fsref.formats.words import Words
 SUFFIX = ".coe"
 BETWEEN = 2  # characters between the digits of two words
 COMMENT = re.compile(rb"^[ \t]*;[^\n]*", re.MULTILINE)
+MISSING = re.compile(rb"(?:\A|,)\s*,")
 RADIXES = {b"2": 2, b"10": 10, b"16": 16}
 
 
@@ -31,6 +32,9 @@ def read(data: bytes, bits: int, place: str) -> Words:
     radix, numbers = said[0][2].strip(), said[1][2]
     if radix not in RADIXES:
         raise _other(place)
+    if (missing := MISSING.search(numbers)) is not None:
+        at = len(hexadecimal.NUMBER.findall(numbers, 0, missing.start()))
+        raise FileError(hexadecimal.RULE, f"{place}: word {at}", "is missing", None, "a word between commas")
     return hexadecimal.words_of(hexadecimal.respelt(numbers, RADIXES[radix], bits, place), bits, place)
 
 

@@ -22,6 +22,7 @@ from fsref.law.widths import code_width, membrane_width
 Constant: TypeAlias = int | str | list[int]
 Constants: TypeAlias = dict[str, Constant]
 Pairs: TypeAlias = Iterator[tuple[str, Constant]]
+GUARD = "NETWORK_H"  # of the C header, behind FSREF_
 WINDOW = ("KH", "KW", "SY", "SX", "TOP", "LEFT", "BOTTOM", "RIGHT")
 
 
@@ -52,10 +53,10 @@ def constants(
 
 
 def _named(found: Constants, names: Mapping[str, str], pieces: Mapping[str, Constants]) -> Constants | None:
-    """All constants by name; None where two have one name."""
+    """All constants by name; None where two have one name, or one that of the C header itself."""
     pairs = [(f"{stem}_{key}", value) for name, stem in names.items() for key, value in pieces[name].items()]
     made = {**found, **dict(pairs)}
-    return made if len(made) == len(found) + len(pairs) else None
+    return made if len(made) == len(found) + len(pairs) and GUARD not in made else None
 
 
 def _population(net: Network, layout: Layout, places: Mapping[str, int], p: Population) -> Pairs:
@@ -128,7 +129,7 @@ def systemverilog(constants: Constants, comment: str) -> bytes:
 
 def c(constants: Constants, comment: str) -> bytes:
     """Macros of the constants, each behind FSREF_; a row is what initialises an array of int64_t."""
-    lines = [f"/* {comment} */", "#ifndef FSREF_NETWORK_H", "#define FSREF_NETWORK_H"]
+    lines = [f"/* {comment} */", f"#ifndef FSREF_{GUARD}", f"#define FSREF_{GUARD}"]
     for name, value in constants.items():
         text = _quoted(value) if isinstance(value, str) else str(value)
         if isinstance(value, list):

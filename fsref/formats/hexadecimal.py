@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,13 @@ PIECE = 2**22  # digits of the words that are read at a time
 MAX_BYTES, MAX_TEXT = 2**26, 2**28  # of the words of one memory, and of the text of them
 ZEROS = 64  # before a word, as many as are looked at for all words at once
 NUMBER = re.compile(rb"[^\s,]+")
+MAX_DECIMAL = 4000  # digits of a decimal number: more take the square of their count
+NOTHING = "is unknown: nothing was written there"
 BLANK, BAD = 16, 17
 KIND = np.full(256, BAD, np.uint8)  # what a character is: the value of a digit, or one of these
 KIND[list(b" \t\r\n\v\f,")] = BLANK
 KIND[list(DIGITS)] = KIND[list(DIGITS.upper())] = np.arange(16)
+Places: TypeAlias = NDArray[np.int32]  # in a text, which is shorter than 2^31
 
 
 def digits(words: Words) -> NDArray[np.uint8]:
@@ -43,9 +47,7 @@ def words_of(text: bytes, bits: int, place: str) -> Words:
     fewer digits than a word, or zeros before them. Errors: FileError that names the word.
     """
     kinds = KIND[np.frombuffer(text, np.uint8)]
-    inside = np.concatenate([[False], kinds != BLANK, [False]])
-    starts = np.flatnonzero(inside[1:-1] & ~inside[:-2])
-    ends = np.flatnonzero(inside[1:-1] & ~inside[2:]) + 1
+    starts, ends = spans(kinds != BLANK)
     octets = -(-bits // 8)
     check_count(len(starts), octets, place)
     found = np.empty((len(starts), octets), np.uint8)
@@ -58,15 +60,24 @@ def words_of(text: bytes, bits: int, place: str) -> Words:
     return Words(bits, found)
 
 
+def spans(inside: NDArray[np.bool_]) -> tuple[Places, Places]:
+    """Where runs of flags begin, and behind which place they end."""
+    padded = np.concatenate([[False], inside, [False]])
+    return places(inside & ~padded[:-2]), places(inside & ~padded[2:]) + np.int32(1)
+
+
+def places(flags: NDArray[np.bool_]) -> Places:
+    """Where flags of the characters of a text are set."""
+    return np.flatnonzero(flags).astype(np.int32)
+
+
 def check_count(count: int, octets: int, place: str) -> None:
     """Nothing, when no more words of so many bytes are there than are read. Errors: FileError."""
     if count > (most := MAX_BYTES // octets):
         raise FileError(RULE, place, "holds too many words", count, f"at most {most}")
 
 
-def _fill(
-    found: NDArray[np.uint8], kinds: NDArray[np.uint8], starts: NDArray[np.intp], ends: NDArray[np.intp], bits: int
-) -> int | None:
+def _fill(found: NDArray[np.uint8], kinds: NDArray[np.uint8], starts: Places, ends: Places, bits: int) -> int | None:
     """Fill bytes of words (n, octets) from their digits; the first word that is none, or is too wide."""
     width = 2 * found.shape[1]
     lengths = ends - starts
@@ -86,7 +97,7 @@ def _fill(
     return int(np.flatnonzero(wrong)[0]) if wrong.any() else None
 
 
-def _told(token: bytes, bits: int, lengths: NDArray[np.intp]) -> tuple[str, str, str]:
+def _told(token: bytes, bits: int, lengths: Places) -> tuple[str, str, str]:
     """What is wrong with a word among words of so many digits: problem, what is shown of it, what would do."""
     text = token[:20].decode("ascii", "replace")
     if set(token.lower()) <= set(DIGITS):
@@ -95,7 +106,7 @@ def _told(token: bytes, bits: int, lengths: NDArray[np.intp]) -> tuple[str, str,
             limit += f"; these look like words of {wide} bits: layout word={wide}"
         return "has more bits than a word", text, limit
     if set(token.lower()) <= set(DIGITS + b"xz"):
-        return "is unknown: nothing was written there", text, "wanted a hexadecimal number"
+        return "is unknown, x or z" if set(token) - set(b"xz") else NOTHING, text, "wanted a hexadecimal number"
     return "is not a hexadecimal number", text, f"wanted at most {-(-bits // 4)} digits"
 
 
@@ -103,19 +114,27 @@ def respelt(text: bytes, radix: int, bits: int, place: str) -> bytes:
     """Numbers of another radix in hexadecimal; those below 0, which decimal ones may be, in two's complement. Errors:
     FileError that names the word.
     """
-    return text if radix == 16 else b" ".join(_respelt(text, radix, bits, place))
+    if radix == 16:
+        return text
+    found = bytearray()  # a list of the numbers would take many times as much
+    for number in _respelt(text, radix, bits, place):
+        found += number
+    return bytes(found)
 
 
 def _respelt(text: bytes, radix: int, bits: int, place: str) -> Iterator[bytes]:
     """The numbers one by one."""
-    form = re.compile({2: rb"[01]+", 8: rb"[0-7]+", 10: rb"-?[0-9]+"}[radix])
+    form = re.compile({2: rb"()([01]+)", 8: rb"()([0-7]+)", 10: rb"(-?)([0-9]+)"}[radix])
+    most = min(bits, MAX_DECIMAL) if radix == 10 else bits
     for number, match in enumerate(NUMBER.finditer(text)):
-        token = match[0]
-        value = int(token, radix) if form.fullmatch(token) and len(token) <= min(bits + 1, 4000) else None
+        token, value = match[0], None
+        if (found := form.fullmatch(token)) is not None and len(digits := found[2].lstrip(b"0")) <= most:
+            value = int(found[1] + (digits or b"0"), radix)
         if value is None or not -(1 << bits - 1) <= value < 1 << bits:
             shown = token[:20].decode("ascii", "replace")
-            unknown = "is unknown: nothing was written there" if set(token.lower()) & set(b"xz") else "is not a word"
+            unknown = "is unknown, x or z" if set(token.lower()) & set(b"xz") else "is not a word"
+            unknown = NOTHING if set(token) <= set(b"xz") else unknown
             raise FileError(
                 RULE, f"{place}: word {number}", unknown, shown, f"wanted a number of {bits} bits in radix {radix}"
             )
-        yield b"%x" % (value % (1 << bits))
+        yield b"%x " % (value % (1 << bits))

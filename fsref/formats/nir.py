@@ -49,12 +49,18 @@ def save(net: Network, path: str | PathLike[str], replace: bool = True) -> None:
     write(file.getvalue(), path, RULE, replace)
 
 
-def graph(net: Network) -> NIRGraph:
-    """A network as a graph of NIR, whose shapes nir has checked. Errors: UsageError for what it cannot hold."""
+def package() -> Any:
+    """The package nir. Errors: UsageError when it is not installed."""
     try:
         import nir
     except ModuleNotFoundError:
         raise UsageError(RULE, "export", "needs the package nir", None, 'pip install "fsref[nir]"') from None
+    return nir
+
+
+def graph(net: Network) -> NIRGraph:
+    """A network as a graph of NIR, whose shapes nir has checked. Errors: UsageError for what it cannot hold."""
+    nir = package()
     flat = {p.name for p in net.populations if any(map(_is_dense, net.into(p.name).values()))}
     biases = {p.name: p.bias for p in net.integrating if p.bias.ndim == 1}
     nodes: dict[str, NIRNode] = {}
@@ -72,7 +78,8 @@ def graph(net: Network) -> NIRGraph:
             nodes |= parts
             edges += pairwise([q.source, *parts, p.name])
     about = {"format": "fsref", "spec_version": SPEC_VERSION, "network": net.name, "id": net.id}
-    return nir.NIRGraph(nodes, edges, metadata=about)
+    made: NIRGraph = nir.NIRGraph(nodes, edges, metadata=about)
+    return made
 
 
 def _population(p: Population, shape: Any) -> NIRNode:

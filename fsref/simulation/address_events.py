@@ -81,12 +81,14 @@ def read(net: Network, path: str | PathLike[str], layout: Given = None, memory_l
     told = told_by(net, data, place)
     check_memory((LINES if told.fields is None else WORDS) * len(data), memory_limit, place)
     chosen = layouts.given(layout, net) if layout is not None else told.layout or Layout()
-    names, columns = _columns(data, told.fields, chosen, place)
+    names, columns = _columns(net, data, told.fields, chosen, place)
     events = aer.of_columns(net, chosen, columns, names, place)
     return _recorded(net, events, told, chosen, place, memory_limit)
 
 
-def _columns(data: bytes, fields: Fields | None, layout: Layout, place: str) -> tuple[Sequence[str], Ints]:
+def _columns(
+    net: Network, data: bytes, fields: Fields | None, layout: Layout, place: str
+) -> tuple[Sequence[str], Ints]:
     """The names of the columns of a list, and its columns. Errors: FileError."""
     if fields is not None:
         bits = sum(fields.values())
@@ -104,7 +106,7 @@ def _columns(data: bytes, fields: Fields | None, layout: Layout, place: str) -> 
         raise FileError(RULE, f"{place}: {error.place}", error.problem, head[:60], error.limit) from None
     if isinstance(named, Mapping):
         raise FileError(RULE, place, "words are numbers alone", head[:60], f"a first line // fields {head[:60]}")
-    return named, aer.of_lines(lines[1:], named, place)
+    return named, aer.of_lines(net, lines[1:], named, place)
 
 
 def _recorded(net: Network, events: Ints, told: Told, layout: Layout, place: str, memory_limit: int) -> Trace:

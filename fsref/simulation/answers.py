@@ -11,24 +11,32 @@ from numpy.typing import NDArray
 
 from fsref.errors import FileError
 from fsref.formats.arrays import INTEGERS, OTHERS
-from fsref.formats.container import read_file
+from fsref.formats.container import MAX_FILE, read_file
 from fsref.formats.memories import owner
 from fsref.formats.npy import read_array
+from fsref.formats.reading import opened
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES, Population
+from fsref.simulation.memory import FIXED, check_memory
 from fsref.simulation.recording import Key, Selection, Trace
 from fsref.tables import plural
 
 RULE = "TRACE-2"
+EACH = 12  # bytes that an integer takes while it becomes one of a recording
 TYPES = (*OTHERS, *INTEGERS)  # floats, too, to say that they are
 
 
-def read(path: Path, net: Network) -> Trace:
-    """The recording that an npz of arrays NAME or NAME.OBSERVABLE holds. Errors: FileError."""
+def read(path: Path, net: Network, memory_limit: int) -> Trace:
+    """The recording that an npz of arrays NAME or NAME.OBSERVABLE holds. Errors: FileError; LimitError for what takes
+    more than `memory_limit` bytes.
+    """
+    with opened(path, "FILE-1", MAX_FILE, "an .npz file") as (_, size):
+        check_memory(size + FIXED, memory_limit, str(path))
     found = {
         name.removesuffix(".npy"): read_array(data, f"{path}: {name.removesuffix('.npy')}", TYPES, fortran=True, axes=5)
         for name, data in read_file(path).items()
     }
+    check_memory(size + FIXED + EACH * sum(array.size for array in found.values()), memory_limit, str(path))
     return of_arrays(net, found, str(path))
 
 

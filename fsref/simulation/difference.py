@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,8 @@ from fsref.simulation.run import run
 from fsref.simulation.shared import Shared, shared
 from fsref.tables import plural
 
+UNKNOWN: Literal["x"] = "x"  # what is told of an x or z
+Observed: TypeAlias = int | Literal["x"]
 RULES = {"sums": "PROJ-1", "opening": "NET-6", "spikes": "FS-2", "membranes": "FS-3", "codes": "FS-4"}
 
 
@@ -28,22 +30,29 @@ class NotCompared(UserWarning):
 
 @dataclass(frozen=True)
 class Difference:
-    """The first place where two recordings differ (OBS-2); `step` is absolute, None where the observable has none."""
+    """The first place where two recordings differ (OBS-2); `step` is absolute, None where the observable has none;
+    `observed` is "x" for an x or z (TRACE-6), and `rule` that of the observable, unless something says another.
+    """
 
     image: int
     place: str
     observable: str
     step: int | None
     neuron: int
-    observed: int
+    observed: Observed
     expected: int
     context: str = ""
+    rule: str = ""
+
+    @property
+    def told(self) -> str:
+        """What was observed and expected, and the rule."""
+        return f"observed {self.observed} expected {self.expected} [{self.rule or RULES[self.observable]}]"
 
     def __str__(self) -> str:
         step = "" if self.step is None else f" step {self.step}"
         what = "" if self.observable == "spikes" else f" {self.observable}"
-        told = f"observed {self.observed} expected {self.expected} [{RULES[self.observable]}]{self.context}"
-        return f"image {self.image} {self.place}{step} neuron {self.neuron}{what}: {told}"
+        return f"image {self.image} {self.place}{step} neuron {self.neuron}{what}: {self.told}{self.context}"
 
 
 @public
@@ -110,19 +119,25 @@ def located(part: Shared, image: int, observed: NDArray[Any], expected: NDArray[
     """The first difference of an image that has one: arrays ([steps,] neurons), and the bits of them that count."""
     (place, observable), start = part.key, part.net.schedule.start[part.population]
     unlike, step = (observed ^ expected) & bits, None
+    unknown = part.unknown(slice(image, image + 1))
+    hidden = np.zeros_like(unlike) if unknown is None else unknown[0] & unlike
     if observable == "membranes":
         row, at = (int(n) for n in np.argwhere(unlike)[0])
         step = start + int(part.window[row])
         pair = int(observed[row, at] & bits[row, at]), int(expected[row, at] & bits[row, at])
+        known = not hidden[row, at]
     elif observable == "spikes":
         shift = int(np.bitwise_or.reduce(unlike)).bit_length() - 1
         at = int(np.flatnonzero(unlike >> shift & 1)[0])
         step = start + part.net.steps[place] - 1 - shift
         pair = int(observed[at]) >> shift & 1, int(expected[at]) >> shift & 1
+        known = not hidden[at] >> shift & 1
     else:
         at = int(np.flatnonzero(unlike)[0])
         pair = int(observed[at] & bits[at]), int(expected[at] & bits[at])
-    return Difference(image, place, observable, step, int(part.neurons[at]), *pair)
+        known = not hidden[at]
+    found = Difference(image, place, observable, step, int(part.neurons[at]), *pair)
+    return found if known else replace(found, observed=UNKNOWN, rule="TRACE-6")
 
 
 def left_out(observed: Trace, expected: Trace, both: Iterable[Shared]) -> str:
@@ -143,6 +158,8 @@ def left_out(observed: Trace, expected: Trace, both: Iterable[Shared]) -> str:
             told.append(f"the last {plural(more, 'image')} of {name}")
         if trace.seen:
             told.append(f"what {name} has not seen of {_named(trace.seen)}")
+    if blank := [part.key for part in both if part.unanswered(slice(0, part.image_count)).any()]:
+        told.append(f"images without an answer in {_named(blank)}")
     return "; ".join(told)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fsref.errors import FileError
 from fsref.formats.layout import Layout
 from fsref.formats.memories import Memory, owner, stems, width
-from fsref.formats.words import Words
+from fsref.formats.words import MAX_INTEGER, Words
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import Population
@@ -81,6 +81,7 @@ def array_of(
     each = -(-len(neurons) // (layout.word or len(neurons))) if by_step(layout, key) else len(neurons)
     if len(found) == 0 or steps == 0 or len(found) % (steps * each):
         limit = f"wanted a multiple of {steps * each}" + (f": {steps} steps of {each}" if steps > 1 else "")
+        limit += "; what was not answered stands as x" if len(found) % (steps * each or 1) else ""
         raise FileError("TRACE-2", place, "does not hold whole images", f"{len(found)} words", limit)
     if by_step(layout, key):
         flags = layout.unpack_steps(found, len(neurons), place).reshape(-1, steps, len(neurons))
@@ -91,9 +92,36 @@ def array_of(
         values = values.reshape((-1, steps, each) if what == "membranes" else (-1, each))
     if what == "spikes":
         values = _trains(values, net.steps[of], window, place)
+    return _placed(net, layout, key, values, neurons)
+
+
+def unknown_of(
+    net: Network, layout: Layout, key: Key, found: Words, chosen: Selection, place: str
+) -> NDArray[np.integer]:
+    """Of the array that words hold which bits are x or z, when `found` are these bits of the words: of a word that is
+    an integer all, where any is, and of one that is a train where none of these is a step (TRACE-6).
+    """
+    of, what = key
+    neurons, window = (mine[owner(net, key).name] for mine in (chosen.neurons, chosen.window))
+    if by_step(layout, key):
+        used = layout.pack_steps(np.ones((1, len(neurons)), np.bool_), place).data
+        data = (found.data.reshape(-1, *used.shape) & used).reshape(found.data.shape)
+        return array_of(net, layout, key, Words(found.bits, data), chosen, place)
+    every = int((1 << net.steps[of] - 1 - window).sum()) if what == "spikes" else -1
+    values = np.where(found.data.any(axis=1), every, 0)
+    if what == "spikes" and found.bits < MAX_INTEGER:
+        used = layout.pack(np.array([-1]), net.steps[of], place).data
+        steps = layout.unpack(Words(found.bits, found.data & used), net.steps[of], False, place) & every
+        values = np.where(steps != 0, steps, values)
+    shape = (-1, len(window), len(neurons)) if what == "membranes" else (-1, len(neurons))
+    return _placed(net, layout, key, values.reshape(shape), neurons)
+
+
+def _placed(net: Network, layout: Layout, key: Key, values: Ints, neurons: NDArray[np.intp]) -> NDArray[np.integer]:
+    """Integers (B, [steps,] addresses) in the order of their neurons, in the type of a recording."""
     placed = np.empty_like(values)
-    placed[..., addressed(net, layout, p, neurons)] = values
-    return placed.astype(np.uint16) if what == "spikes" else placed
+    placed[..., addressed(net, layout, owner(net, key), neurons)] = values
+    return placed.astype(np.uint16) if key[1] == "spikes" else placed
 
 
 def unshifted(

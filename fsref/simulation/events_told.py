@@ -28,7 +28,7 @@ from fsref.version import __version__
 OBSERVED = "AER-2"
 MAX_IMAGES = 2**40
 SAYING = re.compile(r"(?:#|//)\s*(network|layout|images|population|fields)\s+(\S.*)")
-POPULATION = re.compile(r"([0-9]{1,9})\s+steps\s+(\S+)\s+neurons\s+(\S+)")
+POPULATION = re.compile(r"(\S{1,64})\s+steps\s+(\S+)\s+neurons\s+(\S+)")
 
 
 @dataclass(repr=False)
@@ -127,9 +127,11 @@ def _take(net: Network, told: Told, key: str, text: str, place: str) -> None:
             told.layout = layouts.checked(layouts.from_dict(plain, "layout"), net)
         case _:
             said = POPULATION.fullmatch(text)
-            index = int(said[1]) if said is not None else -1
-            if said is None or index >= len(net.populations):
-                limit = f"wanted I steps all neurons all, or spans as 0-3,7; I 0..{len(net.populations) - 1}"
+            named = said[1].encode("ascii", "replace") if said is not None else b""
+            digits = aer.indexes(net).get(named, named)
+            index = int(digits) if digits.isdigit() else -1
+            if said is None or not 0 <= index < len(net.populations):
+                limit = f"wanted I steps all neurons all, or spans as 0-3,7; I a name or 0..{len(net.populations) - 1}"
                 raise FileError(OBSERVED, place, "says nothing of this network", text[:40], limit)
             if index in told.observed:
                 raise FileError(OBSERVED, place, "is told twice", index, "each population once")

@@ -42,7 +42,7 @@ def check_feed(net: Network, feed: Sequence[str], trace: Trace | None) -> None:
     for name in feed:
         if (name, "spikes") not in keys:
             raise UsageError("BENCH-1", "feed", "its spikes were not recorded", name)
-    if trace is None or not trace.selection.complete or trace.seen or not trace.image_count:
+    if trace is None or not trace.selection.complete or trace.seen or trace.unknown or not trace.image_count:
         raise UsageError("BENCH-1", "trace", "wanted whole populations, all of their steps, of at least one image")
     answers = [name for name in (owner(net, key).name for key in keys) if name not in feed]
     for name in answers:

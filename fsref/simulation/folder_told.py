@@ -28,10 +28,13 @@ LISTS = ("populations", "memories")
 
 @dataclass(frozen=True)
 class Told:
-    """How the memories of a folder lie, and which neurons and steps they hold."""
+    """How the memories of a folder lie, which neurons and steps they hold, and of how many images, 0 where nothing says
+    it.
+    """
 
     layout: Layout
     selection: Selection
+    image_count: int = 0
 
 
 def check_network(found: Network, net: Network, rule: str = "LAYOUT-5") -> None:
@@ -78,7 +81,10 @@ def read(net: Network, folder: Path, form: str, layout: Layout | None) -> Told:
         if told.get(key) != wanted:
             raise FileError("LAYOUT-5", str(path), f"has another {key}", told.get(key), f"wanted {wanted}")
     chosen = layout or layouts.told(told.get("layout"), net, str(path))
-    return Told(chosen, _selection(net, told.get("populations"), str(path)))
+    count = told.get("image_count")
+    if type(count) is not int or not 0 <= count < 2**48:
+        raise FileError("LAYOUT-5", str(path), "image_count is no number of images", count, "0 or more")
+    return Told(chosen, _selection(net, told.get("populations"), str(path)), count)
 
 
 def selection(net: Network, told: Told, keys: Iterable[Key]) -> Selection:

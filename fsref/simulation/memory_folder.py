@@ -4,6 +4,7 @@ formats of memories; and back (LAYOUT-5).
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -37,7 +38,7 @@ from fsref.version import SPEC_VERSION, __version__
 NAME = re.compile(  # of a memory: population or projection, index, what it holds, suffix
     rf"(population|projection)\.([0-9]{{1,6}})\.({'|'.join((*PARAMETERS, *OBSERVABLES))})(\.mem|\.coe|\.mif)"
 )
-EACH = 24  # bytes that reading takes for each byte of a text
+EACH = 28  # bytes that reading takes for each byte of a text, of words for each of their digits
 SYSTEMVERILOG, C, BENCH = "fsref_network.svh", "fsref_network.h", "fsref_bench.sv"
 Given = Layout | Mapping[str, Any] | str | PathLike[str] | None
 
@@ -151,19 +152,29 @@ class Folder:
         folder = asked if os.path.isdir(asked) else asked.parent
         told = folder_told.read(net, folder, self.name, None if layout is None else layouts.given(layout, net))
         arrays: dict[Key, NDArray[np.integer]] = {}
+        unknown: dict[Key, NDArray[np.integer]] = {}
         for name, key in self._files(net, asked):
-            _check_memory(folder / name, sum(array.nbytes for array in arrays.values()), memory_limit)
-            found = arrays[key] = self._array(net, told, key, folder / name)
-            if len(found) != (count := len(next(iter(arrays.values())))):
-                limit = f"{' '.join(next(iter(arrays)))} has {count}"
-                raise FileError("TRACE-2", str(folder / name), "holds another number of images", len(found), limit)
+            held = 2 * sum(array.nbytes for array in arrays.values())  # with what may be unknown of them
+            _check_memory(folder / name, held, memory_limit)
+            arrays[key], bits = self._array(net, told, key, folder / name, held, memory_limit)
+            unknown |= {} if bits is None else {key: bits}
+            if told.image_count and len(arrays[key]) > told.image_count:
+                limit = f"at most {told.image_count}, as {folder_told.MANIFEST} says: is it of another run?"
+                raise FileError("TRACE-2", str(folder / name), "holds more images", len(arrays[key]), limit)
         if not arrays:
             limit = f"wanted files such as population.0.codes{self.text.SUFFIX}"
             raise FileError("LAYOUT-5", str(asked), "holds no observable of this network", None, limit)
+        if not (count := max(map(len, arrays.values()))):
+            raise FileError("TRACE-6", str(asked), "holds no answer", None, "all of its memories are empty")
         selection = folder_told.selection(net, told, arrays)
-        wanted = [key for key in selection.arrays(net, 1) if key in arrays]
-        whole, seen = dumps.unshifted(net, told.layout, {key: arrays[key] for key in wanted}, str(asked))
-        return Trace(net, len(next(iter(arrays.values()))), selection, whole, seen)
+        arrays = {key: arrays[key] for key in selection.arrays(net, 1) if key in arrays}
+        size = sum(math.prod(array.shape[1:]) * array.itemsize for array in arrays.values())
+        check_memory(4 * count * size, memory_limit, str(asked))
+        for key in [key for key, array in arrays.items() if len(array) < count]:
+            unknown[key] = _longer(unknown.get(key, np.zeros_like(arrays[key])), count, -1)
+            arrays[key] = _longer(arrays[key], count, 0)
+        whole, seen = dumps.unshifted(net, told.layout, arrays, str(asked))
+        return Trace(net, count, selection, whole, seen, unknown)
 
     def _files(self, net: Network, asked: Path) -> Iterator[tuple[str, Key]]:
         """The files of observables, by name, and what they hold. Errors: FileError for what the network has not."""
@@ -186,17 +197,33 @@ class Folder:
                 raise FileError("LAYOUT-5", str(asked), "the network has no such memory", name, limit)
             yield name, (of, match[3])
 
-    def _array(self, net: Network, told: Told, key: Key, path: Path) -> NDArray[np.integer]:
-        """The array of one file. Errors: FileError, UsageError."""
+    def _array(
+        self, net: Network, told: Told, key: Key, path: Path, held: int, memory_limit: int
+    ) -> tuple[NDArray[np.integer], NDArray[np.integer] | None]:
+        """The array of one file, and which bits of it are unknown, None for none. Errors: FileError, UsageError."""
         neurons = len(told.selection.neurons[owner(net, key).name])
-        bits = dumps.word_bits(net, told.layout, key, neurons)
-        words = self.text.read(_bytes(path), bits, str(path))
-        return dumps.array_of(net, told.layout, key, words, told.selection, str(path))
+        words, unknown = self._words(_bytes(path), dumps.word_bits(net, told.layout, key, neurons), str(path))
+        check_memory(held + EACH * 2 * words.data.size, memory_limit, str(path))  # a short text may stand for many
+        if not len(words):  # nothing was answered
+            shape, kind = told.selection.arrays(net, 0)[key]
+            return np.zeros(shape, kind), None
+        how = net, told.layout, key
+        array = dumps.array_of(*how, words, told.selection, str(path))
+        return array, None if unknown is None else dumps.unknown_of(*how, unknown, told.selection, str(path))
+
+    def _words(self, data: bytes, bits: int, place: str) -> tuple[Words, Words | None]:
+        """The words in a text, and the bits of them that are x or z. Errors: FileError."""
+        return self.text.read(data, bits, place), None
 
 
 @dataclass(frozen=True)
 class BenchFolder(Folder):
-    """The format of folders of memories that simulators read, with a test bench where one is wanted."""
+    """The format of folders of memories that simulators read, with a test bench where one is wanted, and write, with x
+    and z where a chip did not answer (TRACE-6).
+    """
+
+    def _words(self, data: bytes, bits: int, place: str) -> tuple[Words, Words | None]:
+        return readmemh.answers(data, bits, place)
 
     def save(
         self,
@@ -226,16 +253,22 @@ def _memories(net: Network, layout: Layout, trace: Trace | None) -> Iterator[Mem
         yield from dumps.memories(trace, layout)
 
 
+def _longer(array: NDArray[np.integer], count: int, filling: int) -> NDArray[np.integer]:
+    """An array of `count` images, those that are missing filled."""
+    more = np.full((count - len(array), *array.shape[1:]), filling).astype(array.dtype)
+    return np.concatenate([array, more])
+
+
 def _sizes(memory: Memory) -> tuple[int, ...]:
     """Words, their bits, and the sizes of the axes of a memory."""
     return len(memory.words), memory.words.bits, *memory.shape
 
 
 def _check_memory(path: Path, held: int, memory_limit: int) -> None:
-    """Nothing, when the text of a memory can be read beside arrays that take `held` bytes. Errors: LimitError."""
+    """Nothing, when the text of a memory can be read beside the `held` bytes of others. Errors: LimitError."""
     with suppress(OSError, ValueError):  # what cannot be looked at is told when it is read
         size = min(os.stat(path).st_size, MAX_TEXT)
-        check_memory(2 * held + EACH * size, memory_limit, str(path))
+        check_memory(held + EACH * size, memory_limit, str(path))
 
 
 def _bytes(path: Path) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from os import PathLike
@@ -55,7 +55,7 @@ def _memories(form: str, asked: Asked) -> Trace:
 READERS: dict[str, Callable[[Asked], Trace]] = {
     "recording": lambda asked: recording_folder.read(asked.path),
     "csv": lambda asked: table.read(asked.path, asked.network("csv"), asked.memory_limit),
-    "npz": lambda asked: answers.read(asked.path, asked.network("npz")),
+    "npz": lambda asked: answers.read(asked.path, asked.network("npz"), asked.memory_limit),
     "aer": lambda asked: address_events.read(asked.network("aer"), asked.path, asked.layout, asked.memory_limit),
     "vcd": lambda asked: waveform_reader.read(asked.network("vcd"), asked.path, asked.layout, asked.memory_limit),
     **{form: partial(_memories, form) for form in FOLDERS},
@@ -149,7 +149,5 @@ def part_of(trace: Trace, populations: Iterable[str] | None, observables: Iterab
     selection = Selection(neurons, window, tuple(o for o in kinds if o in chosen), was.complete)
     if len(neurons) == len(there) and len(chosen) >= len(kinds):
         return trace
-    arrays = {key: array for key, array in trace.arrays.items() if mine(key)}
-    return replace(
-        trace, selection=selection, arrays=arrays, seen={key: bits for key, bits in trace.seen.items() if mine(key)}
-    )
+    parts = [{key: of[key] for key in of if mine(key)} for of in (trace.arrays, trace.seen, trace.unknown)]
+    return Trace(trace.net, trace.image_count, selection, *parts)

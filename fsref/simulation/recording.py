@@ -181,7 +181,8 @@ class Trace:
     spikes (train words, EVENT-2), codes, opening and sums are (B, neurons), membranes (B, steps, neurons), for the
     neurons and steps of `selection`. Of arrays that were not observed whole, `seen` says which bits of each integer
     were, in what broadcasts to the array: none, all, some steps of a train, the high ones of a shifted membrane
-    (TRACE-1).
+    (TRACE-1). Of arrays with an x or z, `unknown` says in the same way which bits were answered so, or not at all
+    (TRACE-6).
     """
 
     net: Network
@@ -189,6 +190,7 @@ class Trace:
     selection: Selection
     arrays: Mapping[Key, NDArray[Any]]
     seen: Mapping[Key, NDArray[Any]] = field(default_factory=dict)
+    unknown: Mapping[Key, NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_trace(self, "trace")
@@ -210,8 +212,21 @@ class Trace:
 
     def whole(self, name: str, observable: str = "spikes") -> bool:
         """Whether every neuron and every step of a population was recorded, and an observable seen in every bit."""
-        if (name, observable) in self.seen:
-            return False
+        return self._recorded_whole(name) and not {*self.seen, *self.unknown} & {(name, observable)}
+
+    def whole_in(self, name: str, observable: str) -> NDArray[np.bool_]:
+        """In which images (B,) an observable of a population was recorded whole, each bit of it seen and known."""
+        key, count = (name, observable), self.image_count
+        found = np.full(count, key in self.arrays and self._recorded_whole(name))
+        full = 2 ** self.net.steps[name] - 1 if observable == "spikes" else -1
+        for bits, wanted in ((self.seen.get(key), full), (self.unknown.get(key), 0)):
+            if bits is not None and found.any():
+                rows = np.broadcast_to(bits, self.arrays[key].shape)
+                found &= np.fromiter(((row == wanted).all() for row in rows), np.bool_, count)
+        return found
+
+    def _recorded_whole(self, name: str) -> bool:
+        """Whether every neuron and every step of a population was recorded."""
         chosen, window = self.selection.neurons.get(name, ()), self.selection.window.get(name, ())
         return len(chosen) == self.net[name].neurons and len(window) == self.net.steps[name]
 
@@ -270,8 +285,14 @@ def check_trace(trace: Trace, place: str) -> None:
             given = f"{array.dtype} {array.shape}"
         if given != f"{kind} {shape}":
             raise UsageError("OBS-2", f"{place} {name}", "array has another shape or type", given, f"{kind} {shape}")
-    for key, bits in trace.seen.items():
-        fits = key in trace.arrays and isinstance(bits, np.ndarray) and bits.dtype == trace.arrays[key].dtype
-        if not fits or np.broadcast_shapes(bits.shape, trace.arrays[key].shape) != trace.arrays[key].shape:
-            name = " ".join(map(str, key))
-            raise UsageError("OBS-2", place, "seen is not of one of its arrays", name, "bits of its type and shape")
+    for what, told in (("seen", trace.seen), ("unknown", trace.unknown)):
+        for key, bits in told.items():
+            if not (key in trace.arrays and isinstance(bits, np.ndarray) and _fits(bits, trace.arrays[key])):
+                name, limit = " ".join(map(str, key)), "bits of its type and shape"
+                raise UsageError("OBS-2", place, f"{what} is not of one of its arrays", name, limit)
+
+
+def _fits(bits: NDArray[Any], array: NDArray[Any]) -> bool:
+    """Whether bits are of the type of an array, and broadcast to its shape."""
+    sides = zip(bits.shape[::-1], array.shape[::-1], strict=False)
+    return bits.dtype == array.dtype and bits.ndim <= array.ndim and all(own in (1, side) for own, side in sides)

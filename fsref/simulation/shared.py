@@ -39,6 +39,11 @@ class Part(Brief):
         """Which bits of it were observed; None is all."""
         return self.trace.seen.get(self.key)
 
+    def unknown(self, some: slice) -> NDArray[Any] | None:
+        """Which bits of what both hold are x or z, of some images; None is none."""
+        bits = self.trace.unknown.get(self.key)
+        return None if bits is None else self._cut(np.broadcast_to(bits, self.array.shape)[some])
+
     def rows(self, some: slice) -> NDArray[Any]:
         """What both hold, of some images."""
         return self._cut(self.array[some])
@@ -70,12 +75,33 @@ class Shared(Brief):
     window: Index
 
     def chunks(self) -> Iterator[tuple[slice, NDArray[Any], NDArray[Any], NDArray[Any]]]:
-        """Images, a chunk at a time: which, what was observed and expected, and the bits that were observed."""
+        """Images, a chunk at a time: which, what was observed and expected, and the bits that were observed; a bit that
+        is x or z is another than expected, and none was observed of an image in which all are (TRACE-6).
+        """
         each = 8 * max(1, len(self.neurons)) * (len(self.window) if self.key[1] == "membranes" else 1)
         step = max(1, ROWS_BYTES // max(1, each))
         for start in range(0, self.image_count, step):
             some = slice(start, min(start + step, self.image_count))
-            yield some, self.observed.rows(some), self.expected.rows(some), self._bits(some)
+            observed, expected, bits = self.observed.rows(some), self.expected.rows(some), self._bits(some)
+            if (unknown := self.unknown(some)) is not None:
+                observed = np.where(unknown, (observed & ~unknown) | (~expected & unknown), observed)
+                answered = (bits & ~unknown).reshape(len(bits), -1).any(axis=1)
+                bits = np.where(answered.reshape(-1, *(1,) * (bits.ndim - 1)), bits, 0).astype(bits.dtype)
+            yield some, observed, expected, bits
+
+    def unknown(self, some: slice) -> NDArray[Any] | None:
+        """The bits that either holds as x or z, of some images; None is none."""
+        both = [bits for part in (self.observed, self.expected) if (bits := part.unknown(some)) is not None]
+        return np.bitwise_or.reduce(both) if both else None
+
+    def unanswered(self, some: slice) -> NDArray[np.bool_]:
+        """In which of some images all that was to be observed is x or z, or was not answered at all (TRACE-6)."""
+        if (unknown := self.unknown(some)) is None:
+            return np.zeros(some.stop - some.start, np.bool_)
+        bits = self._bits(some)
+        rows = (unknown & bits).reshape(len(bits), -1)
+        found: NDArray[np.bool_] = rows.any(axis=1) & ~(bits & ~unknown).reshape(len(bits), -1).any(axis=1)
+        return found
 
     def _bits(self, some: slice) -> NDArray[Any]:
         """The bits that both observed, of the steps that both have (EVENT-2)."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,24 +33,30 @@ MAX_LINE = 2**24  # bytes
 MAX_FILE = 2**33
 LINES = 2**16  # that are taken at a time
 EACH = 40  # bytes of memory for each byte of a chunk of lines, and of what was read for each byte of the file
-Cells = list[list[str]]
+Joined: TypeAlias = tuple[NDArray[Any], ...]  # what a Found holds, each (n,)
+UNKNOWN = frozenset("xXzZ")  # values of what a simulator does not know
 
 
 @dataclass(repr=False)
 class Found(Brief):
-    """What a table says of one observable of one population: images, neurons, steps of the window, -1 for none, and
-    values, each in parts (n,).
+    """What a table says of one observable of one population: images, neurons, steps of the window, -1 for none, values,
+    and which of them are x or z, each in parts (n,).
     """
 
     images: list[Ints] = field(default_factory=list)
     neurons: list[Ints] = field(default_factory=list)
     steps: list[Ints] = field(default_factory=list)
     values: list[Ints] = field(default_factory=list)
+    unknown: list[NDArray[np.bool_]] = field(default_factory=list)
 
-    def joined(self) -> tuple[Ints, Ints, Ints, Ints]:
+    def joined(self) -> Joined:
         """The parts as one."""
-        images, neurons, steps, values = map(np.concatenate, (self.images, self.neurons, self.steps, self.values))
-        return images, neurons, steps, values
+        return tuple(np.concatenate(parts) for parts in vars(self).values())
+
+    def add(self, *found: NDArray[Any]) -> None:
+        """Take in images, neurons, steps, values and which are unknown, (n,) each."""
+        for parts, part in zip(vars(self).values(), found, strict=True):
+            parts.append(part)
 
 
 def read(path: Path, net: Network, memory_limit: int) -> Trace:
@@ -190,19 +196,23 @@ class Table:
                 images, steps = np.divmod(images, self.net.steps[p.name])
         if wide:
             named = self._integers(wide, "neuron", p.neurons, [numbers[0]] * len(wide))
-            values = np.stack([self._integers(columns[n], "value", None, numbers) for n in wide], axis=1)
-            repeat = len(wide)
-            found = np.repeat(images, repeat), np.tile(named, count), np.repeat(steps, repeat), values.reshape(-1)
+            values, unknown = zip(*(self._values(columns[n], numbers) for n in wide), strict=True)
+            neurons, repeat = np.tile(named, count), len(wide)
+            images, steps = np.repeat(images, repeat), np.repeat(steps, repeat)
+            told = np.stack(values, axis=1).reshape(-1), np.stack(unknown, axis=1).reshape(-1)
         else:
-            found = images, self._neurons(p.shape, p.neurons, columns, numbers), steps, self._values(columns, numbers)
-        kept = self.found.setdefault(key, Found())
-        for parts, part in zip((kept.images, kept.neurons, kept.steps, kept.values), found, strict=True):
-            parts.append(part)
+            neurons, told = self._neurons(p.shape, p.neurons, columns, numbers), self._values(columns["value"], numbers)
+        self.found.setdefault(key, Found()).add(images, neurons, steps, *told)
         if key[1] == "spikes":
-            self._trains(key, found[3], found[2], numbers, len(wide) or 1)
+            self._trains(key, told[0], steps, numbers, len(wide) or 1)
 
-    def _values(self, columns: Mapping[str, list[str]], numbers: list[int]) -> Ints:
-        return self._integers(columns["value"], "value", None, numbers)
+    def _values(self, texts: list[str], numbers: list[int]) -> tuple[Ints, NDArray[np.bool_]]:
+        """The integers of a column of values, and which of them are x or z, told as 0 (TRACE-6). Errors: FileError."""
+        unknown = np.zeros(len(texts), np.bool_)
+        if not UNKNOWN.isdisjoint(texts):
+            unknown = np.array([text in UNKNOWN for text in texts])
+            texts = ["0" if text in UNKNOWN else text for text in texts]
+        return self._integers(texts, "value", None, numbers), unknown
 
     def _trains(self, key: Key, values: Ints, steps: Ints, numbers: list[int], each: int) -> None:
         """Nothing, when spikes are 0 or 1 in their steps, or words of K bits. Errors: FileError."""
@@ -276,7 +286,7 @@ def recorded(net: Network, found: Mapping[Key, Found], place: str, memory_limit:
     if not found:
         raise FileError(RULE, place, "holds no integer", None, f"a first line such as {','.join(COLUMNS)}, and values")
     joined = {key: own.joined() for key, own in found.items()}
-    count = 1 + max(int(images.max()) for images, _, _, _ in joined.values())
+    count = 1 + max(int(parts[0].max()) for parts in joined.values())
     names = [p.name for p in net.populations if any(owner(net, key).name == p.name for key in joined)]
     neurons, window = {}, {}
     for name in names:
@@ -292,19 +302,36 @@ def recorded(net: Network, found: Mapping[Key, Found], place: str, memory_limit:
     shapes = selection.arrays(net, count)
     size = sum(2 * int(np.prod(shapes[key][0], dtype=object)) * shapes[key][1].itemsize for key in joined)
     check_memory(size, memory_limit, place)
-    arrays, seen = {}, {}
+    arrays, seen, unknown = {}, {}, {}
     for key, parts in joined.items():
         array, bits, whole = placed(net, key, parts, selection, *shapes[key], place)
         arrays[key] = array
         if not whole:
             seen[key] = bits
-    return Trace(net, count, selection, ordered(net, arrays), seen)
+        if (hidden := parts[4]).any():
+            where, told = _bits_of(net, key, tuple(part[hidden] for part in parts), selection)
+            unknown[key] = np.zeros(*shapes[key])
+            np.bitwise_or.at(unknown[key], where, told.astype(shapes[key][1]))
+    return Trace(net, count, selection, ordered(net, arrays), seen, unknown)
+
+
+def _bits_of(net: Network, key: Key, parts: Joined, selection: Selection) -> tuple[tuple[Ints, ...], Ints]:
+    """Where integers stand in the array of a recording, and which bits of it each of them is."""
+    name = owner(net, key).name
+    images, neurons, steps = parts[:3]
+    at = np.searchsorted(selection.neurons[name], neurons)
+    if key[1] == "membranes":
+        return (images, np.searchsorted(selection.window[name], steps), at), np.full(len(images), -1, np.int64)
+    if key[1] == "spikes":
+        bits = 1 << np.minimum(net.steps[name] - 1 - steps, 63)
+        return (images, at), np.where(steps < 0, 2 ** net.steps[name] - 1, bits)
+    return (images, at), np.full(len(images), -1, np.int64)
 
 
 def placed(
     net: Network,
     key: Key,
-    parts: tuple[Ints, Ints, Ints, Ints],
+    parts: Joined,
     selection: Selection,
     shape: tuple[int, ...],
     kind: np.dtype[Any],
@@ -314,16 +341,11 @@ def placed(
     told twice.
     """
     name = owner(net, key).name
-    images, neurons, steps, values = parts
-    at = np.searchsorted(selection.neurons[name], neurons)
-    where: tuple[Ints, ...] = (images, at)
-    if key[1] == "membranes":
-        where = images, np.searchsorted(selection.window[name], steps), at
-    bits, word = np.full(len(values), -1, np.int64), values
+    images, neurons, steps, values, _ = parts
+    where, bits = _bits_of(net, key, parts, selection)
+    word = values
     if key[1] == "spikes":
-        shift = net.steps[name] - 1 - steps
-        bits = np.where(steps < 0, 2 ** net.steps[name] - 1, 1 << np.minimum(shift, 63))
-        word = np.where(steps < 0, values, values << np.minimum(shift, 63))
+        word = np.where(steps < 0, values, values << np.minimum(net.steps[name] - 1 - steps, 63))
     array, seen = np.zeros(shape, kind), np.zeros(shape, kind)
     np.bitwise_or.at(array, where, word.astype(kind))
     np.bitwise_or.at(seen, where, bits.astype(kind))

@@ -53,7 +53,7 @@ def read(net: Network, path: str | PathLike[str], layout: Given = None, memory_l
     seen = dict(trace.seen)
     for key, bits in low.items():
         seen[key] = seen[key] & bits if key in seen else bits
-    return Trace(net, trace.image_count, trace.selection, arrays, seen)
+    return Trace(net, trace.image_count, trace.selection, arrays, seen, trace.unknown)
 
 
 def _is_ours(signal: Signal) -> bool:
@@ -222,22 +222,20 @@ class Watch:
                 yield key, state
 
     def _keep(self, key: Key, state: State, image: int, step: int, time: int) -> None:
-        """Keep what the signals of an observable show. Errors: FileError where some alone are unknown, and for a step
-        that was kept already; LimitError.
-        """
+        """Keep what the signals of an observable show. Errors: FileError for a step that was kept; LimitError."""
         name, what = key
         if (before := self.seen.setdefault((image, step), time)) != time:
             limit = f"#{before} is that step too: let image or step be x where no step is meant"
             raise FileError(RULE, f"{self.dump.place}: #{time}", f"image {image} step {step} comes twice", None, limit)
-        if (unknown := np.flatnonzero(state.there & ~state.known)).size:
-            place = f"{self.dump.place}: image {image} step {step} (#{time}): {name} {what}[{unknown[0]}]"
-            raise FileError(RULE, place, "is x or z", None, "all of a population and step known, or none")
         addresses = np.flatnonzero(state.there)
         self.count += 1 + len(addresses)
         check_memory(EACH * self.count, self.memory_limit, self.dump.place)
         stepped = what in ("spikes", "membranes")
-        own = self.rows.setdefault(key, Found())
-        own.images.append(np.full(len(addresses), image))
-        own.neurons.append(self.layout.neuron_at(self.net[name])[addresses].astype(np.int64))
-        own.steps.append(np.full(len(addresses), step - self.net.schedule.start[name] if stepped else -1))
-        own.values.append(state.values[addresses])
+        known = state.known[addresses]
+        self.rows.setdefault(key, Found()).add(
+            np.full(len(addresses), image),
+            self.layout.neuron_at(self.net[name])[addresses].astype(np.int64),
+            np.full(len(addresses), step - self.net.schedule.start[name] if stepped else -1),
+            np.where(known, state.values[addresses], 0),
+            ~known,
+        )

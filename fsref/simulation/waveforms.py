@@ -22,7 +22,7 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import Population
 from fsref.simulation import dumps
 from fsref.simulation.folder_told import check_network
-from fsref.simulation.recording import Trace, check_trace
+from fsref.simulation.recording import Key, Trace, check_trace
 from fsref.tables import Brief
 from fsref.version import __version__
 
@@ -53,9 +53,18 @@ def save(
         raise UsageError(RULE, "export", "a value change dump needs a recording", None, limit)
     check_trace(trace, "trace")
     check_network(trace.net, net, RULE)
-    if not any(what in HOLDS for _, what in trace.arrays):
+    if not any(_is_shown(trace, key) for key in trace.arrays):
         raise UsageError(RULE, "trace", "holds nothing that a dump shows", None, f"some of {', '.join(HOLDS)}")
     write(_text(trace, layouts.given(layout, net)).encode("ascii"), path, RULE, replace)
+
+
+def package() -> Any:
+    """The package pyvcd, which writes dumps. Errors: UsageError when it is not installed."""
+    try:
+        import vcd
+    except ModuleNotFoundError:
+        raise UsageError(RULE, "export", "needs the package pyvcd", None, 'pip install "fsref[vcd]"') from None
+    return vcd
 
 
 def scopes(net: Network) -> dict[str, str]:
@@ -132,21 +141,24 @@ def _text(trace: Trace, layout: Layout) -> str:
 
 def _writer(file: io.StringIO, trace: Trace, layout: Layout) -> VCDWriter:
     """A writer of dumps. Errors: UsageError where pyvcd is missing."""
-    try:
-        from vcd import VCDWriter
-    except ModuleNotFoundError:
-        raise UsageError(RULE, "export", "needs the package pyvcd", None, 'pip install "fsref[vcd]"') from None
     usual, own = Layout().to_dict(), layout.to_dict()
     told = {key: own[key] for key in ("neurons", "shift") if own[key] != usual[key]}
     comment = f"fsref {__version__} network {trace.net.id} layout {json.dumps(told)}"
-    return VCDWriter(file, "1 ns", date="", comment=comment)
+    made: VCDWriter = package().VCDWriter(file, "1 ns", date="", comment=comment)
+    return made
+
+
+def _is_shown(trace: Trace, key: Key) -> bool:
+    """Whether a dump shows an array: of spikes and membranes none of whose steps were recorded there is nothing."""
+    of, what = key
+    return what in HOLDS and (what in ("opening", "codes") or len(trace.selection.window[of]) > 0)
 
 
 def _wires(writer: VCDWriter, trace: Trace, layout: Layout) -> Iterator[Wires]:
     """The signals of every array of a recording that a dump shows."""
     net, named = trace.net, scopes(trace.net)
     for (of, what), array in trace.arrays.items():
-        if what not in HOLDS:
+        if not _is_shown(trace, (of, what)):
             continue
         p, chosen = net[of], trace.selection
         bits, signed = dumps.form(net, layout, (of, what))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fsref.law.neuron import Ints
+from fsref.simulation.difference import Observed
 from fsref.tables import Sheet, Shown, plural
 from fsref.verification.causes import Judged
 from fsref.verification.explanation import Place
@@ -61,7 +62,7 @@ class Disagreement(AssertionError):
         self.population: str = found["population"]
         self.neuron: int = found["neuron"]
         self.place: Place = found["place"]
-        self.theirs: int = found["theirs"]
+        self.theirs: Observed = found["theirs"]
         self.expected: int = found["expected"]
         self.membrane: int | None = found["membrane"]
         self.above: int | None = found["above"]

@@ -18,6 +18,7 @@ from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.simulation.answers import of_arrays
+from fsref.simulation.exported import exported
 from fsref.simulation.reader import part_of, read_trace
 from fsref.simulation.recording import Trace
 from fsref.verification.agreement import Agreement, Disagreement
@@ -52,6 +53,8 @@ def verify_table(
     if isinstance(table, Trace):
         dump = table
     else:
+        if not isinstance(table, Mapping):
+            exported(Path(table))
         dump = of_arrays(net, table, "their table") if isinstance(table, Mapping) else read_trace(table, net=net)
     dump = part_of(dump, populations, None)
     report = compare_dump(net, x, dump)

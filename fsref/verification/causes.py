@@ -8,15 +8,38 @@ there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fsref.tables import Brief
-from fsref.verification.membrane_causes import BIAS, READING
+from fsref.verification.accumulator_causes import ACCUMULATOR
+from fsref.verification.bias_causes import BIAS
+from fsref.verification.following import Cause, rule_of
 from fsref.verification.neuron_causes import NEURON
-from fsref.verification.place_causes import PLACES, POOL
-from fsref.verification.scene import Cause, Scene
+from fsref.verification.place_causes import PLACES
+from fsref.verification.pool_causes import POOL
+from fsref.verification.reading_causes import READING
+from fsref.verification.scene import Effect, Scene
+from fsref.verification.stale_causes import STALE
+from fsref.verification.stuck_causes import SILENT, STUCK
+from fsref.verification.table_causes import TABLE
+from fsref.verification.weight_causes import WEIGHT
+from fsref.verification.window_causes import WINDOW
 
-CAUSES: tuple[Cause, ...] = (*POOL, *NEURON, *BIAS, *READING, *PLACES)  # the most likely first, where several fit
+CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
+    SILENT,
+    *POOL,
+    *NEURON,
+    *TABLE,
+    *BIAS,
+    *ACCUMULATOR,
+    *WEIGHT,
+    *WINDOW,
+    *READING,
+    *PLACES,
+    *STALE,
+    *STUCK,
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +48,11 @@ class Hint:
 
     name: str
     text: str
+
+    @property
+    def rule(self) -> str:
+        """The rule that is broken, as "FS-2", or "" where the words name none."""
+        return rule_of(self.text)
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,14 +79,27 @@ def hints(scene: Scene) -> tuple[Hint, ...]:
     """The causes that give exactly what they answered on every image of a scene, the most likely first. Empty scenes
     have none.
     """
-    if not len(scene.codes[scene.population.name]):
+    if not scene.count:
         return ()
-    first = scene.first(1)  # most are out after one image
-    found = [
-        Hint(cause.name, cause.text.format(**effect.about))
-        for cause in CAUSES
-        if any(first.given_by(effect) for effect in cause.follow(first))
-        for effect in cause.follow(scene)
-        if scene.given_by(effect)
-    ]
-    return tuple(dict.fromkeys(found))
+    found = []
+    for cause in CAUSES:
+        if cause.whole or any(scene.one.given_by(effect) for effect in cause.follow(scene.one)):
+            fitting = [effect for effect in cause.follow(scene) if scene.given_by(effect)]
+            found += [Hint(cause.name, told(cause, fitting))] if fitting else []
+        if cause is SILENT and found:
+            break  # nothing tells the others apart
+    return tuple(found)
+
+
+def told(cause: Cause, fitting: Sequence[Effect]) -> str:
+    """The words of a cause of which these forms fit: all of them are said, and where, unless one is everywhere."""
+    values = {key: [effect.about[key] for effect in fitting] for key in fitting[0].about}
+    where = "" if any(not effect.where for effect in fitting) else alternatives(effect.where for effect in fitting)
+    text = cause.text.format(**{key: alternatives(map(str, each)) for key, each in values.items()})
+    return f"{text}, {where}" if where else text
+
+
+def alternatives(words: Iterable[str]) -> str:
+    """Some words, each once: "8", "8 or 9", "8, 9 or 10"."""
+    *others, last = dict.fromkeys(words)
+    return f"{', '.join(others)} or {last}" if others else last

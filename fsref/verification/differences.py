@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from os import PathLike
 
 import numpy as np
@@ -14,6 +14,7 @@ from fsref.engines import reference
 from fsref.engines.engine import Engine
 from fsref.errors import UsageError
 from fsref.formats.bundled import network_of
+from fsref.formats.labels import few
 from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -22,15 +23,15 @@ from fsref.simulation.difference import Difference, NotCompared, at_step, first_
 from fsref.simulation.memory import check_threads, images_at_once, run_bytes
 from fsref.simulation.recording import Key, Record, Trace, recording_bytes, select
 from fsref.simulation.run import run
-from fsref.simulation.shared import Shared, shared
+from fsref.simulation.shared import shared
 from fsref.simulation.silence import told, without_silence
-from fsref.tables import Brief
 from fsref.verification.causes import Judged, hints
+from fsref.verification.counted import Count
 from fsref.verification.disagreement import distance
 from fsref.verification.explain import place_of
-from fsref.verification.extent import Extent
 from fsref.verification.isolated import TOGETHER, Sent, computed, images_of, read_by, senders
 from fsref.verification.isolated import isolated as isolated_of
+from fsref.verification.neuron_steps import Steps, steps_of
 from fsref.verification.orders import Tried
 from fsref.verification.returned import Compared, DumpReport, First
 from fsref.verification.scene import Scene
@@ -40,34 +41,6 @@ LARGEST = 2**20  # or fewer, where that many neurons answer for them,
 EACH = 2**10  # or the memory allowed holds no more: bytes for each neuron of an image judged
 READ = 2**6  # and for each of what is behind its sources, by itself
 ORDERED = 2  # integers that differ at least where an order is looked for
-
-
-@dataclass(repr=False)
-class Count(Brief):
-    """What was compared of a population so far: integers, those that differ, in which images, the first, and the
-    sources that were not observed but computed.
-    """
-
-    values: int = 0
-    differing: int = 0
-    keys: dict[Key, int] = field(default_factory=dict)
-    wrong: list[NDArray[np.bool_]] = field(default_factory=list)
-    first: Difference | None = None
-    computed: dict[str, int] = field(default_factory=dict)
-    extent: Extent = field(default_factory=Extent)
-
-    def add(self, part: Shared) -> None:
-        """Count an array of some images, whose images `wrong` ends in."""
-        trains = part.key[1] == "spikes"
-        for some, observed, expected, bits in part.chunks():
-            unlike = (observed ^ expected) & bits
-            self.values += int(np.bitwise_count(bits).sum()) if trains else int((bits != 0).sum())
-            differing = int(np.bitwise_count(unlike).sum()) if trains else int((unlike != 0).sum())
-            if differing:
-                self.keys[part.key] = self.keys.get(part.key, 0) + differing
-                self.differing += differing
-                self.extent.add(part, observed & bits, expected & bits, unlike)
-                self.wrong[-1][some] |= unlike.reshape(len(unlike), -1).any(axis=1)
 
 
 class Judge:
@@ -118,7 +91,8 @@ class Judge:
         for count in self.counts.values():
             count.wrong.append(np.zeros(some.stop - some.start, np.bool_))
         for part in both:
-            self.counts[part.population].add(part)
+            self.counts[part.population].add(part, some.start)
+            self.counts[part.population].blank(part, some.start)
             for rows, _, _, bits in part.chunks():
                 self.seen[some][rows] |= (bits != 0).reshape(len(bits), -1).any(axis=1)
         for name, found in first_by_population(both).items():
@@ -146,13 +120,17 @@ class Judge:
         place = place_of(found.neuron, p.shape)
         opening, train = self._opened(name, found)
         fs = {q.name: q for q in self.net.fs}
-        if opening is None or found.observable in ("sums", "opening"):
+        if opening is None:
             return First(found, place, None, None)
+        steps = steps_of(self.dump, self.net, fs[name], found, opening, train) if name in fs else Steps()
+        found = replace(found, rule=steps.rule or found.rule)
+        if found.observable in ("sums", "opening"):
+            return First(found, place, None, None, steps)
         if found.step is not None:
             t = found.step - self.net.schedule.start[name]
-            return First(found, place, *at_step(self.net, name, found.neuron, t, opening, train))
+            return First(found, place, *at_step(self.net, name, found.neuron, t, opening, train), steps)
         above = distance(self.net, fs[name], place[0], opening) if name in fs else None
-        return First(found, place, opening, None if above is None else opening - above)
+        return First(found, place, opening, None if above is None else opening - above, steps)
 
     def _opened(self, name: str, found: Difference) -> tuple[int | None, int]:
         """The right opening membrane and train of the neuron that differs first."""
@@ -181,24 +159,32 @@ class Judge:
         """The causes that give everything observed of a population in every image judged: those that differ, and as
         many that do not, in which no population before it is wrong, unless each stands by itself (OBS-4).
         """
-        dump = self.dump
-        seen = [o for o in OBSERVABLES if o != "sums" and (name, o) in dump.arrays and dump.whole(name, o)]
+        whole = {o: images for o in OBSERVABLES if o != "sums" and (images := self.dump.whole_in(name, o)).any()}
+        most = max((int(images.sum()) for images in whole.values()), default=0)
+        seen = [o for o, images in whole.items() if 2 * images.sum() >= most]  # what was probed in few says less
         if not seen:
             return Judged()
         wrong = np.concatenate(self.counts[name].wrong)
-        early = np.zeros(len(wrong), np.bool_)
-        for other in () if self.alone else before:
-            early |= np.concatenate(self.counts[other].wrong)
+        early = self.early(before) | ~np.all([whole[o] for o in seen], axis=0)
         neurons = sum(self.net[n].neurons for n in (*self.net.sources(name), name))
         read = sum(self.net[n].neurons for n in read_by(self.net, [name])) if self.alone else 0
         room = max(1, min(KEPT, LARGEST // neurons, self.memory_limit // (EACH * neurons + READ * read)))
         unlike, alike = np.flatnonzero(wrong & ~early), np.flatnonzero(~wrong & ~early)
         if not len(unlike):
             return Judged()
+        if len(unlike) > room:
+            alike = alike[alike < unlike[room]]  # so that no image is left out between those judged
         rows = np.concatenate([unlike[:room], alike[:room]])
         found = hints(self._scene(name, rows, seen))
         judged = min(room, len(unlike))
         return Judged(found, judged if found else 0, judged, int(wrong.sum()))
+
+    def early(self, before: Sequence[str]) -> NDArray[np.bool_]:
+        """In which images a population `before` is wrong, unless each stands by itself."""
+        found = np.zeros(self.dump.image_count, np.bool_)
+        for other in () if self.alone else before:
+            found |= np.concatenate(self.counts[other].wrong)
+        return found
 
     def _scene(self, name: str, rows: NDArray[np.intp], seen: Sequence[str]) -> Scene:
         """A population, and what was observed of it in some images."""
@@ -221,7 +207,8 @@ class Judge:
         if "spikes" in p.observables:
             trains[name] = right[name, "spikes"].reshape(count, *p.shape)
         opening = right[name, "opening"].reshape(count, *p.shape) if "opening" in p.observables else None
-        return Scene(net, p, codes, trains, opening, theirs, frozenset(wrong))
+        at = rows if rows.max() + 1 == count else None  # every image before the last is there
+        return Scene(net, p, codes, trains, opening, theirs, frozenset(wrong), self.x[rows], at)
 
 
 def compare_dump(
@@ -247,15 +234,17 @@ def compare_dump(
         raise UsageError("TRACE-1", "diff", "the dump is of another network", dump.net.id, f"expected {net.id}")
     x, count, workers = check_images(net.input, images), dump.image_count, check_threads(threads)
     if count > len(x):
-        problem, limit = "the dump holds more images than are given", f"given {len(x)}"
-        raise UsageError("TRACE-2", "diff", problem, count, limit)
+        limit = f"given {len(x)}{_more(dump, len(x))}"
+        raise UsageError("TRACE-2", "diff", "the dump holds more images than are given", count, limit)
     judge = Judge(net, x, dump, isolated, engine, workers, batch, memory_limit)
     selected = select(net, judge.record)
     one = recording_bytes(net, selected, 1)
 
     def own(images: int) -> int:  # all images; what was observed, is right, and where they differ; by itself once more
         alone = TOGETHER * reference.working_bytes(net) if isolated else 0
-        return 8 * len(x) * net.input.neurons + images * one * (8 if isolated else 4) + 128 * count + alone
+        return (
+            8 * len(x) * net.input.neurons + images * one * (8 if isolated or dump.unknown else 4) + 128 * count + alone
+        )
 
     def bound(images: int) -> int:
         return own(images) + run_bytes(net, images, engine, selected, False, batch or 1, workers)
@@ -275,25 +264,52 @@ def compare_dump(
             continue
         found = judge.counts[p.name]
         judged = judge.judged(p.name, before) if found.differing and not looks_like else Judged()
+        begins = judge.first(p.name)
+        if begins is not None and judged.hints and not judge.early(before)[begins.difference.image]:
+            begins = begins.by(judged.hints[0].text)
         before.append(p.name)
-        rows.append(_compared(net, p.name, dump, found, judge.first(p.name), judged, isolated))
+        rows.append(_compared(net, p.name, dump, found, begins, judged, isolated))
     wrong = [(p.first.difference.image, i) for i, p in enumerate(rows) if p.first is not None]
-    if numbers is not None:
-        rows = [_numbered(p, numbers) for p in rows]
+    named = range(len(x)) if numbers is None else numbers
+    rows = [_numbered(p, named) for p in rows]
+    none = [named[i] for i in range(len(x)) if i >= count or not judge.seen[i]]
+    if len(none) == len(x):
+        raise UsageError("TRACE-6", "dump", "answers none of the images", None, "all that it holds is x, z or absent")
     first = rows[min(wrong)[1]] if wrong else None
     firing = without_silence(dump)
     if firing:
         warnings.warn(NotCompared(f"diff: {told(firing)}"), stacklevel=2)
     seen = int(judge.seen.sum())
-    return DumpReport(net.name, net.id, seen, len(x), isolated, tuple(rows), first, looks_like, firing)
+    return DumpReport(net.name, net.id, seen, len(x), isolated, tuple(rows), first, looks_like, firing, tuple(none))
+
+
+def _more(dump: Trace, given: int) -> str:
+    """What images beyond those given look like, in words, or ""."""
+    first, last = (
+        [" ".join(key) for key in dump.arrays if _answered(images_of(dump, slice(at, at + 1)), key)]
+        for at in (0, dump.image_count - 1)
+    )
+    if not first:
+        return "; it says nothing of image 0: images are counted from 0, in the order of those given"
+    if len(last) < len(first):
+        return f"; the last one is of {few(last)} alone: of an earlier run?"
+    return ""
+
+
+def _answered(dump: Trace, key: Key) -> bool:
+    """Whether anything of an array was observed and is known."""
+    seen, unknown = dump.seen.get(key, np.array(-1)), dump.unknown.get(key, np.array(0))
+    return bool((seen & ~unknown).any())
 
 
 def _numbered(p: Compared, numbers: Sequence[int]) -> Compared:
-    """A population of a report, whose first image is told by its number."""
-    if p.first is None:
-        return p
-    found = p.first.difference
-    return replace(p, first=replace(p.first, difference=replace(found, image=numbers[found.image])))
+    """A population of a report, whose images are told by their numbers."""
+    blank = {name: tuple(numbers[i] for i in images) for name, images in p.unanswered.items()}
+    first, unknown = (
+        None if f is None else replace(f, difference=replace(f.difference, image=numbers[f.difference.image]))
+        for f in (p.first, p.first_unknown)
+    )
+    return replace(p, first=first, first_unknown=unknown, unanswered=blank)
 
 
 def _compared(
@@ -305,5 +321,19 @@ def _compared(
     images = int(np.concatenate(found.wrong).sum())
     size = len(dump.selection.neurons[name]), net[name].neurons, len(dump.selection.window[name]), net.steps[name]
     sources = found.computed if isolated else None
-    extent = found.extent.told(net[name].shape, found.differing)
-    return Compared(name, observables, *size, found.values, found.differing, images, first, judged, sources, extent)
+    extent, hidden = found.extent.told(net[name].shape, found.differing), found.first_unknown
+    return Compared(
+        name,
+        observables,
+        *size,
+        found.values,
+        found.differing,
+        images,
+        first,
+        judged,
+        sources,
+        extent,
+        found.unknown,
+        None if hidden is None else First(hidden, place_of(hidden.neuron, net[name].shape), None, None),
+        {" ".join(key): tuple(blank) for key, blank in found.unanswered.items()},
+    )

@@ -87,4 +87,4 @@ class Evidence:
         codes[name] = shaped(name, "codes" if "codes" in p.observables else "opening")
         trains = {n: shaped(n, "spikes") for n in (*sources, name) if "spikes" in self.net[n].observables}
         opening = shaped(name, "opening") if "opening" in p.observables else None
-        return Scene(self.net, p, codes, trains, opening, {"codes": theirs.reshape(-1, *p.shape)})
+        return Scene(self.net, p, codes, trains, opening, {"codes": theirs.reshape(-1, *p.shape)}, images=images)

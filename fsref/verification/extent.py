@@ -21,11 +21,18 @@ class Extent:
     neurons: set[int] = field(default_factory=set)
     amounts: set[int | None] = field(default_factory=set)
 
-    def add(self, part: Shared, observed: NDArray[Any], expected: NDArray[Any], unlike: NDArray[Any]) -> None:
-        """Take in some images of an array, and where they differ (B, [steps,] neurons)."""
+    def add(
+        self,
+        part: Shared,
+        observed: NDArray[Any],
+        expected: NDArray[Any],
+        unlike: NDArray[Any],
+        unknown: NDArray[Any] | None = None,
+    ) -> None:
+        """Take in some images of an array, where they differ (B, [steps,] neurons), and which of that is x or z."""
         wrong = unlike != 0
         self.neurons |= {*part.neurons[wrong.reshape(-1, wrong.shape[-1]).any(axis=0)].tolist()}
-        if part.key[1] == "spikes":
+        if part.key[1] == "spikes" or unknown is not None:
             self.amounts.add(None)
         elif len(self.amounts) < 2:
             less = observed[wrong].astype(np.int64) - expected[wrong]

@@ -64,20 +64,22 @@ def _sent(observed: Trace, engine: Trace, name: str, known: Mapping[str, Sent]) 
     net, count = engine.net, engine.image_count
     shape, d = (count, *net[name].shape), net.code_weights[name]
     own_codes, own_trains = (engine[name, what].reshape(shape) for what in ("codes", "spikes"))
-    unseen_codes = unseen_trains = np.ones(count, np.bool_)
     codes, trains = own_codes, own_trains
-    if (name, "spikes") in observed.arrays and observed.whole(name, "spikes"):
-        trains, unseen_trains = observed[name, "spikes"].reshape(shape), ~unseen_trains
+    unseen_codes, unseen_trains = (~observed.whole_in(name, what) for what in ("codes", "spikes"))
+    if not unseen_trains.all():
+        trains = observed[name, "spikes"].reshape(shape)
         codes = reference.codes(reference.input_trains(trains.astype(np.int64), net.steps[name]), d)
-    if (name, "codes") in observed.arrays and observed.whole(name, "codes"):
-        codes = np.asarray(observed[name, "codes"].reshape(shape), np.int64)
-        if unseen_trains.all() and (d > _later(d)).all():
-            trains, rest = _trains(codes, d)
-            unseen_trains = (rest != 0).reshape(count, -1).any(axis=1)
-    if codes is not own_codes:
-        low, high = (ends[:, None, None] for ends in net.ranges[name].codes.T)
-        unseen_codes = ((codes < low) | (codes > high)).reshape(count, -1).any(axis=1)
-        unseen_trains = unseen_trains | unseen_codes
+    if not unseen_codes.all():
+        told = np.asarray(observed[name, "codes"].reshape(shape), np.int64)
+        codes = np.where(unseen_codes[:, None, None, None], codes, told)
+        if unseen_trains.any() and (d > _later(d)).all():
+            made, rest = _trains(codes, d)
+            trains = np.where(unseen_trains[:, None, None, None], made, trains)
+            unseen_trains = unseen_trains & (unseen_codes | (rest != 0).reshape(count, -1).any(axis=1))
+    low, high = (ends[:, None, None] for ends in net.ranges[name].codes.T)
+    beyond = ((codes < low) | (codes > high)).reshape(count, -1).any(axis=1)
+    unseen_codes = (unseen_codes & unseen_trains) | beyond
+    unseen_trains = unseen_trains | beyond
     made_codes, made_trains = _computed(engine, name, known, unseen_codes | unseen_trains)
     codes = np.where(unseen_codes[:, None, None, None], made_codes, codes)
     trains = np.where(unseen_trains[:, None, None, None], made_trains, trains)
@@ -187,7 +189,10 @@ def computed(net: Network, known: Mapping[str, Sent], name: str) -> dict[str, in
 
 def images_of(trace: Trace, rows: NDArray[np.intp] | slice) -> Trace:
     """The recording of some of its images."""
-    seen = {key: np.broadcast_to(bits, trace.arrays[key].shape)[rows] for key, bits in trace.seen.items()}
+    seen, unknown = (
+        {key: np.broadcast_to(bits, trace.arrays[key].shape)[rows] if bits.ndim else bits for key, bits in of.items()}
+        for of in (trace.seen, trace.unknown)
+    )
     arrays = {key: array[rows] for key, array in trace.arrays.items()}
     count = len(range(*rows.indices(trace.image_count))) if isinstance(rows, slice) else len(rows)
-    return replace(trace, image_count=count, arrays=arrays, seen=seen)
+    return Trace(trace.net, count, trace.selection, arrays, seen, unknown)

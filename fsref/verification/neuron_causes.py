@@ -1,4 +1,4 @@
-"""Mistakes of the neuron: when it fires, what it loses, how many steps it has, and how its division is written (OBS-4).
+"""Mistakes of the neuron: when it fires, what it loses, and how its division is written (OBS-4).
 
 Each is a function from an fs and its right opening membranes (B, C, H, W) to what follows from the mistake.
 """
@@ -6,14 +6,14 @@ Each is a function from an fs and its right opening membranes (B, C, H, W) to wh
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints, relu_theta
 from fsref.law.populations import FS
-from fsref.verification.scene import Cause, Effect, Effects, lowered, of_fs, opened, stepped
+from fsref.verification.following import Cause, Effects, lowered, of_fs, opened, stepped
+from fsref.verification.scene import Effect
 
 LEAKS = range(1, 9)  # shifts tried: v - (v >> shift) a step
 
@@ -31,39 +31,6 @@ def reset_to_zero(p: FS, v: Ints) -> Effects:
 def no_reset(p: FS, v: Ints) -> Effects:
     """A spike leaves the membrane as it is."""
     yield stepped(p, v, *p.table.rows(p.shape[0]), after=lambda v, z, h: v)
-
-
-def late_reset(p: FS, v: Ints) -> Effects:
-    """A spike lowers the membrane in the next step, by that step's h: nothing fires between, so it fires as if that h
-    were its own, and each membrane is seen a step late.
-    """
-    T, h, d = p.table.rows(p.shape[0])
-    early = stepped(p, v, T, np.roll(h, -1, axis=1), d)
-    assert early.membranes is not None, "as many steps as the table has"
-    yield replace(early, membranes=np.concatenate([v[:, None], early.membranes[:, :-1]], axis=1))
-
-
-def reset_of_the_step_before(p: FS, v: Ints) -> Effects:
-    """A spike lowers the membrane by the h of the step before."""
-    T, h, d = p.table.rows(p.shape[0])
-    yield stepped(p, v, T, np.roll(h, 1, axis=1), d)
-
-
-def steps_reversed(p: FS, v: Ints) -> Effects:
-    """The rows of the table are walked from the last step to the first."""
-    T, h, d = p.table.rows(p.shape[0])
-    yield stepped(p, v, T[:, ::-1], h[:, ::-1], d[:, ::-1])
-
-
-def ran(*parts: slice) -> Callable[[FS, Ints], Effects]:
-    """The steps that run are these parts of the table's, one after the other."""
-
-    def follow(p: FS, v: Ints) -> Effects:
-        if p.steps > 1:
-            T, h, d = (np.concatenate([row[:, part] for part in parts], axis=1) for row in p.table.rows(p.shape[0]))
-            yield stepped(p, v, T, h, d)
-
-    return follow
 
 
 def leak(p: FS, v: Ints) -> Effects:
@@ -138,12 +105,6 @@ NEURON = (
         "a neuron that fires lowers its membrane by h: yours sets it to zero [FS-3]",
         of_fs(reset_to_zero),
     ),
-    Cause("late-reset", "the reset of a step is h of that step, taken in that step [FS-3]", of_fs(late_reset)),
-    Cause(
-        "reset-of-the-step-before",
-        "the reset of a step is h of that step, not of the one before [FS-3]",
-        of_fs(reset_of_the_step_before),
-    ),
     Cause(
         "bias-leaves-out-half",
         "the bias holds the floor(theta / 2) of nearest: yours leaves it out [CONV-5]",
@@ -185,22 +146,6 @@ NEURON = (
         "codes end at 2^K - 1 = {top}: yours keep the low {bits} bits of what is larger [FS-5]",
         of_fs(divided(lambda p, v, theta: np.maximum(v // theta, 0) & top(p))),
     ),
-    Cause("last-step-missing", "a train has K steps: yours leaves out the last [FS-2]", of_fs(ran(slice(-1)))),
-    Cause(
-        "first-step-missing",
-        "a train has K steps: yours leaves out the first [FS-2]",
-        of_fs(ran(slice(1, None))),
-    ),
-    Cause(
-        "last-step-twice",
-        "a train has K steps: yours fires once more with the last threshold [FS-2]",
-        of_fs(ran(slice(None), slice(-1, None))),
-    ),
-    Cause(
-        "first-step-twice",
-        "a train has K steps: yours walks the first twice [FS-2]",
-        of_fs(ran(slice(1), slice(None))),
-    ),
     Cause(
         "a-step-below-the-last",
         "a train has K steps: yours goes on to theta / 2, so its codes have one bit more [FS-2]",
@@ -210,11 +155,6 @@ NEURON = (
         "a-step-above-the-first",
         "a train has K steps: yours begins at 2^K theta, so its codes have one bit more [FS-2]",
         of_fs(divided(lambda p, v, theta: np.clip(v // theta, 0, 2 * top(p) + 1))),
-    ),
-    Cause(
-        "steps-reversed",
-        "the thresholds are taken from the first step to the last: yours from the last to the first [FS-2]",
-        of_fs(steps_reversed),
     ),
     Cause(
         "leak",

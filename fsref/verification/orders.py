@@ -6,6 +6,7 @@ An order is named when everything observed that differs is right in it, or, told
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -105,8 +106,18 @@ def step_early(part: Shared, observed: Array, expected: Array) -> Pair | None:
 
 
 def shifted(shift: int, part: Shared, observed: Array, expected: Array) -> Pair | None:
-    """Membranes without their lowest bits (LAYOUT-4)."""
-    return (observed, expected >> shift) if part.key[1] in ("opening", "membranes") else None
+    """Membranes without their lowest bits, of which a layout says nothing (LAYOUT-4)."""
+    membranes = part.key[1] in ("opening", "membranes") and part.observed.seen is None
+    return (observed, expected >> shift) if membranes else None
+
+
+def reshifted(shift: int, part: Shared, observed: Array, expected: Array) -> Pair | None:
+    """Membranes shifted as no layout says that was given: those of another shift (LAYOUT-4)."""
+    bits = part.observed.seen
+    if bits is None or bits.ndim or part.key[1] not in ("opening", "membranes"):
+        return None
+    low = int(np.bitwise_count(~bits))
+    return None if low == shift else (observed, expected >> shift << low)
 
 
 def unsigned(size: int, part: Shared, observed: Array, expected: Array) -> Pair | None:
@@ -146,6 +157,11 @@ def _orders() -> Iterator[Order]:
             f"membranes stored as v >> {shift} (of memories: layout shift={shift}) [LAYOUT-4]",
             partial(shifted, shift),
         )
+    for shift in (0, *SHIFTS):
+        yield Order(
+            f"membranes stored as v >> {shift}, not as the layout said (layout shift={shift}) [LAYOUT-4]",
+            partial(reshifted, shift),
+        )
 
 
 ORDERS = tuple(_orders())
@@ -161,27 +177,34 @@ class Tried:
         self.most = sum(differing.values()) // NEAR if sum(differing.values()) >= MANY else 0
         self.wrong: dict[Key, dict[Order, int]] = {}  # what of an array is wrong in an order
         self.fails: dict[Key, list[Order]] = {}
-        self.images: tuple[list[bytes], list[bytes]] = [], []
+        self.observed: list[bytes | None] = []  # None where not all arrays were observed in an image
+        self.expected: list[bytes] = []
         self.partial = False
 
     def add(self, parts: Sequence[Shared]) -> None:
-        """Take in what two recordings share of some images, all of them observed whole."""
+        """Take in what two recordings share of some images, each of them observed whole or not at all."""
         count = parts[0].image_count if parts else 0
         hashes = [(sha256(), sha256()) for _ in range(count)]
+        known = np.ones(count, np.bool_)
         for part in parts:
             p, steps = part.net[part.population], part.net.steps[part.population]
-            whole = len(part.neurons) == p.neurons and len(part.window) == steps and part.observed.seen is None
-            self.partial = self.partial or (not whole and part.key in self.differing)
+            whole = len(part.neurons) == p.neurons and len(part.window) == steps
             for some, observed, expected, bits in part.chunks():
-                if whole:
-                    self._try(part, observed, expected)
-                for own, *rows in zip(hashes[some], observed & bits, expected & bits, strict=True):
+                full = _full(part, bits.dtype)
+                seen, told = ((bits == of).reshape(len(bits), -1).all(axis=1) for of in (full, 0))
+                unknown = part.unknown(some)
+                whole = whole and bool((seen | told).all()) and (unknown is None or not (unknown & bits).any())
+                known[some] &= seen
+                if whole and seen.any():
+                    self._try(part, observed[seen], expected[seen], full)
+                for own, *rows in zip(hashes[some], observed & bits, expected & full, strict=True):
                     for digest, row in zip(own, rows, strict=True):
                         digest.update(np.ascontiguousarray(row).tobytes())
-        for side, kept in enumerate(self.images):
-            kept += [own[side].digest() for own in hashes]
+            self.partial = self.partial or (not whole and part.key in self.differing)
+        self.observed += [own[0].digest() if seen else None for own, seen in zip(hashes, known, strict=True)]
+        self.expected += [own[1].digest() for own in hashes]
 
-    def _try(self, part: Shared, observed: Array, expected: Array) -> None:
+    def _try(self, part: Shared, observed: Array, expected: Array, full: Array) -> None:
         key = part.key
         kept: dict[Order, int] = {}
         failed = self.fails.setdefault(key, [])
@@ -189,8 +212,8 @@ class Tried:
             pair = order.pair(part, observed, expected)
             if pair is None:
                 continue
-            unlike = np.bitwise_count(pair[0] ^ pair[1]).sum() if key[1] == "spikes" else (pair[0] != pair[1]).sum()
-            wrong = before + int(unlike)
+            unlike = (pair[0] ^ pair[1]) & full
+            wrong = before + int(np.bitwise_count(unlike).sum() if key[1] == "spikes" else (unlike != 0).sum())
             if wrong and not before:
                 failed.append(order)
             if wrong <= self.most:
@@ -221,17 +244,43 @@ class Tried:
 
     def _of_images(self) -> str:
         """What order the images look like."""
-        observed, expected = self.images
+        observed, expected = self.observed, self.expected
         if len(observed) < FEW_IMAGES or len(set(expected)) < FEW_IMAGES:
             return ""
-        if observed[1:] == expected[:-1]:
-            return "every image late by one: from image 1 on each holds what is right for the image before [RUN-1]"
-        if observed[:-1] == expected[1:]:
-            return "every image early by one: each but the last holds what is right for the image after [RUN-1]"
+        for by in range(1, len(observed) // 2 + 1):
+            if _same(observed[by:], expected[:-by]):
+                one = "are they counted from 1? " if observed[0] is None else ""
+                which = "image before" if by == 1 else f"image {by} before it"
+                told = f"late by {_by(by)}: {one}from image {by} on each holds what is right for the {which}"
+                return f"every image {told} [RUN-1]"
+            if _same(observed[:-by], expected[by:]):
+                which = "each but the last holds what is right for the image after"
+                which = which if by == 1 else f"each but the last {by} holds what is right for the image {by} after it"
+                return f"every image early by {_by(by)}: {which} [RUN-1]"
+        if None in observed:
+            return ""
         if observed == expected[::-1]:
             return "images in reverse: the last one first [RUN-1]"
-        if sorted(observed) == sorted(expected):
-            at = [expected.index(one) for one in observed]
+        if Counter(observed) == Counter(expected):
+            at = [expected.index(one) for one in observed if one is not None]
             first = next(i for i, j in enumerate(at) if i != j)
             return f"images in another order: image {first} of the dump is right for image {at[first]} [RUN-1]"
         return ""
+
+
+def _full(part: Shared, kind: np.dtype[Any]) -> Array:
+    """The bits of an array that was observed whole: of shifted membranes the high ones."""
+    seen = part.observed.seen
+    full = 2 ** part.net.steps[part.population] - 1 if part.key[1] == "spikes" else -1
+    bits = np.array(full, np.int64).astype(kind)
+    return bits if seen is None or seen.ndim else bits & seen
+
+
+def _same(observed: Sequence[bytes | None], expected: Sequence[bytes]) -> bool:
+    """Whether images that were observed are those expected, and enough of them that differ to say so."""
+    pairs = [(one, other) for one, other in zip(observed, expected, strict=True) if one is not None]
+    return len({one for one, _ in pairs}) > 1 and all(one == other for one, other in pairs)
+
+
+def _by(count: int) -> str:
+    return "one" if count == 1 else str(count)

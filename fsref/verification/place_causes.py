@@ -1,38 +1,12 @@
-"""Mistakes of a max-pool, and right numbers in wrong places or in the wrong order of steps (OBS-4)."""
+"""Right numbers in wrong places, or in the wrong order of steps (OBS-4)."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from fsref.engines import reference
-from fsref.law.neuron import Ints
-from fsref.law.populations import MaxPool
-from fsref.law.projections import sum_pool
-from fsref.verification.membrane_causes import reversed_codes
-from fsref.verification.scene import Cause, Effect, Effects, Scene, of_pool
-
-
-def per_step_or(scene: Scene, p: MaxPool) -> Effects:
-    """Each step looks at all candidates again, also at those that were silent while another fired."""
-    steps, d = scene.net.steps[p.name], scene.net.code_weights[p.name]
-    spikes = reference.input_trains(scene.trains[p.source].astype(np.int64), steps)
-    alone = np.stack([reference.max_pool(spikes[:, t : t + 1], p)[:, 0] for t in range(steps)], axis=1)
-    yield Effect(np.einsum("bkchw,ck->bchw", alone.astype(np.int64), d), spikes=reference.words(alone))
-
-
-def average(scene: Scene, p: MaxPool) -> Effects:
-    """The mean of the candidates, or of the whole window with its padding, rounded down or to the nearest."""
-    plane = scene.codes[p.source]
-    total, there = window_sums(plane, p), window_sums(np.ones_like(plane[:1]), p)
-    for count in (there, np.full_like(there, p.kernel[0] * p.kernel[1])):
-        yield Effect(total // count)
-        yield Effect((2 * total + count) // (2 * count))
-
-
-def window_sums(plane: Ints, p: MaxPool) -> Ints:
-    """The sum of each window of a plane (B, C, H, W), padding counting as 0, (B, C, H_out, W_out)."""
-    summing = sum_pool(p.source, p.name, p.shape[0], p.kernel, p.stride, p.padding)
-    return reference.along(plane, summing, p.shape)
+from fsref.verification.following import Cause, Effects
+from fsref.verification.reading_causes import reversed_codes
+from fsref.verification.scene import Effect, Scene
 
 
 def lowest_bit_first(scene: Scene) -> Effects:
@@ -66,17 +40,6 @@ def channels_moved(scene: Scene) -> Effects:
         shown = ", ".join(map(str, known[:8])) + (", ..." if len(known) > 8 else "")
         yield Effect(right[:, known]).of(order=shown)
 
-
-POOL = (
-    Cause(
-        "per-step-or",
-        "candidates that stay silent while another fires drop out: yours is a per-step OR [POOL-1]",
-        of_pool(per_step_or),
-    ),
-    Cause(
-        "average-for-max", "a max-pool sends the largest code of its window, not their mean [POOL-1]", of_pool(average)
-    ),
-)
 
 PLACES = (
     Cause(

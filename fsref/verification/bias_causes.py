@@ -1,0 +1,91 @@
+"""Mistakes of the bias (OBS-4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from fsref.law.neuron import Ints
+from fsref.law.populations import FS, Readout
+from fsref.verification.following import Cause, Effects, Follow, of_membranes, opened, other_channels
+from fsref.verification.scene import Scene
+from fsref.verification.widths import WIDTHS, saturated, too_narrow, unsigned, wrapped
+
+
+def biased(*changes: Callable[[Ints], Ints]) -> Follow:
+    """Another bias, from the right one (C, 1, 1) or (C, H, W)."""
+
+    def follow(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+        for change in changes:
+            yield opened(p, v - p.bias_map + change(p.bias_map))
+
+    return of_membranes(follow)
+
+
+def bias_in_each_step(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+    """The bias is added as often as a window of a source or of the population itself has steps."""
+    steps = scene.net.steps
+    for count in sorted({*(steps[name] for name in scene.net.sources(p.name)), steps[p.name]} - {0, 1}):
+        yield opened(p, v + (count - 1) * p.bias_map).of(count=count)
+
+
+def middle(bias: Ints) -> Ints:
+    """The bias map's middle stands everywhere."""
+    height, width = bias.shape[1:]
+    return bias[:, height // 2, width // 2, None, None]
+
+
+def bias_of_another_channel(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+    """The bias, or its map, of another channel."""
+    for name, channels in other_channels(p.shape[0]):
+        yield opened(p, v - p.bias_map + p.bias_map[channels]).of(channel=name)
+
+
+def bias_too_narrow(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+    """A bias of fewer bits than it needs, whatever is done with what does not fit."""
+    bias = p.bias_map
+    for bits in too_narrow(int(bias.min()), int(bias.max())):
+        for change in (wrapped, saturated):
+            yield opened(p, v - bias + change(bias, bits)).of(bits=bits)
+
+
+def bias_unsigned(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+    """Two's complement of as few bits as hold the bias, or of bytes, read without its sign."""
+    bias = p.bias_map
+    holds = set(WIDTHS) - set(too_narrow(int(bias.min()), int(bias.max())))
+    if int(bias.min()) < 0:
+        for bits in sorted({*sorted(holds)[:1], *(holds & {8, 16, 24, 32})}):
+            yield opened(p, v - bias + unsigned(bias, bits)).of(bits=bits)
+
+
+BIAS = (
+    Cause("bias-missing", "the bias is missing [NET-5]", biased(np.zeros_like)),
+    Cause("bias-twice", "the bias is added once, not twice [NET-5]", biased(lambda bias: 2 * bias)),
+    Cause(
+        "bias-in-each-step",
+        "the bias is added once, not in each of {count} steps [NET-5]",
+        of_membranes(bias_in_each_step),
+    ),
+    Cause("bias-subtracted", "the bias is added, not subtracted [NET-5]", biased(np.negative)),
+    Cause(
+        "bias-not-a-map",
+        "the bias is a map: near the border it is another, since what is padded there is the real 0 [NET-5]",
+        biased(middle),
+    ),
+    Cause(
+        "bias-too-narrow",
+        "the bias does not fit {bits} bits: yours wraps or saturates there [NET-5]",
+        of_membranes(bias_too_narrow),
+    ),
+    Cause(
+        "bias-unsigned",
+        "a bias may be negative: yours reads its {bits} bits without a sign [NET-5]",
+        of_membranes(bias_unsigned),
+    ),
+    Cause(
+        "bias-of-another-channel",
+        "each channel has its own bias: yours takes that of {channel} [NET-5]",
+        of_membranes(bias_of_another_channel),
+    ),
+)

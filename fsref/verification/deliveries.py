@@ -1,0 +1,68 @@
+"""What projections deliver when something is wrong with what they read, where, or by which weight: all of them, or one
+of several (OBS-4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from fsref.engines import reference
+from fsref.law.neuron import Ints
+from fsref.law.populations import FS, Readout
+from fsref.law.projections import Projection
+from fsref.verification.following import Effects, Follow, of_membranes, opened, searched
+from fsref.verification.scene import Scene
+
+Read: TypeAlias = tuple[Projection, Ints]  # a projection, and the codes (B, C, H, W) that it reads
+Change: TypeAlias = Callable[[Scene, str, Projection], Ints | None]  # what a projection delivers then, None the right
+Mistake: TypeAlias = tuple[Change, Mapping[str, Any]]  # and what fills in its words
+
+PRODUCTS = 2**28  # of weights and codes of an image, after which no further form of a mistake is tried,
+FORMS = 4  # but for the first
+
+
+def found_by(forms: Callable[[Scene], Iterable[Mistake]]) -> Follow:
+    """What follows from each form of a mistake of projections."""
+
+    def tried(scene: Scene) -> Iterable[Mistake]:
+        if scene.opening is None:
+            return ()
+        each = sum(q.weights.size for q in scene.into.values()) * scene.opening[0, 0].size
+        return islice(forms(scene), max(FORMS, PRODUCTS // each))
+
+    return searched(tried, delivering)
+
+
+def reads(*changes: Callable[[Scene, Projection, Ints], Read]) -> Follow:
+    """A mistake of what projections read, or of the projections, in some forms."""
+    return found_by(lambda scene: [(reading(change), {}) for change in changes])
+
+
+def reading(change: Callable[[Scene, Projection, Ints], Read]) -> Change:
+    """What a projection delivers that is changed, or reads other codes."""
+
+    def sums(scene: Scene, name: str, q: Projection) -> Ints | None:
+        plane = scene.codes[q.source]
+        changed, read = change(scene, q, plane)
+        return None if changed is q and read is plane else reference.along(read, changed, scene.population.shape)
+
+    return sums
+
+
+def delivering(scene: Scene, form: Mistake) -> Effects:
+    """What a population does when all projections into it are wrong, and each alone."""
+    change, about = form
+
+    def follow(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+        wrong = {name: change(scene, name, q) for name, q in scene.into.items()}
+        more = {name: sums - scene.sums[name] for name, sums in wrong.items() if sums is not None}
+        for names in [list(more), *([name] for name in more if len(more) > 1)]:
+            if any(np.any(more[name]) for name in names):
+                where = f"in {names[0]} alone" if len(names) == 1 < len(more) else ""
+                yield opened(p, sum((more[name] for name in names), v)).of(where, **about)
+
+    return of_membranes(follow)(scene)

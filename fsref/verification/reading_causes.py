@@ -1,0 +1,185 @@
+"""Mistakes of what is read: orders of neurons, trains, and the wrong population (OBS-4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import assert_never
+
+import numpy as np
+
+from fsref.engines import reference
+from fsref.law.neuron import Ints
+from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.verification.deliveries import Mistake, Read, found_by, reads
+from fsref.verification.following import Cause, Follow
+from fsref.verification.scene import Scene
+
+NEAREST = 4  # other populations tried as a source
+
+
+def flattened_places_first(scene: Scene, q: Projection, plane: Ints) -> Read:
+    """A dense layer reads (H, W, C)."""
+    match q:
+        case Dense(pooled=False):
+            return q, plane.transpose(0, 2, 3, 1).reshape(plane.shape)
+        case Dense() | Conv2d():
+            return q, plane
+        case _:
+            assert_never(q)
+
+
+def of_input(change: Callable[[Ints], Ints]) -> Follow:
+    """A mistake of the images (B, C, H, W), wherever they are read."""
+    return reads(lambda scene, q, plane: (q, change(plane) if q.source == scene.net.input.name else plane))
+
+
+def read_as_places_first(images: Ints) -> Ints:
+    """Bytes of (C, H, W) read as (H, W, C)."""
+    count, channels, height, width = images.shape
+    return images.reshape(count, height, width, channels).transpose(0, 3, 1, 2)
+
+
+def sent_places_first(images: Ints) -> Ints:
+    """Bytes of (H, W, C) read as (C, H, W)."""
+    return images.transpose(0, 2, 3, 1).reshape(images.shape)
+
+
+def worth(scene: Scene, name: str, d: Ints) -> Ints:
+    """The codes (B, C, H, W) of a population or source when its spikes are worth d (C, K)."""
+    return reference.codes(scene.spikes(name), d)
+
+
+def reversed_codes(scene: Scene, name: str) -> Ints:
+    """The codes (B, C, H, W) of a population when its last spike counts as its first."""
+    return worth(scene, name, scene.net.code_weights[name][:, ::-1])
+
+
+def backwards(scene: Scene, q: Projection, plane: Ints) -> Read:
+    """Codes whose trains are read from the last step to the first."""
+    return q, reversed_codes(scene, q.source)
+
+
+def counted(scene: Scene, q: Projection, plane: Ints) -> Read:
+    """Codes whose spikes are all worth one, or the same."""
+    return q, worth(scene, q.source, np.ones_like(scene.net.code_weights[q.source]))
+
+
+def moved(scene: Scene, q: Projection, plane: Ints, by: int) -> Read:
+    """Codes whose spikes are worth what those of the next step are, or of the step before; at the end nothing."""
+    d = scene.net.code_weights[q.source]
+    left = np.zeros_like(d)
+    left[:, max(0, -by) : d.shape[1] - max(0, by)] = d[:, max(0, by) : d.shape[1] - max(0, -by)]
+    return q, worth(scene, q.source, left)
+
+
+def step_missing(scene: Scene) -> Iterator[Mistake]:
+    """A step of every train that is read is lost."""
+    steps = {scene.net.steps[q.source] for q in scene.into.values()}
+    for at in range(max(steps, default=0)):
+        yield partial(less_a_step, step=at), {"step": at}
+    if len(steps) > 1:
+        yield partial(less_a_step, step=-1), {"step": "K - 1"}
+
+
+def less_a_step(scene: Scene, name: str, q: Projection, step: int) -> Ints | None:
+    """What a projection delivers without a step of its source, -1 the last."""
+    arrived = scene.step_sums[name]
+    return scene.sums[name] - arrived[step] if -len(arrived) <= step < len(arrived) else None
+
+
+def signed(scene: Scene, q: Projection, plane: Ints) -> Read:
+    """Codes whose highest bit counts as a sign."""
+    steps = scene.net.steps[q.source]
+    return q, plane - ((plane >> (steps - 1) & 1) << steps)
+
+
+def projection_missing(scene: Scene) -> Iterator[Mistake]:
+    """One of several projections delivers nothing."""
+    for missing in scene.into if len(scene.into) > 1 else ():
+        yield partial(nothing, missing=missing), {"projection": missing}
+
+
+def nothing(scene: Scene, name: str, q: Projection, missing: str) -> Ints | None:
+    """What a projection delivers that is missing."""
+    return 0 * scene.sums[name] if name == missing else None
+
+
+def another_source(scene: Scene) -> Iterator[Mistake]:
+    """A projection reads another population of the same shape, of those nearest to its source."""
+    if scene.images is None:
+        return
+    order = {p.name: at for at, p in enumerate(scene.net.populations)}
+    for name, q in scene.into.items():
+        shape = scene.net[q.source].shape
+        alike = [p.name for p in scene.net.populations if p.shape == shape and "codes" in p.observables]
+        others = [other for other in alike if other not in (q.source, scene.population.name)]
+        for other in sorted(others, key=lambda n: abs(order[n] - order[q.source]))[:NEAREST]:
+            yield partial(reading_of, at=name, other=other), {"other": other, "source": q.source}
+
+
+def reading_of(scene: Scene, name: str, q: Projection, at: str, other: str) -> Ints | None:
+    """What a projection delivers that reads another population."""
+    if name != at:
+        return None
+    codes = scene.codes[other] if other in scene.codes else scene.sent_by(other)
+    return reference.along(codes, q, scene.population.shape)
+
+
+READING = (
+    Cause(
+        "projection-missing",
+        "the projection {projection} is missing [PROJ-6]",
+        found_by(projection_missing),
+    ),
+    Cause(
+        "flattened-places-first",
+        "neurons are flattened in the order (C, H, W), yours (H, W, C) [NET-3]",
+        reads(flattened_places_first),
+    ),
+    Cause(
+        "channels-reversed",
+        "the channels of the image are in the reverse order (RGB, BGR) [RUN-4]",
+        of_input(lambda images: images[:, ::-1]),
+    ),
+    Cause(
+        "image-read-as-hwc",
+        "an image is (C, H, W): yours reads its bytes as (H, W, C) [RUN-1]",
+        of_input(read_as_places_first),
+    ),
+    Cause(
+        "image-sent-as-hwc",
+        "an image is (C, H, W): yours gets the bytes of (H, W, C) [RUN-1]",
+        of_input(sent_places_first),
+    ),
+    Cause(
+        "lowest-bit-first-read",
+        "trains are read from the first step to the last: yours reads the lowest bit first [FS-4]",
+        reads(backwards),
+    ),
+    Cause(
+        "codes-signed",
+        "codes are 0 or more: yours reads the highest bit as a sign [NET-7]",
+        reads(signed),
+    ),
+    Cause(
+        "step-not-read",
+        "every step of a train counts: yours loses step {step} of what it reads [FS-4]",
+        found_by(step_missing),
+    ),
+    Cause(
+        "spikes-counted",
+        "a spike is worth d of its step: yours counts each as one [FS-4]",
+        reads(counted),
+    ),
+    Cause(
+        "spikes-a-step-off",
+        "a spike is worth d of its step: yours takes that of the step before or after [FS-4]",
+        reads(partial(moved, by=1), partial(moved, by=-1)),
+    ),
+    Cause(
+        "another-source",
+        "the projection reads {source}: yours reads {other} [PROJ-6]",
+        found_by(another_source),
+    ),
+)
