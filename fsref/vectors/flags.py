@@ -13,7 +13,8 @@ from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.vectors.case import Case
 from fsref.verification.causes import CAUSES
-from fsref.verification.scene import Cause, Effect, Scene
+from fsref.verification.following import Cause
+from fsref.verification.scene import Effect, Scene
 
 OF_SUMS = ("PROJ-", "NET-3", "NET-7", "FS-4", "RUN-")  # rules whose mistakes show in what a projection delivers
 Observed: TypeAlias = dict[str, NDArray[Any]]  # by observable, shaped as effects are
