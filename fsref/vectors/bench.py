@@ -8,7 +8,7 @@ from os import PathLike
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.errors import LimitError, UsageError
+from fsref.errors import LimitError, UsageError, shown
 from fsref.formats import layout as layouts
 from fsref.formats.bench import CODES, Bench, Image
 from fsref.formats.memories import owner, width
@@ -54,7 +54,7 @@ def save(
 def label(number: int, case: Case) -> str:
     """A case, as a test bench names it: its number in the pack, its id and protocol, and what it aims at."""
     more = f" and {len(case.aims) - 1} more" if len(case.aims) > 1 else ""
-    aims = [f"aims at {case.aims[0]}{more}"] if case.aims else []
+    aims = [f"aims at {shown(case.aims[0])}{more}"] if case.aims else []
     return f"case {number} ({', '.join([case.id, *filter(None, [case.protocol]), *aims])})"
 
 
