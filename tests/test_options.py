@@ -36,6 +36,7 @@ MEMORIES = "tiny.fs.npz --format readmemh --out m"
 DUMP = "tiny.fs.npz x.npz dump.npz"
 BIG = "graph.npz --data colour --out n.npz"
 DEVICE = "tiny.fs.npz --examples 0 --dut ./device"
+WRONG = "tiny.fs.npz --examples 0 --dut ./wrong"
 ACTS = {
     "info": {"--timeline": ("tiny.fs.npz", "--timeline"), "--json": ("tiny.fs.npz", "--json")},
     "run": {
@@ -181,6 +182,7 @@ ACTS = {
         "--timeout": (DEVICE, "--timeout 0"),
         "--examples": ("tiny.fs.npz --dut ./device", "--examples 1"),
         "--junit": (DEVICE, "--junit r.xml"),
+        "--replay": (WRONG, "--replay replay"),
         "--force": (f"{DEVICE} --junit there.html", "--force"),
         "--json": (DEVICE, "--json"),
     },
@@ -237,8 +239,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for memory in (folder / "memories").glob("*.mem"):  # as a chip writes them
         memory.write_text(memory.read_text().partition("\n")[2])
     device = Path(__file__).parent / "devices" / "core.py"
-    (folder / "device").write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{device}" "$@"\n')
-    (folder / "device").chmod(0o755)
+    for name, bug in (("device", ""), ("wrong", "--bug above")):
+        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{device}" {bug} "$@"\n')
+        (folder / name).chmod(0o755)
     (folder / "colour").mkdir()
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(folder / "colour" / "a.png")
     return folder

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from fsref.cli.options import FILE, FORCE, JSON, check_file, show
+from fsref.cli.vector_bench import bench
 from fsref.cli.verb import excludes, verb
 from fsref.conformance.driven import Driven
 from fsref.conformance.frames import to_bytes, to_hex
@@ -185,3 +186,4 @@ def verdict(driven: list[Driven], where: str) -> Sheet:
 vectors.add_command(make)
 vectors.add_command(show_pack, "show")
 vectors.add_command(check)
+vectors.add_command(bench)

@@ -21,6 +21,14 @@ Observed: TypeAlias = dict[str, NDArray[Any]]  # by observable, shaped as effect
 OBSERVED = ("spikes", "membranes", "codes")
 
 
+class Unanswered(Scene):
+    """A scene in which nobody has answered yet."""
+
+    def given_by(self, effect: Effect) -> bool:
+        """True: no form of a mistake is ruled out."""
+        return True
+
+
 def flagged(cases: Sequence[Case]) -> list[dict[str, set[Key]]]:
     """For each case of one network, scope and unit the mistakes that it shows, and the (population, observable) in
     which it does.
@@ -66,7 +74,7 @@ def scene_of(case: Case, name: str, arrays: dict[Key, NDArray[Any]]) -> Scene:
     opening = None if v is None else v.astype(np.int64).reshape(-1, *p.shape)
     if p is net.readout and opening is not None:
         codes[name] = opening
-    return Scene(net, p, codes, trains, opening, {})
+    return Unanswered(net, p, codes, trains, opening, {})
 
 
 def shown(
