@@ -11,7 +11,7 @@ import numpy as np
 
 from fsref.conformance.driven import Reject, owner
 from fsref.conformance.frames import MOST_SAID, Words
-from fsref.conformance.replies import EVERYTHING, items
+from fsref.conformance.replies import able, items
 from fsref.conformance.wire import Sent, asked
 from fsref.errors import LimitError, printable
 from fsref.formats.bench import STEPPED, quoted
@@ -65,7 +65,7 @@ class _Program:
     """What a pack asks, as C: words in `parts`, each frame and reply once; tables of what runs answer; asks."""
 
     def __init__(self, pack: Pack) -> None:
-        self.pack = pack
+        self.pack, self.greeting = pack, able(pack)
         self.parts: list[list[Words]] = [[]]
         self.words, self.of_part = 0, 0  # words of all parts, and of the last
         self.places: dict[bytes, str] = {}  # of frames and replies
@@ -80,7 +80,7 @@ class _Program:
             else:
                 told = f"reject {refused} ({one.id}, {one.rule} {' '.join(pack.rejects[refused].flags)})"
                 behind, refused = f" behind {told}", refused + 1
-            for (frame, _), what in asked(one, sent, EVERYTHING):
+            for (frame, _), what in asked(one, sent, self.greeting):
                 self.ask(told, frame, one, what)
 
     def ask(self, told: str, frame: Words, one: Case | Reject, what: str) -> None:
@@ -88,7 +88,7 @@ class _Program:
         right, table = np.array(frame[:1]), "NULL"  # the reply to all but a run
         if what == "run":
             assert isinstance(one, Case)
-            keys = EVERYTHING.asked(one)
+            keys = self.greeting.asked(one)
             values = [one.expected[key].reshape(-1) for key in keys]
             right = np.concatenate([right, *(part for array in values for part in ([array.size], array))])
             table = self.table(one, keys)
