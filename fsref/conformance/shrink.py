@@ -35,7 +35,8 @@ def shrink(cases: Sequence[Case], place: tuple[str, Place | None], fails: Fails,
     others = [p.name for p in reversed(net.populations[1:]) if p.name != name]
     for of in [name, *(others if found[0].scope == "network" else [])]:
         unit = unit_of(found, of)
-        for start in starts(unit, at if of == name else None):
+        index = [p.name for p in net.populations].index(of)
+        for start in starts(unit, at if of == name else None, index):
             if asked(start):
                 return _smallest(start, at if of == name else None, asked).cases()
     return found

@@ -30,7 +30,7 @@ def fewer_runs(unit: Unit) -> Iterator[Unit]:
     if unit.runs == 1:
         return
     for kept in ([unit.runs - 1], *([n for n in range(unit.runs) if n != out] for out in range(unit.runs - 1))):
-        sources = tuple(replace(source, trains=source.trains[kept]) for source in unit.sources)
+        sources = tuple(source.part(lambda a, kept=kept: a[kept]) for source in unit.sources)  # type: ignore[misc]
         yield replace(unit, sources=sources, opening=None if unit.opening is None else unit.opening[kept])
 
 
@@ -53,7 +53,7 @@ def one_place(unit: Unit, y: int, x: int) -> Iterator[Unit]:
     if unit.pool is not None:
         (source,) = unit.sources
         padding, rows, columns = _cuts(source, (y, x), unit.pool.padding, unit.pool.kernel, unit.pool.stride)
-        less = replace(source, trains=source.trains[..., rows, columns])
+        less = _window_of(source, rows, columns)
         yield replace(unit, shape=shape, pool=replace(unit.pool, padding=padding), sources=(less,))
         return
     bias = np.broadcast_to(unit.bias_map, unit.shape)[:, y, x]
@@ -68,7 +68,7 @@ def one_place(unit: Unit, y: int, x: int) -> Iterator[Unit]:
                 source = by_name[q.source]
                 padding, rows, columns = _cuts(source, (y, x), q.padding, q.kernel, q.stride, q.dilation)
                 projections.append(replace(q, padding=padding))
-                by_name[q.source] = replace(source, trains=source.trains[..., rows, columns])
+                by_name[q.source] = _window_of(source, rows, columns)
             case Dense():
                 return  # its target has one place
             case _:
@@ -76,6 +76,39 @@ def one_place(unit: Unit, y: int, x: int) -> Iterator[Unit]:
     sources = tuple(by_name.values())
     if all(source.trains.size for source in sources):
         yield replace(unit, shape=shape, bias=bias, projections=tuple(projections), sources=sources)
+
+
+def first_places(unit: Unit, y: int, x: int) -> Iterator[Unit]:
+    """The rows up to y and the columns up to x, and what of the sources they read."""
+    if (
+        unit.pool is not None
+        or unit.opening is not None
+        or len({q.source for q in unit.projections}) < len(unit.projections)
+    ):
+        return
+    by_name = {source.name: source for source in unit.sources}
+    projections: list[Projection] = []
+    for q in unit.projections:
+        match q:
+            case Conv2d():
+                source = by_name[q.source]
+                (_, _, bottom, right), rows, columns = _cuts(source, (y, x), q.padding, q.kernel, q.stride, q.dilation)
+                by_name[q.source] = _window_of(source, slice(rows.stop), slice(columns.stop))
+                projections.append(replace(q, padding=(*q.padding[:2], bottom, right)))
+            case Dense():
+                return
+            case _:
+                assert_never(q)
+    bias = np.broadcast_to(unit.bias_map, unit.shape)[:, : y + 1, : x + 1]
+    sources = tuple(by_name.values())
+    if all(source.trains.size for source in sources):
+        shape = (unit.shape[0], y + 1, x + 1)
+        yield replace(unit, shape=shape, bias=bias, projections=tuple(projections), sources=sources)
+
+
+def _window_of(source: Source, rows: slice, columns: slice) -> Source:
+    """Some rows and columns of a source."""
+    return source.part(lambda a: a[..., rows, columns])
 
 
 def _cuts(
@@ -103,7 +136,7 @@ def of_channels(unit: Unit, some: Ints) -> Iterator[Unit]:
     less = replace(unit, shape=(len(some), *unit.shape[1:]))
     if unit.pool is not None:
         (source,) = unit.sources
-        yield replace(less, sources=(source.of_channels(some, source.trains[:, some]),))
+        yield replace(less, sources=(_channels_of(source, some),))
         return
     assert unit.bias is not None
     less = replace(less, bias=unit.bias[some])
@@ -118,14 +151,23 @@ def of_channels(unit: Unit, some: Ints) -> Iterator[Unit]:
         if q.groups == 1:
             projections.append(replace(q, weights=q.weights[some]))
             continue
-        if len(some) > 1 or sum(other.source == q.source for other in unit.projections) > 1:
+        if len(some) > 1 and q.groups != count or sum(other.source == q.source for other in unit.projections) > 1:
             return
-        inputs, source = q.weights.shape[1], by_name[q.source]
-        first = int(some[0]) // (count // q.groups) * inputs
-        read = np.arange(first, first + inputs)
-        by_name[q.source] = source.of_channels(read, source.trains[:, read])
-        projections.append(Conv2d(q.source, q.target, q.weights[some], *_window(q)))
+        inputs = q.weights.shape[1]
+        read = np.concatenate([np.arange(inputs) + c // (count // q.groups) * inputs for c in some])
+        by_name[q.source] = _channels_of(by_name[q.source], read)
+        projections.append(Conv2d(q.source, q.target, q.weights[some], *_window(q), len(some)))
     yield replace(less, projections=tuple(projections), sources=tuple(by_name.values()))
+
+
+def _channels_of(source: Source, some: Ints) -> Source:
+    """Some channels of a source."""
+    return source.part(lambda a: a[:, some], some)
+
+
+def _flat_of(source: Source, some: Ints) -> Source:
+    """A source without rows and columns; `some` are the channels of its neurons."""
+    return source.part(lambda a: a.reshape(len(a), -1, 1, 1), some)
 
 
 def _window(q: Projection) -> tuple[Pair, Padding, Pair]:
@@ -160,9 +202,9 @@ def flat(unit: Unit) -> Iterator[Unit]:
         projections.append(Dense(q.source, q.target, weights.reshape(len(weights), -1)))
     sources = []
     for source in unit.sources:
-        runs, channels, height, width = source.trains.shape
+        _, channels, height, width = source.trains.shape
         some = np.repeat(np.arange(channels), height * width)
-        sources.append(source.of_channels(some, source.trains.reshape(runs, -1, 1, 1)))
+        sources.append(_flat_of(source, some))
     yield replace(unit, projections=tuple(projections), sources=tuple(sources))
 
 
@@ -184,7 +226,7 @@ def fewer_inputs(unit: Unit) -> Iterator[Unit]:
 
 def _of_inputs(unit: Unit, source: Source, kept: Ints) -> Unit:
     """Some channels of a source alone."""
-    sources = tuple(s.of_channels(kept, s.trains[:, kept]) if s is source else s for s in unit.sources)
+    sources = tuple(_channels_of(s, kept) if s is source else s for s in unit.sources)
     projections = tuple(
         replace(q, weights=q.weights[:, kept]) if q.source == source.name else q for q in unit.projections
     )
@@ -226,8 +268,8 @@ def smaller_thresholds(unit: Unit) -> Iterator[Unit]:
 def smaller_integers(unit: Unit) -> Iterator[Unit]:
     """One integer nearer to 0: a train, a weight, an opening, a bias."""
     for source in unit.sources:
-        for at, new in nearer(source.trains):
-            less = replace(source, trains=changed(source.trains, at, new))
+        for at, new in nearer(source.trains) if source.table is None else ():
+            less = replace(source, trains=changed(source.trains, at, new), opening=None)
             yield from held(unit, replace(unit, sources=tuple(less if s is source else s for s in unit.sources)))
     for q in unit.projections:
         for at, new in nearer(q.weights.astype(np.int64)):
@@ -259,13 +301,26 @@ def changed(values: Ints, at: int, new: int) -> Ints:
     return array
 
 
-def starts(unit: Unit, place: Place | None) -> Iterator[Unit]:
-    """A unit, and the forms of it to begin with where not all that it reads can be what one input sends."""
-    yield unit
-    yield from fewer_projections(unit)
-    for placed in one_place(unit, *place[1:]) if place is not None else ():
-        yield placed
-        yield from flat(placed)
+def fewer_before(unit: Unit) -> Iterator[Unit]:
+    """Fewer silent populations before it."""
+    for count in dict.fromkeys((0, unit.before - 1)):
+        if 0 <= count < unit.before:
+            yield replace(unit, before=count)
+
+
+def starts(unit: Unit, place: Place | None, index: int) -> Iterator[Unit]:
+    """A unit, and the forms of it to begin with where not all that it reads can be what an input sends, or where a
+    device is wrong at one `index` of the list of populations alone.
+    """
+    deep = index - 1 - len([source for source in unit.sources if source is not unit.fed])
+    for before in dict.fromkeys((0, max(0, deep), max(0, deep + 1))):  # or its source is the one that is wrong
+        as_deep = replace(unit, before=before)
+        yield as_deep
+        yield from fewer_runs(as_deep)
+        yield from fewer_projections(as_deep)
+        for placed in one_place(as_deep, *place[1:]) if place is not None else ():
+            yield placed
+            yield from flat(placed)
 
 
 def ways(place: Place | None) -> Sequence[Smaller]:
@@ -276,15 +331,19 @@ def ways(place: Place | None) -> Sequence[Smaller]:
     def places(unit: Unit) -> Iterator[Unit]:
         for at in np.ndindex(unit.shape[1:]) if place is None else [place[1:]]:
             yield from one_place(unit, *at)
+        for at in [] if place is None else [place[1:], (unit.shape[1] - 1, place[2]), (place[1], unit.shape[2] - 1)]:
+            yield from first_places(unit, *at)
 
     def channels(unit: Unit) -> Iterator[Unit]:
-        for channel in range(unit.shape[0]) if place is None else place[:1]:
-            yield from of_channels(unit, np.array([channel]))
-        for channel in range(unit.shape[0]) if place is None else place[:1]:
-            yield from of_channels(unit, np.arange(channel + 1))
+        last = unit.shape[0] - 1
+        for channel in range(last + 1) if place is None else place[:1]:
+            pairs = [{channel - 1, channel}, {0, channel}, {channel, last}, {channel, channel + 1}]
+            for some in [[channel], *(sorted(pair & set(range(last + 1))) for pair in pairs), range(channel + 1)]:
+                yield from of_channels(unit, np.array(some))
 
     return (
         fewer_runs,
+        fewer_before,
         places,
         channels,
         fewer_projections,

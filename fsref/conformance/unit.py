@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -17,6 +17,7 @@ from fsref.law.neuron import Ints, Table, base_two, fs_relu
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.simulation.following import following
+from fsref.simulation.recording import Key
 from fsref.tables import Brief
 from fsref.vectors.case import Case, case_of
 
@@ -25,12 +26,15 @@ LOGITS = "logits"  # the readout behind a population that is none itself
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Source(Brief):
-    """What a population reads: its table, None of codes in base two, its K, and train words (B, C, H, W)."""
+    """What a population reads: its table, None of codes in base two, its K, train words (B, C, H, W), and, where they
+    are known, the opening membranes that fire them.
+    """
 
     name: str
     table: Table | None
     steps: int
     trains: Ints
+    opening: Ints | None = None
 
     @property
     def codes(self) -> Ints:
@@ -40,12 +44,21 @@ class Source(Brief):
         d = self.table.rows(self.trains.shape[1])[2]
         return np.asarray(reference.codes(reference.input_trains(self.trains, self.steps), d), np.int64)
 
-    def of_channels(self, some: Ints, trains: Ints) -> Source:
-        """The same with some of its channels, which send these trains."""
+    def part(self, change: Callable[[Ints], Ints], some: Ints | None = None) -> Source:
+        """What `change` leaves of its trains; `some` are the channels that it keeps, where it does not keep all."""
         table = self.table
-        if table is not None and table.channels is not None:
+        if table is not None and table.channels is not None and some is not None:
             table = Table(*(rows[some] for rows in table.rows(self.trains.shape[1])))
-        return replace(self, table=table, trains=trains)
+        opening = None if self.opening is None else change(self.opening)
+        return replace(self, table=table, trains=change(self.trains), opening=opening)
+
+    @property
+    def constant(self) -> tuple[Table, Ints]:
+        """The table and the bias of a population that sends the train of the only run, whatever comes."""
+        if self.table is None:
+            return fs_relu(self.steps), self.trains[0]
+        assert self.opening is not None, "unknown ones are left out"
+        return self.table, self.opening[0]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,7 +66,8 @@ class Unit(Brief):
     """A population by its parts, the projections into it and its sources; in scope neuron its `opening` (B, C, H, W)
     instead of these.
 
-    An fs has `bias` and `table`, a readout a bias alone, a max-pool a `pool` alone: its window.
+    An fs has `bias` and `table`, a readout a bias alone, a max-pool a `pool` alone: its window. So many silent
+    populations stand `before` it, for a device that is wrong at one place of the list; its last run has the `protocol`.
     """
 
     scope: str
@@ -65,6 +79,8 @@ class Unit(Brief):
     projections: tuple[Projection, ...] = ()
     sources: tuple[Source, ...] = ()
     opening: Ints | None = None
+    before: int = 0
+    protocol: str = ""
 
     @property
     def runs(self) -> int:
@@ -100,7 +116,7 @@ class Unit(Brief):
         arrays = [*weights, *(source.trains for source in self.sources)]
         arrays += [array for array in (self.opening, self.bias) if array is not None]
         arrays += [] if self.table is None else [self.table.T, self.table.h, self.table.d]
-        neurons = sum(source.trains[0].size for source in self.sources)
+        neurons = self.before + sum(source.trains[0].size for source in self.sources)
         places = sum(source.trains[0, 0].size for source in self.sources)
         padded = 0 if self.pool is None else sum(self.pool.padding)
         for q in self.projections:
@@ -128,36 +144,47 @@ class Unit(Brief):
         return total
 
     @property
+    def fed(self) -> Source | None:
+        """The source that is the input itself: the first in base two; none where each passes on what an input sends."""
+        if self.scope == "network" and len(self.sources) > 1 and self.runs > 1:
+            return None
+        return next((source for source in self.sources if source.table is None), None)
+
+    @property
     def relayed(self) -> bool:
-        """Whether each source is a population of its own that passes on what an input sends it: so a device that feeds
-        itself reads several.
+        """Whether each source passes on what an input sends it: several of a device that feeds itself, in more runs
+        than one.
         """
-        return self.scope == "network" and len(self.sources) > 1
+        return self.scope == "network" and len(self.sources) > 1 and self.runs > 1
 
     def network(self) -> Network:
         """The smallest network that has this unit: an input, sources, the population, a readout. Errors: FsrefError."""
-        base = next((source for source in self.sources if source.table is None), None)
-        if self.relayed:
-            trains = np.concatenate([source.trains for source in self.sources], axis=1)
+        first = Input("input", (1, 1, 1), 1, 1)
+        if (fed := self.fed) is not None:
+            first = Input(fed.name, fed.trains.shape[1:], fed.steps, 2**fed.steps - 1)
+        elif self.relayed:
             steps = max(source.steps for source in self.sources)
-            first = Input("input", trains.shape[1:], steps, 2**steps - 1)
-        elif base is None:
-            first = Input("input", (1, 1, 1), 1, 1)
-        else:
-            first = Input(base.name, base.trains.shape[1:], base.steps, 2**base.steps - 1)
+            channels = sum(source.trains.shape[1] for source in self.sources)
+            first = Input("input", (channels, *self.sources[0].trains.shape[2:]), steps, 2**steps - 1)
         populations: list[Population] = [first]
         projections: list[Projection] = []
+        for n in range(self.before):
+            populations.append(FS(f"silent{n}", (1, 1, 1), fs_relu(1)))
+            projections.append(_silent(first, populations[-1]))
         at = 0
-        for source in [source for source in self.sources if self.relayed or source is not base]:
-            table = fs_relu(source.steps) if source.table is None else source.table
-            populations.append(FS(source.name, source.trains.shape[1:], table))
-            count = source.trains.shape[1]
+        for source in self.sources:
+            if source is fed:
+                continue
+            shape = source.trains.shape[1:]
             if self.relayed:
-                weights = np.eye(count, first.shape[0], at, dtype=np.int64)[:, :, None, None]
+                populations.append(FS(source.name, shape, fs_relu(source.steps)))
+                weights = np.eye(shape[0], first.shape[0], at, dtype=np.int64)[:, :, None, None]
                 projections.append(Conv2d(first.name, source.name, weights))
-            else:
-                projections.append(_silent(first, populations[-1]))
-            at += count
+                at += shape[0]
+                continue
+            table, bias = source.constant if self.scope == "network" else (source.table or fs_relu(source.steps), None)
+            populations.append(FS(source.name, shape, table, bias))  # type: ignore[arg-type]  # None is all zeros
+            projections.append(_silent(first, populations[-1]))
         p = self.population
         populations.append(p)
         projections += self.projections
@@ -168,28 +195,40 @@ class Unit(Brief):
             projections.append(Dense(p.name, LOGITS, np.ones((1, int(np.prod(self.shape))), np.int64)))
         return Network(populations, projections)
 
+    @property
+    def possible(self) -> bool:
+        """Whether the scope can give what the unit reads."""
+        if self.relayed:
+            flat = {source.trains.shape[2:] for source in self.sources}
+            return len(flat) == 1 and all(source.table is None for source in self.sources)
+        if self.scope == "network":
+            tables = [source for source in self.sources if source.table is not None]
+            return self.runs == 1 and all(source.opening is not None for source in tables) or not tables
+        return self.scope != "projection" or len(self.projections) == 1
+
     def cases(self) -> list[Case]:
         """A case for each run; none where the scope cannot give what the unit reads. Errors: FsrefError."""
-        if self.scope == "network" and any(source.table is not None for source in self.sources):
-            return []
-        if self.scope == "network" and len({source.trains.shape[2:] for source in self.sources}) > 1:
-            return []
-        if self.scope == "projection" and len(self.projections) != 1:
+        if not self.possible:
             return []
         net = self.network()
-        what = "codes" if self.scope == "network" else "spikes"
-        unit = {"network": net.readout.name, "projection": next(iter(net.into(self.name)), "")}.get(
-            self.scope, self.name
-        )
-        found = []
-        for b in range(self.runs):
-            given = {(source.name, what): source.trains[b].reshape(-1) for source in self.sources}
-            if self.relayed:
-                given = {("input", what): np.concatenate(list(given.values()))}
-            if self.opening is not None:
-                given = {(self.name, "opening"): self.opening[b].reshape(-1)}
-            found.append(case_of(net, self.scope, unit, given))
-        return found
+        of = {"network": net.readout.name, "projection": next(iter(net.into(self.name)), "")}
+        unit = of.get(self.scope, self.name)
+        protocols = [*[""] * (self.runs - 1), self.protocol]
+        return [case_of(net, self.scope, unit, self._given(net, b), protocol=p) for b, p in enumerate(protocols)]
+
+    def _given(self, net: Network, run: int) -> dict[Key, Ints]:
+        """What is given in a run."""
+        if self.opening is not None:
+            return {(self.name, "opening"): self.opening[run].reshape(-1)}
+        trains = {source.name: source.trains[run].reshape(-1) for source in self.sources}
+        if self.scope != "network":
+            return {(name, "spikes"): values for name, values in trains.items()}
+        codes = np.zeros(net.input.neurons, np.int64)
+        if self.fed is not None:
+            codes = trains[self.fed.name]
+        elif self.relayed:
+            codes = np.concatenate(list(trains.values()))
+        return {(net.input.name, "codes"): codes}
 
 
 def unit_of(cases: Sequence[Case], name: str) -> Unit:
@@ -203,11 +242,15 @@ def unit_of(cases: Sequence[Case], name: str) -> Unit:
     for source in of if scope != "neuron" else ():
         what = "codes" if (source, "codes") in cases[0].given else "spikes"
         trains = np.stack([found[source, what].reshape(net[source].shape).astype(np.int64) for found in known])
-        sources.append(Source(source, _table(net, source), net.steps[source], trains))
+        opening = None
+        if all((source, "opening") in found for found in known):
+            opening = np.stack([found[source, "opening"].reshape(net[source].shape) for found in known])
+        sources.append(Source(source, _table(net, source), net.steps[source], trains, opening))
     into = net.into(name)
     if scope == "projection":
         into = {cases[0].unit: into[cases[0].unit]}
     unit = Unit(scope, name, net[name].shape, projections=tuple(into.values()), sources=tuple(sources))
+    unit = replace(unit, protocol=cases[-1].protocol)
     match p := net[name]:
         case FS():
             unit = replace(unit, bias=p.bias, table=p.table)
