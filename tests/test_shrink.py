@@ -17,6 +17,7 @@ import pytest
 import naive
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, fs_relu
 from fsref.conformance.driven import DIFFERS, Driven
+from fsref.conformance.greeting import Greeting
 from fsref.conformance.replay import files
 from fsref.conformance.shrink import shrink, shrink_given
 from fsref.formats.npz import to_bytes
@@ -218,7 +219,7 @@ def test_a_replay_decides_without_fsref(tmp_path: Path, carrier: str) -> None:
     case = case_of(net, "network", "out", {("in", "codes"): np.array([2])})
     observed: Mapping[tuple[str, str], Any] = {("in->out", "sums"): np.array([8]), ("out", "opening"): np.array([12])}
     failed = Driven(case.id, "network", DIFFERS, case=case, observed=dict(observed))
-    for name, data in files([case], failed, {"NET-5": "added once"}, carrier, True).items():
+    for name, data in files([case], failed, {"NET-5": "added once"}, carrier, Greeting()).items():
         (tmp_path / name).write_bytes(data)
 
     def replayed(*command: str) -> tuple[int, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fsref.conformance.driven import Driven
+from fsref.conformance.greeting import Greeting
 from fsref.conformance.verdict import Report
 from fsref.errors import UsageError
 from fsref.formats.files import NewFolder, check_target, path_of
@@ -32,7 +33,7 @@ def write(report: Report, path: str | PathLike[str], carrier: str = "frames", re
     named = [hint.rule for hint in report.hints.hints]
     named += [one.difference.rule for one in failed if one.difference is not None]
     text = {name: rules()[name].text for name in dict.fromkeys(named) if name in rules()}
-    found = files([one.case for one in failed if one.case], failed[-1], text, carrier, not report.greeting.network)
+    found = files([one.case for one in failed if one.case], failed[-1], text, carrier, report.greeting)
     with NewFolder(path_of(path, "replay"), "CONFORM-5", "replay directories", _is_ours, replace) as folder:
         for name, data in found.items():
             folder.add(name, data)
@@ -44,27 +45,27 @@ def check(path: str | PathLike[str], replace: bool) -> None:
 
 
 def files(
-    cases: Sequence[Case], failed: Driven, rules: Mapping[str, str], carrier: str, loads: bool
+    cases: Sequence[Case], failed: Driven, rules: Mapping[str, str], carrier: str, greeting: Greeting
 ) -> dict[str, bytes]:
     """The files of a replay directory by name: the last of `cases` failed, behind those before it; `rules` are texts of
-    those that matter, `loads` says whether the device loads networks.
+    those that matter; the device is asked for what it has (CONFORM-2).
     """
     observed: Mapping[Key, Any] = failed.observed
     told = {
-        **_told(cases[-1]),
+        **_told(cases[-1], greeting),
         "observed": plain(observed),
         "verdict": str(failed),
         "rules": dict(rules),
         "carrier": carrier,
-        "loads": loads,
-        "before": [_told(case) for case in cases[:-1]],
+        "loads": not greeting.network,
+        "before": [_told(case, greeting) for case in cases[:-1]],
     }
     lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in told.items())
     found = {CASE: ("{\n" + lines + "\n}\n").encode("ascii")}
     return found | {name: (STANDALONE / name).read_bytes() for name in PROGRAMS}
 
 
-def _told(case: Case) -> dict[str, Any]:
+def _told(case: Case, greeting: Greeting) -> dict[str, Any]:
     """A case as plain JSON values, its network and the names of its populations and projections with it."""
     names = {"populations": [p.name for p in case.net.populations], "projections": list(case.net.named_projections)}
     return {
@@ -75,6 +76,7 @@ def _told(case: Case) -> dict[str, Any]:
         "network": {"names": names, **to_plain(case.net)},
         "given": plain(case.given),
         "expected": plain(case.expected),
+        "asked": [f"{of}.{what}" for of, what in greeting.asked(case)],
     }
 
 

@@ -42,7 +42,7 @@ def flagged(cases: Sequence[Case]) -> list[dict[str, set[Key]]]:
         target = net.named_projections[unit].target
         judged = [target] * (len(net.into(target)) == 1)
     for name in judged:
-        scene = scene_of(cases[0], name, arrays)
+        scene = Unanswered(**vars(scene_of(cases[0], name, arrays)))
         right = right_of(scene)
         for cause in CAUSES:
             for effect in cause.follow(scene):
@@ -74,7 +74,7 @@ def scene_of(case: Case, name: str, arrays: dict[Key, NDArray[Any]]) -> Scene:
     opening = None if v is None else v.astype(np.int64).reshape(-1, *p.shape)
     if p is net.readout and opening is not None:
         codes[name] = opening
-    return Unanswered(net, p, codes, trains, opening, {})
+    return Scene(net, p, codes, trains, opening, {})
 
 
 def shown(

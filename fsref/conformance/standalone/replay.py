@@ -66,8 +66,8 @@ def frames(told: dict[str, Any]) -> list[list[int]]:
         run = [2, len(case["given"])]
         for key, values in case["given"].items():
             run += [*index(network["names"], key), len(flat(values)), *flat(values)]
-        run += [len(case["expected"])]
-        for key in case["expected"]:
+        run += [len(case["asked"])]
+        for key in case["asked"]:
             run += index(network["names"], key)
         session.append(run)
     return [*session, [4]]
@@ -146,7 +146,7 @@ def main(command: list[str]) -> int:
             print(f"\n{rule}  {text}")
         return 1
     reply = ask(command, told)
-    now = None if reply is None else answers(reply, told["expected"])
+    now = None if reply is None else answers(reply, {key: told["expected"][key] for key in told["asked"]})
     if now is None:
         print("the device answers nothing that can be compared")
         return 1
