@@ -12,17 +12,20 @@ from hypothesis import strategies as st
 
 import fsref
 import naive_coverage
-from fsref import FS, Dense, Input, Network, Record, Table, fs_relu
+from fsref import FS, Dense, Input, Network, Record, Table, fs_relu, save
 from fsref.cli import main as cli
 from fsref.coverage.bins import groups, reached
 from fsref.coverage.cover import cover
 from fsref.coverage.coverage import Coverage
 from fsref.coverage.trains import sent
 from fsref.errors import RangeError, UsageError
+from fsref.law.images import drawn_images
 from fsref.law.populations import OBSERVABLES
 from fsref.law.widths import membrane_width
 from fsref.simulation.following import following
 from fsref.testing import Case, cases
+from fsref.vectors.case import case_of
+from fsref.vectors.pack import Pack, write
 from handmade import chain, draw, oracle, residual, tiny
 from repeatable import LONG, drawn
 
@@ -171,3 +174,20 @@ def test_the_command_counts_images_and_recordings(capsys: pytest.CaptureFixture[
 
 def _every() -> list[str]:
     return [word for what in OBSERVABLES for word in ("--observable", what)]
+
+
+def test_the_command_counts_a_pack(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Of a pack the cases of this network count, images and units alike, and a pack of another network is refused."""
+    net = tiny()
+    save(net, tmp_path / "tiny.fs.npz")
+    images = drawn_images(net.input, 3).reshape(3, -1)
+    made = [case_of(net, "network", net.readout.name, {(net.input.name, "codes"): x}) for x in images]
+    write(Pack("mine", 1, 0, None, made, [], {}, []), tmp_path / "mine.jsonl")
+    command = ["cover", str(tmp_path / "tiny.fs.npz"), str(tmp_path / "mine.jsonl"), "--format", "pack", "--json"]
+    assert cli.main(command) == 0
+    of_pack = json.loads(capsys.readouterr().out)
+    assert cli.main(["cover", str(tmp_path / "tiny.fs.npz"), "drawn:3", "--json"]) == 0
+    of_images = json.loads(capsys.readouterr().out)
+    assert of_pack["groups"] == of_images["groups"]
+    assert cli.main(["cover", "digits", str(tmp_path / "mine.jsonl"), "--format", "pack"]) == 2
+    assert "holds no case of this network" in capsys.readouterr().err

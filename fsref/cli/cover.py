@@ -15,6 +15,8 @@ from fsref.formats.bundled import load
 from fsref.formats.sources import load_images
 from fsref.reports.progress import progress
 from fsref.simulation.reader import READERS, detected, read_trace
+from fsref.vectors.making import of_pack
+from fsref.vectors.reader import read as read_pack
 
 
 def check_images(source: str) -> None:
@@ -25,10 +27,15 @@ def check_images(source: str) -> None:
         raise UsageError("RUN-6", "SOURCE", "holds no images", source, f"--format {form}: it is a dump")
 
 
+PACK = "pack"
+
+
 @verb(excludes("--resize --crop --limit --images --threads --batch", "--format"), needs("--layout", "--format"))
 @NET
 @click.argument("source", metavar="SOURCE")
-@click.option("--format", "form", type=click.Choice(tuple(READERS)), help="SOURCE is a recording, or a dump, as this.")
+@click.option(
+    "--format", "form", type=click.Choice((*READERS, PACK)), help="SOURCE is a recording, a dump, or vectors, as this."
+)
 @click.option("--layout", metavar="FILE or KEY=VALUE,...", help="How integers lie in it, as `fsref export` takes it.")
 @SIZE
 @LIMIT
@@ -40,11 +47,17 @@ def cover(
 ) -> int:
     """Count the bins of the law that were reached.
 
-    SOURCE are images, as --data takes them, or with --format what a chip gave back. Bins are ties, resets, saturation,
-    silence, bits of accumulators, weights, borders (COVER-1): of each group it is said how many were reached, the first
-    that was not, and how many nothing can reach.
+    SOURCE are images, as --data takes them, or with --format what a chip gave back, or a pack of vectors. Bins are
+    ties, resets, saturation, silence, bits of accumulators, weights, borders (COVER-1): of each group it is said how
+    many were reached, the first that was not, and how many nothing can reach.
     """
     network = load(net)
+    if form == PACK:
+        if layout is not None:
+            raise UsageError("RUN-6", "--layout", "goes with a dump, not with a pack", layout)
+        found = of_pack(network, read_pack(source))
+        show(as_json, [found], {**found.to_dict(), "data": source})
+        return 0
     if form is not None:
         told = None if layout is None else layout_of(layout)
         limit = given["memory_limit"]
