@@ -70,6 +70,7 @@ ACTS = {
         "--threads": (NET, "--threads 3"),
         "--batch": (NET, "--batch 1"),
         "--energy": (NET, "--energy horowitz_2014"),
+        "--cover": (NET, "--cover"),
         "--html": (NET, "--html r.html"),
         "--plots": (NET, "--plots p"),
         "--force": (f"{NET} --html there.html", "--force"),

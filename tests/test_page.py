@@ -4,6 +4,7 @@ real browser shows it.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -407,3 +408,15 @@ def test_chromium_would_tell(html: str, tmp_path: Path) -> None:
     """The console is read: a script in the page is refused by its policy, and that is seen."""
     _, console = chromium(tmp_path, html.replace("</body>", "<script>1</script></body>"), "--dump-dom")
     assert any("Content Security Policy" in line for line in console)
+
+
+def test_a_report_tells_its_coverage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --cover the report, the tables and JSON say what the images reached of the law; without it nothing does."""
+    told = {}
+    for name, options in (("with", ["--cover"]), ("without", [])):
+        command = ["evaluate", "digits", "--limit", "5", "--html", str(tmp_path / f"{name}.html"), "--json", *options]
+        assert cli.main(command) == 0
+        told[name] = json.loads(capsys.readouterr().out)["coverage"]
+        page = (tmp_path / f"{name}.html").read_text(encoding="utf-8")
+        assert ('id="coverage"' in page) is bool(options)
+    assert told["without"] is None and told["with"]["rules"]["FS-2"]["reached"] > 0

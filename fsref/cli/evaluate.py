@@ -24,6 +24,7 @@ from fsref.cli.options import (
     written,
 )
 from fsref.cli.verb import needs, verb
+from fsref.coverage.cover import cover
 from fsref.errors import InputError
 from fsref.formats.bundled import load
 from fsref.metrics.energy import costs_of, energy
@@ -67,6 +68,7 @@ from fsref.reports.progress import progress
     metavar="COSTS",
     help="Also print energy: horowitz_2014, or with _8kb, _1mb, _dram, _arithmetic; FILE.json (guide/costs.md)",
 )
+@click.option("--cover", "covering", is_flag=True, help="Also count the bins of the law that the images reach (COVER).")
 @click.option(
     "--html",
     type=FILE,
@@ -90,6 +92,7 @@ def evaluate(
     apart: bool,
     engine: str,
     costs: str | None,
+    covering: bool,
     html: Path | None,
     folder: Path | None,
     force: bool,
@@ -126,9 +129,15 @@ def evaluate(
             answers = twin.run(images.x, rate, apart, **limits, progress=advance)
         rated = rate_score(answers, images.y, prices)
         shown, plain["rate"] = [*shown, rated], rated.to_dict()
+    covered = None
+    if covering:
+        with progress(f"counting bins, {len(images.x)} images", len(images.x)) as advance:
+            covered = cover(network, images.x, **work(given), progress=advance)
+        shown.append(covered)
+    plain["coverage"] = None if covered is None else covered.to_dict()
     if looked_at:
         source, accuracy = given["source"] or net, known_float_accuracy(network)
-        seen = examine(score, images, source, given["memory_limit"], spent, accuracy, rated)
+        seen = examine(score, images, source, given["memory_limit"], spent, accuracy, rated, covered)
         if html is not None:
             write_page(seen, html, force)
         if folder is not None:

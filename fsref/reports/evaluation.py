@@ -10,6 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from fsref.coverage.coverage import Coverage
 from fsref.formats.sources import ImageSet
 from fsref.law.images import check_images, check_labels
 from fsref.law.network import Network
@@ -30,7 +31,8 @@ class Evaluation(Brief):
     """What a report shows: a score, and its first images `x` (b, C, H, W) run again, with opening membranes, spikes and
     codes recorded.
 
-    `energy`, `float_accuracy` (0..1) and `rate`, the score of a rate-coded twin, are shown where they are known.
+    `energy`, `float_accuracy` (0..1), `rate`, the score of a rate-coded twin, and `coverage`, the bins that all images
+    reached, are shown where they are known.
     `source` says where the images are from, `names` are theirs, `labels` their classes.
     """
 
@@ -43,6 +45,7 @@ class Evaluation(Brief):
     energy: Energy | None = None
     float_accuracy: float | None = None
     rate: RateScore | None = None
+    coverage: Coverage | None = None
 
     @property
     def float_told(self) -> str:
@@ -92,6 +95,7 @@ def examine(
     energy: Energy | None = None,
     float_accuracy: float | None = None,
     rate: RateScore | None = None,
+    coverage: Coverage | None = None,
 ) -> Evaluation:
     """The Evaluation of a score of labelled images: the first of them are run again. Errors: InputError, LimitError."""
     record = Record(observables=("opening", "spikes", "codes"))
@@ -102,4 +106,4 @@ def examine(
     x = check_images(score.net.input, images.x[first])
     y = check_labels(None if images.y is None else images.y[first], len(x), score.net.readout.neurons)
     sample = run(score.net, x, score.engine, record, threads=1, memory_limit=memory_limit)
-    return Evaluation(score, sample, x, images.names[first], y, source, energy, float_accuracy, rate)
+    return Evaluation(score, sample, x, images.names[first], y, source, energy, float_accuracy, rate, coverage)

@@ -136,6 +136,9 @@ def page(e: Evaluation) -> str:
     if e.rate is not None:
         told = f"The same integers under integrate and fire: {e.rate.told} (RATE-1 to RATE-8)."
         parts.append(("rate", "Rate coding", told, wide(e.rate.sheet())))
+    if e.coverage is not None:
+        told = "Of each group: how many these images reached, and how many nothing can reach (COVER-1, COVER-2)."
+        parts.append(("coverage", "Coverage", told, wide(e.coverage.sheet())))
     parts += [
         ("network", "Network", "Proved widths hold for every image.", wide(e.net.sheet())),
         ("provenance", "Provenance", "Where this page comes from.", wide(provenance(e))),
