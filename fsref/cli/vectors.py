@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from textwrap import fill
 
 import click
 
@@ -19,7 +20,7 @@ from fsref.errors import UsageError
 from fsref.formats.bundled import load
 from fsref.formats.chips import chip_of
 from fsref.formats.reading import opened
-from fsref.tables import Sheet, plural
+from fsref.tables import WIDTH, Fact, Sheet, plural
 from fsref.vectors.case import SCOPES, Case
 from fsref.vectors.making import make as make_pack
 from fsref.vectors.pack import Pack, case_to_dict, head_of, write
@@ -116,7 +117,7 @@ def show_pack(pack: Path, named: str | None, as_hex: bool, as_frames: bool, as_j
         case = next((case for case in found.cases if case.id == named), None)
         if case is None:
             raise UsageError("VECTOR-1", "--case", "no case of this pack", named, f"it has {len(found.cases)}")
-        show(as_json, [detail(case)], {"network": case.net.name, **case_to_dict(case)})
+        show(as_json, detail(case), {"network": case.net.name, **case_to_dict(case)})
     return 0
 
 
@@ -131,22 +132,25 @@ def listing(pack: Pack, where: str) -> Sheet:
     return Sheet(f"{where}: golden vectors", head, rows, 5, more=[summary(pack, where)])
 
 
-def detail(case: Case) -> Sheet:
-    """A case, with what is given and expected."""
-    above = [
+def detail(case: Case) -> list[object]:
+    """A case, then the mistakes that it shows, and every integer that is given and expected."""
+    above: list[Fact] = [
         ("network", f"{case.net.name}, id {case.net.id[:12]}"),
         ("scope", f"{case.scope} {case.unit}"),
         ("protocol", case.protocol or "none"),
         ("rules", ", ".join(case.rules)),
-        ("known mistakes", ", ".join(case.flags) or "none"),
         *(("bin", aim) for aim in case.aims),
     ]
-    rows = [
-        (side, ".".join(key), str(array.tolist()))
-        for side, arrays in (("given", case.given), ("expected", case.expected))
-        for key, array in arrays.items()
+    parts = {"known mistakes that it shows": ", ".join(case.flags) or "none"}
+    for side, arrays in (("given", case.given), ("expected", case.expected)):
+        for (of, what), array in arrays.items():
+            for step, row in enumerate(array if array.ndim == 2 else [array]):
+                told = f", step {step}" if array.ndim == 2 else ""
+                parts[f"{side} {of}.{what}{told}"] = " ".join(map(str, row.tolist()))
+    texts = [
+        f"{title}\n{fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)}" for title, text in parts.items()
     ]
-    return Sheet(f"case {case.id}", ("", "array", "integers"), rows, 3, above)
+    return [Sheet(f"case {case.id}", above=above), "\n\n".join(texts)]
 
 
 @verb()

@@ -71,7 +71,9 @@ class Drive:
             self.greeting = device.greet()
         except Broken as error:
             said = f"; it says: {error.said}" if error.said else ""
-            raise UsageError("CONFORM-6", "device", f"{error.verdict} for a greeting", error.told + said) from None
+            limit = "a reply to hello (CONFORM-1), by the carrier that it takes: frames, hex or files"
+            problem = f"{error.verdict} for a greeting"
+            raise UsageError("CONFORM-6", "device", problem, error.told + said, limit) from None
 
     def through(self, cases: Iterable[Case | Reject]) -> Iterator[Driven]:
         """The verdict of each case and reject, of those in which the device can be asked something; those behind its

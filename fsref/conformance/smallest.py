@@ -17,7 +17,8 @@ STARTS = 200  # questions at most where each takes a device just started
 
 def smallest(drive: Drive, first: Driven, before: Sequence[Case]) -> tuple[Driven, ...]:
     """The smallest cases found whose last one fails as the `first` did, each with what the device answers, those before
-    it in the order in which they are asked; none of what costs a timeout, of rejects, and of what does not fail again.
+    it in the order in which they are asked; none of what costs a timeout, of rejects, of what does not fail again, and
+    where nothing smaller fails.
 
     The device is asked as it runs; where what was found does not fail on a device just started, once more from there.
     """
@@ -35,7 +36,7 @@ def smallest(drive: Drive, first: Driven, before: Sequence[Case]) -> tuple[Drive
             found = shrink(cases, _place(first), fails, budget)
         drive.running, drive.idle = False, 0
         seen = [drive.last([case], anew=False) for case in found]
-        if seen[-1] is not None and seen[-1].verdict == first.verdict:
+        if seen[-1] is not None and seen[-1].verdict == first.verdict and seen[-1].id != first.id:
             return tuple(one for one in seen if one is not None)
     return ()
 

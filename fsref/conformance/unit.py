@@ -68,6 +68,7 @@ class Unit(Brief):
 
     An fs has `bias` and `table`, a readout a bias alone, a max-pool a `pool` alone: its window. So many silent
     populations stand `before` it, for a device that is wrong at one place of the list; its last run has the `protocol`.
+    What is joined to make a network of it is `dense`, or conv2d where the device may have no dense.
     """
 
     scope: str
@@ -81,6 +82,7 @@ class Unit(Brief):
     opening: Ints | None = None
     before: int = 0
     protocol: str = ""
+    dense: bool = True
 
     @property
     def runs(self) -> int:
@@ -170,7 +172,7 @@ class Unit(Brief):
         projections: list[Projection] = []
         for n in range(self.before):
             populations.append(FS(f"silent{n}", (1, 1, 1), fs_relu(1)))
-            projections.append(_silent(first, populations[-1]))
+            projections.append(self._silent(first, populations[-1]))
         at = 0
         for source in self.sources:
             if source is fed:
@@ -184,16 +186,28 @@ class Unit(Brief):
                 continue
             table, bias = source.constant if self.scope == "network" else (source.table or fs_relu(source.steps), None)
             populations.append(FS(source.name, shape, table, bias))  # type: ignore[arg-type]  # None is all zeros
-            projections.append(_silent(first, populations[-1]))
+            projections.append(self._silent(first, populations[-1]))
         p = self.population
         populations.append(p)
         projections += self.projections
         if self.opening is not None:
-            projections.append(_silent(first, p))
+            projections.append(self._silent(first, p))
         if self.steps:
             populations.append(Readout(LOGITS, (1, 1, 1)))
-            projections.append(Dense(p.name, LOGITS, np.ones((1, int(np.prod(self.shape))), np.int64)))
+            ones = np.ones((1, *self.shape), np.int64)
+            projections.append(
+                Dense(p.name, LOGITS, ones.reshape(1, -1)) if self.dense else Conv2d(p.name, LOGITS, ones)
+            )
         return Network(populations, projections)
+
+    def _silent(self, source: Population, target: Population) -> Projection:
+        """A projection of zeros, so that the target has one into it (NET-4)."""
+        if self.dense and target.shape[1:] == (1, 1):
+            return Dense(source.name, target.name, np.zeros((target.shape[0], source.neurons), np.int64))
+        kernel = [max(1, a - b + 1) for a, b in zip(source.shape[1:], target.shape[1:], strict=True)]
+        bottom, right = (max(0, b - a) for a, b in zip(source.shape[1:], target.shape[1:], strict=True))
+        weights = np.zeros((target.shape[0], source.shape[0], *kernel), np.int64)
+        return Conv2d(source.name, target.name, weights, padding=(0, 0, bottom, right))
 
     @property
     def possible(self) -> bool:
@@ -250,7 +264,7 @@ def unit_of(cases: Sequence[Case], name: str) -> Unit:
     if scope == "projection":
         into = {cases[0].unit: into[cases[0].unit]}
     unit = Unit(scope, name, net[name].shape, projections=tuple(into.values()), sources=tuple(sources))
-    unit = replace(unit, protocol=cases[-1].protocol)
+    unit = replace(unit, protocol=cases[-1].protocol, dense=any(map(_is_dense, net.projections)))
     match p := net[name]:
         case FS():
             unit = replace(unit, bias=p.bias, table=p.table)
@@ -281,9 +295,12 @@ def _table(net: Network, name: str) -> Table | None:
             assert_never(p)
 
 
-def _silent(source: Population, target: Population) -> Conv2d:
-    """A conv2d of zeros, so that the target has a projection into it (NET-4)."""
-    kernel = [max(1, a - b + 1) for a, b in zip(source.shape[1:], target.shape[1:], strict=True)]
-    bottom, right = (max(0, b - a) for a, b in zip(source.shape[1:], target.shape[1:], strict=True))
-    weights = np.zeros((target.shape[0], source.shape[0], *kernel), np.int64)
-    return Conv2d(source.name, target.name, weights, padding=(0, 0, bottom, right))
+def _is_dense(q: Projection) -> bool:
+    """Whether a projection is dense."""
+    match q:
+        case Dense():
+            return True
+        case Conv2d():
+            return False
+        case _:
+            assert_never(q)

@@ -51,7 +51,11 @@ def make(
         drawn = [cases(net, proofs, BUDGET, scopes)]
     found = ordered(weighed(drawn[0], net is not None))
     if not found:
-        raise UsageError("VECTOR-3", "scope", "has no case here", ", ".join(scopes), "other scopes, or wider limits")
+        limit = "other scopes, or wider limits"
+        lacking = () if chip is None else chip.lacking
+        if missing := [kind for kind in ("input", "readout") if kind in lacking]:
+            limit = f"add {' and '.join(missing)} to kinds: every network has one"
+        raise UsageError("VECTOR-3", "scope", "has no case here", ", ".join(scopes), limit)
     chosen = [candidate.case for candidate in found]
     chosen = together(chosen[:MOST]) + (together(chosen[MOST:]) if level > 1 else [])
     if level > 1:

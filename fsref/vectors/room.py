@@ -96,6 +96,9 @@ class Room:
         """A projection from every neuron of a population: dense, or where the chip has none a conv2d of one window."""
         if self.chip.kinds is None or "dense" in self.chip.kinds:
             return Dense(source.name, target, weights)
+        if weights.size != len(weights) * source.neurons:
+            place = f"{source.name}->{target}"
+            raise NetworkError("PROJ-4", f"{place} weights", "no window reads each neuron alone", weights.shape)
         return Conv2d(source.name, target, weights.reshape(len(weights), *source.shape))
 
     def network(self, name: str, populations: Sequence[Population], projections: Sequence[Projection]) -> Network:

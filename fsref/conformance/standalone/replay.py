@@ -14,7 +14,7 @@ from typing import Any
 import naive  # type: ignore[import-not-found]  # beside it, where it is copied to
 
 OBSERVABLES = ("sums", "opening", "spikes", "membranes", "codes")
-SECONDS = 60  # for all answers of a device
+SECONDS = 20  # for all answers of a device
 Arrays = dict[str, Any]  # NAME.OBSERVABLE: neurons, of membranes steps of neurons
 
 
@@ -84,7 +84,8 @@ def ask(command: list[str], told: dict[str, Any]) -> list[int] | None:
     try:
         out = subprocess.run(command, input=data, stdout=subprocess.PIPE, timeout=SECONDS, check=False).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
-        print(f"replay.py: the device gives no answer: {error}")
+        quoted = "; give the program and its words without quotes around them" if " " in command[0] else ""
+        print(f"replay.py: the device gives no answer: {error}{quoted}")
         return None
     replies = []
     try:
@@ -130,6 +131,9 @@ def built(network: dict[str, Any]) -> naive.Net:
 
 def main(command: list[str]) -> int:
     """Say what is expected, what was observed, and, given a command, what the device answers now."""
+    if command and command[0] in ("-h", "--help"):
+        print(__doc__)
+        return 0
     told = json.loads(Path(__file__).with_name("case.json").read_text(encoding="utf-8"))
     net, names = built(told["network"]), told["network"]["names"]
     right = expected(net, names, told["given"], told["expected"])
@@ -149,7 +153,7 @@ def main(command: list[str]) -> int:
     now = None if reply is None else answers(reply, {key: told["expected"][key] for key in told["asked"]})
     if now is None:
         print("the device answers nothing that can be compared")
-        return 1
+        return 2
     left = differences(net, names, right, now)
     for line in left[:8]:
         print(f"  now: {line}")
