@@ -28,7 +28,8 @@ from handmade import draw, residual, tiny
 from refusals import refused
 
 ROOT = Path(__file__).resolve().parent.parent
-PYTHON = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+ORACLE = ROOT / "fsref" / "conformance" / "standalone"
+PYTHON = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests", ORACLE)))}
 
 
 class Hooked:

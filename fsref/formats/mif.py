@@ -16,6 +16,7 @@ from fsref.formats import hexadecimal
 from fsref.formats.hexadecimal import BLANK, KIND, Places
 from fsref.formats.words import Words
 from fsref.law.neuron import Ints
+from fsref.tables import Brief
 
 SUFFIX = ".mif"
 BETWEEN = 15  # characters between the digits of two words: an address, ` : ` and `;`
@@ -57,8 +58,8 @@ def read(data: bytes, bits: int, place: str) -> Words:
     return Words(bits, entries.spread(found.data, int(depth)))
 
 
-@dataclass(frozen=True, eq=False)
-class Entries:
+@dataclass(frozen=True, eq=False, repr=False)
+class Entries(Brief):
     """The entries of a memory: the first and last address of each, how many words it has, and how many stand in the
     text before them.
     """
