@@ -8,25 +8,25 @@ from typing import assert_never
 
 from fsref.engines import plain
 from fsref.engines.engine import OBJECTS
-from fsref.engines.patches import LANES, MOST, axes, filled, is_binary, pieces
+from fsref.engines.patches import LANES, MOST, axes, filled, is_binary, pieces, tables
 from fsref.engines.plan import Shaping, planned
 from fsref.law.network import Network
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
-from fsref.law.projections import Dense, Projection
+from fsref.law.projections import Projection
 
 
 def table_bytes(net: Network, q: Projection) -> tuple[int, int]:
     """Of a projection that goes in patches: a bound on its tables, and on what making them takes beside."""
     source, target, d = net[q.source].shape, net[q.target].shape, net.code_weights[q.source]
     channels, rows = filled(target[0]), source[0] if is_binary(d) else d.size
-    places = prod(source[1:]) if isinstance(q, Dense) and not q.pooled else 1
+    places, taps = tables(q, source)
     kept, largest = 4 * MOST + 64, 0
     for y, x in product(*axes(q, source, target)):
         for some, _, _, run in pieces(y, x, channels, MOST // 2):
             lanes = -(-(some.stop - some.start) * run // LANES) * LANES
             kept += 4 * rows * places * lanes + OBJECTS
             largest = max(largest, rows * places * lanes)
-    wide = q.weights.itemsize * source[0] * channels * (places if isinstance(q, Dense) else prod(plain.windows(q)))
+    wide = q.weights.itemsize * source[0] * channels * places * taps
     # Weights by channel, filled up, their sums; a patch in 64 bits, by step, filled up.
     return kept, kept + 4 * wide + (24 + 8 * 4) * wide // q.weights.itemsize + 4 * 8 * largest
 
@@ -48,25 +48,26 @@ def plan_bytes(net: Network, shaping: Shaping) -> int:
         kept, making = kept + own + OBJECTS, max(making, beside)
     for p in net.spiking:
         channels, steps = filled(p.shape[0]), 4 * (-(-net.steps[p.name] // 4) + 1)
-        bias = channels * (p.shape[1] * p.shape[2] if isinstance(p, FS) and p.bias.ndim == 3 else 1)
+        mapped = isinstance(p, FS) and p.bias.ndim == 3  # others have no bias
+        bias = channels * (p.shape[1] * p.shape[2] if mapped else 1)
         kept += (3 * 4 + 2) * steps * channels + 4 * bias + 2 * OBJECTS
         making = max(making, 8 * 8 * steps * channels + 16 * bias)
     return kept + making
 
 
 def room_bytes(net: Network) -> int:
-    """What a thread needs beside membranes: two lists, their ends, train words, two patches; in plain loops a list of
-    spikes, what a projection delivers, and what fires.
-    """
-    most, loops = 0, 0
+    """What a thread needs beside membranes: two lists, their ends, train words, two patches."""
+    most = 0
     for p in net.spiking:
         places, channels = p.shape[1] * p.shape[2], filled(p.shape[0])
-        most = max(most, 2 * places * channels * net.steps[p.name] + 16 * (places + 1) + 4 * places * channels)
-    for q in net.projections:
-        loops = max(loops, 2 * 8 * net[q.target].neurons)
-    for p in net.spiking:
-        loops = max(loops, plain.list_bytes(net, p) + (2 + 3 * 8) * p.neurons)
-    return most + loops + 8 * MOST + OBJECTS
+        most = max(most, 2 * p.neurons * net.steps[p.name] + 16 * (places + 1) + 4 * places * channels)
+    return most + 8 * MOST + OBJECTS
+
+
+def loop_bytes(net: Network) -> int:
+    """What plain loops need on a thread: a list of spikes, what a projection delivers, and what fires."""
+    delivered = max(2 * 8 * net[q.target].neurons for q in net.projections)
+    return delivered + max(plain.list_bytes(net, p) + (2 + 3 * 8) * p.neurons for p in net.spiking)
 
 
 def membrane_bytes(net: Network, shaping: Shaping) -> int:
@@ -80,8 +81,13 @@ def membrane_bytes(net: Network, shaping: Shaping) -> int:
 def shared_bytes(net: Network, threads: int) -> int:
     """A bound on the bytes that images share: the plan, where it is not yet made, and what each thread works with."""
     shaping = Shaping.of(net)
-    made = 0 if planned(net) else plan_bytes(net, shaping)
-    return made + threads * (room_bytes(net) + membrane_bytes(net, shaping))
+    ready = planned(net)
+    made = plan_bytes(net, shaping) if ready is None else 0
+    return (
+        made
+        + max(0, threads - (ready or 0)) * (room_bytes(net) + membrane_bytes(net, shaping))
+        + loop_bytes(net) * threads
+    )
 
 
 def counting_bytes(net: Network) -> int:

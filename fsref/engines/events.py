@@ -6,7 +6,7 @@ integers. `count_deliveries` delivers spike by spike, in plain loops alone, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, assert_never
 
@@ -18,6 +18,7 @@ from fsref.engines.activity import Activity
 from fsref.engines.engine import Simulator, Wanted
 from fsref.engines.event_bytes import counting_bytes, shared_bytes, working_bytes
 from fsref.engines.kernels import patches as kernels
+from fsref.engines.kernels import plain as loops
 from fsref.engines.patches import MOST, Lanes, Patches, Plane, aligned
 from fsref.engines.plain import SpikeList, codes, count_deliveries
 from fsref.engines.plan import Plan, plan_of
@@ -45,8 +46,8 @@ class Room:
         """Room for the largest population."""
         sizes = [(f.plane.shape[1] * f.plane.shape[2], f) for f in plan.fires.values()]
         ends = max(places for places, _ in sizes) + 1
-        high = max(places * f.plane.channels * f.sent.highs for places, f in sizes) + 64
-        low = max(places * f.plane.channels * f.sent.lows for places, f in sizes) + 64
+        high = max(places * f.plane.shape[0] * f.sent.highs for places, f in sizes) + 64  # lanes listed at once
+        low = max(places * f.plane.shape[0] * f.sent.lows for places, f in sizes) + 64
         lists = aligned(high, np.uint16), aligned(ends, np.int64), aligned(low, np.uint16), aligned(ends, np.int64)
         words = aligned(max(places * f.plane.channels for places, f in sizes), np.int32)
         return cls(lists, words, (aligned(MOST, np.int32), aligned(MOST, np.int32)))
@@ -106,20 +107,33 @@ class Simulation:
         if not any(wanted.values()):
             yield from self.counted(images)
             return
-        room, all_membranes = Room.of(self.plan), [Membranes.of(self.net, self.plan) for _ in images]
+        room, first = self.ready()
+        more = [Membranes.of(self.net, self.plan) for _ in images[1:]]
         for p in self.net.populations:
             wants = wanted.get(p.name, frozenset[str]())
             summed = frozenset(q for q in self.out[p.name].values() if "sums" in wanted.get(q.target, ()))
             seen = []
-            for image, membranes in zip(images, all_membranes, strict=True):
+            for image, membranes in zip(images, [first, *more], strict=True):
                 seen.append(self.seen(p, image, membranes, room, wants))
                 self.deliver(p, membranes, room, seen[-1].trains, {q.target for q in summed})
-            yield self.activity(p, seen, wants)
+            activity = self.activity(p, seen, wants)
+            del seen
+            if p is self.net.readout:
+                self.plan.idle.append((room, first))
+            yield activity
+            del activity
+
+    def ready(self) -> tuple[Room, Membranes]:
+        """What one thread works with: of a run that has ended, or new."""
+        try:
+            state: tuple[Room, Membranes] = self.plan.idle.pop()
+        except IndexError:
+            return Room.of(self.plan), Membranes.of(self.net, self.plan)
+        return state
 
     def counted(self, images: Ints) -> Iterator[Activity]:
         """Logits, and how many spikes each population sent."""
-        idle, net = self.plan.idle, self.net
-        room, membranes = idle.pop() if idle else (Room.of(self.plan), Membranes.of(net, self.plan))
+        net, (room, membranes) = self.net, self.ready()
         counts = np.zeros((len(net.populations), len(images)), np.int64)
         logits = np.zeros((len(images), *net.readout.shape), np.int64)
         for b, image in enumerate(images):
@@ -128,7 +142,7 @@ class Simulation:
                 counts[number, b] = seen.count
                 self.deliver(p, membranes, room, seen.trains, frozenset())
             logits[b] = self.opened(net.readout, membranes)
-        idle.append((room, membranes))  # only of a run that was not stopped in the middle
+        self.plan.idle.append((room, membranes))  # only of a run that was not stopped in the middle
         for p, count in zip(net.spiking, counts, strict=False):
             yield Activity(p.name, counts=count)
         yield Activity(net.readout.name, opening=logits)
@@ -153,12 +167,9 @@ class Simulation:
                 wide = name in self.plan.shaping.wide
                 if wide or wants:
                     seen.opening = membranes.wide[name].copy() if wide else inside.astype(np.int64)
-                if wide or "membranes" in wants:
-                    assert seen.opening is not None
-                    trains, seen.membranes = fired(p, seen.opening, "membranes" in wants)
-                    if wide:
-                        inside[:] = trains
-                        membranes.wide[name][:] = p.bias_map
+                if wide:
+                    inside[:] = fired(p, membranes.wide[name])
+                    membranes.wide[name][:] = p.bias_map
             case Readout():
                 seen.opening = self.opened(p, membranes)
                 return seen
@@ -170,6 +181,9 @@ class Simulation:
         seen.count = kernels.fire((*f.geometry, telling), membranes.fast[name], *tables, words, *room.lists)
         if wants or name in self.plan.shaping.spelled:
             seen.trains = Plane(p.shape, (0, 0, 0, 0)).inside(words).astype(np.uint16)
+        if "membranes" in wants & p.observables:
+            assert isinstance(p, FS) and seen.opening is not None and seen.trains is not None  # only these have any
+            seen.membranes = lowered(p, seen.opening, seen.trains)
         return seen
 
     def deliver(
@@ -205,34 +219,47 @@ class Simulation:
         first, sums = seen[0], {}
         if "sums" in wants:
             sums = {name: np.stack([one.sums[name] for one in seen]) for name in self.net.into(p.name)}
-        opening = None if first.opening is None else np.stack([one.opening for one in seen])
+        opening = None if first.opening is None else stacked(one.opening for one in seen)
         if isinstance(p, Readout):  # which does not spike
             return Activity(p.name, opening=opening, sums=sums)
         counts = np.array([one.count for one in seen], np.int64)
         if not wants:
             return Activity(p.name, counts=counts)
-        trains = np.stack([one.trains for one in seen])
+        trains = stacked(one.trains for one in seen)
         told = codes(trains, self.net.code_weights[p.name]) if "codes" in wants else None
-        membranes = None if first.membranes is None else np.stack([one.membranes for one in seen])
+        membranes = None if first.membranes is None else stacked(one.membranes for one in seen)
         return Activity(p.name, trains, told, opening, membranes, sums, counts)
 
 
-def fired(p: FS, opening: Ints, keep: bool) -> tuple[NDArray[np.uint16], Ints | None]:
-    """Trains of a population (C, H, W) by plain loops, and its membranes (K, C, H, W) where these are kept."""
+def stacked(values: Iterable[Array | None]) -> Array:
+    """What was told of every image, together."""
+    return np.stack([value for value in values if value is not None])
+
+
+def fired(p: FS, opening: Ints) -> NDArray[np.uint16]:
+    """Trains of a population (C, H, W), by plain loops."""
     channels, steps = p.shape[0], p.steps
     trains, room = np.zeros((channels, opening[0].size), np.uint16), SpikeList.room(p.neurons, steps)
-    after = np.empty((steps, *p.shape), np.int64) if keep else None
     T, h = (rows.copy() for rows in p.table.rows(channels)[:2])
-    kept = plain.UNWANTED if after is None else after.reshape(steps, channels, -1)
     v = opening.reshape(channels, -1).copy()
-    plain.kernels.fire(v, T, h, trains, room.neurons, room.offsets, kept)
-    return trains.reshape(p.shape), after
+    loops.fire(v, T, h, trains, room.neurons, room.offsets, plain.UNWANTED)
+    return trains.reshape(p.shape)
+
+
+def lowered(p: FS, opening: Ints, trains: NDArray[np.uint16]) -> Ints:
+    """The membranes after every step (K, C, H, W): what the spikes up to it have left of the opening ones (FS-3)."""
+    after, v = np.empty((p.steps, *p.shape), np.int64), opening
+    h = p.table.rows(p.shape[0])[1][:, :, None, None]
+    for t in range(p.steps):
+        after[t] = v - h[:, t] * (trains >> (p.steps - 1 - t) & 1)
+        v = after[t]
+    return after
 
 
 def spelled(trains: NDArray[np.uint16], steps: int) -> SpikeList:
     """The spikes of trains (C, H, W) in canonical order (EVENT-1)."""
     room = SpikeList.room(trains.size, steps)
-    plain.kernels.spike_list(trains.reshape(len(trains), -1), steps, room.neurons, room.offsets)
+    loops.spike_list(trains.reshape(len(trains), -1), steps, room.neurons, room.offsets)
     return room
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeAlias, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.engines.kernels import Kernel
 from fsref.engines.kernels import patches as kernels
 from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import Shape
@@ -44,13 +45,13 @@ def aligned(count: int, kind: Any) -> Array:
 
 
 class Kind(NamedTuple):
-    """Places of one kind along an axis: `first`, and `count` of them `step` apart; `taps`, in the order of the targets
+    """Places of one kind along an axis: `first`, and so many `places` `step` apart; `taps`, in the order of the targets
     that they meet; the target that place `first` meets by the first of them, and how far apart targets are.
     """
 
     first: int
     step: int
-    count: int
+    places: int
     taps: range
     target: int
     apart: int
@@ -90,13 +91,24 @@ def axes(q: Projection, source: Shape, target: Shape) -> tuple[list[Kind], list[
             assert_never(q)
 
 
+def tables(q: Projection, source: Shape) -> tuple[int, int]:
+    """How many tables of weights a projection has, one for every place or one for all, and the taps of each."""
+    match q:
+        case Conv2d(kernel=kernel):
+            return 1, kernel[0] * kernel[1]
+        case Dense(pooled=pooled):
+            return 1 if pooled else source[1] * source[2], 1
+        case _:
+            assert_never(q)
+
+
 def margins(q: Projection, source: Shape, target: Shape) -> tuple[int, int, int, int]:
     """How far what a projection delivers reaches beyond its target: top, left, bottom, right."""
     if isinstance(q, Dense):  # it has one target
         return 0, 0, 0, 0
     ends = []
     for axis, size in zip(axes(q, source, target), target[1:], strict=True):
-        last = (kind.target + (len(kind.taps) - 1) * kind.apart + kind.count for kind in axis)
+        last = (kind.target + (len(kind.taps) - 1) * kind.apart + kind.places for kind in axis)
         ends.append((max([0, *(-kind.target for kind in axis)]), max([0, *(n - size for n in last)])))
     (top, bottom), (left, right) = ends
     return top, left, bottom, right
@@ -134,9 +146,9 @@ class Plane:
         c, h, w = self.shape
         rows = memory[self.first :][: h * self.row - self.channels * (self.around[1] + self.around[3])]
         step = memory.itemsize
-        return np.lib.stride_tricks.as_strided(
-            rows, (c, h, w), (step, self.row * step, self.channels * step), writeable=True
-        )
+        steps = step, self.row * step, self.channels * step
+        neurons: Array = np.lib.stride_tricks.as_strided(rows, (c, h, w), steps)
+        return neurons
 
 
 @dataclass(frozen=True)
@@ -158,7 +170,7 @@ class Sent:
     @property
     def lows(self) -> int:
         """How many steps are in the list of the last ones."""
-        return self.d.shape[1] - self.highs
+        return int(self.d.shape[1]) - self.highs
 
     def marks(self) -> Array:
         """What is listed for each step and channel, (K, C filled up) uint16."""
@@ -166,8 +178,10 @@ class Sent:
         c, t = np.arange(self.plane.channels), np.arange(steps)[:, None]
         if self.binary:  # the last step of each list is worth 1
             by = np.where(t < self.highs, self.highs - 1 - t, steps - 1 - t)
-            return (c + (by << 12)).astype(np.uint16)
-        return (np.minimum(c, channels - 1) * steps + t).astype(np.uint16)
+            marks: Array = c + (by << 12)
+        else:
+            marks = np.minimum(c, channels - 1) * steps + t
+        return marks.astype(np.uint16)
 
 
 def is_binary(d: Ints) -> bool:
@@ -182,8 +196,8 @@ def listed(plane: Plane, d: Ints, binary: bool) -> bool:
 
 def weights_of(q: Projection, source: Shape, target: Shape) -> Array:
     """Weights by source channel, (places or 1, C, kh, kw, O filled up), zeros between groups."""
-    (channels, height, width), outputs = source, target[0]
-    if isinstance(q, Dense):
+    channels, outputs = source[0], target[0]
+    if isinstance(q, Dense):  # a window of one tap
         own = q.weights.reshape(outputs, channels, 1, -1).transpose(3, 1, 2, 0)[:, :, :, None]
     else:
         inputs, size = channels // q.groups, outputs // q.groups
@@ -204,7 +218,9 @@ def narrow(weights: Array, sent: Sent) -> bool:
         down = np.minimum(weights, 0).sum(axis=1, dtype=np.float64) * most
     else:
         w = weights.astype(np.float64)
-        positive, negative = (part.sum(axis=1)[:, None, None, None] for part in (np.maximum(sent.d, 0), np.minimum(sent.d, 0)))
+        positive, negative = (
+            part.sum(axis=1)[:, None, None, None] for part in (np.maximum(sent.d, 0), np.minimum(sent.d, 0))
+        )
         up = (np.maximum(w, 0) * positive + np.minimum(w, 0) * negative).sum(axis=1)
         down = (np.maximum(w, 0) * negative + np.minimum(w, 0) * positive).sum(axis=1)
     return float(up.max()) < 2**15 and float(down.min()) >= -(2**15)
@@ -214,7 +230,9 @@ def pieces(rows: Kind, columns: Kind, channels: int, most: int) -> Iterator[tupl
     """Patches of the taps of a kind, none of more than so many lanes: rows of taps, columns of taps, first lane in
     them, lanes of a run.
     """
-    across = [slice(0, len(columns.taps))] if columns.apart == 1 else [slice(n, n + 1) for n in range(len(columns.taps))]
+    across = (
+        [slice(0, len(columns.taps))] if columns.apart == 1 else [slice(n, n + 1) for n in range(len(columns.taps))]
+    )
     for some in across:
         length = (some.stop - some.start) * channels
         at_once, run = max(1, most // length), filled(-(-length // -(-length // most)))
@@ -227,7 +245,7 @@ def pieces(rows: Kind, columns: Kind, channels: int, most: int) -> Iterator[tupl
 class Patches:
     """One projection made ready: for each patch its kernel and geometry, and the table of all."""
 
-    calls: list[tuple[kernels.Kernel, tuple[int, ...]]]
+    calls: Sequence[tuple[Kernel, tuple[int, ...]]]
     table: Array
     form: str
 
@@ -245,7 +263,7 @@ def patches(q: Projection, sent: Sent, target: Plane) -> Patches:
     small = narrow(weights, sent)
     kind, lanes = (np.int16, 32) if small else (np.int32, 16)
     rows, columns = axes(q, source, target.shape)
-    still = isinstance(q, Dense)
+    still = isinstance(q, Dense)  # every place meets the same target
     tables, calls, start = [], [], 0
     for y, x in product(rows, columns):
         taps = weights[:, :, list(y.taps)][:, :, :, list(x.taps)]
@@ -261,7 +279,7 @@ def patches(q: Projection, sent: Sent, target: Plane) -> Patches:
             first = target.first + (y.target + some.start * y.apart) * target.row
             first += (x.target + others.start * x.apart) * target.channels + k
             moves = (0, 0) if still else (target.row, target.channels)
-            places = (source[2], y.first, y.step, y.count, x.first, x.step, x.count)
+            places = (source[2], y.first, y.step, y.places, x.first, x.step, x.places)
             g = (*places, start, size, per_place, first, *moves, count, y.apart * target.row, run, sent.lows, sent.bits)
             registers = next(n for n in REGISTERS if n * lanes >= count * run)
             calls.append((kernels.delivery(lanes, registers), g))
@@ -276,7 +294,7 @@ def patches(q: Projection, sent: Sent, target: Plane) -> Patches:
 class Lanes:
     """A projection in which every channel reaches its own alone, made ready."""
 
-    calls: list[tuple[int, ...]]
+    calls: Sequence[tuple[int, ...]]
     weights: Array
     form: str = "lanes"
 
@@ -288,7 +306,7 @@ class Lanes:
 
 def by_lanes(q: Projection, source: Shape, target: Shape) -> bool:
     """Whether every channel of a projection reaches its own alone."""
-    return not isinstance(q, Dense) and q.groups == source[0] == target[0] > 1
+    return q.groups == source[0] == target[0] > 1
 
 
 def lanes(q: Conv2d, source: Plane, target: Plane) -> Lanes:
@@ -300,7 +318,7 @@ def lanes(q: Conv2d, source: Plane, target: Plane) -> Lanes:
     for y, x in product(rows, columns):
         tables.append(own[list(y.taps)][:, list(x.taps)].ravel())
         first = target.first + y.target * target.row + x.target * target.channels
-        places = (source.shape[2], y.first, y.step, y.count, x.first, x.step, x.count)
+        places = (source.shape[2], y.first, y.step, y.places, x.first, x.step, x.places)
         steps = (len(y.taps), y.apart * target.row, len(x.taps), x.apart * target.channels)
         calls.append((*places, source.channels, start, first, target.row, target.channels, *steps))
         start += tables[-1].size

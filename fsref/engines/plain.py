@@ -128,7 +128,9 @@ def deliverer(net: Network, projection: Projection) -> Deliver:
 
     def deliver(spikes: SpikeList, counting: bool) -> tuple[Array, int]:
         out = np.zeros((groups, height, width, outputs // groups), kind)
-        count = kernels.deliver(spikes.neurons, spikes.offsets, d, runs, ends, weights, out.reshape(groups, -1), counting)
+        count = kernels.deliver(
+            spikes.neurons, spikes.offsets, d, runs, ends, weights, out.reshape(groups, -1), counting
+        )
         return out.transpose(0, 3, 1, 2).reshape(target.shape), count
 
     return deliver

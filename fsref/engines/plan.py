@@ -1,5 +1,5 @@
-"""How the `events` engine runs a network: decided once, from shapes, tables and proved intervals alone, and kept as long
-as the network is.
+"""How the `events` engine runs a network: decided once, from shapes, tables and proved intervals alone, and kept as
+long as the network is.
 
 A population is fast when int32 holds every membrane of it (RANGE-1), and lists its spikes when marks of 16 bits name
 its channels and steps; else it runs in plain loops, which take every network there is. So does a projection whose
@@ -35,10 +35,11 @@ from fsref.engines.patches import (
     margins,
     narrow,
     patches,
+    tables,
     weights_of,
 )
 from fsref.law.network import Network
-from fsref.law.neuron import Ints, base_two
+from fsref.law.neuron import base_two
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Dense, Projection
 
@@ -110,11 +111,12 @@ def firing(p: Input | MaxPool | FS, wide: bool, plane: Plane, sent: Sent) -> Fir
         bias = np.pad(own, [(0, 0)] * (own.ndim - 1) + [(0, plane.channels - p.shape[0])])
         bias_step = plane.channels if p.bias.ndim == 3 else 0
     highs = sent.highs
-    tables = [on_lines(quartered(held(T), highs, NEVER), np.int32)]
-    tables += [on_lines(quartered(rows, highs, 0), np.int32) for rows in (h.astype(np.int64), binary)]
+    thresholds = on_lines(quartered(held(T), highs, NEVER), np.int32)
+    resets, worth = (on_lines(quartered(rows, highs, 0), np.int32) for rows in (h, binary))
     marks = on_lines(quartered(sent.marks(), highs, 0), np.uint16)
     quarters = marks.size // plane.channels // 4
-    return Firing(plane, sent, on_lines(bias.ravel(), np.int32), bias_step, *tables, marks, quarters, -(-highs // 4))
+    on_places = on_lines(bias.ravel(), np.int32)
+    return Firing(plane, sent, on_places, bias_step, thresholds, resets, worth, marks, quarters, -(-highs // 4))
 
 
 @dataclass(frozen=True)
@@ -159,14 +161,14 @@ def route(net: Network, q: Projection, wide: frozenset[str]) -> Route:
     if by_lanes(q, source, target):
         return "lanes" if binary else "plain"
     rows = source[0] if binary else d.size
-    numbers = rows * filled(target[0]) * (prod(source[1:]) if isinstance(q, Dense) and not q.pooled else prod(plain.windows(q)))
+    numbers = rows * filled(target[0]) * prod(tables(q, source))
     named = listed(Plane(source, (0, 0, 0, 0)), d, binary)
     return "patches" if named and numbers <= ROOM and (q.groups <= GROUPS or target[0] <= 4 * LANES) else "plain"
 
 
 def fits(q: Projection, source: Shape, target: Shape) -> bool:
     """Whether there are few kinds of places, and margins do not make a plane much larger than its target."""
-    if isinstance(q, Dense):
+    if isinstance(q, Dense):  # it has no margins
         return True
     if prod(min(stride, size) for stride, size in zip(q.stride, source[1:], strict=True)) > KINDS:
         return False
@@ -246,7 +248,7 @@ def plan_of(net: Network) -> Plan:
         return PLANS[net]
 
 
-def planned(net: Network) -> bool:
-    """Whether a network has its plan yet."""
+def planned(net: Network) -> int | None:
+    """How many states lie ready for the threads of a network's next run, None where it has no plan yet."""
     with ONE:
-        return net in PLANS
+        return len(PLANS[net].idle) if net in PLANS else None

@@ -169,6 +169,7 @@ def run(
             elif activity.counts is not None:
                 counts[activity.population][rows] = activity.counts
             else:
+                assert activity.trains is not None  # one of the two is there
                 sent = np.bitwise_count(activity.trains).sum(axis=(1, 2, 3), dtype=np.int64)
                 counts[activity.population][rows] = sent
             store.keep(rows, activity)
