@@ -193,7 +193,8 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("kernels", "threshold, reset = T[c, t], h[c, t]", "threshold, reset = T[c - 1, t], h[c, t]"),
         ("quantized", "divide(v.astype(kind, copy=False), divisor)", "divide(v.astype(kind, copy=False) - 1, divisor)"),
         ("quantized", 'side="right")', 'side="left")'),
-        ("fast", "z2 = u >= loads", "z2 = u > loads"),
+        ("fast", "z2, u = u >= T2, u -", "z2, u = u > T2, u -"),
+        ("fast", "z1, u = u >= T1, least", "z1, u = u > T1, least"),
         ("plan", "quartered(held(T), highs, NEVER)", "quartered(held(np.roll(T, 1, 1)), highs, NEVER)"),
     ],
     "FS_3": [  # h a step late, h of a neighbour, reset without a spike
@@ -202,7 +203,9 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("kernels", "T[c, t], h[c, t]", "T[c, t], h[c, t - 1]"),
         ("kernels", "T[c, t], h[c, t]", "T[c, t], h[c - 1, t]"),
         ("quantized", "v = v - h[:, t, None, None]", "v = v - h[:, t - 1, None, None]"),
-        ("fast", "keep(z1, loads(h, s + 16, 16, 1))", "keep(z1, loads(h, s, 16, 1))"),
+        ("fast", "keep(u >= T1, loads(h, s + 16, 16, 1))", "keep(u >= T1, loads(h, s, 16, 1))"),
+        ("fast", "least(u, u - T3)", "least(u, u - T2)"),
+        ("fast", "u = keep(u > zeros(np.int32, 16, 1), u)", "u = u"),
         (
             "plan",
             "quartered(rows, highs, 0), np.int32) for rows in (h,",

@@ -48,7 +48,8 @@ class Room:
         ends = max(places for places, _ in sizes) + 1
         high = max(places * f.plane.shape[0] * f.sent.highs for places, f in sizes) + 64  # lanes listed at once
         low = max(places * f.plane.shape[0] * f.sent.lows for places, f in sizes) + 64
-        lists = aligned(high, np.uint16), aligned(ends, np.int64), aligned(low, np.uint16), aligned(ends, np.int64)
+        kind = sizes[0][1].sent.kind
+        lists = aligned(high, kind), aligned(ends, np.int64), aligned(low, kind), aligned(ends, np.int64)
         words = aligned(max(places * f.plane.channels for places, f in sizes), np.int32)
         return cls(lists, words, (aligned(MOST, np.int32), aligned(MOST, np.int32)))
 
@@ -178,7 +179,7 @@ class Simulation:
         telling = bool(wants) or name in self.plan.shaping.told
         f, words = self.plan.fires[name], membranes.words.get(name, room.words)
         tables = f.bias, f.T, f.h, f.worth, f.marks
-        seen.count = kernels.fire((*f.geometry, telling), membranes.fast[name], *tables, words, *room.lists)
+        seen.count = kernels.firing(f.relu)((*f.geometry, telling), membranes.fast[name], *tables, words, *room.lists)
         if wants or name in self.plan.shaping.spelled:
             seen.trains = Plane(p.shape, (0, 0, 0, 0)).inside(words).astype(np.uint16)
         if "membranes" in wants & p.observables:

@@ -153,19 +153,20 @@ class Plane:
 
 @dataclass(frozen=True)
 class Sent:
-    """What a population lists: its plane, d (C, K), whether d is 2^(K-1-t), and how many of its steps are in the list
-    of the first ones.
+    """What a population lists: its plane, d (C, K), whether d is 2^(K-1-t), how many of its steps are in the list of
+    the first ones, and the type of a mark.
     """
 
     plane: Plane
     d: Ints
     binary: bool
     highs: int
+    kind: type[np.unsignedinteger[Any]]
 
     @property
     def bits(self) -> int:
         """The bits of a mark that tell the row of a table; the others tell how far left."""
-        return 12 if self.binary else 16
+        return (self.plane.channels - 1).bit_length() if self.binary else 16
 
     @property
     def lows(self) -> int:
@@ -173,15 +174,15 @@ class Sent:
         return int(self.d.shape[1]) - self.highs
 
     def marks(self) -> Array:
-        """What is listed for each step and channel, (K, C filled up) uint16."""
+        """What is listed for each step and channel, (K, C filled up), uint8 or uint16."""
         channels, steps = self.d.shape
         c, t = np.arange(self.plane.channels), np.arange(steps)[:, None]
         if self.binary:  # the last step of each list is worth 1
             by = np.where(t < self.highs, self.highs - 1 - t, steps - 1 - t)
-            marks: Array = c + (by << 12)
+            marks: Array = c + (by << self.bits)
         else:
             marks = np.minimum(c, channels - 1) * steps + t
-        return marks.astype(np.uint16)
+        return marks.astype(self.kind)
 
 
 def is_binary(d: Ints) -> bool:
@@ -191,7 +192,12 @@ def is_binary(d: Ints) -> bool:
 
 def listed(plane: Plane, d: Ints, binary: bool) -> bool:
     """Whether marks of 16 bits name every channel and step."""
-    return plane.channels <= 2**12 if binary else d.size <= 2**16
+    return mark_bits(plane.shape[0], d.shape[1]) <= 16 if binary else d.size <= 2**16
+
+
+def mark_bits(channels: int, steps: int) -> int:
+    """The bits of a mark that names a channel and how far left one of so many steps of one list is worth."""
+    return (filled(channels) - 1).bit_length() + (steps - 1).bit_length()
 
 
 def weights_of(q: Projection, source: Shape, target: Shape) -> Array:

@@ -33,6 +33,7 @@ from fsref.engines.patches import (
     lanes,
     listed,
     margins,
+    mark_bits,
     narrow,
     patches,
     tables,
@@ -65,6 +66,7 @@ class Firing:
     marks: Array
     quarters: int
     highs: int
+    relu: bool
 
     @property
     def geometry(self) -> tuple[int, ...]:
@@ -113,10 +115,11 @@ def firing(p: Input | MaxPool | FS, wide: bool, plane: Plane, sent: Sent) -> Fir
     highs = sent.highs
     thresholds = on_lines(quartered(held(T), highs, NEVER), np.int32)
     resets, worth = (on_lines(quartered(rows, highs, 0), np.int32) for rows in (h, binary))
-    marks = on_lines(quartered(sent.marks(), highs, 0), np.uint16)
+    marks = on_lines(quartered(sent.marks(), highs, 0), sent.kind)
     quarters = marks.size // plane.channels // 4
     on_places = on_lines(bias.ravel(), np.int32)
-    return Firing(plane, sent, on_places, bias_step, thresholds, resets, worth, marks, quarters, -(-highs // 4))
+    relu = bool((h > 0).all() and (T == h).all())  # d does not matter: it is in the tables of what is sent
+    return Firing(plane, sent, on_places, bias_step, thresholds, resets, worth, marks, quarters, -(-highs // 4), relu)
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ class Shaping:
     planes: dict[str, Plane]
     told: frozenset[str]  # whose train words somebody reads
     spelled: frozenset[str]  # whose spikes go by plain loops, too
+    bytewide: bool  # whether marks of 8 bits do for every population
 
     @classmethod
     def of(cls, net: Network) -> Shaping:
@@ -144,7 +148,20 @@ class Shaping:
             planes[p.name] = Plane(p.shape, (top, left, bottom, right))
         told |= {q.source for name, q in net.named_projections.items() if routes[name] != "patches"}
         spelled = {q.source for name, q in net.named_projections.items() if routes[name] == "plain"}
-        return cls(wide, routes, planes, frozenset(told), frozenset(spelled))
+        return cls(
+            wide, routes, planes, frozenset(told), frozenset(spelled), all(in_a_byte(net, p) for p in net.spiking)
+        )
+
+
+def in_a_byte(net: Network, p: Population) -> bool:
+    """Whether 8 bits name every channel and every step of a list of the first or of the last steps."""
+    d = net.code_weights[p.name]
+    return is_binary(d) and mark_bits(p.shape[0], last_steps(d.shape[1])) <= 8
+
+
+def last_steps(steps: int) -> int:
+    """How many steps are in the list of the last ones where there are two: whole quarters, half of them or more."""
+    return 4 * -(-steps // 8) if steps > 4 else steps
 
 
 def fast_into(net: Network, p: Population, routes: dict[str, Route]) -> list[Projection]:
@@ -178,17 +195,19 @@ def fits(q: Projection, source: Shape, target: Shape) -> bool:
 
 
 def steps_listed_first(net: Network, p: Population, shaping: Shaping) -> int:
-    """How many of the first steps have a list of their own: none where int16 holds what all steps send together, or
-    not even what half of them do.
+    """How many of the first steps have a list of their own: none where a mark names all steps and int16 holds what they
+    send together, or not even what half of them do.
     """
     d = net.code_weights[p.name]
-    steps = d.shape[1]
-    if steps <= 4 or not is_binary(d):
+    steps = int(d.shape[1])
+    highs = steps - last_steps(steps)
+    if not highs or not is_binary(d):
         return 0
+    if shaping.bytewide and mark_bits(p.shape[0], steps) > 8:
+        return highs
     own = [q for name, q in net.out_of(p.name).items() if shaping.routes[name] == "patches"]
-    highs = steps - 4 * -(-steps // 8)
     weights = [weights_of(q, p.shape, net[q.target].shape) for q in own]
-    whole, parted = (Sent(shaping.planes[p.name], d, True, first) for first in (0, highs))
+    whole, parted = (Sent(shaping.planes[p.name], d, True, first, np.uint16) for first in (0, highs))
     return highs if any(narrow(w, parted) and not narrow(w, whole) for w in weights) else 0
 
 
@@ -209,7 +228,8 @@ class Plan:
         for p in net.spiking:
             assert not isinstance(p, Readout)  # a readout does not spike
             d, plane = net.code_weights[p.name], shaping.planes[p.name]
-            sent = Sent(plane, d, is_binary(d), steps_listed_first(net, p, shaping))
+            kind = np.uint8 if shaping.bytewide else np.uint16
+            sent = Sent(plane, d, is_binary(d), steps_listed_first(net, p, shaping), kind)
             plan.fires[p.name] = firing(p, p.name in shaping.wide, plane, sent)
             for name, q in net.out_of(p.name).items():
                 plan.delivers[name] = made(net, name, q, sent, shaping)

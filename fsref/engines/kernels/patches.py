@@ -14,52 +14,68 @@ from functools import cache
 import numpy as np
 
 from fsref.engines.kernels import Kernel, told_by
-from fsref.engines.kernels.vectors import join, keep, lists, loads, select, stores, widen, zeros
+from fsref.engines.kernels.vectors import join, keep, least, lists, loads, select, stores, widen, zeros
 
 
-@Kernel
-def fire(g, v, bias, T, h, worth, marks, codes, high, high_ends, low, low_ends):  # type: ignore[no-untyped-def]
-    """Fire all neurons, list their spikes, leave the bias for the next image; return the number of spikes (FS-2, FS-3).
+@cache
+def firing(relu: bool) -> Kernel:
+    """The kernel that fires neurons of an FS-ReLU, or of any table."""
 
-        z[t] = v >= T[t],  v = v - z[t]·h[t],  code = sum over t of z[t]·worth[t]
+    @Kernel
+    def fire(g, v, bias, T, h, worth, marks, codes, high, high_ends, low, low_ends):  # type: ignore[no-untyped-def]
+        """Fire all neurons, list their spikes, leave the bias for the next image; return the number of spikes (FS-2,
+        FS-3).
 
-    Four steps at a time of 16 neurons; a step beyond the last has T = 2^31 - 1, which no membrane reaches: the plan
-    takes populations whose every membrane is proved to stay below (RANGE-1, RANGE-3), so that no lane wraps.
-    """
-    height, width, C, first, row, bias_step, quarters, highs, telling = g
-    n_high, n_low, p = 0, 0, 0
-    for y in range(height):
-        for x in range(width):
-            high_ends[p], low_ends[p] = n_high, n_low
-            at = first + y * row + x * C
-            for c in range(0, C, 16):
-                u = loads(v, at + c, 16, 1)
-                stores(v, at + c, loads(bias, p * bias_step + c, 16, 1))
-                code = zeros(np.int32, 16, 1)
-                for q in range(quarters):
-                    s = 4 * (q * C + c)
-                    z0 = u >= loads(T, s, 16, 1)
-                    u = u - keep(z0, loads(h, s, 16, 1))
-                    z1 = u >= loads(T, s + 16, 16, 1)
-                    u = u - keep(z1, loads(h, s + 16, 16, 1))
-                    z2 = u >= loads(T, s + 32, 16, 1)
-                    u = u - keep(z2, loads(h, s + 32, 16, 1))
-                    z3 = u >= loads(T, s + 48, 16, 1)
-                    u = u - keep(z3, loads(h, s + 48, 16, 1))
-                    z = join(join(z0, z1), join(z2, z3))
+            z[t] = v >= T[t],  v = v - z[t]·h[t],  code = sum over t of z[t]·worth[t]
+
+        Four steps at a time of 16 neurons. A step beyond the last has T = 2^31 - 1, which no membrane reaches: the plan
+        takes populations whose every membrane is proved to stay below (RANGE-1, RANGE-3), so that no lane wraps.
+
+        Of an FS-ReLU every T is positive and h is T: who is not above 0 never spikes, and of v and v - T the smaller
+        without a sign is what is left, for v - T below 0 is then larger than any v. Both are as they are in 32 bits.
+        """
+        height, width, C, first, row, bias_step, quarters, highs, telling = g
+        n_high, n_low, p = 0, 0, 0
+        for y in range(height):
+            for x in range(width):
+                high_ends[p], low_ends[p] = n_high, n_low
+                at = first + y * row + x * C
+                for c in range(0, C, 16):
+                    u = loads(v, at + c, 16, 1)
+                    stores(v, at + c, loads(bias, p * bias_step + c, 16, 1))
+                    if relu:
+                        u = keep(u > zeros(np.int32, 16, 1), u)
+                    code = zeros(np.int32, 16, 1)
+                    for q in range(quarters):
+                        s = 4 * (q * C + c)
+                        T0, T1 = loads(T, s, 16, 1), loads(T, s + 16, 16, 1)
+                        T2, T3 = loads(T, s + 32, 16, 1), loads(T, s + 48, 16, 1)
+                        if relu:
+                            z0, u = u >= T0, least(u, u - T0)
+                            z1, u = u >= T1, least(u, u - T1)
+                            z2, u = u >= T2, least(u, u - T2)
+                            z3, u = u >= T3, least(u, u - T3)
+                        else:
+                            z0, u = u >= T0, u - keep(u >= T0, loads(h, s, 16, 1))
+                            z1, u = u >= T1, u - keep(u >= T1, loads(h, s + 16, 16, 1))
+                            z2, u = u >= T2, u - keep(u >= T2, loads(h, s + 32, 16, 1))
+                            z3, u = u >= T3, u - keep(u >= T3, loads(h, s + 48, 16, 1))
+                        z = join(join(z0, z1), join(z2, z3))
+                        if telling:
+                            part = keep(z0, loads(worth, s, 16, 1)) + keep(z1, loads(worth, s + 16, 16, 1))
+                            more = keep(z2, loads(worth, s + 32, 16, 1)) + keep(z3, loads(worth, s + 48, 16, 1))
+                            code = code + (part + more)
+                        if q < highs:
+                            n_high = lists(high, n_high, loads(marks, s, 16, 4), z)
+                        else:
+                            n_low = lists(low, n_low, loads(marks, s, 16, 4), z)
                     if telling:
-                        part = keep(z0, loads(worth, s, 16, 1)) + keep(z1, loads(worth, s + 16, 16, 1))
-                        more = keep(z2, loads(worth, s + 32, 16, 1)) + keep(z3, loads(worth, s + 48, 16, 1))
-                        code = code + part + more
-                    if q < highs:
-                        n_high = lists(high, n_high, loads(marks, s, 16, 4), z)
-                    else:
-                        n_low = lists(low, n_low, loads(marks, s, 16, 4), z)
-                if telling:
-                    stores(codes, p * C + c, code)
-            p += 1
-    high_ends[p], low_ends[p] = n_high, n_low
-    return n_high + n_low
+                        stores(codes, p * C + c, code)
+                p += 1
+        high_ends[p], low_ends[p] = n_high, n_low
+        return n_high + n_low
+
+    return fire
 
 
 @cache
