@@ -21,6 +21,7 @@ import fsref
 import oracle
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, fs_relu
 from fsref.engines import events
+from fsref.engines.kernels import Kernel
 from fsref.law import projections
 from fsref.verification.strategies import Case, cases
 
@@ -85,7 +86,15 @@ def first_cases() -> Seen:
 
     collect()
     sums = [wide(2**10, 1), wide(2**16 - 1, 1), wide(2**31 - 1, 128), broad()]
-    return [*((case, oracle.observe(case)) for case in sums), *found[:FIRST]]
+    return [*found[:FIRST], *((case, oracle.observe(case)) for case in sums)]
+
+
+class Uncompiled(Kernel):
+    """A kernel that runs as the Python it is."""
+
+    @property
+    def compiled(self) -> Any:
+        return self.function
 
 
 def altered(path: Path, old: str = "", new: str = "", compiled: bool = True, **names: Any) -> types.ModuleType:
@@ -95,9 +104,9 @@ def altered(path: Path, old: str = "", new: str = "", compiled: bool = True, **n
         assert text.count(old) == 1, f"{text.count(old)} places in {path.name} read: {old}"
         text = text.replace(old, new)
     if not compiled:  # every kernel is Python, too
-        text = re.sub(r"^ *@Kernel$", "", text, flags=re.MULTILINE)
+        text = re.sub(r"^( *)@Kernel$", r"\1@Uncompiled", text, flags=re.MULTILINE)
     module = types.ModuleType(f"altered_{path.stem}")
-    module.__dict__["__file__"] = str(path)
+    module.__dict__.update(__file__=str(path), Uncompiled=Uncompiled)
     sys.modules[module.__name__] = module
     exec(compile(text, str(path), "exec"), module.__dict__)
     module.__dict__.update(names)
@@ -144,7 +153,7 @@ def bites(rule: str) -> Any:
 def found(cases: Seen, file: str, old: str, new: str) -> bool:
     """Whether some case tells the sabotaged engine from the oracle. An engine that raises is told, too."""
     broken = sabotaged(file, old, new)
-    for case, seen in cases:
+    for case, seen in cases[::-1] if file in ("patches", "plan", "fast") else cases:  # the broad one first
         try:
             with np.errstate(all="ignore"):
                 if oracle.first_difference(case, seen, broken) is not None or miscounted(case, seen, broken):

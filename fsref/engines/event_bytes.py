@@ -9,7 +9,7 @@ from typing import assert_never
 from fsref.engines import plain
 from fsref.engines.engine import OBJECTS
 from fsref.engines.patches import LANES, MOST, axes, filled, is_binary, pieces, tables
-from fsref.engines.plan import Shaping, planned
+from fsref.engines.plan import Shaping, planned, shaping_of
 from fsref.law.network import Network
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
 from fsref.law.projections import Projection
@@ -80,7 +80,7 @@ def membrane_bytes(net: Network, shaping: Shaping) -> int:
 
 def shared_bytes(net: Network, threads: int) -> int:
     """A bound on the bytes that images share: the plan, where it is not yet made, and what each thread works with."""
-    shaping = Shaping.of(net)
+    shaping = shaping_of(net)
     ready = planned(net)
     made = plan_bytes(net, shaping) if ready is None else 0
     return (
@@ -91,35 +91,29 @@ def shared_bytes(net: Network, threads: int) -> int:
 
 
 def counting_bytes(net: Network) -> int:
-    """A bound on the bytes of one image in a run that records nothing: its logits and counts."""
-    return 8 * (net.readout.neurons + 2 * len(net.populations))
+    """A bound on the bytes of one image in a run that records nothing: its logits, twice, and counts."""
+    return 2 * 8 * net.readout.neurons + 8 * len(net.populations)
 
 
 def working_bytes(net: Network) -> int:
-    """A bound on the bytes of one image that is recorded: its membranes, sums that wait for the rest of their target,
-    and what the population at work tells.
+    """A bound on the bytes of one image that is recorded: what is kept of every population until all images have run,
+    and what the population that is told takes.
     """
-    waiting = max(sum(8 * net[name].neurons for name in targets) for targets in open_sums(net))
-    return membrane_bytes(net, Shaping.of(net)) + waiting + max(at_work(net, p) for p in net.populations)
-
-
-def open_sums(net: Network) -> list[list[str]]:
-    """While each population is at work, the targets of those sums that are made and not yet told."""
-    order = {p.name: number for number, p in enumerate(net.populations)}
-    joined = [(order[q.source], order[q.target], q.target) for q in net.projections]
-    return [[name for first, last, name in joined if first <= now <= last] for now in range(len(order))]
+    wide = shaping_of(net).wide
+    kept = sum((2 + (8 if p.name in wide else 4) * (1 + len(net.into(p.name)))) * p.neurons for p in net.populations)
+    return kept + counting_bytes(net) + max(at_work(net, p) for p in net.populations)
 
 
 def at_work(net: Network, p: Population) -> int:
-    """The most bytes that one population tells of an image, once alone and once among all images."""
+    """The most bytes in which one population is told of an image."""
     n, into = p.neurons, len(net.into(p.name))
     told = (8 + 8 + 2 * 2) * n  # codes, what a step adds to them, its bits
     match p:
         case Input() | MaxPool():
-            return 4 * n + told + OBJECTS
-        case FS():
-            return 2 * (2 + 8 + 8 * p.steps) * n + 8 * into * n + told + OBJECTS
+            return told
+        case FS():  # codes; membranes, what a step takes from them, its bits; opening, sums
+            return (8 + 8 * p.steps + 8 + 8 + 2 * 2 + 8 * into) * n
         case Readout():
-            return (2 * 8 + 8 * into) * n + OBJECTS
+            return 8 * (1 + into) * n
         case _:
             assert_never(p)

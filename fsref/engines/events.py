@@ -6,9 +6,10 @@ integers. `count_deliveries` delivers spike by spike, in plain loops alone, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias, assert_never
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +26,15 @@ from fsref.engines.plan import Plan, plan_of
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.tables import Brief
 
 __all__ = ["count_deliveries", "counting_bytes", "kernels_for", "shared_bytes", "simulator", "working_bytes"]
 
 Array: TypeAlias = NDArray[Any]
 
 
-@dataclass(eq=False)
-class Room:
+@dataclass(eq=False, repr=False)
+class Room(Brief):
     """What a thread needs beside membranes, whatever the image: two lists of spikes and their ends by place, train
     words of a population, and two patches.
     """
@@ -54,15 +56,14 @@ class Room:
         return cls(lists, words, (aligned(MOST, np.int32), aligned(MOST, np.int32)))
 
 
-@dataclass(eq=False)
-class Membranes:
+@dataclass(eq=False, repr=False)
+class Membranes(Brief):
     """The membranes of every population for one image, and the train words of those that are pooled."""
 
     fast: dict[str, Array]
     inside: dict[str, Array]  # of each the neurons, (C, H, W)
     wide: dict[str, Ints]
     words: dict[str, Array]
-    sums: dict[str, dict[str, Ints]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, net: Network, plan: Plan) -> Membranes:
@@ -83,15 +84,35 @@ class Membranes:
         return made
 
 
-@dataclass(eq=False)
-class Seen:
-    """What one population did with one image; what was not asked for is None."""
+class Stage(NamedTuple):
+    """The calls for one population: what fills its membranes, fires them, fires and tells train words, and delivers, by
+    projection; plain loops deliver those that are not here.
+    """
 
-    count: int = 0
-    trains: NDArray[np.uint16] | None = None
-    opening: Ints | None = None
-    membranes: Ints | None = None
-    sums: dict[str, Ints] = field(default_factory=dict)
+    before: list[Callable[[], Any]]
+    fire: Callable[[], int]
+    tell: Callable[[], int]
+    words: Array  # what is told, (C, H, W)
+    after: dict[str, list[Callable[[], None]]]
+
+
+@dataclass(eq=False, repr=False)
+class State(Brief):
+    """What one thread works with, whatever the image, and its calls, their arguments put together once."""
+
+    room: Room
+    membranes: Membranes
+    stages: dict[str, Stage]
+
+
+@dataclass(eq=False, repr=False)
+class Told(Brief):
+    """What is kept of one population while other images run: spike counts (B,); what is wanted of it, else None."""
+
+    counts: Ints
+    trains: NDArray[np.uint16] | None
+    opening: Array | None
+    sums: dict[str, Array]
 
 
 class Simulation:
@@ -100,141 +121,129 @@ class Simulation:
     def __init__(self, net: Network) -> None:
         self.net, self.plan = net, plan_of(net)
         self.out = {p.name: net.out_of(p.name) for p in net.populations}
+        shaping = self.plan.shaping
+        looped = {q.source for name, q in net.named_projections.items() if shaping.routes[name] == "plain"}
+        self.looped = looped | shaping.wide  # these need more than the calls of their stage
 
     def run(self, images: Ints, wanted: Wanted) -> Iterator[Activity]:
-        """The activity of every population in turn. Where nothing is wanted, images go one after the other, and only
-        their spikes are counted.
-        """
-        if not any(wanted.values()):
-            yield from self.counted(images)
-            return
-        room, first = self.ready()
-        more = [Membranes.of(self.net, self.plan) for _ in images[1:]]
-        for p in self.net.populations:
-            wants = wanted.get(p.name, frozenset[str]())
-            summed = frozenset(q for q in self.out[p.name].values() if "sums" in wanted.get(q.target, ()))
-            seen = []
-            for image, membranes in zip(images, [first, *more], strict=True):
-                seen.append(self.seen(p, image, membranes, room, wants))
-                self.deliver(p, membranes, room, seen[-1].trains, {q.target for q in summed})
-            activity = self.activity(p, seen, wants)
-            del seen
-            if p is self.net.readout:
-                self.plan.idle.append((room, first))
-            yield activity
-            del activity
+        """The activity of every population in turn, once all images have run one after the other."""
+        net, state = self.net, self.ready()
+        told = {p.name: self.room_for(p, len(images), wanted) for p in net.populations}
+        pixels = state.membranes.inside[net.input.name]
+        for b, image in enumerate(images):
+            pixels[:] = image
+            for p in net.spiking:
+                own, stage = told[p.name], state.stages[p.name]
+                if own.trains is None and p.name not in self.looped and not wanted:
+                    for call in stage.before:
+                        call()
+                    own.counts[b] = stage.fire()
+                    for calls in stage.after.values():
+                        for call in calls:
+                            call()
+                else:
+                    self.step(p, state, b, told)
+            self.open(net.readout, state.membranes, b, told[net.readout.name])
+        self.plan.idle.append(state)  # only of a run that was not stopped in the middle
+        for p in net.populations:
+            yield self.activity(p, told.pop(p.name), wanted.get(p.name, frozenset()))
 
-    def ready(self) -> tuple[Room, Membranes]:
+    def ready(self) -> State:
         """What one thread works with: of a run that has ended, or new."""
         try:
-            state: tuple[Room, Membranes] = self.plan.idle.pop()
+            state: State = self.plan.idle.pop()
         except IndexError:
-            return Room.of(self.plan), Membranes.of(self.net, self.plan)
+            room, membranes = Room.of(self.plan), Membranes.of(self.net, self.plan)
+            return State(room, membranes, {p.name: self.stage(p, membranes, room) for p in self.net.spiking})
         return state
 
-    def counted(self, images: Ints) -> Iterator[Activity]:
-        """Logits, and how many spikes each population sent."""
-        net, (room, membranes) = self.net, self.ready()
-        counts = np.zeros((len(net.populations), len(images)), np.int64)
-        logits = np.zeros((len(images), *net.readout.shape), np.int64)
-        for b, image in enumerate(images):
-            for number, p in enumerate(net.spiking):
-                seen = self.seen(p, image, membranes, room, frozenset())
-                counts[number, b] = seen.count
-                self.deliver(p, membranes, room, seen.trains, frozenset())
-            logits[b] = self.opened(net.readout, membranes)
-        self.plan.idle.append((room, membranes))  # only of a run that was not stopped in the middle
-        for p, count in zip(net.spiking, counts, strict=False):
-            yield Activity(p.name, counts=count)
-        yield Activity(net.readout.name, opening=logits)
+    def stage(self, p: Population, membranes: Membranes, room: Room) -> Stage:
+        """The calls of one population; they hold no network."""
+        v, f, words = membranes.fast, self.plan.fires[p.name], membranes.words.get(p.name, room.words)
+        before: list[Callable[[], Any]] = []
+        if isinstance(p, MaxPool):  # the others hold what they fire
+            before.append(partial(kernels.pool.compiled, pooling(p, self.plan), membranes.words[p.source], v[p.name]))
+        after: dict[str, list[Callable[[], None]]] = {}
+        for name, q in self.out[p.name].items():
+            match self.plan.delivers[name]:
+                case Patches() as made:
+                    after[name] = list(made.bound(room.lists, v[q.target], room.scratch))
+                case Lanes() as made:
+                    after[name] = list(made.bound(words, v[q.target]))
+        kernel, telling = kernels.firing(f.relu).compiled, p.name in self.plan.shaping.told
+        fire, tell = (partial(kernel, *f.arguments(v[p.name], words, t), *room.lists) for t in (telling, True))
+        return Stage(before, fire, tell, Plane(p.shape, (0, 0, 0, 0)).inside(words), after)
 
-    def opened(self, p: FS | Readout, membranes: Membranes) -> Ints:
-        """The opening membranes of a population (NET-5, NET-6), which then begin at the bias for the next image."""
-        v = membranes.wide.get(p.name, membranes.inside[p.name])
-        opening = v.astype(np.int64)
-        v[:] = p.bias_map
-        return opening
+    def room_for(self, p: Population, images: int, wanted: Wanted) -> Told:
+        """Room for what is wanted of a population; membranes as wide as they are held, sums too."""
+        wants, shape = wanted.get(p.name, frozenset[str]()), (images, *p.shape)
+        held = np.int64 if p.name in self.plan.shaping.wide else np.int32
+        spikes = bool(wants) and p is not self.net.readout
+        opening = bool(wants & {"opening", "membranes"} & p.observables) or p is self.net.readout
+        sums = self.net.into(p.name) if "sums" in wants else ()
+        return Told(
+            np.zeros(images, np.int64),
+            np.empty(shape, np.uint16) if spikes else None,
+            np.empty(shape, held) if opening else None,
+            {name: np.empty(shape, held) for name in sums},
+        )
 
-    def seen(self, p: Population, image: Ints, membranes: Membranes, room: Room, wants: frozenset[str]) -> Seen:
-        """Fire one population for one image, and list its spikes."""
-        name, seen = p.name, Seen(sums=membranes.sums.pop(p.name, {}))
-        inside = membranes.inside[name]
+    def open(self, p: Population, membranes: Membranes, b: int, told: Told) -> None:
+        """Keep the opening membranes of a population (NET-5, NET-6); those that `fire` does not leave at the bias, for
+        the next image, are left there.
+        """
+        wide = p.name in self.plan.shaping.wide
+        v = membranes.wide[p.name] if wide else membranes.inside[p.name]
+        if told.opening is not None:
+            told.opening[b] = v
         match p:
-            case Input():
-                inside[:] = image
-            case MaxPool():
-                kernels.pool(pooling(p, self.plan), membranes.words[p.source], membranes.fast[name])
             case FS():
-                wide = name in self.plan.shaping.wide
-                if wide or wants:
-                    seen.opening = membranes.wide[name].copy() if wide else inside.astype(np.int64)
                 if wide:
-                    inside[:] = fired(p, membranes.wide[name])
-                    membranes.wide[name][:] = p.bias_map
+                    membranes.inside[p.name][:] = fired(p, v)
+                    v[:] = p.bias_map
             case Readout():
-                seen.opening = self.opened(p, membranes)
-                return seen
+                v[:] = p.bias_map
+            case Input() | MaxPool():
+                pass
             case _:
                 assert_never(p)
-        telling = bool(wants) or name in self.plan.shaping.told
-        f, words = self.plan.fires[name], membranes.words.get(name, room.words)
-        tables = f.bias, f.T, f.h, f.worth, f.marks
-        seen.count = kernels.firing(f.relu)((*f.geometry, telling), membranes.fast[name], *tables, words, *room.lists)
-        if wants or name in self.plan.shaping.spelled:
-            seen.trains = Plane(p.shape, (0, 0, 0, 0)).inside(words).astype(np.uint16)
-        if "membranes" in wants & p.observables:
-            assert isinstance(p, FS) and seen.opening is not None and seen.trains is not None  # only these have any
-            seen.membranes = lowered(p, seen.opening, seen.trains)
-        return seen
 
-    def deliver(
-        self,
-        p: Population,
-        membranes: Membranes,
-        room: Room,
-        trains: NDArray[np.uint16] | None,
-        summed: set[str] | frozenset[str],
-    ) -> None:
-        """Deliver what a population has listed; the sums into the populations named are kept."""
+    def step(self, p: Population, state: State, b: int, told: dict[str, Told]) -> None:
+        """Fire and deliver one population for image b, and keep what is wanted."""
+        own, stage, membranes = told[p.name], state.stages[p.name], state.membranes
+        self.open(p, membranes, b, own)
+        for call in stage.before:
+            call()
+        own.counts[b] = stage.tell()
+        if own.trains is not None:
+            own.trains[b] = stage.words
         listed: SpikeList | None = None
         for name, q in self.out[p.name].items():
-            made, inside = self.plan.delivers[name], membranes.inside[q.target]
-            before = inside.astype(np.int64) if q.target in summed else None
-            total: Ints | None = None
-            if isinstance(made, Patches):
-                made.deliver(room.lists, membranes.fast[q.target], room.scratch)
-            elif isinstance(made, Lanes):
-                made.deliver(membranes.words.get(p.name, room.words), membranes.fast[q.target])
+            v = membranes.wide.get(q.target, membranes.inside[q.target])
+            sums = told[q.target].sums.get(name)
+            if sums is not None:
+                np.negative(v, out=sums[b])
+            made = self.plan.delivers[name]
+            if isinstance(made, Patches | Lanes):
+                for call in stage.after[name]:
+                    call()
             else:
-                assert trains is not None
-                listed = listed or spelled(trains, self.net.steps[p.name])
-                total, _ = made(listed, False)
-                v = membranes.wide.get(q.target, inside)
-                v += total
-            if before is not None:
-                own = inside - before if total is None else total.astype(np.int64)
-                membranes.sums.setdefault(q.target, {})[name] = own
+                listed = listed or spelled(stage.words.astype(np.uint16), self.net.steps[p.name])
+                v += made(listed, False)[0]
+            if sums is not None:
+                sums[b] += v
 
-    def activity(self, p: Population, seen: list[Seen], wants: frozenset[str]) -> Activity:
+    def activity(self, p: Population, told: Told, wants: frozenset[str]) -> Activity:
         """What a population did, for all images."""
-        first, sums = seen[0], {}
-        if "sums" in wants:
-            sums = {name: np.stack([one.sums[name] for one in seen]) for name in self.net.into(p.name)}
-        opening = None if first.opening is None else stacked(one.opening for one in seen)
-        if isinstance(p, Readout):  # which does not spike
-            return Activity(p.name, opening=opening, sums=sums)
-        counts = np.array([one.count for one in seen], np.int64)
-        if not wants:
-            return Activity(p.name, counts=counts)
-        trains = stacked(one.trains for one in seen)
-        told = codes(trains, self.net.code_weights[p.name]) if "codes" in wants else None
-        membranes = None if first.membranes is None else stacked(one.membranes for one in seen)
-        return Activity(p.name, trains, told, opening, membranes, sums, counts)
-
-
-def stacked(values: Iterable[Array | None]) -> Array:
-    """What was told of every image, together."""
-    return np.stack([value for value in values if value is not None])
+        trains, opening, codes_, membranes = told.trains, told.opening, None, None
+        if trains is not None and "codes" in wants:
+            codes_ = codes(trains, self.net.code_weights[p.name])
+        if trains is not None and opening is not None and "membranes" in wants:
+            assert isinstance(p, FS)  # only these have any
+            membranes = lowered(p, opening, trains)
+        sums = {name: values.astype(np.int64) for name, values in told.sums.items()}
+        whole = None if opening is None else opening.astype(np.int64)
+        return Activity(p.name, trains, codes_, whole, membranes, sums, None if p is self.net.readout else told.counts)
 
 
 def fired(p: FS, opening: Ints) -> NDArray[np.uint16]:
@@ -248,12 +257,12 @@ def fired(p: FS, opening: Ints) -> NDArray[np.uint16]:
 
 
 def lowered(p: FS, opening: Ints, trains: NDArray[np.uint16]) -> Ints:
-    """The membranes after every step (K, C, H, W): what the spikes up to it have left of the opening ones (FS-3)."""
-    after, v = np.empty((p.steps, *p.shape), np.int64), opening
+    """The membranes after every step (B, K, C, H, W): what the spikes up to it have left of the opening ones (FS-3)."""
+    after, v = np.empty((len(opening), p.steps, *p.shape), np.int64), opening
     h = p.table.rows(p.shape[0])[1][:, :, None, None]
     for t in range(p.steps):
-        after[t] = v - h[:, t] * (trains >> (p.steps - 1 - t) & 1)
-        v = after[t]
+        np.subtract(v, h[:, t] * (trains >> (p.steps - 1 - t) & 1), out=after[:, t])
+        v = after[:, t]
     return after
 
 

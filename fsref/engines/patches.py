@@ -8,8 +8,9 @@ further. A dense projection has one patch, and a table of its own for every plac
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from math import gcd
 from typing import Any, NamedTuple, TypeAlias, assert_never
@@ -22,6 +23,7 @@ from fsref.engines.kernels import patches as kernels
 from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import Shape
 from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.tables import Brief
 
 Array: TypeAlias = NDArray[Any]
 LANES = 16  # channels are filled up to a multiple of it
@@ -151,8 +153,8 @@ class Plane:
         return neurons
 
 
-@dataclass(frozen=True)
-class Sent:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sent(Brief):
     """What a population lists: its plane, d (C, K), whether d is 2^(K-1-t), how many of its steps are in the list of
     the first ones, and the type of a mark.
     """
@@ -247,19 +249,19 @@ def pieces(rows: Kind, columns: Kind, channels: int, most: int) -> Iterator[tupl
                 yield slice(r, min(r + at_once, len(rows.taps))), some, k, min(run, length - k)
 
 
-@dataclass(frozen=True, eq=False)
-class Patches:
+@dataclass(frozen=True, eq=False, repr=False)
+class Patches(Brief):
     """One projection made ready: for each patch its kernel and geometry, and the table of all."""
 
     calls: Sequence[tuple[Kernel, tuple[int, ...]]]
     table: Array
     form: str
 
-    def deliver(self, lists: Sequence[Array], out: Array, scratch: Sequence[Array]) -> None:
-        """Nothing; then the spikes listed are delivered into a plane."""
+    def bound(self, lists: Sequence[Array], out: Array, scratch: Sequence[Array]) -> Iterator[Callable[[], None]]:
+        """The calls that deliver the spikes listed into a plane."""
         room = [a.view(self.table.dtype) for a in scratch]
         for kernel, g in self.calls:
-            kernel(g, *lists, self.table, out, *room)
+            yield partial(kernel.compiled, g, *lists, self.table, out, *room)
 
 
 def patches(q: Projection, sent: Sent, target: Plane) -> Patches:
@@ -296,18 +298,18 @@ def patches(q: Projection, sent: Sent, target: Plane) -> Patches:
     return Patches(calls, table, f"int{8 * table.itemsize}")
 
 
-@dataclass(frozen=True, eq=False)
-class Lanes:
+@dataclass(frozen=True, eq=False, repr=False)
+class Lanes(Brief):
     """A projection in which every channel reaches its own alone, made ready."""
 
     calls: Sequence[tuple[int, ...]]
     weights: Array
     form: str = "lanes"
 
-    def deliver(self, codes: Array, out: Array) -> None:
-        """Nothing; then what codes are worth is delivered into a plane."""
+    def bound(self, codes: Array, out: Array) -> Iterator[Callable[[], None]]:
+        """The calls that deliver what codes are worth into a plane."""
         for g in self.calls:
-            kernels.deliver_lanes(g, codes, self.weights, out)
+            yield partial(kernels.deliver_lanes.compiled, g, codes, self.weights, out)
 
 
 def by_lanes(q: Projection, source: Shape, target: Shape) -> bool:

@@ -43,6 +43,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import base_two
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Dense, Projection
+from fsref.tables import Brief
 
 Array: TypeAlias = NDArray[Any]
 Route: TypeAlias = Literal["patches", "lanes", "plain"]
@@ -50,8 +51,8 @@ NEVER = 2**31 - 1  # a threshold that no membrane reaches
 GROUPS = 4  # a projection of more groups than this goes by plain loops: most of its patches would be zeros
 
 
-@dataclass(frozen=True, eq=False)
-class Firing:
+@dataclass(frozen=True, eq=False, repr=False)
+class Firing(Brief):
     """What `fire` takes for one population: plane, bias and its step, tables four steps at a time, marks, and in which
     quarters steps of the first list stand.
     """
@@ -73,6 +74,10 @@ class Firing:
         """What `fire` unpacks, but for whether it tells train words."""
         p = self.plane
         return (*p.shape[1:], p.channels, p.first, p.row, self.bias_step, self.quarters, self.highs)
+
+    def arguments(self, v: Array, words: Array, telling: bool) -> tuple[Any, ...]:
+        """What `fire` takes for membranes v, but for lists; it fills `words` when telling."""
+        return (*self.geometry, int(telling)), v, self.bias, self.T, self.h, self.worth, self.marks, words
 
 
 def quartered(rows: Array, highs: int, beyond: int) -> Array:
@@ -132,7 +137,6 @@ class Shaping:
     routes: dict[str, Route]
     planes: dict[str, Plane]
     told: frozenset[str]  # whose train words somebody reads
-    spelled: frozenset[str]  # whose spikes go by plain loops, too
     bytewide: bool  # whether marks of 8 bits do for every population
 
     @classmethod
@@ -147,10 +151,7 @@ class Shaping:
             top, left, bottom, right = (max(ends) for ends in zip(*around, strict=True))
             planes[p.name] = Plane(p.shape, (top, left, bottom, right))
         told |= {q.source for name, q in net.named_projections.items() if routes[name] != "patches"}
-        spelled = {q.source for name, q in net.named_projections.items() if routes[name] == "plain"}
-        return cls(
-            wide, routes, planes, frozenset(told), frozenset(spelled), all(in_a_byte(net, p) for p in net.spiking)
-        )
+        return cls(wide, routes, planes, frozenset(told), all(in_a_byte(net, p) for p in net.spiking))
 
 
 def in_a_byte(net: Network, p: Population) -> bool:
@@ -211,8 +212,8 @@ def steps_listed_first(net: Network, p: Population, shaping: Shaping) -> int:
     return highs if any(narrow(w, parted) and not narrow(w, whole) for w in weights) else 0
 
 
-@dataclass(eq=False)
-class Plan:
+@dataclass(eq=False, repr=False)
+class Plan(Brief):
     """A network made ready: by population what fires it, by projection what delivers it. Holds no network."""
 
     shaping: Shaping
@@ -223,7 +224,7 @@ class Plan:
     @classmethod
     def of(cls, net: Network) -> Plan:
         """The plan of a network."""
-        shaping = Shaping.of(net)
+        shaping = shaping_of(net)
         plan = cls(shaping)
         for p in net.spiking:
             assert not isinstance(p, Readout)  # a readout does not spike
@@ -256,8 +257,17 @@ def made(net: Network, name: str, q: Projection, sent: Sent, shaping: Shaping) -
             assert_never(other)
 
 
+SHAPINGS: WeakKeyDictionary[Network, Shaping] = WeakKeyDictionary()
 PLANS: WeakKeyDictionary[Network, Plan] = WeakKeyDictionary()
 ONE = RLock()  # one thread plans, the others wait
+
+
+def shaping_of(net: Network) -> Shaping:
+    """What is decided of a network, at the first call."""
+    with ONE:
+        if net not in SHAPINGS:
+            SHAPINGS[net] = Shaping.of(net)
+        return SHAPINGS[net]
 
 
 def plan_of(net: Network) -> Plan:
