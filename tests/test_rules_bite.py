@@ -363,6 +363,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("kernels", "bit = np.uint16(1 << (steps - 1 - t))\n        for c", "bit = np.uint16(1 << t)\n        for c"),
         ("quantized", "= stair.train[place],", "= stair.train[place] ^ 1,"),
         ("plan", "for rows in (h, binary)", "for rows in (h, binary[::-1])"),
+        ("fast", "(word >> (steps - 1 - t))", "(word >> t)"),
     ],
 }
 

@@ -39,7 +39,7 @@ def plan_bytes(net: Network, shaping: Shaping) -> int:
             case "patches":
                 own, beside = table_bytes(net, q)
             case "lanes":
-                own = 4 * filled(q.weights.shape[0]) * prod(plain.windows(q)) + OBJECTS
+                own = 4 * filled(q.weights.shape[0]) * (prod(plain.windows(q)) + net.steps[q.source]) + OBJECTS
                 beside = 2 * own
             case "plain":
                 own, beside = plain.synapse_bytes(net, q)
