@@ -20,7 +20,7 @@ import forms
 import fsref
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Table, fs_relu
 from fsref.engines.plan import plan_of, planned
-from test_vectors import PROCESSORS
+from test_words import PROCESSORS
 
 BOTH = {"int16", "int32"}
 
