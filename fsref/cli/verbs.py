@@ -14,19 +14,23 @@ import click
 
 from fsref.cli.check import check
 from fsref.cli.compare import compare
+from fsref.cli.conform import conform
 from fsref.cli.convert import convert
+from fsref.cli.cover import cover
 from fsref.cli.diff import diff
 from fsref.cli.evaluate import evaluate
 from fsref.cli.explain import explain
 from fsref.cli.export import export
 from fsref.cli.info import info
-from fsref.cli.rule import rule, rules
+from fsref.cli.rule import rule
 from fsref.cli.run import run
 from fsref.cli.streams import reported
+from fsref.cli.vectors import vectors
 from fsref.errors import FsrefError, printable
+from fsref.formats.pages import rules
 from fsref.version import SPEC_VERSION, __version__
 
-VERBS = (info, run, evaluate, check, explain, convert, compare, export, diff, rule)
+VERBS = (info, run, evaluate, check, explain, convert, compare, export, diff, cover, vectors, conform, rule)
 
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
