@@ -23,8 +23,9 @@ Simulator: TypeAlias = Callable[[Ints, Wanted], Iterator[Activity]]
 
 @runtime_checkable
 class Engine(Protocol):
-    """An engine: a module or an object. It may also have a `name`, `kernels`, what does its work, in words, and
-    `shared_bytes(net, threads)`, a bound on the bytes that all images share.
+    """An engine: a module or an object. It may also have a `name`; `kernels`, what does its work, in words, or
+    `kernels_for(net)`; `shared_bytes(net, threads)`, a bound on the bytes that all images share; and
+    `counting_bytes(net)`, a bound on the bytes of one image of which nothing is wanted.
     """
 
     def simulator(self, net: Network) -> Simulator:
@@ -56,19 +57,24 @@ def name_of(engine: str | Engine) -> str:
     return str(own) if own else str(module).rpartition(".")[2]
 
 
-def bytes_of(engine: str | Engine, net: Network, threads: int) -> tuple[int, int]:
+def bytes_of(engine: str | Engine, net: Network, threads: int, recording: bool) -> tuple[int, int]:
     """What an engine takes for a network on so many threads: the bytes that images share, 0 where it does not tell, and
     those of one image (RUN-2, RUN-3). Errors: UsageError for what is no number of bytes.
     """
     own = engine_of(engine)
     shared = getattr(own, "shared_bytes", None)
-    found = {"shared_bytes": shared(net, threads) if shared else 0, "working_bytes": own.working_bytes(net)}
+    counting = None if recording else getattr(own, "counting_bytes", None)
+    found = {"shared_bytes": shared(net, threads) if shared else 0}
+    found |= {"counting_bytes": counting(net)} if counting else {"working_bytes": own.working_bytes(net)}
     for name, given in found.items():
         if not isinstance(given, int | np.integer) or isinstance(given, bool) or given < 0:
             raise UsageError("RUN-2", "engine", f"{name} gave no number of bytes", repr(given), "an integer, 0 or more")
-    return int(found["shared_bytes"]), int(found["working_bytes"])
+    total, each = found.values()
+    return int(total), int(each)
 
 
-def kernels_of(engine: str | Engine) -> str:
-    """What does the work of an engine, in words; "its own" where the engine does not tell."""
-    return str(getattr(engine_of(engine), "kernels", "its own"))
+def kernels_of(engine: str | Engine, net: Network) -> str:
+    """What does the work of an engine for a network, in words; "its own" where the engine does not tell."""
+    own = engine_of(engine)
+    told = getattr(own, "kernels_for", None)
+    return str(told(net) if told else getattr(own, "kernels", "its own"))

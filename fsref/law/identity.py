@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Projection
 
+STRIP = 2**16  # numbers that are hashed at once
+
 
 def identity(populations: Sequence[Population], projections: Sequence[Projection], steps: Mapping[str, int]) -> str:
     """The id of a network whose populations have so many `steps`, by name (ID-1): SHA-256 of its byte form, in
@@ -19,7 +21,7 @@ def identity(populations: Sequence[Population], projections: Sequence[Projection
     """
     digest = hashlib.sha256(b"FSREFID1")
     for part in words(populations, projections, steps):
-        digest.update(part.tobytes())
+        digest.update(part.data)
     return digest.hexdigest()
 
 
@@ -31,7 +33,9 @@ def words(
 
     def told(*values: int | Iterable[int]) -> Iterator[NDArray[Any]]:
         for value in values:
-            yield np.asarray(value, dtype="<i8").reshape(-1)
+            flat = np.asarray(value).reshape(-1)
+            for first in range(0, flat.size, STRIP):
+                yield flat[first : first + STRIP].astype("<i8")
 
     def array(values: np.ndarray[Any, Any]) -> Iterator[NDArray[Any]]:
         return told(values.ndim, values.shape, values)

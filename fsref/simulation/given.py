@@ -18,7 +18,7 @@ from fsref.law.network import Network
 
 def check_activity(net: Network, activity: Any, image_count: int, missing: Set[str], wanted: Wanted) -> None:
     """Nothing, when an engine's activity for so many images is of a population that is `missing` yet and holds its
-    trains, or its membranes if it is the readout, and what is `wanted` of it. Errors: UsageError.
+    trains, or its spike counts, or its membranes if it is the readout, and what is `wanted` of it. Errors: UsageError.
     """
     if not isinstance(activity, Activity):
         raise UsageError("RUN-2", "engine", "gave no Activity", type(activity).__name__)
@@ -26,7 +26,7 @@ def check_activity(net: Network, activity: Any, image_count: int, missing: Set[s
     if name not in missing:
         raise UsageError("RUN-2", "engine", "gave a population twice, or one that the network does not have", name)
     steps, readout = net.steps[name], name == net.readout.name
-    always = "opening" if readout else "spikes"
+    always = "opening" if readout else "spikes" if activity.counts is None else "counts"
     for what, value, shape in _needed(net, activity, wanted.get(name, frozenset()) | {always}):
         whole = (image_count, *shape)
         found = getattr(value, "shape", None)
@@ -45,6 +45,7 @@ def _needed(net: Network, activity: Activity, what: Set[str]) -> Iterator[tuple[
     name = activity.population
     shape, steps = net[name].shape, net.steps[name]
     arrays = {
+        "counts": ("counts", activity.counts, ()),
         "spikes": ("trains", activity.trains, shape),
         "codes": ("codes", activity.codes, shape),
         "opening": ("membranes", activity.opening, shape),
