@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +16,12 @@ from fsref.vectors import flags
 from fsref.vectors.case import Case
 from fsref.verification import causes
 from fsref.verification.scene import Scene
+from fsref.verification.stuck_causes import parts_alone
 
 KEPT = 64  # cases that differ, and as many that do not, of a network on which causes are judged,
 PLACES = 32  # and other networks and populations that differ
 LARGEST = 2**24  # integers that are kept
+SHARE = 0.5  # of what differs that a cause explains at least
 
 Place = tuple[str, str, str, str]  # id of a network, scope, unit where it is a projection, population
 
@@ -46,21 +48,33 @@ class Evidence:
         self.room -= size
 
     def judged(self, first: Driven) -> causes.Judged:
-        """The causes that give all that was answered of the population of a first difference; of these the ones that
-        explain most of what differs elsewhere.
+        """The causes that give all that was answered of the population of a first difference, and at least half of what
+        differs anywhere: one that gives less gives it by chance. Of these the ones that explain most.
         """
         (at,) = _places(first)
-        rows = sorted(self.wrong.items(), key=lambda item: item[0] != at)
-        fits = {place: causes.hints(scene_of(place, own, self.right.get(place, ()))) for place, own in rows}
-        counts = {place: len(own) for place, own in rows}
-        total = sum(counts.values())
+        fits = {at: self.fitting(at)}
+        counts = {place: len(own) for place, own in self.wrong.items()}
+        total, names = sum(counts.values()), {hint.name for hint in fits[at]}
+        for place in self.wrong if names else ():
+            if place != at:
+                fits[place] = self.fitting(place, names)
+        hints = {(hint.name, hint.part): hint for own in reversed(fits.values()) for hint in own}
         explained = {
-            hint: sum(count for place, count in counts.items() if hint.name in {other.name for other in fits[place]})
-            for hint in fits[at]
+            hint: sum(counts[place] for place, own in fits.items() if any(hint.covers(other) for other in own))
+            for hint in sorted(hints.values(), key=lambda hint: causes.order(hint.name))
         }
         most = max(explained.values(), default=0)
-        found = tuple(hint for hint, count in explained.items() if count == most)
-        return causes.Judged(found, most, total, self.differing)
+        found = tuple(hint for hint, count in explained.items() if count == most >= SHARE * total)
+        return causes.Judged(found, most if found else 0, total, self.differing)
+
+    def fitting(self, place: Place, among: Collection[str] | None = None) -> tuple[causes.Hint, ...]:
+        """The causes, `among` some, that give all that was answered at a place; where none does and one channel or
+        neuron alone differs, those that do there.
+        """
+        for scene, words in scenes_of(place, self.wrong[place], self.right.get(place, ())):
+            if found := causes.hints(scene, among):
+                return tuple(hint.within(words) for hint in found)
+        return ()
 
 
 def behind(rows: Sequence[Driven]) -> tuple[causes.Hint, ...]:
@@ -76,7 +90,8 @@ def behind(rows: Sequence[Driven]) -> tuple[causes.Hint, ...]:
     (at,) = _places(rows[-1])
     order = sorted(range(len(rows)), key=lambda n: rows[n].passed)
     wrong, right = ([rows[n] for n in order if rows[n].passed is passed] for passed in (False, True))
-    return causes.hints(replace(scene_of(at, wrong, right), at=np.array(order, np.intp)))
+    scene, _ = next(scenes_of(at, wrong, right))
+    return causes.hints(replace(scene, at=np.array(order, np.intp)))
 
 
 def _places(found: Driven) -> list[Place]:
@@ -111,8 +126,10 @@ def arrays_of(cases: Sequence[Case]) -> dict[Key, NDArray[Any]]:
     return arrays
 
 
-def scene_of(place: Place, wrong: Sequence[Driven], right: Sequence[Driven]) -> Scene:
-    """A population, and what was answered there in cases of one network and scope, those first that differ."""
+def scenes_of(place: Place, wrong: Sequence[Driven], right: Sequence[Driven]) -> Iterator[tuple[Scene, str]]:
+    """A population, and what was answered there in cases of one network and scope, those first that differ; and the one
+    channel and the one neuron in words that alone differ, where there is one.
+    """
     rows = [*wrong, *right]
     cases = [row.case for row in rows if row.case is not None]
     net, name = cases[0].net, place[-1]
@@ -121,9 +138,12 @@ def scene_of(place: Place, wrong: Sequence[Driven], right: Sequence[Driven]) -> 
     theirs, unlike = _theirs(place, rows, arrays, net.into(name))
     told = {what: values.reshape(len(rows), *_steps(what, values), *p.shape) for what, values in theirs.items()}
     if p is net.readout and "opening" in told:  # a cause that moves neurons tells them as codes
-        told["codes"] = told["opening"]
-        unlike |= {"codes"} if unlike else set()
-    return replace(scene, theirs=told, wrong=unlike)
+        told["codes"] = told.pop("opening")
+    names = frozenset({"codes"} if p is net.readout and unlike else unlike)
+    scene = replace(scene, theirs=told, wrong=names)
+    yield scene, ""
+    there = np.logical_or.reduce([wrong.reshape(-1, p.neurons).any(axis=0) for wrong in unlike.values()])
+    yield from ((replace(scene, part=part), words) for words, part in parts_alone(there.reshape(p.shape)))
 
 
 def _steps(what: str, values: NDArray[Any]) -> tuple[int, ...]:
@@ -133,8 +153,8 @@ def _steps(what: str, values: NDArray[Any]) -> tuple[int, ...]:
 
 def _theirs(
     place: Place, rows: Sequence[Driven], arrays: Mapping[Key, NDArray[Any]], into: Mapping[str, Any]
-) -> tuple[dict[str, NDArray[Any]], frozenset[str]]:
-    """What was answered of a population in all rows, by observable, and which of it is not right."""
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[np.bool_]]]:
+    """What was answered of a population in all rows, by observable, and of what is not right where it is not."""
     _, scope, _, name = place
     keys = [key for key in rows[0].observed if all(key in row.observed for row in rows)]
     theirs = {what: np.stack([row.observed[of, what] for row in rows]) for of, what in keys if of == name}
@@ -143,4 +163,5 @@ def _theirs(
         theirs["opening"] = arrays[name, "opening"] + sum(moved)
     if scope == "neuron":  # it was given
         theirs["opening"] = arrays[name, "opening"].astype(np.int64)
-    return theirs, frozenset(what for what, values in theirs.items() if (values != arrays[name, what]).any())
+    unlike = {what: np.asarray(values != arrays[name, what]) for what, values in theirs.items()}
+    return theirs, {what: wrong for what, wrong in unlike.items() if wrong.any()}

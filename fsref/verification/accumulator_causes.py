@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 
+from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import FS, Readout
 from fsref.verification.following import Cause, Effects, Follow, of_membranes, opened, searched
@@ -32,7 +34,9 @@ def narrow(change: Callable[[Ints, int], Ints]) -> Follow:
     def gives(scene: Scene, form: tuple[int, bool]) -> Effects:
         def follow(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
             bits, bias = form[0], form[1] * p.bias_map
-            yield opened(p, change(v - bias, bits) + bias).of(bits=bits)
+            found = opened(p, change(v - bias, bits) + bias).of(bits=bits)
+            yield found
+            yield replace(found, opening=v)  # seen before it is cut
 
         return of_membranes(follow)(scene)
 
@@ -94,6 +98,27 @@ def saturating(scene: Scene, form: Saturating) -> Effects:
     return of_membranes(follow)(scene)
 
 
+def last_step_alone(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+    """The sum is cleared in each step: what came in the last is left."""
+    *_, last = arrivals(scene)
+    yield opened(p, p.bias_map + last + 0 * v)
+
+
+def doubled_in_each_step(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+    """The sum is doubled in each step, and a spike adds its weight: right where d is 2^(K - 1 - t); and so is the bias
+    that it begins with.
+    """
+    for bias in (False, True):
+        total: Ints = (p.bias_map if bias else 0 * p.bias_map) + 0 * v
+        for name, q in scene.into.items():
+            plane = scene.spikes(q.source)
+            sums = [reference.along(plane[:, t].astype(np.int64), q, p.shape) for t in range(plane.shape[1])]
+            total = total + sum(each << later for later, each in zip(reversed(range(len(sums))), sums, strict=True))
+            if bias and len(scene.into) == 1:
+                total = total + (p.bias_map << len(sums)) - p.bias_map
+        yield opened(p, total if bias else total + p.bias_map)
+
+
 def without_sign(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
     """A negative membrane is read as a large one."""
     if int(v.min()) < 0:
@@ -122,6 +147,16 @@ ACCUMULATOR = (
         "accumulator-stops-at-zero",
         "sums on the way may be negative: yours stops at zero in each step [RANGE-1]",
         of_membranes(never_below_zero),
+    ),
+    Cause(
+        "last-step-alone",
+        "what all steps deliver is summed up: yours keeps the last step alone [PROJ-1]",
+        of_membranes(last_step_alone),
+    ),
+    Cause(
+        "doubled-in-each-step",
+        "a spike of step t delivers w * d[t]: yours doubles the sum, or the bias too, in each step [PROJ-1]",
+        of_membranes(doubled_in_each_step),
     ),
     Cause(
         "accumulator-unsigned",
