@@ -21,7 +21,7 @@ from fsref.verification.stuck_causes import parts_alone
 KEPT = 64  # cases that differ, and as many that do not, of a network on which causes are judged,
 PLACES = 32  # and other networks and populations that differ
 LARGEST = 2**24  # integers that are kept
-SHARE = 0.5  # of what differs that a cause explains at least
+SHARE = 0.5  # of what differs that a cause explains more than
 
 Place = tuple[str, str, str, str]  # id of a network, scope, unit where it is a projection, population
 
@@ -48,8 +48,9 @@ class Evidence:
         self.room -= size
 
     def judged(self, first: Driven) -> causes.Judged:
-        """The causes that give all that was answered of the population of a first difference, and at least half of what
-        differs anywhere: one that gives less gives it by chance. Of these the ones that explain most.
+        """The causes that give all that was answered of the population of a first difference, and more than half of
+        what differs anywhere, of a part alone in two cases: one that gives less gives it by chance. Of these the ones
+        that explain most.
         """
         (at,) = _places(first)
         fits = {at: self.fitting(at)}
@@ -64,17 +65,20 @@ class Evidence:
             for hint in sorted(hints.values(), key=lambda hint: causes.order(hint.name))
         }
         most = max(explained.values(), default=0)
-        found = tuple(hint for hint, count in explained.items() if count == most >= SHARE * total)
+        found = tuple(
+            hint for hint, count in explained.items() if count == most > SHARE * total and (count > 1 or not hint.part)
+        )
         return causes.Judged(found, most if found else 0, total, self.differing)
 
     def fitting(self, place: Place, among: Collection[str] | None = None) -> tuple[causes.Hint, ...]:
-        """The causes, `among` some, that give all that was answered at a place; where none does and one channel or
-        neuron alone differs, those that do there.
+        """The causes, `among` some, that give all that was answered at a place, or all that was in the one channel or
+        neuron that alone differs, where there is one.
         """
+        found: list[causes.Hint] = []
         for scene, words in scenes_of(place, self.wrong[place], self.right.get(place, ())):
-            if found := causes.hints(scene, among):
-                return tuple(hint.within(words) for hint in found)
-        return ()
+            known = {hint.name for hint in found}
+            found += [hint.within(words) for hint in causes.hints(scene, among) if hint.name not in known]
+        return tuple(found)
 
 
 def behind(rows: Sequence[Driven]) -> tuple[causes.Hint, ...]:
@@ -137,11 +141,14 @@ def scenes_of(place: Place, wrong: Sequence[Driven], right: Sequence[Driven]) ->
     scene = flags.scene_of(cases[0], name, arrays)
     theirs, unlike = _theirs(place, rows, arrays, net.into(name))
     told = {what: values.reshape(len(rows), *_steps(what, values), *p.shape) for what, values in theirs.items()}
-    if p is net.readout and "opening" in told:  # a cause that moves neurons tells them as codes
-        told["codes"] = told.pop("opening")
-    names = frozenset({"codes"} if p is net.readout and unlike else unlike)
-    scene = replace(scene, theirs=told, wrong=names)
+    alone = not any(of == name for row in rows for of, _ in row.observed)
+    names = frozenset(unlike)
+    if p is net.readout and not alone:  # a cause that moves neurons tells them as codes
+        told, names = {"codes": told["opening"]}, frozenset({"codes"} if unlike else ())
+    scene = replace(scene, theirs=told, wrong=names, sums_alone=alone)
     yield scene, ""
+    if not unlike:
+        return
     there = np.logical_or.reduce([wrong.reshape(-1, p.neurons).any(axis=0) for wrong in unlike.values()])
     yield from ((replace(scene, part=part), words) for words, part in parts_alone(there.reshape(p.shape)))
 
@@ -151,6 +158,17 @@ def _steps(what: str, values: NDArray[Any]) -> tuple[int, ...]:
     return (values.shape[1],) if what == "membranes" else ()
 
 
+def _right(rows: Sequence[Driven], name: str) -> bool:
+    """Whether all that was observed of a population itself is right."""
+    return not any(
+        (values != row.case.expected[of, what]).any()
+        for row in rows
+        if row.case is not None
+        for (of, what), values in row.observed.items()
+        if of == name
+    )
+
+
 def _theirs(
     place: Place, rows: Sequence[Driven], arrays: Mapping[Key, NDArray[Any]], into: Mapping[str, Any]
 ) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[np.bool_]]]:
@@ -158,10 +176,13 @@ def _theirs(
     _, scope, _, name = place
     keys = [key for key in rows[0].observed if all(key in row.observed for row in rows)]
     theirs = {what: np.stack([row.observed[of, what] for row in rows]) for of, what in keys if of == name}
-    if scope == "projection":
-        moved = [np.stack([row.observed[key] for row in rows]) - arrays[key] for key in keys if key[0] in into]
+    sums = [key for key in keys if key[0] in into]
+    unlike_sums = any((row.observed[key] != row.case.expected[key]).any() for row in rows for key in sums if row.case)
+    if scope == "projection" or (unlike_sums and _right(rows, name)):
+        theirs = {}  # of sums alone there is something to say
+        moved = [np.stack([row.observed[key] for row in rows]) - arrays[key] for key in sums]
         theirs["opening"] = arrays[name, "opening"] + sum(moved)
-    if scope == "neuron":  # it was given
+    elif scope == "neuron":  # it was given
         theirs["opening"] = arrays[name, "opening"].astype(np.int64)
     unlike = {what: np.asarray(values != arrays[name, what]) for what, values in theirs.items()}
     return theirs, {what: wrong for what, wrong in unlike.items() if wrong.any()}

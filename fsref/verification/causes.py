@@ -14,22 +14,27 @@ from dataclasses import dataclass, replace
 from fsref.tables import Brief
 from fsref.verification.accumulator_causes import ACCUMULATOR
 from fsref.verification.bias_causes import BIAS
+from fsref.verification.dropping_causes import DROPPING
 from fsref.verification.firing_causes import FIRING
 from fsref.verification.following import Cause, rule_of
 from fsref.verification.neuron_causes import NEURON
 from fsref.verification.place_causes import PLACES
 from fsref.verification.pool_causes import POOL
 from fsref.verification.reading_causes import READING
+from fsref.verification.report_causes import REPORT
 from fsref.verification.scene import Effect, Scene
+from fsref.verification.sending_causes import SENDING
 from fsref.verification.stale_causes import STALE
 from fsref.verification.stuck_causes import SILENT, STUCK
 from fsref.verification.table_causes import TABLE
 from fsref.verification.weight_causes import WEIGHT
 from fsref.verification.window_causes import WINDOW
+from fsref.verification.wiring_causes import WIRING
 
 CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
     SILENT,
     *POOL,
+    *DROPPING,
     *FIRING,
     *NEURON,
     *TABLE,
@@ -38,6 +43,9 @@ CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
     *WEIGHT,
     *WINDOW,
     *READING,
+    *WIRING,
+    *SENDING,
+    *REPORT,
     *PLACES,
     *STALE,
     *STUCK,
@@ -98,7 +106,7 @@ def hints(scene: Scene, among: Collection[str] | None = None) -> tuple[Hint, ...
         return ()
     found: list[Hint] = []
     for cause in CAUSES:
-        if among is not None and cause.name not in among:
+        if (among is not None and cause.name not in among) or (scene.sums_alone and not cause.of_sums):
             continue
         if cause.whole or any(scene.one.given_by(effect) for effect in cause.follow(scene.one)):
             fitting = [effect for effect in cause.follow(scene) if scene.given_by(effect)]

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS
-from fsref.verification.following import Cause, Effects, of_fs, of_membranes, stepped
+from fsref.law.populations import FS, Readout
+from fsref.verification.following import Cause, Effects, of_fs, of_membranes, opened
 from fsref.verification.scene import Effect, Scene
 
 Spikes: TypeAlias = NDArray[np.bool_]
 Fires: TypeAlias = Callable[[int, Ints, Ints, list[Spikes]], Spikes]  # step, v, T, what was fired before
 Lowers: TypeAlias = Callable[[int, Ints, Spikes, Ints], Ints]  # step, v, what fires, h
+
+LANES = (2, 4, 8, 16, 32)  # neurons that are computed together
 
 
 def fires_right(t: int, v: Ints, T: Ints, before: list[Spikes]) -> Spikes:
@@ -107,6 +110,24 @@ def not_at_zero(p: FS) -> Fires:
     return lambda t, v, T, before: (v >= T) & (v != 0)
 
 
+def silent_at_the_top(p: FS, v: Ints) -> Effects:
+    """A membrane that opens at exactly 2^K theta, twice the first threshold, fires in no step."""
+    first = p.table.rows(p.shape[0])[0][:, 0, None, None]
+    top = v == 2 * first
+    yield ran(p, v, lambda t, v, T, before: (v >= T) & ~top)
+
+
+def last_neurons_silent(p: FS, v: Ints) -> Effects:
+    """The last neuron, or those behind the last full lanes, never fire."""
+    number = np.arange(p.neurons).reshape(p.shape)
+    for count in sorted({1, *(p.neurons % lanes for lanes in LANES)} - {0}):
+
+        def fires(t: int, v: Ints, T: Ints, before: list[Spikes], count: int = count) -> Spikes:
+            return (v >= T) & (number < p.neurons - count)
+
+        yield ran(p, v, fires).of(count=count)
+
+
 def some_steps(scene: Scene) -> Effects:
     """Nothing fires behind as many steps as a source has, or behind 8."""
     match scene.population:
@@ -155,24 +176,29 @@ def reset_magnitude(p: FS, v: Ints) -> Effects:
     yield ran(p, v, lowers=lambda t, v, z, h: v - np.abs(h) * z)
 
 
-def begun(change: Callable[[FS, Ints], Iterator[Any]]) -> Callable[[FS, Ints], Effects]:
-    """Another membrane when the window opens, seen so there or not."""
-
-    def follow(p: FS, v: Ints) -> Effects:
-        for wrong in change(p, v):
-            found = ran(p, wrong)
-            yield found
-            yield Effect(found.codes, v, found.spikes, found.membranes)
-
-    return follow
+def not_negative(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+    """A negative membrane is 0 when the window opens, seen so there or not."""
+    found = opened(p, np.maximum(v, 0))
+    yield found
+    yield replace(found, opening=v)
 
 
-def not_negative(p: FS, v: Ints) -> Iterator[Ints]:
-    """A negative membrane is 0."""
-    yield np.maximum(v, 0)
+def last_step_late(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+    """What a source sends in its last step, or the second one does, joins behind the first comparison."""
+    match p:
+        case FS():
+            last = [steps[-1] for steps in scene.step_sums.values()]
+            for late in (sum(last, 0 * v), last[-1]):
+
+                def fires(t: int, v: Ints, T: Ints, before: list[Spikes], late: Ints = late) -> Spikes:
+                    return (v if t else v - late) >= T
+
+                yield ran(p, v, fires)
+        case _:
+            return
 
 
-def late_bias(scene: Scene, p: Any, v: Ints) -> Effects:
+def late_bias(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
     """The bias joins behind the first comparison."""
     match p:
         case FS():
@@ -184,9 +210,7 @@ def late_bias(scene: Scene, p: Any, v: Ints) -> Effects:
 
 FIRING = (
     Cause("strict-comparison", "a neuron fires when v >= T, not when v > T: equality fires [FS-2]", of_fs(strict)),
-    Cause(
-        "no-reset", "a neuron that fires lowers its membrane by h: yours leaves it as it is [FS-3]", of_fs(no_reset)
-    ),
+    Cause("no-reset", "a neuron that fires lowers its membrane by h: yours leaves it as it is [FS-3]", of_fs(no_reset)),
     Cause(
         "compared-without-sign",
         "a membrane below a threshold does not fire, negative ones neither: yours compares without a sign [FS-2]",
@@ -211,6 +235,16 @@ FIRING = (
         "zero-never-fires",
         "a neuron fires when v >= T: yours does not when v is 0 [FS-2]",
         of_fs(firing(not_at_zero)),
+    ),
+    Cause(
+        "silent-at-the-top",
+        "a membrane of exactly 2^K theta fires in each step: yours in none [FS-2]",
+        of_fs(silent_at_the_top),
+    ),
+    Cause(
+        "last-neurons-silent",
+        "all neurons fire: in yours the last {count} never do [FS-2]",
+        of_fs(last_neurons_silent),
     ),
     Cause(
         "silent-behind-a-step",
@@ -240,11 +274,16 @@ FIRING = (
     Cause(
         "negative-membrane-is-zero",
         "a membrane may be negative when its window opens: yours is 0 then [RANGE-1]",
-        of_fs(begun(not_negative)),
+        of_membranes(not_negative),
     ),
     Cause(
         "bias-joins-late",
         "the bias is in the membrane when its window opens: yours comes behind the first comparison [NET-5]",
         of_membranes(late_bias),
+    ),
+    Cause(
+        "last-step-joins-late",
+        "a window opens when all has come: yours compares before the last step of a source is in [TIME-4]",
+        of_membranes(last_step_late),
     ),
 )

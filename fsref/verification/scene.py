@@ -30,7 +30,8 @@ class Scene(Brief):
 
     `images` (B, C, H, W) are known or not. `at` (B,) says which image of those asked each is, where all asked before
     the last of them are in the scene, too. Of a `part` (C, H, W) of the population alone is judged what they answered,
-    where it is told.
+    where it is told. Of sums alone `opening` of theirs is what follows from what projections delivered: that there is
+    a bias, and what fires, nobody has seen.
     """
 
     net: Network
@@ -43,6 +44,7 @@ class Scene(Brief):
     images: Ints | None = None
     at: NDArray[np.intp] | None = None
     part: NDArray[np.bool_] | None = None
+    sums_alone: bool = False
 
     def given_by(self, effect: Effect) -> bool:
         """Whether an effect is what they answered, and tells all of theirs that is wrong: what it does not tell is
@@ -140,7 +142,7 @@ class Effect(Brief):
         told = {f.name: getattr(self, f.name) for f in fields(self)}
         both = [(told[name], values) for name, values in theirs.items() if told[name] is not None]
         alike = all(a.shape == b.shape for a, b in both)
-        return bool(both) and alike and all(np.array_equal(*(_of(values, part) for values in pair)) for pair in both)
+        return bool(both) and alike and all(np.array_equal(_of(a, part), _of(b, part)) for a, b in both)
 
     def of(self, where: str = "", **about: Any) -> Effect:
         """The same, with what fills in the words."""

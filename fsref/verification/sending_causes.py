@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.law.projections import Projection
 from fsref.verification.deliveries import Mistake, found_by
-from fsref.verification.following import Cause, Effects, Follow, other_channels
+from fsref.verification.following import Cause, Effects, Follow, both, other_channels
 from fsref.verification.scene import Effect, Scene
 
 Worth = Callable[[Scene, Ints], Ints]  # from a scene and d (C, K) of a population to what it is taken for
@@ -22,34 +24,36 @@ def worth(scene: Scene, name: str, d: Ints) -> Ints:
     return reference.codes(scene.spikes(name), d)
 
 
-def valued(*changes: Worth) -> Follow:
+def valued(*changes: Worth, **about: Any) -> Follow:
     """Spikes are worth something else: those that a population sends, or those that it reads."""
 
     def forms(scene: Scene) -> Iterator[Mistake]:
         for change in changes:
-            yield partial(delivered, change=change), {}
+            yield partial(delivered, change=change), about
 
-    return both(sent(*changes), found_by(forms))
+    reads = found_by(forms)
+
+    def as_well(scene: Scene) -> Effects:
+        """What is sent is worth something else, too."""
+        name = scene.population.name
+        for effect in reads(scene) if name in scene.trains else ():
+            for change in changes:
+                d = change(scene, scene.net.code_weights[name])
+                assert effect.spikes is not None, "it has steps"
+                trains = reference.input_trains(effect.spikes.astype(np.int64), scene.net.steps[name])
+                yield replace(effect, codes=reference.codes(trains, d))
+
+    return both(sent(*changes, **about), reads, as_well)
 
 
-def both(*follows: Follow) -> Follow:
-    """What follows from either."""
-
-    def follow(scene: Scene) -> Effects:
-        for each in follows:
-            yield from each(scene)
-
-    return follow
-
-
-def sent(*changes: Worth) -> Follow:
+def sent(*changes: Worth, **about: Any) -> Follow:
     """Spikes that a population sends are worth something else."""
 
     def follow(scene: Scene) -> Effects:
         name = scene.population.name
         if name in scene.trains and name in scene.net.code_weights:
             for change in changes:
-                yield Effect(worth(scene, name, change(scene, scene.net.code_weights[name])))
+                yield Effect(worth(scene, name, change(scene, scene.net.code_weights[name]))).of(**about)
 
     return follow
 
@@ -97,6 +101,21 @@ def of_another_channel(scene: Scene) -> Iterator[Mistake]:
         yield partial(delivered, change=partial(of_rows, rows=rows)), {"channel": name}
 
 
+def of_target_channels(scene: Scene) -> Iterator[Mistake]:
+    """d of the channel of the source that has the number of the target's channel."""
+
+    def change(scene: Scene, name: str, q: Projection) -> Ints | None:
+        d = scene.net.code_weights[q.source]
+        if (d == d[:1]).all():
+            return None
+        found = scene.sums[name].copy()
+        for row in range(len(d)):
+            found[:, row :: len(d)] = delivers(scene, q, np.broadcast_to(d[row], d.shape))[:, row :: len(d)]
+        return found
+
+    yield change, {"channel": "the target's channel"}
+
+
 def of_rows(scene: Scene, d: Ints, rows: Ints) -> Ints:
     """Those rows of d, where it has so many."""
     return d[rows] if len(rows) == len(d) else d
@@ -130,13 +149,6 @@ def of_one_source(scene: Scene) -> Iterator[Mistake]:
     def shortest(scene: Scene, name: str, q: Projection) -> Ints | None:
         return delivers(scene, q, np.where(np.arange(d[q.source].shape[1]) < min(counts), d[q.source], 0))
 
-    def late(scene: Scene, name: str, q: Projection) -> Ints | None:
-        by = max(counts) - d[q.source].shape[1]
-        wrong = np.zeros_like(d[q.source])
-        if by < wrong.shape[1]:
-            wrong[:, : wrong.shape[1] - by] = d[q.source][:, by:]
-        return None
-
     def shifted(scene: Scene, name: str, q: Projection) -> Ints | None:
         by, right = d[q.source].shape[1] - max(counts), d[q.source]
         wrong = np.zeros_like(right)
@@ -146,6 +158,17 @@ def of_one_source(scene: Scene) -> Iterator[Mistake]:
     yield first, {"how": "the d of the first"}
     yield shortest, {"how": "the steps of the shortest"}
     yield shifted, {"how": "the d of a step before"}
+
+
+def of_target_steps(scene: Scene) -> Iterator[Mistake]:
+    """A source is read for as many steps as its target has."""
+    steps = scene.net.steps[scene.population.name]
+
+    def cut(scene: Scene, d: Ints) -> Ints:
+        return np.where(np.arange(d.shape[1]) < steps, d, 0)
+
+    if steps:
+        yield partial(delivered, change=cut), {"how": "the steps of the target"}
 
 
 def delivers(scene: Scene, q: Projection, d: Ints) -> Ints:
@@ -175,11 +198,11 @@ SENDING = (
     Cause(
         "d-of-another-channel",
         "each channel has its own d: yours takes that of {channel} [FS-1]",
-        both(own_of_another_channel, found_by(of_another_channel)),
+        both(own_of_another_channel, found_by(of_another_channel), found_by(of_target_channels)),
     ),
     Cause(
         "d-of-another-source",
-        "each source has its own steps and d: all of yours have {how} [PROJ-6]",
-        found_by(of_one_source),
+        "each source has its own steps and d: yours has {how} [PROJ-6]",
+        both(found_by(of_one_source), found_by(of_target_steps)),
     ),
 )

@@ -142,6 +142,15 @@ def column_by_column(p: FS, v: Ints) -> Effects:
             yield stepped(p, v, *other)
 
 
+def row_not_loaded(p: FS, v: Ints) -> Effects:
+    """The last row of the thresholds, or of the resets, is 0."""
+    if p.table.channels is not None:
+        T, h, d = p.table.rows(p.shape[0])
+        last = np.arange(p.shape[0])[:, None] == p.shape[0] - 1
+        yield stepped(p, v, np.where(last, 0, T), h, d)
+        yield stepped(p, v, T, np.where(last, 0, h), d)
+
+
 def rows_of_another_channel(p: FS, v: Ints) -> Effects:
     """T, h, or both are those of another channel; with both, the bias may be, too."""
     if p.table.channels is None:
@@ -231,6 +240,11 @@ TABLE = (
         "row-a-neuron-late",
         "each channel has its own row of the table: yours switches one neuron late [FS-1]",
         of_fs(row_late),
+    ),
+    Cause(
+        "row-not-loaded",
+        "all rows of a table are loaded: in yours the last is 0 [FS-1]",
+        of_fs(row_not_loaded),
     ),
     Cause(
         "table-column-by-column",

@@ -197,6 +197,18 @@ def along_memory(by: int) -> Callable[[Ints], Ints]:
     return change
 
 
+def address_wraps(scene: Scene) -> Iterator[Mistake]:
+    """The address of a weight wraps behind so many."""
+
+    def wrapped(w: Ints, count: int) -> Ints:
+        return w.ravel()[np.arange(w.size) % count].reshape(w.shape)
+
+    largest = max((q.weights.size for q in scene.into.values()), default=0)
+    for bits in range(4, max(4, min(largest - 1, FULL).bit_length())):
+        cut = partial(wrapped, count=1 << bits)
+        yield reading(weighing(cut, cut)), {"count": 1 << bits}
+
+
 def inputs_cut(scene: Scene) -> Iterator[Mistake]:
     """Inputs of a dense layer behind the last full lanes, or behind some, are left out."""
 
@@ -204,7 +216,9 @@ def inputs_cut(scene: Scene) -> Iterator[Mistake]:
         return np.where(np.arange(w.shape[1]) < count, w, 0)
 
     sizes = {q.weights.shape[1] for q in scene.into.values() if q.weights.ndim == 2}
-    for count in sorted({n // lane * lane for n in sizes for lane in LANES} | {n for n in LANES if n < max(sizes or {0})}):
+    for count in sorted(
+        {n // lane * lane for n in sizes for lane in LANES} | {n for n in LANES if n < max(sizes or {0})}
+    ):
         yield reading(weighing(dense=partial(cut, count=count))), {"count": count}
 
 
@@ -238,16 +252,18 @@ def pooling(scene: Scene) -> Iterator[Mistake]:
     yield reading(pooled(partial(one_place, last=False))), {"how": "the first place alone"}
     yield reading(pooled(partial(one_place, last=True))), {"how": "all places but the last"}
     yield divided, {"how": "their mean"}
+    yield partial(divided, to_zero=True), {"how": "their mean"}
     yield once, {"how": "one spike of a channel in a step"}
     yield by_place, {"how": "places with the weights of other channels"}
 
 
-def divided(scene: Scene, name: str, q: Projection) -> Ints | None:
+def divided(scene: Scene, name: str, q: Projection, to_zero: bool = False) -> Ints | None:
     """What a pooled dense delivers that divides by the places."""
     height, width = scene.net[q.source].shape[1:]
     match q:
         case Dense(pooled=True):
-            return scene.sums[name] // (height * width)
+            sums = scene.sums[name]
+            return np.sign(sums) * (np.abs(sums) // (height * width)) if to_zero else sums // (height * width)
         case _:
             return None
 
@@ -256,7 +272,7 @@ def once(scene: Scene, name: str, q: Projection) -> Ints | None:
     """What a pooled dense delivers that takes one spike of each channel in a step."""
     match q:
         case Dense(pooled=True):
-            any_spike = scene.spikes(q.source).any(axis=(3, 4), keepdims=True)
+            any_spike = np.asarray(scene.spikes(q.source).any(axis=(3, 4), keepdims=True))
             return delivers(scene, q, reference.codes(any_spike, scene.net.code_weights[q.source]))
         case _:
             return None
@@ -313,7 +329,11 @@ WIRING = (
             convolving(grouped(lambda o, groups, outputs, inputs: o // outputs * outputs)),
         ),
     ),
-    Cause("last-not-computed", "all outputs are computed: in yours the last {what} {does} [PROJ-1]", found_by(last_row_or_column)),
+    Cause(
+        "last-not-computed",
+        "all outputs are computed: in yours the last {what} {does} [PROJ-1]",
+        found_by(last_row_or_column),
+    ),
     Cause(
         "last-weights-of-the-one-before",
         "the last output has its own weights: yours takes those of the one before [PROJ-1]",
@@ -338,6 +358,11 @@ WIRING = (
         "kernel-mirrored",
         "the kernel is not mirrored along one axis [PROJ-1]",
         reads(weighing(conv2d=lambda w: w[..., ::-1]), weighing(conv2d=lambda w: w[:, :, ::-1])),
+    ),
+    Cause(
+        "weight-address-wraps",
+        "each weight has its own address: yours wrap behind {count} [PROJ-1]",
+        found_by(address_wraps),
     ),
     Cause(
         "inputs-cut",
