@@ -110,7 +110,7 @@ def hints(scene: Scene, among: Collection[str] | None = None) -> tuple[Hint, ...
             continue
         if cause.whole or any(scene.one.given_by(effect) for effect in cause.follow(scene.one)):
             fitting = [effect for effect in cause.follow(scene) if scene.given_by(effect)]
-            found += [Hint(cause.name, told(cause, fitting))] if fitting else []
+            found += [Hint(cause.name, told(cause, fitting), where(fitting) if cause.whole else "")] if fitting else []
         if cause is SILENT and found:
             break  # nothing tells the others apart
     return tuple(found)
@@ -124,9 +124,13 @@ def order(name: str) -> int:
 def told(cause: Cause, fitting: Sequence[Effect]) -> str:
     """The words of a cause of which these forms fit: all of them are said, and where, unless one is everywhere."""
     values = {key: [effect.about[key] for effect in fitting] for key in fitting[0].about}
-    where = "" if any(not effect.where for effect in fitting) else alternatives(effect.where for effect in fitting)
     text = cause.text.format(**{key: alternatives(map(str, each)) for key, each in values.items()})
-    return f"{text}, {where}" if where else text
+    return ", ".join(filter(None, (text, where(fitting))))
+
+
+def where(fitting: Sequence[Effect]) -> str:
+    """The parts of a population in which these effects are, in words, "" where one is everywhere."""
+    return "" if any(not effect.where for effect in fitting) else alternatives(effect.where for effect in fitting)
 
 
 def alternatives(words: Iterable[str]) -> str:
