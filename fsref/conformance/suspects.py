@@ -76,7 +76,7 @@ class Evidence:
         """
         found: list[causes.Hint] = []
         for scene, words in scenes_of(place, self.wrong[place], self.right.get(place, ())):
-            known = {hint.name for hint in found}
+            known = {hint.name for hint in found if not hint.part}
             found += [hint.within(words) for hint in causes.hints(scene, among) if hint.name not in known]
         return tuple(found)
 

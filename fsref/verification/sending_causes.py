@@ -12,7 +12,7 @@ import numpy as np
 from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.law.projections import Projection
-from fsref.verification.deliveries import Mistake, found_by
+from fsref.verification.deliveries import Mistake, delivering, found_by
 from fsref.verification.following import Cause, Effects, Follow, both, other_channels
 from fsref.verification.scene import Effect, Scene
 
@@ -31,19 +31,17 @@ def valued(*changes: Worth, **about: Any) -> Follow:
         for change in changes:
             yield partial(delivered, change=change), about
 
-    reads = found_by(forms)
-
     def as_well(scene: Scene) -> Effects:
         """What is sent is worth something else, too."""
         name = scene.population.name
-        for effect in reads(scene) if name in scene.trains else ():
-            for change in changes:
-                d = change(scene, scene.net.code_weights[name])
+        for change in changes if name in scene.trains else ():
+            d = change(scene, scene.net.code_weights[name])
+            for effect in delivering(scene, (partial(delivered, change=change), about)):
                 assert effect.spikes is not None, "it has steps"
                 trains = reference.input_trains(effect.spikes.astype(np.int64), scene.net.steps[name])
                 yield replace(effect, codes=reference.codes(trains, d))
 
-    return both(sent(*changes, **about), reads, as_well)
+    return both(sent(*changes, **about), found_by(forms), as_well)
 
 
 def sent(*changes: Worth, **about: Any) -> Follow:
