@@ -20,7 +20,7 @@ from fsref.verification.following import Cause, rule_of
 from fsref.verification.neuron_causes import NEURON
 from fsref.verification.place_causes import PLACES
 from fsref.verification.pool_causes import POOL
-from fsref.verification.reading_causes import READING
+from fsref.verification.reading_causes import MISSING, READING
 from fsref.verification.report_causes import REPORT
 from fsref.verification.scene import Effect, Scene
 from fsref.verification.sending_causes import SENDING
@@ -40,6 +40,7 @@ CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
     *TABLE,
     *BIAS,
     *ACCUMULATOR,
+    MISSING,
     *WEIGHT,
     *WINDOW,
     *READING,

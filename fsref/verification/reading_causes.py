@@ -130,12 +130,13 @@ def reading_of(scene: Scene, name: str, q: Projection, at: str, other: str) -> I
     return reference.along(codes, q, scene.population.shape)
 
 
+MISSING = Cause(
+    "projection-missing",
+    "the projection {projection} is missing [PROJ-6]",
+    found_by(projection_missing),
+)
+
 READING = (
-    Cause(
-        "projection-missing",
-        "the projection {projection} is missing [PROJ-6]",
-        found_by(projection_missing),
-    ),
     Cause(
         "flattened-places-first",
         "neurons are flattened in the order (C, H, W), yours (H, W, C) [NET-3]",

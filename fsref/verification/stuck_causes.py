@@ -25,7 +25,7 @@ def parts(scene: Scene) -> Iterator[Part]:
     """All of a population, and its one channel and its one neuron that differs, where there is one."""
     unlike: NDArray[np.bool_] = np.logical_or.reduce(scene.unlike)
     yield "", np.ones(unlike.shape, np.bool_)
-    yield from parts_alone(unlike)
+    yield from ((words, part) for words, part in parts_alone(unlike) if "neuron" in words or part.sum() > 1)
 
 
 def parts_alone(unlike: NDArray[np.bool_]) -> Iterator[Part]:

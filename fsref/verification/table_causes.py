@@ -115,7 +115,7 @@ def reset_of_the_first(p: FS, v: Ints) -> Effects:
 def table_too_narrow(p: FS, v: Ints) -> Effects:
     """Thresholds, resets, or both are cut to fewer bits than they need."""
     T, h, d = p.table.rows(p.shape[0])
-    for bits in (8, 16, 24, 32):
+    for bits in (16, 24, 32):
         low, narrow = wrapped(T, bits), wrapped(h, bits)
         if (low != T).any() or (narrow != h).any():
             yield from (stepped(p, v, a, b, d).of(bits=bits) for a, b in ((low, h), (T, narrow), (low, narrow)))
