@@ -62,12 +62,13 @@ class Evidence:
         hints = {(hint.name, hint.part): hint for own in reversed(fits.values()) for hint in own}
         explained = {
             hint: sum(counts[place] for place, own in fits.items() if any(hint.covers(other) for other in own))
-            for hint in sorted(hints.values(), key=lambda hint: causes.order(hint.name))
+            for hint in sorted(hints.values(), key=lambda hint: (bool(hint.part), causes.order(hint.name)))
         }
         most = max(explained.values(), default=0)
         found = tuple(
             hint for hint, count in explained.items() if count == most > SHARE * total and (count > 1 or not hint.part)
         )
+        found = tuple(hint for hint in found if not hint.part) or found
         return causes.Judged(found, most if found else 0, total, self.differing)
 
     def fitting(self, place: Place, among: Collection[str] | None = None) -> tuple[causes.Hint, ...]:
