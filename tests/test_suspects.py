@@ -59,17 +59,17 @@ def fired(net: Network, v: Any) -> dict[Any, Any]:
 
 
 def test_a_mistake_in_one_channel_is_named_with_it() -> None:
-    """The last channel has no bias; all others are right, in every network."""
+    """The channel in the middle has no bias; all others are right, in every network."""
 
     def answer(net: Network, seen: dict[Any, Any]) -> dict[Any, Any]:
         v = seen["hid", "opening"]
-        v[2] -= net["hid"].bias[2]
+        v[1] -= net["hid"].bias[1]
         made = fired(net, v)
         return {(of, what): made[what] if of == "hid" else values for (of, what), values in seen.items()}
 
     found = judged(answer)
-    assert [(hint.name, hint.part) for hint in found.hints][:1] == [("bias-missing", "in channel 2 alone")]
-    assert found.hints[0].text.endswith("[NET-5], in channel 2 alone") and found.hints[0].rule == "NET-5"
+    assert [(hint.name, hint.part) for hint in found.hints][:1] == [("bias-missing", "in channel 1 alone")]
+    assert found.hints[0].text.endswith("[NET-5], in channel 1 alone") and found.hints[0].rule == "NET-5"
     assert found.explained == found.judged == 12
 
 

@@ -114,15 +114,15 @@ def doubled_in_each_step(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
     """The sum is doubled in each step, and a spike adds its weight: right where d is 2^(K - 1 - t); and so is the bias
     that it begins with.
     """
-    for bias in (False, True):
-        total: Ints = (p.bias_map if bias else 0 * p.bias_map) + 0 * v
-        for q in scene.into.values():
-            plane = scene.spikes(q.source)
-            sums = [reference.along(plane[:, t].astype(np.int64), q, p.shape) for t in range(plane.shape[1])]
-            total = total + sum(each << later for later, each in zip(reversed(range(len(sums))), sums, strict=True))
-            if bias and len(scene.into) == 1:
-                total = total + (p.bias_map << len(sums)) - p.bias_map
-        yield opened(p, total if bias else total + p.bias_map)
+    more: Ints = 0 * v
+    for name, q in scene.into.items():
+        plane = scene.spikes(q.source)
+        sums = [reference.along(plane[:, t].astype(np.int64), q, p.shape) for t in range(plane.shape[1])]
+        for later, each, right in zip(reversed(range(len(sums))), sums, scene.step_sums[name], strict=True):
+            more = more + (each << later) - right
+    yield opened(p, v + more)
+    if len(scene.into) == 1:
+        yield opened(p, v + more + (p.bias_map << len(sums)) - p.bias_map)
 
 
 def without_sign(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
