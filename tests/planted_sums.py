@@ -296,7 +296,7 @@ SUMS: dict[str, Any] = {
         },
     ),
     "step-not-read": ("branch", "loses step 0 of", {"read": only("branch", less_a_bit(3))}),
-    "step-not-read: the last": ("stem", "loses step 7 of", {"read": only("stem", less_a_bit(0))}),
+    "step-not-read: the last": ("stem", "loses step 7", {"read": only("stem", less_a_bit(0))}),
     "spikes-counted": (
         "left",
         "counts each as one",

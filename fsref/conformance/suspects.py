@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +16,12 @@ from fsref.vectors import flags
 from fsref.vectors.case import Case
 from fsref.verification import causes
 from fsref.verification.scene import Scene
+from fsref.verification.stuck_causes import parts_alone
 
 KEPT = 64  # cases that differ, and as many that do not, of a network on which causes are judged,
 PLACES = 32  # and other networks and populations that differ
 LARGEST = 2**24  # integers that are kept
+SHARE = 0.5  # of what differs that a cause explains more than
 
 Place = tuple[str, str, str, str]  # id of a network, scope, unit where it is a projection, population
 
@@ -46,21 +48,38 @@ class Evidence:
         self.room -= size
 
     def judged(self, first: Driven) -> causes.Judged:
-        """The causes that give all that was answered of the population of a first difference; of these the ones that
-        explain most of what differs elsewhere.
+        """The causes that give all that was answered of the population of a first difference, and more than half of
+        what differs anywhere, of a part alone in two cases: one that gives less gives it by chance. Of these the ones
+        that explain most.
         """
         (at,) = _places(first)
-        rows = sorted(self.wrong.items(), key=lambda item: item[0] != at)
-        fits = {place: causes.hints(scene_of(place, own, self.right.get(place, ()))) for place, own in rows}
-        counts = {place: len(own) for place, own in rows}
-        total = sum(counts.values())
+        fits = {at: self.fitting(at)}
+        counts = {place: len(own) for place, own in self.wrong.items()}
+        total, names = sum(counts.values()), {hint.name for hint in fits[at]}
+        for place in self.wrong if names else ():
+            if place != at:
+                fits[place] = self.fitting(place, names)
+        hints = {(hint.name, hint.part): hint for own in reversed(fits.values()) for hint in own}
         explained = {
-            hint: sum(count for place, count in counts.items() if hint.name in {other.name for other in fits[place]})
-            for hint in fits[at]
+            hint: sum(counts[place] for place, own in fits.items() if any(hint.covers(other) for other in own))
+            for hint in sorted(hints.values(), key=lambda hint: (bool(hint.part), causes.order(hint.name)))
         }
         most = max(explained.values(), default=0)
-        found = tuple(hint for hint, count in explained.items() if count == most)
-        return causes.Judged(found, most, total, self.differing)
+        found = tuple(
+            hint for hint, count in explained.items() if count == most > SHARE * total and (count > 1 or not hint.part)
+        )
+        found = tuple(hint for hint in found if not hint.part) or found
+        return causes.Judged(found, most if found else 0, total, self.differing)
+
+    def fitting(self, place: Place, among: Collection[str] | None = None) -> tuple[causes.Hint, ...]:
+        """The causes, `among` some, that give all that was answered at a place, or all that was in the one channel or
+        neuron that alone differs, where there is one.
+        """
+        found: list[causes.Hint] = []
+        for scene, words in scenes_of(place, self.wrong[place], self.right.get(place, ())):
+            known = {hint.name for hint in found if not hint.part}
+            found += [hint.within(words) for hint in causes.hints(scene, among) if hint.name not in known]
+        return tuple(found)
 
 
 def behind(rows: Sequence[Driven]) -> tuple[causes.Hint, ...]:
@@ -76,7 +95,8 @@ def behind(rows: Sequence[Driven]) -> tuple[causes.Hint, ...]:
     (at,) = _places(rows[-1])
     order = sorted(range(len(rows)), key=lambda n: rows[n].passed)
     wrong, right = ([rows[n] for n in order if rows[n].passed is passed] for passed in (False, True))
-    return causes.hints(replace(scene_of(at, wrong, right), at=np.array(order, np.intp)))
+    scene, _ = next(scenes_of(at, wrong, right))
+    return causes.hints(replace(scene, at=np.array(order, np.intp)))
 
 
 def _places(found: Driven) -> list[Place]:
@@ -111,8 +131,10 @@ def arrays_of(cases: Sequence[Case]) -> dict[Key, NDArray[Any]]:
     return arrays
 
 
-def scene_of(place: Place, wrong: Sequence[Driven], right: Sequence[Driven]) -> Scene:
-    """A population, and what was answered there in cases of one network and scope, those first that differ."""
+def scenes_of(place: Place, wrong: Sequence[Driven], right: Sequence[Driven]) -> Iterator[tuple[Scene, str]]:
+    """A population, and what was answered there in cases of one network and scope, those first that differ; and the one
+    channel and the one neuron in words that alone differ, where there is one.
+    """
     rows = [*wrong, *right]
     cases = [row.case for row in rows if row.case is not None]
     net, name = cases[0].net, place[-1]
@@ -120,10 +142,16 @@ def scene_of(place: Place, wrong: Sequence[Driven], right: Sequence[Driven]) -> 
     scene = flags.scene_of(cases[0], name, arrays)
     theirs, unlike = _theirs(place, rows, arrays, net.into(name))
     told = {what: values.reshape(len(rows), *_steps(what, values), *p.shape) for what, values in theirs.items()}
-    if p is net.readout and "opening" in told:  # a cause that moves neurons tells them as codes
-        told["codes"] = told["opening"]
-        unlike |= {"codes"} if unlike else set()
-    return replace(scene, theirs=told, wrong=unlike)
+    alone = not any(of == name for row in rows for of, _ in row.observed)
+    names = frozenset(unlike)
+    if p is net.readout and not alone:  # a cause that moves neurons tells them as codes
+        told, names = {"codes": told["opening"]}, frozenset({"codes"} if unlike else ())
+    scene = replace(scene, theirs=told, wrong=names, sums_alone=alone)
+    yield scene, ""
+    if not unlike:
+        return
+    there = np.logical_or.reduce([wrong.reshape(-1, p.neurons).any(axis=0) for wrong in unlike.values()])
+    yield from ((replace(scene, part=part), words) for words, part in parts_alone(there.reshape(p.shape)))
 
 
 def _steps(what: str, values: NDArray[Any]) -> tuple[int, ...]:
@@ -131,16 +159,31 @@ def _steps(what: str, values: NDArray[Any]) -> tuple[int, ...]:
     return (values.shape[1],) if what == "membranes" else ()
 
 
+def _right(rows: Sequence[Driven], name: str) -> bool:
+    """Whether all that was observed of a population itself is right."""
+    return not any(
+        (values != row.case.expected[of, what]).any()
+        for row in rows
+        if row.case is not None
+        for (of, what), values in row.observed.items()
+        if of == name
+    )
+
+
 def _theirs(
     place: Place, rows: Sequence[Driven], arrays: Mapping[Key, NDArray[Any]], into: Mapping[str, Any]
-) -> tuple[dict[str, NDArray[Any]], frozenset[str]]:
-    """What was answered of a population in all rows, by observable, and which of it is not right."""
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[np.bool_]]]:
+    """What was answered of a population in all rows, by observable, and of what is not right where it is not."""
     _, scope, _, name = place
     keys = [key for key in rows[0].observed if all(key in row.observed for row in rows)]
     theirs = {what: np.stack([row.observed[of, what] for row in rows]) for of, what in keys if of == name}
-    if scope == "projection":
-        moved = [np.stack([row.observed[key] for row in rows]) - arrays[key] for key in keys if key[0] in into]
+    sums = [key for key in keys if key[0] in into]
+    unlike_sums = any((row.observed[key] != row.case.expected[key]).any() for row in rows for key in sums if row.case)
+    if scope == "projection" or (unlike_sums and _right(rows, name)):
+        theirs = {}  # of sums alone there is something to say
+        moved = [np.stack([row.observed[key] for row in rows]) - arrays[key] for key in sums]
         theirs["opening"] = arrays[name, "opening"] + sum(moved)
-    if scope == "neuron":  # it was given
+    elif scope == "neuron":  # it was given
         theirs["opening"] = arrays[name, "opening"].astype(np.int64)
-    return theirs, frozenset(what for what, values in theirs.items() if (values != arrays[name, what]).any())
+    unlike = {what: np.asarray(values != arrays[name, what]) for what, values in theirs.items()}
+    return theirs, {what: wrong for what, wrong in unlike.items() if wrong.any()}

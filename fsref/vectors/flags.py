@@ -16,7 +16,6 @@ from fsref.verification.causes import CAUSES
 from fsref.verification.following import Cause
 from fsref.verification.scene import Effect, Scene
 
-OF_SUMS = ("PROJ-", "NET-3", "NET-7", "FS-4", "RUN-")  # rules whose mistakes show in what a projection delivers
 Observed: TypeAlias = dict[str, NDArray[Any]]  # by observable, shaped as effects are
 OBSERVED = ("spikes", "membranes", "codes")
 
@@ -85,8 +84,7 @@ def shown(
     v = scene.opening
     opened = effect.opening is not None and v is not None and not np.array_equal(effect.opening, v)
     if scope == "projection":
-        told = cause.text.rpartition("[")[2].startswith(OF_SUMS)
-        return [((name, "sums"), unlike(effect.opening, v))] if opened and told else []
+        return [((name, "sums"), unlike(effect.opening, v))] if opened and cause.of_sums else []
     if scope == "neuron" and opened:
         return []
     wrongs = [(what, getattr(effect, what)) for what in ("opening", *OBSERVED)]

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 
+from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import FS, Readout
-from fsref.verification.following import Cause, Effects, Follow, of_membranes, opened, searched
+from fsref.law.projections import Projection
+from fsref.verification.following import Cause, Effects, Follow, both, of_membranes, opened, searched
 from fsref.verification.scene import Scene
 from fsref.verification.widths import saturated, too_narrow, unsigned, wrapped
 
 SIGNLESS = (8, 16, 24, 32, 40)  # bits of accumulators without a sign tried
+
+ADDED = 2**20  # integers added, spike by spike, after which additions are not followed one by one
 
 Saturating: TypeAlias = tuple[int, bool, bool]  # bits, whether the bias comes last, whether it doubles
 
@@ -32,7 +37,9 @@ def narrow(change: Callable[[Ints, int], Ints]) -> Follow:
     def gives(scene: Scene, form: tuple[int, bool]) -> Effects:
         def follow(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
             bits, bias = form[0], form[1] * p.bias_map
-            yield opened(p, change(v - bias, bits) + bias).of(bits=bits)
+            found = opened(p, change(v - bias, bits) + bias).of(bits=bits)
+            yield found
+            yield replace(found, opening=v)  # seen before it is cut
 
         return of_membranes(follow)(scene)
 
@@ -94,11 +101,94 @@ def saturating(scene: Scene, form: Saturating) -> Effects:
     return of_membranes(follow)(scene)
 
 
+def last_step_alone(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+    """The sum is cleared in each step: what came in the last is left."""
+    *_, last = arrivals(scene)
+    yield opened(p, p.bias_map + last + 0 * v)
+    if len(scene.into) > 1:  # cleared for each projection, too
+        *_, (*_, last) = scene.step_sums.values()
+        yield opened(p, p.bias_map + last)
+
+
+def doubled_in_each_step(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+    """The sum is doubled in each step, and a spike adds its weight: right where d is 2^(K - 1 - t); and so is the bias
+    that it begins with.
+    """
+    more: Ints = 0 * v
+    for name, q in scene.into.items():
+        plane = scene.spikes(q.source)
+        sums = [reference.along(plane[:, t].astype(np.int64), q, p.shape) for t in range(plane.shape[1])]
+        for later, each, right in zip(reversed(range(len(sums))), sums, scene.step_sums[name], strict=True):
+            more = more + (each << later) - right
+    yield opened(p, v + more)
+    if len(scene.into) == 1:
+        yield opened(p, v + more + (p.bias_map << len(sums)) - p.bias_map)
+
+
 def without_sign(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
     """A negative membrane is read as a large one."""
     if int(v.min()) < 0:
         for bits in SIGNLESS:
             yield opened(p, unsigned(v, bits)).of(bits=bits)
+
+
+def additions(scene: Scene) -> Iterator[Ints]:
+    """What is added spike by spike, projection by projection and in each step by step: (B, C, H, W) each, of those that
+    are few.
+    """
+    for q in scene.into.values():
+        d, spikes = scene.net.code_weights[q.source], scene.spikes(q.source)
+        single = list(singles(q))
+        if len(single) * d.shape[1] * scene.codes[scene.population.name].size > ADDED:
+            return
+        for t in range(d.shape[1]):
+            plane = spikes[:, t] * d[:, t, None, None]
+            yield from (reference.along(plane, one, scene.population.shape) for one in single)
+
+
+def singles(q: Projection) -> Iterator[Projection]:
+    """A projection, one input or tap at a time."""
+    w = q.weights.astype(np.int64)
+    for at in np.ndindex(*w.shape[1:]):
+        one = np.zeros_like(w)
+        one[(slice(None), *at)] = w[(slice(None), *at)]
+        if one.any():
+            yield replace(q, weights=one)
+
+
+def added(scene: Scene, p: FS | Readout, rule: Callable[[Ints], Ints]) -> Iterator[Ints]:
+    """The membrane when each addition ends so: from the bias on, or with the bias last. Nothing where they are many."""
+    steps = list(additions(scene))
+    for bias in (True, False) if steps else ():
+        v = (p.bias_map if bias else 0 * p.bias_map) + 0 * scene.codes[p.name]
+        for more in steps:
+            v = np.where(more != 0, rule(v + more), v)
+        yield v if bias else v + p.bias_map
+
+
+def floored(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+    """An accumulator that stops at zero with each addition."""
+    yield from (opened(p, found) for found in added(scene, p, lambda v: np.maximum(v, 0)))
+
+
+def adding_forms(scene: Scene) -> Iterator[int]:
+    """The widths at which some sum on the way, spike by spike, does not fit."""
+    low, high, v = 0, 0, np.zeros(1, np.int64)
+    if scene.opening is not None:
+        v = v + scene.opening - sum(scene.sums.values())
+        for more in additions(scene):
+            v = v + more
+            low, high = min(low, int(v.min())), max(high, int(v.max()))
+        yield from too_narrow(low, high)
+
+
+def saturating_additions(scene: Scene, bits: int) -> Effects:
+    """An accumulator that saturates with each addition."""
+
+    def follow(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+        yield from (opened(p, found).of(bits=bits) for found in added(scene, p, lambda v: saturated(v, bits)))
+
+    return of_membranes(follow)(scene)
 
 
 def never_below_zero(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
@@ -116,12 +206,22 @@ ACCUMULATOR = (
     Cause(
         "accumulator-saturates-early",
         "sums on the way do not fit {bits} bits: yours saturates in each step, not at the end [RANGE-1]",
-        searched(saturating_forms, saturating),
+        both(searched(saturating_forms, saturating), searched(adding_forms, saturating_additions)),
     ),
     Cause(
         "accumulator-stops-at-zero",
         "sums on the way may be negative: yours stops at zero in each step [RANGE-1]",
-        of_membranes(never_below_zero),
+        both(of_membranes(never_below_zero), of_membranes(floored)),
+    ),
+    Cause(
+        "last-step-alone",
+        "what all steps deliver is summed up: yours keeps the last step alone [PROJ-1]",
+        of_membranes(last_step_alone),
+    ),
+    Cause(
+        "doubled-in-each-step",
+        "a spike of step t delivers w * d[t]: yours doubles the sum, or the bias too, in each step [PROJ-1]",
+        of_membranes(doubled_in_each_step),
     ),
     Cause(
         "accumulator-unsigned",

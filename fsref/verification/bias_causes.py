@@ -40,6 +40,30 @@ def bias_of_another_channel(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
     """The bias, or its map, of another channel."""
     for name, channels in other_channels(p.shape[0]):
         yield opened(p, v - p.bias_map + p.bias_map[channels]).of(channel=name)
+    for name, by in (("the neuron before", -1), ("the next neuron", 1)):
+        at = np.clip(np.arange(p.bias.size) + by, 0, p.bias.size - 1)
+        yield opened(p, v - p.bias_map + of_shape(p, p.bias.ravel()[at])).of(channel=name)
+    if p.bias.ndim == 1:
+        number = np.arange(p.neurons) % p.shape[0]
+        yield opened(p, v - p.bias_map + p.bias[number].reshape(p.shape)).of(channel="neuron n mod C")
+
+
+def of_shape(p: FS | Readout, bias: Ints) -> Ints:
+    """A bias of a population, one for each channel or each neuron, (C, 1, 1) or (C, H, W)."""
+    return bias.reshape(p.bias.shape if p.bias.ndim == 3 else (-1, 1, 1))
+
+
+def bias_not_loaded(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+    """The very first, or the very last bias is 0."""
+    for at in (0, -1):
+        bias = p.bias.astype(np.int64).ravel().copy()
+        bias[at] = 0
+        yield opened(p, v - p.bias_map + of_shape(p, bias))
+
+
+def turned(bias: Ints) -> Ints:
+    """Rows for columns of the map."""
+    return bias.swapaxes(1, 2).reshape(bias.shape)
 
 
 def bias_too_narrow(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
@@ -55,8 +79,9 @@ def bias_unsigned(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
     bias = p.bias_map
     holds = set(WIDTHS) - set(too_narrow(int(bias.min()), int(bias.max())))
     if int(bias.min()) < 0:
-        for bits in sorted({*sorted(holds)[:1], *(holds & {8, 16, 24, 32})}):
-            yield opened(p, v - bias + unsigned(bias, bits)).of(bits=bits)
+        for bits in sorted({*sorted(holds)[:1], 8, 16, 24, 32}):
+            negative = np.where(bias < 0, unsigned(bias, bits), bias)
+            yield opened(p, v - bias + negative).of(bits=bits)
 
 
 BIAS = (
@@ -71,7 +96,17 @@ BIAS = (
     Cause(
         "bias-not-a-map",
         "the bias is a map: near the border it is another, since what is padded there is the real 0 [NET-5]",
-        biased(middle),
+        biased(middle, lambda bias: bias[:, :1, :1]),
+    ),
+    Cause(
+        "bias-map-turned",
+        "a bias map is (C, H, W): rows and columns of yours are exchanged [NET-5]",
+        biased(turned),
+    ),
+    Cause(
+        "bias-not-loaded",
+        "all biases are loaded: in yours the very first, or the very last, is 0 [NET-5]",
+        of_membranes(bias_not_loaded),
     ),
     Cause(
         "bias-too-narrow",

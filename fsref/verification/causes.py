@@ -8,34 +8,45 @@ there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from fsref.tables import Brief
 from fsref.verification.accumulator_causes import ACCUMULATOR
 from fsref.verification.bias_causes import BIAS
+from fsref.verification.dropping_causes import DROPPING
+from fsref.verification.firing_causes import FIRING
 from fsref.verification.following import Cause, rule_of
 from fsref.verification.neuron_causes import NEURON
 from fsref.verification.place_causes import PLACES
 from fsref.verification.pool_causes import POOL
-from fsref.verification.reading_causes import READING
+from fsref.verification.reading_causes import MISSING, READING
+from fsref.verification.report_causes import REPORT
 from fsref.verification.scene import Effect, Scene
+from fsref.verification.sending_causes import SENDING
 from fsref.verification.stale_causes import STALE
 from fsref.verification.stuck_causes import SILENT, STUCK
 from fsref.verification.table_causes import TABLE
 from fsref.verification.weight_causes import WEIGHT
 from fsref.verification.window_causes import WINDOW
+from fsref.verification.wiring_causes import WIRING
 
 CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
     SILENT,
     *POOL,
+    *DROPPING,
+    *FIRING,
     *NEURON,
     *TABLE,
     *BIAS,
     *ACCUMULATOR,
+    MISSING,
     *WEIGHT,
     *WINDOW,
     *READING,
+    *WIRING,
+    *SENDING,
+    *REPORT,
     *PLACES,
     *STALE,
     *STUCK,
@@ -44,10 +55,23 @@ CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
 
 @dataclass(frozen=True)
 class Hint:
-    """A cause that fits: its `name` in the catalogue, and its words."""
+    """A cause that fits: its `name` in the catalogue, its words, and the `part` of a population alone that it gives,
+    in words, "" for all.
+    """
 
     name: str
     text: str
+    part: str = ""
+
+    def within(self, part: str) -> Hint:
+        """The same of a part alone."""
+        return replace(self, text=f"{self.text}, {part}", part=part) if part else self
+
+    def covers(self, other: Hint) -> bool:
+        """Whether what the other gives is a case of this: the same cause in the same part, or in one whose other parts
+        are right with or without it.
+        """
+        return self.name == other.name and other.part in ("", self.part)
 
     @property
     def rule(self) -> str:
@@ -75,28 +99,39 @@ class Judged(Brief):
         return which + ("; none of them tells these causes apart" if len(self.hints) > 1 else "")
 
 
-def hints(scene: Scene) -> tuple[Hint, ...]:
-    """The causes that give exactly what they answered on every image of a scene, the most likely first. Empty scenes
-    have none.
+def hints(scene: Scene, among: Collection[str] | None = None) -> tuple[Hint, ...]:
+    """The causes that give exactly what they answered on every image of a scene, the most likely first; of these
+    `among` others are not tried. Empty scenes have none.
     """
     if not scene.count:
         return ()
-    found = []
+    found: list[Hint] = []
     for cause in CAUSES:
+        if (among is not None and cause.name not in among) or (scene.sums_alone and not cause.of_sums):
+            continue
         if cause.whole or any(scene.one.given_by(effect) for effect in cause.follow(scene.one)):
             fitting = [effect for effect in cause.follow(scene) if scene.given_by(effect)]
-            found += [Hint(cause.name, told(cause, fitting))] if fitting else []
+            found += [Hint(cause.name, told(cause, fitting), where(fitting) if cause.whole else "")] if fitting else []
         if cause is SILENT and found:
             break  # nothing tells the others apart
     return tuple(found)
 
 
+def order(name: str) -> int:
+    """The place of a cause in the catalogue."""
+    return [cause.name for cause in CAUSES].index(name)
+
+
 def told(cause: Cause, fitting: Sequence[Effect]) -> str:
     """The words of a cause of which these forms fit: all of them are said, and where, unless one is everywhere."""
     values = {key: [effect.about[key] for effect in fitting] for key in fitting[0].about}
-    where = "" if any(not effect.where for effect in fitting) else alternatives(effect.where for effect in fitting)
     text = cause.text.format(**{key: alternatives(map(str, each)) for key, each in values.items()})
-    return f"{text}, {where}" if where else text
+    return ", ".join(filter(None, (text, where(fitting))))
+
+
+def where(fitting: Sequence[Effect]) -> str:
+    """The parts of a population in which these effects are, in words, "" where one is everywhere."""
+    return "" if any(not effect.where for effect in fitting) else alternatives(effect.where for effect in fitting)
 
 
 def alternatives(words: Iterable[str]) -> str:

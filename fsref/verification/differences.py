@@ -201,8 +201,8 @@ class Judge:
         own = "codes" if "codes" in p.observables else "opening"
         codes[name] = right[name, own].reshape(count, *p.shape)
         if own == "opening" and "opening" in theirs:
-            theirs["codes"] = theirs["opening"]  # a cause that moves neurons tells them as codes
-            wrong |= {"codes"}
+            theirs["codes"] = theirs.pop("opening")  # a cause that moves neurons tells them as codes
+            wrong = {"codes"} if wrong else set()
         trains = {source: known[source].trains for source in sources}
         if "spikes" in p.observables:
             trains[name] = right[name, "spikes"].reshape(count, *p.shape)

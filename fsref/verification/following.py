@@ -15,6 +15,8 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout
 from fsref.verification.scene import Effect, Scene
 
+OF_SUMS = ("PROJ-", "RANGE-", "NET-3", "NET-6", "NET-7", "FS-4", "RUN-")  # rules of mistakes that sums may show
+
 Form = TypeVar("Form")
 Effects: TypeAlias = Iterator[Effect]
 Follow: TypeAlias = Callable[[Scene], Effects]
@@ -38,6 +40,11 @@ class Cause:
         """The rule that is broken, as "FS-2"."""
         return rule_of(self.text)
 
+    @property
+    def of_sums(self) -> bool:
+        """Whether it may show in what a projection delivers."""
+        return self.rule.startswith(OF_SUMS)
+
 
 def rule_of(text: str) -> str:
     """The rule in the last brackets of some words, "" where there are none."""
@@ -55,6 +62,16 @@ def searched(forms: Callable[[Scene], Iterable[Form]], gives: Callable[[Scene, F
                 yield from gives(scene, form)
             elif any(scene.one.given_by(effect) for effect in gives(scene.one, form)):
                 yield from gives(scene, form)
+
+    return follow
+
+
+def both(*follows: Follow) -> Follow:
+    """What follows from either."""
+
+    def follow(scene: Scene) -> Effects:
+        for each in follows:
+            yield from each(scene)
 
     return follow
 

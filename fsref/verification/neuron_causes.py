@@ -19,19 +19,9 @@ from fsref.verification.scene import Effect
 LEAKS = range(1, 9)  # shifts tried: v - (v >> shift) a step
 
 
-def strict(p: FS, v: Ints) -> Effects:
-    """Fires above a threshold, not at it."""
-    yield stepped(p, v, *p.table.rows(p.shape[0]), fires=np.greater)
-
-
 def reset_to_zero(p: FS, v: Ints) -> Effects:
     """A spike sets the membrane to zero."""
     yield stepped(p, v, *p.table.rows(p.shape[0]), after=lambda v, z, h: np.where(z, 0, v))
-
-
-def no_reset(p: FS, v: Ints) -> Effects:
-    """A spike leaves the membrane as it is."""
-    yield stepped(p, v, *p.table.rows(p.shape[0]), after=lambda v, z, h: v)
 
 
 def leak(p: FS, v: Ints) -> Effects:
@@ -61,17 +51,21 @@ def divided(change: Callable[[FS, Ints, Ints], Ints]) -> Callable[[FS, Ints], Ef
 
     def follow(p: FS, v: Ints) -> Effects:
         if (theta := theta_of(p)) is not None:
-            yield Effect(change(p, v, theta)).of(top=top(p), bits=p.steps)
+            codes = change(p, v, theta)
+            fit = codes.min(initial=0) >= 0 and codes.max(initial=0) <= top(p)
+            yield Effect(codes, spikes=codes.astype(np.uint16) if fit else None).of(top=top(p), bits=p.steps)
 
     return follow
 
 
 def held_at_the_top(p: FS, v: Ints) -> Effects:
-    """A membrane of an FS-ReLU is no larger than 2^K theta - 1, seen so when its window opens or not."""
-    if (theta := theta_of(p)) is not None:
-        found = opened(p, np.minimum(v, theta * 2**p.steps - 1))
-        yield found
-        yield replace(found, opening=v)
+    """A membrane is no larger than 2^K theta - 1 of an FS-ReLU, twice the first threshold less one, seen so when its
+    window opens or not.
+    """
+    T = p.table.rows(p.shape[0])[0][:, 0, None, None]
+    found = opened(p, np.where(T > 0, np.minimum(v, 2 * T - 1), v))
+    yield found
+    yield replace(found, opening=v)
 
 
 def fires_once_more(p: FS, v: Ints) -> Effects:
@@ -94,6 +88,15 @@ def shifted(sign: int) -> Callable[[FS, Ints], Effects]:
     return follow
 
 
+def wraps(p: FS, v: Ints) -> Effects:
+    """What is above the largest code keeps its low bits: in the code, or in the membrane when its window opens."""
+    yield from divided(lambda p, v, theta: np.maximum(v // theta, 0) & top(p))(p, v)
+    T = p.table.rows(p.shape[0])[0][:, 0, None, None]
+    found = opened(p, np.where((T > 0) & (v >= 2 * T), v % np.where(T > 0, 2 * T, 1), v)).of(top=top(p), bits=p.steps)
+    yield found
+    yield replace(found, opening=v)
+
+
 def top(p: FS) -> int:
     """The largest code of an FS-ReLU."""
     return int(2**p.steps - 1)
@@ -113,12 +116,6 @@ def to_even(p: FS, v: Ints, theta: Ints) -> Ints:
 
 
 NEURON = (
-    Cause(
-        "strict-comparison",
-        "a neuron fires when v >= T, not when v > T: equality fires [FS-2]",
-        of_fs(strict),
-    ),
-    Cause("no-reset", "a neuron that fires lowers its membrane by h: yours leaves it as it is [FS-3]", of_fs(no_reset)),
     Cause(
         "reset-to-zero",
         "a neuron that fires lowers its membrane by h: yours sets it to zero [FS-3]",
@@ -173,7 +170,7 @@ NEURON = (
     Cause(
         "wraps-to-k-bits",
         "codes end at 2^K - 1 = {top}: yours keep the low {bits} bits of what is larger [FS-5]",
-        of_fs(divided(lambda p, v, theta: np.maximum(v // theta, 0) & top(p))),
+        of_fs(wraps),
     ),
     Cause(
         "a-step-below-the-last",

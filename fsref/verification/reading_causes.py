@@ -12,8 +12,9 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.verification.deliveries import Mistake, Read, found_by, reads
-from fsref.verification.following import Cause, Follow
-from fsref.verification.scene import Scene
+from fsref.verification.following import Cause, Effects, Follow, both
+from fsref.verification.scene import Effect, Scene
+from fsref.verification.sending_causes import valued, worth
 
 NEAREST = 4  # other populations tried as a source
 
@@ -45,11 +46,6 @@ def sent_places_first(images: Ints) -> Ints:
     return images.transpose(0, 2, 3, 1).reshape(images.shape)
 
 
-def worth(scene: Scene, name: str, d: Ints) -> Ints:
-    """The codes (B, C, H, W) of a population or source when its spikes are worth d (C, K)."""
-    return reference.codes(scene.spikes(name), d)
-
-
 def reversed_codes(scene: Scene, name: str) -> Ints:
     """The codes (B, C, H, W) of a population when its last spike counts as its first."""
     return worth(scene, name, scene.net.code_weights[name][:, ::-1])
@@ -60,17 +56,21 @@ def backwards(scene: Scene, q: Projection, plane: Ints) -> Read:
     return q, reversed_codes(scene, q.source)
 
 
-def counted(scene: Scene, q: Projection, plane: Ints) -> Read:
-    """Codes whose spikes are all worth one, or the same."""
-    return q, worth(scene, q.source, np.ones_like(scene.net.code_weights[q.source]))
-
-
-def moved(scene: Scene, q: Projection, plane: Ints, by: int) -> Read:
-    """Codes whose spikes are worth what those of the next step are, or of the step before; at the end nothing."""
-    d = scene.net.code_weights[q.source]
+def moved(scene: Scene, d: Ints, by: int) -> Ints:
+    """What those of the next step are worth, or of the step before; at the end nothing."""
     left = np.zeros_like(d)
     left[:, max(0, -by) : d.shape[1] - max(0, by)] = d[:, max(0, by) : d.shape[1] - max(0, -by)]
-    return q, worth(scene, q.source, left)
+    return left
+
+
+def own_step_missing(scene: Scene) -> Effects:
+    """A spike of one step is worth nothing as it is sent."""
+    name = scene.population.name
+    if name in scene.trains and name in scene.net.code_weights:
+        for step in range(scene.net.steps[name]):
+            d = scene.net.code_weights[name].copy()
+            d[:, step] = 0
+            yield Effect(worth(scene, name, d)).of(step="K - 1" if step == len(d[0]) - 1 else step)
 
 
 def step_missing(scene: Scene) -> Iterator[Mistake]:
@@ -80,6 +80,11 @@ def step_missing(scene: Scene) -> Iterator[Mistake]:
         yield partial(less_a_step, step=at), {"step": at}
     if len(steps) > 1:
         yield partial(less_a_step, step=-1), {"step": "K - 1"}
+
+
+def last_missing(scene: Scene, d: Ints) -> Ints:
+    """The last spike is worth nothing."""
+    return np.where(np.arange(d.shape[1]) == d.shape[1] - 1, 0, d)
 
 
 def less_a_step(scene: Scene, name: str, q: Projection, step: int) -> Ints | None:
@@ -107,13 +112,12 @@ def nothing(scene: Scene, name: str, q: Projection, missing: str) -> Ints | None
 
 def another_source(scene: Scene) -> Iterator[Mistake]:
     """A projection reads another population of the same shape, of those nearest to its source."""
-    if scene.images is None:
-        return
     order = {p.name: at for at, p in enumerate(scene.net.populations)}
     for name, q in scene.into.items():
         shape = scene.net[q.source].shape
         alike = [p.name for p in scene.net.populations if p.shape == shape and "codes" in p.observables]
-        others = [other for other in alike if other not in (q.source, scene.population.name)]
+        known = [other for other in alike if other in scene.codes or scene.images is not None]
+        others = [other for other in known if other not in (q.source, scene.population.name)]
         for other in sorted(others, key=lambda n: abs(order[n] - order[q.source]))[:NEAREST]:
             yield partial(reading_of, at=name, other=other), {"other": other, "source": q.source}
 
@@ -126,12 +130,13 @@ def reading_of(scene: Scene, name: str, q: Projection, at: str, other: str) -> I
     return reference.along(codes, q, scene.population.shape)
 
 
+MISSING = Cause(
+    "projection-missing",
+    "the projection {projection} is missing [PROJ-6]",
+    found_by(projection_missing),
+)
+
 READING = (
-    Cause(
-        "projection-missing",
-        "the projection {projection} is missing [PROJ-6]",
-        found_by(projection_missing),
-    ),
     Cause(
         "flattened-places-first",
         "neurons are flattened in the order (C, H, W), yours (H, W, C) [NET-3]",
@@ -165,17 +170,17 @@ READING = (
     Cause(
         "step-not-read",
         "every step of a train counts: yours loses step {step} of what it reads [FS-4]",
-        found_by(step_missing),
+        both(own_step_missing, found_by(step_missing), valued(last_missing, step="K - 1")),
     ),
     Cause(
         "spikes-counted",
         "a spike is worth d of its step: yours counts each as one [FS-4]",
-        reads(counted),
+        valued(lambda scene, d: np.ones_like(d)),
     ),
     Cause(
         "spikes-a-step-off",
         "a spike is worth d of its step: yours takes that of the step before or after [FS-4]",
-        reads(partial(moved, by=1), partial(moved, by=-1)),
+        valued(partial(moved, by=1), partial(moved, by=-1)),
     ),
     Cause(
         "another-source",

@@ -29,7 +29,9 @@ class Scene(Brief):
     of them unless told.
 
     `images` (B, C, H, W) are known or not. `at` (B,) says which image of those asked each is, where all asked before
-    the last of them are in the scene, too.
+    the last of them are in the scene, too. Of a `part` (C, H, W) of the population alone is judged what they answered,
+    where it is told. Of sums alone `opening` of theirs is what follows from what projections delivered: that there is
+    a bias, and what fires, nobody has seen.
     """
 
     net: Network
@@ -41,11 +43,16 @@ class Scene(Brief):
     wrong: frozenset[str] | None = None
     images: Ints | None = None
     at: NDArray[np.intp] | None = None
+    part: NDArray[np.bool_] | None = None
+    sums_alone: bool = False
 
     def given_by(self, effect: Effect) -> bool:
-        """Whether an effect is what they answered, and tells something of theirs that is wrong."""
+        """Whether an effect is what they answered, and tells all of theirs that is wrong: what it does not tell is
+        right.
+        """
         wrong = self.theirs if self.wrong is None else self.wrong
-        return effect.gives(self.theirs) and any(getattr(effect, name, None) is not None for name in wrong)
+        told = all(getattr(effect, name, None) is not None for name in wrong)
+        return bool(wrong) and told and effect.gives(self.theirs, self.part)
 
     def rows(self, some: slice) -> Scene:
         """The scene of some of the images; which were asked before them is forgotten."""
@@ -128,12 +135,20 @@ class Effect(Brief):
     about: Mapping[str, Any] = field(default_factory=dict)
     where: str = ""
 
-    def gives(self, theirs: Mapping[str, NDArray[Any]]) -> bool:
-        """Whether it tells any of the observables that they answered, and all that it tells exactly."""
+    def gives(self, theirs: Mapping[str, NDArray[Any]], part: NDArray[np.bool_] | None = None) -> bool:
+        """Whether it tells any of the observables that they answered, and all that it tells exactly, or in a part
+        (C, H, W).
+        """
         told = {f.name: getattr(self, f.name) for f in fields(self)}
         both = [(told[name], values) for name, values in theirs.items() if told[name] is not None]
-        return bool(both) and all(a.shape == b.shape and np.array_equal(a, b) for a, b in both)
+        alike = all(a.shape == b.shape for a, b in both)
+        return bool(both) and alike and all(np.array_equal(_of(a, part), _of(b, part)) for a, b in both)
 
     def of(self, where: str = "", **about: Any) -> Effect:
         """The same, with what fills in the words."""
         return replace(self, about=about, where=where)
+
+
+def _of(values: NDArray[Any], part: NDArray[np.bool_] | None) -> NDArray[Any]:
+    """Those of values (..., C, H, W) that are in a part."""
+    return values if part is None else values[..., part]

@@ -83,7 +83,39 @@ def largest(scene: Scene, p: MaxPool) -> Effects:
         yield Effect(most[0], spikes=most[1].astype(np.uint16))
 
 
+def bias_once(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+    """The bias is there for the first image alone."""
+    yield opened(p, in_order(scene, lambda v: np.concatenate([v[:1], v[1:] - p.bias_map]), v))
+
+
+def trains_kept(scene: Scene) -> Effects:
+    """The spikes of the images before stay, or those of the image before are there, too."""
+    p = scene.population
+    if scene.at is None or scene.count < 2 or p.name not in scene.trains:
+        return
+    d, steps, trains = scene.net.code_weights[p.name], scene.net.steps[p.name], scene.trains[p.name].astype(np.int64)
+    for follow in (
+        lambda values: np.bitwise_or.accumulate(values, axis=0),
+        lambda values: np.concatenate([values[:1], values[1:] | values[:-1]]),
+    ):
+        found = in_order(scene, follow, trains)
+        codes = reference.codes(reference.input_trains(found, steps), d)
+        yield Effect(codes, spikes=found.astype(np.uint16))
+
+
 STALE = (
+    Cause(
+        "bias-in-the-first-image-alone",
+        "the bias is added for every image: yours for the first alone [NET-6]",
+        stale(bias_once),
+        whole=True,
+    ),
+    Cause(
+        "spikes-kept",
+        "every image starts fresh: your trains still hold spikes of the images before [NET-6]",
+        trains_kept,
+        whole=True,
+    ),
     Cause(
         "membrane-kept",
         "every image starts fresh: your membranes start with what the image before left in them [NET-6]",

@@ -15,26 +15,29 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS
 from fsref.verification.following import Cause, Effects, of_fs, searched, stepped
 from fsref.verification.scene import Effect, Scene
+from fsref.verification.table_causes import NEVER
 
 Part: TypeAlias = tuple[str, NDArray[np.bool_]]  # of a population, in words, and where (C, H, W)
 Stuck: TypeAlias = tuple[Part, int, bool, bool]  # the part, the step, whether it fires, whether it is reset then
-
-NEVER = 2**62  # a threshold that no membrane reaches
 
 
 def parts(scene: Scene) -> Iterator[Part]:
     """All of a population, and its one channel and its one neuron that differs, where there is one."""
     unlike: NDArray[np.bool_] = np.logical_or.reduce(scene.unlike)
-    everywhere = np.ones(unlike.shape, np.bool_)
-    yield "", everywhere
-    channels = np.flatnonzero(unlike.any(axis=(1, 2)))
-    if len(channels) == 1 < len(unlike) and unlike[0].size > 1:
+    yield "", np.ones(unlike.shape, np.bool_)
+    yield from ((words, part) for words, part in parts_alone(unlike) if "neuron" in words or part.sum() > 1)
+
+
+def parts_alone(unlike: NDArray[np.bool_]) -> Iterator[Part]:
+    """The one channel and the one neuron that is unlike (C, H, W), where there is one."""
+    channels, neurons = np.flatnonzero(unlike.any(axis=(1, 2))), np.flatnonzero(unlike)
+    if len(channels) == 1 < len(unlike):
         channel = np.zeros_like(unlike)
         channel[channels] = True
         yield f"in channel {channels[0]} alone", channel
-    neurons = np.flatnonzero(unlike)
     if len(neurons) == 1 < unlike.size:
-        yield f"in neuron {neurons[0]} alone", unlike
+        last = int(neurons[0]) == unlike.size - 1
+        yield "in the last neuron alone" if last else f"in neuron {neurons[0]} alone", unlike
 
 
 def always(scene: Scene, where: str, part: NDArray[np.bool_]) -> Effects:

@@ -7,9 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two, relu_theta
 from fsref.law.populations import FS
 from fsref.verification.following import Cause, Effects, of_fs, other_channels, stepped
+from fsref.verification.scene import Effect
+from fsref.verification.widths import wrapped
+
+NEVER = 2**62  # a threshold that no membrane reaches
 
 
 def late_reset(p: FS, v: Ints) -> Effects:
@@ -39,7 +44,20 @@ def steps_reversed(p: FS, v: Ints) -> Effects:
     yield stepped(p, v, T[:, ::-1], h[:, ::-1], d[:, ::-1])
 
 
-def ran(*parts: slice) -> Callable[[FS, Ints], Effects]:
+def left_out(at: int) -> Callable[[FS, Ints], Effects]:
+    """Nothing fires in one step of the table's."""
+
+    def follow(p: FS, v: Ints) -> Effects:
+        if p.steps > 1:
+            T, h, d = p.table.rows(p.shape[0])
+            T = T.copy()
+            T[:, at] = NEVER
+            yield stepped(p, v, T, h, d)
+
+    return follow
+
+
+def once_more(*parts: slice) -> Callable[[FS, Ints], Effects]:
     """The steps that run are these parts of the table's, one after the other."""
 
     def follow(p: FS, v: Ints) -> Effects:
@@ -48,6 +66,89 @@ def ran(*parts: slice) -> Callable[[FS, Ints], Effects]:
             yield stepped(p, v, T, h, d)
 
     return follow
+
+
+def one_step_more(p: FS, v: Ints) -> Effects:
+    """A further step with half the last threshold, or with that again: its spike pushes the first out of the train."""
+    T, h, d = p.table.rows(p.shape[0])
+    right = stepped(p, v, T, h, d)
+    assert right.spikes is not None and right.membranes is not None, "as many steps as the table has"
+    for last in (T[:, -1:] >> 1, T[:, -1:]):
+        more = right.membranes[:, -1] >= last[..., None]
+        spikes = right.spikes << np.uint16(1) & np.uint16((1 << p.steps) - 1) | more.astype(np.uint16)
+        codes = reference.codes(reference.input_trains(spikes.astype(np.int64), p.steps), d)
+        yield replace(right, codes=codes, spikes=spikes)
+
+
+def of_another_step(p: FS, v: Ints) -> Effects:
+    """A step compares with the threshold of the step before, of the next, or of the first."""
+    T, h, d = p.table.rows(p.shape[0])
+    for other in (np.concatenate([T[:, :1], T[:, :-1]], axis=1), np.concatenate([T[:, 1:], T[:, -1:]], axis=1)):
+        yield stepped(p, v, other, h, d)
+    yield stepped(p, v, np.broadcast_to(T[:, :1], T.shape), h, d)
+
+
+def exchanged(p: FS, v: Ints) -> Effects:
+    """The thresholds stand for the resets, the resets for the thresholds, or both, and resets for d."""
+    T, h, d = p.table.rows(p.shape[0])
+    yield stepped(p, v, h, T, d).of(what="T and h are exchanged")
+    yield stepped(p, v, h, h, d).of(what="h is compared")
+    yield stepped(p, v, T, T, d).of(what="T is taken away")
+    yield stepped(p, v, T, d, h).of(what="h and d are exchanged")
+
+
+def halved(p: FS, v: Ints) -> Effects:
+    """Thresholds are the first, halved in each step; and resets, or these alone."""
+    T, h, d = p.table.rows(p.shape[0])
+    steps = np.arange(T.shape[1])
+    yield stepped(p, v, T[:, :1] >> steps, h, d)
+    yield stepped(p, v, T[:, :1] >> steps, h[:, :1] >> steps, d)
+    yield stepped(p, v, T, h[:, :1] >> steps, d)
+
+
+def reset_of_the_first(p: FS, v: Ints) -> Effects:
+    """Every spike lowers the membrane by the h of the first step."""
+    T, h, d = p.table.rows(p.shape[0])
+    yield stepped(p, v, T, np.broadcast_to(h[:, :1], h.shape), d)
+
+
+def table_too_narrow(p: FS, v: Ints) -> Effects:
+    """Thresholds, resets, or both are cut to fewer bits than they need."""
+    T, h, d = p.table.rows(p.shape[0])
+    for bits in (16, 24, 32):
+        low, narrow = wrapped(T, bits), wrapped(h, bits)
+        if (low != T).any() or (narrow != h).any():
+            yield from (stepped(p, v, a, b, d).of(bits=bits) for a, b in ((low, h), (T, narrow), (low, narrow)))
+
+
+def row_late(p: FS, v: Ints) -> Effects:
+    """The first neuron of a channel takes the row of the channel before."""
+    if p.table.channels is not None:
+        T, h, d = p.table.rows(p.shape[0])
+        before = np.maximum(np.arange(p.shape[0]) - 1, 0)
+        right, wrong = stepped(p, v, T, h, d), stepped(p, v, T[before], h[before], d)
+        first = np.zeros(p.shape, np.bool_)
+        first[:, 0, 0] = True
+        kinds = ("codes", "opening", "spikes", "membranes")
+        yield Effect(**{kind: np.where(first, getattr(wrong, kind), getattr(right, kind)) for kind in kinds})
+
+
+def column_by_column(p: FS, v: Ints) -> Effects:
+    """A table (C, K) is read as (K, C)."""
+    if p.table.channels is not None:
+        rows = p.table.rows(p.shape[0])
+        T, h, d = (np.ascontiguousarray(row).reshape(row.shape[::-1]).T for row in rows)
+        for other in ((T, rows[1], rows[2]), (rows[0], h, rows[2]), (T, h, rows[2]), (T, h, d)):
+            yield stepped(p, v, *other)
+
+
+def row_not_loaded(p: FS, v: Ints) -> Effects:
+    """The last row of the thresholds, or of the resets, is 0."""
+    if p.table.channels is not None:
+        T, h, d = p.table.rows(p.shape[0])
+        last = np.arange(p.shape[0])[:, None] == p.shape[0] - 1
+        yield stepped(p, v, np.where(last, 0, T), h, d)
+        yield stepped(p, v, T, np.where(last, 0, h), d)
 
 
 def rows_of_another_channel(p: FS, v: Ints) -> Effects:
@@ -83,17 +184,22 @@ TABLE = (
         "the reset of a step is h of that step, not of the one before [FS-3]",
         of_fs(reset_of_the_step_before),
     ),
-    Cause("last-step-missing", "a train has K steps: yours leaves out the last [FS-2]", of_fs(ran(slice(-1)))),
-    Cause("first-step-missing", "a train has K steps: yours leaves out the first [FS-2]", of_fs(ran(slice(1, None)))),
+    Cause("last-step-missing", "a train has K steps: yours leaves out the last [FS-2]", of_fs(left_out(-1))),
+    Cause("first-step-missing", "a train has K steps: yours leaves out the first [FS-2]", of_fs(left_out(0))),
     Cause(
         "last-step-twice",
         "a train has K steps: yours fires once more with the last threshold [FS-2]",
-        of_fs(ran(slice(None), slice(-1, None))),
+        of_fs(once_more(slice(None), slice(-1, None))),
     ),
     Cause(
         "first-step-twice",
         "a train has K steps: yours walks the first twice [FS-2]",
-        of_fs(ran(slice(1), slice(None))),
+        of_fs(once_more(slice(1), slice(None))),
+    ),
+    Cause(
+        "train-pushed-on",
+        "a train has K steps: in yours one more pushes the first out [FS-4]",
+        of_fs(one_step_more),
     ),
     Cause(
         "steps-reversed",
@@ -104,6 +210,46 @@ TABLE = (
         "rows-of-another-channel",
         "each channel has its own thresholds and resets: yours takes those of {channel} [FS-1]",
         of_fs(rows_of_another_channel),
+    ),
+    Cause(
+        "threshold-of-another-step",
+        "a step compares with its own threshold, not with that of another step [FS-2]",
+        of_fs(of_another_step),
+    ),
+    Cause(
+        "columns-exchanged",
+        "thresholds T, resets h and d are three tables: in yours {what} [FS-1]",
+        of_fs(exchanged),
+    ),
+    Cause(
+        "table-halved",
+        "thresholds and resets stand in the table: yours halves the first in each step [FS-1]",
+        of_fs(halved),
+    ),
+    Cause(
+        "reset-of-the-first-step",
+        "the reset of a step is h of that step: yours is that of the first [FS-3]",
+        of_fs(reset_of_the_first),
+    ),
+    Cause(
+        "table-too-narrow",
+        "thresholds and resets do not fit {bits} bits: yours wrap there [FS-1]",
+        of_fs(table_too_narrow),
+    ),
+    Cause(
+        "row-a-neuron-late",
+        "each channel has its own row of the table: yours switches one neuron late [FS-1]",
+        of_fs(row_late),
+    ),
+    Cause(
+        "row-not-loaded",
+        "all rows of a table are loaded: in yours the last is 0 [FS-1]",
+        of_fs(row_not_loaded),
+    ),
+    Cause(
+        "table-column-by-column",
+        "a table is (C, K): yours is read column by column [FS-1]",
+        of_fs(column_by_column),
     ),
     Cause(
         "theta-shifted",

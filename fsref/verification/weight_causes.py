@@ -77,6 +77,15 @@ def fewer_bits(scene: Scene) -> Iterator[Mistake]:
         yield reading(weighing(cut, cut)), {"bits": bits}
 
 
+def product_cut(scene: Scene, name: str, q: Projection) -> Ints | None:
+    """What a projection delivers whose products w * d are cut to 16 bits."""
+    d, spikes, w = scene.net.code_weights[q.source], scene.spikes(q.source), q.weights.astype(np.int64)
+    if (d != d[:1]).any() or (np.abs(w).max(initial=0) * np.abs(d).max(initial=0)) < 1 << 15:
+        return None
+    cut = [replace(q, weights=wrapped(w * int(each), 16)) for each in d[0]]
+    return sum((delivers(scene, one, spikes[:, t].astype(np.int64)) for t, one in enumerate(cut)), 0 * scene.sums[name])
+
+
 def of_another_channel(scene: Scene) -> Iterator[Mistake]:
     """The weights of another output channel, while bias and thresholds are its own."""
     for name, channels in other_channels(scene.population.shape[0]):
@@ -84,11 +93,17 @@ def of_another_channel(scene: Scene) -> Iterator[Mistake]:
         yield reading(weighing(moved, moved)), {"channel": name}
 
 
-def without_sign(scene: Scene, name: str, q: Projection) -> Ints | None:
-    """What a projection delivers whose weights are read without a sign: 2^bits more for each that is negative."""
-    negative = (q.weights < 0).astype(np.int64)
-    more = delivers(scene, replace(q, weights=negative), scene.codes[q.source])
-    return scene.sums[name] + (more << width(q.weights))
+def without_sign(scene: Scene) -> Iterator[Mistake]:
+    """Weights are read without a sign: 2^bits more for each that is negative, of their own bits or of so many."""
+
+    def change(scene: Scene, name: str, q: Projection, bits: int | None) -> Ints | None:
+        least = -(1 << (bits - 1)) if bits else np.iinfo(q.weights.dtype).min
+        negative = ((q.weights < 0) & (q.weights >= least)).astype(np.int64)
+        more = delivers(scene, replace(q, weights=negative), scene.codes[q.source])
+        return scene.sums[name] + (more << (bits or width(q.weights)))
+
+    for bits in (None, 8, 16, 32):
+        yield partial(change, bits=bits), {}
 
 
 def doubled(scene: Scene, name: str, q: Projection) -> Ints:
@@ -118,12 +133,13 @@ def place_missing(scene: Scene) -> Iterator[Mistake]:
     high, wide = (max((kernel[axis] for kernel in kernels), default=0) for axis in (0, 1))
     for at in np.ndindex(high, wide) if high * wide <= TAPS else ():
         yield partial(less_a_tap, at=at), {"place": at}
+    yield partial(less_a_tap, at=(-1, -1)), {"place": "(kh - 1, kw - 1)"}
 
 
 def less_a_tap(scene: Scene, name: str, q: Projection, at: tuple[int, int]) -> Ints | None:
     """What a conv2d delivers without one place of its kernel."""
     match q:
-        case Conv2d() if at[0] < q.kernel[0] and at[1] < q.kernel[1] and q.kernel != (1, 1):
+        case Conv2d() if at[0] < q.kernel[0] and at[1] < q.kernel[1]:
             only = np.zeros(q.weights.shape, np.int64)
             only[:, :, *at] = q.weights[:, :, *at]
             return scene.sums[name] - delivers(scene, replace(q, weights=only), scene.codes[q.source])
@@ -142,12 +158,18 @@ def input_missing(scene: Scene) -> Iterator[Mistake]:
     """No weight for one input, of few: channel of a conv2d (of each group), neuron of a dense; of many, for the first
     or the last; and no weight for a channel of what a dense reads.
     """
+    yield last_input, {"input": "the last input"}
     counts = {q.weights.shape[1] for q in scene.into.values()}
     for at in sorted({at for count in counts for at in (range(count) if count <= INPUTS else (0, count - 1))}):
         yield partial(less_an_input, at=at), {"input": f"input {at}"}
     channels = {scene.net[q.source].shape[0] for q in scene.into.values() if q.weights.ndim == 2}
     for at in range(max(channels, default=0)) if max(channels, default=0) <= INPUTS else ():
         yield partial(less_a_channel, at=at), {"input": f"channel {at}"}
+
+
+def last_input(scene: Scene, name: str, q: Projection) -> Ints | None:
+    """What a projection delivers without its last input."""
+    return less_an_input(scene, name, q, q.weights.shape[1] - 1)
 
 
 def less_an_input(scene: Scene, name: str, q: Projection, at: int) -> Ints | None:
@@ -197,7 +219,7 @@ WEIGHT = (
     Cause(
         "weights-unsigned",
         "weights may be negative: yours are read without a sign [PROJ-7]",
-        found_by(lambda scene: [(without_sign, {})]),
+        found_by(without_sign),
     ),
     Cause(
         "lowest-weight-clipped",
@@ -213,6 +235,11 @@ WEIGHT = (
         "weights-too-narrow",
         "weights do not fit {bits} bits: yours wrap or saturate there [PROJ-7]",
         found_by(fewer_bits),
+    ),
+    Cause(
+        "products-too-narrow",
+        "w * d does not fit 16 bits: yours wraps there [PROJ-7]",
+        found_by(lambda scene: [(product_cut, {})]),
     ),
     Cause(
         "kernel-flipped",
