@@ -135,12 +135,12 @@ def weighed(found: Iterable[Case], each: bool) -> list[Candidate]:
     """
     distinct = list({case.id: case for case in found}.values())
     made: list[Candidate] = []
-    for _, group in groupby(distinct, lambda case: (case.net.id, case.scope, case.unit)):
+    for _, group in groupby(distinct, lambda case: case.net.id):
         same = list(group)
         weighing = [weigh(case, shows, each) for case, shows in zip(same, flagged(same), strict=True)]
-        for place, candidate in enumerate(weighing):
+        for place, candidate in enumerate(candidate for candidate in weighing if candidate.case.scope == "network"):
             # Which candidates are in again shows in another image alone (POOL-1), as what a membrane kept may (NET-6).
-            if candidate.case.net.pools and candidate.case.scope == "network":
+            if candidate.case.net.pools:
                 candidate.kinds.add((candidate.case.net.id, place > 0))
         made += weighing
     return made
