@@ -23,6 +23,7 @@ from fsref.vectors.drawing import Draws, membranes
 from fsref.vectors.flags import flagged
 from fsref.vectors.forms import forms, made
 from fsref.vectors.placing import codes, placed, stimuli
+from fsref.vectors.protocol import ROW
 from fsref.vectors.room import Room
 from fsref.verification.aims import aimed, corners
 
@@ -89,18 +90,23 @@ def for_limits(chip: Limits, scopes: Sequence[str], seed: int, turns: Iterable[i
     """The cases of networks drawn for a chip's limits, one of each form in each turn."""
     for turn in turns:
         draws = Draws((seed << 8) + turn)
-        for form in forms():
+        for place, form in enumerate(forms(turn)):
             room = Room(chip, draws, deeper=turn % 2 == 1)
             net = made(form, room)
             if net is None:
                 continue
             image = codes(net.input, room, turn)
             net = placed(net, image, room, turn)
-            images = [image, *stimuli(net, room, turn)]
+            row = turn == place == 0
+            images = [image, *stimuli(net, room, turn, ROW if row else 1)][: ROW if row else None]
             yield from cases_of(net, images, [s for s in scopes if s == "network"])
             yield from cases_of(net, images, [s for s in scopes if s == "max_pool"])
-            yield from cases_of(net, images[:1], [s for s in scopes if s in ("population", "projection")])
-            if "neuron" in scopes:
+            yield from cases_of(
+                net,
+                images if row and "network" not in scopes else images[:1],
+                [s for s in scopes if s in ("population", "projection")],
+            )
+            if "neuron" in scopes and turn % 2 == 0:
                 yield from openings(net, 2)
 
 
@@ -138,10 +144,15 @@ def weighed(found: Iterable[Case], each: bool) -> list[Candidate]:
     for _, group in groupby(distinct, lambda case: case.net.id):
         same = list(group)
         weighing = [weigh(case, shows, each) for case, shows in zip(same, flagged(same), strict=True)]
-        for place, candidate in enumerate(candidate for candidate in weighing if candidate.case.scope == "network"):
-            # Which candidates are in again shows in another image alone (POOL-1), as what a membrane kept may (NET-6).
-            if candidate.case.net.pools:
-                candidate.kinds.add((candidate.case.net.id, place > 0))
+        rows = [[c for c in weighing if c.case.scope == scope] for scope in ("network", "population")]
+        for row in rows:
+            for place, candidate in enumerate(row):
+                # Which candidates are in again shows in another image alone (POOL-1); what a membrane kept, and what
+                # is wrong in every so many images (NET-6), in a row.
+                if len(row) >= ROW:
+                    candidate.kinds |= {("row", place), ("row", place, row[0].case.scope)}
+                elif candidate.case.net.pools:
+                    candidate.kinds.add((candidate.case.net.id, place > 0))
         made += weighing
     return made
 
@@ -149,15 +160,21 @@ def weighed(found: Iterable[Case], each: bool) -> list[Candidate]:
 def weigh(case: Case, shows: Mapping[str, set[Key]], each: bool) -> Candidate:
     """A case with the bins that it meets (COVER-1), and the mistakes that it shows with the observables in which."""
     net = case.net
-    form = net.name.partition("_")[0]
+    form, depth = net.name.partition("_")[0], len(net.populations)
     gains: set[Gain] = {(case.scope, flag, what) for flag, keys in shows.items() for _, what in keys}
-    gains |= {(case.scope, flag, form) for flag in shows}
+    gains |= {(case.scope, flag, form, depth) for flag in shows}
     coverage = covered([case])
     aims: dict[str, Gain] = {}
+    kinds: set[Gain] = set()
+    if case.scope in ("network", "population"):  # which show all of a form
+        kinds = {(net.name,), (form, depth)}
+    thresholds = {p.name: p.table.rows(p.shape[0])[0] for p in net.fs}
     for group, bins in zip(coverage.groups, coverage.reached, strict=True):
         if not bins.any() or group.rule == "OBS-1":
             continue
         aims[f"{group.rule} {group.place} {group.what}"] = (group.rule, group.what)
+        if group.rule == "FS-2" and (bins & (thresholds[group.place] <= 0)).any():
+            kinds.add((case.scope, group.rule, group.what, "a threshold of 0 or below", depth))
         steps = net.steps.get(group.place, 0)
         met = bins if each or group.axes[:1] != ("channel",) else bins.any(axis=0)
         which = [form] if group.what == "weight used" and not each else np.flatnonzero(met).tolist()
@@ -166,7 +183,7 @@ def weigh(case: Case, shows: Mapping[str, set[Key]], each: bool) -> Candidate:
     rules = dict.fromkeys(str(rule) for rule, _ in aims.values())
     return Candidate(
         replace(case, aims=tuple(aims), rules=tuple(rules), flags=tuple(sorted(shows))),
-        {(net.name, len(net.populations)), *((case.scope, *kind) for kind in aims.values())},
+        kinds | {(case.scope, *kind) for kind in aims.values()},
         gains,
     )
 

@@ -39,15 +39,15 @@ def codes(given: Input, room: Room, turn: int) -> Ints:
     return image
 
 
-def stimuli(net: Network, room: Room, turn: int) -> list[Ints]:
+def stimuli(net: Network, room: Room, turn: int, more: int = 1) -> list[Ints]:
     """Images (neurons,) for a network whose biases were solved for the first: others that drive a membrane to either
-    end of *final*, all and nothing, and one more like the first.
+    end of *final*, all and nothing, and some `more` like the first.
     """
     n, top = net.input.neurons, net.input.max_code
     driven = extremes(net).reshape(-1, n) if not room.deeper else np.zeros((0, n), np.int64)
     far = [driven[(2 * turn + e) % len(driven)] for e in (0, 1)] if len(driven) else []
     whole = np.full(n, top if turn % 2 == 0 else 0, np.int64)
-    return [*far, whole, codes(net.input, room, turn + 1)]
+    return [*far, whole, *(codes(net.input, room, turn + 1 + i) for i in range(more))]
 
 
 def placed(net: Network, image: Ints, room: Room, turn: int) -> Network:
@@ -57,6 +57,8 @@ def placed(net: Network, image: Ints, room: Room, turn: int) -> Network:
     for p in net.integrating:
         if p.name == COPY or all(name in (INPUT, COPY) for name in net.sources(net.readout.name)):
             continue  # what reads the input alone shows whole sums
+        if p.bias.any():
+            continue  # what the form is about
         opening = following(net, {(net.input.name, "codes"): image[None]})[p.name, "opening"][0]
         for tamer in range(TAMER):
             try:
