@@ -30,7 +30,7 @@ from fsref.verification.aims import aimed, corners
 Gain: TypeAlias = tuple[object, ...]
 MOST = 100  # cases of level 1
 KIND = 1_000  # bins or mistakes of known kinds that a new kind of bin, or another form of network, outweighs
-TURNS = {1: range(2), 2: range(2, 6)}  # of each form a network each, by level
+TURNS = {1: range(1), 2: range(1, 4)}  # of each form a network each, by level
 
 
 @dataclass(eq=False)
@@ -90,15 +90,17 @@ def for_limits(chip: Limits, scopes: Sequence[str], seed: int, turns: Iterable[i
     """The cases of networks drawn for a chip's limits, one of each form in each turn."""
     for turn in turns:
         draws = Draws((seed << 8) + turn)
-        for place, form in enumerate(forms(turn)):
-            room = Room(chip, draws, deeper=turn % 2 == 1)
+        for place, form in enumerate(forms()):
+            room = Room(chip, draws, deeper=(turn + place) % 2 == 1)
             net = made(form, room)
             if net is None:
                 continue
             image = codes(net.input, room, turn)
             net = placed(net, image, room, turn)
             row = turn == place == 0
-            images = [image, *stimuli(net, room, turn, ROW if row else 1)][: ROW if row else None]
+            images = [image, *stimuli(net, room, turn)]
+            if row:  # with a blank image behind another
+                images += [0 * image, *(codes(net.input, room, turn + i) for i in range(ROW - len(images) - 1))]
             yield from cases_of(net, images, [s for s in scopes if s == "network"])
             yield from cases_of(net, images, [s for s in scopes if s == "max_pool"])
             yield from cases_of(
@@ -106,7 +108,7 @@ def for_limits(chip: Limits, scopes: Sequence[str], seed: int, turns: Iterable[i
                 images if row and "network" not in scopes else images[:1],
                 [s for s in scopes if s in ("population", "projection")],
             )
-            if "neuron" in scopes and turn % 2 == 0:
+            if "neuron" in scopes:
                 yield from openings(net, 2)
 
 
@@ -222,8 +224,12 @@ def ordered(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def together(chosen: Sequence[Case]) -> list[Case]:
-    """The cases, those of one network in a row, where the first of it stands."""
-    rows: dict[str, list[Case]] = {}
+    """The cases, those of one network in a row, where the first of it stands, and behind one another networks of the
+    same sizes, so that what a load leaves of the one before shows.
+    """
+    alike: dict[object, dict[str, list[Case]]] = {}
     for case in chosen:
-        rows.setdefault(case.net.id, []).append(case)
-    return [case for row in rows.values() for case in row]
+        sizes = [(p.kind, p.shape, case.net.steps.get(p.name)) for p in case.net.populations]
+        layout = (tuple(sizes), tuple(q.weights.shape for q in case.net.projections))
+        alike.setdefault(layout, {}).setdefault(case.net.id, []).append(case)
+    return [case for rows in alike.values() for row in rows.values() for case in row]

@@ -234,7 +234,7 @@ def staircase(room: Room, steps: int, spread: int, wide: bool = False, side: int
             Conv2d(given.name, "odd", room.weights(c, given.shape[0], 1, 1)),
             Conv2d("odd", "reader", room.weights(c, c, 2, 2, bits=5)),
         ]
-    return room.network(f"staircase_K{steps}" + f"_{side}" * (side > 1), [given, odd, reader], projections)
+    return room.network(f"staircase_K{steps}_{spread}_{side}", [given, odd, reader], projections)
 
 
 def straight(room: Room, bits: int) -> Network:
@@ -262,8 +262,8 @@ def read(room: Room, pooled: bool) -> Network:
     return room.whole("read_window", [given, out], [q])
 
 
-def forms(turn: int) -> Iterator[Form]:
-    """The forms of a turn, those first in which more mistakes show; each K and each width in every other turn."""
+def forms() -> Iterator[Form]:
+    """The forms, those first in which more mistakes show."""
     yield skip
     yield partial(dense, steps=4, theta=85)
     yield partial(conv, size=(3, 5, 4), channels=5, kernel=(3, 2), stride=(2, 1), padding=(2, 1, 0, 0))
@@ -271,6 +271,7 @@ def forms(turn: int) -> Iterator[Form]:
     yield partial(merge, twice=False)
     yield partial(pool, kernel=(2, 2), stride=(2, 2), padding=(0, 0, 0, 0), first=4)
     yield partial(staircase, steps=5, spread=300)
+    yield partial(staircase, steps=5, spread=41)  # of the same sizes, for what a load leaves of another
     yield partial(straight, bits=8)
     yield partial(conv, size=(4, 4, 5), channels=10, kernel=(2, 3), padding=(0, 2, 1, 0), groups=2, dilation=(1, 2))
     yield partial(conv, size=(5, 4, 4), channels=5, kernel=(3, 3), padding=(1, 1, 1, 1), groups=0, table=(4, 64))
@@ -283,10 +284,10 @@ def forms(turn: int) -> Iterator[Form]:
     yield partial(conv, size=(2, 9, 8), channels=5, kernel=(5, 7), padding=(3, 4, 1, 2), table=(5, 77))
     yield partial(conv, size=(6, 8, 9), channels=9, kernel=(3, 2), stride=(3, 2), padding=(0, 3, 2, 1), groups=3)
     yield partial(dense, steps=6, theta=21, first=5, size=(23, 1, 3), neurons=45)
-    for steps in (1, 8, 16, 2, 3, 10, 5, 12, 6, 7, 9, 11, 13, 14, 15)[turn % 2 :: 2]:
+    for steps in (1, 8, 16, 2, 3, 10, 5, 12, 6, 7, 9, 11, 13, 14, 15):
         theta = THETAS[steps % len(THETAS)]
         yield partial(dense, steps=steps, theta=theta, first=1 + steps * 5 % 16, max_code=2**steps - 2)
-    for bit in ACCUMULATORS[turn % 2 :: 2]:
+    for bit in ACCUMULATORS:
         yield partial(accumulator, bit=bit)
     yield partial(merge, twice=True)
     yield partial(conv, size=(2, 6, 5), channels=4, kernel=(2, 2), stride=(1, 3), padding=(0, 2, 3, 1), dilation=(4, 2))
