@@ -93,7 +93,7 @@ def for_limits(chip: Limits, scopes: Sequence[str], seed: int, turns: Iterable[i
         for place, form in enumerate(forms()):
             room = Room(chip, draws, deeper=(turn + place) % 2 == 1)
             net = made(form, room)
-            if net is None:
+            if net is None or not any(units(net, scope) for scope in scopes):
                 continue
             image = codes(net.input, room, turn)
             net = placed(net, image, room, turn)

@@ -78,8 +78,8 @@ def standing(T: tuple[int, ...], h: tuple[int, ...]) -> list[int]:
         if T == h:  # an FS-ReLU: with no spike before, and with all of them
             found += [T[t], T[t] + sum(h[:t])]
             continue
-        rows = [np.array(row[:t], np.int64) for row in (T, h, h)]
-        stairs = staircase(*rows, -far, far)
+        before, lowers = np.array(T[:t], np.int64), np.array(h[:t], np.int64)
+        stairs = staircase(before, lowers, lowers, -far, far)
         v = T[t] + stairs.code
         ends = np.append(stairs.start[1:] - 1, far)
         met = v[(stairs.start <= v) & (v <= ends)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -30,7 +31,7 @@ class Unanswered(Scene):
     """A scene in which nobody has answered yet."""
 
     @property
-    def one(self) -> Scene:  # type: ignore[override]
+    def one(self) -> Scene:
         """All of it: no image rules a form of a mistake out."""
         return self
 
@@ -79,11 +80,12 @@ def gets(case: Case) -> dict[Key, NDArray[np.int64]]:
 def tried(scene: Scene, cases: Sequence[Sequence[tuple[str, Shows]]]) -> None:
     """Adds to what the `cases` of each image of a scene, by scope, show."""
     right, alone = right_of(scene), cases[0][0][0] == "neuron"
+    unanswered = Unanswered(**{f.name: getattr(scene, f.name) for f in fields(scene)})
     for cause in OF_NEURONS if alone else CAUSES:
         sums = cause.text.rpartition("[")[2].startswith(OF_SUMS)
         left = np.ones(len(cases), bool)  # images that have not shown it,
         left_sums = np.full(len(cases), sums and not alone)  # nor in what projections deliver
-        for effect in cause.follow(scene):
+        for effect in cause.follow(unanswered):
             for key, differs in shown(scene, right, alone, effect).items():
                 for image in np.flatnonzero(differs).tolist():
                     for scope, shows in cases[image]:
@@ -115,7 +117,7 @@ def scene_of(net: Network, name: str, arrays: dict[Key, NDArray[Any]]) -> Scene:
     opening = None if v is None else v.astype(np.int64).reshape(-1, *p.shape)
     if p is net.readout and opening is not None:
         codes[name] = opening
-    return Unanswered(net, p, codes, trains, opening, {})
+    return Scene(net, p, codes, trains, opening, {})
 
 
 def shown(scene: Scene, right: Observed, alone: bool, effect: Effect) -> dict[Key, NDArray[np.bool_]]:
