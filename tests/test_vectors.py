@@ -53,6 +53,7 @@ NARROW = Limits(
     bias_map=False,
 )
 DRAWN = "1825fd6b0251eecedf6c65278bb2c3f35c6724f18665a56a93ddfdafb98e907c"  # of ids of cases, with every NumPy
+LARGE = 1_500  # integers of a case on which the naive oracle is not asked
 UNSEEN = {  # of the mistakes of a chip, those that cannot show where only this is driven or answered
     "spikes": {"logits-clipped", "logits-16-bits"},
     "population": {bug for bug in BUGS if bug.startswith("pool-")},
@@ -145,12 +146,14 @@ def caught(cases: Sequence[Case], bug: str, *observed: str) -> dict[str, Case]:
 
 
 def test_expected_is_what_the_naive_oracle_says() -> None:
-    """Every array that a case expects, the last of each network and scope, is what the naive simulator says of what is
-    given.
+    """Every array that a case expects is what the naive simulator says of what is given: of each network and scope the
+    last case that is not large.
     """
     nets: dict[str, naive.Net] = {}
     assert {case.scope for case in pack().cases} == set(SCOPES)
-    for case in {(case.net.id, case.scope): case for case in pack().cases}.values():
+    few = [case for case in pack().cases if sum(array.size for array in case.expected.values()) < LARGE]
+    assert len(few) > len(pack().cases) / 2
+    for case in {(case.net.id, case.scope): case for case in few}.values():
         if case.net.id not in nets:
             nets[case.net.id] = oracle(case.net)
         right = expected_by_naive(case, nets[case.net.id])
