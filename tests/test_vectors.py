@@ -52,7 +52,8 @@ NARROW = Limits(
     tables="relu",
     bias_map=False,
 )
-DRAWN = "d9ba75b5a54ebe4e17da4cc6becf46b480afef22e9960112a4cc4517b16aeeb9"  # of ids of cases, with every NumPy
+DRAWN = "1825fd6b0251eecedf6c65278bb2c3f35c6724f18665a56a93ddfdafb98e907c"  # of ids of cases, with every NumPy
+LARGE = 1_500  # integers of a case on which the naive oracle is not asked
 UNSEEN = {  # of the mistakes of a chip, those that cannot show where only this is driven or answered
     "spikes": {"logits-clipped", "logits-16-bits"},
     "population": {bug for bug in BUGS if bug.startswith("pool-")},
@@ -120,29 +121,39 @@ def expected_by_naive(case: Case, net: naive.Net) -> dict[tuple[str, str], list[
     return found
 
 
-def caught(cases: Sequence[Case], bug: str, observed: str = "") -> Case | None:
-    """The first case that a chip answers wrongly, of all observables or of some."""
-    chip = Chip(bug)
+def caught(cases: Sequence[Case], bug: str, *observed: str) -> dict[str, Case]:
+    """The first case that a chip answers wrongly, by what is looked at: all observables (""), one, or the logits."""
+    chip, found = Chip(bug), dict[str, Case]()
     loaded = None
     for case in cases:
-        keys = [key for key in case.expected if observed in ("", key[1]) or (observed, key[1]) == ("logits", "opening")]
-        if observed == "logits":
-            keys = [(case.net.readout.name, "opening")]
+        keys = list(case.expected)
         if loaded is not case.net:
             chip.answer(load_frame(case.net).tolist())
             loaded = case.net
         run = run_frame(case.net, case.given, keys).tolist()
-        right = [2] + [n for key in keys for n in (case.expected[key].size, *case.expected[key].reshape(-1).tolist())]
-        if any(chip.answer(run) != right for _ in range(1 + (case.protocol == "repeat"))):
-            return case
-    return None
+        for _ in range(1 + (case.protocol == "repeat")):
+            reply = chip.answer(run)
+            at = 1
+            for key in keys:
+                right = case.expected[key].reshape(-1).tolist()
+                if reply[at : at + 1 + len(right)] != [len(right), *right]:
+                    seen = {"", key[1], "logits" if key == (case.net.readout.name, "opening") else ""}
+                    found = dict.fromkeys(seen & set(observed or ("",)), case) | found
+                at += 1 + len(right)
+        if found.keys() == set(observed or ("",)):
+            break
+    return found
 
 
 def test_expected_is_what_the_naive_oracle_says() -> None:
-    """Every array that a case of any scope expects is what the naive simulator says of what is given."""
+    """Every array that a case expects is what the naive simulator says of what is given: of each network and scope the
+    last case that is not large.
+    """
     nets: dict[str, naive.Net] = {}
     assert {case.scope for case in pack().cases} == set(SCOPES)
-    for case in pack().cases:
+    few = [case for case in pack().cases if sum(array.size for array in case.expected.values()) < LARGE]
+    assert len(few) > len(pack().cases) / 2
+    for case in {(case.net.id, case.scope): case for case in few}.values():
         if case.net.id not in nets:
             nets[case.net.id] = oracle(case.net)
         right = expected_by_naive(case, nets[case.net.id])
@@ -153,24 +164,24 @@ def test_a_right_chip_passes_and_wrong_ones_fail_in_scope_network() -> None:
     """Level 1 catches each mistake planted in a chip that answers all, or the logits alone, or the spikes alone, in
     scope network; a right chip passes.
     """
-    cases = pack("network").cases
-    for observed in ("", "logits", "spikes"):
-        assert caught(cases, "", observed) is None
-        alive = {bug for bug in BUGS if caught(cases, bug, observed) is None}
-        assert alive == UNSEEN.get(observed, set())
+    cases, looked = pack("network").cases, ("", "logits", "spikes")
+    assert caught(cases, "", *looked) == {}
+    found = {bug: caught(cases, bug, *looked) for bug in BUGS}
+    for observed in looked:
+        assert {bug for bug in BUGS if observed not in found[bug]} == UNSEEN.get(observed, set())
 
 
 def test_wrong_chips_fail_in_all_scopes_together() -> None:
     """Level 1 of all scopes catches each planted mistake within its 100 cases, too."""
-    assert caught(pack().cases, "") is None
-    assert [bug for bug in BUGS if caught(pack().cases, bug) is None] == []
+    assert caught(pack().cases, "") == {}
+    assert [bug for bug in BUGS if not caught(pack().cases, bug)] == []
 
 
 def test_wrong_neurons_fail_alone() -> None:
     """The cases of scope neuron that are tried for level 1 catch each mistake of a neuron."""
     cases = list(aimed.for_limits(Limits(), ["neuron"], 0, aimed.TURNS[1]))
-    assert caught(cases, "") is None
-    assert {bug for bug in BUGS if caught(cases, bug) is None} == UNSEEN["neuron"]
+    assert caught(cases, "") == {}
+    assert [bug for bug in BUGS if bug not in UNSEEN["neuron"] and not caught(cases, bug)] == []
 
 
 def test_flags_are_the_mistakes_that_show() -> None:
@@ -186,8 +197,8 @@ def test_stale_state_shows() -> None:
     """
     cases = pack("network").cases
     for bug in ("stale-membrane", "pool-stale", "stale-weights", "stale-bias"):
-        assert all(caught([replace(case, protocol="")], bug) is None for case in cases)
-        assert caught(cases, bug) is not None
+        assert all(not caught([replace(case, protocol="")], bug) for case in cases[::3])
+        assert caught(cases, bug)
     told = [case.protocol for case in protocols([cases[0]] * 16)]
     assert told[:2] == ["", ""] and set(told) == set(PROTOCOLS)
     assert [case.protocol for case in protocols(cases[:1])] == ["repeat"]

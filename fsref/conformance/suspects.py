@@ -139,7 +139,7 @@ def scenes_of(place: Place, wrong: Sequence[Driven], right: Sequence[Driven]) ->
     cases = [row.case for row in rows if row.case is not None]
     net, name = cases[0].net, place[-1]
     p, arrays = net[name], arrays_of(cases)
-    scene = flags.scene_of(cases[0], name, arrays)
+    scene = flags.scene_of(net, name, arrays)
     theirs, unlike = _theirs(place, rows, arrays, net.into(name))
     told = {what: values.reshape(len(rows), *_steps(what, values), *p.shape) for what, values in theirs.items()}
     alone = not any(of == name for row in rows for of, _ in row.observed)

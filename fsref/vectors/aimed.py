@@ -23,13 +23,14 @@ from fsref.vectors.drawing import Draws, membranes
 from fsref.vectors.flags import flagged
 from fsref.vectors.forms import forms, made
 from fsref.vectors.placing import codes, placed, stimuli
+from fsref.vectors.protocol import ROW
 from fsref.vectors.room import Room
 from fsref.verification.aims import aimed, corners
 
 Gain: TypeAlias = tuple[object, ...]
 MOST = 100  # cases of level 1
 KIND = 1_000  # bins or mistakes of known kinds that a new kind of bin, or another form of network, outweighs
-TURNS = {1: range(2), 2: range(2, 6)}  # of each form a network each, by level
+TURNS = {1: range(1), 2: range(1, 4)}  # of each form a network each, by level
 
 
 @dataclass(eq=False)
@@ -89,17 +90,24 @@ def for_limits(chip: Limits, scopes: Sequence[str], seed: int, turns: Iterable[i
     """The cases of networks drawn for a chip's limits, one of each form in each turn."""
     for turn in turns:
         draws = Draws((seed << 8) + turn)
-        for form in forms():
-            room = Room(chip, draws, deeper=turn % 2 == 1)
+        for place, form in enumerate(forms()):
+            room = Room(chip, draws, deeper=(turn + place) % 2 == 1)
             net = made(form, room)
-            if net is None:
+            if net is None or not any(units(net, scope) for scope in scopes):
                 continue
             image = codes(net.input, room, turn)
             net = placed(net, image, room, turn)
+            row = turn == place == 0
             images = [image, *stimuli(net, room, turn)]
+            if row:  # with a blank image behind another
+                images += [0 * image, *(codes(net.input, room, turn + i) for i in range(ROW - len(images) - 1))]
             yield from cases_of(net, images, [s for s in scopes if s == "network"])
             yield from cases_of(net, images, [s for s in scopes if s == "max_pool"])
-            yield from cases_of(net, images[:1], [s for s in scopes if s in ("population", "projection")])
+            yield from cases_of(
+                net,
+                images if row and "network" not in scopes else images[:1],
+                [s for s in scopes if s in ("population", "projection")],
+            )
             if "neuron" in scopes:
                 yield from openings(net, 2)
 
@@ -135,13 +143,18 @@ def weighed(found: Iterable[Case], each: bool) -> list[Candidate]:
     """
     distinct = list({case.id: case for case in found}.values())
     made: list[Candidate] = []
-    for _, group in groupby(distinct, lambda case: (case.net.id, case.scope, case.unit)):
+    for _, group in groupby(distinct, lambda case: case.net.id):
         same = list(group)
         weighing = [weigh(case, shows, each) for case, shows in zip(same, flagged(same), strict=True)]
-        for place, candidate in enumerate(weighing):
-            # Which candidates are in again shows in another image alone (POOL-1), as what a membrane kept may (NET-6).
-            if candidate.case.net.pools and candidate.case.scope == "network":
-                candidate.kinds.add((candidate.case.net.id, place > 0))
+        rows = [[c for c in weighing if c.case.scope == scope] for scope in ("network", "population")]
+        for row in rows:
+            for place, candidate in enumerate(row):
+                # Which candidates are in again shows in another image alone (POOL-1); what a membrane kept, and what
+                # is wrong in every so many images (NET-6), in a row.
+                if len(row) >= ROW:
+                    candidate.kinds |= {("row", place), ("row", place, row[0].case.scope)}
+                elif candidate.case.net.pools:
+                    candidate.kinds.add((candidate.case.net.id, place > 0))
         made += weighing
     return made
 
@@ -149,15 +162,21 @@ def weighed(found: Iterable[Case], each: bool) -> list[Candidate]:
 def weigh(case: Case, shows: Mapping[str, set[Key]], each: bool) -> Candidate:
     """A case with the bins that it meets (COVER-1), and the mistakes that it shows with the observables in which."""
     net = case.net
-    form = net.name.partition("_")[0]
+    form, depth = net.name.partition("_")[0], len(net.populations)
     gains: set[Gain] = {(case.scope, flag, what) for flag, keys in shows.items() for _, what in keys}
-    gains |= {(case.scope, flag, form) for flag in shows}
+    gains |= {(case.scope, flag, form, depth) for flag in shows}
     coverage = covered([case])
     aims: dict[str, Gain] = {}
+    kinds: set[Gain] = set()
+    if case.scope in ("network", "population"):  # which show all of a form
+        kinds = {(net.name,), (form, depth)}
+    thresholds = {p.name: p.table.rows(p.shape[0])[0] for p in net.fs}
     for group, bins in zip(coverage.groups, coverage.reached, strict=True):
         if not bins.any() or group.rule == "OBS-1":
             continue
         aims[f"{group.rule} {group.place} {group.what}"] = (group.rule, group.what)
+        if group.rule == "FS-2" and (bins & (thresholds[group.place] <= 0)).any():
+            kinds.add((case.scope, group.rule, group.what, "a threshold of 0 or below", depth))
         steps = net.steps.get(group.place, 0)
         met = bins if each or group.axes[:1] != ("channel",) else bins.any(axis=0)
         which = [form] if group.what == "weight used" and not each else np.flatnonzero(met).tolist()
@@ -166,7 +185,7 @@ def weigh(case: Case, shows: Mapping[str, set[Key]], each: bool) -> Candidate:
     rules = dict.fromkeys(str(rule) for rule, _ in aims.values())
     return Candidate(
         replace(case, aims=tuple(aims), rules=tuple(rules), flags=tuple(sorted(shows))),
-        {(net.name, len(net.populations)), *((case.scope, *kind) for kind in aims.values())},
+        kinds | {(case.scope, *kind) for kind in aims.values()},
         gains,
     )
 
@@ -205,8 +224,12 @@ def ordered(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def together(chosen: Sequence[Case]) -> list[Case]:
-    """The cases, those of one network in a row, where the first of it stands."""
-    rows: dict[str, list[Case]] = {}
+    """The cases, those of one network in a row, where the first of it stands, and behind one another networks of the
+    same sizes, so that what a load leaves of the one before shows.
+    """
+    alike: dict[object, dict[str, list[Case]]] = {}
     for case in chosen:
-        rows.setdefault(case.net.id, []).append(case)
-    return [case for row in rows.values() for case in row]
+        sizes = [(p.kind, p.shape, case.net.steps.get(p.name)) for p in case.net.populations]
+        layout = (tuple(sizes), tuple(q.weights.shape for q in case.net.projections))
+        alike.setdefault(layout, {}).setdefault(case.net.id, []).append(case)
+    return [case for rows in alike.values() for row in rows.values() for case in row]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from fsref.law.images import drawn_images
-from fsref.law.neuron import Ints
+from fsref.law.neuron import Ints, staircase
 from fsref.law.populations import Input
 
 WORD = 2**16
@@ -46,13 +47,16 @@ def edges(bits: int, signed: bool) -> list[int]:
 
 def membranes(T: Sequence[int], h: Sequence[int]) -> list[int]:
     """Opening membranes of one row of a table, those first that more mistakes show at: 0 and its neighbours, those that
-    stand at a threshold, one below and one above, reached with an empty and with a full prefix of spikes; remainders
+    stand at a threshold, one below and one above, reached with few and with many spikes before; remainders
     {0, half - 1, half, all but 1} of the last threshold above its multiples; and 2^k with its neighbours (VECTOR-3).
     """
-    full, tops = 0, []
-    for threshold, reset in zip(T, h, strict=True):
-        tops += [threshold, threshold + full]
-        full += reset
+    return list(_membranes(tuple(T), tuple(h)))
+
+
+@lru_cache(maxsize=4096)
+def _membranes(T: tuple[int, ...], h: tuple[int, ...]) -> tuple[int, ...]:
+    full = sum(h)
+    tops = standing(T, h)
     unit = max(1, abs(T[-1]))
     over = full + T[-1]  # 2^K theta of an FS-ReLU
     near = [over, over - 1, *(v + e for e in (0, -1) for v in tops), 0, -1, *(v + 1 for v in tops), 1]
@@ -61,4 +65,24 @@ def membranes(T: Sequence[int], h: Sequence[int]) -> list[int]:
     near += [2 * over, -unit, -unit - 1, full // 2]
     largest = max(abs(v) for v in (*near, 2**8))
     near += [s * 2**k + e for k in range(largest.bit_length() + 1) for s in (1, -1) for e in (0, -1)]
-    return list(dict.fromkeys(near))
+    return tuple(dict.fromkeys(near))
+
+
+def standing(T: tuple[int, ...], h: tuple[int, ...]) -> list[int]:
+    """Opening membranes that stand at the threshold of a step when it comes, with the fewest and the most that spikes
+    before it may take away; those at thresholds of 0 and below first.
+    """
+    found = []
+    far = 2 * max(map(abs, T)) + sum(map(abs, h))
+    for t in range(len(T)):
+        if T == h:  # an FS-ReLU: with no spike before, and with all of them
+            found += [T[t], T[t] + sum(h[:t])]
+            continue
+        before, lowers = np.array(T[:t], np.int64), np.array(h[:t], np.int64)
+        stairs = staircase(before, lowers, lowers, -far, far)
+        v = T[t] + stairs.code
+        ends = np.append(stairs.start[1:] - 1, far)
+        met = v[(stairs.start <= v) & (v <= ends)]
+        found += [int(v) for some in (met[:1], met[1:][-1:]) for v in some] if T[t] > 0 else []
+        found[:0] = [int(v) for v in (*met[:2], *met[2:][-1:])] if T[t] <= 0 else []
+    return found

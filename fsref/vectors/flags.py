@@ -3,69 +3,113 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines import reference
+from fsref.law.network import Network
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.vectors.case import Case
 from fsref.verification.causes import CAUSES
-from fsref.verification.following import Cause
+from fsref.verification.firing_causes import FIRING
+from fsref.verification.neuron_causes import NEURON
 from fsref.verification.scene import Effect, Scene
+from fsref.verification.stuck_causes import SILENT, STUCK
+from fsref.verification.table_causes import TABLE
 
+OF_NEURONS = (SILENT, *NEURON, *FIRING, *TABLE, *STUCK)  # what may be wrong behind a right opening
 Observed: TypeAlias = dict[str, NDArray[Any]]  # by observable, shaped as effects are
+Shows: TypeAlias = dict[str, set[Key]]  # by mistake, the (population, observable) in which it shows
 OBSERVED = ("spikes", "membranes", "codes")
 
 
 class Unanswered(Scene):
     """A scene in which nobody has answered yet."""
 
+    @property
+    def one(self) -> Scene:
+        """All of it: no image rules a form of a mistake out."""
+        return self
+
     def given_by(self, effect: Effect) -> bool:
         """True: no form of a mistake is ruled out."""
         return True
 
 
-def flagged(cases: Sequence[Case]) -> list[dict[str, set[Key]]]:
-    """For each case of one network, scope and unit the mistakes that it shows, and the (population, observable) in
-    which it does.
-    """
-    net, scope, unit = cases[0].net, cases[0].scope, cases[0].unit
-    found: list[dict[str, set[Key]]] = [{} for _ in cases]
-    given = {key: np.stack([case.given[key] for case in cases]) for key in cases[0].given}
-    arrays = given | following(net, given)
-    judged = {"network": [p.name for p in net.populations[1:]], "projection": []}.get(scope, [unit])
-    if scope == "projection":
-        target = net.named_projections[unit].target
-        judged = [target] * (len(net.into(target)) == 1)
-    for name in judged:
-        scene = Unanswered(**vars(scene_of(cases[0], name, arrays)))
-        right = right_of(scene)
-        for cause in CAUSES:
-            for effect in cause.follow(scene):
-                for key, differs in shown(scene, right, scope, cause, effect):
-                    for case in np.flatnonzero(differs).tolist():
-                        found[case].setdefault(cause.name, set()).add(key)
+def flagged(cases: Sequence[Case]) -> list[Shows]:
+    """For each case of one network the mistakes that it shows, and the (population, observable) in which it does."""
+    net = cases[0].net
+    found: list[Shows] = [{} for _ in cases]
+    for p in net.populations[1:]:
+        sources = [(source, "spikes") for source in dict.fromkeys(net.sources(p.name))]
+        opening = (p.name, "opening")
+        for keys in (sources, [opening]):
+            alike: dict[bytes, list[int]] = {}  # cases that give the same: each mistake is tried once on them
+            for i, case in enumerate(cases):
+                if p.name in judged(case) and (case.scope == "neuron") == (keys == [opening]):
+                    alike.setdefault(b"".join(gets(case)[key].tobytes() for key in keys), []).append(i)
+            if alike:
+                first = [gets(cases[same[0]]) for same in alike.values()]
+                given = {key: np.stack([one[key] for one in first]) for key in keys}
+                scene = scene_of(net, p.name, given | following(net, given))
+                tried(scene, [[(cases[i].scope, found[i]) for i in same] for same in alike.values()])
     return found
 
 
-def scene_of(case: Case, name: str, arrays: dict[Key, NDArray[Any]]) -> Scene:
+def judged(case: Case) -> list[str]:
+    """The populations whose mistakes a case may show."""
+    if case.scope == "network":
+        return [p.name for p in case.net.populations[1:]]
+    if case.scope == "projection":
+        target = case.net.named_projections[case.unit].target
+        return [target] * (len(case.net.into(target)) == 1)
+    return [case.unit]
+
+
+def gets(case: Case) -> dict[Key, NDArray[np.int64]]:
+    """What is given and expected in a case; the codes of its input are trains, too."""
+    whole = {**case.given, **case.expected}
+    codes = whole.get((case.net.input.name, "codes"))
+    return whole if codes is None else {(case.net.input.name, "spikes"): codes, **whole}
+
+
+def tried(scene: Scene, cases: Sequence[Sequence[tuple[str, Shows]]]) -> None:
+    """Adds to what the `cases` of each image of a scene, by scope, show."""
+    right, alone = right_of(scene), cases[0][0][0] == "neuron"
+    unanswered = Unanswered(**{f.name: getattr(scene, f.name) for f in fields(scene)})
+    for cause in OF_NEURONS if alone else CAUSES:
+        sums = cause.of_sums
+        left = np.ones(len(cases), bool)  # images that have not shown it,
+        left_sums = np.full(len(cases), sums and not alone)  # nor in what projections deliver
+        for effect in cause.follow(unanswered):
+            for key, differs in shown(scene, right, alone, effect).items():
+                for image in np.flatnonzero(differs).tolist():
+                    for scope, shows in cases[image]:
+                        if scope != "projection":
+                            shows.setdefault(cause.name, set()).add(key)
+                        elif sums and key[1] == "opening":
+                            shows.setdefault(cause.name, set()).add((key[0], "sums"))
+                left &= ~differs
+                if key[1] == "opening":
+                    left_sums &= ~differs
+            if not left.any() and not left_sums.any():
+                break  # what other forms of it would do adds nothing
+
+
+def scene_of(net: Network, name: str, arrays: dict[Key, NDArray[Any]]) -> Scene:
     """The scene of a population in what was observed, arrays (B, neurons)."""
-    net = case.net
     p, codes, trains = net[name], {}, {}
     count = len(next(iter(arrays.values())))
     for of in (name, *net.sources(name)):
-        shape = (count, *net[of].shape)
-        if case.scope == "neuron" and of != name:  # nothing is given of them, and nothing that follows from it judged
-            codes[of], trains[of] = np.zeros(shape, np.int64), np.zeros(shape, np.uint16)
-            continue
-        if (of, "spikes") in arrays:
-            trains[of] = arrays[of, "spikes"].astype(np.uint16).reshape(shape)
-        elif of == net.input.name:
-            trains[of] = arrays[of, "codes"].astype(np.uint16).reshape(shape)
-        if of in trains:
+        if of != net.readout.name:
+            nothing = np.zeros(
+                (count, net[of].neurons), np.int64
+            )  # of neurons that stand alone nothing is judged there
+            trains[of] = arrays.get((of, "spikes"), nothing).astype(np.uint16).reshape(count, *net[of].shape)
             d, steps = net.code_weights[of], net.steps[of]
             bits = trains[of].astype(np.int64)[:, None] >> np.arange(steps - 1, -1, -1)[:, None, None, None] & 1
             codes[of] = np.einsum("bkchw,ck->bchw", bits, d)
@@ -76,19 +120,18 @@ def scene_of(case: Case, name: str, arrays: dict[Key, NDArray[Any]]) -> Scene:
     return Scene(net, p, codes, trains, opening, {})
 
 
-def shown(
-    scene: Scene, right: Observed, scope: str, cause: Cause, effect: Effect
-) -> list[tuple[Key, NDArray[np.bool_]]]:
-    """In which observables of a scope an effect differs from what is right, with the images (B,) in which it does."""
-    name = scene.population.name
-    v = scene.opening
-    opened = effect.opening is not None and v is not None and not np.array_equal(effect.opening, v)
-    if scope == "projection":
-        return [((name, "sums"), unlike(effect.opening, v))] if opened and cause.of_sums else []
-    if scope == "neuron" and opened:
-        return []
+def shown(scene: Scene, right: Observed, alone: bool, effect: Effect) -> dict[Key, NDArray[np.bool_]]:
+    """In which observables an effect differs from what is right, with the images (B,) in which it does; none where
+    neurons stand `alone`, and their opening membranes are not those given.
+    """
     wrongs = [(what, getattr(effect, what)) for what in ("opening", *OBSERVED)]
-    return [((name, what), unlike(wrong, right[what])) for what, wrong in wrongs if wrong is not None and what in right]
+    found = {
+        (scene.population.name, what): unlike(wrong, right[what])
+        for what, wrong in wrongs
+        if wrong is not None and what in right
+    }
+    opened = found.pop((scene.population.name, "opening"), np.zeros(0, bool)) if alone else np.zeros(0, bool)
+    return {} if opened.any() else found
 
 
 def right_of(scene: Scene) -> Observed:
@@ -106,6 +149,8 @@ def right_of(scene: Scene) -> Observed:
 
 def unlike(wrong: Any, right: Any) -> NDArray[np.bool_]:
     """Which images (B,) differ; all, where the shapes do."""
+    if wrong is right:
+        return np.zeros(len(right), bool)
     if wrong.shape != right.shape:
         return np.ones(len(right), bool)
     differs: NDArray[np.bool_] = (wrong != right).reshape(len(right), -1).any(axis=1)

@@ -1,6 +1,8 @@
 """The forms of networks in a pack for limits: small ones in which each rule of the law decides something (VECTOR-3).
 
-Their biases are 0: `placed` finds those that set membranes where it matters.
+Their biases are 0, where they are not what the form is about: `placed` finds those that set membranes where it matters.
+Numbers that a device may take for one another differ: sides, paddings, strides; few are multiples of 4; and populations
+stand between others and their sources, which a wrong index reads.
 """
 
 from __future__ import annotations
@@ -24,13 +26,24 @@ ACCUMULATORS = (7, 15, 11, 23, 31, 19)  # bits of membranes that are just too la
 SMALLER = 6
 
 
-def dense(room: Room, steps: int, theta: int, first: int = 8, max_code: int = 0, bits: int = 8) -> Network:
+def dense(
+    room: Room,
+    steps: int,
+    theta: int,
+    first: int = 8,
+    max_code: int = 0,
+    bits: int = 8,
+    size: tuple[int, int, int] = (13, 1, 1),
+    neurons: int = 23,
+) -> Network:
     """A dense layer of FS-ReLUs."""
-    given = room.given(room.shape(12, 1, 1), first, max_code)
-    channels = room.count(24)
+    given = room.given(room.shape(*size), first, max_code)
+    channels = room.count(neurons)
     mid = FS("mid", (channels, 1, 1), room.relu(steps, theta, channels))
     weights = room.weights(channels, given.neurons, bits=bits)
-    return room.network(f"dense_K{mid.steps}_theta{theta}", [given, mid], [room.joined(given, "mid", weights)])
+    return room.network(
+        f"dense_K{mid.steps}_theta{theta}_{given.neurons}", [given, mid], [room.joined(given, "mid", weights)]
+    )
 
 
 def accumulator(room: Room, bit: int) -> Network:
@@ -47,6 +60,37 @@ def accumulator(room: Room, bit: int) -> Network:
         np.arange(channels // 4) % 4
     ]
     return room.network(f"accumulator_{bit}", [given, mid], [room.joined(given, "mid", weights)])
+
+
+def cancelling(room: Room) -> Network:
+    """What large codes deliver, of which the difference alone is left: sums on the way leave the interval of *final*,
+    and come back, which no input can do, as it may send nothing (RANGE-1).
+    """
+    given = room.given(room.shape(9, 1, 1), 2)
+    n, channels = given.neurons, room.count(14)
+    steps = room.steps(6)
+    one = FS("one", (n, 1, 1), room.relu(steps, 1, n), np.full(n, 2**steps - 4 if steps > 2 else 0))
+    two = FS("two", (channels, 1, 1), room.relu(5, 3, channels))
+    high = 2 ** (max(2, min(8, room.chip.weight_bits or 8) - room.smaller) - 1) - 1
+    signs = np.where(np.arange(n) < n // 2, 1, -1)
+    signs[n // 2 * 2 :] = 0
+    weights = high * np.array([signs, -signs, signs[::-1], np.roll(signs, 1)])[np.arange(channels) % 4]
+    weights -= np.sign(weights) * room.draws.below(2, *weights.shape)
+    joined = [room.joined(given, "one", np.eye(n, dtype=np.int64)), room.joined(one, "two", weights)]
+    return room.network("cancelling", [given, one, two], joined)
+
+
+def offset(room: Room) -> Network:
+    """Sums that do not fit the bits of what is left of them when the bias has come: all of one sign, a half of which it
+    takes away (RANGE-1).
+    """
+    given = room.given(room.shape(11, 1, 1), 5)
+    channels, n = room.count(10), given.neurons
+    signs = np.where(np.arange(channels) % 2 == 0, 1, -1)[:, None]
+    weights = signs * abs(room.weights(channels, n, bits=6))
+    half = weights.sum(axis=1) * (2**given.steps - 1) // 2
+    mid = FS("mid", (channels, 1, 1), room.relu(7, 9, channels), -half)
+    return room.network("offset", [given, mid], [room.joined(given, "mid", weights)])
 
 
 def conv(
@@ -74,7 +118,8 @@ def conv(
     mid = FS("mid", (rest, *places), room.relu(*table, rest))
     weights = room.weights(rest, given.shape[0] // groups, *kernel)
     q = Conv2d(given.name, "mid", weights, stride, padding, dilation, groups)
-    return room.network(f"conv_{kernel[0]}x{kernel[1]}_groups{groups}", [given, mid], [q])
+    kind = "conv" if max(kernel) < 4 else "window"
+    return room.network(f"{kind}_{kernel[0]}x{kernel[1]}_groups{groups}", [given, mid], [q])
 
 
 def pooled(room: Room) -> Network:
@@ -92,7 +137,7 @@ def merge(room: Room, twice: bool) -> Network:
     channels = room.count(12)
     one = FS("one", (channels, 1, 1), room.relu(5, 40, channels))
     two = FS("two", (channels, 1, 1), room.relu(6, 21, channels))
-    into = [(given, "one"), (given, "two"), (given if twice else one, "two")]
+    into = [(given, "one"), *[(given, "one")] * twice, (given, "two"), (given if twice else one, "two")]
     made = [room.joined(p, target, room.weights(channels, p.neurons)) for p, target in into]
     return room.network("merge_twice" if twice else "merge_delayed", [given, one, two], made)
 
@@ -129,16 +174,54 @@ def pool(room: Room, kernel: Pair, stride: Pair, padding: Padding, first: int, h
     return room.network(f"pool_{kernel[0]}x{kernel[1]}", [*before, window, last], projections)
 
 
+def crossed(room: Room) -> Network:
+    """Populations of one shape, each of which reads another one than that just before it, as the readout does."""
+    given = room.given(room.shape(7, 1, 1), 6)
+    c = given.shape[0]
+    tables = [room.relu(steps, theta, c) for steps, theta in ((4, 61), (5, 23), (3, 9), (6, 7))]
+    some = [FS(f"p{i}", given.shape, table) for i, table in enumerate(tables)]
+    ends = [(given, 0), (given, 1), (some[0], 2), (given, 2), (some[1], 3), (some[0], 3)]
+    joined = [room.joined(source, some[i].name, room.weights(c, c, bits=7)) for source, i in ends]
+    out = Readout("out", (room.count(11), 1, 1))
+    joined += [room.joined(some[i], "out", room.weights(out.neurons, c, bits=5)) for i in (3, 0, 2)]
+    return room.whole("crossed", [given, *some, out], joined)
+
+
+def choosing(room: Room, steps: int, kernel: Pair, stride: Pair, padding: Padding) -> Network:
+    """A max-pool of a population whose steps are worth more than all behind them, but not powers of 2 (POOL-2), and
+    which does not stand just before it: one of the same shape does, and a window of this is read beside the pool.
+    """
+    steps = room.steps(steps)
+    given = room.given(room.shape(3, 6, 7), 5)
+    c, d = given.shape[0], np.zeros((given.shape[0], steps), np.int64)
+    for t in reversed(range(steps)):
+        d[:, t] = d.sum(axis=1) + 1 + room.draws.below(4, c)
+    T = 3 * d + room.draws.below(3, c, steps)
+    first = FS("first", given.shape, room.table(T, 3 * d, d))
+    beside = FS("beside", given.shape, room.relu(steps, 5, c))
+    window = MaxPool("pool", (c, *window_shape(given.shape, kernel, stride, padding)), "first", kernel, stride, padding)
+    last = FS("last", window.shape, room.relu(7, 11, c))
+    joined = [
+        Conv2d(given.name, "first", room.weights(c, c, 1, 1, bits=5)),
+        Conv2d(given.name, "beside", room.weights(c, c, 1, 1, bits=4)),
+        Conv2d("beside", "last", room.weights(c, 1, *kernel, bits=4), stride, padding, groups=c),
+        Conv2d("pool", "last", room.weights(c, c, 1, 1, bits=4)),
+    ]
+    name = f"choosing_{kernel[0]}x{kernel[1]}"
+    return room.network(name, [given, first, beside, window, last], joined)
+
+
 def staircase(room: Room, steps: int, spread: int, wide: bool = False, side: int = 1) -> Network:
     """Tables of no order, h and d of both signs and 0, a row for each channel, and what reads them: every neuron, or
     windows where they have a `side` of places.
     """
     steps, side = room.steps(steps), room.count(side, 1)
     given = room.given(room.shape(6, side, side), 6)
-    c, below = room.count(12), room.draws.below
+    c, below = room.count(14), room.draws.below
     T = below(2 * spread + 1, c, steps) - spread
     h, d = below(spread + 1, c, steps) - spread // 3, below(41, c, steps) - 13
     d[:, steps // 2] = 0
+    T[c // 2 :, steps // 2] = 0
     d[0, 0] = 2**31 - 1 if wide else 127
     odd = FS("odd", (c, side, side), room.table(T, h, d))
     reader = FS("reader", (c, max(1, side - 1), max(1, side - 1)), room.relu(8, 2**24 + 1 if wide else 17, c))
@@ -151,7 +234,7 @@ def staircase(room: Room, steps: int, spread: int, wide: bool = False, side: int
             Conv2d(given.name, "odd", room.weights(c, given.shape[0], 1, 1)),
             Conv2d("odd", "reader", room.weights(c, c, 2, 2, bits=5)),
         ]
-    return room.network(f"staircase_K{steps}" + f"_{side}" * (side > 1), [given, odd, reader], projections)
+    return room.network(f"staircase_K{steps}_{spread}_{side}", [given, odd, reader], projections)
 
 
 def straight(room: Room, bits: int) -> Network:
@@ -181,26 +264,36 @@ def read(room: Room, pooled: bool) -> Network:
 
 def forms() -> Iterator[Form]:
     """The forms, those first in which more mistakes show."""
+    yield skip
     yield partial(dense, steps=4, theta=85)
-    yield partial(conv, size=(3, 5, 4), channels=4, kernel=(3, 2), stride=(2, 1), padding=(1, 0, 0, 1))
+    yield partial(conv, size=(3, 5, 4), channels=5, kernel=(3, 2), stride=(2, 1), padding=(2, 1, 0, 0))
     yield partial(accumulator, bit=15)
     yield partial(merge, twice=False)
     yield partial(pool, kernel=(2, 2), stride=(2, 2), padding=(0, 0, 0, 0), first=4)
     yield partial(staircase, steps=5, spread=300)
+    yield partial(staircase, steps=5, spread=41)  # of the same sizes, for what a load leaves of another
     yield partial(straight, bits=8)
-    yield partial(conv, size=(4, 4, 5), channels=8, kernel=(2, 3), padding=(0, 1, 1, 0), groups=2, dilation=(1, 2))
-    yield skip
+    yield partial(conv, size=(4, 4, 5), channels=10, kernel=(2, 3), padding=(0, 2, 1, 0), groups=2, dilation=(1, 2))
     yield partial(conv, size=(5, 4, 4), channels=5, kernel=(3, 3), padding=(1, 1, 1, 1), groups=0, table=(4, 64))
     yield pooled
     yield partial(pool, kernel=(3, 2), stride=(2, 1), padding=(2, 0, 0, 1), first=5, hidden=True)
+    yield partial(choosing, steps=5, kernel=(4, 3), stride=(2, 3), padding=(3, 1, 0, 2))
+    yield crossed
+    yield cancelling
+    yield offset
+    yield partial(conv, size=(2, 9, 8), channels=5, kernel=(5, 7), padding=(3, 4, 1, 2), table=(5, 77))
+    yield partial(conv, size=(6, 8, 9), channels=9, kernel=(3, 2), stride=(3, 2), padding=(0, 3, 2, 1), groups=3)
+    yield partial(dense, steps=6, theta=21, first=5, size=(23, 1, 3), neurons=45)
     for steps in (1, 8, 16, 2, 3, 10, 5, 12, 6, 7, 9, 11, 13, 14, 15):
         theta = THETAS[steps % len(THETAS)]
         yield partial(dense, steps=steps, theta=theta, first=1 + steps * 5 % 16, max_code=2**steps - 2)
     for bit in ACCUMULATORS:
         yield partial(accumulator, bit=bit)
     yield partial(merge, twice=True)
-    yield partial(conv, size=(2, 6, 5), channels=4, kernel=(2, 2), stride=(1, 3), padding=(0, 2, 2, 0), dilation=(3, 1))
+    yield partial(conv, size=(2, 6, 5), channels=4, kernel=(2, 2), stride=(1, 3), padding=(0, 2, 3, 1), dilation=(4, 2))
     yield partial(conv, size=(6, 2, 2), channels=9, kernel=(1, 1), groups=3, table=(8, 33))
+    yield partial(conv, size=(3, 2, 7), channels=5, kernel=(1, 5), stride=(1, 2), padding=(0, 3, 0, 2))
+    yield partial(conv, size=(3, 11, 3), channels=5, kernel=(9, 1), padding=(1, 0, 4, 0), table=(9, 40))
     yield partial(staircase, steps=4, spread=200, side=3)
     yield partial(staircase, steps=3, spread=2000)
     yield partial(staircase, steps=16, spread=3000)
@@ -212,7 +305,8 @@ def forms() -> Iterator[Form]:
     yield partial(straight, bits=32)
     yield partial(dense, steps=8, theta=2**30 + 1, bits=32)
     yield partial(dense, steps=16, theta=2**42, bits=32)
-    yield partial(pool, kernel=(1, 3), stride=(1, 2), padding=(0, 1, 0, 1), first=8)
+    yield partial(choosing, steps=3, kernel=(1, 5), stride=(1, 2), padding=(0, 4, 0, 1))
+    yield partial(pool, kernel=(1, 3), stride=(1, 2), padding=(0, 1, 0, 2), first=8)
 
 
 def made(form: Form, room: Room) -> Network | None:

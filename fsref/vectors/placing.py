@@ -46,7 +46,7 @@ def stimuli(net: Network, room: Room, turn: int) -> list[Ints]:
     n, top = net.input.neurons, net.input.max_code
     driven = extremes(net).reshape(-1, n) if not room.deeper else np.zeros((0, n), np.int64)
     far = [driven[(2 * turn + e) % len(driven)] for e in (0, 1)] if len(driven) else []
-    whole = np.full(n, top if turn % 2 == 0 else 0, np.int64)
+    whole = np.full(n, top if room.draws.count % 2 == 0 else 0, np.int64)
     return [*far, whole, codes(net.input, room, turn + 1)]
 
 
@@ -57,6 +57,8 @@ def placed(net: Network, image: Ints, room: Room, turn: int) -> Network:
     for p in net.integrating:
         if p.name == COPY or all(name in (INPUT, COPY) for name in net.sources(net.readout.name)):
             continue  # what reads the input alone shows whole sums
+        if p.bias.any():
+            continue  # what the form is about
         opening = following(net, {(net.input.name, "codes"): image[None]})[p.name, "opening"][0]
         for tamer in range(TAMER):
             try:
@@ -93,7 +95,7 @@ def biased(net: Network, p: FS | Readout, wanted: Ints, room: Room, turn: int) -
     (channels, *_), n = p.shape, np.arange(p.shape[0])
     rows = wanted.reshape(channels, -1)
     size = rows.shape[1]
-    whole = size > 1 and room.chip.bias_map and turn % 3 != 1
+    whole = size > 1 and room.chip.bias_map and room.draws.count % 2 == 0
     bias = rows.reshape(p.shape) if whole else rows[n, (n + turn) % size]
     made = replace(p, bias=bias)
     return Network([made if q is p else q for q in net.populations], net.projections, net.name)
