@@ -264,7 +264,7 @@ OWN = [
     (proof_sums, "opened", "lambda s: s.codes", "lambda s: s.parts"),
 ]
 LAW = [
-    (ranges, "projection_bounds", "up * near + down * far", "up * near"),
+    (ranges, "projection_bounds", "summed(up, low) + summed(down, high), ", "summed(up, low), "),
     (ranges, "projection_bounds", "h * w if projection.pooled else 1", "1"),
     (ranges, "residuals", "b - reset))", "b))"),
     (ranges, "firing", "[first - 1 : last]", "[first:last]"),
@@ -272,7 +272,8 @@ LAW = [
     (neuron, "staircase", "cut = threshold + reset", "cut = threshold + reset + 1"),
     (neuron, "staircase", "2 * train[fires] + 1", "2 * train[fires]"),
     (neuron, "staircase", "code[fires] + weight", "code[fires] + 1"),
-    (ranges, "firing", "fire(v, T", "fire(v // 2, T"),
+    (ranges, "relu_firing", "** np.arange(1, steps + 1) - 1", "** np.arange(1, steps + 1) - 2"),
+    (ranges, "relu_firing", "np.where(falls, m - 1, after[:, 1])", "after[:, 1]"),
     (ranges, "code_weights", "base_two(population.steps)", "2 * base_two(population.steps)"),
     (projections, "taps", "(size - 1 - start) // dilation + 1", "(size - start) // dilation + 1"),
     (wiring, "check_pool", "if len(wrong)", "if False"),
