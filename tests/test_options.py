@@ -15,9 +15,9 @@ from PIL import Image
 
 import fsref
 import handmade
+from fsref.cli import verbs
 from fsref.cli.main import main
 from fsref.cli.verb import Verb, When
-from fsref.cli.verbs import VERBS
 from fsref.engines import events, quantized, reference
 from fsref.metrics import score
 from fsref.simulation import workers
@@ -175,6 +175,7 @@ ACTS = {
     },
     "rule": {"--json": ("POOL-1", "--json")},
 }
+VERBS = [verbs.verb(name) for name in verbs.VERBS]
 ARGUMENTS = {"NET": "digits", "IMAGE": "0", "MODEL": "graph.npz", "GRAPH": "graph.npz", "RULE...": "POOL-1"}
 ARGUMENTS |= {"IMAGES": "digits", "DUMP": "dump.npz"}
 NEEDS = {"--html": "matplotlib", "--plots": "matplotlib", "--plot": "matplotlib", "--format": "onnx", "--codes": "onnx"}
@@ -300,6 +301,12 @@ def example(verb: Verb, option: str) -> list[str]:
     base, more = ACTS[str(verb.name)][option]
     words = [option] if more is None else more.split()
     return [option, value] if value else words
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
+def test_the_list_of_verbs_says_what_their_help_says(verb: Verb) -> None:
+    """The list is printed without importing a verb, in the words that each has of its own."""
+    assert verbs.VERBS[str(verb.name)] == (verb.help or "").partition("\n")[0]
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)

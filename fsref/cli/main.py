@@ -23,8 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     standing()
     with stopping() as begun:
         try:
-            from fsref.cli.verbs import called
+            from fsref.cli.verbs import called, named
 
+            named(arguments)
             begun()
             code = called(arguments)
         except Stopped as signal:

@@ -8,28 +8,60 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from errno import EDQUOT, EFBIG, ENOSPC
+from importlib import import_module
 from typing import Any
 
 import click
 
-from fsref.cli.check import check
-from fsref.cli.compare import compare
-from fsref.cli.convert import convert
-from fsref.cli.diff import diff
-from fsref.cli.evaluate import evaluate
-from fsref.cli.explain import explain
-from fsref.cli.export import export
-from fsref.cli.info import info
-from fsref.cli.rule import rule, rules
-from fsref.cli.run import run
 from fsref.cli.streams import reported
+from fsref.cli.verb import Verb
 from fsref.errors import FsrefError, printable
 from fsref.version import SPEC_VERSION, __version__
 
-VERBS = (info, run, evaluate, check, explain, convert, compare, export, diff, rule)
+# What a list of them says of each: the first sentence of its help.
+VERBS = {
+    "check": "Say what is proved; test that all engines agree.",
+    "compare": "Say which population loses what the float graph knew.",
+    "convert": "Convert a float graph or ONNX model to an FS network.",
+    "diff": "Find the first wrong neuron of a dump.",
+    "evaluate": "Score a network on labelled images.",
+    "explain": "Say why one neuron spiked as it did.",
+    "export": "Write the same integers for other programs.",
+    "info": "Show a network: widths, memory, schedule, id.",
+    "rule": "Print rules by name (PROJ-2) or by section (POOL).",
+    "run": "Run images; record or list every spike.",
+}
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+class Verbs(click.Group):
+    """The verbs as one command, each imported when it is called: most of what all of them import, one does not need."""
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return verb(name) if name in VERBS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+def verb(name: str) -> Verb:
+    """The verb of this name."""
+    found: Verb = getattr(import_module(f"fsref.cli.{name}"), name)
+    return found
+
+
+def named(arguments: Sequence[str] | None) -> list[Verb]:
+    """The verbs that a command line names, sys.argv unless given: one, or nearly so."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return [verb(word) for word in words if word in VERBS]
+
+
+@click.group(
+    cls=Verbs,
+    commands={name: click.Command(name, help=told) for name, told in VERBS.items()},  # their names, for the list
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, "--version", message=f"fsref %(version)s, law {SPEC_VERSION}")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
@@ -38,9 +70,6 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(2)
 
-
-for verb in VERBS:
-    cli.add_command(verb)
 
 # Where matplotlib keeps its fonts changes no picture: its log of that is no line of a command's.
 logging.getLogger("matplotlib").addHandler(logging.NullHandler())
@@ -76,7 +105,7 @@ def called(arguments: Sequence[str] | None) -> int:
 def failed(message: str, code: int, named: str = "") -> int:
     """`code`, after one line on standard error, and a note where the rule it names stands on a page."""
     reported(printable(" ".join(message.split())), code)
-    if named in rules():
+    if named and named in import_module("fsref.cli.rule").rules():
         with suppress(OSError):
             click.echo(f"fsref: note: fsref rule {named} prints this rule", err=True)
     return code
