@@ -18,6 +18,7 @@ from statistics import median
 import pytest
 
 import fsref
+from fsref.engines.kernels.store import INLINED
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "fsref"
@@ -49,7 +50,8 @@ UPWARD = {("law.network", "formats.npz")}
 # Each third-party module but NumPy is at home in one place; those not named here may be imported in one module,
 # whichever.
 HOMES = {
-    "numba": {"engines.kernels", "engines.kernels.store"},
+    "numba": {f"engines.kernels{of}" for of in ("", ".store", ".registers", ".lowered", ".processors")},
+    "llvmlite": {f"engines.kernels.{of}" for of in ("registers", "lowered", "processors")},
     "msgspec": {"formats.manifest"},
     "click": {"cli.*"},
     "rich": {"tables", "cli.options", "reports.progress"},
@@ -191,13 +193,24 @@ def test_each_third_party_module_has_one_home() -> None:
 
 
 def test_kernels_stand_alone() -> None:
-    """A file of kernels imports nothing of fsref but what compiles them: a kept kernel is renewed when its own file
-    changes, and for no other reason.
+    """A file of kernels imports nothing of fsref but what compiles them and the words they are made of, and these
+    import no more: a kept kernel is renewed when its own file or a word changes, and for no other reason.
     """
     decorated = re.compile(r"^@Kernel$", re.MULTILINE)
-    kernels = [name for name, path in MODULES.items() if decorated.search(path.read_text(encoding="utf-8"))]
-    assert kernels == ["engines.kernels.plain", "rate_coding.kernels"]
-    assert {name: dict(own_imports(name)) for name in kernels} == dict.fromkeys(kernels, {"engines.kernels": False})
+    kernels = {name for name, path in MODULES.items() if decorated.search(path.read_text(encoding="utf-8"))}
+    assert kernels == {"engines.kernels.plain", "rate_coding.kernels"}
+    words = {f"engines.kernels.{name}" for name in ("vectors", "registers", "lowered", "processors")}
+    for name in kernels:
+        assert set(own_imports(name)) <= {("engines.kernels", False), ("engines.kernels.vectors", False)}, name
+    assert {target for name in words for target, _ in own_imports(name)} <= words
+    assert {f"engines.kernels.{name.removesuffix('.py')}" for name in INLINED} == words
+
+
+def test_one_module_names_processors() -> None:
+    """What a processor has is asked in the one module of the engines that writes words for it."""
+    named = re.compile(r"avx|sse[234]|vnni|neon|x86", re.IGNORECASE)
+    texts = {name: path.read_text(encoding="utf-8") for name, path in MODULES.items() if name.startswith("engines.")}
+    assert {name for name, text in texts.items() if named.search(text)} == {"engines.kernels.processors"}
 
 
 def test_files_are_short_and_named_for_what_they_hold() -> None:
@@ -269,6 +282,47 @@ def test_the_cache_never_answers_by_an_old_rule(tmp_path: Path, old: str, new: s
     os.utime(kernel, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
     assert (kernel.stat().st_size, kernel.stat().st_mtime_ns) == (stamp.st_size, stamp.st_mtime_ns)
     assert python(KERNEL, **settings).rsplit(" ", 2) == [package, "0", str(after)]
+
+
+WORD = """
+import numpy as np
+import fsref
+from fsref.engines.kernels import Kernel
+from {module} import kernel
+out = np.zeros(16, np.int32)
+kernel(np.arange(16, dtype=np.int32), out)
+print(fsref.__file__, sum(kernel.compiled.stats.cache_hits.values()), out.tolist())
+"""
+OF_WORDS = """
+from fsref.engines.kernels import Kernel
+from fsref.engines.kernels.vectors import loads, stores
+
+
+@Kernel
+def kernel(values, out):
+    stores(out, 0, loads(values, 0, 16, 1) + loads(values, 0, 16, 1))
+"""
+
+
+def test_an_edited_word_renews_the_kernels_made_of_it(tmp_path: Path) -> None:
+    """A word edited in place, its file of the same size and date as before, is the new one in every kernel of the next
+    process; unedited, kernels come from the cache.
+    """
+    shutil.copytree(PACKAGE, tmp_path / "fsref", ignore=shutil.ignore_patterns("__pycache__", "models"))
+    (tmp_path / "of_words.py").write_text(OF_WORDS, encoding="utf-8")
+    settings = {"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1", "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    settings["PYTHONDONTWRITEBYTECODE"] = "1"
+    package, program = str(tmp_path / "fsref" / "__init__.py"), WORD.format(module="of_words")
+    doubled = str([2 * n for n in range(16)])
+    assert python(program, **settings) == f"{package} 0 {doubled}"
+    assert python(program, **settings) == f"{package} 1 {doubled}"
+    file = tmp_path / "fsref" / "engines" / "kernels" / "lowered.py"
+    stamp, text = file.stat(), file.read_text(encoding="utf-8")
+    old, new = 'arithmetic("add", ', 'arithmetic("mul", '
+    assert old in text, f"this test edits {old!r} in lowered.py: bring it up to date"
+    file.write_text(text.replace(old, new), encoding="utf-8", newline="\n")
+    os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert python(program, **settings) == f"{package} 0 {[n * n for n in range(16)]}"
 
 
 def repository_files() -> list[str]:

@@ -2,9 +2,10 @@
 
 A kernel is compiled when it is first called: what computes nothing imports no Numba. Its machine code is kept where
 Numba keeps it (NUMBA_CACHE_DIR, else beside the file, else in the user's cache), stamped with the content of the
-kernel's file; where none of these can be written, in a folder of this user's own below the system's temporary one, or
-not at all, which a warning says. A kernel calls only functions of its own file, so that an edit always renews its
-cache. With NUMBA_DISABLE_JIT kernels run as the Python they are.
+kernel's file and of the words that it may be made of (`vectors`, and what compiles them); where none of these can be
+written, in a folder of this user's own below the system's temporary one, or not at all, which a warning says. A kernel
+calls only functions of its own file, and words, so that an edit always renews its cache. With NUMBA_DISABLE_JIT kernels
+run as the Python they are.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class Kernel:
 def compiled(function: Callable[..., Any]) -> Any:
     """The function as Numba compiles it, its machine code kept where it can be."""
     import numba
+
+    from fsref.engines.kernels import lowered  # noqa: F401 - makes the words known to Numba
 
     made = numba.njit(nogil=True)(function)
     if hasattr(made, "enable_caching"):  # a plain function with NUMBA_DISABLE_JIT

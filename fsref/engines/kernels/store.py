@@ -13,8 +13,21 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, InTreeCacheLocator
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile, InTreeCacheLocator
 from numba.core.serialize import dumps
+
+INLINED = (
+    "vectors.py",
+    "registers.py",
+    "lowered.py",
+    "processors.py",
+)  # what kernels are made of beside their own file
+
+
+@cache
+def inlined_stamp(name: str) -> str:
+    """The content of a file of this folder, as a digest."""
+    return sha256(Path(__file__).with_name(name).read_bytes()).hexdigest()
 
 
 @cache
@@ -74,6 +87,11 @@ class KernelStore(FunctionCache):
     """The cache of one kernel: a file that cannot be read is compiled anew, one that cannot be written is not kept."""
 
     _impl_class = Checked
+
+    def __init__(self, py_func: Callable[..., Any]) -> None:
+        super().__init__(py_func)
+        stamp = self._impl.locator.get_source_stamp(), *(inlined_stamp(name) for name in INLINED)
+        self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:

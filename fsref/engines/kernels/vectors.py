@@ -1,0 +1,189 @@
+"""The words of fast kernels: vectors of integers as values, so that a kernel reads like its formula.
+
+A vector is `count` registers of `lanes` numbers each; its lanes are those of its registers, one after the other. What
+stands here says what each word means, in Python over NumPy, and is what runs with NUMBA_DISABLE_JIT: an index outside
+an array, vectors that do not fit, or a shift by too much then raise. In a compiled kernel each word is a few
+instructions (`lowered`), nothing is checked, and every lane wraps at its bits as here: a kernel says why none does.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array: TypeAlias = NDArray[Any]
+
+
+class Vector:
+    """`count` registers of `lanes` numbers, (count, lanes); a comparison gives one of truth values, a mask.
+
+    + - * and << >> by an integer, & | of two, and >= > < == work on each lane and wrap at its bits; >> keeps the sign
+    of signed ones.
+    """
+
+    def __init__(self, registers: Array) -> None:
+        self.registers = registers
+
+    def _met(self, other: Vector) -> tuple[Array, Array]:
+        one, two = self.registers, other.registers
+        if (one.shape, one.dtype) != (two.shape, two.dtype):
+            raise TypeError(f"{one.dtype} {one.shape} does not meet {two.dtype} {two.shape}")
+        return one, two
+
+    def _by(self, by: int) -> Array:
+        if not 0 <= by < 8 * self.registers.itemsize:
+            raise ValueError(f"a shift of {self.registers.dtype} by {by}")
+        return np.asarray(by).astype(self.registers.dtype)
+
+    def __add__(self, other: Vector) -> Vector:
+        one, two = self._met(other)
+        return Vector(one + two)
+
+    def __sub__(self, other: Vector) -> Vector:
+        one, two = self._met(other)
+        return Vector(one - two)
+
+    def __mul__(self, other: Vector) -> Vector:
+        one, two = self._met(other)
+        return Vector(one * two)
+
+    def __and__(self, other: Vector) -> Vector:
+        one, two = self._met(other)
+        return Vector(one & two)
+
+    def __or__(self, other: Vector) -> Vector:
+        one, two = self._met(other)
+        return Vector(one | two)
+
+    def __lshift__(self, by: int) -> Vector:
+        return Vector(self.registers << self._by(by))
+
+    def __rshift__(self, by: int) -> Vector:
+        return Vector(self.registers >> self._by(by))
+
+    def __ge__(self, other: Vector) -> Vector:
+        one, two = self._met(other)
+        return Vector(one >= two)
+
+    def __gt__(self, other: Vector) -> Vector:
+        one, two = self._met(other)
+        return Vector(one > two)
+
+    def __lt__(self, other: Vector) -> Vector:
+        one, two = self._met(other)
+        return Vector(one < two)
+
+    def __eq__(self, other: Vector) -> Vector:  # type: ignore[override]  # of each lane, as NumPy's
+        one, two = self._met(other)
+        return Vector(one == two)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def cut(array: Array, index: int, size: int) -> Array:
+    """The `size` numbers from `index` on, as a view. Errors: IndexError where the array has fewer."""
+    if index < 0 or index + size > array.size:
+        raise IndexError(f"{index} to {index + size} of {array.size}")
+    return array[index : index + size]
+
+
+def zeros(dtype: DTypeLike, lanes: int, count: int) -> Vector:
+    """Zeros."""
+    return Vector(np.zeros((count, lanes), dtype))
+
+
+def spread(value: int, dtype: DTypeLike, lanes: int, count: int) -> Vector:
+    """One number in every lane, cut to its bits."""
+    return Vector(np.full((count, lanes), np.asarray(value).astype(dtype)))
+
+
+def loads(array: Array, index: int, lanes: int, count: int) -> Vector:
+    """The numbers of a flat array from `index` on."""
+    return Vector(cut(array, index, lanes * count).reshape(count, lanes).copy())
+
+
+def repeats(array: Array, index: int, period: int, lanes: int) -> Vector:
+    """The `period` numbers from `index` on, again and again: one register."""
+    return Vector(np.tile(cut(array, index, period), lanes // period).reshape(1, lanes))
+
+
+def stores(array: Array, index: int, value: Vector) -> None:
+    """Nothing; then the lanes stand in a flat array from `index` on."""
+    cut(array, index, value.registers.size)[:] = value.registers.ravel()
+
+
+def adds(array: Array, index: int, apart: int, run: int, value: Vector) -> None:
+    """Nothing; then the lanes, widened, are added to a flat array, `run` of them from `index` on, the next `run` from
+    index + apart on, and so forth; a last run that is not full is left out. `run` is a multiple of 16.
+    """
+    lanes = value.registers.ravel()
+    for first in range(0, lanes.size // run * run, run):
+        target = cut(array, index + first // run * apart, run)
+        target += lanes[first : first + run].astype(array.dtype)
+
+
+def widen(value: Vector, dtype: DTypeLike) -> Vector:
+    """The same numbers in lanes of more bits."""
+    return Vector(value.registers.astype(dtype))
+
+
+def narrow(value: Vector, dtype: DTypeLike) -> Vector:
+    """The lowest bits of every lane."""
+    return Vector(value.registers.astype(dtype))
+
+
+def real(value: Vector) -> Vector:
+    """The float32 nearest to every int32."""
+    return Vector(value.registers.astype(np.float32))
+
+
+def whole(value: Vector) -> Vector:
+    """The int32 of every float32, cut towards zero. Errors: ValueError where there is none: compiled, any number."""
+    if not (np.abs(value.registers) < 2**31).all():
+        raise ValueError("a float32 beyond int32")
+    return Vector(value.registers.astype(np.int32))
+
+
+def keep(mask: Vector, value: Vector) -> Vector:
+    """The lanes where the mask is true, else 0."""
+    return Vector(np.where(mask.registers, value.registers, value.registers.dtype.type(0)))
+
+
+def select(mask: Vector, one: Vector, other: Vector) -> Vector:
+    """The lanes of one where the mask is true, else those of the other."""
+    return Vector(np.where(mask.registers, *one._met(other)))
+
+
+def join(one: Vector, other: Vector) -> Vector:
+    """The registers of one and then those of the other."""
+    return Vector(np.concatenate([one.registers, other.registers]))
+
+
+def ones(value: Vector) -> Vector:
+    """How many bits are set in every lane."""
+    return Vector(np.bitwise_count(value.registers.view(f"u{value.registers.itemsize}")).astype(value.registers.dtype))
+
+
+def total(value: Vector) -> int:
+    """The sum of all lanes, an int64."""
+    return int(value.registers.sum(dtype=np.int64))
+
+
+def lists(array: Array, index: int, value: Vector, mask: Vector) -> int:
+    """The index behind the last; then the lanes where the mask is true stand in a flat array from `index` on, in order.
+    There must be room for all lanes: behind the last may stand anything.
+    """
+    chosen = value.registers.ravel()[mask.registers.ravel()]
+    cut(array, index, value.registers.size)[: chosen.size] = chosen
+    return int(index + chosen.size)
+
+
+def dot(sums: Vector, one: Vector, other: Vector) -> Vector:
+    """Sums, each increased by the products of so many lanes as it is wide: of four uint8 and int8, or two int16.
+
+    sums int32 (count, lanes), other (count, n·lanes), one (count, n·lanes) or (1, n·lanes), which then goes for all.
+    """
+    products = one.registers.astype(np.int32) * other.registers.astype(np.int32)
+    return Vector(sums.registers + products.reshape(*sums.registers.shape, -1).sum(axis=2, dtype=np.int32))

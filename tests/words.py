@@ -1,0 +1,235 @@
+"""Every word of vectors in a kernel of its own, held against Python's integers lane by lane; a program, too, so that
+those named can be run under other settings of Numba.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.engines.kernels import Kernel
+from fsref.engines.kernels.vectors import (
+    adds,
+    dot,
+    join,
+    keep,
+    lists,
+    loads,
+    narrow,
+    ones,
+    real,
+    repeats,
+    select,
+    spread,
+    stores,
+    total,
+    whole,
+    widen,
+    zeros,
+)
+
+Array = NDArray[Any]
+KINDS = (np.int8, np.uint8, np.int16, np.uint16, np.int32, np.int64)
+LANES = 32  # of two registers
+
+
+@Kernel
+def operators(one, other, at, by, number, out, sums):  # type: ignore[no-untyped-def]
+    """Each operator and choice of two vectors, one after the other, out."""
+    x, y = loads(one, at, 16, 2), loads(other, at, 16, 2)
+    stores(out, at, x + y)
+    stores(out, at + 32, x - y)
+    stores(out, at + 64, x * y)
+    stores(out, at + 96, x & y)
+    stores(out, at + 128, x | y)
+    stores(out, at + 160, x << by)
+    stores(out, at + 192, x >> by)
+    stores(out, at + 224, keep(x >= y, x))
+    stores(out, at + 256, keep(x > y, x))
+    stores(out, at + 288, select(x < y, x, y))
+    stores(out, at + 320, select((x == y) | (x > y), y, x))
+    stores(out, at + 352, ones(x))
+    stores(out, at + 384, join(y, x))
+    stores(out, at + 448, x + spread(number, out.dtype.type, 16, 2))
+    stores(out, at + 480, zeros(out.dtype.type, 16, 2))
+    sums[0] = total(x)
+
+
+def wrapped(value: int, kind: Any) -> int:
+    """The number that so many bits make of an integer."""
+    info = np.iinfo(kind)
+    return (int(value) - int(info.min)) % 2**info.bits + int(info.min)
+
+
+def lane_by_lane(x: int, y: int, by: int, number: int, kind: Any) -> list[int]:
+    """What each of the first twelve, and the last two, makes of one lane."""
+    mask = 2 ** np.iinfo(kind).bits - 1
+    told = [x + y, x - y, x * y, x & y, x | y, x << by, x >> by, x * (x >= y), x * (x > y), min(x, y), min(x, y)]
+    return [wrapped(n, kind) for n in (*told, (x & mask).bit_count(), x + number, 0)]
+
+
+def extremes(kind: Any) -> list[int]:
+    """The numbers at the ends and in the middle of a kind."""
+    low, high = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
+    return sorted({low, low + 1, low // 2, -1 if low else 3, 0, 1, high // 2 + 1, high - 1, high})
+
+
+def pairs(kind: Any, more: int = 40) -> tuple[Array, Array]:
+    """Two arrays in which each extreme value meets each, and some drawn ones."""
+    ends = extremes(kind)
+    met = np.array(list(product(ends, ends)), kind)
+    drawn = np.random.default_rng(3).integers(np.iinfo(kind).min, np.iinfo(kind).max, (more, 2), kind, endpoint=True)
+    one, other = np.concatenate([met, drawn]).T
+    return np.ascontiguousarray(one), np.ascontiguousarray(other)
+
+
+def operators_hold() -> None:
+    """Each operator and choice, on each kind, with each pair of extreme values in each lane, at each alignment."""
+    for kind in KINDS:
+        one, other = pairs(kind)
+        bits = np.iinfo(kind).bits
+        for at in range(one.size - LANES):
+            out, sums = np.full(at + 512, 77, kind), np.zeros(1, np.int64)
+            by, number = (0, 1, bits // 2, bits - 1)[at % 4], extremes(kind)[at % len(extremes(kind))]
+            operators(one, other, at, by, number, out, sums)
+            x, y = one[at : at + LANES].tolist(), other[at : at + LANES].tolist()
+            told = [lane_by_lane(a, b, by, number, kind) for a, b in zip(x, y, strict=True)]
+            wanted = [list(column) for column in zip(*told, strict=True)]
+            got = out[at:].reshape(16, LANES).tolist()
+            assert got[:12] == wanted[:12], (kind, at, by)
+            assert (got[12], got[13], got[14], got[15]) == (y, x, wanted[12], wanted[13]), (kind, at)
+            assert out[:at].tolist() == [77] * at and sums[0] == wrapped(sum(x), np.int64)
+
+
+@Kernel
+def widths(bytes_, words, wide, at, out16, out32, short, floats, integers):  # type: ignore[no-untyped-def]
+    """Each way from one kind of lanes to another."""
+    stores(out16, at, widen(loads(bytes_, at, 32, 1), np.int16))
+    stores(out32, at, widen(loads(words, at, 32, 1), np.int32))
+    stores(short, at, narrow(loads(wide, at, 32, 1), np.int16))
+    near = real(loads(wide, at, 32, 1))
+    stores(floats, at, near * near + near - near)
+    stores(integers, at, whole(loads(floats, at, 32, 1)))
+
+
+def widths_hold() -> None:
+    """Widening keeps the number of signed and unsigned lanes, narrowing the low bits; float32 are the nearest."""
+    wide = np.resize(np.array([*extremes(np.int32), 2**24 + 1, 2**24 + 3, -(2**24) - 1], np.int32), 64)
+    for own, more in ((np.int8, np.int16), (np.uint8, np.uint16)):
+        bytes_, words = (np.resize(np.array(extremes(kind), kind), 64) for kind in (own, more))
+        for at in range(32):
+            out16, out32, short = (np.zeros(64, kind) for kind in (np.int16, np.int32, np.int16))
+            floats, integers = np.zeros(64, np.float32), np.zeros(64, np.int32)
+            small = (
+                np.where(np.abs(wide.astype(np.int64)) < 2**15, wide, 3).astype(np.int32) + (wide == 2**24 + 1) * 40_000
+            )
+            widths(bytes_, words, small, at, out16, out32, short, floats, integers)
+            rows = slice(at, at + 32)
+            assert out16[rows].tolist() == bytes_[rows].tolist() and out32[rows].tolist() == words[rows].tolist()
+            assert short[rows].tolist() == [wrapped(n, np.int16) for n in small[rows].tolist()]
+            near = small[rows].astype(np.float32)
+            assert floats[rows].tolist() == (near * near + near - near).tolist()
+            assert integers[rows].tolist() == [int(n) for n in floats[rows].tolist()]
+
+
+@Kernel
+def runs(target, at, apart, values, one):  # type: ignore[no-untyped-def]
+    """Runs of 16, 48 and 32 lanes added."""
+    adds(target, at, apart, 16, loads(values, one, 16, 3))
+    adds(target, at, apart, 48, loads(values, one, 32, 5))
+    adds(target, at, apart, 32, loads(values, one, 32, 3))
+
+
+def adds_hold() -> None:
+    """Runs are added where they belong, widened with their sign, and nothing beside them is touched."""
+    for kind in (np.int16, np.int32):
+        values = np.resize(np.array(extremes(kind), kind), 200)
+        for at, apart in product((0, 1, 7, 31), (48, 49, 64)):
+            target = np.full(400, -5, np.int32)
+            wanted = target.astype(np.int64)
+            for run, size in ((16, 48), (48, 160), (32, 96)):
+                for row in range(size // run):
+                    for n in range(run):
+                        wanted[at + row * apart + n] += int(values[at + row * run + n])
+            runs(target, at, apart, values, at)
+            assert target.tolist() == [wrapped(n, np.int32) for n in wanted.tolist()]
+
+
+@Kernel
+def listed(target, at, values, limits):  # type: ignore[no-untyped-def]
+    """Where values exceed limits: of one register, two and four."""
+    a = lists(target, at, loads(values, 0, 16, 1), loads(values, 0, 16, 1) > loads(limits, 0, 16, 1))
+    b = lists(target, a, loads(values, 16, 16, 2), loads(values, 16, 16, 2) > loads(limits, 16, 16, 2))
+    return lists(target, b, loads(values, 48, 16, 4), loads(values, 48, 16, 4) > loads(limits, 48, 16, 4))
+
+
+def lists_hold() -> None:
+    """Every choice of eight lanes, in every place of a register, is listed in order, from any index on."""
+    for kind in (np.uint8, np.uint16, np.int32):
+        top = min(int(np.iinfo(kind).max), 2**20)
+        values = np.arange(top - 111, top + 1).astype(kind)
+        for mask in range(256):
+            chosen = np.resize([mask >> n & 1 for n in range(8)], 112) ^ (np.arange(112) // 8 % 3 == mask % 4)
+            limits = np.where(chosen, values - kind(1), values)
+            target, at = np.zeros(300, kind), mask % 67
+            end = listed(target, at, values, limits)
+            assert target[at:end].tolist() == values[chosen == 1].tolist() and not target[:at].any()
+
+
+@Kernel
+def products(codes, weights, at, words, others, sums, out):  # type: ignore[no-untyped-def]
+    """Dots of bytes and of pairs, each with registers of its own and with one for all."""
+    s = loads(sums, at, 16, 2)
+    stores(out, 0, dot(s, loads(codes, at, 64, 2), loads(weights, at, 64, 2)))
+    stores(out, 32, dot(s, repeats(codes, at, 4, 64), loads(weights, at, 64, 2)))
+    stores(out, 64, dot(s, loads(words, at, 32, 2), loads(others, at, 32, 2)))
+    stores(out, 96, dot(s, repeats(words, at, 2, 32), loads(others, at, 32, 2)))
+
+
+def dots_hold() -> None:
+    """Sums of products are whole, whatever the codes, weights and alignment: two products of 255 and 127 do not fit 16
+    bits, and four of -2^15 wrap only beyond 32.
+    """
+    rng = np.random.default_rng(5)
+    for at in range(24):
+        codes = rng.integers(0, 256, 200).astype(np.uint8)
+        weights = rng.integers(-128, 128, 200).astype(np.int8)
+        words, others = (rng.integers(-(2**15), 2**15, 200).astype(np.int16) for _ in range(2))
+        sums = rng.integers(-(2**31), 2**31, 100).astype(np.int32)
+        if at % 3 < 2:
+            codes[:], weights[:], words[:], others[:] = (
+                255,
+                (127, -128)[at % 3],
+                -(2**15),
+                (2**15 - 1, -(2**15))[at % 3],
+            )
+        out = np.zeros(128, np.int32)
+        products(codes, weights, at, words, others, sums, out)
+        for row, (one, other, size, whole_) in enumerate(
+            [(codes, weights, 4, False), (codes, weights, 4, True), (words, others, 2, False), (words, others, 2, True)]
+        ):
+            for n in range(32):
+                a = one[at : at + size] if whole_ else one[at + size * n : at + size * n + size]
+                b = other[at + size * n : at + size * n + size]
+                met = int(sums[at + n]) + sum(x * y for x, y in zip(a.tolist(), b.tolist(), strict=True))
+                assert out[32 * row + n] == wrapped(met, np.int32), (at, row, n)
+
+
+HOLD: dict[str, Callable[[], None]] = {
+    "operators": operators_hold,
+    "widths": widths_hold,
+    "adds": adds_hold,
+    "lists": lists_hold,
+    "dots": dots_hold,
+}
+
+if __name__ == "__main__":
+    with np.errstate(over="ignore"):
+        for name in sys.argv[1:]:
+            HOLD[name]()
+            print(name)
