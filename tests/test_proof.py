@@ -25,7 +25,7 @@ import naive
 import repeatable
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, fs_relu
 from fsref.cli.main import main
-from fsref.engines import quantized, reference
+from fsref.engines import layers, reference
 from fsref.errors import FileError, LimitError, NetworkError, UsageError
 from fsref.law import neuron, projections, ranges, wiring
 from fsref.law.neuron import Staircase, staircase
@@ -278,8 +278,8 @@ LAW = [
     (projections, "taps", "(size - 1 - start) // dilation + 1", "(size - start) // dilation + 1"),
     (wiring, "check_pool", "if len(wrong)", "if False"),
     (reference, "fire", "v >= T", "v > T"),
-    (quantized, "answer", "2**table.steps - 1", "2**table.steps - 2"),
-    (quantized, "answer", 'side="right"', 'side="left"'),
+    (layers, "answer", "2**table.steps - 1", "2**table.steps - 2"),
+    (layers, "answer", 'side="right"', 'side="left"'),
 ]
 
 

@@ -18,7 +18,8 @@ from fsref.law.network import Network
 
 def check_activity(net: Network, activity: Any, image_count: int, missing: Set[str], wanted: Wanted) -> None:
     """Nothing, when an engine's activity for so many images is of a population that is `missing` yet and holds its
-    trains, or its membranes if it is the readout, and what is `wanted` of it. Errors: UsageError.
+    trains or how many spikes these have, or its membranes if it is the readout, and what is `wanted` of it. Errors:
+    UsageError.
     """
     if not isinstance(activity, Activity):
         raise UsageError("RUN-2", "engine", "gave no Activity", type(activity).__name__)
@@ -26,7 +27,7 @@ def check_activity(net: Network, activity: Any, image_count: int, missing: Set[s
     if name not in missing:
         raise UsageError("RUN-2", "engine", "gave a population twice, or one that the network does not have", name)
     steps, readout = net.steps[name], name == net.readout.name
-    always = "opening" if readout else "spikes"
+    always = "opening" if readout else "spikes" if activity.counts is None else "counts"
     for what, value, shape in _needed(net, activity, wanted.get(name, frozenset()) | {always}):
         whole = (image_count, *shape)
         found = getattr(value, "shape", None)
@@ -44,7 +45,8 @@ def _needed(net: Network, activity: Activity, what: Set[str]) -> Iterator[tuple[
     """The observables that are needed of an activity: name, array as given, shape of one image."""
     name = activity.population
     shape, steps = net[name].shape, net.steps[name]
-    arrays = {
+    arrays: dict[str, tuple[str, NDArray[Any] | None, tuple[int, ...]]] = {
+        "counts": ("counts of spikes", activity.counts, ()),
         "spikes": ("trains", activity.trains, shape),
         "codes": ("codes", activity.codes, shape),
         "opening": ("membranes", activity.opening, shape),
