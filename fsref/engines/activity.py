@@ -16,8 +16,7 @@ class Activity(Brief):
     """The observables of one population for B images; what does not exist or was not wanted is None.
 
     trains (B, C, H, W) uint16 train words; codes, opening (B, C, H, W) int64; membranes (B, K, C, H, W) int64;
-    sums: by name of projection, (B, C, H, W) int64. counts (B,) int64: the spikes of each image, where trains that
-    nobody wants are not told.
+    sums: by name of projection, (B, C, H, W) int64; counts (B,) int64: spikes, where trains are not told.
     """
 
     population: str

@@ -1,18 +1,14 @@
-"""A network as operations of the dense kernels, planned once: where codes lie, packed weights, lists of places.
-
-Planned is every population that the kernels can do and all of whose sources are: codes 0..255 that are their trains, a
-table that is an FS-ReLU, opening membranes within 32 bits (RANGE-2), weights of 15 bits. The others are left to NumPy.
-"""
+"""A network as operations of the dense kernels, planned once: packed weights, lists of places, and the room to run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeGuard, assert_never
+from typing import Any, Literal, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.engines.frames import LINE, LOW, WORD, Frame, by_channel, frames_of, kept, sums_of, up
 from fsref.engines.kernels.dense import COLUMNS, DOTS, LANES, POOL, RAISE, SPIKES, drive
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta
@@ -20,17 +16,6 @@ from fsref.law.populations import FS, Input, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Projection
 
 Array = NDArray[Any]
-BYTE = 2**8
-WORD = 2**31
-LOW = 2**7  # by so much the higher part of a weight that is no byte counts
-ROOM = 2**10  # places that a border may have beside three times those of its map
-WIDENED = 2**22  # weights that a projection may have once zeros fill what its groups leave out
-LINE = 64  # bytes
-
-
-def up(size: int, step: int) -> int:
-    """The next multiple of a step."""
-    return -(-size // step) * step
 
 
 def aligned(size: int, kind: Any) -> Array:
@@ -62,36 +47,6 @@ class Shelf:
         return found
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Where the codes of a population lie among those of an image: (rows, columns, channels) bytes from `start` on,
-    the map from `top` and `left` on, zeros around it and behind its channels.
-    """
-
-    start: int
-    rows: int
-    columns: int
-    channels: int
-    top: int
-    left: int
-
-    @property
-    def size(self) -> int:
-        """Its bytes."""
-        return self.rows * self.columns * self.channels
-
-    def at(self, y: Ints, x: Ints) -> Ints:
-        """Where the channels of places (rows, columns) of the frame begin, of all pairs, (len(y) * len(x),)."""
-        return (self.start + (y[:, None] * self.columns + x) * self.channels).ravel()
-
-    def view(self, frames: Array, shape: Sequence[int]) -> Array:
-        """The map (B, H, W, C) within the codes of all populations of B images, (B, size)."""
-        own = frames[:, self.start : self.start + self.size]
-        channels, height, width = shape
-        own = own.reshape(len(frames), self.rows, self.columns, self.channels)
-        return own[:, self.top : self.top + height, self.left : self.left + width, :channels]
-
-
 @dataclass(frozen=True, eq=False)
 class Plan:
     """Frames by population; the bytes of an image; operations and what they read. `numbers` begin with room for the
@@ -105,91 +60,6 @@ class Plan:
     numbers: Array
     inverses: Array
     places: Ints
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of its arrays."""
-        arrays = self.operations, self.weights, self.numbers, self.inverses, self.places
-        return sum(a.nbytes for a in arrays)
-
-
-def borders(net: Network) -> dict[str, tuple[int, int, int, int]]:
-    """The most padding that any window into each population has: top, left, bottom, right."""
-    found = {p.name: (0, 0, 0, 0) for p in net.populations}
-    windows = [(q.source, q.padding) for q in net.projections if isinstance(q, Conv2d)]  # the others have none
-    for source, padding in windows + [(p.source, p.padding) for p in net.pools]:
-        top, left, bottom, right = (max(pair) for pair in zip(found[source], padding, strict=True))
-        found[source] = top, left, bottom, right
-    return found
-
-
-def frame(p: Population, border: tuple[int, int, int, int], start: int) -> Frame:
-    """The frame of a population that begins at a byte."""
-    (channels, height, width), (top, left, bottom, right) = p.shape, border
-    step = 4 if p.kind == "input" else 16  # three colours are far from 16 channels
-    return Frame(start, height + top + bottom, width + left + right, up(channels, step), top, left)
-
-
-def dense_size(q: Projection, p: Population, source: Population) -> int:
-    """How many weights a projection has with one for each channel of its source."""
-    match q:
-        case Conv2d(kernel=(kh, kw)):
-            return p.shape[0] * source.shape[0] * kh * kw
-        case Dense():
-            return p.shape[0] * source.neurons
-        case _:
-            assert_never(q)
-
-
-def by_channel(q: Projection) -> TypeGuard[Conv2d]:
-    """Whether each channel of the target sees one of the source, its own."""
-    match q:
-        case Conv2d():
-            return 1 < q.groups == len(q.weights) and q.weights.shape[1] == 1
-        case Dense():
-            return False
-        case _:
-            assert_never(q)
-
-
-def taken(net: Network) -> list[Population]:
-    """The populations that the kernels do, in order."""
-    found: dict[str, Population] = {}
-    around = borders(net)
-    for p in net.populations:
-        height, width = p.shape[1:]
-        own = frame(p, around[p.name], 0)
-        if own.rows * own.columns <= 4 * height * width + ROOM and does(net, p, found):
-            found[p.name] = p
-    return list(found.values())
-
-
-def does(net: Network, p: Population, found: Mapping[str, Population]) -> bool:
-    """Whether the kernels do a population when they do those that are found."""
-    match p:
-        case Input():
-            return p.max_code < BYTE
-        case MaxPool():
-            return p.source in found
-        case FS():
-            theta, low = relu_theta(p.table), int(net.ranges[p.name].opening.min())
-            if theta is None or p.steps > 8 or int(theta.max()) >= WORD // 2:
-                return False
-            if low < -WORD or int(net.ranges[p.name].opening.max()) >= WORD:
-                return False
-            return all(q.source in found and fits(q, p, found[q.source]) for q in net.into(p.name).values())
-        case Readout():
-            return False
-        case _:
-            assert_never(p)
-
-
-def fits(q: Projection, p: Population, source: Population) -> bool:
-    """Whether a projection is one that `dots` or `lanes` can do."""
-    if by_channel(q):
-        return source.kind != "input"  # whose frame has not as many channels as that of the target
-    high = (int(np.abs(q.weights, dtype=np.int64).max()) + LOW // 2) // LOW
-    return high < LOW and dense_size(q, p, source) <= max(q.weights.size, WIDENED)
 
 
 def dense_weights(q: Projection, source: Population) -> Array:
@@ -352,21 +222,16 @@ class Planner:
         return {**op, "length": length, "weights": self.weights.put(packed(weights, source.channels, channels))}
 
 
-def planned(net: Network) -> Plan | None:
-    """The plan of what the kernels do of a network; None where that is nothing but its input."""
-    frames, size, around = dict[str, Frame](), 0, borders(net)
-    done = taken(net)
-    for p in done:
-        frames[p.name] = frame(p, around[p.name], size)
-        size += up(frames[p.name].size, LINE)
-    if len(done) < 2:
-        return None
-    sums = max(p.shape[1] * p.shape[2] * frames[p.name].channels for p in done)
-    planner = Planner(net, frames, Shelf(np.int8), Shelf(np.int32, sums))
-    for p in done:
-        planner.add(p)
+@kept
+def plan_of(net: Network) -> Plan:
+    """The plan of a network of which the kernels do something."""
+    frames = frames_of(net)
+    planner = Planner(net, frames, Shelf(np.int8), Shelf(np.int32, sums_of(net, frames)))
+    for name in frames:
+        planner.add(net[name])
     rows = [[op.get(column, 0) for column in COLUMNS] for op in planner.operations]
     shelves = planner.weights, planner.numbers, planner.inverses, planner.places
+    size = sum(up(own.size, LINE) for own in frames.values())
     return Plan(frames, size, np.array(rows, np.int64), *(shelf.array() for shelf in shelves))
 
 

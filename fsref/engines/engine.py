@@ -5,10 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import wraps
 from importlib import import_module
-from typing import Protocol, TypeAlias, TypeVar, runtime_checkable
-from weakref import WeakKeyDictionary
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -21,27 +19,14 @@ ENGINES = ("events", "quantized", "reference")
 OBJECTS = 2**11  # bytes of the objects around the arrays of one population or projection
 Wanted: TypeAlias = Mapping[str, frozenset[str]]  # population -> observables to keep
 Simulator: TypeAlias = Callable[[Ints, Wanted], Iterator[Activity]]
-Found = TypeVar("Found")
-
-
-def kept(function: Callable[[Network], Found]) -> Callable[[Network], Found]:
-    """The same function, what it gives kept as long as the network lives, which it must not hold."""
-    known: WeakKeyDictionary[Network, Found] = WeakKeyDictionary()
-
-    @wraps(function)
-    def once(net: Network) -> Found:
-        if net not in known:
-            known[net] = function(net)
-        return known[net]
-
-    return once
 
 
 @runtime_checkable
 class Engine(Protocol):
-    """An engine: a module or an object. It may also have a `name`; `kernels`, what does its work, in words, or a
-    function of the network that gives them; `shared_bytes(net, threads)`, a bound on the bytes that all images share;
-    and `telling_bytes(net, wanted)`, what these and one image take more where observables are wanted.
+    """An engine: a module or an object. It may also have a `name`; `kernels`, what does its work, in words, or
+    `kernels_for(net)`; `shared_bytes(net, threads)`, a bound on the bytes that all images share; and
+    `counting_bytes(net)`, a bound on the bytes of one image of which nothing is wanted; and `telling_bytes(net)`, a
+    bound on what images share beside where something is.
     """
 
     def simulator(self, net: Network) -> Simulator:
@@ -73,21 +58,25 @@ def name_of(engine: str | Engine) -> str:
     return str(own) if own else str(module).rpartition(".")[2]
 
 
-def bytes_of(engine: str | Engine, net: Network, threads: int, wanted: Wanted) -> tuple[int, int]:
-    """What an engine takes for a network on so many threads where observables are wanted: the bytes that images share,
-    0 where it does not tell, and those of one image (RUN-2, RUN-3). Errors: UsageError for what is no number of bytes.
+def bytes_of(engine: str | Engine, net: Network, threads: int, recording: bool) -> tuple[int, int]:
+    """What an engine takes for a network on so many threads: the bytes that images share, 0 where it does not tell, and
+    those of one image (RUN-2, RUN-3). Errors: UsageError for what is no number of bytes.
     """
     own = engine_of(engine)
-    shared, telling = getattr(own, "shared_bytes", None), getattr(own, "telling_bytes", None)
-    found = {"shared_bytes": shared(net, threads) if shared else 0, "working_bytes": own.working_bytes(net)}
+    shared = getattr(own, "shared_bytes", None)
+    counting = None if recording else getattr(own, "counting_bytes", None)
+    telling = getattr(own, "telling_bytes", None) if recording else None
+    found = {"shared_bytes": shared(net, threads) if shared else 0, "telling_bytes": telling(net) if telling else 0}
+    found |= {"counting_bytes": counting(net)} if counting else {"working_bytes": own.working_bytes(net)}
     for name, given in found.items():
         if not isinstance(given, int | np.integer) or isinstance(given, bool) or given < 0:
             raise UsageError("RUN-2", "engine", f"{name} gave no number of bytes", repr(given), "an integer, 0 or more")
-    more = telling(net, wanted) if telling else (0, 0)
-    return int(found["shared_bytes"]) + more[0], int(found["working_bytes"]) + more[1]
+    total, more, each = map(int, found.values())
+    return total + more, each
 
 
 def kernels_of(engine: str | Engine, net: Network) -> str:
     """What does the work of an engine for a network, in words; "its own" where the engine does not tell."""
-    found = getattr(engine_of(engine), "kernels", "its own")
-    return str(found(net) if callable(found) else found)
+    own = engine_of(engine)
+    told = getattr(own, "kernels_for", None)
+    return str(told(net) if told else getattr(own, "kernels", "its own"))

@@ -6,7 +6,7 @@ of membranes, are NumPy's (`layers`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any, assert_never
 
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from fsref.engines import dense
 from fsref.engines.activity import Activity
-from fsref.engines.engine import OBJECTS, Simulator, Wanted, kept
+from fsref.engines.engine import OBJECTS, Simulator, Wanted
+from fsref.engines.frames import LINE, frames_of, plan_bytes
 from fsref.engines.kernels.dense import told
 from fsref.engines.layers import Answer, Layer, answer, channels_first, kinds, layer, membranes, pooled
 from fsref.law.network import Network
@@ -25,23 +26,22 @@ from fsref.law.projections import Conv2d, Dense, Pair, Projection
 from fsref.tables import plural
 
 Array = NDArray[Any]
-plan_of = kept(dense.planned)
 MEMBRANES = frozenset({"opening", "membranes", "sums"})
 
 
-def kernels(net: Network) -> str:
+def kernels_for(net: Network) -> str:
     """What does the work for a network, in words."""
-    plan = plan_of(net)
-    if plan is None:
+    frames = frames_of(net)
+    if not frames:
         return "NumPy and its BLAS"
-    left = len(net.populations) - len(plan.frames)
+    left = len(net.populations) - len(frames)
     return f"{told()}; NumPy and its BLAS for {left} of {plural(len(net.populations), 'population')}"
 
 
 def simulator(net: Network) -> Simulator:
     """A function from images (B, C, H, W) to the activity of every population in turn."""
-    plan, types = plan_of(net), kinds(net)
-    frames = {} if plan is None else plan.frames
+    types, frames = kinds(net), frames_of(net)
+    plan = dense.plan_of(net) if frames else None
     spare: list[dense.Room] = []  # of threads that are done with a batch
 
     answers = {p.name: answer(net, p) for p in net.fs if p.name not in frames}
@@ -129,14 +129,18 @@ def activity(
 
 
 def shared_bytes(net: Network, threads: int) -> int:
-    """A bound on the bytes that images share: the plan, and what `layers` of its own make of the others."""
-    plan = plan_of(net)
-    objects = OBJECTS * (len(net.populations) + len(net.projections))
-    if plan is None:
-        return layer_bytes(net, net.projections, net.fs) + objects
-    left = [p for p in net.integrating if p.name not in plan.frames]
-    own = layer_bytes(net, [q for p in left for q in net.into(p.name).values()], [p for p in left if p in net.fs])
-    return own + plan.nbytes + threads * plan.numbers.nbytes + objects
+    """A bound on the bytes that images share: the plan, and layers of what it leaves."""
+    frames = frames_of(net)
+    own = plan_bytes(net, threads) if frames else 0
+    left = [q for q in net.projections if q.target not in frames]
+    own += layer_bytes(net, left, [p for p in net.fs if p.name not in frames])
+    return own + OBJECTS * (len(net.populations) + len(net.projections))
+
+
+def telling_bytes(net: Network) -> int:
+    """A bound on the bytes of layers that only tell membranes of what the kernels do."""
+    frames = frames_of(net)
+    return layer_bytes(net, [q for q in net.projections if q.target in frames], [])
 
 
 def layer_bytes(net: Network, projections: Iterable[Projection], fs: Iterable[FS]) -> int:
@@ -166,24 +170,22 @@ def working_bytes(net: Network) -> int:
     """A bound on the bytes one image takes: trains and codes of all populations, the membranes of the one before, and
     what the population at work takes.
     """
-    types, same, plan = kinds(net), alike(net), plan_of(net)
-    left = [p for p in net.populations if plan is None or p.name not in plan.frames]
-    held = sum((2 if same[p.name] else 2 + 8) * p.neurons for p in left)
-    held += 0 if plan is None else plan.size + 8 * len(plan.frames)
-    before = 8 * max(p.neurons for p in left)
-    return held + before + max(at_work(net, p, types, same) for p in left) + OBJECTS * len(types)
+    return layered_bytes(net, net.populations)
 
 
-def telling_bytes(net: Network, wanted: Wanted) -> tuple[int, int]:
-    """A bound on the bytes that images share, and on those of one image, more where observables are wanted: layers of
-    what the kernels do and tell no membranes of, and the most that is told of a population.
-    """
-    types, same, plan = kinds(net), alike(net), plan_of(net)
-    own = [net[name] for name in wanted if plan is not None and name in plan.frames]
-    deep = [p for p in own if p in net.fs and wanted[p.name] & MEMBRANES]
-    shared = layer_bytes(net, [q for p in deep for q in net.into(p.name).values()], [])
-    most = [10 * p.neurons + (at_work(net, p, types, same) if p in deep else 0) for p in own]
-    return shared, max(most, default=0)
+def counting_bytes(net: Network) -> int:
+    """A bound on the bytes of one image of which nothing is wanted: no more than codes of what the kernels do."""
+    frames = frames_of(net)
+    return layered_bytes(net, [p for p in net.populations if p.name not in frames])
+
+
+def layered_bytes(net: Network, some: Sequence[Population]) -> int:
+    """A bound on the bytes one image takes where some populations are layers, or told as if they were."""
+    types, same = kinds(net), alike(net)
+    held = sum((2 if same[p.name] else 2 + 8) * p.neurons for p in some)
+    held += sum(own.size + LINE for own in frames_of(net).values())
+    before = 8 * max(p.neurons for p in some)
+    return held + before + max(at_work(net, p, types, same) for p in some) + OBJECTS * len(types)
 
 
 def alike(net: Network) -> dict[str, bool]:

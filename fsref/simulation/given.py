@@ -18,8 +18,7 @@ from fsref.law.network import Network
 
 def check_activity(net: Network, activity: Any, image_count: int, missing: Set[str], wanted: Wanted) -> None:
     """Nothing, when an engine's activity for so many images is of a population that is `missing` yet and holds its
-    trains or how many spikes these have, or its membranes if it is the readout, and what is `wanted` of it. Errors:
-    UsageError.
+    trains, or its spike counts, or its membranes if it is the readout, and what is `wanted` of it. Errors: UsageError.
     """
     if not isinstance(activity, Activity):
         raise UsageError("RUN-2", "engine", "gave no Activity", type(activity).__name__)
@@ -45,8 +44,8 @@ def _needed(net: Network, activity: Activity, what: Set[str]) -> Iterator[tuple[
     """The observables that are needed of an activity: name, array as given, shape of one image."""
     name = activity.population
     shape, steps = net[name].shape, net.steps[name]
-    arrays: dict[str, tuple[str, NDArray[Any] | None, tuple[int, ...]]] = {
-        "counts": ("counts of spikes", activity.counts, ()),
+    arrays = {
+        "counts": ("counts", activity.counts, ()),
         "spikes": ("trains", activity.trains, shape),
         "codes": ("codes", activity.codes, shape),
         "opening": ("membranes", activity.opening, shape),

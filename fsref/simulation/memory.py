@@ -8,7 +8,7 @@ from collections.abc import Callable
 from fsref.engines.engine import Engine, bytes_of
 from fsref.errors import LimitError, UsageError
 from fsref.law.network import Network
-from fsref.simulation.recording import Selection, recording_bytes, wanted_of
+from fsref.simulation.recording import Selection, recording_bytes
 
 CHUNK_BYTES = 2**27
 CHUNK_IMAGES = 256
@@ -73,7 +73,7 @@ def run_bytes(
     """A bound, in bytes, on what a run of `images` images adds to the process's memory (RUN-3): what all of them share,
     what those at work take, what is kept of all.
     """
-    shared, each = bytes_of(engine, net, threads, wanted_of(net, record))
+    shared, each = bytes_of(engine, net, threads, record is not None)
     at_work = min(images, batch * threads) * (each + keeping_bytes(net, record))
     arrays = 0 if record is None else ARRAY * len(record.arrays(net, images))
     batches = WAITING * -(-images // batch)
@@ -90,7 +90,7 @@ def batch_of(
     memory_limit: int,
 ) -> int:
     """How many images make a batch: as many as go fast, fewer where the bound of the run would pass the limit."""
-    each = bytes_of(engine, net, threads, wanted_of(net, record))[1]
+    each = bytes_of(engine, net, threads, record is not None)[1]
     count = min(BATCH_IMAGES, -(-images // threads), BATCH_BYTES // max(1, each))
     return fitting(count, lambda n: run_bytes(net, images, engine, record, on_disk, n, threads), memory_limit)
 

@@ -22,8 +22,8 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.pipelining import check_interval, fifo_depths, shortest_interval
 from fsref.simulation.memory import check_memory, output_bytes
-from fsref.simulation.recording import Record, Selection, wanted_of
-from fsref.simulation.run import Result, recorded
+from fsref.simulation.recording import Record, Selection
+from fsref.simulation.run import Result, recorded, wanted_of
 from fsref.simulation.stages import Fifo, Stage, Word
 from fsref.simulation.store import Store
 from fsref.tables import Brief

@@ -131,13 +131,6 @@ def recording_bytes(net: Network, selection: Selection, images: int) -> int:
     )
 
 
-def wanted_of(net: Network, selection: Selection | None) -> dict[str, frozenset[str]]:
-    """The observables to keep of each population."""
-    if selection is None:
-        return {}
-    return {name: frozenset(selection.observables) & net[name].observables for name in selection.neurons}
-
-
 def select(net: Network, record: Record) -> Selection:
     """The definite selection of a Record. Errors: UsageError for unknown populations, observables, neurons or steps."""
     observables = [record.observables] if isinstance(record.observables, str) else list(record.observables)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fsref.engines.activity import Activity
 from fsref.engines.engine import Engine, engine_of, kernels_of, name_of
 from fsref.errors import UsageError, public, shown
 from fsref.formats.bundled import network_of
@@ -20,7 +19,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.simulation.given import check_activity
 from fsref.simulation.memory import batch_of, check_memory, check_threads, run_bytes
-from fsref.simulation.recording import Record, Selection, Trace, select, wanted_of
+from fsref.simulation.recording import Record, Selection, Trace, select
 from fsref.simulation.store import Store
 from fsref.simulation.workers import workers
 from fsref.tables import Sheet, Shown, plural
@@ -119,13 +118,11 @@ def recorded(net: Network, record: Record | Iterable[str] | None) -> tuple[Selec
     return select(net, asked), asked
 
 
-def spikes_of(activity: Activity) -> Ints:
-    """The spikes of a population in each image, (B,)."""
-    if activity.trains is None:
-        assert activity.counts is not None
-        return activity.counts
-    sent: Ints = np.bitwise_count(activity.trains).sum(axis=(1, 2, 3), dtype=np.int64)
-    return sent
+def wanted_of(net: Network, selection: Selection | None) -> dict[str, frozenset[str]]:
+    """The observables to keep of each population."""
+    if selection is None:
+        return {}
+    return {name: frozenset(selection.observables) & net[name].observables for name in selection.neurons}
 
 
 @public
@@ -169,8 +166,12 @@ def run(
             if activity.population == net.readout.name:
                 assert activity.opening is not None
                 logits[rows] = activity.opening[:, :, 0, 0]
+            elif activity.counts is not None:
+                counts[activity.population][rows] = activity.counts
             else:
-                counts[activity.population][rows] = spikes_of(activity)
+                assert activity.trains is not None  # one of the two is there
+                sent = np.bitwise_count(activity.trains).sum(axis=(1, 2, 3), dtype=np.int64)
+                counts[activity.population][rows] = sent
             store.keep(rows, activity)
             del activity  # before the next is made
         if missing:
