@@ -55,10 +55,12 @@ def test_a_plan_is_made_once_and_goes_with_its_network(monkeypatch: pytest.Monke
     for _ in range(2):
         run(net, images(net), "quantized")
         assert made == ["in", "a"]
-    lives = weakref.ref(net)
-    del net
+    beyond = one(Input("in", (2, 3, 3), 9, 256), weights(3, 2, 3, 3), 99)
+    run(beyond, images(beyond), "quantized", record=["a"])
+    lives = weakref.ref(net), weakref.ref(beyond)
+    del net, beyond
     gc.collect()
-    assert lives() is None
+    assert [of() for of in lives] == [None, None]
 
 
 def test_a_network_that_the_kernels_do_is_done_whole() -> None:

@@ -8,7 +8,8 @@ from typing import Any, Literal, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.engines.frames import LINE, LOW, WORD, Frame, by_channel, frames_of, kept, sums_of, up
+from fsref.engines.frames import LINE, LOW, WORD, Frame, by_channel, frames_of, sums_of, up
+from fsref.engines.kept import kept
 from fsref.engines.kernels.dense import COLUMNS, DOTS, LANES, POOL, RAISE, SPIKES, drive
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta

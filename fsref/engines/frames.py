@@ -6,16 +6,14 @@ table that is an FS-ReLU, opening membranes within 32 bits (RANGE-2), weights of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import wraps
-from threading import RLock
-from typing import Any, TypeGuard, TypeVar, assert_never
-from weakref import WeakKeyDictionary
+from typing import Any, TypeGuard, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.engines.kept import kept
 from fsref.engines.kernels.dense import COLUMNS
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta
@@ -30,22 +28,6 @@ ROOM = 2**10  # places that a border may have beside three times those of its ma
 WIDENED = 2**22  # weights that a projection may have once zeros fill what its groups leave out
 LINE = 64  # bytes
 MORE = 16  # at most so many numbers stand between two lists
-Found = TypeVar("Found")
-ONE = RLock()  # one thread plans, the others wait
-
-
-def kept(function: Callable[[Network], Found]) -> Callable[[Network], Found]:
-    """The same function; what it gives, which must not hold the network, is kept as long as the network."""
-    known: WeakKeyDictionary[Network, Found] = WeakKeyDictionary()
-
-    @wraps(function)
-    def once(net: Network) -> Found:
-        with ONE:
-            if net not in known:
-                known[net] = function(net)
-            return known[net]
-
-    return once
 
 
 def up(size: int, step: int) -> int:
@@ -179,9 +161,10 @@ def sums_of(net: Network, frames: Mapping[str, Frame]) -> int:
     return max(net[name].shape[1] * net[name].shape[2] * own.channels for name, own in frames.items())
 
 
-def plan_bytes(net: Network, threads: int) -> int:
-    """A bound on the bytes of a plan, of it in the making, and of the numbers that each thread has of its own: lists
-    for every population and projection, and weights of at most two parts.
+@kept
+def plan_bytes(net: Network) -> tuple[int, int]:
+    """A bound on the bytes of a plan, of it in the making, too: lists for every population and projection, and weights
+    of at most two parts; and on those of the numbers that each thread has of its own.
     """
     frames, numbers, lists, weights, making = frames_of(net), 0, 0, 0, 0
     for name in frames:
@@ -201,4 +184,4 @@ def plan_bytes(net: Network, threads: int) -> int:
             weights += 0 if by_channel(q) else parts * size + MORE
             making = max(making, size if parts == 1 else 16 * size)
     numbers += sums_of(net, frames)
-    return 2 * (8 * lists + 4 * numbers + weights) + making + threads * 4 * numbers
+    return 2 * (8 * lists + 4 * numbers + weights) + making, 4 * numbers

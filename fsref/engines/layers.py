@@ -13,6 +13,7 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.engines.kept import kept
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta, staircase
 from fsref.law.populations import FS, MaxPool, Shape
@@ -182,6 +183,7 @@ def channels_first(a: Array) -> Array:
     return a.transpose(0, 3, 1, 2)
 
 
+@kept
 def kinds(net: Network) -> dict[str, type[np.generic]]:
     """The type of the sums of every population, by name (RANGE-1)."""
     return {p.name: product_type(int(np.abs(net.ranges[p.name].any_order).max())) for p in net.populations}

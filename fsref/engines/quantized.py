@@ -6,7 +6,7 @@ of membranes, are NumPy's (`layers`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Any, assert_never
 
@@ -17,7 +17,8 @@ from fsref.engines import dense
 from fsref.engines.activity import Activity
 from fsref.engines.engine import OBJECTS, Simulator, Wanted
 from fsref.engines.frames import LINE, frames_of, plan_bytes
-from fsref.engines.kernels.dense import told
+from fsref.engines.kept import kept
+from fsref.engines.kernels.dense import told as told_by
 from fsref.engines.layers import Answer, Layer, answer, channels_first, kinds, layer, membranes, pooled
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta
@@ -35,7 +36,20 @@ def kernels_for(net: Network) -> str:
     if not frames:
         return "NumPy and its BLAS"
     left = len(net.populations) - len(frames)
-    return f"{told()}; NumPy and its BLAS for {left} of {plural(len(net.populations), 'population')}"
+    return f"{told_by()}; NumPy and its BLAS for {left} of {plural(len(net.populations), 'population')}"
+
+
+def made(net: Network, q: Projection) -> Layer:
+    """The layer of a projection."""
+    return layer(q, net[q.source].shape, net[q.target].shape, kinds(net)[q.target])
+
+
+@kept
+def layers_of(net: Network) -> tuple[dict[str, Layer], dict[str, Callable[[Array], Answer]]]:
+    """The layers of the projections into what the kernels leave, and what it answers, by name."""
+    frames = frames_of(net)
+    layers = {name: made(net, q) for name, q in net.named_projections.items() if q.target not in frames}
+    return layers, {p.name: answer(net, p) for p in net.fs if p.name not in frames}
 
 
 def simulator(net: Network) -> Simulator:
@@ -130,13 +144,20 @@ def activity(
 
 def shared_bytes(net: Network, threads: int) -> int:
     """A bound on the bytes that images share: the plan, and layers of what it leaves."""
+    plan, own = plan_bytes(net) if frames_of(net) else (0, 0)
+    return plan + threads * own + left_bytes(net)
+
+
+@kept
+def left_bytes(net: Network) -> int:
+    """A bound on the bytes of layers that the plan leaves, and of objects."""
     frames = frames_of(net)
-    own = plan_bytes(net, threads) if frames else 0
     left = [q for q in net.projections if q.target not in frames]
-    own += layer_bytes(net, left, [p for p in net.fs if p.name not in frames])
+    own = layer_bytes(net, left, [p for p in net.fs if p.name not in frames])
     return own + OBJECTS * (len(net.populations) + len(net.projections))
 
 
+@kept
 def telling_bytes(net: Network) -> int:
     """A bound on the bytes of layers that only tell membranes of what the kernels do."""
     frames = frames_of(net)
@@ -166,6 +187,7 @@ def layer_bytes(net: Network, projections: Iterable[Projection], fs: Iterable[FS
     return made + making
 
 
+@kept
 def working_bytes(net: Network) -> int:
     """A bound on the bytes one image takes: trains and codes of all populations, the membranes of the one before, and
     what the population at work takes.
@@ -173,6 +195,7 @@ def working_bytes(net: Network) -> int:
     return layered_bytes(net, net.populations)
 
 
+@kept
 def counting_bytes(net: Network) -> int:
     """A bound on the bytes of one image of which nothing is wanted: no more than codes of what the kernels do."""
     frames = frames_of(net)
@@ -188,6 +211,7 @@ def layered_bytes(net: Network, some: Sequence[Population]) -> int:
     return held + before + max(at_work(net, p, types, same) for p in some) + OBJECTS * len(types)
 
 
+@kept
 def alike(net: Network) -> dict[str, bool]:
     """Whether the codes of each population are its trains (NET-7, FS-5), by name; those of a max-pool are its source's
     (POOL-4), which stands before it.
