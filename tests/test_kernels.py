@@ -80,6 +80,17 @@ def test_the_list_of_verbs_imports_none() -> None:
         assert there or "numpy" not in modules
 
 
+def test_a_command_has_one_thread_of_blas_unless_told_otherwise() -> None:
+    """It is said before NumPy is imported, which reads it then; what the environment says stands."""
+    code = (
+        "import os, sys; from fsref.cli.main import main; assert 'numpy' not in sys.modules; main(['info', 'digits']); "
+    )
+    code += "print(os.environ['OPENBLAS_NUM_THREADS'])"
+    for told, threads in (({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")):
+        done = process("-c", code, PYTHONPATH=str(PACKAGE.parent), **told)
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (0, threads), done.stderr
+
+
 def test_nothing_of_the_library_imports_numba_before_it_computes() -> None:
     """Every public name can be had, and a network loaded, without Numba."""
     code = "import fsref, sys; [getattr(fsref, n) for n in fsref.__all__]; fsref.load('digits'); "
