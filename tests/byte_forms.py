@@ -78,6 +78,12 @@ def extremes() -> None:
             for theta in (1, abs(whole) // 255, abs(whole) // 255 + 1, 2**30 - 1):
                 net = one(Input("in", (channels, 4, 4)), filters, theta, np.full(16, bias), padding=AROUND)
                 alike(net, white, 2)
+    filters = np.full((1, 1, 1, 1), 2)
+    for bias, done in ((2**31 - 511, 2), (2**31 - 510, 0), (-(2**31), 2), (-(2**31) - 1, 0)):  # 2 * 255 more at most
+        for theta in (2**23, 2**30 - 1):
+            alike(one(Input("in", (1, 1, 1)), filters, theta, [bias]), np.full((1, 1, 1, 1), 255), done)
+    alike(one(Input("in", (1, 1, 1)), filters, 2**30, [2**31 - 511]), np.full((1, 1, 1, 1), 255), 0)
+    alike(one(Input("in", (1, 1, 1)), np.full((1, 1, 1, 1), 16_320), 2**14), np.full((1, 1, 1, 1), 255), 0)
     for theta in (3, 255, 4097, 65_535, 2**23 + 1, 2**30 - 1):
         v = np.array([m * theta + near for m in range(258) for near in (-1, 0, 1)])
         v = v[v < 2**31].reshape(1, 1, -1)

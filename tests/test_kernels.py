@@ -82,12 +82,11 @@ def test_the_list_of_verbs_imports_none() -> None:
 
 def test_a_command_has_one_thread_of_blas_unless_told_otherwise() -> None:
     """It is said before NumPy is imported, which reads it then; what the environment says stands."""
-    code = (
-        "import os, sys; from fsref.cli.main import main; assert 'numpy' not in sys.modules; main(['info', 'digits']); "
-    )
+    code = "import os, sys; os.environ.pop('OPENBLAS_NUM_THREADS', 0); os.environ.update({told}); "
+    code += "from fsref.cli.main import main; assert 'numpy' not in sys.modules; main(['info', 'digits']); "
     code += "print(os.environ['OPENBLAS_NUM_THREADS'])"
     for told, threads in (({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")):
-        done = process("-c", code, PYTHONPATH=str(PACKAGE.parent), **told)
+        done = process("-c", code.format(told=told), PYTHONPATH=str(PACKAGE.parent))
         assert (done.returncode, done.stdout.splitlines()[-1]) == (0, threads), done.stderr
 
 

@@ -186,7 +186,6 @@ class Planner:
         assert theta is not None
         most = np.minimum(theta << p.steps, WORD) - 1
         values = np.ones((2, self.frames[p.name].channels), np.int64)
-        values[1] = 0  # of channels that are none
         values[0, : p.shape[0]], values[1, : p.shape[0]] = theta, most
         inverse = self.inverses.put((1 / values[0]).astype(np.float32))
         return {"theta": self.numbers.put(values.astype(np.int32)), "inverse": inverse}
