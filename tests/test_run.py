@@ -314,7 +314,7 @@ def test_memory_is_refused_before_the_run(tmp_path: Path, monkeypatch: pytest.Mo
         bound = run_bytes(net, 4, engine, selection, False, 2, 1)
         with refused(LimitError, "RUN-3", "run", f"{bound} bytes"):
             run(net, images, engine, record=EVERYTHING, batch=2, threads=1, memory_limit=bound - 1)
-        assert run_bytes(net, 4, engine, batch=2) > run_bytes(net, 4, engine, batch=1)
+        assert run_bytes(net, 4, engine, selection, batch=2) > run_bytes(net, 4, engine, selection, batch=1)
     path = tmp_path / "trace"
     record = Record(observables=OBSERVABLES, path=path)
     monkeypatch.setattr("fsref.engines.events.simulator", simulator)

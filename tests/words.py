@@ -19,6 +19,7 @@ from fsref.engines.kernels.vectors import (
     dot,
     join,
     keep,
+    least,
     lists,
     loads,
     loads_each,
@@ -61,6 +62,7 @@ def operators(one, other, at, by, number, out, sums):  # type: ignore[no-untyped
     stores(out, at + 384, join(y, x))
     stores(out, at + 448, x + spread(number, out.dtype.type, 16, 2))
     stores(out, at + 480, zeros(out.dtype.type, 16, 2))
+    stores(out, at + 512, least(x, y))
     sums[0] = total(x)
 
 
@@ -71,10 +73,10 @@ def wrapped(value: int, kind: Any) -> int:
 
 
 def lane_by_lane(x: int, y: int, by: int, number: int, kind: Any) -> list[int]:
-    """What each of the first twelve, and the last two, makes of one lane."""
+    """What each of the first twelve, and the last three, makes of one lane."""
     mask = 2 ** np.iinfo(kind).bits - 1
     told = [x + y, x - y, x * y, x & y, x | y, x << by, x >> by, x * (x >= y), x * (x > y), min(x, y), min(x, y)]
-    return [wrapped(n, kind) for n in (*told, (x & mask).bit_count(), x + number, 0)]
+    return [wrapped(n, kind) for n in (*told, (x & mask).bit_count(), x + number, 0, min(x & mask, y & mask))]
 
 
 def extremes(kind: Any) -> list[int]:
@@ -98,15 +100,15 @@ def operators_hold() -> None:
         one, other = pairs(kind)
         bits = np.iinfo(kind).bits
         for at in range(one.size - LANES):
-            out, sums = np.full(at + 512, 77, kind), np.zeros(1, np.int64)
+            out, sums = np.full(at + 544, 77, kind), np.zeros(1, np.int64)
             by, number = (0, 1, bits // 2, bits - 1)[at % 4], extremes(kind)[at % len(extremes(kind))]
             operators(one, other, at, by, number, out, sums)
             x, y = one[at : at + LANES].tolist(), other[at : at + LANES].tolist()
             told = [lane_by_lane(a, b, by, number, kind) for a, b in zip(x, y, strict=True)]
             wanted = [list(column) for column in zip(*told, strict=True)]
-            got = out[at:].reshape(16, LANES).tolist()
+            got = out[at:].reshape(17, LANES).tolist()
             assert got[:12] == wanted[:12], (kind, at, by)
-            assert (got[12], got[13], got[14], got[15]) == (y, x, wanted[12], wanted[13]), (kind, at)
+            assert got[12:] == [y, x, *wanted[12:]], (kind, at)
             assert out[:at].tolist() == [77] * at and sums[0] == wrapped(sum(x), np.int64)
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Projection
 
+STRIP = 2**16  # numbers that are hashed at once
+
 
 def identity(populations: Sequence[Population], projections: Sequence[Projection], steps: Mapping[str, int]) -> str:
     """The id of a network whose populations have so many `steps`, by name (ID-1): SHA-256 of its byte form, in
@@ -21,7 +23,9 @@ def identity(populations: Sequence[Population], projections: Sequence[Projection
 
     def words(*values: int | Iterable[int]) -> None:
         for value in values:
-            digest.update(np.asarray(value, dtype="<i8").tobytes())
+            flat = np.asarray(value).reshape(-1)
+            for first in range(0, flat.size, STRIP):
+                digest.update(flat[first : first + STRIP].astype("<i8").data)
 
     def array(values: np.ndarray[Any, Any]) -> None:
         words(values.ndim, values.shape, values)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.engines import events, reference
+from fsref.engines import plain, reference
 from fsref.engines.layers import pooled, window_index
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -38,7 +38,7 @@ def flat(values: Ints, shape: Shape) -> Ints:
 
 def deliveries(projection: Projection, source: Shape, target: Shape, levels: Ints, kind: Any) -> tuple[Array, ...]:
     """runs, ends, shift and weights of a projection as `kernels.deliver` takes them (PROJ-1 to PROJ-5, RATE-2)."""
-    weights, runs, ends = events.synapses(projection, source, target)
+    weights, runs, ends = plain.synapses(projection, source, target)
     groups, outputs = projection.groups, target[0]
     size = outputs // groups
     if groups > 1:  # there targets (x, o) of one group lie side by side, here (x, group, o): a run for every x
@@ -185,7 +185,7 @@ def table_bytes(net: Network) -> int:
     """
     weights = [q.weights.size for q in net.projections]
     ends = [(q, net[q.source].shape, net[q.target].shape) for q in net.projections]
-    runs = [events.run_count(q, source, target) * q.groups for q, source, target in ends]
+    runs = [plain.run_count(q, source, target) * q.groups for q, source, target in ends]
     taps = sum(p.shape[1] * p.shape[2] * p.kernel[0] * p.kernel[1] for p in net.pools)
     tables = 8 * sum(weights) + 40 * max(weights) + 12 * sum(runs) + 160 * max(runs)
     return tables + 40 * taps + 64 * net.neurons + 2**19

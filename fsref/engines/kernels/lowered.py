@@ -72,6 +72,7 @@ each(operator.sub, arithmetic("sub", "fsub"))
 each(operator.mul, arithmetic("mul", "fmul"))
 each(operator.and_, lambda b, kind, x, y: b.and_(x, y))
 each(operator.or_, lambda b, kind, x, y: b.or_(x, y))
+each(vectors.least, lambda b, kind, x, y: b.select(b.icmp_unsigned("<", x, y), x, y))
 for operation, sign in ((operator.ge, ">="), (operator.gt, ">"), (operator.lt, "<"), (operator.eq, "==")):
     each(operation, compare(sign), truth=True)
 

@@ -178,6 +178,13 @@ def select(mask: Vector, one: Vector, other: Vector) -> Vector:
     return Vector(np.where(mask.registers, *one._met(other)))
 
 
+def least(one: Vector, other: Vector) -> Vector:
+    """The smaller of two lanes of integers, as if they had no sign: a negative one is larger than any other."""
+    a, b = one._met(other)
+    unsigned = f"u{a.itemsize}"
+    return Vector(np.minimum(a.view(unsigned), b.view(unsigned)).view(a.dtype))
+
+
 def join(one: Vector, other: Vector) -> Vector:
     """The registers of one and then those of the other."""
     return Vector(np.concatenate([one.registers, other.registers]))

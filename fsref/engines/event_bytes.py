@@ -1,0 +1,119 @@
+"""What the `events` engine takes (RUN-3), from shapes alone: its plan once, room for each thread, and images."""
+
+from __future__ import annotations
+
+from itertools import product
+from math import prod
+from typing import assert_never
+
+from fsref.engines import plain
+from fsref.engines.engine import OBJECTS
+from fsref.engines.patches import LANES, MOST, axes, filled, is_binary, pieces, tables
+from fsref.engines.plan import Shaping, planned, shaping_of
+from fsref.law.network import Network
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.projections import Projection
+
+
+def table_bytes(net: Network, q: Projection) -> tuple[int, int]:
+    """Of a projection that goes in patches: a bound on its tables, and on what making them takes beside."""
+    source, target, d = net[q.source].shape, net[q.target].shape, net.code_weights[q.source]
+    channels, rows = filled(target[0]), source[0] if is_binary(d) else d.size
+    places, taps = tables(q, source)
+    kept, largest = 4 * MOST + 64, 0
+    for y, x in product(*axes(q, source, target)):
+        for some, _, _, run in pieces(y, x, channels, MOST // 2):
+            lanes = -(-(some.stop - some.start) * run // LANES) * LANES
+            kept += 4 * rows * places * lanes + OBJECTS
+            largest = max(largest, rows * places * lanes)
+    wide = q.weights.itemsize * source[0] * channels * places * taps
+    # Weights by channel, filled up, their sums; a patch in 64 bits, by step, filled up.
+    return kept, kept + 4 * wide + (24 + 8 * 4) * wide // q.weights.itemsize + 4 * 8 * largest
+
+
+def plan_bytes(net: Network, shaping: Shaping) -> int:
+    """A bound on the plan, and on the making of the largest of what it holds."""
+    kept, making = 0, 0
+    for name, q in net.named_projections.items():
+        match shaping.routes[name]:
+            case "patches":
+                own, beside = table_bytes(net, q)
+            case "lanes":
+                own = 4 * filled(q.weights.shape[0]) * prod(plain.windows(q)) + OBJECTS
+                beside = 2 * own
+            case "plain":
+                own, beside = plain.synapse_bytes(net, q)
+            case _ as other:
+                assert_never(other)
+        kept, making = kept + own + OBJECTS, max(making, beside)
+    for p in net.spiking:
+        channels, steps = filled(p.shape[0]), 4 * (-(-net.steps[p.name] // 4) + 1)
+        mapped = isinstance(p, FS) and p.bias.ndim == 3  # others have no bias
+        bias = channels * (p.shape[1] * p.shape[2] if mapped else 1)
+        kept += (3 * 4 + 2) * steps * channels + 4 * bias + 2 * OBJECTS
+        making = max(making, 8 * 8 * steps * channels + 16 * bias)
+    return kept + making
+
+
+def room_bytes(net: Network) -> int:
+    """What a thread needs beside membranes: two lists, their ends, train words, two patches."""
+    most = 0
+    for p in net.spiking:
+        places, channels = p.shape[1] * p.shape[2], filled(p.shape[0])
+        most = max(most, 2 * p.neurons * net.steps[p.name] + 16 * (places + 1) + 4 * places * channels)
+    return most + 8 * MOST + OBJECTS
+
+
+def loop_bytes(net: Network) -> int:
+    """What plain loops need on a thread: a list of spikes, what a projection delivers, and what fires."""
+    delivered = max(2 * 8 * net[q.target].neurons for q in net.projections)
+    return delivered + max(plain.list_bytes(net, p) + (2 + 3 * 8) * p.neurons for p in net.spiking)
+
+
+def membrane_bytes(net: Network, shaping: Shaping) -> int:
+    """The membranes of one image, and the train words that pools read."""
+    fast = sum(4 * plane.size + 64 + OBJECTS for plane in shaping.planes.values())
+    wide = sum(8 * net[name].neurons for name in shaping.wide)
+    pooled = {p.source: net[p.source].shape for p in net.pools}
+    return fast + wide + sum(4 * filled(c) * h * w for c, h, w in pooled.values())
+
+
+def shared_bytes(net: Network, threads: int) -> int:
+    """A bound on the bytes that images share: the plan, where it is not yet made, and what each thread works with."""
+    shaping = shaping_of(net)
+    ready = planned(net)
+    made = plan_bytes(net, shaping) if ready is None else 0
+    return (
+        made
+        + max(0, threads - (ready or 0)) * (room_bytes(net) + membrane_bytes(net, shaping))
+        + loop_bytes(net) * threads
+    )
+
+
+def counting_bytes(net: Network) -> int:
+    """A bound on the bytes of one image in a run that records nothing: its logits, twice, and counts."""
+    return 2 * 8 * net.readout.neurons + 8 * len(net.populations)
+
+
+def working_bytes(net: Network) -> int:
+    """A bound on the bytes of one image that is recorded: what is kept of every population until all images have run,
+    and what the population that is told takes.
+    """
+    wide = shaping_of(net).wide
+    kept = sum((2 + (8 if p.name in wide else 4) * (1 + len(net.into(p.name)))) * p.neurons for p in net.populations)
+    return kept + counting_bytes(net) + max(at_work(net, p) for p in net.populations)
+
+
+def at_work(net: Network, p: Population) -> int:
+    """The most bytes in which one population is told of an image."""
+    n, into = p.neurons, len(net.into(p.name))
+    told = (8 + 8 + 2 * 2) * n  # codes, what a step adds to them, its bits
+    match p:
+        case Input() | MaxPool():
+            return told
+        case FS():  # codes; membranes, what a step takes from them, its bits; opening, sums
+            return (8 + 8 * p.steps + 8 + 8 + 2 * 2 + 8 * into) * n
+        case Readout():
+            return 8 * (1 + into) * n
+        case _:
+            assert_never(p)
