@@ -342,6 +342,8 @@ def test_what_is_no_engine_is_refused(wrong: Any) -> None:
 
 def test_without_jit() -> None:
     """With NUMBA_DISABLE_JIT set the kernels run as plain Python and still agree with the oracle."""
+    import naive
+
     program = (
         "import oracle\nfrom hypothesis import given, settings, HealthCheck\nfrom fsref.testing import cases\n"
         "@settings(database=None, deadline=None, derandomize=True, max_examples=40, "
@@ -350,7 +352,7 @@ def test_without_jit() -> None:
         "agree()\nprint('agreed')\n"
     )
     here = os.path.dirname(os.path.abspath(__file__))
-    path = os.pathsep.join([here, os.path.dirname(here)])
+    path = os.pathsep.join([here, os.path.dirname(here), os.path.dirname(naive.__file__)])
     done = subprocess.run(
         [sys.executable, "-c", program],
         env={**os.environ, "NUMBA_DISABLE_JIT": "1", "PYTHONPATH": path},

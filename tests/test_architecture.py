@@ -34,9 +34,10 @@ engines graph
 formats
 simulation importers activations
 metrics
-conversion rate_coding
+conversion rate_coding coverage
 verification
-hardware
+vectors
+conformance
 reports
 cli
 """.split("\n")[1:-1]
@@ -61,7 +62,7 @@ HOMES = {
     "onnx": {"formats.onnx", "importers.onnx.*"},
     "vcd": {"simulation.waveforms"},
     "nir": {"formats.nir"},
-    "hypothesis": {"testing", "verification.strategies", "verification.verify"},
+    "hypothesis": {"testing", "verification.strategies", "verification.verify", "conformance.drawn"},
 }
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,11 @@ import numpy as np
 import pytest
 
 import fsref
-from blocks import shell_session
+from blocks import follow, shell_session
 from fsref.cli.main import main
 from fsref.errors import LimitError, UsageError
-from fsref.formats.memories import PARAMETERS, stems
+from fsref.formats.memories import PARAMETERS, owner, stems
+from fsref.simulation.difference import NotCompared
 from fsref.simulation.fed import answered, recording
 from handmade import draw, residual, tiny
 from refusals import refused
@@ -27,36 +26,14 @@ PAGE = ROOT / "fsref" / "guide" / "test_bench.md"
 simulated = pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
 
 
-def shell(commands: str, at: Path) -> subprocess.CompletedProcess[str]:
-    """What commands of a shell print in a folder, where `fsref` is the one of these tests."""
-    tools = at.parent / "tools"
-    tools.mkdir(exist_ok=True)
-    (tools / "fsref").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m fsref "$@"\n')
-    (tools / "fsref").chmod(0o755)
-    settings = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "COLUMNS": "80"}
-    settings["PATH"] = f"{tools}{os.pathsep}{os.environ['PATH']}"
-    return subprocess.run(
-        ["sh", "-c", commands], cwd=at, env=settings, capture_output=True, encoding="utf-8", timeout=120
-    )
-
-
 @simulated
 def test_the_page_followed_to_the_letter(tmp_path: Path) -> None:
     """In an empty directory, every file of the page saved and every command of it typed prints what the page shows, up
     to the first wrong neuron of a chip with a bug; the chip has at most 60 lines.
     """
-    at = tmp_path / "empty"
-    at.mkdir()
     session = shell_session(PAGE.read_text(encoding="utf-8"))
     assert [len(text.splitlines()) <= 60 for name, text, _ in session if name] == [True]
-    for name, text, shown in session:
-        if name:
-            (at / name).write_text(text, encoding="utf-8")
-            continue
-        done = shell(text, at)
-        assert done.stderr == "" and done.returncode == int("wrong.sv" in text), (text, done.stderr)
-        if shown is not None:
-            assert done.stdout == shown
+    follow(session, tmp_path)
 
 
 def simulate(at: Path, chip: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -91,7 +68,9 @@ def test_a_serial_chip_of_the_whole_network(
     for chip, clocks, code, says, *gaps in (*cases, (right, 7208, 0, "all equal", "+stall=1")):
         done = simulate(tmp_path, chip, "-DFSREF_CHIP=serial", *gaps)
         told, command = done.stdout.removesuffix("\n").split(". Next: ")
-        assert (done.returncode, told) == (0, f"fsref_bench: 2 images in {clocks} clocks")
+        assert done.returncode == code
+        assert (f"pass: 2 images in {clocks} clocks" if code == 0 else "FAIL image 0: conv2 step 27") in told
+        command = command.partition("\n")[0]
         assert command == "fsref diff digits digits --images 0:2 --layout word=32 answers"
         capsys.readouterr()
         assert main(command.split()[1:]) == code
@@ -119,7 +98,8 @@ def test_a_chip_that_takes_what_is_not_offered(
         ("deaf", "1", 1),
     ):
         done = simulate(tmp_path, tmp_path / f"{chip}.sv", *([] if gaps is None else [f"+stall={gaps}"]))
-        clocks.append(done.stdout.partition(" clocks")[0])
+        clocks.append(done.stdout.partition(" clocks")[0] if code == 0 else "")
+        assert (done.returncode, "FAIL image 0: conv1 step" in done.stdout) == (code, code == 1)
         assert main("diff digits digits --images 0:1 answers".split()) == code, capsys.readouterr().out
     assert clocks[0] != clocks[1]
 
@@ -189,7 +169,7 @@ def test_every_observable_in_every_layout(
     done = simulate(tmp_path, tmp_path / "chip.sv")
     assert (done.returncode, done.stderr) == (0, "")
     *lines, last = done.stdout.splitlines()
-    assert last.startswith("fsref_bench: 3 images in ") and " Next: fsref diff NET IMAGES" in last
+    assert last.startswith("fsref_bench: pass: 3 images in ") and " Next: fsref diff NET IMAGES" in last
     starts = [net.schedule.start[name] for name in feed]
     stop = max(net.schedule.start[name] + net.steps[name] for name in others)
     wanted = []
@@ -211,6 +191,54 @@ def test_every_observable_in_every_layout(
         assert [line for line in written if line and not line.startswith("//")] == right
     found = fsref.read_trace(tmp_path / "answers", net=net, layout=layout)
     assert set(found.arrays) == {key for key in trace.arrays if key[0] not in feed}
+
+
+@simulated
+@pytest.mark.parametrize(
+    "layout",
+    [{}, {"neurons": "hwc", "spikes": "steps"}, {"shift": 2, "neurons": "hwc"}, {"neurons": {"pool": "turned"}}],
+)
+def test_the_bench_says_what_is_wrong_first(layout: dict[str, Any], tmp_path: Path) -> None:
+    """Of a chip that is wrong in one bit, or in several of different ports and images, the bench tells the difference
+    that is first when its answers are read back and compared, in every layout, and exits with 1; of one with neurons in
+    an order of their own the address.
+    """
+    net, feed, rng = residual(fsref.fs_relu(5, 3)), ["in"], np.random.default_rng(len(str(layout)))
+    turned = np.arange(net["pool"].neurons)[::-1]
+    own = isinstance(layout.get("neurons"), dict)
+    layout = {**layout, "neurons": {"pool": turned.tolist()}} if own else layout
+    record = fsref.Record(None, ["sums", "opening", "spikes", "membranes", "codes"])
+    trace = fsref.run(net, draw(net, 3), record=record).trace
+    assert trace is not None
+    trace = chosen(trace, feed)
+    fsref.export(net, tmp_path / "memories", "readmemh", trace=trace, layout=layout, feed=feed)
+    package = (tmp_path / "memories" / "fsref_network.svh").read_text()
+    right = replay(net, trace, feed, layout.get("spikes") == "steps")
+    names = [("pool", "spikes"), ("pool", "codes")] if own else [key for key in trace.arrays if key[0] not in feed]
+    for count in (1, 1) if own else (1, 1, 1, 6):
+        flips = ""
+        for of, what in (names[int(at)] for at in rng.integers(0, len(names), count)):
+            stem = f"{of.replace('->', '_to_').replace('#', '_')}_{what}".upper()
+            words, bits = (
+                int(package.partition(f"localparam int {stem}_{size} = ")[2].partition(";")[0])
+                for size in ("WORDS", "BITS")
+            )
+            word, bit = int(rng.integers(words)), int(rng.integers(bits))
+            flips += f"m_{stem.lower()}[{word}][{bit}] = !m_{stem.lower()}[{word}][{bit}];\n"
+        (tmp_path / "chip.sv").write_text(right.replace("end\nalways", f"{flips}end\nalways", 1))
+        done = simulate(tmp_path, tmp_path / "chip.sv")
+        assert done.returncode == 1
+        with pytest.warns(NotCompared, match="in spikes of expected alone"):
+            found = fsref.diff(fsref.read_trace(tmp_path / "answers", net=net, layout=layout), trace)
+        assert found is not None
+        p = owner(net, (found.place, found.observable))
+        place = f"neuron {found.neuron} (c {{}}, y {{}}, x {{}})".format(*np.unravel_index(found.neuron, p.shape))
+        if own:
+            place = f"address {turned[found.neuron]}"
+        step = "" if found.step is None else f" step {found.step}"
+        told = f"fsref_bench: FAIL image {found.image}: {found.place}{step} {place} {found.observable}: "
+        pair = "" if "shift" in layout else f"observed {found.observed} expected {found.expected}\n"
+        assert told + pair in done.stdout, done.stdout
 
 
 @simulated
@@ -373,7 +401,8 @@ def test_the_command_line_records_what_a_chip_gets_and_answers(
         "vvp -n bench",
         "fsref diff digits digits --images 1,3 answers",
     ]
-    assert 'NEXT = "fsref diff digits digits --images 1,3";' in (Path("two words") / "fsref_bench.sv").read_text()
+    tail = '". Next: ", "fsref diff digits digits --images 1,3", " ", `FSREF_ANSWERS'
+    assert tail in (Path("two words") / "fsref_bench.sv").read_text()
     names = {path.name for path in Path("two words").iterdir()}
     observed = {f"population.{at}.spikes.mem" for at in (3, 4, 5)} | {"population.6.opening.mem"}
     others = {f"{stem}.{what}.mem" for stem in stems(fsref.load("digits")).values() for what in PARAMETERS}
@@ -385,8 +414,8 @@ def test_the_command_line_records_what_a_chip_gets_and_answers(
     assert main(["export", '\N{GREEK SMALL LETTER MU} "1"\\.fs.npz', *words]) == 0
     command = capsys.readouterr().out.splitlines()[-1]
     assert command == "fsref diff '\N{GREEK SMALL LETTER MU} \"1\"\\.fs.npz' drawn:2:7 answers"
-    told = r"""NEXT = "fsref diff '\316\274 \0421\042\134.fs.npz' drawn:2:7";"""
-    assert told in Path("m/fsref_bench.sv").read_text(encoding="ascii")
+    tail = r"""". Next: ", "fsref diff '\316\274 \0421\042\134.fs.npz' drawn:2:7","""
+    assert tail in Path("m/fsref_bench.sv").read_text(encoding="ascii")
     assert main("export digits --format mif --feed input --out m".split()) == 2
     assert "--feed: goes with --format readmemh [RUN-6]" in capsys.readouterr().err
 

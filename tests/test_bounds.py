@@ -196,6 +196,17 @@ def test_a_run_stays_below_its_bound_and_not_far(name: str) -> None:
             check(bound, peak, factor, name, engine, count, batch, threads, record is not None)
 
 
+@pytest.mark.parametrize("name", ["dense", "many windows", "another table, pooled", "depthwise", "groups", "64 bits"])
+def test_a_first_run_stays_below_its_bound(name: str) -> None:
+    """What is planned for a network is bounded before it is: the run that makes the plan stays below, too."""
+    again, net = NETS[name](), NETS[name]()
+    images = np.full((2, *net.input.shape), net.input.max_code, np.uint16)
+    run(again, images, threads=1)  # kernels are compiled, or loaded
+    told = net.ranges, net.schedule, net.named_projections  # what a network knows of itself is no part of a run
+    bound = run_bytes(net, 2, batch=2, threads=1)
+    check(bound, peak_of(lambda: run(net, images, batch=2, threads=1)), OTHER, name, len(told))
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_many_images_of_a_small_network(engine: str) -> None:
     """Codes, logits, counts, and what waits for its turn: of every image (RUN-3)."""

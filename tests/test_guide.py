@@ -6,13 +6,15 @@ import json
 import os
 import re
 import shlex
+import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from blocks import BLOCK, READER, python_blocks
+from blocks import BLOCK, READER, follow, python_blocks, shell_session
 
 ROOT = Path(__file__).resolve().parent.parent
 GUIDE = ROOT / "fsref" / "guide"
@@ -28,8 +30,15 @@ NEEDS = {  # beyond what fsref itself needs
     "proof.md": ("hypothesis",),
     "vcd.md": ("vcd",),
 }
-# Pages of files and commands alone, which tests of their own follow.
-FOLLOWED = {"test_bench.md"}  # test_bench.py
+# Pages of files and commands alone, with the programs and modules that they need.
+SESSIONS = {
+    "adapters.md": ("gcc",),
+    "cocotb.md": ("iverilog", "cocotb"),
+    "conform.md": ("gcc",),
+    "vectors.md": (),
+}
+FOLLOWED = {"test_bench.md", *SESSIONS}  # test_bench.py follows the first
+PROGRAMS = {"gcc", "iverilog"}
 # Figures come from a training, which differs between machines in its last bits: their digits are not compared.
 TRAINED = {"from_pytorch.md"}
 
@@ -76,6 +85,37 @@ def test_a_page_runs_in_an_empty_directory(page: str, tmp_path: Path) -> None:
             timeout=300,
         )
         assert done.returncode == 0, (command, done.stderr)
+
+
+@pytest.mark.parametrize("page", sorted(SESSIONS))
+def test_a_session_followed_to_the_letter(page: str, tmp_path: Path) -> None:
+    """In an empty directory, every file of a page saved and every command of it typed prints what the page shows; no
+    file has more than 60 lines.
+    """
+    for name in SESSIONS[page]:
+        if name not in PROGRAMS:
+            pytest.importorskip(name)
+        elif shutil.which(name) is None:
+            pytest.skip(f"{name} is not installed")
+    session = shell_session((GUIDE / page).read_text(encoding="utf-8"))
+    assert all(len(text.splitlines()) <= 60 for name, text, _ in session if name)
+    follow(session, tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+def test_frames_of_a_page_are_answered_so(tmp_path: Path) -> None:
+    """The device of the page answers the frames that the page spells out as it says."""
+    text = (GUIDE / "conform.md").read_text(encoding="utf-8")
+    (device,) = (text for name, text, _ in shell_session(text) if name == "device.c")
+    (tmp_path / "device.c").write_text(device)
+    subprocess.run(["gcc", "-Wall", "-Wextra", "-Werror", "-o", "device", "device.c"], cwd=tmp_path, check=True)
+    lines = re.findall(r"^(?:load|run|reply) +([-\d ]+)$", text, re.MULTILINE)
+    frames = [[int(word) for word in line.split()] for line in lines]
+    packed = [struct.pack(f"<{len(words) + 1}q", len(words), *words) for words in frames]
+    assert len(packed) == 4
+    given = b"".join(packed[::2])
+    done = subprocess.run(["./device"], cwd=tmp_path, input=given, capture_output=True, timeout=60, check=True)
+    assert done.stdout == b"".join(packed[1::2])
 
 
 def anchors(page: Path) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ NEURON = "--population hid --neuron 0"
 MEMORIES = "tiny.fs.npz --format readmemh --out m"
 DUMP = "tiny.fs.npz x.npz dump.npz"
 BIG = "graph.npz --data colour --out n.npz"
+DEVICE = "tiny.fs.npz --examples 0 --dut ./device"
+WRONG = "tiny.fs.npz --examples 0 --dut ./wrong"
 ACTS = {
     "info": {"--timeline": ("tiny.fs.npz", "--timeline"), "--json": ("tiny.fs.npz", "--json")},
     "run": {
@@ -173,12 +176,35 @@ ACTS = {
         "--batch": (DUMP, "--batch 1"),
         "--json": (DUMP, "--json"),
     },
+    "conform": {
+        "--dut": ("tiny.fs.npz --examples 0", "--dut ./device"),
+        "--carrier": (DEVICE, "--carrier hex"),
+        "--timeout": (DEVICE, "--timeout 0"),
+        "--examples": ("tiny.fs.npz --dut ./device", "--examples 1"),
+        "--junit": (DEVICE, "--junit r.xml"),
+        "--replay": (WRONG, "--replay replay"),
+        "--force": (f"{DEVICE} --junit there.html", "--force"),
+        "--json": (DEVICE, "--json"),
+    },
+    "cover": {
+        "--format": ("tiny.fs.npz dump.npz", "--format npz"),
+        "--layout": ("tiny.fs.npz memories --format readmemh", "--layout word=32"),
+        "--resize": ("tiny.fs.npz big", "--resize 2"),
+        "--crop": ("tiny.fs.npz big", "--crop 2"),
+        "--limit": ("tiny.fs.npz x.npz", "--limit 1"),
+        "--images": ("tiny.fs.npz x.npz", "--images 1"),
+        "--memory-limit": ("tiny.fs.npz x.npz", "--memory-limit 1K"),
+        "--threads": ("tiny.fs.npz x.npz", "--threads 3"),
+        "--batch": ("tiny.fs.npz x.npz", "--batch 1"),
+        "--json": ("tiny.fs.npz x.npz", "--json"),
+    },
     "rule": {"--json": ("POOL-1", "--json")},
 }
-VERBS = [verbs.verb(name) for name in verbs.VERBS]
 ARGUMENTS = {"NET": "digits", "IMAGE": "0", "MODEL": "graph.npz", "GRAPH": "graph.npz", "RULE...": "POOL-1"}
-ARGUMENTS |= {"IMAGES": "digits", "DUMP": "dump.npz"}
+ARGUMENTS |= {"IMAGES": "digits", "DUMP": "dump.npz", "SOURCE": "digits", "[NET]": "digits"}
 NEEDS = {"--html": "matplotlib", "--plots": "matplotlib", "--plot": "matplotlib", "--format": "onnx", "--codes": "onnx"}
+COMMANDS = [verbs.verb(name) for name in verbs.VERBS]
+VERBS = tuple(verb for verb in COMMANDS if isinstance(verb, Verb))  # those of a group have tests beside it
 OPTIONS = [(v.name, o) for v in VERBS for p in v.params if isinstance(p, click.Option) for o in [max(p.opts, key=len)]]
 ACTING = [(verb, option) for verb, options in ACTS.items() for option in options]
 
@@ -213,6 +239,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "memories" / "manifest.json").unlink()
     for memory in (folder / "memories").glob("*.mem"):  # as a chip writes them
         memory.write_text(memory.read_text().partition("\n")[2])
+    device = Path(__file__).parent / "devices" / "core.py"
+    for name, bug in (("device", ""), ("wrong", "--bug above")):
+        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "{device}" {bug} "$@"\n')
+        (folder / name).chmod(0o755)
     (folder / "colour").mkdir()
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save(folder / "colour" / "a.png")
     return folder
@@ -303,8 +333,8 @@ def example(verb: Verb, option: str) -> list[str]:
     return [option, value] if value else words
 
 
-@pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
-def test_the_list_of_verbs_says_what_their_help_says(verb: Verb) -> None:
+@pytest.mark.parametrize("verb", COMMANDS, ids=lambda verb: verb.name)
+def test_the_list_of_verbs_says_what_their_help_says(verb: click.Command) -> None:
     """The list is printed without importing a verb, in the words that each has of its own."""
     assert verbs.VERBS[str(verb.name)] == (verb.help or "").partition("\n")[0]
 

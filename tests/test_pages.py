@@ -21,9 +21,9 @@ import handmade
 from blocks import BLOCK
 from fsref import FS, Dense, FsrefError, Input, MaxPool, Network, Readout, Record, fs_relu
 from fsref.cli import main as cli
-from fsref.cli.rule import PAGES, rules
 from fsref.errors import NetworkError
 from fsref.formats.npz import to_bytes
+from fsref.formats.pages import PAGES, rules
 from fsref.law.neuron import fire
 from fsref.law.widths import memories
 from handmade import residual, tiny, unordered
@@ -40,6 +40,7 @@ SECTIONS = {
     "RUNS.md": ["RUN"],
     "PROOF.md": ["PROOF"],
     "HARDWARE.md": ["LAYOUT", "AER", "VCD", "NIR", "TRACE", "CHIP", "BENCH"],
+    "CONFORMANCE.md": ["COVER", "VECTOR", "CONFORM"],
 }
 POINTERS = re.compile(
     r"^Code: (?P<code>\S+) · Test: (?P<test>\S+\.py::\w+) ·\s(?P<kind>Refused|Seen): (?P<end>.+)\Z", re.MULTILINE

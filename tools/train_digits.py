@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Pixels, Readout, fs_relu, run, save
+from fsref.conformance.standalone import naive
 from fsref.formats.container import pack
 from fsref.formats.files import write
 from fsref.formats.npy import npy
@@ -257,10 +258,7 @@ def report(net: Network, real: Bytes, x: Bytes, y: Bytes) -> tuple[int, int]:
 
 
 def naive_agrees(net_file: Path, images: NDArray[np.integer], golden: dict[str, Any]) -> None:
-    """Nothing, when the naive oracle in tests/ gives the golden logits and digests of the images."""
-    sys.path.insert(0, str(REPOSITORY / "tests"))  # mypy finds it there by its mypy_path
-    import naive
-
+    """Nothing, when the naive oracle gives the golden logits and digests of the images."""
     net = naive.load(net_file.read_bytes())
     for image, expected in zip(images, golden["images"], strict=True):
         seen = naive.simulate(net, image.ravel().tolist())

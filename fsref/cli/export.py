@@ -12,6 +12,7 @@ from fsref.cli.options import (
     FORCE,
     IMAGES,
     JSON,
+    LAYOUT,
     NET,
     SOURCE,
     check_file,
@@ -78,11 +79,7 @@ def with_option(name: str) -> When:
     help="Also write a test bench of a chip that gets the spikes of this population (repeatable) and answers with what "
     "is recorded.",
 )
-@click.option(
-    "--layout",
-    metavar="FILE or KEY=VALUE,...",
-    help="How integers lie in words: a JSON file, or keys of one such as word=16,bits=low,neurons=hwc (LAYOUT).",
-)
+@LAYOUT
 @click.option(
     "--fields",
     metavar="NAME,... or NAME:BITS,...",
@@ -123,7 +120,8 @@ def export(net: str, form: str, out: str | None, force: bool, as_json: bool, **g
     told: Given = {"network": network.name, "id": network.id, "out": str(target), "format": form}
     told["image_count"] = None if trace is None else trace.image_count
     lines = [f"{target}: {shown(network.name or net)}, id {network.id[:12]}{of}"]
-    show(as_json, lines + (["\n".join(next_commands(net, target, given))] if given["feed"] else []), told)
+    commands = [*simulating(target), f"{comparing(net, given)} answers"]
+    show(as_json, lines + (["\n".join(commands)] if given["feed"] else []), told)
     return 0
 
 
@@ -145,15 +143,11 @@ def recorded(name: str, net: Network, form: str, given: Given) -> Trace:
     return fed.answered(trace, feed, asked) if feed else trace
 
 
-def next_commands(net: str, out: Path, given: Given) -> list[str]:
-    """The commands that build and run the test bench with somebody's chip, and judge its answers."""
+def simulating(out: Path) -> list[str]:
+    """The commands that build and run the test bench with somebody's chip."""
     macro = quote(f'-DFSREF_DIR="{out}"')
-    return [
-        f"iverilog -g2012 -I {quote(str(out))} {macro} -o bench {quote(str(out / BENCH))} CHIP.sv",
-        "mkdir answers",
-        "vvp -n bench",
-        f"{comparing(net, given)} answers",
-    ]
+    build = f"iverilog -g2012 -I {quote(str(out))} {macro} -o bench {quote(str(out / BENCH))} CHIP.sv"
+    return [build, "mkdir answers", "vvp -n bench"]
 
 
 def comparing(net: str, given: Given) -> str:

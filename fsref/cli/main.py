@@ -1,4 +1,4 @@
-"""The command line: `fsref convert | info | run | evaluate | compare | check | explain | export | rule`.
+"""The command line: `fsref convert | info | run | evaluate | compare | check | conform | explain | export | rule`.
 
 Exit code 0, 1 for "differs or fails", 2 for wrong use or bad input, 128 + its number for a signal.
 

@@ -83,6 +83,11 @@ SOURCE = options(
 )
 IMAGES = click.option("--images", "selection", metavar="A:B", help="Which of them: 7, 0:4, ::10 or 1,5,9.")
 LIMIT = click.option("--limit", type=click.IntRange(1), metavar="N", help="Take the first N images alone.")
+LAYOUT = click.option(
+    "--layout",
+    metavar="FILE or KEY=VALUE,...",
+    help="How integers lie in words: a JSON file, or keys of one such as word=16,bits=low,neurons=hwc (LAYOUT).",
+)
 FORCE = click.option("--force", is_flag=True, help="Replace what is there.")
 ENGINE = click.option(
     "--engine", type=click.Choice(ENGINES), default="events", show_default=True, help="They differ in speed alone."

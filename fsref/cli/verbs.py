@@ -14,15 +14,17 @@ from typing import Any
 import click
 
 from fsref.cli.streams import reported
-from fsref.cli.verb import Verb
 from fsref.errors import FsrefError, printable
+from fsref.formats.pages import rules
 from fsref.version import SPEC_VERSION, __version__
 
 # What a list of them says of each: the first sentence of its help.
 VERBS = {
     "check": "Say what is proved; test that all engines agree.",
     "compare": "Say which population loses what the float graph knew.",
+    "conform": "Drive a device and judge it.",
     "convert": "Convert a float graph or ONNX model to an FS network.",
+    "cover": "Count the bins of the law that were reached.",
     "diff": "Find the first wrong neuron of a dump.",
     "evaluate": "Score a network on labelled images.",
     "explain": "Say why one neuron spiked as it did.",
@@ -30,6 +32,7 @@ VERBS = {
     "info": "Show a network: widths, memory, schedule, id.",
     "rule": "Print rules by name (PROJ-2) or by section (POOL).",
     "run": "Run images; record or list every spike.",
+    "vectors": "Golden vectors: make a pack, show it, check the answers to it.",
 }
 
 
@@ -44,13 +47,13 @@ class Verbs(click.Group):
             formatter.write_dl(list(VERBS.items()))
 
 
-def verb(name: str) -> Verb:
-    """The verb of this name."""
-    found: Verb = getattr(import_module(f"fsref.cli.{name}"), name)
+def verb(name: str) -> click.Command:
+    """The verb of this name, or group of verbs."""
+    found: click.Command = getattr(import_module(f"fsref.cli.{name}"), name)
     return found
 
 
-def named(arguments: Sequence[str] | None) -> list[Verb]:
+def named(arguments: Sequence[str] | None) -> list[click.Command]:
     """The verbs that a command line names, sys.argv unless given: one, or nearly so."""
     words = sys.argv[1:] if arguments is None else arguments
     return [verb(word) for word in words if word in VERBS]
@@ -105,7 +108,7 @@ def called(arguments: Sequence[str] | None) -> int:
 def failed(message: str, code: int, named: str = "") -> int:
     """`code`, after one line on standard error, and a note where the rule it names stands on a page."""
     reported(printable(" ".join(message.split())), code)
-    if named and named in import_module("fsref.cli.rule").rules():
+    if named in rules():
         with suppress(OSError):
             click.echo(f"fsref: note: fsref rule {named} prints this rule", err=True)
     return code

@@ -12,7 +12,7 @@ from fsref.engines.frames import LINE, LOW, WORD, Frame, by_channel, frames_of, 
 from fsref.engines.kept import kept
 from fsref.engines.kernels.dense import COLUMNS, DOTS, LANES, POOL, RAISE, SPIKES, drive
 from fsref.law.network import Network
-from fsref.law.neuron import Ints, relu_theta
+from fsref.law.neuron import Ints, Table, relu_theta
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Projection
 
@@ -94,6 +94,16 @@ def packed(weights: Array, inputs: int, outputs: int) -> Array:
     return wide.reshape(outputs // 16, 16, inputs // 4, 4, *kernel).transpose(0, 4, 5, 2, 1, 3)
 
 
+def thresholds(table: Table, channels: int) -> Ints:
+    """(2, channels): theta, and the most that a membrane counts for; ones for channels that are none."""
+    theta = relu_theta(table)
+    assert theta is not None
+    values = np.ones((2, channels), np.int64)
+    own = slice(0, theta.size if theta.ndim else channels)
+    values[:, own] = np.stack([theta, np.minimum(theta << table.steps, WORD) - 1]).reshape(2, -1)
+    return values
+
+
 def eights(places: Ints) -> Ints:
     """A list of places, its last again until there are 8, or a multiple."""
     return np.concatenate([places, np.repeat(places[-1:], -len(places) % 8)])
@@ -170,7 +180,7 @@ class Planner:
         for part in parts:
             self.operations.append({**shared, **begin, **part})
             begin = {"opening": 0, "opens": own}  # the sums so far
-        self.operations[-1] |= self.thresholds(p)
+        self.operations[-1] |= self.firing(p)
 
     def bias(self, p: FS) -> dict[str, int]:
         """Where the bias of a population lies: one of every channel, or a map."""
@@ -180,13 +190,9 @@ class Planner:
         opens = np.arange(height * width) * (channels if p.bias.ndim == 3 else 0)
         return {"opening": self.numbers.put(values.astype(np.int32)), "opens": self.listed(opens)}
 
-    def thresholds(self, p: FS) -> dict[str, int]:
-        """Where theta of every channel lies, and behind all of them the most that a membrane counts for."""
-        theta = relu_theta(p.table)
-        assert theta is not None
-        most = np.minimum(theta << p.steps, WORD) - 1
-        values = np.ones((2, self.frames[p.name].channels), np.int64)
-        values[0, : p.shape[0]], values[1, : p.shape[0]] = theta, most
+    def firing(self, p: FS) -> dict[str, int]:
+        """Where the thresholds of every channel lie, and their inverses."""
+        values = thresholds(p.table, self.frames[p.name].channels)
         inverse = self.inverses.put((1 / values[0]).astype(np.float32))
         return {"theta": self.numbers.put(values.astype(np.int32)), "inverse": inverse}
 

@@ -27,8 +27,10 @@ def table_bytes(net: Network, q: Projection) -> tuple[int, int]:
             kept += 4 * rows * places * lanes + OBJECTS
             largest = max(largest, rows * places * lanes)
     wide = q.weights.itemsize * source[0] * channels * places * taps
-    # Weights by channel, filled up, their sums; a patch in 64 bits, by step, filled up.
-    return kept, kept + 4 * wide + (24 + 8 * 4) * wide // q.weights.itemsize + 4 * 8 * largest
+    # Weights by channel, filled up, those of one sign; the same in float64 where d is any. A patch in 64 bits, by step,
+    # filled up, and as it is kept; all of them twice before they lie together.
+    floats = 0 if is_binary(d) else 7 * 8 * wide // q.weights.itemsize
+    return kept, kept + 4 * wide + floats + (3 * 8 + 4) * largest
 
 
 def plan_bytes(net: Network, shaping: Shaping) -> int:
@@ -39,7 +41,7 @@ def plan_bytes(net: Network, shaping: Shaping) -> int:
             case "patches":
                 own, beside = table_bytes(net, q)
             case "lanes":
-                own = 4 * filled(q.weights.shape[0]) * prod(plain.windows(q)) + OBJECTS
+                own = 4 * filled(q.weights.shape[0]) * (prod(plain.windows(q)) + net.steps[q.source]) + OBJECTS
                 beside = 2 * own
             case "plain":
                 own, beside = plain.synapse_bytes(net, q)

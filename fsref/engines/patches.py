@@ -303,13 +303,14 @@ class Lanes(Brief):
     """A projection in which every channel reaches its own alone, made ready."""
 
     calls: Sequence[tuple[int, ...]]
+    d: Array
     weights: Array
     form: str = "lanes"
 
-    def bound(self, codes: Array, out: Array) -> Iterator[Callable[[], None]]:
-        """The calls that deliver what codes are worth into a plane."""
+    def bound(self, words: Array, out: Array) -> Iterator[Callable[[], None]]:
+        """The calls that deliver trains into a plane."""
         for g in self.calls:
-            yield partial(kernels.deliver_lanes.compiled, g, codes, self.weights, out)
+            yield partial(kernels.deliver_lanes.compiled, g, words, self.d, self.weights, out)
 
 
 def by_lanes(q: Projection, source: Shape, target: Shape) -> bool:
@@ -317,8 +318,9 @@ def by_lanes(q: Projection, source: Shape, target: Shape) -> bool:
     return q.groups == source[0] == target[0] > 1
 
 
-def lanes(q: Conv2d, source: Plane, target: Plane) -> Lanes:
+def lanes(q: Conv2d, sent: Sent, target: Plane) -> Lanes:
     """Such a projection made ready."""
+    source, steps = sent.plane, 0 if sent.binary else sent.d.shape[1]
     own = np.zeros((*q.kernel, source.channels), np.int32)
     own[..., : source.shape[0]] = q.weights[:, 0].transpose(1, 2, 0)
     rows, columns = axes(q, source.shape, target.shape)
@@ -327,10 +329,13 @@ def lanes(q: Conv2d, source: Plane, target: Plane) -> Lanes:
         tables.append(own[list(y.taps)][:, list(x.taps)].ravel())
         first = target.first + y.target * target.row + x.target * target.channels
         places = (source.shape[2], y.first, y.step, y.places, x.first, x.step, x.places)
-        steps = (len(y.taps), y.apart * target.row, len(x.taps), x.apart * target.channels)
-        calls.append((*places, source.channels, start, first, target.row, target.channels, *steps))
+        reach = (len(y.taps), y.apart * target.row, len(x.taps), x.apart * target.channels)
+        calls.append((*places, source.channels, start, first, target.row, target.channels, *reach, steps))
         start += tables[-1].size
     table = aligned(start + LANES, np.int32)
     if tables:
         table[:start] = np.concatenate(tables)
-    return Lanes(calls, table)
+    d = aligned(max(1, steps) * source.channels, np.int32)
+    if steps:
+        d.reshape(steps, -1)[:, : source.shape[0]] = sent.d.T
+    return Lanes(calls, d, table)

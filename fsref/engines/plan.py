@@ -177,7 +177,7 @@ def route(net: Network, q: Projection, wide: frozenset[str]) -> Route:
     if q.target in wide or not fits(q, source, target):
         return "plain"
     if by_lanes(q, source, target):
-        return "lanes" if binary else "plain"
+        return "lanes"
     rows = source[0] if binary else d.size
     numbers = rows * filled(target[0]) * prod(tables(q, source))
     named = listed(Plane(source, (0, 0, 0, 0)), d, binary)
@@ -250,7 +250,7 @@ def made(net: Network, name: str, q: Projection, sent: Sent, shaping: Shaping) -
             return patches(q, sent, plane)
         case "lanes":
             assert not isinstance(q, Dense)  # which has no groups
-            return lanes(q, sent.plane, plane)
+            return lanes(q, sent, plane)
         case "plain":
             return plain.deliverer(net, q)
         case _ as other:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fsref.errors import LimitError, UsageError
+from fsref.errors import LimitError, UsageError, printable
 from fsref.formats.layout import Layout
 from fsref.formats.memories import Memory, owner
 from fsref.law.network import Network
@@ -17,125 +17,43 @@ from fsref.law.populations import OBSERVABLES
 
 MAX_PORT = 65_536  # bits of a vector that every tool takes (IEEE 1800, 6.9.1)
 PLAIN = re.compile(r"[\w.-]+", re.ASCII)  # names that a shell and Verilog take as they are
+STEPPED = ("spikes", "membranes")  # observables with an answer for each step
+CODES = {"reset": 1, "stall": 2, "abort": 3, "restart": 4}  # of what is done before or in an image (VECTOR-5)
 MODULES = Path(__file__).with_suffix(".sv")  # of stimuli and answers, the same for every chip
 
-TOP = """\
-// {about}
-// A test bench of a module `chip` (or the macro FSREF_CHIP) with these ports; rules BENCH-1 to BENCH-4 of fsref:
-//
-{head}
-//
-// verilator lint_off DECLFILENAME
-// verilator lint_off SYNCASYNCNET
-`include "fsref_network.svh"
-`ifndef FSREF_CHIP
-`define FSREF_CHIP chip
-`endif
-`ifndef FSREF_ANSWERS
-`define FSREF_ANSWERS "answers"
-`endif
-module fsref_bench;
-  import fsref_network::*;
-  localparam int FIRST = {first}, LAST = {last};  // steps of an image: of the first stimulus, of the last answer
-  localparam NEXT = {next};
-  reg clk, rst, valid, due, open, stalls;
-  integer image, step, pause, idle, clocks, timeout;
-  reg [31:0] noise;
-  reg [8*256-1:0] wave;
-  wire ready;
-  wire start = valid && step == FIRST;
-{wires}
-  `FSREF_CHIP dut (
-      .clk(clk), .rst(rst), .start(start), .valid(valid), .ready(ready),
-{connections}
-  );
-{instances}
-  wire full = {full};
-  wire more = {more};
-  wire moves = rst || valid && ready === 1 || {moves};
-  wire go = !stalls || noise[31] && (ready === 1 || noise[30:24] == 0);  // so that gaps outlast what a chip computes
-  always #5 clk = ~clk;
-  always @(posedge clk) begin
-    clocks <= clocks + 1;
-    noise <= {{noise[30:0], noise[31] ^ noise[21] ^ noise[1] ^ noise[0]}};  // every state but 0
-    idle <= moves ? 0 : idle + 1;
-    if (more) stop("has an answer too many");
-    if (idle == 5000) $display("fsref_bench: 5000 clocks without step or answer: image %0d, step %0d", image, step);
-    if (idle > timeout) stop("does not go on (+timeout=CLOCKS)");
-    if (open && ^{{ready, {valids}}} === 1'bx) stop("leaves ready or a valid x or z");
-    if (pause > 0) begin  // in reset, and when an image is answered: an answer too many would come now
-      pause <= pause - 1;
-      rst <= rst && pause > 2;
-      if (pause == 1 && image == IMAGES - 1) done;
-      else if (pause == 1) begin
-        image <= image + 1;
-        step <= FIRST;
-        {{open, due, valid}} <= {{2'b11, go}};
-      end
-    end else if (due && !valid) valid <= go;
-    else if (valid && ready === 1) begin
-      if (step < LAST) step <= step + 1;
-      {{due, valid}} <= step < LAST ? {{1'b1, go}} : 2'b00;
-    end else if (!due && full) begin
-      open <= 0;
-      pause <= 4;
-    end
-  end
-  initial begin
-    {{clk, rst, valid, due, open}} = 5'b01000;
-    {{step, idle, clocks}} = 0;
-    image = -1;
-    pause = 6;
-    timeout = 1000000;
-    noise = 0;
-    stalls = $value$plusargs("stall=%d", noise) != 0;
-    noise = (2 * noise + 1) * 32'h9e3779b9;
-    if ($value$plusargs("timeout=%d", timeout)) ;
-    if (^{{noise, timeout}} === 1'bx || $test$plusargs("stall") && !stalls)
-      $fatal(1, "fsref_bench: +stall=SEED and +timeout=CLOCKS take a number");
-    if ($value$plusargs("vcd=%s", wave)) begin
-      $dumpfile(wave);
-      $dumpvars(0, fsref_bench);
-    end
-  end
-  task done;
-    begin
-      write(IMAGES, 0);
-      if ({unknown} > 0) $fatal(1, "fsref_bench: answers hold x or z. Next: %0s %0s", NEXT, `FSREF_ANSWERS);
-      $display("fsref_bench: %0d images in %0d clocks. Next: %0s %0s", IMAGES, clocks, NEXT, `FSREF_ANSWERS);
-      $finish(0);
-    end
-  endtask
-  task write(input integer images, input partly);
-    begin
-{writes}
-    end
-  endtask
-  task stop(input [8*32-1:0] why);
-    begin
-      $display("fsref_bench: the chip %0s: image %0d, step %0d, ready %b, first awaited %0s", why, image, step, ready,
-          {awaited});
-{tells}
-      write(image + !open, open);
-      if (open) $display("fsref_bench: of image %0d what was answered is in %0s, the rest x", image, `FSREF_ANSWERS);
-      $fatal(1, "fsref_bench: stopped; %0d whole images are in %0s. Next: %0s %0s", image + !open, `FSREF_ANSWERS,
-          NEXT, `FSREF_ANSWERS);
-    end
-  endtask
-endmodule
-"""
+TOP = Path(__file__).with_name("bench_top.sv.in")  # what is around them, by str.format
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of a test bench: what it is, "" for its number alone, and "" or a protocol of `CODES` (BENCH-5)."""
+
+    label: str = ""
+    protocol: str = ""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A test bench that is wanted: whose spikes enter the chip; the command that judges its answers; and its images,
+    where they are more than numbers: it is then itself all that judges them.
+    """
+
+    feed: Sequence[str]
+    command: str = ""
+    images: Sequence[Image] = ()
 
 
 @dataclass(frozen=True)
 class Port:
-    """A memory at a port of the chip: the stem of its constants, the constant that counts its neurons, and how many
-    answers an image has.
+    """A memory at a port of the chip: the stem of its constants, that of the population of its neurons, how many
+    answers an image has, and the order of its addresses: 0 chw, 1 hwc, 2 another one.
     """
 
     memory: Memory
     stem: str
-    neurons: str
+    owner: str
     beats: int
+    order: int
 
     @property
     def constant(self) -> str:
@@ -146,6 +64,11 @@ class Port:
     def name(self) -> str:
         """The name of the port."""
         return self.constant.lower()
+
+    @property
+    def neurons(self) -> str:
+        """The constant that counts its neurons."""
+        return f"{self.owner}_NEURONS"
 
     @property
     def range(self) -> str:
@@ -173,11 +96,15 @@ class Port:
     def answers(self) -> str:
         """The module that gathers what the port answers."""
         lanes = "1" if self.memory.what == "spikes" and not self.trains else self.neurons
+        place, what = quoted(self.memory.of), quoted(self.memory.what)
+        told = f".STEPS(1), .START({self.stem}_START)" if self.memory.what in STEPPED else ".STEPS(0)"
         return (
             f'  fsref_answers #(.NAME("{self.name}"), .FILE({{`FSREF_ANSWERS, "/{self.memory.file}.mem"}}),\n'
-            f"      {self.parameters}, .LANES({lanes}), .BEATS({self.beats}))\n"
-            f"    {self.name}_port (.clk(clk), .open(open), .image(image), .valid({self.name}_valid),\n"
-            f"      .data({self.name}), .full({self.name}_full), .more({self.name}_more));"
+            f"      .RIGHT({self.constant}_FILE), .PLACE({place}), .WHAT({what}),\n"
+            f"      {self.parameters}, .SIGNED({self.constant}_SIGNED), .LANES({lanes}), .BEATS({self.beats}),\n"
+            f"      .NEURONS({self.neurons}), .H({self.owner}_H), .W({self.owner}_W), .ORDER({self.order}), {told})\n"
+            f"    {self.name}_port (.clk(clk), .rst(rst), .open(open), .half(half), .image(image),\n"
+            f"      .valid({self.name}_valid), .data({self.name}), .full({self.name}_full), .more({self.name}_more));"
         )
 
 
@@ -196,34 +123,29 @@ def behind(net: Network, feed: Sequence[str]) -> list[str]:
 
 
 def text(
-    net: Network,
-    layout: Layout,
-    feed: Sequence[str],
-    memories: Sequence[Memory],
-    stems: Mapping[str, str],
-    about: str,
-    command: str,
+    net: Network, layout: Layout, bench: Bench, memories: Sequence[Memory], stems: Mapping[str, str], about: str
 ) -> bytes:
-    """The test bench of a chip that gets the spikes of `feed` and answers with the other observables of `memories`,
-    whose constants begin with `stems`; it ends with `command` and the folder of the answers. Errors: UsageError for a
-    layout whose words no port has, LimitError.
+    """The test bench of a chip that gets the spikes of what is fed and answers with the other observables of
+    `memories`, whose constants begin with `stems`. Errors: UsageError for a layout whose words no port has, LimitError.
     """
     if layout.bits == "low" or layout.bytes == "low" or (layout.spikes == "steps" and layout.word is not None):
         limit = "wanted bits high, bytes high, and no word beside spikes=steps"
         raise UsageError("BENCH-1", "feed", "words of this layout are none of a port", None, limit)
-    ports = [_port(net, memory, stems) for memory in memories if memory.what in OBSERVABLES]
-    fed = [port for port in ports if port.memory.of in feed]
-    answers = [port for port in ports if port.memory.of not in feed]
+    ports = [_port(net, layout, memory, stems) for memory in memories if memory.what in OBSERVABLES]
+    fed = [port for port in ports if port.memory.of in bench.feed]
+    answers = [port for port in ports if port.memory.of not in bench.feed]
     windows = [_window(net, port.memory.of) for port in ports]
     names = [port.name for port in answers]
     connections = [f".{port.name}({port.name})" for port in fed]
     connections += [f".{name}_valid({name}_valid), .{name}({name})" for name in names]
+    first = min(windows, key=lambda window: window.start)
     wires = [f"  wire {port.range} {port.name};" for port in ports]
     wires += [f"  wire {name}_valid, {name}_full, {name}_more;" for name in names]
     pieces = {
         "about": about,
         "head": "\n".join(f"//     {line}" for line in _head(fed, answers)),
-        "first": str(min(window.start for window in windows)),
+        "first": str(first.start),
+        "fed": str((first.start + first.stop - 1) // 2),
         "last": str(max(window.stop for window in windows) - 1),
         "wires": "\n".join(wires),
         "connections": ",\n".join(f"      {connection}" for connection in connections),
@@ -236,21 +158,47 @@ def text(
         "awaited": " : ".join(['!open ? "none"', *(f'!{name}_full ? "{name}"' for name in names), '"none"']),
         "writes": "\n".join(f"      {name}_port.write(images, partly);" for name in names),
         "tells": "\n".join(f"      {name}_port.tell;" for name in names),
-        "next": _quoted(command if command.isprintable() and command else _command(net, layout)),
+        "firsts": "\n".join(f"      if ({name}_port.first < first) first = {name}_port.first;" for name in names),
+        "differs": "        "
+        + "\n        else ".join(f"if ({name}_port.first == first) {name}_port.tell_first;" for name in names),
+        **_images(bench.images),
+        "tail": _tail(net, layout, bench),
     }
-    return (TOP.format_map(pieces) + MODULES.read_text(encoding="ascii")).encode("ascii")
+    top = TOP.read_text(encoding="ascii").format_map(pieces)
+    return (top + MODULES.read_text(encoding="ascii")).encode("ascii")
 
 
-def _port(net: Network, memory: Memory, stems: Mapping[str, str]) -> Port:
+def _images(images: Sequence[Image]) -> dict[str, str]:
+    """The pieces that say of images what they are, and what is done before or in them (BENCH-5)."""
+    labels = [(at, quoted(printable(image.label))) for at, image in enumerate(images) if image.label]
+    codes = [(at, CODES[image.protocol]) for at, image in enumerate(images) if image.protocol]
+    cases = len({image.label for image in images})
+    return {
+        "longest": str(max((len(text) for _, text in labels), default=1)),
+        "labels": "".join(f"      {at}: label = {text};\n" for at, text in labels),
+        "protocols": "".join(f"      {at}: protocol = {code};\n" for at, code in codes),
+        "cases": f"{cases} cases, " if images else "",
+    }
+
+
+def _tail(net: Network, layout: Layout, bench: Bench) -> str:
+    """What ends the last line, a string of SystemVerilog: the command that compares answers, where there is one."""
+    if bench.images:
+        return '"."'
+    command = bench.command if bench.command.isprintable() and bench.command else _command(net, layout)
+    return f'{{". Next: ", {quoted(command)}, " ", `FSREF_ANSWERS}}'
+
+
+def _port(net: Network, layout: Layout, memory: Memory, stems: Mapping[str, str]) -> Port:
     """The port of an observable. Errors: LimitError when its vector is too wide."""
     of, what = memory.of, memory.what
     p = owner(net, (of, what))
-    stepped = what in ("spikes", "membranes")
     bits = p.neurons * (1 if what == "spikes" else memory.words.bits)
     if bits > MAX_PORT:
         limit = f"at most {MAX_PORT}: fewer populations, or spikes alone"
         raise LimitError("BENCH-1", f"{of} {what}", "is too wide for a port", f"{bits} bits", limit)
-    return Port(memory, stems[of], f"{stems[p.name]}_NEURONS", net.steps[p.name] if stepped else 1)
+    order = {"chw": 0, "hwc": 1}.get(layout.neurons, 2) if isinstance(layout.neurons, str) else 2
+    return Port(memory, stems[of], stems[p.name], net.steps[p.name] if what in STEPPED else 1, order)
 
 
 def _window(net: Network, of: str) -> range:
@@ -278,7 +226,7 @@ def _command(net: Network, layout: Layout) -> str:
     return f"{command} --layout {keys}" if changed else command
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A string of SystemVerilog, what is not printable ASCII, a quote or a backslash as octal bytes."""
     shown = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03o}" for byte in text.encode())
     return f'"{"".join(shown)}"'

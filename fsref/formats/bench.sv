@@ -20,38 +20,82 @@ module fsref_stimulus #(
   end
 endmodule
 
-// The answers of a port: of each image so many beats, each of so many lanes, which are words or bits of trains.
+// The answers of a port: of each image so many beats, each of so many lanes, which are words or bits of trains; and the
+// first of them that is not what is right, by place and what it is of. ORDER is that of the addresses of neurons: 0
+// channel, row, column; 1 row, column, channel; 2 another one.
 module fsref_answers #(
-    parameter NAME = "", FILE = "", WORDS = 1, BITS = 1, LANES = 1, BEATS = 1, TRAINS = 0
+    parameter NAME = "", FILE = "", RIGHT = "", PLACE = "", WHAT = "",
+    parameter WORDS = 1, BITS = 1, SIGNED = 0, LANES = 1, BEATS = 1, TRAINS = 0,
+    parameter NEURONS = 1, H = 1, W = 1, ORDER = 0, STEPS = 0, START = 0
 ) (
-    input clk, input open, input signed [31:0] image, input valid, input [LANES*(TRAINS ? 1 : BITS)-1:0] data,
-    output full, output reg more
+    input clk, input rst, input open, input half, input signed [31:0] image, input valid,
+    input [LANES*(TRAINS ? 1 : BITS)-1:0] data, output full, output reg more
 );
   localparam int EACH = WORDS / fsref_network::IMAGES;  // words of an image
+  localparam int ONE = LANES * (TRAINS ? 1 : BITS) / NEURONS;  // bits of a neuron in an answer
   reg [BITS-1:0] words [0:WORDS-1];
-  integer beats, unknown, missing, file, digit, j;
+  reg [BITS-1:0] right [0:WORDS-1];
+  reg signed [ONE:0] got, wanted;  // of the first difference
+  reg same;
+  integer beats, unknown, missing, file, digit, j, n, first, beat, neuron;
   assign full = beats == BEATS;
   initial begin
     {beats, unknown, more} = 0;
+    first = fsref_network::IMAGES;
+    $readmemh(RIGHT, right);
+    if (^right[WORDS-1] === 1'bx) $fatal(1, "fsref_bench: nothing right in %0s: is FSREF_DIR its folder?", RIGHT);
     file = $fopen(FILE, "w");  // and nothing of an earlier run stays
     if (file == 0) $fatal(1, "fsref_bench: cannot write %0s: make its folder", FILE);
     $fclose(file);
   end
   always @(posedge clk)
-    if (valid === 1 && (full || !open)) more <= 1;
+    if (rst) beats <= 0;
+    else if (valid === 1 && (full || !open)) more <= 1;
     else if (!open) beats <= 0;
     else if (valid === 1) begin
       if (^data === 1'bx) begin
         if (unknown == 0) $display("fsref_bench: x or z in %0s, image %0d, answer %0d of %0d", NAME, image, beats, BEATS);
         unknown <= unknown + 1;
       end
+      same = 1;
       for (j = 0; j < LANES; j = j + 1)
         if (TRAINS) begin
-          if (beats == 0) words[image*LANES + j] <= 0;
-          words[image*LANES + j][BEATS-1-beats] <= data[j];
-        end else words[(image*BEATS + beats)*LANES + j] <= data[BITS*j +: BITS];
+          if (beats == 0 && !half) words[image*LANES + j] <= 0;
+          if (!half) words[image*LANES + j][BEATS-1-beats] <= data[j];
+          if (data[j] !== right[image*LANES + j][BEATS-1-beats]) same = 0;
+        end else begin
+          if (!half) words[(image*BEATS + beats)*LANES + j] <= data[BITS*j +: BITS];
+          if (data[BITS*j +: BITS] !== right[(image*BEATS + beats)*LANES + j]) same = 0;
+        end
+      if (!same && first == fsref_network::IMAGES) differ;
       beats <= beats + 1;
     end
+  // The first neuron in which this answer differs.
+  task differ;
+    begin
+      neuron = -1;
+      for (n = 0; n < NEURONS && neuron < 0; n = n + 1) begin
+        j = ORDER == 1 ? n % (H*W) * (NEURONS / (H*W)) + n / (H*W) : n;
+        got = {1'b0, data[ONE*j +: ONE]};
+        if (TRAINS) wanted = {{ONE{1'b0}}, right[image*LANES + j][BEATS-1-beats]};
+        else wanted = {1'b0, right[(image*BEATS + beats)*LANES + ONE*j/BITS][ONE*j%BITS +: ONE]};
+        if (got[ONE-1:0] !== wanted[ONE-1:0]) neuron = n;
+      end
+      if (SIGNED) {got[ONE], wanted[ONE]} = {got[ONE-1], wanted[ONE-1]};
+      first = image;
+      beat = beats;
+    end
+  endtask
+  task tell_first;
+    begin
+      $write("%0s ", PLACE);
+      if (STEPS) $write("step %0d ", START + beat);
+      if (ORDER == 2) $write("address %0d", neuron);
+      else $write("neuron %0d (c %0d, y %0d, x %0d)", neuron, neuron / (H*W), neuron / W % H, neuron % W);
+      if (^got === 1'bx) $display(" %0s: observed x expected %0d", WHAT, wanted);
+      else $display(" %0s: observed %0d expected %0d", WHAT, got, wanted);
+    end
+  endtask
   // Whole images, and, partly, of the next one what was answered: x for the digits of what was not.
   task write(input integer images, input partly);
     begin

@@ -23,7 +23,7 @@ def chip_of(given: Limits | Mapping[str, Any] | str | PathLike[str]) -> Limits:
         return from_dict(given)
     data = read_whole(given, "CHIP-1", MAX_FILE, "a chip's limits, JSON")
     try:
-        plain = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=_no_number)
+        plain = json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_constant=no_number)
         return from_dict(plain, str(given))
     except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, too deep, an integer too long
         raise FileError("CHIP-1", str(given), "is no JSON of a chip's limits", str(error)) from None
@@ -32,6 +32,6 @@ def chip_of(given: Limits | Mapping[str, Any] | str | PathLike[str]) -> Limits:
         raise FileError(error.rule, place, error.problem, error.value, error.limit) from None
 
 
-def _no_number(word: str) -> float:
+def no_number(word: str) -> float:
     """Nothing: NaN and Infinity are no JSON. Errors: ValueError."""
     raise ValueError(f"{word} is no number")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Projection
@@ -19,41 +20,49 @@ def identity(populations: Sequence[Population], projections: Sequence[Projection
     hexadecimal.
     """
     digest = hashlib.sha256(b"FSREFID1")
+    for part in words(populations, projections, steps):
+        digest.update(part.data)
+    return digest.hexdigest()
+
+
+def words(
+    populations: Sequence[Population], projections: Sequence[Projection], steps: Mapping[str, int]
+) -> Iterator[NDArray[Any]]:
+    """The words of the byte form, little-endian int64, part by part (ID-1)."""
     place = {p.name: index for index, p in enumerate(populations)}
 
-    def words(*values: int | Iterable[int]) -> None:
+    def told(*values: int | Iterable[int]) -> Iterator[NDArray[Any]]:
         for value in values:
             flat = np.asarray(value).reshape(-1)
             for first in range(0, flat.size, STRIP):
-                digest.update(flat[first : first + STRIP].astype("<i8").data)
+                yield flat[first : first + STRIP].astype("<i8")
 
-    def array(values: np.ndarray[Any, Any]) -> None:
-        words(values.ndim, values.shape, values)
+    def array(values: np.ndarray[Any, Any]) -> Iterator[NDArray[Any]]:
+        return told(values.ndim, values.shape, values)
 
-    words(len(populations), len(projections))
+    yield from told(len(populations), len(projections))
     for p in populations:
         match p:
             case Input():
-                words(0, p.shape, p.steps, p.max_code)
+                yield from told(0, p.shape, p.steps, p.max_code)
             case FS():
-                words(1, p.shape, p.steps)
+                yield from told(1, p.shape, p.steps)
                 for values in (p.table.T, p.table.h, p.table.d, p.bias):
-                    array(values)
+                    yield from array(values)
             case MaxPool():
-                words(2, p.shape, steps[p.name], place[p.source], p.kernel, p.stride, p.padding)
+                yield from told(2, p.shape, steps[p.name], place[p.source], p.kernel, p.stride, p.padding)
             case Readout():
-                words(3, p.shape, 0)
-                array(p.bias)
+                yield from told(3, p.shape, 0)
+                yield from array(p.bias)
             case _:
                 assert_never(p)
     for q in projections:
         ends = (place[q.source], place[q.target])
         match q:
             case Conv2d():
-                words(0, *ends, q.stride, q.padding, q.dilation, q.groups)
+                yield from told(0, *ends, q.stride, q.padding, q.dilation, q.groups)
             case Dense():
-                words(1, *ends, int(q.pooled))
+                yield from told(1, *ends, int(q.pooled))
             case _:
                 assert_never(q)
-        array(q.weights)
-    return digest.hexdigest()
+        yield from array(q.weights)

@@ -209,15 +209,21 @@ def check_labels(labels: ArrayLike | None, images: int, classes: int) -> Ints:
     return given.astype(np.int64)
 
 
+def drawn_words(seed: int, first: int, count: int) -> NDArray[np.uint64]:
+    """Words number first .. first + count - 1 of SplitMix64 from seed 0..2^64-1, (count,) (ID-3)."""
+    number = np.arange(first + 1, first + count + 1, dtype=np.uint64)
+    z = np.array([seed], np.uint64) + number * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: NDArray[np.uint64] = z ^ (z >> np.uint64(31))
+    return mixed
+
+
 def drawn_images(into: Input | Pixels, count: int, seed: int = 1) -> Ints:
     """`count` images for an input from seed 0..2^64-1, int64 (count, C, H, W), the same on every machine (ID-3)."""
     if count < 1 or not 0 <= seed < 2**64:
         limit = f"1 or more, 0..{2**64 - 1}"
         raise UsageError("ID-3", "drawn images", "count or seed out of range", (count, seed), limit)
-    number = np.arange(1, count * prod(into.shape) + 1, dtype=np.uint64)
-    z = np.array([seed], np.uint64) + number * np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    z ^= z >> np.uint64(31)
+    z = drawn_words(seed, 0, count * prod(into.shape))
     codes: Ints = (((z >> np.uint64(32)) * np.uint64(into.max_code + 1)) >> np.uint64(32)).astype(np.int64)
     return codes.reshape(count, *into.shape)

@@ -5,8 +5,9 @@ All intervals are (C, 2) int64: lowest and highest, both reached by the bound, p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import islice
 from typing import Any, TypeAlias, assert_never
 
 import numpy as np
@@ -135,32 +136,39 @@ def _sums(values: Exact, spans: Ints) -> Exact:
 
 def alike(seen: Sequence[Ints]) -> list[int]:
     """One row for all that see the same taps in every projection; `seen` holds (H, 2) per projection."""
-    rows = np.concatenate(seen, axis=1).tolist()
-    return list({tuple(taps): row for row, taps in enumerate(rows)}.values())
+    first = dict[tuple[int, ...], int]()
+    for row, seeing in enumerate(np.concatenate(seen, axis=1).tolist()):
+        first.setdefault(tuple(seeing), row)
+    return [first[seeing] for seeing in sorted(first)]
 
 
-def residuals(T: Sequence[int], h: Sequence[int], low: int, high: int) -> tuple[int, int]:
-    """The hull of the membranes after every step, for opening membranes low..high (RANGE-3). Touching pieces are
-    joined: what follows depends on v alone.
+def pieces(T: Sequence[int], h: Sequence[int], low: int, high: int) -> Iterator[list[tuple[int, int]]]:
+    """The intervals that the membrane may be in before each step, and after the last, ascending, for opening membranes
+    low..high (RANGE-3). Touching ones are joined: what follows depends on v alone.
     """
-    pieces, lows, highs = [(low, high)], [], []
+    joined = [(low, high)]
+    yield joined
     for threshold, reset in zip(T, h, strict=True):
         parted = []
-        for a, b in pieces:
+        for a, b in joined:
             if a < threshold:
                 parted.append((a, min(b, threshold - 1)))
             if b >= threshold:
                 parted.append((max(a, threshold) - reset, b - reset))
         parted.sort()
-        pieces = parted[:1]
+        joined = parted[:1]
         for a, b in parted[1:]:
-            if a <= pieces[-1][1] + 1:
-                pieces[-1] = (pieces[-1][0], max(b, pieces[-1][1]))
+            if a <= joined[-1][1] + 1:
+                joined[-1] = (joined[-1][0], max(b, joined[-1][1]))
             else:
-                pieces.append((a, b))
-        lows.append(pieces[0][0])
-        highs.append(pieces[-1][1])
-    return min(lows), max(highs)
+                joined.append((a, b))
+        yield joined
+
+
+def residuals(T: Sequence[int], h: Sequence[int], low: int, high: int) -> tuple[int, int]:
+    """The hull of the membranes after every step, for opening membranes low..high (RANGE-3)."""
+    after = [(joined[0][0], joined[-1][1]) for joined in islice(pieces(T, h, low, high), 1, None)]
+    return min(a for a, _ in after), max(b for _, b in after)
 
 
 def relu_firing(theta: Ints, steps: int, opening: Ints) -> tuple[Ints, Ints]:

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A function to call with the images just done; draws a bar on standard error when that is a terminal."""
+def progress(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A function to call with the images just done, of so many, None where that is not known; draws a bar on standard
+    error when that is a terminal.
+    """
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield lambda done: None
         return

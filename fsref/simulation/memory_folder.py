@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from fsref.errors import FileError, LimitError
 from fsref.formats import bench, coe, headers, mif, readmemh
 from fsref.formats import layout as layouts
+from fsref.formats.bench import Bench
 from fsref.formats.files import NewFolder, path_of
 from fsref.formats.hexadecimal import MAX_BYTES, MAX_TEXT
 from fsref.formats.layout import Layout
@@ -87,24 +88,23 @@ class Folder:
         `layout` is a mapping of the keys of LAYOUT-1 to LAYOUT-4, or the path of a JSON file that holds one. Errors:
         UsageError, also for a word that is too narrow, LimitError, FileError.
         """
-        self._write(net, path, trace, layouts.given(layout, net), replace, (), "")
+        self.write(net, path, trace, layouts.given(layout, net), replace)
 
-    def _write(
+    def write(
         self,
         net: Network,
         path: str | PathLike[str],
         trace: Trace | None,
         chosen: Layout,
         replace: bool,
-        feed: Sequence[str],
-        command: str,
+        wanted: Bench | None = None,
     ) -> None:
-        """Write a folder, with a test bench of a chip that gets the spikes of `feed`, when there are such."""
+        """Write a folder as `save` does, with a test bench where one is wanted."""
         if trace is not None:
             check_trace(trace, "trace")
             folder_told.check_network(trace.net, net)
-        if feed:
-            fed.check_feed(net, feed, trace)
+        if wanted is not None:
+            fed.check_feed(net, wanted.feed, trace)
         written: list[Memory] = []
         images = 0 if trace is None else trace.image_count
         with NewFolder(path_of(path, "export"), "LAYOUT-5", "folders of memories", self.is_ours, replace) as folder:
@@ -124,8 +124,8 @@ class Folder:
             comment = f"fsref {__version__}, network {net.id}"
             folder.add(SYSTEMVERILOG, headers.systemverilog(known, comment))
             folder.add(C, headers.c(known, comment))
-            if feed:
-                folder.add(BENCH, bench.text(net, chosen, feed, written, stems, comment, command))
+            if wanted is not None:
+                folder.add(BENCH, bench.text(net, chosen, wanted, written, stems, comment))
 
     def _check_size(self, memory: Memory) -> None:
         """Nothing, when a memory is one that is read back. Errors: LimitError."""
@@ -240,7 +240,7 @@ class BenchFolder(Folder):
         as what compares them. Errors: UsageError, LimitError, FileError.
         """
         names = (feed,) if isinstance(feed, str) else tuple(feed)
-        self._write(net, path, trace, layouts.given(layout, net), replace, names, command)
+        self.write(net, path, trace, layouts.given(layout, net), replace, Bench(names, command) if names else None)
 
 
 FOLDERS = {"readmemh": BenchFolder("readmemh", readmemh), "coe": Folder("coe", coe), "mif": Folder("mif", mif)}

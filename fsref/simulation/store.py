@@ -142,16 +142,20 @@ class Store:
         name, selection = activity.population, self.selection
         if selection is None or name not in selection.neurons:
             return
-        chosen, window, steps = selection.neurons[name], selection.window[name], self.net.steps[name]
+        window, steps = selection.window[name], self.net.steps[name]
+        # All, which ascend, without a copy.
+        some = selection.neurons[name]
+        chosen = slice(None) if len(some) == self.net[name].neurons else some
         for projection, total in activity.sums.items():
             if (projection, "sums") in self.shapes:
                 self._put((projection, "sums"), rows, total.reshape(len(total), -1)[:, chosen])
+        whole = len(window) == steps
         mask = np.uint16(sum(1 << (steps - 1 - t) for t in window.tolist()))
         values = {
             "opening": activity.opening,
             "codes": activity.codes,
             "membranes": activity.membranes,
-            "spikes": None if activity.trains is None else activity.trains & mask,
+            "spikes": activity.trains if whole or activity.trains is None else activity.trains & mask,
         }
         for observable, value in values.items():
             if (name, observable) in self.shapes and value is not None:

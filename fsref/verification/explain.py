@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from os import PathLike
-from typing import assert_never
+from typing import Any, assert_never
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fsref.engines.engine import Engine, name_of
 from fsref.errors import InputError, UsageError, public
@@ -18,7 +18,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints, fire
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Projection
-from fsref.simulation.recording import Record, Trace
+from fsref.simulation.recording import Key, Record
 from fsref.simulation.run import run
 from fsref.tables import Brief
 from fsref.verification.explanation import Candidate, Contribution, Explanation, Place, Step
@@ -123,7 +123,20 @@ def explain(
     asked = Record([*net.sources(population), population], ("spikes", "codes", "opening", "sums"))
     trace = run(net, x, engine, asked).trace
     assert trace is not None
-    seen = _Seen(net, p, neuron, place_of(neuron, p.shape), trace, name_of(engine))
+    return explained(net, p, neuron, trace.arrays, f"engine {name_of(engine)}")
+
+
+def explained(
+    net: Network, p: Population, neuron: int, arrays: Mapping[Key, NDArray[Any]], by: str, only: str = ""
+) -> Explanation:
+    """Why a neuron answered as it did in `arrays` (1, neurons) of one image, told `by` an engine or a case: the spikes
+    and codes of its sources and its own, its opening and sums, as far as its kind has them; where `only` names a
+    projection, what that delivered; where no spikes of sources are there, what the neuron does behind its opening.
+    Errors: UsageError for integers that the law does not make.
+    """
+    seen = _Seen(net, p, neuron, place_of(neuron, p.shape), arrays, by)
+    if only:
+        return seen.delivered(only)
     match p:
         case Input():
             return seen.sent(())
@@ -145,13 +158,13 @@ class _Seen(Brief):
     population: Population
     neuron: int
     place: Place
-    trace: Trace
-    engine: str
+    trace: Mapping[Key, NDArray[Any]]
+    by: str
 
     def check(self, rule: str, what: str, told: object, made: object) -> None:
         """Nothing, when what the engine told is what the law makes of the rest; else UsageError."""
         if told != made:
-            place, problem = f"explain {self.name}", f"engine {self.engine} told {what} that the law does not make"
+            place, problem = f"explain {self.name}", f"{self.by} told {what} that the law does not make"
             raise UsageError(rule, place, problem, told, f"neuron {self.neuron}: {made}")
 
     @property
@@ -196,24 +209,31 @@ class _Seen(Brief):
     def summed(self, p: FS | Readout) -> Explanation:
         """The explanation of an opening membrane: bias, and every synapse that delivered something (NET-6)."""
         bias = int(np.broadcast_to(p.bias_map, p.shape)[self.place])
-        found: list[Contribution] = []
-        count, sums = 0, {}
-        for name, q in self.net.into(self.name).items():
-            codes, shape = self.trace[q.source, "codes"][0].tolist(), self.net[q.source].shape
-            own = [
-                Contribution(name, q.source, n := number(at, shape), at, w, codes[n], w * codes[n])
-                for at, w in synapses(q, shape, self.place)
-            ]
-            count, sums[name] = count + len(own), sum(c.contribution for c in own)
-            there = int(self.trace[name, "sums"][0, self.neuron])
-            self.check("PROJ-1", f"a sum of {name}", there, sums[name])
-            found += [c for c in own if c.contribution]
-        opening = bias + sum(sums.values())
+        parts = [self.delivered(name) for name in self.net.into(self.name) if (name, "sums") in self.trace]
         there = int(self.trace[self.name, "opening"][0, self.neuron])
-        self.check("NET-6", "an opening membrane", there, opening)
-        found.sort(key=lambda c: -abs(c.contribution))
         known = self.name, p.kind, self.neuron, self.place
+        if not parts:
+            return Explanation(*known, None, {}, there, (), None, 0, (), ())
+        sums = {name: total for part in parts for name, total in part.sums.items()}
+        opening = bias + sum(sums.values())
+        self.check("NET-6", "an opening membrane", there, opening)
+        found = sorted((c for part in parts for c in part.contributions), key=lambda c: -abs(c.contribution))
+        count = sum(part.synapses for part in parts)
         return Explanation(*known, bias, sums, opening, (), None, count, tuple(found), ())
+
+    def delivered(self, name: str) -> Explanation:
+        """The explanation of what one projection delivered: every synapse that delivered something (PROJ-1)."""
+        q = self.net.named_projections[name]
+        codes, shape = self.trace[q.source, "codes"][0].tolist(), self.net[q.source].shape
+        own = [
+            Contribution(name, q.source, n := number(at, shape), at, w, codes[n], w * codes[n])
+            for at, w in synapses(q, shape, self.place)
+        ]
+        total = sum(c.contribution for c in own)
+        self.check("PROJ-1", f"a sum of {name}", int(self.trace[name, "sums"][0, self.neuron]), total)
+        found = sorted((c for c in own if c.contribution), key=lambda c: -abs(c.contribution))
+        known = self.name, self.population.kind, self.neuron, self.place
+        return Explanation(*known, None, {name: total}, None, (), None, len(own), tuple(found), ())
 
     def fired(self, p: FS, summed: Explanation) -> Explanation:
         """The explanation of an FS neuron: of its opening membrane, and every step that followed."""

@@ -88,10 +88,10 @@ class Explanation(Shown):
         """
         c, y, x = self.place
         parts: list[Sheet] = []
-        if self.opening is not None:
-            named = "logit" if self.kind == "readout" else "opening membrane"
-            sums = [(f"sum {name}", total) for name, total in self.sums.items()]
-            parts += [Sheet("membrane", ("part", "value"), [("bias", self.bias), *sums, (named, self.opening)])]
+        named = "logit" if self.kind == "readout" else "opening membrane"
+        told = [("bias", self.bias), *((f"sum {name}", total) for name, total in self.sums.items())]
+        if made := [(name, value) for name, value in (*told, (named, self.opening)) if value is not None]:
+            parts += [Sheet("membrane", ("part", "value"), made)]
         if self.steps:
             parts += [self._steps()]
         if self.candidates:

@@ -6,6 +6,7 @@ Each is a function from an fs and its right opening membranes (B, C, H, W) to wh
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,24 @@ def divided(change: Callable[[FS, Ints, Ints], Ints]) -> Callable[[FS, Ints], Ef
     return follow
 
 
+def held_at_the_top(p: FS, v: Ints) -> Effects:
+    """A membrane of an FS-ReLU is no larger than 2^K theta - 1, seen so when its window opens or not."""
+    if (theta := theta_of(p)) is not None:
+        found = opened(p, np.minimum(v, theta * 2**p.steps - 1))
+        yield found
+        yield replace(found, opening=v)
+
+
+def fires_once_more(p: FS, v: Ints) -> Effects:
+    """Behind the last step a membrane that still reaches the last threshold is lowered again, and no spike is sent."""
+    T, h, d = p.table.rows(p.shape[0])
+    found = stepped(p, v, T, h, d)
+    assert found.membranes is not None, "as many steps as the table has"
+    last = found.membranes[:, -1]
+    lower = last - h[:, -1, None, None] * (last >= T[:, -1, None, None])
+    yield replace(found, membranes=np.concatenate([found.membranes[:, :-1], lower[:, None]], axis=1))
+
+
 def shifted(sign: int) -> Callable[[FS, Ints], Effects]:
     """Half a theta more, or less, in the membrane of an FS-ReLU."""
 
@@ -121,6 +140,16 @@ NEURON = (
         of_fs(divided(toward_zero)),
     ),
     Cause("halves-to-even", "halves go up, not to the even code [CONV-5]", of_fs(divided(to_even))),
+    Cause(
+        "membrane-held-at-the-top",
+        "a membrane may reach 2^K theta, and what is left is dropped: yours ends at 2^K theta - 1 [FS-4]",
+        of_fs(held_at_the_top),
+    ),
+    Cause(
+        "fires-once-more",
+        "a train has K steps: yours lowers the membrane once more behind the last [FS-3]",
+        of_fs(fires_once_more),
+    ),
     Cause(
         "saturates-late",
         "codes end at 2^K - 1 = {top}, not at 2^K [FS-5]",

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from fsref.engines.kernels import Kernel, told_by
-from fsref.engines.kernels.vectors import join, keep, least, lists, loads, select, stores, widen, zeros
+from fsref.engines.kernels.vectors import join, keep, least, lists, loads, select, spread, stores, widen, zeros
 
 
 @cache
@@ -130,19 +130,25 @@ def delivery(lanes: int, count: int) -> Kernel:
 
 
 @Kernel
-def deliver_lanes(g, codes, weights, out):  # type: ignore[no-untyped-def]
-    """Deliver trains whose every channel reaches its own alone: out[place + tap] += w[tap]·code (PROJ-3).
+def deliver_lanes(g, words, d, weights, out):  # type: ignore[no-untyped-def]
+    """Deliver trains whose every channel reaches its own alone (PROJ-3).
 
-    A code is what the spikes of a train are worth together; product and sum are those of int32, which hold all the
-    terms that such a synapse adds to a membrane (RANGE-1).
+        code = sum over the steps of a train word that spiked of d[t],  out[place + tap] += w[tap]·code
+
+    Code and product are sums of the terms that such a synapse adds to a membrane, which int32 holds (RANGE-1): so it
+    does not matter that a part of one may wrap. Without steps words are codes.
     """
-    width, y0, ys, ny, x0, xs, nx, C, start, first, down, along, rows, apart, columns, across = g
+    width, y0, ys, ny, x0, xs, nx, C, start, first, down, along, rows, apart, columns, across, steps = g
     for i in range(ny):
         for j in range(nx):
             p = (y0 + i * ys) * width + x0 + j * xs
             at = first + i * down + j * along
             for c in range(0, C, 16):
-                code = loads(codes, p * C + c, 16, 1)
+                word = loads(words, p * C + c, 16, 1)
+                code = zeros(np.int32, 16, 1) if steps else word
+                for t in range(steps):
+                    bit = (word >> (steps - 1 - t)) & spread(1, np.int32, 16, 1)
+                    code = code + bit * loads(d, t * C + c, 16, 1)
                 for r in range(rows):
                     for k in range(columns):
                         here = at + r * apart + k * across + c

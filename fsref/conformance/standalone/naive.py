@@ -7,7 +7,7 @@ import json
 import math
 import struct
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
@@ -83,11 +83,15 @@ def read_npy(raw: bytes) -> Array:
 
 
 def load(data: bytes) -> Net:
-    """The network in a file (FILE-1, FILE-2, FILE-3); every size is worked out anew and must meet (NET-3, NET-4)."""
+    """The network in a file (FILE-1, FILE-2)."""
     archive = zipfile.ZipFile(io.BytesIO(data))
     members = {name: archive.read(name) for name in archive.namelist()}
     manifest: dict[str, Any] = json.loads(members.pop("manifest.json"))
-    arrays = {name.removesuffix(".npy"): read_npy(raw) for name, raw in members.items()}
+    return build(manifest, {name.removesuffix(".npy"): read_npy(raw) for name, raw in members.items()})
+
+
+def build(manifest: dict[str, Any], arrays: dict[str, Array]) -> Net:
+    """The network of a manifest and arrays (FILE-3); every size is worked out anew and must meet (NET-3, NET-4)."""
     assert manifest["format"] == 1 and str(manifest["spec_version"]).split(".")[0] == "1"
     last = len(manifest["populations"]) - 1
     index = {key: p for p, entry in enumerate(manifest["populations"]) for key in (p, entry["name"])}
@@ -195,11 +199,24 @@ def spikes(net: Net, seen: Observed, p: int, t: int) -> list[int]:
 
 def simulate(net: Net, image: Sequence[int]) -> Observed:
     """Everything one image shows (NET-5 to NET-8, FS-2 to FS-4, PROJ-6, POOL-1, OBS-1, EVENT-2)."""
+    (channel, most) = (net.populations[0].channel, net.populations[0].max_code)
+    assert len(image) == len(channel) and all(0 <= code <= most for code in image)
+    seen = follow(net, {0: [int(code) for code in image]}, {})  # bit K-1-t of the code is the spike of step t
+    seen.logits = seen.opening[len(net.populations) - 1]
+    seen.label = seen.logits.index(max(seen.logits))
+    return seen
+
+
+def follow(net: Net, trains: Mapping[int, Sequence[int]], opening: Mapping[int, Sequence[int]]) -> Observed:
+    """Everything that follows from the trains of some populations, or their opening membranes (VECTOR-1)."""
     seen = Observed({}, {}, {}, {}, {}, [], -1, {})
     for p, one in enumerate(net.populations):
-        if one.kind == "input":
-            assert len(image) == len(one.channel) and all(0 <= code <= one.max_code for code in image)
-            seen.trains[p] = [int(code) for code in image]  # bit K-1-t of the code is the spike of step t
+        if p in trains:
+            seen.trains[p] = list(trains[p])
+        elif p in opening:
+            seen.opening[p] = list(opening[p])
+        elif p == 0 or any(source not in seen.trains for source in sources(net, p)):
+            continue
         elif one.kind == "max_pool":
             before = [spikes(net, seen, one.source, t) for t in range(one.steps)]
             seen.trains[p] = [pool(window, before) for window in one.windows]
@@ -208,7 +225,7 @@ def simulate(net: Net, image: Sequence[int]) -> Observed:
             for j in [j for j, projection in enumerate(net.projections) if projection.target == p]:
                 deliver(net, seen, j)
                 seen.opening[p] = [v + total for v, total in zip(seen.opening[p], seen.sums[j], strict=True)]
-        if one.kind == "fs":
+        if one.kind == "fs" and p in seen.opening:
             table = list(zip(one.rows["T"], one.rows["h"], one.rows["d"], strict=True))
             fired = [fire(v, *table[c]) for v, c in zip(seen.opening[p], one.channel, strict=True)]
             seen.trains[p], seen.codes[p] = [train for train, _, _ in fired], [code for _, code, _ in fired]
@@ -216,8 +233,6 @@ def simulate(net: Net, image: Sequence[int]) -> Observed:
         elif one.kind != "readout":
             steps = list(enumerate(spikes(net, seen, p, t) for t in range(one.steps)))
             seen.codes[p] = [sum(one.rows["d"][c][t] * z[n] for t, z in steps) for n, c in enumerate(one.channel)]
-    seen.logits = seen.opening[len(net.populations) - 1]
-    seen.label = seen.logits.index(max(seen.logits))
     return seen
 
 
@@ -348,8 +363,8 @@ membrane_interval = partial(interval, "membrane")  # RANGE-3, of each fs
 code_interval = partial(interval, "code")  # RANGE-2 and RANGE-3, of each input, fs and max_pool
 
 
-def identity(net: Net) -> str:
-    """The id of a network: SHA-256 of its words (ID-1), in smallest form (ID-2)."""
+def words_of(net: Net) -> list[int]:
+    """The words of the byte form of a network (ID-1), arrays in smallest form (ID-2)."""
     words = [len(net.populations), len(net.projections)]
     for one in net.populations:
         words += [("input", "fs", "max_pool", "readout").index(one.kind), *one.shape, one.steps]
@@ -365,6 +380,12 @@ def identity(net: Net) -> str:
     for joint in net.projections:
         words += [("conv2d", "dense").index(joint.kind), joint.source, joint.target, *joint.geometry]
         words += [len(joint.weights[0]), *joint.weights[0], *joint.weights[1]]
+    return words
+
+
+def identity(net: Net) -> str:
+    """The id of a network: SHA-256 of its words (ID-1)."""
+    words = words_of(net)
     return hashlib.sha256(b"FSREFID1" + struct.pack(f"<{len(words)}q", *words)).hexdigest()
 
 

@@ -1,0 +1,162 @@
+"""A device driven through everything that should catch it, and what came of it (CONFORM-3, CONFORM-6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+from os import PathLike
+from typing import Any
+
+from fsref.conformance.batch import Files
+from fsref.conformance.device import Process, command_of
+from fsref.conformance.drive import Drive, Dut, witnessed
+from fsref.conformance.driven import Driven, Reject
+from fsref.conformance.function import Answer, Function
+from fsref.conformance.greeting import Greeting
+from fsref.conformance.smallest import smallest, twice
+from fsref.conformance.stimuli import cases_of
+from fsref.conformance.suspects import Evidence, behind
+from fsref.conformance.verdict import Report
+from fsref.conformance.wire import Wire
+from fsref.errors import UsageError, public
+from fsref.formats.bundled import network_of
+from fsref.law.network import Network
+from fsref.limits.misfits import misfits
+from fsref.tables import short
+from fsref.vectors.case import Case
+from fsref.vectors.making import make
+from fsref.vectors.pack import Pack
+from fsref.verification.causes import Judged
+
+CARRIERS = ("frames", "hex", "files")
+LONGEST = 3_600.0  # seconds that a reply may take
+MOST_EXAMPLES = 100_000
+
+
+@public
+def conform(
+    dut: str | Sequence[str] | Answer,
+    net: Network | str | PathLike[str] | None = None,
+    carrier: str = "frames",
+    timeout: float = 10.0,
+    examples: int = 100,
+    cases: Iterable[Case] | None = None,
+    rejects: Iterable[Reject] | None = None,
+    greeting: Mapping[str, Any] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Report:
+    """How a device does, driven through cases, rejects and `examples` networks that Hypothesis draws (CONFORM-3).
+
+    `dut` is a command, a text or its words, which reads frames as `carrier` says (CONFORM-1) and answers each within
+    `timeout` seconds; or a function of a network and what is given, by NAME.OBSERVABLE, that gives arrays by
+    NAME.OBSERVABLE, of which `greeting` tells what a device would (CONFORM-2). `cases` and `rejects` are those of the
+    level-1 pack of `net`, or of the device's limits, unless given. Errors: UsageError for a device that cannot be
+    driven, FileError, NetworkError.
+    """
+    check(carrier, timeout, examples)
+    known = None if net is None else network_of(net)
+    if callable(dut):
+        told = Greeting.of({} if greeting is None else greeting)
+        device: Dut = Function(dut, replace(told, refuses=False))  # it is sent no frames
+        name = short(getattr(dut, "__name__", type(dut).__name__))
+    else:
+        if greeting is not None:
+            raise UsageError("CONFORM-2", "greeting", "goes with a function; a command greets itself")
+        command = command_of(dut)
+        device = Wire(Files(command, timeout) if carrier == "files" else Process(command, timeout, carrier == "hex"))
+        name = short(" ".join(command))
+    try:
+        report = _driven(name, Drive(device), known, cases, rejects, examples, progress)
+        device.bye()
+    finally:
+        device.stop()
+    return report
+
+
+def check(carrier: str, timeout: float, examples: int) -> None:
+    """Nothing, when a device can be driven so. Errors: UsageError."""
+    if carrier not in CARRIERS:
+        raise UsageError("CONFORM-1", "carrier", "unknown", carrier, ", ".join(CARRIERS))
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= LONGEST:
+        raise UsageError("CONFORM-3", "timeout", "no number of seconds", timeout, f"above 0, at most {LONGEST:g}")
+    if not isinstance(examples, int) or not 0 <= examples <= MOST_EXAMPLES:
+        raise UsageError("CONFORM-3", "examples", "no number of examples", examples, f"0..{MOST_EXAMPLES}")
+
+
+def _driven(
+    name: str,
+    drive: Drive,
+    net: Network | None,
+    cases: Iterable[Case] | None,
+    rejects: Iterable[Reject] | None,
+    examples: int,
+    progress: Callable[[int], None] | None,
+) -> Report:
+    """The report of a device that has greeted."""
+    _fits(drive.greeting, net)
+    rest: Iterable[Case] = ()
+    pack: Pack | None = None
+    if cases is None and rejects is None:
+        limits = drive.greeting.limits if net is None else None
+        pack = make("conform", net, limits, 1, drive.greeting.scopes)
+        cases, rejects = pack.cases, pack.rejects if drive.greeting.refuses else ()
+        rest = () if net is None else cases_of(net, drive.greeting)
+    stages = witnessed(cases or (), rejects or ()), rest, _examples(drive.greeting, net, examples)
+    found: list[Driven] = []
+    evidence = Evidence()
+    first: Driven | None = None
+    before: tuple[Case, ...] = ()
+    for one in drive.through(chain(*stages)):
+        found.append(one.brief())
+        evidence.add(one)
+        if first is None and not one.passed:
+            first, before = one, tuple(drive.since)
+        if progress is not None:
+            progress(1)
+    if not found and not drive.ended:
+        raise nothing(drive.greeting)
+    ended = drive.ended
+    hints, alone = Judged(), True
+    if first is not None and first.difference is not None and first.case is not None:
+        hints = evidence.judged(first)
+        single = len(before) < 2 and not first.case.protocol
+        again = None if single else drive.last([replace(first.case, protocol="")])
+        alone = again is None or not again.passed
+    driven = {one.id for one in found}
+    whole = pack is not None and all(case.id in driven for case in pack.cases)
+    bins = pack.bins if pack is not None and whole else {}
+    small = () if first is None else smallest(drive, first, before)
+    if first is not None and first.case is not None and not alone and not hints.hints:
+        found_behind = behind(twice(drive, first.case)) or behind(small)
+        hints = Judged(found_behind, int(bool(found_behind)), 1, evidence.differing)
+    return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small)
+
+
+def nothing(greeting: Greeting) -> UsageError:
+    """The error of a device of which nothing can be asked."""
+    limit = "give a network, examples, or cases of a scope and observables that it has"
+    return UsageError("CONFORM-6", "device", "nothing can be asked of it", ", ".join(greeting.scopes), limit)
+
+
+def _fits(greeting: Greeting, net: Network | None) -> None:
+    """Nothing, when a device can be asked for a network. Errors: UsageError."""
+    if greeting.limits.observables == ():
+        raise nothing(greeting)
+    if greeting.network and (net is None or net.id != greeting.network):
+        told, limit = "none" if net is None else net.id, f"it holds {greeting.network}"
+        raise UsageError("CONFORM-2", "network", "the device holds another network", told, limit)
+    if net is not None and (breaks := next(misfits(net, greeting.limits), None)) is not None:
+        raise UsageError("CHIP-2", "network", "does not fit the limits of the device", str(breaks))
+
+
+def _examples(greeting: Greeting, net: Network | None, examples: int) -> Iterator[Case]:
+    """The cases that Hypothesis draws. Errors: UsageError without it."""
+    if not examples or "network" not in greeting.scopes:
+        return
+    try:
+        from fsref.conformance.drawn import drawn
+    except ImportError:
+        limit = "pip install 'fsref[verify]', or no examples"
+        raise UsageError("CONFORM-3", "examples", "Hypothesis is not installed", None, limit) from None
+    yield from drawn(greeting, net, examples)

@@ -1,0 +1,127 @@
+"""Frames: how a network, a run and an answer lie in 64-bit words, and these in bytes or lines (CONFORM-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.law.identity import words
+from fsref.law.network import Network
+from fsref.law.populations import OBSERVABLES
+from fsref.simulation.recording import Key
+
+HELLO, LOAD, RUN, RESET, BYE, REFUSED = range(6)
+VERSION = 1
+MOST_SAID = 1_024  # words of its own with which a device refuses a frame
+DIGITS = 16  # of a word in hex
+Words: TypeAlias = NDArray[np.int64]
+
+
+class NoReply(Exception):
+    """What a device wrote is no reply to what it was asked; `str()` says why, `longer` that it goes on behind one."""
+
+    def __init__(self, told: str, longer: bool = False) -> None:
+        super().__init__(told)
+        self.longer = longer
+
+
+def frame(*values: int) -> Words:
+    """The frame of these words."""
+    return np.array(values, np.int64)
+
+
+def load_frame(net: Network) -> Words:
+    """The frame that loads a network."""
+    return np.concatenate([[LOAD], *words(net.populations, net.projections, net.steps)]).astype(np.int64)
+
+
+def run_frame(net: Network, given: Mapping[Key, NDArray[Any]], asked: Sequence[Key]) -> Words:
+    """The frame that runs what is given, and asks for observables."""
+    parts: list[Any] = [[RUN, len(given)]]
+    for key, values in given.items():
+        parts += [[*_place(net, key), values.size], values.reshape(-1)]
+    parts.append([len(asked)])
+    parts += [_place(net, key) for key in asked]
+    return np.concatenate(parts).astype(np.int64)
+
+
+def _place(net: Network, key: Key) -> tuple[int, int]:
+    """The index of a population or projection, and the number of an observable."""
+    of, what = key
+    names = list(net.named_projections) if what == "sums" else [p.name for p in net.populations]
+    return names.index(of), OBSERVABLES.index(what)
+
+
+def run_words(sizes: Sequence[int]) -> int:
+    """How many words the reply to a run has that is asked for so many values each."""
+    return 1 + len(sizes) + sum(sizes)
+
+
+def run_reply(reply: Words, shapes: Mapping[Key, tuple[int, ...]]) -> dict[Key, Words]:
+    """What a reply to a run answers: int64 arrays of `shapes`, in the order asked. Errors: NoReply."""
+    found, at = {}, 1
+    if reply[0] != RUN:
+        raise NoReply(f"it begins with {reply[0]}, a reply to a run with {RUN}")
+    for key, shape in shapes.items():
+        size = int(np.prod(shape))
+        named = ".".join(key)
+        if at >= len(reply):
+            raise NoReply(f"it ends before {named}")
+        if reply[at] != size:
+            raise NoReply(f"it gives {reply[at]} values of {named}, which has {size}")
+        if at + 1 + size > len(reply):
+            raise NoReply(f"it ends within {named}")
+        found[key] = reply[at + 1 : at + 1 + size].reshape(shape)
+        at += 1 + size
+    if at < len(reply):
+        raise NoReply(f"{len(reply) - at} words stand behind what was asked for", longer=True)
+    return found
+
+
+def hello_text(reply: Words) -> bytes:
+    """The bytes of the JSON object with which a device greets. Errors: NoReply."""
+    if reply[0] != HELLO or len(reply) < 2:
+        raise NoReply(f"it begins with {reply[0]}, a greeting with {HELLO} and a number of bytes")
+    count, text = int(reply[1]), reply[2:]
+    if not 0 <= count <= 8 * len(text) or len(text) != -(-count // 8):
+        raise NoReply(f"it gives {count} bytes in {len(text)} words")
+    return text.astype("<i8").tobytes()[:count]
+
+
+def to_bytes(words: Words) -> bytes:
+    """A frame as a device that takes frames reads it: its number of words, then these, little-endian."""
+    return np.concatenate([[words.size], words]).astype("<i8").tobytes()
+
+
+def from_bytes(data: bytes | bytearray) -> Words:
+    """The words that bytes hold, little-endian."""
+    return np.frombuffer(bytes(data), "<i8").astype(np.int64)
+
+
+def to_hex(words: Words) -> str:
+    """A frame as a line of hexadecimal words, two's complement, without its end."""
+    text = words.astype(">i8").tobytes().hex()
+    return " ".join(text[at : at + DIGITS] for at in range(0, len(text), DIGITS))
+
+
+def from_hex(line: str) -> Words:
+    """The words of a line. Errors: NoReply."""
+    parts = line.split()
+    if not parts:
+        raise NoReply("an empty line")
+    for part in parts:
+        if len(part) > DIGITS or not part.isascii() or not part.isalnum():
+            raise NoReply(f"no word of at most {DIGITS} hexadecimal digits: {part}")
+    try:
+        return from_big("".join(part.zfill(DIGITS) for part in parts))
+    except ValueError:
+        bad = next(part for part in parts if set(part.lower()) - set("0123456789abcdef"))
+        raise NoReply(f"no word of at most {DIGITS} hexadecimal digits: {bad}") from None
+
+
+def from_big(digits: str) -> Words:
+    """The words of digits, 16 each. Errors: ValueError."""
+    return np.frombuffer(bytes.fromhex(digits), ">i8").astype(np.int64)

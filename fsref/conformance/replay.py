@@ -1,0 +1,85 @@
+"""A replay directory: one failing case that the standard library alone decides (CONFORM-5)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from fsref.conformance.driven import Driven
+from fsref.conformance.greeting import Greeting
+from fsref.conformance.verdict import Report
+from fsref.errors import UsageError
+from fsref.formats.files import NewFolder, check_target, path_of
+from fsref.formats.json_network import to_plain
+from fsref.formats.pages import rules
+from fsref.simulation.recording import Key
+from fsref.vectors.case import Case, plain
+
+STANDALONE = Path(__file__).parent / "standalone"
+PROGRAMS = ("replay.py", "naive.py")
+CASE = "case.json"
+
+
+def write(report: Report, path: str | PathLike[str], carrier: str = "frames", replace: bool = False) -> None:
+    """Write the replay directory of the first failure of a report, as small as it was made; `carrier` is how its device
+    takes frames. Errors: UsageError where no case failed, FileError.
+    """
+    failed = report.small or ((report.first,) if report.first is not None else ())
+    if not failed or any(one.case is None for one in failed):
+        raise UsageError("CONFORM-5", "replay", "no case failed", report.line)
+    named = [hint.rule for hint in report.hints.hints]
+    named += [one.difference.rule for one in failed if one.difference is not None]
+    text = {name: rules()[name].text for name in dict.fromkeys(named) if name in rules()}
+    found = files([one.case for one in failed if one.case], failed[-1], text, carrier, report.greeting)
+    with NewFolder(path_of(path, "replay"), "CONFORM-5", "replay directories", _is_ours, replace) as folder:
+        for name, data in found.items():
+            folder.add(name, data)
+
+
+def check(path: str | PathLike[str], replace: bool) -> None:
+    """Nothing, when a replay directory can be written there (RUN-5). Errors: UsageError, FileError."""
+    check_target(path_of(path, "replay"), replace, _is_ours, what="replay directories")
+
+
+def files(
+    cases: Sequence[Case], failed: Driven, rules: Mapping[str, str], carrier: str, greeting: Greeting
+) -> dict[str, bytes]:
+    """The files of a replay directory by name: the last of `cases` failed, behind those before it; `rules` are texts of
+    those that matter; the device is asked for what it has (CONFORM-2).
+    """
+    observed: Mapping[Key, Any] = failed.observed
+    told = {
+        **_told(cases[-1], greeting),
+        "observed": plain(observed),
+        "verdict": str(failed),
+        "rules": dict(rules),
+        "carrier": carrier,
+        "loads": not greeting.network,
+        "before": [_told(case, greeting) for case in cases[:-1]],
+    }
+    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in told.items())
+    found = {CASE: ("{\n" + lines + "\n}\n").encode("ascii")}
+    return found | {name: (STANDALONE / name).read_bytes() for name in PROGRAMS}
+
+
+def _told(case: Case, greeting: Greeting) -> dict[str, Any]:
+    """A case as plain JSON values, its network and the names of its populations and projections with it."""
+    names = {"populations": [p.name for p in case.net.populations], "projections": list(case.net.named_projections)}
+    return {
+        "id": case.id,
+        "scope": case.scope,
+        "unit": case.unit,
+        "protocol": case.protocol,
+        "network": {"names": names, **to_plain(case.net)},
+        "given": plain(case.given),
+        "expected": plain(case.expected),
+        "asked": [f"{of}.{what}" for of, what in greeting.asked(case)],
+    }
+
+
+def _is_ours(folder: Path, names: set[str]) -> bool:
+    """Whether a folder holds a replay and nothing else (RUN-5)."""
+    return names <= {CASE, *PROGRAMS, "__pycache__"} and CASE in names

@@ -1,0 +1,1 @@
+"""What a replay directory holds beside its case: programs of the standard library alone (CONFORM-5)."""

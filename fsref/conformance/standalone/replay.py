@@ -1,0 +1,161 @@
+"""What failed, decided without fsref: `python replay.py [COMMAND ...]` beside case.json (CONFORM-5).
+
+It computes anew what the law expects, says where what was observed differs, and, given the command of a device, drives
+it and says whether it still answers so. Exit code 0 when the device is right, 1 when it is wrong, 2 when it cannot say.
+"""
+
+import json
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import naive  # type: ignore[import-not-found]  # beside it, where it is copied to
+
+OBSERVABLES = ("sums", "opening", "spikes", "membranes", "codes")
+SECONDS = 60  # for all answers of a device
+Arrays = dict[str, Any]  # NAME.OBSERVABLE: neurons, of membranes steps of neurons
+
+
+def index(names: dict[str, list[str]], key: str) -> tuple[int, int]:
+    """Which population or projection, and which observable, NAME.OBSERVABLE is."""
+    name, what = key.rsplit(".", 1)
+    return names["projections" if what == "sums" else "populations"].index(name), OBSERVABLES.index(what)
+
+
+def expected(net: naive.Net, names: dict[str, list[str]], given: Arrays, asked: Arrays) -> Arrays:
+    """What the law says of everything asked, when this is given."""
+    trains: dict[int, Any] = {}
+    opening: dict[int, Any] = {}
+    for key, values in given.items():
+        place, what = index(names, key)
+        (opening if OBSERVABLES[what] == "opening" else trains)[place] = values  # codes of an input are its trains
+    seen = naive.follow(net, trains, opening)
+    of = (seen.sums, seen.opening, seen.trains, seen.membranes, seen.codes)
+    return {key: of[index(names, key)[1]][index(names, key)[0]] for key in asked}
+
+
+def flat(values: Any) -> list[int]:
+    """Integers in lists in lists as one list."""
+    return [n for inner in values for n in flat(inner)] if values and isinstance(values[0], list) else list(values)
+
+
+def differences(net: naive.Net, names: dict[str, list[str]], right: Arrays, seen: Arrays) -> list[str]:
+    """Where what was seen is not right, in words."""
+    found = []
+    for key, values in seen.items():
+        place, what = index(names, key)
+        target = net.projections[place].target if what == 0 else place
+        count = len(net.populations[target].channel)
+        for at, (a, b) in enumerate(zip(flat(right[key]), flat(values), strict=True)):
+            if a != b:
+                step = f" step {at // count}" if OBSERVABLES[what] == "membranes" else ""
+                found.append(f"{key}{step} neuron {at % count}: observed {b} expected {a}")
+    return found
+
+
+def frames(told: dict[str, Any]) -> list[list[int]]:
+    """The frames of a session that asks for the case behind those before it (CONFORM-1)."""
+    session, loaded = [[0, 1]], None
+    for case in [*told["before"], told]:
+        network = case["network"]
+        if network != loaded and told["loads"]:
+            session.append([1, *naive.words_of(built(network))])
+        loaded = network
+        run = [2, len(case["given"])]
+        for key, values in case["given"].items():
+            run += [*index(network["names"], key), len(flat(values)), *flat(values)]
+        run += [len(case["asked"])]
+        for key in case["asked"]:
+            run += index(network["names"], key)
+        session.append(run)
+    return [*session, [4]]
+
+
+def ask(command: list[str], told: dict[str, Any]) -> list[int] | None:
+    """The last answer but one of a device, None where it is none."""
+    session = frames(told)
+    if told["carrier"] == "frames":
+        data = b"".join(struct.pack(f"<{len(frame) + 1}q", len(frame), *frame) for frame in session)
+    else:
+        lines = (" ".join(f"{word % 2**64:016x}" for word in frame) + "\n" for frame in session)
+        data = "".join(lines).encode()
+    try:
+        out = subprocess.run(command, input=data, stdout=subprocess.PIPE, timeout=SECONDS, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        print(f"replay.py: the device gives no answer: {error}")
+        return None
+    replies = []
+    try:
+        if told["carrier"] == "frames":
+            while out:
+                (count,) = struct.unpack_from("<q", out)
+                replies.append(list(struct.unpack_from(f"<{count}q", out, 8)))
+                out = out[8 * (count + 1) :]
+        else:
+            words = [[int(word, 16) for word in line.split()] for line in out.decode().splitlines()]
+            replies = [[word - 2**64 if word >> 63 else word for word in line] for line in words]
+        return replies[len(session) - 2]
+    except (struct.error, ValueError, IndexError):
+        print("replay.py: what the device writes is no answer")
+        return None
+
+
+def answers(reply: list[int], asked: Arrays) -> Arrays | None:
+    """The arrays of a reply, None where it is none of a run."""
+    found, at = {}, 1
+    for key, values in asked.items():
+        count = len(flat(values))
+        if reply[:1] != [2] or reply[at : at + 1] != [count]:
+            return None
+        found[key] = reply[at + 1 : at + 1 + count]
+        at += 1 + count
+    return found if at == len(reply) else None
+
+
+def nested(values: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """An array that is written as lists in lists (VECTOR-2)."""
+    if not values or not isinstance(values[0], list):
+        return (len(values),), tuple(values)
+    inner = [nested(row) for row in values]
+    assert all(dims == inner[0][0] for dims, _ in inner)
+    return (len(values), *inner[0][0]), tuple(value for _, row in inner for value in row)
+
+
+def built(network: dict[str, Any]) -> naive.Net:
+    """The network that a case holds."""
+    return naive.build(network["manifest"], {name: nested(rows) for name, rows in network["arrays"].items()})
+
+
+def main(command: list[str]) -> int:
+    """Say what is expected, what was observed, and, given a command, what the device answers now."""
+    told = json.loads(Path(__file__).with_name("case.json").read_text(encoding="utf-8"))
+    net, names = built(told["network"]), told["network"]["names"]
+    right = expected(net, names, told["given"], told["expected"])
+    if wrong := differences(net, names, right, told["expected"]):
+        print(f"replay.py: case.json is not what the law says: {wrong[0]}")
+        return 2
+    print(f"network {naive.identity(net)[:12]}, scope {told['scope']}, what is expected is what the law says")
+    found = differences(net, names, right, told["observed"])
+    for line in found[:8]:
+        print(f"  {line}")
+    if not command:
+        print("the device was wrong" if found else f"the device gave no answer that differs: {told['verdict']}")
+        for rule, text in told["rules"].items():
+            print(f"\n{rule}  {text}")
+        return 1
+    reply = ask(command, told)
+    now = None if reply is None else answers(reply, {key: told["expected"][key] for key in told["asked"]})
+    if now is None:
+        print("the device answers nothing that can be compared")
+        return 1
+    left = differences(net, names, right, now)
+    for line in left[:8]:
+        print(f"  now: {line}")
+    print("the device is still wrong" if left else "the device is right now")
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

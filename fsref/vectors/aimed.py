@@ -1,0 +1,212 @@
+"""Cases of a given network and of networks drawn for limits, those first that show most (VECTOR-3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
+from itertools import groupby
+from typing import TypeAlias
+
+import numpy as np
+
+from fsref.coverage.bins import reached
+from fsref.coverage.coverage import Coverage
+from fsref.coverage.search import Found, aim
+from fsref.law.network import Network
+from fsref.law.neuron import Ints
+from fsref.limits.chip import Limits
+from fsref.simulation.following import following
+from fsref.simulation.recording import Key
+from fsref.vectors.case import SCOPES, Case, case_of, wanted
+from fsref.vectors.drawing import Draws, membranes
+from fsref.vectors.flags import flagged
+from fsref.vectors.forms import forms, made
+from fsref.vectors.placing import codes, placed, stimuli
+from fsref.vectors.room import Room
+from fsref.verification.aims import aimed, corners
+
+Gain: TypeAlias = tuple[object, ...]
+MOST = 100  # cases of level 1
+KIND = 1_000  # bins or mistakes of known kinds that a new kind of bin, or another form of network, outweighs
+TURNS = {1: range(2), 2: range(2, 6)}  # of each form a network each, by level
+
+
+@dataclass(eq=False)
+class Candidate:
+    """A case, and what it adds: kinds of bins and its form of network, bins that it meets, mistakes that it shows."""
+
+    case: Case
+    kinds: set[Gain]
+    gains: set[Gain]
+
+
+def units(net: Network, scope: str) -> list[str]:
+    """What of a network a scope can judge."""
+    match scope:
+        case "network":
+            return [net.readout.name]
+        case "population":
+            return [p.name for p in net.integrating]
+        case "projection":
+            return list(net.named_projections)
+        case "max_pool":
+            return [p.name for p in net.pools]
+        case _:
+            return [p.name for p in net.fs]
+
+
+def cases_of(net: Network, images: Sequence[Ints], scopes: Sequence[str]) -> Iterator[Case]:
+    """The cases of some scopes that images (neurons,) make: each unit gets what it gets in the run of an image."""
+    x = np.stack(images)
+    seen = {(net.input.name, "codes"): x, (net.input.name, "spikes"): x}
+    seen |= following(net, {(net.input.name, "codes"): x})
+    for scope in scopes:
+        for unit in units(net, scope):
+            inputs, _ = wanted(net, scope, unit)
+            for i in range(len(x)):
+                yield case_of(net, scope, unit, {key: seen[key][i] for key in inputs})
+
+
+def openings(net: Network, turns: int) -> Iterator[Case]:
+    """Neuron cases whose openings are the membranes of each row that the network can reach (RANGE-2), one after the
+    other, as many turns.
+    """
+    for p in net.fs:
+        T, h, _ = p.table.rows(p.shape[0])
+        ends = net.ranges[p.name].opening.tolist()
+        rows = [
+            [v for v in membranes(*row) if low <= v <= high] or [low]
+            for *row, (low, high) in zip(T.tolist(), h.tolist(), ends, strict=True)
+        ]
+        size, n = p.shape[1] * p.shape[2], p.neurons
+        for turn in range(turns):
+            v = [rows[i // size][(i + turn * n) % len(rows[i // size])] for i in range(n)]
+            yield case_of(net, "neuron", p.name, {(p.name, "opening"): np.array(v, np.int64)})
+
+
+def for_limits(chip: Limits, scopes: Sequence[str], seed: int, turns: Iterable[int]) -> Iterator[Case]:
+    """The cases of networks drawn for a chip's limits, one of each form in each turn."""
+    for turn in turns:
+        draws = Draws((seed << 8) + turn)
+        for form in forms():
+            room = Room(chip, draws, deeper=turn % 2 == 1)
+            net = made(form, room)
+            if net is None:
+                continue
+            image = codes(net.input, room, turn)
+            net = placed(net, image, room, turn)
+            images = [image, *stimuli(net, room, turn)]
+            yield from cases_of(net, images, [s for s in scopes if s == "network"])
+            yield from cases_of(net, images, [s for s in scopes if s == "max_pool"])
+            yield from cases_of(net, images[:1], [s for s in scopes if s in ("population", "projection")])
+            if "neuron" in scopes:
+                yield from openings(net, 2)
+
+
+def searched(net: Network, budget: int, seed: int) -> dict[str, Found]:
+    """What a search of so many stimuli finds of each population but the input."""
+    return {p.name: aim(net, p.name, budget, seed) for p in net.populations[1:]}
+
+
+def cases(net: Network, found: Mapping[str, Found], budget: int, scopes: Sequence[str] = SCOPES) -> Iterator[Case]:
+    """The cases of a given network: of scope network so many images at most, its corners and those that set hidden
+    membranes where rules decide; of its units the stimuli that a search `found` for each population.
+    """
+    if "network" in scopes:
+        images = np.concatenate([corners(net), aimed(net)]).reshape(-1, net.input.neurons)[:budget]
+        yield from cases_of(net, list(images), ["network"])
+    for scope in scopes:
+        for unit in units(net, scope) if scope != "network" else ():
+            inputs, _ = wanted(net, scope, unit)
+            for stimulus in found[net.named_projections[unit].target if scope == "projection" else unit].stimuli:
+                given = following(net, stimulated(stimulus)) if scope == "neuron" else stimulus
+                yield case_of(net, scope, unit, {key: given[key].reshape(-1) for key in inputs})
+
+
+def stimulated(stimulus: Mapping[Key, Ints]) -> dict[Key, Ints]:
+    """One stimulus as a batch of one."""
+    return {key: array[None] for key, array in stimulus.items()}
+
+
+def weighed(found: Iterable[Case], each: bool) -> list[Candidate]:
+    """The cases, each once, with what they meet and show, which their aims, rules and flags then say; bins of `each`
+    channel count, or of any.
+    """
+    distinct = list({case.id: case for case in found}.values())
+    made: list[Candidate] = []
+    for _, group in groupby(distinct, lambda case: (case.net.id, case.scope, case.unit)):
+        same = list(group)
+        weighing = [weigh(case, shows, each) for case, shows in zip(same, flagged(same), strict=True)]
+        for place, candidate in enumerate(weighing):
+            # Which candidates are in again shows in another image alone (POOL-1), as what a membrane kept may (NET-6).
+            if candidate.case.net.pools and candidate.case.scope == "network":
+                candidate.kinds.add((candidate.case.net.id, place > 0))
+        made += weighing
+    return made
+
+
+def weigh(case: Case, shows: Mapping[str, set[Key]], each: bool) -> Candidate:
+    """A case with the bins that it meets (COVER-1), and the mistakes that it shows with the observables in which."""
+    net = case.net
+    form = net.name.partition("_")[0]
+    gains: set[Gain] = {(case.scope, flag, what) for flag, keys in shows.items() for _, what in keys}
+    gains |= {(case.scope, flag, form) for flag in shows}
+    coverage = covered([case])
+    aims: dict[str, Gain] = {}
+    for group, bins in zip(coverage.groups, coverage.reached, strict=True):
+        if not bins.any() or group.rule == "OBS-1":
+            continue
+        aims[f"{group.rule} {group.place} {group.what}"] = (group.rule, group.what)
+        steps = net.steps.get(group.place, 0)
+        met = bins if each or group.axes[:1] != ("channel",) else bins.any(axis=0)
+        which = [form] if group.what == "weight used" and not each else np.flatnonzero(met).tolist()
+        place = group.place if each else ""
+        gains |= {(case.scope, group.rule, group.what, place, steps, one) for one in which}
+    rules = dict.fromkeys(str(rule) for rule, _ in aims.values())
+    return Candidate(
+        replace(case, aims=tuple(aims), rules=tuple(rules), flags=tuple(sorted(shows))),
+        {(net.name, len(net.populations)), *((case.scope, *kind) for kind in aims.values())},
+        gains,
+    )
+
+
+def covered(same: Sequence[Case]) -> Coverage:
+    """The bins that cases of one network, scope and unit reach, one behind another (COVER-1)."""
+    given, expected = (
+        {key: np.stack([getattr(case, side)[key] for case in same]) for key in getattr(same[0], side)}
+        for side in ("given", "expected")
+    )
+    return reached(same[0].net, given | expected, given.keys() if same[0].scope != "network" else frozenset())
+
+
+def ordered(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates: at each place the one that adds most to those before it, kinds and gains; once nothing is added,
+    or there are `MOST`, the rest as they come.
+    """
+    found: list[int] = []
+    kinds, gains = set[Gain](), set[Gain]()
+
+    def adds(i: int) -> int:
+        return KIND * len(candidates[i].kinds - kinds) + len(candidates[i].gains - gains)
+
+    heap = [(-adds(i), i) for i in range(len(candidates))]
+    heapify(heap)
+    while heap and len(found) < MOST:
+        _, best = heappop(heap)
+        added = adds(best)
+        if heap and -added > heap[0][0]:  # less than when it was last looked at
+            heappush(heap, (-added, best))
+        elif added:
+            found.append(best)
+            kinds |= candidates[best].kinds
+            gains |= candidates[best].gains
+    return [candidates[i] for i in (*found, *sorted(set(range(len(candidates))) - set(found)))]
+
+
+def together(chosen: Sequence[Case]) -> list[Case]:
+    """The cases, those of one network in a row, where the first of it stands."""
+    rows: dict[str, list[Case]] = {}
+    for case in chosen:
+        rows.setdefault(case.net.id, []).append(case)
+    return [case for row in rows.values() for case in row]

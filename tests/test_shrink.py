@@ -1,0 +1,242 @@
+"""Shrinking: bugs of devices become the smallest cases that show them, and a replay decides with the standard library
+alone (CONFORM-4, CONFORM-5).
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import naive
+from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, fs_relu
+from fsref.conformance.driven import DIFFERS, Driven
+from fsref.conformance.greeting import Greeting
+from fsref.conformance.replay import files
+from fsref.conformance.shrink import shrink, shrink_given
+from fsref.formats.npz import to_bytes
+from fsref.vectors.case import Case, case_of
+
+Answers = dict[tuple[str, str], list[Any]]
+
+
+def device(case: Case, fire: Callable[..., Any] = naive.fire, opened: Callable[[int], int] = int) -> Answers:
+    """What a device answers that is the naive oracle but for how it fires, and for what it makes of each opening."""
+    net, names = naive.load(to_bytes(case.net)), [p.name for p in case.net.populations]
+    trains = {names.index(of): a.tolist() for (of, what), a in case.given.items() if what != "opening"}
+    opening = {names.index(of): a.tolist() for (of, what), a in case.given.items() if what == "opening"}
+    found: Answers = {}
+    for p, one in enumerate(net.populations):
+        if p and p not in trains:  # one by one, so that what is wrong goes on
+            seen = naive.follow(net, trains, opening)
+            if p in seen.opening:
+                opening[p] = [opened(v) for v in seen.opening[p]] if p not in opening else opening[p]
+                found[names[p], "opening"] = opening[p]
+            if one.kind == "fs" and p in opening:
+                rows = [[one.rows[part][c] for part in "Thd"] for c in one.channel]
+                trains[p] = [fire(v, *row)[0] for v, row in zip(opening[p], rows, strict=True)]
+            elif p in seen.trains:
+                trains[p] = seen.trains[p]
+            if p in trains:
+                found[names[p], "spikes"] = trains[p]
+    return found
+
+
+def strictly(v: int, T: Sequence[int], h: Sequence[int], d: Sequence[int]) -> tuple[int, int, list[int]]:
+    """A neuron that fires above its threshold, not at it."""
+    return naive.fire(v, [threshold + 1 for threshold in T], h, d)
+
+
+BUGS: dict[str, Callable[[Case], Answers]] = {
+    "strict": lambda case: device(case, fire=strictly),
+    "saturates at 9 bits": lambda case: device(case, opened=lambda v: max(-256, min(255, v))),
+    "wraps at 9 bits": lambda case: device(case, opened=lambda v: (v + 256) % 512 - 256),
+    "loses 2^7": lambda case: device(case, opened=lambda v: v & ~128),
+}
+
+
+def network() -> Network:
+    """A conv2d with padding and stride, a merge of two sources, a max-pool, a dense readout."""
+    rng = np.random.default_rng(5)
+    populations = [
+        Input("in", (2, 6, 6), 5, 31),
+        FS("a", (3, 3, 3), fs_relu(4, [11, 17, 8]), rng.integers(-40, 90, (3, 3, 3))),
+        FS("b", (3, 3, 3), fs_relu(5, 7), rng.integers(-30, 30, 3)),
+        MaxPool("pool", (3, 2, 2), "b", (2, 2), (1, 1)),
+        Readout("out", (4, 1, 1), [3, -200, 0, 7]),
+    ]
+    projections = [
+        Conv2d("in", "a", rng.integers(-9, 10, (3, 2, 3, 3)), (2, 2), (1, 1, 0, 0)),
+        Conv2d("a", "b", rng.integers(-9, 10, (3, 3, 1, 1))),
+        Conv2d("in", "b", rng.integers(-4, 5, (3, 2, 2, 2)), (2, 2)),
+        Dense("pool", "out", rng.integers(-9, 10, (4, 12))),
+    ]
+    return Network(populations, projections)
+
+
+NET = network()
+
+
+def first(case: Case, answers: Answers) -> tuple[str, tuple[int, int, int]] | None:
+    """Where answers differ from what is expected first: population and place."""
+    for p in case.net.populations:
+        for what in ("opening", "spikes"):
+            if (p.name, what) in answers and (p.name, what) in case.expected:
+                wrong = np.flatnonzero(case.expected[p.name, what] != answers[p.name, what])
+                if len(wrong):
+                    c, y, x = np.unravel_index(wrong[0], p.shape)
+                    return p.name, (int(c), int(y), int(x))
+    return None
+
+
+def failing(bug: Callable[[Case], Answers], scope: str) -> tuple[Case, tuple[str, tuple[int, int, int]]]:
+    """A case of the network that shows a bug, and where."""
+    rng = np.random.default_rng(2)
+    for _ in range(60):
+        if scope == "network":
+            case = case_of(NET, scope, "out", {("in", "codes"): rng.integers(0, 32, 72)})
+        else:
+            given = {("a", "spikes"): rng.integers(0, 16, 27), ("in", "spikes"): rng.integers(0, 32, 72)}
+            case = case_of(NET, scope, "b", given)
+        if (at := first(case, bug(case))) is not None:
+            return case, at
+    raise AssertionError("the bug does not show")
+
+
+@pytest.mark.parametrize("scope", ["network", "population"])
+@pytest.mark.parametrize("name", BUGS)
+def test_bugs_shrink_to_two_neurons(name: str, scope: str) -> None:
+    """A bug ends as one neuron that fires, a readout behind it and one input: with one step of it, where one is enough,
+    and it still fails.
+    """
+    bug = BUGS[name]
+    case, at = failing(bug, scope)
+    (small,) = shrink([case], at, lambda cases: first(cases[-1], bug(cases[-1])) is not None)
+    assert first(small, bug(small)) is not None
+    assert [p.neurons for p in small.net.populations] == [1] * len(small.net.populations)
+    assert len(small.net.populations) <= 3
+    assert name != "strict" or small.net.steps[small.net.populations[1].name] <= 2
+
+
+def test_what_a_failure_needs_before_it_stays() -> None:
+    """A device that leaves something behind fails in the second run: two runs stay, and each is small."""
+
+    def fails(cases: Sequence[Case]) -> bool:
+        left = 0
+        for case in cases[:-1]:  # what is left of each run is added to the next
+            left += sum(v % 7 for v in case.expected[last(case), "opening"])
+        return left != 0
+
+    def last(case: Case) -> str:
+        return "b" if "b" in [p.name for p in case.net.populations] else case.net.readout.name
+
+    rng = np.random.default_rng(3)
+    cases = [case_of(NET, "network", "out", {("in", "codes"): rng.integers(0, 32, 72)}) for _ in range(6)]
+    small = shrink(cases, ("b", (0, 0, 0)), fails)
+    assert len(small) == 2 and fails(small) and not fails(small[-1:])
+    assert small[0].net.id == small[1].net.id and small[0].net.neurons <= 3
+
+
+def test_a_fixed_network_ends_with_the_smallest_image() -> None:
+    """Where the network cannot be changed, the image has no integer left that is not needed."""
+
+    def fails(cases: Sequence[Case]) -> bool:
+        x = cases[-1].given["in", "codes"]
+        return int(x[5]) >= 3 and int(x[40]) >= 1
+
+    case = case_of(NET, "network", "out", {("in", "codes"): np.full(72, 31)})
+    (small,) = shrink_given([case], fails)
+    assert {n: int(small.given["in", "codes"][n]) for n in np.flatnonzero(small.given["in", "codes"])} == {5: 3, 40: 1}
+
+
+def test_what_needs_two_sources_keeps_them() -> None:
+    """A device that is wrong where two sources meet in one neuron: two of one neuron each, and no more."""
+
+    def fails(cases: Sequence[Case]) -> bool:
+        net, case = cases[-1].net, cases[-1]
+        (merged,) = [p.name for p in net.populations if len(net.sources(p.name)) == 2] or [""]
+        sums = [case.expected[q, "sums"] for q in net.into(merged)] if merged else []
+        return len(sums) == 2 and bool((sums[0] * sums[1] != 0).any())
+
+    rng = np.random.default_rng(4)
+    case = case_of(NET, "network", "out", {("in", "codes"): rng.integers(0, 32, 72)})
+    both = case.expected["a->b", "sums"] * case.expected["in->b", "sums"] != 0
+    c, y, x = np.unravel_index(np.flatnonzero(both)[0], (3, 3, 3))
+    (small,) = shrink([case], ("b", (int(c), int(y), int(x))), fails)
+    assert fails([small]) and small.net.neurons <= 6
+    assert [p.shape for p in small.net.populations] == 4 * [(1, 1, 1)]  # one of the two is the input
+
+
+def test_what_does_not_fail_again_is_given_back() -> None:
+    """A device that fails once and never again: the case stays as it was."""
+    case, at = failing(BUGS["strict"], "network")
+    assert shrink([case], at, lambda cases: False) == [case]
+
+
+def test_a_spent_budget_ends_with_what_was_found() -> None:
+    """No more questions than the budget has."""
+    case, at = failing(BUGS["strict"], "network")
+    asked: list[int] = []
+
+    def fails(cases: Sequence[Case]) -> bool:
+        asked.append(1)
+        return first(cases[-1], BUGS["strict"](cases[-1])) is not None
+
+    (small,) = shrink([case], at, fails, budget=7)
+    assert len(asked) == 7 and fails([small])
+
+
+ANOTHER = """
+import struct, sys
+sys.path.insert(0, {naive!r})
+import naive
+# A device in a few lines: it answers the opening of population 1 and its train, wrong by {off}.
+while True:
+    (n,) = struct.unpack("<q", sys.stdin.buffer.read(8))
+    w = struct.unpack(f"<{{n}}q", sys.stdin.buffer.read(8 * n))
+    reply = [0, 2, 0x7d7b] if w[0] == 0 else [w[0]]
+    if w[0] == 2:
+        reply = [2, *{answer}]
+    sys.stdout.buffer.write(struct.pack(f"<{{len(reply) + 1}}q", len(reply), *reply))
+    sys.stdout.buffer.flush()
+    if w[0] == 4:
+        break
+"""
+
+
+@pytest.mark.parametrize("carrier", ["frames"])
+def test_a_replay_decides_without_fsref(tmp_path: Path, carrier: str) -> None:
+    """The directory says with the standard library alone what was wrong, and asks a device again; a case that was
+    tampered with is no longer what the law says.
+    """
+    net = Network([Input("in", (1, 1, 1), 2, 3), Readout("out", (1, 1, 1), [5])], [Dense("in", "out", [[4]])])
+    case = case_of(net, "network", "out", {("in", "codes"): np.array([2])})
+    observed: Mapping[tuple[str, str], Any] = {("in->out", "sums"): np.array([8]), ("out", "opening"): np.array([12])}
+    failed = Driven(case.id, "network", DIFFERS, case=case, observed=dict(observed))
+    for name, data in files([case], failed, {"NET-5": "added once"}, carrier, Greeting()).items():
+        (tmp_path / name).write_bytes(data)
+
+    def replayed(*command: str) -> tuple[int, str]:
+        done = subprocess.run(
+            [sys.executable, tmp_path / "replay.py", *command], capture_output=True, text=True, check=False
+        )
+        assert done.stderr == ""
+        return done.returncode, done.stdout
+
+    code, text = replayed()
+    assert code == 1 and "out.opening neuron 0: observed 12 expected 13" in text and "NET-5  added once" in text
+    for answer, right in (([1, 8, 1, 13], True), ([1, 8, 1, 12], False)):
+        program = tmp_path / "device.py"
+        program.write_text(ANOTHER.format(naive=str(tmp_path), off=0, answer=answer), encoding="ascii")
+        code, text = replayed(sys.executable, str(program))
+        assert (code, "the device is right now" in text) == ((0, True) if right else (1, False)), text
+    told = json.loads((tmp_path / "case.json").read_text())
+    told["expected"]["out.opening"] = [12]
+    (tmp_path / "case.json").write_text(json.dumps(told))
+    assert replayed()[0] == 2
