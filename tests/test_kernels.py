@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import fsref
+from fsref.cli import verbs
 
 PACKAGE = Path(fsref.__file__).parent
 RUN = """
@@ -66,6 +67,27 @@ def test_what_computes_nothing_imports_no_numba(arguments: str) -> None:
     code = "import sys; sys.modules['numba'] = None; from fsref.cli.main import main; sys.exit(main(sys.argv[1:]))"
     done = process("-c", code, *arguments.split(), PYTHONPATH=str(PACKAGE.parent))
     assert (done.returncode, done.stderr) == (0, "") and done.stdout
+
+
+def test_the_list_of_verbs_imports_none() -> None:
+    """`fsref --help` imports neither NumPy nor a verb; a verb imports no other."""
+    for arguments, there in (("--help", set()), ("rule POOL-1", {"rule"})):
+        code = "import sys; from fsref.cli.main import main; main(sys.argv[1:]); print(*sorted(sys.modules))"
+        modules = (
+            process("-c", code, *arguments.split(), PYTHONPATH=str(PACKAGE.parent)).stdout.splitlines()[-1].split()
+        )
+        assert {name for name in verbs.VERBS if f"fsref.cli.{name}" in modules} == there
+        assert there or "numpy" not in modules
+
+
+def test_a_command_has_one_thread_of_blas_unless_told_otherwise() -> None:
+    """It is said before NumPy is imported, which reads it then; what the environment says stands."""
+    code = "import os, sys; os.environ.pop('OPENBLAS_NUM_THREADS', 0); os.environ.update({told}); "
+    code += "from fsref.cli.main import main; assert 'numpy' not in sys.modules; main(['info', 'digits']); "
+    code += "print(os.environ['OPENBLAS_NUM_THREADS'])"
+    for told, threads in (({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")):
+        done = process("-c", code.format(told=told), PYTHONPATH=str(PACKAGE.parent))
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (0, threads), done.stderr
 
 
 def test_nothing_of_the_library_imports_numba_before_it_computes() -> None:

@@ -16,9 +16,9 @@ from PIL import Image
 
 import fsref
 import handmade
+from fsref.cli import verbs
 from fsref.cli.main import main
 from fsref.cli.verb import Verb, When
-from fsref.cli.verbs import VERBS as COMMANDS
 from fsref.engines import events, quantized, reference
 from fsref.metrics import score
 from fsref.simulation import workers
@@ -204,6 +204,7 @@ ACTS = {
 ARGUMENTS = {"NET": "digits", "IMAGE": "0", "MODEL": "graph.npz", "GRAPH": "graph.npz", "RULE...": "POOL-1"}
 ARGUMENTS |= {"IMAGES": "digits", "DUMP": "dump.npz", "SOURCE": "digits", "[NET]": "digits"}
 NEEDS = {"--html": "matplotlib", "--plots": "matplotlib", "--plot": "matplotlib", "--format": "onnx", "--codes": "onnx"}
+COMMANDS = [verbs.verb(name) for name in verbs.VERBS]
 VERBS = tuple(verb for verb in COMMANDS if isinstance(verb, Verb))  # those of a group have tests beside it
 OPTIONS = [(v.name, o) for v in VERBS for p in v.params if isinstance(p, click.Option) for o in [max(p.opts, key=len)]]
 ACTING = [(verb, option) for verb, options in ACTS.items() for option in options]
@@ -331,6 +332,12 @@ def example(verb: Verb, option: str) -> list[str]:
     base, more = ACTS[str(verb.name)][option]
     words = [option] if more is None else more.split()
     return [option, value] if value else words
+
+
+@pytest.mark.parametrize("verb", COMMANDS, ids=lambda verb: verb.name)
+def test_the_list_of_verbs_says_what_their_help_says(verb: click.Command) -> None:
+    """The list is printed without importing a verb, in the words that each has of its own."""
+    assert verbs.VERBS[str(verb.name)] == (verb.help or "").partition("\n")[0]
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)

@@ -6,21 +6,17 @@ from __future__ import annotations
 
 import ast
 import gc
-import os
-import subprocess
-import sys
 import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
-from llvmlite import binding
 
 import forms
 import fsref
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Table, fs_relu
 from fsref.engines.plan import plan_of, planned
-from test_words import PROCESSORS
+from processors import PROCESSORS, printed
 
 BOTH = {"int16", "int32"}
 
@@ -36,21 +32,9 @@ def test_every_form_is_fast_and_the_same() -> None:
 @pytest.mark.parametrize("name", PROCESSORS)
 def test_every_form_is_the_same_on_every_processor(name: str, tmp_path: Path) -> None:
     """So it is in Python, and compiled for less than this processor has."""
-    settings = PROCESSORS[name]
-    has = binding.get_host_cpu_features()
-    missing = [f for f in settings.get("NUMBA_CPU_FEATURES", "").split(",") if f and not has.get(f[1:])]
-    if missing:
-        pytest.skip(f"this processor has no {missing[0][1:]}")
-    here = Path(forms.__file__).parent
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "COV"))}
-    path = os.pathsep.join([str(here), str(here.parent)])
-    env |= {"PYTHONPATH": path, "NUMBA_CACHE_DIR": str(tmp_path), **settings}
     few = ["conv", "depthwise"] if name != "python" else forms.FORMS  # compiling takes its time
-    done = subprocess.run(
-        [sys.executable, forms.__file__, "1", *few], env=env, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert list(ast.literal_eval(done.stdout)) == list(few)
+    found = printed(name, forms.__file__, ["1", *few], tmp_path)
+    assert list(ast.literal_eval(found)) == list(few)
 
 
 def edge(weight: int, last: int, steps: int, sign: int) -> Network:

@@ -25,7 +25,8 @@ import naive
 import repeatable
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, fs_relu
 from fsref.cli.main import main
-from fsref.engines import quantized, reference
+from fsref.engines import dense, layers, reference
+from fsref.engines.engine import ENGINES, engine_of
 from fsref.errors import FileError, LimitError, NetworkError, UsageError
 from fsref.law import neuron, projections, ranges, wiring
 from fsref.law.neuron import Staircase, staircase
@@ -228,7 +229,11 @@ def test_one_bit_less_is_too_few(tried: Any) -> None:
 
 
 def sabotage(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, old: str, new: str) -> None:
-    """Put another text in the place of one in a function, wherever fsref took it from its module."""
+    """Put another text in the place of one in a function, wherever fsref took it from its module: engines, too, which
+    would else take it later, and for good.
+    """
+    for engine in ENGINES:
+        engine_of(engine)
     original = getattr(module, name)
     text = inspect.getsource(original)
     assert text.count(old) >= 1, f"this test edits {old!r} in {name}: bring it up to date"
@@ -264,7 +269,7 @@ OWN = [
     (proof_sums, "opened", "lambda s: s.codes", "lambda s: s.parts"),
 ]
 LAW = [
-    (ranges, "projection_bounds", "up * near + down * far", "up * near"),
+    (ranges, "projection_bounds", "summed(up, low) + summed(down, high), ", "summed(up, low), "),
     (ranges, "projection_bounds", "h * w if projection.pooled else 1", "1"),
     (ranges, "residuals", "b - reset))", "b))"),
     (ranges, "firing", "[first - 1 : last]", "[first:last]"),
@@ -272,13 +277,14 @@ LAW = [
     (neuron, "staircase", "cut = threshold + reset", "cut = threshold + reset + 1"),
     (neuron, "staircase", "2 * train[fires] + 1", "2 * train[fires]"),
     (neuron, "staircase", "code[fires] + weight", "code[fires] + 1"),
-    (ranges, "firing", "fire(v, T", "fire(v // 2, T"),
+    (ranges, "relu_firing", "** np.arange(1, steps + 1) - 1", "** np.arange(1, steps + 1) - 2"),
+    (ranges, "relu_firing", "np.where(falls, m - 1, after[:, 1])", "after[:, 1]"),
     (ranges, "code_weights", "base_two(population.steps)", "2 * base_two(population.steps)"),
     (projections, "taps", "(size - 1 - start) // dilation + 1", "(size - start) // dilation + 1"),
     (wiring, "check_pool", "if len(wrong)", "if False"),
     (reference, "fire", "v >= T", "v > T"),
-    (quantized, "answer", "2**table.steps - 1", "2**table.steps - 2"),
-    (quantized, "answer", 'side="right"', 'side="left"'),
+    (dense, "thresholds", "theta << table.steps", "theta << table.steps - 1"),
+    (layers, "answer", 'side="right"', 'side="left"'),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 import fsref
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, fs_relu
-from fsref.engines import quantized
+from fsref.engines import layers
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_the_floor_of_every_quotient_is_exact(theta: int) -> None:
 @pytest.mark.parametrize("kind", [np.float32, np.float64, np.int64])
 def test_a_product_in_pieces_is_the_product(monkeypatch: pytest.MonkeyPatch, one_call: int, kind: type) -> None:
     """Cut along rows and depth in any way, with rows left over or not, a product is what integers give."""
-    monkeypatch.setattr(quantized, "ONE_CALL", one_call)
+    monkeypatch.setattr(layers, "ONE_CALL", one_call)
     rng = np.random.default_rng(5)
     for shape, outputs in (((1, 1), 1), ((2, 3, 5, 7), 4), ((1, 50), 60), ((64, 9), 2)):
         a, matrix = rng.integers(0, 256, shape), rng.integers(-128, 128, (shape[-1], outputs))
-        assert quantized.product(a.astype(kind), matrix.astype(kind)).tolist() == (a @ matrix).tolist()
+        assert layers.product(a.astype(kind), matrix.astype(kind)).tolist() == (a @ matrix).tolist()

@@ -13,7 +13,7 @@ import naive
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Record, Table, Width, fs_relu, run, scale
 from fsref.errors import RangeError
 from fsref.law.projections import window_shape
-from fsref.law.ranges import residuals, width_bits
+from fsref.law.ranges import relu_firing, residuals, width_bits
 from handmade import NETS, ONE, chain, draw, oracle, recorded, residual
 from refusals import refused
 
@@ -123,6 +123,22 @@ def test_membranes_stay_in_range() -> None:
         assert proved.final.tolist() == [[min(low, membranes[0]), max(high, membranes[1])]]
         whole = min(0, bias, low, min(0, bias) + min(0, 7 * weight)), max(0, bias) + max(0, 7 * weight)
         assert proved.any_order.tolist() == [[min(whole[0], membranes[0]), max(whole[1], membranes[1])]]
+
+
+def test_closed_form_of_the_fs_relu_is_the_firing_of_its_table() -> None:
+    """All channels at once, at openings on, below and between the thresholds and at the ends of 63 bits: membranes and
+    codes are those of splitting the interval step by step (RANGE-3, FS-5).
+    """
+    rng = np.random.default_rng(9)
+    for steps in (1, 2, 5, 8, 16):
+        theta = np.append(rng.integers(1, 2 ** rng.integers(1, 40, 300)), [1, 2**58 >> (steps - 1)])
+        at = theta[:, None] * rng.integers(-1, 2**steps + 2, (len(theta), 2)) + rng.integers(-1, 2, (len(theta), 2))
+        at[:3] = [[-(2**62), 2**62 - 1], [-(2**62), -(2**62)], [2**62 - 1, 2**62 - 1]]
+        membranes, codes = relu_firing(theta, steps, np.sort(at, axis=1))
+        for c, (low, high) in enumerate(np.sort(at, axis=1).tolist()):
+            T, h, d = (row[c].tolist() for row in fs_relu(steps, theta).rows(len(theta)))
+            assert tuple(membranes[c].tolist()) == residuals(T, h, low, high)
+            assert codes[c].tolist() == [naive.fire(v, T, h, d)[1] for v in (low, high)]
 
 
 def at_edge(bias: int, weight: int, table: Table) -> Network:

@@ -28,10 +28,12 @@ from fsref.verification.strategies import Case, cases
 FIRST = 300
 PACKAGE = Path(fsref.__file__).parent
 FILES = {
-    name: PACKAGE / "engines" / f"{name}.py" for name in ("reference", "plain", "quantized", "patches", "plan")
+    name: PACKAGE / "engines" / f"{name}.py"
+    for name in ("reference", "plain", "quantized", "layers", "frames", "dense", "patches", "plan")
 } | {
     "kernels": PACKAGE / "engines" / "kernels" / "plain.py",
     "fast": PACKAGE / "engines" / "kernels" / "patches.py",
+    "bytes": PACKAGE / "engines" / "kernels" / "dense.py",
 }
 TRACED = PACKAGE / "engines" / "events.py"
 PASSED = {"aligned", "by_lanes", "lanes", "margins", "narrow", "patches", "pieces", "plan_of", "weights_of", "axes"} | {
@@ -115,13 +117,29 @@ def altered(path: Path, old: str = "", new: str = "", compiled: bool = True, **n
 
 def sabotaged(file: str, old: str = "", new: str = "") -> Any:
     """An engine with one line of `file` changed; a change in plain loops breaks the engine `plain`, one in what plans
-    and makes patches breaks `events`.
+    and makes patches breaks `events`, one in layers or in what plans and makes byte dots `quantized`.
     """
+    names: dict[str, Any]
+    if file == "layers":  # and nothing else, whatever the kernels could do
+        made = vars(altered(FILES["layers"], old, new))
+        names = {name: made[name] for name in ("answer", "layer", "membranes", "pooled", "kinds")}
+        return altered(FILES["quantized"], **names, frames_of=lambda net: {})
+    if file in ("bytes", "dense", "frames"):
+        names = {}
+        if file == "frames":
+            made = vars(altered(FILES["frames"], old, new))
+            names = {name: made[name] for name in ("frames_of", "plan_bytes", "sums_of", "by_channel")}
+        elif file == "bytes":
+            names = {"drive": altered(FILES["bytes"], old, new, compiled=False).drive}
+        dense = altered(FILES["dense"], *((old, new) if file == "dense" else ()), **names)
+        return altered(
+            FILES["quantized"], dense=dense, **{n: names[n] for n in names if n in ("frames_of", "plan_bytes")}
+        )
     if file == "kernels":
         return altered(FILES["plain"], kernels=altered(FILES["kernels"], old, new))
     if file not in ("patches", "plan", "fast"):
         return altered(FILES[file], old, new)
-    names: dict[str, Any] = {}
+    names = {}
     if old:  # in Python, which tells what a compiled kernel does outside its arrays
         names["kernels"] = altered(FILES["fast"], *((old, new) if file == "fast" else ()), compiled=False)
     names["MOST"] = 64  # so that drawn networks, which are small, need several patches
@@ -171,6 +189,8 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("quantized", "sum(totals.values(), bias)", "sum(totals.values(), 0 * bias)"),
         ("fast", "loads(bias, p * bias_step + c, 16, 1)", "loads(bias, c, 16, 1)"),
         ("plan", "on_places = on_lines(bias.ravel()", "on_places = on_lines(np.roll(bias, 1, -1).ravel()"),
+        ("dense", "values[..., : p.shape[0]] = p.bias_map", "values[..., : p.shape[0]] = 0 * p.bias_map"),
+        ("dense", "(channels if p.bias.ndim == 3 else 0)", "(0 if p.bias.ndim == 3 else 0)"),
     ],
     "NET_6": [  # stale membrane
         (
@@ -185,10 +205,11 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ),
         (
             "quantized",
-            "return sum(totals.values(), bias), kept",
-            "v = sum(totals.values(), bias)\n        v[1:] += v[:-1]\n        return v, kept",
+            "return sum(totals.values(), bias), sums",
+            "v = sum(totals.values(), bias)\n        v[1:] += v[:-1]\n        return v, sums",
         ),
         ("fast", "stores(v, at + c, loads(bias, p * bias_step + c, 16, 1))", "pass"),
+        ("bytes", "for k in range(part, part + length, 4):", "for k in range(part + 4, part + length, 4):"),
     ],
     "NET_7": [  # bits of the input from the wrong end
         ("reference", "(codes >> (steps - 1 - t)) & 1 == 1", "(codes >> t) & 1 == 1"),
@@ -200,18 +221,20 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("reference", "z = v >= T[:, t]", "z = v > T[:, t]"),
         ("kernels", "fires = own[n] >= threshold", "fires = own[n] > threshold"),
         ("kernels", "threshold, reset = T[c, t], h[c, t]", "threshold, reset = T[c - 1, t], h[c, t]"),
-        ("quantized", "divide(v.astype(kind, copy=False), divisor)", "divide(v.astype(kind, copy=False) - 1, divisor)"),
-        ("quantized", 'side="right")', 'side="left")'),
+        ("layers", "divide(v.astype(kind, copy=False), divisor)", "divide(v.astype(kind, copy=False) - 1, divisor)"),
+        ("layers", 'side="right")', 'side="left")'),
         ("fast", "z2, u = u >= T2, u -", "z2, u = u > T2, u -"),
         ("fast", "z1, u = u >= T1, least", "z1, u = u > T1, least"),
         ("plan", "quartered(held(T), highs, NEVER)", "quartered(held(np.roll(T, 1, 1)), highs, NEVER)"),
+        ("bytes", "keep(left >= divisor, one)", "keep(left > divisor, one)"),
+        ("bytes", "v = keep(sums > none, sums)", "v = sums"),
     ],
     "FS_3": [  # h a step late, h of a neighbour, reset without a spike
         ("reference", "v = v - h[:, t] * z", "v = v - h[:, t - 1] * z"),
         ("reference", "v = v - h[:, t] * z", "v = v - h[:, t]"),
         ("kernels", "T[c, t], h[c, t]", "T[c, t], h[c, t - 1]"),
         ("kernels", "T[c, t], h[c, t]", "T[c, t], h[c - 1, t]"),
-        ("quantized", "v = v - h[:, t, None, None]", "v = v - h[:, t - 1, None, None]"),
+        ("layers", "v = v - h[:, t, None, None]", "v = v - h[:, t - 1, None, None]"),
         ("fast", "keep(u >= T1, loads(h, s + 16, 16, 1))", "keep(u >= T1, loads(h, s, 16, 1))"),
         ("fast", "least(u, u - T3)", "least(u, u - T2)"),
         ("fast", "u = keep(u > zeros(np.int32, 16, 1), u)", "u = u"),
@@ -231,18 +254,19 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("kernels", "worth = d[channel, t]", "worth = d[channel, t - 1]"),
         ("kernels", "worth = d[channel, t]", "worth = d[0, t]"),
         ("plain", "code += d[:, t, None, None]", "code += abs(d[:, t, None, None])"),
-        ("quantized", "0, 2**table.steps - 1)", "0, 2**table.steps)"),
+        ("layers", "0, 2**table.steps - 1)", "0, 2**table.steps)"),
         ("patches", "table[:, :, None] * sent.d[:, :, None]", "table[:, :, None] * abs(sent.d[:, :, None])"),
         (
             "fast",
             "loads(upper, r * run + k, 16, 1), np.int32) << sh",
             "loads(upper, r * run + k, 16, 1), np.int32) << sh - 1",
         ),
+        ("dense", "theta << table.steps, WORD) - 1", "theta << table.steps, WORD)"),
     ],
     "FS_1": [  # K of a neighbour: a step too few
         ("reference", "for t in range(d.shape[1]):\n        plane", "for t in range(d.shape[1] - 1):\n        plane"),
         ("kernels", "    steps = T.shape[1]\n", "    steps = T.shape[1] - 1\n"),
-        ("quantized", "2**table.steps - 1)", "2 ** (table.steps - 1) - 1)"),
+        ("layers", "2**table.steps - 1)", "2 ** (table.steps - 1) - 1)"),
         ("patches", "self.highs - 1 - t, steps - 1 - t", "self.highs - 1 - t, steps - t"),
     ],
     "PROJ_1": [  # padding off by one, stride or dilation ignored, kernel flipped, stray border
@@ -264,13 +288,13 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("plain", "reached(height, target[1], padding[0],", "reached(height, target[1], padding[2],"),
         ("plain", "columns[2] = np.argsort(order)[columns[2]]", "columns[2] = columns[2]"),
         ("plain", "(r * kw + c) * size", "((kh - 1 - r) * kw + c) * size"),
-        ("quantized", "np.arange(kernel) * dilation - before", "np.arange(kernel) * dilation - before + 1"),
+        ("layers", "np.arange(kernel) * dilation - before", "np.arange(kernel) * dilation - before + 1"),
         (
-            "quantized",
+            "layers",
             "np.arange(count)[:, None] * stride + np.arange(kernel) * dilation",
             "np.arange(count)[:, None] * stride + np.arange(kernel)",
         ),
-        ("quantized", "np.where((at < 0) | (at >= size), size, at)", "np.clip(at, 0, size - 1)"),
+        ("layers", "np.where((at < 0) | (at >= size), size, at)", "np.clip(at, 0, size - 1)"),
         (
             "fast",
             "at = first + i * down + j * along\n                if a",
@@ -284,6 +308,8 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("patches", "(y.target + some.start * y.apart) * target.row", "(y.target + some.start) * target.row"),
         ("patches", "(len(kind.taps) - 1) * kind.apart + kind.places", "len(kind.taps) - 1 + kind.places - 1"),
+        ("dense", "np.arange(target.shape[1]) * sy - top + source.top", "np.arange(target.shape[1]) * sy + source.top"),
+        ("dense", "* dilation[0] * source.columns", "* source.columns"),
     ],
     "PROJ_3": [  # wrong group, channel offset ignored
         (
@@ -293,16 +319,17 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("kernels", "out[channel * out.shape[0] // channels]", "out[0]"),
         ("kernels", "out[channel * out.shape[0] // channels]", "out[channel % out.shape[0]]"),
-        ("quantized", "a @ matrices[r]", "a @ matrices[r, ::-1]"),
-        ("quantized", "filters[r, :, c, 0]", "filters[r, ::-1, c, 0]"),
+        ("layers", "a @ matrices[r]", "a @ matrices[r, ::-1]"),
+        ("layers", "filters[r, :, c, 0]", "filters[r, ::-1, c, 0]"),
         ("fast", "here = at + r * apart + k * across + c", "here = at + r * apart + k * across"),
         ("patches", "q.weights[theirs].transpose", "q.weights[::-1][theirs].transpose"),
         ("patches", "q.weights[:, 0].transpose(1, 2, 0)", "q.weights[::-1, 0].transpose(1, 2, 0)"),
+        ("dense", "q.weights.reshape(p.shape[0], -1).T", "q.weights[::-1].reshape(p.shape[0], -1).T"),
     ],
     "PROJ_4": [  # neurons in (H, W, C) order
         ("reference", "plane.reshape(batch, -1)", "plane.transpose(0, 2, 3, 1).reshape(batch, -1)"),
         ("plain", "(1, 1) if pooled else (height, width)", "(1, 1) if pooled else (width, height)"),
-        ("quantized", "reshape(-1, *source).transpose(0, 2, 3, 1)", "reshape(-1, *source)"),
+        ("layers", "reshape(-1, *source).transpose(0, 2, 3, 1)", "reshape(-1, *source)"),
         ("fast", "base = start + p * per_place", "base = start"),
     ],
     "PROJ_5": [  # a mean, a maximum, the first place alone
@@ -312,7 +339,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
             "plane.reshape(batch, channels, -1).max(axis=2)",
         ),
         ("plain", "np.arange(n) * (not pooled)", "np.arange(n)"),
-        ("quantized", "codes.sum(axis=(1, 2), dtype=np.int64)", "codes[:, 0, 0]"),
+        ("layers", "codes.sum(axis=(1, 2), dtype=np.int64)", "codes[:, 0, 0]"),
         ("patches", "moves = (0, 0) if still", "moves = (0, 0) if not still"),
     ],
     "PROJ_6": [  # the last projection wins
@@ -320,6 +347,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("plain", "                v[b] += total\n", "                v[b] = total + p.bias_map\n"),
         ("quantized", "sum(totals.values(),", "sum(list(totals.values())[-1:],"),
         ("fast", "stores(out, here, loads(out, here, 16, 1) + part)", "stores(out, here, part)"),
+        ("dense", 'begin = {"opening": 0, "opens": own}  # the sums so far', "pass"),
     ],
     "POOL_1": [  # OR of all candidates, the first candidate, stride
         ("reference", "still_in &= candidates[:, :, t] | ~fired", "still_in &= candidates[:, :, t] | ~fired | True"),
@@ -330,22 +358,23 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("kernels", "own[window, tap] = 255", "own[window, tap] = 0"),
         ("kernels", "if own[window, tap] != 255:", "if own[window, tap] != 255 and own[window].max() != 255:"),
-        ("quantized", "        .max(axis=3)\n", "        .min(axis=3)\n"),
-        ("quantized", "a.shape[3]).max(axis=2)", "a.shape[3]).min(axis=2)"),
+        ("layers", "        .max(axis=3)\n", "        .min(axis=3)\n"),
+        ("layers", "a.shape[3]).max(axis=2)", "a.shape[3]).min(axis=2)"),
         ("fast", "select(best < word, word, best)", "select(word < best, word, best)"),
         ("fast", "select(best < word, word, best)", "best | word"),
+        ("bytes", "seen > largest, seen, largest", "largest > seen, seen, largest"),
     ],
     "POOL_3": [  # padding off by one, padded places as candidates that spike
         ("reference", "seen(width, pool.shape[2], left, sx, c)", "seen(width, pool.shape[2], left + 1, sx, c)"),
         ("reference", "seen(height, pool.shape[1], top, sy, r)", "seen(height, pool.shape[1], 0, sy, r)"),
         ("plain", "pool.shape[1], pool.padding[0],", "pool.shape[1], 0,"),
         ("plain", "pool.shape[2], pool.padding[1],", "pool.shape[2], pool.padding[0],"),
-        ("quantized", "np.iinfo(a.dtype).min,", "np.iinfo(a.dtype).max,"),
+        ("layers", "np.iinfo(a.dtype).min,", "np.iinfo(a.dtype).max,"),
         ("fast", "max(0, i * sy - top), max(0, j * sx - left)", "max(0, i * sy), max(0, j * sx)"),
     ],
     "RANGE_1": [  # a type for products or accumulators that does not hold every partial sum
-        ("quantized", "np.float32 if reach <= 2**24", "np.float32 if reach <= 2**30"),
-        ("quantized", "np.float64 if reach <= 2**53", "np.float64 if reach <= 2**63"),
+        ("layers", "np.float32 if reach <= 2**24", "np.float32 if reach <= 2**30"),
+        ("layers", "np.float64 if reach <= 2**53", "np.float64 if reach <= 2**63"),
         ("plain", "np.int32 if reach < 2**31", "np.int32 if reach < 2**36"),
         ("patches", "float(up.max()) < 2**15 and", "float(up.max()) < 2**17 and"),
         ("patches", "float(down.min()) >= -(2**15)", "float(down.min()) >= -(2**19)"),
@@ -353,7 +382,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "FS_5": [  # a table that is not quite an FS-ReLU taken for one
         (
-            "quantized",
+            "layers",
             "if theta is not None:",
             "if theta is not None or table.T[..., -1].min() > 0 and not (theta := table.T[..., -1]).sum() < 0:",
         ),
@@ -361,7 +390,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
     "EVENT_2": [  # first spike the lowest bit
         ("reference", "(train << np.uint16(1)) | spikes[:, t]", "train | spikes[:, t] << np.uint16(t)"),
         ("kernels", "bit = np.uint16(1 << (steps - 1 - t))\n        for c", "bit = np.uint16(1 << t)\n        for c"),
-        ("quantized", "= stair.train[place],", "= stair.train[place] ^ 1,"),
+        ("layers", "= stair.train[place],", "= stair.train[place] ^ 1,"),
         ("plan", "for rows in (h, binary)", "for rows in (h, binary[::-1])"),
         ("fast", "(word >> (steps - 1 - t))", "(word >> t)"),
     ],

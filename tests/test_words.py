@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from llvmlite import binding
 
 import words
 from fsref.engines.kernels import vectors
-
-WIDE = "+sse2,+sse3,+ssse3,+sse4.1,+sse4.2,+popcnt,+cx16,+avx,+avx2,+bmi,+bmi2,+fma,+lzcnt"
-# What a process is told to compile for, and the features that takes.
-PROCESSORS = {
-    "python": {"NUMBA_DISABLE_JIT": "1"},
-    "AVX2": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": WIDE},
-    "portable": {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": "+sse2"},
-}
+from processors import PROCESSORS, printed
 
 
 @pytest.mark.parametrize("name", words.HOLD)
@@ -35,19 +24,7 @@ def test_each_word_is_the_same_on_every_processor(name: str, tmp_path: Path) -> 
     which LLVM makes of what there is, as Python only.
     """
     asked = [word for word in words.HOLD if word != "operators" or name == "python"]
-    settings = PROCESSORS[name]
-    has = binding.get_host_cpu_features()
-    missing = [f for f in settings.get("NUMBA_CPU_FEATURES", "").split(",") if f and not has.get(f[1:])]
-    if missing:
-        pytest.skip(f"this processor has no {missing[0][1:]}")
-    here = Path(words.__file__).parent
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("NUMBA_", "COV"))}
-    path = os.pathsep.join([str(here), str(here.parent)])
-    env |= {"PYTHONPATH": path, "NUMBA_CACHE_DIR": str(tmp_path), **settings}
-    done = subprocess.run(
-        [sys.executable, words.__file__, *asked], env=env, capture_output=True, text=True, check=False
-    )
-    assert done.stdout.split() == asked, done.stderr
+    assert printed(name, words.__file__, asked, tmp_path).split() == asked
 
 
 def test_python_refuses_what_a_compiled_kernel_would_do_silently() -> None:

@@ -15,19 +15,23 @@ from numpy.typing import NDArray
 from fsref.engines.kernels import Kernel
 from fsref.engines.kernels.vectors import (
     adds,
+    again,
     dot,
     join,
     keep,
     least,
     lists,
     loads,
+    loads_each,
     narrow,
     ones,
     real,
     repeats,
+    repeats_each,
     select,
     spread,
     stores,
+    stores_each,
     total,
     whole,
     widen,
@@ -163,6 +167,34 @@ def adds_hold() -> None:
 
 
 @Kernel
+def found(source, at, places, first, out):  # type: ignore[no-untyped-def]
+    """Registers found through a list of places, and one register for all."""
+    stores(out, 0, loads_each(source, at, places, first, 16, 4))
+    stores(out, 64, repeats_each(source, at, places, first, 4, 16, 4))
+    stores(out, 128, again(loads(source, at, 16, 1), 4))
+    stores_each(out, 192 + at, places, first, loads_each(source, at, places, first, 16, 4))
+
+
+def found_hold() -> None:
+    """Each register is the one at its own place, in whatever order, the same place twice or overlapping others; those
+    behind overwrite those before.
+    """
+    for kind in (np.uint8, np.int32):
+        source = np.arange(130).astype(kind)
+        for at, places in enumerate(([0, 0, 0, 0], [3, 80, 1, 50], [100, 9, 8, 100], [5, 21, 37, 53])):
+            listed_ = np.array([77, *places], np.int64)
+            out, wanted = np.zeros(192 + 140, kind), np.zeros(140, kind)
+            found(source, at, listed_, 1, out)
+            for k, place in enumerate(places):
+                own = source[at + place : at + place + 16].tolist()
+                assert out[16 * k : 16 * k + 16].tolist() == own
+                assert out[64 + 16 * k : 80 + 16 * k].tolist() == own[:4] * 4
+                wanted[at + place : at + place + 16] = own
+            assert out[128:192].tolist() == source[at : at + 16].tolist() * 4
+            assert out[192:].tolist() == wanted.tolist()
+
+
+@Kernel
 def listed(target, at, values, limits):  # type: ignore[no-untyped-def]
     """Where values exceed limits: of one register, two and four."""
     a = lists(target, at, loads(values, 0, 16, 1), loads(values, 0, 16, 1) > loads(limits, 0, 16, 1))
@@ -228,6 +260,7 @@ HOLD: dict[str, Callable[[], None]] = {
     "adds": adds_hold,
     "lists": lists_hold,
     "dots": dots_hold,
+    "found": found_hold,
 }
 
 if __name__ == "__main__":

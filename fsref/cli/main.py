@@ -9,6 +9,7 @@ goes to standard error, and only to a terminal.
 # Imported before anything can be caught: nothing but a few modules of Python's own stands here.
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -21,10 +22,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names a rule, a note of how to read that.
     """
     standing()
+    # Before NumPy is imported: products are small, and BLAS threads that wait for one another on a busy machine take 20
+    # times as long as one. Whoever sets it is left alone.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with stopping() as begun:
         try:
-            from fsref.cli.verbs import called
+            from fsref.cli.verbs import called, named
 
+            named(arguments)
             begun()
             code = called(arguments)
         except Stopped as signal:

@@ -8,32 +8,63 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from errno import EDQUOT, EFBIG, ENOSPC
+from importlib import import_module
 from typing import Any
 
 import click
 
-from fsref.cli.check import check
-from fsref.cli.compare import compare
-from fsref.cli.conform import conform
-from fsref.cli.convert import convert
-from fsref.cli.cover import cover
-from fsref.cli.diff import diff
-from fsref.cli.evaluate import evaluate
-from fsref.cli.explain import explain
-from fsref.cli.export import export
-from fsref.cli.info import info
-from fsref.cli.rule import rule
-from fsref.cli.run import run
 from fsref.cli.streams import reported
-from fsref.cli.vectors import vectors
 from fsref.errors import FsrefError, printable
 from fsref.formats.pages import rules
 from fsref.version import SPEC_VERSION, __version__
 
-VERBS = (info, run, evaluate, check, explain, convert, compare, export, diff, cover, vectors, conform, rule)
+# What a list of them says of each: the first sentence of its help.
+VERBS = {
+    "check": "Say what is proved; test that all engines agree.",
+    "compare": "Say which population loses what the float graph knew.",
+    "conform": "Drive a device and judge it.",
+    "convert": "Convert a float graph or ONNX model to an FS network.",
+    "cover": "Count the bins of the law that were reached.",
+    "diff": "Find the first wrong neuron of a dump.",
+    "evaluate": "Score a network on labelled images.",
+    "explain": "Say why one neuron spiked as it did.",
+    "export": "Write the same integers for other programs.",
+    "info": "Show a network: widths, memory, schedule, id.",
+    "rule": "Print rules by name (PROJ-2) or by section (POOL).",
+    "run": "Run images; record or list every spike.",
+    "vectors": "Golden vectors: make a pack, show it, check the answers to it.",
+}
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+class Verbs(click.Group):
+    """The verbs as one command, each imported when it is called: most of what all of them import, one does not need."""
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return verb(name) if name in VERBS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+def verb(name: str) -> click.Command:
+    """The verb of this name, or group of verbs."""
+    found: click.Command = getattr(import_module(f"fsref.cli.{name}"), name)
+    return found
+
+
+def named(arguments: Sequence[str] | None) -> list[click.Command]:
+    """The verbs that a command line names, sys.argv unless given: one, or nearly so."""
+    words = sys.argv[1:] if arguments is None else arguments
+    return [verb(word) for word in words if word in VERBS]
+
+
+@click.group(
+    cls=Verbs,
+    commands={name: click.Command(name, help=told) for name, told in VERBS.items()},  # their names, for the list
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, "--version", message=f"fsref %(version)s, law {SPEC_VERSION}")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
@@ -42,9 +73,6 @@ def cli(ctx: click.Context) -> None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(2)
 
-
-for verb in VERBS:
-    cli.add_command(verb)
 
 # Where matplotlib keeps its fonts changes no picture: its log of that is no line of a command's.
 logging.getLogger("matplotlib").addHandler(logging.NullHandler())

@@ -44,7 +44,7 @@ class Exact:
     def __init__(self, fields: Fields, openings: Openings, bias: Ints) -> None:
         self.fields, self.openings, self.bias = fields, openings, bias
         seen = [spans(q, fields.shapes[q.source], fields.p.shape) for q in fields.into]
-        rows, columns = (alike(axis).tolist() for axis in zip(*seen, strict=True))
+        rows, columns = (alike(axis) for axis in zip(*seen, strict=True))
         # One place for all that see the same taps, the last first: it is less often at the border.
         self.places = list(product(rows[::-1], columns[::-1])) if len(rows) * len(columns) <= PLACES else []
         self.channel, self.held = -1, list[Neuron]()

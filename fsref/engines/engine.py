@@ -25,7 +25,8 @@ Simulator: TypeAlias = Callable[[Ints, Wanted], Iterator[Activity]]
 class Engine(Protocol):
     """An engine: a module or an object. It may also have a `name`; `kernels`, what does its work, in words, or
     `kernels_for(net)`; `shared_bytes(net, threads)`, a bound on the bytes that all images share; and
-    `counting_bytes(net)`, a bound on the bytes of one image of which nothing is wanted.
+    `counting_bytes(net)`, a bound on the bytes of one image of which nothing is wanted; and `telling_bytes(net)`, a
+    bound on what images share beside where something is.
     """
 
     def simulator(self, net: Network) -> Simulator:
@@ -64,13 +65,14 @@ def bytes_of(engine: str | Engine, net: Network, threads: int, recording: bool) 
     own = engine_of(engine)
     shared = getattr(own, "shared_bytes", None)
     counting = None if recording else getattr(own, "counting_bytes", None)
-    found = {"shared_bytes": shared(net, threads) if shared else 0}
+    telling = getattr(own, "telling_bytes", None) if recording else None
+    found = {"shared_bytes": shared(net, threads) if shared else 0, "telling_bytes": telling(net) if telling else 0}
     found |= {"counting_bytes": counting(net)} if counting else {"working_bytes": own.working_bytes(net)}
     for name, given in found.items():
         if not isinstance(given, int | np.integer) or isinstance(given, bool) or given < 0:
             raise UsageError("RUN-2", "engine", f"{name} gave no number of bytes", repr(given), "an integer, 0 or more")
-    total, each = found.values()
-    return int(total), int(each)
+    total, more, each = map(int, found.values())
+    return total + more, each
 
 
 def kernels_of(engine: str | Engine, net: Network) -> str:

@@ -1,253 +1,175 @@
 """The quantised network: dense integer layers on codes, division or staircase lookup, no time axis.
 
-Products run in float32 or float64 BLAS where the proof allows: while both ends of any_order stay within 2^24 or 2^53
-every partial sum, in whatever order, is an integer the type holds exactly (RANGE-1). Beyond that they run in int64.
-Arrays are (B, H, W, C), so that what a window sees of a row of its source lies side by side.
+What the kernels can do (`dense`) they do, by a plan that is kept with the network; other populations, and what is told
+of membranes, are NumPy's (`layers`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from threading import Lock
 from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.engines import dense
 from fsref.engines.activity import Activity
 from fsref.engines.engine import OBJECTS, Simulator, Wanted
+from fsref.engines.frames import LINE, frames_of, plan_bytes
+from fsref.engines.kept import kept
+from fsref.engines.kernels.dense import told as told_by
+from fsref.engines.layers import Answer, Layer, answer, channels_first, kinds, layer, membranes, pooled
 from fsref.law.network import Network
-from fsref.law.neuron import Ints, relu_theta, staircase
+from fsref.law.neuron import Ints, relu_theta
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Pair, Projection
+from fsref.tables import plural
 
-kernels = "NumPy and its BLAS"
 Array = NDArray[Any]
-Layer = Callable[[Array], Array]
-# Trains, and codes in any type; the same array twice where they are the same (NET-7, FS-5).
-Answer = tuple[NDArray[np.uint16], Array]
-# Multiply-adds of one BLAS call: few enough that BLAS starts no threads, which would wait for those of the run.
-ONE_CALL = 2**18
+MEMBRANES = frozenset({"opening", "membranes", "sums"})
 
 
-def product_type(reach: int) -> type[np.generic]:
-    """The fastest type that holds every integer within -reach..reach, so that products and sums there are exact
-    (RANGE-1).
-    """
-    return np.float32 if reach <= 2**24 else np.float64 if reach <= 2**53 else np.int64
+def kernels_for(net: Network) -> str:
+    """What does the work for a network, in words."""
+    frames = frames_of(net)
+    if not frames:
+        return "NumPy and its BLAS"
+    left = len(net.populations) - len(frames)
+    return f"{told_by()}; NumPy and its BLAS for {left} of {plural(len(net.populations), 'population')}"
 
 
-def product(a: Array, matrix: Array) -> Array:
-    """a (..., N) @ matrix (N, O), of at least 8 rows and at most ONE_CALL at a time."""
-    rows, outputs = a.reshape(-1, len(matrix)), matrix.shape[1]
-    total = np.zeros((len(rows), outputs), a.dtype)
-    depth = max(1, ONE_CALL // (8 * outputs))
-    for first in range(0, len(matrix), depth):
-        part, own = matrix[first : first + depth], rows[:, first : first + depth]
-        step = max(1, ONE_CALL // part.size)
-        even = len(rows) // step * step
-        total[:even] += (own[:even].reshape(-1, step, len(part)) @ part).reshape(even, outputs)
-        total[even:] += own[even:] @ part
-    return total.reshape(*a.shape[:-1], outputs)
+def made(net: Network, q: Projection) -> Layer:
+    """The layer of a projection."""
+    return layer(q, net[q.source].shape, net[q.target].shape, kinds(net)[q.target])
 
 
-def window_index(size: int, count: int, before: int, kernel: int, stride: int, dilation: int) -> NDArray[np.intp]:
-    """(count, kernel): the place tap r of window y falls on, `size` for padding (PROJ-1)."""
-    at = np.arange(count)[:, None] * stride + np.arange(kernel) * dilation - before
-    return np.where((at < 0) | (at >= size), size, at)
-
-
-def framed(a: Array, fill: int, kind: Any) -> Array:
-    """a (B, H, W, C) with one more row and column that hold `fill`: what padding reads."""
-    batch, height, width, channels = a.shape
-    out = np.full((batch, height + 1, width + 1, channels), fill, kind)
-    out[:, :height, :width] = a
-    return out
-
-
-def layer(projection: Projection, source: Shape, shape: Shape, kind: type[np.generic]) -> Layer:
-    """A function from codes (B, H, W, C) to sums (B, H_out, W_out, O) (PROJ-1 to PROJ-5)."""
-    match projection:
-        case Conv2d():
-            return convolved(projection, source, shape, kind)
-        case Dense():
-            return multiplied(projection, source, kind)
-        case _:
-            assert_never(projection)
-
-
-def multiplied(projection: Dense, source: Shape, kind: type[np.generic]) -> Layer:
-    """The function of a dense projection (PROJ-4, PROJ-5)."""
-    weights = projection.weights
-    if not projection.pooled:
-        weights = weights.reshape(-1, *source).transpose(0, 2, 3, 1)
-    matrix = np.ascontiguousarray(weights.reshape(len(weights), -1).T, dtype=kind)
-
-    def dense(codes: Array) -> Array:
-        a = codes.sum(axis=(1, 2), dtype=np.int64) if projection.pooled else codes.reshape(len(codes), -1)
-        return product(a.astype(kind), matrix)[:, None, None]
-
-    return dense
-
-
-def convolved(projection: Conv2d, source: Shape, shape: Shape, kind: type[np.generic]) -> Layer:
-    """The function of a conv2d (PROJ-1 to PROJ-3)."""
-    groups, (outputs, inputs, kh, kw) = projection.groups, projection.weights.shape
-    filters = projection.weights.astype(kind).reshape(groups, outputs // groups, inputs, kh, kw)
-    filters = filters.transpose(3, 0, 4, 2, 1)  # (kh, G, kw, I, O / G)
-    rows = window_index(source[1], shape[1], projection.padding[0], kh, projection.stride[0], projection.dilation[0])
-    columns = window_index(source[2], shape[2], projection.padding[1], kw, projection.stride[1], projection.dilation[1])
-
-    def depthwise(codes: Array) -> Array:
-        """Tap by tap, for groups of one channel."""
-        a, total = framed(codes, 0, kind), np.zeros((len(codes), *shape[1:], groups, outputs // groups), kind)
-        for r in range(kh):
-            row = a.take(rows[:, r], axis=1)
-            for c in range(kw):
-                total += row.take(columns[:, c], axis=2)[..., None] * filters[r, :, c, 0]
-        return total.reshape(len(codes), *shape[1:], outputs)
-
-    matrices = np.ascontiguousarray(filters.reshape(kh, groups, kw * inputs, -1))
-
-    def conv2d(codes: Array) -> Array:
-        """Row by row of the kernel: what each window sees of a row of the source, times the row's weights."""
-        taken = framed(codes, 0, kind).take(columns.ravel(), axis=2)
-        taken = taken.reshape(len(codes), source[1] + 1, shape[2], kw, groups, inputs)
-        seen = taken.transpose(0, 1, 4, 2, 3, 5).reshape(len(codes), source[1] + 1, groups, shape[2], kw * inputs)
-        total = np.zeros((len(codes), shape[1], groups, shape[2], outputs // groups), kind)
-        for r in range(kh):
-            a = seen.take(rows[:, r], axis=1)
-            total += product(a, matrices[r, 0]) if groups == 1 else a @ matrices[r]
-        return total.swapaxes(2, 3).reshape(len(codes), *shape[1:], outputs)
-
-    return depthwise if inputs == 1 < groups else conv2d
-
-
-def answer(net: Network, population: FS) -> Callable[[Array], Answer]:
-    """A function from opening membranes (B, H, W, C) to trains and codes: FS-5 in closed form, any other table by
-    FS-6.
-    """
-    table, channels, proved = population.table, population.shape[0], net.ranges[population.name]
-    theta = relu_theta(table)
-    if theta is not None:
-        # Exact for floats, too: a quotient errs by less than 2^-24 (2^-53) of itself, and v / theta lies 1 / v of
-        # itself or more below the next integer.
-        kind = product_type(max(int(np.abs(proved.any_order).max()), int(theta.max())))
-        divide, divisor = np.floor_divide if kind is np.int64 else np.divide, theta.astype(kind)
-
-        def relu(v: Array) -> Answer:
-            codes = np.clip(divide(v.astype(kind, copy=False), divisor), 0, 2**table.steps - 1).astype(np.uint16)
-            return codes, codes
-
-        return relu
-    T, h, d = table.rows(channels)
-    opening, alike = proved.opening, table.channels is None
-    reach = [(int(opening[:, 0].min()), int(opening[:, 1].max()))] if alike else opening.tolist()
-    stairs = [staircase(T[c], h[c], d[c], low, high) for c, (low, high) in enumerate(reach)]
-
-    def look_up(v: Array) -> Answer:
-        trains, codes = np.empty(v.shape, np.uint16), np.empty(v.shape, np.int64)
-        for c, stair in enumerate(stairs):
-            own = (..., slice(None) if alike else c)
-            place = np.searchsorted(stair.start, v[own].astype(np.int64), side="right") - 1
-            trains[own], codes[own] = stair.train[place], stair.code[place]
-        return trains, codes
-
-    return look_up
-
-
-def pooled(a: Array, pool: MaxPool) -> Array:
-    """The largest of every window (B, H_out, W_out, C) of a (B, H, W, C) (POOL-1, POOL-3)."""
-    _, height, width = pool.shape
-    rows = window_index(a.shape[1], height, pool.padding[0], pool.kernel[0], pool.stride[0], 1)
-    columns = window_index(a.shape[2], width, pool.padding[1], pool.kernel[1], pool.stride[1], 1)
-    by_row = (
-        framed(a, np.iinfo(a.dtype).min, a.dtype)
-        .take(columns.ravel(), axis=2)
-        .reshape(len(a), -1, *columns.shape, a.shape[3])
-        .max(axis=3)
-    )
-    largest: Array = by_row.take(rows.ravel(), axis=1).reshape(len(a), *rows.shape, width, a.shape[3]).max(axis=2)
-    return largest
-
-
-def membranes(v: Ints, trains: NDArray[np.uint16], h: Ints) -> Ints:
-    """(B, K, C, H, W): v less the resets of the train so far (FS-3)."""
-    steps = h.shape[1]
-    after = np.empty((len(v), steps, *v.shape[1:]), np.int64)
-    for t in range(steps):
-        v = v - h[:, t, None, None] * (trains >> (steps - 1 - t) & 1)
-        after[:, t] = v
-    return after
-
-
-def channels_first(a: Array) -> Array:
-    """The view (B, C, H, W) of a (B, H, W, C)."""
-    return a.transpose(0, 3, 1, 2)
+@kept
+def layers_of(net: Network) -> tuple[dict[str, Layer], dict[str, Callable[[Array], Answer]]]:
+    """The layers of the projections into what the kernels leave, and what it answers, by name."""
+    frames = frames_of(net)
+    layers = {name: made(net, q) for name, q in net.named_projections.items() if q.target not in frames}
+    return layers, {p.name: answer(net, p) for p in net.fs if p.name not in frames}
 
 
 def simulator(net: Network) -> Simulator:
     """A function from images (B, C, H, W) to the activity of every population in turn."""
-    types = kinds(net)
-    layers = {
-        name: layer(q, net[q.source].shape, net[q.target].shape, types[q.target])
-        for name, q in net.named_projections.items()
-    }
-    answers = {p.name: answer(net, p) for p in net.fs}
+    types, frames = kinds(net), frames_of(net)
+    plan = dense.plan_of(net) if frames else None
+    spare: list[dense.Room] = []  # of threads that are done with a batch
+
+    answers = {p.name: answer(net, p) for p in net.fs if p.name not in frames}
+    layers: dict[str, Layer] = {}
+    making = Lock()
+
+    def layer_of(name: str) -> Layer:
+        """The layer of a projection, made when it is first asked for."""
+        with making:
+            if name not in layers:
+                q = net.named_projections[name]
+                layers[name] = layer(q, net[q.source].shape, net[q.target].shape, types[q.target])
+        return layers[name]
 
     def membrane(p: FS | Readout, known: dict[str, Answer], keep: bool) -> tuple[Array, dict[str, Ints]]:
         """The opening membranes (B, H, W, C), and the sums (B, C, H, W) they are made of when these are kept (NET-5,
         NET-6).
         """
-        totals = {name: layers[name](known[q.source][1]) for name, q in net.into(p.name).items()}
+        totals = {name: layer_of(name)(known[q.source][1]) for name, q in net.into(p.name).items()}
         bias = p.bias_map.transpose(1, 2, 0).astype(types[p.name])
-        kept = {name: channels_first(total).astype(np.int64) for name, total in totals.items() if keep}
-        return sum(totals.values(), bias), kept
+        sums = {name: channels_first(total).astype(np.int64) for name, total in totals.items() if keep}
+        return sum(totals.values(), bias), sums
 
     def simulate(images: Ints, wanted: Wanted) -> Iterator[Activity]:
+        if plan is None:
+            yield from told_of(images, wanted, np.empty((len(images), 0)), {})
+            return
+        room = spare.pop() if spare else dense.Room(plan)
+        try:
+            codes, counts = room.run(images)
+            yield from told_of(images, wanted, codes, dict(zip(frames, counts.T, strict=True)))
+        finally:
+            spare.append(room)
+
+    def told_of(images: Ints, wanted: Wanted, own: Array, counts: Mapping[str, Ints]) -> Iterator[Activity]:
+        """The activity of every population, given the codes and spikes of those that the kernels did."""
         known: dict[str, Answer] = {}
         for p in net.populations:
             wants = wanted.get(p.name, frozenset[str]())
+            v: Array | None = None
             sums: dict[str, Ints] = {}
-            opening: Ints | None = None
-            after: Ints | None = None
+            if p.name in frames:
+                codes = frames[p.name].view(own, p.shape)
+                known[p.name] = codes, codes
             match p:
                 case Input():
-                    trains = np.ascontiguousarray(images.transpose(0, 2, 3, 1), dtype=np.uint16)
-                    known[p.name] = trains, trains  # NET-7: the train of an input is its code
+                    if p.name not in known:
+                        trains = np.ascontiguousarray(images.transpose(0, 2, 3, 1), dtype=np.uint16)
+                        known[p.name] = trains, trains  # NET-7: the train of an input is its code
                 case MaxPool():
-                    trains, codes = known[p.source]
-                    largest = pooled(trains, p)
-                    known[p.name] = largest, largest if codes is trains else pooled(codes, p)
+                    if p.name not in known:
+                        trains, codes = known[p.source]
+                        largest = pooled(trains, p)
+                        known[p.name] = largest, largest if codes is trains else pooled(codes, p)
                 case FS():
-                    v, sums = membrane(p, known, "sums" in wants)
-                    known[p.name] = answers[p.name](v)
-                    if wants & {"opening", "membranes"}:
-                        opening = channels_first(v).astype(np.int64)
-                    if opening is not None and "membranes" in wants:
-                        after = membranes(opening, channels_first(known[p.name][0]), p.table.rows(p.shape[0])[1])
+                    if p.name not in known or wants & MEMBRANES:
+                        v, sums = membrane(p, known, "sums" in wants)
+                    if p.name not in known:
+                        assert v is not None
+                        known[p.name] = answers[p.name](v)
                 case Readout():
                     v, sums = membrane(p, known, "sums" in wants)
                     yield Activity(p.name, opening=channels_first(v).astype(np.int64), sums=sums)
                     return
                 case _:
                     assert_never(p)
-            trains, codes = map(channels_first, known[p.name])
-            yield Activity(p.name, trains, codes.astype(np.int64) if "codes" in wants else None, opening, after, sums)
+            yield activity(p, wants, known[p.name], counts.get(p.name), v, sums)
 
     return simulate
 
 
-def kinds(net: Network) -> dict[str, type[np.generic]]:
-    """The type of the sums of every population, by name (RANGE-1)."""
-    return {p.name: product_type(int(np.abs(net.ranges[p.name].any_order).max())) for p in net.populations}
+def activity(
+    p: Input | FS | MaxPool, wants: frozenset[str], sent: Answer, count: Ints | None, v: Array | None, sums: Any
+) -> Activity:
+    """What is told of a population that spikes: its trains where they are wanted or nobody counted its spikes."""
+    trains, codes = (channels_first(a) for a in sent)
+    opening: Ints | None = None
+    after: Ints | None = None
+    if v is not None and wants & {"opening", "membranes"}:
+        opening = channels_first(v).astype(np.int64)
+    if isinstance(p, FS) and opening is not None and "membranes" in wants:  # no other has any
+        after = membranes(opening, trains, p.table.rows(p.shape[0])[1])
+    told = trains.astype(np.uint16, copy=False) if count is None or "spikes" in wants else None
+    return Activity(p.name, told, codes.astype(np.int64) if "codes" in wants else None, opening, after, sums, count)
 
 
 def shared_bytes(net: Network, threads: int) -> int:
-    """A bound on the bytes that images share: the weights of every projection in the type of its sums, the
-    places of its windows, all staircases; and the one of them in the making.
+    """A bound on the bytes that images share: the plan, and layers of what it leaves."""
+    plan, own = plan_bytes(net) if frames_of(net) else (0, 0)
+    return plan + threads * own + left_bytes(net)
+
+
+@kept
+def left_bytes(net: Network) -> int:
+    """A bound on the bytes of layers that the plan leaves, and of objects."""
+    frames = frames_of(net)
+    left = [q for q in net.projections if q.target not in frames]
+    own = layer_bytes(net, left, [p for p in net.fs if p.name not in frames])
+    return own + OBJECTS * (len(net.populations) + len(net.projections))
+
+
+@kept
+def telling_bytes(net: Network) -> int:
+    """A bound on the bytes of layers that only tell membranes of what the kernels do."""
+    frames = frames_of(net)
+    return layer_bytes(net, [q for q in net.projections if q.target in frames], [])
+
+
+def layer_bytes(net: Network, projections: Iterable[Projection], fs: Iterable[FS]) -> int:
+    """A bound on the bytes of layers: the weights of every projection in the type of its sums, the places of its
+    windows, all staircases; and the one of them in the making.
     """
-    kept, making, types = 0, 0, kinds(net)
-    for q in net.projections:
+    made, making, types = 0, 0, kinds(net)
+    for q in projections:
         wide = np.dtype(types[q.target]).itemsize * q.weights.size
         match q:
             case Conv2d(kernel=(kh, kw)):
@@ -257,24 +179,39 @@ def shared_bytes(net: Network, threads: int) -> int:
                 places = 0
             case _:
                 assert_never(q)
-        kept, making = kept + wide + places, max(making, wide + q.weights.nbytes + 3 * places)
-    for p in net.fs:
+        made, making = made + wide + places, max(making, wide + q.weights.nbytes + 3 * places)
+    for p in fs:
         if relu_theta(p.table) is None:
             stair = 8 * 2**p.steps  # one row of numbers
-            kept, making = kept + 3 * stair * (p.table.channels or 1), max(making, 10 * stair)
-    return kept + making + OBJECTS * (len(net.populations) + len(net.projections))
+            made, making = made + 3 * stair * (p.table.channels or 1), max(making, 10 * stair)
+    return made + making
 
 
+@kept
 def working_bytes(net: Network) -> int:
     """A bound on the bytes one image takes: trains and codes of all populations, the membranes of the one before, and
     what the population at work takes.
     """
+    return layered_bytes(net, net.populations)
+
+
+@kept
+def counting_bytes(net: Network) -> int:
+    """A bound on the bytes of one image of which nothing is wanted: no more than codes of what the kernels do."""
+    frames = frames_of(net)
+    return layered_bytes(net, [p for p in net.populations if p.name not in frames])
+
+
+def layered_bytes(net: Network, some: Sequence[Population]) -> int:
+    """A bound on the bytes one image takes where some populations are layers, or told as if they were."""
     types, same = kinds(net), alike(net)
-    held = sum((2 if same[p.name] else 2 + 8) * p.neurons for p in net.populations)
-    before = 8 * max(p.neurons for p in net.populations)
-    return held + before + max(at_work(net, p, types, same) for p in net.populations) + OBJECTS * len(types)
+    held = sum((2 if same[p.name] else 2 + 8) * p.neurons for p in some)
+    held += sum(own.size + LINE for own in frames_of(net).values())
+    before = 8 * max(p.neurons for p in some)
+    return held + before + max(at_work(net, p, types, same) for p in some) + OBJECTS * len(types)
 
 
+@kept
 def alike(net: Network) -> dict[str, bool]:
     """Whether the codes of each population are its trains (NET-7, FS-5), by name; those of a max-pool are its source's
     (POOL-4), which stands before it.

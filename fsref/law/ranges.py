@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.errors import RangeError
-from fsref.law.neuron import Ints, Table, base_two, fire, relu_theta, staircase
+from fsref.law.neuron import Ints, Table, base_two, relu_theta, staircase
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Projection, taps
 from fsref.tables import Brief, Sheet, Shown, plural, span
@@ -103,12 +103,17 @@ def projection_bounds(
         up, down = np.maximum(per_channel, 0).sum(2) * times, np.minimum(per_channel, 0).sum(2) * times
         shape = (len(weights), 1, 1)
         return (up * low + down * high).sum(1).reshape(shape), (up * high + down * low).sum(1).reshape(shape)
-    outputs, inputs = weights.shape[:2]
-    group = np.arange(outputs) // (outputs // projection.groups)
-    channel = group[:, None] * inputs + np.arange(inputs)  # PROJ-3
-    near, far = low[channel][:, :, None, None], high[channel][:, :, None, None]
+    groups, (outputs, inputs, kh, kw) = projection.groups, weights.shape
+    weights = weights.reshape(groups, -1, inputs, kh, kw)  # PROJ-3
+    low, high = low.reshape(groups, inputs), high.reshape(groups, inputs)
     up, down = np.maximum(weights, 0), np.minimum(weights, 0)
-    low_taps, high_taps = (up * near + down * far).sum(1), (up * far + down * near).sum(1)
+
+    def summed(synapses: Exact, each: Exact) -> Exact:
+        """(O, kh, kw): over the channels of a group."""
+        total: Exact = np.einsum("goikl,gi->gokl", synapses, each)
+        return total.reshape(outputs, kh, kw)
+
+    low_taps, high_taps = summed(up, low) + summed(down, high), summed(up, high) + summed(down, low)
     return _window_sums(low_taps, *seen), _window_sums(high_taps, *seen)
 
 
@@ -129,10 +134,12 @@ def _sums(values: Exact, spans: Ints) -> Exact:
     return total
 
 
-def alike(seen: Sequence[Ints]) -> NDArray[np.intp]:
+def alike(seen: Sequence[Ints]) -> list[int]:
     """One row for all that see the same taps in every projection; `seen` holds (H, 2) per projection."""
-    found: NDArray[np.intp] = np.unique(np.concatenate(seen, axis=1), axis=0, return_index=True)[1]
-    return found
+    first = dict[tuple[int, ...], int]()
+    for row, seeing in enumerate(np.concatenate(seen, axis=1).tolist()):
+        first.setdefault(tuple(seeing), row)
+    return [first[seeing] for seeing in sorted(first)]
 
 
 def pieces(T: Sequence[int], h: Sequence[int], low: int, high: int) -> Iterator[list[tuple[int, int]]]:
@@ -164,13 +171,29 @@ def residuals(T: Sequence[int], h: Sequence[int], low: int, high: int) -> tuple[
     return min(a for a, _ in after), max(b for _, b in after)
 
 
+def relu_firing(theta: Ints, steps: int, opening: Ints) -> tuple[Ints, Ints]:
+    """The hulls of the membranes after every step and of the codes, each (C, 2), of an FS-ReLU of `theta` (C,), for
+    opening membranes in `opening` (C, 2) (RANGE-3).
+
+    After step t a membrane v is v - m * q, m = T[t] and q = v // m, but q at least 0 and at most 2^(t+1) - 1 (FS-5): it
+    rises with v, and falls from m - 1 to 0 where q rises.
+    """
+    m = theta[:, None] * base_two(steps)
+    most = 2 ** np.arange(1, steps + 1) - 1
+    q = np.clip(opening[:, :, None] // m[:, None], 0, most)  # (C, 2, K): at both ends, after every step
+    after = opening[:, :, None] - m[:, None] * q
+    falls = q[:, 0] < q[:, 1]
+    low, high = np.where(falls, np.minimum(after[:, 0], 0), after[:, 0]), np.where(falls, m - 1, after[:, 1])
+    return np.stack([low.min(1), np.maximum(high, after[:, 1]).max(1)], axis=1), q[:, :, -1]
+
+
 def firing(table: Table, channels: int, opening: Ints) -> tuple[Ints, Ints]:
     """The intervals of membranes and codes, each (C, 2), for opening membranes in `opening` (C, 2) (RANGE-3)."""
     T, h, d = table.rows(channels)
+    theta = relu_theta(table)
+    if theta is not None:
+        return relu_firing(np.broadcast_to(theta, channels), table.steps, opening)
     hull = [residuals(T[c].tolist(), h[c].tolist(), *opening[c].tolist()) for c in range(channels)]
-    if relu_theta(table) is not None:  # monotone in v: the ends give the ends (FS-5)
-        codes = [[fire(v, T[c], h[c], d[c]).code for v in opening[c].tolist()] for c in range(channels)]
-        return np.array(hull, np.int64), np.array(codes, np.int64)
     intervals = []
     stairs = None
     for c in range(channels):
@@ -202,17 +225,11 @@ def code_weights(population: Population, sources: Mapping[str, Ints]) -> Ints:
 
 def _by_channel(low: Exact, high: Exact, place: str) -> Ints:
     """The hull over places, (C, 2) int64; RangeError [RANGE-4] beyond 63 bits."""
-    ends = [
-        [int(a), int(b)]
-        for a, b in zip(low.reshape(len(low), -1).min(1), high.reshape(len(high), -1).max(1), strict=True)
-    ]
-    for channel, pair in enumerate(ends):
-        for value in pair:
-            if not LOWEST <= value <= HIGHEST:
-                raise RangeError(
-                    "RANGE-4", f"{place} channel {channel}", "membrane may leave 63 bits", value, f"{LOWEST}..{HIGHEST}"
-                )
-    return np.array(ends, np.int64)
+    ends = np.stack([low.reshape(len(low), -1).min(1), high.reshape(len(high), -1).max(1)], axis=1)
+    for channel, end in np.argwhere((ends < LOWEST) | (ends > HIGHEST)).tolist():
+        value, limit = int(ends[channel, end]), f"{LOWEST}..{HIGHEST}"
+        raise RangeError("RANGE-4", f"{place} channel {channel}", "membrane may leave 63 bits", value, limit)
+    return ends.astype(np.int64)
 
 
 def check_width(population: FS | Readout, proved: Range) -> None:
@@ -222,11 +239,10 @@ def check_width(population: FS | Readout, proved: Range) -> None:
         return
     low, high = -(2 ** (width.bits - 1)), 2 ** (width.bits - 1) - 1
     interval = proved.any_order if width.promise == "any_order" else proved.final
-    for channel, pair in enumerate(interval.tolist()):
-        for value in pair:
-            if not low <= value <= high:
-                problem = f"declared width of {width.bits} bits does not hold {width.promise}"
-                raise RangeError("RANGE-5", f"{population.name} channel {channel}", problem, value, f"{low}..{high}")
+    for channel, end in np.argwhere((interval < low) | (interval > high)).tolist():
+        problem = f"declared width of {width.bits} bits does not hold {width.promise}"
+        place, value = f"{population.name} channel {channel}", int(interval[channel, end])
+        raise RangeError("RANGE-5", place, problem, value, f"{low}..{high}")
 
 
 def _hull(*intervals: Ints) -> Ints:
@@ -261,10 +277,10 @@ def _integrated(p: FS | Readout, into: Sequence[tuple[Projection, _Sent]]) -> tu
         rows, columns = (alike(axis) for axis in zip(*seen, strict=True))
         seen = [(y[rows], x[columns]) for y, x in seen]
     for (q, source), at in zip(into, seen, strict=True):
-        down, up = projection_bounds(q, source.shape, at, source.parts, exact)
-        any_low, any_high = any_low + down, any_high + up
-        down, up = projection_bounds(q, source.shape, at, source.codes, exact)
-        low, high = low + down, high + up
+        part = whole = projection_bounds(q, source.shape, at, source.parts, exact)
+        if not np.array_equal(source.parts, source.codes):
+            whole = projection_bounds(q, source.shape, at, source.codes, exact)
+        any_low, any_high, low, high = any_low + part[0], any_high + part[1], low + whole[0], high + whole[1]
     return _by_channel(any_low, any_high, p.name), _by_channel(low, high, p.name)
 
 
@@ -276,7 +292,7 @@ def _magnitude(p: FS | Readout, into: Sequence[tuple[Projection, _Sent]]) -> flo
     for q, source in into:
         reach = max(float(np.abs(end).max()) for end in (*source.parts, *source.codes))
         places = source.shape[1] * source.shape[2] if isinstance(q, Dense) and q.pooled else 1
-        total += float(np.abs(q.weights.astype(float)).reshape(len(q.weights), -1).sum(1).max()) * reach * places
+        total += float(np.abs(q.weights, dtype=float).reshape(len(q.weights), -1).sum(1).max()) * reach * places
     return total
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines import plain, reference
-from fsref.engines.quantized import pooled, window_index
+from fsref.engines.layers import pooled, window_index
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape

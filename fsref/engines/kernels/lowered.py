@@ -241,6 +241,74 @@ def _stores(target: Any, index: Any, value: Any) -> Any:
     return types.void, write
 
 
+@word(vectors.again)
+def _again(value: Any, count: Any) -> Any:
+    if not vector(value) or not literal(count) or value.count != 1:
+        return None
+    kind = Registers(value.dtype, value.lanes, count.literal_value)
+    return kind, lambda context, b, x, _: pack(b, kind, lambda k: b.extract_value(x, 0))
+
+
+def listed(context: Any, b: Any, kinds: Any, given: Any) -> Callable[[int], Any]:
+    """What gives the k-th index of those that stand in a list: (index, places, first) and their types."""
+    (index, places, first), (at, where, begin) = kinds, given
+    at, begin = context.cast(b, at, index, types.int64), context.cast(b, begin, first, types.int64)
+    return lambda k: b.add(at, load(b, place(context, b, places, where, begin, I64, k), places))
+
+
+def indices(*kinds: Any) -> bool:
+    """Whether these are an index, a list of int64, and where in it they begin."""
+    return array(kinds[1]) and kinds[1].dtype == types.int64
+
+
+@word(vectors.loads_each)
+def _loads_each(source: Any, index: Any, places: Any, first: Any, lanes: Any, count: Any) -> Any:
+    if not array(source) or not indices(index, places, first) or not literal(lanes, count):
+        return None
+    kind = Registers(source.dtype, lanes.literal_value, count.literal_value)
+
+    def write(context: Any, b: Any, memory: Any, at: Any, where: Any, begin: Any, *_: Any) -> Any:
+        each_at = listed(context, b, (index, places, first), (at, where, begin))
+        return pack(b, kind, lambda k: load(b, place(context, b, source, memory, each_at(k), kind.register), source))
+
+    return kind, write
+
+
+@word(vectors.repeats_each)
+def _repeats_each(source: Any, index: Any, places: Any, first: Any, period: Any, lanes: Any, count: Any) -> Any:
+    if not array(source) or not indices(index, places, first) or not literal(period, lanes, count):
+        return None
+    kind, size = Registers(source.dtype, lanes.literal_value, count.literal_value), period.literal_value
+    number = ir.IntType(kind.bits * size)
+
+    def write(context: Any, b: Any, memory: Any, at: Any, where: Any, begin: Any, *_: Any) -> Any:
+        each_at = listed(context, b, (index, places, first), (at, where, begin))
+
+        def register(k: int) -> Any:
+            one = load(b, place(context, b, source, memory, each_at(k), number), source)
+            return b.bitcast(splat(b, one, kind.lanes // size), kind.register)
+
+        return pack(b, kind, register)
+
+    return kind, write
+
+
+@word(vectors.stores_each)
+def _stores_each(target: Any, index: Any, places: Any, first: Any, value: Any) -> Any:
+    if not array(target) or not indices(index, places, first) or not vector(value) or value.dtype != target.dtype:
+        return None
+
+    def write(context: Any, b: Any, memory: Any, at: Any, where: Any, begin: Any, x: Any) -> Any:
+        each_at = listed(context, b, (index, places, first), (at, where, begin))
+        found = [each_at(k) for k in range(value.count)]  # before anything is written
+        for k in range(value.count):
+            address = place(context, b, target, memory, found[k], value.register)
+            store(b, b.extract_value(x, k), address, target)
+        return context.get_dummy_value()
+
+    return types.void, write
+
+
 @word(vectors.adds)
 def _adds(target: Any, index: Any, apart: Any, run: Any, value: Any) -> Any:
     if not array(target) or not vector(value) or not literal(run) or run.literal_value % 16:

@@ -109,9 +109,31 @@ def repeats(array: Array, index: int, period: int, lanes: int) -> Vector:
     return Vector(np.tile(cut(array, index, period), lanes // period).reshape(1, lanes))
 
 
+def loads_each(array: Array, index: int, places: Array, first: int, lanes: int, count: int) -> Vector:
+    """`count` registers, the k-th of the numbers from index + places[first + k] on."""
+    return Vector(np.stack([cut(array, index + p, lanes) for p in cut(places, first, count).tolist()]))
+
+
+def repeats_each(array: Array, index: int, places: Array, first: int, period: int, lanes: int, count: int) -> Vector:
+    """`count` registers, the k-th of the `period` numbers from index + places[first + k] on, again and again."""
+    own = np.stack([cut(array, index + p, period) for p in cut(places, first, count).tolist()])
+    return Vector(np.tile(own, lanes // period))
+
+
+def again(value: Vector, count: int) -> Vector:
+    """One register, `count` times."""
+    return Vector(np.repeat(value.registers, count, axis=0))
+
+
 def stores(array: Array, index: int, value: Vector) -> None:
     """Nothing; then the lanes stand in a flat array from `index` on."""
     cut(array, index, value.registers.size)[:] = value.registers.ravel()
+
+
+def stores_each(array: Array, index: int, places: Array, first: int, value: Vector) -> None:
+    """Nothing; then the lanes of the k-th register stand in a flat array from index + places[first + k] on."""
+    for k, place in enumerate(cut(places, first, len(value.registers)).tolist()):
+        cut(array, index + place, value.registers.shape[1])[:] = value.registers[k]
 
 
 def adds(array: Array, index: int, apart: int, run: int, value: Vector) -> None:

@@ -1,0 +1,160 @@
+"""Networks for the kernels of byte dots, held against `reference`; a program, too, so that those named can be run under
+other settings of Numba.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+
+from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, Table, fs_relu, run
+from fsref.engines.frames import frames_of
+from fsref.law.projections import window_shape
+from fsref.testing import Case, cases
+from repeatable import drawn
+
+DRAW = np.random.default_rng(12)
+AROUND = (1, 1, 1, 1)
+MORE = Record(observables=("spikes", "codes", "opening"))
+
+
+def alike(net: Network, images: Any, done: int | None = None) -> None:
+    """`quantized` gives the logits, codes, trains, membranes and spike counts of `reference`, whether anything is
+    recorded or not; the kernels do as many populations as said.
+    """
+    assert done in (None, len(frames_of(net))), (done, list(frames_of(net)))
+    wanted = run(net, images, "reference", record=MORE, threads=1)
+    assert wanted.trace is not None
+    for record in (None, MORE):
+        found = run(net, images, "quantized", record=record, threads=1)
+        assert np.array_equal(found.logits, wanted.logits)
+        assert {name: n.tolist() for name, n in found.spike_counts.items()} == {
+            name: n.tolist() for name, n in wanted.spike_counts.items()
+        }
+    assert found.trace is not None
+    for key, values in wanted.trace.arrays.items():
+        assert np.array_equal(found.trace.arrays[key], values), key
+
+
+def one(source: Input, filters: Any, theta: Any, bias: Any = None, pooled: bool = False, **about: Any) -> Network:
+    """One population along one projection, and logits of it."""
+    filters = np.asarray(filters)
+    if filters.ndim == 4:
+        form = {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), **about}
+        kernel = filters.shape[2], filters.shape[3]
+        sides = window_shape(source.shape, kernel, form["stride"], form["padding"], form["dilation"])
+        into: Any = Conv2d("in", "a", filters, **about)
+    else:
+        sides, into = (1, 1), Dense("in", "a", filters, pooled)
+    shape = len(filters), *sides
+    last = Dense("a", "out", DRAW.integers(-9, 9, (3, len(filters))), pooled=True)
+    return Network([source, FS("a", shape, fs_relu(8, theta), bias), Readout("out", (3, 1, 1))], [into, last])
+
+
+def images(net: Network, count: int = 2) -> Any:
+    """Some drawn images, the first all zeros, the last at its largest."""
+    x = DRAW.integers(0, net.input.max_code + 1, (count + 2, *net.input.shape))
+    x[0], x[-1] = 0, net.input.max_code
+    return x
+
+
+def weights(*shape: int) -> Any:
+    """Drawn weights of a byte."""
+    return DRAW.integers(-128, 128, shape)
+
+
+def extremes() -> None:
+    """All codes 255, all weights 127 or -128, of 576 synapses: sums that saturate in 16 bits, quotients just below,
+    at and above each integer; and weights of 15 bits at both ends.
+    """
+    for channels, weight in ((64, 127), (64, -128), (32, 16_319), (32, -16_319)):
+        white, filters = np.full((1, channels, 4, 4), 255), np.full((16, channels, 3, 3), weight)
+        whole = 255 * weight * channels * 9
+        for bias in (0, -whole // 2, 255 - whole):
+            for theta in (1, abs(whole) // 255, abs(whole) // 255 + 1, 2**30 - 1):
+                net = one(Input("in", (channels, 4, 4)), filters, theta, np.full(16, bias), padding=AROUND)
+                alike(net, white, 2)
+    filters = np.full((1, 1, 1, 1), 2)
+    for bias, done in ((2**31 - 511, 2), (2**31 - 510, 0), (-(2**31), 2), (-(2**31) - 1, 0)):  # 2 * 255 more at most
+        for theta in (2**23, 2**30 - 1):
+            alike(one(Input("in", (1, 1, 1)), filters, theta, [bias]), np.full((1, 1, 1, 1), 255), done)
+    alike(one(Input("in", (1, 1, 1)), filters, 2**30, [2**31 - 511]), np.full((1, 1, 1, 1), 255), 0)
+    alike(one(Input("in", (1, 1, 1)), np.full((1, 1, 1, 1), 16_320), 2**14), np.full((1, 1, 1, 1), 255), 0)
+    for theta in (3, 255, 4097, 65_535, 2**23 + 1, 2**30 - 1):
+        v = np.array([m * theta + near for m in range(258) for near in (-1, 0, 1)])
+        v = v[v < 2**31].reshape(1, 1, -1)
+        net = one(Input("in", (1, 1, v.size), 1, 1), [[[[0]]]], theta, v)
+        alike(net, np.zeros((1, 1, 1, v.size), int), 2)
+
+
+def forms() -> None:
+    """Every form of projection, with maps of any size, channels that fill no register, and biases in a map."""
+    for channels, side, outputs in ((1, 1, 1), (3, 5, 5), (5, 3, 17), (16, 9, 16), (20, 8, 40)):
+        given_ = Input("in", (channels, side, side + 1), 8, 200)
+        theta = DRAW.integers(20, 900, outputs)
+        forms_: list[tuple[tuple[int, int], dict[str, Any]]] = [
+            ((1, 1), {}),
+            ((3, 3), {"padding": AROUND}),
+            ((3, 2), {"padding": (2, 1, 0, 1), "stride": (2, 1)}),
+            ((2, 3), {"padding": (1, 2, 2, 3), "dilation": (2, 2)}),
+            ((1, 3), {"padding": (0, 1, 0, 1), "stride": (1, 3), "dilation": (3, 1)}),
+        ]
+        for kernel, about in forms_:
+            net = one(given_, weights(outputs, channels, *kernel), theta, **about)
+            alike(net, images(net), 2)
+            bias = 99 * weights(*net["a"].shape)
+            net = one(given_, 90 * weights(outputs, channels, *kernel), theta, bias, **about)
+            alike(net, images(net), 2)
+        for pooled, size in ((False, given_.neurons), (True, channels)):
+            alike(one(given_, weights(outputs, size), theta, pooled=pooled), images(net), 2)
+        for groups in {channels, 1 if channels % 5 else 5}:
+            wide = one(given_, 99 * weights(2 * channels, channels // groups, 3, 3), 500, padding=AROUND, groups=groups)
+            alike(wide, images(wide), 2)
+        same = one(given_, 2**12 * weights(channels, 1, 1, 1), 2**15, groups=channels)
+        alike(same, images(same), 2 if channels > 1 else 0)  # one channel is no group
+
+
+def joined() -> None:
+    """Several projections into one population, of bytes, of more, and of each channel by itself, in every order; a pool
+    of the input, a pool of a pool; and what the kernels leave in the middle of what they do.
+    """
+    given_ = Input("in", (4, 6, 6))
+    pools = [
+        MaxPool("p", (4, 6, 6), "in", (3, 3), (1, 1), AROUND),
+        MaxPool("q", (4, 6, 6), "p", (2, 2), (1, 1), (1, 0, 0, 1)),
+    ]
+    into_b = [
+        Conv2d("a", "b", DRAW.integers(-128, 128, (4, 4, 3, 3)), padding=AROUND),
+        Conv2d("p", "b", DRAW.integers(-9_999, 9_999, (4, 4, 1, 1))),
+        Conv2d("a", "b", DRAW.integers(-(2**20), 2**20, (4, 1, 1, 1)), groups=4),
+        Conv2d("a", "b", DRAW.integers(-9_999, 9_999, (4, 2, 3, 3)), padding=AROUND, groups=2),
+    ]
+    into_out = [Dense("b", "out", DRAW.integers(-9, 9, (2, 144))), Dense("a", "out", [[1, 2, 3, 4]] * 2, pooled=True)]
+    relu = fs_relu(8, [900, 7, 1000, 44])
+    for n, table in enumerate((relu, Table(relu.T + 1, relu.h, relu.d), fs_relu(9, 99), relu)):
+        a = FS("a", (4, 6, 6), table, DRAW.integers(-99, 99, (4, 6, 6)))
+        b = FS("b", (4, 6, 6), fs_relu(8, 2**12))
+        into_a = Conv2d("q", "a", DRAW.integers(-128, 128, (4, 4, 1, 1)))
+        projections = [into_a, *into_b[n:], *into_b[:n], *into_out]
+        net = Network([given_, *pools, a, b, Readout("out", (2, 1, 1))], projections)
+        alike(net, images(net), 5 if table is relu else 3)
+
+
+@settings(drawn, max_examples=40)
+@given(cases())
+def cases_hold(case: Case) -> None:
+    """Drawn networks of every kind."""
+    alike(case.net, case.images)
+
+
+HOLD: dict[str, Callable[[], None]] = {"extremes": extremes, "forms": forms, "joined": joined, "drawn": cases_hold}
+
+if __name__ == "__main__":
+    with np.errstate(over="ignore"):
+        for name in sys.argv[1:]:
+            HOLD[name]()
+            print(name)
