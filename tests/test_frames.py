@@ -42,7 +42,7 @@ def test_frames_from_the_page_alone() -> None:
     """The example of CONFORM-1 is what is sent and taken; in bytes each word has 8, little-endian, behind their number;
     the words of a load are those whose SHA-256 is the id.
     """
-    load, loaded, run, answer = re.findall(r"`([0-9a-f ]+)`", rules()["CONFORM-1"].text.partition("An example")[2])
+    load, loaded, run, answer = re.findall(r"`([0-9a-f \n]+)`", rules()["CONFORM-1"].text.partition("An example")[2])
     assert load_frame(PAIR).tolist() == signed(load) and loaded == "1"
     frame = run_frame(PAIR, {("in", "codes"): np.array([3, 1])}, list(ASKED))
     assert frame.tolist() == signed(run)

@@ -271,7 +271,7 @@ OWN = [
 LAW = [
     (ranges, "projection_bounds", "summed(up, low) + summed(down, high), ", "summed(up, low), "),
     (ranges, "projection_bounds", "h * w if projection.pooled else 1", "1"),
-    (ranges, "residuals", "b - reset))", "b))"),
+    (ranges, "pieces", "b - reset))", "b))"),
     (ranges, "firing", "[first - 1 : last]", "[first:last]"),
     (ranges, "_hull", "np.max([i[:, 1]", "np.min([i[:, 1]"),
     (neuron, "staircase", "cut = threshold + reset", "cut = threshold + reset + 1"),

@@ -69,6 +69,39 @@ def broad() -> Case:
     return Case(Network(populations, projections), rng.integers(0, 32, (3, 20, 4, 3)))
 
 
+def quotients() -> Case:
+    """Every code of a byte divided by many thetas, those without a remainder among them."""
+    theta = np.array([1, 3, 5, 7, 9, 11, 13, 21, 27, 41, 47, 49, 55, 61, 83, 85])
+    populations = [
+        Input("in", (1, 16, 16), 8, 255),
+        FS("all", (16, 16, 16), fs_relu(8, theta)),
+        Readout("out", (2, 1, 1)),
+    ]
+    weights = np.arange(1, 17).reshape(16, 1, 1, 1)
+    projections = [Conv2d("in", "all", weights), Dense("all", "out", np.ones((2, 16), np.int64), pooled=True)]
+    return Case(Network(populations, projections), np.arange(256).reshape(1, 1, 16, 16))
+
+
+def strided() -> Case:
+    """Windows and taps two and three places apart, more than a patch has, that begin inside and outside."""
+    rng = np.random.default_rng(11)
+    populations = [
+        Input("in", (2, 23, 20), 4, 15),
+        FS("two", (5, 11, 10), fs_relu(4, 9), rng.integers(-9, 60, (5, 11, 10))),
+        FS("apart", (33, 7, 5), fs_relu(3, 5), rng.integers(-9, 40, 33)),
+        FS("three", (4, 5, 4), fs_relu(3, 31), rng.integers(-9, 90, 4)),
+        Readout("out", (3, 1, 1)),
+    ]
+    projections = [
+        Conv2d("in", "two", rng.integers(-4, 5, (5, 2, 3, 3)), (2, 2), (0, 1, 0, 0)),
+        Conv2d("two", "apart", rng.integers(-4, 5, (33, 5, 3, 2)), (1, 2), (0, 0, 0, 1), (2, 1)),
+        Conv2d("two", "three", rng.integers(-4, 5, (4, 5, 3, 2)), (2, 3), (1, 0, 0, 1)),
+        Dense("apart", "out", rng.integers(-9, 10, (3, 33 * 35))),
+        Dense("three", "out", rng.integers(-9, 10, (3, 80))),
+    ]
+    return Case(Network(populations, projections), rng.integers(0, 16, (2, 2, 23, 20)))
+
+
 @pytest.fixture(scope="session")
 def first_cases() -> Seen:
     """The first 300 cases of the strategy, sums beyond 2^24, 2^31 and 2^53, and what the oracle sees of each."""
@@ -87,7 +120,7 @@ def first_cases() -> Seen:
         found.append((case, oracle.observe(case)))
 
     collect()
-    sums = [wide(2**10, 1), wide(2**16 - 1, 1), wide(2**31 - 1, 128), broad()]
+    sums = [wide(2**10, 1), wide(2**16 - 1, 1), wide(2**31 - 1, 128), quotients(), strided(), broad()]
     return [*found[:FIRST], *((case, oracle.observe(case)) for case in sums)]
 
 
@@ -319,7 +352,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("kernels", "out[channel * out.shape[0] // channels]", "out[0]"),
         ("kernels", "out[channel * out.shape[0] // channels]", "out[channel % out.shape[0]]"),
-        ("layers", "a @ matrices[r]", "a @ matrices[r, ::-1]"),
+        ("layers", "multiply(a, matrices[r])", "multiply(a, matrices[r, ::-1])"),
         ("layers", "filters[r, :, c, 0]", "filters[r, ::-1, c, 0]"),
         ("fast", "here = at + r * apart + k * across + c", "here = at + r * apart + k * across"),
         ("patches", "q.weights[theirs].transpose", "q.weights[::-1][theirs].transpose"),

@@ -15,6 +15,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, relu_theta
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.tables import Brief
 
 Array = NDArray[Any]
 
@@ -48,8 +49,8 @@ class Shelf:
         return found
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
+@dataclass(frozen=True, eq=False, repr=False)
+class Plan(Brief):
     """Frames by population; the bytes of an image; operations and what they read. `numbers` begin with room for the
     sums of the largest population, which every thread has of its own.
     """

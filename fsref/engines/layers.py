@@ -34,6 +34,12 @@ def product_type(reach: int) -> type[np.generic]:
     return np.float32 if reach <= 2**24 else np.float64 if reach <= 2**53 else np.int64
 
 
+def multiply(a: Array, matrix: Array) -> Array:
+    """a @ matrix. A BLAS may flag what it computes of lanes that it throws away: integers within reach are no NaN."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(a @ matrix)
+
+
 def product(a: Array, matrix: Array) -> Array:
     """a (..., N) @ matrix (N, O), of at least 8 rows and at most ONE_CALL at a time."""
     rows, outputs = a.reshape(-1, len(matrix)), matrix.shape[1]
@@ -43,8 +49,8 @@ def product(a: Array, matrix: Array) -> Array:
         part, own = matrix[first : first + depth], rows[:, first : first + depth]
         step = max(1, ONE_CALL // part.size)
         even = len(rows) // step * step
-        total[:even] += (own[:even].reshape(-1, step, len(part)) @ part).reshape(even, outputs)
-        total[even:] += own[even:] @ part
+        total[:even] += multiply(own[:even].reshape(-1, step, len(part)), part).reshape(even, outputs)
+        total[even:] += multiply(own[even:], part)
     return total.reshape(*a.shape[:-1], outputs)
 
 
@@ -114,7 +120,7 @@ def convolved(projection: Conv2d, source: Shape, shape: Shape, kind: type[np.gen
         total = np.zeros((len(codes), shape[1], groups, shape[2], outputs // groups), kind)
         for r in range(kh):
             a = seen.take(rows[:, r], axis=1)
-            total += product(a, matrices[r, 0]) if groups == 1 else a @ matrices[r]
+            total += product(a, matrices[r, 0]) if groups == 1 else multiply(a, matrices[r])
         return total.swapaxes(2, 3).reshape(len(codes), *shape[1:], outputs)
 
     return depthwise if inputs == 1 < groups else conv2d
