@@ -10,23 +10,8 @@ from fsref.conformance.greeting import Greeting
 from fsref.conformance.suspects import arrays_of
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.vectors.case import Case, case_of, wanted
+from fsref.vectors.case import Case, case_of, units, wanted
 from fsref.verification.aims import aimed, corners
-
-
-def units(net: Network, scope: str) -> list[str]:
-    """What can be judged in a scope (VECTOR-1)."""
-    match scope:
-        case "projection":
-            return list(net.named_projections)
-        case "population":
-            return [p.name for p in net.integrating]
-        case "max_pool":
-            return [p.name for p in net.pools]
-        case "neuron":
-            return [p.name for p in net.fs]
-        case _:
-            return [net.populations[-1].name]
 
 
 def cases_of(net: Network, greeting: Greeting) -> Iterator[Case]:
@@ -47,4 +32,4 @@ def cases_of(net: Network, greeting: Greeting) -> Iterator[Case]:
 
 def image_case(net: Network, image: Ints) -> Case:
     """The case of an image (C, H, W) in scope network."""
-    return case_of(net, "network", net.populations[-1].name, {(net.input.name, "codes"): image.reshape(-1)})
+    return case_of(net, "network", net.readout.name, {(net.input.name, "codes"): image.reshape(-1)})

@@ -18,7 +18,7 @@ from fsref.law.neuron import Ints
 from fsref.limits.chip import Limits
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
-from fsref.vectors.case import SCOPES, Case, case_of, wanted
+from fsref.vectors.case import SCOPES, Case, case_of, units, wanted
 from fsref.vectors.drawing import Draws, membranes
 from fsref.vectors.flags import flagged
 from fsref.vectors.forms import forms, made
@@ -40,21 +40,6 @@ class Candidate:
     case: Case
     kinds: set[Gain]
     gains: set[Gain]
-
-
-def units(net: Network, scope: str) -> list[str]:
-    """What of a network a scope can judge."""
-    match scope:
-        case "network":
-            return [net.readout.name]
-        case "population":
-            return [p.name for p in net.integrating]
-        case "projection":
-            return list(net.named_projections)
-        case "max_pool":
-            return [p.name for p in net.pools]
-        case _:
-            return [p.name for p in net.fs]
 
 
 def cases_of(net: Network, images: Sequence[Ints], scopes: Sequence[str]) -> Iterator[Case]:

@@ -52,6 +52,23 @@ def plain(arrays: Mapping[Key, NDArray[Any]]) -> dict[str, Any]:
     return {f"{of}.{what}": array.tolist() for (of, what), array in arrays.items()}
 
 
+def units(net: Network, scope: str) -> list[str]:
+    """What of a network can be judged in a scope (VECTOR-1). Errors: UsageError."""
+    match scope:
+        case "network":
+            return [net.readout.name]
+        case "population":
+            return [p.name for p in net.integrating]
+        case "projection":
+            return list(net.named_projections)
+        case "max_pool":
+            return [p.name for p in net.pools]
+        case "neuron":
+            return [p.name for p in net.fs]
+        case _:
+            raise UsageError("VECTOR-1", "scope", "unknown", scope, ", ".join(SCOPES))
+
+
 def wanted(net: Network, scope: str, unit: str) -> tuple[list[Key], list[Key]]:
     """The arrays that are given in a scope, and those expected, of a unit (VECTOR-1). Errors: UsageError."""
     if scope == "network":
@@ -63,13 +80,7 @@ def wanted(net: Network, scope: str, unit: str) -> tuple[list[Key], list[Key]]:
         if q is None:
             raise UsageError("VECTOR-1", "unit", "unknown projection", unit, ", ".join(net.named_projections))
         return [(q.source, "spikes")], [(unit, "sums")]
-    names = {
-        "population": [p.name for p in net.integrating],
-        "max_pool": [p.name for p in net.pools],
-        "neuron": [p.name for p in net.fs],
-    }.get(scope)
-    if names is None:
-        raise UsageError("VECTOR-1", "scope", "unknown", scope, ", ".join(SCOPES))
+    names = units(net, scope)
     if unit not in names:
         raise UsageError("VECTOR-1", "unit", f"none of scope {scope}", unit, ", ".join(names) or "there is none")
     own = [(unit, what) for what in net[unit].observables if what != "sums"]
