@@ -30,7 +30,7 @@ def fewer_runs(unit: Unit) -> Iterator[Unit]:
     if unit.runs == 1:
         return
     for kept in ([unit.runs - 1], *([n for n in range(unit.runs) if n != out] for out in range(unit.runs - 1))):
-        sources = tuple(source.part(lambda a, kept=kept: a[kept]) for source in unit.sources)  # type: ignore[misc]
+        sources = tuple(_runs_of(source, kept) for source in unit.sources)
         yield replace(unit, sources=sources, opening=None if unit.opening is None else unit.opening[kept])
 
 
@@ -47,84 +47,68 @@ def fewer_projections(unit: Unit) -> Iterator[Unit]:
 
 def one_place(unit: Unit, y: int, x: int) -> Iterator[Unit]:
     """One place of the population, all of its channels, and the part of each source that it reads."""
-    if unit.shape[1:] == (1, 1) or len({q.source for q in unit.projections}) < len(unit.projections):
+    if unit.shape[1:] == (1, 1):
         return
     shape = (unit.shape[0], 1, 1)
     if unit.pool is not None:
         (source,) = unit.sources
-        padding, rows, columns = _cuts(source, (y, x), unit.pool.padding, unit.pool.kernel, unit.pool.stride)
-        less = _window_of(source, rows, columns)
+        padding, less = _read_by(source, (y, x), (y, x), unit.pool.padding, unit.pool.kernel, unit.pool.stride)
         yield replace(unit, shape=shape, pool=replace(unit.pool, padding=padding), sources=(less,))
-        return
-    bias = np.broadcast_to(unit.bias_map, unit.shape)[:, y, x]
-    if unit.opening is not None:
+    elif unit.opening is not None:
+        bias = np.broadcast_to(unit.bias_map, unit.shape)[:, y, x]
         yield replace(unit, shape=shape, bias=bias, opening=unit.opening[:, :, y : y + 1, x : x + 1])
-        return
-    by_name = {source.name: source for source in unit.sources}
-    projections: list[Projection] = []
-    for q in unit.projections:
-        match q:
-            case Conv2d():
-                source = by_name[q.source]
-                padding, rows, columns = _cuts(source, (y, x), q.padding, q.kernel, q.stride, q.dilation)
-                projections.append(replace(q, padding=padding))
-                by_name[q.source] = _window_of(source, rows, columns)
-            case Dense():
-                return  # its target has one place
-            case _:
-                assert_never(q)
-    sources = tuple(by_name.values())
-    if all(source.trains.size for source in sources):
-        yield replace(unit, shape=shape, bias=bias, projections=tuple(projections), sources=sources)
+    else:
+        yield from _of_places(unit, (y, x), (y, x))
 
 
 def first_places(unit: Unit, y: int, x: int) -> Iterator[Unit]:
     """The rows up to y and the columns up to x, and what of the sources they read."""
-    if (
-        unit.pool is not None
-        or unit.opening is not None
-        or len({q.source for q in unit.projections}) < len(unit.projections)
-    ):
+    if unit.pool is None and unit.opening is None:
+        yield from _of_places(unit, (0, 0), (y, x))
+
+
+def _of_places(unit: Unit, first: Pair, last: Pair) -> Iterator[Unit]:
+    """The places (y, x) from the first to the last, and what of the sources they read; nothing where two projections
+    read one source, or one is dense: its target has one place.
+    """
+    if len({q.source for q in unit.projections}) < len(unit.projections):
         return
     by_name = {source.name: source for source in unit.sources}
     projections: list[Projection] = []
     for q in unit.projections:
         match q:
             case Conv2d():
-                source = by_name[q.source]
-                (_, _, bottom, right), rows, columns = _cuts(source, (y, x), q.padding, q.kernel, q.stride, q.dilation)
-                by_name[q.source] = _window_of(source, slice(rows.stop), slice(columns.stop))
-                projections.append(replace(q, padding=(*q.padding[:2], bottom, right)))
+                padding, less = _read_by(by_name[q.source], first, last, q.padding, q.kernel, q.stride, q.dilation)
+                projections.append(replace(q, padding=padding))
+                by_name[q.source] = less
             case Dense():
                 return
             case _:
                 assert_never(q)
-    bias = np.broadcast_to(unit.bias_map, unit.shape)[:, : y + 1, : x + 1]
     sources = tuple(by_name.values())
     if all(source.trains.size for source in sources):
-        shape = (unit.shape[0], y + 1, x + 1)
+        bias = np.broadcast_to(unit.bias_map, unit.shape)[:, first[0] : last[0] + 1, first[1] : last[1] + 1]
+        shape = (unit.shape[0], last[0] - first[0] + 1, last[1] - first[1] + 1)
         yield replace(unit, shape=shape, bias=bias, projections=tuple(projections), sources=sources)
 
 
-def _window_of(source: Source, rows: slice, columns: slice) -> Source:
-    """Some rows and columns of a source."""
-    return source.part(lambda a: a[..., rows, columns])
+def _read_by(
+    source: Source, first: Pair, last: Pair, padding: Padding, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)
+) -> tuple[Padding, Source]:
+    """Of the windows from the first to the last: their own padding, and what of a source they read."""
+    (top, bottom, rows), (left, right, columns) = (
+        _cut(source.trains.shape[2 + i], (first[i], last[i]), padding[i], kernel[i], stride[i], dilation[i])
+        for i in (0, 1)
+    )
+    return (top, left, bottom, right), source.part(lambda a: a[..., rows, columns])
 
 
-def _cuts(
-    source: Source, at: Pair, padding: Padding, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)
-) -> tuple[Padding, slice, slice]:
-    """Of the window at a place: its own padding, and the rows and columns of the source that lie within."""
-    height, width = source.trains.shape[2:]
-    top, bottom, rows = _cut(height, at[0], padding[0], kernel[0], stride[0], dilation[0])
-    left, right, columns = _cut(width, at[1], padding[1], kernel[1], stride[1], dilation[1])
-    return (top, left, bottom, right), rows, columns
-
-
-def _cut(size: int, at: int, before: int, kernel: int, stride: int, dilation: int) -> tuple[int, int, slice]:
-    """Of window `at` along one axis: padding before and after it, and the places of the source within it."""
-    first = at * stride - before
-    last = first + (kernel - 1) * dilation
+def _cut(size: int, windows: Pair, before: int, kernel: int, stride: int, dilation: int) -> tuple[int, int, slice]:
+    """Of the windows from one to another along one axis: padding before and behind them, and the places of the source
+    within them.
+    """
+    first = windows[0] * stride - before
+    last = windows[1] * stride - before + (kernel - 1) * dilation
     return max(0, -first), max(0, last - (size - 1)), slice(max(0, first), max(0, min(size - 1, last) + 1))
 
 
@@ -148,16 +132,27 @@ def of_channels(unit: Unit, some: Ints) -> Iterator[Unit]:
     projections: list[Projection] = []
     by_name = {source.name: source for source in unit.sources}
     for q in unit.projections:
-        if q.groups == 1:
-            projections.append(replace(q, weights=q.weights[some]))
-            continue
-        if len(some) > 1 and q.groups != count or sum(other.source == q.source for other in unit.projections) > 1:
-            return
-        inputs = q.weights.shape[1]
-        read = np.concatenate([np.arange(inputs) + c // (count // q.groups) * inputs for c in some])
-        by_name[q.source] = _channels_of(by_name[q.source], read)
-        projections.append(Conv2d(q.source, q.target, q.weights[some], *_window(q), len(some)))
+        own: Projection = replace(q, weights=q.weights[some])
+        match q:
+            case Conv2d() if q.groups > 1:
+                twice = sum(other.source == q.source for other in unit.projections) > 1
+                if len(some) > 1 and q.groups != count or twice:
+                    return
+                inputs = q.weights.shape[1]
+                read = np.concatenate([np.arange(inputs) + c // (count // q.groups) * inputs for c in some])
+                by_name[q.source] = _channels_of(by_name[q.source], read)
+                own = replace(q, weights=q.weights[some], groups=len(some))
+            case Conv2d() | Dense():
+                pass
+            case _:
+                assert_never(q)
+        projections.append(own)
     yield replace(less, projections=tuple(projections), sources=tuple(by_name.values()))
+
+
+def _runs_of(source: Source, some: list[int]) -> Source:
+    """Some runs of a source."""
+    return source.part(lambda a: a[some])
 
 
 def _channels_of(source: Source, some: Ints) -> Source:
@@ -168,17 +163,6 @@ def _channels_of(source: Source, some: Ints) -> Source:
 def _flat_of(source: Source, some: Ints) -> Source:
     """A source without rows and columns; `some` are the channels of its neurons."""
     return source.part(lambda a: a.reshape(len(a), -1, 1, 1), some)
-
-
-def _window(q: Projection) -> tuple[Pair, Padding, Pair]:
-    """Stride, padding and dilation of a conv2d."""
-    match q:
-        case Conv2d():
-            return q.stride, q.padding, q.dilation
-        case Dense():
-            return (1, 1), (0, 0, 0, 0), (1, 1)
-        case _:
-            assert_never(q)
 
 
 def flat(unit: Unit) -> Iterator[Unit]:
