@@ -106,9 +106,7 @@ def scene_of(net: Network, name: str, arrays: dict[Key, NDArray[Any]]) -> Scene:
     count = len(next(iter(arrays.values())))
     for of in (name, *net.sources(name)):
         if of != net.readout.name:
-            nothing = np.zeros(
-                (count, net[of].neurons), np.int64
-            )  # of neurons that stand alone nothing is judged there
+            nothing = np.zeros((count, net[of].neurons), np.int64)  # sent by sources of neurons that stand alone
             trains[of] = arrays.get((of, "spikes"), nothing).astype(np.uint16).reshape(count, *net[of].shape)
             d, steps = net.code_weights[of], net.steps[of]
             bits = trains[of].astype(np.int64)[:, None] >> np.arange(steps - 1, -1, -1)[:, None, None, None] & 1

@@ -12,7 +12,7 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import FS, Readout
 from fsref.law.projections import Projection
-from fsref.verification.following import Cause, Effects, Follow, both, of_membranes, opened, searched
+from fsref.verification.consequences import Cause, Effects, Follow, both, of_membranes, opened, searched
 from fsref.verification.scene import Scene
 from fsref.verification.widths import saturated, too_narrow, unsigned, wrapped
 

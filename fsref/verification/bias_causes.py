@@ -8,7 +8,7 @@ import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
-from fsref.verification.following import Cause, Effects, Follow, of_membranes, opened, other_channels
+from fsref.verification.consequences import Cause, Effects, Follow, of_membranes, opened, other_channels
 from fsref.verification.scene import Scene
 from fsref.verification.widths import WIDTHS, saturated, too_narrow, unsigned, wrapped
 

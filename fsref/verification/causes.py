@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from fsref.tables import Brief
 from fsref.verification.accumulator_causes import ACCUMULATOR
 from fsref.verification.bias_causes import BIAS
+from fsref.verification.consequences import Cause, rule_of
 from fsref.verification.dropping_causes import DROPPING
 from fsref.verification.firing_causes import FIRING
-from fsref.verification.following import Cause, rule_of
 from fsref.verification.neuron_causes import NEURON
 from fsref.verification.place_causes import PLACES
 from fsref.verification.pool_causes import POOL

@@ -14,7 +14,7 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.law.projections import Projection
-from fsref.verification.following import Effects, Follow, of_membranes, opened, searched
+from fsref.verification.consequences import Effects, Follow, of_membranes, opened, searched
 from fsref.verification.scene import Scene
 
 Read: TypeAlias = tuple[Projection, Ints]  # a projection, and the codes (B, C, H, W) that it reads

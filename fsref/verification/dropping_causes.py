@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints
 from fsref.law.populations import MaxPool
-from fsref.verification.following import Cause, Effects, both, of_pool
+from fsref.verification.consequences import Cause, Effects, both, of_pool
 from fsref.verification.pool_causes import candidates, sent
 from fsref.verification.scene import Scene
 

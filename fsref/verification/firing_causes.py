@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
-from fsref.verification.following import Cause, Effects, of_fs, of_membranes, opened
+from fsref.verification.consequences import Cause, Effects, of_fs, of_membranes, opened
 from fsref.verification.scene import Effect, Scene
 
 Spikes: TypeAlias = NDArray[np.bool_]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints, relu_theta
 from fsref.law.populations import FS
-from fsref.verification.following import Cause, Effects, lowered, of_fs, opened, stepped
+from fsref.verification.consequences import Cause, Effects, lowered, of_fs, opened, stepped
 from fsref.verification.scene import Effect
 
 LEAKS = range(1, 9)  # shifts tried: v - (v >> shift) a step

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines import reference
-from fsref.verification.following import Cause, Effects
+from fsref.verification.consequences import Cause, Effects
 from fsref.verification.reading_causes import reversed_codes
 from fsref.verification.scene import Effect, Scene
 

@@ -12,7 +12,7 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import MaxPool
 from fsref.law.projections import sum_pool
-from fsref.verification.following import Cause, Effects, of_pool
+from fsref.verification.consequences import Cause, Effects, of_pool
 from fsref.verification.scene import Effect, Scene
 
 

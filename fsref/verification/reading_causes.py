@@ -11,8 +11,8 @@ import numpy as np
 from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.verification.consequences import Cause, Effects, Follow, both
 from fsref.verification.deliveries import Mistake, Read, found_by, reads
-from fsref.verification.following import Cause, Effects, Follow, both
 from fsref.verification.scene import Effect, Scene
 from fsref.verification.sending_causes import valued, worth
 

@@ -9,7 +9,7 @@ import numpy as np
 from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
-from fsref.verification.following import Cause, Effects, of_fs, of_membranes, opened
+from fsref.verification.consequences import Cause, Effects, of_fs, of_membranes, opened
 from fsref.verification.scene import Effect, Scene
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.law.projections import Projection
+from fsref.verification.consequences import Cause, Effects, Follow, both, other_channels
 from fsref.verification.deliveries import Mistake, delivering, found_by
-from fsref.verification.following import Cause, Effects, Follow, both, other_channels
 from fsref.verification.scene import Effect, Scene
 
 Worth = Callable[[Scene, Ints], Ints]  # from a scene and d (C, K) of a population to what it is taken for

@@ -12,7 +12,7 @@ import numpy as np
 from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, MaxPool, Readout
-from fsref.verification.following import Cause, Effects, Follow, of_membranes, of_pool, opened
+from fsref.verification.consequences import Cause, Effects, Follow, of_membranes, of_pool, opened
 from fsref.verification.scene import Effect, Scene
 
 

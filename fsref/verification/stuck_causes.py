@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS
-from fsref.verification.following import Cause, Effects, of_fs, searched, stepped
+from fsref.verification.consequences import Cause, Effects, of_fs, searched, stepped
 from fsref.verification.scene import Effect, Scene
 from fsref.verification.table_causes import NEVER
 

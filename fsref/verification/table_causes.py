@@ -10,7 +10,7 @@ import numpy as np
 from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two, relu_theta
 from fsref.law.populations import FS
-from fsref.verification.following import Cause, Effects, of_fs, other_channels, stepped
+from fsref.verification.consequences import Cause, Effects, of_fs, other_channels, stepped
 from fsref.verification.scene import Effect
 from fsref.verification.widths import wrapped
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.projections import Conv2d, Dense, Projection, smallest_dtype
+from fsref.verification.consequences import Cause, Follow, other_channels
 from fsref.verification.deliveries import Mistake, Read, found_by, reading, reads
-from fsref.verification.following import Cause, Follow, other_channels
 from fsref.verification.scene import Scene
 from fsref.verification.widths import saturated, wrapped
 

@@ -13,8 +13,8 @@ import numpy as np
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection
+from fsref.verification.consequences import Cause
 from fsref.verification.deliveries import Mistake, Read, found_by, reading, reads
-from fsref.verification.following import Cause
 from fsref.verification.scene import Scene
 
 

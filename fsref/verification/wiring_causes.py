@@ -12,8 +12,8 @@ import numpy as np
 from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.projections import Conv2d, Dense, Padding, Projection
+from fsref.verification.consequences import Cause
 from fsref.verification.deliveries import Mistake, Read, found_by, reading, reads
-from fsref.verification.following import Cause
 from fsref.verification.scene import Scene
 from fsref.verification.weight_causes import delivers, weighing
 
