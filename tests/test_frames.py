@@ -81,7 +81,7 @@ def test_places_and_numbers_of_observables() -> None:
         ([2, 2, 2, 1, 7], "gives 2 values of in->out.sums, which has 1", False),
         ([2, -1, 2, 1, 7], "gives -1 values", False),
         ([2, 1, 2, 1], "ends within out.opening", False),
-        ([2, 1, 2, 1, 7, 7], "1 words stand behind", True),
+        ([2, 1, 2, 1, 7, 7], "6 words, 1 more than", True),
     ],
 )
 def test_what_is_no_reply_to_a_run(words: list[int], told: str, longer: bool) -> None:

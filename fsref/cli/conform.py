@@ -33,7 +33,13 @@ from fsref.reports.progress import progress
     show_default=True,
     help="How frames go to it: binary, lines of hex, or COMMAND IN OUT.",
 )
-@click.option("--timeout", type=float, default=10.0, show_default=True, metavar="S", help="Seconds for each reply.")
+@click.option("--timeout", type=float, metavar="S", help="Seconds for each reply, the greeting too; 10 unless given.")
+@click.option(
+    "--start-timeout",
+    type=float,
+    metavar="S",
+    help="Seconds for a start and its greeting, of files for each file; 30 where --timeout is not given either.",
+)
 @click.option(
     "--examples",
     type=click.IntRange(0),
@@ -64,7 +70,7 @@ def conform(
     if replay is not None:
         check_replay(replay, force)
     with progress("cases", None) as advance:
-        report = conform_device(dut, net, given["carrier"], given["timeout"], given["examples"], progress=advance)
+        report = conform_device(dut, net, **given, progress=advance)
     if junit is not None:
         write(junit_of(report), junit, "CONFORM-6", replace=force)
     if replay is not None and report.first is not None and report.first.case is not None:

@@ -10,8 +10,21 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from fsref.conformance.device import PER_WORD, STARTING, TAIL, Broken, end, ended, started
-from fsref.conformance.frames import BYE, HELLO, MOST_SAID, REFUSED, VERSION, NoReply, Words, frame, from_hex, to_hex
+from fsref.conformance.device import PER_WORD, TAIL, Broken, end, ended
+from fsref.conformance.driven import GARBAGE, LONGER, SILENCE, TIMEOUT
+from fsref.conformance.frames import (
+    BYE,
+    HELLO,
+    MOST_SAID,
+    VERSION,
+    NoReply,
+    Words,
+    check_length,
+    frame,
+    from_hex,
+    to_hex,
+)
+from fsref.conformance.starting import started
 from fsref.errors import shown
 
 
@@ -21,10 +34,10 @@ class Files:
     together = 100  # frames that are best asked together
 
     def __init__(self, command: Sequence[str], timeout: float) -> None:
-        self.command, self.timeout = command, max(timeout, STARTING)
+        self.command, self.timeout = command, timeout  # seconds of a file
         self.asked: deque[Words] = deque()
         self.replies: deque[str] = deque()
-        self.broken_off = Broken("silence", "ended without a reply")
+        self.broken_off = Broken(SILENCE, "ended without a reply")
 
     def start(self) -> None:
         """Nothing: it is started for each file, and what was prepared is dropped."""
@@ -58,7 +71,7 @@ class Files:
                 end(process)
             last = _end_of(said, TAIL)
             self.broken_off = (
-                Broken("timeout", f"no whole reply in {self.timeout:g} s", last)
+                Broken(TIMEOUT, f"no whole reply in {self.timeout:g} s", last)
                 if code is None
                 else ended(code, "without a reply", last)
             )
@@ -84,10 +97,10 @@ class Files:
         line = self.replies.popleft()
         try:
             reply = from_hex(line)
+            check_length(reply, most)
         except NoReply as error:
-            raise self.broken(Broken("garbage", f"{error}", self.broken_off.said)) from None
-        if len(reply) > most and (reply[0] != REFUSED or len(reply) > 1 + MOST_SAID):
-            raise self.broken(Broken("endless", f"a reply of {len(reply)} words, {most} were asked for"))
+            verdict = LONGER if error.longer else GARBAGE
+            raise self.broken(Broken(verdict, f"{error}", self.broken_off.said)) from None
         return reply
 
 

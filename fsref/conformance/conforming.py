@@ -9,12 +9,13 @@ from os import PathLike
 from typing import Any
 
 from fsref.conformance.batch import Files
-from fsref.conformance.device import Process, command_of
+from fsref.conformance.device import Process
 from fsref.conformance.drive import Drive, Dut, witnessed
 from fsref.conformance.driven import Driven, Reject
 from fsref.conformance.function import Answer, Function
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.smallest import smallest, twice
+from fsref.conformance.starting import command_of
 from fsref.conformance.stimuli import cases_of
 from fsref.conformance.suspects import Evidence, behind
 from fsref.conformance.verdict import Report
@@ -30,7 +31,9 @@ from fsref.vectors.pack import Pack
 from fsref.verification.causes import Judged
 
 CARRIERS = ("frames", "hex", "files")
-LONGEST = 3_600.0  # seconds that a reply may take
+REPLY = 10.0  # seconds of a reply,
+START = 30.0  # and of a start and its greeting, a simulator's, unless it is said
+LONGEST = 3_600.0  # seconds that either may take
 MOST_EXAMPLES = 100_000
 
 
@@ -39,22 +42,24 @@ def conform(
     dut: str | Sequence[str] | Answer,
     net: Network | str | PathLike[str] | None = None,
     carrier: str = "frames",
-    timeout: float = 10.0,
+    timeout: float | None = None,
     examples: int = 100,
     cases: Iterable[Case] | None = None,
     rejects: Iterable[Reject] | None = None,
     greeting: Mapping[str, Any] | None = None,
+    start_timeout: float | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
     """How a device does, driven through cases, rejects and `examples` networks that Hypothesis draws (CONFORM-3).
 
     `dut` is a command, a text or its words, which reads frames as `carrier` says (CONFORM-1) and answers each within
-    `timeout` seconds; or a function of a network and what is given, by NAME.OBSERVABLE, that gives arrays by
+    `timeout` seconds, 10 unless given, its start and greeting within `start_timeout`, as long as a reply unless given,
+    30 seconds where neither is; or a function of a network and what is given, by NAME.OBSERVABLE, that gives arrays by
     NAME.OBSERVABLE, of which `greeting` tells what a device would (CONFORM-2). `cases` and `rejects` are those of the
     level-1 pack of `net`, or of the device's limits, unless given. Errors: UsageError for a device that cannot be
     driven, FileError, NetworkError.
     """
-    check(carrier, timeout, examples)
+    check(carrier, timeout, start_timeout, examples)
     known = None if net is None else network_of(net)
     if callable(dut):
         told = Greeting.of({} if greeting is None else greeting)
@@ -64,7 +69,10 @@ def conform(
         if greeting is not None:
             raise UsageError("CONFORM-2", "greeting", "goes with a function; a command greets itself")
         command = command_of(dut)
-        device = Wire(Files(command, timeout) if carrier == "files" else Process(command, timeout, carrier == "hex"))
+        reply = REPLY if timeout is None else timeout
+        start = start_timeout or timeout or START
+        files = carrier == "files"
+        device = Wire(Files(command, start) if files else Process(command, reply, carrier == "hex", start))
         name = short(" ".join(command))
     try:
         report = _driven(name, Drive(device), known, cases, rejects, examples, progress)
@@ -74,12 +82,14 @@ def conform(
     return report
 
 
-def check(carrier: str, timeout: float, examples: int) -> None:
+def check(carrier: str, timeout: float | None, start_timeout: float | None, examples: int) -> None:
     """Nothing, when a device can be driven so. Errors: UsageError."""
     if carrier not in CARRIERS:
         raise UsageError("CONFORM-1", "carrier", "unknown", carrier, ", ".join(CARRIERS))
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= LONGEST:
-        raise UsageError("CONFORM-3", "timeout", "no number of seconds", timeout, f"above 0, at most {LONGEST:g}")
+    for name, seconds in (("timeout", timeout), ("start_timeout", start_timeout)):
+        wrong = isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST
+        if seconds is not None and wrong:
+            raise UsageError("CONFORM-3", name, "no number of seconds", seconds, f"above 0, at most {LONGEST:g}")
     if not isinstance(examples, int) or not 0 <= examples <= MOST_EXAMPLES:
         raise UsageError("CONFORM-3", "examples", "no number of examples", examples, f"0..{MOST_EXAMPLES}")
 

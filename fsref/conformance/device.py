@@ -6,23 +6,35 @@ from __future__ import annotations
 
 import os
 import selectors
-import shlex
 import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic
 
-from fsref.conformance.frames import MOST_SAID, REFUSED, NoReply, Words, from_bytes, from_hex, to_bytes, to_hex
-from fsref.errors import UsageError, shown
+from fsref.conformance.driven import CRASH, GARBAGE, LONGER, SILENCE, TIMEOUT
+from fsref.conformance.frames import (
+    MOST_SAID,
+    REFUSED,
+    NoReply,
+    Words,
+    check_length,
+    from_bytes,
+    from_hex,
+    to_bytes,
+    to_hex,
+    too_long,
+)
+from fsref.conformance.starting import started
+from fsref.errors import shown
+from fsref.tables import plural
 
 PIECE = 2**16  # bytes that are read at once
 TAIL = 2**12  # bytes of what a device writes to its standard error that are kept, the last ones
 LARGEST = 2**32  # words, beyond which a number of words is none
 PER_WORD = 20  # characters of a line at most, for each word it may have
-STARTING = 10.0  # seconds that a start and its greeting have at least
 PATIENCE = 2.0  # seconds that a device has to end behind a bye, at most
-INSTALL = "is it installed, and on the PATH?"
+WRITTEN = 24  # bytes that are shown of what is no reply
 
 
 class Broken(Exception):
@@ -32,27 +44,9 @@ class Broken(Exception):
         super().__init__(verdict, told)
         self.verdict, self.told, self.said = verdict, told, said
 
-
-def command_of(given: str | Sequence[str]) -> list[str]:
-    """The words of a command; a text is split as a shell would, and none is used. Errors: UsageError."""
-    try:
-        words = shlex.split(given) if isinstance(given, str) else [os.fspath(word) for word in given]
-    except (ValueError, TypeError) as error:
-        raise UsageError("CONFORM-6", "device", "is no command", given, str(error)) from None
-    if not words or not words[0]:
-        raise UsageError("CONFORM-6", "device", "the command is empty")
-    return words
-
-
-def started(command: Sequence[str], stdin: int, stdout: int, stderr: int) -> subprocess.Popen[bytes]:
-    """A process of its own group. Errors: UsageError where it cannot be started."""
-    try:
-        return subprocess.Popen(
-            list(command), bufsize=0, start_new_session=True, stdin=stdin, stdout=stdout, stderr=stderr
-        )
-    except (OSError, ValueError) as error:
-        told = getattr(error, "strerror", None) or str(error)
-        raise UsageError("CONFORM-6", "device", f"cannot be started: {told}", command[0], INSTALL) from None
+    def at(self, what: str) -> Broken:
+        """The same, of the answer to this; a run is not said."""
+        return self if what == "run" else Broken(self.verdict, f"{what}: {self.told}", self.said)
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -72,9 +66,17 @@ def end(process: subprocess.Popen[bytes]) -> None:
 def ended(code: int, told: str, said: str = "") -> Broken:
     """How a process ended that gave no whole reply."""
     if code == 0:
-        return Broken("silence", f"ended {told}", said)
+        return Broken(SILENCE, f"ended {told}", said)
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    return Broken("crash", f"ended with {how} {told}", said)
+    return Broken(CRASH, f"ended with {how} {told}", said)
+
+
+def written(data: bytes | bytearray) -> str:
+    """What stands first in bytes: as text where it is such, else each byte in hexadecimal digits, 8 to a word."""
+    first, more = bytes(data[:WRITTEN]), "..." if len(data) > WRITTEN else ""
+    if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in first):
+        return f"{first.decode('ascii')!r}{more}"
+    return f"the bytes {' '.join(first[at : at + 8].hex() for at in range(0, len(first), 8))}{more}"
 
 
 class Process:
@@ -82,8 +84,9 @@ class Process:
 
     together = 1  # frames that are best asked together
 
-    def __init__(self, command: Sequence[str], timeout: float, lines: bool) -> None:
+    def __init__(self, command: Sequence[str], timeout: float, lines: bool, starting: float | None = None) -> None:
         self.command, self.timeout, self.lines = command, timeout, lines
+        self.starting = timeout if starting is None else starting  # seconds of a start and its greeting
         self.process: subprocess.Popen[bytes] | None = None
         self.selector = selectors.DefaultSelector()
         self.buffer, self.tail, self.looked, self.fresh = bytearray(), bytearray(), 0, True
@@ -126,9 +129,17 @@ class Process:
         try:
             return self._asked(words, most)
         except NoReply as error:
-            verdict = "endless" if error.longer else "garbage"
-            told = f"{error}: {shown(bytes(self.buffer[:64]).decode('ascii', 'backslashreplace'))}"
-            raise self.broken(Broken(verdict, told)) from None
+            found = Broken(LONGER, f"{error}") if error.longer else Broken(GARBAGE, f"{error}{self._wrote()}")
+            raise self.broken(found) from None
+
+    def _wrote(self) -> str:
+        """What stands where a reply was expected, and which other carrier it looks like."""
+        other = ""
+        if not self.lines and not bytes(self.buffer[:WRITTEN]).translate(None, b"0123456789abcdefABCDEF \r\n"):
+            other = ", as the carrier hex has them"
+        if self.lines and 0 in self.buffer[:WRITTEN]:
+            other = ", as the carrier frames has them"
+        return f"; it wrote {written(self.buffer)}{other}" if self.buffer else ""
 
     def broken(self, found: Broken) -> Broken:
         """What was found, with what the device said of it; then it is ended."""
@@ -139,7 +150,7 @@ class Process:
     def _asked(self, words: Words, most: int) -> Words:
         process = self.process
         assert process is not None and process.stdin is not None
-        seconds = max(self.timeout, STARTING) if self.fresh else self.timeout
+        seconds = self.starting if self.fresh else self.timeout
         deadline, self.fresh = monotonic() + seconds, False
         left = memoryview(f"{to_hex(words)}\n".encode() if self.lines else to_bytes(words))
         open_, writes = self._read(0)
@@ -157,7 +168,7 @@ class Process:
                 if not left:
                     self.selector.unregister(process.stdin)
             if reply is not None and self.buffer:
-                raise NoReply("it goes on behind its reply", longer=True)
+                raise self._behind(len(self.buffer))
             if reply is None:
                 reply = self._line(most) if self.lines else self._frame(most)
             if reply is not None and not (left and open_):
@@ -165,10 +176,20 @@ class Process:
             if not open_ and reply is None:
                 told = f"behind {len(self.buffer)} bytes of a reply" if self.buffer else "without a reply"
                 code = self._code(deadline)
-                raise self.broken(Broken("silence", f"closed its output {told}") if code is None else ended(code, told))
+                raise self.broken(Broken(SILENCE, f"closed its output {told}") if code is None else ended(code, told))
             if monotonic() >= deadline:
-                told = f"no whole reply in {seconds:g} s; {len(self.buffer)} bytes of one"
-                raise self.broken(Broken("timeout", told))
+                raise self.broken(Broken(TIMEOUT, f"no whole reply in {seconds:g} s; {self._so_far()}"))
+
+    def _so_far(self) -> str:
+        """How much there is of a reply."""
+        if self.lines or len(self.buffer) < 8:
+            return f"{plural(len(self.buffer), 'byte')} of one" if self.buffer else "not a byte of one"
+        count = int(from_bytes(self.buffer[:8])[0])
+        return f"{plural((len(self.buffer) - 8) // 8, 'word')} of {count:,} that it says it has"
+
+    def _behind(self, count: int) -> NoReply:
+        """That bytes stand behind a whole reply."""
+        return NoReply(f"{plural(count, 'byte')} behind the end of its reply", longer=True)
 
     def _sent(self, left: memoryview) -> memoryview:
         """What is left to write; nothing, where the device reads no more: it may have answered."""
@@ -212,15 +233,16 @@ class Process:
             return None
         count = int(from_bytes(self.buffer[:8])[0])
         if not 1 <= count <= LARGEST:
-            raise NoReply(f"no number of words: {count}")
+            expected = "1" if most == 1 else f"1 to {max(most, 1 + MOST_SAID):,}"
+            raise NoReply(f"expected was the number of its words, {expected}, in 8 bytes, the lowest first")
         if count > most:
             if len(self.buffer) < 16 and count <= 1 + MOST_SAID:
                 return None
             if count > 1 + MOST_SAID or from_bytes(self.buffer[8:16])[0] != REFUSED:
-                raise NoReply(f"a reply of {count} words, {most} were asked for", longer=True)
+                raise too_long(count, most)
         whole = 8 + 8 * count
         if len(self.buffer) > whole:
-            raise NoReply(f"it goes on behind its reply of {count} words", longer=True)
+            raise self._behind(len(self.buffer) - whole)
         if len(self.buffer) < whole:
             return None
         reply = from_bytes(self.buffer[8:])
@@ -233,13 +255,13 @@ class Process:
         self.looked = len(self.buffer)
         if stop < 0:
             if len(self.buffer) > PER_WORD * max(most, 1 + MOST_SAID):
-                raise NoReply(f"a line longer than that of {most} words", longer=True)
+                told = f"a line of {plural(len(self.buffer), 'character')} without an end, of {plural(most, 'word')}"
+                raise NoReply(f"{told} that were asked for", longer=True)
             return None
         if stop + 1 < len(self.buffer):
-            raise NoReply("it goes on behind the line of its reply", longer=True)
+            raise self._behind(len(self.buffer) - stop - 1)
         reply = from_hex(self.buffer.decode("ascii", "backslashreplace"))
-        if len(reply) > most and (reply[0] != REFUSED or len(reply) > 1 + MOST_SAID):
-            raise NoReply(f"a reply of {len(reply)} words, {most} were asked for", longer=True)
+        check_length(reply, most)
         self.buffer.clear()
         self.looked = 0
         return reply

@@ -16,8 +16,8 @@ from fsref.tables import Brief
 from fsref.vectors.case import Case
 
 PASS, DIFFERS, REFUSED, ACCEPTED = "pass", "differs", "refused", "accepted"
-TIMEOUT, CRASH, SILENCE, GARBAGE, ENDLESS = "timeout", "crash", "silence", "garbage", "endless"
-VERDICTS = (PASS, DIFFERS, REFUSED, ACCEPTED, TIMEOUT, CRASH, SILENCE, GARBAGE, ENDLESS)
+TIMEOUT, CRASH, SILENCE, GARBAGE, LONGER = "timeout", "crash", "silence", "garbage", "longer"
+VERDICTS = (PASS, DIFFERS, REFUSED, ACCEPTED, TIMEOUT, CRASH, SILENCE, GARBAGE, LONGER)
 ANSWERED = frozenset({PASS, DIFFERS, REFUSED, ACCEPTED})
 REJECTS = "reject"  # in the place of a scope
 

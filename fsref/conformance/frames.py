@@ -12,6 +12,7 @@ from fsref.law.identity import words
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation.recording import Key
+from fsref.tables import plural
 
 HELLO, LOAD, RUN, RESET, BYE, REFUSED = range(6)
 VERSION = 1
@@ -21,11 +22,22 @@ Words: TypeAlias = NDArray[np.int64]
 
 
 class NoReply(Exception):
-    """What a device wrote is no reply to what it was asked; `str()` says why, `longer` that it goes on behind one."""
+    """What a device wrote is no reply to what it was asked; `str()` says why, `longer` that it is more than one."""
 
     def __init__(self, told: str, longer: bool = False) -> None:
         super().__init__(told)
         self.longer = longer
+
+
+def too_long(count: int, most: int) -> NoReply:
+    """That a reply has so many words, more than were asked for."""
+    return NoReply(f"a reply of {plural(count, 'word')}, {count - most:,} more than was asked for", longer=True)
+
+
+def check_length(reply: Words, most: int) -> None:
+    """Nothing, when a reply has so many words at most, or refuses. Errors: NoReply."""
+    if len(reply) > most and (reply[0] != REFUSED or len(reply) > 1 + MOST_SAID):
+        raise too_long(len(reply), most)
 
 
 def frame(*values: int) -> Words:
@@ -77,7 +89,7 @@ def run_reply(reply: Words, shapes: Mapping[Key, tuple[int, ...]]) -> dict[Key, 
         found[key] = reply[at + 1 : at + 1 + size].reshape(shape)
         at += 1 + size
     if at < len(reply):
-        raise NoReply(f"{len(reply) - at} words stand behind what was asked for", longer=True)
+        raise too_long(len(reply), at)
     return found
 
 

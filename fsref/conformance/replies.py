@@ -11,8 +11,8 @@ from typing import BinaryIO, TypeAlias
 
 from fsref.conformance.device import Broken
 from fsref.conformance.drive import Drive, witnessed
-from fsref.conformance.driven import ENDLESS, GARBAGE, SILENCE, Driven, Reject
-from fsref.conformance.frames import BYE, NoReply, Words, frame, from_bytes, from_hex
+from fsref.conformance.driven import GARBAGE, LONGER, SILENCE, Driven, Reject
+from fsref.conformance.frames import BYE, NoReply, Words, frame, from_bytes, from_hex, too_long
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.wire import Ask, Sent, Wire, asked
 from fsref.limits.chip import Limits
@@ -57,7 +57,7 @@ def judged(pack: Pack, replies: Iterator[Reply]) -> Iterator[Driven]:
     next(replies, None)  # of the bye, which a device need not answer
     if surplus := sum(1 for _ in zip(range(MAX_SURPLUS), replies, strict=False)):
         told = f"{surplus} or more" if surplus == MAX_SURPLUS else str(surplus)
-        yield Driven("end", "pack", ENDLESS, told=f"replies stand behind the last: {told}")
+        yield Driven("end", "pack", LONGER, told=f"replies stand behind the last: {told}")
 
 
 class Offline(Wire):
@@ -101,7 +101,7 @@ class Given:
         if isinstance(reply, NoReply):
             raise Broken(GARBAGE, str(reply))
         if len(reply) > most and len(reply) > 1 and reply[0] == words[0]:
-            raise Broken(ENDLESS, f"a reply of {len(reply)} words, {most} were asked for")
+            raise Broken(LONGER, f"{too_long(len(reply), most)}")
         return reply
 
     def broken(self, found: Broken) -> Broken:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from fsref.conformance.drive import Drive
-from fsref.conformance.driven import DIFFERS, ENDLESS, REFUSED, TIMEOUT, Driven, owner
+from fsref.conformance.driven import DIFFERS, LONGER, REFUSED, TIMEOUT, Driven, owner
 from fsref.conformance.shrink import BUDGET, shrink, shrink_given
 from fsref.limits.misfits import misfits
 from fsref.vectors.case import Case
@@ -22,7 +22,7 @@ def smallest(drive: Drive, first: Driven, before: Sequence[Case]) -> tuple[Drive
 
     The device is asked as it runs; where what was found does not fail on a device just started, once more from there.
     """
-    if first.case is None or first.verdict in (TIMEOUT, ENDLESS, REFUSED):
+    if first.case is None or first.verdict in (TIMEOUT, LONGER, REFUSED):
         return ()
     fixed = bool(drive.greeting.network)
     cases = list(before)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from fsref.conformance.driven import VERDICTS, Driven, owner
@@ -16,6 +16,7 @@ from fsref.vectors.case import Case
 from fsref.verification import causes
 from fsref.verification.explain import explained, place_of
 from fsref.verification.explanation import Explanation
+from fsref.verification.yours import Yours, yours_of
 
 LEFT = "asked once of a device just started it passes: something is left of what was asked before [NET-6]"
 BINS = ("promised", "reached", "unreachable", "not_found")
@@ -92,6 +93,7 @@ class Report(Shown):
         plain |= {"verdicts": {scope: dict(counts) for scope, counts in self.counts.items()}}
         plain |= {"first": None if self.first is None else self.first.to_dict(), "alone": self.alone}
         plain |= {"explanation": None if explanation is None else explanation.to_dict()}
+        plain |= {"yours": None if explanation is None else asdict(_yours(self.first))}
         plain |= {"causes": [hint.name for hint in self.hints.hints], "hints": [h.text for h in self.hints.hints]}
         plain |= {"smallest": [one.to_dict() for one in self.small]}
         plain |= {"bins": {rule: dict(counts) for rule, counts in self.bins.items()}}
@@ -107,9 +109,8 @@ class Report(Shown):
             + tuple(counts[verdict] or None for verdict in seen)
             for scope, counts in self.counts.items()
         ]
-        told = {"what is right": self.explanation()}
-        told |= {"the smallest case": self._neuron(self.small[-1] if self.small else None)}
-        right = {title: explanation.sheet() for title, explanation in told.items() if explanation is not None}
+        told = {"right and yours": self.first, "the smallest case": self.small[-1] if self.small else None}
+        right = {title: neuron.sheet(yours=_yours(one)) for title, one in told.items() if (neuron := self._neuron(one))}
         more = [replace(sheet, title=f"{title}: {sheet.title}") for title, sheet in right.items()]
         more += [self._coverage()] if self.bins else []
         head = ("scope", "judged", "cases", *seen)
@@ -178,3 +179,11 @@ class Report(Shown):
             for i, found in enumerate(others[:FEW])
         ]
         return [*told, *([("...", f"and {plural(len(others) - FEW, 'more place')}")] if len(others) > FEW else [])]
+
+
+def _yours(found: Driven | None) -> Yours:
+    """What the device answered of the neuron that differs first in a case."""
+    if found is None or found.case is None or found.difference is None:
+        return Yours()
+    net, name = found.case.net, owner(found.case.net, found.difference.place)
+    return yours_of(found.observed, name, net.into(name), found.difference.neuron, net.steps[name])

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from fsref.conformance.device import Broken
-from fsref.conformance.driven import Observed, Reject
+from fsref.conformance.driven import GARBAGE, LONGER, Observed, Reject
 from fsref.conformance.frames import (
     BYE,
     HELLO,
@@ -99,7 +99,7 @@ class Wire:
         try:
             self.greeting = greeting_of(hello_text(reply))
         except (NoReply, FileError) as error:
-            raise self.device.broken(Broken("garbage", f"no greeting: {error}")) from None
+            raise self.device.broken(Broken(GARBAGE, f"no greeting: {error}")) from None
         return self.greeting
 
     def prepare(self, coming: Sequence[Case | Reject]) -> None:
@@ -118,7 +118,10 @@ class Wire:
         """
         shapes = {key: case.expected[key].shape for key in self.greeting.asked(case)}
         for (words, most), what in asked(case, self.sent, self.greeting):
-            reply = self.device.ask(words, most)
+            try:
+                reply = self.device.ask(words, most)
+            except Broken as error:
+                raise error.at(what) from None
             if reply[0] == REFUSED:
                 self.sent.net = None if words[0] == LOAD else self.sent.net
                 raise Refused(f"it refuses its {what}{_own(reply)}")
@@ -128,7 +131,7 @@ class Wire:
                 elif reply[0] != words[0] or len(reply) > 1:
                     raise NoReply(f"no reply to a {what}: it begins with {reply[0]}")
             except NoReply as error:
-                raise self.device.broken(Broken("endless" if error.longer else "garbage", str(error))) from None
+                raise self.device.broken(Broken(LONGER if error.longer else GARBAGE, str(error))) from None
 
     def refuses(self, reject: Reject) -> bool:
         """Whether the device refuses a frame. Errors: Broken."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fsref.tables import Sheet, Shown, plural, short
+from fsref.tables import Fact, Sheet, Shown, plural, short
+from fsref.verification.yours import Yours, marked, said, unlike
 
 Place = tuple[int, int, int]
 
@@ -82,18 +83,15 @@ class Explanation(Shown):
             f"<Explanation of {self.population} neuron {self.neuron}: code {self.code}, opening {self.opening}>"
         )
 
-    def sheet(self, limit: int = 10) -> Sheet:
+    def sheet(self, limit: int = 10, yours: Yours | None = None) -> Sheet:
         """The explanation as tables: where the membrane came from, every step, the `limit` largest contributions or all
-        candidates.
+        candidates; what is `yours`, where it was answered, beside what is right.
         """
         c, y, x = self.place
-        parts: list[Sheet] = []
-        named = "logit" if self.kind == "readout" else "opening membrane"
-        told = [("bias", self.bias), *((f"sum {name}", total) for name, total in self.sums.items())]
-        if made := [(name, value) for name, value in (*told, (named, self.opening)) if value is not None]:
-            parts += [Sheet("membrane", ("part", "value"), made)]
+        parts = [self._parts(yours or Yours())] if self.opening is not None or self.sums else []
         if self.steps:
-            parts += [self._steps()]
+            answered = yours is not None and (yours.spikes or yours.membranes or yours.opening is not None)
+            parts += [self._beside(yours) if yours is not None and answered else self._steps(yours)]
         if self.candidates:
             ends = ["stays in" if w.dropped is None else f"out at step {w.dropped}" for w in self.candidates]
             rows = [
@@ -106,11 +104,58 @@ class Explanation(Shown):
         title = f"{self.population} neuron {self.neuron}: channel {c}, row {y}, column {x}; {self.kind}"
         return Sheet(title, more=parts)
 
-    def _steps(self) -> Sheet:
-        """The steps of the window, and the code they make."""
+    def _parts(self, yours: Yours) -> Sheet:
+        """What the membrane is made of."""
+        named = "logit" if self.kind == "readout" else "opening membrane"
+        told = [
+            ("bias", self.bias, None),
+            *((f"sum {name}", total, yours.sums.get(name)) for name, total in self.sums.items()),
+            (named, self.opening, yours.opening),
+        ]
+        rows = [(name, right, seen) for name, right, seen in told if right is not None]
+        if not any(unlike(*row[1:]) for row in rows):
+            return Sheet("membrane", ("part", "value"), [row[:2] for row in rows])
+        shown = [(name, right, said(seen)) for name, right, seen in rows]
+        return Sheet("membrane", ("part", "right", "yours", ""), marked(shown, (unlike(*row[1:]) for row in rows)))
+
+    def _code(self, yours: Yours | None) -> list[Fact]:
+        """The code that the steps make, and what was answered where that is another, or no train."""
         fired = [str(s.d) for s in self.steps if s.fired]
         made = f" = {' + '.join(fired)}" if len(fired) > 1 else ""
-        below = [("code", f"{self.code:,}{made}")]
+        told = [("code", f"{self.code:,}{made}")]
+        if yours is not None and yours.code is not None and yours.code != self.code:
+            told += [("yours", f"{yours.code:,}")]
+        if yours is not None and yours.train is not None:
+            told += [("train", f"yours is {yours.train:,}, no train of {plural(len(self.steps), 'step')}")]
+        return told
+
+    def _beside(self, yours: Yours) -> Sheet:
+        """The steps of the window, what was answered beside what is right, and the code they make."""
+        seen = [(yours.before(t), yours.fired(t)) for t in range(len(self.steps))]
+        below = self._code(yours)
+        if self.opening is None:  # an input or max_pool has no membrane
+            differ = [unlike(int(s.fired), fired) for s, (_, fired) in zip(self.steps, seen, strict=True)]
+            plain = [(s.step, s.t, int(s.fired), said(f), s.d) for s, (_, f) in zip(self.steps, seen, strict=True)]
+            return Sheet("steps", ("step", "t", "spike", "yours", "d", ""), marked(plain, differ), left=0, below=below)
+        rows: list[tuple[object, ...]] = [
+            (str(s.step), s.t, s.threshold, s.before, said(own), int(s.fired), said(fired), s.d)
+            for s, (own, fired) in zip(self.steps, seen, strict=True)
+        ]
+        differ = [
+            unlike(s.before, own) or unlike(int(s.fired), fired)
+            for s, (own, fired) in zip(self.steps, seen, strict=True)
+        ]
+        left, own = self.steps[-1].after, yours.before(len(self.steps))
+        rows += [("after", None, None, left, said(own), None, None, None)]
+        made = any(unlike(self.sums[name], value) for name, value in yours.sums.items() if name in self.sums)
+        made = made or unlike(self.opening, yours.opening)  # then the first difference stands above
+        differ = [unlike_ and not made for unlike_ in (*differ, unlike(left, own))]
+        head = ("step", "t", "threshold", "membrane", "yours", "spike", "yours", "d", "")
+        return Sheet("steps", head, marked(rows, differ), below=below)
+
+    def _steps(self, yours: Yours | None) -> Sheet:
+        """The steps of the window, and the code they make."""
+        below = self._code(yours)
         marks = ["fires" if s.fired else "-" for s in self.steps]
         if self.opening is None:  # an input or max_pool has no membrane
             plain = [(s.step, s.t, mark, s.d) for s, mark in zip(self.steps, marks, strict=True)]

@@ -15,6 +15,7 @@ from fsref.law.populations import FS
 from fsref.simulation.difference import UNKNOWN, Difference, Observed
 from fsref.simulation.recording import Key, Trace
 from fsref.tables import Sheet
+from fsref.verification.yours import marked, said, unlike
 
 Seen: TypeAlias = Observed | None  # None where it was not observed
 
@@ -48,9 +49,9 @@ class Steps:
         return [_plain(asdict(moment)) for moment in self.moments]
 
     def sheet(self, title: str) -> Sheet:
-        """A row for each moment, "-" where something was not observed."""
-        head = ("step", "threshold", "membrane", "yours", "spike", "yours")
-        return Sheet(title, head, [_row(moment) for moment in self.moments])
+        """A row for each moment, "-" where something was not observed, the first that differs marked."""
+        head = ("step", "threshold", "membrane", "yours", "spike", "yours", "")
+        return Sheet(title, head, marked(map(_row, self.moments), map(_differs, self.moments)))
 
 
 def _plain(moment: dict[str, Any]) -> dict[str, Any]:
@@ -59,10 +60,14 @@ def _plain(moment: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row(moment: Moment) -> tuple[object, ...]:
-    own, fired = ("-" if seen is None else seen for seen in (moment.observed_membrane, moment.observed_spike))
+    own, fired = said(moment.observed_membrane), said(moment.observed_spike)
     if moment.step is None:
         return "after", None, moment.membrane, own, None, None
     return moment.step, moment.threshold, moment.membrane, own, moment.spike, fired
+
+
+def _differs(moment: Moment) -> bool:
+    return unlike(moment.membrane, moment.observed_membrane) or unlike(moment.spike, moment.observed_spike)
 
 
 def observed_at(dump: Trace, key: Key, image: int, neuron: int, t: int | None = None) -> Seen:
