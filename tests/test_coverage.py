@@ -16,7 +16,8 @@ from fsref import FS, Dense, Input, Network, Record, Table, fs_relu, save
 from fsref.cli import main as cli
 from fsref.coverage.bins import groups, reached
 from fsref.coverage.cover import cover
-from fsref.coverage.coverage import Coverage
+from fsref.coverage.coverage import FEW, Coverage
+from fsref.coverage.hits import HITS
 from fsref.coverage.trains import sent
 from fsref.errors import RangeError, UsageError
 from fsref.law.images import drawn_images
@@ -109,6 +110,41 @@ def test_a_reset_decides_where_it_just_does() -> None:
     assert ("FS-3", "fs", "a reset that decides") in told(cover(equal, np.full((1, 1, 1, 1), 3)))
 
 
+def test_what_was_missed_is_told_in_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table has a line for each population and rule, no wider than a page, whose counts are those of all; behind
+    it each kind of bin that was missed stands once, with a place and what would hit it, and no other.
+    """
+    net = residual()
+    found = cover(net, draw(net, 2))
+    sheet = found.sheet()
+    assert np.array([row[2:] for row in sheet.rows]).sum(axis=0).tolist() == list(found.counts)
+    assert len({row[:2] for row in sheet.rows}) == len(sheet.rows) and max(map(len, str(found).splitlines())) <= 80
+    (missed,) = sheet.more
+    kinds = dict.fromkeys((group.rule, group.what) for group, _ in found.missed())
+    told = [(rule, text) for rule, text in missed.below if rule not in ("", "search", "...")]
+    assert len(told) == min(FEW, len(kinds))
+    for (rule, what), (named, text) in zip(kinds, told, strict=False):
+        first, bins = next((g, b) for g, b in found.missed() if (g.rule, g.what) == (rule, what))
+        assert named == rule and text.startswith(f"{what}: {first.place}") and first.bin(bins.argmax()) in text
+    monkeypatch.setattr("fsref.coverage.coverage.FEW", 3)
+    (short,) = found.sheet().more
+    assert ("...", f"and {len(kinds) - 3} more kinds: JSON has every bin") in short.below and len(short.below) == 8
+    assert all(group.what in HITS for group in groups(net)) and {g.what for g in groups(tiny())} <= HITS.keys()
+
+
+def test_json_has_every_bin_that_was_missed() -> None:
+    """Each group has the indices of its bins that were neither reached nor proved unreachable, in a shape whose axes
+    are named.
+    """
+    net = residual()
+    found = cover(net, draw(net, 2))
+    left = {group.key: bins for group, bins in found.missed()}
+    for group, told in zip(found.groups, found.to_dict()["groups"], strict=True):
+        bins = left.get(group.key, np.zeros(group.unreachable.shape, bool))
+        assert told["missed"] == np.flatnonzero(bins).tolist() and len(told["missed"]) == told["not_reached"]
+        assert tuple(told["shape"]) == bins.shape and len(told["axes"]) == bins.ndim
+
+
 def test_coverages_add() -> None:
     """What two coverages reached together is what both sources reach, image behind image; those of two networks do not
     add.
@@ -154,8 +190,8 @@ def test_a_dump_counts_as_what_it_observed() -> None:
 
 
 def test_the_command_counts_images_and_recordings(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """`fsref cover` prints a line for each group, and as JSON the same counts, of images as of a recording of them,
-    which is to be said to be one.
+    """`fsref cover` prints counts and what was missed, and as JSON the same counts, of images as of a recording of
+    them, which is to be said to be one.
     """
     folder = str(tmp_path / "run")
     assert cli.main(["run", "digits", "--data", "digits", "--limit", "3", "--out", folder, *_every()]) == 0

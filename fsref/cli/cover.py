@@ -48,8 +48,9 @@ def cover(
     """Count the bins of the law that were reached.
 
     SOURCE are images, as --data takes them, or with --format what a chip gave back, or a pack of vectors. Bins are
-    ties, resets, saturation, silence, bits of accumulators, weights, borders (COVER-1): of each group it is said how
-    many were reached, the first that was not, and how many nothing can reach.
+    ties, resets, saturation, silence, bits of accumulators, weights, borders (COVER-1): of each population and rule it
+    is said how many were reached, how many nothing can reach, and how many were missed; of these where, and what would
+    hit them. --json has every bin that was missed, and why others cannot be reached.
     """
     network = load(net)
     if form == PACK:

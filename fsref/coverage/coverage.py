@@ -8,10 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from fsref.coverage.group import Bits, Group
+from fsref.coverage.group import Axis, Bits, Group
+from fsref.coverage.hits import HITS
 from fsref.errors import RangeError, UsageError
 from fsref.law.network import Network
-from fsref.tables import Sheet, Shown, plural
+from fsref.tables import Fact, Sheet, Shown, plural
+
+FEW = 20  # kinds of bins that are told where they were missed,
+FEW_PLACES = 4  # and places of each
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,7 +72,52 @@ class Coverage(Shown):
         return f"{reached:,} of {plural(reached + left, 'bin')} reached ({share}), {unreachable:,} unreachable"
 
     def sheet(self) -> Sheet:
-        """The coverage as a table: a line for each group."""
+        """The coverage in short: counts of each population, with the projections into it, and rule; below them what
+        was missed, at which places, and what would hit it.
+        """
+        counts: dict[tuple[str, str], list[tuple[Group, Bits]]] = {}
+        for group, reached in zip(self.groups, self.reached, strict=True):
+            counts.setdefault((self._owner(group), group.rule), []).append((group, reached))
+        names = [p.name for p in self.net.populations]
+        order = sorted(counts, key=lambda key: names.index(key[0]))
+        rows = [(*key, *_counts(*zip(*counts[key], strict=True))) for key in order]
+        head = ("population", "rule", "reached", "unreachable", "missed")
+        return Sheet(self._title, head, rows, left=2, above=[("coverage", self.line)], more=self._missed())
+
+    @property
+    def _title(self) -> str:
+        return f"coverage of {self.net.name or 'a network'} by {self.of}"
+
+    def _owner(self, group: Group) -> str:
+        """The population of a group, of a projection that into which it goes."""
+        into = self.net.named_projections.get(group.place)
+        return group.place if into is None else into.target
+
+    def _missed(self) -> list[Sheet]:
+        """What was missed, by rule and what is met: the first bin, how many more, at which other places, what would
+        hit them; nothing where all was reached.
+        """
+        kinds: dict[tuple[str, str], list[tuple[Group, Bits]]] = {}
+        for group, bins in self.missed():
+            kinds.setdefault((group.rule, group.what), []).append((group, bins))
+        facts: list[Fact] = []
+        for (rule, what), found in list(kinds.items())[:FEW]:
+            counts = [int(np.count_nonzero(bins)) for _, bins in found]
+            (group, bins), first = found[0], counts[0] - 1
+            at = f"{group.place} {group.bin(int(bins.reshape(-1).argmax()))}".strip()
+            told = [f"{what}: {at}" + (f" and {first:,} more" if first else "")]
+            told += [f"{g.place} {count:,}" for (g, _), count in zip(found[1:FEW_PLACES], counts[1:], strict=False)]
+            told += [f"{plural(len(found) - FEW_PLACES, 'more place')}"] * (len(found) > FEW_PLACES)
+            facts += [(rule, "; ".join(told)), ("", f"hit by {HITS[what]}")]
+        if len(kinds) > FEW:
+            facts += [("...", f"and {plural(len(kinds) - FEW, 'more kind')}: JSON has every bin")]
+        if not facts:
+            return []
+        facts += [("search", "fsref vectors make PACK --net NET looks for what hits them, or proves that nothing does")]
+        return [Sheet("missed", below=facts)]
+
+    def each(self) -> Sheet:
+        """The coverage as a wide table: a line for each group."""
         rows: list[tuple[object, ...]] = []
         for group, reached in zip(self.groups, self.reached, strict=True):
             hit, never, left = _counts([group], [reached])
@@ -76,11 +125,12 @@ class Coverage(Shown):
             why = f"{never:,}: {group.reason}" if never else ""
             rows.append((group.rule, group.place, group.what, f"{hit:,} / {hit + left:,}", first, why))
         head = ("rule", "place", "what", "reached", "first not reached", "unreachable")
-        title = f"coverage of {self.net.name or 'a network'} by {self.of}"
-        return Sheet(title, head, rows, left=3, below=[("coverage", self.line)])
+        return Sheet(self._title, head, rows, left=3, below=[("coverage", self.line)])
 
     def to_dict(self) -> dict[str, Any]:
-        """The coverage as JSON values: counts in all, by rule and by group, with the first bin not reached."""
+        """The coverage as JSON values: counts in all, by rule and by group, with the first bin not reached, and all of
+        these by their index in C order among bins of a shape, of which `axes` say what they count.
+        """
         names = ("reached", "unreachable", "not_reached")
         each = []
         for group, reached in zip(self.groups, self.reached, strict=True):
@@ -89,10 +139,21 @@ class Coverage(Shown):
             first = group.bin(int(left.reshape(-1).argmax())) if counts["not_reached"] else None
             about = {"rule": group.rule, "place": group.place, "what": group.what}
             why = group.reason if counts["unreachable"] else None
-            each.append({**about, **counts, "why": why, "first_not_reached": first})
+            shape = {"axes": [_axis(axis) for axis in group.axes], "shape": list(left.shape)}
+            each.append({**about, **counts, "why": why, "first_not_reached": first, **shape, "missed": _places(left)})
         rules = {rule: dict(zip(names, counts, strict=True)) for rule, counts in self.by_rule.items()}
         whole = dict(zip(names, self.counts, strict=True))
         return {"network": self.net.name, "id": self.net.id, "of": self.of, **whole, "rules": rules, "groups": each}
+
+
+def _axis(axis: Axis) -> str | list[str]:
+    return axis if isinstance(axis, str) else list(axis)
+
+
+def _places(bins: Bits) -> list[int]:
+    """The indices of bins that are set, in C order."""
+    found: list[int] = np.flatnonzero(bins).tolist()
+    return found
 
 
 def _counts(groups: Sequence[Group], reached: Sequence[Bits]) -> tuple[int, int, int]:

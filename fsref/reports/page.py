@@ -138,7 +138,7 @@ def page(e: Evaluation) -> str:
         parts.append(("rate", "Rate coding", told, wide(e.rate.sheet())))
     if e.coverage is not None:
         told = "Of each group: how many these images reached, and how many nothing can reach (COVER-1, COVER-2)."
-        parts.append(("coverage", "Coverage", told, wide(e.coverage.sheet())))
+        parts.append(("coverage", "Coverage", told, wide(e.coverage.each())))
     parts += [
         ("network", "Network", "Proved widths hold for every image.", wide(e.net.sheet())),
         ("provenance", "Provenance", "Where this page comes from.", wide(provenance(e))),

@@ -1,0 +1,48 @@
+"""What would hit bins that were missed, in words (COVER-2)."""
+
+from __future__ import annotations
+
+from fsref.coverage import membranes, merges, pools, populations, synapses
+
+HITS = {
+    merges.ALONE: "an image in which no spike reaches a neuron of the channel",
+    merges.SIGNS: "a neuron whose sums of two projections have unlike signs",
+    membranes.LEFT: "an image that leaves a last membrane other than 0, and one behind it",
+    membranes.DECIDES: "a spike in the step, and a membrane later that this reset alone keeps below a threshold",
+    membranes.NO_SPIKE: "an opening membrane below all thresholds",
+    membranes.ALL_SPIKES: "an opening membrane that is at its threshold or above after every reset",
+    membranes.RESIDUAL: "a last membrane other than 0",
+    membranes.BEYOND: "an opening membrane above 2^K theta",
+    membranes.LOWEST: "the lowest membrane that is proved possible",
+    membranes.HIGHEST: "the highest membrane that is proved possible",
+    "bit of the membrane 0": "a membrane, or an opening, in which the bit is 0",
+    "bit of the membrane 1": "a membrane, or an opening, in which the bit is 1",
+    "tie: v == T[t]": "a membrane that equals its threshold in the step",
+    "below: v == T[t] - 1": "a membrane 1 below its threshold in the step",
+    "above: v == T[t] + 1": "a membrane 1 above its threshold in the step",
+    "v == -1": "an opening membrane of -1",
+    "v == 0": "an opening membrane of 0",
+    "v == 2^K theta - 1": "an opening membrane of 2^K theta - 1",
+    "v == 2^K theta": "an opening membrane of 2^K theta",
+    "opening below 0": "an opening membrane below 0",
+    "opening of 0": "an opening membrane of 0",
+    "opening above 0": "an opening membrane above 0",
+    pools.TIE: "a window whose largest train, which has a spike, two candidates send",
+    pools.DROPS: "a window in which a candidate falls behind the largest train in the step",
+    pools.SILENCE: "a window without a spike",
+    pools.NOT_OR: "a window of which a smaller train has a spike that the largest lacks",
+    pools.BORDER: "a spike in a window that leaves the source",
+    populations.ZERO: "a pixel of code 0",
+    populations.MOST: "a pixel of code max_code",
+    populations.BIT[0]: "a pixel in whose code the bit is 0",
+    populations.BIT[1]: "a pixel in whose code the bit is 1",
+    populations.TIE: "an image of which two classes share the largest logit",
+    populations.COMPARED: "a dump that holds it of every neuron",
+    synapses.TAP: "a spike of a source neuron that the tap reads",
+    synapses.WINDOW: "a spike in a window there",
+    synapses.GROUP: "a spike in a channel of the group",
+    synapses.ENDS: "a spike of that neuron of the source",
+    synapses.WEIGHT: "a spike of a source neuron that the weight reads",
+    synapses.EXTREME: "the largest code of the source where the weight reads it",
+    synapses.WAITS: "a spike of the source in the step",
+}
