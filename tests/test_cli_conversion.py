@@ -122,7 +122,7 @@ def test_convert_as_json(call: Call, files: Path) -> None:
 
 def test_scoring_on_calibration_images_gets_a_hint(call: Call, files: Path) -> None:
     """Without --test a hint says that others are to be scored; with others it does not."""
-    hint = "\nhint  60 of the images scored also calibrated: score on others with --test\n"
+    hint = "\nhint  60 of the images scored also calibrated: score on others, as test\n"
     assert hint in call("convert", "net.npz", "--data", "images.npz")[1]
     out = call("convert", "net.npz", "--data", "images.npz", "--image-count", "59", "--force")[1]
     assert "60 images of images.npz, 59 of them calibrate" in out
@@ -131,7 +131,7 @@ def test_scoring_on_calibration_images_gets_a_hint(call: Call, files: Path) -> N
     assert "--test" not in out and "of them calibrate" not in out and "also calibrated" not in out
     tried = (["-K", "5"], ["-K", "6"], ["-K", "5", "--bias-correction", "analytic"])
     hinted = [call("convert", "net.npz", "--data", "images.npz", *more, "--force")[1] for more in tried]
-    assert ["--bias-correction empirical often does better" in out for out in hinted] == [True, False, False]
+    assert ["bias correction empirical often does better" in out for out in hinted] == [True, False, False]
     for same in ("images.npz", "./images.npz", "bare.npz"):
         assert "--test" in call("convert", "net.npz", "--data", "images.npz", "--test", same, "--force")[1]
 
@@ -223,7 +223,7 @@ def test_an_implausible_contract_gets_a_note(call: Call, files: Path) -> None:
     line = "note: float accuracy 0.00 % on 60 images is not above chance, 20.00 +-10.1 %; is the input contract"
     assert line in " ".join(out.partition("agreement")[0].split()) and out.count("above chance") == 1
     code, out, err = call("convert", "net.npz", "--data", "bare.npz", "--mean", "0.4,1.5,0.6", "--force", "--json")
-    told = "mean 1.5 lies outside the pixels' range 0..1; --scale 1 ?"
+    told = "mean 1.5 lies outside the pixels' range 0..1; scale 1 ?"
     assert code == 0 and err == f"fsref: note: {told}\n" and json.loads(out)["notes"] == [told]
 
 
@@ -247,8 +247,8 @@ def test_notes_say_nothing_of_what_is_plausible() -> None:
         ("--mean 0.485 --std 0.2 --scale 1", "mean 0.485 and std 0.2 are those of pixels 0..1, not of the"),
         ("--mean 0 --std 0.229 --scale 1", "mean 0 and std 0.229 are those of pixels 0..1, not of"),
         ("--mean 0.5 --std 1 --scale 1", "mean 0.5 and std 1 are those of pixels 0..1, not of"),
-        ("--mean 123.675 --std 58.395", "mean 123.675 lies outside the pixels' range 0..1; --scale 1 ?"),
-        ("--mean 0 --std 58.395", "std 58.395 lies far above the pixels' range 0..1; --scale 1 ?"),
+        ("--mean 123.675 --std 58.395", "mean 123.675 lies outside the pixels' range 0..1; scale 1 ?"),
+        ("--mean 0 --std 58.395", "std 58.395 lies far above the pixels' range 0..1; scale 1 ?"),
     ],
 )
 def test_a_contract_of_another_scale_gets_a_note_at_any_accuracy(

@@ -143,7 +143,7 @@ def test_size_mismatch_is_refused_unless_asked(tmp_path):
     """Nothing is resized or cropped silently; the error names the file and both sizes."""
     picture(tmp_path / "a.png", np.arange(8 * 12).reshape(8, 12))
     not_taken(InputError, tmp_path, network(), "a.png", "8 x 12 (wanted 4 x 6; nothing", "[RUN-4]")
-    not_taken(InputError, tmp_path, network((1, 6, 6)), "8 x 12 (wanted 6 x 6; ", "--resize 6 --crop 6 would do")
+    not_taken(InputError, tmp_path, network((1, 6, 6)), "8 x 12 (wanted 6 x 6; ", "resize 6 and crop 6 would do")
     assert load_images(str(tmp_path), network(), resize=4).x.shape == (1, 1, 4, 6)
     square = load_images(str(tmp_path), network((1, 6, 6)), crop=6).x[0, 0]
     assert (square == np.arange(8 * 12).reshape(8, 12)[1:7, 3:9]).all()

@@ -43,7 +43,7 @@ def test_what_is_not_said_is_what_calibrated() -> None:
     """
     found = convert_and_score(GRAPH, IMAGES, LABELS, image_count=16)
     assert (found.calibrating, found.paired.image_count) == (16, 40)
-    assert "16 of the images scored also calibrated: score on others with --test" in found.hints
+    assert "16 of the images scored also calibrated: score on others, as test" in found.hints
     bare = convert_and_score(GRAPH, IMAGES, image_count=16)
     assert bare.net.id == found.net.id and bare.figures["fs_correct"] is None is bare.float_score.correct
     assert "accuracy" not in str(bare) and "agreement" in str(bare)
@@ -112,6 +112,6 @@ def test_text_fits_and_json_is_plain(steps: int) -> None:
     """80 columns; the dictionary holds the figures of the sheet."""
     found = convert_and_score(GRAPH, IMAGES, LABELS, steps=steps)
     assert max(map(len, str(found).splitlines())) <= 80
-    assert ("--bias-correction empirical" in str(found)) == (steps == 3)
+    assert ("bias correction empirical" in str(found)) == (steps == 3)
     plain = found.to_dict()
     assert (plain["image_count"], plain["id"], plain["worst"]) == (40, found.net.id, found.worst.name)

@@ -228,7 +228,7 @@ def test_the_images_of_a_folder_are_bounded(tmp_path: Path, monkeypatch: pytest.
     for number in range(4):
         (tmp_path / f"{number}.png").touch()
     monkeypatch.setattr(sources, "MAX_CODES", 80)
-    says = f"{tmp_path}: images take too much memory: 4 images, 96 bytes (at most 80: --limit 3)"
+    says = f"{tmp_path}: images take too much memory: 4 images, 96 bytes (at most 80: limit 3)"
     not_taken(LimitError, tmp_path, network(), says)
     not_taken(FileError, tmp_path, network(), "0.png: not an image", limit=3)
     monkeypatch.setattr(folders, "MAX_IMAGES", 3)

@@ -159,9 +159,9 @@ def test_packs_that_are_no_chip(tmp_path: Path) -> None:
     """
     out, net = tmp_path / "m", tiny()
     mixed = packed([*cases_of(net, ["network"], [""]), *cases_of(residual(), ["network"], [""])])
-    with refused(UsageError, "VECTOR-6", "pack", 2, says="--language c"):
+    with refused(UsageError, "VECTOR-6", "pack", 2, says="language c"):
         bench.save(mixed, out)
-    with refused(UsageError, "VECTOR-6", "unit", says=("no case of scope network", "--unit hid, out")):
+    with refused(UsageError, "VECTOR-6", "unit", says=("no case of scope network", "units hid, out")):
         bench.save(packed(cases_of(net, ["population", "neuron"], [""])), out)
     with refused(UsageError, "VECTOR-6", "unit", "in", says="no case of this population"):
         bench.save(packed(cases_of(net, ["population"], [""])), out, "in")
@@ -169,7 +169,7 @@ def test_packs_that_are_no_chip(tmp_path: Path) -> None:
         bench.save(packed(cases_of(net, ["neuron"], [""])), out)
     beyond = cases_of(net, ["population"], [""])[:1]
     beyond[0].expected["hid", "opening"][0] = 2**40
-    with refused(LimitError, "VECTOR-6", f"case {beyond[0].id} hid.opening", 2**40, says="take --language c"):
+    with refused(LimitError, "VECTOR-6", f"case {beyond[0].id} hid.opening", 2**40, says="take language c"):
         bench.save(packed(beyond), out, "hid", observables=["opening"])
     assert not list(tmp_path.iterdir())
 
@@ -218,11 +218,12 @@ def test_a_device_in_c(tmp_path: Path) -> None:
     first, reset = f"case 0 ({pack.cases[0].id})", next(c for c in pack.cases if c.protocol == "reset")
     spoilt = {
         1: f"FAIL {first}: no reply to its load",
-        2: f"FAIL {first}: its reply has ",
+        2: f"FAIL {first}: its reply to a run has ",
         3: f"FAIL {first}: its reply of ",
         4: f"FAIL case {pack.cases.index(reset)} ({reset.id}, reset): it refuses its reset",
         6: f"FAIL {first}: its reply to a run begins with 7",
-        7: f"FAIL {first}: its reply has ",
+        7: f"FAIL {first}: its reply to a run has ",
+        8: f"FAIL {first}: it wrote more than the ",
     }
     for how, told in spoilt.items():
         code, says = asked(SPOIL=str(how))

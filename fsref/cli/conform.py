@@ -68,7 +68,7 @@ def conform(
     if junit is not None:
         check_file("--junit", junit, force, net or "")
     if replay is not None:
-        check_replay(replay, force)
+        check_replay(replay, force, "--replay")
     with progress("cases", None) as advance:
         report = conform_device(dut, net, **given, progress=advance)
     if junit is not None:

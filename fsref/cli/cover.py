@@ -56,7 +56,7 @@ def cover(
     if form == PACK:
         if layout is not None:
             raise UsageError("RUN-6", "--layout", "goes with a dump, not with a pack", layout)
-        found = of_pack(network, read_pack(source))
+        found = of_pack(network, read_pack(source), source)
         show(as_json, [found], {**found.to_dict(), "data": source})
         return 0
     if form is not None:

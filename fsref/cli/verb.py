@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import click
 from click.core import ParameterSource
 
-from fsref.errors import UsageError
+from fsref.errors import FsrefError, LimitError, UsageError
 
 Command: TypeAlias = Callable[..., Any]
 Given: TypeAlias = dict[str, Any]  # the options of a verb by name
@@ -76,7 +76,22 @@ class Verb(click.Command):
                 if self.holds(ctx, option) and condition.needed != bool(told):
                     words = " or ".join(map(words_of, told or condition.others))
                     raise UsageError("RUN-6", option, f"{'goes' if condition.needed else 'does not go'} with {words}")
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except (UsageError, LimitError) as error:
+            raise self.as_typed(ctx, error) from None
+
+    def as_typed(self, ctx: click.Context, error: FsrefError) -> FsrefError:
+        """The same error, where an argument of Python's is its place as this was typed: --start-timeout, not
+        start_timeout; of PACK the file.
+        """
+        for param in self.params:
+            if error.place in (param.name, option_name(param).lstrip("-").replace("-", "_")):
+                typed = option_name(param)
+                if isinstance(param, click.Argument):
+                    typed = str(ctx.params[str(param.name)] or typed)
+                return type(error)(error.rule, typed, error.problem, error.value, error.limit)
+        return error
 
     def holds(self, ctx: click.Context, said: str | When) -> bool:
         """Whether an option is given, has this value, or the case is there; a default is not given."""

@@ -10,11 +10,11 @@ struct ask {
     size_t words, count;
     const struct array *arrays;
 };
-enum { LOAD = 1, RUN, RESET, REFUSED = 5, MOST_SAID = 1024 };
+enum { LOAD = 1, RUN, RESET, REFUSED = 5, MOST_SAID = 1024, GUARD = 1024 };
 
 /* The asks of a pack stand here. */
 
-static int64_t reply[FSREF_ROOM];
+static int64_t reply[FSREF_ROOM + GUARD], untouched; /* behind the room stand words that no device may write */
 
 static const char *kind(const struct ask *a) {
     return a->frame[0] == LOAD ? "load" : a->frame[0] == RUN ? "run" : a->frame[0] == RESET ? "reset" : "frame";
@@ -68,19 +68,35 @@ static int wrong_run(const struct ask *a, size_t count) {
     return 0;
 }
 
+/* Whether a device wrote behind the room for its reply. */
+static int beyond(void) {
+    size_t i;
+    for (i = FSREF_ROOM; i < FSREF_ROOM + GUARD; i++)
+        if (reply[i] != untouched) return 1;
+    return 0;
+}
+
 /* Whether a device answers a frame wrongly; then it is told. */
 static int wrong(const struct ask *a) {
     size_t count;
     memset(reply, 0x5a, sizeof reply); /* so that nothing right is left of earlier replies */
+    memset(&untouched, 0x5a, sizeof untouched);
     count = device(a->frame, a->words, reply, FSREF_ROOM);
     if (count == 0) printf("FAIL %s: no reply to its %s\n", a->label, kind(a));
+    else if (count > FSREF_ROOM)
+        printf("FAIL %s: its reply to a %s has %zu words, %zu more than it was given room for\n", a->label, kind(a), count,
+               count - FSREF_ROOM);
+    else if (beyond())
+        printf("FAIL %s: it wrote more than the %d words that it has room for in its reply to a %s\n", a->label, FSREF_ROOM,
+               kind(a));
     else if (a->right == NULL && reply[0] == REFUSED && count <= 1 + MOST_SAID) return 0;
     else if (a->right == NULL) printf("FAIL %s: it is to be refused\n", a->label);
     else if (reply[0] == REFUSED) printf("FAIL %s: it refuses its %s\n", a->label, kind(a));
     else if (reply[0] != a->right[0])
         printf("FAIL %s: its reply to a %s begins with %" PRId64 "\n", a->label, kind(a), reply[0]);
     else if (count > a->count)
-        printf("FAIL %s: its reply has %zu words, of %zu that were asked for\n", a->label, count, a->count);
+        printf("FAIL %s: its reply to a %s has %zu words, %zu more than was asked for\n", a->label, kind(a), count,
+               count - a->count);
     else return wrong_run(a, count);
     return 1;
 }

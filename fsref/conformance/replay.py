@@ -39,9 +39,11 @@ def write(report: Report, path: str | PathLike[str], carrier: str = "frames", re
             folder.add(name, data)
 
 
-def check(path: str | PathLike[str], replace: bool) -> None:
-    """Nothing, when a replay directory can be written there (RUN-5). Errors: UsageError, FileError."""
-    check_target(path_of(path, "replay"), replace, _is_ours, what="replay directories")
+def check(path: str | PathLike[str], replace: bool, option: str = "") -> None:
+    """Nothing, when a replay directory can be written there, which an option of the command line named (RUN-5). Errors:
+    UsageError, FileError.
+    """
+    check_target(path_of(path, "replay"), replace, _is_ours, option, "replay directories")
 
 
 def files(

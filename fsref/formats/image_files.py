@@ -173,7 +173,7 @@ def _check_size(size: Size, crop: int | None, into: Intake, place: str, changed:
     height, width = into.shape[1:]
     if (size if crop is None else (crop, crop)) == (width, height):
         return
-    would_do = f"--resize {height} --crop {height} would do" if height == width else "make it so before"
+    would_do = f"resize {height} and crop {height} would do" if height == width else "make it so before"
     limit = f"wanted {height} x {width}; nothing is resized or cropped unless asked: {would_do}"
     problem = f"size{' once resized and cropped' if changed else ''} is not the input's"
     raise InputError("RUN-4", place, problem, _told(size if crop is None else (crop, crop)), limit)

@@ -211,7 +211,7 @@ def _of_folder(folder: Path, into: Intake, resize: int | None, crop: int | None,
         told = f"{plural(len(names), 'image')}, {size:,} bytes"
         fit = max(1, MAX_CODES // prod(into.shape))
         raise LimitError(
-            "RUN-4", str(folder), "images take too much memory", told, f"at most {MAX_CODES:,}: --limit {fit}"
+            "RUN-4", str(folder), "images take too much memory", told, f"at most {MAX_CODES:,}: limit {fit}"
         )
     x = np.empty((len(names), *into.shape), np.uint8)
     for row, name in zip(x, names, strict=True):

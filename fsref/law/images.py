@@ -124,14 +124,14 @@ class Pixels:
         if self.untold:
             return ""
         mean, std = np.ravel(self.mean), np.ravel(self.std)
-        raw = "; --scale 1 ?"
+        raw = "; scale 1 ?"
         if (outer := (mean < 0) | (mean > top)).any():
             wrong = mean[outer][0]
             hint = raw if top < wrong <= self.max_code else ""
             return f"mean {wrong:g} lies outside the pixels' range 0..{top:g}{hint}"
         if top >= FAR and ((std < 1).any() or ((mean > 0) & (mean < 1)).any()):
             told = f"mean {mean[0]:g} and std {std[0]:g}"
-            return f"{told} are those of pixels 0..1, not of the pixels' range 0..{top:g}; --scale 1/{self.max_code} ?"
+            return f"{told} are those of pixels 0..1, not of the pixels' range 0..{top:g}; scale 1/{self.max_code} ?"
         if (std > FAR * top).any():
             return f"std {std.max():g} lies far above the pixels' range 0..{top:g}{raw if top < self.max_code else ''}"
         return ""

@@ -39,7 +39,7 @@ def save(
     """
     nets = {case.net.id: case.net for case in pack.cases}
     if len(nets) != 1:
-        limit = "a test bench in SystemVerilog is of one: make the pack with --net, or take --language c"
+        limit = "a test bench in SystemVerilog is of one: make the pack of one, or take language c"
         raise UsageError("VECTOR-6", "pack", "holds another number of networks", len(nets), limit)
     (net,) = nets.values()
     numbered = _chosen(pack, unit)
@@ -67,7 +67,7 @@ def _chosen(pack: Pack, unit: str | None) -> list[tuple[int, Case]]:
     if not found:
         units = dict.fromkeys(case.unit for case in pack.cases if case.scope in UNITS)
         problem = "no case of scope network" if unit is None else "no case of this population"
-        limit = f"there are cases of --unit {', '.join(units)}" if units else "there are none of a population"
+        limit = f"there are cases of the units {', '.join(units)}" if units else "there are none of a population"
         raise UsageError("VECTOR-6", "unit", problem, unit, limit)
     return found
 
@@ -113,6 +113,6 @@ def _fits(net: Network, case: Case, key: Key, values: NDArray[np.int64]) -> bool
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
     for value in (int(values.min()), int(values.max())):
         if not low <= value <= high:
-            place, limit = f"case {case.id} {'.'.join(key)}", f"{low}..{high}: take --language c"
+            place, limit = f"case {case.id} {'.'.join(key)}", f"{low}..{high}: take language c"
             raise LimitError("VECTOR-6", place, "is beyond the words of a memory", value, limit)
     return True

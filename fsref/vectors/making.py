@@ -72,12 +72,14 @@ def make(
     return Pack(name, level, seed, chip, all_cases, rejects(all_cases[0].net), bins, not_found)
 
 
-def of_pack(net: Network, pack: Pack) -> Coverage:
-    """The bins that the cases of a pack reach of a network (COVER-2). Errors: UsageError where it holds none of it."""
+def of_pack(net: Network, pack: Pack, place: str) -> Coverage:
+    """The bins that the cases of a pack, which lies at a place, reach of a network (COVER-2). Errors: UsageError where
+    it holds none of it.
+    """
     own = [case for case in pack.cases if case.net.id == net.id]
     if not own:
         held = ", ".join(dict.fromkeys(case.net.id[:12] for case in pack.cases))
-        raise UsageError("COVER-2", "pack", "holds no case of this network", net.id[:12], f"of {held}")
+        raise UsageError("COVER-2", place, "holds no case of this network", net.id[:12], f"of {held}")
     return Counted(own, SCOPES).coverages[net.id]
 
 

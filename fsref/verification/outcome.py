@@ -176,9 +176,9 @@ class Outcome(Brief, Shown):
         correction = self.net.provenance["options"]["bias_correction"]
         found = []
         if steps and max(steps) <= FEW_STEPS and correction == "none":
-            found.append("--bias-correction empirical often does better at so few steps")
+            found.append("bias correction empirical often does better at so few steps")
         if self.calibrating:
-            found.append(f"{self.calibrating:,} of the images scored also calibrated: score on others with --test")
+            found.append(f"{self.calibrating:,} of the images scored also calibrated: score on others, as test")
         return tuple(found)
 
     def sheet(self) -> Sheet:

@@ -19,7 +19,7 @@ static size_t caught(const void *value, size_t size, size_t count, FILE *file) {
 #define main unused
 #include "core.c"
 
-enum { SILENT = 1, LONGER, SHORTER, REFUSING, ACCEPTING, OTHER, ENDLESS };
+enum { SILENT = 1, LONGER, SHORTER, REFUSING, ACCEPTING, OTHER, ENDLESS, BEYOND };
 
 size_t device(const int64_t *words, size_t count, int64_t *reply, size_t room) {
     int spoil = getenv("SPOIL") ? atoi(getenv("SPOIL")) : 0;
@@ -51,5 +51,6 @@ size_t device(const int64_t *words, size_t count, int64_t *reply, size_t room) {
     if (spoil == REFUSING && kind == 3) reply[0] = 5;
     if (spoil == ACCEPTING && refused) reply[0] = kind;
     if (spoil == OTHER && kind == 2) reply[0] = 7;
+    if (spoil == BEYOND && kind == 2) reply[room] = 1;
     return spoil == ENDLESS && kind == 2 ? room + 1 : filled;
 }
