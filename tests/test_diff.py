@@ -304,6 +304,11 @@ ORDERS: dict[str, tuple[Callable[..., np.ndarray], str]] = {
         lambda net, key, a: np.concatenate([a[2:], a[3:], a[:1]])[:5],
         "early by 2: each but the last 2 holds what is right for the image 2 after it",
     ),
+    "an image missing": (
+        lambda net, key, a: a[[0, 2, 3, 4, 4]],
+        "image 1 is missing: from there on each holds what is",
+    ),
+    "an image too many": (lambda net, key, a: a[[0, 1, 1, 2, 3]], "1 image too many at image 2: from image 3 on each"),
     "images moved": (lambda net, key, a: a[[0, 3, 1, 2, 4]], "image 1 of the dump is right for image 3"),
 }
 

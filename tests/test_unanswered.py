@@ -94,6 +94,31 @@ def test_one_unknown_word_is_wrong_alone(name: str, unknown: str, tmp_path: Path
         assert mid.to_dict()["difference"]["observed"] is None and mid.to_dict()["unknown_count"] == mid.unknown
 
 
+def test_a_train_that_is_x_in_some_steps_is_named(tmp_path: Path) -> None:
+    """Of a train of five steps in two digits the high one is the first step, the low one the rest: it is told that it
+    is x in some steps alone, and how it stands; one that is x whole is not; in a table such a value is refused with
+    what would do.
+    """
+    net, x, trace = case()
+    words = answers(net, trace, tmp_path, {})
+    given = words[file := "population.3.spikes.mem"]
+    right = int(given[48 + 12], 16)
+    for word, partial, digits in (
+        ("x" + given[48 + 12][1:], 1, f"x{right & 15:04b}"),
+        (given[48 + 12][:1] + "x", 1, f"{right >> 4}xxxx"),
+        ("xx", 0, ""),
+    ):
+        changed = [*given[: 48 + 12], word, *given[48 + 13 :]]
+        found = compare_dump(net, x, dumped(net, tmp_path, {**words, file: changed}, {}))
+        (mid,) = [p for p in found.populations if p.name == "mid"]
+        assert (mid.partial, mid.digits) == (partial, digits)
+        assert (f"1 train x or z in some steps alone: {digits}" in " ".join(str(found).split())) == bool(partial)
+        assert mid.to_dict()["partial_train_count"] == partial
+    (tmp_path / "t.csv").write_text("image,population,neuron,observable,value\n0,mid,0,spikes,1x010\n")
+    with refused(FileError, "TRACE-5", says="a train is x in some steps, a line for each step"):
+        fsref.read_trace(tmp_path / "t.csv", net=net)
+
+
 def shortened(images: int) -> Callable[[list[str]], list[str]]:
     """The words of so many images alone."""
     return lambda words: words[: len(words) // IMAGES * images]

@@ -269,7 +269,9 @@ class Table:
             pass
         for text, number in zip(texts, numbers, strict=True):
             if not INTEGER.fullmatch(text):
-                raise FileError(RULE, self._at(number), f"{name} is no integer", text[:40] or None, "decimal digits")
+                partly = ", x for all of a value; where a train is x in some steps, a line for each step"
+                limit = f"decimal digits{partly if set('xXzZ') & set(text) else ''}"
+                raise FileError(RULE, self._at(number), f"{name} is no integer", text[:40] or None, limit)
             value = int(text)
             if not (0 <= value < count if count else -(2**63) <= value < 2**63):
                 limit = f"wanted 0..{count - 1}" if count else "64 bits with a sign"

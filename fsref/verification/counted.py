@@ -21,7 +21,7 @@ from fsref.verification.extent import Extent
 class Count(Brief):
     """What was compared of a population so far: integers, those that differ, those of them that are x or z, in which
     images, the first of both, the images in which nothing of an array was answered, and the sources that were not
-    observed but computed.
+    observed but computed; how many trains are x or z in some steps alone, and the first of them in digits.
     """
 
     values: int = 0
@@ -34,6 +34,8 @@ class Count(Brief):
     unanswered: dict[Key, list[int]] = field(default_factory=dict)
     computed: dict[str, int] = field(default_factory=dict)
     extent: Extent = field(default_factory=Extent)
+    partial: int = 0
+    digits: str = ""
 
     def add(self, part: Shared, start: int) -> None:
         """Count an array of some images from `start` on, whose images `wrong` ends in."""
@@ -49,6 +51,8 @@ class Count(Brief):
             unknown = part.unknown(some)
             if unknown is not None and (unknown := unknown & unlike).any():
                 self._hidden(part, start, some.start, expected, unknown, bits)
+                if trains:
+                    self._partly(part.net.steps[part.population], observed, unknown, bits)
             else:
                 unknown = None
             self.extent.add(part, observed & bits, expected & bits, unlike, unknown)
@@ -62,6 +66,16 @@ class Count(Brief):
         if self.first_unknown is None or start + at + row < self.first_unknown.image:
             found = located(part, at + row, expected[row] ^ unknown[row], expected[row], bits[row])
             self.first_unknown = replace(found, image=start + at + row)
+
+    def _partly(self, steps: int, observed: NDArray[Any], unknown: NDArray[Any], bits: NDArray[Any]) -> None:
+        """Count the trains that are x or z in some steps alone."""
+        some = (unknown != 0) & ((bits & ~unknown) != 0)
+        self.partial += int(some.sum())
+        if not self.digits and some.any():
+            at = np.unravel_index(int(some.argmax()), some.shape)
+            seen, hidden, train = (int(array[at]) for array in (bits, unknown, observed))
+            each = ("x" if hidden >> t & 1 else str(train >> t & 1) if seen >> t & 1 else "-" for t in range(steps))
+            self.digits = "".join(each)[::-1]
 
     def blank(self, part: Shared, start: int) -> None:
         """Take down in which images from `start` on nothing of an array was answered."""

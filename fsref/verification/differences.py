@@ -336,4 +336,6 @@ def _compared(
         found.unknown,
         None if hidden is None else First(hidden, place_of(hidden.neuron, net[name].shape), None, None),
         {" ".join(key): tuple(blank) for key, blank in found.unanswered.items()},
+        found.partial,
+        found.digits,
     )

@@ -22,7 +22,7 @@ from fsref.formats.memories import width
 from fsref.law.network import Network
 from fsref.simulation.recording import Key
 from fsref.simulation.shared import Shared
-from fsref.tables import Brief
+from fsref.tables import Brief, plural
 
 SHIFTS = range(1, 17)
 WIDTHS = (16, 24, 32, 64)  # bits of words whose bytes may be turned
@@ -257,6 +257,8 @@ class Tried:
                 which = "each but the last holds what is right for the image after"
                 which = which if by == 1 else f"each but the last {by} holds what is right for the image {by} after it"
                 return f"every image early by {_by(by)}: {which} [RUN-1]"
+        if told := self._in_the_middle():
+            return told
         if None in observed:
             return ""
         if observed == expected[::-1]:
@@ -265,6 +267,21 @@ class Tried:
             at = [expected.index(one) for one in observed if one is not None]
             first = next(i for i, j in enumerate(at) if i != j)
             return f"images in another order: image {first} of the dump is right for image {at[first]} [RUN-1]"
+        return ""
+
+    def _in_the_middle(self) -> str:
+        """Behind which image of those before it, all of which are right, some are missing, or too many."""
+        observed, expected = self.observed, self.expected
+        unlike = (i for i, one in enumerate(observed) if one is not None and one != expected[i])
+        first = next(unlike, len(observed))
+        for by in range(1, (len(observed) - first) // 2 + 1):
+            which = "image after it" if by == 1 else f"image {by} after it"
+            if _same(observed[first:-by], expected[first + by :]):
+                gone = f"image {first} is" if by == 1 else f"images {first}..{first + by - 1} are"
+                return f"{gone} missing: from there on each holds what is right for the {which} [RUN-1]"
+            if _same(observed[first + by :], expected[first:-by]):
+                more = f"{plural(by, 'image')} too many at image {first}: from image {first + by} on each holds what is"
+                return f"{more} right for the {which.replace('after', 'before')} [RUN-1]"
         return ""
 
 

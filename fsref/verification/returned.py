@@ -71,7 +71,8 @@ class Compared:
     integers, how many of them differ and in how many images; the first, and the causes that fit. Isolated, `computed`
     are the sources that were not observed but computed, and in how many images; `extent` says how far all that
     differs reaches, or is "". Of those that differ `unknown` are x or z, the first of which is `first_unknown`;
-    `unanswered` are the images in which nothing of an array was answered, by its name (TRACE-6).
+    `unanswered` are the images in which nothing of an array was answered, by its name (TRACE-6); `partial` trains are x
+    or z in some steps alone, the first of them in `digits`.
     """
 
     name: str
@@ -90,6 +91,8 @@ class Compared:
     unknown: int = 0
     first_unknown: First | None = None
     unanswered: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    partial: int = 0
+    digits: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The population as plain JSON values."""
@@ -109,6 +112,7 @@ class Compared:
         plain |= {"causes": [hint.name for hint in self.judged.hints], "extent": self.extent or None}
         plain |= {"neuron_steps": [] if first is None else first.steps.to_list()}
         plain |= {"why": None if first is None else first.steps.why or None, "unknown_count": self.unknown}
+        plain |= {"partial_train_count": self.partial}
         plain |= {"unanswered": {name: list(images) for name, images in self.unanswered.items()}}
         return {**plain, "computed_sources": None if self.computed is None else dict(self.computed)}
 
@@ -232,6 +236,9 @@ class DumpReport(Shown):
             if p.first is not None and p.first_unknown is not None:
                 first = "" if p.first_unknown.where == p.first.where else f", first in {p.first_unknown.where}"
                 told.append((p.name, f"x or z in {p.unknown:,} of {p.differing:,} that differ{first}"))
+                if p.partial:
+                    which = "the first is " if p.partial > 1 else ""
+                    told.append(("", f"{plural(p.partial, 'train')} x or z in some steps alone: {which}{p.digits}"))
             for source, images in (p.computed or {}).items():
                 why = "from what was observed before it: not observed whole, or no codes that it can send"
                 told.append((p.name, f"{source} computed in {plural(images, 'image')} {why}"))
