@@ -117,4 +117,4 @@ def _end_of(path: Path, most: int) -> str:
     """The end of a file as text to show."""
     with open(path, "rb") as file:
         file.seek(max(0, path.stat().st_size - most))
-        return shown(file.read(most).decode("utf-8", "backslashreplace"))
+        return shown(file.read(most).decode("utf-8", "backslashreplace").strip())

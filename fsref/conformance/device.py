@@ -25,6 +25,7 @@ from fsref.conformance.frames import (
     to_hex,
     too_long,
 )
+from fsref.conformance.garbage import looks, so_far, written
 from fsref.conformance.starting import started
 from fsref.errors import shown
 from fsref.tables import plural
@@ -34,7 +35,6 @@ TAIL = 2**12  # bytes of what a device writes to its standard error that are kep
 LARGEST = 2**32  # words, beyond which a number of words is none
 PER_WORD = 20  # characters of a line at most, for each word it may have
 PATIENCE = 2.0  # seconds that a device has to end behind a bye, at most
-WRITTEN = 24  # bytes that are shown of what is no reply
 
 
 class Broken(Exception):
@@ -69,14 +69,6 @@ def ended(code: int, told: str, said: str = "") -> Broken:
         return Broken(SILENCE, f"ended {told}", said)
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     return Broken(CRASH, f"ended with {how} {told}", said)
-
-
-def written(data: bytes | bytearray) -> str:
-    """What stands first in bytes: as text where it is such, else each byte in hexadecimal digits, 8 to a word."""
-    first, more = bytes(data[:WRITTEN]), "..." if len(data) > WRITTEN else ""
-    if all(byte in b"\t\n\r" or 32 <= byte < 127 for byte in first):
-        return f"{first.decode('ascii')!r}{more}"
-    return f"the bytes {' '.join(first[at : at + 8].hex() for at in range(0, len(first), 8))}{more}"
 
 
 class Process:
@@ -129,21 +121,18 @@ class Process:
         try:
             return self._asked(words, most)
         except NoReply as error:
-            found = Broken(LONGER, f"{error}") if error.longer else Broken(GARBAGE, f"{error}{self._wrote()}")
+            found = Broken(LONGER, f"{error}") if error.longer else Broken(GARBAGE, f"{error}{self._wrote(most)}")
             raise self.broken(found) from None
 
-    def _wrote(self) -> str:
-        """What stands where a reply was expected, and which other carrier it looks like."""
-        other = ""
-        if not self.lines and not bytes(self.buffer[:WRITTEN]).translate(None, b"0123456789abcdefABCDEF \r\n"):
-            other = ", as the carrier hex has them"
-        if self.lines and 0 in self.buffer[:WRITTEN]:
-            other = ", as the carrier frames has them"
-        return f"; it wrote {written(self.buffer)}{other}" if self.buffer else ""
+    def _wrote(self, most: int) -> str:
+        """What stands where a reply was expected, and what that looks like."""
+        if not self.buffer:
+            return ""
+        return f"; it wrote {written(self.buffer)}{looks(self.buffer, self.lines, most)}"
 
     def broken(self, found: Broken) -> Broken:
         """What was found, with what the device said of it; then it is ended."""
-        found.said = found.said or shown(bytes(self.tail).decode("utf-8", "backslashreplace"))
+        found.said = found.said or shown(bytes(self.tail).decode("utf-8", "backslashreplace").strip())
         self.stop()
         return found
 
@@ -168,7 +157,7 @@ class Process:
                 if not left:
                     self.selector.unregister(process.stdin)
             if reply is not None and self.buffer:
-                raise self._behind(len(self.buffer))
+                raise self._behind(0)
             if reply is None:
                 reply = self._line(most) if self.lines else self._frame(most)
             if reply is not None and not (left and open_):
@@ -178,18 +167,14 @@ class Process:
                 code = self._code(deadline)
                 raise self.broken(Broken(SILENCE, f"closed its output {told}") if code is None else ended(code, told))
             if monotonic() >= deadline:
-                raise self.broken(Broken(TIMEOUT, f"no whole reply in {seconds:g} s; {self._so_far()}"))
+                told = f"no whole reply in {seconds:g} s; {so_far(self.buffer, self.lines)}"
+                over = "" if process.poll() is None else "; it has ended, what it started holds its output open"
+                raise self.broken(Broken(TIMEOUT, told + over))
 
-    def _so_far(self) -> str:
-        """How much there is of a reply."""
-        if self.lines or len(self.buffer) < 8:
-            return f"{plural(len(self.buffer), 'byte')} of one" if self.buffer else "not a byte of one"
-        count = int(from_bytes(self.buffer[:8])[0])
-        return f"{plural((len(self.buffer) - 8) // 8, 'word')} of {count:,} that it says it has"
-
-    def _behind(self, count: int) -> NoReply:
-        """That bytes stand behind a whole reply."""
-        return NoReply(f"{plural(count, 'byte')} behind the end of its reply", longer=True)
+    def _behind(self, end: int) -> NoReply:
+        """That bytes stand behind the end of a reply."""
+        rest = self.buffer[end:]
+        return NoReply(f"{plural(len(rest), 'byte')} behind the end of its reply, {written(rest)}", longer=True)
 
     def _sent(self, left: memoryview) -> memoryview:
         """What is left to write; nothing, where the device reads no more: it may have answered."""
@@ -242,7 +227,7 @@ class Process:
                 raise too_long(count, most)
         whole = 8 + 8 * count
         if len(self.buffer) > whole:
-            raise self._behind(len(self.buffer) - whole)
+            raise self._behind(whole)
         if len(self.buffer) < whole:
             return None
         reply = from_bytes(self.buffer[8:])
@@ -258,10 +243,10 @@ class Process:
                 told = f"a line of {plural(len(self.buffer), 'character')} without an end, of {plural(most, 'word')}"
                 raise NoReply(f"{told} that were asked for", longer=True)
             return None
-        if stop + 1 < len(self.buffer):
-            raise self._behind(len(self.buffer) - stop - 1)
-        reply = from_hex(self.buffer.decode("ascii", "backslashreplace"))
+        reply = from_hex(self.buffer[: stop + 1].decode("ascii", "backslashreplace"))
         check_length(reply, most)
+        if stop + 1 < len(self.buffer):
+            raise self._behind(stop + 1)
         self.buffer.clear()
         self.looked = 0
         return reply

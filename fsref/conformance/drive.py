@@ -14,7 +14,6 @@ from fsref.conformance.driven import (
     ACCEPTED,
     ANSWERED,
     DIFFERS,
-    GARBAGE,
     PASS,
     REFUSED,
     REJECTS,
@@ -32,7 +31,6 @@ from fsref.vectors.case import Case
 KEPT = 2**24  # integers expected of cases that are kept since a start
 STARTS = 3  # in a row behind which nothing was answered
 HELLO = "a reply to hello (CONFORM-1), flushed, by the carrier that it takes: frames, hex or files"
-ONLY = "nothing but replies (CONFORM-1) on standard output, what else it says on standard error"
 
 
 class Dut(Protocol):
@@ -75,9 +73,7 @@ class Drive:
         except Broken as error:
             said = f"; it says: {error.said}" if error.said else ""
             problem = f"{error.verdict} for a greeting: {error.told}{said}"
-            raise UsageError(
-                "CONFORM-6", "device", problem, None, ONLY if error.verdict == GARBAGE else HELLO
-            ) from None
+            raise UsageError("CONFORM-6", "device", problem, None, HELLO) from None
 
     def through(self, cases: Iterable[Case | Reject]) -> Iterator[Driven]:
         """The verdict of each case and reject, of those in which the device can be asked something; those behind its

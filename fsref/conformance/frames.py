@@ -126,12 +126,21 @@ def from_hex(line: str) -> Words:
         raise NoReply("an empty line")
     for part in parts:
         if len(part) > DIGITS or not part.isascii() or not part.isalnum():
-            raise NoReply(f"no word of at most {DIGITS} hexadecimal digits: {part}")
+            raise _no_word(part)
     try:
         return from_big("".join(part.zfill(DIGITS) for part in parts))
     except ValueError:
         bad = next(part for part in parts if set(part.lower()) - set("0123456789abcdef"))
-        raise NoReply(f"no word of at most {DIGITS} hexadecimal digits: {bad}") from None
+        raise _no_word(bad) from None
+
+
+def _no_word(part: str) -> NoReply:
+    """That something between blanks is no word of hex."""
+    would = " without 0x" if part.lower().startswith("0x") else ", blanks between" if "," in part else ""
+    found = (
+        f": {part[: DIGITS + 8]}" if part.isascii() and "\\" not in part else ""
+    )  # what is no text is shown in bytes
+    return NoReply(f"expected were words of at most {DIGITS} hexadecimal digits{would}{found}")
 
 
 def from_big(digits: str) -> Words:

@@ -13,7 +13,7 @@ from fsref.errors import UsageError
 
 SHELL = frozenset("|&;<>`$*~")  # characters that a shell would act on
 BUILT_IN = ("cd", "export", "source", ".", "set", "ulimit")  # words of a shell, no programs
-IN_A_SHELL = "no shell reads it: sh -c '...' is one"
+IN_A_SHELL = "no shell reads a command: sh -c '...' starts one"
 
 
 def command_of(given: str | Sequence[str]) -> list[str]:
@@ -60,4 +60,6 @@ def _would_do(command: Sequence[str], number: int | None) -> str:
         return IN_A_SHELL
     if " " in name and shutil.which(name.split()[0]):
         return "a program and its words in one pair of quotes, not two"
-    return "is it installed, and on the PATH?"
+    if os.path.isfile(name):
+        return "its first line names a program that is not there"
+    return "is it built, and is this the folder?" if os.path.dirname(name) else "is it installed, and on the PATH?"
