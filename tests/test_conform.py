@@ -398,7 +398,8 @@ GREETINGS = [
 
 
 def test_a_greeting_has_65536_bytes_at_most() -> None:
-    """Blanks count, too."""
+    """Blanks count, too; none at all is an empty object."""
+    assert greeting_of(b"") == Greeting()
     assert greeting_of(b"{}" + b" " * (2**16 - 2)) == Greeting()
     with pytest.raises(FileError, match="too long"):
         greeting_of(b"{}" + b" " * (2**16 - 1))

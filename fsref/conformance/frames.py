@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from string import hexdigits
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -124,14 +126,10 @@ def from_hex(line: str) -> Words:
     parts = line.split()
     if not parts:
         raise NoReply("an empty line")
-    for part in parts:
-        if len(part) > DIGITS or not part.isascii() or not part.isalnum():
-            raise _no_word(part)
-    try:
-        return from_big("".join(part.zfill(DIGITS) for part in parts))
-    except ValueError:
-        bad = next(part for part in parts if set(part.lower()) - set("0123456789abcdef"))
-        raise _no_word(bad) from None
+    if all(len(part) <= DIGITS and part.isascii() and part.isalnum() for part in parts):
+        with suppress(ValueError):
+            return from_big("".join(part.zfill(DIGITS) for part in parts))
+    raise _no_word(next(part for part in parts if len(part) > DIGITS or set(part) - set(hexdigits)))
 
 
 def _no_word(part: str) -> NoReply:

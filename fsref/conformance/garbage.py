@@ -47,4 +47,4 @@ def so_far(data: bytes | bytearray, lines: bool) -> str:
         return f"{told}: does the number count itself?"
     if count == 8 * words:
         return f"{told}: is it one of bytes?"
-    return f"{told}: are they of 32 bits?" if len(data) in (4 * count + 4, 4 * count + 8) else told
+    return f"{told}: are they of 32 bits?" if len(data) == 4 * count + 4 else told

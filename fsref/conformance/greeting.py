@@ -84,7 +84,9 @@ def in_order(net: Network, keys: Iterable[Key]) -> list[Key]:
 
 
 def greeting_of(text: bytes) -> Greeting:
-    """The greeting that a device wrote. Errors: FileError."""
+    """The greeting that a device wrote, of nothing the one of an empty object. Errors: FileError."""
+    if not text:
+        return Greeting()
     place = "greeting of the device"
     if len(text) > MAX_FILE:
         raise FileError("CONFORM-2", place, "is too long", len(text), f"at most {MAX_FILE} bytes")

@@ -76,7 +76,7 @@ def misbehave(reply):
 
 def main():
     if MODE == "early":
-        write(encoded([0, 0]))
+        write(encoded([0, 1]))
         wait()
     if MODE == "mute":
         wait()
