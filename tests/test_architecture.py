@@ -80,6 +80,9 @@ MODULES = module_files()
 TREES = {name: ast.parse(path.read_text(encoding="utf-8"), str(path)) for name, path in MODULES.items()}
 
 
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
+
+
 def imports(tree: ast.AST, in_function: bool = False) -> Iterator[tuple[str, str | None, bool]]:
     """Every import below a node: (module, name taken from it, whether inside a function)."""
     for node in ast.iter_child_nodes(tree):
@@ -222,6 +225,21 @@ def test_files_are_short_and_named_for_what_they_hold() -> None:
     assert not {f"{p.relative_to(ROOT)}: {n}" for p, n in length.items() if n > 400}
     assert 60 <= median(n for p, n in length.items() if p.is_relative_to(PACKAGE) and p.name != "__init__.py") <= 250
     assert not [p for p in files if re.fullmatch(r"_?(util|utils|helpers|common|misc)", p.stem)]
+
+
+def test_messages_speak_of_options_in_the_command_line_alone() -> None:
+    """What the library says names arguments, not options of a command line, unless it names the command: --force is
+    replace=True to those who call Python.
+    """
+    for name, tree in TREES.items():
+        if name.partition(".")[0] == "cli" or name.startswith("conformance.standalone"):
+            continue
+        documented = (ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, DOCUMENTED))
+        known = set(documented)
+        for node in ast.walk(tree):
+            text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+            if text not in known and re.search(r"(^|[ (])--[a-z]", text) and text != "--force":
+                assert re.search(r"convert|fsref (diff|check|vectors)|Pixels\(| --layout", text), f"{name}: {text}"
 
 
 def test_kinds_are_told_apart_by_match() -> None:

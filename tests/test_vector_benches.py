@@ -299,3 +299,28 @@ def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     capsys.readouterr()
     assert main(["vectors", "bench", "p.jsonl", "--out", "p.jsonl", "--force"]) == 2
     assert Path("p.jsonl").stat().st_size > 100 and not Path("n").exists()
+
+
+def test_errors_name_what_was_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The verbs of vectors speak of the options and files that were typed, not of arguments of Python."""
+    monkeypatch.chdir(tmp_path)
+    write(packed(cases_of(tiny(), ["population"], [""])), "p.jsonl")
+    mixed = [*cases_of(tiny(), ["network"], [""]), *cases_of(residual(), ["network"], [""])]
+    write(packed(mixed), "two.jsonl")
+    Path("tiny.json").write_text('{"kinds": ["input", "readout", "dense"]}')
+    for words, told in (
+        ("bench p.jsonl --out n", "--unit: no case of scope network (there are cases of the units hid, out)"),
+        ("bench p.jsonl --out n --unit one", "--unit: no case of this population: one (there are cases of the units"),
+        ("bench two.jsonl --out n", "two.jsonl: holds another number of networks: 2"),
+        ("make q.jsonl --for tiny.json --scope neuron", "--scope: has no case here: neuron"),
+        ("make p.jsonl --for tiny.json", "PACK: is there already: p.jsonl (another name, or --force"),
+        ("show p.jsonl --case 7", "--case: no case of this pack: 7"),
+    ):
+        assert main(["vectors", *words.split()]) == 2
+        assert told in capsys.readouterr().err
+    monkeypatch.setattr(program, "MOST", 10)
+    assert main("vectors bench two.jsonl --out n --language c".split()) == 2
+    assert "two.jsonl: is too large for a program (at most 10 words" in capsys.readouterr().err
+    assert not Path("n").exists() and not Path("q.jsonl").exists()

@@ -86,10 +86,10 @@ class Verb(click.Command):
         start_timeout; of PACK the file.
         """
         for param in self.params:
-            if error.place in (param.name, option_name(param).lstrip("-").replace("-", "_")):
-                typed = option_name(param)
-                if isinstance(param, click.Argument):
-                    typed = str(ctx.params[str(param.name)] or typed)
+            name, typed = str(param.name), option_name(param)
+            if isinstance(param, click.Argument) and error.place == name:
+                return type(error)(error.rule, str(ctx.params[name]), error.problem, error.value, error.limit)
+            if isinstance(param, click.Option) and error.place in (name, typed.lstrip("-").replace("-", "_")):
                 return type(error)(error.rule, typed, error.problem, error.value, error.limit)
         return error
 
