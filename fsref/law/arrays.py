@@ -61,7 +61,7 @@ def _images_told(shape: tuple[int, ...], wanted: Shape) -> str:
     elif len(shape) == 2 and shape[1] == c * h * w:
         told += f"; x.reshape(-1, {c}, {h}, {w}) makes them, if the order is channel, row, column"
     elif len(shape) >= 3 and shape[-2:] != (h, w):
-        told += "; arrays are taken as they are: --resize and --crop are for image files"
+        told += "; arrays are taken as they are: resize and crop are for image files"
     return told
 
 
