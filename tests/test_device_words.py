@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import BytesIO
 from pathlib import Path
 from struct import pack
 
@@ -18,6 +19,7 @@ from fsref.conformance.conforming import START
 from fsref.conformance.device import Broken, Process
 from fsref.conformance.frames import from_hex
 from fsref.conformance.garbage import looks, so_far, written
+from fsref.conformance.replies import binary_replies, hex_replies
 from fsref.conformance.starting import started
 from fsref.errors import UsageError
 from test_conform import CORE, ENOUGH, PYTHON, QUICK, TRIGGER, greeting, hostile
@@ -103,6 +105,16 @@ def test_a_banner_before_the_greeting() -> None:
     assert r"it wrote 'Simulator 1.2 of 2020\n', text, which goes to standard error" in told
     told = wrote("sys.stdin.readline(); os.write(1, b'Simulator 1.2 of 2020\\n0 0\\n')", "hex")
     assert "expected were words of at most 16 hexadecimal digits: Simulator; it wrote 'Simulator 1.2 of" in told
+
+
+def test_replies_of_another_carrier() -> None:
+    """Replies that lie in a file are told like those of a device: what was expected, and what stands there."""
+    (told,) = binary_replies(BytesIO(b"1\n2 6 0 5\n"))
+    assert str(told).endswith(r"in 8 bytes, the lowest first; it wrote '1\n2 6 0 5\n', as the carrier hex has them")
+    (told, *_) = hex_replies(BytesIO(pack("<2q", 1, 10)))
+    assert "; it wrote the bytes 0100000000000000 0a, as the carrier frames has them" in str(told)
+    (told,) = binary_replies(BytesIO(b"abc"))
+    assert str(told) == "a frame is cut off behind 3 bytes"
 
 
 def test_a_reply_too_long_says_by_how_much() -> None:

@@ -25,7 +25,7 @@ from fsref.conformance.frames import (
     to_hex,
     too_long,
 )
-from fsref.conformance.garbage import looks, so_far, written
+from fsref.conformance.garbage import no_number, so_far, written, wrote
 from fsref.conformance.starting import started
 from fsref.errors import shown
 from fsref.tables import plural
@@ -121,14 +121,12 @@ class Process:
         try:
             return self._asked(words, most)
         except NoReply as error:
-            found = Broken(LONGER, f"{error}") if error.longer else Broken(GARBAGE, f"{error}{self._wrote(most)}")
+            found = (
+                Broken(LONGER, f"{error}")
+                if error.longer
+                else Broken(GARBAGE, f"{error}{wrote(self.buffer, self.lines, most)}")
+            )
             raise self.broken(found) from None
-
-    def _wrote(self, most: int) -> str:
-        """What stands where a reply was expected, and what that looks like."""
-        if not self.buffer:
-            return ""
-        return f"; it wrote {written(self.buffer)}{looks(self.buffer, self.lines, most)}"
 
     def broken(self, found: Broken) -> Broken:
         """What was found, with what the device said of it; then it is ended."""
@@ -218,8 +216,7 @@ class Process:
             return None
         count = int(from_bytes(self.buffer[:8])[0])
         if not 1 <= count <= LARGEST:
-            expected = "1" if most == 1 else f"1 to {max(most, 1 + MOST_SAID):,}"
-            raise NoReply(f"expected was the number of its words, {expected}, in 8 bytes, the lowest first")
+            raise NoReply(no_number(max(most, 1 + MOST_SAID)))
         if count > most:
             if len(self.buffer) < 16 and count <= 1 + MOST_SAID:
                 return None

@@ -22,6 +22,17 @@ def written(data: bytes | bytearray) -> str:
     return f"the bytes {' '.join(first[at : at + 8].hex() for at in range(0, len(first), 8))}{more}"
 
 
+def no_number(most: int) -> str:
+    """What is expected where a frame begins, of at most so many words."""
+    expected = "1" if most == 1 else f"1 to {most:,}"
+    return f"expected was the number of its words, {expected}, in 8 bytes, the lowest first"
+
+
+def wrote(data: bytes | bytearray, lines: bool, most: int) -> str:
+    """What stands where a reply was expected, and what that looks like; "" where there is nothing."""
+    return f"; it wrote {written(data)}{looks(data, lines, most)}" if data else ""
+
+
 def looks(data: bytes | bytearray, lines: bool, most: int) -> str:
     """What bytes that are no reply in lines of hex, or in frames of `most` words, look like; "" where like nothing."""
     for mark, name in MARKS.items():

@@ -13,9 +13,11 @@ from fsref.conformance.device import Broken
 from fsref.conformance.drive import Drive, witnessed
 from fsref.conformance.driven import GARBAGE, LONGER, SILENCE, Driven, Reject
 from fsref.conformance.frames import BYE, NoReply, Words, frame, from_bytes, from_hex, too_long
+from fsref.conformance.garbage import SHOWN, no_number, wrote
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.wire import Ask, Sent, Wire, asked
 from fsref.limits.chip import Limits
+from fsref.tables import plural
 from fsref.vectors.case import SCOPES, Case
 from fsref.vectors.pack import Pack
 
@@ -122,15 +124,19 @@ def hex_replies(stream: BinaryIO) -> Iterator[Reply]:
         try:
             yield from_hex(line.decode("ascii", "backslashreplace"))
         except NoReply as error:
-            yield error
+            yield NoReply(f"{error}{wrote(line, True, MAX_REPLY // WORD)}")
 
 
 def binary_replies(stream: BinaryIO) -> Iterator[Reply]:
     """The replies in frames, each behind its number of words; none behind one that is cut off."""
     while head := stream.read(WORD):
         count = int.from_bytes(head, "little")
-        if len(head) < WORD or not 0 < count <= MAX_REPLY // WORD:
-            yield NoReply(f"a frame of {count} words, cut off or too long")
+        if len(head) < WORD:
+            yield NoReply(f"a frame is cut off behind {plural(len(head), 'byte')}")
+            return
+        if not 0 < count <= MAX_REPLY // WORD:
+            head += stream.read(SHOWN)
+            yield NoReply(f"{no_number(MAX_REPLY // WORD)}{wrote(head, False, MAX_REPLY // WORD)}")
             return
         data = stream.read(WORD * count)
         if len(data) < WORD * count:
