@@ -99,7 +99,7 @@ def ask(command: list[str], told: dict[str, Any]) -> list[int] | None:
             replies = [[word - 2**64 if word >> 63 else word for word in line] for line in words]
         return replies[len(session) - 2]
     except (struct.error, ValueError, IndexError):
-        print("replay.py: what the device writes is no answer")
+        print(f"replay.py: what the device writes is no answer by the carrier {told['carrier']}")
         return None
 
 
