@@ -482,7 +482,7 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     told = json.loads(capsys.readouterr().out)
     assert told["first"] == "stem" and not told["agrees"] and told["isolated"]
     assert main(["diff", net, images, str(tmp_path / "wrong.npz"), "--layout", "word=8"]) == 2
-    assert "has no layout" in capsys.readouterr().err
+    assert "--layout: goes with another format" in capsys.readouterr().err
     (tmp_path / "short.csv").write_text("image,population,neuron,value\n0,stem,99999,1\n")
     assert main(["diff", net, images, str(tmp_path / "short.csv")]) == 2
     assert capsys.readouterr().err.startswith("fsref: error: ")

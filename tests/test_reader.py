@@ -486,7 +486,7 @@ def test_what_a_format_needs(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", hid=np.zeros((2, 3), int), logits=np.zeros((2, 2), int))
     with refused(UsageError, "TRACE-1", says="a dump as npz holds no network (net=NET)"):
         read_trace(tmp_path / "a.npz")
-    with refused(UsageError, "TRACE-1", says="the format npz has no layout"):
+    with refused(UsageError, "TRACE-1", says="layout: goes with another format: npz"):
         read_trace(tmp_path / "a.npz", net=net, layout={"word": 8})
     with refused(UsageError, "TRACE-1", value="vhdl", says="recording, csv, npz"):
         read_trace(tmp_path / "a.npz", net=net, format="vhdl")

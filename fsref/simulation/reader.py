@@ -95,10 +95,10 @@ def read_trace(
     check_there(place, "TRACE-1")
     form = detected(place) if format is None else format
     if form not in READERS:
-        raise UsageError("TRACE-1", "read_trace", "unknown format", form, ", ".join(READERS))
+        raise UsageError("TRACE-1", "format", "unknown", form, ", ".join(READERS))
     if layout is not None and form not in WITH_LAYOUT:
         limit = f"formats with one: {', '.join(sorted(WITH_LAYOUT)) or 'none'}"
-        raise UsageError("TRACE-1", "read_trace", f"the format {form} has no layout", None, limit)
+        raise UsageError("TRACE-1", "layout", "goes with another format", form, limit)
     if form == "recording" and (populations is not None or observables is not None):
         trace = recording_folder.read(place, populations, observables)  # what is not asked for need not be there
     else:

@@ -87,7 +87,7 @@ def _onnx() -> Any:
     try:
         import onnx
     except ImportError:
-        raise UsageError("GRAPH-7", "from_onnx", "needs the package onnx", None, 'pip install "fsref[onnx]"') from None
+        raise UsageError("GRAPH-7", "onnx", "is not installed", None, 'pip install "fsref[onnx]"') from None
     return onnx
 
 
