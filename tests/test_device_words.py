@@ -5,6 +5,7 @@ was expected there, and what would do.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -145,6 +146,13 @@ def test_a_timeout_holds_for_the_greeting(capsys: pytest.CaptureFixture[str]) ->
     assert main(["conform", "--dut", f"{sys.executable} -c 'input()'", "--start-timeout", "0.1"]) == 2
     assert "no whole reply in 0.1 s" in capsys.readouterr().err
     assert START == 30.0 and conform(CORE, timeout=ENOUGH, cases=[TRIGGER], examples=0).agrees
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGRTMIN"), reason="signals without a name are those of POSIX")
+def test_a_signal_without_a_name() -> None:
+    """A device that ends by a signal that has no name is a crash by its number."""
+    with pytest.raises(UsageError, match=f"crash for a greeting: ended with signal {signal.SIGRTMIN + 1} without"):
+        conform([*PYTHON, "-c", f"import os; os.kill(os.getpid(), {signal.SIGRTMIN + 1})"])
 
 
 def test_what_holds_its_output_open() -> None:

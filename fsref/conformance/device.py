@@ -67,7 +67,8 @@ def ended(code: int, told: str, said: str = "") -> Broken:
     """How a process ended that gave no whole reply."""
     if code == 0:
         return Broken(SILENCE, f"ended {told}", said)
-    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    known = {int(number): number.name for number in signal.Signals}  # not all that there are: SIGRTMIN + 1
+    how = f"signal {known.get(-code, -code)}" if code < 0 else f"exit code {code}"
     return Broken(CRASH, f"ended with {how} {told}", said)
 
 
@@ -121,12 +122,8 @@ class Process:
         try:
             return self._asked(words, most)
         except NoReply as error:
-            found = (
-                Broken(LONGER, f"{error}")
-                if error.longer
-                else Broken(GARBAGE, f"{error}{wrote(self.buffer, self.lines, most)}")
-            )
-            raise self.broken(found) from None
+            told = "" if error.longer else wrote(self.buffer, self.lines, most)
+            raise self.broken(Broken(LONGER if error.longer else GARBAGE, f"{error}{told}")) from None
 
     def broken(self, found: Broken) -> Broken:
         """What was found, with what the device said of it; then it is ended."""

@@ -149,7 +149,7 @@ class Explanation(Shown):
         rows += [("after", None, None, left, said(own), None, None, None)]
         made = any(unlike(self.sums[name], value) for name, value in yours.sums.items() if name in self.sums)
         made = made or unlike(self.opening, yours.opening)  # then the first difference stands above
-        differ = [unlike_ and not made for unlike_ in (*differ, unlike(left, own))]
+        differ = [wrong and not made for wrong in (*differ, unlike(left, own))]
         head = ("step", "t", "threshold", "membrane", "yours", "spike", "yours", "d", "")
         return Sheet("steps", head, marked(rows, differ), below=below)
 
