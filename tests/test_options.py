@@ -181,6 +181,7 @@ ACTS = {
         "--dut": ("tiny.fs.npz --examples 0", "--dut ./device"),
         "--carrier": (DEVICE, "--carrier hex"),
         "--timeout": (DEVICE, "--timeout 0"),
+        "--start-timeout": (DEVICE, "--start-timeout 0"),
         "--examples": ("tiny.fs.npz --dut ./device", "--examples 1"),
         "--junit": (DEVICE, "--junit r.xml"),
         "--replay": (WRONG, "--replay replay"),
