@@ -128,12 +128,12 @@ def test_scoring_on_calibration_images_gets_a_hint(call: Call, files: Path) -> N
     assert "60 images of images.npz, 59 of them calibrate" in out
     np.savez(files / "others.npz", x=drawn(120)[60:], y=np.zeros(60, np.int64))
     out = call("convert", "net.npz", "--data", "bare.npz", "--test", "others.npz", "--force")[1]
-    assert "--test" not in out and "of them calibrate" not in out and "also calibrated" not in out
+    assert "as test" not in out and "of them calibrate" not in out and "also calibrated" not in out
     tried = (["-K", "5"], ["-K", "6"], ["-K", "5", "--bias-correction", "analytic"])
     hinted = [call("convert", "net.npz", "--data", "images.npz", *more, "--force")[1] for more in tried]
     assert ["bias correction empirical often does better" in out for out in hinted] == [True, False, False]
     for same in ("images.npz", "./images.npz", "bare.npz"):
-        assert "--test" in call("convert", "net.npz", "--data", "images.npz", "--test", same, "--force")[1]
+        assert "as test" in call("convert", "net.npz", "--data", "images.npz", "--test", same, "--force")[1]
 
 
 def test_convert_without_labels_gives_agreement(call: Call, files: Path) -> None:

@@ -406,7 +406,7 @@ def test_what_cannot_act_is_refused_before_anything_is_read(
         ("export tiny.fs.npz --format aer --data x.npz --fields step:9,neuron", "fields: are no fields: step:9,neuron"),
         ("export tiny.fs.npz --format coe --record hid", "this network comes without images: name some"),
         ("export tiny.fs.npz --format coe --out big --force", "--out: holds something else: big (--force replaces"),
-        ("evaluate digits --energy big/a.png", "costs: a file of costs has a name that ends in .json: big/a.png"),
+        ("evaluate digits --energy big/a.png", "--energy: a file of costs has a name that ends in .json: big/a.png"),
     ],
 )
 def test_values_that_would_do_nothing_are_refused(outcome: Outcome, command: str, says: str) -> None:
