@@ -100,7 +100,7 @@ def test_a_contract_that_resizes_leaves_npy_alone(tmp_path):
         (COLOUR, np.zeros((3, 4, 6), np.uint8), "x[None] makes one image of it"),
         (COLOUR, np.zeros((5, 4, 4, 6), np.uint8), "is the fourth channel alpha? x[:, :3] leaves it out"),
         (COLOUR, np.zeros((5, 72), np.uint8), "x.reshape(-1, 3, 4, 6) makes them"),
-        (COLOUR, np.zeros((5, 3, 8, 8), np.uint8), "taken as they are: --resize and --crop are for image files"),
+        (COLOUR, np.zeros((5, 3, 8, 8), np.uint8), "taken as they are: resize and crop are for image files"),
         ((1, 4, 6), np.ones((5, 4, 6)) / 2, "float64, 0.5..0.5 (wanted codes 0..255; np.round(x * 255).astype("),
         ((1, 4, 6), np.full((5, 4, 6), 200, np.float32), "float32, 200..200 (wanted codes 0..255; x.astype(np.uint8)"),
         ((1, 4, 6), np.full((5, 4, 6), -1.5), "float64, -1.5..-1.5 (wanted codes 0..255; take pixels as they are"),
