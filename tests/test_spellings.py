@@ -14,11 +14,13 @@ import pytest
 from fsref.conversion.converter import convert
 from fsref.conversion.entry import LEFT_OUT
 from fsref.conversion.folding import fold
+from fsref.errors import GraphError
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
 from fsref.simulation.run import run
 from fsref.verification.check import check
 from nodes import conv, head, norm
+from refusals import refused
 
 PIXELS = Pixels(3, 8, 8, mean=(0.5, 0.25, 0.5), std=(0.25, 0.5, 0.25), scale=1 / 256)
 IMAGES = np.random.default_rng(5).integers(0, 256, (24, 3, 8, 8))
@@ -270,3 +272,21 @@ def test_a_quantiser_of_the_images_is_no_population() -> None:
         exact(kept)
         assert fold(kept).graph.notes == ()
         assert [unit.name for unit in fold(kept).units] == ["q", "a", "b", "linear"]
+
+
+def test_everything_without_a_form_is_listed_at_once() -> None:
+    """What follows a node without a form is looked at as if it had one: each such node is named, and no other."""
+    made = graph(
+        A, node("r", "silu", "a"), B, node("s", "hard_silu", "b"), MEAN, node("g", "sigmoid", "pool"),
+        node("m", "mul", "s", "g"), node("p", "max_pool", "m", kernel=(2, 2), stride=(2, 2)),
+        *[replace(n, name=f"{n.name}2", inputs=(i,)) for n, i in ((MEAN, "p"), (LINEAR, "pool2"))],
+        node("z", "sigmoid", "linear2"),
+    )  # fmt: skip
+    says = (
+        "5 of 11 nodes",
+        "r: silu (nearest: relu or clip); s: hard_silu",
+        "g: sigmoid (nearest: hard_sigmoid); m: mul (nearest: none yet",
+        "z: sigmoid at the end (nearest: leave it out",
+    )
+    with refused(GraphError, "CONV-1", "graph", says=says):
+        fold(made)

@@ -47,15 +47,13 @@ def folded_units(graph: Graph, memory_limit: int) -> tuple[tuple[Unit, ...], lis
     units, problems = Units(graph, memory_limit), list[str]()
     values: dict[str, Value] = {"input": (Held("input", graph.shapes["input"]),)}
     for node in graph.nodes:
-        if not all(name in values for name in node.inputs):
-            continue  # what it reads has no form
         try:
             value = formed(units, node, *(values[name] for name in node.inputs))
         except LimitError as error:
             raise LimitError(error.rule, node.name, error.problem, error.value, error.limit) from None
         except FsrefError as error:
             problems.append(f"{node.name}: {error.problem}" + (f" ({error.limit})" if error.limit else ""))
-            continue
+            value = (units.unknown(node.name, graph.shapes[node.name]),)  # what follows is looked at, too
         if len(graph.users[node.name]) > 1:  # computed once, held for all its readers
             value = tuple(units.hold(part) for part in value)
         values[node.name] = value

@@ -23,12 +23,14 @@ NEAREST = {
     "silu": "relu or clip",
     "hard_silu": "relu or clip",
     "sigmoid": "hard_sigmoid",
-    "mul": "none for a product of two values; affine for constants",
+    "mul": "none yet for a product of two values, which is on the way; affine for constants",
 }
 
 
 def formed(units: Units, node: Node, *values: Value) -> Value:
     """The value of a node, given those it reads. Errors: GraphError [CONV-1] when it has no form."""
+    if node.op == "sigmoid" and node is units.graph.nodes[-1]:
+        raise refused("sigmoid at the end", "nearest: leave it out, the logits before it order the classes as it does")
     if node.op in NEAREST:
         raise refused(node.op, f"nearest: {NEAREST[node.op]}")
     return FORMS[node.op](units, node, *values)

@@ -107,6 +107,10 @@ class Units:
         self.made.append(Unit(name, shape, **parts))
         return Held(name, shape)
 
+    def unknown(self, name: str, shape: Shape) -> Held:
+        """A value of this shape that nothing is known of, where a node has no form."""
+        return self.add(name, shape, bias=np.zeros(shape[0]), activation=LINEAR)
+
     def hold(self, part: Held | Sum, activation: Activation = LINEAR) -> Held:
         """The value of a part as a population's, made if there is none yet."""
         match part:
