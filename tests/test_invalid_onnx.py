@@ -60,6 +60,19 @@ def test_windows_that_go_nowhere_are_refused_for_it(name: str, told: str) -> Non
         from_onnx(made, PIXELS)
 
 
+def test_sizes_that_do_not_go_together_are_refused_wherever_they_are() -> None:
+    """An operator that no logit needs is part of the model: the model is refused for it, by name; what a model only
+    notes about sizes on the way is not held against it.
+    """
+    made = model(ones(np.float32))
+    made.graph.value_info.append(helper.make_tensor_value_info("r", TensorProto.FLOAT, ["N", 7, 3, 3]))
+    made.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 9
+    assert from_onnx(made, PIXELS).nodes
+    made.graph.node.append(helper.make_node("MatMul", ["r", "w"], ["unread"], "beside"))
+    with refused(GraphError, "GRAPH-7", "model", says=("types or sizes do not go together", "node name: beside")):
+        from_onnx(made, PIXELS)
+
+
 def test_types_that_operators_change_go_together() -> None:
     """A Cast or a DequantizeLinear before the convolution makes its weights real; a type that only an operator beyond
     knows is not held against it.

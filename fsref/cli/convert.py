@@ -213,7 +213,7 @@ def convert(
     nodes = f"{len(graph.nodes)} nodes, {sum(node.parameters for node in graph.nodes):,} parameters"
     if not as_json:
         said(fill(f"{shown(graph.name or Path(model).stem)}: {nodes}", WIDTH))
-        for note in graph.notes:
+        for note in folded.graph.notes:
             said(fill(f"note: {shown(note)}", WIDTH))
         said(f"{float_score} of {shown(tested)}{calibrating}")
     for note in float_score.notes:  # before what takes long

@@ -23,16 +23,17 @@ from fsref.law.projections import Conv2d, Dense, Projection
 
 def without_map(unit: Unit, sources: Sequence[Source], made: Quantised, options: Options, folded: Folded) -> Quantised:
     """The integers of a unit with a bias (C,), and constant populations in the place of a map: one for each term whose
-    source has an offset and padding around it.
+    source has an offset, or brings a constant, and padding around it.
 
     The bias is the middle one of all places of a channel: they differ only by what rounding the constants' weights
     leaves.
     """
     found: list[Constant] = []
     for term, weights, source in zip(unit.terms, made.weights, sources, strict=True):
-        if source.offset.any() and any(term.padding):
-            offset = np.repeat(source.offset.reshape(term.groups, -1), len(weights) // term.groups, axis=0)
-            lacking = -(weights * offset[:, :, None, None]).sum(axis=1, keepdims=True)
+        if (source.offset.any() or term.constant is not None) and any(term.padding):
+            lacking = -(weights * term.per_input(source.offset)).sum(axis=1, keepdims=True)
+            if term.constant is not None:
+                lacking = lacking + term.constant / made.membrane_unit[:, None, None, None]
             found.append(_constant(f"{unit.name[:50]}.constant{len(found)}", term, lacking, source, options, folded))
     rest = made.bias - sum((delivered(constant) for constant in found), np.zeros((1, 1, 1), np.int64))
     middle: Ints = np.rint(np.median(rest.reshape(len(rest), -1), axis=1)).astype(np.int64)

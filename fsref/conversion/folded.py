@@ -25,8 +25,9 @@ NO_PADDING = (0, 0, 0, 0)
 class Term(Brief):
     """A linear map from a population: weights (O, I, kh, kw), (O, N), or `pooled` (O, C) over the sums of all places.
 
-    A `skip` only moves and scales values, one for one: its factors have a width of their own (CONV-4). `node` is where
-    its weights come from.
+    A `skip` only moves and scales values, one for one: its factors have a width of their own (CONV-4). `constant` (O,
+    1, kh, kw) is what it delivers besides, through each tap that meets a place (CONV-6). `node` is where its weights
+    come from.
     """
 
     source: str
@@ -37,11 +38,28 @@ class Term(Brief):
     groups: int = 1
     pooled: bool = False
     skip: bool = False
+    constant: Reals | None = None
     node: str = ""
 
     def scaled(self, gain: Reals) -> Term:
         """The term with output channel c multiplied by gain[c]."""
-        return replace(self, weights=self.weights * gain.reshape(-1, *[1] * (self.weights.ndim - 1)))
+        rows = gain.reshape(-1, *[1] * (self.weights.ndim - 1))
+        return replace(
+            self, weights=self.weights * rows, constant=None if self.constant is None else self.constant * rows
+        )
+
+    def per_input(self, values: Reals) -> Reals:
+        """`values`, one per source channel, or per value of a flat source, shaped to multiply the weights."""
+        if self.weights.ndim == 2:
+            return values if self.pooled else np.repeat(values, self.weights.shape[1] // len(values))
+        inputs, outputs = self.weights.shape[1], len(self.weights) // self.groups
+        return np.repeat(values.reshape(self.groups, inputs), outputs, axis=0)[:, :, None, None]
+
+    @property
+    def beside(self) -> Term:
+        """The term that delivers `constant` from a source of one channel that is 1 everywhere."""
+        assert self.constant is not None
+        return replace(self, weights=self.constant, groups=1, skip=False, constant=None)
 
     def ungrouped(self) -> Term:
         """The term written out as one group."""
@@ -57,9 +75,11 @@ class Term(Brief):
     def placed(self, first: int, channels: int) -> Term:
         """The term into `channels` channels, its own beginning at `first`."""
         one = self.ungrouped()
-        wide = np.zeros((channels, *one.weights.shape[1:]))
-        wide[first : first + len(one.weights)] = one.weights
-        return replace(one, weights=wide)
+
+        def wide(rows: Reals) -> Reals:
+            return np.pad(rows, [(first, channels - first - len(rows)), *[(0, 0)] * (rows.ndim - 1)])
+
+        return replace(one, weights=wide(one.weights), constant=None if one.constant is None else wide(one.constant))
 
     def reversed_inputs(self, channels: int) -> Term:
         """The term for a source whose `channels` channels stand in reverse order."""
@@ -144,7 +164,18 @@ def real_sum(unit: Unit, values: Mapping[str, NDArray[np.float32]]) -> NDArray[n
         return max_pool(values[unit.pool.source], unit.pool.kernel, unit.pool.stride, unit.pool.padding)
     assert unit.bias is not None
     total = sum(linear(term, values[term.source], term.weights.astype(np.float32)) for term in unit.terms)
+    for term in unit.terms:
+        if term.constant is not None:
+            total = total + constant_part(term, values[term.source].shape[2:]).astype(np.float32)
     return np.asarray(total + unit.bias[:, None, None].astype(np.float32), np.float32)
+
+
+def constant_part(term: Term, size: tuple[int, ...]) -> Reals:
+    """What the constant of a term adds to each neuron, (O, H, W), from a source of this height and width: less near
+    zero padding.
+    """
+    made: Reals = linear(term.beside, np.ones((1, 1, *size)), term.beside.weights)[0]
+    return made
 
 
 def linear(term: Term, a: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:

@@ -25,7 +25,8 @@ def fold(graph: Graph, memory_limit: int = 2**33) -> Folded:
         limit = "a path: fsref.load_graph; a PyTorch or ONNX model: fsref.from_torch, fsref.from_onnx"
         raise UsageError("GRAPH-1", "graph", "not a float graph", type(graph).__name__, limit)
     pixels, graph = graph.contract(), hoisted(graph)
-    units = folded_units(graph, memory_limit)
+    units, notes = folded_units(graph, memory_limit)
+    graph = replace(graph, notes=(*graph.notes, *notes))
     if pixels.order == "BGR":  # images come as RGB: the weights turn instead
         if any(unit.pool is not None and unit.pool.source == "input" for unit in units):
             raise GraphError("CONV-7", "input", "a max-pool over a BGR input has no weights to turn", None, "order RGB")
@@ -39,20 +40,20 @@ def fold(graph: Graph, memory_limit: int = 2**33) -> Folded:
     return Folded(graph, pixels, units)
 
 
-def folded_units(graph: Graph, memory_limit: int) -> tuple[Unit, ...]:
-    """The populations of a graph in topological order, the readout last. Errors: GraphError [CONV-1], LimitError."""
+def folded_units(graph: Graph, memory_limit: int) -> tuple[tuple[Unit, ...], list[str]]:
+    """The populations of a graph in topological order, the readout last, and notes of what was left out. Errors:
+    GraphError [CONV-1], LimitError.
+    """
     units, problems = Units(graph, memory_limit), list[str]()
     values: dict[str, Value] = {"input": (Held("input", graph.shapes["input"]),)}
     for node in graph.nodes:
-        if not all(name in values for name in node.inputs):
-            continue  # what it reads has no form
         try:
             value = formed(units, node, *(values[name] for name in node.inputs))
         except LimitError as error:
             raise LimitError(error.rule, node.name, error.problem, error.value, error.limit) from None
         except FsrefError as error:
             problems.append(f"{node.name}: {error.problem}" + (f" ({error.limit})" if error.limit else ""))
-            continue
+            value = (units.unknown(node.name, graph.shapes[node.name]),)  # what follows is looked at, too
         if len(graph.users[node.name]) > 1:  # computed once, held for all its readers
             value = tuple(units.hold(part) for part in value)
         values[node.name] = value
@@ -61,7 +62,7 @@ def folded_units(graph: Graph, memory_limit: int) -> tuple[Unit, ...]:
         raise GraphError("CONV-1", "graph", f"{count}: {'; '.join(problems)}")
     last = graph.nodes[-1].name
     units.read_out(units.merged(values[last], last))
-    return tuple(units.made)
+    return tuple(units.made), units.notes
 
 
 def hoisted(graph: Graph) -> Graph:

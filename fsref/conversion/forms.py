@@ -11,8 +11,9 @@ import numpy as np
 
 from fsref.activations.coding import Reals
 from fsref.conversion.activation import Activation
+from fsref.conversion.entry import levels_of
 from fsref.conversion.folded import NO_PADDING, Pool, Term
-from fsref.conversion.units import Held, Sum, Units, Value, refused
+from fsref.conversion.units import Affine, Held, Sum, Units, Value, refused
 from fsref.graph.arithmetic import places
 from fsref.graph.graph import Node
 from fsref.law.projections import window_shape
@@ -22,12 +23,14 @@ NEAREST = {
     "silu": "relu or clip",
     "hard_silu": "relu or clip",
     "sigmoid": "hard_sigmoid",
-    "mul": "none for a product of two values; affine for constants",
+    "mul": "none yet for a product of two values, which is on the way; affine for constants",
 }
 
 
 def formed(units: Units, node: Node, *values: Value) -> Value:
     """The value of a node, given those it reads. Errors: GraphError [CONV-1] when it has no form."""
+    if node.op == "sigmoid" and node is units.graph.nodes[-1]:
+        raise refused("sigmoid at the end", "nearest: leave it out, the logits before it order the classes as it does")
     if node.op in NEAREST:
         raise refused(node.op, f"nearest: {NEAREST[node.op]}")
     return FORMS[node.op](units, node, *values)
@@ -44,15 +47,16 @@ def _conv(units: Units, node: Node, value: Value) -> Value:
     held = [units.hold(part) for part in value]
     held = [part if part.view == "map" or (part.view == "mean" and pointwise) else units.plain(part) for part in held]
 
-    def term(part: Held, rows: Reals, **other: Any) -> Term:
+    def term(part: Held, rows: Reals, **other: Any) -> tuple[Term, Reals]:
+        places = units.places(part.name)
         if part.view == "mean":
-            full = units.shape_of(part.name)
-            return Term(part.name, rows[:, :, 0, 0] / (full[1] * full[2]), pooled=True, node=node.name)
+            return part.read(Term(part.name, rows[:, :, 0, 0] / places, pooled=True, node=node.name), places)
         around: Any = tuple(a + b for a, b in zip(padding, part.padding, strict=True))
-        return Term(part.name, rows, padding=around, node=node.name, **{**settings, **other})
+        return part.read(Term(part.name, rows, padding=around, node=node.name, **{**settings, **other}))
 
     if len(held) == 1:
-        return (Sum(node.name, shape, (term(held[0], weight),), offset),)
+        made, more = term(held[0], weight)
+        return (Sum(node.name, shape, (made,), offset + more),)
     starts = np.cumsum([0, *(part.shape[0] for part in held)]).tolist()
     inputs, outputs = weight.shape[1], len(weight) // groups
     if groups > 1 and all(start % inputs == 0 for start in starts):
@@ -60,26 +64,29 @@ def _conv(units: Units, node: Node, value: Value) -> Value:
         ends = [start // inputs * outputs for start in starts]
         parts = []
         for i, (part, a, b) in enumerate(zip(held, ends[:-1], ends[1:], strict=True)):
-            own = term(part, weight[a:b], groups=(b - a) // outputs)
-            parts.append(Sum(f"{node.name}.{i}", (b - a, *shape[1:]), (own,), offset[a:b]))
+            own, more = term(part, weight[a:b], groups=(b - a) // outputs)
+            parts.append(Sum(f"{node.name}.{i}", (b - a, *shape[1:]), (own,), offset[a:b] + more))
         return tuple(parts)
     units.spend(len(weight), inputs * groups, *weight.shape[2:])
     weight = Term("", weight, groups=groups).ungrouped().weights
     slices = [weight[:, a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
-    terms = tuple(term(part, rows, groups=1) for part, rows in zip(held, slices, strict=True))
-    return (Sum(node.name, shape, terms, offset),)
+    read = [term(part, rows, groups=1) for part, rows in zip(held, slices, strict=True)]
+    return (Sum(node.name, shape, tuple(t for t, _ in read), offset + sum(more for _, more in read)),)
 
 
 def _dense(units: Units, node: Node, value: Value) -> Value:
     units.spend(*node.arrays["weight"].shape)
     weight, bias = node.arrays["weight"].astype(np.float64), node.arrays.get("bias")
+    offset = np.zeros(len(weight)) if bias is None else bias.astype(np.float64)
     terms, first = [], 0
     for part in map(units.hold, value):
-        rows, full = weight[:, first : first + part.shape[0]], units.shape_of(part.name)
+        rows, places = weight[:, first : first + part.shape[0]], units.places(part.name)
         first += part.shape[0]
         mean = part.view == "mean"
-        terms.append(Term(part.name, rows / (full[1] * full[2]) if mean else rows, pooled=mean, node=node.name))
-    offset = np.zeros(len(weight)) if bias is None else bias.astype(np.float64)
+        plain = Term(part.name, rows / places if mean else rows, pooled=mean, node=node.name)
+        term, more = part.read(plain, places)
+        terms.append(term)
+        offset = offset + more
     return (Sum(node.name, units.graph.shapes[node.name], tuple(terms), offset),)
 
 
@@ -89,10 +96,14 @@ def _affine(units: Units, node: Node, value: Value) -> Value:
     if node.op == "batch_norm":
         gain = gain / np.sqrt(arrays["variance"] + node.attributes["eps"])
         offset = offset - arrays["mean"] * gain
-    parts, first = [], 0
+    parts, first = list[Held | Sum](), 0
     for part in value:
         own = slice(first, first + part.shape[0])
         first = own.stop
+        if isinstance(part, Held) and part.padding == NO_PADDING:
+            one = part.affine or Affine.none(part.shape[0])
+            parts.append(replace(part, affine=one.then(gain[own], offset[own], node.name)))
+            continue
         made = units.sum_of(part, node.name)
         terms = tuple(term.scaled(gain[own]) for term in made.terms)
         parts.append(replace(made, terms=terms, bias=made.bias * gain[own] + offset[own]))
@@ -107,6 +118,8 @@ def _elementwise(units: Units, node: Node, value: Value) -> Value:
             activation = Activation(float(low), float(high))
         case "quantise", {"alpha": alpha, "levels": levels, "rounding": rounding}:
             activation = Activation(0.0, float(alpha), levels, rounding)
+            if (read := _pixels(units, value, activation)) is not None:
+                return (read,)
         case _, {"slope": slope, "offset": offset}:
             sums = [units.sum_of(part, node.name) for part in value]
             scaled = [tuple(t.scaled(np.full(len(s.bias), slope)) for t in s.terms) for s in sums]
@@ -118,6 +131,17 @@ def _elementwise(units: Units, node: Node, value: Value) -> Value:
         _activated(units, part, activation, node.name if len(value) == 1 else f"{node.name}.{i}")
         for i, part in enumerate(value)
     )
+
+
+def _pixels(units: Units, value: Value, activation: Activation) -> Held | None:
+    """What stands for a quantising activation of the images themselves; None where that takes a population (CONV-7)."""
+    part = value[0]
+    if not isinstance(part, Held) or (part.name, part.padding, part.view) != ("input", NO_PADDING, "map"):
+        return None
+    found, note = levels_of(units.graph.contract(), part.affine or Affine.none(part.shape[0]), activation)
+    if note:
+        units.notes.append(note)
+    return None if found is None else replace(part, affine=found)
 
 
 def _add(units: Units, node: Node, *values: Value) -> Value:
@@ -137,6 +161,8 @@ def _max_pool(units: Units, node: Node, value: Value) -> Value:
     parts = []
     for i, part in enumerate(map(units.hold, value)):
         padding, kernel, stride = node.attributes["padding"], node.attributes["kernel"], node.attributes["stride"]
+        if part.affine is not None and (part.padding != NO_PADDING or (part.affine.gain <= 0).any()):
+            part = units.hold(units.sum_of(part, part.affine.node))
         if part.padding != NO_PADDING and part.view == "map" and units.source_activation(part.name).low >= 0:
             joint, full = tuple(a + b for a, b in zip(padding, part.padding, strict=True)), units.shape_of(part.name)
             if all(count.all() for count in places(full, kernel, stride, joint)):
@@ -148,7 +174,8 @@ def _max_pool(units: Units, node: Node, value: Value) -> Value:
             raise refused(f"max-pool of values with {own.top} levels", "levels 1, 3, 7, ..., 2^K - 1")
         shape = (part.shape[0], *window_shape(part.shape, kernel, stride, padding))
         name = node.name if len(value) == 1 else f"{node.name}.{i}"
-        parts.append(units.add(name, shape, pool=Pool(part.name, kernel, stride, padding)))
+        # Where no gain is negative the largest value is that of the largest code.
+        parts.append(replace(units.add(name, shape, pool=Pool(part.name, kernel, stride, padding)), affine=part.affine))
     return tuple(parts)
 
 
@@ -156,6 +183,8 @@ def _avg_pool(units: Units, node: Node, value: Value) -> Value:
     (kh, kw), padding = node.attributes["kernel"], node.attributes["padding"]
     if any(padding) and not node.attributes["count_include_pad"]:
         raise refused("average pooling with a divisor that varies with the place", "no padding, or padding counted")
+    if (kh, kw) == units.graph.shapes[node.inputs[0]][1:] and not any(padding):
+        return _global_avg_pool(units, node, value)
     parts = []
     for part in value:
         held = units.hold(part)
@@ -163,8 +192,9 @@ def _avg_pool(units: Units, node: Node, value: Value) -> Value:
         channels, around = held.shape[0], tuple(a + b for a, b in zip(padding, held.padding, strict=True))
         units.spend(channels, kh, kw)
         weights = np.full((channels, 1, kh, kw), 1 / (kh * kw))
-        term = Term(held.name, weights, node.attributes["stride"], around, groups=channels, skip=True)
-        parts.append(Sum(node.name, (channels, *units.graph.shapes[node.name][1:]), (term,), np.zeros(channels)))
+        plain = Term(held.name, weights, node.attributes["stride"], around, groups=channels, skip=True)
+        term, offset = held.read(plain)
+        parts.append(Sum(node.name, (channels, *units.graph.shapes[node.name][1:]), (term,), offset))
     return tuple(parts)
 
 
@@ -178,10 +208,12 @@ def _global_avg_pool(units: Units, node: Node, value: Value) -> Value:
 def _flatten(units: Units, node: Node, value: Value) -> Value:
     if all(part.shape[1:] == (1, 1) for part in value):
         return value
-    held = [units.plain(part) for part in value]
-    return tuple(
-        replace(part, shape=(part.shape[0] * part.shape[1] * part.shape[2], 1, 1), view="flat") for part in held
-    )
+    parts = []
+    for part in map(units.plain, value):
+        channels, places = part.shape[0], part.shape[1] * part.shape[2]
+        affine = part.affine and Affine(np.repeat(part.affine.gain, places), np.repeat(part.affine.offset, places))
+        parts.append(replace(part, shape=(channels * places, 1, 1), view="flat", affine=affine))
+    return tuple(parts)
 
 
 def _pad(units: Units, node: Node, value: Value) -> Value:
@@ -229,7 +261,7 @@ def _identity(units: Units, node: Node, value: Value) -> Value:
 
 
 def _activated(units: Units, part: Held | Sum, activation: Activation, name: str) -> Held:
-    if isinstance(part, Held) and part.name != "input" and part.view != "flat":  # a sum has no activation yet
+    if isinstance(part, Held) and part.name != "input" and part.view != "flat" and part.affine is None:
         if activation.keeps(units.source_activation(part.name)):
             return part  # already within, and so is its padding
     return units.hold(units.sum_of(part, name), activation)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.activations.coding import Coding, Reals
-from fsref.conversion.folded import Term, Unit, linear
+from fsref.conversion.folded import Term, Unit, constant_part, linear
 from fsref.conversion.options import Options
 from fsref.errors import GraphError
 from fsref.law.neuron import Ints
@@ -78,16 +78,8 @@ class Quantised(Brief):
 
 def in_code_units(term: Term, source: Source) -> Reals:
     """The weights of a term per code unit of its source instead of per real unit."""
-    per_code: Reals = term.weights * per_input(term, source.scale)
+    per_code: Reals = term.weights * term.per_input(source.scale)
     return per_code
-
-
-def per_input(term: Term, values: Reals) -> Reals:
-    """`values`, one per source channel, shaped to multiply the weights of a term."""
-    if term.weights.ndim == 2:
-        return values if term.pooled else np.repeat(values, term.weights.shape[1] // len(values))
-    inputs, outputs = term.weights.shape[1], len(term.weights) // term.groups
-    return np.repeat(values.reshape(term.groups, inputs), outputs, axis=0)[:, :, None, None]
 
 
 def largest(weights: Sequence[Reals], channels: int) -> Reals:
@@ -178,9 +170,11 @@ def reach(unit: Unit, per_code: Sequence[Reals], sources: Sequence[Source]) -> R
         places = source.shape[1] * source.shape[2] if term.pooled else 1
         total = (
             total
-            + (np.abs(w) * per_input(term, source.top + np.abs(source.offset))).reshape(len(total), -1).sum(axis=1)
+            + (np.abs(w) * term.per_input(source.top + np.abs(source.offset))).reshape(len(total), -1).sum(axis=1)
             * places
         )
+        if term.constant is not None:
+            total = total + np.abs(term.constant).reshape(len(total), -1).sum(axis=1)
     return total
 
 
@@ -202,7 +196,7 @@ def rounding_error(unit: Unit, per_code: Sequence[Reals], sources: Sequence[Sour
     error: Reals = np.square(b - np.rint(b))
     for term, w, source in zip(unit.terms, per_code, sources, strict=True):
         w = w / membrane_unit.reshape(-1, *[1] * (w.ndim - 1))
-        w = np.square(w - np.rint(w)) * per_input(term, source.power)
+        w = np.square(w - np.rint(w)) * term.per_input(source.power)
         error = error + w.reshape(len(error), -1).sum(axis=1)
     return error * np.square(membrane_unit)
 
@@ -241,6 +235,8 @@ def quantise(
     constant: NDArray[Any] = (unit.bias / membrane_unit)[:, None, None]
     for term, w, source in zip(unit.terms, per_code, sources, strict=True):
         exact = w / membrane_unit.reshape(-1, *[1] * (w.ndim - 1))
+        if term.constant is not None:
+            constant = constant + constant_part(term, source.shape[1:]) / membrane_unit[:, None, None]
         weights.append(np.rint(exact).astype(np.int64))
         if source.offset.any():
             constant = constant - through(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, TypeAlias, assert_never
 
@@ -19,16 +19,49 @@ from fsref.simulation.memory import check_limit, check_memory
 from fsref.tables import Brief
 
 
-@dataclass(frozen=True)
-class Held:
-    """The value of a population as it is, with zero padding around it; `view` is map, flat (of all places) or mean
-    (over them).
+@dataclass(frozen=True, eq=False)
+class Affine:
+    """gain * v + offset of values v of a population, each (C,) of what views it: another scale and offset of its codes
+    (CONV-6). `node` is the last that had a part in it.
+    """
+
+    gain: Reals
+    offset: Reals
+    node: str = ""
+
+    @classmethod
+    def none(cls, channels: int) -> Affine:
+        """The values themselves."""
+        return cls(np.ones(channels), np.zeros(channels))
+
+    def then(self, gain: Reals, offset: Reals, node: str) -> Affine:
+        """Another one behind it."""
+        return Affine(self.gain * gain, self.offset * gain + offset, node)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Held(Brief):
+    """The value of a population, as it is or through an `affine`, with zero padding around it; `view` is map, flat (of
+    all places) or mean (over them).
     """
 
     name: str
     shape: Shape
     padding: tuple[int, int, int, int] = NO_PADDING
     view: str = "map"
+    affine: Affine | None = None
+
+    def read(self, term: Term, places: int = 1) -> tuple[Term, Reals]:
+        """The term over what is held, given the one over the population, and what it adds to the bias, (O,). A term
+        that is `pooled` sums so many places.
+        """
+        if self.affine is None:
+            return term, np.zeros(len(term.weights))
+        taps = term.weights * term.per_input(self.affine.offset)
+        term = replace(term, weights=term.weights * term.per_input(self.affine.gain))
+        if taps.ndim == 4 and any(term.padding):
+            return replace(term, constant=taps.sum(axis=1, keepdims=True)), np.zeros(len(taps))
+        return term, taps.reshape(len(taps), -1).sum(axis=1) * (places if term.pooled else 1)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -56,6 +89,7 @@ class Units:
         check_limit(memory_limit)
         self.graph, self.memory_limit, self.spent = graph, memory_limit, 0
         self.made: list[Unit] = []
+        self.notes: list[str] = []
 
     def spend(self, *shape: int) -> None:
         """Count weights of this shape, which are to be made in 64 bits and may be made once more, scaled (RUN-3).
@@ -73,6 +107,10 @@ class Units:
         self.made.append(Unit(name, shape, **parts))
         return Held(name, shape)
 
+    def unknown(self, name: str, shape: Shape) -> Held:
+        """A value of this shape that nothing is known of, where a node has no form."""
+        return self.add(name, shape, bias=np.zeros(shape[0]), activation=LINEAR)
+
     def hold(self, part: Held | Sum, activation: Activation = LINEAR) -> Held:
         """The value of a part as a population's, made if there is none yet."""
         match part:
@@ -85,7 +123,7 @@ class Units:
                 assert_never(part)
 
     def plain(self, part: Held | Sum) -> Held:
-        """As `hold`, without padding and without a view: what a window may be laid on."""
+        """As `hold`, without padding and without a view: what a window may be laid on. It may have an affine."""
         held = self.hold(part)
         return held if held.view == "map" and held.padding == NO_PADDING else self.hold(self.sum_of(held, held.name))
 
@@ -95,7 +133,8 @@ class Units:
             case Sum():
                 return part
             case Held():
-                return Sum(name, part.shape, (self.identity(part),), np.zeros(part.shape[0]))
+                term, bias = part.read(self.identity(part), self.places(part.name))
+                return Sum(name, part.shape, (term,), bias)
             case _:
                 assert_never(part)
 
@@ -105,9 +144,8 @@ class Units:
         if held.view == "flat":
             raise refused("nothing but a dense layer may follow a flatten of several places")
         if held.view == "mean":
-            _, height, width = self.shape_of(held.name)
             self.spend(channels, channels)
-            return Term(held.name, np.eye(channels) / (height * width), pooled=True, skip=True)
+            return Term(held.name, np.eye(channels) / self.places(held.name), pooled=True, skip=True)
         return Term(held.name, np.ones((channels, 1, 1, 1)), padding=held.padding, groups=channels, skip=True)
 
     def shape_of(self, name: str) -> Shape:
@@ -132,6 +170,11 @@ class Units:
         """Count a term written out as one group, and into so many channels. Errors: LimitError."""
         outputs, inputs, *kernel = term.weights.shape
         self.spend(outputs + channels, inputs * term.groups, *kernel)
+
+    def places(self, name: str) -> int:
+        """How many places a population has."""
+        _, height, width = self.shape_of(name)
+        return height * width
 
     def source_activation(self, name: str) -> Activation:
         """The activation of a population, for a pool its source's; of the input, none."""

@@ -1,4 +1,4 @@
-"""A float graph from an ONNX model, opsets 11 to 28 (GRAPH-7).
+"""A float graph from an ONNX model, opsets 7 to 28 (GRAPH-7).
 
 Every size is known before anything is computed: a batch of one image, or of as many as the model fixes, runs through
 the operators in order. What does not depend on the image is folded; the rest becomes nodes; what cannot is listed at
@@ -25,6 +25,7 @@ from fsref.importers.onnx.comparison import UNQUANTISED, Imported, compared
 from fsref.importers.onnx.elementwise import ELEMENTWISE
 from fsref.importers.onnx.entry import before_softmax, entry
 from fsref.importers.onnx.layers import LAYERS
+from fsref.importers.onnx.lifting import lifted
 from fsref.importers.onnx.model import Operator
 from fsref.importers.onnx.nearest import NEAREST, PASSED
 from fsref.importers.onnx.quantisers import QUANTISERS, settled, unquantised
@@ -51,7 +52,7 @@ KEEP_WHOLE = (*KEEP_ROUNDED, "MaxPool", "GlobalMaxPool", "Concat", "Slice")  # o
 def from_onnx(
     model: str | os.PathLike[str] | ModelProto, input: Pixels | None = None, classes: Sequence[str] = (), name: str = ""
 ) -> Graph:
-    """The float graph of an ONNX model (opsets 11 to 28): a path, or an onnx.ModelProto with its data inside.
+    """The float graph of an ONNX model (opsets 7 to 28): a path, or an onnx.ModelProto with its data inside.
 
     `input` says what images mean to the model, and gives H and W where the model leaves them open; without it the graph
     does not run until `with_input`. Softmax at the end is left out; what was left out or changed stands in `notes`.
@@ -63,15 +64,15 @@ def from_onnx(
         raise UsageError("GRAPH-7", "input", "not an input contract", type(input).__name__, "a Pixels, or None")
     if isinstance(model, onnx.ModelProto):
         onnx_model.check_text(model, "model")
-        proto, place, known = model, "model", model.graph.name
+        (proto, sha256), place, known = (model, ""), "model", model.graph.name
     elif isinstance(model, (str, os.PathLike)):
         path = Path(model)
-        proto, place, known = onnx_model.read(path), str(path), path.stem
+        (proto, sha256), place, known = onnx_model.read(path), str(path), path.stem
     else:
         raise UsageError("GRAPH-7", "model", "not a model", type(model).__name__, "a path, or an onnx.ModelProto")
     with np.errstate(all="ignore"):  # numbers that are none are refused where they come to stand in a node
         name = name or (onnx_model.plain_name(known) if known else "")
-        return _Importer(proto, place, input).graph(classes, name)
+        return _Importer(proto, place, sha256, input).graph(classes, name)
 
 
 def input_shape(path: str | os.PathLike[str]) -> Shape:
@@ -79,7 +80,8 @@ def input_shape(path: str | os.PathLike[str]) -> Shape:
     open, UsageError.
     """
     _onnx()
-    return _Importer(onnx_model.read(Path(path)), str(path), None).entry.shape
+    model, sha256 = onnx_model.read(Path(path))
+    return _Importer(model, str(path), sha256, None).entry.shape
 
 
 def _onnx() -> Any:
@@ -94,15 +96,17 @@ def _onnx() -> Any:
 class _Importer:
     """The state of one import: the values of the operators taken so far, and what could not be taken."""
 
-    def __init__(self, model: ModelProto, place: str, pixels: Pixels | None) -> None:
+    def __init__(self, model: ModelProto, place: str, sha256: str, pixels: Pixels | None) -> None:
         self.place, self.pixels = place, pixels
-        self.opset = onnx_model.checked(model, place)
+        onnx_model.check(model, place)
+        model, lift = lifted(model, place, sha256)
+        self.model, self.opset = model, onnx_model.opset_of(model)
         source, kind, sizes = onnx_model.one_input(model, place)
         self.output, self.last_axis, tail = before_softmax(model, self.opset)
         self.operators = [onnx_model.operator(node) for node in onnx_model.needed(model, self.output)]
         check_types(model, self.operators, self.opset, place)
         self.entry = entry(source, kind, sizes, self.operators, pixels, place)
-        self.notes = [tail] if tail else []
+        self.notes = [note for note in (lift, tail) if note]
         if pixels is None:
             codes = " of codes as they are: scale 1, mean 0, std 1" if kind == "uint8" else ""
             self.notes.append(f"made for images {shown_shape(self.entry.shape)}{codes}")
@@ -128,6 +132,7 @@ class _Importer:
                 lines.append(f"and {len(self.problems) - MAX_LISTED} more")
             count = f"{len(self.problems)} of {len(self.operators)} operators have no form in a float graph: "
             raise GraphError("GRAPH-7", self.place, count + "; ".join(lines))
+        onnx_model.check_sizes(self.model, self.place)
         notes = [text if count == 1 else f"{text} ({count} places)" for text, count in self.builder.notes.items()]
         pixels, nodes = self.pixels or Pixels(*self.entry.shape), self.builder.kept(logits)
         graph = Graph(pixels, nodes, name, classes, (*self.notes, *notes))

@@ -4,6 +4,7 @@ its folder is read.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from fsref.importers.refusals import Unmapped
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
-OLDEST, NEWEST = 11, 28
+OLDEST, OLDEST_MAPPED, NEWEST = 7, 11, 28  # models of opsets before OLDEST_MAPPED are lifted
 MAX_BYTES = 2**31 - 1  # what protobuf reads
 MAX_OPERATORS = 65_536
 
@@ -39,8 +40,9 @@ class Operator:
     proto: NodeProto
 
 
-def read(path: Path) -> ModelProto:
-    """The model in a file, with the data that it keeps in files beside it (`torch.onnx.export` does so) inside.
+def read(path: Path) -> tuple[ModelProto, str]:
+    """The model in a file, with the data that it keeps in files beside it (`torch.onnx.export` does so) inside, and the
+    sha256 of the file.
 
     Errors: FileError.
     """
@@ -65,7 +67,7 @@ def read(path: Path) -> ModelProto:
     for tensor in _tensors(model.graph):
         if _outside(tensor):
             left -= _bring_in(tensor, path, left)
-    return model
+    return model, hashlib.sha256(data).hexdigest()
 
 
 def check_text(model: ModelProto, place: str) -> None:
@@ -127,16 +129,19 @@ def _bring_in(tensor: TensorProto, path: Path, left: int) -> int:
     return count
 
 
-def checked(model: ModelProto, place: str) -> int:
-    """The opset of a model that holds all its data and that onnx.checker takes. Errors: GraphError."""
-    from onnx import checker
-
+def opset_of(model: ModelProto) -> int:
+    """The opset of ONNX's own operators in a model, 0 when it names none."""
     opsets = {opset.domain: opset.version for opset in model.opset_import}
-    opset = int(opsets.get("", opsets.get("ai.onnx", 0)))
+    return int(opsets.get("", opsets.get("ai.onnx", 0)))
+
+
+def check(model: ModelProto, place: str) -> None:
+    """Nothing, when a model holds all its data, its opset is one that can be read, and onnx.checker takes it. Errors:
+    GraphError.
+    """
+    opset = opset_of(model)
     if not OLDEST <= opset <= NEWEST:
-        older = "; onnx.version_converter converts older ones" if 0 < opset < OLDEST else ""
-        limit = f"opsets {OLDEST} to {NEWEST}{older}"
-        raise GraphError("GRAPH-7", place, "opset not supported", opset, limit)
+        raise GraphError("GRAPH-7", place, "opset not supported", opset, f"opsets {OLDEST} to {NEWEST}")
     if model.functions:
         limit = "inline them: onnx.inliner.inline_local_functions"
         raise GraphError("GRAPH-7", place, "has functions of its own", model.functions[0].name, limit)
@@ -146,12 +151,37 @@ def checked(model: ModelProto, place: str) -> int:
         if _outside(tensor):
             limit = "the path of the model, beside whose file its data are, or onnx.load(path)"
             raise GraphError("GRAPH-7", place, "has data outside the model", tensor.name, limit)
+    check_form(model, place)
+
+
+def check_form(model: ModelProto, place: str) -> None:
+    """Nothing, when onnx.checker takes a model. Errors: GraphError."""
+    from onnx import checker
+
     try:
         checker.check_model(model)
     except Exception as error:  # whatever it raises, the model is refused
         said = " ".join(str(error).split()) or type(error).__name__
         raise GraphError("GRAPH-7", place, "refused by onnx.checker", said) from None
-    return opset
+
+
+def check_sizes(model: ModelProto, place: str) -> None:
+    """Nothing, when onnx.shape_inference finds that types and sizes go together at every node, whatever the model notes
+    about them between input and output. Errors: GraphError naming the first node where they do not.
+    """
+    from onnx import ModelProto, shape_inference
+
+    bare = ModelProto()
+    bare.CopyFrom(model)
+    del bare.graph.value_info[:]  # which tools that change a batch leave as they were
+    for info in bare.graph.output:
+        info.type.tensor_type.ClearField("shape")
+    try:
+        shape_inference.infer_shapes(bare, check_type=True, strict_mode=True)
+    except Exception as error:  # whatever it raises, the model is refused
+        said = re.split(r"(?= \(op_type:)", " ".join(str(error).split()))
+        first = re.sub(r"\[\w+\] ?", "", said[min(1, len(said) - 1)]).strip()
+        raise GraphError("GRAPH-7", place, "is invalid: types or sizes do not go together", first) from None
 
 
 def _tensors(graph: GraphProto) -> Iterator[TensorProto]:

@@ -1,0 +1,33 @@
+"""A quantiser of the images themselves: their codes are integers already, so it makes no population (CONV-7)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fsref.activations.coding import Reals
+from fsref.conversion.activation import Activation
+from fsref.conversion.units import Affine
+from fsref.law.images import Pixels
+
+LEFT_OUT = "quantiser of the input left out: pixels have no more codes than it has levels"
+
+
+def levels_of(pixels: Pixels, affine: Affine, activation: Activation) -> tuple[Affine | None, str]:
+    """The affine of normalised pixels that stands for a quantising activation of theirs, and a note.
+
+    Where each code has a level of its own, equally far apart, that is the quantiser itself, and there is no note. Where
+    it has as many levels as pixels have codes and reaches over them all, `affine` alone is the more exact; else None.
+    """
+    assert activation.levels is not None
+    scale, mean, std = pixels.scale or 1.0, np.array(pixels.mean), np.array(pixels.std)
+    codes = np.arange(pixels.max_code + 1)
+    real: Reals = (codes * scale - mean[:, None]) / std[:, None]  # (C, codes)
+    unit = activation.high / activation.levels
+    exact = (real * affine.gain[:, None] + affine.offset[:, None]) / unit
+    levels = np.floor(exact + (0.5 if activation.rounding == "nearest" else 0.0))
+    apart, top = np.diff(levels, axis=1), activation.levels
+    if levels.min() >= 0 and levels.max() <= top and (apart == apart[:, :1]).all() and (apart[:, 0] >= 1).all():
+        gain = apart[:, 0] * unit * std / scale
+        return Affine(gain, levels[:, 0] * unit + gain * mean / std), ""
+    whole = levels.min() >= -1 and levels.max() <= top + 1  # its ends, too, are rounded
+    return (affine, LEFT_OUT) if whole and top >= pixels.max_code else (None, "")
