@@ -111,7 +111,8 @@ def _driven(
         limits = drive.greeting.limits if net is None else None
         pack = make("conform", net, limits, 1, drive.greeting.scopes)
         cases, rejects = pack.cases, pack.rejects if drive.greeting.refuses else ()
-        rest = () if net is None else cases_of(net, drive.greeting)
+        known = {case.id for case in pack.cases}
+        rest = () if net is None else (case for case in cases_of(net, drive.greeting) if case.id not in known)
     stages = witnessed(cases or (), rejects or ()), rest, _examples(drive.greeting, net, examples)
     found: list[Driven] = []
     evidence = Evidence()

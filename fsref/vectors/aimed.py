@@ -25,7 +25,7 @@ from fsref.vectors.forms import forms, made
 from fsref.vectors.placing import codes, placed, stimuli
 from fsref.vectors.protocol import ROW
 from fsref.vectors.room import Room
-from fsref.verification.aims import aimed, corners
+from fsref.verification.aimed import aimed
 
 Gain: TypeAlias = tuple[object, ...]
 MOST = 100  # cases of level 1
@@ -107,7 +107,7 @@ def cases(net: Network, found: Mapping[str, Found], budget: int, scopes: Sequenc
     membranes where rules decide; of its units the stimuli that a search `found` for each population.
     """
     if "network" in scopes:
-        images = np.concatenate([corners(net), aimed(net)]).reshape(-1, net.input.neurons)[:budget]
+        images = aimed(net).images.reshape(-1, net.input.neurons)[:budget]
         yield from cases_of(net, list(images), ["network"])
     for scope in scopes:
         for unit in units(net, scope) if scope != "network" else ():

@@ -8,6 +8,7 @@ from typing import Any
 from fsref.law.neuron import Ints
 from fsref.simulation.difference import Observed
 from fsref.tables import Sheet, Shown, plural
+from fsref.verification.aimed import REACHED, Reach, missed, reached
 from fsref.verification.causes import Judged
 from fsref.verification.explanation import Place
 
@@ -20,6 +21,8 @@ class Agreement(Shown):
     all.
 
     `busy` is the share of FS neurons whose train was neither empty nor full on these images: where a mistake can show.
+    Before drawn images came those that aim, out of `tried`: what they `reach` of each population. Tables of answers are
+    not aimed at.
     """
 
     network: str
@@ -28,10 +31,13 @@ class Agreement(Shown):
     populations: tuple[str, ...]
     values: int
     busy: float
+    tried: int = 0
+    reach: tuple[Reach, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain JSON values."""
-        return {**vars(self), "populations": list(self.populations)}
+        reach = [one.to_dict() for one in self.reach]
+        return {**vars(self), "populations": list(self.populations), "reach": reach}
 
     def __repr__(self) -> str:
         return f"<Agreement: equal in {self.values} integers of {plural(self.image_count, 'image')}>"
@@ -43,7 +49,8 @@ class Agreement(Shown):
         dull = "; most are silent or full: give images of your data" if self.busy < FEW else ""
         facts = [("compared", named), ("busy", f"{100 * self.busy:.1f} % of FS neurons{dull}")]
         title = f"{self.network or self.id[:12]}: equal in {self.values:,} integers of "
-        return Sheet(title + plural(self.image_count, "image"), above=facts)
+        title += plural(self.image_count, "image")
+        return Sheet(title, REACHED, reached(self.reach), above=facts, below=missed(self.reach, self.tried))
 
 
 class Disagreement(AssertionError):

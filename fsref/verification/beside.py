@@ -5,6 +5,7 @@ that does (OBS-4).
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from math import inf
 
 import numpy as np
@@ -34,12 +35,14 @@ class Beside:
     goes.
     """
 
-    def __init__(self, net: Network, theirs: Theirs, max_examples: int) -> None:
+    def __init__(
+        self, net: Network, theirs: Theirs, max_examples: int, progress: Callable[[int], None] | None = None
+    ) -> None:
         self.net, self.theirs, self.max_examples = net, theirs, max_examples
         self.evidence = Evidence(net)
         self.image_count = self.values = self.busy = self.neurons = 0
         self.failed: tuple[Ints, Answers] | FsrefError | None = None
-        self.until = inf
+        self.until, self.progress = inf, progress
 
     def first(self, x: Ints) -> None:
         """Nothing, when both sides are equal on the images (B, C, H, W) that come first; else AssertionError, after
@@ -75,6 +78,8 @@ class Beside:
             self.failed, self.until = failed, min(self.until, time.monotonic() + SHRINKING)
             return True
         self.image_count += len(x)
+        if self.progress is not None:
+            self.progress(len(x))
         self.values += sum(codes.size for codes in seen.codes.values())
         self.busy, self.neurons = self.busy + seen.busy, self.neurons + seen.neurons
         return False
