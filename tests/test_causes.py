@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from fsref.law.populations import FS
 from fsref.simulation.answers import of_arrays
 from fsref.simulation.recording import Record
 from fsref.testing import Disagreement, verify
-from fsref.verification.aims import aimed, hits
+from fsref.verification.aimed import aimed
 from fsref.verification.causes import CAUSES, Hint, Judged, hints
 from fsref.verification.differences import compare_dump
 from fsref.verification.evidence import Evidence
@@ -41,13 +40,13 @@ SAME = {  # the cause named first, where it gives the same numbers as what was p
     "accumulator-unsigned": "compared-without-sign",
     "a-step-above-the-first": "no-upper-end",
 }
+JUDGED = 65  # of more images that differ
 
-aimed_once = cache(aimed)  # images follow from a network alone
-
-
-@pytest.fixture(autouse=True)
-def images_are_aimed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fsref.verification.verify.aimed", aimed_once)
+def every(found: Disagreement) -> str:
+    """How many images a cause explains that explains all."""
+    if found.differing <= JUDGED:
+        return f"all {found.differing} images that differ" if found.differing > 1 else "the one image that differs"
+    return f"all {JUDGED} images judged of {found.differing} that differ"
 
 
 def test_the_network_of_the_traps() -> None:
@@ -94,9 +93,8 @@ def test_each_cause_is_found_and_named(trap: str) -> None:
     place = f"{population} neuron {found.neuron} (c {c}, y {y}, x {x})"
     assert lines[2] == f"first     {place}: theirs {found.theirs}, fsref {found.expected}"
     assert len(lines) <= 9
-    every = f"all {found.differing} images that differ" if found.differing > 1 else "the one image that differs"
-    assert lines[-1].startswith(f"explains  {every}")
-    assert found.explained == found.differing
+    assert lines[-1].startswith(f"explains  {every(found)}")
+    assert found.explained == min(found.differing, JUDGED)
     assert max(map(len, lines)) < 200
 
 
@@ -175,8 +173,8 @@ def test_a_mistake_of_the_whole_device_is_one_cause() -> None:
         verify(NET, Other(divide=zeroed))
     found = caught.value
     assert found.causes == ("reset-to-zero",)
-    assert f"explains  all {found.differing} images that differ" in str(found)
-    assert found.to_dict()["explained"] == found.to_dict()["differing"] == found.differing
+    assert f"explains  {every(found)}" in str(found)
+    assert found.to_dict()["explained"] == JUDGED < found.to_dict()["differing"] == found.differing
 
 
 def test_two_mistakes_are_not_told_as_one() -> None:
@@ -189,7 +187,8 @@ def test_two_mistakes_are_not_told_as_one() -> None:
         verify(NET, Other(divide=both), max_examples=0)
     found = caught.value
     assert 0 < found.explained < found.differing
-    assert f"{found.explained} of {found.differing} images that differ; the others first differ elsewhere" in str(found)
+    told = f"{found.explained} of {min(found.differing, JUDGED)} images that differ; the others first differ elsewhere"
+    assert told in str(found)
     assert set(found.causes) <= {"strict-comparison", "reset-to-zero"} and found.causes
 
 
@@ -287,7 +286,9 @@ def test_every_cause_can_be_tried_anywhere(net: fsref.Network) -> None:
 
 
 def test_what_a_device_answered_is_not_asked_again() -> None:
-    """A mistake that the first images show costs them once, what is needed to make one simpler, and that one alone."""
+    """A mistake that the first images show costs them once, what is needed to make one simpler, which may come upon one
+    of them, and that one alone.
+    """
     asked: list[bytes] = []
     other = Other(divide=only("stem", strict))
 
@@ -299,7 +300,8 @@ def test_what_a_device_answered_is_not_asked_again() -> None:
         verify(NET, forward)
     counts = Counter(asked)
     again = caught.value.image.astype(np.uint8).tobytes()
-    assert max(count for image, count in counts.items() if image != again) == 1 and counts[again] <= 3
+    assert max(Counter(asked[: len(aimed(NET).images)]).values()) == 1
+    assert max(count for image, count in counts.items() if image != again) <= 2 and counts[again] <= 3
 
 
 def test_evidence_is_bounded() -> None:
@@ -327,20 +329,3 @@ def test_how_much_a_hint_explains_is_told() -> None:
     assert str(Judged(one, 65, 65, 90)) == "all 65 images judged of 90 that differ"
     assert str(Judged(one, 12, 37, 37)) == "12 of 37 images that differ; the others first differ elsewhere"
     assert str(Judged(two, 3, 3, 3)) == "all 3 images that differ; none of them tells these causes apart"
-
-
-def test_aimed_images_stand_on_thresholds() -> None:
-    """Every channel of the first population, and some of each later one, meet the threshold of the last step; most meet
-    most, and one below.
-    """
-    found = aimed(NET)
-    assert np.array_equal(found, aimed(NET)) and len(found) <= 48
-    assert found.min() >= 0 and found.max() <= 255
-    reached, at = hits(NET, found).any(axis=0), 0
-    for p in NET.fs:
-        size = p.shape[0] * (2 * (p.steps + 1) + 1)
-        bins = reached[at : at + 2 * p.shape[0] * p.steps].reshape(p.steps, 2, -1)
-        at += size
-        assert bins[1:].mean() >= (0.7 if p.name == "stem" else 0.5), p.name
-        assert bins[-1, 0].all() if p.name == "stem" else bins[-1, 0].any(), p.name
-    assert at == len(reached)

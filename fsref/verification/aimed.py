@@ -118,7 +118,7 @@ def _aimed(net: Network, budget: int, seed: int, progress: Callable[[int], None]
     first = corners(net)
     start = [first, extremes(net), np.array(solved, np.int64).reshape(-1, *net.input.shape)]
     climb = Climb(net, budget, seed, progress)
-    climb.run(np.concatenate([*start, candidates(net, budget // DRAWN)]))
+    climb.run(np.concatenate([*start, candidates(net, 1 + budget // DRAWN)]))
     images = np.concatenate([first, climb.images[taken(climb, len(first))]])
     proved = {
         group.key: group for one in found.values() for group in one.coverage.groups if group.place == one.population
