@@ -19,13 +19,12 @@ from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.verification.agreement import Agreement
-from fsref.verification.aimed import aimed
+from fsref.verification.aimed import MOST, aimed
 from fsref.verification.answered import Table, is_table, verify_table
 from fsref.verification.beside import Beside
 from fsref.verification.strategies import images as images_of
 from fsref.verification.theirs import Forward, Theirs
 
-MOST = 2**20  # images that are tried
 VERIFYING = settings(
     database=None,
     deadline=None,
