@@ -42,6 +42,7 @@ SAME = {  # the cause named first, where it gives the same numbers as what was p
 }
 JUDGED = 65  # of more images that differ
 
+
 def every(found: Disagreement) -> str:
     """How many images a cause explains that explains all."""
     if found.differing <= JUDGED:

@@ -86,6 +86,7 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
         "compare": ["compare", graph, str(tmp_path / "made.npz"), *scored],
         "diff": ["diff", model, data[1], str(tmp_path / "dump.npz"), "--isolated"],
         "differs": ["diff", model, data[1], str(tmp_path / "wrong.npz")],
+        "verify": ["verify", model, "--budget", "20"],
         "export": ["export", model, "--format", "onnx", "--out", str(tmp_path / "net.onnx")],
     }
     found = {}

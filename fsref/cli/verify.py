@@ -21,7 +21,6 @@ from fsref.verification.agreement import Disagreement
 from fsref.verification.aimed import MOST, aimed
 from fsref.verification.answered import is_table
 
-
 THEIRS = When("THEIRS", lambda given: given["theirs"] is not None)
 
 

@@ -41,14 +41,15 @@ class Near:
 class Marks:
     """The marks of a population: of a channel, before a step (K: after the last), the lowest and highest membrane that
     meets a bin. Bins are those of FS-2, FS-4, FS-5 and RANGE-2 that are not proved unreachable, but for residuals,
-    which most images leave. `bins` (marks,) numbers the bins, of which `kinds` numbers rule, what is met, and step.
+    which most images leave. `bins` (marks,) numbers the bins, of which `keys` are rule, what is met and index in the
+    group; `kinds` numbers rule, what is met, and step.
     """
 
     def __init__(self, net: Network, at: Membranes | Classes) -> None:
         self.p = p = net.readout if isinstance(at, Classes) else at.p
         rows: list[tuple[int, int, int, int, int]] = []  # channel, step, lowest, highest, bin
         kinds: dict[tuple[str, str, int], int] = {}
-        held: dict[tuple[str, str, int], int] = {}  # bins by rule, what is met, and place in the group
+        held: dict[tuple[str, str, int], int] = {}  # bins by rule, what is met, and index in C order
         of: list[int] = []
         for group in at.groups:
             for step, nth, low, high in _wanted(at, group):
@@ -61,7 +62,7 @@ class Marks:
                     rows.append((c, step, int(low[c]), int(high[c]), held[key]))
         table = np.array(sorted(rows), np.int64).reshape(-1, 5)
         self.channels, self.steps, self.low, self.high, self.bins = np.ascontiguousarray(table.T)
-        self.kinds = np.array(of, np.intp)
+        self.kinds, self.keys = np.array(of, np.intp), tuple(held)
         self.tie = isinstance(at, Classes)
         count = 1 if self.tie else p.shape[0]
         self.T, self.h = (np.zeros((count, 0), np.int64),) * 2 if isinstance(at, Classes) else (at.T, at.h)
