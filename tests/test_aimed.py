@@ -112,15 +112,15 @@ def test_hidden_layers_of_digits() -> None:
     assert caught.value.population == "merge1" and "saturates-late" in caught.value.causes
 
 
-@settings(drawn, max_examples=100 if LONG else 8)
+@settings(drawn, max_examples=100 if LONG else 3)
 @given(net=networks(), seed=st.integers(0, 3))
 def test_what_is_told_is_so(net: Network, seed: int) -> None:
     """The images fit the network, corners come first, none stands there twice; of each population what is told to be
     reached is what the law makes of these images; the same seed gives the same; and the budget is kept.
     """
-    found, again = (aimed(network, 60, seed) for network in (net, Network(net.populations, net.projections)))
+    found, again = (aimed(network, 40, seed) for network in (net, Network(net.populations, net.projections)))
     assert np.array_equal(found.images, again.images) and found.reach == again.reach
-    assert found.tried <= found.budget == 60 and len(found.images) <= len(corners(net)) + TAKEN
+    assert found.tried <= found.budget == 40 and len(found.images) <= len(corners(net)) + TAKEN
     assert np.array_equal(found.images[: len(corners(net))], corners(net))
     assert found.images.min() >= 0 and found.images.max() <= net.input.max_code
     others = found.images[len(corners(net)) :].reshape(-1, net.input.neurons)
@@ -138,7 +138,7 @@ def test_what_is_told_is_so(net: Network, seed: int) -> None:
         assert reach.bins == sum(bins.size for _, bins in mine)
 
 
-@settings(drawn, max_examples=200 if LONG else 20)
+@settings(drawn, max_examples=200 if LONG else 10)
 @given(net=networks())
 def test_a_mark_is_met_where_its_bin_is(net: Network) -> None:
     """An image misses a mark by 0 just where it reaches the mark's bin; what it misses is told with the place, and

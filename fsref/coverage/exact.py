@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import gcd
@@ -22,8 +23,8 @@ PLACES = 36  # that see different taps, at most, or nothing is tried
 
 @dataclass(frozen=True, eq=False)
 class Neuron:
-    """The inputs of one neuron, by number; its sums, exactly, None where they are too many to look at; its bias; a
-    divisor that all its weights times codes have in common.
+    """The inputs of one neuron, by number; its sums, exactly, None where they are too many to look at; its bias; where
+    sums are too many a divisor that all its weights times codes have in common.
     """
 
     at: NDArray[np.intp]
@@ -49,17 +50,18 @@ class Exact:
         self.places = list(product(rows[::-1], columns[::-1])) if len(rows) * len(columns) <= PLACES else []
         self.channel, self.held = -1, list[Neuron]()
 
-    def never(self, group: Group, left: Bits) -> Bits:
-        """Which of some bins of a group of channels no stimulus can reach."""
-        proved = np.zeros_like(left)
-        each = left.reshape(len(left), -1)
-        for c, t in np.argwhere(each).tolist() if self.places else []:
+    def never(self, left: Sequence[tuple[Group, Bits]]) -> list[Bits]:
+        """Which of some bins of groups of channels no stimulus can reach."""
+        proved = [np.zeros_like(bits).reshape(len(bits), -1) for _, bits in left]
+        for c in range(len(self.bias)) if self.places else ():  # the sums of a channel are formed once
             biases = np.unique(self.bias[c]).tolist()
-            rows = [row for _, found in self.openings.targets(group, c * each.shape[1] + t) for row in found.tolist()]
-            wanted = [(low - bias, high - bias) for low, high in rows for bias in biases]
-            if not any(neuron.meets(*ends) for ends in wanted for neuron in self.neurons(c)):
-                proved.reshape(each.shape)[c, t] = True
-        return proved
+            for (group, bits), found in zip(left, proved, strict=True):
+                for t in np.flatnonzero(bits[c]).tolist():
+                    targets = self.openings.targets(group, c * found.shape[1] + t)
+                    rows = [row for _, openings in targets for row in openings.tolist()]
+                    wanted = [(low - bias, high - bias) for low, high in rows for bias in biases]
+                    found[c, t] = not any(neuron.meets(*ends) for ends in wanted for neuron in self.neurons(c))
+        return [found.reshape(bits.shape) for (_, bits), found in zip(left, proved, strict=True)]
 
     def codes(self, channel: int, openings: Ints) -> tuple[NDArray[np.intp], Ints] | None:
         """Inputs, by number, and codes of them that set the membrane of some neuron of a channel into one of these
@@ -87,6 +89,9 @@ class Exact:
         at, own = at[own != 0], own[own != 0]
         options = [self.fields.inputs.codes(j) for j in at.tolist()]
         sums = Sums(own, options) if Sums.fit(own, options) else None
-        kinds = {(w, self.fields.inputs.kind[j]): codes for w, j, codes in zip(own.tolist(), at, options, strict=True)}
-        common = gcd(*(w * code for (w, _), codes in kinds.items() for code in codes.tolist()))
+        common = 0
+        if sums is None:
+            each = zip(own.tolist(), at, options, strict=True)
+            kinds = {(w, self.fields.inputs.kind[j]): codes for w, j, codes in each}
+            common = gcd(*(w * int(np.gcd.reduce(codes)) for (w, _), codes in kinds.items()))
         return Neuron(at, sums, int(self.bias[channel, y, x]), common)

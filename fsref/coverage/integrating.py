@@ -130,10 +130,14 @@ class Integrated:
         """Of what is left: reach exactly what has few sums, prove of what none meets that it is unreachable."""
         exact = Exact(self.fields, self.openings, self.bias)
         groups = list(self.coverage.groups)
-        for g, group in enumerate(groups):
-            left = ~(self.coverage.reached[g] | group.unreachable)
-            if group.place == self.p.name and group.rule in OF_OPENINGS and left.any():
-                groups[g] |= replace(group, unreachable=exact.never(group, left), reason=NO_SUM)
+        left = {
+            g: ~(self.coverage.reached[g] | group.unreachable)
+            for g, group in enumerate(groups)
+            if group.place == self.p.name and group.rule in OF_OPENINGS
+        }
+        proved = exact.never([(groups[g], bits) for g, bits in left.items()])
+        for g, never in zip(left, proved, strict=True):
+            groups[g] |= replace(groups[g], unreachable=never, reason=NO_SUM)
         self.coverage = Coverage(self.net, groups, self.coverage.reached)
         for g, index in self.left():
             for channel, openings in self.openings.targets(groups[g], index):

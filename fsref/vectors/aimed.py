@@ -26,6 +26,7 @@ from fsref.vectors.placing import codes, placed, stimuli
 from fsref.vectors.protocol import ROW
 from fsref.vectors.room import Room
 from fsref.verification.aimed import aimed
+from fsref.verification.aims import first_populations
 
 Gain: TypeAlias = tuple[object, ...]
 MOST = 100  # cases of level 1
@@ -97,9 +98,19 @@ def for_limits(chip: Limits, scopes: Sequence[str], seed: int, turns: Iterable[i
                 yield from openings(net, 2)
 
 
-def searched(net: Network, budget: int, seed: int) -> dict[str, Found]:
-    """What a search of so many stimuli finds of each population but the input."""
-    return {p.name: aim(net, p.name, budget, seed) for p in net.populations[1:]}
+def searched(net: Network, budget: int, seed: int, scopes: Sequence[str]) -> dict[str, Found]:
+    """What a search of so many stimuli finds of each population that units of these scopes need, and of those that
+    read the input alone, of which a stimulus is an image.
+    """
+    named = {p.name for p in first_populations(net)}
+    for scope in set(scopes) - {"network"}:
+        named |= {target(net, scope, unit) for unit in units(net, scope)}
+    return {p.name: aim(net, p.name, budget, seed) for p in net.populations if p.name in named}
+
+
+def target(net: Network, scope: str, unit: str) -> str:
+    """The population that a unit is, or leads to."""
+    return net.named_projections[unit].target if scope == "projection" else unit
 
 
 def cases(net: Network, found: Mapping[str, Found], budget: int, scopes: Sequence[str] = SCOPES) -> Iterator[Case]:
@@ -112,7 +123,7 @@ def cases(net: Network, found: Mapping[str, Found], budget: int, scopes: Sequenc
     for scope in scopes:
         for unit in units(net, scope) if scope != "network" else ():
             inputs, _ = wanted(net, scope, unit)
-            for stimulus in found[net.named_projections[unit].target if scope == "projection" else unit].stimuli:
+            for stimulus in found[target(net, scope, unit)].stimuli:
                 given = following(net, stimulated(stimulus)) if scope == "neuron" else stimulus
                 yield case_of(net, scope, unit, {key: given[key].reshape(-1) for key in inputs})
 

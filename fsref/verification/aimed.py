@@ -32,7 +32,7 @@ WORK = 2**27  # or fewer, where that many neurons have been looked at
 LEAST = 16  # of the largest networks,
 MOST = 2**20  # where it is told
 DRAWN = 8  # one in so many images tried is drawn, to start from
-FIRST = 100  # stimuli of each population that reads the input alone
+FIRST = 32  # stimuli of each population that reads the input alone
 TAKEN = 256  # images at most that are compared
 REACHED = ("population", "bins", "reached", "unreachable", "not found")
 

@@ -140,12 +140,16 @@ class Climb:
         seeds = sought.marks.seeds(trace[name, "opening"], marks, sought.near.place[marks])
         slope = slopes(self.net, name, seeds, {p.name: trace[p.name, "opening"] for p in self.net.fs})
         slope, flat = slope.reshape(len(marks), -1), images.reshape(len(marks), -1)
-        missing = sought.near.missing[marks]
-        far = np.abs(missing) > NEAR * np.abs(slope).max(axis=1)
+        steepest = np.abs(slope).max(axis=1)
+        size = np.frexp(steepest)[1]  # scaled by powers of two, sums stay exact
+        slope = np.ldexp(slope, -size[:, None])
+        missing = np.ldexp(sought.near.missing[marks].astype(np.float64), -size)
+        near = np.abs(missing) <= NEAR * np.ldexp(steepest, -size)
+        far = ~near & (steepest > 0)
         for part in range(STEPS) if far.any() else ():
             self.look(self.shaped(self.stepped(flat[far], slope[far], missing[far] / 2.0**part)))
-        if not far.all():
-            one = int(np.argmin(far))
+        if near.any():
+            one = int(np.argmax(near))
             self.close(sought, flat[one], np.flatnonzero(slope[one]))
 
     def shaped(self, pixels: Ints) -> Ints:
@@ -157,7 +161,7 @@ class Climb:
         missing (n,): all pixels a little, then some by what rounding them left.
         """
         top, rows = self.net.input.max_code, np.arange(len(images))
-        steepness = np.maximum((slope**2).sum(axis=1), np.finfo(float).tiny)
+        steepness = (slope**2).sum(axis=1)
         moved = np.floor(images + slope * (missing / steepness)[:, None] + self.drawn(slope.shape))
         moved = np.clip(moved, 0, top)
         for _ in range(CLOSED):
