@@ -26,10 +26,10 @@ def slopes(net: Network, name: str, wanted: Floats, openings: Mapping[str, NDArr
     """
     along: dict[str, Floats] = {name: wanted}
     for p in reversed(net.populations):
-        if p.name not in along or isinstance(p, Input):
+        if p.name not in along or isinstance(p, Input):  # nothing is behind an input
             continue
         back = along.pop(p.name)
-        if p.name != name and isinstance(p, FS):
+        if p.name != name and isinstance(p, FS):  # a max-pool passes slopes on
             back = back * _slope(p, openings[p.name].reshape(-1, *p.shape))
         for source, moved in _behind(net, p, back):
             along[source] = along[source] + moved if source in along else moved
