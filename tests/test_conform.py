@@ -31,12 +31,13 @@ from fsref.conformance.drive import STARTS, Drive
 from fsref.conformance.frames import load_frame, to_hex
 from fsref.conformance.greeting import GREETING, Greeting, greeting_of
 from fsref.conformance.junit import junit
-from fsref.conformance.stimuli import cases_of
+from fsref.conformance.stimuli import cases_of, image_case
 from fsref.conformance.wire import Wire
 from fsref.errors import FileError, FsrefError, UsageError
 from fsref.simulation.following import following
 from fsref.vectors.case import SCOPES, Case, case_of
 from fsref.vectors.pack import Pack, Reject
+from fsref.verification.aimed import aimed
 from handmade import residual, tiny
 
 DEVICES = Path(__file__).resolve().parent / "devices"
@@ -105,6 +106,20 @@ def test_the_level_1_pack_is_driven_first(monkeypatch: pytest.MonkeyPatch) -> No
     assert report.bins == pack.bins
     hanging = conform(hostile("hang"), timeout=QUICK, start_timeout=ENOUGH, cases=[TRIGGER] * 3, examples=0)
     assert hanging.bins == {}
+
+
+def test_no_case_of_a_network_is_driven_twice() -> None:
+    """Of a given network every image that aims is driven, in the pack or behind it, and no case stands in both."""
+    net = tiny()
+
+    def right(net: Network, asked: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        codes = {(net.input.name, "codes"): asked[f"{net.input.name}.codes"][None]}
+        return {".".join(key): values[0] for key, values in following(net, codes).items()}
+
+    report = conform(right, net, examples=0)
+    driven = [one.id for one in report.driven]
+    assert report.agrees and len(set(driven)) == len(driven)
+    assert {image_case(net, image).id for image in aimed(net).images} <= set(driven)
 
 
 def test_networks_that_are_drawn_follow_the_cases() -> None:
