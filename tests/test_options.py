@@ -6,6 +6,7 @@ import itertools
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,14 @@ ACTS = {
         "--force": (f"{DEVICE} --junit there.html", "--force"),
         "--json": (DEVICE, "--json"),
     },
+    "verify": {
+        "--budget": ("tiny.fs.npz", "--budget 20"),
+        "--examples": ("tiny.fs.npz theirs.onnx", "--examples 1"),
+        "--population": ("tiny.fs.npz theirs.onnx", "--population hid"),
+        "--out": ("tiny.fs.npz", "--out r.npz"),
+        "--force": ("tiny.fs.npz --out there.npz", "--force"),
+        "--json": ("tiny.fs.npz", "--json"),
+    },
     "cover": {
         "--format": ("tiny.fs.npz dump.npz", "--format npz"),
         "--layout": ("tiny.fs.npz memories --format readmemh", "--layout word=32"),
@@ -204,6 +213,7 @@ ACTS = {
 }
 ARGUMENTS = {"NET": "digits", "IMAGE": "0", "MODEL": "graph.npz", "GRAPH": "graph.npz", "RULE...": "POOL-1"}
 ARGUMENTS |= {"IMAGES": "digits", "DUMP": "dump.npz", "SOURCE": "digits", "[NET]": "digits"}
+ARGUMENTS |= {"[THEIRS.onnx]": "theirs.onnx", "[[THEIRS.onnx]]": "theirs.onnx"}
 NEEDS = {"--html": "matplotlib", "--plots": "matplotlib", "--plot": "matplotlib", "--format": "onnx", "--codes": "onnx"}
 COMMANDS = [verbs.verb(name) for name in verbs.VERBS]
 VERBS = tuple(verb for verb in COMMANDS if isinstance(verb, Verb))  # those of a group have tests beside it
@@ -238,6 +248,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(folder / "dump.npz", **codes)
     np.savez(folder / "one_dump.npz", **{name: array[:1] for name, array in codes.items()})
     fsref.export(net, folder / "memories", "readmemh", trace=dump)
+    with suppress(ImportError, fsref.errors.FsrefError):  # without onnx
+        fsref.export(net, folder / "theirs.onnx", "onnx", codes=["hid"])
     (folder / "memories" / "manifest.json").unlink()
     for memory in (folder / "memories").glob("*.mem"):  # as a chip writes them
         memory.write_text(memory.read_text().partition("\n")[2])
@@ -306,6 +318,8 @@ def test_an_option_acts_or_is_refused(outcome: Outcome, verb: str, option: str) 
     if option in NEEDS:
         pytest.importorskip(NEEDS[option])
     base, more = ACTS[verb][option]
+    if "theirs.onnx" in base:
+        pytest.importorskip("onnxruntime")
     base, given = (base, [option]) if more is None else (base, more.split())
     assert option in given
     without = outcome(verb, *(["digits", "--data", "drawn:1"] if more is None else base.split()))
@@ -369,6 +383,8 @@ def test_what_cannot_act_is_refused_before_anything_is_read(
         cases = [other for other in condition.others if isinstance(other, When)]
         if cases and "IMAGE" in (param.make_metavar(click.Context(verb)) for param in verb.params):
             words[1] = "one.png"
+        if cases and "theirs.onnx" in words:
+            words.remove("theirs.onnx")
         if cases and "--format" in words:
             forms = next(param.type.choices for param in verb.params if param.name == "form")
             words[-1] = next(form for form in forms if not any(case.holds({"form": form}) for case in cases))
