@@ -37,6 +37,7 @@ NET = handmade.residual()
 IMAGES = handmade.draw(NET, 600)
 LABELS = np.arange(600) % 3
 SIZES = [256, 256, 88]
+FEW = {**test_search.HOW, "steps": range(3, 5)}
 
 
 def told(score: Score) -> dict[str, Any]:
@@ -294,7 +295,7 @@ def test_equal_images_are_run_once(tmp_path: Path, run: list[int]) -> None:
 def test_a_search_goes_on(tmp_path: Path, run: list[int]) -> None:
     """A search that is done again looks at shards alone, and finds what one without them finds, point by point."""
     plain, *kept = (
-        fsref.search(test_search.GRAPH, test_search.IMAGES, test_search.NOISY, **test_search.HOW, **more)
+        fsref.search(test_search.GRAPH, test_search.IMAGES, test_search.NOISY, **FEW, **more)
         for more in ({}, {"resume": tmp_path}, {"resume": tmp_path})
     )
     assert all(found.to_dict() == plain.to_dict() for found in kept)
@@ -303,9 +304,8 @@ def test_a_search_goes_on(tmp_path: Path, run: list[int]) -> None:
 
 def test_a_cluster_shares_a_search(cluster: Any, run: list[int]) -> None:
     """Workers run the points of a search, and nothing is found that is not found here."""
-    how = {**test_search.HOW, "steps": range(3, 5)}
     plain, shared = (
-        fsref.search(test_search.GRAPH, test_search.IMAGES, test_search.NOISY, **how, dask=address)
+        fsref.search(test_search.GRAPH, test_search.IMAGES, test_search.NOISY, **FEW, dask=address)
         for address in (None, cluster.scheduler_address)
     )
     assert shared.to_dict() == plain.to_dict() and len(run) == sum(-(-p.image_count // 128) for p in plain.points)
