@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from fsref.engines.engine import Engine, name_of
 from fsref.errors import public
 from fsref.formats.bundled import network_of
-from fsref.law.images import check_images, check_labels
+from fsref.law.images import check_codes, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.metrics.chance import guessing, undecided
@@ -156,14 +156,15 @@ def evaluate(
 ) -> Score:
     """The score of a network on images x (B, C, H, W) with labels y (B,).
 
-    Trains are recorded a chunk of images at a time, so memory does not grow with B; `progress` is called with the
-    images of each chunk. With `resume`, a folder, shards of images are kept there, and those that are there are not run
+    Trains are recorded and counted a chunk of images at a time, by threads that share the images, so memory does not
+    grow with B; x may lie on a disk (`np.load(..., mmap_mode="r")`). `progress` is called with the images of each
+    chunk. With `resume`, a folder, shards of images are kept there, and those that are there are not run
     again (RUN-7). With `dask`, the address of a scheduler, its workers run the shards (RUN-8); `threads` are then those
     of one shard, one unless given, and `memory_limit` holds on either side. Errors: InputError for images or labels,
     UsageError for the engine, the folder or the cluster, FileError for a shard, LimitError.
     """
     net = network_of(net)
-    images = check_images(net.input, x)
+    images = check_codes(x, net.input.shape, net.input.max_code)
     labels = check_labels(y, len(images), net.readout.neurons)
     asked = Asked(engine, True, batch, threads, memory_limit)
     predicted, seconds, kernels = np.empty(len(images), np.int64), 0.0, dict[str, None]()
