@@ -110,9 +110,9 @@ def test_many_images_of_a_folder_lie_in_a_file_without_a_name(tmp_path, monkeypa
     """Beyond MAX_HELD bytes the images of a folder are the same, and none of them is in memory or under a name; a full
     disk is one line (RUN-4).
     """
-    net, folder = network((1, 40, 50)), tmp_path / "images"
+    net, folder = network((1, 100, 200)), tmp_path / "images"
     for index in range(5):
-        picture(folder / f"{index}.png", grey(7 * index, 40, 50))
+        picture(folder / f"{index}.png", grey(7 * index, 100, 200))
     held = load_images(folder, net).x
     room = tmp_path / "room"
     room.mkdir()
