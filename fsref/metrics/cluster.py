@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any
+
+import numpy as np
 
 from fsref.errors import FsrefError, UsageError
 from fsref.formats import npz
@@ -44,17 +47,18 @@ class Cluster:
 
     def shards(self, net: Network, images: Mapping[str, Images], asked: Asked) -> Iterator[tuple[str, bytes]]:
         """The files of the shards of these images by name, as they are done. Errors: UsageError, LimitError."""
-        threads = sum(self.client.nthreads().values())
-        if not threads:
-            raise UsageError(RULE, "dask", "the cluster has no worker", self.address, "start one: dask worker ADDRESS")
         asked = replace(asked, threads=asked.threads or 1)
         try:
-            network = self.client.submit(network_of, npz.to_bytes(net), key=f"fsref-network-{net.id}")
+            threads = sum(self.client.nthreads().values())
+            if not threads:
+                limit = "start one: dask worker ADDRESS"
+                raise UsageError(RULE, "dask", "the cluster has no worker", self.address, limit)
+            network = self.sent(network_of, npz.to_bytes(net), key=f"fsref-network-{net.id}")
             waiting = iter(images)
 
             def begun(count: int) -> list[Any]:
                 chosen = islice(waiting, count)
-                return [self.client.submit(shard_of, network, images[name], asked, key=name) for name in chosen]
+                return [self.sent(shard_of, network, narrow(images[name]), asked, key=name) for name in chosen]
 
             done = self.distributed.as_completed(begun(AHEAD * threads), loop=self.client.loop)
             for future in done:
@@ -67,6 +71,17 @@ class Cluster:
             raise UsageError(
                 RULE, self.address, "the cluster did not work out a shard", told, "--resume goes on"
             ) from None
+
+    def sent(self, work: Callable[..., Any], *given: Any, key: str) -> Any:
+        """What a worker will make of what it is given, under a key."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sending large graph")  # Dask would rather read images itself
+            return self.client.submit(work, *given, key=key)
+
+
+def narrow(images: Images) -> Images:
+    """Images in the smallest type that holds their codes."""
+    return images.astype(np.min_scalar_type(int(images.max())))
 
 
 def network_of(data: bytes) -> Network:
