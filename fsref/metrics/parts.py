@@ -15,7 +15,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.metrics.counts import ROWS, Counts, count
 from fsref.metrics.fan_out import fan_outs, fanning_numbers
-from fsref.simulation.memory import BATCH_IMAGES, check_threads, images_at_once, run_bytes
+from fsref.simulation.memory import BATCH_IMAGES, check_limit, check_threads, images_at_once, run_bytes
 from fsref.simulation.recording import Record, recording_bytes, select
 from fsref.simulation.run import Result, run
 from fsref.simulation.workers import workers
@@ -74,6 +74,7 @@ class Runner:
         def bound(chunk: int) -> int:
             return counting_bytes(net, images, chunk, threads) + runs(chunk, threads)
 
+        check_limit(asked.memory_limit)
         while threads > 1 and bound(1) > asked.memory_limit:
             threads //= 2
         most = images_at_once(one * threads, bound, asked.memory_limit, "evaluate")
