@@ -164,7 +164,7 @@ def test_what_fails_on_a_cluster_is_one_line(cluster: Any, monkeypatch: pytest.M
     with local(0) as empty, refused(UsageError, "RUN-8", "dask", says="has no worker"):
         fsref.evaluate(NET, IMAGES[:8], LABELS[:8], dask=empty.scheduler_address)
     monkeypatch.setattr("fsref.metrics.cluster.shard_of", print_nothing)
-    with refused(UsageError, "RUN-8", address, says=("ZeroDivisionError", "--resume")):
+    with refused(UsageError, "RUN-8", address, says=("ZeroDivisionError", "resume")):
         fsref.evaluate(NET, IMAGES[:8], LABELS[:8], dask=address)
 
 

@@ -69,7 +69,7 @@ class Cluster:
         except Exception as error:  # what a worker raised, or Dask itself, has any type
             told = f"{type(error).__name__}: {error}"
             raise UsageError(
-                RULE, self.address, "the cluster did not work out a shard", told, "--resume goes on"
+                RULE, self.address, "the cluster did not work out a shard", told, "with resume what was done is kept"
             ) from None
 
     def sent(self, work: Callable[..., Any], *given: Any, key: str) -> Any:
