@@ -62,6 +62,7 @@ HOMES = {
     "onnx": {"formats.onnx", "importers.onnx.*"},
     "vcd": {"simulation.waveforms"},
     "nir": {"formats.nir"},
+    "distributed": {"metrics.cluster"},
     "hypothesis": {"testing", "verification.strategies", "verification.verify", "conformance.drawn"},
 }
 

@@ -161,6 +161,20 @@ def test_a_log_goes_on_with_other_ticks(folder: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out.endswith(first.partition("--out")[2].partition("\n")[2])
 
 
+def test_shards_go_on_where_a_log_does_not(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With --resume FS is run in shards, to the same page; another log takes them, and no FS network is run again."""
+    pages = []
+    for log in ("plain", "first", "second"):
+        shards = [] if log == "plain" else ["--resume", str(folder / "shards")]
+        compare_coding.main([*given(folder), *shards, "--out", str(folder / f"{log}.jsonl")])
+        pages.append(capsys.readouterr().out.partition("\nfloat: ")[2])
+        if log == "first":
+            monkeypatch.setattr("fsref.metrics.parts.Runner.part", None)
+    assert pages[0] == pages[1] == pages[2] and len(list((folder / "shards").iterdir())) == 2
+
+
 def test_a_log_of_another_network_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Conversion is float work: where it gives another network than that of the log, nothing is added to it."""
     log = folder / "other.jsonl"

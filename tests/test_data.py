@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import struct
+import tracemalloc
 import zipfile
 import zlib
 
@@ -103,6 +104,33 @@ def test_folder_without_labels(tmp_path):
     (tmp_path / ".hidden.png").write_text("x")
     found = load_images(str(tmp_path), network())
     assert found.names == ("a.bmp", "b.png") and found.y is None
+
+
+def test_many_images_of_a_folder_lie_in_a_file_without_a_name(tmp_path, monkeypatch):
+    """Beyond MAX_HELD bytes the images of a folder are the same, and none of them is in memory or under a name; a full
+    disk is one line (RUN-4).
+    """
+    net, folder = network((1, 100, 200)), tmp_path / "images"
+    for index in range(5):
+        picture(folder / f"{index}.png", grey(7 * index, 100, 200))
+    held = load_images(folder, net).x
+    room = tmp_path / "room"
+    room.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(room))
+    monkeypatch.setattr("fsref.formats.folders.MAX_HELD", held.nbytes - 1)
+    tracemalloc.start()
+    on_disk = load_images(folder, net, limit=5).x
+    most = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert np.array_equal(on_disk, held) and isinstance(on_disk, np.memmap) and not list(room.iterdir())
+    assert most < held.nbytes
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fsref.formats.folders.reserve", full)
+    with refused(LimitError, "RUN-4", str(folder), says=("No space left", "TMPDIR")):
+        load_images(folder, net)
 
 
 def test_labels_csv(tmp_path):

@@ -22,6 +22,7 @@ EXTRAS = {
     "onnx": {"onnx", "onnxruntime"},
     "vcd": {"pyvcd"},
     "nir": {"nir"},
+    "dask": {"distributed"},
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,6 +107,38 @@ def test_a_score_is_what_single_images_add_up_to(engine: str, monkeypatch: pytes
     assert sum(score.synops_by_projection.values()) == pytest.approx(score.synops)
     assert score.latency_steps == net.schedule.latency
     assert "71.43 %  (5 of 7)" in str(score)
+
+
+@pytest.mark.parametrize("engine", handmade.ENGINES)
+def test_threads_change_no_score(engine: str) -> None:
+    """Any number of threads, more than images among them, gives the same counts of every neuron, to the bit."""
+    net = handmade.residual()
+    x, y = handmade.draw(net, 130), np.arange(130) % 3
+    one, *others = (fsref.evaluate(net, x, y, engine, threads=threads) for threads in (1, 2, 5, 200))
+    for score in others:
+        assert score.predictions.tolist() == one.predictions.tolist()
+        assert score.counts.to_dict() == one.counts.to_dict()
+        for mine, theirs in ((score.counts.by_neuron, one.counts.by_neuron), (score.counts.synops, one.counts.synops)):
+            assert all(np.array_equal(values, theirs[name]) for name, values in mine.items())
+
+
+def test_images_on_a_disk_are_scored_without_growth(tmp_path: Path) -> None:
+    """Sixteen times the images take no more memory: they are read, run and counted a chunk at a time."""
+    net = handmade.residual()
+    few = handmade.draw(net, 192).astype(np.uint8)
+    peaks = []
+    for times in (1, 16):
+        path = tmp_path / f"{times}.npy"
+        np.save(path, np.concatenate([few] * times))
+        images = np.load(path, mmap_mode="r")
+        labels = np.zeros(len(images), int)
+        fsref.evaluate(net, images[:192], labels[:192], threads=2)
+        tracemalloc.start()
+        fsref.evaluate(net, images, labels, threads=2)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    kept = 8 * (3 + len(net.spiking)) * 15 * 192  # labels, predictions and spike counts
+    assert peaks[1] < peaks[0] + 2 * kept + few.nbytes // 2
 
 
 @pytest.mark.parametrize("labels", [None, [0], [0, 1, 3], [0, -1, 1], [0.0, 1.0, 1.0], [[0], [1], [1]]])

@@ -21,7 +21,7 @@ from fsref.cli import verbs
 from fsref.cli.main import main
 from fsref.cli.verb import Verb, When
 from fsref.engines import events, quantized, reference
-from fsref.metrics import score
+from fsref.metrics import parts
 from fsref.simulation import workers
 from fsref.verification.proof import prove
 from nodes import drawn, residual
@@ -70,6 +70,8 @@ ACTS = {
         "--memory-limit": (NET, "--memory-limit 1K"),
         "--threads": (NET, "--threads 3"),
         "--batch": (NET, "--batch 1"),
+        "--resume": (NET, "--resume kept"),
+        "--dask": (NET, "--dask nothing://here"),
         "--energy": (NET, "--energy horowitz_2014"),
         "--cover": (NET, "--cover"),
         "--html": (NET, "--html r.html"),
@@ -121,6 +123,8 @@ ACTS = {
         "--for": (GRAPH, "--for chip.json"),
         "--search": (GRAPH, "--search 50"),
         "--plot": (f"{GRAPH} --search 50", "--plot p.svg"),
+        "--resume": (f"{GRAPH} --search 50", "--resume kept"),
+        "--dask": (f"{GRAPH} --search 50", "--dask nothing://here"),
         "--expect": (GRAPH, "--expect 5"),
         "--mean": (GRAPH, "--mean 0.1"),
         "--std": (GRAPH, "--std 0.1"),
@@ -286,12 +290,12 @@ def outcome(files: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> Outcom
         own = engine.simulator
         monkeypatch.setattr(engine, "simulator", lambda net, own=own: (used.append(own.__module__), own(net))[1])
     monkeypatch.setattr(workers, "ThreadPoolExecutor", Watched)
-    monkeypatch.setattr(score.time, "perf_counter", itertools.count(1.0).__next__)
+    monkeypatch.setattr(parts.time, "perf_counter", itertools.count(1.0).__next__)
     monkeypatch.chdir(files)
 
     def run(*arguments: str) -> tuple[Any, ...]:
         used.clear()
-        monkeypatch.setattr(score.time, "perf_counter", itertools.count(1.0).__next__)
+        monkeypatch.setattr(parts.time, "perf_counter", itertools.count(1.0).__next__)
         before = set(files.rglob("*"))
         code = main(arguments)
         written = {}

@@ -119,13 +119,15 @@ class Measurement:
         facts = self.facts(options)
 
         def work(x: Images, y: Ints) -> dict[str, Any]:
-            score = evaluate(self.net(options), x, y)
+            score = evaluate(self.net(options), x, y, resume=self.args.resume, dask=self.args.dask)
             total = score.counts.total
             sent = sum(int(score.counts.spikes[p.name].sum()) for p in score.net.fs)
             counted = {part: int(getattr(total, part)) for part in PARTS}
             return {"labels": score.predictions.tolist(), "sent": sent, "work": counted}
 
-        lines = list(self.batches(self.x, self.y, FS_BATCH, work, kind="fs", id=facts["id"]))
+        # Shards go on where they ended, and workers share them: then a batch is the whole.
+        size = FS_BATCH if self.args.resume is None and self.args.dask is None else len(self.x)
+        lines = list(self.batches(self.x, self.y, size, work, kind="fs", id=facts["id"]))
         answers = np.array(sum((line["labels"] for line in lines), []))
         counts = {part: sum(line["work"][part] for line in lines) for part in PARTS}
         spikes = sum(line["sent"] for line in lines) / len(answers) / max(1, facts["neurons"])

@@ -39,7 +39,8 @@ What is compared with what:
   those chosen at no T are run, too, until they come that near or cost more than one that does. Where rate coding is not
   slower is said of these runs: a setting that was not run on might do better later.
 
-FILE gets a line of JSON per batch; a start that finds it goes on where it ends. The page, in markdown on standard
+FILE gets a line of JSON per batch; a start that finds it goes on where it ends. With --resume or --dask FS networks are
+run in shards (RUN-7, RUN-8), all images a batch. The page, in markdown on standard
 output, and the figures are made from it.
 """
 
@@ -148,6 +149,8 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="FILE", help="lines of JSON; continued where it ends"
     )
+    parser.add_argument("--resume", type=Path, metavar="DIR", help="keep shards of FS here, and run none again")
+    parser.add_argument("--dask", metavar="ADDRESS", help="share FS among the workers of a Dask cluster")
     parser.add_argument(
         "--figures", type=Path, metavar="DIR", help="write accuracy-latency.svg and accuracy-throughput.svg here"
     )

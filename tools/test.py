@@ -14,11 +14,11 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this file is read by whatever Py
 import environment
 
 # What users have beside fsref, and the tests in which a dependency can show its age.
-EXTRAS = ("verify", "plot", "onnx", "vcd", "nir")
+EXTRAS = ("verify", "plot", "onnx", "vcd", "nir", "dask")
 LOWEST = (
     "aer agreement causes cli cli_conversion convert data dependencies dumps energy explain export formats graph guide "
     "json layout memory memory_texts network network_report neuron nir npz onnx_export from_onnx outcome page "
-    "quantized ranges reader run second_opinion trace vcd verify"
+    "quantized ranges reader run second_opinion shards trace vcd verify"
 )
 # The one page of the guide that needs torch, which this environment does not have: --all runs it.
 PYTORCH = "tests/test_guide.py::test_a_page_runs_in_an_empty_directory[from_pytorch.md]"

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from fsref.cli.graphs import CARRIED, CONTRACT, graph_of
-from fsref.cli.options import FILE, FORCE, JSON, SOURCE, WORK, check_file, labelled, show, work, written
+from fsref.cli.options import FILE, FORCE, JSON, SHARDS, SOURCE, WORK, check_file, labelled, show, work, written
 from fsref.cli.streams import said
 from fsref.cli.verb import Given, excludes, needs, verb
 from fsref.conversion.converter import check_conversion
@@ -85,7 +85,11 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
     return shlex.join(["fsref", "compare", word(model), word(net), "--data", source, *said])
 
 
-@verb(needs("--percentile", "--alpha percentile"), needs("--plot", "--search"), excludes("--steps", "--search"))
+@verb(
+    needs("--percentile", "--alpha percentile"),
+    needs("--plot --resume --dask", "--search"),
+    excludes("--steps", "--search"),
+)
 @click.argument("model")
 @SOURCE
 @click.option(
@@ -174,6 +178,7 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
 @FORCE
 @CONTRACT
 @WORK
+@SHARDS
 @JSON
 def convert(
     model: str,
@@ -239,6 +244,8 @@ def convert(
         float_score=float_score,
         progress=lambda task, images: progress(f"{task}, {plural(images, 'image')}", images),
         tried=None if as_json else lambda point: said(f"  {point}", err=True),
+        resume=given["resume"],
+        dask=given["dask"],
         **work(given),
         **{**options, "chip": chosen.chip},
     )

@@ -14,6 +14,7 @@ from fsref.cli.options import (
     JSON,
     LIMIT,
     NET,
+    SHARDS,
     SOURCE,
     WORK,
     check_file,
@@ -23,7 +24,7 @@ from fsref.cli.options import (
     work,
     written,
 )
-from fsref.cli.verb import needs, verb
+from fsref.cli.verb import excludes, needs, verb
 from fsref.coverage.cover import cover
 from fsref.errors import InputError
 from fsref.formats.bundled import load
@@ -39,7 +40,11 @@ from fsref.reports.plots import check_plots_target, write_plots
 from fsref.reports.progress import progress
 
 
-@verb(needs("--setting --rounding --apart", "--rate"), needs("--force", "--html", "--plots"))
+@verb(
+    needs("--setting --rounding --apart", "--rate"),
+    needs("--force", "--html", "--plots"),
+    excludes("--resume --dask", "--rate", "--cover"),
+)
 @NET
 @SOURCE
 @LIMIT
@@ -62,6 +67,7 @@ from fsref.reports.progress import progress
 @click.option("--apart", is_flag=True, help="With --rate: layers one step apart, not in the same tick.")
 @ENGINE
 @WORK
+@SHARDS
 @click.option(
     "--energy",
     "costs",
@@ -91,6 +97,8 @@ def evaluate(
     rounding: Any,
     apart: bool,
     engine: str,
+    resume: Path | None,
+    dask: str | None,
     costs: str | None,
     covering: bool,
     html: Path | None,
@@ -118,7 +126,8 @@ def evaluate(
         raise InputError("RUN-4", given["source"], "the images have no labels", None, limit)
     twin = None if rate is None else rate_coded(network, setting or "best", rounding)
     with progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
-        score = score_network(network, images.x, images.y, engine, **work(given), progress=advance)
+        limits = {**work(given), "resume": resume, "dask": dask}
+        score = score_network(network, images.x, images.y, engine, progress=advance, **limits)
     spent = None if prices is None else energy(score.counts, prices)
     shown: list[object] = [labelled(score.sheet(), images), *([] if spent is None else [spent])]
     told = {"energy": None if spent is None else spent.to_dict(), "rate": None}

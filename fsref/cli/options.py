@@ -103,6 +103,19 @@ WORK = options(
     click.option("--threads", type=click.IntRange(1), metavar="N", help="Threads; all processors by default."),
     click.option("--batch", type=click.IntRange(1), metavar="N", help="Images per batch."),
 )
+SHARDS = options(
+    click.option(
+        "--resume",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Keep shards of the work in this folder, and go on where a run that was stopped left it (RUN-7).",
+    ),
+    click.option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Share the work among the workers of the Dask cluster whose scheduler is here (RUN-8).",
+    ),
+)
 
 
 def show(as_json: bool, shown: Iterable[object], plain: dict[str, Any]) -> None:

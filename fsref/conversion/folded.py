@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fsref.activations.coding import Reals
 from fsref.conversion.activation import Activation
 from fsref.graph.arithmetic import conv2d, max_pool
+from fsref.graph.blas import product
 from fsref.graph.graph import Graph
 from fsref.law.images import Pixels
 from fsref.law.populations import Shape
@@ -182,6 +183,5 @@ def linear(term: Term, a: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     """What a term delivers, (B, O, H, W), from values a of its source, with `weights` in the place of its own."""
     if weights.ndim == 2:
         flat = a.sum(axis=(2, 3)) if term.pooled else a.reshape(len(a), -1)
-        product: NDArray[Any] = (flat @ weights.T)[:, :, None, None]
-        return product
+        return product(flat, weights.T)[:, :, None, None]
     return conv2d(a, weights, term.stride, term.padding, term.dilation, term.groups)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from math import ceil
+from os import PathLike
 from typing import Any, Literal
 
 import numpy as np
@@ -19,7 +20,8 @@ from fsref.errors import FsrefError, GraphError, LimitError, UsageError, public
 from fsref.graph.graph import Graph
 from fsref.law.images import check_labels
 from fsref.law.neuron import MAX_STEPS, Ints
-from fsref.simulation.run import run
+from fsref.metrics.parts import Asked
+from fsref.metrics.shards import parts
 
 LOOK_EVERY = 128  # images, after which the search looks whether a point can still keep the loss
 
@@ -43,6 +45,8 @@ def search(
     progress: Callable[[Point], None] | None = None,
     threads: int | None = None,
     memory_limit: int = 2**33,
+    resume: str | PathLike[str] | None = None,
+    dask: str | None = None,
     **options: Any,
 ) -> Found:
     """The fewest steps per population that lose at most `loss` percentage points on the first `image_count` calibration
@@ -52,8 +56,10 @@ def search(
     `steps` for all populations; then, where one step less for all loses too much, one more in those populations that
     help most; then one step less in one population at a time, the largest saving of `aim` first, until none keeps the
     loss. `options` are those of `convert` but steps; of `steps` a `chip` takes those it can do. `progress` is called
-    with each Point. `memory_limit` is in bytes. The choice is made on calibration images: score it on others. Errors:
-    GraphError [CONV-1 to CONV-11], InputError, LimitError.
+    with each Point. `memory_limit` is in bytes. With `resume`, a folder, runs are kept there and not run again (RUN-7);
+    with `dask`, the address of a scheduler, its workers run them (RUN-8). The choice is made on calibration images:
+    score it on others. Errors: GraphError [CONV-1 to CONV-11], InputError, LimitError; UsageError and FileError for
+    folder and cluster.
     """
     if not isinstance(steps, Iterable) or isinstance(steps, str):
         raise GraphError("CONV-11", "steps", "not the numbers of steps to try", steps, "e.g. range(2, 11)")
@@ -70,7 +76,8 @@ def search(
         if not tried:
             raise UsageError("RUN-6", "steps", f"contradict {chosen.chip.told}", None, f"{low}..{high}")
     calibrated = Calibrated.of(graph, calibrate, image_count, memory_limit=memory_limit)
-    return _Search(calibrated, labels, loss, tried, aim, chosen, progress, threads, memory_limit).found()
+    asked = Asked("quantized", False, None, threads, memory_limit)
+    return _Search(calibrated, labels, loss, tried, aim, chosen, progress, asked, resume, dask).found()
 
 
 class _Search:
@@ -85,11 +92,12 @@ class _Search:
         aim: Literal["latency", "spikes"],
         options: Options,
         progress: Callable[[Point], None] | None,
-        threads: int | None,
-        memory_limit: int,
+        asked: Asked,
+        resume: str | PathLike[str] | None,
+        dask: str | None,
     ) -> None:
         self.calibrated, self.loss, self.tried, self.aim = calibrated, loss, tried, aim
-        self.options, self.progress, self.threads, self.memory_limit = options, progress, threads, memory_limit
+        self.options, self.progress, self.asked, self.resume, self.dask = options, progress, asked, resume, dask
         self.names = calibrated.folded.free
         if not self.names:
             problem = "no population has steps to choose: their activations carry their own levels"
@@ -112,21 +120,23 @@ class _Search:
         if known is not None:
             return known
         try:
-            net = self.calibrated.convert(replace(self.options, steps=steps), self.memory_limit)
+            net = self.calibrated.convert(replace(self.options, steps=steps), self.asked.memory_limit)
         except LimitError:
             raise
         except FsrefError as error:
             return self.note(Point(steps, move, refused=str(error)))
         right = seen = 0
+        # Workers share a point that is seen whole; others are looked at in one order, here as there.
+        at_once = len(self.order) if whole and self.dask is not None else LOOK_EVERY
         spikes = dict.fromkeys((p.name for p in net.populations[:-1]), 0)
         while seen < len(self.order) and (whole or right + len(self.order) - seen >= self.needed):
-            rows = self.order[seen : seen + LOOK_EVERY]
-            result = run(
-                net, self.calibrated.images[rows], "quantized", threads=self.threads, memory_limit=self.memory_limit
-            )
-            right, seen = right + int((result.predictions == self.labels[rows]).sum()), seen + len(rows)
-            for name, count in result.spike_counts.items():
-                spikes[name] += int(count.sum())
+            rows = self.order[seen : seen + at_once]
+            images, labels = self.calibrated.images[rows], self.labels[rows]
+            for some, part in parts(net, images, self.asked, self.resume, self.dask, size=LOOK_EVERY):
+                right += int((part.predictions == labels[some]).sum())
+                for name, count in part.spikes.items():
+                    spikes[name] += int(count.sum())
+            seen += len(rows)
         latency = net.schedule.latency
         if seen < len(self.order):
             return self.note(Point(steps, move, seen, right, latency_steps=latency))

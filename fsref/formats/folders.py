@@ -6,15 +6,23 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path, PureWindowsPath
+from tempfile import TemporaryFile
 
-from fsref.errors import FileError
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.errors import FileError, LimitError
 from fsref.formats.datasets import would_do
+from fsref.formats.files import reserve
 from fsref.formats.image_files import SUFFIXES
 from fsref.formats.intake import Intake
 from fsref.formats.labels import Labelling, labelling
+from fsref.law.populations import Shape
 
 MAX_IMAGES = 2**21  # of a folder
+MAX_HELD = 2**28  # bytes of images that lie in memory
 MAX_TABLE = 2**26  # bytes of a labels.csv
 HEADER = ["file", "label"]
 
@@ -124,3 +132,19 @@ def _from_csv(table: Path, into: Intake) -> Listed:
 def _leads_out(name: str) -> bool:
     """Whether a path leads out of the folder it is relative to, here or on Windows; links are not looked at."""
     return bool(PureWindowsPath(name).anchor) or ".." in re.split(r"[/\\]", name)
+
+
+def room_for(count: int, shape: Shape, place: str) -> NDArray[np.uint8]:
+    """Room for so many images (B, C, H, W): in memory, or, for more than MAX_HELD bytes, in a temporary file without a
+    name, which the system writes and reads as they are used (RUN-4). Errors: LimitError when the disk is full.
+    """
+    whole, size = (count, *shape), count * prod(shape)
+    if size <= MAX_HELD:
+        return np.empty(whole, np.uint8)
+    try:
+        with TemporaryFile() as file:
+            reserve(file, 0, size)
+            return np.memmap(file, np.uint8, "r+", shape=whole)
+    except OSError as error:
+        problem, limit = f"images beyond {MAX_HELD} bytes lie in a temporary file", "TMPDIR=DIR names a folder for it"
+        raise LimitError("RUN-4", place, problem, f"{size} bytes: {error.strerror or error}", limit) from None

@@ -149,6 +149,21 @@ class GraphFormat(Struct):
     format: int
 
 
+class ShardEntry(Struct, forbid_unknown_fields=True, frozen=True):
+    """What a shard is of, all but the last two of which name it (RUN-7); its arrays are arrays of the file."""
+
+    format: int
+    fsref: str
+    spec_version: str
+    id: str
+    engine: str
+    counted: bool
+    images: str
+    image_count: Count
+    kernels: str = ""
+    seconds: float = 0.0
+
+
 class Version(Struct):
     """Format and version alone, read first so that a later format is refused by name."""
 

@@ -24,7 +24,7 @@ from fsref.formats.bundled import bundled, network_of
 from fsref.formats.cifar10 import CLASSES, classes_of_cifar10, read_batches
 from fsref.formats.datasets import FILES, would_do
 from fsref.formats.files import path_of
-from fsref.formats.folders import listed
+from fsref.formats.folders import listed, room_for
 from fsref.formats.image_files import SUFFIXES, image_codes
 from fsref.formats.intake import Intake, check_option, intake
 from fsref.formats.labels import NUMBERED, Labelling, assumed, few
@@ -213,7 +213,7 @@ def _of_folder(folder: Path, into: Intake, resize: int | None, crop: int | None,
         raise LimitError(
             "RUN-4", str(folder), "images take too much memory", told, f"at most {MAX_CODES:,}: limit {fit}"
         )
-    x = np.empty((len(names), *into.shape), np.uint8)
+    x = room_for(len(names), into.shape, str(folder))
     for row, name in zip(x, names, strict=True):
         row[:] = image_codes(folder / name, into, resize, crop)
     made = _image_set(into, x, y, names, f"{folder}/", found.labelling)

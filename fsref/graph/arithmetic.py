@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from fsref.graph.blas import Floats, product
 from fsref.law.projections import Padding, Pair, taps, window_shape
 
-Floats: TypeAlias = NDArray[np.floating[Any]]
 NO_PADDING: Padding = (0, 0, 0, 0)
 STRIP = 2**20
 
@@ -51,7 +50,7 @@ def conv2d(
         out = _depthwise(x, weight, size, stride, dilation)
     elif kernel == (1, 1):
         places = x[:, :, :: stride[0], :: stride[1]].reshape(len(x), groups, x.shape[1] // groups, size[0] * size[1])
-        out = (weight.reshape(groups, -1, weight.shape[1]) @ places).reshape(len(x), len(weight), *size)
+        out = product(weight.reshape(groups, -1, weight.shape[1]), places).reshape(len(x), len(weight), *size)
     else:
         out = _unrolled(x, weight, size, stride, dilation, groups)
     if bias is not None:
@@ -101,8 +100,8 @@ def _unrolled(x: Floats, weight: Floats, size: Pair, stride: Pair, dilation: Pai
         columns = np.empty((x.shape[1], kh, kw, last - first, size[1]), x.dtype)
         for image, made in zip(windows, out, strict=True):
             np.copyto(columns, image[..., first:last, :])
-            product = matrix @ columns.reshape(groups, inputs * kh * kw, -1)
-            made[:, :, first:last] = product.reshape(groups, -1, last - first, size[1])
+            sums = product(matrix, columns.reshape(groups, inputs * kh * kw, -1))
+            made[:, :, first:last] = sums.reshape(groups, -1, last - first, size[1])
     return out.reshape(len(x), outputs, *size)
 
 

@@ -15,7 +15,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fsref.graph.arithmetic import Floats, avg_pool, conv2d, max_pool, padded, places
+from fsref.graph.arithmetic import avg_pool, conv2d, max_pool, padded, places
+from fsref.graph.blas import Floats, product
 from fsref.law.images import LARGEST
 from fsref.law.populations import MAX_NEURONS, MAX_SIDE, Shape
 from fsref.law.projections import MAX_WEIGHTS, Padding, Pair, window_shape
@@ -209,7 +210,7 @@ def _batch_norm(a: Attributes, w: Arrays, x: Floats) -> Floats:
 
 
 def _dense(a: Attributes, w: Arrays, x: Floats) -> Floats:
-    made: Floats = x.reshape(len(x), -1) @ w["weight"].astype(x.dtype, copy=False).T
+    made = product(x.reshape(len(x), -1), w["weight"].astype(x.dtype, copy=False).T)
     if "bias" in w:
         made += w["bias"].astype(x.dtype, copy=False)
     return made[:, :, None, None]

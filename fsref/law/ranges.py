@@ -95,25 +95,27 @@ def projection_bounds(
     """
     kind: Any = object if exact else np.int64
     low, high = (end.astype(kind) for end in ends)
-    weights = projection.weights.astype(kind)
+    weights = projection.weights
     if isinstance(projection, Dense):
         c, h, w = source
         per_channel = weights.reshape(len(weights), c, -1)
         times = h * w if projection.pooled else 1
-        up, down = np.maximum(per_channel, 0).sum(2) * times, np.minimum(per_channel, 0).sum(2) * times
+        up, down = (signed(per_channel, 0).astype(kind).sum(2) * times for signed in (np.maximum, np.minimum))
         shape = (len(weights), 1, 1)
         return (up * low + down * high).sum(1).reshape(shape), (up * high + down * low).sum(1).reshape(shape)
     groups, (outputs, inputs, kh, kw) = projection.groups, weights.shape
     weights = weights.reshape(groups, -1, inputs, kh, kw)  # PROJ-3
     low, high = low.reshape(groups, inputs), high.reshape(groups, inputs)
-    up, down = np.maximum(weights, 0), np.minimum(weights, 0)
+    up, down = np.maximum(weights, 0).astype(kind), np.minimum(weights, 0).astype(kind)
 
     def summed(synapses: Exact, each: Exact) -> Exact:
         """(O, kh, kw): over the channels of a group."""
         total: Exact = np.einsum("goikl,gi->gokl", synapses, each)
         return total.reshape(outputs, kh, kw)
 
-    low_taps, high_taps = summed(up, low) + summed(down, high), summed(up, high) + summed(down, low)
+    low_taps, high_taps = summed(down, high), summed(up, high)
+    if low.any():  # seldom: most sources send nothing below 0
+        low_taps, high_taps = low_taps + summed(up, low), high_taps + summed(down, low)
     return _window_sums(low_taps, *seen), _window_sums(high_taps, *seen)
 
 

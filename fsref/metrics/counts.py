@@ -242,7 +242,7 @@ def count(trace: Trace, fans: Mapping[str, Ints] | None = None) -> Counts:
             limit = "every neuron and step of every population that spikes"
             raise UsageError("COUNT-1", p.name, "its spikes were not recorded whole", None, limit)
         sent = np.bitwise_count(trains)
-        by_neuron[p.name], most[p.name] = sent.sum(axis=0, dtype=np.int64), sent.max(axis=0).astype(np.int64)
+        by_neuron[p.name], most[p.name] = np.zeros(p.neurons, np.int64), sent.max(axis=0).astype(np.int64)
         if p.name in fs:
             of_image += sent.sum(axis=1, dtype=np.int64)
         spikes[p.name] = np.zeros(steps, np.int64)
@@ -250,6 +250,7 @@ def count(trace: Trace, fans: Mapping[str, Ints] | None = None) -> Counts:
         leaving = {name: known[name].ravel() for name in net.out_of(p.name)}
         for t in range(steps):
             senders = fired(trains, steps - 1 - t)
+            by_neuron[p.name] += senders
             spikes[p.name][t] = senders.sum()
             for name, fan in leaving.items():
                 synops[name][t] = senders @ fan

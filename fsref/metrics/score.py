@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
@@ -11,18 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fsref.engines.engine import Engine
+from fsref.engines.engine import Engine, name_of
 from fsref.errors import public
 from fsref.formats.bundled import network_of
-from fsref.law.images import check_images, check_labels
+from fsref.law.images import check_codes, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.metrics.chance import guessing, undecided
-from fsref.metrics.counts import ROWS, Counts, count
-from fsref.metrics.fan_out import fan_outs, fanning_numbers
-from fsref.simulation.memory import check_threads, images_at_once, run_bytes
-from fsref.simulation.recording import Record, recording_bytes, select
-from fsref.simulation.run import run
+from fsref.metrics.counts import Counts
+from fsref.metrics.parts import Asked
+from fsref.metrics.shards import parts
 from fsref.tables import Sheet, Shown, plural, short
 
 
@@ -31,8 +28,8 @@ class Score(Shown):
     """What `evaluate` found. `counts` are exact, over all `image_count` images; spikes and SynOps are means per image,
     made of them.
 
-    `predictions` is (B,); `engine` and `kernels` say what ran; `images_per_second` is of warm runs,
-    recording of trains included.
+    `predictions` is (B,); `engine` and `kernels` say what ran; `images_per_second` is of warm runs, recording of trains
+    included, each on the machine that did it.
     """
 
     net: Network
@@ -143,16 +140,6 @@ class Score(Shown):
         return Sheet(title, head, rows, above=above, below=[("note", note) for note in self.notes])
 
 
-def own_bytes(net: Network, images: int, chunk: int) -> int:
-    """A bound on the bytes that scoring takes beside the runs, so many images at once: images, labels and predictions
-    of all; fan-outs; of every neuron its number and its counts, before, of the chunk and after; bits of 256 images.
-    """
-    fans = sum(net[q.source].neurons for q in net.projections) + max(fanning_numbers(net, q) for q in net.projections)
-    largest = max(p.neurons for p in net.populations)
-    counting = chunk * largest + min(chunk, ROWS) * 3 * 2 * largest
-    return images * 8 * (net.input.neurons + 3) + 8 * ((1 + 3 * 2) * net.neurons + fans) + counting
-
-
 @public
 def evaluate(
     net: Network | str | PathLike[str],
@@ -163,52 +150,41 @@ def evaluate(
     threads: int | None = None,
     memory_limit: int = 2**33,
     progress: Callable[[int], None] | None = None,
+    *,
+    resume: str | PathLike[str] | None = None,
+    dask: str | None = None,
 ) -> Score:
     """The score of a network on images x (B, C, H, W) with labels y (B,).
 
-    Trains are recorded a chunk of images at a time, so memory does not grow with B; `progress` is called with the
-    images of each chunk. Errors: InputError for images or labels, UsageError for the engine, LimitError.
+    Trains are recorded and counted a chunk of images at a time, by threads that share the images, so memory does not
+    grow with B; x may lie on a disk (`np.load(..., mmap_mode="r")`). `progress` is called with the images of each
+    chunk. With `resume`, a folder, shards of images are kept there, and those that are there are not run
+    again (RUN-7). With `dask`, the address of a scheduler, its workers run the shards (RUN-8); `threads` are then those
+    of one shard, one unless given, and `memory_limit` holds on either side. Errors: InputError for images or labels,
+    UsageError for the engine, the folder or the cluster, FileError for a shard, LimitError.
     """
     net = network_of(net)
-    images = check_images(net.input, x)
+    images = check_codes(x, net.input.shape, net.input.max_code)
     labels = check_labels(y, len(images), net.readout.neurons)
-    sources = Record(populations=[p.name for p in net.spiking], observables=("spikes",))
-    selected = select(net, sources)
-    workers = check_threads(threads)
-
-    def bound(count: int) -> int:
-        return own_bytes(net, len(images), count) + run_bytes(net, count, engine, selected, False, batch or 1, workers)
-
-    chunk = images_at_once(recording_bytes(net, selected, 1), bound, memory_limit, "evaluate")
-    left, fans = memory_limit - own_bytes(net, len(images), chunk), fan_outs(net)
-    # Kernels are compiled or loaded before the clock starts.
-    first = run(net, images[:1], engine, sources, batch, threads, left)
-    used, kernels = first.engine, first.kernels
-    del first  # and its recording
-    spent, predictions = 0.0, []
+    asked = Asked(engine, True, batch, threads, memory_limit)
+    predicted, seconds, kernels = np.empty(len(images), np.int64), 0.0, dict[str, None]()
     counts: Counts | None = None
-    for start in range(0, len(images), chunk):
-        part = images[start : start + chunk]
-        begun = time.perf_counter()
-        result = run(net, part, engine, sources, batch, threads, left)
-        spent += time.perf_counter() - begun
-        assert result.trace is not None
-        predictions.append(result.predictions)
-        counted = count(result.trace, fans)
-        counts = counted if counts is None else counts + counted
-        del result, counted  # before the next are made
-        if progress is not None:
-            progress(len(part))
+    for rows, part in parts(net, images, asked, resume, dask, progress):
+        predicted[rows] = part.predictions
+        assert part.counts is not None
+        counts = part.counts if counts is None else counts + part.counts
+        seconds += part.seconds
+        kernels[part.kernels] = None
+        del part  # before the next is made
     assert counts is not None
-    predicted = np.concatenate(predictions)
     return Score(
         net=net,
-        engine=used,
-        kernels=kernels,
+        engine=name_of(engine),
+        kernels="; ".join(sorted(kernels)),
         image_count=len(images),
         correct=int((predicted == labels).sum()),
         predictions=predicted,
         counts=counts,
         latency_steps=net.schedule.latency,
-        images_per_second=len(images) / max(spent, 1e-9),
+        images_per_second=len(images) / max(seconds, 1e-9),
     )

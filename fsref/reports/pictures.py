@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".pdf", ".png", ".svg")
 DOTS_PER_INCH = 144
+POINTS_PER_INCH = 72  # the unit of what is drawn in lines
 NAME = 24  # characters of a name on an axis
 TITLE = 60  # of one above a picture
 SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "fsref"}  # text stays text, and the ids the same
+UNPLACED: Any = {"figure.autolayout": False, "figure.constrained_layout.use": False}
 
 
 def blank_figure(width: float, height: float, rule: str = "CONV-10") -> Any:
@@ -53,11 +55,17 @@ def _kind(path: str | PathLike[str]) -> str:
 def rendered(figure: Any, kind: str) -> bytes:
     """A figure as SVG, PNG or PDF, the same bytes for the same figure."""
     from matplotlib import rc_context
+    from matplotlib.backend_bases import get_registered_canvas_class
 
     made = io.BytesIO()
     svg = {"Date": None, "Creator": None, "Format": None, "Type": None}  # without them there is no metadata at all
     dated = {"png": {"Software": None}, "svg": svg, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
-    with rc_context(SVG):
+    with rc_context(SVG | UNPLACED):
+        if (placing := figure.get_layout_engine()) is not None:  # once: saving would place everything twice
+            get_registered_canvas_class(kind)(figure)
+            figure.dpi = DOTS_PER_INCH if kind == "png" else POINTS_PER_INCH
+            placing.execute(figure)
+            figure.set_layout_engine(None)
         figure.savefig(made, format=kind, dpi=DOTS_PER_INCH, metadata=dated[kind])
     return made.getvalue()
 

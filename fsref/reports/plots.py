@@ -267,7 +267,7 @@ def codes(e: Evaluation) -> Plot:
         axes.stairs(share, edges, fill=True)
         axes.set_yscale("log")
         axes.set_ylim(share[share > 0].min() / 2, 120)
-        axes.yaxis.set_minor_formatter("")
+        axes.minorticks_off()  # they say nothing here, and take as long to place as all else
     figure.supxlabel("code (integer)", fontsize="medium")
     figure.supylabel("share of neurons and images (%)", fontsize="medium")
     zero = {name: float((e.recorded(name, "codes") == 0).mean()) for name in names}

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -273,6 +274,8 @@ def convert_and_score(
     memory_limit: int = 2**33,
     progress: Callable[[str, int], AbstractContextManager[Progress]] = unseen,
     tried: Callable[[Point], None] | None = None,
+    resume: str | PathLike[str] | None = None,
+    dask: str | None = None,
     **options: Any,
 ) -> Outcome:
     """The FS network of a float graph with what the conversion lost: `fsref.convert`, or with `loss` `fsref.search`,
@@ -282,7 +285,8 @@ def convert_and_score(
     are scored, without it those that were given to calibrate. Without labels there is the agreement alone. A
     `float_score` of the scored images that is known is not computed again. `options` are those of `convert`.
     `progress(task, images)` gives a context with a function to call with the images just done; `tried` is called with
-    each point of a search, whose `steps` are the K to try. With a `chip` the same conversion is also made and scored
+    each point of a search, whose `steps` are the K to try, and whose runs are kept in the folder `resume` (RUN-7) and
+    shared by the cluster `dask` (RUN-8). With a `chip` the same conversion is also made and scored
     without its limits, and what does not fit is told, not refused (CHIP-3). Errors: those of convert, search, evaluate
     and compare.
     """
@@ -293,6 +297,8 @@ def convert_and_score(
     check_loss(loss or 0.0)
     if test is not None and (not isinstance(test, tuple) or len(test) != 2):
         raise UsageError("CONV-8", "test", "not images and labels", type(test).__name__, "(x, y), y None where unknown")
+    if loss is None and (resume is not None or dask is not None):
+        raise UsageError("RUN-6", "resume and dask", "go with loss: the runs of a search are shared")
     x, y = (calibrate, labels) if test is None else test
     pixels = graph.contract()
     given = pixels.check(calibrate)
@@ -308,7 +314,7 @@ def convert_and_score(
         with progress("calibrating", len(seen)) as advance:
             net = Calibrated.of(folded, seen, image_count, advance, memory_limit).convert(chosen, memory_limit)
     else:
-        limits: dict[str, Any] = {"threads": threads, "memory_limit": memory_limit}
+        limits: dict[str, Any] = {"threads": threads, "memory_limit": memory_limit, "resume": resume, "dask": dask}
         searched = search(graph, seen, truth, loss, image_count=image_count, progress=tried, **limits, **options)
         net = searched.net
     truth = float_score.predictions if float_score.labels is None else float_score.labels
