@@ -35,7 +35,7 @@ def chain(channels: int, spikes: float) -> Subject:
         bias, theta, codes = _opened(sums, spikes)
         populations.append(FS(name, shape, fs_relu(STEPS, theta), bias))
         projections.append(Conv2d(source, name, weights, padding=PADDING))
-        real = {"weight": weights / np.float32(theta), "bias": (bias / theta).astype(np.float32)}
+        real = {"weight": weights / np.float32(theta), "bias": bias / theta}
         nodes.append(Node(f"{name}.sum", "conv", (source,), {"padding": PADDING}, real))
         nodes.append(Node(name, "relu", (f"{name}.sum",)))
         source = name
@@ -45,20 +45,21 @@ def chain(channels: int, spikes: float) -> Subject:
     nodes.append(Node("mean", "global_avg_pool", (source,)))
     nodes.append(Node("logits", "dense", ("mean",), {}, {"weight": last.astype(np.float32)}))
     name = f"chain of {channels} channels, {spikes:g} spikes"
-    graph = Graph(Pixels(*shape, scale=1.0), nodes, name)
+    graph = Graph(Pixels(*shape, scale=1.0), tuple(nodes), name)
     net = Network(populations, projections, name)
     return Subject(name, graph, (STEPS,), (IMAGES,), images, images, "drawn codes", nets={STEPS: net})
 
 
 def _opened(sums: NDArray[np.float32], spikes: float) -> tuple[NDArray[np.int64], int, NDArray[np.float32]]:
-    """Bias (C,) and theta with which a layer of such sums (B, C, H, W) sends so many spikes per neuron, and its codes."""
+    """Bias (C,) and theta with which a layer of these sums (B, C, H, W) sends so many spikes per neuron; its codes."""
     middle = sums.mean(axis=(0, 2, 3), keepdims=True)
     spread = float(sums.std())
     theta = max(1, round(spread / LEVELS))
 
     def codes(offset: float) -> NDArray[np.uint8]:
         level = np.floor((sums - middle + offset * spread) / theta)
-        return np.clip(level, 0, 2**STEPS - 1).astype(np.uint8)
+        made: NDArray[np.uint8] = np.clip(level, 0, 2**STEPS - 1).astype(np.uint8)
+        return made
 
     low, high = -8.0, 8.0
     for _ in range(30):

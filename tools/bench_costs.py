@@ -57,11 +57,11 @@ def costs_table(rows: Sequence[Row]) -> str:
     by = {(row["channels"], row["asked"], row["peer"]): row for row in rows}
     under = []
     for channels, peer in dict.fromkeys((row["channels"], row["peer"]) for row in rows):
-        cells = [by.get((channels, s, peer)) for s in asked]
-        under.append([f"{channels}", peer, *(number(cell["cpu"]) if cell else "" for cell in cells)])
-    told = (
+        told = [by.get((channels, s, peer)) for s in asked]
+        under.append([f"{channels}", peer, *(number(row["cpu"]) if row else "" for row in told)])
+    above = (
         "Chains of six 3 x 3 convolutions at K = 8, their neurons made to send 0.1 to 4 spikes; events costs "
         "a * neurons + b * spikes that convolutions deliver:"
     )
     spikes = table(["channels", "ms per image, spikes per neuron", *(f"{s:g}" for s in asked)], under, left=2)
-    return "\n\n".join([told, table(head, lines, left=0), spikes])
+    return "\n\n".join([above, table(head, lines, left=0), spikes])

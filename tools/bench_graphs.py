@@ -10,13 +10,14 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref import Graph
 from fsref.graph.graph import Node
 from fsref.graph.operators import Floats
 
 OPSET, IR = 17, 10
-Written: TypeAlias = tuple[str, Mapping[str, Any], Sequence[Floats]]  # operator, attributes, what it reads beside
+Written: TypeAlias = tuple[str, Mapping[str, Any], Sequence[NDArray[Any]]]  # operator, attributes, what it reads beside
 
 
 def without_norms(graph: Graph) -> Graph:

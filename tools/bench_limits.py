@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one core of this machine can do at most, for tools/bench.py: additions of 16 bits and products of bytes, in
-registers, from a first-level cache.
+"""What one core of this machine can do at most, for tools/bench.py: additions of 16 bits, in registers and of rows from
+a first-level cache, and products of bytes.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
+from fsref.engines.dense import aligned
 from fsref.engines.kernels import Kernel
 from fsref.engines.kernels.vectors import again, dot, loads, stores, widen, zeros
 
 ROWS = 64  # of a table that fits a first-level cache
 TRIES, SECONDS = 5, 0.05
+REGISTERS, WORDS = "additions of 16 bits in registers", "additions of 16-bit rows from a first-level cache"
+BYTES, DOTS = "additions of byte rows, widened to 16 bits", "multiply-accumulates of bytes"
 
 
 @Kernel
@@ -38,6 +42,17 @@ def word_rows(table, out, rounds):  # type: ignore[no-untyped-def]
 
 
 @Kernel
+def registers(table, out, rounds):  # type: ignore[no-untyped-def]
+    """Additions of registers, one load to sixteen of them: sums wrap at 16 bits."""
+    other = loads(table, 0, 32, 8)
+    sums = zeros(np.int16, 32, 8)
+    for _ in range(rounds):
+        for row in range(ROWS):
+            sums = sums + again(loads(table, row * 160, 32, 1), 8) + other
+    stores(out, 0, sums)
+
+
+@Kernel
 def byte_dots(codes, weights, out, rounds):  # type: ignore[no-untyped-def]
     """Products of uint8 in eight registers with 64 int8 at a time, added up in lanes of 32 bits."""
     seen = loads(codes, 0, 64, 8)
@@ -46,6 +61,13 @@ def byte_dots(codes, weights, out, rounds):  # type: ignore[no-untyped-def]
         for row in range(ROWS):
             sums = dot(sums, seen, again(loads(weights, row * 64, 64, 1), 8))
     stores(out, 0, sums)
+
+
+def drawn(size: int, kind: DTypeLike) -> NDArray[np.integer]:
+    """Some numbers from 0 to 8, where a line of the cache begins."""
+    made = aligned(size, kind)
+    made[:] = np.random.default_rng(0).integers(0, 9, size)
+    return made
 
 
 def most_per_second(call: Callable[[int], object], operations: int) -> float:
@@ -65,14 +87,13 @@ def most_per_second(call: Callable[[int], object], operations: int) -> float:
 
 
 def limits() -> dict[str, float]:
-    """Additions and multiply-accumulates per second of one core."""
-    rng = np.random.default_rng(0)
-    narrow, wide = rng.integers(-9, 9, ROWS * 160, np.int8), rng.integers(-9, 9, ROWS * 160, np.int16)
-    codes, weights = rng.integers(0, 9, 512, np.uint8), rng.integers(-9, 9, ROWS * 64, np.int8)
-    sums, dots = np.zeros(160, np.int16), np.zeros(128, np.int32)
-    adds = ROWS * 160
-    return {
-        "adds of int8 rows": most_per_second(lambda n: byte_rows(narrow, sums, n), adds),
-        "adds of int16 rows": most_per_second(lambda n: word_rows(wide, sums, n), adds),
-        "MACs": most_per_second(lambda n: byte_dots(codes, weights, dots, n), ROWS * 512),
+    """What is done per second by one core, by name."""
+    narrow, wide, sums = drawn(ROWS * 160, np.int8), drawn(ROWS * 160, np.int16), drawn(256, np.int16)
+    codes, weights, dots = drawn(512, np.uint8), drawn(ROWS * 64, np.int8), drawn(128, np.int32)
+    loops: dict[str, tuple[Callable[[int], object], int]] = {
+        REGISTERS: (lambda n: registers(wide, sums, n), ROWS * 512),
+        WORDS: (lambda n: word_rows(wide, sums, n), ROWS * 160),
+        BYTES: (lambda n: byte_rows(narrow, sums, n), ROWS * 160),
+        DOTS: (lambda n: byte_dots(codes, weights, dots, n), ROWS * 512),
     }
+    return {name: most_per_second(*loop) for name, loop in loops.items()}

@@ -105,14 +105,14 @@ def vgg(seed: int = 1) -> Graph:
             parts.append(Node(f"pool{at}", "max_pool", (last,), {"kernel": (2, 2)}))
         else:
             weight = rng.standard_normal((outputs, channels, 3, 3)) * math.sqrt(2 / (9 * channels))
-            arrays = {"weight": weight.astype(np.float32), "bias": np.zeros(outputs, np.float32)}
+            arrays = {"weight": weight, "bias": np.zeros(outputs)}
             parts += [Node(f"conv{at}", "conv", (last,), {"padding": (1, 1, 1, 1)}, arrays)]
             parts += [Node(f"relu{at}", "relu", (f"conv{at}",))]
             channels = outputs
         last = parts[-1].name
-    weight = rng.standard_normal((10, channels)).astype(np.float32) / np.float32(math.sqrt(channels))
+    weight = rng.standard_normal((10, channels)) / math.sqrt(channels)
     parts += [Node("flat", "flatten", (last,)), Node("logits", "dense", ("flat",), {}, {"weight": weight})]
-    return Graph(Pixels(3, 32, 32, mean=0.5, std=0.25), parts, "vgg11")
+    return Graph(Pixels(3, 32, 32, mean=0.5, std=0.25), tuple(parts), "vgg11")
 
 
 def lite0(seed: int = 1) -> Graph:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import bench_peers
+from bench_clock import quartiles
 from bench_costs import costs_table
 from bench_figures import FIGURES, draw
+from bench_limits import DOTS, WORDS
 from fsref.formats.files import write
 
 Row = dict[str, Any]
@@ -26,6 +28,8 @@ COMPARED = (
     ("fsref quantized", "ONNX Runtime int8"),
     ("fsref quantized", "ONNX Runtime on the export"),
 )
+# What an engine does, in a row's words, the limit of that, and its unit.
+LIMITED = {"fsref events": ("synops", WORDS, "additions"), "fsref quantized": ("macs", DOTS, "MACs")}
 
 
 def page(found: Row, figures: str | None = None) -> str:
@@ -67,24 +71,25 @@ def number(value: float) -> str:
     return f"{value:.{max(0, 2 - len(str(int(value))) + 1) if value >= 1 else 3}f}"
 
 
-def ratios(rows: Sequence[Row]) -> list[tuple[str, str, int, int, float]]:
-    """What is compared in rows of one network: the two, K (0 where neither has one), batch, and the ratio of medians of
-    process time.
+def ratios(rows: Sequence[Row]) -> list[tuple[str, str, int, int, list[float]]]:
+    """What is compared in rows of one network: the two, K (0 where neither has one), batch, and the ratio of their
+    process times in each round.
     """
-    best: dict[tuple[str, int, int], float] = {}
+    best: dict[tuple[str, int, int], Row] = {}
     names = {form: name for name, forms in FORMS.items() for form in forms}
     for row in rows:
         for name in {row["peer"], names.get(row["peer"], row["peer"])}:
             key = name, row["steps"], row["batch"]
-            best[key] = min(row["cpu"], best.get(key, row["cpu"]))
+            best[key] = min(row, best.get(key, row), key=lambda row: row["cpu"])
     found = []
     steps = sorted({row["steps"] for row in rows} - {0})
     for first, second in COMPARED:
         for k in steps or [0]:
             for batch in dict.fromkeys(row["batch"] for row in rows):
                 one, two = (best.get((name, k, batch), best.get((name, 0, batch))) for name in (first, second))
-                if one is not None and two:
-                    found.append((first, second, k, batch, one / two))
+                if one is not None and two is not None:
+                    pairs = zip(one["passes"], two["passes"], strict=False)  # one of them may have sat rounds out
+                    found.append((first, second, k, batch, [a / b for a, b in pairs]))
     return found
 
 
@@ -96,8 +101,8 @@ def _machine(found: Row) -> str:
     return (
         f"{m['processor']}, {m['cores']} cores ({', '.join(m['instructions']) or 'no wide vectors known'}){load}; "
         f"Python {m['python']}, {versions}. One thread unless said, {found['rounds']} rounds interleaved; medians, "
-        "quartiles in brackets. Ratios are of medians of process time within this run; numbers of another run or "
-        "machine do not compare."
+        "quartiles in brackets. Ratios are of process times of the same round; numbers of another run or machine do "
+        "not compare."
     )
 
 
@@ -120,14 +125,14 @@ def _network(name: str, rows: Sequence[Row]) -> str:
         agrees = min(cell["agrees"] for cell in cells if cell)
         line = [peer, str(k or ""), f"{100 * agrees:.4g}"]
         for cell in cells:
-            line += ["", ""] if cell is None else [spread(cell), number(cell["wall"])]
+            line += ["", ""] if cell is None else [spread(cell["passes"]), number(cell["wall"])]
         lines.append(line)
     compared = ratios(rows)
-    told: dict[tuple[str, str, int], dict[int, float]] = {}
+    told: dict[tuple[str, str, int], dict[int, list[float]]] = {}
     for first, second, k, batch, ratio in compared:
         told.setdefault((first, second, k), {})[batch] = ratio
     under = [
-        [f"{first} : {second}", str(k or ""), *(number(each[b]) if b in each else "" for b in batches)]
+        [f"{first} : {second}", str(k or ""), *(spread(each[b]) if b in each else "" for b in batches)]
         for (first, second, k), each in told.items()
     ]
     parts = [f"## {name}, {rows[0]['images']}", "\n".join(said), table(head, lines)]
@@ -136,27 +141,28 @@ def _network(name: str, rows: Sequence[Row]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def spread(row: Row) -> str:
+def spread(values: Sequence[float]) -> str:
     """A median and its quartiles."""
-    return f"{number(row['cpu'])} ({number(row['cpu_low'])}..{number(row['cpu_high'])})"
+    low, middle, high = map(number, quartiles(values))
+    return f"{middle} ({low}..{high})"
 
 
 def _limits(limits: dict[str, float], rows: Sequence[Row]) -> str:
     """What one core can do, and how much of it each network gets."""
-    adds = max(value for name, value in limits.items() if name.startswith("adds"))
     facts = [f"- {name}: {value / 1e9:.1f} G per second" for name, value in limits.items()]
     lines = []
     for row in rows:
-        if row["peer"] not in ("fsref events", "fsref quantized"):
+        if row["peer"] not in LIMITED:
             continue
-        events = row["peer"] == "fsref events"
-        rate = row["synops" if events else "macs"] / row["cpu"] * 1e3
-        most = adds if events else limits["MACs"]
-        unit = "additions" if events else "MACs"
+        counted, limit, unit = LIMITED[row["peer"]]
+        rate = row[counted] / row["cpu"] * 1e3
         line = [row["network"], row["peer"], str(row["steps"]), str(row["batch"])]
-        lines.append([*line, f"{rate / 1e9:.2f} G {unit}", f"{100 * rate / most:.1f}"])
+        lines.append([*line, f"{rate / 1e9:.1f} G {unit}", f"{100 * rate / limits[limit]:.0f}"])
     head = ["network", "engine", "K", "batch", "per second", "% of the limit"]
-    told = "One core, from a first-level cache, measured in the same run:"
+    told = (
+        "One core, measured in the same run. events adds a row of weights for every spike: its limit is that of rows "
+        "from the cache; that of quantized is the products of bytes."
+    )
     return "\n\n".join([told, "\n".join(facts), table(head, lines, left=2)])
 
 

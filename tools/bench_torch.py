@@ -19,9 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fsref import FS, Conv2d, Graph, MaxPool, Network
+from fsref import FS, Conv2d, Graph, MaxPool, Network, Readout
 from fsref.graph.graph import Node
 from fsref.law.neuron import base_two, relu_theta
+from fsref.law.populations import Population
 from fsref.law.projections import Projection
 
 Step = Callable[..., Tensor]  # a node's function of the values it reads
@@ -29,7 +30,7 @@ Step = Callable[..., Tensor]  # a node's function of the values it reads
 
 def tensor(values: ArrayLike) -> Tensor:
     """Numbers as float32, images and kernels in channels_last."""
-    made = torch.from_numpy(np.ascontiguousarray(values, np.float32))
+    made = torch.from_numpy(np.array(values, np.float32, order="C"))
     return made.contiguous(memory_format=torch.channels_last) if made.ndim == 4 else made
 
 
@@ -149,9 +150,11 @@ class Spiking:
     def __init__(self, net: Network, neuron: Callable[[int], nn.Module], planes: bool) -> None:
         self.net, self.planes = net, planes
         self.projections = {q: _projection(net, q) for q in net.projections}
-        self.bias = {p.name: tensor(_bias(net, p.name)) for p in (*net.fs, net.readout)}
+        integrating: list[FS | Readout] = [*net.fs, net.readout]
+        self.bias = {p.name: tensor(_bias(p)) for p in integrating}
         self.neurons = {p.name: neuron(p.steps) for p in net.fs}
-        self.pools = {p.name: pool_step(p.kernel, p.stride, p.padding) for p in net.populations if _pool(p)}
+        pools = [p for p in net.populations if isinstance(p, MaxPool)]
+        self.pools = {p.name: pool_step(p.kernel, p.stride, p.padding) for p in pools}
 
     def __call__(self, images: Tensor) -> Tensor:
         """The logits (N, classes), up to float32."""
@@ -187,31 +190,24 @@ class Spiking:
         return total.add_(self.bias[name] / (len(total) if self.planes else 1))
 
 
-def _pool(population: Any) -> bool:
-    return isinstance(population, MaxPool)
-
-
-def _theta(net: Network, name: str) -> NDArray[np.float64]:
+def _theta(p: Population) -> NDArray[np.float64]:
     """theta of a population, (C,) or (1,), 1 of a readout. Errors: ValueError."""
-    p = net[name]
     if not isinstance(p, FS):
         return np.ones(1)
     theta = relu_theta(p.table)
     if theta is None:
-        raise ValueError(f"{name} is no FS-ReLU")
+        raise ValueError(f"{p.name} is no FS-ReLU")
     return np.atleast_1d(theta.astype(np.float64))
 
 
-def _bias(net: Network, name: str) -> NDArray[np.float64]:
+def _bias(p: FS | Readout) -> NDArray[np.float64]:
     """The bias (1, C, H or 1, W or 1) of a population in units of theta."""
-    p, theta = net[name], _theta(net, name)
-    assert not isinstance(p, MaxPool) and hasattr(p, "bias_map")
-    return np.asarray((p.bias_map + 0.5 * isinstance(p, FS)) / theta[:, None, None])[None]
+    return np.asarray((p.bias_map + 0.5 * isinstance(p, FS)) / _theta(p)[:, None, None])[None]
 
 
 def _projection(net: Network, q: Projection) -> Step:
     """What a projection delivers, in units of the target's theta."""
-    theta = _theta(net, q.target)
+    theta = _theta(net[q.target])
     weight = tensor(q.weights / theta.reshape(-1, *[1] * (q.weights.ndim - 1)))
     if isinstance(q, Conv2d):
         if q.weights.shape[1:] == (1, 1, 1) and q.groups == len(q.weights) and not any(q.padding):
