@@ -37,6 +37,8 @@ from bench_peers import PEERS  # noqa: E402
 from fsref.errors import FsrefError  # noqa: E402
 from fsref.formats.files import write  # noqa: E402
 
+# How often, how long and how many at most; what --quick makes of it.
+USUAL = {"rounds": 5, "seconds": 20.0, "images": 64}
 QUICK = {"rounds": 2, "seconds": 3.0, "images": 8}
 
 
@@ -68,18 +70,17 @@ def parsed(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--calibrate", metavar="SOURCE", help="others, to calibrate them on")
     parser.add_argument("--photographs", metavar="SOURCE", help="images for networks of ImageNet size")
     parser.add_argument("--quick", action="store_true", help="ResNet-20, few peers, images and rounds")
-    for name, default, kind in (("rounds", 5, int), ("seconds", 20.0, float), ("images", 64, int)):
-        parser.add_argument(f"--{name}", type=kind, metavar="N", help=f"default {default:g}, quick {QUICK[name]:g}")
-        parser.set_defaults(**{f"{name}_": default})
+    for name, usual in USUAL.items():
+        text = f"default {usual:g}, with --quick {QUICK[name]:g}"
+        parser.add_argument(f"--{name}", type=type(usual), metavar="N", help=text)
     parser.add_argument("--out", type=Path, metavar="FILE", help="the measurements, JSON")
     parser.add_argument("--page", type=Path, metavar="FILE", help="a page in markdown, instead of standard output")
     args = parser.parse_args(words)
-    for name in QUICK:
-        value = getattr(args, name)
-        usual = QUICK[name] if args.quick else getattr(args, f"{name}_")
-        setattr(args, name, usual if value is None else value)
-        if not getattr(args, name) > 0:
-            parser.error(f"--{name} {value} is not above 0")
+    for name, usual in (QUICK if args.quick else USUAL).items():
+        if (value := getattr(args, name)) is None:
+            setattr(args, name, usual)
+        elif not value > 0:
+            parser.error(f"--{name} {value:g} is not above 0")
     return args
 
 

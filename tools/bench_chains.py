@@ -24,7 +24,7 @@ def chain(channels: int, spikes: float) -> Subject:
     shape = (channels, side, side)
     bits = rng.random((IMAGES, *shape, STEPS)) < spikes / STEPS
     images = np.packbits(bits, axis=-1)[..., 0]
-    codes, source = images[:2].astype(np.float32), "input"
+    codes, source = images.astype(np.float32), "input"
     populations: list[Input | FS | Readout] = [Input("input", shape, STEPS)]
     projections: list[Conv2d | Dense] = []
     nodes: list[Node] = []

@@ -62,7 +62,7 @@ class Bench:
                 try:
                     made[name, steps] = peer, peer.make(of, steps, threads)
                 except Exception as error:  # a peer that cannot do this network is no reason to stop
-                    self.leave_out(f"{name} on {of.name}: {str(error).splitlines()[0] if str(error) else error!r}")
+                    self.leave_out(f"{name} on {of.name}: {first_line(error)}")
         return made
 
     def cells(self, of: Subject, names: Iterable[str], batches: Iterable[int], threads: int = 1) -> list[Row]:
@@ -80,7 +80,7 @@ class Bench:
                 try:
                     classes = np.concatenate([one.logits(one.run(part)).argmax(axis=1) for part in prepared])
                 except Exception as error:
-                    self.leave_out(f"{name} on {of.name}: {str(error).splitlines()[0] if str(error) else error!r}")
+                    self.leave_out(f"{name} on {of.name}: {first_line(error)}")
                     continue
                 expected = facts[steps or of.steps[-1]].classes[: len(images)]
                 agrees[name, steps] = float((classes == expected).mean())
@@ -172,6 +172,11 @@ def whole_pass(run: Callable[[Any], object], parts: Sequence[Any]) -> Callable[[
             run(part)
 
     return call
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, in a line."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def tell(line: str) -> None:
