@@ -37,9 +37,20 @@ from bench_peers import PEERS  # noqa: E402
 from fsref.errors import FsrefError  # noqa: E402
 from fsref.formats.files import write  # noqa: E402
 
+SOURCES = ("--data", "--calibrate", "--photographs")
 # How often, how long and how many at most; what --quick makes of it.
 USUAL = {"rounds": 5, "seconds": 20.0, "images": 64}
 QUICK = {"rounds": 2, "seconds": 3.0, "images": 8}
+
+
+def shown(words: Sequence[str]) -> str:
+    """The command, the folders of images left out: they are somebody's own."""
+    told, before = ["python", "tools/bench.py"], ""
+    for word in words:
+        kind, colon, _ = word.partition(":")
+        told.append(f"{kind}:DIR" if colon else "DIR" if before in SOURCES else word)
+        before = word
+    return shlex.join(told)
 
 
 def measured(args: argparse.Namespace, command: str) -> dict[str, Any]:
@@ -89,7 +100,7 @@ def main(given: Sequence[str] | None = None) -> None:
     words = sys.argv[1:] if given is None else list(given)
     args = parsed(words)
     try:
-        found = measured(args, shlex.join(["python", "tools/bench.py", *words]))
+        found = measured(args, shown(words))
         if args.out is not None:
             write(json.dumps(found, indent=1).encode(), args.out, "RUN-5")
         if args.page is None:

@@ -41,24 +41,22 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
 def interleaved(
     passes: Mapping[Any, tuple[Callable[[], object], int]], rounds: int, seconds: float, seed: int = 0
 ) -> dict[Any, Times]:
-    """The times of every pass, a function and the number of its images: `rounds` times each, after one that is not
-    counted, in an order that is drawn anew in every round. One that has taken `seconds` of the clock sits the next
-    rounds out, but is counted at least once.
+    """The times of every pass, a function and the number of its images: `rounds` times each, in an order that is drawn
+    anew in every round. One that has taken `seconds` of the clock sits the next rounds out. All have run before.
     """
     rng, times, spent = np.random.default_rng(seed), {key: Times() for key in passes}, dict.fromkeys(passes, 0.0)
     keys = list(passes)
-    for at in range(rounds + 1):
+    for _ in range(rounds):
         for i in rng.permutation(len(keys)).tolist():
             key, (call, images) = keys[i], passes[keys[i]]
-            if spent[key] >= seconds and times[key].cpu:
+            if spent[key] >= seconds:
                 continue
             begun, cpu = time.perf_counter(), time.process_time()
             call()
             cpu, wall = time.process_time() - cpu, time.perf_counter() - begun
             spent[key] += wall
-            if at or wall >= seconds:  # a pass so long is not hurt by having been the first
-                times[key].cpu.append(1e3 * cpu / images)
-                times[key].wall.append(1e3 * wall / images)
+            times[key].cpu.append(1e3 * cpu / images)
+            times[key].wall.append(1e3 * wall / images)
     return times
 
 
