@@ -68,12 +68,20 @@ def measured(args: argparse.Namespace, command: str) -> dict[str, Any]:
     return {**found, "left_out": bench.left_out}
 
 
+def network(name: str) -> str:
+    """A name of NETWORKS, or a file."""
+    if name not in NETWORKS and not Path(name).is_file():
+        raise argparse.ArgumentTypeError(f"{name!r} is no file and not of {', '.join(NETWORKS)}")
+    return name
+
+
 def parsed(words: Sequence[str]) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
         "bench.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--networks", nargs="+", choices=NETWORKS, metavar="NAME", help=f"of {', '.join(NETWORKS)}")
+    text = f"of {', '.join(NETWORKS)}, or the file of a float graph"
+    parser.add_argument("--networks", nargs="+", type=network, metavar="NAME", help=text)
     parser.add_argument(
         "--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="NAME", help=f"of {'; '.join(PEERS)}"
     )

@@ -24,6 +24,7 @@ from fsref.graph.graph import Node
 
 MODELS = Path(__file__).resolve().parent.parent / "reference_models"
 CALIBRATION = 64  # images
+LARGE = 96  # rows from which images are photographs
 VGG = (64, 0, 128, 0, 256, 256, 0, 512, 512, 0, 512, 512, 0)  # channels of VGG-11, 0 a max-pool
 # Expansion, outputs, blocks, kernel of each stage of EfficientNet-Lite0; strides are those of tools/imagenet.py.
 LITE0 = ((1, 16, 1, 3), (6, 24, 2, 3), (6, 40, 2, 5), (6, 80, 3, 3), (6, 112, 3, 5), (6, 192, 4, 5), (6, 320, 1, 3))
@@ -159,9 +160,17 @@ NETWORKS: Mapping[str, tuple[Callable[[], Graph], dict[str, Any]]] = {
 
 
 def subject(name: str, sources: Sources, most: int) -> Subject:
-    """A network of NETWORKS with as many images as its largest batch, `most` at most."""
-    made, form = NETWORKS[name]
-    graph, large = made(), bool(form.get("large"))
+    """A network of NETWORKS, or the float graph of a file at K = 8, with as many images as its largest batch, `most` at
+    most.
+    """
+    if name in NETWORKS:
+        made, form = NETWORKS[name]
+        graph = made()
+    else:
+        graph = fsref.load_graph(name)
+        large = graph.contract().height >= LARGE
+        form, name = {"steps": (8,), "batches": (1, 8 if large else 64), "large": large}, graph.name or Path(name).name
+    large = bool(form.get("large"))
     batches = tuple(dict.fromkeys(min(batch, most) for batch in form["batches"]))
     images, of = sources.images(graph, max(batches), large, 0)
     calibration, _ = sources.images(graph, 8 if large else CALIBRATION, large, 1)

@@ -113,7 +113,7 @@ def _network(name: str, rows: Sequence[Row]) -> str:
     facts = {row["steps"]: row for row in rows if row["steps"]}
     said = [
         f"K = {k}: {row['neurons']:,} FS neurons, {row['spikes'] / row['neurons']:.2f} spikes each, "
-        f"{row['synops'] / 1e6:.1f} M synaptic additions and {row['macs'] / 1e6:.1f} M dense MACs per image."
+        f"{row['synops'] / 1e6:,.1f} M synaptic additions and {row['macs'] / 1e6:,.1f} M dense MACs per image."
         for k, row in sorted(facts.items())
     ]
     head = ["milliseconds per image", "K", "same class, %"]
