@@ -19,7 +19,7 @@ import bench_graphs
 import bench_limits
 import bench_page
 import bench_peers
-from bench_measurement import Bench, Facts, macs
+from bench_measurement import Bench, Facts
 from bench_networks import NETWORKS, Sources, clouds, lite0, vgg
 from fsref import Graph, Pixels, convert, load, load_images, run
 from fsref.conversion.folding import fold
@@ -45,7 +45,7 @@ def small() -> Graph:
         conv("each", "both", 8, 8, groups=8),
         norm("each.norm", "each", 8),
         Node("part", "subsample", ("stem.relu",)),
-        Node("wide", "pad", ("part",), {"channels": (2, 2)}),
+        Node("wide", "pad", ("part",), {"channels": (1, 3)}),
         Node("sum", "add", ("each.norm", "wide")),
         Node("sum.relu", "relu", ("sum",)),
         Node("same", "identity", ("sum.relu",)),
@@ -142,7 +142,7 @@ def test_a_peer_that_fails_is_said_and_the_others_run(bare: None, monkeypatch: p
     for name, made in (("first", make), ("second", broken)):
         monkeypatch.setitem(bench_peers.PEERS, name, bench_peers.Peer(name, bench_peers.FLOAT, (), made))
     quick = Bench(["first", "second", "fsref quantized"], 1, 1.0)
-    assert [row["peer"] for row in quick.networks(["resnet20"], Sources(), 1)] == ["fsref quantized"]
+    assert [row["peer"] for row in quick.networks(["resnet20"], Sources(), 3)] == ["fsref quantized"] * 2
     assert quick.left_out == ["first on resnet20: no form", "second on resnet20: 'no'"]
 
 
@@ -242,8 +242,9 @@ def test_a_graph_for_peers_is_the_same_function() -> None:
     assert set(bench_graphs.WRITTEN) <= set(OPERATORS)
     assert np.allclose(folded.forward(x), expected, atol=1e-4)
     given = {"images": np.asarray(graph.contract().normalise(x), np.float32)}
-    (logits,) = onnx_reference.ReferenceEvaluator(bench_graphs.written(folded)).run(None, given)
-    assert np.allclose(logits, expected, atol=1e-4)
+    evaluator = onnx_reference.ReferenceEvaluator(bench_graphs.written(folded))
+    assert {constant.data_type for constant in evaluator.proto_.graph.initializer} == {1, 7}  # float32, int64
+    assert np.allclose(evaluator.run(None, given)[0], expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("form", ["Loop", "Planes"])
@@ -272,12 +273,16 @@ def test_networks_with_drawn_weights_have_their_size() -> None:
     assert (neurons, sum(learnt)) == (151_552, 4_652_008)
 
 
-def test_the_work_of_a_network_is_counted() -> None:
-    """Dense MACs of the digits network by hand; spikes and SynOps per image are those of fsref's own counts."""
-    net = load("digits")
-    facts = Facts.of(net, load_images("digits", net).x[:10])
-    assert facts.macs == macs(net) and facts.neurons == net.fs_neurons
-    assert 0 < facts.delivered and 0 < facts.spikes < 8 * net.fs_neurons
+def test_the_work_of_a_network_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dense MACs, neurons, and per image the spikes of FS neurons and those that convolutions deliver, by hand."""
+    monkeypatch.setitem(bench_chains.SIDES, 16, 4)
+    of = bench_chains.chain(16, 2.0)
+    net, facts = of.network(8), Facts.of(of.network(8), of.images)
+    sent = {name: count.mean() for name, count in run(net, of.images).spike_counts.items()}
+    assert facts.macs == 6 * (16 * 16 * 9) * (4 * 4) + 10 * 16 and facts.neurons == 6 * 16 * 4 * 4
+    assert np.isclose(facts.spikes, sum(sent.values()) - sent["input"])
+    assert np.isclose(facts.delivered, sum(sent.values()) - sent["conv5"])
+    assert facts.synops < facts.delivered * 16 * 9 + sent["conv5"] * 10
 
 
 def test_the_loops_of_the_limits_do_their_work() -> None:

@@ -39,7 +39,7 @@ from fsref.formats.files import write  # noqa: E402
 
 SOURCES = ("--data", "--calibrate", "--photographs")
 # How often, how long and how many at most; what --quick makes of it.
-USUAL = {"rounds": 5, "seconds": 20.0, "images": 64}
+USUAL = {"rounds": 5, "seconds": 10.0, "images": 64}
 QUICK = {"rounds": 2, "seconds": 3.0, "images": 8}
 
 

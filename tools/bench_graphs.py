@@ -109,7 +109,9 @@ def written(graph: Graph) -> bytes:
     for node in graph.nodes:
         operator, attributes, arrays = WRITTEN[node.op](node)
         names = [f"{node.name}:{i}" for i in range(len(arrays))]
-        constants += [numpy_helper.from_array(np.asarray(a), n) for n, a in zip(names, arrays, strict=True)]
+        for name, array in zip(names, arrays, strict=True):
+            kind = np.float32 if array.dtype.kind == "f" else np.int64
+            constants.append(numpy_helper.from_array(array.astype(kind), name))
         inputs = ["images" if name == "input" else name for name in node.inputs]
         if node.op == "dense" and graph[node.inputs[0]].op not in ("flatten", "dense"):
             nodes.append(helper.make_node("Flatten", inputs, [f"{node.name}:flat"]))
