@@ -100,6 +100,9 @@ def parsed(words: Sequence[str]) -> argparse.Namespace:
             setattr(args, name, usual)
         elif not value > 0:
             parser.error(f"--{name} {value:g} is not above 0")
+    for path in filter(None, (args.out, args.page)):
+        if not path.parent.is_dir():
+            parser.error(f"{path.parent} is no folder")
     return args
 
 

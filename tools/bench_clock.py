@@ -19,6 +19,8 @@ import numpy as np
 
 PACKAGES = ("numpy", "numba", "torch", "onnxruntime", "onnx", "spikingjelly")
 
+NARROWED = ("NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "ONEDNN_MAX_CPU_ISA")  # where less is used than the machine has
+
 
 @dataclass
 class Times:
@@ -80,6 +82,7 @@ def machine() -> dict[str, Any]:
         "processor": told.get("model name") or platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "instructions": [flag for flag in wanted if flag in flags],
+        "asked": {name: os.environ[name] for name in NARROWED if name in os.environ},
         "load": list(os.getloadavg()) if hasattr(os, "getloadavg") else [],
         "python": platform.python_version(),
         "versions": versions,

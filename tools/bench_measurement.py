@@ -70,7 +70,7 @@ class Bench:
         made, rows = self.contestants(of, [name for name in names if name in self.peers], threads), []
         facts = {steps: Facts.of(of.network(steps), of.images) for steps in of.steps}
         for batch in batches:
-            passes, agrees = {}, {}
+            passes, told = dict[Any, tuple[Callable[[], object], int]](), dict[Any, Row]()
             for (name, steps), (peer, one) in made.items():
                 if peer.slow and batch > 1:
                     continue
@@ -78,25 +78,27 @@ class Bench:
                 parts = [images[at : at + batch] for at in range(0, len(images), batch)]
                 prepared = [one.prepared(part) for part in parts]
                 try:
-                    classes = np.concatenate([one.logits(one.run(part)).argmax(axis=1) for part in prepared])
+                    given = [one.run(part) for part in prepared]
+                    classes = np.concatenate([one.logits(each).argmax(axis=1) for each in given])
                 except Exception as error:
                     self.leave_out(f"{name} on {of.name}: {first_line(error)}")
                     continue
                 expected = facts[steps or of.steps[-1]].classes[: len(images)]
-                agrees[name, steps] = float((classes == expected).mean())
+                agrees = float((classes == expected).mean())
+                told[name, steps] = {"agrees": agrees, "kernels": getattr(given[0], "kernels", "")}
                 passes[name, steps] = whole_pass(one.run, prepared), len(images)
             tell(f"{of.name}, batch {batch}, {threads} threads: {len(passes)} contestants")
             for (name, steps), times in interleaved(passes, self.rounds, self.seconds).items():
                 row = {"network": of.name, "images": of.of, "batch": batch, "threads": threads, "peer": name}
-                row |= {"steps": steps, "agrees": agrees[name, steps], **times.told()}
+                row |= {"steps": steps, **told[name, steps], **times.told()}
                 rows.append(row | facts[steps or of.steps[-1]].told())
         return rows
 
     def networks(self, names: Iterable[str], sources: Sources, most: int) -> list[Row]:
         """Every network with every peer, one thread."""
-        rows = []
-        for name in names:
-            of = subject(name, sources, most)
+        rows, waiting = list[Row](), [subject(name, sources, most) for name in names]  # a wrong source is told at once
+        while waiting:
+            of = waiting.pop(0)
             rows += self.cells(of, self.peers, of.batches)
         return rows
 

@@ -98,11 +98,12 @@ def _machine(found: Row) -> str:
     m = found["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in m["versions"].items())
     load = f", load {m['load'][0]:.1f} when it began" if m["load"] else ""
+    asked = "".join(f", {name}={value}" for name, value in m["asked"].items())
+    wide = ", ".join(m["instructions"]) or "no wide vectors known"
     return (
-        f"{m['processor']}, {m['cores']} cores ({', '.join(m['instructions']) or 'no wide vectors known'}){load}; "
-        f"Python {m['python']}, {versions}. One thread unless said, {found['rounds']} rounds interleaved; medians, "
-        "quartiles in brackets. Ratios are of process times of the same round; numbers of another run or machine do "
-        "not compare."
+        f"{m['processor']}, {m['cores']} cores ({wide}){asked}{load}; Python {m['python']}, {versions}. "
+        f"One thread unless said, {found['rounds']} rounds interleaved; medians, quartiles in brackets. Ratios are of "
+        "process times of the same round; numbers of another run or machine do not compare."
     )
 
 
@@ -116,6 +117,8 @@ def _network(name: str, rows: Sequence[Row]) -> str:
         f"{row['synops'] / 1e6:,.1f} M synaptic additions and {row['macs'] / 1e6:,.1f} M dense MACs per image."
         for k, row in sorted(facts.items())
     ]
+    ran = {(row["peer"], row["steps"]): row["kernels"] for row in rows if row["kernels"]}
+    said += [f"{peer}, K = {k}: {kernels}." for (peer, k), kernels in ran.items()]
     head = ["milliseconds per image", "K", "same class, %"]
     for batch in batches:
         head += [f"batch {batch}: process", "clock"]
@@ -135,7 +138,7 @@ def _network(name: str, rows: Sequence[Row]) -> str:
         [f"{first} : {second}", str(k or ""), *(spread(each[b]) if b in each else "" for b in batches)]
         for (first, second, k), each in told.items()
     ]
-    parts = [f"## {name}, {rows[0]['images']}", "\n".join(said), table(head, lines)]
+    parts = [f"## {name}, {rows[0]['images']}", "\n".join(f"- {line}" for line in said), table(head, lines)]
     if under:
         parts.append(table(["ratio of process time", "K", *(f"batch {b}" for b in batches)], under))
     return "\n\n".join(part for part in parts if part)
