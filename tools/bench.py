@@ -24,9 +24,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-# Before NumPy, PyTorch and Numba are loaded: none shall start threads that nobody asked for.
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
+if __name__ == "__main__":  # before NumPy and PyTorch are loaded: none shall start threads that nobody asked for
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
 
 import bench_limits  # noqa: E402
 import bench_page  # noqa: E402
