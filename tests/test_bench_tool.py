@@ -100,7 +100,7 @@ def test_it_runs_where_everything_optional_is_missing(
 
 def test_the_command_names_no_folder_of_images() -> None:
     """The page has the command, its sources as DIR."""
-    words = "--data cifar10:/home/me/cifar --photographs /home/me/photos --rounds 2 --page speed.md".split()
+    words = "--data cifar10:mine/cifar --photographs mine/photos --rounds 2 --page speed.md".split()
     told = "python tools/bench.py --data cifar10:DIR --photographs DIR --rounds 2 --page speed.md"
     assert bench.shown(words) == told
 
