@@ -222,7 +222,7 @@ def test_contestants_take_turns_in_a_drawn_order(monkeypatch: pytest.MonkeyPatch
         bench_clock, "time", SimpleNamespace(perf_counter=lambda: now[0], process_time=lambda: now[0] / 2)
     )
     passes = {name: (contestant(name, seconds), 4) for name, seconds in (("a", 1.0), ("b", 2.0), ("slow", 50.0))}
-    times = bench_clock.interleaved(passes, 8, 8.0)
+    times = bench_clock.interleaved(passes, 8, 4.0)
     assert times["a"].wall == [250.0] * 8 and times["a"].cpu == [125.0] * 8
     assert times["b"].wall == [500.0] * 4 and times["slow"].wall == [12_500.0]
     rounds = [sorted(some) for some in (ran[:3], ran[3:5], ran[5:7], ran[7:9], ran[9:])]

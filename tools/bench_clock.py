@@ -44,7 +44,7 @@ def interleaved(
     passes: Mapping[Any, tuple[Callable[[], object], int]], rounds: int, seconds: float, seed: int = 0
 ) -> dict[Any, Times]:
     """The times of every pass, a function and the number of its images: `rounds` times each, in an order that is drawn
-    anew in every round. One that has taken `seconds` of the clock sits the next rounds out. All have run before.
+    anew in every round. One that has taken `seconds` of process time sits the next rounds out. All have run before.
     """
     rng, times, spent = np.random.default_rng(seed), {key: Times() for key in passes}, dict.fromkeys(passes, 0.0)
     keys = list(passes)
@@ -56,7 +56,7 @@ def interleaved(
             begun, cpu = time.perf_counter(), time.process_time()
             call()
             cpu, wall = time.process_time() - cpu, time.perf_counter() - begun
-            spent[key] += wall
+            spent[key] += cpu
             times[key].cpu.append(1e3 * cpu / images)
             times[key].wall.append(1e3 * wall / images)
     return times
