@@ -10,9 +10,9 @@
         everything: the page, its figures in a folder beside it (DIR of --photographs: image files)
 
 In every round all contestants run once, in an order drawn anew; a contestant that has used --seconds of process time
-in a table sits the rest out. One thread, but where growth over threads is measured. Without --data images are drawn, and are smooth.
-What the peers are and how they are set: tools/bench_peers.py. Ratios are of process times of the same round; numbers
-of different runs, or machines, do not compare.
+in a table sits the rest out. One thread, but where growth over threads is measured. Without --data images are drawn,
+and are smooth. What the peers are and how they are set: tools/bench_peers.py. Ratios are of process times of the same
+round; numbers of different runs, or machines, do not compare.
 """
 
 import argparse
