@@ -36,7 +36,9 @@ def test_an_old_python_is_told_what_is_needed(name: str, monkeypatch: pytest.Mon
         run_path(str(path))
 
 
-@pytest.mark.parametrize("name", ["compare_coding", "evaluate", "imagenet", "mutate", "train_cifar10", "train_digits"])
+@pytest.mark.parametrize(
+    "name", ["bench", "compare_coding", "evaluate", "imagenet", "mutate", "train_cifar10", "train_digits"]
+)
 def test_every_tool_tells_what_it_does(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
