@@ -84,9 +84,12 @@ class Exact:
         size = len(self.bias) // self.fields.blocks
         at, weights = self.fields.patch(channel // size, y, x)
         own = weights[channel % size]
-        at, own = at[own != 0], own[own != 0]
+        order = np.argsort(np.abs(own), kind="stable")  # small weights first, whose sums leave few gaps (Sums)
+        order = order[own[order] != 0]
+        at, own = at[order], own[order]
         options = [self.fields.inputs.codes(j) for j in at.tolist()]
         sums = Sums(own, options) if Sums.fit(own, options) else None
-        kinds = {(w, self.fields.inputs.kind[j]): codes for w, j, codes in zip(own.tolist(), at, options, strict=True)}
-        common = gcd(*(w * code for (w, _), codes in kinds.items() for code in codes.tolist()))
+        codes = {self.fields.inputs.kind[j]: codes for j, codes in zip(at, options, strict=True)}
+        divisors = {kind: int(np.gcd.reduce(found)) for kind, found in codes.items()}
+        common = gcd(*(w * divisors[self.fields.inputs.kind[j]] for w, j in zip(own.tolist(), at, strict=True)))
         return Neuron(at, sums, int(self.bias[channel, y, x]), common)
