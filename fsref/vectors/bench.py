@@ -18,8 +18,9 @@ from fsref.simulation.memory_folder import FOLDERS, Given
 from fsref.simulation.recording import Key, Trace, select
 from fsref.vectors.case import Case
 from fsref.vectors.pack import Pack
+from fsref.vectors.protocol import BENCHED
 
-UNITS = ("population", "max_pool")  # scopes whose units a chip can be
+UNITS = BENCHED[1:]  # scopes whose units a chip can be
 
 
 def save(

@@ -65,7 +65,7 @@ def make(
         known = {case.id for case in chosen}
         rest = (candidate.case for part in drawn[1:] for candidate in weighed(part, net is not None, chip))
         chosen += [case for case in rest if case.id not in known]
-    all_cases = list(protocols(chosen))
+    all_cases = protocols(chosen)
     searches = [proof.coverage for proof in proofs.values()]
     counted = Counted(all_cases, scopes, searches, chip)
     if net is None:
