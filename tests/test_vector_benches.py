@@ -267,8 +267,8 @@ def test_the_bench_of_a_replay_in_systemverilog(scope: str, tmp_path: Path) -> N
 
 @compiled
 def test_the_bench_of_a_replay_in_c(tmp_path: Path) -> None:
-    """The same in C, also of a projection alone: the cases before the one that fails are asked first; a device that holds its
-    network is sent no load.
+    """The same in C, also of a projection alone: the cases before the one that fails are asked first; a device that
+    holds its network is sent no load.
     """
     scopes = {"scopes": SCOPES}
     for scope in ("network", "projection"):

@@ -99,11 +99,18 @@ def for_limits(chip: Limits, scopes: Sequence[str], seed: int, turns: Iterable[i
                 yield from openings(net, 2)
 
 
-def searched(net: Network, budget: int, seed: int, progress: Callable[[int], None] | None = None) -> dict[str, Found]:
-    """What a search of so many stimuli finds of each population but the input."""
+def searched(
+    net: Network, scopes: Sequence[str], budget: int, seed: int, progress: Callable[[int], None] | None = None
+) -> dict[str, Found]:
+    """What a search of so many stimuli finds of each population that is judged in some scopes; in scope network each
+    but the input is. `progress` is called with 1 for each of all these.
+    """
+    judged = {"network": net.populations[1:], "neuron": net.fs, "max_pool": net.pools}
+    names = {p.name for scope in scopes for p in judged.get(scope, net.integrating)}
     found = {}
     for p in net.populations[1:]:
-        found[p.name] = aim(net, p.name, budget, seed)
+        if p.name in names:
+            found[p.name] = aim(net, p.name, budget, seed)
         if progress is not None:
             progress(1)
     return found

@@ -46,7 +46,7 @@ def make(
     if net is not None and chip is not None:
         for misfit in misfits(net, chip):
             raise NetworkError("CHIP-2", misfit.where, misfit.breaks, misfit.value, f"allowed {misfit.allowed}")
-    proofs = {} if net is None else searched(net, BUDGET, seed, progress)
+    proofs = {} if net is None else searched(net, scopes, BUDGET, seed, progress)
     drawn: list[Iterable[Case]]
     if net is None:
         drawn = [for_limits(chip or Limits(), scopes, seed, turns) for turns in TURNS.values()]
