@@ -138,7 +138,7 @@ def built(network: dict[str, Any]) -> naive.Net:
 def say(text: str) -> None:
     """Print lines, none too long, without what a terminal would obey."""
     for line in text.split("\n"):
-        print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line[:WIDEST]))
+        print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line[:WIDEST])[:WIDEST])
 
 
 def main(command: list[str]) -> int:
