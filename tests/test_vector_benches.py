@@ -19,12 +19,13 @@ import pytest
 import fsref
 from fsref.cli.main import main
 from fsref.conformance import program, replay
-from fsref.conformance.driven import DIFFERS, Driven, first_difference
+from fsref.conformance.driven import CRASH, DIFFERS, Driven, first_difference
 from fsref.conformance.frames import to_bytes
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.replies import binary_replies, frames, judged
 from fsref.conformance.verdict import Report
 from fsref.errors import LimitError, UsageError
+from fsref.limits.chip import Limits
 from fsref.vectors import bench
 from fsref.vectors.case import SCOPES, Case, case_of, wanted
 from fsref.vectors.pack import Pack, write
@@ -64,7 +65,7 @@ def cases_of(net: fsref.Network, scopes: Sequence[str], protocols: Sequence[str]
 
 def packed(cases: Sequence[Case], **about: Any) -> Pack:
     """The pack of cases."""
-    return Pack("pack", 1, 0, None, cases, **about)
+    return Pack("pack", 1, 0, **{"limits": None, "cases": cases, **about})
 
 
 def simulate(at: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -169,6 +170,9 @@ def test_packs_that_are_no_chip(tmp_path: Path) -> None:
         bench.save(packed(cases_of(net, ["population"], [""])), out, "in")
     with refused(UsageError, "VECTOR-6", "unit", says="there are none of a population"):
         bench.save(packed(cases_of(net, ["neuron"], [""])), out)
+    less = packed(cases_of(net, ["population"], [""]), limits=Limits(observables=("codes", "opening")))
+    with refused(UsageError, "VECTOR-6", "observable", "spikes", says="it expects codes, opening"):
+        bench.save(less, out, "hid", observables=["codes", "spikes"])
     beyond = cases_of(net, ["population"], [""])[:1]
     beyond[0].expected["hid", "opening"][0] = 2**40
     with refused(LimitError, "VECTOR-6", f"case {beyond[0].id} hid.opening", 2**40, says="take language c"):
@@ -317,6 +321,9 @@ def test_a_replay_is_replaced_whole(tmp_path: Path) -> None:
     (place / "device.c").touch()
     with refused(UsageError, "RUN-5"):
         replay.write(report, place, replace=True)
+    ended = Driven.of(case, CRASH, told="ended")  # nothing was answered: judged is what the chip can give back
+    able = Greeting(Limits(observables=("codes",)))
+    assert b"hid_codes_valid" in replay.files([case], ended, {}, "frames", able)["fsref_bench.sv"]
     (other,) = cases_of(residual(), ["network"], [""])
     assert "fsref_bench.sv" not in replay.files([other, case], failed, {}, "frames", Greeting())
 
