@@ -386,8 +386,8 @@ def test_a_chip_that_gives_back_less(tmp_path: Path) -> None:
     for case in found.cases[::9]:
         shows = flagged([case_of(case.net, case.scope, case.unit, case.given)])[0]
         assert [*case.flags] == sorted(flag for flag, keys in shows.items() if {what for _, what in keys} & set(able))
-    whole = of_pack(found.cases[0].net, replace(found, cases=made.cases))
-    assert of_pack(found.cases[0].net, found).line == whole.line
+    whole = of_pack(found.cases[0].net, replace(found, cases=made.cases), "p")
+    assert of_pack(found.cases[0].net, found, "p").line == whole.line
     more = (tmp_path / "p").read_text().replace('"observables":["spikes","codes"]', '"observables":["spikes"]', 1)
     (tmp_path / "p").write_text(more)
     with pytest.raises(FileError, match="case has the unknown key"):
