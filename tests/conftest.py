@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+LEFT_OUT = ("needs_programs", "long")  # unless --all is given
 ALLOWED = Path(__file__).with_name("allowed_skips.txt")
 SKIPS = pytest.StashKey[dict[str, str]]()
 
@@ -20,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--all",
         action="store_true",
-        help="also run tests that need other programs; fail on a skip that allowed_skips.txt does not hold",
+        help="also run tests that need other programs or minutes; fail on a skip that allowed_skips.txt does not hold",
     )
 
 
@@ -31,9 +32,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out tests that need other programs, unless --all is given."""
+    """Leave out tests that need other programs or minutes, unless --all is given."""
     if not config.getoption("--all"):
-        left_out = [item for item in items if item.get_closest_marker("needs_programs")]
+        left_out = [item for item in items if any(item.get_closest_marker(name) for name in LEFT_OUT)]
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
 

@@ -1,4 +1,4 @@
-"""The fuzzer of tools/: files of every kind broken, 255 of them here, and the faults that it has to see."""
+"""The fuzzer of tools/: files of every kind broken, 276 of them here, and the faults that it has to see."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ import fuzz
 import fuzz_child
 import fuzz_verbs
 from fuzz_archives import disagreement
+from fuzz_devices import DEVICES
 from fuzz_files import BREAKERS
 from fuzz_seeds import Case, changed, seeds
 from members import zipped
@@ -40,16 +41,24 @@ def network(bench: fuzz.Bench) -> Case:
     return seeds("npz", bench.good)[0]
 
 
-def test_broken_files_are_refused_in_a_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """No file of 255 that are broken in all ways makes a verb fault; the summary says how many of which kind there were
-    and what rules refused them.
+@pytest.mark.parametrize(
+    ("kinds", "each", "commands", "rule"),
+    [([kind for kind in BREAKERS if kind not in DEVICES], 17, 510, "FILE-1"), (list(DEVICES), 3, 30, "VECTOR-2")],
+    ids=["files", "devices"],
+)
+def test_broken_files_are_refused_in_a_line(
+    kinds: list[str], each: int, commands: int, rule: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """No file of 276 that are broken in all ways makes a verb fault, nor does what a device answers; the summary says
+    how many of which kind there were and what rules refused them.
     """
-    code = fuzz.main(["--files", "255", "--seed", "12", "--keep", str(tmp_path)])
+    count = each * len(kinds)
+    code = fuzz.main(["--files", str(count), "--seed", "12", "--keep", str(tmp_path), "--kind", *kinds])
     said = capsys.readouterr().out
     assert code == 0, said
-    kinds = ", ".join(f"{kind} 17" for kind in BREAKERS)
-    assert said.startswith(f"seed 12: 255 files ({kinds}), 510 commands, ") and said.endswith(": no fault\n")
-    assert "FILE-1" in said
+    told = ", ".join(f"{kind} {each}" for kind in kinds)
+    assert said.startswith(f"seed 12: {count} files ({told}), {commands} commands, ") and said.endswith(": no fault\n")
+    assert rule in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["good", "out"]
 
 

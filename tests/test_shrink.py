@@ -213,7 +213,7 @@ while True:
 @pytest.mark.parametrize("carrier", ["frames"])
 def test_a_replay_decides_without_fsref(tmp_path: Path, carrier: str) -> None:
     """The directory says with the standard library alone what was wrong, and asks a device again; a case that was
-    tampered with is no longer what the law says.
+    tampered with is no longer what the law says, and what is no case is told in a line.
     """
     net = Network([Input("in", (1, 1, 1), 2, 3), Readout("out", (1, 1, 1), [5])], [Dense("in", "out", [[4]])])
     case = case_of(net, "network", "out", {("in", "codes"): np.array([2])})
@@ -237,6 +237,16 @@ def test_a_replay_decides_without_fsref(tmp_path: Path, carrier: str) -> None:
         code, text = replayed(sys.executable, str(program))
         assert (code, "the device is right now" in text) == ((0, True) if right else (1, False)), text
     told = json.loads((tmp_path / "case.json").read_text())
+    (tmp_path / "case.json").write_text(json.dumps({**told, "scope": "\x1b[2J" * 1000}))
+    code, text = replayed()
+    assert code == 1 and "scope \\x1b[2J" in text and max(map(len, text.split("\n"))) == 1000
     told["expected"]["out.opening"] = [12]
     (tmp_path / "case.json").write_text(json.dumps(told))
     assert replayed()[0] == 2
+    whole = {"populations": [{**p, "shape": [1, 1, 2**40]} for p in told["network"]["manifest"]["populations"]]}
+    large = {**told["network"], "manifest": {**told["network"]["manifest"], **whole}}
+    broken = [{**told, "network": large}, {**told, "given": 3}, {}, [], None]
+    for what in [*map(json.dumps, broken), "{", "[" * 100_000, ""]:  # whatever somebody has made of it
+        (tmp_path / "case.json").write_text(what)
+        code, text = replayed()
+        assert code == 2 and text.count("\n") <= 2 and text.replace("\n", "").isprintable(), text

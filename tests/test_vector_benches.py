@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -18,11 +18,14 @@ import pytest
 
 import fsref
 from fsref.cli.main import main
-from fsref.conformance import program
-from fsref.conformance.driven import Driven
+from fsref.conformance import program, replay
+from fsref.conformance.driven import CRASH, DIFFERS, Driven, first_difference
 from fsref.conformance.frames import to_bytes
+from fsref.conformance.greeting import Greeting
 from fsref.conformance.replies import binary_replies, frames, judged
+from fsref.conformance.verdict import Report
 from fsref.errors import LimitError, UsageError
+from fsref.limits.chip import Limits
 from fsref.vectors import bench
 from fsref.vectors.case import SCOPES, Case, case_of, wanted
 from fsref.vectors.pack import Pack, write
@@ -62,7 +65,7 @@ def cases_of(net: fsref.Network, scopes: Sequence[str], protocols: Sequence[str]
 
 def packed(cases: Sequence[Case], **about: Any) -> Pack:
     """The pack of cases."""
-    return Pack("pack", 1, 0, None, cases, **about)
+    return Pack("pack", 1, 0, **{"limits": None, "cases": cases, **about})
 
 
 def simulate(at: Path, *options: str) -> subprocess.CompletedProcess[str]:
@@ -167,6 +170,9 @@ def test_packs_that_are_no_chip(tmp_path: Path) -> None:
         bench.save(packed(cases_of(net, ["population"], [""])), out, "in")
     with refused(UsageError, "VECTOR-6", "unit", says="there are none of a population"):
         bench.save(packed(cases_of(net, ["neuron"], [""])), out)
+    less = packed(cases_of(net, ["population"], [""]), limits=Limits(observables=("codes", "opening")))
+    with refused(UsageError, "VECTOR-6", "observable", "spikes", says="it expects codes, opening"):
+        bench.save(less, out, "hid", observables=["codes", "spikes"])
     beyond = cases_of(net, ["population"], [""])[:1]
     beyond[0].expected["hid", "opening"][0] = 2**40
     with refused(LimitError, "VECTOR-6", f"case {beyond[0].id} hid.opening", 2**40, says="take language c"):
@@ -232,6 +238,94 @@ def test_a_device_in_c(tmp_path: Path) -> None:
     assert (
         code == 1 and says == f"FAIL reject 0 ({pack.rejects[0].id}, NET-7 code-above-max-code): it is to be refused\n"
     )
+
+
+def wrong_spike(case: Case) -> Driven:
+    """A device that was seen to be wrong in the first spike of the first neuron of `hid`."""
+    observed = {key: values.copy() for key, values in case.expected.items()}
+    observed["hid", "spikes"][0] ^= 1 << (case.net.steps["hid"] - 1)
+    return Driven.of(case, DIFFERS, observed=observed, difference=first_difference(case, observed))
+
+
+def put(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into a new folder."""
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+
+
+@simulated
+@pytest.mark.parametrize("scope", ["network", "population"])
+def test_the_bench_of_a_replay_in_systemverilog(scope: str, tmp_path: Path) -> None:
+    """A replay directory holds a test bench: it says pass for a chip that is right, and for one that is not the
+    difference in what the device was wrong in.
+    """
+    case = next(one for one in cases_of(tiny(), [scope], [""] * 4) if one.unit in ("hid", "out") and strict(one))
+    put(tmp_path / "memories", replay.files([case], wrong_spike(case), {}, "frames", Greeting()))
+    hid = ["-DHID"] if scope == "population" else []
+    done = simulate(tmp_path, *hid)
+    assert done.returncode == 0 and done.stdout.startswith("fsref_bench: pass: 1 cases, 1 images"), done.stdout
+    done = simulate(tmp_path, *hid, "-DSTRICT")
+    assert done.returncode == 1 and FAIL.search(done.stdout)[3] == strict(case)  # type: ignore[index]
+
+
+@compiled
+def test_the_bench_of_a_replay_in_c(tmp_path: Path) -> None:
+    """The same in C, also of a projection alone: the cases before the one that fails are asked first; a device that
+    holds its network is sent no load.
+    """
+    scopes = {"scopes": SCOPES}
+    for scope in ("network", "projection"):
+        cases = cases_of(residual(fsref.fs_relu(4, 3)), [scope], ["", "repeat"])[-2:]
+        failed = Driven.of(cases[-1], DIFFERS, observed=cases[-1].expected)
+        found = replay.files(cases, failed, {}, "frames", Greeting.of(scopes))
+        put(tmp_path / scope, found)
+        build = ["gcc", "-std=c11", "-Wall", "-Werror", "-I", ".", "-o", "bench", "fsref_vectors.c"]
+        built = subprocess.run(
+            [*build, *sorted(name for name in found if name.startswith("fsref_words")), str(DEVICES / "function.c")],
+            cwd=tmp_path / scope,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert (built.returncode, built.stderr) == (0, "")
+        said = [
+            subprocess.run(
+                ["./bench"],
+                cwd=tmp_path / scope,
+                env={**os.environ, "SPOIL": how},
+                capture_output=True,
+                text=True,
+                timeout=60,
+            ).stdout
+            for how in ("0", "3")
+        ]
+        assert said[0] == "pass: 2 cases, 0 rejects\n" and said[1].startswith("FAIL case 0 ("), said
+    held = replay.files(cases, failed, {}, "frames", Greeting.of({**scopes, "network": cases[0].net.id}))
+    assert len(held["fsref_words_0.c"]) < len(found["fsref_words_0.c"])
+
+
+def test_a_replay_is_replaced_whole(tmp_path: Path) -> None:
+    """A replay directory with its benches is written once more with `replace` alone, and not where anything else lies
+    in it; cases of several networks have no bench of one chip.
+    """
+    (case,) = cases_of(tiny(), ["network"], [""])
+    failed = wrong_spike(case)
+    report = Report("device", Greeting(), (failed,), failed)
+    place = tmp_path / "replay"
+    replay.write(report, place)
+    assert {"case.json", "replay.py", "naive.py", "fsref_bench.sv", "fsref_vectors.c"} <= set(os.listdir(place))
+    with refused(UsageError, "RUN-5", says="replace"):
+        replay.write(report, place)
+    replay.write(report, place, replace=True)
+    (place / "device.c").touch()
+    with refused(UsageError, "RUN-5"):
+        replay.write(report, place, replace=True)
+    ended = Driven.of(case, CRASH, told="ended")  # nothing was answered: judged is what the chip can give back
+    able = Greeting(Limits(observables=("codes",)))
+    assert b"hid_codes_valid" in replay.files([case], ended, {}, "frames", able)["fsref_bench.sv"]
+    (other,) = cases_of(residual(), ["network"], [""])
+    assert "fsref_bench.sv" not in replay.files([other, case], failed, {}, "frames", Greeting())
 
 
 def replies_of(pack: Pack, folder: Path, bug: str) -> Driven:

@@ -27,11 +27,12 @@ from fsref.conformance.replies import frames, items, judged
 from fsref.errors import FileError, NetworkError, UsageError
 from fsref.limits.chip import Limits
 from fsref.limits.misfits import misfits
-from fsref.vectors import aimed
+from fsref.vectors import aimed, making
 from fsref.vectors.case import SCOPES, Case, case_of
-from fsref.vectors.making import make
+from fsref.vectors.flags import flagged
+from fsref.vectors.making import make, of_pack
 from fsref.vectors.pack import SCHEMA_FILE, Pack, Reject, canonical, lines, write
-from fsref.vectors.protocol import PROTOCOLS, protocols
+from fsref.vectors.protocol import PROTOCOLS, protocols, stalled
 from fsref.vectors.reader import read
 from handmade import oracle, residual, tiny
 
@@ -324,6 +325,8 @@ def test_mutated_packs_give_one_clear_line(tmp_path: Path) -> None:
         (lambda rows: [rows[0].replace('"cases":4', '"cases":5'), *rows[1:]], "line {n}: is not the digest"),
         (lambda rows: [rows[0].replace(",", ", ", 1), *rows[1:]], "line 1: is not written as packs are"),
         (lambda rows: [rows[0].replace('"schema":1', '"schema":2'), *rows[1:]], "line 1: is of another schema: 2"),
+        (lambda rows: [rows[0].replace('"bins":{', '"bins":{"FS-2":{"reached":1}'), *rows[1:]], "bins are no counts"),
+        (lambda rows: [rows[0], rows[1].replace('"name":"', '"name":"\\ud800', 1), *rows[2:]], "line 2: manifest.json"),
     ],
 )
 def test_what_is_wrong_with_a_pack_is_said(tmp_path: Path, change: Any, told: str) -> None:
@@ -366,6 +369,61 @@ def valid(value: Any, schema: dict[str, Any], whole: dict[str, Any]) -> bool:
         ),
     }
     return all(fits[word](of) for word, of in schema.items() if word not in ("$schema", "title", "$defs"))
+
+
+def test_a_chip_that_gives_back_less(tmp_path: Path) -> None:
+    """A pack for limits that name observables expects these alone; its flags are of mistakes that show in them, and no
+    case is of a scope that has none. What its cases meet is counted whole.
+    """
+    able = ("spikes", "codes")
+    made = make("less", chip=replace(SMALL, observables=able), scopes=["neuron", "projection"])
+    write(made, tmp_path / "p")
+    found = read(tmp_path / "p")
+    assert list(lines(found)) == list(lines(made)) and "OBS-1" not in made.bins
+    assert {case.scope for case in found.cases} == {"neuron"}
+    assert {what for case in found.cases for _, what in case.expected} == set(able)
+    assert {what for case in made.cases for _, what in case.expected} > set(able)  # what helps to name a cause
+    for case in found.cases[::9]:
+        shows = flagged([case_of(case.net, case.scope, case.unit, case.given)])[0]
+        assert [*case.flags] == sorted(flag for flag, keys in shows.items() if {what for _, what in keys} & set(able))
+    whole = of_pack(found.cases[0].net, replace(found, cases=made.cases), "p")
+    assert of_pack(found.cases[0].net, found, "p").line == whole.line
+    more = (tmp_path / "p").read_text().replace('"observables":["spikes","codes"]', '"observables":["spikes"]', 1)
+    (tmp_path / "p").write_text(more)
+    with pytest.raises(FileError, match="case has the unknown key"):
+        read(tmp_path / "p")
+
+
+def test_level_2_goes_on_where_level_1_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a network level 1 looks at the first stimuli of each unit, level 2 at the others behind them, each once; what
+    level 2 alone reaches is not promised by level 1. A search looks at what is judged, and tells how far it is.
+    """
+    net, done = residual(), []
+    monkeypatch.setattr(aimed, "MOST", 3)
+    monkeypatch.setattr(making, "MOST", 3)
+    scopes = ["population", "max_pool"]
+    one, two = (make("net", net, level=level, scopes=scopes, progress=done.append) for level in (1, 2))
+    assert [case.id for case in two.cases[:3]] == [case.id for case in one.cases]
+    assert len({case.id for case in two.cases}) == len(two.cases) > 20
+    assert sum(done) >= 4 * (len(net.populations) - 1) and set(done) == {1}
+    assert one.not_found == two.not_found
+    for rule, counts in one.bins.items():
+        assert counts["promised"] < two.bins[rule]["promised"] or counts == two.bins[rule]
+    assert set(aimed.searched(net, ["max_pool"], 5, 0)) == {p.name for p in net.pools}
+
+
+def test_every_unit_of_a_bench_stalls() -> None:
+    """In a pack of one network each unit that a chip in a test bench can be has a case whose steps come with gaps: its
+    last that has nothing around it.
+    """
+    cases = make("net", residual(), scopes=["population", "max_pool"]).cases
+    units = {(case.scope, case.unit) for case in cases}
+    assert {(case.scope, case.unit) for case in cases if case.protocol == "stall"} == units
+    alone = [replace(case, protocol="") for case in cases[:4]]
+    assert [case.protocol for case in stalled([replace(case, scope="network", unit="out") for case in alone])] == [
+        *("", "", "", "stall")
+    ]
+    assert [case.protocol for case in stalled([replace(alone[0], scope="neuron")])] == [""]
 
 
 def test_lines_are_of_the_schema() -> None:

@@ -30,6 +30,7 @@ from random import Random
 import fuzz_verbs as verbs
 from fsref.errors import printable
 from fuzz_child import Worker
+from fuzz_devices import DEVICES, device_companions, device_seeds
 from fuzz_dumps import DUMPS, dump_seeds
 from fuzz_files import BREAKERS, mutated
 from fuzz_judge import LIMIT, PICTURE, Fault, faults, listing
@@ -70,7 +71,7 @@ class Bench:
     def __init__(self, root: Path, keep: Path | None) -> None:
         self.root, self.keep = root, keep
         self.case, self.out, self.temporary = (root / name for name in ("case", "out", "tmp"))
-        self.good, self.worker = companions(), Worker(verbs.called, verbs.misfit)
+        self.good, self.worker = companions() | device_companions(), Worker(verbs.called, verbs.misfit)
         put(root / "good", self.good)
         if keep is not None:
             put(keep / "good", self.good)
@@ -105,7 +106,7 @@ class Bench:
                 self._clear(case)
                 os.chdir(self.case)
                 try:
-                    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()) as said:
+                    with redirect_stdout(io.TextIOWrapper(io.BytesIO())), redirect_stderr(io.StringIO()) as said:
                         code = verbs.called(verbs.limited(line))
                 finally:
                     os.chdir(here)
@@ -132,6 +133,8 @@ class Bench:
 
 def valid_cases(kind: str, good: Files) -> list[Case]:
     """The valid cases of any kind; `good` are the companions."""
+    if kind in DEVICES:
+        return device_seeds(kind)
     return dump_seeds(kind) if kind in DUMPS else seeds(kind, good)
 
 

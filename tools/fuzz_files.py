@@ -14,6 +14,7 @@ from typing import Any
 import onnx
 
 from fuzz_archives import bent_archive
+from fuzz_devices import bent_answers, bent_greeting, bent_replay, bent_replies, bent_vectors
 from fuzz_dumps import bent_dump
 from fuzz_seeds import LISTED, MODES, Case, blank, changed, chunk
 from fuzz_values import NUMBERS, TEXTS, bent, bent_json, bent_npy
@@ -281,5 +282,12 @@ BREAKERS: dict[str, Callable[[Random, Case], Case]] = {
     "layout": bent_lone(bent_json),
     "chip": bent_lone(bent_json),
     "certificate": bent_lone(bent_json),
+    "vectors": bent_vectors,
+    "replies": bent_replies,
+    "greeting": bent_greeting,
+    "answers": bent_answers,
+    "lines": bent_answers,
+    "batch": bent_replies,
+    "replay": bent_replay,
     "device": lambda draw, case: case,
 }

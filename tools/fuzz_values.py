@@ -166,12 +166,14 @@ def bent_json(draw: Random, data: bytes) -> bytes:
     return text
 
 
-def dumped(value: Any, ascii_only: bool = True) -> bytes:
-    """JSON, integers of whatever length among it; surrogates become question marks where UTF-8 is asked for."""
+def dumped(value: Any, ascii_only: bool = True, **form: Any) -> bytes:
+    """JSON of some form, integers of whatever length among it; surrogates become question marks where UTF-8 is asked
+    for.
+    """
     most = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
     try:
-        return json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "replace")
+        return json.dumps(value, ensure_ascii=ascii_only, **form).encode("utf-8", "replace")
     finally:
         sys.set_int_max_str_digits(most)
 

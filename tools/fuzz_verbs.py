@@ -19,6 +19,7 @@ import fsref.cli.main as command_line
 from fsref.errors import FsrefError
 from fsref.simulation.difference import NotCompared
 from fuzz_archives import disagreement
+from fuzz_drive import drive, replayed
 from fuzz_seeds import Case
 
 MEMORY = "256M"  # what verbs are told with --memory-limit
@@ -122,6 +123,30 @@ LINES = {  # by kind; @ is the case, and what follows ! refuses a valid case, to
     "certificate": f"""
         check {DRAWN} --certificate @
         ! check {NET} --certificate @""",
+    "vectors": f"""
+        vectors show @
+        vectors show @ --hex
+        vectors show @ --frames
+        vectors check @ {GOOD}/replies.hex
+        vectors check @ {GOOD}/replies.bin --frames
+        vectors bench @ --out {OUT}/bench
+        vectors bench @ --out {OUT}/bench --unit mid
+        vectors bench @ --out {OUT}/bench --language c
+        ! cover {DRAWN} @ --format pack""",
+    "replies": f"""
+        vectors check {GOOD}/vectors.jsonl @
+        ! vectors check {GOOD}/vectors.jsonl @ --frames""",
+    "greeting": """
+        drive frames @""",
+    "answers": """
+        drive frames @""",
+    "lines": """
+        drive hex @""",
+    "batch": """
+        drive files @""",
+    "replay": f"""
+        replay @
+        replay @ {GOOD}/fuzz_player.py frames answers""",
     "device": f"""
         ! info @
         ! run @ --data {X}
@@ -202,7 +227,7 @@ def _differ(path: str, other: str = "") -> list[Any]:
         return [fsref.diff(trace, "reference", fsref.load_images(X, trace.net).x[: trace.image_count])]
 
 
-OWN: dict[str, Callable[..., list[Any]]] = {"show": _show, "differ": _differ}
+OWN: dict[str, Callable[..., list[Any]]] = {"show": _show, "differ": _differ, "drive": drive, "replay": replayed}
 
 
 def sees_picture(case: Case, line: list[str]) -> bool:

@@ -20,16 +20,16 @@ from fsref.errors import UsageError
 from fsref.formats.bundled import load
 from fsref.formats.chips import chip_of
 from fsref.formats.reading import opened
+from fsref.reports.progress import progress
 from fsref.tables import WIDTH, Fact, Sheet, plural
 from fsref.vectors.case import SCOPES, Case
 from fsref.vectors.making import make as make_pack
-from fsref.vectors.pack import Pack, case_to_dict, head_of, write
+from fsref.vectors.pack import COUNTS, Pack, case_to_dict, head_of, write
 from fsref.vectors.reader import read
 
 MAX_REPLIES = 2**32  # bytes of a file of replies
 FEW = 20  # cases that are told in full
 PACK = click.argument("pack", type=FILE)
-COUNTS = ("promised", "reached", "unreachable", "not_found")
 
 
 @click.group()
@@ -69,7 +69,9 @@ def make(
     limits = None if chip is None else chip_of(chip)
     name = pack.name.partition(".")[0]
     chosen = [scope for scope in SCOPES if scope in (scopes or SCOPES)]
-    made = make_pack(name, network, limits, level, chosen, seed)
+    total = None if network is None else 2 * len(network.populations) - 2
+    with progress("populations", total) as advance:
+        made = make_pack(name, network, limits, level, chosen, seed, advance)
     made = replace(made, rejects=()) if no_rejects else made
     write(made, pack, force)
     show(as_json, [summary(made, str(pack))], {**head_of(made), "out": str(pack)})

@@ -11,6 +11,7 @@ import numpy as np
 
 from fsref.conformance.driven import Reject, owner
 from fsref.conformance.frames import MOST_SAID, Words
+from fsref.conformance.greeting import Greeting
 from fsref.conformance.replies import able, items
 from fsref.conformance.wire import Sent, asked
 from fsref.errors import LimitError, printable
@@ -51,21 +52,28 @@ def save(pack: Pack, path: str | PathLike[str], replace: bool = False) -> tuple[
     """Write the program of a pack as a new folder, and say how many cases and rejects it has. Errors: LimitError,
     UsageError, FileError.
     """
-    made = _Program(pack)
-    about = f"/* fsref {__version__} */\n"
+    found = files(pack, able(pack))
     with NewFolder(path_of(path, "bench"), "VECTOR-6", "programs of vectors", is_ours, replace) as folder:
-        folder.add("fsref_vectors.h", (about + HEADER).encode("ascii"))
-        folder.add("fsref_vectors.c", "".join([about, *made.text()]).encode("ascii"))
-        for number, part in enumerate(made.parts):
-            folder.add(f"fsref_words_{number}.c", "".join([about, *_part(number, part)]).encode("ascii"))
+        for name, data in found.items():
+            folder.add(name, data)
     return len(pack.cases), len(pack.rejects)
+
+
+def files(pack: Pack, greeting: Greeting) -> dict[str, bytes]:
+    """The files of the program by name, around a device that says of itself what a greeting does. Errors:
+    LimitError.
+    """
+    made = _Program(pack, greeting)
+    text = {"fsref_vectors.h": [HEADER], "fsref_vectors.c": made.text()}
+    text |= {f"fsref_words_{number}.c": _part(number, part) for number, part in enumerate(made.parts)}
+    return {name: "".join([f"/* fsref {__version__} */\n", *pieces]).encode("ascii") for name, pieces in text.items()}
 
 
 class _Program:
     """What a pack asks, as C: words in `parts`, each frame and reply once; tables of what runs answer; asks."""
 
-    def __init__(self, pack: Pack) -> None:
-        self.pack, self.greeting = pack, able(pack)
+    def __init__(self, pack: Pack, greeting: Greeting) -> None:
+        self.pack, self.greeting = pack, greeting
         self.parts: list[list[Words]] = [[]]
         self.words, self.of_part = 0, 0  # words of all parts, and of the last
         self.places: dict[bytes, str] = {}  # of frames and replies

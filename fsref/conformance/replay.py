@@ -6,17 +6,22 @@ import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from fsref.conformance.driven import Driven
+from fsref.conformance import program
+from fsref.conformance.driven import Driven, owner
 from fsref.conformance.greeting import Greeting
 from fsref.conformance.verdict import Report
-from fsref.errors import UsageError
+from fsref.errors import LimitError, UsageError
 from fsref.formats.files import NewFolder, check_target, path_of
 from fsref.formats.json_network import to_plain
 from fsref.formats.pages import rules
+from fsref.simulation import memory_folder
 from fsref.simulation.recording import Key
+from fsref.vectors import bench
 from fsref.vectors.case import Case, plain
+from fsref.vectors.pack import Pack
 
 STANDALONE = Path(__file__).parent / "standalone"
 PROGRAMS = ("replay.py", "naive.py")
@@ -64,7 +69,30 @@ def files(
     }
     lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in told.items())
     found = {CASE: ("{\n" + lines + "\n}\n").encode("ascii")}
-    return found | {name: (STANDALONE / name).read_bytes() for name in PROGRAMS}
+    found |= {name: (STANDALONE / name).read_bytes() for name in PROGRAMS}
+    pack = Pack("replay", 1, 0, greeting.limits, cases)
+    return found | program.files(pack, greeting) | _bench(pack, failed)
+
+
+def _bench(pack: Pack, failed: Driven) -> dict[str, bytes]:
+    """The files of a test bench in SystemVerilog, which judges what differs and the logits; none where the cases are
+    not all of one chip (VECTOR-6).
+    """
+    units = {(case.net.id, case.scope, case.unit) for case in pack.cases}
+    (_, scope, unit), difference = max(units), failed.difference
+    if len(units) > 1 or scope not in ("network", *bench.UNITS):
+        return {}
+    net = pack.cases[-1].net
+    recorded = [] if difference is None else [owner(net, difference.place), net.readout.name]
+    able = None if pack.limits is None else pack.limits.observables
+    observables = (able or ["spikes"]) if difference is None else [difference.observable]
+    with TemporaryDirectory(prefix="fsref-") as place:
+        folder = Path(place) / "bench"
+        try:
+            bench.save(pack, folder, None if scope == "network" else unit, recorded, observables)
+        except (LimitError, UsageError):  # too wide for a port, or nothing that a chip in a bench answers
+            return {}
+        return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
 def _told(case: Case, greeting: Greeting) -> dict[str, Any]:
@@ -84,4 +112,5 @@ def _told(case: Case, greeting: Greeting) -> dict[str, Any]:
 
 def _is_ours(folder: Path, names: set[str]) -> bool:
     """Whether a folder holds a replay and nothing else (RUN-5)."""
-    return names <= {CASE, *PROGRAMS, "__pycache__"} and CASE in names
+    rest = {name for name in names - {CASE, *PROGRAMS, "__pycache__"} if not program.OURS.fullmatch(name)}
+    return CASE in names and (not rest or memory_folder.is_ours(folder, rest))

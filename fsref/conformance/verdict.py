@@ -13,13 +13,13 @@ from fsref.conformance.suspects import arrays_of
 from fsref.errors import shown
 from fsref.tables import Fact, Sheet, Shown, plural, sizes
 from fsref.vectors.case import Case
+from fsref.vectors.pack import COUNTS
 from fsref.verification import causes
 from fsref.verification.explain import explained, place_of
 from fsref.verification.explanation import Explanation
 from fsref.verification.yours import Yours, yours_of
 
 LEFT = "asked once of a device just started it passes: something is left of what was asked before [NET-6]"
-BINS = ("promised", "reached", "unreachable", "not_found")
 FEW = 8  # aims, and other failures that are told in words
 JUDGING = {"network": "chained"}  # a device that feeds itself; isolated in the other scopes
 
@@ -118,8 +118,8 @@ class Report(Shown):
 
     def _coverage(self) -> Sheet:
         """The bins that the cases of the pack have met, by rule."""
-        rows = [(rule, *(counts[name] for name in BINS)) for rule, counts in self.bins.items()]
-        return Sheet("bins of the level-1 pack that was driven", ("rule", *BINS), rows)
+        rows = [(rule, *(counts[name] for name in COUNTS)) for rule, counts in self.bins.items()]
+        return Sheet("bins of the level-1 pack that was driven", ("rule", *COUNTS), rows)
 
     def _first(self) -> list[Fact]:
         """What the device is, the first failure, and its causes."""

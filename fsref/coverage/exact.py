@@ -86,7 +86,9 @@ class Exact:
         size = len(self.bias) // self.fields.blocks
         at, weights = self.fields.patch(channel // size, y, x)
         own = weights[channel % size]
-        at, own = at[own != 0], own[own != 0]
+        order = np.argsort(np.abs(own), kind="stable")  # small weights first, whose sums leave few gaps (Sums)
+        order = order[own[order] != 0]
+        at, own = at[order], own[order]
         options = [self.fields.inputs.codes(j) for j in at.tolist()]
         sums = Sums(own, options) if Sums.fit(own, options) else None
         common = 0

@@ -79,16 +79,19 @@ def solved(
 
 
 class Sums:
-    """All sums that codes can have by weights, exactly: sets of integers, one after each input. None where that would
-    be too much work.
+    """All sums that codes can have by weights, exactly: sets of integers, one after each input. As long as no input
+    steps farther than the sums before it reach, these have no gap; small weights first keep them so.
     """
 
     def __init__(self, weights: Ints, options: Sequence[Ints]) -> None:
         self.weights, self.options = weights.tolist(), options
         self.low = [min(w * int(codes[0]), w * int(codes[-1])) for w, codes in zip(self.weights, options, strict=True)]
         self.sets = [1]  # bit i: the lowest sum + i
+        whole = 1  # all of so many sums are there; 0 once there is a gap
         for w, codes, low in zip(self.weights, options, self.low, strict=True):
-            self.sets.append(_shifted(self.sets[-1], np.sort(w * codes - low)))
+            by = np.sort(w * codes - low)
+            whole = whole + int(by[-1]) if int(np.diff(by).max(initial=0)) <= whole else 0
+            self.sets.append((1 << whole) - 1 if whole else _shifted(self.sets[-1], by))
 
     @staticmethod
     def fit(weights: Ints, options: Sequence[Ints]) -> bool:

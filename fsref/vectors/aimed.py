@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
 from itertools import groupby
@@ -15,6 +15,7 @@ from fsref.coverage.coverage import Coverage
 from fsref.coverage.search import Found, aim
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
+from fsref.law.populations import OBSERVABLES
 from fsref.limits.chip import Limits
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
@@ -31,6 +32,7 @@ from fsref.verification.aims import first_populations
 Gain: TypeAlias = tuple[object, ...]
 MOST = 100  # cases of level 1
 KIND = 1_000  # bins or mistakes of known kinds that a new kind of bin, or another form of network, outweighs
+TOGETHER = 64  # stimuli that are followed at a time
 TURNS = {1: range(1), 2: range(1, 4)}  # of each form a network each, by level
 
 
@@ -98,14 +100,23 @@ def for_limits(chip: Limits, scopes: Sequence[str], seed: int, turns: Iterable[i
                 yield from openings(net, 2)
 
 
-def searched(net: Network, budget: int, seed: int, scopes: Sequence[str]) -> dict[str, Found]:
+def searched(
+    net: Network, scopes: Sequence[str], budget: int, seed: int, progress: Callable[[int], None] | None = None
+) -> dict[str, Found]:
     """What a search of so many stimuli finds of each population that units of these scopes need, and of those that
-    read the input alone, of which a stimulus is an image.
+    read the input alone, of which a stimulus is an image. `progress` is called with 1 for each population but the
+    input.
     """
     named = {p.name for p in first_populations(net)}
     for scope in set(scopes) - {"network"}:
         named |= {target(net, scope, unit) for unit in units(net, scope)}
-    return {p.name: aim(net, p.name, budget, seed) for p in net.populations if p.name in named}
+    found = {}
+    for p in net.populations[1:]:
+        if p.name in named:
+            found[p.name] = aim(net, p.name, budget, seed)
+        if progress is not None:
+            progress(1)
+    return found
 
 
 def target(net: Network, scope: str, unit: str) -> str:
@@ -113,35 +124,61 @@ def target(net: Network, scope: str, unit: str) -> str:
     return net.named_projections[unit].target if scope == "projection" else unit
 
 
-def cases(net: Network, found: Mapping[str, Found], budget: int, scopes: Sequence[str] = SCOPES) -> Iterator[Case]:
+def cases(
+    net: Network, found: Mapping[str, Found], budget: int, scopes: Sequence[str] = SCOPES
+) -> tuple[list[Case], list[Case]]:
     """The cases of a given network: of scope network so many images at most, its corners and those that set hidden
-    membranes where rules decide; of its units the stimuli that a search `found` for each population.
+    membranes where rules decide; of its units the stimuli that a search `found` for each population, those behind the
+    first `MOST` of a unit apart: nearly each of these is there for one bin.
     """
+    first, rest = list[Case](), list[Case]()
     if "network" in scopes:
         images = aimed(net).images.reshape(-1, net.input.neurons)[:budget]
-        yield from cases_of(net, list(images), ["network"])
+        first += cases_of(net, list(images), ["network"])
     for scope in scopes:
         for unit in units(net, scope) if scope != "network" else ():
-            inputs, _ = wanted(net, scope, unit)
-            for stimulus in found[target(net, scope, unit)].stimuli:
-                given = following(net, stimulated(stimulus)) if scope == "neuron" else stimulus
-                yield case_of(net, scope, unit, {key: given[key].reshape(-1) for key in inputs})
+            stimuli = found[target(net, scope, unit)].stimuli
+            made = [
+                case
+                for at in range(0, len(stimuli), TOGETHER)
+                for case in _of(net, scope, unit, stimuli[at:][:TOGETHER])
+            ]
+            distinct = list({case.id: case for case in made}.values())
+            first += distinct[:MOST]
+            rest += distinct[MOST:]
+    return first, rest
 
 
-def stimulated(stimulus: Mapping[Key, Ints]) -> dict[Key, Ints]:
-    """One stimulus as a batch of one."""
-    return {key: array[None] for key, array in stimulus.items()}
+def _of(net: Network, scope: str, unit: str, stimuli: Sequence[Mapping[Key, Ints]]) -> Iterator[Case]:
+    """The cases of a unit whose sources send each of some stimuli."""
+    seen = {key: np.stack([stimulus[key].reshape(-1) for stimulus in stimuli]) for key in stimuli[0]}
+    inputs, outputs = wanted(net, scope, unit)
+    if scope == "neuron":
+        seen |= following(net, seen)
+    given = {key: seen[key].astype(np.int64) for key in inputs}
+    made = following(net, given)
+    for i in range(len(stimuli)):
+        expected = {key: made[key][i].astype(np.int64) for key in outputs}
+        yield Case(net, scope, unit, {key: array[i] for key, array in given.items()}, expected)
 
 
-def weighed(found: Iterable[Case], each: bool) -> list[Candidate]:
+def weighed(
+    found: Iterable[Case], each: bool, chip: Limits | None = None, progress: Callable[[int], None] | None = None
+) -> list[Candidate]:
     """The cases, each once, with what they meet and show, which their aims, rules and flags then say; bins of `each`
-    channel count, or of any.
+    channel count, or of any. Mistakes are those that show in what a chip can give back; cases of which it gives
+    nothing are left out.
     """
-    distinct = list({case.id: case for case in found}.values())
+    able = OBSERVABLES if chip is None or chip.observables is None else tuple(chip.observables)
+    distinct = list({case.id: case for case in found if any(key[1] in able for key in case.expected)}.values())
     made: list[Candidate] = []
     for _, group in groupby(distinct, lambda case: case.net.id):
         same = list(group)
-        weighing = [weigh(case, shows, each) for case, shows in zip(same, flagged(same), strict=True)]
+        shown = [
+            {flag: seen for flag, keys in shows.items() if (seen := {key for key in keys if key[1] in able})}
+            for shows in flagged(same, progress)
+        ]
+        weighing = [weigh(case, shows, each) for case, shows in zip(same, shown, strict=True)]
         rows = [[c for c in weighing if c.case.scope == scope] for scope in ("network", "population")]
         for row in rows:
             for place, candidate in enumerate(row):

@@ -13,13 +13,15 @@ from fsref.formats import layout as layouts
 from fsref.formats.bench import CODES, Bench, Image
 from fsref.formats.memories import owner, width
 from fsref.law.network import Network
+from fsref.law.populations import OBSERVABLES
 from fsref.simulation import fed
 from fsref.simulation.memory_folder import FOLDERS, Given
 from fsref.simulation.recording import Key, Trace, select
 from fsref.vectors.case import Case
 from fsref.vectors.pack import Pack
+from fsref.vectors.protocol import BENCHED
 
-UNITS = ("population", "max_pool")  # scopes whose units a chip can be
+UNITS = BENCHED[1:]  # scopes whose units a chip can be
 
 
 def save(
@@ -42,6 +44,10 @@ def save(
         limit = "a test bench in SystemVerilog is of one: make the pack of one, or take language c"
         raise UsageError("VECTOR-6", "pack", "holds another number of networks", len(nets), limit)
     (net,) = nets.values()
+    held = OBSERVABLES if pack.limits is None or pack.limits.observables is None else pack.limits.observables
+    if lacking := [what for what in observables if what not in held]:
+        limit = f"it expects {', '.join(held)}, which its limits name"
+        raise UsageError("VECTOR-6", "observable", "is not in this pack", lacking[0], limit)
     numbered = _chosen(pack, unit)
     runs = list(_runs(numbered))
     feed = [net.input.name] if unit is None else list(dict.fromkeys(net.sources(unit)))

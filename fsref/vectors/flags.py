@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any, TypeAlias
 
@@ -40,8 +40,10 @@ class Unanswered(Scene):
         return True
 
 
-def flagged(cases: Sequence[Case]) -> list[Shows]:
-    """For each case of one network the mistakes that it shows, and the (population, observable) in which it does."""
+def flagged(cases: Sequence[Case], progress: Callable[[int], None] | None = None) -> list[Shows]:
+    """For each case of one network the mistakes that it shows, and the (population, observable) in which it does;
+    `progress` is called with 1 for each population but the input.
+    """
     net = cases[0].net
     found: list[Shows] = [{} for _ in cases]
     for p in net.populations[1:]:
@@ -57,6 +59,8 @@ def flagged(cases: Sequence[Case]) -> list[Shows]:
                 given = {key: np.stack([one[key] for one in first]) for key in keys}
                 scene = scene_of(net, p.name, given | following(net, given))
                 tried(scene, [[(cases[i].scope, found[i]) for i in same] for same in alike.values()])
+        if progress is not None:
+            progress(1)
     return found
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
-from itertools import groupby
+from itertools import chain, groupby
 from operator import or_
 
 from fsref.coverage.bins import nothing
@@ -15,8 +15,8 @@ from fsref.law.network import Network
 from fsref.limits.chip import Limits
 from fsref.limits.misfits import misfits
 from fsref.vectors.aimed import MOST, TURNS, cases, covered, for_limits, ordered, searched, together, weighed
-from fsref.vectors.case import SCOPES, Case
-from fsref.vectors.pack import Pack
+from fsref.vectors.case import SCOPES, Case, case_of
+from fsref.vectors.pack import COUNTS, Pack
 from fsref.vectors.protocol import protocols
 from fsref.vectors.rejects import rejects
 
@@ -37,19 +37,22 @@ def make(
     level: int = 1,
     scopes: Sequence[str] = SCOPES,
     seed: int = 0,
+    progress: Callable[[int], None] | None = None,
 ) -> Pack:
-    """A pack of a network, or else of networks drawn within the limits of a chip (VECTOR-3). Errors: UsageError,
-    NetworkError.
+    """A pack of a network, or else of networks drawn within the limits of a chip (VECTOR-3); `progress` is called with
+    1 for each population of these, twice of a given network: once when it was searched, once when mistakes were tried.
+    Errors: UsageError, NetworkError.
     """
     if net is not None and chip is not None:
         for misfit in misfits(net, chip):
             raise NetworkError("CHIP-2", misfit.where, misfit.breaks, misfit.value, f"allowed {misfit.allowed}")
-    proofs = {} if net is None else searched(net, BUDGET, seed, scopes)
+    proofs = {} if net is None else searched(net, scopes, BUDGET, seed, progress)
+    drawn: list[Iterable[Case]]
     if net is None:
         drawn = [for_limits(chip or Limits(), scopes, seed, turns) for turns in TURNS.values()]
     else:
-        drawn = [cases(net, proofs, BUDGET, scopes)]
-    found = ordered(weighed(drawn[0], net is not None))
+        drawn = [*cases(net, proofs, BUDGET, scopes)]
+    found = ordered(weighed(drawn[0], net is not None, chip, progress))
     if not found:
         limit = "other scopes, or wider limits"
         lacking = () if chip is None else chip.lacking
@@ -60,14 +63,15 @@ def make(
     chosen = together(chosen[:MOST]) + (together(chosen[MOST:]) if level > 1 else [])
     if level > 1:
         known = {case.id for case in chosen}
-        rest = (candidate.case for part in drawn[1:] for candidate in weighed(part, False))
+        rest = (candidate.case for part in drawn[1:] for candidate in weighed(part, net is not None, chip))
         chosen += [case for case in rest if case.id not in known]
-    all_cases = list(protocols(chosen))
-    counted = Counted(all_cases, scopes, [proof.coverage for proof in proofs.values()])
+    all_cases = protocols(chosen)
+    searches = [proof.coverage for proof in proofs.values()]
+    counted = Counted(all_cases, scopes, searches, chip)
     if net is None:
         bins, not_found = counted.of_limits()
     else:
-        every = Counted([candidate.case for candidate in found], scopes, [p.coverage for p in proofs.values()])
+        every = Counted([*chain(*drawn)], scopes, searches, chip)
         bins, not_found = counted.of_network(every)
     return Pack(name, level, seed, chip, all_cases, rejects(all_cases[0].net), bins, not_found)
 
@@ -76,7 +80,7 @@ def of_pack(net: Network, pack: Pack, place: str) -> Coverage:
     """The bins that the cases of a pack, which lies at a place, reach of a network (COVER-2). Errors: UsageError where
     it holds none of it.
     """
-    own = [case for case in pack.cases if case.net.id == net.id]
+    own = [case_of(net, case.scope, case.unit, case.given) for case in pack.cases if case.net.id == net.id]
     if not own:
         held = ", ".join(dict.fromkeys(case.net.id[:12] for case in pack.cases))
         raise UsageError("COVER-2", place, "holds no case of this network", net.id[:12], f"of {held}")
@@ -86,8 +90,15 @@ def of_pack(net: Network, pack: Pack, place: str) -> Coverage:
 class Counted:
     """What cases reach, network by network, of the rules that some scopes can meet, and what a search proved."""
 
-    def __init__(self, made: Sequence[Case], scopes: Sequence[str], searches: Sequence[Coverage] = ()) -> None:
-        self.rules = tuple({rule for scope in scopes for rule in SEEN[scope]})
+    def __init__(
+        self,
+        made: Sequence[Case],
+        scopes: Sequence[str],
+        searches: Sequence[Coverage] = (),
+        chip: Limits | None = None,
+    ) -> None:
+        partial = chip is not None and chip.observables is not None  # then not all are compared (OBS-1)
+        self.rules = tuple({rule for scope in scopes for rule in SEEN[scope]} - ({"OBS-"} if partial else set()))
         self.coverages: dict[str, Coverage] = {}
         by_unit = sorted(range(len(made)), key=lambda i: (made[i].net.id, made[i].scope, made[i].unit, i))
         for net, of_net in groupby((made[i] for i in by_unit), lambda case: case.net):
@@ -122,7 +133,7 @@ class Counted:
         }
         bins: dict[str, dict[str, int]] = {}
         for (rule, _), state in best.items():
-            counts = bins.setdefault(rule, dict.fromkeys(("promised", "reached", "unreachable", "not_found"), 0))
+            counts = bins.setdefault(rule, dict.fromkeys(COUNTS, 0))
             counts["promised"] += 1
             counts[state] += 1
         return bins, [" ".join(kind) for kind, state in best.items() if state == "not_found"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from fsref.formats import files
 from fsref.formats.json_network import to_plain
 from fsref.law.network import Network
 from fsref.limits.chip import Limits
+from fsref.simulation.recording import Key
 from fsref.tables import Brief
 from fsref.vectors.case import Case, plain
 from fsref.version import SPEC_VERSION, __version__
@@ -24,6 +25,7 @@ KEYS = {
     "network": ("arrays", "id", "manifest"),
     "reject": ("flags", "frame", "id", "network", "rule"),
 }
+COUNTS = ("promised", "reached", "unreachable", "not_found")  # of the bins of a rule
 HEAD = ("bins", "cases", "fsref", "level", "limits", "not_found", "pack", "schema", "seed", "spec_version")
 SCHEMA_FILE = Path(__file__).with_name("pack.schema.json")
 
@@ -82,6 +84,12 @@ def head_of(pack: Pack) -> dict[str, Any]:
     }
 
 
+def able(limits: Limits | None, keys: Iterable[Key]) -> list[Key]:
+    """Those of (name, observable) that a chip of these limits can give back."""
+    told = None if limits is None else limits.observables
+    return [key for key in keys if told is None or key[1] in told]
+
+
 def case_to_dict(case: Case) -> dict[str, Any]:
     """A case as plain JSON values, its network by its id."""
     told = {name: getattr(case, name) for name in ("id", "scope", "unit", "protocol")}
@@ -110,7 +118,8 @@ def _objects(pack: Pack) -> Iterator[dict[str, Any]]:
 
     for case in pack.cases:
         yield from needed(case.net)
-        yield {"case": case_to_dict(case)}
+        expected = {key: case.expected[key] for key in able(pack.limits, case.expected)}
+        yield {"case": case_to_dict(replace(case, expected=expected))}
     for reject in pack.rejects:
         yield from needed(reject.net)
         told = {"id": reject.id, "frame": list(reject.frame), "rule": reject.rule, "flags": list(reject.flags)}

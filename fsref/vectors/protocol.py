@@ -13,8 +13,33 @@ ALONE = ("repeat", "reset", "repeat", "reload")  # of cases that are the only on
 PROTOCOLS = ("", "repeat", "reload", "reset", "stall", "abort", "restart")
 
 
-def protocols(cases: Sequence[Case]) -> Iterator[Case]:
-    """The cases in their order: of a network the first comes alone and the second follows it at once, and so do nine of
+BENCHED = ("network", "population", "max_pool")  # scopes whose units a chip in a test bench can be (VECTOR-6)
+
+
+def protocols(cases: Sequence[Case]) -> list[Case]:
+    """The cases in their order, each unit of the one network of a test bench with a case that stalls (`stalled`)."""
+    made = list(_in_turn(cases))
+    return stalled(made) if len(made) > 1 and len({case.net.id for case in made}) == 1 else made
+
+
+def stalled(cases: Sequence[Case]) -> list[Case]:
+    """The cases, of each unit of a test bench one with gaps between steps: unless it has one, the last that has
+    nothing around it, or its last.
+    """
+    made = list(cases)
+    units: dict[tuple[str, str], list[int]] = {}
+    for i, case in enumerate(made):
+        if case.scope in BENCHED:
+            units.setdefault((case.scope, case.unit), []).append(i)
+    for of in units.values():
+        if not any(made[i].protocol == "stall" for i in of):
+            last = max(of, key=lambda i: (not made[i].protocol, i))
+            made[last] = replace(made[last], protocol="stall")
+    return made
+
+
+def _in_turn(cases: Sequence[Case]) -> Iterator[Case]:
+    """The cases: of a network the first comes alone and the second follows it at once, and so do nine of
     the network that has most; each further one has the next of the protocols; the only one of a network comes twice,
     with nothing, a reset or another network between.
     """

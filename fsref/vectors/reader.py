@@ -16,10 +16,10 @@ from fsref.formats.container import unique
 from fsref.formats.json_network import from_plain, integers
 from fsref.formats.reading import opened
 from fsref.law.network import Network
-from fsref.limits.chip import from_dict
+from fsref.limits.chip import Limits, from_dict
 from fsref.simulation.recording import Key
 from fsref.vectors.case import SCOPES, Case, wanted
-from fsref.vectors.pack import HEAD, KEYS, SCHEMA, Pack, Reject, canonical
+from fsref.vectors.pack import COUNTS, HEAD, KEYS, SCHEMA, Pack, Reject, able, canonical
 from fsref.vectors.protocol import PROTOCOLS
 
 MAX_LINE = 2**26  # bytes of a line,
@@ -43,6 +43,7 @@ class _Reading:
     def __init__(self, where: str) -> None:
         self.where, self.number = where, 0
         self.head: dict[str, Any] = {}
+        self.limits: Limits | None = None
         self.nets: dict[str, Network] = {}
         self.cases: list[Case] = []
         self.known: set[str] = set()
@@ -80,8 +81,7 @@ class _Reading:
             self.number = 1
             self.refuse("says another number of cases", f"there are {len(self.cases)}", self.head["cases"])
         h = self.head
-        limits = None if h["limits"] is None else from_dict(h["limits"], f"{self.where} limits")
-        named = (h["pack"], h["level"], h["seed"], limits)
+        named = (h["pack"], h["level"], h["seed"], self.limits)
         return Pack(*named, self.cases, self.rejects, h["bins"], h["not_found"])
 
     def refuse(self, problem: str, limit: str = "", value: object = None) -> NoReturn:
@@ -116,15 +116,13 @@ class _Reading:
                 self.refuse(f"{key} is no integer in range", f"{low}..{high}", found[key])
         self._texts([found["pack"], found["fsref"], found["spec_version"]], "pack")
         self._texts(found["not_found"], "not_found")
-        bins = found["bins"]
-        counts = (
-            [c.values() if isinstance(c, dict) else [c] for c in bins.values()] if isinstance(bins, dict) else [[""]]
-        )
-        if any(type(count) is not int for each in counts for count in each):
-            self.refuse("bins are no counts by rule")
+        counts = found["bins"].values() if isinstance(found["bins"], dict) else [None]
+        if not all(
+            isinstance(c, dict) and {*c} == {*COUNTS} and {type(n) for n in c.values()} == {int} for c in counts
+        ):
+            self.refuse("bins are no counts by rule", ", ".join(COUNTS))
         try:
-            if found["limits"] is not None:
-                from_dict(found["limits"], "limits")
+            self.limits = None if found["limits"] is None else from_dict(found["limits"], "limits")
         except UsageError as error:
             self.refuse(f"{error.place}: {error.problem}", error.limit, error.value)
         self.head = found
@@ -150,7 +148,8 @@ class _Reading:
             given, expected = wanted(net, value["scope"], value["unit"])
         except FsrefError as error:
             self.refuse(f"{error.place}: {error.problem}", error.limit, error.value)
-        arrays = self._arrays(net, value["given"], given), self._arrays(net, value["expected"], expected)
+        wants = able(self.limits, expected)
+        arrays = self._arrays(net, value["given"], given), self._arrays(net, value["expected"], wants)
         for key, array in arrays[0].items():
             self._sendable(net, key, array)
         about: dict[str, Any] = {name: tuple(value[name]) for name in ("aims", "rules", "flags")}

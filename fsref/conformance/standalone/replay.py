@@ -5,6 +5,7 @@ it and says whether it still answers so. Exit code 0 when the device is right, 1
 """
 
 import json
+import math
 import struct
 import subprocess
 import sys
@@ -15,6 +16,8 @@ import naive  # type: ignore[import-not-found]  # beside it, where it is copied 
 
 OBSERVABLES = ("sums", "opening", "spikes", "membranes", "codes")
 SECONDS = 20  # for all answers of a device
+WIDEST = 1000  # characters of a line
+LARGEST = 2**22  # neurons of a network
 Arrays = dict[str, Any]  # NAME.OBSERVABLE: neurons, of membranes steps of neurons
 
 
@@ -85,7 +88,7 @@ def ask(command: list[str], told: dict[str, Any]) -> list[int] | None:
         out = subprocess.run(command, input=data, stdout=subprocess.PIPE, timeout=SECONDS, check=False).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         quoted = "; give the program and its words without quotes around them" if " " in command[0] else ""
-        print(f"replay.py: the device gives no answer: {error}{quoted}")
+        say(f"replay.py: the device gives no answer: {error}{quoted}")
         return None
     replies = []
     try:
@@ -99,7 +102,7 @@ def ask(command: list[str], told: dict[str, Any]) -> list[int] | None:
             replies = [[word - 2**64 if word >> 63 else word for word in line] for line in words]
         return replies[len(session) - 2]
     except (struct.error, ValueError, IndexError):
-        print(f"replay.py: what the device writes is no answer by the carrier {told['carrier']}")
+        say(f"replay.py: what the device writes is no answer by the carrier {told['carrier']}")
         return None
 
 
@@ -125,8 +128,17 @@ def nested(values: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def built(network: dict[str, Any]) -> naive.Net:
-    """The network that a case holds."""
+    """The network that a case holds. Errors: ValueError where that is too large, any where it holds none."""
+    neurons = sum(math.prod(map(int, one["shape"])) for one in network["manifest"]["populations"])
+    if neurons > LARGEST:
+        raise ValueError(f"a network of {neurons} neurons, at most {LARGEST}")
     return naive.build(network["manifest"], {name: nested(rows) for name, rows in network["arrays"].items()})
+
+
+def say(text: str) -> None:
+    """Print lines, none too long, without what a terminal would obey."""
+    for line in text.split("\n"):
+        print("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line[:WIDEST])[:WIDEST])
 
 
 def main(command: list[str]) -> int:
@@ -134,30 +146,39 @@ def main(command: list[str]) -> int:
     if command and command[0] in ("-h", "--help"):
         print(__doc__)
         return 0
+    try:
+        return decided(command)
+    except Exception as error:  # whatever somebody has made of the file
+        say(f"replay.py: case.json holds no case that can be decided: {type(error).__name__}: {error}")
+        return 2
+
+
+def decided(command: list[str]) -> int:
+    """The exit code, once all was said. Errors: any, where case.json is not what was written."""
     told = json.loads(Path(__file__).with_name("case.json").read_text(encoding="utf-8"))
     net, names = built(told["network"]), told["network"]["names"]
     right = expected(net, names, told["given"], told["expected"])
     if wrong := differences(net, names, right, told["expected"]):
-        print(f"replay.py: case.json is not what the law says: {wrong[0]}")
+        say(f"replay.py: case.json is not what the law says: {wrong[0]}")
         return 2
-    print(f"network {naive.identity(net)[:12]}, scope {told['scope']}, what is expected is what the law says")
+    say(f"network {naive.identity(net)[:12]}, scope {told['scope']}, what is expected is what the law says")
     found = differences(net, names, right, told["observed"])
     for line in found[:8]:
-        print(f"  {line}")
+        say(f"  {line}")
     if not command:
-        print("the device was wrong" if found else f"the device gave no answer that differs: {told['verdict']}")
+        say("the device was wrong" if found else f"the device gave no answer that differs: {told['verdict']}")
         for rule, text in told["rules"].items():
-            print(f"\n{rule}  {text}")
+            say(f"\n{rule}  {text}")
         return 1
     reply = ask(command, told)
     now = None if reply is None else answers(reply, {key: told["expected"][key] for key in told["asked"]})
     if now is None:
-        print("the device answers nothing that can be compared")
+        say("the device answers nothing that can be compared")
         return 2
     left = differences(net, names, right, now)
     for line in left[:8]:
-        print(f"  now: {line}")
-    print("the device is still wrong" if left else "the device is right now")
+        say(f"  now: {line}")
+    say("the device is still wrong" if left else "the device is right now")
     return 1 if left else 0
 
 
