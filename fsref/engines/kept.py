@@ -20,9 +20,12 @@ def kept(function: Callable[[Network], Found]) -> Callable[[Network], Found]:
 
     @wraps(function)
     def once(net: Network) -> Found:
-        with ONE:
-            if net not in known:
-                known[net] = function(net)
+        try:
             return known[net]
+        except KeyError:
+            with ONE:
+                if net not in known:
+                    known[net] = function(net)
+                return known[net]
 
     return once

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -16,3 +16,14 @@ def workers(threads: int) -> Iterator[ThreadPoolExecutor]:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def each(threads: int, work: Callable[[int], None], given: Sequence[int]) -> None:
+    """Nothing; then the work is done of each that is given, by so many threads; one is the thread that asks."""
+    if min(threads, len(given)) == 1:
+        for one in given:
+            work(one)
+        return
+    with workers(threads) as pool:
+        for done in [pool.submit(work, one) for one in given]:
+            done.result()
