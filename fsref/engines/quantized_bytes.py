@@ -9,6 +9,7 @@ from typing import assert_never
 
 import numpy as np
 
+from fsref.engines.dense import plan_of
 from fsref.engines.engine import OBJECTS
 from fsref.engines.frames import LINE, frames_of, framing_of, plan_bytes, sends_codes, up
 from fsref.engines.kept import kept
@@ -21,8 +22,10 @@ from fsref.law.projections import Conv2d, Dense, Pair, Projection
 
 def shared_bytes(net: Network, threads: int) -> int:
     """A bound on the bytes that images share: the plan, and layers of what it leaves."""
-    size = framing_of(net).size
-    return (plan_bytes(net) if size else 0) + threads * (size + LINE) + left_bytes(net)
+    size, ready = framing_of(net).size, plan_of.ready(net)
+    made = plan_bytes(net) if size and ready is None else 0
+    rooms = max(0, threads - (len(ready.idle) if ready else 0))  # those of runs before are there
+    return made + rooms * (size + LINE) + left_bytes(net)
 
 
 @kept

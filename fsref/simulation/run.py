@@ -21,7 +21,7 @@ from fsref.simulation.given import check_activity, check_counted
 from fsref.simulation.memory import batch_of, check_memory, check_threads, run_bytes
 from fsref.simulation.recording import Record, Selection, Trace, select
 from fsref.simulation.store import Store
-from fsref.simulation.workers import each
+from fsref.simulation.workers import workers
 from fsref.tables import Sheet, Shown, plural
 
 ROWS = 20
@@ -184,7 +184,8 @@ def run(
 
     store = Store(net, selection, len(x), record)
     count = counter_of(engine, net) if selection is None else None
-    with store:
+    with store, workers(threads) as pool:
         simulate = working.simulator(net) if count is None else None
-        each(threads, one_batch, range(0, len(x), size))
+        for done in [pool.submit(one_batch, first) for first in range(0, len(x), size)]:
+            done.result()
     return Result(net, name_of(engine), logits, counts, store.trace(), kernels_of(engine, net))

@@ -174,7 +174,7 @@ def pooled(frames, places, image, op):  # type: ignore[no-untyped-def]
                 for k in range(op[13]):
                     byte = loads_each(frames, c + k * op[18] + places[t], places, at + p, 16, 4)
                     seen = seen + (widen(byte, np.int32) << (8 * k))
-                largest = select(seen > largest, seen, largest)
+                largest = select(largest < seen, seen, largest)
             for k in range(op[13]):
                 stores_each(frames, c + k * op[14], places, to + p, narrow(largest >> (8 * k), np.uint8))
 
