@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
@@ -101,28 +100,26 @@ class Plan(Brief):
 
     def run(self, images: Ints, room: Array) -> tuple[Ints, Ints]:
         """The logits of images (B, C, H, W), (B, classes), where the kernels do the readout, and the spikes of each
-        population that has a frame, (B, populations). The room, which is of one image or of all, then holds the codes
+        population that has a frame, (B, populations). The room, which is of some images or of all, then holds the codes
         of the last, or of all.
         """
         flat = images.reshape(*images.shape[:2], -1)
         counts = np.empty((len(images), len(self.framing.frames)), np.int64)
         logits = np.empty(len(images) * up(self.classes, 16), np.int32)
-        apart = 0 if room.size == self.framing.size else self.framing.size
+        size = self.framing.size
         shelves = *self.shelves, self.terms, self.operations
-        drive(flat, room, room.view(np.int64), apart, *shelves, logits, counts)
+        drive(flat, room.size // size, room, room.view(np.int64), size, *shelves, logits, counts)
         return logits.reshape(len(images), -1)[:, : self.classes].astype(np.int64), counts
 
-    @contextmanager
-    def room(self) -> Iterator[Array]:
-        """Room for one image, which goes to the next who asks."""
+    def counted(self, images: Ints) -> tuple[Ints, Ints]:
+        """The same, in room for a group of images, which goes to the next who asks."""
         try:
             room = self.idle.pop()
         except IndexError:
-            room = self.fresh(1)
-        try:
-            yield room
-        finally:
-            self.idle.append(room)
+            room = self.fresh(self.framing.group)
+        found = self.run(images, room)
+        self.idle.append(room)
+        return found
 
 
 def digit(weights: Array, place: int, of: int) -> Array:
@@ -265,8 +262,12 @@ class Planner:
         at, taps = self.windows(source, p, q, q.dilation)
         weights = np.zeros((taps.size, channels), np.int64)
         weights[:, : p.shape[0]] = q.weights.reshape(p.shape[0], -1).T
-        own = {"taps": self.places.put(taps), "parts": taps.size, "weights": self.numbers.put(weights.astype(np.int32))}
-        own["begins"] = self.places.put(np.arange(0, channels, 16))
+        own = {
+            "parts": self.places.put(taps),
+            "count": taps.size,
+            "begins": self.places.put(np.arange(0, channels, 16)),
+        }
+        own["weights"] = self.numbers.put(weights.astype(np.int32))
         for plane in range(source.planes):
             yield 8 * plane, {"kind": LANES, "at": self.listed(at + plane * source.apart), **own}
 
@@ -278,24 +279,23 @@ class Planner:
             case Conv2d():
                 at, taps = self.windows(source, p, q, q.dilation)
                 begin, length = begins(q, source.channels, channels)
-                beside, weights = q.dilation[1] == 1 and length == source.channels, q.weights
+                weights = q.weights
             case Dense():
                 at = source.at(np.array([source.top]), np.array([source.left]))
                 height, width = (1, 1) if q.pooled else self.net[q.source].shape[1:]
                 taps = (np.arange(height)[:, None] * source.columns + np.arange(width)) * source.channels
-                beside, weights = True, q.weights.reshape(len(q.weights), -1, height, width)
+                weights = q.weights.reshape(len(q.weights), -1, height, width)
                 if q.pooled:
                     self.total(source, q)
             case _:
                 assert_never(q)
-        # Taps that lie side by side are one part.
-        parts, own = (taps[:, :1], length * taps.shape[1]) if beside else (taps, length)
-        term = {"kind": DOTS, "begins": self.places.put(begin), "taps": self.places.put(parts), "parts": parts.size}
+        parts = taps[:, :, None] + np.arange(0, length, 4)
+        term = {"kind": DOTS, "begins": self.places.put(begin), "parts": self.places.put(parts), "count": parts.size}
         lists = [self.listed(at + plane * source.apart) for plane in range(source.planes)]
         for place in range(digits(q)):
             packed = self.weights.put(packed_weights(digit(weights, place, digits(q)), begin, length, q.groups))
             for plane in range(source.planes):
-                yield 8 * plane + 7 * place, {**term, "length": own, "at": lists[plane], "weights": packed}
+                yield 8 * plane + 7 * place, {**term, "at": lists[plane], "weights": packed}
 
     def total(self, own: Frame, q: Dense) -> None:
         """The operation that sums the codes of each channel of a source."""

@@ -27,6 +27,7 @@ WORD = 2**31
 ROOM = 2**10  # places that a border may have beside three times those of its map
 WEIGHTS = 2**26  # bytes that the weights of a projection may take beside one for each
 LINE = 64  # bytes
+GROUP, NEARBY = 8, 2**21  # images that go together at most, and the bytes of their codes
 MORE = 16  # at most so many numbers stand between two lists
 
 
@@ -229,6 +230,11 @@ class Framing:
     totals: dict[str, Frame]
     size: int
     whole: bool
+
+    @property
+    def group(self) -> int:
+        """How many images go together where nothing is recorded: as many as stay near the processor."""
+        return max(1, min(GROUP, NEARBY // max(1, self.size)))
 
 
 @kept

@@ -52,15 +52,7 @@ def counter(net: Network) -> Counter | None:
     """A function from images (B, C, H, W) to their logits (B, classes) and the spikes of each spiking population,
     (B, populations), where the kernels do all of the network.
     """
-    if not framing_of(net).whole:
-        return None
-    plan = dense.plan_of(net)
-
-    def counted(images: Ints) -> tuple[Ints, Ints]:
-        with plan.room() as room:
-            return plan.run(images, room)
-
-    return counted
+    return dense.plan_of(net).counted if framing_of(net).whole else None
 
 
 def sent(own: Frame, codes: Array, shape: Shape) -> Answer:

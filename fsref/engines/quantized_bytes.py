@@ -22,7 +22,8 @@ from fsref.law.projections import Conv2d, Dense, Pair, Projection
 
 def shared_bytes(net: Network, threads: int) -> int:
     """A bound on the bytes that images share: the plan, and layers of what it leaves."""
-    size, ready = framing_of(net).size, plan_of.ready(net)
+    framing, ready = framing_of(net), plan_of.ready(net)
+    size = framing.size * framing.group
     made = plan_bytes(net) if size and ready is None else 0
     rooms = max(0, threads - (len(ready.idle) if ready else 0))  # those of runs before are there
     return made + rooms * (size + LINE) + left_bytes(net)

@@ -49,10 +49,12 @@ def output_bytes(net: Network, images: int, record: Selection | None, on_disk: b
 
 def keeping_bytes(net: Network, record: Selection | None) -> int:
     """A bound on the bytes in which one image's activity of one population is counted and put into the recording."""
-    most = 0
+    most = max(p.neurons for p in net.populations)  # spikes of every neuron
+    if record is None:
+        return most
     for p in net.populations:
-        own = p.neurons  # spikes of every neuron
-        if record is not None and p.name in record.neurons:
+        own = p.neurons
+        if p.name in record.neurons:
             chosen, window = len(record.neurons[p.name]), len(record.window[p.name])
             own += 2 * p.neurons + 8 * (p.neurons + 2 * chosen)  # trains in the window; an array in order, two chosen
             if "membranes" in record.observables and "membranes" in p.observables:

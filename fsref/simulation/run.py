@@ -186,6 +186,6 @@ def run(
     count = counter_of(engine, net) if selection is None else None
     with store, workers(threads) as pool:
         simulate = working.simulator(net) if count is None else None
-        for done in [pool.submit(one_batch, first) for first in range(0, len(x), size)]:
-            done.result()
+        for _ in pool.map(one_batch, range(0, len(x), size)):
+            pass
     return Result(net, name_of(engine), logits, counts, store.trace(), kernels_of(engine, net))

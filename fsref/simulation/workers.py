@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +15,9 @@ class Here(Executor):
         done: Future[Any] = Future()
         done.set_result(function(*arguments, **named))
         return done
+
+    def map(self, function: Callable[..., Any], /, *given: Iterable[Any], **_: Any) -> Iterator[Any]:
+        return map(function, *given)
 
 
 @contextmanager

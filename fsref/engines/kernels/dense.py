@@ -60,9 +60,8 @@ TERMS = (
     "rise",  # by how many bits the sums before it are raised
     "at",  # in places: where each window begins in the codes of its source
     "begins",  # in places: where what 16 channels of the target see begins among the source's
-    "taps",  # in places: from the begin of a window to each of its parts
-    "parts",  # how many
-    "length",  # of a part, in bytes
+    "parts",  # in places: from the begin of a window to each of its parts: four bytes, or a place
+    "count",  # how many
     "weights",  # in weights, or in numbers
 )
 DOTS, LANES = range(2)
@@ -77,20 +76,17 @@ def summed(none, frames, weights, numbers, places, terms, first, behind, image, 
     sums = none
     for n in range(first, behind):
         sums = sums << terms[n, 1]
-        at, base, taps, parts = terms[n, 2] + p, image + places[terms[n, 3] + c // 16], terms[n, 4], terms[n, 5]
+        at, base = terms[n, 2] + p, image + places[terms[n, 3] + c // 16]
+        parts, count, w = terms[n, 4], terms[n, 5], terms[n, 6]
         if terms[n, 0] == DOTS:
-            length = terms[n, 6]
-            w = terms[n, 7] + c * parts * length
-            for t in range(taps, taps + parts):
-                part = base + places[t]
-                for k in range(part, part + length, 4):
-                    seen = repeats_each(frames, k, places, at, 4, 64, none.count)
-                    sums = dot(sums, seen, again(loads(weights, w, 64, 1), none.count))
-                    w += 64
+            w += 4 * c * count
+            for k in range(count):
+                seen = repeats_each(frames, base + places[parts + k], places, at, 4, 64, none.count)
+                sums = dot(sums, seen, again(loads(weights, w + 64 * k, 64, 1), none.count))
         else:
-            for t in range(parts):
-                seen = widen(loads_each(frames, base + places[taps + t], places, at, 16, none.count), np.int32)
-                sums = sums + seen * again(loads(numbers, terms[n, 7] + t * channels + c, 16, 1), none.count)
+            for k in range(count):
+                seen = widen(loads_each(frames, base + places[parts + k], places, at, 16, none.count), np.int32)
+                sums = sums + seen * again(loads(numbers, w + channels * k + c, 16, 1), none.count)
     return sums
 
 
@@ -118,35 +114,33 @@ def divided(v, numbers, table, channels, inverses, inverse, near):  # type: igno
 
 
 @Part
-def integrated(none, frames, weights, numbers, inverses, places, terms, logits, image, b, op, begin, end):  # type: ignore[no-untyped-def]
-    """The neurons of a population, some places and 16 channels at a time: the membrane opens as bias and sums (NET-6);
-    what follows is a code by division, a train and a code step by step (FS-2 to FS-4), or logits.
+def integrated(none, frames, weights, numbers, inverses, places, terms, logits, op, c, image, b, begin, end):  # type: ignore[no-untyped-def]
+    """Some places and 16 channels of a population in an image: the membrane opens as bias and sums (NET-6); what
+    follows is a code by division, a train and a code step by step (FS-2 to FS-4), or logits.
     """
-    kind, channels, table, low = op[0], op[4], op[9], spread(op[12], np.int32, 16, none.count)
+    kind, channels, table, to, low = op[0], op[4], op[9] + c, image + c, spread(op[12], np.int32, 16, none.count)
     one = spread(1, np.int32, 16, none.count)
-    for c in range(0, channels, 16):
-        for p in range(begin, end, none.count):
-            v = summed(none, frames, weights, numbers, places, terms, op[5], op[6], image, c, p, channels)
-            v = v + loads_each(numbers, op[7] + c, places, op[8] + p, 16, none.count)
-            to = image + c
-            if kind == READ:
-                stores_each(logits, b * channels + c, places, op[2] + p, v)
-            elif kind == RELU:
-                code = divided(v, numbers, table + c, channels, inverses, op[10] + c, op[11])
-                for k in range(op[13]):
-                    stores_each(frames, to + k * op[14], places, op[2] + p, narrow(code >> (8 * k), np.uint8))
-            else:
-                code, train = low, none
-                for t in range(table + c, table + c + 3 * channels * op[11], 3 * channels):
-                    z = v >= again(loads(numbers, t, 16, 1), none.count)
-                    v = v - keep(z, again(loads(numbers, t + channels, 16, 1), none.count))
-                    code = code + keep(z, again(loads(numbers, t + 2 * channels, 16, 1), none.count))
-                    train = train + train + keep(z, one)
-                for k in range(op[13]):
-                    stores_each(frames, to + k * op[14], places, op[2] + p, narrow(code >> (8 * k), np.uint8))
-                to += op[13] * op[14]
-                for k in range(op[15]):
-                    stores_each(frames, to + k * op[14], places, op[2] + p, narrow(train >> (8 * k), np.uint8))
+    for p in range(begin, end, none.count):
+        v = summed(none, frames, weights, numbers, places, terms, op[5], op[6], image, c, p, channels)
+        v = v + loads_each(numbers, op[7] + c, places, op[8] + p, 16, none.count)
+        if kind == READ:
+            stores_each(logits, b * channels + c, places, op[2] + p, v)
+        elif kind == RELU:
+            code = divided(v, numbers, table, channels, inverses, op[10] + c, op[11])
+            for k in range(op[13]):
+                stores_each(frames, to + k * op[14], places, op[2] + p, narrow(code >> (8 * k), np.uint8))
+        else:
+            code, train = low, none
+            for t in range(table, table + 3 * channels * op[11], 3 * channels):
+                z = v >= again(loads(numbers, t, 16, 1), none.count)
+                v = v - keep(z, again(loads(numbers, t + channels, 16, 1), none.count))
+                code = code + keep(z, again(loads(numbers, t + 2 * channels, 16, 1), none.count))
+                train = train + train + keep(z, one)
+            for k in range(op[13]):
+                stores_each(frames, to + k * op[14], places, op[2] + p, narrow(code >> (8 * k), np.uint8))
+            for k in range(op[15]):
+                at = to + (op[13] + k) * op[14]
+                stores_each(frames, at, places, op[2] + p, narrow(train >> (8 * k), np.uint8))
 
 
 @Kernel
@@ -200,35 +194,47 @@ def spikes(words, first, behind):  # type: ignore[no-untyped-def]
     return total(counts)
 
 
+@Part
+def taken(codes, frames, places, image, op):  # type: ignore[no-untyped-def]
+    """Nothing; then the codes of an image (C, places) stand in its frame (NET-7)."""
+    for c in range(codes.shape[0]):
+        for k in range(op[13]):
+            for p in range(codes.shape[1]):
+                frames[image + places[op[2] + p] + c + k * op[14]] = codes[c, p] >> (8 * k)
+
+
 @Kernel
-def drive(images, frames, words, apart, weights, numbers, inverses, places, terms, ops, logits, counts):  # type: ignore[no-untyped-def]
-    """All operations for all images (B, C, places), whose codes lie `apart` bytes apart in frames, in `words` as well;
-    the spikes that each population sent go to counts (images, populations).
+def drive(images, group, frames, words, apart, weights, numbers, inverses, places, terms, ops, logits, counts):  # type: ignore[no-untyped-def]
+    """All operations for all images (B, C, places), a group of them at a time, so that weights are read once for these.
+    Their codes lie `apart` bytes apart in frames, in `words` as well; the spikes that each population sent go to counts
+    (images, populations).
     """
-    for b in range(images.shape[0]):
-        image, population = b * apart, 0
+    of = frames, weights, numbers, inverses, places, terms, logits
+    for first in range(0, images.shape[0], group):
+        some, population = range(first, min(first + group, images.shape[0])), 0
         for row in range(ops.shape[0]):
             op = ops[row]
-            kind = op[0]
-            if kind <= READ:
-                whole_ = op[3] // 8 * 8
-                of = frames, weights, numbers, inverses, places, terms, logits, image, b, op
-                integrated(zeros(np.int32, 16, 8), *of, 0, whole_)
-                integrated(zeros(np.int32, 16, 4), *of, whole_, op[3])
-            elif kind == POOL:
-                pool(frames, places, image, op)
-            elif kind == POOLED:
-                pooled(frames, places, image, op)
-            elif kind == TOTAL:
-                totals(frames, places, image, op)
-            elif kind == SPIKES:
-                counts[b, population] = spikes(words, (image + op[1]) // 8, (image + op[2]) // 8)
-                population += 1
-            else:
-                for c in range(images.shape[1]):
-                    for k in range(op[13]):
-                        for p in range(images.shape[2]):
-                            frames[image + places[op[2] + p] + c + k * op[14]] = images[b, c, p] >> (8 * k)
+            if op[0] <= READ:
+                eights = op[3] // 8 * 8
+                for c in range(0, op[4], 16):
+                    for b in some:
+                        image = (b - first) * apart
+                        integrated(zeros(np.int32, 16, 8), *of, op, c, image, b, 0, eights)
+                        integrated(zeros(np.int32, 16, 4), *of, op, c, image, b, eights, op[3])
+                continue
+            for b in some:
+                image = (b - first) * apart
+                if op[0] == POOL:
+                    pool(frames, places, image, op)
+                elif op[0] == POOLED:
+                    pooled(frames, places, image, op)
+                elif op[0] == TOTAL:
+                    totals(frames, places, image, op)
+                elif op[0] == IMAGE:
+                    taken(images[b], frames, places, image, op)
+                else:
+                    counts[b, population] = spikes(words, (image + op[1]) // 8, (image + op[2]) // 8)
+            population += op[0] == SPIKES
 
 
 def told() -> str:
