@@ -64,7 +64,14 @@ def one(source: Input, filters: Any, theta: Any, bias: Any = None, pooled: bool 
         sides, into = (1, 1), Dense("in", "a", filters, pooled)
     shape = len(filters), *sides
     last = Dense("a", "out", DRAW.integers(-9, 9, (3, len(filters))), pooled=True)
-    return Network([source, FS("a", shape, theta if isinstance(theta, Table) else fs_relu(8, theta), bias), Readout("out", (3, 1, 1))], [into, last])
+    return Network(
+        [
+            source,
+            FS("a", shape, theta if isinstance(theta, Table) else fs_relu(8, theta), bias),
+            Readout("out", (3, 1, 1)),
+        ],
+        [into, last],
+    )
 
 
 def images(net: Network, count: int = 2) -> Any:
@@ -175,13 +182,17 @@ def wide() -> None:
     for table, most in product(tables, (255, 65_535)):
         given_ = Input("in", (5, 4, 6), 8 if most == 255 else 16, most)
         a = FS("a", (5, 4, 6), table, weights(5, 4, 6))
-        pools = [MaxPool("p", (5, 4, 6), "a", (3, 3), (1, 1), AROUND)] if (table.d > 0).all() and table.steps != 8 else []
+        pools = (
+            [MaxPool("p", (5, 4, 6), "a", (3, 3), (1, 1), AROUND)] if (table.d > 0).all() and table.steps != 8 else []
+        )
         b = FS("b", (5, 4, 6), fs_relu(9, 2**12))
         source = "p" if pools else "a"
         into_b = [
             Conv2d("a", "b", weights(5, 5, 3, 3), padding=AROUND),
             Conv2d(source, "b", weights(5, 1, 5, 3), padding=(2, 1, 2, 1), groups=5),
-            Conv2d("in", "b", (4_000 if most == 255 else 3) * weights(5, 5, 3, 2), padding=(2, 1, 2, 1), dilation=(2, 2)),
+            Conv2d(
+                "in", "b", (4_000 if most == 255 else 3) * weights(5, 5, 3, 2), padding=(2, 1, 2, 1), dilation=(2, 2)
+            ),
         ]
         ends = [Dense("b", "out", weights(3, 120)), Dense("a", "out", weights(3, 5), pooled=True)]
         ends += [Dense(source, "out", 50 * weights(3, 120)), Dense(source, "out", 2**20 * weights(3, 5), pooled=True)]
@@ -207,7 +218,14 @@ def cases_hold(case: Case) -> None:
     agrees(case.net, case.images)
 
 
-HOLD: dict[str, Callable[[], None]] = {"extremes": extremes, "forms": forms, "joined": joined, "wide": wide, "grouped": grouped, "drawn": cases_hold}
+HOLD: dict[str, Callable[[], None]] = {
+    "extremes": extremes,
+    "forms": forms,
+    "joined": joined,
+    "wide": wide,
+    "grouped": grouped,
+    "drawn": cases_hold,
+}
 
 if __name__ == "__main__":
     with np.errstate(over="ignore"):

@@ -121,7 +121,15 @@ def first_cases() -> Seen:
         found.append((case, oracle.observe(case)))
 
     collect()
-    sums = [wide(2**10, 1), wide(2**16 - 1, 1), wide(2**31 - 1, 128), quotients(1), quotients(2**15), strided(), broad()]
+    sums = [
+        wide(2**10, 1),
+        wide(2**16 - 1, 1),
+        wide(2**31 - 1, 128),
+        quotients(1),
+        quotients(2**15),
+        strided(),
+        broad(),
+    ]
     return [*found[:FIRST], *((case, oracle.observe(case)) for case in sums)]
 
 
@@ -157,7 +165,9 @@ def sabotaged(file: str, old: str = "", new: str = "") -> Any:
     if file == "layers":  # and nothing else, whatever the kernels could do
         made = vars(altered(FILES["layers"], old, new))
         names = {name: made[name] for name in ("answer", "layer", "membranes", "pooled", "kinds")}
-        return altered(FILES["quantized"], **names, framing_of=lambda net: Framing({}, {}, 0, False), frames_of=lambda net: {})
+        return altered(
+            FILES["quantized"], **names, framing_of=lambda net: Framing({}, {}, 0, False), frames_of=lambda net: {}
+        )
     if file in ("bytes", "dense", "frames"):
         names = {}
         if file == "frames":

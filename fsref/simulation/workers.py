@@ -16,8 +16,10 @@ class Here(Executor):
         done.set_result(function(*arguments, **named))
         return done
 
-    def map(self, function: Callable[..., Any], /, *given: Iterable[Any], **_: Any) -> Iterator[Any]:
-        return map(function, *given)
+    def map(
+        self, fn: Callable[..., Any], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
+    ) -> Iterator[Any]:
+        return map(fn, *iterables)
 
 
 @contextmanager
