@@ -134,13 +134,12 @@ def digit(weights: Array, place: int, of: int) -> Array:
     return rest if place == of - 1 else (rest + 2**6) % 2**7 - 2**6
 
 
-def thresholds(table: Table, channels: int) -> Ints:
-    """(2, channels): theta, and the most that a membrane counts for; ones for channels that are none."""
+def thresholds(table: Table, channels: int, own: int) -> Ints:
+    """(2, channels): theta, and the most that a membrane counts for; ones for channels beyond its own."""
     theta = relu_theta(table)
     assert theta is not None
     values = np.ones((2, channels), np.int64)
-    own = slice(0, theta.size if theta.ndim else channels)
-    values[:, own] = np.stack([theta, np.minimum(theta << table.steps, WORD) - 1]).reshape(2, -1)
+    values[0, :own], values[1, :own] = theta, np.minimum(theta << table.steps, WORD) - 1
     return values
 
 
@@ -240,17 +239,31 @@ class Planner:
 
     def fires(self, p: FS | Readout) -> dict[str, int]:
         """What becomes of membranes: codes by division, trains and codes by steps, or logits."""
-        if isinstance(p, Readout):
-            return {"kind": READ, "to": self.listed(np.zeros(1, np.int64))}
-        own = self.framing.frames[p.name]
-        sent = self.sent(own, own.map(p.shape))
-        if not divides(p.table):
-            rows = stepped(p.table, own.channels, p.shape[0])
-            return {"kind": STEPS, "table": self.numbers.put(rows.astype(np.int32)), "steps": p.steps, **sent}
-        values = thresholds(p.table, own.channels)
+        match p:
+            case Readout():
+                return {"kind": READ, "to": self.listed(np.zeros(1, np.int64))}
+            case FS():
+                own = self.framing.frames[p.name]
+                sent = self.sent(own, own.map(p.shape))
+                return {
+                    **sent,
+                    **(self.divided if divides(p.table) else self.stepped)(p.table, own.channels, p.shape[0]),
+                }
+            case _:
+                assert_never(p)
+
+    def divided(self, table: Table, channels: int, own: int) -> dict[str, int]:
+        """What codes by division read."""
+        values = thresholds(table, channels, own)
         inverse = self.inverses.put((1 / values[0]).astype(np.float32))
-        table, near = self.numbers.put(values.astype(np.int32)), int(values[1].max()) < NEAR
-        return {"kind": RELU, "table": table, "inverse": inverse, "steps": int(near), **sent}
+        near = int(values[1].max()) < NEAR
+        found = {"kind": RELU, "table": self.numbers.put(values.astype(np.int32)), "inverse": inverse}
+        return {**found, "steps": int(near)}
+
+    def stepped(self, table: Table, channels: int, own: int) -> dict[str, int]:
+        """What codes by steps read."""
+        rows = stepped(table, channels, own)
+        return {"kind": STEPS, "table": self.numbers.put(rows.astype(np.int32)), "steps": table.steps}
 
     def source(self, name: str, q: Projection) -> Frame:
         """The frame that a projection reads."""

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines.kept import kept
-from fsref.engines.kernels.dense import COLUMNS, TERMS
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, relu_theta
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
@@ -28,7 +27,6 @@ ROOM = 2**10  # places that a border may have beside three times those of its ma
 WEIGHTS = 2**26  # bytes that the weights of a projection may take beside one for each
 LINE = 64  # bytes
 GROUP, NEARBY = 8, 2**21  # images that go together at most, and the bytes of their codes
-MORE = 16  # at most so many numbers stand between two lists
 
 
 def up(size: int, step: int) -> int:
@@ -128,9 +126,15 @@ def ends(net: Network, p: Population) -> tuple[int, int]:
 
 def sends_codes(net: Network, p: Population) -> bool:
     """Whether the codes of a population are its trains (NET-7, FS-5); those of a max-pool are its source's (POOL-4)."""
-    while isinstance(p, MaxPool):
-        p = net[p.source]
-    return not isinstance(p, FS) or relu_theta(p.table) is not None
+    match p:
+        case FS():
+            return relu_theta(p.table) is not None
+        case MaxPool():
+            return sends_codes(net, net[p.source])
+        case Input() | Readout():
+            return True
+        case _:
+            assert_never(p)
 
 
 def by_channel(q: Projection) -> TypeGuard[Conv2d]:
@@ -146,7 +150,7 @@ def by_channel(q: Projection) -> TypeGuard[Conv2d]:
 
 def is_pooled(q: Projection) -> TypeGuard[Dense]:
     """Whether a projection is of the totals of its source's channels."""
-    return isinstance(q, Dense) and q.pooled
+    return isinstance(q, Dense) and q.pooled  # a convolution reads places
 
 
 def begins(q: Conv2d, channels: int, outputs: int) -> tuple[Ints, int]:
@@ -202,9 +206,16 @@ def in_words(net: Network, p: FS | Readout) -> bool:
     """Whether 32 bits hold the membranes of a population, and a few bytes its codes."""
     proved = net.ranges[p.name]
     low, high = int(proved.opening.min()), int(proved.opening.max())
-    if isinstance(p, FS) and not divides(p.table):
-        low, high = min(low, int(proved.membranes.min())), max(high, int(proved.membranes.max())) + 1  # below any T
-    return -WORD <= low and high < WORD and (isinstance(p, Readout) or sum(ends(net, p)) < WORD)
+    match p:
+        case FS():
+            if not divides(p.table):
+                low, high = min(low, int(proved.membranes.min())), max(high, int(proved.membranes.max()))
+                high += 1  # below any T
+            return -WORD <= low and high < WORD and sum(ends(net, p)) < WORD
+        case Readout():
+            return -WORD <= low and high < WORD
+        case _:
+            assert_never(p)
 
 
 def divides(table: Table) -> bool:
@@ -242,7 +253,7 @@ def framing_of(net: Network) -> Framing:
     """The frames of a network."""
     frames, totals, size, around, whole = dict[str, Frame](), dict[str, Frame](), 0, borders(net), False
     for p in net.populations:
-        if not does(net, p, frames) or isinstance(p, Readout) and len(frames) < len(net.spiking):
+        if not does(net, p, frames) or p is net.readout and len(frames) < len(net.spiking):
             continue
         for name, q in net.into(p.name).items():
             if is_pooled(q):
@@ -251,7 +262,7 @@ def framing_of(net: Network) -> Framing:
                 channels = frames[q.source].channels
                 totals[name] = Frame(size, 1, 1, channels, planes=bytes_for(low + high), low=low)
                 size += totals[name].size
-        whole = isinstance(p, Readout)  # it is the last
+        whole = p is net.readout  # the last
         own = None if whole else frame(net, p, around[p.name], size)
         if own is not None and own.rows * own.columns <= 4 * p.shape[1] * p.shape[2] + ROOM:
             frames[p.name] = own
@@ -262,33 +273,3 @@ def framing_of(net: Network) -> Framing:
 def frames_of(net: Network) -> dict[str, Frame]:
     """The frames of the populations that the kernels do, by name, the input's first; none where they do no more."""
     return framing_of(net).frames
-
-
-@kept
-def plan_bytes(net: Network) -> int:
-    """A bound on the bytes of a plan, of it in the making, too: lists for every population and projection, weights and
-    their parts.
-    """
-    frames, numbers, lists, weights, making = frames_of(net), 0, 0, 0, 0
-    for p in net.populations:
-        places = p.shape[1] * p.shape[2]
-        lists += 3 * (places + MORE) + 2 * len(COLUMNS)
-        if not isinstance(p, FS | Readout) or isinstance(p, FS) and p.name not in frames:
-            continue
-        channels, steps = up(p.shape[0], 16), net.steps.get(p.name, 0)
-        numbers += ((places if p.bias.ndim == 3 else 1) + 3 * steps + 3) * channels + 4 * MORE
-        making = max(making, 8 * 4 * (places if p.bias.ndim == 3 else steps) * channels)
-        for q in net.into(p.name).values():
-            source = frames.get(q.source)
-            if source is None:
-                continue
-            parts, planes = digits(q), source.planes + 2
-            taps = prod(q.weights.shape[2:]) if isinstance(q, Conv2d) else source.rows * source.columns
-            lists += planes * (places + taps + 2 * MORE + channels // 16) + planes * parts * len(TERMS)
-            if by_channel(q):
-                numbers += taps * channels + MORE
-            else:
-                size = packed_bytes(q, source, channels)
-                weights += parts * size + MORE
-                making = max(making, (2 if parts == 1 else 3 * 8) * size + 8 * q.weights.size)
-    return 2 * (8 * lists + 4 * numbers + weights) + making

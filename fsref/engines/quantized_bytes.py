@@ -11,13 +11,16 @@ import numpy as np
 
 from fsref.engines.dense import plan_of
 from fsref.engines.engine import OBJECTS
-from fsref.engines.frames import LINE, frames_of, framing_of, plan_bytes, sends_codes, up
+from fsref.engines.frames import LINE, by_channel, digits, frames_of, framing_of, packed_bytes, sends_codes, up
 from fsref.engines.kept import kept
+from fsref.engines.kernels.dense import COLUMNS, TERMS
 from fsref.engines.layers import kinds
 from fsref.law.network import Network
 from fsref.law.neuron import relu_theta
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Pair, Projection
+
+MORE = 16  # at most so many numbers stand between two lists
 
 
 def shared_bytes(net: Network, threads: int) -> int:
@@ -27,6 +30,35 @@ def shared_bytes(net: Network, threads: int) -> int:
     made = plan_bytes(net) if size and ready is None else 0
     rooms = max(0, threads - (len(ready.idle) if ready else 0))  # those of runs before are there
     return made + rooms * (size + LINE) + left_bytes(net)
+
+
+@kept
+def plan_bytes(net: Network) -> int:
+    """A bound on the bytes of a plan, of it in the making, too: lists for every population and projection, weights and
+    their parts.
+    """
+    frames, numbers, lists, weights, making = frames_of(net), 0, 0, 0, 0
+    for p in net.populations:
+        lists += 3 * (p.shape[1] * p.shape[2] + MORE) + 3 * len(COLUMNS)
+    for p in net.integrating:
+        places = p.shape[1] * p.shape[2]
+        channels, steps = up(p.shape[0], 16), net.steps.get(p.name, 0)
+        numbers += ((places if p.bias.ndim == 3 else 1) + 3 * steps + 3) * channels + 4 * MORE
+        making = max(making, 8 * 4 * (places if p.bias.ndim == 3 else steps) * channels)
+        for q in net.into(p.name).values():
+            source = frames.get(q.source)
+            if source is None:
+                continue
+            parts, planes, size = digits(q), source.planes + 2, packed_bytes(q, source, channels)
+            lists += planes * (places + MORE) + channels // 16 + 2 * MORE + planes * parts * len(TERMS)
+            lists += source.rows * source.columns  # of the map that is summed, or pooled
+            if by_channel(q):
+                numbers += q.weights[0].size * (channels + 2) + MORE
+            else:
+                lists += size // channels // 4 + MORE
+                weights += parts * size + MORE
+                making = max(making, (2 if parts == 1 else 3 * 8) * size + 8 * q.weights.size)
+    return 2 * (8 * lists + 4 * numbers + weights) + making
 
 
 @kept
