@@ -92,6 +92,8 @@ def batch_of(
     memory_limit: int,
 ) -> int:
     """How many images make a batch: as many as go fast, fewer where the bound of the run would pass the limit."""
+    if images == 1:
+        return 1
     each = bytes_of(engine, net, threads, record is not None)[1]
     count = min(BATCH_IMAGES, -(-images // threads), BATCH_BYTES // max(1, each))
     return fitting(count, lambda n: run_bytes(net, images, engine, record, on_disk, n, threads), memory_limit)
