@@ -254,14 +254,18 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
             "v = sum(totals.values(), bias)\n        v[1:] += v[:-1]\n        return v, sums",
         ),
         ("fast", "stores(v, at + c, loads(bias, p * bias_step + c, 16, 1))", "pass"),
-        ("bytes", "for k in range(part, part + length, 4):", "for k in range(part + 4, part + length, 4):"),
+        (
+            "bytes",
+            "for k in range(many):\n                seen = repeats",
+            "for k in range(1, many):\n                seen = repeats",
+        ),
     ],
     "NET_7": [  # bits of the input from the wrong end
         ("reference", "(codes >> (steps - 1 - t)) & 1 == 1", "(codes >> t) & 1 == 1"),
         ("plain", "trains = images.astype(np.uint16)", "trains = images.astype(np.uint16) >> 1"),
         ("kernels", "int(own[n]) >> (steps - 1 - t) & 1", "int(own[n]) >> t & 1"),
         ("quantized", "known[p.name] = trains, trains ", "known[p.name] = trains >> 1, trains "),
-        ("bytes", "images[b, c, p] >> (8 * k)", "images[b, c, p] >> (8 * k + 1)"),
+        ("bytes", "codes[c, p] >> (8 * k)", "codes[c, p] >> (8 * k + 1)"),
     ],
     "FS_2": [  # > for >=
         ("reference", "z = v >= T[:, t]", "z = v > T[:, t]"),
@@ -391,7 +395,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("plain", "np.arange(n) * (not pooled)", "np.arange(n)"),
         ("layers", "codes.sum(axis=(1, 2), dtype=np.int64)", "codes[:, 0, 0]"),
-        ("bytes", "range(op[1], op[1] + op[3])", "range(op[1], op[1] + 1)"),
+        ("bytes", "range(op[AT], op[AT] + op[COUNT])", "range(op[AT], op[AT] + 1)"),
         ("patches", "moves = (0, 0) if still", "moves = (0, 0) if not still"),
     ],
     "PROJ_6": [  # the last projection wins
@@ -399,7 +403,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("plain", "                v[b] += total\n", "                v[b] = total + p.bias_map\n"),
         ("quantized", "sum(totals.values(),", "sum(list(totals.values())[-1:],"),
         ("fast", "stores(out, here, loads(out, here, 16, 1) + part)", "stores(out, here, part)"),
-        ("bytes", "sums = sums << terms[n, 1]", "sums = none"),
+        ("bytes", "sums = sums << terms[n, RISE]", "sums = none"),
         ("dense", '{**term, "rise": last - shift}', '{**term, "rise": 0}'),
         ("dense", "(rest + 2**6) % 2**7 - 2**6", "(rest + 2**6) % 2**7"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
@@ -258,12 +258,12 @@ class Planner:
         inverse = self.inverses.put((1 / values[0]).astype(np.float32))
         near = int(values[1].max()) < NEAR
         found = {"kind": RELU, "table": self.numbers.put(values.astype(np.int32)), "inverse": inverse}
-        return {**found, "steps": int(near)}
+        return {**found, "how": int(near)}
 
     def stepped(self, table: Table, channels: int, own: int) -> dict[str, int]:
         """What codes by steps read."""
         rows = stepped(table, channels, own)
-        return {"kind": STEPS, "table": self.numbers.put(rows.astype(np.int32)), "steps": table.steps}
+        return {"kind": STEPS, "table": self.numbers.put(rows.astype(np.int32)), "how": table.steps}
 
     def source(self, name: str, q: Projection) -> Frame:
         """The frame that a projection reads."""
@@ -275,14 +275,11 @@ class Planner:
         at, taps = self.windows(source, p, q, q.dilation)
         weights = np.zeros((taps.size, channels), np.int64)
         weights[:, : p.shape[0]] = q.weights.reshape(p.shape[0], -1).T
-        own = {
-            "parts": self.places.put(taps),
-            "count": taps.size,
-            "begins": self.places.put(np.arange(0, channels, 16)),
-        }
+        own = {"pieces": self.places.put(taps), "many": taps.size}
+        own["begins"] = self.places.put(np.arange(0, channels, 16))
         own["weights"] = self.numbers.put(weights.astype(np.int32))
         for plane in range(source.planes):
-            yield 8 * plane, {"kind": LANES, "at": self.listed(at + plane * source.apart), **own}
+            yield 8 * plane, {"form": LANES, "windows": self.listed(at + plane * source.apart), **own}
 
     def dotted(self, p: FS | Readout, name: str, q: Projection) -> Iterator[tuple[int, dict[str, int]]]:
         """The terms of any other projection: one for each byte of its weights and of the codes of its source."""
@@ -303,12 +300,12 @@ class Planner:
             case _:
                 assert_never(q)
         parts = taps[:, :, None] + np.arange(0, length, 4)
-        term = {"kind": DOTS, "begins": self.places.put(begin), "parts": self.places.put(parts), "count": parts.size}
+        term = {"form": DOTS, "begins": self.places.put(begin), "pieces": self.places.put(parts), "many": parts.size}
         lists = [self.listed(at + plane * source.apart) for plane in range(source.planes)]
         for place in range(digits(q)):
             packed = self.weights.put(packed_weights(digit(weights, place, digits(q)), begin, length, q.groups))
             for plane in range(source.planes):
-                yield 8 * plane + 7 * place, {**term, "at": lists[plane], "weights": packed}
+                yield 8 * plane + 7 * place, {**term, "windows": lists[plane], "weights": packed}
 
     def total(self, own: Frame, q: Dense) -> None:
         """The operation that sums the codes of each channel of a source."""
@@ -333,6 +330,12 @@ def packed_weights(weights: Array, begin: Ints, length: int, groups: int) -> Arr
     return wide.reshape(-1, 16, length // 4, 4, *kernel).transpose(0, 4, 5, 2, 1, 3)
 
 
+def rows(columns: Sequence[str], told: Sequence[dict[str, int]]) -> Ints:
+    """A row for each that is told, 0 where it does not tell a column."""
+    assert all(row.keys() <= set(columns) for row in told)
+    return np.array([[row.get(column, 0) for column in columns] for row in told], np.int64).reshape(-1, len(columns))
+
+
 @kept
 def plan_of(net: Network) -> Plan:
     """The plan of a network of which the kernels do something."""
@@ -340,9 +343,6 @@ def plan_of(net: Network) -> Plan:
     planner = Planner(net, framing)
     for name in (*framing.frames, *([net.readout.name] if framing.whole else [])):
         planner.add(net[name])
-    terms, operations = (
-        np.array([[row.get(column, 0) for column in columns] for row in rows], np.int64).reshape(-1, len(columns))
-        for columns, rows in ((TERMS, planner.terms), (COLUMNS, planner.operations))
-    )
+    terms, operations = rows(TERMS, planner.terms), rows(COLUMNS, planner.operations)
     shelves = tuple(shelf.array() for shelf in (planner.weights, planner.numbers, planner.inverses, planner.places))
     return Plan(framing, shelves, terms, operations, net.readout.shape[0])

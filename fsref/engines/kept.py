@@ -23,13 +23,13 @@ class kept(Generic[Found]):
         self.known: WeakKeyDictionary[Network, Found] = WeakKeyDictionary()
 
     def __call__(self, net: Network) -> Found:
-        try:
+        found = self.ready(net)
+        if found is not None:
+            return found
+        with ONE:
+            if net not in self.known:
+                self.known[net] = self.function(net)
             return self.known[net]
-        except KeyError:
-            with ONE:
-                if net not in self.known:
-                    self.known[net] = self.function(net)
-                return self.known[net]
 
     def ready(self, net: Network) -> Found | None:
         """What is kept of a network already."""

@@ -46,7 +46,7 @@ COLUMNS = (
     "opens",  # in places: where in it the bias of each place begins
     "table",  # in numbers: theta and the most that a membrane counts for, of each channel; or T, h, d of each step
     "inverse",  # in inverses: 1 / theta
-    "steps",  # how many; of an FS-ReLU, whether membranes that count are below 2^22 - 1
+    "how",  # many steps; of an FS-ReLU, whether membranes that count are below 2^22 - 1
     "low",  # what is added to each code, so that none is negative
     "planes",  # of codes of the target
     "apart",  # from one plane of the target to the next, in bytes
@@ -56,14 +56,17 @@ COLUMNS = (
     "source",  # from one plane of a pool's source to the next, in bytes
 )
 TERMS = (
-    "kind",
+    "form",
     "rise",  # by how many bits the sums before it are raised
-    "at",  # in places: where each window begins in the codes of its source
+    "windows",  # in places: where each window begins in the codes of its source
     "begins",  # in places: where what 16 channels of the target see begins among the source's
-    "parts",  # in places: from the begin of a window to each of its parts: four bytes, or a place
-    "count",  # how many
+    "pieces",  # in places: from the begin of a window to each of its parts: four bytes, or a place
+    "many",  # how many
     "weights",  # in weights, or in numbers
 )
+KIND, AT, TO, COUNT, CHANNELS, FIRST, BEHIND, OPENING, OPENS, TABLE = range(10)
+INVERSE, HOW, LOW, PLANES, APART, TRAINS, TAPS, PARTS, SOURCE = range(10, len(COLUMNS))
+FORM, RISE, WINDOWS, BEGINS, PIECES, MANY, WEIGHTS = range(len(TERMS))
 DOTS, LANES = range(2)
 RELU, STEPS, READ, POOL, POOLED, TOTAL, SPIKES, IMAGE = range(8)
 
@@ -75,17 +78,18 @@ def summed(none, frames, weights, numbers, places, terms, first, behind, image, 
     """
     sums = none
     for n in range(first, behind):
-        sums = sums << terms[n, 1]
-        at, base = terms[n, 2] + p, image + places[terms[n, 3] + c // 16]
-        parts, count, w = terms[n, 4], terms[n, 5], terms[n, 6]
-        if terms[n, 0] == DOTS:
-            w += 4 * c * count
-            for k in range(count):
-                seen = repeats_each(frames, base + places[parts + k], places, at, 4, 64, none.count)
+        if terms[n, RISE] > 0:
+            sums = sums << terms[n, RISE]
+        at, base = terms[n, WINDOWS] + p, image + places[terms[n, BEGINS] + c // 16]
+        pieces, many, w = terms[n, PIECES], terms[n, MANY], terms[n, WEIGHTS]
+        if terms[n, FORM] == DOTS:
+            w += 4 * c * many
+            for k in range(many):
+                seen = repeats_each(frames, base + places[pieces + k], places, at, 4, 64, none.count)
                 sums = dot(sums, seen, again(loads(weights, w + 64 * k, 64, 1), none.count))
         else:
-            for k in range(count):
-                seen = widen(loads_each(frames, base + places[parts + k], places, at, 16, none.count), np.int32)
+            for k in range(many):
+                seen = widen(loads_each(frames, base + places[pieces + k], places, at, 16, none.count), np.int32)
                 sums = sums + seen * again(loads(numbers, w + channels * k + c, 16, 1), none.count)
     return sums
 
@@ -114,43 +118,54 @@ def divided(v, numbers, table, channels, inverses, inverse, near):  # type: igno
 
 
 @Part
+def sent(value, planes, frames, to, apart, places, first):  # type: ignore[no-untyped-def]
+    """Nothing; then codes or trains of some places stand in their planes, byte by byte."""
+    stores_each(frames, to, places, first, narrow(value, np.uint8))
+    for k in range(1, planes):
+        stores_each(frames, to + k * apart, places, first, narrow(value >> (8 * k), np.uint8))
+
+
+@Part
 def integrated(none, frames, weights, numbers, inverses, places, terms, logits, op, c, image, b, begin, end):  # type: ignore[no-untyped-def]
     """Some places and 16 channels of a population in an image: the membrane opens as bias and sums (NET-6); what
     follows is a code by division, a train and a code step by step (FS-2 to FS-4), or logits.
     """
-    kind, channels, table, to, low = op[0], op[4], op[9] + c, image + c, spread(op[12], np.int32, 16, none.count)
+    kind, channels, table, to, low = (
+        op[KIND],
+        op[CHANNELS],
+        op[TABLE] + c,
+        image + c,
+        spread(op[LOW], np.int32, 16, none.count),
+    )
     one = spread(1, np.int32, 16, none.count)
     for p in range(begin, end, none.count):
-        v = summed(none, frames, weights, numbers, places, terms, op[5], op[6], image, c, p, channels)
-        v = v + loads_each(numbers, op[7] + c, places, op[8] + p, 16, none.count)
+        v = summed(none, frames, weights, numbers, places, terms, op[FIRST], op[BEHIND], image, c, p, channels)
+        v = v + loads_each(numbers, op[OPENING] + c, places, op[OPENS] + p, 16, none.count)
         if kind == READ:
-            stores_each(logits, b * channels + c, places, op[2] + p, v)
+            stores_each(logits, b * channels + c, places, op[TO] + p, v)
         elif kind == RELU:
-            code = divided(v, numbers, table, channels, inverses, op[10] + c, op[11])
-            for k in range(op[13]):
-                stores_each(frames, to + k * op[14], places, op[2] + p, narrow(code >> (8 * k), np.uint8))
+            code = divided(v, numbers, table, channels, inverses, op[INVERSE] + c, op[HOW])
+            sent(code, op[PLANES], frames, to, op[APART], places, op[TO] + p)
         else:
             code, train = low, none
-            for t in range(table, table + 3 * channels * op[11], 3 * channels):
+            for t in range(table, table + 3 * channels * op[HOW], 3 * channels):
                 z = v >= again(loads(numbers, t, 16, 1), none.count)
                 v = v - keep(z, again(loads(numbers, t + channels, 16, 1), none.count))
                 code = code + keep(z, again(loads(numbers, t + 2 * channels, 16, 1), none.count))
                 train = train + train + keep(z, one)
-            for k in range(op[13]):
-                stores_each(frames, to + k * op[14], places, op[2] + p, narrow(code >> (8 * k), np.uint8))
-            for k in range(op[15]):
-                at = to + (op[13] + k) * op[14]
-                stores_each(frames, at, places, op[2] + p, narrow(train >> (8 * k), np.uint8))
+            sent(code, op[PLANES], frames, to, op[APART], places, op[TO] + p)
+            if op[TRAINS] > 0:
+                sent(train, op[TRAINS], frames, to + op[PLANES] * op[APART], op[APART], places, op[TO] + p)
 
 
 @Kernel
 def pool(frames, places, image, op):  # type: ignore[no-untyped-def]
     """The largest code of every window, of a byte: the zeros around a map are never larger (POOL-1, POOL-3)."""
-    at, to, taps = op[1], op[2], op[16]
-    for c in range(0, op[4], 16):
-        for p in range(0, op[3], 4):
+    at, to, taps = op[AT], op[TO], op[TAPS]
+    for c in range(0, op[CHANNELS], 16):
+        for p in range(0, op[COUNT], 4):
             largest = zeros(np.uint8, 16, 4)
-            for t in range(taps, taps + op[17]):
+            for t in range(taps, taps + op[PARTS]):
                 seen = loads_each(frames, image + places[t] + c, places, at + p, 16, 4)
                 largest = select(seen > largest, seen, largest)
             stores_each(frames, image + c, places, to + p, largest)
@@ -159,30 +174,28 @@ def pool(frames, places, image, op):  # type: ignore[no-untyped-def]
 @Kernel
 def pooled(frames, places, image, op):  # type: ignore[no-untyped-def]
     """The same of codes, or trains, of several bytes."""
-    at, to, taps = op[1], op[2], op[16]
-    for c in range(image, image + op[4], 16):
-        for p in range(0, op[3], 4):
+    at, to, taps = op[AT], op[TO], op[TAPS]
+    for c in range(image, image + op[CHANNELS], 16):
+        for p in range(0, op[COUNT], 4):
             largest = zeros(np.int32, 16, 4)
-            for t in range(taps, taps + op[17]):
+            for t in range(taps, taps + op[PARTS]):
                 seen = zeros(np.int32, 16, 4)
-                for k in range(op[13]):
-                    byte = loads_each(frames, c + k * op[18] + places[t], places, at + p, 16, 4)
+                for k in range(op[PLANES]):
+                    byte = loads_each(frames, c + k * op[SOURCE] + places[t], places, at + p, 16, 4)
                     seen = seen + (widen(byte, np.int32) << (8 * k))
                 largest = select(largest < seen, seen, largest)
-            for k in range(op[13]):
-                stores_each(frames, c + k * op[14], places, to + p, narrow(largest >> (8 * k), np.uint8))
+            sent(largest, op[PLANES], frames, c, op[APART], places, to + p)
 
 
 @Kernel
 def totals(frames, places, image, op):  # type: ignore[no-untyped-def]
     """The sum of the codes of each channel, over all places (PROJ-5)."""
-    for c in range(image, image + op[4], 16):
+    for c in range(image, image + op[CHANNELS], 16):
         sums = zeros(np.int32, 16, 1)
-        for p in range(op[1], op[1] + op[3]):
-            for k in range(op[17]):
-                sums = sums + (widen(loads(frames, c + k * op[18] + places[p], 16, 1), np.int32) << (8 * k))
-        for k in range(op[13]):
-            stores_each(frames, c + k * op[14], places, op[2], narrow(sums >> (8 * k), np.uint8))
+        for p in range(op[AT], op[AT] + op[COUNT]):
+            for k in range(op[PARTS]):
+                sums = sums + (widen(loads(frames, c + k * op[SOURCE] + places[p], 16, 1), np.int32) << (8 * k))
+        sent(sums, op[PLANES], frames, c, op[APART], places, op[TO])
 
 
 @Kernel
@@ -198,9 +211,9 @@ def spikes(words, first, behind):  # type: ignore[no-untyped-def]
 def taken(codes, frames, places, image, op):  # type: ignore[no-untyped-def]
     """Nothing; then the codes of an image (C, places) stand in its frame (NET-7)."""
     for c in range(codes.shape[0]):
-        for k in range(op[13]):
+        for k in range(op[PLANES]):
             for p in range(codes.shape[1]):
-                frames[image + places[op[2] + p] + c + k * op[14]] = codes[c, p] >> (8 * k)
+                frames[image + places[op[TO] + p] + c + k * op[APART]] = codes[c, p] >> (8 * k)
 
 
 @Kernel
@@ -214,27 +227,27 @@ def drive(images, group, frames, words, apart, weights, numbers, inverses, place
         some, population = range(first, min(first + group, images.shape[0])), 0
         for row in range(ops.shape[0]):
             op = ops[row]
-            if op[0] <= READ:
-                eights = op[3] // 8 * 8
-                for c in range(0, op[4], 16):
+            if op[KIND] <= READ:
+                eights = op[COUNT] // 8 * 8
+                for c in range(0, op[CHANNELS], 16):
                     for b in some:
                         image = (b - first) * apart
                         integrated(zeros(np.int32, 16, 8), *of, op, c, image, b, 0, eights)
-                        integrated(zeros(np.int32, 16, 4), *of, op, c, image, b, eights, op[3])
+                        integrated(zeros(np.int32, 16, 4), *of, op, c, image, b, eights, op[COUNT])
                 continue
             for b in some:
                 image = (b - first) * apart
-                if op[0] == POOL:
+                if op[KIND] == POOL:
                     pool(frames, places, image, op)
-                elif op[0] == POOLED:
+                elif op[KIND] == POOLED:
                     pooled(frames, places, image, op)
-                elif op[0] == TOTAL:
+                elif op[KIND] == TOTAL:
                     totals(frames, places, image, op)
-                elif op[0] == IMAGE:
+                elif op[KIND] == IMAGE:
                     taken(images[b], frames, places, image, op)
                 else:
-                    counts[b, population] = spikes(words, (image + op[1]) // 8, (image + op[2]) // 8)
-            population += op[0] == SPIKES
+                    counts[b, population] = spikes(words, (image + op[AT]) // 8, (image + op[TO]) // 8)
+            population += op[KIND] == SPIKES
 
 
 def told() -> str:
