@@ -234,7 +234,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("fast", "loads(bias, p * bias_step + c, 16, 1)", "loads(bias, c, 16, 1)"),
         ("plan", "on_places = on_lines(bias.ravel()", "on_places = on_lines(np.roll(bias, 1, -1).ravel()"),
         ("dense", "bias[..., : p.shape[0]] = p.bias_map", "bias[..., : p.shape[0]] = 0 * p.bias_map"),
-        ("dense", "(channels if mapped else 0)", "(0 if mapped else 0)"),
+        ("dense", "np.arange(places) * channels if mapped", "np.arange(places) * 0 if mapped"),
         ("dense", "-= self.source(name, q).low *", "-= 0 *"),
     ],
     "NET_6": [  # stale membrane

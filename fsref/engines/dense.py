@@ -232,10 +232,11 @@ class Planner:
         first = len(self.terms)
         self.terms += [{**term, "rise": last - shift} for last, (shift, term) in zip(above, found, strict=True)]
         mapped = p.bias.ndim == 3
-        opens = self.listed(np.arange(places) * (channels if mapped else 0))
+        opens = self.listed(np.arange(places) * channels if mapped else np.zeros(8, np.int64))
         opening = self.numbers.put((bias if mapped else bias[:1, :1]).astype(np.int32))
-        op = {"count": up(places, 4), "first": first, "behind": len(self.terms), "opening": opening, "opens": opens}
-        self.operations.append({**op, "channels": channels, **self.fires(p)})
+        op = {"count": up(places, 4), "channels": channels, "first": first, "behind": len(self.terms)}
+        op |= {"opening": opening, "opens": opens, "mapped": int(mapped)}
+        self.operations.append({**op, **self.fires(p)})
 
     def fires(self, p: FS | Readout) -> dict[str, int]:
         """What becomes of membranes: codes by division, trains and codes by steps, or logits."""

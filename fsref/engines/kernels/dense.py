@@ -43,7 +43,8 @@ COLUMNS = (
     "first",  # in terms: of the projections into the target
     "behind",  # the last of these
     "opening",  # in numbers: bias
-    "opens",  # in places: where in it the bias of each place begins
+    "opens",  # in places: where in it the bias of each place begins; of eight places, where all have the same
+    "mapped",  # whether they do not
     "table",  # in numbers: theta and the most that a membrane counts for, of each channel; or T, h, d of each step
     "inverse",  # in inverses: 1 / theta
     "how",  # many steps; of an FS-ReLU, whether membranes that count are below 2^22 - 1
@@ -64,8 +65,8 @@ TERMS = (
     "many",  # how many
     "weights",  # in weights, or in numbers
 )
-KIND, AT, TO, COUNT, CHANNELS, FIRST, BEHIND, OPENING, OPENS, TABLE = range(10)
-INVERSE, HOW, LOW, PLANES, APART, TRAINS, TAPS, PARTS, SOURCE = range(10, len(COLUMNS))
+KIND, AT, TO, COUNT, CHANNELS, FIRST, BEHIND, OPENING, OPENS, MAPPED = range(10)
+TABLE, INVERSE, HOW, LOW, PLANES, APART, TRAINS, TAPS, PARTS, SOURCE = range(10, len(COLUMNS))
 FORM, RISE, WINDOWS, BEGINS, PIECES, MANY, WEIGHTS = range(len(TERMS))
 DOTS, LANES = range(2)
 RELU, STEPS, READ, POOL, POOLED, TOTAL, SPIKES, IMAGE = range(8)
@@ -140,7 +141,7 @@ def integrated(none, frames, weights, numbers, inverses, places, terms, logits, 
     one = spread(1, np.int32, 16, none.count)
     for p in range(begin, end, none.count):
         v = summed(none, frames, weights, numbers, places, terms, op[FIRST], op[BEHIND], image, c, p, channels)
-        v = v + loads_each(numbers, op[OPENING] + c, places, op[OPENS] + p, 16, none.count)
+        v = v + loads_each(numbers, op[OPENING] + c, places, op[OPENS] + p * op[MAPPED], 16, none.count)
         if kind == READ:
             stores_each(logits, b * channels + c, places, op[TO] + p, v)
         elif kind == RELU:
