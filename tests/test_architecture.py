@@ -203,7 +203,7 @@ def test_kernels_stand_alone() -> None:
     """A file of kernels imports nothing of fsref but what compiles them and the words they are made of, and these
     import no more: a kept kernel is renewed when its own file or a word changes, and for no other reason.
     """
-    decorated = re.compile(r"^@Kernel$", re.MULTILINE)
+    decorated = re.compile(r"^@(Kernel|Part)$", re.MULTILINE)
     kernels = {name for name, path in MODULES.items() if decorated.search(path.read_text(encoding="utf-8"))}
     named = {f"engines.kernels.{name}" for name in ("dense", "patches", "plain")}
     assert kernels == named | {"rate_coding.kernels", "coverage.nearest"}

@@ -294,8 +294,10 @@ def strided() -> Network:
     net = residual(Table(*(rng.integers(low, high, (4, 5)) for low, high in ((-30, 60), (-20, 50), (-3, 9)))))
     parts = [*net.populations[:-1], FS("far", (2, 3, 3), fs_relu(5, 3), [4, -4]), net.readout]
     far = Conv2d("mid", "far", rng.integers(-4, 5, (2, 2, 2, 1)), (2, 1), (1, 0, 1, 0), groups=2)
-    last = Dense("mid", "out", rng.integers(-4, 5, (3, 48)))
-    return Network(parts, [*net.projections[:5], far, last, *net.projections[5:]])
+    # Membranes beyond 32 bits, which no kernel takes.
+    parts.insert(-1, FS("wide", (2, 1, 1), Table([2**40, 2], [2**40 - 5, 1], [2, 1]), [2**40, 2**40 - 1]))
+    last = [Dense(*ends, rng.integers(-4, 5, (n, 48))) for *ends, n in (("mid", "wide", 2), ("mid", "out", 3))]
+    return Network(parts, [*net.projections[:5], far, *last, *net.projections[5:]])
 
 
 @pytest.mark.parametrize(("module", "name", "old", "new"), OWN + LAW, ids=lambda part: getattr(part, "__name__", None))

@@ -21,6 +21,7 @@ import fsref
 import oracle
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, fs_relu
 from fsref.engines import events
+from fsref.engines.frames import Framing
 from fsref.engines.kernels import Kernel
 from fsref.law import projections
 from fsref.verification.strategies import Case, cases
@@ -69,15 +70,15 @@ def broad() -> Case:
     return Case(Network(populations, projections), rng.integers(0, 32, (3, 20, 4, 3)))
 
 
-def quotients() -> Case:
-    """Every code of a byte divided by many thetas, those without a remainder among them."""
-    theta = np.array([1, 3, 5, 7, 9, 11, 13, 21, 27, 41, 47, 49, 55, 61, 83, 85])
+def quotients(by: int) -> Case:
+    """Every code of a byte divided by many thetas, those without a remainder among them; both times a number."""
+    theta = by * np.array([1, 3, 5, 7, 9, 11, 13, 21, 27, 41, 47, 49, 55, 61, 83, 85])
     populations = [
         Input("in", (1, 16, 16), 8, 255),
         FS("all", (16, 16, 16), fs_relu(8, theta)),
         Readout("out", (2, 1, 1)),
     ]
-    weights = np.arange(1, 17).reshape(16, 1, 1, 1)
+    weights = by * np.arange(1, 17).reshape(16, 1, 1, 1)
     projections = [Conv2d("in", "all", weights), Dense("all", "out", np.ones((2, 16), np.int64), pooled=True)]
     return Case(Network(populations, projections), np.arange(256).reshape(1, 1, 16, 16))
 
@@ -120,7 +121,15 @@ def first_cases() -> Seen:
         found.append((case, oracle.observe(case)))
 
     collect()
-    sums = [wide(2**10, 1), wide(2**16 - 1, 1), wide(2**31 - 1, 128), quotients(), strided(), broad()]
+    sums = [
+        wide(2**10, 1),
+        wide(2**16 - 1, 1),
+        wide(2**31 - 1, 128),
+        quotients(1),
+        quotients(2**15),
+        strided(),
+        broad(),
+    ]
     return [*found[:FIRST], *((case, oracle.observe(case)) for case in sums)]
 
 
@@ -139,7 +148,7 @@ def altered(path: Path, old: str = "", new: str = "", compiled: bool = True, **n
         assert text.count(old) == 1, f"{text.count(old)} places in {path.name} read: {old}"
         text = text.replace(old, new)
     if not compiled:  # every kernel is Python, too
-        text = re.sub(r"^( *)@Kernel$", r"\1@Uncompiled", text, flags=re.MULTILINE)
+        text = re.sub(r"^( *)@(Kernel|Part)$", r"\1@Uncompiled", text, flags=re.MULTILINE)
     module = types.ModuleType(f"altered_{path.stem}")
     module.__dict__.update(__file__=str(path), Uncompiled=Uncompiled)
     sys.modules[module.__name__] = module
@@ -156,18 +165,20 @@ def sabotaged(file: str, old: str = "", new: str = "") -> Any:
     if file == "layers":  # and nothing else, whatever the kernels could do
         made = vars(altered(FILES["layers"], old, new))
         names = {name: made[name] for name in ("answer", "layer", "membranes", "pooled", "kinds")}
-        return altered(FILES["quantized"], **names, frames_of=lambda net: {})
+        return altered(
+            FILES["quantized"], **names, framing_of=lambda net: Framing({}, {}, 0, False), frames_of=lambda net: {}
+        )
     if file in ("bytes", "dense", "frames"):
         names = {}
         if file == "frames":
             made = vars(altered(FILES["frames"], old, new))
-            names = {name: made[name] for name in ("frames_of", "plan_bytes", "sums_of", "by_channel")}
+            planned = "framing_of", "frames_of", "begins", "by_channel", "digits", "divides", "is_pooled"
+            names = {name: made[name] for name in planned}
         elif file == "bytes":
             names = {"drive": altered(FILES["bytes"], old, new, compiled=False).drive}
         dense = altered(FILES["dense"], *((old, new) if file == "dense" else ()), **names)
-        return altered(
-            FILES["quantized"], dense=dense, **{n: names[n] for n in names if n in ("frames_of", "plan_bytes")}
-        )
+        framing = {name: own for name, own in names.items() if name in ("framing_of", "frames_of")}
+        return altered(FILES["quantized"], dense=dense, **framing)
     if file == "kernels":
         return altered(FILES["plain"], kernels=altered(FILES["kernels"], old, new))
     if file not in ("patches", "plan", "fast"):
@@ -222,8 +233,9 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("quantized", "sum(totals.values(), bias)", "sum(totals.values(), 0 * bias)"),
         ("fast", "loads(bias, p * bias_step + c, 16, 1)", "loads(bias, c, 16, 1)"),
         ("plan", "on_places = on_lines(bias.ravel()", "on_places = on_lines(np.roll(bias, 1, -1).ravel()"),
-        ("dense", "values[..., : p.shape[0]] = p.bias_map", "values[..., : p.shape[0]] = 0 * p.bias_map"),
-        ("dense", "(channels if p.bias.ndim == 3 else 0)", "(0 if p.bias.ndim == 3 else 0)"),
+        ("dense", "bias[..., : p.shape[0]] = p.bias_map", "bias[..., : p.shape[0]] = 0 * p.bias_map"),
+        ("dense", "np.arange(places) * channels if mapped", "np.arange(places) * 0 if mapped"),
+        ("dense", "-= self.source(name, q).low *", "-= 0 *"),
     ],
     "NET_6": [  # stale membrane
         (
@@ -242,13 +254,18 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
             "v = sum(totals.values(), bias)\n        v[1:] += v[:-1]\n        return v, sums",
         ),
         ("fast", "stores(v, at + c, loads(bias, p * bias_step + c, 16, 1))", "pass"),
-        ("bytes", "for k in range(part, part + length, 4):", "for k in range(part + 4, part + length, 4):"),
+        (
+            "bytes",
+            "for k in range(many):\n                seen = repeats",
+            "for k in range(1, many):\n                seen = repeats",
+        ),
     ],
     "NET_7": [  # bits of the input from the wrong end
         ("reference", "(codes >> (steps - 1 - t)) & 1 == 1", "(codes >> t) & 1 == 1"),
         ("plain", "trains = images.astype(np.uint16)", "trains = images.astype(np.uint16) >> 1"),
         ("kernels", "int(own[n]) >> (steps - 1 - t) & 1", "int(own[n]) >> t & 1"),
         ("quantized", "known[p.name] = trains, trains ", "known[p.name] = trains >> 1, trains "),
+        ("bytes", "codes[c, p] >> (8 * k)", "codes[c, p] >> (8 * k + 1)"),
     ],
     "FS_2": [  # > for >=
         ("reference", "z = v >= T[:, t]", "z = v > T[:, t]"),
@@ -260,7 +277,9 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("fast", "z1, u = u >= T1, least", "z1, u = u > T1, least"),
         ("plan", "quartered(held(T), highs, NEVER)", "quartered(held(np.roll(T, 1, 1)), highs, NEVER)"),
         ("bytes", "keep(left >= divisor, one)", "keep(left > divisor, one)"),
-        ("bytes", "v = keep(sums > none, sums)", "v = sums"),
+        ("bytes", "v = keep(v > none, v)", "v = v"),
+        ("bytes", "spread(0.5, ", "spread(0.0, "),
+        ("bytes", "z = v >= again", "z = v > again"),
     ],
     "FS_3": [  # h a step late, h of a neighbour, reset without a spike
         ("reference", "v = v - h[:, t] * z", "v = v - h[:, t - 1] * z"),
@@ -268,6 +287,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("kernels", "T[c, t], h[c, t]", "T[c, t], h[c, t - 1]"),
         ("kernels", "T[c, t], h[c, t]", "T[c, t], h[c - 1, t]"),
         ("layers", "v = v - h[:, t, None, None]", "v = v - h[:, t - 1, None, None]"),
+        ("bytes", "keep(z, again(loads(numbers, t + channels, ", "keep(z, again(loads(numbers, t, "),
         ("fast", "keep(u >= T1, loads(h, s + 16, 16, 1))", "keep(u >= T1, loads(h, s, 16, 1))"),
         ("fast", "least(u, u - T3)", "least(u, u - T2)"),
         ("fast", "u = keep(u > zeros(np.int32, 16, 1), u)", "u = u"),
@@ -285,6 +305,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
             "code = code + d[:, t - 1, None, None] * spikes[:, t]",
         ),
         ("kernels", "worth = d[channel, t]", "worth = d[channel, t - 1]"),
+        ("bytes", "numbers, t + 2 * channels", "numbers, t + channels"),
         ("kernels", "worth = d[channel, t]", "worth = d[0, t]"),
         ("plain", "code += d[:, t, None, None]", "code += abs(d[:, t, None, None])"),
         ("layers", "0, 2**table.steps - 1)", "0, 2**table.steps)"),
@@ -357,6 +378,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("fast", "here = at + r * apart + k * across + c", "here = at + r * apart + k * across"),
         ("patches", "q.weights[theirs].transpose", "q.weights[::-1][theirs].transpose"),
         ("patches", "q.weights[:, 0].transpose(1, 2, 0)", "q.weights[::-1, 0].transpose(1, 2, 0)"),
+        ("dense", "o[:, None] // (outputs // groups) * inputs", "o[:, None] % groups * inputs"),
         ("dense", "q.weights.reshape(p.shape[0], -1).T", "q.weights[::-1].reshape(p.shape[0], -1).T"),
     ],
     "PROJ_4": [  # neurons in (H, W, C) order
@@ -373,6 +395,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("plain", "np.arange(n) * (not pooled)", "np.arange(n)"),
         ("layers", "codes.sum(axis=(1, 2), dtype=np.int64)", "codes[:, 0, 0]"),
+        ("bytes", "range(op[AT], op[AT] + op[COUNT])", "range(op[AT], op[AT] + 1)"),
         ("patches", "moves = (0, 0) if still", "moves = (0, 0) if not still"),
     ],
     "PROJ_6": [  # the last projection wins
@@ -380,7 +403,9 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("plain", "                v[b] += total\n", "                v[b] = total + p.bias_map\n"),
         ("quantized", "sum(totals.values(),", "sum(list(totals.values())[-1:],"),
         ("fast", "stores(out, here, loads(out, here, 16, 1) + part)", "stores(out, here, part)"),
-        ("dense", 'begin = {"opening": 0, "opens": own}  # the sums so far', "pass"),
+        ("bytes", "sums = sums << terms[n, RISE]", "sums = none"),
+        ("dense", '{**term, "rise": last - shift}', '{**term, "rise": 0}'),
+        ("dense", "(rest + 2**6) % 2**7 - 2**6", "(rest + 2**6) % 2**7"),
     ],
     "POOL_1": [  # OR of all candidates, the first candidate, stride
         ("reference", "still_in &= candidates[:, :, t] | ~fired", "still_in &= candidates[:, :, t] | ~fired | True"),
@@ -396,6 +421,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("fast", "select(best < word, word, best)", "select(word < best, word, best)"),
         ("fast", "select(best < word, word, best)", "best | word"),
         ("bytes", "seen > largest, seen, largest", "largest > seen, seen, largest"),
+        ("bytes", "largest < seen, seen, largest", "seen < largest, seen, largest"),
     ],
     "POOL_3": [  # padding off by one, padded places as candidates that spike
         ("reference", "seen(width, pool.shape[2], left, sx, c)", "seen(width, pool.shape[2], left + 1, sx, c)"),
@@ -424,6 +450,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("reference", "(train << np.uint16(1)) | spikes[:, t]", "train | spikes[:, t] << np.uint16(t)"),
         ("kernels", "bit = np.uint16(1 << (steps - 1 - t))\n        for c", "bit = np.uint16(1 << t)\n        for c"),
         ("layers", "= stair.train[place],", "= stair.train[place] ^ 1,"),
+        ("bytes", "train = train + train + keep(z, one)", "train = train + keep(z, one)"),
         ("plan", "for rows in (h, binary)", "for rows in (h, binary[::-1])"),
         ("fast", "(word >> (steps - 1 - t))", "(word >> t)"),
     ],

@@ -74,6 +74,55 @@ def test_an_engine_gives_all_there_is(change: Any, says: str) -> None:
         run(tiny(), draw(tiny(), 3), Altered(change), EVERYTHING, threads=1)
 
 
+class Counting(Altered):
+    """The same; where nothing is recorded it counts, by what is made of logits (B, classes) and spikes."""
+
+    def __init__(self, change: Callable[[Any, Any], Any] | None) -> None:
+        super().__init__(lambda a: a)
+        self.told = change
+
+    def counter(self, net: Network) -> Any:
+        right = reference.simulator(net)
+
+        def counted(images: Any) -> Any:
+            *spiking, last = right(images, {})
+            spikes = np.stack([np.bitwise_count(a.trains).sum((1, 2, 3), dtype=np.int64) for a in spiking], axis=1)
+            assert self.told is not None and last.opening is not None
+            return self.told(last.opening[:, :, 0, 0], spikes)
+
+        return counted if self.told else None
+
+
+def test_an_engine_may_count() -> None:
+    """Where nothing is recorded a counter takes the simulator's place, if there is one; else the simulator tells
+    all; threads and batches change nothing.
+    """
+    wanted = run(tiny(), draw(tiny(), 5), "reference")
+    for change in (lambda *both: both, None):
+        for record, threads in ((None, 1), (None, 2), (EVERYTHING, 1)):
+            found = run(tiny(), draw(tiny(), 5), Counting(change), record, batch=2, threads=threads)
+            assert found.logits.tolist() == wanted.logits.tolist()
+            assert {name: of.tolist() for name, of in found.spike_counts.items()} == {
+                name: of.tolist() for name, of in wanted.spike_counts.items()
+            }
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda logits, spikes: logits, "counted no logits and spikes: ndarray"),
+        (lambda logits, spikes: (logits[:1], spikes), "counted no logits: int64 (1, 2) (int (3, 2))"),
+        (lambda logits, spikes: (logits + 0.5, spikes), "counted no logits: float64 (3, 2)"),
+        (lambda logits, spikes: (logits, spikes[:, :1]), "counted no spikes: int64 (3, 1) (int (3, 2))"),
+        (lambda logits, spikes: (logits, None), "counted no spikes: NoneType None"),
+    ],
+)
+def test_an_engine_counts_all_there_is(change: Any, says: str) -> None:
+    """What a counter leaves out or misshapes is named, too."""
+    with refused(UsageError, "RUN-2", "engine", says=says):
+        run(tiny(), draw(tiny(), 3), Counting(change), threads=1)
+
+
 def test_an_engine_keeps_its_name() -> None:
     """The name of an object is told as it is, dots too; the engine alone can be checked."""
     assert run(tiny(), draw(tiny(), 3), Altered(lambda a: a)).engine == "rtl 1.2"

@@ -114,12 +114,12 @@ def operators_hold() -> None:
 
 @Kernel
 def widths(bytes_, words, wide, at, out16, out32, short, floats, integers):  # type: ignore[no-untyped-def]
-    """Each way from one kind of lanes to another."""
+    """Each way from one kind of lanes to another; one number of each kind in all of them."""
     stores(out16, at, widen(loads(bytes_, at, 32, 1), np.int16))
     stores(out32, at, widen(loads(words, at, 32, 1), np.int32))
     stores(short, at, narrow(loads(wide, at, 32, 1), np.int16))
     near = real(loads(wide, at, 32, 1))
-    stores(floats, at, near * near + near - near)
+    stores(floats, at, near * near + near - near + spread(0.5, np.float32, 32, 1))
     stores(integers, at, whole(loads(floats, at, 32, 1)))
 
 
@@ -139,7 +139,7 @@ def widths_hold() -> None:
             assert out16[rows].tolist() == bytes_[rows].tolist() and out32[rows].tolist() == words[rows].tolist()
             assert short[rows].tolist() == [wrapped(n, np.int16) for n in small[rows].tolist()]
             near = small[rows].astype(np.float32)
-            assert floats[rows].tolist() == (near * near + near - near).tolist()
+            assert floats[rows].tolist() == (near * near + near - near + np.float32(0.5)).tolist()
             assert integers[rows].tolist() == [int(n) for n in floats[rows].tolist()]
 
 
@@ -171,7 +171,8 @@ def found(source, at, places, first, out):  # type: ignore[no-untyped-def]
     """Registers found through a list of places, and one register for all."""
     stores(out, 0, loads_each(source, at, places, first, 16, 4))
     stores(out, 64, repeats_each(source, at, places, first, 4, 16, 4))
-    stores(out, 128, again(loads(source, at, 16, 1), 4))
+    four = loads_each(source, at, places, first, 16, 4)
+    stores(out, 128, again(loads(source, at, 16, 1), four.count))
     stores_each(out, 192 + at, places, first, loads_each(source, at, places, first, 16, 4))
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib import import_module
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -19,14 +20,17 @@ ENGINES = ("events", "quantized", "reference")
 OBJECTS = 2**11  # bytes of the objects around the arrays of one population or projection
 Wanted: TypeAlias = Mapping[str, frozenset[str]]  # population -> observables to keep
 Simulator: TypeAlias = Callable[[Ints, Wanted], Iterator[Activity]]
+Counter: TypeAlias = Callable[[Ints], tuple[Ints, Ints]]
 
 
 @runtime_checkable
 class Engine(Protocol):
     """An engine: a module or an object. It may also have a `name`; `kernels`, what does its work, in words, or
     `kernels_for(net)`; `shared_bytes(net, threads)`, a bound on the bytes that all images share; and
-    `counting_bytes(net)`, a bound on the bytes of one image of which nothing is wanted; and `telling_bytes(net)`, a
-    bound on what images share beside where something is.
+    `counting_bytes(net)`, a bound on the bytes of one image of which nothing is wanted; `telling_bytes(net)`, a bound
+    on what images share beside where something is; and `counter(net)`, a function from images (B, C, H, W) to their
+    logits (B, classes) and spikes (B, spiking populations), which then takes the place of the simulator where nothing
+    is wanted, or None for a network that it has none for.
     """
 
     def simulator(self, net: Network) -> Simulator:
@@ -36,12 +40,18 @@ class Engine(Protocol):
         """A bound on the bytes one image takes."""
 
 
+@cache
+def named(name: str) -> Engine:
+    """The module of one that comes with fsref."""
+    found: Engine = import_module(f"fsref.engines.{name}")
+    return found
+
+
 def engine_of(engine: str | Engine) -> Engine:
     """The engine of this name, its module imported on first use, or the engine given (RUN-2). Errors: UsageError."""
     if isinstance(engine, str):
         if engine in ENGINES:
-            found: Engine = import_module(f"fsref.engines.{engine}")
-            return found
+            return named(engine)
     elif isinstance(engine, Engine) and not isinstance(engine, type):  # a class has them too, and no self
         return engine
     given = engine if isinstance(engine, str) else getattr(engine, "__name__", type(engine).__name__)
@@ -73,6 +83,12 @@ def bytes_of(engine: str | Engine, net: Network, threads: int, recording: bool) 
             raise UsageError("RUN-2", "engine", f"{name} gave no number of bytes", repr(given), "an integer, 0 or more")
     total, more, each = map(int, found.values())
     return total + more, each
+
+
+def counter_of(engine: str | Engine, net: Network) -> Counter | None:
+    """What tells only logits and spikes of images, where the engine has it for this network (RUN-2)."""
+    found: Callable[[Network], Counter | None] | None = getattr(engine_of(engine), "counter", None)
+    return found(net) if found else None
 
 
 def kernels_of(engine: str | Engine, net: Network) -> str:

@@ -14,6 +14,7 @@ from fsref.engines.activity import Activity
 from fsref.engines.engine import Wanted
 from fsref.errors import UsageError
 from fsref.law.network import Network
+from fsref.law.neuron import Ints
 
 
 def check_activity(net: Network, activity: Any, image_count: int, missing: Set[str], wanted: Wanted) -> None:
@@ -38,6 +39,21 @@ def check_activity(net: Network, activity: Any, image_count: int, missing: Set[s
         raise UsageError(
             "RUN-2", "engine", f"gave trains of {name} with spikes beyond its steps", None, f"{steps} steps"
         )
+
+
+def check_counted(net: Network, counted: Any, image_count: int) -> tuple[Ints, Ints]:
+    """Logits (B, classes) and spikes (B, spiking populations) that an engine counted of so many images. Errors:
+    UsageError.
+    """
+    names, widths = ("logits", "spikes"), (net.readout.shape[0], len(net.spiking))
+    if not isinstance(counted, tuple) or len(counted) != len(names):
+        raise UsageError("RUN-2", "engine", "counted no logits and spikes", type(counted).__name__)
+    for name, value, width in zip(names, counted, widths, strict=True):
+        found = getattr(value, "shape", None)
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "iu" or found != (image_count, width):
+            told = f"{getattr(value, 'dtype', type(value).__name__)} {found}"
+            raise UsageError("RUN-2", "engine", f"counted no {name}", told, f"int {(image_count, width)}")
+    return counted
 
 
 def _needed(net: Network, activity: Activity, what: Set[str]) -> Iterator[tuple[str, NDArray[Any] | None, Any]]:

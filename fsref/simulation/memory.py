@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 
 from fsref.engines.engine import Engine, bytes_of
+from fsref.engines.kept import kept
 from fsref.errors import LimitError, UsageError
 from fsref.law.network import Network
 from fsref.simulation.recording import Selection, recording_bytes
@@ -47,11 +48,17 @@ def output_bytes(net: Network, images: int, record: Selection | None, on_disk: b
     return images * 8 * (net.input.neurons + net.readout.neurons + len(net.spiking)) + kept + ARRAY * len(net.spiking)
 
 
+@kept
+def most_neurons(net: Network) -> int:
+    """The neurons of the largest population."""
+    return max(p.neurons for p in net.populations)
+
+
 def keeping_bytes(net: Network, record: Selection | None) -> int:
     """A bound on the bytes in which one image's activity of one population is counted and put into the recording."""
-    most = 0
-    for p in net.populations:
-        own = p.neurons  # spikes of every neuron
+    most = most_neurons(net)  # spikes of every neuron
+    for p in net.populations if record is not None else ():
+        own = p.neurons
         if record is not None and p.name in record.neurons:
             chosen, window = len(record.neurons[p.name]), len(record.window[p.name])
             own += 2 * p.neurons + 8 * (p.neurons + 2 * chosen)  # trains in the window; an array in order, two chosen
@@ -90,6 +97,8 @@ def batch_of(
     memory_limit: int,
 ) -> int:
     """How many images make a batch: as many as go fast, fewer where the bound of the run would pass the limit."""
+    if images == 1:
+        return 1
     each = bytes_of(engine, net, threads, record is not None)[1]
     count = min(BATCH_IMAGES, -(-images // threads), BATCH_BYTES // max(1, each))
     return fitting(count, lambda n: run_bytes(net, images, engine, record, on_disk, n, threads), memory_limit)

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fsref.engines.engine import Engine, engine_of, kernels_of, name_of
+from fsref.engines.engine import Engine, counter_of, engine_of, kernels_of, name_of
 from fsref.errors import UsageError, public, shown
 from fsref.formats.bundled import network_of
 from fsref.formats.files import path_of
 from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.simulation.given import check_activity
+from fsref.simulation.given import check_activity, check_counted
 from fsref.simulation.memory import batch_of, check_memory, check_threads, run_bytes
 from fsref.simulation.recording import Record, Selection, Trace, select
 from fsref.simulation.store import Store
@@ -154,12 +154,17 @@ def run(
     size = batch or batch_of(*asked, threads, memory_limit)
     check_memory(run_bytes(*asked, size, threads), memory_limit, "run")
     logits = np.empty((len(x), net.readout.shape[0]), np.int64)
-    counts = {p.name: np.zeros(len(x), np.int64) for p in net.spiking}
+    spikes = np.zeros((len(net.spiking), len(x)), np.int64)
+    counts = {p.name: own for p, own in zip(net.spiking, spikes, strict=True)}
     wanted = wanted_of(net, selection)
 
     def one_batch(first: int) -> None:
         rows = slice(first, min(first + size, len(x)))
+        if count is not None:
+            logits[rows], spikes.T[rows] = check_counted(net, count(x[rows]), rows.stop - rows.start)
+            return
         missing = {p.name for p in net.populations}
+        assert simulate is not None
         for activity in simulate(x[rows], wanted):
             check_activity(net, activity, rows.stop - rows.start, missing, wanted)
             missing.remove(activity.population)
@@ -178,8 +183,9 @@ def run(
             raise UsageError("RUN-2", "engine", "gave no activity of a population", min(missing), "all of the network")
 
     store = Store(net, selection, len(x), record)
+    count = counter_of(engine, net) if selection is None else None
     with store, workers(threads) as pool:
-        simulate = working.simulator(net)
-        for done in [pool.submit(one_batch, first) for first in range(0, len(x), size)]:
-            done.result()
+        simulate = working.simulator(net) if count is None else None
+        for _ in pool.map(one_batch, range(0, len(x), size)):
+            pass
     return Result(net, name_of(engine), logits, counts, store.trace(), kernels_of(engine, net))

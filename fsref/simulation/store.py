@@ -78,12 +78,12 @@ class Store:
         self.net, self.selection, self.image_count, self.taken = net, selection, image_count, record.taken
         self.path = path = None if record.path is None else Path(record.path)
         self.shapes = {} if selection is None else selection.arrays(net, image_count)
-        self.places = {(p.name, False): f"population.{index}" for index, p in enumerate(net.populations)}
-        self.places |= {(name, True): f"projection.{index}" for index, name in enumerate(net.named_projections)}
         self.arrays: dict[Key, NDArray[Any]] = {}
         self.folder: NewFolder | None = None
         if selection is None or path is None:
             return
+        self.places = {(p.name, False): f"population.{index}" for index, p in enumerate(net.populations)}
+        self.places |= {(name, True): f"projection.{index}" for index, name in enumerate(net.named_projections)}
         if not self.shapes:
             limit = f"observables of {', '.join(selection.neurons) or 'no population'}: {', '.join(OBSERVABLES)}"
             raise UsageError("RUN-3", str(path), "nothing would be recorded here", None, limit)

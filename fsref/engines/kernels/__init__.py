@@ -21,6 +21,8 @@ FIRST = RLock()  # one thread compiles, the others wait
 class Kernel:
     """A function of flat arrays and scalars that Numba compiles when it is first called, here or by another kernel."""
 
+    inlined = False
+
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         update_wrapper(self, function)
@@ -34,7 +36,7 @@ class Kernel:
         """Numba's own function, or Python's where NUMBA_DISABLE_JIT is set."""
         if self._compiled is None:
             with FIRST:
-                self._compiled = self._compiled or compiled(self.function)
+                self._compiled = self._compiled or compiled(self.function, self.inlined)
         return self._compiled
 
     @property
@@ -43,13 +45,19 @@ class Kernel:
         return self.compiled._numba_type_
 
 
-def compiled(function: Callable[..., Any]) -> Any:
+class Part(Kernel):
+    """A kernel that becomes part of each that calls it, so that vectors stay in registers."""
+
+    inlined = True
+
+
+def compiled(function: Callable[..., Any], inlined: bool = False) -> Any:
     """The function as Numba compiles it, its machine code kept where it can be."""
     import numba
 
     from fsref.engines.kernels import lowered  # noqa: F401 - makes the words known to Numba
 
-    made = numba.njit(nogil=True)(function)
+    made = numba.njit(nogil=True, forceinline=inlined)(function)
     if hasattr(made, "enable_caching"):  # a plain function with NUMBA_DISABLE_JIT
         from fsref.engines.kernels.store import enable
 

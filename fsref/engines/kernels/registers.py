@@ -9,8 +9,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.datamodel import models
-from numba.core.imputils import lower_builtin
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.core.imputils import lower_builtin, lower_getattr
+from numba.core.typing.templates import AbstractTemplate, AttributeTemplate, infer_getattr, infer_global, signature
 from numba.extending import register_model
 
 I8, I16, I32, I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
@@ -44,6 +44,19 @@ class Registers(types.Type):
 class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, fe_type: Registers) -> None:
         super().__init__(manager, fe_type, ir.ArrayType(fe_type.register, fe_type.count))
+
+
+@infer_getattr
+class _Attributes(AttributeTemplate):
+    key = Registers
+
+    def resolve_count(self, kind: Registers) -> Any:
+        return types.literal(kind.count)
+
+
+@lower_getattr(Registers, "count")  # type: ignore[untyped-decorator]
+def _count(context: Any, b: Any, kind: Registers, value: Any) -> Any:
+    return I64(kind.count)
 
 
 def literal(*values: Any) -> bool:

@@ -26,6 +26,11 @@ class Vector:
     def __init__(self, registers: Array) -> None:
         self.registers = registers
 
+    @property
+    def count(self) -> int:
+        """How many registers: a number that is known when a kernel is compiled."""
+        return len(self.registers)
+
     def _met(self, other: Vector) -> tuple[Array, Array]:
         one, two = self.registers, other.registers
         if (one.shape, one.dtype) != (two.shape, two.dtype):
@@ -94,7 +99,7 @@ def zeros(dtype: DTypeLike, lanes: int, count: int) -> Vector:
     return Vector(np.zeros((count, lanes), dtype))
 
 
-def spread(value: int, dtype: DTypeLike, lanes: int, count: int) -> Vector:
+def spread(value: float, dtype: DTypeLike, lanes: int, count: int) -> Vector:
     """One number in every lane, cut to its bits."""
     return Vector(np.full((count, lanes), np.asarray(value).astype(dtype)))
 
