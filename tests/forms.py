@@ -126,8 +126,8 @@ def all_agree(seeds: int, some: Sequence[str]) -> dict[str, set[str]]:
             net = network(seed, form)
             found = differs(net, images(net, 2))
             assert found is None, (form, seed, found)
-            made = plan_of(net).delivers["in->a#0"]
-            used.setdefault(form, set()).add(getattr(made, "form", "plain"))
+            made = plan_of(net).forms["in->a#0"]
+            used.setdefault(form, set()).add(made)
     return used
 
 

@@ -51,8 +51,8 @@ UPWARD = {("law.network", "formats.npz")}
 # Each third-party module but NumPy is at home in one place; those not named here may be imported in one module,
 # whichever.
 HOMES = {
-    "numba": {f"engines.kernels{of}" for of in ("", ".store", ".registers", ".lowered", ".processors")},
-    "llvmlite": {f"engines.kernels.{of}" for of in ("registers", "lowered", "processors")},
+    "numba": {f"engines.kernels{of}" for of in ("", ".store", ".registers", ".lowered", ".rows", ".processors")},
+    "llvmlite": {f"engines.kernels.{of}" for of in ("registers", "lowered", "rows", "processors")},
     "msgspec": {"formats.manifest"},
     "click": {"cli.*"},
     "rich": {"tables", "cli.options", "reports.progress"},
@@ -207,7 +207,7 @@ def test_kernels_stand_alone() -> None:
     kernels = {name for name, path in MODULES.items() if decorated.search(path.read_text(encoding="utf-8"))}
     named = {f"engines.kernels.{name}" for name in ("dense", "patches", "plain")}
     assert kernels == named | {"rate_coding.kernels", "coverage.nearest"}
-    words = {f"engines.kernels.{name}" for name in ("vectors", "registers", "lowered", "processors")}
+    words = {f"engines.kernels.{name}" for name in ("vectors", "registers", "lowered", "rows", "processors")}
     for name in kernels:
         assert set(own_imports(name)) <= {("engines.kernels", False), ("engines.kernels.vectors", False)}, name
     assert {target for name in words for target, _ in own_imports(name)} <= words

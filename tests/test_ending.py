@@ -147,6 +147,16 @@ def test_what_has_not_begun_is_not_begun() -> None:
         asked[-1].add_done_callback(lambda _: dropped.set())
         raise Stopped(signal.SIGTERM)
     assert set(seen) <= {0, 1}
+
+    def stopped(number: int) -> None:
+        seen.append(number)
+        raise Stopped(signal.SIGTERM)
+
+    seen.clear()
+    with pytest.raises(Stopped), workers(1) as pool:  # this thread
+        for number in range(9):
+            pool.submit(stopped, number)
+    assert seen == [0]
     used = [p.stem for p in (ROOT / "fsref").rglob("*.py") if "ThreadPoolExecutor(" in p.read_text(encoding="utf-8")]
     assert used == ["workers"]
 

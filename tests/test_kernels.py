@@ -107,6 +107,27 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+VARIANTS = """
+import sys
+import numpy as np
+from fsref import Dense, Input, Network, Readout
+from fsref.engines import events
+for steps in map(int, sys.argv[1:]):
+    populations = [Input("in", (1, 1, 4), steps, 2**steps - 1), Readout("out", (1, 1, 1))]
+    codes = np.arange(4).reshape(1, 1, 1, 4) * (2**steps - 1) // 3
+    activities = events.simulator(Network(populations, [Dense("in", "out", [[1, 1, 1, 1]])]))(codes, {})
+    print(list(activities)[-1].opening.item() == codes.sum())
+"""
+
+
+def test_variants_of_a_kernel_that_other_processes_have_kept_are_told_apart(tmp_path: Path) -> None:
+    """What compiles 3 steps at first, and what compiles 4, keep both; whoever loads both runs each as it is."""
+    settings = {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(PACKAGE.parent)}
+    for asked in (["3"], ["4"], ["3", "4", "7", "8"]):
+        done = process("-c", VARIANTS, *asked, **settings)
+        assert done.stdout.split() == ["True"] * len(asked), (asked, done.stdout, done.stderr)
+
+
 needs_posix = pytest.mark.skipif(os.name == "nt", reason="POSIX owners and modes")
 
 

@@ -51,23 +51,53 @@ def edge(weight: int, last: int, steps: int, sign: int) -> Network:
     ("weight", "last", "steps", "sign", "form"),
     [
         (136, 8, 4, 1, "int16"),  # 15·(16·136 + 8) = 32,760: the next one is 32,775
-        (136, 9, 4, 1, "int32"),
+        (136, 9, 4, 1, "int16 runs"),
         (136, 8, 4, -1, "int16"),
-        (136, 9, 4, -1, "int32"),
+        (136, 9, 4, -1, "int16 runs"),
         (136, 8, 8, 1, "int16"),  # steps 1..4 in a list of their own
-        (136, 9, 8, 1, "int32"),
+        (136, 9, 8, 1, "int16 runs"),  # of 30 rows: 30·8·136 = 32,640
         (2048, -1, 1, -1, "int16"),  # -32,768 alone still fits
-        (2048, 1, 1, -1, "int32"),
-        (2048, 0, 1, 1, "int32"),
+        (2048, 1, 1, -1, "int16 runs"),
+        (2048, 0, 1, 1, "int16 runs"),
+        (5461, 5461, 1, 1, "int16 runs"),  # six of them are 32,766
+        (5461, 5461, 1, -1, "int16 runs"),
+        (5462, 5462, 1, 1, "int32"),
+        (682, 682, 4, 1, "int16 runs"),  # 6·8·682 = 32,736
+        (683, 683, 4, 1, "int32"),
     ],
 )
 def test_lanes_of_16_bits_hold_up_to_their_last_number(
     weight: int, last: int, steps: int, sign: int, form: str
 ) -> None:
-    """With every neuron spiking in every step sums in 16 bits come to their very end, and one more takes 32."""
+    """With every neuron spiking in every step sums in 16 bits come to their very end; beyond it they are taken in runs
+    of as many rows as fit, and in 32 bits where few do.
+    """
     net = edge(weight, last, steps, sign)
-    assert getattr(plan_of(net).delivers["in->a"], "form", "plain") == form
+    assert plan_of(net).forms["in->a"] == form
     assert forms.differs(net, np.full((2, 17, 1, 2), 2**steps - 1)) is None
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 8, 9, 13, 16])
+@pytest.mark.parametrize("top", [2**27, 2**30 - 1, 2**30])
+def test_thresholds_of_an_fs_relu_up_to_their_last_number(steps: int, top: int) -> None:
+    """Thresholds halve from step to step, up to where twice the first is the last number of 32 bits, and beyond;
+    membranes at each of them, one below, and at what no more spikes can take away.
+    """
+    theta = np.full(20, top >> (steps - 1))
+    at = np.unique(
+        [n for t in range(steps) for n in (theta[0] << t, (theta[0] << t) - 1)] + [2**31 - 2, -(2**31) + 2, 0]
+    )
+    bias = np.resize(at, (20, 1, 6))
+    populations = [
+        Input("in", (1, 1, 6), 1, 1),
+        FS("a", (20, 1, 6), fs_relu(steps, theta), bias),
+        Readout("out", (1, 1, 1)),
+    ]
+    net = Network(
+        populations, [Conv2d("in", "a", np.zeros((20, 1, 1, 1), int)), Dense("a", "out", np.ones((1, 120), int))]
+    )
+    assert "a" not in plan_of(net).shaping.wide
+    assert forms.differs(net, np.zeros((2, 1, 1, 6), int)) is None
 
 
 @pytest.mark.parametrize("bias", [2**31 - 3, 2**31 - 2, 2**31 - 1, 2**31, -(2**31) + 2, -(2**31), -(2**31) - 1])

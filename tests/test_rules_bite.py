@@ -28,17 +28,20 @@ from fsref.verification.strategies import Case, cases
 
 FIRST = 300
 PACKAGE = Path(fsref.__file__).parent
+PLANS = ("planes", "patches", "firing", "plan")  # of the events engine, each behind what it has from others
 FILES = {
     name: PACKAGE / "engines" / f"{name}.py"
-    for name in ("reference", "plain", "quantized", "layers", "frames", "dense", "patches", "plan")
+    for name in ("reference", "plain", "quantized", "layers", "frames", "dense", *PLANS)
 } | {
     "kernels": PACKAGE / "engines" / "kernels" / "plain.py",
     "fast": PACKAGE / "engines" / "kernels" / "patches.py",
     "bytes": PACKAGE / "engines" / "kernels" / "dense.py",
 }
 TRACED = PACKAGE / "engines" / "events.py"
-PASSED = {"aligned", "by_lanes", "lanes", "margins", "narrow", "patches", "pieces", "plan_of", "weights_of", "axes"} | {
-    *("Lanes", "Patches", "Plane", "Sent")  # what one of these files has from another
+PASSED = {  # what one of these files has from another
+    *("aligned", "axes", "by_lanes", "firing", "join", "joined_of", "joins", "lane_weights", "lanes", "margins"),
+    *("patches", "plan_of", "pooling", "rows_at_once", "weights_of", "NEVER", "Arena", "Arenas", "Delivery", "Kind"),
+    *("Operation", "Plane", "Sent"),
 }
 Seen = list[tuple[Case, Any]]
 
@@ -103,6 +106,27 @@ def strided() -> Case:
     return Case(Network(populations, projections), rng.integers(0, 16, (2, 2, 23, 20)))
 
 
+def heavy() -> Case:
+    """More spikes of a place than 16 bits add up at once; each channel to its own; membranes almost at the lowest."""
+    rng = np.random.default_rng(13)
+    populations = [
+        Input("in", (40, 3, 3), 8, 255),
+        FS("a", (20, 3, 3), fs_relu(8, 2000), rng.integers(-9, 9, 20)),
+        FS("own", (40, 3, 3), fs_relu(8, 70)),
+        FS("low", (1, 3, 3), fs_relu(8, 2**22), [-(2**31) + 2]),
+        Readout("out", (3, 1, 1)),
+    ]
+    projections = [
+        Conv2d("in", "a", rng.integers(90, 128, (20, 40, 3, 3)), padding=(1, 1, 1, 1)),
+        Conv2d("in", "own", np.arange(-3, 37).reshape(40, 1, 1, 1), groups=40),
+        Conv2d("in", "low", np.zeros((1, 40, 1, 1), np.int64)),
+        Dense("a", "out", rng.integers(-127, 128, (3, 180))),
+        Dense("own", "out", rng.integers(-9, 10, (3, 360))),
+        Dense("low", "out", rng.integers(1, 10, (3, 9))),
+    ]
+    return Case(Network(populations, projections), np.full((1, 40, 3, 3), 255))
+
+
 @pytest.fixture(scope="session")
 def first_cases() -> Seen:
     """The first 300 cases of the strategy, sums beyond 2^24, 2^31 and 2^53, and what the oracle sees of each."""
@@ -127,6 +151,7 @@ def first_cases() -> Seen:
         wide(2**31 - 1, 128),
         quotients(1),
         quotients(2**15),
+        heavy(),
         strided(),
         broad(),
     ]
@@ -181,13 +206,13 @@ def sabotaged(file: str, old: str = "", new: str = "") -> Any:
         return altered(FILES["quantized"], dense=dense, **framing)
     if file == "kernels":
         return altered(FILES["plain"], kernels=altered(FILES["kernels"], old, new))
-    if file not in ("patches", "plan", "fast"):
+    if file not in (*PLANS, "fast"):
         return altered(FILES[file], old, new)
     names = {}
     if old:  # in Python, which tells what a compiled kernel does outside its arrays
         names["kernels"] = altered(FILES["fast"], *((old, new) if file == "fast" else ()), compiled=False)
-    names["MOST"] = 64  # so that drawn networks, which are small, need several patches
-    for own in ("patches", "plan"):
+    names["SIZES"] = names["WIDE_SIZES"] = (1, 2, 4)  # so that drawn networks, which are small, need several patches
+    for own in PLANS:
         made = altered(FILES[own], *((old, new) if file == own else ()), **names)
         names |= {name: value for name, value in vars(made).items() if name in PASSED}
     return altered(TRACED, **names)
@@ -215,7 +240,7 @@ def bites(rule: str) -> Any:
 def found(cases: Seen, file: str, old: str, new: str) -> bool:
     """Whether some case tells the sabotaged engine from the oracle. An engine that raises is told, too."""
     broken = sabotaged(file, old, new)
-    for case, seen in cases[::-1] if file in ("patches", "plan", "fast") else cases:  # the broad one first
+    for case, seen in cases[::-1] if file in (*PLANS, "fast") else cases:  # the broad one first
         try:
             with np.errstate(all="ignore"):
                 if oracle.first_difference(case, seen, broken) is not None or miscounted(case, seen, broken):
@@ -231,11 +256,11 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("plain", "np.broadcast_to(p.bias_map, shape).copy()", "np.broadcast_to(p.bias_map, shape) * 2"),
         ("plain", "np.broadcast_to(p.bias_map, shape)", "np.broadcast_to(np.roll(p.bias_map, 1, 0), shape)"),
         ("quantized", "sum(totals.values(), bias)", "sum(totals.values(), 0 * bias)"),
-        ("fast", "loads(bias, p * bias_step + c, 16, 1)", "loads(bias, c, 16, 1)"),
-        ("plan", "on_places = on_lines(bias.ravel()", "on_places = on_lines(np.roll(bias, 1, -1).ravel()"),
         ("dense", "bias[..., : p.shape[0]] = p.bias_map", "bias[..., : p.shape[0]] = 0 * p.bias_map"),
         ("dense", "np.arange(places) * channels if mapped", "np.arange(places) * 0 if mapped"),
         ("dense", "-= self.source(name, q).low *", "-= 0 *"),
+        ("fast", "loads(numbers, bias + p * bias_step + c, 16, 1)", "loads(numbers, bias + c, 16, 1)"),
+        ("firing", "numbers.put(bias)", "numbers.put(np.roll(bias, 1, -1))"),
     ],
     "NET_6": [  # stale membrane
         (
@@ -253,12 +278,13 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
             "return sum(totals.values(), bias), sums",
             "v = sum(totals.values(), bias)\n        v[1:] += v[:-1]\n        return v, sums",
         ),
-        ("fast", "stores(v, at + c, loads(bias, p * bias_step + c, 16, 1))", "pass"),
         (
             "bytes",
             "for k in range(many):\n                seen = repeats",
             "for k in range(1, many):\n                seen = repeats",
         ),
+        ("fast", "stores(v, place + c, loads(numbers, bias + p * bias_step + c, 16, 1))", "pass"),
+        ("fast", "logits[b, c], v[leave + c] = v[leave + c], bias[c]", "logits[b, c] = v[leave + c]"),
     ],
     "NET_7": [  # bits of the input from the wrong end
         ("reference", "(codes >> (steps - 1 - t)) & 1 == 1", "(codes >> t) & 1 == 1"),
@@ -266,6 +292,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("kernels", "int(own[n]) >> (steps - 1 - t) & 1", "int(own[n]) >> t & 1"),
         ("quantized", "known[p.name] = trains, trains ", "known[p.name] = trains >> 1, trains "),
         ("bytes", "codes[c, p] >> (8 * k)", "codes[c, p] >> (8 * k + 1)"),
+        ("fast", "= codes[b, c, y, x]", "= codes[b, c, y, x] >> 1"),
     ],
     "FS_2": [  # > for >=
         ("reference", "z = v >= T[:, t]", "z = v > T[:, t]"),
@@ -273,9 +300,9 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("kernels", "threshold, reset = T[c, t], h[c, t]", "threshold, reset = T[c - 1, t], h[c, t]"),
         ("layers", "divide(v.astype(kind, copy=False), divisor)", "divide(v.astype(kind, copy=False) - 1, divisor)"),
         ("layers", 'side="right")', 'side="left")'),
-        ("fast", "z2, u = u >= T2, u -", "z2, u = u > T2, u -"),
-        ("fast", "z1, u = u >= T1, least", "z1, u = u > T1, least"),
-        ("plan", "quartered(held(T), highs, NEVER)", "quartered(held(np.roll(T, 1, 1)), highs, NEVER)"),
+        ("fast", "return u >= now, left, now", "return u > now, left, now"),
+        ("fast", "now = T >> 1", "now = T"),
+        ("firing", "by_fours(held(T), NEVER)", "by_fours(held(np.roll(T, 1, 1)), NEVER)"),
         ("bytes", "keep(left >= divisor, one)", "keep(left > divisor, one)"),
         ("bytes", "v = keep(v > none, v)", "v = v"),
         ("bytes", "spread(0.5, ", "spread(0.0, "),
@@ -288,14 +315,11 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("kernels", "T[c, t], h[c, t]", "T[c, t], h[c - 1, t]"),
         ("layers", "v = v - h[:, t, None, None]", "v = v - h[:, t - 1, None, None]"),
         ("bytes", "keep(z, again(loads(numbers, t + channels, ", "keep(z, again(loads(numbers, t, "),
-        ("fast", "keep(u >= T1, loads(h, s + 16, 16, 1))", "keep(u >= T1, loads(h, s, 16, 1))"),
-        ("fast", "least(u, u - T3)", "least(u, u - T2)"),
-        ("fast", "u = keep(u > zeros(np.int32, 16, 1), u)", "u = u"),
-        (
-            "plan",
-            "quartered(rows, highs, 0), np.int32) for rows in (h,",
-            "quartered(rows, highs, 0), np.int32) for rows in (T,",
-        ),
+        ("fast", "u - keep(u >= now, loads(numbers, h, 16, 1))", "u - loads(numbers, h, 16, 1)"),
+        ("fast", "two(u, T, numbers, place + 32, h + 32, relu)", "two(u, T, numbers, place + 32, h, relu)"),
+        ("fast", "least(u, u - now)", "least(u, u - T)"),
+        ("fast", "keep(u > code, u) if relu else u", "u"),
+        ("firing", "by_fours(h, 0)", "by_fours(T, 0)"),
     ],
     "FS_4": [  # d of another step or channel, code not clamped, a step too few
         ("reference", "plane = spikes[:, t] * d[:, t, None, None]", "plane = spikes[:, t] * d[:1, t, None, None]"),
@@ -309,12 +333,9 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("kernels", "worth = d[channel, t]", "worth = d[0, t]"),
         ("plain", "code += d[:, t, None, None]", "code += abs(d[:, t, None, None])"),
         ("layers", "0, 2**table.steps - 1)", "0, 2**table.steps)"),
-        ("patches", "table[:, :, None] * sent.d[:, :, None]", "table[:, :, None] * abs(sent.d[:, :, None])"),
-        (
-            "fast",
-            "loads(upper, r * run + k, 16, 1), np.int32) << sh",
-            "loads(upper, r * run + k, 16, 1), np.int32) << sh - 1",
-        ),
+        ("patches", "rows[:, :, None] * sent.d[:, :, None]", "rows[:, :, None] * abs(sent.d[:, :, None])"),
+        ("patches", "whole << by for by", "whole << max(0, by - 1) for by"),
+        ("fast", "widen(uppers, np.int32) << sh", "widen(uppers, np.int32) << sh - 1"),
         ("dense", "theta << table.steps, WORD) - 1", "theta << table.steps, WORD)"),
     ],
     "FS_1": [  # K of a neighbour: a step too few
@@ -322,6 +343,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("kernels", "    steps = T.shape[1]\n", "    steps = T.shape[1] - 1\n"),
         ("layers", "2**table.steps - 1)", "2 ** (table.steps - 1) - 1)"),
         ("patches", "self.highs - 1 - t, steps - 1 - t", "self.highs - 1 - t, steps - t"),
+        ("firing", "(steps - begin) // 4", "(steps - begin) // 4 - 1"),
     ],
     "PROJ_1": [  # padding off by one, stride or dilation ignored, kernel flipped, stray border
         ("reference", "start = first * stride - before + at", "start = max(0, first * stride - before + at - 1)"),
@@ -349,19 +371,18 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
             "np.arange(count)[:, None] * stride + np.arange(kernel)",
         ),
         ("layers", "np.where((at < 0) | (at >= size), size, at)", "np.clip(at, 0, size - 1)"),
+        ("fast", "base = first + i * down + j * along", "base = first + j * down + i * along"),
+        ("planes", "(residue * dilation - before) % stride", "(residue * dilation + before) % stride"),
         (
-            "fast",
-            "at = first + i * down + j * along\n                if a",
-            "at = first + j * down + i * along\n                if a",
-        ),
-        ("patches", "(residue * dilation - before) % stride", "(residue * dilation + before) % stride"),
-        (
-            "patches",
+            "planes",
             "target = (first + before - taps[-1] * dilation) // stride",
             "target = (first + before - taps[0] * dilation) // stride",
         ),
-        ("patches", "(y.target + some.start * y.apart) * target.row", "(y.target + some.start) * target.row"),
-        ("patches", "(len(kind.taps) - 1) * kind.apart + kind.places", "len(kind.taps) - 1 + kind.places - 1"),
+        ("planes", "self.target + some.start * self.apart", "self.target + some.start"),
+        ("planes", "min(self.places, targets - target)", "min(self.places, targets - target - 1)"),
+        ("planes", "max(0, self.apart - self.apart * (some.stop - some.start) - target)", "max(0, -target)"),
+        ("patches", "r * y.apart * target.row + n", "r * target.row + n"),
+        ("planes", "(len(kind.taps) - 1) * kind.apart + kind.places", "len(kind.taps) - 1 + kind.places - 1"),
         ("dense", "np.arange(target.shape[1]) * sy - top + source.top", "np.arange(target.shape[1]) * sy + source.top"),
         ("dense", "* dilation[0] * source.columns", "* source.columns"),
     ],
@@ -375,7 +396,8 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("kernels", "out[channel * out.shape[0] // channels]", "out[channel % out.shape[0]]"),
         ("layers", "multiply(a, matrices[r])", "multiply(a, matrices[r, ::-1])"),
         ("layers", "filters[r, :, c, 0]", "filters[r, ::-1, c, 0]"),
-        ("fast", "here = at + r * apart + k * across + c", "here = at + r * apart + k * across"),
+        ("fast", "here = place + r * apart + k * across + c", "here = place + r * apart + k * across"),
+        ("fast", "code * loads(numbers, joined + c, 16, 1)", "code * loads(numbers, joined, 16, 1)"),
         ("patches", "q.weights[theirs].transpose", "q.weights[::-1][theirs].transpose"),
         ("patches", "q.weights[:, 0].transpose(1, 2, 0)", "q.weights[::-1, 0].transpose(1, 2, 0)"),
         ("dense", "o[:, None] // (outputs // groups) * inputs", "o[:, None] % groups * inputs"),
@@ -385,7 +407,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("reference", "plane.reshape(batch, -1)", "plane.transpose(0, 2, 3, 1).reshape(batch, -1)"),
         ("plain", "(1, 1) if pooled else (height, width)", "(1, 1) if pooled else (width, height)"),
         ("layers", "reshape(-1, *source).transpose(0, 2, 3, 1)", "reshape(-1, *source)"),
-        ("fast", "base = start + p * per_place", "base = start"),
+        ("fast", "j * along, start + p * per_place", "j * along, start"),
     ],
     "PROJ_5": [  # a mean, a maximum, the first place alone
         (
@@ -402,10 +424,11 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("reference", "        v = v + total\n", "        v = population.bias_map + total\n"),
         ("plain", "                v[b] += total\n", "                v[b] = total + p.bias_map\n"),
         ("quantized", "sum(totals.values(),", "sum(list(totals.values())[-1:],"),
-        ("fast", "stores(out, here, loads(out, here, 16, 1) + part)", "stores(out, here, part)"),
         ("bytes", "sums = sums << terms[n, RISE]", "sums = none"),
         ("dense", '{**term, "rise": last - shift}', '{**term, "rise": 0}'),
         ("dense", "(rest + 2**6) % 2**7 - 2**6", "(rest + 2**6) % 2**7"),
+        ("fast", "stores(v, here + c, loads(v, here + c, 16, 1) + more)", "stores(v, here + c, more)"),
+        ("fast", "a, e = c, d", "break"),
     ],
     "POOL_1": [  # OR of all candidates, the first candidate, stride
         ("reference", "still_in &= candidates[:, :, t] | ~fired", "still_in &= candidates[:, :, t] | ~fired | True"),
@@ -437,7 +460,8 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("plain", "np.int32 if reach < 2**31", "np.int32 if reach < 2**36"),
         ("patches", "float(up.max()) < 2**15 and", "float(up.max()) < 2**17 and"),
         ("patches", "float(down.min()) >= -(2**15)", "float(down.min()) >= -(2**19)"),
-        ("plan", "NEVER = 2**31 - 1", "NEVER = 2**36"),
+        ("patches", "int((2**15 - 1) // float", "int((2**18 - 1) // float"),
+        ("firing", "NEVER = 2**31 - 1", "NEVER = 2**36"),
     ],
     "FS_5": [  # a table that is not quite an FS-ReLU taken for one
         (
@@ -451,7 +475,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("kernels", "bit = np.uint16(1 << (steps - 1 - t))\n        for c", "bit = np.uint16(1 << t)\n        for c"),
         ("layers", "= stair.train[place],", "= stair.train[place] ^ 1,"),
         ("bytes", "train = train + train + keep(z, one)", "train = train + keep(z, one)"),
-        ("plan", "for rows in (h, binary)", "for rows in (h, binary[::-1])"),
+        ("fast", "stores(words, told + p * C + c, code)", "stores(words, told + p * C + c, code << 1)"),
         ("fast", "(word >> (steps - 1 - t))", "(word >> t)"),
     ],
 }

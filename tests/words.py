@@ -16,6 +16,8 @@ from fsref.engines.kernels import Kernel
 from fsref.engines.kernels.vectors import (
     adds,
     again,
+    calls,
+    digits,
     dot,
     join,
     keep,
@@ -24,10 +26,13 @@ from fsref.engines.kernels.vectors import (
     loads,
     loads_each,
     narrow,
+    number_at,
     ones,
     real,
     repeats,
     repeats_each,
+    row_sums,
+    row_sums_shifted,
     select,
     spread,
     stores,
@@ -144,26 +149,105 @@ def widths_hold() -> None:
 
 
 @Kernel
-def runs(target, at, apart, values, one):  # type: ignore[no-untyped-def]
-    """Runs of 16, 48 and 32 lanes added."""
-    adds(target, at, apart, 16, loads(values, one, 16, 3))
-    adds(target, at, apart, 48, loads(values, one, 32, 5))
-    adds(target, at, apart, 32, loads(values, one, 32, 3))
+def added(target, index, places, first, values, one):  # type: ignore[no-untyped-def]
+    """One register, two of 32 lanes and three of 16 added."""
+    adds(target, index, places, first, loads(values, one, 16, 1))
+    adds(target, index, places, first, loads(values, one, 32, 2))
+    adds(target, index, places, first, loads(values, one, 16, 3))
 
 
 def adds_hold() -> None:
-    """Runs are added where they belong, widened with their sign, and nothing beside them is touched."""
+    """Each 16 lanes are added where a list says, in its order, the same place twice or overlapping others; nothing
+    beside them is touched.
+    """
     for kind in (np.int16, np.int32):
         values = np.resize(np.array(extremes(kind), kind), 200)
-        for at, apart in product((0, 1, 7, 31), (48, 49, 64)):
-            target = np.full(400, -5, np.int32)
+        for index, places in enumerate(([0, 16, 32, 48], [200, 7, 100, 55], [9, 9, 9, 25], [3, 11, 19, 27])):
+            target = np.full(300, -5, kind)
             wanted = target.astype(np.int64)
-            for run, size in ((16, 48), (48, 160), (32, 96)):
-                for row in range(size // run):
-                    for n in range(run):
-                        wanted[at + row * apart + n] += int(values[at + row * run + n])
-            runs(target, at, apart, values, at)
-            assert target.tolist() == [wrapped(n, np.int32) for n in wanted.tolist()]
+            for count in (1, 4, 3):
+                for k, place in enumerate(places[:count]):
+                    own = slice(index + place, index + place + 16)
+                    wanted[own] += values[index + 16 * k : index + 16 * k + 16]
+            added(target, index, np.array([77, *places], np.int64), 1, values, index)
+            assert target.tolist() == [wrapped(n, kind) for n in wanted.tolist()]
+
+
+@Kernel
+def rows(table, index, size, marks, first, behind, bits, out):  # type: ignore[no-untyped-def]
+    """Rows that a list names, of 16, 32 and 3 x 16 lanes, and shifted."""
+    stores(out, 0, row_sums(table, index, size, marks, first, behind, 16, 1))
+    stores(out, 16, row_sums(table, index, size, marks, first, behind, 32, 2))
+    stores(out, 80, row_sums(table, index, size, marks, first, behind, 16, 3))
+    stores(out, 128, row_sums_shifted(table, index, size, marks, first, behind, bits, 16, 3))
+    out[176] = number_at(table, index + number_at(marks, first))
+
+
+def sums_hold() -> None:
+    """Rows of a table that a list names from any mark on are added up, each as often as it is named, none where the
+    list is empty or ends before it begins; shifted as far as the mark says; lanes wrap at their bits.
+    """
+    for kind, mark in product((np.int16, np.int32), (np.uint8, np.uint16)):
+        table = np.resize(np.array(extremes(kind), kind), 16 * 66)
+        marks = np.array([200, 3, 255, 64, 3, 0, 31, 127, 128, 66], mark)
+        for (first, behind), index, bits in product(((1, 2), (0, 10), (4, 4), (6, 2), (3, 9)), (0, 5), (4, 6)):
+            out = np.full(180, 77, kind)
+            rows(table, index, 3, marks, first, behind, bits, out)
+            some = marks[first:behind].tolist()
+            for begin, lanes in ((0, 16), (16, 64), (80, 48)):
+                wanted = [sum(int(table[index + 3 * m + n]) for m in some) for n in range(lanes)]
+                assert out[begin : begin + lanes].tolist() == [wrapped(n, kind) for n in wanted], (kind, first, begin)
+            mask = (1 << bits) - 1
+            wanted = [sum(int(table[index + 3 * (m & mask) + n]) << (m >> bits) for m in some) for n in range(48)]
+            assert out[128:176].tolist() == [wrapped(n, kind) for n in wanted], (kind, first, bits)
+            assert out[176] == table[index + int(marks[first])] and out[177:].tolist() == [77] * 3
+
+
+@Kernel
+def binary(values, index, limits, out):  # type: ignore[no-untyped-def]
+    """Three digits and one behind numbers."""
+    x = loads(values, index, 16, 1)
+    z = join(
+        join(x > loads(limits, index, 16, 1), x > loads(limits, index + 16, 16, 1)), x > spread(3, np.int32, 16, 1)
+    )
+    stores(out, 0, digits(x, z))
+    stores(out, 16, digits(digits(x, z), x == x))
+
+
+def digits_hold() -> None:
+    """Truth values are binary digits behind each number, that of the first register the highest; lanes wrap."""
+    values = np.resize(np.array(extremes(np.int32), np.int32), 60)
+    limits = np.roll(values, 3)
+    for index in range(20):
+        out = np.zeros(32, np.int32)
+        binary(values, index, limits, out)
+        for n in range(16):
+            x, one, other = (int(a) for a in (values[index + n], limits[index + n], limits[index + 16 + n]))
+            told = 8 * x + 4 * (x > one) + 2 * (x > other) + (x > 3)
+            assert [int(out[n]), int(out[16 + n])] == [wrapped(told, np.int32), wrapped(2 * told + 1, np.int32)]
+
+
+@Kernel
+def called(g, memory):  # type: ignore[no-untyped-def]
+    """A kernel that is called by its address."""
+    memory[0][g[0]] += g[1]
+    return g[0] * 1000 + len(memory[1])
+
+
+@Kernel
+def caller(kernel, g, memory, out):  # type: ignore[no-untyped-def]
+    """What calls it, twice."""
+    for n in range(2):
+        out[n] = calls(kernel[n], g[n], memory)
+
+
+def calls_hold() -> None:
+    """A kernel called by its address does what it does, and gives what it gives."""
+    memory, g = (np.zeros(3, np.int32), np.zeros(7, np.uint8)), np.array([[2, 5], [1, -(2**31)]])
+    found = called.address(g[0], memory)
+    out = np.zeros(2, np.int64)
+    caller([found] * 2 if callable(found) else np.array([found] * 2), g, memory, out)
+    assert memory[0].tolist() == [0, -(2**31), 5] and out.tolist() == [2007, 1007]
 
 
 @Kernel
@@ -259,6 +343,9 @@ HOLD: dict[str, Callable[[], None]] = {
     "operators": operators_hold,
     "widths": widths_hold,
     "adds": adds_hold,
+    "sums": sums_hold,
+    "digits": digits_hold,
+    "calls": calls_hold,
     "lists": lists_hold,
     "dots": dots_hold,
     "found": found_hold,

@@ -8,8 +8,10 @@ from typing import assert_never
 
 from fsref.engines import plain
 from fsref.engines.engine import OBJECTS
-from fsref.engines.patches import LANES, MOST, axes, filled, is_binary, pieces, tables
-from fsref.engines.plan import Shaping, planned, shaping_of
+from fsref.engines.kept import kept
+from fsref.engines.patches import SIZES, SMALL, WIDE_SIZES, at_least, is_binary, pieces
+from fsref.engines.plan import planned, shaping_of
+from fsref.engines.planes import LANES, LINE, MOST, axes, filled, tables
 from fsref.law.network import Network
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
 from fsref.law.projections import Projection
@@ -20,28 +22,32 @@ def table_bytes(net: Network, q: Projection) -> tuple[int, int]:
     source, target, d = net[q.source].shape, net[q.target].shape, net.code_weights[q.source]
     channels, rows = filled(target[0]), source[0] if is_binary(d) else d.size
     places, taps = tables(q, source)
-    kept, largest = 4 * MOST + 64, 0
-    for y, x in product(*axes(q, source, target)):
-        for some, _, _, run in pieces(y, x, channels, MOST // 2):
-            lanes = -(-(some.stop - some.start) * run // LANES) * LANES
-            kept += 4 * rows * places * lanes + OBJECTS
-            largest = max(largest, rows * places * lanes)
-    wide = q.weights.itemsize * source[0] * channels * places * taps
-    # Weights by channel, filled up, those of one sign; the same in float64 where d is any. A patch in 64 bits, by step,
-    # filled up, and as it is kept; all of them twice before they lie together.
-    floats = 0 if is_binary(d) else 7 * 8 * wide // q.weights.itemsize
-    return kept, kept + 4 * wide + floats + (3 * 8 + 4) * largest
+    kept, largest = [0, 0], 0
+    for wide, (y, x) in product((False, True), list(product(*axes(q, source, target)))):
+        for some, _, _, run in pieces(y, x, channels, filled(source[0]), wide):
+            lanes = at_least((some.stop - some.start) * run // LANES, WIDE_SIZES if wide else SIZES)
+            own = max(rows * places * lanes, SMALL // (4 if wide else 2))  # a row for every mark where that is small
+            kept[wide] += (4 if wide else 2) * own + 8 * lanes // LANES + 2 * LINE + OBJECTS
+            largest = max(largest, own)
+    wide_weights = q.weights.itemsize * source[0] * channels * places * taps
+    # Weights by channel, filled up, those of one sign; the same in float64 where d is any. A patch in 64 bits, filled
+    # up, by step or shifted, and as it is kept.
+    floats = 0 if is_binary(d) else 7 * 8 * wide_weights // q.weights.itemsize
+    return max(kept), 4 * wide_weights + floats + (3 * 8 + 4) * largest
 
 
-def plan_bytes(net: Network, shaping: Shaping) -> int:
-    """A bound on the plan, and on the making of the largest of what it holds."""
+@kept
+def plan_bytes(net: Network) -> int:
+    """A bound on the plan, and on the making of the largest of what it holds, or of all that lies together, twice."""
+    shaping = shaping_of(net)
     kept, making = 0, 0
     for name, q in net.named_projections.items():
         match shaping.routes[name]:
             case "patches":
                 own, beside = table_bytes(net, q)
             case "lanes":
-                own = 4 * filled(q.weights.shape[0]) * (prod(plain.windows(q)) + net.steps[q.source]) + OBJECTS
+                own = 4 * filled(q.weights.shape[0]) * (2 * prod(plain.windows(q)) + net.steps[q.source])
+                own += (1 + prod(map(len, axes(q, net[q.source].shape, net[q.target].shape)))) * OBJECTS
                 beside = 2 * own
             case "plain":
                 own, beside = plain.synapse_bytes(net, q)
@@ -49,31 +55,35 @@ def plan_bytes(net: Network, shaping: Shaping) -> int:
                 assert_never(other)
         kept, making = kept + own + OBJECTS, max(making, beside)
     for p in net.spiking:
-        channels, steps = filled(p.shape[0]), 4 * (-(-net.steps[p.name] // 4) + 1)
+        channels, steps = filled(p.shape[0]), net.steps[p.name]
         mapped = isinstance(p, FS) and p.bias.ndim == 3  # others have no bias
         bias = channels * (p.shape[1] * p.shape[2] if mapped else 1)
-        kept += (3 * 4 + 2) * steps * channels + 4 * bias + 2 * OBJECTS
+        kept += (2 * 4 + 2) * (steps + 1) * channels + 4 * bias + 4 * LINE + 4 * OBJECTS
         making = max(making, 8 * 8 * steps * channels + 16 * bias)
-    return kept + making
+    return kept + max(making, kept) + 4 * (4 * MOST + LINE)
 
 
+@kept
 def room_bytes(net: Network) -> int:
-    """What a thread needs beside membranes: two lists, their ends, train words, two patches."""
-    most = 0
-    for p in net.spiking:
-        places, channels = p.shape[1] * p.shape[2], filled(p.shape[0])
-        most = max(most, 2 * p.neurons * net.steps[p.name] + 16 * (places + 1) + 4 * places * channels)
-    return most + 8 * MOST + OBJECTS
+    """What a thread needs beside membranes: two lists, their ends, train words."""
+    spikes = max(2 * p.neurons * net.steps[p.name] for p in net.spiking)
+    places = max(p.shape[1] * p.shape[2] for p in net.populations)
+    words = max(4 * plane.inner for plane in shaping_of(net).planes.values())
+    most = 2 * spikes + 16 * (places + 1) + words
+    return most + 8 * OBJECTS
 
 
+@kept
 def loop_bytes(net: Network) -> int:
     """What plain loops need on a thread: a list of spikes, what a projection delivers, and what fires."""
     delivered = max(2 * 8 * net[q.target].neurons for q in net.projections)
     return delivered + max(plain.list_bytes(net, p) + (2 + 3 * 8) * p.neurons for p in net.spiking)
 
 
-def membrane_bytes(net: Network, shaping: Shaping) -> int:
+@kept
+def membrane_bytes(net: Network) -> int:
     """The membranes of one image, and the train words that pools read."""
+    shaping = shaping_of(net)
     fast = sum(4 * plane.size + 64 + OBJECTS for plane in shaping.planes.values())
     wide = sum(8 * net[name].neurons for name in shaping.wide)
     pooled = {p.source: net[p.source].shape for p in net.pools}
@@ -82,21 +92,19 @@ def membrane_bytes(net: Network, shaping: Shaping) -> int:
 
 def shared_bytes(net: Network, threads: int) -> int:
     """A bound on the bytes that images share: the plan, where it is not yet made, and what each thread works with."""
-    shaping = shaping_of(net)
     ready = planned(net)
-    made = plan_bytes(net, shaping) if ready is None else 0
-    return (
-        made
-        + max(0, threads - (ready or 0)) * (room_bytes(net) + membrane_bytes(net, shaping))
-        + loop_bytes(net) * threads
-    )
+    made = plan_bytes(net) if ready is None else 0
+    more = max(0, threads - (ready or 0))
+    return made + more * (room_bytes(net) + membrane_bytes(net)) + loop_bytes(net) * threads
 
 
+@kept
 def counting_bytes(net: Network) -> int:
     """A bound on the bytes of one image in a run that records nothing: its logits, twice, and counts."""
     return 2 * 8 * net.readout.neurons + 8 * len(net.populations)
 
 
+@kept
 def working_bytes(net: Network) -> int:
     """A bound on the bytes of one image that is recorded: what is kept of every population until all images have run,
     and what the population that is told takes.

@@ -6,10 +6,9 @@ integers. `count_deliveries` delivers spike by spike, in plain loops alone, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple, TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,9 @@ from fsref.engines.engine import Simulator, Wanted
 from fsref.engines.event_bytes import counting_bytes, shared_bytes, working_bytes
 from fsref.engines.kernels import patches as kernels
 from fsref.engines.kernels import plain as loops
-from fsref.engines.patches import MOST, Lanes, Patches, Plane, aligned
 from fsref.engines.plain import SpikeList, codes, count_deliveries
 from fsref.engines.plan import Plan, plan_of
+from fsref.engines.planes import Plane, aligned
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
@@ -31,85 +30,66 @@ from fsref.tables import Brief
 __all__ = ["count_deliveries", "counting_bytes", "kernels_for", "shared_bytes", "simulator", "working_bytes"]
 
 Array: TypeAlias = NDArray[Any]
-
-
-@dataclass(eq=False, repr=False)
-class Room(Brief):
-    """What a thread needs beside membranes, whatever the image: two lists of spikes and their ends by place, train
-    words of a population, and two patches.
-    """
-
-    lists: tuple[Array, Array, Array, Array]
-    words: Array
-    scratch: tuple[Array, Array]
-
-    @classmethod
-    def of(cls, plan: Plan) -> Room:
-        """Room for the largest population."""
-        sizes = [(f.plane.shape[1] * f.plane.shape[2], f) for f in plan.fires.values()]
-        ends = max(places for places, _ in sizes) + 1
-        high = max(places * f.plane.shape[0] * f.sent.highs for places, f in sizes) + 64  # lanes listed at once
-        low = max(places * f.plane.shape[0] * f.sent.lows for places, f in sizes) + 64
-        kind = sizes[0][1].sent.kind
-        lists = aligned(high, kind), aligned(ends, np.int64), aligned(low, kind), aligned(ends, np.int64)
-        words = aligned(max(places * f.plane.channels for places, f in sizes), np.int32)
-        return cls(lists, words, (aligned(MOST, np.int32), aligned(MOST, np.int32)))
-
-
-@dataclass(eq=False, repr=False)
-class Membranes(Brief):
-    """The membranes of every population for one image, and the train words of those that are pooled."""
-
-    fast: dict[str, Array]
-    inside: dict[str, Array]  # of each the neurons, (C, H, W)
-    wide: dict[str, Ints]
-    words: dict[str, Array]
-
-    @classmethod
-    def of(cls, net: Network, plan: Plan) -> Membranes:
-        """Membranes that begin at the bias (NET-5)."""
-        made = cls({}, {}, {}, {p.source: np.empty(0, np.int32) for p in net.pools})
-        for name in made.words:
-            c, h, w = net[name].shape
-            made.words[name] = aligned(plan.shaping.planes[name].channels * h * w, np.int32)
-        for p in net.populations:
-            plane = plan.shaping.planes[p.name]
-            made.fast[p.name] = aligned(plane.size, np.int32)
-            made.inside[p.name] = plane.inside(made.fast[p.name])
-            if p.name in plan.shaping.wide:
-                assert isinstance(p, FS | Readout)  # only these have intervals to be too wide
-                made.wide[p.name] = np.broadcast_to(p.bias_map, p.shape).copy()
-            elif isinstance(p, FS | Readout):  # the others hold what they are to send
-                made.inside[p.name][:] = p.bias_map
-        return made
-
-
-class Stage(NamedTuple):
-    """The calls for one population: what fills its membranes, fires them, fires and tells train words, and delivers, by
-    projection; plain loops deliver those that are not here.
-    """
-
-    before: list[Callable[[], Any]]
-    fire: Callable[[], int]
-    tell: Callable[[], int]
-    words: Array  # what is told, (C, H, W)
-    after: dict[str, list[Callable[[], None]]]
+AT_ONCE = 4  # images in one call of a kernel, which nothing interrupts
+SPARE = 64  # marks that are written at once, of which only those of spikes count
 
 
 @dataclass(eq=False, repr=False)
 class State(Brief):
-    """What one thread works with, whatever the image, and its calls, their arguments put together once."""
+    """What one thread works with, whatever the image: `memory` as kernels take it, of which it shares tables with the
+    others; views of the membranes of every population and of its train words, (C, H, W); membranes that no fast kernel
+    holds; kernels and geometries as `drive` takes them, and what each operation returned.
+    """
 
-    room: Room
-    membranes: Membranes
-    stages: dict[str, Stage]
+    memory: tuple[Array, ...]
+    membranes: dict[str, Array]
+    words: dict[str, Array]
+    wide: dict[str, Ints]
+    kernels: Any
+    rows: Array
+    returned: Array
+
+    @classmethod
+    def of(cls, net: Network, plan: Plan) -> State:
+        """Membranes begin at the bias (NET-5)."""
+        shaping, (numbers, shorts, marks, targets) = plan.shaping, plan.shared
+        v, words = aligned(shaping.membranes, np.int32), aligned(shaping.told, np.int32)
+        ends = max(plane.shape[1] * plane.shape[2] for plane in shaping.planes.values()) + 1
+        lists = [
+            aligned(n, kind)
+            for n, kind in (
+                (plan.highs + SPARE, marks.dtype),
+                (ends, np.int64),
+                (plan.lows + SPARE, marks.dtype),
+                (ends, np.int64),
+            )
+        ]
+        memory = v, words, numbers, shorts, marks, targets, *lists
+        views = {name: plane.inside(v) for name, plane in shaping.planes.items()}
+        told = {
+            n: Plane(p.shape, (0, 0, 0, 0), shaping.words.get(n, 0)).inside(words) for n, p in shaping.planes.items()
+        }
+        wide = {}
+        for p in net.populations:
+            if p.name in shaping.wide:
+                assert isinstance(p, FS | Readout)  # only these have intervals to be too wide
+                wide[p.name] = np.broadcast_to(p.bias_map, p.shape).copy()
+            elif isinstance(p, FS | Readout):  # the others hold what they are to send
+                views[p.name][:] = p.bias_map
+        known = {made.kernel: made.kernel.address(plan.rows[0], memory) for made in plan.operations}
+        found: Any = [known[made.kernel] for made in plan.operations]
+        addressed = found if callable(found[0]) else np.array(found)
+        return cls(memory, views, told, wide, addressed, plan.rows, np.zeros(len(found), np.int64))
+
+    def drive(self, numbers: Array) -> None:
+        """Nothing; then these operations are done, and what they returned is in `returned`."""
+        kernels.drive.compiled(self.kernels, self.rows, numbers, self.returned, self.memory)
 
 
 @dataclass(eq=False, repr=False)
 class Told(Brief):
-    """What is kept of one population while other images run: spike counts (B,); what is wanted of it, else None."""
+    """What is kept of one population while other images run, where it is wanted."""
 
-    counts: Ints
     trains: NDArray[np.uint16] | None
     opening: Array | None
     sums: dict[str, Array]
@@ -121,58 +101,77 @@ class Simulation:
     def __init__(self, net: Network) -> None:
         self.net, self.plan = net, plan_of(net)
         self.out = {p.name: net.out_of(p.name) for p in net.populations}
-        shaping = self.plan.shaping
-        looped = {q.source for name, q in net.named_projections.items() if shaping.routes[name] == "plain"}
-        self.looped = looped | shaping.wide  # these need more than the calls of their stage
+        looped = {net.named_projections[name].source for name in self.plan.loops}
+        self.looped = looped | self.plan.shaping.wide  # these need more than operations
 
     def run(self, images: Ints, wanted: Wanted) -> Iterator[Activity]:
         """The activity of every population in turn, once all images have run one after the other."""
-        net, state = self.net, self.ready()
-        told = {p.name: self.room_for(p, len(images), wanted) for p in net.populations}
-        pixels = state.membranes.inside[net.input.name]
-        for b, image in enumerate(images):
-            pixels[:] = image
-            for p in net.spiking:
-                own, stage = told[p.name], state.stages[p.name]
-                if own.trains is None and p.name not in self.looped and not wanted:
-                    for call in stage.before:
-                        call()
-                    own.counts[b] = stage.fire()
-                    for calls in stage.after.values():
-                        for call in calls:
-                            call()
-                else:
-                    self.step(p, state, b, told)
-            self.open(net.readout, state.membranes, b, told[net.readout.name])
+        state = self.ready()
+        told = {n: self.room_for(self.net[n], len(images), wanted) for n in {*wanted, self.net.readout.name}}
+        counts = np.zeros((len(images), len(self.plan.turns)), np.int64)
+        if wanted or self.looped:
+            self.step_by_step(images, state, counts, told, bool(wanted))
+        else:
+            self.at_a_stretch(images, state, counts, told[self.net.readout.name])
         self.plan.idle.append(state)  # only of a run that was not stopped in the middle
-        for p in net.populations:
-            yield self.activity(p, told.pop(p.name), wanted.get(p.name, frozenset()))
+        for n, p in enumerate(self.net.populations):
+            own = counts[:, n] if n < counts.shape[1] else None
+            if p.name in told:
+                yield self.activity(p, told.pop(p.name), own, wanted.get(p.name, frozenset()))
+            else:
+                yield Activity(p.name, counts=own)
+
+    def at_a_stretch(self, images: Ints, state: State, counts: Ints, told: Told) -> None:
+        """Nothing; then the counts and logits of all images are there, by operations alone."""
+        turns, readout = self.plan.turns.values(), self.net.readout
+        numbers, fires = np.concatenate([turn.whole for turn in turns]), np.array([turn.fire for turn in turns])
+        pixels, own = (self.plan.shaping.planes[p.name] for p in (self.net.input, readout))
+        assert told.opening is not None
+        logits, bias = told.opening[:, :, 0, 0], readout.bias_map.astype(np.int32).ravel()
+        for first in range(0, len(images), AT_ONCE):
+            some = slice(first, first + AT_ONCE)
+            kernels.images.compiled(
+                *(np.ascontiguousarray(images[some]), pixels.first, pixels.row, logits[some], bias, own.first),
+                *(counts[some], fires, state.kernels, state.rows, numbers, state.returned, state.memory),
+            )
+
+    def step_by_step(self, images: Ints, state: State, counts: Ints, told: dict[str, Told], recording: bool) -> None:
+        """Nothing; then the counts of all images are there, and what is to be told."""
+        net, plan = self.net, self.plan
+        stepped = {p.name for p in net.spiking if recording or p.name in self.looped}
+        fires = np.array([turn.tell if name in stepped else turn.fire for name, turn in plan.turns.items()])
+        stretches = list(self.stretches(stepped))
+        for b, image in enumerate(images):
+            state.membranes[net.input.name][:] = image
+            for stretch in stretches:
+                if isinstance(stretch, np.ndarray):
+                    state.drive(stretch)
+                else:
+                    self.step(stretch, state, b, told)
+            counts[b] = state.returned[fires]
+            self.open(net.readout, state, b, told[net.readout.name])
+
+    def stretches(self, stepped: set[str]) -> Iterator[Array | Population]:
+        """What is done of an image one after the other: operations, in an array, or the step of a population."""
+        gathered: list[int] = []
+        for p in self.net.spiking:
+            if p.name in stepped:
+                if gathered:
+                    yield np.array(gathered)
+                gathered = []
+                yield p
+            else:
+                gathered += self.plan.turns[p.name].whole
+        if gathered:
+            yield np.array(gathered)
 
     def ready(self) -> State:
         """What one thread works with: of a run that has ended, or new."""
         try:
             state: State = self.plan.idle.pop()
         except IndexError:
-            room, membranes = Room.of(self.plan), Membranes.of(self.net, self.plan)
-            return State(room, membranes, {p.name: self.stage(p, membranes, room) for p in self.net.spiking})
+            return State.of(self.net, self.plan)
         return state
-
-    def stage(self, p: Population, membranes: Membranes, room: Room) -> Stage:
-        """The calls of one population; they hold no network."""
-        v, f, words = membranes.fast, self.plan.fires[p.name], membranes.words.get(p.name, room.words)
-        before: list[Callable[[], Any]] = []
-        if isinstance(p, MaxPool):  # the others hold what they fire
-            before.append(partial(kernels.pool.compiled, pooling(p, self.plan), membranes.words[p.source], v[p.name]))
-        after: dict[str, list[Callable[[], None]]] = {}
-        for name, q in self.out[p.name].items():
-            match self.plan.delivers[name]:
-                case Patches() as made:
-                    after[name] = list(made.bound(room.lists, v[q.target], room.scratch))
-                case Lanes() as made:
-                    after[name] = list(made.bound(words, v[q.target]))
-        kernel, telling = kernels.firing(f.relu).compiled, p.name in self.plan.shaping.told
-        fire, tell = (partial(kernel, *f.arguments(v[p.name], words, t), *room.lists) for t in (telling, True))
-        return Stage(before, fire, tell, Plane(p.shape, (0, 0, 0, 0)).inside(words), after)
 
     def room_for(self, p: Population, images: int, wanted: Wanted) -> Told:
         """Room for what is wanted of a population; membranes as wide as they are held, sums too."""
@@ -182,24 +181,23 @@ class Simulation:
         opening = bool(wants & {"opening", "membranes"} & p.observables) or p is self.net.readout
         sums = self.net.into(p.name) if "sums" in wants else ()
         return Told(
-            np.zeros(images, np.int64),
             np.empty(shape, np.uint16) if spikes else None,
             np.empty(shape, held) if opening else None,
             {name: np.empty(shape, held) for name in sums},
         )
 
-    def open(self, p: Population, membranes: Membranes, b: int, told: Told) -> None:
+    def open(self, p: Population, state: State, b: int, told: Told | None) -> None:
         """Keep the opening membranes of a population (NET-5, NET-6); those that `fire` does not leave at the bias, for
         the next image, are left there.
         """
         wide = p.name in self.plan.shaping.wide
-        v = membranes.wide[p.name] if wide else membranes.inside[p.name]
-        if told.opening is not None:
+        v = state.wide[p.name] if wide else state.membranes[p.name]
+        if told is not None and told.opening is not None:
             told.opening[b] = v
         match p:
             case FS():
                 if wide:
-                    membranes.inside[p.name][:] = fired(p, v)
+                    state.membranes[p.name][:] = fired(p, v)
                     v[:] = p.bias_map
             case Readout():
                 v[:] = p.bias_map
@@ -210,30 +208,34 @@ class Simulation:
 
     def step(self, p: Population, state: State, b: int, told: dict[str, Told]) -> None:
         """Fire and deliver one population for image b, and keep what is wanted."""
-        own, stage, membranes = told[p.name], state.stages[p.name], state.membranes
-        self.open(p, membranes, b, own)
-        for call in stage.before:
-            call()
-        own.counts[b] = stage.tell()
-        if own.trains is not None:
-            own.trains[b] = stage.words
+        own, turn = told.get(p.name), self.plan.turns[p.name]
+        self.open(p, state, b, own)
+        if p.name in self.looped or any(q.target in told and told[q.target].sums for q in self.out[p.name].values()):
+            state.drive(turn.telling)
+            self.deliver(p, state, b, told)
+        else:
+            state.drive(turn.recorded)
+        if own is not None and own.trains is not None:
+            own.trains[b] = state.words[p.name]
+
+    def deliver(self, p: Population, state: State, b: int, told: dict[str, Told]) -> None:
+        """Deliver the train words of one population along one projection after the other, and keep wanted sums."""
+        turn = self.plan.turns[p.name]
         listed: SpikeList | None = None
         for name, q in self.out[p.name].items():
-            v = membranes.wide.get(q.target, membranes.inside[q.target])
-            sums = told[q.target].sums.get(name)
+            v = state.wide.get(q.target, state.membranes[q.target])
+            sums = told[q.target].sums.get(name) if q.target in told else None
             if sums is not None:
                 np.negative(v, out=sums[b])
-            made = self.plan.delivers[name]
-            if isinstance(made, Patches | Lanes):
-                for call in stage.after[name]:
-                    call()
+            if name in turn.after:
+                state.drive(turn.after[name])
             else:
-                listed = listed or spelled(stage.words.astype(np.uint16), self.net.steps[p.name])
-                v += made(listed, False)[0]
+                listed = listed or spelled(state.words[p.name].astype(np.uint16), self.net.steps[p.name])
+                v += self.plan.loops[name](listed, False)[0]
             if sums is not None:
                 sums[b] += v
 
-    def activity(self, p: Population, told: Told, wants: frozenset[str]) -> Activity:
+    def activity(self, p: Population, told: Told, counts: Ints | None, wants: frozenset[str]) -> Activity:
         """What a population did, for all images."""
         trains, opening, codes_, membranes = told.trains, told.opening, None, None
         if trains is not None and "codes" in wants:
@@ -243,7 +245,7 @@ class Simulation:
             membranes = lowered(p, opening, trains)
         sums = {name: values.astype(np.int64) for name, values in told.sums.items()}
         whole = None if opening is None else opening.astype(np.int64)
-        return Activity(p.name, trains, codes_, whole, membranes, sums, None if p is self.net.readout else told.counts)
+        return Activity(p.name, trains, codes_, whole, membranes, sums, counts)
 
 
 def fired(p: FS, opening: Ints) -> NDArray[np.uint16]:
@@ -271,13 +273,6 @@ def spelled(trains: NDArray[np.uint16], steps: int) -> SpikeList:
     room = SpikeList.room(trains.size, steps)
     loops.spike_list(trains.reshape(len(trains), -1), steps, room.neurons, room.offsets)
     return room
-
-
-def pooling(p: MaxPool, plan: Plan) -> tuple[int, ...]:
-    """The geometry that `pool` takes."""
-    own, source = plan.shaping.planes[p.name], plan.shaping.planes[p.source]
-    windows = (*p.kernel, *p.stride, *p.padding[:2])
-    return (*source.shape[1:], own.channels, *p.shape[1:], own.first, own.row, *windows)
 
 
 def simulator(net: Network) -> Simulator:

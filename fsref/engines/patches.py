@@ -1,156 +1,56 @@
-"""Where spikes are delivered in patches: geometry, tables and proofs of one projection, for the kernels of the same
-name.
-
-A conv2d of stride s is s·s kinds of places: those of a kind meet the same taps, each tap of theirs the next target. So
-the spikes of a place leave one patch, targets side by side, and the patch of the next place of its kind lies one
-further. A dense projection has one patch, and a table of its own for every place, or one for all when it is pooled.
+"""Where spikes are delivered in patches, or along lanes: operations, tables and proofs of one projection, for the
+kernels of the same name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from itertools import product
-from math import gcd
-from typing import Any, NamedTuple, TypeAlias, assert_never
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines.kernels import Kernel
 from fsref.engines.kernels import patches as kernels
+from fsref.engines.planes import LANES, Arena, Kind, Plane, axes, filled
 from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import Shape
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.tables import Brief
 
 Array: TypeAlias = NDArray[Any]
-LANES = 16  # channels are filled up to a multiple of it
-REGISTERS = (1, 2, 3, 5, 6, 9)  # sizes of patches, each a kernel to be compiled
-MOST = 9 * 32  # lanes of a patch: what a processor has registers for
-KINDS = 64  # kinds of places of a projection at most; others are delivered spike by spike
-ROOM = 2**26  # numbers of a projection's tables at most
+SIZES = (1, 2, 4, 6, 9, 12, 16, 18)  # of patches, in 16 lanes: each a kernel to be compiled
+WIDE_SIZES = (1, 2, 4, 6, 9)
+ALL = 2**31 - 1  # rows at once: no list is as long
+FEW = 6  # rows at once; fewer are not worth it
+SMALL = 24 * 2**10  # bytes of a table that a processor has at hand while it delivers
+PATCH = 50  # cycles that a patch takes whatever the spikes
 
 
-def filled(channels: int) -> int:
-    """So many channels, filled up to whole registers."""
-    return -(-channels // LANES) * LANES
+@dataclass(eq=False, repr=False)
+class Arenas(Brief):
+    """What kernels share of a network, in the making."""
+
+    numbers: Arena = field(default_factory=lambda: Arena(np.int32))
+    shorts: Arena = field(default_factory=lambda: Arena(np.int16))
+    targets: Arena = field(default_factory=lambda: Arena(np.int64))
 
 
-def aligned(count: int, kind: Any) -> Array:
-    """Zeros that begin on a cache line: a register across two of them takes twice as long."""
-    dtype = np.dtype(kind)
-    raw = np.zeros(count * dtype.itemsize + 64, np.uint8)
-    begin = -raw.ctypes.data % 64
-    return raw[begin : begin + count * dtype.itemsize].view(dtype)
+class Operation(NamedTuple):
+    """A kernel and its geometry."""
+
+    kernel: Kernel
+    g: tuple[int, ...]
 
 
-class Kind(NamedTuple):
-    """Places of one kind along an axis: `first`, and so many `places` `step` apart; `taps`, in the order of the targets
-    that they meet; the target that place `first` meets by the first of them, and how far apart targets are.
-    """
+@dataclass(frozen=True, eq=False, repr=False)
+class Delivery(Brief):
+    """One projection made ready, and in which form."""
 
-    first: int
-    step: int
-    places: int
-    taps: range
-    target: int
-    apart: int
-
-
-def kinds(size: int, count: int, before: int, kernel: int, stride: int, dilation: int) -> list[Kind]:
-    """The kinds of places along one axis, without taps that meet no target at all (PROJ-1)."""
-    common = gcd(stride, dilation)
-    found = []
-    for residue in range(min(stride // common, kernel)):  # taps so far apart meet the same places
-        first = (residue * dilation - before) % stride
-        places = len(range(first, size, stride))
-        taps = [
-            tap
-            for tap in range(residue, kernel, stride // common)
-            if -places < (first + before - tap * dilation) // stride < count
-        ]
-        if places and taps:
-            target = (first + before - taps[-1] * dilation) // stride
-            order = range(taps[-1], taps[0] - 1, -(stride // common))
-            found.append(Kind(first, stride, places, order, target, dilation // common))
-    return found
-
-
-def axes(q: Projection, source: Shape, target: Shape) -> tuple[list[Kind], list[Kind]]:
-    """The kinds of rows and of columns of a projection; a dense one meets one target from every place."""
-    match q:
-        case Conv2d(kernel=kernel, stride=stride, dilation=dilation, padding=padding):
-            rows, columns = (
-                kinds(source[a + 1], target[a + 1], padding[a], kernel[a], stride[a], dilation[a]) for a in (0, 1)
-            )
-            return rows, columns
-        case Dense():
-            rows, columns = ([Kind(0, 1, n, range(1), 0, 1)] for n in source[1:])
-            return rows, columns
-        case _:
-            assert_never(q)
-
-
-def tables(q: Projection, source: Shape) -> tuple[int, int]:
-    """How many tables of weights a projection has, one for every place or one for all, and the taps of each."""
-    match q:
-        case Conv2d(kernel=kernel):
-            return 1, kernel[0] * kernel[1]
-        case Dense(pooled=pooled):
-            return 1 if pooled else source[1] * source[2], 1
-        case _:
-            assert_never(q)
-
-
-def margins(q: Projection, source: Shape, target: Shape) -> tuple[int, int, int, int]:
-    """How far what a projection delivers reaches beyond its target: top, left, bottom, right."""
-    if isinstance(q, Dense):  # it has one target
-        return 0, 0, 0, 0
-    ends = []
-    for axis, size in zip(axes(q, source, target), target[1:], strict=True):
-        last = (kind.target + (len(kind.taps) - 1) * kind.apart + kind.places for kind in axis)
-        ends.append((max([0, *(-kind.target for kind in axis)]), max([0, *(n - size for n in last)])))
-    (top, bottom), (left, right) = ends
-    return top, left, bottom, right
-
-
-@dataclass(frozen=True)
-class Plane:
-    """How membranes lie in memory: (H, W, C), C filled up, with margins; `first` is that of place (0, 0)."""
-
-    shape: Shape
-    around: tuple[int, int, int, int]
-
-    @property
-    def channels(self) -> int:
-        """C, filled up."""
-        return filled(self.shape[0])
-
-    @property
-    def row(self) -> int:
-        """From a row to the next."""
-        return (self.around[1] + self.shape[2] + self.around[3]) * self.channels
-
-    @property
-    def first(self) -> int:
-        """Where place (0, 0) begins."""
-        return self.around[0] * self.row + self.around[1] * self.channels
-
-    @property
-    def size(self) -> int:
-        """How many numbers there are; behind the last some that a patch may reach."""
-        return (self.around[0] + self.shape[1] + self.around[2]) * self.row + MOST
-
-    def inside(self, memory: Array) -> Array:
-        """The neurons among these numbers, (C, H, W)."""
-        c, h, w = self.shape
-        rows = memory[self.first :][: h * self.row - self.channels * (self.around[1] + self.around[3])]
-        step = memory.itemsize
-        steps = step, self.row * step, self.channels * step
-        neurons: Array = np.lib.stride_tricks.as_strided(rows, (c, h, w), steps)
-        return neurons
+    operations: tuple[Operation, ...]
+    form: str
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -174,6 +74,11 @@ class Sent(Brief):
     def lows(self) -> int:
         """How many steps are in the list of the last ones."""
         return int(self.d.shape[1]) - self.highs
+
+    @property
+    def longer(self) -> int:
+        """How many steps are in the longer list."""
+        return max(self.highs, self.lows)
 
     def marks(self) -> Array:
         """What is listed for each step and channel, (K, C filled up), uint8 or uint16."""
@@ -216,12 +121,12 @@ def weights_of(q: Projection, source: Shape, target: Shape) -> Array:
     return np.pad(own, [(0, 0)] * 4 + [(0, filled(outputs) - outputs)])
 
 
-def narrow(weights: Array, sent: Sent) -> bool:
-    """Whether int16 holds every part of every sum of a place's spikes of one list: for each target the positive terms
-    of all channels together, and the negative ones.
+def rows_at_once(weights: Array, sent: Sent) -> int:
+    """How many rows of a place's spikes of one list int16 adds up, whichever they are: all, where for each target the
+    positive terms of all channels together fit, and the negative ones; else as many as the largest fits.
     """
     if sent.binary:
-        most = 2 ** max(sent.highs, sent.lows) - 1
+        most = 2**sent.longer - 1
         up = np.maximum(weights, 0).sum(axis=1, dtype=np.float64) * most
         down = np.minimum(weights, 0).sum(axis=1, dtype=np.float64) * most
     else:
@@ -231,86 +136,97 @@ def narrow(weights: Array, sent: Sent) -> bool:
         )
         up = (np.maximum(w, 0) * positive + np.minimum(w, 0) * negative).sum(axis=1)
         down = (np.maximum(w, 0) * negative + np.minimum(w, 0) * positive).sum(axis=1)
-    return float(up.max()) < 2**15 and float(down.min()) >= -(2**15)
+    if float(up.max()) < 2**15 and float(down.min()) >= -(2**15):
+        return ALL
+    by_channel = np.moveaxis(weights, 1, 0).reshape(weights.shape[1], -1)
+    largest = np.maximum(by_channel.max(axis=1), -by_channel.min(axis=1).astype(np.float64))
+    worth = 2 ** (sent.longer - 1) if sent.binary else np.abs(sent.d).max(axis=1)
+    return int((2**15 - 1) // float((largest * worth).max()))
 
 
-def pieces(rows: Kind, columns: Kind, channels: int, most: int) -> Iterator[tuple[slice, slice, int, int]]:
-    """Patches of the taps of a kind, none of more than so many lanes: rows of taps, columns of taps, first lane in
-    them, lanes of a run.
+def run_of(length: int, channels: int, sizes: tuple[int, ...], lane: int) -> int:
+    """How many lanes, of so many bytes, of a row of taps go in one patch: as many as take least time for one spike of
+    each channel, in about the cycles of a processor. A table that is not at hand takes twice as long.
     """
+
+    def cycles(lanes: int, pieces: int) -> float:
+        each = lanes * lane / 64 * (1 if channels * lanes * lane <= SMALL else 2)
+        return pieces * (PATCH + channels * max(each, 2.5))
+
+    def whole(run: int) -> float:
+        rest = -(-(length % run) // LANES)
+        return cycles(run, length // run) + (cycles(at_least(rest, sizes), 1) if rest else 0)
+
+    return min((n * LANES for n in sizes), key=whole)
+
+
+def at_least(count: int, sizes: tuple[int, ...]) -> int:
+    """The lanes of the smallest patch that holds so many times 16."""
+    return next(n for n in sizes if n >= count) * LANES
+
+
+def pieces(rows: Kind, columns: Kind, channels: int, sent: int, wide: bool) -> Iterator[tuple[slice, slice, int, int]]:
+    """Patches of the taps of a kind from `sent` channels to others: rows of taps, columns of taps, first lane in them,
+    lanes of a run.
+    """
+    sizes, lane = (WIDE_SIZES, 4) if wide else (SIZES, 2)
     across = (
         [slice(0, len(columns.taps))] if columns.apart == 1 else [slice(n, n + 1) for n in range(len(columns.taps))]
     )
     for some in across:
         length = (some.stop - some.start) * channels
-        at_once, run = max(1, most // length), filled(-(-length // -(-length // most)))
+        at_once = max(1, sizes[-1] * LANES // length)
+        run = length if length <= sizes[-1] * LANES and at_once > 1 else run_of(length, sent, sizes, lane)
         for r in range(0, len(rows.taps), at_once):
             for k in range(0, length, run):
                 yield slice(r, min(r + at_once, len(rows.taps))), some, k, min(run, length - k)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Patches(Brief):
-    """One projection made ready: for each patch its kernel and geometry, and the table of all."""
-
-    calls: Sequence[tuple[Kernel, tuple[int, ...]]]
-    table: Array
-    form: str
-
-    def bound(self, lists: Sequence[Array], out: Array, scratch: Sequence[Array]) -> Iterator[Callable[[], None]]:
-        """The calls that deliver the spikes listed into a plane."""
-        room = [a.view(self.table.dtype) for a in scratch]
-        for kernel, g in self.calls:
-            yield partial(kernel.compiled, g, *lists, self.table, out, *room)
+def table_of(rows: Array, sent: Sent, shifted: bool) -> Array:
+    """The rows of a table (places or 1, rows, lanes) by mark, of rows by channel: each step's times d, or shifted; by
+    channel alone where what is listed says how far left.
+    """
+    if not sent.binary:
+        return np.asarray((rows[:, :, None] * sent.d[:, :, None]).reshape(len(rows), -1, rows.shape[2]))
+    if not shifted:
+        return rows
+    whole = np.pad(rows, [(0, 0), (0, 2**sent.bits - rows.shape[1]), (0, 0)])
+    return np.concatenate([whole << by for by in range(sent.longer)], axis=1)
 
 
-def patches(q: Projection, sent: Sent, target: Plane) -> Patches:
+def patches(q: Projection, sent: Sent, target: Plane, arenas: Arenas) -> Delivery:
     """A projection made ready for what a population lists."""
     source = sent.plane.shape
     weights = weights_of(q, source, target.shape)
-    small = narrow(weights, sent)
-    kind, lanes = (np.int16, 32) if small else (np.int32, 16)
-    rows, columns = axes(q, source, target.shape)
+    at_once = rows_at_once(weights, sent)
+    wide = at_once < FEW
+    arena, sizes = (arenas.numbers, WIDE_SIZES) if wide else (arenas.shorts, SIZES)
     still = isinstance(q, Dense)  # every place meets the same target
-    tables, calls, start = [], [], 0
-    for y, x in product(rows, columns):
+    moves = (0, 0) if still else (target.row, target.channels)
+    made = []
+    for y, x in product(*axes(q, source, target.shape)):
         taps = weights[:, :, list(y.taps)][:, :, :, list(x.taps)]
-        for some, others, k, run in pieces(y, x, target.channels, MOST // 32 * lanes):
+        for some, others, k, run in pieces(y, x, target.channels, sent.plane.channels, wide):
+            down, across = (y, x) if still else (y.part(some, target.shape[1]), x.part(others, target.shape[2]))
             own = taps[:, :, some, others].reshape(*taps.shape[:2], some.stop - some.start, -1)[..., k : k + run]
-            count = own.shape[2]
-            size = -(-count * run // lanes) * lanes
-            table = own.reshape(*own.shape[:2], -1).astype(np.int64)
-            if not sent.binary:
-                table = (table[:, :, None] * sent.d[:, :, None]).reshape(len(table), -1, table.shape[2])
-            tables.append(np.pad(table, [(0, 0), (0, 0), (0, size - table.shape[2])]).astype(kind).ravel())
-            per_place = table.shape[1] * size if len(table) > 1 else 0
-            first = target.first + (y.target + some.start * y.apart) * target.row
-            first += (x.target + others.start * x.apart) * target.channels + k
-            moves = (0, 0) if still else (target.row, target.channels)
-            places = (source[2], y.first, y.step, y.places, x.first, x.step, x.places)
-            g = (*places, start, size, per_place, first, *moves, count, y.apart * target.row, run, sent.lows, sent.bits)
-            registers = next(n for n in REGISTERS if n * lanes >= count * run)
-            calls.append((kernels.delivery(lanes, registers), g))
-            start += tables[-1].size
-    table = aligned(start + MOST, kind)
-    if tables:
-        table[:start] = np.concatenate(tables)
-    return Patches(calls, table, f"int{8 * table.itemsize}")
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Lanes(Brief):
-    """A projection in which every channel reaches its own alone, made ready."""
-
-    calls: Sequence[tuple[int, ...]]
-    d: Array
-    weights: Array
-    form: str = "lanes"
-
-    def bound(self, words: Array, out: Array) -> Iterator[Callable[[], None]]:
-        """The calls that deliver trains into a plane."""
-        for g in self.calls:
-            yield partial(kernels.deliver_lanes.compiled, g, words, self.d, self.weights, out)
+            used = own.shape[2] * run // LANES
+            size = at_least(used, sizes)
+            rows = np.pad(own.reshape(*own.shape[:2], -1).astype(np.int64), [(0, 0), (0, 0), (0, size - used * LANES)])
+            bytes_ = 2**sent.bits * sent.longer * size * np.dtype(arena.kind).itemsize
+            shifted = sent.binary and len(rows) == 1 and bytes_ <= SMALL
+            table = table_of(rows, sent, shifted)
+            starts = [r * y.apart * target.row + n for r in range(own.shape[2]) for n in range(0, run, LANES)]
+            g = (
+                *(source[2], down.first, down.step, down.places, across.first, across.step, across.places),
+                *(arena.put(table), size, table.shape[1] * size if len(table) > 1 else 0),
+                target.first + down.target * target.row + across.target * target.channels + k,
+                *(*moves, arenas.targets.put(np.pad(starts, (0, size // LANES - used))), at_once if not wide else ALL),
+                *(sent.lows, sent.bits),
+            )
+            lanes = LANES if wide or size % (2 * LANES) else 2 * LANES
+            kernel = kernels.delivery(wide, lanes, size // lanes, sent.binary and not shifted, wide or at_once == ALL)
+            made.append(Operation(kernel, g))
+    return Delivery(tuple(made), "int32" if wide else "int16" if at_once == ALL else "int16 runs")
 
 
 def by_lanes(q: Projection, source: Shape, target: Shape) -> bool:
@@ -318,24 +234,28 @@ def by_lanes(q: Projection, source: Shape, target: Shape) -> bool:
     return q.groups == source[0] == target[0] > 1
 
 
-def lanes(q: Conv2d, sent: Sent, target: Plane) -> Lanes:
-    """Such a projection made ready."""
-    source, steps = sent.plane, 0 if sent.binary else sent.d.shape[1]
+def lane_weights(q: Conv2d, source: Plane) -> Array:
+    """The weights of such a projection, (kh, kw, C filled up)."""
     own = np.zeros((*q.kernel, source.channels), np.int32)
     own[..., : source.shape[0]] = q.weights[:, 0].transpose(1, 2, 0)
-    rows, columns = axes(q, source.shape, target.shape)
-    tables, calls, start = [], [], 0
-    for y, x in product(rows, columns):
-        tables.append(own[list(y.taps)][:, list(x.taps)].ravel())
+    return own
+
+
+def lanes(q: Conv2d, sent: Sent, told: int, target: Plane, arenas: Arenas) -> Delivery:
+    """Such a projection made ready, for train words from `told` on."""
+    source, steps = sent.plane, 0 if sent.binary else sent.d.shape[1]
+    weights, made = lane_weights(q, source), []
+    d = arenas.numbers.put(np.pad(sent.d.T, [(0, 0), (0, source.channels - source.shape[0])])) if steps else 0
+    for y, x in product(*axes(q, source.shape, target.shape)):
+        start = arenas.numbers.put(weights[list(y.taps)][:, list(x.taps)])
         first = target.first + y.target * target.row + x.target * target.channels
         places = (source.shape[2], y.first, y.step, y.places, x.first, x.step, x.places)
         reach = (len(y.taps), y.apart * target.row, len(x.taps), x.apart * target.channels)
-        calls.append((*places, source.channels, start, first, target.row, target.channels, *reach, steps))
-        start += tables[-1].size
-    table = aligned(start + LANES, np.int32)
-    if tables:
-        table[:start] = np.concatenate(tables)
-    d = aligned(max(1, steps) * source.channels, np.int32)
-    if steps:
-        d.reshape(steps, -1)[:, : source.shape[0]] = sent.d.T
-    return Lanes(calls, d, table)
+        g = (*places, source.channels, start, first, target.row, target.channels, *reach, d, steps, told)
+        made.append(Operation(kernels.deliver_lanes, g))
+    return Delivery(tuple(made), "lanes")
+
+
+def joins(q: Conv2d, sent: Sent) -> bool:
+    """Whether a projection along lanes reaches from every place the same place alone, by codes: firing delivers it."""
+    return sent.binary and q.kernel == q.stride == (1, 1) and not any(q.padding)

@@ -8,6 +8,7 @@ target is not fast, or whose form no kernel takes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
 from threading import RLock
@@ -18,113 +19,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines import plain
+from fsref.engines.firing import NEVER, firing, join, joined_of, pooling
+from fsref.engines.kernels import patches as kernels
 from fsref.engines.patches import (
-    KINDS,
-    LANES,
-    ROOM,
-    Lanes,
-    Patches,
-    Plane,
+    Arenas,
+    Delivery,
+    Operation,
     Sent,
-    aligned,
     by_lanes,
-    filled,
     is_binary,
     lanes,
     listed,
-    margins,
     mark_bits,
-    narrow,
     patches,
-    tables,
+    rows_at_once,
     weights_of,
 )
+from fsref.engines.planes import LANES, Arena, Plane, filled, margins, tables
 from fsref.law.network import Network
-from fsref.law.neuron import base_two
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.law.populations import MaxPool, Population, Readout, Shape
 from fsref.law.projections import Dense, Projection
 from fsref.tables import Brief
 
 Array: TypeAlias = NDArray[Any]
 Route: TypeAlias = Literal["patches", "lanes", "plain"]
-NEVER = 2**31 - 1  # a threshold that no membrane reaches
+KINDS = 64  # kinds of places of a projection at most; others are delivered spike by spike
+ROOM = 2**26  # numbers of a projection's tables at most
+MANY = 24  # rows at once; where there are fewer of all steps, but more of the half of them, these have two lists
 GROUPS = 4  # a projection of more groups than this goes by plain loops: most of its patches would be zeros
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Firing(Brief):
-    """What `fire` takes for one population: plane, bias and its step, tables four steps at a time, marks, and in which
-    quarters steps of the first list stand.
-    """
-
-    plane: Plane
-    sent: Sent
-    bias: Array
-    bias_step: int
-    T: Array
-    h: Array
-    worth: Array
-    marks: Array
-    quarters: int
-    highs: int
-    relu: bool
-
-    @property
-    def geometry(self) -> tuple[int, ...]:
-        """What `fire` unpacks, but for whether it tells train words."""
-        p = self.plane
-        return (*p.shape[1:], p.channels, p.first, p.row, self.bias_step, self.quarters, self.highs)
-
-    def arguments(self, v: Array, words: Array, telling: bool) -> tuple[Any, ...]:
-        """What `fire` takes for membranes v, but for lists; it fills `words` when telling."""
-        return (*self.geometry, int(telling)), v, self.bias, self.T, self.h, self.worth, self.marks, words
-
-
-def quartered(rows: Array, highs: int, beyond: int) -> Array:
-    """A table (K, C) in the order in which `fire` reads it: the first `highs` steps, then the others, each filled up to
-    a multiple of four by `beyond`, which channels are, too.
-    """
-    parts = []
-    for own in (rows[:highs], rows[highs:]):
-        more = -len(own) % 4, filled(rows.shape[1]) - rows.shape[1]
-        parts.append(np.pad(own, [(0, more[0]), (0, more[1])], constant_values=beyond))
-    whole = np.concatenate(parts)
-    return whole.reshape(len(whole) // 4, 4, -1, LANES).transpose(0, 2, 1, 3).ravel()
-
-
-def held(rows: Array) -> Array:
-    """Numbers in lanes of int32: those beyond are as if infinite, which for thresholds is the same."""
-    return np.clip(rows, -(2**31), NEVER)
-
-
-def on_lines(values: Array, kind: Any) -> Array:
-    """A copy that begins on a cache line."""
-    room = aligned(values.size, kind)
-    room[:] = values.astype(kind)
-    return room
-
-
-def firing(p: Input | MaxPool | FS, wide: bool, plane: Plane, sent: Sent) -> Firing:
-    """What `fire` takes for a population; one that is not fast is fired in plain loops, and sends its trains as if they
-    were codes of an input.
-    """
-    steps = sent.d.shape[1]
-    binary = np.broadcast_to(base_two(steps), sent.d.shape).T
-    T = h = binary
-    bias, bias_step = np.zeros(plane.channels, np.int64), 0
-    if isinstance(p, FS) and not wide:  # an input, and a pool, hold what they are to send
-        T, h = (rows.T for rows in p.table.rows(p.shape[0])[:2])
-        own = p.bias.transpose(1, 2, 0) if p.bias.ndim == 3 else p.bias
-        bias = np.pad(own, [(0, 0)] * (own.ndim - 1) + [(0, plane.channels - p.shape[0])])
-        bias_step = plane.channels if p.bias.ndim == 3 else 0
-    highs = sent.highs
-    thresholds = on_lines(quartered(held(T), highs, NEVER), np.int32)
-    resets, worth = (on_lines(quartered(rows, highs, 0), np.int32) for rows in (h, binary))
-    marks = on_lines(quartered(sent.marks(), highs, 0), sent.kind)
-    quarters = marks.size // plane.channels // 4
-    on_places = on_lines(bias.ravel(), np.int32)
-    relu = bool((h > 0).all() and (T == h).all())  # d does not matter: it is in the tables of what is sent
-    return Firing(plane, sent, on_places, bias_step, thresholds, resets, worth, marks, quarters, -(-highs // 4), relu)
 
 
 @dataclass(frozen=True)
@@ -136,7 +58,7 @@ class Shaping:
     wide: frozenset[str]
     routes: dict[str, Route]
     planes: dict[str, Plane]
-    told: frozenset[str]  # whose train words somebody reads
+    words: dict[str, int]  # where the train words of a population stand: those that a pool reads by themselves
     bytewide: bool  # whether marks of 8 bits do for every population
 
     @classmethod
@@ -145,13 +67,26 @@ class Shaping:
         reach = {p.name: int(np.abs(net.ranges[p.name].any_order).max()) for p in net.integrating}
         wide = frozenset(name for name, most in reach.items() if most >= NEVER)
         routes = {name: route(net, q, wide) for name, q in net.named_projections.items()}
-        planes, told = {}, {p.source for p in net.pools}
+        planes, begin = {}, 0
         for p in net.populations:
             around = [margins(q, net[q.source].shape, p.shape) for q in fast_into(net, p, routes)] or [(0, 0, 0, 0)]
             top, left, bottom, right = (max(ends) for ends in zip(*around, strict=True))
-            planes[p.name] = Plane(p.shape, (top, left, bottom, right))
-        told |= {q.source for name, q in net.named_projections.items() if routes[name] != "patches"}
-        return cls(wide, routes, planes, frozenset(told), all(in_a_byte(net, p) for p in net.spiking))
+            planes[p.name] = Plane(p.shape, (top, left, bottom, right), begin)
+            begin += planes[p.name].size
+        words, behind = {}, max(plane.inner for plane in planes.values())
+        for name in dict.fromkeys(p.source for p in net.pools):
+            words[name], behind = behind, behind + planes[name].inner
+        return cls(wide, routes, planes, words, all(in_a_byte(net, p) for p in net.spiking))
+
+    @property
+    def membranes(self) -> int:
+        """How many numbers hold the membranes of all populations."""
+        return sum(plane.size for plane in self.planes.values())
+
+    @property
+    def told(self) -> int:
+        """How many train words there is room for."""
+        return max(plane.inner for plane in self.planes.values()) + sum(self.planes[n].inner for n in self.words)
 
 
 def in_a_byte(net: Network, p: Population) -> bool:
@@ -196,8 +131,8 @@ def fits(q: Projection, source: Shape, target: Shape) -> bool:
 
 
 def steps_listed_first(net: Network, p: Population, shaping: Shaping) -> int:
-    """How many of the first steps have a list of their own: none where a mark names all steps and int16 holds what they
-    send together, or not even what half of them do.
+    """How many of the first steps have a list of their own: none where a mark names all steps, and int16 adds up many
+    rows of all steps at once or few of the half of them.
     """
     d = net.code_weights[p.name]
     steps = int(d.shape[1])
@@ -209,52 +144,108 @@ def steps_listed_first(net: Network, p: Population, shaping: Shaping) -> int:
     own = [q for name, q in net.out_of(p.name).items() if shaping.routes[name] == "patches"]
     weights = [weights_of(q, p.shape, net[q.target].shape) for q in own]
     whole, parted = (Sent(shaping.planes[p.name], d, True, first, np.uint16) for first in (0, highs))
-    return highs if any(narrow(w, parted) and not narrow(w, whole) for w in weights) else 0
+    worth_it = any(rows_at_once(w, whole) < MANY < rows_at_once(w, parted) for w in weights)
+    return highs if worth_it else 0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Turn(Brief):
+    """What is done of one population, as numbers of operations of its plan: the `whole` where nothing is recorded, of
+    which `fire` counts spikes; else `telling`, of which `tell` does and fills train words, then `after` by projection,
+    all of them `recorded`; plain loops deliver those that are not there.
+    """
+
+    whole: range
+    fire: int
+    telling: Array
+    tell: int
+    after: dict[str, Array]
+    recorded: Array
 
 
 @dataclass(eq=False, repr=False)
 class Plan(Brief):
-    """A network made ready: by population what fires it, by projection what delivers it. Holds no network."""
+    """A network made ready: operations, and what they do of each population; arrays that they share; plain loops by
+    projection where no operation delivers it. Holds no network.
+    """
 
     shaping: Shaping
-    fires: dict[str, Firing] = field(default_factory=dict)
-    delivers: dict[str, Patches | Lanes | plain.Deliver] = field(default_factory=dict)
+    operations: list[Operation] = field(default_factory=list)
+    turns: dict[str, Turn] = field(default_factory=dict)
+    forms: dict[str, str] = field(default_factory=dict)
+    loops: dict[str, plain.Deliver] = field(default_factory=dict)
+    shared: tuple[Array, ...] = ()  # numbers, shorts, marks, targets
+    rows: Array = field(default_factory=lambda: np.zeros((0, 0), np.int64))
+    highs: int = 0  # marks that a list of the first steps has room for
+    lows: int = 0
     idle: list[Any] = field(default_factory=list)  # states that no thread works on
 
     @classmethod
     def of(cls, net: Network) -> Plan:
         """The plan of a network."""
         shaping = shaping_of(net)
-        plan = cls(shaping)
+        plan, arenas = cls(shaping), Arenas()
+        marks = Arena(np.uint8 if shaping.bytewide else np.uint16)
         for p in net.spiking:
-            assert not isinstance(p, Readout)  # a readout does not spike
-            d, plane = net.code_weights[p.name], shaping.planes[p.name]
-            kind = np.uint8 if shaping.bytewide else np.uint16
-            sent = Sent(plane, d, is_binary(d), steps_listed_first(net, p, shaping), kind)
-            plan.fires[p.name] = firing(p, p.name in shaping.wide, plane, sent)
-            for name, q in net.out_of(p.name).items():
-                plan.delivers[name] = made(net, name, q, sent, shaping)
+            plan.add(net, p, arenas, marks)
+        plan.shared = arenas.numbers.whole(), arenas.shorts.whole(), marks.whole(), arenas.targets.whole()
+        plan.rows = np.zeros((len(plan.operations), kernels.COLUMNS), np.int64)
+        for row, made in zip(plan.rows, plan.operations, strict=True):
+            row[: len(made.g)] = made.g
         return plan
+
+    def add(self, net: Network, p: Population, arenas: Arenas, marks: Arena) -> None:
+        """Nothing; then the plan has what is done of one population."""
+        assert not isinstance(p, Readout)  # a readout does not spike
+        shaping, d = self.shaping, net.code_weights[p.name]
+        kind = np.uint8 if shaping.bytewide else np.uint16
+        sent = Sent(shaping.planes[p.name], d, is_binary(d), steps_listed_first(net, p, shaping), kind)
+        fire = firing(p, p.name in shaping.wide, sent, arenas, marks)
+        out, told = net.out_of(p.name), shaping.words.get(p.name, 0)
+        joined = joined_of(out, shaping.routes, sent)
+        begin = len(self.operations)
+        if isinstance(p, MaxPool):  # the others hold what they fire
+            self.operations.append(pooling(p, shaping.planes, shaping.words[p.source]))
+        fires = len(self.operations)
+        reads = p.name in shaping.words or any(shaping.routes[name] == "lanes" for name in out.keys() - joined.keys())
+        beside = [join(q, sent.plane, shaping.planes[q.target], arenas) for q in joined.values()] or [(-1, 0, 0)]
+        self.operations.append(Operation(fire.kernel, (*fire.g, told if reads else -1, *beside[0])))
+        made = {name: self.delivery(net, name, sent, told, arenas) for name in out}
+        after = {name: self.appended(own) for name, own in made.items() if name not in {**joined, **self.loops}}
+        whole = range(begin, len(self.operations))
+        after |= {name: self.appended(made[name]) for name in joined}  # where something is recorded
+        tell = int(self.appended([Operation(fire.kernel, (*fire.g, told, -1, 0, 0))])[0])
+        telling = np.array([*range(begin, fires), tell])
+        self.turns[p.name] = Turn(whole, fires, telling, tell, after, np.concatenate([telling, *after.values()]))
+        self.highs, self.lows = max(self.highs, p.neurons * sent.highs), max(self.lows, p.neurons * sent.lows)
+
+    def delivery(self, net: Network, name: str, sent: Sent, told: int, arenas: Arenas) -> tuple[Operation, ...]:
+        """The operations that deliver a projection; none, but a plain loop, where no kernel takes it."""
+        q, route = net.named_projections[name], self.shaping.routes[name]
+        match route:
+            case "patches":
+                made = patches(q, sent, self.shaping.planes[q.target], arenas)
+            case "lanes":
+                assert not isinstance(q, Dense)  # which has no groups
+                made = lanes(q, sent, told, self.shaping.planes[q.target], arenas)
+            case "plain":
+                self.loops[name] = plain.deliverer(net, q)
+                made = Delivery((), "plain")
+            case _ as other:
+                assert_never(other)
+        self.forms[name] = made.form
+        return made.operations
+
+    def appended(self, operations: Sequence[Operation]) -> Array:
+        """The numbers of operations that are put behind the others."""
+        begin = len(self.operations)
+        self.operations += operations
+        return np.arange(begin, len(self.operations))
 
     def told(self) -> str:
         """How many projections go by which kernels."""
-        forms = [made.form if isinstance(made, Patches | Lanes) else "plain" for made in self.delivers.values()]
-        return ", ".join(f"{form} {forms.count(form)}" for form in dict.fromkeys(sorted(forms)))
-
-
-def made(net: Network, name: str, q: Projection, sent: Sent, shaping: Shaping) -> Patches | Lanes | plain.Deliver:
-    """What delivers one projection."""
-    plane = shaping.planes[q.target]
-    match shaping.routes[name]:
-        case "patches":
-            return patches(q, sent, plane)
-        case "lanes":
-            assert not isinstance(q, Dense)  # which has no groups
-            return lanes(q, sent, plane)
-        case "plain":
-            return plain.deliverer(net, q)
-        case _ as other:
-            assert_never(other)
+        forms = list(self.forms.values())
+        return ", ".join(f"{form} {forms.count(form)}" for form in sorted(set(forms)))
 
 
 SHAPINGS: WeakKeyDictionary[Network, Shaping] = WeakKeyDictionary()

@@ -59,16 +59,19 @@ def check_counted(net: Network, counted: Any, image_count: int) -> tuple[Ints, I
 def _needed(net: Network, activity: Activity, what: Set[str]) -> Iterator[tuple[str, NDArray[Any] | None, Any]]:
     """The observables that are needed of an activity: name, array as given, shape of one image."""
     name = activity.population
-    shape, steps = net[name].shape, net.steps[name]
-    arrays = {
-        "counts": ("counts", activity.counts, ()),
-        "spikes": ("trains", activity.trains, shape),
-        "codes": ("codes", activity.codes, shape),
-        "opening": ("membranes", activity.opening, shape),
-        "membranes": ("membranes by step", activity.membranes, (steps, *shape)),
-    }
-    for observable in sorted(what - {"sums"}):
-        yield arrays[observable]
+    shape = net[name].shape
+    for observable in sorted(what - {"sums"}) if len(what) > 1 else what:
+        match observable:
+            case "counts":
+                yield "counts", activity.counts, ()
+            case "spikes":
+                yield "trains", activity.trains, shape
+            case "codes":
+                yield "codes", activity.codes, shape
+            case "opening":
+                yield "membranes", activity.opening, shape
+            case "membranes":
+                yield "membranes by step", activity.membranes, (net.steps[name], *shape)
     if "sums" in what:
         for projection in net.into(name):
             yield f"sums of {projection}", activity.sums.get(projection), shape

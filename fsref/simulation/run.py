@@ -156,7 +156,7 @@ def run(
     logits = np.empty((len(x), net.readout.shape[0]), np.int64)
     spikes = np.zeros((len(net.spiking), len(x)), np.int64)
     counts = {p.name: own for p, own in zip(net.spiking, spikes, strict=True)}
-    wanted = wanted_of(net, selection)
+    wanted, readout = wanted_of(net, selection), net.readout.name
 
     def one_batch(first: int) -> None:
         rows = slice(first, min(first + size, len(x)))
@@ -168,7 +168,7 @@ def run(
         for activity in simulate(x[rows], wanted):
             check_activity(net, activity, rows.stop - rows.start, missing, wanted)
             missing.remove(activity.population)
-            if activity.population == net.readout.name:
+            if activity.population == readout:
                 assert activity.opening is not None
                 logits[rows] = activity.opening[:, :, 0, 0]
             elif activity.counts is not None:

@@ -10,6 +10,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,12 @@ class Store:
         self.about = {"network.fs.npz": to_bytes(net), "recording.json": about}
         self.heads = {key: npy_header(shape, kind) for key, (shape, kind) in self.shapes.items()}
         self._check_space()
+
+    @cached_property
+    def places(self) -> dict[tuple[str, bool], str]:
+        """How the files of a population begin, and those of a projection (True)."""
+        places = {(p.name, False): f"population.{index}" for index, p in enumerate(self.net.populations)}
+        return places | {(name, True): f"projection.{index}" for index, name in enumerate(self.net.named_projections)}
 
     def _check_space(self) -> None:
         """Nothing, when the disk has room for all files, in whole blocks, each with one that tells of it, and for the

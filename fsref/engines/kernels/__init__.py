@@ -39,6 +39,20 @@ class Kernel:
                 self._compiled = self._compiled or compiled(self.function, self.inlined)
         return self._compiled
 
+    def address(self, *arguments: Any) -> Any:
+        """Where the machine code for arguments of these types begins, for the word `calls`; the function itself where
+        there is none.
+        """
+        import numba
+
+        kinds = tuple(numba.typeof(a) for a in arguments)
+        made = self.compiled
+        if not hasattr(made, "compile"):  # a plain function with NUMBA_DISABLE_JIT
+            return made
+        made.compile(kinds)
+        found = made.overloads[kinds]
+        return found.library.get_pointer_to_function(found.fndesc.mangled_name)
+
     @property
     def _numba_type_(self) -> Any:
         """What Numba takes a kernel for that another kernel calls."""
@@ -57,6 +71,9 @@ def compiled(function: Callable[..., Any], inlined: bool = False) -> Any:
 
     from fsref.engines.kernels import lowered  # noqa: F401 - makes the words known to Numba
 
+    # The linker knows machine code by names that every process counts anew: those of two variants must differ.
+    variant = [str(cell.cell_contents) for cell in function.__closure__ or ()]
+    function.__qualname__ = "_".join([function.__qualname__, *variant])
     made = numba.njit(nogil=True, forceinline=inlined)(function)
     if hasattr(made, "enable_caching"):  # a plain function with NUMBA_DISABLE_JIT
         from fsref.engines.kernels.store import enable

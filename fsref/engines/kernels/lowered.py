@@ -1,7 +1,7 @@
 """The words of `vectors` as Numba compiles them: LLVM's generic vectors, which become whatever this processor has.
 
 Each word is typed, and written as a function of registers. It is imported when the first kernel is compiled, and with
-it `processors`, which holds the two words that need more.
+it `rows`, words that find registers through a list, and `processors`, which holds the two words that need more.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from fsref.engines.kernels import processors, vectors
+from fsref.engines.kernels import processors, rows, vectors
 from fsref.engines.kernels.registers import (
     I64,
     Registers,
     array,
     call,
-    flat,
     grown,
     literal,
     load,
@@ -31,7 +30,7 @@ from fsref.engines.kernels.registers import (
     word,
 )
 
-__all__ = ["processors"]  # importing it makes its words known
+__all__ = ["processors", "rows"]  # importing them makes their words known
 
 # Operators, and words that make each register from those of the same number.
 
@@ -147,6 +146,21 @@ def _keep(mask: Any, value: Any) -> Any:
     return value, write
 
 
+@word(vectors.digits)
+def _digits(value: Any, mask: Any) -> Any:
+    if not vector(value, mask) or value.count != 1 or mask.dtype != types.boolean or mask.lanes != value.lanes:
+        return None
+    one = ir.Constant(value.register, [1] * value.lanes)
+
+    def write(context: Any, b: Any, x: Any, z: Any) -> Any:
+        found, none = b.extract_value(x, 0), ir.Constant(value.register, None)
+        for k in range(mask.count):
+            found = b.add(b.shl(found, one), b.select(b.extract_value(z, k), one, none))
+        return pack(b, value, lambda _: found)
+
+    return value, write
+
+
 @word(vectors.select)
 def _select(mask: Any, one: Any, other: Any) -> Any:
     if not vector(mask, one, other) or one != other or mask != one.of(types.boolean):
@@ -192,6 +206,18 @@ def _spread(value: Any, dtype: Any, lanes: Any, count: Any) -> Any:
         return pack(b, kind, lambda k: register)
 
     return kind, write
+
+
+@word(vectors.number_at)
+def _number_at(source: Any, index: Any) -> Any:
+    if not array(source) or not isinstance(index, types.Integer):
+        return None
+
+    def write(context: Any, b: Any, memory: Any, where: Any) -> Any:
+        number = context.get_value_type(source.dtype)
+        return load(b, place(context, b, source, memory, context.cast(b, where, index, types.int64), number), source)
+
+    return source.dtype, write
 
 
 @word(vectors.loads)
@@ -247,85 +273,6 @@ def _again(value: Any, count: Any) -> Any:
         return None
     kind = Registers(value.dtype, value.lanes, count.literal_value)
     return kind, lambda context, b, x, _: pack(b, kind, lambda k: b.extract_value(x, 0))
-
-
-def listed(context: Any, b: Any, kinds: Any, given: Any) -> Callable[[int], Any]:
-    """What gives the k-th index of those that stand in a list: (index, places, first) and their types."""
-    (index, places, first), (at, where, begin) = kinds, given
-    at, begin = context.cast(b, at, index, types.int64), context.cast(b, begin, first, types.int64)
-    return lambda k: b.add(at, load(b, place(context, b, places, where, begin, I64, k), places))
-
-
-def indices(*kinds: Any) -> bool:
-    """Whether these are an index, a list of int64, and where in it they begin."""
-    return array(kinds[1]) and kinds[1].dtype == types.int64
-
-
-@word(vectors.loads_each)
-def _loads_each(source: Any, index: Any, places: Any, first: Any, lanes: Any, count: Any) -> Any:
-    if not array(source) or not indices(index, places, first) or not literal(lanes, count):
-        return None
-    kind = Registers(source.dtype, lanes.literal_value, count.literal_value)
-
-    def write(context: Any, b: Any, memory: Any, at: Any, where: Any, begin: Any, *_: Any) -> Any:
-        each_at = listed(context, b, (index, places, first), (at, where, begin))
-        return pack(b, kind, lambda k: load(b, place(context, b, source, memory, each_at(k), kind.register), source))
-
-    return kind, write
-
-
-@word(vectors.repeats_each)
-def _repeats_each(source: Any, index: Any, places: Any, first: Any, period: Any, lanes: Any, count: Any) -> Any:
-    if not array(source) or not indices(index, places, first) or not literal(period, lanes, count):
-        return None
-    kind, size = Registers(source.dtype, lanes.literal_value, count.literal_value), period.literal_value
-    number = ir.IntType(kind.bits * size)
-
-    def write(context: Any, b: Any, memory: Any, at: Any, where: Any, begin: Any, *_: Any) -> Any:
-        each_at = listed(context, b, (index, places, first), (at, where, begin))
-
-        def register(k: int) -> Any:
-            one = load(b, place(context, b, source, memory, each_at(k), number), source)
-            return b.bitcast(splat(b, one, kind.lanes // size), kind.register)
-
-        return pack(b, kind, register)
-
-    return kind, write
-
-
-@word(vectors.stores_each)
-def _stores_each(target: Any, index: Any, places: Any, first: Any, value: Any) -> Any:
-    if not array(target) or not indices(index, places, first) or not vector(value) or value.dtype != target.dtype:
-        return None
-
-    def write(context: Any, b: Any, memory: Any, at: Any, where: Any, begin: Any, x: Any) -> Any:
-        each_at = listed(context, b, (index, places, first), (at, where, begin))
-        found = [each_at(k) for k in range(value.count)]  # before anything is written
-        for k in range(value.count):
-            address = place(context, b, target, memory, found[k], value.register)
-            store(b, b.extract_value(x, k), address, target)
-        return context.get_dummy_value()
-
-    return types.void, write
-
-
-@word(vectors.adds)
-def _adds(target: Any, index: Any, apart: Any, run: Any, value: Any) -> Any:
-    if not array(target) or not vector(value) or not literal(run) or run.literal_value % 16:
-        return None
-    length, wide = run.literal_value, Registers(target.dtype, 16, 1)
-
-    def write(context: Any, b: Any, memory: Any, at: Any, far: Any, _: Any, x: Any) -> Any:
-        at, far = context.cast(b, at, index, types.int64), context.cast(b, far, apart, types.int64)
-        for row in range(value.lanes * value.count // length):
-            begin = b.add(at, b.mul(far, I64(row)))
-            for n in range(0, length, 16):
-                address = place(context, b, target, memory, begin, wide.register, n)
-                more = grown(b, Registers(value.dtype, 16, 1), wide, flat(b, value, x, row * length + n, 16))
-                store(b, b.add(load(b, address, target), more), address, target)
-        return context.get_dummy_value()
-
-    return types.void, write
 
 
 @word(vectors.total)

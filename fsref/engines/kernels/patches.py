@@ -3,8 +3,11 @@
 Neurons stand by place, (H, W, C), C filled up to 16 lanes; membranes with a margin around their places, so that what a
 window delivers beyond the border falls into it and no border is tested. Spikes are listed by place and not by step, for
 integers add up to the same in any order. What is listed says whose weights and how far left: row + (by << bits), the
-spikes of the first steps in one list (high), those of the last in another (low). g holds the geometry, in the order in
-which a kernel unpacks it. Every kernel is Python, too, as `vectors` says.
+spikes of the first steps in one list (high), those of the last in another (low).
+
+Every kernel takes g, the geometry in the order in which it reads it, and `memory`, the arrays that all share: membranes
+v, train words, numbers (thresholds, biases, weights of 32 bits), shorts (weights of 16 bits), marks, targets, and both
+lists with their ends by place. Every kernel is Python, too, as `vectors` says.
 """
 
 from __future__ import annotations
@@ -14,63 +17,127 @@ from functools import cache
 import numpy as np
 
 from fsref.engines.kernels import Kernel, told_by
-from fsref.engines.kernels.vectors import join, keep, least, lists, loads, select, spread, stores, widen, zeros
+from fsref.engines.kernels.vectors import (
+    adds,
+    calls,
+    digits,
+    join,
+    keep,
+    least,
+    lists,
+    loads,
+    number_at,
+    row_sums,
+    row_sums_shifted,
+    select,
+    spread,
+    stores,
+    widen,
+    zeros,
+)
+
+COLUMNS = 19  # of a geometry, filled up
+
+
+@Kernel
+def step(u, T, numbers, place, h, relu):  # type: ignore[no-untyped-def]
+    """Who spikes in one step of 16 membranes u, what is left of them, and the thresholds (FS-2, FS-3).
+
+    Of an FS-ReLU h is T, half the T of the step before, and above 0: of u and u - T the smaller without a sign is what
+    is left, for u - T below 0 is then larger than any u, which is not below 0. Both are as they are in 32 bits.
+    """
+    if relu:
+        now = T >> 1
+        left = least(u, u - now)
+    else:
+        now = loads(numbers, place, 16, 1)
+        left = u - keep(u >= now, loads(numbers, h, 16, 1))
+    return u >= now, left, now
+
+
+@Kernel
+def two(u, T, numbers, place, h, relu):  # type: ignore[no-untyped-def]
+    """As `step`, two of them."""
+    y, u, T = step(u, T, numbers, place, h, relu)
+    z, u, T = step(u, T, numbers, place + 16, h + 16, relu)
+    return join(y, z), u, T
+
+
+@Kernel
+def three(u, T, numbers, place, h, relu):  # type: ignore[no-untyped-def]
+    """As `step`, three of them."""
+    y, u, T = two(u, T, numbers, place, h, relu)
+    z, u, T = step(u, T, numbers, place + 32, h + 32, relu)
+    return join(y, z), u, T
+
+
+@Kernel
+def four(u, T, numbers, place, h, relu):  # type: ignore[no-untyped-def]
+    """As `step`, four of them."""
+    y, u, T = two(u, T, numbers, place, h, relu)
+    z, u, T = two(u, T, numbers, place + 32, h + 32, relu)
+    return join(y, z), u, T
 
 
 @cache
-def firing(relu: bool) -> Kernel:
-    """The kernel that fires neurons of an FS-ReLU, or of any table."""
+def firing(relu: bool, begin: int) -> Kernel:
+    """The kernel that fires neurons of an FS-ReLU, or of any table: `begin` steps, 1..4, then four at a time."""
 
     @Kernel
-    def fire(g, v, bias, T, h, worth, marks, codes, high, high_ends, low, low_ends):  # type: ignore[no-untyped-def]
+    def fire(g, memory):  # type: ignore[no-untyped-def]
         """Fire all neurons, list their spikes, leave the bias for the next image; return the number of spikes (FS-2,
         FS-3).
 
-            z[t] = v >= T[t],  v = v - z[t]·h[t],  code = sum over t of z[t]·worth[t]
+            z[t] = v >= T[t],  v = v - z[t]·h[t],  code = sum over t of z[t]·2^(K-1-t)
 
-        Four steps at a time of 16 neurons. A step beyond the last has T = 2^31 - 1, which no membrane reaches: the plan
-        takes populations whose every membrane is proved to stay below (RANGE-1, RANGE-3), so that no lane wraps.
+        16 neurons at a time. Nobody spikes in channels beyond the last, of which T is 2^31 - 1: the plan takes
+        populations whose every membrane is proved to stay below (RANGE-1, RANGE-3), so that no lane wraps. Of an
+        FS-ReLU T is twice that of the first step, and who is not above 0 never spikes.
 
-        Of an FS-ReLU every T is positive and h is T: who is not above 0 never spikes, and of v and v - T the smaller
-        without a sign is what is left, for v - T below 0 is then larger than any v. Both are as they are in 32 bits.
+        A code that is told goes to words; one that is joined goes, times a weight, to the neuron of another population
+        at the same place.
         """
-        height, width, C, first, row, bias_step, quarters, highs, telling = g
+        v, words, numbers, _, marks, _, high, high_ends, low, low_ends = memory
+        height, width, C, first, row, bias, bias_step = g[0], g[1], g[2], g[3], g[4], g[5], g[6]
+        T, h, mark, fours, highs, told = g[7], g[8], g[9], g[10], g[11], g[12]
+        joined, other, other_row = g[13], g[14], g[15]
         n_high, n_low, p = 0, 0, 0
         for y in range(height):
             for x in range(width):
                 high_ends[p], low_ends[p] = n_high, n_low
-                at = first + y * row + x * C
+                place, here = first + y * row + x * C, other + y * other_row + x * C
                 for c in range(0, C, 16):
-                    u = loads(v, at + c, 16, 1)
-                    stores(v, at + c, loads(bias, p * bias_step + c, 16, 1))
-                    if relu:
-                        u = keep(u > zeros(np.int32, 16, 1), u)
-                    code = zeros(np.int32, 16, 1)
-                    for q in range(quarters):
-                        s = 4 * (q * C + c)
-                        T0, T1 = loads(T, s, 16, 1), loads(T, s + 16, 16, 1)
-                        T2, T3 = loads(T, s + 32, 16, 1), loads(T, s + 48, 16, 1)
-                        if relu:
-                            z0, u = u >= T0, least(u, u - T0)
-                            z1, u = u >= T1, least(u, u - T1)
-                            z2, u = u >= T2, least(u, u - T2)
-                            z3, u = u >= T3, least(u, u - T3)
+                    u, code = loads(v, place + c, 16, 1), zeros(np.int32, 16, 1)
+                    stores(v, place + c, loads(numbers, bias + p * bias_step + c, 16, 1))
+                    u, t, s = keep(u > code, u) if relu else u, loads(numbers, T + c, 16, 1), begin * c
+                    if begin == 1:
+                        z, u, t = step(u, t, numbers, T + s, h + s, relu)
+                    elif begin == 2:
+                        z, u, t = two(u, t, numbers, T + s, h + s, relu)
+                    elif begin == 3:
+                        z, u, t = three(u, t, numbers, T + s, h + s, relu)
+                    else:
+                        z, u, t = four(u, t, numbers, T + s, h + s, relu)
+                    if told >= 0 or joined >= 0:
+                        code = digits(code, z)
+                    if highs > 0:
+                        n_high = lists(high, n_high, loads(marks, mark + s, 16, begin), z)
+                    else:
+                        n_low = lists(low, n_low, loads(marks, mark + s, 16, begin), z)
+                    for q in range(fours):
+                        s = begin * C + 4 * (q * C + c)
+                        z, u, t = four(u, t, numbers, T + s, h + s, relu)
+                        if told >= 0 or joined >= 0:
+                            code = digits(code, z)
+                        if q + 1 < highs:
+                            n_high = lists(high, n_high, loads(marks, mark + s, 16, 4), z)
                         else:
-                            z0, u = u >= T0, u - keep(u >= T0, loads(h, s, 16, 1))
-                            z1, u = u >= T1, u - keep(u >= T1, loads(h, s + 16, 16, 1))
-                            z2, u = u >= T2, u - keep(u >= T2, loads(h, s + 32, 16, 1))
-                            z3, u = u >= T3, u - keep(u >= T3, loads(h, s + 48, 16, 1))
-                        z = join(join(z0, z1), join(z2, z3))
-                        if telling:
-                            part = keep(z0, loads(worth, s, 16, 1)) + keep(z1, loads(worth, s + 16, 16, 1))
-                            more = keep(z2, loads(worth, s + 32, 16, 1)) + keep(z3, loads(worth, s + 48, 16, 1))
-                            code = code + (part + more)
-                        if q < highs:
-                            n_high = lists(high, n_high, loads(marks, s, 16, 4), z)
-                        else:
-                            n_low = lists(low, n_low, loads(marks, s, 16, 4), z)
-                    if telling:
-                        stores(codes, p * C + c, code)
+                            n_low = lists(low, n_low, loads(marks, mark + s, 16, 4), z)
+                    if told >= 0:
+                        stores(words, told + p * C + c, code)
+                    if joined >= 0:
+                        more = code * loads(numbers, joined + c, 16, 1)
+                        stores(v, here + c, loads(v, here + c, 16, 1) + more)
                 p += 1
         high_ends[p], low_ends[p] = n_high, n_low
         return n_high + n_low
@@ -79,92 +146,100 @@ def firing(relu: bool) -> Kernel:
 
 
 @cache
-def delivery(lanes: int, count: int) -> Kernel:
-    """The kernel that delivers in patches of so many lanes and registers; one for each, for the compiler must know."""
+def delivery(wide: bool, lanes: int, count: int, shifting: bool, whole: bool) -> Kernel:
+    """The kernel that delivers in patches of so many lanes and registers, of 16 bits or of 32; one for each, for the
+    compiler must know. Where nothing is shifted, the table holds a row for every mark; where not all rows of a list may
+    be added up at once, `most` of them are.
+    """
 
     @Kernel
-    def deliver(g, high, high_ends, low, low_ends, table, out, upper, lower):  # type: ignore[no-untyped-def]
-        """Deliver the spikes of every place of a class along their synapses into out (PROJ-1 to PROJ-6).
+    def deliver(g, memory):  # type: ignore[no-untyped-def]
+        """Deliver the spikes of every place of a class along their synapses into v (PROJ-1 to PROJ-6).
 
-            patch = sum over low of w << by + (sum over high of w << by) << sh,  out[place] += patch
+            patch = sum over low of w << by + (sum over high of w << by) << sh,  v[place] += patch
 
-        Sums of a patch in lanes of int16: the plan takes them where, for each target, the positive weights of all
-        channels times the largest worth of a train's part stay below 2^15, and so do the negative: no part of such a
-        sum can leave int16. In lanes of int32 they, like out, hold part of a membrane's terms (RANGE-1).
+        Sums of a patch in lanes of int16: the plan says how many rows at once may be added up in them. All, where for
+        each target the positive weights of all channels times the largest worth of a train's part stay below 2^15, and
+        so do the negative; else as often as the largest number of all rows fits into 2^15 - 1. In lanes of int32 they,
+        like v, hold part of a membrane's terms (RANGE-1).
         """
-        width, y0, ys, ny, x0, xs, nx, start, size, per_place, first, down, along, rows, apart, run, sh, bits = g
-        mask = (1 << bits) - 1
+        v, _, numbers, shorts, _, targets, high, high_ends, low, low_ends = memory
+        width, y0, ys, ny, x0, xs, nx = g[0], g[1], g[2], g[3], g[4], g[5], g[6]
+        start, size, per_place, first, down, along, target = g[7], g[8], g[9], g[10], g[11], g[12], g[13]
+        most, sh, bits = g[14], g[15], g[16]
+        table = numbers if wide else shorts
         for i in range(ny):
             for j in range(nx):
                 p = (y0 + i * ys) * width + x0 + j * xs
-                a, b, e, f = high_ends[p], high_ends[p + 1], low_ends[p], low_ends[p + 1]
-                if a == b and e == f:
-                    continue
-                base = start + p * per_place
-                sums = zeros(table.dtype.type, lanes, count)
-                for n in range(e, f):
-                    mark = np.int64(low[n])
-                    sums = sums + (loads(table, base + (mark & mask) * size, lanes, count) << (mark >> bits))
-                stores(lower, 0, sums)
-                at = first + i * down + j * along
-                if a == b:
-                    for r in range(rows):
-                        for k in range(0, run, 16):
-                            here = at + r * apart + k
-                            part = widen(loads(lower, r * run + k, 16, 1), np.int32)
-                            stores(out, here, loads(out, here, 16, 1) + part)
-                    continue
-                sums = zeros(table.dtype.type, lanes, count)
-                for n in range(a, b):
-                    mark = np.int64(high[n])
-                    sums = sums + (loads(table, base + (mark & mask) * size, lanes, count) << (mark >> bits))
-                stores(upper, 0, sums)
-                for r in range(rows):
-                    for k in range(0, run, 16):
-                        here = at + r * apart + k
-                        part = widen(loads(lower, r * run + k, 16, 1), np.int32)
-                        more = widen(loads(upper, r * run + k, 16, 1), np.int32) << sh
-                        stores(out, here, loads(out, here, 16, 1) + part + more)
+                a, b, e, f = (
+                    number_at(high_ends, p),
+                    number_at(high_ends, p + 1),
+                    number_at(low_ends, p),
+                    number_at(low_ends, p + 1),
+                )
+                here, base = first + i * down + j * along, start + p * per_place
+                while a < b or e < f:
+                    c, d = (b, f) if whole else (min(a + most, b), min(e + most, f))
+                    if shifting:
+                        lows = row_sums_shifted(table, base, size, low, e, d, bits, lanes, count)
+                        uppers = row_sums_shifted(table, base, size, high, a, c, bits, lanes, count)
+                    else:
+                        lows = row_sums(table, base, size, low, e, d, lanes, count)
+                        uppers = row_sums(table, base, size, high, a, c, lanes, count)
+                    if a < b:
+                        adds(v, here, targets, target, widen(lows, np.int32) + (widen(uppers, np.int32) << sh))
+                    else:
+                        adds(v, here, targets, target, widen(lows, np.int32))
+                    if whole:
+                        break
+                    a, e = c, d
+        return 0
 
     return deliver
 
 
 @Kernel
-def deliver_lanes(g, words, d, weights, out):  # type: ignore[no-untyped-def]
+def deliver_lanes(g, memory):  # type: ignore[no-untyped-def]
     """Deliver trains whose every channel reaches its own alone (PROJ-3).
 
-        code = sum over the steps of a train word that spiked of d[t],  out[place + tap] += w[tap]·code
+        code = sum over the steps of a train word that spiked of d[t],  v[place + tap] += w[tap]·code
 
     Code and product are sums of the terms that such a synapse adds to a membrane, which int32 holds (RANGE-1): so it
     does not matter that a part of one may wrap. Without steps words are codes.
     """
-    width, y0, ys, ny, x0, xs, nx, C, start, first, down, along, rows, apart, columns, across, steps = g
+    v, words, numbers = memory[0], memory[1], memory[2]
+    width, y0, ys, ny, x0, xs, nx = g[0], g[1], g[2], g[3], g[4], g[5], g[6]
+    C, start, first, down, along, rows, apart = g[7], g[8], g[9], g[10], g[11], g[12], g[13]
+    columns, across, d, steps, told = g[14], g[15], g[16], g[17], g[18]
     for i in range(ny):
         for j in range(nx):
             p = (y0 + i * ys) * width + x0 + j * xs
-            at = first + i * down + j * along
+            place = first + i * down + j * along
             for c in range(0, C, 16):
-                word = loads(words, p * C + c, 16, 1)
+                word = loads(words, told + p * C + c, 16, 1)
                 code = zeros(np.int32, 16, 1) if steps else word
                 for t in range(steps):
                     bit = (word >> (steps - 1 - t)) & spread(1, np.int32, 16, 1)
-                    code = code + bit * loads(d, t * C + c, 16, 1)
+                    code = code + bit * loads(numbers, d + t * C + c, 16, 1)
                 for r in range(rows):
                     for k in range(columns):
-                        here = at + r * apart + k * across + c
-                        w = loads(weights, start + (r * columns + k) * C + c, 16, 1)
-                        stores(out, here, loads(out, here, 16, 1) + w * code)
+                        here = place + r * apart + k * across + c
+                        w = loads(numbers, start + (r * columns + k) * C + c, 16, 1)
+                        stores(v, here, loads(v, here, 16, 1) + w * code)
+    return 0
 
 
 @Kernel
-def pool(g, words, v):  # type: ignore[no-untyped-def]
+def pool(g, memory):  # type: ignore[no-untyped-def]
     """The train of every window into v: v[i, j] = max over its places of the train words (POOL-1, POOL-3).
 
     Why the largest word: at its first step a window spikes where any candidate does, and who does not drops out; so
     it goes on among those that agree with it so far, which is how the larger of two binary numbers is found. A place
     outside is no candidate: 0, which no word is below.
     """
-    height, width, C, rows, columns, first, row, ky, kx, sy, sx, top, left = g
+    v, words = memory[0], memory[1]
+    height, width, C, rows, columns, first, row = g[0], g[1], g[2], g[3], g[4], g[5], g[6]
+    ky, kx, sy, sx, top, left, told = g[7], g[8], g[9], g[10], g[11], g[12], g[13]
     for i in range(rows):
         for j in range(columns):
             y0, x0 = max(0, i * sy - top), max(0, j * sx - left)
@@ -173,9 +248,35 @@ def pool(g, words, v):  # type: ignore[no-untyped-def]
                 best = zeros(np.int32, 16, 1)
                 for y in range(y0, y1):
                     for x in range(x0, x1):
-                        word = loads(words, (y * width + x) * C + c, 16, 1)
+                        word = loads(words, told + (y * width + x) * C + c, 16, 1)
                         best = select(best < word, word, best)
                 stores(v, first + i * row + j * C + c, best)
+    return 0
+
+
+@Kernel
+def drive(kernels, rows, numbers, returned, memory):  # type: ignore[no-untyped-def]
+    """These operations, one after the other: each a kernel and its geometry; what each gives goes to returned."""
+    for n in numbers:
+        returned[n] = calls(kernels[n], rows[n], memory)
+
+
+@Kernel
+def images(codes, entry, row, logits, bias, leave, counts, fires, kernels, rows, numbers, returned, memory):  # type: ignore[no-untyped-def]
+    """The logits of every image of codes (B, C, H, W), and its spikes by population: these operations, from codes in
+    the plane of the input on, to the membranes of the readout, which are left at the bias for the next image (NET-5).
+    """
+    v, channels = memory[0], -(-codes.shape[1] // 16) * 16
+    for b in range(len(codes)):
+        for c in range(codes.shape[1]):
+            for y in range(codes.shape[2]):
+                for x in range(codes.shape[3]):
+                    v[entry + y * row + x * channels + c] = codes[b, c, y, x]
+        drive(kernels, rows, numbers, returned, memory)
+        for n in range(len(fires)):
+            counts[b, n] = returned[fires[n]]
+        for c in range(len(bias)):
+            logits[b, c], v[leave + c] = v[leave + c], bias[c]
 
 
 def told() -> str:

@@ -40,11 +40,11 @@ def _lists(target: Any, index: Any, value: Any, mask: Any) -> Any:
 
     def write(context: Any, b: Any, memory: Any, at: Any, x: Any, z: Any) -> Any:
         at = context.cast(b, at, index, types.int64)
-        lanes, how = value.lanes * value.count, listing(context, value.bits)
-        size = min(lanes, how[0])
-        for first in range(0, lanes, size):
+        (most, how), first, lanes = listing(context, value.bits), 0, value.lanes * value.count
+        while first < lanes:
+            size = min(most, 1 << (lanes - first).bit_length() - 1)  # a power of two
             own, chosen = flat(b, value, x, first, size), flat(b, mask, z, first, size)
-            at = how[1](context, b, target, memory, at, own, chosen)
+            at, first = how(context, b, target, memory, at, own, chosen), first + size
         return at
 
     return types.int64, write

@@ -20,6 +20,7 @@ INLINED = (
     "vectors.py",
     "registers.py",
     "lowered.py",
+    "rows.py",
     "processors.py",
 )  # what kernels are made of beside their own file
 

@@ -94,6 +94,11 @@ def cut(array: Array, index: int, size: int) -> Array:
     return array[index : index + size]
 
 
+def number_at(array: Array, index: int) -> Any:
+    """The number at an index of a flat array."""
+    return cut(array, index, 1)[0]
+
+
 def zeros(dtype: DTypeLike, lanes: int, count: int) -> Vector:
     """Zeros."""
     return Vector(np.zeros((count, lanes), dtype))
@@ -141,14 +146,34 @@ def stores_each(array: Array, index: int, places: Array, first: int, value: Vect
         cut(array, index + place, value.registers.shape[1])[:] = value.registers[k]
 
 
-def adds(array: Array, index: int, apart: int, run: int, value: Vector) -> None:
-    """Nothing; then the lanes, widened, are added to a flat array, `run` of them from `index` on, the next `run` from
-    index + apart on, and so forth; a last run that is not full is left out. `run` is a multiple of 16.
+def adds(array: Array, index: int, places: Array, first: int, value: Vector) -> None:
+    """Nothing; then the lanes are added to a flat array, 16 at a time: the k-th 16 from index + places[first + k] on,
+    one after the other.
     """
-    lanes = value.registers.ravel()
-    for first in range(0, lanes.size // run * run, run):
-        target = cut(array, index + first // run * apart, run)
-        target += lanes[first : first + run].astype(array.dtype)
+    own = value.registers.reshape(-1, 16)
+    for part, place in zip(own, cut(places, first, len(own)).tolist(), strict=True):
+        cut(array, index + place, 16)[:] += part
+
+
+def row_sums(
+    table: Array, index: int, size: int, marks: Array, first: int, behind: int, lanes: int, count: int
+) -> Vector:
+    """The rows that marks first..behind - 1 of a list name, added up: row r of a flat array is at index + r·size."""
+    total = zeros(table.dtype, lanes, count)
+    for mark in cut(marks, first, max(0, behind - first)).tolist():
+        total = total + loads(table, index + mark * size, lanes, count)
+    return total
+
+
+def row_sums_shifted(
+    table: Array, index: int, size: int, marks: Array, first: int, behind: int, bits: int, lanes: int, count: int
+) -> Vector:
+    """As `row_sums`: the lowest `bits` of a mark name the row, the others say how far left it is shifted."""
+    total = zeros(table.dtype, lanes, count)
+    for mark in cut(marks, first, max(0, behind - first)).tolist():
+        row = loads(table, index + (mark & (1 << bits) - 1) * size, lanes, count)
+        total = total + (row << (mark >> bits))
+    return total
 
 
 def widen(value: Vector, dtype: DTypeLike) -> Vector:
@@ -195,6 +220,14 @@ def join(one: Vector, other: Vector) -> Vector:
     return Vector(np.concatenate([one.registers, other.registers]))
 
 
+def digits(value: Vector, mask: Vector) -> Vector:
+    """One register of numbers, and behind the binary digits of each those that the registers of a mask are, in turn."""
+    found = value.registers
+    for digit in mask.registers:
+        found = (found << 1) + digit
+    return Vector(found)
+
+
 def ones(value: Vector) -> Vector:
     """How many bits are set in every lane."""
     return Vector(np.bitwise_count(value.registers.view(f"u{value.registers.itemsize}")).astype(value.registers.dtype))
@@ -221,3 +254,8 @@ def dot(sums: Vector, one: Vector, other: Vector) -> Vector:
     """
     products = one.registers.astype(np.int32) * other.registers.astype(np.int32)
     return Vector(sums.registers + products.reshape(*sums.registers.shape, -1).sum(axis=2, dtype=np.int32))
+
+
+def calls(kernel: Any, g: Array, memory: tuple[Array, ...]) -> int:
+    """What a kernel of a geometry and of memory gives, an int64; compiled, by its address (`Kernel.address`)."""
+    return int(kernel(g, memory))
