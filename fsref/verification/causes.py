@@ -22,6 +22,8 @@ from fsref.verification.place_causes import PLACES
 from fsref.verification.pool_causes import POOL
 from fsref.verification.reading_causes import MISSING, READING
 from fsref.verification.report_causes import REPORT
+from fsref.verification.reset_causes import RESET
+from fsref.verification.row_causes import ROWS
 from fsref.verification.scene import Effect, Scene
 from fsref.verification.sending_causes import SENDING
 from fsref.verification.stale_causes import STALE
@@ -36,8 +38,10 @@ CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
     *POOL,
     *DROPPING,
     *FIRING,
+    *RESET,
     *NEURON,
     *TABLE,
+    *ROWS,
     *BIAS,
     *ACCUMULATOR,
     MISSING,
