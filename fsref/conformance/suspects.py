@@ -59,7 +59,11 @@ class Evidence:
         for place in self.wrong if names else ():
             if place != at:
                 fits[place] = self.fitting(place, names)
-        hints = {(hint.name, hint.part): hint for own in reversed(fits.values()) for hint in own}
+        hints: dict[tuple[str, str], causes.Hint] = {}
+        for own in fits.values():  # of a cause in several places the words of that which tells its forms apart best
+            for hint in own:
+                known = hints.setdefault((hint.name, hint.part), hint)
+                hints[hint.name, hint.part] = min(known, hint, key=lambda each: len(each.text))
         explained = {
             hint: sum(counts[place] for place, own in fits.items() if any(hint.covers(other) for other in own))
             for hint in sorted(hints.values(), key=lambda hint: (bool(hint.part), causes.order(hint.name)))

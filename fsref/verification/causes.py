@@ -20,6 +20,7 @@ from fsref.verification.firing_causes import FIRING
 from fsref.verification.neuron_causes import NEURON
 from fsref.verification.place_causes import PLACES
 from fsref.verification.pool_causes import POOL
+from fsref.verification.product_causes import PRODUCTS
 from fsref.verification.reading_causes import MISSING, READING
 from fsref.verification.report_causes import REPORT
 from fsref.verification.reset_causes import RESET
@@ -46,6 +47,7 @@ CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
     *ACCUMULATOR,
     MISSING,
     *WEIGHT,
+    *PRODUCTS,
     *WINDOW,
     *READING,
     *WIRING,
