@@ -77,6 +77,12 @@ def turned(bias: Ints) -> Ints:
     return np.ascontiguousarray(bias.swapaxes(1, 2)).reshape(bias.shape)
 
 
+def turned_back(bias: Ints) -> Ints:
+    """The map was stored column by column."""
+    channels, height, width = bias.shape
+    return bias.reshape(channels, width, height).swapaxes(1, 2)
+
+
 def bias_too_narrow(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
     """A bias of fewer bits than it needs, whatever is done with what does not fit."""
     bias = p.bias_map
@@ -127,7 +133,7 @@ BIAS = (
     Cause(
         "bias-map-turned",
         "a bias map is (C, H, W): rows and columns of yours are exchanged [NET-5]",
-        biased(turned),
+        biased(turned, turned_back),
     ),
     Cause(
         "bias-not-loaded",

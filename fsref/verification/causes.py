@@ -16,6 +16,7 @@ from fsref.verification.accumulator_causes import ACCUMULATOR
 from fsref.verification.bias_causes import BIAS
 from fsref.verification.consequences import Cause, rule_of
 from fsref.verification.dropping_causes import DROPPING
+from fsref.verification.event_causes import EVENTS
 from fsref.verification.firing_causes import FIRING
 from fsref.verification.neuron_causes import NEURON
 from fsref.verification.place_causes import PLACES
@@ -52,6 +53,7 @@ CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
     *READING,
     *WIRING,
     *SENDING,
+    *EVENTS,
     *REPORT,
     *PLACES,
     *STALE,

@@ -75,7 +75,10 @@ def touched(scene: Scene) -> NDArray[np.bool_]:
     count: Ints = 0 * scene.codes[scene.population.name]
     for q in scene.into.values():
         plane = scene.spikes(q.source).any(axis=1).astype(np.int64)
-        count = count + reference.along(
-            plane, replace(q, weights=(q.weights != 0).astype(np.int64)), scene.population.shape
-        )
+        count = count + reference.along(plane, of_ones(q), scene.population.shape)
     return count > 0
+
+
+def of_ones(q: Projection) -> Projection:
+    """A projection whose weights are 1 where they are not 0."""
+    return replace(q, weights=(q.weights != 0).astype(np.int64))
