@@ -171,14 +171,17 @@ def first_event_twice(scene: Scene, name: str, q: Projection, all_targets: bool)
     return scene.sums[name] + more
 
 
-def weight_of_the_pair(scene: Scene, name: str, q: Projection) -> Ints | None:
-    """What a dense delivers that takes the weight of the even neuron for the odd one of a pair that spikes alone."""
+def weight_of_the_pair(scene: Scene, name: str, q: Projection, synapses: bool) -> Ints | None:
+    """What a dense delivers that takes the weight of the even neuron for the odd one of a pair that spikes alone, where
+    there are `synapses` or everywhere.
+    """
     match q:
         case Dense(pooled=False):
             spikes, w = flat(scene.spikes(q.source)), q.weights.astype(np.int64)
             plain = w.copy()
             odd = np.arange(w.shape[1]) % 2 == 1
             plain[:, odd] = w[:, np.flatnonzero(odd) - 1]
+            plain = np.where((w != 0) | ~np.bool_(synapses), plain, 0)
             alone = spikes.copy()
             alone[:, :, 1:] &= ~spikes[:, :, :-1]
             alone &= odd
@@ -241,6 +244,6 @@ EVENTS = (
     Cause(
         "weight-of-the-other-of-a-pair",
         "each input has its own weight: in yours the second of a pair that spikes alone has that of the first [PROJ-4]",
-        found_by(lambda scene: [(weight_of_the_pair, {})]),
+        found_by(lambda scene: [(partial(weight_of_the_pair, synapses=each), {}) for each in (True, False)]),
     ),
 )

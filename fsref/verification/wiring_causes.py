@@ -12,9 +12,10 @@ import numpy as np
 from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.projections import Conv2d, Dense, Padding, Projection
-from fsref.verification.consequences import Cause
+from fsref.verification.consequences import Cause, both
 from fsref.verification.deliveries import Mistake, Read, found_by, reading, reads
 from fsref.verification.scene import Scene
+from fsref.verification.tap_causes import borders
 from fsref.verification.weight_causes import delivers, weighing
 
 LANES = (4, 8, 16, 32, 64)  # inputs that a dense layer takes at a time
@@ -303,7 +304,10 @@ WIRING = (
     Cause(
         "border-not-checked",
         "what is beyond the border is 0: yours reads what stands at that address [PROJ-1]",
-        reads(convolving(neighbours(True)), convolving(neighbours(False)), convolving(column_behind)),
+        both(
+            reads(convolving(neighbours(True)), convolving(neighbours(False)), convolving(column_behind)),
+            found_by(borders),
+        ),
     ),
     Cause(
         "border-not-read",
