@@ -32,6 +32,7 @@ from fsref.verification.stale_causes import STALE
 from fsref.verification.stuck_causes import SILENT, STUCK
 from fsref.verification.table_causes import TABLE
 from fsref.verification.tap_causes import TAPS
+from fsref.verification.walking_causes import WALKING
 from fsref.verification.weight_causes import WEIGHT
 from fsref.verification.window_causes import WINDOW
 from fsref.verification.wiring_causes import WIRING
@@ -53,6 +54,7 @@ CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
     *WINDOW,
     *READING,
     *WIRING,
+    *WALKING,
     *TAPS,
     *SENDING,
     *EVENTS,

@@ -153,6 +153,13 @@ def of_one_source(scene: Scene) -> Iterator[Mistake]:
         wrong[:, -by:] = right[:, : right.shape[1] + by] if by else right
         return delivers(scene, q, wrong) if by else None
 
+    def early(scene: Scene, name: str, q: Projection) -> Ints | None:
+        by, right = max(counts) - d[q.source].shape[1], d[q.source]
+        wrong = np.zeros_like(right)
+        wrong[:, : max(0, right.shape[1] - by)] = right[:, by:]
+        return delivers(scene, q, wrong) if by else None
+
+    yield early, {"how": "the d of the step of the window"}
     yield first, {"how": "the d of the first"}
     yield shortest, {"how": "the steps of the shortest"}
     yield shifted, {"how": "the d of a step before"}
