@@ -21,6 +21,7 @@ from fsref.verification.firing_causes import FIRING
 from fsref.verification.neuron_causes import NEURON
 from fsref.verification.place_causes import PLACES
 from fsref.verification.pool_causes import POOL
+from fsref.verification.pool_place_causes import POOL_PLACES
 from fsref.verification.product_causes import PRODUCTS
 from fsref.verification.reading_causes import MISSING, READING
 from fsref.verification.report_causes import REPORT
@@ -41,6 +42,7 @@ CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
     SILENT,
     *POOL,
     *DROPPING,
+    *POOL_PLACES,
     *FIRING,
     *RESET,
     *NEURON,

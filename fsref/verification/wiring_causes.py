@@ -218,7 +218,7 @@ def inputs_cut(scene: Scene) -> Iterator[Mistake]:
 
     sizes = {q.weights.shape[1] for q in scene.into.values() if q.weights.ndim == 2}
     for count in sorted(
-        {n // lane * lane for n in sizes for lane in LANES} | {n for n in LANES if n < max(sizes or {0})}
+        {n // lane * lane for n in sizes for lane in LANES if lane <= n} | {n for n in LANES if n < max(sizes or {0})}
     ):
         yield reading(weighing(dense=partial(cut, count=count))), {"count": count}
 
