@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -116,9 +117,11 @@ def sided_forms(scene: Scene) -> Iterator[tuple[int, bool]]:
     if scene.opening is not None:
         for negative in (True, False):
             most = int(np.abs(one_side(scene, negative)).max(initial=0))
-            yield from ((bits, negative) for bits in too_narrow(-most if negative else 0, 0 if negative else most))
+            narrow = list(too_narrow(-most if negative else 0, 0 if negative else most))
+            yield from ((bits, negative) for bits in (narrow if scene.theirs else narrow[-1:]))
 
 
+@lru_cache(maxsize=4)
 def one_side(scene: Scene, negative: bool) -> Ints:
     """What adds up to one side, (B, C, H, W): products below 0, or those above."""
     total: Ints = 0 * scene.codes[scene.population.name]

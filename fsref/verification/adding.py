@@ -18,7 +18,7 @@ from fsref.verification.scene import Scene
 from fsref.verification.widths import saturated, too_narrow
 
 ADDED = 2**20  # integers added, spike by spike, after which additions are not followed one by one
-HALVES = (8, 12, 16, 24)  # bits of the lower part of an adder in two parts
+HALVES = (16, 8, 24)  # bits of the lower part of an adder in two parts
 
 Adding: TypeAlias = Callable[[Ints, Ints], Ints]  # from the sum so far and what is added
 
@@ -96,9 +96,8 @@ def adding_forms(scene: Scene) -> Iterator[int]:
             v = v + more
             low, high = min(low, int(v.min())), max(high, int(v.max()))
         least, most = answered(scene)
-        for bits in too_narrow(low, high):
-            if -(1 << (bits - 1)) <= least or most < 1 << (bits - 1):
-                yield bits
+        narrow = [bits for bits in too_narrow(low, high) if -(1 << (bits - 1)) <= least or most < 1 << (bits - 1)]
+        yield from narrow if scene.theirs else narrow[-1:]
 
 
 def saturating_additions(scene: Scene, bits: int) -> Effects:

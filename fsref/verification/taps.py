@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, TypeAlias, assert_never
 
 import numpy as np
@@ -17,6 +18,7 @@ from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.verification.deliveries import Mistake
 from fsref.verification.scene import Scene
 
+CHANGED = ("there", "weight", "times", "channel", "y", "x")  # what mistakes change
 MOST = 2**21  # products of a projection, or pairs of its neurons, that are written down
 
 
@@ -80,6 +82,11 @@ class Taps:
         moved = self.but(y=self.oy * sy - top + self.r * dy, x=self.ox * sx - left + self.c * dx)
         return moved.but(there=moved.inside_y & moved.inside_x)
 
+    def alike(self, other: Taps) -> bool:
+        """Whether another has the same products."""
+        pairs = [(getattr(self, name), getattr(other, name)) for name in CHANGED]
+        return all(one is two or (one == two).all() for one, two in pairs)
+
     def matrix(self) -> Ints:
         """What each neuron of the source is worth for each of the target, (target, source)."""
         _, height, width = self.source
@@ -98,6 +105,7 @@ class Taps:
 Change: TypeAlias = Callable[[Taps], Taps | None]  # None where a projection is as it should be
 
 
+@lru_cache(maxsize=16)
 def taps_of(scene: Scene, q: Projection) -> Taps | None:
     """The products of a projection; None of a pooled one, and where there are many."""
     source, target = scene.net[q.source].shape, scene.population.shape
@@ -127,7 +135,7 @@ def changed(change: Change) -> Callable[[Scene, str, Projection], Ints | None]:
     def sums(scene: Scene, name: str, q: Projection) -> Ints | None:
         right = taps_of(scene, q)
         wrong = None if right is None else change(right)
-        if wrong is None:
+        if right is None or wrong is None or wrong.alike(right):
             return None
         plane = scene.codes[q.source]
         found: Ints = plane.reshape(len(plane), -1) @ wrong.matrix().T
