@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from fsref.tables import Brief
 from fsref.verification.accumulator_causes import ACCUMULATOR
 from fsref.verification.bias_causes import BIAS
+from fsref.verification.border_causes import BORDER
 from fsref.verification.consequences import Cause, rule_of
 from fsref.verification.dropping_causes import DROPPING
 from fsref.verification.event_causes import EVENTS
@@ -55,6 +56,7 @@ CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
     *PRODUCTS,
     *WINDOW,
     *READING,
+    *BORDER,
     *WIRING,
     *WALKING,
     *TAPS,
