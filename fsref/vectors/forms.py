@@ -247,8 +247,8 @@ def windows_of_windows(room: Room) -> Network:
 def single(room: Room) -> Network:
     """Populations of one neuron, whose membranes stand in the middle of what they can send, one behind the other."""
     given, theta = room.given(room.shape(9, 1, 1), 4), max(1, 40 >> room.smaller)
-    one = FS("one", (1, 1, 1), room.relu(6, theta, 1), [27 * theta])
-    two = FS("two", (1, 1, 1), room.relu(5, theta, 1), [11 * theta])
+    one = FS("one", (1, 1, 1), room.relu(6, theta, 1), np.array([27 * theta]))
+    two = FS("two", (1, 1, 1), room.relu(5, theta, 1), np.array([11 * theta]))
     weights = room.weights(1, given.neurons, bits=3)
     joined = [room.joined(given, "one", weights), room.joined(one, "two", room.weights(1, 1, bits=2))]
     return room.network("single", [given, one, two], joined)

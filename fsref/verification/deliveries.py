@@ -74,7 +74,7 @@ def touched(scene: Scene) -> NDArray[np.bool_]:
     """Which neurons (B, C, H, W) something was delivered to, along a weight that is not 0."""
     count: Ints = 0 * scene.codes[scene.population.name]
     for q in scene.into.values():
-        plane = scene.spikes(q.source).any(axis=1).astype(np.int64)
+        plane: Ints = np.asarray(scene.spikes(q.source).any(axis=1)).astype(np.int64)
         count = count + reference.along(plane, of_ones(q), scene.population.shape)
     return count > 0
 

@@ -71,8 +71,9 @@ def dropped_again(scene: Scene, p: MaxPool) -> Effects:
 
 def seen_late(scene: Scene, p: MaxPool) -> Effects:
     """The same, where who drops out is seen one step later, and is right else."""
-    steps, right, found = scene.net.steps[p.name], masks(scene, p), 0
+    steps, right = scene.net.steps[p.name], masks(scene, p)
     trains = candidates(scene.trains[p.source].astype(np.int64), p, -1)
+    found: Ints = np.zeros(trains.shape[1:], np.int64)
     for t in range(steps):
         z = (trains >= 0) & (trains >> (steps - 1 - t) & 1 == 1)
         found = found * 2 + (z & right[max(0, t - 1)]).any(axis=0)

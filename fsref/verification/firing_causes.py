@@ -95,7 +95,11 @@ UNSIGNED: tuple[Fires, ...] = (  # both sides, the magnitude, the threshold alon
 def narrow_difference(p: FS, v: Ints) -> Effects:
     """The sign of v - T is that of so few bits."""
     for bits in SUBTRACTED:
-        yield ran(p, v, lambda t, v, T, before, bits=bits: wrapped(v - T, bits) >= 0).of(bits=bits)
+
+        def fires(t: int, v: Ints, T: Ints, before: list[Spikes], bits: int = bits) -> Spikes:
+            return wrapped(v - T, bits) >= 0
+
+        yield ran(p, v, fires).of(bits=bits)
 
 
 def negative_ones(p: FS, v: Ints) -> Effects:

@@ -31,8 +31,12 @@ def leak(p: FS, v: Ints) -> Effects:
         yield stepped(p, v, *rows, after=after).of(shift=shift)
         before = stepped(p, v - (v >> shift), *rows, after=after)
         yield Effect(before.codes, spikes=before.spikes, about={"shift": shift})
-        silent = stepped(p, v, *rows, after=lambda v, z, h, shift=shift: np.where(z, v - h, v - (v >> shift)))
-        yield silent.of("where it does not fire", shift=shift)
+
+        def between(v: Ints, z: NDArray[np.bool_], h: Ints, shift: int = shift) -> Ints:
+            found: Ints = np.where(z, v - h, v - (v >> shift))
+            return found
+
+        yield stepped(p, v, *rows, after=between).of("where it does not fire", shift=shift)
 
 
 def theta_of(p: FS) -> Ints | None:

@@ -35,7 +35,8 @@ def behind_a_spike(p: FS, v: Ints) -> Effects:
     def lowers(t: int, v: Ints, z: Spikes, h: Ints) -> Ints:
         before = fired[-1]
         fired.append(z)
-        return v - np.where(before, rows[:, max(0, t - 1), None, None], h) * z
+        own: Ints = np.where(before, rows[:, max(0, t - 1), None, None], h)
+        return v - own * z
 
     yield ran(p, v, lowers=lowers).of("right behind a spike")
 
