@@ -416,6 +416,11 @@ ADDRESSES: dict[str, tuple[str, Any]] = {
     "weights-of-the-first-of-a-group": ("wide", delivered(weights=lambda w, q: w[[0, 0, 0, 3, 3, 3]])),
     "group-begins-elsewhere": ("wide", walked(other_base)),
     "weights-behind-zeros-lost": ("three", delivered(weights=behind_zeros)),
+    "pixels-taken-for-others": ("b", delivered(read=lambda a, q: np.where(a == 15, 0, a))),
+    "image-not-computed": (
+        "b",
+        lambda r: {what: np.concatenate([values[:1], values[:-1]]) for what, values in r.walk().items()},
+    ),
     "all-in-again": ("pool", every_other_step),
     "dropped-for-all-windows": ("pool", one_mask),
     "pool-places-left-out": ("pool", no_first_row),

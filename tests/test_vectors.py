@@ -235,6 +235,14 @@ def test_networks_keep_to_the_limits(chip: Limits) -> None:
     )
 
 
+def test_frames_of_level_1_fit_small_buffers() -> None:
+    """No frame or reply of the level-1 pack has more words than CONFORM-1 says."""
+    for case in pack().cases:
+        asked = [((of, what), values.size) for (of, what), values in case.expected.items()]
+        words = len(load_frame(case.net)), len(run_frame(case.net, case.given, [key for key, _ in asked]))
+        assert max(*words, 1 + sum(1 + size for _, size in asked)) <= 2**14
+
+
 def test_a_pack_is_the_same_bytes(tmp_path: Path) -> None:
     """The same options give the same bytes, another seed others; what is drawn is what it was (VECTOR-2)."""
     again = make("pools", scopes=["max_pool"])
