@@ -58,13 +58,14 @@ def flat(spikes: Spikes) -> Spikes:
 
 def behind(spikes: Spikes, count: int) -> Spikes:
     """The first so many of each step."""
-    return (flat(spikes) & (np.cumsum(flat(spikes), axis=2) <= count)).reshape(spikes.shape)
+    left: Spikes = flat(spikes) & (np.cumsum(flat(spikes), axis=2) <= count)
+    return left.reshape(spikes.shape)
 
 
 def but_exactly(spikes: Spikes, count: int) -> Spikes:
     """None of a step in which there are exactly so many."""
-    some = flat(spikes).sum(axis=2)
-    return spikes & (some != count)[:, :, None, None, None]
+    some: Spikes = flat(spikes).sum(axis=2) != count
+    return spikes & some[:, :, None, None, None]
 
 
 def queues(scene: Scene) -> Iterator[tuple[Passed, str]]:
@@ -158,7 +159,7 @@ def first_event_twice(scene: Scene, name: str, q: Projection, all_targets: bool)
     longest = max(scene.net.steps[each.source] for each in scene.into.values())
     when = {}
     for n, (other, each) in enumerate(scene.into.items()):
-        busy = flat(scene.spikes(each.source)).any(axis=2)
+        busy: NDArray[np.bool_] = np.asarray(flat(scene.spikes(each.source)).any(axis=2))
         begins = np.where(busy.any(axis=1), busy.argmax(axis=1) + longest - busy.shape[1], 2 * longest)
         when[other] = begins * len(scene.into) + n
     own = when[name] == np.minimum.reduce(list(when.values()))
@@ -186,8 +187,9 @@ def weight_of_the_pair(scene: Scene, name: str, q: Projection, synapses: bool) -
             alone[:, :, 1:] &= ~spikes[:, :, :-1]
             alone &= odd
             d = np.repeat(scene.net.code_weights[q.source], spikes.shape[2] // scene.net[q.source].shape[0], axis=0)
-            codes = np.einsum("bkn,nk->bn", alone.astype(np.int64), d)
-            return scene.sums[name] + (codes @ (plain - w).T)[:, :, None, None]
+            codes: Ints = np.einsum("bkn,nk->bn", alone.astype(np.int64), d)
+            more: Ints = codes @ (plain - w).T
+            return scene.sums[name] + more[:, :, None, None]
         case Dense() | Conv2d():
             return None
         case _:

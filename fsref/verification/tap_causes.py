@@ -5,9 +5,11 @@ that goes with it (OBS-4).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
+from fsref.law.projections import Pair
 from fsref.verification.consequences import Cause
 from fsref.verification.deliveries import Mistake, found_by
 from fsref.verification.scene import Scene
@@ -56,11 +58,7 @@ def checks(scene: Scene) -> Iterator[Mistake]:
         return t.but(there=t.inside_y & (t.x >= 0) & (t.x < t.source[1]))
 
     def undilated(t: Taps, axis: int, at_zero: bool) -> Taps:
-        y, x = (
-            (t.y - (t.r * (dy - 1)), t.x - (t.c * (dx - 1)))
-            if (dy := t.q.dilation[0]) and (dx := t.q.dilation[1])
-            else (t.y, t.x)
-        )
+        y, x = t.y - t.r * (t.dilation[0] - 1), t.x - t.c * (t.dilation[1] - 1)
         rows = (y >= 0) & (y < t.source[1]) if axis == 0 else t.inside_y
         columns = (x >= 0) & (x < t.source[2]) if axis == 1 else t.inside_x
         return t.but(there=rows & columns & ((t.x >= 0) & (t.y >= 0) | ~np.bool_(at_zero)))
@@ -86,13 +84,13 @@ def beginnings(scene: Scene) -> Iterator[Mistake]:
     def of(how: str, change: Change) -> list[Mistake]:
         return forms(of_conv(change), how=how)
 
-    yield from of("with the padding at the left above, too", lambda t: t.begun(top=t.q.padding[1]))
-    yield from of("with the padding above at the left, too", lambda t: t.begun(left=t.q.padding[0]))
+    yield from of("with the padding at the left above, too", lambda t: t.begun(top=t.padding[1]))
+    yield from of("with the padding above at the left, too", lambda t: t.begun(left=t.padding[0]))
     half = "with half the kernel for the padding"
     for rows, columns in ((False, True), (True, False), (True, True)):
 
         def halved(t: Taps, rows: bool = rows, columns: bool = columns) -> Taps:
-            top, left, _, _ = t.q.padding
+            top, left, _, _ = t.padding
             _, _, kh, kw = t.sizes
             return t.begun(top=kh // 2 if rows and top else top, left=kw // 2 if columns and left else left)
 
@@ -104,7 +102,7 @@ def beginnings(scene: Scene) -> Iterator[Mistake]:
 
 def over_both(t: Taps) -> Taps:
     """Windows that reach over both borders begin in row 0."""
-    dy, (_, _, kh, _) = t.q.dilation[0], t.sizes
+    dy, (_, _, kh, _) = t.dilation[0], t.sizes
     start = t.y - t.r * dy
     y = np.where((start < 0) & (start + (kh - 1) * dy >= t.source[1]), t.r * dy, t.y)
     moved = t.but(y=y)
@@ -114,34 +112,47 @@ def over_both(t: Taps) -> Taps:
 def limited(scene: Scene) -> Iterator[Mistake]:
     """Strides and dilations that a register, or the kernel, limits."""
 
-    def at_most(t: Taps, what: str, most: tuple[int, int]) -> Taps:
-        own = getattr(t.q, what)
+    def at_most(t: Taps, what: str, most: Pair) -> Taps:
+        own = t.stride if what == "stride" else t.dilation
         return t.begun(**{what: (min(own[0], most[0]), min(own[1], most[1]))})
 
     for most in (1, 2, 3, 4):
         for what in ("dilation", "stride"):
-            yield from forms(
-                of_conv(lambda t, what=what, most=most: at_most(t, what, (most, most))), how=f"{what} {most} at most"
-            )
-    yield from forms(of_conv(lambda t: at_most(t, "stride", t.sizes[2:])), how="strides of their kernel at most")
-    yield from forms(of_conv(lambda t: t.begun(dilation=(t.q.dilation[0], 1))), how="dilation 1 along a row")
-    yield from forms(of_conv(lambda t: t.begun(dilation=(1, t.q.dilation[1]))), how="dilation 1 along a column")
+            yield from forms(of_conv(partial(at_most, what=what, most=(most, most))), how=f"{what} {most} at most")
+    yield from forms(
+        of_conv(lambda t: at_most(t, "stride", (t.sizes[2], t.sizes[3]))), how="strides of their kernel at most"
+    )
+    yield from forms(of_conv(lambda t: t.begun(dilation=(t.dilation[0], 1))), how="dilation 1 along a row")
+    yield from forms(of_conv(lambda t: t.begun(dilation=(1, t.dilation[1]))), how="dilation 1 along a column")
 
 
 def wrapping(scene: Scene) -> Iterator[Mistake]:
     """Rows, columns or inputs behind so many are read at the beginning."""
     for n in ENDS:
-        yield from forms(of_conv(lambda t, n=n: t.but(x=np.where(t.there, t.x % n, t.x))), what="column", count=n)
-        yield from forms(of_conv(lambda t, n=n: t.but(y=np.where(t.there, t.y % n, t.y))), what="row", count=n)
-        yield from forms(of_conv(lambda t, n=n: t.but(channel=t.channel % n)), what="channel", count=n)
-        yield from forms(of_dense(lambda t, n=n: t.but(weight=t.o * t.sizes[1] + t.i % n)), what="input", count=n)
+
+        def columns(t: Taps, n: int = n) -> Taps:
+            return t.but(x=np.where(t.there, t.x % n, t.x))
+
+        def rows(t: Taps, n: int = n) -> Taps:
+            return t.but(y=np.where(t.there, t.y % n, t.y))
+
+        def channels(t: Taps, n: int = n) -> Taps:
+            return t.but(channel=t.channel % n)
+
+        def inputs(t: Taps, n: int = n) -> Taps:
+            return t.but(weight=t.o * t.sizes[1] + t.i % n)
+
+        yield from forms(of_conv(columns), what="column", count=n)
+        yield from forms(of_conv(rows), what="row", count=n)
+        yield from forms(of_conv(channels), what="channel", count=n)
+        yield from forms(of_dense(inputs), what="input", count=n)
     end = of_dense(lambda t: t.but(weight=np.where(t.i == t.sizes[1] - 1, t.o * t.sizes[1], t.weight)))
     yield from forms(end, what="input", count="the last but one")
 
 
 def too_few_rows(t: Taps) -> Taps:
     """Of rows that a buffer of as many as the kernel has holds, a later one overwrites an earlier."""
-    dy, (_, _, kh, _) = t.q.dilation[0], t.sizes
+    dy, (_, _, kh, _) = t.dilation[0], t.sizes
     last = np.minimum(t.y - t.r * dy + (kh - 1) * dy, t.source[1] - 1)
     return t.but(y=np.where(t.there & (last > t.y), t.y + (last - t.y) // kh * kh, t.y))
 

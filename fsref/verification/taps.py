@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection
 from fsref.verification.deliveries import Mistake
 from fsref.verification.scene import Scene
 
@@ -56,6 +56,21 @@ class Taps:
         return outputs, inputs, kh, kw
 
     @property
+    def padding(self) -> Padding:
+        """Top, left, bottom, right of a conv2d."""
+        return self.q.padding if isinstance(self.q, Conv2d) else (0, 0, 0, 0)
+
+    @property
+    def stride(self) -> Pair:
+        """Of a conv2d."""
+        return self.q.stride if isinstance(self.q, Conv2d) else (1, 1)
+
+    @property
+    def dilation(self) -> Pair:
+        """Of a conv2d."""
+        return self.q.dilation if isinstance(self.q, Conv2d) else (1, 1)
+
+    @property
     def inside_y(self) -> NDArray[np.bool_]:
         """Where the row is one of the source's."""
         return (self.y >= 0) & (self.y < self.source[1])
@@ -71,14 +86,8 @@ class Taps:
 
     def begun(self, **other: Any) -> Taps:
         """The same of a conv2d whose windows have another `top`, `left`, `stride` or `dilation`, of what is inside."""
-        match self.q:
-            case Conv2d() as q:
-                top, left = other.get("top", q.padding[0]), other.get("left", q.padding[1])
-                (sy, sx), (dy, dx) = other.get("stride", q.stride), other.get("dilation", q.dilation)
-            case Dense():
-                return self
-            case _:
-                assert_never(self.q)
+        top, left = other.get("top", self.padding[0]), other.get("left", self.padding[1])
+        (sy, sx), (dy, dx) = other.get("stride", self.stride), other.get("dilation", self.dilation)
         moved = self.but(y=self.oy * sy - top + self.r * dy, x=self.ox * sx - left + self.c * dx)
         return moved.but(there=moved.inside_y & moved.inside_x)
 

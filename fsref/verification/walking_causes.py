@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -62,7 +62,11 @@ def loops_ended(scene: Scene) -> Iterator[Mistake]:
 
     yield from forms(of_conv(of_last_group), which="the last input of the last group")
     for n in ENDS:
-        yield from forms(of_conv(lambda t, n=n: t.but(there=t.there & (t.i < n))), which=f"inputs behind {n}")
+
+        def inputs_behind(t: Taps, n: int = n) -> Taps:
+            return t.but(there=t.there & (t.i < n))
+
+        yield from forms(of_conv(inputs_behind), which=f"inputs behind {n}")
     for n in ENDS:
 
         def outputs_behind(t: Taps, n: int = n) -> Taps:
@@ -166,14 +170,24 @@ def port_too_narrow(scene: Scene) -> Iterator[Mistake]:
     if len(scene.into) > 1:
         for bits in PORT_BITS:
             for cut in (wrapped, saturated):
-                yield (lambda scene, name, q, bits=bits, cut=cut: cut(scene.sums[name], bits)), {"bits": bits}
+
+                def narrow(
+                    scene: Scene, name: str, q: Projection, bits: int = bits, cut: Callable[[Ints, int], Ints] = cut
+                ) -> Ints:
+                    return cut(scene.sums[name], bits)
+
+                yield narrow, {"bits": bits}
 
 
 def one_alone(scene: Scene) -> Iterator[Mistake]:
     """Of several projections one alone is left."""
     names = list(scene.into)
     for kept in (names[-1], names[0]) if len(names) > 1 else ():
-        yield (lambda scene, name, q, kept=kept: None if name == kept else 0 * scene.sums[name]), {"projection": kept}
+
+        def alone(scene: Scene, name: str, q: Projection, kept: str = kept) -> Ints | None:
+            return None if name == kept else 0 * scene.sums[name]
+
+        yield alone, {"projection": kept}
 
 
 WALKING = (
