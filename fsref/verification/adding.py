@@ -73,13 +73,12 @@ def floored(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
 
 def answered(scene: Scene) -> tuple[int, int]:
     """The lowest and highest sum that was answered, the bias left out; 0 and 0 where none was."""
-    told = scene.theirs.get("opening")
     match scene.population:
-        case Readout() as p if told is None:
-            told = scene.theirs.get("codes")
-        case p:
-            pass
-    if told is None or not isinstance(p, FS | Readout):
+        case (FS() | Readout()) as p:
+            told = scene.theirs.get("opening", None if p.steps else scene.theirs.get("codes"))
+        case _:
+            return 0, 0
+    if told is None:
         return 0, 0
     inside = [values[..., scene.part] if scene.part is not None else values for values in (told, told - p.bias_map)]
     return max(int(v.min()) for v in inside), min(int(v.max()) for v in inside)

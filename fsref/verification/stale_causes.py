@@ -155,6 +155,12 @@ STALE = (
         whole=True,
     ),
     Cause(
+        "image-not-computed",
+        "every image is computed: yours still answers what the image before was [NET-6]",
+        not_computed,
+        whole=True,
+    ),
+    Cause(
         "membrane-kept",
         "every image starts fresh: your membranes start with what the image before left in them [NET-6]",
         stale(kept),
@@ -164,12 +170,6 @@ STALE = (
         "sums-kept",
         "every image starts fresh: your sums still hold those of the images before [NET-6]",
         stale(summed_up),
-        whole=True,
-    ),
-    Cause(
-        "image-not-computed",
-        "every image is computed: yours still answers what the image before was [NET-6]",
-        not_computed,
         whole=True,
     ),
     Cause(

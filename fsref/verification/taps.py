@@ -47,6 +47,9 @@ class Taps:
     there: NDArray[np.bool_]
     weight: Ints
     times: Ints
+    stride: Pair = (1, 1)
+    padding: Padding = (0, 0, 0, 0)
+    dilation: Pair = (1, 1)
 
     @property
     def sizes(self) -> tuple[int, int, int, int]:
@@ -54,21 +57,6 @@ class Taps:
         outputs, inputs, *kernel = self.q.weights.shape
         kh, kw = kernel or (1, 1)
         return outputs, inputs, kh, kw
-
-    @property
-    def padding(self) -> Padding:
-        """Top, left, bottom, right of a conv2d."""
-        return self.q.padding if isinstance(self.q, Conv2d) else (0, 0, 0, 0)
-
-    @property
-    def stride(self) -> Pair:
-        """Of a conv2d."""
-        return self.q.stride if isinstance(self.q, Conv2d) else (1, 1)
-
-    @property
-    def dilation(self) -> Pair:
-        """Of a conv2d."""
-        return self.q.dilation if isinstance(self.q, Conv2d) else (1, 1)
 
     @property
     def inside_y(self) -> NDArray[np.bool_]:
@@ -121,7 +109,9 @@ def taps_of(scene: Scene, q: Projection) -> Taps | None:
     match q:
         case Conv2d():
             outputs, inputs, kh, kw = q.weights.shape
+            window: dict[str, Any] = {"stride": q.stride, "padding": q.padding, "dilation": q.dilation}
         case Dense(pooled=False):
+            window = {}
             (outputs, inputs), (kh, kw) = q.weights.shape, (1, 1)
             source = (inputs, 1, 1)
         case Dense():
@@ -134,7 +124,9 @@ def taps_of(scene: Scene, q: Projection) -> Taps | None:
     channel = o // (outputs // q.groups) * inputs + i
     weight = ((o * inputs + i) * kh + r) * kw + c
     inside = np.ones((1,) * 6, np.bool_)
-    found = Taps(q, source, target, o, oy, ox, i, r, c, channel, 0 * oy + r, 0 * ox + c, inside, weight, 1 + 0 * i)
+    found = Taps(
+        q, source, target, o, oy, ox, i, r, c, channel, 0 * oy + r, 0 * ox + c, inside, weight, 1 + 0 * i, **window
+    )
     return found.begun()
 
 
@@ -155,17 +147,17 @@ def changed(change: Change) -> Callable[[Scene, str, Projection], Ints | None]:
 
 def of_conv(*changes: Change) -> list[Change]:
     """The same of conv2d projections alone."""
-    return [partial_of(Conv2d, change) for change in changes]
+    return [of_rank(4, change) for change in changes]
 
 
 def of_dense(*changes: Change) -> list[Change]:
     """The same of dense projections alone."""
-    return [partial_of(Dense, change) for change in changes]
+    return [of_rank(2, change) for change in changes]
 
 
-def partial_of(kind: type[Conv2d] | type[Dense], change: Change) -> Change:
-    """A change of projections of one kind alone."""
-    return lambda taps: change(taps) if isinstance(taps.q, kind) else None
+def of_rank(rank: int, change: Change) -> Change:
+    """A change of projections whose weights have so many dimensions."""
+    return lambda taps: change(taps) if taps.q.weights.ndim == rank else None
 
 
 def forms(changes: Iterable[Change], **about: Any) -> list[Mistake]:
