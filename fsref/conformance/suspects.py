@@ -16,6 +16,7 @@ from fsref.vectors import flags
 from fsref.vectors.case import Case
 from fsref.verification import causes
 from fsref.verification.scene import Scene
+from fsref.verification.stale_causes import STALE
 from fsref.verification.stuck_causes import parts_alone
 
 KEPT = 64  # cases that differ, and as many that do not, of a network on which causes are judged,
@@ -87,8 +88,8 @@ class Evidence:
 
 
 def behind(rows: Sequence[Driven]) -> tuple[causes.Hint, ...]:
-    """The causes that give what was answered to all cases of one network, scope and unit since a device started, whose
-    last one differs.
+    """The causes between images that give what was answered to all cases of one network, scope and unit since a device
+    started, whose last one differs.
     """
     if (
         not rows
@@ -100,7 +101,8 @@ def behind(rows: Sequence[Driven]) -> tuple[causes.Hint, ...]:
     order = sorted(range(len(rows)), key=lambda n: rows[n].passed)
     wrong, right = ([rows[n] for n in order if rows[n].passed is passed] for passed in (False, True))
     scene, _ = next(scenes_of(at, wrong, right))
-    return causes.hints(replace(scene, at=np.array(order, np.intp)))
+    left = {cause.name for cause in STALE}  # alone it passes: something was left
+    return causes.hints(replace(scene, at=np.array(order, np.intp)), left)
 
 
 def _places(found: Driven) -> list[Place]:
