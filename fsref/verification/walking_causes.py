@@ -78,8 +78,10 @@ def loops_ended(scene: Scene) -> Iterator[Mistake]:
         yield from forms([outputs_behind, outputs_modulo], which=f"outputs behind {n}, or behind what is left of {n}")
     for n in TILES:
 
-        def last_tile(t: Taps, n: int = n) -> Taps:
+        def last_tile(t: Taps, n: int = n) -> Taps | None:
             outputs, inputs, kh, kw = t.sizes
+            if outputs <= n:
+                return None  # it is no tile
             end = (t.i == inputs - 1) & (t.r == kh - 1) & (t.c == kw - 1)
             return t.but(there=t.there & ~((t.o >= outputs // n * n) & end))
 
