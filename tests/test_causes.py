@@ -94,7 +94,7 @@ def test_each_cause_is_found_and_named(trap: str) -> None:
     c, y, x = found.place
     place = f"{population} neuron {found.neuron} (c {c}, y {y}, x {x})"
     assert lines[2] == f"first     {place}: theirs {found.theirs}, fsref {found.expected}"
-    assert len(lines) <= 9
+    assert len(lines) <= 11
     assert lines[-1].startswith(f"explains  {every(found)}")
     assert found.explained == min(found.differing, JUDGED)
     assert max(map(len, lines)) < 200
