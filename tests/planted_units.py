@@ -13,7 +13,7 @@ import numpy as np
 
 import fsref
 from another import Other
-from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table
+from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, fs_relu
 from fsref.simulation.recording import Record
 from fsref.verification.scene import Scene
 
@@ -34,6 +34,9 @@ def units() -> Network:
     large = Table(T=[70000, 40000, 30, 9, 1], h=[61, 40, 17, 9, 2], d=[60000, 9, 3, 2, 1])
     one = weights(4, 2, 3, 2)
     one[0, 0, 0, 0] = 1
+    more = np.random.default_rng(4)
+    sparse = more.integers(-9, 10, (5, 120)) * (more.random((5, 120)) < 0.2)
+    sparse[:, ::17] = -128
     return Network(
         [
             Input("in", (4, 6, 5), 4, 15),
@@ -43,6 +46,8 @@ def units() -> Network:
             MaxPool("pool", (4, 2, 4), "b", (3, 2), (2, 2), (0, 1, 1, 2)),
             FS("flat", (6, 1, 1), gap, rng.integers(-9, 9, 6)),
             FS("both", (4, 4, 6), table, [1, -2, 3, 9]),
+            FS("three", (5, 1, 1), fs_relu(5, 8), [90, -7, 30, 55, -21]),
+            FS("wide", (6, 8, 2), fs_relu(6, 3), [9, 17, 33, -5, 21, 7]),
             Readout("out", (3, 1, 1), [10, -4, -10]),
         ],
         [
@@ -52,6 +57,17 @@ def units() -> Network:
             Dense("pool", "flat", weights(6, 32)),
             Conv2d("a", "both", weights(4, 4, 1, 1)),
             Conv2d("b", "both", weights(4, 4, 1, 1)),
+            Dense("flat", "three", more.integers(-9, 10, (5, 6)) * 2 + 1),
+            Dense("pool", "three", more.integers(-9, 10, (5, 32)) * 2 + 1),
+            Dense("in", "three", sparse),
+            Conv2d(
+                "in",
+                "wide",
+                more.integers(-9, 10, (6, 2, 2, 2)) * 2 + 1,
+                padding=(1, 0, 5, 1),
+                dilation=(4, 4),
+                groups=2,
+            ),
             Dense("pool", "out", weights(3, 4), pooled=True),
         ],
     )
@@ -482,7 +498,7 @@ UNITS: dict[str, tuple[str, Any]] = {
         delivered(weights=lambda w, q: np.array([[w.reshape(4, 4, 2, 2)[i, o] for i in range(4)] for o in range(4)])),
     ),
     "kernel-mirrored": ("a", delivered(weights=lambda w, q: w[:, :, :, ::-1])),
-    "weight-address-wraps": ("flat", flat_weights(lambda w: np.array([w[n % 128] for n in range(len(w))]))),
+    "weight-address-wraps": ("a", flat_weights(lambda w: np.array([w[n % 32] for n in range(len(w))]))),
     "inputs-cut": ("flat", delivered(weights=lambda w, q: w * (np.arange(32) < 16))),
     "pooled-sums-otherwise": ("out", opening(mean_of_places)),
     "pooled-sums-otherwise: the first place": (

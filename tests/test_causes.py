@@ -24,6 +24,7 @@ from fsref.verification.evidence import Evidence
 from fsref.verification.scene import Scene
 from handmade import residual, tiny
 from planted import NEURONS, falling, walk, worth, zeroed
+from planted_addresses import ADDRESSES
 from planted_sums import SUMS
 from planted_units import UNITS
 from planted_units import scene as scene_of
@@ -77,7 +78,7 @@ def test_each_cause_is_found_and_named(trap: str) -> None:
     assert found.causes[0] == SAME.get(trap, trap.partition(":")[0]), found.causes
     assert found.population == population
     assert any(hint in text for text in found.hints), (hint, str(found))
-    assert len(found.hints) <= 3, found.hints
+    assert len(found.hints) <= 5, found.hints  # of one by one windows much is the same
     image = found.image[None]
     right = fsref.run(net, image, "reference", Record(observables=("codes", "opening"))).trace
     key = "logits" if population == "head" else population
@@ -93,7 +94,7 @@ def test_each_cause_is_found_and_named(trap: str) -> None:
     c, y, x = found.place
     place = f"{population} neuron {found.neuron} (c {c}, y {y}, x {x})"
     assert lines[2] == f"first     {place}: theirs {found.theirs}, fsref {found.expected}"
-    assert len(lines) <= 9
+    assert len(lines) <= 11
     assert lines[-1].startswith(f"explains  {every(found)}")
     assert found.explained == min(found.differing, JUDGED)
     assert max(map(len, lines)) < 200
@@ -151,7 +152,7 @@ INSIDE = {"membrane-held-at-the-top", "fires-once-more"}  # no code shows them: 
 def test_every_cause_is_planted_and_names_a_rule() -> None:
     """A cause that is added is planted here, too; its words end with the rule that is broken."""
     names = [cause.name for cause in CAUSES]
-    assert sorted(names) == sorted({trap.partition(":")[0] for trap in (*TRAPS, *STALE, *UNITS)} | INSIDE)
+    assert sorted(names) == sorted({trap.partition(":")[0] for trap in (*TRAPS, *STALE, *UNITS, *ADDRESSES)} | INSIDE)
     rules = {line.split()[1] for page in RULES for line in page.splitlines() if line.startswith("### ")}
     for cause in CAUSES:
         assert cause.name == cause.name.lower().replace(" ", "-")

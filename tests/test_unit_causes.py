@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fsref.verification.causes import hints
+from planted_addresses import ADDRESSES
 from planted_units import UNITS, right_of, scene
 
 IMAGES = np.random.default_rng(8).integers(0, 16, (6, 4, 6, 5)) * (np.random.default_rng(9).random((6, 4, 6, 5)) < 0.5)
@@ -15,10 +16,13 @@ FAINT = IMAGES * (np.random.default_rng(10).random(IMAGES.shape) < 0.2)
 SHOWN = np.concatenate([0 * IMAGES[:1], IMAGES, FAINT])
 
 
-@pytest.mark.parametrize("trap", UNITS)
+PLANTED = {**UNITS, **ADDRESSES}
+
+
+@pytest.mark.parametrize("trap", PLANTED)
 def test_each_cause_of_a_unit_is_named(trap: str) -> None:
     """The first cause that gives every observable of a population is what was planted there."""
-    name, answers = UNITS[trap]
+    name, answers = PLANTED[trap]
     bare = scene(name, SHOWN)
     right = right_of(bare)
     theirs = answers(right)

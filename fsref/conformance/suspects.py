@@ -16,6 +16,7 @@ from fsref.vectors import flags
 from fsref.vectors.case import Case
 from fsref.verification import causes
 from fsref.verification.scene import Scene
+from fsref.verification.stale_causes import STALE
 from fsref.verification.stuck_causes import parts_alone
 
 KEPT = 64  # cases that differ, and as many that do not, of a network on which causes are judged,
@@ -59,7 +60,11 @@ class Evidence:
         for place in self.wrong if names else ():
             if place != at:
                 fits[place] = self.fitting(place, names)
-        hints = {(hint.name, hint.part): hint for own in reversed(fits.values()) for hint in own}
+        hints: dict[tuple[str, str], causes.Hint] = {}
+        for own in fits.values():  # of a cause in several places the words of that which tells its forms apart best
+            for hint in own:
+                known = hints.setdefault((hint.name, hint.part), hint)
+                hints[hint.name, hint.part] = min(known, hint, key=lambda each: len(each.text))
         explained = {
             hint: sum(counts[place] for place, own in fits.items() if any(hint.covers(other) for other in own))
             for hint in sorted(hints.values(), key=lambda hint: (bool(hint.part), causes.order(hint.name)))
@@ -83,8 +88,8 @@ class Evidence:
 
 
 def behind(rows: Sequence[Driven]) -> tuple[causes.Hint, ...]:
-    """The causes that give what was answered to all cases of one network, scope and unit since a device started, whose
-    last one differs.
+    """The causes between images that give what was answered to all cases of one network, scope and unit since a device
+    started, whose last one differs.
     """
     if (
         not rows
@@ -96,7 +101,8 @@ def behind(rows: Sequence[Driven]) -> tuple[causes.Hint, ...]:
     order = sorted(range(len(rows)), key=lambda n: rows[n].passed)
     wrong, right = ([rows[n] for n in order if rows[n].passed is passed] for passed in (False, True))
     scene, _ = next(scenes_of(at, wrong, right))
-    return causes.hints(replace(scene, at=np.array(order, np.intp)))
+    left = {cause.name for cause in STALE}  # alone it passes: something was left
+    return causes.hints(replace(scene, at=np.array(order, np.intp)), left)
 
 
 def _places(found: Driven) -> list[Place]:

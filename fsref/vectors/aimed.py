@@ -87,8 +87,9 @@ def for_limits(chip: Limits, scopes: Sequence[str], seed: int, turns: Iterable[i
             net = placed(net, image, room, turn)
             row = turn == place == 0
             images = [image, *stimuli(net, room, turn)]
-            if row:  # with a blank image behind another
-                images += [0 * image, *(codes(net.input, room, turn + i) for i in range(ROW - len(images) - 1))]
+            if row:  # with a blank image behind another, and one behind another of the same sum
+                images += [0 * image, *(codes(net.input, room, turn + i) for i in range(ROW - len(images) - 2))]
+                images.append(images[-1][::-1])
             yield from cases_of(net, images, [s for s in scopes if s == "network"])
             yield from cases_of(net, images, [s for s in scopes if s == "max_pool"])
             yield from cases_of(

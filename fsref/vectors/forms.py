@@ -16,6 +16,7 @@ import numpy as np
 
 from fsref.errors import NetworkError, UsageError
 from fsref.law.network import Network
+from fsref.law.neuron import Ints
 from fsref.law.populations import FS, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
 from fsref.vectors.room import Room
@@ -103,6 +104,7 @@ def conv(
     dilation: Pair = (1, 1),
     groups: int = 1,
     table: tuple[int, int] = (6, 85),
+    bits: int = 8,
 ) -> Network:
     """A convolution of FS-ReLUs, K and theta those of `table`; depthwise where groups is 0."""
     if room.chip.kernel is not None:
@@ -116,7 +118,7 @@ def conv(
     rest = max(1, channels // groups >> room.smaller) * groups
     places = window_shape(given.shape, kernel, stride, padding, dilation)
     mid = FS("mid", (rest, *places), room.relu(*table, rest))
-    weights = room.weights(rest, given.shape[0] // groups, *kernel)
+    weights = room.weights(rest, given.shape[0] // groups, *kernel, bits=bits)
     q = Conv2d(given.name, "mid", weights, stride, padding, dilation, groups)
     kind = "conv" if max(kernel) < 4 else "window"
     return room.network(f"{kind}_{kernel[0]}x{kernel[1]}_groups{groups}", [given, mid], [q])
@@ -193,9 +195,7 @@ def choosing(room: Room, steps: int, kernel: Pair, stride: Pair, padding: Paddin
     """
     steps = room.steps(steps)
     given = room.given(room.shape(3, 6, 7), 5)
-    c, d = given.shape[0], np.zeros((given.shape[0], steps), np.int64)
-    for t in reversed(range(steps)):
-        d[:, t] = d.sum(axis=1) + 1 + room.draws.below(4, c)
+    c, d = given.shape[0], falling(room, steps, given.shape[0])
     T = 3 * d + room.draws.below(3, c, steps)
     first = FS("first", given.shape, room.table(T, 3 * d, d))
     beside = FS("beside", given.shape, room.relu(steps, 5, c))
@@ -209,6 +209,49 @@ def choosing(room: Room, steps: int, kernel: Pair, stride: Pair, padding: Paddin
     ]
     name = f"choosing_{kernel[0]}x{kernel[1]}"
     return room.network(name, [given, first, beside, window, last], joined)
+
+
+def falling(room: Room, steps: int, channels: int) -> Ints:
+    """What steps are worth (C, K): each more than all behind it, but no powers of 2 (POOL-2)."""
+    d = np.zeros((channels, steps), np.int64)
+    for t in reversed(range(steps)):
+        d[:, t] = d.sum(axis=1) + 1 + room.draws.below(4, channels)
+    return d
+
+
+def windows_of_windows(room: Room) -> Network:
+    """A max-pool of a max-pool, of a population whose thresholds are its resets, but whose steps are worth something
+    else, read neuron by neuron by one whose resets alone differ by channel.
+    """
+    steps = room.steps(4)
+    given = room.given(room.shape(3, 7, 6), 6)
+    c, d = given.shape[0], falling(room, steps, given.shape[0])
+    T = 5 * d + room.draws.below(3, c, steps)
+    first = FS("first", given.shape, room.table(T, T, d))
+    shape = (c, *window_shape(given.shape, (2, 3), (2, 1), (0, 1, 1, 0)))
+    inner = MaxPool("inner", shape, "first", (2, 3), (2, 1), (0, 1, 1, 0))
+    outer = MaxPool(
+        "outer", (c, *window_shape(shape, (3, 2), (1, 2), (1, 0, 0, 0))), "inner", (3, 2), (1, 2), (1, 0, 0, 0)
+    )
+    channels, below = room.count(9), room.draws.below
+    row = np.sort(below(90, steps) - 20)[::-1]
+    h = below(60, channels, steps) - 9
+    last = FS("last", (channels, 1, 1), room.table(row[None], h, below(19, channels, steps) + 1))
+    joined: list[Projection] = [
+        Conv2d(given.name, "first", room.weights(c, c, 1, 1, bits=5)),
+        room.joined(outer, "last", room.weights(channels, outer.neurons, bits=4)),
+    ]
+    return room.network("windows", [given, first, inner, outer, last], joined)
+
+
+def single(room: Room) -> Network:
+    """Populations of one neuron, whose membranes stand in the middle of what they can send, one behind the other."""
+    given, theta = room.given(room.shape(9, 1, 1), 4), max(1, 40 >> room.smaller)
+    one = FS("one", (1, 1, 1), room.relu(6, theta, 1), np.array([27 * theta]))
+    two = FS("two", (1, 1, 1), room.relu(5, theta, 1), np.array([11 * theta]))
+    weights = room.weights(1, given.neurons, bits=3)
+    joined = [room.joined(given, "one", weights), room.joined(one, "two", room.weights(1, 1, bits=2))]
+    return room.network("single", [given, one, two], joined)
 
 
 def staircase(room: Room, steps: int, spread: int, wide: bool = False, side: int = 1) -> Network:
@@ -278,6 +321,8 @@ def forms() -> Iterator[Form]:
     yield pooled
     yield partial(pool, kernel=(3, 2), stride=(2, 1), padding=(2, 0, 0, 1), first=5, hidden=True)
     yield partial(choosing, steps=5, kernel=(4, 3), stride=(2, 3), padding=(3, 1, 0, 2))
+    yield windows_of_windows
+    yield single
     yield crossed
     yield cancelling
     yield offset
@@ -290,10 +335,15 @@ def forms() -> Iterator[Form]:
     for bit in ACCUMULATORS:
         yield partial(accumulator, bit=bit)
     yield partial(merge, twice=True)
-    yield partial(conv, size=(2, 6, 5), channels=4, kernel=(2, 2), stride=(1, 3), padding=(0, 2, 3, 1), dilation=(4, 2))
+    yield partial(
+        conv, size=(2, 6, 5), channels=4, kernel=(2, 2), stride=(1, 3), padding=(0, 2, 3, 1), dilation=(4, 2), bits=13
+    )
     yield partial(conv, size=(6, 2, 2), channels=9, kernel=(1, 1), groups=3, table=(8, 33))
-    yield partial(conv, size=(3, 2, 7), channels=5, kernel=(1, 5), stride=(1, 2), padding=(0, 3, 0, 2))
-    yield partial(conv, size=(3, 11, 3), channels=5, kernel=(9, 1), padding=(1, 0, 4, 0), table=(9, 40))
+    yield partial(conv, size=(4, 5, 7), channels=7, kernel=(1, 1), stride=(2, 3), padding=(1, 2, 0, 1), table=(7, 50))
+    yield partial(
+        conv, size=(3, 2, 11), channels=5, kernel=(1, 5), stride=(1, 2), padding=(0, 3, 0, 2), dilation=(1, 2)
+    )
+    yield partial(conv, size=(3, 5, 3), channels=5, kernel=(9, 1), padding=(3, 0, 4, 0), table=(9, 40))
     yield partial(staircase, steps=4, spread=200, side=3)
     yield partial(staircase, steps=3, spread=2000)
     yield partial(staircase, steps=16, spread=3000)

@@ -88,9 +88,11 @@ class Room:
         return fs_relu(steps, theta + np.arange(channels) % 5 * 2)
 
     def table(self, T: Iterable[Any], h: Iterable[Any], d: Iterable[Any]) -> Table:
-        """A staircase of rows per channel; of one row where the chip has one a layer."""
+        """A staircase of rows per channel, or of one row where one is given; of one row each where the chip has one a
+        layer.
+        """
         rows = [np.array(list(row), np.int64) for row in (T, h, d)]
-        return Table(*(row[0] for row in rows)) if self.chip.theta == "layer" else Table(*rows)
+        return Table(*(row[0] if len(row) == 1 or self.chip.theta == "layer" else row for row in rows))
 
     def joined(self, source: Population, target: str, weights: Ints) -> Projection:
         """A projection from every neuron of a population: dense, or where the chip has none a conv2d of one window."""

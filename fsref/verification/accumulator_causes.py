@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -11,14 +12,22 @@ import numpy as np
 from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import FS, Readout
-from fsref.law.projections import Projection
+from fsref.verification.adding import (
+    adding_forms,
+    bias_again,
+    carry_forms,
+    carry_lost,
+    floored,
+    one_sided_additions,
+    saturating_additions,
+)
 from fsref.verification.consequences import Cause, Effects, Follow, both, of_membranes, opened, searched
+from fsref.verification.deliveries import touched
 from fsref.verification.scene import Scene
 from fsref.verification.widths import saturated, too_narrow, unsigned, wrapped
 
 SIGNLESS = (8, 16, 24, 32, 40)  # bits of accumulators without a sign tried
 
-ADDED = 2**20  # integers added, spike by spike, after which additions are not followed one by one
 
 Saturating: TypeAlias = tuple[int, bool, bool]  # bits, whether the bias comes last, whether it doubles
 
@@ -40,6 +49,8 @@ def narrow(change: Callable[[Ints, int], Ints]) -> Follow:
             found = opened(p, change(v - bias, bits) + bias).of(bits=bits)
             yield found
             yield replace(found, opening=v)  # seen before it is cut
+            if not form[1]:
+                yield opened(p, np.where(touched(scene), change(v, bits), v)).of(bits=bits)  # by an addition
 
         return of_membranes(follow)(scene)
 
@@ -101,6 +112,41 @@ def saturating(scene: Scene, form: Saturating) -> Effects:
     return of_membranes(follow)(scene)
 
 
+def sided_forms(scene: Scene) -> Iterator[tuple[int, bool]]:
+    """The widths that do not hold what adds up to one side, and whether it is the negative one."""
+    if scene.opening is not None:
+        for negative in (True, False):
+            most = int(np.abs(one_side(scene, negative)).max(initial=0))
+            narrow = list(too_narrow(-most if negative else 0, 0 if negative else most))
+            yield from ((bits, negative) for bits in (narrow if scene.theirs else narrow[-1:]))
+
+
+@lru_cache(maxsize=4)
+def one_side(scene: Scene, negative: bool) -> Ints:
+    """What adds up to one side, (B, C, H, W): products below 0, or those above."""
+    total: Ints = 0 * scene.codes[scene.population.name]
+    for q in scene.into.values():
+        d, spikes, w = scene.net.code_weights[q.source], scene.spikes(q.source), q.weights.astype(np.int64)
+        for d_negative in (True, False):
+            signs = replace(
+                q, weights=np.where((w < 0) != d_negative, w, 0) if negative else np.where((w < 0) == d_negative, w, 0)
+            )
+            own = np.where((d < 0) == d_negative, d, 0)
+            total = total + reference.along(reference.codes(spikes, own), signs, scene.population.shape)
+    return total
+
+
+def one_sided(scene: Scene, form: tuple[int, bool]) -> Effects:
+    """What adds up to one side saturates by itself."""
+
+    def follow(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+        bits, negative = form
+        side = one_side(scene, negative)
+        yield opened(p, v - side + saturated(side, bits)).of(bits=bits)
+
+    return of_membranes(follow)(scene)
+
+
 def last_step_alone(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
     """The sum is cleared in each step: what came in the last is left."""
     *_, last = arrivals(scene)
@@ -132,65 +178,6 @@ def without_sign(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
             yield opened(p, unsigned(v, bits)).of(bits=bits)
 
 
-def additions(scene: Scene) -> Iterator[Ints]:
-    """What is added spike by spike, projection by projection and in each step by step: (B, C, H, W) each, of those that
-    are few.
-    """
-    for q in scene.into.values():
-        d, spikes = scene.net.code_weights[q.source], scene.spikes(q.source)
-        single = list(singles(q))
-        if len(single) * d.shape[1] * scene.codes[scene.population.name].size > ADDED:
-            return
-        for t in range(d.shape[1]):
-            plane = spikes[:, t] * d[:, t, None, None]
-            yield from (reference.along(plane, one, scene.population.shape) for one in single)
-
-
-def singles(q: Projection) -> Iterator[Projection]:
-    """A projection, one input or tap at a time."""
-    w = q.weights.astype(np.int64)
-    for at in np.ndindex(*w.shape[1:]):
-        one = np.zeros_like(w)
-        one[(slice(None), *at)] = w[(slice(None), *at)]
-        if one.any():
-            yield replace(q, weights=one)
-
-
-def added(scene: Scene, p: FS | Readout, rule: Callable[[Ints], Ints]) -> Iterator[Ints]:
-    """The membrane when each addition ends so: from the bias on, or with the bias last. Nothing where they are many."""
-    steps = list(additions(scene))
-    for bias in (True, False) if steps else ():
-        v = (p.bias_map if bias else 0 * p.bias_map) + 0 * scene.codes[p.name]
-        for more in steps:
-            v = np.where(more != 0, rule(v + more), v)
-        yield v if bias else v + p.bias_map
-
-
-def floored(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
-    """An accumulator that stops at zero with each addition."""
-    yield from (opened(p, found) for found in added(scene, p, lambda v: np.maximum(v, 0)))
-
-
-def adding_forms(scene: Scene) -> Iterator[int]:
-    """The widths at which some sum on the way, spike by spike, does not fit."""
-    low, high, v = 0, 0, np.zeros(1, np.int64)
-    if scene.opening is not None:
-        v = v + scene.opening - sum(scene.sums.values())
-        for more in additions(scene):
-            v = v + more
-            low, high = min(low, int(v.min())), max(high, int(v.max()))
-        yield from too_narrow(low, high)
-
-
-def saturating_additions(scene: Scene, bits: int) -> Effects:
-    """An accumulator that saturates with each addition."""
-
-    def follow(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
-        yield from (opened(p, found).of(bits=bits) for found in added(scene, p, lambda v: saturated(v, bits)))
-
-    return of_membranes(follow)(scene)
-
-
 def never_below_zero(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
     """An accumulator that stops at zero in each step, from the bias on, or with the bias last."""
     for last in (False, True):
@@ -209,9 +196,24 @@ ACCUMULATOR = (
         both(searched(saturating_forms, saturating), searched(adding_forms, saturating_additions)),
     ),
     Cause(
+        "accumulator-saturates-on-one-side",
+        "sums do not fit {bits} bits: yours saturates there, on one side alone [RANGE-1]",
+        both(searched(sided_forms, one_sided), searched(adding_forms, one_sided_additions)),
+    ),
+    Cause(
         "accumulator-stops-at-zero",
         "sums on the way may be negative: yours stops at zero in each step [RANGE-1]",
         both(of_membranes(never_below_zero), of_membranes(floored)),
+    ),
+    Cause(
+        "bias-again-at-zero",
+        "the bias is added once: yours again when a sum on the way is 0 [NET-5]",
+        of_membranes(bias_again),
+    ),
+    Cause(
+        "carry-lost",
+        "an addition carries from bit {bit} to the next: yours loses it [RANGE-1]",
+        searched(carry_forms, carry_lost),
     ),
     Cause(
         "last-step-alone",

@@ -9,6 +9,7 @@ import numpy as np
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.verification.consequences import Cause, Effects, Follow, of_membranes, opened, other_channels
+from fsref.verification.deliveries import touched
 from fsref.verification.scene import Scene
 from fsref.verification.widths import WIDTHS, saturated, too_narrow, unsigned, wrapped
 
@@ -21,6 +22,16 @@ def biased(*changes: Callable[[Ints], Ints]) -> Follow:
             yield opened(p, v - p.bias_map + change(p.bias_map))
 
     return of_membranes(follow)
+
+
+def once_for_each(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+    """The bias is added for each projection."""
+    yield opened(p, v + (len(scene.into) - 1) * p.bias_map)
+
+
+def entries_first(bias: Ints) -> Ints:
+    """Of a bias map the entries that channels alone would have."""
+    return bias.reshape(-1, 1, 1)[: len(bias)] if bias.size > len(bias) else bias
 
 
 def bias_in_each_step(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
@@ -63,7 +74,13 @@ def bias_not_loaded(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
 
 def turned(bias: Ints) -> Ints:
     """Rows for columns of the map."""
-    return bias.swapaxes(1, 2).reshape(bias.shape)
+    return np.ascontiguousarray(bias.swapaxes(1, 2)).reshape(bias.shape)
+
+
+def turned_back(bias: Ints) -> Ints:
+    """The map was stored column by column."""
+    channels, height, width = bias.shape
+    return bias.reshape(channels, width, height).swapaxes(1, 2)
 
 
 def bias_too_narrow(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
@@ -84,9 +101,24 @@ def bias_unsigned(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
             yield opened(p, v - bias + negative).of(bits=bits)
 
 
+def with_the_first_delivery(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
+    """The bias comes with what is delivered first: where nothing is, there is none."""
+    yield opened(p, np.where(touched(scene), v, v - p.bias_map))
+
+
 BIAS = (
     Cause("bias-missing", "the bias is missing [NET-5]", biased(np.zeros_like)),
+    Cause(
+        "bias-with-the-first-delivery",
+        "the bias is there whatever is delivered: yours comes with the first, and without one it is missing [NET-5]",
+        of_membranes(with_the_first_delivery),
+    ),
     Cause("bias-twice", "the bias is added once, not twice [NET-5]", biased(lambda bias: 2 * bias)),
+    Cause(
+        "bias-for-each-projection",
+        "the bias is added once, not for each projection [PROJ-6]",
+        of_membranes(once_for_each),
+    ),
     Cause(
         "bias-in-each-step",
         "the bias is added once, not in each of {count} steps [NET-5]",
@@ -96,12 +128,12 @@ BIAS = (
     Cause(
         "bias-not-a-map",
         "the bias is a map: near the border it is another, since what is padded there is the real 0 [NET-5]",
-        biased(middle, lambda bias: bias[:, :1, :1]),
+        biased(middle, lambda bias: bias[:, :1, :1], entries_first),
     ),
     Cause(
         "bias-map-turned",
         "a bias map is (C, H, W): rows and columns of yours are exchanged [NET-5]",
-        biased(turned),
+        biased(turned, turned_back),
     ),
     Cause(
         "bias-not-loaded",

@@ -14,19 +14,27 @@ from dataclasses import dataclass, replace
 from fsref.tables import Brief
 from fsref.verification.accumulator_causes import ACCUMULATOR
 from fsref.verification.bias_causes import BIAS
+from fsref.verification.border_causes import BORDER
 from fsref.verification.consequences import Cause, rule_of
 from fsref.verification.dropping_causes import DROPPING
+from fsref.verification.event_causes import EVENTS
 from fsref.verification.firing_causes import FIRING
 from fsref.verification.neuron_causes import NEURON
 from fsref.verification.place_causes import PLACES
 from fsref.verification.pool_causes import POOL
+from fsref.verification.pool_place_causes import POOL_PLACES
+from fsref.verification.product_causes import PRODUCTS
 from fsref.verification.reading_causes import MISSING, READING
 from fsref.verification.report_causes import REPORT
+from fsref.verification.reset_causes import RESET
+from fsref.verification.row_causes import ROWS
 from fsref.verification.scene import Effect, Scene
 from fsref.verification.sending_causes import SENDING
 from fsref.verification.stale_causes import STALE
 from fsref.verification.stuck_causes import SILENT, STUCK
 from fsref.verification.table_causes import TABLE
+from fsref.verification.tap_causes import TAPS
+from fsref.verification.walking_causes import WALKING
 from fsref.verification.weight_causes import WEIGHT
 from fsref.verification.window_causes import WINDOW
 from fsref.verification.wiring_causes import WIRING
@@ -35,17 +43,25 @@ CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
     SILENT,
     *POOL,
     *DROPPING,
+    *POOL_PLACES,
     *FIRING,
+    *RESET,
     *NEURON,
     *TABLE,
+    *ROWS,
     *BIAS,
     *ACCUMULATOR,
     MISSING,
     *WEIGHT,
+    *PRODUCTS,
     *WINDOW,
     *READING,
+    *BORDER,
     *WIRING,
+    *WALKING,
+    *TAPS,
     *SENDING,
+    *EVENTS,
     *REPORT,
     *PLACES,
     *STALE,

@@ -129,6 +129,8 @@ def other_channels(count: int) -> Iterator[tuple[str, NDArray[np.intp]]]:
         yield "channel 0", 0 * own
         yield f"channel {count - 1}", 0 * own + count - 1
         yield "channel C - 1 - c", own[::-1]
+        yield from ((f"channel c mod {n}", own % n) for n in (2, 4, 8, 16, 32) if n < count)
+        yield "the even one of two channels", own & ~1
 
 
 def of_fs(follow: Callable[[FS, Ints], Effects]) -> Follow:

@@ -5,10 +5,12 @@ of several (OBS-4).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
@@ -66,3 +68,17 @@ def delivering(scene: Scene, form: Mistake) -> Effects:
                 yield opened(p, sum((more[name] for name in names), v)).of(where, **about)
 
     return of_membranes(follow)(scene)
+
+
+def touched(scene: Scene) -> NDArray[np.bool_]:
+    """Which neurons (B, C, H, W) something was delivered to, along a weight that is not 0."""
+    count: Ints = 0 * scene.codes[scene.population.name]
+    for q in scene.into.values():
+        plane: Ints = np.asarray(scene.spikes(q.source).any(axis=1)).astype(np.int64)
+        count = count + reference.along(plane, of_ones(q), scene.population.shape)
+    return count > 0
+
+
+def of_ones(q: Projection) -> Projection:
+    """A projection whose weights are 1 where they are not 0."""
+    return replace(q, weights=(q.weights != 0).astype(np.int64))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
@@ -19,6 +18,7 @@ Bools: TypeAlias = NDArray[np.bool_]
 Rule: TypeAlias = Callable[[int, Bools, list[Bools]], Bools]  # step, who spikes, who is in before each step: who is in
 
 FIRST = 4  # places of a window that have a register
+AGAIN = (2, 4, 8)  # steps behind which all are in again
 
 
 def dropping(
@@ -69,6 +69,65 @@ def dropped_again(scene: Scene, p: MaxPool) -> Effects:
     yield sent(scene, p, found)
 
 
+def seen_late(scene: Scene, p: MaxPool) -> Effects:
+    """The same, where who drops out is seen one step later, and is right else."""
+    steps, right = scene.net.steps[p.name], masks(scene, p)
+    trains = candidates(scene.trains[p.source].astype(np.int64), p, -1)
+    found: Ints = np.zeros(trains.shape[1:], np.int64)
+    for t in range(steps):
+        z = (trains >= 0) & (trains >> (steps - 1 - t) & 1 == 1)
+        found = found * 2 + (z & right[max(0, t - 1)]).any(axis=0)
+    yield sent(scene, p, found)
+
+
+def masks(scene: Scene, p: MaxPool) -> list[Bools]:
+    """Who is rightly in before each step, (kh * kw, B, C, H, W)."""
+    steps = scene.net.steps[p.name]
+    trains = candidates(scene.trains[p.source].astype(np.int64), p, -1)
+    held = [trains >= 0]
+    for t in range(steps):
+        z = held[-1] & (trains >> (steps - 1 - t) & 1 == 1)
+        held.append(np.where(z.any(axis=0), z, held[-1]))
+    return held
+
+
+def set_again(scene: Scene, p: MaxPool) -> Effects:
+    """Every so many steps all are in again; or in the first step who is silent drops out though all are."""
+    steps = scene.net.steps[p.name]
+    trains = candidates(scene.trains[p.source].astype(np.int64), p, -1)
+    for every in AGAIN:
+        held, found = trains >= 0, np.zeros(trains.shape[1:], np.int64)
+        for t in range(steps):
+            held = trains >= 0 if t % every == 0 else held
+            z = held & (trains >> (steps - 1 - t) & 1 == 1)
+            held = np.where(z.any(axis=0), z, held)
+            found = found * 2 + z.any(axis=0)
+        yield sent(scene, p, found).of(every=every)
+
+
+def silent_at_first(scene: Scene, p: MaxPool) -> Effects:
+    """In the first step who is silent drops out, whoever fires."""
+    first = scene.trains[p.name].astype(np.int64) >> (scene.net.steps[p.name] - 1)
+    yield sent(scene, p, np.where(first == 1, scene.trains[p.name].astype(np.int64), 0)).of("in the first step alone")
+
+
+def of_each_source(scene: Scene, p: MaxPool) -> Effects:
+    """Each neuron of the source has one mask, which all windows change in turn."""
+    steps, source = scene.net.steps[p.name], scene.trains[p.source].astype(np.int64)
+    inside, found = np.ones(source.shape, np.bool_), np.zeros((len(source), *p.shape), np.int64)
+    (top, left, _, _), (kh, kw) = p.padding, p.kernel
+    for t in range(steps):
+        spikes = source >> (steps - 1 - t) & 1 == 1
+        for oy, ox in np.ndindex(*p.shape[1:]):
+            y, x = oy * p.stride[0] - top, ox * p.stride[1] - left
+            window = (slice(None), slice(None), slice(max(0, y), max(0, y + kh)), slice(max(0, x), max(0, x + kw)))
+            z = spikes[window] & inside[window]
+            fires = z.any(axis=(2, 3), keepdims=True)
+            inside[window] &= spikes[window] | ~fires
+            found[:, :, oy, ox] = found[:, :, oy, ox] * 2 + fires[:, :, 0, 0]
+    yield sent(scene, p, found)
+
+
 def some(t: int, inside: Bools, held: list[Bools]) -> Bools:
     """Places behind the first never drop out."""
     found = held[-1].copy()
@@ -101,53 +160,6 @@ def shared(scene: Scene, p: MaxPool) -> Effects:
     yield sent(scene, p, found)
 
 
-def less_a_place(scene: Scene, p: MaxPool) -> Effects:
-    """The first or the last place of a window is left out, or the first decides where it is inside."""
-    trains = candidates(scene.trains[p.source].astype(np.int64), p, -1)
-    if len(trains) > 1:
-        yield sent(scene, p, np.maximum(trains[1:], 0).max(axis=0))
-        yield sent(scene, p, np.maximum(trains[:-1], 0).max(axis=0))
-        yield sent(scene, p, np.where(trains[0] >= 0, trains[0], np.maximum(trains[1:], 0).max(axis=0)))
-
-
-def begun(scene: Scene, p: MaxPool) -> Effects:
-    """Windows that begin without padding, or with that of the other sides, or whose strides are exchanged."""
-    top, left, bottom, right = p.padding
-    trains = scene.trains[p.source].astype(np.int64)
-    others = [
-        replace(p, padding=(0, 0, bottom + top, right + left)),
-        replace(p, padding=(bottom, right, top, left)),
-        replace(p, padding=(left, top, right, bottom)),
-        replace(p, stride=p.stride[::-1]),
-    ]
-    for other, how in zip(
-        others,
-        ("without padding", "with bottom and right", "with top and left exchanged", "strides exchanged"),
-        strict=True,
-    ):
-        if (other.padding, other.stride) != (p.padding, p.stride):
-            yield sent(scene, p, candidates(trains, other, 0).max(axis=0)).of(how=how)
-
-
-def neighbours(scene: Scene, p: MaxPool) -> Effects:
-    """Beyond a border at the left or the right stands what the address there holds: the row beside."""
-    trains = scene.trains[p.source].astype(np.int64)
-    count, channels, height, width = trains.shape
-    top, left, bottom, right = p.padding
-    x = np.arange(-left, width + right)
-    at = np.arange(channels)[:, None, None] * height * width + np.arange(height)[:, None] * width + x
-    there = (at >= 0) & (at < channels * height * width)
-    wide = trains.reshape(count, -1)[:, np.where(there, at, 0)] * there
-    yield sent(scene, p, candidates(wide, replace(p, padding=(top, 0, bottom, 0)), 0).max(axis=0))
-
-
-def padding_fires(scene: Scene, p: MaxPool) -> Effects:
-    """Places beyond the border fire in the first step, or in all."""
-    steps = scene.net.steps[p.name]
-    for train in (1 << (steps - 1), (1 << steps) - 1):
-        yield sent(scene, p, candidates(scene.trains[p.source].astype(np.int64), p, train).max(axis=0))
-
-
 def step_late(scene: Scene, p: MaxPool) -> Effects:
     """Each spike is sent a step late, and the last is lost."""
     yield sent(scene, p, scene.trains[p.name].astype(np.int64) >> 1)
@@ -157,12 +169,12 @@ DROPPING = (
     Cause(
         "drops-all-in-a-silent-step",
         "who is silent drops out only where another fires: in yours a silent step drops all [POOL-1]",
-        of_pool(dropping(drops=lambda z, fires: z)),
+        both(of_pool(dropping(drops=lambda z, fires: z)), of_pool(silent_at_first)),
     ),
     Cause(
         "drops-a-step-late",
         "who is silent while another fires is out from the next step on: in yours a step later [POOL-1]",
-        both(of_pool(dropping(late)), of_pool(dropped_again)),
+        both(of_pool(dropping(late)), of_pool(dropped_again), of_pool(seen_late)),
     ),
     Cause(
         "only-four-drop-out",
@@ -180,24 +192,14 @@ DROPPING = (
         of_pool(shared),
     ),
     Cause(
-        "pool-place-missing",
-        "every place of a window counts: yours leaves out the first or the last, or looks at the first alone [POOL-1]",
-        of_pool(less_a_place),
+        "all-in-again",
+        "who dropped out stays out: in yours all are in again every {every} steps [POOL-1]",
+        of_pool(set_again),
     ),
     Cause(
-        "pool-windows-begin-elsewhere",
-        "the windows of a max-pool begin at stride * y - top: yours begin {how} [POOL-1]",
-        of_pool(begun),
-    ),
-    Cause(
-        "pool-border-not-checked",
-        "beyond the border is no candidate: yours reads what stands at that address [POOL-2]",
-        of_pool(neighbours),
-    ),
-    Cause(
-        "pool-padding-fires",
-        "beyond the border is no candidate: in yours it fires [POOL-2]",
-        of_pool(padding_fires),
+        "dropped-for-all-windows",
+        "each window has its own candidates: who drops out of one of yours is out of all [POOL-1]",
+        of_pool(of_each_source),
     ),
     Cause(
         "pool-a-step-late",

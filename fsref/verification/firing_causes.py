@@ -1,4 +1,4 @@
-"""Mistakes of the comparison and of what a spike takes away, in some steps or for some membranes (OBS-4)."""
+"""Mistakes of the comparison, in some steps or for some membranes (OBS-4)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,26 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.verification.consequences import Cause, Effects, of_fs, of_membranes, opened
 from fsref.verification.scene import Effect, Scene
+from fsref.verification.widths import wrapped
 
 Spikes: TypeAlias = NDArray[np.bool_]
 Fires: TypeAlias = Callable[[int, Ints, Ints, list[Spikes]], Spikes]  # step, v, T, what was fired before
 Lowers: TypeAlias = Callable[[int, Ints, Spikes, Ints], Ints]  # step, v, what fires, h
+Where: TypeAlias = Callable[[FS, int, Ints, Ints, list[Spikes]], Spikes | bool]  # the same, of an fs
 
 LANES = (2, 4, 8, 16, 32)  # neurons that are computed together
+COUNTS = (8, 16, 32, 64, 128, 256)  # neurons behind which a counter ends
+SUBTRACTED = (8, 16, 24, 32)  # bits of a difference that is compared with 0
+
+WHERE: dict[str, Where] = {  # where alone a comparison may be wrong
+    "": lambda p, t, v, T, before: True,
+    "in the last step alone": lambda p, t, v, T, before: t == p.steps - 1,
+    "in the first step alone": lambda p, t, v, T, before: t == 0,
+    "right behind a spike": lambda p, t, v, T, before: before[-1] if before else False,
+    "where the threshold is 0": lambda p, t, v, T, before: T == 0,
+    "where the threshold is negative": lambda p, t, v, T, before: T < 0,
+    "where the threshold is 0 or less": lambda p, t, v, T, before: T <= 0,
+}
 
 
 def fires_right(t: int, v: Ints, T: Ints, before: list[Spikes]) -> Spikes:
@@ -44,6 +58,23 @@ def ran(p: FS, v: Ints, fires: Fires = fires_right, lowers: Lowers = lowers_righ
     return Effect(reference.codes(trains, d), opening, reference.words(trains), np.stack(membranes, axis=1))
 
 
+def comparing(*rules: Fires) -> Callable[[FS, Ints], Effects]:
+    """Another comparison, in some forms: everywhere, or in some steps alone."""
+
+    def follow(p: FS, v: Ints) -> Effects:
+        for words, where in WHERE.items():
+            for rule in rules:
+
+                def fires(
+                    t: int, v: Ints, T: Ints, before: list[Spikes], rule: Fires = rule, where: Where = where
+                ) -> Spikes:
+                    return np.where(where(p, t, v, T, before), rule(t, v, T, before), v >= T)
+
+                yield ran(p, v, fires).of(words)
+
+    return follow
+
+
 def firing(*rules: Callable[[FS], Fires]) -> Callable[[FS, Ints], Effects]:
     """Another comparison, in some forms."""
 
@@ -53,32 +84,41 @@ def firing(*rules: Callable[[FS], Fires]) -> Callable[[FS, Ints], Effects]:
     return follow
 
 
-def strict_in_a_step(p: FS, v: Ints) -> Effects:
-    """Equality does not fire in one step, the first or the last."""
-    for at, where in ((0, "in the first step alone"), (p.steps - 1, "in the last step alone")):
-
-        def fires(t: int, v: Ints, T: Ints, before: list[Spikes], at: int = at) -> Spikes:
-            return (v > T) if t == at else (v >= T)
-
-        yield ran(p, v, fires).of(where)
+UNSIGNED: tuple[Fires, ...] = (  # both sides, the magnitude, the threshold alone, the membrane alone
+    lambda t, v, T, before: (v >= T) ^ ((v < 0) != (T < 0)),
+    lambda t, v, T, before: np.abs(v) >= T,
+    lambda t, v, T, before: (v >= T) & (T >= 0),
+    lambda t, v, T, before: (v >= T) | ((v < 0) & (T >= 0)),
+)
 
 
-def strict(p: FS, v: Ints) -> Effects:
-    """Fires above a threshold, not at it: in all steps, in one, or at thresholds of 0 and below."""
-    yield ran(p, v, lambda t, v, T, before: v > T)
-    yield from strict_in_a_step(p, v)
-    low = ran(p, v, lambda t, v, T, before: (v >= T) & ((v > T) | (T > 0)))
-    yield low.of("where the threshold is 0 or less")
+def narrow_difference(p: FS, v: Ints) -> Effects:
+    """The sign of v - T is that of so few bits."""
+    for bits in SUBTRACTED:
+
+        def fires(t: int, v: Ints, T: Ints, before: list[Spikes], bits: int = bits) -> Spikes:
+            return wrapped(v - T, bits) >= 0
+
+        yield ran(p, v, fires).of(bits=bits)
 
 
-def without_sign(p: FS) -> Fires:
-    """Both are compared as if they had no sign."""
-    return lambda t, v, T, before: (v >= T) ^ ((v < 0) != (T < 0))
+def negative_ones(p: FS, v: Ints) -> Effects:
+    """A membrane below 0 never fires, or that of a neuron that opens below 0."""
+    yield ran(p, v, lambda t, v, T, before: (v >= T) & (v >= 0))
+    first = v >= 0
+    yield ran(p, v, lambda t, v, T, before: (v >= T) & first).of("where the window opens with a negative one")
 
 
-def magnitude(p: FS) -> Fires:
-    """The magnitude is compared."""
-    return lambda t, v, T, before: np.abs(v) >= T
+def retired(p: FS, v: Ints) -> Effects:
+    """A neuron whose reset leaves 0 never fires again."""
+    done = np.zeros_like(v, np.bool_)
+
+    def lowers(t: int, v: Ints, z: Spikes, h: Ints) -> Ints:
+        left = v - h * z
+        done[...] |= z & (left == 0)
+        return left
+
+    yield ran(p, v, lambda t, v, T, before: (v >= T) & ~done, lowers)
 
 
 def rests(p: FS) -> Fires:
@@ -118,9 +158,10 @@ def silent_at_the_top(p: FS, v: Ints) -> Effects:
 
 
 def last_neurons_silent(p: FS, v: Ints) -> Effects:
-    """The last neuron, or those behind the last full lanes, never fire."""
+    """The last neuron, those behind the last full lanes, or behind a full counter, never fire."""
     number = np.arange(p.neurons).reshape(p.shape)
-    for count in sorted({1, *(p.neurons % lanes for lanes in LANES)} - {0}):
+    behind = {p.neurons - count for count in COUNTS if count < p.neurons}
+    for count in sorted(({1, *(p.neurons % lanes for lanes in LANES)} | behind) - {0, p.neurons}):
 
         def fires(t: int, v: Ints, T: Ints, before: list[Spikes], count: int = count) -> Spikes:
             return (v >= T) & (number < p.neurons - count)
@@ -141,39 +182,6 @@ def some_steps(scene: Scene) -> Effects:
                     yield ran(p, scene.opening, fires).of(steps=steps)
         case _:
             return
-
-
-def no_reset(p: FS, v: Ints) -> Effects:
-    """A spike leaves the membrane as it is, in all steps or in the last."""
-    yield ran(p, v, lowers=lambda t, v, z, h: v)
-    last = p.steps - 1
-    yield ran(p, v, lowers=lambda t, v, z, h: v if t == last else v - h * z).of("in the last step alone")
-
-
-def lowered_late(p: FS, v: Ints) -> Effects:
-    """A spike lowers the membrane in the next step, behind the comparison there."""
-    owed: list[Ints] = [0 * v]
-
-    def lowers(t: int, v: Ints, z: Spikes, h: Ints) -> Ints:
-        owed.append(h * z)
-        return v - owed[-2]
-
-    yield ran(p, v, lowers=lowers)
-
-
-def reset_ends_at_zero(p: FS, v: Ints) -> Effects:
-    """A spike lowers the membrane to 0 at most."""
-    yield ran(p, v, lowers=lambda t, v, z, h: np.where(z, np.maximum(v - h, 0), v))
-
-
-def reset_masks(p: FS, v: Ints) -> Effects:
-    """A spike keeps the bits of the membrane below h."""
-    yield ran(p, v, lowers=lambda t, v, z, h: np.where(z, v & (h - 1), v))
-
-
-def reset_magnitude(p: FS, v: Ints) -> Effects:
-    """A spike lowers the membrane by the magnitude of h."""
-    yield ran(p, v, lowers=lambda t, v, z, h: v - np.abs(h) * z)
 
 
 def not_negative(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
@@ -209,12 +217,35 @@ def late_bias(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
 
 
 FIRING = (
-    Cause("strict-comparison", "a neuron fires when v >= T, not when v > T: equality fires [FS-2]", of_fs(strict)),
-    Cause("no-reset", "a neuron that fires lowers its membrane by h: yours leaves it as it is [FS-3]", of_fs(no_reset)),
+    Cause(
+        "strict-comparison",
+        "a neuron fires when v >= T, not when v > T: equality fires [FS-2]",
+        of_fs(comparing(lambda t, v, T, before: v > T)),
+    ),
     Cause(
         "compared-without-sign",
         "a membrane below a threshold does not fire, negative ones neither: yours compares without a sign [FS-2]",
-        of_fs(firing(without_sign, magnitude)),
+        of_fs(comparing(*UNSIGNED)),
+    ),
+    Cause(
+        "fires-below-its-threshold",
+        "a neuron fires when v >= T: yours also when v is one below [FS-2]",
+        of_fs(comparing(lambda t, v, T, before: v >= T - 1)),
+    ),
+    Cause(
+        "difference-too-narrow",
+        "v - T does not fit {bits} bits: its sign, which yours looks at, wraps there [FS-2]",
+        of_fs(narrow_difference),
+    ),
+    Cause(
+        "negative-never-fires",
+        "a negative membrane fires where its threshold is no higher: yours never does [FS-2]",
+        of_fs(negative_ones),
+    ),
+    Cause(
+        "silent-behind-zero",
+        "a neuron may fire again when a reset leaves 0: yours never does [FS-2]",
+        of_fs(retired),
     ),
     Cause(
         "rests-after-a-spike",
@@ -250,26 +281,6 @@ FIRING = (
         "silent-behind-a-step",
         "a train has the K steps of its own population: yours is silent behind {steps} [FS-2]",
         some_steps,
-    ),
-    Cause(
-        "reset-a-step-late",
-        "a spike lowers the membrane before the next comparison: yours does it behind that [FS-3]",
-        of_fs(lowered_late),
-    ),
-    Cause(
-        "reset-ends-at-zero",
-        "a reset may leave a negative membrane: yours ends at 0 [FS-3]",
-        of_fs(reset_ends_at_zero),
-    ),
-    Cause(
-        "reset-masks-bits",
-        "a reset takes h away: yours masks bits, as if h were a power of two and v below 2 h [FS-3]",
-        of_fs(reset_masks),
-    ),
-    Cause(
-        "reset-without-sign",
-        "a negative h raises the membrane: yours takes its magnitude away [FS-3]",
-        of_fs(reset_magnitude),
     ),
     Cause(
         "negative-membrane-is-zero",

@@ -16,12 +16,7 @@ from fsref.law.populations import FS
 from fsref.verification.consequences import Cause, Effects, lowered, of_fs, opened, stepped
 from fsref.verification.scene import Effect
 
-LEAKS = range(1, 9)  # shifts tried: v - (v >> shift) a step
-
-
-def reset_to_zero(p: FS, v: Ints) -> Effects:
-    """A spike sets the membrane to zero."""
-    yield stepped(p, v, *p.table.rows(p.shape[0]), after=lambda v, z, h: np.where(z, 0, v))
+LEAKS = range(1, 13)  # shifts tried: v - (v >> shift) a step
 
 
 def leak(p: FS, v: Ints) -> Effects:
@@ -36,6 +31,12 @@ def leak(p: FS, v: Ints) -> Effects:
         yield stepped(p, v, *rows, after=after).of(shift=shift)
         before = stepped(p, v - (v >> shift), *rows, after=after)
         yield Effect(before.codes, spikes=before.spikes, about={"shift": shift})
+
+        def between(v: Ints, z: NDArray[np.bool_], h: Ints, shift: int = shift) -> Ints:
+            found: Ints = np.where(z, v - h, v - (v >> shift))
+            return found
+
+        yield stepped(p, v, *rows, after=between).of("where it does not fire", shift=shift)
 
 
 def theta_of(p: FS) -> Ints | None:
@@ -116,11 +117,6 @@ def to_even(p: FS, v: Ints, theta: Ints) -> Ints:
 
 
 NEURON = (
-    Cause(
-        "reset-to-zero",
-        "a neuron that fires lowers its membrane by h: yours sets it to zero [FS-3]",
-        of_fs(reset_to_zero),
-    ),
     Cause(
         "bias-leaves-out-half",
         "the bias holds the floor(theta / 2) of nearest: yours leaves it out [CONV-5]",

@@ -46,6 +46,53 @@ def sent_places_first(images: Ints) -> Ints:
     return images.transpose(0, 2, 3, 1).reshape(images.shape)
 
 
+def last_of_pairs(codes: Ints, top: int) -> Ints:
+    """Of an odd number the last is the one before it."""
+    flat = codes.reshape(len(codes), -1).copy()
+    if flat.shape[1] % 2 == 1 < flat.shape[1]:
+        flat[:, -1] = flat[:, -2]
+    return flat.reshape(codes.shape)
+
+
+def turned(codes: Ints, top: int) -> Ints:
+    """Planes were sent column by column."""
+    count, channels, height, width = codes.shape
+    return codes.reshape(count, channels, width, height).swapaxes(2, 3)
+
+
+def kept_bit(codes: Ints, top: int) -> Ints:
+    """A code of 0 is the lowest bit of the one before it."""
+    flat = codes.reshape(len(codes), -1).copy()
+    flat[:, 1:] = np.where(flat[:, 1:] == 0, flat[:, :-1] & 1, flat[:, 1:])
+    return flat.reshape(codes.shape)
+
+
+PIXELS: dict[str, Callable[[Ints, int], Ints]] = {
+    "255 for what is larger": lambda codes, top: np.minimum(codes, 255),
+    "the low 8 bits alone": lambda codes, top: codes & 255,
+    "0 for the largest": lambda codes, top: np.where(codes == top, 0, codes),
+    "what they have in common with the bits of the largest": lambda codes, top: codes & top,
+    "the one before it for the last of an odd number": last_of_pairs,
+    "rows and columns exchanged": turned,
+    "the lowest bit of the one before for a 0": kept_bit,
+}
+
+
+def pixels(scene: Scene) -> Iterator[Mistake]:
+    """Codes of the input that are taken for others."""
+    name = scene.net.input.name
+
+    def change(scene: Scene, of: str, q: Projection, other: Callable[[Ints, int], Ints]) -> Ints | None:
+        if q.source != name:
+            return None
+        plane = scene.codes[name]
+        wrong = other(plane, scene.net.input.max_code)
+        return None if np.array_equal(wrong, plane) else reference.along(wrong, q, scene.population.shape)
+
+    for how, other in PIXELS.items():
+        yield partial(change, other=other), {"how": how}
+
+
 def reversed_codes(scene: Scene, name: str) -> Ints:
     """The codes (B, C, H, W) of a population when its last spike counts as its first."""
     return worth(scene, name, scene.net.code_weights[name][:, ::-1])
@@ -156,6 +203,11 @@ READING = (
         "image-sent-as-hwc",
         "an image is (C, H, W): yours gets the bytes of (H, W, C) [RUN-1]",
         of_input(sent_places_first),
+    ),
+    Cause(
+        "pixels-taken-for-others",
+        "the codes of an image are 0..max_code: yours reads {how} [NET-7]",
+        found_by(pixels),
     ),
     Cause(
         "lowest-bit-first-read",

@@ -11,6 +11,9 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.verification.consequences import Cause, Effects, of_fs, of_membranes, opened
 from fsref.verification.scene import Effect, Scene
+from fsref.verification.widths import saturated, unsigned, wrapped
+
+CODE_BITS = (4, 6, 8, 10, 12, 16, 24)  # of codes that are told
 
 
 def right_of(p: FS, v: Ints) -> Effect:
@@ -56,6 +59,15 @@ def codes_clipped(scene: Scene) -> Effects:
     p = scene.population
     if p.name in scene.trains and p.name in scene.codes:
         yield Effect(np.clip(scene.codes[p.name], 0, (1 << scene.net.steps[p.name]) - 1))
+
+
+def codes_too_narrow(scene: Scene) -> Effects:
+    """Codes are told in so few bits, with a sign or without one."""
+    p = scene.population
+    if p.name in scene.trains and p.name in scene.codes:
+        for bits in CODE_BITS:
+            for change in (unsigned, wrapped, saturated):
+                yield Effect(change(scene.codes[p.name], bits)).of(bits=bits)
 
 
 def all_told(change: Callable[[Ints], Ints]) -> Callable[[Scene], Effects]:
@@ -111,6 +123,11 @@ REPORT = (
     ),
     Cause("trains-turned", "the first spike is the highest bit of a word: in yours the lowest [OBS-1]", trains_turned),
     Cause("codes-clipped", "codes may lie outside 0..2^K - 1: yours end there [OBS-1]", codes_clipped),
+    Cause(
+        "codes-too-narrow",
+        "codes are numbers of any sign: yours are told in {bits} bits [OBS-1]",
+        codes_too_narrow,
+    ),
     Cause(
         "told-without-sign",
         "what is told may be negative: yours keeps 32 bits without a sign [OBS-1]",

@@ -153,9 +153,30 @@ def of_one_source(scene: Scene) -> Iterator[Mistake]:
         wrong[:, -by:] = right[:, : right.shape[1] + by] if by else right
         return delivers(scene, q, wrong) if by else None
 
+    def early(scene: Scene, name: str, q: Projection) -> Ints | None:
+        by, right = max(counts) - d[q.source].shape[1], d[q.source]
+        wrong = np.zeros_like(right)
+        wrong[:, : max(0, right.shape[1] - by)] = right[:, by:]
+        return delivers(scene, q, wrong) if by else None
+
+    yield early, {"how": "the d of the step of the window"}
     yield first, {"how": "the d of the first"}
     yield shortest, {"how": "the steps of the shortest"}
     yield shifted, {"how": "the d of a step before"}
+
+
+def ended_first(scene: Scene) -> Iterator[Mistake]:
+    """What is sent behind the end of the source that ends first is lost."""
+    start, steps = scene.net.schedule.start, scene.net.steps
+    ends = [start[q.source] + steps[q.source] for q in scene.into.values()]
+
+    def cut(scene: Scene, name: str, q: Projection) -> Ints | None:
+        right = scene.net.code_weights[q.source]
+        wrong = np.where(start[q.source] + np.arange(right.shape[1]) < min(ends), right, 0)
+        return None if (wrong == right).all() else delivers(scene, q, wrong)
+
+    if len(set(ends)) > 1:
+        yield cut, {"how": "nothing behind the end of the first"}
 
 
 def of_target_steps(scene: Scene) -> Iterator[Mistake]:
@@ -201,6 +222,6 @@ SENDING = (
     Cause(
         "d-of-another-source",
         "each source has its own steps and d: yours has {how} [PROJ-6]",
-        both(found_by(of_one_source), found_by(of_target_steps)),
+        both(found_by(of_one_source), found_by(of_target_steps), found_by(ended_first)),
     ),
 )

@@ -5,9 +5,11 @@ known, since each may have left something.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import assert_never
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
@@ -48,7 +50,20 @@ def left(p: FS | Readout, v: Ints) -> Ints:
 
 
 def kept(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
-    """A membrane starts where the image before left it, and the bias is added each time, or was at the first alone."""
+    """A membrane starts where the image before left it, and the bias is added each time, or was at the first alone; or
+    the last neuron's does, or those of neurons that were silent.
+    """
+
+    def of_some(values: Ints, which: Callable[[Ints], NDArray[np.bool_]]) -> Ints:
+        first, found = 0 * values[0], []
+        for own in values:
+            found.append(own + first)
+            first = np.where(which(found[-1]), left(p, found[-1]), 0)
+        return np.stack(found)
+
+    last = np.arange(p.neurons).reshape(p.shape) == p.neurons - 1
+    yield opened(p, in_order(scene, partial(of_some, which=lambda v: last), v)).of("in the last neuron")
+    yield opened(p, in_order(scene, partial(of_some, which=lambda v: left(p, v) == v), v)).of("where it did not fire")
     for each in (v, v - p.bias_map):
 
         def left_over(values: Ints, first: Ints = v[0] * 0 + p.bias_map * (each is not v)) -> Ints:
@@ -83,6 +98,29 @@ def largest(scene: Scene, p: MaxPool) -> Effects:
         yield Effect(most[0], spikes=most[1].astype(np.uint16))
 
 
+def not_computed(scene: Scene) -> Effects:
+    """Everything stays as it was for the image before."""
+    p = scene.population
+    if scene.at is None or scene.count < 2:
+        return
+
+    def before(values: Ints) -> Ints:
+        return in_order(
+            scene, lambda values: np.concatenate([values[:1], values[:1], values[1:-1]])[: len(values)], values
+        )
+
+    codes = before(scene.codes[p.name]) if p.name in scene.codes else None
+    trains = before(scene.trains[p.name].astype(np.int64)).astype(np.uint16) if p.name in scene.trains else None
+    opening = None if scene.opening is None else before(scene.opening)
+    membranes = None
+    match p:
+        case FS() if opening is not None:
+            membranes = reference.fire(opening, p.table)[1]
+        case _:
+            pass
+    yield Effect(codes, opening, trains, membranes)
+
+
 def bias_once(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
     """The bias is there for the first image alone."""
     yield opened(p, in_order(scene, lambda v: np.concatenate([v[:1], v[1:] - p.bias_map]), v))
@@ -114,6 +152,12 @@ STALE = (
         "spikes-kept",
         "every image starts fresh: your trains still hold spikes of the images before [NET-6]",
         trains_kept,
+        whole=True,
+    ),
+    Cause(
+        "image-not-computed",
+        "every image is computed: yours still answers what the image before was [NET-6]",
+        not_computed,
         whole=True,
     ),
     Cause(

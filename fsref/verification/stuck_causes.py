@@ -55,7 +55,9 @@ def always(scene: Scene, where: str, part: NDArray[np.bool_]) -> Effects:
 
 
 def silent(scene: Scene) -> Effects:
-    """No neuron sends anything."""
+    """No neuron sends anything, of those that have steps."""
+    if scene.population.name not in scene.trains:
+        return
     yield from (effect for effect in always(scene, *next(parts(scene))) if effect.about["value"] == 0)
 
 

@@ -10,8 +10,7 @@ import numpy as np
 from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two, relu_theta
 from fsref.law.populations import FS
-from fsref.verification.consequences import Cause, Effects, of_fs, other_channels, stepped
-from fsref.verification.scene import Effect
+from fsref.verification.consequences import Cause, Effects, of_fs, stepped
 from fsref.verification.widths import wrapped
 
 NEVER = 2**62  # a threshold that no membrane reaches
@@ -27,15 +26,6 @@ def late_reset(p: FS, v: Ints) -> Effects:
         assert early.membranes is not None, "as many steps as the table has"
         yield replace(early, membranes=np.concatenate([v[:, None], early.membranes[:, :-1]], axis=1))
         yield early
-
-
-def reset_of_the_step_before(p: FS, v: Ints) -> Effects:
-    """A spike lowers the membrane by the h of the step before; that of the first by the last h, the first, or
-    nothing.
-    """
-    T, h, d = p.table.rows(p.shape[0])
-    for end in (h[:, -1:], h[:, :1], 0 * h[:, :1]):
-        yield stepped(p, v, T, np.concatenate([end, h[:, :-1]], axis=1), d)
 
 
 def steps_reversed(p: FS, v: Ints) -> Effects:
@@ -81,11 +71,15 @@ def one_step_more(p: FS, v: Ints) -> Effects:
 
 
 def of_another_step(p: FS, v: Ints) -> Effects:
-    """A step compares with the threshold of the step before, of the next, or of the first."""
+    """A step compares with the threshold of the step before, of the next, of the first, or with the lowest or highest
+    so far.
+    """
     T, h, d = p.table.rows(p.shape[0])
     for other in (np.concatenate([T[:, :1], T[:, :-1]], axis=1), np.concatenate([T[:, 1:], T[:, -1:]], axis=1)):
         yield stepped(p, v, other, h, d)
     yield stepped(p, v, np.broadcast_to(T[:, :1], T.shape), h, d)
+    yield stepped(p, v, np.minimum.accumulate(T, axis=1), h, d).of("where it is higher than one before")
+    yield stepped(p, v, np.maximum.accumulate(T, axis=1), h, d).of("where it is lower than one before")
 
 
 def exchanged(p: FS, v: Ints) -> Effects:
@@ -121,49 +115,6 @@ def table_too_narrow(p: FS, v: Ints) -> Effects:
             yield from (stepped(p, v, a, b, d).of(bits=bits) for a, b in ((low, h), (T, narrow), (low, narrow)))
 
 
-def row_late(p: FS, v: Ints) -> Effects:
-    """The first neuron of a channel takes the row of the channel before."""
-    if p.table.channels is not None:
-        T, h, d = p.table.rows(p.shape[0])
-        before = np.maximum(np.arange(p.shape[0]) - 1, 0)
-        right, wrong = stepped(p, v, T, h, d), stepped(p, v, T[before], h[before], d)
-        first = np.zeros(p.shape, np.bool_)
-        first[:, 0, 0] = True
-        kinds = ("codes", "opening", "spikes", "membranes")
-        yield Effect(**{kind: np.where(first, getattr(wrong, kind), getattr(right, kind)) for kind in kinds})
-
-
-def column_by_column(p: FS, v: Ints) -> Effects:
-    """A table (C, K) is read as (K, C)."""
-    if p.table.channels is not None:
-        rows = p.table.rows(p.shape[0])
-        T, h, d = (np.ascontiguousarray(row).reshape(row.shape[::-1]).T for row in rows)
-        for other in ((T, rows[1], rows[2]), (rows[0], h, rows[2]), (T, h, rows[2]), (T, h, d)):
-            yield stepped(p, v, *other)
-
-
-def row_not_loaded(p: FS, v: Ints) -> Effects:
-    """The last row of the thresholds, or of the resets, is 0."""
-    if p.table.channels is not None:
-        T, h, d = p.table.rows(p.shape[0])
-        last = np.arange(p.shape[0])[:, None] == p.shape[0] - 1
-        yield stepped(p, v, np.where(last, 0, T), h, d)
-        yield stepped(p, v, T, np.where(last, 0, h), d)
-
-
-def rows_of_another_channel(p: FS, v: Ints) -> Effects:
-    """T, h, or both are those of another channel; with both, the bias may be, too."""
-    if p.table.channels is None:
-        return
-    T, h, d = p.table.rows(p.shape[0])
-    for name, of in other_channels(p.shape[0]):
-        yield stepped(p, v, T[of], h[of], d).of(channel=name)
-        yield stepped(p, v, T[of], h, d).of(channel=name)
-        yield stepped(p, v, T, h[of], d).of(channel=name)
-        if not (p.bias_map == p.bias_map[of]).all():
-            yield stepped(p, v - p.bias_map + p.bias_map[of], T[of], h[of], d).of(channel=f"{name}, and its bias")
-
-
 def theta_shifted(p: FS, v: Ints) -> Effects:
     """T and h, or T alone, are twice as large, or half, rounded down, also as theta of an FS-ReLU is."""
     T, h, d = p.table.rows(p.shape[0])
@@ -179,11 +130,6 @@ def theta_shifted(p: FS, v: Ints) -> Effects:
 
 TABLE = (
     Cause("late-reset", "the reset of a step is h of that step, taken in that step [FS-3]", of_fs(late_reset)),
-    Cause(
-        "reset-of-the-step-before",
-        "the reset of a step is h of that step, not of the one before [FS-3]",
-        of_fs(reset_of_the_step_before),
-    ),
     Cause("last-step-missing", "a train has K steps: yours leaves out the last [FS-2]", of_fs(left_out(-1))),
     Cause("first-step-missing", "a train has K steps: yours leaves out the first [FS-2]", of_fs(left_out(0))),
     Cause(
@@ -205,11 +151,6 @@ TABLE = (
         "steps-reversed",
         "the thresholds are taken from the first step to the last: yours from the last to the first [FS-2]",
         of_fs(steps_reversed),
-    ),
-    Cause(
-        "rows-of-another-channel",
-        "each channel has its own thresholds and resets: yours takes those of {channel} [FS-1]",
-        of_fs(rows_of_another_channel),
     ),
     Cause(
         "threshold-of-another-step",
@@ -235,21 +176,6 @@ TABLE = (
         "table-too-narrow",
         "thresholds and resets do not fit {bits} bits: yours wrap there [FS-1]",
         of_fs(table_too_narrow),
-    ),
-    Cause(
-        "row-a-neuron-late",
-        "each channel has its own row of the table: yours switches one neuron late [FS-1]",
-        of_fs(row_late),
-    ),
-    Cause(
-        "row-not-loaded",
-        "all rows of a table are loaded: in yours the last is 0 [FS-1]",
-        of_fs(row_not_loaded),
-    ),
-    Cause(
-        "table-column-by-column",
-        "a table is (C, K): yours is read column by column [FS-1]",
-        of_fs(column_by_column),
     ),
     Cause(
         "theta-shifted",

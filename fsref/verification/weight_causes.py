@@ -64,6 +64,12 @@ def inputs_first(w: Ints) -> Ints:
     return np.ascontiguousarray(w).reshape(w.shape[::-1]).T
 
 
+def power_of_two(w: Ints) -> Ints:
+    """Weights rounded toward 0 to a power of two."""
+    size = np.abs(w)
+    return np.where(w == 0, 0, np.sign(w) << np.floor(np.log2(np.maximum(size, 1) + 0.5)).astype(np.int64))
+
+
 def width(w: NDArray[np.integer]) -> int:
     """The bits of the integers that hold the weights: 8, 16 or 32 (FILE-4)."""
     return 8 * smallest_dtype(w).itemsize
@@ -75,15 +81,6 @@ def fewer_bits(scene: Scene) -> Iterator[Mistake]:
     for bits, narrow in product(range(2, min(widest.bit_length() + 1, 17)), (wrapped, saturated)):
         cut = partial(narrow, bits=bits)
         yield reading(weighing(cut, cut)), {"bits": bits}
-
-
-def product_cut(scene: Scene, name: str, q: Projection) -> Ints | None:
-    """What a projection delivers whose products w * d are cut to 16 bits."""
-    d, spikes, w = scene.net.code_weights[q.source], scene.spikes(q.source), q.weights.astype(np.int64)
-    if (d != d[:1]).any() or (np.abs(w).max(initial=0) * np.abs(d).max(initial=0)) < 1 << 15:
-        return None
-    cut = [replace(q, weights=wrapped(w * int(each), 16)) for each in d[0]]
-    return sum((delivers(scene, one, spikes[:, t].astype(np.int64)) for t, one in enumerate(cut)), 0 * scene.sums[name])
 
 
 def of_another_channel(scene: Scene) -> Iterator[Mistake]:
@@ -232,14 +229,19 @@ WEIGHT = (
         weighted(lambda w: np.where(w == -128, 128, w)),
     ),
     Cause(
+        "lowest-weight-lost",
+        "weights reach -128: yours takes that for 0 [PROJ-7]",
+        weighted(lambda w: np.where(w == -128, 0, w)),
+    ),
+    Cause(
+        "weights-a-power-of-two",
+        "weights are numbers: yours are rounded toward 0 to a power of two [PROJ-7]",
+        weighted(power_of_two),
+    ),
+    Cause(
         "weights-too-narrow",
         "weights do not fit {bits} bits: yours wrap or saturate there [PROJ-7]",
         found_by(fewer_bits),
-    ),
-    Cause(
-        "products-too-narrow",
-        "w * d does not fit 16 bits: yours wraps there [PROJ-7]",
-        found_by(lambda scene: [(product_cut, {})]),
     ),
     Cause(
         "kernel-flipped",

@@ -1,0 +1,165 @@
+"""Every product of a projection by its place: which output, which input, which place of the kernel, which address of
+the source and of the weights; and what is delivered when some of that is another (OBS-4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, TypeAlias, assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.law.neuron import Ints
+from fsref.law.populations import Shape
+from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection
+from fsref.verification.deliveries import Mistake
+from fsref.verification.scene import Scene
+
+CHANGED = ("there", "weight", "times", "channel", "y", "x")  # what mistakes change
+MOST = 2**21  # products of a projection, or pairs of its neurons, that are written down
+
+
+@dataclass(frozen=True, eq=False)
+class Taps:
+    """The products of a projection: arrays that broadcast to (O, H_out, W_out, I, kh, kw). A dense has one window of
+    one place, and its source as many channels as neurons.
+
+    `o`, `oy`, `ox` say which output, `i`, `r`, `c` which input of its group and place of the kernel; `channel`, `y`,
+    `x` where in the source, `there` whether it counts, `weight` the address of its weight, and `times` how often it is
+    added.
+    """
+
+    q: Projection
+    source: Shape
+    target: Shape
+    o: Ints
+    oy: Ints
+    ox: Ints
+    i: Ints
+    r: Ints
+    c: Ints
+    channel: Ints
+    y: Ints
+    x: Ints
+    there: NDArray[np.bool_]
+    weight: Ints
+    times: Ints
+    stride: Pair = (1, 1)
+    padding: Padding = (0, 0, 0, 0)
+    dilation: Pair = (1, 1)
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Outputs, inputs of a group, kernel rows and columns."""
+        outputs, inputs, *kernel = self.q.weights.shape
+        kh, kw = kernel or (1, 1)
+        return outputs, inputs, kh, kw
+
+    @property
+    def inside_y(self) -> NDArray[np.bool_]:
+        """Where the row is one of the source's."""
+        return (self.y >= 0) & (self.y < self.source[1])
+
+    @property
+    def inside_x(self) -> NDArray[np.bool_]:
+        """Where the column is one of the source's."""
+        return (self.x >= 0) & (self.x < self.source[2])
+
+    def but(self, **other: Any) -> Taps:
+        """The same with other arrays."""
+        return replace(self, **other)
+
+    def begun(self, **other: Any) -> Taps:
+        """The same of a conv2d whose windows have another `top`, `left`, `stride` or `dilation`, of what is inside."""
+        top, left = other.get("top", self.padding[0]), other.get("left", self.padding[1])
+        (sy, sx), (dy, dx) = other.get("stride", self.stride), other.get("dilation", self.dilation)
+        moved = self.but(y=self.oy * sy - top + self.r * dy, x=self.ox * sx - left + self.c * dx)
+        return moved.but(there=moved.inside_y & moved.inside_x)
+
+    def alike(self, other: Taps) -> bool:
+        """Whether another has the same products."""
+        pairs = [(getattr(self, name), getattr(other, name)) for name in CHANGED]
+        return all(one is two or (one == two).all() for one, two in pairs)
+
+    def matrix(self) -> Ints:
+        """What each neuron of the source is worth for each of the target, (target, source)."""
+        _, height, width = self.source
+        shape = np.broadcast_shapes(*(each.shape for each in (self.o, self.oy, self.ox, self.i, self.r, self.c)))
+        address = np.broadcast_to((self.channel * height + self.y) * width + self.x, shape).ravel()
+        count, size = int(np.prod(self.target)), int(np.prod(self.source))
+        kept = np.broadcast_to(self.there, shape).ravel() & (address >= 0) & (address < size)
+        w = self.q.weights.astype(np.int64).ravel()[self.weight % self.q.weights.size] * self.times
+        outputs, rows, columns = self.target
+        to = np.broadcast_to((self.o * rows + self.oy) * columns + self.ox, shape).ravel()
+        found = np.zeros(count * size, np.int64)
+        np.add.at(found, (to * size + address)[kept], np.broadcast_to(w, shape).ravel()[kept])
+        return found.reshape(count, size)
+
+
+Change: TypeAlias = Callable[[Taps], Taps | None]  # None where a projection is as it should be
+
+
+@lru_cache(maxsize=16)
+def taps_of(scene: Scene, q: Projection) -> Taps | None:
+    """The products of a projection; None of a pooled one, and where there are many."""
+    source, target = scene.net[q.source].shape, scene.population.shape
+    match q:
+        case Conv2d():
+            outputs, inputs, kh, kw = q.weights.shape
+            window: dict[str, Any] = {"stride": q.stride, "padding": q.padding, "dilation": q.dilation}
+        case Dense(pooled=False):
+            window = {}
+            (outputs, inputs), (kh, kw) = q.weights.shape, (1, 1)
+            source = (inputs, 1, 1)
+        case Dense():
+            return None
+        case _:
+            assert_never(q)
+    if max(int(np.prod(target)) * inputs * kh * kw, int(np.prod(target)) * int(np.prod(source))) > MOST:
+        return None
+    o, oy, ox, i, r, c = np.ogrid[:outputs, : target[1], : target[2], :inputs, :kh, :kw]
+    channel = o // (outputs // q.groups) * inputs + i
+    weight = ((o * inputs + i) * kh + r) * kw + c
+    inside = np.ones((1,) * 6, np.bool_)
+    found = Taps(
+        q, source, target, o, oy, ox, i, r, c, channel, 0 * oy + r, 0 * ox + c, inside, weight, 1 + 0 * i, **window
+    )
+    return found.begun()
+
+
+def changed(change: Change) -> Callable[[Scene, str, Projection], Ints | None]:
+    """What a projection delivers whose products are changed."""
+
+    def sums(scene: Scene, name: str, q: Projection) -> Ints | None:
+        right = taps_of(scene, q)
+        wrong = None if right is None else change(right)
+        if right is None or wrong is None or wrong.alike(right):
+            return None
+        plane = scene.codes[q.source]
+        found: Ints = plane.reshape(len(plane), -1) @ wrong.matrix().T
+        return found.reshape(len(plane), *scene.population.shape)
+
+    return sums
+
+
+def of_conv(*changes: Change) -> list[Change]:
+    """The same of conv2d projections alone."""
+    return [of_rank(4, change) for change in changes]
+
+
+def of_dense(*changes: Change) -> list[Change]:
+    """The same of dense projections alone."""
+    return [of_rank(2, change) for change in changes]
+
+
+def of_rank(rank: int, change: Change) -> Change:
+    """A change of projections whose weights have so many dimensions."""
+    return lambda taps: change(taps) if taps.q.weights.ndim == rank else None
+
+
+def forms(changes: Iterable[Change], **about: Any) -> list[Mistake]:
+    """Forms of a mistake, by how products are changed."""
+    return [(changed(change), about) for change in changes]
