@@ -78,8 +78,8 @@ def rounding(net: Network, name: str, said: Rounding | None = None) -> Rounding:
             told = told.get(key) if isinstance(told, Mapping) else None
         if told == "nearest" or told == "floor":
             return "nearest" if told == "nearest" else "floor"
-    limit = "rounding, nearest or floor; networks made by fsref convert tell it"
-    raise UsageError("RATE-3", name, "nothing says whether a rounding half is in its bias", None, limit)
+    wrong = f"nothing says whether a rounding half is in the bias of {name}"
+    raise UsageError("RATE-3", "rounding", wrong, None, "nearest or floor; networks made by fsref convert tell it")
 
 
 def neurons(net: Network, setting: Setting, said: Rounding | None = None) -> dict[str, Neurons]:
