@@ -466,7 +466,7 @@ def test_rounding_is_read_or_said() -> None:
         {"made_by": "hand", "options": {"rounding": "nearest"}},
         {"rounding": "up"},
     ):
-        with refused(UsageError, "RATE-3", "hid"):
+        with refused(UsageError, "RATE-3", "rounding"):
             rate_coded(tiny(provenance=provenance))
 
 
