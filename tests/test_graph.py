@@ -135,6 +135,8 @@ def slow(op: str, a: Mapping[str, Any], w: Mapping[str, Any], *xs: Any) -> Any:
             return joined(math.prod)
         case "concat":
             return np.array([list(map(list, channel)) for value in xs for channel in value])
+        case "select":
+            return np.array([x[ch] for ch in a["indices"]])
         case "max_pool":
             return over(lambda ch, places: max(float(x[ch, r, s]) for _, _, r, s in places), a["kernel"])
         case "avg_pool":
@@ -214,6 +216,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[int, int, int]
     ("add", {}, {}, [(2, 1, 1), (2, 3, 4), (2, 3, 4)]),
     ("mul", {}, {}, [(2, 3, 4), (2, 1, 1)]),
     ("concat", {}, {}, [(2, 3, 4), (1, 3, 4), (3, 3, 4)]),
+    ("select", {"indices": [2, 0, 2]}, {}, [(3, 4, 5)]),
+    ("select", {"indices": np.arange(3)[::-1]}, {}, [(4, 1, 1)]),
     ("max_pool", {"kernel": (2, 3)}, {}, [(2, 5, 6)]),
     ("max_pool", {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1, 0, 1)}, {}, [(2, 5, 6)]),
     ("max_pool", {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0, 1, 1)}, {}, [(2, 5, 3)]),
@@ -708,6 +712,8 @@ N = {name: np.ones(2) for name in ("mean", "variance", "gain", "offset")}
         (("n", "max_pool", ("x",), {"kernel": (2, 2), "dilation": (1, 1)}), "GRAPH-2", "dilation"),
         (("n", "max_pool", ("x",), {"kernel": (2, 2), "stride": None}), "GRAPH-2", "None"),
         (("n", "avg_pool", ("x",), {"kernel": (2, 2), "count_include_pad": 1}), "GRAPH-2", "1"),
+        (("n", "select", ("x",), {"indices": []}), "GRAPH-2", "[]"),
+        (("n", "select", ("x",), {"indices": (0, -1)}), "GRAPH-2", "(0, -1)"),
         (("n", "clip", ("x",), {"low": 7}), "GRAPH-2", None),
         (("n", "clip", ("x",), {"high": float("inf")}), "GRAPH-2", "inf"),
         (("n", "clip", ("x",), {"high": float("nan")}), "GRAPH-2", "nan"),
@@ -800,6 +806,7 @@ def test_graphs_that_are_refused(arguments: tuple[Any, ...], rule: str, place: s
         ("mul", {}, {}, [(3, 4, 1), (3, 1, 4)], "(3, 4, 1), (3, 1, 4)"),
         ("concat", {}, {}, [(3, 4, 5), (3, 4, 4)], "(3, 4, 5), (3, 4, 4)"),
         ("concat", {}, {}, [(3, 4, 5), (3, 1, 1)], "(3, 4, 5), (3, 1, 1)"),
+        ("select", {"indices": (0, 3, 2)}, {}, [(3, 4, 5)], 3),
         ("max_pool", {"kernel": (5, 1)}, {}, [(3, 4, 5)], (5, 1)),
         ("max_pool", {"kernel": (2, 2), "padding": (0, 2, 0, 0)}, {}, [(3, 4, 5)], (0, 2, 0, 0)),
         ("max_pool", {"kernel": (2, 2), "padding": (0, 0, 2, 0)}, {}, [(3, 4, 5)], (0, 0, 2, 0)),

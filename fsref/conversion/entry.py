@@ -6,7 +6,7 @@ import numpy as np
 
 from fsref.activations.coding import Reals
 from fsref.conversion.activation import Activation
-from fsref.conversion.units import Affine
+from fsref.conversion.values import Affine
 from fsref.law.images import Pixels
 
 LEFT_OUT = "quantiser of the input left out: pixels have no more codes than it has levels"

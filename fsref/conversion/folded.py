@@ -16,6 +16,7 @@ from fsref.graph.arithmetic import conv2d, max_pool
 from fsref.graph.blas import product
 from fsref.graph.graph import Graph
 from fsref.law.images import Pixels
+from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.tables import Brief
 
@@ -73,14 +74,28 @@ class Term(Brief):
             wide[own, g * inputs : (g + 1) * inputs] = self.weights[own]
         return replace(self, weights=wide, groups=1)
 
-    def placed(self, first: int, channels: int) -> Term:
-        """The term into `channels` channels, its own beginning at `first`."""
+    def placed(self, rows: Ints, channels: int) -> Term:
+        """The term into `channels` channels, its own being those numbered `rows`."""
         one = self.ungrouped()
 
-        def wide(rows: Reals) -> Reals:
-            return np.pad(rows, [(first, channels - first - len(rows)), *[(0, 0)] * (rows.ndim - 1)])
+        def wide(own: Reals) -> Reals:
+            made = np.zeros((channels, *own.shape[1:]))
+            made[rows] = own
+            return made
 
         return replace(one, weights=wide(one.weights), constant=None if one.constant is None else wide(one.constant))
+
+    def kept(self, rows: Ints) -> Term:
+        """The term into these of its channels alone."""
+        one = self.ungrouped()
+        return replace(one, weights=one.weights[rows], constant=None if one.constant is None else one.constant[rows])
+
+    def spread(self, columns: Ints, width: int) -> Term:
+        """The term over `width` columns, its own standing in those numbered `columns`; in one they are added up."""
+        one = self.ungrouped()
+        made = np.zeros((len(one.weights), width, *one.weights.shape[2:]))
+        np.add.at(made.swapaxes(0, 1), columns, one.weights.swapaxes(0, 1))
+        return replace(one, weights=made)
 
     def reversed_inputs(self, channels: int) -> Term:
         """The term for a source whose `channels` channels stand in reverse order."""

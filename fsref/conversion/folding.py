@@ -10,7 +10,8 @@ import numpy as np
 
 from fsref.conversion.folded import Folded, Unit
 from fsref.conversion.forms import ELEMENTWISE, formed
-from fsref.conversion.units import Held, Units, Value
+from fsref.conversion.units import Units
+from fsref.conversion.values import Held, Value
 from fsref.errors import FsrefError, GraphError, LimitError, UsageError
 from fsref.graph.graph import Graph, Node
 
@@ -45,7 +46,7 @@ def folded_units(graph: Graph, memory_limit: int) -> tuple[tuple[Unit, ...], lis
     GraphError [CONV-1], LimitError.
     """
     units, problems = Units(graph, memory_limit), list[str]()
-    values: dict[str, Value] = {"input": (Held("input", graph.shapes["input"]),)}
+    values: dict[str, Value] = {"input": Value.of(Held("input", graph.shapes["input"]))}
     for node in graph.nodes:
         try:
             value = formed(units, node, *(values[name] for name in node.inputs))
@@ -53,9 +54,9 @@ def folded_units(graph: Graph, memory_limit: int) -> tuple[tuple[Unit, ...], lis
             raise LimitError(error.rule, node.name, error.problem, error.value, error.limit) from None
         except FsrefError as error:
             problems.append(f"{node.name}: {error.problem}" + (f" ({error.limit})" if error.limit else ""))
-            value = (units.unknown(node.name, graph.shapes[node.name]),)  # what follows is looked at, too
-        if len(graph.users[node.name]) > 1:  # computed once, held for all its readers
-            value = tuple(units.hold(part) for part in value)
+            value = Value.of(units.unknown(node.name, graph.shapes[node.name]))  # what follows is looked at, too
+        if len(graph.users[node.name]) > 1 and not _parted(graph, node.name):  # computed once, held for all its readers
+            value = value.each(units.hold(part) for part in value.parts)
         values[node.name] = value
     if problems:
         count = f"{len(problems)} of {len(graph.nodes)} nodes have no form with FS neurons"
@@ -63,6 +64,15 @@ def folded_units(graph: Graph, memory_limit: int) -> tuple[tuple[Unit, ...], lis
     last = graph.nodes[-1].name
     units.read_out(units.merged(values[last], last))
     return tuple(units.made), units.notes
+
+
+def _parted(graph: Graph, name: str) -> bool:
+    """Whether a value is read in parts alone, each of its channels once at most."""
+    readers = [graph[reader] for reader in graph.users[name]]
+    if any(reader.op != "select" for reader in readers):
+        return False
+    taken = [channel for reader in readers for channel in reader.attributes["indices"]]
+    return len(set(taken)) == len(taken)
 
 
 def hoisted(graph: Graph) -> Graph:

@@ -13,9 +13,11 @@ from fsref.activations.coding import Reals
 from fsref.conversion.activation import Activation
 from fsref.conversion.entry import levels_of
 from fsref.conversion.folded import NO_PADDING, Pool, Term
-from fsref.conversion.units import Affine, Held, Sum, Units, Value, refused
+from fsref.conversion.units import Units, refused
+from fsref.conversion.values import Affine, Held, Sum, Value
 from fsref.graph.arithmetic import places
 from fsref.graph.graph import Node
+from fsref.law.neuron import Ints
 from fsref.law.projections import window_shape
 
 # What is near an operator that has no form.
@@ -39,55 +41,78 @@ def formed(units: Units, node: Node, *values: Value) -> Value:
 def _conv(units: Units, node: Node, value: Value) -> Value:
     units.spend(*node.arrays["weight"].shape)
     weight, bias = node.arrays["weight"].astype(np.float64), node.arrays.get("bias")
-    settings = {name: node.attributes[name] for name in ("stride", "dilation", "groups")}
+    settings = {name: node.attributes[name] for name in ("stride", "dilation")}
     padding, groups = node.attributes["padding"], node.attributes["groups"]
     offset = np.zeros(len(weight)) if bias is None else bias.astype(np.float64)
     shape = units.graph.shapes[node.name]
     pointwise = weight.shape[2:] == (1, 1) and padding == NO_PADDING and groups == 1
-    held = [units.hold(part) for part in value]
+    held = [units.hold(part) for part in value.parts]
     held = [part if part.view == "map" or (part.view == "mean" and pointwise) else units.plain(part) for part in held]
 
-    def term(part: Held, rows: Reals, **other: Any) -> tuple[Term, Reals]:
-        places = units.places(part.name)
+    def term(part: Held, rows: Reals, groups: int) -> tuple[Term, Reals]:
         if part.view == "mean":
-            return part.read(Term(part.name, rows[:, :, 0, 0] / places, pooled=True, node=node.name), places)
+            plain = Term(part.name, rows[:, :, 0, 0] / units.places(part.name), pooled=True, node=node.name)
+            return units.read(part, plain)
         around: Any = tuple(a + b for a, b in zip(padding, part.padding, strict=True))
-        return part.read(Term(part.name, rows, padding=around, node=node.name, **{**settings, **other}))
+        return units.read(part, Term(part.name, rows, padding=around, node=node.name, groups=groups, **settings))
 
-    if len(held) == 1:
-        made, more = term(held[0], weight)
-        return (Sum(node.name, shape, (made,), offset + more),)
-    starts = np.cumsum([0, *(part.shape[0] for part in held)]).tolist()
-    inputs, outputs = weight.shape[1], len(weight) // groups
-    if groups > 1 and all(start % inputs == 0 for start in starts):
-        # Whole groups in every part: the outputs stand side by side.
-        ends = [start // inputs * outputs for start in starts]
-        parts = []
-        for i, (part, a, b) in enumerate(zip(held, ends[:-1], ends[1:], strict=True)):
-            own, more = term(part, weight[a:b], groups=(b - a) // outputs)
-            parts.append(Sum(f"{node.name}.{i}", (b - a, *shape[1:]), (own,), offset[a:b] + more))
-        return tuple(parts)
-    units.spend(len(weight), inputs * groups, *weight.shape[2:])
-    weight = Term("", weight, groups=groups).ungrouped().weights
-    slices = [weight[:, a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
-    read = [term(part, rows, groups=1) for part, rows in zip(held, slices, strict=True)]
-    return (Sum(node.name, shape, tuple(t for t, _ in read), offset + sum(more for _, more in read)),)
+    if whole := _whole_groups(value, groups):
+        # The outputs of a part's groups stand where its groups do.
+        outputs, parts, at = len(weight) // groups, [], []
+        for i, (part, numbers, own) in enumerate(zip(held, value.at, whole, strict=True)):
+            rows = (own[:, None] * outputs + np.arange(outputs)).ravel()
+            made, more = term(part, _reordered(_taken(weight, rows, 0), numbers, outputs), len(own))
+            name = node.name if len(held) == 1 else f"{node.name}.{i}"
+            parts.append(Sum(name, (len(rows), *shape[1:]), (made,), offset[rows] + more))
+            at.append(rows)
+        return Value(tuple(parts), tuple(at))
+    if groups > 1:
+        units.spend(len(weight), weight.shape[1] * groups, *weight.shape[2:])
+        weight = Term("", weight, groups=groups).ungrouped().weights
+    read = [term(part, _taken(weight, own, 1), 1) for part, own in zip(held, value.at, strict=True)]
+    return Value.of(Sum(node.name, shape, tuple(t for t, _ in read), offset + sum(more for _, more in read)))
+
+
+def _whole_groups(value: Value, groups: int) -> list[Ints]:
+    """The numbers of the groups that each part holds, in its order; nothing when a part holds some not whole, or not
+    together.
+    """
+    inputs = value.channels // groups
+    found = [numbers // inputs for numbers in value.at]
+    if any(len(own) % inputs or (own.reshape(-1, inputs) != own[::inputs, None]).any() for own in found):
+        return []
+    return [own[::inputs] for own in found]
+
+
+def _reordered(weight: Reals, numbers: Ints, outputs: int) -> Reals:
+    """Weights of whole groups whose inputs stand in this order, `outputs` rows for each group."""
+    inputs = weight.shape[1]
+    order = (numbers % inputs).reshape(-1, inputs)
+    if (order == np.arange(inputs)).all():
+        return weight
+    return np.take_along_axis(weight, np.repeat(order, outputs, axis=0)[:, :, None, None], axis=1)
+
+
+def _taken(array: Reals, index: Ints, axis: int) -> Reals:
+    """These rows or columns of an array, itself when it has no others."""
+    if np.array_equal(index, np.arange(array.shape[axis])):
+        return array
+    return np.take(array, index, axis)
 
 
 def _dense(units: Units, node: Node, value: Value) -> Value:
     units.spend(*node.arrays["weight"].shape)
     weight, bias = node.arrays["weight"].astype(np.float64), node.arrays.get("bias")
     offset = np.zeros(len(weight)) if bias is None else bias.astype(np.float64)
-    terms, first = [], 0
-    for part in map(units.hold, value):
-        rows, places = weight[:, first : first + part.shape[0]], units.places(part.name)
-        first += part.shape[0]
-        mean = part.view == "mean"
-        plain = Term(part.name, rows / places if mean else rows, pooled=mean, node=node.name)
-        term, more = part.read(plain, places)
+    terms = []
+    for part, own in value:
+        held = units.hold(part)
+        rows, mean = _taken(weight, own, 1), held.view == "mean"
+        plain = Term(held.name, rows / units.places(held.name) if mean else rows, pooled=mean, node=node.name)
+        term, more = units.read(held, plain)
         terms.append(term)
         offset = offset + more
-    return (Sum(node.name, units.graph.shapes[node.name], tuple(terms), offset),)
+    return Value.of(Sum(node.name, units.graph.shapes[node.name], tuple(terms), offset))
 
 
 def _affine(units: Units, node: Node, value: Value) -> Value:
@@ -96,10 +121,8 @@ def _affine(units: Units, node: Node, value: Value) -> Value:
     if node.op == "batch_norm":
         gain = gain / np.sqrt(arrays["variance"] + node.attributes["eps"])
         offset = offset - arrays["mean"] * gain
-    parts, first = list[Held | Sum](), 0
-    for part in value:
-        own = slice(first, first + part.shape[0])
-        first = own.stop
+    parts = list[Held | Sum]()
+    for part, own in value:
         if isinstance(part, Held) and part.padding == NO_PADDING:
             one = part.affine or Affine.none(part.shape[0])
             parts.append(replace(part, affine=one.then(gain[own], offset[own], node.name)))
@@ -107,7 +130,7 @@ def _affine(units: Units, node: Node, value: Value) -> Value:
         made = units.sum_of(part, node.name)
         terms = tuple(term.scaled(gain[own]) for term in made.terms)
         parts.append(replace(made, terms=terms, bias=made.bias * gain[own] + offset[own]))
-    return tuple(parts)
+    return value.each(parts)
 
 
 def _elementwise(units: Units, node: Node, value: Value) -> Value:
@@ -119,24 +142,27 @@ def _elementwise(units: Units, node: Node, value: Value) -> Value:
         case "quantise", {"alpha": alpha, "levels": levels, "rounding": rounding}:
             activation = Activation(0.0, float(alpha), levels, rounding)
             if (read := _pixels(units, value, activation)) is not None:
-                return (read,)
+                return value.each([read])
         case _, {"slope": slope, "offset": offset}:
-            sums = [units.sum_of(part, node.name) for part in value]
+            sums = [units.sum_of(part, node.name) for part in value.parts]
             scaled = [tuple(t.scaled(np.full(len(s.bias), slope)) for t in s.terms) for s in sums]
-            value = tuple(
+            value = value.each(
                 replace(s, terms=terms, bias=s.bias * slope + offset) for s, terms in zip(sums, scaled, strict=True)
             )
             activation = Activation(0.0, 1.0)
-    return tuple(
-        _activated(units, part, activation, node.name if len(value) == 1 else f"{node.name}.{i}")
-        for i, part in enumerate(value)
+    alone = len(value.parts) == 1
+    return value.each(
+        _activated(units, part, activation, node.name if alone else f"{node.name}.{i}")
+        for i, part in enumerate(value.parts)
     )
 
 
 def _pixels(units: Units, value: Value, activation: Activation) -> Held | None:
     """What stands for a quantising activation of the images themselves; None where that takes a population (CONV-7)."""
-    part = value[0]
-    if not isinstance(part, Held) or (part.name, part.padding, part.view) != ("input", NO_PADDING, "map"):
+    part, *others = value.parts
+    if not isinstance(part, Held) or others or part.channels is not None:
+        return None
+    if (part.name, part.padding, part.view) != ("input", NO_PADDING, "map"):
         return None
     found, note = levels_of(units.graph.contract(), part.affine or Affine.none(part.shape[0]), activation)
     if note:
@@ -150,21 +176,28 @@ def _add(units: Units, node: Node, *values: Value) -> Value:
     if any(s.shape != shape for s in sums):
         raise refused("add broadcasts one place over many", "operands of one shape")
     terms = tuple(term for s in sums for term in s.terms)
-    return (Sum(node.name, shape, terms, np.sum([s.bias for s in sums], axis=0)),)
+    return Value.of(Sum(node.name, shape, terms, np.sum([s.bias for s in sums], axis=0)))
 
 
 def _concat(units: Units, node: Node, *values: Value) -> Value:
-    return tuple(part for value in values for part in value)
+    starts = np.cumsum([0, *(value.channels for value in values)]).tolist()
+    at = [start + places for start, value in zip(starts, values, strict=False) for places in value.at]
+    return Value(tuple(part for value in values for part in value.parts), tuple(at))
+
+
+def _select(units: Units, node: Node, value: Value) -> Value:
+    return value.taken(np.array(node.attributes["indices"]))
 
 
 def _max_pool(units: Units, node: Node, value: Value) -> Value:
     parts = []
-    for i, part in enumerate(map(units.hold, value)):
+    for i, part in enumerate(map(units.hold, value.parts)):
         padding, kernel, stride = node.attributes["padding"], node.attributes["kernel"], node.attributes["stride"]
         if part.affine is not None and (part.padding != NO_PADDING or (part.affine.gain <= 0).any()):
             part = units.hold(units.sum_of(part, part.affine.node))
         if part.padding != NO_PADDING and part.view == "map" and units.source_activation(part.name).low >= 0:
-            joint, full = tuple(a + b for a, b in zip(padding, part.padding, strict=True)), units.shape_of(part.name)
+            joint = tuple(a + b for a, b in zip(padding, part.padding, strict=True))
+            full = (part.shape[0], *units.shape_of(part.name)[1:])
             if all(count.all() for count in places(full, kernel, stride, joint)):
                 # Beside a real place zeros never are the maximum.
                 padding, part = joint, replace(part, shape=full, padding=NO_PADDING)
@@ -172,11 +205,12 @@ def _max_pool(units: Units, node: Node, value: Value) -> Value:
         own = units.source_activation(part.name).own
         if own is not None and own.top & (own.top + 1):
             raise refused(f"max-pool of values with {own.top} levels", "levels 1, 3, 7, ..., 2^K - 1")
-        shape = (part.shape[0], *window_shape(part.shape, kernel, stride, padding))
-        name = node.name if len(value) == 1 else f"{node.name}.{i}"
+        source, name = units.shape_of(part.name), node.name if len(value.parts) == 1 else f"{node.name}.{i}"
+        size = window_shape(part.shape, kernel, stride, padding)
+        made = units.add(name, (source[0], *size), pool=Pool(part.name, kernel, stride, padding))
         # Where no gain is negative the largest value is that of the largest code.
-        parts.append(replace(units.add(name, shape, pool=Pool(part.name, kernel, stride, padding)), affine=part.affine))
-    return tuple(parts)
+        parts.append(replace(part, name=made.name, shape=(part.shape[0], *size)))
+    return value.each(parts)
 
 
 def _avg_pool(units: Units, node: Node, value: Value) -> Value:
@@ -186,34 +220,41 @@ def _avg_pool(units: Units, node: Node, value: Value) -> Value:
     if (kh, kw) == units.graph.shapes[node.inputs[0]][1:] and not any(padding):
         return _global_avg_pool(units, node, value)
     parts = []
-    for part in value:
-        held = units.hold(part)
-        held = held if held.view == "map" else units.plain(held)
+    for part in map(units.hold, value.parts):
+        held = part if part.view == "map" else units.plain(part)
         channels, around = held.shape[0], tuple(a + b for a, b in zip(padding, held.padding, strict=True))
         units.spend(channels, kh, kw)
         weights = np.full((channels, 1, kh, kw), 1 / (kh * kw))
         plain = Term(held.name, weights, node.attributes["stride"], around, groups=channels, skip=True)
-        term, offset = held.read(plain)
+        term, offset = units.read(held, plain)
         parts.append(Sum(node.name, (channels, *units.graph.shapes[node.name][1:]), (term,), offset))
-    return tuple(parts)
+    return value.each(parts)
 
 
 def _global_avg_pool(units: Units, node: Node, value: Value) -> Value:
-    held = [units.plain(part) for part in value]
-    return tuple(
+    held = [units.plain(part) for part in value.parts]
+    return value.each(
         part if part.shape[1:] == (1, 1) else replace(part, shape=(part.shape[0], 1, 1), view="mean") for part in held
     )
 
 
 def _flatten(units: Units, node: Node, value: Value) -> Value:
-    if all(part.shape[1:] == (1, 1) for part in value):
+    if all(part.shape[1:] == (1, 1) for part in value.parts):
         return value
-    parts = []
-    for part in map(units.plain, value):
-        channels, places = part.shape[0], part.shape[1] * part.shape[2]
-        affine = part.affine and Affine(np.repeat(part.affine.gain, places), np.repeat(part.affine.offset, places))
-        parts.append(replace(part, shape=(channels * places, 1, 1), view="flat", affine=affine))
-    return tuple(parts)
+    parts, at = [], []
+    for part, numbers in zip(map(units.plain, value.parts), value.at, strict=True):
+        places = part.shape[1] * part.shape[2]
+        affine = part.affine and part.affine.taken(np.repeat(np.arange(part.shape[0]), places))
+        channels = None if part.channels is None else _each_place(part.channels, places)
+        shape = (part.shape[0] * places, 1, 1)
+        parts.append(replace(part, shape=shape, view="flat", affine=affine, channels=channels))
+        at.append(_each_place(numbers, places))
+    return Value(tuple(parts), tuple(at))
+
+
+def _each_place(channels: Ints, places: int) -> Ints:
+    """The numbers of all places of these channels in a flat value."""
+    return (channels[:, None] * places + np.arange(places)).ravel()
 
 
 def _pad(units: Units, node: Node, value: Value) -> Value:
@@ -226,25 +267,25 @@ def _pad(units: Units, node: Node, value: Value) -> Value:
         channels = before + merged.shape[0] + after
         for term in merged.terms:
             units.spend_placed(term, channels)
-        terms = tuple(term.placed(before, channels) for term in merged.terms)
+        terms = tuple(term.placed(before + np.arange(merged.shape[0]), channels) for term in merged.terms)
         bias = np.pad(merged.bias, (before, after))
-        value = (Sum(node.name, (channels, *merged.shape[1:]), terms, bias),)
+        value = Value.of(Sum(node.name, (channels, *merged.shape[1:]), terms, bias))
     if around == NO_PADDING:
         return value
     parts: list[Held | Sum] = []
-    for part in map(units.hold, value):
+    for part in map(units.hold, value.parts):
         part = part if part.view == "map" else units.plain(part)
         shape = (part.shape[0], part.shape[1] + top + bottom, part.shape[2] + left + right)
         padding = tuple(a + b for a, b in zip(part.padding, around, strict=True))
         parts.append(replace(part, shape=shape, padding=padding))
-    return tuple(parts)
+    return value.each(parts)
 
 
 def _subsample(units: Units, node: Node, value: Value) -> Value:
     sy, sx = node.attributes["stride"]
     size = units.graph.shapes[node.name][1:]
     parts = []
-    for part in value:
+    for part in value.parts:
         if isinstance(part, Held) and part.view != "map":  # a sum has no view
             part = units.plain(part)
         made = units.sum_of(part, node.name)
@@ -253,7 +294,7 @@ def _subsample(units: Units, node: Node, value: Value) -> Value:
             continue
         terms = tuple(replace(term, stride=(term.stride[0] * sy, term.stride[1] * sx)) for term in made.terms)
         parts.append(replace(made, shape=(made.shape[0], *size), terms=terms))
-    return tuple(parts)
+    return value.each(parts)
 
 
 def _identity(units: Units, node: Node, value: Value) -> Value:
@@ -279,6 +320,7 @@ FORMS: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "batch_norm": _affine,
         "add": _add,
         "concat": _concat,
+        "select": _select,
         "max_pool": _max_pool,
         "avg_pool": _avg_pool,
         "global_avg_pool": _global_avg_pool,

@@ -1,80 +1,22 @@
-"""The values of a graph in the making: sums of linear terms, and what populations hold of them (CONV-1)."""
+"""The populations made of a graph so far, and how a part of a value becomes one, or a sum again (CONV-1)."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
-from typing import Any, TypeAlias, assert_never
+from typing import Any, assert_never
 
 import numpy as np
 
 from fsref.activations.coding import Reals
 from fsref.conversion.activation import LINEAR, Activation
 from fsref.conversion.folded import NO_PADDING, Term, Unit
+from fsref.conversion.values import Held, Sum, Value
 from fsref.errors import GraphError
 from fsref.graph.graph import Graph
 from fsref.law.populations import Shape
 from fsref.simulation.memory import check_limit, check_memory
-from fsref.tables import Brief
-
-
-@dataclass(frozen=True, eq=False)
-class Affine:
-    """gain * v + offset of values v of a population, each (C,) of what views it: another scale and offset of its codes
-    (CONV-6). `node` is the last that had a part in it.
-    """
-
-    gain: Reals
-    offset: Reals
-    node: str = ""
-
-    @classmethod
-    def none(cls, channels: int) -> Affine:
-        """The values themselves."""
-        return cls(np.ones(channels), np.zeros(channels))
-
-    def then(self, gain: Reals, offset: Reals, node: str) -> Affine:
-        """Another one behind it."""
-        return Affine(self.gain * gain, self.offset * gain + offset, node)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Held(Brief):
-    """The value of a population, as it is or through an `affine`, with zero padding around it; `view` is map, flat (of
-    all places) or mean (over them).
-    """
-
-    name: str
-    shape: Shape
-    padding: tuple[int, int, int, int] = NO_PADDING
-    view: str = "map"
-    affine: Affine | None = None
-
-    def read(self, term: Term, places: int = 1) -> tuple[Term, Reals]:
-        """The term over what is held, given the one over the population, and what it adds to the bias, (O,). A term
-        that is `pooled` sums so many places.
-        """
-        if self.affine is None:
-            return term, np.zeros(len(term.weights))
-        taps = term.weights * term.per_input(self.affine.offset)
-        term = replace(term, weights=term.weights * term.per_input(self.affine.gain))
-        if taps.ndim == 4 and any(term.padding):
-            return replace(term, constant=taps.sum(axis=1, keepdims=True)), np.zeros(len(taps))
-        return term, taps.reshape(len(taps), -1).sum(axis=1) * (places if term.pooled else 1)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Sum(Brief):
-    """A value that no population holds yet: bias + terms."""
-
-    name: str
-    shape: Shape
-    terms: tuple[Term, ...]
-    bias: Reals
-
-
-Value: TypeAlias = tuple[Held | Sum, ...]  # parts, side by side along the channels
 
 
 def refused(problem: str, limit: str = "") -> GraphError:
@@ -83,7 +25,7 @@ def refused(problem: str, limit: str = "") -> GraphError:
 
 
 class Units:
-    """The populations made of a graph so far, and how a part of a value becomes one, or a sum again."""
+    """The populations of a graph in the making."""
 
     def __init__(self, graph: Graph, memory_limit: int) -> None:
         check_limit(memory_limit)
@@ -133,10 +75,26 @@ class Units:
             case Sum():
                 return part
             case Held():
-                term, bias = part.read(self.identity(part), self.places(part.name))
+                term, bias = self.read(part, self.identity(part))
                 return Sum(name, part.shape, (term,), bias)
             case _:
                 assert_never(part)
+
+    def read(self, held: Held, term: Term) -> tuple[Term, Reals]:
+        """The term over a population, given the one over what is held of it, and what that adds to the bias, (O,)."""
+        places, added = self.places(held.name), np.zeros(len(term.weights))
+        if held.affine is not None:
+            taps = term.weights * term.per_input(held.affine.offset)
+            term = replace(term, weights=term.weights * term.per_input(held.affine.gain))
+            if taps.ndim == 4 and any(term.padding):
+                term = replace(term, constant=taps.sum(axis=1, keepdims=True))
+            else:
+                added = taps.reshape(len(taps), -1).sum(axis=1) * (places if term.pooled else 1)
+        if held.channels is not None:
+            width = self.shape_of(held.name)[0] * (places if held.view == "flat" else 1)
+            self.spend(len(term.weights), width, *term.weights.shape[2:])
+            term = term.spread(held.channels, width)
+        return term, added
 
     def identity(self, held: Held) -> Term:
         """The term that gives what is held, as it is viewed."""
@@ -156,15 +114,17 @@ class Units:
 
     def merged(self, value: Value, name: str) -> Sum:
         """All parts as one sum."""
-        sums = [self.sum_of(part, name) for part in value]
-        if len(sums) == 1:
+        sums = [self.sum_of(part, name) for part in value.parts]
+        channels = value.channels
+        if len(sums) == 1 and np.array_equal(value.at[0], np.arange(channels)):
             return sums[0]
-        channels = sum(part.shape[0] for part in sums)
-        starts = np.cumsum([0, *(part.shape[0] for part in sums)]).tolist()
         for term in (term for part in sums for term in part.terms):
             self.spend_placed(term, channels)
-        terms = [term.placed(start, channels) for part, start in zip(sums, starts, strict=False) for term in part.terms]
-        return Sum(name, (channels, *sums[0].shape[1:]), tuple(terms), np.concatenate([part.bias for part in sums]))
+        bias = np.zeros(channels)
+        for part, rows in zip(sums, value.at, strict=True):
+            bias[rows] = part.bias
+        terms = [term.placed(rows, channels) for part, rows in zip(sums, value.at, strict=True) for term in part.terms]
+        return Sum(name, (channels, *sums[0].shape[1:]), tuple(terms), bias)
 
     def spend_placed(self, term: Term, channels: int) -> None:
         """Count a term written out as one group, and into so many channels. Errors: LimitError."""

@@ -6,8 +6,6 @@ given.
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
@@ -16,8 +14,21 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from fsref.graph.arithmetic import avg_pool, conv2d, max_pool, padded, places
+from fsref.graph.attributes import (
+    ALPHA,
+    FLAG,
+    INDICES,
+    PADDING,
+    ROUNDING,
+    SIGMOID,
+    STRIDE,
+    WINDOWS,
+    Attribute,
+    integers,
+    positive,
+    real,
+)
 from fsref.graph.blas import Floats, product
-from fsref.law.images import LARGEST
 from fsref.law.populations import MAX_NEURONS, MAX_SIDE, Shape
 from fsref.law.projections import MAX_WEIGHTS, Padding, Pair, window_shape
 from fsref.tables import Brief
@@ -28,18 +39,6 @@ Arrays: TypeAlias = Mapping[str, Floats]
 
 class Misfit(Exception):
     """Shapes do not meet: problem, value, limit."""
-
-
-@dataclass(frozen=True)
-class Attribute:
-    """One attribute: `take` gives its plain value or raises ValueError or TypeError, `says` is what it must be; a
-    required one has no default.
-    """
-
-    take: Callable[[Any], Any]
-    says: str
-    default: Any = None
-    required: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -56,68 +55,6 @@ class Operator(Brief):
     optional: tuple[str, ...] = ()
     several: bool = False  # two inputs or more, instead of one
     check: Callable[[Attributes, Arrays], str] = lambda attributes, arrays: ""
-
-
-def _integers(
-    count: int, low: int, says: str, default: tuple[int, ...] | None = None, required: bool = False
-) -> Attribute:
-    """An attribute of `count` integers."""
-
-    def take(value: Any) -> tuple[int, ...]:
-        if not isinstance(value, (tuple, list, np.ndarray)) or len(value) != count:
-            raise ValueError
-        return tuple(_integer(item, low) for item in value)
-
-    return Attribute(take, says, default, required)
-
-
-def _integer(value: Any, low: int) -> int:
-    """`value` as an integer from `low` to MAX_SIDE; a truth value is none."""
-    if isinstance(value, (bool, np.bool_)) or not low <= (number := operator.index(value)) <= MAX_SIDE:
-        raise ValueError
-    return number
-
-
-def _number(value: Any) -> float:
-    """`value` as a number that a float32 holds; a truth value or a text is none."""
-    if isinstance(value, (bool, np.bool_, str, bytes)) or not abs(number := float(value)) <= LARGEST:
-        raise ValueError
-    return number
-
-
-def _real(default: float, low: float = -math.inf) -> Attribute:
-    def take(value: Any) -> float:
-        if (number := _number(value)) < low:
-            raise ValueError
-        return number
-
-    return Attribute(take, "a number" if low < 0 else f"a number from {low:g}", default)
-
-
-def _alpha(value: Any) -> float:
-    if not (number := _number(value)) >= np.finfo(np.float32).tiny:
-        raise ValueError
-    return number
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise ValueError
-    return bool(value)
-
-
-def _rounding(value: Any) -> str:
-    if value not in ("nearest", "floor"):
-        raise ValueError
-    return str(value)
-
-
-STRIDE = _integers(2, 1, "(y, x), each 1 or more", (1, 1))
-PADDING = _integers(4, 0, "(top, left, bottom, right), each 0 or more", (0, 0, 0, 0))
-KERNEL = _integers(2, 1, "(y, x), each 1 or more", required=True)
-POOL_STRIDE = _integers(2, 1, "(y, x), each 1 or more")  # None: the kernel's
-WINDOWS = {"kernel": KERNEL, "stride": POOL_STRIDE, "padding": PADDING}
-SIGMOID = {"slope": _real(1 / 6), "offset": _real(0.5)}
 
 
 def size_of(shape: Shape) -> int:
@@ -197,6 +134,12 @@ def _pad_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
     return fit((sum(a["channels"]) + shape[0], top + shape[1] + bottom, left + shape[2] + right))
 
 
+def _select_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
+    if (last := max(a["indices"])) >= shape[0]:
+        raise Misfit("there is no such channel", last, f"{shape[0]} channels come in, counted from 0")
+    return fit((len(a["indices"]), *shape[1:]))
+
+
 def _affine(x: Floats, gain: Floats, offset: Floats) -> Floats:
     """x * gain + offset per channel, in the type of x."""
     made: Floats = x * gain.astype(x.dtype, copy=False)[:, None, None]
@@ -249,7 +192,6 @@ def _bad_clip(a: Attributes, w: Arrays) -> str:
 
 WEIGHT = {"weight": ("O", "I", "kh", "kw"), "bias": ("O",)}
 NORM = {"mean": ("C",), "variance": ("C",), "gain": ("C",), "offset": ("C",)}
-LEVELS = Attribute(lambda value: _integer(value, 1), f"an integer 1..{MAX_SIDE}", required=True)
 
 OPERATORS: Mapping[str, Operator] = {
     "conv": Operator(
@@ -260,7 +202,7 @@ OPERATORS: Mapping[str, Operator] = {
             "stride": STRIDE,
             "padding": PADDING,
             "dilation": STRIDE,
-            "groups": Attribute(lambda v: _integer(v, 1), f"an integer 1..{MAX_SIDE}", 1),
+            "groups": positive(1),
         },
         WEIGHT,
         ("bias",),
@@ -277,7 +219,7 @@ OPERATORS: Mapping[str, Operator] = {
         "(x - mean) / sqrt(variance + eps) * gain + offset",
         _batch_norm,
         _channel_shape,
-        {"eps": _real(1e-5, 0.0)},
+        {"eps": real(1e-5, 0.0)},
         NORM,
         check=_bad_variance,
     ),
@@ -292,16 +234,16 @@ OPERATORS: Mapping[str, Operator] = {
     "clip": Operator(
         "min(max(x, low), high)",
         lambda a, w, x: np.clip(x, a["low"], a["high"]),
-        attributes={"low": _real(0.0), "high": _real(6.0)},
+        attributes={"low": real(0.0), "high": real(6.0)},
         check=_bad_clip,
     ),
     "quantise": Operator(
         "alpha / levels * clip(R(x * levels / alpha), 0, levels); R is floor(.), for nearest floor(. + 0.5)",
         _quantise,
         attributes={
-            "alpha": Attribute(_alpha, "a positive number", required=True),
-            "levels": LEVELS,
-            "rounding": Attribute(_rounding, "nearest or floor", "nearest"),
+            "alpha": ALPHA,
+            "levels": positive(),
+            "rounding": ROUNDING,
         },
     ),
     "sigmoid": Operator("1 / (1 + exp(-x))", lambda a, w, x: _sigmoid(x)),
@@ -319,6 +261,12 @@ OPERATORS: Mapping[str, Operator] = {
     "concat": Operator(
         "side by side along the channels", lambda a, w, *xs: np.concatenate(xs, axis=1), _concat_shape, several=True
     ),
+    "select": Operator(
+        "the channels of these numbers, in this order",
+        lambda a, w, x: np.take(x, a["indices"], axis=1),
+        _select_shape,
+        {"indices": INDICES},
+    ),
     "max_pool": Operator(
         "largest value of each window; padded places are no candidates",
         lambda a, w, x: max_pool(x, a["kernel"], a["stride"], a["padding"]),
@@ -329,7 +277,7 @@ OPERATORS: Mapping[str, Operator] = {
         "mean of each window; without count_include_pad of its real places",
         lambda a, w, x: avg_pool(x, a["kernel"], a["stride"], a["padding"], a["count_include_pad"]),
         _pool_shape,
-        {**WINDOWS, "count_include_pad": Attribute(_flag, "true or false", True)},
+        {**WINDOWS, "count_include_pad": FLAG},
     ),
     "global_avg_pool": Operator(
         "mean over H and W",
@@ -347,15 +295,15 @@ OPERATORS: Mapping[str, Operator] = {
         _pad_shape,
         {
             "padding": PADDING,
-            "channels": _integers(2, 0, "(before, after), each 0 or more", (0, 0)),
-            "value": _real(0.0),
+            "channels": integers(2, 0, "(before, after), each 0 or more", (0, 0)),
+            "value": real(0.0),
         },
     ),
     "subsample": Operator(
         "every stride-th row and column, from the first",
         lambda a, w, x: x[:, :, :: a["stride"][0], :: a["stride"][1]],
         lambda a, w, shape: (shape[0], -(-shape[1] // a["stride"][0]), -(-shape[2] // a["stride"][1])),
-        {"stride": _integers(2, 1, "(y, x), each 1 or more", (2, 2))},
+        {"stride": integers(2, 1, "(y, x), each 1 or more", (2, 2))},
     ),
     "identity": Operator("x", lambda a, w, x: x),
 }
