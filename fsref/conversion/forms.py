@@ -14,7 +14,7 @@ from fsref.conversion.activation import Activation
 from fsref.conversion.entry import levels_of
 from fsref.conversion.folded import NO_PADDING, Pool, Term
 from fsref.conversion.units import Units, refused
-from fsref.conversion.values import Affine, Held, Sum, Value
+from fsref.conversion.values import Affine, Chosen, Held, Sum, Value
 from fsref.graph.arithmetic import places
 from fsref.graph.graph import Node
 from fsref.law.neuron import Ints
@@ -160,7 +160,7 @@ def _elementwise(units: Units, node: Node, value: Value) -> Value:
 def _pixels(units: Units, value: Value, activation: Activation) -> Held | None:
     """What stands for a quantising activation of the images themselves; None where that takes a population (CONV-7)."""
     part, *others = value.parts
-    if not isinstance(part, Held) or others or part.channels is not None:
+    if not isinstance(part, Held) or others or part.chosen is not None:
         return None
     if (part.name, part.padding, part.view) != ("input", NO_PADDING, "map"):
         return None
@@ -182,7 +182,7 @@ def _add(units: Units, node: Node, *values: Value) -> Value:
 def _concat(units: Units, node: Node, *values: Value) -> Value:
     starts = np.cumsum([0, *(value.channels for value in values)]).tolist()
     at = [start + places for start, value in zip(starts, values, strict=False) for places in value.at]
-    return Value(tuple(part for value in values for part in value.parts), tuple(at))
+    return Value(tuple(part for value in values for part in value.parts), tuple(at)).joined()
 
 
 def _select(units: Units, node: Node, value: Value) -> Value:
@@ -245,9 +245,9 @@ def _flatten(units: Units, node: Node, value: Value) -> Value:
     for part, numbers in zip(map(units.plain, value.parts), value.at, strict=True):
         places = part.shape[1] * part.shape[2]
         affine = part.affine and part.affine.taken(np.repeat(np.arange(part.shape[0]), places))
-        channels = None if part.channels is None else _each_place(part.channels, places)
+        chosen = part.chosen and Chosen(_each_place(part.chosen.numbers, places), part.chosen.width * places)
         shape = (part.shape[0] * places, 1, 1)
-        parts.append(replace(part, shape=shape, view="flat", affine=affine, channels=channels))
+        parts.append(replace(part, shape=shape, view="flat", affine=affine, chosen=chosen))
         at.append(_each_place(numbers, places))
     return Value(tuple(parts), tuple(at))
 

@@ -90,10 +90,9 @@ class Units:
                 term = replace(term, constant=taps.sum(axis=1, keepdims=True))
             else:
                 added = taps.reshape(len(taps), -1).sum(axis=1) * (places if term.pooled else 1)
-        if held.channels is not None:
-            width = self.shape_of(held.name)[0] * (places if held.view == "flat" else 1)
-            self.spend(len(term.weights), width, *term.weights.shape[2:])
-            term = term.spread(held.channels, width)
+        if held.chosen is not None:
+            self.spend(len(term.weights), held.chosen.width, *term.weights.shape[2:])
+            term = term.spread(held.chosen.numbers, held.chosen.width)
         return term, added
 
     def identity(self, held: Held) -> Term:

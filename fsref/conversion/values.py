@@ -41,10 +41,18 @@ class Affine:
         return Affine(self.gain[index], self.offset[index], self.node)
 
 
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Some of `width` channels, by number, in increasing order."""
+
+    numbers: Ints
+    width: int
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Held(Brief):
     """The value of a population, as it is or through an `affine`, with zero padding around it; `view` is map, flat (of
-    all places) or mean (over them). `channels` are those it takes of what is viewed, in increasing order; None: all.
+    all places) or mean (over them). `chosen` are the channels it takes of what is viewed; None: all.
     """
 
     name: str
@@ -52,13 +60,34 @@ class Held(Brief):
     padding: tuple[int, int, int, int] = NO_PADDING
     view: str = "map"
     affine: Affine | None = None
-    channels: Ints | None = None
+    chosen: Chosen | None = None
 
     def taken(self, index: Ints) -> Held:
         """These of its channels."""
-        channels = index if self.channels is None else self.channels[index]
+        chosen = self.chosen or Chosen(np.arange(self.shape[0]), self.shape[0])
         affine = None if self.affine is None else self.affine.taken(index)
-        return replace(self, shape=(len(index), *self.shape[1:]), affine=affine, channels=channels)
+        chosen = replace(chosen, numbers=chosen.numbers[index])
+        return replace(self, shape=(len(index), *self.shape[1:]), affine=affine, chosen=chosen)
+
+    def joined(self, other: Held | Sum) -> tuple[Held, Ints] | None:
+        """Both as one, and the number of each of its channels in the two side by side; None where the other takes no
+        further channels of the same population, seen alike.
+        """
+        if not isinstance(other, Held) or self.chosen is None or other.chosen is None:
+            return None
+        if any(getattr(self, name) != getattr(other, name) for name in ("name", "padding", "view")):
+            return None
+        numbers = np.concatenate([self.chosen.numbers, other.chosen.numbers])
+        if len(np.unique(numbers)) != len(numbers):
+            return None
+        order = np.argsort(numbers)
+        chosen = None if len(order) == self.chosen.width else replace(self.chosen, numbers=numbers[order])
+        affine = None
+        if self.affine is not None or other.affine is not None:
+            one, two = (held.affine or Affine.none(held.shape[0]) for held in (self, other))
+            gain, offset = np.concatenate([one.gain, two.gain]), np.concatenate([one.offset, two.offset])
+            affine = Affine(gain[order], offset[order], two.node or one.node)
+        return replace(self, shape=(len(order), *self.shape[1:]), affine=affine, chosen=chosen), order
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -115,4 +144,17 @@ class Value(Brief):
             if len(to):
                 parts.append(part if np.array_equal(found[to], np.arange(len(places))) else part.taken(found[to]))
                 at.append(to)
+        return Value(tuple(parts), tuple(at))
+
+    def joined(self) -> Value:
+        """The value with all that it takes of one population, seen alike, in one part."""
+        parts, at = list[Held | Sum](), list[Ints]()
+        for part, own in self:
+            for k, before in enumerate(parts):
+                if isinstance(before, Held) and (both := before.joined(part)) is not None:
+                    parts[k], at[k] = both[0], np.concatenate([at[k], own])[both[1]]
+                    break
+            else:
+                parts.append(part)
+                at.append(own)
         return Value(tuple(parts), tuple(at))
