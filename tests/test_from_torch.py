@@ -485,8 +485,8 @@ class Odd(nn.Module):
     def forward(self, x: Any) -> Any:
         x = self.act(self.pool(self.up(self.stem(x))))
         x = F.pad(x, (1, 1, 1, 1), mode="reflect")[:, :, 1:]
-        left, right = x.chunk(2, 1)
-        return self.head(torch.cat([left, right], 1).mean((2, 3)) / x.std((2, 3)))
+        left, right = x.chunk(2, 3)
+        return self.head(torch.cat([left, right], 3).mean((2, 3)) / x.std((2, 3)))
 
 
 def test_everything_unmapped_is_listed_at_once() -> None:

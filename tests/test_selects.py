@@ -162,7 +162,8 @@ CASES: dict[str, tuple[Callable[[], Graph], str]] = {
     "ShuffleNet v1": (
         lambda: graph(
             *A, *unit("b", "a", 8, 8, 1, groups=2), shuffle("s", "b", 8), conv("d", "s", 8, 8, groups=8),
-            norm("n", "d", 8), conv("e", "n", 8, 8, 1, groups=2), node("t", "add", "a", "e"), node("o", "relu", "t"), *head("o", 8),
+            norm("n", "d", 8), conv("e", "n", 8, 8, 1, groups=2), node("t", "add", "a", "e"),
+            node("o", "relu", "t"), *head("o", 8),
         ), "a b d e",
     ),
     "ShuffleNet v2": (

@@ -27,6 +27,7 @@ from fsref.importers.onnx.entry import before_softmax, entry
 from fsref.importers.onnx.layers import LAYERS
 from fsref.importers.onnx.lifting import lifted
 from fsref.importers.onnx.model import Operator
+from fsref.importers.onnx.moves import MOVES, moved
 from fsref.importers.onnx.nearest import NEAREST, PASSED
 from fsref.importers.onnx.quantisers import QUANTISERS, settled, unquantised
 from fsref.importers.onnx.reference import FOLDED, evaluated, folded_size
@@ -45,7 +46,7 @@ HANDLERS = {**LAYERS, **ELEMENTWISE, **QUANTISERS, **STRUCTURE}
 KEEP_ROUNDED = (
     "Cast Clip DequantizeLinear Flatten Identity Max Min Relu Reshape Shape Size Squeeze Transpose Unsqueeze".split()
 )
-KEEP_WHOLE = (*KEEP_ROUNDED, "MaxPool", "GlobalMaxPool", "Concat", "Slice")  # of integers: the same as of real numbers
+KEEP_WHOLE = (*KEEP_ROUNDED, *MOVES, "MaxPool", "GlobalMaxPool", "Concat")  # of integers: the same as of real numbers
 
 
 @public
@@ -147,6 +148,9 @@ class _Importer:
         self.builder.path = onnx_model.plain_name(self.output)
         try:
             if isinstance(value, Value):
+                if value.waiting is not None:
+                    self.listed(None, value.waiting.said)
+                    return ""
                 value = settled(self.builder, value)
                 if self.last_axis is not None:
                     axes = value.axes[self.last_axis :] if self.opset < 13 else value.axes[self.last_axis :][:1]
@@ -174,6 +178,7 @@ class _Importer:
         """Take one operator, or list why it has no form."""
         self.builder.path = operator.path
         op = operator.op
+        given: tuple[Given, ...] = ()
         try:
             if operator.domain not in ("", "ai.onnx"):
                 raise Unmapped(f"of domain {operator.domain}", "operators of ONNX itself")
@@ -184,40 +189,52 @@ class _Importer:
             given = tuple(self.operand(name) for name in operator.inputs)
             if not any(isinstance(operand, Value) for operand in given):
                 self.fold(operator, given)
-            elif op in HANDLERS:
-                self.values[operator.outputs[0]] = self.mapped(operator, given)
+            elif op in HANDLERS or op in MOVES:
+                self.values.update(zip(operator.outputs, self.mapped(operator, given), strict=False))
             else:
                 raise Unmapped("", NEAREST.get(op, ""))
         except Unmapped as error:
-            self.listed(operator, line(operator.path, op, error.problem, error.nearest))
+            self.listed(operator, waiting(given) or line(operator.path, op, error.problem, error.nearest))
         except GraphError as error:
             problem = error.problem if error.value is None else f"{error.problem} {error.value}"
             self.listed(operator, line(operator.path, op, problem), error)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             self.listed(operator, line(operator.path, op, f"is malformed: {error}"))
 
-    def listed(self, operator: Operator, said: str, error: GraphError | None = None) -> None:
-        """List a problem; when the operator keeps the shape, go on as if it were not there."""
-        self.problems.append((said, error))
-        if operator.op in PASSED and operator.inputs:
+    def listed(self, operator: Operator | None, said: str, error: GraphError | None = None) -> None:
+        """List a problem, once; when the operator keeps the shape, go on as if it were not there."""
+        if said not in (known for known, _ in self.problems):
+            self.problems.append((said, error))
+        if operator is not None and operator.op in PASSED and operator.inputs:
             value = self.values.get(operator.inputs[0])
             if isinstance(value, Value):
                 self.values[operator.outputs[0]] = replace(value, rounded=None, whole=False)
 
-    def mapped(self, operator: Operator, given: tuple[Given, ...]) -> Value | Numbers:
-        """What an operator on values gives."""
+    def mapped(self, operator: Operator, given: tuple[Given, ...]) -> Sequence[Value | Numbers]:
+        """What an operator on values gives, its results in order. Errors: Unmapped."""
         whole = any(isinstance(operand, Value) and operand.whole for operand in given)
         if whole and operator.op not in KEEP_WHOLE:
             raise Unmapped("computes with integers", "DequantizeLinear or Cast to float before it")
         if operator.op not in KEEP_ROUNDED:
-            given = tuple(
-                settled(self.builder, operand) if isinstance(operand, Value) else operand for operand in given
-            )
+            given = tuple(map(self.settled, given))
         outputs = 1 + max(i for i, name in enumerate(operator.outputs) if not i or name in self.read)
-        made = HANDLERS[operator.op](self.builder, Call(operator.op, given, operator.attributes, outputs))
+        try:
+            if operator.op not in HANDLERS:
+                raise Unmapped("", NEAREST.get(operator.op, ""))
+            if operator.op not in ("Shape", "Size") and waiting(given):
+                raise Unmapped()
+            made = HANDLERS[operator.op](self.builder, Call(operator.op, given, operator.attributes, outputs))
+        except Unmapped as problem:
+            if operator.op not in MOVES:
+                raise
+            return moved(self.builder, operator, tuple(map(self.settled, given)), self.opset, problem)
         if isinstance(made, Value) and whole and operator.op not in ("Cast", "DequantizeLinear"):
-            return replace(made, whole=True)
-        return made
+            made = replace(made, whole=True)
+        return [made]
+
+    def settled(self, operand: Given) -> Given:
+        """An operand with a node of its own for what was rounded."""
+        return settled(self.builder, operand) if isinstance(operand, Value) else operand
 
     def fold(self, operator: Operator, given: tuple[Given, ...]) -> None:
         """Compute an operator whose operands are all constant."""
@@ -232,3 +249,8 @@ class _Importer:
             raise Unmapped(f"makes constants of more than {self.foldable} numbers", "constants stored in the model")
         outputs = evaluated(operator, arrays, self.opset)
         self.values.update(zip(filter(None, operator.outputs), outputs, strict=True))
+
+
+def waiting(given: Sequence[Given]) -> str:
+    """What refuses operands that wait to be brought back in order; nothing when none does."""
+    return next((o.waiting.said for o in given if isinstance(o, Value) and o.waiting), "")

@@ -36,6 +36,7 @@ NEAREST |= (
     | dict.fromkeys(
         ("GlobalLpPool", "LpPool", "MaxRoiPool", "Resize", "Upsample"), "MaxPool, AveragePool, or Slice with a step"
     )
-    | dict.fromkeys(("DepthToSpace", "Gather", "SpaceToDepth", "Split"), "Conv, Concat, or Slice with a step in H or W")
+    | dict.fromkeys(("DepthToSpace", "SpaceToDepth"), "Conv, Concat, or Slice with a step in H or W")
+    | dict.fromkeys(("Expand", "Gather", "Split", "Tile"), "whole channels, taken or repeated")
     | {"ArgMax": "a model that ends in logits", "ReduceSum": "ReduceMean over H and W"}
 )

@@ -72,7 +72,7 @@ def slice_(b: Builder, call: Call) -> Value:
         if taken != range(0, shape[axis], step):
             raise Unmapped(
                 f"crops axis {axis} to {start}:{end}:{step}",
-                "Slice from the first to the last place, with a step in H or W",
+                "Slice of channels, or from the first to the last place with a step in H or W",
             )
         stride[layout(b, value)[axis]] = step
     if not stride:

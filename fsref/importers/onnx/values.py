@@ -20,11 +20,13 @@ from fsref.errors import GraphError
 from fsref.graph.graph import Node
 from fsref.graph.operators import OPERATORS, Floats, Misfit
 from fsref.importers.recogniser import NEAR, Form, is_link
+from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 
 Numbers = NDArray[Any]
 NOT_NEGATIVE = ("relu", "sigmoid", "hard_sigmoid", "quantise")
-KEEP_SIGN = ("add", "mul", "concat", "max_pool", "avg_pool", "global_avg_pool", "flatten", "subsample", "identity")
+KEEP_GRID = ("max_pool", "flatten", "subsample", "identity", "concat", "select")
+KEEP_SIGN = (*KEEP_GRID, "add", "mul", "avg_pool", "global_avg_pool")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,16 @@ class Rounded:
     base: str
     form: Form
     path: str
+
+
+@dataclass(frozen=True, eq=False)
+class Waiting:
+    """The numbers that the elements of a value have in (B, C, H, W), in the shape ONNX gives it, where letters do not
+    tell: it waits for an operator that brings it back in order. `said` is the line that refuses it if none does.
+    """
+
+    numbers: Ints
+    said: str
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,7 @@ class Value:
     axes: tuple[str, ...]
     rounded: Rounded | None = None
     whole: bool = False
+    waiting: Waiting | None = None
 
 
 @dataclass
@@ -75,6 +88,8 @@ class Builder:
 
     def shape_of(self, value: Value) -> tuple[int, ...]:
         """The shape ONNX gives a value."""
+        if value.waiting is not None:
+            return value.waiting.numbers.shape
         sizes = self.sizes(value.shape)
         return tuple(math.prod(sizes[letter] for letter in letters) for letters in value.axes)
 
@@ -124,7 +139,7 @@ class Builder:
         if len(grids) != len(node.inputs) or len({step for step, _, _ in grids}) > 1:
             return
         step, low, high = grids[0][0], min(low for _, low, _ in grids), max(high for _, _, high in grids)
-        if node.op in ("max_pool", "flatten", "subsample", "identity", "concat"):
+        if node.op in KEEP_GRID:
             self.grids[node.name] = step, low, high
         elif node.op == "relu":
             self.grids[node.name] = step, max(low, 0), max(high, 0)

@@ -16,7 +16,6 @@ NEAREST = {
     "floor or round": ("ceil", "trunc", "frac"),
     "mul": ("pow", "square"),
     "pad with a constant": ("reflection_pad2d", "replication_pad2d"),
-    "a layer for each part": ("split", "split_with_sizes", "chunk", "unbind"),
 }
 
 

@@ -57,7 +57,7 @@ def part(site: Site, x: View, dim: int, start: int | None, end: int | None, step
         return x
     side = x.dims[axis - 1]
     if axis not in (2, 3) or (start or 0) % side != 0 or site.dims[axis - 1] != -(-side // step):
-        raise Unmapped(nearest="a slice of rows or columns from the first to the last, with a step")
+        raise Unmapped(nearest="a slice of channels, or of rows or columns from the first to the last, with a step")
     return site.make("subsample", image(site, x), stride=(step, 1) if axis == 2 else (1, step))
 
 
@@ -92,6 +92,18 @@ def cat(site: Site, parts: Sequence[Any], dim: int = 0) -> View:
         for ends in (parts[:first], parts[last:])
     )
     return site.make("pad", *values, channels=(before, after), value=outer.pop())
+
+
+@form(STRUCTURE, "stack")
+def stack(site: Site, parts: Sequence[Any], dim: int = 0) -> View:
+    """Values side by side along the channels, seen along an axis of their own."""
+    if dim % (len(site.dims) + 1) != 1 or not all(isinstance(part, View) for part in parts):
+        raise Unmapped(nearest="cat along the channels")
+    values = parts if len({part.step.shape for part in parts}) == 1 else [image(site, part) for part in parts]
+    if len(values) == 1:
+        return View(values[0].step, site.dims)
+    shape = sum(value.step.shape[0] for value in values), *values[0].step.shape[1:]
+    return site.make("concat", *values, shape=shape)
 
 
 def _level(part: Any) -> float | None:

@@ -14,6 +14,7 @@ from fsref.importers.refusals import Unmapped, line
 from fsref.importers.torch.draft import Step
 from fsref.importers.torch.elementwise import ELEMENTWISE
 from fsref.importers.torch.layers import LAYERS
+from fsref.importers.torch.moves import MOVES, moved
 from fsref.importers.torch.nearest import nearest
 from fsref.importers.torch.structure import STRUCTURE
 from fsref.importers.torch.views import Site, View, image, image_shape
@@ -94,14 +95,31 @@ class Tracer:
                 return self.item(site, *args)
             if not read or site.name in MADE_LIKE:
                 return self.constant(node.target, args, kwargs)
-            return self.checked(self.mapped(node.target, site, args, kwargs, read), seen)
+            value = self.mapped(node.target, site, args, kwargs, read)
+            if isinstance(value, tuple):
+                return tuple(map(self.checked, value, node.meta["val"]))
+            return self.checked(value, seen)
         except Unmapped as problem:
             name = problem.operator or site.name.lstrip("_").removeprefix("native_")
             self.problems.append(line(site.place or "forward", name, problem.problem, problem.nearest))
         dims = site.dims if len(site.dims) <= 3 else (int(np.prod(site.dims)),)
         return View(Step("", tuple(value.step for value in read), image_shape(dims), site.place), site.dims)
 
-    def mapped(self, target: Any, site: Site, args: Any, kwargs: Any, read: Sequence[View]) -> View:
+    def mapped(self, target: Any, site: Site, args: Any, kwargs: Any, read: Sequence[View]) -> View | tuple[View, ...]:
+        """The value of an operator in the tables, or that moves channels; several values of one that gives several.
+        Errors: Unmapped.
+        """
+        try:
+            return self.known(target, site, args, kwargs, read)
+        except Unmapped as problem:
+            if site.name not in MOVES or any(value.expanded for value in read):
+                raise
+            try:
+                return moved(self.torch, target, site, self.batch, args, kwargs)
+            except Unmapped as other:
+                raise problem if problem.nearest else other from None
+
+    def known(self, target: Any, site: Site, args: Any, kwargs: Any, read: Sequence[View]) -> View:
         """The value of an operator in the tables. Errors: Unmapped."""
         overload = str(target).removeprefix("aten.")
         function = FORMS.get(overload) or FORMS.get(site.name)

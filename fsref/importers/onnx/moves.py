@@ -1,0 +1,84 @@
+"""ONNX operators that only move values (GRAPH-7): run on the numbers of the values, they tell where each goes. What
+comes out in order but for its channels is a select of them; what a Reshape or a Transpose leaves in another order waits
+for the next that brings it back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fsref.importers.onnx.axes import flattened
+from fsref.importers.onnx.model import Operator
+from fsref.importers.onnx.reference import evaluated
+from fsref.importers.onnx.values import Builder, Numbers, Value, Waiting
+from fsref.importers.refusals import Unmapped, line
+from fsref.law.neuron import Ints
+
+RESHAPES = ("Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
+MOVES = (*RESHAPES, "Expand", "Gather", "Slice", "Split", "Tile")
+
+
+def moved(
+    b: Builder, operator: Operator, given: Sequence[Value | Numbers | None], opset: int, problem: Unmapped
+) -> list[Value]:
+    """The results of an operator that takes values by their place, the first of its operands. Errors: Unmapped, the
+    `problem` of its own form, where channels are not taken whole.
+    """
+    value, *others = given
+    if not isinstance(value, Value) or any(isinstance(other, Value) for other in others):
+        raise problem
+    if operator.op not in RESHAPES and value.waiting is None and any(len(letters) > 1 for letters in value.axes):
+        value = flattened(b, value)
+    arrays = [other for other in others if not isinstance(other, Value)]
+    found = [_taken(b, value, numbers) for numbers in evaluated(operator, [_numbers(b, value), *arrays], opset)]
+    if all(isinstance(made, Value) for made in found):
+        return [made for made in found if isinstance(made, Value)]
+    if operator.op not in RESHAPES:
+        raise problem
+    said = value.waiting.said if value.waiting else line(operator.path, operator.op, problem.problem, problem.nearest)
+    return [made if isinstance(made, Value) else replace(value, waiting=Waiting(made, said)) for made in found]
+
+
+def _numbers(b: Builder, value: Value) -> Ints:
+    """The number that each element of a value has in (B, C, H, W), in the shape that ONNX gives it."""
+    if value.waiting is not None:
+        return value.waiting.numbers
+    sizes = b.sizes(value.shape)
+    letters = "".join(value.axes)
+    order = [*letters, *(letter for letter in "BCHW" if letter not in letters)]
+    numbers = np.arange(math.prod(sizes.values())).reshape(list(sizes.values()))
+    return numbers.transpose(["BCHW".index(letter) for letter in order]).reshape(b.shape_of(value))
+
+
+def _taken(b: Builder, value: Value, numbers: Ints) -> Value | Ints:
+    """The value whose elements have these numbers, its channels perhaps selected; the numbers where that gives none."""
+    sizes = b.sizes(value.shape)
+    batch, channels, height, width = sizes.values()
+    found = dict(zip("BCHW", np.unravel_index(numbers, list(sizes.values())), strict=True))
+    axes = [
+        "".join(letter for letter in "BCHW" if (found[letter] != found[letter].take([0], axis=k)).any())
+        for k in range(numbers.ndim)
+    ]
+    repeating = [k for k, size in enumerate(numbers.shape) if size > 1 and not axes[k]]
+    if repeating and "C" not in "".join(axes):  # one channel, again and again
+        axes[repeating[0]] = "C"
+    letters = "".join(axes)
+    count, rest = divmod(numbers.size, batch * height * width)
+    missing = [letter for letter in "BHW" if sizes[letter] > 1 and letter not in letters]
+    if len(set(letters)) < len(letters) or rest or not count or missing or (count > 1 and "C" not in letters):
+        return numbers
+    sizes["C"] = count
+    order = [*letters, *(letter for letter in "BCHW" if letter not in letters)]
+    placed = numbers.reshape([sizes[letter] for letter in order]).transpose([order.index(letter) for letter in "BCHW"])
+    indices = placed[0, :, 0, 0] // (height * width)
+    whole = np.arange(batch * channels * height * width).reshape(batch, channels, height, width)
+    if (placed != whole[:, indices]).any():
+        return numbers
+    name = value.name
+    if not np.array_equal(indices, np.arange(channels)):
+        name = b.add("select", [name], {"indices": indices})
+    return replace(b.value(name, axes), whole=value.whole)

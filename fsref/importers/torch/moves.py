@@ -1,0 +1,61 @@
+"""What torch's operators that only move values are in a float graph (GRAPH-7): run on the numbers of the values, they
+tell where each goes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fsref.graph.operators import size_of
+from fsref.importers.refusals import Unmapped
+from fsref.importers.torch.views import Site, View, flat
+from fsref.law.neuron import Ints
+
+MOVES = frozenset(
+    """
+    channel_shuffle expand flip index index_select narrow native_channel_shuffle permute repeat repeat_interleave roll
+    select slice split split_with_sizes swapaxes transpose unbind
+    """.split()
+)
+NEAREST = "whole channels, moved or taken"
+
+
+def moved(torch: Any, target: Any, site: Site, batch: int, args: Any, kwargs: Any) -> View | tuple[View, ...]:
+    """What an operator gives that takes values by their place, of one value: a select of its channels, for each of its
+    results. Errors: Unmapped where channels are not taken whole.
+    """
+    values = [given for given in (*args, *kwargs.values()) if isinstance(given, View)]
+    if len(values) != 1 or args[:1] != tuple(values):
+        raise Unmapped(nearest=NEAREST)
+    x, size = values[0], size_of(values[0].step.shape)
+    numbers = torch.arange(batch * size).reshape(batch, *x.dims)
+    try:
+        made = target(numbers, *args[1:], **kwargs)
+    except Exception as error:
+        raise Unmapped(nearest=NEAREST) from error
+    found = tuple(_taken(site, x, np.asarray(result), size) for result in (made if _several(made) else [made]))
+    return found if _several(made) else found[0]
+
+
+def _several(made: Any) -> bool:
+    return isinstance(made, (list, tuple))
+
+
+def _taken(site: Site, x: View, numbers: Ints, size: int) -> View:
+    """The channels of a value that have these numbers, (B, ...)."""
+    dims, images = numbers.shape[1:], numbers.reshape(len(numbers), -1)
+    if (images != images[0] + size * np.arange(len(images))[:, None]).any():
+        raise Unmapped(nearest=NEAREST)
+    if len(x.dims) == 1:
+        x = flat(site, x)
+    channels, places = x.step.shape[0], size_of(x.step.shape) // x.step.shape[0]
+    blocks = images[0].reshape(-1, places) if images.shape[1] % places == 0 else images[:1, :0]
+    if not blocks.size or (blocks != blocks[:, :1] + np.arange(places)).any() or (blocks[:, 0] % places).any():
+        raise Unmapped(nearest=NEAREST)
+    indices = blocks[:, 0] // places
+    if np.array_equal(indices, np.arange(channels)):
+        return View(x.step, dims)
+    shape = len(indices), *x.step.shape[1:]
+    return View(site.make("select", x, shape=shape, indices=tuple(indices.tolist())).step, dims)
