@@ -203,6 +203,48 @@ def test_operators(case: str) -> None:
     assert ops(same(drawn(model))) == wanted
 
 
+class Moved(nn.Module):
+    """Channels moved and taken in every way, side by side before one convolution."""
+
+    WAYS: tuple[tuple[Callable[[Any], Any], tuple[int, ...]], ...] = (
+        (lambda x: x[:, 1:3], (1, 2)),
+        (lambda x: x[:, 2:3], (2,)),
+        (lambda x: x[:, ::3], (0, 3)),
+        (lambda x: x[:, 1].unsqueeze(1), (1,)),
+        (lambda x: x[:, [2, 1]], (2, 1)),
+        (lambda x: x.chunk(2, 1)[1], (2, 3)),
+        (lambda x: x.split([1, 3], 1)[1], (1, 2, 3)),
+        (lambda x: torch.stack(x.unbind(1)[:2], 1), (0,)),
+        (lambda x: x.flip(1), (3, 2, 1, 0)),
+        (lambda x: x.roll(1, 1), (3, 0, 1, 2)),
+        (lambda x: x.index_select(1, torch.tensor([3, 0])), (3, 0)),
+        (lambda x: F.channel_shuffle(x, 2), (0, 2, 1, 3)),
+        (lambda x: x.view(len(x), 2, 2, -1).transpose(1, 2).reshape(x.shape), (0, 2, 1, 3)),
+        (lambda x: x.unflatten(1, (2, 2)).permute(0, 2, 1, 3, 4).flatten(1, 2), (0, 2, 1, 3)),
+        (lambda x: x[:, :1].expand(-1, 3, -1, -1), (0, 0, 0)),
+        (lambda x: x[:, 3:].repeat(1, 2, 1, 1), (0, 0)),
+        (lambda x: x[:, 3:].repeat_interleave(2, 1), (0, 0)),
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(44, 5, 3)
+
+    def forward(self, x: Any) -> Any:
+        return self.conv(torch.cat([way(x) for way, _ in self.WAYS], 1)).mean((2, 3))
+
+
+def test_channels_that_are_moved_or_taken() -> None:
+    """Slices, splits, shuffles and repeats of channels, however they are spelt, are a select of the channels a person
+    expects.
+    """
+    graph = same(drawn(Moved()), Pixels(4, 5, 6))
+    read = next(node for node in graph.nodes if node.name.endswith("concat_2")).inputs
+    wanted = [indices for _, indices in Moved.WAYS]
+    selected = [graph[name].attributes["indices"] for name in read if graph[name].op == "select"]
+    assert selected == wanted[:7] + wanted[8:]
+
+
 def test_a_convolution_whose_padding_is_odd() -> None:
     """Padding "same" of an even kernel has a place more at the bottom and right; some versions of torch pad first."""
     assert ops(same(drawn(body(nn.Conv2d(8, 8, 4, padding="same"))))) in (["conv"], ["pad", "conv"])

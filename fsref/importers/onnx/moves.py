@@ -13,13 +13,15 @@ import numpy as np
 
 from fsref.importers.onnx.axes import flattened
 from fsref.importers.onnx.model import Operator
-from fsref.importers.onnx.reference import evaluated
+from fsref.importers.onnx.reference import evaluated, folded_size
 from fsref.importers.onnx.values import Builder, Numbers, Value, Waiting
 from fsref.importers.refusals import Unmapped, line
 from fsref.law.neuron import Ints
 
 RESHAPES = ("Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 MOVES = (*RESHAPES, "Expand", "Gather", "Slice", "Split", "Tile")
+
+MOST = 2**24  # values that are numbered to see where they go
 
 
 def moved(
@@ -34,13 +36,25 @@ def moved(
     if operator.op not in RESHAPES and value.waiting is None and any(len(letters) > 1 for letters in value.axes):
         value = flattened(b, value)
     arrays = [other for other in others if not isinstance(other, Value)]
-    found = [_taken(b, value, numbers) for numbers in evaluated(operator, [_numbers(b, value), *arrays], opset)]
+    if b.batch * math.prod(value.shape) > MOST:
+        raise problem
+    numbers = _numbers(b, value)
+    if _grown(operator, numbers, arrays) > MOST:
+        raise problem
+    found = [_taken(b, value, made) for made in evaluated(operator, [numbers, *arrays], opset)]
     if all(isinstance(made, Value) for made in found):
         return [made for made in found if isinstance(made, Value)]
     if operator.op not in RESHAPES:
         raise problem
     said = value.waiting.said if value.waiting else line(operator.path, operator.op, problem.problem, problem.nearest)
     return [made if isinstance(made, Value) else replace(value, waiting=Waiting(made, said)) for made in found]
+
+
+def _grown(operator: Operator, numbers: Ints, arrays: Sequence[Numbers | None]) -> int:
+    """How many numbers come out, at most, of an operator that may repeat them."""
+    if operator.op == "Gather" and arrays[0] is not None:
+        return numbers.size // max(1, min(numbers.shape, default=1)) * arrays[0].size
+    return folded_size(operator, [numbers, *arrays]) if operator.op in ("Expand", "Tile") else numbers.size
 
 
 def _numbers(b: Builder, value: Value) -> Ints:

@@ -4,6 +4,7 @@ tell where each goes.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ MOVES = frozenset(
     select slice split split_with_sizes swapaxes transpose unbind
     """.split()
 )
+MOST = 2**26  # values that are numbered to see where they go
 NEAREST = "whole channels, moved or taken"
 
 
@@ -30,6 +32,8 @@ def moved(torch: Any, target: Any, site: Site, batch: int, args: Any, kwargs: An
     if len(values) != 1 or args[:1] != tuple(values):
         raise Unmapped(nearest=NEAREST)
     x, size = values[0], size_of(values[0].step.shape)
+    if batch * max(size, math.prod(site.dims)) > MOST:
+        raise Unmapped(nearest=NEAREST)
     numbers = torch.arange(batch * size).reshape(batch, *x.dims)
     try:
         made = target(numbers, *args[1:], **kwargs)
