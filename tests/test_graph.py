@@ -156,7 +156,8 @@ def slow(op: str, a: Mapping[str, Any], w: Mapping[str, Any], *xs: Any) -> Any:
             (top, left, bottom, right), (before, after) = a["padding"], a["channels"]
             out = np.full((before + c + after, top + h + bottom, left + width + right), float(a["value"]))
             for ch, i, j in itertools.product(range(c), range(h), range(width)):
-                out[before + ch, top + i, left + j] = x[ch, i, j]
+                if 0 <= top + i < out.shape[1] and 0 <= left + j < out.shape[2]:
+                    out[before + ch, top + i, left + j] = x[ch, i, j]
             return out
         case "subsample":
             rows, columns = range(0, h, a["stride"][0]), range(0, width, a["stride"][1])
@@ -234,6 +235,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[int, int, int]
     ("flatten", {}, {}, [(2, 3, 4)]),
     ("pad", {"padding": (1, 2, 0, 3), "channels": (1, 2), "value": -1.5}, {}, [(2, 3, 4)]),
     ("pad", {"channels": (4, 0)}, {}, [(2, 3, 4)]),
+    ("pad", {"padding": (-1, 2, -1, -3), "value": 0.5}, {}, [(2, 4, 5)]),
     ("subsample", {}, {}, [(2, 5, 4)]),
     ("subsample", {"stride": (1, 3)}, {}, [(2, 5, 4)]),
     ("identity", {}, {}, [(2, 3, 4)]),
@@ -807,6 +809,8 @@ def test_graphs_that_are_refused(arguments: tuple[Any, ...], rule: str, place: s
         ("concat", {}, {}, [(3, 4, 5), (3, 4, 4)], "(3, 4, 5), (3, 4, 4)"),
         ("concat", {}, {}, [(3, 4, 5), (3, 1, 1)], "(3, 4, 5), (3, 1, 1)"),
         ("select", {"indices": (0, 3, 2)}, {}, [(3, 4, 5)], 3),
+        ("pad", {"padding": (-2, 0, -2, 0)}, {}, [(3, 4, 5)], (3, 0, 5)),
+        ("pad", {"padding": (-5, 0, 2, 0)}, {}, [(3, 4, 5)], (3, -1, 5)),
         ("max_pool", {"kernel": (5, 1)}, {}, [(3, 4, 5)], (5, 1)),
         ("max_pool", {"kernel": (2, 2), "padding": (0, 2, 0, 0)}, {}, [(3, 4, 5)], (0, 2, 0, 0)),
         ("max_pool", {"kernel": (2, 2), "padding": (0, 0, 2, 0)}, {}, [(3, 4, 5)], (0, 0, 2, 0)),

@@ -87,6 +87,24 @@ def test_channels_that_are_moved_or_taken(case: str) -> None:
     assert {made.op for made in graph.nodes} <= {"select", "concat", "flatten", "identity"}
 
 
+def test_places_that_are_cut_off() -> None:
+    """A Slice of rows and columns in a row is a pad below 0, and a subsample where it steps; Pad may be below 0 too."""
+    constants = {"one": ints(1, 0), "end": ints(5, 2), "axes": ints(2, 3), "steps": ints(2, 1), "pads": ints(-1, 1)}
+    cut = nodes(["Slice x one end axes steps a"], {})
+    pad = [node("Pad", "a pads - last", "h")]
+    spelt = nodes(["Slice a begin large last b", "Pad b behind h"], {})
+    constants |= {"last": ints(3), "begin": ints(1), "large": ints(9), "behind": ints(0, 0, 0, 0, 0, 0, 0, 1)}
+
+    def made(rest: list[Any]) -> Any:
+        read = {name: constants[name] for one in (*cut, *rest) for name in one.input if name in constants}
+        return flat([*cut, *rest], read, 21, ("N", 4, 5, 3))
+
+    graph = agrees(made(pad), PIXELS, like=made(spelt))
+    assert [(one.op, *dict(one.attributes).values()) for one in graph.nodes[:-1]] == [
+        ("pad", (-1, 0, 0, -1), (0, 0), 0.0), ("subsample", (2, 1)), ("pad", (0, -1, 0, 1), (0, 0), 0.0),
+    ]  # fmt: skip
+
+
 def test_a_shuffle_behind_a_quantiser() -> None:
     """What is rounded, and what an integer type holds, is moved about as other values are."""
     constants = {"s": np.float32(1 / 16), "z": np.uint8(0), "there": ints(0, 2, 2, 15), "back": ints(0, 4, 5, 3)}
@@ -99,7 +117,11 @@ def test_a_shuffle_behind_a_quantiser() -> None:
 @pytest.mark.parametrize(
     ("texts", "constants", "words"),
     [
-        (["Slice x one three two h"], {"one": ints(1), "three": ints(3), "two": ints(2)}, "Slice crops axis 2"),
+        (
+            ["Slice x three one two back h"],
+            {"one": ints(1), "three": ints(3), "two": ints(2), "back": ints(-1)},
+            "Slice cuts axis 2",
+        ),
         (["Gather x rows h"], {"rows": ints(1, 0)}, "Gather (nearest: whole channels"),
         (["Reshape x there a", "Relu a h"], {"there": ints(0, 2, 2, 15)}, "Reshape reshapes 1 x 4 (C)"),
         (["Reshape x there a", "MaxPool a h"], {"there": ints(0, 4, 3, 5)}, "Reshape reshapes 1 x 4 (C)"),

@@ -34,6 +34,11 @@ def shuffle(name: str, source: str, channels: int, groups: int = 2) -> Node:
     return select(name, source, np.arange(channels).reshape(groups, -1).T.ravel().tolist())
 
 
+def cut(name: str, source: str) -> Node:
+    """Without its first two rows and its first and last column."""
+    return node(name, "pad", source, padding=(-2, -1, 0, -1))
+
+
 def unit(name: str, source: str, inputs: int, outputs: int, kernel: int = 3, **attributes: Any) -> list[Node]:
     """Convolution, batch norm, relu `name`."""
     made = conv(f"{name}.conv", source, outputs, inputs, kernel, bias=None, **attributes)
@@ -175,6 +180,43 @@ CASES: dict[str, tuple[Callable[[], Graph], str]] = {
             *A, *halves("h", "a", 8), *unit("b", "h.1", 4, 4), *unit("d", "b", 4, 4), node("t", "add", "h.1", "d"),
             node("r", "concat", "h.0", "h.1", "t"), *unit("o", "r", 12, 6, 1), *head("o", 6),
         ), "a b d t o",
+    ),
+    "a cut": (
+        lambda: graph(*A, cut("s", "a"), *unit("b", "s", 8, 6, padding=(0,) * 4, dilation=(1, 2)), *head("b", 6)),
+        "a b",
+    ),
+    "a cut before relu": (
+        lambda: graph(
+            *A[:2], cut("s", "a.norm"), node("r", "relu", "s"), norm("n", "r", 8),
+            *unit("b", "n", 8, 6, 1, stride=(2, 2)), *head("b", 6),
+        ), "a b",
+    ),
+    "a cut, then padded": (
+        lambda: graph(*A, norm("n", "a", 8), cut("s", "n"), *unit("b", "s", 8, 6, 3), *head("b", 6)), "a a.conv.1 b",
+    ),
+    "padded, then cut": (
+        lambda: graph(
+            *A, norm("n", "a", 8), node("p", "pad", "n", padding=(1, 2, 3, 1)), cut("s", "p"), select("t", "s", [5, 3]),
+            *unit("b", "t", 2, 6, 3, padding=(0, 0, 0, 0)), *head("b", 6),
+        ), "a b",
+    ),
+    "a cut of a sum, averaged": (
+        lambda: graph(
+            conv("c", "input", 4, 3), cut("s", "c"), node("v", "avg_pool", "s", kernel=(3, 2)), node("b", "relu", "v"),
+            *head("b", 4),
+        ), "c v",
+    ),
+    "a cut under a pool": (
+        lambda: graph(
+            *A, cut("s", "a"), node("m", "max_pool", "s", kernel=(2, 2)), *unit("b", "m", 8, 6), *head("b", 6)
+        ),
+        "a a.conv.1 m b",
+    ),
+    "a cut of both sides of a sum": (
+        lambda: graph(
+            *A, conv("c", "a", 8, 8, padding=(0, 0, 0, 0)), node("s", "pad", "a", padding=(-1,) * 4),
+            node("t", "add", "c", "s"), node("b", "relu", "t"), *head("b", 8),
+        ), "a c",
     ),
 }  # fmt: skip
 

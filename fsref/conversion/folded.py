@@ -97,6 +97,18 @@ class Term(Brief):
         np.add.at(made.swapaxes(0, 1), columns, one.weights.swapaxes(0, 1))
         return replace(one, weights=made)
 
+    def cut(self) -> Term:
+        """The term whose padding is below 0 nowhere: taps of 0 stand in the place of rows and columns cut off."""
+        above, before, below, behind = (max(0, -side) for side in self.padding)
+        if not above + before + below + behind:
+            return self
+        outputs, inputs, kh, kw = self.weights.shape
+        dy, dx = self.dilation
+        wide = np.zeros((outputs, inputs, above + dy * (kh - 1) + 1 + below, before + dx * (kw - 1) + 1 + behind))
+        wide[:, :, above : above + dy * kh : dy, before : before + dx * kw : dx] = self.weights
+        top, left, bottom, right = (max(0, side) for side in self.padding)
+        return replace(self, weights=wide, padding=(top, left, bottom, right), dilation=(1, 1))
+
     def reversed_inputs(self, channels: int) -> Term:
         """The term for a source whose `channels` channels stand in reverse order."""
         one = self.ungrouped()

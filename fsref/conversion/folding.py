@@ -76,8 +76,8 @@ def _parted(graph: Graph, name: str) -> bool:
 
 
 def hoisted(graph: Graph) -> Graph:
-    """The same function, without identities and unread nodes; what never decreases stands before the max-pool, flatten
-    or subsample it followed.
+    """The same function, without identities and unread nodes; what never decreases stands before the max-pool, flatten,
+    subsample or cut it followed.
     """
     nodes: dict[str, Node] = {}
     stands_for: dict[str, str] = {}  # an identity, by name, for what it reads
@@ -115,5 +115,7 @@ def _commutes(before: Node, node: Node) -> bool:
     """Whether `node` may be taken before the one it follows."""
     if node.op in ELEMENTWISE:
         falls = node.attributes.get("slope", 1.0) < 0
+        if before.op == "pad":
+            return bool(max(*before.attributes["padding"], *before.attributes["channels"]) <= 0)
         return before.op in ("flatten", "subsample") or (before.op == "max_pool" and not falls)
     return node.op in ("batch_norm", "affine") and before.op == "max_pool" and bool((node.arrays["gain"] > 0).all())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
@@ -47,13 +46,13 @@ def _conv(units: Units, node: Node, value: Value) -> Value:
     shape = units.graph.shapes[node.name]
     pointwise = weight.shape[2:] == (1, 1) and padding == NO_PADDING and groups == 1
     held = [units.hold(part) for part in value.parts]
-    held = [part if part.view == "map" or (part.view == "mean" and pointwise) else units.plain(part) for part in held]
+    held = [part if part.view == "mean" and pointwise else units.under(part, padding)[0] for part in held]
 
     def term(part: Held, rows: Reals, groups: int) -> tuple[Term, Reals]:
         if part.view == "mean":
             plain = Term(part.name, rows[:, :, 0, 0] / units.places(part.name), pooled=True, node=node.name)
             return units.read(part, plain)
-        around: Any = tuple(a + b for a, b in zip(padding, part.padding, strict=True))
+        _, around = units.under(part, padding)
         return units.read(part, Term(part.name, rows, padding=around, node=node.name, groups=groups, **settings))
 
     if whole := _whole_groups(value, groups):
@@ -123,7 +122,7 @@ def _affine(units: Units, node: Node, value: Value) -> Value:
         offset = offset - arrays["mean"] * gain
     parts = list[Held | Sum]()
     for part, own in value:
-        if isinstance(part, Held) and part.padding == NO_PADDING:
+        if isinstance(part, Held) and max(part.padding) <= 0:
             one = part.affine or Affine.none(part.shape[0])
             parts.append(replace(part, affine=one.then(gain[own], offset[own], node.name)))
             continue
@@ -195,7 +194,8 @@ def _max_pool(units: Units, node: Node, value: Value) -> Value:
         padding, kernel, stride = node.attributes["padding"], node.attributes["kernel"], node.attributes["stride"]
         if part.affine is not None and (part.padding != NO_PADDING or (part.affine.gain <= 0).any()):
             part = units.hold(units.sum_of(part, part.affine.node))
-        if part.padding != NO_PADDING and part.view == "map" and units.source_activation(part.name).low >= 0:
+        zeros = any(part.padding) and min(part.padding) >= 0 and part.view == "map"
+        if zeros and units.source_activation(part.name).low >= 0:
             joint = tuple(a + b for a, b in zip(padding, part.padding, strict=True))
             full = (part.shape[0], *units.shape_of(part.name)[1:])
             if all(count.all() for count in places(full, kernel, stride, joint)):
@@ -220,9 +220,9 @@ def _avg_pool(units: Units, node: Node, value: Value) -> Value:
     if (kh, kw) == units.graph.shapes[node.inputs[0]][1:] and not any(padding):
         return _global_avg_pool(units, node, value)
     parts = []
-    for part in map(units.hold, value.parts):
-        held = part if part.view == "map" else units.plain(part)
-        channels, around = held.shape[0], tuple(a + b for a, b in zip(padding, held.padding, strict=True))
+    for part in value.parts:
+        held, around = units.under(part, padding)
+        channels = held.shape[0]
         units.spend(channels, kh, kw)
         weights = np.full((channels, 1, kh, kw), 1 / (kh * kw))
         plain = Term(held.name, weights, node.attributes["stride"], around, groups=channels, skip=True)
@@ -260,7 +260,7 @@ def _each_place(channels: Ints, places: int) -> Ints:
 def _pad(units: Units, node: Node, value: Value) -> Value:
     top, left, bottom, right = around = node.attributes["padding"]
     before, after = node.attributes["channels"]
-    if node.attributes["value"] != 0:
+    if node.attributes["value"] != 0 and max(*around, before, after) > 0:
         raise refused("padding with a constant other than 0", "value 0")
     if before or after:
         merged = units.merged(value, node.name)
@@ -273,11 +273,10 @@ def _pad(units: Units, node: Node, value: Value) -> Value:
     if around == NO_PADDING:
         return value
     parts: list[Held | Sum] = []
-    for part in map(units.hold, value.parts):
-        part = part if part.view == "map" else units.plain(part)
-        shape = (part.shape[0], part.shape[1] + top + bottom, part.shape[2] + left + right)
-        padding = tuple(a + b for a, b in zip(part.padding, around, strict=True))
-        parts.append(replace(part, shape=shape, padding=padding))
+    for part in value.parts:
+        held, padding = units.under(part, around)
+        shape = (held.shape[0], held.shape[1] + top + bottom, held.shape[2] + left + right)
+        parts.append(replace(held, shape=shape, padding=padding))
     return value.each(parts)
 
 

@@ -16,6 +16,7 @@ from fsref.conversion.values import Held, Sum, Value
 from fsref.errors import GraphError
 from fsref.graph.graph import Graph
 from fsref.law.populations import Shape
+from fsref.law.projections import Padding
 from fsref.simulation.memory import check_limit, check_memory
 
 
@@ -69,6 +70,16 @@ class Units:
         held = self.hold(part)
         return held if held.view == "map" and held.padding == NO_PADDING else self.hold(self.sum_of(held, held.name))
 
+    def under(self, part: Held | Sum, padding: Padding) -> tuple[Held, Padding]:
+        """As `hold`, a map that this padding can go around, and both paddings together: what was cut off is not there
+        again.
+        """
+        held = self.hold(part)
+        if held.view != "map" or any(own < 0 < side for own, side in zip(held.padding, padding, strict=True)):
+            held = self.plain(held)
+        top, left, bottom, right = (a + b for a, b in zip(held.padding, padding, strict=True))
+        return held, (top, left, bottom, right)
+
     def sum_of(self, part: Held | Sum, name: str) -> Sum:
         """The part as a sum: a population's value through an identity."""
         match part:
@@ -82,6 +93,9 @@ class Units:
 
     def read(self, held: Held, term: Term) -> tuple[Term, Reals]:
         """The term over a population, given the one over what is held of it, and what that adds to the bias, (O,)."""
+        if min(term.padding) < 0:
+            term = term.cut()
+            self.spend(*term.weights.shape)
         places, added = self.places(held.name), np.zeros(len(term.weights))
         if held.affine is not None:
             taps = term.weights * term.per_input(held.affine.offset)

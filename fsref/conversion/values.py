@@ -51,8 +51,9 @@ class Chosen:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Held(Brief):
-    """The value of a population, as it is or through an `affine`, with zero padding around it; `view` is map, flat (of
-    all places) or mean (over them). `chosen` are the channels it takes of what is viewed; None: all.
+    """The value of a population, as it is or through an `affine`, with zero padding around it, where below 0 cut off;
+    `view` is map, flat (of all places) or mean (over them). `chosen` are the channels it takes of what is viewed; None:
+    all.
     """
 
     name: str

@@ -20,10 +20,15 @@ STRIP = 2**20
 
 
 def padded(x: Floats, padding: Padding, value: float = 0.0, channels: Pair = (0, 0)) -> Floats:
-    """The images with `value` around their places, and `channels` (before, after) full of it."""
+    """The images with `value` around their places, and `channels` (before, after) full of it; padding below 0 cuts
+    places off.
+    """
     top, left, bottom, right = padding
     if not any((*padding, *channels)):
         return x
+    height, width = x.shape[2:]
+    x = x[:, :, max(0, -top) : height - max(0, -bottom), max(0, -left) : width - max(0, -right)]
+    top, left, bottom, right = (max(0, side) for side in padding)
     images, c, h, w = x.shape
     wide = np.full((images, channels[0] + c + channels[1], top + h + bottom, left + w + right), value, x.dtype)
     wide[:, channels[0] : channels[0] + c, top : top + h, left : left + w] = x

@@ -95,6 +95,7 @@ def _rounding(value: Any) -> str:
 
 STRIDE = integers(2, 1, "(y, x), each 1 or more", (1, 1))
 PADDING = integers(4, 0, "(top, left, bottom, right), each 0 or more", (0, 0, 0, 0))
+AROUND = integers(4, -MAX_SIDE, "(top, left, bottom, right), below 0 to cut off", (0, 0, 0, 0))
 KERNEL = integers(2, 1, "(y, x), each 1 or more", required=True)
 POOL_STRIDE = integers(2, 1, "(y, x), each 1 or more")  # None: the kernel's
 WINDOWS = {"kernel": KERNEL, "stride": POOL_STRIDE, "padding": PADDING}

@@ -16,6 +16,7 @@ import numpy as np
 from fsref.graph.arithmetic import avg_pool, conv2d, max_pool, padded, places
 from fsref.graph.attributes import (
     ALPHA,
+    AROUND,
     FLAG,
     INDICES,
     PADDING,
@@ -131,6 +132,7 @@ def _concat_shape(a: Attributes, w: Arrays, *shapes: Shape) -> Shape:
 
 def _pad_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
     top, left, bottom, right = a["padding"]
+    fit((shape[0], shape[1] + min(0, top) + min(0, bottom), shape[2] + min(0, left) + min(0, right)))  # what is kept
     return fit((sum(a["channels"]) + shape[0], top + shape[1] + bottom, left + shape[2] + right))
 
 
@@ -290,11 +292,11 @@ OPERATORS: Mapping[str, Operator] = {
         lambda a, w, shape: (size_of(shape), 1, 1),
     ),
     "pad": Operator(
-        "value around the places, and in channels (before, after)",
+        "value around the places, and in channels (before, after); below 0 places are cut off",
         lambda a, w, x: padded(x, a["padding"], a["value"], a["channels"]),
         _pad_shape,
         {
-            "padding": PADDING,
+            "padding": AROUND,
             "channels": integers(2, 0, "(before, after), each 0 or more", (0, 0)),
             "value": real(0.0),
         },

@@ -183,7 +183,7 @@ class _Importer:
             if operator.domain not in ("", "ai.onnx"):
                 raise Unmapped(f"of domain {operator.domain}", "operators of ONNX itself")
             if any(name not in self.values and name not in self.tensors for name in operator.inputs):
-                if op not in HANDLERS and op not in FOLDED:
+                if op not in (*HANDLERS, *MOVES, *FOLDED):
                     raise Unmapped("", NEAREST.get(op, ""))
                 return  # reads what has no form: listed there
             given = tuple(self.operand(name) for name in operator.inputs)

@@ -70,6 +70,8 @@ def _numbers(b: Builder, value: Value) -> Ints:
 
 def _taken(b: Builder, value: Value, numbers: Ints) -> Value | Ints:
     """The value whose elements have these numbers, its channels perhaps selected; the numbers where that gives none."""
+    if not numbers.size:
+        return numbers
     sizes = b.sizes(value.shape)
     batch, channels, height, width = sizes.values()
     found = dict(zip("BCHW", np.unravel_index(numbers, list(sizes.values())), strict=True))

@@ -39,16 +39,16 @@ def pad(b: Builder, call: Call) -> Value:
     mode = call.attributes.get("mode", "constant")
     rank = len(value.axes)
     axes = places(range(rank) if axes is None else axes, rank)
-    if mode != "constant" or pads is None or len(pads) != 2 * len(axes) or min(pads, default=0) < 0:
-        raise Unmapped(f"in mode {mode} by {pads}", "Pad with a constant, by 0 or more")
+    if mode != "constant" or pads is None or len(pads) != 2 * len(axes):
+        raise Unmapped(f"in mode {mode} by {pads}", "Pad with a constant")
     if not any(pads):
         return value
     order = layout(b, value)
     around = dict.fromkeys("BCHW", (0, 0)) | {
         order[axis]: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)
     }
-    if any(around["B"]):
-        raise Unmapped("pads the batch", "Pad in H, W and channels")
+    if any(around["B"]) or min(around["C"]) < 0:
+        raise Unmapped(f"by {pads}", "Pad in H, W and channels, in channels by 0 or more")
     (top, bottom), (left, right) = around["H"], around["W"]
     attributes = {
         "padding": (top, left, bottom, right),
@@ -59,27 +59,28 @@ def pad(b: Builder, call: Call) -> Value:
 
 
 def slice_(b: Builder, call: Call) -> Value:
-    """Slice that takes everything, or every n-th row and column from the first."""
+    """Slice that takes everything, or every n-th row and column of some in a row."""
     value, shape = call.value(), b.shape_of(call.value())
     starts, ends = call.integers("starts", 1) or [], call.integers("ends", 2) or []
     axes, steps = call.integers("axes", 3), call.integers("steps", 4) or [1] * len(starts)
     axes = places(range(len(starts)) if axes is None else axes, len(shape))
-    stride = {}
+    stride, around = {}, dict.fromkeys("HW", (0, 0))
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         taken = range(*slice(start, end, step).indices(shape[axis])) if step > 0 else range(0)
         if taken == range(shape[axis]):
             continue
-        if taken != range(0, shape[axis], step):
-            raise Unmapped(
-                f"crops axis {axis} to {start}:{end}:{step}",
-                "Slice of channels, or from the first to the last place with a step in H or W",
-            )
-        stride[layout(b, value)[axis]] = step
+        letter = layout(b, value)[axis]
+        if not taken or letter not in around:
+            raise Unmapped(f"cuts axis {axis} to {start}:{end}:{step}", "Slice of channels, rows and columns, forwards")
+        stride[letter] = step
+        around[letter] = -taken.start, min(taken[-1] + step, shape[axis]) - shape[axis]
     if not stride:
         return value
-    if set(stride) - set("HW"):
-        raise Unmapped("with a step in the channels or the batch", "Slice with a step in H or W")
-    order = layout(b, value)
+    order, ((top, bottom), (left, right)) = layout(b, value), around.values()
+    if any((top, bottom, left, right)):
+        value = b.value(b.add("pad", [value.name], {"padding": (top, left, bottom, right)}), order)
+    if set(stride.values()) == {1}:
+        return value
     return b.value(b.add("subsample", [value.name], {"stride": (stride.get("H", 1), stride.get("W", 1))}), order)
 
 

@@ -43,7 +43,7 @@ def pad(site: Site, x: View, sides: Sequence[int], *rest: Any) -> View:
     """Constant padding of places and channels: torch counts from the last axis."""
     mode, value = rest if len(rest) == 2 else ("constant", *rest)
     x = image(site, x)
-    if mode != "constant" or min(sides) < 0 or len(x.dims) != 3 or len(sides) > 6:
+    if mode != "constant" or min(sides[4:], default=0) < 0 or len(x.dims) != 3 or len(sides) > 6:
         raise Unmapped(nearest="pad with a constant")
     left, right, top, bottom, before, after = (*sides, 0, 0, 0, 0, 0, 0)[:6]
     return site.make("pad", x, padding=(top, left, bottom, right), channels=(before, after), value=float(value or 0.0))
@@ -51,14 +51,24 @@ def pad(site: Site, x: View, sides: Sequence[int], *rest: Any) -> View:
 
 @form(STRUCTURE, "slice")
 def part(site: Site, x: View, dim: int, start: int | None, end: int | None, step: int) -> View:
-    """Every step-th row or column from the first, or all of an axis."""
+    """Every step-th of some rows or columns, or all of an axis."""
     axis = dim % (len(x.dims) + 1)
     if site.dims == x.dims:
         return x
     side = x.dims[axis - 1]
-    if axis not in (2, 3) or (start or 0) % side != 0 or site.dims[axis - 1] != -(-side // step):
-        raise Unmapped(nearest="a slice of channels, or of rows or columns from the first to the last, with a step")
-    return site.make("subsample", image(site, x), stride=(step, 1) if axis == 2 else (1, step))
+    taken = range(side)[start:end:step]
+    if axis not in (2, 3) or len(x.dims) != 3 or not taken:
+        raise Unmapped(nearest="a slice of channels, rows or columns")
+    x, cut = image(site, x), (-taken.start, min(taken[-1] + step, side) - side)
+    if any(cut):
+        shape, around = list(x.step.shape), [0, 0, 0, 0]
+        shape[axis - 1] += sum(cut)
+        around[axis - 2 :: 2] = cut
+        x = site.make("pad", x, shape=(shape[0], shape[1], shape[2]), padding=tuple(around))
+        x = View(x.step, x.step.shape)
+    if step == 1:
+        return View(x.step, site.dims)
+    return site.make("subsample", x, stride=(step, 1) if axis == 2 else (1, step))
 
 
 @form(STRUCTURE, "select")
