@@ -591,7 +591,10 @@ class Counts(nn.Module):
             r"forward: dropout \(nearest: dropout that is not active in eval mode\)",
         ),
         (body(nn.BatchNorm2d(8, track_running_stats=False)), r"layers\.0: \w*batch_norm\w* \(nearest: batch_norm"),
-        (Body(lambda x: x.permute(0, 2, 3, 1).mean((1, 2))), r"forward: permute \(no form\)"),
+        (
+            Body(lambda x: x.permute(0, 2, 3, 1).mean((1, 2))),
+            r"forward: permute \(nearest: whole channels, moved or taken\)",
+        ),
         (Body(lambda x: x.argmax(1).float().mean((1, 2))), r"forward: argmax \(no form\)"),
         (
             Body(lambda x: (x * x.mean(1, keepdim=True)).mean((2, 3))),
