@@ -274,6 +274,22 @@ def test_a_quantiser_of_the_images_is_no_population() -> None:
         assert [unit.name for unit in fold(kept).units] == ["q", "a", "b", "linear"]
 
 
+def test_what_stands_beside_the_images_is_quantised_with_them() -> None:
+    """A quantiser of a concatenation in which images come first, or again, quantises every part of it."""
+    levels = {"alpha": 255 / 64, "levels": 255, "rounding": "nearest"}
+    for parts in (("input", "a"), ("a", "input"), ("input", "input")):
+        channels = sum({"input": 3, "a": 8}[name] for name in parts)
+        made = graph(
+            *([A] if "a" in parts else []),
+            node("both", "concat", *parts),
+            node("q", "quantise", "both", **levels),
+            *head("q", channels),
+            pixels=RAW,
+        )
+        exact(made)
+        assert [unit.name for unit in fold(made).units] == [*(["a"] if "a" in parts else []), "linear"]
+
+
 def test_everything_without_a_form_is_listed_at_once() -> None:
     """What follows a node without a form is looked at as if it had one: each such node is named, and no other."""
     made = graph(

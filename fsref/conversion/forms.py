@@ -140,8 +140,6 @@ def _elementwise(units: Units, node: Node, value: Value) -> Value:
             activation = Activation(float(low), float(high))
         case "quantise", {"alpha": alpha, "levels": levels, "rounding": rounding}:
             activation = Activation(0.0, float(alpha), levels, rounding)
-            if (read := _pixels(units, value, activation)) is not None:
-                return value.each([read])
         case _, {"slope": slope, "offset": offset}:
             sums = [units.sum_of(part, node.name) for part in value.parts]
             scaled = [tuple(t.scaled(np.full(len(s.bias), slope)) for t in s.terms) for s in sums]
@@ -151,20 +149,20 @@ def _elementwise(units: Units, node: Node, value: Value) -> Value:
             activation = Activation(0.0, 1.0)
     alone = len(value.parts) == 1
     return value.each(
-        _activated(units, part, activation, node.name if alone else f"{node.name}.{i}")
+        _pixels(units, part, activation)
+        or _activated(units, part, activation, node.name if alone else f"{node.name}.{i}")
         for i, part in enumerate(value.parts)
     )
 
 
-def _pixels(units: Units, value: Value, activation: Activation) -> Held | None:
+def _pixels(units: Units, part: Held | Sum, activation: Activation) -> Held | None:
     """What stands for a quantising activation of the images themselves; None where that takes a population (CONV-7)."""
-    part, *others = value.parts
-    if not isinstance(part, Held) or others or part.chosen is not None:
+    if activation.levels is None or not isinstance(part, Held) or part.chosen is not None:
         return None
     if (part.name, part.padding, part.view) != ("input", NO_PADDING, "map"):
         return None
     found, note = levels_of(units.graph.contract(), part.affine or Affine.none(part.shape[0]), activation)
-    if note:
+    if note and note not in units.notes:
         units.notes.append(note)
     return None if found is None else replace(part, affine=found)
 
