@@ -138,6 +138,7 @@ def test_a_quantising_activation_gives_the_values_of_its_own_coding(levels: int,
         (RELU, 0.0, 4.0, 0.25, 0),
         (RELU, 1.0, 4.0, 0.25, 0),  # codes begin at 0, whatever is seen
         (RELU, 0.0, 0.0, 1 / 16, 0),  # never active
+        (Activation(0.25, 0.75), 0.0, 0.0, 0.5 / 16, -8),  # nor then above its bound
         (Activation(0.0, 6.0), 0.0, 4.0, 0.25, 0),
         (Activation(0.0, 6.0), 0.0, 9.0, 6 / 16, 0),  # the bound needs no data
         (CLIP, -0.5, 9.0, 2.5 / 16, 6),

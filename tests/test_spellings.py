@@ -290,6 +290,16 @@ def test_what_stands_beside_the_images_is_quantised_with_them() -> None:
         assert [unit.name for unit in fold(made).units] == [*(["a"] if "a" in parts else []), "linear"]
 
 
+@pytest.mark.parametrize("end", [0.0, 0.25, -1.0])
+def test_a_clip_between_equal_ends_is_a_constant(end: float) -> None:
+    """Whatever it reads, the network has the one value that the graph has."""
+    made = graph(A, node("r", "clip", "a", low=end, high=end), B, *TAIL)
+    exact(made)
+    net = convert(made, IMAGES)
+    wanted = made.forward(IMAGES)
+    assert np.abs(run(net, IMAGES).logits * net.logit_scale - wanted).max() <= 0.02 * np.abs(wanted).max()
+
+
 def test_everything_without_a_form_is_listed_at_once() -> None:
     """What follows a node without a form is looked at as if it had one: each such node is named, and no other."""
     made = graph(

@@ -58,8 +58,9 @@ class Activation:
         top, signed = 2**steps - 1, not np.isfinite(self.low)
         base = min(low, 0.0) if signed else self.low
         reach = max(min(max(high, 0.0) if signed else high, self.high) - base, 0.0)
-        if reach <= 0:  # never active on these images
-            return Coding(1 / 2**steps, round(-base * 2**steps), top, nearest)
+        if reach <= 0:  # never active on these images; its bound holds on others, too
+            unit = (min(self.high - base, 1.0) or 1.0) / 2**steps
+            return Coding(unit, round(-base / unit), top, nearest)
         scale = share * reach / 2**steps
         offset = int(np.clip(round(-share * base / scale), 0, top)) if signed else round(-base / scale)
         return Coding(scale, offset, top, nearest)

@@ -136,22 +136,34 @@ def _elementwise(units: Units, node: Node, value: Value) -> Value:
     match node.op, node.attributes:
         case "relu", _:
             activation = Activation(0.0, np.inf)
+        case "clip", {"low": low, "high": high} if low == high:
+            value = _scaled(units, value, node.name, 0.0, float(low))
+            activation = Activation(float(low), float(high))
         case "clip", {"low": low, "high": high}:
             activation = Activation(float(low), float(high))
         case "quantise", {"alpha": alpha, "levels": levels, "rounding": rounding}:
             activation = Activation(0.0, float(alpha), levels, rounding)
         case _, {"slope": slope, "offset": offset}:
-            sums = [units.sum_of(part, node.name) for part in value.parts]
-            scaled = [tuple(t.scaled(np.full(len(s.bias), slope)) for t in s.terms) for s in sums]
-            value = value.each(
-                replace(s, terms=terms, bias=s.bias * slope + offset) for s, terms in zip(sums, scaled, strict=True)
-            )
+            value = _scaled(units, value, node.name, slope, offset)
             activation = Activation(0.0, 1.0)
     alone = len(value.parts) == 1
     return value.each(
         _pixels(units, part, activation)
         or _activated(units, part, activation, node.name if alone else f"{node.name}.{i}")
         for i, part in enumerate(value.parts)
+    )
+
+
+def _scaled(units: Units, value: Value, name: str, slope: float, offset: float) -> Value:
+    """slope * v + offset of a value, as sums; of slope 0 a constant, which no data bound."""
+    sums = [units.sum_of(part, name) for part in value.parts]
+    return value.each(
+        replace(
+            s,
+            terms=tuple(t.scaled(np.full(len(s.bias), slope)) for t in s.terms),
+            bias=s.bias * slope + offset,
+        )
+        for s in sums
     )
 
 
