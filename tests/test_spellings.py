@@ -258,7 +258,8 @@ RAW = Pixels(3, 8, 8, scale=1 / 64)
 
 def test_a_quantiser_of_the_images_is_no_population() -> None:
     """With a level for each pixel code it is an affine, exactly and without a word; with as many levels, not aligned,
-    it is left out with a note; a coarser one, or one that cuts pixels off, decides what is seen, and stays.
+    it is left out with a note; a coarser one, be it only for these pixels, or one that cuts pixels off, decides what
+    is seen, and stays.
     """
     aligned = quantised(255, 0.0, 255 / 64, RAW)
     exact(aligned)
@@ -268,7 +269,7 @@ def test_a_quantiser_of_the_images_is_no_population() -> None:
     assert fold(near).graph.notes == (LEFT_OUT,)
     assert [unit.name for unit in fold(near).units] == ["a", "b", "linear"]
     assert list(convert(near, IMAGES).provenance["graph"]["notes"]) == [LEFT_OUT]
-    for kept in (quantised(15, -2.0, 2.0), quantised(255, -1.0, 1.0)):
+    for kept in (quantised(15, -2.0, 2.0), quantised(255, -1.0, 1.0), quantised(255, -40.0, 40.0)):
         exact(kept)
         assert fold(kept).graph.notes == ()
         assert [unit.name for unit in fold(kept).units] == ["q", "a", "b", "linear"]

@@ -10,13 +10,15 @@ from fsref.conversion.values import Affine
 from fsref.law.images import Pixels
 
 LEFT_OUT = "quantiser of the input left out: pixels have no more codes than it has levels"
+FINE = 63  # levels apart must be the pixels of some channel: one level more or less is little beside them
 
 
 def levels_of(pixels: Pixels, affine: Affine, activation: Activation) -> tuple[Affine | None, str]:
     """The affine of normalised pixels that stands for a quantising activation of theirs, and a note.
 
     Where each code has a level of its own, equally far apart, that is the quantiser itself, and there is no note. Where
-    it has as many levels as pixels have codes and reaches over them all, `affine` alone is the more exact; else None.
+    it has as many levels as pixels have codes, FINE ones, and reaches over them all, `affine` alone is the more exact;
+    else None.
     """
     assert activation.levels is not None
     scale, mean, std = pixels.scale or 1.0, np.array(pixels.mean), np.array(pixels.std)
@@ -30,4 +32,5 @@ def levels_of(pixels: Pixels, affine: Affine, activation: Activation) -> tuple[A
         gain = apart[:, 0] * unit * std / scale
         return Affine(gain, levels[:, 0] * unit + gain * mean / std), ""
     whole = levels.min() >= -1 and levels.max() <= top + 1  # its ends, too, are rounded
+    whole = whole and np.ptp(levels, axis=1).max() >= FINE
     return (affine, LEFT_OUT) if whole and top >= pixels.max_code else (None, "")
