@@ -317,3 +317,9 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
     )
     with refused(GraphError, "CONV-1", "graph", says=says):
         fold(made)
+
+
+def test_a_flatten_at_the_end_is_named() -> None:
+    """Logits that are a flattened map have no form, and the refusal names their node."""
+    with refused(GraphError, "CONV-1", "graph", says=("1 of 2 nodes", "f: nothing but a dense layer may follow")):
+        fold(graph(A, node("f", "flatten", "a")))

@@ -53,17 +53,26 @@ def folded_units(graph: Graph, memory_limit: int) -> tuple[tuple[Unit, ...], lis
         except LimitError as error:
             raise LimitError(error.rule, node.name, error.problem, error.value, error.limit) from None
         except FsrefError as error:
-            problems.append(f"{node.name}: {error.problem}" + (f" ({error.limit})" if error.limit else ""))
+            problems.append(without_form(node.name, error))
             value = Value.of(units.unknown(node.name, graph.shapes[node.name]))  # what follows is looked at, too
         if len(graph.users[node.name]) > 1 and not _parted(graph, node.name):  # computed once, held for all its readers
             value = value.each(units.hold(part) for part in value.parts)
         values[node.name] = value
+    last = graph.nodes[-1].name
+    if not problems:
+        try:
+            units.read_out(units.merged(values[last], last))
+        except GraphError as error:
+            problems.append(without_form(last, error))
     if problems:
         count = f"{len(problems)} of {len(graph.nodes)} nodes have no form with FS neurons"
         raise GraphError("CONV-1", "graph", f"{count}: {'; '.join(problems)}")
-    last = graph.nodes[-1].name
-    units.read_out(units.merged(values[last], last))
     return tuple(units.made), units.notes
+
+
+def without_form(name: str, error: FsrefError) -> str:
+    """What is said of a node that has no form."""
+    return f"{name}: {error.problem}" + (f" ({error.limit})" if error.limit else "")
 
 
 def _parted(graph: Graph, name: str) -> bool:
