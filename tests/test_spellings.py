@@ -323,3 +323,17 @@ def test_a_flatten_at_the_end_is_named() -> None:
     """Logits that are a flattened map have no form, and the refusal names their node."""
     with refused(GraphError, "CONV-1", "graph", says=("1 of 2 nodes", "f: nothing but a dense layer may follow")):
         fold(graph(A, node("f", "flatten", "a")))
+
+
+def test_a_dense_layer_reads_the_place_that_was_cut_out() -> None:
+    """A map cut down to one place, in its middle or at its ends, is that place, flattened or not."""
+    for sides in ((-2, -3, -5, -4), (-1, 0, -6, -7), (-7, 0, 0, -7)):
+        for flat in (False, True):
+            made = graph(
+                A,
+                node("r", "relu", "a"),
+                node("c", "pad", "r", padding=sides),
+                *([node("f", "flatten", "c")] if flat else []),
+                Node("d", "dense", ("f" if flat else "c",), {}, {"weight": np.arange(24.0).reshape(3, 8) - 9}),
+            )
+            exact(made)

@@ -106,6 +106,7 @@ def _dense(units: Units, node: Node, value: Value) -> Value:
     terms = []
     for part, own in value:
         held = units.hold(part)
+        held = units.plain(held) if any(held.padding) else held  # a single place may be what was cut out of many
         rows, mean = _taken(weight, own, 1), held.view == "mean"
         plain = Term(held.name, rows / units.places(held.name) if mean else rows, pooled=mean, node=node.name)
         term, more = units.read(held, plain)
