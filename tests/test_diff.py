@@ -419,7 +419,7 @@ def test_the_answer_does_not_depend_on_memory(isolated: bool) -> None:
     good = recorded(net, x)
     arrays = {key: a.copy() for key, a in good.arrays.items()}
     arrays["conv1", "codes"][1:, 5] ^= 1
-    arrays["merge1", "spikes"][3, 9] ^= 4
+    arrays["merge1", "spikes"][1, 9] ^= 4  # in the first that is judged, however few are
     dump = replace(good, arrays=arrays)
     found = compare_dump(net, x, dump, isolated, threads=1)
     limit = 2**17

@@ -269,7 +269,8 @@ OWN = [
     (proof_sums, "opened", "lambda s: s.codes", "lambda s: s.parts"),
 ]
 LAW = [
-    (ranges, "projection_bounds", "summed(up, low) + summed(down, high), ", "summed(up, low), "),
+    (ranges, "projection_bounds", "low_taps + summed(up, low)", "low_taps"),
+    (ranges, "projection_bounds", "= summed(down, high), ", "= summed(down, low), "),
     (ranges, "projection_bounds", "h * w if projection.pooled else 1", "1"),
     (ranges, "pieces", "b - reset))", "b))"),
     (ranges, "firing", "[first - 1 : last]", "[first:last]"),

@@ -17,8 +17,8 @@ from fsref.law.populations import Shape
 from fsref.tables import Brief
 
 
-@dataclass(frozen=True, eq=False)
-class Affine:
+@dataclass(frozen=True, eq=False, repr=False)
+class Affine(Brief):
     """gain * v + offset of values v of a population, each (C,) of what views it: another scale and offset of its codes
     (CONV-6). `node` is the last that had a part in it.
     """
@@ -41,8 +41,8 @@ class Affine:
         return Affine(self.gain[index], self.offset[index], self.node)
 
 
-@dataclass(frozen=True, eq=False)
-class Chosen:
+@dataclass(frozen=True, eq=False, repr=False)
+class Chosen(Brief):
     """Some of `width` channels, by number, in increasing order."""
 
     numbers: Ints

@@ -126,11 +126,11 @@ def ends(net: Network, p: Population) -> tuple[int, int]:
 
 def sends_codes(net: Network, p: Population) -> bool:
     """Whether the codes of a population are its trains (NET-7, FS-5); those of a max-pool are its source's (POOL-4)."""
+    while isinstance(p, MaxPool):  # pools of pools may be many
+        p = net[p.source]
     match p:
         case FS():
             return relu_theta(p.table) is not None
-        case MaxPool():
-            return sends_codes(net, net[p.source])
         case Input() | Readout():
             return True
         case _:

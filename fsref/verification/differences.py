@@ -35,6 +35,7 @@ from fsref.verification.neuron_steps import Steps, steps_of
 from fsref.verification.orders import Tried
 from fsref.verification.returned import Compared, DumpReport, First
 from fsref.verification.scene import Scene
+from fsref.verification.taps import products_bytes
 
 KEPT = 64  # images that differ, and as many that do not, on which causes are judged,
 LARGEST = 2**20  # or fewer, where that many neurons answer for them,
@@ -242,9 +243,8 @@ def compare_dump(
 
     def own(images: int) -> int:  # all images; what was observed, is right, and where they differ; by itself once more
         alone = TOGETHER * reference.working_bytes(net) if isolated else 0
-        return (
-            8 * len(x) * net.input.neurons + images * one * (8 if isolated or dump.unknown else 4) + 128 * count + alone
-        )
+        arrays = images * one * (8 if isolated or dump.unknown else 4)
+        return 8 * len(x) * net.input.neurons + arrays + 128 * count + alone + products_bytes(net)
 
     def bound(images: int) -> int:
         return own(images) + run_bytes(net, images, engine, selected, False, batch or 1, workers)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints
 from fsref.law.populations import MaxPool, Shape
+from fsref.tables import Brief
 from fsref.verification.consequences import Cause, Effects, both, of_pool
 from fsref.verification.pool_causes import candidates, sent
 from fsref.verification.scene import Scene
@@ -20,8 +21,8 @@ MOST = (2, 4, 8)  # candidates that a counter counts
 Bools: TypeAlias = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, eq=False)
-class Places:
+@dataclass(frozen=True, eq=False, repr=False)
+class Places(Brief):
     """The places of the windows of a max-pool: arrays that broadcast to (kh, kw, C, H_out, W_out). `r`, `c` say which
     place, `oy`, `ox` which window, `channel`, `y`, `x` where in the source, and `there` whether it counts.
     """

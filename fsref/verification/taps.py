@@ -12,18 +12,21 @@ from typing import Any, TypeAlias, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection
+from fsref.tables import Brief
 from fsref.verification.deliveries import Mistake
 from fsref.verification.scene import Scene
 
 CHANGED = ("there", "weight", "times", "channel", "y", "x")  # what mistakes change
-MOST = 2**21  # products of a projection, or pairs of its neurons, that are written down
+MOST = 2**18  # products of a projection that are written down
+EACH = 64  # bytes for each of them
 
 
-@dataclass(frozen=True, eq=False)
-class Taps:
+@dataclass(frozen=True, eq=False, repr=False)
+class Taps(Brief):
     """The products of a projection: arrays that broadcast to (O, H_out, W_out, I, kh, kw). A dense has one window of
     one place, and its source as many channels as neurons.
 
@@ -84,22 +87,33 @@ class Taps:
         pairs = [(getattr(self, name), getattr(other, name)) for name in CHANGED]
         return all(one is two or (one == two).all() for one, two in pairs)
 
-    def matrix(self) -> Ints:
-        """What each neuron of the source is worth for each of the target, (target, source)."""
+    def deliver(self, codes: Ints) -> Ints:
+        """What they add to each neuron of the target, (B, neurons), from codes (B, neurons) of the source."""
         _, height, width = self.source
         shape = np.broadcast_shapes(*(each.shape for each in (self.o, self.oy, self.ox, self.i, self.r, self.c)))
-        address = np.broadcast_to((self.channel * height + self.y) * width + self.x, shape).ravel()
-        count, size = int(np.prod(self.target)), int(np.prod(self.source))
-        kept = np.broadcast_to(self.there, shape).ravel() & (address >= 0) & (address < size)
+        address = np.broadcast_to((self.channel * height + self.y) * width + self.x, shape)
+        kept = self.there & (address >= 0) & (address < codes.shape[1])
         w = self.q.weights.astype(np.int64).ravel()[self.weight % self.q.weights.size] * self.times
-        outputs, rows, columns = self.target
-        to = np.broadcast_to((self.o * rows + self.oy) * columns + self.ox, shape).ravel()
-        found = np.zeros(count * size, np.int64)
-        np.add.at(found, (to * size + address)[kept], np.broadcast_to(w, shape).ravel()[kept])
-        return found.reshape(count, size)
+        _, rows, columns = self.target
+        to = np.broadcast_to((self.o * rows + self.oy) * columns + self.ox, shape)[kept]
+        own, w = address[kept], np.broadcast_to(w, shape)[kept]
+        found = np.zeros((len(codes), int(np.prod(self.target))), np.int64)
+        for row, sent in zip(found, codes, strict=True):
+            np.add.at(row, to, sent[own] * w)
+        return found
 
 
 Change: TypeAlias = Callable[[Taps], Taps | None]  # None where a projection is as it should be
+
+
+def products(net: Network, q: Projection) -> int:
+    """How many products a projection has."""
+    return net[q.target].neurons * int(np.prod(q.weights.shape[1:]))
+
+
+def products_bytes(net: Network) -> int:
+    """Bytes that writing down the products of a network's projections takes at most, one after another."""
+    return EACH * max((n for q in net.projections if (n := products(net, q)) <= MOST), default=0)
 
 
 @lru_cache(maxsize=16)
@@ -118,7 +132,7 @@ def taps_of(scene: Scene, q: Projection) -> Taps | None:
             return None
         case _:
             assert_never(q)
-    if max(int(np.prod(target)) * inputs * kh * kw, int(np.prod(target)) * int(np.prod(source))) > MOST:
+    if products(scene.net, q) > MOST:
         return None
     o, oy, ox, i, r, c = np.ogrid[:outputs, : target[1], : target[2], :inputs, :kh, :kw]
     channel = o // (outputs // q.groups) * inputs + i
@@ -139,8 +153,7 @@ def changed(change: Change) -> Callable[[Scene, str, Projection], Ints | None]:
         if right is None or wrong is None or wrong.alike(right):
             return None
         plane = scene.codes[q.source]
-        found: Ints = plane.reshape(len(plane), -1) @ wrong.matrix().T
-        return found.reshape(len(plane), *scene.population.shape)
+        return wrong.deliver(plane.reshape(len(plane), -1)).reshape(len(plane), *scene.population.shape)
 
     return sums
 

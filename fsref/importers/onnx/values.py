@@ -22,6 +22,7 @@ from fsref.graph.operators import OPERATORS, Floats, Misfit
 from fsref.importers.recogniser import NEAR, Form, is_link
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
+from fsref.tables import Brief
 
 Numbers = NDArray[Any]
 NOT_NEGATIVE = ("relu", "sigmoid", "hard_sigmoid", "quantise")
@@ -40,8 +41,8 @@ class Rounded:
     path: str
 
 
-@dataclass(frozen=True, eq=False)
-class Waiting:
+@dataclass(frozen=True, eq=False, repr=False)
+class Waiting(Brief):
     """The numbers that the elements of a value have in (B, C, H, W), in the shape ONNX gives it, where letters do not
     tell: it waits for an operator that brings it back in order. `said` is the line that refuses it if none does.
     """
