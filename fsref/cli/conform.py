@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fsref.cli.options import FILE, FORCE, JSON, check_file, show
+from fsref.cli.options import FILE, FORCE, JSON, check_file, examples_option, show
 from fsref.cli.verb import needs, verb
 from fsref.conformance.conforming import CARRIERS
 from fsref.conformance.conforming import conform as conform_device
@@ -40,14 +40,7 @@ from fsref.reports.progress import progress
     metavar="S",
     help="Seconds for a start and its greeting, of files for each file; 30 where --timeout is not given either.",
 )
-@click.option(
-    "--examples",
-    type=click.IntRange(0),
-    default=100,
-    show_default=True,
-    metavar="N",
-    help="Networks that Hypothesis draws, or images where the device holds one network.",
-)
+@examples_option("Networks that Hypothesis draws, or images where the device holds one network.")
 @click.option("--junit", type=FILE, metavar="FILE.xml", help="Write a test case for each case.")
 @click.option(
     "--replay",

@@ -51,6 +51,12 @@ def record_options(record: str, observable: str) -> Callable[[Command], Command]
     )
 
 
+def examples_option(drawn: str) -> Callable[[Command], Command]:
+    """--examples: how many of what Hypothesis draws, in words."""
+    number = click.IntRange(0)
+    return click.option("--examples", type=number, default=100, show_default=True, metavar="N", help=drawn)
+
+
 def check_name(option: str, name: object) -> None:
     """Nothing, when a name, if one is given, can be that of a file: it does not end as that of a folder does (RUN-5).
     Errors: UsageError.

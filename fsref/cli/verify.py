@@ -9,7 +9,7 @@ from typing import Any
 import click
 import numpy as np
 
-from fsref.cli.options import FILE, FORCE, JSON, NET, check_file, show, written
+from fsref.cli.options import FILE, FORCE, JSON, NET, check_file, examples_option, show, written
 from fsref.cli.verb import When, needs, verb
 from fsref.errors import UsageError
 from fsref.formats.bundled import load
@@ -33,14 +33,7 @@ THEIRS = When("THEIRS", lambda given: given["theirs"] is not None)
     metavar="N",
     help="Images tried to find those that aim; up to 4,096 by the size of the network unless given.",
 )
-@click.option(
-    "--examples",
-    type=click.IntRange(0),
-    default=100,
-    show_default=True,
-    metavar="N",
-    help="Examples that Hypothesis draws behind them.",
-)
+@examples_option("Examples that Hypothesis draws behind them.")
 @click.option("--population", "populations", multiple=True, metavar="NAME", help="Compare these alone; all otherwise.")
 @click.option("--out", type=FILE, metavar="FILE.npz", help="Write the images that aim, a source as --data takes it.")
 @FORCE
