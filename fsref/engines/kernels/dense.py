@@ -73,7 +73,9 @@ RELU, STEPS, READ, POOL, POOLED, TOTAL, SPIKES, IMAGE = range(8)
 
 
 @Part
-def summed(none, frames, weights, numbers, places, terms, first, behind, image, c, p, channels):  # type: ignore[no-untyped-def]
+def summed(  # type: ignore[no-untyped-def]
+    none, frames, weights, numbers, places, terms, first, behind, image, c, p, channels
+):
     """The sums of all projections into 16 channels of some places: bytes of codes times bytes of weights, four at a
     time (PROJ-1), or each channel by itself (PROJ-3).
     """
@@ -127,7 +129,9 @@ def sent(value, planes, frames, to, apart, places, first):  # type: ignore[no-un
 
 
 @Part
-def integrated(none, frames, weights, numbers, inverses, places, terms, logits, op, c, image, b, begin, end):  # type: ignore[no-untyped-def]
+def integrated(  # type: ignore[no-untyped-def]
+    none, frames, weights, numbers, inverses, places, terms, logits, op, c, image, b, begin, end
+):
     """Some places and 16 channels of a population in an image: the membrane opens as bias and sums (NET-6); what
     follows is a code by division, a train and a code step by step (FS-2 to FS-4), or logits.
     """
@@ -218,7 +222,9 @@ def taken(codes, frames, places, image, op):  # type: ignore[no-untyped-def]
 
 
 @Kernel
-def drive(images, group, frames, words, apart, weights, numbers, inverses, places, terms, ops, logits, counts):  # type: ignore[no-untyped-def]
+def drive(  # type: ignore[no-untyped-def]
+    images, group, frames, words, apart, weights, numbers, inverses, places, terms, ops, logits, counts
+):
     """All operations for all images (B, C, places), a group of them at a time, so that weights are read once for these.
     Their codes lie `apart` bytes apart in frames, in `words` as well; the spikes that each population sent go to counts
     (images, populations).

@@ -262,7 +262,9 @@ def drive(kernels, rows, numbers, returned, memory):  # type: ignore[no-untyped-
 
 
 @Kernel
-def images(codes, entry, row, logits, bias, leave, counts, fires, kernels, rows, numbers, returned, memory):  # type: ignore[no-untyped-def]
+def images(  # type: ignore[no-untyped-def]
+    codes, entry, row, logits, bias, leave, counts, fires, kernels, rows, numbers, returned, memory
+):
     """The logits of every image of codes (B, C, H, W), and its spikes by population: these operations, from codes in
     the plane of the input on, to the membranes of the readout, which are left at the bias for the next image (NET-5).
     """
