@@ -4,7 +4,6 @@ other settings of Numba.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -16,6 +15,7 @@ from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, T
 from fsref.engines.frames import framing_of
 from fsref.law.projections import window_shape
 from fsref.testing import Case, cases
+from processors import hold
 from repeatable import drawn
 
 DRAW = np.random.default_rng(12)
@@ -228,7 +228,4 @@ HOLD: dict[str, Callable[[], None]] = {
 }
 
 if __name__ == "__main__":
-    with np.errstate(over="ignore"):
-        for name in sys.argv[1:]:
-            HOLD[name]()
-            print(name)
+    hold(HOLD)

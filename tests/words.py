@@ -4,7 +4,6 @@ those named can be run under other settings of Numba.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from itertools import product
 from typing import Any
@@ -42,6 +41,7 @@ from fsref.engines.kernels.vectors import (
     widen,
     zeros,
 )
+from processors import hold
 
 Array = NDArray[Any]
 KINDS = (np.int8, np.uint8, np.int16, np.uint16, np.int32, np.int64)
@@ -352,7 +352,4 @@ HOLD: dict[str, Callable[[], None]] = {
 }
 
 if __name__ == "__main__":
-    with np.errstate(over="ignore"):
-        for name in sys.argv[1:]:
-            HOLD[name]()
-            print(name)
+    hold(HOLD)
