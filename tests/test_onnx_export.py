@@ -484,7 +484,7 @@ def test_the_file(tmp_path: Path) -> None:
     onnx.checker.check_model(model, full_check=True)
     assert {p.key.removeprefix("fsref."): p.value for p in model.metadata_props} == {
         "id": net.id,
-        "spec_version": fsref.SPEC_VERSION,
+        "spec_version": net.spec_version,
         "name": "night",
         "logit_scale": "0.125",
         "max_code": "30",

@@ -28,7 +28,6 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Projection
-from fsref.version import SPEC_VERSION
 
 if TYPE_CHECKING:
     from nir import NIRGraph, NIRNode
@@ -77,7 +76,7 @@ def graph(net: Network) -> NIRGraph:
                 parts[f"{name} flat"] = nir.Flatten(np.array(p.shape), 0, -1)
             nodes |= parts
             edges += pairwise([q.source, *parts, p.name])
-    about = {"format": "fsref", "spec_version": SPEC_VERSION, "network": net.name, "id": net.id}
+    about = {"format": "fsref", "spec_version": net.spec_version, "network": net.name, "id": net.id}
     made: NIRGraph = nir.NIRGraph(nodes, edges, metadata=about)
     return made
 

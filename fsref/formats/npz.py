@@ -216,7 +216,7 @@ def manifest_of(net: Network) -> dict[str, Any]:
         contract = schema.ContractEntry("L" if told.order == "L" else "RGB", mean, std, told.resize, told.crop)
     whole = schema.Manifest(
         FORMAT,
-        SPEC_VERSION,
+        net.spec_version,
         list(map(entry, net.populations)),
         list(map(entry, net.projections)),
         net.name,

@@ -47,7 +47,6 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta
 from fsref.law.populations import FS, Input, MaxPool, Readout
 from fsref.law.projections import Conv2d, Dense
-from fsref.version import SPEC_VERSION
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
@@ -83,7 +82,7 @@ def model(net: Network, codes: Sequence[str] = ()) -> ModelProto:
         raise UsageError("FILE-5", net.name or "network", "too large for one ONNX file", size, limit)
     known = {
         "id": net.id,
-        "spec_version": SPEC_VERSION,
+        "spec_version": net.spec_version,
         "name": net.name,
         "logit_scale": repr(float(net.logit_scale)),
         "max_code": str(net.input.max_code),

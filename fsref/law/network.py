@@ -23,7 +23,7 @@ from fsref.law.schedule import Schedule, schedule
 from fsref.law.synapses import fan_out
 from fsref.law.wiring import check_places, check_pool, check_projections
 from fsref.tables import Sheet, Shown, plural, short, sizes
-from fsref.version import SPEC_VERSION
+from fsref.version import LEAST_WRITTEN, SPEC_VERSION
 
 
 @public
@@ -92,6 +92,13 @@ class Network(Shown):
         """The input population."""
         assert isinstance(self.populations[0], Input)
         return self.populations[0]
+
+    @property
+    def spec_version(self) -> str:
+        """The lowest version of the law that has every rule this network needs, 1.2 at least: what its files name, so
+        that older readers read all they can (ID-4).
+        """
+        return LEAST_WRITTEN
 
     @property
     def readout(self) -> Readout:

@@ -17,7 +17,7 @@ from fsref.limits.chip import Limits
 from fsref.simulation.recording import Key
 from fsref.tables import Brief
 from fsref.vectors.case import Case, plain
-from fsref.version import SPEC_VERSION, __version__
+from fsref.version import __version__, latest
 
 SCHEMA = 1
 KEYS = {
@@ -72,7 +72,7 @@ def head_of(pack: Pack) -> dict[str, Any]:
     """The first line of a pack, as plain JSON values."""
     return {
         "fsref": __version__,
-        "spec_version": SPEC_VERSION,
+        "spec_version": latest(case.net.spec_version for case in pack.cases),
         "schema": SCHEMA,
         "pack": pack.name,
         "level": pack.level,

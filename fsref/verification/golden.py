@@ -19,7 +19,6 @@ from fsref.law.images import check_images, drawn_images
 from fsref.law.network import Network
 from fsref.simulation.run import run
 from fsref.tables import Sheet, Shown, short
-from fsref.version import SPEC_VERSION
 
 GOLDEN = {"test": 3, "drawn": 3, "seed": 1}
 
@@ -50,7 +49,7 @@ def golden_record(net: Network, x: NDArray[np.integer], y: NDArray[np.integer] |
         records.append(record if y is None else record | {"correct": int((every.predictions == y).sum())})
         if records[-1] != records[0]:
             raise FsrefError("RUN-2", "golden record", "two engines differ", f"{ENGINES[0]} and {engine}")
-    return {"spec_version": SPEC_VERSION, "id": net.id, "shown": dict(GOLDEN), "of": len(x), **records[0]}
+    return {"spec_version": net.spec_version, "id": net.id, "shown": dict(GOLDEN), "of": len(x), **records[0]}
 
 
 @dataclass(frozen=True, repr=False)
