@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeAlias, assert_never
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from fsref.engines import plain
 from fsref.engines.activity import Activity
-from fsref.engines.engine import Simulator, Wanted
+from fsref.engines.engine import Counter, Simulator, Wanted
 from fsref.engines.event_bytes import counting_bytes, shared_bytes, working_bytes
 from fsref.engines.kernels import patches as kernels
 from fsref.engines.kernels import plain as loops
@@ -25,9 +26,18 @@ from fsref.engines.planes import Plane, aligned
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.projections import Projection
 from fsref.tables import Brief
 
-__all__ = ["count_deliveries", "counting_bytes", "kernels_for", "shared_bytes", "simulator", "working_bytes"]
+__all__ = [
+    "count_deliveries",
+    "counter",
+    "counting_bytes",
+    "kernels_for",
+    "shared_bytes",
+    "simulator",
+    "working_bytes",
+]
 
 Array: TypeAlias = NDArray[Any]
 AT_ONCE = 4  # images in one call of a kernel, which nothing interrupts
@@ -100,19 +110,25 @@ class Simulation:
 
     def __init__(self, net: Network) -> None:
         self.net, self.plan = net, plan_of(net)
-        self.out = {p.name: net.out_of(p.name) for p in net.populations}
         looped = {net.named_projections[name].source for name in self.plan.loops}
         self.looped = looped | self.plan.shaping.wide  # these need more than operations
 
+    @cached_property
+    def out(self) -> dict[str, dict[str, Projection]]:
+        """The projections out of every population."""
+        return {p.name: self.net.out_of(p.name) for p in self.net.populations}
+
     def run(self, images: Ints, wanted: Wanted) -> Iterator[Activity]:
         """The activity of every population in turn, once all images have run one after the other."""
+        if not wanted and not self.looped:
+            logits, spikes = self.count(images)
+            yield from (Activity(p.name, counts=spikes[:, n]) for n, p in enumerate(self.net.spiking))
+            yield Activity(self.net.readout.name, opening=logits[:, :, None, None])
+            return
         state = self.ready()
         told = {n: self.room_for(self.net[n], len(images), wanted) for n in {*wanted, self.net.readout.name}}
         counts = np.zeros((len(images), len(self.plan.turns)), np.int64)
-        if wanted or self.looped:
-            self.step_by_step(images, state, counts, told, bool(wanted))
-        else:
-            self.at_a_stretch(images, state, counts, told[self.net.readout.name])
+        self.step_by_step(images, state, counts, told, bool(wanted))
         self.plan.idle.append(state)  # only of a run that was not stopped in the middle
         for n, p in enumerate(self.net.populations):
             own = counts[:, n] if n < counts.shape[1] else None
@@ -121,19 +137,24 @@ class Simulation:
             else:
                 yield Activity(p.name, counts=own)
 
-    def at_a_stretch(self, images: Ints, state: State, counts: Ints, told: Told) -> None:
-        """Nothing; then the counts and logits of all images are there, by operations alone."""
-        turns, readout = self.plan.turns.values(), self.net.readout
-        numbers, fires = np.concatenate([turn.whole for turn in turns]), np.array([turn.fire for turn in turns])
+    def count(self, images: Ints) -> tuple[Ints, Ints]:
+        """The logits of images (B, classes) and the spikes of each spiking population (B, populations), by operations
+        alone.
+        """
+        state, readout = self.ready(), self.net.readout
+        numbers, fires = self.plan.stretch
         pixels, own = (self.plan.shaping.planes[p.name] for p in (self.net.input, readout))
-        assert told.opening is not None
-        logits, bias = told.opening[:, :, 0, 0], readout.bias_map.astype(np.int32).ravel()
+        logits = np.empty((len(images), readout.shape[0]), np.int32)
+        counts = np.zeros((len(images), len(fires)), np.int64)
+        bias = readout.bias_map.astype(np.int32).ravel()
         for first in range(0, len(images), AT_ONCE):
             some = slice(first, first + AT_ONCE)
             kernels.images.compiled(
                 *(np.ascontiguousarray(images[some]), pixels.first, pixels.row, logits[some], bias, own.first),
                 *(counts[some], fires, state.kernels, state.rows, numbers, state.returned, state.memory),
             )
+        self.plan.idle.append(state)  # only of a run that was not stopped in the middle
+        return logits.astype(np.int64), counts
 
     def step_by_step(self, images: Ints, state: State, counts: Ints, told: dict[str, Told], recording: bool) -> None:
         """Nothing; then the counts of all images are there, and what is to be told."""
@@ -278,6 +299,14 @@ def spelled(trains: NDArray[np.uint16], steps: int) -> SpikeList:
 def simulator(net: Network) -> Simulator:
     """A function from images (B, C, H, W) to the activity of every population in turn."""
     return Simulation(net).run
+
+
+def counter(net: Network) -> Counter | None:
+    """A function from images (B, C, H, W) to their logits (B, classes) and the spikes of each spiking population,
+    (B, populations), where operations do all of the network.
+    """
+    own = Simulation(net)
+    return None if own.looped else own.count
 
 
 def kernels_for(net: Network) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import prod
 from threading import RLock
 from typing import Any, Literal, TypeAlias, assert_never
@@ -193,6 +194,12 @@ class Plan(Brief):
         for row, made in zip(plan.rows, plan.operations, strict=True):
             row[: len(made.g)] = made.g
         return plan
+
+    @cached_property
+    def stretch(self) -> tuple[Array, Array]:
+        """Of all populations, where nothing is recorded: the operations in order, and those that count spikes."""
+        turns = self.turns.values()
+        return np.concatenate([turn.whole for turn in turns]), np.array([turn.fire for turn in turns])
 
     def add(self, net: Network, p: Population, arenas: Arenas, marks: Arena) -> None:
         """Nothing; then the plan has what is done of one population."""
