@@ -17,13 +17,15 @@ Row = tuple[int, ...]
 Array = tuple[Row, Row]  # dimensions, values in C order (ID-1)
 Interval = tuple[int, int]
 Intervals = dict[int, list[Interval]]  # population -> one interval per channel
+RELAYS = ("max_pool", "view")  # kinds that spike in the steps in which their source does
 Synapses = list[list[tuple[int, int]]]  # source neuron -> the (target neuron, weight) that leave it (PROJ-7)
 
 
 @dataclass
 class Population:
     """A population (NET-1): `rows` are its T, h, d per channel (FS-1, NET-7, POOL-4), `channel` and `bias` by neuron
-    (NET-3, NET-5), `window` kernel, stride, padding and `windows` the candidates of each neuron (POOL-1)."""
+    (NET-3, NET-5), `window` kernel, stride, padding or the places of a view, and `windows` the candidates of each neuron (POOL-1,
+    VIEW-1)."""
 
     kind: str
     shape: tuple[int, int, int]
@@ -111,6 +113,12 @@ def build(manifest: dict[str, Any], arrays: dict[str, Array]) -> Net:
             one.steps, one.rows["d"] = before.steps, before.rows["d"]
             assert all(row[t] > sum(row[t + 1 :]) for row in one.rows["d"] for t in range(one.steps))  # POOL-2
             one.windows = candidates(before.shape, one.shape, one.window)
+        elif one.kind == "view":
+            one.source, lists = index[entry["source"]], (entry["rows"], entry["columns"])
+            before = net.populations[one.source]
+            one.steps, one.rows["d"] = before.steps, before.rows["d"]
+            one.window = [word for places in lists for word in (1, len(places), *places)]
+            one.windows = shown(before.shape, one.shape, *lists)
         else:
             assert one.kind == "fs" or (one.kind, height, width) == ("readout", 1, 1)
             one.arrays = {part: arrays.pop(f"population.{p}.{part}") for part in ("T", "h", "d") if one.kind == "fs"}
@@ -180,6 +188,14 @@ def candidates(source: Row, target: Row, window: Sequence[int]) -> list[list[int
     return [[(c * source[1] + v) * source[2] + u for _, v in row for _, u in column] for c, row, column in outputs]
 
 
+def shown(source: Row, target: Row, rows: Sequence[int], columns: Sequence[int]) -> list[list[int]]:
+    """For each neuron of a view the neuron of its source that it shows, or none (VIEW-1)."""
+    assert target == (source[0], len(rows), len(columns)) and all(-1 <= v < source[1] for v in rows)
+    assert all(-1 <= u < source[2] for u in columns)
+    places = product(range(source[0]), rows, columns)
+    return [[(c * source[1] + v) * source[2] + u] if min(v, u) >= 0 else [] for c, v, u in places]
+
+
 def fire(v: int, T: Sequence[int], h: Sequence[int], d: Sequence[int]) -> tuple[int, int, list[int]]:
     """The train word, the code and the membrane after each step of one neuron (FS-2, FS-3, FS-4, EVENT-2)."""
     train, code, membranes = 0, 0, []
@@ -217,7 +233,7 @@ def follow(net: Net, trains: Mapping[int, Sequence[int]], opening: Mapping[int, 
             seen.opening[p] = list(opening[p])
         elif p == 0 or any(source not in seen.trains for source in sources(net, p)):
             continue
-        elif one.kind == "max_pool":
+        elif one.kind in RELAYS:
             before = [spikes(net, seen, one.source, t) for t in range(one.steps)]
             seen.trains[p] = [pool(window, before) for window in one.windows]
         else:
@@ -249,7 +265,8 @@ def deliver(net: Net, seen: Observed, j: int) -> None:
 
 
 def pool(window: list[int], before: Sequence[Sequence[int]]) -> int:
-    """The train word of one max_pool neuron from the source's spikes, step by step (POOL-1)."""
+    """The train word of one max_pool neuron from the source's spikes, step by step (POOL-1); of a view, whose windows
+    hold one neuron or none, that neuron's (VIEW-1)."""
     still, train = window, 0
     for now in before:
         spiking = [n for n in still if now[n]]
@@ -260,15 +277,15 @@ def pool(window: list[int], before: Sequence[Sequence[int]]) -> int:
 
 def sources(net: Net, p: int) -> list[int]:
     """The sources of population p, of its projections or of its pool (NET-1, POOL-1)."""
-    pooled = [net.populations[p].source] if net.populations[p].kind == "max_pool" else []
-    return pooled + [projection.source for projection in net.projections if projection.target == p]
+    relayed = [net.populations[p].source] if net.populations[p].kind in RELAYS else []
+    return relayed + [projection.source for projection in net.projections if projection.target == p]
 
 
 def starts(net: Net) -> dict[int, int]:
     """The first step of every population (TIME-1)."""
     start: dict[int, int] = {}
     for p, population in enumerate(net.populations):
-        ends = [start[s] + (population.kind != "max_pool") * net.populations[s].steps for s in sources(net, p)]
+        ends = [start[s] + (population.kind not in RELAYS) * net.populations[s].steps for s in sources(net, p)]
         start[p] = max(ends, default=0)
     return start
 
@@ -279,16 +296,16 @@ def latency(net: Net) -> int:
 
 
 def initiation_intervals(net: Net) -> tuple[int, int]:
-    """Steps between images with one membrane buffer and with two (TIME-3); an input or max_pool counts its K alone."""
+    """Steps between images with one membrane buffer and with two (TIME-3); an input, max_pool or view counts its K alone."""
     steps = [population.steps for population in net.populations]
-    waits = [[] if population.kind == "max_pool" else sources(net, p) for p, population in enumerate(net.populations)]
+    waits = [[] if population.kind in RELAYS else sources(net, p) for p, population in enumerate(net.populations)]
     return max(k + max((steps[s] for s in waits[p]), default=0) for p, k in enumerate(steps)), max(steps)
 
 
 def delays(net: Net) -> dict[tuple[int, int], int]:
-    """How long the spikes of a source wait for its target (TIME-4); those of a pool's source do not (POOL-4)."""
+    """How long the spikes of a source wait for its target (TIME-4); those of a pool's or view's source do not (POOL-4)."""
     start, k = starts(net), [population.steps for population in net.populations]
-    into = [(p, population.kind == "max_pool") for p, population in enumerate(net.populations)]
+    into = [(p, population.kind in RELAYS) for p, population in enumerate(net.populations)]
     return {(s, p): 0 if pooled else start[p] - k[s] - start[s] for p, pooled in into for s in sources(net, p)}
 
 
@@ -323,9 +340,11 @@ def ranges(net: Net) -> dict[str, Intervals]:
     """The intervals any_order, final, membrane and code of every population that has them (RANGE-1 to RANGE-3)."""
     found: dict[str, Intervals] = {"any_order": {}, "final": {}, "membrane": {}, "code": {}}
     for p, one in enumerate(net.populations):
-        if one.kind in ("input", "max_pool"):
+        if one.kind in ("input", *RELAYS):
             whole = [(0, one.max_code)] * one.shape[0]
-            found["code"][p] = whole if one.kind == "input" else found["code"][one.source]
+            sent = whole if one.kind == "input" else found["code"][one.source]
+            gaps = not all(one.windows)
+            found["code"][p] = [(min(a, 0), max(b, 0)) for a, b in sent] if gaps else sent
             continue
         least, most = list(one.bias), list(one.bias)
         low, high = [min(0, b) for b in one.bias], [max(0, b) for b in one.bias]
@@ -360,15 +379,15 @@ def interval(name: str, net: Net) -> Intervals:
 any_order = partial(interval, "any_order")  # RANGE-1 widened by RANGE-3, of each fs and readout
 final = partial(interval, "final")  # RANGE-2 widened by RANGE-3, of each fs and readout
 membrane_interval = partial(interval, "membrane")  # RANGE-3, of each fs
-code_interval = partial(interval, "code")  # RANGE-2 and RANGE-3, of each input, fs and max_pool
+code_interval = partial(interval, "code")  # RANGE-2 and RANGE-3, of each input, fs, max_pool and view
 
 
 def words_of(net: Net) -> list[int]:
     """The words of the byte form of a network (ID-1), arrays in smallest form (ID-2)."""
     words = [len(net.populations), len(net.projections)]
     for one in net.populations:
-        words += [("input", "fs", "max_pool", "readout").index(one.kind), *one.shape, one.steps]
-        words += {"input": [one.max_code], "max_pool": [one.source, *one.window]}.get(one.kind, [])
+        words += [("input", "fs", "max_pool", "readout", "view").index(one.kind), *one.shape, one.steps]
+        words += [one.max_code] if one.kind == "input" else [one.source, *one.window] if one.kind in RELAYS else []
         for dims, values in one.arrays.values():
             inner = len(values) // dims[0]
             blocks = [values[i * inner : (i + 1) * inner] for i in range(dims[0])]
