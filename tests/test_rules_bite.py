@@ -464,7 +464,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("reference", "seen(width, pool.shape[2], left, sx, c)", "seen(width, pool.shape[2], left + 1, sx, c)"),
         ("reference", "seen(height, pool.shape[1], top, sy, r)", "seen(height, pool.shape[1], 0, sy, r)"),
         ("plain", "p.shape[axis + 1], p.padding[axis],", "p.shape[axis + 1], 0,"),
-        ("plain", "pool.shape[2], pool.padding[1],", "pool.shape[2], pool.padding[0],"),
+        ("plain", "p.padding[axis], p.kernel[axis]", "p.padding[1 - axis], p.kernel[axis]"),
         ("layers", "np.iinfo(a.dtype).min,", "np.iinfo(a.dtype).max,"),
         ("fast", "max(0, i * sy - top), max(0, j * sx - left)", "max(0, i * sy), max(0, j * sx)"),
     ],

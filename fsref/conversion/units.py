@@ -11,10 +11,12 @@ import numpy as np
 
 from fsref.activations.coding import Reals
 from fsref.conversion.activation import LINEAR, Activation
-from fsref.conversion.folded import NO_PADDING, Term, Unit
+from fsref.conversion.folded import NO_PADDING, Shown, Term, Unit
 from fsref.conversion.values import Held, Sum, Value
 from fsref.errors import GraphError
 from fsref.graph.graph import Graph
+from fsref.graph.views import bordered, taken
+from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.law.projections import Padding
 from fsref.simulation.memory import check_limit, check_memory
@@ -119,6 +121,23 @@ class Units:
             return Term(held.name, np.eye(channels) / self.places(held.name), pooled=True, skip=True)
         return Term(held.name, np.ones((channels, 1, 1, 1)), padding=held.padding, groups=channels, skip=True)
 
+    def viewed(self, part: Held | Sum, rows: Ints, columns: Ints, name: str) -> Held:
+        """What a view shows of a part: padding is gaps, and a view of a view is one of what that shows."""
+        held = self.hold(part)
+        gaps = min(rows.min(), columns.min(), -max(held.padding)) < 0
+        if held.view != "map" or gaps and held.affine is not None and held.affine.offset.any():
+            held = self.hold(self.sum_of(held, held.name))
+        source, (_, height, width) = held.name, self.shape_of(held.name)
+        top, left, bottom, right = held.padding
+        rows = taken(bordered(np.arange(height), top, bottom, "zero"), rows)
+        columns = taken(bordered(np.arange(width), left, right, "zero"), columns)
+        below = next((unit.view for unit in self.made if unit.name == source), None)
+        if below is not None:
+            source, rows, columns = below.source, taken(below.rows, rows), taken(below.columns, columns)
+        shape = self.shape_of(source)[0], len(rows), len(columns)
+        made = self.add(name, shape, view=Shown(source, rows, columns))
+        return replace(held, name=made.name, shape=(held.shape[0], *shape[1:]), padding=NO_PADDING)
+
     def shape_of(self, name: str) -> Shape:
         """The shape of a population."""
         if name == "input":
@@ -150,11 +169,11 @@ class Units:
         return height * width
 
     def source_activation(self, name: str) -> Activation:
-        """The activation of a population, for a pool its source's; of the input, none."""
+        """The activation of a population, for a pool or a view its source's; of the input, none."""
         if name == "input":
             return LINEAR
         unit = next(unit for unit in self.made if unit.name == name)
-        return self.source_activation(unit.pool.source) if unit.pool else unit.activation or LINEAR
+        return self.source_activation(unit.relayed) if unit.relayed else unit.activation or LINEAR
 
     def read_out(self, last: Sum) -> None:
         """Make a sum the readout."""
