@@ -62,6 +62,8 @@ class Units:
             case Held():
                 return part
             case Sum(terms=terms):
+                if activation is LINEAR and (shown := self.shown(part)) is not None:
+                    return shown
                 name = next((term.node for term in terms if term.node), part.name)
                 return self.add(name, part.shape, terms=terms, bias=part.bias, activation=activation)
             case _:
@@ -120,6 +122,29 @@ class Units:
             self.spend(channels, channels)
             return Term(held.name, np.eye(channels) / self.places(held.name), pooled=True, skip=True)
         return Term(held.name, np.ones((channels, 1, 1, 1)), padding=held.padding, groups=channels, skip=True)
+
+    def shown(self, part: Sum) -> Held | None:
+        """A sum that does nothing but take places of one population, as a view of it, which takes no steps; None of any
+        other, and where zeros are among them that are no code.
+        """
+        (term, *others), (_, height, width) = part.terms, part.shape
+        ones = np.abs(term.weights).max(axis=(0, 1)) if term.weights.ndim == 4 else np.zeros((1, 1))
+        source = self.shape_of(term.source)
+        alone = not others and term.skip and term.constant is None and not part.bias.any()
+        if not alone or term.groups != source[0] or len(term.weights) != source[0] or np.count_nonzero(ones) != 1:
+            return None
+        (r, c), (sy, sx), (dy, dx) = np.argwhere(ones)[0], term.stride, term.dilation
+        if (term.weights[..., r, c] != 1).any():
+            return None
+        rows = np.arange(height) * sy - term.padding[0] + r * dy
+        columns = np.arange(width) * sx - term.padding[1] + c * dx
+        rows, columns = (
+            np.where((own >= 0) & (own < size), own, -1) for own, size in zip((rows, columns), source[1:], strict=True)
+        )
+        gaps = min(rows.min(), columns.min()) < 0
+        if gaps and (term.source == "input" or self.source_activation(term.source).low < 0):
+            return None
+        return self.viewed(Held(term.source, source), rows, columns, part.name)
 
     def viewed(self, part: Held | Sum, rows: Ints, columns: Ints, name: str) -> Held:
         """What a view shows of a part: padding is gaps, and a view of a view is one of what that shows."""
