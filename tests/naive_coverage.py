@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import combinations, product
 
-from naive import Interval, Net, Observed, Population, Projection, code_interval, delays, final, simulate, spikes
+from naive import Net, Observed, Population, Projection, delays, simulate, spikes
+from naive_ranges import Interval, code_interval, final
 
 Place = tuple[str, int]  # "population" or "projection", and its index
 Bins = dict[tuple[str, Place, str], set[tuple[int, ...]]]
@@ -41,12 +42,18 @@ def of_population(net: Net, seen: Observed, p: int, found: Bins, bits: int, ends
         of_codes(one, seen.trains[p], found)
     elif one.kind == "max_pool":
         of_pool(net, seen, p, found)
+    elif one.kind == "view":
+        for n, train in enumerate(seen.trains[p]):
+            y, x = divmod(n % (one.shape[1] * one.shape[2]), one.shape[2])
+            if train:
+                found["VIEW-1", place, "row that shows a spike"].add((y,))
+                found["VIEW-1", place, "column that shows a spike"].add((x,))
     else:
         of_membranes(net, seen, p, found, bits, ends)
     if one.kind == "readout" and seen.logits.count(max(seen.logits)) > 1:
         found["NET-8", place, "two classes that tie for the largest"].add(())
     if one.kind != "input":
-        kinds = {"fs": 5, "max_pool": 2, "readout": 2}[one.kind]
+        kinds = {"fs": 5, "max_pool": 2, "view": 2, "readout": 2}[one.kind]
         found["OBS-1", place, "observable compared"] |= {(i,) for i in range(kinds)}
 
 

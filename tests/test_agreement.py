@@ -26,7 +26,7 @@ from fsref.engines.engine import ENGINES, Simulator, Wanted
 from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, relu_theta
-from fsref.law.populations import FS, MaxPool
+from fsref.law.populations import FS, MaxPool, View
 from fsref.law.projections import Conv2d, Dense
 from fsref.testing import Case, cases, membranes, tables
 from handmade import draw, recorded, residual, tiny
@@ -44,6 +44,9 @@ def forms(net: Network) -> set[str]:
         has.add(type(p).__name__)
         if isinstance(p, MaxPool):
             has |= {"padded pool"} if any(p.padding) else set()
+            has |= {"pool of a view"} if isinstance(net[p.source], View) else set()
+        if isinstance(p, View):
+            has |= {"view with gaps"} if p.gaps else set()
         if isinstance(p, FS):
             has |= {f"K = {p.steps}", "map" if p.bias.ndim == 3 else "bias per channel"}
             has.add("FS-ReLU" if relu_theta(p.table) is not None else "staircase")
@@ -69,6 +72,9 @@ EVERY = (
         "Input",
         "FS",
         "MaxPool",
+        "View",
+        "view with gaps",
+        "pool of a view",
         "Readout",
         "padded pool",
         "map",

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import naive
+import naive_ranges
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Record, Table, Width, fs_relu, run, scale
 from fsref.errors import RangeError
 from fsref.law.projections import window_shape
@@ -22,7 +23,7 @@ def test_intervals_are_the_naive_ones() -> None:
     """any_order, final, membranes and codes are the naive oracle's, channel by channel (RANGE-1 to RANGE-3)."""
     for make in NETS.values():
         net = make()
-        wanted = naive.ranges(oracle(net))
+        wanted = naive_ranges.ranges(oracle(net))
         for place, p in enumerate(net.populations):
             proved = net.ranges[p.name]
             found = {
@@ -322,6 +323,6 @@ def test_strides_of_rows_and_of_columns_are_told_apart() -> None:
         size = window_shape((2, 4, 5), into.kernel, into.stride, into.padding, into.dilation)
         fs = FS("a", (2, *size), fs_relu(3), rng.integers(-60, 61, (2, *size)))
         net = chain(fs, into, given=Input("in", (2, 4, 5), 2, 3))
-        wanted, proved = naive.ranges(oracle(net)), net.ranges["a"]
+        wanted, proved = naive_ranges.ranges(oracle(net)), net.ranges["a"]
         assert [tuple(pair) for pair in proved.any_order.tolist()] == wanted["any_order"][1]
         assert [tuple(pair) for pair in proved.final.tolist()] == wanted["final"][1]

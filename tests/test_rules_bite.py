@@ -40,7 +40,7 @@ FILES = {
 TRACED = PACKAGE / "engines" / "events.py"
 PASSED = {  # what one of these files has from another
     *("aligned", "axes", "by_lanes", "firing", "join", "joined_of", "joins", "lane_weights", "lanes", "margins"),
-    *("patches", "plan_of", "pooling", "rows_at_once", "weights_of", "NEVER", "Arena", "Arenas", "Delivery", "Kind"),
+    *("patches", "plan_of", "relaying", "rows_at_once", "weights_of", "NEVER", "Arena", "Arenas", "Delivery", "Kind"),
     *("Operation", "Plane", "Sent"),
 }
 Seen = list[tuple[Case, Any]]
@@ -189,7 +189,7 @@ def sabotaged(file: str, old: str = "", new: str = "") -> Any:
     names: dict[str, Any]
     if file == "layers":  # and nothing else, whatever the kernels could do
         made = vars(altered(FILES["layers"], old, new))
-        names = {name: made[name] for name in ("answer", "layer", "membranes", "pooled", "kinds")}
+        names = {name: made[name] for name in ("answer", "layer", "membranes", "pooled", "shown", "kinds")}
         return altered(
             FILES["quantized"], **names, framing_of=lambda net: Framing({}, {}, 0, False), frames_of=lambda net: {}
         )
@@ -251,6 +251,20 @@ def found(cases: Seen, file: str, old: str, new: str) -> bool:
 
 
 SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
+    "VIEW_1": [  # rows for columns, -1 for the last or the first place, a place beside
+        ("reference", "[(0, 0)] * 3 + [(0, 1)] * 2", "[(0, 0)] * 5"),
+        ("reference", "with_blank[..., view.rows[:, None]", "with_blank[..., view.rows[::-1][:, None]"),
+        ("plain", "own = np.flatnonzero(places >= 0)", "own = np.arange(len(places))"),
+        ("plain", "np.stack([places[own], own, np", "np.stack([places[own], np.sort(own), np"),
+        ("layers", "np.where(places < 0, size, places)", "np.where(places < 0, 0, places)"),
+        ("layers", ".take(rows, axis=1).take(columns, axis=2)", ".take(rows, axis=1).take(columns[::-1], axis=2)"),
+        ("dense", "np.where(beyond.ravel(), blank, ", "np.where(beyond.ravel() & False, blank, "),
+        ("dense", "source.at(source.top + y, source.left + x)", "source.at(source.top + y, source.left + x[::-1])"),
+        ("frames", "(0, 0, 1, 0)", "(0, 0, 0, 0)"),
+        ("fast", "if y >= 0 and x >= 0:", "if y >= 0 or x >= 0:"),
+        ("fast", "y, x = numbers[ys + i], numbers[xs + j]", "y, x = numbers[ys + j], numbers[xs + i]"),
+        ("firing", "arenas.numbers.put(p.rows), arenas.numbers.put(p.columns)", "(arenas.numbers.put(p.rows),) * 2"),
+    ],
     "NET_5": [  # bias per step, no bias, bias of a neighbour
         ("reference", "np.broadcast_to(population.bias_map, population.shape) +", "4 * population.bias_map +"),
         ("plain", "np.broadcast_to(p.bias_map, shape).copy()", "np.broadcast_to(p.bias_map, shape) * 2"),
@@ -449,8 +463,8 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
     "POOL_3": [  # padding off by one, padded places as candidates that spike
         ("reference", "seen(width, pool.shape[2], left, sx, c)", "seen(width, pool.shape[2], left + 1, sx, c)"),
         ("reference", "seen(height, pool.shape[1], top, sy, r)", "seen(height, pool.shape[1], 0, sy, r)"),
-        ("plain", "pool.shape[1], pool.padding[0],", "pool.shape[1], 0,"),
-        ("plain", "pool.shape[2], pool.padding[1],", "pool.shape[2], pool.padding[0],"),
+        ("plain", "p.shape[axis + 1], p.padding[axis],", "p.shape[axis + 1], 0,"),
+        ("plain", "p.padding[axis], p.kernel[axis]", "p.padding[1 - axis], p.kernel[axis]"),
         ("layers", "np.iinfo(a.dtype).min,", "np.iinfo(a.dtype).max,"),
         ("fast", "max(0, i * sy - top), max(0, j * sx - left)", "max(0, i * sy), max(0, j * sx)"),
     ],
@@ -570,6 +584,12 @@ def test_POOL_1(file: str, old: str, new: str, first_cases: Seen) -> None:
 @bites("POOL_3")
 def test_POOL_3(file: str, old: str, new: str, first_cases: Seen) -> None:
     """A pool's padding off by one, and padded places that count, are told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("VIEW_1")
+def test_VIEW_1(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """Rows for columns, a place too far, and a place that shows nothing but sends are told."""
     assert found(first_cases, file, old, new)
 
 

@@ -14,7 +14,7 @@ from fsref.engines import reference
 from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, base_two, fs_relu
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
@@ -275,6 +275,8 @@ def unit_of(cases: Sequence[Case], name: str) -> Unit:
             unit = replace(unit, bias=p.bias)
         case MaxPool():
             unit = replace(unit, pool=p)
+        case View():
+            raise UsageError("CONFORM-4", "unit", "a view computes nothing", name)
         case Input():
             raise UsageError("CONFORM-4", "unit", "an input computes nothing", name)
         case _:
@@ -283,9 +285,9 @@ def unit_of(cases: Sequence[Case], name: str) -> Unit:
 
 
 def _table(net: Network, name: str) -> Table | None:
-    """The table of what a population sends, a max-pool's its source's; None where codes are in base two."""
+    """The table of what a population sends, a max-pool's or view's its source's; None where codes are in base two."""
     match p := net[name]:
-        case MaxPool():
+        case MaxPool() | View():
             return _table(net, p.source)
         case FS():
             return None if np.array_equal(p.table.d, base_two(p.steps)) else p.table

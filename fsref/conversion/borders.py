@@ -16,6 +16,7 @@ import numpy as np
 from fsref.conversion.folded import Folded, Term, Unit
 from fsref.conversion.options import Options
 from fsref.conversion.quantisation import Constant, Quantised, Source, delivered, largest_weight
+from fsref.errors import GraphError
 from fsref.law.neuron import Ints, fs_relu
 from fsref.law.populations import FS
 from fsref.law.projections import Conv2d, Dense, Projection
@@ -30,6 +31,12 @@ def without_map(unit: Unit, sources: Sequence[Source], made: Quantised, options:
     """
     found: list[Constant] = []
     for term, weights, source in zip(unit.terms, made.weights, sources, strict=True):
+        if source.there is not None and source.offset.any() and not source.there.all():
+            problem, limit = (
+                "a view with gaps of signed values needs a bias map",
+                "bias_map true, or an activation before",
+            )
+            raise GraphError("CHIP-4", unit.name, problem, term.source, limit)
         if (source.offset.any() or term.constant is not None) and any(term.padding):
             lacking = -(weights * term.per_input(source.offset)).sum(axis=1, keepdims=True)
             if term.constant is not None:
@@ -58,12 +65,18 @@ def _constant(name: str, term: Term, lacking: Ints, source: Source, options: Opt
 
 def _beside(name: str, source: str, folded: Folded) -> Projection:
     """A projection of zeros into a constant, of the form of what its source reads, so that it fires beside its source
-    (NET-4, TIME-1); behind the input and a max-pool, which no projection enters, after them.
+    (NET-4, TIME-1); behind the input, a max-pool and a view, which no projection enters, after them.
     """
     form = Term("input", np.zeros((1, folded.pixels.shape[0], 1, 1)))
     if source != "input":
         unit, pool = folded[source], folded[source].pool
-        if pool is None:
+        if unit.view is not None:
+            below = folded.pixels.shape if unit.view.source == "input" else folded[unit.view.source].shape
+            sides = list(zip(below[1:], unit.shape[1:], strict=True))
+            kernel = [max(1, before - after + 1) for before, after in sides]  # whatever gives the shape of the view
+            bottom, right = (max(0, after - before) for before, after in sides)
+            form = Term(unit.view.source, np.zeros((1, unit.shape[0], *kernel)), padding=(0, 0, bottom, right))
+        elif pool is None:
             form = unit.terms[0]
         else:
             form = Term(pool.source, np.zeros((1, unit.shape[0], *pool.kernel)), pool.stride, pool.padding)

@@ -33,11 +33,11 @@ from fsref.conversion.quantisation import (
 )
 from fsref.conversion.room import Room, shrinking
 from fsref.errors import GraphError, InputError, public
-from fsref.graph.arithmetic import max_pool
+from fsref.graph.arithmetic import max_pool, viewed
 from fsref.graph.graph import Graph
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.limits.misfits import Fit
 from fsref.simulation.memory import check_memory, fitting
@@ -197,10 +197,25 @@ class _Builder:
 
     def add(self, unit: Unit) -> None:
         """Make the population of a unit and the projections into it."""
+        if (view := unit.view) is not None:
+            self.join(View(unit.name, unit.shape, view.source, view.rows, view.columns))
+            below = self.sources[view.source]
+            there = (
+                view.there if below.there is None else viewed(below.there[None, None], view.rows, view.columns)[0, 0]
+            )
+            seen = self.source(unit.name, unit.shape, below.scale, below.offset, below.top)
+            self.sources[unit.name] = replace(seen, there=None if there.all() else there)
+            if self.empirical:
+                self.codes[unit.name] = viewed(self.codes[view.source], view.rows, view.columns)
+            return
         if unit.pool is not None:
             pool = unit.pool
             self.join(MaxPool(unit.name, unit.shape, pool.source, pool.kernel, pool.stride, pool.padding))
             source = self.sources[pool.source]
+            if source.there is not None and source.offset.any():
+                raise GraphError(
+                    "CONV-1", unit.name, "a max-pool of signed values with gaps", pool.source, "a relu before"
+                )
             self.sources[unit.name] = self.source(unit.name, unit.shape, source.scale, source.offset, source.top)
             if self.empirical:
                 codes = self.codes[pool.source]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fsref.activations.coding import Reals
 from fsref.conversion.activation import Activation
-from fsref.graph.arithmetic import conv2d, max_pool
+from fsref.graph.arithmetic import conv2d, max_pool, viewed
 from fsref.graph.blas import product
 from fsref.graph.graph import Graph
 from fsref.law.images import Pixels
@@ -127,9 +127,24 @@ class Pool:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Shown(Brief):
+    """The places of a population that a view shows: rows (H,) and columns (W,), -1 where it shows nothing."""
+
+    source: str
+    rows: Ints
+    columns: Ints
+
+    @property
+    def there(self) -> Reals:
+        """(H, W): 1 where it shows a place, 0 where it shows nothing."""
+        found: Reals = np.outer(self.rows >= 0, self.columns >= 0).astype(np.float64)
+        return found
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Unit(Brief):
-    """A population in real numbers: activation(bias + terms), a max-pool, or, with neither, the readout. bias is
-    (C,).
+    """A population in real numbers: activation(bias + terms), a max-pool, a view, or, with neither, the readout. bias
+    is (C,).
     """
 
     name: str
@@ -138,11 +153,18 @@ class Unit(Brief):
     bias: Reals | None = None
     activation: Activation | None = None
     pool: Pool | None = None
+    view: Shown | None = None
+
+    @property
+    def relayed(self) -> str | None:
+        """The population whose spikes it passes on, of a max-pool or a view."""
+        relay = self.pool or self.view
+        return None if relay is None else relay.source
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The populations it reads."""
-        return (self.pool.source,) if self.pool else tuple(dict.fromkeys(term.source for term in self.terms))
+        return (self.relayed,) if self.relayed else tuple(dict.fromkeys(term.source for term in self.terms))
 
     def value(self, before: NDArray[np.float32]) -> NDArray[np.float32]:
         """Its value, given what stands before its activation."""
@@ -186,8 +208,10 @@ class Folded:
 
 def real_sum(unit: Unit, values: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
     """What stands before the activation of a unit, float32 (B, C, H, W), given the real values of its sources; of a
-    max-pool, its maximum.
+    max-pool, its maximum, of a view what it shows.
     """
+    if unit.view is not None:
+        return viewed(values[unit.view.source], unit.view.rows, unit.view.columns)
     if unit.pool is not None:
         return max_pool(values[unit.pool.source], unit.pool.kernel, unit.pool.stride, unit.pool.padding)
     assert unit.bias is not None

@@ -29,12 +29,12 @@ def fold(graph: Graph, memory_limit: int = 2**33) -> Folded:
     units, notes = folded_units(graph, memory_limit)
     graph = replace(graph, notes=(*graph.notes, *notes))
     if pixels.order == "BGR":  # images come as RGB: the weights turn instead
-        if any(unit.pool is not None and unit.pool.source == "input" for unit in units):
+        images = {"input"}
+        images.update(unit.name for unit in units if unit.view is not None and unit.view.source in images)
+        if any(unit.pool is not None and unit.pool.source in images for unit in units):
             raise GraphError("CONV-7", "input", "a max-pool over a BGR input has no weights to turn", None, "order RGB")
         channels = pixels.channels
-        turned = [
-            tuple(t.reversed_inputs(channels) if t.source == "input" else t for t in unit.terms) for unit in units
-        ]
+        turned = [tuple(t.reversed_inputs(channels) if t.source in images else t for t in unit.terms) for unit in units]
         units = tuple(replace(unit, terms=terms) for unit, terms in zip(units, turned, strict=True))
         mean, std = (np.ravel(numbers)[::-1].tolist() for numbers in (pixels.mean, pixels.std))
         pixels = replace(pixels, order="RGB", mean=mean, std=std)
@@ -67,7 +67,8 @@ def folded_units(graph: Graph, memory_limit: int) -> tuple[tuple[Unit, ...], lis
     if problems:
         count = f"{len(problems)} of {len(graph.nodes)} nodes have no form with FS neurons"
         raise GraphError("CONV-1", "graph", f"{count}: {'; '.join(problems)}")
-    return tuple(units.made), units.notes
+    read = {source for unit in units.made for source in unit.sources}  # a view of a view is one, of what that shows
+    return tuple(unit for unit in units.made if unit.view is None or unit.name in read), units.notes
 
 
 def without_form(name: str, error: FsrefError) -> str:
@@ -86,7 +87,7 @@ def _parted(graph: Graph, name: str) -> bool:
 
 def hoisted(graph: Graph) -> Graph:
     """The same function, without identities and unread nodes; what never decreases stands before the max-pool, flatten,
-    subsample or cut it followed.
+    subsample, view or cut it followed.
     """
     nodes: dict[str, Node] = {}
     stands_for: dict[str, str] = {}  # an identity, by name, for what it reads
@@ -126,5 +127,9 @@ def _commutes(before: Node, node: Node) -> bool:
         falls = node.attributes.get("slope", 1.0) < 0
         if before.op == "pad":
             return bool(max(*before.attributes["padding"], *before.attributes["channels"]) <= 0)
-        return before.op in ("flatten", "subsample") or (before.op == "max_pool" and not falls)
+        if before.op == "view" and min(*before.attributes["rows"], *before.attributes["columns"]) < 0:
+            return node.op in ("relu", "clip") and node.attributes.get("low", 0.0) <= 0 <= node.attributes.get(
+                "high", 0.0
+            )
+        return before.op in ("flatten", "subsample", "view") or (before.op == "max_pool" and not falls)
     return node.op in ("batch_norm", "affine") and before.op == "max_pool" and bool((node.arrays["gain"] > 0).all())

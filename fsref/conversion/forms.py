@@ -16,8 +16,9 @@ from fsref.conversion.units import Units, refused
 from fsref.conversion.values import Affine, Chosen, Held, Sum, Value
 from fsref.graph.arithmetic import places
 from fsref.graph.graph import Node
+from fsref.graph.views import averaged
 from fsref.law.neuron import Ints
-from fsref.law.projections import window_shape
+from fsref.law.projections import taps, window_shape
 
 # What is near an operator that has no form.
 NEAREST = {
@@ -199,6 +200,13 @@ def _select(units: Units, node: Node, value: Value) -> Value:
     return value.taken(np.array(node.attributes["indices"]))
 
 
+def _view(units: Units, node: Node, value: Value) -> Value:
+    rows, columns = (np.array(node.attributes[name]) for name in ("rows", "columns"))
+    alone = len(value.parts) == 1
+    names = (node.name if alone else f"{node.name}.{i}" for i in range(len(value.parts)))
+    return value.each(units.viewed(part, rows, columns, name) for part, name in zip(value.parts, names, strict=True))
+
+
 def _max_pool(units: Units, node: Node, value: Value) -> Value:
     parts = []
     for i, part in enumerate(map(units.hold, value.parts)):
@@ -227,7 +235,7 @@ def _max_pool(units: Units, node: Node, value: Value) -> Value:
 def _avg_pool(units: Units, node: Node, value: Value) -> Value:
     (kh, kw), padding = node.attributes["kernel"], node.attributes["padding"]
     if any(padding) and not node.attributes["count_include_pad"]:
-        raise refused("average pooling with a divisor that varies with the place", "no padding, or padding counted")
+        return _uneven_avg_pool(units, node, value)
     if (kh, kw) == units.graph.shapes[node.inputs[0]][1:] and not any(padding):
         return _global_avg_pool(units, node, value)
     parts = []
@@ -239,6 +247,29 @@ def _avg_pool(units: Units, node: Node, value: Value) -> Value:
         plain = Term(held.name, weights, node.attributes["stride"], around, groups=channels, skip=True)
         term, offset = units.read(held, plain)
         parts.append(Sum(node.name, (channels, *units.graph.shapes[node.name][1:]), (term,), offset))
+    return value.each(parts)
+
+
+def _uneven_avg_pool(units: Units, node: Node, value: Value) -> Value:
+    """A mean over the real places of each window, whose number differs: of a view that shows each window to the taps
+    that have its weight (VIEW-3).
+    """
+    kernel, stride, padding = (node.attributes[name] for name in ("kernel", "stride", "padding"))
+    shape, size = units.graph.shapes[node.inputs[0]], units.graph.shapes[node.name]
+    seen = [taps(shape[i + 1], size[i + 1], padding[i], kernel[i], stride[i], 1) for i in (0, 1)]
+    first = [np.maximum(0, np.arange(size[i + 1]) * stride[i] - padding[i]) for i in (0, 1)]
+    (rows, down), (columns, across) = (
+        averaged(begin, begin + own[:, 1] - own[:, 0]) for begin, own in zip(first, seen, strict=True)
+    )
+    parts = []
+    for i, part in enumerate(value.parts):
+        held = units.viewed(part, rows, columns, f"{node.name}.windows{i or ''}")
+        channels = held.shape[0]
+        units.spend(channels, len(down), len(across))
+        weights = np.broadcast_to(np.outer(down, across), (channels, 1, len(down), len(across)))
+        plain = Term(held.name, weights, (len(down), len(across)), groups=channels, skip=True)
+        term, offset = units.read(held, plain)
+        parts.append(Sum(node.name, (channels, *size[1:]), (term,), offset))
     return value.each(parts)
 
 
@@ -331,6 +362,7 @@ FORMS: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "add": _add,
         "concat": _concat,
         "select": _select,
+        "view": _view,
         "max_pool": _max_pool,
         "avg_pool": _avg_pool,
         "global_avg_pool": _global_avg_pool,

@@ -32,6 +32,8 @@ def valuing(unit: Unit, shapes: dict[str, Shape]) -> Numbers:
     n = size_of(unit.shape)
     if unit.pool is not None:
         return Numbers(n + pooling(shapes[unit.pool.source], unit.shape, unit.pool.padding))
+    if unit.view is not None:
+        return Numbers(n + shapes[unit.view.source][0] * unit.shape[1] * shapes[unit.view.source][2])
     found = [delivering(term, shapes[term.source], unit.shape) for term in unit.terms]
     each, once = max(f.each for f in found), max(f.once for f in found)
     coded = unit.activation is not None and unit.activation.levels is not None
@@ -72,6 +74,8 @@ def quantising_bytes(folded: Folded, images: int, empirical: bool, batch: int) -
         reads = max(size_of(shapes[source]) for source in unit.sources)
         times = 1 + (min(batch, images) if empirical else 0)
         pooled = 0 if unit.pool is None else pooling(shapes[unit.pool.source], unit.shape, unit.pool.padding)
+        if unit.view is not None:  # rows taken, before columns are
+            pooled = unit.shape[0] * unit.shape[1] * shapes[unit.view.source][2]
         delivered = max((f.once for f in found), default=0)
         delivered += times * (max((f.each for f in found), default=pooled) + 4 * n + 2 * reads)
         most = max(most, 8 * (2 * sum(weights) + 12 * largest + 6 * n + delivered))

@@ -30,7 +30,8 @@ class Source(Brief):
     """What a unit reads: a population of `shape` whose code q, 0..top, stands for scale * (q - offset), both (C,).
 
     On calibration images `power` (C,) is the mean square of q - offset and `mean` (C, H, W) its mean; None without
-    images.
+    images. Of a view `there` (H, W) is 1 where it shows a place and 0 where it shows nothing: code 0, which there
+    stands for 0; None: everywhere.
     """
 
     shape: Shape
@@ -39,6 +40,13 @@ class Source(Brief):
     top: int
     power: Reals
     mean: Reals | None
+    there: Reals | None = None
+
+    @property
+    def offsets(self) -> Reals:
+        """The offset at every place, (C, H, W)."""
+        found = np.broadcast_to(self.offset[:, None, None], self.shape)
+        return found if self.there is None else found * self.there
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -239,9 +247,7 @@ def quantise(
             constant = constant + constant_part(term, source.shape[1:]) / membrane_unit[:, None, None]
         weights.append(np.rint(exact).astype(np.int64))
         if source.offset.any():
-            constant = constant - through(
-                term, np.broadcast_to(source.offset[:, None, None], source.shape), weights[-1]
-            )
+            constant = constant - through(term, source.offsets, weights[-1])
         if correct and source.mean is not None:
             constant = constant - through(term, source.mean, weights[-1] - exact).mean(axis=(1, 2), keepdims=True)
     bias = np.rint(constant).astype(np.int64) + shift[:, None, None]

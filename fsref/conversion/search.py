@@ -246,8 +246,8 @@ class _Search:
         folded = self.calibrated.folded
         start, lasting = {"input": 0}, {"input": int(folded.pixels.max_code).bit_length()}
         for unit in folded.units:
-            if unit.pool is not None:
-                start[unit.name], lasting[unit.name] = start[unit.pool.source], lasting[unit.pool.source]
+            if (source := unit.relayed) is not None:
+                start[unit.name], lasting[unit.name] = start[source], lasting[source]
                 continue
             start[unit.name] = max(start[source] + lasting[source] for source in unit.sources)
             if unit.activation is not None:

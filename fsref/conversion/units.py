@@ -11,10 +11,12 @@ import numpy as np
 
 from fsref.activations.coding import Reals
 from fsref.conversion.activation import LINEAR, Activation
-from fsref.conversion.folded import NO_PADDING, Term, Unit
+from fsref.conversion.folded import NO_PADDING, Shown, Term, Unit
 from fsref.conversion.values import Held, Sum, Value
 from fsref.errors import GraphError
 from fsref.graph.graph import Graph
+from fsref.graph.views import bordered, taken
+from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.law.projections import Padding
 from fsref.simulation.memory import check_limit, check_memory
@@ -60,6 +62,8 @@ class Units:
             case Held():
                 return part
             case Sum(terms=terms):
+                if activation is LINEAR and (shown := self.shown(part)) is not None:
+                    return shown
                 name = next((term.node for term in terms if term.node), part.name)
                 return self.add(name, part.shape, terms=terms, bias=part.bias, activation=activation)
             case _:
@@ -119,6 +123,46 @@ class Units:
             return Term(held.name, np.eye(channels) / self.places(held.name), pooled=True, skip=True)
         return Term(held.name, np.ones((channels, 1, 1, 1)), padding=held.padding, groups=channels, skip=True)
 
+    def shown(self, part: Sum) -> Held | None:
+        """A sum that does nothing but take places of one population, as a view of it, which takes no steps; None of any
+        other, and where zeros are among them that are no code.
+        """
+        (term, *others), (_, height, width) = part.terms, part.shape
+        ones = np.abs(term.weights).max(axis=(0, 1)) if term.weights.ndim == 4 else np.zeros((1, 1))
+        source = self.shape_of(term.source)
+        alone = not others and term.skip and term.constant is None and not part.bias.any()
+        if not alone or term.groups != source[0] or len(term.weights) != source[0] or np.count_nonzero(ones) != 1:
+            return None
+        (r, c), (sy, sx), (dy, dx) = np.argwhere(ones)[0], term.stride, term.dilation
+        if (term.weights[..., r, c] != 1).any():
+            return None
+        rows = np.arange(height) * sy - term.padding[0] + r * dy
+        columns = np.arange(width) * sx - term.padding[1] + c * dx
+        rows, columns = (
+            np.where((own >= 0) & (own < size), own, -1) for own, size in zip((rows, columns), source[1:], strict=True)
+        )
+        gaps = min(rows.min(), columns.min()) < 0
+        if gaps and (term.source == "input" or self.source_activation(term.source).low < 0):
+            return None
+        return self.viewed(Held(term.source, source), rows, columns, part.name)
+
+    def viewed(self, part: Held | Sum, rows: Ints, columns: Ints, name: str) -> Held:
+        """What a view shows of a part: padding is gaps, and a view of a view is one of what that shows."""
+        held = self.hold(part)
+        gaps = min(rows.min(), columns.min(), -max(held.padding)) < 0
+        if held.view != "map" or gaps and held.affine is not None and held.affine.offset.any():
+            held = self.hold(self.sum_of(held, held.name))
+        source, (_, height, width) = held.name, self.shape_of(held.name)
+        top, left, bottom, right = held.padding
+        rows = taken(bordered(np.arange(height), top, bottom, "zero"), rows)
+        columns = taken(bordered(np.arange(width), left, right, "zero"), columns)
+        below = next((unit.view for unit in self.made if unit.name == source), None)
+        if below is not None:
+            source, rows, columns = below.source, taken(below.rows, rows), taken(below.columns, columns)
+        shape = self.shape_of(source)[0], len(rows), len(columns)
+        made = self.add(name, shape, view=Shown(source, rows, columns))
+        return replace(held, name=made.name, shape=(held.shape[0], *shape[1:]), padding=NO_PADDING)
+
     def shape_of(self, name: str) -> Shape:
         """The shape of a population."""
         if name == "input":
@@ -150,11 +194,11 @@ class Units:
         return height * width
 
     def source_activation(self, name: str) -> Activation:
-        """The activation of a population, for a pool its source's; of the input, none."""
+        """The activation of a population, for a pool or a view its source's; of the input, none."""
         if name == "input":
             return LINEAR
         unit = next(unit for unit in self.made if unit.name == name)
-        return self.source_activation(unit.pool.source) if unit.pool else unit.activation or LINEAR
+        return self.source_activation(unit.relayed) if unit.relayed else unit.activation or LINEAR
 
     def read_out(self, last: Sum) -> None:
         """Make a sum the readout."""

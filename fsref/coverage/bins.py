@@ -16,8 +16,9 @@ from fsref.coverage.merges import Merge
 from fsref.coverage.pools import Pool
 from fsref.coverage.populations import Classes, Codes, Observed
 from fsref.coverage.synapses import Synapses
+from fsref.coverage.views import Shown
 from fsref.law.network import Network
-from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.simulation.recording import Key
 
 
@@ -36,6 +37,8 @@ def _places(net: Network) -> Iterator[Place]:
                 yield Codes(net)
             case MaxPool():
                 yield Pool(net, p)
+            case View():
+                yield Shown(net, p)
             case FS():
                 yield Merge(net, p)
                 yield Membranes(net, p)

@@ -1,7 +1,10 @@
-"""Trains of its source that reach what the windows of a max-pool may meet, by construction (VECTOR-3)."""
+"""Trains of its source that reach what the windows of a max-pool may meet, or what a view shows, by construction
+(VECTOR-3).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,17 +18,30 @@ from fsref.coverage.trains import sent
 from fsref.engines import reference
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import MaxPool
+from fsref.law.populations import MaxPool, Relay, View
 from fsref.simulation.recording import Key
 
 
 def pooled(net: Network, p: MaxPool, seed: int) -> tuple[list[dict[Key, Ints]], Coverage]:
     """Stimuli, trains (neurons,) of the source, that reach something new, and the coverage of all."""
-    draws, coverage, kept = Draws(seed), nothing(net), []
-    for words in _stimuli(net, p, draws):
+    return _kept(net, p, _stimuli(net, p, Draws(seed)), lambda spikes: reference.max_pool(spikes, p))
+
+
+def shown(net: Network, p: View) -> tuple[list[dict[Key, Ints]], Coverage]:
+    """The same of a view: all places of the source send their largest train."""
+    largest = [np.broadcast_to(words[-1], net[p.source].shape[1:]) for words in sent(net)[p.source]]
+    return _kept(net, p, [np.stack(largest)], lambda spikes: reference.shown(spikes, p))
+
+
+def _kept(
+    net: Network, p: Relay, stimuli: list[Ints], passed_on: Callable[[reference.Spikes], reference.Spikes]
+) -> tuple[list[dict[Key, Ints]], Coverage]:
+    """Those of some trains (C, H, W) of its source that reach something new, and the coverage of all."""
+    coverage, kept = nothing(net), []
+    for words in stimuli:
         given = {(p.source, "spikes"): words.reshape(1, -1)}
         spikes = reference.input_trains(words[None], net.steps[p.name])
-        made = reference.max_pool(spikes, p)
+        made = passed_on(spikes)
         arrays: dict[Key, NDArray[Any]] = {
             **given,
             (p.name, "spikes"): reference.words(made).reshape(1, -1),

@@ -8,11 +8,11 @@ from typing import assert_never
 from fsref.coverage.coverage import Coverage
 from fsref.coverage.group import Bits, Group
 from fsref.coverage.integrating import Integrated
-from fsref.coverage.pooling import pooled
+from fsref.coverage.pooling import pooled, shown
 from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.simulation.recording import Key
 from fsref.tables import Brief, plural
 
@@ -43,16 +43,18 @@ class Found(Brief):
 
 
 def aim(net: Network, population: str, budget: int = BUDGET, seed: int = 0) -> Found:
-    """Trains of the sources of an fs, max-pool or readout, all of which these can send (RANGE-3), that reach its bins
-    and those of the projections into it; a bin that is left is proved unreachable, or not found: each was aimed at a
-    few times, in at most so many stimuli. The same seed gives the same. Errors: UsageError.
+    """Trains of the sources of an fs, max-pool, view or readout, all of which these can send (RANGE-3), that reach its
+    bins and those of the projections into it; a bin that is left is proved unreachable, or not found: each was aimed at
+    a few times, in at most so many stimuli. The same seed gives the same. Errors: UsageError.
     """
     p = net[population]
     match p:
         case Input():
-            raise UsageError("VECTOR-3", "aim", "has no sources", population, "an fs, max_pool or readout")
+            raise UsageError("VECTOR-3", "aim", "has no sources", population, "an fs, max_pool, view or readout")
         case MaxPool():
             stimuli, coverage = pooled(net, p, seed)
+        case View():
+            stimuli, coverage = shown(net, p)
         case FS() | Readout():
             search = Integrated(net, p, seed)
             search.run(budget)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fsref.coverage.synapses import taps
 from fsref.engines import reference
 from fsref.law.network import Network
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
 from fsref.law.projections import Dense, Projection
 
 Floats = NDArray[np.float64]
@@ -29,7 +29,7 @@ def slopes(net: Network, name: str, wanted: Floats, openings: Mapping[str, NDArr
         if p.name not in along or isinstance(p, Input):  # nothing is behind an input
             continue
         back = along.pop(p.name)
-        if p.name != name and isinstance(p, FS):  # a max-pool passes slopes on
+        if p.name != name and isinstance(p, FS):  # a max-pool or view passes slopes on
             back = back * _slope(p, openings[p.name].reshape(-1, *p.shape))
         for source, moved in _behind(net, p, back):
             along[source] = along[source] + moved if source in along else moved
@@ -65,6 +65,8 @@ def _behind(net: Network, p: Population, back: Floats) -> Iterator[tuple[str, Fl
             return
         case MaxPool():
             yield p.source, _pooled(p, net[p.source].shape, back)
+        case View():
+            yield p.source, _shown(p, net[p.source].shape, back)
         case FS() | Readout():
             for q in net.into(p.name).values():
                 yield q.source, _along(q, net[q.source].shape, back)
@@ -100,3 +102,11 @@ def _pooled(p: MaxPool, source: Shape, back: Floats) -> Floats:
         to_x, from_x = reference.seen(source[2], p.shape[2], left, p.stride[1], c)
         found[:, :, from_y, from_x] += share[:, :, to_y, to_x]
     return found
+
+
+def _shown(p: View, source: Shape, back: Floats) -> Floats:
+    """Slopes (B, C, H, W) at a view as slopes at its source: a place that is shown again has the sum."""
+    found = np.zeros((*back.shape[:2], source[1] + 1, source[2] + 1))  # the last row and column, -1, are none
+    for y, x in np.ndindex(p.shape[1:]):
+        found[..., p.rows[y], p.columns[x]] += back[..., y, x]
+    return found[..., :-1, :-1]

@@ -12,7 +12,7 @@ import numpy as np
 from fsref.coverage.group import Bits
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta, staircase
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
 
 
 @lru_cache(maxsize=4)
@@ -30,6 +30,8 @@ def _trains(net: Network, p: Population, before: dict[str, list[Ints]]) -> list[
             return [np.arange(p.max_code + 1, dtype=np.int64)] * p.shape[0]
         case MaxPool():
             return before[p.source]  # the train of one of its candidates
+        case View():  # and where it shows nothing the silent one
+            return [np.union1d(trains, 0) if p.gaps else trains for trains in before[p.source]]
         case FS():
             if relu_theta(p.table) is not None:  # the train is the code, and every code between the ends is one
                 return [np.arange(low, high + 1, dtype=np.int64) for low, high in net.ranges[p.name].codes.tolist()]

@@ -40,7 +40,7 @@ from fsref.engines.kernels.dense import (
 )
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, relu_theta
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Relay, View
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.tables import Brief
 
@@ -194,7 +194,9 @@ class Planner:
                 own = self.framing.frames[p.name]
                 self.operations.append({"kind": IMAGE, **self.sent(own, own.map(p.shape))})
             case MaxPool():
-                self.pool(p)
+                self.relay(p, *self.windows(self.framing.frames[p.source], p, p, (1, 1)))
+            case View():
+                self.relay(p, self.shown(self.framing.frames[p.source], p), np.zeros((1, 1), np.int64))
             case FS() | Readout():
                 self.integrate(p)
             case _:
@@ -204,10 +206,18 @@ class Planner:
             at, to = (own.start + plane * own.apart for plane in (own.told.start, own.told.stop))
             self.operations.append({"kind": SPIKES, "at": at, "to": to})
 
-    def pool(self, p: MaxPool) -> None:
-        """The operations of a max-pool: of codes, and of trains where these are no codes."""
+    def shown(self, source: Frame, p: View) -> Ints:
+        """Where what each place of a view shows lies in the codes of its source; below the map where it shows none."""
+        height, beyond = self.net[p.source].shape[1], (p.rows[:, None] < 0) | (p.columns < 0)
+        y, x = np.where(p.rows < 0, 0, p.rows), np.where(p.columns < 0, 0, p.columns)
+        blank = source.at(np.array([source.top + height]), np.array([source.left]))
+        return np.where(beyond.ravel(), blank, source.at(source.top + y, source.left + x))
+
+    def relay(self, p: Relay, at: Ints, taps: Ints) -> None:
+        """The operations of a max-pool or view, whose windows begin `at` places and have `taps` from there on: of
+        codes, and of trains where these are no codes.
+        """
         source, own = self.framing.frames[p.source], self.framing.frames[p.name]
-        at, taps = self.windows(source, p, p, (1, 1))
         shared = {"count": up(p.shape[1] * p.shape[2], 4), "taps": self.places.put(taps), "parts": taps.size}
         for begin, planes in ((0, own.planes), (own.planes, own.trains)):
             if planes:

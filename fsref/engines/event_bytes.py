@@ -13,7 +13,7 @@ from fsref.engines.patches import SIZES, SMALL, WIDE_SIZES, at_least, is_binary,
 from fsref.engines.plan import planned, shaping_of
 from fsref.engines.planes import LANES, LINE, MOST, axes, filled, tables
 from fsref.law.network import Network
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
 from fsref.law.projections import Projection
 
 
@@ -59,6 +59,7 @@ def plan_bytes(net: Network) -> int:
         mapped = isinstance(p, FS) and p.bias.ndim == 3  # others have no bias
         bias = channels * (p.shape[1] * p.shape[2] if mapped else 1)
         kept += (2 * 4 + 2) * (steps + 1) * channels + 4 * bias + 4 * LINE + 4 * OBJECTS
+        kept += 4 * sum(p.shape[1:]) + 2 * LINE if isinstance(p, View) else 0  # its lists
         making = max(making, 8 * 8 * steps * channels + 16 * bias)
     return kept + max(making, kept) + 4 * (4 * MOST + LINE)
 
@@ -82,12 +83,12 @@ def loop_bytes(net: Network) -> int:
 
 @kept
 def membrane_bytes(net: Network) -> int:
-    """The membranes of one image, and the train words that pools read."""
+    """The membranes of one image, and the train words that pools and views read."""
     shaping = shaping_of(net)
     fast = sum(4 * plane.size + 64 + OBJECTS for plane in shaping.planes.values())
     wide = sum(8 * net[name].neurons for name in shaping.wide)
-    pooled = {p.source: net[p.source].shape for p in net.pools}
-    return fast + wide + sum(4 * filled(c) * h * w for c, h, w in pooled.values())
+    relayed = {p.source: net[p.source].shape for p in net.relays}
+    return fast + wide + sum(4 * filled(c) * h * w for c, h, w in relayed.values())
 
 
 def shared_bytes(net: Network, threads: int) -> int:
@@ -119,7 +120,7 @@ def at_work(net: Network, p: Population) -> int:
     n, into = p.neurons, len(net.into(p.name))
     told = (8 + 8 + 2 * 2) * n  # codes, what a step adds to them, its bits
     match p:
-        case Input() | MaxPool():
+        case Input() | MaxPool() | View():
             return told
         case FS():  # codes; membranes, what a step takes from them, its bits; opening, sums
             return (8 + 8 * p.steps + 8 + 8 + 2 * 2 + 8 * into) * n

@@ -25,7 +25,7 @@ from fsref.engines.plan import Plan, plan_of
 from fsref.engines.planes import Plane, aligned
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
 from fsref.law.projections import Projection
 from fsref.tables import Brief
 
@@ -222,7 +222,7 @@ class Simulation:
                     v[:] = p.bias_map
             case Readout():
                 v[:] = p.bias_map
-            case Input() | MaxPool():
+            case Input() | MaxPool() | View():
                 pass
             case _:
                 assert_never(p)

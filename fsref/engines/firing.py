@@ -1,4 +1,4 @@
-"""What fires a population, and fills a pool: operations and tables for the kernels that do."""
+"""What fires a population, and fills a pool or a view: operations and tables for the kernels that do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fsref.engines.kernels import patches as kernels
 from fsref.engines.patches import Arenas, Operation, Sent, joins, lane_weights
 from fsref.engines.planes import LANES, Arena, Plane, filled
 from fsref.law.neuron import base_two
-from fsref.law.populations import FS, Input, MaxPool
+from fsref.law.populations import FS, Input, MaxPool, Relay, View
 from fsref.law.projections import Conv2d, Dense, Projection
 
 Array: TypeAlias = NDArray[Any]
@@ -39,14 +39,14 @@ def held(rows: Array) -> Array:
     return np.clip(rows, -(2**31), NEVER)
 
 
-def firing(p: Input | MaxPool | FS, wide: bool, sent: Sent, arenas: Arenas, marks: Arena) -> Operation:
+def firing(p: Input | Relay | FS, wide: bool, sent: Sent, arenas: Arenas, marks: Arena) -> Operation:
     """What fires a population, but for whom it tells; one that is not fast is fired in plain loops, and sends its
     trains as if they were codes of an input.
     """
     plane, numbers, steps, highs = sent.plane, arenas.numbers, sent.d.shape[1], sent.highs
     T = h = np.broadcast_to(base_two(steps), sent.d.shape).T
     bias, bias_step = np.zeros(plane.channels, np.int64), 0
-    if isinstance(p, FS) and not wide:  # an input, and a pool, hold what they are to send
+    if isinstance(p, FS) and not wide:  # an input, a pool and a view hold what they are to send
         T, h = (rows.T for rows in p.table.rows(p.shape[0])[:2])
         own = p.bias.transpose(1, 2, 0) if p.bias.ndim == 3 else p.bias
         bias = np.pad(own, [(0, 0)] * (own.ndim - 1) + [(0, plane.channels - p.shape[0])])
@@ -88,3 +88,22 @@ def pooling(p: MaxPool, planes: dict[str, Plane], told: int) -> Operation:
     windows = (*p.kernel, *p.stride, *p.padding[:2])
     g = (*source.shape[1:], own.channels, *p.shape[1:], own.first, own.row, *windows, told)
     return Operation(kernels.pool, g)
+
+
+def viewing(p: View, planes: dict[str, Plane], told: int, arenas: Arenas) -> Operation:
+    """What fills the plane of a view, from train words from `told` on."""
+    own, source = planes[p.name], planes[p.source]
+    lists = arenas.numbers.put(p.rows), arenas.numbers.put(p.columns)
+    g = (source.shape[2], own.channels, *p.shape[1:], own.first, own.row, told, *lists)
+    return Operation(kernels.view, g)
+
+
+def relaying(p: Relay, planes: dict[str, Plane], told: int, arenas: Arenas) -> Operation:
+    """What fills the plane of a pool or a view, from train words from `told` on."""
+    match p:
+        case MaxPool():
+            return pooling(p, planes, told)
+        case View():
+            return viewing(p, planes, told, arenas)
+        case _:
+            assert_never(p)

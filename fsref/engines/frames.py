@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fsref.engines.kept import kept
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, relu_theta
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
 from fsref.law.projections import Conv2d, Dense, Projection
 
 Array = NDArray[Any]
@@ -97,10 +97,14 @@ class Frame:
 
 
 def borders(net: Network) -> dict[str, tuple[int, int, int, int]]:
-    """The most padding that any window into each population has: top, left, bottom, right."""
+    """The most padding that any window into each population has: top, left, bottom, right; the places of a view that
+    show nothing read a row below.
+    """
     found = {p.name: (0, 0, 0, 0) for p in net.populations}
     windows = [(q.source, q.padding) for q in net.projections if isinstance(q, Conv2d)]  # the others have none
-    for source, padding in windows + [(p.source, p.padding) for p in net.pools]:
+    windows += [(p.source, p.padding) for p in net.pools]
+    windows += [(p.source, (0, 0, 1, 0)) for p in net.relays if isinstance(p, View) and p.gaps]
+    for source, padding in windows:
         top, left, bottom, right = (max(pair) for pair in zip(found[source], padding, strict=True))
         found[source] = top, left, bottom, right
     return found
@@ -109,7 +113,7 @@ def borders(net: Network) -> dict[str, tuple[int, int, int, int]]:
 def frame(net: Network, p: Population, border: tuple[int, int, int, int], start: int) -> Frame:
     """The frame of a population that begins at a byte."""
     (channels, height, width), (top, left, bottom, right) = p.shape, border
-    by_sixteen = {q.source for q in net.projections if by_channel(q) or is_pooled(q)} | {of.source for of in net.pools}
+    by_sixteen = {q.source for q in net.projections if by_channel(q) or is_pooled(q)} | {of.source for of in net.relays}
     # Three colours are far from 16 channels: dots read four.
     step = 4 if p is net.input and p.name not in by_sixteen else 16
     low, high = ends(net, p)
@@ -125,8 +129,10 @@ def ends(net: Network, p: Population) -> tuple[int, int]:
 
 
 def sends_codes(net: Network, p: Population) -> bool:
-    """Whether the codes of a population are its trains (NET-7, FS-5); those of a max-pool are its source's (POOL-4)."""
-    while isinstance(p, MaxPool):  # pools of pools may be many
+    """Whether the codes of a population are its trains (NET-7, FS-5); those of a max-pool or view are its
+    source's (POOL-4, VIEW-2).
+    """
+    while isinstance(p, MaxPool | View):  # pools of pools may be many
         p = net[p.source]
     match p:
         case FS():
@@ -193,7 +199,7 @@ def does(net: Network, p: Population, found: Mapping[str, Frame]) -> bool:
     match p:
         case Input():
             return True
-        case MaxPool():
+        case MaxPool() | View():
             return p.source in found
         case FS() | Readout():
             into = net.into(p.name).values()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fsref.engines.kept import kept
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta, staircase
-from fsref.law.populations import FS, MaxPool, Shape
+from fsref.law.populations import FS, MaxPool, Shape, View
 from fsref.law.projections import Conv2d, Dense, Projection
 
 Array = NDArray[Any]
@@ -172,6 +172,15 @@ def pooled(a: Array, pool: MaxPool) -> Array:
     )
     largest: Array = by_row.take(rows.ravel(), axis=1).reshape(len(a), *rows.shape, width, a.shape[3]).max(axis=2)
     return largest
+
+
+def shown(a: Array, view: View) -> Array:
+    """What a view shows, (B, H, W, C), of a (B, H, W, C); 0 where it shows nothing (VIEW-1)."""
+    rows, columns = (
+        np.where(places < 0, size, places) for places, size in zip((view.rows, view.columns), a.shape[1:], strict=False)
+    )
+    made: Array = framed(a, 0, a.dtype).take(rows, axis=1).take(columns, axis=2)
+    return made
 
 
 def membranes(v: Ints, trains: NDArray[np.uint16], h: Ints) -> Ints:

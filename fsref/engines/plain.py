@@ -17,7 +17,7 @@ from fsref.engines.engine import OBJECTS, Simulator, Wanted
 from fsref.engines.kernels import plain as kernels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Relay, Shape, View
 from fsref.law.projections import Conv2d, Dense, Pair, Projection, taps
 from fsref.tables import Brief
 
@@ -102,12 +102,37 @@ def synapses(projection: Projection, source: Shape, target: Shape) -> tuple[Arra
     return by_channel, *by_place(height * width, y * width + x, (i * target[2] + j) * size, (r * kw + c) * size, length)
 
 
-def candidates(pool: MaxPool, source: Shape) -> tuple[Array, Array]:
-    """The windows and taps that see each place, as `plain.max_pool` takes them (POOL-1, POOL-3)."""
-    rows = reached(source[1], pool.shape[1], pool.padding[0], pool.kernel[0], pool.stride[0], 1)
-    columns = reached(source[2], pool.shape[2], pool.padding[1], pool.kernel[1], pool.stride[1], 1)
-    (y, i, r), (x, j, c) = rows[:, :, None], columns
-    return by_place(source[1] * source[2], y * source[2] + x, i * pool.shape[2] + j, r * pool.kernel[1] + c)
+def read_by(p: Relay, source: Shape, axis: int) -> Array:
+    """Along one axis, (3, n): every place, window and tap of a max-pool such that the window has the place as a
+    candidate; a view is windows of one tap (POOL-1, VIEW-1).
+    """
+    match p:
+        case MaxPool():
+            return reached(source[axis + 1], p.shape[axis + 1], p.padding[axis], p.kernel[axis], p.stride[axis], 1)
+        case View():
+            places = (p.rows, p.columns)[axis]
+            own = np.flatnonzero(places >= 0)
+            own = own[np.argsort(places[own], kind="stable")]
+            return np.stack([places[own], own, np.zeros_like(own)])
+        case _:
+            assert_never(p)
+
+
+def tap_counts(p: Relay) -> Pair:
+    """The taps of a window (y, x) of a max-pool; of a view one."""
+    match p:
+        case MaxPool():
+            return p.kernel
+        case View():
+            return 1, 1
+        case _:
+            assert_never(p)
+
+
+def candidates(p: Relay, source: Shape) -> tuple[Array, Array]:
+    """The windows and taps that see each place, as `plain.max_pool` takes them (POOL-1, POOL-3, VIEW-1)."""
+    (y, i, r), (x, j, c) = read_by(p, source, 0)[:, :, None], read_by(p, source, 1)
+    return by_place(source[1] * source[2], y * source[2] + x, i * p.shape[2] + j, r * tap_counts(p)[1] + c)
 
 
 def sum_type(net: Network, target: str) -> type[np.signedinteger[Any]]:
@@ -137,12 +162,12 @@ def deliverer(net: Network, projection: Projection) -> Deliver:
 
 
 class Simulation:
-    """A network made ready: the synapses of every projection and the candidates of every pool."""
+    """A network made ready: the synapses of every projection and the candidates of every pool and view."""
 
     def __init__(self, net: Network) -> None:
         self.net = net
         self.deliver = {name: deliverer(net, q) for name, q in net.named_projections.items()}
-        self.candidates = {p.name: candidates(p, net[p.source].shape) for p in net.pools}
+        self.candidates = {p.name: candidates(p, net[p.source].shape) for p in net.relays}
         # T and h (C, K) of every fs: the kernels want rows of their own.
         self.tables = {p.name: [rows.copy() for rows in p.table.rows(p.shape[0])[:2]] for p in net.fs}
 
@@ -158,7 +183,7 @@ class Simulation:
             match p:
                 case Input():
                     trains = images.astype(np.uint16)
-                case MaxPool():
+                case MaxPool() | View():
                     pass
                 case FS():
                     v, sums = self.opening(p, spikes, shape, "sums" in wants, deliveries)
@@ -198,7 +223,7 @@ class Simulation:
 
     def answer(
         self,
-        p: Input | MaxPool | FS,
+        p: Input | Relay | FS,
         spikes: dict[str, list[SpikeList]],
         trains: NDArray[np.uint16],
         v: Ints | None,
@@ -211,8 +236,8 @@ class Simulation:
             match p:
                 case Input():
                     kernels.spike_list(train, steps, room.neurons, room.offsets)
-                case MaxPool():
-                    source, state = spikes[p.source][b], np.zeros((*train.shape, p.kernel[0] * p.kernel[1]), np.uint8)
+                case MaxPool() | View():
+                    source, state = spikes[p.source][b], np.zeros((*train.shape, prod(tap_counts(p))), np.uint8)
                     seen = source.neurons, source.offsets, *self.candidates[p.name]
                     kernels.max_pool(*seen, state, train, room.neurons, room.offsets)
                 case FS():
@@ -294,18 +319,31 @@ def synapse_bytes(net: Network, q: Projection) -> tuple[int, int]:
     return kept, (4 * 8 + 3 * 8) * runs + 8 * places + 2 * q.weights.nbytes + meeting_bytes(windows(q), target)
 
 
+def candidate_counts(p: Relay, source: Shape) -> Pair:
+    """How many pairs of a window and a candidate a max-pool or view has along each axis: the lengths of `read_by`."""
+    match p:
+        case MaxPool():
+            rows, columns = (
+                heard(source[a + 1], p.shape[a + 1], p.padding[a], p.kernel[a], p.stride[a], 1) for a in (0, 1)
+            )
+            return rows, columns
+        case View():
+            return int(np.count_nonzero(p.rows >= 0)), int(np.count_nonzero(p.columns >= 0))
+        case _:
+            assert_never(p)
+
+
 def shared_bytes(net: Network, threads: int) -> int:
-    """A bound on the bytes that images share: weights, runs and ends of every projection, windows of every pool,
-    tables; the one of them in the making; on each thread room for the spikes of one population.
+    """A bound on the bytes that images share: weights, runs and ends of every projection, windows of every pool and
+    view,    tables; the one of them in the making; on each thread room for the spikes of one population.
     """
     each = [synapse_bytes(net, q) for q in net.projections]
     kept, making = sum(own for own, _ in each), max(beside for _, beside in each)
-    for p in net.pools:
+    for p in net.relays:
         source = net[p.source].shape
-        across = (heard(source[a + 1], p.shape[a + 1], p.padding[a], p.kernel[a], p.stride[a], 1) for a in (0, 1))
-        runs, places = prod(across), source[1] * source[2]
+        runs, places = prod(candidate_counts(p, source)), source[1] * source[2]
         kept += 8 * runs + 8 * (places + 1)
-        making = max(making, (3 * 8 + 2 * 8) * runs + 8 * places + meeting_bytes(p.kernel, p.shape))
+        making = max(making, (3 * 8 + 2 * 8) * runs + 8 * places + meeting_bytes(tap_counts(p), p.shape))
     tables = sum(2 * 8 * p.shape[0] * p.steps for p in net.fs)
     room = threads * max(list_bytes(net, p) for p in net.populations)
     return kept + making + tables + room + OBJECTS * (len(net.populations) + len(net.projections))
@@ -329,8 +367,8 @@ def at_work(net: Network, p: Population) -> int:
     match p:
         case Input():
             return 2 * n + told  # trains
-        case MaxPool():
-            return 2 * n + max(n * p.kernel[0] * p.kernel[1], told)  # trains; the state of every candidate
+        case MaxPool() | View():
+            return 2 * n + max(n * prod(tap_counts(p)), told)  # trains; the state of every candidate
         case FS():
             # Trains, v, sums, membranes; told: or one to fire, a sum.
             return (2 + 8 + 8 * into + 8 * p.steps) * n + told

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines import plain
-from fsref.engines.firing import NEVER, firing, join, joined_of, pooling
+from fsref.engines.firing import NEVER, firing, join, joined_of, relaying
 from fsref.engines.kernels import patches as kernels
 from fsref.engines.patches import (
     Arenas,
@@ -38,7 +38,7 @@ from fsref.engines.patches import (
 )
 from fsref.engines.planes import LANES, Arena, Plane, filled, margins, tables
 from fsref.law.network import Network
-from fsref.law.populations import MaxPool, Population, Readout, Shape
+from fsref.law.populations import MaxPool, Population, Readout, Shape, View
 from fsref.law.projections import Dense, Projection
 from fsref.tables import Brief
 
@@ -59,7 +59,7 @@ class Shaping:
     wide: frozenset[str]
     routes: dict[str, Route]
     planes: dict[str, Plane]
-    words: dict[str, int]  # where the train words of a population stand: those that a pool reads by themselves
+    words: dict[str, int]  # where the train words of a population stand: those that a pool or view reads by themselves
     bytewide: bool  # whether marks of 8 bits do for every population
 
     @classmethod
@@ -75,7 +75,7 @@ class Shaping:
             planes[p.name] = Plane(p.shape, (top, left, bottom, right), begin)
             begin += planes[p.name].size
         words, behind = {}, max(plane.inner for plane in planes.values())
-        for name in dict.fromkeys(p.source for p in net.pools):
+        for name in dict.fromkeys(p.source for p in net.relays):
             words[name], behind = behind, behind + planes[name].inner
         return cls(wide, routes, planes, words, all(in_a_byte(net, p) for p in net.spiking))
 
@@ -211,8 +211,8 @@ class Plan(Brief):
         out, told = net.out_of(p.name), shaping.words.get(p.name, 0)
         joined = joined_of(out, shaping.routes, sent)
         begin = len(self.operations)
-        if isinstance(p, MaxPool):  # the others hold what they fire
-            self.operations.append(pooling(p, shaping.planes, shaping.words[p.source]))
+        if isinstance(p, MaxPool | View):  # the others hold what they fire
+            self.operations.append(relaying(p, shaping.planes, shaping.words[p.source], arenas))
         fires = len(self.operations)
         reads = p.name in shaping.words or any(shaping.routes[name] == "lanes" for name in out.keys() - joined.keys())
         beside = [join(q, sent.plane, shaping.planes[q.target], arenas) for q in joined.values()] or [(-1, 0, 0)]

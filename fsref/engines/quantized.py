@@ -18,11 +18,11 @@ from fsref.engines.activity import Activity
 from fsref.engines.engine import Counter, Simulator, Wanted
 from fsref.engines.frames import Frame, frames_of, framing_of
 from fsref.engines.kernels.dense import told as told_by
-from fsref.engines.layers import Answer, Layer, answer, channels_first, kinds, layer, membranes, pooled
+from fsref.engines.layers import Answer, Layer, answer, channels_first, kinds, layer, membranes, pooled, shown
 from fsref.engines.quantized_bytes import counting_bytes, shared_bytes, telling_bytes, working_bytes
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Readout, Shape
+from fsref.law.populations import FS, Input, MaxPool, Readout, Relay, Shape, View
 from fsref.tables import plural
 
 __all__ = [
@@ -119,6 +119,11 @@ def simulator(net: Network) -> Simulator:
                         trains, codes = known[p.source]
                         largest = pooled(trains, p)
                         known[p.name] = largest, largest if codes is trains else pooled(codes, p)
+                case View():
+                    if p.name not in known:
+                        trains, codes = known[p.source]
+                        seen = shown(trains, p)
+                        known[p.name] = seen, seen if codes is trains else shown(codes, p)
                 case FS():
                     if p.name not in known or wants & MEMBRANES:
                         v, sums = membrane(p, known, "sums" in wants)
@@ -139,7 +144,7 @@ def simulator(net: Network) -> Simulator:
 
 
 def activity(
-    p: Input | FS | MaxPool, wants: frozenset[str], sent: Answer, count: Ints | None, v: Array | None, sums: Any
+    p: Input | FS | Relay, wants: frozenset[str], sent: Answer, count: Ints | None, v: Array | None, sums: Any
 ) -> Activity:
     """What is told of a population that spikes: its trains where they are wanted or nobody counted its spikes."""
     trains, codes = (channels_first(a) for a in sent)

@@ -17,7 +17,7 @@ from fsref.engines.kernels.dense import COLUMNS, TERMS
 from fsref.engines.layers import kinds
 from fsref.law.network import Network
 from fsref.law.neuron import relu_theta
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
 from fsref.law.projections import Conv2d, Dense, Pair, Projection
 
 MORE = 16  # at most so many numbers stand between two lists
@@ -140,6 +140,10 @@ def at_work(net: Network, p: Population, types: Mapping[str, type[np.generic]], 
         case MaxPool():
             places = _windows(net[p.source].shape, p.shape, p.kernel)
             return max(8 * n, (2 if same[p.name] else 8) * places)
+        case View():  # framed; its rows
+            channels, height, width = net[p.source].shape
+            places = channels * (height + 1 + p.shape[1]) * (width + 1)
+            return max(8 * n, (2 if same[p.name] else 8) * (places + n)) + 8 * 2 * sum(p.shape[1:])
         case FS() | Readout():
             into = net.into(p.name).values()
             sums, kept = size * n * len(into), 8 * n * len(into)

@@ -14,7 +14,7 @@ from fsref.engines.activity import Activity
 from fsref.engines.engine import OBJECTS, Simulator, Wanted
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
 from fsref.law.projections import Conv2d, Dense, Projection
 
 Spikes = NDArray[np.bool_]
@@ -132,6 +132,12 @@ def max_pool(spikes: Spikes, pool: MaxPool) -> Spikes:
     return out
 
 
+def shown(spikes: Spikes, view: View) -> Spikes:
+    """Spikes (B, K, C, H, W) of a view: those of the places that it shows, none where it shows nothing (VIEW-1)."""
+    with_blank = np.pad(spikes, [(0, 0)] * 3 + [(0, 1)] * 2)  # its last row and column, which -1 is
+    return with_blank[..., view.rows[:, None], view.columns]
+
+
 def words(spikes: Spikes) -> NDArray[np.uint16]:
     """Train words (B, C, H, W): the first spike is the highest bit (EVENT-2)."""
     train = np.zeros((spikes.shape[0], *spikes.shape[2:]), np.uint16)
@@ -162,6 +168,8 @@ def simulator(net: Network) -> Simulator:
                     spikes[p.name] = input_trains(images, p.steps)
                 case MaxPool():
                     spikes[p.name] = max_pool(spikes[p.source], p)
+                case View():
+                    spikes[p.name] = shown(spikes[p.source], p)
                 case FS():
                     v, sums = opening(net, p, spikes)
                     spikes[p.name], membranes = fire(v, p.table)[:2]
@@ -200,6 +208,11 @@ def at_work(net: Network, p: Population) -> int:
         case MaxPool():
             taps = p.kernel[0] * p.kernel[1]
             return max(taps * n * (steps + 2) + 2 * n, told)  # candidates; who is still in, before and after
+        case View():
+            channels, height, width = net[p.source].shape
+            return (
+                channels * (height + 1) * (width + 1) * steps + 8 * (n + 2 * max(p.shape)) + told
+            )  # with a blank; places
         case FS() | Readout():
             into = net.into(p.name).values()
             delivering = max(8 * (2 * net[q.source].neurons + 2 * n) for q in into)  # two planes; of a step, of a tap

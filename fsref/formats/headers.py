@@ -15,7 +15,7 @@ from fsref.formats.layout import Layout
 from fsref.formats.memories import Memory
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.law.widths import code_width, membrane_width
 
@@ -71,6 +71,8 @@ def _population(net: Network, layout: Layout, places: Mapping[str, int], p: Popu
         case MaxPool():
             yield "SOURCE", places[p.source]
             yield from zip(WINDOW, (*p.kernel, *p.stride, *p.padding), strict=True)
+        case View():
+            yield from (("SOURCE", places[p.source]), ("ROWS", p.rows.tolist()), ("COLUMNS", p.columns.tolist()))
         case FS():
             yield from _row("T_ROW", p.table.T)
             yield from _row("H_ROW", p.table.h)

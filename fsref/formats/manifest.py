@@ -53,6 +53,16 @@ class MaxPoolEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="k
     padding: Four
 
 
+class ViewEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind", tag="view"):
+    """A view (VIEW-1)."""
+
+    name: str
+    shape: Three
+    source: str
+    rows: tuple[Count, ...]
+    columns: tuple[Count, ...]
+
+
 class ReadoutEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind", tag="readout"):
     """The readout (NET-8); its bias is an array of the file."""
 
@@ -80,7 +90,7 @@ class DenseEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kin
     pooled: bool = False
 
 
-PopulationEntry: TypeAlias = InputEntry | FSEntry | MaxPoolEntry | ReadoutEntry
+PopulationEntry: TypeAlias = InputEntry | FSEntry | MaxPoolEntry | ViewEntry | ReadoutEntry
 ProjectionEntry: TypeAlias = Conv2dEntry | DenseEntry
 
 

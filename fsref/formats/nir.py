@@ -26,7 +26,7 @@ from fsref.errors import UsageError
 from fsref.formats.files import write
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
 from fsref.law.projections import Conv2d, Dense, Projection
 
 if TYPE_CHECKING:
@@ -99,6 +99,8 @@ def _population(p: Population, shape: Any) -> NIRNode:
             return nir.Output({"output": shape}, metadata={"kind": p.kind})
         case MaxPool():
             raise UsageError(RULE, p.name, "NIR has no max-pool", p.kind, "networks of fs populations")
+        case View():
+            raise UsageError(RULE, p.name, "NIR has no view", p.kind, "networks of fs populations")
         case _:
             assert_never(p)
 

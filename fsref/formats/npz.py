@@ -22,7 +22,7 @@ from fsref.formats.npy import npy, read_array
 from fsref.law.images import Pixels
 from fsref.law.network import Network
 from fsref.law.neuron import Table
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Width
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View, Width
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.version import SPEC_VERSION
 
@@ -66,7 +66,7 @@ def check_kinds(text: bytes, where: str) -> None:
         return  # the schema says what is wrong
     for index, entry in enumerate(found):
         if entry.kind == "gate":
-            problem, limit = "this kind is reserved", "input, fs, max_pool or readout: version 1 has no gates"
+            problem, limit = "this kind is reserved", "input, fs, max_pool, view or readout: version 1 has no gates"
             raise NetworkError("NET-1", f"{where}: population {index}", problem, entry.kind, limit)
 
 
@@ -143,7 +143,7 @@ def contract_of(found: schema.Manifest) -> Pixels | None:
 def arrays_of(entry: schema.PopulationEntry) -> tuple[str, ...]:
     """The arrays a population keeps in the file (FILE-1)."""
     match entry:
-        case schema.InputEntry() | schema.MaxPoolEntry():
+        case schema.InputEntry() | schema.MaxPoolEntry() | schema.ViewEntry():
             return ()
         case schema.FSEntry():
             return ("T", "h", "d", "bias")
@@ -164,6 +164,8 @@ def population(entry: schema.PopulationEntry, arrays: dict[str, NDArray[Any]]) -
             return FS(entry.name, entry.shape, table, arrays["bias"], width, entry.scale, entry.offset)
         case schema.MaxPoolEntry():
             return MaxPool(entry.name, entry.shape, entry.source, entry.kernel, entry.stride, entry.padding)
+        case schema.ViewEntry():
+            return View(entry.name, entry.shape, entry.source, np.array(entry.rows), np.array(entry.columns))
         case schema.ReadoutEntry():
             return Readout(entry.name, entry.shape, arrays["bias"], declared(entry.width))
         case _:
@@ -201,6 +203,9 @@ def manifest_of(net: Network) -> dict[str, Any]:
                 return schema.FSEntry(p.name, p.shape, width(p.width), p.scale, p.offset)
             case MaxPool():
                 return schema.MaxPoolEntry(p.name, p.shape, p.source, p.kernel, p.stride, p.padding)
+            case View():
+                lists = tuple(p.rows.tolist()), tuple(p.columns.tolist())
+                return schema.ViewEntry(p.name, p.shape, p.source, *lists)
             case Readout():
                 return schema.ReadoutEntry(p.name, p.shape, width(p.width))
             case Dense():

@@ -15,6 +15,7 @@ between is int32 or bytes:
 | FS-ReLU | Div by theta, Clip to 0..2^K - 1: floor and truncation differ below 0 alone, where the code is 0 |
 | any other table | K times: GreaterOrEqual T, Where d, Add, Where h, Sub: the law itself (FS-2 to FS-4) |
 | max_pool | Pad with 0, which never wins, and MaxPool, of bytes; else of float (to 2^24) or double, exact |
+| view | Pad with a row and a column of 0, which -1 reads, and Gather of rows, then of columns |
 | readout | Flatten |
 
 Weights are uint8 because kernels for uint8 times int8 add two products in 16 bits on x86 without VNNI, and saturate;
@@ -45,7 +46,7 @@ from fsref.formats.onnx_planes import (
 )
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta
-from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.law.projections import Conv2d, Dense
 
 if TYPE_CHECKING:
@@ -321,6 +322,18 @@ class _Graph:
             return _Codes(source.interval, planes=[name])
         return _Codes(source.interval, self.cast(name, "int32"))
 
+    def view(self, p: View) -> _Codes:
+        """The codes of a view (VIEW-1), as bytes where those of its source are of one plane whose zero point is 0."""
+        source, (_, height, width) = self.codes[p.source], self.net[p.source].shape
+        whole = len(source.digits) == 1 and source.digits[0].zero == 0
+        name = self.planes(p.source)[0] if whole else self.int32(p.source)
+        if p.gaps:
+            name = self.node("Pad", name, self.constant([0, 0, 0, 0, 0, 0, 1, 1], "int64"))
+        for axis, places, size in ((2, p.rows, height), (3, p.columns, width)):
+            name = self.node("Gather", name, self.constant(np.where(places < 0, size, places), "int64"), axis=axis)
+        interval = self.net.ranges[p.name].codes
+        return _Codes(interval, planes=[name]) if whole else _Codes(interval, name)
+
     def whole(self, wanted: Sequence[str]) -> Any:
         """The whole graph, with the codes of the populations in `wanted` among its outputs."""
         helper, kinds = self.onnx.helper, self.onnx.TensorProto
@@ -333,6 +346,8 @@ class _Graph:
                     self.codes[p.name] = _Codes(interval, **form)
                 case MaxPool():
                     self.codes[p.name] = self.pool(p)
+                case View():
+                    self.codes[p.name] = self.view(p)
                 case FS():
                     self.codes[p.name] = _Codes(interval, self.fire(p, self.membranes(p)))
                 case Readout():

@@ -6,13 +6,15 @@ What is unrolled at once is bounded by STRIP numbers: larger strips fall out of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from fsref.graph.blas import Floats, product
+from fsref.law.neuron import Ints
 from fsref.law.projections import Padding, Pair, taps, window_shape
 
 NO_PADDING: Padding = (0, 0, 0, 0)
@@ -140,6 +142,15 @@ def rounded_end(bound: float, nearest: bool, close: float) -> float:
 def max_pool(x: Floats, kernel: Pair, stride: Pair, padding: Padding = NO_PADDING) -> Floats:
     """The largest value of each window; padded places are no candidates. Every window needs a real place."""
     return _pooled(padded(x, padding, -np.inf), kernel, stride, np.maximum)
+
+
+def viewed(x: NDArray[Any], rows: Sequence[int] | Ints, columns: Sequence[int] | Ints) -> NDArray[Any]:
+    """x (B, C, H, W) at other places: rows and columns of these numbers, 0 where one is -1."""
+    for axis, own in ((2, np.asarray(rows)), (3, np.asarray(columns))):
+        x = np.take(x, np.maximum(own, 0), axis=axis)
+        if (own < 0).any():
+            x[(slice(None),) * axis + (own < 0,)] = 0
+    return x
 
 
 def places(

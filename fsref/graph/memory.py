@@ -63,6 +63,8 @@ def computing(node: Node, shapes: Mapping[str, Shape]) -> Numbers:
             return Numbers(0, node.arrays["weight"].size)
         case "max_pool" | "avg_pool":
             return Numbers(pooling(read, given, a["padding"]))
+        case "view":
+            return Numbers(read[0] * given[1] * read[2])  # rows taken, before columns are
         case _:
             return Numbers(BESIDE.get(node.op, 0) * size_of(given))
 

@@ -13,13 +13,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fsref.graph.arithmetic import avg_pool, conv2d, max_pool, padded, places
+from fsref.graph.arithmetic import avg_pool, conv2d, max_pool, padded, places, viewed
 from fsref.graph.attributes import (
     ALPHA,
     AROUND,
     FLAG,
     INDICES,
     PADDING,
+    PLACES,
     ROUNDING,
     SIGMOID,
     STRIDE,
@@ -140,6 +141,13 @@ def _select_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
     if (last := max(a["indices"])) >= shape[0]:
         raise Misfit("there is no such channel", last, f"{shape[0]} channels come in, counted from 0")
     return fit((len(a["indices"]), *shape[1:]))
+
+
+def _view_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
+    for what, own, size in (("row", a["rows"], shape[1]), ("column", a["columns"], shape[2])):
+        if max(own) >= size:
+            raise Misfit(f"there is no such {what}", max(own), f"{size} come in, counted from 0")
+    return fit((shape[0], len(a["rows"]), len(a["columns"])))
 
 
 def _affine(x: Floats, gain: Floats, offset: Floats) -> Floats:
@@ -268,6 +276,12 @@ OPERATORS: Mapping[str, Operator] = {
         lambda a, w, x: np.take(x, a["indices"], axis=1),
         _select_shape,
         {"indices": INDICES},
+    ),
+    "view": Operator(
+        "row y is row rows[y], column x column columns[x]; 0 where that is -1",
+        lambda a, w, x: viewed(x, a["rows"], a["columns"]),
+        _view_shape,
+        {"rows": PLACES, "columns": PLACES},
     ),
     "max_pool": Operator(
         "largest value of each window; padded places are no candidates",

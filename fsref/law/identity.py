@@ -9,7 +9,7 @@ from typing import Any, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
 from fsref.law.projections import Conv2d, Dense, Projection
 
 STRIP = 2**16  # numbers that are hashed at once
@@ -51,6 +51,10 @@ def words(
                     yield from array(values)
             case MaxPool():
                 yield from told(2, p.shape, steps[p.name], place[p.source], p.kernel, p.stride, p.padding)
+            case View():
+                yield from told(4, p.shape, steps[p.name], place[p.source])
+                for values in (p.rows, p.columns):
+                    yield from array(values)
             case Readout():
                 yield from told(3, p.shape, 0)
                 yield from array(p.bias)

@@ -10,20 +10,22 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from types import MappingProxyType
-from typing import Any
+from typing import Any, assert_never
 
 from fsref.errors import NetworkError, public
 from fsref.law.identity import identity
 from fsref.law.images import Pixels
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout, positive
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Relay, View, positive
 from fsref.law.projections import Projection
 from fsref.law.ranges import Range, code_weights, prove, width_bits
 from fsref.law.schedule import Schedule, schedule
 from fsref.law.synapses import fan_out
-from fsref.law.wiring import check_places, check_pool, check_projections
+from fsref.law.wiring import check_places, check_pool, check_projections, check_view
 from fsref.tables import Sheet, Shown, plural, short, sizes
 from fsref.version import LEAST_WRITTEN, SPEC_VERSION
+
+VIEWS_SINCE = "1.3"  # FILE-3
 
 
 @public
@@ -49,8 +51,14 @@ class Network(Shown):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         check_places(self.populations)
         check_projections(self.populations, self.projections)
-        for pool in self.pools:
-            check_pool(pool, self[pool.source], self.code_weights[pool.source])
+        for relay in self.relays:
+            match relay:
+                case MaxPool():
+                    check_pool(relay, self[relay.source], self.code_weights[relay.source])
+                case View():
+                    check_view(relay, self[relay.source])
+                case _:
+                    assert_never(relay)
         self._check_meaning()
         object.__setattr__(self, "ranges", prove(self.populations, self.projections))
 
@@ -98,7 +106,7 @@ class Network(Shown):
         """The lowest version of the law that has every rule this network needs, 1.2 at least: what its files name, so
         that older readers read all they can (ID-4).
         """
-        return LEAST_WRITTEN
+        return VIEWS_SINCE if any(isinstance(p, View) for p in self.populations) else LEAST_WRITTEN
 
     @property
     def readout(self) -> Readout:
@@ -115,6 +123,11 @@ class Network(Shown):
     def pools(self) -> tuple[MaxPool, ...]:
         """The max-pools, in order."""
         return tuple(p for p in self.populations if isinstance(p, MaxPool))
+
+    @cached_property
+    def relays(self) -> tuple[Relay, ...]:
+        """The max-pools and views, in order: what they read spikes in the same steps (TIME-1)."""
+        return tuple(p for p in self.populations if isinstance(p, MaxPool | View))
 
     @property
     def integrating(self) -> tuple[FS | Readout, ...]:
@@ -157,10 +170,12 @@ class Network(Shown):
         return ends
 
     def sources(self, name: str) -> tuple[str, ...]:
-        """The populations that a population reads, a max-pool's among them, once each; KeyError for an unknown one."""
+        """The populations that a population reads, that of a max-pool or view among them, once each; KeyError for
+        an unknown one.
+        """
         p = self[name]
-        pooled = (p.source,) if isinstance(p, MaxPool) else ()
-        return (*pooled, *dict.fromkeys(q.source for q in self.into(name).values()))
+        relayed = (p.source,) if isinstance(p, MaxPool | View) else ()
+        return (*relayed, *dict.fromkeys(q.source for q in self.into(name).values()))
 
     @cached_property
     def code_weights(self) -> dict[str, Ints]:

@@ -1,4 +1,6 @@
-"""Populations: input, fs, max_pool, readout (NET-1 to NET-8, POOL-1). Each checks by itself what it can know alone."""
+"""Populations: input, fs, max_pool, view, readout (NET-1 to NET-8, POOL-1, VIEW-1). Each checks by itself what it can
+know alone.
+"""
 
 from __future__ import annotations
 
@@ -222,6 +224,38 @@ class MaxPool(Shaped):
         return short(f"<MaxPool {self.name} of {self.source}: {sizes(self.shape)}, {windows}>")
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class View(Shaped):
+    """What `source` sends, at other places: row y shows row rows[y] of the source, column x its column columns[x], -1
+    nothing (VIEW-1). rows is (H,), columns (W,).
+    """
+
+    kind = "view"
+    name: str
+    shape: Shape
+    source: str
+    rows: Ints
+    columns: Ints
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        object.__setattr__(self, "shape", check_shape(self.shape, self.name))
+        for field, size in (("rows", self.shape[1]), ("columns", self.shape[2])):
+            places = integers(getattr(self, field), "VIEW-1", f"{self.name} {field}", -1, MAX_SIDE - 1)
+            if places.shape != (size,):
+                limit = f"{size}, as the shape says"
+                raise NetworkError("VIEW-1", f"{self.name} {field}", "not one for each place", places.shape, limit)
+            object.__setattr__(self, field, places)
+
+    @property
+    def gaps(self) -> bool:
+        """Whether it has places that show nothing."""
+        return bool(min(self.rows.min(), self.columns.min()) < 0)
+
+    def __repr__(self) -> str:
+        return short(f"<View {self.name} of {self.source}: {sizes(self.shape)}>")
+
+
 @public
 @dataclass(frozen=True, eq=False, repr=False)
 class Readout(Integrating):
@@ -254,6 +288,20 @@ class Readout(Integrating):
         return short(f"<Readout {self.name}: {plural(self.neurons, 'logit')}, bias {span(low, high)}>")
 
 
-Population: TypeAlias = Input | FS | MaxPool | Readout
+Relay: TypeAlias = MaxPool | View  # what passes spikes on in the step in which its source sends them (TIME-1)
+Population: TypeAlias = Input | FS | Relay | Readout
 
-__all__ = ["FS", "Input", "MaxPool", "Population", "Readout", "Shape", "Width", "check_name", "check_shape", "whole"]
+__all__ = [
+    "FS",
+    "Input",
+    "MaxPool",
+    "Population",
+    "Readout",
+    "Relay",
+    "Shape",
+    "View",
+    "Width",
+    "check_name",
+    "check_shape",
+    "whole",
+]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fsref.errors import RangeError
 from fsref.law.neuron import Ints, Table, base_two, relu_theta, staircase
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
 from fsref.law.projections import Conv2d, Dense, Projection, taps
 from fsref.tables import Brief, Sheet, Shown, plural, span
 
@@ -26,8 +26,8 @@ SAFE = float(2**60)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Range(Shown):
-    """The proved intervals of one population, each (C, 2) (RANGE-1 to RANGE-3). An input or max_pool has no membranes:
-    each interval is that of its codes.
+    """The proved intervals of one population, each (C, 2) (RANGE-1 to RANGE-3). An input, max_pool or view has no
+    membranes: each interval is that of its codes.
     """
 
     any_order: Ints
@@ -217,7 +217,7 @@ def code_weights(population: Population, sources: Mapping[str, Ints]) -> Ints:
             return np.broadcast_to(base_two(population.steps), (population.shape[0], population.steps))
         case FS():
             return population.table.rows(population.shape[0])[2]
-        case MaxPool():
+        case MaxPool() | View():
             return sources[population.source]
         case Readout():
             return np.zeros((population.shape[0], 0), np.int64)
@@ -321,6 +321,9 @@ class Proving(Brief):
                 self.proved[p.name] = Range.of_codes(codes)
             case MaxPool():
                 self.proved[p.name] = Range.of_codes(self.proved[p.source].codes)
+            case View():
+                shown = self.proved[p.source].codes
+                self.proved[p.name] = Range.of_codes(_hull(shown, np.zeros_like(shown)) if p.gaps else shown)
             case FS():
                 before = self.integrated(p, into)
                 membranes, codes = firing(p.table, p.shape[0], before.opening)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import assert_never
 
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
 from fsref.law.projections import Projection
 from fsref.tables import Brief
 
@@ -54,7 +54,7 @@ def schedule(
         match p:
             case Input():
                 begins = 0
-            case MaxPool():
+            case MaxPool() | View():
                 begins = start[p.source]
             case FS() | Readout():
                 begins = max(start[s] + steps[s] for s in sources[p.name])

@@ -11,7 +11,7 @@ import numpy as np
 
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.law.projections import Projection, taps
 from fsref.law.ranges import width_bits
 
@@ -64,7 +64,7 @@ def memories(net: Network) -> dict[str, Memory]:
         membrane = code = bias = held = 0
         proved = net.ranges[p.name]
         match p:
-            case Input():
+            case Input() | View():
                 code = code_width(proved.codes)
             case MaxPool():
                 code, held = code_width(proved.codes), candidates(p, *net[p.source].shape[1:])

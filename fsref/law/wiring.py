@@ -1,4 +1,6 @@
-"""What may be joined to what: kinds, names, order (NET-1 to NET-4), and what a max-pool may read (POOL-2, POOL-3)."""
+"""What may be joined to what: kinds, names, order (NET-1 to NET-4), and what a max-pool or a view may read (POOL-2,
+POOL-3, VIEW-1).
+"""
 
 from __future__ import annotations
 
@@ -8,20 +10,20 @@ import numpy as np
 
 from fsref.errors import NetworkError
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
 from fsref.law.projections import Conv2d, Dense, Projection, check_fit, taps, window_shape
 
 
 def check_places(populations: Sequence[Population]) -> None:
     """Nothing, when kinds, names and sources are as NET-1, NET-2 and NET-4 ask; else NetworkError."""
     kinds = [type(p) for p in populations]
-    if any(not isinstance(p, (Input, FS, MaxPool, Readout)) for p in populations):
+    if any(not isinstance(p, (Input, FS, MaxPool, View, Readout)) for p in populations):
         raise NetworkError(
             "NET-1",
             "network",
             "unknown kind of population",
             [k.__name__ for k in kinds],
-            "Input, FS, MaxPool, Readout",
+            "Input, FS, MaxPool, View, Readout",
         )
     if (
         len(kinds) < 2
@@ -40,7 +42,7 @@ def check_places(populations: Sequence[Population]) -> None:
     for population in populations:
         if population.name in seen:
             raise NetworkError("NET-2", population.name, "two populations have this name")
-        if isinstance(population, MaxPool) and population.source not in seen:
+        if isinstance(population, MaxPool | View) and population.source not in seen:
             raise NetworkError("NET-4", population.name, "source is not an earlier population", population.source)
         seen.add(population.name)
 
@@ -117,3 +119,17 @@ def check_pool(pool: MaxPool, source: Population, d: Ints) -> None:
             raise NetworkError(
                 "POOL-3", pool.name, f"window {axis} holds only padding", empty, "every window needs a candidate"
             )
+
+
+def check_view(view: View, source: Population) -> None:
+    """Nothing, when `view` may show `source` (VIEW-1); else NetworkError."""
+    if isinstance(source, Readout):
+        raise NetworkError("NET-4", view.name, "a readout is no source", source.name)
+    if view.shape[0] != source.shape[0]:
+        raise NetworkError(
+            "VIEW-1", f"{view.name} shape", "other channels than its source", view.shape[0], f"{source.shape[0]}"
+        )
+    for axis, places, size in (("rows", view.rows, source.shape[1]), ("columns", view.columns, source.shape[2])):
+        if (last := int(places.max())) >= size:
+            limit = f"-1..{size - 1}: {source.name} has {size}"
+            raise NetworkError("VIEW-1", f"{view.name} {axis}", "shows what its source does not have", last, limit)

@@ -10,7 +10,7 @@ from fsref.errors import UsageError, nearest, shown
 from fsref.law.neuron import MAX_STEPS
 from fsref.law.populations import MAX_NEURONS, MAX_SIDE, OBSERVABLES
 
-KINDS = ("input", "fs", "max_pool", "readout", "conv2d", "depthwise", "dense", "pooled")
+KINDS = ("input", "fs", "max_pool", "view", "readout", "conv2d", "depthwise", "dense", "pooled")
 LATER = ("gate",)  # kinds to come, which a file may name already
 BITS = 64
 BOUNDS = {  # lowest and highest of the numbers of a file

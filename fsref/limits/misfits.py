@@ -11,7 +11,7 @@ import numpy as np
 from fsref.errors import shown
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.law.ranges import Range, width_bits
 from fsref.law.synapses import fan_in
@@ -116,7 +116,7 @@ def _population(net: Network, p: Population, chip: Limits) -> Iterator[Misfit]:
     if chip.code_bits is not None and steps and (bits := code_width(net.ranges[p.name].codes)) > chip.code_bits:
         yield Misfit(p.name, "code_bits", str(bits), str(chip.code_bits), fewer)
     match p:
-        case Input():
+        case Input() | View():
             return
         case MaxPool():
             yield from _window(p.name, chip, p.kernel, p.stride, p.padding)

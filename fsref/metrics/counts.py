@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fsref.errors import UsageError, public
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.metrics.fan_out import fan_outs
 from fsref.simulation.recording import Trace
 from fsref.tables import Brief, Sheet, Shown, plural, short
@@ -145,7 +145,7 @@ class Counts(Shown):
         if steps:
             done.spikes[firing] = self.spikes[name]
         match population:
-            case Input() | MaxPool():
+            case Input() | MaxPool() | View():
                 pass
             case FS():
                 done.comparisons[firing] = neurons

@@ -18,7 +18,7 @@ from fsref.errors import GraphError
 from fsref.law.images import Pixels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.tables import short
 
 Floats = NDArray[np.float32]
@@ -188,10 +188,12 @@ class Tally:
 
 
 def origin(net: Network, name: str) -> Input | FS | Readout:
-    """The population whose codes a population has: what a max-pool pools, in the end; else itself (POOL-1)."""
+    """The population whose codes a population has: what a max-pool pools or a view shows, in the
+    end; else itself (POOL-1, VIEW-1).
+    """
     p = net[name]
     match p:
-        case MaxPool():
+        case MaxPool() | View():
             return origin(net, p.source)
         case Input() | FS() | Readout():
             return p

@@ -13,7 +13,7 @@ import numpy as np
 from fsref.errors import NetworkError, RangeError, UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.law.ranges import projection_bounds, spans
 from fsref.tables import Brief
 
@@ -29,8 +29,8 @@ class Neurons(Brief):
     """The integrate-and-fire neurons of one population: L, threshold and start (C,), bias of a tick (C, 1, 1) or (C, H,
     W).
 
-    An `analog` population sends its codes, not spikes. A max_pool has L alone, a readout bias alone; what there is not
-    is 0.
+    An `analog` population sends its codes, not spikes. A max_pool or view has L alone, a readout bias alone; what there
+    is not is 0.
     """
 
     levels: Ints
@@ -94,7 +94,7 @@ def neurons(net: Network, setting: Setting, said: Rounding | None = None) -> dic
             case Input():
                 L = zeros + p.max_code + 1
                 found[p.name] = Neurons(L, L, zeros, zeros[:, None, None], analog=best)
-            case MaxPool():
+            case MaxPool() | View():
                 below = found[p.source]
                 found[p.name] = Neurons(below.levels, zeros, zeros, zeros[:, None, None], below.analog)
             case Readout():
@@ -114,7 +114,7 @@ def depth(net: Network, made: Mapping[str, Neurons]) -> int:
     for p in net.populations:
         into = [found[q.source] + 1 for q in net.into(p.name).values() if not made[q.source].analog]
         match p:
-            case MaxPool():
+            case MaxPool() | View():
                 found[p.name] = found[p.source]
             case Input() | FS() | Readout():
                 found[p.name] = max(into, default=0)

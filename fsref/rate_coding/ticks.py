@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any, TypeAlias, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines import plain, reference
-from fsref.engines.layers import pooled, window_index
+from fsref.engines.layers import pooled, shown, window_index
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Relay, Shape, View
 from fsref.law.projections import Projection
 from fsref.metrics.fan_out import fan_outs
 from fsref.rate_coding import kernels
@@ -53,20 +54,29 @@ def deliveries(projection: Projection, source: Shape, target: Shape, levels: Int
     return runs, ends, shift, np.ascontiguousarray(weights * levels[:, None], dtype=kind)
 
 
-def windows(pool: MaxPool, source: Shape) -> Array:
-    """The places of every window (windows, taps), -1 for padding, in ascending order (RATE-5, POOL-3)."""
-    rows = window_index(source[1], pool.shape[1], pool.padding[0], pool.kernel[0], pool.stride[0], 1)
-    columns = window_index(source[2], pool.shape[2], pool.padding[1], pool.kernel[1], pool.stride[1], 1)
+def windows(p: Relay, source: Shape) -> Array:
+    """The places of every window (windows, taps), -1 for padding, in ascending order; a view is windows of one place
+    (RATE-5, POOL-3, VIEW-1).
+    """
+    match p:
+        case MaxPool():
+            rows = window_index(source[1], p.shape[1], p.padding[0], p.kernel[0], p.stride[0], 1)
+            columns = window_index(source[2], p.shape[2], p.padding[1], p.kernel[1], p.stride[1], 1)
+        case View():
+            rows, columns = (np.where(p.rows < 0, source[1], p.rows)[:, None]), p.columns[:, None]
+            columns = np.where(columns < 0, source[2], columns)
+        case _:
+            assert_never(p)
     rows, columns = rows[:, None, :, None], columns[None, :, None, :]
     places = np.where((rows < source[1]) & (columns < source[2]), rows * source[2] + columns, -1)
-    return np.ascontiguousarray(places.reshape(pool.shape[1] * pool.shape[2], -1))
+    return np.ascontiguousarray(places.reshape(p.shape[1] * p.shape[2], -1))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Stage(Brief):
     """One population made ready, every array (N,) in the order of `flat`; `into` has source and `deliveries` of each
-    projection that carries spikes, `constant` the projections of analog sources, `pool` the source and the windows of
-    a max_pool.
+    projection that carries spikes, `constant` the projections of analog sources, `relay` the source and the windows of
+    a max_pool or view.
     """
 
     population: Population
@@ -76,7 +86,7 @@ class Stage(Brief):
     fan: Ints
     into: Sequence[tuple[str, tuple[Array, ...]]]
     constant: Sequence[Projection]
-    pool: tuple[str, Array] | None
+    relay: tuple[str, Array] | None
 
 
 class Machine:
@@ -90,10 +100,10 @@ class Machine:
 
     def stage(self, p: Population, fans: Mapping[str, Ints]) -> Stage:
         """A population made ready."""
-        pool: tuple[str, Array] | None = None
+        relay: tuple[str, Array] | None = None
         match p:
-            case MaxPool():
-                pool = p.source, windows(p, self.net[p.source].shape)
+            case MaxPool() | View():
+                relay = p.source, windows(p, self.net[p.source].shape)
             case Input() | FS() | Readout():
                 pass
             case _:
@@ -109,7 +119,7 @@ class Machine:
             fan=flat(fan, p.shape),
             into=[(s, deliveries(q, shape, p.shape, self.made[s].levels, self.kind)) for s, shape, q in spiking],
             constant=[q for q in into if self.made[q.source].analog],
-            pool=pool,
+            relay=relay,
         )
 
     def gains(self, image: Ints) -> dict[str, Ints]:
@@ -117,9 +127,17 @@ class Machine:
         (RATE-3, RATE-4).
         """
         codes = {self.net.input.name: image[None]}
-        for p in self.net.pools:
-            if self.made[p.name].analog:
-                codes[p.name] = pooled(codes[p.source].transpose(0, 2, 3, 1), p).transpose(0, 3, 1, 2)
+        for p in self.net.relays:
+            if not self.made[p.name].analog:
+                continue
+            below = codes[p.source].transpose(0, 2, 3, 1)
+            match p:
+                case MaxPool():
+                    codes[p.name] = pooled(below, p).transpose(0, 3, 1, 2)
+                case View():
+                    codes[p.name] = shown(below, p).transpose(0, 3, 1, 2)
+                case _:
+                    assert_never(p)
         found = {}
         for s in self.stages:
             gain = flat(image, s.population.shape) if s.population is self.net.input else s.bias
@@ -136,9 +154,9 @@ class Machine:
         gains = self.gains(image)
         v = {s.population.name: s.start.copy() for s in self.stages}
         sent = {
-            s.population.name: np.zeros((2, s.population.shape[0], self.places(s.pool[0])), np.int32)
+            s.population.name: np.zeros((2, s.population.shape[0], self.places(s.relay[0])), np.int32)
             for s in self.stages
-            if s.pool is not None
+            if s.relay is not None
         }
         nothing = np.zeros(0, np.int32), np.zeros(2, np.int64)
         last: dict[str, Spikes] = dict.fromkeys(self.spiking, nothing)
@@ -163,8 +181,8 @@ class Machine:
                     arriving[:] = 0
                     continue
                 offsets, spent = np.zeros(count + 1, np.int64), np.empty(count, np.int64)
-                if s.pool is not None:
-                    source, candidates = s.pool
+                if s.relay is not None:
+                    source, candidates = s.relay
                     kernels.pool(*now[source], candidates, *sent[name], s.fan, room, offsets, spent)
                 else:
                     kernels.fire(v[name], gains[name], arriving, s.threshold, s.fan, fired, room, offsets, spent)
@@ -186,7 +204,7 @@ def table_bytes(net: Network) -> int:
     weights = [q.weights.size for q in net.projections]
     ends = [(q, net[q.source].shape, net[q.target].shape) for q in net.projections]
     runs = [plain.run_count(q, source, target) * q.groups for q, source, target in ends]
-    taps = sum(p.shape[1] * p.shape[2] * p.kernel[0] * p.kernel[1] for p in net.pools)
+    taps = sum(p.shape[1] * p.shape[2] * prod(plain.tap_counts(p)) for p in net.relays)
     tables = 8 * sum(weights) + 40 * max(weights) + 12 * sum(runs) + 160 * max(runs)
     return tables + 40 * taps + 64 * net.neurons + 2**19
 

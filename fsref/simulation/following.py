@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fsref.engines import reference
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.simulation.recording import Key
 
 
@@ -46,6 +46,9 @@ def following(net: Network, given: Mapping[Key, NDArray[Any]]) -> dict[Key, NDAr
                 continue
             case MaxPool():
                 spikes[p.name] = reference.max_pool(spikes[p.source], p)
+                made["codes"] = reference.codes(spikes[p.name], net.code_weights[p.name])
+            case View():
+                spikes[p.name] = reference.shown(spikes[p.source], p)
                 made["codes"] = reference.codes(spikes[p.name], net.code_weights[p.name])
             case FS() | Readout():
                 v: Ints

@@ -100,10 +100,20 @@ def pipeline_bytes(
     )
     waiting = sum(depths[name] * net[q.source].neurons for name, q in net.named_projections.items())
     pools = sum(3 * p.neurons * p.kernel[0] * p.kernel[1] for p in net.pools)
+    views = sum(4 * (p.neurons + net[p.source].neurons) for p in net.relays)
     telling = max(8 * p.neurons * (2 * net.steps[p.name] + 4) for p in net.populations)
     # A Python integer in a list for each step, then an array.
     events = 48 * ((images - 1) * interval + net.schedule.steps)
-    own = events + windows + waiting + pools + telling + reference.working_bytes(net) + reference.shared_bytes(net, 1)
+    own = (
+        events
+        + windows
+        + waiting
+        + pools
+        + views
+        + telling
+        + reference.working_bytes(net)
+        + reference.shared_bytes(net, 1)
+    )
     return own + output_bytes(net, images, selection, on_disk)
 
 
@@ -157,7 +167,7 @@ def clock(net: Network, images: Ints, interval: int, stages: list[Stage], fifos:
     In a step every population fires, then every word is delivered or waits, then what is done makes room.
     """
     by_name = {stage.name: stage for stage in stages}
-    pooled = {p.name: p.source for p in net.pools}
+    relayed = {p.name: p.source for p in net.relays}
     events: list[int] = []
     working = len(images) * len(stages)
     while working:
@@ -166,7 +176,7 @@ def clock(net: Network, images: Ints, interval: int, stages: list[Stage], fifos:
             stages[0].enter(step, step // interval, images[step // interval])
         sent: dict[str, Word] = {}
         for stage in stages:
-            word = stage.fire(step, sent.get(pooled.get(stage.name, "")))
+            word = stage.fire(step, sent.get(relayed.get(stage.name, "")))
             if word is not None:
                 sent[stage.name] = word
         for fifo in fifos:

@@ -19,7 +19,7 @@ from fsref.engines.activity import Activity
 from fsref.errors import LimitError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
 from fsref.simulation.store import Store
 from fsref.tables import Brief
 
@@ -114,7 +114,7 @@ class Stage:
         return LimitError("TIME-7", f"{self.name} step {step}", problem, value, enough)
 
     def open(self, image: int, v: Ints) -> Window:
-        """A new window for an image, its membranes v (of an input its codes, of a max_pool nothing)."""
+        """A new window for an image, its membranes v (of an input its codes, of a max_pool or view nothing)."""
         self.held.append(Window(image, np.zeros(self.population.shape, np.uint16), v))
         return self.held[-1]
 
@@ -147,11 +147,11 @@ class Stage:
                 window.sums[name] += total
 
     def fire(self, step: int, source: Word | None) -> Word | None:
-        """What the population sends in this step, for a max_pool given what its source does. Errors: LimitError when
-        two images would fire at once.
+        """What the population sends in this step, for a max_pool or view given what its source does. Errors: LimitError
+        when two images would fire at once.
         """
         p = self.population
-        if source is not None and source.t == 0:  # of a max_pool alone
+        if source is not None and source.t == 0:  # of a max_pool or view alone
             self.open(source.image, np.zeros(0, np.int64))
         ready = [w for w in self.held if w.missing == 0]
         if not ready:
@@ -168,7 +168,7 @@ class Stage:
         return Word(window.image, window.t - 1, step, plane)
 
     def spikes(self, window: Window, source: Word | None) -> Plane:
-        """The spikes of the next step of a window (NET-7, POOL-1, FS-2, FS-3)."""
+        """The spikes of the next step of a window (NET-7, POOL-1, VIEW-1, FS-2, FS-3)."""
         p = self.population
         match p:
             case Input():
@@ -177,6 +177,9 @@ class Stage:
             case MaxPool():
                 assert source is not None
                 return self.pool(p, source)
+            case View():
+                assert source is not None
+                return np.asarray(reference.shown(source.plane[None, None], p)[0, 0], np.bool_)
             case FS():
                 T, h, _ = (rows[:, :, None, None] for rows in p.table.rows(p.shape[0]))
                 fired: Plane = window.v >= T[:, window.t]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.verification.scene import Effect, Scene
 
 OF_SUMS = ("PROJ-", "RANGE-", "NET-3", "NET-6", "NET-7", "FS-4", "RUN-")  # rules of mistakes that sums may show
@@ -140,7 +140,7 @@ def of_fs(follow: Callable[[FS, Ints], Effects]) -> Follow:
         match scene.population:
             case FS() as p if scene.opening is not None:
                 yield from follow(p, scene.opening)
-            case FS() | Input() | MaxPool() | Readout():
+            case FS() | Input() | MaxPool() | View() | Readout():
                 return
             case _:
                 assert_never(scene.population)
@@ -155,7 +155,7 @@ def of_membranes(follow: Callable[[Scene, FS | Readout, Ints], Effects]) -> Foll
         match scene.population:
             case (FS() | Readout()) as p if scene.opening is not None:
                 yield from follow(scene, p, scene.opening)
-            case FS() | Readout() | Input() | MaxPool():
+            case FS() | Readout() | Input() | MaxPool() | View():
                 return
             case _:
                 assert_never(scene.population)
@@ -170,7 +170,7 @@ def of_pool(follow: Callable[[Scene, MaxPool], Effects]) -> Follow:
         match scene.population:
             case MaxPool() as p:
                 yield from follow(scene, p)
-            case FS() | Input() | Readout():
+            case FS() | Input() | View() | Readout():
                 return
             case _:
                 assert_never(scene.population)

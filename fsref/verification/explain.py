@@ -16,7 +16,7 @@ from fsref.formats.bundled import network_of
 from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, fire
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Relay, Shape, View
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.simulation.recording import Key, Record
 from fsref.simulation.run import run
@@ -76,14 +76,23 @@ def synapses(projection: Projection, source: Shape, place: Place) -> Iterator[tu
             assert_never(projection)
 
 
-def candidates(pool: MaxPool, source: Shape, place: Place) -> Iterator[Place]:
-    """The places of the source in one window of a max_pool, padding left out (POOL-1, POOL-3)."""
+def candidates(p: Relay, source: Shape, place: Place) -> Iterator[Place]:
+    """The places of the source in one window of a max_pool, padding left out (POOL-1, POOL-3); the one that a view
+    shows, if any (VIEW-1).
+    """
     c, y, x = place
-    for r in range(pool.kernel[0]):
-        for s in range(pool.kernel[1]):
-            row, column = y * pool.stride[0] - pool.padding[0] + r, x * pool.stride[1] - pool.padding[1] + s
-            if 0 <= row < source[1] and 0 <= column < source[2]:
-                yield c, row, column
+    match p:
+        case MaxPool():
+            for r in range(p.kernel[0]):
+                for s in range(p.kernel[1]):
+                    row, column = y * p.stride[0] - p.padding[0] + r, x * p.stride[1] - p.padding[1] + s
+                    if 0 <= row < source[1] and 0 <= column < source[2]:
+                        yield c, row, column
+        case View():
+            if min(p.rows[y], p.columns[x]) >= 0:
+                yield c, int(p.rows[y]), int(p.columns[x])
+        case _:
+            assert_never(p)
 
 
 def bits(train: int, steps: int) -> tuple[int, ...]:
@@ -140,7 +149,7 @@ def explained(
     match p:
         case Input():
             return seen.sent(())
-        case MaxPool():
+        case MaxPool() | View():
             return seen.sent(seen.window(p))
         case FS():
             return seen.fired(p, seen.summed(p))
@@ -194,13 +203,14 @@ class _Seen(Brief):
         known = self.name, self.population.kind, self.neuron, self.place
         return Explanation(*known, None, {}, None, tuple(rows), self.code, 0, (), window)
 
-    def window(self, pool: MaxPool) -> tuple[Candidate, ...]:
-        """The candidates of a max_pool's window, and when each dropped out (POOL-1)."""
-        shape, steps = self.net[pool.source].shape, self.net.steps[self.name]
-        at = [number(c, shape) for c in candidates(pool, shape, self.place)]
-        trains = [bits(int(self.trace[pool.source, "spikes"][0, n]), steps) for n in at]
-        self.check("POOL-1", "a train", self.train, max(trains))
-        codes = self.trace[pool.source, "codes"][0]
+    def window(self, p: Relay) -> tuple[Candidate, ...]:
+        """The candidates of a max_pool's window, and when each dropped out (POOL-1); the place that a view shows."""
+        shape, steps = self.net[p.source].shape, self.net.steps[self.name]
+        at = [number(c, shape) for c in candidates(p, shape, self.place)]
+        trains = [bits(int(self.trace[p.source, "spikes"][0, n]), steps) for n in at]
+        rule = "POOL-1" if isinstance(p, MaxPool) else "VIEW-1"
+        self.check(rule, "a train", self.train, max(trains, default=(0,) * steps))
+        codes = self.trace[p.source, "codes"][0]
         return tuple(
             Candidate(n, place_of(n, shape), z, int(codes[n]), None if out is None else self.start + out)
             for n, z, out in zip(at, trains, dropped(trains, steps), strict=True)

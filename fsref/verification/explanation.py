@@ -13,8 +13,8 @@ Place = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the window: t, the absolute step, and what happened. An input or max_pool has no membrane: those are
-    None (FS-2, FS-3).
+    """One step of the window: t, the absolute step, and what happened. An input, max_pool or view has no membrane:
+    those are None (FS-2, FS-3).
     """
 
     t: int
@@ -58,7 +58,8 @@ class Explanation(Shown):
     """Everything that made one neuron's answer: see `str()`.
 
     `steps` in order (none for a readout); `contributions` other than 0, largest first, of `synapses` in all; `sums` by
-    projection name; `bias`, `opening` and `code` where the kind has them; `candidates` of a max_pool.
+    projection name; `bias`, `opening` and `code` where the kind has them; `candidates` of a max_pool, or what a view
+    shows.
     """
 
     population: str
@@ -93,12 +94,14 @@ class Explanation(Shown):
             answered = yours is not None and (yours.spikes or yours.membranes or yours.opening is not None)
             parts += [self._beside(yours) if yours is not None and answered else self._steps(yours)]
         if self.candidates:
-            ends = ["stays in" if w.dropped is None else f"out at step {w.dropped}" for w in self.candidates]
+            stays = "" if self.kind == "view" else "stays in"
+            ends = [stays if w.dropped is None else f"out at step {w.dropped}" for w in self.candidates]
             rows = [
                 (str(w.neuron), _at(w.place), "".join(map(str, w.train)), w.code, end)
                 for w, end in zip(self.candidates, ends, strict=True)
             ]
-            parts += [Sheet("candidates", ("neuron", "c, y, x", "train", "code", ""), rows, left=0)]
+            told = "shown" if self.kind == "view" else "candidates"
+            parts += [Sheet(told, ("neuron", "c, y, x", "train", "code", ""), rows, left=0)]
         if self.synapses:
             parts += [self._contributions(limit)]
         title = f"{self.population} neuron {self.neuron}: channel {c}, row {y}, column {x}; {self.kind}"
@@ -133,7 +136,7 @@ class Explanation(Shown):
         """The steps of the window, what was answered beside what is right, and the code they make."""
         seen = [(yours.before(t), yours.fired(t)) for t in range(len(self.steps))]
         below = self._code(yours)
-        if self.opening is None:  # an input or max_pool has no membrane
+        if self.opening is None:  # an input, max_pool or view has no membrane
             differ = [unlike(int(s.fired), fired) for s, (_, fired) in zip(self.steps, seen, strict=True)]
             plain = [(s.step, s.t, int(s.fired), said(f), s.d) for s, (_, f) in zip(self.steps, seen, strict=True)]
             return Sheet("steps", ("step", "t", "spike", "yours", "d", ""), marked(plain, differ), left=0, below=below)
@@ -157,7 +160,7 @@ class Explanation(Shown):
         """The steps of the window, and the code they make."""
         below = self._code(yours)
         marks = ["fires" if s.fired else "-" for s in self.steps]
-        if self.opening is None:  # an input or max_pool has no membrane
+        if self.opening is None:  # an input, max_pool or view has no membrane
             plain = [(s.step, s.t, mark, s.d) for s, mark in zip(self.steps, marks, strict=True)]
             return Sheet("steps", ("step", "t", "", "d"), plain, left=0, below=below)
         rows = [

@@ -13,7 +13,7 @@ from fsref.engines import reference
 from fsref.formats.memories import owner
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.simulation.recording import Key, Trace
 from fsref.tables import Brief
 
@@ -135,6 +135,11 @@ def alone(net: Network, name: str, sources: Mapping[str, Sent]) -> dict[Key, NDA
             spikes = reference.max_pool(reference.input_trains(trains, net.steps[name]), p)
             found[name, "spikes"] = reference.words(spikes)
             found[name, "codes"] = reference.codes(spikes, net.code_weights[name])
+        case View():
+            trains = sources[p.source].trains.astype(np.int64)
+            spikes = reference.shown(reference.input_trains(trains, net.steps[name]), p)
+            found[name, "spikes"] = reference.words(spikes)
+            found[name, "codes"] = reference.codes(spikes, net.code_weights[name])
         case FS() | Readout():
             v = np.broadcast_to(p.bias_map, p.shape)
             for projection, q in net.into(name).items():
@@ -182,7 +187,7 @@ def computed(net: Network, known: Mapping[str, Sent], name: str) -> dict[str, in
     """The sources of a population that were not observed but computed, in how many images. What the input sends is the
     image, whoever says so.
     """
-    trains = net[name].kind == "max_pool"
+    trains = name in {p.name for p in net.relays}
     unseen = {n: known[n].unseen_trains if trains else known[n].unseen_codes for n in net.sources(name)}
     return {n: int(images.sum()) for n, images in unseen.items() if images.any() and n != net.input.name}
 

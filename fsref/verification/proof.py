@@ -16,7 +16,7 @@ from fsref.errors import public
 from fsref.formats.bundled import network_of
 from fsref.law.network import Network
 from fsref.law.neuron import staircase
-from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.law.ranges import width_bits
 from fsref.simulation.memory import check_memory
 from fsref.verification.certificate import Certificate, Certified, first_spans
@@ -85,6 +85,8 @@ class Proving:
                 found = self.input(index, p)
             case MaxPool():
                 found = self.pool(index, p)
+            case View():
+                found = self.view(index, p)
             case FS():
                 found = self.fs(index, p)
             case Readout():
@@ -138,6 +140,18 @@ class Proving:
             raise Refuted("POOL-3", p.name, "a window has no candidate")
         self.sent[p.name] = Sent(p.shape, source.d, source.codes, source.parts)
         return Certified(index=index, kind=p.kind, neurons=p.neurons, codes=hull(source.codes))
+
+    def view(self, index: int, p: View) -> Certified:
+        """VIEW-1: what a view sends its source sends, or nothing; each place it shows is one of its source."""
+        source = self.sent[p.source]
+        for axis, places, size in zip(("rows", "columns"), (p.rows, p.columns), source.shape[1:], strict=True):
+            if any(not -1 <= place < size for place in places.tolist()):
+                raise Refuted("VIEW-1", f"{p.name} {axis}", "shows a place that its source does not have")
+        codes, parts = source.codes, source.parts
+        if (p.rows < 0).any() or (p.columns < 0).any():  # a train without a spike: 0, and so is every part of it
+            codes, parts = ((np.minimum(low, 0), np.maximum(high, 0)) for low, high in (codes, parts))
+        self.sent[p.name] = Sent(p.shape, source.d, codes, parts)
+        return Certified(index=index, kind=p.kind, neurons=p.neurons, codes=hull(codes))
 
     def opened(self, p: FS | Readout) -> Opened:
         """What may come into every neuron; read from the input alone, every end is met by some image."""

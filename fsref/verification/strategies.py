@@ -22,7 +22,7 @@ from fsref.errors import UsageError, public
 from fsref.formats.chips import chip_of
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, base_two, fs_relu
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection, window_shape
 from fsref.limits.chip import Limits
 from fsref.limits.misfits import misfits
@@ -261,6 +261,10 @@ def cases(
             pool = _pool(draw, source, f"pool{len(populations)}", within)
             populations.append(pool)
             spikes[pool.name], worth[pool.name] = reference.max_pool(spikes[source.name], pool), worth[source.name]
+        elif within.has("view") and draw(st.integers(0, 4)) == 0:
+            view = _view(draw, source, f"view{len(populations)}", within)
+            populations.append(view)
+            spikes[view.name], worth[view.name] = reference.shown(spikes[source.name], view), worth[source.name]
         else:
             fs = _fs(draw, source, populations, projections, codes, worth, f"fs{len(populations)}", within)
             populations.append(fs)
@@ -294,6 +298,18 @@ def _pool(draw: DrawFn, source: Population, name: str, within: Within) -> MaxPoo
     padding = top, left, bottom, right
     height, width = window_shape(source.shape, kernel, stride, padding)
     return MaxPool(name, (source.shape[0], height, width), source.name, kernel, stride, padding)
+
+
+def _view(draw: DrawFn, source: Population, name: str, within: Within) -> View:
+    """A view of `source` of any places, a fifth of them none."""
+    channels, height, width = source.shape
+    _, most_rows, most_columns = within.sides((channels, 7, 7))
+    lists = []
+    for size, most in ((height, most_rows), (width, most_columns)):
+        places = _bytes(draw, (draw(st.integers(1, max(1, most))),)).astype(np.int64)
+        lists.append(np.where(places % 5 == 4, -1, places % size))
+    rows, columns = lists
+    return View(name, (channels, len(rows), len(columns)), source.name, rows, columns)
 
 
 def _fs(

@@ -11,7 +11,7 @@ from typing import Any, assert_never
 import numpy as np
 
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection
 from fsref.verification.consequences import Cause
 from fsref.verification.deliveries import Mistake, Read, found_by, reading, reads
@@ -59,7 +59,7 @@ def filled_with_codes(scene: Scene) -> Iterator[Mistake]:
                 codes.add(source.offset)
             case Input():
                 codes.add(source.max_code)
-            case MaxPool() | Readout():
+            case MaxPool() | View() | Readout():
                 pass
             case _:
                 assert_never(source)

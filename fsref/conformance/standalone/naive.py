@@ -9,21 +9,19 @@ import struct
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import product
 from typing import Any
 
 Row = tuple[int, ...]
 Array = tuple[Row, Row]  # dimensions, values in C order (ID-1)
-Interval = tuple[int, int]
-Intervals = dict[int, list[Interval]]  # population -> one interval per channel
+RELAYS = ("max_pool", "view")  # kinds that spike in the steps in which their source does
 Synapses = list[list[tuple[int, int]]]  # source neuron -> the (target neuron, weight) that leave it (PROJ-7)
 
 
 @dataclass
 class Population:
     """A population (NET-1): `rows` are its T, h, d per channel (FS-1, NET-7, POOL-4), `channel` and `bias` by neuron
-    (NET-3, NET-5), `window` kernel, stride, padding and `windows` the candidates of each neuron (POOL-1)."""
+    (NET-3, NET-5), `window` words behind the source (ID-1), `windows` candidates of each neuron (POOL-1, VIEW-1)."""
 
     kind: str
     shape: tuple[int, int, int]
@@ -105,12 +103,21 @@ def build(manifest: dict[str, Any], arrays: dict[str, Array]) -> Net:
             one.steps, one.max_code = entry["steps"], entry["max_code"]
             assert 1 <= one.max_code <= 2**one.steps - 1
             one.rows["d"] = [tuple(2 ** (one.steps - 1 - t) for t in range(one.steps))] * channels
-        elif one.kind == "max_pool":
-            one.source, one.window = index[entry["source"]], [*entry["kernel"], *entry["stride"], *entry["padding"]]
+        elif one.kind in RELAYS:
+            one.source = index[entry["source"]]
             before = net.populations[one.source]
             one.steps, one.rows["d"] = before.steps, before.rows["d"]
-            assert all(row[t] > sum(row[t + 1 :]) for row in one.rows["d"] for t in range(one.steps))  # POOL-2
-            one.windows = candidates(before.shape, one.shape, one.window)
+            if one.kind == "view":
+                seen = [entry["rows"], entry["columns"]]
+                one.window = [word for places in seen for word in (1, len(places), *places)]
+                seen = [[[v] if v != -1 else [] for v in places] for places in seen]
+            else:
+                assert all(row[t] > sum(row[t + 1 :]) for row in one.rows["d"] for t in range(one.steps))  # POOL-2
+                kh, kw, sy, sx, *pads = one.window = [*entry["kernel"], *entry["stride"], *entry["padding"]]
+                sides = zip(before.shape[1:], pads, pads[2:], (kh, kw), (sy, sx), strict=False)
+                seen = [[[v for _, v in window] for window in taps(*side, 1)] for side in sides]
+                assert all(map(all, seen))  # POOL-3
+            one.windows = candidates(before.shape, one.shape, *seen)
         else:
             assert one.kind == "fs" or (one.kind, height, width) == ("readout", 1, 1)
             one.arrays = {part: arrays.pop(f"population.{p}.{part}") for part in ("T", "h", "d") if one.kind == "fs"}
@@ -171,13 +178,14 @@ def dense(source: Row, target: Row, geometry: Sequence[int], weights: Array) -> 
     return [[(o, w) for o, w in column if w != 0] for column in columns]
 
 
-def candidates(source: Row, target: Row, window: Sequence[int]) -> list[list[int]]:
-    """For each neuron of a max_pool the source neurons of its window (POOL-1, POOL-3)."""
-    kh, kw, sy, sx, top, left, bottom, right = window
-    rows, columns = taps(source[1], top, bottom, kh, sy, 1), taps(source[2], left, right, kw, sx, 1)
-    assert target == (source[0], len(rows), len(columns)) and all(rows) and all(columns)
-    outputs = product(range(source[0]), rows, columns)
-    return [[(c * source[1] + v) * source[2] + u for _, v in row for _, u in column] for c, row, column in outputs]
+def candidates(source: Row, target: Row, rows: list[list[int]], columns: list[list[int]]) -> list[list[int]]:
+    """For each neuron of a max_pool or view the source neurons of its window: places by row and column (POOL-1,
+    VIEW-1)."""
+    (channels, height, width), count = source, (source[0], len(rows), len(columns))
+    assert target == count and all(0 <= v < height for row in rows for v in row)
+    assert all(0 <= u < width for column in columns for u in column)
+    outputs = product(range(channels), rows, columns)
+    return [[(c * height + v) * width + u for v in row for u in column] for c, row, column in outputs]
 
 
 def fire(v: int, T: Sequence[int], h: Sequence[int], d: Sequence[int]) -> tuple[int, int, list[int]]:
@@ -217,7 +225,7 @@ def follow(net: Net, trains: Mapping[int, Sequence[int]], opening: Mapping[int, 
             seen.opening[p] = list(opening[p])
         elif p == 0 or any(source not in seen.trains for source in sources(net, p)):
             continue
-        elif one.kind == "max_pool":
+        elif one.kind in RELAYS:
             before = [spikes(net, seen, one.source, t) for t in range(one.steps)]
             seen.trains[p] = [pool(window, before) for window in one.windows]
         else:
@@ -249,7 +257,7 @@ def deliver(net: Net, seen: Observed, j: int) -> None:
 
 
 def pool(window: list[int], before: Sequence[Sequence[int]]) -> int:
-    """The train word of one max_pool neuron from the source's spikes, step by step (POOL-1)."""
+    """The train word of one max_pool neuron from the source's spikes, step by step (POOL-1), or of a view (VIEW-1)."""
     still, train = window, 0
     for now in before:
         spiking = [n for n in still if now[n]]
@@ -260,15 +268,15 @@ def pool(window: list[int], before: Sequence[Sequence[int]]) -> int:
 
 def sources(net: Net, p: int) -> list[int]:
     """The sources of population p, of its projections or of its pool (NET-1, POOL-1)."""
-    pooled = [net.populations[p].source] if net.populations[p].kind == "max_pool" else []
-    return pooled + [projection.source for projection in net.projections if projection.target == p]
+    relayed = [net.populations[p].source] if net.populations[p].kind in RELAYS else []
+    return relayed + [projection.source for projection in net.projections if projection.target == p]
 
 
 def starts(net: Net) -> dict[int, int]:
     """The first step of every population (TIME-1)."""
     start: dict[int, int] = {}
     for p, population in enumerate(net.populations):
-        ends = [start[s] + (population.kind != "max_pool") * net.populations[s].steps for s in sources(net, p)]
+        ends = [start[s] + (population.kind not in RELAYS) * net.populations[s].steps for s in sources(net, p)]
         start[p] = max(ends, default=0)
     return start
 
@@ -279,16 +287,16 @@ def latency(net: Net) -> int:
 
 
 def initiation_intervals(net: Net) -> tuple[int, int]:
-    """Steps between images with one membrane buffer and with two (TIME-3); an input or max_pool counts its K alone."""
+    """Steps between images with one membrane buffer and with two (TIME-3); an input or relay counts its K alone."""
     steps = [population.steps for population in net.populations]
-    waits = [[] if population.kind == "max_pool" else sources(net, p) for p, population in enumerate(net.populations)]
+    waits = [[] if population.kind in RELAYS else sources(net, p) for p, population in enumerate(net.populations)]
     return max(k + max((steps[s] for s in waits[p]), default=0) for p, k in enumerate(steps)), max(steps)
 
 
 def delays(net: Net) -> dict[tuple[int, int], int]:
-    """How long the spikes of a source wait for its target (TIME-4); those of a pool's source do not (POOL-4)."""
+    """How long the spikes of a source wait for its target (TIME-4); those of a relay's source do not (POOL-4)."""
     start, k = starts(net), [population.steps for population in net.populations]
-    into = [(p, population.kind == "max_pool") for p, population in enumerate(net.populations)]
+    into = [(p, population.kind in RELAYS) for p, population in enumerate(net.populations)]
     return {(s, p): 0 if pooled else start[p] - k[s] - start[s] for p, pooled in into for s in sources(net, p)}
 
 
@@ -307,68 +315,12 @@ def digest(spikes: Sequence[int]) -> int:
     return crc ^ 0xFFFFFFFF
 
 
-def firing(opening: Interval, T: Row, h: Row, d: Row) -> tuple[Interval, Interval]:
-    """The interval of the membranes after the firing steps, and that of the codes (RANGE-3)."""
-    pieces, after = [(*opening, 0)], []
-    for t in range(len(T)):
-        quiet = [(lo, min(hi, T[t] - 1), code) for lo, hi, code in pieces if lo < T[t]]
-        fired = [(max(lo, T[t]) - h[t], hi - h[t], code + d[t]) for lo, hi, code in pieces if hi >= T[t]]
-        pieces = quiet + fired
-        after += pieces
-    codes = [code for _, _, code in pieces]
-    return (min(lo for lo, _, _ in after), max(hi for _, hi, _ in after)), (min(codes), max(codes))
-
-
-def ranges(net: Net) -> dict[str, Intervals]:
-    """The intervals any_order, final, membrane and code of every population that has them (RANGE-1 to RANGE-3)."""
-    found: dict[str, Intervals] = {"any_order": {}, "final": {}, "membrane": {}, "code": {}}
-    for p, one in enumerate(net.populations):
-        if one.kind in ("input", "max_pool"):
-            whole = [(0, one.max_code)] * one.shape[0]
-            found["code"][p] = whole if one.kind == "input" else found["code"][one.source]
-            continue
-        least, most = list(one.bias), list(one.bias)
-        low, high = [min(0, b) for b in one.bias], [max(0, b) for b in one.bias]
-        for joint in [joint for joint in net.projections if joint.target == p]:
-            source = net.populations[joint.source]
-            for c, synapses in zip(source.channel, joint.synapses, strict=True):
-                a, b = found["code"][joint.source][c]
-                for m, w in synapses:
-                    for d in source.rows["d"][c]:
-                        low[m] += min(0, w * d)
-                        high[m] += max(0, w * d)
-                    least[m] += min(w * a, w * b)
-                    most[m] += max(w * a, w * b)
-        size = one.shape[1] * one.shape[2]
-        places = [slice(n, n + size) for n in range(0, len(low), size)]
-        found["any_order"][p] = [(min(low[cut]), max(high[cut])) for cut in places]
-        found["final"][p] = [(min(least[cut]), max(most[cut])) for cut in places]
-        if one.kind == "fs":
-            fired = [firing(*row) for row in zip(found["final"][p], *one.rows.values(), strict=True)]
-            found["membrane"][p], found["code"][p] = [both[0] for both in fired], [both[1] for both in fired]
-            for name in ("any_order", "final"):
-                wide = zip(found[name][p], found["membrane"][p], strict=True)
-                found[name][p] = [(min(a, lo), max(b, hi)) for (a, b), (lo, hi) in wide]
-    return found
-
-
-def interval(name: str, net: Net) -> Intervals:
-    """One of the intervals that `ranges` finds, of every population that has it, by channel (RANGE-1 to RANGE-3)."""
-    return ranges(net)[name]
-
-
-any_order = partial(interval, "any_order")  # RANGE-1 widened by RANGE-3, of each fs and readout
-final = partial(interval, "final")  # RANGE-2 widened by RANGE-3, of each fs and readout
-membrane_interval = partial(interval, "membrane")  # RANGE-3, of each fs
-code_interval = partial(interval, "code")  # RANGE-2 and RANGE-3, of each input, fs and max_pool
-
-
 def words_of(net: Net) -> list[int]:
     """The words of the byte form of a network (ID-1), arrays in smallest form (ID-2)."""
     words = [len(net.populations), len(net.projections)]
     for one in net.populations:
-        words += [("input", "fs", "max_pool", "readout").index(one.kind), *one.shape, one.steps]
-        words += {"input": [one.max_code], "max_pool": [one.source, *one.window]}.get(one.kind, [])
+        words += [("input", "fs", "max_pool", "readout", "view").index(one.kind), *one.shape, one.steps]
+        words += [one.max_code] if one.kind == "input" else [one.source, *one.window] if one.kind in RELAYS else []
         for dims, values in one.arrays.values():
             inner = len(values) // dims[0]
             blocks = [values[i * inner : (i + 1) * inner] for i in range(dims[0])]

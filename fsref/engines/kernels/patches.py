@@ -255,6 +255,22 @@ def pool(g, memory):  # type: ignore[no-untyped-def]
 
 
 @Kernel
+def view(g, memory):  # type: ignore[no-untyped-def]
+    """The train of the place that each place shows into v, 0 where it shows nothing (VIEW-1)."""
+    v, words, numbers = memory[0], memory[1], memory[2]
+    width, C, rows, columns, first, row, told, ys, xs = g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7], g[8]
+    for i in range(rows):
+        for j in range(columns):
+            y, x = numbers[ys + i], numbers[xs + j]
+            for c in range(0, C, 16):
+                word = zeros(np.int32, 16, 1)
+                if y >= 0 and x >= 0:
+                    word = loads(words, told + (y * width + x) * C + c, 16, 1)
+                stores(v, first + i * row + j * C + c, word)
+    return 0
+
+
+@Kernel
 def drive(kernels, rows, numbers, returned, memory):  # type: ignore[no-untyped-def]
     """These operations, one after the other: each a kernel and its geometry; what each gives goes to returned."""
     for n in numbers:

@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 
 from fsref.graph.operators import Floats
+from fsref.graph.views import averaged, windowed
+from fsref.importers.places import shuffled, transposed, unshuffled
 from fsref.importers.refusals import Unmapped
-from fsref.importers.torch.views import Site, View, affine, constant, flat, form, image, pair, rows
+from fsref.importers.torch.views import Site, View, affine, constant, flat, form, image, pair, rows, viewed
+from fsref.law.neuron import Ints
 
 LAYERS: dict[str, Callable[..., Any]] = {}
 
@@ -65,13 +68,63 @@ def any_convolution(
     padding: Any,
     dilation: Any,
     transposed: bool,
-    _: Any,
+    more: Any,
     groups: int,
 ) -> View:
     """Every convolution of the core set."""
     if transposed:
-        raise Unmapped(operator="conv_transpose")
+        return conv_transpose2d(site, x, weight, bias, stride, padding, more, groups, dilation)
     return conv2d(site, x, weight, bias, stride, padding, dilation, groups)
+
+
+@form(LAYERS, "conv_transpose2d")
+def conv_transpose2d(
+    site: Site, x: View, weight: Any, bias: Any, stride: Any, padding: Any, more: Any, groups: int, dilation: Any
+) -> View:
+    """A transposed convolution: that of a view with gaps between places."""
+    w = constant(weight, "weights that do not depend on the image")
+    if w.ndim != 4:
+        raise Unmapped(nearest="conv_transpose2d")
+    return spread(site, image(site, x), w, bias, pair(stride), pair(padding), pair(dilation), pair(more), groups)
+
+
+def spread(
+    site: Site,
+    x: View,
+    weight: Floats,
+    bias: Any = None,
+    stride: Any = (1, 1),
+    padding: Any = (0, 0),
+    dilation: Any = (1, 1),
+    more: Any = (0, 0),
+    groups: int = 1,
+) -> View:
+    """What a transposed convolution is in a graph."""
+    size = x.step.shape[1], x.step.shape[2]
+    try:
+        found = transposed(size, weight, stride, padding * 2, dilation, more, groups)
+    except ValueError as error:
+        raise Unmapped(str(error), "a smaller padding") from None
+    x = viewed(site, x, found.rows, found.columns) if found.moves(size) else x
+    form: dict[str, Any] = {"padding": found.padding, "dilation": dilation, "groups": groups}
+    return site.make("conv", x, arrays=weights(found.weight, bias), **form)
+
+
+@form(LAYERS, "pixel_shuffle")
+def pixel_shuffle(site: Site, x: View, block: int) -> View:
+    """Channels as places."""
+    x = image(site, x)
+    channels = x.step.shape[0]
+    return spread(site, x, shuffled(channels, block), stride=(block, block), groups=channels // block**2)
+
+
+@form(LAYERS, "pixel_unshuffle")
+def pixel_unshuffle(site: Site, x: View, block: int) -> View:
+    """Places as channels."""
+    x = image(site, x)
+    channels = x.step.shape[0]
+    places: dict[str, Any] = {"stride": (block, block), "groups": channels}
+    return site.make("conv", x, arrays={"weight": unshuffled(channels, block)}, **places)
 
 
 @form(LAYERS, "linear")
@@ -149,7 +202,12 @@ def window(site: Site, op: str, x: View, kernel: Any, stride: Any, padding: Any,
 def max_pool2d(site: Site, x: View, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> View:
     """A max-pool."""
     if pair(dilation) != (1, 1):
-        raise Unmapped(nearest="max_pool2d with dilation 1")
+        x, sides = image(site, x), zip(pair(kernel), pair(stride or kernel), pair(padding), pair(dilation), strict=True)
+        lists = [
+            windowed(size, count, before, k, s, d)
+            for size, count, (k, s, before, d) in zip(x.step.shape[1:], site.dims[1:], sides, strict=True)
+        ]
+        return site.make("max_pool", viewed(site, x, *lists), kernel=pair(kernel), stride=pair(kernel))
     return window(site, "max_pool", x, kernel, stride, padding)
 
 
@@ -164,29 +222,54 @@ def avg_pool2d(
         return affine(site, found, y * z / divisor)
     _, _, bottom, right = found.step.attributes.get("padding", (0, 0, 0, 0))
     if count and (bottom > pair(padding)[0] or right > pair(padding)[1]):
-        if any(pair(padding)):
-            raise Unmapped(nearest="avg_pool2d with padding and ceil_mode: count_include_pad=False")
-        found.step.attributes["count_include_pad"] = False
+        top, left = pair(padding)
+        x = image(site, x)
+        if top or left:  # what is counted of the padding is part of the map, what ceil_mode adds is none
+            shape = x.step.shape[0], x.step.shape[1] + 2 * top, x.step.shape[2] + 2 * left
+            x = View(site.make("pad", x, shape=shape, padding=(top, left, top, left)).step, shape)
+        return window(site, "avg_pool", x, kernel, stride, 0, count_include_pad=False)
     return found
 
 
 @form(LAYERS, "adaptive_avg_pool2d", "_adaptive_avg_pool2d")
 def adaptive_avg_pool2d(site: Site, x: View, _: Any) -> View:
-    """A mean over equal windows."""
-    return equal_windows(site, "avg_pool", x)
+    """A mean over windows, of unequal ones as a convolution of a view that gives each size taps of its own."""
+    if (ends := unequal(site, x)) is None:
+        return equal_windows(site, "avg_pool", x)
+    (rows, down), (columns, across) = (averaged(first, last) for first, last in ends)
+    channels = x.step.shape[0]
+    weight = np.broadcast_to(np.outer(down, across), (channels, 1, len(down), len(across)))
+    found = viewed(site, image(site, x), rows, columns)
+    return site.make("conv", found, arrays={"weight": weight}, stride=(len(down), len(across)), groups=channels)
 
 
 @form(LAYERS, "adaptive_max_pool2d")
 def adaptive_max_pool2d(site: Site, x: View, _: Any) -> View:
-    """The largest of equal windows."""
-    return equal_windows(site, "max_pool", x)
+    """The largest of windows, of unequal ones over a view that shows places of the smaller again."""
+    if (ends := unequal(site, x)) is None:
+        return equal_windows(site, "max_pool", x)
+    sizes = [int((last - first).max()) for first, last in ends]
+    lists = [
+        np.minimum(first[:, None] + np.arange(size), last[:, None] - 1).ravel()
+        for (first, last), size in zip(ends, sizes, strict=True)
+    ]
+    kernel: Any = tuple(sizes)
+    return site.make("max_pool", viewed(site, image(site, x), *lists), kernel=kernel, stride=kernel)
+
+
+def unequal(site: Site, x: View) -> list[tuple[Ints, Ints]] | None:
+    """Where the windows of rows and of columns begin and end whose sizes differ; None where each axis is divided
+    evenly.
+    """
+    sides = list(zip(image(site, x).step.shape[1:], site.dims[1:], strict=True))
+    if not any(size % count for size, count in sides):
+        return None
+    return [(np.arange(count) * size // count, -(-(np.arange(count) + 1) * size // count)) for size, count in sides]
 
 
 def equal_windows(site: Site, op: str, x: View) -> View:
     """A pool that divides the image evenly into the windows of its result."""
     (_, h, w), (_, y, z) = image(site, x).step.shape, site.dims
-    if h % y or w % z:
-        raise Unmapped(nearest=f"{op}2d: {h} x {w} is no multiple of {y} x {z}")
     return x if (h, w) == (y, z) else window(site, op, x, (h // y, w // z), None, 0)
 
 

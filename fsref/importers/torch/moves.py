@@ -10,23 +10,25 @@ from typing import Any
 import numpy as np
 
 from fsref.graph.operators import size_of
+from fsref.importers.places import taken
 from fsref.importers.refusals import Unmapped
-from fsref.importers.torch.views import Site, View, flat
+from fsref.importers.torch.views import Site, View, flat, viewed
 from fsref.law.neuron import Ints
 
 MOVES = frozenset(
     """
-    channel_shuffle expand flip index index_select narrow native_channel_shuffle permute repeat repeat_interleave roll
-    select slice split split_with_sizes swapaxes transpose unbind
+    _upsample_nearest_exact2d channel_shuffle expand flip index index_select narrow native_channel_shuffle pad permute
+    reflection_pad2d repeat repeat_interleave replication_pad2d roll rot90 select slice split split_with_sizes swapaxes
+    transpose unbind upsample_nearest2d
     """.split()
 )
 MOST = 2**26  # values that are numbered to see where they go
-NEAREST = "whole channels, moved or taken"
+NEAREST = "whole channels, rows and columns, moved or taken"
 
 
 def moved(torch: Any, target: Any, site: Site, batch: int, args: Any, kwargs: Any) -> View | tuple[View, ...]:
-    """What an operator gives that takes values by their place, of one value: a select of its channels, for each of its
-    results. Errors: Unmapped where channels are not taken whole.
+    """What an operator gives that takes values by their place, of one value: a select of its channels and a view of
+    its rows and columns, for each of its results. Errors: Unmapped where what is taken differs by channel or row.
     """
     values = [given for given in (*args, *kwargs.values()) if isinstance(given, View)]
     if len(values) != 1 or args[:1] != tuple(values):
@@ -34,12 +36,17 @@ def moved(torch: Any, target: Any, site: Site, batch: int, args: Any, kwargs: An
     x, size = values[0], size_of(values[0].step.shape)
     if batch * max(size, math.prod(site.dims)) > MOST:
         raise Unmapped(nearest=NEAREST)
-    numbers = torch.arange(batch * size).reshape(batch, *x.dims)
+    if site.name == "pad" and kwargs.get("mode", args[2:3] and args[2]) not in ("reflect", "replicate", "circular"):
+        raise Unmapped(nearest=NEAREST)  # a constant is no number of a value
+    # In float64, for not all of these take integers, and it holds them.
+    numbers = torch.arange(batch * size, dtype=torch.float64).reshape(batch, *x.dims)
     try:
         made = target(numbers, *args[1:], **kwargs)
     except Exception as error:
         raise Unmapped(nearest=NEAREST) from error
-    found = tuple(_taken(site, x, np.asarray(result), size) for result in (made if _several(made) else [made]))
+    found = tuple(
+        _taken(site, x, np.asarray(result).astype(np.int64), size) for result in (made if _several(made) else [made])
+    )
     return found if _several(made) else found[0]
 
 
@@ -52,6 +59,8 @@ def _taken(site: Site, x: View, numbers: Ints, size: int) -> View:
     dims, images = numbers.shape[1:], numbers.reshape(len(numbers), -1)
     if (images != images[0] + size * np.arange(len(images))[:, None]).any():
         raise Unmapped(nearest=NEAREST)
+    if dims[1:] and x.dims == x.step.shape and len(dims) == 3:
+        return _shown(site, x, images[0].reshape(dims))
     if len(x.dims) == 1:
         x = flat(site, x)
     channels, places = x.step.shape[0], size_of(x.step.shape) // x.step.shape[0]
@@ -63,3 +72,17 @@ def _taken(site: Site, x: View, numbers: Ints, size: int) -> View:
         return View(x.step, dims)
     shape = len(indices), *x.step.shape[1:]
     return View(site.make("select", x, shape=shape, indices=tuple(indices.tolist())).step, dims)
+
+
+def _shown(site: Site, x: View, numbers: Ints) -> View:
+    """The channels, rows and columns of a map that have these numbers, (C, H, W)."""
+    found = taken(numbers, x.step.shape)
+    if found is None:
+        raise Unmapped(nearest=NEAREST)
+    made = x
+    if found.channels is not None:
+        shape = len(found.channels), *x.step.shape[1:]
+        made = site.make("select", made, shape=shape, indices=tuple(found.channels.tolist()))
+    if found.moved:
+        made = viewed(site, made, found.rows, found.columns)
+    return View(made.step, numbers.shape)

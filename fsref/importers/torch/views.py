@@ -15,6 +15,7 @@ import numpy as np
 from fsref.graph.operators import Floats, size_of
 from fsref.importers.refusals import Unmapped
 from fsref.importers.torch.draft import Step
+from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 
 
@@ -92,6 +93,13 @@ def image(site: Site, x: View) -> View:
     if x.dims and x.dims[0] == size_of(x.step.shape):
         return flat(site, x)
     raise Unmapped(nearest=f"a value of {x.step.shape}, not reshaped to {x.dims}")
+
+
+def viewed(site: Site, x: View, rows: Ints, columns: Ints) -> View:
+    """x at other places, -1 for none."""
+    shape = x.step.shape[0], len(rows), len(columns)
+    made = site.make("view", x, shape=shape, rows=tuple(rows.tolist()), columns=tuple(columns.tolist()))
+    return View(made.step, shape)
 
 
 def rows(site: Site, x: View) -> View:

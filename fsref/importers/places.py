@@ -1,0 +1,141 @@
+"""Maps whose places are moved, spread or taken, by whatever name a framework knows them: as channels taken and a view,
+or as a convolution (VIEW-3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fsref.graph.operators import Floats
+from fsref.graph.views import bordered, parted
+from fsref.law.neuron import Ints
+from fsref.law.populations import Shape
+from fsref.law.projections import Padding, Pair
+
+
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """Channels, rows and columns that are taken of a value, by number; None: all of them in order."""
+
+    channels: Ints | None
+    rows: Ints
+    columns: Ints
+    moved: bool
+
+
+def taken(numbers: Ints, shape: Shape) -> Taken | None:
+    """What values (C, H, W) take, by their `numbers` (C', H', W') in C order; None where places differ by channel."""
+    c, y, x = np.unravel_index(numbers, shape)
+    if (c != c[:, :1, :1]).any() or (y != y[:1, :, :1]).any() or (x != x[:1, :1]).any():
+        return None
+    channels, rows, columns = c[:, 0, 0], y[0, :, 0], x[0, 0]
+    whole = [np.array_equal(own, np.arange(size)) for own, size in zip((channels, rows, columns), shape, strict=True)]
+    return Taken(None if whole[0] else channels, rows, columns, not (whole[1] and whole[2]))
+
+
+@dataclass(frozen=True, eq=False)
+class Transposed:
+    """A transposed convolution as the view that it reads, None where that would be the whole map, and the convolution
+    of that.
+    """
+
+    rows: Ints
+    columns: Ints
+    weight: Floats
+    padding: Padding
+
+    def moves(self, size: Pair) -> bool:
+        """Whether a map of this size is read otherwise than as it is."""
+        return not all(
+            np.array_equal(own, np.arange(n)) for own, n in zip((self.rows, self.columns), size, strict=True)
+        )
+
+
+def transposed(
+    size: Pair, weight: Floats, stride: Pair, padding: Padding, dilation: Pair, more: Pair, groups: int
+) -> Transposed:
+    """A transposed convolution of a map of this size by weights (I, O / groups, kh, kw): what it cuts off at the edges
+    is `padding`, and so many rows and columns `more` come at the end. Errors: ValueError where nothing is left.
+    """
+    inputs, outputs, kh, kw = weight.shape
+    turned = weight.reshape(groups, inputs // groups, outputs, kh, kw)[..., ::-1, ::-1]
+    turned = turned.swapaxes(1, 2).reshape(groups * outputs, inputs // groups, kh, kw)
+    top, left, bottom, right = padding
+    sides, lists = [], []
+    for i, (before, after) in enumerate(((top, bottom), (left, right))):
+        reach = dilation[i] * (weight.shape[2 + i] - 1)
+        ends = reach - before, reach - after + more[i]
+        places = bordered(parted(size[i], stride[i]), min(0, ends[0]), min(0, ends[1]), "zero")
+        if not len(places):
+            raise ValueError(f"nothing is left of {size[i]} places")
+        lists.append(places)
+        sides.append([max(0, end) for end in ends])
+    around = sides[0][0], sides[1][0], sides[0][1], sides[1][1]
+    return Transposed(lists[0], lists[1], np.ascontiguousarray(turned), around)
+
+
+def shuffled(channels: int, block: int, depth_first: bool = False) -> Floats:
+    """Weights (C, 1, block, block) of the transposed convolution, of stride `block`, that lays `channels` out as
+    places, in groups of as many as a block has; `depth_first`: channels of one place of the block stand together, and
+    all are one group (C, C / block², block, block).
+    """
+    each = block * block
+    at = np.arange(channels)
+    if not depth_first:
+        weights = np.zeros((channels, 1, block, block), np.float32)
+        weights[at, 0, at % each // block, at % block] = 1
+        return weights
+    outputs = channels // each
+    weights = np.zeros((channels, outputs, block, block), np.float32)
+    weights[at, at % outputs, at // outputs // block, at // outputs % block] = 1
+    return weights
+
+
+def unshuffled(channels: int, block: int, depth_first: bool = False) -> Floats:
+    """Weights (C · block², 1, block, block) of the convolution by groups, of stride `block`, that lays places out as
+    channels, those of one channel together; `depth_first`: those of one place of the block together, of one group.
+    """
+    each = block * block
+    at = np.arange(channels * each)
+    if not depth_first:
+        weights = np.zeros((channels * each, 1, block, block), np.float32)
+        weights[at, 0, at % each // block, at % block] = 1
+        return weights
+    weights = np.zeros((channels * each, channels, block, block), np.float32)
+    weights[at, at % channels, at // channels // block, at // channels % block] = 1
+    return weights
+
+
+MODES = ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric", "asymmetric", "align_corners")
+ROUNDS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
+
+
+def resized(size: int, count: int, scale: float, mode: str, rounds: str) -> Ints:
+    """The places (count,) of a map of this size that are nearest to those of a larger or smaller one, as ONNX's Resize
+    says, scale = count / size or as given.
+    """
+    x = np.arange(count, dtype=np.float64)
+    match mode:
+        case "align_corners":
+            at = x * (size - 1) / (count - 1) if count > 1 else 0 * x
+        case "asymmetric":
+            at = x / scale
+        case "pytorch_half_pixel" if count == 1:
+            at = 0 * x
+        case "half_pixel_symmetric":
+            at = size / 2 * (1 - count / (scale * size)) + (x + 0.5) / scale - 0.5
+        case _:
+            at = (x + 0.5) / scale - 0.5
+    match rounds:
+        case "floor":
+            found = np.floor(at)
+        case "ceil":
+            found = np.ceil(at)
+        case "round_prefer_ceil":
+            found = np.floor(at + 0.5)
+        case _:
+            found = np.ceil(at - 0.5)
+    places: Ints = np.clip(found, 0, size - 1).astype(np.int64)
+    return places
