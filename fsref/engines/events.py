@@ -107,22 +107,24 @@ class Simulation:
     def run(self, images: Ints, wanted: Wanted) -> Iterator[Activity]:
         """The activity of every population in turn, once all images have run one after the other."""
         state = self.ready()
-        told = {n: self.room_for(self.net[n], len(images), wanted) for n in {*wanted, self.net.readout.name}}
+        names = {*wanted, *(p.name for p in self.net.readouts)}
+        told = {n: self.room_for(self.net[n], len(images), wanted) for n in names}
         counts = np.zeros((len(images), len(self.plan.turns)), np.int64)
-        if wanted or self.looped:
+        if wanted or self.looped or not self.net.is_classifier:
             self.step_by_step(images, state, counts, told, bool(wanted))
         else:
             self.at_a_stretch(images, state, counts, told[self.net.readout.name])
         self.plan.idle.append(state)  # only of a run that was not stopped in the middle
-        for n, p in enumerate(self.net.populations):
-            own = counts[:, n] if n < counts.shape[1] else None
+        sent = dict(zip(self.plan.turns, counts.T, strict=True))
+        for p in self.net.populations:
+            own = sent.get(p.name)
             if p.name in told:
                 yield self.activity(p, told.pop(p.name), own, wanted.get(p.name, frozenset()))
             else:
                 yield Activity(p.name, counts=own)
 
     def at_a_stretch(self, images: Ints, state: State, counts: Ints, told: Told) -> None:
-        """Nothing; then the counts and logits of all images are there, by operations alone."""
+        """Nothing; then the counts and logits of all images of a classifier are there, by operations alone."""
         turns, readout = self.plan.turns.values(), self.net.readout
         numbers, fires = np.concatenate([turn.whole for turn in turns]), np.array([turn.fire for turn in turns])
         pixels, own = (self.plan.shaping.planes[p.name] for p in (self.net.input, readout))
@@ -149,7 +151,8 @@ class Simulation:
                 else:
                     self.step(stretch, state, b, told)
             counts[b] = state.returned[fires]
-            self.open(net.readout, state, b, told[net.readout.name])
+            for p in net.readouts:
+                self.open(p, state, b, told[p.name])
 
     def stretches(self, stepped: set[str]) -> Iterator[Array | Population]:
         """What is done of an image one after the other: operations, in an array, or the step of a population."""
@@ -177,8 +180,8 @@ class Simulation:
         """Room for what is wanted of a population; membranes as wide as they are held, sums too."""
         wants, shape = wanted.get(p.name, frozenset[str]()), (images, *p.shape)
         held = np.int64 if p.name in self.plan.shaping.wide else np.int32
-        spikes = bool(wants) and p is not self.net.readout
-        opening = bool(wants & {"opening", "membranes"} & p.observables) or p is self.net.readout
+        spikes = bool(wants) and not isinstance(p, Readout)
+        opening = bool(wants & {"opening", "membranes"} & p.observables) or isinstance(p, Readout)
         sums = self.net.into(p.name) if "sums" in wants else ()
         return Told(
             np.empty(shape, np.uint16) if spikes else None,

@@ -23,17 +23,11 @@ def check_places(populations: Sequence[Population]) -> None:
             [k.__name__ for k in kinds],
             "Input, FS, MaxPool, Readout",
         )
-    if (
-        len(kinds) < 2
-        or kinds[0] is not Input
-        or kinds[-1] is not Readout
-        or kinds.count(Input) != 1
-        or kinds.count(Readout) != 1
-    ):
+    if len(kinds) < 2 or kinds[0] is not Input or kinds[-1] is not Readout or kinds.count(Input) != 1:
         raise NetworkError(
             "NET-1",
             "network",
-            "the first population is the only input, the last the only readout",
+            "the first population is the only input, the last a readout",
             [k.__name__ for k in kinds],
         )
     seen: set[str] = set()
@@ -64,6 +58,8 @@ def check_projections(populations: Sequence[Population], projections: Sequence[P
             if end not in place:
                 raise NetworkError("NET-4", name, "no population has this name", end)
         source, target = by_name[projection.source], by_name[projection.target]
+        if isinstance(source, Readout):
+            raise NetworkError("NET-4", name, "a readout is no source", source.name)
         if place[source.name] >= place[target.name]:
             raise NetworkError(
                 "NET-4",
