@@ -144,6 +144,7 @@ class GraphEntry(Struct, forbid_unknown_fields=True, frozen=True):
     name: str = ""
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    outputs: tuple[tuple[str, str], ...] | UnsetType = UNSET
 
 
 class GraphFormat(Struct):

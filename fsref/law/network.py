@@ -16,7 +16,7 @@ from fsref.errors import NetworkError, public
 from fsref.law.identity import identity
 from fsref.law.images import Pixels
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout, positive
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, class_count, positive
 from fsref.law.projections import Projection
 from fsref.law.ranges import Range, code_weights, prove, width_bits
 from fsref.law.schedule import Schedule, schedule
@@ -124,7 +124,7 @@ class Network(Shown):
         """How many classes a classifier tells apart: one per logit, two where there is one logit (NET-8); 0 of any
         other network.
         """
-        return max(2, self.readout.shape[0]) if self.is_classifier else 0
+        return class_count(self.readout.shape) if self.is_classifier else 0
 
     @property
     def class_names(self) -> Sequence[str]:

@@ -260,6 +260,13 @@ class Readout(Integrating):
         return short(f"<Readout {self.name}: {form}, bias {span(low, high)}>")
 
 
+def class_count(shape: Shape) -> int:
+    """How many classes logits of this shape tell apart: one each, two where there is one; 0 of a map, which has none
+    (NET-8).
+    """
+    return max(2, shape[0]) if shape[1:] == (1, 1) else 0
+
+
 Population: TypeAlias = Input | FS | MaxPool | Readout
 
 __all__ = ["FS", "Input", "MaxPool", "Population", "Readout", "Shape", "Width", "check_name", "check_shape", "whole"]

@@ -14,6 +14,7 @@ from fsref.engines.engine import Engine, counter_of, engine_of, kernels_of, name
 from fsref.errors import UsageError, public, shown
 from fsref.formats.bundled import network_of
 from fsref.formats.files import path_of
+from fsref.law.classes import check_classifier, classes_of
 from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -52,7 +53,7 @@ class Result(Shown):
     @property
     def logits(self) -> Ints:
         """The logits of a classifier, (B, classes) (NET-8). Errors: UsageError for any other network."""
-        check_classifier(self.net, "logits", "result.outputs holds what they give")
+        check_classifier(self.net, "NET-8", "logits", "result.outputs has what it gives")
         return self.outputs[self.net.readout.name][:, :, 0, 0]
 
     @property
@@ -115,21 +116,6 @@ class Result(Shown):
         if self.net.is_classifier:
             return [class_name(self.net, int(self.predictions[b])), "   ".join(largest(self.net, self.logits[b]))]
         return [span(int(values[b].min()), int(values[b].max())) for values in self.outputs.values()]
-
-
-def classes_of(logits: Ints) -> Ints:
-    """The classes (B,) that logits (B, classes) say: the largest, the lowest index on a tie; of one logit class 1 at 0
-    or above (NET-8).
-    """
-    best: Ints = np.argmax(logits, axis=1) if logits.shape[1] > 1 else (logits[:, 0] >= 0).astype(np.int64)
-    return best
-
-
-def check_classifier(net: Network, place: str, limit: str) -> None:
-    """Nothing, when a network has classes (NET-8); else UsageError, `limit` saying what would do."""
-    if not net.is_classifier:
-        told = ", ".join(f"{p.name} {sizes(p.shape)}" for p in net.readouts)
-        raise UsageError("NET-8", place, "this network has no classes: it is no single row of logits", told, limit)
 
 
 def listed(value: Any) -> Any:

@@ -27,7 +27,7 @@ from fsref.law.images import Pixels, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.limits.misfits import Fit
-from fsref.metrics.chance import guessing, undecided
+from fsref.metrics.chance import guessing
 from fsref.metrics.losses import Loss
 from fsref.metrics.paired import Paired
 from fsref.metrics.score import Score, evaluate
@@ -113,7 +113,7 @@ class FloatScore(Brief):
     @property
     def notes(self) -> tuple[str, ...]:
         """What speaks for a wrong input contract, labels or order of classes."""
-        found = [self.pixels.doubt(self.highest), undecided(self.classes)]
+        found = [self.pixels.doubt(self.highest)]
         if self.correct is not None:
             found.append(guessing("float accuracy", self.correct, len(self.predictions), self.classes))
         return tuple(note for note in found if note)
