@@ -64,7 +64,10 @@ def from_torch(model: Any, input: Pixels, classes: Sequence[str] = (), name: str
         tracer = Tracer(torch, program, input, place)
         last, notes = tidy(joined(tracer.run()))
     several = last.op == OUTPUTS
-    ends = [End(step) for step in (last.inputs if several else (last,))]
+    ends = [
+        End(step, name if several else "")
+        for name, step in zip(tracer.outputs, last.inputs if several else (last,), strict=True)
+    ]
     notes += [end.note for end in ends if end.note]
     last.inputs = tuple(kept(end.step) for end in ends) if several else last.inputs
     steps = ordered(last)[:-1] if several else ordered(ends[0].step)
@@ -97,12 +100,13 @@ class End:
     that.
     """
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, name: str) -> None:
         self.left_out: list[Callable[[Any], Any]] = []
         places: list[str] = []
         while step.op == "softmax" or (step.op == "sigmoid" and step.shape == (1, 1, 1)):
             self.left_out.insert(0, step.attributes["function"] if step.op == "softmax" else lambda x: x.sigmoid())
-            places.append(f"{step.op} at the end left out: {step.place or 'forward'}")
+            of = f" of output {name}" if name else ""
+            places.append(f"{step.op} at the end{of} left out: {step.place or 'forward'}")
             step = step.inputs[0]
         self.step, self.note = step, "; ".join(places)
 
