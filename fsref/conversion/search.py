@@ -101,7 +101,7 @@ class _Search:
         self.options, self.progress, self.asked, self.resume, self.dask = options, progress, asked, resume, dask
         if not calibrated.folded.graph.is_classifier:
             problem, limit = "the graph has no classes to lose points of (NET-8)", "a single output (classes, 1, 1)"
-            raise GraphError("CONV-11", "output", problem, None, limit)
+            raise GraphError("CONV-11", "outputs", problem, None, limit)
         self.names = calibrated.folded.free
         if not self.names:
             problem = "no population has steps to choose: their activations carry their own levels"
@@ -137,7 +137,7 @@ class _Search:
             rows = self.order[seen : seen + at_once]
             images, labels = self.calibrated.images[rows], self.labels[rows]
             for some, part in parts(net, images, self.asked, self.resume, self.dask, size=LOOK_EVERY):
-                right += int((part.predictions == labels[some]).sum())
+                right += int(np.sum(part.predictions == labels[some]))
                 for name, count in part.spikes.items():
                     spikes[name] += int(count.sum())
             seen += len(rows)

@@ -183,9 +183,9 @@ class Graph(Shown):
                 raise GraphError("GRAPH-1", node.name, "two nodes have this name")
             seen.add(node.name)
         object.__setattr__(self, "outputs", MappingProxyType(self._outputs(seen)))
-        if self.input is not None and self.classes:
+        if self.input is not None:
             channels = self.shapes[self.output][0]
-            if len(self.classes) not in (channels, self.class_count):
+            if self.classes and len(self.classes) not in (channels, self.class_count):
                 raise GraphError("GRAPH-3", "classes", "not one name per logit", len(self.classes), f"{channels}")
 
     def _outputs(self, values: Container[str]) -> dict[str, str]:

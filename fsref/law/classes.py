@@ -14,7 +14,7 @@ from fsref.tables import sizes
 
 
 def classes_of(logits: NDArray[Any]) -> Ints:
-    """The classes that logits (..., logits), integers or real, say, int64 (...): the largest, the lowest index on a tie;
+    """The classes int64 (...) that logits (..., logits), integers or real, say: the largest, the lowest index on a tie;
     of a single logit class 1 at 0 or above (NET-8).
     """
     single = logits.shape[-1] == 1

@@ -195,7 +195,9 @@ def check_labels(labels: ArrayLike | None, images: int, classes: int) -> Ints:
     """
     if not classes:
         limit = "labels None; `fsref evaluate --graph` measures its outputs beside the float network"
-        raise InputError("NET-8", "labels", "the network has no classes: its output is no single row of logits", None, limit)
+        raise InputError(
+            "NET-8", "labels", "the network has no classes: its output is no single row of logits", None, limit
+        )
     if labels is None:
         raise InputError("RUN-1", "labels", "the images have none", None, "wanted one class per image")
     try:

@@ -128,8 +128,8 @@ class Network(Shown):
 
     @property
     def class_names(self) -> Sequence[str]:
-        """The names of the classes of a classifier, one each; () where they have none. A single logit may have one name,
-        which is none of its two classes' (NET-8).
+        """The names of the classes of a classifier, one each; () where they have none, as where the channels of another
+        network have, or a single logit (NET-8).
         """
         return self.classes if len(self.classes) == self.class_count else ()
 
@@ -270,7 +270,9 @@ class Network(Shown):
         head = (*facts, "any_order bits", "final bits", "receives in", "fires in")
         one, two = plural(plan.interval_one_buffer, "step"), plan.interval_two_buffers
         interval = f"{one} with one membrane buffer, {two} with two"
-        stand = [(f"{p.name} stands", f"from step {plan.start[p.name]}") for p in self.readouts if len(self.readouts) > 1]
+        stand = [
+            (f"{p.name} stands", f"from step {plan.start[p.name]}") for p in self.readouts if len(self.readouts) > 1
+        ]
         below = [("latency", plural(plan.latency, "step")), *stand, ("initiation interval", interval)]
         return Sheet(title, head, rows, left=3, above=[("id", self.id)], below=below)
 

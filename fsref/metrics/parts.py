@@ -40,8 +40,8 @@ class Asked:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Part(Brief):
-    """What some images gave: `predictions` (B,) of a classifier, `spikes` (B,) of each population that spikes, exact `counts` where
-    they were asked for; `kernels` did it in `seconds`.
+    """What some images gave: `predictions` (B,) of a classifier, `spikes` (B,) of each population that spikes, exact
+    `counts` where they were asked for; `kernels` did it in `seconds`.
     """
 
     predictions: Ints | None

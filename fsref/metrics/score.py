@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from fsref.engines.engine import Engine, name_of
 from fsref.errors import public
 from fsref.formats.bundled import network_of
+from fsref.law.classes import check_classifier
 from fsref.law.images import check_codes, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -28,24 +29,37 @@ class Score(Shown):
     """What `evaluate` found. `counts` are exact, over all `image_count` images; spikes and SynOps are means per image,
     made of them.
 
-    `predictions` is (B,) and `correct` how many are right; None of a network without classes (NET-8). `engine` and `kernels` say what ran; `images_per_second` is of warm runs, recording of trains
-    included, each on the machine that did it.
+    `predicted` classes and true `labels` are (B,), None of a network without classes (NET-8). `engine` and `kernels`
+    say what ran; `images_per_second` is of warm runs, recording of trains included, each on the machine that did it.
     """
 
     net: Network
     engine: str
     kernels: str
     image_count: int
-    correct: int | None
-    predictions: Ints | None
+    predicted: Ints | None
+    labels: Ints | None
     counts: Counts
     latency_steps: int
     images_per_second: float
 
     @property
-    def accuracy(self) -> float | None:
-        """The share of images whose class is their label, 0..1; None of a network without classes."""
-        return None if self.correct is None else self.correct / self.image_count
+    def predictions(self) -> Ints:
+        """The class of each image, (B,). Errors: UsageError of a network without classes."""
+        if self.predicted is None:
+            check_classifier(self.net, "NET-8", "predictions", "fsref.run gives its outputs")
+        assert self.predicted is not None
+        return self.predicted
+
+    @property
+    def correct(self) -> int:
+        """How many predictions are the label. Errors: UsageError of a network without classes."""
+        return int((self.predictions == self.labels).sum())
+
+    @property
+    def accuracy(self) -> float:
+        """The share of images whose class is their label, 0..1. Errors: UsageError of a network without classes."""
+        return self.correct / self.image_count
 
     @property
     def neurons(self) -> dict[str, int]:
@@ -86,7 +100,7 @@ class Score(Shown):
     @property
     def notes(self) -> tuple[str, ...]:
         """What speaks for wrong images, labels or order of classes."""
-        if self.correct is None:
+        if self.predicted is None:
             return ()
         found = guessing("accuracy", self.correct, self.image_count, self.net.class_count)
         return (found,) if found else ()
@@ -97,8 +111,7 @@ class Score(Shown):
             "engine",
             "kernels",
             "image_count",
-            "correct",
-            "accuracy",
+            *(["correct", "accuracy"] if self.predicted is not None else []),
             "spikes_per_neuron",
             "most_spikes_per_neuron",
         )
@@ -117,7 +130,11 @@ class Score(Shown):
         return {"network": self.net.name, "id": self.net.id, **plain, "notes": list(self.notes)}
 
     def __repr__(self) -> str:
-        of = f"{self.image_count} images" if self.correct is None else f"{self.correct} of {self.image_count} right"
+        of = (
+            f"{self.correct} of {self.image_count} right"
+            if self.predicted is not None
+            else f"{self.image_count} images"
+        )
         return short(f"<Score of {self.net.name or 'a network'}: {of}>")
 
     def sheet(self) -> Sheet:
@@ -131,7 +148,7 @@ class Score(Shown):
             rows.append((name, n, f"{spikes[name]:,.1f}", f"{spikes[name] / n:.3f}", caused))
         each = f"FS neurons, mean over images; {self.most_spikes_per_neuron:.3f} in the busiest image"
         told = "none: the network has no classes (NET-8)"
-        if self.accuracy is not None:
+        if self.predicted is not None:
             told = f"{100 * self.accuracy:.2f} %  ({self.correct:,} of {self.image_count:,})"
         above = [
             ("accuracy", told),
@@ -190,8 +207,8 @@ def evaluate(
         engine=name_of(engine),
         kernels="; ".join(sorted(kernels)),
         image_count=len(images),
-        correct=None if labels is None else int((predicted == labels).sum()),
-        predictions=None if labels is None else predicted,
+        predicted=None if labels is None else predicted,
+        labels=labels,
         counts=counts,
         latency_steps=net.schedule.latency,
         images_per_second=len(images) / max(seconds, 1e-9),

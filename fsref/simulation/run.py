@@ -34,8 +34,9 @@ class Result(Shown):
     """What a run gives: outputs, of a classifier logits (B, classes) int64 and predictions (B,), spikes per image and
     population, and the recording, if one was asked for.
 
-    `outputs` maps each readout to its opening membranes, (B, C, H, W) int64 (NET-8). `engine` and `kernels` say what ran. `spike_counts` maps each spiking population to the spikes it sent, (B,) int64.
-    `codes` maps each recorded population to (B, neurons).
+    `outputs` maps each readout to its opening membranes, (B, C, H, W) int64 (NET-8). `engine` and `kernels` say what
+    ran. `spike_counts` maps each spiking population to the spikes it sent, (B,) int64. `codes` maps each recorded
+    population to (B, neurons).
     """
 
     net: Network

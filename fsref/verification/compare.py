@@ -84,7 +84,8 @@ def compared(
     def look(part: Ints) -> None:
         result = run(net, part, "quantized", record, memory_limit=memory_limit - kept)
         assert result.trace is not None
-        told = {name: result.trace[name, "codes"].reshape(-1, *net[name].shape) for name in sending} | result.outputs
+        told = {name: result.trace[name, "codes"].reshape(-1, *net[name].shape) for name in sending}
+        told |= result.outputs
         codes = [told[t.name] for t in tallies]
         trains = [None if t.kind == "readout" else result.trace[t.name, "spikes"] for t in tallies]
         both, outputs = values(folded, tallies, codes, part), list[Floats]()
@@ -105,7 +106,7 @@ def compared(
             progress(len(part))
     rows, limits = judged([tally.loss() for tally in tallies])
     predictions = (np.concatenate(ours), np.concatenate(theirs)) if net.is_classifier else (None, None)
-    return Comparison(graph.name, net.name, net.id, rows, limits, folding.db, *predictions, truth, notes)
+    return Comparison(graph.name, net.name, net.id, rows, limits, folding.db, *predictions, truth, notes, len(x))
 
 
 def weighing_bytes(folded: Folded, images: int) -> int:
@@ -193,8 +194,10 @@ def matched(folded: Folded, net: Network) -> tuple[list[Tally], tuple[str, ...]]
         lacking = "; ".join(f"only in the {side}: {', '.join(names)}" for side, names in alone.items() if names)
         raise GraphError("CONV-10", "populations", lacking, None, "they are matched by name")
     if (own := [p.name for p in net.readouts]) != folded.readouts:
-        told = ", ".join(folded.readouts)
-        raise GraphError("CONV-10", ", ".join(own), "readouts of the network, not of the graph", None, f"there: {told}")
+        one = len(own) == len(folded.readouts) == 1
+        problem = f"{'is the readout' if one else 'are the readouts'} of the network, not of the graph"
+        limit = f"there {'it is' if one else 'they are'} {', '.join(folded.readouts)}"
+        raise GraphError("CONV-10", ", ".join(own), problem, None, limit)
     for name, shape in {
         net.input.name: folded.pixels.shape,
         **{name: unit.shape for name, unit in units.items()},

@@ -27,8 +27,8 @@ def golden_record(net: Network, x: NDArray[np.integer], y: NDArray[np.integer] |
     """What `golden.json` says of a network and its test images `x`, as plain JSON values; `y` adds how many are right.
 
     Of the first 3 of `x` and 3 drawn images, seed 1 (ID-3): logits, of a network without classes outputs by readout
-    (NET-8), and digests (EVENT-3, hexadecimal, step by step) by population. Over all of `x`: spikes by population. Every value is computed by all engines. Errors: FsrefError
-    [RUN-2] when two differ.
+    (NET-8), and digests (EVENT-3, hexadecimal, step by step) by population. Over all of `x`: spikes by population.
+    Every value is computed by all engines. Errors: FsrefError [RUN-2] when two differ.
     """
     few = np.concatenate(
         [check_images(net.input, x[: GOLDEN["test"]]), drawn_images(net.input, GOLDEN["drawn"], GOLDEN["seed"])]

@@ -296,6 +296,7 @@ def _readout(
 ) -> tuple[Readout, list[Projection]]:
     """A readout of this shape, or of one it draws, and what enters it."""
     into: list[Projection] = []
+    joined: Projection
     for _ in range(draw(st.sampled_from([1, 1, 2]))):
         source = sending[draw(st.sampled_from([-1, -1, 0]))]
         reach = _reach(worth[source.name])

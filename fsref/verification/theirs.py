@@ -34,8 +34,8 @@ class Theirs:
         self.names: tuple[str, ...] = ()  # of the populations compared, in network order
 
     def known(self, name: Any) -> str:
-        """The population they mean: `logits` is the only readout, `codes/NAME` what fsref's ONNX export calls NAME. Errors:
-        UsageError.
+        """The population they mean: `logits` is the only readout, `codes/NAME` what fsref's ONNX export calls NAME.
+        Errors: UsageError.
         """
         names = [p.name for p in self.net.populations[1:]]
         plain = name.removeprefix("codes/") if isinstance(name, str) and name not in names else name

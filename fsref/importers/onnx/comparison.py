@@ -54,8 +54,8 @@ def compared(graph: Graph, imported: Imported) -> Graph:
         every = _reference_outputs(imported, _fed(pixels.normalise(codes), entry))
     except Unmapped as error:
         return replace(graph, notes=(*graph.notes, f"not compared with onnx.reference: {error.problem}"))
-    for end, wanted, (name, values) in zip(imported.ends, every, graph.answers(codes).items(), strict=True):
-        logits, told = _as_told(values[0], end), f"output {name}: " if graph.outputs else ""
+    for end, wanted, (name, output) in zip(imported.ends, every, graph.answers(codes).items(), strict=True):
+        logits, told = _as_told(output[0], end), f"output {name}: " if graph.outputs else ""
         if wanted.shape != logits.shape or not np.isfinite(wanted).all():
             wrong = f"{told}logits are not finite, or not as many, by onnx.reference"
             raise GraphError("GRAPH-7", place, wrong, wanted.shape, f"{logits.shape}")

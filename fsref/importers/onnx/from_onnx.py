@@ -137,7 +137,10 @@ class _Importer:
             raise GraphError("GRAPH-7", self.place, count + "; ".join(lines))
         onnx_model.check_sizes(self.model, self.place)
         notes = [text if count == 1 else f"{text} ({count} places)" for text, count in self.builder.notes.items()]
-        pixels, (nodes, given) = self.pixels or Pixels(*self.entry.shape), self.builder.kept([e.node for e in self.ends])
+        pixels, (nodes, given) = (
+            self.pixels or Pixels(*self.entry.shape),
+            self.builder.kept([e.node for e in self.ends]),
+        )
         outputs = dict[str, str]()
         for end, node in zip(self.ends, given, strict=True) if len(given) > 1 else ():
             outputs[output_name(end.name, outputs)] = node

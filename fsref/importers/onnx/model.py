@@ -206,10 +206,11 @@ def one_input(model: ModelProto, place: str) -> tuple[str, str, list[int | str]]
     own = {tensor.name for tensor in model.graph.initializer}
     own |= {sparse.values.name for sparse in model.graph.sparse_initializer}
     infos = [info for info in model.graph.input if info.name not in own]
-    if len(infos) != 1 or not model.graph.output:
+    if len(infos) != 1:
         names = ", ".join(info.name for info in infos) or None
-        found = f"has {len(infos)} inputs and {len(model.graph.output)} outputs"
-        raise GraphError("GRAPH-7", place, found, names, "one input, one output or more")
+        raise GraphError("GRAPH-7", place, f"has {len(infos)} inputs", names, "one input")
+    if not model.graph.output:
+        raise GraphError("GRAPH-7", place, "has no outputs", None, "one or more")
     tensor = infos[0].type.tensor_type
     try:
         kind = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type).name)

@@ -149,9 +149,7 @@ def _exported(torch: Any, model: Any, pixels: Pixels, place: str) -> tuple[Any, 
         raise _untraceable(place, error) from error
 
 
-def _compare(
-    torch: Any, graph: Graph, model: Any, ends: Sequence[End], batch: int, place: str
-) -> None:
+def _compare(torch: Any, graph: Graph, model: Any, ends: Sequence[End], batch: int, place: str) -> None:
     """Refuse a graph whose outputs are not the model's on drawn images. Errors: GraphError."""
     pixels = graph.contract()
     codes = np.random.default_rng(0).integers(0, pixels.max_code + 1, (batch, *pixels.shape))
