@@ -29,7 +29,6 @@ from fsref import (
 from fsref.errors import FileError, NetworkError
 from fsref.formats import npz
 from fsref.law.populations import OBSERVABLES
-from fsref.law.wiring import check_pool
 from handmade import ENGINES, EVERYTHING, NETS, ONE, chain, draw, ladder, oracle, recorded, residual, tiny, unordered
 from members import members_of, with_manifest
 from refusals import refused
@@ -162,8 +161,12 @@ def test_order() -> None:
         with refused(NetworkError, "NET-4", "pool", source):
             early, through = MaxPool("pool", ONE, source, (1, 1), (1, 1)), [Conv2d("in", "late", W)]
             joined(early, relu("late"), by=[*through, Conv2d("late", "out", W)])
-    with refused(NetworkError, "NET-4", "pool", "out"):
-        check_pool(pool, Readout("out", ONE), np.ones((1, 1), np.int64))
+    early, into = Readout("early", ONE), [Conv2d("in", "early", W), Conv2d("in", "out", W)]
+    assert joined(early, by=into).readouts[0] is early
+    with refused(NetworkError, "NET-4", "pool", "early"):
+        joined(early, MaxPool("pool", ONE, "early", (1, 1), (1, 1)), by=into)
+    with refused(NetworkError, "NET-4", "early->a", "early"):
+        joined(early, a, by=[into[0], Conv2d("early", "a", W), into[1]])
 
 
 def test_shapes_that_do_not_meet() -> None:

@@ -182,7 +182,7 @@ class Graph(Shown):
             if node.name in seen:
                 raise GraphError("GRAPH-1", node.name, "two nodes have this name")
             seen.add(node.name)
-        object.__setattr__(self, "outputs", MappingProxyType(self._outputs(seen)))
+        object.__setattr__(self, "outputs", self._outputs(seen))
         if self.input is not None:
             channels = self.shapes[self.output][0]
             if self.classes and len(self.classes) not in (channels, self.class_count):

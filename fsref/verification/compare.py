@@ -79,7 +79,7 @@ def compared(
         return kept + max(running, recorded + weighing_bytes(folded, count), recorded + forward_bytes(graph, count))
 
     chunk = images_at_once(recording_bytes(net, selected, 1), bound, memory_limit, "compare")
-    ours, theirs, folding = [], [], Folding(graph)
+    ours, theirs, folding = list[Ints](), list[Ints](), Folding(graph)
 
     def look(part: Ints) -> None:
         result = run(net, part, "quantized", record, memory_limit=memory_limit - kept)
@@ -105,8 +105,8 @@ def compared(
         if progress is not None:
             progress(len(part))
     rows, limits = judged([tally.loss() for tally in tallies])
-    predictions = (np.concatenate(ours), np.concatenate(theirs)) if net.is_classifier else (None, None)
-    return Comparison(graph.name, net.name, net.id, rows, limits, folding.db, *predictions, truth, notes, len(x))
+    sides = [np.concatenate(side) if side else None for side in (ours, theirs)]
+    return Comparison(graph.name, net.name, net.id, rows, limits, folding.db, sides[0], sides[1], truth, notes, len(x))
 
 
 def weighing_bytes(folded: Folded, images: int) -> int:

@@ -127,8 +127,6 @@ class FloatScore(Brief):
 
     def __str__(self) -> str:
         count = self.image_count
-        if self.predictions is None:
-            return f"{plural(count, 'image')}, outputs without classes"
         if self.correct is None:
             return f"{plural(count, 'image')} without classes"
         return f"float accuracy {100 * self.correct / count:.2f} %, {plural(count, 'image')}"

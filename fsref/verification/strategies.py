@@ -278,9 +278,9 @@ def cases(
     shapes: list[Shape | None] = [(draw(st.integers(1, within.channels(1, 4))), 1, 1)]
     if max_outputs > 1:
         shapes = [draw(st.sampled_from([None, (1, 1, 1), (3, 1, 1)])) for _ in range(draw(st.integers(1, max_outputs)))]
-    for number, shape in enumerate(shapes, 1):
+    for number, wanted_shape in enumerate(shapes, 1):
         name = "logits" if number == len(shapes) else f"out{number}"
-        readout, into = _readout(draw, sending, shape, worth, name, within)
+        readout, into = _readout(draw, sending, wanted_shape, worth, name, within)
         after = max(populations.index(p) for p in sending if p.name in {q.source for q in into})
         last = len(populations) if number == len(shapes) else draw(st.integers(after + 1, len(populations)))
         populations.insert(last, readout)
