@@ -769,13 +769,16 @@ PIXELS = Pixels(3, 4, 5)
         ((PIXELS, (MEAN,), 5), "GRAPH-1", "graph", None),
         ((PIXELS, (MEAN,), "", (1, 2, 3)), "GRAPH-1", "graph", None),
         ((PIXELS, (MEAN,), "", ("a", "b")), "GRAPH-3", "classes", 2),
-        ((PIXELS, (RELU,)), "GRAPH-3", "r", (3, 4, 5)),
+        ((PIXELS, (RELU,), "", (), (), {"a b": "r"}), "GRAPH-1", "outputs", "'a b'"),
+        ((PIXELS, (RELU,), "", (), (), {"input": "r"}), "GRAPH-1", "outputs", "'input'"),
+        ((PIXELS, (RELU,), "", (), (), {"out": "input"}), "GRAPH-1", "output out", "'input'"),
+        ((PIXELS, (RELU,), "", (), (), ["r"]), "GRAPH-1", "outputs", "list"),
         (((3, 4, 5), (MEAN,)), "GRAPH-5", "input", "tuple"),
     ],
 )
 def test_graphs_that_are_refused(arguments: tuple[Any, ...], rule: str, place: str, value: Any) -> None:
-    """Nodes stand in order under different names, the last gives the logits, and there is one name for each class or
-    none (GRAPH-1, GRAPH-3, GRAPH-5).
+    """Nodes stand in order under different names, outputs have names of their own and nodes that are there, and there
+    is one name for each class or none (GRAPH-1, GRAPH-3, GRAPH-5).
     """
     with refused(GraphError, rule, place, value):
         Graph(*arguments)

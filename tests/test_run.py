@@ -435,7 +435,8 @@ def test_memory_bound_holds(engine: str) -> None:
         ),
         (flat(), ((1, 1, 1, None), (2000, 4, 1, None))),
     ):
-        run(net, draw(net, 1), engine, record=EVERYTHING)  # what is made once: kernels, code weights
+        for record in (None, EVERYTHING):  # what is made once: kernels, code weights
+            run(net, draw(net, 1), engine, record=record)
         for count, batch, threads, record in cases:
             images = draw(net, count).astype(np.uint8)
             bound = run_bytes(

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from fsref.cli.graphs import CONTRACT, graph_of
 from fsref.cli.options import (
     ENGINE,
     FILE,
@@ -28,6 +29,7 @@ from fsref.cli.verb import excludes, needs, verb
 from fsref.coverage.cover import cover
 from fsref.errors import InputError
 from fsref.formats.bundled import load
+from fsref.law.classes import check_classifier
 from fsref.metrics.energy import costs_of, energy
 from fsref.metrics.score import evaluate as score_network
 from fsref.rate_coding.neurons import ROUNDINGS, SETTINGS
@@ -38,11 +40,13 @@ from fsref.reports.page import write_page
 from fsref.reports.pictures import blank_figure
 from fsref.reports.plots import check_plots_target, write_plots
 from fsref.reports.progress import progress
+from fsref.verification.outputs import output_errors
 
 
 @verb(
     needs("--setting --rounding --apart", "--rate"),
     needs("--force", "--html", "--plots"),
+    needs("--mean --std --scale --max-code --order --size", "--graph"),
     excludes("--resume --dask", "--rate", "--cover"),
 )
 @NET
@@ -74,6 +78,13 @@ from fsref.reports.progress import progress
     metavar="COSTS",
     help="Also print energy: horowitz_2014, or with _8kb, _1mb, _dram, _arithmetic; FILE.json (guide/costs.md)",
 )
+@click.option(
+    "--graph",
+    "model",
+    metavar="GRAPH",
+    help="Also measure the outputs beside this float graph, .npz or .onnx, in real units (CONV-12).",
+)
+@CONTRACT
 @click.option("--cover", "covering", is_flag=True, help="Also count the bins of the law that the images reach (COVER).")
 @click.option(
     "--html",
@@ -100,6 +111,7 @@ def evaluate(
     resume: Path | None,
     dask: str | None,
     costs: str | None,
+    model: str | None,
     covering: bool,
     html: Path | None,
     folder: Path | None,
@@ -109,7 +121,8 @@ def evaluate(
 ) -> int:
     """Score a network on labelled images.
 
-    Accuracy, spikes, SynOps, latency, speed; on request energy, the rate-coded twin and a report.
+    Accuracy, spikes, SynOps, latency, speed; on request energy, the rate-coded twin, the error of outputs beside a
+    float graph, and a report. Of a network without classes, on images alone.
     """
     prices = None if costs is None else costs_of(costs)
     looked_at = html is not None or folder is not None
@@ -120,8 +133,11 @@ def evaluate(
         if folder is not None:
             check_plots_target(folder, force, "--plots")
     network = load(net)
+    graph = None if model is None else graph_of("--graph", model, given)
+    if looked_at:
+        check_classifier(network, "COUNT-7", "report", "evaluate without --html and --plots")
     images = images_of(net, network, given)
-    if images.y is None:
+    if images.y is None and network.is_classifier:
         limit = "a folder per class, labels.csv, or array y of an npz"
         raise InputError("RUN-4", given["source"], "the images have no labels", None, limit)
     twin = None if rate is None else rate_coded(network, setting or "best", rounding)
@@ -130,9 +146,13 @@ def evaluate(
         score = score_network(network, images.x, images.y, engine, progress=advance, **limits)
     spent = None if prices is None else energy(score.counts, prices)
     shown: list[object] = [labelled(score.sheet(), images), *([] if spent is None else [spent])]
-    told = {"energy": None if spent is None else spent.to_dict(), "rate": None}
+    told: dict[str, Any] = {"energy": None if spent is None else spent.to_dict(), "rate": None}
+    if graph is not None:
+        with progress(f"beside the float graph, {len(images.x)} images", len(images.x)) as advance:
+            errors = output_errors(graph, network, images.x, advance, given["memory_limit"])
+        shown, told["outputs"] = [*shown, errors], errors.to_dict()
     plain, rated = {**score.to_dict(), **images.to_dict(), **told}, None
-    if twin is not None and rate is not None:
+    if twin is not None and rate is not None and images.y is not None:
         limits = {"threads": given["threads"], "memory_limit": given["memory_limit"]}
         with progress(f"rate-coded twin, {len(images.x)} images", len(images.x)) as advance:
             answers = twin.run(images.x, rate, apart, **limits, progress=advance)

@@ -75,7 +75,7 @@ def files(
 
 
 def _bench(pack: Pack, failed: Driven) -> dict[str, bytes]:
-    """The files of a test bench in SystemVerilog, which judges what differs and the logits; none where the cases are
+    """The files of a test bench in SystemVerilog, which judges what differs and the outputs; none where the cases are
     not all of one chip (VECTOR-6).
     """
     units = {(case.net.id, case.scope, case.unit) for case in pack.cases}
@@ -83,7 +83,7 @@ def _bench(pack: Pack, failed: Driven) -> dict[str, bytes]:
     if len(units) > 1 or scope not in ("network", *bench.UNITS):
         return {}
     net = pack.cases[-1].net
-    recorded = [] if difference is None else [owner(net, difference.place), net.readout.name]
+    recorded = [] if difference is None else [owner(net, difference.place), *(p.name for p in net.readouts)]
     able = None if pack.limits is None else pack.limits.observables
     observables = (able or ["spikes"]) if difference is None else [difference.observable]
     with TemporaryDirectory(prefix="fsref-") as place:

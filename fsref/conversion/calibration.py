@@ -40,8 +40,8 @@ def observe(
     at_once: int,
     progress: Callable[[int], None] | None = None,
 ) -> tuple[dict[str, Statistics], NDArray[np.float32]]:
-    """The statistics of every population by name, and the float logits (B, classes), of calibration images (B, C, H,
-    W).
+    """The statistics of every population by name, and the float logits (B, classes) of a classifier, (B, 0) of any
+    other graph, of calibration images (B, C, H, W).
 
     Values are sampled `batch` images at a time, and computed `at_once`, so that memory changes no sample.
     """
@@ -63,7 +63,7 @@ def observe(
                 chosen = drawn.pop(name) if last else drawn[name]
                 sample = _sample(after.ravel(), chosen, start * size)
                 seen.setdefault(name, _Seen()).add(before, after, sample, len(few) / len(images))
-            logits.append(after[:, :, 0, 0].copy())
+            logits.append(after[:, :, 0, 0].copy() if folded.graph.is_classifier else after[:, :0, 0, 0])
             del before, after  # before the next are made
             if progress is not None:
                 progress(len(few))

@@ -180,7 +180,7 @@ class _Builder:
         self.record: dict[str, dict[str, Any]] = {}
         self.codes: dict[str, NDArray[np.integer]] = {}
         self.join(Input("input", shape, int(pixels.max_code).bit_length(), pixels.max_code, pixels.scale))
-        self.logit_scale = 1.0
+        self.logit_scale = 1.0  # of the last readout
         self.analytic, self.empirical = (options.bias_correction == kind for kind in ("analytic", "empirical"))
         if options.bias_correction != "none" and not len(calibrated.images):
             raise GraphError("CONV-9", "bias_correction", "there are no calibration images")
@@ -267,7 +267,7 @@ class _Builder:
         }
 
     def add_readout(self, unit: Unit, per_code: list[Any], sources: list[Source]) -> None:
-        """Make the readout: one membrane unit for all its channels (NET-8, CHIP-3)."""
+        """Make a readout: one membrane unit for all its neurons (NET-8, CHIP-3)."""
         channels = unit.shape[0]
         q_max = {skip: largest_weight(self.options, skip) for skip in (False, True)}
         units = [
@@ -279,9 +279,9 @@ class _Builder:
         zeros = np.zeros(channels, np.int64)
 
         def population(bias: Ints) -> Readout:
-            return Readout(unit.name, unit.shape, bias)
+            return Readout(unit.name, unit.shape, bias, scale=None if last else float(unit_of))
 
-        narrow = False
+        last, narrow = unit is self.calibrated.folded.units[-1], False
         while True:
             made = quantise(unit, per_code, sources, zeros, np.full(channels, unit_of), zeros, self.analytic)
             made, beyond = self.fitted(unit, sources, made, zeros, population)

@@ -143,7 +143,7 @@ class Shown(Brief):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Unit(Brief):
-    """A population in real numbers: activation(bias + terms), a max-pool, a view, or, with neither, the readout. bias
+    """A population in real numbers: activation(bias + terms), a max-pool, a view, or, with neither, a readout. bias
     is (C,).
     """
 
@@ -173,7 +173,7 @@ class Unit(Brief):
 
 @dataclass(frozen=True, eq=False)
 class Folded:
-    """A graph folded: its units in topological order, the readout last. "input" is the normalised image."""
+    """A graph folded: its units in topological order, readouts last. "input" is the normalised image."""
 
     graph: Graph
     pixels: Pixels
@@ -193,6 +193,11 @@ class Folded:
             yield unit, before, after
             for name in self.last_read.get(unit.name, ()):
                 del values[name]
+
+    @cached_property
+    def readouts(self) -> list[str]:
+        """The readouts, by name, in order."""
+        return [unit.name for unit in self.units if unit.activation is None and unit.pool is None]
 
     @cached_property
     def free(self) -> list[str]:

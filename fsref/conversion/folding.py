@@ -42,11 +42,12 @@ def fold(graph: Graph, memory_limit: int = 2**33) -> Folded:
 
 
 def folded_units(graph: Graph, memory_limit: int) -> tuple[tuple[Unit, ...], list[str]]:
-    """The populations of a graph in topological order, the readout last, and notes of what was left out. Errors:
+    """The populations of a graph in topological order, readouts last, and notes of what was left out. Errors:
     GraphError [CONV-1], LimitError.
     """
     units, problems = Units(graph, memory_limit), list[str]()
     values: dict[str, Value] = {"input": Value.of(Held("input", graph.shapes["input"]))}
+    read_out: dict[str, Value] = {}  # as they are before others hold them: a readout takes sums as they are
     for node in graph.nodes:
         try:
             value = formed(units, node, *(values[name] for name in node.inputs))
@@ -55,15 +56,15 @@ def folded_units(graph: Graph, memory_limit: int) -> tuple[tuple[Unit, ...], lis
         except FsrefError as error:
             problems.append(without_form(node.name, error))
             value = Value.of(units.unknown(node.name, graph.shapes[node.name]))  # what follows is looked at, too
+        read_out[node.name] = value
         if len(graph.users[node.name]) > 1 and not _parted(graph, node.name):  # computed once, held for all its readers
             value = value.each(units.hold(part) for part in value.parts)
         values[node.name] = value
-    last = graph.nodes[-1].name
-    if not problems:
+    for name, output in [] if problems else graph.output_nodes.items():
         try:
-            units.read_out(units.merged(values[last], last))
+            units.read_out(units.merged(read_out[output], output), name if graph.outputs else "")
         except GraphError as error:
-            problems.append(without_form(last, error))
+            problems.append(without_form(output, error))
     if problems:
         count = f"{len(problems)} of {len(graph.nodes)} nodes have no form with FS neurons"
         raise GraphError("CONV-1", "graph", f"{count}: {'; '.join(problems)}")
@@ -90,14 +91,15 @@ def hoisted(graph: Graph) -> Graph:
     subsample, view or cut it followed.
     """
     nodes: dict[str, Node] = {}
+    outputs = set(graph.output_nodes.values())
     stands_for: dict[str, str] = {}  # an identity, by name, for what it reads
     for node in graph.nodes:
         inputs = tuple(stands_for.get(name, name) for name in node.inputs)
-        if node.op == "identity" and node is not graph.nodes[-1]:
+        if node.op == "identity" and node.name not in outputs:
             stands_for[node.name] = inputs[0]
         else:
             nodes[node.name] = replace(node, inputs=inputs)
-    read = {next(reversed(nodes))}
+    read = set(outputs)
     for name in reversed(list(nodes)):
         if name in read:
             read.update(nodes[name].inputs)
@@ -111,6 +113,8 @@ def hoisted(graph: Graph) -> Graph:
             before = order[place[node.inputs[0]]] if node.inputs[0] in place else None
             if before is None or not _commutes(before, node) or readers.count(before.name) > 1:
                 continue
+            if {before.name, node.name} & outputs and graph.outputs:
+                continue  # the value of an output stays where it is
             first, then = replace(node, inputs=before.inputs), replace(before, inputs=(node.name,))
             order[place[before.name]], order[k] = first, then
             order[k + 1 :] = [
@@ -118,7 +122,7 @@ def hoisted(graph: Graph) -> Graph:
             ]
             moved = True
             break
-    return replace(graph, nodes=tuple(order))
+    return replace(graph, nodes=tuple(order), outputs=graph.outputs)
 
 
 def _commutes(before: Node, node: Node) -> bool:

@@ -18,6 +18,7 @@ from fsref.conversion.found import Found, Point
 from fsref.conversion.options import Options
 from fsref.errors import FsrefError, GraphError, LimitError, UsageError, public
 from fsref.graph.graph import Graph
+from fsref.law.classes import classes_of
 from fsref.law.images import check_labels
 from fsref.law.neuron import MAX_STEPS, Ints
 from fsref.metrics.parts import Asked
@@ -98,20 +99,23 @@ class _Search:
     ) -> None:
         self.calibrated, self.loss, self.tried, self.aim = calibrated, loss, tried, aim
         self.options, self.progress, self.asked, self.resume, self.dask = options, progress, asked, resume, dask
+        if not calibrated.folded.graph.is_classifier:
+            problem, limit = "the graph has no classes to lose points of (NET-8)", "a single output (classes, 1, 1)"
+            raise GraphError("CONV-11", "outputs", problem, None, limit)
         self.names = calibrated.folded.free
         if not self.names:
             problem = "no population has steps to choose: their activations carry their own levels"
             raise GraphError("CONV-11", "steps", problem)
         self.points: list[Point] = []
-        predicted = calibrated.logits.argmax(axis=1)
+        predicted = classes_of(calibrated.logits)
         self.measure: Literal["accuracy", "agreement"] = "agreement" if labels is None else "accuracy"
-        count, classes = calibrated.logits.shape
+        count, classes = len(predicted), calibrated.folded.graph.class_count
         # There may be more labels than images are looked at, as there may be more images.
         self.labels: Ints = predicted if labels is None else check_labels(np.atleast_1d(labels)[:count], count, classes)
         self.float_right = int((predicted == self.labels).sum())
         self.needed = max(0, ceil(self.float_right - loss / 100 * len(predicted) - 1e-9))
         ordered = np.sort(calibrated.logits, axis=1)
-        margin = ordered[:, -1] - ordered[:, -2] if ordered.shape[1] > 1 else ordered[:, -1]
+        margin = ordered[:, -1] - ordered[:, -2] if ordered.shape[1] > 1 else np.abs(ordered[:, -1])
         self.order = np.argsort(margin, kind="stable")  # what is lost is lost among the least certain
 
     def attempt(self, steps: Mapping[str, int], move: Literal["all", "more", "less"], whole: bool = False) -> Point:
@@ -128,12 +132,12 @@ class _Search:
         right = seen = 0
         # Workers share a point that is seen whole; others are looked at in one order, here as there.
         at_once = len(self.order) if whole and self.dask is not None else LOOK_EVERY
-        spikes = dict.fromkeys((p.name for p in net.populations[:-1]), 0)
+        spikes = dict.fromkeys((p.name for p in net.spiking), 0)
         while seen < len(self.order) and (whole or right + len(self.order) - seen >= self.needed):
             rows = self.order[seen : seen + at_once]
             images, labels = self.calibrated.images[rows], self.labels[rows]
             for some, part in parts(net, images, self.asked, self.resume, self.dask, size=LOOK_EVERY):
-                right += int((part.predictions == labels[some]).sum())
+                right += int(np.sum(part.predictions == labels[some]))
                 for name, count in part.spikes.items():
                     spikes[name] += int(count.sum())
             seen += len(rows)

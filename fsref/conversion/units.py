@@ -34,6 +34,7 @@ class Units:
         check_limit(memory_limit)
         self.graph, self.memory_limit, self.spent = graph, memory_limit, 0
         self.made: list[Unit] = []
+        self.kept = set(graph.outputs)  # names of readouts to come
         self.notes: list[str] = []
 
     def spend(self, *shape: int) -> None:
@@ -46,7 +47,7 @@ class Units:
     def add(self, wanted: str, shape: Shape, **parts: Any) -> Held:
         """The new unit's value."""
         clean = re.sub(r"[^A-Za-z0-9_.\-]", "_", wanted)[-64:]
-        name, number, taken = clean, 1, {"input", *(unit.name for unit in self.made)}
+        name, number, taken = clean, 1, {"input", *self.kept, *(unit.name for unit in self.made)}
         while name in taken:
             name, number = f"{clean[:58]}.{number}", number + 1
         self.made.append(Unit(name, shape, **parts))
@@ -200,7 +201,8 @@ class Units:
         unit = next(unit for unit in self.made if unit.name == name)
         return self.source_activation(unit.relayed) if unit.relayed else unit.activation or LINEAR
 
-    def read_out(self, last: Sum) -> None:
-        """Make a sum the readout."""
-        name = next((term.node for term in last.terms if term.node), last.name)
+    def read_out(self, last: Sum, name: str = "") -> None:
+        """Make a sum a readout of this name; without one, of that of the node its weights come from."""
+        name = name or next((term.node for term in last.terms if term.node), last.name)
+        self.kept.discard(name)
         self.add(name, last.shape, terms=last.terms, bias=last.bias)

@@ -45,7 +45,8 @@ def _places(net: Network) -> Iterator[Place]:
             case Readout():
                 yield Merge(net, p)
                 yield Membranes(net, p)
-                yield Classes(net)
+                if net.is_classifier:
+                    yield Classes(net)
             case _:
                 assert_never(p)
         if not isinstance(p, Input):  # an input is what is given

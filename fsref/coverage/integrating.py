@@ -147,7 +147,7 @@ class Integrated:
                     self.codes = self.fields.inputs.least.copy()
                     self.codes[at] = codes
                     self.look(self.codes[None])
-        if self.p is self.net.readout:
+        if self.p is self.net.readout and self.net.is_classifier:
             self.tie()
 
     def tie(self) -> None:

@@ -102,7 +102,7 @@ class Marks:
 
 
 def marks_of(net: Network) -> list[Marks]:
-    """The marks of each fs and the readout, in order; of the tie of two classes last."""
+    """The marks of each fs and readout, in order; of the tie of two classes last."""
     return [Marks(net, at) for at in places(net) if isinstance(at, Membranes | Classes)]
 
 

@@ -25,7 +25,7 @@ LOWEST, HIGHEST = "lowest of final", "highest of final"
 
 
 class Membranes:
-    """An fs or the readout: what its membranes meet."""
+    """An fs or a readout: what its membranes meet."""
 
     def __init__(self, net: Network, p: FS | Readout) -> None:
         self.net, self.p = net, p
@@ -115,7 +115,7 @@ class Membranes:
         ends = self.final.T[:, :, None]
         low, high = (some(v == end, 0, 2) for end in ends)
         values = Values(self.bits, v)
-        if self.p is not self.net.readout:
+        if isinstance(self.p, FS):
             for left in self._fired(v, found):
                 low, high = low | some(left == ends[0], 0, 2), high | some(left == ends[1], 0, 2)
                 values.see(left)

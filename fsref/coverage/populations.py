@@ -42,7 +42,7 @@ class Codes:
 
 
 class Classes:
-    """The readout: which class is the largest."""
+    """The readout of a classifier: which class is the largest."""
 
     def __init__(self, net: Network) -> None:
         self.name = net.readout.name

@@ -29,12 +29,12 @@ class Engine(Protocol):
     `kernels_for(net)`; `shared_bytes(net, threads)`, a bound on the bytes that all images share; and
     `counting_bytes(net)`, a bound on the bytes of one image of which nothing is wanted; `telling_bytes(net)`, a bound
     on what images share beside where something is; and `counter(net)`, a function from images (B, C, H, W) to their
-    logits (B, classes) and spikes (B, spiking populations), which then takes the place of the simulator where nothing
-    is wanted, or None for a network that it has none for.
+    logits (B, neurons of all readouts) and spikes (B, spiking populations), which then takes the place of the simulator
+    where nothing is wanted, or None for a network that it has none for.
     """
 
     def simulator(self, net: Network) -> Simulator:
-        """A function from images (B, C, H, W) to the activity of every population in turn, the readout last."""
+        """A function from images (B, C, H, W) to the activity of every population in turn."""
 
     def working_bytes(self, net: Network) -> int:
         """A bound on the bytes one image takes."""

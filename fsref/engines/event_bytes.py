@@ -101,8 +101,8 @@ def shared_bytes(net: Network, threads: int) -> int:
 
 @kept
 def counting_bytes(net: Network) -> int:
-    """A bound on the bytes of one image in a run that records nothing: its logits, twice, and counts."""
-    return 2 * 8 * net.readout.neurons + 8 * len(net.populations)
+    """A bound on the bytes of one image in a run that records nothing: its outputs, twice, and counts."""
+    return 2 * 8 * net.output_neurons + 8 * len(net.populations)
 
 
 @kept

@@ -112,6 +112,7 @@ class Simulation:
         self.net, self.plan = net, plan_of(net)
         looped = {net.named_projections[name].source for name in self.plan.loops}
         self.looped = looped | self.plan.shaping.wide  # these need more than operations
+        self.counts = net.is_classifier and not self.looped
 
     @cached_property
     def out(self) -> dict[str, dict[str, Projection]]:
@@ -120,26 +121,28 @@ class Simulation:
 
     def run(self, images: Ints, wanted: Wanted) -> Iterator[Activity]:
         """The activity of every population in turn, once all images have run one after the other."""
-        if not wanted and not self.looped:
+        if self.counts and not wanted:
             logits, spikes = self.count(images)
             yield from (Activity(p.name, counts=spikes[:, n]) for n, p in enumerate(self.net.spiking))
             yield Activity(self.net.readout.name, opening=logits[:, :, None, None])
             return
         state = self.ready()
-        told = {n: self.room_for(self.net[n], len(images), wanted) for n in {*wanted, self.net.readout.name}}
+        names = {*wanted, *(p.name for p in self.net.readouts)}
+        told = {n: self.room_for(self.net[n], len(images), wanted) for n in names}
         counts = np.zeros((len(images), len(self.plan.turns)), np.int64)
         self.step_by_step(images, state, counts, told, bool(wanted))
         self.plan.idle.append(state)  # only of a run that was not stopped in the middle
-        for n, p in enumerate(self.net.populations):
-            own = counts[:, n] if n < counts.shape[1] else None
+        sent = dict(zip(self.plan.turns, counts.T, strict=True))
+        for p in self.net.populations:
+            own = sent.get(p.name)
             if p.name in told:
                 yield self.activity(p, told.pop(p.name), own, wanted.get(p.name, frozenset()))
             else:
                 yield Activity(p.name, counts=own)
 
     def count(self, images: Ints) -> tuple[Ints, Ints]:
-        """The logits of images (B, classes) and the spikes of each spiking population (B, populations), by operations
-        alone.
+        """The logits of images (B, classes) of a classifier and the spikes of each spiking population (B, populations),
+        by operations alone.
         """
         state, readout = self.ready(), self.net.readout
         numbers, fires = self.plan.stretch
@@ -170,7 +173,8 @@ class Simulation:
                 else:
                     self.step(stretch, state, b, told)
             counts[b] = state.returned[fires]
-            self.open(net.readout, state, b, told[net.readout.name])
+            for p in net.readouts:
+                self.open(p, state, b, told[p.name])
 
     def stretches(self, stepped: set[str]) -> Iterator[Array | Population]:
         """What is done of an image one after the other: operations, in an array, or the step of a population."""
@@ -198,8 +202,8 @@ class Simulation:
         """Room for what is wanted of a population; membranes as wide as they are held, sums too."""
         wants, shape = wanted.get(p.name, frozenset[str]()), (images, *p.shape)
         held = np.int64 if p.name in self.plan.shaping.wide else np.int32
-        spikes = bool(wants) and p is not self.net.readout
-        opening = bool(wants & {"opening", "membranes"} & p.observables) or p is self.net.readout
+        spikes = bool(wants) and not isinstance(p, Readout)
+        opening = bool(wants & {"opening", "membranes"} & p.observables) or isinstance(p, Readout)
         sums = self.net.into(p.name) if "sums" in wants else ()
         return Told(
             np.empty(shape, np.uint16) if spikes else None,
@@ -306,7 +310,7 @@ def counter(net: Network) -> Counter | None:
     (B, populations), where operations do all of the network.
     """
     own = Simulation(net)
-    return None if own.looped else own.count
+    return own.count if own.counts else None
 
 
 def kernels_for(net: Network) -> str:

@@ -259,7 +259,9 @@ def framing_of(net: Network) -> Framing:
     """The frames of a network."""
     frames, totals, size, around, whole = dict[str, Frame](), dict[str, Frame](), 0, borders(net), False
     for p in net.populations:
-        if not does(net, p, frames) or p is net.readout and len(frames) < len(net.spiking):
+        if isinstance(p, Readout) and not (net.is_classifier and len(frames) == len(net.spiking)):
+            continue  # the kernels read logits, of networks that they do whole
+        if not does(net, p, frames):
             continue
         for name, q in net.into(p.name).items():
             if is_pooled(q):

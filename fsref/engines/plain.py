@@ -192,7 +192,7 @@ class Simulation:
                 case Readout():
                     v, sums = self.opening(p, spikes, shape, "sums" in wants, deliveries)
                     yield Activity(p.name, opening=v, sums=sums)
-                    return
+                    continue
                 case _:
                     assert_never(p)
             spikes[p.name] = self.answer(p, spikes, trains, v, after)

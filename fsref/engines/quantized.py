@@ -101,7 +101,7 @@ def simulator(net: Network) -> Simulator:
     def told_of(
         images: Ints, wanted: Wanted, own: Array, logits: Ints | None, counts: Mapping[str, Ints]
     ) -> Iterator[Activity]:
-        """The activity of every population, given what the kernels did: codes, logits and spikes."""
+        """The activity of every population, given what the kernels did: codes, the logits of a classifier, spikes."""
         known: dict[str, Answer] = {}
         for p in net.populations:
             wants = wanted.get(p.name, frozenset[str]())
@@ -131,11 +131,12 @@ def simulator(net: Network) -> Simulator:
                         assert v is not None
                         known[p.name] = answers[p.name](v)
                 case Readout():
-                    if logits is None or "sums" in wants:
+                    opening = None if logits is None else logits.reshape(-1, *p.shape)
+                    if opening is None or "sums" in wants:
                         v, sums = membrane(p, known, "sums" in wants)
-                        logits = v.astype(np.int64)
-                    yield Activity(p.name, opening=logits.reshape(-1, *p.shape), sums=sums)
-                    return
+                        opening = channels_first(v).astype(np.int64)
+                    yield Activity(p.name, opening=opening, sums=sums)
+                    continue
                 case _:
                     assert_never(p)
             yield activity(p, wants, known[p.name], counts.get(p.name), v, sums)

@@ -176,7 +176,7 @@ def simulator(net: Network) -> Simulator:
                 case Readout():
                     v, sums = opening(net, p, spikes)
                     yield Activity(p.name, opening=v, sums=sums)
-                    return
+                    continue
                 case _:
                     assert_never(p)
             sent, d = spikes[p.name], net.code_weights[p.name]

@@ -26,12 +26,13 @@ OTHERS = ("|b1", *(f"{order}f{size}" for order in "<>" for size in (2, 4, 8)))  
 def images_of_npz(
     path: Path, into: Intake, limit: int | None, images: str = "x", labels: str = "y"
 ) -> tuple[NDArray[np.integer], NDArray[np.integer] | None]:
-    """The first images (B, C, H, W) of an npz, and their classes (B,), if it has any. Errors: FileError, InputError."""
+    """The first images (B, C, H, W) of an npz, and their classes (B,), if it has any and the network, too. Errors:
+    FileError, InputError.
+    """
     members = read_file(path)
-    wanted = {
-        images: f"wanted codes 0..{into.pixels.max_code}",
-        labels: f"wanted numbers of classes 0..{into.count - 1}",
-    }
+    wanted = {images: f"wanted codes 0..{into.pixels.max_code}"}
+    if into.count:
+        wanted[labels] = f"wanted numbers of classes 0..{into.count - 1}"
     found = {
         name: _array(data, f"{path}: {name}", limit_told)
         for name, limit_told in wanted.items()

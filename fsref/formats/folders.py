@@ -59,10 +59,11 @@ def _listed(folder: Path, into: Intake) -> Listed:
     folders = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
     if not folders:
         return Listed(image_files(folder), left_out=left_out(folder))
-    known = labelling({name: f"{folder}/{name}" for name in folders}, into, str(folder))
+    known = labelling({name: f"{folder}/{name}" for name in folders}, into, str(folder)) if into.count else None
     ranked = [(rank, name, file) for name in folders for rank, file in enumerate(image_files(folder / name))]
     in_turn = [(name, file) for _, name, file in sorted(ranked)]
-    names, classes = [f"{name}/{file}" for name, file in in_turn], [known.classes[name] for name, _ in in_turn]
+    names = [f"{name}/{file}" for name, file in in_turn]
+    classes = None if known is None else [known.classes[name] for name, _ in in_turn]
     beside = sorted(p.name for p in folder.iterdir() if p.is_file() and _is_image(p))
     return Listed(
         names, classes, known, [*beside, *(f"{name}/{file}" for name in folders for file in left_out(folder / name))]
@@ -124,9 +125,12 @@ def _from_csv(table: Path, into: Intake) -> Listed:
         if given.setdefault(name, label) != label:
             limit = f"it had label {given[name]} before"
             raise FileError("RUN-4", f"{place} line {line}", "gives a file another label", name, limit)
-    known = labelling({row[1]: f"{place} line {line}" for line, row in reversed(rows[1:])}, into, place)
     inside = "images/" if (table.parent / "images").is_dir() else ""
-    return Listed([inside + row[0] for _, row in rows[1:]], [known.classes[row[1]] for _, row in rows[1:]], known)
+    names = [inside + row[0] for _, row in rows[1:]]
+    if not into.count:
+        return Listed(names)
+    known = labelling({row[1]: f"{place} line {line}" for line, row in reversed(rows[1:])}, into, place)
+    return Listed(names, [known.classes[row[1]] for _, row in rows[1:]], known)
 
 
 def _leads_out(name: str) -> bool:

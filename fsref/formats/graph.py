@@ -14,6 +14,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
+from msgspec import UNSET, UnsetType
 
 from fsref.errors import FsrefError, GraphError
 from fsref.formats import manifest as schema
@@ -50,7 +51,10 @@ def build(members: dict[str, bytes], where: str) -> Graph:
     try:
         pixels = None if found.input is None else Pixels(**schema.plain(found.input))
         nodes = tuple(Node(node.name, node.op, node.inputs, node.attributes, arrays[node.name]) for node in found.nodes)
-        return Graph(pixels, nodes, found.name, found.classes, found.notes)
+        told = () if isinstance(found.outputs, UnsetType) else found.outputs
+        if len(outputs := dict(told)) < len(told):
+            raise GraphError("GRAPH-1", "outputs", "two outputs have one name", [name for name, _ in told])
+        return Graph(pixels, nodes, found.name, found.classes, found.notes, outputs)
     except FsrefError as error:
         raise type(error)(error.rule, f"{where}: {error.place}", error.problem, error.value, error.limit) from None
 
@@ -86,6 +90,7 @@ def to_bytes(graph: Graph) -> bytes:
         graph.name,
         tuple(graph.classes),
         graph.notes,
+        tuple(graph.outputs.items()) or UNSET,
     )
     try:
         text = canonical(schema.plain(entry))

@@ -17,7 +17,7 @@ from fsref.law.populations import MAX_SIDE, Shape
 
 @dataclass(frozen=True)
 class Intake:
-    """The input contract, how many classes there are, and their names, if they have some."""
+    """The input contract, how many classes there are, 0 where there are none (NET-8), and their names, if any."""
 
     pixels: Pixels
     count: int
@@ -58,7 +58,8 @@ def intake(model: Network | Graph) -> Intake:
     """What a model takes and answers. Errors: GraphError for a float graph without input contract."""
     match model:
         case Graph():
-            return Intake(model.contract(), model.shapes[model.output][0], model.classes)
+            count = model.class_count
+            return Intake(model.contract(), count, model.classes if len(model.classes) == count else ())
         case Network():
             untold = Pixels(*model.input.shape, mean=(), std=(), scale=model.input.scale, max_code=model.input.max_code)
-            return Intake(model.contract or untold, model.readout.shape[0], model.classes)
+            return Intake(model.contract or untold, model.class_count, model.class_names)

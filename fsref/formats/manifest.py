@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 import numpy as np
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 INVALID = (msgspec.MsgspecError, UnicodeError, RecursionError)  # what `decode` raises
 Count = Annotated[int, Meta(ge=-(2**53), le=2**53)]
@@ -64,11 +64,14 @@ class ViewEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind
 
 
 class ReadoutEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind", tag="readout"):
-    """The readout (NET-8); its bias is an array of the file."""
+    """A readout (NET-8); its bias is an array of the file. What has no scale of its own says nothing of it, so that
+    files are as before there could be one.
+    """
 
     name: str
     shape: Three
     width: WidthEntry | None = None
+    scale: float | UnsetType = UNSET
 
 
 class Conv2dEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind", tag="conv2d"):
@@ -151,6 +154,7 @@ class GraphEntry(Struct, forbid_unknown_fields=True, frozen=True):
     name: str = ""
     classes: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    outputs: tuple[tuple[str, str], ...] | UnsetType = UNSET
 
 
 class GraphFormat(Struct):

@@ -12,6 +12,7 @@ from os import PathLike
 from typing import Any, assert_never
 
 import numpy as np
+from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
 from fsref.errors import FileError, FsrefError, GraphError, NetworkError
@@ -167,7 +168,8 @@ def population(entry: schema.PopulationEntry, arrays: dict[str, NDArray[Any]]) -
         case schema.ViewEntry():
             return View(entry.name, entry.shape, entry.source, np.array(entry.rows), np.array(entry.columns))
         case schema.ReadoutEntry():
-            return Readout(entry.name, entry.shape, arrays["bias"], declared(entry.width))
+            scale = None if isinstance(entry.scale, UnsetType) else entry.scale
+            return Readout(entry.name, entry.shape, arrays["bias"], declared(entry.width), scale)
         case _:
             assert_never(entry)
 
@@ -207,7 +209,7 @@ def manifest_of(net: Network) -> dict[str, Any]:
                 lists = tuple(p.rows.tolist()), tuple(p.columns.tolist())
                 return schema.ViewEntry(p.name, p.shape, p.source, *lists)
             case Readout():
-                return schema.ReadoutEntry(p.name, p.shape, width(p.width))
+                return schema.ReadoutEntry(p.name, p.shape, width(p.width), UNSET if p.scale is None else p.scale)
             case Dense():
                 return schema.DenseEntry(p.source, p.target, p.pooled)
             case Conv2d():

@@ -337,7 +337,9 @@ class _Graph:
     def whole(self, wanted: Sequence[str]) -> Any:
         """The whole graph, with the codes of the populations in `wanted` among its outputs."""
         helper, kinds = self.onnx.helper, self.onnx.TensorProto
-        net, logits = self.net, ""
+        net = self.net
+        info, pixels = helper.make_tensor_value_info, kinds.UINT8 if net.input.max_code <= 255 else kinds.INT32
+        outputs = []
         for p in net.populations:
             self.place, interval = p.name, net.ranges[p.name].codes
             match p:
@@ -350,15 +352,17 @@ class _Graph:
                     self.codes[p.name] = self.view(p)
                 case FS():
                     self.codes[p.name] = _Codes(interval, self.fire(p, self.membranes(p)))
+                case Readout() if net.is_classifier:
+                    self.node("Flatten", self.membranes(p), output="logits")
+                    outputs.append(info("logits", kinds.INT32, ["N", p.neurons]))
                 case Readout():
-                    logits = self.node("Flatten", self.membranes(p), output="logits")
+                    self.node("Identity", self.membranes(p), output=p.name)
+                    outputs.append(info(p.name, kinds.INT32, ["N", *p.shape]))
                 case _:
                     assert_never(p)
             if p.name in wanted:
                 self.node("Identity", self.int32(p.name), output=f"codes/{p.name}")
-        info, pixels = helper.make_tensor_value_info, kinds.UINT8 if net.input.max_code <= 255 else kinds.INT32
         given = info("images", pixels, ["N", *net.input.shape])
-        outputs = [info(logits, kinds.INT32, ["N", net.readout.neurons])]
         outputs += [info(f"codes/{name}", kinds.INT32, ["N", *net[name].shape]) for name in wanted]
         constants = [tensor for _, tensor in self.constants.values()]
         return helper.make_graph(self.nodes, "fsref", [given], outputs, constants)

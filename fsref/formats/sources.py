@@ -166,6 +166,8 @@ def _of_npz(path: Path, into: Intake, limit: int | None, images: str = "x", labe
 def _of_cifar10(folder: Path, kind: str, into: Intake, limit: int | None) -> ImageSet:
     """The images of CIFAR-10 in a folder, their labels as classes of the network."""
     x, y, names = read_batches(folder, kind, limit)
+    if not into.count:
+        return _image_set(into, x, None, names, f"{folder}/", None)
     known = classes_of_cifar10(into, f"{kind}:{folder}")
     if known.classes and int(y.max()) < len(CLASSES):
         y = np.array([known.classes[name] for name in CLASSES])[y]

@@ -1,14 +1,14 @@
 """A float graph: what a trained network computes, as a list of nodes over images, before it is converted (GRAPH-1 to
 GRAPH-5).
 
-Every value is (C, H, W), float32, a batch in front; "input" is the normalised image and the last node gives the logits,
-(classes, 1, 1).
+Every value is (C, H, W), float32, a batch in front; "input" is the normalised image. The last node gives the output of
+the graph, unless `outputs` names several; of a classifier it gives the logits, (classes, 1, 1).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -20,10 +20,11 @@ from numpy.typing import ArrayLike, NDArray
 from fsref.errors import GraphError, UsageError, literal, nearest, public
 from fsref.graph.operators import MAX_WEIGHTS, OPERATORS, Attribute, Floats, Misfit, size_of
 from fsref.law.images import LARGEST, Pixels
-from fsref.law.populations import Shape
+from fsref.law.populations import Shape, class_count
 from fsref.tables import Sheet, Shown, plural, short
 
 MAX_NODES = 65_536
+OUTPUT = r"[A-Za-z0-9_.\-]{1,64}"  # a readout takes this name (NET-2)
 BATCH = 64  # images at once, fewer when the largest value of the graph would pass BATCH_VALUES numbers
 BATCH_VALUES = 2**22
 
@@ -145,11 +146,12 @@ class Node:
 @public
 @dataclass(frozen=True, eq=False, repr=False)
 class Graph(Shown):
-    """A checked float graph: the input contract and nodes in topological order, the last giving the logits (GRAPH-1 to
+    """A checked float graph: the input contract and nodes in topological order, the last giving its output (GRAPH-1 to
     GRAPH-5).
 
     `input` None is a graph whose contract is not known yet: `with_input` gives one that runs. `notes` tell what an
-    importer left out or changed. Errors: GraphError.
+    importer left out or changed. `outputs` maps names of outputs to nodes; where there are none the last node alone is
+    one. Errors: GraphError.
     """
 
     input: Pixels | None
@@ -157,6 +159,7 @@ class Graph(Shown):
     name: str = ""
     classes: Sequence[str] = ()
     notes: tuple[str, ...] = ()
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if isinstance(self.classes, str):  # else its letters would be names
@@ -179,13 +182,24 @@ class Graph(Shown):
             if node.name in seen:
                 raise GraphError("GRAPH-1", node.name, "two nodes have this name")
             seen.add(node.name)
+        object.__setattr__(self, "outputs", self._outputs(seen))
         if self.input is not None:
-            c, h, w = self.shapes[self.output]
-            if (h, w) != (1, 1):
-                wrong = "the last node does not give logits"
-                raise GraphError("GRAPH-3", self.output, wrong, (c, h, w), "(classes, 1, 1)")
-            if self.classes and len(self.classes) != c:
-                raise GraphError("GRAPH-3", "classes", "not one name per logit", len(self.classes), f"{c}")
+            channels = self.shapes[self.output][0]
+            if self.classes and len(self.classes) not in (channels, self.class_count):
+                raise GraphError("GRAPH-3", "classes", "not one name per logit", len(self.classes), f"{channels}")
+
+    def _outputs(self, values: Container[str]) -> dict[str, str]:
+        """The outputs, checked, given the names of all values (GRAPH-1)."""
+        given = self.outputs
+        if not isinstance(given, Mapping) or len(given) > MAX_NODES:
+            raise GraphError("GRAPH-1", "outputs", "not a node by name of an output", type(given).__name__)
+        for name, node in given.items():
+            if not isinstance(name, str) or not re.fullmatch(OUTPUT, name) or name == "input":
+                limit = "1..64 of A-Z a-z 0-9 _ . -; not input"
+                raise GraphError("GRAPH-1", "outputs", "not a name", literal(name), limit)
+            if node == "input" or node not in values:
+                raise GraphError("GRAPH-1", f"output {name}", "no node has this name", literal(node))
+        return dict(given)
 
     def __getitem__(self, name: str) -> Node:
         """The node of this name; KeyError when there is none."""
@@ -202,8 +216,23 @@ class Graph(Shown):
 
     @property
     def output(self) -> str:
-        """The name of the node that gives the logits."""
-        return self.nodes[-1].name
+        """The name of the node that gives the last output: of a classifier the logits."""
+        return next(reversed(self.output_nodes.values()))
+
+    @cached_property
+    def output_nodes(self) -> dict[str, str]:
+        """The nodes that give outputs by the names of these, the last node alone and by its own where none is named."""
+        return dict(self.outputs) or {self.nodes[-1].name: self.nodes[-1].name}
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether the only output is (classes, 1, 1): only such a graph has classes (NET-8)."""
+        return len(self.output_nodes) == 1 and self.shapes[self.output][1:] == (1, 1)
+
+    @property
+    def class_count(self) -> int:
+        """How many classes there are: one per logit, two where there is one logit; 0 of no classifier (NET-8)."""
+        return class_count(self.shapes[self.output]) if self.is_classifier else 0
 
     def with_input(self, pixels: Pixels) -> Graph:
         """The same graph with this input contract."""
@@ -239,8 +268,21 @@ class Graph(Shown):
 
     @public
     def forward(self, images: ArrayLike) -> NDArray[np.float32]:
-        """The logits (B, classes), float32, of images (B, C, H, W) of codes. Errors: InputError, GraphError."""
+        """The logits (B, classes), float32, of images (B, C, H, W) of codes. Errors: InputError, GraphError; UsageError
+        for a graph that is no classifier.
+        """
+        if not self.is_classifier:
+            told = ", ".join(f"{name} {shown_shape(self.shapes[node])}" for name, node in self.output_nodes.items())
+            limit = "graph.answers(images) gives its outputs by name"
+            raise UsageError("NET-8", "logits", "the graph is no classifier, a single row of logits", told, limit)
         return self.activations(images, [self.output])[self.output][:, :, 0, 0]
+
+    def answers(self, images: ArrayLike) -> dict[str, NDArray[np.float32]]:
+        """The outputs (B, C, H, W), float32, by name, of images (B, C, H, W) of codes. Errors: InputError,
+        GraphError.
+        """
+        values = self.activations(images, self.output_nodes.values())
+        return {name: values[node] for name, node in self.output_nodes.items()}
 
     def activations(self, images: ArrayLike, names: Iterable[str]) -> dict[str, NDArray[np.float32]]:
         """The values (B, C, H, W) of these names for images; "input" is the normalised image.
@@ -340,7 +382,8 @@ class Graph(Shown):
         ]
         title = f"{self.name or 'graph'}: {plural(len(self.nodes), 'node')}, {plural(self.parameters, 'parameter')}"
         doubts = () if self.input is None else (self.input.doubt(),)
-        below = [("note", note) for note in (*self.notes, *doubts) if note]
+        below = [(f"output {name}", node) for name, node in self.outputs.items()]
+        below += [("note", note) for note in (*self.notes, *doubts) if note]
         return Sheet(title, ("node", "op", "shape", "reads", "parameters"), rows, left=4, below=below)
 
 

@@ -87,7 +87,7 @@ def sweep(steps: Iterable[tuple[str, Iterable[str], int, Numbers]], first: int) 
 
 def forward_bytes(graph: Graph, images: int) -> int:
     """A bound on the bytes in which so many images go through a graph: codes as real numbers, values and what makes
-    them, a few images at a time, and their logits (GRAPH-2, RUN-3).
+    them, a few images at a time, and their outputs (GRAPH-2, RUN-3).
     """
     shapes, sizes = graph.shapes, {"input": size_of(graph.shapes["input"])}
     for node in graph.nodes:
@@ -97,4 +97,5 @@ def forward_bytes(graph: Graph, images: int) -> int:
     found = sweep(steps, sizes["input"])
     at_once = min(images, graph.images_at_once)
     coded = 3 * 8 * at_once * sizes["input"]
-    return max(coded, 4 * (at_once * found.each + found.once)) + 8 * images * shapes[graph.output][0] + 2**16
+    given = sum(size_of(shapes[name]) for name in graph.output_nodes.values())
+    return max(coded, 4 * (at_once * found.each + found.once)) + 8 * images * given + 2**16

@@ -191,8 +191,13 @@ def check_images(population: Input, images: ArrayLike) -> Ints:
 def check_labels(labels: ArrayLike | None, images: int, classes: int) -> Ints:
     """The labels as int64 (B,), when they are classes 0..classes - 1, one for each of so many images (NET-8, RUN-1).
 
-    Errors: InputError.
+    Errors: InputError; where there are no classes, for any labels.
     """
+    if not classes:
+        limit = "labels None; `fsref evaluate --graph` measures its outputs beside the float network"
+        raise InputError(
+            "NET-8", "labels", "the network has no classes: its output is no single row of logits", None, limit
+        )
     if labels is None:
         raise InputError("RUN-1", "labels", "the images have none", None, "wanted one class per image")
     try:

@@ -16,16 +16,16 @@ from fsref.errors import NetworkError, public
 from fsref.law.identity import identity
 from fsref.law.images import Pixels
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Relay, View, positive
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Relay, View, class_count, positive
 from fsref.law.projections import Projection
 from fsref.law.ranges import Range, code_weights, prove, width_bits
 from fsref.law.schedule import Schedule, schedule
 from fsref.law.synapses import fan_out
 from fsref.law.wiring import check_places, check_pool, check_projections, check_view
 from fsref.tables import Sheet, Shown, plural, short, sizes
-from fsref.version import LEAST_WRITTEN, SPEC_VERSION
+from fsref.version import SPEC_VERSION, latest
 
-VIEWS_SINCE = "1.3"  # FILE-3
+OUTPUTS_AND_VIEWS = "1.3"  # FILE-3
 
 
 @public
@@ -33,8 +33,8 @@ VIEWS_SINCE = "1.3"  # FILE-3
 class Network(Shown):
     """A checked network: populations and projections as NET-1 to NET-8 ask, every range proved (RANGE-1 to RANGE-5).
 
-    `logit_scale` is the real value of one logit, `classes` their names, `contract` how pixels became codes (FILE-3).
-    Errors: NetworkError, RangeError.
+    `logit_scale` is the real value of one logit, `classes` their names (two where there is one logit), `contract` how
+    pixels became codes (FILE-3). Errors: NetworkError, RangeError.
     """
 
     populations: Sequence[Population]
@@ -67,10 +67,13 @@ class Network(Shown):
         positive(self.logit_scale, "NET-8", "logit_scale")
         if not all(isinstance(name, str) for name in self.classes):
             raise NetworkError("NET-8", "classes", "not names", self.classes)
-        if self.classes and len(self.classes) != self.readout.shape[0]:
+        if self.classes and len(self.classes) not in (self.readout.shape[0], self.class_count):
             limit = f"the readout has {self.readout.shape[0]}"
             raise NetworkError("NET-8", "classes", "not one name per logit", len(self.classes), limit)
-        scales = {self.input.name: self.input.scale, **{p.name: p.scale for p in self.fs}}
+        if self.readout.scale is not None:
+            problem, limit = "is the last readout, whose scale is logit_scale", str(self.logit_scale)
+            raise NetworkError("NET-8", f"{self.readout.name} scale", problem, self.readout.scale, limit)
+        scales = {self.input.name: self.input.scale, **{p.name: p.scale for p in self.integrating}}
         for name, scale in scales.items():
             if scale is not None:
                 positive(scale, "FILE-3", f"{name} scale")
@@ -106,13 +109,48 @@ class Network(Shown):
         """The lowest version of the law that has every rule this network needs, 1.2 at least: what its files name, so
         that older readers read all they can (ID-4).
         """
-        return VIEWS_SINCE if any(isinstance(p, View) for p in self.populations) else LEAST_WRITTEN
+        newer = not self.is_classifier or len(self.classes) > self.readout.shape[0]
+        return latest([OUTPUTS_AND_VIEWS] if newer or any(isinstance(p, View) for p in self.populations) else [])
 
     @property
     def readout(self) -> Readout:
-        """The readout population."""
+        """The last population, a readout: the only one of a classifier."""
         assert isinstance(self.populations[-1], Readout)
         return self.populations[-1]
+
+    @cached_property
+    def readouts(self) -> tuple[Readout, ...]:
+        """The readouts, in order: the outputs of the network (NET-8)."""
+        return tuple(p for p in self.populations if isinstance(p, Readout))
+
+    @property
+    def is_classifier(self) -> bool:
+        """Whether the only readout is of shape (classes, 1, 1): only such a network has classes (NET-8)."""
+        return len(self.readouts) == 1 and not self.readout.is_map
+
+    @property
+    def class_count(self) -> int:
+        """How many classes a classifier tells apart: one per logit, two where there is one logit (NET-8); 0 of any
+        other network.
+        """
+        return class_count(self.readout.shape) if self.is_classifier else 0
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """The names of the classes of a classifier, one each; () where they have none, as where the channels of another
+        network have, or a single logit (NET-8).
+        """
+        return self.classes if len(self.classes) == self.class_count else ()
+
+    @property
+    def output_neurons(self) -> int:
+        """The neurons of all readouts."""
+        return sum(p.neurons for p in self.readouts)
+
+    @property
+    def output_scales(self) -> dict[str, float]:
+        """The real value of one unit of each readout, by name (NET-8)."""
+        return {p.name: float(self.logit_scale if p.scale is None else p.scale) for p in self.readouts}
 
     @cached_property
     def fs(self) -> tuple[FS, ...]:
@@ -131,13 +169,13 @@ class Network(Shown):
 
     @property
     def integrating(self) -> tuple[FS | Readout, ...]:
-        """The populations that have membranes: all fs, then the readout, in order."""
-        return (*self.fs, self.readout)
+        """The populations that have membranes, fs and readouts, in order."""
+        return tuple(p for p in self.populations if isinstance(p, FS | Readout))
 
     @property
     def spiking(self) -> tuple[Population, ...]:
-        """The populations that spike: all but the readout, in order."""
-        return tuple(self.populations[:-1])
+        """The populations that spike: all but readouts, in order."""
+        return tuple(p for p in self.populations if not isinstance(p, Readout))
 
     @cached_property
     def named_projections(self) -> dict[str, Projection]:
@@ -187,8 +225,8 @@ class Network(Shown):
 
     @cached_property
     def steps(self) -> dict[str, int]:
-        """K of every population, by name; 0 for the readout."""
-        return {**{name: d.shape[1] for name, d in self.code_weights.items()}, self.readout.name: 0}
+        """K of every population, by name; 0 for a readout."""
+        return {p.name: 0 if isinstance(p, Readout) else self.code_weights[p.name].shape[1] for p in self.populations}
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -248,7 +286,10 @@ class Network(Shown):
         head = (*facts, "any_order bits", "final bits", "receives in", "fires in")
         one, two = plural(plan.interval_one_buffer, "step"), plan.interval_two_buffers
         interval = f"{one} with one membrane buffer, {two} with two"
-        below = [("latency", plural(plan.latency, "step")), ("initiation interval", interval)]
+        stand = [
+            (f"{p.name} stands", f"from step {plan.start[p.name]}") for p in self.readouts if len(self.readouts) > 1
+        ]
+        below = [("latency", plural(plan.latency, "step")), *stand, ("initiation interval", interval)]
         return Sheet(title, head, rows, left=3, above=[("id", self.id)], below=below)
 
 

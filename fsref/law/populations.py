@@ -259,8 +259,9 @@ class View(Shaped):
 @public
 @dataclass(frozen=True, eq=False, repr=False)
 class Readout(Integrating):
-    """The readout: integrates, and its membranes are the logits (NET-8). Shape (classes, 1, 1). Bias None is all
-    zeros.
+    """A readout: integrates, and its membranes are an output of the network (NET-8). Shape (C, H, W); that of a
+    classifier is (classes, 1, 1). Bias None is all zeros. `scale` is the real value of one unit, None that of the
+    network's `logit_scale`.
     """
 
     kind = "readout"
@@ -269,14 +270,18 @@ class Readout(Integrating):
     shape: Shape
     bias: Ints = None  # type: ignore[assignment]  # always an array once made
     width: Width | None = None
+    scale: float | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
         object.__setattr__(self, "shape", check_shape(self.shape, self.name))
-        if self.shape[1:] != (1, 1):
-            raise NetworkError("NET-3", f"{self.name} shape", "a readout has shape (classes, 1, 1)", self.shape)
         values = np.zeros(self.shape[0], np.int64) if self.bias is None else self.bias
         object.__setattr__(self, "bias", _bias(values, self.shape, self.name))
+
+    @property
+    def is_map(self) -> bool:
+        """Whether it has more than one place: a map, not a vector (NET-8)."""
+        return self.shape[1:] != (1, 1)
 
     @property
     def steps(self) -> int:
@@ -285,7 +290,15 @@ class Readout(Integrating):
 
     def __repr__(self) -> str:
         low, high = int(self.bias.min()), int(self.bias.max())
-        return short(f"<Readout {self.name}: {plural(self.neurons, 'logit')}, bias {span(low, high)}>")
+        form = sizes(self.shape) if self.is_map else plural(self.neurons, "logit")
+        return short(f"<Readout {self.name}: {form}, bias {span(low, high)}>")
+
+
+def class_count(shape: Shape) -> int:
+    """How many classes logits of this shape tell apart: one each, two where there is one; 0 of a map, which has none
+    (NET-8).
+    """
+    return max(2, shape[0]) if shape[1:] == (1, 1) else 0
 
 
 Relay: TypeAlias = MaxPool | View  # what passes spikes on in the step in which its source sends them (TIME-1)

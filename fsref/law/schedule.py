@@ -19,7 +19,7 @@ class Schedule(Brief):
 
     `receives` and `fires` are the windows by name: `range`s of steps, empty where a population takes no projection or
     does not spike. `interval_one_buffer` and `interval_two_buffers` are the initiation intervals with one and two
-    membrane buffers.
+    membrane buffers. `latency` is the start of the last readout to stand (TIME-2).
     """
 
     start: dict[str, int]
@@ -68,4 +68,5 @@ def schedule(
         fires[p.name] = range(begins, begins + steps[p.name])
         one = max(one, steps[p.name] + longest)
         two = max(two, steps[p.name])
-    return Schedule(start, delays, start[populations[-1].name], one, two, receives, fires)
+    latency = max(start[p.name] for p in populations if isinstance(p, Readout))
+    return Schedule(start, delays, latency, one, two, receives, fires)

@@ -25,25 +25,22 @@ def check_places(populations: Sequence[Population]) -> None:
             [k.__name__ for k in kinds],
             "Input, FS, MaxPool, View, Readout",
         )
-    if (
-        len(kinds) < 2
-        or kinds[0] is not Input
-        or kinds[-1] is not Readout
-        or kinds.count(Input) != 1
-        or kinds.count(Readout) != 1
-    ):
+    if len(kinds) < 2 or kinds[0] is not Input or kinds[-1] is not Readout or kinds.count(Input) != 1:
         raise NetworkError(
             "NET-1",
             "network",
-            "the first population is the only input, the last the only readout",
+            "the first population is the only input, the last a readout",
             [k.__name__ for k in kinds],
         )
     seen: set[str] = set()
+    readouts = {p.name for p in populations if isinstance(p, Readout)}
     for population in populations:
         if population.name in seen:
             raise NetworkError("NET-2", population.name, "two populations have this name")
         if isinstance(population, MaxPool | View) and population.source not in seen:
             raise NetworkError("NET-4", population.name, "source is not an earlier population", population.source)
+        if isinstance(population, MaxPool) and population.source in readouts:
+            raise NetworkError("NET-4", population.name, "a readout is no source", population.source)
         seen.add(population.name)
 
 
@@ -74,6 +71,8 @@ def check_projections(populations: Sequence[Population], projections: Sequence[P
                 place[source.name],
                 f"below {place[target.name]}",
             )
+        if isinstance(source, Readout):
+            raise NetworkError("NET-4", name, "a readout is no source", source.name)
         if not isinstance(target, (FS, Readout)):
             raise NetworkError("NET-4", name, f"no projection may enter a {type(target).__name__}", target.name)
         if place[target.name] < before:
@@ -88,8 +87,6 @@ def check_projections(populations: Sequence[Population], projections: Sequence[P
 
 def check_pool(pool: MaxPool, source: Population, d: Ints) -> None:
     """Nothing, when `pool` may stand on `source`, which sends d (C, K) (POOL-2, POOL-3); else NetworkError."""
-    if isinstance(source, Readout):
-        raise NetworkError("NET-4", pool.name, "a readout is no source", source.name)
     size = window_shape(source.shape, pool.kernel, pool.stride, pool.padding)
     if min(size) < 1 or (source.shape[0], *size) != pool.shape:
         raise NetworkError(

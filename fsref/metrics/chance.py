@@ -27,10 +27,3 @@ def guessing(what: str, correct: int, image_count: int, classes: int) -> str:
         f"is not above chance, {chance:.2f} +-{allowed:.1f} %"
     )
     return f"{found}; is the input contract the one of the training, are labels and class order?"
-
-
-def undecided(classes: int) -> str:
-    """A line when so many logits decide nothing, else ""."""
-    if classes > 1:
-        return ""
-    return "one logit decides nothing, every image is of class 0; two, 0 and the logit, would decide"

@@ -212,7 +212,8 @@ def meaning(net: Network, source: Input | FS | Readout, pixels: Pixels) -> Calla
             coding = coding_of(net, source)
             return lambda codes: coding.value(codes).astype(np.float32)
         case Readout():
-            return lambda logits: (logits * float(net.logit_scale)).astype(np.float32)
+            scale = net.output_scales[source.name]
+            return lambda logits: (logits * scale).astype(np.float32)
         case _:
             assert_never(source)
 

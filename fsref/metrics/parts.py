@@ -40,11 +40,11 @@ class Asked:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Part(Brief):
-    """What some images gave: `predictions` (B,), `spikes` (B,) of each population that spikes, exact `counts` where
-    they were asked for; `kernels` did it in `seconds`.
+    """What some images gave: `predictions` (B,) of a classifier, `spikes` (B,) of each population that spikes, exact
+    `counts` where they were asked for; `kernels` did it in `seconds`.
     """
 
-    predictions: Ints
+    predictions: Ints | None
     spikes: Mapping[str, Ints]
     counts: Counts | None
     kernels: str
@@ -93,14 +93,16 @@ class Runner:
         if not self.warm:  # kernels are compiled or loaded before the clock starts
             self.run(images[:1])
             self.warm = True
-        predictions, kernels, total = np.empty(len(images), np.int64), "", Total()
+        kernels, total = "", Total()
+        predictions = np.empty(len(images), np.int64) if self.net.is_classifier else None
         spikes = {p.name: np.empty(len(images), np.int64) for p in self.net.spiking}
         begun = time.perf_counter()
 
         def work(start: int) -> tuple[int, str]:
             rows = slice(start, min(start + self.chunk, len(images)))
             result = self.run(images[rows])
-            predictions[rows] = result.predictions
+            if predictions is not None:
+                predictions[rows] = result.predictions
             for name, sent in result.spike_counts.items():
                 spikes[name][rows] = sent
             if result.trace is not None:

@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike
 from fsref.engines.engine import Engine, name_of
 from fsref.errors import public
 from fsref.formats.bundled import network_of
+from fsref.law.classes import check_classifier
 from fsref.law.images import check_codes, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.metrics.chance import guessing, undecided
+from fsref.metrics.chance import guessing
 from fsref.metrics.counts import Counts
 from fsref.metrics.parts import Asked
 from fsref.metrics.shards import parts
@@ -28,23 +29,36 @@ class Score(Shown):
     """What `evaluate` found. `counts` are exact, over all `image_count` images; spikes and SynOps are means per image,
     made of them.
 
-    `predictions` is (B,); `engine` and `kernels` say what ran; `images_per_second` is of warm runs, recording of trains
-    included, each on the machine that did it.
+    `predicted` classes and true `labels` are (B,), None of a network without classes (NET-8). `engine` and `kernels`
+    say what ran; `images_per_second` is of warm runs, recording of trains included, each on the machine that did it.
     """
 
     net: Network
     engine: str
     kernels: str
     image_count: int
-    correct: int
-    predictions: Ints
+    predicted: Ints | None
+    labels: Ints | None
     counts: Counts
     latency_steps: int
     images_per_second: float
 
     @property
+    def predictions(self) -> Ints:
+        """The class of each image, (B,). Errors: UsageError of a network without classes."""
+        if self.predicted is None:
+            check_classifier(self.net, "NET-8", "predictions", "fsref.run gives its outputs")
+        assert self.predicted is not None
+        return self.predicted
+
+    @property
+    def correct(self) -> int:
+        """How many predictions are the label. Errors: UsageError of a network without classes."""
+        return int((self.predictions == self.labels).sum())
+
+    @property
     def accuracy(self) -> float:
-        """The share of images whose class is their label, 0..1."""
+        """The share of images whose class is their label, 0..1. Errors: UsageError of a network without classes."""
         return self.correct / self.image_count
 
     @property
@@ -86,8 +100,9 @@ class Score(Shown):
     @property
     def notes(self) -> tuple[str, ...]:
         """What speaks for wrong images, labels or order of classes."""
-        classes = self.net.readout.neurons
-        found = undecided(classes) or guessing("accuracy", self.correct, self.image_count, classes)
+        if self.predicted is None:
+            return ()
+        found = guessing("accuracy", self.correct, self.image_count, self.net.class_count)
         return (found,) if found else ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -96,8 +111,7 @@ class Score(Shown):
             "engine",
             "kernels",
             "image_count",
-            "correct",
-            "accuracy",
+            *(["correct", "accuracy"] if self.predicted is not None else []),
             "spikes_per_neuron",
             "most_spikes_per_neuron",
         )
@@ -116,7 +130,12 @@ class Score(Shown):
         return {"network": self.net.name, "id": self.net.id, **plain, "notes": list(self.notes)}
 
     def __repr__(self) -> str:
-        return short(f"<Score of {self.net.name or 'a network'}: {self.correct} of {self.image_count} right>")
+        of = (
+            f"{self.correct} of {self.image_count} right"
+            if self.predicted is not None
+            else f"{self.image_count} images"
+        )
+        return short(f"<Score of {self.net.name or 'a network'}: {of}>")
 
     def sheet(self) -> Sheet:
         """The score as a table: the figures, and spikes and SynOps by the population that sends, "-" for one without
@@ -128,8 +147,11 @@ class Score(Shown):
             caused = f"{sum(leaving):,.1f}" if leaving else "-"
             rows.append((name, n, f"{spikes[name]:,.1f}", f"{spikes[name] / n:.3f}", caused))
         each = f"FS neurons, mean over images; {self.most_spikes_per_neuron:.3f} in the busiest image"
+        told = "none: the network has no classes (NET-8)"
+        if self.predicted is not None:
+            told = f"{100 * self.accuracy:.2f} %  ({self.correct:,} of {self.image_count:,})"
         above = [
-            ("accuracy", f"{100 * self.accuracy:.2f} %  ({self.correct:,} of {self.image_count:,})"),
+            ("accuracy", told),
             ("spikes per neuron", f"{self.spikes_per_neuron:.3f}  ({each})"),
             ("SynOps per image", f"{self.synops:,.1f}"),
             ("latency", plural(self.latency_steps, "step")),
@@ -154,7 +176,7 @@ def evaluate(
     resume: str | PathLike[str] | None = None,
     dask: str | None = None,
 ) -> Score:
-    """The score of a network on images x (B, C, H, W) with labels y (B,).
+    """The score of a network on images x (B, C, H, W) with labels y (B,), None where it has no classes (NET-8).
 
     Trains are recorded and counted a chunk of images at a time, by threads that share the images, so memory does not
     grow with B; x may lie on a disk (`np.load(..., mmap_mode="r")`). `progress` is called with the images of each
@@ -165,12 +187,15 @@ def evaluate(
     """
     net = network_of(net)
     images = check_codes(x, net.input.shape, net.input.max_code)
-    labels = check_labels(y, len(images), net.readout.neurons)
+    unlabelled = y is None and not net.class_count
+    labels = None if unlabelled else check_labels(y, len(images), net.class_count)
     asked = Asked(engine, True, batch, threads, memory_limit)
-    predicted, seconds, kernels = np.empty(len(images), np.int64), 0.0, dict[str, None]()
+    predicted = np.empty(len(images), np.int64)
+    seconds, kernels = 0.0, dict[str, None]()
     counts: Counts | None = None
     for rows, part in parts(net, images, asked, resume, dask, progress):
-        predicted[rows] = part.predictions
+        if part.predictions is not None:
+            predicted[rows] = part.predictions
         assert part.counts is not None
         counts = part.counts if counts is None else counts + part.counts
         seconds += part.seconds
@@ -182,8 +207,8 @@ def evaluate(
         engine=name_of(engine),
         kernels="; ".join(sorted(kernels)),
         image_count=len(images),
-        correct=int((predicted == labels).sum()),
-        predictions=predicted,
+        predicted=None if labels is None else predicted,
+        labels=labels,
         counts=counts,
         latency_steps=net.schedule.latency,
         images_per_second=len(images) / max(seconds, 1e-9),

@@ -55,7 +55,8 @@ def to_bytes(net: Network, asked: Asked, images: Images, part: Part) -> bytes:
 
 def arrays_of(net: Network, part: Part) -> dict[str, Ints]:
     """The arrays of a shard: those by population, or by projection, one behind the other in list order."""
-    found = {"predictions": part.predictions, "spikes": np.stack([part.spikes[p.name] for p in net.spiking])}
+    found = {} if part.predictions is None else {"predictions": part.predictions}
+    found["spikes"] = np.stack([part.spikes[p.name] for p in net.spiking])
     if (counts := part.counts) is not None:
         parts = {"by_step": counts.spikes, "by_neuron": counts.by_neuron, "most_by_neuron": counts.most_by_neuron}
         parts |= {"synops": counts.synops, "scalings": counts.scalings}
@@ -65,7 +66,8 @@ def arrays_of(net: Network, part: Part) -> dict[str, Ints]:
 
 def shapes_of(net: Network, counted: bool, count: int) -> dict[str, tuple[int, ...]]:
     """The arrays of a shard of so many images by name, and their shapes."""
-    shapes: dict[str, tuple[int, ...]] = {"predictions": (count,), "spikes": (len(net.spiking), count)}
+    shapes: dict[str, tuple[int, ...]] = {"predictions": (count,)} if net.is_classifier else {}
+    shapes["spikes"] = (len(net.spiking), count)
     if counted:
         neurons, steps = sum(p.neurons for p in net.spiking), sum(net.steps[p.name] for p in net.spiking)
         taken = sum(net.steps[q.source] for q in net.projections)
@@ -103,12 +105,13 @@ def of_bytes(data: bytes, where: str, net: Network, entry: ShardEntry) -> Part:
 def part_of(net: Network, arrays: Mapping[str, Ints], entry: ShardEntry) -> Part:
     """What the arrays of a shard say. Errors: ValueError for what no run can have given."""
     spikes = {p.name: sent for p, sent in zip(net.spiking, arrays["spikes"], strict=True)}
-    if int(arrays["predictions"].max()) >= net.readout.neurons or not 0 <= entry.seconds < np.inf:
+    predictions = arrays.get("predictions")
+    if predictions is not None and int(predictions.max()) >= net.class_count or not 0 <= entry.seconds < np.inf:
         raise ValueError("there is no such class, or time")
     if any(int(spikes[p.name].max()) > p.neurons * net.steps[p.name] for p in net.spiking):
         raise ValueError("more spikes than neurons and steps")
     counts = counts_of(net, arrays, spikes, entry.image_count) if entry.counted else None
-    return Part(arrays["predictions"], spikes, counts, entry.kernels, entry.seconds)
+    return Part(predictions, spikes, counts, entry.kernels, entry.seconds)
 
 
 def counts_of(net: Network, arrays: Mapping[str, Ints], spikes: Mapping[str, Ints], images: int) -> Counts:

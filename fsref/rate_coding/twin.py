@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from fsref.engines import reference
 from fsref.errors import UsageError, public
 from fsref.formats.bundled import network_of
+from fsref.law.classes import check_classifier, classes_of
 from fsref.law.images import check_images, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -90,7 +91,7 @@ class RateResult:
 
     def correct(self, labels: ArrayLike) -> Ints:
         """How many images have their label, of `labels` (B,), for class, at every t: (T,). Errors: InputError."""
-        true = check_labels(labels, len(self.predictions), self.twin.net.readout.neurons)
+        true = check_labels(labels, len(self.predictions), self.twin.net.class_count)
         right: Ints = (self.predictions == true[:, None]).sum(axis=0)
         return right
 
@@ -168,7 +169,7 @@ class Twin:
 
         def one(b: int) -> Ints:
             after, counts, operations = machine.run(x[b], ticks, apart)
-            predictions[b], logits[b] = np.argmax(after[late:], axis=1), after[at]  # RATE-7: the lowest index on a tie
+            predictions[b], logits[b] = classes_of(after[late:]), after[at]
             spikes[b], synops[b] = np.cumsum(counts, axis=0)[at], np.cumsum(operations)[at]
             return counts
 
@@ -200,6 +201,7 @@ def rate_coded(net: Network | str | PathLike[str], setting: Setting = "best", ro
     [RATE-1], UsageError.
     """
     net = network_of(net)
+    check_classifier(net, "RATE-1", "network", "rate coding is measured by classes")
     return Twin(net, setting, neurons(net, setting, rounding))
 
 

@@ -104,6 +104,6 @@ def examine(
     count = images_at_once(one, lambda n: run_bytes(score.net, n, score.engine, selected), memory_limit, "report")
     first = slice(0, min(SAMPLE_IMAGES, count))
     x = check_images(score.net.input, images.x[first])
-    y = check_labels(None if images.y is None else images.y[first], len(x), score.net.readout.neurons)
+    y = check_labels(None if images.y is None else images.y[first], len(x), score.net.class_count)
     sample = run(score.net, x, score.engine, record, threads=1, memory_limit=memory_limit)
     return Evaluation(score, sample, x, images.names[first], y, source, energy, float_accuracy, rate, coverage)

@@ -110,8 +110,10 @@ def comparison_picture(comparison: Comparison, path: str | PathLike[str], replac
             [place + shift for place in places], [100 * (getattr(row, share) or 0) for row in rows], 0.4, label=label
         )
     name = shown(comparison.network or comparison.id[:12], TITLE)
-    agreed = f"{100 * comparison.agree / comparison.image_count:.2f} % of predictions agree"
-    ratios.set_title(f"{name} beside its float graph, {comparison.image_count:,} images, {agreed}", parse_math=False)
+    agreed = ""
+    if comparison.agree is not None:
+        agreed = f", {100 * comparison.agree / comparison.image_count:.2f} % of predictions agree"
+    ratios.set_title(f"{name} beside its float graph, {comparison.image_count:,} images{agreed}", parse_math=False)
     for axes, label in (
         (ratios, "signal to noise (dB)"),
         (powers, "error power (% of the value's)"),

@@ -16,7 +16,7 @@ from fsref.formats.memories import owner
 from fsref.formats.npy import read_array
 from fsref.formats.reading import opened
 from fsref.law.network import Network
-from fsref.law.populations import OBSERVABLES, Population
+from fsref.law.populations import OBSERVABLES, Population, Readout
 from fsref.simulation.memory import FIXED, check_memory
 from fsref.simulation.recording import Key, Selection, Trace
 from fsref.tables import plural
@@ -41,7 +41,7 @@ def read(path: Path, net: Network, memory_limit: int) -> Trace:
 
 
 def of_arrays(net: Network, arrays: Mapping[str, Any], place: str) -> Trace:
-    """The recording that arrays by name hold: NAME alone are codes, of a readout its opening membranes, the logits.
+    """The recording that arrays by name hold: NAME alone are codes, of a readout its opening membranes.
 
     Codes, opening, sums and train words are (B, neurons) or (B, C, H, W); membranes, and spikes as planes of 0 and 1,
     (B, K, neurons) or (B, K, C, H, W). Errors: FileError.
@@ -88,8 +88,8 @@ def key_of(net: Network, name: str, place: str, what: str = "") -> Key:
     of = of.removeprefix("codes/") if of not in names else of
     if of.isascii() and of.isdecimal() and of not in names and len(of) < 10 and int(of) < len(names):
         of = names[int(of)]
-    of = net.readout.name if of == "logits" and of not in names else of
-    observable = observable or ("opening" if of == net.readout.name else "codes")
+    of = net.readout.name if of == "logits" and of not in names and len(net.readouts) == 1 else of
+    observable = observable or ("opening" if of in names and isinstance(net[of], Readout) else "codes")
     if observable == "sums" and of not in net.named_projections:
         limit = ", ".join(list(net.named_projections)[:12])
         raise FileError(RULE, place, "sums are of a projection, and there is none of this name", of, limit)

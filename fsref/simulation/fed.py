@@ -19,17 +19,17 @@ def recording(net: Network, feed: Sequence[str], recorded: Sequence[str], observ
 
 
 def answered(trace: Trace, feed: Collection[str], observables: Collection[str]) -> Trace:
-    """Of such a recording what a chip gets and answers: the spikes of what is fed, the opening of a readout, of the
+    """Of such a recording what a chip gets and answers: the spikes of what is fed, the opening of readouts, of the
     others the observables.
     """
-    readout = trace.net.readout.name
+    openings = {(p.name, "opening") for p in trace.net.readouts}
     kept = {
         (of, what): array
         for (of, what), array in trace.arrays.items()
         if (
             what == "spikes"
             if owner(trace.net, (of, what)).name in feed
-            else what in observables or (of, what) == (readout, "opening")
+            else what in observables or (of, what) in openings
         )
     }
     return Trace(trace.net, trace.image_count, trace.selection, kept)

@@ -15,18 +15,19 @@ from fsref.engines.engine import Wanted
 from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
+from fsref.law.populations import Readout
 
 
 def check_activity(net: Network, activity: Any, image_count: int, missing: Set[str], wanted: Wanted) -> None:
     """Nothing, when an engine's activity for so many images is of a population that is `missing` yet and holds its
-    trains, or its spike counts, or its membranes if it is the readout, and what is `wanted` of it. Errors: UsageError.
+    trains, or its spike counts, or its membranes if it is a readout, and what is `wanted` of it. Errors: UsageError.
     """
     if not isinstance(activity, Activity):
         raise UsageError("RUN-2", "engine", "gave no Activity", type(activity).__name__)
     name = activity.population
     if name not in missing:
         raise UsageError("RUN-2", "engine", "gave a population twice, or one that the network does not have", name)
-    steps, readout = net.steps[name], name == net.readout.name
+    steps, readout = net.steps[name], isinstance(net[name], Readout)
     always = "opening" if readout else "spikes" if activity.counts is None else "counts"
     for what, value, shape in _needed(net, activity, wanted.get(name, frozenset()) | {always}):
         whole = (image_count, *shape)
@@ -42,10 +43,10 @@ def check_activity(net: Network, activity: Any, image_count: int, missing: Set[s
 
 
 def check_counted(net: Network, counted: Any, image_count: int) -> tuple[Ints, Ints]:
-    """Logits (B, classes) and spikes (B, spiking populations) that an engine counted of so many images. Errors:
-    UsageError.
+    """Logits of all readouts, one behind the other, (B, neurons), and spikes (B, spiking populations) that an engine
+    counted of so many images. Errors: UsageError.
     """
-    names, widths = ("logits", "spikes"), (net.readout.shape[0], len(net.spiking))
+    names, widths = ("logits", "spikes"), (net.output_neurons, len(net.spiking))
     if not isinstance(counted, tuple) or len(counted) != len(names):
         raise UsageError("RUN-2", "engine", "counted no logits and spikes", type(counted).__name__)
     for name, value, width in zip(names, counted, widths, strict=True):

@@ -43,9 +43,9 @@ def check_threads(threads: int | None) -> int:
 
 
 def output_bytes(net: Network, images: int, record: Selection | None, on_disk: bool) -> int:
-    """What any run holds for its images: codes, logits, spike counts, the recording and of which neurons it is."""
+    """What any run holds for its images: codes, outputs, spike counts, the recording and of which neurons it is."""
     kept = 0 if record is None else record.nbytes + (0 if on_disk else recording_bytes(net, record, images))
-    return images * 8 * (net.input.neurons + net.readout.neurons + len(net.spiking)) + kept + ARRAY * len(net.spiking)
+    return images * 8 * (net.input.neurons + net.output_neurons + len(net.spiking)) + kept + ARRAY * len(net.spiking)
 
 
 @kept

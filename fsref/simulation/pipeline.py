@@ -34,8 +34,8 @@ class Pipelined(Brief):
     """What a pipelined run of B images gives (TIME-7): the `result` as of any run, and what was measured, in absolute
     steps.
 
-    `starts` maps each population to the step in which its window opened for each image, (B,), of the readout the step
-    in which the logits stood; `fifo_peak` each projection name to the most words that waited; `events` is (steps,),
+    `starts` maps each population to the step in which its window opened for each image, (B,), of a readout the step in
+    which its logits stood; `fifo_peak` each projection name to the most words that waited; `events` is (steps,),
     the spikes of every step of the run.
     """
 
@@ -47,15 +47,20 @@ class Pipelined(Brief):
 
     @property
     def latencies(self) -> Ints:
-        """Steps from the first input step of each image until its logits stood, (B,)."""
-        net = self.result.net
-        latencies: Ints = self.starts[net.readout.name] - self.starts[net.input.name]
+        """Steps from the first input step of each image until all its logits stood, (B,)."""
+        latencies: Ints = self._stood - self.starts[self.result.net.input.name]
         return latencies
 
     @property
     def intervals(self) -> Ints:
         """Steps from the logits of each image to those of the next, (B - 1,)."""
-        return np.diff(self.starts[self.result.net.readout.name])
+        return np.diff(self._stood)
+
+    @property
+    def _stood(self) -> Ints:
+        """The step in which the last readout stood for each image, (B,)."""
+        stood: Ints = np.max([self.starts[p.name] for p in self.result.net.readouts], axis=0)
+        return stood
 
     @property
     def peak_events(self) -> int:
@@ -68,7 +73,7 @@ class Pipelined(Brief):
         return len(self.events)
 
     def __repr__(self) -> str:
-        what = f"{len(self.result.logits)} images in {self.steps} steps"
+        what = f"{self.result.image_count} images in {self.steps} steps"
         return f"<Pipelined: {what}, latency {int(self.latencies[0])}, peak events {self.peak_events}>"
 
 
@@ -154,9 +159,9 @@ def run_pipelined(
             for name, q in net.named_projections.items()
         ]
         events = clock(net, x, every, stages, fifos)
-    counts = {stage.name: np.array(stage.counts, np.int64) for stage in stages[:-1]}
-    logits = np.stack(stages[-1].logits)
-    result = Result(net, "pipeline", logits, counts, store.trace(), reference.kernels)
+    counts = {stage.name: np.array(stage.counts, np.int64) for stage in stages if stage.steps}
+    outputs = {stage.name: np.stack(stage.outputs) for stage in stages if stage.outputs}
+    result = Result(net, "pipeline", outputs, counts, store.trace(), reference.kernels)
     starts = {stage.name: np.array(stage.starts, np.int64) for stage in stages}
     return Pipelined(result, buffers, starts, {fifo.name: fifo.peak for fifo in fifos}, events)
 

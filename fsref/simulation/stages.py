@@ -104,7 +104,7 @@ class Stage:
         self.held: list[Window] = []  # one per membrane buffer in use
         self.starts: list[int] = []
         self.counts: list[int] = []
-        self.logits: list[Ints] = []
+        self.outputs: list[Ints] = []
         self.still_in = np.zeros(0, bool)
 
     def busy(self, step: int, image: int, by: Window, what: str) -> LimitError:
@@ -223,9 +223,9 @@ class Stage:
     def tell(self, window: Window, step: int) -> None:
         """Count and record an image that is done."""
         sums = {name: total[None] for name, total in window.sums.items()}
-        if self.population is self.net.readout:
+        if isinstance(self.population, Readout):
             self.starts.append(step + 1)
-            self.logits.append(window.v[:, 0, 0])
+            self.outputs.append(window.v)
             activity = Activity(self.name, opening=window.v[None], sums=sums)
         else:
             self.counts.append(int(np.bitwise_count(window.train).sum()))

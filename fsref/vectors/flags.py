@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.network import Network
+from fsref.law.populations import Readout
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.vectors.case import Case
@@ -109,7 +110,7 @@ def scene_of(net: Network, name: str, arrays: dict[Key, NDArray[Any]]) -> Scene:
     p, codes, trains = net[name], {}, {}
     count = len(next(iter(arrays.values())))
     for of in (name, *net.sources(name)):
-        if of != net.readout.name:
+        if of in net.code_weights:
             nothing = np.zeros((count, net[of].neurons), np.int64)  # sent by sources of neurons that stand alone
             trains[of] = arrays.get((of, "spikes"), nothing).astype(np.uint16).reshape(count, *net[of].shape)
             d, steps = net.code_weights[of], net.steps[of]
@@ -117,7 +118,7 @@ def scene_of(net: Network, name: str, arrays: dict[Key, NDArray[Any]]) -> Scene:
             codes[of] = np.einsum("bkchw,ck->bchw", bits, d)
     v = arrays.get((name, "opening"))
     opening = None if v is None else v.astype(np.int64).reshape(-1, *p.shape)
-    if p is net.readout and opening is not None:
+    if isinstance(p, Readout) and opening is not None:
         codes[name] = opening
     return Scene(net, p, codes, trains, opening, {})
 

@@ -20,6 +20,7 @@ from fsref.errors import GraphError, public
 from fsref.formats.bundled import network_of
 from fsref.graph.graph import Graph
 from fsref.graph.memory import forward_bytes
+from fsref.law.classes import classes_of
 from fsref.law.images import Pixels, check_images, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -66,8 +67,9 @@ def compared(
     """`compare` of a graph that is folded already."""
     tallies, notes = matched(folded, net)
     x = check_images(net.input, images)
-    truth = None if labels is None else check_labels(labels, len(x), net.readout.neurons)
-    record = Record([t.name for t in tallies[:-1]], ("spikes", "codes"))
+    truth = None if labels is None else check_labels(labels, len(x), net.class_count)
+    sending = [t.name for t in tallies if t.kind != "readout"]
+    record = Record(sending, ("spikes", "codes"))
     selected, workers = select(net, record), check_threads(None)
     kept = 8 * len(x) * (net.input.neurons + 2)  # all images, the classes of both sides
 
@@ -77,21 +79,25 @@ def compared(
         return kept + max(running, recorded + weighing_bytes(folded, count), recorded + forward_bytes(graph, count))
 
     chunk = images_at_once(recording_bytes(net, selected, 1), bound, memory_limit, "compare")
-    ours, theirs, folding = [], [], Folding(graph)
+    ours, theirs, folding = list[Ints](), list[Ints](), Folding(graph)
 
     def look(part: Ints) -> None:
         result = run(net, part, "quantized", record, memory_limit=memory_limit - kept)
         assert result.trace is not None
-        codes = [result.trace[t.name, "codes"].reshape(-1, *t.shape) for t in tallies[:-1]]
-        codes += [result.logits[:, :, None, None]]
-        trains = [*(result.trace[t.name, "spikes"] for t in tallies[:-1]), None]
-        both = values(folded, tallies, codes, part)
+        told = {name: result.trace[name, "codes"].reshape(-1, *net[name].shape) for name in sending}
+        told |= result.outputs
+        codes = [told[t.name] for t in tallies]
+        trains = [None if t.kind == "readout" else result.trace[t.name, "spikes"] for t in tallies]
+        both, outputs = values(folded, tallies, codes, part), list[Floats]()
         for tally, (f, g, r), q, fired in zip(tallies, both, codes, trains, strict=True):
             tally.add(f, g, r, q, fired)
             folding.see(f)
-        folding.add(graph, part, f[:, :, 0, 0])
-        ours.append(np.argmax(f[:, :, 0, 0], axis=1))
-        theirs.append(result.predictions)
+            if fired is None:
+                outputs.append(f)
+        folding.add(graph, part, outputs)
+        if net.is_classifier:
+            ours.append(classes_of(f[:, :, 0, 0]))
+            theirs.append(result.predictions)
 
     for first in range(0, len(x), chunk):
         part = x[first : first + chunk]
@@ -99,8 +105,8 @@ def compared(
         if progress is not None:
             progress(len(part))
     rows, limits = judged([tally.loss() for tally in tallies])
-    predictions = np.concatenate(ours), np.concatenate(theirs)
-    return Comparison(graph.name, net.name, net.id, rows, limits, folding.db, *predictions, truth, notes)
+    sides = [np.concatenate(side) if side else None for side in (ours, theirs)]
+    return Comparison(graph.name, net.name, net.id, rows, limits, folding.db, sides[0], sides[1], truth, notes, len(x))
 
 
 def weighing_bytes(folded: Folded, images: int) -> int:
@@ -113,7 +119,7 @@ def weighing_bytes(folded: Folded, images: int) -> int:
 
 
 class Folding:
-    """How far the folded logits are from the graph's own, over all images: differences within what float32 rounds off
+    """How far the folded outputs are from the graph's own, over all images: differences within what float32 rounds off
     are none.
     """
 
@@ -128,13 +134,14 @@ class Folding:
         """Note how large values become."""
         self.largest = max(self.largest, float(np.abs(value).max(initial=0)))
 
-    def add(self, graph: Graph, images: Ints, logits: Floats) -> None:
-        """Compare the folded logits (b, classes) of images with the graph's own, unless an activation quantises."""
+    def add(self, graph: Graph, images: Ints, outputs: Sequence[Floats]) -> None:
+        """Compare the folded outputs (b, C, H, W) of images with the graph's own, unless an activation quantises."""
         if self.quantised:
             return
-        own = graph.forward(images).astype(np.float64)
-        beyond = np.maximum(np.abs(own - logits) - ROUNDED * self.largest, 0)
-        self.power, self.changed = self.power + float((own**2).sum()), self.changed + float((beyond**2).sum())
+        for own, folded in zip(graph.answers(images).values(), outputs, strict=True):
+            wide = own.astype(np.float64)
+            beyond = np.maximum(np.abs(wide - folded) - ROUNDED * self.largest, 0)
+            self.power, self.changed = self.power + float((wide**2).sum()), self.changed + float((beyond**2).sum())
 
     @property
     def db(self) -> float | None:
@@ -186,14 +193,11 @@ def matched(folded: Folded, net: Network) -> tuple[list[Tally], tuple[str, ...]]
     if any(alone.values()):
         lacking = "; ".join(f"only in the {side}: {', '.join(names)}" for side, names in alone.items() if names)
         raise GraphError("CONV-10", "populations", lacking, None, "they are matched by name")
-    if net.readout.name != folded.units[-1].name:
-        raise GraphError(
-            "CONV-10",
-            net.readout.name,
-            "is the readout of the network, not of the graph",
-            None,
-            f"there it is {folded.units[-1].name}",
-        )
+    if (own := [p.name for p in net.readouts]) != folded.readouts:
+        one = len(own) == len(folded.readouts) == 1
+        problem = f"{'is the readout' if one else 'are the readouts'} of the network, not of the graph"
+        limit = f"there {'it is' if one else 'they are'} {', '.join(folded.readouts)}"
+        raise GraphError("CONV-10", ", ".join(own), problem, None, limit)
     for name, shape in {
         net.input.name: folded.pixels.shape,
         **{name: unit.shape for name, unit in units.items()},

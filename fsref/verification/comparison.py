@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import isfinite, isinf
 from typing import Any
 
+import numpy as np
+
 from fsref.law.neuron import Ints
 from fsref.metrics.losses import Loss
 from fsref.tables import Sheet, Shown, plural, short
@@ -41,23 +43,21 @@ class Comparison(Shown):
     rows: tuple[Loss, ...]
     limits: Mapping[str, float]
     folding_db: float | None
-    float_predictions: Ints
-    fs_predictions: Ints
+    float_predictions: Ints | None
+    fs_predictions: Ints | None
     labels: Ints | None
     notes: tuple[str, ...]
+    image_count: int
 
     def __getitem__(self, population: str) -> Loss:
         """The row of a population; KeyError when there is none."""
         return {row.name: row for row in self.rows}[population]
 
     @property
-    def image_count(self) -> int:
-        """How many images were compared."""
-        return len(self.fs_predictions)
-
-    @property
-    def agree(self) -> int:
-        """On how many images both sides give the same class."""
+    def agree(self) -> int | None:
+        """On how many images both sides give the same class; None of networks without classes (NET-8)."""
+        if self.float_predictions is None or self.fs_predictions is None:
+            return None
         return int((self.float_predictions == self.fs_predictions).sum())
 
     @property
@@ -66,7 +66,7 @@ class Comparison(Shown):
         if self.labels is None:
             return None
         both = (self.float_predictions, self.fs_predictions)
-        first, second = (int((predictions == self.labels).sum()) for predictions in both)
+        first, second = (int(np.sum(predictions == self.labels)) for predictions in both)
         return first, second
 
     @property
@@ -95,7 +95,7 @@ class Comparison(Shown):
             "id": self.id,
             "image_count": self.image_count,
             "agree": self.agree,
-            "agreement": self.agree / self.image_count,
+            "agreement": None if self.agree is None else self.agree / self.image_count,
             "float_correct": right[0],
             "fs_correct": right[1],
             "float_accuracy": shares[0],
@@ -113,17 +113,24 @@ class Comparison(Shown):
 
     def __repr__(self) -> str:
         first = "no jump" if self.first_jump is None else f"first jump {self.first_jump.name}"
-        return short(f"<Comparison: {self.agree} of {self.image_count} predictions agree, {first}>")
+        agree = "" if self.agree is None else f"{self.agree} of {self.image_count} predictions agree, "
+        return short(f"<Comparison: {agree}{first}>")
 
     def verdict(self) -> list[tuple[str, str]]:
         """What a person wants to know first."""
-        share = 100 * self.agree / self.image_count
-        facts = [("predictions", f"{share:.2f} % agree  ({self.agree:,} of {self.image_count:,})")]
+        facts: list[tuple[str, str]] = []
+        if self.agree is not None:
+            share = 100 * self.agree / self.image_count
+            facts.append(("predictions", f"{share:.2f} % agree  ({self.agree:,} of {self.image_count:,})"))
         if self.correct is not None:
             sides = zip(("float", "FS"), self.correct, strict=True)
             told = (f"{side} {100 * right / self.image_count:.2f} %  ({right:,})" for side, right in sides)
             facts.append(("accuracy", "   ".join(told)))
-        facts.append(("logits", f"{decibels(self.rows[-1], 'error')} dB"))
+        if self.agree is not None:
+            facts.append(("logits", f"{decibels(self.rows[-1], 'error')} dB"))
+        else:
+            outputs = [row for row in self.rows if row.kind == "readout"]
+            facts += [(f"output {row.name}", f"{decibels(row, 'error')} dB") for row in outputs]
         if self.folding_wrong:
             far = f"the float logits are {self.folding_db:.1f} dB from the graph's own"
             facts.append(("WRONG", f"folding: with batch norm and the like folded into weights {far}"))

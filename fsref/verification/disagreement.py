@@ -26,7 +26,7 @@ SHOWN = 6  # pixels of an image named in a message
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Ours(Brief):
-    """What fsref says of images: codes (B, neurons) by population, the readout's being logits, and how many of the
+    """What fsref says of images: codes (B, neurons) by population, those of readouts being logits, and how many of the
     trains of FS neurons are neither empty nor full.
     """
 
@@ -39,7 +39,8 @@ def ours(net: Network, images: Ints, names: Sequence[str]) -> Ours:
     """The codes of the populations `names` for images (B, C, H, W)."""
     result = run(net, images, "quantized", Record(observables=("spikes", "codes")))
     assert result.trace is not None
-    codes = {name: result.logits if name == net.readout.name else result.trace[name, "codes"] for name in names}
+    told = {name: values.reshape(len(values), -1) for name, values in result.outputs.items()}
+    codes = {name: told[name] if name in told else result.trace[name, "codes"] for name in names}
     busy = neurons = 0
     for p in net.fs:
         trains = result.trace[p.name, "spikes"]

@@ -17,7 +17,7 @@ from fsref.formats.bundled import bundled, load
 from fsref.formats.sources import load_images
 from fsref.law.images import check_images, drawn_images
 from fsref.law.network import Network
-from fsref.simulation.run import run
+from fsref.simulation.run import Result, run
 from fsref.tables import Sheet, Shown, short
 
 GOLDEN = {"test": 3, "drawn": 3, "seed": 1}
@@ -26,9 +26,9 @@ GOLDEN = {"test": 3, "drawn": 3, "seed": 1}
 def golden_record(net: Network, x: NDArray[np.integer], y: NDArray[np.integer] | None = None) -> dict[str, Any]:
     """What `golden.json` says of a network and its test images `x`, as plain JSON values; `y` adds how many are right.
 
-    Of the first 3 of `x` and 3 drawn images, seed 1 (ID-3): logits, and digests (EVENT-3, hexadecimal, step by step) by
-    population. Over all of `x`: spikes by population. Every value is computed by all engines. Errors: FsrefError
-    [RUN-2] when two differ.
+    Of the first 3 of `x` and 3 drawn images, seed 1 (ID-3): logits, of a network without classes outputs by readout
+    (NET-8), and digests (EVENT-3, hexadecimal, step by step) by population. Over all of `x`: spikes by population.
+    Every value is computed by all engines. Errors: FsrefError [RUN-2] when two differ.
     """
     few = np.concatenate(
         [check_images(net.input, x[: GOLDEN["test"]]), drawn_images(net.input, GOLDEN["drawn"], GOLDEN["seed"])]
@@ -42,14 +42,20 @@ def golden_record(net: Network, x: NDArray[np.integer], y: NDArray[np.integer] |
             for name, words in shown.trace.digests().items()
         }
         images = [
-            {"logits": row, "digests": {name: digests[name][b] for name in names}}
-            for b, row in enumerate(shown.logits.tolist())
+            {**answered(shown, b), "digests": {name: digests[name][b] for name in names}} for b in range(len(few))
         ]
         record = {"images": images, "spikes": {name: int(count.sum()) for name, count in every.spike_counts.items()}}
         records.append(record if y is None else record | {"correct": int((every.predictions == y).sum())})
         if records[-1] != records[0]:
             raise FsrefError("RUN-2", "golden record", "two engines differ", f"{ENGINES[0]} and {engine}")
     return {"spec_version": net.spec_version, "id": net.id, "shown": dict(GOLDEN), "of": len(x), **records[0]}
+
+
+def answered(shown: Result, b: int) -> dict[str, Any]:
+    """What golden values say of the readouts for image b."""
+    if shown.net.is_classifier:
+        return {"logits": shown.logits[b].tolist()}
+    return {"outputs": {name: values[b].tolist() for name, values in shown.outputs.items()}}
 
 
 @dataclass(frozen=True, repr=False)

@@ -23,17 +23,19 @@ from fsref.conversion.search import check_loss, search
 from fsref.errors import UsageError, public
 from fsref.graph.graph import Graph
 from fsref.graph.memory import forward_bytes
+from fsref.law.classes import classes_of
 from fsref.law.images import Pixels, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.limits.misfits import Fit
-from fsref.metrics.chance import guessing, undecided
+from fsref.metrics.chance import guessing
 from fsref.metrics.losses import Loss
 from fsref.metrics.paired import Paired
 from fsref.metrics.score import Score, evaluate
 from fsref.simulation.memory import check_memory, fitting
 from fsref.tables import Brief, Sheet, Shown, plural
 from fsref.verification.compare import compared
+from fsref.verification.outputs import OutputErrors, output_errors
 
 FLOAT_IMAGES = 256  # that go through the float graph at a time
 LOOKED_AT = 64  # images on which the worst population is found; `fsref compare` takes 256 unless told
@@ -63,14 +65,15 @@ def _hashed(image: NDArray[np.integer]) -> bytes:
 @dataclass(frozen=True, eq=False, repr=False)
 class FloatScore(Brief):
     """How good a float graph is on images: its class for each, int64 (B,), of so many `classes`, and the true `labels`
-    (B,), if known; `highest` is the highest code of the images.
+    (B,), if known; `highest` is the highest code of the images. A graph without classes has no predictions (NET-8).
     """
 
-    predictions: Ints
+    predictions: Ints | None
     labels: Ints | None
     classes: int
     pixels: Pixels
     highest: int
+    image_count: int
 
     @classmethod
     def of(
@@ -86,6 +89,9 @@ class FloatScore(Brief):
         """
         pixels = graph.contract()
         images = pixels.check(x)
+        about = graph.class_count, pixels, int(images.max()), len(images)
+        if not graph.is_classifier:
+            return cls(None, None if y is None else check_labels(y, len(images), 0), *about)
         kept = 8 * len(images) * (graph.shapes[graph.output][0] + 2)
 
         def bound(count: int) -> int:
@@ -98,28 +104,29 @@ class FloatScore(Brief):
             logits.append(graph.forward(images[first : first + count]))
             progress(len(logits[-1]))
         joined = np.concatenate(logits)
-        labels = None if y is None else check_labels(y, len(images), joined.shape[1])
-        return cls(joined.argmax(axis=1), labels, joined.shape[1], pixels, int(images.max()))
+        labels = None if y is None else check_labels(y, len(images), graph.class_count)
+        return cls(classes_of(joined), labels, *about)
 
     @property
     def correct(self) -> int | None:
         """How many predictions are the label."""
-        return None if self.labels is None else int((self.predictions == self.labels).sum())
+        known = self.labels is not None and self.predictions is not None
+        return int(np.sum(self.predictions == self.labels)) if known else None
 
     def unexpected(self, expected: float) -> str:
         """A line when the accuracy is more than a point off the `expected` one in %, else ""."""
-        return "" if self.correct is None else unexpected(expected, self.correct, len(self.predictions), self.pixels)
+        return "" if self.correct is None else unexpected(expected, self.correct, self.image_count, self.pixels)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What speaks for a wrong input contract, labels or order of classes."""
-        found = [self.pixels.doubt(self.highest), undecided(self.classes)]
+        found = [self.pixels.doubt(self.highest)]
         if self.correct is not None:
-            found.append(guessing("float accuracy", self.correct, len(self.predictions), self.classes))
+            found.append(guessing("float accuracy", self.correct, self.image_count, self.classes))
         return tuple(note for note in found if note)
 
     def __str__(self) -> str:
-        count = len(self.predictions)
+        count = self.image_count
         if self.correct is None:
             return f"{plural(count, 'image')} without classes"
         return f"float accuracy {100 * self.correct / count:.2f} %, {plural(count, 'image')}"
@@ -138,22 +145,26 @@ class Outcome(Brief, Shown):
     net: Network
     float_score: FloatScore
     score: Score
-    paired: Paired
+    paired: Paired | None
     worst: Loss
     worst_image_count: int
     search: Found | None
     calibrating: int
     fit: Fit | None = None
     free: Score | None = None
+    errors: OutputErrors | None = None
 
     @property
     def figures(self) -> dict[str, Any]:
         """The figures that the network's provenance keeps."""
+        known, pair = self.float_score.labels is not None, self.paired
+        outputs = {} if self.errors is None else {"outputs": self.errors.to_dict()["rows"]}
         return {
-            "images": self.paired.image_count,
+            "images": self.float_score.image_count,
             "float_correct": self.float_score.correct,
-            "fs_correct": None if self.float_score.labels is None else self.paired.second_correct,
-            "agreement": self.paired.agreement,
+            "fs_correct": pair.second_correct if known and pair is not None else None,
+            "agreement": None if pair is None else pair.agreement,
+            **outputs,
             "spikes_per_neuron": self.score.spikes_per_neuron,
             "latency_steps": self.score.latency_steps,
         }
@@ -166,7 +177,7 @@ class Outcome(Brief, Shown):
     def notes(self) -> tuple[str, ...]:
         """What the float score makes doubtful, and a loss beyond the one that the search allowed."""
         beyond = ""
-        if self.search is not None and self.float_score.labels is not None:
+        if self.search is not None and self.float_score.labels is not None and self.paired is not None:
             beyond = lost_elsewhere(self.search.loss, self.search.kept, self.paired)
         return (*self.float_score.notes, beyond) if beyond else self.float_score.notes
 
@@ -184,12 +195,14 @@ class Outcome(Brief, Shown):
 
     def sheet(self) -> Sheet:
         """The outcome as facts."""
-        score, pair, (low, high) = self.score, self.paired, self.paired.interval
+        score, pair = self.score, self.paired
         facts = []
-        if self.float_score.labels is not None:
+        if pair is not None and self.float_score.labels is not None:
+            low, high = pair.interval
             change = f"{100 * pair.difference:+.2f} points (95 % interval {100 * low:+.2f} to {100 * high:+.2f})"
             facts.append(("FS accuracy", f"{100 * score.accuracy:.2f} %: {change}"))
-        facts.append(("agreement", f"{100 * pair.agreement:.2f} % of predictions are the float network's"))
+        if pair is not None:
+            facts.append(("agreement", f"{100 * pair.agreement:.2f} % of predictions are the float network's"))
         cost = f"{score.spikes_per_neuron:.3f} spikes per neuron, latency {score.latency_steps} steps"
         facts.append(("cost", f"{k_told(self.net)}, {cost}, {score.synops:,.0f} SynOps an image"))
         facts.append(("worst", self._worst()))
@@ -197,18 +210,22 @@ class Outcome(Brief, Shown):
             facts += [("chip", self.fit.line), ("without it", self._without())]
         told = [*(("note", note) for note in self.notes), *(("hint", hint) for hint in self.hints)]
         more = [self.fit.sheet()] if self.fit is not None and not self.fit.fits else []
+        more += [] if self.errors is None else [self.errors.sheet()]
         return Sheet(f"{self.net.name or 'network'}: id {self.net.id[:12]}", above=facts, below=told, more=more)
 
     def _without(self) -> str:
         """The score of the conversion without the chip, in words."""
         free, pair = self.free, self.paired
         assert free is not None
-        agreement = float(np.mean(free.predictions == self.float_score.predictions))
+        cost = f"{free.spikes_per_neuron:.3f} spikes per neuron, latency {free.latency_steps} steps"
+        if pair is None:
+            return cost
+        agreement = agreement_of(free, self.float_score)
         told = f"agreement {100 * agreement:.2f} % ({100 * (pair.agreement - agreement):+.2f} points for the chip)"
         if self.float_score.labels is not None:
             lost = f"({100 * (self.score.accuracy - free.accuracy):+.2f} points for the chip)"
             told = f"{100 * free.accuracy:.2f} % {lost}, {told}"
-        return f"{told}, {free.spikes_per_neuron:.3f} spikes per neuron, latency {free.latency_steps} steps"
+        return f"{told}, {cost}"
 
     def _worst(self) -> str:
         """The population that loses most, in words, and how many images say so: fewer than `compare` looks at."""
@@ -225,7 +242,7 @@ class Outcome(Brief, Shown):
             "id": self.net.id,
             "image_count": figures.pop("images"),
             **figures,
-            "paired": None if self.float_score.labels is None else self.paired.to_dict(),
+            "paired": None if self.float_score.labels is None or self.paired is None else self.paired.to_dict(),
             "calibrating": self.calibrating,
             "worst": self.worst.name,
             "worst_image_count": self.worst_image_count,
@@ -241,13 +258,18 @@ class Outcome(Brief, Shown):
             return {}
         free, known = self.free, self.float_score.labels is not None
         without = {
-            "fs_correct": int((free.predictions == self.float_score.labels).sum()) if known else None,
-            "agreement": float(np.mean(free.predictions == self.float_score.predictions)),
+            "fs_correct": free.correct if known else None,
+            "agreement": None if self.paired is None else agreement_of(free, self.float_score),
             "spikes_per_neuron": free.spikes_per_neuron,
             "latency_steps": free.latency_steps,
         }
         told = self.fit.to_dict()
         return {**{name: told[name] for name in ("chip", "fits", "misfits", "lacking")}, "without_chip": without}
+
+
+def agreement_of(score: Score, float_score: FloatScore) -> float:
+    """The share of images of one class on both sides."""
+    return float(np.mean(score.predictions == float_score.predictions))
 
 
 def k_told(net: Network) -> str:
@@ -328,17 +350,23 @@ def convert_and_score(
             other = Calibrated.of(folded, seen, image_count, advance, memory_limit).convert(without, memory_limit)
         with progress("FS without the chip", len(images)) as advance:
             free = evaluate(other, images, truth, "quantized", batch, threads, memory_limit, advance)
-    looked_at = seen[:LOOKED_AT]
+    looked_at, paired, errors = seen[:LOOKED_AT], None, None
+    if truth is not None and float_score.predictions is not None:
+        paired = Paired.of(float_score.predictions, score.predictions, truth)
+    else:
+        with progress("outputs", len(images)) as advance:
+            errors = output_errors(graph, net, images, advance, memory_limit)
     outcome = Outcome(
         net=net,
         float_score=float_score,
         score=score,
-        paired=Paired.of(float_score.predictions, score.predictions, truth),
+        paired=paired,
         worst=compared(graph, folded, net, looked_at, None, None, memory_limit).worst,
         worst_image_count=len(looked_at),
         search=searched,
         calibrating=shared(seen, images),
         fit=None if chosen.chip is None else Fit.of(net, chosen.chip),
         free=free,
+        errors=errors,
     )
     return outcome.noted(outcome.figures)

@@ -236,12 +236,16 @@ def cases(
     max_fs: int = 4,
     max_images: int = 2,
     limits: Mapping[str, Any] | str | PathLike[str] | None = None,
+    max_outputs: int = 1,
 ) -> Case:
     """Small networks of every kind and form with images for them, min_fs..max_fs FS populations; only such as fit a
-    chip, where the keys or the JSON file of its `limits` are given (CHIP-2).
+    chip, where the keys or the JSON file of its `limits` are given (CHIP-2). Of 1 of `max_outputs` all are classifiers;
+    else they have up to so many readouts, maps among them (NET-8).
     """
     if not 1 <= min_fs <= max_fs:
         raise UsageError("NET-1", "cases", "number of fs populations out of range", (min_fs, max_fs), "1 or more")
+    if max_outputs < 1:
+        raise UsageError("NET-1", "cases", "number of readouts out of range", max_outputs, "1 or more")
     within = Within(Limits() if limits is None else chip_of(limits))
     steps = draw(st.sampled_from(within.steps(STEPS)))
     c, h, w = within.sides((4, 6, 6))
@@ -274,18 +278,41 @@ def cases(
             spikes[fs.name], worth[fs.name] = reference.fire(opened, fs.table)[0], fs.table.rows(fs.shape[0])[2]
         name = populations[-1].name
         codes[name] = np.einsum("bkchw,ck->bchw", spikes[name].astype(np.int64), worth[name])
-    outputs = draw(st.integers(1, within.channels(1, 4)))
-    for _ in range(draw(st.sampled_from([1, 1, 2]))):
-        source = populations[draw(st.sampled_from([-1, -1, 0]))]
-        reach = _reach(worth[source.name])
-        if within.joins(draw(st.booleans()), source.shape[0], outputs):
-            projections.append(_dense(draw, source, reach, outputs, "logits", within))
-        else:
-            projections.append(_conv_to(draw, source, reach, (outputs, 1, 1), "logits", within)[0])
-    readout = Readout("logits", (outputs, 1, 1), within.bias(_bytes(draw, (outputs,)).astype(np.int64) - 128))
-    net = Network([*populations, readout], projections)
+    sending = list(populations)
+    shapes: list[Shape | None] = [(draw(st.integers(1, within.channels(1, 4))), 1, 1)]
+    if max_outputs > 1:
+        shapes = [draw(st.sampled_from([None, (1, 1, 1), (3, 1, 1)])) for _ in range(draw(st.integers(1, max_outputs)))]
+    for number, wanted_shape in enumerate(shapes, 1):
+        name = "logits" if number == len(shapes) else f"out{number}"
+        readout, into = _readout(draw, sending, wanted_shape, worth, name, within)
+        after = max(populations.index(p) for p in sending if p.name in {q.source for q in into})
+        last = len(populations) if number == len(shapes) else draw(st.integers(after + 1, len(populations)))
+        populations.insert(last, readout)
+        projections += into
+    place = {p.name: index for index, p in enumerate(populations)}
+    net = Network(populations, sorted(projections, key=lambda q: place[q.target]))
     assume(within.free or not any(misfits(net, within.chip)))
     return Case(net, first)
+
+
+def _readout(
+    draw: DrawFn, sending: list[Population], shape: Shape | None, worth: dict[str, Ints], name: str, within: Within
+) -> tuple[Readout, list[Projection]]:
+    """A readout of this shape, or of one it draws, and what enters it."""
+    into: list[Projection] = []
+    joined: Projection
+    for _ in range(draw(st.sampled_from([1, 1, 2]))):
+        source = sending[draw(st.sampled_from([-1, -1, 0]))]
+        reach = _reach(worth[source.name])
+        if shape is not None and shape[1:] == (1, 1) and within.joins(draw(st.booleans()), source.shape[0], shape[0]):
+            into.append(_dense(draw, source, reach, shape[0], name, within))
+        else:
+            joined, shape = _conv_to(draw, source, reach, shape, name, within)
+            into.append(joined)
+    assert shape is not None  # what enters it has said it
+    per_place = shape[1:] != (1, 1) and draw(st.booleans()) and within.chip.bias_map
+    bias = _bytes(draw, shape if per_place else shape[:1]).astype(np.int64) - 128
+    return Readout(name, shape, within.bias(bias)), into
 
 
 def _pool(draw: DrawFn, source: Population, name: str, within: Within) -> MaxPool:

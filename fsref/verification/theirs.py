@@ -16,7 +16,7 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import Population
 
 Forward: TypeAlias = Callable[[NDArray[Any]], Any]
-Answers: TypeAlias = dict[str, Ints]  # by population, (B, neurons); the readout's are logits
+Answers: TypeAlias = dict[str, Ints]  # by population, (B, neurons); those of readouts are logits
 
 
 class Theirs:
@@ -34,14 +34,15 @@ class Theirs:
         self.names: tuple[str, ...] = ()  # of the populations compared, in network order
 
     def known(self, name: Any) -> str:
-        """The population they mean: `logits` is the readout, `codes/NAME` what fsref's ONNX export calls NAME. Errors:
-        UsageError.
+        """The population they mean: `logits` is the only readout, `codes/NAME` what fsref's ONNX export calls NAME.
+        Errors: UsageError.
         """
         names = [p.name for p in self.net.populations[1:]]
         plain = name.removeprefix("codes/") if isinstance(name, str) and name not in names else name
-        plain = self.net.readout.name if plain == "logits" and plain not in names else plain
+        only = len(self.net.readouts) == 1
+        plain = self.net.readout.name if plain == "logits" and plain not in names and only else plain
         if plain not in names:
-            limit = ", ".join(dict.fromkeys(["logits", *names]))
+            limit = ", ".join(dict.fromkeys([*["logits"][: int(only)], *names]))
             raise UsageError("OBS-4", "their answer", "unknown population", repr(name), limit)
         return str(plain)
 
@@ -57,7 +58,7 @@ class Theirs:
             raise UsageError("OBS-4", "their function", problem, str(error) or None, limit) from error
         if answer is None:
             raise UsageError("OBS-4", "their function", "returned nothing", None, "logits, or codes by population")
-        found = dict(answer) if isinstance(answer, Mapping) else {"logits": answer}
+        found = dict(answer) if isinstance(answer, Mapping) else {self.net.readout.name: answer}
         checked = {}
         for name, values in found.items():
             known = self.known(name)
@@ -105,7 +106,7 @@ def _from_onnx(path: str | PathLike[str], net: Network) -> Forward:
     kinds = package.TensorProto
     for output in model.graph.output:
         if output.type.tensor_type.elem_type in (kinds.FLOAT, kinds.FLOAT16, kinds.BFLOAT16, kinds.DOUBLE):
-            names = ["logits", *(f"codes/{p.name}" for p in net.populations[1:4] if p is not net.readout), "..."]
+            names = ["logits", *(f"codes/{p.name}" for p in net.populations[1:4] if p not in net.readouts), "..."]
             limit = f"a quantised one, its outputs integers named {', '.join(names)}"
             raise UsageError("OBS-4", str(path), "is a float model, of output", output.name, limit)
     names = [output.name for output in model.graph.output]

@@ -98,7 +98,7 @@ def build(manifest: dict[str, Any], arrays: dict[str, Array]) -> Net:
         channels, height, width = entry["shape"]
         channel = [n // (height * width) for n in range(channels * height * width)]
         one = Population(entry["kind"], (channels, height, width), channel)
-        assert min(one.shape) >= 1 and (one.kind == "input") == (p == 0) and (one.kind == "readout") == (p == last)
+        assert min(one.shape) >= 1 and (one.kind == "input") == (p == 0) and (one.kind == "readout" or p < last)
         if one.kind == "input":
             one.steps, one.max_code = entry["steps"], entry["max_code"]
             assert 1 <= one.max_code <= 2**one.steps - 1
@@ -119,7 +119,7 @@ def build(manifest: dict[str, Any], arrays: dict[str, Array]) -> Net:
                 assert all(map(all, seen))  # POOL-3
             one.windows = candidates(before.shape, one.shape, *seen)
         else:
-            assert one.kind == "fs" or (one.kind, height, width) == ("readout", 1, 1)
+            assert one.kind in ("fs", "readout")
             one.arrays = {part: arrays.pop(f"population.{p}.{part}") for part in ("T", "h", "d") if one.kind == "fs"}
             for part, (dims, values) in one.arrays.items():
                 k = one.steps = dims[-1]
@@ -131,7 +131,7 @@ def build(manifest: dict[str, Any], arrays: dict[str, Array]) -> Net:
         net.populations.append(one)
     for j, entry in enumerate(manifest["projections"]):
         kind, source, target = entry["kind"], index[entry["source"]], index[entry["target"]]
-        assert kind in ("conv2d", "dense") and source < target
+        assert kind in ("conv2d", "dense") and source < target and net.populations[source].kind != "readout"
         geometry = [*entry.get("stride", [1, 1]), *entry.get("padding", [0, 0, 0, 0])]
         geometry += [*entry.get("dilation", [1, 1]), entry.get("groups", 1)]
         geometry = geometry if kind == "conv2d" else [int(entry.get("pooled", False))]
@@ -211,7 +211,7 @@ def simulate(net: Net, image: Sequence[int]) -> Observed:
     assert len(image) == len(channel) and all(0 <= code <= most for code in image)
     seen = follow(net, {0: [int(code) for code in image]}, {})  # bit K-1-t of the code is the spike of step t
     seen.logits = seen.opening[len(net.populations) - 1]
-    seen.label = seen.logits.index(max(seen.logits))
+    seen.label = seen.logits.index(max(seen.logits)) if len(seen.logits) > 1 else int(seen.logits[0] >= 0)
     return seen
 
 
@@ -282,8 +282,8 @@ def starts(net: Net) -> dict[int, int]:
 
 
 def latency(net: Net) -> int:
-    """Steps until the logits stand (TIME-2)."""
-    return starts(net)[len(net.populations) - 1]
+    """Steps until all outputs stand (TIME-2)."""
+    return max(start for p, start in starts(net).items() if net.populations[p].kind == "readout")
 
 
 def initiation_intervals(net: Net) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from fsref.graph.graph import Graph, Node
 from fsref.graph.operators import OPERATORS
 from fsref.importers.onnx import reference
 from fsref.importers.onnx.calls import Given
-from fsref.importers.onnx.entry import Entry
+from fsref.importers.onnx.entry import End, Entry
 from fsref.importers.onnx.model import Operator
 from fsref.importers.onnx.values import Builder, Numbers, Value
 from fsref.importers.refusals import Unmapped
@@ -33,7 +33,7 @@ class Imported:
     place: str
     opset: int
     entry: Entry
-    output: str
+    ends: Sequence[End]
     operators: Sequence[Operator]
     values: Mapping[str, Given]
     builder: Builder
@@ -51,19 +51,28 @@ def compared(graph: Graph, imported: Imported) -> Graph:
         return replace(graph, notes=(*graph.notes, "too large to compare with onnx.reference"))
     codes = np.random.default_rng(2020).integers(0, pixels.max_code + 1, (1, *pixels.shape))
     try:
-        wanted = _reference_logits(imported, _fed(pixels.normalise(codes), entry)).astype(np.float64)
+        every = _reference_outputs(imported, _fed(pixels.normalise(codes), entry))
     except Unmapped as error:
         return replace(graph, notes=(*graph.notes, f"not compared with onnx.reference: {error.problem}"))
-    logits = graph.forward(codes)[0]
-    if wanted.shape != logits.shape or not np.isfinite(wanted).all():
-        wrong = "logits are not finite, or not as many, by onnx.reference"
-        raise GraphError("GRAPH-7", place, wrong, wanted.shape, f"{logits.shape}")
-    size = max(float(np.ptp(wanted)), float(np.abs(wanted).max()) * 1e-3, 1e-30)
-    apart, limit = float(np.abs(logits - wanted).max()) / size, _tolerance(graph, entry)
-    if not apart <= limit:
-        wrong = "logits differ from those of onnx.reference"
-        raise GraphError("GRAPH-7", place, wrong, f"by {apart:.2g} of their range", f"at most {limit:g}")
+    for end, wanted, (name, output) in zip(imported.ends, every, graph.answers(codes).items(), strict=True):
+        logits, told = _as_told(output[0], end), f"output {name}: " if graph.outputs else ""
+        if wanted.shape != logits.shape or not np.isfinite(wanted).all():
+            wrong = f"{told}logits are not finite, or not as many, by onnx.reference"
+            raise GraphError("GRAPH-7", place, wrong, wanted.shape, f"{logits.shape}")
+        size = max(float(np.ptp(wanted)), float(np.abs(wanted).max()) * 1e-3, 1e-30)
+        apart, limit = float(np.abs(logits - wanted).max()) / size, _tolerance(graph, entry)
+        if not apart <= limit:
+            wrong = f"{told}logits differ from those of onnx.reference"
+            raise GraphError("GRAPH-7", place, wrong, f"by {apart:.2g} of their range", f"at most {limit:g}")
     return graph
+
+
+def _as_told(values: Numbers, end: End) -> Numbers:
+    """An output (C, H, W) in the order that the model tells it, flat, and with what was left out at its end."""
+    order = end.order if len(end.order) > 1 else "CHW"
+    order += "".join(letter for letter in "CHW" if letter not in order)  # of one place
+    told = values.transpose(["CHW".index(letter) for letter in order]).ravel()
+    return 1 / (1 + np.exp(-told.astype(np.float64))) if end.sigmoid else told
 
 
 def _fed(real: Numbers, entry: Entry) -> Numbers:
@@ -86,8 +95,10 @@ def _tolerance(graph: Graph, entry: Entry) -> float:
     return ROUGH_TOLERANCE if rough else TOLERANCE
 
 
-def _reference_logits(imported: Imported, images: Numbers) -> Numbers:
-    """The logits of the first image by onnx.reference. Errors: Unmapped when it does not have an operator."""
+def _reference_outputs(imported: Imported, images: Numbers) -> list[Numbers]:
+    """The outputs of the first image by onnx.reference, each flat. Errors: Unmapped when it does not have an
+    operator.
+    """
     taken, builder = imported.values, imported.builder
     values = {name: given for name, given in taken.items() if not isinstance(given, Value)}
     values[imported.entry.source] = images
@@ -105,8 +116,8 @@ def _reference_logits(imported: Imported, images: Numbers) -> Numbers:
         except Unmapped:
             raise Unmapped(f"it does not have {operator.op}") from None
         values.update(zip(filter(None, operator.outputs), outputs, strict=True))
-    logits: Numbers = np.reshape(np.asarray(values[imported.output]), (imported.entry.batch, -1))[0]
-    return logits
+    batch = imported.entry.batch
+    return [np.reshape(np.asarray(values[end.value]), (batch, -1))[0].astype(np.float64) for end in imported.ends]
 
 
 def _pooled_here(operator: Operator, node: Node, builder: Builder) -> bool:

@@ -1,4 +1,4 @@
-"""The two ends of an ONNX model: what the axes of its input mean, and where its logits are (GRAPH-5, GRAPH-7)."""
+"""The ends of an ONNX model: what the axes of its input mean, and where its outputs are (GRAPH-5, GRAPH-7)."""
 
 from __future__ import annotations
 
@@ -99,18 +99,40 @@ def _own_shape(sizes: Sizes, axes: Axes, place: str) -> Shape:
         raise GraphError("GRAPH-7", place, "size out of range", _shown(sizes), str(error)) from None
 
 
-def before_softmax(model: ModelProto, opset: int) -> tuple[str, int | None, str]:
-    """The value that holds the logits: the output, or what a Softmax at the end reads; then the first axis of that
-    Softmax, and a note.
+@dataclass
+class End:
+    """An output `name`: the `value` that gives it, before a Softmax at its end; the first axis of that Softmax, and a
+    note. Once taken, the `node` of a graph, the `order` of its axes in the model, and whether the sigmoid of a single
+    logit was left out.
     """
-    name = model.graph.output[0].name
+
+    name: str
+    value: str
+    last_axis: int | None = None
+    note: str = ""
+    node: str = ""
+    order: str = ""
+    sigmoid: bool = False
+
+
+def ends(model: ModelProto, opset: int) -> list[End]:
+    """The outputs of a model, in order."""
+    found = [before_softmax(model, opset, output.name) for output in model.graph.output]
+    for end in found if len(found) > 1 else ():
+        end.note = end.note and f"{end.note}: {onnx_model.plain_name(end.name)}"
+    return found
+
+
+def before_softmax(model: ModelProto, opset: int, output: str) -> End:
+    """An output, as what a Softmax at its end reads."""
+    name = output
     makers = {output: node for node in model.graph.node for output in node.output}
     node = makers.get(name)
     while node is not None and not node.domain:
         if node.op_type in ("Softmax", "LogSoftmax"):
             axis = onnx_model.operator(node).attributes.get("axis", -1 if opset >= 13 else 1)
-            return node.input[0], int(axis), f"{node.op_type} at the end left out"
+            return End(output, node.input[0], int(axis), f"{node.op_type} at the end left out")
         if node.op_type not in ("Cast", "DequantizeLinear", "Identity", "QuantizeLinear"):
             break
         node = makers.get(node.input[0])
-    return name, None, ""
+    return End(output, name)

@@ -23,7 +23,7 @@ from fsref.importers.onnx.axes import flattened
 from fsref.importers.onnx.calls import Call, Given
 from fsref.importers.onnx.comparison import UNQUANTISED, Imported, compared
 from fsref.importers.onnx.elementwise import ELEMENTWISE
-from fsref.importers.onnx.entry import before_softmax, entry
+from fsref.importers.onnx.entry import End, ends, entry
 from fsref.importers.onnx.layers import LAYERS
 from fsref.importers.onnx.lifting import lifted
 from fsref.importers.onnx.model import Operator
@@ -34,7 +34,7 @@ from fsref.importers.onnx.reference import FOLDED, evaluated, folded_size
 from fsref.importers.onnx.structure import STRUCTURE
 from fsref.importers.onnx.types import check_types
 from fsref.importers.onnx.values import Builder, Numbers, Value
-from fsref.importers.refusals import Unmapped, line
+from fsref.importers.refusals import Unmapped, line, output_name
 from fsref.law.populations import Shape
 
 if TYPE_CHECKING:
@@ -103,15 +103,16 @@ class _Importer:
         model, lift = lifted(model, place, sha256)
         self.model, self.opset = model, onnx_model.opset_of(model)
         source, kind, sizes = onnx_model.one_input(model, place)
-        self.output, self.last_axis, tail = before_softmax(model, self.opset)
-        self.operators = [onnx_model.operator(node) for node in onnx_model.needed(model, self.output)]
+        self.ends = ends(model, self.opset)
+        values = {end.value for end in self.ends}
+        self.operators = [onnx_model.operator(node) for node in onnx_model.needed(model, values)]
         check_types(model, self.operators, self.opset, place)
         self.entry = entry(source, kind, sizes, self.operators, pixels, place)
-        self.notes = [note for note in (lift, tail) if note]
+        self.notes = [note for note in (lift, *(end.note for end in self.ends)) if note]
         if pixels is None:
             codes = " of codes as they are: scale 1, mean 0, std 1" if kind == "uint8" else ""
             self.notes.append(f"made for images {shown_shape(self.entry.shape)}{codes}")
-        self.read = {self.output, *(name for operator in self.operators for name in operator.inputs)} - {""}
+        self.read = {*values, *(name for operator in self.operators for name in operator.inputs)} - {""}
         self.tensors = {tensor.name: tensor for tensor in model.graph.initializer}
         stored = sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
         self.problems: list[tuple[str, GraphError | None]] = []
@@ -124,7 +125,8 @@ class _Importer:
         """The graph. Errors: GraphError naming everything that has no form."""
         for operator in self.operators:
             self.take(operator)
-        logits = self.logits()
+        for end in self.ends:
+            end.node = self.node_of(end)
         if self.problems:
             if len(self.problems) == 1 and self.problems[0][1] is not None:
                 raise self.problems[0][1]
@@ -135,36 +137,52 @@ class _Importer:
             raise GraphError("GRAPH-7", self.place, count + "; ".join(lines))
         onnx_model.check_sizes(self.model, self.place)
         notes = [text if count == 1 else f"{text} ({count} places)" for text, count in self.builder.notes.items()]
-        pixels, nodes = self.pixels or Pixels(*self.entry.shape), self.builder.kept(logits)
-        graph = Graph(pixels, nodes, name, classes, (*self.notes, *notes))
+        pixels, (nodes, given) = (
+            self.pixels or Pixels(*self.entry.shape),
+            self.builder.kept([e.node for e in self.ends]),
+        )
+        outputs = dict[str, str]()
+        for end, node in zip(self.ends, given, strict=True) if len(given) > 1 else ():
+            outputs[output_name(end.name, outputs)] = node
+        graph = Graph(pixels, nodes, name, classes, (*self.notes, *notes), outputs)
         if self.pixels is None:
             return replace(graph, input=None)
         taken = self.operators, self.values, self.builder
-        return compared(graph, Imported(self.place, self.opset, self.entry, self.output, *taken))
+        return compared(graph, Imported(self.place, self.opset, self.entry, self.ends, *taken))
 
-    def logits(self) -> str:
-        """The node of the logits, or "" with a problem listed."""
-        value = self.values.get(self.output)
-        self.builder.path = onnx_model.plain_name(self.output)
+    def node_of(self, end: End) -> str:
+        """The node of an output, or "" with a problem listed."""
+        value = self.values.get(end.value)
+        self.builder.path = onnx_model.plain_name(end.value)
         try:
             if isinstance(value, Value):
                 if value.waiting is not None:
                     self.listed(None, value.waiting.said)
                     return ""
                 value = settled(self.builder, value)
-                if self.last_axis is not None:
-                    axes = value.axes[self.last_axis :] if self.opset < 13 else value.axes[self.last_axis :][:1]
-                    if {*"".join(value.axes)} - {*"".join(axes)} - {"B"}:
+                if end.last_axis is not None:
+                    axes = value.axes[end.last_axis :] if self.opset < 13 else value.axes[end.last_axis :][:1]
+                    if {*"".join(axes)} != {"C"} and {*"".join(value.axes)} - {*"".join(axes)} - {"B"}:
                         raise Unmapped("Softmax over an axis that is not the classes")
                 if (plain := unquantised(self.builder, value)) is not value:
                     value = plain
                     self.notes.append(UNQUANTISED)
-                name = flattened(self.builder, value).name
+                end.order = "".join(value.axes).removeprefix("B")
+                if value.shape[1:] == (1, 1) or any(len(letters) > 1 for letters in value.axes):
+                    value, end.order = flattened(self.builder, value), "C"
+                if list(end.order) != sorted(end.order):
+                    turned = " x ".join(end.order)
+                    self.notes.append(f"output {onnx_model.plain_name(end.name)}: {turned} there, C x H x W here")
+                name, node = value.name, self.builder.nodes.get(value.name)
+                if node is not None and node.op == "sigmoid" and value.shape == (1, 1, 1):
+                    end.sigmoid, name = True, node.inputs[0]
+                    of = f" of output {onnx_model.plain_name(end.name)}" if len(self.ends) > 1 else ""
+                    self.notes.append(f"Sigmoid at the end{of} left out")
                 return self.builder.add("identity", [name]) if name == "input" else name
-            if value is not None or self.output in self.tensors:
+            if value is not None or end.value in self.tensors:
                 raise Unmapped("does not depend on the input")
         except Unmapped as error:
-            said = line(f"output {self.output}", "", error.problem, error.nearest or "N x classes")
+            said = line(f"output {end.value}", "", error.problem, error.nearest or "N x classes, N x C x H x W")
             self.problems.append((said, None))
         return ""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import TYPE_CHECKING, Any
@@ -206,10 +206,11 @@ def one_input(model: ModelProto, place: str) -> tuple[str, str, list[int | str]]
     own = {tensor.name for tensor in model.graph.initializer}
     own |= {sparse.values.name for sparse in model.graph.sparse_initializer}
     infos = [info for info in model.graph.input if info.name not in own]
-    for what, given in (("inputs", infos), ("outputs", list(model.graph.output))):
-        if len(given) != 1:
-            names = ", ".join(info.name for info in given) or None
-            raise GraphError("GRAPH-7", place, f"has {len(given)} {what}", names, "one input and one output")
+    if len(infos) != 1:
+        names = ", ".join(info.name for info in infos) or None
+        raise GraphError("GRAPH-7", place, f"has {len(infos)} inputs", names, "one input")
+    if not model.graph.output:
+        raise GraphError("GRAPH-7", place, "has no outputs", None, "one or more")
     tensor = infos[0].type.tensor_type
     try:
         kind = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type).name)
@@ -221,9 +222,9 @@ def one_input(model: ModelProto, place: str) -> tuple[str, str, list[int | str]]
     return infos[0].name, kind, sizes
 
 
-def needed(model: ModelProto, output: str) -> list[NodeProto]:
-    """The operators that the value `output` depends on, in order."""
-    wanted, kept = {output}, []
+def needed(model: ModelProto, outputs: Iterable[str]) -> list[NodeProto]:
+    """The operators that these values depend on, in order."""
+    wanted, kept = set(outputs), []
     for node in reversed(model.graph.node):
         if wanted.intersection(node.output) - {""}:
             wanted.update(node.input)

@@ -158,9 +158,11 @@ class Builder:
         """A node that works on each number, or each channel, alone: the axes stay as they are."""
         return replace(value, name=self.add(op, [value.name], attributes, arrays, part))
 
-    def kept(self, last: str) -> tuple[Node, ...]:
-        """The nodes that `last` depends on, in order; numbers that names no longer need are taken off."""
-        read = {last}
+    def kept(self, outputs: Sequence[str]) -> tuple[tuple[Node, ...], list[str]]:
+        """The nodes that outputs depend on, in order, and the names of the outputs among them; numbers that names no
+        longer need are taken off.
+        """
+        read = set(outputs)
         for node in reversed(self.nodes.values()):
             if node.name in read:
                 read.update(node.inputs)
@@ -170,11 +172,12 @@ class Builder:
             if (stem := self.stems.get(name, name)) not in taken:
                 names[name] = stem
                 taken.add(stem)
-        return tuple(
+        nodes = tuple(
             replace(node, name=names[node.name], inputs=tuple(names[source] for source in node.inputs))
             for node in self.nodes.values()
             if node.name in names
         )
+        return nodes, [names[output] for output in outputs]
 
     def affine(self, value: Value, gain: Floats | float, offset: Floats | float, part: str = "") -> Value:
         """value * gain + offset per channel, joined with an affine node before it; the value itself when that changes

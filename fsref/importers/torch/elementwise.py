@@ -142,6 +142,6 @@ def fake_quantize_tensors(site: Site, x: View, scale: Any, zero_point: Any, enab
 @form(ELEMENTWISE, "softmax", "_softmax", "log_softmax", "_log_softmax")
 def softmax(site: Site, x: View, dim: int, *_: Any) -> View:
     """A step that is left out where it ends the model."""
-    if len(x.dims) != 1 or dim not in (1, -1):
+    if dim not in (1, 1 - len(x.dims) - 1) or len(x.dims) not in (1, 3):
         raise Unmapped(nearest="softmax over the classes at the end, left out")
     return site.along("softmax", x)

@@ -17,7 +17,7 @@ import numpy as np
 from fsref.errors import GraphError, UsageError, public
 from fsref.graph.graph import Graph, Pixels
 from fsref.graph.operators import Floats
-from fsref.importers.torch.draft import nodes, ordered, unmapped
+from fsref.importers.torch.draft import Step, nodes, ordered, unmapped
 from fsref.importers.torch.tidying import tidy
 from fsref.importers.torch.tracer import Tracer
 from fsref.importers.torch.views import vector
@@ -26,6 +26,7 @@ from fsref.tables import plural
 OLDEST = (2, 5)  # of torch: older ones trace by another way, which loses paths and takes operators apart
 BATCH = 2  # a batch of 1 could be mistaken for any other axis of 1
 TOLERANCE = 1e-3  # of the logits' range
+OUTPUTS = "outputs"  # a step that reads several outputs, which no graph has
 QUANTISED_TOLERANCE = 0.05  # where a value beside the border of two levels may fall to either side
 
 
@@ -34,7 +35,8 @@ def from_torch(model: Any, input: Pixels, classes: Sequence[str] = (), name: str
     """The float graph of a torch.nn.Module in eval mode, or of a torch.export.ExportedProgram; its logits are compared
     on drawn images.
 
-    The model is copied, traced and run on the CPU; it is not changed itself. A softmax that ends it is left out.
+    The model is copied, traced and run on the CPU; it is not changed itself. A softmax that ends it, or the sigmoid of
+    a single logit, is left out. Several outputs bear the names that `forward` gives them: keys, fields or places.
     Errors: GraphError (GRAPH-7) with everything that cannot be mapped at once, UsageError without torch.
     """
     try:
@@ -60,22 +62,53 @@ def from_torch(model: Any, input: Pixels, classes: Sequence[str] = (), name: str
         except Exception as error:
             raise _untraceable(place, error) from error
         tracer = Tracer(torch, program, input, place)
-        last, notes = tidy(tracer.run())
-    tail = list[Callable[[Any], Any]]()
-    while last.op == "softmax":
-        tail.insert(0, last.attributes["function"])
-        notes.append(f"softmax at the end left out: {last.place or 'forward'}")
-        last = last.inputs[0]
-    steps = ordered(last)
+        last, notes = tidy(joined(tracer.run()))
+    several = last.op == OUTPUTS
+    ends = [
+        End(step, name if several else "")
+        for name, step in zip(tracer.outputs, last.inputs if several else (last,), strict=True)
+    ]
+    notes += [end.note for end in ends if end.note]
+    last.inputs = tuple(kept(end.step) for end in ends) if several else last.inputs
+    steps = ordered(last)[:-1] if several else ordered(ends[0].step)
     problems = list(dict.fromkeys([*tracer.problems, *unmapped(steps)]))
     if problems:
         wrong = f"{plural(len(problems), 'operator')} cannot be mapped: {'; '.join(problems)}"
         raise GraphError("GRAPH-7", place, wrong)
     name = name or ("" if place == "ExportedProgram" else place)
-    graph = Graph(input, tuple(nodes(steps)), name, classes, tuple(notes))
+    made = nodes(steps)
+    names = dict(zip((step for step in steps if step.op != "input"), (node.name for node in made), strict=True))
+    outputs = dict(zip(tracer.outputs, (names[step] for step in last.inputs), strict=True)) if several else {}
+    graph = Graph(input, tuple(made), name, classes, tuple(notes), outputs)
     with torch.no_grad(), _quietly():
-        _compare(torch, graph, model, tail, tracer.batch, place)
+        _compare(torch, graph, model, ends, tracer.batch, place)
     return graph
+
+
+def joined(given: Sequence[Step]) -> Step:
+    """The only output; of several a step that reads them all."""
+    return given[0] if len(given) == 1 else Step(OUTPUTS, tuple(given), given[0].shape)
+
+
+def kept(step: Step) -> Step:
+    """A step that a graph has a node for: the images themselves through an identity."""
+    return Step("identity", (step,), step.shape, "output") if step.op == "input" else step
+
+
+class End:
+    """An output: its `step`, what of the model behind it was left out, as functions of its value, and a `note` of
+    that.
+    """
+
+    def __init__(self, step: Step, name: str) -> None:
+        self.left_out: list[Callable[[Any], Any]] = []
+        places: list[str] = []
+        while step.op == "softmax" or (step.op == "sigmoid" and step.shape == (1, 1, 1)):
+            self.left_out.insert(0, step.attributes["function"] if step.op == "softmax" else lambda x: x.sigmoid())
+            of = f" of output {name}" if name else ""
+            places.append(f"{step.op} at the end{of} left out: {step.place or 'forward'}")
+            step = step.inputs[0]
+        self.step, self.note = step, "; ".join(places)
 
 
 @contextmanager
@@ -116,25 +149,24 @@ def _exported(torch: Any, model: Any, pixels: Pixels, place: str) -> tuple[Any, 
         raise _untraceable(place, error) from error
 
 
-def _compare(
-    torch: Any, graph: Graph, model: Any, tail: Sequence[Callable[[Any], Any]], batch: int, place: str
-) -> None:
-    """Refuse a graph whose logits are not the model's on drawn images. Errors: GraphError."""
+def _compare(torch: Any, graph: Graph, model: Any, ends: Sequence[End], batch: int, place: str) -> None:
+    """Refuse a graph whose outputs are not the model's on drawn images. Errors: GraphError."""
     pixels = graph.contract()
     codes = np.random.default_rng(0).integers(0, pixels.max_code + 1, (batch, *pixels.shape))
-    wanted = model(torch.from_numpy(pixels.normalise(codes)))
-    while not isinstance(wanted, torch.Tensor):
-        wanted = next(iter(wanted.values() if hasattr(wanted, "values") else wanted))
-    found = torch.from_numpy(graph.forward(codes))
-    for function in tail:
-        found = function(found)
-    ours, theirs = (vector(logits.reshape(batch, -1)) for logits in (found, wanted))
-    scale = _span(theirs)
+    given = torch.utils._pytree.tree_leaves(model(torch.from_numpy(pixels.normalise(codes))))
+    given = [value for value in given if isinstance(value, torch.Tensor)]
     limit = QUANTISED_TOLERANCE if any(node.op == "quantise" for node in graph.nodes) else TOLERANCE
-    difference = float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else float("inf")
-    if not difference <= limit * scale:
-        wrong = "the imported graph gives other logits than the model"
-        raise GraphError("GRAPH-7", place, wrong, difference, f"at most {limit:g} of their range {scale:g}")
+    for (name, value), wanted, end in zip(graph.answers(codes).items(), given, ends, strict=True):
+        found = torch.from_numpy(value).reshape(wanted.shape) if value.size == wanted.numel() else torch.zeros(0)
+        for function in end.left_out:
+            found = function(found)
+        ours, theirs = (vector(outputs.reshape(batch, -1)) for outputs in (found, wanted))
+        scale = _span(theirs)
+        difference = float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else float("inf")
+        if not difference <= limit * scale:
+            told = f" in {name}" if graph.outputs else ""
+            wrong = f"the imported graph gives other logits than the model{told}"
+            raise GraphError("GRAPH-7", place, wrong, difference, f"at most {limit:g} of their range {scale:g}")
 
 
 def _span(logits: Floats) -> float:

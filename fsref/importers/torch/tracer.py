@@ -10,7 +10,7 @@ import numpy as np
 
 from fsref.errors import GraphError
 from fsref.graph.graph import Pixels
-from fsref.importers.refusals import Unmapped, line
+from fsref.importers.refusals import Unmapped, line, output_name
 from fsref.importers.torch.draft import Step
 from fsref.importers.torch.elementwise import ELEMENTWISE
 from fsref.importers.torch.layers import LAYERS
@@ -51,10 +51,10 @@ class Tracer:
             if key in kept:
                 self.values[node] = tensors[kept[key]]
         images = list(signature.user_inputs)
-        outputs = [name for name in signature.user_outputs if name not in signature.buffers_to_mutate]
-        if len(images) != 1 or len(outputs) != 1 or images[0] not in places:
-            found = f"{len(images)} inputs, {len(outputs)} outputs"
-            raise GraphError("GRAPH-7", place, "not a model of images that gives logits alone", found, "one of each")
+        self.outputs = named_outputs(torch, program)
+        if len(images) != 1 or not self.outputs or images[0] not in places:
+            found = f"{len(images)} inputs, {len(self.outputs)} outputs"
+            raise GraphError("GRAPH-7", place, "not a model of images", found, "one input, one output or more")
         shape = tuple(getattr(places[images[0]].meta.get("val"), "shape", ()))
         if not all(isinstance(side, int) for side in shape):
             raise GraphError("GRAPH-7", images[0], "dynamic shapes", tuple(map(str, shape)), "export with fixed sizes")
@@ -62,22 +62,31 @@ class Tracer:
             limit = f"(B, {', '.join(map(str, pixels.shape))}) by the input contract"
             raise GraphError("GRAPH-7", images[0], "the program is of other images", shape, limit)
         self.values[places[images[0]]] = View(self.source, pixels.shape)
-        self.batch, self.output = int(shape[0]), outputs[0]
+        self.batch = int(shape[0])
         for target in signature.buffers_to_mutate.values():
             self.problems.append(line(target, "written to in forward"))
 
-    def run(self) -> Step:
-        """The step that gives the logits, or the softmax of them."""
+    def run(self) -> tuple[Step, ...]:
+        """The steps that give the outputs, in order, or the softmax of them."""
         for node in self.program.graph.nodes:
             if node.op == "get_attr":
                 self.values[node] = operator.attrgetter(node.target)(self.program.graph_module)
             elif node.op == "call_function":
                 self.values[node] = self.result(node)
-        value = next(value for node, value in self.values.items() if node.name == self.output)
+        by_name = {node.name: value for node, value in self.values.items()}
+        return tuple(self.given(name, by_name.get(name)) for name in self.outputs.values())
+
+    def given(self, name: str, value: Any) -> Step:
+        """The step of an output. Errors: GraphError."""
         if not isinstance(value, View):
-            raise GraphError("GRAPH-7", self.output, "the logits do not depend on the image")
-        found = image(Site("output", value.dims, ""), value) if value.step.op else value
-        return found.step
+            raise GraphError("GRAPH-7", name, "the output does not depend on the image")
+        if not value.step.op:
+            return value.step
+        try:
+            return image(Site("output", value.dims, ""), value).step
+        except Unmapped as problem:
+            self.problems.append(line(f"output {name}", "", problem.problem, problem.nearest))
+            return value.step
 
     def result(self, node: Any) -> Any:
         """What a call gives: a constant, a value, or a stand-in when it cannot be mapped, so that the rest is looked at
@@ -162,6 +171,22 @@ class Tracer:
         if tuple(seen.shape[1:]) != value.dims and not value.expanded:
             raise Unmapped(nearest="equal shapes, or (C, 1, 1) with (C, H, W)")
         return value
+
+
+def named_outputs(torch: Any, program: Any) -> dict[str, str]:
+    """The values that a program gives, in order, by the names of the outputs: keys, fields and places in what `forward`
+    returns, joined by dots; what is None is none.
+    """
+    signature, spec = program.graph_signature, program.call_spec.out_spec
+    given = list(signature.user_outputs)
+    tree, found = torch.utils._pytree, dict[str, str]()
+    paths = tree.tree_flatten_with_path(tree.tree_unflatten(list(range(len(given))), spec))[0]
+    for path, place in paths:
+        if not isinstance(given[place], str):
+            continue  # a constant, or nothing
+        parts = (next(str(getattr(key, what)) for what in ("key", "idx", "name") if hasattr(key, what)) for key in path)
+        found[output_name(".".join(parts), found)] = given[place]
+    return found
 
 
 def path_of(node: Any) -> str:
