@@ -16,6 +16,7 @@ import forms
 import fsref
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Table, fs_relu
 from fsref.engines.plan import plan_of, planned
+from fsref.engines.planes import Arena
 from processors import PROCESSORS, printed
 
 BOTH = {"int16", "int32"}
@@ -109,6 +110,62 @@ def test_membranes_of_32_bits_hold_up_to_their_last_number(bias: int, threshold:
     net = Network(populations, [Dense("in", "a", [[0]]), Dense("a", "out", [[1]])])
     assert ("a" in plan_of(net).shaping.wide) == (max(abs(bias), abs(bias - 1) * (bias >= 5)) >= 2**31 - 1)
     assert forms.differs(net, np.array([0, 1]).reshape(2, 1, 1, 1)) is None
+
+
+def unread(what: str) -> Network:
+    """A network with numbers beyond 32 bits in a place of a kernel where their low bits, or none, are enough."""
+    places, classes, weights, table = (1, 1), 1, np.array([[1]]), fs_relu(8, 2**20)
+    source, into = Input("in", (1, 1, 1), 8, 255), np.zeros((1, 1, 1, 1), int)
+    bias = [0]
+    if what == "reset":
+        table, bias = Table(np.array([0]), np.array([2**31 + 100]), np.array([1])), [2**30]
+    elif what == "margin":  # nine images of 255 take what falls beyond the border past 2^31
+        source, places, into = Input("in", (1, 2, 2), 8, 255), (2, 2), np.full((1, 1, 3, 3), 2**20)
+        weights = np.ones((1, 4), int)
+    elif what == "code":  # that of channel 1 is 2^32 - 2, times 0
+        d = np.array([[1, 2], [2**31 - 1, 2**31 - 1]])
+        source, table, into = (
+            Input("in", (2, 1, 1), 2, 3),
+            Table(np.array([1, 1]), np.array([0, 0]), d),
+            np.array([1, 1]),
+        )
+        classes, bias = 2, [0, 0]
+    elif what == "sum":  # of weights, times -2^30
+        table, bias = Table(np.array([0]), np.array([0]), np.array([[-(2**30)], *[[1]] * 5])), [0, *[-1] * 5]
+        weights, into = np.array([[0, *[2**31 - 1] * 5]]), np.zeros((6, 1, 1, 1), int)
+    channels = len(bias)
+    populations = [source, FS("a", (channels, *places), table, bias)]
+    padding = (1, 1, 1, 1) if what == "margin" else (0, 0, 0, 0)
+    joined = [Conv2d("in", "a", into.reshape(channels, -1, *into.shape[2:] or (1, 1)), padding=padding)]
+    if what == "code":
+        joined = [Conv2d("in", "a", into.reshape(2, 1, 1, 1), groups=2)]
+        populations.append(FS("b", (2, 1, 1), fs_relu(2, 1), [0, 0]))
+        joined.append(Conv2d("a", "b", np.array([1, 0]).reshape(2, 1, 1, 1), groups=2))
+        weights = np.eye(2, dtype=int)
+    joined.append(Dense(populations[-1].name, "out", weights))
+    return Network([*populations, Readout("out", (classes, 1, 1))], joined)
+
+
+@pytest.mark.parametrize("what", ["reset", "margin", "code", "sum"])
+def test_what_is_beyond_32_bits_and_not_needed_is_let_go(what: str) -> None:
+    """A reset whose membrane fits, a margin, a code times 0, and a sum of weights may leave 32 bits: no integer
+    changes.
+    """
+    net = unread(what)
+    assert plan_of(net).shaping.wide == ({"out"} if what == "sum" else set())  # quantized alone takes that in 32 bits
+    images = np.full((12, *net.input.shape), net.input.max_code)
+    for engine in ("events", "quantized"):
+        found, wanted = (fsref.run(net, images, name, threads=1) for name in (engine, "reference"))
+        assert (found.logits == wanted.logits).all()
+        assert all((count == wanted.spike_counts[name]).all() for name, count in found.spike_counts.items())
+    assert forms.differs(net, images) is None
+
+
+def test_a_number_that_does_not_fit_is_no_part_of_a_plan() -> None:
+    """What a kernel reads whole is whole in its arrays: nothing is cut silently."""
+    with pytest.raises(AssertionError):
+        Arena(np.int16).put(np.array([2**15]))
+    assert Arena(np.int16).put(np.array([-(2**15)])) == 0
 
 
 def test_a_plan_is_made_once_and_goes_with_its_network() -> None:

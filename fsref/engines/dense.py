@@ -74,6 +74,7 @@ class Shelf:
         found = aligned(self.size, self.kind)
         for begin, values in self.parts:
             found[begin : begin + values.size] = values.ravel()
+            assert (found[begin : begin + values.size] == values.ravel()).all(), "a number that does not fit"
         return found
 
 
@@ -235,8 +236,10 @@ class Planner:
         bias[..., : p.shape[0]] = p.bias_map.transpose(1, 2, 0)
         found: list[tuple[int, dict[str, int]]] = []
         for name, q in self.net.into(p.name).items():
+            # Its low 32 bits alone matter, as those of all sums do.
             bias[..., : p.shape[0]] -= self.source(name, q).low * q.weights.reshape(p.shape[0], -1).sum(1, np.int64)
             found += self.single(p, q) if by_channel(q) else self.dotted(p, name, q)
+        # What is worth 2^32 or more is 0 in 32 bits; the last is worth 1.
         found = sorted((part for part in found if part[0] < 32), key=lambda part: -part[0])
         above = [shift for shift, _ in found[:1]] + [shift for shift, _ in found[:-1]]
         first = len(self.terms)

@@ -22,7 +22,7 @@ from fsref.engines.kernels import patches as kernels
 from fsref.engines.kernels import plain as loops
 from fsref.engines.plain import SpikeList, codes, count_deliveries
 from fsref.engines.plan import Plan, plan_of
-from fsref.engines.planes import Plane, aligned
+from fsref.engines.planes import LANES, Plane, aligned
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
@@ -41,7 +41,7 @@ __all__ = [
 
 Array: TypeAlias = NDArray[Any]
 AT_ONCE = 4  # images in one call of a kernel, which nothing interrupts
-SPARE = 64  # marks that are written at once, of which only those of spikes count
+SPARE = 4 * LANES  # marks of four steps are written at once, of which only those of spikes count
 
 
 @dataclass(eq=False, repr=False)

@@ -57,10 +57,12 @@ def firing(p: Input | Relay | FS, wide: bool, sent: Sent, arenas: Arenas, marks:
     if relu and 2 * int(h[0].max()) <= NEVER:
         thresholds = [np.pad(2 * h[0], more, constant_values=NEVER)]
     else:
-        relu, thresholds = False, [by_fours(held(T), NEVER), by_fours(h, 0)]
+        # What h leaves of a membrane fits 32 bits, so that those of h are enough (RANGE-3).
+        relu, thresholds = False, [by_fours(held(T), NEVER), by_fours(h, 0).astype(np.int32)]
     geometry = (*p.shape[1:], plane.channels, plane.first, plane.row)
     at = [numbers.put(bias), bias_step, *(numbers.put(rows) for rows in thresholds), *([0] if relu else [])]
-    marked, fours = marks.put(by_fours(sent.marks(), 0)), (steps - begin) // 4
+    # Marks that do not fit name nobody: no list is read of a population that has any (`listed`).
+    marked, fours = marks.put(by_fours(sent.marks(), 0), cut=True), (steps - begin) // 4
     return Operation(kernels.firing(relu, begin), (*geometry, *at, marked, fours, -(-highs // 4)))
 
 

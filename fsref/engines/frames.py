@@ -1,7 +1,7 @@
 """Which populations the dense kernels do, and where the codes of each lie among those of an image.
 
 The kernels do every population whose membranes, and every step of its firing, are proved to stay within 32 bits
-(RANGE-2, RANGE-3), whose codes span less than 31 bits, and all of whose sources they do. The others are left to NumPy.
+(RANGE-2, RANGE-3), whose codes span less than 2^31, and all of whose sources they do. The others are left to NumPy.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ def in_words(net: Network, p: FS | Readout) -> bool:
         case FS():
             if not divides(p.table):
                 low, high = min(low, int(proved.membranes.min())), max(high, int(proved.membranes.max()))
-                high += 1  # below any T
+                high += 1  # below 2^31 - 1, which stands for any T that no membrane reaches
             return -WORD <= low and high < WORD and sum(ends(net, p)) < WORD
         case Readout():
             return -WORD <= low and high < WORD

@@ -97,7 +97,9 @@ def in_a_byte(net: Network, p: Population) -> bool:
 
 
 def last_steps(steps: int) -> int:
-    """How many steps are in the list of the last ones where there are two: whole quarters, half of them or more."""
+    """How many steps are in the list of the last ones where there are two: half of them or more, and whole groups of
+    four, as `fire` goes through them behind the first 1..4.
+    """
     return 4 * -(-steps // 8) if steps > 4 else steps
 
 

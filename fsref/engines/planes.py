@@ -45,10 +45,12 @@ class Arena(Brief):
     parts: list[Array] = field(default_factory=list)
     size: int = 0
 
-    def put(self, values: Array) -> int:
-        """Where a part begins that is put behind the others, flat."""
+    def put(self, values: Array, cut: bool = False) -> int:
+        """Where a part begins that is put behind the others, flat; only low bits are kept of what may be cut."""
         begin, per_line = self.size, LINE // np.dtype(self.kind).itemsize
-        self.parts.append(values.astype(self.kind).ravel())
+        held = values.astype(self.kind)
+        assert cut or (held == values).all(), "a number that its kernel reads whole does not fit"
+        self.parts.append(held.ravel())
         self.size += -(-values.size // per_line) * per_line
         return begin
 

@@ -165,7 +165,9 @@ def integrated(  # type: ignore[no-untyped-def]
 
 @Kernel
 def pool(frames, places, image, op):  # type: ignore[no-untyped-def]
-    """The largest code of every window, of a byte: the zeros around a map are never larger (POOL-1, POOL-3)."""
+    """The largest code of every window, of a byte: the zeros around a map are never larger, for every code
+    is 0 or more (POOL-1 to POOL-3).
+    """
     at, to, taps = op[AT], op[TO], op[TAPS]
     for c in range(0, op[CHANNELS], 16):
         for p in range(0, op[COUNT], 4):

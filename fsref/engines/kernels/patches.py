@@ -5,6 +5,9 @@ window delivers beyond the border falls into it and no border is tested. Spikes 
 integers add up to the same in any order. What is listed says whose weights and how far left: row + (by << bits), the
 spikes of the first steps in one list (high), those of the last in another (low).
 
+Margins are neither read nor cleared: they may wrap. Channels filled up hold 0 for ever, for their weights and biases
+are 0, and every T there is above 0. Membranes may wrap on the way to what they are, which 32 bits are proved to hold.
+
 Every kernel takes g, the geometry in the order in which it reads it, and `memory`, the arrays that all share: membranes
 v, train words, numbers (thresholds, biases, weights of 32 bits), shorts (weights of 16 bits), marks, targets, and both
 lists with their ends by place. Every kernel is Python, too, as `vectors` says.
@@ -90,9 +93,10 @@ def firing(relu: bool, begin: int) -> Kernel:
 
             z[t] = v >= T[t],  v = v - z[t]·h[t],  code = sum over t of z[t]·2^(K-1-t)
 
-        16 neurons at a time. Nobody spikes in channels beyond the last, of which T is 2^31 - 1: the plan takes
-        populations whose every membrane is proved to stay below (RANGE-1, RANGE-3), so that no lane wraps. Of an
-        FS-ReLU T is twice that of the first step, and who is not above 0 never spikes.
+        16 neurons at a time. Nobody spikes in channels beyond the last, which hold 0: T is 2^31 - 1 there, half of
+        it step after step of an FS-ReLU, of which `T` is twice that of the first. The plan takes populations whose
+        every membrane is proved to stay below 2^31 - 1 (RANGE-1, RANGE-3): what is left of v fits, even where h, of
+        which 32 bits are kept, does not; and of an FS-ReLU v - T does not wrap, for v is made 0 or more.
 
         A code that is told goes to words; one that is joined goes, times a weight, to the neuron of another population
         at the same place.
@@ -160,8 +164,8 @@ def delivery(wide: bool, lanes: int, count: int, shifting: bool, whole: bool) ->
 
         Sums of a patch in lanes of int16: the plan says how many rows at once may be added up in them. All, where for
         each target the positive weights of all channels times the largest worth of a train's part stay below 2^15, and
-        so do the negative; else as often as the largest number of all rows fits into 2^15 - 1. In lanes of int32 they,
-        like v, hold part of a membrane's terms (RANGE-1).
+        so do the negative; else as often as the largest number of all rows fits into 2^15 - 1. In lanes of int32 they
+        hold, where a neuron is, part of its membrane's terms (RANGE-1), and may wrap elsewhere.
         """
         v, _, numbers, shorts, _, targets, high, high_ends, low, low_ends = memory
         width, y0, ys, ny, x0, xs, nx = g[0], g[1], g[2], g[3], g[4], g[5], g[6]
@@ -204,8 +208,8 @@ def deliver_lanes(g, memory):  # type: ignore[no-untyped-def]
 
         code = sum over the steps of a train word that spiked of d[t],  v[place + tap] += w[tap]·code
 
-    Code and product are sums of the terms that such a synapse adds to a membrane, which int32 holds (RANGE-1): so it
-    does not matter that a part of one may wrap. Without steps words are codes.
+    All of it may wrap: what a neuron ends with is proved to fit (RANGE-1), and 32 bits of everything that is added are
+    enough to know 32 bits of the sum. Without steps words are codes.
     """
     v, words, numbers = memory[0], memory[1], memory[2]
     width, y0, ys, ny, x0, xs, nx = g[0], g[1], g[2], g[3], g[4], g[5], g[6]

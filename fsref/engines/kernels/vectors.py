@@ -3,7 +3,8 @@
 A vector is `count` registers of `lanes` numbers each; its lanes are those of its registers, one after the other. What
 stands here says what each word means, in Python over NumPy, and is what runs with NUMBA_DISABLE_JIT: an index outside
 an array, vectors that do not fit, or a shift by too much then raise. In a compiled kernel each word is a few
-instructions (`lowered`), nothing is checked, and every lane wraps at its bits as here: a kernel says why none does.
+instructions (`lowered`), nothing is checked, and every lane wraps at its bits as here: a kernel says which lanes must
+not wrap, and why they do not, and why the others may.
 """
 
 from __future__ import annotations
