@@ -428,19 +428,14 @@ def test_empirical_bias_correction_moves_mean_membranes_to_the_float_ones() -> N
 
 
 def test_everything_without_a_form_is_listed_at_once() -> None:
-    """silu, a product and a pooling with a varying divisor are named together, each with the nearest form."""
+    """silu, a product and a sigmoid are named together, each with the nearest form."""
     nodes = [
         conv("stem", "input", 4, 3),
         Node("act", "silu", ("stem",)),
         conv("second", "input", 4, 3, rng=1),
-        Node(
-            "pooled",
-            "avg_pool",
-            ("second",),
-            {"kernel": (3, 3), "stride": (1, 1), "padding": (1, 1, 1, 1), "count_include_pad": False},
-        ),
+        Node("gate", "sigmoid", ("second",)),
         Node("product", "mul", ("second", "second")),
-        Node("sum", "add", ("pooled", "act", "product")),
+        Node("sum", "add", ("gate", "act", "product")),
         *head("sum", 4),
     ]
     with pytest.raises(fsref.errors.GraphError) as caught:
@@ -449,7 +444,7 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
     assert "3 of 8 nodes" in text
     assert "act: silu" in text
     assert "product: mul" in text
-    assert "pooled: average pooling with a divisor that varies" in text
+    assert "gate: sigmoid (nearest: hard_sigmoid)" in text
 
 
 def test_a_graph_without_contract_is_refused() -> None:

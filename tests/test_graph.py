@@ -137,6 +137,11 @@ def slow(op: str, a: Mapping[str, Any], w: Mapping[str, Any], *xs: Any) -> Any:
             return np.array([list(map(list, channel)) for value in xs for channel in value])
         case "select":
             return np.array([x[ch] for ch in a["indices"]])
+        case "view":
+            shown = [[(i, j) for j in a["columns"]] for i in a["rows"]]
+            return np.array(
+                [[[x[ch, i, j] if min(i, j) >= 0 else 0.0 for i, j in row] for row in shown] for ch in range(c)]
+            )
         case "max_pool":
             return over(lambda ch, places: max(float(x[ch, r, s]) for _, _, r, s in places), a["kernel"])
         case "avg_pool":
@@ -219,6 +224,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[int, int, int]
     ("concat", {}, {}, [(2, 3, 4), (1, 3, 4), (3, 3, 4)]),
     ("select", {"indices": [2, 0, 2]}, {}, [(3, 4, 5)]),
     ("select", {"indices": np.arange(3)[::-1]}, {}, [(4, 1, 1)]),
+    ("view", {"rows": (1, 0, 0), "columns": np.arange(5)[::-1]}, {}, [(2, 3, 5)]),
+    ("view", {"rows": (0, -1, 2, 2), "columns": (-1, 3)}, {}, [(2, 3, 4)]),
     ("max_pool", {"kernel": (2, 3)}, {}, [(2, 5, 6)]),
     ("max_pool", {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1, 0, 1)}, {}, [(2, 5, 6)]),
     ("max_pool", {"kernel": (2, 2), "stride": (2, 2), "padding": (0, 0, 1, 1)}, {}, [(2, 5, 3)]),
@@ -716,6 +723,8 @@ N = {name: np.ones(2) for name in ("mean", "variance", "gain", "offset")}
         (("n", "avg_pool", ("x",), {"kernel": (2, 2), "count_include_pad": 1}), "GRAPH-2", "1"),
         (("n", "select", ("x",), {"indices": []}), "GRAPH-2", "[]"),
         (("n", "select", ("x",), {"indices": (0, -1)}), "GRAPH-2", "(0, -1)"),
+        (("n", "view", ("x",), {"rows": (0, -2), "columns": (0,)}), "GRAPH-2", "(0, -2)"),
+        (("n", "view", ("x",), {"rows": (0,)}), "GRAPH-2", "columns"),
         (("n", "clip", ("x",), {"low": 7}), "GRAPH-2", None),
         (("n", "clip", ("x",), {"high": float("inf")}), "GRAPH-2", "inf"),
         (("n", "clip", ("x",), {"high": float("nan")}), "GRAPH-2", "nan"),
@@ -812,6 +821,8 @@ def test_graphs_that_are_refused(arguments: tuple[Any, ...], rule: str, place: s
         ("concat", {}, {}, [(3, 4, 5), (3, 4, 4)], "(3, 4, 5), (3, 4, 4)"),
         ("concat", {}, {}, [(3, 4, 5), (3, 1, 1)], "(3, 4, 5), (3, 1, 1)"),
         ("select", {"indices": (0, 3, 2)}, {}, [(3, 4, 5)], 3),
+        ("view", {"rows": (0, 4), "columns": (0,)}, {}, [(3, 4, 5)], 4),
+        ("view", {"rows": (0,), "columns": (-1, 5)}, {}, [(3, 4, 5)], 5),
         ("pad", {"padding": (-2, 0, -2, 0)}, {}, [(3, 4, 5)], (3, 0, 5)),
         ("pad", {"padding": (-5, 0, 2, 0)}, {}, [(3, 4, 5)], (3, -1, 5)),
         ("max_pool", {"kernel": (5, 1)}, {}, [(3, 4, 5)], (5, 1)),

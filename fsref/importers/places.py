@@ -5,6 +5,7 @@ or as a convolution (VIEW-3).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -112,30 +113,31 @@ MODES = ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric", "asymmetric
 ROUNDS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
 
-def resized(size: int, count: int, scale: float, mode: str, rounds: str) -> Ints:
+def resized(size: int, count: int, scale: float, mode: str, rounds: str, kind: type[np.floating[Any]]) -> Ints:
     """The places (count,) of a map of this size that are nearest to those of a larger or smaller one, as ONNX's Resize
-    says, scale = count / size or as given.
+    says, scale = count / size or as given; computed in this `kind` of numbers.
     """
-    x = np.arange(count, dtype=np.float64)
+    x, by = np.arange(count).astype(kind), kind(scale)
+    half = kind(0.5)
     match mode:
         case "align_corners":
-            at = x * (size - 1) / (count - 1) if count > 1 else 0 * x
+            at = x * (size - 1) / kind(max(1, count - 1))
         case "asymmetric":
-            at = x / scale
+            at = x / by
         case "pytorch_half_pixel" if count == 1:
             at = 0 * x
         case "half_pixel_symmetric":
-            at = size / 2 * (1 - count / (scale * size)) + (x + 0.5) / scale - 0.5
+            at = kind(size / 2) * (1 - kind(count) / (by * size)) + (x + half) / by - half
         case _:
-            at = (x + 0.5) / scale - 0.5
+            at = (x + half) / by - half
     match rounds:
         case "floor":
             found = np.floor(at)
         case "ceil":
             found = np.ceil(at)
         case "round_prefer_ceil":
-            found = np.floor(at + 0.5)
+            found = np.floor(at + half)
         case _:
-            found = np.ceil(at - 0.5)
+            found = np.ceil(at - half)
     places: Ints = np.clip(found, 0, size - 1).astype(np.int64)
     return places

@@ -11,10 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from fsref.graph.views import windowed
 from fsref.importers.onnx.axes import flattened, image, places, storage_order
 from fsref.importers.onnx.calls import Call, Handler
+from fsref.importers.onnx.spread import SPREAD, viewed
 from fsref.importers.onnx.values import Builder, Numbers, Value
 from fsref.importers.refusals import Unmapped
+from fsref.law.projections import window_count
 
 
 def windows(b: Builder, call: Call, name: str, kernel: Sequence[int]) -> tuple[dict[str, Any], bool]:
@@ -135,14 +138,19 @@ def batch_norm(b: Builder, call: Call) -> Value:
 
 
 def max_pool(b: Builder, call: Call) -> Value:
-    """MaxPool without dilation; its second output must not be read."""
+    """MaxPool; its second output must not be read. With dilation it is one of a view of all windows apart."""
     if call.outputs > 1:
         raise Unmapped("gives the indices too", "MaxPool with one output")
     name = image(b, call.value())
     kernel = call.attributes["kernel_shape"]
     found, _ = windows(b, call, name, kernel)
-    if found.pop("dilation") != (1, 1):
-        raise Unmapped("is dilated", "MaxPool with dilations 1")
+    if (dilation := found.pop("dilation")) != (1, 1):
+        lists = []
+        for i, (size, k, s, d) in enumerate(zip(b.shapes[name][1:], kernel, found["stride"], dilation, strict=True)):
+            before, after = found["padding"][i], found["padding"][i + 2]
+            lists.append(windowed(size, window_count(size, before, after, k, s, d), before, k, s, d))
+        name = viewed(b, name, *lists)
+        return b.value(b.add("max_pool", [name], {"kernel": tuple(kernel), "stride": tuple(kernel)}), "BCHW")
     return b.value(b.add("max_pool", [name], {"kernel": tuple(kernel)} | found), "BCHW")
 
 
@@ -206,4 +214,5 @@ LAYERS: Mapping[str, Handler] = {
     "GlobalMaxPool": global_pool,
     "ReduceMean": reduce,
     "ReduceMax": reduce,
+    **SPREAD,
 }

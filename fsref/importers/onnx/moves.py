@@ -11,10 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from fsref.importers.onnx.axes import flattened
+from fsref.importers.onnx.axes import flattened, layout
 from fsref.importers.onnx.model import Operator
 from fsref.importers.onnx.reference import evaluated, folded_size
+from fsref.importers.onnx.spread import of
 from fsref.importers.onnx.values import Builder, Numbers, Value, Waiting
+from fsref.importers.places import taken
 from fsref.importers.refusals import Unmapped, line
 from fsref.law.neuron import Ints
 
@@ -79,6 +81,8 @@ def _taken(b: Builder, value: Value, numbers: Ints) -> Value | Ints:
         "".join(letter for letter in "BCHW" if (found[letter] != found[letter].take([0], axis=k)).any())
         for k in range(numbers.ndim)
     ]
+    if value.waiting is None and (seen := _shown(b, value, numbers)) is not None:
+        return seen
     repeating = [k for k, size in enumerate(numbers.shape) if size > 1 and not axes[k]]
     if repeating and "C" not in "".join(axes):  # one channel, again and again
         axes[repeating[0]] = "C"
@@ -98,3 +102,21 @@ def _taken(b: Builder, value: Value, numbers: Ints) -> Value | Ints:
     if not np.array_equal(indices, np.arange(channels)):
         name = b.add("select", [name], {"indices": indices})
     return replace(b.value(name, axes), whole=value.whole)
+
+
+def _shown(b: Builder, value: Value, numbers: Ints) -> Value | None:
+    """The value N x C x H x W, or N x H x W x C, of which rows or columns are moved, repeated or taken; None of any
+    other.
+    """
+    if numbers.ndim != 4 or len(value.axes) != 4 or any(len(letters) > 1 for letters in value.axes):
+        return None
+    order = layout(b, value)
+    images = numbers.transpose([order.index(letter) for letter in "BCHW"])
+    size = math.prod(value.shape)
+    if len(images) != b.batch or (images != images[:1] + size * np.arange(b.batch)[:, None, None, None]).any():
+        return None
+    if images[0].min() < 0 or images[0].max() >= size or (found := taken(images[0], value.shape)) is None:
+        return None
+    if not found.moved:
+        return None  # channels alone: what axes stand for may change
+    return replace(b.value(of(b, value.name, found), order), whole=value.whole)

@@ -32,11 +32,8 @@ NEAREST |= (
         "Conv or Gemm between QuantizeLinear and DequantizeLinear",
     )
     | dict.fromkeys(("If", "Loop", "Scan"), "a model without control flow")
-    | dict.fromkeys(("ConvTranspose", "DeformConv"), "Conv")
-    | dict.fromkeys(
-        ("GlobalLpPool", "LpPool", "MaxRoiPool", "Resize", "Upsample"), "MaxPool, AveragePool, or Slice with a step"
-    )
-    | dict.fromkeys(("DepthToSpace", "SpaceToDepth"), "Conv, Concat, or Slice with a step in H or W")
-    | dict.fromkeys(("Expand", "Gather", "Split", "Tile"), "whole channels, taken or repeated")
+    | {"DeformConv": "Conv"}
+    | dict.fromkeys(("GlobalLpPool", "LpPool", "MaxRoiPool"), "MaxPool, AveragePool, or Slice with a step")
+    | dict.fromkeys(("Expand", "Gather", "Split", "Tile"), "whole channels, rows and columns, taken or repeated")
     | {"ArgMax": "a model that ends in logits", "ReduceSum": "ReduceMean over H and W"}
 )

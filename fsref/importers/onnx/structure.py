@@ -10,6 +10,7 @@ import numpy as np
 
 from fsref.importers.onnx.axes import flattened, layout, places, regroup
 from fsref.importers.onnx.calls import Call, Handler
+from fsref.importers.onnx.spread import border
 from fsref.importers.onnx.values import Builder, Numbers, Value
 from fsref.importers.refusals import Unmapped
 
@@ -39,14 +40,16 @@ def pad(b: Builder, call: Call) -> Value:
     mode = call.attributes.get("mode", "constant")
     rank = len(value.axes)
     axes = places(range(rank) if axes is None else axes, rank)
-    if mode != "constant" or pads is None or len(pads) != 2 * len(axes):
-        raise Unmapped(f"in mode {mode} by {pads}", "Pad with a constant")
+    if pads is None or len(pads) != 2 * len(axes):
+        raise Unmapped(f"by {pads}", "two constant numbers for each axis")
     if not any(pads):
         return value
     order = layout(b, value)
     around = dict.fromkeys("BCHW", (0, 0)) | {
         order[axis]: (pads[i], pads[i + len(axes)]) for i, axis in enumerate(axes)
     }
+    if mode != "constant":
+        return border(b, value, mode, around)
     if any(around["B"]) or min(around["C"]) < 0:
         raise Unmapped(f"by {pads}", "Pad in H, W and channels, in channels by 0 or more")
     (top, bottom), (left, right) = around["H"], around["W"]
