@@ -31,6 +31,7 @@ from refusals import error_of
 # output, files, exit code, threads, or the engine that ran.
 NET, GRAPH = "tiny.fs.npz --data x.npz", "graph.npz --data images.npz"
 MADE = "graph.npz made.fs.npz --data images.npz"
+BESIDE = "made.fs.npz --data images.npz"
 FOLDER = "tiny.fs.npz --data big"
 NEURON = "--population hid --neuron 0"
 MEMORIES = "tiny.fs.npz --format readmemh --out m"
@@ -74,6 +75,13 @@ ACTS = {
         "--dask": (NET, "--dask nothing://here"),
         "--energy": (NET, "--energy horowitz_2014"),
         "--cover": (NET, "--cover"),
+        "--graph": (BESIDE, "--graph graph.npz"),
+        "--mean": (f"{BESIDE} --graph graph.npz", "--mean 0.1"),
+        "--std": (f"{BESIDE} --graph graph.npz", "--std 0.1"),
+        "--scale": (f"{BESIDE} --graph graph.npz", "--scale 1"),
+        "--max-code": (f"{BESIDE} --graph graph.npz", "--max-code 254"),
+        "--order": (f"{BESIDE} --graph graph.npz", "--order BGR"),
+        "--size": (f"{BESIDE} --graph graph.npz", "--size 3x9x9"),
         "--html": (NET, "--html r.html"),
         "--plots": (NET, "--plots p"),
         "--force": (f"{NET} --html there.html", "--force"),

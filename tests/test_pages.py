@@ -266,7 +266,7 @@ def test_the_bytes_of_a_file_from_the_page_alone() -> None:
     )
     manifest = (
         f'{{"classes":[],"format":1,"input":null,"logit_scale":1.0,"name":"größe","populations":[{populations}],'
-        f'"projections":[{projections}],"provenance":{{"a":[null,0.5],"z":1}},"spec_version":"{fsref.SPEC_VERSION}"}}'
+        f'"projections":[{projections}],"provenance":{{"a":[null,0.5],"z":1}},"spec_version":"{net.spec_version}"}}'
     )
     table = np.array([160, 80, 40, 20])
     members = {

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.conformance.driven import DIFFERS, Driven, owner
-from fsref.law.populations import Readout
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.vectors import flags
@@ -151,7 +150,7 @@ def scenes_of(place: Place, wrong: Sequence[Driven], right: Sequence[Driven]) ->
     told = {what: values.reshape(len(rows), *_steps(what, values), *p.shape) for what, values in theirs.items()}
     alone = not any(of == name for row in rows for of, _ in row.observed)
     names = frozenset(unlike)
-    if isinstance(p, Readout) and not alone:  # a cause that moves neurons tells them as codes
+    if p in net.readouts and not alone:  # a cause that moves neurons tells them as codes
         told, names = {"codes": told["opening"]}, frozenset({"codes"} if unlike else ())
     scene = replace(scene, theirs=told, wrong=names, sums_alone=alone)
     yield scene, ""

@@ -115,7 +115,7 @@ class Membranes:
         ends = self.final.T[:, :, None]
         low, high = (some(v == end, 0, 2) for end in ends)
         values = Values(self.bits, v)
-        if isinstance(self.p, FS):
+        if isinstance(self.p, FS):  # a readout does not fire
             for left in self._fired(v, found):
                 low, high = low | some(left == ends[0], 0, 2), high | some(left == ends[1], 0, 2)
                 values.see(left)

@@ -202,8 +202,9 @@ class Simulation:
         """Room for what is wanted of a population; membranes as wide as they are held, sums too."""
         wants, shape = wanted.get(p.name, frozenset[str]()), (images, *p.shape)
         held = np.int64 if p.name in self.plan.shaping.wide else np.int32
-        spikes = bool(wants) and not isinstance(p, Readout)
-        opening = bool(wants & {"opening", "membranes"} & p.observables) or isinstance(p, Readout)
+        output = p in self.net.readouts
+        spikes = bool(wants) and not output
+        opening = bool(wants & {"opening", "membranes"} & p.observables) or output
         sums = self.net.into(p.name) if "sums" in wants else ()
         return Told(
             np.empty(shape, np.uint16) if spikes else None,

@@ -259,7 +259,7 @@ def framing_of(net: Network) -> Framing:
     """The frames of a network."""
     frames, totals, size, around, whole = dict[str, Frame](), dict[str, Frame](), 0, borders(net), False
     for p in net.populations:
-        if isinstance(p, Readout) and not (net.is_classifier and len(frames) == len(net.spiking)):
+        if p in net.readouts and not (net.is_classifier and len(frames) == len(net.spiking)):
             continue  # the kernels read logits, of networks that they do whole
         if not does(net, p, frames):
             continue

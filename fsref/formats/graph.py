@@ -14,7 +14,6 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from msgspec import UNSET, UnsetType
 
 from fsref.errors import FsrefError, GraphError
 from fsref.formats import manifest as schema
@@ -51,7 +50,7 @@ def build(members: dict[str, bytes], where: str) -> Graph:
     try:
         pixels = None if found.input is None else Pixels(**schema.plain(found.input))
         nodes = tuple(Node(node.name, node.op, node.inputs, node.attributes, arrays[node.name]) for node in found.nodes)
-        told = () if isinstance(found.outputs, UnsetType) else found.outputs
+        told = () if isinstance(found.outputs, schema.UnsetType) else found.outputs
         if len(outputs := dict(told)) < len(told):
             raise GraphError("GRAPH-1", "outputs", "two outputs have one name", [name for name, _ in told])
         return Graph(pixels, nodes, found.name, found.classes, found.notes, outputs)
@@ -90,7 +89,7 @@ def to_bytes(graph: Graph) -> bytes:
         graph.name,
         tuple(graph.classes),
         graph.notes,
-        tuple(graph.outputs.items()) or UNSET,
+        tuple(graph.outputs.items()) or schema.UNSET,
     )
     try:
         text = canonical(schema.plain(entry))

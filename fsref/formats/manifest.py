@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+__all__ = ["UNSET", "UnsetType"]
 INVALID = (msgspec.MsgspecError, UnicodeError, RecursionError)  # what `decode` raises
 Count = Annotated[int, Meta(ge=-(2**53), le=2**53)]
 Two = tuple[Count, Count]

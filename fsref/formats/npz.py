@@ -12,7 +12,6 @@ from os import PathLike
 from typing import Any, assert_never
 
 import numpy as np
-from msgspec import UNSET, UnsetType
 from numpy.typing import NDArray
 
 from fsref.errors import FileError, FsrefError, GraphError, NetworkError
@@ -168,7 +167,7 @@ def population(entry: schema.PopulationEntry, arrays: dict[str, NDArray[Any]]) -
         case schema.ViewEntry():
             return View(entry.name, entry.shape, entry.source, np.array(entry.rows), np.array(entry.columns))
         case schema.ReadoutEntry():
-            scale = None if isinstance(entry.scale, UnsetType) else entry.scale
+            scale = None if isinstance(entry.scale, schema.UnsetType) else entry.scale
             return Readout(entry.name, entry.shape, arrays["bias"], declared(entry.width), scale)
         case _:
             assert_never(entry)
@@ -209,7 +208,9 @@ def manifest_of(net: Network) -> dict[str, Any]:
                 lists = tuple(p.rows.tolist()), tuple(p.columns.tolist())
                 return schema.ViewEntry(p.name, p.shape, p.source, *lists)
             case Readout():
-                return schema.ReadoutEntry(p.name, p.shape, width(p.width), UNSET if p.scale is None else p.scale)
+                return schema.ReadoutEntry(
+                    p.name, p.shape, width(p.width), schema.UNSET if p.scale is None else p.scale
+                )
             case Dense():
                 return schema.DenseEntry(p.source, p.target, p.pooled)
             case Conv2d():

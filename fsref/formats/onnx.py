@@ -16,7 +16,7 @@ between is int32 or bytes:
 | any other table | K times: GreaterOrEqual T, Where d, Add, Where h, Sub: the law itself (FS-2 to FS-4) |
 | max_pool | Pad with 0, which never wins, and MaxPool, of bytes; else of float (to 2^24) or double, exact |
 | view | Pad with a row and a column of 0, which -1 reads, and Gather of rows, then of columns |
-| readout | Flatten |
+| readout | Flatten; of a network that is no classifier Identity, an output `NAME` (N, C, H, W) for each |
 
 Weights are uint8 because kernels for uint8 times int8 add two products in 16 bits on x86 without VNNI, and saturate;
 those for uint8 times uint8 do not. onnx and onnxruntime are imported when a function here is called, not before.
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
 
 OPSET, IR = 13, 7
+INPUT = "images"
 INSTALL = 'pip install "fsref[onnx]"'
 MAX_BYTES = 2**31 - 2**24  # protobuf takes 2^31 - 1, nodes and names included
 
@@ -75,6 +76,10 @@ def model(net: Network, codes: Sequence[str] = ()) -> ModelProto:
         if name not in net.code_weights:
             limit = ", ".join(net.code_weights)
             raise UsageError("FILE-5", str(name), "no population of this name sends codes", limit=limit)
+    if not net.is_classifier and INPUT in (p.name for p in net.readouts):
+        raise UsageError(
+            "FILE-5", INPUT, "is the name of the input, no output may have it", limit="another readout name"
+        )
     graph = _Graph(net)
     made = graph.whole(list(dict.fromkeys(codes)))
     size = sum(len(data) for _, _, data in graph.constants)
@@ -88,6 +93,8 @@ def model(net: Network, codes: Sequence[str] = ()) -> ModelProto:
         "logit_scale": repr(float(net.logit_scale)),
         "max_code": str(net.input.max_code),
     }
+    if not net.is_classifier:
+        known["output_scales"] = json.dumps(net.output_scales, ensure_ascii=False)
     if net.classes:
         known["classes"] = json.dumps(list(net.classes), ensure_ascii=False)
     found: ModelProto = onnx.helper.make_model(
@@ -344,7 +351,7 @@ class _Graph:
             self.place, interval = p.name, net.ranges[p.name].codes
             match p:
                 case Input():
-                    form = {"planes": ["images"]} if p.max_code <= 255 else {"int32": "images"}
+                    form = {"planes": [INPUT]} if p.max_code <= 255 else {"int32": INPUT}
                     self.codes[p.name] = _Codes(interval, **form)
                 case MaxPool():
                     self.codes[p.name] = self.pool(p)
@@ -362,7 +369,7 @@ class _Graph:
                     assert_never(p)
             if p.name in wanted:
                 self.node("Identity", self.int32(p.name), output=f"codes/{p.name}")
-        given = info("images", pixels, ["N", *net.input.shape])
+        given = info(INPUT, pixels, ["N", *net.input.shape])
         outputs += [info(f"codes/{name}", kinds.INT32, ["N", *net[name].shape]) for name in wanted]
         constants = [tensor for _, tensor in self.constants.values()]
         return helper.make_graph(self.nodes, "fsref", [given], outputs, constants)

@@ -194,7 +194,7 @@ def check_labels(labels: ArrayLike | None, images: int, classes: int) -> Ints:
     Errors: InputError; where there are no classes, for any labels.
     """
     if not classes:
-        limit = "labels None; `fsref evaluate --graph` measures its outputs beside the float network"
+        limit = "labels None"
         raise InputError(
             "NET-8", "labels", "the network has no classes: its output is no single row of logits", None, limit
         )

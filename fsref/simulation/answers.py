@@ -16,7 +16,7 @@ from fsref.formats.memories import owner
 from fsref.formats.npy import read_array
 from fsref.formats.reading import opened
 from fsref.law.network import Network
-from fsref.law.populations import OBSERVABLES, Population, Readout
+from fsref.law.populations import OBSERVABLES, Population
 from fsref.simulation.memory import FIXED, check_memory
 from fsref.simulation.recording import Key, Selection, Trace
 from fsref.tables import plural
@@ -89,7 +89,8 @@ def key_of(net: Network, name: str, place: str, what: str = "") -> Key:
     if of.isascii() and of.isdecimal() and of not in names and len(of) < 10 and int(of) < len(names):
         of = names[int(of)]
     of = net.readout.name if of == "logits" and of not in names and len(net.readouts) == 1 else of
-    observable = observable or ("opening" if of in names and isinstance(net[of], Readout) else "codes")
+    sends = of not in names or "codes" in net[of].observables
+    observable = observable or ("codes" if sends else "opening")
     if observable == "sums" and of not in net.named_projections:
         limit = ", ".join(list(net.named_projections)[:12])
         raise FileError(RULE, place, "sums are of a projection, and there is none of this name", of, limit)

@@ -15,7 +15,6 @@ from fsref.engines.engine import Wanted
 from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import Readout
 
 
 def check_activity(net: Network, activity: Any, image_count: int, missing: Set[str], wanted: Wanted) -> None:
@@ -27,7 +26,7 @@ def check_activity(net: Network, activity: Any, image_count: int, missing: Set[s
     name = activity.population
     if name not in missing:
         raise UsageError("RUN-2", "engine", "gave a population twice, or one that the network does not have", name)
-    steps, readout = net.steps[name], isinstance(net[name], Readout)
+    steps, readout = net.steps[name], net[name] in net.readouts
     always = "opening" if readout else "spikes" if activity.counts is None else "counts"
     for what, value, shape in _needed(net, activity, wanted.get(name, frozenset()) | {always}):
         whole = (image_count, *shape)

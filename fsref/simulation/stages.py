@@ -223,7 +223,7 @@ class Stage:
     def tell(self, window: Window, step: int) -> None:
         """Count and record an image that is done."""
         sums = {name: total[None] for name, total in window.sums.items()}
-        if isinstance(self.population, Readout):
+        if self.population in self.net.readouts:
             self.starts.append(step + 1)
             self.outputs.append(window.v)
             activity = Activity(self.name, opening=window.v[None], sums=sums)

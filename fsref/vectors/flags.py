@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.network import Network
-from fsref.law.populations import Readout
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.vectors.case import Case
@@ -118,7 +117,7 @@ def scene_of(net: Network, name: str, arrays: dict[Key, NDArray[Any]]) -> Scene:
             codes[of] = np.einsum("bkchw,ck->bchw", bits, d)
     v = arrays.get((name, "opening"))
     opening = None if v is None else v.astype(np.int64).reshape(-1, *p.shape)
-    if isinstance(p, Readout) and opening is not None:
+    if p in net.readouts and opening is not None:
         codes[name] = opening
     return Scene(net, p, codes, trains, opening, {})
 

@@ -18,7 +18,7 @@ from fsref.formats.labels import few
 from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import OBSERVABLES, Readout
+from fsref.law.populations import OBSERVABLES
 from fsref.simulation.difference import Difference, NotCompared, at_step, first_by_population
 from fsref.simulation.memory import check_threads, images_at_once, run_bytes
 from fsref.simulation.recording import Key, Record, Trace, recording_bytes, select
@@ -135,7 +135,7 @@ class Judge:
 
     def _opened(self, name: str, found: Difference) -> tuple[int | None, int]:
         """The right opening membrane and train of the neuron that differs first."""
-        if "opening" not in self.net[name].observables or isinstance(self.net[name], Readout):
+        if "opening" not in self.net[name].observables or self.net[name] in self.net.readouts:
             return None, 0
         trace, _ = self.right(name, np.array([found.image]))
         return int(trace[name, "opening"][0, found.neuron]), int(trace[name, "spikes"][0, found.neuron])
