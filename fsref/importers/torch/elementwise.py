@@ -55,6 +55,8 @@ def div(site: Site, a: Any, b: Any, rounding_mode: str | None = None) -> View:
     """a / b of a constant b, perhaps rounded down."""
     if isinstance(b, View) or rounding_mode not in (None, "floor"):
         raise Unmapped(nearest="div by a constant")
+    if not (b.all() if hasattr(b, "numel") else b):
+        raise Unmapped(nearest="div by numbers other than 0")
     found = affine(site, a, 1.0 / b)
     return site.along("floor", found) if rounding_mode else found
 
