@@ -823,14 +823,17 @@ def test_half_precision() -> None:
 
 
 def test_names() -> None:
-    """Nodes are called as in the model, or by their output, in printable ASCII and each once."""
+    """Nodes are called as in the model, or by their output, in printable ASCII and each once; a layer that becomes
+    several adds what each is.
+    """
     nodes = [
         node("Relu", "x", "a", "blöck\n1"),
         node("Neg", "a", "b", "blöck\n1"),
         node("Sigmoid", "b", "h", ""),
         node("Flatten", "h", "y", "input"),
     ]
-    assert [made.name for made in from_onnx(model(nodes), PIXELS).nodes] == ["bl_ck_1", "bl_ck_1#2", "h", "y/flatten"]
+    wanted = ["bl_ck_1.relu", "bl_ck_1.affine", "h", "y.flatten"]
+    assert [made.name for made in from_onnx(model(nodes), PIXELS).nodes] == wanted
 
 
 def test_operators_that_nothing_reads_are_left_out() -> None:

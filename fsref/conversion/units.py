@@ -21,6 +21,8 @@ from fsref.law.populations import Shape
 from fsref.law.projections import Padding
 from fsref.simulation.memory import check_limit, check_memory
 
+LONGEST = 64  # characters of the name of a population (NET-1)
+
 
 def refused(problem: str, limit: str = "") -> GraphError:
     """The error of a node without a form; `fold` puts its name before it."""
@@ -46,7 +48,9 @@ class Units:
 
     def add(self, wanted: str, shape: Shape, **parts: Any) -> Held:
         """The new unit's value."""
-        clean = re.sub(r"[^A-Za-z0-9_.\-]", "_", wanted)[-64:]
+        clean = re.sub(r"[^A-Za-z0-9_.\-]", "_", wanted)
+        if len(clean) > LONGEST:  # whole parts of the path, as many of the last as there is room for
+            clean = re.sub(r"^[^.]*\.(?=.)", "", clean[-LONGEST:])
         name, number, taken = clean, 1, {"input", *self.kept, *(unit.name for unit in self.made)}
         while name in taken:
             name, number = f"{clean[:58]}.{number}", number + 1
