@@ -127,13 +127,18 @@ def hoisted(graph: Graph) -> Graph:
 
 def _commutes(before: Node, node: Node) -> bool:
     """Whether `node` may be taken before the one it follows."""
-    if node.op in ELEMENTWISE:
+    if node.op == "max_pool":  # a pool of one population, not of the two that a leaky_relu is
+        return before.op == "leaky_relu" and bool((before.arrays["slope"] >= 0).all())
+    if node.op in (*ELEMENTWISE, "leaky_relu"):
+        leaky = node.op == "leaky_relu"
         falls = node.attributes.get("slope", 1.0) < 0
         if before.op == "pad":
             return bool(max(*before.attributes["padding"], *before.attributes["channels"]) <= 0)
         if before.op == "view" and min(*before.attributes["rows"], *before.attributes["columns"]) < 0:
-            return node.op in ("relu", "clip") and node.attributes.get("low", 0.0) <= 0 <= node.attributes.get(
-                "high", 0.0
+            return leaky or (
+                node.op in ("relu", "clip") and node.attributes.get("low", 0.0) <= 0 <= node.attributes.get("high", 0.0)
             )
-        return before.op in ("flatten", "subsample", "view") or (before.op == "max_pool" and not falls)
+        if before.op in ("flatten", "max_pool"):
+            return not leaky and not (falls and before.op == "max_pool")
+        return before.op in ("subsample", "view")
     return node.op in ("batch_norm", "affine") and before.op == "max_pool" and bool((node.arrays["gain"] > 0).all())

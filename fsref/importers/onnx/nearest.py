@@ -7,14 +7,13 @@ from fsref.importers.onnx.quantisers import QUANTISERS
 
 SMOOTH = "Relu, Clip or HardSigmoid"
 NEAREST = (
-    dict.fromkeys("Celu Elu Erf Gelu LeakyRelu Mish PRelu Selu Softplus Softsign Tanh ThresholdedRelu".split(), SMOOTH)
+    dict.fromkeys("Celu Elu Erf Gelu Mish Selu Softplus Softsign Tanh ThresholdedRelu".split(), SMOOTH)
     | dict.fromkeys(("Softmax", "LogSoftmax"), "Softmax at the very end")
     | dict.fromkeys(
         ("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LpNormalization"),
         "BatchNormalization",
     )
     | {
-        "Abs": "Relu",
         "Ceil": "Floor or Round in a quantiser",
         "Exp": "HardSigmoid",
         "Log": "",
