@@ -25,8 +25,8 @@ BELOW = ".neg"  # of the name of a population that holds what is below 0
 
 # What is near an operator that has no form.
 NEAREST = {
-    "silu": "relu or clip",
-    "hard_silu": "relu or clip",
+    "silu": "relu or clip; a fitted table is on the way",
+    "hard_silu": "relu or clip; a fitted table is on the way",
     "sigmoid": "hard_sigmoid",
     "mul": "none yet for a product of two values, which is on the way; affine for constants",
 }

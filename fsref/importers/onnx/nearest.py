@@ -7,7 +7,7 @@ from fsref.importers.onnx.quantisers import QUANTISERS
 
 SMOOTH = "Relu, Clip or HardSigmoid"
 NEAREST = (
-    dict.fromkeys("Celu Elu Erf Gelu Mish Selu Softplus Softsign Tanh ThresholdedRelu".split(), SMOOTH)
+    dict.fromkeys("Celu Elu Erf Gelu Mish Selu Softplus Softsign ThresholdedRelu".split(), SMOOTH)
     | dict.fromkeys(("Softmax", "LogSoftmax"), "Softmax at the very end")
     | dict.fromkeys(
         ("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LpNormalization"),
@@ -20,6 +20,7 @@ NEAREST = (
         "Pow": "Mul",
         "Reciprocal": "",
         "Sqrt": "",
+        "Tanh": "Clip between -1 and 1",
     }
 )
 # Those above work on each number alone, or keep the shape: what follows them is looked at too, as if they were not
