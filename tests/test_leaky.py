@@ -58,6 +58,20 @@ READERS: dict[str, tuple[list[Node], list[str]]] = {
     "an average": (
         [node("p", "avg_pool", "r", kernel=(2, 2)), replace(B, inputs=("p",)), *TAIL], [*PAIR, "p", "b", "linear"],
     ),
+    "an average that varies": (
+        [
+            node("p", "avg_pool", "r", kernel=(2, 2), padding=(1, 1, 0, 0), count_include_pad=False),
+            replace(B, inputs=("p",)), *TAIL,
+        ],
+        [*PAIR, "p.windows", "p.windows1", "p", "b", "linear"],
+    ),
+    "a stretched map": (
+        [
+            node("p", "view", "r", rows=(-1, 0, 0, 3, 7), columns=(1, 1, -1, 6)),
+            conv("b", "p", 6, 8, padding=(0,) * 4), *TAIL,
+        ],
+        [*PAIR, "p.0", "p.1", "b", "linear"],
+    ),
     "a stride": (
         [node("p", "subsample", "r", stride=(2, 2)), replace(B, inputs=("p",)), *TAIL], [*PAIR, "p", "b", "linear"],
     ),

@@ -293,7 +293,7 @@ def _uneven_avg_pool(units: Units, node: Node, value: Value) -> Value:
         plain = Term(held.name, weights, (len(down), len(across)), groups=channels, skip=True)
         term, offset = units.read(held, plain)
         parts.append(Sum(node.name, (channels, *size[1:]), (term,), offset))
-    return value.each(parts)
+    return units.apart(value.each(parts), node.name)
 
 
 def _global_avg_pool(units: Units, node: Node, value: Value) -> Value:
