@@ -327,6 +327,29 @@ def test_smooth_activations() -> None:
     ]
 
 
+def test_leaky_rectifiers() -> None:
+    """LeakyRelu, PRelu of one slope or one a channel, and Abs become one operator, nothing, or relu."""
+    conv = node("Conv", "x w", "c")
+    arrays = {
+        "w": draw(4, 3, 3, 3),
+        "one": np.float32(0.5),
+        "some": np.array([[[0.5]], [[0]], [[-2]], [[1]]], np.float32),
+    }
+
+    def made(op: str, inputs: str, **attributes: Any) -> Any:
+        used = {name: array for name, array in arrays.items() if name in inputs or name == "w"}
+        return agrees(ended([conv, node(op, inputs, "h", **attributes)], used)).nodes[1]
+
+    for op, inputs, more, slopes in (
+        ("LeakyRelu", "c", {}, [np.float32(0.01)] * 4), ("LeakyRelu", "c", {"alpha": 0.25}, [0.25] * 4),
+        ("PRelu", "c one", {}, [0.5] * 4), ("PRelu", "c some", {}, [0.5, 0, -2, 1]), ("Abs", "c", {}, [-1] * 4),
+    ):  # fmt: skip
+        found = made(op, inputs, **more)
+        assert (found.op, found.arrays["slope"].tolist()) == ("leaky_relu", slopes)
+    assert made("LeakyRelu", "c", alpha=0.0).op == "relu" and made("LeakyRelu", "c", alpha=1.0).op == "global_avg_pool"
+    refused(ended([conv, node("PRelu", "c map", "h", "n")], {"w": arrays["w"], "map": draw(4, 7, 6)}), "n: PRelu has a")
+
+
 def test_clips() -> None:
     """Clip, Relu before it, and Max and Min with numbers: one node; a Relu of what is not negative: none."""
     arrays = {"zero": np.float32(0), "one": np.float32(1), "half": np.float32(-0.5)}
@@ -666,7 +689,7 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
     follows them.
     """
     nodes = [
-        node("LeakyRelu", "x", "a", "one"),
+        node("Elu", "x", "a", "one"),
         node("Conv", "a w", "b", "two"),
         node("Softmax", "b", "c", "three", axis=1),
         node("Split", "c", "d e", "four", axis=1),
@@ -678,7 +701,7 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
     ]
     net = model(nodes, {"w": draw(4, 3, 3), "start": np.array([0, 0, 5]), "end": np.array([1, 3, 5])}, opset=13)
     named = (
-        "one: LeakyRelu (nearest: Relu, Clip or HardSigmoid)",
+        "one: Elu (nearest: Relu, Clip or HardSigmoid)",
         "two: Conv has weights",
         "six: Tanh",
         "seven: Slice cuts axis 2",
@@ -823,14 +846,17 @@ def test_half_precision() -> None:
 
 
 def test_names() -> None:
-    """Nodes are called as in the model, or by their output, in printable ASCII and each once."""
+    """Nodes are called as in the model, or by their output, in printable ASCII and each once; a layer that becomes
+    several adds what each is.
+    """
     nodes = [
         node("Relu", "x", "a", "blöck\n1"),
         node("Neg", "a", "b", "blöck\n1"),
         node("Sigmoid", "b", "h", ""),
         node("Flatten", "h", "y", "input"),
     ]
-    assert [made.name for made in from_onnx(model(nodes), PIXELS).nodes] == ["bl_ck_1", "bl_ck_1#2", "h", "y/flatten"]
+    wanted = ["bl_ck_1.relu", "bl_ck_1.affine", "h", "y.flatten"]
+    assert [made.name for made in from_onnx(model(nodes), PIXELS).nodes] == wanted
 
 
 def test_operators_that_nothing_reads_are_left_out() -> None:

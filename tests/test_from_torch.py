@@ -238,6 +238,70 @@ class Moved(nn.Module):
         return self.conv(torch.cat([way(x) for way, _ in self.WAYS], 1)).mean((2, 3))
 
 
+MEAN = torch.tensor([0.5, 0.25, 0.125]).view(3, 1, 1)
+
+
+class Ready(nn.Module):
+    """A model that makes its images ready itself."""
+
+    def __init__(self, function: Callable[[Any, Any], Any]) -> None:
+        super().__init__()
+        self.layer, self.function = nn.Conv2d(3, 4, 3), function
+        self.register_buffer("mean", MEAN)
+
+    def forward(self, x: Any) -> Any:
+        return self.layer(self.function(x, self.mean)).relu().mean((2, 3))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, mean: x - mean.type_as(x),
+        lambda x, mean: x - mean.to(x),
+        lambda x, mean: x - mean.expand_as(x),
+        lambda x, mean: x - mean.expand(x.shape[0], -1, -1, -1),
+        lambda x, mean: (x - x.new_tensor([0.5, 0.25, 0.125])[:, None, None]) / mean,
+        lambda x, mean: x.sub(torch.tensor([0.5, 0.25, 0.125], device=x.device).view(1, 3, 1, 1)),
+        lambda x, mean: x - torch.full_like(x, 0.5),
+        lambda x, mean: torch.maximum(x, torch.zeros_like(x)),
+        lambda x, mean: x * F.softplus(mean).view_as(x[0, :, :1, :1]),
+    ],
+)
+def test_constants_made_to_match_the_image(function: Callable[[Any, Any], Any]) -> None:
+    """A constant may take type and size from the image: it is one number per channel all the same."""
+    graph = same(drawn(Ready(function)))
+    assert [node.op for node in graph.nodes][-3:] == ["conv", "relu", "global_avg_pool"]
+    assert {node.op for node in graph.nodes[:-3]} <= {"affine", "relu"}
+
+
+def test_a_module_that_was_scripted() -> None:
+    """A ScriptModule is refused with the way around."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own
+        scripted = torch.jit.script(nn.Flatten())
+    with pytest.raises(GraphError, match=r"is a ScriptModule, .*\(the module it was made from; or torch\.onnx\.export"):
+        from_torch(scripted, Pixels(3, 5, 5))
+
+
+def test_programs_that_take_their_image_otherwise() -> None:
+    """Images by name, in a dictionary or as integers end in one line."""
+
+    class Named(nn.Module):
+        def forward(self, *, image: Any) -> Any:
+            return image.mean((2, 3))
+
+    class Whole(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return x.float().mean((2, 3))
+
+    named = torch.export.export(Named(), (), {"image": torch.zeros(2, 3, 5, 5)})
+    with pytest.raises(GraphError, match=r"does not run on a batch of images \(2, 3, 5, 5\) alone: ValueError: "):
+        from_torch(named, Pixels(3, 5, 5))
+    whole = torch.export.export(Whole(), (torch.zeros(2, 3, 5, 5, dtype=torch.uint8),))
+    with pytest.raises(GraphError, match=r"x: the program is of other images: torch\.uint8 \(float32 and float64\)"):
+        from_torch(whole, Pixels(3, 5, 5))
+
+
 def test_channels_that_are_moved_or_taken() -> None:
     """Slices, splits, shuffles and repeats of channels, however they are spelt, are a select of the channels a person
     expects.
@@ -522,7 +586,7 @@ class Odd(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8), nn.LeakyReLU(0.1))
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8), nn.ELU())
         self.up = nn.ConvTranspose2d(8, 8, 2)
         self.pool = nn.MaxPool2d(2, 1, dilation=2)
         self.act = nn.GELU()
@@ -544,7 +608,7 @@ def test_everything_unmapped_is_listed_at_once() -> None:
     lines = error.problem.partition(": ")[2].split("; ")
     assert lines[:5] == [
         "stem.1: group_norm (nearest: batch_norm)",
-        "stem.2: leaky_relu (nearest: relu)",
+        "stem.2: elu (nearest: relu)",
         f"up: {lines[2].split()[1]} (no form)",
         "pool: max_pool2d"
         + ("" if "with_indices" not in lines[3] else "_with_indices")
@@ -565,6 +629,13 @@ class Forks(nn.Module):
         return x.mean((2, 3)) if x.sum() > 0 else x.amax((2, 3))
 
 
+class Pair(nn.Module):
+    """A model of two inputs."""
+
+    def forward(self, x: Any, mask: Any) -> Any:
+        return (x * mask).mean((2, 3))
+
+
 class Counts(nn.Module):
     """A buffer written in forward."""
 
@@ -580,8 +651,21 @@ class Counts(nn.Module):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Forks(), r"^Forks: torch\.export cannot trace it: .*\(control flow and shapes must not depend on the image\)"),
-        (nn.Conv2d(4, 4, 3), r"^Conv2d: torch\.export cannot trace it: RuntimeError: .*channels"),
+        (
+            Forks(),
+            r"^Forks: torch\.export cannot trace it: .*\(control flow.* tensor, "
+            r"test_from_torch\.py:\d+ `return x\.mean.*`; or torch\.onnx\.export\(.*from_onnx\('model\.onnx'\)\)",
+        ),
+        (
+            nn.Conv2d(4, 4, 3),
+            r"^Conv2d: does not run on a batch of images \(2, 3, 13, 13\) alone: RuntimeError: .*channels",
+        ),
+        (
+            Pair(),
+            r"^Pair: does not run .*missing 1 required positional argument: 'mask' \(.*forward\(images\) gives the",
+        ),
+        (Body(lambda x: None), "the output does not depend on the image"),
+        (Body(lambda x: (x / 0).mean((2, 3))), r"forward: div \(nearest: div by numbers other than 0\)"),
         (
             Body(lambda x: None),
             r"^Body: not a model of images: 1 inputs, 0 outputs \(one input, one output or more\)",
@@ -590,7 +674,10 @@ class Counts(nn.Module):
             Body(lambda x: F.dropout(x, training=True).mean((2, 3))),
             r"forward: dropout \(nearest: dropout that is not active in eval mode\)",
         ),
-        (body(nn.BatchNorm2d(8, track_running_stats=False)), r"layers\.0: \w*batch_norm\w* \(nearest: batch_norm"),
+        (
+            body(nn.BatchNorm2d(8, track_running_stats=False)),
+            r"layers\.0: \w*batch_norm\w* \(nearest: batch_norm with running statistics\)",
+        ),
         (
             Body(lambda x: x.permute(0, 2, 3, 1).mean((1, 2))),
             r"forward: permute \(nearest: whole channels, moved or taken\)",
@@ -718,6 +805,10 @@ def test_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = r"a torch\.nn\.Module or a torch\.export\.ExportedProgram"
     with pytest.raises(UsageError, match=rf"^model: not a torch model: str \({wanted}\) \[GRAPH-7\]$"):
         from_torch("resnet20", Pixels(3, 5, 5))
+    with pytest.raises(UsageError, match=r"OrderedDict \(.*: module\.load_state_dict\(it\), and the module\)"):
+        from_torch(nn.Conv2d(3, 4, 3).state_dict(), Pixels(3, 5, 5))
+    with pytest.raises(UsageError, match=r"type \(.*: an instance, Flatten\(\.\.\.\)\)"):
+        from_torch(nn.Flatten, Pixels(3, 5, 5))
     with pytest.raises(UsageError, match=r"^from_torch: unknown argument: clases \(did you mean classes\?\)"):
         from_torch(Forks(), Pixels(3, 5, 5), clases=())  # type: ignore[call-arg]
     with pytest.raises(UsageError, match=r"^input: not an input contract: tuple \(a Pixels\) \[GRAPH-7\]$"):

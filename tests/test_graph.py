@@ -117,6 +117,8 @@ def slow(op: str, a: Mapping[str, Any], w: Mapping[str, Any], *xs: Any) -> Any:
             return each(lambda ch, v: v * w["gain"][ch] + w["offset"][ch])
         case "relu":
             return each(lambda _, v: max(v, 0.0))
+        case "leaky_relu":
+            return each(lambda ch, v: v if v > 0 else v * w["slope"][ch])
         case "clip":
             return each(lambda _, v: min(max(v, a["low"]), a["high"]))
         case "quantise":
@@ -208,6 +210,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[int, int, int]
     ("batch_norm", {"eps": 0.5}, norm(3), [(3, 2, 1)]),
     ("affine", {}, {"gain": weights(3), "offset": weights(3)}, [(3, 4, 2)]),
     ("relu", {}, {}, [(2, 3, 4)]),
+    ("leaky_relu", {}, {"slope": weights(2)}, [(2, 3, 4)]),
     ("clip", {}, {}, [(2, 3, 4)]),
     ("clip", {"low": -1, "high": 0.5}, {}, [(2, 3, 4)]),
     ("quantise", {"alpha": 2.5, "levels": 5}, {}, [(2, 3, 4)]),

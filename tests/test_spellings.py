@@ -310,13 +310,27 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
         node("z", "sigmoid", "linear2"),
     )  # fmt: skip
     says = (
-        "5 of 11 nodes",
-        "r: silu (nearest: relu or clip); s: hard_silu",
+        "5 of 11 nodes, 52 % of all values, have no form with FS neurons",
+        "r: silu (nearest: relu or clip; a fitted table is on the way); s: hard_silu",
         "g: sigmoid (nearest: hard_sigmoid); m: mul (nearest: none yet",
         "z: sigmoid at the end (nearest: leave it out",
     )
     with refused(GraphError, "CONV-1", "graph", says=says):
         fold(made)
+
+
+def test_nodes_without_a_form_for_one_reason_are_named_together() -> None:
+    """A network of many alike is told in one line that names each."""
+    nodes, source = [A], "a"
+    for k in range(28):
+        nodes += [node(f"features.{k}.act", "hard_silu", source), conv(f"c{k}", f"features.{k}.act", 8, 8, 1)]
+        source = f"c{k}"
+    with pytest.raises(GraphError) as caught:
+        fold(graph(*nodes, *head(source, 8)))
+    names = ", ".join(f"features.{k}.act" for k in range(28))
+    assert f"28 of 59 nodes, 49 % of all values, have no form with FS neurons: {names}: hard_silu (" in str(
+        caught.value
+    )
 
 
 def test_a_flatten_at_the_end_is_named() -> None:

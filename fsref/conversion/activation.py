@@ -67,3 +67,4 @@ class Activation:
 
 
 LINEAR = Activation(-np.inf, np.inf)
+RECTIFIED = Activation(0.0, np.inf)

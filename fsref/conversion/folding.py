@@ -4,6 +4,7 @@ and biases (CONV-1).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from fsref.conversion.units import Units
 from fsref.conversion.values import Held, Value
 from fsref.errors import FsrefError, GraphError, LimitError, UsageError
 from fsref.graph.graph import Graph, Node
+from fsref.graph.operators import size_of
 
 
 def fold(graph: Graph, memory_limit: int = 2**33) -> Folded:
@@ -45,7 +47,7 @@ def folded_units(graph: Graph, memory_limit: int) -> tuple[tuple[Unit, ...], lis
     """The populations of a graph in topological order, readouts last, and notes of what was left out. Errors:
     GraphError [CONV-1], LimitError.
     """
-    units, problems = Units(graph, memory_limit), list[str]()
+    units, problems = Units(graph, memory_limit), dict[str, str]()
     values: dict[str, Value] = {"input": Value.of(Held("input", graph.shapes["input"]))}
     read_out: dict[str, Value] = {}  # as they are before others hold them: a readout takes sums as they are
     for node in graph.nodes:
@@ -54,7 +56,7 @@ def folded_units(graph: Graph, memory_limit: int) -> tuple[tuple[Unit, ...], lis
         except LimitError as error:
             raise LimitError(error.rule, node.name, error.problem, error.value, error.limit) from None
         except FsrefError as error:
-            problems.append(without_form(node.name, error))
+            problems[node.name] = without_form(error)
             value = Value.of(units.unknown(node.name, graph.shapes[node.name]))  # what follows is looked at, too
         read_out[node.name] = value
         if len(graph.users[node.name]) > 1 and not _parted(graph, node.name):  # computed once, held for all its readers
@@ -64,17 +66,29 @@ def folded_units(graph: Graph, memory_limit: int) -> tuple[tuple[Unit, ...], lis
         try:
             units.read_out(units.merged(read_out[output], output), name if graph.outputs else "")
         except GraphError as error:
-            problems.append(without_form(output, error))
+            problems[output] = without_form(error)
     if problems:
-        count = f"{len(problems)} of {len(graph.nodes)} nodes have no form with FS neurons"
-        raise GraphError("CONV-1", "graph", f"{count}: {'; '.join(problems)}")
+        raise GraphError("CONV-1", "graph", without_forms(graph, problems))
     read = {source for unit in units.made for source in unit.sources}  # a view of a view is one, of what that shows
     return tuple(unit for unit in units.made if unit.view is None or unit.name in read), units.notes
 
 
-def without_form(name: str, error: FsrefError) -> str:
-    """What is said of a node that has no form."""
-    return f"{name}: {error.problem}" + (f" ({error.limit})" if error.limit else "")
+def without_form(error: FsrefError) -> str:
+    """Why a node has no form, and what comes nearest."""
+    return error.problem + (f" ({error.limit})" if error.limit else "")
+
+
+def without_forms(graph: Graph, problems: Mapping[str, str]) -> str:
+    """All nodes without a form, by name why: what share of the graph they are, and each reason once, behind the nodes
+    that it holds for.
+    """
+    places = dict[str, list[str]]()
+    for name, said in problems.items():
+        places.setdefault(said, []).append(name)
+    values, lost = (sum(size_of(graph.shapes[name]) for name in names) for names in (graph.users, problems))
+    count = f"{len(problems)} of {len(graph.nodes)} nodes, {100 * lost / values:.0f} % of all values, have no form"
+    listed = "; ".join(f"{', '.join(names)}: {said}" for said, names in places.items())
+    return f"{count} with FS neurons: {listed}"
 
 
 def _parted(graph: Graph, name: str) -> bool:
@@ -127,13 +141,18 @@ def hoisted(graph: Graph) -> Graph:
 
 def _commutes(before: Node, node: Node) -> bool:
     """Whether `node` may be taken before the one it follows."""
-    if node.op in ELEMENTWISE:
+    if node.op == "max_pool":  # a pool of one population, not of the two that a leaky_relu is
+        return before.op == "leaky_relu" and bool((before.arrays["slope"] >= 0).all())
+    if node.op in (*ELEMENTWISE, "leaky_relu"):
+        leaky = node.op == "leaky_relu"
         falls = node.attributes.get("slope", 1.0) < 0
         if before.op == "pad":
             return bool(max(*before.attributes["padding"], *before.attributes["channels"]) <= 0)
         if before.op == "view" and min(*before.attributes["rows"], *before.attributes["columns"]) < 0:
-            return node.op in ("relu", "clip") and node.attributes.get("low", 0.0) <= 0 <= node.attributes.get(
-                "high", 0.0
+            return leaky or (
+                node.op in ("relu", "clip") and node.attributes.get("low", 0.0) <= 0 <= node.attributes.get("high", 0.0)
             )
-        return before.op in ("flatten", "subsample", "view") or (before.op == "max_pool" and not falls)
+        if before.op in ("flatten", "max_pool"):
+            return not leaky and not (falls and before.op == "max_pool")
+        return before.op in ("subsample", "view")
     return node.op in ("batch_norm", "affine") and before.op == "max_pool" and bool((node.arrays["gain"] > 0).all())

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
+from typing import TypeGuard
 
 import numpy as np
 
 from fsref.activations.coding import Reals
-from fsref.conversion.activation import Activation
+from fsref.conversion.activation import RECTIFIED, Activation
 from fsref.conversion.entry import levels_of
 from fsref.conversion.folded import NO_PADDING, Pool, Term
 from fsref.conversion.units import Units, refused
@@ -20,10 +21,12 @@ from fsref.graph.views import averaged
 from fsref.law.neuron import Ints
 from fsref.law.projections import taps, window_shape
 
+BELOW = ".neg"  # of the name of a population that holds what is below 0
+
 # What is near an operator that has no form.
 NEAREST = {
-    "silu": "relu or clip",
-    "hard_silu": "relu or clip",
+    "silu": "relu or clip; a fitted table is on the way",
+    "hard_silu": "relu or clip; a fitted table is on the way",
     "sigmoid": "hard_sigmoid",
     "mul": "none yet for a product of two values, which is on the way; affine for constants",
 }
@@ -58,14 +61,15 @@ def _conv(units: Units, node: Node, value: Value) -> Value:
 
     if whole := _whole_groups(value, groups):
         # The outputs of a part's groups stand where its groups do.
-        outputs, parts, at = len(weight) // groups, [], []
+        outputs, parts, at, left = len(weight) // groups, [], [], offset.copy()
         for i, (part, numbers, own) in enumerate(zip(held, value.at, whole, strict=True)):
             rows = (own[:, None] * outputs + np.arange(outputs)).ravel()
             made, more = term(part, _reordered(_taken(weight, rows, 0), numbers, outputs), len(own))
             name = node.name if len(held) == 1 else f"{node.name}.{i}"
-            parts.append(Sum(name, (len(rows), *shape[1:]), (made,), offset[rows] + more))
+            parts.append(Sum(name, (len(rows), *shape[1:]), (made,), left[rows] + more))
             at.append(rows)
-        return Value(tuple(parts), tuple(at))
+            left[rows] = 0  # added once
+        return units.apart(Value(tuple(parts), tuple(at)), node.name)
     if groups > 1:
         units.spend(len(weight), weight.shape[1] * groups, *weight.shape[2:])
         weight = Term("", weight, groups=groups).ungrouped().weights
@@ -122,22 +126,23 @@ def _affine(units: Units, node: Node, value: Value) -> Value:
     if node.op == "batch_norm":
         gain = gain / np.sqrt(arrays["variance"] + node.attributes["eps"])
         offset = offset - arrays["mean"] * gain
-    parts = list[Held | Sum]()
+    parts, left = list[Held | Sum](), offset.copy()
     for part, own in value:
         if isinstance(part, Held) and max(part.padding) <= 0:
             one = part.affine or Affine.none(part.shape[0])
-            parts.append(replace(part, affine=one.then(gain[own], offset[own], node.name)))
-            continue
-        made = units.sum_of(part, node.name)
-        terms = tuple(term.scaled(gain[own]) for term in made.terms)
-        parts.append(replace(made, terms=terms, bias=made.bias * gain[own] + offset[own]))
+            parts.append(replace(part, affine=one.then(gain[own], left[own], node.name)))
+        else:
+            made = units.sum_of(part, node.name).scaled(gain[own])
+            parts.append(replace(made, bias=made.bias + left[own]))
+        left[own] = 0  # added once
     return value.each(parts)
 
 
 def _elementwise(units: Units, node: Node, value: Value) -> Value:
+    value = units.apart(value, node.name)
     match node.op, node.attributes:
         case "relu", _:
-            activation = Activation(0.0, np.inf)
+            activation = RECTIFIED
         case "clip", {"low": low, "high": high} if low == high:
             value = _scaled(units, value, node.name, 0.0, float(low))
             activation = Activation(float(low), float(high))
@@ -159,14 +164,32 @@ def _elementwise(units: Units, node: Node, value: Value) -> Value:
 def _scaled(units: Units, value: Value, name: str, slope: float, offset: float) -> Value:
     """slope * v + offset of a value, as sums; of slope 0 a constant, which no data bound."""
     sums = [units.sum_of(part, name) for part in value.parts]
-    return value.each(
-        replace(
-            s,
-            terms=tuple(t.scaled(np.full(len(s.bias), slope)) for t in s.terms),
-            bias=s.bias * slope + offset,
-        )
-        for s in sums
-    )
+    scaled = [one.scaled(np.full(len(one.bias), slope)) for one in sums]
+    return value.each(replace(one, bias=one.bias + offset) for one in scaled)
+
+
+def _leaky_relu(units: Units, node: Node, value: Value) -> Value:
+    """v where it is above 0, less slope * -v where it is below: two rectifiers, whose values are added up."""
+    slope = node.arrays["slope"].astype(np.float64)
+    parts, at = list[Held | Sum](), list[Ints]()
+    for part, own in units.apart(value, node.name):
+        if _within(part, units, RECTIFIED):
+            parts.append(part)
+            at.append(own)
+            continue
+        one = units.sum_of(part, node.name)
+        parts.append(units.hold(one, RECTIFIED))
+        at.append(own)
+        leaks = np.flatnonzero(slope[own])
+        if not len(leaks):
+            continue
+        for term in one.terms:
+            units.spend(*term.weights.shape)
+        below = (one if len(leaks) == len(own) else one.taken(leaks)).scaled(np.full(len(leaks), -1.0))
+        factor = Affine(-slope[own][leaks], np.zeros(len(leaks)), node.name)
+        parts.append(replace(units.hold(below, RECTIFIED, BELOW), affine=factor))
+        at.append(own[leaks])
+    return Value(tuple(parts), tuple(at))
 
 
 def _pixels(units: Units, part: Held | Sum, activation: Activation) -> Held | None:
@@ -208,7 +231,7 @@ def _view(units: Units, node: Node, value: Value) -> Value:
 
 
 def _max_pool(units: Units, node: Node, value: Value) -> Value:
-    parts = []
+    value, parts = units.apart(value, node.name), []
     for i, part in enumerate(map(units.hold, value.parts)):
         padding, kernel, stride = node.attributes["padding"], node.attributes["kernel"], node.attributes["stride"]
         if part.affine is not None and (part.padding != NO_PADDING or (part.affine.gain <= 0).any()):
@@ -247,7 +270,7 @@ def _avg_pool(units: Units, node: Node, value: Value) -> Value:
         plain = Term(held.name, weights, node.attributes["stride"], around, groups=channels, skip=True)
         term, offset = units.read(held, plain)
         parts.append(Sum(node.name, (channels, *units.graph.shapes[node.name][1:]), (term,), offset))
-    return value.each(parts)
+    return units.apart(value.each(parts), node.name)
 
 
 def _uneven_avg_pool(units: Units, node: Node, value: Value) -> Value:
@@ -270,7 +293,7 @@ def _uneven_avg_pool(units: Units, node: Node, value: Value) -> Value:
         plain = Term(held.name, weights, (len(down), len(across)), groups=channels, skip=True)
         term, offset = units.read(held, plain)
         parts.append(Sum(node.name, (channels, *size[1:]), (term,), offset))
-    return value.each(parts)
+    return units.apart(value.each(parts), node.name)
 
 
 def _global_avg_pool(units: Units, node: Node, value: Value) -> Value:
@@ -335,17 +358,23 @@ def _subsample(units: Units, node: Node, value: Value) -> Value:
             continue
         terms = tuple(replace(term, stride=(term.stride[0] * sy, term.stride[1] * sx)) for term in made.terms)
         parts.append(replace(made, shape=(made.shape[0], *size), terms=terms))
-    return value.each(parts)
+    return units.apart(value.each(parts), node.name)
 
 
 def _identity(units: Units, node: Node, value: Value) -> Value:
     return value
 
 
+def _within(part: Held | Sum, units: Units, activation: Activation) -> TypeGuard[Held]:
+    """Whether an activation changes nothing of a part: it has passed one as narrow, and so has its padding."""
+    if not isinstance(part, Held) or part.name == "input" or part.view == "flat" or part.affine is not None:
+        return False
+    return activation.keeps(units.source_activation(part.name))
+
+
 def _activated(units: Units, part: Held | Sum, activation: Activation, name: str) -> Held:
-    if isinstance(part, Held) and part.name != "input" and part.view != "flat" and part.affine is None:
-        if activation.keeps(units.source_activation(part.name)):
-            return part  # already within, and so is its padding
+    if _within(part, units, activation):
+        return part
     return units.hold(units.sum_of(part, name), activation)
 
 
@@ -355,6 +384,7 @@ ELEMENTWISE = ("relu", "clip", "quantise", "hard_sigmoid")
 FORMS: Mapping[str, Callable[..., Value]] = MappingProxyType(
     {
         **dict.fromkeys(ELEMENTWISE, _elementwise),
+        "leaky_relu": _leaky_relu,
         "conv": _conv,
         "dense": _dense,
         "affine": _affine,

@@ -21,6 +21,8 @@ from fsref.law.populations import Shape
 from fsref.law.projections import Padding
 from fsref.simulation.memory import check_limit, check_memory
 
+LONGEST = 64  # characters of the name of a population (NET-1)
+
 
 def refused(problem: str, limit: str = "") -> GraphError:
     """The error of a node without a form; `fold` puts its name before it."""
@@ -46,7 +48,9 @@ class Units:
 
     def add(self, wanted: str, shape: Shape, **parts: Any) -> Held:
         """The new unit's value."""
-        clean = re.sub(r"[^A-Za-z0-9_.\-]", "_", wanted)[-64:]
+        clean = re.sub(r"[^A-Za-z0-9_.\-]", "_", wanted)
+        if len(clean) > LONGEST:  # whole parts of the path, as many of the last as there is room for
+            clean = re.sub(r"^[^.]*\.(?=.)", "", clean[-LONGEST:])
         name, number, taken = clean, 1, {"input", *self.kept, *(unit.name for unit in self.made)}
         while name in taken:
             name, number = f"{clean[:58]}.{number}", number + 1
@@ -57,8 +61,8 @@ class Units:
         """A value of this shape that nothing is known of, where a node has no form."""
         return self.add(name, shape, bias=np.zeros(shape[0]), activation=LINEAR)
 
-    def hold(self, part: Held | Sum, activation: Activation = LINEAR) -> Held:
-        """The value of a part as a population's, made if there is none yet."""
+    def hold(self, part: Held | Sum, activation: Activation = LINEAR, beside: str = "") -> Held:
+        """The value of a part as a population's, made if there is none yet; `beside` is added to its name."""
         match part:
             case Held():
                 return part
@@ -66,7 +70,7 @@ class Units:
                 if activation is LINEAR and (shown := self.shown(part)) is not None:
                     return shown
                 name = next((term.node for term in terms if term.node), part.name)
-                return self.add(name, part.shape, terms=terms, bias=part.bias, activation=activation)
+                return self.add(f"{name}{beside}", part.shape, terms=terms, bias=part.bias, activation=activation)
             case _:
                 assert_never(part)
 
@@ -170,17 +174,37 @@ class Units:
             return self.graph.shapes[name]
         return next(unit.shape for unit in self.made if unit.name == name)
 
+    def apart(self, value: Value, name: str) -> Value:
+        """The value with what is added up in one sum each: no channel is in two parts."""
+        if not value.adds:
+            return value
+        parts, at = list[Held | Sum](), list[Ints]()
+        for part, own in value:
+            k = next((k for k, before in enumerate(at) if np.array_equal(before, own)), None)
+            if k is None:
+                parts.append(part)
+                at.append(own)
+            else:
+                parts[k] = self.sum_of(parts[k], name).plus(self.sum_of(part, name))
+        found = Value(tuple(parts), tuple(at))
+        return Value.of(self._placed(found, name)) if found.adds else found
+
     def merged(self, value: Value, name: str) -> Sum:
         """All parts as one sum."""
+        value = self.apart(value, name)
+        if len(value.parts) == 1 and np.array_equal(value.at[0], np.arange(value.channels)):
+            return self.sum_of(value.parts[0], name)
+        return self._placed(value, name)
+
+    def _placed(self, value: Value, name: str) -> Sum:
+        """All parts as one sum, each written out where its channels stand."""
         sums = [self.sum_of(part, name) for part in value.parts]
         channels = value.channels
-        if len(sums) == 1 and np.array_equal(value.at[0], np.arange(channels)):
-            return sums[0]
         for term in (term for part in sums for term in part.terms):
             self.spend_placed(term, channels)
         bias = np.zeros(channels)
         for part, rows in zip(sums, value.at, strict=True):
-            bias[rows] = part.bias
+            bias[rows] += part.bias
         terms = [term.placed(rows, channels) for part, rows in zip(sums, value.at, strict=True) for term in part.terms]
         return Sum(name, (channels, *sums[0].shape[1:]), tuple(terms), bias)
 

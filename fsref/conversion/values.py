@@ -105,11 +105,19 @@ class Sum(Brief):
         terms = tuple(term.kept(index) for term in self.terms)
         return replace(self, shape=(len(index), *self.shape[1:]), terms=terms, bias=self.bias[index])
 
+    def scaled(self, gain: Reals) -> Sum:
+        """The sum with channel c multiplied by gain[c]."""
+        return replace(self, terms=tuple(term.scaled(gain) for term in self.terms), bias=self.bias * gain)
+
+    def plus(self, other: Sum) -> Sum:
+        """Both together."""
+        return replace(self, terms=(*self.terms, *other.terms), bias=self.bias + other.bias)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Value(Brief):
     """A value in parts. The channels of `parts[i]` are, in order, those numbered `at[i]` of the value: a shuffle moves
-    no part, it changes where its channels stand.
+    no part, it changes where its channels stand. What several parts have of one channel is added up.
     """
 
     parts: tuple[Held | Sum, ...]
@@ -124,7 +132,12 @@ class Value(Brief):
     @property
     def channels(self) -> int:
         """How many channels it has."""
-        return sum(map(len, self.at))
+        return 1 + max(int(own.max()) for own in self.at)
+
+    @property
+    def adds(self) -> bool:
+        """Whether some channel is in several parts."""
+        return sum(map(len, self.at)) > self.channels
 
     def __iter__(self) -> Iterator[tuple[Held | Sum, Ints]]:
         return zip(self.parts, self.at, strict=True)

@@ -16,7 +16,16 @@ from fsref.law.projections import Padding
 
 VIEWS = ("flatten", "subsample", "identity")  # whose value keeps what they read
 # Arrays of the size of its result that an operator holds beside it.
-BESIDE = {"quantise": 3, "sigmoid": 1, "silu": 2, "hard_sigmoid": 2, "hard_silu": 3, "add": 1, "mul": 1}
+BESIDE = {
+    "quantise": 3,
+    "sigmoid": 1,
+    "silu": 2,
+    "hard_sigmoid": 2,
+    "hard_silu": 3,
+    "leaky_relu": 2,
+    "add": 1,
+    "mul": 1,
+}
 
 
 class Numbers(NamedTuple):

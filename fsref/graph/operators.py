@@ -104,8 +104,9 @@ def _dense_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
 
 
 def _channel_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
-    if len(w["gain"]) != shape[0]:
-        raise Misfit("arrays do not meet the channels", len(w["gain"]), f"{shape[0]} channels come in")
+    channels = len(next(iter(w.values())))
+    if channels != shape[0]:
+        raise Misfit("arrays do not meet the channels", channels, f"{shape[0]} channels come in")
     return shape
 
 
@@ -177,6 +178,11 @@ def _quantise(a: Attributes, w: Arrays, x: Floats) -> Floats:
     return made
 
 
+def _leaky_relu(x: Floats, slope: Floats) -> Floats:
+    made: Floats = np.where(x < 0, x * slope.astype(x.dtype, copy=False)[:, None, None], x)
+    return made
+
+
 def _sigmoid(x: Floats) -> Floats:
     made: Floats = np.exp(-x)  # may be inf, whose inverse is right
     made += 1
@@ -241,6 +247,13 @@ OPERATORS: Mapping[str, Operator] = {
         {"gain": ("C",), "offset": ("C",)},
     ),
     "relu": Operator("max(x, 0)", lambda a, w, x: np.maximum(x, 0)),
+    "leaky_relu": Operator(
+        "x, below 0 x * slope of its channel",
+        lambda a, w, x: _leaky_relu(x, w["slope"]),
+        _channel_shape,
+        {},
+        {"slope": ("C",)},
+    ),
     "clip": Operator(
         "min(max(x, low), high)",
         lambda a, w, x: np.clip(x, a["low"], a["high"]),

@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from fsref.graph.graph import Node
 from fsref.importers.onnx.axes import flattened, per_channel
 from fsref.importers.onnx.calls import FLOATS, Call, Handler
@@ -110,6 +112,17 @@ def relu(b: Builder, call: Call) -> Value:
     return _clip(b, call.value(), 0.0, math.inf)
 
 
+def leaky_relu(b: Builder, call: Call) -> Value:
+    """LeakyRelu, PRelu or Abs, below 0 the negative of its operand."""
+    fixed = -1.0 if call.op == "Abs" else call.attributes.get("alpha", 0.01)
+    value, slope = per_channel(b, call.value(), call.array(1, "slope") if call.op == "PRelu" else np.array(fixed))
+    if not slope.any():
+        return _clip(b, value, 0.0, math.inf)
+    if value.name in b.not_negative or (slope == 1).all():
+        return value
+    return b.apply("leaky_relu", value, {}, {"slope": slope})
+
+
 def _clip(b: Builder, value: Value, low: float, high: float) -> Value:
     """A value between two bounds, either of which may be infinite."""
     low, high = (-math.inf if low <= -3e38 else low), (math.inf if high >= 3e38 else high)
@@ -179,6 +192,9 @@ ELEMENTWISE: Mapping[str, Handler] = {
     "Min": bound,
     "Clip": clip,
     "Relu": relu,
+    "LeakyRelu": leaky_relu,
+    "PRelu": leaky_relu,
+    "Abs": leaky_relu,
     "Sigmoid": activation,
     "HardSigmoid": activation,
     "HardSwish": activation,

@@ -7,20 +7,20 @@ from fsref.importers.onnx.quantisers import QUANTISERS
 
 SMOOTH = "Relu, Clip or HardSigmoid"
 NEAREST = (
-    dict.fromkeys("Celu Elu Erf Gelu LeakyRelu Mish PRelu Selu Softplus Softsign Tanh ThresholdedRelu".split(), SMOOTH)
+    dict.fromkeys("Celu Elu Erf Gelu Mish Selu Softplus Softsign ThresholdedRelu".split(), SMOOTH)
     | dict.fromkeys(("Softmax", "LogSoftmax"), "Softmax at the very end")
     | dict.fromkeys(
         ("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LpNormalization"),
         "BatchNormalization",
     )
     | {
-        "Abs": "Relu",
         "Ceil": "Floor or Round in a quantiser",
         "Exp": "HardSigmoid",
         "Log": "",
         "Pow": "Mul",
         "Reciprocal": "",
         "Sqrt": "",
+        "Tanh": "Clip between -1 and 1",
     }
 )
 # Those above work on each number alone, or keep the shape: what follows them is looked at too, as if they were not

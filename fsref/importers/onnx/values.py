@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from fsref.errors import GraphError
 from fsref.graph.graph import Node
 from fsref.graph.operators import OPERATORS, Floats, Misfit
+from fsref.importers.naming import Origin, named
 from fsref.importers.recogniser import NEAR, Form, is_link
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
@@ -69,7 +70,9 @@ class Value:
 
 @dataclass
 class Builder:
-    """The nodes made so far. `path` is the ONNX operator at work: nodes are named after it."""
+    """The nodes made so far. `path` is the ONNX operator at work: nodes are named after it, until all are there, then
+    after the layer it comes from.
+    """
 
     batch: int
     shapes: dict[str, Shape]
@@ -80,7 +83,8 @@ class Builder:
     origins: dict[str, Rounded] = field(default_factory=dict)  # of those nodes
     # Of values that are integers, low to high, times a step: step, low, high.
     grids: dict[str, tuple[float, float, float]] = field(default_factory=dict)
-    stems: dict[str, str] = field(default_factory=dict)  # of names that bear a number, since the plain one was taken
+    places: Mapping[str, str] = field(default_factory=dict)  # the layer of an operator, by its path
+    layers: dict[str, Origin] = field(default_factory=dict)  # of nodes
     path: str = ""
 
     def sizes(self, shape: Shape) -> dict[str, int]:
@@ -114,7 +118,7 @@ class Builder:
         while name in self.shapes:
             number += 1
             name = f"{stem}#{number}"
-            self.stems[name] = stem
+        self.layers[name] = Origin(self.places.get(self.path, self.path), op, part)
         known = {key: array if array.dtype.kind in "iuf" else array.astype(np.float32) for key, array in given.items()}
         node = Node(name, op, tuple(inputs), attributes or {}, known)
         shapes = (self.shapes[source] for source in inputs)
@@ -159,19 +163,15 @@ class Builder:
         return replace(value, name=self.add(op, [value.name], attributes, arrays, part))
 
     def kept(self, outputs: Sequence[str]) -> tuple[tuple[Node, ...], list[str]]:
-        """The nodes that outputs depend on, in order, and the names of the outputs among them; numbers that names no
-        longer need are taken off.
+        """The nodes that outputs depend on, in order, and the names of the outputs among them; named after
+        their layers.
         """
         read = set(outputs)
         for node in reversed(self.nodes.values()):
             if node.name in read:
                 read.update(node.inputs)
-        names = {name: name for name in self.shapes if name in read}
-        taken = set(names)
-        for name in names:
-            if (stem := self.stems.get(name, name)) not in taken:
-                names[name] = stem
-                taken.add(stem)
+        kept = [name for name in self.nodes if name in read]
+        names = {"input": "input", **dict(zip(kept, named([self.layers[name] for name in kept]), strict=True))}
         nodes = tuple(
             replace(node, name=names[node.name], inputs=tuple(names[source] for source in node.inputs))
             for node in self.nodes.values()

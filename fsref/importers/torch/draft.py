@@ -7,13 +7,13 @@ Beside the operators of a graph a step may be `floor` or `round`, a `clip` with 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from fsref.graph.graph import Node
 from fsref.graph.operators import Floats
+from fsref.importers.naming import Origin, named
 from fsref.importers.refusals import line
 from fsref.law.populations import Shape
 
@@ -80,27 +80,13 @@ def one_operator(clip: Step) -> bool:
 
 def nodes(steps: Sequence[Step]) -> list[Node]:
     """The nodes of a graph; the step `input` is none."""
-    names: dict[Step, str] = {}
-    parents = {step.place[: dot.start()] for step in steps for dot in re.finditer(r"\.", step.place)} | {""}
-    forms: dict[str, set[str]] = {}
     for step in steps:
         if step.op == "clip" and step.attributes["high"] == math.inf:
             step.become("relu", *step.inputs)
-        forms.setdefault(step.place, set()).add(step.op)
-    taken, made = {"input"}, []
-    for step in steps:
-        if step.op == "input":
-            names[step] = "input"
-            continue
-        # A module that is one node gives its path; where it holds other modules, or becomes different operators, the
-        # operator is added.
-        alone = step.place not in parents and len(forms[step.place]) == 1
-        base = re.sub(r"[^ -\[\]-~]", "?", step.place if alone else f"{step.place}.{step.op}".lstrip("."))[:240]
-        name, count = base, 1
-        while name in taken:
-            count += 1
-            name = f"{base}_{count}"
-        taken.add(name)
-        names[step] = name
-        made.append(Node(name, step.op, tuple(names[source] for source in step.inputs), step.attributes, step.arrays))
-    return made
+    kept = [step for step in steps if step.op != "input"]
+    names = dict(zip(kept, named([Origin(step.place, step.op) for step in kept]), strict=True))
+    names |= {step: "input" for step in steps if step.op == "input"}
+    return [
+        Node(names[step], step.op, tuple(names[source] for source in step.inputs), step.attributes, step.arrays)
+        for step in kept
+    ]

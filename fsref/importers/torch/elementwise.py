@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fsref.importers.refusals import Unmapped
-from fsref.importers.torch.views import Site, View, affine, form, number, together
+from fsref.importers.torch.views import Site, View, affine, form, number, per_channel, together
 
 ELEMENTWISE: dict[str, Callable[..., Any]] = {}
 
@@ -55,6 +55,8 @@ def div(site: Site, a: Any, b: Any, rounding_mode: str | None = None) -> View:
     """a / b of a constant b, perhaps rounded down."""
     if isinstance(b, View) or rounding_mode not in (None, "floor"):
         raise Unmapped(nearest="div by a constant")
+    if not (b.all() if hasattr(b, "numel") else b):
+        raise Unmapped(nearest="div by numbers other than 0")
     found = affine(site, a, 1.0 / b)
     return site.along("floor", found) if rounding_mode else found
 
@@ -111,6 +113,18 @@ def threshold(site: Site, x: View, at: float, value: float) -> View:
     if (at, value) != (0, 0):
         raise Unmapped(nearest="relu")
     return relu(site, x)
+
+
+@form(ELEMENTWISE, "leaky_relu", "prelu", "_prelu_kernel", "abs")
+def leaky_relu(site: Site, x: View, slope: Any = None) -> View:
+    """x, below 0 times a slope, 0.01 unless given, of all channels or of each; of abs it is -1."""
+    slope = -1.0 if site.name == "abs" else 0.01 if slope is None else slope
+    if hasattr(slope, "numel") and slope.numel() > 1:
+        slope = slope.view(slope.numel(), *[1] * (len(x.dims) - 1))
+    x, slopes = per_channel(site, x, slope)
+    if not slopes.any():
+        return relu(site, x)
+    return x if (slopes == 1).all() else site.along("leaky_relu", x, arrays={"slope": slopes})
 
 
 @form(ELEMENTWISE, "silu", "sigmoid", "floor", "round.default")

@@ -7,9 +7,11 @@ from __future__ import annotations
 import copy
 import io
 import logging
+import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ OLDEST = (2, 5)  # of torch: older ones trace by another way, which loses paths 
 BATCH = 2  # a batch of 1 could be mistaken for any other axis of 1
 TOLERANCE = 1e-3  # of the logits' range
 OUTPUTS = "outputs"  # a step that reads several outputs, which no graph has
+THROUGH_ONNX = "torch.onnx.export(model, images, 'model.onnx', dynamo=False) and fsref.from_onnx('model.onnx')"
 QUANTISED_TOLERANCE = 0.05  # where a value beside the border of two levels may fall to either side
 
 
@@ -50,6 +53,10 @@ def from_torch(model: Any, input: Pixels, classes: Sequence[str] = (), name: str
         raise UsageError("GRAPH-7", "input", "not an input contract", type(input).__name__, "a Pixels")
     if not isinstance(model, (torch.nn.Module, torch.export.ExportedProgram)):
         limit = "a torch.nn.Module or a torch.export.ExportedProgram"
+        if isinstance(model, Mapping):
+            limit += ": module.load_state_dict(it), and the module"
+        elif isinstance(model, type) and issubclass(model, torch.nn.Module):
+            limit += f": an instance, {model.__name__}(...)"
         raise UsageError("GRAPH-7", "model", "not a torch model", type(model).__name__, limit)
     place = name or type(model).__name__
     with torch.no_grad(), _quietly():
@@ -70,7 +77,7 @@ def from_torch(model: Any, input: Pixels, classes: Sequence[str] = (), name: str
     ]
     notes += [end.note for end in ends if end.note]
     last.inputs = tuple(kept(end.step) for end in ends) if several else last.inputs
-    steps = ordered(last)[:-1] if several else ordered(ends[0].step)
+    steps = ordered(last)[:-1] if several else ordered(kept(ends[0].step))
     problems = list(dict.fromkeys([*tracer.problems, *unmapped(steps)]))
     if problems:
         wrong = f"{plural(len(problems), 'operator')} cannot be mapped: {'; '.join(problems)}"
@@ -124,36 +131,58 @@ def _quietly() -> Iterator[None]:
         logging.disable(before)
 
 
-def _untraceable(place: str, error: Exception) -> GraphError:
-    """The refusal of a model that torch cannot trace."""
+def _said(error: Exception) -> str:
+    """The first line of an error."""
     text = str(error).strip()
-    limit = "control flow and shapes must not depend on the image" if "data-dependent" in text else ""
-    said = f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"
-    return GraphError("GRAPH-7", place, "torch.export cannot trace it", said, limit)
+    return f"{type(error).__name__}: {text.splitlines()[0] if text else ''}"
+
+
+def _untraceable(place: str, error: Exception) -> GraphError:
+    """The refusal of a model that runs, but that torch cannot trace."""
+    text, cause = str(error), ""
+    if "data-dependent" in text:
+        at = re.findall(r'File "([^"]+)", line (\d+), in \S+\n\s*(\S[^\n]*)', text)
+        where = f", {Path(at[-1][0]).name}:{at[-1][1]} `{at[-1][2]}`" if at else ""
+        cause = f"control flow, shapes and plain numbers must not depend on a tensor{where}; or "
+    return GraphError("GRAPH-7", place, "torch.export cannot trace it", _said(error), f"{cause}{THROUGH_ONNX}")
 
 
 def _exported(torch: Any, model: Any, pixels: Pixels, place: str) -> tuple[Any, Any]:
     """A copy of the model, float32 in eval mode on the CPU, and the program of the copy: tracing runs `forward`, which
     may write to its module.
     """
+    if isinstance(model, torch.jit.ScriptModule):
+        limit = f"the module it was made from; or {THROUGH_ONNX}"
+        raise GraphError("GRAPH-7", place, "is a ScriptModule, which torch.export does not take", None, limit)
     try:
         twin = copy.deepcopy(model).cpu().float()
+        for module in twin.modules():
+            module.training = False
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-        raise GraphError("GRAPH-7", place, "cannot be copied", said, "copy.deepcopy(model)") from error
-    for module in twin.modules():
-        module.training = False
+        raise GraphError("GRAPH-7", place, "cannot be copied", _said(error), "copy.deepcopy(model)") from error
+    images = torch.zeros(BATCH, *pixels.shape)
     try:
-        return twin, torch.export.export(twin, (torch.zeros(BATCH, *pixels.shape),), strict=False)
+        return twin, torch.export.export(twin, (images,), strict=False)
     except Exception as error:
+        _run(twin, images, place)
         raise _untraceable(place, error) from error
+
+
+def _run(model: Any, images: Any, place: str) -> Any:
+    """What a model gives for a batch of images. Errors: GraphError."""
+    try:
+        return model(images)
+    except Exception as error:
+        wrong = f"does not run on a batch of images {tuple(images.shape)} alone"
+        limit = "else wrap it in a module whose forward(images) gives the rest"
+        raise GraphError("GRAPH-7", place, wrong, _said(error), limit) from error
 
 
 def _compare(torch: Any, graph: Graph, model: Any, ends: Sequence[End], batch: int, place: str) -> None:
     """Refuse a graph whose outputs are not the model's on drawn images. Errors: GraphError."""
     pixels = graph.contract()
     codes = np.random.default_rng(0).integers(0, pixels.max_code + 1, (batch, *pixels.shape))
-    given = torch.utils._pytree.tree_leaves(model(torch.from_numpy(pixels.normalise(codes))))
+    given = torch.utils._pytree.tree_leaves(_run(model, torch.from_numpy(pixels.normalise(codes)), place))
     given = [value for value in given if isinstance(value, torch.Tensor)]
     limit = QUANTISED_TOLERANCE if any(node.op == "quantise" for node in graph.nodes) else TOLERANCE
     for (name, value), wanted, end in zip(graph.answers(codes).items(), given, ends, strict=True):

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 NEAREST = {
-    "batch_norm": (
-        "group_norm",
-        "native_group_norm",
-        "layer_norm",
-        "native_layer_norm",
-        "instance_norm",
-        "_native_batch_norm_legit.no_stats",
-    ),
-    "relu": ("leaky_relu", "prelu", "_prelu_kernel", "elu", "celu", "selu", "rrelu_with_noise", "softplus"),
-    "relu or clip": ("gelu", "mish", "abs", "tanh", "softsign", "hardshrink", "softshrink"),
+    "batch_norm": ("group_norm", "native_group_norm", "layer_norm", "native_layer_norm", "instance_norm"),
+    "batch_norm with running statistics": ("_native_batch_norm_legit.no_stats",),
+    "relu": ("elu", "celu", "selu", "rrelu_with_noise", "softplus"),
+    "relu or clip": ("gelu", "mish", "softsign", "hardshrink", "softshrink", "where", "masked_fill"),
+    "hardtanh": ("tanh",),
     "floor or round": ("ceil", "trunc", "frac"),
     "mul": ("pow", "square"),
+    "amax over height and width": ("max.dim",),
     "pad with a constant": ("reflection_pad2d", "replication_pad2d"),
+    "linear": ("einsum", "bmm", "baddbmm"),
 }
 
 

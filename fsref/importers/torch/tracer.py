@@ -21,15 +21,11 @@ from fsref.importers.torch.views import Site, View, image, image_shape
 
 FORMS = LAYERS | ELEMENTWISE | STRUCTURE
 READS_EXPANDED = ("add", "sub", "rsub", "mul", "expand", "expand_as", "clone", "contiguous")
-MADE_LIKE = (  # read only the shape of a value
-    "zeros_like",
-    "ones_like",
-    "full_like",
-    "new_zeros",
-    "new_ones",
-    "new_full",
-    "_assert_tensor_metadata",
-)
+MADE_LIKE = "zeros_like ones_like full_like new_zeros new_ones new_full".split()  # read the shape of a value alone
+FITTED = "type_as to expand_as view_as reshape_as".split()  # of their second operand the shape or type alone
+CHECKS = "_assert_tensor_metadata _assert_async".split()  # give nothing
+FLOATS = "float32 and float64"
+WRONG = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)  # of arguments out of place
 
 
 class Tracer:
@@ -55,12 +51,15 @@ class Tracer:
         if len(images) != 1 or not self.outputs or images[0] not in places:
             found = f"{len(images)} inputs, {len(self.outputs)} outputs"
             raise GraphError("GRAPH-7", place, "not a model of images", found, "one input, one output or more")
-        shape = tuple(getattr(places[images[0]].meta.get("val"), "shape", ()))
+        seen = places[images[0]].meta.get("val")
+        shape = tuple(getattr(seen, "shape", ()))
         if not all(isinstance(side, int) for side in shape):
             raise GraphError("GRAPH-7", images[0], "dynamic shapes", tuple(map(str, shape)), "export with fixed sizes")
         if shape[1:] != pixels.shape:
             limit = f"(B, {', '.join(map(str, pixels.shape))}) by the input contract"
             raise GraphError("GRAPH-7", images[0], "the program is of other images", shape, limit)
+        if seen.dtype not in (torch.float32, torch.float64):
+            raise GraphError("GRAPH-7", images[0], "the program is of other images", seen.dtype, FLOATS)
         self.values[places[images[0]]] = View(self.source, pixels.shape)
         self.batch = int(shape[0])
         for target in signature.buffers_to_mutate.values():
@@ -102,7 +101,10 @@ class Tracer:
         try:
             if node.target is operator.getitem:
                 return self.item(site, *args)
-            if not read or site.name in MADE_LIKE:
+            if site.name in CHECKS:
+                return None
+            fitted = site.name in FITTED and not isinstance(args[0], View)
+            if not read or fitted or site.name in MADE_LIKE:
                 return self.constant(node.target, args, kwargs)
             value = self.mapped(node.target, site, args, kwargs, read)
             if isinstance(value, tuple):
@@ -140,7 +142,7 @@ class Tracer:
         filled = (kwargs.get(argument.name, argument.default_value) for argument in rest)
         try:
             value: View = function(site, *args, *filled)
-        except (AttributeError, TypeError) as error:  # a value where the table takes a constant, or the other way round
+        except WRONG as error:  # a value where the table takes a constant, or the other way round
             raise Unmapped(nearest=f"{site.name} of values and constants in other places") from error
         if value.step.op == "softmax":
             value.step.attributes["function"] = lambda logits: target(logits, *args[1:], **kwargs)
@@ -156,16 +158,19 @@ class Tracer:
 
     def constant(self, target: Any, args: Any, kwargs: Any) -> Any:
         """What a call gives that reads no value, or of a value its shape alone. Errors: Unmapped."""
-        filled = [self.torch.zeros(self.batch, *item.dims) if isinstance(item, View) else item for item in args]
+
+        def plain(given: Any) -> Any:
+            return self.torch.zeros(self.batch, *given.dims) if isinstance(given, View) else given
+
         try:
-            return target(*filled, **kwargs)
+            return target(*map(plain, args), **{name: plain(given) for name, given in kwargs.items()})
         except Exception as error:
             raise Unmapped() from error
 
     def checked(self, value: View, seen: Any) -> View:
         """A value whose shape and type are those torch sees. Errors: Unmapped."""
         if seen.dtype not in (self.torch.float32, self.torch.float64):
-            raise Unmapped(nearest="float32 values")
+            raise Unmapped(nearest=f"values of {FLOATS}")
         if seen.shape[0] != self.batch:
             raise Unmapped(nearest="the batch as first axis")
         if tuple(seen.shape[1:]) != value.dims and not value.expanded:

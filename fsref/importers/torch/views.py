@@ -121,9 +121,9 @@ def constant(x: Any, nearest: str) -> Floats:
 
 def number(x: Any) -> float:
     """One number, plain or in a tensor."""
-    if isinstance(x, View) or (hasattr(x, "numel") and x.numel() != 1):
+    if isinstance(x, View) or (hasattr(x, "numel") and (x.numel() == 0 or (x != x.flatten()[0]).any())):
         raise Unmapped(nearest="one number for all channels")
-    return float(x)
+    return float(x.flatten()[0] if hasattr(x, "numel") else x)
 
 
 def pair(sizes: Sequence[int] | int) -> tuple[int, int]:
@@ -134,8 +134,11 @@ def pair(sizes: Sequence[int] | int) -> tuple[int, int]:
 
 def per_channel(site: Site, x: View, given: Any) -> tuple[View, Floats]:
     """x, and a constant spread over it as one number per channel."""
+    numbers = vector(given) if hasattr(given, "numel") else np.asarray(given, np.float64)
+    if numbers.ndim > len(x.dims) and (numbers == numbers[:1]).all():  # made to match a batch of images
+        numbers = numbers[:1]
     try:
-        spread = np.broadcast_to(vector(given) if hasattr(given, "numel") else np.float64(given), (1, *x.dims))[0]
+        spread = np.broadcast_to(numbers, (1, *x.dims))[0]
     except ValueError:
         raise Unmapped(nearest="affine: one constant per channel") from None
     if (spread == spread.flat[0]).all():

@@ -1,0 +1,46 @@
+"""What the nodes of an imported graph are called: after the layer they come from, as a person would name it, whatever
+framework it was written in (GRAPH-7).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+LONGEST = 240
+
+
+class Origin(NamedTuple):
+    """Where a node comes from: the path of a layer, its parts joined by dots, the operator it became, and which `part`
+    of that layer it is when it is not all of it.
+    """
+
+    place: str
+    op: str
+    part: str = ""
+
+
+def named(origins: Sequence[Origin]) -> list[str]:
+    """A name for each node, all different, none `input`.
+
+    A layer that is one node gives its path; where it holds other layers, or becomes different operators, the operator
+    is added, and a number where the name is taken.
+    """
+    places = {origin.place for origin in origins}
+    parents = {place[: dot.start()] for place in places for dot in re.finditer(r"\.", place)} | {""}
+    forms: dict[str, set[str]] = {}
+    for origin in origins:
+        if not origin.part:
+            forms.setdefault(origin.place, set()).add(origin.op)
+    taken, names = {"input"}, list[str]()
+    for place, op, part in origins:
+        alone = not part and place not in parents and len(forms[place]) == 1
+        base = re.sub(r"[^ -\[\]-~]", "?", place if alone else f"{place}.{part or op}".lstrip("."))[:LONGEST]
+        name, count = base, 1
+        while name in taken:
+            count += 1
+            name = f"{base}_{count}"
+        taken.add(name)
+        names.append(name)
+    return names
