@@ -834,6 +834,75 @@ def test_models_with_other_inputs_and_outputs() -> None:
     assert ops(from_onnx(model([node("Identity", "x", "y")], shape=("N", 7)))) == ["identity"]
 
 
+def several(nodes: Sequence[Any], outputs: dict[str, Sequence[Any]], arrays: dict[str, Any], opset: int = 17) -> Any:
+    """A model of several outputs, each of this shape behind the batch."""
+    made = model(nodes, arrays, opset)
+    del made.graph.output[:]
+    for name, shape in outputs.items():
+        made.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape]))
+    return made
+
+
+HEADS = [
+    *(node("Conv", "x w", "c", "/stem/Conv"), node("Relu", "c", "h"), node("Conv", "h v", "seg", "/seg/Conv")),
+    *(node("Transpose", "seg", "turned", perm=[0, 2, 3, 1]), node("Softmax", "seg", "soft", axis=1)),
+    *(node("GlobalAveragePool", "h", "p"), node("Flatten", "p", "f"), node("Gemm", "f u", "row", "/fc/Gemm")),
+    *(node("Gemm", "f t", "logit"), node("Sigmoid", "logit", "yes")),
+]
+SIZES = {
+    "seg": (4, 7, 6),
+    "turned": (7, 6, 4),
+    "soft": (4, 7, 6),
+    "row": (5,),
+    "logit": (1,),
+    "yes": (1,),
+    "h": (2, 7, 6),
+}
+
+
+@pytest.mark.parametrize(
+    ("outputs", "nodes", "notes"),
+    [
+        (("seg",), ("/seg/Conv",), ()),
+        (("seg", "row"), ("/seg/Conv", "/fc/Gemm"), ()),
+        (("turned",), ("/seg/Conv",), ("output turned: H x W x C there, C x H x W here",)),
+        (("soft", "row"), ("/seg/Conv", "/fc/Gemm"), ("Softmax at the end left out: soft",)),
+        (("yes",), ("logit",), ("Sigmoid at the end left out",)),
+        (("h", "yes"), ("h", "logit"), ("Sigmoid at the end of output yes left out",)),
+    ],
+)
+def test_several_outputs_and_maps(outputs: tuple[str, ...], nodes: tuple[str, ...], notes: tuple[str, ...]) -> None:
+    """Outputs keep their names; a map is one, channels first; a Softmax that ends one is left out, and the Sigmoid of a
+    single logit. Each is compared with onnx.reference (GRAPH-7).
+    """
+    arrays = {"w": draw(2, 3, 3, 3), "v": draw(4, 2, 1, 1), "u": draw(2, 5), "t": draw(2, 1)}
+    made = several(HEADS, {name: SIZES[name] for name in outputs}, arrays)
+    graph = from_onnx(made, PIXELS)
+    assert tuple(graph.output_nodes.values()) == nodes and graph.notes == notes
+    assert tuple(graph.outputs) == (outputs if len(outputs) > 1 else ())
+    for name, values in zip(outputs, graph.answers(codes(PIXELS)).values(), strict=True):
+        (wanted,) = ReferenceEvaluator(made).run([name], {"x": PIXELS.normalise(codes(PIXELS))})
+        told = values.transpose(0, 2, 3, 1) if name == "turned" else values
+        told = {"yes": lambda v: 1 / (1 + np.exp(-v)), "soft": lambda v: softmax(v)}.get(name, lambda v: v)(told)
+        assert np.abs(told.reshape(wanted.shape) - wanted).max() < 1e-4
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    """Over channels."""
+    raised = np.exp(values - values.max(axis=1, keepdims=True))
+    return raised / raised.sum(axis=1, keepdims=True)
+
+
+def test_outputs_that_are_refused() -> None:
+    """A Softmax over places is none that orders classes, and an output that depends on no image is none (GRAPH-7)."""
+    arrays = {"w": draw(2, 3, 3, 3), "k": draw(1, 2)}
+    refused(
+        several([node("Conv", "x w", "c"), node("Softmax", "c", "y", axis=3)], {"y": (2, 7, 6)}, arrays), "output c"
+    )
+    made = several([node("Conv", "x w", "c"), node("Identity", "k", "y")], {"c": (2, 7, 6), "y": (2,)}, arrays)
+    refused(made, "output y: does not depend on the input")
+
+
 def test_half_precision() -> None:
     """Weights and values of 16 bits are computed in float32, and a note says so."""
     nodes = [

@@ -434,6 +434,65 @@ def test_names_constants_and_a_softmax_at_the_end() -> None:
     assert np.abs(np.array(found.tolist()) - logits(lambda x: model(x)["out"], graph.contract(), codes)).max() < 1e-4
 
 
+class Heads(nn.Module):
+    """A map and a row of logits behind one convolution, given in one of several ways."""
+
+    def __init__(self, give: Callable[[Any, Any, Any], Any]) -> None:
+        super().__init__()
+        self.stem, self.seg, self.fc = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 4, 1), nn.Linear(6, 5)
+        self.give = give
+
+    def forward(self, x: Any) -> Any:
+        h = torch.relu(self.stem(x))
+        return self.give(self.seg(h), self.fc(h.mean((2, 3))), h)
+
+
+@pytest.mark.parametrize(
+    ("give", "outputs", "notes"),
+    [
+        (lambda seg, row, h: seg, {}, ()),
+        (lambda seg, row, h: (seg, row), {"output0": "seg", "output1": "fc"}, ()),
+        (lambda seg, row, h: {"out": seg, "aux row": row}, {"out": "seg", "aux_row": "fc"}, ()),
+        (lambda seg, row, h: {"a": [seg, row], "b": h}, {"a.0": "seg", "a.1": "fc", "b": "relu"}, ()),
+        (lambda seg, row, h: (seg, None, row), {"output0": "seg", "output2": "fc"}, ()),
+        (lambda seg, row, h: (seg, torch.relu(seg)), {"output0": "seg", "output1": "relu_2"}, ()),
+        (lambda seg, row, h: seg.softmax(1), {}, ("softmax at the end left out: forward",)),
+        (
+            lambda seg, row, h: {"seg": seg.softmax(1), "row": row.softmax(1)},
+            {"seg": "seg", "row": "fc"},
+            (
+                "softmax at the end of output seg left out: forward",
+                "softmax at the end of output row left out: forward",
+            ),
+        ),
+    ],
+    ids=["map", "tuple", "keys", "nested", "none", "shared", "softmax", "softmaxes"],
+)
+def test_several_outputs_and_maps(give: Any, outputs: dict[str, str], notes: tuple[str, ...]) -> None:
+    """Outputs bear the names of keys and places in what forward returns; a map is one; a softmax that ends any of them
+    is left out (GRAPH-7).
+    """
+    model, pixels = drawn(Heads(give)), Pixels(3, 7, 6)
+    graph = from_torch(model, pixels)
+    assert dict(graph.outputs) == outputs and graph.notes == notes
+    codes = np.random.default_rng(3).integers(0, 256, (2, *pixels.shape))
+    with torch.no_grad():
+        given = torch.utils._pytree.tree_leaves(model(torch.tensor(pixels.normalise(codes).tolist())))
+    given = [value for value in given if value is not None]
+    for (name, found), wanted in zip(graph.answers(codes).items(), given, strict=True):
+        told = torch.tensor(found.tolist()).reshape(wanted.shape)
+        told = told.softmax(1) if any(name in note or not outputs for note in notes) else told
+        assert float((told - wanted).abs().max()) < 1e-4
+
+
+def test_the_sigmoid_of_a_single_logit() -> None:
+    """It is left out and noted: class 1 where the logit is 0 or above (NET-8, GRAPH-7); that of more logits is not."""
+    model = drawn(Heads(lambda seg, row, h: torch.sigmoid(row[:, :1])))
+    graph = from_torch(model, Pixels(3, 7, 6))
+    assert graph.notes == ("sigmoid at the end left out: forward",) and graph.class_count == 2
+    assert from_torch(drawn(Heads(lambda seg, row, h: torch.sigmoid(row))), Pixels(3, 7, 6)).nodes[-1].op == "sigmoid"
+
+
 def test_the_input_contract_is_part_of_it() -> None:
     """A model that wants BGR and other code units gets them; a single channel works."""
     same(

@@ -15,6 +15,7 @@ import pytest
 import fsref
 import handmade
 import nodes
+from fsref import Network, Readout
 from fsref.cli.main import main
 from fsref.cli.options import SCHEMA
 
@@ -63,6 +64,9 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
     fsref.save(floats, tmp_path / "graph.npz")
     np.savez(tmp_path / "scored.npz", x=x, y=floats.forward(x).argmax(axis=1))
     graph, scored = str(tmp_path / "graph.npz"), ["--data", str(tmp_path / "scored.npz")]
+    populations = [net.input, Readout("map", net.input.shape), *net.populations[1:]]
+    several = str(tmp_path / "several.fs.npz")
+    Network(populations, [fsref.scale("in", "map", [1, 2]), *net.projections], "residual").save(several)
     digits = ["digits", "--limit", "4"]
     pool = ["--population", "pool", "--neuron", "1"]
     (tmp_path / "chip.json").write_text('{"fan_in": 2, "kinds": ["input", "fs", "readout", "conv2d", "gate"]}')
@@ -73,6 +77,7 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
         "events": ["run", model, *data, "--events"],
         "out": ["run", model, *data, "--out", str(tmp_path / "recording")],
         "evaluate": ["evaluate", *digits, "--energy", "horowitz_2014", "--rate", "12"],
+        "outputs": ["run", several, *data],
         "check": ["check", model, *data],
         "self": ["check", "digits", "--self"],
         "prove": ["check", model, "--prove", "--out", str(tmp_path / "certificate.json")],
@@ -83,6 +88,7 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
         "search": ["convert", graph, *scored, "--out", str(tmp_path / "found.npz"), "--search", "5"],
         "for": ["convert", graph, *scored, "--out", str(tmp_path / "for.npz"), "--for", str(tmp_path / "chip.json")],
         "fit": ["check", model, "--for", str(tmp_path / "chip.json")],
+        "errors": ["evaluate", str(tmp_path / "made.npz"), *scored, "--graph", graph],
         "compare": ["compare", graph, str(tmp_path / "made.npz"), *scored],
         "diff": ["diff", model, data[1], str(tmp_path / "dump.npz"), "--isolated"],
         "differs": ["diff", model, data[1], str(tmp_path / "wrong.npz")],
@@ -104,7 +110,7 @@ def test_every_json_says_what_it_is(written: dict[str, dict[str, Any]]) -> None:
     for name, found in written.items():
         assert {key: found[key] for key in HEAD} == HEAD, name
         expected = {"rule": (None, None)}.get(name, (net.name, net.id))
-        if name in ("convert", "compare", "search", "for"):
+        if name in ("convert", "compare", "search", "for", "outputs", "errors"):
             expected = ("residual", found["id"])
             assert re.fullmatch("[0-9a-f]{64}", found["id"])
         if name in ("showcase", "evaluate", "self"):

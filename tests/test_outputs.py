@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from numpy.testing import assert_array_equal
 
 import fsref
@@ -68,7 +68,7 @@ def graph_of(outputs: dict[str, str] | None = None) -> Graph:
     return Graph(PIXELS, tuple(nodes), "split", outputs={"seg": "map", "row": "fc"} if outputs is None else outputs)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(cases(max_outputs=3))
 def test_drawn_networks_give_what_the_naive_oracle_says(case: Any) -> None:
     """Several readouts and maps, wherever they stand: every observable of every engine is that of the naive oracle, and
@@ -248,12 +248,14 @@ def test_errors_of_outputs_are_a_few_lines_of_numpy(outputs: dict[str, str]) -> 
     for row, f in zip(told.rows, graph.answers(x).values(), strict=True):
         r = result.outputs[row.name] * net.output_scales[row.name]
         apart = np.abs(r - f.astype(np.float64))
-        assert row.mean == pytest.approx(apart.mean()) and row.largest == apart.max()
-        assert row.size == pytest.approx(np.abs(f.astype(np.float64)).mean()) and row.db is not None
-        assert row.db == pytest.approx(10 * np.log10((f.astype(np.float64) ** 2).mean() / (apart**2).mean()))
+        assert row.mean_absolute_error == pytest.approx(apart.mean()) and row.largest_absolute_error == apart.max()
+        assert (
+            row.mean_absolute_value == pytest.approx(np.abs(f.astype(np.float64)).mean()) and row.error_db is not None
+        )
+        assert row.error_db == pytest.approx(10 * np.log10((f.astype(np.float64) ** 2).mean() / (apart**2).mean()))
     seen = fsref.compare(graph, net, x)
     for row in told.rows:
-        assert seen[row.name].snr == pytest.approx(row.db, abs=0.1)
+        assert seen[row.name].snr == pytest.approx(row.error_db, abs=0.1)
     assert (seen.agree is None) == (outputs != {})
 
 
@@ -272,8 +274,8 @@ def test_convert_and_score_a_network_without_classes() -> None:
     outcome = fsref.convert_and_score(graph_of(), drawn(12), steps=4)
     assert outcome.paired is None and outcome.errors is not None
     told = outcome.to_dict()
-    assert [row["name"] for row in told["outputs"]] == ["seg", "row"] and told["agreement"] is None
-    assert told["provenance"]["scored"]["outputs"] == told["outputs"]
+    assert [row["name"] for row in told["output_errors"]] == ["seg", "row"] and told["agreement"] is None
+    assert told["provenance"]["scored"]["output_errors"] == told["output_errors"]
     assert "largest error" in str(outcome.sheet()) and "agreement" not in str(outcome.sheet())
 
 
@@ -304,7 +306,7 @@ def test_verbs(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> 
 
     assert np.array(told("run", "n.npz", "--data", "x.npz")["outputs"]["seg"]).shape == (6, 5, 8, 8)
     scored = told("evaluate", "n.npz", "--data", "x.npz", "--graph", "g.npz")
-    assert [row["name"] for row in scored["outputs"]["rows"]] == ["seg", "row"] and "accuracy" not in scored
+    assert [row["name"] for row in scored["output_errors"]] == ["seg", "row"] and "accuracy" not in scored
     assert told("check", "n.npz")["agrees"] and told("check", "n.npz", "--prove")["refuted"] is None
     for words in (["--html", "r.html"], ["--rate", "8"]):
         assert main(["evaluate", "n.npz", "--data", "x.npz", *words]) == 2

@@ -150,7 +150,7 @@ def evaluate(
     if graph is not None:
         with progress(f"beside the float graph, {len(images.x)} images", len(images.x)) as advance:
             errors = output_errors(graph, network, images.x, advance, given["memory_limit"])
-        shown, told["outputs"] = [*shown, errors], errors.to_dict()
+        shown, told["output_errors"] = [*shown, errors], errors.to_dict()["output_errors"]
     plain, rated = {**score.to_dict(), **images.to_dict(), **told}, None
     if twin is not None and rate is not None and images.y is not None:
         limits = {"threads": given["threads"], "memory_limit": given["memory_limit"]}

@@ -158,13 +158,13 @@ class Outcome(Brief, Shown):
     def figures(self) -> dict[str, Any]:
         """The figures that the network's provenance keeps."""
         known, pair = self.float_score.labels is not None, self.paired
-        outputs = {} if self.errors is None else {"outputs": self.errors.to_dict()["rows"]}
+        errors = {} if self.errors is None else {"output_errors": self.errors.to_dict()["output_errors"]}
         return {
             "images": self.float_score.image_count,
             "float_correct": self.float_score.correct,
             "fs_correct": pair.second_correct if known and pair is not None else None,
             "agreement": None if pair is None else pair.agreement,
-            **outputs,
+            **errors,
             "spikes_per_neuron": self.score.spikes_per_neuron,
             "latency_steps": self.score.latency_steps,
         }

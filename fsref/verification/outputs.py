@@ -27,16 +27,16 @@ from fsref.tables import Sheet, Shown, plural, short, sizes
 @dataclass(frozen=True)
 class OutputError:
     """The error r - f of an output over all images and neurons, f the float value and r = scale × membrane: means of
-    |r - f| and of |f|, the largest |r - f|, and `db`, the ratio of the means of f² and (r - f)², None without error or
+    |r - f| and of |f|, the largest |r - f|, and the ratio in dB of the means of f² and (r - f)², None without error or
     value.
     """
 
     name: str
     shape: Shape
-    mean: float
-    largest: float
-    size: float
-    db: float | None
+    mean_absolute_error: float
+    largest_absolute_error: float
+    mean_absolute_value: float
+    error_db: float | None
 
 
 @dataclass(frozen=True, repr=False)
@@ -54,22 +54,20 @@ class OutputErrors(Shown):
 
     def to_dict(self) -> dict[str, Any]:
         """The errors as plain JSON values."""
-        return {**vars(self), "rows": [asdict(row) | {"shape": list(row.shape)} for row in self.rows]}
+        rows = [asdict(row) | {"shape": list(row.shape)} for row in self.rows]
+        told = {"graph": self.graph, "network": self.network, "id": self.id, "image_count": self.image_count}
+        return {**told, "output_errors": rows}
 
     def sheet(self) -> Sheet:
         """A line per output."""
-        rows = [
-            (row.name, sizes(row.shape), f"{row.mean:.4g}", f"{row.largest:.4g}", f"{row.size:.4g}", told(row.db))
-            for row in self.rows
-        ]
+        rows = []
+        for row in self.rows:
+            errors = row.mean_absolute_error, row.largest_absolute_error, row.mean_absolute_value
+            db = "-" if row.error_db is None else f"{row.error_db:.1f}"
+            rows.append((row.name, sizes(row.shape), *(f"{value:.4g}" for value in errors), db))
         title = f"outputs beside the float graph {self.graph or 'without a name'}: {plural(self.image_count, 'image')}"
-        head = ("output", "shape", "mean error", "largest error", "mean size", "SNR dB")
+        head = ("output", "shape", "mean error", "largest error", "mean value", "SNR dB")
         return Sheet(title, head, rows, left=2)
-
-
-def told(db: float | None) -> str:
-    """A ratio as text."""
-    return "-" if db is None else f"{db:.1f}"
 
 
 class Sums:
