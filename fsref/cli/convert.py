@@ -204,7 +204,7 @@ def convert(
     options = said_options(given)
     chosen = Options.of(convert_and_score, options)
     folded = fold(graph, given["memory_limit"])
-    chosen.check_names(folded)
+    chosen.check_graph(folded)
     target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
     check_files(target, plot, force, model, source, test, given["chip"])
     tested = source if test is None else test

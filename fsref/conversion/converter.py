@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.activations.coding import Reals
-from fsref.conversion.activation import LINEAR
+from fsref.activations.coding import Coding, Reals
+from fsref.conversion.activation import Activation
 from fsref.conversion.borders import without_map
 from fsref.conversion.calibration import Statistics, choose_coding, observe
 from fsref.conversion.folded import Folded, Unit, linear
@@ -31,6 +31,7 @@ from fsref.conversion.quantisation import (
     slack,
     too_narrow,
 )
+from fsref.conversion.refit import Refit
 from fsref.conversion.room import Room, shrinking
 from fsref.errors import GraphError, InputError, public
 from fsref.graph.arithmetic import max_pool, viewed
@@ -163,7 +164,7 @@ class _Builder:
 
     def __init__(self, calibrated: Calibrated, options: Options) -> None:
         self.calibrated, self.options, pixels = calibrated, options, calibrated.folded.pixels
-        options.check_names(calibrated.folded)
+        options.check_graph(calibrated.folded)
         shape = pixels.shape
         self.sources = {
             "input": self.source(
@@ -186,6 +187,7 @@ class _Builder:
             raise GraphError("CONV-9", "bias_correction", "there are no calibration images")
         if self.empirical:
             self.codes["input"] = calibrated.images
+        self.refit = Refit(calibrated.folded, calibrated.images, BATCH) if options.refit else None
 
     def source(self, name: str, shape: Shape, scale: NDArray[Any], offset: NDArray[Any], top: int) -> Source:
         """A population as others read it: what its codes stand for, and how large they are."""
@@ -197,6 +199,7 @@ class _Builder:
 
     def add(self, unit: Unit) -> None:
         """Make the population of a unit and the projections into it."""
+        wanted = [] if self.refit is None else self.refit.wanted()
         if (view := unit.view) is not None:
             self.join(View(unit.name, unit.shape, view.source, view.rows, view.columns))
             below = self.sources[view.source]
@@ -224,19 +227,26 @@ class _Builder:
                 made = (max_pool(part.astype(np.float32), pool.kernel, pool.stride, pool.padding) for part in few)
                 self.codes[unit.name] = np.concatenate([part.astype(np.uint16) for part in made])
             return
+        coding = None if unit.activation is None else self.coding(unit, unit.activation)
+        if self.refit is not None:
+            unit, coding = self.refit.fitted(unit, coding, wanted, self.sources, self.codes)
         sources = [self.sources[term.source] for term in unit.terms]
         per_code = [in_code_units(term, source) for term, source in zip(unit.terms, sources, strict=True)]
-        if unit.activation is None:
+        if coding is None:
             self.add_readout(unit, per_code, sources)
         else:
-            self.add_fs(unit, per_code, sources)
+            self.add_fs(unit, coding, per_code, sources)
 
-    def add_fs(self, unit: Unit, per_code: list[Any], sources: list[Source]) -> None:
-        """Make an FS population: scale, theta, integers (CONV-2 to CONV-6, CHIP-3)."""
-        how, options, seen = unit.activation or LINEAR, self.options, self.calibrated.seen.get(unit.name)
+    def coding(self, unit: Unit, how: Activation) -> Coding:
+        """The coding of a population (CONV-2)."""
+        options, seen = self.options, self.calibrated.seen.get(unit.name)
         steps, nearest = options.steps_of(unit.name), options.rounding == "nearest"
-        coding = choose_coding(how, seen, steps, nearest, options.alpha, options.percentile)
-        scale, offset, shape = coding.scale, coding.offset, unit.shape
+        return choose_coding(how, seen, steps, nearest, options.alpha, options.percentile)
+
+    def add_fs(self, unit: Unit, coding: Coding, per_code: list[Any], sources: list[Source]) -> None:
+        """Make an FS population: theta, integers (CONV-3 to CONV-6, CHIP-3)."""
+        options, scale, offset, shape = self.options, np.ravel(coding.scale), coding.offset, unit.shape
+        said = scale.tolist() if len(scale) > 1 else float(scale[0])
         most = np.full(shape[0], np.inf)
         while True:
             theta = choose_theta(unit, per_code, sources, coding, options, most)
@@ -245,7 +255,7 @@ class _Builder:
             made = quantise(unit, per_code, sources, theta, scale / theta, shift, self.analytic)
 
             def population(bias: Ints, table: Table = table) -> FS:
-                return FS(unit.name, shape, table, bias, scale=scale, offset=offset)
+                return FS(unit.name, shape, table, bias, scale=said, offset=offset)
 
             made, beyond = self.fitted(unit, sources, made, shift, population)
             if (beyond <= 1).all():
@@ -254,13 +264,13 @@ class _Builder:
         if self.empirical:
             self.codes[unit.name] = np.concatenate([coding.fired(v, theta) for v in self.membranes(unit, made)])
         self.place(unit, made, population(made.bias))
-        self.sources[unit.name] = self.source(unit.name, shape, np.array(scale), np.array(offset), coding.largest)
+        self.sources[unit.name] = self.source(unit.name, shape, scale, np.array(offset), coding.largest)
         plain = [int(np.abs(w).max()) for w, term in zip(made.weights, unit.terms, strict=True) if not term.skip]
         self.record[unit.name] = {
             "steps": coding.steps,
             "rounding": coding.rounding,
-            "alpha": scale * 2**coding.steps,
-            "scale": scale,
+            "alpha": (scale * 2**coding.steps).tolist() if len(scale) > 1 else said * 2**coding.steps,
+            "scale": said,
             "offset": offset,
             "theta": [int(theta.min()), int(theta.max())],
             "weight_bits": max(plain, default=0).bit_length() + 1,
@@ -281,7 +291,7 @@ class _Builder:
         def population(bias: Ints) -> Readout:
             return Readout(unit.name, unit.shape, bias, scale=None if last else float(unit_of))
 
-        last, narrow = unit is self.calibrated.folded.units[-1], False
+        last, narrow = unit.name == self.calibrated.folded.units[-1].name, False
         while True:
             made = quantise(unit, per_code, sources, zeros, np.full(channels, unit_of), zeros, self.analytic)
             made, beyond = self.fitted(unit, sources, made, zeros, population)
