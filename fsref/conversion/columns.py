@@ -18,6 +18,10 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 
 Floats = NDArray[np.float32]
+PLACES = 2**16  # of all calibration images together, to which a unit is fitted
+KEPT = 2**26  # numbers that a unit reads there, kept for all rounds; more are read again in each
+WIDEST = 2**13  # weights of a channel: a unit with more keeps its own
+SAMPLE = 2**14  # places on which scales are chosen
 
 
 class Places(NamedTuple):

@@ -16,7 +16,7 @@ from fsref.conversion.borders import without_map
 from fsref.conversion.calibration import Statistics, choose_coding, observe
 from fsref.conversion.folded import Folded, Unit, linear
 from fsref.conversion.folding import fold
-from fsref.conversion.memory import observing_bytes, quantising_bytes
+from fsref.conversion.memory import observing_bytes, quantising_bytes, refitting_bytes
 from fsref.conversion.options import Options
 from fsref.conversion.quantisation import (
     REACH,
@@ -69,8 +69,9 @@ def check_quantising(folded: Folded, images: int, options: Options, memory_limit
     """Nothing, when populations that were seen on so many images can become integers within the limit (RUN-3). Errors:
     LimitError.
     """
-    empirical = options.bias_correction == "empirical"
-    check_memory(quantising_bytes(folded, images, empirical, BATCH), memory_limit, "convert")
+    bound = quantising_bytes(folded, images, options.bias_correction == "empirical", BATCH)
+    bound += refitting_bytes(folded, images, BATCH) if options.refit else 0
+    check_memory(bound, memory_limit, "convert")
 
 
 def check_conversion(folded: Folded, images: int, options: Options, memory_limit: int) -> None:

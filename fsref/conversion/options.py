@@ -27,6 +27,11 @@ CHOICES: dict[str, tuple[Any, ...]] = {
 FITTED = {"alpha": "mse", "bias_correction": "empirical"}  # what refit does, and nothing else in its place (CONV-12)
 
 
+def trained_in_few_bits(folded: Folded) -> list[str]:
+    """The populations whose codes are those of their training: what refit must not touch (CONV-12)."""
+    return [unit.name for unit in folded.units if unit.activation is not None and unit.activation.own is not None]
+
+
 @dataclass(frozen=True)
 class Options:
     """How a graph is converted; the defaults are those of `convert`."""
@@ -116,10 +121,9 @@ class Options:
         """Nothing, when every population that `steps` names takes its steps from there, and refit meets none that was
         trained with its codes. Errors: GraphError.
         """
-        trained = [unit.name for unit in folded.units if unit.activation is not None and unit.activation.own is not None]
-        if self.refit and trained:
-            limit = "without refit it has the codes that it was trained with"
-            raise GraphError("CONV-12", trained[0], "refit would change what was trained in few bits", None, limit)
+        if self.refit and (trained := trained_in_few_bits(folded)):
+            problem = "is trained in few bits, which refit would undo"
+            raise GraphError("CONV-12", trained[0], problem, None, "without refit its codes are those of its training")
         known = set(folded.free)
         if isinstance(self.steps, Mapping) and (unknown := sorted(set(self.steps) - known - {""})):
             raise GraphError(

@@ -1,5 +1,5 @@
-"""Refit: units fitted one after the other, in order, to the float values of the calibration images, given the codes that
-their sources really send, with a scale for each channel (CONV-12).
+"""Refit: units fitted one after the other to the float values of the calibration images, given the codes that their
+sources really send, with a scale for each channel (CONV-12).
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ from numpy.typing import NDArray
 
 from fsref.activations.coding import Coding, Reals
 from fsref.conversion.activation import LINEAR, Activation
-from fsref.conversion.columns import Columns, Floats, Places, Read, width
+from fsref.conversion.columns import KEPT, PLACES, SAMPLE, WIDEST, Columns, Floats, Places, Read, width
 from fsref.conversion.folded import Folded, Unit
 from fsref.conversion.quantisation import Source
 from fsref.conversion.regression import fit
+from fsref.law.network import Network
 
-PLACES = 2**16  # of all calibration images together, to which a unit is fitted
-WIDEST = 2**13  # weights of a channel: a unit with more keeps its own
-KEPT = 2**27  # numbers that places read, kept for all rounds; more are read again in each
 SEED = 1
-SAMPLE = 2**14  # places on which scales are chosen
+FITTED_AGAIN = "weights were fitted again (CONV-12): they are not those of the float graph"
 REACH = 99.99  # percentile of the values of a channel
 SHARES = np.arange(20, 121, 2) / 100  # alphas tried, in parts of it
 WIDER = 1.12  # the best of them times this: what clips is worth more than its square
@@ -76,6 +74,12 @@ class Refit:
         few = slice(None, None, -(-len(values) // SAMPLE))
         scale = channel_scales(how, coding, values[few], predicted[few])
         return made, replace(coding, scale=scale[:, None, None])
+
+
+def refitted(net: Network) -> bool:
+    """Whether a network says that its weights were fitted again: they are not those of its graph."""
+    options = net.provenance.get("options")  # of a file it may be anything
+    return isinstance(options, Mapping) and options.get("refit") is True
 
 
 def real(codes: NDArray[np.integer], source: Source) -> Floats:

@@ -14,6 +14,7 @@ from fsref.graph.blas import one_thread
 from fsref.tables import Brief
 
 RIDGE = 0.2  # of the mean variance of what a unit reads: how much the weights given weigh
+TINY = 1e-12  # what never varies is left as it is
 ROUNDS = 4  # of a unit with an activation; without one, one is exact
 
 Seen = Callable[[], Iterable[tuple[Read, Floats]]]  # what is read, and what is wanted (P, C), some places at a time
@@ -64,7 +65,7 @@ class Moments(Brief):
         """The changes of weights (g, C / g, D) and factors (C, m) that answer their covariances x and s with what is
         lacking; `back` and `skips_back` lead to the weights given.
 
-        Channels of a group whose `free` weights are the same share one matrix; the factors of skips are eliminated last.
+        Channels of a group whose `free` weights are the same share one matrix; factors of skips are eliminated last.
         """
         (g, o, _), m = x.shape, s.shape[1]
         weights, factors = np.zeros_like(x), np.zeros_like(s)
@@ -76,7 +77,7 @@ class Moments(Brief):
                 matrix, beside = self.plain[group][np.ix_(at, at)], self.both[group, own][:, at]  # (n, D', m)
                 ridge = RIDGE * np.trace(matrix) / max(1, len(at)) + TINY
                 right = (x[group, own][:, at] + ridge * back[group, own][:, at]).T
-                every = np.concatenate([right, beside.transpose(1, 0, 2).reshape(len(at), -1)], axis=1)
+                every = np.concatenate([right, beside.transpose(1, 0, 2).reshape(len(at), len(own) * m)], axis=1)
                 found = np.linalg.solve(matrix + ridge * np.eye(len(at)), every)
                 alone, less = found[:, : len(own)], found[:, len(own) :].reshape(len(at), len(own), m)
                 skip_ridge = RIDGE * np.einsum("omm->om", self.skips[rows]) + TINY
@@ -85,9 +86,6 @@ class Moments(Brief):
                 factors[rows] = np.linalg.solve(inner, rest[:, :, None])[:, :, 0]
                 weights[group, own[:, None], at] = alone.T - np.einsum("dom,om->od", less, factors[rows])
         return weights, factors
-
-
-TINY = 1e-12  # what never varies is left as it is
 
 
 def fit(columns: Columns, seen: Seen, how: Activation) -> None:
