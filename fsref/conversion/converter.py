@@ -339,20 +339,33 @@ class _Builder:
 
     def membranes(self, unit: Unit, made: Quantised) -> Iterator[Ints]:
         """The membranes (b, C, H, W) of a unit for all calibration images, a few at a time."""
-        start = made.start
+        exact = np.float32 if self.most(unit, made) < 2**24 else np.float64  # REACH is far below 2^53
         for first in range(0, len(self.calibrated.images), BATCH):
             part = slice(first, first + BATCH)
             sums = [
-                linear(term, self.codes[term.source][part].astype(np.float64), weights.astype(np.float64))
+                linear(term, self.codes[term.source][part].astype(exact), weights.astype(exact))
                 for term, weights in zip(unit.terms, made.weights, strict=True)
             ]
-            # Exact: REACH is far below 2^53.
-            yield sum(sums).astype(np.int64) + start  # type: ignore[union-attr]
+            yield sum(sums).astype(np.int64) + made.start  # type: ignore[union-attr]
+
+    def most(self, unit: Unit, made: Quantised) -> float:
+        """A bound on the magnitude of every partial sum of a unit, without its bias."""
+        total = np.zeros(unit.shape[0])
+        for term, weights in zip(unit.terms, made.weights, strict=True):
+            shape, top = self.sources[term.source].shape, self.sources[term.source].top
+            places = shape[1] * shape[2] if term.pooled else 1
+            total += np.abs(weights).reshape(len(weights), -1).sum(axis=1) * top * places
+        return float(total.max())
 
     def corrected(self, unit: Unit, made: Quantised, shift: Ints) -> Quantised:
         """The integers with biases moved so that each channel's mean membrane is the float one (CONV-5)."""
-        means = [v.mean(axis=(2, 3)) for v in self.membranes(unit, made)]
-        ahead = np.concatenate(means).mean(axis=0) - shift - self.calibrated.seen[unit.name].before / made.membrane_unit
+        count = len(self.calibrated.images)
+        total = count * made.start
+        for term, weights in zip(unit.terms, made.weights, strict=True):
+            codes = self.codes[term.source].sum(axis=0, dtype=np.float64)[None]  # what is linear can be added first
+            total = total + linear(term, codes, weights.astype(np.float64))[0].astype(np.int64)
+        mean = np.broadcast_to(total, unit.shape).sum(axis=(1, 2)) / (count * unit.shape[1] * unit.shape[2])
+        ahead = mean - shift - self.calibrated.seen[unit.name].before / made.membrane_unit
         less = np.rint(ahead).astype(np.int64)
         return replace(made, bias=made.bias - (less[:, None, None] if made.bias.ndim == 3 else less))
 
