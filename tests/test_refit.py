@@ -1,4 +1,4 @@
-"""Refit: weights fitted again to what the float network computes, given the codes that are really sent (CONV-12)."""
+"""Refit: weights fitted again to what the float network computes, given the codes that are really sent (CONV-13)."""
 
 from __future__ import annotations
 
@@ -234,10 +234,10 @@ def test_a_unit_that_is_too_wide_keeps_its_weights(monkeypatch: pytest.MonkeyPat
 def test_what_was_trained_in_few_bits_is_refused() -> None:
     """Codes that the training chose are not fitted again, nor can alpha and bias correction be chosen otherwise."""
     nodes = [conv("a", "input", 4, 3), Node("q", "quantise", ("a",), {"levels": 15, "alpha": 2.0}), *head("q", 4)]
-    with refused(GraphError, "CONV-12", "a", says="without refit its codes are those of its training"):
+    with refused(GraphError, "CONV-13", "a", says="without refit its codes are those of its training"):
         fsref.convert(Graph(PIXELS, nodes), drawn(), refit=True)
     for name, value in (("alpha", "max"), ("bias_correction", "none"), ("bias_correction", "analytic")):
-        with refused(GraphError, "CONV-12", name, value=value):
+        with refused(GraphError, "CONV-13", name, value=value):
             fsref.convert(residual(), drawn(), refit=True, **{name: value})
     with refused(GraphError, "CONV-9", "refit"):
         fsref.convert(residual(), drawn(), refit=1)
@@ -252,11 +252,11 @@ def test_comparison_says_whose_weights_are_meant() -> None:
     graph, x = residual(), drawn(60)
     net = fsref.convert(graph, x, steps=3, refit=True)
     found = fsref.compare(graph, net, x[:20])
-    assert set(found.limits) == {"codes"} and "fitted again (CONV-12)" in " ".join(found.notes)
+    assert set(found.limits) == {"codes"} and "fitted again (CONV-13)" in " ".join(found.notes)
     assert not any(row.jump == "arithmetic" for row in found.rows)
-    assert "fitted again (CONV-12)" in " ".join(str(info_sheet(net)).split()) and network_dict(net)["refit"] is True
+    assert "fitted again (CONV-13)" in " ".join(str(info_sheet(net)).split()) and network_dict(net)["refit"] is True
     plain = fsref.convert(graph, x, steps=3)
-    assert "CONV-12" not in str(info_sheet(plain)) and network_dict(plain)["refit"] is False
+    assert "CONV-13" not in str(info_sheet(plain)) and network_dict(plain)["refit"] is False
     assert set(fsref.compare(graph, plain, x[:20]).limits) == {"codes", "arithmetic"}
 
 
@@ -264,7 +264,7 @@ def test_a_hint_where_predictions_change() -> None:
     """Where some change at few steps refit is named; not where none do, where it was used, and where it may not be."""
     graph, x = residual(), drawn(100)
     few = convert_and_score(graph, x, steps=2)
-    assert few.paired.agreement < 0.98 and any("refit (CONV-12)" in hint for hint in few.hints)
+    assert few.paired.agreement < 0.98 and any("refit (CONV-13)" in hint for hint in few.hints)
     many = convert_and_score(graph, x, steps=12, weight_bits=16)
     fitted = convert_and_score(graph, x, steps=2, refit=True)
     assert not any("refit" in hint for found in (many, fitted) for hint in found.hints)
@@ -282,7 +282,7 @@ def test_the_command(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypa
     assert net.id == fsref.convert(residual(), drawn(40), steps=3, refit=True).id and net.spec_version == "1.3"
     capfd.readouterr()
     assert main(["info", "net.fs.npz"]) == 0
-    assert "fitted again (CONV-12)" in " ".join(capfd.readouterr().out.split())
+    assert "fitted again (CONV-13)" in " ".join(capfd.readouterr().out.split())
     for option in ("--alpha", "--bias-correction"):
         value = "max" if option == "--alpha" else "empirical"
         assert main(["convert", "net.npz", "--data", "images.npz", "--refit", option, value]) == 2

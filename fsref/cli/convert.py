@@ -151,7 +151,7 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
 @click.option(
     "--refit",
     is_flag=True,
-    help="Fit weights and biases, unit after unit, to the float values, for fewer steps: they change (CONV-12).",
+    help="Fit weights and biases, unit after unit, to the float values, for fewer steps: they change (CONV-13).",
 )
 @click.option(
     "--for",

@@ -1,4 +1,4 @@
-"""A unit as a linear regression sees it: its weights as rows, what it reads at single places as columns (CONV-12)."""
+"""A unit as a linear regression sees it: its weights as rows, what it reads at single places as columns (CONV-13)."""
 
 from __future__ import annotations
 

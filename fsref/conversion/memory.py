@@ -88,7 +88,7 @@ def quantising_bytes(folded: Folded, images: int, empirical: bool, batch: int) -
 
 
 def refitting_bytes(folded: Folded, images: int, batch: int) -> int:
-    """A bound on the bytes in which units are fitted, beside those in which they become integers (CONV-12): float
+    """A bound on the bytes in which units are fitted, beside those in which they become integers (CONV-13): float
     values of all images on their way, what the places of a unit read and want, the sums of its regression.
     """
     found, shapes, most = walking(folded), shapes_of(folded), 0

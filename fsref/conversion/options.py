@@ -24,11 +24,11 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "bias_correction": ("none", "analytic", "empirical"),
     "refit": (False, True),
 }
-FITTED = {"alpha": "mse", "bias_correction": "empirical"}  # what refit does, and nothing else in its place (CONV-12)
+FITTED = {"alpha": "mse", "bias_correction": "empirical"}  # what refit does, and nothing else in its place (CONV-13)
 
 
 def trained_in_few_bits(folded: Folded) -> list[str]:
-    """The populations whose codes are those of their training: what refit must not touch (CONV-12)."""
+    """The populations whose codes are those of their training: what refit must not touch (CONV-13)."""
     return [unit.name for unit in folded.units if unit.activation is not None and unit.activation.own is not None]
 
 
@@ -68,7 +68,7 @@ class Options:
             raise GraphError("CONV-9", "percentile", "out of range", self.percentile, "above 50, at most 100")
         for name, only in FITTED.items() if self.refit else ():
             if getattr(self, name) != only:
-                raise GraphError("CONV-12", name, "does not go with refit", getattr(self, name), f"{only}, or no refit")
+                raise GraphError("CONV-13", name, "does not go with refit", getattr(self, name), f"{only}, or no refit")
         if self.chip is not None:
             self._check_chip(self.chip)
 
@@ -123,7 +123,7 @@ class Options:
         """
         if self.refit and (trained := trained_in_few_bits(folded)):
             problem = "is trained in few bits, which refit would undo"
-            raise GraphError("CONV-12", trained[0], problem, None, "without refit its codes are those of its training")
+            raise GraphError("CONV-13", trained[0], problem, None, "without refit its codes are those of its training")
         known = set(folded.free)
         if isinstance(self.steps, Mapping) and (unknown := sorted(set(self.steps) - known - {""})):
             raise GraphError(

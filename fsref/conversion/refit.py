@@ -1,5 +1,5 @@
 """Refit: units fitted one after the other to the float values of the calibration images, given the codes that their
-sources really send, with a scale for each channel (CONV-12).
+sources really send, with a scale for each channel (CONV-13).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fsref.conversion.regression import fit
 from fsref.law.network import Network
 
 SEED = 1
-FITTED_AGAIN = "weights were fitted again (CONV-12): they are not those of the float graph"
+FITTED_AGAIN = "weights were fitted again (CONV-13): they are not those of the float graph"
 REACH = 99.99  # percentile of the values of a channel
 SHARES = np.arange(20, 121, 2) / 100  # alphas tried, in parts of it
 WIDER = 1.12  # the best of them times this: what clips is worth more than its square

@@ -1,4 +1,4 @@
-"""Ridge regression of the weights of a unit, in rounds, since what an activation cuts off needs no fit (CONV-12)."""
+"""Ridge regression of the weights of a unit, in rounds, since what an activation cuts off needs no fit (CONV-13)."""
 
 from __future__ import annotations
 

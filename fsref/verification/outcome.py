@@ -140,7 +140,7 @@ class Outcome(Brief, Shown):
     the `search` that chose its steps, if one did.
 
     `calibrating` of the images scored also calibrated; `may_refit` says that another conversion could fit the weights
-    again (CONV-12). For a chip there are its `fit`, and `free`, the score of the
+    again (CONV-13). For a chip there are its `fit`, and `free`, the score of the
     same conversion without the chip's limits (CHIP-3).
     """
 
@@ -194,7 +194,7 @@ class Outcome(Brief, Shown):
         changed = 1 - self.paired.agreement
         if self.may_refit and changed >= CHANGED:
             kept = f"some of the {100 * changed:.1f} % of predictions that change"
-            found.append(f"refit (CONV-12) may keep {kept}; weights are then no longer those of the graph")
+            found.append(f"refit (CONV-13) may keep {kept}; weights are then no longer those of the graph")
         if self.calibrating:
             found.append(f"{self.calibrating:,} of the images scored also calibrated: score on others, as test")
         return tuple(found)
