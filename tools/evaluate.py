@@ -30,8 +30,8 @@ from fsref.conversion.converter import Calibrated
 from fsref.conversion.options import Options
 from fsref.errors import FsrefError
 from fsref.metrics.paired import Paired
-from fsref.simulation.answers import Result
 from fsref.simulation.recording import Record
+from fsref.simulation.run import Result
 from run_log import Log, digest, sha256
 
 OPTIONS = [field.name for field in fields(Options) if field.name != "steps"]
