@@ -82,6 +82,11 @@ def check_conversion(folded: Folded, images: int, options: Options, memory_limit
     check_quantising(folded, images, options, memory_limit)
 
 
+def one_or_all(values: Reals) -> float | list[float]:
+    """The number, where there is one, or the list of those of all channels."""
+    return float(values[0]) if len(values) == 1 else values.tolist()
+
+
 def digest(images: NDArray[np.integer]) -> str:
     """SHA-256 of images (B, C, H, W) as little-endian 64-bit integers, in hex."""
     found = hashlib.sha256()
@@ -247,7 +252,6 @@ class _Builder:
     def add_fs(self, unit: Unit, coding: Coding, per_code: list[Any], sources: list[Source]) -> None:
         """Make an FS population: theta, integers (CONV-3 to CONV-6, CHIP-3)."""
         options, scale, offset, shape = self.options, np.ravel(coding.scale), coding.offset, unit.shape
-        said = scale.tolist() if len(scale) > 1 else float(scale[0])
         most = np.full(shape[0], np.inf)
         while True:
             theta = choose_theta(unit, per_code, sources, coding, options, most)
@@ -256,7 +260,9 @@ class _Builder:
             made = quantise(unit, per_code, sources, theta, scale / theta, shift, self.analytic)
 
             def population(bias: Ints, table: Table = table) -> FS:
-                return FS(unit.name, shape, table, bias, scale=said, offset=offset)
+                return FS(
+                    unit.name, shape, table, bias, scale=tuple(np.broadcast_to(scale, shape[0]).tolist()), offset=offset
+                )
 
             made, beyond = self.fitted(unit, sources, made, shift, population)
             if (beyond <= 1).all():
@@ -270,8 +276,8 @@ class _Builder:
         self.record[unit.name] = {
             "steps": coding.steps,
             "rounding": coding.rounding,
-            "alpha": (scale * 2**coding.steps).tolist() if len(scale) > 1 else said * 2**coding.steps,
-            "scale": said,
+            "alpha": one_or_all(scale * 2**coding.steps),
+            "scale": one_or_all(scale),
             "offset": offset,
             "theta": [int(theta.min()), int(theta.max())],
             "weight_bits": max(plain, default=0).bit_length() + 1,

@@ -22,7 +22,7 @@ SEED = 1
 FITTED_AGAIN = "weights were fitted again (CONV-13): they are not those of the float graph"
 REACH = 99.99  # percentile of the values of a channel
 SHARES = np.arange(20, 121, 2) / 100  # alphas tried, in parts of it
-WIDER = 1.12  # the best of them times this: what clips is worth more than its square
+WIDER = 1.1  # the best of them times this: what clips is worth more than its square
 
 
 class Refit:
