@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from fsref.activations.coding import Coding, Reals
 from fsref.conversion.activation import Activation
 from fsref.conversion.borders import without_map
 from fsref.conversion.calibration import Statistics, choose_coding, observe
-from fsref.conversion.folded import Folded, Unit, linear
+from fsref.conversion.folded import Folded, Unit
 from fsref.conversion.folding import fold
 from fsref.conversion.memory import observing_bytes, quantising_bytes, refitting_bytes
 from fsref.conversion.options import Options
@@ -33,8 +33,9 @@ from fsref.conversion.quantisation import (
 )
 from fsref.conversion.refit import Refit
 from fsref.conversion.room import Room, shrinking
+from fsref.conversion.sent import BATCH, Sent
 from fsref.errors import GraphError, InputError, public
-from fsref.graph.arithmetic import max_pool, viewed
+from fsref.graph.arithmetic import viewed
 from fsref.graph.graph import Graph
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table
@@ -45,7 +46,6 @@ from fsref.simulation.memory import check_memory, fitting
 from fsref.tables import Brief, plural
 
 BATCH_VALUES = 2**24  # float values of all populations in one batch of calibration images
-BATCH = 16  # images simulated at a time for bias correction
 
 
 def check_count(image_count: int) -> None:
@@ -161,7 +161,8 @@ class Calibrated(Brief):
         made = _Builder(self, options)
         for unit in self.folded.units:
             made.add(unit)
-            made.forget(unit)
+            if made.sent is not None:
+                made.sent.forget(self.folded.last_read.get(unit.name, ()))
         return made.network()
 
 
@@ -185,14 +186,12 @@ class _Builder:
         self.projections: list[Projection] = []
         self.room = None if options.chip is None else Room(options.chip, options)
         self.record: dict[str, dict[str, Any]] = {}
-        self.codes: dict[str, NDArray[np.integer]] = {}
         self.join(Input("input", shape, int(pixels.max_code).bit_length(), pixels.max_code, pixels.scale))
         self.logit_scale = 1.0  # of the last readout
-        self.analytic, self.empirical = (options.bias_correction == kind for kind in ("analytic", "empirical"))
+        self.analytic = options.bias_correction == "analytic"
         if options.bias_correction != "none" and not len(calibrated.images):
             raise GraphError("CONV-9", "bias_correction", "there are no calibration images")
-        if self.empirical:
-            self.codes["input"] = calibrated.images
+        self.sent = Sent(calibrated.images, self.sources) if options.bias_correction == "empirical" else None
         self.refit = Refit(calibrated.folded, calibrated.images, BATCH) if options.refit else None
 
     def source(self, name: str, shape: Shape, scale: NDArray[Any], offset: NDArray[Any], top: int) -> Source:
@@ -206,6 +205,8 @@ class _Builder:
     def add(self, unit: Unit) -> None:
         """Make the population of a unit and the projections into it."""
         wanted = [] if self.refit is None else self.refit.wanted()
+        if self.sent is not None:
+            self.sent.relay(unit)
         if (view := unit.view) is not None:
             self.join(View(unit.name, unit.shape, view.source, view.rows, view.columns))
             below = self.sources[view.source]
@@ -214,8 +215,6 @@ class _Builder:
             )
             seen = self.source(unit.name, unit.shape, below.scale, below.offset, below.top)
             self.sources[unit.name] = replace(seen, there=None if there.all() else there)
-            if self.empirical:
-                self.codes[unit.name] = viewed(self.codes[view.source], view.rows, view.columns)
             return
         if unit.pool is not None:
             pool = unit.pool
@@ -226,16 +225,10 @@ class _Builder:
                     "CONV-1", unit.name, "a max-pool of signed values with gaps", pool.source, "a relu before"
                 )
             self.sources[unit.name] = self.source(unit.name, unit.shape, source.scale, source.offset, source.top)
-            if self.empirical:
-                codes = self.codes[pool.source]
-                few = (codes[first : first + BATCH] for first in range(0, len(codes), BATCH))
-                # Of at most 16 bits: exact in 32.
-                made = (max_pool(part.astype(np.float32), pool.kernel, pool.stride, pool.padding) for part in few)
-                self.codes[unit.name] = np.concatenate([part.astype(np.uint16) for part in made])
             return
         coding = None if unit.activation is None else self.coding(unit, unit.activation)
-        if self.refit is not None:
-            unit, coding = self.refit.fitted(unit, coding, wanted, self.sources, self.codes)
+        if self.refit is not None and self.sent is not None:
+            unit, coding = self.refit.fitted(unit, coding, wanted, self.sources, self.sent.codes)
         sources = [self.sources[term.source] for term in unit.terms]
         per_code = [in_code_units(term, source) for term, source in zip(unit.terms, sources, strict=True)]
         if coding is None:
@@ -268,8 +261,8 @@ class _Builder:
             if (beyond <= 1).all():
                 break
             most = np.where(beyond > 1, np.minimum(np.floor(theta / shrinking(beyond)), theta - 1), most)
-        if self.empirical:
-            self.codes[unit.name] = np.concatenate([coding.fired(v, theta) for v in self.membranes(unit, made)])
+        if self.sent is not None:
+            self.sent.fire(unit, made, coding)
         self.place(unit, made, population(made.bias))
         self.sources[unit.name] = self.source(unit.name, shape, scale, np.array(offset), coding.largest)
         plain = [int(np.abs(w).max()) for w, term in zip(made.weights, unit.terms, strict=True) if not term.skip]
@@ -326,8 +319,8 @@ class _Builder:
         if chip is not None and not chip.bias_map and made.bias.ndim == 3:
             made = without_map(unit, sources, made, self.options, self.calibrated.folded)
         beyond = self.beyond(unit, made, population)
-        if self.empirical and (beyond <= 1).all():
-            made = self.corrected(unit, made, shift)
+        if self.sent is not None and (beyond <= 1).all():
+            made = self.sent.corrected(unit, made, shift, self.calibrated.seen[unit.name].before)
             beyond = self.beyond(unit, made, population)
         return made, beyond
 
@@ -342,43 +335,6 @@ class _Builder:
         for constant in made.constants:
             self.join(constant.population, [constant.into])
         self.join(population, self.into(unit, made))
-
-    def membranes(self, unit: Unit, made: Quantised) -> Iterator[Ints]:
-        """The membranes (b, C, H, W) of a unit for all calibration images, a few at a time."""
-        exact = np.float32 if self.most(unit, made) < 2**24 else np.float64  # REACH is far below 2^53
-        for first in range(0, len(self.calibrated.images), BATCH):
-            part = slice(first, first + BATCH)
-            sums = [
-                linear(term, self.codes[term.source][part].astype(exact), weights.astype(exact))
-                for term, weights in zip(unit.terms, made.weights, strict=True)
-            ]
-            yield sum(sums).astype(np.int64) + made.start  # type: ignore[union-attr]
-
-    def most(self, unit: Unit, made: Quantised) -> float:
-        """A bound on the magnitude of every partial sum of a unit, without its bias."""
-        total = np.zeros(unit.shape[0])
-        for term, weights in zip(unit.terms, made.weights, strict=True):
-            shape, top = self.sources[term.source].shape, self.sources[term.source].top
-            places = shape[1] * shape[2] if term.pooled else 1
-            total += np.abs(weights).reshape(len(weights), -1).sum(axis=1) * top * places
-        return float(total.max())
-
-    def corrected(self, unit: Unit, made: Quantised, shift: Ints) -> Quantised:
-        """The integers with biases moved so that each channel's mean membrane is the float one (CONV-5)."""
-        count = len(self.calibrated.images)
-        total = count * made.start
-        for term, weights in zip(unit.terms, made.weights, strict=True):
-            codes = self.codes[term.source].sum(axis=0, dtype=np.float64)[None]  # what is linear can be added first
-            total = total + linear(term, codes, weights.astype(np.float64))[0].astype(np.int64)
-        mean = np.broadcast_to(total, unit.shape).sum(axis=(1, 2)) / (count * unit.shape[1] * unit.shape[2])
-        ahead = mean - shift - self.calibrated.seen[unit.name].before / made.membrane_unit
-        less = np.rint(ahead).astype(np.int64)
-        return replace(made, bias=made.bias - (less[:, None, None] if made.bias.ndim == 3 else less))
-
-    def forget(self, unit: Unit) -> None:
-        """Free the codes that no later unit reads."""
-        for name in self.calibrated.folded.last_read.get(unit.name, ()):
-            self.codes.pop(name, None)
 
     def into(self, unit: Unit, made: Quantised) -> list[Projection]:
         """The projections into a unit."""
