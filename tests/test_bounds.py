@@ -22,7 +22,7 @@ from fsref import FS, Conv2d, Dense, Input, Network, Readout, Record, Table, fs_
 from fsref.conversion.calibration import SAMPLE
 from fsref.conversion.converter import BATCH, Calibrated
 from fsref.conversion.folding import fold
-from fsref.conversion.memory import observing_bytes, quantising_bytes
+from fsref.conversion.memory import observing_bytes, quantising_bytes, refitting_bytes
 from fsref.conversion.options import Options
 from fsref.engines.engine import ENGINES
 from fsref.errors import LimitError, UsageError
@@ -379,6 +379,10 @@ def test_a_float_graph_stays_below_its_bound_and_not_far(name: str) -> None:
             options = Options(bias_correction=kind)  # type: ignore[arg-type]
             peak = peak_of(lambda: done[0].convert(options, bound))  # noqa: B023
             check(bound, max(peak, 16 * SAMPLE), OTHER, name, count, kind)
+        bound += refitting_bytes(folded, count, BATCH)
+        options = Options(refit=True, bias_correction="empirical")
+        peak = peak_of(lambda: done[0].convert(options, bound))  # noqa: B023
+        check(bound, max(peak, 16 * SAMPLE), OTHER, name, count, "refit")
 
 
 def test_memory_changes_no_sample() -> None:

@@ -436,6 +436,46 @@ def test_manifest() -> None:
             built(broken)
 
 
+def test_a_scale_per_channel() -> None:
+    """An fs may have a scale for each channel, written as a list under version 1.3 where they differ; for people alone,
+    so the id stays. Equal ones are one number; anything but a positive number each is refused (FILE-3, ID-4).
+    """
+    given, hid, out = tiny().populations
+
+    def scaled(scale: Any) -> Network:
+        return tiny(populations=[given, FS("hid", hid.shape, hid.table, hid.bias, scale=scale), out])
+
+    net = scaled(np.array([0.5, 0.25, 3]))
+    members = members_of(npz.to_bytes(net))
+    manifest = json.loads(members["manifest.json"])
+    assert (manifest["spec_version"], manifest["populations"][1]["scale"]) == ("1.3", [0.5, 0.25, 3.0])
+    again = npz.build(members, "x")
+    assert again.fs[0].scale == (0.5, 0.25, 3.0) and again.id == tiny().id and npz.to_bytes(again) == npz.to_bytes(net)
+    assert "0.25 .. 3, one per channel, * code" in " ".join(str(again.fs[0].sheet()).split())
+    assert naive.identity(naive.load(zipped(members))) == net.id
+    one = scaled([0.5, 0.5, 0.5])
+    assert (one.fs[0].scale, one.spec_version) == (0.5, LEAST_WRITTEN)
+    assert json.loads(members_of(npz.to_bytes(one))["manifest.json"])["populations"][1]["scale"] == 0.5
+    for scale, place in (
+        ([1, 2], ""),
+        ([1, 0, 1], " of channel 1"),
+        ([1, 1, "x"], " of channel 2"),
+        ([[1, 1, 1]] * 3, " of channel 0"),
+    ):
+        with refused(NetworkError, "FILE-3", f"hid scale{place}"):
+            scaled(scale)
+    for scale in (-1, "x", np.ones((3, 1)), float("nan")):
+        with refused(NetworkError, "FILE-3", "hid scale"):
+            scaled(scale)
+    for scale, place in (([1, -2.0, 1], "x: hid scale of channel 1"), ([], "x: hid scale")):
+        manifest["populations"][1]["scale"] = scale
+        with refused(NetworkError, "FILE-3", place):
+            npz.build({**members, "manifest.json": json.dumps(manifest).encode()}, "x")
+    manifest["populations"][1]["scale"] = [1, "x", 1]
+    with refused(FileError, "FILE-3", W):
+        npz.build({**members, "manifest.json": json.dumps(manifest).encode()}, "x")
+
+
 def told() -> Network:
     """A network that says everything a file can hold: the residual one, for colour images."""
     base = residual()

@@ -7,7 +7,8 @@ the first images of --calibrate, or, where there are no other images, on a seede
 labels; then every figure is given twice, the second time for the images that calibration has not seen.
 
 `events` and `quantized` run every image and are compared on the train of every neuron and on the logits, ONNX Runtime,
-where it is installed, on the logits, `reference` on a few drawn images, on every observable. Each network is converted
+where it is installed, on the logits, `reference` on a few drawn images, on every observable. With --quantized that
+engine alone runs every image, and the others but ONNX Runtime the drawn ones. Each network is converted
 once; its images are read once. FILE gets a line of JSON per network, batch and row; a start that finds it goes on where
 it ends. The table is printed from it.
 """
@@ -24,12 +25,13 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref import Network, check, diff, load_graph, load_images, run, save
+from fsref import Network, check, convert, diff, load_graph, load_images, run, save
 from fsref.conversion.converter import Calibrated
 from fsref.conversion.options import Options
 from fsref.errors import FsrefError
 from fsref.metrics.paired import Paired
 from fsref.simulation.recording import Record
+from fsref.simulation.run import Result
 from run_log import Log, digest, sha256
 
 OPTIONS = [field.name for field in fields(Options) if field.name != "steps"]
@@ -44,14 +46,18 @@ def stop(text: str) -> NoReturn:
     sys.exit(f"evaluate.py: error: {text}")
 
 
-def batch(net: Network, x: NDArray[np.integer], onnx: bool) -> dict[str, Any]:
-    """Answers and spikes of all FS neurons per image, when all engines that run agree; else the program ends."""
-    trains, began, seconds = Record(observables=("spikes",)), time.perf_counter(), {}
+def batch(net: Network, x: NDArray[np.integer], onnx: bool, alone: bool) -> dict[str, Any]:
+    """Answers and spikes of all FS neurons per image, when all engines that run agree, or of `quantized` alone; else
+    the program ends.
+    """
+    trains, began, seconds = None if alone else Record(observables=("spikes",)), time.perf_counter(), {}
     results = []
-    for engine in ("events", "quantized"):
+    for engine in ("quantized",) if alone else ("events", "quantized"):
         results.append(run(net, x, engine, trains))
         seconds[engine], began = round(time.perf_counter() - began, 2), time.perf_counter()
-    one, other = results
+    one, other = results[0], results[-1]
+    if alone:
+        return told(net, one, seconds)
     assert one.trace is not None and other.trace is not None
     if (found := diff(other.trace, one.trace)) is not None:
         stop(f"events and quantized differ: {found}")
@@ -65,6 +71,11 @@ def batch(net: Network, x: NDArray[np.integer], onnx: bool) -> dict[str, Any]:
         if not np.array_equal(run_onnx(made, x, runtime="onnxruntime")["logits"], one.logits):
             stop("ONNX Runtime differs in the logits")
         seconds["onnxruntime"] = round(time.perf_counter() - began, 2)
+    return told(net, one, seconds)
+
+
+def told(net: Network, one: Result, seconds: dict[str, float]) -> dict[str, Any]:
+    """What the log keeps of a batch."""
     sent = np.sum([one.spike_counts[p.name] for p in net.fs], axis=0)
     return {"labels": one.predictions.tolist(), "spikes": sent.tolist(), "seconds": seconds}
 
@@ -109,7 +120,7 @@ def evaluate(args: argparse.Namespace) -> None:
         summary = log.found(kind="row", **place)
         if summary is None:
             calibrated = calibrated or Calibrated.of(graph, calibration, args.images)
-            net = calibrated.convert(Options(steps=steps, **args.options))
+            net = calibrated.convert(Options.of(convert, {**args.options, "steps": steps}))
             if args.nets:
                 args.nets.mkdir(parents=True, exist_ok=True)
                 save(net, args.nets / f"{graph.name}-k{steps}.fs.npz")
@@ -120,7 +131,7 @@ def evaluate(args: argparse.Namespace) -> None:
                 part = {"id": net.id, "data": key["data"], "first": first, "count": min(size, len(x) - first)}
                 done = log.found(kind="batch", **part)
                 if done is None:
-                    done = log.add(kind="batch", **part, **batch(net, x[first : first + size], onnx))
+                    done = log.add(kind="batch", **part, **batch(net, x[first : first + size], onnx, args.quantized))
                 batches.append(done)
             if sample:
                 found = check(net, x[sample], ("reference", "events", "quantized"), memory_limit=2**35)
@@ -190,6 +201,7 @@ def main() -> None:
         metavar="KEY=VALUE",
         help="of fsref.convert, as bias_correction=analytic",
     )
+    parser.add_argument("--quantized", action="store_true", help="that engine alone on all images")
     parser.add_argument("--nets", type=Path, metavar="DIR", help="keep the networks here")
     args = parser.parse_args()
     args.options = dict(args.options)

@@ -21,10 +21,10 @@ class Coding(Brief):
     """The codes low..top of real values: a code stands for scale * (code - offset), and a value has the code at or
     below it or, with `nearest`, the one nearest to it, a half going up.
 
-    low and top are integers, or one per channel, (C, 1, 1).
+    scale, low and top are numbers, or one per channel, (C, 1, 1).
     """
 
-    scale: float
+    scale: float | Reals
     offset: int
     top: int | Ints
     nearest: bool = True

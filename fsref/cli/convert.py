@@ -48,8 +48,7 @@ def said_options(given: Given) -> dict[str, Any]:
         check_loss(given["loss"])
     names = ("weight_bits", "alpha", "percentile", "rounding", "bias_correction", "chip")
     said = {name: given[name] for name in names if given[name] is not None}
-    if given["power_of_two"]:
-        said["power_of_two"] = True
+    said |= {name: True for name in ("power_of_two", "refit") if given[name]}
     if given["steps"] is not None:
         said["steps"] = steps_of(given["steps"])
     return said
@@ -89,6 +88,7 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
     needs("--percentile", "--alpha percentile"),
     needs("--plot --resume --dask", "--search"),
     excludes("--steps", "--search"),
+    excludes("--alpha --bias-correction", "--refit"),
 )
 @click.argument("model")
 @SOURCE
@@ -127,11 +127,10 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
 @click.option(
     "--alpha",
     type=click.Choice(("mse", "max", "percentile")),
-    default="mse",
-    show_default=True,
+    show_default="mse",
     help="How the largest value coded is chosen.",
 )
-@click.option("--percentile", type=float, default=99.9, show_default=True, metavar="P", help="For --alpha percentile.")
+@click.option("--percentile", type=float, show_default="99.9", metavar="P", help="For --alpha percentile.")
 @click.option(
     "--rounding",
     type=click.Choice(("nearest", "floor")),
@@ -143,12 +142,16 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
 @click.option(
     "--bias-correction",
     type=click.Choice(("none", "analytic", "empirical")),
-    default="none",
-    show_default=True,
+    show_default="none",
     help=(
         "Take back in the biases what rounded weights add in the mean, or make mean "
         "membranes the float ones (often better for K of 5 or less)."
     ),
+)
+@click.option(
+    "--refit",
+    is_flag=True,
+    help="Fit weights and biases, unit after unit, to the float values, for fewer steps: they change (CONV-13).",
 )
 @click.option(
     "--for",
@@ -204,7 +207,7 @@ def convert(
     options = said_options(given)
     chosen = Options.of(convert_and_score, options)
     folded = fold(graph, given["memory_limit"])
-    chosen.check_names(folded)
+    chosen.check_graph(folded)
     target = out or Path(f"{Path(model).name.removesuffix('.onnx').removesuffix('.npz').removesuffix('.graph')}.fs.npz")
     check_files(target, plot, force, model, source, test, given["chip"])
     tested = source if test is None else test

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.activations.coding import Reals
-from fsref.conversion.activation import LINEAR
+from fsref.activations.coding import Coding, Reals
+from fsref.conversion.activation import Activation
 from fsref.conversion.borders import without_map
 from fsref.conversion.calibration import Statistics, choose_coding, observe
-from fsref.conversion.folded import Folded, Unit, linear
+from fsref.conversion.folded import Folded, Unit
 from fsref.conversion.folding import fold
-from fsref.conversion.memory import observing_bytes, quantising_bytes
+from fsref.conversion.memory import observing_bytes, quantising_bytes, refitting_bytes
 from fsref.conversion.options import Options
 from fsref.conversion.quantisation import (
     REACH,
@@ -31,9 +31,11 @@ from fsref.conversion.quantisation import (
     slack,
     too_narrow,
 )
+from fsref.conversion.refit import Refit
 from fsref.conversion.room import Room, shrinking
+from fsref.conversion.sent import BATCH, Sent
 from fsref.errors import GraphError, InputError, public
-from fsref.graph.arithmetic import max_pool, viewed
+from fsref.graph.arithmetic import viewed
 from fsref.graph.graph import Graph
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table
@@ -44,7 +46,6 @@ from fsref.simulation.memory import check_memory, fitting
 from fsref.tables import Brief, plural
 
 BATCH_VALUES = 2**24  # float values of all populations in one batch of calibration images
-BATCH = 16  # images simulated at a time for bias correction
 
 
 def check_count(image_count: int) -> None:
@@ -68,8 +69,9 @@ def check_quantising(folded: Folded, images: int, options: Options, memory_limit
     """Nothing, when populations that were seen on so many images can become integers within the limit (RUN-3). Errors:
     LimitError.
     """
-    empirical = options.bias_correction == "empirical"
-    check_memory(quantising_bytes(folded, images, empirical, BATCH), memory_limit, "convert")
+    bound = quantising_bytes(folded, images, options.bias_correction == "empirical", BATCH)
+    bound += refitting_bytes(folded, images, BATCH) if options.refit else 0
+    check_memory(bound, memory_limit, "convert")
 
 
 def check_conversion(folded: Folded, images: int, options: Options, memory_limit: int) -> None:
@@ -78,6 +80,11 @@ def check_conversion(folded: Folded, images: int, options: Options, memory_limit
     """
     batches(folded, images, memory_limit)
     check_quantising(folded, images, options, memory_limit)
+
+
+def one_or_all(values: Reals) -> float | list[float]:
+    """The number, where there is one, or the list of those of all channels."""
+    return float(values[0]) if len(values) == 1 else values.tolist()
 
 
 def digest(images: NDArray[np.integer]) -> str:
@@ -154,7 +161,8 @@ class Calibrated(Brief):
         made = _Builder(self, options)
         for unit in self.folded.units:
             made.add(unit)
-            made.forget(unit)
+            if made.sent is not None:
+                made.sent.forget(self.folded.last_read.get(unit.name, ()))
         return made.network()
 
 
@@ -163,7 +171,7 @@ class _Builder:
 
     def __init__(self, calibrated: Calibrated, options: Options) -> None:
         self.calibrated, self.options, pixels = calibrated, options, calibrated.folded.pixels
-        options.check_names(calibrated.folded)
+        options.check_graph(calibrated.folded)
         shape = pixels.shape
         self.sources = {
             "input": self.source(
@@ -178,14 +186,13 @@ class _Builder:
         self.projections: list[Projection] = []
         self.room = None if options.chip is None else Room(options.chip, options)
         self.record: dict[str, dict[str, Any]] = {}
-        self.codes: dict[str, NDArray[np.integer]] = {}
         self.join(Input("input", shape, int(pixels.max_code).bit_length(), pixels.max_code, pixels.scale))
         self.logit_scale = 1.0  # of the last readout
-        self.analytic, self.empirical = (options.bias_correction == kind for kind in ("analytic", "empirical"))
+        self.analytic = options.bias_correction == "analytic"
         if options.bias_correction != "none" and not len(calibrated.images):
             raise GraphError("CONV-9", "bias_correction", "there are no calibration images")
-        if self.empirical:
-            self.codes["input"] = calibrated.images
+        self.sent = Sent(calibrated.images, self.sources) if options.bias_correction == "empirical" else None
+        self.refit = Refit(calibrated.folded, calibrated.images, BATCH) if options.refit else None
 
     def source(self, name: str, shape: Shape, scale: NDArray[Any], offset: NDArray[Any], top: int) -> Source:
         """A population as others read it: what its codes stand for, and how large they are."""
@@ -197,6 +204,9 @@ class _Builder:
 
     def add(self, unit: Unit) -> None:
         """Make the population of a unit and the projections into it."""
+        wanted = [] if self.refit is None else self.refit.wanted()
+        if self.sent is not None:
+            self.sent.relay(unit)
         if (view := unit.view) is not None:
             self.join(View(unit.name, unit.shape, view.source, view.rows, view.columns))
             below = self.sources[view.source]
@@ -205,8 +215,6 @@ class _Builder:
             )
             seen = self.source(unit.name, unit.shape, below.scale, below.offset, below.top)
             self.sources[unit.name] = replace(seen, there=None if there.all() else there)
-            if self.empirical:
-                self.codes[unit.name] = viewed(self.codes[view.source], view.rows, view.columns)
             return
         if unit.pool is not None:
             pool = unit.pool
@@ -217,26 +225,26 @@ class _Builder:
                     "CONV-1", unit.name, "a max-pool of signed values with gaps", pool.source, "a relu before"
                 )
             self.sources[unit.name] = self.source(unit.name, unit.shape, source.scale, source.offset, source.top)
-            if self.empirical:
-                codes = self.codes[pool.source]
-                few = (codes[first : first + BATCH] for first in range(0, len(codes), BATCH))
-                # Of at most 16 bits: exact in 32.
-                made = (max_pool(part.astype(np.float32), pool.kernel, pool.stride, pool.padding) for part in few)
-                self.codes[unit.name] = np.concatenate([part.astype(np.uint16) for part in made])
             return
+        coding = None if unit.activation is None else self.coding(unit, unit.activation)
+        if self.refit is not None and self.sent is not None:
+            unit, coding = self.refit.fitted(unit, coding, wanted, self.sources, self.sent.codes)
         sources = [self.sources[term.source] for term in unit.terms]
         per_code = [in_code_units(term, source) for term, source in zip(unit.terms, sources, strict=True)]
-        if unit.activation is None:
+        if coding is None:
             self.add_readout(unit, per_code, sources)
         else:
-            self.add_fs(unit, per_code, sources)
+            self.add_fs(unit, coding, per_code, sources)
 
-    def add_fs(self, unit: Unit, per_code: list[Any], sources: list[Source]) -> None:
-        """Make an FS population: scale, theta, integers (CONV-2 to CONV-6, CHIP-3)."""
-        how, options, seen = unit.activation or LINEAR, self.options, self.calibrated.seen.get(unit.name)
+    def coding(self, unit: Unit, how: Activation) -> Coding:
+        """The coding of a population (CONV-2)."""
+        options, seen = self.options, self.calibrated.seen.get(unit.name)
         steps, nearest = options.steps_of(unit.name), options.rounding == "nearest"
-        coding = choose_coding(how, seen, steps, nearest, options.alpha, options.percentile)
-        scale, offset, shape = coding.scale, coding.offset, unit.shape
+        return choose_coding(how, seen, steps, nearest, options.alpha, options.percentile)
+
+    def add_fs(self, unit: Unit, coding: Coding, per_code: list[Any], sources: list[Source]) -> None:
+        """Make an FS population: theta, integers (CONV-3 to CONV-6, CHIP-3)."""
+        options, scale, offset, shape = self.options, np.ravel(coding.scale), coding.offset, unit.shape
         most = np.full(shape[0], np.inf)
         while True:
             theta = choose_theta(unit, per_code, sources, coding, options, most)
@@ -245,22 +253,24 @@ class _Builder:
             made = quantise(unit, per_code, sources, theta, scale / theta, shift, self.analytic)
 
             def population(bias: Ints, table: Table = table) -> FS:
-                return FS(unit.name, shape, table, bias, scale=scale, offset=offset)
+                return FS(
+                    unit.name, shape, table, bias, scale=tuple(np.broadcast_to(scale, shape[0]).tolist()), offset=offset
+                )
 
             made, beyond = self.fitted(unit, sources, made, shift, population)
             if (beyond <= 1).all():
                 break
             most = np.where(beyond > 1, np.minimum(np.floor(theta / shrinking(beyond)), theta - 1), most)
-        if self.empirical:
-            self.codes[unit.name] = np.concatenate([coding.fired(v, theta) for v in self.membranes(unit, made)])
+        if self.sent is not None:
+            self.sent.fire(unit, made, coding)
         self.place(unit, made, population(made.bias))
-        self.sources[unit.name] = self.source(unit.name, shape, np.array(scale), np.array(offset), coding.largest)
+        self.sources[unit.name] = self.source(unit.name, shape, scale, np.array(offset), coding.largest)
         plain = [int(np.abs(w).max()) for w, term in zip(made.weights, unit.terms, strict=True) if not term.skip]
         self.record[unit.name] = {
             "steps": coding.steps,
             "rounding": coding.rounding,
-            "alpha": scale * 2**coding.steps,
-            "scale": scale,
+            "alpha": one_or_all(scale * 2**coding.steps),
+            "scale": one_or_all(scale),
             "offset": offset,
             "theta": [int(theta.min()), int(theta.max())],
             "weight_bits": max(plain, default=0).bit_length() + 1,
@@ -281,7 +291,7 @@ class _Builder:
         def population(bias: Ints) -> Readout:
             return Readout(unit.name, unit.shape, bias, scale=None if last else float(unit_of))
 
-        last, narrow = unit is self.calibrated.folded.units[-1], False
+        last, narrow = unit.name == self.calibrated.folded.units[-1].name, False
         while True:
             made = quantise(unit, per_code, sources, zeros, np.full(channels, unit_of), zeros, self.analytic)
             made, beyond = self.fitted(unit, sources, made, zeros, population)
@@ -309,8 +319,8 @@ class _Builder:
         if chip is not None and not chip.bias_map and made.bias.ndim == 3:
             made = without_map(unit, sources, made, self.options, self.calibrated.folded)
         beyond = self.beyond(unit, made, population)
-        if self.empirical and (beyond <= 1).all():
-            made = self.corrected(unit, made, shift)
+        if self.sent is not None and (beyond <= 1).all():
+            made = self.sent.corrected(unit, made, shift, self.calibrated.seen[unit.name].before)
             beyond = self.beyond(unit, made, population)
         return made, beyond
 
@@ -325,30 +335,6 @@ class _Builder:
         for constant in made.constants:
             self.join(constant.population, [constant.into])
         self.join(population, self.into(unit, made))
-
-    def membranes(self, unit: Unit, made: Quantised) -> Iterator[Ints]:
-        """The membranes (b, C, H, W) of a unit for all calibration images, a few at a time."""
-        start = made.start
-        for first in range(0, len(self.calibrated.images), BATCH):
-            part = slice(first, first + BATCH)
-            sums = [
-                linear(term, self.codes[term.source][part].astype(np.float64), weights.astype(np.float64))
-                for term, weights in zip(unit.terms, made.weights, strict=True)
-            ]
-            # Exact: REACH is far below 2^53.
-            yield sum(sums).astype(np.int64) + start  # type: ignore[union-attr]
-
-    def corrected(self, unit: Unit, made: Quantised, shift: Ints) -> Quantised:
-        """The integers with biases moved so that each channel's mean membrane is the float one (CONV-5)."""
-        means = [v.mean(axis=(2, 3)) for v in self.membranes(unit, made)]
-        ahead = np.concatenate(means).mean(axis=0) - shift - self.calibrated.seen[unit.name].before / made.membrane_unit
-        less = np.rint(ahead).astype(np.int64)
-        return replace(made, bias=made.bias - (less[:, None, None] if made.bias.ndim == 3 else less))
-
-    def forget(self, unit: Unit) -> None:
-        """Free the codes that no later unit reads."""
-        for name in self.calibrated.folded.last_read.get(unit.name, ()):
-            self.codes.pop(name, None)
 
     def into(self, unit: Unit, made: Quantised) -> list[Projection]:
         """The projections into a unit."""

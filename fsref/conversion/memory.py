@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from fsref.conversion.calibration import SAMPLE
+from fsref.conversion.columns import KEPT, PLACES, WIDEST, width
+from fsref.conversion.columns import SAMPLE as SCALED
 from fsref.conversion.folded import Folded, Term, Unit
 from fsref.graph.memory import Numbers, convolving, pooling, sweep
 from fsref.graph.operators import size_of
@@ -83,3 +85,27 @@ def quantising_bytes(folded: Folded, images: int, empirical: bool, batch: int) -
     sizes = [size_of(shape) for shape in shapes.values()]
     coded = 2 * images * (sum(sizes) + max(sizes)) if empirical else 0  # codes of all, and one population's joined
     return kept + most + coded + OBJECTS * len(shapes)
+
+
+def refitting_bytes(folded: Folded, images: int, batch: int) -> int:
+    """A bound on the bytes in which units are fitted, beside those in which they become integers (CONV-13): float
+    values of all images on their way, what the places of a unit read and want, the sums of its regression.
+    """
+    found, shapes, most = walking(folded), shapes_of(folded), 0
+    for unit in folded.units:
+        wide = width(unit.terms)
+        if unit.pool is not None or wide > WIDEST:
+            continue
+        channels, plain = unit.shape[0], {term.groups for term in unit.terms if not term.skip}
+        groups, skips = plain.pop() if len(plain) == 1 else 1, sum(term.skip for term in unit.terms)
+        each = min(-(-PLACES // images), unit.shape[1] * unit.shape[2])
+        places, at_once, one = each * images, each * min(images, batch), groups * wide + channels * skips
+        kept = 4 * (places if places * one <= KEPT else at_once) * (one + 2 * channels)
+        read = 4 * at_once * (2 * one + 12 * channels)
+        sent = sum(3 * size_of(shapes[name]) for name in unit.sources) + (1 + skips) * size_of(unit.shape)
+        delivered = [delivering(term, shapes[term.source], unit.shape) for term in unit.terms]
+        sent = 4 * (min(images, batch) * (sent + max(d.each for d in delivered)) + max(d.once for d in delivered))
+        sums = 8 * (4 * (groups + 1) * wide**2 + channels * wide * (10 + 4 * skips) + 4 * channels * (skips + 2) ** 2)
+        chosen = 4 * places * channels * 6 + 8 * 8 * min(places, SCALED) * channels
+        most = max(most, kept + read + sent + sums + chosen)
+    return 4 * (images * found.each + found.once) + most + OBJECTS * len(shapes)

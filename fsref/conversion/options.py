@@ -22,7 +22,14 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "rounding": ("nearest", "floor"),
     "power_of_two": (False, True),
     "bias_correction": ("none", "analytic", "empirical"),
+    "refit": (False, True),
 }
+FITTED = {"alpha": "mse", "bias_correction": "empirical"}  # what refit does, and nothing else in its place (CONV-13)
+
+
+def trained_in_few_bits(folded: Folded) -> list[str]:
+    """The populations whose codes are those of their training: what refit must not touch (CONV-13)."""
+    return [unit.name for unit in folded.units if unit.activation is not None and unit.activation.own is not None]
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class Options:
     rounding: Literal["nearest", "floor"] = "nearest"
     power_of_two: bool = False
     bias_correction: Literal["none", "analytic", "empirical"] = "none"
+    refit: bool = False
     chip: Limits | None = None
 
     def __post_init__(self) -> None:
@@ -58,6 +66,9 @@ class Options:
             raise GraphError("CONV-9", "percentile", "goes with another alpha", self.alpha, 'alpha="percentile"')
         if not 50 < self.percentile <= 100:
             raise GraphError("CONV-9", "percentile", "out of range", self.percentile, "above 50, at most 100")
+        for name, only in FITTED.items() if self.refit else ():
+            if getattr(self, name) != only:
+                raise GraphError("CONV-13", name, "does not go with refit", getattr(self, name), f"{only}, or no refit")
         if self.chip is not None:
             self._check_chip(self.chip)
 
@@ -88,6 +99,8 @@ class Options:
         steps = STEPS if chip is None else max(chip.reach[0], min(STEPS, chip.reach[1]))
         if isinstance(given.get("steps"), Mapping):
             given = {**given, "steps": {"": steps, **given["steps"]}}
+        if given.get("refit") is True:
+            given = {**FITTED, **given}
         if chip is None:
             return cls(**given)
         set_by_chip = {
@@ -104,8 +117,13 @@ class Options:
             plain["steps"] = dict(self.steps)
         return plain if self.chip is None else {**plain, "chip": self.chip.to_dict()}
 
-    def check_names(self, folded: Folded) -> None:
-        """Nothing, when every population that `steps` names takes its steps from there. Errors: GraphError."""
+    def check_graph(self, folded: Folded) -> None:
+        """Nothing, when every population that `steps` names takes its steps from there, and refit meets none that was
+        trained with its codes. Errors: GraphError.
+        """
+        if self.refit and (trained := trained_in_few_bits(folded)):
+            problem = "is trained in few bits, which refit would undo"
+            raise GraphError("CONV-13", trained[0], problem, None, "without refit its codes are those of its training")
         known = set(folded.free)
         if isinstance(self.steps, Mapping) and (unknown := sorted(set(self.steps) - known - {""})):
             raise GraphError(

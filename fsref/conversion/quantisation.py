@@ -130,7 +130,7 @@ def choose_theta(
     Errors: GraphError [CONV-3] naming population, channel and the width that would do; [CHIP-3] where the room of the
     chip does not.
     """
-    channels, s_out, weight_bits = unit.shape[0], coding.scale, options.weight_bits
+    channels, s_out, weight_bits = unit.shape[0], np.ravel(coding.scale), options.weight_bits
     q_max = {skip: largest_weight(options, skip) for skip in (False, True)}
     with np.errstate(divide="ignore"):
         fits = {

@@ -39,7 +39,7 @@ class FSEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind",
     name: str
     shape: Three
     width: WidthEntry | None = None
-    scale: float | None = None
+    scale: float | tuple[float, ...] | None = None
     offset: Count = 0
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -47,11 +47,13 @@ def blas() -> tuple[Callable[[], int], Callable[[int], Any]] | None:
     return None
 
 
-def product(a: Floats, b: Floats) -> Floats:
-    """The matrix product a @ b, on one thread; whatever else calls BLAS has as many as before."""
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """BLAS on one thread for as long as this stands; whatever else calls it later has as many as before."""
     found = blas()
     if found is None:
-        return a @ b
+        yield
+        return
     threads, put = found
     with _Products.lock:
         if not _Products.running:
@@ -59,9 +61,15 @@ def product(a: Floats, b: Floats) -> Floats:
             put(1)
         _Products.running += 1
     try:
-        return a @ b
+        yield
     finally:
         with _Products.lock:
             _Products.running -= 1
             if not _Products.running:
                 put(_Products.before)
+
+
+def product(a: Floats, b: Floats) -> Floats:
+    """The matrix product a @ b, on one thread."""
+    with one_thread():
+        return a @ b

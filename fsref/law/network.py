@@ -25,7 +25,7 @@ from fsref.law.wiring import check_places, check_pool, check_projections, check_
 from fsref.tables import Sheet, Shown, plural, short, sizes
 from fsref.version import SPEC_VERSION, latest
 
-OUTPUTS_AND_VIEWS = "1.3"  # FILE-3
+SINCE_1_3 = "1.3"  # FILE-3: outputs, views, a scale per channel
 
 
 @public
@@ -73,10 +73,9 @@ class Network(Shown):
         if self.readout.scale is not None:
             problem, limit = "is the last readout, whose scale is logit_scale", str(self.logit_scale)
             raise NetworkError("NET-8", f"{self.readout.name} scale", problem, self.readout.scale, limit)
-        scales = {self.input.name: self.input.scale, **{p.name: p.scale for p in self.integrating}}
-        for name, scale in scales.items():
-            if scale is not None:
-                positive(scale, "FILE-3", f"{name} scale")
+        for p in (self.input, *self.readouts):
+            if p.scale is not None:
+                positive(p.scale, "FILE-3", f"{p.name} scale")
         if self.contract is None:
             return
         if not isinstance(self.contract, Pixels):
@@ -110,7 +109,8 @@ class Network(Shown):
         that older readers read all they can (ID-4).
         """
         newer = not self.is_classifier or len(self.classes) > self.readout.shape[0]
-        return latest([OUTPUTS_AND_VIEWS] if newer or any(isinstance(p, View) for p in self.populations) else [])
+        newer = newer or any(isinstance(p, View) for p in self.populations)
+        return latest([SINCE_1_3] if newer or any(isinstance(p.scale, tuple) for p in self.fs) else [])
 
     @property
     def readout(self) -> Readout:

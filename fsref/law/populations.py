@@ -59,6 +59,21 @@ def positive(value: object, rule: str, place: str) -> None:
         raise NetworkError(rule, place, "not a positive number", literal(value))
 
 
+def _scale(given: object, channels: int, place: str) -> float | tuple[float, ...] | None:
+    """The scale in its smallest form, one number or one per channel (FILE-3); None where it is not known."""
+    if given is None:
+        return None
+    if not isinstance(given, list | tuple) and not (isinstance(given, np.ndarray) and given.ndim == 1):
+        positive(given, "FILE-3", place)
+        return given  # type: ignore[return-value]  # a number, as it was given
+    if len(given) != channels:
+        raise NetworkError("FILE-3", place, "not one number, or one per channel", len(given), f"there are {channels}")
+    for c, value in enumerate(given):
+        positive(value, "FILE-3", f"{place} of channel {c}")
+    values = tuple(float(value) for value in given)
+    return values[0] if len(set(values)) == 1 else values
+
+
 def check_shape(shape: ArrayLike, place: str) -> Shape:
     """`shape` as (C, H, W), when it is one (NET-3)."""
     c, h, w = whole(shape, 3, 1, MAX_SIDE, "NET-3", f"{place} shape")
@@ -148,7 +163,8 @@ def _bias(values: ArrayLike, shape: Shape, place: str) -> Ints:
 class FS(Integrating, Shown):
     """A population of FS neurons of one table, with a bias (C,) or (C, H, W) (FS-1, NET-5). Bias None is all zeros.
 
-    For people: a code stands for the real value scale * (code - offset) (FILE-3).
+    For people: a code stands for the real value scale * (code - offset), scale being a number or one per channel
+    (FILE-3).
     """
 
     kind = "fs"
@@ -158,13 +174,14 @@ class FS(Integrating, Shown):
     table: Table
     bias: Ints = None  # type: ignore[assignment]  # always an array once made
     width: Width | None = None
-    scale: float | None = None
+    scale: float | tuple[float, ...] | None = None
     offset: int = 0
 
     def __post_init__(self) -> None:
         check_name(self.name)
         object.__setattr__(self, "shape", check_shape(self.shape, self.name))
         object.__setattr__(self, "offset", *whole([self.offset], 1, -(2**53), 2**53, "FILE-3", f"{self.name} offset"))
+        object.__setattr__(self, "scale", _scale(self.scale, self.shape[0], f"{self.name} scale"))
         values = np.zeros(self.shape[0], np.int64) if self.bias is None else self.bias
         object.__setattr__(self, "bias", _bias(values, self.shape, self.name))
         if self.table.given not in (None, self.shape[0]):
@@ -195,7 +212,9 @@ class FS(Integrating, Shown):
             facts.append(("width", f"{self.width.bits} bits hold {self.width.promise}"))
         if self.scale is not None:
             code = f"(code - {self.offset})" if self.offset else "code"
-            facts.append(("value", f"{self.scale:g} * {code}"))
+            scales = np.ravel(self.scale)
+            each = f"{scales.min():g} .. {scales.max():g}, one per channel," if len(scales) > 1 else f"{scales[0]:g}"
+            facts.append(("value", f"{each} * {code}"))
         return Sheet(f"{self.name}: fs, {sizes(self.shape)}", above=facts, more=[self.table.sheet()])
 
 

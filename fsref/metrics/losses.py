@@ -147,6 +147,8 @@ class Tally:
             self.sums[name] += float(np.square(values, dtype=np.float64).sum())
         self.sums["rg"] += float(np.multiply(r, g, dtype=np.float64).sum())
         self.sums["mean"] += float(parts["error"].sum(dtype=np.float64))
+        if self.coding is not None:
+            self.sums["mean codes"] += float((parts["error"] / self.coding.scale).sum(dtype=np.float64))
         self.by_channel += [
             new.sum(axis=(0, 2, 3), dtype=np.float64),
             np.square(new, dtype=np.float64).sum(axis=(0, 2, 3)),
@@ -171,7 +173,7 @@ class Tally:
             codes=sums["codes"] / count,
             arithmetic=sums["arithmetic"] / count,
             mean_error=mean,
-            mean_error_codes=None if coding is None else mean / coding.scale,
+            mean_error_codes=None if coding is None else sums["mean codes"] / count,
             clipped=None if coding is None else sums["clipped"] / count,
             saturated=None if coding is None else sums["saturated"] / count,
             peak=None if coding is None else self.peak,
@@ -229,4 +231,5 @@ def coding_of(net: Network, source: FS) -> Coding:
         low, top = np.zeros(len(d), np.int64), d.sum(axis=1)
     else:
         low, top = net.ranges[source.name].codes.T
-    return Coding(float(source.scale), source.offset, top[:, None, None], low=low[:, None, None])
+    scale = np.ravel(source.scale)[:, None, None]
+    return Coding(scale, source.offset, top[:, None, None], low=low[:, None, None])

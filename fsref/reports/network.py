@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import Any
 
+from fsref.conversion.refit import FITTED_AGAIN, refitted
 from fsref.errors import shown
 from fsref.law.network import Network
 from fsref.law.pipelining import pipelining
@@ -22,7 +23,10 @@ def info_sheet(net: Network) -> Sheet:
     """A network as tables: its own, memory, pipelines, spikes that wait; then latency, interval and id."""
     sheet = net.sheet()
     last = Sheet("schedule", below=sheet.below)
-    return replace(sheet, below=(), more=[memory_sheet(net), pipelines_sheet(net), *waiting_sheets(net), last])
+    above = [*sheet.above, *([("weights", FITTED_AGAIN)] if refitted(net) else [])]
+    return replace(
+        sheet, above=above, below=(), more=[memory_sheet(net), pipelines_sheet(net), *waiting_sheets(net), last]
+    )
 
 
 def memory_sheet(net: Network) -> Sheet:
@@ -91,7 +95,13 @@ def network_dict(net: Network) -> dict[str, Any]:
         }
         for count, p in both.items()
     }
-    whole = {"network": net.name, "id": net.id, "latency_steps": plan.latency, "pipelines": pipelines}
+    whole = {
+        "network": net.name,
+        "id": net.id,
+        "refit": refitted(net),
+        "latency_steps": plan.latency,
+        "pipelines": pipelines,
+    }
     return {**whole, "populations": populations, "projections": projections}
 
 

@@ -9,6 +9,7 @@ from html import escape
 from os import PathLike
 from typing import Any
 
+from fsref.conversion.refit import FITTED_AGAIN, refitted
 from fsref.errors import shown
 from fsref.formats.files import write
 from fsref.metrics.energy import in_joules
@@ -113,6 +114,8 @@ def provenance(e: Evaluation) -> Sheet:
         "images": f"{e.score.image_count:,} of {e.source or 'an array'}",
         "engine": f"{e.score.engine}, fsref {__version__}, law {SPEC_VERSION}",
     }
+    if refitted(e.net):
+        known = {**known, "weights": FITTED_AGAIN}
     rows = [(key, told(value)) for key, value in (*known.items(), *e.net.provenance.items())]
     return Sheet("Known of this run, then what the network's file says of itself", ("what", "value"), rows, left=2)
 

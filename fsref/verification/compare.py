@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from fsref.conversion.folded import Folded, Unit, real_sum
 from fsref.conversion.folding import fold
 from fsref.conversion.memory import shapes_of, walking
+from fsref.conversion.refit import FITTED_AGAIN, refitted
 from fsref.errors import GraphError, public
 from fsref.formats.bundled import network_of
 from fsref.graph.graph import Graph
@@ -104,7 +105,7 @@ def compared(
         look(part)
         if progress is not None:
             progress(len(part))
-    rows, limits = judged([tally.loss() for tally in tallies])
+    rows, limits = judged([tally.loss() for tally in tallies], ("codes",) if refitted(net) else ("codes", "arithmetic"))
     sides = [np.concatenate(side) if side else None for side in (ours, theirs)]
     return Comparison(graph.name, net.name, net.id, rows, limits, folding.db, sides[0], sides[1], truth, notes, len(x))
 
@@ -166,12 +167,12 @@ def values(
             del known[name]
 
 
-def judged(rows: Sequence[Loss]) -> tuple[tuple[Loss, ...], dict[str, float]]:
-    """The rows, `jump` said where the loss jumps, and the limits in dB, one for each part of the new error
+def judged(rows: Sequence[Loss], parts: Sequence[str]) -> tuple[tuple[Loss, ...], dict[str, float]]:
+    """The rows, `jump` said where the loss jumps, and the limits in dB, one for each of these parts of the new error
     (CONV-10).
     """
     limits = {}
-    for part in ("codes", "arithmetic"):
+    for part in parts:
         ratios = sorted(row.db(part) for row in rows if row.kind == "fs")
         limits[part] = max(LEAST, min(MOST, ratios[len(ratios) // 2] - JUMP)) if ratios else LEAST
     said = []
@@ -209,6 +210,8 @@ def matched(folded: Folded, net: Network) -> tuple[list[Tally], tuple[str, ...]]
             "CONV-10", ", ".join(unknown), "scale is missing", None, "a code stands for scale * (code - offset)"
         )
     pixels, notes = input_contract(folded.pixels, net)
+    if refitted(net):
+        notes = (*notes, f"{FITTED_AGAIN}; what that changed is in the arithmetic part, of which no jump is told")
     rest = [Tally(net, name, pixels, low_end(folded, unit)) for name, unit in units.items()]
     return [Tally(net, net.input.name, pixels, 0.0), *rest], notes
 

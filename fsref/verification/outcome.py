@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from fsref.conversion.converter import Calibrated, check_conversion, check_count
 from fsref.conversion.folding import fold
 from fsref.conversion.found import Found, Point
-from fsref.conversion.options import Options
+from fsref.conversion.options import Options, trained_in_few_bits
 from fsref.conversion.plausibility import lost_elsewhere, unexpected
 from fsref.conversion.search import check_loss, search
 from fsref.errors import UsageError, public
@@ -39,6 +39,7 @@ from fsref.verification.outputs import OutputErrors, output_errors
 
 FLOAT_IMAGES = 256  # that go through the float graph at a time
 LOOKED_AT = 64  # images on which the worst population is found; `fsref compare` takes 256 unless told
+CHANGED = 0.02  # share of predictions; where more change refit has something to keep
 FEW_STEPS = 5  # up to which empirical bias correction often does better
 Progress = Callable[[int], None]
 
@@ -138,7 +139,8 @@ class Outcome(Brief, Shown):
     the population `worst` on the first `worst_image_count` calibration images (CONV-10: `fsref.compare` says more), and
     the `search` that chose its steps, if one did.
 
-    `calibrating` of the images scored also calibrated. For a chip there are its `fit`, and `free`, the score of the
+    `calibrating` of the images scored also calibrated; `may_refit` says that another conversion could fit the weights
+    again (CONV-13). For a chip there are its `fit`, and `free`, the score of the
     same conversion without the chip's limits (CHIP-3).
     """
 
@@ -150,6 +152,7 @@ class Outcome(Brief, Shown):
     worst_image_count: int
     search: Found | None
     calibrating: int
+    may_refit: bool = False
     fit: Fit | None = None
     free: Score | None = None
     errors: OutputErrors | None = None
@@ -185,10 +188,13 @@ class Outcome(Brief, Shown):
     def hints(self) -> tuple[str, ...]:
         """What may do better."""
         steps = [p.steps for p in self.net.fs]
-        correction = self.net.provenance["options"]["bias_correction"]
         found = []
-        if steps and max(steps) <= FEW_STEPS and correction == "none":
+        if steps and max(steps) <= FEW_STEPS and self.net.provenance["options"]["bias_correction"] == "none":
             found.append("bias correction empirical often does better at so few steps")
+        changed = 1 - self.paired.agreement
+        if self.may_refit and changed >= CHANGED:
+            kept = f"some of the {100 * changed:.1f} % of predictions that change"
+            found.append(f"refit (CONV-13) may keep {kept}; weights are then no longer those of the graph")
         if self.calibrating:
             found.append(f"{self.calibrating:,} of the images scored also calibrated: score on others, as test")
         return tuple(found)
@@ -365,6 +371,7 @@ def convert_and_score(
         worst_image_count=len(looked_at),
         search=searched,
         calibrating=shared(seen, images),
+        may_refit=not chosen.refit and not trained_in_few_bits(folded),
         fit=None if chosen.chip is None else Fit.of(net, chosen.chip),
         free=free,
         errors=errors,
