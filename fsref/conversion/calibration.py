@@ -59,7 +59,7 @@ def observe(
                 size = after[0].size
                 if name not in drawn:
                     every = len(part) * size <= share
-                    drawn[name] = None if every else rng.integers(len(part) * size, size=share)
+                    drawn[name] = None if every else np.sort(rng.integers(len(part) * size, size=share))
                 last = start + at_once >= len(part)
                 chosen = drawn.pop(name) if last else drawn[name]
                 sample = _sample(after.ravel(), chosen, start * size)

@@ -18,9 +18,8 @@ def room(count: int) -> tuple[int, int]:
 
 
 def cut(x: Floats, bits: int, axes: tuple[int, ...], slices: int = 1) -> list[Floats]:
-    """Arrays of the shape of x, in float64, whose sum is nearly x: the first x rounded, the next what that left rounded,
-    and so on. Each holds whole numbers of at most `bits` bits, sign apart, times a power of two that is one along
-    `axes`.
+    """Arrays of the shape of x, in float64, whose sum is nearly x: x rounded, then what that left rounded, and so on.
+    Each holds whole numbers of at most `bits` bits, sign apart, times a power of two that is one along `axes`.
     """
     made, left = list[Floats](), x.astype(np.float64)
     for _ in range(slices):
