@@ -23,7 +23,7 @@ from fsref.tables import Brief
 
 SKIP_BITS = 16  # of a skip factor (CONV-4)
 REACH = 2**30  # no membrane, bias or threshold goes beyond, so 32 bits hold every sum in any order
-CANDIDATES = 64  # thetas tried per channel
+CANDIDATES = 64  # thetas tried per channel, beside multiples of powers of two
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -161,7 +161,10 @@ def choose_theta(
     if options.power_of_two:
         power: Ints = np.ldexp(1.0, np.frexp(limit)[1] - 1).astype(np.int64)
         return power
-    tried = np.rint(np.linspace(np.maximum(1, np.ceil(limit / 2)), limit, CANDIDATES))  # (CANDIDATES, C)
+    spread = np.rint(np.linspace(np.maximum(1, np.ceil(limit / 2)), limit, CANDIDATES))  # (CANDIDATES, C)
+    powers = np.ldexp(1.0, np.arange(1, int(limit.max()).bit_length()))[:, None]
+    multiples = np.where(powers <= limit, np.floor(limit / powers) * powers, limit)
+    tried = np.concatenate([spread, multiples])
     errors = np.array([rounding_error(unit, per_code, sources, s_out / theta) for theta in tried])
     if options.chip is not None and options.chip.theta == "layer":
         errors = np.broadcast_to(errors.sum(axis=1, keepdims=True), errors.shape)
