@@ -138,6 +138,23 @@ def test_theta() -> None:
             assert len(set((theta / largest).round(3).tolist())) > 1  # chosen, not taken
 
 
+def test_weights_that_are_exact_stay_so() -> None:
+    """Where scales and weights are multiples of powers of two, a multiple of such a power makes nothing to round: it is
+    among the thetas tried (CONV-3).
+    """
+    rng = np.random.default_rng(4)
+    quantised = {"alpha": 15 / 16, "levels": 15}
+    made = [
+        Node("q", "quantise", ("input",), quantised),
+        Node("c", "conv", ("q",), {}, {"weight": rng.integers(-40, 41, (16, 3, 3, 3)) / 64}),
+        Node("r", "quantise", ("c",), quantised),
+        *head("r", 16),
+    ]
+    net = convert(Graph(Pixels(3, 8, 8, scale=1 / 16, max_code=15), made))
+    weights, theta = next(q.weights for q in net.projections if q.target == "c"), net["c"].table.T[:, -1]
+    assert (weights == made[1].arrays["weight"] * theta[:, None, None, None]).all()
+
+
 def test_theta_below_one_is_refused_with_the_width_that_would_do() -> None:
     """Two-bit weights cannot carry eight steps: the message names population, channel and the bits that would do, and
     those bits do.
@@ -441,7 +458,7 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
     with pytest.raises(fsref.errors.GraphError) as caught:
         convert(Graph(PIXELS, nodes), drawn())
     text = str(caught.value)
-    assert "3 of 8 nodes" in text
+    assert "3 of 8 nodes, " in text
     assert "act: silu" in text
     assert "product: mul" in text
     assert "gate: sigmoid (nearest: hard_sigmoid)" in text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fsref.activations.coding import Coding, Reals
 from fsref.conversion.activation import Activation
+from fsref.conversion.exact import walk
 from fsref.conversion.folded import Folded
 from fsref.tables import Brief
 
@@ -54,31 +55,20 @@ def observe(
         drawn: dict[str, NDArray[np.int64] | None] = {}
         for start in range(0, len(part), at_once):
             few = part[start : start + at_once]
-            for name, before, after in _values(folded, few):
+            for name, before, after in walk(folded, few):
                 size = after[0].size
                 if name not in drawn:
                     every = len(part) * size <= share
-                    drawn[name] = None if every else rng.integers(len(part) * size, size=share)
+                    drawn[name] = None if every else np.sort(rng.integers(len(part) * size, size=share))
                 last = start + at_once >= len(part)
                 chosen = drawn.pop(name) if last else drawn[name]
                 sample = _sample(after.ravel(), chosen, start * size)
-                seen.setdefault(name, _Seen()).add(before, after, sample, len(few) / len(images))
+                seen.setdefault(name, _Seen()).add(before, after, sample)
             logits.append(after[:, :, 0, 0].copy() if folded.graph.is_classifier else after[:, :0, 0, 0])
             del before, after  # before the next are made
             if progress is not None:
                 progress(len(few))
     return {name: parts.joined() for name, parts in seen.items()}, np.concatenate(logits)
-
-
-def _values(
-    folded: Folded, images: NDArray[np.integer]
-) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
-    """Name and value before and after the activation of the input and every population."""
-    x = folded.pixels.normalise(images)
-    yield "input", x, x
-    del x
-    for unit, before, after in folded.walk(images):
-        yield unit.name, before, after
 
 
 def _sample(values: NDArray[np.float32], drawn: NDArray[np.int64] | None, first: int) -> NDArray[np.float32]:
@@ -90,35 +80,29 @@ def _sample(values: NDArray[np.float32], drawn: NDArray[np.int64] | None, first:
 
 
 class _Seen:
-    """What was seen of one population so far."""
+    """What was seen of one population so far: sums image by image, so that they are the same however many are looked at
+    together.
+    """
 
     def __init__(self) -> None:
-        self.low, self.high, self.mean = np.inf, -np.inf, np.zeros(())
-        self.weights: list[float] = []
+        self.low, self.high, self.count = np.inf, -np.inf, 0
         self.samples: list[NDArray[np.float32]] = []
-        self.powers: list[Reals] = []
-        self.before: list[Reals] = []
+        self.power, self.mean, self.before = (np.zeros(()) for _ in range(3))
 
-    def add(
-        self,
-        before: NDArray[np.float32],
-        values: NDArray[np.float32],
-        sample: NDArray[np.float32],
-        weight: float,
-    ) -> None:
-        """See the values (b, C, H, W) of a few images, that share of all, before and after the activation."""
+    def add(self, before: NDArray[np.float32], values: NDArray[np.float32], sample: NDArray[np.float32]) -> None:
+        """See the values (b, C, H, W) of a few images before and after the activation."""
         self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
-        self.weights.append(weight)
+        self.count += len(values)
         self.samples.append(sample)
-        squares = np.einsum("bchw,bchw->c", values, values, dtype=np.float64)
-        self.powers.append(squares / (values.size / values.shape[1]))
-        self.before.append(before.mean(axis=(0, 2, 3), dtype=np.float64))
-        self.mean = self.mean + weight * values.mean(axis=0, dtype=np.float64)
+        for ahead, image in zip(before, values, strict=True):
+            self.power = self.power + np.square(image, dtype=np.float64).mean(axis=(1, 2))
+            self.before = self.before + ahead.mean(axis=(1, 2), dtype=np.float64)
+            self.mean = self.mean + image
 
     def joined(self) -> Statistics:
         """The statistics of all images."""
-        power, before = (np.einsum("b,bc->c", self.weights, parts) for parts in (self.powers, self.before))
-        return Statistics(self.low, self.high, np.concatenate(self.samples), power, self.mean, before)
+        power, mean, before = (total / self.count for total in (self.power, self.mean, self.before))
+        return Statistics(self.low, self.high, np.concatenate(self.samples), power, mean, before)
 
 
 def choose_coding(

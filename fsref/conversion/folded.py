@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from fsref.activations.coding import Reals
 from fsref.conversion.activation import Activation
 from fsref.graph.arithmetic import conv2d, max_pool, viewed
 from fsref.graph.blas import product
+from fsref.graph.exact import BITS, cut
 from fsref.graph.graph import Graph
 from fsref.law.images import Pixels
 from fsref.law.neuron import Ints
@@ -182,13 +183,15 @@ class Folded:
     def __getitem__(self, name: str) -> Unit:
         return next(unit for unit in self.units if unit.name == name)
 
-    def walk(self, images: NDArray[np.integer]) -> Iterator[tuple[Unit, NDArray[np.float32], NDArray[np.float32]]]:
+    def walk(
+        self, images: NDArray[np.integer], summed: Callable[..., NDArray[np.float32]] | None = None
+    ) -> Iterator[tuple[Unit, NDArray[np.float32], NDArray[np.float32]]]:
         """Each unit in turn with its value before and after the activation, float32 (B, C, H, W), for images of codes
-        (B, C, H, W).
+        (B, C, H, W); `summed` takes the place of `real_sum`.
         """
         values = {"input": self.pixels.normalise(images)}
         for unit in self.units:
-            before = real_sum(unit, values)
+            before = (summed or real_sum)(unit, values)
             values[unit.name] = after = unit.value(before)
             yield unit, before, after
             for name in self.last_read.get(unit.name, ()):
@@ -231,7 +234,10 @@ def constant_part(term: Term, size: tuple[int, ...]) -> Reals:
     """What the constant of a term adds to each neuron, (O, H, W), from a source of this height and width: less near
     zero padding.
     """
-    made: Reals = linear(term.beside, np.ones((1, 1, *size)), term.beside.weights)[0]
+    beside = term.beside
+    taps = beside.weights.shape[2] * beside.weights.shape[3]
+    (weights,) = cut(beside.weights, BITS - (taps - 1).bit_length(), (1, 2, 3))
+    made: Reals = linear(beside, np.ones((1, 1, *size)), weights)[0]
     return made
 
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.activations.coding import Coding, Reals
-from fsref.conversion.folded import Term, Unit, constant_part, linear
+from fsref.conversion.exact import through
+from fsref.conversion.folded import Term, Unit, constant_part
 from fsref.conversion.options import Options
 from fsref.errors import GraphError
 from fsref.law.neuron import Ints
@@ -22,7 +23,7 @@ from fsref.tables import Brief
 
 SKIP_BITS = 16  # of a skip factor (CONV-4)
 REACH = 2**30  # no membrane, bias or threshold goes beyond, so 32 bits hold every sum in any order
-CANDIDATES = 64  # thetas tried per channel
+CANDIDATES = 64  # thetas tried per channel, beside multiples of powers of two
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -158,9 +159,12 @@ def choose_theta(
         if options.chip.theta == "layer":
             limit = np.full(channels, limit.min())
     if options.power_of_two:
-        power: Ints = np.exp2(np.floor(np.log2(limit))).astype(np.int64)
+        power: Ints = np.ldexp(1.0, np.frexp(limit)[1] - 1).astype(np.int64)
         return power
-    tried = np.rint(np.linspace(np.maximum(1, np.ceil(limit / 2)), limit, CANDIDATES))  # (CANDIDATES, C)
+    spread = np.rint(np.linspace(np.maximum(1, np.ceil(limit / 2)), limit, CANDIDATES))  # (CANDIDATES, C)
+    powers = np.ldexp(1.0, np.arange(1, int(limit.max()).bit_length()))[:, None]
+    multiples = np.where(powers <= limit, np.floor(limit / powers) * powers, limit)
+    tried = np.concatenate([spread, multiples])
     errors = np.array([rounding_error(unit, per_code, sources, s_out / theta) for theta in tried])
     if options.chip is not None and options.chip.theta == "layer":
         errors = np.broadcast_to(errors.sum(axis=1, keepdims=True), errors.shape)
@@ -207,14 +211,6 @@ def rounding_error(unit: Unit, per_code: Sequence[Reals], sources: Sequence[Sour
         w = np.square(w - np.rint(w)) * term.per_input(source.power)
         error = error + w.reshape(len(error), -1).sum(axis=1)
     return error * np.square(membrane_unit)
-
-
-def through(term: Term, values: Reals, weights: NDArray[Any]) -> Reals:
-    """What `values` (C, H, W) of a source deliver through `weights` to every neuron, (O, H, W): less near zero
-    padding.
-    """
-    total: Reals = linear(term, values[None].astype(np.float64), weights.astype(np.float64))[0]
-    return total
 
 
 def delivered(constant: Constant) -> Ints:

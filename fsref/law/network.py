@@ -73,8 +73,8 @@ class Network(Shown):
         if self.readout.scale is not None:
             problem, limit = "is the last readout, whose scale is logit_scale", str(self.logit_scale)
             raise NetworkError("NET-8", f"{self.readout.name} scale", problem, self.readout.scale, limit)
-        for p in (self.input, *self.readouts):
-            if p.scale is not None:
+        for p in self.populations:
+            if isinstance(p, Input | Readout) and p.scale is not None:
                 positive(p.scale, "FILE-3", f"{p.name} scale")
         if self.contract is None:
             return

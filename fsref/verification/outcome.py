@@ -191,7 +191,7 @@ class Outcome(Brief, Shown):
         found = []
         if steps and max(steps) <= FEW_STEPS and self.net.provenance["options"]["bias_correction"] == "none":
             found.append("bias correction empirical often does better at so few steps")
-        changed = 1 - self.paired.agreement
+        changed = 0.0 if self.paired is None else 1 - self.paired.agreement
         if self.may_refit and changed >= CHANGED:
             kept = f"some of the {100 * changed:.1f} % of predictions that change"
             found.append(f"refit (CONV-13) may keep {kept}; weights are then no longer those of the graph")
