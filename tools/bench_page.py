@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,14 @@ def page(found: Row, figures: str | None = None) -> str:
     if "growth" in found:
         parts += ["## Growth", *_growth(found["growth"], figures)]
     parts += ["## What is compared", _settings()]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(filled(part) for part in "\n\n".join(parts).split("\n\n")) + "\n"
+
+
+def filled(paragraph: str) -> str:
+    """The paragraph in lines of at most 120; lists, tables, blocks of code and pictures stay as they are."""
+    if paragraph.startswith(("#", "-", "|", "!", "    ")) or max(map(len, paragraph.splitlines())) <= 120:
+        return paragraph
+    return textwrap.fill(paragraph, 120, break_long_words=False, break_on_hyphens=False)
 
 
 def write_page(found: Row, path: Path) -> None:
