@@ -184,7 +184,7 @@ def test_views_are_proved() -> None:
 
 
 def into(p: Any, projection: Projection, source: tuple[int, int, int]) -> NDArray[np.int64]:
-    """What a chain of an input, a view (or a view and a pool) and a projection opens, by every engine, for one image."""
+    """What an input, a view, perhaps a pool, and a projection open, by every engine, for one image."""
     codes = RNG.integers(0, 256, (1, *source))
     readout = Readout("out", (1, 1, 1))
     shape = (len(projection.weights), *into_size(p[-1].shape, projection))
