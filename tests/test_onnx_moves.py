@@ -117,12 +117,6 @@ def test_a_shuffle_behind_a_quantiser() -> None:
 @pytest.mark.parametrize(
     ("texts", "constants", "words"),
     [
-        (
-            ["Slice x three one two back h"],
-            {"one": ints(1), "three": ints(3), "two": ints(2), "back": ints(-1)},
-            "Slice cuts axis 2",
-        ),
-        (["Gather x rows h"], {"rows": ints(1, 0)}, "Gather (nearest: whole channels"),
         (["Reshape x there a", "Relu a h"], {"there": ints(0, 2, 2, 15)}, "Reshape reshapes 1 x 4 (C)"),
         (["Reshape x there a", "MaxPool a h"], {"there": ints(0, 4, 3, 5)}, "Reshape reshapes 1 x 4 (C)"),
         (["Tile x many h"], {"many": ints(1, 2**40, 1, 1)}, "Tile (nearest: whole channels"),
@@ -130,11 +124,9 @@ def test_a_shuffle_behind_a_quantiser() -> None:
     ],
 )
 def test_what_moves_otherwise_is_refused(texts: list[str], constants: dict[str, Any], words: str) -> None:
-    """Places that are moved, or an order that nothing brings back, are refused where they arise, in one line; nothing
+    """An order that nothing brings back is refused where they arise, in one line; nothing
     large is made to find that out.
     """
-    attributes = {
-        "h": {"kernel_shape": (1, 1)} if "MaxPool" in texts[-1] else {"axis": 2} if "rows" in constants else {}
-    }
+    attributes = {"h": {"kernel_shape": (1, 1)} if "MaxPool" in texts[-1] else {}}
     line = refused(flat(nodes(texts, attributes), constants, shape=("N", 4, 5, 3)), words, pixels=PIXELS)
     assert "1 of " in line

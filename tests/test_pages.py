@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "fsref"
 TEXTS = {page: (PACKAGE / page).read_text(encoding="utf-8") for page in PAGES}
 SECTIONS = {
-    "SPEC.md": "NET FS PROJ POOL GATE RANGE TIME EVENT OBS ID FILE".split(),
+    "SPEC.md": "NET FS PROJ POOL VIEW GATE RANGE TIME EVENT OBS ID FILE".split(),
     "CONVERSION.md": ["GRAPH", "CONV"],
     "RATE_CODING.md": ["RATE"],
     "COSTS.md": ["COUNT"],

@@ -103,7 +103,8 @@ def borders(net: Network) -> dict[str, tuple[int, int, int, int]]:
     found = {p.name: (0, 0, 0, 0) for p in net.populations}
     windows = [(q.source, q.padding) for q in net.projections if isinstance(q, Conv2d)]  # the others have none
     windows += [(p.source, p.padding) for p in net.pools]
-    windows += [(p.source, (0, 0, 1, 0)) for p in net.relays if isinstance(p, View) and p.gaps]
+    shown = [p for p in net.relays if isinstance(p, View)]  # a pool has padding
+    windows += [(p.source, (0, 0, 1, 0)) for p in shown if p.gaps]
     for source, padding in windows:
         top, left, bottom, right = (max(pair) for pair in zip(found[source], padding, strict=True))
         found[source] = top, left, bottom, right

@@ -9,13 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints
+from fsref.law.populations import MAX_SIDE
 
 Border: TypeAlias = Literal["zero", "edge", "reflect", "wrap"]
 BORDERS: dict[Border, str] = {"zero": "constant", "edge": "edge", "reflect": "reflect", "wrap": "wrap"}
 
 
+def check(count: int) -> None:
+    """Nothing, when a map may have so many rows, or columns; else ValueError."""
+    if not 1 <= count <= MAX_SIDE:
+        raise ValueError(f"{count} places, not 1..{MAX_SIDE}")
+
+
 def parted(size: int, stride: int) -> Ints:
-    """Of so many places each, with stride - 1 gaps between: what a transposed convolution reads."""
+    """Of so many places each, with stride - 1 gaps between: what a transposed convolution reads. Errors: ValueError
+    where there are too many.
+    """
+    check((size - 1) * stride + 1)
     places = np.full((size - 1) * stride + 1, -1, np.int64)
     places[::stride] = np.arange(size)
     return places
@@ -23,8 +33,10 @@ def parted(size: int, stride: int) -> Ints:
 
 def bordered(places: Ints, before: int, after: int, border: Border) -> Ints:
     """These places with a border, cut off where it is below 0: gaps, the edge again, mirrored or from the other end.
-    Errors: ValueError where a mirror is too short.
+    Errors: ValueError where a mirror is too short, or nothing or too much is left.
     """
+    check(len(places) + before + after)
+    check(len(places) + min(0, before) + min(0, after))
     kept = places[max(0, -before) : len(places) - max(0, -after)]
     before, after = max(0, before), max(0, after)
     if border == "reflect" and max(before, after) >= len(kept) and max(before, after):
@@ -42,8 +54,10 @@ def taken(places: Ints, again: Sequence[int] | Ints) -> Ints:
 
 def windowed(size: int, count: int, before: int, kernel: int, stride: int, dilation: int) -> Ints:
     """(count · kernel,): the taps of every window, one window behind another; where one falls beside the map another
-    place of its window, which the largest of it does not see. Errors: ValueError where a window has no place.
+    place of its window, which the largest of it does not see. Errors: ValueError where a window has no place, or there
+    are too many.
     """
+    check(count * kernel)
     at = np.arange(count)[:, None] * stride - before + np.arange(kernel) * dilation
     inside = (at >= 0) & (at < size)
     if not inside.any(axis=1).all():
@@ -56,10 +70,11 @@ def windowed(size: int, count: int, before: int, kernel: int, stride: int, dilat
 def averaged(first: Ints, last: Ints) -> tuple[Ints, NDArray[np.float64]]:
     """Windows first[i] <= place < last[i] so that one kernel, its stride its size, averages each: the places (count ·
     kernel,) and the weights (kernel,). For every number n of places that a window has, the kernel has n taps of 1 / n,
-    which see the places of such windows; those of others see nothing.
+    which see the places of such windows; those of others see nothing. Errors: ValueError where there are too many.
     """
     counts = last - first
     sizes = np.unique(counts)
+    check(len(counts) * int(sizes.sum()))
     starts = np.cumsum(sizes) - sizes
     places = np.full((len(counts), int(sizes.sum())), -1, np.int64)
     for row, begin, end, start in zip(places, first, last, starts[np.searchsorted(sizes, counts)], strict=True):

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fsref.graph.operators import Floats
-from fsref.graph.views import bordered, parted
+from fsref.graph.operators import MAX_WEIGHTS, Floats
+from fsref.graph.views import bordered, check, parted
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.law.projections import Padding, Pair
@@ -58,7 +58,8 @@ def transposed(
     size: Pair, weight: Floats, stride: Pair, padding: Padding, dilation: Pair, more: Pair, groups: int
 ) -> Transposed:
     """A transposed convolution of a map of this size by weights (I, O / groups, kh, kw): what it cuts off at the edges
-    is `padding`, and so many rows and columns `more` come at the end. Errors: ValueError where nothing is left.
+    is `padding`, and so many rows and columns `more` come at the end. Errors: ValueError where nothing, or too
+    much, is left.
     """
     inputs, outputs, kh, kw = weight.shape
     turned = weight.reshape(groups, inputs // groups, outputs, kh, kw)[..., ::-1, ::-1]
@@ -69,8 +70,6 @@ def transposed(
         reach = dilation[i] * (weight.shape[2 + i] - 1)
         ends = reach - before, reach - after + more[i]
         places = bordered(parted(size[i], stride[i]), min(0, ends[0]), min(0, ends[1]), "zero")
-        if not len(places):
-            raise ValueError(f"nothing is left of {size[i]} places")
         lists.append(places)
         sides.append([max(0, end) for end in ends])
     around = sides[0][0], sides[1][0], sides[0][1], sides[1][1]
@@ -82,7 +81,9 @@ def shuffled(channels: int, block: int, depth_first: bool = False) -> Floats:
     places, in groups of as many as a block has; `depth_first`: channels of one place of the block stand together, and
     all are one group (C, C / block², block, block).
     """
-    each = block * block
+    each = _block(channels, block, deep=depth_first)
+    if channels % each:
+        raise ValueError(f"{channels} channels are no blocks of {each}")
     at = np.arange(channels)
     if not depth_first:
         weights = np.zeros((channels, 1, block, block), np.float32)
@@ -98,7 +99,7 @@ def unshuffled(channels: int, block: int, depth_first: bool = False) -> Floats:
     """Weights (C · block², 1, block, block) of the convolution by groups, of stride `block`, that lays places out as
     channels, those of one channel together; `depth_first`: those of one place of the block together, of one group.
     """
-    each = block * block
+    each = _block(channels * block * block, block, deep=depth_first)
     at = np.arange(channels * each)
     if not depth_first:
         weights = np.zeros((channels * each, 1, block, block), np.float32)
@@ -109,14 +110,25 @@ def unshuffled(channels: int, block: int, depth_first: bool = False) -> Floats:
     return weights
 
 
+def _block(channels: int, block: int, deep: bool) -> int:
+    """The places of a block. Errors: ValueError where it has none, or the weights that lay so many channels out are too
+    many.
+    """
+    if block < 1 or channels * (channels if deep else block * block) > MAX_WEIGHTS:
+        raise ValueError(f"blocks of {block} by {block} of {channels} channels")
+    return block * block
+
+
 MODES = ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric", "asymmetric", "align_corners")
 ROUNDS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
 
 def resized(size: int, count: int, scale: float, mode: str, rounds: str, kind: type[np.floating[Any]]) -> Ints:
     """The places (count,) of a map of this size that are nearest to those of a larger or smaller one, as ONNX's Resize
-    says, scale = count / size or as given; computed in this `kind` of numbers.
+    says, scale = count / size or as given; computed in this `kind` of numbers. Errors: ValueError where there are too
+    many.
     """
+    check(count)
     x, by = np.arange(count).astype(kind), kind(scale)
     half = kind(0.5)
     match mode:

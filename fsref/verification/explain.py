@@ -149,8 +149,10 @@ def explained(
     match p:
         case Input():
             return seen.sent(())
-        case MaxPool() | View():
-            return seen.sent(seen.window(p))
+        case MaxPool():
+            return seen.sent(seen.window(p, "POOL-1"))
+        case View():
+            return seen.sent(seen.window(p, "VIEW-1"))
         case FS():
             return seen.fired(p, seen.summed(p))
         case Readout():
@@ -203,12 +205,13 @@ class _Seen(Brief):
         known = self.name, self.population.kind, self.neuron, self.place
         return Explanation(*known, None, {}, None, tuple(rows), self.code, 0, (), window)
 
-    def window(self, p: Relay) -> tuple[Candidate, ...]:
-        """The candidates of a max_pool's window, and when each dropped out (POOL-1); the place that a view shows."""
+    def window(self, p: Relay, rule: str) -> tuple[Candidate, ...]:
+        """The candidates of a max_pool's window, and when each dropped out (POOL-1); the place that a view shows; so
+        much by `rule`.
+        """
         shape, steps = self.net[p.source].shape, self.net.steps[self.name]
         at = [number(c, shape) for c in candidates(p, shape, self.place)]
         trains = [bits(int(self.trace[p.source, "spikes"][0, n]), steps) for n in at]
-        rule = "POOL-1" if isinstance(p, MaxPool) else "VIEW-1"
         self.check(rule, "a train", self.train, max(trains, default=(0,) * steps))
         codes = self.trace[p.source, "codes"][0]
         return tuple(

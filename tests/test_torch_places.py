@@ -1,0 +1,53 @@
+"""What torch moves, spreads or repeats of rows and columns becomes views, and convolutions of them (GRAPH-7, VIEW-3);
+torch itself is the oracle.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+from torch import nn  # noqa: E402 - after the check that torch is there
+from torch.nn import functional as F  # noqa: E402
+
+from fsref import Pixels  # noqa: E402
+from test_from_torch import Body, drawn, same  # noqa: E402
+
+PIXELS = Pixels(3, 9, 8)
+CASES: dict[str, tuple[Any, list[str]]] = {
+    "nearest": (nn.Upsample(scale_factor=2), ["view"]),
+    "nearest by a fraction": (nn.Upsample(scale_factor=1.5), ["view"]),
+    "nearest, exact": (lambda x: F.interpolate(x, scale_factor=1.7, mode="nearest-exact"), ["view"]),
+    "transposed": (nn.ConvTranspose2d(8, 6, 3, stride=2, padding=1, output_padding=1), ["view", "conv"]),
+    "transposed in groups": (
+        nn.ConvTranspose2d(8, 6, (3, 2), stride=(3, 1), padding=(0, 1), dilation=(2, 1), groups=2), ["view", "conv"],
+    ),
+    "transposed and cut": (nn.ConvTranspose2d(8, 6, 2, stride=2, padding=2), ["view", "conv"]),
+    "flipped": (lambda x: x.flip((1, 3)), ["select", "view"]),
+    "rolled": (lambda x: torch.roll(x, (1, -2), (2, 3)), ["view"]),
+    "mirrored": (nn.ReflectionPad2d((2, 1, 0, 3)), ["view"]),
+    "edge again": (nn.ReplicationPad2d(2), ["view"]),
+    "other end": (nn.CircularPad2d(1), ["view"]),
+    "mirrored by a convolution": (nn.Conv2d(8, 6, 3, padding=1, padding_mode="reflect"), ["view", "conv"]),
+    "some columns": (lambda x: x[..., [0, 2, 2, 5]], ["view"]),
+    "again": (lambda x: x.repeat(1, 1, 2, 1).repeat_interleave(2, 3), ["view", "view"]),
+    "shuffled": (nn.PixelShuffle(2), ["view", "conv"]),
+    "unshuffled": (lambda x: F.pixel_unshuffle(x[:, :, :8], 2), ["pad", "conv"]),
+    "pooled with dilation": (nn.MaxPool2d(3, stride=1, padding=1, dilation=2), ["view", "max_pool"]),
+    "pooled unevenly": (nn.AdaptiveAvgPool2d((4, 5)), ["view", "conv"]),
+    "largest unevenly": (nn.AdaptiveMaxPool2d((4, 5)), ["view", "max_pool"]),
+    "averages of what is there": (nn.AvgPool2d(3, 2, 1, count_include_pad=False), ["avg_pool"]),
+    "averages to the end": (nn.AvgPool2d(3, 2, 1, ceil_mode=True), ["pad", "avg_pool"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_places_that_are_moved_spread_or_repeated(case: str) -> None:
+    """Each gives torch's values, place by place, by the operators a person expects."""
+    function, wanted = CASES[case]
+    layers = [function] if isinstance(function, nn.Module) else []
+    model = drawn(Body(lambda x: (x if layers else function(x)).flatten(1), *layers))
+    graph = same(model, PIXELS)
+    assert [node.op for node in graph.nodes][1:-1] == wanted
