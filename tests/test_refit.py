@@ -194,6 +194,8 @@ def test_each_channel_has_a_scale_of_its_own() -> None:
     assert plain[1] == pytest.approx(10 * plain[0], rel=0.1) and plain[2] == 0.5
     assert 2 < 16 * plain[0] < 4.6
     assert channel_scales(Activation(0.0, 6.0), coding, values, values)[1] == 6 / 16
+    signed = channel_scales(LINEAR, Coding(0.5, 8, 15), values - 1, values - 1)[:2]  # half of the codes above 0
+    assert (7 * signed > 0.65 * (values - 1).max(axis=0)[:2]).all()
 
 
 def error(graph: Graph, net: fsref.Network, x: np.ndarray) -> float:

@@ -21,7 +21,7 @@ from fsref.law.network import Network
 SEED = 1
 FITTED_AGAIN = "weights were fitted again (CONV-13): they are not those of the float graph"
 REACH = 99.99  # percentile of the values of a channel
-SHARES = np.arange(20, 121, 2) / 100  # alphas tried, in parts of it
+SHARES = np.arange(20, 121, 2) / 100  # scales tried, in parts of that whose codes just hold it
 WIDER = 1.1  # the best of them times this: what clips is worth more than its square
 
 
@@ -93,7 +93,8 @@ def channel_scales(how: Activation, coding: Coding, wanted: Floats, predicted: F
     little more.
     """
     values = how.value(wanted)
-    reach = np.percentile(np.abs(values), REACH, axis=0) / 2**coding.steps
+    above, below = (np.percentile(side, REACH, axis=0) for side in (values, -values))
+    reach = np.maximum(above / (coding.largest - coding.offset + 1), below / (coding.offset + 1))
     most = how.high / 2**coding.steps
     tried = np.minimum(SHARES[:, None] * reach, most)
     tried[:, reach <= 0] = coding.scale  # never active on these images
