@@ -152,7 +152,13 @@ def scenes_of(place: Place, wrong: Sequence[Driven], right: Sequence[Driven]) ->
     names = frozenset(unlike)
     if p in net.readouts and not alone:  # a cause that moves neurons tells them as codes
         told, names = {"codes": told["opening"]}, frozenset({"codes"} if unlike else ())
-    scene = replace(scene, theirs=told, wrong=names, sums_alone=alone)
+    seen_sums = [key for key in rows[0].observed if key[0] in net.into(name)]
+    their_sums = {
+        key[0]: np.stack([row.observed[key] for row in rows]).reshape(-1, *p.shape)
+        for key in seen_sums
+        if all(key in row.observed for row in rows)
+    }
+    scene = replace(scene, theirs=told, wrong=names, sums_alone=alone, their_sums=their_sums)
     yield scene, ""
     if not unlike:
         return
