@@ -25,7 +25,7 @@ from fsref.verification.composed.neurons import (
 )
 from fsref.verification.composed.opening import opening, opens_otherwise
 from fsref.verification.composed.relation import Change, Part, Relation
-from fsref.verification.composed.search import Composed, fitting
+from fsref.verification.composed.search import Composed, fitting, observed
 from fsref.verification.composed.told import telling, told_otherwise
 from fsref.verification.scene import Scene
 
@@ -55,9 +55,22 @@ def composed(scenes: Sequence[Scene]) -> list[Composed]:
     """
     for relations in readings([*map(_probe, scenes[:1]), *scenes]):
         wrong = [relation for relation in relations if relation.wrong]
-        if len(wrong) == 1 and (found := fitting(wrong[0])):
-            return found
+        each = [fitting(relation) for relation in wrong]
+        if len(each) == 1 and each[0]:
+            return each[0]
+        if each and all(each):
+            text = "; ".join(found[0].text for found in each)
+            return [Composed(text, each[0][0].rule, sum(found[0].dear for found in each))]
     return []
+
+
+def observation(scenes: Sequence[Scene]) -> str:
+    """Which rows of the first step of the law that is wrong are so, in words; "" where nothing can be said."""
+    for relations in readings(scenes):
+        wrong = [relation for relation in relations if relation.wrong]
+        if wrong:
+            return observed(wrong[0])
+    return ""
 
 
 def _probe(scene: Scene) -> Scene:

@@ -37,7 +37,7 @@ def conditions(rows: Rows) -> Iterator[Condition]:
         for held in (True, False):
             if (values == held).all():
                 text = name if held else f"but {name}" if name.startswith(("where", "in ", "behind")) else f"not {name}"
-                yield Condition(text, 1.5 if held else 2, partial(_flag, name, held))
+                yield Condition(text, 1.6 if held else 2.1, partial(_flag, name, held))
 
 
 def _flag(name: str, held: bool, rows: Rows) -> Mask:
@@ -46,6 +46,16 @@ def _flag(name: str, held: bool, rows: Rows) -> Mask:
 
 def _where(kind: str, name: str, test: Callable[[Ints], Mask], rows: Rows) -> Mask:
     return test(rows[kind][name])
+
+
+def _behind(name: str, n: int, rows: Rows) -> Mask:
+    at = rows["places"][name]
+    return at >= (at + rows["ends"][name] + 1) // n * n
+
+
+def _halved(name: str, rows: Rows) -> Mask:
+    at = rows["places"][name]
+    return at >= (at + rows["ends"][name] + 1) // 2
 
 
 def _of_place(name: str, values: Ints, ends: Ints) -> Iterator[Condition]:
@@ -68,6 +78,11 @@ def _of_place(name: str, values: Ints, ends: Ints) -> Iterator[Condition]:
     if end > 0:
         word = f"but in the last {name}" if end == 1 else f"but in the last {end} {name}s"
         yield Condition(word, 2 if end == 1 else 2.8, there(lambda v: v >= end))
+    for n in MODULI:
+        if (values >= (values + ends + 1) // n * n).all():
+            yield Condition(f"in {name}s behind the last group of {n}", 2.4, partial(_behind, name, n))
+    if (values >= (values + ends + 1) // 2).all():
+        yield Condition(f"in the second half of the {name}s", 2.2, partial(_halved, name))
     for n in (2, *MODULI):
         over = values % n
         if (over == over[0]).all():
@@ -81,7 +96,7 @@ def _of_value(name: str, values: Ints) -> Iterator[Condition]:
     low, high = int(values.min()), int(values.max())
     at = partial(partial, _where, "values", name)
     if low == high:
-        yield Condition(f"where {name} is {low}", 1.5 if low == 0 else 2.2 if abs(low) <= EQUAL else 3, at(lambda v: v == low))
+        yield Condition(f"where {name} is {low}", 1.5 if low == 0 or name == "K" else 2.2 if abs(low) <= EQUAL else 3, at(lambda v: v == low))
     if high < 0:
         yield Condition(f"where {name} is below 0", 1.5, at(lambda v: v < 0))
     if high <= 0:

@@ -22,6 +22,7 @@ from fsref.verification.composed.values import BECOMES
 from fsref.verification.composed.windows import windows
 from fsref.verification.scene import Scene
 
+MOST_PLANES = 128  # that one change of products delivers
 TIMES = ((0, "is lost", 1.0), (2, "counts twice", 1.5), (-1, "has the other sign", 1.8))
 Which: TypeAlias = tuple[str, float, Callable[[int], Mask]]  # of an index of so many values, in words, how dear
 
@@ -29,7 +30,31 @@ Which: TypeAlias = tuple[str, float, Callable[[int], Mask]]  # of an index of so
 def delivering(scene: Scene, name: str, seen: Ints) -> Part:
     """What a projection delivers, (B, C, H, W) (PROJ-1)."""
     part = telling(scene, seen, scene.sums[name])
-    return replace(part, of=name, values={"the sum": part.right})
+    q, names = scene.into[name], list(scene.into)
+    outputs, inputs, *kernel = q.weights.shape
+    kh, kw = kernel or (1, 1)
+    values = {
+        "the number of projections before": names.index(name),
+        "the number of outputs": outputs,
+        "the number of inputs": inputs,
+        "the number of kernel rows": kh,
+        "the number of kernel columns": kw,
+        "the number of groups": getattr(q, "groups", 1),
+        "K of the source": scene.net.steps[q.source],
+    }
+    flags = {
+        "along a conv2d": bool(kernel),
+        "along a depthwise conv2d": bool(kernel) and inputs == 1 < getattr(q, "groups", 1),
+        "along a kernel of one place": bool(kernel) and kh * kw == 1,
+        "from the input": q.source == scene.net.input.name,
+    }
+    ones = np.ones(len(part.right), np.int64)
+    return replace(
+        part,
+        of=name,
+        values={"the sum": part.right, **part.values, **{word: value * ones for word, value in values.items()}},
+        flags={**part.flags, **{word: held * ones > 0 for word, held in flags.items()}},
+    )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -125,6 +150,8 @@ def _spikes() -> Iterator[Change]:
         if not (far and late):
             for words, by in (("the step before", -1), ("the next step", 1)):
                 yield Change(f"in yours a spike{when}{where} delivers d of {words}", 2 + far + late, partial(_read_d, by, inside, at))
+    for word, row in (("channel 0", 0), ("the last channel", -1)):
+        yield Change(f"in yours a spike delivers d of {word} of the source", 2, partial(_read_row, row))
     for words, dear, to in _others():
         for where, far, inside in _sources():
             if far < 2.5:
@@ -178,6 +205,12 @@ def _read_d(by: int, inside: Any, at: Any, part: Part) -> Ints:
         d[1:] = read.d[:-1]
     more = (d - read.d) * _inside(read, inside, at)
     return part.right + _deliver(part, read.q, (read.spikes * more).sum(axis=1))
+
+
+def _read_row(row: int, part: Part) -> Ints:
+    read = read_of(part)
+    more = np.broadcast_to(read.d[:, [row]], read.d.shape) - read.d
+    return part.right + _deliver(part, read.q, (read.spikes * more).sum(axis=1)) if more.any() else part.right
 
 
 def _read_become(of: Callable[[Ints], Ints], at: Any, part: Part) -> Ints:
@@ -282,11 +315,24 @@ def read_of_weights(part: Part) -> Read:
 
 def _lost() -> Iterator[Change]:
     """Products lost, or counted otherwise, by their place in the source and in the kernel at once."""
+    for (row, far, above), (column, near, beside) in product(list(which("kernel row"))[:4], list(which("kernel column"))[:4]):
+        for times, what, dear in TIMES[:2]:
+            text = f"in yours a product {row} and {column} {what}"
+            yield Change(text, dear + far + near - 1, partial(_tap_times, times, above, beside))
     sources = [one for one in _sources() if 0 < one[1] < 2]
     for (where, far, inside), (of, near, there) in product(sources, [one for one in _of_weights() if 0 < one[1] < 2]):
         for times, what, dear in TIMES[:2]:
             text = f"in yours a product by a weight{of} from a neuron{where} {what}"
             yield Change(text, dear + far + near, partial(_product_times, times, inside, there))
+
+
+def _tap_times(times: int, above: Any, beside: Any, part: Part) -> Ints:
+    read = read_of_weights(part)
+    w = read.weights
+    weights = np.where(_along(2, above, w.shape) & _along(3, beside, w.shape), w, 0)
+    if not weights.any():
+        return part.right
+    return part.right + (times - 1) * _deliver(part, read.by(weights), part.scene.codes[read.q.source])
 
 
 def _product_times(times: int, inside: Any, there: Any, part: Part) -> Ints:
@@ -315,12 +361,16 @@ def _products() -> Iterator[Change]:
 def _multiply(of: Callable[[Ints], Ints], inside: Callable[[Ints], Mask], at: Any, part: Part) -> Ints | None:
     read = read_of(part)
     rows = read.d[:, :, 0, 0]
-    if (rows != rows[:, :1]).any():
-        return None  # weights would be others for each channel of the source
-    found, chosen = part.right, at(len(rows))
-    for t in np.flatnonzero(chosen):
-        products = read.weights * rows[t, 0]
-        other = np.where(inside(products) & (read.weights != 0), of(products), products)
-        if (other != products).any():
-            found = found + _deliver(part, read.by(other - products), read.spikes[:, t].astype(np.int64))
+    kinds = [np.flatnonzero((rows == row[:, None]).all(axis=0)) for row in np.unique(rows.T, axis=0)]
+    if len(kinds) * len(rows) > MOST_PLANES:
+        return None
+    found = part.right
+    for channels in kinds:  # of one row of d
+        for t in np.flatnonzero(at(len(rows))):
+            products = read.weights * rows[t, channels[0]]
+            other = np.where(inside(products) & (read.weights != 0), of(products), products)
+            if (other != products).any():
+                plane = np.zeros_like(read.spikes[:, t], dtype=np.int64)
+                plane[:, channels] = read.spikes[:, t][:, channels]
+                found = found + _deliver(part, read.by(other - products), plane)
     return found

@@ -16,6 +16,7 @@ from fsref.law.populations import FS
 from fsref.tables import Brief
 from fsref.verification.composed.relation import Change, Part, moved, part_of, shifted
 from fsref.verification.composed.values import BECOMES
+from fsref.verification.deliveries import touched
 from fsref.verification.scene import Scene
 
 
@@ -54,14 +55,14 @@ def neurons_of(scene: Scene, p: FS) -> Neurons | None:
 def firing(scene: Scene, own: Neurons) -> Part:
     """Whether neurons fire: v >= T (FS-2)."""
     before, T = own.before, own.T
-    return part_of(scene, own.fired, before >= T, _operands(own), _values(own), _flags(own))
+    return part_of(scene, own.fired, before >= T, _operands(own), _values(own), _flags(scene, own))
 
 
 def resetting(scene: Scene, own: Neurons) -> Part | None:
     """What the membrane is after a step: v - h where the neuron fired (FS-3)."""
     if own.after is None:
         return None
-    flags = {**_flags(own), "where it fires": own.fired}
+    flags = {**_flags(scene, own), "where it fires": own.fired}
     values = {**_values(own), "v - h": own.before - own.h}
     operands = {**_operands(own), "z": own.fired, "before v": shifted(own.before, -1, 1)}
     return part_of(scene, own.after, own.before - own.h * own.fired, operands, values, flags)
@@ -98,6 +99,9 @@ def _operands(own: Neurons) -> dict[str, Ints]:
             f"{name} of the next channel": shifted(rows, 1, 1),
             f"{name} of channel 0": rows[:, :1],
             f"{name} of the last channel": rows[:, channel - 1 :],
+            **{f"{name} of the step modulo {n}": rows[np.arange(len(rows)) % n] for n in (4, 8)},
+            **{f"{name} of the channel modulo {n}": rows[:, np.arange(channel) % n] for n in (2, 4, 8, 16)},
+            f"{name} of the first step, halved in each": np.broadcast_to(rows[:1], rows.shape) >> np.arange(len(rows))[:, None, None, None],
             f"{name} of the other of two channels": rows[:, np.minimum(np.arange(channel) ^ 1, channel - 1)],
             f"{name} of the other of two steps": rows[np.minimum(np.arange(len(rows)) ^ 1, len(rows) - 1)],
         }
@@ -124,12 +128,13 @@ def _values(own: Neurons) -> dict[str, Ints]:
     }
 
 
-def _flags(own: Neurons) -> dict[str, Any]:
+def _flags(scene: Scene, own: Neurons) -> dict[str, Any]:
     """What may hold."""
     last = np.concatenate([0 * own.fired[:, :1], own.fired[:, :-1]], axis=1)
     beside = moved(own.fired.astype(np.int64), -1) > 0
     beside[..., 0, 0, 0] = False
     so_far = np.cumsum(own.fired, axis=1) - own.fired
+    arrived = touched(scene)[:, None]
     steps = np.arange(own.fired.shape[1])[:, None, None, None]
     return {
         "where it fired in the step before": last > 0,
@@ -137,6 +142,7 @@ def _flags(own: Neurons) -> dict[str, Any]:
         "where it fired in all steps before": (so_far == steps) & (steps > 0),
         "where the neuron before fires": beside,
         "where T is not h": own.T != own.h,
+        "where no spike arrives at any neuron": ~arrived.any(axis=(2, 3, 4), keepdims=True),
     }
 
 
@@ -172,6 +178,8 @@ def resets_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     yield Change("yours is h lower", 1.2, lambda part: part.operands["v"] - part.operands["h"])
     yield Change("yours is lowered twice", 1.5, lambda part: less(part, 2 * part.operands["h"]))
     yield Change("yours is raised by h", 1.8, lambda part: less(part, -part.operands["h"]))
+    for shift in range(1, 13):
+        yield Change(f"yours loses v >> {shift}, too", 2, lambda part, shift=shift: part.right - (part.operands["v"] >> shift))  # type: ignore[misc]
     for name in parts[0].operands:
         if name.startswith(("T", "h ")):
             yield Change(f"yours takes {name} off", 2.5, lambda part, name=name: less(part, part.operands[name]))  # type: ignore[misc]

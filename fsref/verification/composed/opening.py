@@ -12,6 +12,7 @@ from fsref.law.populations import FS, Readout
 from fsref.verification.composed.relation import Change, Part, moved, part_of, shifted
 from fsref.verification.composed.told import BESIDE
 from fsref.verification.composed.values import BECOMES
+from fsref.verification.deliveries import touched
 from fsref.verification.scene import Scene
 
 ORDINALS = ("first", "second", "third", "fourth")
@@ -31,11 +32,12 @@ def opening(scene: Scene, p: FS | Readout, seen: Ints, sums: Mapping[str, Ints])
         words = f"the neuron {abs(by)} {'before' if by < 0 else 'behind'}"
         operands[f"all of {words}"] = moved(right, by)
         operands[f"sum of {words}"] = _there(total, by)
-    if len(sums) > 1:
-        operands |= {f"{word} projection": each for word, each in zip(ORDINALS, sums.values(), strict=False)}
-        operands["last projection"] = list(sums.values())[-1]
+    none = np.zeros((), np.int64)
+    each = [*sums.values()] if len(sums) > 1 else []
+    operands |= {f"{word} projection": own for word, own in zip(ORDINALS, [*each, *[none] * len(ORDINALS)], strict=False)}
+    operands["last projection"] = [none, *each][-1]
     values = {"the opening": right, "the bias": bias, "the sum": total}
-    return part_of(scene, seen, right, operands, values, {"where the bias is 0": bias == 0})
+    return part_of(scene, seen, right, operands, values, {"where no spike arrives": ~touched(scene)})
 
 
 def _there(total: Ints, by: int) -> Ints:

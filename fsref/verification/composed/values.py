@@ -65,6 +65,8 @@ def _becomes() -> Iterator[Becomes]:
     for bits in BITS:
         yield Becomes(f"wraps at {bits} bits", 2, partial(wrapped, bits=bits))
         yield Becomes(f"saturates at {bits} bits", 2, partial(saturated, bits=bits))
+        yield Becomes(f"saturates at {bits} bits from below alone", 2.4, lambda v, bits=bits: np.maximum(v, -(1 << (bits - 1))))  # type: ignore[misc]
+        yield Becomes(f"saturates at {bits} bits from above alone", 2.4, lambda v, bits=bits: np.minimum(v, (1 << (bits - 1)) - 1))  # type: ignore[misc]
         yield Becomes(f"has {bits} bits without a sign", 2.3, partial(unsigned, bits=bits))
         yield Becomes(f"saturates at {bits} bits without a sign", 2.6, lambda v, bits=bits: np.clip(v, 0, (1 << bits) - 1))  # type: ignore[misc]
         yield Becomes(f"has a magnitude of {bits} bits, which wraps", 2.6, partial(magnitude, partial(unsigned, bits=bits)))

@@ -45,6 +45,15 @@ def _moves() -> Iterator[tuple[str, float, Moved]]:
         yield f"has the {other}s' stride of {one}s", 2, partial(_swapped, first, "stride")
         yield f"has the {other}s' dilation of {one}s", 2, partial(_swapped, first, "dilation")
     yield "begins as many places before, in rows and columns, as these are apart less one", 2.4, lambda t: _wider(1, 1, _wider(0, 1, t))
+    for by in (1, 2):
+        yield f"is {by} places from the next, in rows and columns", 2.2, lambda t, by=by: t.begun(stride=(by, by))  # type: ignore[misc]
+        yield f"has places {by} apart, in rows and columns", 2.3, lambda t, by=by: t.begun(dilation=(by, by))  # type: ignore[misc]
+    yield "has no padding before the source, in rows and columns", 2.2, lambda t: t.begun(top=0, left=0)
+    yield "has the columns' padding of rows", 2, lambda t: t.begun(top=t.padding[1])
+    yield "has the rows' padding of columns", 2, lambda t: t.begun(left=t.padding[0])
+    yield "has the rows' and the columns' stride exchanged", 2, lambda t: t.begun(stride=t.stride[::-1])
+    yield "has the rows' and the columns' dilation exchanged", 2, lambda t: t.begun(dilation=t.dilation[::-1])
+    yield "has the rows' and the columns' padding exchanged", 2, lambda t: t.begun(top=t.padding[1], left=t.padding[0])
     for words, before, behind in (("before a row", True, False), ("behind a row", False, True), ("before or behind a row", True, True)):
         yield f"sees the neighbouring row {words}", 2.2, partial(_flat, before, behind)
 
