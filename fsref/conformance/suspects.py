@@ -16,6 +16,7 @@ from fsref.vectors import flags
 from fsref.vectors.case import Case
 from fsref.verification import causes
 from fsref.verification.composed.composed import composed, observation
+from fsref.verification.composed.search import NEARLY
 from fsref.verification.scene import Scene
 from fsref.verification.stale_causes import STALE
 from fsref.verification.stuck_causes import parts_alone
@@ -25,7 +26,6 @@ PLACES = 32  # and other networks and populations that differ
 LARGEST = 2**24  # integers that are kept
 BESIDE = 16  # places at which nothing differs, beside those at which something does
 COMPOSED, ALIKE = "composed", 3  # what composed causes are called, and how many that are as short are named
-NEARLY = 0.3  # as short as that
 SHARE = 0.5  # of what differs that a cause explains more than
 
 Place = tuple[str, str, str, str]  # id of a network, scope, unit where it is a projection, population
@@ -81,8 +81,8 @@ class Evidence:
         return causes.Judged(found, most if found else 0, total, self.differing)
 
     def composed(self, first: Driven) -> causes.Judged:
-        """What gives all that was answered anywhere, composed of where, what and when, the shortest words (OBS-5); and
-        where no words do, what is wrong in the population of a first difference.
+        """What gives all that was answered anywhere, composed of where, what and when, in the shortest words; and where
+        no words do, what is wrong in the population of a first difference (CONFORM-7).
         """
         (at,) = _places(first)
         counts = {place: len(own) for place, own in self.wrong.items()}

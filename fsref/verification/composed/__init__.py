@@ -1,1 +1,1 @@
-"""Causes that no catalogue names, composed of where, what and when (OBS-5)."""
+"""Causes that no catalogue names, composed of where, what and when (CONFORM-7)."""

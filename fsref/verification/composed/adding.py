@@ -1,20 +1,28 @@
-"""Sums made spike by spike, and what becomes of the sum with each addition (OBS-5)."""
+"""Sums made spike by spike, and what becomes of the sum with each addition (CONFORM-7)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from itertools import product
+from typing import TypeAlias
 
 import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.verification.adding import additions
+from fsref.verification.composed.delivering import rows_of
 from fsref.verification.composed.relation import Change, Mask, Part
-from fsref.verification.composed.values import BECOMES, Becomes
+from fsref.verification.composed.values import BECOMES
+from fsref.verification.scene import Scene
 
-WHEN: tuple[tuple[str, float, Callable[[Ints, Ints], Mask]], ...] = (
+CHEAP = 4.5  # words of an addition and what becomes of it
+BITS = range(6, 41)  # of sums that stay
+Pair: TypeAlias = Callable[[Ints, Ints], Mask]  # of the sum so far, and what is added
+Rule: TypeAlias = Callable[[Ints, Ints], Ints]
+
+WHEN: tuple[tuple[str, float, Pair], ...] = (
     ("", 0, lambda v, more: more != 0),
     (" of something below 0", 1.5, lambda v, more: more < 0),
     (" of something above 0", 1.5, lambda v, more: more > 0),
@@ -27,59 +35,60 @@ WHEN: tuple[tuple[str, float, Callable[[Ints, Ints], Mask]], ...] = (
 )
 
 
-def adds_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
+def adds_otherwise() -> Iterator[Change]:
     """What becomes of the sum with each addition."""
-    for (when, far, test), bias in ((each, bias) for each in WHEN for bias in (True, False)):
-        last = "" if bias else ", the bias last"
+    for (when, far, test), first in product(WHEN, (True, False)):
+        last, dear = ("", far) if first else (", the bias last", far + 0.5)
         for each in BECOMES:
-            if each.dear + far < 4:
-                yield Change(f"in yours the sum {each.text} with each addition{when}{last}", each.dear + 1 + far + (not bias) / 2, partial(_added, each, test, bias))
-        yield Change(f"in yours an addition{when} is lost{last}", 2 + far, partial(_lost, test, bias))
-    for bits in range(6, 41):
-        yield Change(f"in yours the sum saturates at {bits} bits, and stays there", 3, partial(_stays, bits))
+            if each.dear + far < CHEAP:
+                text = f"in yours the sum {each.text} with each addition{when}{last}"
+                yield _adds(text, each.dear + 1 + dear, partial(_becomes, each.of, test), first)
+        yield _adds(f"in yours an addition{when} is lost{last}", 2 + dear, partial(_loses, test), first)
+    for bits in BITS:
+        yield _adds(f"in yours the sum saturates at {bits} bits, and stays there", 3, partial(_stays, bits), True)
 
 
-def _steps(part: Part) -> tuple[tuple[Ints, ...], Ints, Any]:
+def _adds(text: str, dear: float, rule: Rule, first: bool) -> Change:
+    return Change(text, dear, lambda part: _opened(part, rule, first))
+
+
+def _opened(part: Part, rule: Rule, first: bool) -> Ints | None:
+    """The opening when each addition is made by a rule, from the bias on or with it last; None where that is much."""
     scene = part.scene
     match scene.population:
-        case (FS() | Readout()) as p:
-            return additions(scene, True), p.bias_map + 0 * scene.codes[p.name], scene.part
+        case (FS() | Readout()) as p if not any(getattr(q, "pooled", False) for q in scene.into.values()):
+            found = [_added(some, p, rule, first) for some in _few(scene)]
         case _:
-            return (), np.zeros(0, np.int64), None
+            return None
+    return None if any(v is None for v in found) else rows_of(part, np.concatenate([v for v in found if v is not None]))
 
 
-def _rows(part: Part, v: Ints) -> Ints:
-    return v.ravel() if part.scene.part is None else v[:, part.scene.part].ravel()
+def _few(scene: Scene) -> list[Scene]:
+    """A scene in parts of so few images that their additions may be followed."""
+    if scene.count == 1 or additions(scene, True):
+        return [scene]
+    half = scene.count // 2
+    return [*_few(scene.rows(slice(0, half))), *_few(scene.rows(slice(half, scene.count)))]
 
 
-def _added(each: Becomes, test: Any, first: bool, part: Part) -> Ints | None:
-    steps, bias, _ = _steps(part)
-    if not steps:
-        return None
+def _added(scene: Scene, p: FS | Readout, rule: Rule, first: bool) -> Ints | None:
+    """The opening of some images when each addition is made by a rule."""
+    steps, bias = additions(scene, True), p.bias_map + 0 * scene.codes[p.name]
     v = bias if first else 0 * bias
     for more in steps:
-        v = np.where((more != 0) & test(v, more), each.of(v + more), v + more)
-    return _rows(part, v if first else v + bias)
+        v = np.where(more != 0, rule(v, more), v)
+    return (v if first else v + bias) if steps else None
 
 
-def _lost(test: Any, first: bool, part: Part) -> Ints | None:
-    steps, bias, _ = _steps(part)
-    if not steps:
-        return None
-    v = bias if first else 0 * bias
-    for more in steps:
-        v = np.where((more != 0) & test(v, more), v, v + more)
-    return _rows(part, v if first else v + bias)
+def _becomes(of: Callable[[Ints], Ints], test: Pair, v: Ints, more: Ints) -> Ints:
+    return np.where(test(v, more), of(v + more), v + more)
 
 
-def _stays(bits: int, part: Part) -> Ints | None:
-    steps, bias, _ = _steps(part)
-    if not steps:
-        return None
+def _loses(test: Pair, v: Ints, more: Ints) -> Ints:
+    return np.where(test(v, more), v, v + more)
+
+
+def _stays(bits: int, v: Ints, more: Ints) -> Ints:
+    """A sum that has reached an end stays there."""
     low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
-    v, stuck = bias, np.zeros(bias.shape, np.bool_)
-    for more in steps:
-        added = v + more
-        v = np.where(stuck, v, np.clip(added, low, high))
-        stuck = stuck | (((added < low) | (added > high)) & (more != 0))
-    return _rows(part, v)
+    return np.where((v == low) | (v == high), v, np.clip(v + more, low, high))

@@ -1,30 +1,33 @@
-"""Where something is wrong: conditions on the rows of a relation that hold in all that are, in words (OBS-5)."""
+"""Where something is wrong: conditions on the rows of a relation that hold in all that are, in words (CONFORM-7)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints
 from fsref.tables import Brief
-from fsref.verification.composed.relation import Columns, Mask
+from fsref.verification.composed.relation import Mask
 
 MODULI = (4, 8)  # of places, beside 2
+STATED = ("where ", "in ", "behind ", "along ", "from ")  # how facts begin that hold or not
 EQUAL = 16  # values that are no larger are told as they are
 Rows = dict[str, dict[str, NDArray[np.int64]]]  # the columns of rows by kind
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Condition(Brief):
-    """A condition in words, how dear these are, and which rows meet it."""
+    """A condition in words, how dear these are, which rows meet it, and whether it is a fact of the network."""
 
     text: str
     dear: float
     holds: Callable[[Rows], Mask]
+    fact: bool = False
 
 
 def conditions(rows: Rows) -> Iterator[Condition]:
@@ -34,14 +37,24 @@ def conditions(rows: Rows) -> Iterator[Condition]:
     for name, values in rows["values"].items():
         yield from _of_value(name, values)
     for name, values in rows["flags"].items():
-        for held in (True, False):
-            if (values == held).all():
-                text = name if held else f"but {name}" if name.startswith(("where", "in ", "behind")) else f"not {name}"
-                yield Condition(text, 1.6 if held else 2.1, partial(_flag, name, held))
+        yield from _of_flag("flags", name, values)
+    for name, values in rows["facts"].items():
+        if name.startswith(STATED):
+            yield from (replace(each, fact=True) for each in _of_flag("facts", name, values))
+        else:
+            yield from (replace(each, dear=each.dear + 0.1, fact=True) for each in _of_value(name, values, "facts"))
 
 
-def _flag(name: str, held: bool, rows: Rows) -> Mask:
-    return rows["flags"][name] == held
+def _of_flag(kind: str, name: str, values: NDArray[Any]) -> Iterator[Condition]:
+    """Whether something holds."""
+    for held in (True, False):
+        if (values == held).all():
+            yield Condition(name if held else f"not {name}", 1.6 if held else 2.1, partial(_flag, kind, name, held))
+
+
+def _flag(kind: str, name: str, held: bool, rows: Rows) -> Mask:
+    found: Mask = rows[kind][name] == held
+    return found
 
 
 def _where(kind: str, name: str, test: Callable[[Ints], Mask], rows: Rows) -> Mask:
@@ -91,12 +104,16 @@ def _of_place(name: str, values: Ints, ends: Ints) -> Iterator[Condition]:
             yield Condition(word, 2 if n == 2 else 2.8, here(lambda v, n=n, at=at: v % n == at))
 
 
-def _of_value(name: str, values: Ints) -> Iterator[Condition]:
+def _of_value(name: str, values: Ints, kind: str = "values") -> Iterator[Condition]:
     """Conditions on a value."""
     low, high = int(values.min()), int(values.max())
-    at = partial(partial, _where, "values", name)
+    at = partial(partial, _where, kind, name)
     if low == high:
-        yield Condition(f"where {name} is {low}", 1.5 if low == 0 or name == "K" else 2.2 if abs(low) <= EQUAL else 3, at(lambda v: v == low))
+        yield Condition(
+            f"where {name} is {low}",
+            1.5 if low == 0 else 2.2 if abs(low) <= EQUAL else 3,
+            at(lambda v: v == low),
+        )
     if high < 0:
         yield Condition(f"where {name} is below 0", 1.5, at(lambda v: v < 0))
     if high <= 0:

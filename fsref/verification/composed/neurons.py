@@ -1,4 +1,4 @@
-"""What an FS neuron does, step by step, from what was observed of the step before: firing, reset, code (OBS-5)."""
+"""What an FS neuron does, step by step, from what was observed of the step before: firing, reset, code (CONFORM-7)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,25 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import FS
 from fsref.tables import Brief
-from fsref.verification.composed.relation import Change, Part, moved, part_of, shifted
+from fsref.verification.composed.relation import (
+    Change,
+    Columns,
+    Part,
+    Take,
+    becoming,
+    begun_by_law,
+    column,
+    moved,
+    part_of,
+    result,
+    shifted,
+    taken,
+)
 from fsref.verification.composed.values import BECOMES
 from fsref.verification.deliveries import touched
 from fsref.verification.scene import Scene
+
+SHIFTS = range(1, 13)  # of leaks
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,20 +67,21 @@ def neurons_of(scene: Scene, p: FS) -> Neurons | None:
     return Neurons(np.concatenate([v, left[:, :-1]], axis=1), after, fired, T, h, d)
 
 
-def firing(scene: Scene, own: Neurons) -> Part:
+def firing(scene: Scene, p: FS, own: Neurons) -> Part:
     """Whether neurons fire: v >= T (FS-2)."""
     before, T = own.before, own.T
-    return part_of(scene, own.fired, before >= T, _operands(own), _values(own), _flags(scene, own))
+    return part_of(scene, own.fired, before >= T, _operands(own), _values(own), _flags(scene, p, own))
 
 
-def resetting(scene: Scene, own: Neurons) -> Part | None:
+def resetting(scene: Scene, p: FS, own: Neurons) -> Part | None:
     """What the membrane is after a step: v - h where the neuron fired (FS-3)."""
     if own.after is None:
         return None
-    flags = {**_flags(scene, own), "where it fires": own.fired}
-    values = {**_values(own), "v - h": own.before - own.h}
+    flags = {**_flags(scene, p, own), "where it fires": own.fired}
+    left = own.before - own.h * own.fired
+    values = {**_values(own), "v - h": own.before - own.h, "what is left": left}
     operands = {**_operands(own), "z": own.fired, "before v": shifted(own.before, -1, 1)}
-    return part_of(scene, own.after, own.before - own.h * own.fired, operands, values, flags)
+    return part_of(scene, own.after, left, operands, values, flags)
 
 
 def coding(scene: Scene, own: Neurons) -> Part | None:
@@ -101,7 +117,7 @@ def _operands(own: Neurons) -> dict[str, Ints]:
             f"{name} of the last channel": rows[:, channel - 1 :],
             **{f"{name} of the step modulo {n}": rows[np.arange(len(rows)) % n] for n in (4, 8)},
             **{f"{name} of the channel modulo {n}": rows[:, np.arange(channel) % n] for n in (2, 4, 8, 16)},
-            f"{name} of the first step, halved in each": np.broadcast_to(rows[:1], rows.shape) >> np.arange(len(rows))[:, None, None, None],
+            f"{name} of the first step, halved in each": rows[:1] >> np.arange(len(rows))[:, None, None, None],
             f"{name} of the other of two channels": rows[:, np.minimum(np.arange(channel) ^ 1, channel - 1)],
             f"{name} of the other of two steps": rows[np.minimum(np.arange(len(rows)) ^ 1, len(rows) - 1)],
         }
@@ -115,7 +131,7 @@ def _operands(own: Neurons) -> dict[str, Ints]:
 
 def _values(own: Neurons) -> dict[str, Ints]:
     """What may decide."""
-    so_far = np.cumsum(own.fired, axis=1) - own.fired
+    so_far: Ints = np.cumsum(own.fired, axis=1) - own.fired
     return {
         "v": own.before,
         "T": own.T,
@@ -128,13 +144,13 @@ def _values(own: Neurons) -> dict[str, Ints]:
     }
 
 
-def _flags(scene: Scene, own: Neurons) -> dict[str, Any]:
+def _flags(scene: Scene, p: FS, own: Neurons) -> dict[str, Any]:
     """What may hold."""
     last = np.concatenate([0 * own.fired[:, :1], own.fired[:, :-1]], axis=1)
     beside = moved(own.fired.astype(np.int64), -1) > 0
     beside[..., 0, 0, 0] = False
-    so_far = np.cumsum(own.fired, axis=1) - own.fired
-    arrived = touched(scene)[:, None]
+    so_far: Ints = np.cumsum(own.fired, axis=1) - own.fired
+    silent = ~touched(scene).any(axis=(1, 2, 3))[:, None, None, None, None] & begun_by_law(scene, p)
     steps = np.arange(own.fired.shape[1])[:, None, None, None]
     return {
         "where it fired in the step before": last > 0,
@@ -142,7 +158,7 @@ def _flags(scene: Scene, own: Neurons) -> dict[str, Any]:
         "where it fired in all steps before": (so_far == steps) & (steps > 0),
         "where the neuron before fires": beside,
         "where T is not h": own.T != own.h,
-        "where no spike arrives at any neuron": ~arrived.any(axis=(2, 3, 4), keepdims=True),
+        "where no spike arrives at any neuron": silent,
     }
 
 
@@ -150,51 +166,61 @@ def fires_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     """What may be done instead of comparing v with T."""
     yield Change("yours does not fire", 1, lambda part: 0 * part.seen)
     yield Change("yours fires", 1, lambda part: 0 * part.seen + 1)
-    yield Change("yours fires otherwise", 6, lambda part: 1 - part.right)
+    v, T = column("v"), column("T")
     for name in parts[0].operands:
         if name.startswith(("T ", "h")):
-            yield Change(f"yours compares with {name}", 2.5, lambda part, name=name: _ge(part.operands["v"], part.operands[name]))  # type: ignore[misc]
+            yield _compares(f"yours compares with {name}", 2.5, v, column(name))
         elif name.startswith("v "):
-            yield Change(f"yours compares {name}", 2.5, lambda part, name=name: _ge(part.operands[name], part.operands["T"]))  # type: ignore[misc]
+            yield _compares(f"yours compares {name}", 2.5, column(name), T)
     for each in BECOMES:
-        yield Change(f"in yours v {each.text} for that", each.dear + 1, lambda part, each=each: _ge(each.of(part.operands["v"]), part.operands["T"]))  # type: ignore[misc]
-        yield Change(f"in yours T {each.text}", each.dear + 1, lambda part, each=each: _ge(part.operands["v"], each.of(part.operands["T"])))  # type: ignore[misc]
-        yield Change(f"in yours v and T, as they are compared, each {each.text}", each.dear + 1.5, lambda part, each=each: _ge(each.of(part.operands["v"]), each.of(part.operands["T"])))  # type: ignore[misc]
-        yield Change(f"in yours v - T {each.text} for that", each.dear + 1.5, lambda part, each=each: _ge(each.of(part.operands["v"] - part.operands["T"]), 0))  # type: ignore[misc]
+        yield _compares(f"in yours v {each.text} for that", each.dear + 1, becoming(each, v), T)
+        yield _compares(f"in yours T {each.text}", each.dear + 1, v, becoming(each, T))
+        text = f"in yours v and T, as they are compared, each {each.text}"
+        yield _compares(text, each.dear + 1.5, becoming(each, v), becoming(each, T))
+        apart = becoming(each, lambda given: given["v"] - given["T"])
+        yield _compares(f"in yours v - T {each.text} for that", each.dear + 1.5, apart, lambda given: 0 * given["T"])
 
 
-def _ge(a: Any, b: Any) -> Ints:
-    found: Ints = np.asarray(a >= b).astype(np.int64)
-    return found
+def _compares(text: str, dear: float, v: Take, T: Take) -> Change:
+    return Change(text, dear, lambda part: (v(part.operands) >= T(part.operands)).astype(np.int64))
 
 
 def resets_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     """What may be done instead of taking h off where a neuron fires."""
-
-    def less(part: Part, h: Ints) -> Ints:
-        return part.operands["v"] - h * part.operands["z"]
-
+    v, h = column("v"), column("h")
     yield Change("yours takes nothing off", 1, lambda part: part.operands["v"])
     yield Change("yours is h lower", 1.2, lambda part: part.operands["v"] - part.operands["h"])
-    yield Change("yours is lowered twice", 1.5, lambda part: less(part, 2 * part.operands["h"]))
-    yield Change("yours is raised by h", 1.8, lambda part: less(part, -part.operands["h"]))
-    for shift in range(1, 13):
-        yield Change(f"yours loses v >> {shift}, too", 2, lambda part, shift=shift: part.right - (part.operands["v"] >> shift))  # type: ignore[misc]
+    yield _lowers("yours is lowered twice", 1.5, v, lambda given: 2 * given["h"])
+    yield _lowers("yours is raised by h", 1.8, v, lambda given: -given["h"])
+    for shift in SHIFTS:
+        yield _lowers(f"yours loses v >> {shift}, too", 2, partial(_leaking, shift), h)
     for name in parts[0].operands:
         if name.startswith(("T", "h ")):
-            yield Change(f"yours takes {name} off", 2.5, lambda part, name=name: less(part, part.operands[name]))  # type: ignore[misc]
+            yield _lowers(f"yours takes {name} off", 2.5, v, column(name))
         elif name.startswith("v "):
-            yield Change(f"yours takes h off {name}", 2.7, lambda part, name=name: less(part, part.operands["h"]) - part.operands["v"] + part.operands[name])  # type: ignore[misc]
+            yield _lowers(f"yours takes h off {name}", 2.7, column(name), h)
     for each in BECOMES:
-        yield Change(f"yours {each.text} then", each.dear, lambda part, each=each: each.of(part.right))  # type: ignore[misc]
-        yield Change(f"in yours h {each.text}", each.dear + 1, lambda part, each=each: less(part, each.of(part.operands["h"])))  # type: ignore[misc]
+        yield Change(f"yours {each.text} then", each.dear, result(each))
+        yield _lowers(f"in yours h {each.text}", each.dear + 1, v, becoming(each, h))
+        yield _lowers(f"in yours v {each.text} before", each.dear + 1, becoming(each, v), h)
+
+
+def _leaking(shift: int, given: Columns) -> Ints:
+    return given["v"] - (given["v"] >> shift)
+
+
+def _lowers(text: str, dear: float, v: Take, h: Take) -> Change:
+    return Change(text, dear, lambda part: v(part.operands) - h(part.operands) * part.operands["z"])
 
 
 def codes_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     """What may be done instead of adding d up."""
-    yield Change("yours is the train word", 1.5, lambda part: part.operands["train"])
-    yield Change("yours counts spikes", 1.5, lambda part: part.operands["count"])
-    yield Change("yours is that of the neuron before", 2, lambda part: part.operands["the neuron before"])
+    for name, told, dear in (
+        ("train", "is the train word", 1.5),
+        ("count", "counts spikes", 1.5),
+        ("the neuron before", "is that of the neuron before", 2),
+    ):
+        yield taken(f"yours {told}", dear, column(name))
     for name in parts[0].operands:
         kind, _, at = name.partition(" ")
         if kind in ("step", "end"):
@@ -203,7 +229,7 @@ def codes_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
                 dear = 1.7 if at == "0" else 2.5
                 yield Change(f"yours {what} {told}", dear, partial(_times, name, times - 1))
     for each in BECOMES:
-        yield Change(f"yours {each.text}", each.dear, lambda part, each=each: each.of(part.right))  # type: ignore[misc]
+        yield Change(f"yours {each.text}", each.dear, result(each))
 
 
 def _times(name: str, times: int, part: Part) -> Ints | None:

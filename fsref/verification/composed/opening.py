@@ -1,15 +1,27 @@
-"""The opening membrane: the bias and what projections deliver, added up (OBS-5)."""
+"""The opening membrane: the bias and what projections deliver, added up (CONFORM-7)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
-from fsref.verification.composed.relation import Change, Part, moved, part_of, shifted
+from fsref.verification.composed.relation import (
+    Change,
+    Part,
+    Take,
+    becoming,
+    column,
+    moved,
+    part_of,
+    result,
+    shifted,
+    taken,
+)
 from fsref.verification.composed.told import BESIDE
 from fsref.verification.composed.values import BECOMES
 from fsref.verification.deliveries import touched
@@ -34,7 +46,9 @@ def opening(scene: Scene, p: FS | Readout, seen: Ints, sums: Mapping[str, Ints])
         operands[f"sum of {words}"] = _there(total, by)
     none = np.zeros((), np.int64)
     each = [*sums.values()] if len(sums) > 1 else []
-    operands |= {f"{word} projection": own for word, own in zip(ORDINALS, [*each, *[none] * len(ORDINALS)], strict=False)}
+    operands |= {
+        f"{word} projection": own for word, own in zip(ORDINALS, [*each, *[none] * len(ORDINALS)], strict=False)
+    }
     operands["last projection"] = [none, *each][-1]
     values = {"the opening": right, "the bias": bias, "the sum": total}
     return part_of(scene, seen, right, operands, values, {"where no spike arrives": ~touched(scene)})
@@ -52,22 +66,31 @@ def _there(total: Ints, by: int) -> Ints:
 
 def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     """What may be done instead of adding the bias and all sums."""
-    for name in parts[0].operands:
+    names = list(parts[0].operands)
+    for name in names:
         kind, _, rest = name.partition(" ")
         if kind == "bias" and rest:
-            yield Change(f"yours takes the {name}", 2, lambda part, name=name: part.right - part.operands["bias"] + part.operands[name])  # type: ignore[misc]
+            yield _instead(f"yours takes the {name}", 2, "bias", column(name))
         elif kind == "all":
-            yield Change(f"yours is that {rest}", 2.2, lambda part, name=name: part.operands[name])  # type: ignore[misc]
+            yield taken(f"yours is that of {rest.removeprefix('of ')}", 2.2, column(name))
         elif kind == "sum":
-            yield Change(f"yours adds the {name}, too", 2.6, lambda part, name=name: part.right + part.operands[name])  # type: ignore[misc]
+            yield Change(f"yours adds the {name}, too", 2.6, partial(_more, name, 1))
         elif rest == "projection":
             for times, what in ((0, "is left out"), (2, "counts twice"), (-1, "is taken off")):
-                yield Change(f"in yours the {name} {what}", 1.8, lambda part, name=name, times=times: part.right + (times - 1) * part.operands[name])  # type: ignore[misc]
+                yield Change(f"in yours the {name} {what}", 1.8, partial(_more, name, times - 1))
     for each in BECOMES:
-        yield Change(f"yours {each.text}", each.dear, lambda part, each=each: each.of(part.right))  # type: ignore[misc]
-        yield Change(f"in yours the bias {each.text}", each.dear + 0.5, lambda part, each=each: part.right - part.operands["bias"] + each.of(part.operands["bias"]))  # type: ignore[misc]
-        yield Change(f"in yours the sum {each.text}", each.dear + 0.7, lambda part, each=each: part.operands["bias"] + each.of(part.operands["total"]))  # type: ignore[misc]
-    for name in parts[0].operands:
-        if name.endswith(" projection"):
-            for each in BECOMES:
-                yield Change(f"in yours the sum of the {name} {each.text}", each.dear + 1.5, lambda part, each=each, name=name: part.right - part.operands[name] + each.of(part.operands[name]))  # type: ignore[misc]
+        yield Change(f"yours {each.text}", each.dear, result(each))
+        yield _instead(f"in yours the bias {each.text}", each.dear + 0.5, "bias", becoming(each, column("bias")))
+        yield _instead(f"in yours the sum {each.text}", each.dear + 0.7, "total", becoming(each, column("total")))
+    for name in (name for name in names if name.endswith(" projection")):
+        for each in BECOMES:
+            text = f"in yours the sum of the {name} {each.text}"
+            yield _instead(text, each.dear + 1.5, name, becoming(each, column(name)))
+
+
+def _instead(text: str, dear: float, name: str, other: Take) -> Change:
+    return Change(text, dear, lambda part: part.right - part.operands[name] + other(part.operands))
+
+
+def _more(name: str, times: int, part: Part) -> Ints:
+    return part.right + times * part.operands[name]

@@ -1,4 +1,4 @@
-"""A step of the law as a table: what was observed of it, what is right, and what stands beside it, row by row (OBS-5)."""
+"""A step of the law as a table: what was observed of it, what is right, and what stands beside it (CONFORM-7)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.law.neuron import Ints
+from fsref.law.populations import FS, Readout
 from fsref.tables import Brief
+from fsref.verification.composed.values import Becomes
 from fsref.verification.scene import Scene
 
 PLACES = ("step", "channel", "row", "column", "neuron")  # counted from the first, and from the last
 Mask: TypeAlias = NDArray[np.bool_]
 Columns: TypeAlias = Mapping[str, Ints]
+Take: TypeAlias = Callable[[Columns], Ints]  # a column of some operands
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,12 +37,14 @@ class Part(Brief):
     ends: Columns
     values: Columns
     flags: Mapping[str, Mask]
+    facts: Columns
     of: str = ""  # the projection whose sums they are
 
     @cached_property
     def wrong(self) -> Mask:
         """Which rows are not right."""
-        return self.seen != self.right
+        found: Mask = self.seen != self.right
+        return found
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,6 +56,26 @@ class Change(Brief):
     text: str
     dear: float
     gives: Callable[[Part], Ints | None]
+
+
+def column(name: str) -> Take:
+    """A column as it is."""
+    return lambda given: given[name]
+
+
+def becoming(each: Becomes, take: Take) -> Take:
+    """What becomes of a column."""
+    return lambda given: each.of(take(given))
+
+
+def taken(text: str, dear: float, take: Take) -> Change:
+    """A column in the place of what is right."""
+    return Change(text, dear, lambda part: take(part.operands))
+
+
+def result(each: Becomes) -> Callable[[Part], Ints]:
+    """What becomes of what is right."""
+    return lambda part: each.of(part.right)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,15 +96,18 @@ class Relation(Brief):
         """The columns of a kind that all parts have, of these rows of each."""
         each = [getattr(part, kind) for part in self.parts]
         names = [name for name in each[0] if all(name in own for own in each)]
-        return {
-            name: np.concatenate([own[name][some] for own, some in zip(each, rows, strict=True)]) for name in names
-        }
+        return {name: np.concatenate([own[name][some] for own, some in zip(each, rows, strict=True)]) for name in names}
+
+
+def begun_by_law(scene: Scene, p: FS | Readout) -> bool:
+    """Whether a population opened with what it was sent; else its opening membranes were given."""
+    return scene.opening is not None and bool((scene.opening == sum(scene.sums.values(), p.bias_map)).all())
 
 
 def part_of(
     scene: Scene,
-    seen: Ints,
-    right: Ints,
+    seen: NDArray[Any],
+    right: NDArray[Any],
     operands: Mapping[str, Any],
     values: Mapping[str, Any],
     flags: Mapping[str, Any],
@@ -100,12 +128,14 @@ def part_of(
     ends = {name: int(values.max(initial=0)) - values for name, values in places.items()}
     p, net = scene.population, scene.net
     into = list(scene.into.values())
-    flags = {
-        **flags,
+    facts: dict[str, int] = {
         "in a readout": p is net.readout,
+        "in a max-pool": p.kind == "max_pool",
         "where several projections end": len(into) > 1,
-        "in a population of an odd number of neurons": p.neurons % 2 == 1,
         "behind a dense": any(q.weights.ndim == 2 for q in into),
+        "K": net.steps[p.name],
+        "the number of neurons": p.neurons,
+        "the number of neurons of a channel": p.shape[1] * p.shape[2],
     }
     return Part(
         scene,
@@ -114,8 +144,9 @@ def part_of(
         {name: flat(each).astype(np.int64) for name, each in operands.items()},
         {name: flat(each) for name, each in places.items()},
         {name: flat(each) for name, each in ends.items()},
-        {name: flat(each).astype(np.int64) for name, each in {**values, "K": p.steps}.items()},
+        {name: flat(each).astype(np.int64) for name, each in values.items()},
         {name: flat(np.asarray(each, np.bool_)) for name, each in flags.items()},
+        {name: flat(each).astype(np.int64) for name, each in facts.items()},
         of,
     )
 

@@ -1,4 +1,4 @@
-"""The shortest words of what is done instead, and where, that give every row of a relation (OBS-5)."""
+"""The shortest words of what is done instead, and where, that give every row of a relation (CONFORM-7)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from fsref.verification.composed.relation import Change, Mask, Relation
 from fsref.verification.scene import Scene
 
 SAMPLED = 2**14  # rows on which pairs of conditions are tried before all
-FEW = 3  # rows that are wrong, of which two conditions at once say too little
+FEW, MANY = 3, 8  # rows that are wrong, below which two conditions at once say too little, and three
+NEARLY = 0.3  # by which words are as short as others
+CHEAP = 3.0  # changes with which three are tried
 MOST = 12.0  # how dear words may be
 TOLD, LESS = 3, 0.8  # conditions of an observation, each of which leaves this share of what is right at most
 
@@ -37,22 +39,28 @@ def fitting(relation: Relation) -> list[Composed]:
     count = relation.wrong
     known: list[Condition] | None = None
     found: list[Composed] = []
-    for change in relation.changes(relation.parts) if count else ():
+    best = MOST
+    for change in sorted(relation.changes(relation.parts) if count else (), key=lambda change: change.dear):
+        if change.dear > best + NEARLY:
+            break  # no shorter words come
         misses = _misses(change, relation, wrong)
         unsaid = tuple(part.scene for part, miss in zip(relation.parts, misses, strict=False) if miss is None)
-        if len(misses) < len(wrong) or 2 * sum(
-            int(own.sum()) for own, miss in zip(wrong, misses, strict=True) if miss is None
-        ) > count:
+        if (
+            len(misses) < len(wrong)
+            or 2 * sum(int(own.sum()) for own, miss in zip(wrong, misses, strict=True) if miss is None) > count
+        ):
             continue
         missed = [own & False if miss is None else miss for own, miss in zip(wrong, misses, strict=True)]
         if not any(miss.any() for miss in missed):
             found.append(_composed(relation, change.text, change.dear, unsaid))
+            best = min(best, change.dear)
             continue
         if known is None:
             known = list(conditions(_rows(relation, wrong)))
-        for chosen in _parting(known, relation, missed, count):
+        for chosen in _parting(known, relation, missed, count, change.dear):
             words, dear = ", ".join(each.text for each in chosen), sum(each.dear for each in chosen)
             found.append(_composed(relation, f"{change.text}, {words}", change.dear + dear, unsaid))
+            best = min(best, change.dear + dear)
     return sorted((one for one in found if one.dear <= MOST), key=lambda one: one.dear)
 
 
@@ -75,23 +83,36 @@ def _composed(relation: Relation, text: str, dear: float, unsaid: tuple[Scene, .
 
 
 def _rows(relation: Relation, some: list[Mask]) -> Rows:
-    return {kind: relation.stacked(kind, some) for kind in ("places", "ends", "values", "flags")}
+    return {kind: relation.stacked(kind, some) for kind in ("places", "ends", "values", "flags", "facts")}
 
 
-def _parting(known: list[Condition], relation: Relation, misses: list[Mask], count: int) -> Iterator[tuple[Condition, ...]]:
-    """Conditions, one or two at once, that hold in no row that is missed."""
+def _parting(
+    known: list[Condition], relation: Relation, misses: list[Mask], count: int, dear: float
+) -> Iterator[tuple[Condition, ...]]:
+    """Conditions that hold in no row that is missed: one, two at once, or two and a fact of the network."""
     rows = _rows(relation, misses)
     held = [each.holds(rows) for each in known]
     alone = [not mask.any() for mask in held]
     yield from ((each,) for each, parts in zip(known, alone, strict=True) if parts)
     if any(alone) or count < FEW:
         return
-    total = len(held[0]) if held else 0
-    sampled = np.linspace(0, total - 1, min(total, SAMPLED)).astype(np.intp)
+    pairs = list(_apart(known, held, np.ones(len(held[0]) if held else 0, np.bool_)))
+    yield from pairs
+    if pairs or count < MANY or dear > CHEAP:
+        return
+    for third, own in zip(known, held, strict=True):
+        if third.fact:
+            yield from ((*pair, third) for pair in _apart(known, held, own))
+
+
+def _apart(known: list[Condition], held: list[Mask], some: Mask) -> Iterator[tuple[Condition, Condition]]:
+    """Two conditions that hold together in none of some rows."""
+    rows = np.flatnonzero(some)
+    sampled = rows[np.linspace(0, len(rows) - 1, min(len(rows), SAMPLED)).astype(np.intp)] if len(rows) else rows
     table = np.array([mask[sampled] for mask in held], np.float32)
     both = table @ table.T
     for i, j in combinations(range(len(known)), 2):
-        if not both[i, j] and not (held[i] & held[j]).any():
+        if not both[i, j] and not (held[i] & held[j] & some).any():
             yield known[i], known[j]
 
 

@@ -1,90 +1,130 @@
-"""Which places of the source the windows of a conv2d see: the parts of changes of addresses (OBS-5)."""
+"""Which places of the source the windows of a conv2d see: what may be wrong with addresses (CONFORM-7)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from fsref.law.neuron import Ints
+from fsref.verification.composed.delivering import rows_of
 from fsref.verification.composed.relation import Change, Part
 from fsref.verification.taps import Taps, taps_of
 
-Moved: TypeAlias = Callable[[Taps], Taps]
+Move: TypeAlias = tuple[str, float, Callable[[Taps], Taps]]  # what windows do, in words, how dear, and their products
+EXCHANGED = ("stride", "dilation", "padding")
+BEYOND = (("before a row", True, False), ("behind a row", False, True), ("before or behind a row", True, True))
 
 
-def windows() -> Iterator[Change]:
+def windows_otherwise() -> Iterator[Change]:
     """Windows that see other places."""
-    for words, dear, change in _moves():
+    for words, dear, change in (*_along(0), *_along(1), *_both()):
         yield Change(f"in yours a window {words}", dear, partial(_seen, change))
 
 
-def _moves() -> Iterator[tuple[str, float, Moved]]:
-    """What windows may see instead, in words."""
-    for axis, (one, other) in {"y": ("row", "column"), "x": ("column", "row")}.items():
-        size, first = (1, 0) if axis == "y" else (2, 1)
-        for by in (-1, 1, -2, 2):
-            words = f"begins {abs(by)} {one}{'s' * (abs(by) > 1)} {'before' if by < 0 else 'behind'} its own"
-            yield words, 2 + abs(by) / 4, partial(_address, axis, lambda t, v, by=by: v + by)  # type: ignore[misc]
-        yield f"repeats the first {one} of the source before it", 2, partial(_address, axis, lambda t, v: np.maximum(v, 0))
-        yield f"repeats the last {one} of the source behind it", 2, partial(_address, axis, lambda t, v, size=size: np.minimum(v, t.source[size] - 1))  # type: ignore[misc]
-        yield f"sees the first {one}s of the source again behind its last", 2.2, partial(_address, axis, lambda t, v, size=size: np.where(v >= t.source[size], v - t.source[size], v))  # type: ignore[misc]
-        yield f"sees the last {one}s of the source before its first", 2.2, partial(_address, axis, lambda t, v, size=size: np.where(v < 0, v + t.source[size], v))  # type: ignore[misc]
-        yield f"mirrors the source before its first {one}", 2.4, partial(_address, axis, lambda t, v: np.where(v < 0, -v, v))
-        for size_of in (2, 4, 8, 16):
-            yield f"sees {one}s modulo {size_of}", 2.4, partial(_address, axis, lambda t, v, size_of=size_of: np.where(v >= 0, v % size_of, v))  # type: ignore[misc]
-        for stride in (1, 2, 3, 4):
-            yield f"is {stride} {one}s from the next", 2.2, partial(_walk, axis, stride, None, None)
-            yield f"has places {stride} {one}s apart", 2.3, partial(_walk, axis, None, stride, None)
-        for pad in (0, 1, 2):
-            yield f"has {pad} {one}s of padding before the source", 2.4, partial(_walk, axis, None, None, pad)
-        yield f"begins as many {one}s before as its places are apart less one", 2.6, partial(_wider, first, 1)
-        yield f"begins as many {one}s behind as its places are apart less one", 2.6, partial(_wider, first, -1)
-        yield f"has the {other}s' stride of {one}s", 2, partial(_swapped, first, "stride")
-        yield f"has the {other}s' dilation of {one}s", 2, partial(_swapped, first, "dilation")
-    yield "begins as many places before, in rows and columns, as these are apart less one", 2.4, lambda t: _wider(1, 1, _wider(0, 1, t))
+def _along(axis: int) -> Iterator[Move]:
+    """What windows may see instead along one axis."""
+    one, other = ("row", "column") if axis == 0 else ("column", "row")
+    for by in (-1, 1, -2, 2):
+        words = f"begins {abs(by)} {one}{'s' * (abs(by) > 1)} {'before' if by < 0 else 'behind'} its own"
+        yield words, 2 + abs(by) / 4, partial(_address, axis, partial(_moved, by))
+    yield f"repeats the first {one} of the source before it", 2, partial(_address, axis, _repeats_first)
+    yield f"repeats the last {one} of the source behind it", 2, partial(_address, axis, _repeats_last)
+    yield f"sees the first {one}s of the source behind its last", 2.2, partial(_address, axis, _wraps_behind)
+    yield f"sees the last {one}s of the source before its first", 2.2, partial(_address, axis, _wraps_before)
+    yield f"mirrors the source before its first {one}", 2.4, partial(_address, axis, _mirrors)
+    for size in (2, 4, 8, 16):
+        yield f"sees {one}s modulo {size}", 2.4, partial(_address, axis, partial(_modulo, size))
+    for by in (1, 2, 3, 4):
+        yield f"is {by} {one}s from the next", 2.2, partial(_walks, axis, "stride", by)
+        yield f"has places {by} {one}s apart", 2.3, partial(_walks, axis, "dilation", by)
+    for by in (0, 1, 2):
+        yield f"has {by} {one}s of padding before the source", 2.4, partial(_walks, axis, "padding", by)
+    for sign, way in ((1, "before"), (-1, "behind")):
+        words = f"begins as many {one}s {way} its own as its places are apart less one"
+        yield words, 2.6, partial(_wider, sign, (axis,))
+    for what in EXCHANGED:
+        yield f"has the {what} that {other}s have along {one}s, too", 2, partial(_others, axis, what)
+
+
+def _both() -> Iterator[Move]:
+    """What windows may see instead along both."""
+    yield "begins as much before its own as its places are apart less one", 2.4, partial(_wider, 1, (0, 1))
     for by in (1, 2):
-        yield f"is {by} places from the next, in rows and columns", 2.2, lambda t, by=by: t.begun(stride=(by, by))  # type: ignore[misc]
-        yield f"has places {by} apart, in rows and columns", 2.3, lambda t, by=by: t.begun(dilation=(by, by))  # type: ignore[misc]
-    yield "has no padding before the source, in rows and columns", 2.2, lambda t: t.begun(top=0, left=0)
-    yield "has the columns' padding of rows", 2, lambda t: t.begun(top=t.padding[1])
-    yield "has the rows' padding of columns", 2, lambda t: t.begun(left=t.padding[0])
-    yield "has the rows' and the columns' stride exchanged", 2, lambda t: t.begun(stride=t.stride[::-1])
-    yield "has the rows' and the columns' dilation exchanged", 2, lambda t: t.begun(dilation=t.dilation[::-1])
-    yield "has the rows' and the columns' padding exchanged", 2, lambda t: t.begun(top=t.padding[1], left=t.padding[0])
-    for words, before, behind in (("before a row", True, False), ("behind a row", False, True), ("before or behind a row", True, True)):
+        yield f"is {by} rows and columns from the next", 2.2, partial(_begun, {"stride": (by, by)})
+        yield f"has places {by} rows and columns apart", 2.3, partial(_begun, {"dilation": (by, by)})
+    yield "has no padding before the source", 2.2, partial(_begun, {"top": 0, "left": 0})
+    for what in EXCHANGED:
+        yield f"has the {what} of rows and of columns exchanged", 2, partial(_exchanged, what)
+    for words, before, behind in BEYOND:
         yield f"sees the neighbouring row {words}", 2.2, partial(_flat, before, behind)
 
 
-def _address(axis: str, change: Callable[[Taps, Ints], Ints], taps: Taps) -> Taps:
+def _moved(by: int, v: Ints, size: int) -> Ints:
+    return v + by
+
+
+def _repeats_first(v: Ints, size: int) -> Ints:
+    return np.maximum(v, 0)
+
+
+def _repeats_last(v: Ints, size: int) -> Ints:
+    return np.minimum(v, size - 1)
+
+
+def _wraps_behind(v: Ints, size: int) -> Ints:
+    return np.where(v >= size, v - size, v)
+
+
+def _wraps_before(v: Ints, size: int) -> Ints:
+    return np.where(v < 0, v + size, v)
+
+
+def _mirrors(v: Ints, size: int) -> Ints:
+    return np.abs(v)
+
+
+def _modulo(over: int, v: Ints, size: int) -> Ints:
+    return np.where(v >= 0, v % over, v)
+
+
+def _address(axis: int, change: Callable[[Ints, int], Ints], taps: Taps) -> Taps:
     """Other rows or columns of the source, of those inside it."""
-    moved = taps.but(**{axis: change(taps, getattr(taps, axis))})
+    name = "yx"[axis]
+    moved = taps.but(**{name: change(getattr(taps, name), taps.source[1 + axis])})
     return moved.but(there=moved.inside_y & moved.inside_x)
 
 
-def _walk(axis: str, stride: int | None, dilation: int | None, padding: int | None, taps: Taps) -> Taps:
-    """Windows that begin, or whose places lie, elsewhere."""
-    first = 0 if axis == "y" else 1
-    strides, dilations, pads = list(taps.stride), list(taps.dilation), list(taps.padding[:2])
-    strides[first] = strides[first] if stride is None else stride
-    dilations[first] = dilations[first] if dilation is None else dilation
-    pads[first] = pads[first] if padding is None else padding
-    return taps.begun(stride=tuple(strides), dilation=tuple(dilations), top=pads[0], left=pads[1])
+def _begun(other: dict[str, Any], taps: Taps) -> Taps:
+    return taps.begun(**other)
 
 
-def _wider(first: int, sign: int, taps: Taps) -> Taps:
-    pads = list(taps.padding[:2])
-    pads[first] += sign * (taps.dilation[first] - 1)
-    begun = taps.begun(top=pads[0], left=pads[1])
-    return begun.but(padding=(*pads, *taps.padding[2:]))
+def _walks(axis: int, what: str, by: int, taps: Taps) -> Taps:
+    """Another stride, dilation or padding along one axis."""
+    both = [*getattr(taps, what)[:2]]
+    both[axis] = by
+    return _with(what, both, taps)
 
 
-def _swapped(first: int, what: str, taps: Taps) -> Taps:
-    both = list(getattr(taps, what))
-    both[first] = both[1 - first]
-    return taps.begun(**{what: tuple(both)})
+def _others(axis: int, what: str, taps: Taps) -> Taps:
+    """Along one axis the stride, dilation or padding of the other."""
+    both = getattr(taps, what)
+    return _walks(axis, what, both[1 - axis], taps)
+
+
+def _exchanged(what: str, taps: Taps) -> Taps:
+    return _with(what, [*getattr(taps, what)[1::-1]], taps)
+
+
+def _with(what: str, both: list[int], taps: Taps) -> Taps:
+    return taps.begun(top=both[0], left=both[1]) if what == "padding" else taps.begun(**{what: tuple(both)})
+
+
+def _wider(sign: int, axes: tuple[int, ...], taps: Taps) -> Taps:
+    pads = [pad + sign * (axis in axes) * (taps.dilation[axis] - 1) for axis, pad in enumerate(taps.padding[:2])]
+    return _with("padding", pads, taps)
 
 
 def _flat(before: bool, behind: bool, taps: Taps) -> Taps:
@@ -95,7 +135,7 @@ def _flat(before: bool, behind: bool, taps: Taps) -> Taps:
     return taps.but(there=taps.there | (kept & (beside > 0)))
 
 
-def _seen(change: Moved, part: Part) -> Ints | None:
+def _seen(change: Callable[[Taps], Taps], part: Part) -> Ints | None:
     scene, q = part.scene, part.scene.into[part.of]
     if q.weights.ndim != 4:
         return part.right
@@ -107,4 +147,4 @@ def _seen(change: Moved, part: Part) -> Ints | None:
         return part.right
     plane = scene.codes[q.source]
     found = wrong.deliver(plane.reshape(len(plane), -1)).reshape(len(plane), *scene.population.shape)
-    return found.ravel() if scene.part is None else found[:, scene.part].ravel()
+    return rows_of(part, found)
