@@ -13,7 +13,7 @@ from fsref.verification.composed.conditions import Condition, Rows, conditions
 from fsref.verification.composed.relation import Change, Mask, Relation
 from fsref.verification.scene import Scene
 
-SAMPLED = 2**14  # rows on which pairs of conditions are tried before all
+SAMPLED = 2**11  # rows on which pairs of conditions are tried before all
 FEW, MANY = 3, 8  # rows that are wrong, below which two conditions at once say too little, and three
 NEARLY = 0.3  # by which words are as short as others
 CHEAP = 3.0  # changes with which three are tried
