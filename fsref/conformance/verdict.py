@@ -95,7 +95,7 @@ class Report(Shown):
         plain |= {"explanation": None if explanation is None else explanation.to_dict()}
         plain |= {"yours": None if explanation is None else asdict(_yours(self.first))}
         plain |= {"causes": [hint.name for hint in self.hints.hints], "hints": [h.text for h in self.hints.hints]}
-        plain |= {"observed": self.hints.observed or None}
+        plain |= {"observation": self.hints.observed or None}
         plain |= {"smallest": [one.to_dict() for one in self.small]}
         plain |= {"bins": {rule: dict(counts) for rule, counts in self.bins.items()}}
         return {**plain, "cases": [one.to_dict() for one in self.driven]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from itertools import product
 from typing import TypeAlias
 
@@ -42,14 +42,31 @@ def adds_otherwise() -> Iterator[Change]:
         for each in BECOMES:
             if each.dear + far < CHEAP:
                 text = f"in yours the sum {each.text} with each addition{when}{last}"
-                yield _adds(text, each.dear + 1 + dear, partial(_becomes, each.of, test), first)
+                yield _adds(text, each.dear + 1 + dear, partial(_becomes, each.of, test), first, each.of)
         yield _adds(f"in yours an addition{when} is lost{last}", 2 + dear, partial(_loses, test), first)
     for bits in BITS:
         yield _adds(f"in yours the sum saturates at {bits} bits, and stays there", 3, partial(_stays, bits), True)
 
 
-def _adds(text: str, dear: float, rule: Rule, first: bool) -> Change:
-    return Change(text, dear, lambda part: _opened(part, rule, first))
+def _adds(text: str, dear: float, rule: Rule, first: bool, of: Callable[[Ints], Ints] | None = None) -> Change:
+    """An opening whose additions are made by a rule, which changes nothing where `of` leaves all right sums alone."""
+
+    def gives(part: Part) -> Ints | None:
+        held = _on_the_way(part.scene, first)
+        idle = of is not None and bool((of(held) == held).all())
+        return part.right if idle else _opened(part, rule, first)
+
+    return Change(text, dear, gives)
+
+
+@lru_cache(maxsize=4)
+def _on_the_way(scene: Scene, first: bool) -> Ints:
+    """The right sums after each addition, to the bias or without it; of many, integers that each change changes."""
+    steps = additions(scene, True)
+    if not steps:
+        return np.arange(-(2**6), 2**6) << np.arange(32)[:, None]
+    found: Ints = np.cumsum(np.stack(steps), axis=0)
+    return found + scene.opening - sum(scene.sums.values()) if first and scene.opening is not None else found
 
 
 def _opened(part: Part, rule: Rule, first: bool) -> Ints | None:

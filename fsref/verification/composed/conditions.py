@@ -16,6 +16,7 @@ from fsref.verification.composed.relation import Mask
 
 MODULI = (4, 8)  # of places, beside 2
 STATED = ("where ", "in ", "behind ", "along ", "from ")  # how facts begin that hold or not
+APART = 0.7  # by how much dearer it is that a difference has a sign
 EQUAL = 16  # values that are no larger are told as they are
 Rows = dict[str, dict[str, NDArray[np.int64]]]  # the columns of rows by kind
 
@@ -106,7 +107,7 @@ def _of_place(name: str, values: Ints, ends: Ints) -> Iterator[Condition]:
 
 def _of_value(name: str, values: Ints, kind: str = "values") -> Iterator[Condition]:
     """Conditions on a value."""
-    low, high = int(values.min()), int(values.max())
+    low, high, far = int(values.min()), int(values.max()), APART * (" - " in name)
     at = partial(partial, _where, kind, name)
     if low == high:
         yield Condition(
@@ -115,13 +116,13 @@ def _of_value(name: str, values: Ints, kind: str = "values") -> Iterator[Conditi
             at(lambda v: v == low),
         )
     if high < 0:
-        yield Condition(f"where {name} is below 0", 1.5, at(lambda v: v < 0))
+        yield Condition(f"where {name} is below 0", 1.5 + far, at(lambda v: v < 0))
     if high <= 0:
-        yield Condition(f"where {name} is not above 0", 1.9, at(lambda v: v <= 0))
+        yield Condition(f"where {name} is not above 0", 1.9 + far, at(lambda v: v <= 0))
     if low > 0:
-        yield Condition(f"where {name} is above 0", 1.6, at(lambda v: v > 0))
+        yield Condition(f"where {name} is above 0", 1.6 + far, at(lambda v: v > 0))
     if low >= 0:
-        yield Condition(f"where {name} is not below 0", 1.8, at(lambda v: v >= 0))
+        yield Condition(f"where {name} is not below 0", 1.8 + far, at(lambda v: v >= 0))
     if low != high:
         for least, dear in {_power(low): 2.6, low: 3.2 if low > EQUAL else 2.7}.items():
             if least > 1:

@@ -147,8 +147,8 @@ def _values(own: Neurons) -> dict[str, Ints]:
 def _flags(scene: Scene, p: FS, own: Neurons) -> dict[str, Any]:
     """What may hold."""
     last = np.concatenate([0 * own.fired[:, :1], own.fired[:, :-1]], axis=1)
-    beside = moved(own.fired.astype(np.int64), -1) > 0
-    beside[..., 0, 0, 0] = False
+    beside = moved(own.fired.astype(np.int64), -1)
+    beside[..., 0, 0, 0] = 0
     so_far: Ints = np.cumsum(own.fired, axis=1) - own.fired
     silent = ~touched(scene).any(axis=(1, 2, 3))[:, None, None, None, None] & begun_by_law(scene, p)
     steps = np.arange(own.fired.shape[1])[:, None, None, None]
@@ -156,7 +156,7 @@ def _flags(scene: Scene, p: FS, own: Neurons) -> dict[str, Any]:
         "where it fired in the step before": last > 0,
         "where it fired before": so_far > 0,
         "where it fired in all steps before": (so_far == steps) & (steps > 0),
-        "where the neuron before fires": beside,
+        "where the neuron before fires": beside > 0,
         "where T is not h": own.T != own.h,
         "where no spike arrives at any neuron": silent,
     }

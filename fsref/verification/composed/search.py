@@ -15,6 +15,7 @@ from fsref.verification.scene import Scene
 
 SAMPLED = 2**11  # rows on which pairs of conditions are tried before all
 FEW, MANY = 3, 8  # rows that are wrong, below which two conditions at once say too little, and three
+SIMPLE = 1.6  # how dear a condition on so few may be
 NEARLY = 0.3  # by which words are as short as others
 CHEAP = 3.0  # changes with which three are tried
 MOST = 12.0  # how dear words may be
@@ -92,7 +93,7 @@ def _parting(
     """Conditions that hold in no row that is missed: one, two at once, or two and a fact of the network."""
     rows = _rows(relation, misses)
     held = [each.holds(rows) for each in known]
-    alone = [not mask.any() for mask in held]
+    alone = [not mask.any() and (count >= FEW or each.dear <= SIMPLE) for each, mask in zip(known, held, strict=True)]
     yield from ((each,) for each, parts in zip(known, alone, strict=True) if parts)
     if any(alone) or count < FEW:
         return

@@ -45,7 +45,7 @@ def weights_otherwise() -> Iterator[Change]:
 
 
 def _taken(axis: int, other: Other, w: Ints) -> Ints:
-    return w.take(other.of(w.shape[axis]), axis)
+    return np.take(w, other.of(w.shape[axis]), axis)
 
 
 def _drifted(rise: int, by: int, w: Ints) -> Ints:

@@ -59,7 +59,7 @@ def some(name: str) -> Iterator[Some[int]]:
 
 
 def _from(at: int, n: int) -> Mask:
-    return np.arange(n) >= at
+    return np.asarray(np.arange(n) >= at)
 
 
 def _only(at: int, n: int) -> Mask:
@@ -67,7 +67,7 @@ def _only(at: int, n: int) -> Mask:
 
 
 def _last(count: int, n: int) -> Mask:
-    return np.arange(n) >= n - count
+    return np.asarray(np.arange(n) >= n - count)
 
 
 def _every(over: int, at: int, n: int) -> Mask:
@@ -75,7 +75,7 @@ def _every(over: int, at: int, n: int) -> Mask:
 
 
 def _left(over: int, n: int) -> Mask:
-    return np.arange(n) >= n // over * over
+    return np.asarray(np.arange(n) >= n // over * over)
 
 
 def steps() -> tuple[Some[int], ...]:
