@@ -96,7 +96,7 @@ def coding(scene: Scene, own: Neurons) -> Part | None:
     power = base_two(own.d.shape[0])[:, None, None, None]
     operands["train"] = (power * own.fired).sum(axis=1)
     operands["count"] = own.fired.sum(axis=1)
-    operands["the neuron before"] = moved(codes, -1)
+    operands["the neuron before"] = moved(right, -1)
     return part_of(scene, codes, right, operands, {"the code": right}, {})
 
 
