@@ -15,6 +15,8 @@ from fsref.simulation.recording import Key
 from fsref.vectors import flags
 from fsref.vectors.case import Case
 from fsref.verification import causes
+from fsref.verification.composed.composed import composed, observation
+from fsref.verification.composed.search import NEARLY
 from fsref.verification.scene import Scene
 from fsref.verification.stale_causes import STALE
 from fsref.verification.stuck_causes import parts_alone
@@ -22,6 +24,8 @@ from fsref.verification.stuck_causes import parts_alone
 KEPT = 64  # cases that differ, and as many that do not, of a network on which causes are judged,
 PLACES = 32  # and other networks and populations that differ
 LARGEST = 2**24  # integers that are kept
+BESIDE = 16  # places at which nothing differs, beside those at which something does
+COMPOSED, ALIKE = "composed", 3  # what composed causes are called, and how many that are as short are named
 SHARE = 0.5  # of what differs that a cause explains more than
 
 Place = tuple[str, str, str, str]  # id of a network, scope, unit where it is a projection, population
@@ -75,6 +79,29 @@ class Evidence:
         )
         found = tuple(hint for hint in found if not hint.part) or found
         return causes.Judged(found, most if found else 0, total, self.differing)
+
+    def composed(self, first: Driven) -> causes.Judged:
+        """What gives all that was answered anywhere, composed of where, what and when, in the shortest words; and where
+        no words do, what is wrong in the population of a first difference (CONFORM-7).
+        """
+        (at,) = _places(first)
+        counts = {place: len(own) for place, own in self.wrong.items()}
+        total = sum(counts.values())
+        scenes = {place: self._scene(place) for place in sorted(counts, key=lambda place: place != at)}
+        beside = [place for place in self.right if place not in self.wrong][:BESIDE]
+        found = composed([*scenes.values(), *map(self._scene, beside)])
+        for one in found[:1]:
+            told = sum(counts[place] for place, scene in scenes.items() if scene not in one.unsaid)
+            alike = [other for other in found[1:] if other.dear <= one.dear + NEARLY and other.unsaid == one.unsaid]
+            hints = tuple(causes.Hint(COMPOSED, each.text) for each in (one, *alike[: ALIKE - 1]))
+            return causes.Judged(hints, told, total, self.differing)
+        seen = next(filter(None, (observation(some) for some in ([*scenes.values()], [scenes[at]]))), "")
+        return causes.Judged((), 0, total, self.differing, seen)
+
+    def _scene(self, place: Place) -> Scene:
+        """A population and what was answered there."""
+        scene, _ = next(scenes_of(place, self.wrong.get(place, ()), self.right.get(place, ())))
+        return scene
 
     def fitting(self, place: Place, among: Collection[str] | None = None) -> tuple[causes.Hint, ...]:
         """The causes, `among` some, that give all that was answered at a place, or all that was in the one channel or
@@ -152,7 +179,13 @@ def scenes_of(place: Place, wrong: Sequence[Driven], right: Sequence[Driven]) ->
     names = frozenset(unlike)
     if p in net.readouts and not alone:  # a cause that moves neurons tells them as codes
         told, names = {"codes": told["opening"]}, frozenset({"codes"} if unlike else ())
-    scene = replace(scene, theirs=told, wrong=names, sums_alone=alone)
+    seen_sums = [key for key in rows[0].observed if key[0] in net.into(name)]
+    their_sums = {
+        key[0]: np.stack([row.observed[key] for row in rows]).reshape(-1, *p.shape)
+        for key in seen_sums
+        if all(key in row.observed for row in rows)
+    }
+    scene = replace(scene, theirs=told, wrong=names, sums_alone=alone, their_sums=their_sums)
     yield scene, ""
     if not unlike:
         return

@@ -95,6 +95,7 @@ class Report(Shown):
         plain |= {"explanation": None if explanation is None else explanation.to_dict()}
         plain |= {"yours": None if explanation is None else asdict(_yours(self.first))}
         plain |= {"causes": [hint.name for hint in self.hints.hints], "hints": [h.text for h in self.hints.hints]}
+        plain |= {"observation": self.hints.observed or None}
         plain |= {"smallest": [one.to_dict() for one in self.small]}
         plain |= {"bins": {rule: dict(counts) for rule, counts in self.bins.items()}}
         return {**plain, "cases": [one.to_dict() for one in self.driven]}
@@ -141,6 +142,7 @@ class Report(Shown):
         told += [] if self.alone else [("alone", LEFT)]
         told += self._smallest()
         told += [("or" if i else "hint", hint.text) for i, hint in enumerate(self.hints.hints)]
+        told += [("observed", self.hints.observed)] if self.hints.observed else []
         return told + ([("explains", self._explained())] if self.hints.hints else [])
 
     def _smallest(self) -> list[Fact]:

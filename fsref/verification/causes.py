@@ -97,12 +97,15 @@ class Hint:
 
 @dataclass(frozen=True, repr=False)
 class Judged(Brief):
-    """The causes that fit, how many of the `judged` images that differ each of them explains, and how many `differ`."""
+    """The causes that fit, how many of the `judged` images that differ each of them explains, and how many `differ`;
+    where none fits, what is wrong there in words, as `observed`.
+    """
 
     hints: tuple[Hint, ...] = ()
     explained: int = 0
     judged: int = 0
     differing: int = 0
+    observed: str = ""
 
     def __str__(self) -> str:
         """How many images, in words."""

@@ -31,7 +31,7 @@ class Scene(Brief):
     `images` (B, C, H, W) are known or not. `at` (B,) says which image of those asked each is, where all asked before
     the last of them are in the scene, too. Of a `part` (C, H, W) of the population alone is judged what they answered,
     where it is told. Of sums alone `opening` of theirs is what follows from what projections delivered: that there is
-    a bias, and what fires, nobody has seen.
+    a bias, and what fires, nobody has seen. `their_sums` are what projections into it delivered, where that was told.
     """
 
     net: Network
@@ -45,6 +45,7 @@ class Scene(Brief):
     at: NDArray[np.intp] | None = None
     part: NDArray[np.bool_] | None = None
     sums_alone: bool = False
+    their_sums: Mapping[str, Ints] = field(default_factory=dict)
 
     def given_by(self, effect: Effect) -> bool:
         """Whether an effect is what they answered, and tells all of theirs that is wrong: what it does not tell is
@@ -62,6 +63,7 @@ class Scene(Brief):
             trains={name: values[some] for name, values in self.trains.items()},
             opening=None if self.opening is None else self.opening[some],
             theirs={name: values[some] for name, values in self.theirs.items()},
+            their_sums={name: values[some] for name, values in self.their_sums.items()},
             images=None if self.images is None else self.images[some],
             at=None,
         )

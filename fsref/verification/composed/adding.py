@@ -1,0 +1,111 @@
+"""Sums made spike by spike, and what becomes of the sum with each addition (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
+from itertools import product
+from typing import TypeAlias
+
+import numpy as np
+
+from fsref.law.neuron import Ints
+from fsref.law.populations import FS, Readout
+from fsref.verification.adding import additions
+from fsref.verification.composed.delivering import rows_of
+from fsref.verification.composed.relation import Change, Mask, Part
+from fsref.verification.composed.values import BECOMES
+from fsref.verification.scene import Scene
+
+CHEAP = 4.5  # words of an addition and what becomes of it
+BITS = range(6, 41)  # of sums that stay
+Pair: TypeAlias = Callable[[Ints, Ints], Mask]  # of the sum so far, and what is added
+Rule: TypeAlias = Callable[[Ints, Ints], Ints]
+
+WHEN: tuple[tuple[str, float, Pair], ...] = (
+    ("", 0, lambda v, more: more != 0),
+    (" of something below 0", 1.5, lambda v, more: more < 0),
+    (" of something above 0", 1.5, lambda v, more: more > 0),
+    (" to a sum below 0", 1.5, lambda v, more: v < 0),
+    (" to a sum of 0 or more", 1.7, lambda v, more: v >= 0),
+    (" of something below 0 to a sum below 0", 2, lambda v, more: (v < 0) & (more < 0)),
+    (" of something above 0 to a sum above 0", 2, lambda v, more: (v > 0) & (more > 0)),
+    (" that leads from below 0 to 0 or more", 2, lambda v, more: (v < 0) & (v + more >= 0)),
+    (" that leads from 0 or more to below 0", 2, lambda v, more: (v >= 0) & (v + more < 0)),
+)
+
+
+def adds_otherwise() -> Iterator[Change]:
+    """What becomes of the sum with each addition."""
+    for (when, far, test), first in product(WHEN, (True, False)):
+        last, dear = ("", far) if first else (", the bias last", far + 0.5)
+        for each in BECOMES:
+            if each.dear + far < CHEAP:
+                text = f"in yours the sum {each.text} with each addition{when}{last}"
+                yield _adds(text, each.dear + 1 + dear, partial(_becomes, each.of, test), first, each.of)
+        yield _adds(f"in yours an addition{when} is lost{last}", 2 + dear, partial(_loses, test), first)
+    for bits in BITS:
+        yield _adds(f"in yours the sum saturates at {bits} bits, and stays there", 3, partial(_stays, bits), True)
+
+
+def _adds(text: str, dear: float, rule: Rule, first: bool, of: Callable[[Ints], Ints] | None = None) -> Change:
+    """An opening whose additions are made by a rule, which changes nothing where `of` leaves all right sums alone."""
+
+    def gives(part: Part) -> Ints | None:
+        held = _on_the_way(part.scene, first)
+        idle = of is not None and bool((of(held) == held).all())
+        return part.right if idle else _opened(part, rule, first)
+
+    return Change(text, dear, gives)
+
+
+@lru_cache(maxsize=4)
+def _on_the_way(scene: Scene, first: bool) -> Ints:
+    """The right sums after each addition, to the bias or without it; of many, integers that each change changes."""
+    steps = additions(scene, True)
+    if not steps:
+        return np.arange(-(2**6), 2**6) << np.arange(32)[:, None]
+    found: Ints = np.cumsum(np.stack(steps), axis=0)
+    return found + scene.opening - sum(scene.sums.values()) if first and scene.opening is not None else found
+
+
+def _opened(part: Part, rule: Rule, first: bool) -> Ints | None:
+    """The opening when each addition is made by a rule, from the bias on or with it last; None where that is much."""
+    scene = part.scene
+    match scene.population:
+        case (FS() | Readout()) as p if not any(getattr(q, "pooled", False) for q in scene.into.values()):
+            found = [_added(some, p, rule, first) for some in _few(scene)]
+        case _:
+            return None
+    return None if any(v is None for v in found) else rows_of(part, np.concatenate([v for v in found if v is not None]))
+
+
+def _few(scene: Scene) -> list[Scene]:
+    """A scene in parts of so few images that their additions may be followed."""
+    if scene.count == 1 or additions(scene, True):
+        return [scene]
+    half = scene.count // 2
+    return [*_few(scene.rows(slice(0, half))), *_few(scene.rows(slice(half, scene.count)))]
+
+
+def _added(scene: Scene, p: FS | Readout, rule: Rule, first: bool) -> Ints | None:
+    """The opening of some images when each addition is made by a rule."""
+    steps, bias = additions(scene, True), p.bias_map + 0 * scene.codes[p.name]
+    v = bias if first else 0 * bias
+    for more in steps:
+        v = np.where(more != 0, rule(v, more), v)
+    return (v if first else v + bias) if steps else None
+
+
+def _becomes(of: Callable[[Ints], Ints], test: Pair, v: Ints, more: Ints) -> Ints:
+    return np.where(test(v, more), of(v + more), v + more)
+
+
+def _loses(test: Pair, v: Ints, more: Ints) -> Ints:
+    return np.where(test(v, more), v, v + more)
+
+
+def _stays(bits: int, v: Ints, more: Ints) -> Ints:
+    """A sum that has reached an end stays there."""
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    return np.where((v == low) | (v == high), v, np.clip(v + more, low, high))

@@ -1,0 +1,167 @@
+"""The shortest words, composed of where, what and when, that give all that was answered; and where none do, which rows
+are wrong, as an observation (CONFORM-7).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from fsref.engines import reference
+from fsref.law.neuron import Ints
+from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.verification.composed.adding import adds_otherwise
+from fsref.verification.composed.delivering import delivering
+from fsref.verification.composed.neurons import (
+    codes_otherwise,
+    coding,
+    fires_otherwise,
+    firing,
+    neurons_of,
+    resets_otherwise,
+    resetting,
+)
+from fsref.verification.composed.opening import opening, opens_otherwise
+from fsref.verification.composed.relation import Change, Part, Relation, begun_by_law
+from fsref.verification.composed.search import Composed, fitting, observed
+from fsref.verification.composed.spikes import spikes_otherwise
+from fsref.verification.composed.told import telling, telling_trains, told_otherwise, trains_otherwise
+from fsref.verification.composed.weighing import products_otherwise, weights_otherwise
+from fsref.verification.composed.windows import windows_otherwise
+from fsref.verification.scene import Scene
+
+Changes = Callable[[Sequence[Part]], Iterable[Change]]
+
+
+def _opens(parts: Sequence[Part]) -> Iterator[Change]:
+    yield from opens_otherwise(parts)
+    yield from adds_otherwise()
+
+
+def _delivers(parts: Sequence[Part]) -> Iterator[Change]:
+    yield from told_otherwise(parts)
+    yield from spikes_otherwise()
+    yield from weights_otherwise()
+    yield from products_otherwise()
+    yield from windows_otherwise()
+
+
+LAW: dict[str, tuple[str, str, Changes]] = {  # what the law says, by which rule, and what may be done instead
+    "sums": ("a projection delivers w * d[t] with each spike", "PROJ-1", _delivers),
+    "opening": ("a membrane opens with the bias and all sums", "NET-6", _opens),
+    "firing": ("a neuron fires when v >= T", "FS-2", fires_otherwise),
+    "reset": ("a spike lowers the membrane by h, and nothing else does", "FS-3", resets_otherwise),
+    "code": ("a code is the sum of d over the spikes", "FS-4", codes_otherwise),
+    "told opening": ("the opening membrane is told", "OBS-1", told_otherwise),
+    "told spikes": ("the train is told", "OBS-1", trains_otherwise),
+    "told membranes": ("the membrane behind each step is told", "OBS-1", told_otherwise),
+    "told codes": ("the code is told", "OBS-1", told_otherwise),
+}
+
+
+def composed(scenes: Sequence[Scene]) -> list[Composed]:
+    """What gives all that was answered in these scenes, the shortest words first, of what is wrong in each step of the
+    law that is; nothing where one of these has no words.
+    """
+    small = sorted(scenes, key=lambda scene: (not scene.unlike.any(), scene.codes[scene.population.name][0].size))
+    for relations in readings([*map(_probe, small[:1]), *scenes]):
+        each = [fitting(relation) for relation in relations if relation.wrong]
+        if each and all(each):
+            if len(each) == 1:
+                return each[0]
+            unsaid = tuple(scene for found in each for scene in found[0].unsaid)
+            text, dear = "; ".join(found[0].text for found in each), sum(found[0].dear for found in each)
+            return [Composed(text, each[0][0].rule, dear, unsaid)]
+    return []
+
+
+def observation(scenes: Sequence[Scene]) -> str:
+    """Which rows of the first step of the law that is wrong are so, in words; "" where nothing can be said."""
+    for relations in readings(scenes):
+        for relation in relations:
+            if relation.wrong:
+                return observed(relation)
+    return ""
+
+
+def _probe(scene: Scene) -> Scene:
+    """One image of a scene, of those that differ the one that differs least: it rules most changes out for little."""
+    wrong = scene.unlike.sum(axis=(1, 2, 3))
+    at = int(np.where(wrong > 0, wrong, wrong.max() + 1).argmin())
+    return scene.rows(slice(at, at + 1))
+
+
+def readings(scenes: Sequence[Scene]) -> Iterator[list[Relation]]:
+    """How what was answered may be read, as relations in the order of the law: one observable that is wrong alone as
+    told otherwise; step by step, sums taken for right where nobody told them; and with what misses in the opening
+    membrane as what its one projection delivers.
+    """
+    for parts in (_told(scenes), _stepped(scenes, False), _stepped(scenes, True)):
+        yield [Relation(*LAW[kind][:2], _first_small(own), LAW[kind][2]) for kind, own in parts.items()]
+
+
+def _first_small(parts: list[Part]) -> list[Part]:
+    """Parts, first those that rule most out for least: wrong, and of few rows."""
+    return sorted(parts, key=lambda part: (not part.wrong.any(), len(part.seen)))
+
+
+def _told(scenes: Sequence[Scene]) -> dict[str, list[Part]]:
+    """One observable that is wrong alone, beside what is right of it."""
+    names = {name for scene in scenes for name in (scene.theirs if scene.wrong is None else scene.wrong)}
+    if len(names) != 1:
+        return {}
+    (name,) = names
+    given = [(scene, _right(scene, name)) for scene in scenes if name in scene.theirs and len(scene.theirs) > 1]
+    tells = telling_trains if name == "spikes" else telling
+    parts = [tells(scene, scene.theirs[name], right) for scene, right in given if right is not None]
+    return {f"told {name}": parts} if parts else {}
+
+
+def _right(scene: Scene, name: str) -> Ints | None:
+    """What is right of an observable, None where it is not known."""
+    p = scene.population
+    if name in ("opening", "codes"):
+        return scene.opening if name == "opening" else scene.codes.get(p.name)
+    if name == "spikes":
+        return scene.trains[p.name].astype(np.int64) if p.name in scene.trains else None
+    match p:
+        case FS() if scene.opening is not None:
+            return reference.fire(scene.opening, p.table)[1]
+        case FS() | Readout() | MaxPool() | Input():
+            return None
+
+
+def _stepped(scenes: Sequence[Scene], of_sums: bool) -> dict[str, list[Part]]:
+    """All steps of the law, as far as they were observed."""
+    parts: dict[str, list[Part]] = defaultdict(list)
+    for scene in scenes:
+        match scene.population:
+            case (FS() | Readout()) as p:
+                for kind, part in _steps(scene, p, of_sums):
+                    parts[kind].append(part)
+            case MaxPool() | Input():
+                pass
+    return {kind: parts[kind] for kind in LAW if kind in parts}
+
+
+def _steps(scene: Scene, p: FS | Readout, of_sums: bool) -> Iterator[tuple[str, Part]]:
+    """The steps of one population."""
+    seen = scene.theirs.get("opening", None if p.steps else scene.theirs.get("codes"))
+    sums: Mapping[str, Ints] = scene.their_sums or scene.sums
+    if seen is not None and of_sums and not scene.their_sums and len(scene.into) == 1:
+        sums = dict.fromkeys(scene.into, seen.astype(np.int64) - p.bias_map)
+    if begun_by_law(scene, p):
+        if scene.their_sums or of_sums:
+            yield from (("sums", delivering(scene, name, own)) for name, own in sums.items())
+        if seen is not None and not scene.sums_alone:
+            yield "opening", opening(scene, p, seen, {name: sums.get(name, scene.sums[name]) for name in scene.into})
+    match p:
+        case FS() if (own := neurons_of(scene, p)) is not None:
+            yield "firing", firing(scene, p, own)
+            for kind, part in (("reset", resetting(scene, p, own)), ("code", coding(scene, own))):
+                if part is not None:
+                    yield kind, part
+        case FS() | Readout():
+            pass

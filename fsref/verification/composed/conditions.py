@@ -1,0 +1,147 @@
+"""Where something is wrong: conditions on the rows of a relation that hold in all that are, in words (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.law.neuron import Ints
+from fsref.tables import Brief
+from fsref.verification.composed.relation import Mask
+
+MODULI = (4, 8)  # of places, beside 2
+STATED = ("where ", "in ", "behind ", "along ", "from ")  # how facts begin that hold or not
+APART = 0.7  # by how much dearer it is that a difference has a sign
+EQUAL = 16  # values that are no larger are told as they are
+Rows = dict[str, dict[str, NDArray[np.int64]]]  # the columns of rows by kind
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Condition(Brief):
+    """A condition in words, how dear these are, which rows meet it, and whether it is a fact of the network."""
+
+    text: str
+    dear: float
+    holds: Callable[[Rows], Mask]
+    fact: bool = False
+
+
+def conditions(rows: Rows) -> Iterator[Condition]:
+    """The conditions that hold in all of these rows."""
+    for name, values in rows["places"].items():
+        yield from _of_place(name, values, rows["ends"][name])
+    for name, values in rows["values"].items():
+        yield from _of_value(name, values)
+    for name, values in rows["flags"].items():
+        yield from _of_flag("flags", name, values)
+    for name, values in rows["facts"].items():
+        if name.startswith(STATED):
+            yield from (replace(each, fact=True) for each in _of_flag("facts", name, values))
+        else:
+            yield from (replace(each, dear=each.dear + 0.1, fact=True) for each in _of_value(name, values, "facts"))
+
+
+def _of_flag(kind: str, name: str, values: NDArray[Any]) -> Iterator[Condition]:
+    """Whether something holds."""
+    for held in (True, False):
+        if (values == held).all():
+            yield Condition(name if held else f"not {name}", 1.6 if held else 2.1, partial(_flag, kind, name, held))
+
+
+def _flag(kind: str, name: str, held: bool, rows: Rows) -> Mask:
+    found: Mask = rows[kind][name] == held
+    return found
+
+
+def _where(kind: str, name: str, test: Callable[[Ints], Mask], rows: Rows) -> Mask:
+    return test(rows[kind][name])
+
+
+def _behind(name: str, n: int, rows: Rows) -> Mask:
+    at = rows["places"][name]
+    return at >= (at + rows["ends"][name] + 1) // n * n
+
+
+def _halved(name: str, rows: Rows) -> Mask:
+    at = rows["places"][name]
+    return at >= (at + rows["ends"][name] + 1) // 2
+
+
+def _of_place(name: str, values: Ints, ends: Ints) -> Iterator[Condition]:
+    """Conditions on a place, counted from the first or the last."""
+    low, high, end, far = int(values.min()), int(values.max()), int(ends.min()), int(ends.max())
+    here, there = partial(partial, _where, "places", name), partial(partial, _where, "ends", name)
+    if far == 0:
+        yield Condition(f"in the last {name}", 1.5, there(lambda v: v == 0))
+    if low == high:
+        word = f"in the first {name}" if low == 0 else f"in {name} {low}"
+        yield Condition(word, 1.5 if low == 0 else 2.2, here(lambda v: v == low))
+    if end == far > 0:
+        yield Condition(f"in the last {name} but {end}", 2.5, there(lambda v: v == end))
+    for least, dear in {low: 2.6, _power(low): 2.4}.items():
+        if least > 0:
+            word = f"but in the first {name}" if least == 1 else f"from {name} {least} on"
+            yield Condition(word, 2 if least == 1 else dear, here(lambda v, least=least: v >= least))
+    if high > 0:
+        yield Condition(f"up to {name} {high}", 2.8, here(lambda v: v <= high))
+    if end > 0:
+        word = f"but in the last {name}" if end == 1 else f"but in the last {end} {name}s"
+        yield Condition(word, 2 if end == 1 else 2.8, there(lambda v: v >= end))
+    for n in MODULI:
+        if (values >= (values + ends + 1) // n * n).all():
+            yield Condition(f"in {name}s behind the last group of {n}", 2.4, partial(_behind, name, n))
+    if (values >= (values + ends + 1) // 2).all():
+        yield Condition(f"in the second half of the {name}s", 2.2, partial(_halved, name))
+    for n in (2, *MODULI):
+        over = values % n
+        if (over == over[0]).all():
+            at = int(over[0])
+            word = f"in {('even', 'odd')[at]} {name}s" if n == 2 else f"in {name}s {at}, {at + n}, {at + 2 * n}, ..."
+            yield Condition(word, 2 if n == 2 else 2.8, here(lambda v, n=n, at=at: v % n == at))
+
+
+def _of_value(name: str, values: Ints, kind: str = "values") -> Iterator[Condition]:
+    """Conditions on a value."""
+    low, high, far = int(values.min()), int(values.max()), APART * (" - " in name)
+    at = partial(partial, _where, kind, name)
+    if low == high:
+        yield Condition(
+            f"where {name} is {low}",
+            1.5 if low == 0 else 2.2 if abs(low) <= EQUAL else 3,
+            at(lambda v: v == low),
+        )
+    if high < 0:
+        yield Condition(f"where {name} is below 0", 1.5 + far, at(lambda v: v < 0))
+    if high <= 0:
+        yield Condition(f"where {name} is not above 0", 1.9 + far, at(lambda v: v <= 0))
+    if low > 0:
+        yield Condition(f"where {name} is above 0", 1.6 + far, at(lambda v: v > 0))
+    if low >= 0:
+        yield Condition(f"where {name} is not below 0", 1.8 + far, at(lambda v: v >= 0))
+    if low != high:
+        for least, dear in {_power(low): 2.6, low: 3.2 if low > EQUAL else 2.7}.items():
+            if least > 1:
+                yield Condition(f"where {name} is {least:,} or more", dear, at(lambda v, least=least: v >= least))
+        if high < -1:
+            for most, dear in {-_power(-high): 2.7, high: 3.4}.items():
+                yield Condition(f"where {name} is {most:,} or less", dear, at(lambda v, most=most: v <= most))
+        if 0 < high:
+            yield Condition(f"where {name} is {high:,} or less", 3.4 if high > EQUAL else 2.7, at(lambda v: v <= high))
+    for odd in (0, 1):
+        if (values & 1 == odd).all():
+            yield Condition(f"where {name} is {('even', 'odd')[odd]}", 2, at(lambda v, odd=odd: v & 1 == odd))
+    zeros = int(np.bitwise_or.reduce(values))
+    if values.any() and low != high:
+        free = (zeros & -zeros).bit_length() - 1
+        if free > 1:
+            yield Condition(f"where {name} is a multiple of {1 << free}", 2.7, at(lambda v: v % (1 << free) == 0))
+
+
+def _power(v: int) -> int:
+    """The largest power of two that is not above a value, 0 of none."""
+    return 1 << (v.bit_length() - 1) if v > 0 else 0

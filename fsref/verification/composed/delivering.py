@@ -1,0 +1,91 @@
+"""What a projection delivers: which spikes it reads, from where, and by which weights (CONFORM-7)."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.engines import reference
+from fsref.law.neuron import Ints
+from fsref.law.projections import Projection
+from fsref.tables import Brief
+from fsref.verification.composed.relation import Part
+from fsref.verification.composed.told import telling
+from fsref.verification.scene import Scene
+
+TIMES = ((0, "is lost", 1.0), (2, "counts twice", 1.5), (-1, "has the other sign", 1.8))
+
+
+def delivering(scene: Scene, name: str, seen: Ints) -> Part:
+    """What a projection delivers, (B, C, H, W) (PROJ-1)."""
+    part = telling(scene, seen, scene.sums[name])
+    q = scene.into[name]
+    outputs, inputs, *kernel = q.weights.shape
+    kh, kw = kernel or (1, 1)
+    groups = getattr(q, "groups", 1)
+    channels, rows, columns = scene.net[q.source].shape
+    facts: dict[str, int] = {
+        "the number of channels of the source": channels,
+        "the number of rows of the source": rows,
+        "the number of columns of the source": columns,
+        "the number of projections before": list(scene.into).index(name),
+        "the number of outputs": outputs,
+        "the number of inputs": inputs,
+        "the number of kernel rows": kh,
+        "the number of kernel columns": kw,
+        "the number of groups": groups,
+        "K of the source": scene.net.steps[q.source],
+        "along a conv2d": bool(kernel),
+        "along a depthwise conv2d": bool(kernel) and inputs == 1 < groups,
+        "along a kernel of one place": bool(kernel) and kh * kw == 1,
+        "from the input": q.source == scene.net.input.name,
+    }
+    ones = np.ones(len(part.right), np.int64)
+    return replace(
+        part,
+        of=name,
+        values={"the sum": part.right},
+        facts={**part.facts, **{word: value * ones for word, value in facts.items()}},
+    )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Read(Brief):
+    """A projection and what it reads: spikes (B, K, C, H, W), d (K, C, 1, 1), and the codes that these are."""
+
+    q: Projection
+    spikes: NDArray[np.bool_]
+    d: Ints
+    codes: Ints
+
+    @property
+    def weights(self) -> Ints:
+        """Its weights (O, I, kh, kw); of a dense the last two are 1."""
+        w = self.q.weights.astype(np.int64)
+        return w if w.ndim == 4 else w[:, :, None, None]
+
+    def by(self, weights: Ints) -> Projection:
+        """The projection with other weights, which may be larger than a network's may (PROJ-7)."""
+        q = copy(self.q)
+        object.__setattr__(q, "weights", weights.reshape(self.q.weights.shape))
+        return q
+
+
+def read_of(part: Part) -> Read:
+    """What a part is about."""
+    scene, q = part.scene, part.scene.into[part.of]
+    return Read(q, scene.spikes(q.source), scene.net.code_weights[q.source].T[:, :, None, None], scene.codes[q.source])
+
+
+def rows_of(part: Part, values: Ints) -> Ints:
+    """Values (B, C, H, W) of the target as the rows of a part."""
+    kept = part.scene.part
+    return values.ravel() if kept is None else values[:, kept].ravel()
+
+
+def delivered(part: Part, q: Projection, plane: Ints) -> Ints:
+    """What a projection delivers from a plane (B, C, H, W), by rows of a part."""
+    return rows_of(part, reference.along(plane, q, part.scene.population.shape))

@@ -1,0 +1,237 @@
+"""What an FS neuron does, step by step, from what was observed of the step before: firing, reset, code (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.engines import reference
+from fsref.law.neuron import Ints, base_two
+from fsref.law.populations import FS
+from fsref.tables import Brief
+from fsref.verification.composed.relation import (
+    Change,
+    Columns,
+    Part,
+    Take,
+    becoming,
+    begun_by_law,
+    column,
+    moved,
+    part_of,
+    result,
+    shifted,
+    taken,
+)
+from fsref.verification.composed.values import BECOMES
+from fsref.verification.deliveries import touched
+from fsref.verification.scene import Scene
+
+SHIFTS = range(1, 13)  # of leaks
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Neurons(Brief):
+    """What was observed of the FS neurons of a scene, (B, K, C, H, W): the membranes `before` each step and `after` it,
+    None where these were not observed, whether they `fired`, and their tables T, h, d, (K, C, 1, 1).
+    """
+
+    before: Ints
+    after: Ints | None
+    fired: NDArray[np.bool_]
+    T: Ints
+    h: Ints
+    d: Ints
+
+
+def neurons_of(scene: Scene, p: FS) -> Neurons | None:
+    """The FS neurons of a scene, None where neither their spikes nor what says them was observed."""
+    theirs, steps = scene.theirs, p.steps
+    T, h, d = (rows.T[:, :, None, None] for rows in p.table.rows(p.shape[0]))
+    opening = theirs.get("opening", scene.opening)
+    words = theirs.get("spikes")
+    codes = theirs.get("codes")
+    if words is None and codes is not None and (p.table.d == base_two(steps)).all() and not (codes >> steps).any():
+        words = codes
+    if opening is None or words is None:
+        return None
+    fired = reference.input_trains(words.astype(np.int64), steps)
+    after = theirs.get("membranes")
+    v = opening[:, None]
+    left = v - np.cumsum(h * fired, axis=1) if after is None else after
+    return Neurons(np.concatenate([v, left[:, :-1]], axis=1), after, fired, T, h, d)
+
+
+def firing(scene: Scene, p: FS, own: Neurons) -> Part:
+    """Whether neurons fire: v >= T (FS-2)."""
+    before, T = own.before, own.T
+    return part_of(scene, own.fired, before >= T, _operands(own), _values(own), _flags(scene, p, own))
+
+
+def resetting(scene: Scene, p: FS, own: Neurons) -> Part | None:
+    """What the membrane is after a step: v - h where the neuron fired (FS-3)."""
+    if own.after is None:
+        return None
+    flags = {**_flags(scene, p, own), "where it fires": own.fired}
+    left = own.before - own.h * own.fired
+    values = {**_values(own), "v - h": own.before - own.h, "what is left": left}
+    operands = {**_operands(own), "z": own.fired, "before v": shifted(own.before, -1, 1)}
+    return part_of(scene, own.after, left, operands, values, flags)
+
+
+def coding(scene: Scene, own: Neurons) -> Part | None:
+    """What the code is: the sum of d over the spikes (FS-4)."""
+    codes = scene.theirs.get("codes")
+    if codes is None:
+        return None
+    each = own.d * own.fired
+    right = each.sum(axis=1)
+    operands = {f"step {t}": each[:, t] for t in range(each.shape[1])}
+    operands |= {f"end {t}": each[:, ~t] for t in range(each.shape[1])}
+    power = base_two(own.d.shape[0])[:, None, None, None]
+    operands["train"] = (power * own.fired).sum(axis=1)
+    operands["count"] = own.fired.sum(axis=1)
+    operands["the neuron before"] = moved(right, -1)
+    return part_of(scene, codes, right, operands, {"the code": right}, {})
+
+
+def _operands(own: Neurons) -> dict[str, Ints]:
+    """What may be compared, or taken off."""
+    before, T, h = own.before, own.T, own.h
+    channel = T.shape[1]
+    found = {"v": before, "T": T, "h": h}
+    for name, rows in (("T", T), ("h", h)):
+        found |= {
+            f"{name} of the step before": shifted(rows, -1, 0),
+            f"{name} of the next step": shifted(rows, 1, 0),
+            f"{name} of the first step": rows[:1],
+            f"{name} of the last step": rows[-1:],
+            f"{name} of the channel before": shifted(rows, -1, 1),
+            f"{name} of the next channel": shifted(rows, 1, 1),
+            f"{name} of channel 0": rows[:, :1],
+            f"{name} of the last channel": rows[:, channel - 1 :],
+            **{f"{name} of the step modulo {n}": rows[np.arange(len(rows)) % n] for n in (4, 8)},
+            **{f"{name} of the channel modulo {n}": rows[:, np.arange(channel) % n] for n in (2, 4, 8, 16)},
+            f"{name} of the first step, halved in each": rows[:1] >> np.arange(len(rows))[:, None, None, None],
+            f"{name} of the other of two channels": rows[:, np.minimum(np.arange(channel) ^ 1, channel - 1)],
+            f"{name} of the other of two steps": rows[np.minimum(np.arange(len(rows)) ^ 1, len(rows) - 1)],
+        }
+    return found | {
+        "v of the neuron before": moved(before, -1),
+        "v of the next neuron": moved(before, 1),
+        "v of the step before": shifted(before, -1, 1),
+        "v when its window opens": before[:, :1],
+    }
+
+
+def _values(own: Neurons) -> dict[str, Ints]:
+    """What may decide."""
+    so_far: Ints = np.cumsum(own.fired, axis=1) - own.fired
+    return {
+        "v": own.before,
+        "T": own.T,
+        "h": own.h,
+        "v - T": own.before - own.T,
+        "the opening": own.before[:, :1],
+        "the number of spikes before": so_far,
+        "T of the last step - v": own.T[-1:] - own.before,
+        "T of the last step - the opening": own.T[-1:] - own.before[:, :1],
+    }
+
+
+def _flags(scene: Scene, p: FS, own: Neurons) -> dict[str, Any]:
+    """What may hold."""
+    last = np.concatenate([0 * own.fired[:, :1], own.fired[:, :-1]], axis=1)
+    beside = moved(own.fired.astype(np.int64), -1)
+    beside[..., 0, 0, 0] = 0
+    so_far: Ints = np.cumsum(own.fired, axis=1) - own.fired
+    silent = ~touched(scene).any(axis=(1, 2, 3))[:, None, None, None, None] & begun_by_law(scene, p)
+    steps = np.arange(own.fired.shape[1])[:, None, None, None]
+    return {
+        "where it fired in the step before": last > 0,
+        "where it fired before": so_far > 0,
+        "where it fired in all steps before": (so_far == steps) & (steps > 0),
+        "where the neuron before fires": beside > 0,
+        "where T is not h": own.T != own.h,
+        "where no spike arrives at any neuron": silent,
+    }
+
+
+def fires_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
+    """What may be done instead of comparing v with T."""
+    yield Change("yours does not fire", 1, lambda part: 0 * part.seen)
+    yield Change("yours fires", 1, lambda part: 0 * part.seen + 1)
+    v, T = column("v"), column("T")
+    for name in parts[0].operands:
+        if name.startswith(("T ", "h")):
+            yield _compares(f"yours compares with {name}", 2.5, v, column(name))
+        elif name.startswith("v "):
+            yield _compares(f"yours compares {name}", 2.5, column(name), T)
+    for each in BECOMES:
+        yield _compares(f"in yours v {each.text} for that", each.dear + 1, becoming(each, v), T)
+        yield _compares(f"in yours T {each.text}", each.dear + 1, v, becoming(each, T))
+        text = f"in yours v and T, as they are compared, each {each.text}"
+        yield _compares(text, each.dear + 1.5, becoming(each, v), becoming(each, T))
+        apart = becoming(each, lambda given: given["v"] - given["T"])
+        yield _compares(f"in yours v - T {each.text} for that", each.dear + 1.5, apart, lambda given: 0 * given["T"])
+
+
+def _compares(text: str, dear: float, v: Take, T: Take) -> Change:
+    return Change(text, dear, lambda part: (v(part.operands) >= T(part.operands)).astype(np.int64))
+
+
+def resets_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
+    """What may be done instead of taking h off where a neuron fires."""
+    v, h = column("v"), column("h")
+    yield Change("yours takes nothing off", 1, lambda part: part.operands["v"])
+    yield Change("yours is h lower", 1.2, lambda part: part.operands["v"] - part.operands["h"])
+    yield _lowers("yours is lowered twice", 1.5, v, lambda given: 2 * given["h"])
+    yield _lowers("yours is raised by h", 1.8, v, lambda given: -given["h"])
+    for shift in SHIFTS:
+        yield _lowers(f"yours loses v >> {shift}, too", 2, partial(_leaking, shift), h)
+    for name in parts[0].operands:
+        if name.startswith(("T", "h ")):
+            yield _lowers(f"yours takes {name} off", 2.5, v, column(name))
+        elif name.startswith("v "):
+            yield _lowers(f"yours takes h off {name}", 2.7, column(name), h)
+    for each in BECOMES:
+        yield Change(f"yours {each.text} then", each.dear, result(each))
+        yield _lowers(f"in yours h {each.text}", each.dear + 1, v, becoming(each, h))
+        yield _lowers(f"in yours v {each.text} before", each.dear + 1, becoming(each, v), h)
+
+
+def _leaking(shift: int, given: Columns) -> Ints:
+    return given["v"] - (given["v"] >> shift)
+
+
+def _lowers(text: str, dear: float, v: Take, h: Take) -> Change:
+    return Change(text, dear, lambda part: v(part.operands) - h(part.operands) * part.operands["z"])
+
+
+def codes_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
+    """What may be done instead of adding d up."""
+    for name, told, dear in (
+        ("train", "is the train word", 1.5),
+        ("count", "counts spikes", 1.5),
+        ("the neuron before", "is that of the neuron before", 2),
+    ):
+        yield taken(f"yours {told}", dear, column(name))
+    for name in parts[0].operands:
+        kind, _, at = name.partition(" ")
+        if kind in ("step", "end"):
+            told = f"step {at}" if kind == "step" else "the last step" if at == "0" else f"the last step but {at}"
+            for times, what in ((0, "leaves out"), (2, "counts twice"), (-1, "takes off")):
+                dear = 1.7 if at == "0" else 2.5
+                yield Change(f"yours {what} {told}", dear, partial(_times, name, times - 1))
+    for each in BECOMES:
+        yield Change(f"yours {each.text}", each.dear, result(each))
+
+
+def _times(name: str, times: int, part: Part) -> Ints | None:
+    more = part.operands.get(name)
+    return None if more is None else part.right + times * more

@@ -1,0 +1,96 @@
+"""The opening membrane: the bias and what projections deliver, added up (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fsref.law.neuron import Ints
+from fsref.law.populations import FS, Readout
+from fsref.verification.composed.relation import (
+    Change,
+    Part,
+    Take,
+    becoming,
+    column,
+    moved,
+    part_of,
+    result,
+    shifted,
+    taken,
+)
+from fsref.verification.composed.told import BESIDE
+from fsref.verification.composed.values import BECOMES
+from fsref.verification.deliveries import touched
+from fsref.verification.scene import Scene
+
+ORDINALS = ("first", "second", "third", "fourth")
+
+
+def opening(scene: Scene, p: FS | Readout, seen: Ints, sums: Mapping[str, Ints]) -> Part:
+    """The opening membrane (B, C, H, W), of sums as they were observed: the bias and all of them (NET-5, NET-6)."""
+    total: Ints = sum(sums.values(), np.zeros_like(seen, dtype=np.int64))
+    bias = np.broadcast_to(p.bias_map, p.shape)
+    right = bias + total
+    operands: dict[str, Any] = {"bias": bias, "total": total}
+    for words, by in (("before", -1), ("behind", 1)):
+        operands[f"bias of the channel {words}"] = shifted(bias, by, 0)
+        operands[f"bias of the neuron {words}"] = moved(bias, by)
+    operands |= {"bias of channel 0": bias[:1], "bias of the last channel": bias[-1:]}
+    for by in BESIDE:
+        words = f"the neuron {abs(by)} {'before' if by < 0 else 'behind'}"
+        operands[f"all of {words}"] = moved(right, by)
+        operands[f"sum of {words}"] = _there(total, by)
+    none = np.zeros((), np.int64)
+    each = [*sums.values()] if len(sums) > 1 else []
+    operands |= {
+        f"{word} projection": own for word, own in zip(ORDINALS, [*each, *[none] * len(ORDINALS)], strict=False)
+    }
+    operands["last projection"] = [none, *each][-1]
+    values = {"the opening": right, "the bias": bias, "the sum": total}
+    return part_of(scene, seen, right, operands, values, {"where no spike arrives": ~touched(scene)})
+
+
+def _there(total: Ints, by: int) -> Ints:
+    """The sums of other neurons, 0 beyond the ends."""
+    rows = total.reshape(len(total), -1)
+    found = np.zeros_like(rows)
+    at = np.arange(rows.shape[1])
+    kept = (at + by >= 0) & (at + by < rows.shape[1])
+    found[:, at[kept]] = rows[:, at[kept] + by]
+    return found.reshape(total.shape)
+
+
+def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
+    """What may be done instead of adding the bias and all sums."""
+    names = list(parts[0].operands)
+    for name in names:
+        kind, _, rest = name.partition(" ")
+        if kind == "bias" and rest:
+            yield _instead(f"yours takes the {name}", 2, "bias", column(name))
+        elif kind == "all":
+            yield taken(f"yours is that of {rest.removeprefix('of ')}", 2.2, column(name))
+        elif kind == "sum":
+            yield Change(f"yours adds the {name}, too", 2.6, partial(_more, name, 1))
+        elif rest == "projection":
+            for times, what in ((0, "is left out"), (2, "counts twice"), (-1, "is taken off")):
+                yield Change(f"in yours the {name} {what}", 1.8, partial(_more, name, times - 1))
+    for each in BECOMES:
+        yield Change(f"yours {each.text}", each.dear, result(each))
+        yield _instead(f"in yours the bias {each.text}", each.dear + 0.5, "bias", becoming(each, column("bias")))
+        yield _instead(f"in yours the sum {each.text}", each.dear + 0.7, "total", becoming(each, column("total")))
+    for name in (name for name in names if name.endswith(" projection")):
+        for each in BECOMES:
+            text = f"in yours the sum of the {name} {each.text}"
+            yield _instead(text, each.dear + 1.5, name, becoming(each, column(name)))
+
+
+def _instead(text: str, dear: float, name: str, other: Take) -> Change:
+    return Change(text, dear, lambda part: part.right - part.operands[name] + other(part.operands))
+
+
+def _more(name: str, times: int, part: Part) -> Ints:
+    return part.right + times * part.operands[name]

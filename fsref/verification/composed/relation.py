@@ -1,0 +1,176 @@
+"""A step of the law as a table: what was observed of it, what is right, and what stands beside it (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.law.neuron import Ints
+from fsref.law.populations import FS, Readout
+from fsref.tables import Brief
+from fsref.verification.composed.values import Becomes
+from fsref.verification.scene import Scene
+
+PLACES = ("step", "channel", "row", "column", "neuron")  # counted from the first, and from the last
+Mask: TypeAlias = NDArray[np.bool_]
+Columns: TypeAlias = Mapping[str, Ints]
+Take: TypeAlias = Callable[[Columns], Ints]  # a column of some operands
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Part(Brief):
+    """The rows of a relation that one scene gives, columns (rows,): what was `seen`, what is `right`, the `operands`
+    that the law makes it of and others that may be taken for them, by their words; `places` counted from the first,
+    and `ends` from the last; `values` that decide, `flags` that hold or not.
+    """
+
+    scene: Scene
+    seen: Ints
+    right: Ints
+    operands: Columns
+    places: Columns
+    ends: Columns
+    values: Columns
+    flags: Mapping[str, Mask]
+    facts: Columns
+    of: str = ""  # the projection whose sums they are
+
+    @cached_property
+    def wrong(self) -> Mask:
+        """Which rows are not right."""
+        found: Mask = self.seen != self.right
+        return found
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Change(Brief):
+    """What may be done instead, in words, how `dear` these are, and what it gives in a part; None where it says
+    nothing of it.
+    """
+
+    text: str
+    dear: float
+    gives: Callable[[Part], Ints | None]
+
+
+def column(name: str) -> Take:
+    """A column as it is."""
+    return lambda given: given[name]
+
+
+def becoming(each: Becomes, take: Take) -> Take:
+    """What becomes of a column."""
+    return lambda given: each.of(take(given))
+
+
+def taken(text: str, dear: float, take: Take) -> Change:
+    """A column in the place of what is right."""
+    return Change(text, dear, lambda part: take(part.operands))
+
+
+def result(each: Becomes) -> Callable[[Part], Ints]:
+    """What becomes of what is right."""
+    return lambda part: each.of(part.right)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Relation(Brief):
+    """A step of the law: what it `says`, by which `rule`, its parts, and what may be done instead."""
+
+    says: str
+    rule: str
+    parts: Sequence[Part]
+    changes: Callable[[Sequence[Part]], Iterable[Change]]
+
+    @property
+    def wrong(self) -> int:
+        """How many rows are not right."""
+        return sum(int(part.wrong.sum()) for part in self.parts)
+
+    def stacked(self, kind: str, rows: Sequence[Mask]) -> dict[str, NDArray[Any]]:
+        """The columns of a kind that all parts have, of these rows of each."""
+        each = [getattr(part, kind) for part in self.parts]
+        names = [name for name in each[0] if all(name in own for own in each)]
+        return {name: np.concatenate([own[name][some] for own, some in zip(each, rows, strict=True)]) for name in names}
+
+
+def begun_by_law(scene: Scene, p: FS | Readout) -> bool:
+    """Whether a population opened with what it was sent; else its opening membranes were given."""
+    return scene.opening is not None and bool((scene.opening == sum(scene.sums.values(), p.bias_map)).all())
+
+
+def part_of(
+    scene: Scene,
+    seen: NDArray[Any],
+    right: NDArray[Any],
+    operands: Mapping[str, Any],
+    values: Mapping[str, Any],
+    flags: Mapping[str, Any],
+    of: str = "",
+) -> Part:
+    """A part from arrays (B, C, H, W), or (B, K, C, H, W), and what broadcasts to them."""
+    shape = seen.shape
+    if scene.part is not None:
+        kept = np.broadcast_to(scene.part, shape).ravel()
+    else:
+        kept = np.ones(int(np.prod(shape)), np.bool_)
+
+    def flat(given: Any) -> NDArray[Any]:
+        found: NDArray[Any] = np.broadcast_to(given, shape).ravel()[kept]
+        return found
+
+    places = dict(_places(shape))
+    ends = {name: int(values.max(initial=0)) - values for name, values in places.items()}
+    p, net = scene.population, scene.net
+    into = list(scene.into.values())
+    facts: dict[str, int] = {
+        "in a readout": p is net.readout,
+        "in a max-pool": p.kind == "max_pool",
+        "where several projections end": len(into) > 1,
+        "behind a dense": any(q.weights.ndim == 2 for q in into),
+        "K": net.steps[p.name],
+        "the number of neurons": p.neurons,
+        "the number of neurons of a channel": p.shape[1] * p.shape[2],
+    }
+    return Part(
+        scene,
+        flat(seen).astype(np.int64),
+        flat(right).astype(np.int64),
+        {name: flat(each).astype(np.int64) for name, each in operands.items()},
+        {name: flat(each) for name, each in places.items()},
+        {name: flat(each) for name, each in ends.items()},
+        {name: flat(each).astype(np.int64) for name, each in values.items()},
+        {name: flat(np.asarray(each, np.bool_)) for name, each in flags.items()},
+        {name: flat(each).astype(np.int64) for name, each in facts.items()},
+        of,
+    )
+
+
+def _places(shape: tuple[int, ...]) -> Iterator[tuple[str, Ints]]:
+    """Where each row stands."""
+    *steps, count, height, width = (np.arange(n) for n in shape[1:])
+    c, y, x = count[:, None, None], height[:, None], width
+    if steps:
+        yield "step", steps[0][:, None, None, None]
+    yield from (("channel", c), ("row", y), ("column", x))
+    yield "neuron", (c * len(height) + y) * len(width) + x
+
+
+def moved(values: Ints, by: int, axes: tuple[int, ...] = (-3, -2, -1)) -> Ints:
+    """Values (..., C, H, W) of the neuron `by` addresses on; those that begin or end the array stay."""
+    shape = values.shape
+    rows = values.reshape(*shape[:-3], -1)
+    count = rows.shape[-1]
+    found: Ints = rows[..., np.clip(np.arange(count) + by, 0, count - 1)].reshape(shape)
+    return found
+
+
+def shifted(values: Ints, by: int, axis: int) -> Ints:
+    """Values of an index `by` on along an axis; those at the ends stay."""
+    count = values.shape[axis]
+    return values.take(np.clip(np.arange(count) + by, 0, count - 1), axis)

@@ -1,0 +1,139 @@
+"""The shortest words of what is done instead, and where, that give every row of a relation (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from fsref.tables import Brief
+from fsref.verification.composed.conditions import Condition, Rows, conditions
+from fsref.verification.composed.relation import Change, Mask, Relation
+from fsref.verification.scene import Scene
+
+SAMPLED = 2**11  # rows on which pairs of conditions are tried before all
+FEW, MANY = 3, 8  # rows that are wrong, below which two conditions at once say too little, and three
+SIMPLE = 1.6  # how dear a condition on so few may be
+NEARLY = 0.3  # by which words are as short as others
+CHEAP = 3.0  # changes with which three are tried
+MOST = 12.0  # how dear words may be
+TOLD, LESS = 3, 0.8  # conditions of an observation, each of which leaves this share of what is right at most
+
+
+@dataclass(frozen=True, repr=False)
+class Composed(Brief):
+    """Words that give all rows, how dear they are, and the scenes of which they say nothing, as too much would have to
+    be followed there.
+    """
+
+    text: str
+    rule: str
+    dear: float
+    unsaid: tuple[Scene, ...] = ()
+
+
+def fitting(relation: Relation) -> list[Composed]:
+    """What gives every row, the shortest words first; nothing where all are right, or no words do."""
+    wrong = [part.wrong for part in relation.parts]
+    count = relation.wrong
+    known: list[Condition] | None = None
+    found: list[Composed] = []
+    best = MOST
+    for change in sorted(relation.changes(relation.parts) if count else (), key=lambda change: change.dear):
+        if change.dear > best + NEARLY:
+            break  # no shorter words come
+        misses = _misses(change, relation, wrong)
+        unsaid = tuple(part.scene for part, miss in zip(relation.parts, misses, strict=False) if miss is None)
+        if (
+            len(misses) < len(wrong)
+            or 2 * sum(int(own.sum()) for own, miss in zip(wrong, misses, strict=True) if miss is None) > count
+        ):
+            continue
+        missed = [own & False if miss is None else miss for own, miss in zip(wrong, misses, strict=True)]
+        if not any(miss.any() for miss in missed):
+            found.append(_composed(relation, change.text, change.dear, unsaid))
+            best = min(best, change.dear)
+            continue
+        if known is None:
+            known = list(conditions(_rows(relation, wrong)))
+        for chosen in _parting(known, relation, missed, count, change.dear):
+            words, dear = ", ".join(each.text for each in chosen), sum(each.dear for each in chosen)
+            found.append(_composed(relation, f"{change.text}, {words}", change.dear + dear, unsaid))
+            best = min(best, change.dear + dear)
+    return sorted((one for one in found if one.dear <= MOST), key=lambda one: one.dear)
+
+
+def _misses(change: Change, relation: Relation, wrong: Sequence[Mask]) -> list[Mask | None]:
+    """The rows of each part that a change does not give, None where it says nothing; up to a part where it does not
+    give what is wrong.
+    """
+    found: list[Mask | None] = []
+    for part, own in zip(relation.parts, wrong, strict=True):
+        result = change.gives(part)
+        miss = None if result is None else result != part.seen
+        if miss is not None and (miss & own).any():
+            break
+        found.append(miss)
+    return found
+
+
+def _composed(relation: Relation, text: str, dear: float, unsaid: tuple[Scene, ...]) -> Composed:
+    return Composed(f"{relation.says}: {text} [{relation.rule}]", relation.rule, dear, unsaid)
+
+
+def _rows(relation: Relation, some: list[Mask]) -> Rows:
+    return {kind: relation.stacked(kind, some) for kind in ("places", "ends", "values", "flags", "facts")}
+
+
+def _parting(
+    known: list[Condition], relation: Relation, misses: list[Mask], count: int, dear: float
+) -> Iterator[tuple[Condition, ...]]:
+    """Conditions that hold in no row that is missed: one, two at once, or two and a fact of the network."""
+    rows = _rows(relation, misses)
+    held = [each.holds(rows) for each in known]
+    alone = [not mask.any() and (count >= FEW or each.dear <= SIMPLE) for each, mask in zip(known, held, strict=True)]
+    yield from ((each,) for each, parts in zip(known, alone, strict=True) if parts)
+    if any(alone) or count < FEW:
+        return
+    pairs = list(_apart(known, held, np.ones(len(held[0]) if held else 0, np.bool_)))
+    yield from pairs
+    if pairs or count < MANY or dear > CHEAP:
+        return
+    for third, own in zip(known, held, strict=True):
+        if third.fact:
+            yield from ((*pair, third) for pair in _apart(known, held, own))
+
+
+def _apart(known: list[Condition], held: list[Mask], some: Mask) -> Iterator[tuple[Condition, Condition]]:
+    """Two conditions that hold together in none of some rows."""
+    rows = np.flatnonzero(some)
+    sampled = rows[np.linspace(0, len(rows) - 1, min(len(rows), SAMPLED)).astype(np.intp)] if len(rows) else rows
+    table = np.array([mask[sampled] for mask in held], np.float32)
+    both = table @ table.T
+    for i, j in combinations(range(len(known)), 2):
+        if not both[i, j] and not (held[i] & held[j] & some).any():
+            yield known[i], known[j]
+
+
+def observed(relation: Relation) -> str:
+    """Which rows of a relation are wrong, and by how much, in words."""
+    wrong = [part.wrong for part in relation.parts]
+    right = [~own for own in wrong]
+    count, rows = relation.wrong, sum(len(own) for own in wrong)
+    there = _rows(relation, right)
+    left = np.ones(rows - count, np.bool_)
+    chosen: list[str] = []
+    known = [(each, each.holds(there)) for each in conditions(_rows(relation, wrong))] if count > 1 else []
+    while known and len(chosen) < TOLD and left.any():
+        each, held = min(known, key=lambda one: (int((left & one[1]).sum()), one[0].dear))
+        if (left & held).sum() > LESS * left.sum():
+            break
+        chosen, left = [*chosen, each.text], left & held
+    told = f"{relation.says} [{relation.rule}]: {count:,} of {rows:,} are wrong"
+    if chosen:
+        told += f", all of them {', '.join(chosen)}; {int(left.sum()):,} of those there are right"
+    less = np.concatenate([part.seen[own] - part.right[own] for part, own in zip(relation.parts, wrong, strict=True)])
+    low, high = int(less.min()), int(less.max())
+    return told + (f"; they are {low:+,} off" if low == high else f"; they are {low:+,} to {high:+,} off")

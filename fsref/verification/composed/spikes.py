@@ -1,0 +1,87 @@
+"""Spikes that a projection loses, counts otherwise, or reads from elsewhere (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import product
+from typing import TypeAlias
+
+import numpy as np
+
+from fsref.law.neuron import Ints
+from fsref.verification.composed.delivering import TIMES, Read, delivered, read_of
+from fsref.verification.composed.relation import Change, Mask, Part
+from fsref.verification.composed.values import BECOMES, Becomes
+from fsref.verification.composed.where import Other, Some, others, sources, steps
+
+CHEAP = 3.7  # words of a place and of a step at once
+Inside: TypeAlias = Some[tuple[int, ...]]
+
+
+def spikes_otherwise() -> Iterator[Change]:
+    """Other spikes, and spikes that are worth something else."""
+    for where, when in product(list(sources()), steps()):
+        far = where.dear + when.dear
+        if where.dear and when.dear and far > CHEAP:
+            continue
+        spike = f"in yours a spike{when.text}{where.text}"
+        for times, what, dear in TIMES:
+            yield Change(f"{spike} {what}", dear + far, partial(_times, times, where, when))
+        if not (where.dear and when.dear):
+            for words, by in (("the step before", -1), ("the next step", 1)):
+                yield Change(f"{spike} delivers d of {words}", 2 + far, partial(_of_step, by, where, when))
+    for word, row in (("channel 0", 0), ("the last channel", -1)):
+        yield Change(f"in yours a spike delivers d of {word} of the source", 2, partial(_of_row, row))
+    for other, where in product(list(others("neuron")), list(sources())):
+        if where.dear < 2.5:
+            text = f"in yours a spike{where.text} is read from {other.text}"
+            yield Change(text, other.dear + where.dear, partial(_from, other, where))
+    for each, when in product(BECOMES, steps()):
+        if when.dear < 2:
+            yield Change(f"in yours d{when.text} {each.text}", each.dear + 1 + when.dear, partial(_become, each, when))
+
+
+def _meant(read: Read, where: Inside, when: Some[int]) -> Mask:
+    """Which spikes are meant, (K, C, H, W)."""
+    _, count, *shape = read.spikes.shape
+    return where.of(tuple(shape)) & when.of(count)[:, None, None, None]
+
+
+def _worth(part: Part, read: Read, more: Ints) -> Ints:
+    """What is delivered when a spike is worth so much more, (K, C, H, W) or what broadcasts to it."""
+    return part.right + delivered(part, read.q, (read.spikes * more).sum(axis=1)) if more.any() else part.right
+
+
+def _times(times: int, where: Inside, when: Some[int], part: Part) -> Ints:
+    read = read_of(part)
+    return _worth(part, read, (times - 1) * read.d * _meant(read, where, when))
+
+
+def _of_step(by: int, where: Inside, when: Some[int], part: Part) -> Ints:
+    read = read_of(part)
+    d = np.zeros_like(read.d)
+    if by > 0:
+        d[:-1] = read.d[1:]
+    else:
+        d[1:] = read.d[:-1]
+    return _worth(part, read, (d - read.d) * _meant(read, where, when))
+
+
+def _of_row(row: int, part: Part) -> Ints:
+    read = read_of(part)
+    return _worth(part, read, read.d[:, [row]] - read.d)
+
+
+def _become(each: Becomes, when: Some[int], part: Part) -> Ints:
+    read = read_of(part)
+    return _worth(part, read, np.where(when.of(len(read.d))[:, None, None, None], each.of(read.d) - read.d, 0))
+
+
+def _from(other: Other, where: Inside, part: Part) -> Ints:
+    scene, q = part.scene, part.scene.into[part.of]
+    plane = scene.codes[q.source]
+    rows = plane.reshape(len(plane), -1)
+    moved = rows[:, other.of(rows.shape[1])].reshape(plane.shape)
+    changed = np.where(where.of(plane.shape[1:]), moved, plane)
+    return part.right if (changed == plane).all() else delivered(part, q, changed)

@@ -1,0 +1,60 @@
+"""What is told otherwise than it is: one observable of a population that is wrong alone (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from fsref.law.neuron import Ints, base_two
+from fsref.verification.composed.relation import Change, Part, column, moved, part_of, result, shifted, taken
+from fsref.verification.composed.values import BECOMES
+from fsref.verification.scene import Scene
+
+BESIDE = (-1, 1, -2, 2, -4, 4, -8, 8)  # addresses
+
+
+def telling(scene: Scene, seen: Ints, right: Ints) -> Part:
+    """An observable beside what is right."""
+    right = right.astype(np.int64)
+    operands = {f"the neuron {abs(by)} {'before' if by < 0 else 'behind'}": moved(right, by) for by in BESIDE}
+    if right.ndim == 5:
+        operands |= {"the step before": shifted(right, -1, 1), "the next step": shifted(right, 1, 1)}
+    return part_of(scene, seen, right, operands, {"it": right}, {})
+
+
+def telling_trains(scene: Scene, seen: Ints, right: Ints) -> Part:
+    """Trains beside what is right: in the place of each step, another."""
+    steps = scene.net.steps[scene.population.name]
+    spikes = right[:, None] >> np.arange(steps - 1, -1, -1)[:, None, None, None] & 1
+    power = base_two(steps)[:, None, None, None]
+    at = np.arange(steps)
+    orders = {
+        "the steps backwards": at[::-1],
+        "a step late, the last one first": np.roll(at, 1),
+        "a step early, the first one last": np.roll(at, -1),
+        "steps 0 and 1 exchanged": np.where(at < 2, np.minimum(at ^ 1, steps - 1), at),
+        "the last two steps exchanged": np.where(at < steps - 2, at, 2 * steps - 3 - at) if steps > 1 else at,
+        "even and odd steps exchanged": np.minimum(at ^ 1, steps - 1),
+    }
+    operands = {name: (power * spikes[:, order]).sum(axis=1) for name, order in orders.items()}
+    operands |= {
+        f"without step {t}": right & ~np.int64(1 << (steps - 1 - t)) if t < steps else right for t in range(16)
+    }
+    operands["without its last step"] = right & ~1
+    operands |= {f"the neuron {abs(by)} {'before' if by < 0 else 'behind'}": moved(right, by) for by in BESIDE}
+    return part_of(scene, seen, right, operands, {}, {})
+
+
+def trains_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
+    """Which trains may be told instead."""
+    for name in parts[0].operands:
+        text = f"yours is that of {name}" if name.startswith("the neuron") else f"yours has {name}"
+        text = f"yours is {name}" if name.startswith("without") else text
+        yield taken(text, 2, column(name))
+
+
+def told_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
+    """What may be told instead."""
+    yield from (taken(f"yours is that of {name}", 2, column(name)) for name in parts[0].operands)
+    yield from (Change(f"yours {each.text}", each.dear, result(each)) for each in BECOMES)

@@ -1,0 +1,117 @@
+"""Weights that become others or stand elsewhere, and products that are lost or become others (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
+
+import numpy as np
+
+from fsref.law.neuron import Ints
+from fsref.verification.composed.delivering import TIMES, delivered, read_of
+from fsref.verification.composed.relation import Change, Part
+from fsref.verification.composed.values import BECOMES, Becomes
+from fsref.verification.composed.where import Other, Some, others, some, sources, steps, weights
+
+CHEAP = 4.6  # words of a weight and what becomes of it
+MOST_PLANES = 128  # that one change of products delivers
+DRIFTS = {1: "output", 2: "two outputs", 4: "four outputs", 8: "eight outputs"}
+SIGNS: tuple[Some[Ints], ...] = (
+    Some("", 0, lambda v: np.ones(v.shape, np.bool_)),
+    Some(" below 0", 1, lambda v: v < 0),
+    Some(" above 0", 1, lambda v: v > 0),
+)
+
+
+def weights_otherwise() -> Iterator[Change]:
+    """Other weights."""
+    which = list(weights())
+    for each, where in product(BECOMES, which):
+        if where.dear + each.dear < CHEAP:
+            text = f"in yours a weight{where.text} {each.text}"
+            yield Change(text, each.dear + 0.5 + where.dear, partial(_weigh, each.of, where))
+    for axis, name in enumerate(("output", "input", "kernel row", "kernel column")):
+        for other, where in product(list(others(name)), which):
+            if where.dear < 2.5 and (not where.dear or where.text.startswith(" of")):
+                text = f"in yours a weight{where.text} is that of {other.text}"
+                yield Change(text, other.dear + where.dear, partial(_weigh, partial(_taken, axis, other), where))
+    for by, word in ((1, "further"), (-1, "less")):
+        for rise, each_of in DRIFTS.items():
+            text = f"in yours the address of a weight is one {word} with each {each_of}"
+            yield Change(text, 3, partial(_weigh, partial(_drifted, rise, by), which[0]))
+        text = f"in yours the address of a weight is one too {'high' if by > 0 else 'low'}"
+        yield Change(text, 2, partial(_weigh, partial(_rolled, by), which[0]))
+
+
+def _taken(axis: int, other: Other, w: Ints) -> Ints:
+    return np.take(w, other.of(w.shape[axis]), axis)
+
+
+def _drifted(rise: int, by: int, w: Ints) -> Ints:
+    rows = w.reshape(len(w), -1)
+    at = np.arange(rows.size).reshape(rows.shape) + by * (np.arange(len(rows)) // rise)[:, None]
+    return rows.ravel()[at % rows.size].reshape(w.shape)
+
+
+def _rolled(by: int, w: Ints) -> Ints:
+    return np.roll(w.ravel(), -by).reshape(w.shape)
+
+
+def _weigh(of: Callable[[Ints], Ints], where: Some[Ints], part: Part) -> Ints:
+    read = read_of(part)
+    w = read.weights
+    changed = np.where(where.of(w), of(w), w)
+    return part.right if (changed == w).all() else delivered(part, read.by(changed), read.codes)
+
+
+def products_otherwise() -> Iterator[Change]:
+    """Products that are lost or count otherwise, by their place in the kernel and in the source, and others."""
+    rows, columns = (list(some(f"kernel {name}"))[:4] for name in ("row", "column"))
+    for row, column in product(rows, columns):
+        for times, what, dear in TIMES[:2]:
+            text = f"in yours a product{row.text} and{column.text.removeprefix(' of')} {what}"
+            yield Change(text, dear + row.dear + column.dear - 1, partial(_taps, times, row, column))
+    simple = [each for each in weights() if 0 < each.dear < 2]
+    for where, which in product([each for each in sources() if 0 < each.dear < 2], simple):
+        for times, what, dear in TIMES[:2]:
+            text = f"in yours a product by a weight{which.text} from a neuron{where.text} {what}"
+            yield Change(text, dear + where.dear + which.dear, partial(_products, times, where, which))
+    for each, sign, when in product(BECOMES, SIGNS, steps()):
+        if when.dear < 1.6 and each.dear + sign.dear + when.dear < 4.2:
+            text = f"in yours a product{sign.text}{when.text} {each.text}"
+            yield Change(text, each.dear + 0.8 + sign.dear + when.dear, partial(_multiply, each, sign, when))
+
+
+def _taps(times: int, row: Some[int], column: Some[int], part: Part) -> Ints:
+    read = read_of(part)
+    w = read.weights
+    kept = row.of(w.shape[2])[:, None] & column.of(w.shape[3])
+    chosen = w * kept
+    return part.right + (times - 1) * delivered(part, read.by(chosen), read.codes) if chosen.any() else part.right
+
+
+def _products(times: int, where: Some[tuple[int, ...]], which: Some[Ints], part: Part) -> Ints:
+    read = read_of(part)
+    plane = read.codes * where.of(read.codes.shape[1:])
+    chosen = np.where(which.of(read.weights), read.weights, 0)
+    some_left = chosen.any() and plane.any()
+    return part.right + (times - 1) * delivered(part, read.by(chosen), plane) if some_left else part.right
+
+
+def _multiply(each: Becomes, sign: Some[Ints], when: Some[int], part: Part) -> Ints | None:
+    read = read_of(part)
+    rows = read.d[:, :, 0, 0]
+    kinds = [np.flatnonzero((rows == row[:, None]).all(axis=0)) for row in np.unique(rows.T, axis=0)]
+    if len(kinds) * len(rows) > MOST_PLANES:
+        return None
+    found = part.right
+    for channels in kinds:  # of one row of d
+        for t in np.flatnonzero(when.of(len(rows))):
+            products = read.weights * rows[t, channels[0]]
+            changed = np.where(sign.of(products) & (read.weights != 0), each.of(products), products)
+            if (changed != products).any():
+                plane = np.zeros_like(read.codes)
+                plane[:, channels] = read.spikes[:, t][:, channels]
+                found = found + delivered(part, read.by(changed - products), plane)
+    return found

@@ -1,0 +1,150 @@
+"""Which places of the source the windows of a conv2d see: what may be wrong with addresses (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from fsref.law.neuron import Ints
+from fsref.verification.composed.delivering import rows_of
+from fsref.verification.composed.relation import Change, Part
+from fsref.verification.taps import Taps, taps_of
+
+Move: TypeAlias = tuple[str, float, Callable[[Taps], Taps]]  # what windows do, in words, how dear, and their products
+EXCHANGED = ("stride", "dilation", "padding")
+BEYOND = (("before a row", True, False), ("behind a row", False, True), ("before or behind a row", True, True))
+
+
+def windows_otherwise() -> Iterator[Change]:
+    """Windows that see other places."""
+    for words, dear, change in (*_along(0), *_along(1), *_both()):
+        yield Change(f"in yours a window {words}", dear, partial(_seen, change))
+
+
+def _along(axis: int) -> Iterator[Move]:
+    """What windows may see instead along one axis."""
+    one, other = ("row", "column") if axis == 0 else ("column", "row")
+    for by in (-1, 1, -2, 2):
+        words = f"begins {abs(by)} {one}{'s' * (abs(by) > 1)} {'before' if by < 0 else 'behind'} its own"
+        yield words, 2 + abs(by) / 4, partial(_address, axis, partial(_moved, by))
+    yield f"repeats the first {one} of the source before it", 2, partial(_address, axis, _repeats_first)
+    yield f"repeats the last {one} of the source behind it", 2, partial(_address, axis, _repeats_last)
+    yield f"sees the first {one}s of the source behind its last", 2.2, partial(_address, axis, _wraps_behind)
+    yield f"sees the last {one}s of the source before its first", 2.2, partial(_address, axis, _wraps_before)
+    yield f"mirrors the source before its first {one}", 2.4, partial(_address, axis, _mirrors)
+    for size in (2, 4, 8, 16):
+        yield f"sees {one}s modulo {size}", 2.4, partial(_address, axis, partial(_modulo, size))
+    for by in (1, 2, 3, 4):
+        yield f"is {by} {one}s from the next", 2.2, partial(_walks, axis, "stride", by)
+        yield f"has places {by} {one}s apart", 2.3, partial(_walks, axis, "dilation", by)
+    for by in (0, 1, 2):
+        yield f"has {by} {one}s of padding before the source", 2.4, partial(_walks, axis, "padding", by)
+    for sign, way in ((1, "before"), (-1, "behind")):
+        words = f"begins as many {one}s {way} its own as its places are apart less one"
+        yield words, 2.6, partial(_wider, sign, (axis,))
+    for what in EXCHANGED:
+        yield f"has the {what} that {other}s have along {one}s, too", 2, partial(_others, axis, what)
+
+
+def _both() -> Iterator[Move]:
+    """What windows may see instead along both."""
+    yield "begins as much before its own as its places are apart less one", 2.4, partial(_wider, 1, (0, 1))
+    for by in (1, 2):
+        yield f"is {by} rows and columns from the next", 2.2, partial(_begun, {"stride": (by, by)})
+        yield f"has places {by} rows and columns apart", 2.3, partial(_begun, {"dilation": (by, by)})
+    yield "has no padding before the source", 2.2, partial(_begun, {"top": 0, "left": 0})
+    for what in EXCHANGED:
+        yield f"has the {what} of rows and of columns exchanged", 2, partial(_exchanged, what)
+    for words, before, behind in BEYOND:
+        yield f"sees the neighbouring row {words}", 2.2, partial(_flat, before, behind)
+
+
+def _moved(by: int, v: Ints, size: int) -> Ints:
+    return v + by
+
+
+def _repeats_first(v: Ints, size: int) -> Ints:
+    return np.maximum(v, 0)
+
+
+def _repeats_last(v: Ints, size: int) -> Ints:
+    return np.minimum(v, size - 1)
+
+
+def _wraps_behind(v: Ints, size: int) -> Ints:
+    return np.where(v >= size, v - size, v)
+
+
+def _wraps_before(v: Ints, size: int) -> Ints:
+    return np.where(v < 0, v + size, v)
+
+
+def _mirrors(v: Ints, size: int) -> Ints:
+    return np.abs(v)
+
+
+def _modulo(over: int, v: Ints, size: int) -> Ints:
+    return np.where(v >= 0, v % over, v)
+
+
+def _address(axis: int, change: Callable[[Ints, int], Ints], taps: Taps) -> Taps:
+    """Other rows or columns of the source, of those inside it."""
+    name = "yx"[axis]
+    moved = taps.but(**{name: change(getattr(taps, name), taps.source[1 + axis])})
+    return moved.but(there=moved.inside_y & moved.inside_x)
+
+
+def _begun(other: dict[str, Any], taps: Taps) -> Taps:
+    return taps.begun(**other)
+
+
+def _walks(axis: int, what: str, by: int, taps: Taps) -> Taps:
+    """Another stride, dilation or padding along one axis."""
+    both = [*getattr(taps, what)[:2]]
+    both[axis] = by
+    return _with(what, both, taps)
+
+
+def _others(axis: int, what: str, taps: Taps) -> Taps:
+    """Along one axis the stride, dilation or padding of the other."""
+    both = getattr(taps, what)
+    return _walks(axis, what, both[1 - axis], taps)
+
+
+def _exchanged(what: str, taps: Taps) -> Taps:
+    return _with(what, [*getattr(taps, what)[1::-1]], taps)
+
+
+def _with(what: str, both: list[int], taps: Taps) -> Taps:
+    return taps.begun(top=both[0], left=both[1]) if what == "padding" else taps.begun(**{what: tuple(both)})
+
+
+def _wider(sign: int, axes: tuple[int, ...], taps: Taps) -> Taps:
+    pads = [pad + sign * (axis in axes) * (taps.dilation[axis] - 1) for axis, pad in enumerate(taps.padding[:2])]
+    return _with("padding", pads, taps)
+
+
+def _flat(before: bool, behind: bool, taps: Taps) -> Taps:
+    """Columns outside of the source are those of the neighbouring row, where there is one."""
+    beside = (taps.x < 0) * before + (taps.x >= taps.source[2]) * behind
+    address = taps.y * taps.source[2] + taps.x
+    kept = taps.inside_y & (address >= 0) & (address < taps.source[1] * taps.source[2])
+    return taps.but(there=taps.there | (kept & (beside > 0)))
+
+
+def _seen(change: Callable[[Taps], Taps], part: Part) -> Ints | None:
+    scene, q = part.scene, part.scene.into[part.of]
+    if q.weights.ndim != 4:
+        return part.right
+    right = taps_of(scene, q)
+    if right is None:
+        return None
+    wrong = change(right)
+    if wrong.alike(right):
+        return part.right
+    plane = scene.codes[q.source]
+    found = wrong.deliver(plane.reshape(len(plane), -1)).reshape(len(plane), *scene.population.shape)
+    return rows_of(part, found)
