@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from naive import Net
+from naive import RELAYS, Net
 
 
 @dataclass
@@ -48,16 +48,16 @@ def takes(net: Net) -> bool:
 def worth(net: Net, p: int) -> list[int]:
     """How many codes a spike of each neuron of p stands for (RATE-1)."""
     one = net.populations[p]
-    if one.kind == "max_pool":
-        below = worth(net, one.source)
-        return [below[window[0]] for window in one.windows]
+    if one.kind in RELAYS:
+        below, (_, height, width) = worth(net, one.source), net.populations[one.source].shape
+        return [below[c * height * width] for c in one.channel]
     return [1 + (one.max_code if one.kind == "input" else sum(one.rows["d"][c])) for c in one.channel]
 
 
 def is_analog(net: Net, p: int, best: bool) -> bool:
     """Whether a population's codes enter its targets as they are (RATE-4, RATE-5)."""
     one = net.populations[p]
-    return best and (one.kind == "input" or (one.kind == "max_pool" and is_analog(net, one.source, best)))
+    return best and (one.kind == "input" or (one.kind in RELAYS and is_analog(net, one.source, best)))
 
 
 def depths(net: Net, best: bool) -> list[int]:
@@ -67,7 +67,7 @@ def depths(net: Net, best: bool) -> list[int]:
         into = [
             joint.source for joint in net.projections if joint.target == p and not is_analog(net, joint.source, best)
         ]
-        found.append(found[one.source] if one.kind == "max_pool" else max((found[s] + 1 for s in into), default=0))
+        found.append(found[one.source] if one.kind in RELAYS else max((found[s] + 1 for s in into), default=0))
     return found
 
 
@@ -132,7 +132,7 @@ def run(net: Net, image: Sequence[int], count: int, best: bool, nearest: bool, a
         codes.append(
             list(image)
             if p == 0
-            else [max(codes[one.source][n] for n in window) for window in one.windows]
+            else [max((codes[one.source][n] for n in window), default=0) for window in one.windows]
             if is_analog(net, p, best)
             else []
         )
@@ -147,10 +147,10 @@ def run(net: Net, image: Sequence[int], count: int, best: bool, nearest: bool, a
         for p, one in enumerate(net.populations):
             if is_analog(net, p, best):
                 continue
-            if one.kind == "max_pool":
+            if one.kind in RELAYS:
                 for n, window in enumerate(one.windows):
-                    first = max(window, key=lambda m: (sent[one.source][m], -m))
-                    now[p][n] = now[one.source][first]
+                    first = max(window, key=lambda m: (sent[one.source][m], -m), default=None)
+                    now[p][n] = 0 if first is None else now[one.source][first]  # a view that shows nothing
             else:
                 add = list(image) if p == 0 else list(bias[p])
                 for joint in [joint for joint in net.projections if joint.target == p]:

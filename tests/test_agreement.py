@@ -209,7 +209,7 @@ def test_channels_in_any_order(engine: str, case: Case, data: st.DataObject) -> 
     FS-1).
     """
     net = case.net
-    touched = {p.source for p in net.populations if isinstance(p, MaxPool)} | {
+    touched = {p.source for p in net.relays} | {
         e for q in net.projections if isinstance(q, Conv2d) and q.groups > 1 for e in (q.source, q.target)
     }
     free = [p for p in net.populations if isinstance(p, FS) and p.name not in touched]
@@ -232,7 +232,7 @@ def test_a_split_projection_is_the_projection(engine: str, case: Case, data: st.
     part = np.where(np.arange(whole.weights.size).reshape(whole.weights.shape) % 2, whole.weights, 7).astype(np.int64)
     halves = [dataclasses.replace(whole, weights=part), dataclasses.replace(whole, weights=whole.weights - part)]
     split = Network(case.net.populations, [*case.net.projections[:index], *halves, *case.net.projections[index + 1 :]])
-    names = [p.name for p in case.net.populations if not isinstance(p, MaxPool) and p is not case.net.input]
+    names = [p.name for p in case.net.integrating]
     a, b = recorded(split, case.images, engine=engine), recorded(case.net, case.images, engine=engine)
     for name in names:
         assert np.array_equal(a[name, "opening"], b[name, "opening"]), name
