@@ -237,7 +237,7 @@ MUTANTS = [  # file, what it says, what it says instead
     ("ticks", "            last = now\n", ""),
     ("ticks", "weights * levels[:, None]", "weights * levels[0]"),
     ("twin", "at = chosen - 1 + late", "at = chosen - 1"),
-    ("twin", "np.argmax(after[late:], axis=1)", "np.argmax(after[: len(after) - late], axis=1)"),
+    ("twin", "classes_of(after[late:])", "classes_of(after[: len(after) - late])"),
     ("twin", "return self.checkpoints + self.depth", "return self.checkpoints"),
     ("twin", "ticks = int(steps) + late", "ticks = int(steps) + late + 1"),
     ("twin", "rate_work(*size, self.latency,", "rate_work(*size, self.checkpoints,"),

@@ -34,6 +34,8 @@ def shrink(cases: Sequence[Case], place: tuple[str, Place | None], fails: Fails,
         return found  # what it needs is another network: it is as small as the sequence
     others = [p.name for p in reversed(net.populations[1:]) if p.name != name]
     for of in [name, *(others if found[0].scope == "network" else [])]:
+        if net[of].kind == "view":  # which computes nothing: what is wrong of it is seen by whatever reads it
+            continue
         unit = unit_of(found, of)
         index = [p.name for p in net.populations].index(of)
         for start in starts(unit, at if of == name else None, index):
