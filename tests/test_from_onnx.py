@@ -846,6 +846,7 @@ def several(nodes: Sequence[Any], outputs: dict[str, Sequence[Any]], arrays: dic
 HEADS = [
     *(node("Conv", "x w", "c", "/stem/Conv"), node("Relu", "c", "h"), node("Conv", "h v", "seg", "/seg/Conv")),
     *(node("Transpose", "seg", "turned", perm=[0, 2, 3, 1]), node("Softmax", "seg", "soft", axis=1)),
+    node("Reshape", "turned s", "anchors"),
     *(node("GlobalAveragePool", "h", "p"), node("Flatten", "p", "f"), node("Gemm", "f u", "row", "/fc/Gemm")),
     *(node("Gemm", "f t", "logit"), node("Sigmoid", "logit", "yes")),
 ]
@@ -853,6 +854,7 @@ SIZES = {
     "seg": (4, 7, 6),
     "turned": (7, 6, 4),
     "soft": (4, 7, 6),
+    "anchors": (84, 2),
     "row": (5,),
     "logit": (1,),
     "yes": (1,),
@@ -863,10 +865,11 @@ SIZES = {
 @pytest.mark.parametrize(
     ("outputs", "nodes", "notes"),
     [
-        (("seg",), ("/seg/Conv",), ()),
-        (("seg", "row"), ("/seg/Conv", "/fc/Gemm"), ()),
-        (("turned",), ("/seg/Conv",), ("output turned: H x W x C there, C x H x W here",)),
-        (("soft", "row"), ("/seg/Conv", "/fc/Gemm"), ("Softmax at the end left out: soft",)),
+        (("seg",), ("seg",), ()),
+        (("seg", "row"), ("seg", "fc"), ()),
+        (("turned",), ("seg",), ("output turned: H x W x C there, C x H x W here",)),
+        (("anchors",), ("seg",), ("output anchors: in another order there, C x H x W here",)),
+        (("soft", "row"), ("seg", "fc"), ("Softmax at the end left out: soft",)),
         (("yes",), ("logit",), ("Sigmoid at the end left out",)),
         (("h", "yes"), ("h", "logit"), ("Sigmoid at the end of output yes left out",)),
     ],
@@ -875,14 +878,14 @@ def test_several_outputs_and_maps(outputs: tuple[str, ...], nodes: tuple[str, ..
     """Outputs keep their names; a map is one, channels first; a Softmax that ends one is left out, and the Sigmoid of a
     single logit. Each is compared with onnx.reference (GRAPH-7).
     """
-    arrays = {"w": draw(2, 3, 3, 3), "v": draw(4, 2, 1, 1), "u": draw(2, 5), "t": draw(2, 1)}
+    arrays = {"w": draw(2, 3, 3, 3), "v": draw(4, 2, 1, 1), "u": draw(2, 5), "t": draw(2, 1), "s": np.array([0, -1, 2])}
     made = several(HEADS, {name: SIZES[name] for name in outputs}, arrays)
     graph = from_onnx(made, PIXELS)
     assert tuple(graph.output_nodes.values()) == nodes and graph.notes == notes
     assert tuple(graph.outputs) == (outputs if len(outputs) > 1 else ())
     for name, values in zip(outputs, graph.answers(codes(PIXELS)).values(), strict=True):
         (wanted,) = ReferenceEvaluator(made).run([name], {"x": PIXELS.normalise(codes(PIXELS))})
-        told = values.transpose(0, 2, 3, 1) if name == "turned" else values
+        told = values.transpose(0, 2, 3, 1) if name in ("turned", "anchors") else values
         told = {"yes": lambda v: 1 / (1 + np.exp(-v)), "soft": lambda v: softmax(v)}.get(name, lambda v: v)(told)
         assert np.abs(told.reshape(wanted.shape) - wanted).max() < 1e-4
 

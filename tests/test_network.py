@@ -28,7 +28,7 @@ from fsref import (
 )
 from fsref.errors import FileError, NetworkError
 from fsref.formats import npz
-from fsref.law.populations import OBSERVABLES
+from fsref.law.populations import OBSERVABLES, View
 from handmade import ENGINES, EVERYTHING, NETS, ONE, chain, draw, ladder, oracle, recorded, residual, tiny, unordered
 from members import members_of, with_manifest
 from refusals import refused
@@ -163,8 +163,9 @@ def test_order() -> None:
             joined(early, relu("late"), by=[*through, Conv2d("late", "out", W)])
     early, into = Readout("early", ONE), [Conv2d("in", "early", W), Conv2d("in", "out", W)]
     assert joined(early, by=into).readouts[0] is early
-    with refused(NetworkError, "NET-4", "pool", "early"):
-        joined(early, MaxPool("pool", ONE, "early", (1, 1), (1, 1)), by=into)
+    for relay in (MaxPool("pool", ONE, "early", (1, 1), (1, 1)), View("pool", ONE, "early", [0], [0])):
+        with refused(NetworkError, "NET-4", "pool", "early"):
+            joined(early, relay, by=into)
     with refused(NetworkError, "NET-4", "early->a", "early"):
         joined(early, a, by=[into[0], Conv2d("early", "a", W), into[1]])
 

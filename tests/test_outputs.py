@@ -234,6 +234,14 @@ def test_outputs_become_readouts() -> None:
     assert term.skip and term.source == "stem.1" and again.readouts == ["a", "stem"]
     net = fsref.convert(graph_of(), drawn(16))
     assert net.output_scales["row"] == net.logit_scale != net.output_scales["seg"]
+    flipped = replace(
+        graph_of(),
+        nodes=(
+            *graph_of().nodes,
+            Node("flip", "view", ("r",), {"rows": tuple(range(8))[::-1], "columns": tuple(range(8))}),
+        ),
+    )
+    assert fold(replace(flipped, outputs={"seg": "map", "up": "flip"})).readouts == ["seg", "up"]  # a view is none
     single = fsref.convert(graph_of({"seg": "map"}), drawn(16))
     assert [p.name for p in single.readouts] == ["seg"] and len(single.fs) == 1
 

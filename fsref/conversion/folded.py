@@ -200,7 +200,7 @@ class Folded:
     @cached_property
     def readouts(self) -> list[str]:
         """The readouts, by name, in order."""
-        return [unit.name for unit in self.units if unit.activation is None and unit.pool is None]
+        return [unit.name for unit in self.units if unit.activation is None and unit.relayed is None]
 
     @cached_property
     def free(self) -> list[str]:

@@ -34,7 +34,7 @@ NEAREST = {
 
 def formed(units: Units, node: Node, *values: Value) -> Value:
     """The value of a node, given those it reads. Errors: GraphError [CONV-1] when it has no form."""
-    if node.op == "sigmoid" and node is units.graph.nodes[-1]:
+    if node.op == "sigmoid" and node.name in units.graph.output_nodes.values():
         raise refused("sigmoid at the end", "nearest: leave it out, the logits before it order the classes as it does")
     if node.op in NEAREST:
         raise refused(node.op, f"nearest: {NEAREST[node.op]}")

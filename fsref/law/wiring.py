@@ -39,7 +39,7 @@ def check_places(populations: Sequence[Population]) -> None:
             raise NetworkError("NET-2", population.name, "two populations have this name")
         if isinstance(population, MaxPool | View) and population.source not in seen:
             raise NetworkError("NET-4", population.name, "source is not an earlier population", population.source)
-        if isinstance(population, MaxPool) and population.source in readouts:
+        if isinstance(population, MaxPool | View) and population.source in readouts:
             raise NetworkError("NET-4", population.name, "a readout is no source", population.source)
         seen.add(population.name)
 

@@ -69,9 +69,7 @@ def compared(graph: Graph, imported: Imported) -> Graph:
 
 def _as_told(values: Numbers, end: End) -> Numbers:
     """An output (C, H, W) in the order that the model tells it, flat, and with what was left out at its end."""
-    order = end.order if len(end.order) > 1 else "CHW"
-    order += "".join(letter for letter in "CHW" if letter not in order)  # of one place
-    told = values.transpose(["CHW".index(letter) for letter in order]).ravel()
+    told = values.ravel() if end.places is None else values.ravel()[end.places]
     return 1 / (1 + np.exp(-told.astype(np.float64))) if end.sigmoid else told
 
 

@@ -14,6 +14,7 @@ from fsref.graph.graph import Pixels, shown_shape
 from fsref.importers.onnx import model as onnx_model
 from fsref.importers.onnx.calls import FLOATS
 from fsref.importers.onnx.model import Operator
+from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ def _own_shape(sizes: Sizes, axes: Axes, place: str) -> Shape:
 @dataclass
 class End:
     """An output `name`: the `value` that gives it, before a Softmax at its end; the first axis of that Softmax, and a
-    note. Once taken, the `node` of a graph, the `order` of its axes in the model, and whether the sigmoid of a single
-    logit was left out.
+    note. Once taken, the `node` of a graph, the number in (C, H, W) of each value that the model tells of an image
+    (None: in order), and whether the sigmoid of a single logit was left out.
     """
 
     name: str
@@ -111,7 +112,7 @@ class End:
     last_axis: int | None = None
     note: str = ""
     node: str = ""
-    order: str = ""
+    places: Ints | None = None
     sigmoid: bool = False
 
 

@@ -27,7 +27,7 @@ from fsref.importers.onnx.entry import End, ends, entry
 from fsref.importers.onnx.layers import LAYERS
 from fsref.importers.onnx.lifting import lifted
 from fsref.importers.onnx.model import Operator
-from fsref.importers.onnx.moves import MOVES, moved
+from fsref.importers.onnx.moves import MOVES, moved, permuted
 from fsref.importers.onnx.nearest import NEAREST, PASSED
 from fsref.importers.onnx.places import places_of
 from fsref.importers.onnx.quantisers import QUANTISERS, settled, unquantised
@@ -157,10 +157,12 @@ class _Importer:
         self.builder.path = onnx_model.plain_name(end.value)
         try:
             if isinstance(value, Value):
-                if value.waiting is not None:
+                if value.waiting is not None and permuted(self.builder, value) is None:
                     self.listed(None, value.waiting.said)
                     return ""
                 value = settled(self.builder, value)
+                if end.last_axis is not None and value.waiting is not None:
+                    raise Unmapped("Softmax of what is in another order")
                 if end.last_axis is not None:
                     axes = value.axes[end.last_axis :] if self.opset < 13 else value.axes[end.last_axis :][:1]
                     if {*"".join(axes)} != {"C"} and {*"".join(value.axes)} - {*"".join(axes)} - {"B"}:
@@ -168,12 +170,7 @@ class _Importer:
                 if (plain := unquantised(self.builder, value)) is not value:
                     value = plain
                     self.notes.append(UNQUANTISED)
-                end.order = "".join(value.axes).removeprefix("B")
-                if value.shape[1:] == (1, 1) or any(len(letters) > 1 for letters in value.axes):
-                    value, end.order = flattened(self.builder, value), "C"
-                if list(end.order) != sorted(end.order):
-                    turned = " x ".join(end.order)
-                    self.notes.append(f"output {onnx_model.plain_name(end.name)}: {turned} there, C x H x W here")
+                value = self.placed(end, value)
                 name, node = value.name, self.builder.nodes.get(value.name)
                 if node is not None and node.op == "sigmoid" and value.shape == (1, 1, 1):
                     end.sigmoid, name = True, node.inputs[0]
@@ -186,6 +183,21 @@ class _Importer:
             said = line(f"output {end.value}", "", error.problem, error.nearest or "N x classes, N x C x H x W")
             self.problems.append((said, None))
         return ""
+
+    def placed(self, end: End, value: Value) -> Value:
+        """An output as a row of all its values or, where the model does not tell them in one row and in order, a map.
+        Errors: Unmapped.
+        """
+        letters = "".join(value.axes).removeprefix("B")
+        turned = value.waiting is not None or list(letters) != sorted(letters)
+        if value.shape[1:] == (1, 1) or (letters in value.axes and not turned):
+            return flattened(self.builder, value)
+        end.places = permuted(self.builder, value)
+        if turned:
+            plain = value.waiting is None and all(len(own) < 2 for own in value.axes)
+            told = " x ".join(letters) if plain else "in another order"
+            self.notes.append(f"output {onnx_model.plain_name(end.name)}: {told} there, C x H x W here")
+        return value
 
     def operand(self, name: str) -> Given:
         """A value, a constant, or None for an operand left out. KeyError for what has no form."""

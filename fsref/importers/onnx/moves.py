@@ -70,6 +70,16 @@ def _numbers(b: Builder, value: Value) -> Ints:
     return numbers.transpose(["BCHW".index(letter) for letter in order]).reshape(b.shape_of(value))
 
 
+def permuted(b: Builder, value: Value) -> Ints | None:
+    """The number in (C, H, W) of each element that ONNX gives a value of an image, in order; None where some is not
+    there, or there twice.
+    """
+    size = math.prod(value.shape)
+    images = _numbers(b, value).reshape(b.batch, -1)
+    whole = images.shape[1] == size and (images == images[0] + size * np.arange(b.batch)[:, None]).all()
+    return images[0] if whole and np.array_equal(np.sort(images[0]), np.arange(size)) else None
+
+
 def _taken(b: Builder, value: Value, numbers: Ints) -> Value | Ints:
     """The value whose elements have these numbers, its channels perhaps selected; the numbers where that gives none."""
     if not numbers.size:

@@ -9,7 +9,7 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from fsref.errors import GraphError, UsageError, public
 from fsref.graph.graph import Graph, Pixels
 from fsref.graph.operators import Floats
 from fsref.importers.torch.draft import Step, nodes, ordered, unmapped
+from fsref.importers.torch.ends import End
 from fsref.importers.torch.tidying import tidy
 from fsref.importers.torch.tracer import Tracer
 from fsref.importers.torch.views import vector
@@ -72,7 +73,7 @@ def from_torch(model: Any, input: Pixels, classes: Sequence[str] = (), name: str
         last, notes = tidy(joined(tracer.run()))
     several = last.op == OUTPUTS
     ends = [
-        End(step, name if several else "")
+        End(step, name if several else "", tracer.moves.get(name, ()))
         for name, step in zip(tracer.outputs, last.inputs if several else (last,), strict=True)
     ]
     notes += [end.note for end in ends if end.note]
@@ -100,22 +101,6 @@ def joined(given: Sequence[Step]) -> Step:
 def kept(step: Step) -> Step:
     """A step that a graph has a node for: the images themselves through an identity."""
     return Step("identity", (step,), step.shape, "output") if step.op == "input" else step
-
-
-class End:
-    """An output: its `step`, what of the model behind it was left out, as functions of its value, and a `note` of
-    that.
-    """
-
-    def __init__(self, step: Step, name: str) -> None:
-        self.left_out: list[Callable[[Any], Any]] = []
-        places: list[str] = []
-        while step.op == "softmax" or (step.op == "sigmoid" and step.shape == (1, 1, 1)):
-            self.left_out.insert(0, step.attributes["function"] if step.op == "softmax" else lambda x: x.sigmoid())
-            of = f" of output {name}" if name else ""
-            places.append(f"{step.op} at the end{of} left out: {step.place or 'forward'}")
-            step = step.inputs[0]
-        self.step, self.note = step, "; ".join(places)
 
 
 @contextmanager
@@ -186,9 +171,7 @@ def _compare(torch: Any, graph: Graph, model: Any, ends: Sequence[End], batch: i
     given = [value for value in given if isinstance(value, torch.Tensor)]
     limit = QUANTISED_TOLERANCE if any(node.op == "quantise" for node in graph.nodes) else TOLERANCE
     for (name, value), wanted, end in zip(graph.answers(codes).items(), given, ends, strict=True):
-        found = torch.from_numpy(value).reshape(wanted.shape) if value.size == wanted.numel() else torch.zeros(0)
-        for function in end.left_out:
-            found = function(found)
+        found = end.value(torch, value, wanted.shape)
         ours, theirs = (vector(outputs.reshape(batch, -1)) for outputs in (found, wanted))
         scale = _span(theirs)
         difference = float(np.abs(ours - theirs).max()) if ours.shape == theirs.shape else float("inf")

@@ -10,9 +10,10 @@ import numpy as np
 
 from fsref.errors import GraphError
 from fsref.graph.graph import Pixels
-from fsref.importers.refusals import Unmapped, line, output_name
+from fsref.importers.refusals import Unmapped, line
 from fsref.importers.torch.draft import Step
 from fsref.importers.torch.elementwise import ELEMENTWISE
+from fsref.importers.torch.ends import moves_behind, named_outputs
 from fsref.importers.torch.layers import LAYERS
 from fsref.importers.torch.moves import MOVES, moved
 from fsref.importers.torch.nearest import nearest
@@ -62,6 +63,11 @@ class Tracer:
             raise GraphError("GRAPH-7", images[0], "the program is of other images", seen.dtype, FLOATS)
         self.values[places[images[0]]] = View(self.source, pixels.shape)
         self.batch = int(shape[0])
+        self.moves = dict[str, list[Any]]()  # at the ends of outputs, left out
+        made = {node.name: node for node in program.graph.nodes}
+        for name, given in self.outputs.items():
+            if chain := moves_behind(torch, made[given]):
+                self.moves[name], self.outputs[name] = chain, chain[0].args[0].name
         for target in signature.buffers_to_mutate.values():
             self.problems.append(line(target, "written to in forward"))
 
@@ -70,7 +76,7 @@ class Tracer:
         for node in self.program.graph.nodes:
             if node.op == "get_attr":
                 self.values[node] = operator.attrgetter(node.target)(self.program.graph_module)
-            elif node.op == "call_function":
+            elif node.op == "call_function" and not any(node in chain for chain in self.moves.values()):
                 self.values[node] = self.result(node)
         by_name = {node.name: value for node, value in self.values.items()}
         return tuple(self.given(name, by_name.get(name)) for name in self.outputs.values())
@@ -176,22 +182,6 @@ class Tracer:
         if tuple(seen.shape[1:]) != value.dims and not value.expanded:
             raise Unmapped(nearest="equal shapes, or (C, 1, 1) with (C, H, W)")
         return value
-
-
-def named_outputs(torch: Any, program: Any) -> dict[str, str]:
-    """The values that a program gives, in order, by the names of the outputs: keys, fields and places in what `forward`
-    returns, joined by dots; what is None is none.
-    """
-    signature, spec = program.graph_signature, program.call_spec.out_spec
-    given = list(signature.user_outputs)
-    tree, found = torch.utils._pytree, dict[str, str]()
-    paths = tree.tree_flatten_with_path(tree.tree_unflatten(list(range(len(given))), spec))[0]
-    for path, place in paths:
-        if not isinstance(given[place], str):
-            continue  # a constant, or nothing
-        parts = (next(str(getattr(key, what)) for what in ("key", "idx", "name") if hasattr(key, what)) for key in path)
-        found[output_name(".".join(parts), found)] = given[place]
-    return found
 
 
 def path_of(node: Any) -> str:
