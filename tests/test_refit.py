@@ -16,7 +16,7 @@ from fsref.conversion.activation import LINEAR, Activation
 from fsref.conversion.columns import Columns, Places
 from fsref.conversion.folded import Term, Unit, real_sum
 from fsref.conversion.refit import Refit, channel_scales, refitted
-from fsref.conversion.regression import RIDGE, fit, lacking
+from fsref.conversion.regression import RIDGE, ROUNDS, fit, lacking
 from fsref.errors import GraphError, UsageError
 from fsref.graph.graph import Graph, Node
 from fsref.reports.network import info_sheet, network_dict
@@ -123,10 +123,12 @@ def test_a_unit_is_fitted_to_what_its_sources_send(name: str) -> None:
     unit = Unit("unit", shape, terms, DRAW.normal(size=4), LINEAR)
     values = {n: DRAW.integers(0, 7, (7 if shape[1] > 1 else 30, *s)).astype(float) for n, s in SOURCES.items()}
     wanted = DRAW.normal(size=(len(values["a"]), *shape)) + real_sum(unit, values) / 2  # type: ignore[arg-type]
-    columns = Columns(unit, SOURCES)
-    fit(columns, seen_of(columns, values, wanted), LINEAR)
-    made = columns.fitted()
-    assert np.abs(real_sum(made, values) - solved(unit, values, wanted)).max() < 1e-3  # type: ignore[arg-type]
+    # Where nothing is cut off further rounds change nothing.
+    for how, above, near in ((Activation(0.0, np.inf), 600.0, 0.02), (LINEAR, 0.0, 1e-3)):
+        columns = Columns(unit, SOURCES)
+        fit(columns, seen_of(columns, values, wanted + above), how)
+        made = columns.fitted()
+        assert np.abs(real_sum(made, values) - above - solved(unit, values, wanted)).max() < near  # type: ignore[arg-type]
     assert [(t.source, t.node, t.skip) for t in made.terms] == [(t.source, t.node, t.skip) for t in terms]
     assert all(
         (a.ungrouped().weights != 0).sum() == (b.weights != 0).sum() for a, b in zip(made.terms, terms, strict=True)
@@ -153,8 +155,8 @@ def test_columns_are_the_unit(name: str) -> None:
 
 def test_places_are_drawn_of_every_image_and_none_twice() -> None:
     """So many of each image, all where there are no more."""
-    places = Places.drawn(np.random.default_rng(1), 3, 4, 5, 7)
-    assert np.bincount(places.image).tolist() == [7, 7, 7] and len(set(zip(*places, strict=True))) == 21
+    places = Places.drawn(np.random.default_rng(1), 3, 4, 5, 17)
+    assert np.bincount(places.image).tolist() == [17] * 3 and len({*zip(*places, strict=True)}) == 51
     whole = Places.drawn(np.random.default_rng(1), 2, 4, 5, 20)
     values = np.arange(2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
     assert (whole.of(values) == values.transpose(0, 2, 3, 1).reshape(40, 3)).all()
@@ -169,19 +171,25 @@ def test_what_the_activation_cuts_off_needs_no_fit() -> None:
     assert lacking(p, wanted, LINEAR).tolist() == (wanted - p).tolist()
 
 
-def test_rounds_fit_what_the_activation_lets_through() -> None:
-    """Where values below 0 are not linear in what is sent, a unit with a relu comes nearer than one without."""
+def test_rounds_fit_what_the_activation_lets_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where values below 0 are not linear in what is sent, a unit with a relu comes nearer than one without, and nearer
+    in four rounds than in one.
+    """
     x = DRAW.normal(size=(40, 4, 6, 5))
     true = Unit("unit", (4, 6, 5), UNITS["conv"], np.zeros(4), Activation(0.0, np.inf))
     before = real_sum(true, {"a": x})  # type: ignore[dict-item]
     wanted = np.where(before < 0, -np.square(before), before)
-    errors = []
-    for how in (Activation(0.0, np.inf), LINEAR):
-        columns = Columns(true, SOURCES)
+    start = Unit("unit", (4, 6, 5), (true.terms[0].scaled(np.full(4, 0.5)),), np.zeros(4), true.activation)
+
+    def error(how: Activation, rounds: int = ROUNDS) -> float:
+        monkeypatch.setattr("fsref.conversion.regression.ROUNDS", rounds)
+        columns = Columns(start, SOURCES)
         fit(columns, seen_of(columns, {"a": x}, wanted), how)
         found = real_sum(columns.fitted(), {"a": x})  # type: ignore[dict-item]
-        errors.append(np.square(np.maximum(found, 0) - np.maximum(wanted, 0)).mean())
-    assert errors[0] < 0.1 * errors[1]
+        return float(np.square(np.maximum(found, 0) - np.maximum(wanted, 0)).mean())
+
+    relu = Activation(0.0, np.inf)
+    assert error(relu) < 0.9 * error(relu, 1) and error(relu, 1) < 0.9 * error(LINEAR)
 
 
 def test_each_channel_has_a_scale_of_its_own() -> None:
@@ -266,7 +274,7 @@ def test_a_hint_where_predictions_change() -> None:
     """Where some change at few steps refit is named; not where none do, where it was used, and where it may not be."""
     graph, x = residual(), drawn(100)
     few = convert_and_score(graph, x, steps=2)
-    assert few.paired.agreement < 0.98 and any("refit (CONV-13)" in hint for hint in few.hints)
+    assert few.paired.agreement < 0.97 and any("refit (CONV-13)" in hint for hint in few.hints)
     many = convert_and_score(graph, x, steps=12, weight_bits=16)
     fitted = convert_and_score(graph, x, steps=2, refit=True)
     assert not any("refit" in hint for found in (many, fitted) for hint in found.hints)

@@ -39,7 +39,7 @@ from fsref.verification.outputs import OutputErrors, output_errors
 
 FLOAT_IMAGES = 256  # that go through the float graph at a time
 LOOKED_AT = 64  # images on which the worst population is found; `fsref compare` takes 256 unless told
-CHANGED = 0.02  # share of predictions; where more change refit has something to keep
+CHANGED = 0.03  # share of predictions: where so many change refit kept a sixth of them or more
 FEW_STEPS = 5  # up to which empirical bias correction often does better
 Progress = Callable[[int], None]
 
