@@ -53,7 +53,7 @@ def test_what_is_imported_is_declared_and_the_other_way_round() -> None:
     assert imported(PACKAGE) == declared(PROJECT["dependencies"]).union(*EXTRAS.values(), {"torch"})
     beside = imported(PACKAGE.parent / "tools") - imported(PACKAGE)
     assert (
-        beside == {"scikit-learn", "pytest", "spikingjelly"}
+        beside == {"scikit-learn", "pytest", "spikingjelly", "torchvision"}
         and "pytest" in declared(extras["test"])
         and declared(extras["train"]) == {"torch", "scikit-learn"}
     )

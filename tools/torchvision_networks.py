@@ -44,8 +44,8 @@ def drawn(name: str) -> Any:
     source = torch.Generator().manual_seed(1)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.copy_(torch.randn(module.num_features, generator=source) * 0.1)
-            module.running_var.copy_(torch.rand(module.num_features, generator=source) + 0.5)
+            module.running_mean = torch.randn(module.num_features, generator=source) * 0.1
+            module.running_var = torch.rand(module.num_features, generator=source) + 0.5
     return model.eval()
 
 

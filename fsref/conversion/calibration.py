@@ -22,13 +22,14 @@ SEED = 1
 @dataclass(frozen=True, eq=False, repr=False)
 class Statistics(Brief):
     """Of one population over all calibration images: the smallest and largest value, a sample of the values, per
-    channel their mean square (C,), per neuron their mean (C, H, W); `before` (C,) is the mean per channel before the
-    activation.
+    channel the largest and their mean square (C,), per neuron their mean (C, H, W); `before` (C,) is the mean per
+    channel before the activation.
     """
 
     low: float
     high: float
     sample: NDArray[np.float32]
+    largest: Reals
     power: Reals
     mean: Reals
     before: Reals
@@ -87,6 +88,7 @@ class _Seen:
     def __init__(self) -> None:
         self.low, self.high, self.count = np.inf, -np.inf, 0
         self.samples: list[NDArray[np.float32]] = []
+        self.largest: Reals = np.array(-np.inf)
         self.power, self.mean, self.before = (np.zeros(()) for _ in range(3))
 
     def add(self, before: NDArray[np.float32], values: NDArray[np.float32], sample: NDArray[np.float32]) -> None:
@@ -94,6 +96,7 @@ class _Seen:
         self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
         self.count += len(values)
         self.samples.append(sample)
+        self.largest = np.maximum(self.largest, values.max(axis=(0, 2, 3)))
         for ahead, image in zip(before, values, strict=True):
             self.power = self.power + np.square(image, dtype=np.float64).mean(axis=(1, 2))
             self.before = self.before + ahead.mean(axis=(1, 2), dtype=np.float64)
@@ -102,7 +105,7 @@ class _Seen:
     def joined(self) -> Statistics:
         """The statistics of all images."""
         power, mean, before = (total / self.count for total in (self.power, self.mean, self.before))
-        return Statistics(self.low, self.high, np.concatenate(self.samples), power, mean, before)
+        return Statistics(self.low, self.high, np.concatenate(self.samples), self.largest, power, mean, before)
 
 
 def choose_coding(

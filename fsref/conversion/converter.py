@@ -14,6 +14,7 @@ from fsref.activations.coding import Coding, Reals
 from fsref.conversion.activation import Activation
 from fsref.conversion.borders import without_map
 from fsref.conversion.calibration import Statistics, choose_coding, observe
+from fsref.conversion.equalising import equalised
 from fsref.conversion.folded import Folded, Unit
 from fsref.conversion.folding import fold
 from fsref.conversion.memory import observing_bytes, quantising_bytes, refitting_bytes
@@ -240,7 +241,10 @@ class _Builder:
         """The coding of a population (CONV-2)."""
         options, seen = self.options, self.calibrated.seen.get(unit.name)
         steps, nearest = options.steps_of(unit.name), options.rounding == "nearest"
-        return choose_coding(how, seen, steps, nearest, options.alpha, options.percentile)
+        made = choose_coding(how, seen, steps, nearest, options.alpha, options.percentile)
+        if how.own is not None or seen is None or self.refit is not None:  # which chooses scales of channels itself
+            return made
+        return equalised(self.calibrated.folded, unit, seen.largest, made)
 
     def add_fs(self, unit: Unit, coding: Coding, per_code: list[Any], sources: list[Source]) -> None:
         """Make an FS population: theta, integers (CONV-3 to CONV-6, CHIP-3)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from fsref.importers.torch.layers import LAYERS
 from fsref.importers.torch.moves import MOVES, moved
 from fsref.importers.torch.nearest import nearest
 from fsref.importers.torch.structure import STRUCTURE
+from fsref.importers.torch.turns import TURNS, turned, untwisted
 from fsref.importers.torch.views import Site, View, image, image_shape
 
 FORMS = LAYERS | ELEMENTWISE | STRUCTURE
@@ -88,6 +90,8 @@ class Tracer:
         if not value.step.op:
             return value.step
         try:
+            if value.order:
+                raise Unmapped("has its axes in another order", "N, C, H, W")
             return image(Site("output", value.dims, ""), value).step
         except Unmapped as problem:
             self.problems.append(line(f"output {name}", "", problem.problem, problem.nearest))
@@ -126,6 +130,8 @@ class Tracer:
         """The value of an operator in the tables, or that moves channels; several values of one that gives several.
         Errors: Unmapped.
         """
+        if any(value.order for value in read):
+            return untwisted(partial(self.plain, target, kwargs), site, args, read)
         try:
             return self.known(target, site, args, kwargs, read)
         except Unmapped as problem:
@@ -134,7 +140,13 @@ class Tracer:
             try:
                 return moved(self.torch, target, site, self.batch, args, kwargs)
             except Unmapped as other:
+                if site.name in TURNS:
+                    return turned(site, *args)
                 raise problem if problem.nearest else other from None
+
+    def plain(self, target: Any, kwargs: Any, site: Site, args: Sequence[Any]) -> View:
+        """The value of an operator in the tables, of values that are not turned. Errors: Unmapped."""
+        return self.known(target, site, args, kwargs, [given for given in args if isinstance(given, View)])
 
     def known(self, target: Any, site: Site, args: Any, kwargs: Any, read: Sequence[View]) -> View:
         """The value of an operator in the tables. Errors: Unmapped."""

@@ -22,12 +22,13 @@ from fsref.law.populations import Shape
 @dataclass(frozen=True)
 class View:
     """A step of the graph and the shape in which torch sees its value, batch apart: the same numbers in C order, unless
-    it was expanded.
+    it was expanded, or is turned: then axis i of torch's is axis order[i] of a plain view.
     """
 
     step: Step
     dims: tuple[int, ...]
     expanded: bool = False
+    order: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
