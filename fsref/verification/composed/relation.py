@@ -129,7 +129,7 @@ def part_of(
     p, net = scene.population, scene.net
     into = list(scene.into.values())
     facts: dict[str, int] = {
-        "in a readout": p is net.readout,
+        "in a readout": p in net.readouts,
         "in a max-pool": p.kind == "max_pool",
         "where several projections end": len(into) > 1,
         "behind a dense": any(q.weights.ndim == 2 for q in into),
