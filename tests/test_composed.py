@@ -19,9 +19,11 @@ from fsref.conformance.driven import DIFFERS, PASS, Driven, first_difference
 from fsref.conformance.suspects import Evidence
 from fsref.vectors.case import Case, case_of
 from fsref.verification.causes import Judged
+from fsref.verification.composed import composed
 from fsref.verification.composed.relation import Change, Part, Relation
 from fsref.verification.composed.search import fitting
 from fsref.verification.composed.values import BECOMES
+from fsref.verification.scene import Scene
 
 STEPS = 5
 SCOPE = {"scopes": ["population"]}
@@ -366,3 +368,26 @@ def test_the_report_tells_composed_causes_and_observations() -> None:
     facts = {name: dict(reversed(report.sheet().above)) for name, report in told.items()}
     assert "T loses its lowest 2 bits" in facts["coarse"]["hint"]
     assert facts["noisy"]["observed"] == plain["noisy"]["observation"]
+
+
+def test_any_integers_are_judged() -> None:
+    """A device may answer any integers of 64 bits: they are judged like others, and have no cause."""
+    rng = np.random.default_rng(6)
+    ends = np.iinfo(np.int64)
+
+    def noise(case: Case, seen: dict[Any, Any]) -> None:
+        for values in seen.values():
+            values[...] = rng.integers(ends.min, ends.max, values.shape, endpoint=True)
+
+    found = judged(Device(), noise)
+    assert found.hints == () and "are wrong" in found.observed
+
+
+@pytest.mark.parametrize(("rows", "kept"), [(3 * 9 * 36, 9), (3 * 80, 2), (60, 0)])
+def test_large_networks_are_judged_on_few_rows(rows: int, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of scenes of many rows the first images are kept, and none of a scene whose images are too large."""
+    monkeypatch.setattr(composed, "ROWS", rows)  # six neurons, and five steps: 36 of each image
+    net = NETWORKS[0]
+    values = np.zeros((9, *net["hid"].shape), np.int64)
+    scene = Scene(net, net["hid"], {"hid": values}, {}, None, {})
+    assert [one.count for one in composed.few([scene] * 3)] == [kept] * 3

@@ -15,7 +15,7 @@ from fsref.simulation.recording import Key
 from fsref.vectors import flags
 from fsref.vectors.case import Case
 from fsref.verification import causes
-from fsref.verification.composed.composed import composed, observation
+from fsref.verification.composed.composed import composed, few, observation
 from fsref.verification.composed.search import NEARLY
 from fsref.verification.scene import Scene
 from fsref.verification.stale_causes import STALE
@@ -85,18 +85,23 @@ class Evidence:
         no words do, what is wrong in the population of a first difference (CONFORM-7).
         """
         (at,) = _places(first)
-        counts = {place: len(own) for place, own in self.wrong.items()}
+        places = [*sorted(self.wrong, key=lambda place: place != at)]
+        places += [place for place in self.right if place not in self.wrong][:BESIDE]
+        scenes = {
+            place: scene for place, scene in zip(places, few([*map(self._scene, places)]), strict=True) if scene.count
+        }
+        counts = {
+            place: min(len(self.wrong[place]), scene.count) for place, scene in scenes.items() if place in self.wrong
+        }
         total = sum(counts.values())
-        scenes = {place: self._scene(place) for place in sorted(counts, key=lambda place: place != at)}
-        beside = [place for place in self.right if place not in self.wrong][:BESIDE]
-        found = composed([*scenes.values(), *map(self._scene, beside)])
+        found = composed([*scenes.values()]) if counts else []
         for one in found[:1]:
-            told = sum(counts[place] for place, scene in scenes.items() if scene not in one.unsaid)
+            told = sum(count for place, count in counts.items() if scenes[place] not in one.unsaid)
             alike = [other for other in found[1:] if other.dear <= one.dear + NEARLY and other.unsaid == one.unsaid]
             hints = tuple(causes.Hint(COMPOSED, each.text) for each in (one, *alike[: ALIKE - 1]))
             return causes.Judged(hints, told, total, self.differing)
-        seen = next(filter(None, (observation(some) for some in ([*scenes.values()], [scenes[at]]))), "")
-        return causes.Judged((), 0, total, self.differing, seen)
+        tried = ([scenes[place] for place in counts], [scenes[place] for place in (at,) if place in counts])
+        return causes.Judged((), 0, total, self.differing, next(filter(None, map(observation, tried)), ""))
 
     def _scene(self, place: Place) -> Scene:
         """A population and what was answered there."""

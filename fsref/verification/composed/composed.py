@@ -31,7 +31,10 @@ from fsref.verification.composed.told import telling, telling_trains, told_other
 from fsref.verification.composed.weighing import products_otherwise, weights_otherwise
 from fsref.verification.composed.windows import windows_otherwise
 from fsref.verification.scene import Scene
+from fsref.verification.taps import products
 
+WORK, LEAST = 2**32, 64  # products, or rows, of all changes tried, and changes tried whatever they cost
+ROWS = 2**20  # of all scenes that are judged
 Changes = Callable[[Sequence[Part]], Iterable[Change]]
 
 
@@ -77,6 +80,14 @@ def composed(scenes: Sequence[Scene]) -> list[Composed]:
     return []
 
 
+def few(scenes: Sequence[Scene]) -> list[Scene]:
+    """The first images of each scene, so many that all together have few rows; none of one whose images are larger."""
+    room = ROWS // max(len(scenes), 1)
+    sizes = [scene.population.neurons * (scene.net.steps[scene.population.name] + 1) for scene in scenes]
+    counts = [min(scene.count, room // size) for scene, size in zip(scenes, sizes, strict=True)]
+    return [scene.rows(slice(0, count)) for scene, count in zip(scenes, counts, strict=True)]
+
+
 def observation(scenes: Sequence[Scene]) -> str:
     """Which rows of the first step of the law that is wrong are so, in words; "" where nothing can be said."""
     for relations in readings(scenes):
@@ -99,7 +110,18 @@ def readings(scenes: Sequence[Scene]) -> Iterator[list[Relation]]:
     membrane as what its one projection delivers.
     """
     for parts in (_told(scenes), _stepped(scenes, False), _stepped(scenes, True)):
-        yield [Relation(*LAW[kind][:2], _first_small(own), LAW[kind][2]) for kind, own in parts.items()]
+        yield [_relation(kind, _first_small(own)) for kind, own in parts.items()]
+
+
+def _relation(kind: str, parts: list[Part]) -> Relation:
+    """A step of the law, and how many changes of it may be tried for so much work."""
+    says, rule, changes = LAW[kind]
+    scene = parts[0].scene
+    each = len(parts[0].seen)
+    if kind in ("sums", "opening"):  # in the first part most changes are ruled out
+        steps = max(scene.net.steps[q.source] for q in scene.into.values()) if kind == "opening" else 1
+        each += scene.count * steps * sum(products(scene.net, q) for q in scene.into.values())
+    return Relation(says, rule, parts, changes, max(LEAST, WORK // max(each, 1)))
 
 
 def _first_small(parts: list[Part]) -> list[Part]:

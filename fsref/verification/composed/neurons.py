@@ -150,7 +150,7 @@ def _flags(scene: Scene, p: FS, own: Neurons) -> dict[str, Any]:
     beside = moved(own.fired.astype(np.int64), -1)
     beside[..., 0, 0, 0] = 0
     so_far: Ints = np.cumsum(own.fired, axis=1) - own.fired
-    silent = ~touched(scene).any(axis=(1, 2, 3))[:, None, None, None, None] & begun_by_law(scene, p)
+    silent = ~np.asarray(touched(scene).any(axis=(1, 2, 3)))[:, None, None, None, None] & begun_by_law(scene, p)
     steps = np.arange(own.fired.shape[1])[:, None, None, None]
     return {
         "where it fired in the step before": last > 0,

@@ -17,6 +17,7 @@ from fsref.verification.composed.values import Becomes
 from fsref.verification.scene import Scene
 
 PLACES = ("step", "channel", "row", "column", "neuron")  # counted from the first, and from the last
+MOST = 2**20  # changes tried
 Mask: TypeAlias = NDArray[np.bool_]
 Columns: TypeAlias = Mapping[str, Ints]
 Take: TypeAlias = Callable[[Columns], Ints]  # a column of some operands
@@ -80,12 +81,15 @@ def result(each: Becomes) -> Callable[[Part], Ints]:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Relation(Brief):
-    """A step of the law: what it `says`, by which `rule`, its parts, and what may be done instead."""
+    """A step of the law: what it `says`, by which `rule`, its parts, and what may be done instead, of which so many are
+    tried at `most`.
+    """
 
     says: str
     rule: str
     parts: Sequence[Part]
     changes: Callable[[Sequence[Part]], Iterable[Change]]
+    most: int = MOST
 
     @property
     def wrong(self) -> int:
@@ -129,7 +133,7 @@ def part_of(
     p, net = scene.population, scene.net
     into = list(scene.into.values())
     facts: dict[str, int] = {
-        "in a readout": p is net.readout,
+        "in a readout": p in net.readouts,
         "in a max-pool": p.kind == "max_pool",
         "where several projections end": len(into) > 1,
         "behind a dense": any(q.weights.ndim == 2 for q in into),

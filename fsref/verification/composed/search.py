@@ -41,7 +41,8 @@ def fitting(relation: Relation) -> list[Composed]:
     known: list[Condition] | None = None
     found: list[Composed] = []
     best = MOST
-    for change in sorted(relation.changes(relation.parts) if count else (), key=lambda change: change.dear):
+    changes = sorted(relation.changes(relation.parts) if count else (), key=lambda change: change.dear)
+    for change in changes[: relation.most]:
         if change.dear > best + NEARLY:
             break  # no shorter words come
         misses = _misses(change, relation, wrong)

@@ -51,7 +51,7 @@ def _taken(axis: int, other: Other, w: Ints) -> Ints:
 def _drifted(rise: int, by: int, w: Ints) -> Ints:
     rows = w.reshape(len(w), -1)
     at = np.arange(rows.size).reshape(rows.shape) + by * (np.arange(len(rows)) // rise)[:, None]
-    return rows.ravel()[at % rows.size].reshape(w.shape)
+    return np.take(rows, at % rows.size).reshape(w.shape)
 
 
 def _rolled(by: int, w: Ints) -> Ints:

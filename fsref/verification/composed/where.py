@@ -63,7 +63,7 @@ def _from(at: int, n: int) -> Mask:
 
 
 def _only(at: int, n: int) -> Mask:
-    return np.arange(n) == at
+    return np.asarray(np.arange(n) == at)
 
 
 def _last(count: int, n: int) -> Mask:
@@ -71,7 +71,7 @@ def _last(count: int, n: int) -> Mask:
 
 
 def _every(over: int, at: int, n: int) -> Mask:
-    return np.arange(n) % over == at
+    return np.asarray(np.arange(n) % over == at)
 
 
 def _left(over: int, n: int) -> Mask:
