@@ -1,11 +1,11 @@
-"""What the nodes of an imported graph are called: after the layer they come from, as a person would name it, whatever
-framework it was written in (GRAPH-7).
+"""What the nodes and outputs of an imported graph are called: nodes after the layer they come from, as a person would
+name it, whatever framework it was written in (GRAPH-7).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 LONGEST = 240
@@ -44,3 +44,13 @@ def named(origins: Sequence[Origin]) -> list[str]:
         taken.add(name)
         names.append(name)
     return names
+
+
+def output_name(given: str, taken: Container[str]) -> str:
+    """The name of an output that a model calls `given`: one that a readout may have (NET-2), and none that is taken."""
+    plain = re.sub(r"[^A-Za-z0-9_.\-]", "_", given)[-64:] or "output"
+    plain = f"output{plain}" if plain.isdecimal() and len(plain) < 10 else plain
+    name, number = plain, 1
+    while name in taken or name == "input":
+        name, number = f"{plain[:58]}.{number}", number + 1
+    return name

@@ -18,6 +18,7 @@ import numpy as np
 
 from fsref.errors import GraphError, UsageError, public
 from fsref.graph.graph import Graph, Pixels, shown_shape
+from fsref.importers.naming import output_name
 from fsref.importers.onnx import model as onnx_model
 from fsref.importers.onnx.axes import flattened
 from fsref.importers.onnx.calls import Call, Given
@@ -35,7 +36,7 @@ from fsref.importers.onnx.reference import FOLDED, evaluated, folded_size
 from fsref.importers.onnx.structure import STRUCTURE
 from fsref.importers.onnx.types import check_types
 from fsref.importers.onnx.values import Builder, Numbers, Value
-from fsref.importers.refusals import Unmapped, line, output_name
+from fsref.importers.refusals import Unmapped, line
 from fsref.law.populations import Shape
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from fsref.importers.refusals import output_name
+from fsref.importers.naming import output_name
 from fsref.importers.torch.draft import Step
 from fsref.importers.torch.moves import MOST
 
