@@ -15,7 +15,8 @@ from fsref.cli.main import main
 from fsref.conversion.activation import LINEAR, Activation
 from fsref.conversion.columns import Columns, Places
 from fsref.conversion.folded import Term, Unit, real_sum
-from fsref.conversion.refit import Refit, channel_scales, refitted
+from fsref.conversion.quantisation import Source
+from fsref.conversion.refit import Refit, channel_scales, real, refitted
 from fsref.conversion.regression import RIDGE, ROUNDS, fit, lacking
 from fsref.errors import GraphError, UsageError
 from fsref.graph.graph import Graph, Node
@@ -204,6 +205,14 @@ def test_each_channel_has_a_scale_of_its_own() -> None:
     assert channel_scales(Activation(0.0, 6.0), coding, values, values)[1] == 6 / 16
     signed = channel_scales(LINEAR, Coding(0.5, 8, 15), values - 1, values - 1)[:2]  # half of the codes above 0
     assert (7 * signed > 0.65 * (values - 1).max(axis=0)[:2]).all()
+
+
+def test_codes_stand_for_what_they_are() -> None:
+    """Channels have scales and offsets of their own; where a view shows nothing code 0 stands for 0."""
+    there = np.array([[1.0, 0.0], [1.0, 1.0]])
+    source = Source((2, 2, 2), np.array([0.5, 2.0]), np.array([3.0, 0.0]), 7, np.ones(2), None, there)
+    codes = np.array([[[[3, 0], [7, 0]], [[1, 0], [0, 7]]]])
+    assert real(codes, source).tolist() == [[[[0, 0], [2, -1.5]], [[2, 0], [0, 14]]]]
 
 
 def error(graph: Graph, net: fsref.Network, x: np.ndarray) -> float:
