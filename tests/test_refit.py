@@ -15,7 +15,8 @@ from fsref.cli.main import main
 from fsref.conversion.activation import LINEAR, Activation
 from fsref.conversion.columns import Columns, Places
 from fsref.conversion.folded import Term, Unit, real_sum
-from fsref.conversion.refit import Refit, channel_scales, refitted
+from fsref.conversion.quantisation import Source
+from fsref.conversion.refit import Refit, channel_scales, real, refitted
 from fsref.conversion.regression import RIDGE, ROUNDS, fit, lacking
 from fsref.errors import GraphError, UsageError
 from fsref.graph.graph import Graph, Node
@@ -175,7 +176,7 @@ def test_rounds_fit_what_the_activation_lets_through(monkeypatch: pytest.MonkeyP
     """Where values below 0 are not linear in what is sent, a unit with a relu comes nearer than one without, and nearer
     in four rounds than in one.
     """
-    x = DRAW.normal(size=(40, 4, 6, 5))
+    x = np.random.default_rng(5).normal(size=(40, 4, 6, 5))
     true = Unit("unit", (4, 6, 5), UNITS["conv"], np.zeros(4), Activation(0.0, np.inf))
     before = real_sum(true, {"a": x})  # type: ignore[dict-item]
     wanted = np.where(before < 0, -np.square(before), before)
@@ -196,14 +197,23 @@ def test_each_channel_has_a_scale_of_its_own() -> None:
     """The scale of a channel follows its values, never beyond a bound of the activation; one that is never active keeps
     that of the population.
     """
-    values = np.abs(DRAW.normal(size=(4000, 3))).astype(np.float32) * np.array([1, 10, 0], np.float32)
+    values = np.abs(np.random.default_rng(3).normal(size=(4000, 3))) * np.array([1, 10, 0])
+    values = values.astype(np.float32)
     coding = Coding(0.5, 0, 15)
     plain = channel_scales(Activation(0.0, np.inf), coding, values, values)
     assert plain[1] == pytest.approx(10 * plain[0], rel=0.1) and plain[2] == 0.5
     assert 2 < 16 * plain[0] < 4.6
     assert channel_scales(Activation(0.0, 6.0), coding, values, values)[1] == 6 / 16
-    signed = channel_scales(LINEAR, Coding(0.5, 8, 15), values - 1, values - 1)[:2]  # half of the codes above 0
-    assert (7 * signed > 0.65 * (values - 1).max(axis=0)[:2]).all()
+    even = np.random.default_rng(4).uniform(-1, 10, (4000, 3)).astype(np.float32)
+    assert (7 * channel_scales(LINEAR, Coding(0.5, 8, 15), even, even) > 8).all()  # half of the codes stand above 0
+
+
+def test_codes_stand_for_what_they_are() -> None:
+    """Channels have scales and offsets of their own; where a view shows nothing code 0 stands for 0."""
+    there = np.array([[1.0, 0.0], [1.0, 1.0]])
+    source = Source((2, 2, 2), np.array([0.5, 2.0]), np.array([3.0, 0.0]), 7, np.ones(2), None, there)
+    codes = np.array([[[[3, 0], [7, 0]], [[1, 0], [0, 7]]]])
+    assert real(codes, source).tolist() == [[[[0, 0], [2, -1.5]], [[2, 0], [0, 14]]]]
 
 
 def error(graph: Graph, net: fsref.Network, x: np.ndarray) -> float:

@@ -83,9 +83,9 @@ def refitted(net: Network) -> bool:
 
 
 def real(codes: NDArray[np.integer], source: Source) -> Floats:
-    """What codes (b, C, H, W) stand for."""
-    scale, offset = (np.asarray(a, np.float32)[:, None, None] for a in (source.scale, source.offset))
-    return np.asarray((codes.astype(np.float32) - offset) * scale, np.float32)
+    """What codes (b, C, H, W) stand for: 0 where a view shows nothing."""
+    scale = source.scale[:, None, None].astype(np.float32)
+    return np.asarray((codes.astype(np.float32) - source.offsets.astype(np.float32)) * scale, np.float32)
 
 
 def channel_scales(how: Activation, coding: Coding, wanted: Floats, predicted: Floats) -> Reals:
