@@ -135,7 +135,7 @@ NETWORKS = tuple(networks())
 CASES = tuple(
     case_of(net, "population", "hid", {("in", "spikes"): trains})
     for net in NETWORKS
-    for trains in np.random.default_rng(5).integers(0, 32, (6, 18))
+    for trains in np.random.default_rng(5).integers(0, 32, (4, 18))
 )
 
 
@@ -304,7 +304,7 @@ def test_what_no_words_give_is_observed() -> None:
     found = judged(Device(), noise)
     assert found.hints == () and found.explained == 0
     assert (
-        "[OBS-1]: 18 of " in found.observed and "all of them in neuron 1; 0 of those there are right" in found.observed
+        "[OBS-1]: 12 of " in found.observed and "all of them in neuron 1; 0 of those there are right" in found.observed
     )
 
 
