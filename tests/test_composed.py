@@ -176,6 +176,13 @@ class EvenProducts(Device):
         return super().product(w, t) & ~1
 
 
+class EvenCodes(Device):
+    """Codes of the input are read without their lowest two bits."""
+
+    def answers(self, net: Network, trains: Any) -> dict[Any, Any]:
+        return super().answers(net, trains & ~3)
+
+
 class FirstStepTwice(Device):
     """Spikes of the first step count twice."""
 
@@ -265,6 +272,7 @@ class Short(Device):
         (NegativeWeights(), "a weight below 0 is 1 too high [PROJ-1]"),
         (MissingInput(), "a weight of the first input is 0, from channel 2 on [PROJ-1]"),
         (EvenProducts(), "a product loses its lowest bit [PROJ-1]"),
+        (EvenCodes(), "a code, as it is read, loses its lowest 2 bits [PROJ-1]"),
         (FirstStepTwice(), "a spike of the first step counts twice [PROJ-1]"),
         (Odd(), "the sum has bit 0 stuck at 1 with each addition of something below 0 to a sum below 0 [NET-6]"),
         (LowBias(), "yours is 1 too low, where the bias is below 0 [NET-6]"),
