@@ -95,7 +95,7 @@ class Device:
             words.append(sum(z << (STEPS - 1 - t) for t, z in enumerate(self.train(spikes))))
             codes.append(self.code(sum(dt * z for dt, z in zip(d[c], spikes, strict=True))))
             membranes.append(behind)
-        told = {("in->hid", "sums"): sums, ("hid", "opening"): opened, ("hid", "spikes"): words}
+        told: dict[Any, Any] = {("in->hid", "sums"): sums, ("hid", "opening"): opened, ("hid", "spikes"): words}
         told |= {("hid", "membranes"): np.transpose(membranes), ("hid", "codes"): codes}
         return {key: np.array(values, np.int64) for key, values in told.items()}
 
@@ -120,15 +120,15 @@ def networks() -> Iterator[Network]:
         rng = np.random.default_rng(seed)
         shape = (6, 1, 1) if seed < 3 else (4, 3, 3)
         T = np.sort(rng.integers(-10, 200, (shape[0], STEPS)))[:, ::-1].copy()
-        table = Table(T=T, h=T // 2 + 9, d=[19, 8, 5, 2, 1])
-        pops = [Input("in", (2, 3, 3), STEPS, 31), FS("hid", shape, table, rng.integers(-40, 41, shape[0]))]
-        pops.append(Readout("out", (2, 1, 1), [3, -4]))
+        table = Table(T=T, h=T // 2 + 9, d=np.array([19, 8, 5, 2, 1]))
+        hid = FS("hid", shape, table, rng.integers(-40, 41, shape[0]))
         if seed < 3:
             along: Any = Dense("in", "hid", rng.integers(-9, 10, (6, 18)))
         else:
             along = Conv2d("in", "hid", rng.integers(-9, 10, (4, 2, 3, 3)), padding=(1, 1, 1, 1))
         out = Dense("hid", "out", rng.integers(-5, 6, (2, int(np.prod(shape)))))
-        yield Network(pops, [along, out])
+        pixels, classes = Input("in", (2, 3, 3), STEPS, 31), Readout("out", (2, 1, 1), np.array([3, -4]))
+        yield Network([pixels, hid, classes], [along, out])
 
 
 NETWORKS = tuple(networks())
