@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import assert_never
 
 import numpy as np
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.verification.composed.adding import adds_otherwise
 from fsref.verification.composed.delivering import delivering
 from fsref.verification.composed.neurons import (
@@ -70,14 +71,24 @@ def composed(scenes: Sequence[Scene]) -> list[Composed]:
     """
     small = sorted(scenes, key=lambda scene: (not scene.unlike.any(), scene.codes[scene.population.name][0].size))
     for relations in readings([*map(_probe, small[:1]), *scenes]):
-        each = [fitting(relation) for relation in relations if relation.wrong]
-        if each and all(each):
-            if len(each) == 1:
-                return each[0]
+        each = _each(relation for relation in relations if relation.wrong)
+        if len(each) == 1:
+            return each[0]
+        if each:
             unsaid = tuple(scene for found in each for scene in found[0].unsaid)
             text, dear = "; ".join(found[0].text for found in each), sum(found[0].dear for found in each)
             return [Composed(text, each[0][0].rule, dear, unsaid)]
     return []
+
+
+def _each(wrong: Iterable[Relation]) -> list[list[Composed]]:
+    """What gives each of the steps that are wrong; nothing where one of them has no words."""
+    each = []
+    for relation in wrong:
+        if not (found := fitting(relation)):
+            return []
+        each.append(found)
+    return each
 
 
 def few(scenes: Sequence[Scene]) -> list[Scene]:
@@ -109,7 +120,8 @@ def readings(scenes: Sequence[Scene]) -> Iterator[list[Relation]]:
     told otherwise; step by step, sums taken for right where nobody told them; and with what misses in the opening
     membrane as what its one projection delivers.
     """
-    for parts in (_told(scenes), _stepped(scenes, False), _stepped(scenes, True)):
+    given = [_told(scenes), _stepped(scenes, False)]
+    for parts in (*given, *([] if all(scene.their_sums for scene in scenes) else [_stepped(scenes, True)])):
         yield [_relation(kind, _first_small(own)) for kind, own in parts.items()]
 
 
@@ -151,8 +163,10 @@ def _right(scene: Scene, name: str) -> Ints | None:
     match p:
         case FS() if scene.opening is not None:
             return reference.fire(scene.opening, p.table)[1]
-        case FS() | Readout() | MaxPool() | Input():
+        case FS() | Readout() | MaxPool() | View() | Input():
             return None
+        case _:
+            assert_never(p)
 
 
 def _stepped(scenes: Sequence[Scene], of_sums: bool) -> dict[str, list[Part]]:
@@ -163,7 +177,7 @@ def _stepped(scenes: Sequence[Scene], of_sums: bool) -> dict[str, list[Part]]:
             case (FS() | Readout()) as p:
                 for kind, part in _steps(scene, p, of_sums):
                     parts[kind].append(part)
-            case MaxPool() | Input():
+            case MaxPool() | View() | Input():
                 pass
     return {kind: parts[kind] for kind in LAW if kind in parts}
 

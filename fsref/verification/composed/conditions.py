@@ -17,6 +17,7 @@ from fsref.verification.composed.relation import Mask
 MODULI = (4, 8)  # of places, beside 2
 STATED = ("where ", "in ", "behind ", "along ", "from ")  # how facts begin that hold or not
 APART = 0.7  # by how much dearer it is that a difference has a sign
+STEPS_NEARER = -0.7  # by how much dearer than other values it is that K is one: much depends on it
 EQUAL = 16  # values that are no larger are told as they are
 Rows = dict[str, dict[str, NDArray[np.int64]]]  # the columns of rows by kind
 
@@ -43,7 +44,8 @@ def conditions(rows: Rows) -> Iterator[Condition]:
         if name.startswith(STATED):
             yield from (replace(each, fact=True) for each in _of_flag("facts", name, values))
         else:
-            yield from (replace(each, dear=each.dear + 0.1, fact=True) for each in _of_value(name, values, "facts"))
+            more = STEPS_NEARER if name == "K" and values.all() else 0.1
+            yield from (replace(each, dear=each.dear + more, fact=True) for each in _of_value(name, values, "facts"))
 
 
 def _of_flag(kind: str, name: str, values: NDArray[Any]) -> Iterator[Condition]:

@@ -37,6 +37,9 @@ def spikes_otherwise() -> Iterator[Change]:
         if where.dear < 2.5:
             text = f"in yours a spike{where.text} is read from {other.text}"
             yield Change(text, other.dear + where.dear, partial(_from, other, where))
+    for each in BECOMES:
+        yield Change(f"in yours a code, as it is read, {each.text}", each.dear + 0.9, partial(_code, each))
+    yield Change("in yours the largest code of the source is read as 0", 2, _largest)
     for each, when in product(BECOMES, steps()):
         if when.dear < 2:
             yield Change(f"in yours d{when.text} {each.text}", each.dear + 1 + when.dear, partial(_become, each, when))
@@ -71,6 +74,18 @@ def _of_step(by: int, where: Inside, when: Some[int], part: Part) -> Ints:
 def _of_row(row: int, part: Part) -> Ints:
     read = read_of(part)
     return _worth(part, read, read.d[:, [row]] - read.d)
+
+
+def _code(each: Becomes, part: Part) -> Ints:
+    read = read_of(part)
+    changed = each.of(read.codes)
+    return part.right if (changed == read.codes).all() else delivered(part, read.q, changed)
+
+
+def _largest(part: Part) -> Ints:
+    read = read_of(part)
+    most = part.scene.net.ranges[read.q.source].codes[:, 1, None, None]
+    return delivered(part, read.q, np.where(read.codes == most, 0, read.codes))
 
 
 def _become(each: Becomes, when: Some[int], part: Part) -> Ints:
