@@ -16,6 +16,7 @@ from fsref.conversion.converter import convert
 from fsref.conversion.grids import grid_of
 from fsref.conversion.levels import firsts, neurons, table_of
 from fsref.conversion.trained import lines
+from fsref.graph import arithmetic
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
 
@@ -178,6 +179,16 @@ def test_every_code_is_the_trained_one(bits: int, act: int, kind: str) -> None:
 
 def table_code(T: Any, h: Any, d: Any, v: int) -> int:
     return int(naive.fire(v, T.tolist(), h.tolist(), d.tolist())[1])
+
+
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+@pytest.mark.parametrize("kind", (np.float32, np.float64))
+def test_rounding_is_exact(rounding: str, kind: Any) -> None:
+    """Halves go up, down, to even or to odd as the rounding says; what lies a hair beside one does not go with it."""
+    halves = np.arange(-9, 10, dtype=kind) / kind(2)
+    x = np.concatenate([halves, np.nextafter(halves, kind(-99)), np.nextafter(halves, kind(99))])
+    wanted = [rounded(Fraction(float(value)), rounding) for value in x]
+    assert arithmetic.rounded(x, rounding).tolist() == wanted and arithmetic.rounded(x, rounding).dtype == kind
 
 
 @pytest.mark.parametrize("rounding", ROUNDINGS)

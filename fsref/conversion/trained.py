@@ -23,6 +23,7 @@ from fsref.law.neuron import Ints, Table
 from fsref.tables import Brief, plural
 
 WEIGHT_BITS = 32  # PROJ-7
+NOTABLE = 1e-2  # of a level: beside it, what float32 rounds of a sum is nothing
 
 
 class Unkept(Exception):
@@ -275,4 +276,6 @@ def _ties(kept: Sequence[dict[str, Any]]) -> str:
     tied = sum(record["tied_channels"] > 0 for record in kept)
     margin = min((record["margin"] for record in kept if record["margin"] is not None), default=None)
     said = f"a tie can occur in {plural(tied, 'population')}, and goes the same way" if tied else "no tie can occur"
-    return said if margin is None else f"{said}; sums come as near as {margin:.1g} of a level to a border"
+    if margin is None or margin > NOTABLE:
+        return said
+    return f"{said}; sums come as near as {margin:.1g} of a level to a border"

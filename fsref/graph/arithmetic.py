@@ -135,10 +135,10 @@ def rounded(x: NDArray[Any], rounding: str) -> NDArray[Any]:
     below: NDArray[Any] = np.floor(x)
     if rounding == "floor":
         return below
-    rest = x - below  # exact
-    up = rest >= 0.5
+    beyond = x - (below + x.dtype.type(0.5))  # exact near 0
+    up = beyond >= 0
     if rounding != "nearest":
-        up &= (rest > 0.5) | (np.mod(below, 2) == (rounding == "even"))
+        up &= (beyond > 0) | (np.mod(below, 2) == (rounding == "even"))
     below += up
     return below
 

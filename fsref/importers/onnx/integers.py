@@ -18,6 +18,8 @@ from fsref.importers.refusals import Unmapped
 STAIRCASE = "MultiThreshold"
 STAIRCASES = ("qonnx.custom_op.general", "finn.custom_op.general", "finn")  # domains
 
+MOST = 2**12  # thresholds that are looked at pair by pair
+
 
 def product(b: Builder, call: Call) -> Value:
     """ConvInteger or MatMulInteger: the sums of integers less their zero points."""
@@ -69,13 +71,13 @@ def _line(thresholds: Floats, whole: bool) -> tuple[Floats, Floats]:
     even = thresholds[:, :1] + apart[:, None] * (k - 1)
     if (apart > 0).all() and (np.abs(even - thresholds) <= CLOSE**2 * np.abs(thresholds).max()).all():
         return thresholds[:, 0] - apart, apart
-    if whole:
+    if whole and 1 < count <= MOST:
         first = np.ceil(thresholds)
-        distance = k[:, None] - k
-        pairs, steps = distance > 0, np.where(distance > 0, distance, 1)
-        between = first[:, :, None] - first[:, None, :]
-        low = np.where(pairs, (between - 1) / steps, 0.0).max(axis=(1, 2))
-        high = np.where(pairs, (between + 1) / steps, np.inf).min(axis=(1, 2))
+        low, high = np.zeros(len(first)), np.full(len(first), np.inf)
+        for distance in range(1, count):
+            between = first[:, distance:] - first[:, :-distance]
+            low = np.maximum(low, ((between - 1) / distance).max(axis=1))
+            high = np.minimum(high, ((between + 1) / distance).min(axis=1))
         apart = (low + high) / 2
         least, most = (first - 1 - apart[:, None] * k).max(axis=1), (first - apart[:, None] * k).min(axis=1)
         if (low < high).all() and (least < most).all():
