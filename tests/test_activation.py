@@ -13,6 +13,7 @@ from numpy.testing import assert_array_equal
 
 import naive
 from fsref.activations.coding import Coding
+from fsref.conversion import levels
 from fsref.conversion.activation import LINEAR, Activation
 from fsref.law.neuron import relu_theta
 
@@ -49,7 +50,7 @@ def test_what_is_fired_is_what_the_table_fires(coding: Coding, thetas: list[int]
     theta = np.array(thetas)
     steps = st.integers(-2, coding.top + 2)
     v = np.array([data.draw(steps) * t + data.draw(st.integers(-1, 1)) for t in thetas])[None, :, None, None]
-    fired = coding.fired(v, theta)
+    fired = levels.fired(coding.table(theta), v)
     assert fired.dtype == np.uint16
     rows = zip(*(a.tolist() for a in coding.table(theta).rows(len(theta))), strict=True)
     assert fired.ravel().tolist() == [naive.fire(m, *row)[1] for m, row in zip(v.ravel().tolist(), rows, strict=True)]

@@ -120,6 +120,31 @@ def test_convert_as_json(call: Call, files: Path) -> None:
     assert net.provenance["options"]["rounding"] == "floor" and net.provenance["options"]["weight_bits"] == 7
 
 
+def test_convert_says_whether_codes_are_the_trained_ones(call: Call, files: Path) -> None:
+    """Of a network trained in few bits it is told that all codes are equal, or of which populations they are not and
+    why; as JSON, too.
+    """
+    weight = np.random.default_rng(0).integers(-7, 8, (4, 3, 3, 3)) / 64
+    head = np.random.default_rng(1).integers(-3, 4, (5, 4)) / 8
+    pixels = Pixels(3, 8, 8, mean=(0.4, 0.4, 0.4), std=(0.2, 0.2, 0.2))
+    for name, std in (("equal", 0.2), ("other", 0.3)):
+        nodes = (
+            Node("stem", "conv", ("input",), {}, {"weight": weight}),
+            Node("act", "quantise", ("stem",), {"alpha": 1.5, "levels": 15, "rounding": "even"}),
+            Node("mean", "global_avg_pool", ("act",)),
+            Node("head", "dense", ("mean",), {}, {"weight": head}),
+        )
+        fsref.save(Graph(replace(pixels, std=(0.2, 0.2, std)), nodes, name), files / f"{name}.npz")
+    code, out, _ = call("convert", "equal.npz", "--data", "bare.npz")
+    assert code == 0 and "trained    equal to the quantised network for all codes: proved\n" in out
+    assert "bias correction" not in out
+    code, out, _ = call("convert", "other.npz", "--data", "bare.npz")
+    assert code == 0 and "0 of 1 population proved equal to the quantised network\n" in out
+    assert "stem: channels of input have different scales\n" in out
+    told = json.loads(call("convert", "equal.npz", "--data", "bare.npz", "--force", "--json")[1])
+    assert told["trained"][0].endswith("proved") and told["provenance"]["trained"]["equal"]
+
+
 def test_scoring_on_calibration_images_gets_a_hint(call: Call, files: Path) -> None:
     """Without --test a hint says that others are to be scored; with others it does not."""
     hint = "\nhint  60 of the images scored also calibrated: score on others, as test\n"

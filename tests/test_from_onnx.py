@@ -489,7 +489,7 @@ def test_inputs_of_other_shapes() -> None:
 )
 def test_quantisers_after_relu(opset: int, kind: type, zero: int, levels: int) -> None:
     """Conv, Relu, QuantizeLinear, DequantizeLinear: one quantiser of as many levels as lie above the zero point, the
-    Relu within it; ties are noted.
+    Relu within it; halves go to the even integer, counted from the zero point.
     """
     arrays = {"w": draw(4, 3, 3, 3), "s": np.float32(0.0137), "z": np.array(zero, kind)}
     nodes = [
@@ -502,7 +502,7 @@ def test_quantisers_after_relu(opset: int, kind: type, zero: int, levels: int) -
     quantiser = graph["act"]
     assert ops(graph) == ["conv", "quantise", "flatten"]
     assert quantiser.attributes["levels"] == levels and quantiser.attributes["alpha"] == pytest.approx(levels * 0.0137)
-    assert graph.notes == ("ties round half to even in ONNX, up here",)
+    assert quantiser.attributes["rounding"] == "even" and not graph.notes
 
 
 @pytest.mark.parametrize(("end", "levels"), [(4.5, 4), (5.5, 6), (4.25, 4), (4.75, 5)])

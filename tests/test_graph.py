@@ -738,7 +738,7 @@ N = {name: np.ones(2) for name in ("mean", "variance", "gain", "offset")}
         (("n", "quantise", ("x",), {"alpha": 0, "levels": 3}), "GRAPH-2", "0"),
         (("n", "quantise", ("x",), {"alpha": 1, "levels": 0}), "GRAPH-2", "0"),
         (("n", "quantise", ("x",), {"alpha": 1, "levels": 1.5}), "GRAPH-2", "1.5"),
-        (("n", "quantise", ("x",), {"alpha": 1, "levels": 3, "rounding": "even"}), "GRAPH-2", "'even'"),
+        (("n", "quantise", ("x",), {"alpha": 1, "levels": 3, "rounding": "up"}), "GRAPH-2", "'up'"),
         (("n", "affine", ("x",), {}, {"gain": [1.0, float("nan")], "offset": [0.0, 0.0]}), "GRAPH-4", ...),
         (("n", "affine", ("x",), {}, {"gain": [1.0, 2.0], "offset": [float("-inf"), 0.0]}), "GRAPH-4", float("-inf")),
         (("n", "affine", ("x",), {}, {"gain": [1.0, 1e39], "offset": [0.0, 0.0]}), "GRAPH-4", 1e39),

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from fsref.graph.arithmetic import rounded
 from fsref.law.neuron import Ints, Table
 from fsref.tables import Brief
 
@@ -19,7 +20,7 @@ Reals: TypeAlias = NDArray[np.float64]
 @dataclass(frozen=True, repr=False)
 class Coding(Brief):
     """The codes low..top of real values: a code stands for scale * (code - offset), and a value has the code at or
-    below it or, with `nearest`, the one nearest to it, a half going up.
+    below it or, with `nearest`, the one nearest to it, a half going up, or to the even or odd code as `halves` says.
 
     scale, low and top are numbers, or one per channel, (C, 1, 1).
     """
@@ -29,6 +30,7 @@ class Coding(Brief):
     top: int | Ints
     nearest: bool = True
     low: int | Ints = 0
+    halves: str = "up"
 
     @property
     def largest(self) -> int:
@@ -42,13 +44,14 @@ class Coding(Brief):
 
     @property
     def rounding(self) -> str:
-        """nearest or floor."""
-        return "nearest" if self.nearest else "floor"
+        """floor, or nearest with halves going up, or even or odd with halves going there."""
+        if not self.nearest:
+            return "floor"
+        return "nearest" if self.halves == "up" else self.halves
 
     def code(self, values: NDArray[np.floating[Any]]) -> Reals:
         """The codes of real values, of the same shape: whole numbers, in float64."""
-        half = 0.5 if self.nearest else 0.0
-        steps = np.floor(np.divide(values, self.scale, dtype=np.float64) + (self.offset + half))
+        steps = rounded(np.divide(values, self.scale, dtype=np.float64) + self.offset, self.rounding)
         codes: Reals = np.clip(steps, self.low, self.top)
         return codes
 
@@ -76,8 +79,3 @@ class Coding(Brief):
             left -= d[-1]
         thresholds = theta[:, None] * np.array(d, np.int64)
         return Table(T=thresholds, h=thresholds, d=np.array(d, np.int64))
-
-    def fired(self, v: Ints, theta: Ints) -> NDArray[np.uint16]:
-        """The codes (B, C, H, W) that `table` gives opening membranes v (B, C, H, W), the shift among them."""
-        codes: NDArray[np.uint16] = np.clip(v // theta[:, None, None], self.low, self.top).astype(np.uint16)  # FS-1
-        return codes

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.activations.coding import Coding
+from fsref.graph.arithmetic import rounded
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,8 @@ class Activation:
         """What it makes of values, of the same shape, in the arithmetic of the graph (GRAPH-2)."""
         if self.levels is None:
             return np.clip(v, self.low, self.high).astype(np.float32, copy=False)
-        half = 0.5 if self.rounding == "nearest" else 0.0
-        codes = np.clip(np.floor(v * (self.levels / self.high) + half), 0, self.levels)
+        assert self.rounding is not None
+        codes = np.clip(rounded(v * (self.levels / self.high), self.rounding), 0, self.levels)
         return np.asarray(codes * (self.high / self.levels), np.float32)
 
     @property
@@ -45,9 +46,10 @@ class Activation:
     @property
     def own(self) -> Coding | None:
         """The coding that a quantising activation brings; None where calibration chooses one."""
-        if self.levels is None:
+        if self.levels is None or self.rounding is None:
             return None
-        return Coding(self.high / self.levels, 0, self.levels, self.rounding == "nearest")
+        halves = self.rounding if self.rounding in ("even", "odd") else "up"
+        return Coding(self.high / self.levels, 0, self.levels, self.rounding != "floor", halves=halves)
 
     def coding(self, low: float, high: float, steps: int, nearest: bool, share: float = 1.0) -> Coding:
         """A coding of 2^steps codes, for a `share` of the reach of values low..high before coding (CONV-2).

@@ -35,11 +35,12 @@ from fsref.conversion.quantisation import (
 from fsref.conversion.refit import Refit
 from fsref.conversion.room import Room, shrinking
 from fsref.conversion.sent import BATCH, Sent
+from fsref.conversion.trained import Kept, as_trained, told, unkept
 from fsref.errors import GraphError, InputError, public
 from fsref.graph.arithmetic import viewed
 from fsref.graph.graph import Graph
 from fsref.law.network import Network
-from fsref.law.neuron import Ints, Table
+from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
 from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.limits.misfits import Fit
@@ -187,6 +188,7 @@ class _Builder:
         self.projections: list[Projection] = []
         self.room = None if options.chip is None else Room(options.chip, options)
         self.record: dict[str, dict[str, Any]] = {}
+        self.trained: dict[str, dict[str, Any]] = {}
         self.join(Input("input", shape, int(pixels.max_code).bit_length(), pixels.max_code, pixels.scale))
         self.logit_scale = 1.0  # of the last readout
         self.analytic = options.bias_correction == "analytic"
@@ -249,24 +251,25 @@ class _Builder:
     def add_fs(self, unit: Unit, coding: Coding, per_code: list[Any], sources: list[Source]) -> None:
         """Make an FS population: theta, integers (CONV-3 to CONV-6, CHIP-3)."""
         options, scale, offset, shape = self.options, np.ravel(coding.scale), coding.offset, unit.shape
-        most = np.full(shape[0], np.inf)
-        while True:
+
+        def population(bias: Ints) -> FS:
+            scales = tuple(np.broadcast_to(scale, shape[0]).tolist())
+            return FS(unit.name, shape, table, bias, scale=scales, offset=offset)
+
+        kept, most = self.kept(unit, sources, coding), np.full(shape[0], np.inf)
+        while kept is None:
             theta = choose_theta(unit, per_code, sources, coding, options, most)
             shift = coding.shift(theta)
             table = coding.table(theta)
             made = quantise(unit, per_code, sources, theta, scale / theta, shift, self.analytic)
-
-            def population(bias: Ints, table: Table = table) -> FS:
-                return FS(
-                    unit.name, shape, table, bias, scale=tuple(np.broadcast_to(scale, shape[0]).tolist()), offset=offset
-                )
-
             made, beyond = self.fitted(unit, sources, made, shift, population)
             if (beyond <= 1).all():
                 break
             most = np.where(beyond > 1, np.minimum(np.floor(theta / shrinking(beyond)), theta - 1), most)
+        if kept is not None and kept.table is not None:
+            made, table, theta = kept.made, kept.table, kept.made.theta
         if self.sent is not None:
-            self.sent.fire(unit, made, coding)
+            self.sent.fire(unit, made, table)
         self.place(unit, made, population(made.bias))
         self.sources[unit.name] = self.source(unit.name, shape, scale, np.array(offset), coding.largest)
         plain = [int(np.abs(w).max()) for w, term in zip(made.weights, unit.terms, strict=True) if not term.skip]
@@ -279,6 +282,17 @@ class _Builder:
             "theta": [int(theta.min()), int(theta.max())],
             "weight_bits": max(plain, default=0).bit_length() + 1,
         }
+
+    def kept(self, unit: Unit, sources: list[Source], coding: Coding | None = None) -> Kept | None:
+        """A unit of this coding, or a readout, as trained; None where it cannot be (CONV-14)."""
+        if not self.calibrated.folded.trained:
+            return None
+        found, record = as_trained(unit, sources, coding, self.options.power_of_two)
+        if found is not None and self.room is not None:
+            if not self.room.holds(unit.name, found, self.into(unit, found.made)):
+                found, record = None, unkept(f"its integers do not fit {self.room.chip.told}")
+        self.trained[unit.name] = record
+        return found
 
     def add_readout(self, unit: Unit, per_code: list[Any], sources: list[Source]) -> None:
         """Make a readout: one membrane unit for all its neurons (NET-8, CHIP-3)."""
@@ -296,7 +310,8 @@ class _Builder:
             return Readout(unit.name, unit.shape, bias, scale=None if last else float(unit_of))
 
         last, narrow = unit.name == self.calibrated.folded.units[-1].name, False
-        while True:
+        kept = self.kept(unit, sources)
+        while kept is None:
             made = quantise(unit, per_code, sources, zeros, np.full(channels, unit_of), zeros, self.analytic)
             made, beyond = self.fitted(unit, sources, made, zeros, population)
             if (beyond <= 1).all():
@@ -305,6 +320,8 @@ class _Builder:
             unit_of *= float(shrinking(beyond.max()))
         if narrow and not any(weights.any() for weights in made.weights):
             raise too_narrow(self.options, unit.name, "all weights would be 0")
+        if kept is not None:
+            made, unit_of = kept.made, float(kept.made.membrane_unit[0])
         self.place(unit, made, population(made.bias))
         self.logit_scale = unit_of
 
@@ -370,6 +387,8 @@ class _Builder:
             },
             "populations": self.record,
         }
+        if self.trained:
+            provenance["trained"] = told(self.trained, done.folded)
         pixels = done.folded.pixels  # images come as L or RGB (CONV-7); other channels have no contract in a file
         contract = pixels if pixels.order else None
         return Network(

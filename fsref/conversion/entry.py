@@ -7,6 +7,7 @@ import numpy as np
 from fsref.activations.coding import Reals
 from fsref.conversion.activation import Activation
 from fsref.conversion.values import Affine
+from fsref.graph.arithmetic import rounded
 from fsref.law.images import Pixels
 
 LEFT_OUT = "quantiser of the input left out: pixels have no more codes than it has levels"
@@ -26,7 +27,7 @@ def levels_of(pixels: Pixels, affine: Affine, activation: Activation) -> tuple[A
     real: Reals = (codes * scale - mean[:, None]) / std[:, None]  # (C, codes)
     unit = activation.high / activation.levels
     exact = (real * affine.gain[:, None] + affine.offset[:, None]) / unit
-    levels = np.floor(exact + (0.5 if activation.rounding == "nearest" else 0.0))
+    levels = rounded(exact, activation.rounding or "nearest")
     apart, top = np.diff(levels, axis=1), activation.levels
     if levels.min() >= 0 and levels.max() <= top and (apart == apart[:, :1]).all() and (apart[:, 0] >= 1).all():
         gain = apart[:, 0] * unit * std / scale

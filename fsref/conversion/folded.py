@@ -208,6 +208,11 @@ class Folded:
         return [unit.name for unit in self.units if unit.activation is not None and unit.activation.own is None]
 
     @cached_property
+    def trained(self) -> bool:
+        """Whether some population quantises itself: then the network is one trained in few bits (CONV-14)."""
+        return any(unit.activation is not None and unit.activation.own is not None for unit in self.units)
+
+    @cached_property
     def last_read(self) -> dict[str, list[str]]:
         """By unit, the populations that no later unit reads."""
         last = {source: unit.name for unit in self.units for source in unit.sources}

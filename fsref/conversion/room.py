@@ -10,7 +10,8 @@ import numpy as np
 from fsref.activations.coding import Reals
 from fsref.conversion.options import Options
 from fsref.conversion.quantisation import Quantised, largest_weight
-from fsref.law.neuron import Ints
+from fsref.conversion.trained import Kept
+from fsref.law.neuron import Ints, relu_theta
 from fsref.law.populations import FS, Population, Readout
 from fsref.law.projections import Projection
 from fsref.law.ranges import Proving
@@ -53,6 +54,20 @@ class Room:
             found.append(most / largest_weight(self.options, skip=True))
         times: Reals = np.max(found, axis=0)
         return times
+
+    def holds(self, name: str, kept: Kept, into: Sequence[Projection]) -> bool:
+        """Whether integers that nobody chose for the chip fit it all the same (CONV-14)."""
+        chip, made, table, wide = self.chip, kept.made, kept.table, 0
+        fits = made.bias.ndim == 1 or chip.bias_map
+        if chip.weight_bits is not None:
+            wide = max(int(np.abs(w).max(initial=0)) for w in made.weights)
+            fits &= wide < 2 ** (chip.weight_bits - 1)
+        if table is not None:
+            fits &= chip.tables != "relu" or relu_theta(table) is not None
+            fits &= chip.theta != "layer" or table.channels is None
+        shape = (len(made.bias), *made.bias.shape[1:], 1, 1)[:3]
+        p = Readout(name, shape, made.bias) if table is None else FS(name, shape, table, made.bias)
+        return bool(fits and (self.beyond(p, into, made) <= 1).all())
 
 
 def shrinking(beyond: Reals) -> Reals:

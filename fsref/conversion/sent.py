@@ -10,11 +10,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.activations.coding import Coding, Reals
+from fsref.activations.coding import Reals
 from fsref.conversion.folded import Unit, linear
+from fsref.conversion.levels import fired
 from fsref.conversion.quantisation import Quantised, Source
 from fsref.graph.arithmetic import max_pool, viewed
-from fsref.law.neuron import Ints
+from fsref.law.neuron import Ints, Table
 
 BATCH = 16  # images simulated at a time
 EXACT = 2**24  # whole numbers up to here are exact in 32 bits; REACH is far below those of 64, 2^53
@@ -38,9 +39,9 @@ class Sent:
             made = (max_pool(part.astype(np.float32), pool.kernel, pool.stride, pool.padding) for part in few)
             self.codes[unit.name] = np.concatenate([part.astype(np.uint16) for part in made])
 
-    def fire(self, unit: Unit, made: Quantised, coding: Coding) -> None:
+    def fire(self, unit: Unit, made: Quantised, table: Table) -> None:
         """Add those of an FS population."""
-        self.codes[unit.name] = np.concatenate([coding.fired(v, made.theta) for v in self._membranes(unit, made)])
+        self.codes[unit.name] = np.concatenate([fired(table, v) for v in self._membranes(unit, made)])
 
     def _membranes(self, unit: Unit, made: Quantised) -> Iterator[Ints]:
         """The membranes (b, C, H, W) of a unit, a few images at a time."""

@@ -128,6 +128,21 @@ def _pooled(x: Floats, kernel: Pair, stride: Pair, combine: Callable[..., Floats
     return x
 
 
+def rounded(x: NDArray[Any], rounding: str) -> NDArray[Any]:
+    """Whole numbers, in the type of x: floor the one below, nearest the nearest, halves going up, even and odd the
+    nearest, halves going to the even or the odd one.
+    """
+    below: NDArray[Any] = np.floor(x)
+    if rounding == "floor":
+        return below
+    beyond = x - (below + x.dtype.type(0.5))  # exact near 0
+    up = beyond >= 0
+    if rounding != "nearest":
+        up &= (beyond > 0) | (np.mod(below, 2) == (rounding == "even"))
+    below += up
+    return below
+
+
 def rounded_end(bound: float, nearest: bool, close: float) -> float:
     """What rounding makes of the end of a clip, a plateau: nearest takes halves to the even integer; nan where float
     errors would decide.

@@ -87,8 +87,11 @@ def _flag(value: Any) -> bool:
     return bool(value)
 
 
+ROUNDINGS = ("nearest", "floor", "even", "odd")
+
+
 def _rounding(value: Any) -> str:
-    if value not in ("nearest", "floor"):
+    if value not in ROUNDINGS:
         raise ValueError
     return str(value)
 
@@ -102,6 +105,6 @@ WINDOWS = {"kernel": KERNEL, "stride": POOL_STRIDE, "padding": PADDING}
 SIGMOID = {"slope": real(1 / 6), "offset": real(0.5)}
 ALPHA = Attribute(_alpha, "a positive number", required=True)
 FLAG = Attribute(_flag, "true or false", True)
-ROUNDING = Attribute(_rounding, "nearest or floor", "nearest")
+ROUNDING = Attribute(_rounding, "nearest, floor, even or odd", "nearest")
 PLACES = integers(None, -1, "places by number, from 0, -1 for none, one or more", required=True)
 INDICES = integers(None, 0, "channels by number, from 0, one or more", required=True, high=MAX_NEURONS)

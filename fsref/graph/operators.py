@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from fsref.graph.arithmetic import avg_pool, conv2d, max_pool, padded, places, viewed
+from fsref.graph.arithmetic import avg_pool, conv2d, max_pool, padded, places, rounded, viewed
 from fsref.graph.attributes import (
     ALPHA,
     AROUND,
@@ -171,10 +171,8 @@ def _dense(a: Attributes, w: Arrays, x: Floats) -> Floats:
 
 
 def _quantise(a: Attributes, w: Arrays, x: Floats) -> Floats:
-    level = x * x.dtype.type(a["levels"] / a["alpha"])
-    if a["rounding"] == "nearest":
-        level += x.dtype.type(0.5)
-    made: Floats = np.clip(np.floor(level), 0, a["levels"]) * x.dtype.type(a["alpha"] / a["levels"])
+    level = rounded(x * x.dtype.type(a["levels"] / a["alpha"]), a["rounding"])
+    made: Floats = np.clip(level, 0, a["levels"]) * x.dtype.type(a["alpha"] / a["levels"])
     return made
 
 
@@ -261,7 +259,7 @@ OPERATORS: Mapping[str, Operator] = {
         check=_bad_clip,
     ),
     "quantise": Operator(
-        "alpha / levels * clip(R(x * levels / alpha), 0, levels); R is floor(.), for nearest floor(. + 0.5)",
+        "alpha / levels * clip(R(x * levels / alpha), 0, levels); R is floor, or nearest, even, odd: where halves go",
         _quantise,
         attributes={
             "alpha": ALPHA,

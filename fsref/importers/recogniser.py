@@ -13,11 +13,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+
 from fsref.graph.arithmetic import rounded_end
 from fsref.graph.operators import Floats
 from fsref.importers.refusals import Unmapped
 
 CLOSE = 1e-4  # of one level
+TINY = 2.0**-48  # relative
 NEAR = 1e-6  # relative: float32 constants such as 1/6 miss the number they mean by this little
 
 
@@ -32,11 +35,6 @@ class Link(Protocol):
 
     @property
     def arrays(self) -> Mapping[str, Floats]: ...
-
-
-def ties(framework: str) -> str:
-    """The note on a quantiser whose framework rounds otherwise."""
-    return f"ties round half to even in {framework}, up here"
 
 
 def scale_of(link: Link) -> tuple[float, float] | None:
@@ -167,6 +165,18 @@ class Quantiser:
         return self._same_gain and abs(self.offset / self.step - self.first) <= CLOSE
 
     @property
+    def grid(self) -> tuple[float, float, float]:
+        """The step of the values that it restores, the first and the last of them, in steps."""
+        return self.step, self.first, self.first + self.levels
+
+    def keeps(self, grid: tuple[float, float, float]) -> bool:
+        """Whether it finds each value of a grid on one of its levels already."""
+        step, low, high = grid
+        if not self.restores or self.rounding == "floor":
+            return False
+        return abs(step / self.step - 1) <= NEAR and self.first <= low and high <= self.first + self.levels
+
+    @property
     def _same_gain(self) -> bool:
         return abs(self.gain - 1) <= max(NEAR, CLOSE / self.levels)
 
@@ -183,11 +193,20 @@ def quantiser(form: Form, not_negative: bool = False) -> Quantiser | None:
     if math.isinf(low) or math.isinf(high) or not low < high or not form.gain > 0:
         return None
     if rounding == "floor" and abs(start % 1 - 0.5) <= CLOSE:  # floor(x + 0.5)
-        rounding, start = "round", start - 0.5
-    kind = "nearest" if rounding == "round" else "floor"
-    return Quantiser(
-        1 / form.gain, low - start, int(high - low), kind, form.unit * form.gain, form.unit * low + form.base
-    )
+        start = start - 0.5
+        kind = "nearest"
+    elif rounding == "floor":
+        kind = "floor"
+    else:  # halves go to even integers, the first of which is `low`
+        kind = "even" if low % 2 == 0 else "odd"
+    step = plain_step(1 / form.gain)
+    return Quantiser(step, low - start, int(high - low), kind, form.unit / step, form.unit * low + form.base)
+
+
+def plain_step(step: float) -> float:
+    """A step without what 64 bits rounded on the way: the number of 32 bits beside it, as scales of models are."""
+    plain = float(np.float32(step))
+    return plain if abs(plain - step) <= TINY * abs(step) else step
 
 
 class Smooth(NamedTuple):

@@ -20,6 +20,7 @@ from fsref.conversion.found import Found, Point
 from fsref.conversion.options import Options, trained_in_few_bits
 from fsref.conversion.plausibility import lost_elsewhere, unexpected
 from fsref.conversion.search import check_loss, search
+from fsref.conversion.trained import lines
 from fsref.errors import UsageError, public
 from fsref.graph.graph import Graph
 from fsref.graph.memory import forward_bytes
@@ -189,7 +190,8 @@ class Outcome(Brief, Shown):
         """What may do better."""
         steps = [p.steps for p in self.net.fs]
         found = []
-        if steps and max(steps) <= FEW_STEPS and self.net.provenance["options"]["bias_correction"] == "none":
+        few = bool(steps) and max(steps) <= FEW_STEPS and self.net.provenance["options"]["bias_correction"] == "none"
+        if few and not self.net.provenance.get("trained", {}).get("equal", False):
             found.append("bias correction empirical often does better at so few steps")
         changed = 0.0 if self.paired is None else 1 - self.paired.agreement
         if self.may_refit and changed >= CHANGED:
@@ -198,6 +200,14 @@ class Outcome(Brief, Shown):
         if self.calibrating:
             found.append(f"{self.calibrating:,} of the images scored also calibrated: score on others, as test")
         return tuple(found)
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """Whether the codes are those of a network trained in few bits, proved, or of which populations they are not
+        and why; nothing of another network (CONV-14).
+        """
+        told = self.net.provenance.get("trained")
+        return () if told is None else tuple(lines(told))
 
     def sheet(self) -> Sheet:
         """The outcome as facts."""
@@ -212,6 +222,7 @@ class Outcome(Brief, Shown):
         cost = f"{score.spikes_per_neuron:.3f} spikes per neuron, latency {score.latency_steps} steps"
         facts.append(("cost", f"{k_told(self.net)}, {cost}, {score.synops:,.0f} SynOps an image"))
         facts.append(("worst", self._worst()))
+        facts += [("" if i else "trained", line) for i, line in enumerate(self.trained)]
         if self.fit is not None:
             facts += [("chip", self.fit.line), ("without it", self._without())]
         told = [*(("note", note) for note in self.notes), *(("hint", hint) for hint in self.hints)]
@@ -253,6 +264,7 @@ class Outcome(Brief, Shown):
             "worst": self.worst.name,
             "worst_image_count": self.worst_image_count,
             "notes": list(self.notes),
+            "trained": list(self.trained),
             "provenance": dict(self.net.provenance),
             "search": None if self.search is None else self.search.to_dict(),
             **self._chip(),

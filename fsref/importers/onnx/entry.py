@@ -46,10 +46,9 @@ def entry(
     place = f"{place} input {source}"
     if kind not in (*FLOATS, "uint8"):
         raise GraphError("GRAPH-7", place, "type not supported", kind, f"{', '.join(FLOATS)} or uint8")
-    if kind == "uint8" and pixels is not None:
-        if (pixels.scale, set(np.ravel(pixels.mean)), set(np.ravel(pixels.std))) != (1, {0.0}, {1.0}):
-            limit = "scale 1, mean 0, std 1"
-            raise GraphError("GRAPH-5", place, "takes codes as they are", f"scale {pixels.scale:g}", limit)
+    if kind == "uint8" and pixels is not None and not plain_codes(pixels):
+        limit = "scale 1, mean 0, std 1"
+        raise GraphError("GRAPH-5", place, "takes codes as they are", f"scale {pixels.scale:g}", limit)
     layouts = LAYOUTS.get(len(sizes), ())
     if len(sizes) == 4 and (_turned(operators, source) or (sizes[3] in (1, 3, 4) and sizes[1] not in (1, 3, 4))):
         layouts = layouts[::-1]
@@ -64,6 +63,11 @@ def entry(
     if not 1 <= batch <= MAX_BATCH:
         raise GraphError("GRAPH-7", place, "fixes a batch out of range", batch, f"1..{MAX_BATCH}, or open")
     return Entry(source, kind, axes, shape, batch)
+
+
+def plain_codes(pixels: Pixels) -> bool:
+    """Whether a model sees the codes of pixels as they are."""
+    return bool((pixels.scale, set(np.ravel(pixels.mean)), set(np.ravel(pixels.std))) == (1, {0.0}, {1.0}))
 
 
 def _shown(sizes: Sizes) -> str:

@@ -24,9 +24,11 @@ from fsref.importers.onnx.axes import flattened
 from fsref.importers.onnx.calls import Call, Given
 from fsref.importers.onnx.comparison import UNQUANTISED, Imported, compared
 from fsref.importers.onnx.elementwise import ELEMENTWISE
-from fsref.importers.onnx.entry import End, ends, entry
+from fsref.importers.onnx.entry import End, ends, entry, plain_codes
+from fsref.importers.onnx.integers import INTEGERS, STAIRCASE, STAIRCASES, wide
 from fsref.importers.onnx.layers import LAYERS
 from fsref.importers.onnx.lifting import lifted
+from fsref.importers.onnx.lowering import lowered
 from fsref.importers.onnx.model import Operator
 from fsref.importers.onnx.moves import MOVES, moved, permuted
 from fsref.importers.onnx.nearest import NEAREST, PASSED
@@ -44,11 +46,19 @@ if TYPE_CHECKING:
 
 MAX_FOLDED = 2**24  # numbers made by folding, all together, beyond four times those of the model
 MAX_LISTED = 200
-HANDLERS = {**LAYERS, **ELEMENTWISE, **QUANTISERS, **STRUCTURE}
+HANDLERS = {**LAYERS, **ELEMENTWISE, **QUANTISERS, **STRUCTURE, **INTEGERS}
 KEEP_ROUNDED = (
     "Cast Clip DequantizeLinear Flatten Identity Max Min Relu Reshape Shape Size Squeeze Transpose Unsqueeze".split()
 )
-KEEP_WHOLE = (*KEEP_ROUNDED, *MOVES, "MaxPool", "GlobalMaxPool", "Concat")  # of integers: the same as of real numbers
+KEEP_WHOLE = (
+    *KEEP_ROUNDED,
+    *MOVES,
+    "MaxPool",
+    "GlobalMaxPool",
+    "Concat",
+    "ConvInteger",
+    "MatMulInteger",
+)  # of integers: the same as of real numbers
 
 
 @public
@@ -103,7 +113,8 @@ class _Importer:
         self.place, self.pixels = place, pixels
         onnx_model.check(model, place)
         model, lift = lifted(model, place, sha256)
-        self.model, self.opset = model, onnx_model.opset_of(model)
+        self.model, self.opset = lowered(model, place), onnx_model.opset_of(model)
+        model = self.model
         source, kind, sizes = onnx_model.one_input(model, place)
         self.ends = ends(model, self.opset)
         values = {end.value for end in self.ends}
@@ -121,6 +132,8 @@ class _Importer:
         self.folded, self.foldable = 0, MAX_FOLDED + 4 * stored
         self.builder = Builder(self.entry.batch, {"input": self.entry.shape}, places=places_of(self.operators))
         value = self.builder.value("input", ["B", *self.entry.axes])
+        if pixels is not None and plain_codes(pixels):
+            self.builder.integers.add("input")
         self.values: dict[str, Given] = {"": None, source: replace(value, whole=kind == "uint8")}
 
     def graph(self, classes: Sequence[str], name: str) -> Graph:
@@ -212,7 +225,8 @@ class _Importer:
         op = operator.op
         given: tuple[Given, ...] = ()
         try:
-            if operator.domain not in ("", "ai.onnx"):
+            own = op == STAIRCASE and operator.domain in STAIRCASES
+            if operator.domain not in ("", "ai.onnx") and not own:
                 raise Unmapped(f"of domain {operator.domain}", "operators of ONNX itself")
             if any(name not in self.values and name not in self.tensors for name in operator.inputs):
                 if op not in (*HANDLERS, *MOVES, *FOLDED):
@@ -245,7 +259,7 @@ class _Importer:
     def mapped(self, operator: Operator, given: tuple[Given, ...]) -> Sequence[Value | Numbers]:
         """What an operator on values gives, its results in order. Errors: Unmapped."""
         whole = any(isinstance(operand, Value) and operand.whole for operand in given)
-        if whole and operator.op not in KEEP_WHOLE:
+        if whole and operator.op not in KEEP_WHOLE and not (operator.op in ("Add", "Sub") and wide(given)):
             raise Unmapped("computes with integers", "DequantizeLinear or Cast to float before it")
         if operator.op not in KEEP_ROUNDED:
             given = tuple(map(self.settled, given))

@@ -28,8 +28,8 @@ NEAREST = (
 PASSED = (*NEAREST, "BatchNormalization", *ELEMENTWISE, *QUANTISERS)
 NEAREST |= (
     dict.fromkeys(
-        ("ConvInteger", "MatMulInteger", "QGemm", "QLinearConv", "QLinearMatMul"),
-        "Conv or Gemm between QuantizeLinear and DequantizeLinear",
+        ("DynamicQuantizeLinear", "QAttention", "QLinearConcat", "QLinearLeakyRelu", "QLinearMul", "QLinearSigmoid"),
+        "float operators between QuantizeLinear and DequantizeLinear of constant scales",
     )
     | dict.fromkeys(("If", "Loop", "Scan"), "a model without control flow")
     | {"DeformConv": "Conv"}

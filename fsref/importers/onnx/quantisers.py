@@ -11,9 +11,10 @@ from dataclasses import replace
 import numpy as np
 
 from fsref.graph.graph import Node
+from fsref.importers.onnx.axes import per_channel
 from fsref.importers.onnx.calls import FLOATS, Call, Handler
 from fsref.importers.onnx.values import Builder, Numbers, Rounded, Value
-from fsref.importers.recogniser import NEAR, Form, Quantiser, form_of, quantiser, ties
+from fsref.importers.recogniser import NEAR, Form, form_of, quantiser
 from fsref.importers.refusals import Unmapped
 
 INTEGERS = {"uint2": (0, 3), "int2": (-2, 1), "uint4": (0, 15), "int4": (-8, 7)} | {
@@ -52,27 +53,17 @@ def _quantised(b: Builder, source: Value, form: Form) -> str:
             f"reads what {b.path} rounds without a quantiser around it",
             "x / step -> Round or Floor -> Clip with two bounds -> * step",
         )
-    if _changes_nothing(found, b.grids.get(source.name)):
+    if source.name in b.grids and found.keeps(b.grids[source.name]):
         return source.name
     base = b.affine(source, 1.0, found.shift, "shift")
     before = b.nodes.get(base.name)
     if before is not None and _clips_alike(before, found.attributes["alpha"]):
         base = replace(base, name=before.inputs[0])
     made = b.apply("quantise", base, found.attributes)
-    if form.rounding == "round":
-        b.notes[ties("ONNX")] = 1
     name = made.name if found.scale is None else b.affine(made, *found.scale, "scale").name
     if found.restores:
-        b.grids[name] = found.step, found.first, found.first + found.levels
+        b.grids[name] = found.grid
     return name
-
-
-def _changes_nothing(found: Quantiser, grid: tuple[float, float, float] | None) -> bool:
-    """Whether a quantiser finds each value on one of its levels already."""
-    if grid is None or not found.restores or found.rounding != "nearest":
-        return False
-    step, low, high = grid
-    return abs(step / found.step - 1) <= NEAR and found.first <= low and high <= found.first + found.levels
 
 
 def _clips_alike(node: Node, alpha: float) -> bool:
@@ -123,15 +114,19 @@ def quantise_linear(b: Builder, call: Call) -> Value:
         raise Unmapped(f"to {kind}", f"one of {', '.join(INTEGERS)}")
     start = 0 if zero is None else int(zero.ravel()[0])
     value = call.value()
-    form = Form(1 / scale, float(start)).rounded("round").clipped(*INTEGERS[kind])
+    form = Form(1 / scale).rounded("round").scaled(1.0, start).clipped(*INTEGERS[kind])
     return replace(value, rounded=Rounded(value.name, form, b.path), whole=True)
 
 
 def dequantise_linear(b: Builder, call: Call) -> Value:
-    """DequantizeLinear with one scale."""
+    """DequantizeLinear with one scale; of sums with one for each channel, too."""
+    value, scales = replace(call.value(), whole=False), call.array(1, "scale")
+    if value.rounded is None and scales.size > 1 and call.constant(2, "zero point") is None:
+        axis = call.attributes.get("axis", 1) % len(value.axes)
+        shape = [scales.size if i == axis else 1 for i in range(len(value.axes))]
+        return b.affine(*per_channel(b, value, scales.reshape(shape)), 0.0)
     scale, zero = _scale(call)
     offset = 0.0 if zero is None else -scale * int(zero.ravel()[0])
-    value = replace(call.value(), whole=False)
     return b.affine(value, scale, offset) if value.rounded is None else settled(b, value, scale, offset)
 
 

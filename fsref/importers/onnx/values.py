@@ -85,6 +85,7 @@ class Builder:
     grids: dict[str, tuple[float, float, float]] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)  # the layer of an operator, by its path
     layers: dict[str, Origin] = field(default_factory=dict)  # of nodes
+    integers: set[str] = field(default_factory=set)  # values that are integers
     path: str = ""
 
     def sizes(self, shape: Shape) -> dict[str, int]:
@@ -130,6 +131,8 @@ class Builder:
         if self._never_negative(node):
             self.not_negative.add(name)
         self._keep_grid(node)
+        if self._whole(node):
+            self.integers.add(name)
         return name
 
     def _never_negative(self, node: Node) -> bool:
@@ -137,6 +140,14 @@ class Builder:
         if node.op == "clip":
             return bool(node.attributes["low"] >= 0)
         return node.op in NOT_NEGATIVE or (node.op in KEEP_SIGN and self.not_negative.issuperset(node.inputs))
+
+    def _whole(self, node: Node) -> bool:
+        """Whether all values of a node are integers."""
+        if node.op == "quantise":
+            return bool(node.attributes["alpha"] == node.attributes["levels"])
+        known = node.op in (*KEEP_GRID, "conv", "dense", "affine", "relu", "add")
+        whole = all((array == np.rint(array)).all() for array in node.arrays.values())
+        return known and whole and self.integers.issuperset(node.inputs)
 
     def _keep_grid(self, node: Node) -> None:
         """Note that a node keeps its values on the grid that those it reads are on."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from fsref.importers.refusals import Unmapped
-from fsref.importers.torch.views import Site, View, affine, form, number, per_channel, together
+from fsref.importers.torch.views import Site, View, affine, form, number, per_channel, together, vector
 
 ELEMENTWISE: dict[str, Callable[..., Any]] = {}
 
@@ -142,9 +142,35 @@ def hard(site: Site, x: View) -> View:
 @form(ELEMENTWISE, "fake_quantize_per_tensor_affine", "fake_quantize_per_tensor_affine_cachemask")
 def fake_quantize(site: Site, x: View, scale: Any, zero_point: Any, low: int, high: int) -> View:
     """Integers low..high times a scale: round, clip and scales, which the patterns make a quantise."""
-    unit, zero = number(scale), number(zero_point)
-    codes = site.along("round", affine(site, x, 1 / unit, zero))
-    return affine(site, site.along("clip", codes, low=float(low), high=float(high)), unit, -zero * unit)
+    return dequantize(site, quantize(site, x, scale, zero_point, low, high), scale, zero_point)
+
+
+@form(ELEMENTWISE, "quantized_decomposed.quantize_per_tensor.default")
+def quantize(site: Site, x: View, scale: Any, zero_point: Any, low: int, high: int, *_: Any) -> View:
+    """The integers low..high of a scale and a zero point, as what converting a program of PT2E leaves."""
+    unit = number(scale)
+    if not 0 < unit < math.inf:
+        raise Unmapped(f"has the scale {unit:g}", "a positive scale")
+    codes = affine(site, site.along("round", affine(site, x, 1 / unit)), 1.0, number(zero_point))
+    return site.along("clip", codes, low=float(low), high=float(high))
+
+
+@form(ELEMENTWISE, "quantized_decomposed.dequantize_per_tensor.default")
+def dequantize(site: Site, x: View, scale: Any, zero_point: Any, *_: Any) -> View:
+    """What integers of a scale and a zero point stand for."""
+    unit = number(scale)
+    return affine(site, x, unit, -number(zero_point) * unit)
+
+
+@form(ELEMENTWISE, "fake_quantize_per_channel_affine", "fake_quantize_per_channel_affine_cachemask")
+def fake_quantize_channels(site: Site, x: View, scale: Any, zero_point: Any, axis: int, low: int, high: int) -> View:
+    """As fake_quantize, with a scale for each channel: they become affine nodes around a quantise of steps of 1."""
+    zeros = vector(zero_point)
+    if axis % (len(x.dims) + 1) != 1 or (zeros != zeros[0]).any():
+        raise Unmapped(nearest="a scale for each channel, and one zero point")
+    steps = scale.reshape(-1, *[1] * (len(x.dims) - 1))
+    made = fake_quantize(site, affine(site, x, 1 / steps.double()), 1.0, zeros[0], low, high)
+    return affine(site, made, steps)
 
 
 @form(ELEMENTWISE, "_fake_quantize_per_tensor_affine_cachemask_tensor_qparams")

@@ -21,6 +21,7 @@ from fsref.graph.graph import Graph, Pixels
 from fsref.graph.operators import Floats
 from fsref.importers.torch.draft import Step, nodes, ordered, unmapped
 from fsref.importers.torch.ends import End
+from fsref.importers.torch.frozen import freeze
 from fsref.importers.torch.tidying import tidy
 from fsref.importers.torch.tracer import Tracer
 from fsref.importers.torch.views import vector
@@ -70,13 +71,13 @@ def from_torch(model: Any, input: Pixels, classes: Sequence[str] = (), name: str
         except Exception as error:
             raise _untraceable(place, error) from error
         tracer = Tracer(torch, program, input, place)
-        last, notes = tidy(joined(tracer.run()))
+        last = tidy(joined(tracer.run()))
     several = last.op == OUTPUTS
     ends = [
         End(step, name if several else "", tracer.moves.get(name, ()))
         for name, step in zip(tracer.outputs, last.inputs if several else (last,), strict=True)
     ]
-    notes += [end.note for end in ends if end.note]
+    notes = [end.note for end in ends if end.note]
     last.inputs = tuple(kept(end.step) for end in ends) if several else last.inputs
     steps = ordered(last)[:-1] if several else ordered(kept(ends[0].step))
     problems = list(dict.fromkeys([*tracer.problems, *unmapped(steps)]))
@@ -145,6 +146,7 @@ def _exported(torch: Any, model: Any, pixels: Pixels, place: str) -> tuple[Any, 
             module.training = False
     except Exception as error:
         raise GraphError("GRAPH-7", place, "cannot be copied", _said(error), "copy.deepcopy(model)") from error
+    freeze(torch, twin)
     images = torch.zeros(BATCH, *pixels.shape)
     try:
         return twin, torch.export.export(twin, (images,), strict=False)

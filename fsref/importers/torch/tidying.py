@@ -22,19 +22,18 @@ from fsref.importers.recogniser import (
     is_link,
     quantiser,
     scale_of,
-    ties,
 )
 from fsref.importers.refusals import Unmapped
 from fsref.importers.torch.draft import Step, ordered, users
 
 
-def tidy(last: Step) -> tuple[Step, list[str]]:
-    """The last step, every pattern rewritten below it, and notes on what that changed."""
+def tidy(last: Step) -> Step:
+    """The last step, every pattern rewritten below it."""
     for step in ordered(last):
         if step.op == "add":
             _cancel(step)
     last = _without_identities(last)
-    notes = _chains(last)
+    _chains(last)
     last = _without_identities(last)
     for step in ordered(last):
         if step.op == "mul" and len(step.inputs) == 2:
@@ -44,7 +43,7 @@ def tidy(last: Step) -> tuple[Step, list[str]]:
         if step.op == "subsample" and len(readers) == 1 and readers[0].op == "subsample":
             (y, x), (v, u) = step.attributes["stride"], readers[0].attributes["stride"]
             readers[0].become("subsample", *step.inputs, stride=(y * v, x * u))
-    return last, notes
+    return last
 
 
 def _through(step: Step) -> Step:
@@ -90,22 +89,24 @@ def _form(chain: Sequence[Step]) -> Form:
         return Form()
 
 
-def _chains(last: Step) -> list[str]:
-    """Rewrite every chain that is one quantise or one hard_sigmoid; join clips. Gives the notes."""
-    readers, notes = users(last), dict[str, None]()
+def _chains(last: Step) -> None:
+    """Rewrite every chain that is one quantise or one hard_sigmoid; join clips."""
+    readers = users(last)
     for step in ordered(last):
         if not is_link(step) or (len(readers[step]) == 1 and is_link(readers[step][0])):
             continue
-        chain = _chain(step, readers)
-        form, source = _form(chain), chain[0].inputs[0]
-        if found := quantiser(form):
-            _quantise(step, source, found)
-            if form.rounding == "round":
-                notes[ties("torch")] = None
-        elif smooth := hard_sigmoid(form):
-            step.become(smooth.op, source, **smooth.attributes)
-        _join_clips(chain)
-    return list(notes)
+        before: Quantiser | None = None
+        for part in _parts(_chain(step, readers)):
+            form, source, end = _form(part), part[0].inputs[0], part[-1]
+            found = quantiser(form)
+            if found is not None and before is not None and found.keeps(before.grid):
+                end.become("identity", source)
+            elif found is not None:
+                _quantise(end, source, found)
+            elif smooth := hard_sigmoid(form):
+                end.become(smooth.op, source, **smooth.attributes)
+            _join_clips(part)
+            before = found
 
 
 def _chain(step: Step, readers: Mapping[Step, Sequence[Step]]) -> list[Step]:
@@ -114,6 +115,16 @@ def _chain(step: Step, readers: Mapping[Step, Sequence[Step]]) -> list[Step]:
     while is_link(before := chain[-1].inputs[0]) and len(readers[before]) == 1:
         chain.append(before)
     return chain[::-1]
+
+
+def _parts(chain: list[Step]) -> list[list[Step]]:
+    """A chain in parts, each but the last a quantiser that gives back the values its levels stand for."""
+    first, *more = [i for i, step in enumerate(chain) if step.op in ("floor", "round")] or [len(chain)]
+    for cut in range(first + 1, more[0] + 1 if more else 0):
+        found = quantiser(_form(chain[:cut]))
+        if found is not None and found.restores:
+            return [chain[:cut], *_parts(chain[cut:])]
+    return [chain]
 
 
 def _quantise(step: Step, source: Step, found: Quantiser) -> None:

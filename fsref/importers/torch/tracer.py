@@ -119,7 +119,7 @@ class Tracer:
             value = self.mapped(node.target, site, args, kwargs, read)
             if isinstance(value, tuple):
                 return tuple(map(self.checked, value, node.meta["val"]))
-            return self.checked(value, seen)
+            return self.checked(value, seen, whole=site.name == "quantized_decomposed")
         except Unmapped as problem:
             name = problem.operator or site.name.lstrip("_").removeprefix("native_")
             self.problems.append(line(site.place or "forward", name, problem.problem, problem.nearest))
@@ -185,9 +185,9 @@ class Tracer:
         except Exception as error:
             raise Unmapped() from error
 
-    def checked(self, value: View, seen: Any) -> View:
-        """A value whose shape and type are those torch sees. Errors: Unmapped."""
-        if seen.dtype not in (self.torch.float32, self.torch.float64):
+    def checked(self, value: View, seen: Any, whole: bool = False) -> View:
+        """A value whose shape and type, unless it is of `whole` numbers, are those torch sees. Errors: Unmapped."""
+        if seen.dtype not in (self.torch.float32, self.torch.float64) and not whole:
             raise Unmapped(nearest=f"values of {FLOATS}")
         if seen.shape[0] != self.batch:
             raise Unmapped(nearest="the batch as first axis")
