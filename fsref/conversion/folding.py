@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from fsref.conversion.elementwise import ELEMENTWISE
 from fsref.conversion.folded import Folded, Unit
-from fsref.conversion.forms import ELEMENTWISE, formed
+from fsref.conversion.forms import formed
 from fsref.conversion.units import Units
 from fsref.conversion.values import Held, Value
 from fsref.errors import FsrefError, GraphError, LimitError, UsageError
