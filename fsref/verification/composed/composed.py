@@ -11,7 +11,7 @@ import numpy as np
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Readout
+from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.verification.composed.adding import adds_otherwise
 from fsref.verification.composed.delivering import delivering
 from fsref.verification.composed.neurons import (
@@ -151,7 +151,7 @@ def _right(scene: Scene, name: str) -> Ints | None:
     match p:
         case FS() if scene.opening is not None:
             return reference.fire(scene.opening, p.table)[1]
-        case FS() | Readout() | MaxPool() | Input():
+        case FS() | Readout() | MaxPool() | View() | Input():
             return None
 
 
@@ -163,7 +163,7 @@ def _stepped(scenes: Sequence[Scene], of_sums: bool) -> dict[str, list[Part]]:
             case (FS() | Readout()) as p:
                 for kind, part in _steps(scene, p, of_sums):
                     parts[kind].append(part)
-            case MaxPool() | Input():
+            case MaxPool() | View() | Input():
                 pass
     return {kind: parts[kind] for kind in LAW if kind in parts}
 
