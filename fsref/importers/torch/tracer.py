@@ -16,13 +16,14 @@ from fsref.importers.torch.draft import Step
 from fsref.importers.torch.elementwise import ELEMENTWISE
 from fsref.importers.torch.ends import moves_behind, named_outputs
 from fsref.importers.torch.layers import LAYERS
+from fsref.importers.torch.lines import LINES
 from fsref.importers.torch.moves import MOVES, moved
 from fsref.importers.torch.nearest import nearest
 from fsref.importers.torch.structure import STRUCTURE
 from fsref.importers.torch.turns import TURNS, turned, untwisted
 from fsref.importers.torch.views import Site, View, image, image_shape
 
-FORMS = LAYERS | ELEMENTWISE | STRUCTURE
+FORMS = LAYERS | LINES | ELEMENTWISE | STRUCTURE
 READS_EXPANDED = ("add", "sub", "rsub", "mul", "expand", "expand_as", "clone", "contiguous")
 MADE_LIKE = "zeros_like ones_like full_like new_zeros new_ones new_full".split()  # read the shape of a value alone
 FITTED = "type_as to expand_as view_as reshape_as".split()  # of their second operand the shape or type alone
