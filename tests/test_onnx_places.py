@@ -119,6 +119,22 @@ def test_transposed_convolutions_that_the_reference_lacks(
     assert np.abs(graph.forward(images) - wanted).max() < 1e-4
 
 
+@pytest.mark.parametrize("column", [False, True])
+def test_what_has_one_dimension(column: bool) -> None:
+    """Convolutions and pools of one dimension are those of two, of an image of one row or one column."""
+    pixels = Pixels(4, 12, 1) if column else Pixels(4, 1, 12)
+    made = [
+        node("Squeeze", "x axis", "a"),
+        node("Conv", "a w b", "c", pads=[2, 1], dilations=[2]),
+        node("MaxPool", "c", "d", kernel_shape=[3], strides=[2], pads=[1, 0]),
+        node("ConvTranspose", "d t", "e", strides=[2], output_padding=[1]),
+        node("AveragePool", "e", "h", kernel_shape=[2], strides=[2]),
+    ]
+    constants = {"axis": ints(3 if column else 2), "w": weights(5, 4, 3), "b": weights(5), "t": weights(5, 3, 4)}
+    graph = agrees(flat(made, constants, shape=("N", *pixels.shape)), pixels)
+    assert ops(graph) == ["conv", "max_pool", "view", "conv", "avg_pool", "flatten"]
+
+
 def test_space_to_depth() -> None:
     """Places of blocks as channels: a convolution of zeros and ones whose stride is its kernel."""
     graph = agrees(flat([node("SpaceToDepth", "x", "h", blocksize=2)], {}, shape=("N", 3, 4, 6)), Pixels(3, 4, 6))

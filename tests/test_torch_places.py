@@ -51,3 +51,44 @@ def test_places_that_are_moved_spread_or_repeated(case: str) -> None:
     model = drawn(Body(lambda x: (x if layers else function(x)).flatten(1), *layers))
     graph = same(model, PIXELS)
     assert [node.op for node in graph.nodes][1:-1] == wanted
+
+
+LINES: dict[str, tuple[list[nn.Module], list[str]]] = {
+    "conv, norm, pool": (
+        [nn.Conv1d(3, 4, 3, padding=1), nn.BatchNorm1d(4), nn.ReLU(), nn.MaxPool1d(2), nn.Conv1d(4, 4, 3, 2)],
+        ["conv", "batch_norm", "relu", "max_pool", "conv", "flatten"],
+    ),
+    "same, average": ([nn.Conv1d(3, 4, 4, padding="same"), nn.AvgPool1d(3, 2, 1)], ["conv", "avg_pool", "flatten"]),
+    "transposed": (
+        [nn.ConvTranspose1d(3, 4, 3, stride=2, padding=1, output_padding=1), nn.AdaptiveAvgPool1d(5)],
+        ["view", "conv", "view", "conv", "flatten"],
+    ),
+    "dilated": (
+        [nn.MaxPool1d(3, 1, 1, dilation=2), nn.AdaptiveMaxPool1d(4)],
+        ["view", "max_pool", "view", "max_pool", "flatten"],
+    ),
+    "upsampled, mirrored": (
+        [nn.Upsample(scale_factor=2), nn.ReflectionPad1d(2), nn.Conv1d(3, 2, 3)],
+        ["view", "view", "conv", "flatten"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LINES)
+def test_what_has_one_dimension(case: str) -> None:
+    """Layers of one dimension are those of two, of an image of one row, and of one column."""
+    (layers, wanted), column = LINES[case], list(LINES).index(case) % 2 == 1
+    model = Line(*layers, axis=3 if column else 2)
+    graph = same(drawn(model), Pixels(3, 12, 1) if column else Pixels(3, 1, 12))
+    assert [node.op for node in graph.nodes] == wanted
+
+
+class Line(nn.Module):
+    """Layers of one dimension, of an image without one of its axes."""
+
+    def __init__(self, *layers: nn.Module, axis: int) -> None:
+        super().__init__()
+        self.layers, self.axis = nn.Sequential(*layers), axis
+
+    def forward(self, x: Any) -> Any:
+        return self.layers(x.squeeze(self.axis)).flatten(1)

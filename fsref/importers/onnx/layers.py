@@ -14,6 +14,7 @@ import numpy as np
 from fsref.graph.views import windowed
 from fsref.importers.onnx.axes import flattened, image, places, storage_order
 from fsref.importers.onnx.calls import Call, Handler
+from fsref.importers.onnx.lines import lined
 from fsref.importers.onnx.spread import SPREAD, viewed
 from fsref.importers.onnx.values import Builder, Numbers, Value
 from fsref.importers.refusals import Unmapped
@@ -204,14 +205,14 @@ def reduce(b: Builder, call: Call) -> Value:
 
 
 LAYERS: Mapping[str, Handler] = {
-    "Conv": conv,
+    "Conv": lined(conv),
     "Gemm": gemm,
     "MatMul": matmul,
     "BatchNormalization": batch_norm,
-    "MaxPool": max_pool,
-    "AveragePool": average_pool,
-    "GlobalAveragePool": global_pool,
-    "GlobalMaxPool": global_pool,
+    "MaxPool": lined(max_pool),
+    "AveragePool": lined(average_pool),
+    "GlobalAveragePool": lined(global_pool),
+    "GlobalMaxPool": lined(global_pool),
     "ReduceMean": reduce,
     "ReduceMax": reduce,
     **SPREAD,

@@ -12,6 +12,7 @@ import numpy as np
 from fsref.graph.views import BORDERS, Border, bordered
 from fsref.importers.onnx.axes import image, layout, places
 from fsref.importers.onnx.calls import Call, Handler
+from fsref.importers.onnx.lines import lined
 from fsref.importers.onnx.values import Builder, Value
 from fsref.importers.places import MODES, ROUNDS, Taken, resized, shuffled, transposed, unshuffled
 from fsref.importers.refusals import Unmapped
@@ -142,7 +143,7 @@ def border(b: Builder, value: Value, mode: str, around: Mapping[str, Sequence[in
 
 
 SPREAD: Mapping[str, Handler] = {
-    "ConvTranspose": conv_transpose,
+    "ConvTranspose": lined(conv_transpose),
     "Resize": resize,
     "DepthToSpace": depth_to_space,
     "SpaceToDepth": space_to_depth,

@@ -1,5 +1,5 @@
-"""What torch's operators of lines (1d) are in a float graph (GRAPH-7): those of maps one row high, or one column wide;
-a table as in layers.py.
+"""What torch's operators of one dimension are in a float graph (GRAPH-7): those of two, of an image of one row or of
+one column; a table as in layers.py.
 """
 
 from __future__ import annotations
@@ -15,55 +15,84 @@ from fsref.importers.torch.views import Site, View, form
 LINES: dict[str, Callable[..., Any]] = {}
 
 
-class Line:
-    """A value (C, L) as a map, and what is said of it by its one axis said by both."""
+def across(site: Site, x: View) -> tuple[Site, View, Callable[[Any, int], Any]]:
+    """The call as one of two dimensions, of x (C, L) as the image of one row or column that it is, and how a number of
+    it becomes a pair, given what the other of the pair is. Errors: Unmapped where x is several of both.
+    """
+    c, height, width = x.step.shape
+    if len(x.dims) != 2 or x.dims not in ((c, height), (c, width)) or min(height, width) != 1:
+        raise Unmapped(nearest="a value (C, L) that is one row, or one column, of an image")
+    rows = x.dims == (c, height) and width == 1
 
-    def __init__(self, site: Site, x: View) -> None:
-        c, h, w = x.step.shape
-        if x.dims != (c, h * w) or min(h, w) > 1:
-            raise Unmapped(nearest=f"{site.name} of values (C, L), from a map one row high or one column wide")
-        self.row, self.dims = h == 1, site.dims
-        self.x = View(x.step, x.step.shape)
-        sides = site.dims[0], *self.both(site.dims[1], 1)
-        self.site = replace(site, name=site.name.replace("1d", "2d"), dims=sides)
+    def pair(number: Any, other: int) -> Any:
+        if isinstance(number, str):
+            return number
+        (one,) = number if isinstance(number, (list, tuple)) and number else [number]
+        return one if one is None or one == [] else (one, other) if rows else (other, one)
 
-    def both(self, size: Any, other: int) -> tuple[int, int]:
-        """(y, x) of a size, `other` across the line."""
-        one = int(size[0] if isinstance(size, list | tuple) else size)
-        return (other, one) if self.row else (one, other)
-
-    def seen(self, made: View) -> View:
-        """A map as a line again."""
-        return View(made.step, self.dims)
+    channels, length = site.dims
+    dims = (channels, length, 1) if rows else (channels, 1, length)
+    return replace(site, dims=dims), View(x.step, x.step.shape), pair
 
 
-@form(LINES, "conv1d.default")
+def called(function: Callable[..., View], site: Site, x: View, *args: tuple[Any, int] | Any) -> View:
+    """What a function of two dimensions gives of pairs (number, other), and of anything else as it is."""
+    two, image, pair = across(site, x)
+    found = function(two, image, *(pair(*arg) if isinstance(arg, tuple) else arg for arg in args))
+    return View(found.step, site.dims)
+
+
+def kernel(x: View, weight: Any) -> Any:
+    """Weights (O, I, k) for a row or a column."""
+    if isinstance(weight, View):
+        raise Unmapped(nearest="weights that do not depend on the image")
+    return weight.unsqueeze(3 if x.step.shape[2] == 1 else 2)
+
+
+@form(LINES, "conv1d")
 def conv1d(site: Site, x: View, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> View:
     """conv1d with padding in numbers."""
-    line = Line(site, x)
-    taps = weight.unsqueeze(2 if line.row else 3)
-    sizes = line.both(stride, 1), line.both(padding, 0), line.both(dilation, 1)
-    return line.seen(layers.conv2d(line.site, line.x, taps, bias, *sizes, groups))
+    around = (stride, 1), (padding, 0), (dilation, 1)
+    return called(layers.conv2d, site, x, kernel(x, weight), bias, *around, groups)
 
 
-@form(LINES, "max_pool1d")
-def max_pool1d(site: Site, x: View, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> View:
-    """A max-pool."""
-    line = Line(site, x)
-    sizes = line.both(kernel, 1), line.both(stride or kernel, 1), line.both(padding, 0), line.both(dilation, 1)
-    return line.seen(layers.max_pool2d(line.site, line.x, *sizes, ceil_mode))
+@form(LINES, "conv1d.padding")
+def conv1d_same(
+    site: Site, x: View, weight: Any, bias: Any, stride: Any, padding: str, dilation: Any, groups: int
+) -> View:
+    """conv1d with padding "same" or "valid"."""
+    return called(layers.conv2d_same, site, x, kernel(x, weight), bias, (stride, 1), padding, (dilation, 1), groups)
+
+
+@form(LINES, "conv_transpose1d")
+def conv_transpose1d(
+    site: Site, x: View, weight: Any, bias: Any, stride: Any, padding: Any, more: Any, groups: int, dilation: Any
+) -> View:
+    """A transposed convolution of one dimension."""
+    spread = (stride, 1), (padding, 0), (more, 0), groups, (dilation, 1)
+    return called(layers.conv_transpose2d, site, x, kernel(x, weight), bias, *spread)
+
+
+@form(LINES, "max_pool1d", "max_pool1d_with_indices")
+def max_pool1d(site: Site, x: View, size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> View:
+    """A max-pool of one dimension."""
+    windows = (size, 1), (stride or size, 1), (padding, 0), (dilation, 1)
+    return called(layers.max_pool2d, site, x, *windows, ceil_mode)
 
 
 @form(LINES, "avg_pool1d")
-def avg_pool1d(site: Site, x: View, kernel: Any, stride: Any, padding: Any, ceil_mode: bool, count: bool) -> View:
-    """A mean over windows."""
-    line = Line(site, x)
-    sizes = line.both(kernel, 1), line.both(stride or kernel, 1), line.both(padding, 0)
-    return line.seen(layers.avg_pool2d(line.site, line.x, *sizes, ceil_mode, count, None))
+def avg_pool1d(site: Site, x: View, size: Any, stride: Any, padding: Any, ceil_mode: bool, count: bool) -> View:
+    """An average of one dimension."""
+    return called(layers.avg_pool2d, site, x, (size, 1), (stride or size, 1), (padding, 0), ceil_mode, count, None)
 
 
 @form(LINES, "adaptive_avg_pool1d")
 def adaptive_avg_pool1d(site: Site, x: View, _: Any) -> View:
-    """A mean over equal windows."""
-    line = Line(site, x)
-    return line.seen(layers.adaptive_avg_pool2d(line.site, line.x, None))
+    """A mean over windows of one dimension."""
+    return called(layers.adaptive_avg_pool2d, site, x, None)
+
+
+@form(LINES, "adaptive_max_pool1d")
+def adaptive_max_pool1d(site: Site, x: View, _: Any) -> View:
+    """The largest of windows of one dimension."""
+    return called(layers.adaptive_max_pool2d, site, x, None)

@@ -17,9 +17,10 @@ from fsref.law.neuron import Ints
 
 MOVES = frozenset(
     """
-    _upsample_nearest_exact2d channel_shuffle expand flip index index_select narrow native_channel_shuffle pad permute
-    reflection_pad2d repeat repeat_interleave replication_pad2d roll rot90 select slice split split_with_sizes swapaxes
-    transpose unbind upsample_nearest2d
+    _upsample_nearest_exact1d _upsample_nearest_exact2d channel_shuffle expand flip index index_select narrow
+    native_channel_shuffle pad permute reflection_pad1d reflection_pad2d repeat repeat_interleave replication_pad1d
+    replication_pad2d roll rot90 select slice split split_with_sizes swapaxes transpose unbind upsample_nearest1d
+    upsample_nearest2d
     """.split()
 )
 MOST = 2**26  # values that are numbered to see where they go
@@ -59,8 +60,11 @@ def _taken(site: Site, x: View, numbers: Ints, size: int) -> View:
     dims, images = numbers.shape[1:], numbers.reshape(len(numbers), -1)
     if (images != images[0] + size * np.arange(len(images))[:, None]).any():
         raise Unmapped(nearest=NEAREST)
-    if dims[1:] and x.dims == x.step.shape and len(dims) == 3:
+    c, height, width = x.step.shape
+    if x.dims == x.step.shape and len(dims) == 3:
         return _shown(site, x, images[0].reshape(dims))
+    if x.dims == (c, height * width) and min(height, width) == 1 and len(dims) == 2:  # one row, or one column
+        return View(_shown(site, x, images[0].reshape(dims[0], *((1, -1) if height == 1 else (-1, 1)))).step, dims)
     if len(x.dims) == 1:
         x = flat(site, x)
     channels, places = x.step.shape[0], size_of(x.step.shape) // x.step.shape[0]
