@@ -35,7 +35,7 @@ from fsref.verification.scene import Scene
 from fsref.verification.taps import products
 
 WORK, LEAST = 2**32, 64  # products, or rows, of all changes tried, and changes tried whatever they cost
-ROWS = 2**20  # of all scenes that are judged
+ROWS = 2**18  # of all scenes that are judged, each with some fifty columns
 Changes = Callable[[Sequence[Part]], Iterable[Change]]
 
 
