@@ -54,5 +54,5 @@ def test_lines(function: str, shape: tuple[int, int, int]) -> None:
 
 def test_lines_of_a_map_are_refused() -> None:
     """A map of several rows and columns is no line."""
-    with pytest.raises(GraphError, match=r"stem: conv1d \(nearest: conv1d of values \(C, L\), from a map one row high"):
+    with pytest.raises(GraphError, match=r"stem: conv1d \(nearest: a value \(C, L\) that is one row, or one column"):
         from_torch(Signal(FUNCTIONS["flatten"]).eval(), Pixels(2, 4, 6))
