@@ -117,7 +117,7 @@ def output_errors(
     kept = 8 * x.size
 
     def bound(count: int) -> int:
-        real = 5 * 8 * count * net.output_neurons
+        real = 6 * 8 * count * net.output_neurons
         return kept + real + max(run_bytes(net, count, "quantized", threads=threads), forward_bytes(graph, count))
 
     chunk = images_at_once(8 * (net.input.neurons + net.output_neurons), bound, memory_limit, "evaluate")
