@@ -146,11 +146,11 @@ def test_weights_that_are_exact_stay_so() -> None:
     quantised = {"alpha": 15 / 16, "levels": 15}
     made = [
         Node("q", "quantise", ("input",), quantised),
-        Node("c", "conv", ("q",), {}, {"weight": rng.integers(-40, 41, (16, 3, 3, 3)) / 64}),
+        Node("c", "conv", ("q",), {}, {"weight": rng.integers(-4000, 4001, (16, 3, 3, 3)) / 4096}),
         Node("r", "quantise", ("c",), quantised),
         *head("r", 16),
     ]
-    net = convert(Graph(Pixels(3, 8, 8, scale=1 / 16, max_code=15), made))
+    net = convert(Graph(Pixels(3, 8, 8, scale=1 / 16, max_code=15), made), weight_bits=16)
     weights, theta = next(q.weights for q in net.projections if q.target == "c"), net["c"].table.T[:, -1]
     assert (weights == made[1].arrays["weight"] * theta[:, None, None, None]).all()
 
