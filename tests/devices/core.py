@@ -65,6 +65,9 @@ class Net:
                 p[name] = [values] * c if len(shape) == 1 else [values[i * steps : (i + 1) * steps] for i in range(c)]
         elif kind == 2:
             p["source"], *p["window"] = words.take(9)
+        elif kind == 4:
+            (p["source"],) = words.take()
+            p["rows"], p["columns"] = (words.array()[1] for _ in range(2))
         elif kind != 3:
             raise Refused
         if kind in (1, 3):
@@ -80,7 +83,7 @@ class Net:
         return q
 
     def d(self, i):
-        return self.d(self.p[i]["source"]) if self.p[i]["kind"] == 2 else self.p[i]["d"]
+        return self.d(self.p[i]["source"]) if self.p[i]["kind"] in (2, 4) else self.p[i]["d"]
 
     def code(self, i, train, n):
         p = self.p[i]
@@ -137,6 +140,11 @@ class Net:
                     found.append(union if BUG == "or" else max(window))
         return found
 
+    def view(self, p, trains):
+        _, hs, ws = self.p[p["source"]]["shape"]
+        places = [(c, y, x) for c in range(p["shape"][0]) for y in p["rows"] for x in p["columns"]]
+        return [0 if y < 0 or x < 0 else trains[(c * hs + y) * ws + x] for c, y, x in places]
+
     def fire(self, p, v, n):
         T, h = (p[name][n // (p["shape"][1] * p["shape"][2])] for name in "Th")
         train, membranes = 0, []
@@ -161,6 +169,8 @@ class Net:
             opening = given.get((i, OPENING))
             if p["kind"] == 2 and p["source"] in trains:
                 trains[i] = self.pool(p, trains[p["source"]])
+            elif p["kind"] == 4 and p["source"] in trains:
+                trains[i] = self.view(p, trains[p["source"]])
             elif p["kind"] in (1, 3):
                 into = [(j, q) for j, q in enumerate(self.q) if q["target"] == i]
                 for j, q in into:
