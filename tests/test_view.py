@@ -25,6 +25,7 @@ from fsref import (
     Pixels,
     Readout,
     Record,
+    compare,
     convert,
     explain,
     fs_relu,
@@ -333,6 +334,17 @@ def test_views_of_a_graph_take_no_steps(case: str) -> None:
     assert all(np.array_equal(found[0], other) for other in found[1:])
     wanted = graph.forward(images)
     assert np.abs(found[0] * net.logit_scale - wanted).max() < 0.03 * np.ptp(wanted)
+
+
+def test_a_gap_is_no_error_of_a_view() -> None:
+    """Compared with the graph, a place that shows nothing stands for 0, whatever the offset of the codes: a view adds
+    no error to that of its source (CONV-10).
+    """
+    nodes = [STEM[0], view("v", "stem", GAPS, GAPS), *ending("v", 3)]
+    graph, images = Graph(PIXELS, tuple(nodes)), RNG.integers(0, 256, (16, 2, 6, 6))
+    rows = {row.name: row for row in compare(graph, convert(graph, images), images).rows}
+    assert rows["v"].new == 0 and rows["v"].kind == "view"
+    assert rows["v"].error * rows["v"].neurons == pytest.approx(rows["stem"].error * rows["stem"].neurons)
 
 
 def test_an_image_of_turned_colours_is_viewed() -> None:

@@ -113,7 +113,7 @@ class Tally:
         source = origin(net, name)
         self.name, self.kind, self.steps, self.shape = name, net[name].kind, net.steps[name], net[name].shape
         self.neurons, self.low_end = net[name].neurons, low_end
-        self.real = meaning(net, source, pixels)
+        self.meaning, self.there = meaning(net, source, pixels), there(net, name)
         self.coding: Coding | None
         match source:
             case FS():
@@ -127,6 +127,11 @@ class Tally:
         self.by_channel = np.zeros((2, self.shape[0]))  # of the new error and its square
         self.spiked, self.active = np.zeros((2, self.neurons), bool)
 
+    def real(self, codes: NDArray[Any]) -> Floats:
+        """The real values that codes (b, C, H, W) stand for: 0 where a view shows nothing."""
+        values = self.meaning(codes)
+        return values if self.there is None else values * self.there
+
     def add(self, f: Floats, g: Floats, r: Floats, codes: Ints, trains: NDArray[np.integer[Any]] | None) -> None:
         """Take in a few images: float value, float layer on FS sources, FS value and its codes, each (b, C, H, W);
         trains (b, neurons).
@@ -137,7 +142,7 @@ class Tally:
         if self.coding is not None and trains is not None:
             best = self.real(self.coding.code(g))
             parts |= {"arithmetic": r - best, "codes": best - g}
-            above, below = (self.real(np.asarray(end)) for end in (self.coding.top + 0.5, self.coding.low - 0.5))
+            above, below = (self.meaning(np.asarray(end)) for end in (self.coding.top + 0.5, self.coding.low - 0.5))
             self.sums["clipped"] += int(((f > above) | (f < below)).sum())
             self.sums["saturated"] += int((codes == self.coding.top).sum())
             self.peak = max(self.peak, int(codes.max()))
@@ -201,6 +206,21 @@ def origin(net: Network, name: str) -> Input | FS | Readout:
             return p
         case _:
             assert_never(p)
+
+
+def there(net: Network, name: str) -> Floats | None:
+    """(H, W): 1 where a population shows a place of its `origin`, 0 where a view shows nothing (VIEW-1); None where
+    it shows one everywhere, and of what is no view.
+    """
+    p, lists = net[name], [np.arange(n) for n in net[name].shape[1:]]
+    while isinstance(p, View):  # each behind the one it shows
+        lists = [
+            np.where(own < 0, -1, places[np.maximum(own, 0)])
+            for own, places in zip(lists, (p.rows, p.columns), strict=True)
+        ]
+        p = net[p.source]
+    found = np.outer(lists[0] >= 0, lists[1] >= 0)
+    return None if found.all() else found.astype(np.float32)
 
 
 def meaning(net: Network, source: Input | FS | Readout, pixels: Pixels) -> Callable[[NDArray[Any]], Floats]:

@@ -233,9 +233,10 @@ def input_contract(pixels: Pixels, net: Network) -> tuple[Pixels, tuple[str, ...
 
 
 def low_end(folded: Folded, unit: Unit) -> float:
-    """What a unit is when it is not active: the low end of its activation, for a max-pool that of its source; 0 where
+    """What a unit is when it is not active: the low end of its activation, for a max-pool or a view that of its
+    source; 0 where
     there is none.
     """
-    while unit.pool is not None and unit.pool.source != "input":
-        unit = folded[unit.pool.source]
+    while unit.relayed not in (None, "input"):
+        unit = folded[str(unit.relayed)]
     return unit.activation.rest if unit.activation is not None else 0.0
