@@ -71,7 +71,6 @@ MADE: list[tuple[str, str, Make]] = [
     ("NET-2", "65 characters", lambda: hidden(name="a" * 65)),
     ("NET-3", "no rows", lambda: given(shape=(1, 0, 2))),
     ("NET-3", "2^28 + 2^12 neurons", lambda: given(shape=(1, 65536, 4097))),
-    ("NET-3", "a readout of two rows", lambda: readout(shape=(2, 2, 1))),
     ("NET-4", "its own source", lambda: tiny(projections=[*tiny().projections[:1], Dense("hid", "hid", eye3)])),
     ("NET-4", "nothing enters", lambda: tiny(projections=tiny().projections[1:])),
     ("NET-5", "bias of 2^62", lambda: hidden(bias=[2**62, 0, 0])),
