@@ -747,8 +747,8 @@ class Counts(nn.Module):
             r"layers\.0: \w*batch_norm\w* \(nearest: batch_norm with running statistics\)",
         ),
         (
-            Body(lambda x: x.permute(0, 2, 3, 1).mean((1, 2))),
-            r"forward: permute \(nearest: whole channels, rows and columns, moved or taken\)",
+            Body(lambda x: x.permute(0, 2, 1, 3).mean((2, 3))),
+            r"forward: mean \(nearest: mean over height and width\)",
         ),
         (Body(lambda x: x.argmax(1).float().mean((1, 2))), r"forward: argmax \(no form\)"),
         (
