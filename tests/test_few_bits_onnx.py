@@ -240,6 +240,30 @@ def qcdq() -> tuple[Any, list[Value]]:
     return model(nodes, arrays, wanted, TensorProto.UINT8), [(name, 1.0, 0) for name in wanted]
 
 
+def cast() -> tuple[Any, list[Value]]:
+    """As torch.onnx exports what torch.ao converted: integers are cast to the type they have, or to a wider one."""
+    nodes = [
+        node("DequantizeLinear", "x s none", "real"),
+        node("DequantizeLinear", "k1 s wz", "q1"),
+        node("Conv", "real q1", "c1", pads=[1, 1, 1, 1]),
+        node("Relu", "c1", "r1"),
+        node("QuantizeLinear", "r1 half zero", "a1.q"),
+        node("Cast", "a1.q", "a1.c", to=TensorProto.UINT8),
+        node("DequantizeLinear", "a1.c half zero", "a1"),
+        node("DequantizeLinear", "k2 s wz", "q2"),
+        node("Conv", "a1 q2", "c2"),
+        node("Relu", "c2", "r2"),
+        node("QuantizeLinear", "r2 half zero", "h.q"),
+        node("Cast", "h.q", "h.c", to=TensorProto.UINT16),
+        node("DequantizeLinear", "h.c half wide", "h"),
+        *HEAD,
+    ]
+    arrays = REALS | INTEGERS | {"zero": np.uint8(0), "wide": np.uint16(0), "half": F(0.5)}
+    arrays |= {"k1": W1.astype(np.int8), "k2": W2.astype(np.int8), "w3": W3.astype(F)}
+    wanted = dict.fromkeys(("a1.c", "h.q"), TensorProto.UINT8)
+    return model(nodes, arrays, wanted, TensorProto.UINT8, 21), [(name, 1.0, 0) for name in wanted]
+
+
 Build = Callable[[], tuple[Any, list[Value]]]
 
 
@@ -252,6 +276,7 @@ Build = Callable[[], tuple[Any, list[Value]]]
         (operators, CODES),
         (chains, CODES),
         (qcdq, CODES),
+        (cast, CODES),
     ],
 )
 def test_every_code_is_the_models(build: Build, pixels: Pixels) -> None:
@@ -310,6 +335,15 @@ def test_verify_agrees_with_the_quantised_model(tmp_path: Path) -> None:
             "thresholds that do not rise",
         ),
         ([node("QLinearConv", "x s z w1 s", "h")], {}, "QLinearConv"),
+        (
+            [
+                node("QuantizeLinear", "x s z", "q"),
+                node("Cast", "q", "c", to=TensorProto.INT8),
+                node("DequantizeLinear", "c s", "h"),
+            ],
+            {},
+            "Cast to int8",
+        ),
         ([node("Trunc", "x s", "h", QONNX)], {}, "Trunc of domain qonnx.custom_op.general"),
     ],
 )

@@ -244,6 +244,18 @@ def test_more_numbers_than_are_kept_are_read_again(monkeypatch: pytest.MonkeyPat
     assert fsref.convert(graph, x, steps=3, refit=True).id == whole.id
 
 
+def test_views_are_passed_by() -> None:
+    """What shows places of another population has no weights to fit: those before and behind it are fitted."""
+    places = {"rows": [0, -1, *range(7)], "columns": [*range(8), 6]}
+    nodes = [conv("a", "input", 6, 3), Node("r", "relu", ("a",)), Node("v", "view", ("r",), places)]
+    nodes += [conv("b", "v", 6, 6), Node("s", "relu", ("b",)), *head("s", 6)]
+    graph, x, new = Graph(PIXELS, nodes), drawn(100), drawn(50, seed=5)
+    plain, net = (
+        fsref.convert(graph, x, steps=3, **how) for how in ({"bias_correction": "empirical"}, {"refit": True})
+    )
+    assert error(graph, net, new) < error(graph, plain, new) and fsref.check(net, new[:4]).agrees
+
+
 def test_a_unit_that_is_too_wide_keeps_its_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """More weights per channel than a regression may have stay as they are, with one scale."""
     monkeypatch.setattr("fsref.conversion.refit.WIDEST", 0)

@@ -15,7 +15,7 @@ from fsref.activations.coding import Coding
 from fsref.conversion.converter import convert
 from fsref.conversion.grids import grid_of
 from fsref.conversion.levels import firsts, neurons, table_of
-from fsref.conversion.trained import lines
+from fsref.conversion.trained import BEHIND, lines, rounds
 from fsref.graph import arithmetic
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
@@ -300,8 +300,25 @@ def test_a_quantiser_of_the_images_that_is_left_out_is_told() -> None:
     graph = one_layer(WHOLE, pixels=replace(PIXELS, max_code=255, scale=1 / 255, mean=0.0, std=1.0))
     images = Node("images", "quantise", ("input",), {"alpha": 1.003, "levels": 255, "rounding": "even"})
     first = replace(graph.nodes[0], inputs=("images",))
-    told = convert(replace(graph, nodes=(images, first, *graph.nodes[1:]))).provenance["trained"]
+    graph = replace(graph, nodes=(images, first, *graph.nodes[1:]))
+    net = convert(graph)
+    told = net.provenance["trained"]
+    assert "quantiser of the input left out" in str(fsref.compare(graph, net, np.ones((1, 2, 5, 5), int)))
     assert not told["equal"] and told["populations"]["input"]["why"].startswith("quantiser of the input left out")
+    assert not told["populations"]["a"]["equal"] and lines(told)[0].startswith("0 of 2 populations proved equal")
+    assert not rounds(told)  # no bias to correct
+    assert lines(told)[-1] == f"logits: {BEHIND}"
+
+
+def test_what_reads_codes_that_are_not_equal_is_not_equal() -> None:
+    """Behind a population whose levels are chosen here, none is said to be proved equal, though it is kept."""
+    graph = one_layer(WHOLE)
+    nodes = [*graph.nodes[:1], Node("r", "relu", ("a",)), Node("max", "max_pool", ("r",), {"kernel": (1, 1)})]
+    kernel = Node("b", "conv", ("max",), {}, {"weight": WHOLE[:, :1].repeat(3, axis=1)[:, :, :1, :1]})
+    nodes += [kernel, replace(graph.nodes[1], inputs=("b",)), *graph.nodes[2:]]
+    told = convert(replace(graph, nodes=tuple(nodes)), np.full((2, 2, 5, 5), 3)).provenance["trained"]
+    assert told["populations"]["b"] == told["populations"]["b"] | {"equal": False, "why": BEHIND}
+    assert rounds(told) and f"b: {BEHIND}" in lines(told) and lines(told)[-1] == f"logits: {BEHIND}"
 
 
 def test_classes_share_one_scale() -> None:

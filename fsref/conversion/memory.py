@@ -94,7 +94,7 @@ def refitting_bytes(folded: Folded, images: int, batch: int) -> int:
     found, shapes, most = walking(folded), shapes_of(folded), 0
     for unit in folded.units:
         wide = width(unit.terms)
-        if unit.pool is not None or wide > WIDEST:
+        if not unit.terms or wide > WIDEST:  # a max-pool, a view: nothing to fit
             continue
         channels, plain = unit.shape[0], {term.groups for term in unit.terms if not term.skip}
         groups, skips = plain.pop() if len(plain) == 1 else 1, sum(term.skip for term in unit.terms)

@@ -23,6 +23,7 @@ from fsref.law.neuron import Ints, Table
 from fsref.tables import Brief, plural
 
 WEIGHT_BITS = 32  # PROJ-7
+BEHIND = "as trained, from codes that are not all equal"
 NOTABLE = 1e-2  # of a level: beside it, what float32 rounds of a sum is nothing
 
 
@@ -238,25 +239,45 @@ def _kinds(start: Reals) -> tuple[Reals, Ints]:
 def told(records: Mapping[str, dict[str, Any]], folded: Folded) -> dict[str, Any]:
     """What is told of a network trained in few bits, as plain JSON values: of each population whether its codes are
     equal, and what for; `equal` says whether those of all are. `outputs` are the readouts, whose logits are no codes.
+    What is kept as trained is equal only where all that it reads is.
     """
+    records, left_out = dict(records), LEFT_OUT in folded.graph.notes
+    unequal = {"input"} if left_out else set[str]()
+    for unit in folded.units:
+        record = records.get(unit.name, {"equal": True})
+        if not unequal.isdisjoint(unit.sources):
+            unequal.add(unit.name)
+            if unit.name in records and record["equal"]:
+                records[unit.name] = {**record, **unkept(BEHIND)}
+        elif not record["equal"]:
+            unequal.add(unit.name)
     populations = {name: record for name, record in records.items() if folded[name].activation is not None}
     outputs = {name: record for name, record in records.items() if name not in populations}
-    if LEFT_OUT in folded.graph.notes:
+    if left_out:
         populations = {"input": unkept(LEFT_OUT), **populations}
     equal = all(record["equal"] for record in populations.values())
     return {"equal": equal, "populations": populations, "outputs": outputs}
+
+
+def rounds(trained: Mapping[str, Any] | None) -> bool:
+    """Whether conversion rounded some population, given what `told` says, or nothing of other networks."""
+    populations = {} if trained is None else trained["populations"]
+    return trained is None or any("multiples" not in populations[name] for name in populations if name != "input")
 
 
 def lines(trained: Mapping[str, Any]) -> list[str]:
     """What `told` says, a line each for people."""
     populations, outputs = trained["populations"], trained["outputs"]
     unequal = {name: record["why"] for name, record in populations.items() if not record["equal"]}
-    kept = [record for record in populations.values() if record["equal"]]
+    kept = [record for record in populations.values() if "multiples" in record]
     if not unequal:
         made = ["equal to the quantised network for all codes: proved"]
     else:
-        made = [f"{len(kept)} of {plural(len(populations), 'population')} proved equal to the quantised network"]
-        made += [f"{name}: {why}" for name, why in unequal.items()]
+        equal = len(populations) - len(unequal)
+        made = [f"{equal} of {plural(len(populations), 'population')} proved equal to the quantised network"]
+        made += [f"{name}: {why}" for name, why in unequal.items() if why != BEHIND]
+        if behind := [name for name, why in unequal.items() if why == BEHIND]:
+            made.append(f"{', '.join(behind)}: {BEHIND}")
     if kept:
         multiple = max(record["multiples"][1] for record in kept)
         trained_bits, bits = (max(record[key] for record in kept) for key in ("trained_bits", "weight_bits"))
@@ -267,7 +288,8 @@ def lines(trained: Mapping[str, Any]) -> list[str]:
     for name, record in outputs.items():
         what = "logits" if len(outputs) == 1 else f"output {name}"
         rest = "equal" if record["equal"] else "trained integers, biases rounded to one of their units"
-        made.append(f"{what}: rounded; {record['why']}" if "why" in record else f"{what}: {rest}")
+        why = record.get("why", rest)
+        made.append(f"{what}: {why}" if why in (rest, BEHIND) else f"{what}: rounded; {why}")
     return made
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fsref.conversion.entry import LEFT_OUT
 from fsref.conversion.folded import Folded, Unit, real_sum
 from fsref.conversion.folding import fold
 from fsref.conversion.memory import shapes_of, walking
@@ -210,6 +211,8 @@ def matched(folded: Folded, net: Network) -> tuple[list[Tally], tuple[str, ...]]
             "CONV-10", ", ".join(unknown), "scale is missing", None, "a code stands for scale * (code - offset)"
         )
     pixels, notes = input_contract(folded.pixels, net)
+    if LEFT_OUT in folded.graph.notes:
+        notes = (*notes, f"{LEFT_OUT}; here the float side is without it")
     if refitted(net):
         notes = (*notes, f"{FITTED_AGAIN}; what that changed is in the arithmetic part, of which no jump is told")
     rest = [Tally(net, name, pixels, low_end(folded, unit)) for name, unit in units.items()]

@@ -20,7 +20,7 @@ from fsref.conversion.found import Found, Point
 from fsref.conversion.options import Options, trained_in_few_bits
 from fsref.conversion.plausibility import lost_elsewhere, unexpected
 from fsref.conversion.search import check_loss, search
-from fsref.conversion.trained import lines
+from fsref.conversion.trained import lines, rounds
 from fsref.errors import UsageError, public
 from fsref.graph.graph import Graph
 from fsref.graph.memory import forward_bytes
@@ -191,7 +191,7 @@ class Outcome(Brief, Shown):
         steps = [p.steps for p in self.net.fs]
         found = []
         few = bool(steps) and max(steps) <= FEW_STEPS and self.net.provenance["options"]["bias_correction"] == "none"
-        if few and not self.net.provenance.get("trained", {}).get("equal", False):
+        if few and rounds(self.net.provenance.get("trained")):
             found.append("bias correction empirical often does better at so few steps")
         changed = 0.0 if self.paired is None else 1 - self.paired.agreement
         if self.may_refit and changed >= CHANGED:

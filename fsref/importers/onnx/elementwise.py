@@ -13,7 +13,7 @@ import numpy as np
 from fsref.graph.graph import Node
 from fsref.importers.onnx.axes import flattened, per_channel
 from fsref.importers.onnx.calls import FLOATS, Call, Handler
-from fsref.importers.onnx.quantisers import narrowed, not_below_zero, settled
+from fsref.importers.onnx.quantisers import INTEGERS, narrowed, not_below_zero, settled
 from fsref.importers.onnx.values import Builder, Value
 from fsref.importers.recogniser import form_of, gated, hard_sigmoid, is_link
 from fsref.importers.refusals import Unmapped
@@ -164,8 +164,13 @@ def activation(b: Builder, call: Call) -> Value:
 
 
 def cast(b: Builder, call: Call) -> Value:
-    """Cast to a floating type: changes nothing here."""
+    """Cast to a floating type, or of integers to a type that holds them all: changes nothing here."""
     kind = str(call.attributes["to"])
+    value = call.value()
+    if kind in INTEGERS and value.whole and value.rounded is not None:
+        low, high = INTEGERS[kind]
+        if narrowed(value, low, high) == value:
+            return value
     if kind not in FLOATS:
         raise Unmapped(f"to {kind}", "Cast to float")
     if kind in ("float16", "bfloat16"):
