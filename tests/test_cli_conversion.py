@@ -143,6 +143,9 @@ def test_convert_says_whether_codes_are_the_trained_ones(call: Call, files: Path
     assert "stem: channels of input have different scales\n" in out
     told = json.loads(call("convert", "equal.npz", "--data", "bare.npz", "--force", "--json")[1])
     assert told["trained"][0].endswith("proved") and told["provenance"]["trained"]["equal"]
+    assert "not for populations" not in out
+    code, out, _ = call("convert", "equal.npz", "--data", "bare.npz", "--force", "--weight-bits", "3", "-K", "2")
+    assert "\nnote  steps, weight_bits: not for populations kept as trained (CONV-14)\n" in out
 
 
 def test_scoring_on_calibration_images_gets_a_hint(call: Call, files: Path) -> None:

@@ -492,12 +492,15 @@ def test_several_outputs_and_maps(give: Any, outputs: dict[str, str], notes: tup
         assert float((told - wanted).abs().max()) < 1e-4
 
 
-def test_the_sigmoid_of_a_single_logit() -> None:
-    """It is left out and noted: class 1 where the logit is 0 or above (NET-8, GRAPH-7); that of more logits is not."""
+def test_a_sigmoid_at_the_end() -> None:
+    """It is left out and noted, of any output: what matters of a value is whether it is 0 or above (NET-8, GRAPH-7)."""
     model = drawn(Heads(lambda seg, row, h: torch.sigmoid(row[:, :1])))
     graph = from_torch(model, Pixels(3, 7, 6))
     assert graph.notes == ("sigmoid at the end left out: forward",) and graph.class_count == 2
-    assert from_torch(drawn(Heads(lambda seg, row, h: torch.sigmoid(row))), Pixels(3, 7, 6)).nodes[-1].op == "sigmoid"
+    both = drawn(Heads(lambda seg, row, h: (seg.sigmoid(), torch.sigmoid(row), h)))
+    graph = from_torch(both, Pixels(3, 7, 6))
+    assert dict(graph.outputs) == {"output0": "seg", "output1": "fc", "output2": "relu"}
+    assert graph.notes == tuple(f"sigmoid at the end of output output{n} left out: forward" for n in range(2))
 
 
 def test_the_input_contract_is_part_of_it() -> None:

@@ -40,6 +40,8 @@ from fsref.verification.outputs import OutputErrors, output_errors
 
 FLOAT_IMAGES = 256  # that go through the float graph at a time
 LOOKED_AT = 64  # images on which the worst population is found; `fsref compare` takes 256 unless told
+# Options of what conversion chooses or rounds, which it does not of populations kept as trained.
+OF_ROUNDING = ("steps", "weight_bits", "alpha", "rounding", "bias_correction")
 CHANGED = 0.03  # share of predictions: where so many change refit kept a sixth of them or more
 FEW_STEPS = 5  # up to which empirical bias correction often does better
 Progress = Callable[[int], None]
@@ -183,7 +185,14 @@ class Outcome(Brief, Shown):
         beyond = ""
         if self.search is not None and self.float_score.labels is not None and self.paired is not None:
             beyond = lost_elsewhere(self.search.loss, self.search.kept, self.paired)
-        return (*self.float_score.notes, beyond) if beyond else self.float_score.notes
+        return tuple(note for note in (*self.float_score.notes, beyond, self._untouched()) if note)
+
+    def _untouched(self) -> str:
+        """Which options that were chosen do not touch what is kept as trained, "" where there are none (CONV-14)."""
+        told, options, default = self.net.provenance.get("trained"), self.net.provenance["options"], Options().to_dict()
+        chosen = [name for name in OF_ROUNDING if options[name] != default[name]]
+        kept = told is not None and any("multiples" in record for record in told["populations"].values())
+        return f"{', '.join(chosen)}: not for populations kept as trained (CONV-14)" if kept and chosen else ""
 
     @property
     def hints(self) -> tuple[str, ...]:

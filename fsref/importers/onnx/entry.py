@@ -108,7 +108,7 @@ def _own_shape(sizes: Sizes, axes: Axes, place: str) -> Shape:
 class End:
     """An output `name`: the `value` that gives it, before a Softmax at its end; the first axis of that Softmax, and a
     note. Once taken, the `node` of a graph, the number in (C, H, W) of each value that the model tells of an image
-    (None: in order), and whether the sigmoid of a single logit was left out.
+    (None: in order), and whether a sigmoid at its end was left out.
     """
 
     name: str

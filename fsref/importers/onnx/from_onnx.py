@@ -186,7 +186,7 @@ class _Importer:
                     self.notes.append(UNQUANTISED)
                 value = self.placed(end, value)
                 name, node = value.name, self.builder.nodes.get(value.name)
-                if node is not None and node.op == "sigmoid" and value.shape == (1, 1, 1):
+                if node is not None and node.op == "sigmoid":
                     end.sigmoid, name = True, node.inputs[0]
                     of = f" of output {onnx_model.plain_name(end.name)}" if len(self.ends) > 1 else ""
                     self.notes.append(f"Sigmoid at the end{of} left out")

@@ -70,7 +70,7 @@ class End:
         self.moves, of = moves, f" of output {name}" if name else ""
         self.left_out: list[Callable[[Any], Any]] = [partial(called, call) for call in moves]
         told = [f"output{name and ' ' + name}: in another order there, C x H x W here"] if moves else []
-        while step.op == "softmax" or (step.op == "sigmoid" and step.shape == (1, 1, 1)):
+        while step.op in ("softmax", "sigmoid"):
             self.left_out.insert(0, step.attributes["function"] if step.op == "softmax" else lambda x: x.sigmoid())
             told.append(f"{step.op} at the end{of} left out: {step.place or 'forward'}")
             step = step.inputs[0]
