@@ -13,6 +13,7 @@ import fsref
 import naive
 from fsref.activations.coding import Coding
 from fsref.conversion.converter import convert
+from fsref.conversion.folding import fold
 from fsref.conversion.grids import grid_of
 from fsref.conversion.levels import firsts, neurons, table_of
 from fsref.conversion.trained import BEHIND, lines, rounds
@@ -321,6 +322,23 @@ def test_what_reads_codes_that_are_not_equal_is_not_equal() -> None:
     assert rounds(told) and f"b: {BEHIND}" in lines(told) and lines(told)[-1] == f"logits: {BEHIND}"
 
 
+def test_a_quantiser_of_the_images_has_the_levels_of_exact_arithmetic() -> None:
+    """Pixels of 0.3 and 0.4 have the levels 3 and 4 of steps of 0.1, rounded down: 0.3 / 0.1 is whole, but for what
+    float64 rounds.
+    """
+    nodes = [
+        Node("shift", "affine", ("input",), {}, {"gain": np.ones(1), "offset": np.array([0.3])}),
+        Node("images", "quantise", ("shift",), {"alpha": 3.1, "levels": 31, "rounding": "floor"}),
+        Node("a", "conv", ("images",), {}, {"weight": np.ones((1, 1, 1, 1))}),
+        Node("q", "quantise", ("a",), {"alpha": 3.1, "levels": 31, "rounding": "floor"}),
+        Node("head", "dense", ("q",), {}, {"weight": np.ones((2, 1))}),
+    ]
+    net = convert(Graph(Pixels(1, 1, 1, mean=0.0, std=1.0, scale=0.1, max_code=1), nodes))
+    assert net.provenance["trained"]["equal"] and [p.name for p in net.fs] == ["a"]
+    images = np.arange(2).reshape(2, 1, 1, 1)
+    assert fsref.run(net, images, engine="reference", record=["a"]).codes["a"].tolist() == [[3], [4]]
+
+
 def test_classes_share_one_scale() -> None:
     """A readout keeps one step for all classes, also where one of them has even weights alone; of steps without a
     common one its weights are rounded, and that is told.
@@ -335,6 +353,43 @@ def test_classes_share_one_scale() -> None:
             assert (net.projections[-1].weights == weight).all() and lines(told)[-1] == "logits: equal"
         else:
             assert lines(told)[-1].startswith("logits: rounded; its weights have a step for each class")
+
+
+@pytest.mark.parametrize("padding", ((0, 0, 0, 0), (1, 1, 1, 1)))
+def test_the_code_of_0_delivers_0(padding: tuple[int, ...]) -> None:
+    """Where all values are 0 a signed quantiser that rounds down gives the code of 0, with or without a border of
+    padding, although float32 rounded the weights beside whose integers the zero point of their source is folded.
+    """
+    rng, zero = np.random.default_rng(0), 8
+    a, b = (
+        Layer(rng.integers(-7, 8, shape), np.full(3, 0.1), np.zeros(3), float(np.float32(0.137)), 15, -zero, rounding)
+        for shape, rounding in (((3, 2, 1, 1), "even"), ((3, 3, 1, 1), "floor"))
+    )
+    nodes = [
+        Node("a", "conv", ("input",), {}, {"weight": real_weights(a)}),
+        *quantiser("qa", "a", a),
+        Node("b", "conv", ("qa",), {"padding": padding}, {"weight": real_weights(b)}),
+        *quantiser("qb", "b", b),
+        Node("mean", "global_avg_pool", ("qb",)),
+        Node("head", "dense", ("mean",), {}, {"weight": np.eye(3)}),
+    ]
+    net = convert(Graph(replace(PIXELS, mean=0.0, std=1.0), nodes))
+    assert net.provenance["trained"]["equal"]
+    codes = fsref.run(net, np.zeros((1, *PIXELS.shape), int), engine="reference", record=["a", "b"]).codes
+    assert (codes["a"] == zero).all() and (codes["b"] == zero).all()
+
+
+def test_a_gain_behind_weights_leaves_their_step() -> None:
+    """The step of weights that float32 rounded is the trained one also where a batch norm is folded into them."""
+    step, gain = float(np.float32(1 / 3)), np.array([0.75, 1.0, -1.5])
+    integers = np.random.default_rng(3).integers(-7, 8, (3, 2, 3, 3))
+    integers[:, 0, 0] = 2, 3, 7
+    graph = one_layer((integers * np.float32(step)).astype(np.float32))
+    norm = Node("norm", "affine", ("a",), {}, {"gain": gain, "offset": np.zeros(3)})
+    nodes = (graph.nodes[0], norm, replace(graph.nodes[1], inputs=("norm",)), *graph.nodes[2:])
+    (term,) = fold(replace(graph, nodes=nodes))["a"].terms
+    found = grid_of(term.weights)
+    assert found is not None and np.allclose(found.steps, step * np.abs(gain), rtol=2.0**-50, atol=0)
 
 
 def test_bias_correction_and_rounding_leave_trained_integers_alone() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from fsref.activations.coding import Reals
 from fsref.conversion.activation import Activation
+from fsref.conversion.grids import SAME
 from fsref.conversion.values import Affine
 from fsref.graph.arithmetic import rounded
 from fsref.law.images import Pixels
@@ -26,8 +27,11 @@ def levels_of(pixels: Pixels, affine: Affine, activation: Activation) -> tuple[A
     codes = np.arange(pixels.max_code + 1)
     real: Reals = (codes * scale - mean[:, None]) / std[:, None]  # (C, codes)
     unit = activation.high / activation.levels
-    exact = (real * affine.gain[:, None] + affine.offset[:, None]) / unit
-    levels = rounded(exact, activation.rounding or "nearest")
+    parts = real * affine.gain[:, None] / unit, affine.offset[:, None] / unit
+    exact = sum(parts)
+    halves = np.rint(2 * exact) / 2  # as in other populations, what is one but for what float64 rounds is one (CONV-14)
+    near = np.abs(exact - halves) <= SAME * (sum(map(np.abs, parts)) + 1)
+    levels = rounded(np.where(near, halves, exact), activation.rounding or "nearest")
     apart, top = np.diff(levels, axis=1), activation.levels
     if levels.min() >= 0 and levels.max() <= top and (apart == apart[:, :1]).all() and (apart[:, 0] >= 1).all():
         gain = apart[:, 0] * unit * std / scale

@@ -45,6 +45,14 @@ def grid_of(weights: Reals, one: bool = False) -> Grid | None:
     return Grid(integers.reshape(weights.shape), steps)
 
 
+def on_grid(weights: Reals) -> Reals:
+    """Weights (O, ...) as their integers times their steps, without what float32 rounded; as they are where they have
+    no grid.
+    """
+    grid = grid_of(weights)
+    return weights if grid is None else grid.integers * grid.steps.reshape(-1, *[1] * (weights.ndim - 1))
+
+
 def step_of(numbers: Reals) -> float | None:
     """The largest step of which all numbers are integers up to LARGEST, but for what float32 rounds; 0 of zeros."""
     sizes = np.unique(np.abs(numbers))

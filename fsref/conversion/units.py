@@ -12,6 +12,7 @@ import numpy as np
 from fsref.activations.coding import Reals
 from fsref.conversion.activation import LINEAR, Activation
 from fsref.conversion.folded import NO_PADDING, Shown, Term, Unit
+from fsref.conversion.grids import on_grid
 from fsref.conversion.values import Held, Sum, Value
 from fsref.errors import GraphError
 from fsref.graph.graph import Graph
@@ -37,6 +38,7 @@ class Units:
         self.graph, self.memory_limit, self.spent = graph, memory_limit, 0
         self.made: list[Unit] = []
         self.kept = set(graph.outputs)  # names of readouts to come
+        self.trained = any(node.op == "quantise" for node in graph.nodes)  # in few bits (CONV-14)
         self.notes: list[str] = []
 
     def spend(self, *shape: int) -> None:
@@ -105,6 +107,8 @@ class Units:
         if min(term.padding) < 0:
             term = term.cut()
             self.spend(*term.weights.shape)
+        if self.trained:  # before gains and offsets are folded, so that a code of 0 delivers 0 (CONV-14)
+            term = replace(term, weights=on_grid(term.weights))
         places, added = self.places(held.name), np.zeros(len(term.weights))
         if held.affine is not None:
             taps = term.weights * term.per_input(held.affine.offset)

@@ -108,7 +108,7 @@ class Network(Shown):
         """The lowest version of the law that has every rule this network needs, 1.2 at least: what its files name, so
         that older readers read all they can (ID-4).
         """
-        newer = not self.is_classifier or len(self.classes) > self.readout.shape[0]
+        newer = not self.is_classifier or self.readout.shape[0] == 1
         newer = newer or any(isinstance(p, View) for p in self.populations)
         return latest([SINCE_1_3] if newer or any(isinstance(p.scale, tuple) for p in self.fs) else [])
 
