@@ -128,6 +128,7 @@ ACTS = {
         "--rounding": (GRAPH, "--rounding floor"),
         "--power-of-two": (GRAPH, "--power-of-two"),
         "--bias-correction": (GRAPH, "--bias-correction empirical"),
+        "--refit": (GRAPH, "--refit"),
         "--for": (GRAPH, "--for chip.json"),
         "--search": (GRAPH, "--search 50"),
         "--plot": (f"{GRAPH} --search 50", "--plot p.svg"),

@@ -23,7 +23,7 @@ from fsref.conversion.folding import fold
 from fsref.errors import GraphError, NetworkError
 from fsref.graph.graph import Node
 from fsref.law.network import Network
-from fsref.law.populations import FS, MaxPool
+from fsref.law.populations import FS, MaxPool, View
 from fsref.law.projections import Dense
 from fsref.simulation.recording import Record
 from nodes import conv
@@ -72,6 +72,16 @@ def by_input(q: Any, values: np.ndarray) -> np.ndarray:
     ]
 
 
+def shown(values: np.ndarray, p: View) -> np.ndarray:
+    """What a view shows of values (B, C, H, W), 0 in its gaps."""
+    found = np.zeros((len(values), *p.shape))
+    for y, row in enumerate(p.rows):
+        for x, column in enumerate(p.columns):
+            if row >= 0 and column >= 0:
+                found[:, :, y, x] = values[:, :, row, column]
+    return found
+
+
 class Fake:
     """The fake-quantised network: real weights, real biases, activations that round to a lattice. Everything from
     integers and scales.
@@ -85,14 +95,19 @@ class Fake:
         self.pixels = pixels.scale / std, self.mean / std
         self.scale = {"input": pixels.scale / std}
         self.offset = {"input": self.mean / pixels.scale}
+        # Of each neuron the code of the real 0; 0 in the gaps of a view, where nothing is sent.
+        self.inside = {"input": self.offset["input"][:, None, None] * np.ones(net.input.shape)}
         self.weights: list[np.ndarray] = []
         self.bias: dict[str, np.ndarray] = {}
         self.nearest: dict[str, bool] = {}
         self.unit: dict[str, np.ndarray] = {}  # real value of one membrane unit, by channel
         for p in net.populations[1:]:
             channels = p.shape[0]
-            if isinstance(p, MaxPool):
+            if isinstance(p, MaxPool | View):
                 self.scale[p.name], self.offset[p.name] = self.scale[p.source], self.offset[p.source]
+                self.inside[p.name] = self.offset[p.name][:, None, None] * np.ones(p.shape)
+                if isinstance(p, View):
+                    self.inside[p.name] = shown(self.inside[p.source][None], p)[0]
                 continue
             shift = np.zeros(channels)
             self.unit[p.name] = np.full(channels, net.logit_scale)
@@ -101,13 +116,14 @@ class Fake:
                 how = folded[p.name].activation
                 assert how is not None and p.scale is not None
                 self.nearest[p.name] = (how.rounding or rounding) == "nearest"
-                self.unit[p.name] = p.scale / theta
-                self.scale[p.name], self.offset[p.name] = np.full(channels, p.scale), np.full(channels, float(p.offset))
+                self.scale[p.name] = np.broadcast_to(np.array(p.scale, float), channels)
+                self.unit[p.name], self.offset[p.name] = self.scale[p.name] / theta, np.full(channels, float(p.offset))
+                self.inside[p.name] = np.full(p.shape, float(p.offset))
                 shift = theta * p.offset + (theta // 2 if self.nearest[p.name] else 0)
             bias = np.broadcast_to(p.bias_map, p.shape) - shift[:, None, None]
             for q in net.into(p.name).values():
                 # Outside a value is real 0, not code 0.
-                inside = self.offset[q.source][:, None, None] * np.ones(net[q.source].shape)
+                inside = self.inside[q.source]
                 bias = bias + through(inside[None], q, q.weights.astype(np.float64), p.shape[1:])[0]
                 per_out = self.unit[p.name].reshape(-1, *[1] * (q.weights.ndim - 1))
                 self.weights.append(q.weights * per_out / by_input(q, self.scale[q.source]))
@@ -120,6 +136,9 @@ class Fake:
         found: dict[str, np.ndarray] = {}
         weights = iter(self.weights)
         for p in self.net.populations[1:]:
+            if isinstance(p, View):
+                real[p.name], found[p.name] = shown(real[p.source], p), shown(found.get(p.source, images), p)
+                continue
             if isinstance(p, MaxPool):
                 scale, offset = self.scale[p.name][:, None, None], self.offset[p.name][:, None, None]
                 windows = [values for _, _, values in taps(real[p.source], p, p.shape[1:], -np.inf)]
@@ -137,9 +156,10 @@ class Fake:
             # takes no value to its next integer: the ulp is of numbers below 2^30 membrane units, 2^-23 of a unit,
             # times the few hundred roundings of a sum.
             theta = p.table.rows(p.shape[0])[0][:, -1][:, None, None]
-            code = np.floor(r / p.scale + p.offset + (0.5 if self.nearest[p.name] else 0.0) + 0.25 / theta)
+            scale = self.scale[p.name][:, None, None]
+            code = np.floor(r / scale + p.offset + (0.5 if self.nearest[p.name] else 0.0) + 0.25 / theta)
             found[p.name] = np.clip(code, 0, p.table.d.sum())
-            real[p.name] = p.scale * (found[p.name] - p.offset)
+            real[p.name] = scale * (found[p.name] - p.offset)
         return found
 
 

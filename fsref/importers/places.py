@@ -14,10 +14,11 @@ from fsref.graph.views import bordered, check, parted
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.law.projections import Padding, Pair
+from fsref.tables import Brief
 
 
-@dataclass(frozen=True, eq=False)
-class Taken:
+@dataclass(frozen=True, eq=False, repr=False)
+class Taken(Brief):
     """Channels, rows and columns that are taken of a value, by number; None: all of them in order."""
 
     channels: Ints | None
@@ -36,8 +37,8 @@ def taken(numbers: Ints, shape: Shape) -> Taken | None:
     return Taken(None if whole[0] else channels, rows, columns, not (whole[1] and whole[2]))
 
 
-@dataclass(frozen=True, eq=False)
-class Transposed:
+@dataclass(frozen=True, eq=False, repr=False)
+class Transposed(Brief):
     """A transposed convolution as the view that it reads, None where that would be the whole map, and the convolution
     of that.
     """

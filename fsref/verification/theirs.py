@@ -58,10 +58,13 @@ class Theirs:
             raise UsageError("OBS-4", "their function", problem, str(error) or None, limit) from error
         if answer is None:
             raise UsageError("OBS-4", "their function", "returned nothing", None, "logits, or codes by population")
-        found = dict(answer) if isinstance(answer, Mapping) else {self.net.readout.name: answer}
+        if not isinstance(answer, Mapping) and not self.net.is_classifier:
+            problem, limit = "returned one array", f"a mapping of {', '.join(p.name for p in self.net.readouts)}"
+            raise UsageError("OBS-4", "their function", problem, type(answer).__name__, limit)
+        found = dict(answer) if isinstance(answer, Mapping) else {"logits": answer}
         checked = {}
         for name, values in found.items():
-            known = self.known(name)
+            known = self.known(name) if isinstance(answer, Mapping) else self.net.readout.name
             checked[known] = self.codes(str(name), self.net[known], values, len(images))
         if self.wanted is not None:
             if missing := [name for name in self.wanted if name not in checked]:

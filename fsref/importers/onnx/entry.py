@@ -16,6 +16,7 @@ from fsref.importers.onnx.calls import FLOATS
 from fsref.importers.onnx.model import Operator
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
+from fsref.tables import Brief
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -104,8 +105,8 @@ def _own_shape(sizes: Sizes, axes: Axes, place: str) -> Shape:
         raise GraphError("GRAPH-7", place, "size out of range", _shown(sizes), str(error)) from None
 
 
-@dataclass
-class End:
+@dataclass(repr=False)
+class End(Brief):
     """An output `name`: the `value` that gives it, before a Softmax at its end; the first axis of that Softmax, and a
     note. Once taken, the `node` of a graph, the number in (C, H, W) of each value that the model tells of an image
     (None: in order), and whether a sigmoid at its end was left out.
