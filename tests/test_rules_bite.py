@@ -133,28 +133,28 @@ def heavy() -> Case:
 
 def beside() -> Case:
     """Each channel to its own at the same place, where others have delivered before; views with gaps of an input whose
-    neurons all spike, and of a population.
+    neurons all spike, and of a population, with others right behind them where codes are kept.
     """
     rng = np.random.default_rng(17)
     populations = [
-        Input("in", (20, 3, 3), 4, 15),
-        View("gaps", (20, 4, 3), "in", [-1, 0, 2, 1], [1, -1, 0]),
-        FS("a", (20, 3, 3), fs_relu(4, 60), rng.integers(9, 90, 20)),
-        View("more", (20, 2, 4), "a", [1, 2], [2, -1, 0, 0]),
-        FS("sum", (20, 3, 3), fs_relu(6, 7), rng.integers(9, 90, 20)),
-        FS("last", (3, 4, 3), fs_relu(5, 90), rng.integers(9, 90, 3)),
+        Input("in", (20, 3, 2), 4, 15),
+        FS("a", (20, 3, 2), fs_relu(4, 60), rng.integers(90, 190, 20)),
+        View("gaps", (20, 4, 2), "in", [-1, 0, 2, 1], [1, -1]),
+        View("more", (20, 2, 3), "a", [1, 2], [1, -1, 0]),
+        FS("sum", (20, 3, 2), fs_relu(6, 7), rng.integers(9, 90, 20)),
+        FS("last", (3, 4, 2), fs_relu(5, 90), rng.integers(9, 90, 3)),
         Readout("out", (3, 1, 1)),
     ]
     joined = [
-        Conv2d("in", "a", rng.integers(-4, 9, (20, 20, 3, 3)), padding=(1, 1, 1, 1)),
+        Conv2d("in", "a", rng.integers(-4, 9, (20, 20, 1, 1))),
         Conv2d("in", "sum", rng.integers(-4, 9, (20, 20, 1, 1))),
         projections.scale("a", "sum", np.arange(-3, 17)),
         Conv2d("gaps", "last", rng.integers(-9, 10, (3, 20, 1, 1))),
-        Dense("more", "out", rng.integers(-9, 10, (3, 160))),
-        Dense("sum", "out", rng.integers(-9, 10, (3, 180))),
-        Dense("last", "out", rng.integers(-9, 10, (3, 36))),
+        Dense("more", "out", rng.integers(-9, 10, (3, 120))),
+        Dense("sum", "out", rng.integers(-9, 10, (3, 120))),
+        Dense("last", "out", rng.integers(-9, 10, (3, 24))),
     ]
-    return Case(Network(populations, joined), rng.integers(9, 16, (2, 20, 3, 3)))
+    return Case(Network(populations, joined), rng.integers(9, 16, (2, 20, 3, 2)))
 
 
 @pytest.fixture(scope="session")
