@@ -161,8 +161,8 @@ def test_from_torch() -> None:
 
     from fsref.importers.torch.from_torch import from_torch
 
-    def op(layer: object) -> Node:
-        model = nn.Sequential(nn.Conv2d(3, 4, 3), layer, nn.AdaptiveAvgPool2d(1), nn.Flatten())  # type: ignore[arg-type]
+    def op(layer: nn.Module) -> Node:
+        model = nn.Sequential(nn.Conv2d(3, 4, 3), layer, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         return from_torch(model, PIXELS).nodes[1]
 
     class Abs(nn.Module):

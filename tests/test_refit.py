@@ -129,7 +129,8 @@ def test_a_unit_is_fitted_to_what_its_sources_send(name: str) -> None:
         columns = Columns(unit, SOURCES)
         fit(columns, seen_of(columns, values, wanted + above), how)
         made = columns.fitted()
-        assert np.abs(real_sum(made, values) - above - solved(unit, values, wanted)).max() < near  # type: ignore[arg-type]
+        summed = real_sum(made, values)  # type: ignore[arg-type]
+        assert np.abs(summed - above - solved(unit, values, wanted)).max() < near
     assert [(t.source, t.node, t.skip) for t in made.terms] == [(t.source, t.node, t.skip) for t in terms]
     assert all(
         (a.ungrouped().weights != 0).sum() == (b.weights != 0).sum() for a, b in zip(made.terms, terms, strict=True)

@@ -121,7 +121,11 @@ def test_lists_that_do_not_meet_the_shape_are_refused() -> None:
         View("v", (1, 2, 2), "a", np.arange(2), np.array([0.5, 1.0]))
     with refused(NetworkError, "VIEW-1", "v shape", 3, says="2"):
         Network(
-            [Input("in", (2, 1, 1)), View("v", (3, 1, 1), "in", [0], [0]), Readout("out", (1, 1, 1))],  # type: ignore[arg-type]
+            [
+                Input("in", (2, 1, 1)),
+                View("v", (3, 1, 1), "in", np.array([0]), np.array([0])),
+                Readout("out", (1, 1, 1)),
+            ],
             [Dense("v", "out", [[1, 1, 1]])],  # type: ignore[arg-type]
         )
 
@@ -184,8 +188,8 @@ def test_views_are_proved() -> None:
     assert prove(shows([2, -1, 0, 0], [3, 3, 1, 0])).holds
 
 
-def into(p: Any, projection: Projection, source: tuple[int, int, int]) -> NDArray[np.int64]:
-    """What an input, a view, perhaps a pool, and a projection open, by every engine, for one image."""
+def into(p: Any, projection: Projection, source: tuple[int, int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What an input, a view, perhaps a pool, and a projection open, by every engine, for one image; and its codes."""
     codes = RNG.integers(0, 256, (1, *source))
     readout = Readout("out", (1, 1, 1))
     shape = (len(projection.weights), *into_size(p[-1].shape, projection))
@@ -199,8 +203,7 @@ def into(p: Any, projection: Projection, source: tuple[int, int, int]) -> NDArra
         assert trace is not None
         found.append(trace.arrays["a", "opening"].reshape(shape))
     assert all(np.array_equal(found[0], other) for other in found[1:])
-    into_size.codes = codes[0]  # type: ignore[attr-defined]
-    return found[0]
+    return found[0], codes[0]
 
 
 def into_size(shape: tuple[int, int, int], q: Any) -> tuple[int, int]:
@@ -221,7 +224,7 @@ def test_what_is_made_of_views_is_what_it_says() -> None:
     view = View("v", (2, 7, 7), "in", parted(h, 2), parted(w, 3))
     turned = kernel[:, :, ::-1, ::-1].swapaxes(0, 1)
     q = Conv2d("v", "a", turned, padding=(1, 2, 2, 1), dilation=dilation)  # cut off: 1 above, 0 left; 0, 1 behind
-    found, codes = into([view], q, (2, h, w)), into_size.codes  # type: ignore[attr-defined]
+    found, codes = into([view], q, (2, h, w))
     wide = np.zeros((3, (h - 1) * 2 + 3, (w - 1) * 3 + 3), np.int64)
     for i, y, x, o, r, c in np.ndindex(2, h, w, 3, 3, 2):
         at = o, y * stride[0] + r * dilation[0], x * stride[1] + c * dilation[1]
@@ -230,7 +233,7 @@ def test_what_is_made_of_views_is_what_it_says() -> None:
 
     rows, columns = windowed(6, 4, 1, 3, 1, 2), windowed(5, 2, 1, 2, 3, 2)
     pool = [View("v", (2, 12, 4), "in", rows, columns), MaxPool("p", (2, 4, 2), "v", (3, 2), (3, 2))]
-    found, codes = into(pool, Conv2d("p", "a", np.eye(2, dtype=int)[:, :, None, None]), (2, 6, 5)), into_size.codes  # type: ignore[attr-defined]
+    found, codes = into(pool, Conv2d("p", "a", np.eye(2, dtype=int)[:, :, None, None]), (2, 6, 5))
     for ch, y, x in np.ndindex(found.shape):
         places = product((y - 1, y + 1, y + 3), (3 * x - 1, 3 * x + 1))
         assert found[ch, y, x] == max(codes[ch, r, c] for r, c in places if 0 <= r < 6 and 0 <= c < 5)
@@ -240,7 +243,7 @@ def test_what_is_made_of_views_is_what_it_says() -> None:
     assert len(weights) == 1 + 2 + 3 and np.allclose(weights, [1, 1 / 2, 1 / 2, 1 / 3, 1 / 3, 1 / 3])
     whole = np.rint(weights * 6).astype(int).reshape(1, 1, 6, 1)
     view = View("v", (1, 24, 2), "in", places, np.arange(2))
-    found, codes = into([view], Conv2d("v", "a", whole, (6, 1)), (1, 6, 2)), into_size.codes  # type: ignore[attr-defined]
+    found, codes = into([view], Conv2d("v", "a", whole, (6, 1)), (1, 6, 2))
     for y, x in product(range(4), range(2)):
         window = codes[0, first[y] : last[y], x]
         assert found[0, y, x] * len(window) == 6 * window.sum()

@@ -1,5 +1,5 @@
 """What the nodes and outputs of an imported graph are called: nodes after the layer they come from, as a person would
-name it, whatever framework it was written in (GRAPH-7).
+name it, whatever framework it was written in (GRAPH-8).
 """
 
 from __future__ import annotations

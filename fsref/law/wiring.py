@@ -120,8 +120,6 @@ def check_pool(pool: MaxPool, source: Population, d: Ints) -> None:
 
 def check_view(view: View, source: Population) -> None:
     """Nothing, when `view` may show `source` (VIEW-1); else NetworkError."""
-    if isinstance(source, Readout):
-        raise NetworkError("NET-4", view.name, "a readout is no source", source.name)
     if view.shape[0] != source.shape[0]:
         raise NetworkError(
             "VIEW-1", f"{view.name} shape", "other channels than its source", view.shape[0], f"{source.shape[0]}"

@@ -32,7 +32,7 @@ from fsref.importers.onnx.lowering import lowered
 from fsref.importers.onnx.model import Operator
 from fsref.importers.onnx.moves import MOVES, moved, permuted
 from fsref.importers.onnx.nearest import NEAREST, PASSED
-from fsref.importers.onnx.places import places_of
+from fsref.importers.onnx.paths import layers_of
 from fsref.importers.onnx.quantisers import QUANTISERS, settled, unquantised
 from fsref.importers.onnx.reference import FOLDED, evaluated, folded_size
 from fsref.importers.onnx.structure import STRUCTURE
@@ -130,7 +130,7 @@ class _Importer:
         stored = sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
         self.problems: list[tuple[str, GraphError | None]] = []
         self.folded, self.foldable = 0, MAX_FOLDED + 4 * stored
-        self.builder = Builder(self.entry.batch, {"input": self.entry.shape}, places=places_of(self.operators))
+        self.builder = Builder(self.entry.batch, {"input": self.entry.shape}, places=layers_of(self.operators))
         value = self.builder.value("input", ["B", *self.entry.axes])
         if pixels is not None and plain_codes(pixels):
             self.builder.integers.add("input")

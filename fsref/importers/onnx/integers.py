@@ -1,4 +1,4 @@
-"""Operators of ONNX models that compute with integers: sums of products, and FINN's staircases (GRAPH-7)."""
+"""Operators of ONNX models that compute with integers: sums of products, and FINN's staircases (GRAPH-10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ONNX operators of one dimension as those of two, of an image of one row or of one column (GRAPH-7)."""
+"""ONNX operators of one dimension as those of two, of an image of one row or of one column (GRAPH-9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quantised operators of an ONNX model written out in ONNX's own on real numbers (GRAPH-7): those of QONNX, and those
+"""Quantised operators of an ONNX model written out in ONNX's own on real numbers (GRAPH-10): those of QONNX, and those
 that read and give integers with their scales.
 """
 

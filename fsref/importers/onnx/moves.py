@@ -1,4 +1,4 @@
-"""ONNX operators that only move values (GRAPH-7): run on the numbers of the values, they tell where each goes. What
+"""ONNX operators that only move values (GRAPH-9): run on the numbers of the values, they tell where each goes. What
 comes out in order but for its channels is a select of them; what a Reshape or a Transpose leaves in another order waits
 for the next that brings it back.
 """

@@ -1,5 +1,5 @@
 """Rounding on its way into a graph: an integer of an ONNX model has no node of its own, only the quantiser around it
-has; QuantizeLinear and its kin (GRAPH-7).
+has; QuantizeLinear and its kin (GRAPH-10).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What each ONNX operator that spreads, shuffles or borders places becomes in a float graph (GRAPH-7, VIEW-3): views,
+"""What each ONNX operator that spreads, shuffles or borders places becomes in a float graph (GRAPH-9, VIEW-3): views,
 and convolutions of them.
 """
 

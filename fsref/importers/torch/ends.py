@@ -1,4 +1,4 @@
-"""The outputs of a torch model: what they are called, and what stands at their ends and is left out (GRAPH-7)."""
+"""The outputs of a torch model: what they are called, and what stands at their ends and is left out (GRAPH-8)."""
 
 from __future__ import annotations
 

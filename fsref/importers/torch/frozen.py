@@ -1,5 +1,5 @@
 """Fake quantisers of torch.ao as what their buffers say: scale, zero point and ends, with nothing left to observe
-(GRAPH-7).
+(GRAPH-10).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What torch's operators of one dimension are in a float graph (GRAPH-7): those of two, of an image of one row or of
+"""What torch's operators of one dimension are in a float graph (GRAPH-9): those of two, of an image of one row or of
 one column; a table as in layers.py.
 """
 

@@ -1,4 +1,4 @@
-"""What torch's operators that only move values are in a float graph (GRAPH-7): run on the numbers of the values, they
+"""What torch's operators that only move values are in a float graph (GRAPH-9): run on the numbers of the values, they
 tell where each goes.
 """
 

@@ -1,4 +1,4 @@
-"""Values whose axes torch sees in another order than C, H, W (GRAPH-7): a permute makes no node. What works on each
+"""Values whose axes torch sees in another order than C, H, W (GRAPH-9): a permute makes no node. What works on each
 number alone, or along the channels, is laid down in the order of the graph; a permute back ends it.
 """
 

@@ -1,4 +1,4 @@
-"""The layers that the operators of an ONNX model come from, read off the names that exporters write (GRAPH-7).
+"""The layers that the operators of an ONNX model come from, read off the names that exporters write (GRAPH-8).
 
 torch, legacy    /layer1/layer1.0/conv1/Conv                    layer1.0.conv1
 torch, dynamo    the scopes beside node_relu_3                  layer1.0.relu
@@ -23,7 +23,7 @@ KERNELS = re.compile(r".*/(Conv|Depthwise|depthwise|MatMul)[^/]*")  # of what TF
 NUMBERED = re.compile(r"(:\d+|__\d+)+$")  # what TensorFlow and tf2onnx add
 
 
-def places_of(operators: Iterable[Operator]) -> dict[str, str]:
+def layers_of(operators: Iterable[Operator]) -> dict[str, str]:
     """The layer of each operator by its path, parts joined by dots; "" for the model itself."""
     found, split = dict[str, str](), dict[str, list[str]]()
     for operator in operators:
