@@ -23,6 +23,7 @@ from fsref import FS, Conv2d, Network
 
 SWEPT = ("fsref events", "fsref quantized", "ONNX Runtime float32", "ONNX Runtime int8, QDQ")
 STEPS, SIZES, BATCHES, SIZED = range(3, 11), (16, 32, 48, 64, 96), (1, 2, 4, 8, 16, 32, 64), 8
+SPREAD = 1024  # images over threads: work of few milliseconds is over before threads have spread
 Row = dict[str, Any]
 
 
@@ -103,7 +104,9 @@ class Bench:
         return rows
 
     def growth(self, sources: Sources, most: int) -> dict[str, list[Row]]:
-        """ResNet-20 over K, image size, batch and threads, one at a time; each row says where it stands."""
+        """ResNet-20 over K, image size, batch and threads, one at a time; each row says where it stands. Over threads
+        there are SPREAD images, the same ones again and again.
+        """
         of = subject("resnet20", sources, most)
         some = replace(of, images=of.images[:SIZED], steps=(8,))
         grown: dict[str, list[Row]] = {}
@@ -117,8 +120,9 @@ class Bench:
             add("image size", side, self.cells(resized(some, side), SWEPT, [SIZED]))
         for batch in (batch for batch in BATCHES if batch <= len(of.images)):
             add("batch", batch, self.cells(replace(of, steps=(8,)), SWEPT, [batch]))
+        many = replace(of, images=np.resize(of.images, (SPREAD, *of.images.shape[1:])), steps=(8,))
         for threads in range(1, (os.cpu_count() or 1) + 1):
-            add("threads", threads, self.cells(replace(of, steps=(8,)), SWEPT, [len(of.images)], threads))
+            add("threads", threads, self.cells(many, SWEPT, [SPREAD], threads))
         return grown
 
     def costs(self, channels: Iterable[int] = SIDES, spikes: Iterable[float] = SPIKES) -> list[Row]:
