@@ -142,7 +142,7 @@ class Network(Shown):
         """
         return self.classes if len(self.classes) == self.class_count else ()
 
-    @property
+    @cached_property
     def output_neurons(self) -> int:
         """The neurons of all readouts."""
         return sum(p.neurons for p in self.readouts)
@@ -167,12 +167,12 @@ class Network(Shown):
         """The max-pools and views, in order: what they read spikes in the same steps (TIME-1)."""
         return tuple(p for p in self.populations if isinstance(p, MaxPool | View))
 
-    @property
+    @cached_property
     def integrating(self) -> tuple[FS | Readout, ...]:
         """The populations that have membranes, fs and readouts, in order."""
         return tuple(p for p in self.populations if isinstance(p, FS | Readout))
 
-    @property
+    @cached_property
     def spiking(self) -> tuple[Population, ...]:
         """The populations that spike: all but readouts, in order."""
         return tuple(p for p in self.populations if not isinstance(p, Readout))
