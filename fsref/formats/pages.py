@@ -18,6 +18,7 @@ PAGES = (
     "COSTS.md",
     "RUNS.md",
     "PROOF.md",
+    "FLOATS.md",
     "HARDWARE.md",
     "CONFORMANCE.md",
 )
