@@ -40,19 +40,21 @@ def test_a_published_table_is_shown(call: Any) -> None:
     for words in (
         "float table as integers",
         "those of the float loop on every input",
-        "20,481 membranes",
+        "on 20,481 membranes",
         "membrane 0",
     ):
         assert words in out
     told = json.loads(call(*command, "--json")[1])
     v = np.arange(-10 * 2**10, 10 * 2**10 + 1) * told["every"]
-    part = np.searchsorted(told["intervals"]["start"], v, "right") - 1
-    wrong = np.abs(np.array(told["intervals"]["code"])[part] * told["scale"] - 1 / (1 + np.exp(-v * told["unit"])))
+    part = np.searchsorted(told["starts"], v, "right") - 1
+    wrong = np.abs(np.array(told["train_codes"])[part] * told["code_unit"] - 1 / (1 + np.exp(-v * told["unit"])))
     own = told["deviation"]
-    assert (own["function"], own["count"]) == ("sigmoid", 20481)
-    assert own["mse"] == pytest.approx(np.mean(wrong**2)) and own["largest"] == pytest.approx(wrong.max())
-    assert own["largest"] < 0.06 and len(told["intervals"]["train"]) == len(told["intervals"]["start"]) >= 34
-    assert told["above"][1] * told["scale"] > 1.38  # it is no sigmoid there
+    assert (own["function"], own["membrane_count"]) == ("sigmoid", 20481)
+    assert own["mse"] == pytest.approx(np.mean(wrong**2)) and own["largest_absolute_error"] == pytest.approx(
+        wrong.max()
+    )
+    assert own["largest_absolute_error"] < 0.06 and len(told["trains"]) == len(told["starts"]) >= 34
+    assert told["codes_above"][1] * told["code_unit"] > 1.38  # it is no sigmoid there
 
 
 def test_a_population_is_shown(call: Any) -> None:
@@ -61,14 +63,14 @@ def test_a_population_is_shown(call: Any) -> None:
     """
     code, out, _ = call("table", "show", "tiny.fs.npz:hid", "--channel", "1", "--membrane", "9", "--json")
     told, net = json.loads(out), handmade.tiny()
-    assert code == 0 and told["table"] == "hid channel 1" and told["T"] == [8, 4, 2]
-    assert [told["low"], told["high"]] == [
+    assert code == 0 and told["table"] == "hid channel 1" and told["thresholds"] == [8, 4, 2]
+    assert [told["lowest"], told["highest"]] == [
         max(-16, net.ranges["hid"].opening[1, 0]),
         min(2 * (8 + 8), net.ranges["hid"].opening[1, 1]),
     ]
-    starts, codes = told["intervals"]["start"], told["intervals"]["code"]
-    assert codes == [fire(v, *(told[name] for name in "Thd")).code for v in starts]
-    (steps,) = told["fired"]
+    starts, codes = told["starts"], told["train_codes"]
+    assert codes == [fire(v, *(told[name] for name in ("thresholds", "resets", "code_weights"))).code for v in starts]
+    (steps,) = told["fired_steps"]
     assert [step["after"] for step in steps] == [1, 1, 1]
     code, out, _ = call("table", "show", "tiny.fs.npz:hid", "--range", "0", "7")
     assert code == 0 and "membranes" in out and "0 .. 7" in out
@@ -80,8 +82,8 @@ def test_a_table_file_is_shown(call: Any) -> None:
     save_table(Approximation("mine", "relu", table, 0.5, 0.5, 0, 15, 0.0, 0.0, 1.0, 8), "mine.json")
     code, out, _ = call("table", "show", "mine.json", "--against", "relu", "--json")
     told = json.loads(out)
-    assert code == 0 and (told["table"], told["low"], told["high"]) == ("mine", 0, 15)
-    assert told["deviation"]["largest"] == 0.5 * (15 - 7)
+    assert code == 0 and (told["table"], told["lowest"], told["highest"]) == ("mine", 0, 15)
+    assert told["deviation"]["largest_absolute_error"] == 0.5 * (15 - 7)
 
 
 @pytest.mark.parametrize(

@@ -146,10 +146,10 @@ def test_every_difference_is_inside(name: str) -> None:
     net: Any = {"scaled": scaled, "digits": lambda: fsref.load("digits"), **FINE}[name]()
     x = handmade.draw(net, 20, seed=6)
     found = against_float32(net, x)
-    assert found.outside == 0 and found.image_count == 20
+    assert found.beyond == 0 and found.image_count == 20
     assert [row.name for row in found.rows] == [p.name for p in net.populations if p.kind in ("fs", "readout")]
     for row in found.rows:
-        assert row.error <= row.epsilon
+        assert row.largest_error <= row.epsilon
         if row.differ is not None:
             assert row.neurons == 20 * net[row.name].neurons and row.differ_lowered == 0
             assert row.at_threshold is not None and row.may_differ is not None and row.may_differ_lowered is not None
@@ -166,17 +166,17 @@ def test_chunks_add(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parts == against_float32(net, x)
 
 
-def test_a_difference_that_may_not_be_is_outside() -> None:
-    """A membrane that is further off than its bound, and so fires otherwise, is counted as outside."""
+def test_a_difference_that_may_not_be_is_counted() -> None:
+    """A membrane that is further off than its bound, and so fires otherwise, is counted."""
     opening, T = np.array([[[7]]]), np.array([[5]])
     exact = Membranes(np.array([[[[7.0]]]], np.float32), np.zeros((1, 1, 1, 1)))
     wrong = exact._replace(values=np.array([[[[4.0]]]], np.float32))
     loose = wrong._replace(bound=np.full((1, 1, 1, 1), 3.0))
     unit = np.ones(1)
     assert held(opening, exact, (T, T), unit)[2:3] == (0,) and not held(opening, exact, (T, T), unit).differ
-    assert held(opening, wrong, (T, T), unit).outside == 1
+    assert held(opening, wrong, (T, T), unit).beyond == 1
     found = held(opening, loose, (T, T), unit)
-    assert found.outside == 0 and found.differ.all() and found.may.all()
+    assert found.beyond == 0 and found.differ.all() and found.may.all()
 
 
 def test_bounds_hold_in_any_order() -> None:
@@ -217,7 +217,7 @@ def test_the_command_says_what_differs(tmp_path: Any, capsys: pytest.CaptureFixt
     assert "scaled beside float32 neurons, 5 images" in out and "with thresholds T - 1/2, 0 differ" in out
     assert cli.main([*command, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["id"] == net.id and told["outside"] == 0 and len(told["populations"]) == 3
+    assert told["id"] == net.id and told["beyond"] == 0 and len(told["populations"]) == 3
     for more, says in (
         (["x"], "Got unexpected extra argument"),
         (["--plot", "p.svg"], "--plot: does not go with --against"),

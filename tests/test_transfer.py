@@ -60,18 +60,22 @@ def test_errors_are_over_every_membrane() -> None:
     v = np.arange(-50, 61)
     wrong = np.abs([0.5 * (fire(n, *rows).code - 2) for n in v] - v / 8 / (1 + np.exp(-v / 8)))
     own = found.deviation
-    assert own is not None and (own.function, own.count) == ("silu", 111)
-    assert own.mse == pytest.approx(np.mean(wrong**2), rel=1e-12) and own.mean == pytest.approx(
+    assert own is not None and (own.function, own.membrane_count) == ("silu", 111)
+    assert own.mse == pytest.approx(np.mean(wrong**2), rel=1e-12) and own.mean_absolute_error == pytest.approx(
         np.mean(wrong), rel=1e-12
     )
-    assert own.largest == pytest.approx(wrong.max(), rel=1e-12) and own.at == v[wrong.argmax()]
+    assert own.largest_absolute_error == pytest.approx(wrong.max(), rel=1e-12) and own.at_membrane == v[wrong.argmax()]
 
 
 def test_only_inputs_that_come_are_looked_at() -> None:
     """Of a table whose membranes are multiples of 4 the others count nowhere in its error."""
     found = transfer("few", rows_of(fs_relu(3)), -2, 9, unit=1.0, every=4).beside(functions["relu"])
     assert found.deviation is not None
-    assert (found.deviation.count, found.deviation.largest, found.deviation.at) == (3, 1.0, 8)
+    assert (found.deviation.membrane_count, found.deviation.largest_absolute_error, found.deviation.at_membrane) == (
+        3,
+        1.0,
+        8,
+    )
 
 
 @pytest.mark.parametrize(

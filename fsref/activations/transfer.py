@@ -23,15 +23,15 @@ TOGETHER = 2**18
 @dataclass(frozen=True, repr=False)
 class Deviation(Brief):
     """How far a staircase is from a function, over every integer of an interval: the mean of the squares, the mean and
-    the largest absolute difference, and the first membrane `at` which that is reached.
+    the largest absolute difference, and the first membrane at which that is reached.
     """
 
     function: str
-    count: int
+    membrane_count: int
     mse: float
-    mean: float
-    largest: float
-    at: int
+    mean_absolute_error: float
+    largest_absolute_error: float
+    at_membrane: int
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -152,8 +152,11 @@ class Transfer(Shown):
         told += [("spikes", f"{self.mean_spikes:.3f} on average, at most {int(self.spikes.max())}")]
         told += [("monotone", self._monotone())]
         if (own := self.deviation) is not None and self.unit is not None:
-            told += [(own.function, f"over {plural(own.count, 'membrane')}: mean squared error {own.mse:.4g},")]
-            told += [("", f"mean error {own.mean:.4g}, largest {own.largest:.4g} at x = {own.at * self.unit:.6g}")]
+            mean, largest = own.mean_absolute_error, own.largest_absolute_error
+            told += [
+                (own.function, f"on {plural(own.membrane_count, 'membrane')}: mean squared error {own.mse:.4g},"),
+                ("", f"mean error {mean:.4g}, largest {largest:.4g} at x = {own.at_membrane * self.unit:.6g}"),
+            ]
         return told
 
     def _monotone(self) -> str:

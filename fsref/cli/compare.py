@@ -86,4 +86,4 @@ def compare(
     plain = {**found.to_dict(), **images.to_dict(), "data": source, "limit": limit}
     plain["plot"] = None if plot is None else str(plot)
     show(as_json, [labelled(found.sheet(), images), taken, *written(plot)], plain)
-    return 1 if isinstance(found, FloatComparison) and found.outside else 0
+    return 1 if isinstance(found, FloatComparison) and found.beyond else 0

@@ -150,18 +150,27 @@ def of_population(net: Network, name: str, channel: int | None, ends: tuple[floa
 
 def to_dict(found: Transfer, each: list[tuple[Step, ...]]) -> dict[str, Any]:
     """A transfer function, and what some membranes do, as plain JSON values."""
-    columns = ("start", "train", "spikes", "code")
+    own = found.deviation
     return {
         "table": found.name,
-        **{name: getattr(found, name).tolist() for name in ("T", "h", "d")},
-        **{name: getattr(found, name) for name in ("low", "high", "every", "unit", "scale", "offset")},
-        "outputs": found.outputs,
+        "thresholds": found.T.tolist(),
+        "resets": found.h.tolist(),
+        "code_weights": found.d.tolist(),
+        "lowest": found.low,
+        "highest": found.high,
+        "every": found.every,
+        "unit": found.unit,
+        "code_unit": found.scale,
+        "code_offset": found.offset,
+        "starts": found.start.tolist(),
+        "trains": found.train.tolist(),
+        "train_codes": found.code.tolist(),
+        "train_spikes": found.spikes.tolist(),
         "mean_spikes": found.mean_spikes,
         "falls": found.falls.tolist(),
         "rises": found.rises.tolist(),
-        "below": list(found.below),
-        "above": list(found.above),
-        "deviation": None if found.deviation is None else asdict(found.deviation),
-        "intervals": {name: getattr(found, name).tolist() for name in columns},
-        "fired": [[asdict(step) for step in steps] for steps in each],
+        "codes_below": list(found.below),
+        "codes_above": list(found.above),
+        "deviation": None if own is None else asdict(own),
+        "fired_steps": [[asdict(step) for step in steps] for steps in each],
     }

@@ -30,20 +30,20 @@ HALF = 0.5
 
 @dataclass(frozen=True)
 class Beside32:
-    """One population beside its float32 neurons, over all images: how many neurons there were, images times neurons,
-    how many membranes lay at a threshold, how many trains may differ, do, and do where they may not; may and do with
-    thresholds half a unit lower. `error` is the largest distance of an opening membrane from ours, `epsilon` the
-    largest that is possible at a comparison, both in units of the membrane. Of a readout there is the error alone.
+    """One population beside its float32 neurons, over all images: how many neurons there were, images times neurons;
+    the largest distance of an opening membrane from ours, and the largest that is possible at a comparison, `epsilon`,
+    both in units of the membrane; how many membranes lay at a threshold, how many trains may differ, do, and do where
+    they may not; and may and do with thresholds half a unit lower. Of a readout there are the distances alone.
     """
 
     name: str
     neurons: int
-    error: float
+    largest_error: float
     epsilon: float
     at_threshold: int | None = None
     may_differ: int | None = None
     differ: int | None = None
-    outside: int | None = None
+    beyond: int | None = None
     may_differ_lowered: int | None = None
     differ_lowered: int | None = None
 
@@ -51,7 +51,7 @@ class Beside32:
         """Of the images of both."""
         ours, theirs = asdict(self), asdict(other)
         for name, value in theirs.items():
-            if name in ("error", "epsilon"):
+            if name in ("largest_error", "epsilon"):
                 ours[name] = max(ours[name], value)
             elif name != "name" and value is not None:
                 ours[name] += value
@@ -68,14 +68,12 @@ class FloatComparison(Shown):
     rows: tuple[Beside32, ...]
 
     @property
-    def outside(self) -> int:
+    def beyond(self) -> int:
         """How many trains differ that may not: none, or float32 is not what IEEE 754 says."""
-        return sum(row.outside or 0 for row in self.rows)
+        return sum(row.beyond or 0 for row in self.rows)
 
     def __repr__(self) -> str:
-        return short(
-            f"<FloatComparison of {self.network}: {plural(self.image_count, 'image')}, outside {self.outside}>"
-        )
+        return short(f"<FloatComparison of {self.network}: {plural(self.image_count, 'image')}, beyond {self.beyond}>")
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as plain JSON values."""
@@ -83,7 +81,7 @@ class FloatComparison(Shown):
             "network": self.network,
             "id": self.id,
             "image_count": self.image_count,
-            "outside": self.outside,
+            "beyond": self.beyond,
             "populations": [asdict(row) for row in self.rows],
         }
 
@@ -92,8 +90,8 @@ class FloatComparison(Shown):
         differ = sum(row.differ or 0 for row in self.rows)
         lowered = sum(row.differ_lowered or 0 for row in self.rows)
         neurons = sum(row.neurons for row in self.rows if row.differ is not None)
-        told = "all of them where they may" if not self.outside else f"{self.outside:,} of them where they may not"
-        below = [("DIFFERS", told)] if self.outside else []
+        told = "all of them where they may" if not self.beyond else f"{self.beyond:,} of them where they may not"
+        below = [("DIFFERS", told)] if self.beyond else []
         above = [
             ("float32", "v > T fires; sums, thresholds and resets in float32; sources send our spikes"),
             ("trains", f"{differ:,} of {neurons:,} differ{f', {told}' if differ else ''}"),
@@ -104,7 +102,7 @@ class FloatComparison(Shown):
             (r.name, r.neurons, r.at_threshold, r.may_differ, r.differ, r.may_differ_lowered, r.differ_lowered)
             for r in self.rows
         ]
-        far = [(r.name, f"{r.error:.3g}", f"{r.epsilon:.3g}") for r in self.rows]
+        far = [(r.name, f"{r.largest_error:.3g}", f"{r.epsilon:.3g}") for r in self.rows]
         units = Sheet("membranes, in units", ("population", "off by", "at most"), far)
         title = f"{self.network or self.id[:12]} beside float32 neurons, {plural(self.image_count, 'image')}"
         return Sheet(title, head, rows, 1, above, below, more=[units])
@@ -175,7 +173,7 @@ def _row(net: Network, p: FS | Readout, recorded: NDArray[Any], known: dict[str,
             T, h, _ = p.table.rows(p.shape[0])
             zero = int((margin(v, T, h).least == 0).sum())
             plain, lowered = held(v, found, (T, h), unit), held(v, found, (T, h), unit, HALF)
-            counts = int(plain.may.sum()), int(plain.differ.sum()), plain.outside + lowered.outside
+            counts = int(plain.may.sum()), int(plain.differ.sum()), plain.beyond + lowered.beyond
             after = int(lowered.may.sum()), int(lowered.differ.sum())
             return Beside32(p.name, v.size, error, plain.epsilon, zero, *counts, *after)
         case _:

@@ -138,7 +138,7 @@ class Held(NamedTuple):
 
     differ: NDArray[np.bool_]
     may: NDArray[np.bool_]
-    outside: int
+    beyond: int
     epsilon: float
 
 
@@ -152,14 +152,14 @@ def held(opening: Ints, found: Membranes, rows: tuple[Ints, Ints], unit: Reals, 
     v, f = opening.copy(), found.values.reshape(opening.shape).copy()
     bound = found.bound.reshape(opening.shape).copy()
     same, may = np.ones(v.shape, bool), np.zeros(v.shape, bool)
-    outside, epsilon = 0, 0.0
+    beyond, epsilon = 0, 0.0
     for threshold, reset in zip(*(of.T[:, :, None] for of in rows), strict=True):
         at = threshold - lowered
         limit = bound + ROUNDING * np.abs(at)
         near = np.abs(v - at) <= limit
         fires, theirs = v >= threshold, f > (at * unit[:, None]).astype(np.float32)
         new = same & (fires != theirs)
-        outside += int((new & ~near).sum())
+        beyond += int((new & ~near).sum())
         same &= ~new
         may |= near
         epsilon = max(epsilon, float(limit.max()))
@@ -167,4 +167,4 @@ def held(opening: Ints, found: Membranes, rows: tuple[Ints, Ints], unit: Reals, 
         v -= reset * fires
         moved = (bound + ROUNDING * np.abs(reset)) * (1 + ROUNDING) + ROUNDING * np.abs(v)
         bound = np.where(fires, moved, bound)
-    return Held(~same, may, outside, epsilon)
+    return Held(~same, may, beyond, epsilon)
