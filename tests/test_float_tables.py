@@ -127,19 +127,16 @@ def test_equality_is_what_strict_says() -> None:
 
 
 def test_what_floats_round_off_is_told() -> None:
-    """A loop whose own rounding decides is nobody's integers: the fewest differences are told, and the first."""
-    tiny = 2.0**-24
-    table = FloatTable([1.0, tiny], [1.0, 0.0], [1.0, 1.0])  # 1 + 2^-23 - 1 is exact, but 0.5 - 2^-25 is not a multiple
-    assert rounded(table, 0, 2, input_bits=4).differing == 0
-    lossy = FloatTable([0.0, 8.0], [-8.0, 0.0], [1.0, 1.0])  # 8 + 2^-21 is 8 in float32: not above 8
+    """Where the loop's own rounding decides, no integers send its trains: the fewest differences are told, and the
+    first; more bits that would change nothing are not taken.
+    """
+    # 8 + 2^-22 is 8 in float32, which is not above 8; the third step has bits that no train needs.
+    lossy = FloatTable([0.0, 8.0, -(2.0**-30)], [-8.0, 0.0, 0.0], [1.0, 1.0, 1.0])
     found = rounded(lossy, 2.0**-22, 2.0**-20, input_bits=22)
-    train = lossy.fire(np.arange(1, 5) / 2**22)[0]
-    mine = ours(found, np.arange(1, 5))[0]
-    assert (
-        found.differing == (mine != train).sum() > 0
-        and found.first == np.flatnonzero(mine != train)[0] / 2**22 + 2**-22
-    )
-    assert "differ on" in str(found)
+    numbers = np.arange(1, 5)
+    wrong = ours(found, numbers)[0] != lossy.fire(numbers / 2**22)[0]
+    assert found.bits == 22 and found.differing == wrong.sum() > 0
+    assert found.first == numbers[wrong][0] / 2**22 and "differ on" in str(found)
 
 
 def test_published_tables_have_names() -> None:

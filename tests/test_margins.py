@@ -179,6 +179,27 @@ def test_a_difference_that_may_not_be_is_counted() -> None:
     assert found.beyond == 0 and found.differ.all() and found.may.all()
 
 
+def test_resets_round_off_too() -> None:
+    """Large membranes that are lowered to near a threshold differ, all where they may: the bound grows with resets."""
+    rng = np.random.default_rng(5)
+    v = rng.integers(2**26, 2**27, (1, 400, 1))
+    h = np.stack([v[0, :, 0] - rng.integers(-9, 9, 400), np.zeros(400, np.int64)], axis=1)
+    T = np.zeros((400, 2), np.int64)
+    unit = rng.uniform(0.1, 1, 400)
+    values = (v * unit[:, None]).astype(np.float32)[..., None]
+    found = held(v, Membranes(values, 2.0**-24 * v[..., None].astype(float)), (T, h), unit)
+    assert found.differ.sum() > 20 and found.beyond == 0
+
+
+def test_what_may_differ_is_nearer_than_its_bound() -> None:
+    """A train may differ exactly where a threshold, lowered or not, is no farther than the bound and its rounding."""
+    v, T = np.arange(-20, 20).reshape(1, 1, -1), np.array([[3]])
+    found = Membranes(v[..., None].astype(np.float32), np.full((1, 1, 40, 1), 1.5))
+    for lowered, near in ((0.0, [2, 3, 4]), (0.5, [1, 2, 3, 4])):
+        own = held(v, found, (T, T), np.ones(1), lowered)
+        assert v[own.may].tolist() == near and own.epsilon == pytest.approx(1.5, abs=1e-6)
+
+
 def test_bounds_hold_in_any_order() -> None:
     """Membranes added up in float32 in drawn orders stay within the bound of the one order."""
     rng = np.random.default_rng(3)
