@@ -19,25 +19,22 @@ from fsref.verification.against import FloatComparison, against_float32
 from fsref.verification.compare import compare as compare_populations
 from fsref.verification.comparison import Comparison
 
-FILES = ("GRAPH", "NET")
 
-
-def named(files: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
-    """The files of a command line, as many as are wanted. Errors: click's."""
-    if len(files) < len(wanted):
-        raise click.UsageError(f"Missing argument {wanted[len(files)]!r}.")
-    if len(files) > len(wanted):
-        raise click.UsageError(
-            f"Got unexpected extra argument ({files[len(wanted)]}): wanted {' '.join(wanted)} alone."
-        )
-    return files
+def files_of(model: str, net: str | None, against: str | None) -> tuple[str | None, str]:
+    """The file of the graph, none with --against, and that of the network. Errors: click's."""
+    if against is None and net is None:
+        raise click.UsageError("Missing argument 'NET'.")
+    if against is not None and net is not None:
+        raise click.UsageError(f"Got unexpected extra argument ({net}): with --against NET alone.")
+    return (None, model) if net is None else (model, net)
 
 
 @verb(
     needs("--force", "--plot"),
     excludes("--plot --mean --std --scale --max-code --order --size", "--against"),
 )
-@click.argument("files", nargs=-1, metavar="GRAPH NET")
+@click.argument("model", metavar="GRAPH")
+@click.argument("net", required=False)
 @click.option(
     "--against",
     type=click.Choice(["float32"]),
@@ -52,7 +49,8 @@ def named(files: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
 @CONTRACT
 @JSON
 def compare(
-    files: tuple[str, ...],
+    model: str,
+    net: str | None,
     against: str | None,
     source: str | None,
     limit: int,
@@ -66,20 +64,21 @@ def compare(
     Of every population of NET beside GRAPH (.npz or .onnx): signal to noise, bias, clipping; and the first jump. With
     --against float32, of NET alone: which spikes floats may send otherwise, and do.
     """
-    *models, net = named(files, FILES if against is None else FILES[1:])
-    graphs, network = [graph_of("GRAPH", model, given) for model in models], load(net)
+    graph_file, net_file = files_of(model, net, against)
+    graph = None if graph_file is None else graph_of("GRAPH", graph_file, given)
+    network = load(net_file)
     if plot is not None:
-        check_file("--plot", plot, force, *files, source)
+        check_file("--plot", plot, force, model, net, source)
         check_picture(plot)
     if source is None:
         raise UsageError("RUN-4", "--data", "a comparison needs images: name some", None, SOURCES)
     images = load_images(source, network, given["resize"], given["crop"], limit)
     found: Comparison | FloatComparison
     with progress(f"comparing, {len(images.x)} images", len(images.x)) as advance:
-        if not graphs:
+        if graph is None:
             found = against_float32(network, images.x, progress=advance)
         else:
-            found = compare_populations(graphs[0], network, images.x, images.y, progress=advance)
+            found = compare_populations(graph, network, images.x, images.y, progress=advance)
     if plot is not None and isinstance(found, Comparison):
         comparison_picture(found, plot, force)
     taken = f"images  {len(images.x):,} of {shown(source)}{', where --limit ends' if len(images.x) == limit else ''}"
