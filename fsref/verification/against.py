@@ -144,7 +144,7 @@ def against_float32(
 def _rows(net: Network, trace: Trace, images: int) -> list[Beside32]:
     """What there is to say of each population with membranes, of a recording of so many images."""
     known: dict[str, Sent] = {}
-    last = {q.source: q.target for q in net.projections}
+    last = {source: p.name for p in net.populations for source in net.sources(p.name)}
     rows = []
     for p in net.populations:
         match p:

@@ -86,16 +86,16 @@ def opened(net: Network, p: FS | Readout, sources: Mapping[str, Sent]) -> Membra
     size = np.repeat(np.abs(bias)[None], images, axis=0)
     operations = 4  # the roundings of a weight, a value's d, the bias and a product
     for q in net.into(p.name).values():
-        source = sources[q.source]
-        operations += source.steps + _add(q, source, unit, total, size)
+        operations += _add(q, sources, unit, total, size)
     relative = operations * ROUNDING / (1 - operations * ROUNDING)
     return Membranes(total, relative * size)
 
 
-def _add(q: Projection, source: Sent, unit: Reals, total: Float32s, size: Reals) -> int:
+def _add(q: Projection, sources: Mapping[str, Sent], unit: Reals, total: Float32s, size: Reals) -> int:
     """Add what a projection delivers to `total`, in float32, and the sum of its absolute products to `size`, both
-    (B, C, H, W), in place; returns how many products a neuron takes.
+    (B, C, H, W), in place; returns how often it is rounded by the way: K of each source, and once for each product.
     """
+    source = sources[q.source]
     magnitudes = np.abs(q.weights).astype(np.float64)
     match q:
         case Dense():
@@ -110,7 +110,7 @@ def _add(q: Projection, source: Sent, unit: Reals, total: Float32s, size: Reals)
                 )
             seen = source.weights.reshape(images, channels, -1)
             size[:, :, 0, 0] += (seen.sum(axis=2) if q.pooled else seen.reshape(images, -1)) @ magnitudes.T
-            return channels * places
+            return source.steps + channels * places
         case Conv2d():
             outputs, inputs, rows, columns = map(int, q.weights.shape)
             first = np.arange(outputs) // (outputs // q.groups) * inputs
@@ -126,7 +126,7 @@ def _add(q: Projection, source: Sent, unit: Reals, total: Float32s, size: Reals)
                         tap = own[:, :, y : y + (height - 1) * q.stride[0] + 1, x : x + (width - 1) * q.stride[1] + 1]
                         total += weights[:, i, r, c, None, None] * tap[:, :, :: q.stride[0], :: q.stride[1]]
             size += conv2d(source.weights, magnitudes, q.stride, q.padding, q.dilation, q.groups)
-            return inputs * rows * columns
+            return source.steps + inputs * rows * columns
         case _:
             assert_never(q)
 
