@@ -111,6 +111,8 @@ ACTS = {
         "--resize": (f"tiny.fs.npz big/a.png {NEURON}", "--resize 2"),
         "--crop": (f"tiny.fs.npz big/a.png {NEURON}", "--crop 2"),
         "--engine": (f"tiny.fs.npz 0 --data x.npz {NEURON}", "--engine reference"),
+        "--plot": (f"tiny.fs.npz 0 --data x.npz {NEURON}", "--plot p.svg"),
+        "--force": (f"tiny.fs.npz 0 --data x.npz {NEURON} --plot there.svg", "--force"),
         "--json": (f"tiny.fs.npz 0 --data x.npz {NEURON}", "--json"),
     },
     "convert": {
@@ -152,6 +154,7 @@ ACTS = {
         "--resize": ("graph.npz made.fs.npz --data colour", "--resize 8"),
         "--crop": ("graph.npz made.fs.npz --data colour", "--crop 8"),
         "--limit": (MADE, "--limit 1"),
+        "--against": ("made.fs.npz --data images.npz", "--against float32"),
         "--plot": (MADE, "--plot p.svg"),
         "--mean": (MADE, "--mean 0.1"),
         "--std": (MADE, "--std 0.1"),

@@ -36,7 +36,7 @@ from refusals import error_of
 
 EVIL = "<script>alert('&1')</script>"
 PLOTS = ["accuracy", "schedule", "spikes", "maps", "raster", "codes", "clipped", "busiest"]
-SECTIONS = [*PLOTS, "counts", "populations", "energy", "rate", "network", "provenance"]
+SECTIONS = [*PLOTS, "counts", "populations", "energy", "rate", "margins", "network", "provenance"]
 VOID = {"meta"}
 
 pytest.importorskip("matplotlib")

@@ -22,6 +22,7 @@ from fsref.simulation.memory import images_at_once, run_bytes
 from fsref.simulation.recording import Record, recording_bytes, select
 from fsref.simulation.run import Result, run
 from fsref.tables import Brief
+from fsref.verification.margins import Margins, margins_of, summary
 
 SAMPLE_IMAGES = 64
 
@@ -61,6 +62,12 @@ class Evaluation(Brief):
         """What was recorded of a population, (b, neurons)."""
         assert self.sample.trace is not None
         return self.sample.trace[name, observable]
+
+    @property
+    def margins(self) -> Margins:
+        """The margins of each fs population on the first images (FLOAT-4)."""
+        each = (summary(p.name, margins_of(self.net, p.name, self.recorded(p.name, "opening"))) for p in self.net.fs)
+        return Margins(tuple(each))
 
     def clipped(self, name: str) -> float | None:
         """The share of membranes that stand beyond the last code of an FS-ReLU, 0..1; None for another population

@@ -142,6 +142,9 @@ def page(e: Evaluation) -> str:
     if e.coverage is not None:
         told = "Of each group: how many these images reached, and how many nothing can reach (COVER-1, COVER-2)."
         parts.append(("coverage", "Coverage", told, wide(e.coverage.each())))
+    if e.net.fs:
+        told = f"Of the first {plural(len(e.x), 'image')}: by how much a membrane, in its units, may be off (FLOAT-4)."
+        parts.append(("margins", "Margins", told, wide(e.margins.sheet())))
     parts += [
         ("network", "Network", "Proved widths hold for every image.", wide(e.net.sheet())),
         ("provenance", "Provenance", "Where this page comes from.", wide(provenance(e))),
