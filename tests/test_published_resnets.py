@@ -16,7 +16,7 @@ onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
 
 import fsref  # noqa: E402
 from fsref.law.images import Pixels  # noqa: E402
-from onnx_files_resnets import IMAGE, OPTIONS, SKELETONS, drawn, filled  # noqa: E402
+from onnx_files_resnets import EXAMPLE, OPTIONS, SKELETONS, drawn, filled  # noqa: E402
 
 PIXELS = Pixels(3, 32, 32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 IMAGES = np.random.default_rng(1).integers(0, 256, (2, 3, 32, 32))
@@ -28,7 +28,7 @@ def legacy(model: Any, norms: bool) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            model, (IMAGE,), held, dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "N"}},
+            model, (EXAMPLE,), held, dynamo=False, input_names=["x"], dynamic_axes={"x": {0: "N"}},
             training=mode.PRESERVE if norms else mode.EVAL,
         )  # fmt: skip
     return onnx.load_from_string(held.getvalue())

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import onnx
 import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from onnx_files import Code, File, write
 
@@ -74,7 +75,9 @@ def depths(x: Any) -> Any:
 
 def larger(x: Any) -> Any:
     """A transposed convolution, nearest upsampling, a crop."""
-    a = L.ReLU()(L.Conv2DTranspose(6, 3, strides=2, padding="same")(L.MaxPooling2D()(L.Conv2D(4, 3, padding="same")(x))))
+    a = L.ReLU()(
+        L.Conv2DTranspose(6, 3, strides=2, padding="same")(L.MaxPooling2D()(L.Conv2D(4, 3, padding="same")(x)))
+    )
     a = L.UpSampling2D()(L.MaxPooling2D()(a))
     return ended(L.Conv2D(6, 3, activation="relu")(L.Cropping2D(((1, 0), (0, 2)))(a)))
 
@@ -107,13 +110,13 @@ def one_logit(x: Any) -> Any:
 
 
 def fake_quantised(x: Any) -> Any:
-    """FakeQuantWithMinMaxVars of weights and activations: 4 bits, 8 of the last layer."""
+    """FakeQuantWithMinMaxArgs of activations, 8 bits (tf2onnx takes no fewer), weights of multiples of 1/16."""
 
-    def coded(low: float, high: float, bits: int) -> Any:
-        return L.Lambda(lambda v: tf.quantization.fake_quant_with_min_max_args(v, low, high, bits))
+    def coded(high: float) -> Any:
+        return L.Lambda(lambda v: tf.quantization.fake_quant_with_min_max_args(v, 0.0, high))
 
-    a = coded(0.0, 15 / 4, 4)(L.Conv2D(6, 3, padding="same", activation="relu")(x))
-    a = coded(0.0, 15 / 4, 4)(L.Conv2D(6, 3, strides=2, padding="same", activation="relu")(a))
+    a = coded(255 / 64)(L.Conv2D(6, 3, padding="same", activation="relu")(x))
+    a = coded(255 / 32)(L.Conv2D(6, 3, strides=2, padding="same", activation="relu")(a))
     return ended(a)
 
 
@@ -133,7 +136,7 @@ LITE: dict[str, tuple[Any, ...]] = {
 
 
 def drawn(form: Any) -> Any:
-    """A network with weights as Keras draws them, seed 0, batch norms with drawn statistics."""
+    """A network with weights as Keras draws them, seed 0, biases and batch norms with drawn numbers."""
     K.utils.set_random_seed(0)
     x = K.Input((8, 8, 3), name="image")
     model, draw = K.Model(x, form(x), name=form.__name__), np.random.default_rng(0)
@@ -142,8 +145,9 @@ def drawn(form: Any) -> Any:
             count = layer.get_weights()[0].size
             ends = ((0.5, 1.5), (-0.2, 0.2), (-0.2, 0.2), (0.5, 2.0))
             layer.set_weights([draw.uniform(*end, count) for end in ends])
-        elif form is fake_quantised and layer.get_weights():
-            layer.set_weights([np.rint(w * 16) / 16 for w in layer.get_weights()])
+        elif weights := layer.get_weights():
+            weights[1:] = [draw.uniform(-0.25, 0.25, bias.shape) for bias in weights[1:]]
+            layer.set_weights([np.rint(w * 16) / 16 for w in weights] if form is fake_quantised else weights)
     return model
 
 
@@ -165,7 +169,8 @@ def by_tflite2onnx(form: Any) -> Any:
     made = drawn(form)
     signature = [tf.TensorSpec((1, 8, 8, 3), tf.float32, name="image")]
     function = tf.function(lambda image: made(image, training=False), input_signature=signature)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], made)
+    frozen = convert_variables_to_constants_v2(function.get_concrete_function())
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
     with tempfile.TemporaryDirectory() as folder:
         lite, path = Path(folder, "model.tflite"), Path(folder, "model.onnx")
         lite.write_bytes(converter.convert())
@@ -197,7 +202,7 @@ def main() -> None:
         ]
         first = by_tf2onnx(residual, inputs_as_nchw=["image"])
         files.append(File("nothing_extra", "channels_first", first, "A block of a ResNet, its input turned."))
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("tensorflow", exporter))
+    versions = f"tensorflow {tf.__version__}, {exporter} {importlib.metadata.version(exporter)}"
     write(exporter, versions, files)
 
 

@@ -28,7 +28,7 @@ from onnx_files import FOLDER, plain
 
 SKELETONS = FOLDER.parent / "resnets"
 OPTIONS = ("A", "B")
-IMAGE = torch.zeros(1, 3, 32, 32)
+EXAMPLE = torch.zeros(2, 3, 32, 32)
 
 
 class Zeros(nn.Module):
@@ -83,8 +83,8 @@ class ResNet(nn.Module):
 
 
 def drawn(n: int, option: str) -> ResNet:
-    """A ResNet in eval mode, its weights drawn, seed 0, of so few bits that folding its batch norms is exact in 32: then
-    it is the same network whoever folds them.
+    """A ResNet in eval mode, its weights drawn, seed 0, of so few bits that folding its batch norms is exact in 32:
+    then it is the same network whoever folds them.
     """
     model, draw = ResNet(n, option).eval(), np.random.default_rng(0)
     for module in model.modules():
@@ -107,7 +107,12 @@ def drawn(n: int, option: str) -> ResNet:
 
 
 def without(model: Any) -> Any:
-    """The model without the values of the tensors that are torch's, which keep their names and sizes."""
+    """The model without the values of the tensors that are torch's, which keep their names and sizes, and without what
+    follows from the rest.
+    """
+    del model.graph.value_info[:]
+    for node in model.graph.node:
+        del node.metadata_props[:]
     for tensor in model.graph.initializer:
         if tensor.data_type == TensorProto.FLOAT and "." in tensor.name:
             tensor.ClearField("raw_data")
@@ -132,7 +137,7 @@ def main() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
-                drawn(3, option), (IMAGE,), dynamo=True, dynamic_shapes=(free,), optimize=False, verbose=False
+                drawn(3, option), (EXAMPLE,), dynamo=True, dynamic_shapes=(free,), optimize=False, verbose=False
             )
         assert program is not None
         path = SKELETONS / f"resnet20_{option.lower()}.dynamo.onnx"

@@ -77,7 +77,9 @@ class Layers:
         scale, bias = self.draw.uniform(0.5, 1.5, channels), self.draw.uniform(-0.2, 0.2, channels)
         arrays = {"scale": scale, "bias": bias, "mean": np.zeros(channels), "var": np.ones(channels)}
         names = [self.tensor(array.astype(np.float32), name) for name, array in arrays.items()]
-        self.layer("BatchNormalization", names, epsilon=1e-6, momentum=0.99, **({"spatial": 1} if self.opset < 9 else {}))
+        self.layer(
+            "BatchNormalization", names, epsilon=1e-6, momentum=0.99, **({"spatial": 1} if self.opset < 9 else {})
+        )
 
     def pool(self, op: str, side: int = 2, stride: int = 2) -> None:
         """A pool, and its Identity."""
@@ -165,7 +167,10 @@ FILES: list[tuple[str, str, Callable[[Layers], Sequence[Any]], int, bool]] = [
     ("linear_maps", "flattened", flattened, 11, False),
     ("linear_maps", "flattened_eager", flattened, 12, True),
     ("outputs", "segmentation", segmentation, 11, False),
-    *(("opsets", f"opset_{opset}", keras_order if opset % 2 else averaged, opset, False) for opset in (7, 8, 9, 10, 12)),
+    *(
+        ("opsets", f"opset_{opset}", keras_order if opset % 2 else averaged, opset, False)
+        for opset in (7, 8, 9, 10, 12)
+    ),
 ]
 
 

@@ -21,11 +21,11 @@ import torch
 from torch import nn
 
 from onnx_files import File, write
-from onnx_files_torch_bits import BITS, codes_of, trained
+from onnx_files_torch_bits import BITS, DYADIC, codes_of, trained
 from onnx_files_torch_models import MODELS, Old, drawn
 
 OPSETS = {"legacy": (7, 8, 9, 10, 11, 13, 16, 20), "dynamo": (18, 20, 21, 22, 23)}
-IMAGE = torch.zeros(1, 3, 8, 8)
+IMAGES = torch.zeros(2, 3, 8, 8)
 
 
 def exported(exporter: str, model: nn.Module, opset: int | None = None) -> Any:
@@ -35,12 +35,12 @@ def exported(exporter: str, model: nn.Module, opset: int | None = None) -> Any:
         warnings.simplefilter("ignore")
         if exporter == "dynamo":
             free = {0: torch.export.Dim("batch")}
-            program = torch.onnx.export(model, (IMAGE,), dynamo=True, dynamic_shapes=(free,), verbose=False, **given)
+            program = torch.onnx.export(model, (IMAGES,), dynamo=True, dynamic_shapes=(free,), verbose=False, **given)
             assert program is not None
             return program.model_proto
         held = io.BytesIO()
         names = {"input_names": ["image"], "dynamic_axes": {"image": {0: "batch"}}}
-        torch.onnx.export(model, (IMAGE,), held, dynamo=False, **names, **given)
+        torch.onnx.export(model, (IMAGES,), held, dynamo=False, **names, **given)
         return onnx.load_from_string(held.getvalue())
 
 
@@ -63,9 +63,9 @@ def main() -> None:
     for opset in OPSETS[exporter]:
         model = exported(exporter, drawn(Old), opset)
         files.append(File("opsets", f"opset_{opset}", model, Old.__doc__ or ""))
-    for kind, pixels in BITS:
+    for kind in BITS[exporter]:
         model = exported(exporter, trained(kind))
-        files.append(File("few_bits", name_of(kind), model, kind.__doc__ or "", pixels, codes_of(model)))
+        files.append(File("few_bits", name_of(kind), model, kind.__doc__ or "", DYADIC, codes_of(model)))
     versions = f"torch {torch.__version__.split('+')[0]}"
     if exporter == "dynamo":
         import onnxscript

@@ -74,16 +74,17 @@ class Padded(nn.Sequential):
 
 
 class Old(nn.Module):
-    """What opsets spell otherwise: batch norm, dropout, clip, pad, nearest upsampling, pools."""
+    """What opsets spell otherwise: batch norm, dropout, clip, pad, pools."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(conv(3, 6, bias=False), nn.BatchNorm2d(6), nn.ReLU6(), nn.Dropout2d(), nn.MaxPool2d(2))
-        self.up = nn.Upsample(scale_factor=2)
+        self.stem = nn.Sequential(
+            conv(3, 6, bias=False), nn.BatchNorm2d(6), nn.ReLU6(), nn.Dropout2d(), nn.MaxPool2d(2)
+        )
         self.last = nn.Sequential(conv(6, 8, padding=0), nn.ReLU(), nn.AvgPool2d(2), Head(8))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.last(F.pad(self.up(self.stem(x)), (1, 1, 1, 1)))
+        return self.last(F.pad(self.stem(x), (1, 1, 1, 1)))
 
 
 class Shuffle(nn.Module):
@@ -191,7 +192,9 @@ class Map(nn.Sequential):
     """Segmentation: a map of classes."""
 
     def __init__(self) -> None:
-        super().__init__(conv(3, 6), nn.ReLU(), nn.MaxPool2d(2), conv(6, 6), nn.ReLU(), nn.Upsample(scale_factor=2), conv(6, 3, 1))
+        super().__init__(
+            conv(3, 6), nn.ReLU(), nn.MaxPool2d(2), conv(6, 6), nn.ReLU(), nn.Upsample(scale_factor=2), conv(6, 3, 1)
+        )
 
 
 class Two(nn.Module):
@@ -211,18 +214,14 @@ class Regression(nn.Sequential):
     """Two numbers, behind dense layers."""
 
     def __init__(self) -> None:
-        super().__init__(
-            conv(3, 4, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 2)
-        )
+        super().__init__(conv(3, 4, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 2))
 
 
 class OneLogit(nn.Sequential):
     """A binary classifier with its final sigmoid."""
 
     def __init__(self) -> None:
-        super().__init__(
-            conv(3, 6), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 1), nn.Sigmoid()
-        )
+        super().__init__(conv(3, 6), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 1), nn.Sigmoid())
 
 
 class Chances(nn.Sequential):
