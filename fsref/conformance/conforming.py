@@ -14,7 +14,7 @@ from fsref.conformance.drive import Drive, Dut, witnessed
 from fsref.conformance.driven import Driven, Reject
 from fsref.conformance.function import Answer, Function
 from fsref.conformance.greeting import Greeting
-from fsref.conformance.smallest import smallest, twice
+from fsref.conformance.smallest import in_a_row, smallest, twice
 from fsref.conformance.starting import command_of
 from fsref.conformance.stimuli import cases_of
 from fsref.conformance.suspects import Evidence, behind
@@ -142,8 +142,9 @@ def _driven(
     bins = pack.bins if pack is not None and whole else {}
     small = () if first is None else smallest(drive, first, before)
     if first is not None and first.case is not None and not alone and not hints.hints:
-        found_behind = behind(twice(drive, first.case)) or behind(small)
-        hints = Judged(found_behind, int(bool(found_behind)), 1, evidence.differing)
+        row = in_a_row(drive, evidence.alike(first))
+        each = [behind(rows) for rows in ((row,) if row else (twice(drive, first.case), small))]
+        hints = replace(next((one for one in each if one.hints), Judged(judged=1)), differing=evidence.differing)
     return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small)
 
 

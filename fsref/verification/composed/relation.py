@@ -130,6 +130,8 @@ def part_of(
 
     places = dict(_places(shape))
     ends = {name: int(values.max(initial=0)) - values for name, values in places.items()}
+    if scene.at is not None:
+        places["image"] = scene.at.reshape(-1, *[1] * (len(shape) - 1))
     p, net = scene.population, scene.net
     into = list(scene.into.values())
     facts: dict[str, int] = {

@@ -10,6 +10,7 @@ import numpy as np
 
 from fsref.tables import Brief
 from fsref.verification.composed.conditions import Condition, Rows, conditions
+from fsref.verification.composed.halves import Half, halves
 from fsref.verification.composed.relation import Change, Mask, Relation
 from fsref.verification.scene import Scene
 
@@ -18,6 +19,7 @@ FEW, MANY = 3, 8  # rows that are wrong, below which two conditions at once say 
 SIMPLE = 1.6  # how dear a condition on so few may be
 NEARLY = 0.3  # by which words are as short as others
 CHEAP = 3.0  # changes with which three are tried
+APART = 0.5  # how dear it is that there are two
 MOST = 12.0  # how dear words may be
 TOLD, LESS = 3, 0.8  # conditions of an observation, each of which leaves this share of what is right at most
 
@@ -63,7 +65,16 @@ def fitting(relation: Relation) -> list[Composed]:
             words, dear = ", ".join(each.text for each in chosen), sum(each.dear for each in chosen)
             found.append(_composed(relation, f"{change.text}, {words}", change.dear + dear, unsaid))
             best = min(best, change.dear + dear)
+    if count and not found:
+        found = [_both(relation, first, second) for first, second in halves(relation, changes)]
     return sorted((one for one in found if one.dear <= MOST), key=lambda one: one.dear)
+
+
+def _both(relation: Relation, first: Half, second: Half) -> Composed:
+    """Two changes at once, the one with the shorter words first."""
+    each = sorted((first, second), key=lambda half: half[0].dear + half[1].dear)
+    text = "; and ".join(f"{change.text}, {where.text}" for change, where in each)
+    return _composed(relation, text, APART + sum(change.dear + where.dear for change, where in each), ())
 
 
 def _misses(change: Change, relation: Relation, wrong: Sequence[Mask]) -> list[Mask | None]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from fsref.law.neuron import Ints, base_two
+from fsref.verification.composed.between import told_before
+from fsref.verification.composed.placing import told_elsewhere
 from fsref.verification.composed.relation import Change, Part, column, moved, part_of, result, shifted, taken
 from fsref.verification.composed.values import BECOMES
 from fsref.verification.scene import Scene
@@ -52,9 +54,13 @@ def trains_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         text = f"yours is that of {name}" if name.startswith("the neuron") else f"yours has {name}"
         text = f"yours is {name}" if name.startswith("without") else text
         yield taken(text, 2, column(name))
+    yield from told_elsewhere()
+    yield from told_before(parts)
 
 
 def told_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     """What may be told instead."""
     yield from (taken(f"yours is that of {name}", 2, column(name)) for name in parts[0].operands)
+    yield from told_elsewhere()
+    yield from told_before(parts)
     yield from (Change(f"yours {each.text}", each.dear, result(each)) for each in BECOMES)

@@ -10,11 +10,13 @@ import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.verification.composed.delivering import TIMES, delivered, read_of
+from fsref.verification.composed.layouts import layouts
 from fsref.verification.composed.relation import Change, Part
 from fsref.verification.composed.values import BECOMES, Becomes
 from fsref.verification.composed.where import Other, Some, others, some, sources, steps, weights
 
 CHEAP = 4.6  # words of a weight and what becomes of it
+FAR = 4.65  # and of one that is another
 MOST_PLANES = 128  # that one change of products delivers
 DRIFTS = {1: "output", 2: "two outputs", 4: "four outputs", 8: "eight outputs"}
 SIGNS: tuple[Some[Ints], ...] = (
@@ -33,9 +35,11 @@ def weights_otherwise() -> Iterator[Change]:
             yield Change(text, each.dear + 0.5 + where.dear, partial(_weigh, each.of, where))
     for axis, name in enumerate(("output", "input", "kernel row", "kernel column")):
         for other, where in product(list(others(name)), which):
-            if where.dear < 2.5 and (not where.dear or where.text.startswith(" of")):
+            if where.dear + other.dear < FAR and (not where.dear or where.text.startswith(" of")):
                 text = f"in yours a weight{where.text} is that of {other.text}"
                 yield Change(text, other.dear + where.dear, partial(_weigh, partial(_taken, axis, other), where))
+    for words, dear, layout in layouts():
+        yield Change(f"in yours weights {words}", dear, partial(_weigh, layout, which[0]))
     for by, word in ((1, "further"), (-1, "less")):
         for rise, each_of in DRIFTS.items():
             text = f"in yours the address of a weight is one {word} with each {each_of}"

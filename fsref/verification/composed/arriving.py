@@ -1,0 +1,192 @@
+"""Products that are lost or become others by what arrived at their neuron before, or arrives beside it (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
+from itertools import product
+from typing import TypeAlias
+
+import numpy as np
+
+from fsref.engines import reference
+from fsref.law.neuron import Ints
+from fsref.tables import Brief
+from fsref.verification.adding import ADDED, singles
+from fsref.verification.composed.delivering import rows_of
+from fsref.verification.composed.relation import Change, Mask, Part
+from fsref.verification.composed.values import BECOMES
+from fsref.verification.scene import Scene
+
+CHEAP = 2.0  # words of what becomes of a product
+BESIDE = ((0, "the other of two {}s"), (-1, "the {} before"), (1, "the next {}"))
+EVERY = (2, 3, 4, 8, 16)
+Meant: TypeAlias = tuple[str, float, Callable[["Arrived"], Mask]]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Arrived(Brief):
+    """The products of one projection in the order in which they arrive, step by step, in each by address of the source:
+    (N, B, C, H, W), 0 where nothing arrives; `step` and `tap` (N,) of each.
+    """
+
+    products: Ints
+    step: Ints
+    tap: Ints
+
+    @cached_property
+    def there(self) -> Ints:
+        """Where something arrives, 0 or 1."""
+        return (self.products != 0).astype(np.int64)
+
+    @cached_property
+    def rank(self) -> Ints:
+        """How many have arrived at the neuron before."""
+        found: Ints = np.cumsum(self.there, axis=0) - self.there
+        return found
+
+    @cached_property
+    def left(self) -> Ints:
+        """How many will arrive at the neuron."""
+        found: Ints = self.there.sum(axis=0) - self.rank - self.there
+        return found
+
+    @cached_property
+    def before(self) -> Ints:
+        """The product that arrived at the neuron before, 0 of the first."""
+        n = np.arange(len(self.products)).reshape(-1, 1, 1, 1, 1)
+        last = np.maximum.accumulate(np.where(self.there > 0, n, -1), axis=0)
+        at = np.concatenate([np.full_like(last[:1], -1), last[:-1]])
+        return np.where(at < 0, 0, np.take_along_axis(self.products, np.maximum(at, 0), axis=0))
+
+    @cached_property
+    def rank_in_step(self) -> Ints:
+        """How many have arrived at the neuron before in the step."""
+        first = np.searchsorted(self.step, self.step)
+        found: Ints = self.rank - self.rank[first]
+        return found
+
+    @cached_property
+    def left_in_step(self) -> Ints:
+        """How many will arrive at the neuron in the step."""
+        last = np.searchsorted(self.step, self.step, side="right") - 1
+        found: Ints = self.rank[last] + self.there[last] - self.rank - self.there
+        return found
+
+    @cached_property
+    def close(self) -> Mask:
+        """Whether the source's address before sent something in that step, too."""
+        found = np.zeros(self.products.shape, np.bool_)
+        found[1:] = (self.there[:-1] > 0) & ((self.step[1:] == self.step[:-1]) & (np.diff(self.tap) == 1))[
+            :, None, None, None, None
+        ]
+        return found
+
+    def beside(self, by: int, channels: bool) -> Ints:
+        """The products at the same time of neurons `by` before or behind, or of the other of two, or so of channels; 0
+        beyond.
+        """
+        if channels:
+            rows = np.moveaxis(self.products, 2, -1)
+            return np.moveaxis(_beside(by, rows), -1, 2)
+        rows = self.products.reshape(*self.products.shape[:2], -1)
+        return _beside(by, rows).reshape(self.products.shape)
+
+
+def _beside(by: int, rows: Ints) -> Ints:
+    """Rows (..., n) of which each is another."""
+    at = np.arange(rows.shape[-1])
+    other = at ^ 1 if by == 0 else at + by
+    inside = (other >= 0) & (other < len(at))
+    found = np.zeros_like(rows)
+    found[..., inside] = rows[..., other[inside]]
+    return found
+
+
+def arrives_otherwise() -> Iterator[Change]:
+    """Products that are lost or become others by what else arrives."""
+    simple = [each for each in BECOMES if each.dear <= CHEAP and " bits" not in each.text and each.text != "is 0"]
+    for words, far, test in _meant():
+        product = f"in yours a product{words}"
+        yield Change(f"{product} is lost", 1 + far, partial(_changed, test, lambda own: 0 * own.products))
+        yield Change(f"{product} counts as the one before", 2 + far, partial(_changed, test, lambda own: own.before))
+        for each in simple:
+            becomes = partial(_changed, test, lambda own, of=each.of: of(own.products))
+            yield Change(f"{product} {each.text}", each.dear + 0.3 + far, becomes)
+
+
+def _meant() -> Iterator[Meant]:
+    """Which products are meant."""
+    yield " that equals the one before it at its neuron", 1.5, lambda own: own.products == own.before
+    yield " of the sign of the one before it", 2, lambda own: own.products * np.sign(own.before) > 0
+    yield " of another sign than the one before it", 2, lambda own: own.products * np.sign(own.before) < 0
+    yield " that is the first at its neuron", 1.5, lambda own: own.rank == 0
+    yield " that is the last at its neuron", 1.5, lambda own: own.left == 0
+    yield " behind the first at its neuron", 2, lambda own: own.rank > 0
+    yield " that is the first of its step at its neuron", 1.7, lambda own: own.rank_in_step == 0
+    yield " that is the last of its step at its neuron", 1.7, lambda own: own.left_in_step == 0
+    yield " behind the first of its step at its neuron", 1.8, lambda own: own.rank_in_step > 0
+    yield " before the last of its step at its neuron", 1.9, lambda own: own.left_in_step > 0
+    yield " that is the last of the last step at its neuron", 1.9, partial(_last_of_step, -1)
+    yield " that is the first of the first step at its neuron", 1.9, partial(_first_of_step, 0)
+    yield " right behind one of the source's neuron before", 1.8, lambda own: own.close
+    yield " right before one of the source's next neuron", 1.9, _before_close
+    yield " alone in its step at its neuron", 2.2, lambda own: (own.rank_in_step == 0) & (own.left_in_step == 0)
+    for n in EVERY:
+        yield f" that is each {n}th at its neuron", 2, lambda own, n=n: own.rank % n == n - 1
+        yield f" behind the first {n} at its neuron", 2, lambda own, n=n: own.rank >= n
+        yield f" behind the first {n} of its step at its neuron", 2, lambda own, n=n: own.rank_in_step >= n
+    for (by, which), name in product(BESIDE, ("neuron", "channel")):
+        for word, test in (("below 0", np.less), ("above 0", np.greater), ("not 0", np.not_equal), ("0", np.equal)):
+            words = f" while that of {which.format(name)} is {word}"
+            yield words, 2.1, partial(_while, by, name == "channel", test)
+
+
+def _while(by: int, channels: bool, test: Callable[[Ints, int], Mask], own: Arrived) -> Mask:
+    return test(own.beside(by, channels), 0)
+
+
+def _last_of_step(at: int, own: Arrived) -> Mask:
+    return (own.left_in_step == 0) & _in_step(own, int(own.step[at]))
+
+
+def _first_of_step(at: int, own: Arrived) -> Mask:
+    return (own.rank_in_step == 0) & _in_step(own, int(own.step[at]))
+
+
+def _in_step(own: Arrived, step: int) -> Mask:
+    return (own.step == step)[:, None, None, None, None]
+
+
+def _before_close(own: Arrived) -> Mask:
+    found = np.zeros_like(own.close)
+    found[:-1] = own.close[1:] & (own.there[1:] > 0)
+    return found
+
+
+def _changed(test: Callable[[Arrived], Mask], of: Callable[[Arrived], Ints], part: Part) -> Ints | None:
+    """What is delivered when the products that are meant become others; None where they are many."""
+    own = arrived(part.scene, part.of)
+    if own is None:
+        return None
+    some = test(own) & (own.there > 0)
+    more = np.where(some, of(own) - own.products, 0).sum(axis=0) if some.any() else None
+    return part.right if more is None else part.right + rows_of(part, more)
+
+
+@lru_cache(maxsize=4)
+def arrived(scene: Scene, name: str) -> Arrived | None:
+    """What arrives along a projection; None where that is much."""
+    q = scene.into[name]
+    if getattr(q, "pooled", False):
+        return None
+    d, z = scene.net.code_weights[q.source], scene.spikes(q.source)
+    each = [(tap, one) for tap, one in enumerate(singles(q))]
+    if not each or len(each) * d.shape[1] * scene.codes[scene.population.name].size > ADDED:
+        return None
+    shape = scene.population.shape
+    order = [(t, tap, one) for t in range(d.shape[1]) for tap, one in each]
+    planes = [z[:, t] * d[:, t, None, None] for t in range(d.shape[1])]
+    products = np.stack([reference.along(planes[t], one, shape) for t, _, one in order])
+    return Arrived(products, np.array([t for t, _, _ in order]), np.array([tap for _, tap, _ in order]))
