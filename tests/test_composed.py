@@ -280,7 +280,7 @@ class Short(Device):
         (Repeated(), "yours is that of the neuron 1 before, in neurons 3, 7, 11, ... [NET-6]"),
         (Coarse(), "in yours T loses its lowest 2 bits [FS-2]"),
         (Twice(), "yours does not fire, where the number of spikes before is 2 [FS-2]"),
-        (Late(), "yours compares with T of the step before, in odd steps [FS-2]"),
+        (Late(), "yours compares with T of the first step of its 2 [FS-2]"),
         (Holed(), "yours has bit 3 stuck at 0 then, where it fires [FS-3]"),
         (Swapped(), "the train is told: yours has steps 0 and 1 exchanged [OBS-1]"),
         (Short(), "yours saturates at 5 bits [OBS-1]"),

@@ -13,25 +13,15 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.verification.composed.delivering import Read, delivered, read_of
+from fsref.verification.composed.earlier import before, is_known
 from fsref.verification.composed.relation import Change, Columns, Part
 from fsref.verification.composed.where import Some, sources, steps
 from fsref.verification.scene import Scene
-from fsref.verification.stale_causes import in_order
 
 LEFT = "left of the image before: "  # how operands begin
 LOWEST = (1, 2, 4, 8)  # bits that are not cleared
 CHEAP = 3.0  # words of a place and of a step at once
 Some_of = Callable[[Ints], Ints]
-
-
-def is_known(scene: Scene) -> bool:
-    """Whether every image asked before is in the scene."""
-    return scene.at is not None and scene.count > 1
-
-
-def before(scene: Scene, values: Ints) -> Ints:
-    """Values (B, ...) of the image before, 0 of the first."""
-    return in_order(scene, lambda asked: np.concatenate([0 * asked[:1], asked[:-1]]), values)
 
 
 def left_over(scene: Scene, p: FS | Readout, seen: Ints, total: Ints) -> dict[str, Any]:
@@ -131,18 +121,3 @@ def _more(kept: Callable[[Ints, Ints], Ints], where: Some[tuple[int, ...]], when
     meant = where.of(tuple(shape)) & when.of(count)[:, None, None, None]
     more = read.d * (kept(now, before(part.scene, now)) * meant)
     return part.right + delivered(part, read.q, more.sum(axis=1)) if more.any() else part.right
-
-
-def told_before(parts: Sequence[Part]) -> Iterator[Change]:
-    """What is told of the image before."""
-    if not is_known(parts[0].scene):
-        return
-    yield Change("yours is that of the image before", 1.5, partial(_told, _second))
-    yield Change("yours is ORed with that of the image before", 1.8, partial(_told, np.bitwise_or))
-    yield Change("yours is no less than that of the image before", 2, partial(_told, np.maximum))
-
-
-def _told(put: Callable[[Ints, Ints], Ints], part: Part) -> Ints:
-    scene = part.scene
-    rows = part.right.reshape(scene.count, -1)
-    return put(part.right, before(scene, rows).ravel())

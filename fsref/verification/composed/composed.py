@@ -16,9 +16,10 @@ from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.verification.composed.adding import adds_otherwise
 from fsref.verification.composed.arriving import arrives_otherwise
 from fsref.verification.composed.behind import following, unseen
-from fsref.verification.composed.between import is_known, leaves_otherwise, spikes_left
+from fsref.verification.composed.between import leaves_otherwise, spikes_left
 from fsref.verification.composed.coinciding import coincides_otherwise
 from fsref.verification.composed.delivering import delivering
+from fsref.verification.composed.earlier import is_known
 from fsref.verification.composed.neurons import (
     codes_otherwise,
     coding,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fsref.verification.causes import Hint, Judged
-from fsref.verification.composed.between import is_known
 from fsref.verification.composed.composed import ROWS, composed, few, observation
+from fsref.verification.composed.earlier import is_known
 from fsref.verification.composed.search import NEARLY, Composed
 from fsref.verification.scene import Scene
 
