@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
-from itertools import product
 from typing import TypeAlias
 
 import numpy as np
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
+from fsref.law.projections import Projection
 from fsref.tables import Brief
 from fsref.verification.adding import ADDED, singles
 from fsref.verification.composed.delivering import rows_of
 from fsref.verification.composed.relation import Change, Mask, Part
 from fsref.verification.composed.values import BECOMES
+from fsref.verification.deliveries import of_ones
 from fsref.verification.scene import Scene
 
 CHEAP = 2.0  # words of what becomes of a product
-BESIDE = ((0, "the other of two {}s"), (-1, "the {} before"), (1, "the next {}"))
+BESIDE = ((0, "the other of two channels"), (-1, "the channel before"), (1, "the next channel"))
 EVERY = (2, 3, 4, 8, 16)
 Meant: TypeAlias = tuple[str, float, Callable[["Arrived"], Mask]]
 
@@ -31,6 +32,8 @@ class Arrived(Brief):
     (N, B, C, H, W), 0 where nothing arrives; `step` and `tap` (N,) of each.
     """
 
+    scene: Scene
+    q: Projection
     products: Ints
     step: Ints
     tap: Ints
@@ -83,25 +86,29 @@ class Arrived(Brief):
         ]
         return found
 
-    def beside(self, by: int, channels: bool) -> Ints:
-        """The products at the same time of neurons `by` before or behind, or of the other of two, or so of channels; 0
-        beyond.
+    def beside(self, by: int) -> Ints:
+        """The products at the same time of channels `by` before or behind, or of the other of two, that read the same
+        group of the source; 0 of none.
         """
-        if channels:
-            rows = np.moveaxis(self.products, 2, -1)
-            return np.moveaxis(_beside(by, rows), -1, 2)
-        rows = self.products.reshape(*self.products.shape[:2], -1)
-        return _beside(by, rows).reshape(self.products.shape)
+        count = self.products.shape[2]
+        at = np.arange(count)
+        other = at ^ 1 if by == 0 else at + by
+        kept = (other >= 0) & (other < count)
+        group = at // (count // getattr(self.q, "groups", 1))
+        kept &= group[np.where(kept, other, at)] == group
+        found = np.zeros_like(self.products)
+        found[:, :, kept] = self.products[:, :, other[kept]]
+        return found
 
-
-def _beside(by: int, rows: Ints) -> Ints:
-    """Rows (..., n) of which each is another."""
-    at = np.arange(rows.shape[-1])
-    other = at ^ 1 if by == 0 else at + by
-    inside = (other >= 0) & (other < len(at))
-    found = np.zeros_like(rows)
-    found[..., inside] = rows[..., other[inside]]
-    return found
+    @cached_property
+    def first(self) -> Mask:
+        """Whether it is of the first spike that the source sends in its step."""
+        z, shape = self.scene.spikes(self.q.source).astype(np.int64), self.scene.population.shape
+        flat = z.reshape(*z.shape[:2], -1)
+        first = (flat * (np.cumsum(flat, axis=2) == 1)).reshape(z.shape)
+        taps = dict(enumerate(singles(of_ones(self.q))))
+        planes = [reference.along(first[:, t], taps[tap], shape) for t, tap in zip(self.step, self.tap, strict=True)]
+        return np.stack(planes) > 0
 
 
 def arrives_otherwise() -> Iterator[Change]:
@@ -119,6 +126,8 @@ def arrives_otherwise() -> Iterator[Change]:
 def _meant() -> Iterator[Meant]:
     """Which products are meant."""
     yield " that equals the one before it at its neuron", 1.5, lambda own: own.products == own.before
+    words = " that equals the one before it at its neuron and is of no first spike of a step"
+    yield words, 2.4, lambda own: (own.products == own.before) & ~own.first
     yield " of the sign of the one before it", 2, lambda own: own.products * np.sign(own.before) > 0
     yield " of another sign than the one before it", 2, lambda own: own.products * np.sign(own.before) < 0
     yield " that is the first at its neuron", 1.5, lambda own: own.rank == 0
@@ -137,14 +146,13 @@ def _meant() -> Iterator[Meant]:
         yield f" that is each {n}th at its neuron", 2, lambda own, n=n: own.rank % n == n - 1
         yield f" behind the first {n} at its neuron", 2, lambda own, n=n: own.rank >= n
         yield f" behind the first {n} of its step at its neuron", 2, lambda own, n=n: own.rank_in_step >= n
-    for (by, which), name in product(BESIDE, ("neuron", "channel")):
+    for by, which in BESIDE:
         for word, test in (("below 0", np.less), ("above 0", np.greater), ("not 0", np.not_equal), ("0", np.equal)):
-            words = f" while that of {which.format(name)} is {word}"
-            yield words, 2.1, partial(_while, by, name == "channel", test)
+            yield f" while that of {which} is {word}", 2.1, partial(_while, by, test)
 
 
-def _while(by: int, channels: bool, test: Callable[[Ints, int], Mask], own: Arrived) -> Mask:
-    return test(own.beside(by, channels), 0)
+def _while(by: int, test: Callable[[Ints, int], Mask], own: Arrived) -> Mask:
+    return test(own.beside(by), 0)
 
 
 def _last_of_step(at: int, own: Arrived) -> Mask:
@@ -189,4 +197,4 @@ def arrived(scene: Scene, name: str) -> Arrived | None:
     order = [(t, tap, one) for t in range(d.shape[1]) for tap, one in each]
     planes = [z[:, t] * d[:, t, None, None] for t in range(d.shape[1])]
     products = np.stack([reference.along(planes[t], one, shape) for t, _, one in order])
-    return Arrived(products, np.array([t for t, _, _ in order]), np.array([tap for _, tap, _ in order]))
+    return Arrived(scene, q, products, np.array([t for t, _, _ in order]), np.array([tap for _, tap, _ in order]))

@@ -50,6 +50,9 @@ def leaves_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
             yield Change(f"yours adds {what}", 1.5 + dear, partial(_combined, name, of, np.add))
             yield Change(f"yours is ORed with {what}", 2 + dear, partial(_combined, name, of, np.bitwise_or))
             yield Change(f"yours is XORed with {what}", 2.5 + dear, partial(_combined, name, of, np.bitwise_xor))
+        for words, dear, of in _parts():
+            text = f"in yours the bias is ORed with {words}{thing} of the image before"
+            yield Change(text, 2.2 + dear, partial(_ored_bias, name, of))
         yield Change(
             f"yours is no less than {thing} of the image before", 2.2, partial(_combined, name, _that, np.maximum)
         )
@@ -85,6 +88,11 @@ def _low(bits: int, v: Ints) -> Ints:
 def _combined(name: str, of: Some_of, put: Callable[[Ints, Ints], Ints], part: Part) -> Ints:
     given: Columns = part.operands
     return put(part.right, of(given[name]))
+
+
+def _ored_bias(name: str, of: Some_of, part: Part) -> Ints:
+    bias = part.operands["bias"]
+    return part.right - bias + (bias | of(part.operands[name]))
 
 
 def spikes_left(parts: Sequence[Part]) -> Iterator[Change]:

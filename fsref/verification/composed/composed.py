@@ -53,6 +53,7 @@ def _opens(parts: Sequence[Part]) -> Iterator[Change]:
     yield from opens_otherwise(parts)
     yield from leaves_otherwise(parts)
     yield from adds_otherwise()
+    yield from partly_otherwise()
 
 
 def _delivers(parts: Sequence[Part]) -> Iterator[Change]:

@@ -50,6 +50,9 @@ def _of_step() -> Iterator[Meant]:
     yield Some(" that is the first of its step", 1.7, lambda z: _rank(_flat(z), 2) == 0)
     yield Some(" that is the last of its step", 1.7, lambda z: _rank(_flat(z)[..., ::-1], 2)[..., ::-1] == 0)
     yield Some(" of a step in which all fire", 1.9, lambda z: _flat(z).all(axis=2, keepdims=True))
+    yield Some(" that is the first of the first step", 2, lambda z: (_rank(_flat(z), 2) == 0) & _step_at(z, 0))
+    last = partial(_last_of_step, -1)
+    yield Some(" that is the last of the last step", 2, last)
     yield Some(" that is alone in its step", 2, lambda z: _flat(z).sum(axis=2, keepdims=True) == 1)
     yield Some(" of a step of an odd number of spikes", 2.2, lambda z: _flat(z).sum(axis=2, keepdims=True) % 2 == 1)
     yield Some(" of a step of an even number of spikes", 2.2, lambda z: _flat(z).sum(axis=2, keepdims=True) % 2 == 0)
@@ -125,6 +128,14 @@ def _rank(z: Ints, axis: int) -> Ints:
     """How many spikes are before each one along an axis."""
     found: Ints = np.cumsum(z, axis=axis) - z
     return found
+
+
+def _last_of_step(at: int, z: Ints) -> Mask:
+    return np.asarray((_rank(_flat(z)[..., ::-1], 2)[..., ::-1] == 0) & _step_at(z, at))
+
+
+def _step_at(z: Ints, at: int) -> Mask:
+    return (np.arange(z.shape[1]) == at % z.shape[1])[:, None]
 
 
 def _rank_left(n: int, z: Ints) -> Mask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import TypeAlias
 
@@ -51,7 +52,16 @@ def _becomes(of: Callable[[Ints], Ints], parts: Parts, part: Part) -> Ints | Non
 
 @lru_cache(maxsize=64)
 def _cached(kind: Callable[[int, Part], list[Ints] | None], at: int, part: Part) -> list[Ints] | None:
-    return kind(at, part)
+    """The parts of what a projection delivers; of an opening those of all projections, single ones together."""
+    if part.of:
+        return kind(at, part)
+    found = [kind(at, replace(part, of=name)) for name in part.scene.into]
+    known = [each for each in found if each is not None]
+    if len(known) < len(found):
+        return None
+    if all(len(each) == 1 for each in known):
+        return [sum((each[0] for each in known), np.zeros_like(part.right))]
+    return [own for each in known for own in each]
 
 
 def _of_sign(sign: int, part: Part) -> list[Ints] | None:
