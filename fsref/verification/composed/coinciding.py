@@ -28,7 +28,7 @@ def coincides_otherwise() -> Iterator[Change]:
             yield Change(f"{spike} is taken for one of {words}", 2 + meant.dear, partial(_taken, by, meant))
 
 
-def which(meant: Meant, part: Part, read: Read) -> Mask:
+def meant_by(meant: Meant, part: Part, read: Read) -> Mask:
     """Which spikes (B, K, C, H, W) of the source are meant."""
     return _which(meant, part.scene, read.q.source)
 
@@ -52,7 +52,7 @@ def _added(part: Part, read: Read, more: Ints) -> Ints:
 
 def _times(times: int, meant: Meant, part: Part) -> Ints:
     read = read_of(part)
-    return _added(part, read, (times - 1) * read.d * which(meant, part, read))
+    return _added(part, read, (times - 1) * read.d * meant_by(meant, part, read))
 
 
 def _of_step(by: int, meant: Meant, part: Part) -> Ints:
@@ -62,12 +62,12 @@ def _of_step(by: int, meant: Meant, part: Part) -> Ints:
         d[:-1] = read.d[1:]
     else:
         d[1:] = read.d[:-1]
-    return _added(part, read, (d - read.d) * which(meant, part, read))
+    return _added(part, read, (d - read.d) * meant_by(meant, part, read))
 
 
 def _taken(by: int, meant: Meant, part: Part) -> Ints:
     read = read_of(part)
-    mask = which(meant, part, read)
+    mask = meant_by(meant, part, read)
     flat = mask.reshape(*mask.shape[:2], -1)
     moved = np.roll(flat, by, 2)
     moved[:, :, 0 if by > 0 else -1] = False

@@ -100,7 +100,9 @@ def products_otherwise() -> Iterator[Change]:
     for each, meant in product(plain, happening()):
         if meant.dear < 2.1:
             text = f"in yours a product of a spike{meant.text} {each.text}"
-            yield Change(text, each.dear + 0.6 + meant.dear, partial(_multiply, each, SIGNS[0], partial(which, meant)))
+            yield Change(
+                text, each.dear + 0.6 + meant.dear, partial(_multiply, each, SIGNS[0], partial(meant_by, meant))
+            )
 
 
 def _taps(times: int, row: Some[int], column: Some[int], part: Part) -> Ints:
