@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 
 from fsref.law.neuron import Ints
+from fsref.verification.composed.coinciding import meant_by
 from fsref.verification.composed.delivering import TIMES, Read, delivered, read_of
 from fsref.verification.composed.happening import happening
 from fsref.verification.composed.layouts import layouts
@@ -100,9 +101,8 @@ def products_otherwise() -> Iterator[Change]:
     for each, meant in product(plain, happening()):
         if meant.dear < 2.1:
             text = f"in yours a product of a spike{meant.text} {each.text}"
-            yield Change(
-                text, each.dear + 0.6 + meant.dear, partial(_multiply, each, SIGNS[0], partial(meant_by, meant))
-            )
+            change = partial(_multiply, each, SIGNS[0], partial(meant_by, meant))
+            yield Change(text, each.dear + 0.6 + meant.dear, change)
 
 
 def _taps(times: int, row: Some[int], column: Some[int], part: Part) -> Ints:
