@@ -13,6 +13,7 @@ from fsref.verification.composed.happening import Meant, happening
 from fsref.verification.composed.relation import Change, Mask, Part
 from fsref.verification.scene import Scene
 
+SMALL = 2**14  # spikes, of which it is kept which are meant
 TAKEN = (("the neuron before", -1), ("the next neuron", 1))
 
 
@@ -30,14 +31,17 @@ def coincides_otherwise() -> Iterator[Change]:
 
 def meant_by(meant: Meant, part: Part, read: Read) -> Mask:
     """Which spikes (B, K, C, H, W) of the source are meant."""
-    return _which(meant, part.scene, read.q.source)
+    small = read.spikes.size <= SMALL
+    return (_kept if small else _which)(meant, part.scene, read.q.source)
 
 
-@lru_cache(maxsize=16)
 def _which(meant: Meant, scene: Scene, source: str) -> Mask:
     z = scene.spikes(source)
     rows = meant.of(z.astype(np.int64))
     return z & (rows if rows.ndim == z.ndim else np.broadcast_to(rows, _shape(rows, z.shape)).reshape(z.shape))
+
+
+_kept = lru_cache(maxsize=256)(_which)
 
 
 def _shape(rows: Mask, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -35,7 +35,7 @@ def weights_otherwise() -> Iterator[Change]:
     for each, where in product(BECOMES, some_weights):
         if where.dear + each.dear < CHEAP:
             text = f"in yours a weight{where.text} {each.text}"
-            yield Change(text, each.dear + 0.5 + where.dear, partial(_weigh, each.of, where))
+            yield Change(text, each.dear + 0.5 + where.dear, partial(_become, each, where))
     for axis, name in enumerate(("output", "input", "kernel row", "kernel column")):
         for other, where in product(list(others(name)), some_weights):
             if where.dear + other.dear < FAR and (not where.dear or where.text.startswith(" of")):
@@ -71,6 +71,11 @@ def _drifted(rise: int, by: int, w: Ints) -> Ints:
 
 def _rolled(by: int, w: Ints) -> Ints:
     return np.roll(w.ravel(), -by).reshape(w.shape)
+
+
+def _become(each: Becomes, where: Some[Ints], part: Part) -> Ints:
+    values = read_of(part).values
+    return part.right if (each.of(values) == values).all() else _weigh(each.of, where, part)
 
 
 def _weigh(of: Callable[[Ints], Ints], where: Some[Ints], part: Part) -> Ints:
@@ -129,11 +134,12 @@ def _in_steps(when: Some[int], part: Part, read: Read) -> Mask:
 def _multiply(each: Becomes, sign: Some[Ints], spikes: Callable[[Part, Read], Mask], part: Part) -> Ints | None:
     read = read_of(part)
     rows = read.d[:, :, 0, 0]
-    kinds = [np.flatnonzero((rows == row[:, None]).all(axis=0)) for row in np.unique(rows.T, axis=0)]
-    if len(kinds) * len(rows) > MOST_PLANES:
+    if len(read.kinds) * len(rows) > MOST_PLANES:
         return None
+    if (each.of(read.products) == read.products).all():
+        return part.right
     found, meant = part.right, spikes(part, read)
-    for channels in kinds:  # of one row of d
+    for channels in read.kinds:  # of one row of d
         for t in np.flatnonzero(meant.any(axis=(0, 2, 3, 4))):
             products = read.weights * rows[t, channels[0]]
             changed = np.where(sign.of(products) & (read.weights != 0), each.of(products), products)
