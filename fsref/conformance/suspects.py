@@ -91,10 +91,13 @@ class Evidence:
         return naming.judged([*map(self._scene, places)], counts, places.index(at), self.differing)
 
     def alike(self, first: Driven) -> list[Case]:
-        """Cases kept of the place of a first difference, those that differ and those that do not by turns."""
+        """Cases kept of the place of a first difference, those that differ and those that do not by turns; and all once
+        more, at places of the other parity.
+        """
         (at,) = _places(first)
         both = zip_longest(self.wrong.get(at, ())[:IN_A_ROW], self.right.get(at, ())[:IN_A_ROW])
-        return [one.case for pair in both for one in pair if one is not None and one.case is not None]
+        cases = [one.case for pair in both for one in pair if one is not None and one.case is not None]
+        return [*cases, *cases[: 1 + len(cases) % 2], *cases]
 
     def _scene(self, place: Place) -> Scene:
         """A population and what was answered there."""

@@ -15,13 +15,20 @@ from fsref.law.projections import Projection
 from fsref.tables import Brief
 from fsref.verification.adding import ADDED, singles
 from fsref.verification.composed.delivering import rows_of
+from fsref.verification.composed.happening import Test, at_least, each
 from fsref.verification.composed.relation import Change, Mask, Part
-from fsref.verification.composed.values import BECOMES
+from fsref.verification.composed.values import BECOMES, Becomes
 from fsref.verification.deliveries import of_ones
 from fsref.verification.scene import Scene
 
 CHEAP = 2.0  # words of what becomes of a product
 BESIDE = ((0, "the other of two channels"), (-1, "the channel before"), (1, "the next channel"))
+SIGNS: tuple[tuple[str, Test], ...] = (
+    ("below 0", lambda v: np.asarray(v < 0)),
+    ("above 0", lambda v: np.asarray(v > 0)),
+    ("not 0", lambda v: np.asarray(v != 0)),
+    ("0", lambda v: np.asarray(v == 0)),
+)
 EVERY = (2, 3, 4, 8, 16)
 Meant: TypeAlias = tuple[str, float, Callable[["Arrived"], Mask]]
 
@@ -41,7 +48,7 @@ class Arrived(Brief):
     @cached_property
     def there(self) -> Ints:
         """Where something arrives, 0 or 1."""
-        return (self.products != 0).astype(np.int64)
+        return np.asarray((self.products != 0).astype(np.int64))
 
     @cached_property
     def rank(self) -> Ints:
@@ -61,7 +68,8 @@ class Arrived(Brief):
         n = np.arange(len(self.products)).reshape(-1, 1, 1, 1, 1)
         last = np.maximum.accumulate(np.where(self.there > 0, n, -1), axis=0)
         at = np.concatenate([np.full_like(last[:1], -1), last[:-1]])
-        return np.where(at < 0, 0, np.take_along_axis(self.products, np.maximum(at, 0), axis=0))
+        found: Ints = np.where(at < 0, 0, np.take_along_axis(self.products, np.maximum(at, 0), axis=0))
+        return found
 
     @cached_property
     def rank_in_step(self) -> Ints:
@@ -113,14 +121,13 @@ class Arrived(Brief):
 
 def arrives_otherwise() -> Iterator[Change]:
     """Products that are lost or become others by what else arrives."""
-    simple = [each for each in BECOMES if each.dear <= CHEAP and " bits" not in each.text and each.text != "is 0"]
+    simple = [one for one in BECOMES if one.dear <= CHEAP and " bits" not in one.text and one.text != "is 0"]
     for words, far, test in _meant():
         product = f"in yours a product{words}"
         yield Change(f"{product} is lost", 1 + far, partial(_changed, test, lambda own: 0 * own.products))
         yield Change(f"{product} counts as the one before", 2 + far, partial(_changed, test, lambda own: own.before))
-        for each in simple:
-            becomes = partial(_changed, test, lambda own, of=each.of: of(own.products))
-            yield Change(f"{product} {each.text}", each.dear + 0.3 + far, becomes)
+        for one in simple:
+            yield Change(f"{product} {one.text}", one.dear + 0.3 + far, partial(_changed, test, partial(_becomes, one)))
 
 
 def _meant() -> Iterator[Meant]:
@@ -143,28 +150,40 @@ def _meant() -> Iterator[Meant]:
     yield " right before one of the source's next neuron", 1.9, _before_close
     yield " alone in its step at its neuron", 2.2, lambda own: (own.rank_in_step == 0) & (own.left_in_step == 0)
     for n in EVERY:
-        yield f" that is each {n}th at its neuron", 2, lambda own, n=n: own.rank % n == n - 1
-        yield f" behind the first {n} at its neuron", 2, lambda own, n=n: own.rank >= n
-        yield f" behind the first {n} of its step at its neuron", 2, lambda own, n=n: own.rank_in_step >= n
+        yield f" that is each {n}th at its neuron", 2, partial(_ranked, each(n))
+        yield f" behind the first {n} at its neuron", 2, partial(_ranked, at_least(n))
+        yield f" behind the first {n} of its step at its neuron", 2, partial(_ranked_in_step, at_least(n))
     for by, which in BESIDE:
-        for word, test in (("below 0", np.less), ("above 0", np.greater), ("not 0", np.not_equal), ("0", np.equal)):
+        for word, test in SIGNS:
             yield f" while that of {which} is {word}", 2.1, partial(_while, by, test)
 
 
-def _while(by: int, test: Callable[[Ints, int], Mask], own: Arrived) -> Mask:
-    return test(own.beside(by), 0)
+def _becomes(one: Becomes, own: Arrived) -> Ints:
+    return one.of(own.products)
+
+
+def _ranked(test: Test, own: Arrived) -> Mask:
+    return test(own.rank)
+
+
+def _ranked_in_step(test: Test, own: Arrived) -> Mask:
+    return test(own.rank_in_step)
+
+
+def _while(by: int, test: Test, own: Arrived) -> Mask:
+    return test(own.beside(by))
 
 
 def _last_of_step(at: int, own: Arrived) -> Mask:
-    return (own.left_in_step == 0) & _in_step(own, int(own.step[at]))
+    return np.asarray((own.left_in_step == 0) & _in_step(own, int(own.step[at])))
 
 
 def _first_of_step(at: int, own: Arrived) -> Mask:
-    return (own.rank_in_step == 0) & _in_step(own, int(own.step[at]))
+    return np.asarray((own.rank_in_step == 0) & _in_step(own, int(own.step[at])))
 
 
 def _in_step(own: Arrived, step: int) -> Mask:
-    return (own.step == step)[:, None, None, None, None]
+    return np.asarray(own.step == step)[:, None, None, None, None]
 
 
 def _before_close(own: Arrived) -> Mask:

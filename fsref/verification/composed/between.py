@@ -29,7 +29,7 @@ def left_over(scene: Scene, p: FS | Readout, seen: Ints, total: Ints) -> dict[st
     if not is_known(scene):
         return {}
     opened = seen.astype(np.int64)
-    found = {"its opening membrane": opened, "its sum": total}
+    found = {"its sum": total}
     match p:
         case FS():
             given = scene.theirs.get("membranes")
@@ -37,6 +37,7 @@ def left_over(scene: Scene, p: FS | Readout, seen: Ints, total: Ints) -> dict[st
             found["its membrane behind the last step"] = ended[:, -1]
         case Readout():
             pass
+    found["its opening membrane"] = opened
     return {f"{LEFT}{words}": before(scene, values) for words, values in found.items()}
 
 
@@ -115,7 +116,8 @@ def _all(now: Ints, then: Ints) -> Ints:
 
 
 def _new(now: Ints, then: Ints) -> Ints:
-    return np.maximum(then - now, 0)
+    found: Ints = np.maximum(then - now, 0)
+    return found
 
 
 def _instead(now: Ints, then: Ints) -> Ints:

@@ -219,11 +219,10 @@ def _stepped(scenes: Sequence[Scene], of_sums: bool) -> dict[str, list[Part]]:
             case (FS() | Readout()) as p:
                 for kind, part in _steps(scene, p, of_sums):
                     parts[kind].append(part)
-            case MaxPool() as p if (part := pooling(scene, p)) is not None:
-                parts["pool"].append(part)
-                if (code := sending(scene)) is not None:
-                    parts["code"].append(code)
-            case MaxPool() | View() | Input():
+            case MaxPool() as p:
+                for kind, own in (("pool", pooling(scene, p)), ("code", sending(scene))):
+                    parts[kind] += [own] if own is not None else []
+            case View() | Input():
                 pass
     return {kind: parts[kind] for kind in LAW if kind in parts}
 

@@ -30,10 +30,11 @@ class Tried(Brief):
 def halves(relation: Relation, changes: Sequence[Change]) -> Iterator[tuple[Half, Half]]:
     """Two changes, each with a condition, that give every row together: what neither is meant for is right."""
     wrong = [part.wrong for part in relation.parts]
-    kept = [tried for tried in map(_tried(relation.parts), _promising(relation, changes)) if tried is not None]
+    each = [_tried(relation.parts, change) for change in _promising(relation, changes)]
+    kept = [tried for tried in each if tried is not None]
     for one, other in combinations(kept, 2):
         missed = [a & b & own for a, b, own in zip(one.misses, other.misses, wrong, strict=True)]
-        if any(each.any() for each in missed):
+        if any(rows.any() for rows in missed):
             continue
         both = _parted(relation, one, other, wrong), _parted(relation, other, one, wrong)
         for (first, here), (second, there) in ((a, b) for a in both[0] for b in both[1]):
@@ -57,14 +58,15 @@ def _promising(relation: Relation, changes: Sequence[Change]) -> list[Change]:
     return [change for _, change in found[:KEPT]]
 
 
-def _tried(parts: Sequence[Part]):  # type: ignore[no-untyped-def]
-    def tried(change: Change) -> Tried | None:
-        results = [change.gives(part) for part in parts]
-        if any(result is None for result in results):
+def _tried(parts: Sequence[Part], change: Change) -> Tried | None:
+    """What a change does not give; None where it says nothing of a part."""
+    misses: list[Mask] = []
+    for part in parts:
+        result = change.gives(part)
+        if result is None:
             return None
-        return Tried(change, [result != part.seen for result, part in zip(results, parts, strict=True)])
-
-    return tried
+        misses.append(np.asarray(result != part.seen))
+    return Tried(change, misses)
 
 
 def _parted(relation: Relation, one: Tried, other: Tried, wrong: Sequence[Mask]) -> list[tuple[Condition, list[Mask]]]:

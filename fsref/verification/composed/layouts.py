@@ -74,8 +74,10 @@ def _wider(axis: int, change: Callable[[int], int], w: Ints) -> Ints:
 
 def _read_at(strides: list[int], w: Ints) -> Ints:
     """Weights at the addresses that strides give, around the end."""
-    address = sum(at * stride for at, stride in zip(np.ogrid[tuple(map(slice, w.shape))], strides, strict=True))
-    return w.ravel()[address % w.size]
+    places = zip(np.ogrid[tuple(map(slice, w.shape))], strides, strict=True)
+    address: Ints = sum((at * stride for at, stride in places), np.zeros((), np.int64))
+    found: Ints = w.ravel()[address % w.size]
+    return found
 
 
 def _more(by: int, size: int) -> int:
@@ -99,4 +101,5 @@ def _turned(n: int, w: Ints) -> Ints:
     at = np.arange(w.size)
     first = at // n * n
     last = np.minimum(first + n, w.size) - 1
-    return w.ravel()[first + last - at].reshape(w.shape)
+    found: Ints = w.ravel()[first + last - at].reshape(w.shape)
+    return found

@@ -92,9 +92,9 @@ def resetting(scene: Scene, p: FS, own: Neurons) -> Part | None:
         "z the next neuron": moved(z, 1),
         "z its like in the channel before": shifted(z, -1, 2),
         "z its like in the next channel": shifted(z, 1, 2),
-        "z any neuron": z.any(axis=(2, 3, 4), keepdims=True),
-        "z any neuron of its channel": z.any(axis=(3, 4), keepdims=True),
-        "z any of its likes in other channels": z.any(axis=2, keepdims=True),
+        "z any neuron": z.max(axis=(2, 3, 4), keepdims=True),
+        "z any neuron of its channel": z.max(axis=(3, 4), keepdims=True),
+        "z any of its likes in other channels": z.max(axis=2, keepdims=True),
     }
     return part_of(scene, own.after, left, operands, values, flags)
 
@@ -109,7 +109,7 @@ def coding(scene: Scene, fired: NDArray[np.bool_], d: Ints) -> Part | None:
     operands = {f"step {t}": each[:, t] for t in range(each.shape[1])}
     operands |= {f"end {t}": each[:, ~t] for t in range(each.shape[1])}
     power = base_two(len(d))[:, None, None, None]
-    rank = np.cumsum(fired, axis=1) - fired
+    rank: Ints = np.cumsum(fired, axis=1) - fired
     left = fired.sum(axis=1, keepdims=True) - rank - fired
     late, early = np.zeros_like(each), np.zeros_like(each)
     late[:, 1:], early[:, :-1] = fired[:, :-1], fired[:, 1:]

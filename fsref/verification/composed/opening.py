@@ -60,7 +60,7 @@ def opening(scene: Scene, p: FS | Readout, seen: Ints, sums: Mapping[str, Ints])
 
 def _counts(scene: Scene) -> dict[str, Ints | int]:
     """How often a bias may be added, in words, (B, 1, 1, 1)."""
-    trains = [scene.spikes(q.source).any(axis=(2, 3, 4)) for q in scene.into.values()]
+    trains = [np.asarray(scene.spikes(q.source).any(axis=(2, 3, 4))) for q in scene.into.values()]
     window = max(len(steps[0]) for steps in trains)
     busy = [np.pad(steps, ((0, 0), (window - steps.shape[1], 0))) for steps in trains]
     once = np.logical_or.reduce(busy).sum(axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,8 @@ def added_at(name: str, other: Other, given: Given, part: Part) -> Ints | None:
         return None
     flat = rows.reshape(*rows.shape[:-3], -1) if name == "neuron" else np.moveaxis(rows, AXES[name], -1)
     found = np.zeros_like(flat)
-    np.add.at(found, (..., other.of(flat.shape[-1])), flat)
+    at: Any = (..., other.of(flat.shape[-1]))
+    np.add.at(found, at, flat)
     return (found if name == "neuron" else np.moveaxis(found, -1, AXES[name])).ravel()
 
 

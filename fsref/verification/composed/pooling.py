@@ -57,7 +57,7 @@ def pooling(scene: Scene, p: MaxPool) -> Part | None:
     right = by_law(own)
     count = own.there.sum(axis=0)
     firing = own.fired.sum(axis=0)
-    so_far = np.cumsum(right, axis=1) - right
+    so_far: Ints = np.cumsum(right, axis=1) - right
     values = {
         "the number of candidates": count,
         "the number of candidates that fire": firing,
@@ -131,8 +131,7 @@ def followed(
 
 
 def _any(t: int, spikes: Mask, still: Mask) -> Mask:
-    found: Mask = (spikes & still).any(axis=0)
-    return found
+    return np.asarray((spikes & still).any(axis=0))
 
 
 def _stay(t: int, spikes: Mask, still: Mask, z: Mask) -> Mask:
@@ -190,9 +189,9 @@ def _rules() -> Iterator[tuple[str, float, Rule]]:
     yield "places outside of the source fire in all steps", 2, partial(_outside, lambda t: True)
     yield "places outside of the source fire in the first step", 2.1, partial(_outside, lambda t: t == 0)
     yield "a window with a place outside of the source has no candidates", 2, _whole_alone
-    yield "a window fires once at most", 2.1, lambda own: _limited(own, 1)
+    yield "a window fires once at most", 2.1, partial(_limited, 1)
     for n in (2, 3, 4):
-        yield f"a window fires {n} times at most", 2.2, lambda own, n=n: _limited(own, n)
+        yield f"a window fires {n} times at most", 2.2, partial(_limited, n)
 
 
 def _a_step_late(own: Windows) -> Mask:
@@ -222,9 +221,9 @@ def _one_for_ever(where: int, own: Windows) -> Mask:
 def _only(where: int, spikes: Mask) -> Mask:
     """The first or last that fires, alone."""
     rows = spikes if where == 0 else spikes[::-1]
-    rank = np.cumsum(rows, axis=0) - rows
+    rank: Ints = np.cumsum(rows, axis=0) - rows
     found = rows & (rank == 0)
-    return found if where == 0 else found[::-1]
+    return np.asarray(found if where == 0 else found[::-1])
 
 
 def _all_in(t: int, spikes: Mask, still: Mask) -> Mask:
@@ -273,10 +272,10 @@ def _outside(when: Callable[[int], bool], own: Windows) -> Mask:
 
 
 def _whole_alone(own: Windows) -> Mask:
-    return by_law(own.without(~own.there.all(axis=0)[None]))
+    return by_law(own.without(~np.asarray(own.there.all(axis=0))[None]))
 
 
-def _limited(own: Windows, most: int) -> Mask:
+def _limited(most: int, own: Windows) -> Mask:
     z = by_law(own)
     return z & (np.cumsum(z, axis=1) <= most)
 
