@@ -17,18 +17,16 @@ from fsref.verification.composed.adding import adds_otherwise
 from fsref.verification.composed.arriving import arrives_otherwise
 from fsref.verification.composed.behind import following, unseen
 from fsref.verification.composed.between import leaves_otherwise, spikes_left
+from fsref.verification.composed.codes import codes_otherwise, coding, sending
 from fsref.verification.composed.coinciding import coincides_otherwise
 from fsref.verification.composed.delivering import delivering
 from fsref.verification.composed.earlier import is_known
 from fsref.verification.composed.neurons import (
-    codes_otherwise,
-    coding,
     fires_otherwise,
     firing,
     neurons_of,
     resets_otherwise,
     resetting,
-    sending,
 )
 from fsref.verification.composed.opening import opening, opens_otherwise
 from fsref.verification.composed.partials import partly_otherwise
