@@ -142,10 +142,19 @@ def _driven(
     bins = pack.bins if pack is not None and whole else {}
     small = () if first is None else smallest(drive, first, before)
     if first is not None and first.case is not None and not alone and not hints.hints:
-        row = in_a_row(drive, evidence.alike(first))
-        each = [behind(rows) for rows in ((row,) if row else (twice(drive, first.case), small))]
-        hints = replace(next((one for one in each if one.hints), Judged(judged=1)), differing=evidence.differing)
+        hints = replace(_between(drive, evidence, first, first.case, small), differing=evidence.differing)
     return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small)
+
+
+def _between(drive: Drive, evidence: Evidence, first: Driven, case: Case, small: Sequence[Driven]) -> Judged:
+    """What is left between images: of cases asked in a row, or where all of these pass, of the smallest that do not."""
+    rows = [row for row in (in_a_row(drive, cases) for cases in evidence.alike(first)) if row]
+    judged = [Judged(judged=1)]
+    for row in rows or (twice(drive, case), small):
+        judged.append(behind(row))
+        if judged[-1].hints:
+            return judged[-1]
+    return max(judged, key=lambda one: bool(one.observed))
 
 
 def nothing(greeting: Greeting) -> UsageError:

@@ -25,7 +25,8 @@ KEPT = 64  # cases that differ, and as many that do not, of a network on which c
 PLACES = 32  # and other networks and populations that differ
 LARGEST = 2**24  # integers that are kept
 BESIDE = 16  # places at which nothing differs, beside those at which something does
-IN_A_ROW = 8  # cases that differ, and as many that do not, that a device is asked one after another
+ROWS = 3  # of cases that a device is asked one after another,
+IN_A_ROW = 8  # of so many that differ, and as many that do not
 SHARE = 0.5  # of what differs that a cause explains more than
 
 Place = tuple[str, str, str, str]  # id of a network, scope, unit where it is a projection, population
@@ -90,14 +91,17 @@ class Evidence:
         counts = [len(self.wrong.get(place, ())) for place in places]
         return naming.judged([*map(self._scene, places)], counts, places.index(at), self.differing)
 
-    def alike(self, first: Driven) -> list[Case]:
-        """Cases kept of the place of a first difference, those that differ and those that do not by turns; and all once
-        more, at places of the other parity.
+    def alike(self, first: Driven) -> Iterator[list[Case]]:
+        """Cases kept of one place, those that differ and those that do not by turns, all of them more than once: of the
+        place of a first difference, then of those of which most cases are kept.
         """
         (at,) = _places(first)
-        both = zip_longest(self.wrong.get(at, ())[:IN_A_ROW], self.right.get(at, ())[:IN_A_ROW])
-        cases = [one.case for pair in both for one in pair if one is not None and one.case is not None]
-        return [*cases, *cases[: 1 + len(cases) % 2], *cases]
+        sizes = {place: len(own) + len(self.right.get(place, ())) for place, own in self.wrong.items()}
+        for place in sorted(sizes, key=lambda place: (place != at, -sizes[place]))[:ROWS]:
+            both = zip_longest(self.wrong[place][:IN_A_ROW], self.right.get(place, ())[:IN_A_ROW])
+            cases = [one.case for pair in both for one in pair if one is not None and one.case is not None]
+            turn = [*cases, *cases[: 1 - len(cases) % 2]]  # an odd number: each comes at places of both parities
+            yield turn * max(2, -(-2 * IN_A_ROW // len(turn)))
 
     def _scene(self, place: Place) -> Scene:
         """A population and what was answered there."""
