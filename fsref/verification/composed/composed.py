@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 import numpy as np
@@ -156,7 +157,8 @@ def readings(scenes: Sequence[Scene]) -> Iterator[list[Relation]]:
     for kind in ("sums", "opening"):
         if known := unseen(scenes, kind == "sums"):
             says, rule, changes = LAW[kind]
-            yield [_limited(says, rule, _first_small([*known]), following(known, changes), kind == "sums")]
+            behind = following(known, changes if kind == "sums" else opens_otherwise)
+            yield [replace(_limited(says, rule, _first_small([*known]), behind, kind == "sums"), two=False)]
 
 
 def _relation(kind: str, parts: list[Part]) -> Relation:
