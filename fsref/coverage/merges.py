@@ -13,7 +13,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.law.projections import Dense, Projection
-from fsref.law.ranges import projection_bounds, spans
+from fsref.law.bounds import projection_bounds, spans
 
 SIGNS = "sums of both signs at one neuron"
 ALONE = "a bias that is not 0 deciding alone"

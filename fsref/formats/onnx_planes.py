@@ -20,7 +20,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, MaxPool, Population, Readout
 from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection
-from fsref.law.ranges import Exact, alike, projection_bounds, spans
+from fsref.law.bounds import Exact, alike, projection_bounds, spans
 from fsref.tables import Brief
 
 LOWEST, HIGHEST = -(2**31), 2**31 - 2  # one below the largest int32: a threshold of 2^31 - 1 never fires

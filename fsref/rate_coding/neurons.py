@@ -14,7 +14,7 @@ from fsref.errors import NetworkError, RangeError, UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
-from fsref.law.ranges import projection_bounds, spans
+from fsref.law.bounds import projection_bounds, spans
 from fsref.tables import Brief
 
 Setting: TypeAlias = Literal["classic", "best"]

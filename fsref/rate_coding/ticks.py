@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines import plain, reference
+from fsref.engines.delivering import synapses
 from fsref.engines.layers import pooled, shown, window_index
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
@@ -39,7 +40,7 @@ def flat(values: Ints, shape: Shape) -> Ints:
 
 def deliveries(projection: Projection, source: Shape, target: Shape, levels: Ints, kind: Any) -> tuple[Array, ...]:
     """runs, ends, shift and weights of a projection as `kernels.deliver` takes them (PROJ-1 to PROJ-5, RATE-2)."""
-    weights, runs, ends = plain.synapses(projection, source, target)
+    weights, runs, ends = synapses(projection, source, target)
     groups, outputs = projection.groups, target[0]
     size = outputs // groups
     if groups > 1:  # there targets (x, o) of one group lie side by side, here (x, group, o): a run for every x

@@ -11,7 +11,7 @@ import numpy as np
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout, Shape
 from fsref.law.projections import Conv2d, Dense, Projection
-from fsref.law.ranges import spans
+from fsref.law.bounds import spans
 from fsref.tables import Brief
 from fsref.verification.proof_rules import Exact, Refuted, ends, largest, seen
 
