@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -150,6 +151,11 @@ class Gate:
 
 Linear: TypeAlias = Conv2d | Dense  # what adds up codes of one source
 Projection: TypeAlias = Linear | Gate
+
+
+def linear(projections: Iterable[Projection]) -> list[Linear]:
+    """Those that add up codes of one source: all but gates."""
+    return [q for q in projections if not isinstance(q, Gate)]
 
 
 def window_count(size: int, before: int, after: int, kernel: int, stride: int, dilation: int) -> int:

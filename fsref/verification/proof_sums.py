@@ -10,7 +10,7 @@ import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout, Shape
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Linear
 from fsref.law.bounds import spans
 from fsref.tables import Brief
 from fsref.verification.proof_rules import Exact, Refuted, ends, largest, seen
@@ -43,7 +43,7 @@ class Opened:
     met: bool
 
 
-def opened(p: FS | Readout, into: Sequence[tuple[Projection, Sent]], met: bool) -> Opened:
+def opened(p: FS | Readout, into: Sequence[tuple[Linear, Sent]], met: bool) -> Opened:
     """What may come into every neuron of a population along projections from what their sources send (RANGE-1,
     RANGE-2).
     """
@@ -67,7 +67,7 @@ def opened(p: FS | Readout, into: Sequence[tuple[Projection, Sent]], met: bool) 
     return Opened(any_order, partial, opening, met)
 
 
-def check_taps(q: Projection, source: Shape, target: Shape) -> None:
+def check_taps(q: Linear, source: Shape, target: Shape) -> None:
     """Nothing, when the taps that fall on the source are those that fsref counts; else Refuted. Intervals of a channel
     show it only where every place of it lies at the border.
     """
