@@ -10,7 +10,7 @@ import numpy as np
 
 from fsref.conformance.unit import Source, Unit
 from fsref.law.neuron import Ints, Table, fs_relu, relu_theta
-from fsref.law.projections import Conv2d, Dense, Padding, Pair, Linear
+from fsref.law.projections import Conv2d, Dense, Linear, Padding, Pair
 
 Place: TypeAlias = tuple[int, int, int]
 Smaller: TypeAlias = Callable[[Unit], Iterator[Unit]]

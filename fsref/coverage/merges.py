@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from fsref.coverage.group import Bits, Group, Seen, What, some
 from fsref.coverage.synapses import taps
+from fsref.law.bounds import Exact, gate_bounds, projection_bounds, spans
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
 from fsref.law.projections import Conv2d, Dense, Gate, Projection
-from fsref.law.bounds import Exact, gate_bounds, projection_bounds, spans
 
 SIGNS = "sums of both signs at one neuron"
 ALONE = "a bias that is not 0 deciding alone"
@@ -72,6 +72,7 @@ class Merge:
 
 def _bounds(net: Network, q: Projection) -> tuple[Exact, Exact]:
     """Lowest and highest sum of a projection (RANGE-2)."""
+
     def ends(name: str) -> tuple[Ints, Ints]:
         codes = net.ranges[name].codes
         return codes[:, 0], codes[:, 1]

@@ -97,7 +97,7 @@ def _along(q: Linear, source: Shape, back: Floats) -> Floats:
 
 
 def _through(net: Network, q: Gate, back: Floats) -> Iterator[tuple[str, Floats]]:
-    """Slopes (B, C, H, W) at the target of a gate as slopes at its source and at its factor, as if the other had the code
+    """Slopes (B, C, H, W) at the target of a gate as slopes at source and factor, as if the other had the code
     in the middle of its interval.
     """
     middle = {name: net.ranges[name].codes.mean(axis=1)[:, None, None] for name in q.sources}

@@ -78,8 +78,8 @@ def room_bytes(net: Network) -> int:
 
 @kept
 def loop_bytes(net: Network) -> int:
-    """What plain loops need on a thread: a list of spikes, what a projection delivers, and what fires; of a gate another
-    list, and its registers.
+    """What plain loops need on a thread: a list of spikes, what a projection delivers, and what fires; of a gate
+    another list, and its registers.
     """
     delivered = max(2 * 8 * net[q.target].neurons for q in net.projections)
     gated = [8 * net[q.by].neurons + plain.list_bytes(net, net[q.source]) for q in net.gates.values()]

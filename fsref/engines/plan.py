@@ -39,7 +39,7 @@ from fsref.engines.patches import (
 from fsref.engines.planes import LANES, Arena, Plane, filled, margins, tables
 from fsref.law.network import Network
 from fsref.law.populations import MaxPool, Population, Readout, Shape, View
-from fsref.law.projections import Conv2d, Dense, Gate, Linear, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Linear, Projection, linear
 from fsref.tables import Brief
 
 Array: TypeAlias = NDArray[Any]
@@ -150,7 +150,7 @@ def steps_listed_first(net: Network, p: Population, shaping: Shaping) -> int:
         return 0
     if shaping.bytewide and mark_bits(p.shape[0], steps) > 8:
         return highs
-    own = [q for name, q in net.out_of(p.name).items() if shaping.routes[name] == "patches"]
+    own = linear(q for name, q in net.out_of(p.name).items() if shaping.routes[name] == "patches")
     weights = [weights_of(q, p.shape, net[q.target].shape) for q in own]
     whole, parted = (Sent(shaping.planes[p.name], d, True, first, np.uint16) for first in (0, highs))
     worth_it = any(rows_at_once(w, whole) < MANY < rows_at_once(w, parted) for w in weights)

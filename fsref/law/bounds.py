@@ -96,4 +96,3 @@ def alike(seen: Sequence[Ints]) -> list[int]:
     for row, seeing in enumerate(np.concatenate(seen, axis=1).tolist()):
         first.setdefault(tuple(seeing), row)
     return [first[seeing] for seeing in sorted(first)]
-

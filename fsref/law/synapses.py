@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from fsref.law.bounds import alike, projection_bounds, spans
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.law.projections import Dense, Gate, Projection
-from fsref.law.bounds import alike, projection_bounds, spans
 
 
 def reached(size: int, count: int, before: int, kernel: int, stride: int, dilation: int) -> Ints:

@@ -80,7 +80,7 @@ def check_projections(populations: Sequence[Population], projections: Sequence[P
             raise NetworkError("NET-4", name, "projections are not listed in the order of their targets", target.name)
         before = place[target.name]
         if isinstance(projection, Gate):
-            check_gate(projection, *(by_name[end].shape for end in (projection.source, projection.by)), target.shape)
+            check_gate(projection, by_name[projection.source].shape, by_name[projection.by].shape, target.shape)
         else:
             check_fit(projection, by_name[projection.source].shape, target.shape, name)
     entered = {p.target for p in projections}

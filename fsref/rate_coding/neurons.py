@@ -88,7 +88,10 @@ def neurons(net: Network, setting: Setting, said: Rounding | None = None) -> dic
     if setting not in SETTINGS:
         raise UsageError("RATE-2", "setting", "unknown setting", setting, ", ".join(SETTINGS))
     for name, gate in net.gates.items():
-        problem, limit = "a gate has no rate-coded twin: counts do not multiply spike by spike", "networks without gates"
+        problem, limit = (
+            "a gate has no rate-coded twin: rates do not multiply spike by spike",
+            "networks without gates",
+        )
         raise NetworkError("RATE-1", name, problem, f"by {gate.by}", limit)
     found: dict[str, Neurons] = {}
     best = setting == "best"

@@ -156,9 +156,7 @@ def run_pipelined(
         stages = [
             Stage(net, p, buffers, every, shortest, wanted.get(p.name, frozenset()), store) for p in net.populations
         ]
-        waiting = [
-            Fifo(name, delay, depths[name], needed[name]) for name, (_, delay) in fifos(net).items()
-        ]
+        waiting = [Fifo(name, delay, depths[name], needed[name]) for name, (_, delay) in fifos(net).items()]
         events = clock(net, x, every, stages, waiting)
     counts = {stage.name: np.array(stage.counts, np.int64) for stage in stages if stage.steps}
     outputs = {stage.name: np.stack(stage.outputs) for stage in stages if stage.outputs}

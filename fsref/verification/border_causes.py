@@ -9,7 +9,7 @@ from typing import assert_never
 import numpy as np
 
 from fsref.law.neuron import Ints
-from fsref.law.projections import Conv2d, Dense, Padding, Linear
+from fsref.law.projections import Conv2d, Dense, Linear, Padding
 from fsref.verification.consequences import Cause, both
 from fsref.verification.deliveries import Mistake, Read, found_by, reading, reads
 from fsref.verification.scene import Scene

@@ -77,6 +77,7 @@ def conv_to(
 
 
 def dense(draw: DrawFn, source: Population, reach: int, outputs: int, name: str, within: Within) -> Dense:
+    """A dense projection from `source` to so many outputs, pooled or not."""
     pooled, places = draw(st.booleans()), source.shape[1] * source.shape[2]
     pooled = pooled if within.has("pooled" if pooled else "dense") else not pooled
     read = places if pooled else 1
@@ -147,8 +148,6 @@ def is_poolable(d: Ints) -> bool:
     return bool((d > later).all() and (d[:, -1] > 0).all())
 
 
-
-
 def is_gateable(a: Population, b: Population, worth: dict[str, Ints]) -> bool:
     """Whether b may be the factor of a gate from a (GATE-1); products of large codes are left out (RANGE-4)."""
     fit = b.shape in (a.shape, (a.shape[0], 1, 1))
@@ -174,7 +173,7 @@ def offsets(draw: DrawFn, product: Gate, factor: Population) -> list[Linear]:
 
 @dataclass(eq=False, repr=False)
 class Made(Brief):
-    """What is drawn of a network so far, and what all of it sends for the first image: spikes (1, K, C, H, W), d (C, K),
+    """What is drawn of a network so far, and what it sends for the first image: spikes (1, K, C, H, W), d (C, K),
     codes (1, C, H, W) by name.
     """
 

@@ -248,7 +248,12 @@ class _Seen(Brief):
             for at, w in synapses(q, shape, self.place)
         ]
         total = sum(c.contribution for c in own)
-        self.check("PROJ-1" if factor is None else "GATE-1", f"a sum of {name}", int(self.trace[name, "sums"][0, self.neuron]), total)
+        self.check(
+            "PROJ-1" if factor is None else "GATE-1",
+            f"a sum of {name}",
+            int(self.trace[name, "sums"][0, self.neuron]),
+            total,
+        )
         found = sorted((c for c in own if c.contribution), key=lambda c: -abs(c.contribution))
         known = self.name, self.population.kind, self.neuron, self.place
         return Explanation(*known, None, {name: total}, None, (), None, len(own), tuple(found), ())

@@ -29,7 +29,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one synapse delivered for this image: weight times the code of its source neuron, of a gate times the code of
+    """What one synapse delivered for this image: weight times the code of its source neuron, of a gate times that of
     its `factor`, too (PROJ-1, GATE-1).
     """
 

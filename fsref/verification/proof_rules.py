@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fsref.errors import FsrefError
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
-from fsref.law.projections import Conv2d, Dense, Linear
+from fsref.law.projections import Conv2d, Dense, Gate, Linear
 from fsref.tables import Brief
 
 Exact: TypeAlias = NDArray[Any]  # int64, or Python's integers where int64 might not hold a sum
@@ -118,6 +118,20 @@ def ends(q: Linear, source: Shape, target: Shape, low: Ints, high: Ints, exact: 
             return times * least.reshape(target), times * most.reshape(target)
         case _:
             assert_never(q)
+
+
+def products(q: Gate, source: tuple[Ints, Ints], factor: tuple[Ints, Ints], exact: bool) -> tuple[Exact, Exact]:
+    """The smallest and the largest sum of a gate by channel, each (C, 1, 1), where its source delivers any e of an
+    interval and its factor has any code of another, both (low, high) of (C,) (GATE-1).
+
+    With e held still w·e·b is least and most at ends of b, and with b held there at ends of e. `exact`: in Python's
+    integers.
+    """
+    kind: Any = object if exact else np.int64
+    w, near, far, low, high = (values.astype(kind) for values in (q.weights, *source, *factor))
+    four = [w * near * low, w * near * high, w * far * low, w * far * high]
+    least, most = np.minimum.reduce(four), np.maximum.reduce(four)
+    return least[:, None, None], most[:, None, None]
 
 
 def largest(q: Linear, source: Shape, reach: int) -> int:

@@ -244,9 +244,7 @@ def _fs(draw: DrawFn, made: Made, source: Population, within: Within) -> None:
     _neurons(draw, made, name, shape, into, within)
 
 
-def _neurons(
-    draw: DrawFn, made: Made, name: str, shape: Shape, into: Sequence[Projection], within: Within
-) -> FS:
+def _neurons(draw: DrawFn, made: Made, name: str, shape: Shape, into: Sequence[Projection], within: Within) -> FS:
     """The FS population of this shape that it adds, and what enters it."""
     total = made.sums(shape, into)[0]
     steps = draw(st.sampled_from(within.steps(STEPS)))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
-from fsref.law.projections import Conv2d, Dense, Padding, Pair, Linear
+from fsref.law.projections import Conv2d, Dense, Linear, Padding, Pair, linear
 from fsref.tables import Brief
 from fsref.verification.deliveries import Mistake
 from fsref.verification.scene import Scene
@@ -113,7 +113,7 @@ def products(net: Network, q: Linear) -> int:
 
 def products_bytes(net: Network) -> int:
     """Bytes that writing down the products of a network's projections takes at most, one after another."""
-    return EACH * max((n for q in net.projections if (n := products(net, q)) <= MOST), default=0)
+    return EACH * max((n for q in linear(net.projections) if (n := products(net, q)) <= MOST), default=0)
 
 
 @lru_cache(maxsize=16)

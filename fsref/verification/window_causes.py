@@ -12,7 +12,7 @@ import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
-from fsref.law.projections import Conv2d, Dense, Padding, Pair, Linear
+from fsref.law.projections import Conv2d, Dense, Linear, Padding, Pair
 from fsref.verification.consequences import Cause
 from fsref.verification.deliveries import Mistake, Read, found_by, reading, reads
 from fsref.verification.scene import Scene
