@@ -180,7 +180,7 @@ class Spiking:
     def _total(self, values: dict[str, Tensor], name: str) -> Tensor:
         """What arrives at a population, its bias among it; planes are kept apart where all its sources send as many."""
         parts = []
-        for q in self.net.into(name).values():
+        for q in linear(self.net.into(name).values()):
             x = values[q.source]
             part = self.projections[q](x.flatten(0, 1) if self.planes else x)
             parts.append(part.unflatten(0, x.shape[:2]) if self.planes else part)

@@ -151,7 +151,7 @@ def cases(
             made.add(_pool(draw, source, made.name("pool"), within))
         elif within.has("view") and draw(st.integers(0, 4)) == 4:  # the last, for what is made simpler has none
             made.add(_view(draw, source, made.name("view"), within))
-        elif not (within.has("gate") and draw(st.integers(0, 3)) == 3 and _gated(draw, made, source, left, within)):
+        elif not (within.has("gate") and draw(st.integers(0, 4)) == 4 and _gated(draw, made, source, left, within)):
             _fs(draw, made, source, within)
     sending, populations, projections = list(made.populations), made.populations, made.projections
     shapes: list[Shape | None] = [(draw(st.integers(1, within.channels(1, 4))), 1, 1)]
@@ -185,7 +185,7 @@ def _readout(
             for b in sending
             if is_gateable(a, b, worth)
         ]
-        if pairs and within.has("gate") and draw(st.integers(0, 2)) == 2:
+        if pairs and within.has("gate") and draw(st.integers(0, 5)) == 5:
             a, b = draw(st.sampled_from(pairs))
             into.append(gate(draw, a, b, worth, name, within))
             shape = a.shape
@@ -228,7 +228,7 @@ def _view(draw: DrawFn, source: Population, name: str, within: Within) -> View:
 
 
 def _fs(draw: DrawFn, made: Made, source: Population, within: Within) -> None:
-    """Adds an FS population fed by `source`, and in a third of the cases by another earlier population too."""
+    """Adds an FS population fed by `source`, perhaps by another population, too."""
     name, reach = made.name("fs"), reach_of(made.worth[source.name])
     if within.joins(draw(st.integers(0, 4)) == 0, source.shape[0]):
         outputs = draw(st.integers(1, within.channels(1, 5)))
@@ -236,12 +236,16 @@ def _fs(draw: DrawFn, made: Made, source: Population, within: Within) -> None:
         shape: Shape = (len(projection.weights), 1, 1)
     else:
         projection, shape = conv_to(draw, source, reach, None, name, within)
-    into = [projection]
+    _neurons(draw, made, name, shape, [projection, *_beside(draw, made, name, shape, within)], within)
+
+
+def _beside(draw: DrawFn, made: Made, name: str, shape: Shape, within: Within) -> list[Projection]:
+    """In a third of the cases a projection from any population into the next one, of this shape."""
     others = [p for p in made.populations if within.groups(p.shape[0], shape[0])]
-    if draw(st.integers(0, 2)) == 0 and others:
-        other = draw(st.sampled_from(others))
-        into.append(conv_to(draw, other, reach_of(made.worth[other.name]), shape, name, within)[0])
-    _neurons(draw, made, name, shape, into, within)
+    if draw(st.integers(0, 2)) != 0 or not others:
+        return []
+    other = draw(st.sampled_from(others))
+    return [conv_to(draw, other, reach_of(made.worth[other.name]), shape, name, within)[0]]
 
 
 def _neurons(draw: DrawFn, made: Made, name: str, shape: Shape, into: Sequence[Projection], within: Within) -> FS:
@@ -280,7 +284,7 @@ def _gated(draw: DrawFn, made: Made, source: Population, left: int, within: With
         made.add(beside := View(made.name("view"), a.shape, b.name, *places))
     name = made.name("fs")
     product = gate(draw, a, b, made.worth, name, within)
-    into: list[Projection] = [product]
+    into = [product, *_beside(draw, made, name, a.shape, within)]
     if beside is not None:
         into += offsets(draw, product, beside)
     _neurons(draw, made, name, a.shape, into, within)
