@@ -260,14 +260,15 @@ def test_more_images_than_16_bits_count() -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_the_window_of_a_population_holds_all_it_does(name: str) -> None:
-    """Counts by step begin with the first delivery, those of an input and of a max-pool with their first spike, and end
-    with the last; outside of its window a population does nothing (TIME-1, COUNT-3).
+    """Counts by step begin with the first delivery or spike of a factor, those of an input and of a max-pool with their
+    first spike, and end with the last; outside of its window a population does nothing (TIME-1, COUNT-3).
     """
     net = NETS[name]()
     counts, plan = count(handmade.recorded(net, handmade.draw(net, 3), SPIKES)), net.schedule
     for p, told in zip(net.populations, counts.to_dict()["populations"], strict=True):
         longest = max((net.steps[q.source] for q in net.projections if q.target == p.name), default=0)
-        first, end = plan.start[p.name] - longest, plan.start[p.name] + net.steps[p.name]
+        gates = [net.steps[q.source] + net.steps[q.by] for q in net.gates.values() if q.target == p.name]
+        first, end = plan.start[p.name] - max([longest, *gates]), plan.start[p.name] + net.steps[p.name]
         assert (told["name"], told["first_step"]) == (p.name, first)
         work = counts.work(p.name)
         for kind, values in told["by_step"].items():
