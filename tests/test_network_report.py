@@ -104,7 +104,7 @@ def test_text_shows_what_gates_need() -> None:
     """
     text = str(info_sheet(gated()))
     lines = [line.split() for line in text.splitlines()]
-    assert ["registers", "of", "gates,", "bits", "62", "124"] in lines
+    assert ["registers", "of", "gates,", "bits", "56", "112"] in lines
     assert [line[:5] for line in lines if line[:3] == ["in->late", "by", "map"]] == [
         ["in->late", "by", "map", "3", "3"]
     ]
