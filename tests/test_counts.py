@@ -80,6 +80,13 @@ def by_loops(
                             "memory_reads",
                             "memory_writes",
                         )
+            for joint in [joint for joint in into if joint.kind == "gate"]:
+                factor, before = net.populations[joint.factor], net.populations[joint.source].steps
+                for t in range(factor.steps):
+                    for z in naive.spikes(net, seen, joint.factor, t):
+                        if z:  # its register is updated
+                            step = start[p] - before - factor.steps + t
+                            happens(p, step, "additions", "membrane_reads", "memory_reads", "memory_writes")
             for joint in into:
                 source = net.populations[joint.source]
                 for t in range(source.steps):
@@ -88,7 +95,9 @@ def by_loops(
                         for _ in joint.synapses[n] if z else []:
                             happens(p, step, "synops", "additions", "membrane_updates", "memory_writes")
                             happens(p, step, "weight_reads", "membrane_reads", *["memory_reads"] * 2)
-                            if not power_of_two(source.rows["d"][source.channel[n]][t]):
+                            if joint.kind == "gate":  # its register is read
+                                happens(p, step, "scalings", "membrane_reads", "memory_reads")
+                            elif not power_of_two(source.rows["d"][source.channel[n]][t]):
                                 happens(p, step, "scalings")
         all_spikes.update(of_image)
         most |= of_image
@@ -251,14 +260,15 @@ def test_more_images_than_16_bits_count() -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_the_window_of_a_population_holds_all_it_does(name: str) -> None:
-    """Counts by step begin with the first delivery, those of an input and of a max-pool with their first spike, and end
-    with the last; outside of its window a population does nothing (TIME-1, COUNT-3).
+    """Counts by step begin with the first delivery or spike of a factor, those of an input and of a max-pool with their
+    first spike, and end with the last; outside of its window a population does nothing (TIME-1, COUNT-3).
     """
     net = NETS[name]()
     counts, plan = count(handmade.recorded(net, handmade.draw(net, 3), SPIKES)), net.schedule
     for p, told in zip(net.populations, counts.to_dict()["populations"], strict=True):
         longest = max((net.steps[q.source] for q in net.projections if q.target == p.name), default=0)
-        first, end = plan.start[p.name] - longest, plan.start[p.name] + net.steps[p.name]
+        gates = [net.steps[q.source] + net.steps[q.by] for q in net.gates.values() if q.target == p.name]
+        first, end = plan.start[p.name] - max([longest, *gates]), plan.start[p.name] + net.steps[p.name]
         assert (told["name"], told["first_step"]) == (p.name, first)
         work = counts.work(p.name)
         for kind, values in told["by_step"].items():

@@ -62,16 +62,19 @@ def test_synapses_are_those_of_the_naive_list(name: str) -> None:
     codes = handmade.recorded(net, x)
     for target in dict.fromkeys(q.target for q in net.projections):
         n = net[target].neurons - 1
-        expected, synapses = [], 0
+        expected, synapses, factor = [], 0, dict.fromkeys(net.named_projections, 1)
         for label, q, naive in zip(list(net.named_projections), net.projections, oracle.projections, strict=True):
             if q.target == target:
                 into = [(s, w) for s, leaving in enumerate(naive.synapses) for t, w in leaving if t == n]
                 synapses += len(into)
+                if naive.kind == "gate":
+                    own = codes[q.by, "codes"][0]
+                    factor[label] = int(own[n * len(own) // net[target].neurons])
                 expected += [(label, s, w, int(codes[q.source, "codes"][0, s])) for s, w in into]
         e = fsref.explain(net, x[0], target, n)
         assert e.synapses == synapses
         told = [(c.projection, c.neuron, c.weight, c.code) for c in e.contributions]
-        assert sorted(told) == sorted(row for row in expected if row[2] * row[3])
+        assert sorted(told) == sorted(row for row in expected if row[2] * row[3] * factor[row[0]])
 
 
 def test_candidates_of_a_max_pool() -> None:

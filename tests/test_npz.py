@@ -119,9 +119,9 @@ def test_versions() -> None:
     (ID-4).
     """
     members = members_of(npz.to_bytes(tiny()))
-    for version in ("1.0", "1.1", "1.2", "1.3"):
+    for version in ("1.0", "1.1", "1.2", "1.3", "1.4"):
         assert npz.build(with_manifest(members, spec_version=version), "x").id == tiny().id
-    for version in ("1.4", "2.0", "0.9", "1", "", "1.0.0", "01.0", "1.00", "x", "1.0\n", "-1.0", "1.99999", "١.٠"):
+    for version in ("1.5", "2.0", "0.9", "1", "", "1.0.0", "01.0", "1.00", "x", "1.0\n", "-1.0", "1.99999", "١.٠"):
         with refused(FileError, "ID-4", W, version):
             npz.build(with_manifest(members, spec_version=version, new_key=1), "x")
     for number in (0, 2, -1, 10**30):
