@@ -48,10 +48,14 @@ def shown(b: Builder, value: Value) -> str:
     return " x ".join(f"{size} ({letters})" if letters else f"{size}" for size, letters in sides)
 
 
+ORDERS = ("BCHW", "BHWC", "BCW", "BCH")  # of an image; of a line, one row or one column of it
+
+
 def layout(b: Builder, value: Value) -> str:
-    """The order BCHW or BHWC that the four axes of a value have."""
-    for order in ("BCHW", "BHWC") if len(value.axes) == 4 else ():
-        if all(letters in ("", letter) for letters, letter in zip(value.axes, order, strict=True)):
+    """The order BCHW or BHWC that the four axes of a value have; BCW or BCH of the three of a line."""
+    for order in ORDERS:
+        fits = zip(value.axes, order, strict=False)
+        if len(value.axes) == len(order) and all(letters in ("", letter) for letters, letter in fits):
             return order
     raise Unmapped(f"reads {shown(b, value)}", "an image N x C x H x W")
 
