@@ -262,17 +262,38 @@ def test_places_of_one_dimension(column: bool) -> None:
     assert ops(graph) == ["conv", "view", "view", "pad", "view", "flatten"]
 
 
-def test_an_average_that_counts_pads_and_passes_the_end() -> None:
-    """What pads adds is counted, what ceil_mode adds is not; onnx.reference and ONNX Runtime say otherwise in places,
-    so each window is written out.
-    """
-    form = {"kernel_shape": [3, 2], "strides": [2, 2], "pads": [1, 0, 1, 2], "ceil_mode": 1, "count_include_pad": 1}
-    graph = from_onnx(flat([node("AveragePool", "x", "h", **form)], {}, shape=SHAPE), PIXELS)
+@pytest.mark.parametrize("pads", [(1, 1, 1, 1), (0, 1, 0, 0), (1, 0, 0, 0)])
+def test_an_average_that_counts_pads_and_passes_the_end(pads: tuple[int, int, int, int]) -> None:
+    """What pads adds is counted, what ceil_mode adds is not, as onnx.reference has it, and written out."""
+    form = {"kernel_shape": [3, 2], "strides": [2, 2], "ceil_mode": 1, "count_include_pad": 1, "pads": list(pads)}
+    made = flat([node("AveragePool", "x", "h", **form)], {}, opset=19, shape=SHAPE)
+    graph, images = agrees(made, PIXELS), codes(PIXELS)
     assert ops(graph) == ["pad", "avg_pool", "flatten"]
-    images = codes(PIXELS)
-    seen = np.pad(PIXELS.normalise(images).astype(np.float64), ((0, 0), (0, 0), (1, 1), (0, 2)))
-    wanted = [
-        [seen[:, :, y : y + 3, x : x + 2].mean((2, 3)) for x in range(0, 5, 2)] for y in range(0, seen.shape[2] - 1, 2)
+    top, left, bottom, right = pads
+    seen = np.pad(PIXELS.normalise(images).astype(np.float64), ((0, 0), (0, 0), (top, bottom), (left, right)))
+    found = graph.forward(images).reshape(len(images), 4, *graph.shapes[graph.nodes[1].name][1:])
+    for b, c, y, x in np.ndindex(found.shape):
+        window = seen[b, c, 2 * y : 2 * y + 3, 2 * x : 2 * x + 2]
+        assert window.size and abs(found[b, c, y, x] - window.mean()) < 1e-5
+
+
+@pytest.mark.parametrize("column", [False, True])
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+def test_pools_to_the_end_are_compared_with_what_stands_before_them(op: str, column: bool) -> None:
+    """Where the graph computes a pool in the place of onnx.reference, dilated ones and those of lines, too."""
+    pixels = Pixels(4, 12, 1) if column else Pixels(4, 1, 12)
+    dilated = {"dilations": [2]} if op == "MaxPool" else {"pads": [1, 1], "count_include_pad": 1}
+    made = [
+        node("Squeeze", "x axis", "a"),
+        node(op, "a", "b", kernel_shape=[3], strides=[2], ceil_mode=1, **dilated),
+        node("Conv", "b w", "h"),
     ]
-    found = graph.forward(images)
-    assert np.abs(found - np.moveaxis(np.array(wanted), (0, 1), (2, 3)).reshape(found.shape)).max() < 1e-5
+    constants = {"axis": ints(3 if column else 2), "w": weights(5, 4, 2)}
+    graph = from_onnx(flat(made, constants, opset=19, shape=("N", *pixels.shape)), pixels)
+    assert ops(graph) == [
+        "view" if op == "MaxPool" else "pad",
+        *(["max_pool"] if op == "MaxPool" else ["avg_pool"]),
+        "conv",
+        "flatten",
+    ]
+    assert not any("not compared" in note for note in graph.notes)

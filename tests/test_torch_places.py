@@ -167,7 +167,6 @@ OUTPUTS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "channels in two axes": (lambda x: x.unflatten(1, (2, 4)), (8, 9, 8)),
     "all in one axis": (lambda x: x.flatten(1), (8 * 9 * 8, 1, 1)),
     "a row of one row": (lambda x: x.flatten(1)[:, None], (8 * 9 * 8, 1, 1)),
-    "as a softmax": (lambda x: x.flatten(2).softmax(1), (8, 9, 8)),
 }  # fmt: skip
 
 

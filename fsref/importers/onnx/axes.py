@@ -51,13 +51,17 @@ def shown(b: Builder, value: Value) -> str:
 ORDERS = ("BCHW", "BHWC", "BCW", "BCH")  # of an image; of a line, one row or one column of it
 
 
-def layout(b: Builder, value: Value) -> str:
-    """The order BCHW or BHWC that the four axes of a value have; BCW or BCH of the three of a line."""
+def layout(b: Builder, *values: Value) -> str:
+    """The order BCHW or BHWC that the four axes of values have; BCW or BCH of the three of a line."""
     for order in ORDERS:
-        fits = zip(value.axes, order, strict=False)
-        if len(value.axes) == len(order) and all(letters in ("", letter) for letters, letter in fits):
+        if all(len(value.axes) == len(order) and _fits(value, order) for value in values):
             return order
-    raise Unmapped(f"reads {shown(b, value)}", "an image N x C x H x W")
+    raise Unmapped(f"reads {' and '.join(shown(b, value) for value in values)}", "an image N x C x H x W")
+
+
+def _fits(value: Value, order: str) -> bool:
+    """Whether the axes of a value have this order, as far as their sizes tell."""
+    return all(letters in ("", letter) for letters, letter in zip(value.axes, order, strict=True))
 
 
 def image(b: Builder, value: Value) -> str:

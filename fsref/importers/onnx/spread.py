@@ -93,10 +93,9 @@ def space_to_depth(b: Builder, call: Call) -> Value:
 
 def side_by_side(b: Builder, values: Sequence[Value], axis: int) -> Value:
     """Concat along rows or columns: one view where all values show the same map, else the sum of views."""
-    orders, near = {layout(b, value) for value in values}, "Concat along channels, rows or columns"
-    order = orders.pop()
-    if orders or order[axis] not in "HW":
-        raise Unmapped(f"joins values along axis {axis}", near)
+    order = layout(b, *values)
+    if order[axis] not in "HW":
+        raise Unmapped(f"joins values along axis {axis}", "Concat along channels, rows or columns")
     along = "HW".index(order[axis])
     if len({(value.shape[0], value.shape[2 - along]) for value in values}) > 1:
         raise Unmapped(f"joins shapes {' and '.join(str(b.shape_of(value)) for value in values)}", "equal other sizes")
