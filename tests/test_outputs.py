@@ -384,5 +384,5 @@ def test_outputs_are_written_to_one_file(
     assert main([*words[:-1], "x.npz", "--force"]) == 2 and "another file of this command" in capsys.readouterr().err
     with refused(LimitError, "RUN-3", "outputs", says="memory"):
         check_outputs(net, 2**20, 2**20)
-    with refused(LimitError, "FILE-1", "outputs", says="--out DIR"):
+    with refused(LimitError, "FILE-1", "outputs", says="a recording of openings"):
         check_outputs(net, 2**27, 2**50)

@@ -182,7 +182,7 @@ def check_outputs(net: Network, images: int, memory_limit: int) -> int:
     """
     size = 8 * images * net.output_neurons
     if size > MAX_FILE:
-        limit = f"{MAX_FILE} in one file: fewer images, or --out DIR --observable opening"
+        limit = f"{MAX_FILE} in one file: fewer images, or a recording of openings"
         raise LimitError("FILE-1", "outputs", "too many bytes", size, limit)
     bound = FIXED + 3 * size  # as members, in the file, and once more as its bytes
     check_memory(bound, memory_limit, "outputs")
