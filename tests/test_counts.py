@@ -274,3 +274,21 @@ def test_the_window_of_a_population_holds_all_it_does(name: str) -> None:
         for kind, values in told["by_step"].items():
             whole = getattr(work, kind).tolist()
             assert values == whole[first:end] and sum(values) == sum(whole), (p.name, kind)
+
+
+def test_what_is_no_recording_is_refused() -> None:
+    """Arguments that are something else, a network and images for one, are refused in a line that says what would do
+    (COUNT-1, COUNT-5, RATE-6).
+    """
+    net = handmade.tiny()
+    x = handmade.draw(net, 1)
+    trace = handmade.recorded(net, x, SPIKES)
+    for wrong in ((net, x), (fsref.run(net, x), None), (None, None)):
+        with refusals.refused(UsageError, "COUNT-1", "count", type(wrong[0]).__name__, says="fsref.Trace"):
+            count(*wrong)  # type: ignore[arg-type]
+    with refusals.refused(UsageError, "COUNT-1", "count fans", "ndarray", says="fan_outs(net)"):
+        count(trace, x)  # type: ignore[arg-type]
+    with refusals.refused(UsageError, "COUNT-5", "energy", "Trace", says="fsref.count"):
+        fsref.energy(trace)  # type: ignore[arg-type]
+    with refusals.refused(UsageError, "RATE-6", "rate_score", "Result", says="rate_coded"):
+        fsref.rate_score(fsref.run(net, x), [0])  # type: ignore[arg-type]

@@ -267,3 +267,17 @@ def test_windows_of_a_max_pool_of_unequal_strides() -> None:
     x, windows = handmade.draw(net, 1, seed=4), handmade.oracle(net).populations[1].windows
     for n, window in enumerate(windows):
         assert [c.neuron for c in fsref.explain(net, x[0], "pool", n).candidates] == sorted(window)
+
+
+def test_an_opening_of_a_readout_is_an_output() -> None:
+    """Whatever network it is of: a neuron of a map is no logit (NET-8, OBS-1)."""
+    net = fsref.Network(
+        [fsref.Input("in", (1, 2, 2), 4, 15), fsref.Readout("map", (1, 2, 2), [3])],
+        [fsref.Conv2d("in", "map", [[[[2]]]])],
+    )
+    tiny = handmade.tiny()
+    for told in (
+        fsref.explain(net, np.ones((1, 2, 2), np.int64), "map", 3),
+        fsref.explain(tiny, handmade.draw(tiny, 1), "out", 0),
+    ):
+        assert ["output", str(told.opening)] in [line.split() for line in str(told).splitlines()]

@@ -51,6 +51,7 @@ ACTS = {
         "--observable": (f"{NET} --out r", "--observable codes"),
         "--events": (NET, "--events"),
         "--out": (NET, "--out r"),
+        "--outputs": (NET, "--outputs o.npz"),
         "--engine": (NET, "--engine reference"),
         "--memory-limit": (NET, "--memory-limit 1K"),
         "--threads": (NET, "--threads 3"),

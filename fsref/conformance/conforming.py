@@ -110,7 +110,7 @@ def _driven(
     if cases is None and rejects is None:
         limits = drive.greeting.limits if net is None else None
         pack = make("conform", net, limits, 1, drive.greeting.scopes)
-        cases, rejects = pack.cases, pack.rejects if drive.greeting.refuses else ()
+        cases, rejects = pack.cases, [reject for reject in pack.rejects if drive.sent(reject)]
         known = {case.id for case in pack.cases}
         rest = () if net is None else (case for case in cases_of(net, drive.greeting) if case.id not in known)
     stages = witnessed(cases or (), rejects or ()), rest, _examples(drive.greeting, net, examples)
@@ -125,6 +125,7 @@ def _driven(
             first, before = one, tuple(drive.since)
         if progress is not None:
             progress(1)
+    unasked = dict(drive.unasked)  # of these cases alone, not of those that shrinking makes
     if not found and not drive.ended:
         raise nothing(drive.greeting)
     ended = drive.ended
@@ -143,7 +144,7 @@ def _driven(
     small = () if first is None else smallest(drive, first, before)
     if first is not None and first.case is not None and not alone and not hints.hints:
         hints = replace(_between(drive, evidence, first, first.case, small), differing=evidence.differing)
-    return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small)
+    return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small, unasked)
 
 
 def _between(drive: Drive, evidence: Evidence, first: Driven, case: Case, small: Sequence[Driven]) -> Judged:

@@ -126,7 +126,7 @@ class Explanation(Shown):
 
     def _parts(self, yours: Yours) -> Sheet:
         """What the membrane is made of."""
-        named = "logit" if self.kind == "readout" else "opening membrane"
+        named = "output" if self.kind == "readout" else "opening membrane"
         told = [
             ("bias", self.bias, None),
             *((f"sum {name}", total, yours.sums.get(name)) for name, total in self.sums.items()),
