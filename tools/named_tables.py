@@ -2,7 +2,7 @@
 
     python tools/named_tables.py                       all of them, about ten minutes of one core
     python tools/named_tables.py silu-8 --resume DIR   one of them, which goes on where it was stopped
-    python tools/named_tables.py --pictures DIR        draw those that are there: output and error over the interval
+    python tools/named_tables.py --page                draw those that are there, and write the page that shows them
 
 The same bytes come out on every machine: all is said by the list below.
 """
@@ -19,12 +19,14 @@ import numpy as np
 
 from fsref.activations.fitting import fitted
 from fsref.activations.functions import functions
-from fsref.activations.grid import Normal
-from fsref.activations.measuring import codes_of
-from fsref.formats.tables import NAMED, Approximation, load_table, save_table
+from fsref.activations.grid import Grid, Normal
+from fsref.activations.measuring import best_mse, codes_of
+from fsref.formats.tables import NAMED, Approximation, come_along, load_table, save_table
 from fsref.reports.pictures import blank_figure, write_picture
 
 UNIT = 1 / 1024
+DRAWN = 600  # membranes of a picture
+PAGE = Path(__file__).resolve().parent.parent / "reference_models" / "tables" / "README.md"
 RANGES = {
     "silu": (-8, 12),
     "sigmoid": (-10, 10),
@@ -65,12 +67,39 @@ def found(name: str, resume: Path | None) -> Approximation:
     return fitted(**asked, low=low, high=high, unit=UNIT, name=name, budget=MOVES[asked["steps"]], resume=kept)
 
 
+def least(table: Approximation) -> float:
+    """The mean square error of the best staircase with as many outputs."""
+    grid = Grid.of(functions[table.function], *table.interval, table.unit, None, 1.0)
+    return best_mse(grid, table.outputs)
+
+
+def page(tables: list[Approximation]) -> str:
+    """The page of the tables that come with fsref."""
+    lines = [
+        "# Tables that come with fsref",
+        "",
+        "`fsref table show NAME`, `fsref fit NAME` and `fsref.formats.tables.load_table(NAME)` know each. Errors are those",
+        "of every membrane of the interval, in the function's units; spikes are the mean of a neuron whose membranes are",
+        "distributed normally, mean 0 and deviation 1.5 (of exp, reciprocal and rsqrt evenly over the interval). The last",
+        "column is the mean square error over that of the best staircase with as many outputs (FIT-7).",
+        "`python tools/named_tables.py` finds them anew, and `--page` writes this page.",
+        "",
+        "| table | interval | steps | mean square error | largest | spikes | outputs | to the best |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for t in tables:
+        low, high = t.interval
+        told = f"{t.mse:.3g} | {t.max_error:.3g} | {t.spikes:.2f} | {t.outputs}", f"{t.mse / least(t):.1f}"
+        lines.append(f"| [{t.name}]({t.name}.svg) | {low:g}..{high:g} | {t.table.steps} | {told[0]} | {told[1]} |")
+    return "\n".join(lines) + "\n"
+
+
 def drawn(table: Approximation, path: Path) -> None:
     """Draw the output of a table beside its function, and its error, over twice the interval."""
     more = (table.high - table.low) // 2
-    v = np.arange(table.low - more, table.high + more + 1)
+    v = np.unique(np.linspace(table.low - more, table.high + more, DRAWN).round().astype(int))
     x = v * table.unit
-    outputs = codes_of(table.table, int(v[0]), int(v[-1]))[0] * table.scale
+    outputs = codes_of(table.table, int(v[0]), int(v[-1]))[0][v - v[0]] * table.scale
     defined = x > functions[table.function].domain[0]
     wanted = np.where(defined, functions[table.function].value(np.where(defined, x, 1.0)), np.nan)
     figure = blank_figure(6.4, 4.4, "FIT-6")
@@ -96,12 +125,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).split("\n\n")[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="all unless given")
     parser.add_argument("--resume", type=Path, help="a folder that keeps what is done")
-    parser.add_argument("--pictures", type=Path, help="draw into this folder")
+    parser.add_argument("--page", action="store_true", help="draw, and write reference_models/tables/README.md")
     given = parser.parse_args()
+    if given.page:
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(page([load_table(name) for name in come_along()]), encoding="utf-8", newline="\n")
+        for name in come_along():
+            drawn(load_table(name), PAGE.parent / f"{name}.svg")
+        return
     for name in given.names or listed():
-        if given.pictures is not None:
-            drawn(load_table(name), given.pictures / f"{name}.svg")
-            continue
         begun = time.process_time()
         table = found(name, given.resume)
         NAMED.mkdir(exist_ok=True)

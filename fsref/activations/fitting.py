@@ -27,7 +27,7 @@ from fsref.law.neuron import MAX_CODE_WEIGHT, MAX_STEPS, Ints, Table
 Fitted = Approximation
 CODE_BITS, EVEN = 16, 0.01
 WAITS = 4096  # quantiles of what a move is allowed to cost
-MOVES = 6_000_000
+MOVES = 400_000
 STARTS, KEPT = 24, 4  # how many starts, and of how many it goes on
 HOT, COLD = 0.1, 0.002  # shares of the cost
 

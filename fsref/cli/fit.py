@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fsref.activations.fitting import CODE_BITS, EVEN, MOVES, fitted
+from fsref.activations.fitting import CODE_BITS, EVEN, fitted
 from fsref.activations.front import POINTS, front
 from fsref.activations.functions import function_of
 from fsref.activations.grid import Distribution, Grid, Normal
@@ -22,6 +22,7 @@ from fsref.reports.pictures import check_picture
 from fsref.reports.progress import progress
 from fsref.tables import Sheet
 
+MOVES = 6_000_000  # which take 60 seconds of one core at most, for 16 steps
 SEARCHED = 2**16  # membranes of which the best staircase is looked for
 
 
@@ -32,9 +33,23 @@ def distribution_of(membranes: Path | None, normal: tuple[float, float] | None) 
     return None if normal is None else Normal(*normal)
 
 
-def told(table: Approximation) -> dict[str, Any]:
-    """A table as JSON of a command: its file without the schema."""
-    return {key: value for key, value in table.to_dict().items() if key != "schema"}
+def to_dict(table: Approximation) -> dict[str, Any]:
+    """A table as plain JSON values, by the keys of `fsref table show`."""
+    return {
+        "table": table.name,
+        "function": table.function,
+        "thresholds": table.table.T.tolist(),
+        "resets": table.table.h.tolist(),
+        "code_weights": table.table.d.tolist(),
+        "lowest": table.low,
+        "highest": table.high,
+        "unit": table.unit,
+        "code_unit": table.scale,
+        "mse": table.mse,
+        "largest_absolute_error": table.max_error,
+        "mean_spikes": table.spikes,
+        "output_count": table.outputs,
+    }
 
 
 def near(table: Approximation, least: float | None) -> Sheet:
@@ -131,7 +146,11 @@ def fit(
         with progress(label, moves * POINTS) as advance:
             found = front(chosen, steps, *interval, **asked, progress=advance)
         front_picture(found, picture, force)
-        show(as_json, [front_sheet(found), *written(picture)], {"points": [told(table) for table in found]})
+        show(
+            as_json,
+            [front_sheet(found), *written(picture)],
+            {"tables": [to_dict(table) for table in found], "plot": str(picture)},
+        )
         return 0
     with progress(label, moves) as advance:
         table = fitted(chosen, steps, *interval, **asked, resume=resume, progress=advance)
@@ -139,5 +158,5 @@ def fit(
     least = best_mse(grid, table.outputs) if len(grid.values) <= SEARCHED else None
     if out is not None:
         save_table(replace(table, name=out.stem), out, force)
-    show(as_json, [near(table, least), *written(out)], told(table) | {"best_mse": least, "out": out and str(out)})
+    show(as_json, [near(table, least), *written(out)], to_dict(table) | {"least_mse": least, "out": out and str(out)})
     return 0
