@@ -22,6 +22,12 @@ NEAREST = {
     "silu": "relu or clip; a fitted table is on the way",
     "hard_silu": "relu or clip; a fitted table is on the way",
     "sigmoid": "hard_sigmoid",
+    "tanh": "clip between -1 and 1",
+    "erf": "clip between -1 and 1",
+    "gelu": "relu or clip",
+    "elu": "relu or leaky_relu",
+    "softplus": "relu",
+    "mish": "relu or clip",
     "mul": "none yet for a product of two values, which is on the way; affine for constants",
 }
 
