@@ -34,6 +34,7 @@ PACKAGE = ROOT / "fsref"
 TEXTS = {page: (PACKAGE / page).read_text(encoding="utf-8") for page in PAGES}
 SECTIONS = {
     "SPEC.md": "NET FS PROJ POOL VIEW GATE RANGE TIME EVENT OBS ID FILE".split(),
+    "ACTIVATIONS.md": ["TABLE", "FIT"],
     "CONVERSION.md": ["GRAPH", "CONV"],
     "RATE_CODING.md": ["RATE"],
     "COSTS.md": ["COUNT"],

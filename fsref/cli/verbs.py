@@ -29,6 +29,7 @@ VERBS = {
     "evaluate": "Score a network on labelled images.",
     "explain": "Say why one neuron spiked as it did.",
     "export": "Write the same integers for other programs.",
+    "fit": "Find the table that follows a function.",
     "info": "Show a network: widths, memory, schedule, id.",
     "rule": "Print rules by name (PROJ-2) or by section (POOL).",
     "run": "Run images; record or list every spike.",

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.errors import FileError, InputError
-from fsref.formats.container import read_file
+from fsref.formats.container import MAX_FILE, read_file
 from fsref.formats.intake import Intake
 from fsref.formats.labels import few
 from fsref.formats.npy import header_of, read_array
+from fsref.formats.reading import read_whole
 from fsref.law.arrays import as_images, as_labels, check_integers
 from fsref.law.populations import Shape
 
@@ -102,3 +103,16 @@ def _one(shape: tuple[int, ...], wanted: Shape) -> str:
     elif len(shape) == 4 and shape[1:] == wanted:
         told += "; more images go into an npz: np.savez(FILE, x=x)"
     return told
+
+
+def membranes_of(path: Path, name: str = "membranes") -> NDArray[np.float64]:
+    """Real membranes, of any shape: a .npy, or the array of this name in an .npz (FIT-2). Errors: FileError."""
+    if path.suffix.lower() == ".npy":
+        data = read_whole(path, "FIT-2", MAX_FILE, "a .npy of membranes")
+    else:
+        members = read_file(path, "an .npz or .npy of membranes")
+        if f"{name}.npy" not in members:
+            there = few(sorted(member.removesuffix(".npy") for member in members)) or "none"
+            raise FileError("FIT-2", str(path), "array is missing", name, f"there are {there}")
+        data = members[f"{name}.npy"]
+    return read_array(data, str(path), INTEGERS + OTHERS[1:], fortran=True, axes=32).astype(np.float64)

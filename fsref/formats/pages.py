@@ -13,6 +13,7 @@ from fsref.tables import WIDTH
 # Every page that holds rules: the law, and what fsref does around it.
 PAGES = (
     "SPEC.md",
+    "ACTIVATIONS.md",
     "CONVERSION.md",
     "RATE_CODING.md",
     "COSTS.md",

@@ -70,7 +70,7 @@ def rendered(figure: Any, kind: str) -> bytes:
     return made.getvalue()
 
 
-def _write(figure: Any, path: str | PathLike[str], replace: bool) -> None:
+def write_picture(figure: Any, path: str | PathLike[str], replace: bool) -> None:
     """Write a figure to a file that appears complete or not at all (RUN-5). Errors: UsageError, FileError."""
     write(rendered(figure, _kind(path)), path, "CONV-10", replace)
 
@@ -128,7 +128,7 @@ def comparison_picture(comparison: Comparison, path: str | PathLike[str], replac
     ends.set_xticks(
         places, [row.name if len(row.name) <= NAME else f"{row.name[: NAME - 3]}..." for row in rows], rotation=90
     )
-    _write(figure, path, replace)
+    write_picture(figure, path, replace)
 
 
 def search_picture(found: Found, path: str | PathLike[str], replace: bool = True) -> None:
@@ -192,4 +192,4 @@ def search_picture(found: Found, path: str | PathLike[str], replace: bool = True
         f"{shown(found.graph or 'graph', TITLE)}: {tried}",
         parse_math=False,
     )
-    _write(figure, path, replace)
+    write_picture(figure, path, replace)

@@ -1,0 +1,176 @@
+"""fitted: the table whose staircase follows a real function best, found by annealing on integers (FIT)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from math import fsum
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fsref.activations import kernels
+from fsref.activations.coding import Reals
+from fsref.activations.elementary import log_of_one_plus
+from fsref.activations.functions import Function, function_of
+from fsref.activations.grid import Distribution, Grid, check_real
+from fsref.activations.measuring import measured
+from fsref.activations.runs import Run, Runs
+from fsref.activations.starts import KINDS, start
+from fsref.errors import UsageError, public
+from fsref.formats.tables import Approximation
+from fsref.law.neuron import MAX_CODE_WEIGHT, MAX_STEPS, Ints, Table
+
+Fitted = Approximation
+CODE_BITS = 16
+WAITS = 4096  # quantiles of what a move is allowed to cost
+MOVES = 400_000
+HOT, COLD = 0.3, 0.003  # shares of the cost
+AGAIN = 4  # times that the best is annealed again, each time from less heat
+
+
+@public
+def fitted(
+    function: Function | Approximation | str | Callable[[Any], ArrayLike],
+    steps: int,
+    low: float,
+    high: float,
+    *,
+    unit: float,
+    codes: int = CODE_BITS,
+    distribution: Distribution = None,
+    even: float = 0.01,
+    spikes: float | None = None,
+    max_error: float = 0.0,
+    seed: int = 0,
+    budget: int = MOVES,
+    name: str | None = None,
+    resume: str | PathLike[str] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Approximation:
+    """The table of `steps` K, 1..16, whose output follows a function on low..high best, of all that `budget` moves try.
+
+    Membranes are integers of `unit`; a code has `codes` bits, its unit is `scale` of what comes back. What is made
+    small is the mean square error plus `max_error` times the square of the largest, both on every integer of the
+    interval: each weighs the share of neurons that have it, by `distribution`, Normal(mean, deviation) or an array of
+    real membranes, but `even`, which is shared evenly. `spikes` caps the mean spikes of a neuron of that distribution.
+    Beyond the interval the output stays within what the function holds there, as far as it does inside. The same
+    arguments give the same table. With `resume`, a file, what is done is kept there and not done again (FIT-9).
+    `progress` is called with the moves just made. Errors: UsageError [FIT], FileError.
+    """
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or not 1 <= steps <= MAX_STEPS:
+        raise UsageError("FIT-2", "steps", "out of range", steps, f"1..{MAX_STEPS}")
+    _check_whole("codes", codes, 2, 31)
+    _check_whole("seed", seed, 0, 2**31 - 1)
+    _check_whole("budget", budget, 1, 10**10)
+    check_real("max_error", max_error, 0.0)
+    if spikes is not None:
+        check_real("spikes", spikes, above=0.0)
+    grid = Grid.of(function_of(function), low, high, unit, distribution, even)
+    told = {
+        "seed": int(seed),
+        "budget": int(budget),
+        "max_error": float(max_error),
+        "spikes": spikes,
+        "even": float(even),
+    }
+    search = Search.of(grid, int(codes), max_error, spikes)
+    runs = Runs(resume, (search.told_by, int(steps), told), int(steps))
+    best = search.best(runs, int(steps), int(seed), int(budget), progress)
+    if not np.isfinite(best.cost):
+        raise UsageError("FIT-2", grid.function.name, "no table was found", None, "more steps, or a larger budget")
+    return measured(name or grid.function.name, grid, search.table(best.T, best.h), search.scale, told)
+
+
+def _check_whole(name: str, value: object, low: int, high: int) -> None:
+    """Nothing, when this is an integer of low..high. Errors: UsageError [FIT-2]."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+        raise UsageError("FIT-2", name, "out of range", value, f"{low}..{high}")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Search:
+    """What annealing asks of a grid, as kernels take it."""
+
+    scale: float
+    ends: Ints
+    rules: Reals
+    fixed: tuple[Any, ...]  # sums, values, following
+    rooms: tuple[Any, ...]  # what kernels write over
+    told: Reals
+    waits: Reals
+
+    @classmethod
+    def of(cls, grid: Grid, codes: int, worth: float, spikes: float | None) -> Search:
+        """The search of a grid, with codes of so many bits, the sign among them where there is one."""
+        low, high = min(0.0, float(grid.values.min())), max(0.0, float(grid.values.max()))
+        scale = max(high / (2**codes - 1), 0.0) if low == 0.0 else max(-low, high) / (2 ** (codes - 1) - 1)
+        span = grid.high - grid.low + 1
+        widest = 2 ** max(abs(grid.low), abs(grid.high), 1).bit_length() * 2  # one bit more than the interval takes
+        ends = np.array([grid.low, grid.high, grid.low - span, grid.high + span, -widest, widest - 1], np.int64)
+        power = fsum((grid.weights * grid.values * grid.values).tolist())
+        cap = np.inf if spikes is None else spikes
+        rules = np.array([scale or 1.0, worth, cap, *grid.sides, power])
+        share = (np.arange(WAITS) + 0.5) / WAITS
+        return cls(
+            scale or 1.0,
+            ends,
+            rules,
+            (grid.sums, grid.values, grid.following),
+            (np.zeros((4, kernels.ROOM), np.int64), np.zeros((kernels.ROOM, 16)), np.zeros((2, 16, 16))),
+            np.zeros(kernels.TOLD),
+            -_log(share),
+        )
+
+    @property
+    def told_by(self) -> str:
+        """What a search depends on, as one word."""
+        arrays = (self.ends, self.rules, *self.fixed)
+        return sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+
+    def best(self, runs: Runs, steps: int, seed: int, budget: int, progress: Callable[[int], None] | None) -> Run:
+        """The best run: half of the budget from starts of every kind, the other half from the best of them (FIT-4)."""
+        each, again = max(1, budget // 2 // len(KINDS)), max(1, budget // 2 // AGAIN)
+        found: list[Run] = []
+        for number in range(len(KINDS) + AGAIN):
+            first = number < len(KINDS)
+            moves = each if first else again
+            heat = HOT if first else HOT / 2 ** (number - len(KINDS) + 1)
+            begin = None if first else min(found, key=lambda run: run.cost)
+
+            def made(number: int = number, begin: Run | None = begin, moves: int = moves, heat: float = heat) -> Run:
+                if begin is None:
+                    rng = np.random.default_rng([seed, number])
+                    T, h = start(KINDS[number], steps, int(self.ends[0]), int(self.ends[1]), rng)
+                else:
+                    T, h = begin.T.copy(), begin.h.copy()
+                return self.annealed(T, h, moves, heat, seed * 64 + number)
+
+            found.append(runs.run(made))
+            if progress is not None:
+                progress(moves)
+        return min(found, key=lambda run: run.cost)
+
+    def annealed(self, T: Ints, h: Ints, moves: int, hot: float, seed: int) -> Run:
+        """What so many moves find from thresholds and resets (K,), which become its table."""
+        state = np.array([(seed * 2654435761 + 88172645) % (2**32 - 1) + 1], np.int64)
+        settings = (moves, hot, COLD, self.waits, state, self.ends, self.rules)
+        least = kernels.anneal(T, h, *settings, *self.fixed, *self.rooms, self.told)
+        return Run(float(least), T, h)
+
+    def table(self, T: Ints, h: Ints) -> Table:
+        """The table of thresholds and resets, its d the best for them."""
+        d = np.zeros(16)
+        kernels.cost(T, h, d, self.ends, self.rules, *self.fixed, *self.rooms, self.told)
+        whole = np.rint(d[: len(T)] / self.scale).astype(np.int64)
+        return Table(T=T, h=h, d=np.clip(whole, -MAX_CODE_WEIGHT, MAX_CODE_WEIGHT))
+
+
+def _log(share: Reals) -> Reals:
+    """The natural logarithm of 0 < share < 1."""
+    mantissa, power = np.frexp(share)
+    found: Reals = log_of_one_plus(2 * mantissa - 1) + (power - 1) * 0.6931471805599453
+    return found

@@ -1,0 +1,248 @@
+"""Kernels that fit a table: what one costs, annealing of its thresholds and resets, and the least that as many outputs
+can cost (FIT-3 to FIT-7).
+
+`ends` are six integers: the membranes low..high that errors are measured on, those first..last that are looked at
+beyond them, and least..most, within which every membrane of low..high stays. `rules` are ten reals: the worth of a code
+unit, the weights of the largest error, the spikes allowed, what the function holds left of low (two) and right of high
+(two), all that it holds at all (two), and its mean square. `sums` (N + 1, 3) are, up to each membrane, the weights, the
+weighted values, and the weights by which spikes are counted; `values` (N,) those of the function; following[i] is
+the first of i.. where it turns, or N. Additions stand in one order and nothing comes of a library, so that the same
+table is found on every machine.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fsref.engines.kernels import Kernel
+
+ROOM = 2048  # intervals of a staircase in annealing
+TOLD = 5  # what `cost` tells: mean square error, largest error within, without, spikes, how far out of the range
+
+
+@Kernel
+def cost(T, h, d, ends, rules, sums, values, following, room, fired, matrix, told):  # type: ignore[no-untyped-def]
+    """The cost of thresholds and resets (K,), the best d for them and what is `told` of it (TOLD,); infinite beyond
+    ROOM or beyond least..most.
+
+    room (4, ROOM), fired (ROOM, 16), matrix (2, 16, 16) and what they held are overwritten.
+    """
+    steps = T.size
+    low, high, least, most = ends[0], ends[1], ends[4], ends[5]
+    scale, worth, cap = rules[0], rules[1], rules[2]
+    start, end, reset, train = room[0], room[1], room[2], room[3]
+    mass, lower = matrix[0], matrix[1]
+    moment, pivot, solved = np.zeros(16), np.zeros(16), np.zeros(16)
+    start[0], end[0], reset[0], train[0] = ends[2], ends[3], 0, 0
+    fired[0, :] = 0.0
+    mass[:, :] = 0.0
+    count, spikes = 1, 0.0
+    for t in range(steps):
+        threshold, lowered = T[t], h[t]
+        for i in range(count):
+            cut = threshold + reset[i]
+            if cut > end[i]:
+                continue
+            at = i
+            if cut > start[i]:
+                if count == ROOM:
+                    return np.inf
+                at = count
+                count += 1
+                start[at], end[at], reset[at], train[at] = cut, end[i], reset[i], train[i]
+                fired[at, :] = fired[i, :]
+                end[i] = cut - 1
+            reset[at] += lowered
+            train[at] |= 1 << t
+            first, last = max(start[at], low), min(end[at], high)
+            if first <= last:
+                if first - reset[at] < least or last - reset[at] > most:
+                    return np.inf
+                weight = sums[last + 1 - low, 0] - sums[first - low, 0]
+                moment[t] += sums[last + 1 - low, 1] - sums[first - low, 1]
+                spikes += sums[last + 1 - low, 2] - sums[first - low, 2]
+                row, own = mass[t], fired[at]
+                for s in range(16):
+                    row[s] += weight * own[s]
+                row[t] += weight
+            fired[at, t] = 1.0
+    # A = L D L' of the normal equations, and each d rounded to whole code units where the later ones are known.
+    for j in range(steps):
+        left, known = mass[j, j], moment[j]
+        for k in range(j):
+            left -= lower[j, k] * lower[j, k] * pivot[k]
+            known -= lower[j, k] * solved[k] * pivot[k]
+        usable = left > 1e-9
+        pivot[j] = left if usable else 0.0
+        solved[j] = known / left if usable else 0.0
+        for i in range(j + 1, steps):
+            part = mass[i, j]
+            for k in range(j):
+                part -= lower[i, k] * lower[j, k] * pivot[k]
+            lower[i, j] = part / left if usable else 0.0
+    for j in range(steps - 1, -1, -1):
+        best = solved[j]
+        for i in range(j + 1, steps):
+            best -= lower[i, j] * d[i]
+        d[j] = np.floor(best / scale + 0.5) * scale if pivot[j] > 0.0 else 0.0
+    mean = rules[9]
+    for j in range(steps):
+        part = 0.5 * mass[j, j] * d[j] - moment[j]
+        for k in range(j):
+            part += mass[j, k] * d[k]
+        mean += 2.0 * d[j] * part
+    within, without, out = 0.0, 0.0, 0.0
+    for i in range(count):
+        code = 0.0
+        for t in range(steps):
+            code += d[t] * fired[i, t]
+        if start[i] < low:
+            without = max(without, rules[3] - code, code - rules[4])
+        if end[i] > high:
+            without = max(without, rules[5] - code, code - rules[6])
+        if start[i] < low or end[i] > high:
+            out = max(out, rules[7] - code, code - rules[8])
+        first, last = max(start[i], low) - low, min(end[i], high) - low
+        if first <= last:
+            within = max(within, abs(code - values[first]), abs(code - values[last]))
+            turn = following[first]
+            while turn < last:
+                within = max(within, abs(code - values[turn]))
+                turn = following[turn + 1]
+    told[0], told[1], told[2], told[3], told[4] = mean, within, without, spikes, out
+    found = mean + worth * within * within
+    if without > within:
+        found += (without - within) * (without - within)
+    if spikes > cap:
+        over = 6.0 * (spikes - cap)
+        found *= 1.0 + over + over * over / 2.0 + over * over * over / 6.0
+    if out > 1e-9:
+        found = (found + out * out) * 1000.0
+    return found
+
+
+@Kernel
+def drawn(state, below):  # type: ignore[no-untyped-def]
+    """A number of 0..below - 1 drawn from the state (1,), a xorshift generator of 32 bits; below is less than 2^31."""
+    x = state[0]
+    x ^= (x << 13) & 0xFFFFFFFF
+    x ^= x >> 17
+    x ^= (x << 5) & 0xFFFFFFFF
+    state[0] = x
+    return (x * below) >> 32
+
+
+@Kernel
+def moved(T, h, ends, state):  # type: ignore[no-untyped-def]
+    """Change thresholds and resets in one of several ways, in place (FIT-4)."""
+    steps = T.size
+    span = ends[5] - ends[4]
+    halvings = 1
+    while span >> halvings > 1:
+        halvings += 1
+    kind, t, s = drawn(state, 16), drawn(state, steps), drawn(state, steps)
+    near = max(1, span >> (1 + drawn(state, halvings)))
+    by, other = drawn(state, 2 * near + 1) - near, drawn(state, 2 * near + 1) - near
+    if kind < 4:
+        T[t] += by
+    elif kind < 8:
+        h[t] += by
+    elif kind < 10:
+        T[t] += by
+        h[t] += by
+    elif kind < 11:
+        T[t] += by
+        h[t] += other
+    elif kind < 12:
+        T[t] += by
+        T[s] += other
+    elif kind < 13:
+        h[t] += by
+        h[s] += other
+    elif kind < 14:
+        T[t], T[s] = T[s], T[t]
+        h[t], h[s] = h[s], h[t]
+    elif kind < 15:
+        T[t] = ends[0] + drawn(state, ends[1] - ends[0] + 1)
+        h[t] = T[t] + by
+    else:  # one step goes, an inert one comes
+        for i in range(t, steps - 1):
+            T[i], h[i] = T[i + 1], h[i + 1]
+        for i in range(steps - 1, s, -1):
+            T[i], h[i] = T[i - 1], h[i - 1]
+        T[s], h[s] = ends[5], 0
+    for i in range(steps):
+        T[i] = min(max(T[i], ends[4]), ends[5])
+        h[i] = min(max(h[i], -span), span)
+    h[steps - 1] = 0  # nothing looks at the membrane after the last step
+
+
+@Kernel
+def anneal(  # type: ignore[no-untyped-def]
+    T, h, moves, hot, cold, waits, state, ends, rules, sums, values, following, room, fired, matrix, told
+):
+    """The least cost that so many moves find; T and h (K,) become its table. A move to a higher cost is taken when it
+    is higher by a share of at most the heat, which falls from hot to cold, times one of the `waits`.
+    """
+    d = np.zeros(16)
+    now = cost(T, h, d, ends, rules, sums, values, following, room, fired, matrix, told)
+    best, best_T, best_h = now, T.copy(), h.copy()
+    at_T, at_h = T.copy(), h.copy()
+    for move in range(moves):
+        left = 1.0 - move / moves
+        heat = cold + (hot - cold) * left * left * left
+        T[:] = at_T
+        h[:] = at_h
+        moved(T, h, ends, state)
+        found = cost(T, h, d, ends, rules, sums, values, following, room, fired, matrix, told)
+        if found <= now * (1.0 + heat * waits[drawn(state, waits.size)]):
+            now = found
+            at_T[:] = T
+            at_h[:] = h
+            if found < best:
+                best = found
+                best_T[:] = T
+                best_h[:] = h
+    T[:] = best_T
+    h[:] = best_h
+    return best
+
+
+@Kernel
+def least_squares(sums, outputs, before, after, stack):  # type: ignore[no-untyped-def]
+    """The least weighted sum of squares of so many runs of N numbers about their means, by dynamic programming; sums
+    (N + 1, 3) are, up to each number, the weights, the weighted numbers, the weighted squares, numbers in ascending
+    order.
+
+    before and after (N + 1,), stack (64, 4) are overwritten. The best begin of the last run only rises with its end,
+    so each row is filled from the middle out.
+    """
+    count = sums.shape[0] - 1
+    before[:] = np.inf
+    before[0] = 0.0
+    for _ in range(outputs):
+        after[:] = before
+        depth = 1
+        stack[0, 0], stack[0, 1], stack[0, 2], stack[0, 3] = 1, count, 0, count - 1
+        while depth:
+            depth -= 1
+            low, high, first, last = stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3]
+            middle = (low + high) // 2
+            best, begin = np.inf, first
+            for i in range(first, min(last, middle - 1) + 1):
+                weight = sums[middle, 0] - sums[i, 0]
+                moment = sums[middle, 1] - sums[i, 1]
+                found = before[i] + sums[middle, 2] - sums[i, 2]
+                if weight > 0.0:
+                    found -= moment * moment / weight
+                if found < best:
+                    best, begin = found, i
+            after[middle] = min(best, before[middle])
+            if low < middle:
+                stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3] = low, middle - 1, first, begin
+                depth += 1
+            if middle < high:
+                stack[depth, 0], stack[depth, 1], stack[depth, 2], stack[depth, 3] = middle + 1, high, begin, last
+                depth += 1
+        before[:] = after
+    return before[count]

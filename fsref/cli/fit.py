@@ -1,0 +1,120 @@
+"""`fsref fit`: the table of a function."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fsref.activations.fitting import CODE_BITS, MOVES, fitted
+from fsref.activations.front import POINTS, front
+from fsref.activations.functions import function_of
+from fsref.activations.grid import Distribution, Normal
+from fsref.cli.options import FILE, FORCE, JSON, check_file, show, written
+from fsref.cli.verb import excludes, needs, verb
+from fsref.formats.arrays import membranes_of
+from fsref.formats.tables import save_table
+from fsref.reports.fits import front_picture, front_sheet
+from fsref.reports.pictures import check_picture
+from fsref.reports.progress import progress
+
+
+def distribution_of(membranes: Path | None, normal: tuple[float, float] | None) -> Distribution:
+    """The distribution that --membranes or --distribution names, if one does."""
+    if membranes is not None:
+        return membranes_of(membranes)
+    return None if normal is None else Normal(*normal)
+
+
+@verb(
+    excludes("--membranes", "--distribution"),
+    excludes("--spikes --out --resume", "--front"),
+    needs("--even", "--membranes", "--distribution"),
+    needs("--force", "--out", "--front"),
+)
+@click.argument("function")
+@click.option("-K", "--steps", type=click.IntRange(1, 16), required=True, metavar="K", help="Steps, 1..16.")
+@click.option("--range", "interval", type=(float, float), required=True, metavar="A B", help="The interval, A below B.")
+@click.option("--unit", type=float, default=2**-10, show_default="1/1024", metavar="U", help="A membrane of 1.")
+@click.option("--bits", type=click.IntRange(2, 31), default=CODE_BITS, show_default=True, metavar="N", help="A code's.")
+@click.option(
+    "--membranes",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Membranes that occur, in the function's units: a .npy, or the array `membranes` of an .npz.",
+)
+@click.option(
+    "--distribution", "normal", type=(float, float), metavar="MU SIGMA", help="Membranes occur by this normal one."
+)
+@click.option(
+    "--even",
+    type=float,
+    show_default="0.01",
+    metavar="SHARE",
+    help="Of the errors' weight this share is spread evenly over the interval, 1 for all.",
+)
+@click.option("--spikes", type=float, metavar="CAP", help="Mean spikes of a neuron at most.")
+@click.option(
+    "--max-error",
+    type=float,
+    default=0.0,
+    show_default=True,
+    metavar="WEIGHT",
+    help="What the square of the largest error counts beside the mean square.",
+)
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, metavar="N", help="Of draws.")
+@click.option("--budget", type=click.IntRange(1), default=MOVES, show_default=True, metavar="N", help="Moves to try.")
+@click.option("-o", "--out", type=FILE, metavar="FILE", help="Write the table to this .json.")
+@click.option(
+    "--front",
+    "picture",
+    type=FILE,
+    metavar="FILE",
+    help="Fit for fewer and fewer spikes, and draw them: .svg, .png.",
+)
+@click.option("--resume", type=FILE, metavar="FILE", help="Keep what is done in this file, and go on where it ends.")
+@FORCE
+@JSON
+def fit(
+    function: str,
+    steps: int,
+    interval: tuple[float, float],
+    unit: float,
+    bits: int,
+    membranes: Path | None,
+    normal: tuple[float, float] | None,
+    out: Path | None,
+    picture: Path | None,
+    resume: Path | None,
+    force: bool,
+    as_json: bool,
+    **given: Any,
+) -> int:
+    """Find the table that follows a function.
+
+    FUNCTION is a name such as silu, a table's .json file, or module:callable, a callable of a float64 array. Thresholds
+    and resets are annealed on integers, code weights follow in closed form; errors are those of every integer of the
+    interval.
+    """
+    for option, target in (("--out", out), ("--front", picture)):
+        if target is not None:
+            check_file(option, target, force, function, membranes, resume)
+    if picture is not None:
+        check_picture(picture)
+    asked: dict[str, Any] = {"unit": unit, "codes": bits, "distribution": distribution_of(membranes, normal)}
+    asked |= {name: value for name, value in given.items() if value is not None}
+    chosen = function_of(function)
+    label, moves = f"fitting {chosen.name}", given["budget"]
+    if picture is not None:
+        with progress(label, moves * POINTS) as advance:
+            found = front(chosen, steps, *interval, **asked, progress=advance)
+        front_picture(found, picture, force)
+        show(as_json, [front_sheet(found), *written(picture)], {"points": [p.to_dict() for p in found]})
+        return 0
+    with progress(label, moves) as advance:
+        table = fitted(chosen, steps, *interval, **asked, resume=resume, progress=advance)
+    if out is not None:
+        save_table(table, out, force)
+    show(as_json, [table, *written(out)], {**table.to_dict(), "out": None if out is None else str(out)})
+    return 0
