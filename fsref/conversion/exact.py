@@ -43,12 +43,15 @@ def exact_sum(unit: Unit, values: Mapping[str, NDArray[np.float32]]) -> NDArray[
         for term, (_, weight_bits) in zip(unit.terms, bits, strict=True)
     ]
     fixed = unit.bias[:, None, None]
+    factors_of = None if unit.product is None else (values[unit.product.source], values[unit.product.by])
     for term, a in zip(unit.terms, given, strict=True):
         if term.constant is not None:
             fixed = fixed + constant_part(term, a.shape[2:])
     made = np.empty((len(given[0]), *unit.shape), np.float32)
     for i, total in enumerate(made):
         exact = fixed
+        if factors_of is not None:  # numbers of 24 bits each: exact in 53
+            exact = exact + factors_of[0][i].astype(np.float64) * factors_of[1][i]
         for term, a, (value_bits, _), weights in zip(unit.terms, given, bits, factors, strict=True):
             exact = exact + linear(term, cut(a[i : i + 1], value_bits, (0, 1, 2, 3))[0], weights)[0]
         total[:] = exact

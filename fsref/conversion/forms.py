@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from fsref.activations.coding import Reals
+from fsref.conversion.curves import CURVES
 from fsref.conversion.elementwise import ELEMENTWISE, elementwise, leaky_relu
 from fsref.conversion.folded import NO_PADDING, Term
 from fsref.conversion.units import Units, refused
@@ -19,15 +20,6 @@ from fsref.law.neuron import Ints
 
 # What is near an operator that has no form.
 NEAREST = {
-    "silu": "relu or clip; a fitted table is on the way",
-    "hard_silu": "relu or clip; a fitted table is on the way",
-    "sigmoid": "hard_sigmoid",
-    "tanh": "clip between -1 and 1",
-    "erf": "clip between -1 and 1",
-    "gelu": "relu or clip",
-    "elu": "relu or leaky_relu",
-    "softplus": "relu",
-    "mish": "relu or clip",
     "mul": "none yet for a product of two values, which is on the way; affine for constants",
 }
 
@@ -221,7 +213,7 @@ def _identity(units: Units, node: Node, value: Value) -> Value:
 
 FORMS: Mapping[str, Callable[..., Value]] = MappingProxyType(
     {
-        **dict.fromkeys(ELEMENTWISE, elementwise),
+        **dict.fromkeys((*ELEMENTWISE, *CURVES), elementwise),
         "leaky_relu": leaky_relu,
         "conv": _conv,
         "dense": _dense,

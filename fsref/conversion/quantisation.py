@@ -131,7 +131,7 @@ def choose_theta(
     Errors: GraphError [CONV-3] naming population, channel and the width that would do; [CHIP-3] where the room of the
     chip does not.
     """
-    channels, s_out, weight_bits = unit.shape[0], np.ravel(coding.scale), options.weight_bits
+    channels, s_out, weight_bits = unit.shape[0], coding.unit, options.weight_bits
     q_max = {skip: largest_weight(options, skip) for skip in (False, True)}
     with np.errstate(divide="ignore"):
         fits = {
@@ -140,8 +140,8 @@ def choose_theta(
             / largest([w for w, t in zip(per_code, unit.terms, strict=True) if t.skip == skip], channels)
             for skip in q_max
         }
-        above = reach(unit, per_code, sources) + s_out * (abs(coding.offset) + 0.5)
-        cap = (REACH - slack(unit, sources)) * s_out / np.maximum(above, s_out * (coding.largest + 1))
+        above = reach(unit, per_code, sources) + s_out * coding.moved
+        cap = (REACH - slack(unit, sources)) * s_out / np.maximum(above, s_out * coding.tallest)
     limit = np.floor(np.minimum(np.minimum(fits[False], fits[True]), cap))
     if (limit < 1).any():
         c = int(np.argmax(limit < 1))

@@ -76,6 +76,11 @@ class Units:
             case _:
                 assert_never(part)
 
+    def recoded(self, part: Held | Sum, name: str) -> Held:
+        """The value of a part in a signed linear population of its own, whatever holds it already."""
+        one = self.sum_of(part, name)
+        return self.add(name, one.shape, terms=one.terms, bias=one.bias, activation=LINEAR)
+
     def plain(self, part: Held | Sum) -> Held:
         """As `hold`, without padding and without a view: what a window may be laid on. It may have an affine."""
         held = self.hold(part)
