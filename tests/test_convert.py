@@ -444,26 +444,6 @@ def test_empirical_bias_correction_moves_mean_membranes_to_the_float_ones() -> N
         assert mean_errors(moved, name, x, wanted).max() < 0.51 < mean_errors(plain, name, x, wanted).max()
 
 
-def test_everything_without_a_form_is_listed_at_once() -> None:
-    """silu, a product and a sigmoid are named together, each with the nearest form."""
-    nodes = [
-        conv("stem", "input", 4, 3),
-        Node("act", "silu", ("stem",)),
-        conv("second", "input", 4, 3, rng=1),
-        Node("gate", "sigmoid", ("second",)),
-        Node("product", "mul", ("second", "second")),
-        Node("sum", "add", ("gate", "act", "product")),
-        *head("sum", 4),
-    ]
-    with pytest.raises(fsref.errors.GraphError) as caught:
-        convert(Graph(PIXELS, nodes), drawn())
-    text = str(caught.value)
-    assert "3 of 8 nodes, " in text
-    assert "act: silu" in text
-    assert "product: mul" in text
-    assert "gate: sigmoid (nearest: hard_sigmoid)" in text
-
-
 def test_a_graph_without_contract_is_refused() -> None:
     """There is no conversion without an input contract."""
     with pytest.raises(fsref.errors.GraphError, match=r"no input contract.*\[GRAPH-5\]"):
