@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 __version__ = "0.2.0"
-SPEC_VERSION = "1.3"
+SPEC_VERSION = "1.4"
 # What files name whose networks need no later rule: any fsref since then reads them.
 LEAST_WRITTEN = "1.2"
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 import naive
-from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, Table, Trace, fs_relu, run, save
+from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Record, Table, Trace, fs_relu, run, save, scale
 from fsref.formats.npz import to_bytes
-from fsref.law.populations import OBSERVABLES, Population
-from fsref.law.projections import Projection
+from fsref.law.populations import OBSERVABLES, Population, View
+from fsref.law.projections import Gate, Projection
 
 ENGINES = ("reference", "events", "quantized")
 ONE = (1, 1, 1)
@@ -147,7 +147,38 @@ def ladder() -> Network:
     )
 
 
-NETS = {"tiny": tiny, "residual": residual, "unordered": unordered}
+def gated() -> Network:
+    """Gates of every form: a map by one place a channel, with offsets; the input, long done, by a map that sends codes
+    of both signs; a square into the readout.
+    """
+    rng = np.random.default_rng(21)
+    signed = Table(T=[9, 3, -2], h=[5, -4, 6], d=[-3, 5, 2])
+    weight = np.array([3, -2])
+    return Network(
+        [
+            Input("in", (2, 3, 2), 4, 13),
+            FS("map", (2, 3, 2), signed, [4, -3]),
+            FS("one", (2, 1, 1), fs_relu(2, 9), [5, 1]),
+            View("all", (2, 3, 2), "one", [0, 0, 0], [0, 0]),
+            FS("slow", (2, 3, 2), fs_relu(5, 7), rng.integers(0, 200, (2, 3, 2))),
+            FS("late", (2, 3, 2), fs_relu(6, 11), [90, 40]),
+            Readout("out", (2, 1, 1), [7, -7]),
+        ],
+        [
+            Conv2d("in", "map", rng.integers(-3, 4, (2, 2, 3, 3)), padding=(1, 1, 1, 1)),
+            Dense("in", "one", [[2, -1], [1, 1]], pooled=True),
+            Gate("map", "one", "slow", weight),
+            scale("map", "slow", -2 * weight),
+            scale("all", "slow", 5 * weight),
+            Gate("in", "map", "late", [-1, 4]),
+            scale("slow", "late", [2, 3]),
+            Gate("one", "one", "out", [0, -5]),
+            Dense("late", "out", rng.integers(-4, 5, (2, 12))),
+        ],
+    )
+
+
+NETS = {"tiny": tiny, "residual": residual, "unordered": unordered, "gated": gated}
 
 
 def draw(net: Network, count: int, seed: int = 0) -> Any:

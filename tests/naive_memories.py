@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fsref import FS, Conv2d, Network, Trace
+from fsref.law.projections import Gate
 
 Layout = dict[str, Any]
 PLAIN: Layout = {"word": None, "bits": "high", "bytes": "high", "neurons": "chw", "spikes": "trains", "shift": 0}
@@ -50,6 +51,8 @@ def parameters(net: Network, layout: Layout) -> Iterator[tuple[str, list[str]]]:
             places = [(o, i, y, x) for o in range(O) for i in range(I) for y in range(kh) for x in range(kw)]
             if layout["neurons"] == "hwc":
                 places = [(o, i, y, x) for o in range(O) for y in range(kh) for x in range(kw) for i in range(I)]
+        elif isinstance(q, Gate):
+            places = [(c,) for c in range(len(q.weights))]  # type: ignore[misc]
         else:
             columns = range(q.weights.shape[1]) if q.pooled else order(net, q.source, layout)
             places = [(o, i) for o in range(len(q.weights)) for i in columns]  # type: ignore[misc]

@@ -35,13 +35,13 @@ def ranges(net: naive.Net) -> dict[str, Intervals]:
         for joint in [joint for joint in net.projections if joint.target == p]:
             source = net.populations[joint.source]
             for c, synapses in zip(source.channel, joint.synapses, strict=True):
-                a, b = found["code"][joint.source][c]
+                codes, d = found["code"][joint.source][c], source.rows["d"][c]
+                factors = found["code"][joint.factor][c] if joint.kind == "gate" else (1,)  # both ends of its codes
                 for m, w in synapses:
-                    for d in source.rows["d"][c]:
-                        low[m] += min(0, w * d)
-                        high[m] += max(0, w * d)
-                    least[m] += min(w * a, w * b)
-                    most[m] += max(w * a, w * b)
+                    low[m] += min(sum(min(0, w * B * worth) for worth in d) for B in factors)
+                    high[m] += max(sum(max(0, w * B * worth) for worth in d) for B in factors)
+                    least[m] += min(w * B * code for B in factors for code in codes)
+                    most[m] += max(w * B * code for B in factors for code in codes)
         size = one.shape[1] * one.shape[2]
         places = [slice(n, n + size) for n in range(0, len(low), size)]
         found["any_order"][p] = [(min(low[cut]), max(high[cut])) for cut in places]

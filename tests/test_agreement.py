@@ -27,7 +27,7 @@ from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, relu_theta
 from fsref.law.populations import FS, MaxPool, View
-from fsref.law.projections import Conv2d, Dense
+from fsref.law.projections import Conv2d, Dense, Gate
 from fsref.testing import Case, cases, membranes, tables
 from handmade import draw, recorded, residual, tiny
 from refusals import refused
@@ -54,6 +54,9 @@ def forms(net: Network) -> set[str]:
             has |= {"negative d"} if (p.table.d < 0).any() else set()
             has |= {"merge"} if len(net.into(p.name)) > 1 else set()
     for q in net.projections:
+        if isinstance(q, Gate):
+            has |= gated(net, q)
+            continue
         if isinstance(q, Dense):
             has.add("pooled dense" if q.pooled else "dense")
             continue
@@ -64,6 +67,21 @@ def forms(net: Network) -> set[str]:
         has |= {"dilation"} if max(q.dilation) > 1 and max(q.kernel) > 1 else set()
         has |= {"groups"} if q.groups > 1 else set()
         has |= {"depthwise"} if q.groups == net[q.source].shape[0] > 1 else set()
+    return has
+
+
+def gated(net: Network, q: Gate) -> set[str]:
+    """The names of what there is of a gate: form of its factor, target, offsets, who ends when."""
+    a, b = net[q.source], net[q.by]
+    has = {"square" if q.source == q.by else "gate by a map" if a.shape == b.shape else "gate by one place a channel"}
+    has |= {"gate into a readout"} if net[q.target] in net.readouts else set()
+    beside = [other for other in net.into(q.target).values() if isinstance(other, Conv2d) and other.kernel == (1, 1)]
+    has |= {"gate with offsets"} if {other.source for other in beside} >= {q.source} else set()
+    has |= (
+        {"source done long before its factor"} if net.schedule.delays[q.source, q.target] > net.steps[q.by] else set()
+    )
+    has |= {"factor waits"} if net.schedule.factor_delays[q.by, q.source, q.target] else set()
+    has |= {"negative factor"} if net.ranges[q.by].codes.min() < 0 else set()
     return has
 
 
@@ -87,6 +105,8 @@ EVERY = (
         "dense",
         "pooled dense",
     }
+    | {"square", "gate by a map", "gate by one place a channel", "gate into a readout", "gate with offsets"}
+    | {"source done long before its factor", "factor waits", "negative factor"}
     | {"stride", "padding", "asymmetric padding", "dilation", "groups", "depthwise"}
     | {f"K = {k}" for k in range(1, 17)}
 )
@@ -209,9 +229,8 @@ def test_channels_in_any_order(engine: str, case: Case, data: st.DataObject) -> 
     FS-1).
     """
     net = case.net
-    touched = {p.source for p in net.relays} | {
-        e for q in net.projections if isinstance(q, Conv2d) and q.groups > 1 for e in (q.source, q.target)
-    }
+    by_channel = [q for q in net.projections if isinstance(q, Gate) or (isinstance(q, Conv2d) and q.groups > 1)]
+    touched = {p.source for p in net.relays} | {e for q in by_channel for e in (*q.sources, q.target)}
     free = [p for p in net.populations if isinstance(p, FS) and p.name not in touched]
     if not free:
         return

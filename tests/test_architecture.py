@@ -63,7 +63,13 @@ HOMES = {
     "vcd": {"simulation.waveforms"},
     "nir": {"formats.nir"},
     "distributed": {"metrics.cluster"},
-    "hypothesis": {"testing", "verification.strategies", "verification.verify", "conformance.drawn"},
+    "hypothesis": {
+        "testing",
+        "verification.drawn_parts",
+        "verification.strategies",
+        "verification.verify",
+        "conformance.drawn",
+    },
 }
 
 

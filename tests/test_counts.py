@@ -80,6 +80,13 @@ def by_loops(
                             "memory_reads",
                             "memory_writes",
                         )
+            for joint in [joint for joint in into if joint.kind == "gate"]:
+                factor, before = net.populations[joint.factor], net.populations[joint.source].steps
+                for t in range(factor.steps):
+                    for z in naive.spikes(net, seen, joint.factor, t):
+                        if z:  # its register is updated
+                            step = start[p] - before - factor.steps + t
+                            happens(p, step, "additions", "membrane_reads", "memory_reads", "memory_writes")
             for joint in into:
                 source = net.populations[joint.source]
                 for t in range(source.steps):
@@ -88,7 +95,9 @@ def by_loops(
                         for _ in joint.synapses[n] if z else []:
                             happens(p, step, "synops", "additions", "membrane_updates", "memory_writes")
                             happens(p, step, "weight_reads", "membrane_reads", *["memory_reads"] * 2)
-                            if not power_of_two(source.rows["d"][source.channel[n]][t]):
+                            if joint.kind == "gate":  # its register is read
+                                happens(p, step, "scalings", "membrane_reads", "memory_reads")
+                            elif not power_of_two(source.rows["d"][source.channel[n]][t]):
                                 happens(p, step, "scalings")
         all_spikes.update(of_image)
         most |= of_image

@@ -12,7 +12,8 @@ import pytest
 import fsref
 import handmade
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, fs_relu
-from fsref.engines.plain import count_deliveries, synapses
+from fsref.engines.delivering import synapses
+from fsref.engines.plain import count_deliveries
 from fsref.law.projections import window_shape
 from fsref.metrics.fan_out import fan_outs, synops
 

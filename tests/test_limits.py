@@ -19,7 +19,7 @@ from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, fs
 from fsref.cli.main import main
 from fsref.errors import FileError, FsrefError, UsageError
 from fsref.formats.chips import MAX_FILE, chip_of
-from fsref.limits.chip import KINDS, LATER, Limits
+from fsref.limits.chip import KINDS, Limits
 from fsref.limits.misfits import Fit, misfits
 from fsref.testing import cases, networks
 from refusals import error_of, refused
@@ -27,7 +27,7 @@ from refusals import error_of, refused
 CHIPS = Path(fsref.__file__).parent / "guide" / "chips"
 EVERY = {
     "name": "all that can be said",
-    "kinds": [*KINDS, *LATER],
+    "kinds": [*KINDS],
     "steps": [2, 6],
     "weight_bits": 8,
     "bias_bits": 16,

@@ -62,7 +62,7 @@ def test_kinds_and_places() -> None:
     members = members_of(npz.to_bytes(chain(relu("a"))))
     gate = {"kind": "gate", "name": "a", "shape": [1, 1, 1]}
     listed = npz.manifest_of(chain(relu("a")))["populations"]
-    with refused(NetworkError, "NET-1", "x: population 1", "gate", says="reserved"):
+    with refused(NetworkError, "NET-1", "x: population 1", "gate", says="a gate is a projection"):
         npz.build(with_manifest(members, populations=[listed[0], gate, listed[2]]), "x")
     with refused(FileError, "FILE-3", "x: manifest.json", says="gates"):
         npz.build(with_manifest(members, populations=[listed[0], {**gate, "kind": "gates"}, listed[2]]), "x")

@@ -18,7 +18,7 @@ import fsref
 import naive
 from fsref import Network, Record
 from fsref.errors import InputError, LimitError, UsageError
-from fsref.law.pipelining import fifo_depths, pipelining
+from fsref.law.pipelining import fifo_depths, fifos, pipelining
 from fsref.law.populations import OBSERVABLES, MaxPool
 from fsref.simulation.pipeline import Pipelined, check_depths, pipeline_bytes, run_pipelined
 from fsref.simulation.recording import recording_bytes, select
@@ -67,17 +67,21 @@ def test_pipelined_runs_give_what_runs_one_by_one_give() -> None:
         run = run_pipelined(case.net, case.images, buffers, interval if slack else None, record=EVERYTHING)
         held_against_runs_one_by_one(run, case.net, case.images, list(naive.starts(other).values()), interval)
         needs = pipelining(case.net, buffers, interval)
-        assert all(run.fifo_peak[label] <= needs.fifo_depth[label] for label in list(case.net.named_projections))
+        assert run.fifo_peak.keys() == needs.fifo_depth.keys()
+        assert all(peak <= needs.fifo_depth[label] for label, peak in run.fifo_peak.items())
         assert run.peak_events <= needs.peak_events
         count["networks"] += 1
         count["in flight"] += len(case.images) > 1 and interval < run.latencies[0]
+        count["gates"] += bool(case.net.gates)
         count["pools"] += any(isinstance(p, MaxPool) for p in case.net.populations)
         count["waiting"] += any(run.fifo_peak.values())
         count["mixed K"] += len({case.net.steps[p.name] for p in case.net.populations[:-1]}) > 1
 
     same()
     assert count["networks"] >= 500
-    assert {name: count[name] for name in ("in flight", "pools", "waiting", "mixed K") if count[name] < 50} == {}
+    assert {
+        name: count[name] for name in ("in flight", "gates", "pools", "waiting", "mixed K") if count[name] < 50
+    } == {}
 
 
 @pytest.mark.parametrize("buffers", [1, 2])
@@ -114,16 +118,15 @@ def test_the_depth_of_the_schedule_is_enough_and_one_less_is_not() -> None:
 
     def tight(net: Network, buffers: int) -> None:
         needs, plan = pipelining(net, buffers), net.schedule
-        images = draw(net, max(plan.delays.values()) // needs.interval + 2)
+        delays = fifos(net)
+        images = draw(net, max(delay for _, delay in delays.values()) // needs.interval + 2)
         assert run_pipelined(net, images, buffers, fifo_depth=needs.fifo_depth).fifo_peak == needs.fifo_depth
-        for label, q in net.named_projections.items():
-            depth, start = needs.fifo_depth[label], plan.start[q.source]
+        for label, (source, delay) in delays.items():
+            depth, start = needs.fifo_depth[label], plan.start[source]
             if depth == 0:
                 continue
-            sent = [i * needs.interval + start + t for i in range(len(images)) for t in range(net.steps[q.source])]
-            step = next(
-                s for s in sent if sum(s - plan.delays[q.source, q.target] < other <= s for other in sent) == depth
-            )
+            sent = [i * needs.interval + start + t for i in range(len(images)) for t in range(net.steps[source])]
+            step = next(s for s in sent if sum(s - delay < other <= s for other in sent) == depth)
             with refused(LimitError, "TIME-5", f"{label} step {step}", f"depth {depth - 1}"):
                 run_pipelined(net, images, buffers, fifo_depth={label: depth - 1})
             count["FIFOs"] += 1

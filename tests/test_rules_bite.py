@@ -32,13 +32,12 @@ PACKAGE = Path(fsref.__file__).parent
 PLANS = ("planes", "patches", "firing", "plan")  # of the events engine, each behind what it has from others
 FILES = {
     name: PACKAGE / "engines" / f"{name}.py"
-    for name in ("reference", "plain", "quantized", "layers", "frames", "dense", *PLANS)
+    for name in ("reference", "plain", "delivering", "events", "quantized", "layers", "frames", "dense", *PLANS)
 } | {
     "kernels": PACKAGE / "engines" / "kernels" / "plain.py",
     "fast": PACKAGE / "engines" / "kernels" / "patches.py",
     "bytes": PACKAGE / "engines" / "kernels" / "dense.py",
 }
-TRACED = PACKAGE / "engines" / "events.py"
 PASSED = {  # what one of these files has from another
     *("aligned", "axes", "by_lanes", "firing", "join", "joined_of", "joins", "lane_weights", "lanes", "margins"),
     *("patches", "plan_of", "relaying", "rows_at_once", "weights_of", "NEVER", "Arena", "Arenas", "Delivery", "Kind"),
@@ -220,7 +219,7 @@ def sabotaged(file: str, old: str = "", new: str = "") -> Any:
     names: dict[str, Any]
     if file == "layers":  # and nothing else, whatever the kernels could do
         made = vars(altered(FILES["layers"], old, new))
-        names = {name: made[name] for name in ("answer", "layer", "membranes", "pooled", "shown", "kinds")}
+        names = {name: made[name] for name in ("answer", "gated", "layer", "membranes", "pooled", "shown", "kinds")}
         return altered(
             FILES["quantized"], **names, framing_of=lambda net: Framing({}, {}, 0, False), frames_of=lambda net: {}
         )
@@ -236,7 +235,14 @@ def sabotaged(file: str, old: str = "", new: str = "") -> Any:
         framing = {name: own for name, own in names.items() if name in ("framing_of", "frames_of")}
         return altered(FILES["quantized"], dense=dense, **framing)
     if file == "kernels":
-        return altered(FILES["plain"], kernels=altered(FILES["kernels"], old, new))
+        kernels = altered(FILES["kernels"], old, new)
+        made = altered(FILES["delivering"], kernels=kernels)
+        return altered(FILES["plain"], kernels=kernels, deliverer=made.deliverer)
+    if file == "delivering":
+        made = vars(altered(FILES["delivering"], old, new))
+        return altered(
+            FILES["plain"], **{name: made[name] for name in ("by_place", "deliverer", "reached", "sum_type")}
+        )
     if file not in (*PLANS, "fast"):
         return altered(FILES[file], old, new)
     names = {}
@@ -246,7 +252,7 @@ def sabotaged(file: str, old: str = "", new: str = "") -> Any:
     for own in PLANS:
         made = altered(FILES[own], *((old, new) if file == own else ()), **names)
         names |= {name: value for name, value in vars(made).items() if name in PASSED}
-    return altered(TRACED, **names)
+    return altered(FILES["events"], **names)
 
 
 def miscounted(case: Case, seen: list[Any], engine: Any) -> bool:
@@ -295,6 +301,27 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("fast", "if y >= 0 and x >= 0:", "if y >= 0 or x >= 0:"),
         ("fast", "y, x = numbers[ys + i], numbers[xs + j]", "y, x = numbers[ys + j], numbers[xs + i]"),
         ("firing", "arenas.numbers.put(p.rows), arenas.numbers.put(p.columns)", "(arenas.numbers.put(p.rows),) * 2"),
+    ],
+    "GATE_1": [  # a sum, no weight, no factor, the factor of another place or channel
+        ("reference", "[:, None, None] * factor", "[:, None, None] + factor"),
+        ("reference", "plane * gate.weights.astype(np.int64)[:, None, None]", "plane"),
+        ("reference", "factors[projection.by])", "factors[projection.by][:, :, :1, :1])"),
+        ("layers", "* weights * factor.astype(kind)", "* weights"),
+        ("layers", "* weights * factor", "* factor"),
+        ("layers", "* factor.astype(kind))", "* np.roll(factor.astype(kind), 1, -1))"),
+        ("quantized", "known[q.by][1])", "known[q.source][1])"),
+        ("kernels", "place if shared > 1 else 0]", "0]"),
+        ("kernels", "+= weights[channel] * d[channel, t] * registers", "+= d[channel, t] * registers"),
+        ("delivering", "listed[gate.source], listed[gate.by]", "listed[gate.source], listed[gate.source]"),
+    ],
+    "GATE_2": [  # a factor of which some steps are missing, that is not worth its d, or not there yet
+        ("reference", "codes(spikes[q.by], d[q.by])", "codes(spikes[q.by][:, :-1], d[q.by][:, :-1])"),
+        ("reference", "codes(spikes[q.by], d[q.by])", "spikes[q.by].sum(axis=1)"),
+        ("kernels", "channel * shared] += worth[channel, t]", "channel * shared] = worth[channel, t]"),
+        ("kernels", "channel * shared] += worth[channel, t]", "channel * shared] += 1"),
+        ("kernels", "for t in range(ends.size - 1):", "for t in range(ends.size - 2):"),
+        ("events", "found[max(q.sources,", "found[min(q.sources,"),
+        ("plan", "for n in q.sources)]))", "for n in ())]))"),
     ],
     "NET_5": [  # bias per step, no bias, bias of a neighbour
         ("reference", "np.broadcast_to(population.bias_map, population.shape) +", "4 * population.bias_map +"),
@@ -399,16 +426,16 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ),
         ("reference", "projection.stride[1], c * projection.dilation[1])", "projection.stride[1], c)"),
         ("kernels", "weights[channel]\n", "weights[channel][::-1]\n"),
-        ("plain", "place = target * stride + tap * dilation - before", "place = target * stride + tap - before"),
+        ("delivering", "place = target * stride + tap * dilation - before", "place = target * stride + tap - before"),
         (
-            "plain",
+            "delivering",
             "place = target * stride + tap * dilation - before",
             "place = np.abs(target * stride + tap * dilation - before)",
         ),
-        ("plain", "reached(width, target[2], padding[1],", "reached(width, target[2], padding[0],"),
-        ("plain", "reached(height, target[1], padding[0],", "reached(height, target[1], padding[2],"),
-        ("plain", "columns[2] = np.argsort(order)[columns[2]]", "columns[2] = columns[2]"),
-        ("plain", "(r * kw + c) * size", "((kh - 1 - r) * kw + c) * size"),
+        ("delivering", "reached(width, target[2], padding[1],", "reached(width, target[2], padding[0],"),
+        ("delivering", "reached(height, target[1], padding[0],", "reached(height, target[1], padding[2],"),
+        ("delivering", "columns[2] = np.argsort(order)[columns[2]]", "columns[2] = columns[2]"),
+        ("delivering", "(r * kw + c) * size", "((kh - 1 - r) * kw + c) * size"),
         ("layers", "np.arange(kernel) * dilation - before", "np.arange(kernel) * dilation - before + 1"),
         (
             "layers",
@@ -450,7 +477,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "PROJ_4": [  # neurons in (H, W, C) order
         ("reference", "plane.reshape(batch, -1)", "plane.transpose(0, 2, 3, 1).reshape(batch, -1)"),
-        ("plain", "(1, 1) if pooled else (height, width)", "(1, 1) if pooled else (width, height)"),
+        ("delivering", "(1, 1) if pooled else (height, width)", "(1, 1) if pooled else (width, height)"),
         ("layers", "reshape(-1, *source).transpose(0, 2, 3, 1)", "reshape(-1, *source)"),
         ("fast", "j * along, start + p * per_place", "j * along, start"),
     ],
@@ -460,7 +487,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
             "plane.reshape(batch, channels, -1).sum(axis=2)",
             "plane.reshape(batch, channels, -1).max(axis=2)",
         ),
-        ("plain", "np.arange(n) * (not pooled)", "np.arange(n)"),
+        ("delivering", "np.arange(n) * (not pooled)", "np.arange(n)"),
         ("layers", "codes.sum(axis=(1, 2), dtype=np.int64)", "codes[:, 0, 0]"),
         ("bytes", "range(op[AT], op[AT] + op[COUNT])", "range(op[AT], op[AT] + 1)"),
         ("patches", "moves = (0, 0) if still", "moves = (0, 0) if not still"),
@@ -502,7 +529,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
     "RANGE_1": [  # a type for products or accumulators that does not hold every partial sum
         ("layers", "np.float32 if reach <= 2**24", "np.float32 if reach <= 2**30"),
         ("layers", "np.float64 if reach <= 2**53", "np.float64 if reach <= 2**63"),
-        ("plain", "np.int32 if reach < 2**31", "np.int32 if reach < 2**36"),
+        ("delivering", "np.int32 if reach < 2**31", "np.int32 if reach < 2**36"),
         ("patches", "float(up.max()) < 2**15 and", "float(up.max()) < 2**17 and"),
         ("patches", "float(down.min()) >= -(2**15)", "float(down.min()) >= -(2**19)"),
         ("patches", "int((2**15 - 1) // float", "int((2**18 - 1) // float"),
@@ -537,6 +564,18 @@ def test_the_engines_as_they_are(file: str, first_cases: Seen) -> None:
 @bites("FS_1")
 def test_FS_1(file: str, old: str, new: str, first_cases: Seen) -> None:
     """An engine with the K of a neighbour, a step too few, is told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("GATE_1")
+def test_GATE_1(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """A gate that adds, leaves out its weight or factor, or takes the factor of another place or channel is told."""
+    assert found(first_cases, file, old, new)
+
+
+@bites("GATE_2")
+def test_GATE_2(file: str, old: str, new: str, first_cases: Seen) -> None:
+    """A factor that is not whole, not worth its d, or not there yet when the source delivers is told."""
     assert found(first_cases, file, old, new)
 
 

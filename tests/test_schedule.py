@@ -12,7 +12,7 @@ from hypothesis import given, settings
 import naive
 from fsref import Network
 from fsref.errors import UsageError
-from fsref.law.pipelining import pipelining
+from fsref.law.pipelining import factor_fifo, pipelining
 from fsref.verification.strategies import networks
 from handmade import ladder, oracle, residual, tiny, unordered
 from refusals import refused
@@ -21,8 +21,9 @@ from repeatable import drawn
 
 @dataclass(frozen=True)
 class Counted:
-    """What counting says of a network at one interval: words waiting at most by projection, neurons that may spike in
-    one step at most, and the most images that a population holds, and fires for, in one step.
+    """What counting says of a network at one interval: words waiting at most by projection, then those of factors by
+    gate, neurons that may spike in one step at most, and the most images that a population, or the registers of a gate,
+    hold, and that a population fires for, in one step.
     """
 
     depth: list[int]
@@ -46,12 +47,14 @@ def counted(net: Network, interval: int) -> Counted:
     images = range(ends // interval + 2)
     clock = range(images[-1] * interval + ends)
     joined = [(places[q.source], places[q.target]) for q in net.projections]
-    depth = []
-    for s, p in joined:
+    gates = [(places[q.by], places[q.source], places[q.target]) for q in net.gates.values()]
+    depth, taking = [], [(s, start[p]) for s, p in joined]  # what waits, and the step behind those that take it
+    taking += [(b, start[p] - steps[a]) for b, a, p in gates]
+    for s, end in taking:
         waiting = [0] * len(clock)
         for image in images:
             for t in range(steps[s]):
-                sent, taken = image * interval + start[s] + t, image * interval + start[p] - steps[s] + t
+                sent, taken = image * interval + start[s] + t, image * interval + end - steps[s] + t
                 for step in range(sent, taken):  # there at the end of these steps
                     waiting[step] += 1
         depth.append(max(waiting))
@@ -66,6 +69,12 @@ def counted(net: Network, interval: int) -> Counted:
                 fires[step] += step >= first
         spiking = [n + sizes[p] * (f > 0) for n, f in zip(spiking, fires, strict=True)]
         held, firing = max(held, *inside), max(firing, *fires)
+    for b, a, p in gates:
+        inside = [0] * len(clock)
+        for image in images:  # its registers
+            for step in range(image * interval + start[p] - steps[a] - steps[b], image * interval + start[p]):
+                inside[step] += 1
+        held = max(held, *inside)
     return Counted(depth, max(spiking), held, firing)
 
 
@@ -155,7 +164,8 @@ def test_depths_and_peaks_are_those_of_a_count_step_by_step() -> None:
             assert pipelining(net, buffers).interval == shortest
             for interval in (shortest, shortest + 1, plan.steps):
                 wanted, found = counted(net, interval), pipelining(net, buffers, interval)
-                assert [found.fifo_depth[label] for label in list(net.named_projections)] == wanted.depth
+                labels = [*net.named_projections, *(factor_fifo(name, q) for name, q in net.gates.items())]
+                assert [found.fifo_depth[label] for label in labels] == wanted.depth
                 assert found.peak_events == wanted.peak
                 assert wanted.held <= buffers and wanted.firing == 1
             if shortest > 1:

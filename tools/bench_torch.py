@@ -23,7 +23,7 @@ from fsref import FS, Conv2d, Graph, MaxPool, Network, Readout
 from fsref.graph.graph import Node
 from fsref.law.neuron import base_two, relu_theta
 from fsref.law.populations import Population
-from fsref.law.projections import Projection
+from fsref.law.projections import Linear, linear
 
 Step = Callable[..., Tensor]  # a node's function of the values it reads
 
@@ -149,7 +149,7 @@ class Spiking:
 
     def __init__(self, net: Network, neuron: Callable[[int], nn.Module], planes: bool) -> None:
         self.net, self.planes = net, planes
-        self.projections = {q: _projection(net, q) for q in net.projections}
+        self.projections = {q: _projection(net, q) for q in linear(net.projections)}
         integrating: list[FS | Readout] = [*net.fs, net.readout]
         self.bias = {p.name: tensor(_bias(p)) for p in integrating}
         self.neurons = {p.name: neuron(p.steps) for p in net.fs}
@@ -180,7 +180,7 @@ class Spiking:
     def _total(self, values: dict[str, Tensor], name: str) -> Tensor:
         """What arrives at a population, its bias among it; planes are kept apart where all its sources send as many."""
         parts = []
-        for q in self.net.into(name).values():
+        for q in linear(self.net.into(name).values()):
             x = values[q.source]
             part = self.projections[q](x.flatten(0, 1) if self.planes else x)
             parts.append(part.unflatten(0, x.shape[:2]) if self.planes else part)
@@ -205,7 +205,7 @@ def _bias(p: FS | Readout) -> NDArray[np.float64]:
     return np.asarray((p.bias_map + 0.5 * isinstance(p, FS)) / _theta(p)[:, None, None])[None]
 
 
-def _projection(net: Network, q: Projection) -> Step:
+def _projection(net: Network, q: Linear) -> Step:
     """What a projection delivers, in units of the target's theta."""
     theta = _theta(net[q.target])
     weight = tensor(q.weights / theta.reshape(-1, *[1] * (q.weights.ndim - 1)))

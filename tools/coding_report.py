@@ -22,7 +22,7 @@ LAYERS = {
     "apart": "layers one step apart, all started at once",
 }
 COSTS = (PRESETS["horowitz_2014"], PRESETS["horowitz_2014_arithmetic"])
-PARTS = ("spikes", "synops", "scalings", "openings", "comparisons", "resets")  # of Work
+PARTS = ("spikes", "synops", "scalings", "openings", "comparisons", "resets", "gated", "factors")  # of Work
 COLUMNS = """\
 accuracy % | beside float, 95 % interval | latency, steps | images per 1,000 steps | spikes per neuron | SynOps | \
 µJ, 32 KB | µJ, arithmetic |"""

@@ -10,7 +10,7 @@ import numpy as np
 
 from fsref.conformance.unit import Source, Unit
 from fsref.law.neuron import Ints, Table, fs_relu, relu_theta
-from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection
+from fsref.law.projections import Conv2d, Dense, Linear, Padding, Pair
 
 Place: TypeAlias = tuple[int, int, int]
 Smaller: TypeAlias = Callable[[Unit], Iterator[Unit]]
@@ -74,7 +74,7 @@ def _of_places(unit: Unit, first: Pair, last: Pair) -> Iterator[Unit]:
     if len({q.source for q in unit.projections}) < len(unit.projections):
         return
     by_name = {source.name: source for source in unit.sources}
-    projections: list[Projection] = []
+    projections: list[Linear] = []
     for q in unit.projections:
         match q:
             case Conv2d():
@@ -129,10 +129,10 @@ def of_channels(unit: Unit, some: Ints) -> Iterator[Unit]:
     if unit.opening is not None:
         yield replace(less, opening=unit.opening[:, some])
         return
-    projections: list[Projection] = []
+    projections: list[Linear] = []
     by_name = {source.name: source for source in unit.sources}
     for q in unit.projections:
-        own: Projection = replace(q, weights=q.weights[some])
+        own: Linear = replace(q, weights=q.weights[some])
         match q:
             case Conv2d() if q.groups > 1:
                 twice = sum(other.source == q.source for other in unit.projections) > 1

@@ -15,7 +15,7 @@ from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, base_two, fs_relu
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Linear, Projection, linear
 from fsref.simulation.following import following
 from fsref.simulation.recording import Key
 from fsref.tables import Brief
@@ -77,7 +77,7 @@ class Unit(Brief):
     bias: Ints | None = None
     table: Table | None = None
     pool: MaxPool | None = None
-    projections: tuple[Projection, ...] = ()
+    projections: tuple[Linear, ...] = ()
     sources: tuple[Source, ...] = ()
     opening: Ints | None = None
     before: int = 0
@@ -169,7 +169,7 @@ class Unit(Brief):
             channels = sum(source.trains.shape[1] for source in self.sources)
             first = Input("input", (channels, *self.sources[0].trains.shape[2:]), steps, 2**steps - 1)
         populations: list[Population] = [first]
-        projections: list[Projection] = []
+        projections: list[Linear] = []
         for n in range(self.before):
             populations.append(FS(f"silent{n}", (1, 1, 1), fs_relu(1)))
             projections.append(self._silent(first, populations[-1]))
@@ -200,7 +200,7 @@ class Unit(Brief):
             )
         return Network(populations, projections)
 
-    def _silent(self, source: Population, target: Population) -> Projection:
+    def _silent(self, source: Population, target: Population) -> Linear:
         """A projection of zeros, so that the target has one into it (NET-4)."""
         if self.dense and target.shape[1:] == (1, 1):
             return Dense(source.name, target.name, np.zeros((target.shape[0], source.neurons), np.int64))
@@ -250,7 +250,7 @@ def unit_of(cases: Sequence[Case], name: str) -> Unit:
     net, scope = cases[0].net, cases[0].scope
     of = net.sources(name)
     if scope == "projection":
-        of = (net.named_projections[cases[0].unit].source,)
+        of = net.named_projections[cases[0].unit].sources
     known = [{**case.given, **following(net, {key: a[None] for key, a in case.given.items()})} for case in cases]
     sources = []
     for source in of if scope != "neuron" else ():
@@ -263,7 +263,9 @@ def unit_of(cases: Sequence[Case], name: str) -> Unit:
     into = net.into(name)
     if scope == "projection":
         into = {cases[0].unit: into[cases[0].unit]}
-    unit = Unit(scope, name, net[name].shape, projections=tuple(into.values()), sources=tuple(sources))
+    if scope != "neuron" and any(isinstance(q, Gate) for q in into.values()):
+        raise UsageError("CONFORM-4", "unit", "what is behind a gate is not made smaller", name)
+    unit = Unit(scope, name, net[name].shape, projections=tuple(linear(into.values())), sources=tuple(sources))
     unit = replace(unit, protocol=cases[-1].protocol, dense=any(map(_is_dense, net.projections)))
     match p := net[name]:
         case FS():
@@ -302,7 +304,7 @@ def _is_dense(q: Projection) -> bool:
     match q:
         case Dense():
             return True
-        case Conv2d():
+        case Conv2d() | Gate():
             return False
         case _:
             assert_never(q)

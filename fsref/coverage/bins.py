@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.coverage.coverage import Coverage
+from fsref.coverage.gates import Product
 from fsref.coverage.group import Group, Place, Seen
 from fsref.coverage.membranes import Membranes
 from fsref.coverage.merges import Merge
@@ -19,6 +20,7 @@ from fsref.coverage.synapses import Synapses
 from fsref.coverage.views import Shown
 from fsref.law.network import Network
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
+from fsref.law.projections import Gate
 from fsref.simulation.recording import Key
 
 
@@ -30,8 +32,8 @@ def places(net: Network) -> tuple[Place, ...]:
 
 def _places(net: Network) -> Iterator[Place]:
     for p in net.populations:
-        for name in net.into(p.name):
-            yield Synapses(net, name)
+        for name, q in net.into(p.name).items():
+            yield Product(net, name) if isinstance(q, Gate) else Synapses(net, name, q)
         match p:
             case Input():
                 yield Codes(net)

@@ -14,8 +14,8 @@ from fsref.coverage.fields import Fields
 from fsref.coverage.group import Bits, Group
 from fsref.coverage.knapsack import Sums
 from fsref.coverage.openings import Openings
+from fsref.law.bounds import alike, spans
 from fsref.law.neuron import Ints
-from fsref.law.ranges import alike, spans
 
 NO_SUM = "no sum of its weights and codes is there"
 PLACES = 36  # that see different taps, at most, or nothing is tried

@@ -12,7 +12,7 @@ from fsref.coverage.trains import sent
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
-from fsref.law.projections import Conv2d, Dense, Projection, taps
+from fsref.law.projections import Conv2d, Dense, Linear, linear, taps
 from fsref.simulation.recording import Key
 
 
@@ -86,11 +86,12 @@ class Fields:
 
     def __init__(self, net: Network, p: FS | Readout) -> None:
         self.p = p
-        self.into = list(net.into(p.name).values())
+        self.into = linear(net.into(p.name).values())
         self.inputs = Inputs(net, tuple(dict.fromkeys(net.sources(p.name))))
         self.shapes = {q.source: net[q.source].shape for q in self.into}
         groups = {q.groups for q in self.into}
-        self.blocks = groups.pop() if len(groups) == 1 else 1  # of channels that share no input
+        # Of channels that share no input; with gates, of which no sums are formed, all are one.
+        self.blocks = groups.pop() if len(groups) == 1 and len(self.into) == len(net.into(p.name)) else 1
         self.twice = len(self.into) > len(self.shapes)
 
     def block(self, channel: int) -> int:
@@ -111,7 +112,7 @@ class Fields:
             weights = joined
         return at, weights
 
-    def _along(self, q: Projection, block: int, y: int, x: int) -> tuple[NDArray[np.intp], Ints]:
+    def _along(self, q: Linear, block: int, y: int, x: int) -> tuple[NDArray[np.intp], Ints]:
         shape, first = self.shapes[q.source], self.inputs.first[q.source]
         size = self.p.shape[0] // self.blocks
         weights = q.weights[block * size : (block + 1) * size].astype(np.int64)

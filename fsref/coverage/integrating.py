@@ -28,7 +28,7 @@ from fsref.engines import reference
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout, Shape
-from fsref.law.projections import Conv2d, Projection
+from fsref.law.projections import Conv2d, Linear
 from fsref.simulation.recording import Key
 
 TRIES = 20  # of each bin, with all inputs of a neuron
@@ -98,6 +98,7 @@ class Integrated:
     def __init__(self, net: Network, p: FS | Readout, seed: int) -> None:
         self.net, self.p, self.fields, self.draws = net, p, Fields(net, p), Draws(seed)
         self.bias = np.broadcast_to(p.bias_map, p.shape)
+        self.gated = bool(net.gates.keys() & net.into(p.name).keys())
         self.openings = next(Openings(at) for at in places(net) if isinstance(at, Membranes) and at.p is p)
         self.stimuli: list[dict[Key, Ints]] = []
         self.coverage = nothing(net)
@@ -110,6 +111,10 @@ class Integrated:
         inputs = self.fields.inputs
         first = [inputs.high, inputs.least, inputs.drawn(self.draws), inputs.drawn(self.draws)]
         self.look(np.stack(first))
+        if self.gated:  # a product is no sum to aim at: codes are drawn
+            for _ in range(len(first), budget):
+                self.look(inputs.drawn(self.draws)[None])
+            return
         targets = list(self.wanted())
         for i in self.draws.order(len(targets)).tolist():
             self.queues[self.fields.block(targets[i].channel)].add(targets[i], self.openings.of.opening)
@@ -266,11 +271,12 @@ class Integrated:
         given = {key: np.stack([one[key] for one in stimuli]) for key in stimuli[0]}
         arrays: dict[Key, NDArray[Any]] = dict(given)
         v = np.zeros((len(codes), *p.shape), np.int64) + self.bias
+        planes = {
+            name: codes[:, first : first + self.net[name].neurons].reshape(-1, *self.net[name].shape)
+            for name, first in inputs.first.items()
+        }
         for name, q in self.net.into(p.name).items():
-            source = self.net[q.source]
-            first = inputs.first[q.source]
-            plane = codes[:, first : first + source.neurons].reshape(-1, *source.shape)
-            total = reference.along(plane, q, p.shape)
+            total = reference.carried(planes[q.source], q, p.shape, planes)
             v += total
             arrays[name, "sums"] = total.reshape(len(codes), -1)
         arrays[p.name, "opening"] = v.reshape(len(codes), -1)
@@ -285,7 +291,7 @@ class Integrated:
             self.stimuli += stimuli
 
 
-def _apart(into: list[Projection], sources: Mapping[str, Shape], target: Shape, axis: int) -> range:
+def _apart(into: list[Linear], sources: Mapping[str, Shape], target: Shape, axis: int) -> range:
     """The places along an axis whose windows lie inside all sources and share no input; one where none lies inside."""
     first, last, step = 0, target[1 + axis] - 1, 1
     for q in into:

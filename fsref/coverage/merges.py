@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fsref.coverage.group import Bits, Group, Seen, What, some
 from fsref.coverage.synapses import taps
+from fsref.law.bounds import Exact, gate_bounds, projection_bounds, spans
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
-from fsref.law.projections import Dense, Projection
-from fsref.law.ranges import projection_bounds, spans
+from fsref.law.projections import Conv2d, Dense, Gate, Projection
 
 SIGNS = "sums of both signs at one neuron"
 ALONE = "a bias that is not 0 deciding alone"
@@ -35,9 +36,7 @@ class Merge:
         """Whether two sums into some channel may have both signs, by the intervals of their codes (RANGE-2)."""
         ends = []
         for q in self.into.values():
-            source, codes = net[q.source].shape, net.ranges[q.source].codes
-            both = projection_bounds(q, source, spans(q, source, self.p.shape), (codes[:, 0], codes[:, 1]), exact=True)
-            low, high = (end.reshape(len(end), -1) for end in both)
+            low, high = (end.reshape(len(end), -1) for end in _bounds(net, q))
             ends.append((low.min(axis=1) < 0, high.max(axis=1) > 0))
         return any(bool((below & high | low & above).any()) for (below, above), (low, high) in combinations(ends, 2))
 
@@ -71,8 +70,27 @@ class Merge:
         return found | some(left, 0, 2, 3)
 
 
+def _bounds(net: Network, q: Projection) -> tuple[Exact, Exact]:
+    """Lowest and highest sum of a projection (RANGE-2)."""
+
+    def ends(name: str) -> tuple[Ints, Ints]:
+        codes = net.ranges[name].codes
+        return codes[:, 0], codes[:, 1]
+
+    match q:
+        case Gate():
+            return gate_bounds(q, ends(q.source), ends(q.by), exact=True)
+        case Conv2d() | Dense():
+            source = net[q.source].shape
+            return projection_bounds(q, source, spans(q, source, net[q.target].shape), ends(q.source), exact=True)
+        case _:
+            assert_never(q)
+
+
 def _near(q: Projection, spikes: Bits, target: tuple[int, int, int]) -> Bits:
     """Whether any spike of (B, C, H, W) is where a neuron looks, whatever the weight, (B, O or 1, H_out, W_out)."""
+    if isinstance(q, Gate):  # a neuron looks at its own place
+        return spikes
     if isinstance(q, Dense):  # a neuron looks everywhere
         return some(spikes, 1, 2, 3)[:, None, None, None]
     by_group = some(spikes.reshape(len(spikes), q.groups, -1, *spikes.shape[2:]), 2)
@@ -86,6 +104,8 @@ def _touched(q: Projection, spikes: Bits, target: tuple[int, int, int], at: tupl
     """Whether a spike of (B, C, H, W) reaches each of these neurons (image, o, y, x) along a synapse (PROJ-7)."""
     image, o, y, x = at
     nonzero = q.weights != 0
+    if isinstance(q, Gate):
+        return np.asarray(spikes[at] & nonzero[o])
     if isinstance(q, Dense):  # a neuron looks everywhere
         sent = (some(spikes, 2, 3) if q.pooled else spikes.reshape(len(spikes), -1)).astype(np.float32)
         return np.asarray((sent @ nonzero.T.astype(np.float32))[image, o] > 0)

@@ -12,7 +12,7 @@ from fsref.coverage.synapses import taps
 from fsref.engines import reference
 from fsref.law.network import Network
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
-from fsref.law.projections import Dense, Projection
+from fsref.law.projections import Dense, Gate, Linear
 
 Floats = NDArray[np.float64]
 FLAT = 0.125  # of the slope of a neuron that is silent or full: it may come back
@@ -69,12 +69,15 @@ def _behind(net: Network, p: Population, back: Floats) -> Iterator[tuple[str, Fl
             yield p.source, _shown(p, net[p.source].shape, back)
         case FS() | Readout():
             for q in net.into(p.name).values():
-                yield q.source, _along(q, net[q.source].shape, back)
+                if isinstance(q, Gate):
+                    yield from _through(net, q, back)
+                else:
+                    yield q.source, _along(q, net[q.source].shape, back)
         case _:
             assert_never(p)
 
 
-def _along(q: Projection, source: Shape, back: Floats) -> Floats:
+def _along(q: Linear, source: Shape, back: Floats) -> Floats:
     """Slopes (B, O, H, W) at the target of a projection as slopes at its source."""
     weights = q.weights.astype(np.float64)
     terms = int(np.abs(q.weights.astype(np.int64)).sum(axis=(0, *range(2, q.weights.ndim))).max())
@@ -91,6 +94,17 @@ def _along(q: Projection, source: Shape, back: Floats) -> Floats:
         seen = by_group[:, :, :, *to]
         found[:, :, :, *place] += np.einsum("goi,bgoyx->bgiyx", weights[..., r, c], seen, optimize=True)
     return found.reshape(len(back), *source)
+
+
+def _through(net: Network, q: Gate, back: Floats) -> Iterator[tuple[str, Floats]]:
+    """Slopes (B, C, H, W) at the target of a gate as slopes at source and factor, as if the other had the code
+    in the middle of its interval.
+    """
+    middle = {name: net.ranges[name].codes.mean(axis=1)[:, None, None] for name in q.sources}
+    weighed = rounded(back, BITS) * q.weights.astype(np.float64)[:, None, None]
+    yield q.source, rounded(weighed * middle[q.by], BITS)
+    moved = rounded(weighed * middle[q.source], BITS)
+    yield q.by, moved if net[q.by].shape == net[q.source].shape else moved.sum(axis=(2, 3), keepdims=True)
 
 
 def _pooled(p: MaxPool, source: Shape, back: Floats) -> Floats:

@@ -11,7 +11,7 @@ from fsref.coverage.trains import may_spike
 from fsref.engines import reference
 from fsref.law.network import Network
 from fsref.law.populations import Shape
-from fsref.law.projections import Conv2d, Dense
+from fsref.law.projections import Conv2d, Dense, Linear
 
 DEAD = "its weights are 0, or their sources never spike there"
 WINDOWS = ("top", "left", "bottom", "right", "inside")
@@ -24,8 +24,8 @@ ZERO = "a weight of 0 makes no synapse, and some sources never spike there"
 class Synapses:
     """A projection: what is delivered along it."""
 
-    def __init__(self, net: Network, name: str) -> None:
-        self.net, self.name, self.q = net, name, net.named_projections[name]
+    def __init__(self, net: Network, name: str, q: Linear) -> None:
+        self.net, self.name, self.q = net, name, q
         self.source, self.target = net[self.q.source], net[self.q.target]
         self.nonzero: Bits = self.q.weights != 0
         held = self.q.weights[self.nonzero]

@@ -41,7 +41,7 @@ from fsref.engines.kernels.dense import (
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, relu_theta
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Relay, View
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Linear
 from fsref.tables import Brief
 
 Array = NDArray[Any]
@@ -236,6 +236,7 @@ class Planner:
         bias[..., : p.shape[0]] = p.bias_map.transpose(1, 2, 0)
         found: list[tuple[int, dict[str, int]]] = []
         for name, q in self.net.into(p.name).items():
+            assert not isinstance(q, Gate)  # which is left to NumPy
             # Its low 32 bits alone matter, as those of all sums do.
             bias[..., : p.shape[0]] -= self.source(name, q).low * q.weights.reshape(p.shape[0], -1).sum(1, np.int64)
             found += self.single(p, q) if by_channel(q) else self.dotted(p, name, q)
@@ -279,7 +280,7 @@ class Planner:
         rows = stepped(table, channels, own)
         return {"kind": STEPS, "table": self.numbers.put(rows.astype(np.int32)), "how": table.steps}
 
-    def source(self, name: str, q: Projection) -> Frame:
+    def source(self, name: str, q: Linear) -> Frame:
         """The frame that a projection reads."""
         return self.framing.totals[name] if is_pooled(q) else self.framing.frames[q.source]
 
@@ -295,7 +296,7 @@ class Planner:
         for plane in range(source.planes):
             yield 8 * plane, {"form": LANES, "windows": self.listed(at + plane * source.apart), **own}
 
-    def dotted(self, p: FS | Readout, name: str, q: Projection) -> Iterator[tuple[int, dict[str, int]]]:
+    def dotted(self, p: FS | Readout, name: str, q: Linear) -> Iterator[tuple[int, dict[str, int]]]:
         """The terms of any other projection: one for each byte of its weights and of the codes of its source."""
         source, channels = self.source(name, q), up(p.shape[0], 16)
         begin, length = np.zeros(channels // 16, np.int64), source.channels

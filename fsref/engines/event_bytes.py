@@ -10,14 +10,14 @@ from fsref.engines import plain
 from fsref.engines.engine import OBJECTS
 from fsref.engines.kept import kept
 from fsref.engines.patches import SIZES, SMALL, WIDE_SIZES, at_least, is_binary, pieces
-from fsref.engines.plan import planned, shaping_of
+from fsref.engines.plan import planned, read_as_words, shaping_of
 from fsref.engines.planes import LANES, LINE, MOST, axes, filled, tables
 from fsref.law.network import Network
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
-from fsref.law.projections import Projection
+from fsref.law.projections import Conv2d, Gate, Linear
 
 
-def table_bytes(net: Network, q: Projection) -> tuple[int, int]:
+def table_bytes(net: Network, q: Linear) -> tuple[int, int]:
     """Of a projection that goes in patches: a bound on its tables, and on what making them takes beside."""
     source, target, d = net[q.source].shape, net[q.target].shape, net.code_weights[q.source]
     channels, rows = filled(target[0]), source[0] if is_binary(d) else d.size
@@ -44,9 +44,11 @@ def plan_bytes(net: Network) -> int:
     for name, q in net.named_projections.items():
         match shaping.routes[name]:
             case "patches":
+                assert not isinstance(q, Gate)  # which goes by plain loops
                 own, beside = table_bytes(net, q)
             case "lanes":
-                own = 4 * filled(q.weights.shape[0]) * (2 * prod(plain.windows(q)) + net.steps[q.source])
+                assert isinstance(q, Conv2d)  # no other has groups
+                own = 4 * filled(q.weights.shape[0]) * (2 * prod(q.kernel) + net.steps[q.source])
                 own += (1 + prod(map(len, axes(q, net[q.source].shape, net[q.target].shape)))) * OBJECTS
                 beside = 2 * own
             case "plain":
@@ -76,18 +78,22 @@ def room_bytes(net: Network) -> int:
 
 @kept
 def loop_bytes(net: Network) -> int:
-    """What plain loops need on a thread: a list of spikes, what a projection delivers, and what fires."""
+    """What plain loops need on a thread: a list of spikes, what a projection delivers, and what fires; of a gate
+    another list, and its registers.
+    """
     delivered = max(2 * 8 * net[q.target].neurons for q in net.projections)
+    gated = [8 * net[q.by].neurons + plain.list_bytes(net, net[q.source]) for q in net.gates.values()]
+    delivered += max(gated, default=0)
     return delivered + max(plain.list_bytes(net, p) + (2 + 3 * 8) * p.neurons for p in net.spiking)
 
 
 @kept
 def membrane_bytes(net: Network) -> int:
-    """The membranes of one image, and the train words that pools and views read."""
+    """The membranes of one image, and the train words that others read."""
     shaping = shaping_of(net)
     fast = sum(4 * plane.size + 64 + OBJECTS for plane in shaping.planes.values())
     wide = sum(8 * net[name].neurons for name in shaping.wide)
-    relayed = {p.source: net[p.source].shape for p in net.relays}
+    relayed = {name: net[name].shape for name in read_as_words(net)}
     return fast + wide + sum(4 * filled(c) * h * w for c, h, w in relayed.values())
 
 

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from fsref.engines import plain
 from fsref.engines.activity import Activity
+from fsref.engines.delivering import SpikeList
 from fsref.engines.engine import Counter, Simulator, Wanted
 from fsref.engines.event_bytes import counting_bytes, shared_bytes, working_bytes
 from fsref.engines.kernels import patches as kernels
 from fsref.engines.kernels import plain as loops
-from fsref.engines.plain import SpikeList, codes, count_deliveries
+from fsref.engines.plain import codes, count_deliveries
 from fsref.engines.plan import Plan, plan_of
 from fsref.engines.planes import LANES, Plane, aligned
 from fsref.law.network import Network
@@ -110,14 +111,18 @@ class Simulation:
 
     def __init__(self, net: Network) -> None:
         self.net, self.plan = net, plan_of(net)
-        looped = {net.named_projections[name].source for name in self.plan.loops}
+        looped = {name for name, out in self.out.items() if self.plan.loops.keys() & out.keys()}
         self.looped = looped | self.plan.shaping.wide  # these need more than operations
         self.counts = net.is_classifier and not self.looped
 
     @cached_property
     def out(self) -> dict[str, dict[str, Projection]]:
-        """The projections out of every population."""
-        return {p.name: self.net.out_of(p.name) for p in self.net.populations}
+        """The projections that are delivered once a population has sent: a gate when both of its sources have."""
+        order = {p.name: index for index, p in enumerate(self.net.populations)}
+        found = {name: dict[str, Projection]() for name in order}
+        for name, q in self.net.named_projections.items():
+            found[max(q.sources, key=order.__getitem__)][name] = q
+        return found
 
     def run(self, images: Ints, wanted: Wanted) -> Iterator[Activity]:
         """The activity of every population in turn, once all images have run one after the other."""
@@ -247,7 +252,7 @@ class Simulation:
     def deliver(self, p: Population, state: State, b: int, told: dict[str, Told]) -> None:
         """Deliver the train words of one population along one projection after the other, and keep wanted sums."""
         turn = self.plan.turns[p.name]
-        listed: SpikeList | None = None
+        listed: dict[str, SpikeList] = {}
         for name, q in self.out[p.name].items():
             v = state.wide.get(q.target, state.membranes[q.target])
             sums = told[q.target].sums.get(name) if q.target in told else None
@@ -256,7 +261,9 @@ class Simulation:
             if name in turn.after:
                 state.drive(turn.after[name])
             else:
-                listed = listed or spelled(state.words[p.name].astype(np.uint16), self.net.steps[p.name])
+                for source in q.sources:
+                    if source not in listed:
+                        listed[source] = spelled(state.words[source].astype(np.uint16), self.net.steps[source])
                 v += self.plan.loops[name](listed, False)[0]
             if sums is not None:
                 sums[b] += v

@@ -13,7 +13,7 @@ from fsref.engines.patches import Arenas, Operation, Sent, joins, lane_weights
 from fsref.engines.planes import LANES, Arena, Plane, filled
 from fsref.law.neuron import base_two
 from fsref.law.populations import FS, Input, MaxPool, Relay, View
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Projection
 
 Array: TypeAlias = NDArray[Any]
 NEVER = 2**31 - 1  # a threshold that no membrane reaches
@@ -72,7 +72,7 @@ def joined_of(out: dict[str, Projection], routes: Mapping[str, str], sent: Sent)
         match q:
             case Conv2d() if routes[name] == "lanes" and joins(q, sent):
                 return {name: q}
-            case Conv2d() | Dense():
+            case Conv2d() | Dense() | Gate():
                 pass
             case _:
                 assert_never(q)

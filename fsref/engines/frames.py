@@ -18,7 +18,7 @@ from fsref.engines.kept import kept
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table, relu_theta
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Linear, Projection
 
 Array = NDArray[Any]
 BYTE = 2**8
@@ -149,7 +149,7 @@ def by_channel(q: Projection) -> TypeGuard[Conv2d]:
     match q:
         case Conv2d():
             return 1 < q.groups == len(q.weights) and q.weights.shape[1] == 1
-        case Dense():
+        case Dense() | Gate():
             return False
         case _:
             assert_never(q)
@@ -182,7 +182,7 @@ def digits(q: Projection) -> int:
     return count
 
 
-def packed_bytes(q: Projection, source: Frame, outputs: int) -> int:
+def packed_bytes(q: Linear, source: Frame, outputs: int) -> int:
     """The bytes of the weights of a projection that is not by channel, filled up, one byte of each."""
     match q:
         case Conv2d(kernel=(kh, kw)):
@@ -203,8 +203,7 @@ def does(net: Network, p: Population, found: Mapping[str, Frame]) -> bool:
         case MaxPool() | View():
             return p.source in found
         case FS() | Readout():
-            into = net.into(p.name).values()
-            return in_words(net, p) and all(q.source in found and fits(net, q, p, found[q.source]) for q in into)
+            return in_words(net, p) and all(fits(net, q, p, found) for q in net.into(p.name).values())
         case _:
             assert_never(p)
 
@@ -231,11 +230,16 @@ def divides(table: Table) -> bool:
     return theta is not None and int(theta.max()) < WORD // 2
 
 
-def fits(net: Network, q: Projection, p: Population, source: Frame) -> bool:
-    """Whether a projection's weights, filled up, do not take far more than they are, and a total fits a code."""
+def fits(net: Network, q: Projection, p: Population, found: Mapping[str, Frame]) -> bool:
+    """Whether the kernels do a source of a projection, and its weights, filled up, do not take far more than they are,
+    and a total fits a code. A gate is left to NumPy.
+    """
+    if isinstance(q, Gate) or q.source not in found:
+        return False
     if is_pooled(q) and sum(ends(net, net[q.source])) * prod(net[q.source].shape[1:]) >= WORD:
         return False
-    return by_channel(q) or packed_bytes(q, source, up(p.shape[0], 16)) * digits(q) <= 16 * q.weights.size + WEIGHTS
+    packed = packed_bytes(q, found[q.source], up(p.shape[0], 16))
+    return by_channel(q) or packed * digits(q) <= 16 * q.weights.size + WEIGHTS
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from fsref.engines.kept import kept
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta, staircase
 from fsref.law.populations import FS, MaxPool, Shape, View
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Linear
 
 Array = NDArray[Any]
 Layer = Callable[[Array], Array]
@@ -68,7 +68,7 @@ def framed(a: Array, fill: int, kind: Any) -> Array:
     return out
 
 
-def layer(projection: Projection, source: Shape, shape: Shape, kind: type[np.generic]) -> Layer:
+def layer(projection: Linear, source: Shape, shape: Shape, kind: type[np.generic]) -> Layer:
     """A function from codes (B, H, W, C) to sums (B, H_out, W_out, O) (PROJ-1 to PROJ-5)."""
     match projection:
         case Conv2d():
@@ -77,6 +77,18 @@ def layer(projection: Projection, source: Shape, shape: Shape, kind: type[np.gen
             return multiplied(projection, source, kind)
         case _:
             assert_never(projection)
+
+
+def gated(gate: Gate, kind: type[np.generic]) -> Callable[[Array, Array], Array]:
+    """A function from codes of source and factor, (B, H, W, C) and (B, H, W, C) or (B, 1, 1, C), to sums (GATE-1).
+    Exact in floats, too: of a product that is not 0 no part is larger than the whole.
+    """
+    weights = gate.weights.astype(kind)
+
+    def product_of(codes: Array, factor: Array) -> Array:
+        return np.asarray(codes.astype(kind) * weights * factor.astype(kind))
+
+    return product_of
 
 
 def multiplied(projection: Dense, source: Shape, kind: type[np.generic]) -> Layer:

@@ -17,7 +17,7 @@ from fsref.engines.kernels import patches as kernels
 from fsref.engines.planes import LANES, Arena, Kind, Plane, axes, filled
 from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import Shape
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Linear
 from fsref.tables import Brief
 
 Array: TypeAlias = NDArray[Any]
@@ -107,7 +107,7 @@ def mark_bits(channels: int, steps: int) -> int:
     return (filled(channels) - 1).bit_length() + (steps - 1).bit_length()
 
 
-def weights_of(q: Projection, source: Shape, target: Shape) -> Array:
+def weights_of(q: Linear, source: Shape, target: Shape) -> Array:
     """Weights by source channel, (places or 1, C, kh, kw, O filled up), zeros between groups."""
     channels, outputs = source[0], target[0]
     if isinstance(q, Dense):  # a window of one tap
@@ -194,7 +194,7 @@ def table_of(rows: Array, sent: Sent, shifted: bool) -> Array:
     return np.concatenate([whole << by for by in range(sent.longer)], axis=1)
 
 
-def patches(q: Projection, sent: Sent, target: Plane, arenas: Arenas) -> Delivery:
+def patches(q: Linear, sent: Sent, target: Plane, arenas: Arenas) -> Delivery:
     """A projection made ready for what a population lists."""
     source = sent.plane.shape
     weights = weights_of(q, source, target.shape)
@@ -229,7 +229,7 @@ def patches(q: Projection, sent: Sent, target: Plane, arenas: Arenas) -> Deliver
     return Delivery(tuple(made), "int32" if wide else "int16" if at_once == ALL else "int16 runs")
 
 
-def by_lanes(q: Projection, source: Shape, target: Shape) -> bool:
+def by_lanes(q: Linear, source: Shape, target: Shape) -> bool:
     """Whether every channel of a projection reaches its own alone."""
     return q.groups == source[0] == target[0] > 1
 

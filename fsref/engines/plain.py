@@ -4,102 +4,24 @@ deliveries, and judges the fast kernels of `events`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from math import gcd, prod
+from collections.abc import Iterator
+from math import prod
 from typing import Any, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines.activity import Activity
+from fsref.engines.delivering import SpikeList, by_place, deliverer, reached, sum_type
 from fsref.engines.engine import OBJECTS, Simulator, Wanted
 from fsref.engines.kernels import plain as kernels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Relay, Shape, View
-from fsref.law.projections import Conv2d, Dense, Pair, Projection, taps
-from fsref.tables import Brief
+from fsref.law.projections import Conv2d, Dense, Gate, Linear, Pair, Projection, taps
 
 Array = NDArray[Any]
 UNWANTED = np.empty((0, 0, 0), np.int64)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class SpikeList(Brief):
-    """Spikes of one population for one image: neurons in canonical order, those of step t at offsets[t]:offsets[t+1]
-    (EVENT-1).
-    """
-
-    neurons: Array
-    offsets: Array
-
-    @classmethod
-    def room(cls, neurons: int, steps: int) -> SpikeList:
-        """Room for every neuron to spike in every step."""
-        return cls(np.empty(neurons * steps, np.int32), np.zeros(steps + 1, np.int64))
-
-    def cut(self) -> SpikeList:
-        """A copy without the unused room."""
-        return SpikeList(self.neurons[: self.offsets[-1]].copy(), self.offsets.copy())
-
-
-Deliver = Callable[[SpikeList, bool], tuple[Array, int]]
-
-
-def reached(size: int, count: int, before: int, kernel: int, stride: int, dilation: int) -> Array:
-    """Along one axis, (3, n): every place, target and tap such that the target hears the place through the tap,
-    ascending (PROJ-1).
-    """
-    target, tap = np.divmod(np.arange(count * kernel), kernel)
-    place = target * stride + tap * dilation - before
-    found = np.stack([place, target, tap])[:, (place >= 0) & (place < size)]
-    return found[:, np.lexsort((found[1], found[0]))]
-
-
-def by_place(places: int, place: Array, *columns: Array) -> tuple[Array, Array]:
-    """A table (n, columns) in the order of `place`, and ends: the rows of place p are table[ends[p]:ends[p+1]]."""
-    flat = [a.ravel() for a in np.broadcast_arrays(place, *columns)]
-    table = np.stack(flat[1:], axis=1).astype(np.int32)[np.argsort(flat[0], kind="stable")]
-    return table, np.append(0, np.cumsum(np.bincount(flat[0], minlength=places)))
-
-
-def synapses(projection: Projection, source: Shape, target: Shape) -> tuple[Array, Array, Array]:
-    """Weights by source channel (C, M), and what leaves each place: runs and ends, as `plain.deliver` takes them
-    (PROJ-1 to PROJ-5).
-
-    A run is a row of synapses whose targets lie side by side in (G, H_out, W_out, O / G), and whose weights do, too:
-    taps along a row stand in the order in which they meet targets, those a stride apart together, the last first.
-
-    Example: one row of 4 places, kernel 3, stride 1, padding 1, O outputs. Place 1 is heard by target 0 through tap 2,
-    by target 1 through tap 1, by target 2 through tap 0. With the weights of a channel in the order tap 2, 1, 0 both
-    targets 0, 1, 2 and their weights lie side by side: one run, (first target 0, first weight 0, length 3·O). With
-    stride 2 place 1 is heard by target 0 through tap 2 and by target 1 through tap 0: the order tap 2, 0, 1 keeps these
-    two side by side, a run of 2·O; tap 1, which only even places use, comes last.
-    """
-    (channels, height, width), outputs, groups = source, target[0], projection.groups
-    match projection:
-        case Conv2d(weights=weights, stride=stride, dilation=dilation, padding=padding):
-            rows = reached(height, target[1], padding[0], weights.shape[2], stride[0], dilation[0])
-            columns = reached(width, target[2], padding[1], weights.shape[3], stride[1], dilation[1])
-            order = np.arange(weights.shape[3])
-            order = np.lexsort((-order, order % (stride[1] // gcd(stride[1], dilation[1]))))
-        case Dense(pooled=pooled):  # one window over every place, or one that sees every place through the same tap
-            weights = projection.weights.reshape(outputs, channels, *((1, 1) if pooled else (height, width)))
-            rows, columns = (
-                np.stack([np.arange(n), np.zeros(n, np.int64), np.arange(n) * (not pooled)]) for n in (height, width)
-            )
-            order = np.arange(weights.shape[3])
-        case _:
-            assert_never(projection)
-    kh, kw = weights.shape[2:]
-    size = outputs // groups
-    by_channel = weights.reshape(groups, size, -1, kh, kw)[..., order].transpose(0, 2, 3, 4, 1).reshape(channels, -1)
-    columns[2] = np.argsort(order)[columns[2]]
-    first = np.flatnonzero(np.diff(columns - np.arange(columns.shape[1]) * [[0], [1], [1]], prepend=-1).any(axis=0))
-    length = np.diff(np.append(first, columns.shape[1])) * size
-    (y, i, r), (x, j, c) = rows[:, :, None], columns[:, first]
-    return by_channel, *by_place(height * width, y * width + x, (i * target[2] + j) * size, (r * kw + c) * size, length)
 
 
 def read_by(p: Relay, source: Shape, axis: int) -> Array:
@@ -133,32 +55,6 @@ def candidates(p: Relay, source: Shape) -> tuple[Array, Array]:
     """The windows and taps that see each place, as `plain.max_pool` takes them (POOL-1, POOL-3, VIEW-1)."""
     (y, i, r), (x, j, c) = read_by(p, source, 0)[:, :, None], read_by(p, source, 1)
     return by_place(source[1] * source[2], y * source[2] + x, i * p.shape[2] + j, r * tap_counts(p)[1] + c)
-
-
-def sum_type(net: Network, target: str) -> type[np.signedinteger[Any]]:
-    """The type of every partial sum into a population (RANGE-1)."""
-    reach = int(np.abs(net.ranges[target].any_order).max())
-    return np.int32 if reach < 2**31 else np.int64
-
-
-def deliverer(net: Network, projection: Projection) -> Deliver:
-    """A function from spikes to what the projection delivers, (C, H, W), and the number of deliveries when counted."""
-    source, target = net[projection.source], net[projection.target]
-    kind = sum_type(net, target.name)
-    d = net.code_weights[source.name].astype(kind, order="C")
-    weights, runs, ends = synapses(projection, source.shape, target.shape)
-    weights = weights.astype(kind, order="C")
-    groups = projection.groups
-    outputs, height, width = target.shape
-
-    def deliver(spikes: SpikeList, counting: bool) -> tuple[Array, int]:
-        out = np.zeros((groups, height, width, outputs // groups), kind)
-        count = kernels.deliver(
-            spikes.neurons, spikes.offsets, d, runs, ends, weights, out.reshape(groups, -1), counting
-        )
-        return out.transpose(0, 3, 1, 2).reshape(target.shape), count
-
-    return deliver
 
 
 class Simulation:
@@ -209,11 +105,12 @@ class Simulation:
     ) -> tuple[Ints, dict[str, Ints]]:
         """The opening membranes of `shape` (B, C, H, W), and the sums they are made of when these are kept."""
         v = np.broadcast_to(p.bias_map, shape).copy()
-        into = {name: spikes[q.source] for name, q in self.net.into(p.name).items()}
+        into, read = self.net.into(p.name), self.net.sources(p.name)
         sums = {name: np.empty(shape, np.int64) for name in into if keep}
         for b in range(len(v)):
-            for name, sent in into.items():
-                total, count = self.deliver[name](sent[b], deliveries is not None)
+            listed = {name: spikes[name][b] for name in read}
+            for name in into:
+                total, count = self.deliver[name](listed, deliveries is not None)
                 v[b] += total
                 if keep:
                     sums[name][b] = total
@@ -278,7 +175,7 @@ def heard(size: int, count: int, before: int, kernel: int, stride: int, dilation
     return int((seen[:, 1] - seen[:, 0]).sum())
 
 
-def run_count(projection: Projection, source: Shape, target: Shape) -> int:
+def run_count(projection: Linear, source: Shape, target: Shape) -> int:
     """How many runs `synapses` makes of a projection, at most a place of a row without any more."""
     match projection:
         case Conv2d(kernel=kernel, stride=stride, dilation=dilation, padding=padding):
@@ -293,7 +190,7 @@ def run_count(projection: Projection, source: Shape, target: Shape) -> int:
             assert_never(projection)
 
 
-def windows(q: Projection) -> Pair:
+def windows(q: Linear) -> Pair:
     """The kernel (y, x) of a projection's windows; of a dense one as if of one tap."""
     match q:
         case Conv2d():
@@ -311,6 +208,9 @@ def meeting_bytes(kernel: Pair, target: Shape) -> int:
 
 def synapse_bytes(net: Network, q: Projection) -> tuple[int, int]:
     """Bounds on weights, runs and ends of a projection, and on what making them takes beside."""
+    if isinstance(q, Gate):  # weights; both d; its registers, and sums before they are of their type
+        kept = 8 * (q.weights.size + sum(net[name].shape[0] * net.steps[name] for name in (q.source, q.by)))
+        return kept, 8 * (net[q.by].neurons + net[q.target].neurons)
     source, target = net[q.source].shape, net[q.target].shape
     runs, places = run_count(q, source, target), source[1] * source[2]
     wide = np.dtype(sum_type(net, q.target)).itemsize

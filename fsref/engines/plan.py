@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.engines import plain
+from fsref.engines import delivering
 from fsref.engines.firing import NEVER, firing, join, joined_of, relaying
 from fsref.engines.kernels import patches as kernels
 from fsref.engines.patches import (
@@ -39,7 +39,7 @@ from fsref.engines.patches import (
 from fsref.engines.planes import LANES, Arena, Plane, filled, margins, tables
 from fsref.law.network import Network
 from fsref.law.populations import MaxPool, Population, Readout, Shape, View
-from fsref.law.projections import Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Linear, Projection, linear
 from fsref.tables import Brief
 
 Array: TypeAlias = NDArray[Any]
@@ -59,7 +59,7 @@ class Shaping:
     wide: frozenset[str]
     routes: dict[str, Route]
     planes: dict[str, Plane]
-    words: dict[str, int]  # where the train words of a population stand: those that a pool or view reads by themselves
+    words: dict[str, int]  # where the train words of a population stand: those that others read by themselves
     bytewide: bool  # whether marks of 8 bits do for every population
 
     @classmethod
@@ -75,7 +75,7 @@ class Shaping:
             planes[p.name] = Plane(p.shape, (top, left, bottom, right), begin)
             begin += planes[p.name].size
         words, behind = {}, max(plane.inner for plane in planes.values())
-        for name in dict.fromkeys(p.source for p in net.relays):
+        for name in read_as_words(net):
             words[name], behind = behind, behind + planes[name].inner
         return cls(wide, routes, planes, words, all(in_a_byte(net, p) for p in net.spiking))
 
@@ -103,16 +103,22 @@ def last_steps(steps: int) -> int:
     return 4 * -(-steps // 8) if steps > 4 else steps
 
 
-def fast_into(net: Network, p: Population, routes: dict[str, Route]) -> list[Projection]:
+def read_as_words(net: Network) -> list[str]:
+    """The populations whose train words others read by themselves: sources of max-pools, views and gates."""
+    return list(dict.fromkeys([*(p.source for p in net.relays), *(n for q in net.gates.values() for n in q.sources)]))
+
+
+def fast_into(net: Network, p: Population, routes: dict[str, Route]) -> list[Linear]:
     """The projections into a population that a fast kernel delivers."""
-    return [q for name, q in net.into(p.name).items() if routes[name] != "plain"]
+    into = net.into(p.name).items()
+    return [q for name, q in into if routes[name] != "plain" and not isinstance(q, Gate)]
 
 
 def route(net: Network, q: Projection, wide: frozenset[str]) -> Route:
     """Which kernels deliver a projection."""
     source, target, d = net[q.source].shape, net[q.target].shape, net.code_weights[q.source]
     binary = is_binary(d)
-    if q.target in wide or not fits(q, source, target):
+    if isinstance(q, Gate) or q.target in wide or not fits(q, source, target):
         return "plain"
     if by_lanes(q, source, target):
         return "lanes"
@@ -122,7 +128,7 @@ def route(net: Network, q: Projection, wide: frozenset[str]) -> Route:
     return "patches" if named and numbers <= ROOM and (q.groups <= GROUPS or target[0] <= 4 * LANES) else "plain"
 
 
-def fits(q: Projection, source: Shape, target: Shape) -> bool:
+def fits(q: Linear, source: Shape, target: Shape) -> bool:
     """Whether there are few kinds of places, and margins do not make a plane much larger than its target."""
     if isinstance(q, Dense):  # it has no margins
         return True
@@ -144,7 +150,7 @@ def steps_listed_first(net: Network, p: Population, shaping: Shaping) -> int:
         return 0
     if shaping.bytewide and mark_bits(p.shape[0], steps) > 8:
         return highs
-    own = [q for name, q in net.out_of(p.name).items() if shaping.routes[name] == "patches"]
+    own = linear(q for name, q in net.out_of(p.name).items() if shaping.routes[name] == "patches")
     weights = [weights_of(q, p.shape, net[q.target].shape) for q in own]
     whole, parted = (Sent(shaping.planes[p.name], d, True, first, np.uint16) for first in (0, highs))
     worth_it = any(rows_at_once(w, whole) < MANY < rows_at_once(w, parted) for w in weights)
@@ -176,7 +182,7 @@ class Plan(Brief):
     operations: list[Operation] = field(default_factory=list)
     turns: dict[str, Turn] = field(default_factory=dict)
     forms: dict[str, str] = field(default_factory=dict)
-    loops: dict[str, plain.Deliver] = field(default_factory=dict)
+    loops: dict[str, delivering.Deliver] = field(default_factory=dict)
     shared: tuple[Array, ...] = ()  # numbers, shorts, marks, targets
     rows: Array = field(default_factory=lambda: np.zeros((0, 0), np.int64))
     highs: int = 0  # marks that a list of the first steps has room for
@@ -233,12 +239,13 @@ class Plan(Brief):
         q, route = net.named_projections[name], self.shaping.routes[name]
         match route:
             case "patches":
+                assert not isinstance(q, Gate)  # which goes by plain loops
                 made = patches(q, sent, self.shaping.planes[q.target], arenas)
             case "lanes":
-                assert not isinstance(q, Dense)  # which has no groups
+                assert isinstance(q, Conv2d)  # no other has groups
                 made = lanes(q, sent, told, self.shaping.planes[q.target], arenas)
             case "plain":
-                self.loops[name] = plain.deliverer(net, q)
+                self.loops[name] = delivering.deliverer(net, q)
                 made = Delivery((), "plain")
             case _ as other:
                 assert_never(other)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.law.populations import Shape
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Linear
 from fsref.tables import Brief
 
 Array: TypeAlias = NDArray[Any]
@@ -104,7 +104,7 @@ def kinds(size: int, count: int, before: int, kernel: int, stride: int, dilation
     return found
 
 
-def axes(q: Projection, source: Shape, target: Shape) -> tuple[list[Kind], list[Kind]]:
+def axes(q: Linear, source: Shape, target: Shape) -> tuple[list[Kind], list[Kind]]:
     """The kinds of rows and of columns of a projection; a dense one meets one target from every place."""
     match q:
         case Conv2d(kernel=kernel, stride=stride, dilation=dilation, padding=padding):
@@ -119,7 +119,7 @@ def axes(q: Projection, source: Shape, target: Shape) -> tuple[list[Kind], list[
             assert_never(q)
 
 
-def tables(q: Projection, source: Shape) -> tuple[int, int]:
+def tables(q: Linear, source: Shape) -> tuple[int, int]:
     """How many tables of weights a projection has, one for every place or one for all, and the taps of each."""
     match q:
         case Conv2d(kernel=kernel):
@@ -130,7 +130,7 @@ def tables(q: Projection, source: Shape) -> tuple[int, int]:
             assert_never(q)
 
 
-def margins(q: Projection, source: Shape, target: Shape) -> tuple[int, int, int, int]:
+def margins(q: Linear, source: Shape, target: Shape) -> tuple[int, int, int, int]:
     """How far what a projection delivers reaches beyond its target: top, left, bottom, right."""
     if isinstance(q, Dense):  # it has one target
         return 0, 0, 0, 0

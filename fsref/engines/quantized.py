@@ -18,11 +18,12 @@ from fsref.engines.activity import Activity
 from fsref.engines.engine import Counter, Simulator, Wanted
 from fsref.engines.frames import Frame, frames_of, framing_of
 from fsref.engines.kernels.dense import told as told_by
-from fsref.engines.layers import Answer, Layer, answer, channels_first, kinds, layer, membranes, pooled, shown
+from fsref.engines.layers import Answer, Layer, answer, channels_first, gated, kinds, layer, membranes, pooled, shown
 from fsref.engines.quantized_bytes import counting_bytes, shared_bytes, telling_bytes, working_bytes
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout, Relay, Shape, View
+from fsref.law.projections import Conv2d, Dense, Gate, Linear, Projection
 from fsref.tables import plural
 
 __all__ = [
@@ -69,21 +70,31 @@ def simulator(net: Network) -> Simulator:
     plan = dense.plan_of(net) if framing.size else None
     answers = {p.name: answer(net, p) for p in net.fs if p.name not in frames}
     layers: dict[str, Layer] = {}
+    gates = {name: gated(q, types[q.target]) for name, q in net.gates.items()}
     making = Lock()
 
-    def layer_of(name: str) -> Layer:
+    def layer_of(name: str, q: Linear) -> Layer:
         """The layer of a projection, made when it is first asked for."""
         with making:
             if name not in layers:
-                q = net.named_projections[name]
                 layers[name] = layer(q, net[q.source].shape, net[q.target].shape, types[q.target])
         return layers[name]
+
+    def delivered(name: str, q: Projection, known: dict[str, Answer]) -> Array:
+        """The sums (B, H, W, C) of a projection."""
+        match q:
+            case Gate():
+                return gates[name](known[q.source][1], known[q.by][1])
+            case Conv2d() | Dense():
+                return layer_of(name, q)(known[q.source][1])
+            case _:
+                assert_never(q)
 
     def membrane(p: FS | Readout, known: dict[str, Answer], keep: bool) -> tuple[Array, dict[str, Ints]]:
         """The opening membranes (B, H, W, C), and the sums (B, C, H, W) they are made of when these are kept (NET-5,
         NET-6).
         """
-        totals = {name: layer_of(name)(known[q.source][1]) for name, q in net.into(p.name).items()}
+        totals = {name: delivered(name, q, known) for name, q in net.into(p.name).items()}
         bias = p.bias_map.transpose(1, 2, 0).astype(types[p.name])
         sums = {name: channels_first(total).astype(np.int64) for name, total in totals.items() if keep}
         return sum(totals.values(), bias), sums

@@ -18,7 +18,7 @@ from fsref.engines.layers import kinds
 from fsref.law.network import Network
 from fsref.law.neuron import relu_theta
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
-from fsref.law.projections import Conv2d, Dense, Pair, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Pair, Projection
 
 MORE = 16  # at most so many numbers stand between two lists
 
@@ -47,7 +47,7 @@ def plan_bytes(net: Network) -> int:
         making = max(making, 8 * 4 * (places if p.bias.ndim == 3 else steps) * channels)
         for q in net.into(p.name).values():
             source = frames.get(q.source)
-            if source is None:
+            if source is None or isinstance(q, Gate):
                 continue
             parts, planes, size = digits(q), source.planes + 2, packed_bytes(q, source, channels)
             lists += planes * (places + MORE) + channels // 16 + 2 * MORE + planes * parts * len(TERMS)
@@ -93,7 +93,7 @@ def layer_bytes(net: Network, projections: Iterable[Projection], fs: Iterable[FS
             case Conv2d(kernel=(kh, kw)):
                 _, height, width = net[q.target].shape
                 places = 8 * (height * kh + width * kw)
-            case Dense():
+            case Dense() | Gate():
                 places = 0
             case _:
                 assert_never(q)
@@ -164,6 +164,8 @@ def _layer(q: Projection, source: Shape, shape: Shape) -> int:
     outputs, height, width = shape
     n, places = outputs * height * width, source[0] * source[1] * source[2]
     match q:
+        case Gate():
+            return 4 * n  # codes, the same weighed, those of the factor, their product
         case Dense():
             return 2 * places + 2 * n  # codes, those of one product; two sums of it
         case Conv2d(kernel=(_, kw), groups=groups):

@@ -15,7 +15,7 @@ from fsref.engines.engine import OBJECTS, Simulator, Wanted
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, Table
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Linear, Projection
 
 Spikes = NDArray[np.bool_]
 kernels = "NumPy"
@@ -63,7 +63,7 @@ def dense(plane: Ints, projection: Dense) -> Ints:
     return (a @ projection.weights.astype(np.int64).T)[:, :, None, None]
 
 
-def along(plane: Ints, projection: Projection, shape: tuple[int, int, int]) -> Ints:
+def along(plane: Ints, projection: Linear, shape: tuple[int, int, int]) -> Ints:
     """What a plane (B, C, H, W) delivers along a projection to a target of `shape` (PROJ-1 to PROJ-5)."""
     match projection:
         case Conv2d():
@@ -74,14 +74,36 @@ def along(plane: Ints, projection: Projection, shape: tuple[int, int, int]) -> I
             assert_never(projection)
 
 
-def delivered(spikes: Spikes, d: Ints, projection: Projection, shape: tuple[int, int, int]) -> Ints:
-    """The sum of one projection, (B, *shape), step by step: each spike of channel c in step t is worth d[c, t]
-    (FS-4).
+def gated(plane: Ints, gate: Gate, factor: Ints) -> Ints:
+    """What a plane (B, C, H, W) delivers through a gate whose factor has these codes, (B, C, H, W) or (B, C, 1, 1)
+    (GATE-1).
     """
-    total = np.zeros((len(spikes), *shape), np.int64)
-    for t in range(d.shape[1]):
-        plane = spikes[:, t] * d[:, t, None, None]
-        total += along(plane, projection, shape)
+    return plane * gate.weights.astype(np.int64)[:, None, None] * factor
+
+
+def carried(plane: Ints, projection: Projection, shape: tuple[int, int, int], factors: Mapping[str, Ints]) -> Ints:
+    """What a plane (B, C, H, W) delivers along any projection, a gate's times the codes of its factor, which `factors`
+    has by name.
+    """
+    match projection:
+        case Gate():
+            return gated(plane, projection, factors[projection.by])
+        case Conv2d() | Dense():
+            return along(plane, projection, shape)
+        case _:
+            assert_never(projection)
+
+
+def delivered(net: Network, projection: Projection, spikes: Mapping[str, Spikes]) -> Ints:
+    """The sum of one projection, (B, C, H, W), step by step: each spike of channel c in step t is worth d[c, t] (FS-4);
+    the factor of a gate is whole before the first of them comes (GATE-2).
+    """
+    sent, d, shape = spikes[projection.source], net.code_weights, net[projection.target].shape
+    factors = {q.by: codes(spikes[q.by], d[q.by]) for q in [projection] if isinstance(q, Gate)}
+    total = np.zeros((len(sent), *shape), np.int64)
+    for t in range(net.steps[projection.source]):
+        plane = sent[:, t] * d[projection.source][:, t, None, None]
+        total += carried(plane, projection, shape, factors)
     return total
 
 
@@ -89,10 +111,7 @@ def opening(net: Network, population: FS | Readout, spikes: Mapping[str, Spikes]
     """The opening membrane (B, C, H, W): bias once (NET-5) and every projection's sum (NET-6, PROJ-6); and those
     sums.
     """
-    sums = {
-        name: delivered(spikes[q.source], net.code_weights[q.source], q, population.shape)
-        for name, q in net.into(population.name).items()
-    }
+    sums = {name: delivered(net, q, spikes) for name, q in net.into(population.name).items()}
     v = np.broadcast_to(population.bias_map, population.shape) + np.zeros_like(next(iter(sums.values())))
     for total in sums.values():
         v = v + total
@@ -215,7 +234,9 @@ def at_work(net: Network, p: Population) -> int:
             )  # with a blank; places
         case FS() | Readout():
             into = net.into(p.name).values()
-            delivering = max(8 * (2 * net[q.source].neurons + 2 * n) for q in into)  # two planes; of a step, of a tap
+            # Two planes; of a step, of a tap or before the factor; codes of a factor: before, after and what is added.
+            delivering = max(8 * (2 * net[q.source].neurons + 2 * n) for q in into)
+            delivering += max((3 * 8 * net[q.by].neurons for q in into if isinstance(q, Gate)), default=0)
             firing = 2 * 8 * n * steps + n * steps + 2 * 8 * n  # membranes, listed and joined; spikes; v and codes
             opened = 8 * n * steps + 8 * n + told  # membranes, v
             return 8 * n * len(into) + max(delivering, firing, opened)  # sums

@@ -16,8 +16,8 @@ from fsref.formats.memories import Memory
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
-from fsref.law.projections import Conv2d, Dense, Projection
-from fsref.law.widths import code_width, membrane_width
+from fsref.law.projections import Conv2d, Dense, Gate, Projection
+from fsref.law.widths import code_width, factor_width, membrane_width
 
 Constant: TypeAlias = int | str | list[int]
 Constants: TypeAlias = dict[str, Constant]
@@ -97,14 +97,18 @@ def _projection(net: Network, places: Mapping[str, int], q: Projection) -> Pairs
     """What a projection is: the places of what it joins, delay, and how it joins them."""
     yield from (("SOURCE", places[q.source]), ("TARGET", places[q.target]))
     yield "DELAY", net.schedule.delays[q.source, q.target]
-    yield from (("OUTPUTS", q.weights.shape[0]), ("INPUTS", q.weights.shape[1]))
+    yield "OUTPUTS", q.weights.shape[0]
     match q:
         case Conv2d():
-            yield "KIND", "conv2d"
+            yield from (("INPUTS", q.weights.shape[1]), ("KIND", "conv2d"))
             yield from zip(WINDOW, (*q.kernel, *q.stride, *q.padding), strict=True)
             yield from (("DY", q.dilation[0]), ("DX", q.dilation[1]), ("GROUPS", q.groups))
         case Dense():
-            yield from (("KIND", "dense"), ("POOLED", int(q.pooled)))
+            yield from (("INPUTS", q.weights.shape[1]), ("KIND", "dense"), ("POOLED", int(q.pooled)))
+        case Gate():
+            yield from (("KIND", "gate"), ("FACTOR", places[q.by]))
+            yield "FACTOR_DELAY", net.schedule.factor_delays[q.by, q.source, q.target]
+            yield "FACTOR_BITS", factor_width(net, q)
         case _:
             assert_never(q)
 

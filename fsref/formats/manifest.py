@@ -94,8 +94,16 @@ class DenseEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kin
     pooled: bool = False
 
 
+class GateEntry(Struct, forbid_unknown_fields=True, frozen=True, tag_field="kind", tag="gate"):
+    """A gate (GATE-1)."""
+
+    source: str
+    by: str
+    target: str
+
+
 PopulationEntry: TypeAlias = InputEntry | FSEntry | MaxPoolEntry | ViewEntry | ReadoutEntry
-ProjectionEntry: TypeAlias = Conv2dEntry | DenseEntry
+ProjectionEntry: TypeAlias = Conv2dEntry | DenseEntry | GateEntry
 
 
 class ContractEntry(Struct, forbid_unknown_fields=True, frozen=True):
@@ -193,7 +201,7 @@ class Kind(Struct):
 
 
 class Kinds(Struct):
-    """The kinds of all populations alone, read first so that a reserved one is refused by name."""
+    """The kinds of all populations alone, read first so that a gate among them is refused by name."""
 
     populations: list[Kind]
 

@@ -15,7 +15,7 @@ from fsref.formats.layout import Layout
 from fsref.formats.words import Words
 from fsref.law.network import Network
 from fsref.law.populations import FS, Population, Readout
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Projection
 from fsref.law.ranges import width_bits
 from fsref.law.widths import code_width, hull, membrane_width
 from fsref.tables import Brief
@@ -102,6 +102,8 @@ def _weights(source: Population, q: Projection, layout: Layout) -> tuple[tuple[s
             if q.pooled:
                 return ("output", "input channel"), q.weights
             return ("output", "input address"), q.weights[:, layout.neuron_at(source)]
+        case Gate():
+            return ("channel",), q.weights
         case _:
             assert_never(q)
 

@@ -27,7 +27,7 @@ from fsref.formats.files import write
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Linear, Projection
 
 if TYPE_CHECKING:
     from nir import NIRGraph, NIRNode
@@ -68,6 +68,8 @@ def graph(net: Network) -> NIRGraph:
         shape = np.array([p.neurons] if p.name in flat else p.shape)
         nodes[p.name] = _population(p, shape)
         for index, (name, q) in enumerate(net.into(p.name).items()):
+            if isinstance(q, Gate):
+                raise UsageError(RULE, name, "NIR has no gate", q.by, "networks of convolutions and dense projections")
             _check(q, name, q.source in flat)
             none = np.zeros(p.shape[0], np.int64)
             bias = none if index else biases.get(p.name, none)  # a sum of nodes has the bias once
@@ -108,7 +110,7 @@ def _population(p: Population, shape: Any) -> NIRNode:
 def _is_dense(q: Projection) -> bool:
     """Whether a projection takes its source as one list of neurons, and leaves one."""
     match q:
-        case Conv2d():
+        case Conv2d() | Gate():
             return False
         case Dense():
             return True
@@ -116,7 +118,7 @@ def _is_dense(q: Projection) -> bool:
             assert_never(q)
 
 
-def _check(q: Projection, name: str, flat: bool) -> None:
+def _check(q: Linear, name: str, flat: bool) -> None:
     """Nothing, when NIR has a node for a projection, from a source that is `flat` or not. Errors: UsageError."""
     match q:
         case Conv2d():
@@ -134,7 +136,7 @@ def _check(q: Projection, name: str, flat: bool) -> None:
         raise UsageError(RULE, name, "NIR has no way back from what dense flattens", q.source, "dense behind dense")
 
 
-def _projection(source: Population, q: Projection, name: str, bias: Ints, flat: bool) -> dict[str, NIRNode]:
+def _projection(source: Population, q: Linear, name: str, bias: Ints, flat: bool) -> dict[str, NIRNode]:
     """The nodes of a projection in their order, by name, behind a source that is `flat` or not."""
     import nir
 

@@ -23,7 +23,7 @@ from fsref.law.images import Pixels
 from fsref.law.network import Network
 from fsref.law.neuron import Table
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View, Width
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Projection
 from fsref.version import SPEC_VERSION
 
 FORMAT = 1
@@ -59,14 +59,14 @@ def check_version(text: bytes, where: str) -> None:
 
 
 def check_kinds(text: bytes, where: str) -> None:
-    """Nothing, when no population of a manifest is of the kind that is reserved (NET-1); else NetworkError."""
+    """Nothing, when no population of a manifest is of a kind that is one of projections (NET-1); else NetworkError."""
     try:
         found = schema.decode(text, schema.Kinds).populations
     except schema.INVALID:
         return  # the schema says what is wrong
     for index, entry in enumerate(found):
         if entry.kind == "gate":
-            problem, limit = "this kind is reserved", "input, fs, max_pool, view or readout: version 1 has no gates"
+            problem, limit = "a gate is a projection, no population", "input, fs, max_pool, view or readout"
             raise NetworkError("NET-1", f"{where}: population {index}", problem, entry.kind, limit)
 
 
@@ -186,6 +186,8 @@ def projection(entry: schema.ProjectionEntry, weights: NDArray[Any]) -> Projecti
             return Conv2d(entry.source, entry.target, weights, *form)
         case schema.DenseEntry():
             return Dense(entry.source, entry.target, weights, entry.pooled)
+        case schema.GateEntry():
+            return Gate(entry.source, entry.by, entry.target, weights)
         case _:
             assert_never(entry)
 
@@ -215,6 +217,8 @@ def manifest_of(net: Network) -> dict[str, Any]:
                 return schema.DenseEntry(p.source, p.target, p.pooled)
             case Conv2d():
                 return schema.Conv2dEntry(p.source, p.target, p.stride, p.padding, p.dilation, p.groups)
+            case Gate():
+                return schema.GateEntry(p.source, p.by, p.target)
             case _:
                 assert_never(p)
 

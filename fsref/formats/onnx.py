@@ -11,6 +11,7 @@ between is int32 or bytes:
 | conv2d | ConvInteger per pair of planes, times 2^(8p) (Mul), summed (Add) |
 | one factor per channel (PROJ-8) | Mul of the int32 codes |
 | dense | MatMulInteger of bytes, MatMul of int32 beyond; pooled: ReduceSum, MatMul of int32 |
+| gate | Mul of the int32 codes, Mul by the weights |
 | merge, bias | Add |
 | FS-ReLU | Div by theta, Clip to 0..2^K - 1: floor and truncation differ below 0 alone, where the code is 0 |
 | any other table | K times: GreaterOrEqual T, Where d, Add, Where h, Sub: the law itself (FS-2 to FS-4) |
@@ -47,7 +48,7 @@ from fsref.formats.onnx_planes import (
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
-from fsref.law.projections import Conv2d, Dense
+from fsref.law.projections import Conv2d, Dense, Gate
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, TensorProto
@@ -254,6 +255,11 @@ class _Graph:
         """One factor per channel (PROJ-8)."""
         return self.node("Mul", self.int32(q.source), self.per_channel(q.weights.reshape(-1)))
 
+    def gate(self, q: Gate) -> str:
+        """The product of two codes and a weight per channel (GATE-1): a factor of one place is broadcast."""
+        total = self.node("Mul", self.int32(q.source), self.int32(q.by))
+        return total if (q.weights == 1).all() else self.node("Mul", total, self.per_channel(q.weights))
+
     def dense(self, q: Dense) -> str:
         """A dense projection (PROJ-4, PROJ-5) as (N, O, 1, 1)."""
         source, weights, matrix = self.codes[q.source], weight_planes(q.weights), q.weights.T
@@ -283,6 +289,8 @@ class _Graph:
                     part = self.scaled(q) if parts is None else self.conv2d(q, parts)
                 case Dense():
                     part = self.dense(q)
+                case Gate():
+                    part = self.gate(q)
                 case _:
                     assert_never(q)
             total = self.node("Add", total, part) if total else part

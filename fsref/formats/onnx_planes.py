@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.errors import RangeError
+from fsref.law.bounds import Exact, alike, gate_bounds, projection_bounds, spans
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, MaxPool, Population, Readout
-from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection
-from fsref.law.ranges import Exact, alike, projection_bounds, spans
+from fsref.law.projections import Conv2d, Dense, Gate, Linear, Padding, Pair, Projection
 from fsref.tables import Brief
 
 LOWEST, HIGHEST = -(2**31), 2**31 - 2  # one below the largest int32: a threshold of 2^31 - 1 never fires
@@ -85,15 +85,30 @@ def code_planes(codes: Ints) -> list[Digits]:
     return [*planes, Digits(zero, rest)]
 
 
-def plane_bounds(net: Network, projection: Projection, codes: Digits, weights: Digits) -> tuple[Ints, Ints]:
+def plane_bounds(net: Network, projection: Linear, codes: Digits, weights: Digits) -> tuple[Ints, Ints]:
     """Lowest and highest partial sum, in any order, of one plane of codes times one plane of weights, each (O,)."""
     source, target = net[projection.source], net[projection.target]
-    part: Projection = dataclasses.replace(projection, weights=weights.values)
+    part: Linear = dataclasses.replace(projection, weights=weights.values)
     rows, columns = spans(part, source.shape, target.shape)
     ends = np.minimum(codes.values[:, 0], 0), np.maximum(codes.values[:, 1], 0)
     seen = rows[alike([rows])], columns[alike([columns])]
     low, high = projection_bounds(part, source.shape, seen, ends, exact=False)  # bytes by bytes: far from 63 bits
     return low.min(axis=(1, 2)), high.max(axis=(1, 2))
+
+
+def whole_bounds(net: Network, projection: Projection) -> tuple[Exact, Exact]:
+    """Lowest and highest partial sum, in any order, of whole codes times whole weights, each (O,)."""
+    codes = net.ranges[projection.source].codes
+    match projection:
+        case Gate():
+            ends = np.minimum(codes[:, 0], 0), np.maximum(codes[:, 1], 0)
+            factor = net.ranges[projection.by].codes
+            low, high = gate_bounds(projection, ends, (factor[:, 0], factor[:, 1]), exact=True)
+            return low[:, 0, 0], high[:, 0, 0]
+        case Conv2d() | Dense():
+            return plane_bounds(net, projection, Digits(0, codes), Digits(0, projection.weights.astype(np.int64)))
+        case _:
+            assert_never(projection)
 
 
 def split(net: Network, projection: Conv2d, codes: list[Digits]) -> Split:
@@ -115,11 +130,13 @@ def split(net: Network, projection: Conv2d, codes: list[Digits]) -> Split:
 
 
 def split_of(net: Network, projection: Projection, codes: list[Digits]) -> Split | None:
-    """The planes of a convolution; None for what takes all its codes whole: one factor per channel, dense."""
+    """The planes of a convolution; None for what takes all its codes whole: one factor per channel, dense, a
+    gate.
+    """
     match projection:
         case Conv2d():
             return None if is_scale(projection) else split(net, projection, codes)
-        case Dense():
+        case Dense() | Gate():
             return None
         case _:
             assert_never(projection)
@@ -141,6 +158,10 @@ def check_sums(net: Network, population: FS | Readout, splits: Sequence[Split | 
     any_order (RANGE-1) bounds them, unless a convolution is in planes: `splits` holds, per projection of net.into, its
     split or None.
     """
+    for name, q in net.into(population.name).items():
+        if isinstance(q, Gate):  # its codes are multiplied before they are weighed
+            unweighed = dataclasses.replace(q, weights=np.ones_like(q.weights))
+            check_int32(*whole_bounds(net, unweighed), name, "a product of codes")
     proved = net.ranges[population.name]
     check_int32(proved.any_order[:, 0], proved.any_order[:, 1], population.name, "a partial sum")
     if not any(parts and parts.reach for parts in splits):
@@ -148,8 +169,7 @@ def check_sums(net: Network, population: FS | Readout, splits: Sequence[Split | 
     bias = population.bias.reshape(population.shape[0], -1).astype(object)
     low, high = np.minimum(bias.min(1), 0), np.maximum(bias.max(1), 0)
     for projection, parts in zip(net.into(population.name).values(), splits, strict=True):
-        whole = Digits(0, net.ranges[projection.source].codes), Digits(0, projection.weights.astype(np.int64))
-        reach = (parts and parts.reach) or plane_bounds(net, projection, *whole)
+        reach = (parts and parts.reach) or whole_bounds(net, projection)
         low, high = low + reach[0], high + reach[1]
     check_int32(low, high, population.name, "a partial sum of byte planes")
 

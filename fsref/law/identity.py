@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Projection
 
 STRIP = 2**16  # numbers that are hashed at once
 
@@ -67,6 +67,8 @@ def words(
                 yield from told(0, *ends, q.stride, q.padding, q.dilation, q.groups)
             case Dense():
                 yield from told(1, *ends, int(q.pooled))
+            case Gate():
+                yield from told(2, *ends, place[q.by])
             case _:
                 assert_never(q)
         yield from array(q.weights)

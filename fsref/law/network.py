@@ -17,7 +17,7 @@ from fsref.law.identity import identity
 from fsref.law.images import Pixels
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Relay, View, class_count, positive
-from fsref.law.projections import Projection
+from fsref.law.projections import Gate, Projection
 from fsref.law.ranges import Range, code_weights, prove, width_bits
 from fsref.law.schedule import Schedule, schedule
 from fsref.law.synapses import fan_out
@@ -26,6 +26,7 @@ from fsref.tables import Sheet, Shown, plural, short, sizes
 from fsref.version import SPEC_VERSION, latest
 
 SINCE_1_3 = "1.3"  # FILE-3: outputs, views, a scale per channel
+SINCE_1_4 = "1.4"  # GATE
 
 
 @public
@@ -110,7 +111,8 @@ class Network(Shown):
         """
         newer = not self.is_classifier or self.readout.shape[0] == 1
         newer = newer or any(isinstance(p, View) for p in self.populations)
-        return latest([SINCE_1_3] if newer or any(isinstance(p.scale, tuple) for p in self.fs) else [])
+        newer = newer or any(isinstance(p.scale, tuple) for p in self.fs)
+        return latest([SINCE_1_4] * bool(self.gates) + [SINCE_1_3] * newer)
 
     @property
     def readout(self) -> Readout:
@@ -167,6 +169,11 @@ class Network(Shown):
         """The max-pools and views, in order: what they read spikes in the same steps (TIME-1)."""
         return tuple(p for p in self.populations if isinstance(p, MaxPool | View))
 
+    @cached_property
+    def gates(self) -> dict[str, Gate]:
+        """The gates by name, in list order (GATE-1)."""
+        return {name: q for name, q in self.named_projections.items() if isinstance(q, Gate)}
+
     @property
     def integrating(self) -> tuple[FS | Readout, ...]:
         """The populations that have membranes, fs and readouts, in order."""
@@ -195,7 +202,9 @@ class Network(Shown):
         return {q: self.named_projections[q] for q in self._ends[name][0]}
 
     def out_of(self, name: str) -> dict[str, Projection]:
-        """The projections that leave a population by their names, in list order; KeyError for an unknown population."""
+        """The projections that deliver the spikes of a population by their names, in list order; a gate delivers those
+        of its source alone. KeyError for an unknown population.
+        """
         return {q: self.named_projections[q] for q in self._ends[name][1]}
 
     @cached_property
@@ -208,12 +217,12 @@ class Network(Shown):
         return ends
 
     def sources(self, name: str) -> tuple[str, ...]:
-        """The populations that a population reads, that of a max-pool or view among them, once each; KeyError for
-        an unknown one.
+        """The populations that a population reads, that of a max-pool or view and the factors of gates among them, once
+        each; KeyError for an unknown one.
         """
         p = self[name]
         relayed = (p.source,) if isinstance(p, MaxPool | View) else ()
-        return (*relayed, *dict.fromkeys(q.source for q in self.into(name).values()))
+        return (*relayed, *dict.fromkeys(source for q in self.into(name).values() for source in q.sources))
 
     @cached_property
     def code_weights(self) -> dict[str, Ints]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from fsref.errors import UsageError
 from fsref.law.network import Network
+from fsref.law.projections import Gate
 from fsref.law.schedule import Schedule
 from fsref.tables import Brief
 
@@ -19,8 +20,8 @@ class Pipelining(Brief):
     """What a pipeline with 1 or 2 membrane `buffers` and an image every `interval` steps needs (TIME-3, TIME-5,
     TIME-6).
 
-    `fifo_depth` is in steps, `fifo_bits` in bits, both by projection name; `peak_events` bounds the spikes of one
-    step.
+    `fifo_depth` is in steps, `fifo_bits` in bits, both by name of the FIFO (`fifos`); `peak_events` bounds the spikes
+    of one step.
     """
 
     buffers: int
@@ -46,13 +47,30 @@ def check_interval(interval: object) -> int:
     return int(interval)
 
 
-def fifo_depths(net: Network, interval: int) -> dict[str, int]:
-    """How many words of each projection, by name, wait at most with an image every `interval` steps (TIME-5)."""
-    plan, depths = net.schedule, {}
+def factor_fifo(name: str, gate: Gate) -> str:
+    """The name of the FIFO in which the words of a gate's factor wait (TIME-5)."""
+    return f"{name} by {gate.by}"
+
+
+def fifos(net: Network) -> dict[str, tuple[str, int]]:
+    """By name of every FIFO the population whose words wait in it, and how many steps each waits: a projection has one
+    of its name, a gate one more for its factor (TIME-4, TIME-5).
+    """
+    plan, found = net.schedule, dict[str, tuple[str, int]]()
     for name, q in net.named_projections.items():
+        found[name] = q.source, plan.delays[q.source, q.target]
+        if isinstance(q, Gate):
+            found[factor_fifo(name, q)] = q.by, plan.factor_delays[q.by, q.source, q.target]
+    return found
+
+
+def fifo_depths(net: Network, interval: int) -> dict[str, int]:
+    """How many words wait at most in each FIFO, by name, with an image every `interval` steps (TIME-5)."""
+    depths = {}
+    for name, (source, delay) in fifos(net).items():
         # Sent within the delay: all words of so many images, and of one more the first.
-        images, more = divmod(plan.delays[q.source, q.target], interval)
-        depths[name] = net.steps[q.source] * images + min(net.steps[q.source], more)
+        images, more = divmod(delay, interval)
+        depths[name] = net.steps[source] * images + min(net.steps[source], more)
     return depths
 
 
@@ -71,7 +89,7 @@ def pipelining(net: Network, buffers: int = 1, interval: int | None = None) -> P
         )
     size = {p.name: p.neurons for p in net.populations}
     depth = fifo_depths(net, every)
-    bits = {name: depth[name] * size[q.source] for name, q in net.named_projections.items()}
+    bits = {name: depth[name] * size[source] for name, (source, _) in fifos(net).items()}
     # By step of the interval, then of the next: what a window adds where it opens and takes where it ends.
     change = np.zeros(2 * every, np.int64)
     for name, neurons in size.items():

@@ -1,7 +1,8 @@
-"""Projections: conv2d and dense, and the builders scale, shortcut and sum_pool (PROJ-1 to PROJ-10)."""
+"""Projections: conv2d, dense and gate, and the builders scale, shortcut and sum_pool (PROJ-1 to PROJ-10, GATE-1)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -26,7 +27,8 @@ def _weights(values: ArrayLike, form: dict[str, str], place: str) -> NDArray[np.
     given = integers(values, "PROJ-7", f"{place} weights", -(2**31), 2**31 - 1)
     limit = f"({', '.join(form)}), each 1 or more"
     if given.ndim != len(form):
-        raise NetworkError(form["O"], f"{place} weights", "wrong number of dimensions", given.shape, limit)
+        rule = next(iter(form.values()))
+        raise NetworkError(rule, f"{place} weights", "wrong number of dimensions", given.shape, limit)
     for rule, size in zip(form.values(), given.shape, strict=True):
         if size == 0:
             raise NetworkError(rule, f"{place} weights", "there are none", given.shape, limit)
@@ -76,6 +78,11 @@ class Conv2d:
         object.__setattr__(self, "groups", *whole([self.groups], 1, 1, MAX_SIDE, "PROJ-3", f"{place} groups"))
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """The populations whose spikes it takes: one."""
+        return (self.source,)
+
+    @property
     def kernel(self) -> Pair:
         """(kh, kw)."""
         return self.weights.shape[2], self.weights.shape[3]
@@ -105,6 +112,11 @@ class Dense:
         object.__setattr__(self, "weights", weights)
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """The populations whose spikes it takes: one."""
+        return (self.source,)
+
+    @property
     def groups(self) -> int:
         """1: every channel of the source reaches every neuron of the target."""
         return 1
@@ -113,7 +125,37 @@ class Dense:
         return short(f"<Dense {self.source}->{self.target}: {_told(self.weights)}{', pooled' * self.pooled}>")
 
 
-Projection: TypeAlias = Conv2d | Dense
+@dataclass(frozen=True, eq=False, repr=False)
+class Gate:
+    """The product of the codes of `source` and of its factor `by`, one integer weight per channel, (C,): sum[c, y, x] =
+    w[c] * a[c, y, x] * b[c, y, x]. The factor has the shape of the source, or (C, 1, 1): the same at every place
+    (GATE-1).
+    """
+
+    source: str
+    by: str
+    target: str
+    weights: NDArray[np.integer]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", _weights(self.weights, {"C": "GATE-1"}, f"{self.source}->{self.target}"))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The populations whose spikes it takes: that whose spikes it delivers, and its factor; one of a square."""
+        return tuple(dict.fromkeys((self.source, self.by)))
+
+    def __repr__(self) -> str:
+        return short(f"<Gate {self.source}->{self.target} by {self.by}: {_told(self.weights)}>")
+
+
+Linear: TypeAlias = Conv2d | Dense  # what adds up codes of one source
+Projection: TypeAlias = Linear | Gate
+
+
+def linear(projections: Iterable[Projection]) -> list[Linear]:
+    """Those that add up codes of one source: all but gates."""
+    return [q for q in projections if not isinstance(q, Gate)]
 
 
 def window_count(size: int, before: int, after: int, kernel: int, stride: int, dilation: int) -> int:
@@ -140,7 +182,7 @@ def taps(size: int, count: int, before: int, kernel: int, stride: int, dilation:
     return np.stack([first, last], axis=1)
 
 
-def check_fit(projection: Projection, source: Shape, target: Shape, place: str) -> None:
+def check_fit(projection: Linear, source: Shape, target: Shape, place: str) -> None:
     """Nothing, when weights, source and target meet (PROJ-2 to PROJ-5); else NetworkError."""
     weights = projection.weights
     rule = "PROJ-1"

@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import islice
-from typing import Any, TypeAlias, assert_never
+from typing import assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fsref.errors import RangeError
+from fsref.law.bounds import Exact, alike, gate_bounds, projection_bounds, spans
 from fsref.law.neuron import Ints, Table, base_two, relu_theta, staircase
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
-from fsref.law.projections import Conv2d, Dense, Projection, taps
+from fsref.law.projections import Conv2d, Dense, Gate, Projection
 from fsref.tables import Brief, Sheet, Shown, plural, span
 
-Exact: TypeAlias = NDArray[Any]  # int64, or Python integers where int64 might not hold the bound
 LOWEST, HIGHEST = -(2**62), 2**62 - 1
 SAFE = float(2**60)
 
@@ -70,78 +69,6 @@ def width_bits(interval: Ints) -> int:
     """The bits a two's complement register needs to hold every channel of an interval (C, 2)."""
     low, high = _ends(interval)
     return max((~low if low < 0 else low).bit_length(), (~high if high < 0 else high).bit_length()) + 1
-
-
-def spans(projection: Projection, source: Shape, target: Shape) -> tuple[Ints, Ints]:
-    """The taps that each row and each column of a conv2d's target sees, (H, 2) and (W, 2); a dense projection has one
-    row and column.
-    """
-    match projection:
-        case Dense():
-            return np.zeros((1, 2), np.int64), np.zeros((1, 2), np.int64)
-        case Conv2d(kernel=kernel, stride=stride, dilation=dilation, padding=(top, left, _, _)):
-            rows = taps(source[1], target[1], top, kernel[0], stride[0], dilation[0])
-            return rows, taps(source[2], target[2], left, kernel[1], stride[1], dilation[1])
-        case _:
-            assert_never(projection)
-
-
-def projection_bounds(
-    projection: Projection, source: Shape, seen: tuple[Ints, Ints], ends: tuple[Ints, Ints], exact: bool
-) -> tuple[Exact, Exact]:
-    """Lowest and highest sum of a projection per channel, row and column, each (O, rows, columns), where `seen` holds
-    the taps of these rows and columns (`spans`), when a synapse of weight w from channel c may deliver w·e for e in
-    low[c]..high[c], `ends` = (low, high), each (C_source,). RANGE-1 (ends over spikes) and RANGE-2 (ends over codes).
-    """
-    kind: Any = object if exact else np.int64
-    low, high = (end.astype(kind) for end in ends)
-    weights = projection.weights
-    if isinstance(projection, Dense):
-        c, h, w = source
-        per_channel = weights.reshape(len(weights), c, -1)
-        times = h * w if projection.pooled else 1
-        up, down = (signed(per_channel, 0).astype(kind).sum(2) * times for signed in (np.maximum, np.minimum))
-        shape = (len(weights), 1, 1)
-        return (up * low + down * high).sum(1).reshape(shape), (up * high + down * low).sum(1).reshape(shape)
-    groups, (outputs, inputs, kh, kw) = projection.groups, weights.shape
-    weights = weights.reshape(groups, -1, inputs, kh, kw)  # PROJ-3
-    low, high = low.reshape(groups, inputs), high.reshape(groups, inputs)
-    up, down = np.maximum(weights, 0).astype(kind), np.minimum(weights, 0).astype(kind)
-
-    def summed(synapses: Exact, each: Exact) -> Exact:
-        """(O, kh, kw): over the channels of a group."""
-        total: Exact = np.einsum("goikl,gi->gokl", synapses, each)
-        return total.reshape(outputs, kh, kw)
-
-    low_taps, high_taps = summed(down, high), summed(up, high)
-    if low.any():  # seldom: most sources send nothing below 0
-        low_taps, high_taps = low_taps + summed(up, low), high_taps + summed(down, low)
-    return _window_sums(low_taps, *seen), _window_sums(high_taps, *seen)
-
-
-def _window_sums(per_tap: Exact, rows: Ints, columns: Ints) -> Exact:
-    """(O, rows, columns): the sum of (O, kh, kw) over the taps each row and column sees."""
-    by_row = _sums(per_tap, rows)
-    return _sums(by_row.swapaxes(1, 2), columns).swapaxes(1, 2)
-
-
-def _sums(values: Exact, spans: Ints) -> Exact:
-    """(O, spans, ...): the sums of `values` (O, n, ...) over first <= i < last of each span (spans, 2), in the type of
-    the values.
-    """
-    # Python's 0 among Python integers: int64 would wrap.
-    zero = np.zeros_like(values, shape=(len(values), 1, *values.shape[2:]))
-    below = np.concatenate([zero, values.cumsum(1)], axis=1)
-    total: Exact = below[:, spans[:, 1]] - below[:, spans[:, 0]]
-    return total
-
-
-def alike(seen: Sequence[Ints]) -> list[int]:
-    """One row for all that see the same taps in every projection; `seen` holds (H, 2) per projection."""
-    first = dict[tuple[int, ...], int]()
-    for row, seeing in enumerate(np.concatenate(seen, axis=1).tolist()):
-        first.setdefault(tuple(seeing), row)
-    return [first[seeing] for seeing in sorted(first)]
 
 
 def pieces(T: Sequence[int], h: Sequence[int], low: int, high: int) -> Iterator[list[tuple[int, int]]]:
@@ -262,37 +189,62 @@ class _Sent(Brief):
     codes: tuple[Ints, Ints]
 
 
-def _integrated(p: FS | Readout, into: Sequence[tuple[Projection, _Sent]]) -> tuple[Ints, Ints]:
+def _bounds(
+    q: Projection, sent: Mapping[str, _Sent], seen: tuple[Ints, Ints], exact: bool
+) -> tuple[tuple[Exact, Exact], tuple[Exact, Exact]]:
+    """Lowest and highest sums of a projection per channel, row and column: of any part of the trains it delivers, and
+    of whole trains. The factor of a gate is whole before any of them comes (GATE-2).
+    """
+    source = sent[q.source]
+    match q:
+        case Gate():
+            part, whole = (gate_bounds(q, ends, sent[q.by].codes, exact) for ends in (source.parts, source.codes))
+        case Conv2d() | Dense():
+            part = whole = projection_bounds(q, source.shape, seen, source.parts, exact)
+            if not np.array_equal(source.parts, source.codes):
+                whole = projection_bounds(q, source.shape, seen, source.codes, exact)
+        case _:
+            assert_never(q)
+    return part, whole
+
+
+def _integrated(p: FS | Readout, into: Sequence[Projection], sent: Mapping[str, _Sent]) -> tuple[Ints, Ints]:
     """The intervals *any_order* and *final* of a population, each (C, 2), before firing widens them (RANGE-1, RANGE-2).
 
     Why they hold: a neuron's membrane is its bias and a sum of terms w·d[t], one for each synapse and step that spiked,
     so whatever has arrived so far lies between the sum of all negative terms and the sum of all positive ones, in
     whatever order they come (any_order); and once all have come, term by term, between the ends of w·a, a being a code
-    its source can send (final). A channel's interval is the hull of its places; places that see the same taps of every
-    source have the same sums, so one row and one column of each such class is enough, unless the bias is a map.
+    its source can send (final). The terms of a gate are w·b·d[t], all of one b: a sum of them is lowest, and highest,
+    where b is at an end of its interval. A channel's interval is the hull of its places; places that see the same taps
+    of every source have the same sums, so one row and one column of each such class is enough, unless the bias is a
+    map.
     """
-    exact = _magnitude(p, into) > SAFE
+    exact = _magnitude(p, into, sent) > SAFE
     bias = p.bias_map.astype(object if exact else np.int64)
     any_low, any_high, low, high = np.minimum(bias, 0), np.maximum(bias, 0), bias, bias
-    seen = [spans(q, source.shape, p.shape) for q, source in into]
+    seen = [spans(q, sent[q.source].shape, p.shape) for q in into]
     if p.bias.ndim == 1:
         rows, columns = (alike(axis) for axis in zip(*seen, strict=True))
         seen = [(y[rows], x[columns]) for y, x in seen]
-    for (q, source), at in zip(into, seen, strict=True):
-        part = whole = projection_bounds(q, source.shape, at, source.parts, exact)
-        if not np.array_equal(source.parts, source.codes):
-            whole = projection_bounds(q, source.shape, at, source.codes, exact)
+    for q, at in zip(into, seen, strict=True):
+        part, whole = _bounds(q, sent, at, exact)
         any_low, any_high, low, high = any_low + part[0], any_high + part[1], low + whole[0], high + whole[1]
     return _by_channel(any_low, any_high, p.name), _by_channel(low, high, p.name)
 
 
-def _magnitude(p: FS | Readout, into: Sequence[tuple[Projection, _Sent]]) -> float:
+def _reach(*ends: Ints) -> float:
+    """The largest magnitude among ends of intervals."""
+    return max(float(np.abs(end).max()) for end in ends)
+
+
+def _magnitude(p: FS | Readout, into: Sequence[Projection], sent: Mapping[str, _Sent]) -> float:
     """More or less the largest sum that bounding a population may form: beyond SAFE it is done in Python's integers,
     for int64 would wrap. Floats err by far less than the factor of 4 between SAFE and 62 bits.
     """
-    total = float(np.abs(p.bias.astype(float)).max())
-    for q, source in into:
-        reach = max(float(np.abs(end).max()) for end in (*source.parts, *source.codes))
+    total = _reach(p.bias)
+    for q in into:
+        source = sent[q.source]
+        reach = _reach(*source.parts, *source.codes) * (_reach(*sent[q.by].codes) if isinstance(q, Gate) else 1)
         places = source.shape[1] * source.shape[2] if isinstance(q, Dense) and q.pooled else 1
         total += float(np.abs(q.weights, dtype=float).reshape(len(q.weights), -1).sum(1).max()) * reach * places
     return total
@@ -310,7 +262,7 @@ class Proving(Brief):
 
     def integrated(self, p: FS | Readout, into: Sequence[Projection]) -> Range:
         """The intervals of a population before firing widens them (RANGE-1, RANGE-2). Errors: RangeError [RANGE-4]."""
-        any_order, opening = _integrated(p, [(q, self.sent[q.source]) for q in into])
+        any_order, opening = _integrated(p, into, self.sent)
         return Range(any_order, opening, opening, opening, opening)
 
     def add(self, p: Population, into: Sequence[Projection]) -> None:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from fsref.law.bounds import alike, projection_bounds, spans
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
-from fsref.law.projections import Dense, Projection
-from fsref.law.ranges import alike, projection_bounds, spans
+from fsref.law.projections import Dense, Gate, Projection
 
 
 def reached(size: int, count: int, before: int, kernel: int, stride: int, dilation: int) -> Ints:
@@ -25,6 +25,9 @@ def fan_out(projection: Projection, source: Shape, target: Shape) -> Ints:
     (OBS-3, PROJ-7).
     """
     channels, height, width = source
+    if isinstance(projection, Gate):
+        own: Ints = (projection.weights != 0).astype(np.int64)
+        return np.broadcast_to(own[:, None, None], source).copy()
     if isinstance(projection, Dense):
         leaving: Ints = np.count_nonzero(projection.weights, axis=0).astype(np.int64)
         if projection.pooled:
@@ -49,6 +52,9 @@ def fan_in(projections: Sequence[Projection], sources: Sequence[Shape], target: 
     rows, columns = (alike(axis) for axis in zip(*seen, strict=True))
     total = np.zeros((target[0], 1, 1), np.int64)
     for q, source, (y, x) in zip(projections, sources, seen, strict=True):
+        if isinstance(q, Gate):
+            total = total + (q.weights != 0)[:, None, None]
+            continue
         ones = np.ones(source[0], np.int64)
         each = replace(q, weights=(q.weights != 0).astype(np.int8))
         total = total + projection_bounds(each, source, (y[rows], x[columns]), (ones, ones), exact=False)[0]

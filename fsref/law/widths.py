@@ -11,15 +11,15 @@ import numpy as np
 
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Readout, View
-from fsref.law.projections import Projection, taps
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
+from fsref.law.projections import Gate, Projection, taps
 from fsref.law.ranges import width_bits
 
 
 @dataclass(frozen=True)
 class Memory:
     """Bits of one population (RANGE-6): its membranes in one buffer, its codes, the weights into it, its bias, its
-    candidates; 0 where there are none.
+    candidates, the registers of gates into it in one buffer; 0 where there are none.
 
     `membrane_width` and `code_width` are bits of one membrane and of one code.
     """
@@ -31,6 +31,7 @@ class Memory:
     weights: int
     bias: int
     candidates: int
+    registers: int = 0
 
 
 def hull(values: np.ndarray[tuple[int, ...], np.dtype[np.integer]]) -> Ints:
@@ -75,7 +76,9 @@ def memories(net: Network) -> dict[str, Memory]:
             case _:
                 assert_never(p)
         weights = sum(q.weights.size * weight_width(q) for q in net.into(p.name).values())
-        found[p.name] = Memory(membrane, p.neurons * membrane, code, p.neurons * code, weights, bias, held)
+        found[p.name] = Memory(
+            membrane, p.neurons * membrane, code, p.neurons * code, weights, bias, held, registers(net, p)
+        )
     return found
 
 
@@ -87,6 +90,23 @@ def membrane_width(net: Network, p: FS | Readout) -> int:
 def bias_bits(p: FS | Readout) -> int:
     """The bits of a bias, as often as it is stored (RANGE-6)."""
     return int(p.bias.size) * width_bits(hull(p.bias))
+
+
+def factor_width(net: Network, gate: Gate) -> int:
+    """The bits of a register that holds any part of a code of a gate's factor (RANGE-6)."""
+    d = net.code_weights[gate.by]
+    return code_width(np.stack([np.minimum(d, 0).sum(1), np.maximum(d, 0).sum(1)], axis=1))
+
+
+def registers(net: Network, p: Population) -> int:
+    """The bits of the registers of all gates into a population, in one buffer (RANGE-6)."""
+    gates = [q for q in net.into(p.name).values() if isinstance(q, Gate)]
+    return sum(net[q.by].neurons * factor_width(net, q) for q in gates)
+
+
+def register_bits(net: Network, buffers: int) -> int:
+    """The bits of the registers of all gates in so many buffers (RANGE-6)."""
+    return buffers * sum(registers(net, p) for p in net.integrating)
 
 
 def membrane_bits(net: Network, buffers: int) -> int:

@@ -1,5 +1,5 @@
-"""What may be joined to what: kinds, names, order (NET-1 to NET-4), and what a max-pool or a view may read (POOL-2,
-POOL-3, VIEW-1).
+"""What may be joined to what: kinds, names, order (NET-1 to NET-4), and what a max-pool, a view or a gate may read
+(POOL-2, POOL-3, VIEW-1, GATE-1).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import numpy as np
 
 from fsref.errors import NetworkError
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
-from fsref.law.projections import Conv2d, Dense, Projection, check_fit, taps, window_shape
+from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
+from fsref.law.projections import Conv2d, Dense, Gate, Projection, check_fit, taps, window_shape
 
 
 def check_places(populations: Sequence[Population]) -> None:
@@ -46,43 +46,60 @@ def check_places(populations: Sequence[Population]) -> None:
 
 def check_projections(populations: Sequence[Population], projections: Sequence[Projection]) -> None:
     """Nothing, when projections join populations as NET-1, NET-4 and PROJ ask; else NetworkError."""
-    if any(not isinstance(p, (Conv2d, Dense)) for p in projections):
+    if any(not isinstance(p, (Conv2d, Dense, Gate)) for p in projections):
         raise NetworkError(
             "NET-1",
             "network",
             "unknown kind of projection",
             [type(p).__name__ for p in projections],
-            "Conv2d, Dense",
+            "Conv2d, Dense, Gate",
         )
     by_name = {p.name: p for p in populations}
     place = {p.name: index for index, p in enumerate(populations)}
     before = -1
     for projection in projections:
         name = f"{projection.source}->{projection.target}"
-        for end in (projection.source, projection.target):
+        for end in (*projection.sources, projection.target):
             if end not in place:
                 raise NetworkError("NET-4", name, "no population has this name", end)
-        source, target = by_name[projection.source], by_name[projection.target]
-        if place[source.name] >= place[target.name]:
-            raise NetworkError(
-                "NET-4",
-                name,
-                "the source stands at or after its target",
-                place[source.name],
-                f"below {place[target.name]}",
-            )
-        if isinstance(source, Readout):
-            raise NetworkError("NET-4", name, "a readout is no source", source.name)
+        target = by_name[projection.target]
+        for source in (by_name[end] for end in projection.sources):
+            if place[source.name] >= place[target.name]:
+                raise NetworkError(
+                    "NET-4",
+                    name,
+                    "the source stands at or after its target",
+                    place[source.name],
+                    f"below {place[target.name]}",
+                )
+            if isinstance(source, Readout):
+                raise NetworkError("NET-4", name, "a readout is no source", source.name)
         if not isinstance(target, (FS, Readout)):
             raise NetworkError("NET-4", name, f"no projection may enter a {type(target).__name__}", target.name)
         if place[target.name] < before:
             raise NetworkError("NET-4", name, "projections are not listed in the order of their targets", target.name)
         before = place[target.name]
-        check_fit(projection, source.shape, target.shape, name)
+        if isinstance(projection, Gate):
+            check_gate(projection, by_name[projection.source].shape, by_name[projection.by].shape, target.shape)
+        else:
+            check_fit(projection, by_name[projection.source].shape, target.shape, name)
     entered = {p.target for p in projections}
     for population in populations:
         if isinstance(population, (FS, Readout)) and population.name not in entered:
             raise NetworkError("NET-4", population.name, "no projection enters this population")
+
+
+def check_gate(gate: Gate, source: Shape, factor: Shape, target: Shape) -> None:
+    """Nothing, when source, factor and target of a gate meet (GATE-1); else NetworkError."""
+    place, channels = f"{gate.source}->{gate.target}", source[0]
+    if target != source:
+        raise NetworkError("GATE-1", place, "the target has another shape than the source", target, f"{source}")
+    if factor not in (source, (channels, 1, 1)):
+        limit = f"{source} or {(channels, 1, 1)}"
+        raise NetworkError("GATE-1", f"{place} by {gate.by}", "shape does not meet the source", factor, limit)
+    if len(gate.weights) != channels:
+        limit = f"the source has {channels}"
+        raise NetworkError("GATE-1", f"{place} weights", "not one per channel", len(gate.weights), limit)
 
 
 def check_pool(pool: MaxPool, source: Population, d: Ints) -> None:

@@ -10,8 +10,7 @@ from fsref.errors import UsageError, nearest, shown
 from fsref.law.neuron import MAX_STEPS
 from fsref.law.populations import MAX_NEURONS, MAX_SIDE, OBSERVABLES
 
-KINDS = ("input", "fs", "max_pool", "view", "readout", "conv2d", "depthwise", "dense", "pooled")
-LATER = ("gate",)  # kinds to come, which a file may name already
+KINDS = ("input", "fs", "max_pool", "view", "readout", "conv2d", "depthwise", "dense", "pooled", "gate")
 BITS = 64
 BOUNDS = {  # lowest and highest of the numbers of a file
     "steps": (1, MAX_STEPS),
@@ -29,7 +28,7 @@ BOUNDS = {  # lowest and highest of the numbers of a file
 }
 COUNTS = {"steps": 2, "shape": 3, "kernel": 2, "stride": 2, "padding": 2}  # numbers of a list; the others are one
 ONE_OF = {"overflow": ("trap", "saturate", "wrap"), "theta": ("channel", "layer"), "tables": ("any", "relu")}
-SOME_OF = {"kinds": KINDS + LATER, "observables": OBSERVABLES}
+SOME_OF = {"kinds": KINDS, "observables": OBSERVABLES}
 MAX_NAME = 256
 
 
@@ -97,8 +96,8 @@ class Limits:
 
     @property
     def lacking(self) -> tuple[str, ...]:
-        """The kinds that the chip does not have, those to come at the end."""
-        return () if self.kinds is None else tuple(kind for kind in KINDS + LATER if kind not in self.kinds)
+        """The kinds that the chip does not have."""
+        return () if self.kinds is None else tuple(kind for kind in KINDS if kind not in self.kinds)
 
     def to_dict(self) -> dict[str, Any]:
         """The keys that say something, as plain JSON values."""

@@ -12,7 +12,7 @@ from fsref.errors import shown
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Projection
 from fsref.law.ranges import Range, width_bits
 from fsref.law.synapses import fan_in
 from fsref.law.widths import code_width, hull, weight_width
@@ -57,7 +57,7 @@ class Fit(Shown):
 
     @property
     def lacking(self) -> tuple[str, ...]:
-        """The kinds that the chip does not have, those to come at the end."""
+        """The kinds that the chip does not have."""
         return self.chip.lacking
 
     @property
@@ -171,6 +171,8 @@ def _projection(net: Network, name: str, q: Projection, chip: Limits) -> Iterato
             yield from _window(name, chip, q.kernel, q.stride, q.padding)
         case Dense():
             kind = "pooled" if q.pooled else "dense"
+        case Gate():
+            kind = "gate"
         case _:
             assert_never(q)
     if chip.kinds is not None and kind not in chip.kinds:

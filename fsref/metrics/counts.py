@@ -5,7 +5,7 @@ to COUNT-4).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import Any, assert_never
 
 import numpy as np
@@ -15,6 +15,7 @@ from fsref.errors import UsageError, public
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
+from fsref.law.projections import Gate
 from fsref.metrics.fan_out import fan_outs
 from fsref.simulation.recording import Trace
 from fsref.tables import Brief, Sheet, Shown, plural, short
@@ -27,8 +28,9 @@ SHOWN = ("spikes", "synops", "membrane_updates", "memory_reads", "memory_writes"
 class Work(Brief):
     """What neurons do, as int64 arrays of one shape: (steps,), by step of the image, or () in all (COUNT-2 to COUNT-4).
 
-    `synops` are the deliveries taken, `scalings` those with a product w·d; `openings` the biases taken; `comparisons`
-    the looks at a threshold; `resets` the membranes lowered by h. Everything else is a sum of these.
+    `synops` are the deliveries taken, `scalings` those with a product, `gated` those of gates; `factors` the updates of
+    registers that hold their factors; `openings` the biases taken; `comparisons` the looks at a threshold; `resets` the
+    membranes lowered by h. Everything else is a sum of these.
     """
 
     spikes: Ints
@@ -37,6 +39,8 @@ class Work(Brief):
     openings: Ints
     comparisons: Ints
     resets: Ints
+    gated: Ints
+    factors: Ints
 
     def __add__(self, other: Work) -> Work:
         return Work(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
@@ -47,8 +51,8 @@ class Work(Brief):
 
     @property
     def additions(self) -> Ints:
-        """Deliveries and resets (COUNT-5)."""
-        return self.synops + self.resets
+        """Deliveries, resets and updates of registers (COUNT-5)."""
+        return self.synops + self.resets + self.factors
 
     @property
     def membrane_updates(self) -> Ints:
@@ -67,13 +71,15 @@ class Work(Brief):
 
     @property
     def membrane_reads(self) -> Ints:
-        """One per delivery, one per look at a threshold (COUNT-4)."""
-        return self.synops + self.comparisons
+        """One per delivery, one per look at a threshold; of registers, one per delivery of a gate and per update
+        (COUNT-4).
+        """
+        return self.synops + self.comparisons + self.gated + self.factors
 
     @property
     def membrane_writes(self) -> Ints:
-        """One per membrane update (COUNT-4)."""
-        return self.membrane_updates
+        """One per update of a membrane or a register (COUNT-4)."""
+        return self.membrane_updates + self.factors
 
     @property
     def memory_reads(self) -> Ints:
@@ -129,17 +135,18 @@ class Counts(Shown):
         )
 
     def window(self, name: str) -> slice:
-        """The steps of the image in which a population takes or sends anything (TIME-1, COUNT-3)."""
-        start = self.net.schedule.start[name]
-        longest = max((self.net.steps[q.source] for q in self.net.into(name).values()), default=0)
-        return slice(start - longest, start + self.net.steps[name])
+        """The steps of the image in which a population takes or sends anything (TIME-1, GATE-3, COUNT-3)."""
+        plan, steps = self.net.schedule, self.net.steps
+        gates = [q for q in self.net.into(name).values() if isinstance(q, Gate)]
+        first = [plan.receives[name].start, *(plan.start[name] - steps[q.source] - steps[q.by] for q in gates)]
+        return slice(min(first), plan.fires[name].stop)
 
     def work(self, name: str) -> Work:
         """What a population did in each step of an image until the last population is done, (steps,), over all images
         (COUNT-1 to COUNT-4).
         """
         plan, steps, population = self.net.schedule, self.net.steps[name], self.net[name]
-        done = Work(*(np.zeros(plan.steps, np.int64) for _ in range(6)))
+        done = Work(*(np.zeros(plan.steps, np.int64) for _ in fields(Work)))
         start, neurons = plan.start[name], population.neurons * self.image_count
         firing = slice(start, start + steps)
         if steps:
@@ -150,15 +157,18 @@ class Counts(Shown):
             case FS():
                 done.comparisons[firing] = neurons
                 done.resets[firing] = self.spikes[name]
-                done.openings[self.window(name).start] = neurons
+                done.openings[plan.receives[name].start] = neurons
             case Readout():
-                done.openings[self.window(name).start] = neurons
+                done.openings[plan.receives[name].start] = neurons
             case _:
                 assert_never(population)
         for projection, q in self.net.into(name).items():
             taken = slice(start - self.net.steps[q.source], start)
             done.synops[taken] += self.synops[projection]
             done.scalings[taken] += self.scalings[projection]
+            if isinstance(q, Gate):
+                done.gated[taken] += self.synops[projection]
+                done.factors[taken.start - self.net.steps[q.by] : taken.start] += self.spikes[q.by]
         return done
 
     @property
@@ -247,13 +257,16 @@ def count(trace: Trace, fans: Mapping[str, Ints] | None = None) -> Counts:
             of_image += sent.sum(axis=1, dtype=np.int64)
         spikes[p.name] = np.zeros(steps, np.int64)
         products = scaled(net.code_weights[p.name])  # (C, K)
-        leaving = {name: known[name].ravel() for name in net.out_of(p.name)}
+        out = net.out_of(p.name)
+        leaving = {name: known[name].ravel() for name in out}
         for t in range(steps):
             senders = fired(trains, steps - 1 - t)
             by_neuron[p.name] += senders
             spikes[p.name][t] = senders.sum()
             for name, fan in leaving.items():
                 synops[name][t] = senders @ fan
-                if products[:, t].any():
+                if isinstance(out[name], Gate):
+                    scalings[name][t] = synops[name][t]
+                elif products[:, t].any():
                     scalings[name][t] = (senders.reshape(len(products), -1) * products[:, t, None]).ravel() @ fan
     return Counts(net, trace.image_count, spikes, by_neuron, most, synops, scalings, int(of_image.max()))

@@ -150,7 +150,7 @@ def dense_work(net: Network) -> Work:
     macs = sum(net.synapses.values())
     compared = net.fs_neurons
     biased = compared + net.output_neurons
-    return Work(*map(np.asarray, (0, macs, 0, biased, compared, 0)))
+    return Work(*map(np.asarray, (0, macs, 0, biased, compared, 0, 0, 0)))
 
 
 def operations(work: Work, multiplications: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Projection
 from fsref.law.synapses import fan_out
 
 
@@ -27,7 +27,7 @@ def fanning_numbers(net: Network, q: Projection) -> int:
     channels, height, width = net[q.source].shape
     counting = q.weights.size + q.weights.size // 8 + 1
     match q:
-        case Dense():
+        case Dense() | Gate():
             return counting + 2 * net[q.source].neurons
         case Conv2d(kernel=(kh, kw)):
             return counting + 3 * (height * kh + width * kw) + channels * height * (kw + width)

@@ -11,10 +11,11 @@ from typing import Any, Literal, TypeAlias, assert_never
 import numpy as np
 
 from fsref.errors import NetworkError, RangeError, UsageError
+from fsref.law.bounds import projection_bounds, spans
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
-from fsref.law.ranges import projection_bounds, spans
+from fsref.law.projections import linear
 from fsref.tables import Brief
 
 Setting: TypeAlias = Literal["classic", "best"]
@@ -86,6 +87,12 @@ def neurons(net: Network, setting: Setting, said: Rounding | None = None) -> dic
     """The neurons of every population, by name (RATE-1 to RATE-5). Errors: NetworkError, UsageError."""
     if setting not in SETTINGS:
         raise UsageError("RATE-2", "setting", "unknown setting", setting, ", ".join(SETTINGS))
+    for name, gate in net.gates.items():
+        problem, limit = (
+            "a gate has no rate-coded twin: rates do not multiply spike by spike",
+            "networks without gates",
+        )
+        raise NetworkError("RATE-1", name, problem, f"by {gate.by}", limit)
     found: dict[str, Neurons] = {}
     best = setting == "best"
     for p in net.populations:
@@ -129,7 +136,7 @@ def reaches(net: Network, made: Mapping[str, Neurons]) -> dict[str, list[tuple[i
     for p in net.integrating:
         bias = made[p.name].bias.astype(object)  # Python integers: nothing is proved yet
         low, high = np.minimum(bias, 0), np.maximum(bias, 0)
-        for q in net.into(p.name).values():
+        for q in linear(net.into(p.name).values()):
             source, shape = made[q.source], net[q.source].shape
             ends = (np.zeros_like(source.levels), source.levels - source.analog)
             down, up = projection_bounds(q, shape, spans(q, shape, p.shape), ends, exact=True)

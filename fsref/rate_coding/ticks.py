@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.engines import plain, reference
+from fsref.engines.delivering import synapses
 from fsref.engines.layers import pooled, shown, window_index
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Relay, Shape, View
-from fsref.law.projections import Projection
+from fsref.law.projections import Linear, linear
 from fsref.metrics.fan_out import fan_outs
 from fsref.rate_coding import kernels
 from fsref.rate_coding.neurons import Neurons
@@ -37,9 +38,9 @@ def flat(values: Ints, shape: Shape) -> Ints:
     return np.ascontiguousarray(np.broadcast_to(values, shape).transpose(1, 2, 0)).ravel()
 
 
-def deliveries(projection: Projection, source: Shape, target: Shape, levels: Ints, kind: Any) -> tuple[Array, ...]:
+def deliveries(projection: Linear, source: Shape, target: Shape, levels: Ints, kind: Any) -> tuple[Array, ...]:
     """runs, ends, shift and weights of a projection as `kernels.deliver` takes them (PROJ-1 to PROJ-5, RATE-2)."""
-    weights, runs, ends = plain.synapses(projection, source, target)
+    weights, runs, ends = synapses(projection, source, target)
     groups, outputs = projection.groups, target[0]
     size = outputs // groups
     if groups > 1:  # there targets (x, o) of one group lie side by side, here (x, group, o): a run for every x
@@ -85,7 +86,7 @@ class Stage(Brief):
     bias: Ints
     fan: Ints
     into: Sequence[tuple[str, tuple[Array, ...]]]
-    constant: Sequence[Projection]
+    constant: Sequence[Linear]
     relay: tuple[str, Array] | None
 
 
@@ -108,7 +109,7 @@ class Machine:
                 pass
             case _:
                 assert_never(p)
-        n, into = self.made[p.name], self.net.into(p.name).values()
+        n, into = self.made[p.name], linear(self.net.into(p.name).values())
         fan = sum((fans[name] for name in self.net.out_of(p.name)), np.zeros(p.shape, np.int64))
         spiking = [(q.source, self.net[q.source].shape, q) for q in into if not self.made[q.source].analog]
         return Stage(
@@ -202,7 +203,7 @@ def table_bytes(net: Network) -> int:
     biases, fan-outs.
     """
     weights = [q.weights.size for q in net.projections]
-    ends = [(q, net[q.source].shape, net[q.target].shape) for q in net.projections]
+    ends = [(q, net[q.source].shape, net[q.target].shape) for q in linear(net.projections)]
     runs = [plain.run_count(q, source, target) * q.groups for q, source, target in ends]
     taps = sum(p.shape[1] * p.shape[2] * prod(plain.tap_counts(p)) for p in net.relays)
     tables = 8 * sum(weights) + 40 * max(weights) + 12 * sum(runs) + 160 * max(runs)

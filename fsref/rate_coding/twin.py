@@ -187,8 +187,8 @@ def rate_work(neurons: int, classes: int, macs: int, steps: Ints, spikes: Ints, 
     """What so many FS and readout neurons do for `images` in `steps` ticks each, in which FS neurons send `spikes` in
     all and `synops` are taken (COUNT-8).
     """
-    looks = images * steps * neurons
-    return Work(spikes, synops + images * macs, np.zeros_like(spikes), looks + images * steps * classes, looks, spikes)
+    looks, none = images * steps * neurons, np.zeros_like(spikes)
+    return Work(spikes, synops + images * macs, none, looks + images * steps * classes, looks, spikes, none, none)
 
 
 @public

@@ -4,14 +4,16 @@ of images needs, a timeline.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
 from fsref.conversion.refit import FITTED_AGAIN, refitted
 from fsref.errors import shown
 from fsref.law.network import Network
-from fsref.law.pipelining import pipelining
-from fsref.law.widths import membrane_bits, memories, weight_width
+from fsref.law.pipelining import Pipelining, factor_fifo, fifos, pipelining
+from fsref.law.projections import Gate
+from fsref.law.widths import factor_width, membrane_bits, memories, register_bits, weight_width
 from fsref.reports.raster import COLUMNS
 from fsref.tables import Sheet, plural
 from fsref.verification.check import proofs
@@ -32,14 +34,17 @@ def info_sheet(net: Network) -> Sheet:
 def memory_sheet(net: Network) -> Sheet:
     """The bits of RANGE-6, a line per population and their sum."""
     bits = memories(net)
-    held = {name: (m.membranes, m.codes, m.weights, m.bias, m.candidates) for name, m in bits.items()}
+    held = {
+        name: (m.membranes, m.codes, m.weights, m.bias, m.candidates, *[m.registers] * bool(net.gates))
+        for name, m in bits.items()
+    }
     rows = [
         (name, bits[name].membrane_width or None, bits[name].code_width or None, *(n or None for n in own))
         for name, own in held.items()
     ]
     total = ("all", None, None, *(sum(column) for column in zip(*held.values(), strict=True)))
     head = ("population", "one membrane", "one code", "membranes", "codes", "weights in", "bias", "candidates")
-    return Sheet("memory in bits", head, [*rows, total])
+    return Sheet("memory in bits", (*head, *["gates"] * bool(net.gates)), [*rows, total])
 
 
 def pipelines_sheet(net: Network) -> Sheet:
@@ -48,6 +53,7 @@ def pipelines_sheet(net: Network) -> Sheet:
     rows = [
         ("initiation interval, steps", *(p.interval for p in both)),
         ("membranes, bits", *(membrane_bits(net, p.buffers) for p in both)),
+        *[("registers of gates, bits", *(register_bits(net, p.buffers) for p in both))] * bool(net.gates),
         ("FIFOs, bits", *(sum(p.fifo_bits.values()) for p in both)),
         ("peak events, spikes per step, at most", *(p.peak_events for p in both)),
     ]
@@ -55,11 +61,13 @@ def pipelines_sheet(net: Network) -> Sheet:
 
 
 def waiting_sheets(net: Network) -> list[Sheet]:
-    """The projections whose spikes wait, and the depth of their FIFOs, as a table; none where none waits (TIME-5)."""
+    """What waits, the spikes of a projection or of the factor of a gate, and the depth of the FIFOs, as a table; none
+    where nothing waits (TIME-5).
+    """
     both = [pipelining(net, buffers) for buffers in NUMBERS]
     rows = []
-    for name, q in net.named_projections.items():
-        if delay := net.schedule.delays[q.source, q.target]:
+    for name, (_, delay) in fifos(net).items():
+        if delay:
             rows.append((name, delay, *(n for p in both for n in (p.fifo_depth[name], p.fifo_bits[name]))))
     sizes = [f"{what}, {n} buffer{'s' * (k > 1)}" for k, n in NUMBERS.items() for what in ("depth", "bits")]
     return [Sheet("spikes that wait", ("projection", "steps", *sizes), rows)] if rows else []
@@ -84,12 +92,17 @@ def network_dict(net: Network) -> dict[str, Any]:
         entry = {"name": name, "source": q.source, "target": q.target, "synapses": net.synapses[name]}
         entry |= {"weight_count": int(q.weights.size), "weight_width": weight_width(q)}
         entry |= {"delay_steps": plan.delays[q.source, q.target]}
-        fifo = {count: {"fifo_depth": p.fifo_depth[name], "fifo_bits": p.fifo_bits[name]} for count, p in both.items()}
-        projections.append(entry | {"fifo": fifo})
+        entry |= {"fifo": _fifo(both, name)}
+        if isinstance(q, Gate):
+            delay = plan.factor_delays[q.by, q.source, q.target]
+            factor = {"by": q.by, "register_width": factor_width(net, q), "delay_steps": delay}
+            entry |= {"factor": factor | {"fifo": _fifo(both, factor_fifo(name, q))}}
+        projections.append(entry)
     pipelines = {
         count: {
             "interval_steps": p.interval,
             "membranes_bits": membrane_bits(net, p.buffers),
+            "registers_bits": register_bits(net, p.buffers),
             "fifos_bits": sum(p.fifo_bits.values()),
             "peak_events_per_step": p.peak_events,
         }
@@ -103,6 +116,11 @@ def network_dict(net: Network) -> dict[str, Any]:
         "pipelines": pipelines,
     }
     return {**whole, "populations": populations, "projections": projections}
+
+
+def _fifo(both: Mapping[str, Pipelining], name: str) -> dict[str, Any]:
+    """Depth and bits of a FIFO, by number of buffers."""
+    return {count: {"fifo_depth": p.fifo_depth[name], "fifo_bits": p.fifo_bits[name]} for count, p in both.items()}
 
 
 def timeline_text(net: Network) -> str:

@@ -36,8 +36,8 @@ def following(net: Network, given: Mapping[Key, NDArray[Any]]) -> dict[Key, NDAr
         opening = given.get((p.name, "opening"))
         if opening is None and not (net.sources(p.name) and spikes.keys() >= set(net.sources(p.name))):
             for name, q in net.into(p.name).items():
-                if q.source in spikes:
-                    sums = reference.delivered(spikes[q.source], net.code_weights[q.source], q, p.shape)
+                if spikes.keys() >= set(q.sources):
+                    sums = reference.delivered(net, q, spikes)
                     found[name, "sums"] = sums.reshape(len(sums), -1)
             continue
         made: dict[str, NDArray[Any]] = {}

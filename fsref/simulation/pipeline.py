@@ -20,7 +20,7 @@ from fsref.formats.bundled import network_of
 from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.pipelining import check_interval, fifo_depths, shortest_interval
+from fsref.law.pipelining import check_interval, factor_fifo, fifo_depths, fifos, shortest_interval
 from fsref.simulation.memory import check_memory, output_bytes
 from fsref.simulation.recording import Record, Selection
 from fsref.simulation.run import Result, recorded, wanted_of
@@ -35,8 +35,8 @@ class Pipelined(Brief):
     steps.
 
     `starts` maps each population to the step in which its window opened for each image, (B,), of a readout the step in
-    which its logits stood; `fifo_peak` each projection name to the most words that waited; `events` is (steps,),
-    the spikes of every step of the run.
+    which its logits stood; `fifo_peak` each FIFO, by the name of its projection or NAME by FACTOR, to the most words
+    that waited; `events` is (steps,), the spikes of every step of the run.
     """
 
     result: Result
@@ -84,7 +84,7 @@ def check_depths(net: Network, given: int | Mapping[str, int] | None, needed: Ma
     depths = {**needed, **given} if isinstance(given, Mapping) else dict.fromkeys(needed, given)
     for name, depth in depths.items():
         if name not in needed:
-            raise UsageError("TIME-5", "fifo_depth", "no projection has this name", name, ", ".join(needed))
+            raise UsageError("TIME-5", "fifo_depth", "no FIFO has this name", name, ", ".join(needed))
         if not isinstance(depth, int | np.integer) or isinstance(depth, bool) or depth < 0:
             raise UsageError("TIME-5", f"fifo_depth {name}", "not a number of words", depth, "0 or more")
     return {name: int(depth) for name, depth in depths.items()}
@@ -103,7 +103,8 @@ def pipeline_bytes(
     windows = sum(
         buffers * p.neurons * (8 * (net.steps[p.name] + len(net.into(p.name)) + 4) + 2) for p in net.populations
     )
-    waiting = sum(depths[name] * net[q.source].neurons for name, q in net.named_projections.items())
+    waiting = sum(depths[name] * net[source].neurons for name, (source, _) in fifos(net).items())
+    registers = sum(buffers * 8 * net[q.by].neurons for q in net.gates.values())
     pools = sum(3 * p.neurons * p.kernel[0] * p.kernel[1] for p in net.pools)
     views = sum(4 * (p.neurons + net[p.source].neurons) for p in net.relays)
     telling = max(8 * p.neurons * (2 * net.steps[p.name] + 4) for p in net.populations)
@@ -113,6 +114,7 @@ def pipeline_bytes(
         events
         + windows
         + waiting
+        + registers
         + pools
         + views
         + telling
@@ -154,24 +156,24 @@ def run_pipelined(
         stages = [
             Stage(net, p, buffers, every, shortest, wanted.get(p.name, frozenset()), store) for p in net.populations
         ]
-        fifos = [
-            Fifo(name, plan.delays[q.source, q.target], depths[name], needed[name])
-            for name, q in net.named_projections.items()
-        ]
-        events = clock(net, x, every, stages, fifos)
+        waiting = [Fifo(name, delay, depths[name], needed[name]) for name, (_, delay) in fifos(net).items()]
+        events = clock(net, x, every, stages, waiting)
     counts = {stage.name: np.array(stage.counts, np.int64) for stage in stages if stage.steps}
     outputs = {stage.name: np.stack(stage.outputs) for stage in stages if stage.outputs}
     result = Result(net, "pipeline", outputs, counts, store.trace(), reference.kernels)
     starts = {stage.name: np.array(stage.starts, np.int64) for stage in stages}
-    return Pipelined(result, buffers, starts, {fifo.name: fifo.peak for fifo in fifos}, events)
+    return Pipelined(result, buffers, starts, {fifo.name: fifo.peak for fifo in waiting}, events)
 
 
-def clock(net: Network, images: Ints, interval: int, stages: list[Stage], fifos: list[Fifo]) -> Ints:
+def clock(net: Network, images: Ints, interval: int, stages: list[Stage], waiting: list[Fifo]) -> Ints:
     """The spikes of every step, (steps,), of a run of all images through stages and FIFOs, a global step at a time.
 
     In a step every population fires, then every word is delivered or waits, then what is done makes room.
     """
     by_name = {stage.name: stage for stage in stages}
+    sources = {name: source for name, (source, _) in fifos(net).items()}
+    takers = {name: (by_name[q.target].take, name) for name, q in net.named_projections.items()}
+    takers |= {factor_fifo(name, q): (by_name[q.target].gather, name) for name, q in net.gates.items()}
     relayed = {p.name: p.source for p in net.relays}
     events: list[int] = []
     working = len(images) * len(stages)
@@ -184,11 +186,11 @@ def clock(net: Network, images: Ints, interval: int, stages: list[Stage], fifos:
             word = stage.fire(step, sent.get(relayed.get(stage.name, "")))
             if word is not None:
                 sent[stage.name] = word
-        for fifo in fifos:
-            q = net.named_projections[fifo.name]
-            arrived = fifo.through(step, sent.get(q.source))
+        for fifo in waiting:
+            arrived = fifo.through(step, sent.get(sources[fifo.name]))
             if arrived is not None:
-                by_name[q.target].take(step, fifo.name, arrived)
+                take, name = takers[fifo.name]
+                take(step, name, arrived)
         working -= sum(stage.settle(step) for stage in stages)
         events.append(sum(int(np.count_nonzero(word.plane)) for word in sent.values()))
     return np.array(events, np.int64)

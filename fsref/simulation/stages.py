@@ -20,6 +20,7 @@ from fsref.errors import LimitError
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View
+from fsref.law.projections import Gate
 from fsref.simulation.store import Store
 from fsref.tables import Brief
 
@@ -39,8 +40,8 @@ class Word(NamedTuple):
 
 @dataclass(eq=False, repr=False)
 class Fifo(Brief):
-    """The words of one projection, each taken `delay` steps after it was sent, at most `depth` waiting (TIME-5); `peak`
-    is the most that waited.
+    """The words of one projection, or of the factor of a gate, each taken `delay` steps after it was sent, at most
+    `depth` waiting (TIME-5); `peak` is the most that waited.
     """
 
     name: str
@@ -83,6 +84,18 @@ class Window(Brief):
     sums: dict[str, Ints] = field(default_factory=dict)
 
 
+@dataclass(eq=False, repr=False)
+class Register(Brief):
+    """The codes of a gate's factor for one image, as far as they have come: `missing` of its words are still to come,
+    and `left` of the source's, which they multiply (GATE-2, GATE-3).
+    """
+
+    image: int
+    codes: Ints
+    missing: int
+    left: int
+
+
 class Stage:
     """One population: its membrane buffers, what it fires in a step, and what it tells of an image that is done."""
 
@@ -102,12 +115,14 @@ class Stage:
         self.into = net.into(self.name)
         self.words = sum(net.steps[q.source] for q in self.into.values())
         self.held: list[Window] = []  # one per membrane buffer in use
+        # Of each gate, one per buffer in use.
+        self.registers: dict[str, list[Register]] = {n: [] for n, q in self.into.items() if isinstance(q, Gate)}
         self.starts: list[int] = []
         self.counts: list[int] = []
         self.outputs: list[Ints] = []
         self.still_in = np.zeros(0, bool)
 
-    def busy(self, step: int, image: int, by: Window, what: str) -> LimitError:
+    def busy(self, step: int, image: int, by: Window | Register, what: str) -> LimitError:
         """The error that `image` needs in this step what image `by` still takes."""
         enough = f"{self.shortest} is enough with {self.buffers} membrane buffer{'s' * (self.buffers > 1)}"
         problem, value = f"image {image} {what} image {by.image}", f"interval {self.interval}"
@@ -138,13 +153,36 @@ class Stage:
             window.missing = self.words
             window.sums = {q: np.zeros(p.shape, np.int64) for q in self.into if "sums" in self.wants}
         window.missing -= 1
+        q, factors = self.into[name], dict[str, Ints]()
+        if isinstance(q, Gate):
+            factor = self.register(name, word.image)
+            assert factor.missing == 0  # GATE-2: it is whole
+            factor.left -= 1
+            factors[q.by] = factor.codes[None]
         if word.plane.any():
-            q = self.into[name]
             worth = (word.plane * self.net.code_weights[q.source][:, word.t, None, None])[None]  # FS-4
-            total = reference.along(worth, q, p.shape)[0]
+            total = reference.carried(worth, q, p.shape, factors)[0]
             window.v += total
             if window.sums:
                 window.sums[name] += total
+
+    def gather(self, step: int, name: str, word: Word) -> None:
+        """Add what a word of its factor is worth to the registers of gate `name`. Errors: LimitError when none is free
+        for its image.
+        """
+        gate, held = self.net.gates[name], self.registers[name]
+        if word.t == 0:
+            if len(held) == self.buffers:
+                raise self.busy(step, word.image, held[0], f"finds no free registers of gate {name}, the oldest hold")
+            empty = np.zeros(self.net[gate.by].shape, np.int64)
+            held.append(Register(word.image, empty, self.net.steps[gate.by], self.net.steps[gate.source]))
+        own = self.register(name, word.image)
+        own.codes += word.plane * self.net.code_weights[gate.by][:, word.t, None, None]  # FS-4
+        own.missing -= 1
+
+    def register(self, name: str, image: int) -> Register:
+        """The registers of gate `name` that hold the codes of its factor for an image."""
+        return next(own for own in self.registers[name] if own.image == image)
 
     def fire(self, step: int, source: Word | None) -> Word | None:
         """What the population sends in this step, for a max_pool or view given what its source does. Errors: LimitError
@@ -218,6 +256,8 @@ class Stage:
         for window in done:
             self.held.remove(window)
             self.tell(window, step)
+        for name, held in self.registers.items():
+            self.registers[name] = [own for own in held if own.left]
         return len(done)
 
     def tell(self, window: Window, step: int) -> None:

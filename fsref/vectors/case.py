@@ -79,7 +79,7 @@ def wanted(net: Network, scope: str, unit: str) -> tuple[list[Key], list[Key]]:
         q = net.named_projections.get(unit)
         if q is None:
             raise UsageError("VECTOR-1", "unit", "unknown projection", unit, ", ".join(net.named_projections))
-        return [(q.source, "spikes")], [(unit, "sums")]
+        return [(source, "spikes") for source in q.sources], [(unit, "sums")]
     names = units(net, scope)
     if unit not in names:
         raise UsageError("VECTOR-1", "unit", f"none of scope {scope}", unit, ", ".join(names) or "there is none")

@@ -12,7 +12,7 @@ import numpy as np
 from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
-from fsref.law.projections import Projection
+from fsref.law.projections import Linear
 from fsref.verification.consequences import Effects, of_membranes, opened
 from fsref.verification.scene import Scene
 from fsref.verification.widths import saturated, too_narrow
@@ -26,8 +26,11 @@ Adding: TypeAlias = Callable[[Ints, Ints], Ints]  # from the sum so far and what
 @lru_cache(maxsize=4)
 def additions(scene: Scene, together: bool = False) -> tuple[Ints, ...]:
     """What is added spike by spike, projection by projection and in each step by step, or `together` in the steps in
-    which a population receives: (B, C, H, W) each, of those that are few.
+    which a population receives: (B, C, H, W) each, of those that are few; none where gates deliver,
+    too.
     """
+    if len(scene.into) < len(scene.sums):
+        return ()
     parts = [(scene.net.code_weights[q.source], scene.spikes(q.source), list(singles(q))) for q in scene.into.values()]
     if sum(len(single) * d.shape[1] for d, _, single in parts) * scene.codes[scene.population.name].size > ADDED:
         return ()
@@ -43,7 +46,7 @@ def additions(scene: Scene, together: bool = False) -> tuple[Ints, ...]:
     )
 
 
-def singles(q: Projection) -> Iterator[Projection]:
+def singles(q: Linear) -> Iterator[Linear]:
     """A projection, one input or tap at a time."""
     w = q.weights.astype(np.int64)
     for at in np.ndindex(*w.shape[1:]):

@@ -26,7 +26,7 @@ def biased(*changes: Callable[[Ints], Ints]) -> Follow:
 
 def once_for_each(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
     """The bias is added for each projection."""
-    yield opened(p, v + (len(scene.into) - 1) * p.bias_map)
+    yield opened(p, v + (len(scene.sums) - 1) * p.bias_map)
 
 
 def entries_first(bias: Ints) -> Ints:

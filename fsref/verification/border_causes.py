@@ -9,19 +9,19 @@ from typing import assert_never
 import numpy as np
 
 from fsref.law.neuron import Ints
-from fsref.law.projections import Conv2d, Dense, Padding, Projection
+from fsref.law.projections import Conv2d, Dense, Linear, Padding
 from fsref.verification.consequences import Cause, both
 from fsref.verification.deliveries import Mistake, Read, found_by, reading, reads
 from fsref.verification.scene import Scene
 from fsref.verification.tap_causes import borders
 
-Convolved = Callable[[Conv2d, Ints], tuple[Projection, Ints]]
+Convolved = Callable[[Conv2d, Ints], tuple[Linear, Ints]]
 
 
-def convolving(change: Convolved) -> Callable[[Scene, Projection, Ints], Read]:
+def convolving(change: Convolved) -> Callable[[Scene, Linear, Ints], Read]:
     """A mistake of conv2d projections alone, of what they read or how."""
 
-    def other(scene: Scene, q: Projection, plane: Ints) -> Read:
+    def other(scene: Scene, q: Linear, plane: Ints) -> Read:
         match q:
             case Conv2d():
                 return change(q, plane)
@@ -33,7 +33,7 @@ def convolving(change: Convolved) -> Callable[[Scene, Projection, Ints], Read]:
     return other
 
 
-def begun(choose: Callable[[Padding], tuple[int, int]]) -> Callable[[Scene, Projection, Ints], Read]:
+def begun(choose: Callable[[Padding], tuple[int, int]]) -> Callable[[Scene, Linear, Ints], Read]:
     """Windows that begin so many rows above and columns before the source, of its padding."""
 
     def other(q: Conv2d, plane: Ints) -> Read:
@@ -88,7 +88,7 @@ def roomy(q: Conv2d, plane: Ints) -> Conv2d:
     return replace(q, padding=(top, left, more[0] * q.stride[0], more[1] * q.stride[1]))
 
 
-def neighbours(rows: bool) -> Callable[[Conv2d, Ints], tuple[Projection, Ints]]:
+def neighbours(rows: bool) -> Callable[[Conv2d, Ints], tuple[Linear, Ints]]:
     """Beyond a border stands what the address there holds: of rows the other channel, of columns the other row."""
 
     def other(q: Conv2d, plane: Ints) -> Read:

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
-from fsref.law.projections import Projection
+from fsref.law.projections import Linear
 from fsref.verification.consequences import Effects, Follow, of_membranes, opened, searched
 from fsref.verification.scene import Scene
 
-Read: TypeAlias = tuple[Projection, Ints]  # a projection, and the codes (B, C, H, W) that it reads
-Change: TypeAlias = Callable[[Scene, str, Projection], Ints | None]  # what a projection delivers then, None the right
+Read: TypeAlias = tuple[Linear, Ints]  # a projection, and the codes (B, C, H, W) that it reads
+Change: TypeAlias = Callable[[Scene, str, Linear], Ints | None]  # what a projection delivers then, None the right
 Mistake: TypeAlias = tuple[Change, Mapping[str, Any]]  # and what fills in its words
 
 PRODUCTS = 2**28  # of weights and codes of an image, after which no further form of a mistake is tried,
@@ -31,7 +31,7 @@ def found_by(forms: Callable[[Scene], Iterable[Mistake]]) -> Follow:
     """What follows from each form of a mistake of projections."""
 
     def tried(scene: Scene) -> Iterable[Mistake]:
-        if scene.opening is None:
+        if scene.opening is None or not scene.into:
             return ()
         each = sum(q.weights.size for q in scene.into.values()) * scene.opening[0, 0].size
         return islice(forms(scene), max(FORMS, PRODUCTS // each))
@@ -39,15 +39,15 @@ def found_by(forms: Callable[[Scene], Iterable[Mistake]]) -> Follow:
     return searched(tried, delivering)
 
 
-def reads(*changes: Callable[[Scene, Projection, Ints], Read]) -> Follow:
+def reads(*changes: Callable[[Scene, Linear, Ints], Read]) -> Follow:
     """A mistake of what projections read, or of the projections, in some forms."""
     return found_by(lambda scene: [(reading(change), {}) for change in changes])
 
 
-def reading(change: Callable[[Scene, Projection, Ints], Read]) -> Change:
+def reading(change: Callable[[Scene, Linear, Ints], Read]) -> Change:
     """What a projection delivers that is changed, or reads other codes."""
 
-    def sums(scene: Scene, name: str, q: Projection) -> Ints | None:
+    def sums(scene: Scene, name: str, q: Linear) -> Ints | None:
         plane = scene.codes[q.source]
         changed, read = change(scene, q, plane)
         return None if changed is q and read is plane else reference.along(read, changed, scene.population.shape)
@@ -79,6 +79,6 @@ def touched(scene: Scene) -> NDArray[np.bool_]:
     return count > 0
 
 
-def of_ones(q: Projection) -> Projection:
+def of_ones(q: Linear) -> Linear:
     """A projection whose weights are 1 where they are not 0."""
     return replace(q, weights=(q.weights != 0).astype(np.int64))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Linear
 from fsref.verification.consequences import Cause, Effects, both
 from fsref.verification.deliveries import Mistake, found_by, of_ones
 from fsref.verification.scene import Effect, Scene
@@ -23,7 +23,7 @@ Spikes: TypeAlias = NDArray[np.bool_]  # (B, K, C, H, W)
 Passed: TypeAlias = Callable[[Spikes], Spikes]  # which spikes of a source are passed on
 
 
-def passing(passed: Passed, scene: Scene, name: str, q: Projection) -> Ints | None:
+def passing(passed: Passed, scene: Scene, name: str, q: Linear) -> Ints | None:
     """What a projection delivers of the spikes that are passed on."""
     spikes = scene.spikes(q.source)
     left = passed(spikes)
@@ -124,7 +124,7 @@ def coinciding(scene: Scene) -> Iterator[tuple[Passed, str]]:
         yield partial(together, size=size), f"all of {size} neurons that spike together"
 
 
-def silent_steps_skipped(scene: Scene, name: str, q: Projection) -> Ints:
+def silent_steps_skipped(scene: Scene, name: str, q: Linear) -> Ints:
     """What a projection delivers when steps without a spike of the source do not count."""
     spikes, d = scene.spikes(q.source), scene.net.code_weights[q.source]
     busy = flat(spikes).any(axis=2)
@@ -133,7 +133,7 @@ def silent_steps_skipped(scene: Scene, name: str, q: Projection) -> Ints:
     return reference.along(plane, q, scene.population.shape)
 
 
-def counted_to(scene: Scene, name: str, q: Projection, count: int) -> Ints | None:
+def counted_to(scene: Scene, name: str, q: Linear, count: int) -> Ints | None:
     """What a pooled dense delivers that counts the spikes of a channel in a step up to so many, and begins again."""
     match q:
         case Dense(pooled=True):
@@ -152,7 +152,7 @@ def counts(scene: Scene) -> Iterator[Mistake]:
         yield partial(counted_to, count=count), {"count": count}
 
 
-def first_event_twice(scene: Scene, name: str, q: Projection, all_targets: bool) -> Ints:
+def first_event_twice(scene: Scene, name: str, q: Linear, all_targets: bool) -> Ints:
     """What a projection delivers when the first event of all for a population counts twice: for its first neuron, or
     for all.
     """
@@ -172,7 +172,7 @@ def first_event_twice(scene: Scene, name: str, q: Projection, all_targets: bool)
     return scene.sums[name] + more
 
 
-def weight_of_the_pair(scene: Scene, name: str, q: Projection, synapses: bool) -> Ints | None:
+def weight_of_the_pair(scene: Scene, name: str, q: Linear, synapses: bool) -> Ints | None:
     """What a dense delivers that takes the weight of the even neuron for the odd one of a pair that spikes alone, where
     there are `synapses` or everywhere.
     """
@@ -199,7 +199,7 @@ def weight_of_the_pair(scene: Scene, name: str, q: Projection, synapses: bool) -
 def two_at_one(scene: Scene) -> Iterator[Mistake]:
     """Of two projections that deliver to a neuron in one step the second is lost."""
 
-    def second(scene: Scene, name: str, q: Projection) -> Ints | None:
+    def second(scene: Scene, name: str, q: Linear) -> Ints | None:
         names = list(scene.into)
         if names.index(name) == 0:
             return None

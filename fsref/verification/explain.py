@@ -17,7 +17,7 @@ from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, fire
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Relay, Shape, View
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Projection
 from fsref.simulation.recording import Key, Record
 from fsref.simulation.run import run
 from fsref.tables import Brief
@@ -54,7 +54,7 @@ def place_of(neuron: int, shape: Shape) -> Place:
 
 def synapses(projection: Projection, source: Shape, place: Place) -> Iterator[tuple[Place, int]]:
     """Every synapse into the target neuron at `place`, as (place of the source neuron, weight) (PROJ-1, PROJ-3 to
-    PROJ-5, PROJ-7).
+    PROJ-5, PROJ-7, GATE-1).
     """
     o, y, x = place
     match projection:
@@ -72,6 +72,9 @@ def synapses(projection: Projection, source: Shape, place: Place) -> Iterator[tu
                 at = place_of(n, source)
                 if weight := weights[at[0] if pooled else n]:
                     yield at, weight
+        case Gate():
+            if weight := int(projection.weights[o]):
+                yield place, weight
         case _:
             assert_never(projection)
 
@@ -238,15 +241,28 @@ class _Seen(Brief):
         """The explanation of what one projection delivered: every synapse that delivered something (PROJ-1)."""
         q = self.net.named_projections[name]
         codes, shape = self.trace[q.source, "codes"][0].tolist(), self.net[q.source].shape
+        factor = self.factor(q) if isinstance(q, Gate) else None
+        times = 1 if factor is None else factor
         own = [
-            Contribution(name, q.source, n := number(at, shape), at, w, codes[n], w * codes[n])
+            Contribution(name, q.source, n := number(at, shape), at, w, codes[n], w * codes[n] * times, factor)
             for at, w in synapses(q, shape, self.place)
         ]
         total = sum(c.contribution for c in own)
-        self.check("PROJ-1", f"a sum of {name}", int(self.trace[name, "sums"][0, self.neuron]), total)
+        self.check(
+            "PROJ-1" if factor is None else "GATE-1",
+            f"a sum of {name}",
+            int(self.trace[name, "sums"][0, self.neuron]),
+            total,
+        )
         found = sorted((c for c in own if c.contribution), key=lambda c: -abs(c.contribution))
         known = self.name, self.population.kind, self.neuron, self.place
         return Explanation(*known, None, {name: total}, None, (), None, len(own), tuple(found), ())
+
+    def factor(self, gate: Gate) -> int:
+        """The code of a gate's factor at this place, or the only one of its channel (GATE-1)."""
+        shape, (c, y, x) = self.net[gate.by].shape, self.place
+        at = (c, y, x) if shape == self.population.shape else (c, 0, 0)
+        return int(self.trace[gate.by, "codes"][0, number(at, shape)])
 
     def fired(self, p: FS, summed: Explanation) -> Explanation:
         """The explanation of an FS neuron: of its opening membrane, and every step that followed."""

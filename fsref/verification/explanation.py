@@ -29,7 +29,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one synapse delivered for this image: weight times the code of its source neuron (PROJ-1)."""
+    """What one synapse delivered for this image: weight times the code of its source neuron, of a gate times that of
+    its `factor`, too (PROJ-1, GATE-1).
+    """
 
     projection: str
     source: str
@@ -38,6 +40,7 @@ class Contribution:
     weight: int
     code: int
     contribution: int
+    factor: int | None = None
 
 
 @dataclass(frozen=True)
@@ -177,8 +180,12 @@ class Explanation(Shown):
         title = f"{len(self.contributions):,} of {plural(self.synapses, 'synapse')} contributed"
         if len(shown) < len(self.contributions):
             title += f"; the {len(shown)} largest" if shown else ""
-        rows = [(s.projection, str(s.neuron), _at(s.place), s.weight, s.code, s.contribution) for s in shown]
-        head = ("projection", "from neuron", "c, y, x", "weight", "code", "contribution")
+        gated = any(s.factor is not None for s in shown)
+        rows = [
+            (s.projection, str(s.neuron), _at(s.place), s.weight, s.code, *[s.factor] * gated, s.contribution)
+            for s in shown
+        ]
+        head = ("projection", "from neuron", "c, y, x", "weight", "code", *["factor"] * gated, "contribution")
         return Sheet(title, head if shown else (), rows)
 
 

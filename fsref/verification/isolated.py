@@ -141,14 +141,15 @@ def alone(net: Network, name: str, sources: Mapping[str, Sent]) -> dict[Key, NDA
             found[name, "spikes"] = reference.words(spikes)
             found[name, "codes"] = reference.codes(spikes, net.code_weights[name])
         case FS() | Readout():
+            codes = {source: sent.codes for source, sent in sources.items()}
             v = np.broadcast_to(p.bias_map, p.shape)
             for projection, q in net.into(name).items():
-                found[projection, "sums"] = reference.along(sources[q.source].codes, q, p.shape)
+                found[projection, "sums"] = reference.carried(codes[q.source], q, p.shape, codes)
                 v = v + found[projection, "sums"]
             found[name, "opening"] = v
             if isinstance(p, FS):  # a readout does not fire
-                spikes, membranes, codes = reference.fire(v, p.table)
-                found |= {(name, "spikes"): reference.words(spikes), (name, "codes"): codes}
+                spikes, membranes, code = reference.fire(v, p.table)
+                found |= {(name, "spikes"): reference.words(spikes), (name, "codes"): code}
                 found[name, "membranes"] = membranes.reshape(len(v), p.steps, -1)
         case _:
             assert_never(p)

@@ -11,7 +11,7 @@ import numpy as np
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.projections import Projection
+from fsref.law.projections import Linear
 from fsref.verification.consequences import Cause
 from fsref.verification.deliveries import Mistake, found_by
 from fsref.verification.scene import Scene
@@ -22,7 +22,7 @@ BITS = (8, 12, 16, 20, 24, 32)  # of a product
 Product: TypeAlias = Callable[[Ints, int], Ints]  # from weights and a d, to what more a product is than it should be
 
 
-def multiplied(scene: Scene, name: str, q: Projection, product: Product, steps: slice = slice(None)) -> Ints:
+def multiplied(scene: Scene, name: str, q: Linear, product: Product, steps: slice = slice(None)) -> Ints:
     """What a projection delivers whose products in some steps of its source are more by so much."""
     d, spikes, w = scene.net.code_weights[q.source], scene.spikes(q.source), q.weights.astype(np.int64)
     sums = scene.sums[name]

@@ -17,6 +17,7 @@ from fsref.formats.bundled import network_of
 from fsref.law.network import Network
 from fsref.law.neuron import staircase
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
+from fsref.law.projections import Gate
 from fsref.law.ranges import width_bits
 from fsref.simulation.memory import check_memory
 from fsref.verification.certificate import Certificate, Certified, first_spans
@@ -155,9 +156,10 @@ class Proving:
 
     def opened(self, p: FS | Readout) -> Opened:
         """What may come into every neuron; read from the input alone, every end is met by some image."""
-        into = [(q, self.sent[q.source]) for q in self.net.into(p.name).values()]
+        into = list(self.net.into(p.name).values())
         # Each synapse of a neuron then reads a pixel of its own, which may be 0 or max_code, whatever the others are.
-        return opened(p, into, met=len(into) == 1 and into[0][0].source == self.net.input.name)
+        met = len(into) == 1 and into[0].source == self.net.input.name and not isinstance(into[0], Gate)
+        return opened(p, into, self.sent, met)
 
     def fs(self, index: int, p: FS) -> Certified:
         """PROOF-2, PROOF-3, PROOF-8 of a population of neurons, and what follows (PROOF-5, PROOF-6)."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from fsref.errors import FsrefError
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Linear
 from fsref.tables import Brief
 
 Exact: TypeAlias = NDArray[Any]  # int64, or Python's integers where int64 might not hold a sum
@@ -92,7 +92,7 @@ def seen(q: Conv2d, source: Shape, target: Shape) -> tuple[NDArray[np.bool_], ND
     return inside(source[1], target[1], top, kh, sy, dy), inside(source[2], target[2], left, kw, sx, dx)
 
 
-def ends(q: Projection, source: Shape, target: Shape, low: Ints, high: Ints, exact: bool) -> tuple[Exact, Exact]:
+def ends(q: Linear, source: Shape, target: Shape, low: Ints, high: Ints, exact: bool) -> tuple[Exact, Exact]:
     """The smallest and the largest sum at every place of a target, each (O, H, W), where a synapse of weight w from
     channel c delivers w·e for any e in low[c]..high[c], each (C,) (PROJ-1 to PROJ-5).
 
@@ -120,7 +120,21 @@ def ends(q: Projection, source: Shape, target: Shape, low: Ints, high: Ints, exa
             assert_never(q)
 
 
-def largest(q: Projection, source: Shape, reach: int) -> int:
+def products(q: Gate, source: tuple[Ints, Ints], factor: tuple[Ints, Ints], exact: bool) -> tuple[Exact, Exact]:
+    """The smallest and the largest sum of a gate by channel, each (C, 1, 1), where its source delivers any e of an
+    interval and its factor has any code of another, both (low, high) of (C,) (GATE-1).
+
+    With e held still w·e·b is least and most at ends of b, and with b held there at ends of e. `exact`: in Python's
+    integers.
+    """
+    kind: Any = object if exact else np.int64
+    w, near, far, low, high = (values.astype(kind) for values in (q.weights, *source, *factor))
+    four = [w * near * low, w * near * high, w * far * low, w * far * high]
+    least, most = np.minimum.reduce(four), np.maximum.reduce(four)
+    return least[:, None, None], most[:, None, None]
+
+
+def largest(q: Linear, source: Shape, reach: int) -> int:
     """A bound on the size of every sum, and part of one, that `ends` forms for deliveries w·e with |e| <= reach."""
     weights = int(np.abs(q.weights.astype(np.int64)).reshape(len(q.weights), -1).sum(1).max())
     return weights * reach * source[1] * source[2]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
 
+from fsref.law.bounds import spans
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout, Shape
-from fsref.law.projections import Conv2d, Dense, Projection
-from fsref.law.ranges import spans
+from fsref.law.projections import Conv2d, Dense, Gate, Projection
 from fsref.tables import Brief
-from fsref.verification.proof_rules import Exact, Refuted, ends, largest, seen
+from fsref.verification.proof_rules import Exact, Refuted, ends, largest, products, seen
 
 Pair = tuple[int, int]
 Ends = tuple[Exact, Exact]
@@ -43,27 +43,37 @@ class Opened:
     met: bool
 
 
-def opened(p: FS | Readout, into: Sequence[tuple[Projection, Sent]], met: bool) -> Opened:
-    """What may come into every neuron of a population along projections from what their sources send (RANGE-1,
-    RANGE-2).
+def opened(p: FS | Readout, into: Sequence[Projection], sent: Mapping[str, Sent], met: bool) -> Opened:
+    """What may come into every neuron of a population along projections from what their sources have `sent` (RANGE-1,
+    RANGE-2); the factor of a gate has sent a whole code by then (GATE-2).
     """
     reach = max(abs(int(p.bias.min())), abs(int(p.bias.max())))
     # Whatever part of a train, no source delivers more than the sum of |d|, or a code that is said to come.
-    reach += sum(largest(q, s.shape, max(int(np.abs(s.d).sum(1).max()), *map(size, s.codes))) for q, s in into)
+    for q in into:
+        s = sent[q.source]
+        most = max(int(np.abs(s.d).sum(1).max()), *map(size, s.codes))
+        if isinstance(q, Gate):
+            reach += size(q.weights.astype(np.int64)) * most * max(map(size, sent[q.by].codes))
+        else:
+            reach += largest(q, s.shape, most)
     exact = reach >= 2**62
     bias = np.broadcast_to(p.bias_map, p.shape).astype(object if exact else np.int64)
     below, above = np.minimum(bias, 0), np.maximum(bias, 0)
 
     def added(low: Exact, high: Exact, delivers: Callable[[Sent], tuple[Ints, Ints]]) -> Ends:
-        for q, s in into:
-            down, up = ends(q, s.shape, p.shape, *delivers(s), exact)
+        for q in into:
+            s = sent[q.source]
+            if isinstance(q, Gate):
+                down, up = products(q, delivers(s), sent[q.by].codes, exact)
+            else:
+                down, up = ends(q, s.shape, p.shape, *delivers(s), exact)
             low, high = low + down, high + up
         return low, high
 
     any_order = added(below, above, lambda s: (np.minimum(s.d, 0).sum(1), np.maximum(s.d, 0).sum(1)))
     partial, opening = added(below, above, lambda s: s.parts), added(bias, bias, lambda s: s.codes)
-    for q, s in into:
-        check_taps(q, s.shape, p.shape)
+    for q in into:
+        check_taps(q, sent[q.source].shape, p.shape)
     return Opened(any_order, partial, opening, met)
 
 
@@ -72,7 +82,7 @@ def check_taps(q: Projection, source: Shape, target: Shape) -> None:
     show it only where every place of it lies at the border.
     """
     match q:
-        case Dense():
+        case Dense() | Gate():  # which have none
             return
         case Conv2d():
             for own, held in zip(seen(q, source, target), spans(q, source, target), strict=True):

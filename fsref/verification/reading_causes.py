@@ -10,7 +10,7 @@ import numpy as np
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Linear
 from fsref.verification.consequences import Cause, Effects, Follow, both
 from fsref.verification.deliveries import Mistake, Read, found_by, reads
 from fsref.verification.scene import Effect, Scene
@@ -19,7 +19,7 @@ from fsref.verification.sending_causes import valued, worth
 NEAREST = 4  # other populations tried as a source
 
 
-def flattened_places_first(scene: Scene, q: Projection, plane: Ints) -> Read:
+def flattened_places_first(scene: Scene, q: Linear, plane: Ints) -> Read:
     """A dense layer reads (H, W, C)."""
     match q:
         case Dense(pooled=False):
@@ -82,7 +82,7 @@ def pixels(scene: Scene) -> Iterator[Mistake]:
     """Codes of the input that are taken for others."""
     name = scene.net.input.name
 
-    def change(scene: Scene, of: str, q: Projection, other: Callable[[Ints, int], Ints]) -> Ints | None:
+    def change(scene: Scene, of: str, q: Linear, other: Callable[[Ints, int], Ints]) -> Ints | None:
         if q.source != name:
             return None
         plane = scene.codes[name]
@@ -98,7 +98,7 @@ def reversed_codes(scene: Scene, name: str) -> Ints:
     return worth(scene, name, scene.net.code_weights[name][:, ::-1])
 
 
-def backwards(scene: Scene, q: Projection, plane: Ints) -> Read:
+def backwards(scene: Scene, q: Linear, plane: Ints) -> Read:
     """Codes whose trains are read from the last step to the first."""
     return q, reversed_codes(scene, q.source)
 
@@ -134,13 +134,13 @@ def last_missing(scene: Scene, d: Ints) -> Ints:
     return np.where(np.arange(d.shape[1]) == d.shape[1] - 1, 0, d)
 
 
-def less_a_step(scene: Scene, name: str, q: Projection, step: int) -> Ints | None:
+def less_a_step(scene: Scene, name: str, q: Linear, step: int) -> Ints | None:
     """What a projection delivers without a step of its source, -1 the last."""
     arrived = scene.step_sums[name]
     return scene.sums[name] - arrived[step] if -len(arrived) <= step < len(arrived) else None
 
 
-def signed(scene: Scene, q: Projection, plane: Ints) -> Read:
+def signed(scene: Scene, q: Linear, plane: Ints) -> Read:
     """Codes whose highest bit counts as a sign."""
     steps = scene.net.steps[q.source]
     return q, plane - ((plane >> (steps - 1) & 1) << steps)
@@ -152,7 +152,7 @@ def projection_missing(scene: Scene) -> Iterator[Mistake]:
         yield partial(nothing, missing=missing), {"projection": missing}
 
 
-def nothing(scene: Scene, name: str, q: Projection, missing: str) -> Ints | None:
+def nothing(scene: Scene, name: str, q: Linear, missing: str) -> Ints | None:
     """What a projection delivers that is missing."""
     return 0 * scene.sums[name] if name == missing else None
 
@@ -169,7 +169,7 @@ def another_source(scene: Scene) -> Iterator[Mistake]:
             yield partial(reading_of, at=name, other=other), {"other": other, "source": q.source}
 
 
-def reading_of(scene: Scene, name: str, q: Projection, at: str, other: str) -> Ints | None:
+def reading_of(scene: Scene, name: str, q: Linear, at: str, other: str) -> Ints | None:
     """What a projection delivers that reads another population."""
     if name != at:
         return None

@@ -44,7 +44,7 @@ def opening_without_bias(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
 
 def sums_with_bias(scene: Scene, p: FS | Readout, v: Ints) -> Effects:
     """The sums of projections are told with the bias."""
-    yield Effect(opening=v + len(scene.into) * p.bias_map)
+    yield Effect(opening=v + len(scene.sums) * p.bias_map)
 
 
 def trains_turned(scene: Scene) -> Effects:

@@ -16,7 +16,7 @@ from fsref.engines import reference
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import Population
-from fsref.law.projections import Projection
+from fsref.law.projections import Gate, Linear
 from fsref.simulation.recording import Record
 from fsref.simulation.run import run
 from fsref.tables import Brief
@@ -92,23 +92,26 @@ class Scene(Brief):
         return self.rows(slice(most, most + 1))
 
     @cached_property
-    def into(self) -> Mapping[str, Projection]:
-        """The projections into the population, by name."""
-        return self.net.into(self.population.name)
+    def into(self) -> Mapping[str, Linear]:
+        """The projections into the population that add up codes of one source, by name: those in which mistakes are
+        looked for. What gates deliver is right.
+        """
+        return {n: q for n, q in self.net.into(self.population.name).items() if not isinstance(q, Gate)}
 
     @cached_property
     def sums(self) -> dict[str, Ints]:
-        """What each projection rightly delivers, (B, C, H, W)."""
-        return {name: reference.along(self.codes[q.source], q, self.population.shape) for name, q in self.into.items()}
+        """What each projection rightly delivers, (B, C, H, W), gates among them."""
+        into, codes, shape = self.net.into(self.population.name), self.codes, self.population.shape
+        return {name: reference.carried(codes[q.source], q, shape, codes) for name, q in into.items()}
 
     @cached_property
     def step_sums(self) -> dict[str, list[Ints]]:
-        """What each projection rightly delivers in each step of its source, (B, C, H, W) each (FS-4)."""
+        """What each projection rightly delivers in each step of its source, (B, C, H, W) each (FS-4, GATE-2)."""
         found = {}
-        for name, q in self.into.items():
+        for name, q in self.net.into(self.population.name).items():
             d, spikes = self.net.code_weights[q.source], self.spikes(q.source)
             planes = [spikes[:, t] * d[:, t, None, None] for t in range(d.shape[1])]
-            found[name] = [reference.along(plane, q, self.population.shape) for plane in planes]
+            found[name] = [reference.carried(plane, q, self.population.shape, self.codes) for plane in planes]
         return found
 
     def spikes(self, name: str) -> NDArray[np.bool_]:

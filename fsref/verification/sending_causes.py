@@ -11,7 +11,7 @@ import numpy as np
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
-from fsref.law.projections import Projection
+from fsref.law.projections import Linear
 from fsref.verification.consequences import Cause, Effects, Follow, both, other_channels
 from fsref.verification.deliveries import Mistake, delivering, found_by
 from fsref.verification.scene import Effect, Scene
@@ -56,7 +56,7 @@ def sent(*changes: Worth, **about: Any) -> Follow:
     return follow
 
 
-def delivered(scene: Scene, name: str, q: Projection, change: Worth) -> Ints | None:
+def delivered(scene: Scene, name: str, q: Linear, change: Worth) -> Ints | None:
     """What a projection delivers when the spikes of its source are worth something else."""
     right = scene.net.code_weights[q.source]
     wrong = change(scene, right)
@@ -102,7 +102,7 @@ def of_another_channel(scene: Scene) -> Iterator[Mistake]:
 def of_target_channels(scene: Scene) -> Iterator[Mistake]:
     """d of the channel of the source that has the number of the target's channel."""
 
-    def change(scene: Scene, name: str, q: Projection) -> Ints | None:
+    def change(scene: Scene, name: str, q: Linear) -> Ints | None:
         d = scene.net.code_weights[q.source]
         if (d == d[:1]).all():
             return None
@@ -137,23 +137,23 @@ def of_one_source(scene: Scene) -> Iterator[Mistake]:
     d = scene.net.code_weights
     counts = [d[name].shape[1] for name in names]
 
-    def first(scene: Scene, name: str, q: Projection) -> Ints | None:
+    def first(scene: Scene, name: str, q: Linear) -> Ints | None:
         wrong = np.zeros_like(d[q.source])
         rows = d[names[0]][np.arange(len(wrong)) % len(d[names[0]])]
         common = min(rows.shape[1], wrong.shape[1])
         wrong[:, :common] = rows[:, :common]
         return None if q.source == names[0] else delivers(scene, q, wrong)
 
-    def shortest(scene: Scene, name: str, q: Projection) -> Ints | None:
+    def shortest(scene: Scene, name: str, q: Linear) -> Ints | None:
         return delivers(scene, q, np.where(np.arange(d[q.source].shape[1]) < min(counts), d[q.source], 0))
 
-    def shifted(scene: Scene, name: str, q: Projection) -> Ints | None:
+    def shifted(scene: Scene, name: str, q: Linear) -> Ints | None:
         by, right = d[q.source].shape[1] - max(counts), d[q.source]
         wrong = np.zeros_like(right)
         wrong[:, -by:] = right[:, : right.shape[1] + by] if by else right
         return delivers(scene, q, wrong) if by else None
 
-    def early(scene: Scene, name: str, q: Projection) -> Ints | None:
+    def early(scene: Scene, name: str, q: Linear) -> Ints | None:
         by, right = max(counts) - d[q.source].shape[1], d[q.source]
         wrong = np.zeros_like(right)
         wrong[:, : max(0, right.shape[1] - by)] = right[:, by:]
@@ -170,7 +170,7 @@ def ended_first(scene: Scene) -> Iterator[Mistake]:
     start, steps = scene.net.schedule.start, scene.net.steps
     ends = [start[q.source] + steps[q.source] for q in scene.into.values()]
 
-    def cut(scene: Scene, name: str, q: Projection) -> Ints | None:
+    def cut(scene: Scene, name: str, q: Linear) -> Ints | None:
         right = scene.net.code_weights[q.source]
         wrong = np.where(start[q.source] + np.arange(right.shape[1]) < min(ends), right, 0)
         return None if (wrong == right).all() else delivers(scene, q, wrong)
@@ -190,7 +190,7 @@ def of_target_steps(scene: Scene) -> Iterator[Mistake]:
         yield partial(delivered, change=cut), {"how": "the steps of the target"}
 
 
-def delivers(scene: Scene, q: Projection, d: Ints) -> Ints:
+def delivers(scene: Scene, q: Linear, d: Ints) -> Ints:
     """What a projection delivers when the spikes of its source are worth d."""
     return reference.along(worth(scene, q.source, d), q, scene.population.shape)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
-from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection
+from fsref.law.projections import Conv2d, Dense, Linear, Padding, Pair, linear
 from fsref.tables import Brief
 from fsref.verification.deliveries import Mistake
 from fsref.verification.scene import Scene
@@ -35,7 +35,7 @@ class Taps(Brief):
     added.
     """
 
-    q: Projection
+    q: Linear
     source: Shape
     target: Shape
     o: Ints
@@ -106,18 +106,18 @@ class Taps(Brief):
 Change: TypeAlias = Callable[[Taps], Taps | None]  # None where a projection is as it should be
 
 
-def products(net: Network, q: Projection) -> int:
+def products(net: Network, q: Linear) -> int:
     """How many products a projection has."""
     return net[q.target].neurons * int(np.prod(q.weights.shape[1:]))
 
 
 def products_bytes(net: Network) -> int:
     """Bytes that writing down the products of a network's projections takes at most, one after another."""
-    return EACH * max((n for q in net.projections if (n := products(net, q)) <= MOST), default=0)
+    return EACH * max((n for q in linear(net.projections) if (n := products(net, q)) <= MOST), default=0)
 
 
 @lru_cache(maxsize=16)
-def taps_of(scene: Scene, q: Projection) -> Taps | None:
+def taps_of(scene: Scene, q: Linear) -> Taps | None:
     """The products of a projection; None of a pooled one, and where there are many."""
     source, target = scene.net[q.source].shape, scene.population.shape
     match q:
@@ -144,10 +144,10 @@ def taps_of(scene: Scene, q: Projection) -> Taps | None:
     return found.begun()
 
 
-def changed(change: Change) -> Callable[[Scene, str, Projection], Ints | None]:
+def changed(change: Change) -> Callable[[Scene, str, Linear], Ints | None]:
     """What a projection delivers whose products are changed."""
 
-    def sums(scene: Scene, name: str, q: Projection) -> Ints | None:
+    def sums(scene: Scene, name: str, q: Linear) -> Ints | None:
         right = taps_of(scene, q)
         wrong = None if right is None else change(right)
         if right is None or wrong is None or wrong.alike(right):

@@ -10,7 +10,7 @@ import numpy as np
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.projections import Projection
+from fsref.law.projections import Linear
 from fsref.verification.consequences import Cause
 from fsref.verification.deliveries import Mistake, found_by
 from fsref.verification.scene import Scene
@@ -137,7 +137,7 @@ def group_bases(scene: Scene) -> Iterator[Mistake]:
 def behind_zeros(scene: Scene) -> Iterator[Mistake]:
     """A weight behind more zeros in its row than a field counts is 0."""
 
-    def lost(scene: Scene, name: str, q: Projection, most: int) -> Ints | None:
+    def lost(scene: Scene, name: str, q: Linear, most: int) -> Ints | None:
         w = q.weights.astype(np.int64)
         rows = w.reshape(len(w), -1)
         number = np.arange(rows.shape[1])
@@ -156,7 +156,7 @@ def of_the_first(scene: Scene) -> Iterator[Mistake]:
     """Further projections into a population have the weights of the first."""
     first = next(iter(scene.into.values()))
 
-    def change(scene: Scene, name: str, q: Projection) -> Ints | None:
+    def change(scene: Scene, name: str, q: Linear) -> Ints | None:
         if q is first:
             return None
         flat = first.weights.astype(np.int64).ravel()
@@ -174,7 +174,7 @@ def port_too_narrow(scene: Scene) -> Iterator[Mistake]:
             for cut in (wrapped, saturated):
 
                 def narrow(
-                    scene: Scene, name: str, q: Projection, bits: int = bits, cut: Callable[[Ints, int], Ints] = cut
+                    scene: Scene, name: str, q: Linear, bits: int = bits, cut: Callable[[Ints, int], Ints] = cut
                 ) -> Ints:
                     return cut(scene.sums[name], bits)
 
@@ -186,7 +186,7 @@ def one_alone(scene: Scene) -> Iterator[Mistake]:
     names = list(scene.into)
     for kept in (names[-1], names[0]) if len(names) > 1 else ():
 
-        def alone(scene: Scene, name: str, q: Projection, kept: str = kept) -> Ints | None:
+        def alone(scene: Scene, name: str, q: Linear, kept: str = kept) -> Ints | None:
             return None if name == kept else 0 * scene.sums[name]
 
         yield alone, {"projection": kept}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.projections import Conv2d, Dense, Projection, smallest_dtype
+from fsref.law.projections import Conv2d, Dense, Linear, smallest_dtype
 from fsref.verification.consequences import Cause, Follow, other_channels
 from fsref.verification.deliveries import Mistake, Read, found_by, reading, reads
 from fsref.verification.scene import Scene
@@ -25,10 +25,10 @@ INPUTS = 64  # inputs of a sum of which each is tried, where there are no more
 TAPS = 64  # places of a kernel of which each is tried, where there are no more
 
 
-def weighing(conv2d: Weights | None = None, dense: Weights | None = None) -> Callable[[Scene, Projection, Ints], Read]:
+def weighing(conv2d: Weights | None = None, dense: Weights | None = None) -> Callable[[Scene, Linear, Ints], Read]:
     """Other weights, by kind of projection; those of the other kind are right."""
 
-    def change(scene: Scene, q: Projection, plane: Ints) -> Read:
+    def change(scene: Scene, q: Linear, plane: Ints) -> Read:
         match q:
             case Conv2d():
                 wrong = conv2d
@@ -93,7 +93,7 @@ def of_another_channel(scene: Scene) -> Iterator[Mistake]:
 def without_sign(scene: Scene) -> Iterator[Mistake]:
     """Weights are read without a sign: 2^bits more for each that is negative, of their own bits or of so many."""
 
-    def change(scene: Scene, name: str, q: Projection, bits: int | None) -> Ints | None:
+    def change(scene: Scene, name: str, q: Linear, bits: int | None) -> Ints | None:
         least = -(1 << (bits - 1)) if bits else np.iinfo(q.weights.dtype).min
         negative = ((q.weights < 0) & (q.weights >= least)).astype(np.int64)
         more = delivers(scene, replace(q, weights=negative), scene.codes[q.source])
@@ -103,12 +103,12 @@ def without_sign(scene: Scene) -> Iterator[Mistake]:
         yield partial(change, bits=bits), {}
 
 
-def doubled(scene: Scene, name: str, q: Projection) -> Ints:
+def doubled(scene: Scene, name: str, q: Linear) -> Ints:
     """What a projection delivers, one bit to the left."""
     return scene.sums[name] << 1
 
 
-def shifted(scene: Scene, name: str, q: Projection) -> Ints:
+def shifted(scene: Scene, name: str, q: Linear) -> Ints:
     """What a projection delivers, one bit to the right."""
     return scene.sums[name] >> 1
 
@@ -133,7 +133,7 @@ def place_missing(scene: Scene) -> Iterator[Mistake]:
     yield partial(less_a_tap, at=(-1, -1)), {"place": "(kh - 1, kw - 1)"}
 
 
-def less_a_tap(scene: Scene, name: str, q: Projection, at: tuple[int, int]) -> Ints | None:
+def less_a_tap(scene: Scene, name: str, q: Linear, at: tuple[int, int]) -> Ints | None:
     """What a conv2d delivers without one place of its kernel."""
     match q:
         case Conv2d() if at[0] < q.kernel[0] and at[1] < q.kernel[1]:
@@ -146,7 +146,7 @@ def less_a_tap(scene: Scene, name: str, q: Projection, at: tuple[int, int]) -> I
             assert_never(q)
 
 
-def delivers(scene: Scene, q: Projection, plane: Ints) -> Ints:
+def delivers(scene: Scene, q: Linear, plane: Ints) -> Ints:
     """What a projection delivers of a plane."""
     return reference.along(plane, q, scene.population.shape)
 
@@ -164,12 +164,12 @@ def input_missing(scene: Scene) -> Iterator[Mistake]:
         yield partial(less_a_channel, at=at), {"input": f"channel {at}"}
 
 
-def last_input(scene: Scene, name: str, q: Projection) -> Ints | None:
+def last_input(scene: Scene, name: str, q: Linear) -> Ints | None:
     """What a projection delivers without its last input."""
     return less_an_input(scene, name, q, q.weights.shape[1] - 1)
 
 
-def less_an_input(scene: Scene, name: str, q: Projection, at: int) -> Ints | None:
+def less_an_input(scene: Scene, name: str, q: Linear, at: int) -> Ints | None:
     """What a projection delivers without one of its inputs."""
     if not at < q.weights.shape[1] > 1:
         return None
@@ -186,7 +186,7 @@ def less_an_input(scene: Scene, name: str, q: Projection, at: int) -> Ints | Non
     return scene.sums[name] - delivers(scene, replace(q, weights=own), read)
 
 
-def less_a_channel(scene: Scene, name: str, q: Projection, at: int) -> Ints | None:
+def less_a_channel(scene: Scene, name: str, q: Linear, at: int) -> Ints | None:
     """What a dense projection delivers without one channel of what it reads."""
     plane = scene.codes[q.source]
     match q:

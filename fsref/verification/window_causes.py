@@ -12,16 +12,16 @@ import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
-from fsref.law.projections import Conv2d, Dense, Padding, Pair, Projection
+from fsref.law.projections import Conv2d, Dense, Linear, Padding, Pair
 from fsref.verification.consequences import Cause
 from fsref.verification.deliveries import Mistake, Read, found_by, reading, reads
 from fsref.verification.scene import Scene
 
 
-def padded_as(change: Callable[[Padding], Padding]) -> Callable[[Scene, Projection, Ints], Read]:
+def padded_as(change: Callable[[Padding], Padding]) -> Callable[[Scene, Linear, Ints], Read]:
     """Other padding (top, left, bottom, right) of a conv2d."""
 
-    def other(scene: Scene, q: Projection, plane: Ints) -> Read:
+    def other(scene: Scene, q: Linear, plane: Ints) -> Read:
         match q:
             case Conv2d():
                 padding = change(q.padding)
@@ -34,7 +34,7 @@ def padded_as(change: Callable[[Padding], Padding]) -> Callable[[Scene, Projecti
     return other
 
 
-def filled(scene: Scene, q: Projection, plane: Ints, **how: Any) -> Read:
+def filled(scene: Scene, q: Linear, plane: Ints, **how: Any) -> Read:
     """Padding of a conv2d that holds something else than zeros, as numpy.pad makes it."""
     match q:
         case Conv2d() if any(q.padding):
@@ -67,7 +67,7 @@ def filled_with_codes(scene: Scene) -> Iterator[Mistake]:
         yield reading(partial(filled, mode="constant", constant_values=code)), {"code": code}
 
 
-def moved(scene: Scene, q: Projection, plane: Ints, by: Pair) -> Read:
+def moved(scene: Scene, q: Linear, plane: Ints, by: Pair) -> Read:
     """A window of a conv2d begins some rows and columns later, or earlier."""
     match q:
         case Conv2d():
@@ -87,12 +87,12 @@ def windows_moved(scene: Scene) -> Iterator[Mistake]:
             yield reading(partial(moved, by=(y, x))), {"rows": y, "columns": x}
 
 
-def addressed(scene: Scene, q: Projection, plane: Ints, by: int) -> Read:
+def addressed(scene: Scene, q: Linear, plane: Ints, by: int) -> Read:
     """Every address is one too high, or too low; there is a zero, or the other end, beyond the last."""
     return q, np.roll(plane.reshape(len(plane), -1), -by, axis=1).reshape(plane.shape)
 
 
-def strode(scene: Scene, q: Projection, plane: Ints, by: Pair) -> Read:
+def strode(scene: Scene, q: Linear, plane: Ints, by: Pair) -> Read:
     """Another stride of a conv2d."""
     match q:
         case Conv2d():
@@ -104,7 +104,7 @@ def strode(scene: Scene, q: Projection, plane: Ints, by: Pair) -> Read:
             assert_never(q)
 
 
-def dilated(scene: Scene, q: Projection, plane: Ints, by: Pair) -> Read:
+def dilated(scene: Scene, q: Linear, plane: Ints, by: Pair) -> Read:
     """Another dilation of a conv2d."""
     match q:
         case Conv2d():

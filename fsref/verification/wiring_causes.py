@@ -11,7 +11,7 @@ import numpy as np
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Linear
 from fsref.verification.border_causes import Convolved, convolving
 from fsref.verification.consequences import Cause
 from fsref.verification.deliveries import Mistake, Read, found_by, reading, reads
@@ -44,7 +44,7 @@ def grouped(base: Callable[[int, int, int, int], int]) -> Convolved:
 def last_row_or_column(scene: Scene) -> Iterator[Mistake]:
     """The last column or row of the outputs is not computed, or is that before."""
 
-    def change(scene: Scene, name: str, q: Projection, axis: int, repeats: bool) -> Ints | None:
+    def change(scene: Scene, name: str, q: Linear, axis: int, repeats: bool) -> Ints | None:
         sums = scene.sums[name].copy()
         if sums.shape[axis] == 1 and repeats:
             return None
@@ -112,10 +112,10 @@ def inputs_cut(scene: Scene) -> Iterator[Mistake]:
         yield reading(weighing(dense=partial(cut, count=count))), {"count": count}
 
 
-def pooled(change: Callable[[Ints], Ints]) -> Callable[[Scene, Projection, Ints], Read]:
+def pooled(change: Callable[[Ints], Ints]) -> Callable[[Scene, Linear, Ints], Read]:
     """A mistake of what a pooled dense reads."""
 
-    def other(scene: Scene, q: Projection, plane: Ints) -> Read:
+    def other(scene: Scene, q: Linear, plane: Ints) -> Read:
         match q:
             case Dense(pooled=True):
                 return q, change(plane)
@@ -147,7 +147,7 @@ def pooling(scene: Scene) -> Iterator[Mistake]:
     yield by_place, {"how": "places with the weights of other channels"}
 
 
-def divided(scene: Scene, name: str, q: Projection, to_zero: bool = False) -> Ints | None:
+def divided(scene: Scene, name: str, q: Linear, to_zero: bool = False) -> Ints | None:
     """What a pooled dense delivers that divides by the places."""
     height, width = scene.net[q.source].shape[1:]
     match q:
@@ -158,7 +158,7 @@ def divided(scene: Scene, name: str, q: Projection, to_zero: bool = False) -> In
             return None
 
 
-def once(scene: Scene, name: str, q: Projection) -> Ints | None:
+def once(scene: Scene, name: str, q: Linear) -> Ints | None:
     """What a pooled dense delivers that takes one spike of each channel in a step."""
     match q:
         case Dense(pooled=True):
@@ -168,7 +168,7 @@ def once(scene: Scene, name: str, q: Projection) -> Ints | None:
             return None
 
 
-def by_place(scene: Scene, name: str, q: Projection) -> Ints | None:
+def by_place(scene: Scene, name: str, q: Linear) -> Ints | None:
     """What a pooled dense delivers whose weight is that of the neuron's number, not of its channel."""
     plane = scene.codes[q.source]
     match q:

@@ -78,7 +78,7 @@ class Net:
     @staticmethod
     def projection(words):
         kind, source, target = words.take(3)
-        q = {"kind": kind, "source": source, "target": target, "about": words.take({0: 9, 1: 1}.get(kind, -1))}
+        q = {"kind": kind, "source": source, "target": target, "about": words.take({0: 9, 1: 1, 2: 1}.get(kind, -1))}
         q["dims"], q["w"] = words.array()
         return q
 
@@ -89,6 +89,11 @@ class Net:
         p = self.p[i]
         d = self.d(i)[n // (p["shape"][1] * p["shape"][2])]
         return sum(d[t] for t in range(p["K"]) if train >> (p["K"] - 1 - t) & 1)
+
+    def gated(self, q, codes, factors):
+        each = len(codes) // len(q["w"])
+        share = len(codes) // len(factors)
+        return [q["w"][n // each] * a * factors[n // share] for n, a in enumerate(codes)]
 
     def sums(self, q, codes):
         source, target = self.p[q["source"]], self.p[q["target"]]
@@ -174,9 +179,10 @@ class Net:
             elif p["kind"] in (1, 3):
                 into = [(j, q) for j, q in enumerate(self.q) if q["target"] == i]
                 for j, q in into:
-                    if q["source"] in trains:
-                        codes = [self.code(q["source"], train, n) for n, train in enumerate(trains[q["source"]])]
-                        found[j, SUMS] = self.sums(q, codes)
+                    read = [q["source"], *(q["about"] if q["kind"] == 2 else [])]
+                    if all(source in trains for source in read):
+                        codes = [[self.code(s, train, n) for n, train in enumerate(trains[s])] for s in read]
+                        found[j, SUMS] = self.gated(q, *codes) if q["kind"] == 2 else self.sums(q, *codes)
                 if opening is None and all((j, SUMS) in found for j, _ in into):
                     opening = [b + sum(found[j, SUMS][n] for j, _ in into) for n, b in enumerate(p["bias"])]
                     found[i, OPENING] = opening

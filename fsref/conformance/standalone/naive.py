@@ -15,6 +15,7 @@ from typing import Any
 Row = tuple[int, ...]
 Array = tuple[Row, Row]  # dimensions, values in C order (ID-1)
 RELAYS = ("max_pool", "view")  # kinds that spike in the steps in which their source does
+KINDS = ("conv2d", "dense", "gate")  # of projections, in the order of ID-1
 Synapses = list[list[tuple[int, int]]]  # source neuron -> the (target neuron, weight) that leave it (PROJ-7)
 
 
@@ -46,6 +47,11 @@ class Projection:
     geometry: list[int]
     weights: Array
     synapses: Synapses
+
+    @property
+    def factor(self) -> int:
+        """The second source of a gate (GATE-1)."""
+        return self.geometry[0]
 
 
 @dataclass(frozen=True)
@@ -131,12 +137,15 @@ def build(manifest: dict[str, Any], arrays: dict[str, Array]) -> Net:
         net.populations.append(one)
     for j, entry in enumerate(manifest["projections"]):
         kind, source, target = entry["kind"], index[entry["source"]], index[entry["target"]]
-        assert kind in ("conv2d", "dense") and source < target and net.populations[source].kind != "readout"
+        factor = index[entry["by"]] if kind == "gate" else source
+        one, other = net.populations[source], net.populations[factor]
+        assert kind in KINDS and max(source, factor) < target and "readout" not in (one.kind, other.kind)
+        assert other.shape in (one.shape, (one.shape[0], 1, 1))
         geometry = [*entry.get("stride", [1, 1]), *entry.get("padding", [0, 0, 0, 0])]
         geometry += [*entry.get("dilation", [1, 1]), entry.get("groups", 1)]
-        geometry = geometry if kind == "conv2d" else [int(entry.get("pooled", False))]
-        weights, join = arrays.pop(f"projection.{j}.weights"), conv2d if kind == "conv2d" else dense
-        synapses = join(net.populations[source].shape, net.populations[target].shape, geometry, weights)
+        geometry = {"conv2d": geometry, "dense": [int(entry.get("pooled", False))], "gate": [factor]}[kind]
+        weights, join = arrays.pop(f"projection.{j}.weights"), (conv2d, dense, gate)[KINDS.index(kind)]
+        synapses = join(one.shape, net.populations[target].shape, geometry, weights)
         net.projections.append(Projection(kind, source, target, geometry, weights, synapses))
     targets = [joint.target for joint in net.projections]
     assert not arrays and targets == sorted(targets)
@@ -176,6 +185,14 @@ def dense(source: Row, target: Row, geometry: Sequence[int], weights: Array) -> 
     assert target == (outs, 1, 1) and ins * share == math.prod(source)
     columns = [[(o, values[o * ins + n // share]) for o in range(outs)] for n in range(math.prod(source))]
     return [[(o, w) for o, w in column if w != 0] for column in columns]
+
+
+def gate(source: Row, target: Row, geometry: Sequence[int], weights: Array) -> Synapses:
+    """The synapses of a gate: each neuron of a, its source, has the one of its own place (GATE-1, PROJ-7)."""
+    dims, values = weights
+    assert target == source and dims == source[:1] and len(geometry) == 1
+    each = [(n, values[n // (source[1] * source[2])]) for n in range(math.prod(source))]
+    return [[(m, w)] if w != 0 else [] for m, w in each]
 
 
 def candidates(source: Row, target: Row, rows: list[list[int]], columns: list[list[int]]) -> list[list[int]]:
@@ -223,7 +240,7 @@ def follow(net: Net, trains: Mapping[int, Sequence[int]], opening: Mapping[int, 
             seen.trains[p] = list(trains[p])
         elif p in opening:
             seen.opening[p] = list(opening[p])
-        elif p == 0 or any(source not in seen.trains for source in sources(net, p)):
+        elif p == 0 or any(s not in seen.trains for s in sources(net, p) + [g.factor for g in gates(net, p)]):
             continue
         elif one.kind in RELAYS:
             before = [spikes(net, seen, one.source, t) for t in range(one.steps)]
@@ -245,14 +262,17 @@ def follow(net: Net, trains: Mapping[int, Sequence[int]], opening: Mapping[int, 
 
 
 def deliver(net: Net, seen: Observed, j: int) -> None:
-    """Send every spike of the source along every synapse of projection j (FS-4, PROJ-1 to PROJ-5, OBS-3)."""
+    """Send every spike of the source along every synapse of projection j (FS-4, PROJ-1 to PROJ-5, OBS-3), of a gate
+    times the code of its factor, at its own place or the only one of its channel (GATE-1)."""
     joint = net.projections[j]
     source = net.populations[joint.source]
-    seen.sums[j], seen.deliveries[j] = [0] * len(net.populations[joint.target].channel), 0
+    count = len(net.populations[joint.target].channel)
+    factor = seen.codes[joint.factor] if joint.kind == "gate" else [1]
+    seen.sums[j], seen.deliveries[j] = [0] * count, 0
     for t in range(source.steps):
         for n, z in enumerate(spikes(net, seen, joint.source, t)):
             for m, w in joint.synapses[n] if z else []:
-                seen.sums[j][m] += w * source.rows["d"][source.channel[n]][t]
+                seen.sums[j][m] += w * source.rows["d"][source.channel[n]][t] * factor[m * len(factor) // count]
                 seen.deliveries[j] += 1
 
 
@@ -267,9 +287,14 @@ def pool(window: list[int], before: Sequence[Sequence[int]]) -> int:
 
 
 def sources(net: Net, p: int) -> list[int]:
-    """The sources of population p, of its projections or of its pool (NET-1, POOL-1)."""
+    """The sources of population p, of its projections or of its pool, the factors of gates apart (NET-1, POOL-1)."""
     relayed = [net.populations[p].source] if net.populations[p].kind in RELAYS else []
     return relayed + [projection.source for projection in net.projections if projection.target == p]
+
+
+def gates(net: Net, p: int) -> list[Projection]:
+    """The gates into population p (GATE-1)."""
+    return [projection for projection in net.projections if projection.target == p and projection.kind == "gate"]
 
 
 def starts(net: Net) -> dict[int, int]:
@@ -277,6 +302,8 @@ def starts(net: Net) -> dict[int, int]:
     start: dict[int, int] = {}
     for p, population in enumerate(net.populations):
         ends = [start[s] + (population.kind not in RELAYS) * net.populations[s].steps for s in sources(net, p)]
+        for g in gates(net, p):  # b is whole before the first spike of a comes
+            ends.append(start[g.factor] + net.populations[g.factor].steps + net.populations[g.source].steps)
         start[p] = max(ends, default=0)
     return start
 
@@ -290,7 +317,8 @@ def initiation_intervals(net: Net) -> tuple[int, int]:
     """Steps between images with one membrane buffer and with two (TIME-3); an input or relay counts its K alone."""
     steps = [population.steps for population in net.populations]
     waits = [[] if population.kind in RELAYS else sources(net, p) for p, population in enumerate(net.populations)]
-    return max(k + max((steps[s] for s in waits[p]), default=0) for p, k in enumerate(steps)), max(steps)
+    held = [steps[g.source] + steps[g.factor] for p in range(len(steps)) for g in gates(net, p)]
+    return max([k + max((steps[s] for s in waits[p]), default=0) for p, k in enumerate(steps)] + held), max(steps)
 
 
 def delays(net: Net) -> dict[tuple[int, int], int]:
@@ -298,6 +326,13 @@ def delays(net: Net) -> dict[tuple[int, int], int]:
     start, k = starts(net), [population.steps for population in net.populations]
     into = [(p, population.kind in RELAYS) for p, population in enumerate(net.populations)]
     return {(s, p): 0 if pooled else start[p] - k[s] - start[s] for p, pooled in into for s in sources(net, p)}
+
+
+def factor_delays(net: Net) -> dict[int, int]:
+    """How long the spikes of the factor of each gate wait, by index of the gate (TIME-4)."""
+    start, k = starts(net), [population.steps for population in net.populations]
+    found = [(j, g) for j, g in enumerate(net.projections) if g.kind == "gate"]
+    return {j: start[g.target] - k[g.source] - k[g.factor] - start[g.factor] for j, g in found}
 
 
 def events(net: Net, observed: Observed, image_index: int) -> list[tuple[int, int, int, int]]:
@@ -330,7 +365,7 @@ def words_of(net: Net) -> list[int]:
                 dims, values = dims[:1], tuple(block[0] for block in blocks)
             words += [len(dims), *dims, *values]
     for joint in net.projections:
-        words += [("conv2d", "dense").index(joint.kind), joint.source, joint.target, *joint.geometry]
+        words += [KINDS.index(joint.kind), joint.source, joint.target, *joint.geometry]
         words += [len(joint.weights[0]), *joint.weights[0], *joint.weights[1]]
     return words
 

@@ -1,4 +1,4 @@
-"""Plain-loop kernels of the `events` engine, one image at a time: list, fire, deliver, pool.
+"""Plain-loop kernels of the `events` engine, one image at a time: list, fire, deliver, gate, pool.
 
 Spikes are a list of neurons (NET-3 order) step by step: those of step t are spikes[offsets[t]:offsets[t+1]]. Every
 kernel is also valid Python, and is run as such when NUMBA_DISABLE_JIT is set. Kernels call none of another file: a kept
@@ -75,6 +75,31 @@ def deliver(spikes, offsets, d, runs, ends, weights, out, counting):  # type: ig
                         for o in range(length):
                             deliveries += synapses[o] != 0
                 e += 1
+    return deliveries
+
+
+@Kernel
+def gate(spikes, offsets, d, factor, ends, worth, registers, weights, out, counting):  # type: ignore[no-untyped-def]
+    """Add up the codes of the factor in registers (C, Q), zeros, spike by spike; then deliver every spike of the
+    source, times the code of its place or channel, into out (C, P) (GATE-1, GATE-2). Return the deliveries when
+    counting (OBS-3).
+
+    factor, ends and worth are spikes, offsets and d (C, K) of the factor; weights (C,); Q is P, or 1.
+    """
+    channels, places = out.shape
+    shared = registers.shape[1]
+    for t in range(ends.size - 1):
+        for e in range(ends[t], ends[t + 1]):
+            channel = factor[e] // shared
+            registers[channel, factor[e] - channel * shared] += worth[channel, t]
+    deliveries = 0
+    for t in range(offsets.size - 1):
+        for e in range(offsets[t], offsets[t + 1]):
+            channel = spikes[e] // places
+            place = spikes[e] - channel * places
+            out[channel, place] += weights[channel] * d[channel, t] * registers[channel, place if shared > 1 else 0]
+            if counting:
+                deliveries += weights[channel] != 0
     return deliveries
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.projections import Projection
+from fsref.law.projections import Linear
 from fsref.tables import Brief
 from fsref.verification.composed.relation import Part
 from fsref.verification.composed.told import telling
@@ -56,7 +56,7 @@ def delivering(scene: Scene, name: str, seen: Ints) -> Part:
 class Read(Brief):
     """A projection and what it reads: spikes (B, K, C, H, W), d (K, C, 1, 1), and the codes that these are."""
 
-    q: Projection
+    q: Linear
     spikes: NDArray[np.bool_]
     d: Ints
     codes: Ints
@@ -67,7 +67,7 @@ class Read(Brief):
         w = self.q.weights.astype(np.int64)
         return w if w.ndim == 4 else w[:, :, None, None]
 
-    def by(self, weights: Ints) -> Projection:
+    def by(self, weights: Ints) -> Linear:
         """The projection with other weights, which may be larger than a network's may (PROJ-7)."""
         q = copy(self.q)
         object.__setattr__(q, "weights", weights.reshape(self.q.weights.shape))
@@ -86,6 +86,6 @@ def rows_of(part: Part, values: Ints) -> Ints:
     return values.ravel() if kept is None else values[:, kept].ravel()
 
 
-def delivered(part: Part, q: Projection, plane: Ints) -> Ints:
+def delivered(part: Part, q: Linear, plane: Ints) -> Ints:
     """What a projection delivers from a plane (B, C, H, W), by rows of a part."""
     return rows_of(part, reference.along(plane, q, part.scene.population.shape))
