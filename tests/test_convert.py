@@ -14,9 +14,10 @@ import fsref
 from fsref.conversion.converter import Calibrated, convert
 from fsref.conversion.folded import Term, Unit
 from fsref.conversion.folding import fold, hoisted
-from fsref.conversion.forms import FORMS, NEAREST
+from fsref.conversion.forms import FORMS
 from fsref.conversion.options import Options
-from fsref.conversion.quantisation import Source, reach, rounding_error, slack
+from fsref.conversion.quantisation import reach, rounding_error, slack
+from fsref.conversion.sources import Source
 from fsref.graph.graph import Graph, Node
 from fsref.graph.operators import OPERATORS
 from fsref.law.images import Pixels
@@ -25,7 +26,7 @@ from nodes import PIXELS, conv, drawn, head, residual
 
 def test_every_operator_has_a_form_or_a_nearest_one() -> None:
     """Each operator of float graphs folds, or is refused with what comes nearest."""
-    assert sorted([*FORMS, *NEAREST]) == sorted(OPERATORS)
+    assert sorted(FORMS) == sorted(OPERATORS)
 
 
 def test_what_becomes_a_population() -> None:
@@ -442,6 +443,24 @@ def test_empirical_bias_correction_moves_mean_membranes_to_the_float_ones() -> N
     wanted = {unit.name: before.mean(axis=(0, 2, 3)) for unit, before, _ in fold(graph).walk(x)}
     for name in ("stem", "expand", "depthwise", "project"):
         assert mean_errors(moved, name, x, wanted).max() < 0.51 < mean_errors(plain, name, x, wanted).max()
+
+
+def test_everything_without_a_form_is_listed_at_once() -> None:
+    """All nodes without a form are named together, each with the nearest form."""
+    nodes = [
+        conv("stem", "input", 4, 3),
+        Node("frame", "pad", ("stem",), {"padding": (1, 1, 1, 1), "value": 0.5}),
+        Node("mean", "global_avg_pool", ("frame",)),
+        Node("sum", "add", ("frame", "mean")),
+        Node("end", "sigmoid", ("sum",)),
+    ]
+    with pytest.raises(fsref.errors.GraphError) as caught:
+        convert(Graph(PIXELS, nodes), drawn())
+    text = str(caught.value)
+    assert "3 of 5 nodes, " in text
+    assert "frame: padding with a constant other than 0 (value 0)" in text
+    assert "sum: add broadcasts one place over many (operands of one shape)" in text
+    assert "end: sigmoid at the end (nearest: leave it out" in text
 
 
 def test_a_graph_without_contract_is_refused() -> None:

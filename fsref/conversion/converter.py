@@ -24,7 +24,6 @@ from fsref.conversion.options import Options
 from fsref.conversion.quantisation import (
     REACH,
     Quantised,
-    Source,
     choose_theta,
     in_code_units,
     largest,
@@ -37,6 +36,7 @@ from fsref.conversion.quantisation import (
 from fsref.conversion.refit import Refit
 from fsref.conversion.room import Room, shrinking
 from fsref.conversion.sent import BATCH, Sent
+from fsref.conversion.sources import Factors, Source
 from fsref.conversion.trained import Kept, as_trained, told, unkept
 from fsref.errors import GraphError, InputError, public
 from fsref.graph.arithmetic import viewed
@@ -267,11 +267,12 @@ class _Builder:
             return FS(unit.name, shape, table, bias, scale=scales, offset=offset)
 
         kept, most = self.kept(unit, sources, coding), np.full(shape[0], np.inf)
+        factors = Factors.of(unit.product, self.sources)
         while kept is None:
-            theta = choose_theta(unit, per_code, sources, coding, options, most)
+            theta = choose_theta(unit, per_code, sources, coding, options, most, factors)
             shift = coding.shift(theta)
             table = coding.table(theta)
-            made = quantise(unit, per_code, sources, theta, coding.unit / theta, shift, self.analytic)
+            made = quantise(unit, per_code, sources, theta, coding.unit / theta, shift, self.analytic, factors)
             made, beyond = self.fitted(unit, sources, made, shift, population)
             if (beyond <= 1).all():
                 break
@@ -372,12 +373,14 @@ class _Builder:
     def into(self, unit: Unit, made: Quantised) -> list[Projection]:
         """The projections into a unit."""
         terms = [*zip(unit.terms, made.weights, strict=True), *((c.term, c.weights) for c in made.constants)]
-        return [
+        linear: list[Projection] = [
             Dense(term.source, unit.name, weights, term.pooled)
             if weights.ndim == 2
             else Conv2d(term.source, unit.name, weights, term.stride, term.padding, term.dilation, term.groups)
             for term, weights in terms
         ]
+        factors = Factors.of(unit.product, self.sources)
+        return linear if factors is None or made.gate is None else [*linear, *factors.into(unit.name, made.gate)]
 
     def join(self, population: Population, into: Sequence[Projection] = ()) -> None:
         """Add a population, and the projections into it."""

@@ -15,8 +15,8 @@ from fsref.conversion.activation import LINEAR, Activation
 from fsref.conversion.columns import KEPT, PLACES, SAMPLE, WIDEST, Columns, Floats, Places, Read, width
 from fsref.conversion.curves import Curve
 from fsref.conversion.folded import Folded, Unit
-from fsref.conversion.quantisation import Source
 from fsref.conversion.regression import fit
+from fsref.conversion.sources import Source
 from fsref.law.network import Network
 
 SEED = 1

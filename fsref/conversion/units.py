@@ -222,6 +222,14 @@ class Units:
         outputs, inputs, *kernel = term.weights.shape
         self.spend(outputs + channels, inputs * term.groups, *kernel)
 
+    def gaps(self, name: str) -> bool:
+        """Whether a population is a view that shows nothing somewhere, or reads one."""
+        unit = next((unit for unit in self.made if unit.name == name), None)
+        if unit is None or unit.relayed is None:
+            return False
+        own = unit.view is not None and not unit.view.there.all()
+        return own or self.gaps(unit.relayed)
+
     def places(self, name: str) -> int:
         """How many places a population has."""
         _, height, width = self.shape_of(name)
