@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from fsref.conversion import fits as fitting
 from fsref.conversion.converter import Calibrated, convert
 from fsref.conversion.curves import CURVES, curve_of
 from fsref.conversion.fits import Alike, Fits
@@ -32,6 +33,12 @@ PIXELS = Pixels(3, 8, 8, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
 IMAGES = drawn(12)
 VARIANTS = {"gelu by tanh": {"tanh": True}, "elu": {"alpha": 0.5}, "hard_silu": {"slope": -0.25, "offset": 0.4}}
 FORMS = [(op, {}) for op in CURVES] + [(name.split()[0], attributes) for name, attributes in VARIANTS.items()]
+
+
+@pytest.fixture(autouse=True)
+def few_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fits of a few moves: their tables need not be the best."""
+    monkeypatch.setattr(fitting, "BUDGET", 20_000)
 
 
 def graph(*nodes: Node) -> Graph:

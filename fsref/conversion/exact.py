@@ -47,7 +47,7 @@ def exact_sum(unit: Unit, values: Mapping[str, NDArray[np.float32]]) -> NDArray[
     for term, a in zip(unit.terms, given, strict=True):
         if term.constant is not None:
             fixed = fixed + constant_part(term, a.shape[2:])
-    made = np.empty((len(given[0]), *unit.shape), np.float32)
+    made = np.empty((len(values[unit.sources[0]]), *unit.shape), np.float32)
     for i, total in enumerate(made):
         exact = fixed
         if factors_of is not None:  # numbers of 24 bits each: exact in 53

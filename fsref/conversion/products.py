@@ -16,7 +16,10 @@ from fsref.graph.graph import Node
 
 def multiply(units: Units, node: Node, *values: Value) -> Value:
     """The product of values, two at a time, each a signed linear population."""
-    made, *others = [_factor(units, value, f"{node.name}.factor") for value in values]
+    held = dict[str, Held]()
+    for name, value in zip(node.inputs, values, strict=True):
+        held[name] = held.get(name) or _factor(units, value, f"{node.name}.factor")  # a square has one
+    made, *others = [held[name] for name in node.inputs]
     for left, factor in zip(range(len(others) - 1, -1, -1), others, strict=True):
         made = _product(units, made, factor, f"{node.name}.part" if left else node.name)
     return Value.of(made)
