@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import combinations, product
 
-from naive import Net, Observed, Population, Projection, delays, simulate, spikes
+from naive import Net, Observed, Population, Projection, delays, factor_delays, simulate, spikes
 from naive_ranges import Interval, code_interval, final
 
 Place = tuple[str, int]  # "population" or "projection", and its index
@@ -25,7 +25,10 @@ def reached(net: Net, images: Sequence[Sequence[int]], bits: Sequence[int]) -> B
                 found["NET-6", ("population", p), "an image behind one that left something in a membrane"].add(())
             of_population(net, seen, p, found, bits[p], ends.get(p, []))
         for j in range(len(net.projections)):
-            of_projection(net, seen, j, found, max(high for _, high in codes[net.projections[j].source]))
+            if net.projections[j].kind == "gate":
+                of_gate(net, seen, j, found)
+            else:
+                of_projection(net, seen, j, found, max(high for _, high in codes[net.projections[j].source]))
         before = seen
     return found
 
@@ -186,6 +189,25 @@ def of_projection(net: Net, seen: Observed, j: int, found: Bins, largest: int) -
         for t in range(source.steps):
             if any(spikes(net, seen, joint.source, t)):
                 found["TIME-5", place, "word with a spike that waits in a FIFO"].add((t,))
+
+
+def of_gate(net: Net, seen: Observed, j: int, found: Bins) -> None:
+    """The bins of a gate that one image reaches."""
+    joint, place = net.projections[j], ("projection", j)
+    a, b = seen.codes[joint.source], seen.codes[joint.factor]
+    for n, (c, train) in enumerate(zip(net.populations[joint.source].channel, seen.trains[joint.source], strict=True)):
+        factor = b[n * len(b) // len(a)]
+        if joint.weights[1][c] and a[n] and factor:
+            found["GATE-1", place, "channel that delivers something"].add((c,))
+        if joint.weights[1][c] and train:
+            sign = 0 if factor < 0 else 1 if factor == 0 else 2
+            found["GATE-1", place, "spike delivered while the code of the factor is"].add((sign,))
+    waits = [(joint.source, delays(net)[joint.source, joint.target], "word with a spike that waits in a FIFO")]
+    waits += [(joint.factor, factor_delays(net)[j], "word of the factor with a spike that waits in a FIFO")]
+    for source, delay, what in waits:
+        for t in range(net.populations[source].steps if delay else 0):
+            if any(spikes(net, seen, source, t)):
+                found["TIME-5", place, what].add((t,))
 
 
 def code_of(one: Population, c: int, train: int) -> int:

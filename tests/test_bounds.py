@@ -360,6 +360,14 @@ GRAPHS: dict[str, Callable[[], Graph]] = {
         Node("q", "avg_pool", ("p",), {"kernel": (2, 2)}),
     ),
     "heavy": lambda: graph((16, 12, 12), 128, *layer("a", "input", 128, 16, 3, 3), *layer("b", "ar", 128, 128, 3, 3)),
+    "flat": lambda: graph(
+        (2, 16, 16),
+        512,
+        *layer("a", "input", 8, 2, 3, 3),
+        Node("f", "flatten", ("ar",)),
+        Node("d", "dense", ("f",), {}, {"weight": drawn(512, 2048)}),
+        Node("dr", "relu", ("d",)),
+    ),
     "deep": lambda: graph(
         (8, 24, 24),
         8,

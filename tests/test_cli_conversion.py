@@ -379,7 +379,7 @@ def test_a_file_of_another_kind_is_named(call: Call, files: Path) -> None:
     for arguments, says in refused.items():
         code, _, err = call(*arguments)
         assert code == 2 and says in err and err.count("\n") == 1, arguments
-    assert "compare [OPTIONS] GRAPH NET" in call("compare", "--help")[1]
+    assert "compare [OPTIONS] GRAPH [NET]" in call("compare", "--help")[1]
 
 
 def test_the_contract_can_be_given(call: Call, files: Path) -> None:

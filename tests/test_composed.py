@@ -41,6 +41,18 @@ class Device:
         """What a spike of step t delivers along a weight."""
         return w * SPIKES[t]
 
+    def sent(self, z: list[list[int]]) -> list[list[int]]:
+        """The spikes of each step, as they are delivered."""
+        return z
+
+    def total(self, products: list[tuple[int, int, int]]) -> int:
+        """What a neuron is delivered, of products with their steps and sources."""
+        return sum(more for _, _, more in products)
+
+    def placed(self, sums: list[int]) -> list[int]:
+        """What each neuron is delivered, at its address."""
+        return sums
+
     def added(self, total: int, more: int) -> int:
         """The sum after an addition."""
         return total + more
@@ -75,15 +87,22 @@ class Device:
         (q,) = net.into("hid").values()
         T, h, d = (rows.tolist() for rows in p.table.rows(p.shape[0]))
         area = p.shape[1] * p.shape[2]
-        sums, opened = [], []
+        z = self.sent([[int(word) >> (STEPS - 1 - t) & 1 for word in trains] for t in range(STEPS)])
+        sums, before = [], []
         for n in range(p.neurons):
-            total, v = 0, self.bias(int(p.bias[n // area]), n // area)
+            v = self.bias(int(p.bias[n // area]), n // area)
             taps = list(synapses(net, q, n))
-            for t, (m, o, i, w) in product(range(STEPS), taps):
-                more = self.product(self.weight(w, o, i), t) if trains[m] >> (STEPS - 1 - t) & 1 else 0
-                total, v = total + more, self.added(v, more) if more else v
-            sums.append(total)
-            opened.append(self.opening(v, n))
+            products = [
+                (t, m, z[t][m] * self.product(self.weight(w, o, i), t))
+                for t, (m, o, i, w) in product(range(STEPS), taps)
+                if z[t][m]
+            ]
+            for _, _, more in products:
+                v = self.added(v, more) if more else v
+            sums.append(self.total(products))
+            before.append(v - sum(more for _, _, more in products))
+        sums = self.placed(sums)
+        opened = [self.opening(v + total, n) for n, (v, total) in enumerate(zip(before, sums, strict=True))]
         words, codes, membranes = [], [], []
         for n, v in enumerate(opened):
             c, spikes, behind = n // area, list[int](), []
@@ -280,7 +299,7 @@ class Short(Device):
         (Repeated(), "yours is that of the neuron 1 before, in neurons 3, 7, 11, ... [NET-6]"),
         (Coarse(), "in yours T loses its lowest 2 bits [FS-2]"),
         (Twice(), "yours does not fire, where the number of spikes before is 2 [FS-2]"),
-        (Late(), "yours compares with T of the step before, in odd steps [FS-2]"),
+        (Late(), "yours compares with T of the first step of its 2 [FS-2]"),
         (Holed(), "yours has bit 3 stuck at 0 then, where it fires [FS-3]"),
         (Swapped(), "the train is told: yours has steps 0 and 1 exchanged [OBS-1]"),
         (Short(), "yours saturates at 5 bits [OBS-1]"),

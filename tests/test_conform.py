@@ -697,3 +697,30 @@ def test_a_frame_larger_than_a_pipe_goes_both_ways() -> None:
         assert reply.tolist() == [5]
     finally:
         device.stop()
+
+
+def test_what_is_not_asked_is_told_with_the_reason() -> None:
+    """The report says, scope by scope, how many cases were not for the device and why, and of which scope there is
+    none: nothing is left out silently (CONFORM-6).
+    """
+
+    def right(net: Network, asked: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        codes = {(net.input.name, "codes"): asked[f"{net.input.name}.codes"][None]}
+        return {".".join(key): values[0] for key, values in following(net, codes).items()}
+
+    told = {"observables": ["opening"], "scopes": ["network", "projection", "max_pool"]}
+    report = conform(right, tiny(), examples=0, greeting=told)
+    assert report.agrees and set(report.counts) == {"network"}
+    assert set(report.unasked) == {
+        ("reject", "it refuses nothing"),
+        ("projection", "it answers no observable that follows"),
+    }
+    assert min(report.unasked.values()) > 1
+    lines = [" ".join(line.split()) for line in str(report).splitlines()]
+    for (scope, why), count in report.unasked.items():
+        assert f"not asked {count} cases of scope {scope}: {why}" in lines
+    assert "not asked scope max_pool: no case has such a unit" in lines
+    plain = report.to_dict()["unasked"]
+    assert {(one["scope"], one["why"]): one["count"] for one in plain} == report.unasked
+    one = image_case(tiny(), np.zeros((1, 2, 2), np.int64))
+    assert conform(right, tiny(), examples=0, cases=[one]).unasked == {}

@@ -16,7 +16,7 @@ from fsref.conversion.folded import Term, Unit
 from fsref.conversion.folding import fold, hoisted
 from fsref.conversion.forms import FORMS
 from fsref.conversion.options import Options
-from fsref.conversion.quantisation import reach, rounding_error, slack
+from fsref.conversion.quantisation import reach, rounding_errors, slack
 from fsref.conversion.sources import Source
 from fsref.graph.graph import Graph, Node
 from fsref.graph.operators import OPERATORS
@@ -513,7 +513,7 @@ def test_gains_behind_a_max_pool(gain: list[float]) -> None:
 def test_the_error_of_rounded_biases() -> None:
     """2.6 and -6.25 membrane units of 0.5 and 0.4 are rounded to 3 and -6: 0.2 and 0.1 in real units (CONV-3)."""
     unit = Unit("a", (2, 1, 1), bias=np.array([1.3, -2.5]))
-    assert rounding_error(unit, [], [], np.array([0.5, 0.4])).round(12).tolist() == [0.04, 0.01]
+    assert rounding_errors(unit, [], [], np.array([[0.5, 0.4]])).round(12).tolist() == [[0.04, 0.01]]
 
 
 def test_sums_bound_theta_where_weights_do_not() -> None:

@@ -260,16 +260,35 @@ def test_more_images_than_16_bits_count() -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_the_window_of_a_population_holds_all_it_does(name: str) -> None:
-    """Counts by step begin with the first delivery, those of an input and of a max-pool with their first spike, and end
-    with the last; outside of its window a population does nothing (TIME-1, COUNT-3).
+    """Counts by step begin with the first delivery or spike of a factor, those of an input and of a max-pool with their
+    first spike, and end with the last; outside of its window a population does nothing (TIME-1, COUNT-3).
     """
     net = NETS[name]()
     counts, plan = count(handmade.recorded(net, handmade.draw(net, 3), SPIKES)), net.schedule
     for p, told in zip(net.populations, counts.to_dict()["populations"], strict=True):
         longest = max((net.steps[q.source] for q in net.projections if q.target == p.name), default=0)
-        first, end = plan.start[p.name] - longest, plan.start[p.name] + net.steps[p.name]
+        gates = [net.steps[q.source] + net.steps[q.by] for q in net.gates.values() if q.target == p.name]
+        first, end = plan.start[p.name] - max([longest, *gates]), plan.start[p.name] + net.steps[p.name]
         assert (told["name"], told["first_step"]) == (p.name, first)
         work = counts.work(p.name)
         for kind, values in told["by_step"].items():
             whole = getattr(work, kind).tolist()
             assert values == whole[first:end] and sum(values) == sum(whole), (p.name, kind)
+
+
+def test_what_is_no_recording_is_refused() -> None:
+    """Arguments that are something else, a network and images for one, are refused in a line that says what would do
+    (COUNT-1, COUNT-5, RATE-6).
+    """
+    net = handmade.tiny()
+    x = handmade.draw(net, 1)
+    trace = handmade.recorded(net, x, SPIKES)
+    for wrong in ((net, x), (fsref.run(net, x), None), (None, None)):
+        with refusals.refused(UsageError, "COUNT-1", "count", type(wrong[0]).__name__, says="fsref.Trace"):
+            count(*wrong)  # type: ignore[arg-type]
+    with refusals.refused(UsageError, "COUNT-1", "count fans", "ndarray", says="fan_outs(net)"):
+        count(trace, x)  # type: ignore[arg-type]
+    with refusals.refused(UsageError, "COUNT-5", "energy", "Trace", says="fsref.count"):
+        fsref.energy(trace)  # type: ignore[arg-type]
+    with refusals.refused(UsageError, "RATE-6", "rate_score", "Result", says="rate_coded"):
+        fsref.rate_score(fsref.run(net, x), [0])  # type: ignore[arg-type]

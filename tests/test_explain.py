@@ -62,16 +62,19 @@ def test_synapses_are_those_of_the_naive_list(name: str) -> None:
     codes = handmade.recorded(net, x)
     for target in dict.fromkeys(q.target for q in net.projections):
         n = net[target].neurons - 1
-        expected, synapses = [], 0
+        expected, synapses, factor = [], 0, dict.fromkeys(net.named_projections, 1)
         for label, q, naive in zip(list(net.named_projections), net.projections, oracle.projections, strict=True):
             if q.target == target:
                 into = [(s, w) for s, leaving in enumerate(naive.synapses) for t, w in leaving if t == n]
                 synapses += len(into)
+                if naive.kind == "gate":
+                    own = codes[q.by, "codes"][0]
+                    factor[label] = int(own[n * len(own) // net[target].neurons])
                 expected += [(label, s, w, int(codes[q.source, "codes"][0, s])) for s, w in into]
         e = fsref.explain(net, x[0], target, n)
         assert e.synapses == synapses
         told = [(c.projection, c.neuron, c.weight, c.code) for c in e.contributions]
-        assert sorted(told) == sorted(row for row in expected if row[2] * row[3])
+        assert sorted(told) == sorted(row for row in expected if row[2] * row[3] * factor[row[0]])
 
 
 def test_candidates_of_a_max_pool() -> None:
@@ -264,3 +267,17 @@ def test_windows_of_a_max_pool_of_unequal_strides() -> None:
     x, windows = handmade.draw(net, 1, seed=4), handmade.oracle(net).populations[1].windows
     for n, window in enumerate(windows):
         assert [c.neuron for c in fsref.explain(net, x[0], "pool", n).candidates] == sorted(window)
+
+
+def test_an_opening_of_a_readout_is_an_output() -> None:
+    """Whatever network it is of: a neuron of a map is no logit (NET-8, OBS-1)."""
+    net = fsref.Network(
+        [fsref.Input("in", (1, 2, 2), 4, 15), fsref.Readout("map", (1, 2, 2), [3])],
+        [fsref.Conv2d("in", "map", [[[[2]]]])],
+    )
+    tiny = handmade.tiny()
+    for told in (
+        fsref.explain(net, np.ones((1, 2, 2), np.int64), "map", 3),
+        fsref.explain(tiny, handmade.draw(tiny, 1), "out", 0),
+    ):
+        assert ["output", str(told.opening)] in [line.split() for line in str(told).splitlines()]

@@ -16,48 +16,17 @@ ort = pytest.importorskip("onnxruntime", reason="the package onnxruntime is not 
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
-from onnx.reference.op_run import OpRun  # noqa: E402
 
 import fsref  # noqa: E402
 from fsref.errors import GraphError  # noqa: E402
 from fsref.importers.onnx.from_onnx import from_onnx  # noqa: E402
 from fsref.law.images import Pixels  # noqa: E402
 from fsref.testing import verify  # noqa: E402
+from quantisers import FINN, OPERATORS, QONNX  # noqa: E402
 
-QONNX, MICROSOFT, FINN = "qonnx.custom_op.general", "com.microsoft", "finn.custom_op.general"
+MICROSOFT = "com.microsoft"
 F = np.float32
 Value = tuple[str, float, float]  # a value of the model, its scale, and what its first level stands for, in scales
-
-
-class Quant(OpRun):
-    """QONNX's quantiser, by its formula."""
-
-    op_domain = QONNX
-
-    def _run(self, x: Any, scale: Any, zero: Any, bits: Any, signed: int, narrow: int, rounding_mode: str) -> Any:
-        low = -(2 ** (int(bits) - 1)) + narrow if signed else 0
-        high = 2 ** (int(bits) - 1) - 1 if signed else 2 ** int(bits) - 1 - narrow
-        rounding = {"ROUND": np.round, "FLOOR": np.floor}[rounding_mode]
-        return (((rounding(np.clip(x / scale + zero, low, high)) - zero) * scale).astype(F),)
-
-
-class BipolarQuant(OpRun):
-    """QONNX's sign."""
-
-    op_domain = QONNX
-
-    def _run(self, x: Any, scale: Any) -> Any:
-        return ((np.where(x >= 0, 1, -1) * scale).astype(F),)
-
-
-class MultiThreshold(OpRun):
-    """FINN's staircase."""
-
-    op_domain = FINN
-
-    def _run(self, x: Any, thresholds: Any, out_scale: float, out_bias: float, out_dtype: str) -> Any:
-        reached = (np.moveaxis(x, 1, -1)[..., None] >= thresholds).sum(axis=-1)
-        return ((np.moveaxis(reached, -1, 1) * out_scale + out_bias).astype(F),)
 
 
 def node(op: str, inputs: str, output: str, domain: str = "", **attributes: Any) -> Any:
@@ -291,7 +260,7 @@ def test_every_code_is_the_models(build: Build, pixels: Pixels) -> None:
     feed = images.astype(np.uint8) if whole.graph.input[0].type.tensor_type.elem_type == 2 else pixels.normalise(images)
     names = [name for name, _, _ in wanted]
     if any(made.domain in (QONNX, FINN) for made in whole.graph.node):
-        made = ReferenceEvaluator(whole, new_ops=[Quant, BipolarQuant, MultiThreshold]).run(names, {"x": feed})
+        made = ReferenceEvaluator(whole, new_ops=OPERATORS).run(names, {"x": feed})
     else:
         made = ort.InferenceSession(whole.SerializeToString()).run(names, {"x": feed})
     codes = fsref.run(net, images, engine="reference", record=[p.name for p in net.fs]).codes

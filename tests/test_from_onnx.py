@@ -227,24 +227,8 @@ def test_means_that_count_pads(attributes: dict[str, Any]) -> None:
     )
 
 
-def test_a_mean_whose_divisor_has_no_form() -> None:
-    """Pads that count beside places of ceil_mode that do not: refused."""
-    net = flat(
-        [
-            node(
-                "AveragePool",
-                "x",
-                "h",
-                "pool",
-                kernel_shape=[3, 3],
-                strides=[3, 3],
-                pads=[1, 1, 1, 1],
-                ceil_mode=1,
-                count_include_pad=1,
-            )
-        ]
-    )
-    refused(net, "pool: AveragePool has ceil_mode, pads and count_include_pad", "nearest: two of the three")
+def test_pools_that_programs_read_differently() -> None:
+    """Beside auto_pad, ceil_mode and strides beyond the window: refused."""
     differing = {"auto_pad": "VALID", "ceil_mode": 1, "strides": [2, 2]}, {"auto_pad": "SAME_UPPER", "strides": [2, 9]}
     for pool in differing:
         refused(
@@ -763,7 +747,7 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
         ([node("Conv", "x x", "h", "n")], ["n: Conv computes its weights from the image"]),
         ([node("Transpose", "x", "h", "n", perm=[0, 1, 3, 2])], ["GlobalAveragePool reads"]),
         ([node("Reshape", "x shuffle", "h", "n")], ["n: Reshape reshapes", "splits an axis"]),
-        ([node("Concat", "x x", "h", "n", axis=2)], ["n: Concat along axis 2"]),
+        ([node("Concat", "x x", "h", "n", axis=0)], ["n: Concat joins values along axis 0"]),
         (
             [node("Cast", "x", "i", "n", to=TensorProto.INT32), node("Cast", "i", "h", to=TensorProto.FLOAT)],
             ["n: Cast to int32"],

@@ -70,8 +70,14 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
     digits = ["digits", "--limit", "4"]
     pool = ["--population", "pool", "--neuron", "1"]
     (tmp_path / "chip.json").write_text('{"fan_in": 2, "kinds": ["input", "fs", "readout", "conv2d", "gate"]}')
+    gates = str(tmp_path / "gates.fs.npz")
+    handmade.gated().save(gates)
+    np.savez(tmp_path / "one.npz", x=handmade.draw(handmade.gated(), 1))
+    one = ["--data", str(tmp_path / "one.npz"), "--population", "slow", "--neuron", "5"]
     asked = {
         "info": ["info", model],
+        "gates": ["info", gates],
+        "explain gate": ["explain", gates, "0", *one],
         "showcase": ["run", "digits"],
         "run": ["run", model, *data, "--record", "mid"],
         "events": ["run", model, *data, "--events"],
@@ -90,6 +96,8 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
         "fit": ["check", model, "--for", str(tmp_path / "chip.json")],
         "errors": ["evaluate", str(tmp_path / "made.npz"), *scored, "--graph", graph],
         "compare": ["compare", graph, str(tmp_path / "made.npz"), *scored],
+        "floats": ["compare", "--against", "float32", model, *data],
+        "table": ["table", "show", "sigmoid_published", "--against", "sigmoid", "--membrane", "0"],
         "diff": ["diff", model, data[1], str(tmp_path / "dump.npz"), "--isolated"],
         "differs": ["diff", model, data[1], str(tmp_path / "wrong.npz")],
         "verify": ["verify", model, "--budget", "20"],
@@ -109,10 +117,12 @@ def test_every_json_says_what_it_is(written: dict[str, dict[str, Any]]) -> None:
     net = handmade.residual()
     for name, found in written.items():
         assert {key: found[key] for key in HEAD} == HEAD, name
-        expected = {"rule": (None, None)}.get(name, (net.name, net.id))
+        expected = {"rule": (None, None), "table": (None, None)}.get(name, (net.name, net.id))
         if name in ("convert", "compare", "search", "for", "outputs", "errors"):
             expected = ("residual", found["id"])
             assert re.fullmatch("[0-9a-f]{64}", found["id"])
+        if name in ("gates", "explain gate"):
+            expected = ("", handmade.gated().id)
         if name in ("showcase", "evaluate", "self"):
             expected = ("digits", fsref.load("digits").id)
         assert (found["network"], found["id"]) == expected, name

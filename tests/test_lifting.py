@@ -97,7 +97,7 @@ def test_what_cannot_be_lifted() -> None:
     """An opset before 7, and an operator that the converter has no way for, are refused in one line."""
     with refused(GraphError, "GRAPH-7", "model", 6, says="opsets 7 to"):
         from_onnx(model(layers(7), 6, arrays()), PIXELS)
-    scaled = helper.make_node("Upsample", ["x"], ["u"], "up", mode="linear", scales=[1.0, 1.0, 2.0, 2.0])
+    scaled = helper.make_node("Upsample", ["x"], ["u"], "up", mode="linear", scales=[1.0, 1.0, 1.5, 1.5])
     with refused(GraphError, "GRAPH-7", says="up: Resize"):
         from_onnx(model([scaled, helper.make_node("Flatten", ["u"], ["y"])], 8, {}), PIXELS)
     flat = [

@@ -8,10 +8,11 @@ from dataclasses import asdict
 import pytest
 
 from fsref import FS, Input, Network, fs_relu
-from fsref.law.pipelining import pipelining
+from fsref.law.pipelining import factor_fifo, pipelining
+from fsref.law.projections import Gate
 from fsref.law.widths import memories
 from fsref.reports.network import info_sheet, network_dict, timeline_text
-from handmade import ONE, chain, ladder, residual, tiny, unordered
+from handmade import ONE, chain, gated, ladder, residual, tiny, unordered
 
 LADDER = """\
 network: one image, latency 10 steps
@@ -52,7 +53,7 @@ def test_timelines_have_at_most_64_columns(layers: int, steps: int) -> None:
     assert [int(n) for n in ticks] == [8 * i * each for i in range(len(ticks))]
 
 
-@pytest.mark.parametrize("net", [tiny(), residual(), unordered(), ladder()])
+@pytest.mark.parametrize("net", [tiny(), residual(), unordered(), ladder(), gated()])
 def test_plain_values(net: Network) -> None:
     """The plain values are those of schedule, pipelining and memories, and JSON holds them."""
     plan, bits, found = net.schedule, memories(net), json.loads(json.dumps(network_dict(net)))
@@ -65,6 +66,11 @@ def test_plain_values(net: Network) -> None:
     for buffers, key in ((1, "one_buffer"), (2, "two_buffers")):
         needs = pipelining(net, buffers)
         for entry in found["projections"]:
+            q = net.named_projections[entry["name"]]
+            if isinstance(q, Gate):
+                name = factor_fifo(entry["name"], q)
+                fifo = {"fifo_depth": needs.fifo_depth[name], "fifo_bits": needs.fifo_bits[name]}
+                assert (entry["gate"]["name"], entry["gate"]["fifo"][key]) == (q.by, fifo)
             depth, bits_of_one = needs.fifo_depth[entry["name"]], needs.fifo_bits[entry["name"]]
             assert entry["fifo"][key] == {"fifo_depth": depth, "fifo_bits": bits_of_one}
         membranes = buffers * sum(m.membranes for m in bits.values())
@@ -73,7 +79,8 @@ def test_plain_values(net: Network) -> None:
             "fifos_bits": sum(needs.fifo_bits.values()),
             "peak_events_per_step": needs.peak_events,
         }
-        assert found["pipelines"][key] == wanted | {"membranes_bits": membranes}
+        registers = buffers * sum(m.registers for m in bits.values())
+        assert found["pipelines"][key] == wanted | {"membranes_bits": membranes, "registers_bits": registers}
 
 
 def test_text_shows_what_waits() -> None:
@@ -89,3 +96,16 @@ def test_text_shows_what_waits() -> None:
     assert "spikes that wait" not in str(info_sheet(tiny()))
     assert text.isascii()
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_text_shows_what_gates_need() -> None:
+    """The tables tell the bits of registers, of one buffer and of two, and how the words of a factor wait; other
+    networks have no such rows (RANGE-6, TIME-5).
+    """
+    text = str(info_sheet(gated()))
+    lines = [line.split() for line in text.splitlines()]
+    assert ["registers", "of", "gates,", "bits", "56", "112"] in lines
+    assert [line[:5] for line in lines if line[:3] == ["in->late", "by", "map"]] == [
+        ["in->late", "by", "map", "3", "3"]
+    ]
+    assert "gates" not in str(info_sheet(residual()))

@@ -27,6 +27,9 @@ def test_tables_out_of_range_are_refused() -> None:
             Table(np.ones(steps, int), np.ones(steps, int), np.ones(steps, int))
         with refused(NetworkError, "FS-1", "fs_relu steps", steps):
             fs_relu(steps)
+    for several in ([2, 3], []):
+        with refused(NetworkError, "FS-1", "fs_relu steps", (len(several),)):
+            fs_relu(several)  # type: ignore[arg-type]
     for bad in ([1.0, 2.0], [True, False], ["1", "2"], [2**64, 0], [None, 1]):
         with refused(NetworkError, "FS-1", "table T"):
             Table(bad, [1, 1], [1, 1])

@@ -21,6 +21,7 @@ from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Pixels, Readout, T
 from fsref.errors import FileError, NetworkError, UsageError
 from fsref.formats import container, npz
 from fsref.formats.npy import read_array
+from fsref.law.populations import View
 from fsref.version import LEAST_WRITTEN
 from handmade import chain, draw, oracle, residual, tiny, unordered
 from members import array, members_of, npy, with_manifest, zipped
@@ -119,9 +120,9 @@ def test_versions() -> None:
     (ID-4).
     """
     members = members_of(npz.to_bytes(tiny()))
-    for version in ("1.0", "1.1", "1.2", "1.3"):
+    for version in ("1.0", "1.1", "1.2", "1.3", "1.4"):
         assert npz.build(with_manifest(members, spec_version=version), "x").id == tiny().id
-    for version in ("1.4", "2.0", "0.9", "1", "", "1.0.0", "01.0", "1.00", "x", "1.0\n", "-1.0", "1.99999", "١.٠"):
+    for version in ("1.5", "2.0", "0.9", "1", "", "1.0.0", "01.0", "1.00", "x", "1.0\n", "-1.0", "1.99999", "١.٠"):
         with refused(FileError, "ID-4", W, version):
             npz.build(with_manifest(members, spec_version=version, new_key=1), "x")
     for number in (0, 2, -1, 10**30):
@@ -720,3 +721,56 @@ def test_a_manifest_of_so_many_bytes_and_no_more(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(npz, "MAX_MANIFEST", length - 1)
     with refused(FileError, "FILE-3", "x: manifest.json", length, says=f"at most {length - 1} bytes"):
         npz.build(members, "x")
+
+
+@pytest.mark.parametrize("scale", ["12", "0.5", b"2", True, np.array(2.0), np.array([2.0]), [None], ["1"] * 3, 1j, ""])
+def test_a_scale_that_is_no_number_is_refused(scale: Any) -> None:
+    """Texts, truth values and arrays are no scale of anything, even where Python makes a number of them (FILE-3,
+    NET-8).
+    """
+    net = tiny()
+    given, hid, readout = net.populations
+    assert isinstance(given, Input) and isinstance(hid, FS) and isinstance(readout, Readout)
+    with refused(NetworkError, "FILE-3"):
+        FS("hid", (3, 1, 1), hid.table, scale=scale)
+    with refused(NetworkError, "FILE-3", "in scale"):
+        Network([replace(given, scale=scale), hid, readout], net.projections)
+    with refused(NetworkError, "NET-8", "logit_scale"):
+        replace(net, logit_scale=scale)
+    for fine in (2, np.float32(0.5), np.int64(3), 0.25):
+        assert replace(net, logit_scale=fine).logit_scale == FS("hid", (3, 1, 1), hid.table, scale=fine).scale == fine
+
+
+def test_a_file_names_no_version_older_than_what_it_holds() -> None:
+    """What came with a later version, in a file that names an older one, is refused: no reader of that version takes
+    it. What older files may hold is read as ever, a single logit too (ID-4, FILE-3).
+    """
+    one = chain(given=Input("in", (1, 1, 1), 4, 15), readout=Readout("out", (1, 1, 1), [-7]))
+    assert npz.build(with_manifest(members_of(npz.to_bytes(one)), spec_version="1.2"), "x").id == one.id
+    net = tiny()
+    given, hid, readout = net.populations
+    assert isinstance(hid, FS) and isinstance(readout, Readout)
+    viewed = View("v", given.shape, "in", np.arange(given.shape[1]), np.arange(given.shape[2]))
+    again = Readout("again", readout.shape)
+    newer: dict[str, tuple[Network, str]] = {
+        "population v": (Network([given, viewed, hid, readout], net.projections), "1.3"),
+        "populations": (
+            Network([*net.populations, again], [*net.projections, replace(net.projections[1], target="again")]),
+            "1.3",
+        ),
+        "population hid": (Network([given, replace(hid, scale=(1.0, 2.0, 3.0)), readout], net.projections), "1.3"),
+        "population out": (
+            Network([given, hid, Readout("out", given.shape)], [net.projections[0], Conv2d("in", "out", [[[[1]]]])]),
+            "1.3",
+        ),
+    }
+    for place, (other, since) in newer.items():
+        members = members_of(npz.to_bytes(other))
+        assert npz.build(members, "x").id == other.id
+        for version in ("1.0", "1.2"):
+            with refused(FileError, "ID-4", f"x: {place}", version, says=f"spec_version {since} at least"):
+                npz.build(with_manifest(members, spec_version=version), "x")
+    members = members_of(npz.to_bytes(Network([given, replace(hid, offset=1), readout], net.projections)))
+    with refused(FileError, "ID-4", "x: population hid", "1.0", says="an offset, which came with 1.1"):
+        npz.build(with_manifest(members, spec_version="1.0"), "x")
+    assert npz.build(with_manifest(members, spec_version="1.1"), "x").fs[0].offset == 1

@@ -53,6 +53,15 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], list[str]]] = {
          "nearest_mode": "round_prefer_ceil"}, ["view"],
     ),
     "to the same size": ("Resize x - scales h", {"scales": floats(1, 1, 1, 1)}, {"mode": "nearest"}, []),
+    "linear": ("Resize x - scales h", RESIZED, {"mode": "linear"}, ["view", "conv"]),
+    "linear from the first": (
+        "Resize x - - sizes h", {"sizes": ints(1, 4, 30, 10)},
+        {"mode": "linear", "coordinate_transformation_mode": "asymmetric"}, ["view", "conv"],
+    ),
+    "linear, rows alone": (
+        "Resize x - scales h", {"scales": floats(1, 1, 4, 1)},
+        {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"}, ["view", "conv"],
+    ),
     "transposed": (
         "ConvTranspose x w b h", {"w": weights(4, 3, 3, 3), "b": weights(3)},
         {"strides": [2, 2], "pads": [1, 0, 0, 1], "output_padding": [1, 0]}, ["view", "conv"],
@@ -145,7 +154,12 @@ def test_space_to_depth() -> None:
     ("text", "constants", "attributes", "words"),
     [
         ("Resize x - scales h", {"scales": floats(1, 1, 0.7, 1)}, {"mode": "nearest"}, "halfway between two"),
-        ("Resize x - scales h", RESIZED, {"mode": "linear"}, "in mode linear (nearest: mode nearest)"),
+        ("Resize x - scales h", RESIZED, {"mode": "cubic"}, "in mode cubic (nearest: mode nearest, or"),
+        ("Resize x - scales h", {"scales": floats(1, 1, 1.5, 1)}, {"mode": "linear"}, "linear, half_pixel, by 1.5"),
+        (
+            "Resize x - scales h", RESIZED, {"mode": "linear", "coordinate_transformation_mode": "align_corners"},
+            "in mode linear, align_corners, by 2, 3",
+        ),
         ("Resize x - scales h", {"scales": floats(1, 2, 1, 1)}, {"mode": "nearest"}, "of axis 1 to 8"),
         ("Resize x - - sizes h", {"sizes": ints(1, 4, 2**40, 5)}, {"mode": "nearest"}, "places, not 1..65536"),
         ("Pad x pads h", {"pads": ints(0, 0, 6, 0, 0, 0, 0, 0)}, {"mode": "reflect"}, "6 places mirrored of 6"),
@@ -163,3 +177,123 @@ def test_what_is_refused(text: str, constants: dict[str, Any], attributes: dict[
     op, *inputs, output = text.split()
     made = flat([node(op, " ".join(inputs), output, **attributes)], constants, shape=SHAPE)
     refused(made, words, pixels=PIXELS)
+
+
+def cut(source: str, axis: int, start: int, end: int, to: str) -> tuple[Any, dict[str, Any]]:
+    """A Slice along one axis, and its constants."""
+    names = [f"{to}.{what}" for what in ("starts", "ends", "axes")]
+    numbers = dict(zip(names, map(ints, (start, end, axis)), strict=True))
+    return node("Slice", f"{source} {' '.join(names)}", to), numbers
+
+
+def around(source: str, axis: int, to: str) -> list[tuple[Any, dict[str, Any]]]:
+    """A border of one from the other end, as exporters spell it."""
+    last, first = cut(source, axis, -1, 2**31, f"{to}.last"), cut(source, axis, 0, 1, f"{to}.first")
+    return [last, first, (node("Concat", f"{to}.last {source} {to}.first", to, axis=axis), {})]
+
+
+def blocks(*steps: Any) -> list[tuple[Any, dict[str, Any]]]:
+    """Reshape, Transpose, Reshape of x, then a Relu that reads it."""
+    first, order, last = steps
+    return [
+        (node("Reshape", "x first", "a"), {"first": ints(*first)}),
+        (node("Transpose", "a", "b", perm=order), {}),
+        (node("Reshape", "b last", "c"), {"last": ints(*last)}),
+        (node("Relu", "c", "h"), {}),
+    ]
+
+
+# By name: nodes with their constants, the operators of the graph before the flatten.
+SPELT: dict[str, tuple[list[tuple[Any, dict[str, Any]]], list[str]]] = {
+    "rolled": (
+        [cut("x", 2, 2, 99, "a"), cut("x", 2, 0, 2, "b"), (node("Concat", "a b", "h", axis=2), {})], ["view"],
+    ),
+    "a border from the other end": ([*around("x", 2, "a"), *around("a", -1, "h")], ["view"]),
+    "one map below another": (
+        [(node("Relu", "x", "a"), {}), (node("Concat", "a x", "h", axis=-2), {})], ["relu", "view", "view", "add"],
+    ),
+    "places as channels": (blocks((0, 4, 3, 2, 2, 2), [0, 1, 3, 5, 2, 4], (0, 16, 3, 2)), ["conv", "relu"]),
+    "places as channels, depth first": (
+        blocks((0, 4, 2, 3, 1, 4), [0, 3, 5, 1, 2, 4], (0, 48, 2, 1)), ["conv", "relu"],
+    ),
+    "channels as places": (blocks((0, 1, 2, 2, 6, 4), [0, 1, 4, 2, 5, 3], (0, 1, 12, 8)), ["view", "conv", "relu"]),
+    "channels as places, depth first": (
+        blocks((0, 2, 1, 2, 6, 4), [0, 3, 4, 1, 5, 2], (0, 2, 12, 4)), ["view", "conv", "relu"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SPELT)
+def test_places_that_are_moved_by_several_operators(case: str) -> None:
+    """What exporters spell with several operators becomes what one is, with onnx.reference's values (GRAPH-9)."""
+    made, wanted = SPELT[case]
+    constants = {name: array for _, own in made for name, array in own.items()}
+    graph = agrees(flat([one for one, _ in made], constants, shape=("N", 4, 6, 4)), Pixels(4, 6, 4))
+    assert [name for name in ops(graph) if name != "flatten"] == wanted
+
+
+def test_one_node_for_all_that_read_places_as_channels() -> None:
+    """Who reads them again reads the same convolution of zeros and ones."""
+    made = [one for one, _ in blocks((0, 4, 3, 2, 2, 2), [0, 1, 3, 5, 2, 4], (0, 16, 3, 2))]
+    constants = {"first": ints(0, 4, 3, 2, 2, 2), "last": ints(0, 16, 3, 2)}
+    made = [*made[:-1], node("Relu", "c", "d"), node("Add", "c d", "h")]
+    assert ops(agrees(flat(made, constants, shape=("N", 4, 6, 4)), Pixels(4, 6, 4))) == [
+        "conv",
+        "relu",
+        "add",
+        "flatten",
+    ]
+
+
+@pytest.mark.parametrize("column", [False, True])
+def test_places_of_one_dimension(column: bool) -> None:
+    """Resize, Pad, Slice and Concat of lines."""
+    pixels = Pixels(4, 12, 1) if column else Pixels(4, 1, 12)
+    made = [
+        (node("Squeeze", "x axis", "a"), {"axis": ints(3 if column else 2)}),
+        (node("Conv", "a w", "b"), {"w": weights(5, 4, 3)}),
+        (node("Resize", "b - scales", "c", mode="nearest"), {"scales": floats(1, 1, 2)}),
+        (node("Pad", "c pads", "d", mode="reflect"), {"pads": ints(0, 0, 2, 0, 0, 1)}),
+        (node("Pad", "d zeros", "e"), {"zeros": ints(0, 0, 1, 0, 0, 0)}),
+        *around("e", 2, "h"),
+    ]
+    constants = {name: array for _, own in made for name, array in own.items()}
+    graph = agrees(flat([one for one, _ in made], constants, shape=("N", *pixels.shape)), pixels)
+    assert ops(graph) == ["conv", "view", "view", "pad", "view", "flatten"]
+
+
+@pytest.mark.parametrize("pads", [(1, 1, 1, 1), (0, 1, 0, 0), (1, 0, 0, 0)])
+def test_an_average_that_counts_pads_and_passes_the_end(pads: tuple[int, int, int, int]) -> None:
+    """What pads adds is counted, what ceil_mode adds is not, as onnx.reference has it, and written out."""
+    form = {"kernel_shape": [3, 2], "strides": [2, 2], "ceil_mode": 1, "count_include_pad": 1, "pads": list(pads)}
+    made = flat([node("AveragePool", "x", "h", **form)], {}, opset=19, shape=SHAPE)
+    graph, images = agrees(made, PIXELS), codes(PIXELS)
+    assert ops(graph) == ["pad", "avg_pool", "flatten"]
+    top, left, bottom, right = pads
+    seen = np.pad(PIXELS.normalise(images).astype(np.float64), ((0, 0), (0, 0), (top, bottom), (left, right)))
+    found = graph.forward(images).reshape(len(images), 4, *graph.shapes[graph.nodes[1].name][1:])
+    for b, c, y, x in np.ndindex(found.shape):
+        window = seen[b, c, 2 * y : 2 * y + 3, 2 * x : 2 * x + 2]
+        assert window.size and abs(found[b, c, y, x] - window.mean()) < 1e-5
+
+
+@pytest.mark.parametrize("column", [False, True])
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+def test_pools_to_the_end_are_compared_with_what_stands_before_them(op: str, column: bool) -> None:
+    """Where the graph computes a pool in the place of onnx.reference, dilated ones and those of lines, too."""
+    pixels = Pixels(4, 12, 1) if column else Pixels(4, 1, 12)
+    dilated = {"dilations": [2]} if op == "MaxPool" else {"pads": [1, 1], "count_include_pad": 1}
+    made = [
+        node("Squeeze", "x axis", "a"),
+        node(op, "a", "b", kernel_shape=[3], strides=[2], ceil_mode=1, **dilated),
+        node("Conv", "b w", "h"),
+    ]
+    constants = {"axis": ints(3 if column else 2), "w": weights(5, 4, 2)}
+    graph = from_onnx(flat(made, constants, opset=19, shape=("N", *pixels.shape)), pixels)
+    assert ops(graph) == [
+        "view" if op == "MaxPool" else "pad",
+        *(["max_pool"] if op == "MaxPool" else ["avg_pool"]),
+        "conv",
+        "flatten",
+    ]
+    assert not any("not compared" in note for note in graph.notes)

@@ -18,12 +18,13 @@ import oracle
 from fsref import Conv2d, Dense, Input, Network, Readout, run
 from fsref.cli.main import main
 from fsref.conversion.folding import fold
-from fsref.errors import FileError, GraphError, InputError, NetworkError, UsageError
+from fsref.errors import FileError, GraphError, InputError, LimitError, NetworkError, UsageError
 from fsref.formats import graph as graph_file
 from fsref.formats import json_network, npz
 from fsref.graph.graph import Graph, Node, Pixels
 from fsref.law.classes import classes_of
 from fsref.rate_coding.twin import rate_coded
+from fsref.simulation.answers import check_outputs
 from fsref.testing import cases, verify
 from fsref.verification.agreement import Agreement
 from fsref.verification.golden import golden_record
@@ -319,8 +320,69 @@ def test_verbs(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> 
     scored = told("evaluate", "n.npz", "--data", "x.npz", "--graph", "g.npz")
     assert [row["name"] for row in scored["output_errors"]] == ["seg", "row"] and "accuracy" not in scored
     assert told("check", "n.npz")["agrees"] and told("check", "n.npz", "--prove")["refuted"] is None
-    for words in (["--html", "r.html"], ["--rate", "8"]):
-        assert main(["evaluate", "n.npz", "--data", "x.npz", *words]) == 2
-        assert "no classifier" in capsys.readouterr().err
+    assert main(["evaluate", "n.npz", "--data", "x.npz", "--rate", "8"]) == 2
+    assert "no classifier" in capsys.readouterr().err
     assert main(["convert", "g.npz", "--data", "x.npz", "--search", "1"]) == 2
     assert "no classes" in capsys.readouterr().err
+
+
+def test_a_regression_of_one_row_needs_no_labels(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row of values beside its float graph: their errors, and no accuracy, however many values there are; without
+    the graph, or where a rate-coded twin is asked for, missing labels are refused (CONV-12, RUN-4).
+    """
+    monkeypatch.chdir(tmp_path)
+    x = drawn(6)
+    np.savez("x.npz", x=x)
+    for outputs in ({"row": "fc"}, {"one": "one"}):
+        nodes = [*graph_of().nodes, Node("one", "dense", ("mean",), {}, {"weight": np.linspace(-1, 1, 5)[None]})]
+        graph = replace(graph_of(), nodes=tuple(nodes), outputs=outputs)
+        fsref.save(graph, "g.npz")
+        net = fsref.convert(graph, x, steps=4)
+        net.save("n.npz")
+        assert net.is_classifier
+        beside = ["evaluate", "n.npz", "--data", "x.npz", "--graph", "g.npz"]
+        assert main([*beside, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        errors = output_errors(graph, net, x).to_dict()["output_errors"]
+        assert told["output_errors"] == errors and "accuracy" not in told and "correct" not in told
+        assert main(beside) == 0 and "none: the images have no labels" in " ".join(capsys.readouterr().out.split())
+        for words, says in ((beside[:4], "or --graph"), ([*beside, "--rate", "8"], "array y of an npz)")):
+            assert main(words) == 2
+            assert "x.npz: the images have no labels (" in (err := capsys.readouterr().err) and says in err
+    score = fsref.evaluate(net, x, None)
+    assert_array_equal(score.predictions, run(net, x).predictions)
+    assert score.notes == () and repr(score) == "<Score of split: 6 images>"
+    with refused(UsageError, "RUN-1", "accuracy", says="no labels"):
+        score.accuracy  # noqa: B018 - reading it is refused
+
+
+def test_outputs_are_written_to_one_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`run --outputs` writes an array for each readout, of the images taken, which is read back as any answers, and
+    replaces nothing unasked (TRACE-5, RUN-5).
+    """
+    monkeypatch.chdir(tmp_path)
+    net = split()
+    net.save("n.npz")
+    np.savez("x.npz", x=draw(net, 5))
+    words = ["run", "n.npz", "--data", "x.npz", "--images", "1:4", "--outputs", "maps.npz"]
+    assert main([*words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["outputs_file"] == "maps.npz"
+    with np.load("maps.npz", allow_pickle=False) as found:
+        assert set(found) == {"early", "row", "late"}
+        for name, values in run(net, draw(net, 5)[1:4]).outputs.items():
+            assert_array_equal(found[name], values)
+    before = Path("maps.npz").read_bytes()
+    assert main(words) == 2 and "--force" in capsys.readouterr().err
+    assert main([*words, "--force", "--events"]) == 0 and Path("maps.npz").read_bytes() == before
+    capsys.readouterr()
+    assert main(["diff", "n.npz", "x.npz", "maps.npz", "--images", "1:4"]) == 0
+    capsys.readouterr()
+    assert main([*words[:-1], "x.npz", "--force"]) == 2 and "another file of this command" in capsys.readouterr().err
+    with refused(LimitError, "RUN-3", "outputs", says="memory"):
+        check_outputs(net, 2**20, 2**20)
+    with refused(LimitError, "FILE-1", "outputs", says="a recording of openings"):
+        check_outputs(net, 2**27, 2**50)

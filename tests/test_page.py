@@ -19,7 +19,9 @@ import pytest
 
 import fsref
 import handmade
+import nodes
 import refusals
+import test_outputs
 from fsref.cli import main as cli
 from fsref.errors import FileError, UsageError
 from fsref.formats.sources import ImageSet
@@ -30,13 +32,15 @@ from fsref.rate_coding.score import rate_score
 from fsref.rate_coding.twin import rate_coded
 from fsref.reports.evaluation import Evaluation, examine, known_float_accuracy
 from fsref.reports.page import POLICY, page, write_page
-from fsref.reports.plots import plots, spread, write_plots
+from fsref.reports.panels import spread
+from fsref.reports.plots import plots, write_plots
 from fsref.tables import Sheet, cell
+from fsref.verification.outputs import output_errors
 from refusals import error_of
 
 EVIL = "<script>alert('&1')</script>"
 PLOTS = ["accuracy", "schedule", "spikes", "maps", "raster", "codes", "clipped", "busiest"]
-SECTIONS = [*PLOTS, "counts", "populations", "energy", "rate", "network", "provenance"]
+SECTIONS = [*PLOTS, "counts", "populations", "energy", "rate", "margins", "network", "provenance"]
 VOID = {"meta"}
 
 pytest.importorskip("matplotlib")
@@ -420,3 +424,39 @@ def test_a_report_tells_its_coverage(tmp_path: Path, capsys: pytest.CaptureFixtu
         page = (tmp_path / f"{name}.html").read_text(encoding="utf-8")
         assert ('id="coverage"' in page) is bool(options)
     assert told["without"] is None and told["with"]["rules"]["FS-2"]["reached"] > 0
+
+
+def test_a_report_of_outputs_without_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of maps, several outputs, or a row that no label judges: what each gives for the first image, its span in real
+    units, its error beside the float graph; no accuracy, and no class (COUNT-7, CONV-12).
+    """
+    graph, x = test_outputs.graph_of(), nodes.drawn(6)
+    nets = {"maps": fsref.convert(graph, x, steps=4), "row": fsref.convert(replace(graph, outputs={"r": "fc"}), x)}
+    for name, net in nets.items():
+        own = graph if name == "maps" else replace(graph, outputs={"r": "fc"})
+        fsref.save(own, tmp_path / f"{name}.graph.npz")
+        net.save(tmp_path / f"{name}.npz")
+        np.savez(tmp_path / "x.npz", x=x)
+        paths = [str(tmp_path / part) for part in (f"{name}.npz", "x.npz", f"{name}.graph.npz", f"{name}.html", name)]
+        words = ["evaluate", paths[0], "--data", paths[1], "--graph", paths[2], "--html", paths[3], "--plots", paths[4]]
+        assert cli.main(words) == 0
+        capsys.readouterr()
+        read = Reader(Path(paths[3]).read_text(encoding="utf-8"))
+        sections = [a["id"] for tag, a in read.tags if tag == "section"]
+        assert sections[0] == "outputs" and {"spans", "errors"} < set(sections) and "accuracy" not in sections
+        assert Path(paths[4], "outputs.svg").is_file() and not Path(paths[4], "accuracy.svg").exists()
+        text = " ".join(read.text.split())
+        for output, values in fsref.run(net, x).outputs.items():
+            real = values * net.output_scales[output]
+            assert f"{real.min():.4g}" in text and f"{real.max():.4g}" in text
+        worst = min(row.error_db or 0 for row in output_errors(own, net, x).rows)
+        assert f"{worst:.1f} dB" in text and "read as" not in text and "float accuracy" not in text
+    seen = examine(fsref.evaluate(nets["maps"], x, None), ImageSet(x, None, tuple("abcdef")))
+    (drawn,) = (plot for plot in plots(seen) if plot.name == "outputs")
+    maps = [axes for axes in drawn.figure.axes if axes.images]
+    first = fsref.run(nets["maps"], x[:1]).outputs["seg"][0] * nets["maps"].output_scales["seg"]
+    for axes, values in zip(maps, first, strict=True):
+        np.testing.assert_array_equal(axes.images[0].get_array(), values)
+    for axes in drawn.figure.axes:
+        for label in (axes.get_xlabel(), axes.get_ylabel()):
+            assert label in ("", "value (real units)", "channel (neurons)", "column (neurons)", "row (neurons)")

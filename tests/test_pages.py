@@ -40,6 +40,7 @@ SECTIONS = {
     "COSTS.md": ["COUNT"],
     "RUNS.md": ["RUN"],
     "PROOF.md": ["PROOF"],
+    "FLOATS.md": ["FLOAT"],
     "HARDWARE.md": ["LAYOUT", "AER", "VCD", "NIR", "TRACE", "CHIP", "BENCH"],
     "CONFORMANCE.md": ["COVER", "VECTOR", "CONFORM"],
 }

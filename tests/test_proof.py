@@ -28,14 +28,14 @@ from fsref.cli.main import main
 from fsref.engines import dense, layers, reference
 from fsref.engines.engine import ENGINES, engine_of
 from fsref.errors import FileError, LimitError, NetworkError, UsageError
-from fsref.law import neuron, projections, ranges, wiring
+from fsref.law import bounds, neuron, projections, ranges, wiring
 from fsref.law.neuron import Staircase, staircase
 from fsref.testing import Case, Certificate, cases, prove
 from fsref.verification import proof_rules, proof_sums
 from fsref.verification.certificate import Certified, read_certificate, unmet
 from fsref.verification.proof import working_bytes
 from fuzz_values import bent, bent_json
-from handmade import NETS, chain, oracle, recorded, residual, tiny
+from handmade import NETS, chain, gated, oracle, recorded, residual, tiny
 from refusals import check_line, refused
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -245,6 +245,8 @@ def sabotage(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, old
 
 
 OWN = [
+    (proof_rules, "products", "w * far * low,", "w * near * high,"),
+    (proof_rules, "products", "np.minimum.reduce(four)", "np.minimum(four[0], four[3])"),
     (proof_rules, "fired", "v >= threshold", "v > threshold"),
     (proof_rules, "fired", "v - reset, v", "v, v"),
     (proof_rules, "fired", "np.where(fires, v - reset, v)", "v - reset"),
@@ -269,9 +271,12 @@ OWN = [
     (proof_sums, "opened", "lambda s: s.codes", "lambda s: s.parts"),
 ]
 LAW = [
-    (ranges, "projection_bounds", "low_taps + summed(up, low)", "low_taps"),
-    (ranges, "projection_bounds", "= summed(down, high), ", "= summed(down, low), "),
-    (ranges, "projection_bounds", "h * w if projection.pooled else 1", "1"),
+    (bounds, "projection_bounds", "low_taps + summed(up, low)", "low_taps"),
+    (bounds, "projection_bounds", "= summed(down, high), ", "= summed(down, low), "),
+    (bounds, "projection_bounds", "h * w if projection.pooled else 1", "1"),
+    (bounds, "gate_bounds", "for b in factor", "for b in factor[:1]"),
+    (ranges, "_bounds", "for ends in (source.parts, source.codes)", "for ends in (source.codes, source.codes)"),
+    (ranges, "_bounds", "sent[q.by].codes, exact", "sent[q.source].codes, exact"),
     (ranges, "pieces", "b - reset))", "b))"),
     (ranges, "firing", "[first - 1 : last]", "[first:last]"),
     (ranges, "_hull", "np.max([i[:, 1]", "np.min([i[:, 1]"),
@@ -309,7 +314,8 @@ def test_planted_faults_are_caught(
     networks out: the prover names what does not hold, and certifies nothing.
     """
     sabotage(monkeypatch, module, name, old, new)
-    found = prove(wrongly_pooled() if name == "check_pool" else strided())
+    cases = {"check_pool": wrongly_pooled, "gate_bounds": gated, "_bounds": gated, "products": gated}
+    found = prove(cases.get(name, strided)())
     assert not found.holds and found.proved() == [] and "[" in found.refuted
     with refused(UsageError, "PROOF-7", says=found.refuted[:80]):
         found.to_bytes()

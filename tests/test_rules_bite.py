@@ -312,7 +312,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("quantized", "known[q.by][1])", "known[q.source][1])"),
         ("kernels", "place if shared > 1 else 0]", "0]"),
         ("kernels", "+= weights[channel] * d[channel, t] * registers", "+= d[channel, t] * registers"),
-        ("delivering", "listed[gate.source], listed[gate.by]", "listed[gate.source], listed[gate.source]"),
+        ("delivering", "= gate.weights.astype(np.int64), net", "= abs(gate.weights.astype(np.int64)), net"),
     ],
     "GATE_2": [  # a factor of which some steps are missing, that is not worth its d, or not there yet
         ("reference", "codes(spikes[q.by], d[q.by])", "codes(spikes[q.by][:, :-1], d[q.by][:, :-1])"),
@@ -411,7 +411,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("dense", "theta << table.steps, WORD) - 1", "theta << table.steps, WORD)"),
     ],
     "FS_1": [  # K of a neighbour: a step too few
-        ("reference", "for t in range(d.shape[1]):\n        plane", "for t in range(d.shape[1] - 1):\n        plane"),
+        ("reference", "in range(net.steps[projection.source])", "in range(net.steps[projection.source] - 1)"),
         ("kernels", "    steps = T.shape[1]\n", "    steps = T.shape[1] - 1\n"),
         ("layers", "2**table.steps - 1)", "2 ** (table.steps - 1) - 1)"),
         ("patches", "self.highs - 1 - t, steps - 1 - t", "self.highs - 1 - t, steps - t"),

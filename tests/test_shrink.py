@@ -236,6 +236,13 @@ def test_a_replay_decides_without_fsref(tmp_path: Path, carrier: str) -> None:
         program.write_text(ANOTHER.format(naive=str(tmp_path), off=0, answer=answer), encoding="ascii")
         code, text = replayed(sys.executable, str(program))
         assert (code, "the device is right now" in text) == ((0, True) if right else (1, False)), text
+    for device, says in (
+        ("while True:\n    sys.stdout.buffer.write(bytes(2**16))", "writes more than it was asked for"),
+        ("sys.stdout.buffer.write(sys.stdin.buffer.read())", "nothing that can be compared"),
+        ("sys.stdout.close()", "writes is no answer"),
+    ):  # what has no end is left where it is too much
+        code, text = replayed(sys.executable, "-c", f"import sys\n{device}")
+        assert code == 2 and says in text, text
     told = json.loads((tmp_path / "case.json").read_text())
     (tmp_path / "case.json").write_text(json.dumps({**told, "scope": "\x1b[2J" * 1000}))
     code, text = replayed()

@@ -13,6 +13,8 @@ from torch import nn  # noqa: E402 - after the check that torch is there
 from torch.nn import functional as F  # noqa: E402
 
 from fsref import Pixels  # noqa: E402
+from fsref.errors import GraphError  # noqa: E402
+from fsref.importers.torch.from_torch import from_torch  # noqa: E402
 from test_from_torch import Body, drawn, same  # noqa: E402
 
 PIXELS = Pixels(3, 9, 8)
@@ -20,6 +22,9 @@ CASES: dict[str, tuple[Any, list[str]]] = {
     "nearest": (nn.Upsample(scale_factor=2), ["view"]),
     "nearest by a fraction": (nn.Upsample(scale_factor=1.5), ["view"]),
     "nearest, exact": (lambda x: F.interpolate(x, scale_factor=1.7, mode="nearest-exact"), ["view"]),
+    "bilinear": (nn.Upsample(scale_factor=2, mode="bilinear"), ["view", "conv"]),
+    "bilinear to a size": (lambda x: F.interpolate(x, (27, 32), mode="bilinear"), ["view", "conv"]),
+    "bilinear of columns alone": (lambda x: F.interpolate(x, scale_factor=(1, 5), mode="bilinear"), ["view", "conv"]),
     "transposed": (nn.ConvTranspose2d(8, 6, 3, stride=2, padding=1, output_padding=1), ["view", "conv"]),
     "transposed in groups": (
         nn.ConvTranspose2d(8, 6, (3, 2), stride=(3, 1), padding=(0, 1), dilation=(2, 1), groups=2), ["view", "conv"],
@@ -53,6 +58,13 @@ def test_places_that_are_moved_spread_or_repeated(case: str) -> None:
     assert [node.op for node in graph.nodes][1:-1] == wanted
 
 
+class Mean(nn.Module):
+    """The mean of each line."""
+
+    def forward(self, x: Any) -> Any:
+        return x.mean(2)
+
+
 LINES: dict[str, tuple[list[nn.Module], list[str]]] = {
     "conv, norm, pool": (
         [nn.Conv1d(3, 4, 3, padding=1), nn.BatchNorm1d(4), nn.ReLU(), nn.MaxPool1d(2), nn.Conv1d(4, 4, 3, 2)],
@@ -67,6 +79,14 @@ LINES: dict[str, tuple[list[nn.Module], list[str]]] = {
         [nn.MaxPool1d(3, 1, 1, dilation=2), nn.AdaptiveMaxPool1d(4)],
         ["view", "max_pool", "view", "max_pool", "flatten"],
     ),
+    "groups, mean": (
+        [nn.Conv1d(3, 6, 5, 2, 1, 2, groups=3), nn.BatchNorm1d(6), nn.ReLU(), nn.MaxPool1d(3, 2, 1), Mean()],
+        ["conv", "batch_norm", "relu", "max_pool", "global_avg_pool"],
+    ),
+    "averages of what is there": (
+        [nn.Conv1d(3, 4, 3), nn.AvgPool1d(3, 2, 1, count_include_pad=False), nn.AdaptiveAvgPool1d(1)],
+        ["conv", "avg_pool", "global_avg_pool"],
+    ),
     "upsampled, mirrored": (
         [nn.Upsample(scale_factor=2), nn.ReflectionPad1d(2), nn.Conv1d(3, 2, 3)],
         ["view", "view", "conv", "flatten"],
@@ -74,10 +94,11 @@ LINES: dict[str, tuple[list[nn.Module], list[str]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("column", [False, True])
 @pytest.mark.parametrize("case", LINES)
-def test_what_has_one_dimension(case: str) -> None:
+def test_what_has_one_dimension(case: str, column: bool) -> None:
     """Layers of one dimension are those of two, of an image of one row, and of one column."""
-    (layers, wanted), column = LINES[case], list(LINES).index(case) % 2 == 1
+    layers, wanted = LINES[case]
     model = Line(*layers, axis=3 if column else 2)
     graph = same(drawn(model), Pixels(3, 12, 1) if column else Pixels(3, 1, 12))
     assert [node.op for node in graph.nodes] == wanted
@@ -92,3 +113,72 @@ class Line(nn.Module):
 
     def forward(self, x: Any) -> Any:
         return self.layers(x.squeeze(self.axis)).flatten(1)
+
+
+def test_lines_of_a_map_are_refused() -> None:
+    """A map of several rows and columns is no line."""
+    with pytest.raises(GraphError, match=r"conv1d \(nearest: a value \(C, L\) that is one row, or one column"):
+        from_torch(drawn(Body(lambda x: F.conv1d(x.flatten(2), torch.ones(4, 8, 3)).flatten(1))), PIXELS)
+
+
+JOINED: dict[str, tuple[Any, list[str]]] = {
+    "rolled by slices": (lambda x: torch.cat([x[:, :, 2:], x[:, :, :2]], 2), ["view"]),
+    "mirrored by slices": (lambda x: torch.cat([x, x.flip(3)], 3), ["view"]),
+    "two maps, one below the other": (
+        lambda x: torch.cat([x.relu(), x[:, :, 1:4].sigmoid()], 2), ["relu", "pad", "sigmoid", "view", "view", "add"],
+    ),
+    "three maps side by side": (
+        lambda x: torch.cat([x.relu(), x, x.relu()[..., ::2]], -1),
+        ["relu", "relu", "view", "view", "view", "add"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", JOINED)
+def test_what_stands_side_by_side(case: str) -> None:
+    """Values along rows or columns: one view where all show one map, else the sum of views, each with gaps where
+    another stands; with torch's values, place by place.
+    """
+    function, wanted = JOINED[case]
+    graph = same(drawn(Body(lambda x: function(x).flatten(1))), PIXELS)
+    assert sorted(node.op for node in graph.nodes[1:-1]) == sorted(wanted)
+
+
+class Twice(nn.Module):
+    """Each line and what of it is positive, one behind the other."""
+
+    def forward(self, x: Any) -> Any:
+        return torch.cat([x.relu(), x], 2)
+
+
+@pytest.mark.parametrize("axis", [2, 3])
+def test_lines_one_behind_the_other(axis: int) -> None:
+    """Lines, of one row or one column, along their only axis."""
+    shape = (3, 12, 1) if axis == 2 else (3, 1, 12)
+    model = Line(nn.Conv1d(3, 4, 3), Twice(), axis=5 - axis)
+    assert [node.op for node in same(drawn(model), Pixels(*shape)).nodes].count("view") == 2
+
+
+OUTPUTS: dict[str, tuple[Any, tuple[int, ...]]] = {
+    "the only channel": (lambda x: F.conv2d(x, torch.ones(1, 8, 1, 1))[:, 0], (1, 9, 8)),
+    "one of several": (lambda x: x[:, 1], (1, 9, 8)),
+    "squeezed": (lambda x: x[:, :1].squeeze(1), (1, 9, 8)),
+    "places in one axis": (lambda x: x.flatten(2), (8, 9, 8)),
+    "channels in two axes": (lambda x: x.unflatten(1, (2, 4)), (8, 9, 8)),
+    "all in one axis": (lambda x: x.flatten(1), (8 * 9 * 8, 1, 1)),
+    "a row of one row": (lambda x: x.flatten(1)[:, None], (8 * 9 * 8, 1, 1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", OUTPUTS)
+def test_outputs_that_torch_sees_along_other_axes(case: str) -> None:
+    """An output is a row where one axis holds all its values, else the map that it is (GRAPH-8)."""
+    function, shape = OUTPUTS[case]
+    graph = from_torch(drawn(Body(function)), PIXELS)
+    assert graph.shapes[graph.output] == shape
+
+
+def test_an_output_that_repeats_values_is_refused() -> None:
+    """Values that stand for several are no output."""
+    with pytest.raises(GraphError, match="output .*repeats values"):
+        from_torch(drawn(Body(lambda x: x.mean((2, 3), keepdim=True).expand(-1, -1, 4, 4))), PIXELS)

@@ -119,6 +119,9 @@ def test_lists_that_do_not_meet_the_shape_are_refused() -> None:
         View("v", (1, 2, 2), "a", np.arange(3), np.arange(2))
     with refused(NetworkError, "VIEW-1", "v columns", says="integers"):
         View("v", (1, 2, 2), "a", np.arange(2), np.array([0.5, 1.0]))
+    for empty in ([], (), np.array([])):
+        with refused(NetworkError, "VIEW-1", "v rows", (0,), says="2, as the shape says"):
+            View("v", (1, 2, 2), "a", empty, np.arange(2))  # type: ignore[arg-type]
     with refused(NetworkError, "VIEW-1", "v shape", 3, says="2"):
         Network(
             [
@@ -162,6 +165,7 @@ def test_a_file_whose_view_is_wrong(tmp_path: Path) -> None:
     for old, new, kind in (
         (b'"rows":[2,-1,0]', b'"rows":[2,-1,9]', NetworkError),
         (b'"rows":[2,-1,0]', b'"rows":[2,-1]', NetworkError),
+        (b'"rows":[2,-1,0]', b'"rows":[]', NetworkError),
         (b'"rows":[2,-1,0]', b'"rows":null', FileError),
         (b'"rows":[2,-1,0],', b"", FileError),
     ):
@@ -348,6 +352,28 @@ def test_a_gap_is_no_error_of_a_view() -> None:
     rows = {row.name: row for row in compare(graph, convert(graph, images), images).rows}
     assert rows["v"].new == 0 and rows["v"].kind == "view"
     assert rows["v"].error * rows["v"].neurons == pytest.approx(rows["stem"].error * rows["stem"].neurons)
+
+
+def test_gaps_are_no_neurons_that_are_lost() -> None:
+    """A place of a view that shows nothing is neither dead nor inactive nor lost, clipped nor at the top, whatever 0 is
+    to the population it shows (CONV-10).
+    """
+    for low in (0.0, 0.2):
+        nodes = [
+            STEM[0],
+            Node("act", "clip", ("stem",), {"low": low, "high": 0.7}),
+            view("v", "act", GAPS, GAPS),
+            *ending("v", 3),
+        ]
+        graph, images = Graph(PIXELS, tuple(nodes)), RNG.integers(0, 256, (16, 2, 6, 6))
+        net = convert(graph, images)
+        rows = {row.name: row for row in compare(graph, net, images).rows}
+        own, seen = rows[net.populations[1].name], rows["v"]
+        assert own.neurons < seen.neurons and seen.kind == "view"
+        for what in ("dead", "inactive", "lost"):
+            assert getattr(seen, what) == getattr(own, what), what
+        for what in ("clipped", "saturated"):
+            assert getattr(seen, what) * seen.neurons == pytest.approx(getattr(own, what) * own.neurons), what
 
 
 def test_an_image_of_turned_colours_is_viewed() -> None:

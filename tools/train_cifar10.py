@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Train a CIFAR-10 network on the CPU: a ResNet (He et al. 2015, depth 6n+2, option A shortcuts) or the `mixed`
-network.
+"""Train a CIFAR-10 network on the CPU: a ResNet (He et al. 2015, depth 6n+2, option A shortcuts), the `mixed` or the
+`gated` network.
 
 DIR holds the official binary batches: records of 1 label byte and 3,072 pixel bytes (channel, row, column). All images
 of data_batch_1.bin .. data_batch_5.bin are used for training; the test images are not read. The first --coarse epochs
@@ -150,6 +150,48 @@ class Mixed(nn.Module):
         return logits
 
 
+class Gated(nn.Module):
+    """An inverted bottleneck with SiLU whose middle channels are gated by squeeze-and-excite (Hu et al. 2017; Tan and
+    Le 2019): their means over the map choose, by two dense layers and a sigmoid, how much of each goes on.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        inner, few = 3 * inputs, inputs // 4
+        self.shortcut = stride == 1 and inputs == outputs
+        self.expand = nn.Sequential(nn.Conv2d(inputs, inner, 1, bias=False), nn.BatchNorm2d(inner), nn.SiLU())
+        self.depthwise = nn.Sequential(
+            nn.Conv2d(inner, inner, 3, stride, 1, groups=inner, bias=False), nn.BatchNorm2d(inner), nn.SiLU()
+        )
+        self.gate = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(inner, few, 1), nn.SiLU(), nn.Conv2d(few, inner, 1), nn.Sigmoid()
+        )
+        self.project = nn.Sequential(nn.Conv2d(inner, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.depthwise(self.expand(x))
+        y = self.project(y * self.gate(y))
+        return x + y if self.shortcut else y
+
+
+class GatedNet(nn.Module):
+    """A small EfficientNet: SiLU, signed linear bottlenecks and gates; half as high and wide from the stem on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 32, 3, 2, 1, bias=False), nn.BatchNorm2d(32), nn.SiLU())
+        self.blocks1 = nn.Sequential(Gated(32, 32, 1), Gated(32, 32, 1))
+        self.blocks2 = nn.Sequential(Gated(32, 64, 2), Gated(64, 64, 1), Gated(64, 64, 1))
+        self.head = nn.Sequential(nn.Conv2d(64, 128, 1, bias=False), nn.BatchNorm2d(128), nn.SiLU())
+        self.linear = nn.Linear(128, len(CLASSES))
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.head(self.blocks2(self.blocks1(self.stem(x))))
+        logits: Tensor = self.linear(x.mean(dim=(2, 3)))
+        return logits
+
+
 def initialise(model: nn.Module) -> None:
     """Give every convolution and dense layer He's initial weights."""
     for module in model.modules():
@@ -160,6 +202,7 @@ def initialise(model: nn.Module) -> None:
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     **{f"resnet{depth}": partial(ResNet, depth) for depth in (8, 14, 20, 32, 44, 56)},
     "mixed": Mixed,
+    "gated": GatedNet,
 }
 
 

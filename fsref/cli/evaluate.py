@@ -29,7 +29,6 @@ from fsref.cli.verb import excludes, needs, verb
 from fsref.coverage.cover import cover
 from fsref.errors import InputError
 from fsref.formats.bundled import load
-from fsref.law.classes import check_classifier
 from fsref.metrics.energy import costs_of, energy
 from fsref.metrics.score import evaluate as score_network
 from fsref.rate_coding.neurons import ROUNDINGS, SETTINGS
@@ -119,10 +118,11 @@ def evaluate(
     as_json: bool,
     **given: Any,
 ) -> int:
-    """Score a network on labelled images.
+    """Score a network on images.
 
-    Accuracy, spikes, SynOps, latency, speed; on request energy, the rate-coded twin, the error of outputs beside a
-    float graph, and a report. Of a network without classes, on images alone.
+    Accuracy, for which images need labels, spikes, SynOps, latency, speed; on request energy, the rate-coded twin, the
+    error of outputs beside a float graph, and a report. Of a network without classes, and beside a float graph, images
+    need no labels.
     """
     prices = None if costs is None else costs_of(costs)
     looked_at = html is not None or folder is not None
@@ -134,11 +134,10 @@ def evaluate(
             check_plots_target(folder, force, "--plots")
     network = load(net)
     graph = None if model is None else graph_of("--graph", model, given)
-    if looked_at:
-        check_classifier(network, "COUNT-7", "report", "evaluate without --html and --plots")
     images = images_of(net, network, given)
-    if images.y is None and network.is_classifier:
+    if images.y is None and network.is_classifier and (graph is None or rate is not None):
         limit = "a folder per class, labels.csv, or array y of an npz"
+        limit += "" if rate else "; or --graph, beside which outputs need none"
         raise InputError("RUN-4", given["source"], "the images have no labels", None, limit)
     twin = None if rate is None else rate_coded(network, setting or "best", rounding)
     with progress(f"{engine}, {len(images.x)} images", len(images.x)) as advance:
@@ -147,6 +146,7 @@ def evaluate(
     spent = None if prices is None else energy(score.counts, prices)
     shown: list[object] = [labelled(score.sheet(), images), *([] if spent is None else [spent])]
     told: dict[str, Any] = {"energy": None if spent is None else spent.to_dict(), "rate": None}
+    errors = None
     if graph is not None:
         with progress(f"beside the float graph, {len(images.x)} images", len(images.x)) as advance:
             errors = output_errors(graph, network, images.x, advance, given["memory_limit"])
@@ -166,7 +166,7 @@ def evaluate(
     plain["coverage"] = None if covered is None else covered.to_dict()
     if looked_at:
         source, accuracy = given["source"] or net, known_float_accuracy(network)
-        seen = examine(score, images, source, given["memory_limit"], spent, accuracy, rated, covered)
+        seen = examine(score, images, source, given["memory_limit"], spent, accuracy, rated, covered, errors)
         if html is not None:
             write_page(seen, html, force)
         if folder is not None:

@@ -7,12 +7,15 @@ from typing import Any
 
 import click
 
-from fsref.cli.options import ENGINE, JSON, NET, SOURCE, images_of, show
+from fsref.cli.options import ENGINE, FILE, FORCE, JSON, NET, SOURCE, check_file, images_of, show, written
+from fsref.cli.table import of_population
 from fsref.cli.verb import Given, When, excludes, needs, verb
 from fsref.errors import UsageError
 from fsref.formats.bundled import load
 from fsref.formats.sources import image_file
 from fsref.law.network import Network
+from fsref.reports.neurons import neuron_picture
+from fsref.reports.pictures import check_picture
 from fsref.verification.explain import explain as explain_neuron
 from fsref.verification.explanation import Place
 
@@ -47,7 +50,11 @@ def check_synapses(net: Network, population: str) -> None:
         raise UsageError("RUN-6", "--synapses", "goes with a population that synapses reach", population, limit)
 
 
-@verb(needs("--data", When("the number of an image", by_number)), excludes("--synapses", "--json"))
+@verb(
+    needs("--data", When("the number of an image", by_number)),
+    excludes("--synapses", "--json"),
+    needs("--force", "--plot"),
+)
 @NET
 @click.argument("image")
 @click.option("--population", required=True, help="Which population.")
@@ -61,6 +68,8 @@ def check_synapses(net: Network, population: str) -> None:
     metavar="N",
     help="How many synapses to show.",
 )
+@click.option("--plot", type=FILE, metavar="FILE", help="Also draw it over its steps: .svg, .png or .pdf.")
+@FORCE
 @SOURCE
 @ENGINE
 @JSON
@@ -70,6 +79,8 @@ def explain(
     population: str,
     neuron: int | Place,
     synapses: int | None,
+    plot: Path | None,
+    force: bool,
     engine: str,
     as_json: bool,
     **given: Any,
@@ -78,6 +89,9 @@ def explain(
 
     IMAGE is an index into --data, an image file or a .npy file.
     """
+    if plot is not None:
+        check_file("--plot", plot, force, net, image, given["source"])
+        check_picture(plot)
     network = load(net)
     if synapses is not None:
         check_synapses(network, population)
@@ -93,5 +107,9 @@ def explain(
         pixels = image_file(Path(image), network, given["resize"], given["crop"])
     found = explain_neuron(network, pixels, population, neuron, engine)
     sheet = found.sheet(SYNAPSES if synapses is None else synapses)
-    show(as_json, [sheet], {"network": network.name, "id": network.id, **found.to_dict()})
+    if plot is not None:
+        stairs = of_population(network, population, found.place[0], None) if found.kind == "fs" else None
+        neuron_picture(found, stairs).save(plot, force)
+    plain = {"network": network.name, "id": network.id, **found.to_dict(), "plot": None if plot is None else str(plot)}
+    show(as_json, [sheet, *written(plot)], plain)
     return 0

@@ -10,6 +10,7 @@ import numpy as np
 
 from fsref.cli.options import (
     ENGINE,
+    FILE,
     FORCE,
     IMAGES,
     JSON,
@@ -17,12 +18,14 @@ from fsref.cli.options import (
     NET,
     SOURCE,
     WORK,
+    check_file,
     chosen,
     images_of,
     labelled,
     record_options,
     show,
     work,
+    written,
 )
 from fsref.cli.verb import Given, When, needs, verb
 from fsref.engines.engine import ENGINES
@@ -34,6 +37,7 @@ from fsref.reports.events import event_lines, event_rows
 from fsref.reports.progress import progress
 from fsref.reports.raster import raster
 from fsref.reports.showcase import showcase_sheet, spikes_of
+from fsref.simulation.answers import check_outputs, save_outputs
 from fsref.simulation.recording import Record, Taken
 from fsref.simulation.run import run as run_network
 from fsref.simulation.store import check_recording_target
@@ -45,7 +49,7 @@ def read(given: Given) -> bool:
     return bool(given["out"] or (given["as_json"] and not given["events"]))
 
 
-@verb(needs("--observable", When("--out, or --json without --events", read)), needs("--force", "--out"))
+@verb(needs("--observable", When("--out, or --json without --events", read)), needs("--force", "--out", "--outputs"))
 @NET
 @SOURCE
 @LIMIT
@@ -60,6 +64,13 @@ def read(given: Given) -> bool:
     metavar="DIR",
     help="Stream the recording to this new folder, one .npy per array.",
 )
+@click.option(
+    "--outputs",
+    "answers",
+    type=FILE,
+    metavar="FILE.npz",
+    help="Also write the outputs to this new file: an array NAME (images, C, H, W) of integers for each readout.",
+)
 @FORCE
 @ENGINE
 @WORK
@@ -69,6 +80,7 @@ def run(
     selection: str | None,
     events: bool,
     out: Path | None,
+    answers: Path | None,
     force: bool,
     engine: str,
     as_json: bool,
@@ -80,9 +92,12 @@ def run(
     """
     if out is not None:
         check_recording_target(out, force, "--out")
+    if answers is not None:
+        check_file("--outputs", answers, force, out, net, given["source"])
     network = load(net)
     recording = bool(given["recorded"] or given["observables"] or events or out)
-    asked = recording or selection is not None or any(given[name] for name in ("source", "resize", "crop", "limit"))
+    asked = recording or selection is not None or answers is not None
+    asked = asked or any(given[name] for name in ("source", "resize", "crop", "limit"))
     if brings_images(net) and not asked:
         return showcase(net, network, engine, given, as_json)
     images = images_of(net, network, given)
@@ -91,8 +106,14 @@ def run(
     kinds = given["observables"] or ("spikes", "codes")
     kinds_kept = (*kinds, "spikes") if events else kinds
     taken = Taken(given["source"] or net, len(images.x), ":" if selection is None else selection)
-    record = Record(given["recorded"] or None, kinds_kept, None, out, force, taken) if recording else None
-    result = run_network(network, images.x[picked], engine, record, **work(given))
+    replaced = force and out is not None
+    record = Record(given["recorded"] or None, kinds_kept, None, out, replaced, taken) if recording else None
+    limits = work(given)
+    if answers is not None:
+        limits["memory_limit"] -= check_outputs(network, len(picked), given["memory_limit"])
+    result = run_network(network, images.x[picked], engine, record, **limits)
+    if answers is not None:
+        save_outputs(result.outputs, answers, force)
     plain = {"network": network.name, "id": network.id}
     if events:
         assert result.trace is not None
@@ -109,7 +130,8 @@ def run(
     elif "spikes" in kinds and result.trace is not None:
         shown += [f"image {picked[0]}", raster(network, result.trace)]
     told = {"images": picked, "names": names, "labels": None if labels is None else labels.tolist()}
-    told |= {"out": None if out is None else str(out)}
+    told |= {"out": None if out is None else str(out), "outputs_file": None if answers is None else str(answers)}
+    shown += written(answers)
     if out is None and result.trace is not None:
         arrays = result.trace.arrays.items()
         told["recording"] = ({"of": of, "observable": what, "values": values} for (of, what), values in arrays)

@@ -14,7 +14,7 @@ from fsref.conformance.drive import Drive, Dut, witnessed
 from fsref.conformance.driven import Driven, Reject
 from fsref.conformance.function import Answer, Function
 from fsref.conformance.greeting import Greeting
-from fsref.conformance.smallest import smallest, twice
+from fsref.conformance.smallest import in_a_row, smallest, twice
 from fsref.conformance.starting import command_of
 from fsref.conformance.stimuli import cases_of
 from fsref.conformance.suspects import Evidence, behind
@@ -110,7 +110,7 @@ def _driven(
     if cases is None and rejects is None:
         limits = drive.greeting.limits if net is None else None
         pack = make("conform", net, limits, 1, drive.greeting.scopes)
-        cases, rejects = pack.cases, pack.rejects if drive.greeting.refuses else ()
+        cases, rejects = pack.cases, [reject for reject in pack.rejects if drive.sent(reject)]
         known = {case.id for case in pack.cases}
         rest = () if net is None else (case for case in cases_of(net, drive.greeting) if case.id not in known)
     stages = witnessed(cases or (), rejects or ()), rest, _examples(drive.greeting, net, examples)
@@ -125,6 +125,7 @@ def _driven(
             first, before = one, tuple(drive.since)
         if progress is not None:
             progress(1)
+    unasked = dict(drive.unasked)  # of these cases alone, not of those that shrinking makes
     if not found and not drive.ended:
         raise nothing(drive.greeting)
     ended = drive.ended
@@ -142,9 +143,19 @@ def _driven(
     bins = pack.bins if pack is not None and whole else {}
     small = () if first is None else smallest(drive, first, before)
     if first is not None and first.case is not None and not alone and not hints.hints:
-        found_behind = behind(twice(drive, first.case)) or behind(small)
-        hints = Judged(found_behind, int(bool(found_behind)), 1, evidence.differing)
-    return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small)
+        hints = replace(_between(drive, evidence, first, first.case, small), differing=evidence.differing)
+    return Report(name, drive.greeting, tuple(found), first, before, hints, alone, ended, bins, small, unasked)
+
+
+def _between(drive: Drive, evidence: Evidence, first: Driven, case: Case, small: Sequence[Driven]) -> Judged:
+    """What is left between images: of cases asked in a row, or where all of these pass, of the smallest that do not."""
+    rows = [row for row in (in_a_row(drive, cases) for cases in evidence.alike(first)) if row]
+    judged = [Judged(judged=1)]
+    for row in rows or (twice(drive, case), small):
+        judged.append(behind(row))
+        if judged[-1].hints:
+            return judged[-1]
+    return max(judged, key=lambda one: bool(one.observed))
 
 
 def nothing(greeting: Greeting) -> UsageError:

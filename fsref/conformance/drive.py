@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -66,6 +66,7 @@ class Drive:
         self.device, self.ended = device, ""
         self.running, self.answered = True, False  # since its last start
         self.idle = 0  # starts in a row behind which nothing was answered
+        self.unasked = Counter[tuple[str, str]]()  # cases by scope, and why they are not for it
         self.since: deque[Case] = deque()  # cases asked since its last start
         self.held = 0  # integers of these
         try:
@@ -79,7 +80,7 @@ class Drive:
         """The verdict of each case and reject, of those in which the device can be asked something; those behind its
         end are not driven. Errors: UsageError where it cannot be started any more.
         """
-        coming = (one for one in cases if self._sent(one))
+        coming = (one for one in cases if self.sent(one))
         while not self.ended and (chunk := list(islice(coming, self.device.together))):
             while chunk and self._ready():
                 self.device.prepare(chunk)
@@ -102,11 +103,22 @@ class Drive:
             self.running = self.answered = False
         return replace(found, seconds=perf_counter() - begun)
 
-    def _sent(self, one: Case | Reject) -> bool:
-        """Whether a case or a reject is for this device: no load goes to one that holds its network."""
+    def sent(self, one: Case | Reject) -> bool:
+        """Whether a case or a reject is for this device; else it is counted, and why."""
+        scope = one.scope if isinstance(one, Case) else REJECTS
+        if why := self._unasked(one):
+            self.unasked[scope, why] += 1
+        return not why
+
+    def _unasked(self, one: Case | Reject) -> str:
+        """Why a case or a reject is not for this device, "" where it is."""
         if isinstance(one, Case):
-            return bool(self.greeting.asked(one))
-        return self.greeting.refuses and not (self.greeting.network and one.frame[:1] == (LOAD,))
+            if one.scope not in self.greeting.scopes:
+                return "the device has not this scope"
+            return "" if self.greeting.asked(one) else "it answers no observable that follows"
+        if not self.greeting.refuses:
+            return "it refuses nothing"
+        return "it is sent no load" if self.greeting.network and one.frame[:1] == (LOAD,) else ""
 
     def _asked(self, case: Case) -> None:
         """Note what was asked since the last start, the last of it where it is much."""

@@ -50,6 +50,16 @@ def twice(drive: Drive, case: Case) -> tuple[Driven, ...]:
     return tuple(one for one in found if one is not None) if found[-1] is not None and found[-1].difference else ()
 
 
+def in_a_row(drive: Drive, cases: Sequence[Case]) -> tuple[Driven, ...]:
+    """What a device just started answers to cases one after another; nothing where it does not answer all, or all
+    answers are right.
+    """
+    drive.running, drive.idle = False, 0
+    found = tuple(one for case in cases for one in drive.through([replace(case, protocol="")]))
+    answered = len(found) == len(cases) and all(one.observed for one in found)
+    return found if answered and not all(one.passed for one in found) else ()
+
+
 def _fails(drive: Drive, verdict: str, anew: bool) -> Callable[[Sequence[Case]], bool]:
     """Whether the last of cases ends with this verdict, on a device whose limits their networks fit."""
 

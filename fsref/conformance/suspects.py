@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,7 @@ from fsref.simulation.recording import Key
 from fsref.vectors import flags
 from fsref.vectors.case import Case
 from fsref.verification import causes
-from fsref.verification.composed.composed import composed, few, observation
-from fsref.verification.composed.search import NEARLY
+from fsref.verification.composed import naming
 from fsref.verification.scene import Scene
 from fsref.verification.stale_causes import STALE
 from fsref.verification.stuck_causes import parts_alone
@@ -25,7 +25,8 @@ KEPT = 64  # cases that differ, and as many that do not, of a network on which c
 PLACES = 32  # and other networks and populations that differ
 LARGEST = 2**24  # integers that are kept
 BESIDE = 16  # places at which nothing differs, beside those at which something does
-COMPOSED, ALIKE = "composed", 3  # what composed causes are called, and how many that are as short are named
+ROWS = 3  # of cases that a device is asked one after another,
+IN_A_ROW = 8  # of so many that differ, and as many that do not
 SHARE = 0.5  # of what differs that a cause explains more than
 
 Place = tuple[str, str, str, str]  # id of a network, scope, unit where it is a projection, population
@@ -87,21 +88,20 @@ class Evidence:
         (at,) = _places(first)
         places = [*sorted(self.wrong, key=lambda place: place != at)]
         places += [place for place in self.right if place not in self.wrong][:BESIDE]
-        scenes = {
-            place: scene for place, scene in zip(places, few([*map(self._scene, places)]), strict=True) if scene.count
-        }
-        counts = {
-            place: min(len(self.wrong[place]), scene.count) for place, scene in scenes.items() if place in self.wrong
-        }
-        total = sum(counts.values())
-        found = composed([*scenes.values()]) if counts else []
-        for one in found[:1]:
-            told = sum(count for place, count in counts.items() if scenes[place] not in one.unsaid)
-            alike = [other for other in found[1:] if other.dear <= one.dear + NEARLY and other.unsaid == one.unsaid]
-            hints = tuple(causes.Hint(COMPOSED, each.text) for each in (one, *alike[: ALIKE - 1]))
-            return causes.Judged(hints, told, total, self.differing)
-        tried = ([scenes[place] for place in counts], [scenes[place] for place in (at,) if place in counts])
-        return causes.Judged((), 0, total, self.differing, next(filter(None, map(observation, tried)), ""))
+        counts = [len(self.wrong.get(place, ())) for place in places]
+        return naming.judged([*map(self._scene, places)], counts, places.index(at), self.differing)
+
+    def alike(self, first: Driven) -> Iterator[list[Case]]:
+        """Cases kept of one place, those that differ and those that do not by turns, all of them more than once: of the
+        place of a first difference, then of those of which most cases are kept.
+        """
+        (at,) = _places(first)
+        sizes = {place: len(own) + len(self.right.get(place, ())) for place, own in self.wrong.items()}
+        for place in sorted(sizes, key=lambda place: (place != at, -sizes[place]))[:ROWS]:
+            both = zip_longest(self.wrong[place][:IN_A_ROW], self.right.get(place, ())[:IN_A_ROW])
+            cases = [one.case for pair in both for one in pair if one is not None and one.case is not None]
+            turn = [*cases, *cases[: 1 - len(cases) % 2]]  # an odd number: each comes at places of both parities
+            yield turn * max(2, -(-2 * IN_A_ROW // len(turn)))
 
     def _scene(self, place: Place) -> Scene:
         """A population and what was answered there."""
@@ -119,22 +119,26 @@ class Evidence:
         return tuple(found)
 
 
-def behind(rows: Sequence[Driven]) -> tuple[causes.Hint, ...]:
+def behind(rows: Sequence[Driven]) -> causes.Judged:
     """The causes between images that give what was answered to all cases of one network, scope and unit since a device
-    started, whose last one differs.
+    started, some of which differ; where none does, what is composed of what is left of images before (CONFORM-7).
     """
+    wrong, right = ([row for row in rows if row.passed is passed] for passed in (False, True))
     if (
-        not rows
+        not wrong
         or len({(row.network, row.scope, row.unit) for row in rows}) > 1
         or not all(row.observed for row in rows)
     ):
-        return ()
-    (at,) = _places(rows[-1])
+        return causes.Judged()
+    (at,) = _places(wrong[-1])
     order = sorted(range(len(rows)), key=lambda n: rows[n].passed)
-    wrong, right = ([rows[n] for n in order if rows[n].passed is passed] for passed in (False, True))
-    scene, _ = next(scenes_of(at, wrong, right))
+    found, _ = next(scenes_of(at, wrong, right))
+    scene = replace(found, at=np.array(order, np.intp))
     left = {cause.name for cause in STALE}  # alone it passes: something was left
-    return causes.hints(replace(scene, at=np.array(order, np.intp)), left)
+    count = len(wrong)
+    if hints := causes.hints(scene, left):
+        return causes.Judged(hints, count, count)
+    return naming.judged_in_a_row(scene, count)
 
 
 def _places(found: Driven) -> list[Place]:

@@ -30,7 +30,8 @@ class Report(Shown):
     reject in the order driven, `first` the first that is no pass, with the cases `before` it since the device started;
     `hints` the causes that fit it, `alone` whether it differs on a device just started, too, and `ended` says why cases
     were left out, or ""; `bins` counts, of each rule, those of the level-1 pack where all of it was driven (COVER-1);
-    `small` is the smallest case found that fails so, behind those that it needs (CONFORM-4).
+    `small` is the smallest case found that fails so, behind those that it needs (CONFORM-4); `unasked` counts the cases
+    that were not for it, by scope and why.
     """
 
     device: str
@@ -43,6 +44,7 @@ class Report(Shown):
     ended: str = ""
     bins: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     small: tuple[Driven, ...] = ()
+    unasked: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def agrees(self) -> bool:
@@ -91,6 +93,7 @@ class Report(Shown):
         plain: dict[str, Any] = {"device": self.device, "greeting": self.greeting.to_dict(), "agrees": self.agrees}
         plain |= {"case_count": len(self.driven), "ended": self.ended or None}
         plain |= {"verdicts": {scope: dict(counts) for scope, counts in self.counts.items()}}
+        plain |= {"unasked": [{"scope": scope, "why": why, "count": n} for (scope, why), n in self.unasked.items()]}
         plain |= {"first": None if self.first is None else self.first.to_dict(), "alone": self.alone}
         plain |= {"explanation": None if explanation is None else explanation.to_dict()}
         plain |= {"yours": None if explanation is None else asdict(_yours(self.first))}
@@ -180,7 +183,13 @@ class Report(Shown):
             ("and" if i else "also", f"{found[0]}" + (f"; {len(found) - 1:,} more so" if len(found) > 1 else ""))
             for i, found in enumerate(others[:FEW])
         ]
-        return [*told, *([("...", f"and {plural(len(others) - FEW, 'more place')}")] if len(others) > FEW else [])]
+        told += [("...", f"and {plural(len(others) - FEW, 'more place')}")] if len(others) > FEW else []
+        told += [
+            ("not asked", f"{plural(n, 'case')} of scope {scope}: {why}") for (scope, why), n in self.unasked.items()
+        ]
+        none = [scope for scope in self.greeting.scopes if scope not in self.counts and not self.ended]
+        none = [scope for scope in none if scope not in {own for own, _ in self.unasked}]
+        return told + [("not asked", f"scope {scope}: no case has such a unit") for scope in none]
 
 
 def _yours(found: Driven | None) -> Yours:

@@ -28,6 +28,7 @@ from fsref.conversion.quantisation import (
     in_code_units,
     largest,
     largest_weight,
+    projections,
     quantise,
     reach,
     slack,
@@ -44,7 +45,7 @@ from fsref.graph.graph import Graph
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Projection
 from fsref.limits.misfits import Fit
 from fsref.simulation.memory import check_memory, fitting
 from fsref.tables import Brief, plural
@@ -372,15 +373,7 @@ class _Builder:
 
     def into(self, unit: Unit, made: Quantised) -> list[Projection]:
         """The projections into a unit."""
-        terms = [*zip(unit.terms, made.weights, strict=True), *((c.term, c.weights) for c in made.constants)]
-        linear: list[Projection] = [
-            Dense(term.source, unit.name, weights, term.pooled)
-            if weights.ndim == 2
-            else Conv2d(term.source, unit.name, weights, term.stride, term.padding, term.dilation, term.groups)
-            for term, weights in terms
-        ]
-        factors = Factors.of(unit.product, self.sources)
-        return linear if factors is None or made.gate is None else [*linear, *factors.into(unit.name, made.gate)]
+        return projections(unit, made, Factors.of(unit.product, self.sources))
 
     def join(self, population: Population, into: Sequence[Projection] = ()) -> None:
         """Add a population, and the projections into it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fsref.conversion.calibration import SAMPLE
 from fsref.conversion.columns import KEPT, PLACES, WIDEST, width
 from fsref.conversion.columns import SAMPLE as SCALED
+from fsref.conversion.exact import strips
 from fsref.conversion.folded import Folded, Term, Unit
 from fsref.graph.memory import Numbers, convolving, pooling, sweep
 from fsref.graph.operators import size_of
@@ -19,10 +20,12 @@ def shapes_of(folded: Folded) -> dict[str, Shape]:
 
 
 def delivering(term: Term, source: Shape, shape: Shape) -> Numbers:
-    """What a term holds beside what it delivers: its weights in another type, and what a convolution holds."""
+    """What a term holds beside what it delivers: its weights in another type, and what a convolution holds; of a dense
+    layer what it reads, and a strip of its weights, while they are cut.
+    """
     weights = term.weights.size
     if term.weights.ndim == 2:
-        return Numbers(source[0], weights)
+        return Numbers(4 * size_of(source), max(weights, 8 * term.weights[next(strips(term.weights))].size))
     found = convolving(source, term.weights.shape, shape, term.padding, term.groups)
     return Numbers(found.each, found.once + weights)
 
@@ -71,7 +74,8 @@ def quantising_bytes(folded: Folded, images: int, empirical: bool, batch: int) -
     shapes, kept, most = shapes_of(folded), 0, 8 * 16 * SAMPLE
     for unit in folded.units:
         n, weights = size_of(unit.shape), [term.weights.size for term in unit.terms]
-        largest = max(weights, default=0)
+        # What is made of the weights of a term on the way: of a dense layer's, the most are cut strip by strip.
+        largest = max(((4 if term.weights.ndim == 2 else 12) * term.weights.size for term in unit.terms), default=0)
         found = [delivering(term, shapes[term.source], unit.shape) for term in unit.terms]
         reads = max(size_of(shapes[source]) for source in unit.sources)
         times = 1 + (min(batch, images) if empirical else 0)
@@ -80,7 +84,7 @@ def quantising_bytes(folded: Folded, images: int, empirical: bool, batch: int) -
             pooled = unit.shape[0] * unit.shape[1] * shapes[unit.view.source][2]
         delivered = max((f.once for f in found), default=0)
         delivered += times * (max((f.each for f in found), default=pooled) + 4 * n + 2 * reads)
-        most = max(most, 8 * (2 * sum(weights) + 12 * largest + 6 * n + delivered))
+        most = max(most, 8 * (2 * sum(weights) + largest + 6 * n + delivered))
         kept += 2 * sum(weights) + 8 * n
     sizes = [size_of(shape) for shape in shapes.values()]
     coded = 2 * images * (sum(sizes) + max(sizes)) if empirical else 0  # codes of all, and one population's joined

@@ -12,19 +12,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fsref.activations.coding import Coding, Reals
-from fsref.conversion.exact import through
+from fsref.conversion.exact import strips, through
 from fsref.conversion.folded import Term, Unit, constant_part
 from fsref.conversion.options import Options
 from fsref.conversion.sources import Factors, Source
 from fsref.errors import GraphError
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS
-from fsref.law.projections import Projection
+from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.tables import Brief
 
 SKIP_BITS = 16  # of a skip factor (CONV-4)
 REACH = 2**30  # no membrane, bias or threshold goes beyond, so 32 bits hold every sum in any order
 CANDIDATES = 64  # thetas tried per channel, beside multiples of powers of two
+CACHED = 2**14  # weights that are rounded together: with what is made of them, half a megabyte
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -144,7 +145,7 @@ def choose_theta(
     powers = np.ldexp(1.0, np.arange(1, int(limit.max()).bit_length()))[:, None]
     multiples = np.where(powers <= limit, np.floor(limit / powers) * powers, limit)
     tried = np.concatenate([spread, multiples])
-    errors = np.array([rounding_error(unit, per_code, sources, s_out / theta, factors) for theta in tried])
+    errors = rounding_errors(unit, per_code, sources, s_out / tried, factors)
     if options.chip is not None and options.chip.theta == "layer":
         errors = np.broadcast_to(errors.sum(axis=1, keepdims=True), errors.shape)
     best: Ints = tried[errors.argmin(axis=0), np.arange(channels)].astype(np.int64)
@@ -182,25 +183,32 @@ def slack(unit: Unit, sources: Sequence[Source], factors: Factors | None = None)
     return total
 
 
-def rounding_error(
+def rounding_errors(
     unit: Unit,
     per_code: Sequence[Reals],
     sources: Sequence[Source],
-    membrane_unit: Reals,
+    membrane_units: Reals,
     factors: Factors | None = None,
 ) -> Reals:
-    """The expected squared error (C,) of a unit's sums and biases when they are rounded to membrane units."""
+    """The expected squared errors (T, C) of a unit's sums and biases when they are rounded to each of T membrane units,
+    (T, C): a few channels at a time, whose weights stay in the processor's cache while all are tried.
+    """
     assert unit.bias is not None
-    b = unit.bias / membrane_unit
-    error: Reals = np.square(b - np.rint(b))
+    b = unit.bias / membrane_units
+    errors: Reals = np.square(b - np.rint(b))
     if factors is not None:
-        w = factors.per_code / membrane_unit
-        error = error + np.square(w - np.rint(w)) * factors.power
-    for term, w, source in zip(unit.terms, per_code, sources, strict=True):
-        w = w / membrane_unit.reshape(-1, *[1] * (w.ndim - 1))
-        w = np.square(w - np.rint(w)) * term.per_input(source.power)
-        error = error + w.reshape(len(error), -1).sum(axis=1)
-    return error * np.square(membrane_unit)
+        w = factors.per_code / membrane_units
+        errors = errors + np.square(w - np.rint(w)) * factors.power
+    for term, weights, source in zip(unit.terms, per_code, sources, strict=True):
+        power = np.broadcast_to(term.per_input(source.power), weights.shape)
+        channels = max(1, CACHED // weights[0].size)
+        for first in range(0, len(weights), channels):
+            part = slice(first, first + channels)
+            for tried, error in zip(membrane_units, errors, strict=True):
+                w = weights[part] / tried[part].reshape(-1, *[1] * (weights.ndim - 1))
+                w = np.square(w - np.rint(w)) * power[part]
+                error[part] += w.reshape(len(w), -1).sum(axis=1)
+    return errors * np.square(membrane_units)
 
 
 def delivered(constant: Constant) -> Ints:
@@ -229,17 +237,32 @@ def quantise(
     weights: list[Ints] = []
     constant: NDArray[Any] = (unit.bias / membrane_unit)[:, None, None]
     for term, w, source in zip(unit.terms, per_code, sources, strict=True):
-        exact = w / membrane_unit.reshape(-1, *[1] * (w.ndim - 1))
+        units = membrane_unit.reshape(-1, *[1] * (w.ndim - 1))
         if term.constant is not None:
             constant = constant + constant_part(term, source.shape[1:]) / membrane_unit[:, None, None]
-        weights.append(np.rint(exact).astype(np.int64))
+        weights.append(np.empty(w.shape, np.int64))
+        for part in strips(w):
+            weights[-1][part] = np.rint(w[part] / units[part])
         if source.offset.any():
             constant = constant - through(term, source.offsets, weights[-1])
         if correct and source.mean is not None:
-            constant = constant - through(term, source.mean, weights[-1] - exact).mean(axis=(1, 2), keepdims=True)
+            added = through(term, source.mean, weights[-1] - w / units)
+            constant = constant - added.mean(axis=(1, 2), keepdims=True)
     bias = np.rint(constant).astype(np.int64) + shift[:, None, None]
     gate = None if factors is None else np.rint(factors.per_code / membrane_unit).astype(np.int64)
     if factors is not None and gate is not None:
         bias = bias + factors.start(gate)[:, None, None]
     bias = bias[:, 0, 0] if bias.shape[1:] == (1, 1) else bias
     return Quantised(tuple(weights), bias, theta, membrane_unit, gate=gate)
+
+
+def projections(unit: Unit, made: Quantised, factors: Factors | None) -> list[Projection]:
+    """The projections into a unit: of its terms, of constants, of a product."""
+    terms = [*zip(unit.terms, made.weights, strict=True), *((c.term, c.weights) for c in made.constants)]
+    linear: list[Projection] = [
+        Dense(term.source, unit.name, weights, term.pooled)
+        if weights.ndim == 2
+        else Conv2d(term.source, unit.name, weights, term.stride, term.padding, term.dilation, term.groups)
+        for term, weights in terms
+    ]
+    return linear if factors is None or made.gate is None else [*linear, *factors.into(unit.name, made.gate)]

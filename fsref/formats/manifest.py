@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -204,6 +205,27 @@ class Kinds(Struct):
     """The kinds of all populations alone, read first so that a gate among them is refused by name."""
 
     populations: list[Kind]
+
+
+def later(found: Manifest) -> Iterator[tuple[str, str, str]]:
+    """What of a manifest came with a version of the law after 1.0: where it stands, what it is, and the version
+    (FILE-3).
+    """
+    readouts = [p for p in found.populations if isinstance(p, ReadoutEntry)]
+    if len(readouts) > 1:
+        yield "populations", "several readouts", "1.3"
+    for p in found.populations:
+        match p:
+            case ViewEntry():
+                yield f"population {p.name}", "a view", "1.3"
+            case FSEntry(scale=tuple()):
+                yield f"population {p.name}", "a scale per channel", "1.3"
+            case FSEntry() if p.offset:
+                yield f"population {p.name}", "an offset", "1.1"
+            case ReadoutEntry() if p.scale is not UNSET or p.shape[1:] != (1, 1):
+                yield f"population {p.name}", "a map or a scale of its own as readout", "1.3"
+            case _:
+                pass
 
 
 def decode(text: bytes, kind: type[Any]) -> Any:

@@ -24,7 +24,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Table
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, View, Width
 from fsref.law.projections import Conv2d, Dense, Gate, Projection
-from fsref.version import SPEC_VERSION
+from fsref.version import SPEC_VERSION, latest
 
 FORMAT = 1
 MAX_MANIFEST = 2**24
@@ -70,6 +70,14 @@ def check_kinds(text: bytes, where: str) -> None:
             raise NetworkError("NET-1", f"{where}: population {index}", problem, entry.kind, limit)
 
 
+def check_named(found: schema.Manifest, where: str) -> None:
+    """Nothing, when a manifest holds nothing that came after the version it names (ID-4); else FileError."""
+    for place, what, since in schema.later(found):
+        if latest([found.spec_version, since]) != found.spec_version:
+            problem = f"{what}, which came with {since}, in a file that names an older version"
+            raise FileError("ID-4", f"{where}: {place}", problem, found.spec_version, f"spec_version {since} at least")
+
+
 def parsed(text: bytes) -> schema.Manifest:
     """The manifest in a text (FILE-3). Errors: ValueError, or one of INVALID."""
     json.loads(text, object_pairs_hook=unique)
@@ -104,6 +112,7 @@ def build(members: dict[str, bytes], where: str) -> Network:
         found = parsed(text)
     except (*schema.INVALID, ValueError) as error:
         raise FileError("FILE-3", f"{where}: manifest.json", "breaks the schema", str(error)) from None
+    check_named(found, where)
     named = {f"population.{i}.{a}" for i, p in enumerate(found.populations) for a in arrays_of(p)}
     named |= {f"projection.{j}.weights" for j in range(len(found.projections))}
     expected = {f"{name}.npy" for name in named} | {"manifest.json"}

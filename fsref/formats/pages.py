@@ -19,6 +19,7 @@ PAGES = (
     "COSTS.md",
     "RUNS.md",
     "PROOF.md",
+    "FLOATS.md",
     "HARDWARE.md",
     "CONFORMANCE.md",
 )

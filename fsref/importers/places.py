@@ -11,6 +11,7 @@ import numpy as np
 
 from fsref.graph.operators import MAX_WEIGHTS, Floats
 from fsref.graph.views import bordered, check, parted
+from fsref.graph.views import taken as again
 from fsref.law.neuron import Ints
 from fsref.law.populations import Shape
 from fsref.law.projections import Padding, Pair
@@ -120,7 +121,72 @@ def _block(channels: int, block: int, deep: bool) -> int:
     return block * block
 
 
+@dataclass(frozen=True, eq=False, repr=False)
+class Strided(Brief):
+    """A convolution of zeros and ones, by its weights (O, I / groups, kh, kw), its stride and its groups."""
+
+    weight: Floats
+    stride: Pair
+    groups: int
+
+
+def strided(numbers: Ints, shape: Shape) -> Strided | None:
+    """The convolution that takes the values of a map of this shape that have these `numbers` (C', H', W') in C order,
+    those of each channel out of one, rows and columns equally far apart; None where there is none.
+    """
+    channels, height, width = numbers.shape
+    c, y, x = (own[:, 0, 0] for own in np.unravel_index(numbers, shape))
+    ends = [np.unravel_index(numbers[0, min(1, height - 1), min(1, width - 1)], shape)[i] for i in (1, 2)]
+    by = [int(end - first[0]) for end, first in zip(ends, (y, x), strict=True)]
+    by = [step if count > 1 else size for step, count, size in zip(by, (height, width), shape[1:], strict=True)]
+    kernel = int(y.max()) + 1, int(x.max()) + 1
+    if min(by) < 1 or [(size - k) // s + 1 for size, k, s in zip(shape[1:], kernel, by, strict=True)] != [
+        height,
+        width,
+    ]:
+        return None
+    places = by[0] * np.arange(height)[:, None] * shape[2] + by[1] * np.arange(width)
+    if (numbers != numbers[:, :1, :1] + places).any():
+        return None
+    each, left = divmod(channels, shape[0])
+    own = not left and np.array_equal(c, np.arange(channels) // each)
+    inputs = 1 if own else shape[0]
+    if channels * inputs * kernel[0] * kernel[1] > MAX_WEIGHTS:
+        return None
+    weight = np.zeros((channels, inputs, *kernel), np.float32)
+    weight[np.arange(channels), 0 if own else c, y, x] = 1
+    return Strided(weight, (by[0], by[1]), shape[0] if own else 1)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Interpolated(Brief):
+    """A line that is `factor` times as long, linear between its places: the view that is read, with gaps, the kernel of
+    the convolution of that, and its padding (before, after).
+    """
+
+    places: Ints
+    kernel: Floats
+    padding: Pair
+
+
+def interpolated(size: int, factor: int, centred: bool) -> Interpolated:
+    """What makes a line of `size` places `factor` times as long: each stands in the middle of those that it becomes
+    (`centred`), else at the first of them; beyond the ends they stand again. Errors: ValueError where there are too
+    many.
+    """
+    if factor == 1:
+        return Interpolated(np.arange(size), np.ones(1, np.float32), (0, 0))
+    taps = np.arange(2 * factor - (0 if centred and factor % 2 == 0 else 1))
+    kernel = 1 - np.abs(taps - taps.mean()) / factor
+    edges = bordered(np.arange(size), int(centred), 1, "edge")
+    places = again(edges, parted(len(edges), factor))
+    before = -(-factor // 2) - 1 - factor % 2 if centred else factor - 1
+    after = size * factor - 1 + len(taps) - len(places) - before
+    return Interpolated(places, kernel.astype(np.float32), (before, after))
+
+
 MODES = ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric", "asymmetric", "align_corners")
+CENTRED = MODES[:3]  # of scales of whole numbers all the same
 ROUNDS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
 

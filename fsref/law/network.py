@@ -144,7 +144,7 @@ class Network(Shown):
         """
         return self.classes if len(self.classes) == self.class_count else ()
 
-    @property
+    @cached_property
     def output_neurons(self) -> int:
         """The neurons of all readouts."""
         return sum(p.neurons for p in self.readouts)
@@ -174,12 +174,12 @@ class Network(Shown):
         """The gates by name, in list order (GATE-1)."""
         return {name: q for name, q in self.named_projections.items() if isinstance(q, Gate)}
 
-    @property
+    @cached_property
     def integrating(self) -> tuple[FS | Readout, ...]:
         """The populations that have membranes, fs and readouts, in order."""
         return tuple(p for p in self.populations if isinstance(p, FS | Readout))
 
-    @property
+    @cached_property
     def spiking(self) -> tuple[Population, ...]:
         """The populations that spike: all but readouts, in order."""
         return tuple(p for p in self.populations if not isinstance(p, Readout))

@@ -28,7 +28,7 @@ def integers(values: ArrayLike, rule: str, place: str, low: int = -(2**62), high
         raise NetworkError(
             rule, place, "not an array of integers", "rows of different lengths", "int8 to int64"
         ) from None
-    if given.dtype.kind not in "iu":
+    if given.size and given.dtype.kind not in "iu":  # an empty list has no type: its shape is what is wrong
         raise NetworkError(rule, place, "not an array of integers; quantise first", given.dtype, "int8 to int64")
     if given.size:
         for value in (int(given.min()), int(given.max())):
@@ -124,7 +124,10 @@ def fs_relu(steps: int, theta: ArrayLike = 1) -> Table:
 
     `theta` is one integer >= 1, or (C,), one per channel. Errors: NetworkError for K or theta out of range.
     """
-    steps = int(integers(steps, "FS-1", "fs_relu steps", 1, MAX_STEPS))
+    counted = integers(steps, "FS-1", "fs_relu steps", 1, MAX_STEPS)
+    if counted.ndim:
+        raise NetworkError("FS-1", "fs_relu steps", "not one number", counted.shape, "K, 1..16, for all channels")
+    steps = int(counted)
     scale = integers(theta, "FS-5", "fs_relu theta", 1)
     scale = integers(scale, "FS-1", "fs_relu theta", 1, MAX_THRESHOLD >> (steps - 1))
     thresholds = scale[..., None] * base_two(steps)

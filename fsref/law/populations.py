@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from numbers import Real
 from typing import ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -52,8 +53,8 @@ def whole(values: ArrayLike, count: int, low: int, high: int, rule: str, place: 
 def positive(value: object, rule: str, place: str) -> None:
     """Nothing, when `value` is a positive number a float holds; else NetworkError."""
     try:
-        good = 0 < float(value) < float("inf")  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
+        good = isinstance(value, Real) and not isinstance(value, bool) and 0 < float(value) < float("inf")
+    except OverflowError:  # an integer beyond all floats
         good = False
     if not good:
         raise NetworkError(rule, place, "not a positive number", literal(value))

@@ -234,9 +234,14 @@ def scaled(d: Ints) -> NDArray[np.bool_]:
 def count(trace: Trace, fans: Mapping[str, Ints] | None = None) -> Counts:
     """The counts of a recording that holds the whole trains of every population that spikes (COUNT-1, COUNT-2).
 
-    `fans` is fan_outs(net), to be made once for many recordings. Errors: UsageError when a population is missing or in
-    parts.
+    `fans` is fan_outs(net), to be made once for many recordings. Errors: UsageError for what is no recording, and when
+    a population is missing or in parts.
     """
+    if not isinstance(trace, Trace):
+        limit = "an fsref.Trace: run(net, images, record=fsref.Record()).trace"
+        raise UsageError("COUNT-1", "count", "not a recording", type(trace).__name__, limit)
+    if fans is not None and not isinstance(fans, Mapping):
+        raise UsageError("COUNT-1", "count fans", "not fan-outs by projection", type(fans).__name__, "fan_outs(net)")
     net, known = trace.net, fan_outs(trace.net) if fans is None else fans
     spikes: dict[str, Ints] = {}
     by_neuron: dict[str, Ints] = {}

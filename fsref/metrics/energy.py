@@ -251,6 +251,9 @@ def energy(counts: Counts, costs: Costs | str = "horowitz_2014") -> Energy:
     """The energy of counted work, and of the dense ANN of the same network, under a cost table, the name of a preset or
     a `.json` file (COUNT-5, COUNT-6). Errors: UsageError, FileError.
     """
+    if not isinstance(counts, Counts):
+        limit = "what fsref.count gives, or the counts of a score"
+        raise UsageError("COUNT-5", "energy", "not counts", type(counts).__name__, limit)
     costs = costs_of(costs) if isinstance(costs, str) else costs
     dense = dense_work(counts.net)
     fs, ann = (

@@ -45,7 +45,8 @@ class Loss:
     `mean_error` is the mean of r - f, `mean_error_codes` the same in codes. `clipped` is the share of f more than half
     a code beyond what codes reach, `saturated` that of codes at `top`, the largest there is; `peak` is the largest
     seen. `dead` neurons never spike on these images, `inactive` ones stay at the low end of their activation in
-    float (at 0 where there is none), `lost` ones are dead and not inactive. All are None where there are no codes.
+    float (at 0 where there is none), `lost` ones are dead and not inactive; the gaps of a view are none of these. All
+    are None where there are no codes.
 
     Of the new error: `constant` is the share that is one number per channel, as from a wrong bias; `channel` has most
     of it, `channel_share`; r times `gain` meets g best, and leaves the power `after_gain`, as with a wrong scale.
@@ -157,8 +158,9 @@ class Tally:
                 parts |= {"arithmetic": r - ideal, "fit": ideal - best}
                 self.fitted = True
             above, below = (self.meaning(np.asarray(end)) for end in (self.coding.top + 0.5, self.coding.low - 0.5))
-            self.sums["clipped"] += int(((f > above) | (f < below)).sum())
-            self.sums["saturated"] += int((codes == self.coding.top).sum())
+            shown = True if self.there is None else self.there > 0
+            self.sums["clipped"] += int((((f > above) | (f < below)) & shown).sum())
+            self.sums["saturated"] += int(((codes == self.coding.top) & shown).sum())
             self.peak = max(self.peak, int(codes.max()))
             self.spiked |= trains.any(axis=0)
             self.active |= (f != self.low_end).reshape(len(f), -1).any(axis=0)
@@ -180,6 +182,7 @@ class Tally:
         new, channel = float(squares.sum()), int(squares.argmax())
         gain = sums["rg"] / sums["rr"] if sums["rr"] > 0 else 1.0
         coding, mean = self.coding, sums["mean"] / count
+        shown = np.broadcast_to(1 if self.there is None else self.there, self.shape).ravel() > 0
         return Loss(
             name=self.name,
             kind=self.kind,
@@ -197,9 +200,9 @@ class Tally:
             saturated=None if coding is None else sums["saturated"] / count,
             peak=None if coding is None else self.peak,
             top=None if coding is None else coding.largest,
-            dead=None if coding is None else int((~self.spiked).sum()),
-            inactive=None if coding is None else int((~self.active).sum()),
-            lost=None if coding is None else int((~self.spiked & self.active).sum()),
+            dead=None if coding is None else int((~self.spiked & shown).sum()),
+            inactive=None if coding is None else int((~self.active & shown).sum()),
+            lost=None if coding is None else int((~self.spiked & self.active & shown).sum()),
             constant=float(np.square(means).sum() / (count / len(means)) / new) if new > 0 else 0.0,
             channel=channel,
             channel_share=float(squares[channel] / new) if new > 0 else 0.0,

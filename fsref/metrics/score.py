@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fsref.engines.engine import Engine, name_of
-from fsref.errors import public
+from fsref.errors import UsageError, public
 from fsref.formats.bundled import network_of
 from fsref.law.classes import check_classifier
 from fsref.law.images import check_codes, check_labels
@@ -29,8 +29,9 @@ class Score(Shown):
     """What `evaluate` found. `counts` are exact, over all `image_count` images; spikes and SynOps are means per image,
     made of them.
 
-    `predicted` classes and true `labels` are (B,), None of a network without classes (NET-8). `engine` and `kernels`
-    say what ran; `images_per_second` is of warm runs, recording of trains included, each on the machine that did it.
+    `predicted` classes are (B,), None of a network without classes (NET-8), true `labels` (B,), None where there are
+    none. `engine` and `kernels` say what ran; `images_per_second` is of warm runs, recording of trains included, each
+    on the machine that did it.
     """
 
     net: Network
@@ -53,12 +54,15 @@ class Score(Shown):
 
     @property
     def correct(self) -> int:
-        """How many predictions are the label. Errors: UsageError of a network without classes."""
-        return int((self.predictions == self.labels).sum())
+        """How many predictions are the label. Errors: UsageError of a network without classes, or without labels."""
+        predictions = self.predictions
+        if self.labels is None:
+            raise UsageError("RUN-1", "accuracy", "the images have no labels", None, "evaluate(net, x, labels)")
+        return int((predictions == self.labels).sum())
 
     @property
     def accuracy(self) -> float:
-        """The share of images whose class is their label, 0..1. Errors: UsageError of a network without classes."""
+        """The share of images whose class is their label, 0..1. Errors: as `correct`."""
         return self.correct / self.image_count
 
     @property
@@ -100,7 +104,7 @@ class Score(Shown):
     @property
     def notes(self) -> tuple[str, ...]:
         """What speaks for wrong images, labels or order of classes."""
-        if self.predicted is None:
+        if self.labels is None:
             return ()
         found = guessing("accuracy", self.correct, self.image_count, self.net.class_count)
         return (found,) if found else ()
@@ -111,7 +115,7 @@ class Score(Shown):
             "engine",
             "kernels",
             "image_count",
-            *(["correct", "accuracy"] if self.predicted is not None else []),
+            *(["correct", "accuracy"] if self.labels is not None else []),
             "spikes_per_neuron",
             "most_spikes_per_neuron",
         )
@@ -130,11 +134,7 @@ class Score(Shown):
         return {"network": self.net.name, "id": self.net.id, **plain, "notes": list(self.notes)}
 
     def __repr__(self) -> str:
-        of = (
-            f"{self.correct} of {self.image_count} right"
-            if self.predicted is not None
-            else f"{self.image_count} images"
-        )
+        of = f"{self.correct} of {self.image_count} right" if self.labels is not None else f"{self.image_count} images"
         return short(f"<Score of {self.net.name or 'a network'}: {of}>")
 
     def sheet(self) -> Sheet:
@@ -147,8 +147,8 @@ class Score(Shown):
             caused = f"{sum(leaving):,.1f}" if leaving else "-"
             rows.append((name, n, f"{spikes[name]:,.1f}", f"{spikes[name] / n:.3f}", caused))
         each = f"FS neurons, mean over images; {self.most_spikes_per_neuron:.3f} in the busiest image"
-        told = "none: the network has no classes (NET-8)"
-        if self.predicted is not None:
+        told = "none: the images have no labels" if self.net.class_count else "none: the network has no classes (NET-8)"
+        if self.labels is not None:
             told = f"{100 * self.accuracy:.2f} %  ({self.correct:,} of {self.image_count:,})"
         above = [
             ("accuracy", told),
@@ -176,7 +176,8 @@ def evaluate(
     resume: str | PathLike[str] | None = None,
     dask: str | None = None,
 ) -> Score:
-    """The score of a network on images x (B, C, H, W) with labels y (B,), None where it has no classes (NET-8).
+    """The score of a network on images x (B, C, H, W) with labels y (B,); without accuracy where y is None, as it has
+    to be of a network without classes (NET-8).
 
     Trains are recorded and counted a chunk of images at a time, by threads that share the images, so memory does not
     grow with B; x may lie on a disk (`np.load(..., mmap_mode="r")`). `progress` is called with the images of each
@@ -187,8 +188,7 @@ def evaluate(
     """
     net = network_of(net)
     images = check_codes(x, net.input.shape, net.input.max_code)
-    unlabelled = y is None and not net.class_count
-    labels = None if unlabelled else check_labels(y, len(images), net.class_count)
+    labels = None if y is None else check_labels(y, len(images), net.class_count)
     asked = Asked(engine, True, batch, threads, memory_limit)
     predicted = np.empty(len(images), np.int64)
     seconds, kernels = 0.0, dict[str, None]()
@@ -207,7 +207,7 @@ def evaluate(
         engine=name_of(engine),
         kernels="; ".join(sorted(kernels)),
         image_count=len(images),
-        predicted=None if labels is None else predicted,
+        predicted=predicted if net.is_classifier else None,
         labels=labels,
         counts=counts,
         latency_steps=net.schedule.latency,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.errors import public
+from fsref.errors import UsageError, public
 from fsref.law.neuron import Ints
 from fsref.metrics.energy import Costs, costs_of, energy_pj
 from fsref.rate_coding.twin import RateResult
@@ -143,6 +143,9 @@ class RateScore(Shown):
 @public
 def rate_score(result: RateResult, labels: ArrayLike, costs: Costs | str | None = None) -> RateScore:
     """The score of a run of a twin on images with `labels` (B,), with energy where there are `costs`. Errors:
-    InputError.
+    InputError, UsageError for what is no such run.
     """
+    if not isinstance(result, RateResult):
+        limit = "what the run of a twin gives: fsref.rate_coded(net).run(images, ticks)"
+        raise UsageError("RATE-6", "rate_score", "not a run of a twin", type(result).__name__, limit)
     return RateScore(result, result.correct(labels), costs_of(costs) if isinstance(costs, str) else costs)

@@ -22,6 +22,8 @@ from fsref.simulation.memory import images_at_once, run_bytes
 from fsref.simulation.recording import Record, recording_bytes, select
 from fsref.simulation.run import Result, run
 from fsref.tables import Brief
+from fsref.verification.margins import Margins, margins_of, summary
+from fsref.verification.outputs import OutputErrors
 
 SAMPLE_IMAGES = 64
 
@@ -32,25 +34,31 @@ class Evaluation(Brief):
     codes recorded.
 
     `energy`, `float_accuracy` (0..1), `rate`, the score of a rate-coded twin, and `coverage`, the bins that all images
-    reached, are shown where they are known.
-    `source` says where the images are from, `names` are theirs, `labels` their classes.
+    reached, and `errors` of outputs beside a float graph are shown where they are known.
+    `source` says where the images are from, `names` are theirs, `labels` their classes, None where there are none.
     """
 
     score: Score
     sample: Result
     x: Ints
     names: Sequence[str]
-    labels: Ints
+    labels: Ints | None
     source: str = ""
     energy: Energy | None = None
     float_accuracy: float | None = None
     rate: RateScore | None = None
     coverage: Coverage | None = None
+    errors: OutputErrors | None = None
 
     @property
     def float_told(self) -> str:
         """What to add to the float accuracy: that it is as told, not measured on these images, or ""."""
         return ", as the network's file tells" if self.float_accuracy == known_float_accuracy(self.net) else ""
+
+    @property
+    def answers(self) -> str:
+        """What the network gives, in a word (NET-8)."""
+        return "logits" if self.net.is_classifier else "outputs"
 
     @property
     def net(self) -> Network:
@@ -61,6 +69,12 @@ class Evaluation(Brief):
         """What was recorded of a population, (b, neurons)."""
         assert self.sample.trace is not None
         return self.sample.trace[name, observable]
+
+    @property
+    def margins(self) -> Margins:
+        """The margins of each fs population on the first images (FLOAT-4)."""
+        each = (summary(p.name, margins_of(self.net, p.name, self.recorded(p.name, "opening"))) for p in self.net.fs)
+        return Margins(tuple(each))
 
     def clipped(self, name: str) -> float | None:
         """The share of membranes that stand beyond the last code of an FS-ReLU, 0..1; None for another population
@@ -96,14 +110,16 @@ def examine(
     float_accuracy: float | None = None,
     rate: RateScore | None = None,
     coverage: Coverage | None = None,
+    errors: OutputErrors | None = None,
 ) -> Evaluation:
-    """The Evaluation of a score of labelled images: the first of them are run again. Errors: InputError, LimitError."""
+    """The Evaluation of a score of images: the first of them are run again. Errors: InputError, LimitError."""
     record = Record(observables=("opening", "spikes", "codes"))
     selected = select(score.net, record)
     one = recording_bytes(score.net, selected, 1)
     count = images_at_once(one, lambda n: run_bytes(score.net, n, score.engine, selected), memory_limit, "report")
     first = slice(0, min(SAMPLE_IMAGES, count))
     x = check_images(score.net.input, images.x[first])
-    y = check_labels(None if images.y is None else images.y[first], len(x), score.net.class_count)
+    y = None if images.y is None else check_labels(images.y[first], len(x), score.net.class_count)
     sample = run(score.net, x, score.engine, record, threads=1, memory_limit=memory_limit)
-    return Evaluation(score, sample, x, images.names[first], y, source, energy, float_accuracy, rate, coverage)
+    known = source, energy, float_accuracy, rate, coverage, errors
+    return Evaluation(score, sample, x, images.names[first], y, *known)

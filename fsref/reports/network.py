@@ -95,8 +95,8 @@ def network_dict(net: Network) -> dict[str, Any]:
         entry |= {"fifo": _fifo(both, name)}
         if isinstance(q, Gate):
             delay = plan.factor_delays[q.by, q.source, q.target]
-            factor = {"by": q.by, "register_width": factor_width(net, q), "delay_steps": delay}
-            entry |= {"factor": factor | {"fifo": _fifo(both, factor_fifo(name, q))}}
+            factor = {"name": q.by, "register_width": factor_width(net, q), "delay_steps": delay}
+            entry |= {"gate": factor | {"fifo": _fifo(both, factor_fifo(name, q))}}
         projections.append(entry)
     pipelines = {
         count: {

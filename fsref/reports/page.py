@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from html import escape
+from math import inf
 from os import PathLike
 from typing import Any
 
@@ -14,8 +15,10 @@ from fsref.errors import shown
 from fsref.formats.files import write
 from fsref.metrics.energy import in_joules
 from fsref.reports.evaluation import Evaluation
+from fsref.reports.outputs import spans
+from fsref.reports.panels import Plot
 from fsref.reports.pictures import rendered
-from fsref.reports.plots import Plot, plots
+from fsref.reports.plots import plots
 from fsref.tables import Sheet, plural
 from fsref.version import SPEC_VERSION, __version__
 
@@ -77,8 +80,7 @@ def tiles(e: Evaluation) -> str:
     """The figures a reader wants first."""
     score = e.score
     found = [
-        ("accuracy", f"{100 * score.accuracy:.2f} %", f"{score.correct:,} of {plural(score.image_count, 'image')}"),
-        ("latency", plural(score.latency_steps, "step"), "until the logits stand"),
+        ("latency", plural(score.latency_steps, "step"), f"until the {e.answers} stand"),
         (
             "spikes per neuron",
             f"{score.spikes_per_neuron:.3f}",
@@ -86,7 +88,14 @@ def tiles(e: Evaluation) -> str:
         ),
         ("SynOps per image", f"{score.synops:,.0f}", "deliveries along synapses"),
     ]
-    if e.float_accuracy is not None:
+    if e.errors is not None:
+        worst = min(e.errors.rows, key=lambda row: inf if row.error_db is None else row.error_db)
+        db = "none" if worst.error_db is None else f"{worst.error_db:.1f} dB"
+        found.insert(0, ("error of outputs", db, f"below the values of the float graph, output {worst.name}"))
+    if e.labels is not None:
+        right = f"{score.correct:,} of {plural(score.image_count, 'image')}"
+        found.insert(0, ("accuracy", f"{100 * score.accuracy:.2f} %", right))
+    if e.labels is not None and e.float_accuracy is not None:
         lost = 100 * (score.accuracy - e.float_accuracy)
         found.insert(
             1, ("float accuracy", f"{100 * e.float_accuracy:.2f} %", f"FS is {lost:+.2f} points from it{e.float_told}")
@@ -125,6 +134,11 @@ def page(e: Evaluation) -> str:
     name, score = shown(e.net.name or "network without a name"), e.score
     figures = ((plot, f'<figure tabindex="0">{inline(plot)}</figure>') for plot in plots(e))
     parts = [(plot.name, plot.title, plot.sentence, figure) for plot, figure in figures]
+    if e.labels is None:
+        parts.append(("spans", "Spans of outputs", "The scale of an output is the value of 1 (NET-8).", wide(spans(e))))
+    if e.errors is not None:
+        told = "Beside the float graph, over all images, in real units (CONV-12)."
+        parts.append(("errors", "Errors of outputs", told, wide(e.errors.sheet())))
     parts += [
         ("counts", "Counts", "Exact, over all images and steps (COUNT-1 to COUNT-4).", wide(score.counts.sheet())),
         ("populations", "Score by population", "Means per image.", wide(score.sheet())),
@@ -142,6 +156,9 @@ def page(e: Evaluation) -> str:
     if e.coverage is not None:
         told = "Of each group: how many these images reached, and how many nothing can reach (COVER-1, COVER-2)."
         parts.append(("coverage", "Coverage", told, wide(e.coverage.each())))
+    if e.net.fs:
+        told = f"Of the first {plural(len(e.x), 'image')}: by how much a membrane, in its units, may be off (FLOAT-4)."
+        parts.append(("margins", "Margins", told, wide(e.margins.sheet())))
     parts += [
         ("network", "Network", "Proved widths hold for every image.", wide(e.net.sheet())),
         ("provenance", "Provenance", "Where this page comes from.", wide(provenance(e))),

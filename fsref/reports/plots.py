@@ -1,77 +1,32 @@
-"""The plots of an evaluation: accuracy against steps, schedule, spikes by step, maps, a raster, codes, clipping, the
-busiest (COUNT-7).
+"""The plots of an evaluation: accuracy against steps, outputs, schedule, spikes by step, maps, a raster, codes,
+clipping, the busiest (COUNT-7).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fsref.formats.files import NewFolder, check_target
 from fsref.reports.evaluation import Evaluation
-from fsref.reports.pictures import NAME, SUFFIXES, blank_figure, rendered
+from fsref.reports.outputs import outputs
+from fsref.reports.panels import WIDTH, Plot, by_population, panels, short, some, spread
+from fsref.reports.pictures import SUFFIXES, blank_figure, rendered
 from fsref.simulation.run import class_name
 from fsref.tables import plural
 
-WIDTH = 9.0  # inches
-PANELS = 24  # populations of which a panel is drawn
 BARS = 12  # populations among the busiest
 LINES = 600  # lines of pixels of a raster
 BINS = 64  # bars of a histogram of codes
 
 
-@dataclass(frozen=True)
-class Plot:
-    """A plot: its file name without suffix, its title, a sentence that says what is seen, and its figure."""
-
-    name: str
-    title: str
-    sentence: str
-    figure: Any
-
-
-def short(name: str) -> str:
-    """A name that fits an axis."""
-    return name if len(name) <= NAME else f"{name[: NAME - 3]}..."
-
-
-def spread(names: Sequence[str], count: int = PANELS) -> list[str]:
-    """At most `count` of the names, evenly from first to last."""
-    return [names[i] for i in np.unique(np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int))]
-
-
-def panels(names: Sequence[str], height: float) -> tuple[Any, dict[str, Any]]:
-    """A figure with a panel, `height` inches high, for each name, and the panels by name."""
-    columns = min(4, len(names))
-    rows = -(-len(names) // columns)
-    figure = blank_figure(WIDTH, 0.6 + height * rows, "COUNT-7")
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in grid[len(names) :]:
-        axes.remove()
-    for name, axes in zip(names, grid, strict=False):
-        axes.set_title(short(name), fontsize="small")
-        axes.tick_params(labelsize="x-small")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-    return figure, dict(zip(names, grid, strict=False))
-
-
-def by_population(names: Sequence[str], count: int = 1, tall: float = 0.0) -> tuple[Any, Any]:
-    """A figure with `count` plots side by side, their y axis the populations, first at the top."""
-    figure = blank_figure(WIDTH, 1.2 + tall + 0.24 * len(names), "COUNT-7")
-    grid = figure.subplots(1, count, sharey=True, squeeze=False)[0]
-    grid[0].set_yticks(range(len(names)), [short(name) for name in names])
-    grid[0].set_ylim(len(names) - 0.5, -0.5)
-    grid[0].set_ylabel("population")
-    return figure, grid
-
-
-def accuracy(e: Evaluation) -> Plot:
-    """Accuracy against steps: FS at its latency, rate coding as a curve, float as a line."""
+def accuracy(e: Evaluation) -> Plot | None:
+    """Accuracy against steps: FS at its latency, rate coding as a curve, float as a line; None without labels."""
+    if e.labels is None:
+        return None
     figure, score = blank_figure(WIDTH, 3.6, "COUNT-7"), e.score
     axes = figure.subplots()
     told = [
@@ -129,14 +84,15 @@ def timeline(e: Evaluation) -> Plot:
         height=0.7,
         label="sends spikes",
     )
-    axes.plot([plan.latency], [len(names) - 1], "D", color="tab:red", label="logits stand")
+    ends = [(plan.start[p.name], names.index(p.name)) for p in e.net.readouts]
+    axes.plot(*zip(*ends, strict=True), "D", color="tab:red", label=f"{e.answers} stand")
     axes.set_xlim(0, plan.steps + 0.5)
     axes.set_xlabel("time (steps)")
     axes.grid(axis="x", linewidth=0.3)
     axes.legend(fontsize="small")
     waits = [f"{source}->{target} {plural(delay, 'step')}" for (source, target), delay in plan.delays.items() if delay]
     told = (
-        f"Logits stand after {plural(plan.latency, 'step')}; a new image may start "
+        f"{e.answers.capitalize()} stand after {plural(plan.latency, 'step')}; a new image may start "
         f"every {plan.interval_one_buffer} steps with one membrane buffer, "
     )
     told += f"every {plan.interval_two_buffers} with two."
@@ -177,7 +133,7 @@ def maps(e: Evaluation) -> Plot | None:
     """Where in its H x W places each population spikes, mean over channels and images; None when no population has
     places.
     """
-    every = [p.name for p in e.net.populations[:-1] if p.shape[1] * p.shape[2] > 1]
+    every = [p.name for p in e.net.spiking if p.shape[1] * p.shape[2] > 1]
     if not every:
         return None
     names = spread(every)
@@ -202,13 +158,13 @@ def maps(e: Evaluation) -> Plot | None:
     return Plot("maps", "Activity maps", told + some(names, every), figure)
 
 
-def some(names: Sequence[str], every: Sequence[str]) -> str:
-    """A sentence on populations that are not drawn, or ""."""
-    return (
-        ""
-        if len(names) == len(every)
-        else f" {len(names)} of {len(every)} populations are drawn, evenly from first to last."
-    )
+def first_image(e: Evaluation) -> str:
+    """A sentence on the first image: whether what it was read as is right, where that is known."""
+    if e.labels is None:
+        return f"Image {e.names[0]}."
+    read, label = class_name(e.net, int(e.sample.predictions[0])), class_name(e.net, int(e.labels[0]))
+    judged = "right" if read == label else f"wrong: its label is {label}"
+    return f"Image {e.names[0]}, read as {read}, which is {judged}."
 
 
 def raster(e: Evaluation) -> Plot:
@@ -246,17 +202,13 @@ def raster(e: Evaluation) -> Plot:
     axes.set_ylabel("population (neurons)")
     axes.set_xlabel("time (steps)")
     figure.colorbar(shown, ax=axes, label="neurons of the line that spike (%)", aspect=40)
-    read, label = class_name(e.net, int(e.sample.predictions[0])), class_name(e.net, int(e.labels[0]))
-    told = (
-        f"Image {e.names[0]}, read as {read}, which is {'right' if read == label else f'wrong: its label is {label}'}. "
-    )
-    told += f"A line is a neuron, or as many neighbours as make a band of {lines} lines."
+    told = f"{first_image(e)} A line is a neuron, or as many neighbours as make a band of {lines} lines."
     return Plot("raster", "Raster of an image", told, figure)
 
 
 def codes(e: Evaluation) -> Plot:
     """How often each code is sent."""
-    every = [p.name for p in e.net.populations[:-1]]
+    every = [p.name for p in e.net.spiking]
     names = spread(every)
     figure, grid = panels(names, 1.9)
     for name, axes in grid.items():
@@ -322,6 +274,7 @@ def busiest(e: Evaluation) -> Plot:
 
 DRAWN: tuple[Callable[[Evaluation], Plot | None], ...] = (
     accuracy,
+    outputs,
     timeline,
     activity,
     maps,
@@ -332,7 +285,7 @@ DRAWN: tuple[Callable[[Evaluation], Plot | None], ...] = (
 )
 
 
-NAMES = ("accuracy", "schedule", "spikes", "maps", "raster", "codes", "clipped", "busiest")
+NAMES = ("accuracy", "outputs", "schedule", "spikes", "maps", "raster", "codes", "clipped", "busiest")
 
 
 def plots(e: Evaluation) -> list[Plot]:

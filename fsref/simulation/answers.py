@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fsref.errors import FileError
+from fsref.errors import FileError, LimitError
 from fsref.formats.arrays import INTEGERS, OTHERS
-from fsref.formats.container import MAX_FILE, read_file
+from fsref.formats.container import MAX_FILE, pack, read_file
+from fsref.formats.files import write
 from fsref.formats.memories import owner
-from fsref.formats.npy import read_array
+from fsref.formats.npy import npy, read_array
 from fsref.formats.reading import opened
 from fsref.law.network import Network
+from fsref.law.neuron import Ints
 from fsref.law.populations import OBSERVABLES, Population
 from fsref.simulation.memory import FIXED, check_memory
 from fsref.simulation.recording import Key, Selection, Trace
@@ -171,3 +174,24 @@ def _told(shape: tuple[int, ...], p: Population, wanted: tuple[tuple[int, ...], 
     if count and count % each:
         return f"{told}; {plural(count, 'integer')} are no whole number of images of {each}"
     return told
+
+
+def check_outputs(net: Network, images: int, memory_limit: int) -> int:
+    """A bound on the bytes in which the outputs of so many images become a file. Errors: LimitError where that is more
+    than `memory_limit`, or the file would be too large (FILE-1).
+    """
+    size = 8 * images * net.output_neurons
+    if size > MAX_FILE:
+        limit = f"{MAX_FILE} in one file: fewer images, or a recording of openings"
+        raise LimitError("FILE-1", "outputs", "too many bytes", size, limit)
+    bound = FIXED + 3 * size  # as members, in the file, and once more as its bytes
+    check_memory(bound, memory_limit, "outputs")
+    return bound
+
+
+def save_outputs(outputs: Mapping[str, Ints], path: str | PathLike[str], replace: bool = True) -> None:
+    """Write outputs by readout, (B, C, H, W), to an npz of arrays NAME, which `read` takes as any (TRACE-5, RUN-5).
+    Errors: FileError, UsageError.
+    """
+    members = {f"{name}.npy": npy(values) for name, values in outputs.items()}
+    write(pack(members, str(path)), path, "TRACE-5", replace)

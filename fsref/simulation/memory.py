@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import cache
 
 from fsref.engines.engine import Engine, bytes_of
 from fsref.engines.kept import kept
@@ -34,9 +35,15 @@ def check_limit(memory_limit: int) -> None:
         raise UsageError("RUN-3", "memory_limit", "not a number of bytes", memory_limit, "an integer such as 2**30")
 
 
+@cache
+def processors() -> int:
+    """How many there are; asking takes the time of a small network's image."""
+    return os.cpu_count() or 1
+
+
 def check_threads(threads: int | None) -> int:
     """The number of threads asked for, without one that of the processors (RUN-2). Errors: UsageError."""
-    chosen = os.cpu_count() or 1 if threads is None else threads
+    chosen = processors() if threads is None else threads
     if not isinstance(chosen, int) or chosen < 1:
         raise UsageError("RUN-2", "run", "threads are 1 or more", threads)
     return chosen

@@ -197,9 +197,10 @@ def run(
         rows = slice(first, min(first + size, len(x)))
         if count is not None:
             logits, spikes.T[rows] = check_counted(net, count(x[rows]), rows.stop - rows.start)
-            parts = np.split(logits, np.cumsum([p.neurons for p in net.readouts])[:-1], axis=1)
-            for p, own in zip(net.readouts, parts, strict=True):
-                outputs[p.name][rows] = own.reshape(-1, *p.shape)
+            end = 0
+            for p in net.readouts:
+                begin, end = end, end + p.neurons
+                outputs[p.name][rows] = logits[:, begin:end].reshape(-1, *p.shape)
             return
         missing = {p.name for p in net.populations}
         assert simulate is not None

@@ -29,7 +29,6 @@ from fsref.law.classes import classes_of
 from fsref.law.images import Pixels, check_images, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS
 from fsref.metrics.losses import Floats, Loss, Tally, ratio_db
 from fsref.simulation.memory import check_threads, images_at_once, run_bytes
 from fsref.simulation.recording import Record, recording_bytes, select
@@ -184,18 +183,19 @@ def exact_table(unit: Unit, net: Network) -> Callable[[Floats], Ints] | None:
     """What the fitted table of a population gives of exact membranes, in real numbers (b, C, H, W); None of one that
     has none, or where provenance does not tell what a membrane unit is (CONV-15).
     """
-    p, records = net[unit.name], net.provenance.get("populations")
+    table = next((p.table for p in net.fs if p.name == unit.name), None)
+    records = net.provenance.get("populations")
     record = records.get(unit.name) if isinstance(records, Mapping) else None
-    if not isinstance(unit.activation, Curve) or not isinstance(p, FS) or not isinstance(record, Mapping):
+    if table is None or not isinstance(unit.activation, Curve) or not isinstance(record, Mapping):
         return None
     told = record.get("membrane_unit")  # of a file it may be anything
     given = told if isinstance(told, list) else [told]
-    if len(given) not in (1, p.shape[0]) or not all(isinstance(n, float) and 0 < n < inf for n in given):
+    if len(given) not in (1, unit.shape[0]) or not all(isinstance(n, float) and 0 < n < inf for n in given):
         return None
     scale = np.array(given)[:, None, None]
 
     def codes(before: Floats) -> Ints:
-        return fired(p.table, np.rint(np.clip(before / scale, -FAR, FAR)).astype(np.int64)).astype(np.int64)
+        return fired(table, np.rint(np.clip(before / scale, -FAR, FAR)).astype(np.int64)).astype(np.int64)
 
     return codes
 

@@ -26,6 +26,7 @@ from fsref.simulation.run import run
 from fsref.simulation.shared import shared
 from fsref.simulation.silence import told, without_silence
 from fsref.verification.causes import Judged, hints
+from fsref.verification.composed.naming import judged_alone
 from fsref.verification.counted import Count
 from fsref.verification.disagreement import distance
 from fsref.verification.explain import place_of
@@ -41,6 +42,7 @@ KEPT = 64  # images that differ, and as many that do not, on which causes are ju
 LARGEST = 2**20  # or fewer, where that many neurons answer for them,
 EACH = 2**10  # or the memory allowed holds no more: bytes for each neuron of an image judged
 READ = 2**6  # and for each of what is behind its sources, by itself
+ROW_BYTES = 2**11  # of a row of what causes are composed of
 ORDERED = 2  # integers that differ at least where an order is looked for
 
 
@@ -158,7 +160,8 @@ class Judge:
 
     def judged(self, name: str, before: Sequence[str]) -> Judged:
         """The causes that give everything observed of a population in every image judged: those that differ, and as
-        many that do not, in which no population before it is wrong, unless each stands by itself (OBS-4).
+        many that do not, in which no population before it is wrong, unless each stands by itself (OBS-4). Where none is
+        known, and no population before it differs, composed ones (CONFORM-7).
         """
         whole = {o: images for o in OBSERVABLES if o != "sums" and (images := self.dump.whole_in(name, o)).any()}
         most = max((int(images.sum()) for images in whole.values()), default=0)
@@ -176,9 +179,10 @@ class Judge:
         if len(unlike) > room:
             alike = alike[alike < unlike[room]]  # so that no image is left out between those judged
         rows = np.concatenate([unlike[:room], alike[:room]])
-        found = hints(self._scene(name, rows, seen))
-        judged = min(room, len(unlike))
-        return Judged(found, judged if found else 0, judged, int(wrong.sum()))
+        scene, count = self._scene(name, rows, seen), min(room, len(unlike))
+        if (found := hints(scene)) or any(self.counts[other].differing for other in before):
+            return Judged(found, count if found else 0, count, int(wrong.sum()))
+        return judged_alone(scene, count, int(wrong.sum()), self.memory_limit // ROW_BYTES)
 
     def early(self, before: Sequence[str]) -> NDArray[np.bool_]:
         """In which images a population `before` is wrong, unless each stands by itself."""

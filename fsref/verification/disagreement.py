@@ -104,6 +104,8 @@ def described(
     lines += [f"{'or' if i else 'hint':<8}  {hint.text}" for i, hint in enumerate(judged.hints)]
     if judged.explained:
         lines.append(f"explains  {judged}")
+    if judged.observed:
+        lines.append(f"observed  {judged.observed}")
     return Disagreement(
         "\n".join(lines),
         image=image,

@@ -182,11 +182,7 @@ class Made(Brief):
     spikes: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
     worth: dict[str, Ints] = field(default_factory=dict)
     codes: dict[str, Ints] = field(default_factory=dict)
-
-    @property
-    def fs(self) -> int:
-        """How many FS populations there are."""
-        return sum(isinstance(p, FS) for p in self.populations)
+    fs: int = 0  # how many FS populations there are
 
     def name(self, kind: str) -> str:
         """A name for the next population."""
@@ -211,6 +207,7 @@ class Made(Brief):
             case FS():
                 self.spikes[p.name] = reference.fire(self.sums(p.shape, into) + p.bias_map, p.table)[0]
                 self.worth[p.name] = p.table.rows(p.shape[0])[2]
+                self.fs += 1
             case Readout():
                 raise AssertionError("readouts are put among the others at the end")
             case _:

@@ -16,6 +16,7 @@ from fsref.law.neuron import Ints
 from fsref.simulation.recording import Record
 from fsref.simulation.run import run
 from fsref.verification.causes import Hint, Judged, hints
+from fsref.verification.composed.naming import judged_alone
 from fsref.verification.disagreement import differing, ours
 from fsref.verification.scene import Scene
 from fsref.verification.theirs import Answers
@@ -53,7 +54,9 @@ class Evidence:
                 self.last = {key: row}
 
     def judged(self, name: str) -> Judged:
-        """The causes that give every code of a population in every image kept whose populations before it are right."""
+        """The causes that give every code of a population in every image kept whose populations before it are right;
+        where none is known, composed ones (CONFORM-7).
+        """
         rows = [*(self.wrong | self.last).values(), *self.right]
         images = np.stack([image for image, _ in rows])
         theirs = {n: np.stack([codes[n] for _, codes in rows]) for n in rows[0][1]}
@@ -62,9 +65,10 @@ class Evidence:
         counts = {n: int((begins == at).sum()) for at, n in enumerate(names) if (begins == at).any()}
         fits: dict[str, tuple[Hint, ...]] = {}
         for n in sorted(counts, key=lambda n: n != name):
-            fits[n] = hints(self._scene(n, images[begins >= names.index(n)], theirs[n][begins >= names.index(n)]))
+            scene = self._scene(n, images[begins >= names.index(n)], theirs[n][begins >= names.index(n)])
+            fits[n] = hints(scene)
             if not fits[name]:
-                return Judged(judged=sum(counts.values()), differing=len(self.differing))
+                return judged_alone(scene, counts[n], len(self.differing))
         explained = {
             hint: sum(count for n, count in counts.items() if hint.name in {other.name for other in fits[n]})
             for hint in fits[name]

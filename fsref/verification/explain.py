@@ -284,10 +284,18 @@ def dropped(trains: list[tuple[int, ...]], steps: int) -> list[int | None]:
 
 def replay(population: FS, channel: int, opening: int, start: int) -> tuple[Step, ...]:
     """The steps of one neuron of a channel from its opening membrane (FS-2, FS-3, FS-4)."""
-    T, h, d = (rows[channel].tolist() for rows in population.table.rows(population.shape[0]))
+    T, h, d = (rows[channel] for rows in population.table.rows(population.shape[0]))
+    return steps_of((T, h, d), opening, start)
+
+
+def steps_of(rows: tuple[Ints, Ints, Ints], opening: int, start: int = 0) -> tuple[Step, ...]:
+    """The steps of a neuron of rows T, h, d, each (K,), from its opening membrane, the first one at step `start` (FS-2,
+    FS-3, FS-4).
+    """
+    T, h, d = (row.tolist() for row in rows)
     firing = fire(opening, T, h, d)
     before = (opening, *firing.membranes[:-1])
     return tuple(
         Step(t, start + t, before[t], T[t], bool(firing.spikes[t]), h[t] * firing.spikes[t], firing.membranes[t], d[t])
-        for t in range(population.steps)
+        for t in range(len(T))
     )

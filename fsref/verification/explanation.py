@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,6 +26,19 @@ class Step:
     reset: int | None
     after: int | None
     d: int
+
+
+def steps_sheet(steps: Sequence[Step], title: str, below: Sequence[Fact] = ()) -> Sheet:
+    """Steps as a table, a line for each; of an input, max_pool or view, which have no membrane, the spikes alone."""
+    marks = ["fires" if s.fired else "-" for s in steps]
+    if any(s.before is None for s in steps):
+        plain = [(s.step, s.t, mark, s.d) for s, mark in zip(steps, marks, strict=True)]
+        return Sheet(title, ("step", "t", "", "d"), plain, left=0, below=below)
+    head = ("step", "t", "membrane", "threshold", "", "reset", "after", "d")
+    rows = [
+        (s.step, s.t, s.before, s.threshold, mark, s.reset, s.after, s.d) for s, mark in zip(steps, marks, strict=True)
+    ]
+    return Sheet(title, head, rows, left=0, below=below)
 
 
 @dataclass(frozen=True)
@@ -112,7 +126,7 @@ class Explanation(Shown):
 
     def _parts(self, yours: Yours) -> Sheet:
         """What the membrane is made of."""
-        named = "logit" if self.kind == "readout" else "opening membrane"
+        named = "output" if self.kind == "readout" else "opening membrane"
         told = [
             ("bias", self.bias, None),
             *((f"sum {name}", total, yours.sums.get(name)) for name, total in self.sums.items()),
@@ -161,18 +175,7 @@ class Explanation(Shown):
 
     def _steps(self, yours: Yours | None) -> Sheet:
         """The steps of the window, and the code they make."""
-        below = self._code(yours)
-        marks = ["fires" if s.fired else "-" for s in self.steps]
-        if self.opening is None:  # an input, max_pool or view has no membrane
-            plain = [(s.step, s.t, mark, s.d) for s, mark in zip(self.steps, marks, strict=True)]
-            return Sheet("steps", ("step", "t", "", "d"), plain, left=0, below=below)
-        rows = [
-            (s.step, s.t, s.before, s.threshold, mark, s.reset, s.after, s.d)
-            for s, mark in zip(self.steps, marks, strict=True)
-        ]
-        return Sheet(
-            "steps", ("step", "t", "membrane", "threshold", "", "reset", "after", "d"), rows, left=0, below=below
-        )
+        return steps_sheet(self.steps, "steps", self._code(yours))
 
     def _contributions(self, limit: int) -> Sheet:
         """The largest contributions."""

@@ -110,6 +110,7 @@ class Compared:
             plain |= {"neuron_place": list(first.place), "membrane": first.membrane, "threshold": first.threshold}
         plain |= {"hints": [hint.text for hint in self.judged.hints]}
         plain |= {"causes": [hint.name for hint in self.judged.hints], "extent": self.extent or None}
+        plain |= {"observation": self.judged.observed or None}
         plain |= {"neuron_steps": [] if first is None else first.steps.to_list()}
         plain |= {"why": None if first is None else first.steps.why or None, "unknown_count": self.unknown}
         plain |= {"partial_train_count": self.partial}
@@ -203,7 +204,8 @@ class DumpReport(Shown):
 
     def _hints(self, p: Compared) -> list[Fact]:
         told = [("or" if i else "hint", hint.text) for i, hint in enumerate(p.judged.hints)]
-        return [*told, *([("explains", str(p.judged))] if told else [])]
+        observed = [("observed", p.judged.observed)] if p.judged.observed else []
+        return [*told, *([("explains", str(p.judged))] if told else []), *observed]
 
     def _firsts(self) -> list[Fact]:
         """The first difference of the other populations that differ, and their causes."""

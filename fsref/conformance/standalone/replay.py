@@ -4,11 +4,14 @@ It computes anew what the law expects, says where what was observed differs, and
 it and says whether it still answers so. Exit code 0 when the device is right, 1 when it is wrong, 2 when it cannot say.
 """
 
+import contextlib
 import json
 import math
 import struct
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,9 @@ import naive  # type: ignore[import-not-found]  # beside it, where it is copied 
 
 OBSERVABLES = ("sums", "opening", "spikes", "membranes", "codes")
 SECONDS = 20  # for all answers of a device
+PIECE = 2**16  # bytes that are read at once
+PER_WORD = 20  # bytes of a word at most, in lines of hex
+OTHERS = 2**14  # words of a greeting, a refusal, or what stands before the values of a run, at most
 WIDEST = 1000  # characters of a line
 LARGEST = 2**22  # neurons of a network
 Arrays = dict[str, Any]  # NAME.OBSERVABLE: neurons, of membranes steps of neurons
@@ -76,6 +82,42 @@ def frames(told: dict[str, Any]) -> list[list[int]]:
     return [*session, [4]]
 
 
+def written(command: list[str], data: bytes, most: int) -> bytes:
+    """What a device writes that reads these bytes, of what is too much `most` bytes and one; it has ended then.
+
+    Errors: OSError where it cannot be started, or has not written its last in time.
+    """
+    deadline, found = time.monotonic() + SECONDS, bytearray()
+    pipe = subprocess.PIPE
+    device = subprocess.Popen(command, stdin=pipe, stdout=pipe, bufsize=0)
+    given, output = device.stdin, device.stdout
+    assert given is not None and output is not None
+
+    def give() -> None:
+        left = memoryview(data)
+        with contextlib.suppress(OSError), given:  # it may read no more
+            while left:
+                left = left[given.write(left) :]
+
+    def take() -> None:
+        while len(found) <= most and (piece := output.read(PIECE)):
+            found.extend(piece)
+
+    threads = [threading.Thread(target=target, daemon=True) for target in (give, take)]
+    for thread in threads:
+        thread.start()
+    threads[1].join(SECONDS)
+    late = threads[1].is_alive()
+    if not late and len(found) <= most:  # it closed its output, and may have something to do before it ends
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            device.wait(max(0.0, deadline - time.monotonic()))
+    device.kill()
+    device.wait()
+    if late:
+        raise TimeoutError(f"it has not written its last in {SECONDS} s")
+    return bytes(found[: most + 1])
+
+
 def ask(command: list[str], told: dict[str, Any]) -> list[int] | None:
     """The last answer but one of a device, None where it is none."""
     session = frames(told)
@@ -84,11 +126,16 @@ def ask(command: list[str], told: dict[str, Any]) -> list[int] | None:
     else:
         lines = (" ".join(f"{word % 2**64:016x}" for word in frame) + "\n" for frame in session)
         data = "".join(lines).encode()
+    asked = [flat(case["expected"][key]) for case in (*told["before"], told) for key in case["asked"]]
+    most = PER_WORD * (OTHERS * len(session) + sum(1 + len(values) for values in asked))
     try:
-        out = subprocess.run(command, input=data, stdout=subprocess.PIPE, timeout=SECONDS, check=False).stdout
-    except (OSError, subprocess.TimeoutExpired) as error:
+        out = written(command, data, most)
+    except OSError as error:
         quoted = "; give the program and its words without quotes around them" if " " in command[0] else ""
         say(f"replay.py: the device gives no answer: {error}{quoted}")
+        return None
+    if len(out) > most:
+        say("replay.py: the device writes more than it was asked for")
         return None
     replies = []
     try:

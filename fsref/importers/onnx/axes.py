@@ -48,12 +48,20 @@ def shown(b: Builder, value: Value) -> str:
     return " x ".join(f"{size} ({letters})" if letters else f"{size}" for size, letters in sides)
 
 
-def layout(b: Builder, value: Value) -> str:
-    """The order BCHW or BHWC that the four axes of a value have."""
-    for order in ("BCHW", "BHWC") if len(value.axes) == 4 else ():
-        if all(letters in ("", letter) for letters, letter in zip(value.axes, order, strict=True)):
+ORDERS = ("BCHW", "BHWC", "BCW", "BCH")  # of an image; of a line, one row or one column of it
+
+
+def layout(b: Builder, *values: Value) -> str:
+    """The order BCHW or BHWC that the four axes of values have; BCW or BCH of the three of a line."""
+    for order in ORDERS:
+        if all(len(value.axes) == len(order) and _fits(value, order) for value in values):
             return order
-    raise Unmapped(f"reads {shown(b, value)}", "an image N x C x H x W")
+    raise Unmapped(f"reads {' and '.join(shown(b, value) for value in values)}", "an image N x C x H x W")
+
+
+def _fits(value: Value, order: str) -> bool:
+    """Whether the axes of a value have this order, as far as their sizes tell."""
+    return all(letters in ("", letter) for letters, letter in zip(value.axes, order, strict=True))
 
 
 def image(b: Builder, value: Value) -> str:

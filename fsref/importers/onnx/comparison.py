@@ -105,9 +105,9 @@ def _reference_outputs(imported: Imported, images: Numbers) -> list[Numbers]:
             continue
         operands, made = [values[name] for name in operator.inputs], taken[operator.outputs[0]]
         node = builder.nodes.get(made.name) if isinstance(made, Value) else None
-        if node is not None and _pooled_here(operator, node, builder):
-            pooled = OPERATORS[node.op].forward(node.attributes, node.arrays, np.asarray(operands[0], np.float32))
-            values[operator.outputs[0]] = pooled.astype(np.asarray(operands[0]).dtype)
+        if isinstance(made, Value) and node is not None and _pooled_here(operator, node, builder):
+            pooled = _pooled(operator, node, np.asarray(operands[0]), builder)
+            values[operator.outputs[0]] = pooled.reshape(builder.shape_of(made))
             continue
         try:
             outputs = reference.evaluated(operator, operands, imported.opset)
@@ -116,6 +116,17 @@ def _reference_outputs(imported: Imported, images: Numbers) -> list[Numbers]:
         values.update(zip(filter(None, operator.outputs), outputs, strict=True))
     batch = imported.entry.batch
     return [np.reshape(np.asarray(values[end.value]), (batch, -1))[0].astype(np.float64) for end in imported.ends]
+
+
+def _pooled(operator: Operator, node: Node, given: Numbers, builder: Builder) -> Numbers:
+    """What a pool of the graph gives, behind the pad or view that stands before it for the same operator."""
+    nodes, own = [node], f"{operator.path}/"
+    while (before := builder.nodes.get(nodes[0].inputs[0])) is not None and before.name.startswith(own):
+        nodes.insert(0, before)
+    values = given.astype(np.float32).reshape(-1, *builder.shapes[nodes[0].inputs[0]])
+    for one in nodes:
+        values = OPERATORS[one.op].forward(one.attributes, one.arrays, values)
+    return values.astype(given.dtype)
 
 
 def _pooled_here(operator: Operator, node: Node, builder: Builder) -> bool:

@@ -30,7 +30,7 @@ from fsref.importers.onnx.layers import LAYERS
 from fsref.importers.onnx.lifting import lifted
 from fsref.importers.onnx.lowering import lowered
 from fsref.importers.onnx.model import Operator
-from fsref.importers.onnx.moves import MOVES, moved, permuted
+from fsref.importers.onnx.moves import MOVES, laid, moved, permuted
 from fsref.importers.onnx.nearest import NEAREST, PASSED
 from fsref.importers.onnx.paths import layers_of
 from fsref.importers.onnx.quantisers import QUANTISERS, settled, unquantised
@@ -219,6 +219,12 @@ class _Importer:
             self.values[name] = onnx_model.numbers(self.tensors[name])
         return self.values[name]
 
+    def lay(self, names: Sequence[str]) -> None:
+        """Nothing; then values that wait are nodes where they can be, the same for all that read them."""
+        for name in names:
+            if isinstance(value := self.operand(name), Value):
+                self.values[name] = laid(self.builder, value)
+
     def take(self, operator: Operator) -> None:
         """Take one operator, or list why it has no form."""
         self.builder.path = operator.path
@@ -232,6 +238,8 @@ class _Importer:
                 if op not in (*HANDLERS, *MOVES, *FOLDED):
                     raise Unmapped("", NEAREST.get(op, ""))
                 return  # reads what has no form: listed there
+            if op in HANDLERS and op not in (*MOVES, "Shape", "Size"):
+                self.lay(operator.inputs)
             given = tuple(self.operand(name) for name in operator.inputs)
             if not any(isinstance(operand, Value) for operand in given):
                 self.fold(operator, given)

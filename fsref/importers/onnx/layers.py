@@ -15,6 +15,7 @@ from fsref.graph.views import windowed
 from fsref.importers.onnx.axes import flattened, image, places, storage_order
 from fsref.importers.onnx.calls import Call, Handler
 from fsref.importers.onnx.lines import lined
+from fsref.importers.onnx.resizing import resize
 from fsref.importers.onnx.spread import SPREAD, viewed
 from fsref.importers.onnx.values import Builder, Numbers, Value
 from fsref.importers.refusals import Unmapped
@@ -164,8 +165,10 @@ def average_pool(b: Builder, call: Call) -> Value:
         raise Unmapped("is dilated", "AveragePool with dilations 1")
     counted = bool(call.attributes.get("count_include_pad", 0))
     if beyond and counted:  # the places that ceil_mode adds are never counted, those that pads adds are
-        if any(call.attributes.get("pads", ())):
-            raise Unmapped("has ceil_mode, pads and count_include_pad", "two of the three")
+        if any(pads := tuple(map(int, call.attributes.get("pads", ())))):
+            _, _, bottom, right = found["padding"]
+            name = b.add("pad", [name], {"padding": pads}, part="pad")
+            found["padding"] = (0, 0, bottom - pads[2], right - pads[3])
         counted = False
     if not any(found["padding"]):
         counted = True  # means the same, and says that all windows have one divisor
@@ -215,5 +218,6 @@ LAYERS: Mapping[str, Handler] = {
     "GlobalMaxPool": lined(global_pool),
     "ReduceMean": reduce,
     "ReduceMax": reduce,
+    "Resize": resize,
     **SPREAD,
 }

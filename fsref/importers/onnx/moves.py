@@ -14,9 +14,9 @@ import numpy as np
 from fsref.importers.onnx.axes import flattened, layout
 from fsref.importers.onnx.model import Operator
 from fsref.importers.onnx.reference import evaluated, folded_size
-from fsref.importers.onnx.spread import of
+from fsref.importers.onnx.spread import of, viewed
 from fsref.importers.onnx.values import Builder, Numbers, Value, Waiting
-from fsref.importers.places import taken
+from fsref.importers.places import strided, taken, transposed
 from fsref.importers.refusals import Unmapped, line
 from fsref.law.neuron import Ints
 
@@ -112,6 +112,36 @@ def _taken(b: Builder, value: Value, numbers: Ints) -> Value | Ints:
     if not np.array_equal(indices, np.arange(channels)):
         name = b.add("select", [name], {"indices": indices})
     return replace(b.value(name, axes), whole=value.whole)
+
+
+def laid(b: Builder, value: Value) -> Value:
+    """A value that waits, N x C x H x W, whose places were laid out as channels, or channels as places: a convolution
+    of zeros and ones, or a transposed one; any other as it is.
+    """
+    if value.waiting is None:
+        return value
+    numbers, size = value.waiting.numbers, math.prod(value.shape)
+    if numbers.ndim != 4 or len(numbers) != b.batch:
+        return value
+    image, starts = numbers[0], size * np.arange(b.batch)[:, None, None, None]
+    if image.min() < 0 or image.max() >= size or (numbers != image + starts).any():
+        return value
+    if (found := strided(image, value.shape)) is not None:
+        form = {"stride": found.stride, "groups": found.groups}
+        name = b.add("conv", [value.name], form, {"weight": found.weight}, part="places")
+        return replace(b.value(name, "BCHW"), whole=value.whole)
+    if image.size != size or len(np.unique(image)) < size:
+        return value
+    back = strided(np.argsort(image, axis=None).reshape(value.shape), image.shape)
+    if back is None:
+        return value
+    _, height, width = value.shape
+    spread = transposed((height, width), back.weight, back.stride, (0, 0, 0, 0), (1, 1), (0, 0), back.groups)
+    name = viewed(b, value.name, spread.rows, spread.columns)
+    made = b.add(
+        "conv", [name], {"padding": spread.padding, "groups": back.groups}, {"weight": spread.weight}, part="places"
+    )
+    return replace(b.value(made, "BCHW"), whole=value.whole) if b.shapes[made] == image.shape else value
 
 
 def _shown(b: Builder, value: Value, numbers: Ints) -> Value | None:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from fsref.graph.views import BORDERS, Border, bordered
-from fsref.importers.onnx.axes import image, layout, places
+from fsref.importers.joining import Lists, beside, through
+from fsref.importers.onnx.axes import image, layout
 from fsref.importers.onnx.calls import Call, Handler
 from fsref.importers.onnx.lines import lined
 from fsref.importers.onnx.values import Builder, Value
-from fsref.importers.places import MODES, ROUNDS, Taken, resized, shuffled, transposed, unshuffled
+from fsref.importers.places import Taken, shuffled, transposed, unshuffled
 from fsref.importers.refusals import Unmapped
 from fsref.law.neuron import Ints
 from fsref.law.projections import Pair
@@ -71,41 +72,6 @@ def conv_transpose(b: Builder, call: Call) -> Value:
     return b.value(b.add("conv", [name], form, arrays), "BCHW")
 
 
-def resize(b: Builder, call: Call) -> Value:
-    """Resize to the nearest place, of H and W."""
-    value, a = call.value(), call.attributes
-    order, shape = layout(b, value), b.shape_of(value)
-    if a.get("mode", "nearest") != "nearest" or a.get("antialias", 0):
-        raise Unmapped(f"in mode {a.get('mode')}", "mode nearest")
-    mode = a.get("coordinate_transformation_mode", "half_pixel")
-    rounds = a.get("nearest_mode", "round_prefer_floor")
-    if mode not in MODES or rounds not in ROUNDS or a.get("keep_aspect_ratio_policy", "stretch") != "stretch":
-        raise Unmapped(f"by {mode}, {rounds}", f"{', '.join(MODES)}; {', '.join(ROUNDS)}; stretch")
-    own = a.get("axes")
-    axes = places(range(4) if own is None else own, 4)
-    scales = call.constant(2, "scales")
-    sizes = call.constant(3, "sizes")
-    lists = {letter: np.arange(shape[axis]) for axis, letter in enumerate(order)}
-    for i, axis in enumerate(axes):
-        size = shape[axis]
-        if sizes is not None and sizes.size:
-            count, scale = int(sizes[i]), float(int(sizes[i]) / size)
-        elif scales is not None and scales.size:
-            scale = float(scales[i])
-            count = int(np.floor(size * scale))
-        else:
-            raise Unmapped("has neither scales nor sizes", "constant ones")
-        if count == size and scale == 1:
-            continue
-        if order[axis] not in "HW" or count < 1 or scale <= 0:
-            raise Unmapped(f"of axis {axis} to {count}", "Resize of H and W")
-        found, as_others = (resized(size, count, scale, mode, rounds, kind) for kind in (np.float64, np.float32))
-        if (found != as_others).any():
-            raise Unmapped("puts places halfway between two, where programs differ", "scales of whole numbers")
-        lists[order[axis]] = found
-    return b.value(viewed(b, value.name, lists["H"], lists["W"]), order)
-
-
 def depth_to_space(b: Builder, call: Call) -> Value:
     """DepthToSpace: a transposed convolution of zeros and ones."""
     name, block = image(b, call.value()), int(call.attributes["blocksize"])
@@ -123,6 +89,31 @@ def space_to_depth(b: Builder, call: Call) -> Value:
     name, block = image(b, call.value()), int(call.attributes["blocksize"])
     weight = unshuffled(b.shapes[name][0], block, depth_first=True)
     return b.value(b.add("conv", [name], {"stride": (block, block)}, {"weight": weight}), "BCHW")
+
+
+def side_by_side(b: Builder, values: Sequence[Value], axis: int) -> Value:
+    """Concat along rows or columns: one view where all values show the same map, else the sum of views."""
+    order = layout(b, *values)
+    if order[axis] not in "HW":
+        raise Unmapped(f"joins values along axis {axis}", "Concat along channels, rows or columns")
+    along = "HW".index(order[axis])
+    if len({(value.shape[0], value.shape[2 - along]) for value in values}) > 1:
+        raise Unmapped(f"joins shapes {' and '.join(str(b.shape_of(value)) for value in values)}", "equal other sizes")
+    try:
+        views = beside([shown_map(b, value.name) for value in values], along)
+    except ValueError as error:
+        raise Unmapped(str(error), "fewer rows and columns") from None
+    names = [viewed(b, name, *lists) for name, lists in views]
+    return b.value(names[0] if len(names) == 1 else b.add("add", names), order)
+
+
+def shown_map(b: Builder, name: str) -> tuple[str, Lists]:
+    """The node that a node shows in the end, and at which rows and columns."""
+    _, height, width = b.shapes[name]
+    lists: Lists = np.arange(height), np.arange(width)
+    while (node := b.nodes.get(name)) is not None and (seen := through(node.op, node.attributes, lists)) is not None:
+        name, lists = node.inputs[0], seen
+    return name, lists
 
 
 def border(b: Builder, value: Value, mode: str, around: Mapping[str, Sequence[int]]) -> Value:
@@ -144,7 +135,6 @@ def border(b: Builder, value: Value, mode: str, around: Mapping[str, Sequence[in
 
 SPREAD: Mapping[str, Handler] = {
     "ConvTranspose": lined(conv_transpose),
-    "Resize": resize,
     "DepthToSpace": depth_to_space,
     "SpaceToDepth": space_to_depth,
 }

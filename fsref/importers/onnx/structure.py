@@ -10,13 +10,13 @@ import numpy as np
 
 from fsref.importers.onnx.axes import flattened, layout, places, regroup
 from fsref.importers.onnx.calls import Call, Handler
-from fsref.importers.onnx.spread import border
+from fsref.importers.onnx.spread import border, side_by_side
 from fsref.importers.onnx.values import Builder, Numbers, Value
 from fsref.importers.refusals import Unmapped
 
 
 def concat(b: Builder, call: Call) -> Value:
-    """Concat along the channels."""
+    """Concat along the channels, rows or columns."""
     values = [call.value(i) for i in range(len(call.given))]
     if any(len(letters) > 1 for value in values for letters in value.axes):
         values = [flattened(b, value) for value in values]
@@ -25,7 +25,7 @@ def concat(b: Builder, call: Call) -> Value:
     if any(len(value.axes) != rank for value in values):
         raise Unmapped("joins values of different rank", "Concat along the channels")
     if any(value.axes[axis] != ("C" if value.shape[0] > 1 else "") for value in values):
-        raise Unmapped(f"along axis {axis}, which is not the channels", "Concat along the channels")
+        return side_by_side(b, values, axis)
     rests = [value.axes[:axis] + value.axes[axis + 1 :] for value in values]
     if any(rest != rests[0] for rest in rests) or any(value.shape[1:] != values[0].shape[1:] for value in values):
         raise Unmapped(f"joins shapes {' and '.join(str(b.shape_of(value)) for value in values)}", "equal N, H and W")

@@ -5,10 +5,15 @@ table as in layers.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from fsref.importers.joining import Lists, beside, through
 from fsref.importers.refusals import Unmapped
-from fsref.importers.torch.views import Site, View, form, image, vector
+from fsref.importers.torch.draft import Step
+from fsref.importers.torch.views import Site, View, form, image, vector, viewed
 
 STRUCTURE: dict[str, Callable[..., Any]] = {}
 
@@ -81,9 +86,11 @@ def select(site: Site, x: View, dim: int, index: int) -> View:
 
 @form(STRUCTURE, "cat", "concat", "concatenate")
 def cat(site: Site, parts: Sequence[Any], dim: int = 0) -> View:
-    """Values side by side along the channels; parts of one constant number at the ends are padding."""
-    if dim % (len(site.dims) + 1) != 1:
-        raise Unmapped(nearest="cat along the channels")
+    """Values side by side; along the channels parts of one constant number at the ends are padding."""
+    if (axis := dim % (len(site.dims) + 1)) > 1:
+        return side_by_side(site, parts, axis)
+    if axis == 0:
+        raise Unmapped(nearest="cat along the channels, rows or columns")
     parts = [part for part in parts if isinstance(part, View) or part.numel()]
     levels = [_level(part) for part in parts]
     inner = [n for n, level in enumerate(levels) if level is None]
@@ -102,6 +109,40 @@ def cat(site: Site, parts: Sequence[Any], dim: int = 0) -> View:
         for ends in (parts[:first], parts[last:])
     )
     return site.make("pad", *values, channels=(before, after), value=outer.pop())
+
+
+def side_by_side(site: Site, parts: Sequence[Any], axis: int) -> View:
+    """Values side by side along an axis behind the channels: one view where all show the same map, else the sum of
+    views.
+    """
+    near = "cat of values along the channels, rows or columns"
+    if not all(isinstance(part, View) for part in parts) or len({len(part.dims) for part in parts}) > 1:
+        raise Unmapped(nearest=near)
+    shapes = [part.step.shape for part in parts]
+    if all(part.dims == part.step.shape for part in parts):
+        along = axis - 2
+    elif all(part.dims in ((c, h), (c, w)) and min(h, w) == 1 for part, (c, h, w) in zip(parts, shapes, strict=True)):
+        along = 0 if all(w == 1 for _, _, w in shapes) else 1  # of one row, or one column
+    else:
+        raise Unmapped(nearest=near)
+    if len({(shape[0], shape[2 - along]) for shape in shapes}) > 1:
+        raise Unmapped(nearest="equal other sizes")
+    try:
+        views = beside([shown_map(part.step) for part in parts], along)
+    except ValueError as error:
+        raise Unmapped(str(error), "fewer rows and columns") from None
+    shape = views[0][0].shape[0], len(views[0][1][0]), len(views[0][1][1])
+    inner = replace(site, dims=shape)
+    found = [viewed(inner, View(step, step.shape), *lists) for step, lists in views]
+    return View((found[0] if len(found) == 1 else inner.make("add", *found)).step, site.dims)
+
+
+def shown_map(step: Step) -> tuple[Step, Lists]:
+    """The step that a step shows in the end, and at which rows and columns."""
+    lists: Lists = np.arange(step.shape[1]), np.arange(step.shape[2])
+    while (seen := through(step.op, step.attributes, lists)) is not None:
+        step, lists = step.inputs[0], seen
+    return step, lists
 
 
 @form(STRUCTURE, "stack")

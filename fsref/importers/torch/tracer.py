@@ -11,6 +11,7 @@ import numpy as np
 
 from fsref.errors import GraphError
 from fsref.graph.graph import Pixels
+from fsref.graph.operators import size_of
 from fsref.importers.refusals import Unmapped, line
 from fsref.importers.torch.draft import Step
 from fsref.importers.torch.elementwise import ELEMENTWISE
@@ -19,11 +20,12 @@ from fsref.importers.torch.layers import LAYERS
 from fsref.importers.torch.lines import LINES
 from fsref.importers.torch.moves import MOVES, moved
 from fsref.importers.torch.nearest import nearest
+from fsref.importers.torch.resizing import RESIZING
 from fsref.importers.torch.structure import STRUCTURE
 from fsref.importers.torch.turns import TURNS, turned, untwisted
-from fsref.importers.torch.views import Site, View, image, image_shape
+from fsref.importers.torch.views import Site, View, flat, image_shape
 
-FORMS = LAYERS | LINES | ELEMENTWISE | STRUCTURE
+FORMS = LAYERS | LINES | RESIZING | ELEMENTWISE | STRUCTURE
 READS_EXPANDED = ("add", "sub", "rsub", "mul", "expand", "expand_as", "clone", "contiguous")
 MADE_LIKE = "zeros_like ones_like full_like new_zeros new_ones new_full".split()  # read the shape of a value alone
 FITTED = "type_as to expand_as view_as reshape_as".split()  # of their second operand the shape or type alone
@@ -93,7 +95,13 @@ class Tracer:
         try:
             if value.order:
                 raise Unmapped("has its axes in another order", "N, C, H, W")
-            return image(Site("output", value.dims, ""), value).step
+            if value.expanded:
+                raise Unmapped("repeats values", "each value once")
+            plain = value.dims + (1,) * (3 - len(value.dims)) == value.step.shape
+            row = max(value.dims, default=1) == size_of(
+                value.step.shape
+            )  # of a map any other axes are those of C x H x W
+            return flat(Site("output", value.dims, ""), value).step if row and not plain else value.step
         except Unmapped as problem:
             self.problems.append(line(f"output {name}", "", problem.problem, problem.nearest))
             return value.step

@@ -97,7 +97,9 @@ def image(site: Site, x: View) -> View:
 
 
 def viewed(site: Site, x: View, rows: Ints, columns: Ints) -> View:
-    """x at other places, -1 for none."""
+    """x at other places, -1 for none; itself where these are its own."""
+    if all(np.array_equal(own, np.arange(n)) for own, n in zip((rows, columns), x.step.shape[1:], strict=True)):
+        return View(x.step, x.step.shape)
     shape = x.step.shape[0], len(rows), len(columns)
     made = site.make("view", x, shape=shape, rows=tuple(rows.tolist()), columns=tuple(columns.tolist()))
     return View(made.step, shape)

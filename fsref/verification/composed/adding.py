@@ -18,6 +18,7 @@ from fsref.verification.composed.values import BECOMES
 from fsref.verification.scene import Scene
 
 CHEAP = 4.5  # words of an addition and what becomes of it
+CARRIED = range(1, 33)  # bits whose carry may be lost
 BITS = range(6, 41)  # of sums that stay
 Pair: TypeAlias = Callable[[Ints, Ints], Mask]  # of the sum so far, and what is added
 Rule: TypeAlias = Callable[[Ints, Ints], Ints]
@@ -44,6 +45,9 @@ def adds_otherwise() -> Iterator[Change]:
                 text = f"in yours the sum {each.text} with each addition{when}{last}"
                 yield _adds(text, each.dear + 1 + dear, partial(_becomes, each.of, test), first, each.of)
         yield _adds(f"in yours an addition{when} is lost{last}", 2 + dear, partial(_loses, test), first)
+    for bit, (when, far, test) in product(CARRIED, WHEN[:3]):
+        text = f"in yours an addition{when} loses the carry into bit {bit}"
+        yield _adds(text, 2.2 + far, partial(_carries, bit, test), True)
     for bits in BITS:
         yield _adds(f"in yours the sum saturates at {bits} bits, and stays there", 3, partial(_stays, bits), True)
 
@@ -103,6 +107,12 @@ def _becomes(of: Callable[[Ints], Ints], test: Pair, v: Ints, more: Ints) -> Int
 
 def _loses(test: Pair, v: Ints, more: Ints) -> Ints:
     return np.where(test(v, more), v, v + more)
+
+
+def _carries(bit: int, test: Pair, v: Ints, more: Ints) -> Ints:
+    """An addition in two parts."""
+    low = (1 << bit) - 1
+    return np.where(test(v, more), v + more - (((v & low) + (more & low)) >> bit << bit), v + more)
 
 
 def _stays(bits: int, v: Ints, more: Ints) -> Ints:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 import numpy as np
@@ -14,10 +15,14 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.verification.composed.adding import adds_otherwise
+from fsref.verification.composed.arriving import arrives_otherwise
+from fsref.verification.composed.behind import following, unseen
+from fsref.verification.composed.between import leaves_otherwise, spikes_left
+from fsref.verification.composed.codes import codes_otherwise, coding, sending
+from fsref.verification.composed.coinciding import coincides_otherwise
 from fsref.verification.composed.delivering import delivering
+from fsref.verification.composed.earlier import is_known
 from fsref.verification.composed.neurons import (
-    codes_otherwise,
-    coding,
     fires_otherwise,
     firing,
     neurons_of,
@@ -25,6 +30,9 @@ from fsref.verification.composed.neurons import (
     resetting,
 )
 from fsref.verification.composed.opening import opening, opens_otherwise
+from fsref.verification.composed.partials import partly_otherwise
+from fsref.verification.composed.placing import placed_otherwise, right
+from fsref.verification.composed.pooling import pooling, pools_otherwise
 from fsref.verification.composed.relation import Change, Part, Relation, begun_by_law
 from fsref.verification.composed.search import Composed, fitting, observed
 from fsref.verification.composed.spikes import spikes_otherwise
@@ -35,18 +43,26 @@ from fsref.verification.scene import Scene
 from fsref.verification.taps import products
 
 WORK, LEAST = 2**32, 64  # products, or rows, of all changes tried, and changes tried whatever they cost
+DEAREST = float("inf")
 ROWS = 2**18  # of all scenes that are judged, each with some fifty columns
 Changes = Callable[[Sequence[Part]], Iterable[Change]]
 
 
 def _opens(parts: Sequence[Part]) -> Iterator[Change]:
     yield from opens_otherwise(parts)
+    yield from leaves_otherwise(parts)
     yield from adds_otherwise()
+    yield from partly_otherwise()
 
 
 def _delivers(parts: Sequence[Part]) -> Iterator[Change]:
+    yield from spikes_left(parts)
     yield from told_otherwise(parts)
+    yield from placed_otherwise("each sum", right)
     yield from spikes_otherwise()
+    yield from coincides_otherwise()
+    yield from arrives_otherwise()
+    yield from partly_otherwise()
     yield from weights_otherwise()
     yield from products_otherwise()
     yield from windows_otherwise()
@@ -58,6 +74,7 @@ LAW: dict[str, tuple[str, str, Changes]] = {  # what the law says, by which rule
     "firing": ("a neuron fires when v >= T", "FS-2", fires_otherwise),
     "reset": ("a spike lowers the membrane by h, and nothing else does", "FS-3", resets_otherwise),
     "code": ("a code is the sum of d over the spikes", "FS-4", codes_otherwise),
+    "pool": ("a window fires when a candidate that is still in fires", "POOL-1", lambda parts: pools_otherwise()),
     "told opening": ("the opening membrane is told", "OBS-1", told_otherwise),
     "told spikes": ("the train is told", "OBS-1", trains_otherwise),
     "told membranes": ("the membrane behind each step is told", "OBS-1", told_otherwise),
@@ -70,15 +87,23 @@ def composed(scenes: Sequence[Scene]) -> list[Composed]:
     law that is; nothing where one of these has no words.
     """
     small = sorted(scenes, key=lambda scene: (not scene.unlike.any(), scene.codes[scene.population.name][0].size))
-    for relations in readings([*map(_probe, small[:1]), *scenes]):
+    probes = [] if is_known(small[0]) else [probe(small[0]) for probe in (_probe, _many)]
+    shortest: list[Composed] = []
+    for relations in readings([*probes, *scenes]):
         each = _each(relation for relation in relations if relation.wrong)
-        if len(each) == 1:
-            return each[0]
-        if each:
-            unsaid = tuple(scene for found in each for scene in found[0].unsaid)
-            text, dear = "; ".join(found[0].text for found in each), sum(found[0].dear for found in each)
-            return [Composed(text, each[0][0].rule, dear, unsaid)]
-    return []
+        found = each[0] if len(each) == 1 else [_together(each)] if each else []
+        if found and found[0].dear < min((one.dear for one in shortest), default=DEAREST):
+            shortest = found
+        if shortest and not any(scene.theirs.keys() == {"codes"} for scene in scenes):
+            break
+    return shortest
+
+
+def _together(each: Sequence[Sequence[Composed]]) -> Composed:
+    """What gives several steps, the shortest words of each."""
+    unsaid = tuple(scene for found in each for scene in found[0].unsaid)
+    text, dear = "; ".join(found[0].text for found in each), sum(found[0].dear for found in each)
+    return Composed(text, each[0][0].rule, dear, unsaid)
 
 
 def _each(wrong: Iterable[Relation]) -> list[list[Composed]]:
@@ -91,9 +116,9 @@ def _each(wrong: Iterable[Relation]) -> list[list[Composed]]:
     return each
 
 
-def few(scenes: Sequence[Scene]) -> list[Scene]:
+def few(scenes: Sequence[Scene], rows: int | None = None) -> list[Scene]:
     """The first images of each scene, so many that all together have few rows; none of one whose images are larger."""
-    room = ROWS // max(len(scenes), 1)
+    room = (ROWS if rows is None else min(rows, ROWS)) // max(len(scenes), 1)
     sizes = [scene.population.neurons * (scene.net.steps[scene.population.name] + 1) for scene in scenes]
     counts = [min(scene.count, room // size) for scene, size in zip(scenes, sizes, strict=True)]
     return [scene.rows(slice(0, count)) for scene, count in zip(scenes, counts, strict=True)]
@@ -115,23 +140,40 @@ def _probe(scene: Scene) -> Scene:
     return scene.rows(slice(at, at + 1))
 
 
+def _many(scene: Scene) -> Scene:
+    """One image of a scene, the one that differs most."""
+    at = int(scene.unlike.sum(axis=(1, 2, 3)).argmax())
+    return scene.rows(slice(at, at + 1))
+
+
 def readings(scenes: Sequence[Scene]) -> Iterator[list[Relation]]:
     """How what was answered may be read, as relations in the order of the law: one observable that is wrong alone as
-    told otherwise; step by step, sums taken for right where nobody told them; and with what misses in the opening
-    membrane as what its one projection delivers.
+    told otherwise; step by step, sums taken for right where nobody told them; with what misses in the opening membrane
+    as what its one projection delivers; and codes of which nothing else is known as what follows from other sums.
     """
     given = [_told(scenes), _stepped(scenes, False)]
     for parts in (*given, *([] if all(scene.their_sums for scene in scenes) else [_stepped(scenes, True)])):
         yield [_relation(kind, _first_small(own)) for kind, own in parts.items()]
+    for kind in ("sums", "opening"):
+        if known := unseen(scenes, kind == "sums"):
+            says, rule, changes = LAW[kind]
+            behind = following(known, changes if kind == "sums" else opens_otherwise)
+            yield [replace(_limited(says, rule, _first_small([*known]), behind, kind == "sums"), two=False)]
 
 
 def _relation(kind: str, parts: list[Part]) -> Relation:
     """A step of the law, and how many changes of it may be tried for so much work."""
     says, rule, changes = LAW[kind]
-    scene = parts[0].scene
-    each = len(parts[0].seen)
-    if kind in ("sums", "opening"):  # in the first part most changes are ruled out
-        steps = max(scene.net.steps[q.source] for q in scene.into.values()) if kind == "opening" else 1
+    return _limited(says, rule, parts, changes, kind == "sums", kind in ("sums", "opening"))
+
+
+def _limited(
+    says: str, rule: str, parts: list[Part], changes: Changes, of_sums: bool, delivered: bool = True
+) -> Relation:
+    """A relation, of whose changes so many may be tried for so much work."""
+    scene, each = parts[0].scene, len(parts[0].seen)
+    if delivered:  # in the first part most changes are ruled out
+        steps = 1 if of_sums else max(scene.net.steps[q.source] for q in scene.into.values())
         each += scene.count * steps * sum(products(scene.net, q) for q in scene.into.values())
     return Relation(says, rule, parts, changes, max(LEAST, WORK // max(each, 1)))
 
@@ -177,7 +219,10 @@ def _stepped(scenes: Sequence[Scene], of_sums: bool) -> dict[str, list[Part]]:
             case (FS() | Readout()) as p:
                 for kind, part in _steps(scene, p, of_sums):
                     parts[kind].append(part)
-            case MaxPool() | View() | Input():
+            case MaxPool() as p:
+                for kind, own in (("pool", pooling(scene, p)), ("code", sending(scene))):
+                    parts[kind] += [own] if own is not None else []
+            case View() | Input():
                 pass
     return {kind: parts[kind] for kind in LAW if kind in parts}
 
@@ -196,7 +241,7 @@ def _steps(scene: Scene, p: FS | Readout, of_sums: bool) -> Iterator[tuple[str, 
     match p:
         case FS() if (own := neurons_of(scene, p)) is not None:
             yield "firing", firing(scene, p, own)
-            for kind, part in (("reset", resetting(scene, p, own)), ("code", coding(scene, own))):
+            for kind, part in (("reset", resetting(scene, p, own)), ("code", coding(scene, own.fired, own.d))):
                 if part is not None:
                     yield kind, part
         case FS() | Readout():

@@ -14,10 +14,13 @@ from fsref.law.neuron import Ints
 from fsref.tables import Brief
 from fsref.verification.composed.relation import Mask
 
-MODULI = (4, 8)  # of places, beside 2
+MODULI = (4, 8)  # of places, beside 2,
+LARGER = (3, 16, 32)  # and of large ones
 STATED = ("where ", "in ", "behind ", "along ", "from ")  # how facts begin that hold or not
 APART = 0.7  # by how much dearer it is that a difference has a sign
 STEPS_NEARER = -0.7  # by how much dearer than other values it is that K is one: much depends on it
+READOUT, READOUT_NEARER = "in a readout", -0.6  # and so of this, which is the other kind that is often built apart
+NO_READOUT = ("where K is above 0", "where K is not below 0")
 EQUAL = 16  # values that are no larger are told as they are
 Rows = dict[str, dict[str, NDArray[np.int64]]]  # the columns of rows by kind
 
@@ -35,17 +38,19 @@ class Condition(Brief):
 def conditions(rows: Rows) -> Iterator[Condition]:
     """The conditions that hold in all of these rows."""
     for name, values in rows["places"].items():
-        yield from _of_place(name, values, rows["ends"][name])
+        yield from _of_place(name, values, rows["ends"][name]) if name in rows["ends"] else _of_turn(name, values)
     for name, values in rows["values"].items():
         yield from _of_value(name, values)
     for name, values in rows["flags"].items():
         yield from _of_flag("flags", name, values)
     for name, values in rows["facts"].items():
         if name.startswith(STATED):
-            yield from (replace(each, fact=True) for each in _of_flag("facts", name, values))
-        else:
-            more = STEPS_NEARER if name == "K" and values.all() else 0.1
-            yield from (replace(each, dear=each.dear + more, fact=True) for each in _of_value(name, values, "facts"))
+            more = READOUT_NEARER if name == READOUT else 0
+            yield from (replace(each, dear=each.dear + more, fact=True) for each in _of_flag("facts", name, values))
+        elif name != "K" or values.all():  # that of a readout is no number of steps
+            more = STEPS_NEARER if name == "K" else 0.1
+            found = (each for each in _of_value(name, values, "facts") if each.text not in NO_READOUT)
+            yield from (replace(each, dear=each.dear + more, fact=True) for each in found)
 
 
 def _of_flag(kind: str, name: str, values: NDArray[Any]) -> Iterator[Condition]:
@@ -94,17 +99,34 @@ def _of_place(name: str, values: Ints, ends: Ints) -> Iterator[Condition]:
     if end > 0:
         word = f"but in the last {name}" if end == 1 else f"but in the last {end} {name}s"
         yield Condition(word, 2 if end == 1 else 2.8, there(lambda v: v >= end))
-    for n in MODULI:
+    for n in (*MODULI, *LARGER[1:]):
         if (values >= (values + ends + 1) // n * n).all():
             yield Condition(f"in {name}s behind the last group of {n}", 2.4, partial(_behind, name, n))
     if (values >= (values + ends + 1) // 2).all():
         yield Condition(f"in the second half of the {name}s", 2.2, partial(_halved, name))
-    for n in (2, *MODULI):
+    for n in (2, *MODULI, *(n for n in LARGER if far > n)):
         over = values % n
         if (over == over[0]).all():
             at = int(over[0])
             word = f"in {('even', 'odd')[at]} {name}s" if n == 2 else f"in {name}s {at}, {at + n}, {at + 2 * n}, ..."
             yield Condition(word, 2 if n == 2 else 2.8, here(lambda v, n=n, at=at: v % n == at))
+
+
+def _of_turn(name: str, values: Ints) -> Iterator[Condition]:
+    """Conditions on a place of which only those before are known."""
+    here, low = partial(partial, _where, "places", name), int(values.min())
+    if low == values.max():
+        word = f"in the first {name}" if low == 0 else f"in {name} {low}"
+        yield Condition(word, 1.5 if low == 0 else 2.2, here(lambda v: v == low))
+    if low > 0:
+        word = f"but in the first {name}" if low == 1 else f"from {name} {low} on"
+        yield Condition(word, 1 if low == 1 else 2.4, here(lambda v: v >= low))
+    for n in (2, 3, *MODULI):
+        over = values % n
+        if (over == over[0]).all():
+            at = int(over[0])
+            word = f"in {('even', 'odd')[at]} {name}s" if n == 2 else f"in {name}s {at}, {at + n}, {at + 2 * n}, ..."
+            yield Condition(word, 1.6 if n == 2 else 2.2, here(lambda v, n=n, at=at: v % n == at))
 
 
 def _of_value(name: str, values: Ints, kind: str = "values") -> Iterator[Condition]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,11 +62,28 @@ class Read(Brief):
     d: Ints
     codes: Ints
 
-    @property
+    @cached_property
     def weights(self) -> Ints:
         """Its weights (O, I, kh, kw); of a dense the last two are 1."""
         w = self.q.weights.astype(np.int64)
         return w if w.ndim == 4 else w[:, :, None, None]
+
+    @cached_property
+    def kinds(self) -> list[NDArray[np.intp]]:
+        """The channels of the source that share a row of d."""
+        rows = self.d[:, :, 0, 0]
+        return [np.flatnonzero((rows == row[:, None]).all(axis=0)) for row in np.unique(rows.T, axis=0)]
+
+    @cached_property
+    def values(self) -> Ints:
+        """All weights, each once."""
+        return np.unique(self.weights)
+
+    @cached_property
+    def products(self) -> Ints:
+        """All that a weight and d give, each once."""
+        found: Ints = np.unique(self.values[:, None] * np.unique(self.d))
+        return found
 
     def by(self, weights: Ints) -> Linear:
         """The projection with other weights, which may be larger than a network's may (PROJ-7)."""
@@ -76,7 +94,12 @@ class Read(Brief):
 
 def read_of(part: Part) -> Read:
     """What a part is about."""
-    scene, q = part.scene, part.scene.into[part.of]
+    return _read(part.scene, part.of)
+
+
+@lru_cache(maxsize=32)
+def _read(scene: Scene, name: str) -> Read:
+    q = scene.into[name]
     return Read(q, scene.spikes(q.source), scene.net.code_weights[q.source].T[:, :, None, None], scene.codes[q.source])
 
 

@@ -14,6 +14,7 @@ from fsref.engines import reference
 from fsref.law.neuron import Ints, base_two
 from fsref.law.populations import FS
 from fsref.tables import Brief
+from fsref.verification.composed.placing import elsewhere, of_other, operand
 from fsref.verification.composed.relation import (
     Change,
     Columns,
@@ -26,9 +27,9 @@ from fsref.verification.composed.relation import (
     part_of,
     result,
     shifted,
-    taken,
 )
 from fsref.verification.composed.values import BECOMES
+from fsref.verification.composed.where import Other
 from fsref.verification.deliveries import touched
 from fsref.verification.scene import Scene
 
@@ -80,24 +81,21 @@ def resetting(scene: Scene, p: FS, own: Neurons) -> Part | None:
     flags = {**_flags(scene, p, own), "where it fires": own.fired}
     left = own.before - own.h * own.fired
     values = {**_values(own), "v - h": own.before - own.h, "what is left": left}
-    operands = {**_operands(own), "z": own.fired, "before v": shifted(own.before, -1, 1)}
+    late = np.zeros_like(own.before)
+    late[:, 1:] = (own.h * own.fired)[:, :-1]
+    z = own.fired.astype(np.int64)
+    operands = {**_operands(own), "z": z, "before v": shifted(own.before, -1, 1)}
+    operands |= {
+        "h of the step before if it fired then": late,
+        "z the neuron before": moved(z, -1),
+        "z the next neuron": moved(z, 1),
+        "z its like in the channel before": shifted(z, -1, 2),
+        "z its like in the next channel": shifted(z, 1, 2),
+        "z any neuron": z.max(axis=(2, 3, 4), keepdims=True),
+        "z any neuron of its channel": z.max(axis=(3, 4), keepdims=True),
+        "z any of its likes in other channels": z.max(axis=2, keepdims=True),
+    }
     return part_of(scene, own.after, left, operands, values, flags)
-
-
-def coding(scene: Scene, own: Neurons) -> Part | None:
-    """What the code is: the sum of d over the spikes (FS-4)."""
-    codes = scene.theirs.get("codes")
-    if codes is None:
-        return None
-    each = own.d * own.fired
-    right = each.sum(axis=1)
-    operands = {f"step {t}": each[:, t] for t in range(each.shape[1])}
-    operands |= {f"end {t}": each[:, ~t] for t in range(each.shape[1])}
-    power = base_two(own.d.shape[0])[:, None, None, None]
-    operands["train"] = (power * own.fired).sum(axis=1)
-    operands["count"] = own.fired.sum(axis=1)
-    operands["the neuron before"] = moved(right, -1)
-    return part_of(scene, codes, right, operands, {"the code": right}, {})
 
 
 def _operands(own: Neurons) -> dict[str, Ints]:
@@ -139,16 +137,27 @@ def _values(own: Neurons) -> dict[str, Ints]:
         "v - T": own.before - own.T,
         "the opening": own.before[:, :1],
         "the number of spikes before": so_far,
+        "T of the first step": own.T[:1],
+        "h of the first step": own.h[:1],
         "T of the last step - v": own.T[-1:] - own.before,
         "T of the last step - the opening": own.T[-1:] - own.before[:, :1],
+        "the number of spikes of neurons before in the step": _before(own.fired),
     }
+
+
+def _before(fired: NDArray[np.bool_]) -> Ints:
+    """How many neurons of lower address fire in the step."""
+    flat = fired.reshape(*fired.shape[:2], -1)
+    found: Ints = np.cumsum(flat, axis=2) - flat
+    return found.reshape(fired.shape)
 
 
 def _flags(scene: Scene, p: FS, own: Neurons) -> dict[str, Any]:
     """What may hold."""
     last = np.concatenate([0 * own.fired[:, :1], own.fired[:, :-1]], axis=1)
-    beside = moved(own.fired.astype(np.int64), -1)
-    beside[..., 0, 0, 0] = 0
+    beside, behind = (moved(own.fired.astype(np.int64), by) for by in (-1, 1))
+    beside[..., 0, 0, 0] = behind[..., -1, -1, -1] = 0
+    earlier = np.concatenate([0 * own.fired[:, :2], own.fired[:, :-2]], axis=1)[:, : own.fired.shape[1]]
     so_far: Ints = np.cumsum(own.fired, axis=1) - own.fired
     silent = ~np.asarray(touched(scene).any(axis=(1, 2, 3)))[:, None, None, None, None] & begun_by_law(scene, p)
     steps = np.arange(own.fired.shape[1])[:, None, None, None]
@@ -157,6 +166,10 @@ def _flags(scene: Scene, p: FS, own: Neurons) -> dict[str, Any]:
         "where it fired before": so_far > 0,
         "where it fired in all steps before": (so_far == steps) & (steps > 0),
         "where the neuron before fires": beside > 0,
+        "where the next neuron fires": behind > 0,
+        "where it fired two steps before": earlier > 0,
+        "where it fired in the first step": np.broadcast_to(own.fired[:, :1], own.fired.shape) & (steps > 0),
+        "where T is 0 or less": own.T <= 0,
         "where T is not h": own.T != own.h,
         "where no spike arrives at any neuron": silent,
     }
@@ -172,6 +185,10 @@ def fires_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
             yield _compares(f"yours compares with {name}", 2.5, v, column(name))
         elif name.startswith("v "):
             yield _compares(f"yours compares {name}", 2.5, column(name), T)
+    for given, names in (("T", ("step", "channel")), ("v", ("neuron", "channel", "row", "column"))):
+        for name, other in elsewhere(*names):
+            if f"{given} of {other.text}" not in parts[0].operands:
+                yield _compares_other(given, name, other)
     for each in BECOMES:
         yield _compares(f"in yours v {each.text} for that", each.dear + 1, becoming(each, v), T)
         yield _compares(f"in yours T {each.text}", each.dear + 1, v, becoming(each, T))
@@ -183,6 +200,15 @@ def fires_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
 
 def _compares(text: str, dear: float, v: Take, T: Take) -> Change:
     return Change(text, dear, lambda part: (v(part.operands) >= T(part.operands)).astype(np.int64))
+
+
+def _compares_other(of: str, name: str, other: Other) -> Change:
+    def gives(part: Part) -> Ints | None:
+        wrong = of_other(name, other, operand(of), part)
+        given = None if wrong is None else {**{kind: part.operands[kind] for kind in ("v", "T")}, of: wrong}
+        return None if given is None else (given["v"] >= given["T"]).astype(np.int64)
+
+    return Change(f"yours compares {'with ' if of == 'T' else ''}{of} of {other.text}", 0.6 + other.dear, gives)
 
 
 def resets_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
@@ -199,10 +225,33 @@ def resets_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
             yield _lowers(f"yours takes {name} off", 2.5, v, column(name))
         elif name.startswith("v "):
             yield _lowers(f"yours takes h off {name}", 2.7, column(name), h)
+    for name, other in elsewhere("step", "channel"):
+        if f"h of {other.text}" not in parts[0].operands:
+            yield Change(
+                f"yours takes h of {other.text} off", 0.6 + other.dear, partial(_lowered_by_other, name, other)
+            )
+    for name in parts[0].operands:
+        if name.startswith("z "):
+            where = name.removeprefix("z ")
+            yield Change(f"yours takes h off where {where} fires", 2, partial(_lowered_where, name, False))
+            yield Change(f"yours takes h off where {where} fires, too", 2.2, partial(_lowered_where, name, True))
+    late = column("h of the step before if it fired then")
+    yield Change("yours takes the h of a spike off a step late", 2, lambda part: v(part.operands) - late(part.operands))
     for each in BECOMES:
         yield Change(f"yours {each.text} then", each.dear, result(each))
         yield _lowers(f"in yours h {each.text}", each.dear + 1, v, becoming(each, h))
         yield _lowers(f"in yours v {each.text} before", each.dear + 1, becoming(each, v), h)
+
+
+def _lowered_by_other(name: str, other: Other, part: Part) -> Ints | None:
+    wrong = of_other(name, other, operand("h"), part)
+    return None if wrong is None else part.operands["v"] - wrong * part.operands["z"]
+
+
+def _lowered_where(name: str, too: bool, part: Part) -> Ints:
+    """h taken off where another neuron fires, or also where it does."""
+    other = part.operands[name]
+    return part.operands["v"] - part.operands["h"] * (np.maximum(other, part.operands["z"]) if too else other)
 
 
 def _leaking(shift: int, given: Columns) -> Ints:
@@ -211,27 +260,3 @@ def _leaking(shift: int, given: Columns) -> Ints:
 
 def _lowers(text: str, dear: float, v: Take, h: Take) -> Change:
     return Change(text, dear, lambda part: v(part.operands) - h(part.operands) * part.operands["z"])
-
-
-def codes_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
-    """What may be done instead of adding d up."""
-    for name, told, dear in (
-        ("train", "is the train word", 1.5),
-        ("count", "counts spikes", 1.5),
-        ("the neuron before", "is that of the neuron before", 2),
-    ):
-        yield taken(f"yours {told}", dear, column(name))
-    for name in parts[0].operands:
-        kind, _, at = name.partition(" ")
-        if kind in ("step", "end"):
-            told = f"step {at}" if kind == "step" else "the last step" if at == "0" else f"the last step but {at}"
-            for times, what in ((0, "leaves out"), (2, "counts twice"), (-1, "takes off")):
-                dear = 1.7 if at == "0" else 2.5
-                yield Change(f"yours {what} {told}", dear, partial(_times, name, times - 1))
-    for each in BECOMES:
-        yield Change(f"yours {each.text}", each.dear, result(each))
-
-
-def _times(name: str, times: int, part: Part) -> Ints | None:
-    more = part.operands.get(name)
-    return None if more is None else part.right + times * more

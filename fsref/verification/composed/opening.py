@@ -10,6 +10,8 @@ import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Readout
+from fsref.verification.composed.between import left_over
+from fsref.verification.composed.placing import operand, placed_otherwise, taken_elsewhere, told_elsewhere
 from fsref.verification.composed.relation import (
     Change,
     Part,
@@ -44,6 +46,8 @@ def opening(scene: Scene, p: FS | Readout, seen: Ints, sums: Mapping[str, Ints])
         words = f"the neuron {abs(by)} {'before' if by < 0 else 'behind'}"
         operands[f"all of {words}"] = moved(right, by)
         operands[f"sum of {words}"] = _there(total, by)
+    operands |= {f"bias, {words}": bias * count for words, count in _counts(scene).items()}
+    operands |= left_over(scene, p, seen, total)
     none = np.zeros((), np.int64)
     each = [*sums.values()] if len(sums) > 1 else []
     operands |= {
@@ -52,6 +56,21 @@ def opening(scene: Scene, p: FS | Readout, seen: Ints, sums: Mapping[str, Ints])
     operands["last projection"] = [none, *each][-1]
     values = {"the opening": right, "the bias": bias, "the sum": total}
     return part_of(scene, seen, right, operands, values, {"where no spike arrives": ~touched(scene)})
+
+
+def _counts(scene: Scene) -> dict[str, Ints | int]:
+    """How often a bias may be added, in words, (B, 1, 1, 1)."""
+    trains = [np.asarray(scene.spikes(q.source).any(axis=(2, 3, 4))) for q in scene.into.values()]
+    window = max(len(steps[0]) for steps in trains)
+    busy = [np.pad(steps, ((0, 0), (window - steps.shape[1], 0))) for steps in trains]
+    once = np.logical_or.reduce(busy).sum(axis=1)
+    return {
+        "once for each projection": len(scene.into),
+        "once for each projection and once more": len(scene.into) + 1,
+        "once in each step": window,
+        "once in each step that has a spike": once[:, None, None, None],
+        "once in each step of the population": max(scene.net.steps[scene.population.name], 1),
+    }
 
 
 def _there(total: Ints, by: int) -> Ints:
@@ -78,6 +97,13 @@ def opens_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         elif rest == "projection":
             for times, what in ((0, "is left out"), (2, "counts twice"), (-1, "is taken off")):
                 yield Change(f"in yours the {name} {what}", 1.8, partial(_more, name, times - 1))
+    for name in names:
+        if name.startswith("bias, "):
+            yield _instead(f"in yours the bias counts {name.removeprefix('bias, ')}", 2, "bias", column(name))
+    yield from taken_elsewhere("the bias", operand("bias"), "channel", "neuron", "row", "column")
+    yield from taken_elsewhere("the sum", operand("total"), "channel", "neuron", "row", "column")
+    yield from placed_otherwise("all but the bias", operand("total"))
+    yield from told_elsewhere()
     for each in BECOMES:
         yield Change(f"yours {each.text}", each.dear, result(each))
         yield _instead(f"in yours the bias {each.text}", each.dear + 0.5, "bias", becoming(each, column("bias")))

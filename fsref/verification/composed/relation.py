@@ -82,7 +82,7 @@ def result(each: Becomes) -> Callable[[Part], Ints]:
 @dataclass(frozen=True, eq=False, repr=False)
 class Relation(Brief):
     """A step of the law: what it `says`, by which `rule`, its parts, and what may be done instead, of which so many are
-    tried at `most`.
+    tried at `most`, and `two` at once or not.
     """
 
     says: str
@@ -90,6 +90,7 @@ class Relation(Brief):
     parts: Sequence[Part]
     changes: Callable[[Sequence[Part]], Iterable[Change]]
     most: int = MOST
+    two: bool = True
 
     @property
     def wrong(self) -> int:
@@ -130,6 +131,8 @@ def part_of(
 
     places = dict(_places(shape))
     ends = {name: int(values.max(initial=0)) - values for name, values in places.items()}
+    if scene.at is not None:
+        places["image"] = scene.at.reshape(-1, *[1] * (len(shape) - 1))
     p, net = scene.population, scene.net
     into = list(scene.into.values())
     facts: dict[str, int] = {

@@ -10,6 +10,7 @@ import numpy as np
 
 from fsref.tables import Brief
 from fsref.verification.composed.conditions import Condition, Rows, conditions
+from fsref.verification.composed.halves import Half, halves
 from fsref.verification.composed.relation import Change, Mask, Relation
 from fsref.verification.scene import Scene
 
@@ -17,7 +18,9 @@ SAMPLED = 2**11  # rows on which pairs of conditions are tried before all
 FEW, MANY = 3, 8  # rows that are wrong, below which two conditions at once say too little, and three
 SIMPLE = 1.6  # how dear a condition on so few may be
 NEARLY = 0.3  # by which words are as short as others
-CHEAP = 3.0  # changes with which three are tried
+CHEAP = 3.0  # changes with which three are tried,
+PAIRED, THREES = 48, 8  # so many of them at most, and with so many two
+APART = 0.5  # how dear it is that there are two
 MOST = 12.0  # how dear words may be
 TOLD, LESS = 3, 0.8  # conditions of an observation, each of which leaves this share of what is right at most
 
@@ -40,7 +43,7 @@ def fitting(relation: Relation) -> list[Composed]:
     count = relation.wrong
     known: list[Condition] | None = None
     found: list[Composed] = []
-    best = MOST
+    best, parted = MOST, 0
     changes = sorted(relation.changes(relation.parts) if count else (), key=lambda change: change.dear)
     for change in changes[: relation.most]:
         if change.dear > best + NEARLY:
@@ -59,11 +62,21 @@ def fitting(relation: Relation) -> list[Composed]:
             continue
         if known is None:
             known = list(conditions(_rows(relation, wrong)))
-        for chosen in _parting(known, relation, missed, count, change.dear):
+        parted += 1
+        for chosen in _parting(known, relation, missed, count, change.dear, parted):
             words, dear = ", ".join(each.text for each in chosen), sum(each.dear for each in chosen)
             found.append(_composed(relation, f"{change.text}, {words}", change.dear + dear, unsaid))
             best = min(best, change.dear + dear)
+    if count and not found and relation.two:
+        found = [_both(relation, first, second) for first, second in halves(relation, changes)]
     return sorted((one for one in found if one.dear <= MOST), key=lambda one: one.dear)
+
+
+def _both(relation: Relation, first: Half, second: Half) -> Composed:
+    """Two changes at once, the one with the shorter words first."""
+    each = sorted((first, second), key=lambda half: half[0].dear + half[1].dear)
+    text = "; and ".join(f"{change.text}, {where.text}" for change, where in each)
+    return _composed(relation, text, APART + sum(change.dear + where.dear for change, where in each), ())
 
 
 def _misses(change: Change, relation: Relation, wrong: Sequence[Mask]) -> list[Mask | None]:
@@ -89,18 +102,20 @@ def _rows(relation: Relation, some: list[Mask]) -> Rows:
 
 
 def _parting(
-    known: list[Condition], relation: Relation, misses: list[Mask], count: int, dear: float
+    known: list[Condition], relation: Relation, misses: list[Mask], count: int, dear: float, parted: int
 ) -> Iterator[tuple[Condition, ...]]:
-    """Conditions that hold in no row that is missed: one, two at once, or two and a fact of the network."""
+    """Conditions that hold in no row that is missed: one, two at once, or two and a fact of the network; of a change
+    before which so many were parted, two and three of the first ones alone.
+    """
     rows = _rows(relation, misses)
     held = [each.holds(rows) for each in known]
     alone = [not mask.any() and (count >= FEW or each.dear <= SIMPLE) for each, mask in zip(known, held, strict=True)]
     yield from ((each,) for each, parts in zip(known, alone, strict=True) if parts)
-    if any(alone) or count < FEW:
+    if any(alone) or count < FEW or parted > PAIRED:
         return
     pairs = list(_apart(known, held, np.ones(len(held[0]) if held else 0, np.bool_)))
     yield from pairs
-    if pairs or count < MANY or dear > CHEAP:
+    if pairs or count < MANY or dear > CHEAP or parted > THREES:
         return
     for third, own in zip(known, held, strict=True):
         if third.fact:

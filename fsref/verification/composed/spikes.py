@@ -11,12 +11,14 @@ import numpy as np
 
 from fsref.law.neuron import Ints
 from fsref.verification.composed.delivering import TIMES, Read, delivered, read_of
+from fsref.verification.composed.placing import AXES, elsewhere
 from fsref.verification.composed.relation import Change, Mask, Part
 from fsref.verification.composed.values import BECOMES, Becomes
 from fsref.verification.composed.where import Other, Some, others, sources, steps
 
 CHEAP = 3.7  # words of a place and of a step at once
 Inside: TypeAlias = Some[tuple[int, ...]]
+EVERYWHERE: Inside = Some("", 0, lambda shape: np.ones(shape, np.bool_))
 
 
 def spikes_otherwise() -> Iterator[Change]:
@@ -31,12 +33,19 @@ def spikes_otherwise() -> Iterator[Change]:
         if not (where.dear and when.dear):
             for words, by in (("the step before", -1), ("the next step", 1)):
                 yield Change(f"{spike} delivers d of {words}", 2 + far, partial(_of_step, by, where, when))
+    for by in (2, 3, 4):
+        for words, way in (("before", -by), ("behind", by)):
+            text = f"in yours a spike delivers d of the step {by} {words} its own"
+            yield Change(text, 2.4, partial(_of_step, way, EVERYWHERE, steps()[0]))
     for word, row in (("channel 0", 0), ("the last channel", -1)):
         yield Change(f"in yours a spike delivers d of {word} of the source", 2, partial(_of_row, row))
     for other, where in product(list(others("neuron")), list(sources())):
         if where.dear < 2.5:
             text = f"in yours a spike{where.text} is read from {other.text}"
-            yield Change(text, other.dear + where.dear, partial(_from, other, where))
+            yield Change(text, other.dear + where.dear, partial(_from, "neuron", other, where))
+    for name, other in elsewhere("channel", "row", "column"):
+        text = f"in yours a spike is read from {other.text} of the source"
+        yield Change(text, other.dear + 0.2, partial(_from, name, other, EVERYWHERE))
     for each in BECOMES:
         yield Change(f"in yours a code, as it is read, {each.text}", each.dear + 0.9, partial(_code, each))
     yield Change("in yours the largest code of the source is read as 0", 2, _largest)
@@ -65,9 +74,9 @@ def _of_step(by: int, where: Inside, when: Some[int], part: Part) -> Ints:
     read = read_of(part)
     d = np.zeros_like(read.d)
     if by > 0:
-        d[:-1] = read.d[1:]
+        d[:-by] = read.d[by:]
     else:
-        d[1:] = read.d[:-1]
+        d[-by:] = read.d[:by]
     return _worth(part, read, (d - read.d) * _meant(read, where, when))
 
 
@@ -93,10 +102,13 @@ def _become(each: Becomes, when: Some[int], part: Part) -> Ints:
     return _worth(part, read, np.where(when.of(len(read.d))[:, None, None, None], each.of(read.d) - read.d, 0))
 
 
-def _from(other: Other, where: Inside, part: Part) -> Ints:
+def _from(name: str, other: Other, where: Inside, part: Part) -> Ints:
     scene, q = part.scene, part.scene.into[part.of]
     plane = scene.codes[q.source]
-    rows = plane.reshape(len(plane), -1)
-    moved = rows[:, other.of(rows.shape[1])].reshape(plane.shape)
+    if name == "neuron":
+        rows = plane.reshape(len(plane), -1)
+        moved = rows[:, other.of(rows.shape[1])].reshape(plane.shape)
+    else:
+        moved = np.take(plane, other.of(plane.shape[AXES[name]]), AXES[name])
     changed = np.where(where.of(plane.shape[1:]), moved, plane)
     return part.right if (changed == plane).all() else delivered(part, q, changed)

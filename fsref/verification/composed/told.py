@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
 from fsref.law.neuron import Ints, base_two
+from fsref.verification.composed.earlier import before, is_known
+from fsref.verification.composed.placing import told_elsewhere
 from fsref.verification.composed.relation import Change, Part, column, moved, part_of, result, shifted, taken
 from fsref.verification.composed.values import BECOMES
 from fsref.verification.scene import Scene
@@ -52,9 +55,32 @@ def trains_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
         text = f"yours is that of {name}" if name.startswith("the neuron") else f"yours has {name}"
         text = f"yours is {name}" if name.startswith("without") else text
         yield taken(text, 2, column(name))
+    yield from told_elsewhere()
+    yield from told_before(parts)
 
 
 def told_otherwise(parts: Sequence[Part]) -> Iterator[Change]:
     """What may be told instead."""
     yield from (taken(f"yours is that of {name}", 2, column(name)) for name in parts[0].operands)
+    yield from told_elsewhere()
+    yield from told_before(parts)
     yield from (Change(f"yours {each.text}", each.dear, result(each)) for each in BECOMES)
+
+
+def told_before(parts: Sequence[Part]) -> Iterator[Change]:
+    """What is told of the image before."""
+    if not is_known(parts[0].scene):
+        return
+    yield Change("yours is that of the image before", 1.5, partial(_told, _that_before))
+    yield Change("yours is ORed with that of the image before", 1.8, partial(_told, np.bitwise_or))
+    yield Change("yours is no less than that of the image before", 2, partial(_told, np.maximum))
+
+
+def _told(put: Callable[[Ints, Ints], Ints], part: Part) -> Ints:
+    scene = part.scene
+    rows = part.right.reshape(scene.count, -1)
+    return put(part.right, before(scene, rows).ravel())
+
+
+def _that_before(right: Ints, left: Ints) -> Ints:
+    return left

@@ -9,12 +9,17 @@ from itertools import product
 import numpy as np
 
 from fsref.law.neuron import Ints
-from fsref.verification.composed.delivering import TIMES, delivered, read_of
-from fsref.verification.composed.relation import Change, Part
+from fsref.verification.composed.coinciding import meant_by
+from fsref.verification.composed.delivering import TIMES, Read, delivered, read_of
+from fsref.verification.composed.happening import happening
+from fsref.verification.composed.layouts import layouts
+from fsref.verification.composed.relation import Change, Mask, Part
 from fsref.verification.composed.values import BECOMES, Becomes
 from fsref.verification.composed.where import Other, Some, others, some, sources, steps, weights
 
 CHEAP = 4.6  # words of a weight and what becomes of it
+PLAIN, LOSING = 2.0, ("is 0", "is doubled", "has the other sign")  # of what becomes of products of some spikes
+FAR = 4.65  # and of one that is another
 MOST_PLANES = 128  # that one change of products delivers
 DRIFTS = {1: "output", 2: "two outputs", 4: "four outputs", 8: "eight outputs"}
 SIGNS: tuple[Some[Ints], ...] = (
@@ -26,22 +31,32 @@ SIGNS: tuple[Some[Ints], ...] = (
 
 def weights_otherwise() -> Iterator[Change]:
     """Other weights."""
-    which = list(weights())
-    for each, where in product(BECOMES, which):
+    some_weights = list(weights())
+    for each, where in product(BECOMES, some_weights):
         if where.dear + each.dear < CHEAP:
             text = f"in yours a weight{where.text} {each.text}"
-            yield Change(text, each.dear + 0.5 + where.dear, partial(_weigh, each.of, where))
+            yield Change(text, each.dear + 0.5 + where.dear, partial(_become, each, where))
     for axis, name in enumerate(("output", "input", "kernel row", "kernel column")):
-        for other, where in product(list(others(name)), which):
-            if where.dear < 2.5 and (not where.dear or where.text.startswith(" of")):
+        for other, where in product(list(others(name)), some_weights):
+            if where.dear + other.dear < FAR and (not where.dear or where.text.startswith(" of")):
                 text = f"in yours a weight{where.text} is that of {other.text}"
                 yield Change(text, other.dear + where.dear, partial(_weigh, partial(_taken, axis, other), where))
+    yield Change("in yours a weight is that of the output as groups would be interleaved", 2.4, _interleaved)
+    for words, dear, layout in layouts():
+        yield Change(f"in yours weights {words}", dear, partial(_weigh, layout, some_weights[0]))
     for by, word in ((1, "further"), (-1, "less")):
         for rise, each_of in DRIFTS.items():
             text = f"in yours the address of a weight is one {word} with each {each_of}"
-            yield Change(text, 3, partial(_weigh, partial(_drifted, rise, by), which[0]))
+            yield Change(text, 3, partial(_weigh, partial(_drifted, rise, by), some_weights[0]))
         text = f"in yours the address of a weight is one too {'high' if by > 0 else 'low'}"
-        yield Change(text, 2, partial(_weigh, partial(_rolled, by), which[0]))
+        yield Change(text, 2, partial(_weigh, partial(_rolled, by), some_weights[0]))
+
+
+def _interleaved(part: Part) -> Ints:
+    read = read_of(part)
+    groups, count = getattr(read.q, "groups", 1), len(read.weights)
+    order = np.arange(count) % (count // groups) * groups + np.arange(count) // (count // groups)
+    return part.right if groups in (1, count) else delivered(part, read.by(read.weights[order]), read.codes)
 
 
 def _taken(axis: int, other: Other, w: Ints) -> Ints:
@@ -56,6 +71,11 @@ def _drifted(rise: int, by: int, w: Ints) -> Ints:
 
 def _rolled(by: int, w: Ints) -> Ints:
     return np.roll(w.ravel(), -by).reshape(w.shape)
+
+
+def _become(each: Becomes, where: Some[Ints], part: Part) -> Ints:
+    values = read_of(part).values
+    return part.right if (each.of(values) == values).all() else _weigh(each.of, where, part)
 
 
 def _weigh(of: Callable[[Ints], Ints], where: Some[Ints], part: Part) -> Ints:
@@ -80,7 +100,14 @@ def products_otherwise() -> Iterator[Change]:
     for each, sign, when in product(BECOMES, SIGNS, steps()):
         if when.dear < 1.6 and each.dear + sign.dear + when.dear < 4.2:
             text = f"in yours a product{sign.text}{when.text} {each.text}"
-            yield Change(text, each.dear + 0.8 + sign.dear + when.dear, partial(_multiply, each, sign, when))
+            dear = each.dear + 0.8 + sign.dear + when.dear
+            yield Change(text, dear, partial(_multiply, each, sign, partial(_in_steps, when)))
+    plain = [each for each in BECOMES if each.dear <= PLAIN and each.text not in LOSING]
+    for each, meant in product(plain, happening()):
+        if meant.dear < 2.1:
+            text = f"in yours a product of a spike{meant.text} {each.text}"
+            change = partial(_multiply, each, SIGNS[0], partial(meant_by, meant))
+            yield Change(text, each.dear + 0.6 + meant.dear, change)
 
 
 def _taps(times: int, row: Some[int], column: Some[int], part: Part) -> Ints:
@@ -99,19 +126,25 @@ def _products(times: int, where: Some[tuple[int, ...]], which: Some[Ints], part:
     return part.right + (times - 1) * delivered(part, read.by(chosen), plane) if some_left else part.right
 
 
-def _multiply(each: Becomes, sign: Some[Ints], when: Some[int], part: Part) -> Ints | None:
+def _in_steps(when: Some[int], part: Part, read: Read) -> Mask:
+    """The spikes (B, K, C, H, W) of some steps."""
+    return read.spikes & when.of(read.spikes.shape[1])[:, None, None, None]
+
+
+def _multiply(each: Becomes, sign: Some[Ints], spikes: Callable[[Part, Read], Mask], part: Part) -> Ints | None:
     read = read_of(part)
     rows = read.d[:, :, 0, 0]
-    kinds = [np.flatnonzero((rows == row[:, None]).all(axis=0)) for row in np.unique(rows.T, axis=0)]
-    if len(kinds) * len(rows) > MOST_PLANES:
+    if len(read.kinds) * len(rows) > MOST_PLANES:
         return None
-    found = part.right
-    for channels in kinds:  # of one row of d
-        for t in np.flatnonzero(when.of(len(rows))):
+    if (each.of(read.products) == read.products).all():
+        return part.right
+    found, meant = part.right, spikes(part, read)
+    for channels in read.kinds:  # of one row of d
+        for t in np.flatnonzero(meant.any(axis=(0, 2, 3, 4))):
             products = read.weights * rows[t, channels[0]]
             changed = np.where(sign.of(products) & (read.weights != 0), each.of(products), products)
             if (changed != products).any():
                 plane = np.zeros_like(read.codes)
-                plane[:, channels] = read.spikes[:, t][:, channels]
+                plane[:, channels] = meant[:, t][:, channels]
                 found = found + delivered(part, read.by(changed - products), plane)
     return found

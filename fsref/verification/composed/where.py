@@ -137,6 +137,35 @@ def others(name: str) -> Iterator[Other]:
         yield Other(f"the {name} turned round behind the last group of {size}", 3, partial(_turned, size))
     yield Other(f"the {name} of the other half", 2.6, lambda n: (np.arange(n) + n // 2) % n)
     yield Other(f"the {name} half of them before", 2.5, lambda n: np.arange(n) - (np.arange(n) >= n // 2) * (n // 2))
+    yield Other(f"the {name} half of them, and one, before", 2.7, lambda n: np.arange(n) - _upper(n) * ((n + 1) // 2))
+    for size in (2, 4, 8, 16, 32):
+        yield Other(f"the {name} {size} before, where there is one", 2.5, partial(_less, size))
+        yield Other(f"the {name} {size} behind, where there is one", 2.6, partial(_more, size))
+    for banks in (2, 3, 4):
+        yield Other(f"the {name} as {banks} groups of them would be interleaved", 2.7, partial(_interleaved, banks))
+        yield Other(f"the {name} as {banks} interleaved groups of them would lie", 2.7, partial(_parted, banks))
+
+
+def _upper(n: int) -> NDArray[np.intp]:
+    return (np.arange(n) >= (n + 1) // 2).astype(np.intp)
+
+
+def _less(size: int, n: int) -> NDArray[np.intp]:
+    return np.arange(n) - size * (np.arange(n) >= size)
+
+
+def _more(size: int, n: int) -> NDArray[np.intp]:
+    return np.arange(n) + size * (np.arange(n) + size < n)
+
+
+def _interleaved(banks: int, n: int) -> NDArray[np.intp]:
+    """Groups that lie one behind the other, read in turn; where they are not of one size, as they are."""
+    at = np.arange(n)
+    return at % banks * (n // banks) + at // banks if n % banks == 0 else at
+
+
+def _parted(banks: int, n: int) -> NDArray[np.intp]:
+    return np.argsort(_interleaved(banks, n))
 
 
 def _complement(bits: int, n: int) -> NDArray[np.intp]:

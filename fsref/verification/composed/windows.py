@@ -8,20 +8,36 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.verification.composed.delivering import rows_of
+from fsref.verification.composed.delivering import Read, read_of, rows_of
 from fsref.verification.composed.relation import Change, Part
 from fsref.verification.taps import Taps, taps_of
 
 Move: TypeAlias = tuple[str, float, Callable[[Taps], Taps]]  # what windows do, in words, how dear, and their products
 EXCHANGED = ("stride", "dilation", "padding")
+OUTSIDE: tuple[tuple[str, float, Callable[[Read], Ints]], ...] = (
+    ("a spike of the first step", 2.2, lambda read: read.d[0]),
+    ("a spike of the last step", 2.2, lambda read: read.d[-1]),
+    ("spikes of all steps", 2, lambda read: read.d.sum(axis=0)),
+    ("a code of 1", 2.2, lambda read: np.ones_like(read.d[0])),
+)
 BEYOND = (("before a row", True, False), ("behind a row", False, True), ("before or behind a row", True, True))
 
 
 def windows_otherwise() -> Iterator[Change]:
     """Windows that see other places."""
-    for words, dear, change in (*_along(0), *_along(1), *_both()):
+    for words, dear, change in (*moves(), *_turning()):
         yield Change(f"in yours a window {words}", dear, partial(_seen, change))
+    for words, dear, code in OUTSIDE:
+        yield Change(f"in yours a window sees {words} at places outside of the source", dear, partial(_outside, code))
+
+
+def moves() -> Iterator[Move]:
+    """What windows may see instead."""
+    yield from _along(0)
+    yield from _along(1)
+    yield from _both()
 
 
 def _along(axis: int) -> Iterator[Move]:
@@ -60,6 +76,44 @@ def _both() -> Iterator[Move]:
         yield f"has the {what} of rows and of columns exchanged", 2, partial(_exchanged, what)
     for words, before, behind in BEYOND:
         yield f"sees the neighbouring row {words}", 2.2, partial(_flat, before, behind)
+
+
+def _turning() -> Iterator[Move]:
+    """Weights of windows that turn with their place."""
+    for axis, name in enumerate(("row", "column")):
+        for by, way in ((1, "forward"), (-1, "back")):
+            words = f"takes its kernel {name}s turned {way} by its own {name}"
+            yield words, 2.4, partial(_turned, axis, by, False)
+            yield f"{words}, modulo 2", 2.7, partial(_turned, axis, by, True)
+        yield f"takes its kernel {name}s backwards in odd {name}s", 2.4, partial(_backwards, axis)
+    yield "sees rows and columns exchanged", 2.2, _transposed
+    yield "takes its kernel rows backwards in odd columns", 2.6, partial(_backwards, 2)
+    yield "takes its kernel columns backwards in odd rows", 2.4, partial(_backwards, 3)
+
+
+def _turned(axis: int, by: int, half: bool, taps: Taps) -> Taps:
+    """Kernel rows or columns turned by the row or column of the window."""
+    own = taps.oy if axis == 0 else taps.ox
+    return _weighed(axis, lambda at, n: (at + by * (own % 2 if half else own)) % n, taps)
+
+
+def _backwards(where: int, taps: Taps) -> Taps:
+    """Kernel rows or columns from the other end in odd rows, or in odd columns."""
+    own = (taps.oy, taps.ox, taps.ox, taps.oy)[where] % 2
+    return _weighed(where % 2, lambda at, n: np.where(own == 1, n - 1 - at, at), taps)
+
+
+def _weighed(axis: int, change: Callable[[Ints, int], Ints], taps: Taps) -> Taps:
+    """Weights of other kernel rows or columns."""
+    _, inputs, kh, kw = taps.sizes
+    r = change(taps.r, kh) if axis == 0 else taps.r
+    c = change(taps.c, kw) if axis == 1 else taps.c
+    return taps.but(weight=((taps.o * inputs + taps.i) * kh + r) * kw + c)
+
+
+def _transposed(taps: Taps) -> Taps:
+    moved = taps.but(y=taps.x, x=taps.y)
+    return moved.but(there=moved.inside_y & moved.inside_x)
 
 
 def _moved(by: int, v: Ints, size: int) -> Ints:
@@ -148,3 +202,19 @@ def _seen(change: Callable[[Taps], Taps], part: Part) -> Ints | None:
     plane = scene.codes[q.source]
     found = wrong.deliver(plane.reshape(len(plane), -1)).reshape(len(plane), *scene.population.shape)
     return rows_of(part, found)
+
+
+def _outside(code: Callable[[Read], Ints], part: Part) -> Ints | None:
+    """What is delivered when places outside of the source have a code, by channel (C, 1, 1)."""
+    read, q = read_of(part), part.scene.into[part.of]
+    if q.weights.ndim != 4:
+        return part.right
+    plane = np.broadcast_to(code(read), read.codes.shape[1:])
+    inside = reference.along(plane[None], q, part.scene.population.shape)
+    per_input = code(read)[:, 0, 0].reshape(getattr(q, "groups", 1), 1, -1)
+    weights = read.weights.sum(axis=(2, 3))
+    everywhere = (weights.reshape(per_input.shape[0], -1, per_input.shape[2]) * per_input).sum(axis=2).ravel()
+    more = everywhere[:, None, None] - inside[0]
+    return (
+        part.right + rows_of(part, np.broadcast_to(more, (part.scene.count, *more.shape))) if more.any() else part.right
+    )

@@ -1,0 +1,219 @@
+"""Products that are lost or become others by what arrived at their neuron before, or arrives beside it (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
+from typing import TypeAlias
+
+import numpy as np
+
+from fsref.engines import reference
+from fsref.law.neuron import Ints
+from fsref.law.projections import Projection
+from fsref.tables import Brief
+from fsref.verification.adding import ADDED, singles
+from fsref.verification.composed.delivering import rows_of
+from fsref.verification.composed.happening import Test, at_least, each
+from fsref.verification.composed.relation import Change, Mask, Part
+from fsref.verification.composed.values import BECOMES, Becomes
+from fsref.verification.deliveries import of_ones
+from fsref.verification.scene import Scene
+
+CHEAP = 2.0  # words of what becomes of a product
+BESIDE = ((0, "the other of two channels"), (-1, "the channel before"), (1, "the next channel"))
+SIGNS: tuple[tuple[str, Test], ...] = (
+    ("below 0", lambda v: np.asarray(v < 0)),
+    ("above 0", lambda v: np.asarray(v > 0)),
+    ("not 0", lambda v: np.asarray(v != 0)),
+    ("0", lambda v: np.asarray(v == 0)),
+)
+EVERY = (2, 3, 4, 8, 16)
+Meant: TypeAlias = tuple[str, float, Callable[["Arrived"], Mask]]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Arrived(Brief):
+    """The products of one projection in the order in which they arrive, step by step, in each by address of the source:
+    (N, B, C, H, W), 0 where nothing arrives; `step` and `tap` (N,) of each.
+    """
+
+    scene: Scene
+    q: Projection
+    products: Ints
+    step: Ints
+    tap: Ints
+
+    @cached_property
+    def there(self) -> Ints:
+        """Where something arrives, 0 or 1."""
+        return np.asarray((self.products != 0).astype(np.int64))
+
+    @cached_property
+    def rank(self) -> Ints:
+        """How many have arrived at the neuron before."""
+        found: Ints = np.cumsum(self.there, axis=0) - self.there
+        return found
+
+    @cached_property
+    def left(self) -> Ints:
+        """How many will arrive at the neuron."""
+        found: Ints = self.there.sum(axis=0) - self.rank - self.there
+        return found
+
+    @cached_property
+    def before(self) -> Ints:
+        """The product that arrived at the neuron before, 0 of the first."""
+        n = np.arange(len(self.products)).reshape(-1, 1, 1, 1, 1)
+        last = np.maximum.accumulate(np.where(self.there > 0, n, -1), axis=0)
+        at = np.concatenate([np.full_like(last[:1], -1), last[:-1]])
+        found: Ints = np.where(at < 0, 0, np.take_along_axis(self.products, np.maximum(at, 0), axis=0))
+        return found
+
+    @cached_property
+    def rank_in_step(self) -> Ints:
+        """How many have arrived at the neuron before in the step."""
+        first = np.searchsorted(self.step, self.step)
+        found: Ints = self.rank - self.rank[first]
+        return found
+
+    @cached_property
+    def left_in_step(self) -> Ints:
+        """How many will arrive at the neuron in the step."""
+        last = np.searchsorted(self.step, self.step, side="right") - 1
+        found: Ints = self.rank[last] + self.there[last] - self.rank - self.there
+        return found
+
+    @cached_property
+    def close(self) -> Mask:
+        """Whether the source's address before sent something in that step, too."""
+        found = np.zeros(self.products.shape, np.bool_)
+        found[1:] = (self.there[:-1] > 0) & ((self.step[1:] == self.step[:-1]) & (np.diff(self.tap) == 1))[
+            :, None, None, None, None
+        ]
+        return found
+
+    def beside(self, by: int) -> Ints:
+        """The products at the same time of channels `by` before or behind, or of the other of two, that read the same
+        group of the source; 0 of none.
+        """
+        count = self.products.shape[2]
+        at = np.arange(count)
+        other = at ^ 1 if by == 0 else at + by
+        kept = (other >= 0) & (other < count)
+        group = at // (count // getattr(self.q, "groups", 1))
+        kept &= group[np.where(kept, other, at)] == group
+        found = np.zeros_like(self.products)
+        found[:, :, kept] = self.products[:, :, other[kept]]
+        return found
+
+    @cached_property
+    def first(self) -> Mask:
+        """Whether it is of the first spike that the source sends in its step."""
+        z, shape = self.scene.spikes(self.q.source).astype(np.int64), self.scene.population.shape
+        flat = z.reshape(*z.shape[:2], -1)
+        first = (flat * (np.cumsum(flat, axis=2) == 1)).reshape(z.shape)
+        taps = dict(enumerate(singles(of_ones(self.q))))
+        planes = [reference.along(first[:, t], taps[tap], shape) for t, tap in zip(self.step, self.tap, strict=True)]
+        return np.stack(planes) > 0
+
+
+def arrives_otherwise() -> Iterator[Change]:
+    """Products that are lost or become others by what else arrives."""
+    simple = [one for one in BECOMES if one.dear <= CHEAP and " bits" not in one.text and one.text != "is 0"]
+    for words, far, test in _meant():
+        product = f"in yours a product{words}"
+        yield Change(f"{product} is lost", 1 + far, partial(_changed, test, lambda own: 0 * own.products))
+        yield Change(f"{product} counts as the one before", 2 + far, partial(_changed, test, lambda own: own.before))
+        for one in simple:
+            yield Change(f"{product} {one.text}", one.dear + 0.3 + far, partial(_changed, test, partial(_becomes, one)))
+
+
+def _meant() -> Iterator[Meant]:
+    """Which products are meant."""
+    yield " that equals the one before it at its neuron", 1.5, lambda own: own.products == own.before
+    words = " that equals the one before it at its neuron and is of no first spike of a step"
+    yield words, 2.4, lambda own: (own.products == own.before) & ~own.first
+    yield " of the sign of the one before it", 2, lambda own: own.products * np.sign(own.before) > 0
+    yield " of another sign than the one before it", 2, lambda own: own.products * np.sign(own.before) < 0
+    yield " that is the first at its neuron", 1.5, lambda own: own.rank == 0
+    yield " that is the last at its neuron", 1.5, lambda own: own.left == 0
+    yield " behind the first at its neuron", 2, lambda own: own.rank > 0
+    yield " that is the first of its step at its neuron", 1.7, lambda own: own.rank_in_step == 0
+    yield " that is the last of its step at its neuron", 1.7, lambda own: own.left_in_step == 0
+    yield " behind the first of its step at its neuron", 1.8, lambda own: own.rank_in_step > 0
+    yield " before the last of its step at its neuron", 1.9, lambda own: own.left_in_step > 0
+    yield " that is the last of the last step at its neuron", 1.9, partial(_last_of_step, -1)
+    yield " that is the first of the first step at its neuron", 1.9, partial(_first_of_step, 0)
+    yield " right behind one of the source's neuron before", 1.8, lambda own: own.close
+    yield " right before one of the source's next neuron", 1.9, _before_close
+    yield " alone in its step at its neuron", 2.2, lambda own: (own.rank_in_step == 0) & (own.left_in_step == 0)
+    for n in EVERY:
+        yield f" that is each {n}th at its neuron", 2, partial(_ranked, each(n))
+        yield f" behind the first {n} at its neuron", 2, partial(_ranked, at_least(n))
+        yield f" behind the first {n} of its step at its neuron", 2, partial(_ranked_in_step, at_least(n))
+    for by, which in BESIDE:
+        for word, test in SIGNS:
+            yield f" while that of {which} is {word}", 2.1, partial(_while, by, test)
+
+
+def _becomes(one: Becomes, own: Arrived) -> Ints:
+    return one.of(own.products)
+
+
+def _ranked(test: Test, own: Arrived) -> Mask:
+    return test(own.rank)
+
+
+def _ranked_in_step(test: Test, own: Arrived) -> Mask:
+    return test(own.rank_in_step)
+
+
+def _while(by: int, test: Test, own: Arrived) -> Mask:
+    return test(own.beside(by))
+
+
+def _last_of_step(at: int, own: Arrived) -> Mask:
+    return np.asarray((own.left_in_step == 0) & _in_step(own, int(own.step[at])))
+
+
+def _first_of_step(at: int, own: Arrived) -> Mask:
+    return np.asarray((own.rank_in_step == 0) & _in_step(own, int(own.step[at])))
+
+
+def _in_step(own: Arrived, step: int) -> Mask:
+    return np.asarray(own.step == step)[:, None, None, None, None]
+
+
+def _before_close(own: Arrived) -> Mask:
+    found = np.zeros_like(own.close)
+    found[:-1] = own.close[1:] & (own.there[1:] > 0)
+    return found
+
+
+def _changed(test: Callable[[Arrived], Mask], of: Callable[[Arrived], Ints], part: Part) -> Ints | None:
+    """What is delivered when the products that are meant become others; None where they are many."""
+    own = arrived(part.scene, part.of)
+    if own is None:
+        return None
+    some = test(own) & (own.there > 0)
+    more = np.where(some, of(own) - own.products, 0).sum(axis=0) if some.any() else None
+    return part.right if more is None else part.right + rows_of(part, more)
+
+
+@lru_cache(maxsize=4)
+def arrived(scene: Scene, name: str) -> Arrived | None:
+    """What arrives along a projection; None where that is much."""
+    q = scene.into[name]
+    if getattr(q, "pooled", False):
+        return None
+    d, z = scene.net.code_weights[q.source], scene.spikes(q.source)
+    each = [(tap, one) for tap, one in enumerate(singles(q))]
+    if not each or len(each) * d.shape[1] * scene.codes[scene.population.name].size > ADDED:
+        return None
+    shape = scene.population.shape
+    order = [(t, tap, one) for t in range(d.shape[1]) for tap, one in each]
+    planes = [z[:, t] * d[:, t, None, None] for t in range(d.shape[1])]
+    products = np.stack([reference.along(planes[t], one, shape) for t, _, one in order])
+    return Arrived(scene, q, products, np.array([t for t, _, _ in order]), np.array([tap for _, tap, _ in order]))

@@ -1,0 +1,67 @@
+"""What codes follow from other sums and openings, where nothing else was observed of neurons (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from fsref.engines import reference
+from fsref.law.neuron import Ints
+from fsref.law.populations import FS
+from fsref.tables import Brief
+from fsref.verification.composed.delivering import delivering
+from fsref.verification.composed.opening import opening
+from fsref.verification.composed.relation import Change, Part, begun_by_law
+from fsref.verification.scene import Scene
+
+Changes = Callable[[Sequence[Part]], Iterable[Change]]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Unseen(Brief):
+    """What was not observed behind a part of codes: the neurons, and the right sums or openings, as parts."""
+
+    p: FS
+    parts: Sequence[Part]
+
+
+def unseen(scenes: Sequence[Scene], of_sums: bool) -> dict[Part, Unseen]:
+    """Parts of codes by what is behind them: openings, or what each projection delivers; of scenes in which nothing but
+    codes was observed.
+    """
+    found: dict[Part, Unseen] = {}
+    for scene in scenes:
+        match scene.population:
+            case FS() as p if scene.theirs.keys() == {"codes"} and begun_by_law(scene, p) and scene.opening is not None:
+                whole = opening(scene, p, scene.opening, scene.sums)
+                behind = [delivering(scene, name, own) for name, own in scene.sums.items()] if of_sums else [whole]
+                flat = scene.theirs["codes"].astype(np.int64).ravel(), scene.codes[p.name].astype(np.int64).ravel()
+                found[replace(behind[0], of="", seen=flat[0], right=flat[1], values=whole.values)] = Unseen(p, behind)
+            case _:
+                pass
+    return found
+
+
+def following(known: Mapping[Part, Unseen], changes: Changes) -> Changes:
+    """Changes of codes that follow from changes of what is behind them."""
+
+    def changed(parts: Sequence[Part]) -> Iterator[Change]:
+        behind = [one for part in parts for one in known[part].parts]
+        for change in changes(behind):
+            yield Change(change.text, change.dear, partial(_codes, known, change))
+
+    return changed
+
+
+def _codes(known: Mapping[Part, Unseen], change: Change, part: Part) -> Ints | None:
+    own, scene = known[part], part.scene
+    given = [(change.gives(one), one.right) for one in own.parts]
+    if any(wrong is None for wrong, _ in given) or scene.opening is None:
+        return None
+    more = sum((wrong - right for wrong, right in given if wrong is not None), np.zeros(len(part.seen), np.int64))
+    if not more.any():
+        return part.right
+    return reference.fire(scene.opening + more.reshape(scene.opening.shape), own.p.table)[2].ravel()

@@ -1,0 +1,78 @@
+"""Spikes that a projection loses, counts otherwise or takes for others, by what else happens (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache, partial
+
+import numpy as np
+
+from fsref.law.neuron import Ints
+from fsref.verification.composed.delivering import TIMES, Read, delivered, read_of
+from fsref.verification.composed.happening import Meant, happening
+from fsref.verification.composed.relation import Change, Mask, Part
+from fsref.verification.scene import Scene
+
+SMALL = 2**14  # spikes, of which it is kept which are meant
+TAKEN = (("the neuron before", -1), ("the next neuron", 1))
+
+
+def coincides_otherwise() -> Iterator[Change]:
+    """Spikes that are lost, counted otherwise or taken for others, by what else happens."""
+    for meant in happening():
+        spike = f"in yours a spike{meant.text}"
+        for times, what, dear in TIMES:
+            yield Change(f"{spike} {what}", dear + meant.dear, partial(_times, times, meant))
+        for words, by in (("the step before", -1), ("the next step", 1)):
+            yield Change(f"{spike} delivers d of {words}", 2 + meant.dear, partial(_of_step, by, meant))
+        for words, by in TAKEN:
+            yield Change(f"{spike} is taken for one of {words}", 2 + meant.dear, partial(_taken, by, meant))
+
+
+def meant_by(meant: Meant, part: Part, read: Read) -> Mask:
+    """Which spikes (B, K, C, H, W) of the source are meant."""
+    small = read.spikes.size <= SMALL
+    return (_kept if small else _which)(meant, part.scene, read.q.source)
+
+
+def _which(meant: Meant, scene: Scene, source: str) -> Mask:
+    z = scene.spikes(source)
+    rows = meant.of(z.astype(np.int64))
+    return z & (rows if rows.ndim == z.ndim else np.broadcast_to(rows, _shape(rows, z.shape)).reshape(z.shape))
+
+
+_kept = lru_cache(maxsize=256)(_which)
+
+
+def _shape(rows: Mask, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of spikes as their masks have it: by image alone, by step and address."""
+    return (shape[0], int(np.prod(shape[1:]))) if rows.ndim == 2 else (*shape[:2], int(np.prod(shape[2:])))
+
+
+def _added(part: Part, read: Read, more: Ints) -> Ints:
+    """What is delivered when the source sends so much more, (B, K, C, H, W)."""
+    return part.right + delivered(part, read.q, more.sum(axis=1)) if more.any() else part.right
+
+
+def _times(times: int, meant: Meant, part: Part) -> Ints:
+    read = read_of(part)
+    return _added(part, read, (times - 1) * read.d * meant_by(meant, part, read))
+
+
+def _of_step(by: int, meant: Meant, part: Part) -> Ints:
+    read = read_of(part)
+    d = np.zeros_like(read.d)
+    if by > 0:
+        d[:-1] = read.d[1:]
+    else:
+        d[1:] = read.d[:-1]
+    return _added(part, read, (d - read.d) * meant_by(meant, part, read))
+
+
+def _taken(by: int, meant: Meant, part: Part) -> Ints:
+    read = read_of(part)
+    mask = meant_by(meant, part, read)
+    flat = mask.reshape(*mask.shape[:2], -1)
+    moved = np.roll(flat, by, 2)
+    moved[:, :, 0 if by > 0 else -1] = False
+    return _added(part, read, read.d * (moved.reshape(mask.shape).astype(np.int64) - mask))

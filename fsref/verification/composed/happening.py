@@ -1,0 +1,214 @@
+"""Spikes that are meant by what else happens: in their neuron, step and image, and beside them (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+
+from fsref.law.neuron import Ints
+from fsref.verification.composed.relation import Mask
+from fsref.verification.composed.where import Some
+
+COUNTS = (1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63, 64, 127, 128)  # of spikes that counters and queues hold
+EVERY = (2, 3, 4, 8, 16, 32, 64, 128, 256)
+GROUPS = (2, 4, 8, 16, 32)  # of neighbours that share a register
+AXES = ((2, "channel"), (3, "row"), (4, "column"))  # of spikes (B, K, C, H, W)
+Meant: TypeAlias = Some[Ints]  # of spikes (B, K, C, H, W), 0 or 1
+Test: TypeAlias = Callable[[Ints], Mask]
+
+
+def happening() -> Iterator[Meant]:
+    """Spikes by what else happens."""
+    yield from _of_neuron()
+    yield from _of_step()
+    yield from _of_image()
+    yield from _of_group()
+    yield from _beside()
+
+
+def at_least(n: int) -> Test:
+    """Numbers of n or more."""
+    return lambda v: np.asarray(v >= n)
+
+
+def exactly(n: int) -> Test:
+    """Numbers that are n."""
+    return lambda v: np.asarray(v == n)
+
+
+def each(n: int) -> Test:
+    """Every n-th number, counted from 0."""
+    return lambda v: np.asarray(v % n == n - 1)
+
+
+def _of_neuron() -> Iterator[Meant]:
+    """By the other spikes of their neuron."""
+    yield Some(" right behind another of its neuron", 1.5, partial(_apart, 1, 1, at_least(1)))
+    yield Some(" right before another of its neuron", 1.7, partial(_apart, 1, -1, at_least(1)))
+    yield Some(" behind a step in which its neuron is silent", 2, _behind_its_silence)
+    yield Some(" two steps behind another of its neuron", 2.2, partial(_apart, 1, 2, at_least(1)))
+    yield Some(" that is the first of its neuron", 1.5, partial(_ranked, 1, False, exactly(0)))
+    yield Some(" that is the last of its neuron", 1.5, partial(_ranked, 1, True, exactly(0)))
+    yield Some(" behind the first of its neuron", 1.9, partial(_ranked, 1, False, at_least(1)))
+    yield Some(" of a neuron that fires in all steps", 1.8, lambda z: np.asarray(z.all(axis=1, keepdims=True)))
+    yield Some(" of a neuron that fires once", 2, partial(_counted, 1, exactly(1)))
+    for n in (2, 3, 4, 7, 8):
+        yield Some(f" behind the first {n} of its neuron", 2.2, partial(_ranked, 1, False, at_least(n)))
+    for n in (2, 4):
+        yield Some(f" that is each {_nth(n)} of its neuron", 2.2, partial(_ranked, 1, False, each(n)))
+
+
+def _of_step() -> Iterator[Meant]:
+    """By the other spikes of their step, in the order of addresses."""
+    first, last = partial(_in_step, 2, False), partial(_in_step, 2, True)
+    yield Some(" that is the first of its step", 1.7, partial(first, exactly(0)))
+    yield Some(" that is the last of its step", 1.7, partial(last, exactly(0)))
+    yield Some(" that is the first of the first step", 2, partial(_at_end, first, 0))
+    yield Some(" that is the last of the last step", 2, partial(_at_end, last, -1))
+    yield Some(" of a step in which all fire", 1.9, lambda z: np.asarray(_flat(z).all(axis=2, keepdims=True)))
+    yield Some(" that is alone in its step", 2, partial(_count_in_step, exactly(1)))
+    yield Some(" of a step of an odd number of spikes", 2.2, partial(_count_in_step, lambda v: np.asarray(v % 2 == 1)))
+    yield Some(" of a step of an even number of spikes", 2.2, partial(_count_in_step, lambda v: np.asarray(v % 2 == 0)))
+    yield Some(" behind a step without one", 2, _behind_silence)
+    for n in COUNTS:
+        spikes = "spike" if n == 1 else f"{n} spikes"
+        yield Some(f" behind the first {n} of its step", 2, partial(first, at_least(n)))
+        yield Some(f" that is the {_nth(n)} of its step", 2.2, partial(first, exactly(n - 1)))
+        yield Some(f" of a step of more than {spikes}", 2.1, partial(_count_in_step, at_least(n + 1)))
+        yield Some(f" of a step of {spikes}", 2.1, partial(_count_in_step, exactly(n)))
+        yield Some(f" before the last {n} of its step", 2.4, partial(last, at_least(n)))
+    for n in EVERY:
+        yield Some(f" that is each {_nth(n)} of its step", 2.1, partial(first, each(n)))
+
+
+def _of_image() -> Iterator[Meant]:
+    """By the other spikes of the source for their image, in the order of steps and addresses."""
+    yield Some(" that is the first of its source", 1.8, partial(_in_image, False, exactly(0)))
+    yield Some(" that is the last of its source", 1.8, partial(_in_image, True, exactly(0)))
+    for n in EVERY:
+        yield Some(f" that is each {_nth(n)} of its source", 2.1, partial(_in_image, False, each(n)))
+    for n in COUNTS[5:]:
+        yield Some(f" behind the first {n} of its source", 2.2, partial(_in_image, False, at_least(n)))
+
+
+def _of_group() -> Iterator[Meant]:
+    """By the other spikes of their step among so many neighbours, as they lie in one register."""
+    for n in GROUPS:
+        group = f"of {n} neighbours" if n > 2 else "of two neighbours"
+        yield Some(f" {group} that all fire", 1.8, partial(_grouped, n, _all_fire))
+        yield Some(f" that is the last {group} that all fire", 2, partial(_grouped, n, partial(_at, -1)))
+        yield Some(f" that is the first {group} that all fire", 2, partial(_grouped, n, partial(_at, 0)))
+        yield Some(f" behind the first {group}", 1.9, partial(_grouped, n, partial(_ranked, 3, False, at_least(1))))
+        yield Some(f" before the last {group}", 2, partial(_grouped, n, partial(_ranked, 3, True, at_least(1))))
+        if n > 2:
+            yield Some(f" that is alone {group}", 2.3, partial(_grouped, n, partial(_counted, 3, exactly(1))))
+
+
+def _beside() -> Iterator[Meant]:
+    """By the spikes of their step beside them."""
+    for by, words in ((1, "the neuron before"), (-1, "the next neuron"), (2, "the neuron 2 before")):
+        yield Some(f" when {words} fires, too", 1.8, partial(_neighbour, by, at_least(1)))
+        yield Some(f" when {words} does not fire", 2.3, partial(_neighbour, by, exactly(0)))
+    for axis, name in AXES:
+        for by, words in ((1, f"the {name} before"), (-1, f"the next {name}")):
+            yield Some(f" when its like in {words} fires, too", 2, partial(_apart, axis, by, at_least(1)))
+        alike = partial(_ranked, axis, False, at_least(1))
+        yield Some(f" behind the first of its like along {name}s", 2.1, alike)
+        for n in (1, 2, 4, 8):
+            yield Some(f" of a {name} behind its first {n} of the step", 2.4, partial(_along, axis, at_least(n)))
+
+
+def _nth(n: int) -> str:
+    return {1: "first", 2: "second", 3: "third"}.get(n, f"{n}th")
+
+
+def _flat(z: Ints) -> Ints:
+    """Spikes of each step by address, (B, K, neurons)."""
+    return z.reshape(*z.shape[:2], -1)
+
+
+def _ranked(axis: int, back: bool, test: Test, z: Ints) -> Mask:
+    """A test of how many spikes are before each one along an axis, or behind it."""
+    way = np.flip(z, axis) if back else z
+    rank: Ints = np.cumsum(way, axis=axis) - way
+    return test(np.flip(rank, axis) if back else rank)
+
+
+def _counted(axis: int, test: Test, z: Ints) -> Mask:
+    """A test of how many spikes there are along an axis."""
+    count: Ints = z.sum(axis=axis, keepdims=True)
+    return test(count)
+
+
+def _in_step(axis: int, back: bool, test: Test, z: Ints) -> Mask:
+    return _ranked(axis, back, test, _flat(z))
+
+
+def _count_in_step(test: Test, z: Ints) -> Mask:
+    return _counted(2, test, _flat(z))
+
+
+def _in_image(back: bool, test: Test, z: Ints) -> Mask:
+    """The same by step and address, (B, K * neurons)."""
+    return _ranked(1, back, test, z.reshape(len(z), -1))
+
+
+def _at_end(test: Callable[[Test, Ints], Mask], step: int, z: Ints) -> Mask:
+    """The first or last spike of a step at the end of the window."""
+    here = np.arange(z.shape[1]) == step % z.shape[1]
+    return np.asarray(test(exactly(0), z) & here[:, None])
+
+
+def _apart(axis: int, by: int, test: Test, z: Ints) -> Mask:
+    """A test of the spikes `by` before along an axis, 0 beyond its ends."""
+    found = np.roll(z, by, axis)
+    at = [slice(None)] * z.ndim
+    at[axis] = slice(0, by) if by > 0 else slice(by, None)
+    found[tuple(at)] = 0
+    return test(found)
+
+
+def _neighbour(by: int, test: Test, z: Ints) -> Mask:
+    return _apart(2, by, test, _flat(z))
+
+
+def _behind_its_silence(z: Ints) -> Mask:
+    later = np.arange(z.shape[1]) > 0
+    return _apart(1, 1, exactly(0), z) & later[:, None, None, None]
+
+
+def _behind_silence(z: Ints) -> Mask:
+    silent: Mask = ~np.asarray(_flat(z).any(axis=2, keepdims=True))
+    found = np.zeros_like(silent)
+    found[:, 1:] = silent[:, :-1]
+    return found
+
+
+def _grouped(n: int, test: Test, z: Ints) -> Mask:
+    """A test of whole groups of neighbours (B, K, groups, n); what is behind the last of them is not meant."""
+    flat = _flat(z)
+    kept = flat.shape[2] // n * n
+    found = np.zeros(flat.shape, np.bool_)
+    groups = flat[:, :, :kept].reshape(*flat.shape[:2], -1, n)
+    found[:, :, :kept] = np.broadcast_to(test(groups), groups.shape).reshape(*flat.shape[:2], kept)
+    return found
+
+
+def _all_fire(groups: Ints) -> Mask:
+    return np.asarray(groups.all(axis=-1, keepdims=True))
+
+
+def _at(place: int, groups: Ints) -> Mask:
+    """One place of groups that all fire."""
+    here = np.arange(groups.shape[-1]) == place % groups.shape[-1]
+    return np.asarray(_all_fire(groups) & here)
+
+
+def _along(axis: int, test: Test, z: Ints) -> Mask:
+    """A test of how many spikes of each place of an axis are before each one in their step."""
+    moved = np.moveaxis(z, axis, 2)
+    rows = moved.reshape(*moved.shape[:3], -1)
+    return np.moveaxis(_ranked(3, False, test, rows).reshape(moved.shape), 2, axis)

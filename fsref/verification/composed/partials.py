@@ -1,0 +1,115 @@
+"""Sums that are made in parts, and what becomes of these before they are put together (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import lru_cache, partial
+from typing import TypeAlias
+
+import numpy as np
+
+from fsref.law.neuron import Ints
+from fsref.verification.composed.arriving import arrived
+from fsref.verification.composed.delivering import delivered, read_of, rows_of
+from fsref.verification.composed.relation import Change, Part
+from fsref.verification.composed.values import BECOMES
+
+CHEAP = 2.4  # words of what becomes of a part
+MOST = 64  # parts of a sum that are put together
+Parts: TypeAlias = Callable[[Part], "list[Ints] | None"]  # some parts of a sum, by rows
+
+
+def partly_otherwise() -> Iterator[Change]:
+    """What may become of parts of a sum."""
+    simple = [each for each in BECOMES if each.dear <= CHEAP]
+    for words, far, parts in _kinds():
+        for each in simple:
+            text = f"in yours the sum of {words} {each.text}"
+            yield Change(text, each.dear + far, partial(_becomes, each.of, parts))
+
+
+def _kinds() -> Iterator[tuple[str, float, Parts]]:
+    yield "the products below 0", 1.5, partial(_cached, _of_sign, -1)
+    yield "the products above 0", 1.5, partial(_cached, _of_sign, 1)
+    yield "each step", 1.2, partial(_cached, _of_steps, 0)
+    yield "each input", 1.5, partial(_cached, _of_inputs, 1)
+    yield "each kernel row", 1.6, partial(_cached, _of_kernel, 2)
+    yield "each kernel column", 1.7, partial(_cached, _of_kernel, 3)
+    for n in (2, 4, 8):
+        yield f"each {n} inputs", 1.8, partial(_cached, _of_groups, n)
+        yield f"each {n}th input", 1.9, partial(_cached, _of_lanes, n)
+    for at, name in enumerate(("even", "odd")):
+        yield f"{name} inputs", 1.7, partial(_cached, _of_parity, at)
+    for at, name in enumerate(("first", "second")):
+        yield f"the {name} half of the inputs", 1.9, partial(_cached, _of_half, at)
+
+
+def _becomes(of: Callable[[Ints], Ints], parts: Parts, part: Part) -> Ints | None:
+    each = parts(part)
+    return None if each is None else part.right + sum((of(v) - v for v in each), np.zeros_like(part.right))
+
+
+@lru_cache(maxsize=64)
+def _cached(kind: Callable[[int, Part], list[Ints] | None], at: int, part: Part) -> list[Ints] | None:
+    """The parts of what a projection delivers; of an opening those of all projections, single ones together."""
+    if part.of:
+        return kind(at, part)
+    found = [kind(at, replace(part, of=name)) for name in part.scene.into]
+    known = [each for each in found if each is not None]
+    if len(known) < len(found):
+        return None
+    if all(len(each) == 1 for each in known):
+        return [sum((each[0] for each in known), np.zeros_like(part.right))]
+    return [own for each in known for own in each]
+
+
+def _of_sign(sign: int, part: Part) -> list[Ints] | None:
+    own = arrived(part.scene, part.of)
+    return None if own is None else [rows_of(part, np.where(own.products * sign > 0, own.products, 0).sum(axis=0))]
+
+
+def _of_steps(_: int, part: Part) -> list[Ints]:
+    return [rows_of(part, own) for own in part.scene.step_sums[part.of]]
+
+
+def _of_inputs(_: int, part: Part) -> list[Ints] | None:
+    return _by_weights(part, 1, [[at] for at in range(read_of(part).weights.shape[1])])
+
+
+def _of_kernel(axis: int, part: Part) -> list[Ints] | None:
+    return _by_weights(part, axis, [[at] for at in range(read_of(part).weights.shape[axis])])
+
+
+def _of_groups(n: int, part: Part) -> list[Ints] | None:
+    count = read_of(part).weights.shape[1]
+    return _by_weights(part, 1, [[*range(at, min(at + n, count))] for at in range(0, count, n)])
+
+
+def _of_lanes(n: int, part: Part) -> list[Ints] | None:
+    count = read_of(part).weights.shape[1]
+    return _by_weights(part, 1, [[*range(at, count, n)] for at in range(min(n, count))])
+
+
+def _of_parity(at: int, part: Part) -> list[Ints] | None:
+    return _by_weights(part, 1, [[*range(at, read_of(part).weights.shape[1], 2)]])
+
+
+def _of_half(at: int, part: Part) -> list[Ints] | None:
+    count = read_of(part).weights.shape[1]
+    return _by_weights(part, 1, [[*range(count // 2)] if at == 0 else [*range(count // 2, count)]])
+
+
+def _by_weights(part: Part, axis: int, groups: list[list[int]]) -> list[Ints] | None:
+    """What groups of weights along an axis deliver, each; None where there are many."""
+    read = read_of(part)
+    if len(groups) > MOST or getattr(read.q, "pooled", False):
+        return None
+    found = []
+    for group in groups:
+        some = np.zeros_like(read.weights)
+        at = [slice(None)] * 4
+        at[axis] = group  # type: ignore[call-overload]
+        some[tuple(at)] = read.weights[tuple(at)]
+        found.append(delivered(part, read.by(some), read.codes))
+    return found

@@ -1,0 +1,90 @@
+"""Values that are those of another place, or are added at another one (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from fsref.law.neuron import Ints
+from fsref.verification.composed.relation import Change, Part
+from fsref.verification.composed.where import Other, others
+
+AXES = {"step": -4, "channel": -3, "row": -2, "column": -1}  # of values (B, [K,] C, H, W)
+Given = Callable[[Part], Ints]  # values of a part, by rows
+
+
+def right(part: Part) -> Ints:
+    """What is right."""
+    return part.right
+
+
+def operand(name: str) -> Given:
+    """An operand by its words."""
+    return lambda part: part.operands[name]
+
+
+def elsewhere(*names: str, known: int = 0) -> Iterator[tuple[str, Other]]:
+    """Other steps, channels, rows, columns or neurons, but for the first ones, which have words already."""
+    for name in names:
+        yield from ((name, other) for other in [*others(name)][known if name == "neuron" else 0 :])
+
+
+def arranged(part: Part, values: Ints) -> Ints | None:
+    """Rows of a part as (B, [K,] C, H, W); None of a scene whose rows are those of some neurons."""
+    shape = part.scene.population.shape
+    if part.scene.part is not None:
+        return None
+    return values.reshape(part.scene.count, *[-1] * (len(values) > part.scene.count * int(np.prod(shape))), *shape)
+
+
+def of_other(name: str, other: Other, given: Given, part: Part) -> Ints | None:
+    """Values of a part that are each those of another place."""
+    rows = arranged(part, given(part))
+    if rows is None or (name == "step" and rows.ndim < 5):
+        return None
+    if name == "neuron":
+        flat = rows.reshape(*rows.shape[:-3], -1)
+        return flat[..., other.of(flat.shape[-1])].ravel()
+    axis = AXES[name]
+    found: Ints = np.take(rows, other.of(rows.shape[axis]), axis).ravel()
+    return found
+
+
+def added_at(name: str, other: Other, given: Given, part: Part) -> Ints | None:
+    """Values of a part that are each added at another place."""
+    rows = arranged(part, given(part))
+    if rows is None:
+        return None
+    flat = rows.reshape(*rows.shape[:-3], -1) if name == "neuron" else np.moveaxis(rows, AXES[name], -1)
+    found = np.zeros_like(flat)
+    at: Any = (..., other.of(flat.shape[-1]))
+    np.add.at(found, at, flat)
+    return (found if name == "neuron" else np.moveaxis(found, -1, AXES[name])).ravel()
+
+
+def placed_otherwise(what: str, given: Given) -> Iterator[Change]:
+    """What is right with some of it, in words, at or from other places."""
+    for name, other in elsewhere("neuron", "channel", "row", "column"):
+        text = f"yours adds {what} at {other.text}"
+        yield Change(text, other.dear + 0.4, partial(_moved, partial(added_at, name, other, given), given))
+
+
+def told_elsewhere() -> Iterator[Change]:
+    """What is right of another place."""
+    for name, other in elsewhere("neuron", "channel", "row", "column", "step", known=2):
+        yield Change(f"yours is that of {other.text}", other.dear, partial(of_other, name, other, right))
+
+
+def taken_elsewhere(what: str, given: Given, *names: str) -> Iterator[Change]:
+    """What is right with one operand, in words, of another place."""
+    for name, other in elsewhere(*names):
+        text = f"yours takes {what} of {other.text}"
+        yield Change(text, other.dear + 0.2, partial(_moved, partial(of_other, name, other, given), given))
+
+
+def _moved(change: Callable[[Part], Ints | None], given: Given, part: Part) -> Ints | None:
+    wrong = change(part)
+    return None if wrong is None else part.right - given(part) + wrong

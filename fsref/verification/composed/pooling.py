@@ -1,0 +1,146 @@
+"""What a max-pool sends: in each step whether one of the candidates that are still in fires (CONFORM-7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import lru_cache, partial
+from itertools import product
+
+import numpy as np
+
+from fsref.engines import reference
+from fsref.law.neuron import Ints
+from fsref.law.populations import MaxPool
+from fsref.law.projections import Conv2d, sum_pool
+from fsref.verification.composed.placing import told_elsewhere
+from fsref.verification.composed.pool_rules import Rule, Windows, by_law, early, late, rules
+from fsref.verification.composed.relation import Change, Mask, Part, part_of
+from fsref.verification.composed.where import some
+from fsref.verification.composed.windows import moves
+from fsref.verification.scene import Scene
+from fsref.verification.taps import Taps, taps_of
+
+FIRST = (1, 2, 3, 4, 8)  # candidates that are looked at
+
+
+def pooling(scene: Scene, p: MaxPool) -> Part | None:
+    """Whether a max-pool fires (POOL-1)."""
+    words, own = scene.theirs.get("spikes"), _windows(scene, p)
+    if words is None or own is None:
+        return None
+    steps = scene.net.steps[p.name]
+    seen = reference.input_trains(words.astype(np.int64), steps)
+    right = by_law(own)
+    count = own.there.sum(axis=0)
+    firing = own.fired.sum(axis=0)
+    so_far: Ints = np.cumsum(right, axis=1) - right
+    values = {
+        "the number of candidates": count,
+        "the number of candidates that fire": firing,
+        "the number of spikes before": so_far,
+    }
+    flags = {
+        "where the window reaches over a border": count < len(own.there),
+        "where it fired before": so_far > 0,
+        "where a candidate fires": firing > 0,
+        "where all candidates fire": firing == count,
+        "where its first candidate fires": own.fired[0],
+        "where its last candidate fires": own.fired[-1],
+    }
+    facts = {
+        "the number of kernel rows": p.kernel[0],
+        "the number of kernel columns": p.kernel[1],
+        "the stride of rows": p.stride[0],
+        "the stride of columns": p.stride[1],
+        "behind a max-pool": scene.net[p.source].kind == "max_pool",
+        "where windows overlap": p.stride[0] < p.kernel[0] or p.stride[1] < p.kernel[1],
+        "the number of rows of the source": scene.net[p.source].shape[1],
+        "the number of columns of the source": scene.net[p.source].shape[2],
+    }
+    part = part_of(scene, seen, right, {}, values, flags)
+    ones = np.ones(len(part.right), np.int64)
+    return replace(part, facts={**part.facts, **{word: int(value) * ones for word, value in facts.items()}})
+
+
+@lru_cache(maxsize=4)
+def _windows(scene: Scene, p: MaxPool) -> Windows | None:
+    taps = _taps(scene, p)
+    return None if taps is None else _seen(scene, p, taps)
+
+
+def _taps(scene: Scene, p: MaxPool) -> Taps | None:
+    """The places of its windows, as those of a depthwise conv2d."""
+    return taps_of(scene, _summing(p))
+
+
+@lru_cache(maxsize=16)
+def _summing(p: MaxPool) -> Conv2d:
+    return sum_pool(p.source, p.name, p.shape[0], p.kernel, p.stride, p.padding)
+
+
+def _seen(scene: Scene, p: MaxPool, taps: Taps) -> Windows:
+    """What windows see at some places."""
+    z = scene.spikes(p.source)
+    _, height, width = taps.source
+    shape = (*p.shape, taps.r.shape[-2], taps.c.shape[-1])
+    address = np.broadcast_to((taps.channel * height + taps.y) * width + taps.x, (*p.shape, 1, *shape[3:]))
+    kept = np.broadcast_to(taps.there, address.shape) & (address >= 0) & (address < taps.source[0] * height * width)
+    rows = z.reshape(*z.shape[:2], -1)
+    fired = rows[:, :, np.where(kept, address, 0).ravel()].reshape(*z.shape[:2], *address.shape) & kept
+    candidates = fired.reshape(*z.shape[:2], *p.shape, -1)
+    return Windows(np.moveaxis(candidates, -1, 0), np.moveaxis(kept.reshape(*p.shape, -1), -1, 0))
+
+
+def pools_otherwise() -> Iterator[Change]:
+    """What a max-pool may do instead."""
+    yield Change("yours does not fire", 1, lambda part: 0 * part.seen)
+    yield Change("yours fires", 1, lambda part: 0 * part.seen + 1)
+    for words, dear, rule in rules():
+        yield Change(f"in yours {words}", dear, partial(_by_rule, rule))
+    for words, dear, move in moves():
+        yield Change(f"in yours a window {words}", dear, partial(_moved, move))
+    for row, column in product(_all("kernel row"), _all("kernel column")):
+        if 0 < row[1] + column[1] < 3.3:
+            words = f"in yours candidates{row[0]}{' and' if row[1] and column[1] else ''}{column[0]} are left out"
+            yield Change(words, 1 + row[1] + column[1], partial(_left_out, row[2], column[2]))
+    for n in FIRST:
+        many = "candidate of a window is" if n == 1 else f"{n} candidates of a window are"
+        yield Change(f"in yours the first {many} looked at", 2.2, partial(_first, n))
+    for words, change in (("a step late", late), ("a step early", early)):
+        yield Change(f"in yours candidates are read {words}", 2, partial(_by_rule, change))
+    yield from told_elsewhere()
+
+
+def _all(name: str) -> list[tuple[str, float, Callable[[int], Mask]]]:
+    return [("", 0.0, lambda n: np.ones(n, np.bool_)), *((each.text, each.dear, each.of) for each in some(name))]
+
+
+def _by_rule(rule: Rule, part: Part) -> Ints | None:
+    own = _windows(part.scene, _pool(part))
+    return None if own is None else rule(own).astype(np.int64).ravel()
+
+
+def _moved(move: Callable[[Taps], Taps], part: Part) -> Ints | None:
+    p = _pool(part)
+    taps = _taps(part.scene, p)
+    if taps is None:
+        return None
+    wrong = move(taps)
+    return part.right if wrong.alike(taps) else by_law(_seen(part.scene, p, wrong)).astype(np.int64).ravel()
+
+
+def _left_out(row: Callable[[int], Mask], column: Callable[[int], Mask], part: Part) -> Ints | None:
+    kh, kw = _pool(part).kernel
+    dropped = (row(kh)[:, None] & column(kw)).ravel()[:, None, None, None]
+    return _by_rule(lambda own: by_law(own.without(dropped)), part)
+
+
+def _first(n: int, part: Part) -> Ints | None:
+    return _by_rule(lambda own: by_law(own.without(np.cumsum(own.there, axis=0) > n)), part)
+
+
+def _pool(part: Part) -> MaxPool:
+    p = part.scene.population
+    assert isinstance(p, MaxPool)
+    return p

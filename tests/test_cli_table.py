@@ -1,0 +1,143 @@
+"""`fsref table show` and `fsref explain --plot`: what they print and draw, and what they refuse in one line."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fsref
+import handmade
+from fsref.cli import main as cli
+from fsref.formats.tables import Approximation, save_table
+from fsref.law.neuron import fire
+from refusals import error_of
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Run a command in an empty folder that holds tiny.fs.npz and x.npz; (exit code, output, errors)."""
+    monkeypatch.chdir(tmp_path)
+    handmade.saved(tmp_path)
+
+    def called(*arguments: str) -> tuple[int, str, str]:
+        code = cli.main(list(arguments))
+        out, err = capsys.readouterr()
+        return code, out, error_of(err)
+
+    return called
+
+
+def test_a_published_table_is_shown(call: Any) -> None:
+    """Its integers and what they lost, its transfer function with every interval, its error, and what lies outside."""
+    command = ["table", "show", "sigmoid_published", "--against", "sigmoid"]
+    code, out, _ = call(*command, "--membrane", "0")
+    assert code == 0
+    for words in (
+        "float table as integers",
+        "those of the float loop on every input",
+        "on 20,481 membranes",
+        "membrane 0",
+    ):
+        assert words in out
+    told = json.loads(call(*command, "--json")[1])
+    v = np.arange(-10 * 2**10, 10 * 2**10 + 1) * told["every"]
+    part = np.searchsorted(told["starts"], v, "right") - 1
+    wrong = np.abs(np.array(told["train_codes"])[part] * told["code_unit"] - 1 / (1 + np.exp(-v * told["unit"])))
+    own = told["deviation"]
+    assert (own["function"], own["membrane_count"]) == ("sigmoid", 20481)
+    assert own["mse"] == pytest.approx(np.mean(wrong**2)) and own["largest_absolute_error"] == pytest.approx(
+        wrong.max()
+    )
+    assert own["largest_absolute_error"] < 0.06 and len(told["trains"]) == len(told["starts"]) >= 34
+    assert told["codes_above"][1] * told["code_unit"] > 1.38  # it is no sigmoid there
+
+
+def test_a_population_is_shown(call: Any) -> None:
+    """Of a population one channel, on the interval that is proved for it, or a part of it in its units; the steps of a
+    membrane that is asked for.
+    """
+    code, out, _ = call("table", "show", "tiny.fs.npz:hid", "--channel", "1", "--membrane", "9", "--json")
+    told, net = json.loads(out), handmade.tiny()
+    assert code == 0 and told["table"] == "hid channel 1" and told["thresholds"] == [8, 4, 2]
+    assert [told["lowest"], told["highest"]] == [
+        max(-16, net.ranges["hid"].opening[1, 0]),
+        min(2 * (8 + 8), net.ranges["hid"].opening[1, 1]),
+    ]
+    starts, codes = told["starts"], told["train_codes"]
+    assert codes == [fire(v, *(told[name] for name in ("thresholds", "resets", "code_weights"))).code for v in starts]
+    (steps,) = told["fired_steps"]
+    assert [step["after"] for step in steps] == [1, 1, 1]
+    code, out, _ = call("table", "show", "tiny.fs.npz:hid", "--range", "0", "7")
+    assert code == 0 and "membranes" in out and "0 .. 7" in out
+
+
+def test_a_table_file_is_shown(call: Any) -> None:
+    """A table file has its own unit, scale and interval."""
+    table = fsref.fs_relu(3)
+    save_table(Approximation("mine", "relu", table, 0.5, 0.5, 0, 15, 0.0, 0.0, 1.0, 8), "mine.json")
+    code, out, _ = call("table", "show", "mine.json", "--against", "relu", "--json")
+    told = json.loads(out)
+    assert code == 0 and (told["table"], told["lowest"], told["highest"]) == ("mine", 0, 15)
+    assert told["deviation"]["largest_absolute_error"] == 0.5 * (15 - 7)
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("no_such", "no_such: no such table (a table file, NET:POPULATION, or one of "),
+        ("swish_publishd", "did you mean swish_published?"),
+        ("tiny.fs.npz:none", "TABLE: no fs population of this name: none"),
+        ("tiny.fs.npz:in", "TABLE: no fs population of this name: in"),
+        ("nothing.npz:hid", "nothing.npz"),
+        ("tiny.fs.npz:hid --channel 3", "--channel: no such channel: 3 (0..2)"),
+        ("swish_published --channel 0", "--channel: goes with NET:POPULATION"),
+        ("tiny.fs.npz:hid --against silu", "what a membrane stands for is not known"),
+        ("swish_published --against sillu", "did you mean silu?"),
+        ("swish_published --against reciprocal", "is no finite number everywhere in the range"),
+        ("swish_published --range 1 0", "--range: not two ends, the lower first: 1.0 0.0"),
+        ("swish_published --range nan 0", "--range: not two ends"),
+        ("swish_published --range 0 1e30", "--range: leaves 63 bits"),
+        ("tiny.fs.npz:hid --range 0.1 0.2", "--range: holds no membrane"),
+        (f"swish_published --membrane {2**62}", "--membrane: out of range"),
+        ("swish_published --membrane 1 --membrane 1", "--membrane: is given twice: 1"),
+        ("swish_published --force", "--force: goes with --plot"),
+        ("swish_published --plot x.npz", "--plot: is there already"),
+        ("swish_published --plot a.gif", "no kind of picture has this suffix"),
+        ("tiny.fs.npz", "tiny.fs.npz: is no JSON of a named table"),
+    ],
+)
+def test_what_is_refused_is_one_line(call: Any, command: str, says: str) -> None:
+    """Wrong use and bad input are one line, exit code 2, and nothing is written."""
+    before = sorted(path.name for path in Path().iterdir())
+    code, out, err = call("table", "show", *command.split())
+    assert (code, out) == (2, "") and says in err and err.count("\n") == 1
+    assert sorted(path.name for path in Path().iterdir()) == before
+
+
+def text_of(path: str) -> str:
+    """The text of a picture."""
+    return "".join(ET.parse(path).getroot().itertext())
+
+
+def test_pictures_are_drawn(call: Any) -> None:
+    """`table show --plot` and `explain --plot` draw what they print, replace only when told, and say so."""
+    show = ["table", "show", "swish_published", "--against", "silu", "--membrane", "1024", "--plot", "t.svg"]
+    code, out, _ = call(*show)
+    assert code == 0 and out.endswith("\nwritten  t.svg\n")
+    assert all(word in text_of("t.svg") for word in ("swish_published", "silu", "opening membrane 1,024"))
+    assert call(*show)[0] == 2 and call(*show, "--force")[0] == 0
+    why = ["explain", "tiny.fs.npz", "0", "--data", "x.npz", "--neuron", "1"]
+    code, out, _ = call(*why, "--population", "hid", "--plot", "e.png")
+    assert code == 0 and out.endswith("\nwritten  e.png\n") and Path("e.png").read_bytes()[:4] == b"\x89PNG"
+    assert call(*why, "--population", "hid", "--plot", "e.svg")[0] == 0
+    found = fsref.explain("tiny.fs.npz", np.load("x.npz")["x"][0], "hid", 1)
+    assert all(word in text_of("e.svg") for word in (f"(c 1, y 0, x 0): code {found.code}", "membrane v"))
+    assert call(*why, "--population", "in", "--plot", "i.svg")[0] == 0
+    assert "spike" in text_of("i.svg")
+    code, _, err = call(*why, "--population", "out", "--plot", "o.svg")
+    assert code == 2 and "a readout has no steps to draw: out" in err and not Path("o.svg").exists()
