@@ -4,6 +4,7 @@ name.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -309,6 +310,40 @@ def test_smooth_activations() -> None:
         "hard_silu",
         "flatten",
     ]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "wanted"),
+    [
+        ([node("Tanh", "x", "h")], ["tanh"]),
+        ([node("Erf", "x", "h")], ["erf"]),
+        ([node("Gelu", "x", "h")], ["gelu"]),
+        ([node("Gelu", "x", "h", approximate="tanh")], ["gelu"]),
+        ([node("Elu", "x", "h", alpha=0.5)], ["elu"]),
+        ([node("Selu", "x", "h")], ["elu", "affine"]),
+        ([node("Celu", "x", "h", alpha=2.0)], ["affine", "elu", "affine"]),
+        ([node("Softplus", "x", "h")], ["softplus"]),
+        ([node("Mish", "x", "h")], ["mish"]),
+        ([node("Swish", "x", "h", alpha=1.5)], ["affine", "silu", "affine"]),
+        ([node("Pow", "x two", "h")], ["mul"]),
+        (
+            [
+                node("Div", "x root", "a"),
+                node("Erf", "a", "b"),
+                node("Add", "b one", "c"),
+                node("Mul", "x c", "d"),
+                node("Mul", "d half", "h"),
+            ],
+            ["gelu"],
+        ),
+        ([node("Softplus", "x", "a"), node("Tanh", "a", "b"), node("Mul", "b x", "h")], ["mish"]),
+    ],
+)
+def test_curves(nodes: list[Any], wanted: list[str]) -> None:
+    """Operators that follow a curve, scaled ones with an affine beside them, and those spelled out in one node."""
+    arrays = {"root": math.sqrt(2), "one": 1.0, "half": 0.5, "two": 2.0}
+    made = {name: np.float32(value) for name, value in arrays.items()}
+    assert ops(agrees(flat(nodes, made, NEWEST))) == [*wanted, "flatten"]
 
 
 def test_leaky_rectifiers() -> None:
@@ -674,21 +709,21 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
     follows them.
     """
     nodes = [
-        node("Elu", "x", "a", "one"),
+        node("Softsign", "x", "a", "one"),
         node("Conv", "a w", "b", "two"),
         node("Softmax", "b", "c", "three", axis=1),
         node("Split", "c", "d e", "four", axis=1),
         node("Add", "d e", "f", "five"),
-        node("Tanh", "f", "g", "six"),
+        node("ThresholdedRelu", "f", "g", "six"),
         node("Slice", "x start end", "i", "seven"),
         node("Concat", "g i", "j", "eight", axis=1),
         node("Flatten", "j", "y"),
     ]
     net = model(nodes, {"w": draw(4, 3, 3), "start": np.array([0, 0, 5]), "end": np.array([1, 3, 5])}, opset=13)
     named = (
-        "one: Elu (nearest: Relu, Clip or HardSigmoid)",
+        "one: Softsign (nearest: Relu, Elu, Softplus or Tanh)",
         "two: Conv has weights",
-        "six: Tanh",
+        "six: ThresholdedRelu (nearest: Relu, Elu, Softplus or Tanh)",
         "seven: Slice cuts axis 2",
     )
     line = refused(net, *named, "GRAPH-7")

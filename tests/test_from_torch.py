@@ -5,6 +5,7 @@ itself is the oracle.
 from __future__ import annotations
 
 import copy
+import math
 import sys
 import warnings
 from collections.abc import Callable
@@ -192,6 +193,22 @@ LAYERS: dict[str, tuple[nn.Module, list[str]]] = {
         ["clip", "clip", "add"],
     ),
     "hard sigmoid spelled out": (then(lambda x: F.relu6(x + 3) / 6), ["hard_sigmoid"]),
+    "curves": (
+        body(nn.Tanh(), nn.GELU(), nn.GELU("tanh"), nn.Mish(), nn.ELU(0.5), nn.Softplus()),
+        ["tanh", "gelu", "gelu", "mish", "elu", "softplus"],
+    ),
+    "curves with scales": (
+        body(nn.SELU(), nn.CELU(2.0), nn.Softplus(3.0)),
+        ["elu", "affine", "affine", "elu", "affine", "affine", "softplus", "affine"],
+    ),
+    "powers": (then(lambda x: x.square() + x**3), ["mul", "mul", "add"]),
+    "gelu spelled out": (then(lambda x: x * 0.5 * (1 + torch.erf(x / math.sqrt(2)))), ["gelu"]),
+    "gelu by tanh spelled out": (
+        then(lambda x: 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))),
+        ["gelu"],
+    ),
+    "quick gelu": (then(lambda x: x * torch.sigmoid(1.702 * x)), ["affine", "silu", "affine"]),
+    "mish spelled out": (then(lambda x: F.softplus(x).tanh() * x), ["mish"]),
     "silu spelled out": (then(lambda x: x * torch.sigmoid(x)), ["silu"]),
     "hard silu spelled out": (then(lambda x: x * F.relu6(x + 3) / 6), ["hard_silu"]),
     "hard silu, gate first": (then(lambda x: (F.hardtanh(x + 3, 0, 6) / 6) * x), ["hard_silu"]),
@@ -660,10 +677,10 @@ class Odd(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8), nn.ELU())
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(2, 8), nn.InstanceNorm2d(8))
         self.up = nn.Upsample(scale_factor=2, mode="bicubic")
         self.pool = Sign()
-        self.act = nn.GELU()
+        self.act = nn.RReLU()
         self.head = nn.Linear(8, 4)
 
     def forward(self, x: Any) -> Any:
@@ -682,10 +699,10 @@ def test_everything_unmapped_is_listed_at_once() -> None:
     lines = error.problem.partition(": ")[2].split("; ")
     assert lines[:5] == [
         "stem.1: group_norm (nearest: batch_norm)",
-        "stem.2: elu (nearest: relu)",
+        "stem.2: instance_norm (nearest: batch_norm)",
         "up: upsample_bicubic2d (no form)",
         "pool: sign (no form)",
-        "act: gelu (nearest: relu or clip)",
+        "act: rrelu (nearest: relu or leaky_relu)",
     ]
     assert all(line.startswith("forward: ") for line in lines[5:])
     for operator in ("sort", "std", "div"):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from fsref.graph.operators import OPERATORS
+from fsref.importers.curves import spelled
 from fsref.importers.recogniser import Form, form_of, gated, hard_sigmoid, is_link, quantiser, scale_of
 from fsref.importers.refusals import Unmapped, line
 
@@ -112,16 +113,68 @@ def test_bounds_of_what_is_never_negative() -> None:
 
 
 def test_gates() -> None:
-    """silu of a sigmoid, hard_silu of a hard_sigmoid or of its parts with the factor they leave; nothing else."""
-    assert gated([Link("sigmoid")]) == ("silu", {}, 1.0)
+    """hard_silu of a hard_sigmoid or of its parts with the factor they leave; nothing else."""
     assert gated([Link("hard_sigmoid", {"slope": 0.2, "offset": 0.4})]) == (
         "hard_silu",
         {"slope": 0.2, "offset": 0.4},
         1,
+        1,
     )
-    assert gated([affine(1.0, 3.0), clip(0, 6)]) == ("hard_silu", {"slope": 1 / 6, "offset": 0.5}, 6.0)
+    assert gated([affine(1.0, 3.0), clip(0, 6)]) == ("hard_silu", {"slope": 1 / 6, "offset": 0.5}, 6.0, 1.0)
     for chain in ([], [Link("relu")], [clip(-1, 1)], [Link("sigmoid"), affine(2.0)], [clip(0, 6), Link("round")]):
         assert gated(chain) is None
+
+
+@dataclass(eq=False)
+class Called:
+    """An operator of a small graph, and what it reads."""
+
+    op: str
+    attributes: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, Any] = field(default_factory=dict)
+    reads: tuple[Any, ...] = ()
+
+
+def called(op: str, *reads: Any, **attributes: Any) -> Called:
+    return Called(op, attributes, reads=reads)
+
+
+def scaled(x: Any, gain: float, offset: float = 0.0) -> Called:
+    link = affine(gain, offset)
+    return Called("affine", {}, link.arrays, (x,))
+
+
+def test_curves_spelled_out() -> None:
+    """A product that makes a curve of one value is that curve, whatever the order of its factors and scales, with the
+    factor it leaves; one that is near to a curve, or that another value enters, is none (GRAPH-11).
+    """
+    x, other = called("input"), called("input")
+    up = scaled(called("erf", scaled(x, math.sqrt(0.5))), 1.0, 1.0)
+    cubic = scaled(called("mul", x, x, x), 0.044715)
+    by_tanh = scaled(called("tanh", scaled(called("add", x, cubic), math.sqrt(2 / math.pi))), 0.5, 0.5)
+    steep = called("mul", called("sigmoid", scaled(x, 1.702)), x)
+    wanted: list[tuple[Called, tuple[Any, ...]]] = [
+        (called("mul", x, called("sigmoid", x)), ("silu", {}, 1.0, 1.0)),
+        (called("mul", scaled(x, 0.5), up), ("gelu", {"tanh": False}, 1.0, 1.0)),
+        (called("mul", up, x), ("gelu", {"tanh": False}, 2.0, 1.0)),
+        (called("mul", by_tanh, x), ("gelu", {"tanh": True}, 1.0, 1.0)),
+        (called("mul", called("tanh", called("softplus", x)), x), ("mish", {}, 1.0, 1.0)),
+        (steep, ("silu", {}, 1 / 1.702, 1.702)),
+    ]
+    for last, (op, attributes, factor, gain) in wanted:
+        found = spelled(last, lambda place: (place, place.reads) if place.reads else None)
+        assert found is not None and found[0] is x and found[1][:2] == (op, attributes)
+        assert found[1][2:] == pytest.approx((factor, gain), rel=1e-6)
+    near = scaled(called("erf", scaled(x, 0.7)), 0.5, 0.5)
+    strange = called("quantise", x, alpha=1.0, levels=3, rounding="even")
+    for last in (
+        called("mul", near, x),
+        called("mul", x, called("sigmoid", other)),
+        called("mul", x, x),
+        called("mul", x, strange),
+        called("mul", x, scaled(x, 0.0)),
+    ):
+        assert spelled(last, lambda place: (place, place.reads) if place.reads else None) is None
 
 
 @pytest.mark.parametrize(

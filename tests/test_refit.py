@@ -15,9 +15,9 @@ from fsref.cli.main import main
 from fsref.conversion.activation import LINEAR, Activation
 from fsref.conversion.columns import Columns, Places
 from fsref.conversion.folded import Term, Unit, real_sum
-from fsref.conversion.quantisation import Source
 from fsref.conversion.refit import Refit, channel_scales, real, refitted
 from fsref.conversion.regression import RIDGE, ROUNDS, fit, lacking
+from fsref.conversion.sources import Source
 from fsref.errors import GraphError, UsageError
 from fsref.graph.graph import Graph, Node
 from fsref.reports.network import info_sheet, network_dict

@@ -43,6 +43,21 @@ class Coding(Brief):
         return self.largest.bit_length()
 
     @property
+    def unit(self) -> Reals:
+        """What theta membrane units are, (1,) or (C,): a membrane of theta units per code."""
+        return np.ravel(self.scale)
+
+    @property
+    def tallest(self) -> float:
+        """The largest magnitude, in units, of what thresholds ask and resets take away."""
+        return self.largest + 1.0
+
+    @property
+    def moved(self) -> float:
+        """How far, in units, membranes go beyond the real sums: the offset, and half a code."""
+        return abs(self.offset) + 0.5
+
+    @property
     def rounding(self) -> str:
         """floor, or nearest with halves going up, or even or odd with halves going there."""
         if not self.nearest:

@@ -15,7 +15,8 @@ import numpy as np
 
 from fsref.conversion.folded import Folded, Term, Unit
 from fsref.conversion.options import Options
-from fsref.conversion.quantisation import Constant, Quantised, Source, delivered, largest_weight
+from fsref.conversion.quantisation import Constant, Quantised, delivered, largest_weight
+from fsref.conversion.sources import Source
 from fsref.errors import GraphError
 from fsref.law.neuron import Ints, fs_relu
 from fsref.law.populations import FS

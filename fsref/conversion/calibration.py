@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fsref.activations.coding import Coding, Reals
 from fsref.conversion.activation import Activation
+from fsref.conversion.curves import Curve
 from fsref.conversion.exact import walk
 from fsref.conversion.folded import Folded
 from fsref.tables import Brief
@@ -21,9 +22,9 @@ SEED = 1
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Statistics(Brief):
-    """Of one population over all calibration images: the smallest and largest value, a sample of the values, per
-    channel the largest and their mean square (C,), per neuron their mean (C, H, W); `before` (C,) is the mean per
-    channel before the activation.
+    """Of one population over all calibration images: the smallest and largest value, a sample of the values, of one
+    that follows a curve those before it; per channel the largest and their mean square (C,), per neuron their mean (C,
+    H, W); `before` (C,) is the mean per channel before the activation.
     """
 
     low: float
@@ -48,6 +49,7 @@ def observe(
     Values are sampled `batch` images at a time, and computed `at_once`, so that memory changes no sample.
     """
     rng = np.random.default_rng(SEED)
+    curves = {unit.name for unit in folded.units if isinstance(unit.activation, Curve)}
     seen: dict[str, _Seen] = {}
     logits = []
     for first in range(0, len(images), batch):
@@ -63,8 +65,10 @@ def observe(
                     drawn[name] = None if every else np.sort(rng.integers(len(part) * size, size=share))
                 last = start + at_once >= len(part)
                 chosen = drawn.pop(name) if last else drawn[name]
-                sample = _sample(after.ravel(), chosen, start * size)
-                seen.setdefault(name, _Seen()).add(before, after, sample)
+                told = before if name in curves else after
+                sample = _sample(told.ravel(), chosen, start * size)
+                seen.setdefault(name, _Seen()).add(before, after, told, sample)
+                del told
             logits.append(after[:, :, 0, 0].copy() if folded.graph.is_classifier else after[:, :0, 0, 0])
             del before, after  # before the next are made
             if progress is not None:
@@ -91,9 +95,17 @@ class _Seen:
         self.largest: Reals = np.array(-np.inf)
         self.power, self.mean, self.before = (np.zeros(()) for _ in range(3))
 
-    def add(self, before: NDArray[np.float32], values: NDArray[np.float32], sample: NDArray[np.float32]) -> None:
-        """See the values (b, C, H, W) of a few images before and after the activation."""
-        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+    def add(
+        self,
+        before: NDArray[np.float32],
+        values: NDArray[np.float32],
+        told: NDArray[np.float32],
+        sample: NDArray[np.float32],
+    ) -> None:
+        """See the values (b, C, H, W) of a few images before and after the activation; `told` are those of which the
+        ends and the sample are told.
+        """
+        self.low, self.high = min(self.low, float(told.min())), max(self.high, float(told.max()))
         self.count += len(values)
         self.samples.append(sample)
         self.largest = np.maximum(self.largest, values.max(axis=(0, 2, 3)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,9 @@ from fsref.activations.coding import Coding, Reals
 from fsref.conversion.activation import Activation
 from fsref.conversion.borders import without_map
 from fsref.conversion.calibration import Statistics, choose_coding, observe
+from fsref.conversion.curves import Curve
 from fsref.conversion.equalising import equalised
+from fsref.conversion.fits import Fits, Stairs
 from fsref.conversion.folded import Folded, Unit
 from fsref.conversion.folding import fold
 from fsref.conversion.memory import observing_bytes, quantising_bytes, refitting_bytes
@@ -22,11 +24,11 @@ from fsref.conversion.options import Options
 from fsref.conversion.quantisation import (
     REACH,
     Quantised,
-    Source,
     choose_theta,
     in_code_units,
     largest,
     largest_weight,
+    projections,
     quantise,
     reach,
     slack,
@@ -35,6 +37,7 @@ from fsref.conversion.quantisation import (
 from fsref.conversion.refit import Refit
 from fsref.conversion.room import Room, shrinking
 from fsref.conversion.sent import BATCH, Sent
+from fsref.conversion.sources import Factors, Source
 from fsref.conversion.trained import Kept, as_trained, told, unkept
 from fsref.errors import GraphError, InputError, public
 from fsref.graph.arithmetic import viewed
@@ -42,7 +45,7 @@ from fsref.graph.graph import Graph
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Population, Readout, Shape, View
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Projection
 from fsref.limits.misfits import Fit
 from fsref.simulation.memory import check_memory, fitting
 from fsref.tables import Brief, plural
@@ -132,6 +135,12 @@ class Calibrated(Brief):
     images: NDArray[np.integer]
     seen: Mapping[str, Statistics]
     logits: NDArray[np.float32]
+    fitted: dict[float | None, Fits] = field(default_factory=dict)  # by percentile: made when they are asked for
+
+    def fits(self, options: Options) -> Fits:
+        """The tables of populations that follow a curve, kept from one conversion to the next."""
+        key = options.percentile if options.alpha == "percentile" else None
+        return self.fitted.setdefault(key, Fits(self.folded, self.seen, key))
 
     @classmethod
     def of(
@@ -240,8 +249,10 @@ class _Builder:
             self.add_fs(unit, coding, per_code, sources)
 
     def coding(self, unit: Unit, how: Activation) -> Coding:
-        """The coding of a population (CONV-2)."""
+        """The coding of a population (CONV-2, CONV-15)."""
         options, seen = self.options, self.calibrated.seen.get(unit.name)
+        if isinstance(how, Curve):
+            return self.calibrated.fits(options).coding(unit.name, options.steps_of(unit.name))
         steps, nearest = options.steps_of(unit.name), options.rounding == "nearest"
         made = choose_coding(how, seen, steps, nearest, options.alpha, options.percentile)
         if how.own is not None or seen is None or self.refit is not None:  # which chooses scales of channels itself
@@ -257,11 +268,12 @@ class _Builder:
             return FS(unit.name, shape, table, bias, scale=scales, offset=offset)
 
         kept, most = self.kept(unit, sources, coding), np.full(shape[0], np.inf)
+        factors = Factors.of(unit.product, self.sources)
         while kept is None:
-            theta = choose_theta(unit, per_code, sources, coding, options, most)
+            theta = choose_theta(unit, per_code, sources, coding, options, most, factors)
             shift = coding.shift(theta)
             table = coding.table(theta)
-            made = quantise(unit, per_code, sources, theta, scale / theta, shift, self.analytic)
+            made = quantise(unit, per_code, sources, theta, coding.unit / theta, shift, self.analytic, factors)
             made, beyond = self.fitted(unit, sources, made, shift, population)
             if (beyond <= 1).all():
                 break
@@ -273,10 +285,12 @@ class _Builder:
         self.place(unit, made, population(made.bias))
         self.sources[unit.name] = self.source(unit.name, shape, scale, np.array(offset), coding.largest)
         plain = [int(np.abs(w).max()) for w, term in zip(made.weights, unit.terms, strict=True) if not term.skip]
+        told: dict[str, Any] = {"rounding": coding.rounding, "alpha": one_or_all(scale * 2**coding.steps)}
+        if isinstance(coding, Stairs):
+            told = {**coding.to_dict(), "membrane_unit": one_or_all(made.membrane_unit)}
         self.record[unit.name] = {
             "steps": coding.steps,
-            "rounding": coding.rounding,
-            "alpha": one_or_all(scale * 2**coding.steps),
+            **told,
             "scale": one_or_all(scale),
             "offset": offset,
             "theta": [int(theta.min()), int(theta.max())],
@@ -359,13 +373,7 @@ class _Builder:
 
     def into(self, unit: Unit, made: Quantised) -> list[Projection]:
         """The projections into a unit."""
-        terms = [*zip(unit.terms, made.weights, strict=True), *((c.term, c.weights) for c in made.constants)]
-        return [
-            Dense(term.source, unit.name, weights, term.pooled)
-            if weights.ndim == 2
-            else Conv2d(term.source, unit.name, weights, term.stride, term.padding, term.dilation, term.groups)
-            for term, weights in terms
-        ]
+        return projections(unit, made, Factors.of(unit.product, self.sources))
 
     def join(self, population: Population, into: Sequence[Projection] = ()) -> None:
         """Add a population, and the projections into it."""

@@ -10,6 +10,7 @@ from typing import TypeGuard
 import numpy as np
 
 from fsref.conversion.activation import RECTIFIED, Activation
+from fsref.conversion.curves import CURVES, curve_of
 from fsref.conversion.entry import levels_of
 from fsref.conversion.folded import NO_PADDING
 from fsref.conversion.units import Units
@@ -19,14 +20,17 @@ from fsref.law.neuron import Ints
 
 BELOW = ".neg"  # of the name of a population that holds what is below 0
 
-# What an FS population can be. Only a hard_sigmoid of negative slope decreases.
+# What an FS population is without a fitted table. Only a hard_sigmoid of negative slope decreases.
 ELEMENTWISE = ("relu", "clip", "quantise", "hard_sigmoid")
 
 
 def elementwise(units: Units, node: Node, value: Value) -> Value:
     """A value through an activation, its parts each a population."""
     value = units.apart(value, node.name)
+    activation: Activation
     match node.op, node.attributes:
+        case op, _ if op in CURVES:
+            activation = curve_of(node)
         case "relu", _:
             activation = RECTIFIED
         case "clip", {"low": low, "high": high} if low == high:

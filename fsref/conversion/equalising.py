@@ -38,7 +38,7 @@ def _readers(folded: Folded, name: str) -> Iterator[Term]:
     """The terms that read a population, through max-pools and views of it, too."""
     for unit in folded.units:
         yield from (term for term in unit.terms if term.source == name)
-        if name in unit.sources and not unit.terms:
+        if name == unit.relayed:
             yield from _readers(folded, unit.name)
 
 

@@ -118,6 +118,17 @@ class Term(Brief):
 
 
 @dataclass(frozen=True)
+class Product:
+    """The product of the values of two populations, place by place; `by` has the shape of `source`, or (C, 1, 1): then
+    `shown` is a view that repeats it, where the offset of `source` needs one (GATE-1, CONV-16).
+    """
+
+    source: str
+    by: str
+    shown: str = ""
+
+
+@dataclass(frozen=True)
 class Pool:
     """The windows of a max-pool over a population."""
 
@@ -144,8 +155,8 @@ class Shown(Brief):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Unit(Brief):
-    """A population in real numbers: activation(bias + terms), a max-pool, a view, or, with neither, a readout. bias
-    is (C,).
+    """A population in real numbers: activation(bias + terms + product), a max-pool, a view, or, with none of them, a
+    readout. bias is (C,).
     """
 
     name: str
@@ -153,6 +164,7 @@ class Unit(Brief):
     terms: tuple[Term, ...] = ()
     bias: Reals | None = None
     activation: Activation | None = None
+    product: Product | None = None
     pool: Pool | None = None
     view: Shown | None = None
 
@@ -165,7 +177,11 @@ class Unit(Brief):
     @property
     def sources(self) -> tuple[str, ...]:
         """The populations it reads."""
-        return (self.relayed,) if self.relayed else tuple(dict.fromkeys(term.source for term in self.terms))
+        if self.relayed:
+            return (self.relayed,)
+        p = self.product
+        factors = [] if p is None else [name for name in (p.source, p.by, p.shown) if name]
+        return tuple(dict.fromkeys([*(term.source for term in self.terms), *factors]))
 
     def value(self, before: NDArray[np.float32]) -> NDArray[np.float32]:
         """Its value, given what stands before its activation."""
@@ -228,7 +244,9 @@ def real_sum(unit: Unit, values: Mapping[str, NDArray[np.float32]]) -> NDArray[n
     if unit.pool is not None:
         return max_pool(values[unit.pool.source], unit.pool.kernel, unit.pool.stride, unit.pool.padding)
     assert unit.bias is not None
-    total = sum(linear(term, values[term.source], term.weights.astype(np.float32)) for term in unit.terms)
+    total: Any = 0.0 if unit.product is None else values[unit.product.source] * values[unit.product.by]
+    for term in unit.terms:
+        total = total + linear(term, values[term.source], term.weights.astype(np.float32))
     for term in unit.terms:
         if term.constant is not None:
             total = total + constant_part(term, values[term.source].shape[2:]).astype(np.float32)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fsref.conversion.curves import CURVES, keeps_zero
 from fsref.conversion.elementwise import ELEMENTWISE
 from fsref.conversion.folded import Folded, Unit
 from fsref.conversion.forms import formed
@@ -144,16 +145,20 @@ def _commutes(before: Node, node: Node) -> bool:
     """Whether `node` may be taken before the one it follows."""
     if node.op == "max_pool":  # a pool of one population, not of the two that a leaky_relu is
         return before.op == "leaky_relu" and bool((before.arrays["slope"] >= 0).all())
-    if node.op in (*ELEMENTWISE, "leaky_relu"):
+    if node.op in (*ELEMENTWISE, *CURVES, "leaky_relu"):
         leaky = node.op == "leaky_relu"
         falls = node.attributes.get("slope", 1.0) < 0
         if before.op == "pad":
             return bool(max(*before.attributes["padding"], *before.attributes["channels"]) <= 0)
         if before.op == "view" and min(*before.attributes["rows"], *before.attributes["columns"]) < 0:
+            if node.op in CURVES:
+                return keeps_zero(node)
             return leaky or (
                 node.op in ("relu", "clip") and node.attributes.get("low", 0.0) <= 0 <= node.attributes.get("high", 0.0)
             )
-        if before.op in ("flatten", "max_pool"):
-            return not leaky and not (falls and before.op == "max_pool")
+        if before.op == "max_pool":  # codes of a curve are none that a pool reads (POOL-2)
+            return not leaky and not falls and node.op not in CURVES
+        if before.op == "flatten":
+            return not leaky
         return before.op in ("subsample", "view")
     return node.op in ("batch_norm", "affine") and before.op == "max_pool" and bool((node.arrays["gain"] > 0).all())

@@ -9,29 +9,21 @@ from types import MappingProxyType
 import numpy as np
 
 from fsref.activations.coding import Reals
+from fsref.conversion.curves import CURVES
 from fsref.conversion.elementwise import ELEMENTWISE, elementwise, leaky_relu
 from fsref.conversion.folded import NO_PADDING, Term
+from fsref.conversion.products import multiply
 from fsref.conversion.units import Units, refused
 from fsref.conversion.values import Affine, Chosen, Held, Sum, Value
 from fsref.conversion.windows import avg_pool, global_avg_pool, max_pool, view
 from fsref.graph.graph import Node
 from fsref.law.neuron import Ints
 
-# What is near an operator that has no form.
-NEAREST = {
-    "silu": "relu or clip; a fitted table is on the way",
-    "hard_silu": "relu or clip; a fitted table is on the way",
-    "sigmoid": "hard_sigmoid",
-    "mul": "none yet for a product of two values, which is on the way; affine for constants",
-}
-
 
 def formed(units: Units, node: Node, *values: Value) -> Value:
     """The value of a node, given those it reads. Errors: GraphError [CONV-1] when it has no form."""
     if node.op == "sigmoid" and node.name in units.graph.output_nodes.values():
         raise refused("sigmoid at the end", "nearest: leave it out, the logits before it order the classes as it does")
-    if node.op in NEAREST:
-        raise refused(node.op, f"nearest: {NEAREST[node.op]}")
     return FORMS[node.op](units, node, *values)
 
 
@@ -215,13 +207,14 @@ def _identity(units: Units, node: Node, value: Value) -> Value:
 
 FORMS: Mapping[str, Callable[..., Value]] = MappingProxyType(
     {
-        **dict.fromkeys(ELEMENTWISE, elementwise),
+        **dict.fromkeys((*ELEMENTWISE, *CURVES), elementwise),
         "leaky_relu": leaky_relu,
         "conv": _conv,
         "dense": _dense,
         "affine": _affine,
         "batch_norm": _affine,
         "add": _add,
+        "mul": multiply,
         "concat": _concat,
         "select": _select,
         "view": view,

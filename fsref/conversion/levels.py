@@ -153,15 +153,17 @@ class _Pairs(Brief):
         return least, most
 
 
-def fired(table: Table, v: Ints) -> NDArray[np.uint16]:
-    """The codes (B, C, H, W) that a table fires at opening membranes v (FS-2, FS-3, FS-4)."""
+def fired(table: Table, v: Ints) -> NDArray[np.integer]:
+    """The codes (B, C, H, W) that a table fires at opening membranes v, of 16 bits, of 32 where some may be negative
+    (FS-2, FS-3, FS-4).
+    """
     T, h, d = (np.broadcast_to(part, (v.shape[1], table.steps)) for part in (table.T, table.h, table.d))
     left, codes = v.copy(), np.zeros(v.shape, np.int64)
     for t in range(table.steps):
         spikes = left >= T[:, t, None, None]
         left -= spikes * h[:, t, None, None]
         codes += spikes * d[:, t, None, None]
-    return codes.astype(np.uint16)
+    return codes.astype(np.uint16 if (table.d >= 0).all() else np.int32)
 
 
 def table_of(coding: Coding, theta: Ints, halves: Flags) -> Table:

@@ -40,7 +40,7 @@ def valuing(unit: Unit, shapes: dict[str, Shape]) -> Numbers:
     if unit.view is not None:
         return Numbers(n + shapes[unit.view.source][0] * unit.shape[1] * shapes[unit.view.source][2])
     found = [delivering(term, shapes[term.source], unit.shape) for term in unit.terms]
-    each, once = max(f.each for f in found), max(f.once for f in found)
+    each, once = max((f.each for f in found), default=n), max((f.once for f in found), default=0)
     coded = unit.activation is not None and unit.activation.levels is not None
     return Numbers(n + 3 * n + max(each, 3 * n if coded else 0), once)
 

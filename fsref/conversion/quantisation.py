@@ -15,40 +15,17 @@ from fsref.activations.coding import Coding, Reals
 from fsref.conversion.exact import strips, through
 from fsref.conversion.folded import Term, Unit, constant_part
 from fsref.conversion.options import Options
+from fsref.conversion.sources import Factors, Source
 from fsref.errors import GraphError
 from fsref.law.neuron import Ints
-from fsref.law.populations import FS, Shape
-from fsref.law.projections import Projection
+from fsref.law.populations import FS
+from fsref.law.projections import Conv2d, Dense, Projection
 from fsref.tables import Brief
 
 SKIP_BITS = 16  # of a skip factor (CONV-4)
 REACH = 2**30  # no membrane, bias or threshold goes beyond, so 32 bits hold every sum in any order
 CANDIDATES = 64  # thetas tried per channel, beside multiples of powers of two
 CACHED = 2**14  # weights that are rounded together: with what is made of them, half a megabyte
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Source(Brief):
-    """What a unit reads: a population of `shape` whose code q, 0..top, stands for scale * (q - offset), both (C,).
-
-    On calibration images `power` (C,) is the mean square of q - offset and `mean` (C, H, W) its mean; None without
-    images. Of a view `there` (H, W) is 1 where it shows a place and 0 where it shows nothing: code 0, which there
-    stands for 0; None: everywhere.
-    """
-
-    shape: Shape
-    scale: Reals
-    offset: Reals
-    top: int
-    power: Reals
-    mean: Reals | None
-    there: Reals | None = None
-
-    @property
-    def offsets(self) -> Reals:
-        """The offset at every place, (C, H, W)."""
-        found = np.broadcast_to(self.offset[:, None, None], self.shape)
-        return found if self.there is None else found * self.there
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -66,7 +43,7 @@ class Constant(Brief):
 @dataclass(frozen=True, eq=False, repr=False)
 class Quantised(Brief):
     """The integers of one unit: weights of its terms, bias (C,) or (C, H, W), theta (C,). `membrane_unit` (C,) is the
-    real value of one membrane unit; `constants` stand for a map of the bias.
+    real value of one membrane unit; `constants` stand for a map of the bias; `gate` (C,) are the weights of a product.
     """
 
     weights: tuple[Ints, ...]
@@ -74,6 +51,7 @@ class Quantised(Brief):
     theta: Ints
     membrane_unit: Reals
     constants: tuple[Constant, ...] = ()
+    gate: Ints | None = None
 
     @property
     def start(self) -> Ints:
@@ -125,6 +103,7 @@ def choose_theta(
     coding: Coding,
     options: Options,
     room: Reals,
+    factors: Factors | None = None,
 ) -> Ints:
     """theta (C,) of a unit of this coding: of the integers theta_max / 2 .. theta_max the one whose rounded weights err
     least (CONV-3), none above `room` (C,), one for all where the chip has one a layer (CHIP-3).
@@ -132,17 +111,17 @@ def choose_theta(
     Errors: GraphError [CONV-3] naming population, channel and the width that would do; [CHIP-3] where the room of the
     chip does not.
     """
-    channels, s_out, weight_bits = unit.shape[0], np.ravel(coding.scale), options.weight_bits
+    channels, s_out, weight_bits = unit.shape[0], coding.unit, options.weight_bits
     q_max = {skip: largest_weight(options, skip) for skip in (False, True)}
     with np.errstate(divide="ignore"):
-        fits = {
-            skip: q_max[skip]
-            * s_out
-            / largest([w for w, t in zip(per_code, unit.terms, strict=True) if t.skip == skip], channels)
+        wide = {
+            skip: [w for w, t in zip(per_code, unit.terms, strict=True) if t.skip == skip]
+            + ([factors.widest] if factors is not None and skip else [])
             for skip in q_max
         }
-        above = reach(unit, per_code, sources) + s_out * (abs(coding.offset) + 0.5)
-        cap = (REACH - slack(unit, sources)) * s_out / np.maximum(above, s_out * (coding.largest + 1))
+        fits = {skip: q_max[skip] * s_out / largest(wide[skip], channels) for skip in q_max}
+        above = reach(unit, per_code, sources, factors) + s_out * coding.moved
+        cap = (REACH - slack(unit, sources, factors)) * s_out / np.maximum(above, s_out * coding.tallest)
     limit = np.floor(np.minimum(np.minimum(fits[False], fits[True]), cap))
     if (limit < 1).any():
         c = int(np.argmax(limit < 1))
@@ -166,19 +145,21 @@ def choose_theta(
     powers = np.ldexp(1.0, np.arange(1, int(limit.max()).bit_length()))[:, None]
     multiples = np.where(powers <= limit, np.floor(limit / powers) * powers, limit)
     tried = np.concatenate([spread, multiples])
-    errors = rounding_errors(unit, per_code, sources, s_out / tried)
+    errors = rounding_errors(unit, per_code, sources, s_out / tried, factors)
     if options.chip is not None and options.chip.theta == "layer":
         errors = np.broadcast_to(errors.sum(axis=1, keepdims=True), errors.shape)
     best: Ints = tried[errors.argmin(axis=0), np.arange(channels)].astype(np.int64)
     return best
 
 
-def reach(unit: Unit, per_code: Sequence[Reals], sources: Sequence[Source]) -> Reals:
+def reach(unit: Unit, per_code: Sequence[Reals], sources: Sequence[Source], factors: Factors | None = None) -> Reals:
     """A bound (C,), in real units, on the magnitude of every partial sum of a unit: the offsets of codes are in its
     bias (CONV-6).
     """
     assert unit.bias is not None
     total: Reals = np.abs(unit.bias)
+    if factors is not None:
+        total = total + factors.per_code * factors.largest
     for term, w, source in zip(unit.terms, per_code, sources, strict=True):
         places = source.shape[1] * source.shape[2] if term.pooled else 1
         total = (
@@ -191,24 +172,33 @@ def reach(unit: Unit, per_code: Sequence[Reals], sources: Sequence[Source]) -> R
     return total
 
 
-def slack(unit: Unit, sources: Sequence[Source]) -> float:
+def slack(unit: Unit, sources: Sequence[Source], factors: Factors | None = None) -> float:
     """What rounding may add to `reach`, in membrane units: half of one per weight and code unit, and as much for a bias
     that takes it back.
     """
-    total = 2.0
+    total = 2.0 + (0.0 if factors is None else float(factors.largest.max()))
     for term, source in zip(unit.terms, sources, strict=True):
         places = source.shape[1] * source.shape[2] if term.pooled else 1
         total += float(np.max(source.top + np.abs(source.offset))) * term.weights[0].size * places
     return total
 
 
-def rounding_errors(unit: Unit, per_code: Sequence[Reals], sources: Sequence[Source], membrane_units: Reals) -> Reals:
+def rounding_errors(
+    unit: Unit,
+    per_code: Sequence[Reals],
+    sources: Sequence[Source],
+    membrane_units: Reals,
+    factors: Factors | None = None,
+) -> Reals:
     """The expected squared errors (T, C) of a unit's sums and biases when they are rounded to each of T membrane units,
     (T, C): a few channels at a time, whose weights stay in the processor's cache while all are tried.
     """
     assert unit.bias is not None
     b = unit.bias / membrane_units
     errors: Reals = np.square(b - np.rint(b))
+    if factors is not None:
+        w = factors.per_code / membrane_units
+        errors = errors + np.square(w - np.rint(w)) * factors.power
     for term, weights, source in zip(unit.terms, per_code, sources, strict=True):
         power = np.broadcast_to(term.per_input(source.power), weights.shape)
         channels = max(1, CACHED // weights[0].size)
@@ -235,6 +225,7 @@ def quantise(
     membrane_unit: Reals,
     shift: Ints,
     correct: bool = False,
+    factors: Factors | None = None,
 ) -> Quantised:
     """The integers of one unit, given the real value of one membrane unit and what is added to the bias, each (C,)
     (CONV-4 to CONV-7).
@@ -258,4 +249,20 @@ def quantise(
             added = through(term, source.mean, weights[-1] - w / units)
             constant = constant - added.mean(axis=(1, 2), keepdims=True)
     bias = np.rint(constant).astype(np.int64) + shift[:, None, None]
-    return Quantised(tuple(weights), bias[:, 0, 0] if bias.shape[1:] == (1, 1) else bias, theta, membrane_unit)
+    gate = None if factors is None else np.rint(factors.per_code / membrane_unit).astype(np.int64)
+    if factors is not None and gate is not None:
+        bias = bias + factors.start(gate)[:, None, None]
+    bias = bias[:, 0, 0] if bias.shape[1:] == (1, 1) else bias
+    return Quantised(tuple(weights), bias, theta, membrane_unit, gate=gate)
+
+
+def projections(unit: Unit, made: Quantised, factors: Factors | None) -> list[Projection]:
+    """The projections into a unit: of its terms, of constants, of a product."""
+    terms = [*zip(unit.terms, made.weights, strict=True), *((c.term, c.weights) for c in made.constants)]
+    linear: list[Projection] = [
+        Dense(term.source, unit.name, weights, term.pooled)
+        if weights.ndim == 2
+        else Conv2d(term.source, unit.name, weights, term.stride, term.padding, term.dilation, term.groups)
+        for term, weights in terms
+    ]
+    return linear if factors is None or made.gate is None else [*linear, *factors.into(unit.name, made.gate)]

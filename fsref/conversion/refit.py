@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from fsref.activations.coding import Coding, Reals
 from fsref.conversion.activation import LINEAR, Activation
 from fsref.conversion.columns import KEPT, PLACES, SAMPLE, WIDEST, Columns, Floats, Places, Read, width
+from fsref.conversion.curves import Curve
 from fsref.conversion.folded import Folded, Unit
-from fsref.conversion.quantisation import Source
 from fsref.conversion.regression import fit
+from fsref.conversion.sources import Source
 from fsref.law.network import Network
 
 SEED = 1
@@ -47,7 +48,7 @@ class Refit:
         """The unit fitted to what is `wanted`, given what its sources send, codes (B, C, H, W), and its coding with a
         scale for each channel.
         """
-        if width(unit.terms) > WIDEST:
+        if not unit.terms or width(unit.terms) > WIDEST:
             return unit, coding
         reads = {name: sources[name] for name in unit.sources}
         columns = Columns(unit, {name: source.shape for name, source in reads.items()})
@@ -61,12 +62,13 @@ class Refit:
                 sent = {name: real(codes[name][part], source) for name, source in reads.items()}
                 yield columns.read(places, sent), places.of(values)
 
-        how = unit.activation or LINEAR
+        curve = isinstance(unit.activation, Curve)  # cuts nothing off, and its table is fitted already
+        how = LINEAR if curve or unit.activation is None else unit.activation
         numbers = min(each, unit.shape[1] * unit.shape[2]) * self.count
         kept = list(seen()) if numbers * (columns.weights[:, 0].size + columns.factors.size) <= KEPT else None
         fit(columns, seen if kept is None else lambda: kept, how)
         made = columns.fitted()
-        if coding is None or (np.isfinite(how.low) and how.low != 0):
+        if coding is None or curve or (np.isfinite(how.low) and how.low != 0):
             return made, coding
         pairs = [(columns.predicted(read), values) for read, values in kept or seen()]
         predicted, values = (np.concatenate(parts) for parts in zip(*pairs, strict=True))

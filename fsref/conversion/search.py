@@ -254,6 +254,8 @@ class _Search:
                 start[unit.name], lasting[unit.name] = start[source], lasting[source]
                 continue
             start[unit.name] = max(start[source] + lasting[source] for source in unit.sources)
+            if (p := unit.product) is not None:  # the train of one waits until the other is complete
+                start[unit.name] = max(start[unit.name], start[p.by] + lasting[p.by] + lasting[p.source])
             if unit.activation is not None:
                 own = unit.activation.own
                 lasting[unit.name] = steps[unit.name] if own is None else own.steps

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from fsref.activations.coding import Reals
 from fsref.conversion.folded import Unit, linear
 from fsref.conversion.levels import fired
-from fsref.conversion.quantisation import Quantised, Source
+from fsref.conversion.quantisation import Quantised
+from fsref.conversion.sources import Factors, Source
 from fsref.graph.arithmetic import max_pool, viewed
 from fsref.law.neuron import Ints, Table
 
@@ -52,7 +53,18 @@ class Sent:
                 linear(term, self.codes[term.source][part].astype(exact), weights.astype(exact))
                 for term, weights in zip(unit.terms, made.weights, strict=True)
             ]
+            if (factors := self._factors(unit)) is not None and made.gate is not None:
+                sums.append(self._product(factors, part, made.gate))
             yield sum(sums).astype(np.int64) + made.start  # type: ignore[union-attr]
+
+    def _factors(self, unit: Unit) -> Factors | None:
+        """The two sources of a product, if the unit is one."""
+        return Factors.of(unit.product, self.sources)
+
+    def _product(self, factors: Factors, part: slice, gate: Ints) -> Ints:
+        """What a product delivers of these images."""
+        one, other = (self.codes[name][part] for name in (factors.product.source, factors.product.by))
+        return factors.delivered(one.astype(np.int64), other.astype(np.int64), gate)
 
     def _most(self, unit: Unit, made: Quantised) -> float:
         """A bound on the magnitude of every partial sum of a unit, without its bias."""
@@ -72,6 +84,9 @@ class Sent:
         for term, weights in zip(unit.terms, made.weights, strict=True):
             codes = self.codes[term.source].sum(axis=0, dtype=np.float64)[None]  # what is linear can be added first
             total = total + linear(term, codes, weights.astype(np.float64))[0].astype(np.int64)
+        if (factors := self._factors(unit)) is not None and made.gate is not None:
+            for first in range(0, count, BATCH):
+                total = total + self._product(factors, slice(first, first + BATCH), made.gate).sum(axis=0)
         mean = np.broadcast_to(total, unit.shape).sum(axis=(1, 2)) / (count * unit.shape[1] * unit.shape[2])
         less = np.rint(mean - shift - before / made.membrane_unit).astype(np.int64)
         return replace(made, bias=made.bias - (less[:, None, None] if made.bias.ndim == 3 else less))

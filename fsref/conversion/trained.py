@@ -18,7 +18,8 @@ from fsref.conversion.exact import through
 from fsref.conversion.folded import Folded, Unit, constant_part
 from fsref.conversion.grids import SAME, grid_of, joined
 from fsref.conversion.levels import CELLS, MOST, Neurons, neurons, table_of
-from fsref.conversion.quantisation import Quantised, Source
+from fsref.conversion.quantisation import Quantised
+from fsref.conversion.sources import Source
 from fsref.law.neuron import Ints, Table
 from fsref.tables import Brief, plural
 
@@ -136,6 +137,8 @@ def unkept(why: str) -> dict[str, Any]:
 
 def kept(unit: Unit, sources: Sequence[Source], coding: Coding | None, power_of_two: bool) -> Kept:
     """A unit of this coding, a readout of none, as trained. Errors: Unkept."""
+    if unit.product is not None:
+        raise Unkept("it multiplies")
     sums = sums_of(unit, sources)
     if coding is None:
         return _readout(sums)

@@ -76,6 +76,11 @@ class Units:
             case _:
                 assert_never(part)
 
+    def recoded(self, part: Held | Sum, name: str) -> Held:
+        """The value of a part in a signed linear population of its own, whatever holds it already."""
+        one = self.sum_of(part, name)
+        return self.add(name, one.shape, terms=one.terms, bias=one.bias, activation=LINEAR)
+
     def plain(self, part: Held | Sum) -> Held:
         """As `hold`, without padding and without a view: what a window may be laid on. It may have an affine."""
         held = self.hold(part)
@@ -216,6 +221,14 @@ class Units:
         """Count a term written out as one group, and into so many channels. Errors: LimitError."""
         outputs, inputs, *kernel = term.weights.shape
         self.spend(outputs + channels, inputs * term.groups, *kernel)
+
+    def gaps(self, name: str) -> bool:
+        """Whether a population is a view that shows nothing somewhere, or reads one."""
+        unit = next((unit for unit in self.made if unit.name == name), None)
+        if unit is None or unit.relayed is None:
+            return False
+        own = unit.view is not None and not unit.view.there.all()
+        return own or self.gaps(unit.relayed)
 
     def places(self, name: str) -> int:
         """How many places a population has."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fsref.conversion.curves import Curve
 from fsref.conversion.folded import NO_PADDING, Pool, Term
 from fsref.conversion.units import Units, refused
 from fsref.conversion.values import Sum, Value
@@ -40,6 +41,8 @@ def max_pool(units: Units, node: Node, value: Value) -> Value:
                 # Beside a real place zeros never are the maximum.
                 padding, part = joint, replace(part, shape=full, padding=NO_PADDING)
         part = units.plain(part)
+        if isinstance(units.source_activation(part.name), Curve):  # of codes that are no rising binary ones (POOL-2)
+            part = units.recoded(part, f"{node.name}.codes")
         own = units.source_activation(part.name).own
         if own is not None and own.top & (own.top + 1):
             raise refused(f"max-pool of values with {own.top} levels", "levels 1, 3, 7, ..., 2^K - 1")

@@ -105,6 +105,7 @@ WINDOWS = {"kernel": KERNEL, "stride": POOL_STRIDE, "padding": PADDING}
 SIGMOID = {"slope": real(1 / 6), "offset": real(0.5)}
 ALPHA = Attribute(_alpha, "a positive number", required=True)
 FLAG = Attribute(_flag, "true or false", True)
+TANH = Attribute(_flag, "true or false", False)
 ROUNDING = Attribute(_rounding, "nearest, floor, even or odd", "nearest")
 PLACES = integers(None, -1, "places by number, from 0, -1 for none, one or more", required=True)
 INDICES = integers(None, 0, "channels by number, from 0, one or more", required=True, high=MAX_NEURONS)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from fsref.graph.arithmetic import STRIP
+from fsref.graph.curves import CHUNK
 from fsref.graph.graph import Graph, Node
 from fsref.graph.operators import size_of
 from fsref.law.populations import Shape
@@ -22,6 +23,11 @@ BESIDE = {
     "silu": 2,
     "hard_sigmoid": 2,
     "hard_silu": 3,
+    "erf": 2,
+    "gelu": 4,
+    "elu": 4,
+    "softplus": 3,
+    "mish": 3,
     "leaky_relu": 2,
     "add": 1,
     "mul": 1,
@@ -74,6 +80,8 @@ def computing(node: Node, shapes: Mapping[str, Shape]) -> Numbers:
             return Numbers(pooling(read, given, a["padding"]))
         case "view":
             return Numbers(read[0] * given[1] * read[2])  # rows taken, before columns are
+        case "erf" | "gelu":
+            return Numbers(BESIDE[node.op] * size_of(given), 16 * CHUNK)  # some numbers as Python's own
         case _:
             return Numbers(BESIDE.get(node.op, 0) * size_of(given))
 

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from fsref.graph import curves
 from fsref.graph.arithmetic import avg_pool, conv2d, max_pool, padded, places, rounded, viewed
 from fsref.graph.attributes import (
     ALPHA,
@@ -24,6 +25,7 @@ from fsref.graph.attributes import (
     ROUNDING,
     SIGMOID,
     STRIDE,
+    TANH,
     WINDOWS,
     Attribute,
     integers,
@@ -181,17 +183,6 @@ def _leaky_relu(x: Floats, slope: Floats) -> Floats:
     return made
 
 
-def _sigmoid(x: Floats) -> Floats:
-    made: Floats = np.exp(-x)  # may be inf, whose inverse is right
-    made += 1
-    return np.reciprocal(made, out=made)
-
-
-def _hard_sigmoid(a: Attributes, x: Floats) -> Floats:
-    made: Floats = np.clip(x * x.dtype.type(a["slope"]) + x.dtype.type(a["offset"]), 0, 1)
-    return made
-
-
 def _bad_variance(a: Attributes, w: Arrays) -> str:
     wrong = np.flatnonzero((w["variance"] < 0) | (w["variance"].astype(np.float64) + a["eps"] <= 0))
     if not len(wrong):
@@ -267,12 +258,32 @@ OPERATORS: Mapping[str, Operator] = {
             "rounding": ROUNDING,
         },
     ),
-    "sigmoid": Operator("1 / (1 + exp(-x))", lambda a, w, x: _sigmoid(x)),
-    "silu": Operator("x * sigmoid(x)", lambda a, w, x: x * _sigmoid(x)),
+    "sigmoid": Operator("1 / (1 + exp(-x))", lambda a, w, x: curves.sigmoid(x)),
+    "silu": Operator("x * sigmoid(x)", lambda a, w, x: x * curves.sigmoid(x)),
     "hard_sigmoid": Operator(
-        "min(max(slope * x + offset, 0), 1)", lambda a, w, x: _hard_sigmoid(a, x), attributes=SIGMOID
+        "min(max(slope * x + offset, 0), 1)",
+        lambda a, w, x: curves.hard_sigmoid(x, a["slope"], a["offset"]),
+        attributes=SIGMOID,
     ),
-    "hard_silu": Operator("x * hard_sigmoid(x)", lambda a, w, x: x * _hard_sigmoid(a, x), attributes=SIGMOID),
+    "hard_silu": Operator(
+        "x * hard_sigmoid(x)",
+        lambda a, w, x: x * curves.hard_sigmoid(x, a["slope"], a["offset"]),
+        attributes=SIGMOID,
+    ),
+    "tanh": Operator("the hyperbolic tangent", lambda a, w, x: np.tanh(x)),
+    "erf": Operator("the error function", lambda a, w, x: curves.erf(x)),
+    "gelu": Operator(
+        "x * (1 + erf(x / sqrt(2))) / 2; with tanh, x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2",
+        lambda a, w, x: curves.gelu(x, a["tanh"]),
+        attributes={"tanh": TANH},
+    ),
+    "elu": Operator(
+        "x, below 0 alpha * (exp(x) - 1)",
+        lambda a, w, x: curves.elu(x, a["alpha"]),
+        attributes={"alpha": real(1.0)},
+    ),
+    "softplus": Operator("log(1 + exp(x))", lambda a, w, x: curves.softplus(x)),
+    "mish": Operator("x * tanh(softplus(x))", lambda a, w, x: curves.mish(x)),
     "add": Operator(
         "sum; (C, 1, 1) is broadcast", lambda a, w, *xs: reduce(np.add, xs), _broadcast_shape, several=True
     ),

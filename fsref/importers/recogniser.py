@@ -210,11 +210,12 @@ def plain_step(step: float) -> float:
 
 
 class Smooth(NamedTuple):
-    """An operator of one input, and the factor behind it."""
+    """An operator of one input, the factor behind it, and the one before it."""
 
     op: str
     attributes: dict[str, Any]
     factor: float = 1.0
+    gain: float = 1.0
 
 
 def hard_sigmoid(form: Form) -> Smooth | None:
@@ -225,11 +226,9 @@ def hard_sigmoid(form: Form) -> Smooth | None:
 
 
 def gated(chain: Sequence[Link]) -> Smooth | None:
-    """What x times a gate is, whose links lead from x to it: silu of a sigmoid, hard_silu of a hard_sigmoid, be it
-    spelled clip(x + 3, 0, 6).
+    """What x times a gate is, whose links lead from x to it: hard_silu of a hard_sigmoid, be it spelled
+    clip(x + 3, 0, 6).
     """
-    if [link.op for link in chain] == ["sigmoid"]:
-        return Smooth("silu", {})
     if not chain or not all(map(is_link, chain)):
         return None
     try:

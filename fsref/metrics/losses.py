@@ -38,8 +38,9 @@ class Loss:
     With f the value of the float graph, r = scale * (code - offset), g the float layer applied to the r of its sources,
     and r* the value of the code nearest to g: `power` is of f, `error` of r - f, `inherited` of g - f, `new` of r - g.
     Of the two parts of the new error `codes` is the power of r* - g (rounding and clipping: the least that these codes
-    cost), `arithmetic` that of r - r* (weights, bias and thresholds as integers, or wrong ones). Errors add, powers
-    only about.
+    cost), `arithmetic` that of r - r* (weights, bias and thresholds as integers, or wrong ones). Of a population that
+    follows a curve `fit` is the power of what its table gives of the exact membrane, less r*, and arithmetic that of r
+    less what it gives; None of any other. Errors add, powers only about.
 
     `mean_error` is the mean of r - f, `mean_error_codes` the same in codes. `clipped` is the share of f more than half
     a code beyond what codes reach, `saturated` that of codes at `top`, the largest there is; `peak` is the largest
@@ -49,7 +50,7 @@ class Loss:
 
     Of the new error: `constant` is the share that is one number per channel, as from a wrong bias; `channel` has most
     of it, `channel_share`; r times `gain` meets g best, and leaves the power `after_gain`, as with a wrong scale.
-    `jump` is "codes", "arithmetic" or, mostly, "".
+    `jump` is "codes", "fit", "arithmetic" or, mostly, "".
     """
 
     name: str
@@ -77,6 +78,7 @@ class Loss:
     gain: float
     after_gain: float
     jump: str = ""
+    fit: float | None = None
 
     def __repr__(self) -> str:
         mark = f", the {self.jump} part jumps" if self.jump else ""
@@ -97,9 +99,10 @@ class Loss:
         """The row as plain JSON values: powers named so, and ratios in dB; a ratio is null without error (a part of 0)
         or without value (a power of 0).
         """
-        told = {"K" if name == "steps" else name: value for name, value in asdict(self).items() if name not in PARTS}
-        powers = {f"{part}_power": getattr(self, part) for part in PARTS}
-        ratios = {f"{part}_db": self.db(part) for part in PARTS}
+        parts = PARTS if self.fit is None else (*PARTS, "fit")
+        told = {"K" if n == "steps" else n: v for n, v in asdict(self).items() if n not in (*PARTS, "fit")}
+        powers = {f"{part}_power": getattr(self, part) for part in parts}
+        ratios = {f"{part}_db": self.db(part) for part in parts}
         return told | powers | {name: None if abs(db) == inf else db for name, db in ratios.items()}
 
 
@@ -123,7 +126,7 @@ class Tally:
                 self.coding = None  # no scale of its own
             case _:
                 assert_never(source)
-        self.image_count, self.peak = 0, -(2**62)
+        self.image_count, self.peak, self.fitted = 0, -(2**62), False
         self.sums: defaultdict[str, float] = defaultdict(float)
         self.by_channel = np.zeros((2, self.shape[0]))  # of the new error and its square
         self.spiked, self.active = np.zeros((2, self.neurons), bool)
@@ -133,9 +136,17 @@ class Tally:
         values = self.meaning(codes)
         return values if self.there is None else values * self.there
 
-    def add(self, f: Floats, g: Floats, r: Floats, codes: Ints, trains: NDArray[np.integer[Any]] | None) -> None:
+    def add(
+        self,
+        f: Floats,
+        g: Floats,
+        r: Floats,
+        codes: Ints,
+        trains: NDArray[np.integer[Any]] | None,
+        ideal: Floats | None = None,
+    ) -> None:
         """Take in a few images: float value, float layer on FS sources, FS value and its codes, each (b, C, H, W);
-        trains (b, neurons).
+        trains (b, neurons); of a population with a fitted table what that gives of the exact membranes.
         """
         self.image_count += len(f)
         new = r - g
@@ -143,6 +154,9 @@ class Tally:
         if self.coding is not None and trains is not None:
             best = self.real(self.coding.code(g))
             parts |= {"arithmetic": r - best, "codes": best - g}
+            if ideal is not None:
+                parts |= {"arithmetic": r - ideal, "fit": ideal - best}
+                self.fitted = True
             above, below = (self.meaning(np.asarray(end)) for end in (self.coding.top + 0.5, self.coding.low - 0.5))
             shown = True if self.there is None else self.there > 0
             self.sums["clipped"] += int((((f > above) | (f < below)) & shown).sum())
@@ -193,6 +207,7 @@ class Tally:
             channel=channel,
             channel_share=float(squares[channel] / new) if new > 0 else 0.0,
             gain=gain,
+            fit=sums["fit"] / count if self.fitted else None,
             after_gain=max(0.0, sums["gg"] - gain * sums["rg"]) / count if sums["rr"] > 0 else new / count,
         )
 

@@ -4,18 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from math import prod
+from math import inf, prod
 from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fsref.conversion.curves import Curve
 from fsref.conversion.entry import LEFT_OUT
+from fsref.conversion.fits import FAR
 from fsref.conversion.folded import Folded, Unit, real_sum
 from fsref.conversion.folding import fold
+from fsref.conversion.levels import fired
 from fsref.conversion.memory import shapes_of, walking
 from fsref.conversion.refit import FITTED_AGAIN, refitted
 from fsref.errors import GraphError, public
@@ -82,6 +85,7 @@ def compared(
 
     chunk = images_at_once(recording_bytes(net, selected, 1), bound, memory_limit, "compare")
     ours, theirs, folding = list[Ints](), list[Ints](), Folding(graph)
+    curves = {unit.name: found for unit in folded.units if (found := exact_table(unit, net)) is not None}
 
     def look(part: Ints) -> None:
         result = run(net, part, "quantized", record, memory_limit=memory_limit - kept)
@@ -90,11 +94,11 @@ def compared(
         told |= result.outputs
         codes = [told[t.name] for t in tallies]
         trains = [None if t.kind == "readout" else result.trace[t.name, "spikes"] for t in tallies]
-        both, outputs = values(folded, tallies, codes, part), list[Floats]()
-        for tally, (f, g, r), q, fired in zip(tallies, both, codes, trains, strict=True):
-            tally.add(f, g, r, q, fired)
+        both, outputs = values(folded, tallies, codes, part, curves), list[Floats]()
+        for tally, (f, g, r, ideal), q, train in zip(tallies, both, codes, trains, strict=True):
+            tally.add(f, g, r, q, train, ideal)
             folding.see(f)
-            if fired is None:
+            if train is None:
                 outputs.append(f)
         folding.add(graph, part, outputs)
         if net.is_classifier:
@@ -106,7 +110,8 @@ def compared(
         look(part)
         if progress is not None:
             progress(len(part))
-    rows, limits = judged([tally.loss() for tally in tallies], ("codes",) if refitted(net) else ("codes", "arithmetic"))
+    parts = ["codes", *(["fit"] if curves else []), *([] if refitted(net) else ["arithmetic"])]
+    rows, limits = judged([tally.loss() for tally in tallies], parts)
     sides = [np.concatenate(side) if side else None for side in (ours, theirs)]
     return Comparison(graph.name, net.name, net.id, rows, limits, folding.db, sides[0], sides[1], truth, notes, len(x))
 
@@ -152,20 +157,47 @@ class Folding:
 
 
 def values(
-    folded: Folded, tallies: Sequence[Tally], codes: Sequence[Ints], images: Ints
-) -> Iterator[tuple[Floats, Floats, Floats]]:
-    """Of the input and each unit in turn: the float value, the float layer on FS sources, the FS value, each (b, C, H,
-    W).
+    folded: Folded,
+    tallies: Sequence[Tally],
+    codes: Sequence[Ints],
+    images: Ints,
+    curves: Mapping[str, Callable[[Floats], Ints]],
+) -> Iterator[tuple[Floats, Floats, Floats, Floats | None]]:
+    """Of the input and each unit in turn: the float value, the float layer on FS sources, the FS value, and, of those
+    with a fitted table, what that gives of the exact membranes, each (b, C, H, W).
     """
     f = folded.pixels.normalise(images)
     known = {"input": tallies[0].real(codes[0])}
-    yield f, f, known["input"]
+    yield f, f, known["input"], None
     for tally, q, (unit, _, f) in zip(tallies[1:], codes[1:], folded.walk(images), strict=True):
-        g = unit.value(real_sum(unit, known))
+        before = real_sum(unit, known)
+        ideal = tally.real(curves[unit.name](before)) if unit.name in curves else None
+        g = unit.value(before)
         known[unit.name] = r = tally.real(q)
-        yield f, g, r
+        yield f, g, r, ideal
         for name in folded.last_read.get(unit.name, ()):
             del known[name]
+
+
+def exact_table(unit: Unit, net: Network) -> Callable[[Floats], Ints] | None:
+    """What the fitted table of a population gives of exact membranes, in real numbers (b, C, H, W); None of one that
+    has none, or where provenance does not tell what a membrane unit is (CONV-15).
+    """
+    table = next((p.table for p in net.fs if p.name == unit.name), None)
+    records = net.provenance.get("populations")
+    record = records.get(unit.name) if isinstance(records, Mapping) else None
+    if table is None or not isinstance(unit.activation, Curve) or not isinstance(record, Mapping):
+        return None
+    told = record.get("membrane_unit")  # of a file it may be anything
+    given = told if isinstance(told, list) else [told]
+    if len(given) not in (1, unit.shape[0]) or not all(isinstance(n, float) and 0 < n < inf for n in given):
+        return None
+    scale = np.array(given)[:, None, None]
+
+    def codes(before: Floats) -> Ints:
+        return fired(table, np.rint(np.clip(before / scale, -FAR, FAR)).astype(np.int64)).astype(np.int64)
+
+    return codes
 
 
 def judged(rows: Sequence[Loss], parts: Sequence[str]) -> tuple[tuple[Loss, ...], dict[str, float]]:
@@ -174,11 +206,11 @@ def judged(rows: Sequence[Loss], parts: Sequence[str]) -> tuple[tuple[Loss, ...]
     """
     limits = {}
     for part in parts:
-        ratios = sorted(row.db(part) for row in rows if row.kind == "fs")
+        ratios = sorted(row.db(part) for row in rows if row.kind == "fs" and getattr(row, part) is not None)
         limits[part] = max(LEAST, min(MOST, ratios[len(ratios) // 2] - JUMP)) if ratios else LEAST
     said = []
     for row in rows:
-        below = [part for part, limit in limits.items() if row.db(part) < limit]
+        below = [p for p, limit in limits.items() if getattr(row, p) is not None and row.db(p) < limit]
         said.append(replace(row, jump=min(below, key=row.db, default="")))
     return tuple(said), limits
 

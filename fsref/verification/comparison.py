@@ -26,6 +26,9 @@ LEGEND = (
 )
 
 
+FIT = ("fit", "a fitted table of the exact membrane, beside the code nearest to the float layer")
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(Shown):
     """What `compare` found: a row per population, the input first and the readout last, and the classes (B,) that
@@ -147,18 +150,19 @@ class Comparison(Shown):
 
     def sheet(self) -> Sheet:
         """The comparison as a table: the verdict, a line per population, what the columns mean."""
-        head = ("population", "K", "SNR", "inherited", "new", "= codes", "+ arithmetic", "bias")
+        parts = ["codes", *(["fit"] if any(row.fit is not None for row in self.rows) else []), "arithmetic"]
+        head = ("population", "K", "SNR", "inherited", "new", f"= {parts[0]}", *(f"+ {p}" for p in parts[1:]), "bias")
         ends = ("clipped %", "at top %", "dead", "inactive", "lost", "")
         rows = []
         for row in self.rows:
-            ratios = (decibels(row, part) for part in ("error", "inherited", "new", "codes", "arithmetic"))
+            ratios = (decibels(row, part) for part in ("error", "inherited", "new", *parts))
             bias = None if row.mean_error_codes is None else f"{round(row.mean_error_codes, 2) + 0.0:+.2f}"
             share = percent(row.clipped), percent(row.saturated)
             neurons, mark = (row.dead, row.inactive, row.lost), "<- jump" if row.jump else ""
             rows.append((row.name, row.steps or None, *ratios, bias, *share, *neurons, mark))
         limits = " and ".join(f"{part} {limit:.1f}" for part, limit in self.limits.items())
         jump = f"below {limits} dB, which is {JUMP:.0f} dB under the middle FS population, but {LEAST:.0f} at least "
-        legend = [*LEGEND, ("jump", f"{jump}and {MOST:.0f} at most")]
+        legend = [*LEGEND, *([FIT] if "fit" in parts else []), ("jump", f"{jump}and {MOST:.0f} at most")]
         title = f"{self.network or 'network'} {self.id[:12]} beside the float graph {self.graph or 'without a name'}: "
         title += plural(self.image_count, "image")
         above = [*self.verdict(), *(("note", note) for note in self.notes)]
@@ -166,7 +170,9 @@ class Comparison(Shown):
 
 
 def decibels(row: Loss, part: str) -> str:
-    """A ratio as text; "exact" where no more than float32 rounds off is lost."""
+    """A ratio as text; "exact" where no more than float32 rounds off is lost, nothing where there is no such part."""
+    if getattr(row, part, 0.0) is None:
+        return ""
     db = row.db(part)
     return "exact" if db >= EXACT else "no value" if isinf(db) else f"{db:.1f}"
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from fsref.graph.graph import Node
+from fsref.importers.curves import spelled
 from fsref.importers.onnx.axes import flattened, per_channel
 from fsref.importers.onnx.calls import FLOATS, Call, Handler
 from fsref.importers.onnx.quantisers import INTEGERS, narrowed, not_below_zero, settled
@@ -70,7 +71,21 @@ def multiply(b: Builder, call: Call) -> Value:
         if x.axes == gate.axes and (found := _gated(b, x, gate)) is not None:
             return found
     names, axes = _together(b, (left, right))
-    return b.value(b.add("mul", names), axes)
+    return _curve(b, b.value(b.add("mul", names), axes))
+
+
+def _curve(b: Builder, product: Value) -> Value:
+    """A product as the curve that its operators spell out, if they do; else itself."""
+
+    def found(name: str) -> tuple[Node, tuple[str, ...]] | None:
+        return (b.nodes[name], b.nodes[name].inputs) if name in b.nodes else None
+
+    at = spelled(product.name, found)
+    if at is None:
+        return product
+    source, (op, attributes, factor, gain) = at
+    x = b.affine(replace(product, name=source), gain, 0.0, "gain")
+    return b.affine(b.apply(op, x, attributes), factor, 0.0, "scale")
 
 
 def _gated(b: Builder, x: Value, gate: Value) -> Value | None:
@@ -154,13 +169,49 @@ def _smooth(b: Builder, value: Value) -> Value:
 
 
 def activation(b: Builder, call: Call) -> Value:
-    """Sigmoid, HardSigmoid, HardSwish or Swish."""
-    a = call.attributes
-    if call.op == "Swish" and a.get("alpha", 1.0) != 1.0:
-        raise Unmapped(f"with alpha {a['alpha']:g}", "Swish with alpha 1")
-    if call.op == "HardSigmoid":
-        return b.apply("hard_sigmoid", call.value(), {"slope": a.get("alpha", 0.2), "offset": a.get("beta", 0.5)})
-    return b.apply({"Sigmoid": "sigmoid", "HardSwish": "hard_silu", "Swish": "silu"}[call.op], call.value())
+    """An operator that follows a curve: Sigmoid, Tanh, Gelu and the others of their kind."""
+    a, x = call.attributes, call.value()
+    match call.op:
+        case "HardSigmoid":
+            return b.apply("hard_sigmoid", x, {"slope": a.get("alpha", 0.2), "offset": a.get("beta", 0.5)})
+        case "Swish":  # x * sigmoid(alpha * x)
+            gain = float(a.get("alpha", 1.0))
+            if not gain:
+                return b.affine(x, 0.5, 0.0)
+            return b.affine(b.apply("silu", b.affine(x, gain, 0.0, "gain")), 1 / gain, 0.0, "scale")
+        case "Gelu":
+            return b.apply("gelu", x, {"tanh": a.get("approximate", "none") == "tanh"})
+        case "Elu":
+            return b.apply("elu", x, {"alpha": a.get("alpha", 1.0)})
+        case "Selu":
+            alpha, scale = a.get("alpha", 1.6732632), a.get("gamma", 1.0507010)
+            return b.affine(b.apply("elu", x, {"alpha": alpha}), scale, 0.0, "scale")
+        case "Celu":
+            alpha = float(a.get("alpha", 1.0))
+            if alpha <= 0:
+                raise Unmapped(f"with alpha {alpha:g}", "a positive one")
+            made = b.apply("elu", b.affine(x, 1 / alpha, 0.0, "gain"))
+            return b.affine(made, alpha, 0.0, "scale")
+        case _:
+            return b.apply(CURVED[call.op], x)
+
+
+CURVED = {
+    "Sigmoid": "sigmoid",
+    "HardSwish": "hard_silu",
+    "Tanh": "tanh",
+    "Erf": "erf",
+    "Softplus": "softplus",
+    "Mish": "mish",
+}
+
+
+def power(b: Builder, call: Call) -> Value:
+    """Pow with an exponent of 2 or 3: a product."""
+    value, exponent = call.value(), call.array(1, "exponent")
+    if exponent.size != 1 or exponent.ravel()[0] not in (2, 3):
+        raise Unmapped("has an exponent other than 2 or 3", "Mul")
+    return replace(value, name=b.add("mul", [value.name] * int(exponent.ravel()[0])))
 
 
 def cast(b: Builder, call: Call) -> Value:
@@ -200,10 +251,8 @@ ELEMENTWISE: Mapping[str, Handler] = {
     "LeakyRelu": leaky_relu,
     "PRelu": leaky_relu,
     "Abs": leaky_relu,
-    "Sigmoid": activation,
-    "HardSigmoid": activation,
-    "HardSwish": activation,
-    "Swish": activation,
+    **dict.fromkeys((*CURVED, "HardSigmoid", "Swish", "Gelu", "Elu", "Selu", "Celu"), activation),
+    "Pow": power,
     "Cast": cast,
     "Dropout": dropout,
     "Identity": lambda b, call: call.value(),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fsref.importers.onnx.elementwise import ELEMENTWISE
 from fsref.importers.onnx.quantisers import QUANTISERS
 
-SMOOTH = "Relu, Clip or HardSigmoid"
+SMOOTH = "Relu, Elu, Softplus or Tanh"
 NEAREST = (
-    dict.fromkeys("Celu Elu Erf Gelu Mish Selu Softplus Softsign ThresholdedRelu".split(), SMOOTH)
+    dict.fromkeys("Softsign ThresholdedRelu".split(), SMOOTH)
     | dict.fromkeys(("Softmax", "LogSoftmax"), "Softmax at the very end")
     | dict.fromkeys(
         ("GroupNormalization", "InstanceNormalization", "LRN", "LayerNormalization", "LpNormalization"),
@@ -15,12 +15,10 @@ NEAREST = (
     )
     | {
         "Ceil": "Floor or Round in a quantiser",
-        "Exp": "HardSigmoid",
+        "Exp": "Sigmoid",
         "Log": "",
-        "Pow": "Mul",
         "Reciprocal": "",
         "Sqrt": "",
-        "Tanh": "Clip between -1 and 1",
     }
 )
 # Those above work on each number alone, or keep the shape: what follows them is looked at too, as if they were not

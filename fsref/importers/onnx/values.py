@@ -26,7 +26,7 @@ from fsref.law.populations import Shape
 from fsref.tables import Brief
 
 Numbers = NDArray[Any]
-NOT_NEGATIVE = ("relu", "sigmoid", "hard_sigmoid", "quantise")
+NOT_NEGATIVE = ("relu", "sigmoid", "hard_sigmoid", "quantise", "softplus")
 KEEP_GRID = ("max_pool", "flatten", "subsample", "identity", "concat", "select")
 KEEP_SIGN = (*KEEP_GRID, "add", "mul", "avg_pool", "global_avg_pool")
 

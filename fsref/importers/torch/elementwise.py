@@ -12,6 +12,8 @@ from fsref.importers.refusals import Unmapped
 from fsref.importers.torch.views import Site, View, affine, form, number, per_channel, together, vector
 
 ELEMENTWISE: dict[str, Callable[..., Any]] = {}
+SELU = 1.6732632423543772, 1.0507009873554805  # alpha and scale of Klambauer et al. (2017, arXiv 1706.02515)
+STRAIGHT = 15  # from which on log(1 + exp(x)) is x
 
 
 @form(ELEMENTWISE, "add")
@@ -127,7 +129,7 @@ def leaky_relu(site: Site, x: View, slope: Any = None) -> View:
     return x if (slopes == 1).all() else site.along("leaky_relu", x, arrays={"slope": slopes})
 
 
-@form(ELEMENTWISE, "silu", "sigmoid", "floor", "round.default")
+@form(ELEMENTWISE, "silu", "sigmoid", "tanh", "erf", "mish", "floor", "round.default")
 def smooth(site: Site, x: View) -> View:
     """An operator of the same name."""
     return site.along(site.name, x)
@@ -137,6 +139,49 @@ def smooth(site: Site, x: View) -> View:
 def hard(site: Site, x: View) -> View:
     """The piecewise linear sigmoid and SiLU."""
     return site.along("hard_sigmoid" if site.name == "hardsigmoid" else "hard_silu", x, slope=1 / 6, offset=0.5)
+
+
+@form(ELEMENTWISE, "gelu")
+def gelu(site: Site, x: View, approximate: str = "none") -> View:
+    """GELU by the error function, or by tanh."""
+    return site.along("gelu", x, tanh=approximate == "tanh")
+
+
+@form(ELEMENTWISE, "elu")
+def elu(site: Site, x: View, alpha: float = 1.0, scale: float = 1.0, input_scale: float = 1.0) -> View:
+    """scale * x, below 0 scale * alpha * (exp(input_scale * x) - 1)."""
+    if input_scale <= 0:
+        raise Unmapped(f"has the input scale {input_scale:g}", "a positive one")
+    made = site.along("elu", affine(site, x, input_scale), alpha=alpha * input_scale)
+    return affine(site, made, scale / input_scale)
+
+
+@form(ELEMENTWISE, "selu")
+def selu(site: Site, x: View) -> View:
+    """ELU with the scales of self-normalising networks."""
+    return elu(site, x, SELU[0], SELU[1])
+
+
+@form(ELEMENTWISE, "celu")
+def celu(site: Site, x: View, alpha: float = 1.0) -> View:
+    """x, below 0 alpha * (exp(x / alpha) - 1)."""
+    return elu(site, x, alpha, 1.0, 1 / alpha)
+
+
+@form(ELEMENTWISE, "softplus")
+def softplus(site: Site, x: View, beta: float = 1.0, threshold: float = 20.0) -> View:
+    """log(1 + exp(beta * x)) / beta; where it is taken to be x that is nearer than float32 tells."""
+    if beta <= 0 or threshold < STRAIGHT:
+        raise Unmapped(f"has beta {beta:g} and threshold {threshold:g}", "beta above 0, a threshold of 15 or more")
+    return affine(site, site.along("softplus", affine(site, x, beta)), 1 / beta)
+
+
+@form(ELEMENTWISE, "pow.Tensor_Scalar", "square")
+def power(site: Site, x: View, exponent: float = 2) -> View:
+    """x times x, or times x once more."""
+    if exponent not in (2, 3):
+        raise Unmapped(f"has the exponent {exponent:g}", "2 or 3")
+    return View(site.make("mul", *[x] * int(exponent), shape=x.step.shape).step, x.dims)
 
 
 @form(ELEMENTWISE, "fake_quantize_per_tensor_affine", "fake_quantize_per_tensor_affine_cachemask")

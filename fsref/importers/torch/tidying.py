@@ -1,7 +1,7 @@
 """A graph in the making, tidied: arithmetic that spells out one operator is written as that operator.
 
 Chains that quantise, in any order of clips and scales; x + (q - x), with which training lets gradients through, is q;
-hard_sigmoid, silu and hard_silu from their parts; strides in y and x as one subsample.
+hard_sigmoid, silu, gelu and others from their parts; strides in y and x as one subsample.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fsref.graph.operators import Floats
+from fsref.importers.curves import spelled
 from fsref.importers.recogniser import (
     CLOSE,
     NEAR,
     Form,
     Quantiser,
+    Smooth,
     form_of,
     gated,
     hard_sigmoid,
@@ -154,20 +156,29 @@ def _join_clips(chain: Sequence[Step]) -> None:
 
 def _gate(step: Step, readers: Mapping[Step, Sequence[Step]]) -> None:
     """Write x times a gate of x as one operator, with a factor behind it unless the next step takes that back."""
+    found = _gated(step) or spelled(step, lambda other: (other, other.inputs))
+    if found is None:
+        return
+    x, (op, attributes, factor, gain) = found
+    if abs(gain - 1) > NEAR:
+        x = Step("affine", (x,), x.shape, step.place, arrays=uniform(x.shape[0], gain, 0.0))
+    after = readers[step]
+    scale = scale_of(after[0]) if len(after) == 1 else None
+    if abs(factor - 1) <= NEAR:
+        step.become(op, x, **attributes)
+    elif scale and abs(scale[0] * factor - 1) < CLOSE and scale[1] == 0:
+        after[0].become(op, x, **attributes)
+    else:
+        smooth = Step(op, (x,), step.shape, step.place, attributes)
+        step.become("affine", smooth, arrays=uniform(step.shape[0], factor, 0.0))
+
+
+def _gated(step: Step) -> tuple[Step, Smooth] | None:
+    """The value that is multiplied by a piecewise linear gate of itself, and what that is."""
     for x, gate in (step.inputs, step.inputs[::-1]):
         chain = [gate] if gate is not x else []
         while chain and chain[-1].inputs != (x,) and is_link(chain[-1]):
             chain.append(chain[-1].inputs[0])
-        if not chain or chain[-1].inputs != (x,) or (found := gated(chain[::-1])) is None:
-            continue
-        op, attributes, factor = found
-        after = readers[step]
-        scale = scale_of(after[0]) if len(after) == 1 else None
-        if abs(factor - 1) <= NEAR:
-            step.become(op, x, **attributes)
-        elif scale and abs(scale[0] * factor - 1) < CLOSE and scale[1] == 0:
-            after[0].become(op, x, **attributes)
-        else:
-            smooth = Step(op, (x,), step.shape, step.place, attributes)
-            step.become("affine", smooth, arrays=uniform(step.shape[0], factor, 0.0))
-        return
+        if chain and chain[-1].inputs == (x,) and (found := gated(chain[::-1])) is not None:
+            return x, found
+    return None
