@@ -21,7 +21,7 @@ from fsref.verification.against import against_float32
 from fsref.verification.float_neurons import Membranes, held, opened, sent, unit_of
 from fsref.verification.margins import FAR, margin
 
-FINE = {"residual": handmade.residual, "unordered": handmade.unordered, "tiny": handmade.tiny}
+FINE = {"residual": handmade.residual, "unordered": handmade.unordered, "tiny": handmade.tiny, "gated": handmade.gated}
 
 
 @pytest.mark.parametrize("seed", range(6))
