@@ -169,7 +169,7 @@ class Gated(nn.Module):
         self.project = nn.Sequential(nn.Conv2d(inner, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.depthwise(self.expand(x))
+        y: Tensor = self.depthwise(self.expand(x))
         y = self.project(y * self.gate(y))
         return x + y if self.shortcut else y
 
