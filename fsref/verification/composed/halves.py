@@ -15,7 +15,7 @@ from fsref.verification.composed.relation import Change, Mask, Part, Relation
 LEAST = 8  # rows that each of them alone gives
 CHEAP = 3.0  # how dear each may be
 KEPT = 24  # of which pairs are tried, those that give most
-PAIRS = 32  # of them that give all that is wrong
+PAIRS = 48  # of them that give all that is wrong, the cheapest
 SHARE = 8  # as many times fewer are tried as of single ones
 Half = tuple[Change, Condition]
 
@@ -33,7 +33,8 @@ def halves(relation: Relation, changes: Sequence[Change]) -> Iterator[tuple[Half
     wrong = [part.wrong for part in relation.parts]
     each = [_tried(relation.parts, change) for change in _promising(relation, changes)]
     kept = [tried for tried in each if tried is not None]
-    pairs = (pair for pair in combinations(kept, 2) if _all_given(*pair, wrong))
+    cheap = sorted(combinations(kept, 2), key=lambda pair: pair[0].change.dear + pair[1].change.dear)
+    pairs = (pair for pair in cheap if _all_given(*pair, wrong))
     for one, other in islice(pairs, PAIRS):
         both = _parted(relation, one, other, wrong), _parted(relation, other, one, wrong)
         for (first, here), (second, there) in ((a, b) for a in both[0] for b in both[1]):

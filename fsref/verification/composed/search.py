@@ -126,8 +126,8 @@ def _apart(known: list[Condition], held: list[Mask], some: Mask) -> Iterator[tup
     """Two conditions that hold together in none of some rows."""
     rows = np.flatnonzero(some)
     sampled = rows[np.linspace(0, len(rows) - 1, min(len(rows), SAMPLED)).astype(np.intp)] if len(rows) else rows
-    table = np.array([mask[sampled] for mask in held], np.float32)
-    both = table @ table.T
+    table = np.packbits(np.array([mask[sampled] for mask in held], np.bool_).reshape(len(held), -1), axis=1)
+    both = np.array([(own & table).any(axis=1) for own in table])
     for i, j in combinations(range(len(known)), 2):
         if not both[i, j] and not (held[i] & held[j] & some).any():
             yield known[i], known[j]
