@@ -87,6 +87,10 @@ LINES: dict[str, tuple[list[nn.Module], list[str]]] = {
         [nn.Conv1d(3, 4, 3), nn.AvgPool1d(3, 2, 1, count_include_pad=False), nn.AdaptiveAvgPool1d(1)],
         ["conv", "avg_pool", "global_avg_pool"],
     ),
+    "longer, linear": (
+        [nn.Upsample(scale_factor=3, mode="linear"), nn.Conv1d(3, 4, 3), nn.Upsample(68, mode="linear")],
+        ["view", "conv", "conv", "view", "conv", "flatten"],
+    ),
     "upsampled, mirrored": (
         [nn.Upsample(scale_factor=2), nn.ReflectionPad1d(2), nn.Conv1d(3, 2, 3)],
         ["view", "view", "conv", "flatten"],

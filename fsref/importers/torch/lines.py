@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from fsref.importers.refusals import Unmapped
-from fsref.importers.torch import layers
+from fsref.importers.torch import layers, resizing
 from fsref.importers.torch.views import Site, View, form
 
 LINES: dict[str, Callable[..., Any]] = {}
@@ -96,3 +96,9 @@ def adaptive_avg_pool1d(site: Site, x: View, _: Any) -> View:
 def adaptive_max_pool1d(site: Site, x: View, _: Any) -> View:
     """The largest of windows of one dimension."""
     return called(layers.adaptive_max_pool2d, site, x, None)
+
+
+@form(LINES, "upsample_linear1d")
+def upsample_linear1d(site: Site, x: View, _: Any, align_corners: bool, scale: Any) -> View:
+    """A line longer by a whole number, linear between its places."""
+    return called(resizing.upsample_bilinear2d, site, x, None, align_corners, (scale, 1.0))
