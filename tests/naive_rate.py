@@ -42,7 +42,8 @@ def theta(net: Net, p: int, c: int) -> int | None:
 def takes(net: Net) -> bool:
     """Whether a network has a twin (RATE-1)."""
     fs = [p for p, one in enumerate(net.populations) if one.kind == "fs"]
-    return all(theta(net, p, c) is not None for p in fs for c in range(net.populations[p].shape[0]))
+    gates = any(joint.kind == "gate" for joint in net.projections)
+    return not gates and all(theta(net, p, c) is not None for p in fs for c in range(net.populations[p].shape[0]))
 
 
 def worth(net: Net, p: int) -> list[int]:

@@ -394,7 +394,7 @@ SABOTEURS: dict[str, list[tuple[str, str, str]]] = {
         ("firing", "by_fours(h, 0)", "by_fours(T, 0)"),
     ],
     "FS_4": [  # d of another step or channel, code not clamped, a step too few
-        ("reference", "plane = spikes[:, t] * d[:, t, None, None]", "plane = spikes[:, t] * d[:1, t, None, None]"),
+        ("reference", "d[projection.source][:, t, None, None]", "d[projection.source][:1, t, None, None]"),
         (
             "reference",
             "code = code + d[:, t, None, None] * spikes[:, t]",
