@@ -74,6 +74,10 @@ def test_a_population_is_shown(call: Any) -> None:
     assert [step["after"] for step in steps] == [1, 1, 1]
     code, out, _ = call("table", "show", "tiny.fs.npz:hid", "--range", "0", "7")
     assert code == 0 and "membranes" in out and "0 .. 7" in out
+    asked = ["--unit", "0.5", "--range", "0", "7", "--against", "relu", "--json"]
+    told = json.loads(call("table", "show", "tiny.fs.npz:hid", *asked)[1])
+    assert (told["unit"], told["lowest"], told["highest"]) == (0.5, 0, 14)
+    assert told["deviation"]["largest_absolute_error"] == 0.5  # of theta 2, codes of 1: floor(v / 2), and v / 2
 
 
 def test_a_table_file_is_shown(call: Any) -> None:
@@ -96,6 +100,10 @@ def test_a_table_file_is_shown(call: Any) -> None:
         ("nothing.npz:hid", "nothing.npz"),
         ("tiny.fs.npz:hid --channel 3", "--channel: no such channel: 3 (0..2)"),
         ("swish_published --channel 0", "--channel: goes with NET:POPULATION"),
+        ("swish_published --unit 1", "--unit: goes with NET:POPULATION"),
+        ("tiny.fs.npz:hid --unit 0", "--unit: is not above 0, and finite: 0.0"),
+        ("tiny.fs.npz:hid --unit inf", "--unit: is not above 0, and finite: inf"),
+        ("digits:conv1 --unit 1", "--unit: the network tells it: 0.00114061: 1.0"),
         ("tiny.fs.npz:hid --against silu", "what a membrane stands for is not known"),
         ("swish_published --against sillu", "did you mean silu?"),
         ("swish_published --against reciprocal", "is no finite number everywhere in the range"),
