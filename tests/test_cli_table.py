@@ -80,6 +80,18 @@ def test_a_population_is_shown(call: Any) -> None:
     assert told["deviation"]["largest_absolute_error"] == 0.5  # of theta 2, codes of 1: floor(v / 2), and v / 2
 
 
+@pytest.mark.parametrize(("bias", "code"), [(-1000, 0), (1000, 7)])
+def test_populations_that_always_send_one_code_are_shown(call: Any, bias: int, code: int) -> None:
+    """Where the proved interval lies beyond the staircase, it is shown with its one code, and drawn for explain."""
+    hidden = fsref.FS("hid", (3, 1, 1), fsref.fs_relu(3, 2), [bias] * 3)
+    given, readout = handmade.tiny().input, handmade.tiny().readout
+    handmade.tiny(populations=[given, hidden, readout]).save("one.fs.npz")
+    exit_code, out, _ = call("table", "show", "one.fs.npz:hid", "--json")
+    assert exit_code == 0 and json.loads(out)["train_codes"] == [code]
+    why = ["explain", "one.fs.npz", "0", "--data", "x.npz", "--neuron", "1", "--population", "hid"]
+    assert call(*why, "--plot", "e.svg")[0] == 0
+
+
 def test_a_table_file_is_shown(call: Any) -> None:
     """A table file has its own unit, scale and interval."""
     table = fsref.fs_relu(3)

@@ -157,7 +157,7 @@ def of_population(
     scale = 1.0 if p.scale is None else float(p.scale[row] if isinstance(p.scale, tuple) else p.scale)
     if theta is not None:
         own = int(theta[row] if theta.ndim else theta)
-        low, high = max(low, -BESIDE * own), min(high, own * (2**p.steps + BESIDE))
+        low, high = min(high, max(low, -BESIDE * own)), max(low, min(high, own * (2**p.steps + BESIDE)))
         told = None if p.scale is None else scale / own
     if unit is not None and (told is not None or not 0 < unit < inf):
         problem = "is not above 0, and finite" if told is None else f"the network tells it: {told:g}"
