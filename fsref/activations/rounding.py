@@ -106,12 +106,14 @@ def rounded(table: FloatTable, low: float, high: float, input_bits: int = 10, co
     Errors: UsageError for a range that is none, inputs that its type does not hold, more than 2^22 of them or values
     too large; NetworkError [FS-1] for a d of more than 31 bits.
     """
+    if not -16 <= code_bits <= 52:
+        raise UsageError("FLOAT-2", "code_bits", "out of range", code_bits, "-16..52")
     plain = table.unshifted
     first, last = _numbers(low, high, input_bits, table.dtype)
     trains, outputs = table.fire(np.ldexp(np.arange(first, last + 1, dtype=np.float64), -input_bits))
     begins = np.flatnonzero(np.diff(trains, prepend=trains[0] ^ 1))
     theirs = _Parts(begins + first, trains[begins], last)
-    d = np.array([round(Fraction(float(weight)) * 2**code_bits) for weight in table.d])
+    d = np.array([round(Fraction(float(weight)) * Fraction(2) ** code_bits) for weight in table.d])
     best: tuple[int, Table, _Parts, int] | None = None
     for bits in _widths(plain, max(abs(first), abs(last)), input_bits):
         T, h = _integers(plain, bits)

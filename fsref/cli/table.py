@@ -14,6 +14,7 @@ from fsref.activations.published import names, published
 from fsref.activations.rounding import Rounded, rounded
 from fsref.activations.transfer import HIGHEST, LOWEST, Transfer, transfer
 from fsref.cli.options import FILE, FORCE, JSON, check_file, show, written
+from fsref.cli.table_round import round_table
 from fsref.cli.verb import needs, verb
 from fsref.errors import UsageError, nearest
 from fsref.formats.bundled import load
@@ -31,7 +32,7 @@ ROWS = "a table file, NET:POPULATION, or one of "
 
 @click.group()
 def table() -> None:
-    """Tables people can see: what a neuron does with each membrane."""
+    """Show a table, every step of it; make integers of floats."""
 
 
 @verb(needs("--force", "--plot"))
@@ -81,6 +82,7 @@ def show_table(
 
 
 table.add_command(show_table, "show")
+table.add_command(round_table, "round")
 
 
 def checked(openings: tuple[int, ...]) -> tuple[int, ...]:
