@@ -12,8 +12,10 @@ import pytest
 
 import fsref
 import handmade
+from fsref.activations.float_table import FloatTable
+from fsref.activations.rounding import rounded
 from fsref.cli import main as cli
-from fsref.formats.tables import Approximation, save_table
+from fsref.formats.tables import Approximation, load_table, save_table
 from fsref.law.neuron import fire
 from refusals import error_of
 
@@ -74,6 +76,22 @@ def test_a_population_is_shown(call: Any) -> None:
     assert [step["after"] for step in steps] == [1, 1, 1]
     code, out, _ = call("table", "show", "tiny.fs.npz:hid", "--range", "0", "7")
     assert code == 0 and "membranes" in out and "0 .. 7" in out
+    asked = ["--unit", "0.5", "--range", "0", "7", "--against", "relu", "--json"]
+    told = json.loads(call("table", "show", "tiny.fs.npz:hid", *asked)[1])
+    assert (told["unit"], told["lowest"], told["highest"]) == (0.5, 0, 14)
+    assert told["deviation"]["largest_absolute_error"] == 0.5  # of theta 2, codes of 1: floor(v / 2), and v / 2
+
+
+@pytest.mark.parametrize(("bias", "code"), [(-1000, 0), (1000, 7)])
+def test_populations_that_always_send_one_code_are_shown(call: Any, bias: int, code: int) -> None:
+    """Where the proved interval lies beyond the staircase, it is shown with its one code, and drawn for explain."""
+    hidden = fsref.FS("hid", (3, 1, 1), fsref.fs_relu(3, 2), [bias] * 3)
+    given, readout = handmade.tiny().input, handmade.tiny().readout
+    handmade.tiny(populations=[given, hidden, readout]).save("one.fs.npz")
+    exit_code, out, _ = call("table", "show", "one.fs.npz:hid", "--json")
+    assert exit_code == 0 and json.loads(out)["train_codes"] == [code]
+    why = ["explain", "one.fs.npz", "0", "--data", "x.npz", "--neuron", "1", "--population", "hid"]
+    assert call(*why, "--plot", "e.svg")[0] == 0
 
 
 def test_a_table_file_is_shown(call: Any) -> None:
@@ -96,6 +114,10 @@ def test_a_table_file_is_shown(call: Any) -> None:
         ("nothing.npz:hid", "nothing.npz"),
         ("tiny.fs.npz:hid --channel 3", "--channel: no such channel: 3 (0..2)"),
         ("swish_published --channel 0", "--channel: goes with NET:POPULATION"),
+        ("swish_published --unit 1", "--unit: goes with NET:POPULATION"),
+        ("tiny.fs.npz:hid --unit 0", "--unit: is not above 0, and finite: 0.0"),
+        ("tiny.fs.npz:hid --unit inf", "--unit: is not above 0, and finite: inf"),
+        ("digits:conv1 --unit 1", "--unit: the network tells it: 0.00114061: 1.0"),
         ("tiny.fs.npz:hid --against silu", "what a membrane stands for is not known"),
         ("swish_published --against sillu", "did you mean silu?"),
         ("swish_published --against reciprocal", "is no finite number everywhere in the range"),
@@ -117,6 +139,63 @@ def test_what_is_refused_is_one_line(call: Any, command: str, says: str) -> None
     code, out, err = call("table", "show", *command.split())
     assert (code, out) == (2, "") and says in err and err.count("\n") == 1
     assert sorted(path.name for path in Path().iterdir()) == before
+
+
+FLOATS = {"T": [1.0, 0.3], "h": [1.0, 0.3], "d": [1.0, 0.25]}
+
+
+def test_a_float_table_becomes_a_table_file(call: Any) -> None:
+    """What is written is the integers of the float table; how its loop reads it is asked for; what no integers can send
+    is told by the exit code.
+    """
+    Path("floats.json").write_text(json.dumps(FLOATS))
+    command = ["table", "round", "floats.json", "--range", "0", "2", "--input-bits", "6"]
+    code, out, _ = call(*command, "--code-bits", "2", "--against", "relu", "--out", "mine.json")
+    found = rounded(FloatTable(**{name: np.array(row) for name, row in FLOATS.items()}), 0, 2, 6, 2)
+    assert code == 0 and "those of the float loop on every input" in out and out.endswith("\nwritten  mine.json\n")
+    assert load_table("mine.json").to_dict() == found.named("mine", "relu").to_dict()
+    assert call("table", "show", "mine.json", "--against", "relu")[0] == 0
+    told = {}
+    for option in ((), ("--equality",), ("--shifted",), ("--type", "float64")):
+        told[option] = json.loads(call(*command, *option, "--json")[1])
+        assert told[option]["input_count"] == 129 and told[option]["differing_input_count"] == 0
+    assert told["--equality",]["thresholds"][0] == told[()]["thresholds"][0] - 1
+    assert told["--shifted",]["resets"][1] == 0
+    lossy = {"T": [0.0, 8.0], "h": [-8.0, 0.0], "d": [1.0, 1.0]}
+    Path("floats.json").write_text(json.dumps(lossy))
+    code, out, _ = call("table", "round", "floats.json", "--range", "2e-7", "1e-6", "--input-bits", "22")
+    assert code == 1 and "differ on" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "says"),
+    [
+        ("{", "", "floats.json: is no JSON of a float table"),
+        ("[1]", "", "does not have the keys T, h and d alone: list"),
+        ('{"T": [1], "h": [1]}', "", "does not have the keys T, h and d alone: T, h"),
+        ('{"T": [1], "T": [1], "h": [1], "d": [1]}', "", "floats.json: is no JSON of a float table"),
+        ('{"T": [1], "h": [1], "d": ["a"]}', "", "floats.json: d: is no list of numbers"),
+        ('{"T": [1], "h": [1], "d": [true]}', "", "floats.json: d: is no list of numbers"),
+        ('{"T": [1], "h": [1], "d": [1e400]}', "", "has a number beyond all floats"),
+        ('{"T": [NaN], "h": [1], "d": [1]}', "", "float table T of step 0: no finite float32: nan"),
+        ('{"T": [], "h": [], "d": []}', "", "float table T: not one number per step"),
+        ('{"T": [1], "h": [1], "d": [1]}', "--range 1 0", "range: not two ends, the lower first"),
+        ('{"T": [1], "h": [1], "d": [1]}', "--input-bits 99", "--input-bits: out of range: 99"),
+        ('{"T": [1], "h": [1], "d": [1]}', "--code-bits 99", "--code-bits: out of range: 99"),
+        ('{"T": [1], "h": [1], "d": [1e9]}', "", "table d: integer out of range"),
+        ('{"T": [1], "h": [1], "d": [1]}', "--out t.json", "--out: goes with --against"),
+        ('{"T": [1], "h": [1], "d": [1]}', "--against relu", "--against: goes with --out"),
+        ('{"T": [1], "h": [1], "d": [1]}', "--against relu --out floats.json", "--out: would replace another file"),
+        (f'{{"T": [{"9" * 5000}], "h": [1], "d": [1]}}', "", "floats.json: is no JSON of a float table"),
+    ],
+)
+def test_float_tables_that_are_refused(call: Any, text: str, options: str, says: str) -> None:
+    """What is no float table, and options that cannot be, are one line, and nothing is written."""
+    Path("floats.json").write_text(text)
+    ends = [] if "--range" in options else ["--range", "0", "1"]
+    code, out, err = call("table", "round", "floats.json", *ends, *options.split())
+    assert (code, out) == (2, "") and says in err and err.count("\n") == 1
+    assert Path("floats.json").read_text() == text and not Path("t.json").exists()
 
 
 def text_of(path: str) -> str:

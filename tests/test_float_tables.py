@@ -17,6 +17,7 @@ from fsref.activations.float_table import FloatTable
 from fsref.activations.published import names, published
 from fsref.activations.rounding import Rounded, rounded
 from fsref.errors import UsageError
+from fsref.formats.tables import load_table, save_table
 from refusals import refused
 
 PUBLISHED: dict[str, Any] = json.loads(
@@ -111,6 +112,20 @@ def test_no_fewer_bits_would_do(strict: bool) -> None:
             resets = [int(np.rint(value * 2**bits)) for value in h]
             fired = [fsref.law.neuron.fire(int(n) << (bits - 4), fires, resets, [0] * 5).train for n in numbers]
             assert (np.array(fired) != train).any()
+
+
+def test_integers_become_a_named_table(tmp_path: Path) -> None:
+    """Saved and read again it is the same table, its errors those of each membrane of the interval."""
+    row = [2.0, 1.0, 0.5]
+    found = rounded(FloatTable(row, row, row, strict=False), -1, 5, input_bits=2, code_bits=1).named("mine", "relu")
+    save_table(found, tmp_path / "mine.json")
+    again = load_table(tmp_path / "mine.json")
+    assert again.to_dict() == found.to_dict()
+    assert (found.unit, found.scale, found.low, found.high) == (0.25, 0.5, -4, 20)
+    v = np.arange(-4, 21)
+    codes = np.array([fsref.law.neuron.fire(int(n), found.table.T, found.table.h, found.table.d).code for n in v])
+    wrong = np.abs(codes / 2 - np.maximum(v / 4, 0))
+    assert found.mse == pytest.approx(np.mean(wrong**2)) and found.max_error == wrong.max() and found.outputs == 8
 
 
 def test_equality_is_what_strict_says() -> None:

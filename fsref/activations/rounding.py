@@ -8,11 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor, isfinite
+from types import MappingProxyType
 
 import numpy as np
 
-from fsref.activations.float_table import Floats, FloatTable
+from fsref.activations.float_table import FloatTable
+from fsref.activations.functions import Function, function_of
+from fsref.activations.transfer import transfer
 from fsref.errors import UsageError
+from fsref.formats.tables import Approximation
 from fsref.law.neuron import Ints, Table, staircase
 from fsref.tables import Fact, Sheet, Shown, plural
 
@@ -52,6 +56,20 @@ class Rounded(Shown):
         """The real value of one unit of a code."""
         return 2.0**-self.code_bits
 
+    def named(self, name: str, function: Function | str) -> Approximation:
+        """The integers as a named table that stands for a function, its errors on every membrane of the interval, all
+        alike (TABLE-1). Errors: UsageError.
+        """
+        chosen = function_of(function)
+        low, high = ceil(self.low * 2**self.bits), floor(self.high * 2**self.bits)
+        rows = self.table.T, self.table.h, self.table.d
+        found = transfer(name, rows, low, high, self.unit, self.scale).beside(chosen)
+        assert found.deviation is not None
+        errors = found.deviation.mse, found.deviation.largest_absolute_error
+        whole = name, chosen.name, self.table, self.unit, self.scale, low, high
+        about = {"float_table": self.source.dtype, "input_bits": self.input_bits, "differing": self.differing}
+        return Approximation(*whole, *errors, found.mean_spikes, found.outputs, MappingProxyType(about))
+
     def sheet(self) -> Sheet:
         """What was read, what came of it and what it changed, above the integers."""
         signs = ">" if self.source.strict else ">="
@@ -88,12 +106,14 @@ def rounded(table: FloatTable, low: float, high: float, input_bits: int = 10, co
     Errors: UsageError for a range that is none, inputs that its type does not hold, more than 2^22 of them or values
     too large; NetworkError [FS-1] for a d of more than 31 bits.
     """
+    if not -16 <= code_bits <= 52:
+        raise UsageError("FLOAT-2", "code_bits", "out of range", code_bits, "-16..52")
     plain = table.unshifted
     first, last = _numbers(low, high, input_bits, table.dtype)
     trains, outputs = table.fire(np.ldexp(np.arange(first, last + 1, dtype=np.float64), -input_bits))
     begins = np.flatnonzero(np.diff(trains, prepend=trains[0] ^ 1))
     theirs = _Parts(begins + first, trains[begins], last)
-    d = np.array([round(Fraction(float(weight)) * 2**code_bits) for weight in table.d])
+    d = np.array([round(Fraction(float(weight)) * Fraction(2) ** code_bits) for weight in table.d])
     best: tuple[int, Table, _Parts, int] | None = None
     for bits in _widths(plain, max(abs(first), abs(last)), input_bits):
         T, h = _integers(plain, bits)
@@ -166,6 +186,3 @@ def _differing(one: _Parts, other: _Parts) -> tuple[int, int | None]:
     wrong = one.train[one.of(joint)] != other.train[other.of(joint)]
     lengths = np.diff(joint, append=one.last + 1)
     return int(lengths[wrong].sum()), int(joint[wrong][0]) if wrong.any() else None
-
-
-__all__ = ["FloatTable", "Floats", "Rounded", "rounded"]

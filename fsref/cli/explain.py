@@ -108,7 +108,7 @@ def explain(
     found = explain_neuron(network, pixels, population, neuron, engine)
     sheet = found.sheet(SYNAPSES if synapses is None else synapses)
     if plot is not None:
-        stairs = of_population(network, population, found.place[0], None) if found.kind == "fs" else None
+        stairs = of_population(network, population, found.place[0]) if found.kind == "fs" else None
         neuron_picture(found, stairs).save(plot, force)
     plain = {"network": network.name, "id": network.id, **found.to_dict(), "plot": None if plot is None else str(plot)}
     show(as_json, [sheet, *written(plot)], plain)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from math import ceil, floor, isfinite
+from math import ceil, floor, inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from fsref.activations.published import names, published
 from fsref.activations.rounding import Rounded, rounded
 from fsref.activations.transfer import HIGHEST, LOWEST, Transfer, transfer
 from fsref.cli.options import FILE, FORCE, JSON, check_file, show, written
+from fsref.cli.table_round import round_table
 from fsref.cli.verb import needs, verb
 from fsref.errors import UsageError, nearest
 from fsref.formats.bundled import load
@@ -31,12 +32,15 @@ ROWS = "a table file, NET:POPULATION, or one of "
 
 @click.group()
 def table() -> None:
-    """Tables people can see: what a neuron does with each membrane."""
+    """Show a table, every step of it; make integers of floats."""
 
 
 @verb(needs("--force", "--plot"))
 @click.argument("given", metavar="TABLE")
 @click.option("--channel", type=click.IntRange(0), metavar="C", help="Of NET:POPULATION: this row of its table.")
+@click.option(
+    "--unit", type=float, metavar="U", help="Of NET:POPULATION that does not tell: what a membrane of 1 stands for."
+)
 @click.option("--against", metavar="FUNCTION", help="Its error beside a function: a name, or module:callable.")
 @click.option("--range", "ends", nargs=2, type=float, metavar="A B", help="Of these inputs alone, in real numbers.")
 @click.option("--membrane", "openings", multiple=True, type=int, metavar="V", help="Show the steps of V (repeatable).")
@@ -46,6 +50,7 @@ def table() -> None:
 def show_table(
     given: str,
     channel: int | None,
+    unit: float | None,
     against: str | None,
     ends: tuple[float, float] | None,
     openings: tuple[int, ...],
@@ -61,7 +66,7 @@ def show_table(
         check_file("--plot", plot, force, given)
         check_picture(plot)
     function = None if against is None else function_of(against)
-    found, source = found_table(given, channel, ends)
+    found, source = found_table(given, channel, unit, ends)
     found = found if function is None else found.beside(function)
     each = [steps_of((found.T, found.h, found.d), v) for v in checked(openings)]
     if plot is not None:
@@ -77,6 +82,7 @@ def show_table(
 
 
 table.add_command(show_table, "show")
+table.add_command(round_table, "round")
 
 
 def checked(openings: tuple[int, ...]) -> tuple[int, ...]:
@@ -87,15 +93,18 @@ def checked(openings: tuple[int, ...]) -> tuple[int, ...]:
     return openings
 
 
-def found_table(given: str, channel: int | None, ends: tuple[float, float] | None) -> tuple[Transfer, Rounded | None]:
+def found_table(
+    given: str, channel: int | None, unit: float | None, ends: tuple[float, float] | None
+) -> tuple[Transfer, Rounded | None]:
     """The transfer function of a table that a command line names, and how its integers came of floats, if they did.
     Errors: UsageError, FileError.
     """
     net, colon, population = given.rpartition(":")
     if colon and not Path(given).is_file():
-        return of_population(load(net), population, channel, ends), None
-    if channel is not None:
-        raise UsageError("RUN-6", "--channel", "goes with NET:POPULATION")
+        return of_population(load(net), population, channel, unit, ends), None
+    for option, value in (("--channel", channel), ("--unit", unit)):
+        if value is not None:
+            raise UsageError("RUN-6", option, "goes with NET:POPULATION")
     if given in names() and not Path(given).is_file():
         own = published(given)
         made = rounded(own.table, own.low, own.high)
@@ -125,9 +134,16 @@ def inside(ends: tuple[float, float], unit: float) -> tuple[int, int]:
     return first, last
 
 
-def of_population(net: Network, name: str, channel: int | None, ends: tuple[float, float] | None) -> Transfer:
+def of_population(
+    net: Network,
+    name: str,
+    channel: int | None = None,
+    unit: float | None = None,
+    ends: tuple[float, float] | None = None,
+) -> Transfer:
     """The transfer function of a channel of an fs population, on the interval that its opening membranes are proved to
-    lie in; of an FS-ReLU, which changes nowhere else, a code beyond both ends at most. Errors: UsageError.
+    lie in; of an FS-ReLU, which changes nowhere else, a code beyond both ends at most. `unit` says what its membrane
+    stands for where the network does not. Errors: UsageError.
     """
     p = next((p for p in net.fs if p.name == name), None)
     if p is None:
@@ -139,11 +155,16 @@ def of_population(net: Network, name: str, channel: int | None, ends: tuple[floa
     T, h, d = (rows[row] for rows in p.table.rows(p.shape[0]))
     theta = relu_theta(p.table)
     low, high = map(int, net.ranges[name].opening[row])
-    unit, scale = None, 1.0 if p.scale is None else float(p.scale[row] if isinstance(p.scale, tuple) else p.scale)
+    told: float | None = None
+    scale = 1.0 if p.scale is None else float(p.scale[row] if isinstance(p.scale, tuple) else p.scale)
     if theta is not None:
         own = int(theta[row] if theta.ndim else theta)
-        low, high = max(low, -BESIDE * own), min(high, own * (2**p.steps + BESIDE))
-        unit = None if p.scale is None else scale / own
+        low, high = min(high, max(low, -BESIDE * own)), max(low, min(high, own * (2**p.steps + BESIDE)))
+        told = None if p.scale is None else scale / own
+    if unit is not None and (told is not None or not 0 < unit < inf):
+        problem = "is not above 0, and finite" if told is None else f"the network tells it: {told:g}"
+        raise UsageError("FLOAT-3", "--unit", problem, unit)
+    unit = told if unit is None else unit
     if ends is not None:
         low, high = inside(ends, 1.0 if unit is None else unit)
     return transfer(f"{name} channel {row}", (T, h, d), low, high, unit, scale, p.offset)

@@ -33,7 +33,7 @@ VERBS = {
     "info": "Show a network: widths, memory, schedule, id.",
     "rule": "Print rules by name (PROJ-2) or by section (POOL).",
     "run": "Run images; record or list every spike.",
-    "table": "Show a table: every step of what a neuron does.",
+    "table": "Show a table, every step of it; make integers of floats.",
     "verify": "Hold somebody else's conversion against the law.",
     "vectors": "Golden vectors: make a pack, show it, check the answers to it.",
 }

@@ -148,6 +148,8 @@ def neuron_picture(explanation: Explanation, found: Transfer | None = None) -> P
         axes = draw_transfer(replace(found, unit=None), panels[1])
         axes.set_xlabel("opening membrane (units)")
         axes.axvline(explanation.opening, color="tab:red", linewidth=1, label=f"{explanation.opening:,}")
+        left, right = axes.get_xlim()
+        axes.set_xlim(min(left, explanation.opening), max(right, explanation.opening + 1))  # flat beyond the ends
         axes.legend(**SMALL)
     c, y, x = explanation.place
     title = f"{shown(explanation.population, TITLE)} neuron {explanation.neuron} (c {c}, y {y}, x {x})"
