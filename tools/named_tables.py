@@ -41,6 +41,16 @@ RANGES = {
     "reciprocal": (0.25, 4),
     "rsqrt": (0.0625, 4),
 }
+HEAD = """# Tables that come with fsref
+
+`fsref table show NAME`, `fsref fit NAME` and `fsref.formats.tables.load_table(NAME)` know each. Errors are those of
+every membrane of the interval, in the function's units; spikes are the mean of a neuron whose membranes are distributed
+normally, mean 0 and deviation 1.5 (of exp, reciprocal and rsqrt evenly over the interval). The last column is the mean
+square error over that of the best staircase with as many outputs (FIT-7). `python tools/named_tables.py` finds them
+anew, and `--page` writes this page.
+
+| table | interval | steps | mean square error | largest | spikes | outputs | to the best |
+|---|--:|--:|--:|--:|--:|--:|--:|"""
 OFTEN: dict[str, Any] = {"distribution": Normal(0.0, 1.5), "even": 1.0}  # how often, of activations; errors weigh alike
 MOVES = {6: 1_500_000, 8: 2_000_000, 12: 3_000_000, 16: 4_000_000}
 
@@ -75,18 +85,7 @@ def least(table: Approximation) -> float:
 
 def page(tables: list[Approximation]) -> str:
     """The page of the tables that come with fsref."""
-    lines = [
-        "# Tables that come with fsref",
-        "",
-        "`fsref table show NAME`, `fsref fit NAME` and `fsref.formats.tables.load_table(NAME)` know each. Errors are those",
-        "of every membrane of the interval, in the function's units; spikes are the mean of a neuron whose membranes are",
-        "distributed normally, mean 0 and deviation 1.5 (of exp, reciprocal and rsqrt evenly over the interval). The last",
-        "column is the mean square error over that of the best staircase with as many outputs (FIT-7).",
-        "`python tools/named_tables.py` finds them anew, and `--page` writes this page.",
-        "",
-        "| table | interval | steps | mean square error | largest | spikes | outputs | to the best |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|",
-    ]
+    lines = [HEAD]
     for t in tables:
         low, high = t.interval
         told = f"{t.mse:.3g} | {t.max_error:.3g} | {t.spikes:.2f} | {t.outputs}", f"{t.mse / least(t):.1f}"

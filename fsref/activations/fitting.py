@@ -81,9 +81,11 @@ def fitted(
     search = Search.of(grid, int(codes), max_error, spikes)
     runs = Runs(resume, (search.told_by, int(steps), told), int(steps))
     best = search.best(runs, int(steps), int(seed), int(budget), progress)
-    if not np.isfinite(best.cost):
-        raise UsageError("FIT-2", grid.function.name, "no table was found", None, "more steps, or a larger budget")
-    return measured(name or grid.function.name, grid, search.table(best.T, best.h), search.scale, told)
+    table, out = search.table(best)
+    if not np.isfinite(best.cost) or out > 0:
+        problem = "no table was found that stays in the function's range"
+        raise UsageError("FIT-5", grid.function.name, problem, None, "a larger budget, or more steps")
+    return measured(name or grid.function.name, grid, table, search.scale, told)
 
 
 def _told(distribution: Distribution) -> str:
@@ -176,12 +178,13 @@ class Search:
         least = kernels.anneal(T, h, *settings, *self.fixed, *self.rooms, self.told)
         return Run(float(least), T, h)
 
-    def table(self, T: Ints, h: Ints) -> Table:
-        """The table of thresholds and resets, its d the best for them."""
+    def table(self, run: Run) -> tuple[Table, float]:
+        """The table of what a run found, its d the best for it, and how far its output leaves the function's range."""
         d = np.zeros(16)
-        kernels.cost(T, h, d, self.ends, self.rules, *self.fixed, *self.rooms, self.told)
-        whole = np.rint(d[: len(T)] / self.scale).astype(np.int64)
-        return Table(T=T, h=h, d=np.clip(whole, -MAX_CODE_WEIGHT, MAX_CODE_WEIGHT))
+        kernels.cost(run.T, run.h, d, self.ends, self.rules, *self.fixed, *self.rooms, self.told)
+        whole = np.rint(d[: len(run.T)] / self.scale).astype(np.int64)
+        out = float(self.told[4])
+        return Table(T=run.T, h=run.h, d=np.clip(whole, -MAX_CODE_WEIGHT, MAX_CODE_WEIGHT)), out if out > 1e-9 else 0.0
 
 
 def _log(share: Reals) -> Reals:
