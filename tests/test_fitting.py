@@ -62,12 +62,11 @@ def test_the_cost_is_the_naive_one() -> None:
     rng = np.random.default_rng(7)
     grid = Grid.of(functions["silu"], -2, 3, 1 / 16, Normal(0.5, 1.0), 0.25)
     search = Search.of(grid, 24, 0.5, 1.25)
-    room = np.zeros((4, kernels.ROOM), np.int64), np.zeros((kernels.ROOM, 16)), np.zeros((2, 16, 16))
     seen = set()
     for _ in range(60):
         T, h = rng.integers(-40, 50, 4), rng.integers(-20, 40, 4)
         d, told = np.zeros(16), np.zeros(kernels.TOLD)
-        found = kernels.cost(T, h, d, search.ends, search.rules, *search.fixed, *room, told)
+        found = kernels.cost(T, h, d, search.ends, search.rules, *search.fixed, *kernels.rooms(), told)
         whole = np.rint(d[:4] / search.scale).astype(int)
         assert np.allclose(whole * search.scale, d[:4], rtol=1e-12, atol=1e-12)
         trains = np.array(

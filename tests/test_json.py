@@ -97,6 +97,7 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
         "errors": ["evaluate", str(tmp_path / "made.npz"), *scored, "--graph", graph],
         "compare": ["compare", graph, str(tmp_path / "made.npz"), *scored],
         "floats": ["compare", "--against", "float32", model, *data],
+        "fitted": ["fit", "silu", "-K", "3", "--range", "-1", "1", "--unit", "0.0625", "--budget", "60"],
         "table": ["table", "show", "sigmoid_published", "--against", "sigmoid", "--membrane", "0"],
         "diff": ["diff", model, data[1], str(tmp_path / "dump.npz"), "--isolated"],
         "differs": ["diff", model, data[1], str(tmp_path / "wrong.npz")],
@@ -117,7 +118,7 @@ def test_every_json_says_what_it_is(written: dict[str, dict[str, Any]]) -> None:
     net = handmade.residual()
     for name, found in written.items():
         assert {key: found[key] for key in HEAD} == HEAD, name
-        expected = {"rule": (None, None), "table": (None, None)}.get(name, (net.name, net.id))
+        expected = {"rule": (None, None), "table": (None, None), "fitted": (None, None)}.get(name, (net.name, net.id))
         if name in ("convert", "compare", "search", "for", "outputs", "errors"):
             expected = ("residual", found["id"])
             assert re.fullmatch("[0-9a-f]{64}", found["id"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +16,12 @@ import handmade
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Table, fs_relu
 from fsref.cli import main as cli
 from fsref.law.neuron import fire
+from fsref.law.projections import Gate
 from fsref.verification.against import against_float32
 from fsref.verification.float_neurons import Membranes, held, opened, sent, unit_of
 from fsref.verification.margins import FAR, margin
 
-FINE = {"residual": handmade.residual, "unordered": handmade.unordered, "tiny": handmade.tiny}
+FINE = {"residual": handmade.residual, "unordered": handmade.unordered, "tiny": handmade.tiny, "gated": handmade.gated}
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -51,13 +53,27 @@ def test_a_margin_of_zero_is_equality() -> None:
     assert np.array_equal(zero, np.array(plain) != np.array(strict)) and zero.sum() == 7
 
 
+def scale_of(p: Any, channel: int) -> float:
+    """The real value of a code unit of an input or fs."""
+    return 1.0 if p.scale is None else float(np.broadcast_to(p.scale, p.shape[:1])[channel])
+
+
+def real(net: Network, trace: Any, image: int, name: str, neuron: int) -> tuple[np.float32, float]:
+    """What a neuron sends in float32, the sum of its d over its spikes, and the real value of its code unit."""
+    p, train = net[name], int(trace[name, "spikes"][image, neuron])
+    channel = neuron // (p.shape[1] * p.shape[2])
+    d, scale, value = net.code_weights[name][channel], scale_of(p, channel), np.float32(0)
+    for t, weight in enumerate(d):
+        if train >> (len(d) - 1 - t) & 1:
+            value += np.float32(weight * scale)
+    return value, scale
+
+
 def float_codes(net: Network, x: Any, lowered: float = 0.0) -> dict[str, NDArray[Any]]:
     """The trains (B, neurons) of each fs population of a network of conv2d and dense projections, given our spikes of
     its sources, by loops over neurons in np.float32: an oracle that knows nothing of what is judged.
     """
     trace, f32 = handmade.recorded(net, x), np.float32
-    sending = (p for p in net.populations if isinstance(p, FS | Input))
-    scales = {p.name: np.broadcast_to(1.0 if p.scale is None else p.scale, p.shape[:1]) for p in sending}
     answers = {}
     for p in net.fs:
         T, h, _ = p.table.rows(p.shape[0])
@@ -65,15 +81,16 @@ def float_codes(net: Network, x: Any, lowered: float = 0.0) -> dict[str, NDArray
         out = np.zeros((len(x), p.neurons), int)
         for b, n in np.ndindex(out.shape):
             c, y, xx = np.unravel_index(n, p.shape)
-            unit = scales[p.name][c] / (T[c, -1] if relu else 1)
+            unit = scale_of(p, int(c)) / (T[c, -1] if relu else 1)
             v = f32(np.broadcast_to(p.bias_map, p.shape)[c, y, xx] * unit)
             for q in net.into(p.name).values():
-                d, per = net.code_weights[q.source], net[q.source].shape[1] * net[q.source].shape[2]
+                if isinstance(q, Gate):
+                    one = int(c) if net[q.by].shape[1:] == (1, 1) else n
+                    (value, scale), (factor, other) = real(net, trace, b, q.source, n), real(net, trace, b, q.by, one)
+                    v += f32(q.weights[c] * unit / (scale * other)) * (value * factor)
+                    continue
                 for at, weight in naive_synapses(net, q, (int(c), int(y), int(xx))):
-                    value, train, scale = f32(0), int(trace[q.source, "spikes"][b, at]), scales[q.source][at // per]
-                    for t in range(d.shape[1]):
-                        if train >> (d.shape[1] - 1 - t) & 1:
-                            value += f32(d[at // per, t] * scale)
+                    value, scale = real(net, trace, b, q.source, at)
                     v += f32(weight * unit / scale) * value
             for t in range(p.steps):
                 z = v > f32((T[c, t] - lowered) * unit)
@@ -123,14 +140,15 @@ def scaled(seed: int = 1) -> Network:
 
 
 @pytest.mark.parametrize("lowered", [0.0, 0.5])
-def test_float32_neurons_are_the_naive_ones(lowered: float) -> None:
+@pytest.mark.parametrize("made", [lambda: scaled(), lambda: gated()], ids=["scaled", "gated"])
+def test_float32_neurons_are_the_naive_ones(made: Callable[[], Network], lowered: float) -> None:
     """Trains of float32 neurons are, one for one, those of loops over synapses and steps."""
-    net = scaled()
+    net = made()
     x = handmade.draw(net, 3, seed=4)
     trace = handmade.recorded(net, x)
     expected = float_codes(net, x, lowered)
     for p in net.fs:
-        sources = {q.source: sent(net, q.source, trace[q.source, "spikes"]) for q in net.into(p.name).values()}
+        sources = {name: sent(net, name, trace[name, "spikes"]) for name in net.sources(p.name)}
         opening = trace[p.name, "opening"].reshape(3, p.shape[0], -1)
         T, h, _ = p.table.rows(p.shape[0])
         found = held(opening, opened(net, p, sources), (T, h), unit_of(net, p), lowered)
@@ -140,10 +158,34 @@ def test_float32_neurons_are_the_naive_ones(lowered: float) -> None:
         assert not lowered or not differ.any()
 
 
-@pytest.mark.parametrize("name", ["scaled", "digits", *FINE])
+def gated() -> Network:
+    """Products of signed codes, a factor of one place, a square, and scales that are no powers of two."""
+    rng = np.random.default_rng(2)
+    signed = Table(T=[-(2**20), 20, 10, 5], h=[-40, 20, 10, 5], d=[-8, 4, 2, 1])
+    return Network(
+        [
+            Input("in", (2, 3, 3), 4, 15, scale=1 / 15),
+            FS("a", (3, 3, 3), signed, [1, -2, 3], scale=0.3),
+            FS("b", (3, 1, 1), fs_relu(4, [9, 7, 5]), [3, 4, 5], scale=0.7),
+            FS("ab", (3, 3, 3), fs_relu(5, [3, 5, 1]), [1, 0, -1], scale=(0.1, 0.2, 0.9)),
+            Readout("out", (3, 1, 1)),
+        ],
+        [
+            Conv2d("in", "a", rng.integers(-3, 4, (3, 2, 3, 3)), padding=(1, 1, 1, 1)),
+            Dense("in", "b", rng.integers(-3, 4, (3, 2)), pooled=True),
+            Gate("a", "b", "ab", [1, -2, 3]),
+            Gate("a", "a", "ab", [1, 1, 1]),
+            Conv2d("in", "ab", rng.integers(-9, 9, (3, 2, 1, 1))),
+            Dense("ab", "out", rng.integers(-4, 5, (3, 3)), pooled=True),
+        ],
+        logit_scale=0.01,
+    )
+
+
+@pytest.mark.parametrize("name", ["scaled", "gated", "digits", *FINE])
 def test_every_difference_is_inside(name: str) -> None:
     """On every image every train that differs is one that may; with thresholds half a unit lower none does."""
-    net: Any = {"scaled": scaled, "digits": lambda: fsref.load("digits"), **FINE}[name]()
+    net: Any = {"scaled": scaled, "gated": gated, "digits": lambda: fsref.load("digits"), **FINE}[name]()
     x = handmade.draw(net, 20, seed=6)
     found = against_float32(net, x)
     assert found.beyond == 0 and found.image_count == 20

@@ -23,7 +23,7 @@ from fsref.formats import container, npz
 from fsref.formats.npy import read_array
 from fsref.law.populations import View
 from fsref.version import LEAST_WRITTEN
-from handmade import chain, draw, oracle, residual, tiny, unordered
+from handmade import chain, draw, gated, oracle, residual, tiny, unordered
 from members import array, members_of, npy, with_manifest, zipped
 from refusals import ANY, refused
 
@@ -770,6 +770,9 @@ def test_a_file_names_no_version_older_than_what_it_holds() -> None:
         for version in ("1.0", "1.2"):
             with refused(FileError, "ID-4", f"x: {place}", version, says=f"spec_version {since} at least"):
                 npz.build(with_manifest(members, spec_version=version), "x")
+    members = members_of(npz.to_bytes(gated()))
+    with refused(FileError, "ID-4", value="1.3", says="a gate, which came with 1.4"):
+        npz.build(with_manifest(members, spec_version="1.3"), "x")
     members = members_of(npz.to_bytes(Network([given, replace(hid, offset=1), readout], net.projections)))
     with refused(FileError, "ID-4", "x: population hid", "1.0", says="an offset, which came with 1.1"):
         npz.build(with_manifest(members, spec_version="1.0"), "x")

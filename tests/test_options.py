@@ -39,6 +39,7 @@ DUMP = "tiny.fs.npz x.npz dump.npz"
 BIG = "graph.npz --data colour --out n.npz"
 DEVICE = "tiny.fs.npz --examples 0 --dut ./device"
 WRONG = "tiny.fs.npz --examples 0 --dut ./wrong"
+FIT = "silu --steps 3 --range -1 1 --budget 200"
 ACTS = {
     "info": {"--timeline": ("tiny.fs.npz", "--timeline"), "--json": ("tiny.fs.npz", "--json")},
     "run": {
@@ -227,11 +228,37 @@ ACTS = {
         "--json": ("tiny.fs.npz x.npz", "--json"),
     },
     "rule": {"--json": ("POOL-1", "--json")},
+    "fit": {
+        "--steps": ("silu --range -1 1 --budget 200", "--steps 3"),
+        "--range": ("silu --steps 3 --budget 200", "--range -1 1"),
+        "--unit": (FIT, "--unit 0.125"),
+        "--bits": (FIT, "--bits 5"),
+        "--membranes": (FIT, "--membranes membranes.npy"),
+        "--distribution": (FIT, "--distribution 0.5 0.25"),
+        "--even": (f"{FIT} --distribution 0.5 0.25", "--even 0.5"),
+        "--spikes": (FIT, "--spikes 0.25"),
+        "--max-error": (FIT, "--max-error 1"),
+        "--seed": (FIT, "--seed 1"),
+        "--budget": ("silu --steps 1 --range -0.02 0.02", "--budget 2"),
+        "--out": (FIT, "--out n.json"),
+        "--front": (FIT, "--front p.svg"),
+        "--resume": (FIT, "--resume kept"),
+        "--force": (f"{FIT} --out there.json", "--force"),
+        "--json": (FIT, "--json"),
+    },
 }
 ARGUMENTS = {"NET": "digits", "IMAGE": "0", "MODEL": "graph.npz", "GRAPH": "graph.npz", "RULE...": "POOL-1"}
+ARGUMENTS |= {"FUNCTION": "silu"}
 ARGUMENTS |= {"IMAGES": "digits", "DUMP": "dump.npz", "SOURCE": "digits", "[NET]": "digits"}
 ARGUMENTS |= {"[THEIRS.onnx]": "theirs.onnx", "[[THEIRS.onnx]]": "theirs.onnx"}
-NEEDS = {"--html": "matplotlib", "--plots": "matplotlib", "--plot": "matplotlib", "--format": "onnx", "--codes": "onnx"}
+NEEDS = {
+    "--html": "matplotlib",
+    "--plots": "matplotlib",
+    "--plot": "matplotlib",
+    "--front": "matplotlib",
+    "--format": "onnx",
+    "--codes": "onnx",
+}
 COMMANDS = [verbs.verb(name) for name in verbs.VERBS]
 VERBS = tuple(verb for verb in COMMANDS if isinstance(verb, Verb))  # those of a group have tests beside it
 OPTIONS = [(v.name, o) for v in VERBS for p in v.params if isinstance(p, click.Option) for o in [max(p.opts, key=len)]]
@@ -257,6 +284,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / "labelled" / name).mkdir(parents=True)
         Image.fromarray(np.diag([9, 3, 0, 15]).astype(np.uint8)).save(folder / "labelled" / name / "a.png")
     (folder / "there").mkdir()
+    np.save(folder / "membranes.npy", np.linspace(0, 1, 9))
     (folder / "tiny.json").write_bytes(prove(handmade.tiny()).to_bytes())
     for name in ("there.html", "there.npz", "there.svg", "there.onnx", "there.json"):
         (folder / name).write_bytes(b"old")

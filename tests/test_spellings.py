@@ -14,11 +14,13 @@ import pytest
 from fsref.conversion.converter import convert
 from fsref.conversion.entry import LEFT_OUT
 from fsref.conversion.folding import fold
-from fsref.errors import GraphError
+from fsref.errors import GraphError, LimitError
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
+from fsref.law.projections import Dense
 from fsref.simulation.run import run
 from fsref.verification.check import check
+from fsref.verification.compare import compare
 from nodes import conv, head, norm
 from refusals import refused
 
@@ -333,10 +335,25 @@ def test_nodes_without_a_form_for_one_reason_are_named_together() -> None:
     )
 
 
-def test_a_flatten_at_the_end_is_named() -> None:
-    """Logits that are a flattened map have no form, and the refusal names their node."""
-    with refused(GraphError, "CONV-1", "graph", says=("1 of 2 nodes", "f: nothing but a dense layer may follow")):
-        fold(graph(A, node("f", "flatten", "a")))
+def test_a_flatten_at_the_end_is_a_dense_projection() -> None:
+    """Logits that are a flattened map take no population more: each term is written out, with what an offset adds away
+    from a padded border; its own memory is counted (CONV-1, RUN-3).
+    """
+    images = IMAGES[:12]
+    shifted = [
+        A,
+        node("r", "relu", "a"),
+        Node("s", "affine", ("r",), {}, {"gain": np.full(8, 2.0), "offset": np.arange(8.0)}),
+    ]
+    for nodes, count in (([A], 0), (shifted, 1), ([*shifted, conv("c", "s", 4, 8)], 1)):
+        flat = graph(*nodes, node("f", "flatten", nodes[-1].name))
+        net, wanted = convert(flat, images), flat.forward(images)
+        assert len(net.fs) == count and net.readout.shape == flat.shapes["f"]
+        assert all(isinstance(q, Dense) for q in net.into(net.readout.name).values())
+        assert np.abs(run(net, images).logits * net.logit_scale - wanted).max() < 0.02 * np.ptp(wanted)
+        assert (compare(flat, net, images).folding_db or 0) > 100
+    with refused(LimitError, "RUN-3", "f"):
+        fold(flat, 2**20)
 
 
 def test_a_dense_layer_reads_the_place_that_was_cut_out() -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fsref import Table
+from fsref.activations.functions import functions
 from fsref.errors import FileError
-from fsref.formats.tables import Approximation, from_bytes, load_table, save_table, to_bytes
+from fsref.formats.tables import NAMED, Approximation, come_along, from_bytes, load_table, save_table, to_bytes
+from test_functions import THEIRS
 
 TABLE = Approximation(
     "half",
@@ -83,3 +86,46 @@ def test_a_missing_key_is_told(key: str) -> None:
     plain = {name: value for name, value in TABLE.to_dict().items() if name != key}
     with pytest.raises(FileError, match=f"some.json: {key}: is missing"):
         from_bytes(json.dumps(plain).encode(), "some.json")
+
+
+def loop(table: Approximation, v: int) -> tuple[int, int]:
+    """The code and the spikes of membrane v, step by step."""
+    code = spikes = 0
+    for threshold, reset, worth in zip(
+        table.table.T.tolist(), table.table.h.tolist(), table.table.d.tolist(), strict=True
+    ):
+        if v >= threshold:
+            v, code, spikes = v - reset, code + worth, spikes + 1
+    return code, spikes
+
+
+@pytest.mark.parametrize("name", come_along())
+def test_tables_that_come_along_are_what_they_say(name: str) -> None:
+    """Each table that comes with fsref has the errors, spikes and outputs that its file says, on every integer of its
+    interval, and its output stays in the function's range as far beyond as the interval is wide.
+    """
+    found = load_table(name)
+    assert found.name == name and to_bytes(found) == (NAMED / f"{name}.json").read_bytes()
+    ours = THEIRS[found.function]
+    each = range(found.low, found.high + 1)
+    shares = [1.0] * len(each)
+    if found.provenance["membranes"] != "all alike":
+        _, mean, deviation = found.provenance["membranes"].split()
+        shares = [math.exp(-(((v * found.unit - float(mean)) / float(deviation)) ** 2) / 2) for v in each]
+    seen = [loop(found, v) for v in each]
+    errors = [code * found.scale - ours(v * found.unit) for v, (code, _) in zip(each, seen, strict=True)]
+    assert math.isclose(found.mse, math.fsum(e * e for e in errors) / len(each), rel_tol=1e-9)
+    assert math.isclose(found.max_error, max(map(abs, errors)), rel_tol=1e-9)
+    spikes = math.fsum(p * z for p, (_, z) in zip(shares, seen, strict=True)) / math.fsum(shares)
+    assert math.isclose(found.spikes, spikes, rel_tol=1e-9) and found.outputs == len({code for code, _ in seen})
+    low, high = functions[found.function].range
+    span = found.high - found.low + 1
+    beyond = (*range(found.low - span, found.low, 7), *range(found.high + 1, found.high + span + 1, 7))
+    outputs = [loop(found, v)[0] * found.scale for v in beyond]
+    assert low - 1e-9 <= min(outputs) and max(outputs) <= high + 1e-9
+
+
+def test_an_unknown_table_is_told() -> None:
+    """A name that is no file's and no table's is refused with the nearest one."""
+    with pytest.raises(FileError, match=r"no table that comes with fsref \(did you mean silu-16\?\) \[TABLE-2\]"):
+        load_table("silu-61")

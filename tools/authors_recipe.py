@@ -4,8 +4,8 @@ price on membranes far from their thresholds. The best of 100 starts is what fit
 
     python tools/authors_recipe.py silu -K 16
 
-Their h[t] lowers the membrane at the begin of step t where step t - 1 fired; what is printed is T, h and d of FS-3. This
-is floating point with fastmath: other machines find other tables.
+Their h[t] lowers the membrane at the begin of step t where step t - 1 fired; printed are T, h and d of FS-3. This is
+floating point with fastmath: other machines find other tables.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def gradients(tables, x, wanted, v, out, by_v, found):  # type: ignore[no-untype
 @numba.njit(fastmath=True)  # type: ignore[untyped-decorator]
 def trained(tables, x, wanted, seed):  # type: ignore[no-untyped-def]
     """Tables (3, K) as Adam leaves them at their least loss, in place, and that loss."""
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - what Numba has
     shape = tables.shape
     mean, square, found = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     v, out, by_v = np.zeros((shape[1] + 1, x.size), np.float32), np.zeros_like(x), np.zeros_like(x)
@@ -96,7 +96,7 @@ def trained(tables, x, wanted, seed):  # type: ignore[no-untyped-def]
         if left < 0:
             break
         first, second = first * 0.9, second * 0.999
-        rate = np.random.uniform(RATES[0], RATES[1])
+        rate = np.random.uniform(RATES[0], RATES[1])  # noqa: NPY002
         for row in range(3):
             for t in range(shape[1]):
                 by = found[row, t]

@@ -16,7 +16,7 @@ from fsref.activations import kernels
 from fsref.activations.coding import Reals
 from fsref.activations.elementary import log_of_one_plus
 from fsref.activations.functions import Function, function_of
-from fsref.activations.grid import Distribution, Grid, check_real
+from fsref.activations.grid import Distribution, Grid, Normal, check_real
 from fsref.activations.measuring import measured
 from fsref.activations.runs import Run, Runs
 from fsref.activations.starts import KINDS, start
@@ -25,11 +25,11 @@ from fsref.formats.tables import Approximation
 from fsref.law.neuron import MAX_CODE_WEIGHT, MAX_STEPS, Ints, Table
 
 Fitted = Approximation
-CODE_BITS = 16
+CODE_BITS, EVEN = 16, 0.01
 WAITS = 4096  # quantiles of what a move is allowed to cost
 MOVES = 400_000
-HOT, COLD = 0.3, 0.003  # shares of the cost
-AGAIN = 4  # times that the best is annealed again, each time from less heat
+STARTS, KEPT = 24, 4  # how many starts, and of how many it goes on
+HOT, COLD = 0.1, 0.002  # shares of the cost
 
 
 @public
@@ -42,7 +42,7 @@ def fitted(
     unit: float,
     codes: int = CODE_BITS,
     distribution: Distribution = None,
-    even: float = 0.01,
+    even: float = EVEN,
     spikes: float | None = None,
     max_error: float = 0.0,
     seed: int = 0,
@@ -74,7 +74,8 @@ def fitted(
         "seed": int(seed),
         "budget": int(budget),
         "max_error": float(max_error),
-        "spikes": spikes,
+        "spikes": None if spikes is None else float(spikes),
+        "membranes": _told(distribution),
         "even": float(even),
     }
     search = Search.of(grid, int(codes), max_error, spikes)
@@ -83,6 +84,13 @@ def fitted(
     if not np.isfinite(best.cost):
         raise UsageError("FIT-2", grid.function.name, "no table was found", None, "more steps, or a larger budget")
     return measured(name or grid.function.name, grid, search.table(best.T, best.h), search.scale, told)
+
+
+def _told(distribution: Distribution) -> str:
+    """A distribution in words."""
+    if isinstance(distribution, Normal):
+        return f"normal {float(distribution.mean)!r} {float(distribution.deviation)!r}"
+    return "all alike" if distribution is None else "given"
 
 
 def _check_whole(name: str, value: object, low: int, high: int) -> None:
@@ -120,7 +128,7 @@ class Search:
             ends,
             rules,
             (grid.sums, grid.values, grid.following),
-            (np.zeros((4, kernels.ROOM), np.int64), np.zeros((kernels.ROOM, 16)), np.zeros((2, 16, 16))),
+            kernels.rooms(),
             np.zeros(kernels.TOLD),
             -_log(share),
         )
@@ -132,32 +140,39 @@ class Search:
         return sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
 
     def best(self, runs: Runs, steps: int, seed: int, budget: int, progress: Callable[[int], None] | None) -> Run:
-        """The best run: half of the budget from starts of every kind, the other half from the best of them (FIT-4)."""
-        each, again = max(1, budget // 2 // len(KINDS)), max(1, budget // 2 // AGAIN)
-        found: list[Run] = []
-        for number in range(len(KINDS) + AGAIN):
-            first = number < len(KINDS)
-            moves = each if first else again
-            heat = HOT if first else HOT / 2 ** (number - len(KINDS) + 1)
-            begin = None if first else min(found, key=lambda run: run.cost)
+        """The best run, of a third of the budget from starts of every kind, a third from the best of these, and a third
+        from the best of all (FIT-4).
+        """
+        low, high, third = int(self.ends[0]), int(self.ends[1]), max(1, budget // 3)
 
-            def made(number: int = number, begin: Run | None = begin, moves: int = moves, heat: float = heat) -> Run:
-                if begin is None:
-                    rng = np.random.default_rng([seed, number])
-                    T, h = start(KINDS[number], steps, int(self.ends[0]), int(self.ends[1]), rng)
-                else:
+        def run(begin: Run | int, moves: int, hot: float, cold: float) -> Run:
+            number, moves = runs.taken, max(1, moves)
+
+            def made() -> Run:
+                if isinstance(begin, Run):
                     T, h = begin.T.copy(), begin.h.copy()
-                return self.annealed(T, h, moves, heat, seed * 64 + number)
+                else:
+                    kind = KINDS[begin % len(KINDS)]
+                    T, h = start(kind, steps, low, high, np.random.default_rng([seed, begin]))
+                return self.annealed(T, h, moves, hot, cold, seed * 64 + number)
 
-            found.append(runs.run(made))
+            found = runs.run(made)
             if progress is not None:
                 progress(moves)
-        return min(found, key=lambda run: run.cost)
+            return found
 
-    def annealed(self, T: Ints, h: Ints, moves: int, hot: float, seed: int) -> Run:
+        first = [run(number, third // STARTS, HOT, COLD) for number in range(STARTS)]
+        first.sort(key=lambda found: found.cost)
+        again = [run(begin, third // KEPT, HOT, COLD / 2) for begin in first[:KEPT]]
+        best = min(*first, *again, key=lambda found: found.cost)
+        for hot in (HOT / 2, HOT / 4):
+            best = min(best, run(best, third // 2, hot, COLD / 4), key=lambda found: found.cost)
+        return best
+
+    def annealed(self, T: Ints, h: Ints, moves: int, hot: float, cold: float, seed: int) -> Run:
         """What so many moves find from thresholds and resets (K,), which become its table."""
         state = np.array([(seed * 2654435761 + 88172645) % (2**32 - 1) + 1], np.int64)
-        settings = (moves, hot, COLD, self.waits, state, self.ends, self.rules)
+        settings = (moves, hot, cold, self.waits, state, self.ends, self.rules)
         least = kernels.anneal(T, h, *settings, *self.fixed, *self.rooms, self.told)
         return Run(float(least), T, h)
 

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from fsref.activations.coding import Reals
 from fsref.activations.elementary import erf, exp, log_of_one_plus
 from fsref.errors import UsageError, nearest
-from fsref.formats.tables import Approximation, load_table
+from fsref.formats.tables import Approximation, come_along, load_table
 from fsref.law.neuron import staircase
 from fsref.tables import Brief
 
@@ -159,7 +159,7 @@ def function_of(given: Function | Approximation | str | Callable[[Any], ArrayLik
         raise UsageError("FIT-1", "function", "is none", type(given).__name__, limit)
     if given in functions:
         return functions[given]
-    if given.endswith(".json"):
+    if given.endswith(".json") or given in come_along():
         return function_of(load_table(given))
     module, colon, attribute = given.partition(":")
     if not colon:

@@ -12,7 +12,10 @@ table is found on every machine.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from fsref.engines.kernels import Kernel
 
@@ -20,19 +23,27 @@ ROOM = 2048  # intervals of a staircase in annealing
 TOLD = 5  # what `cost` tells: mean square error, largest error within, without, spikes, how far out of the range
 
 
+def rooms() -> tuple[NDArray[Any], ...]:
+    """What `cost` writes over."""
+    sizes = ((ROOM, 16), (2, 16, 16), (3, 16), (2, 256))
+    return np.zeros((4, ROOM), np.int64), *(np.zeros(size) for size in sizes)
+
+
 @Kernel
-def cost(T, h, d, ends, rules, sums, values, following, room, fired, matrix, told):  # type: ignore[no-untyped-def]
+def cost(T, h, d, ends, rules, sums, values, following, room, fired, matrix, vectors, halves, told):  # type: ignore[no-untyped-def]
     """The cost of thresholds and resets (K,), the best d for them and what is `told` of it (TOLD,); infinite beyond
     ROOM or beyond least..most.
 
-    room (4, ROOM), fired (ROOM, 16), matrix (2, 16, 16) and what they held are overwritten.
+    room (4, ROOM), fired (ROOM, 16), matrix (2, 16, 16), vectors (3, 16) and halves (2, 256) are overwritten.
     """
     steps = T.size
     low, high, least, most = ends[0], ends[1], ends[4], ends[5]
     scale, worth, cap = rules[0], rules[1], rules[2]
     start, end, reset, train = room[0], room[1], room[2], room[3]
     mass, lower = matrix[0], matrix[1]
-    moment, pivot, solved = np.zeros(16), np.zeros(16), np.zeros(16)
+    moment, pivot, solved = vectors[0], vectors[1], vectors[2]
+    early, late = halves[0], halves[1]
+    moment[:] = 0.0
     start[0], end[0], reset[0], train[0] = ends[2], ends[3], 0, 0
     fired[0, :] = 0.0
     mass[:, :] = 0.0
@@ -91,11 +102,17 @@ def cost(T, h, d, ends, rules, sums, values, following, room, fired, matrix, tol
         for k in range(j):
             part += mass[j, k] * d[k]
         mean += 2.0 * d[j] * part
+    # The code of a train is one number for its first eight steps and one for the others.
+    early[0], late[0] = 0.0, 0.0
+    for t in range(min(steps, 8)):
+        for i in range(1 << t):
+            early[(1 << t) + i] = early[i] + d[t]
+    for t in range(8, steps):
+        for i in range(1 << (t - 8)):
+            late[(1 << (t - 8)) + i] = late[i] + d[t]
     within, without, out = 0.0, 0.0, 0.0
     for i in range(count):
-        code = 0.0
-        for t in range(steps):
-            code += d[t] * fired[i, t]
+        code = early[train[i] & 255] + late[train[i] >> 8]
         if start[i] < low:
             without = max(without, rules[3] - code, code - rules[4])
         if end[i] > high:
@@ -179,13 +196,30 @@ def moved(T, h, ends, state):  # type: ignore[no-untyped-def]
 
 @Kernel
 def anneal(  # type: ignore[no-untyped-def]
-    T, h, moves, hot, cold, waits, state, ends, rules, sums, values, following, room, fired, matrix, told
+    T,
+    h,
+    moves,
+    hot,
+    cold,
+    waits,
+    state,
+    ends,
+    rules,
+    sums,
+    values,
+    following,
+    room,
+    fired,
+    matrix,
+    vectors,
+    halves,
+    told,
 ):
     """The least cost that so many moves find; T and h (K,) become its table. A move to a higher cost is taken when it
     is higher by a share of at most the heat, which falls from hot to cold, times one of the `waits`.
     """
     d = np.zeros(16)
-    now = cost(T, h, d, ends, rules, sums, values, following, room, fired, matrix, told)
+    now = cost(T, h, d, ends, rules, sums, values, following, room, fired, matrix, vectors, halves, told)
     best, best_T, best_h = now, T.copy(), h.copy()
     at_T, at_h = T.copy(), h.copy()
     for move in range(moves):
@@ -194,7 +228,7 @@ def anneal(  # type: ignore[no-untyped-def]
         T[:] = at_T
         h[:] = at_h
         moved(T, h, ends, state)
-        found = cost(T, h, d, ends, rules, sums, values, following, room, fired, matrix, told)
+        found = cost(T, h, d, ends, rules, sums, values, following, room, fired, matrix, vectors, halves, told)
         if found <= now * (1.0 + heat * waits[drawn(state, waits.size)]):
             now = found
             at_T[:] = T

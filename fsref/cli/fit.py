@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from fsref.activations.fitting import CODE_BITS, MOVES, fitted
+from fsref.activations.fitting import CODE_BITS, EVEN, fitted
 from fsref.activations.front import POINTS, front
 from fsref.activations.functions import function_of
-from fsref.activations.grid import Distribution, Normal
+from fsref.activations.grid import Distribution, Grid, Normal
+from fsref.activations.measuring import best_mse
 from fsref.cli.options import FILE, FORCE, JSON, check_file, show, written
 from fsref.cli.verb import excludes, needs, verb
 from fsref.formats.arrays import membranes_of
-from fsref.formats.tables import save_table
+from fsref.formats.tables import Approximation, save_table
 from fsref.reports.fits import front_picture, front_sheet
 from fsref.reports.pictures import check_picture
 from fsref.reports.progress import progress
+from fsref.tables import Sheet
+
+MOVES = 6_000_000  # which take 60 seconds of one core at most, for 16 steps
+SEARCHED = 2**16  # membranes of which the best staircase is looked for
 
 
 def distribution_of(membranes: Path | None, normal: tuple[float, float] | None) -> Distribution:
@@ -25,6 +31,36 @@ def distribution_of(membranes: Path | None, normal: tuple[float, float] | None) 
     if membranes is not None:
         return membranes_of(membranes)
     return None if normal is None else Normal(*normal)
+
+
+def to_dict(table: Approximation) -> dict[str, Any]:
+    """A table as plain JSON values, by the keys of `fsref table show`."""
+    return {
+        "table": table.name,
+        "function": table.function,
+        "thresholds": table.table.T.tolist(),
+        "resets": table.table.h.tolist(),
+        "code_weights": table.table.d.tolist(),
+        "lowest": table.low,
+        "highest": table.high,
+        "unit": table.unit,
+        "code_unit": table.scale,
+        "mse": table.mse,
+        "largest_absolute_error": table.max_error,
+        "mean_spikes": table.spikes,
+        "output_count": table.outputs,
+    }
+
+
+def near(table: Approximation, least: float | None) -> Sheet:
+    """The table as a sheet, and how near it comes to the best staircase with as many outputs, where that is known."""
+    sheet = table.sheet()
+    if not least:
+        return sheet
+    fact = (
+        f"of any staircase with as many outputs: mean square {least:.3g}; this one {table.mse / least:.2g} times that"
+    )
+    return replace(sheet, below=[*sheet.below, ("best", fact)])
 
 
 @verb(
@@ -110,11 +146,17 @@ def fit(
         with progress(label, moves * POINTS) as advance:
             found = front(chosen, steps, *interval, **asked, progress=advance)
         front_picture(found, picture, force)
-        show(as_json, [front_sheet(found), *written(picture)], {"points": [p.to_dict() for p in found]})
+        show(
+            as_json,
+            [front_sheet(found), *written(picture)],
+            {"tables": [to_dict(table) for table in found], "plot": str(picture)},
+        )
         return 0
     with progress(label, moves) as advance:
         table = fitted(chosen, steps, *interval, **asked, resume=resume, progress=advance)
+    grid = Grid.of(chosen, *interval, unit, asked["distribution"], asked.get("even", EVEN))
+    least = best_mse(grid, table.outputs) if len(grid.values) <= SEARCHED else None
     if out is not None:
-        save_table(table, out, force)
-    show(as_json, [table, *written(out)], {**table.to_dict(), "out": None if out is None else str(out)})
+        save_table(replace(table, name=out.stem), out, force)
+    show(as_json, [near(table, least), *written(out)], to_dict(table) | {"least_mse": least, "out": out and str(out)})
     return 0

@@ -17,7 +17,7 @@ from fsref.cli.options import FILE, FORCE, JSON, check_file, show, written
 from fsref.cli.verb import needs, verb
 from fsref.errors import UsageError, nearest
 from fsref.formats.bundled import load
-from fsref.formats.tables import load_table
+from fsref.formats.tables import come_along, load_table
 from fsref.law.network import Network
 from fsref.law.neuron import relu_theta
 from fsref.reports.neurons import table_picture
@@ -55,7 +55,7 @@ def show_table(
 ) -> int:
     """Show a table: its transfer function with every step, train and spike count, and its error beside a function.
 
-    TABLE is a table file, the name of a published table, or NET:POPULATION.
+    TABLE is a table file, the name of a table that comes with fsref or was published, or NET:POPULATION.
     """
     if plot is not None:
         check_file("--plot", plot, force, given)
@@ -103,8 +103,9 @@ def found_table(given: str, channel: int | None, ends: tuple[float, float] | Non
         low, high = inside(ends or (own.low, own.high), made.unit)
         rows = made.table.T, made.table.h, made.table.d
         return transfer(given, rows, low, high, made.unit, made.scale, every=every), made
-    if not Path(given).is_file():
-        raise UsageError("FLOAT-3", given, "no such table", None, f"{ROWS}{nearest(given, names())}")
+    if not Path(given).is_file() and given not in come_along():
+        known = [*names(), *come_along()]
+        raise UsageError("FLOAT-3", given, "no such table", None, f"{ROWS}{nearest(given, known)}")
     file = load_table(given)
     low, high = (file.low, file.high) if ends is None else inside(ends, file.unit)
     rows = file.table.T, file.table.h, file.table.d

@@ -11,10 +11,11 @@ import numpy as np
 from fsref.activations.coding import Reals
 from fsref.conversion.curves import CURVES
 from fsref.conversion.elementwise import ELEMENTWISE, elementwise, leaky_relu
+from fsref.conversion.flattening import flatten
 from fsref.conversion.folded import NO_PADDING, Term
 from fsref.conversion.products import multiply
 from fsref.conversion.units import Units, refused
-from fsref.conversion.values import Affine, Chosen, Held, Sum, Value
+from fsref.conversion.values import Affine, Held, Sum, Value
 from fsref.conversion.windows import avg_pool, global_avg_pool, max_pool, view
 from fsref.graph.graph import Node
 from fsref.law.neuron import Ints
@@ -143,25 +144,6 @@ def _select(units: Units, node: Node, value: Value) -> Value:
     return value.taken(np.array(node.attributes["indices"]))
 
 
-def _flatten(units: Units, node: Node, value: Value) -> Value:
-    if all(part.shape[1:] == (1, 1) for part in value.parts):
-        return value
-    parts, at = [], []
-    for part, numbers in zip(map(units.plain, value.parts), value.at, strict=True):
-        places = part.shape[1] * part.shape[2]
-        affine = part.affine and part.affine.taken(np.repeat(np.arange(part.shape[0]), places))
-        chosen = part.chosen and Chosen(_each_place(part.chosen.numbers, places), part.chosen.width * places)
-        shape = (part.shape[0] * places, 1, 1)
-        parts.append(replace(part, shape=shape, view="flat", affine=affine, chosen=chosen))
-        at.append(_each_place(numbers, places))
-    return Value(tuple(parts), tuple(at))
-
-
-def _each_place(channels: Ints, places: int) -> Ints:
-    """The numbers of all places of these channels in a flat value."""
-    return (channels[:, None] * places + np.arange(places)).ravel()
-
-
 def _pad(units: Units, node: Node, value: Value) -> Value:
     top, left, bottom, right = around = node.attributes["padding"]
     before, after = node.attributes["channels"]
@@ -221,7 +203,7 @@ FORMS: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "max_pool": max_pool,
         "avg_pool": avg_pool,
         "global_avg_pool": global_avg_pool,
-        "flatten": _flatten,
+        "flatten": flatten,
         "pad": _pad,
         "subsample": _subsample,
         "identity": _identity,

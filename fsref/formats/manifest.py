@@ -226,6 +226,9 @@ def later(found: Manifest) -> Iterator[tuple[str, str, str]]:
                 yield f"population {p.name}", "a map or a scale of its own as readout", "1.3"
             case _:
                 pass
+    for q in found.projections:
+        if isinstance(q, GateEntry):
+            yield f"projection {q.source}->{q.target}", "a gate", "1.4"
 
 
 def decode(text: bytes, kind: type[Any]) -> Any:

@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from fsref.errors import FileError, FsrefError
+from fsref.errors import FileError, FsrefError, nearest
 from fsref.formats.container import unique
-from fsref.formats.files import write
+from fsref.formats.files import path_of, write
 from fsref.formats.json_network import integers
 from fsref.formats.reading import read_whole
 from fsref.law.neuron import Ints, Table
@@ -19,6 +20,7 @@ from fsref.tables import Sheet, Shown, plural, short
 
 SCHEMA = "fsref.table/1"
 MAX_FILE = 2**16  # bytes
+NAMED = Path(__file__).parent.parent / "activations" / "named"  # those that come with fsref
 TEXT = 120  # characters of a name
 REALS = ("unit", "scale", "mse", "max_error", "spikes")
 
@@ -104,8 +106,22 @@ def save_table(table: Approximation, path: str | PathLike[str], replace: bool = 
 
 
 def load_table(path: str | PathLike[str]) -> Approximation:
-    """The named table of a JSON file, every key checked (TABLE-1). Errors: FileError."""
+    """The table of a JSON file, or one that comes with fsref by its name, every key checked; a file goes first
+    (TABLE-1, TABLE-2). Errors: FileError.
+    """
+    name = str(path_of(path, "load_table"))
+    if name in come_along() and not Path(name).is_file():
+        path = NAMED / f"{name}.json"
+    elif not name.endswith(".json") and not Path(name).exists():
+        raise FileError(
+            "TABLE-2", name, "no file here, and no table that comes with fsref", None, nearest(name, come_along())
+        )
     return from_bytes(read_whole(path, "TABLE-1", MAX_FILE, "a named table, JSON"), str(path))
+
+
+def come_along() -> list[str]:
+    """The names of the tables that come with fsref, in order (TABLE-2)."""
+    return sorted(path.stem for path in NAMED.glob("*.json"))
 
 
 def from_bytes(data: bytes, where: str) -> Approximation:

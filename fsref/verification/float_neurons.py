@@ -16,7 +16,7 @@ from fsref.graph.arithmetic import conv2d, padded
 from fsref.law.network import Network
 from fsref.law.neuron import Ints, relu_theta
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
-from fsref.law.projections import Conv2d, Dense, Projection
+from fsref.law.projections import Conv2d, Dense, Gate, Projection
 
 Float32s: TypeAlias = NDArray[np.float32]
 ROUNDING = 2.0**-24 * (1 + 2.0**-20)  # of one operation, relative, and room for the float64 that bounds are made in
@@ -127,6 +127,12 @@ def _add(q: Projection, sources: Mapping[str, Sent], unit: Reals, total: Float32
                         total += weights[:, i, r, c, None, None] * tap[:, :, :: q.stride[0], :: q.stride[1]]
             size += conv2d(source.weights, magnitudes, q.stride, q.padding, q.dilation, q.groups)
             return source.steps + inputs * rows * columns
+        case Gate():
+            factor = sources[q.by]
+            weights = (q.weights * unit / (source.scale * factor.scale)).astype(np.float32)
+            total += weights[:, None, None] * (source.values * factor.values)
+            size += magnitudes[:, None, None] * (source.weights * factor.weights)
+            return source.steps + factor.steps + 3  # the factor's d, and two products
         case _:
             assert_never(q)
 

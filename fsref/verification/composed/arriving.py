@@ -11,7 +11,7 @@ import numpy as np
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.projections import Projection
+from fsref.law.projections import Linear
 from fsref.tables import Brief
 from fsref.verification.adding import ADDED, singles
 from fsref.verification.composed.delivering import rows_of
@@ -40,7 +40,7 @@ class Arrived(Brief):
     """
 
     scene: Scene
-    q: Projection
+    q: Linear
     products: Ints
     step: Ints
     tap: Ints

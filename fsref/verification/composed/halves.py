@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from fsref.verification.composed.relation import Change, Mask, Part, Relation
 LEAST = 8  # rows that each of them alone gives
 CHEAP = 3.0  # how dear each may be
 KEPT = 24  # of which pairs are tried, those that give most
+PAIRS = 32  # of them that give all that is wrong
 SHARE = 8  # as many times fewer are tried as of single ones
 Half = tuple[Change, Condition]
 
@@ -32,14 +33,17 @@ def halves(relation: Relation, changes: Sequence[Change]) -> Iterator[tuple[Half
     wrong = [part.wrong for part in relation.parts]
     each = [_tried(relation.parts, change) for change in _promising(relation, changes)]
     kept = [tried for tried in each if tried is not None]
-    for one, other in combinations(kept, 2):
-        missed = [a & b & own for a, b, own in zip(one.misses, other.misses, wrong, strict=True)]
-        if any(rows.any() for rows in missed):
-            continue
+    pairs = (pair for pair in combinations(kept, 2) if _all_given(*pair, wrong))
+    for one, other in islice(pairs, PAIRS):
         both = _parted(relation, one, other, wrong), _parted(relation, other, one, wrong)
         for (first, here), (second, there) in ((a, b) for a in both[0] for b in both[1]):
             if all((h | t | ~own).all() for h, t, own in zip(here, there, wrong, strict=True)):
                 yield (one.change, first), (other.change, second)
+
+
+def _all_given(one: Tried, other: Tried, wrong: Sequence[Mask]) -> bool:
+    """Whether one of two changes gives each row that is wrong."""
+    return not any((a & b & own).any() for a, b, own in zip(one.misses, other.misses, wrong, strict=True))
 
 
 def _promising(relation: Relation, changes: Sequence[Change]) -> list[Change]:

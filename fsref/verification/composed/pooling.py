@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import product
+from typing import assert_never
 
 import numpy as np
 
 from fsref.engines import reference
 from fsref.law.neuron import Ints
-from fsref.law.populations import MaxPool
+from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.law.projections import Conv2d, sum_pool
 from fsref.verification.composed.placing import told_elsewhere
 from fsref.verification.composed.pool_rules import Rule, Windows, by_law, early, late, rules
@@ -141,6 +142,10 @@ def _first(n: int, part: Part) -> Ints | None:
 
 
 def _pool(part: Part) -> MaxPool:
-    p = part.scene.population
-    assert isinstance(p, MaxPool)
-    return p
+    match part.scene.population:
+        case MaxPool() as p:
+            return p
+        case FS() | Readout() | View() | Input() as other:
+            raise AssertionError(other.kind)
+        case never:
+            assert_never(never)

@@ -1,0 +1,145 @@
+"""Find the named tables that come with fsref, and draw them.
+
+    python tools/named_tables.py                       all of them, about ten minutes of one core
+    python tools/named_tables.py silu-8 --resume DIR   one of them, which goes on where it was stopped
+    python tools/named_tables.py --page                draw those that are there, and write the page that shows them
+
+The same bytes come out on every machine: all is said by the list below.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fsref.activations.fitting import fitted
+from fsref.activations.functions import functions
+from fsref.activations.grid import Grid, Normal
+from fsref.activations.measuring import best_mse, codes_of
+from fsref.formats.tables import NAMED, Approximation, come_along, load_table, save_table
+from fsref.reports.pictures import blank_figure, write_picture
+
+UNIT = 1 / 1024
+DRAWN = 600  # membranes of a picture
+PAGE = Path(__file__).resolve().parent.parent / "reference_models" / "tables" / "README.md"
+RANGES = {
+    "silu": (-8, 12),
+    "sigmoid": (-10, 10),
+    "gelu": (-8, 8),
+    "tanh": (-4, 4),
+    "elu": (-8, 8),
+    "softplus": (-8, 8),
+    "mish": (-8, 8),
+    "hard_sigmoid": (-4, 4),
+    "hard_swish": (-4, 8),
+    "exp": (-8, 0),
+    "reciprocal": (0.25, 4),
+    "rsqrt": (0.0625, 4),
+}
+OFTEN: dict[str, Any] = {"distribution": Normal(0.0, 1.5), "even": 1.0}  # how often, of activations; errors weigh alike
+MOVES = {6: 1_500_000, 8: 2_000_000, 12: 3_000_000, 16: 4_000_000}
+
+
+def listed() -> dict[str, dict[str, Any]]:
+    """What each table is asked as, by its name: function, steps and what `fitted` takes."""
+    found: dict[str, dict[str, Any]] = {}
+    steps = {"silu": (8, 12, 16), "sigmoid": (6, 8, 12, 16), "gelu": (8, 12, 16), "tanh": (8, 12, 16)}
+    for name in RANGES:
+        usual = OFTEN if functions[name].domain[0] < 0 and name != "exp" else {}
+        for k in steps.get(name, (8,)):
+            found[f"{name}-{k}"] = {"function": name, "steps": k, **usual}
+    few = {"silu-8": (2.3, 0.05), "silu-16": (2.37, 0.02), "sigmoid-12": (4.26, 0.02)}
+    for name, (spikes, worth) in few.items():
+        found[f"{name}-few"] = {**found[name], "spikes": spikes, "max_error": worth}
+    return found
+
+
+def found(name: str, resume: Path | None) -> Approximation:
+    """The table of a name, found anew."""
+    asked = listed()[name]
+    low, high = RANGES[asked["function"]]
+    kept = None if resume is None else resume / f"{name}.fit.json"
+    return fitted(**asked, low=low, high=high, unit=UNIT, name=name, budget=MOVES[asked["steps"]], resume=kept)
+
+
+def least(table: Approximation) -> float:
+    """The mean square error of the best staircase with as many outputs."""
+    grid = Grid.of(functions[table.function], *table.interval, table.unit, None, 1.0)
+    return best_mse(grid, table.outputs)
+
+
+def page(tables: list[Approximation]) -> str:
+    """The page of the tables that come with fsref."""
+    lines = [
+        "# Tables that come with fsref",
+        "",
+        "`fsref table show NAME`, `fsref fit NAME` and `fsref.formats.tables.load_table(NAME)` know each. Errors are those",
+        "of every membrane of the interval, in the function's units; spikes are the mean of a neuron whose membranes are",
+        "distributed normally, mean 0 and deviation 1.5 (of exp, reciprocal and rsqrt evenly over the interval). The last",
+        "column is the mean square error over that of the best staircase with as many outputs (FIT-7).",
+        "`python tools/named_tables.py` finds them anew, and `--page` writes this page.",
+        "",
+        "| table | interval | steps | mean square error | largest | spikes | outputs | to the best |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for t in tables:
+        low, high = t.interval
+        told = f"{t.mse:.3g} | {t.max_error:.3g} | {t.spikes:.2f} | {t.outputs}", f"{t.mse / least(t):.1f}"
+        lines.append(f"| [{t.name}]({t.name}.svg) | {low:g}..{high:g} | {t.table.steps} | {told[0]} | {told[1]} |")
+    return "\n".join(lines) + "\n"
+
+
+def drawn(table: Approximation, path: Path) -> None:
+    """Draw the output of a table beside its function, and its error, over twice the interval."""
+    more = (table.high - table.low) // 2
+    v = np.unique(np.linspace(table.low - more, table.high + more, DRAWN).round().astype(int))
+    x = v * table.unit
+    outputs = codes_of(table.table, int(v[0]), int(v[-1]))[0][v - v[0]] * table.scale
+    defined = x > functions[table.function].domain[0]
+    wanted = np.where(defined, functions[table.function].value(np.where(defined, x, 1.0)), np.nan)
+    figure = blank_figure(6.4, 4.4, "FIT-6")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.4))
+    above.plot(x, wanted, color="tab:gray", linewidth=3, alpha=0.5, label=table.function)
+    above.plot(x, outputs, color="tab:blue", linewidth=0.8, label=f"{table.name}, {table.outputs} outputs")
+    low, high = table.interval
+    inside = (v >= table.low) & (v <= table.high)
+    least, largest = min(outputs.min(), wanted[inside].min()), max(outputs.max(), wanted[inside].max())
+    above.set_ylim(least - 0.05 * (largest - least), largest + 0.05 * (largest - least))
+    below.plot(x[inside], (outputs - wanted)[inside], color="tab:red", linewidth=0.6)
+    below.set_ylabel("error")
+    below.set_xlabel("membrane")
+    for axes in (above, below):
+        axes.axvspan(low, high, color="tab:green", alpha=0.06)
+        axes.grid(linewidth=0.3)
+    above.legend(fontsize="small")
+    write_picture(figure, path, True)
+
+
+def main() -> None:
+    """Find tables, or draw them."""
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="all unless given")
+    parser.add_argument("--resume", type=Path, help="a folder that keeps what is done")
+    parser.add_argument("--page", action="store_true", help="draw, and write reference_models/tables/README.md")
+    given = parser.parse_args()
+    if given.page:
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(page([load_table(name) for name in come_along()]), encoding="utf-8", newline="\n")
+        for name in come_along():
+            drawn(load_table(name), PAGE.parent / f"{name}.svg")
+        return
+    for name in given.names or listed():
+        begun = time.process_time()
+        table = found(name, given.resume)
+        NAMED.mkdir(exist_ok=True)
+        save_table(table, NAMED / f"{name}.json")
+        print(f"{table!r} {time.process_time() - begun:.0f} s of processor", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
