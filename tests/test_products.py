@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from drawn_graphs import Drawn, graphs
 from fsref.conversion import fits
 from fsref.conversion.converter import convert
+from fsref.conversion.curves import CURVES
 from fsref.conversion.folding import fold
 from fsref.conversion.search import search
+from fsref.errors import GraphError, NetworkError
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
 from fsref.law.network import Network
 from fsref.law.projections import Conv2d, Gate
+from fsref.simulation.run import run
 from fsref.verification.check import check
 from fsref.verification.compare import compare
 from nodes import conv, drawn, head
+from repeatable import LONG
+from repeatable import drawn as drawn_by
 
 PIXELS = Pixels(3, 8, 8, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
 IMAGES = drawn(12)
@@ -211,3 +223,44 @@ def test_folded_products() -> None:
     folded = {unit.name: after for unit, _, after in fold(made).walk(IMAGES)}
     np.testing.assert_allclose(folded["z"], made.activations(IMAGES, ["z"])["z"], rtol=1e-4, atol=1e-5)
     assert compare(made, convert(made, IMAGES), IMAGES)["z"].db() > 20
+
+
+def swapped(case: Drawn, choices: random.Random) -> Graph:
+    """A drawn graph with curves in the places of activations, and products in those of sums."""
+    nodes = []
+    for one in case.graph.nodes:
+        if one.op in ("relu", "clip", "hard_sigmoid") and choices.random() < 0.7:
+            one = Node(one.name, choices.choice(sorted(CURVES)), one.inputs)
+        elif one.op == "add" and choices.random() < 0.7:
+            one = Node(one.name, "mul", one.inputs)
+        nodes.append(one)
+    return replace(case.graph, nodes=tuple(nodes))
+
+
+def test_drawn_graphs_with_curves_and_products() -> None:
+    """Whatever stands around curves and products, the folded graph is the graph, and all engines agree."""
+    count: Counter[str] = Counter()
+
+    @settings(drawn_by, max_examples=1000 if LONG else 40)
+    @given(graphs(), st.randoms(use_true_random=False), st.integers(1, 9))
+    def same(case: Drawn, choices: random.Random, steps: int) -> None:
+        made = swapped(case, choices)
+        count["graphs"] += 1
+        try:
+            net = convert(made, case.images, steps=steps)
+        except (GraphError, NetworkError) as error:
+            assert error.rule == "CONV-3" or "max-pool of" in str(error), error
+            count["refused"] += 1
+            return
+        walked = [after for _, _, after in fold(made).walk(case.images)]
+        wanted = made.activations(case.images, [made.output])[made.output]
+        largest = max(1.0, *(float(np.abs(after).max()) for after in walked))
+        np.testing.assert_allclose(walked[-1], wanted, rtol=1e-3, atol=1e-5 * largest)
+        told = [run(net, case.images[:3], engine).outputs for engine in ("quantized", "events", "reference")]
+        assert all(np.array_equal(told[0][name], other[name]) for other in told[1:] for name in told[0])
+        count["gates"] += bool(gates(net))
+        count["curves"] += any("function" in record for record in net.provenance["populations"].values())
+
+    same()
+    assert count["refused"] <= 0.3 * count["graphs"], count
+    assert count["gates"] >= 0.1 * count["graphs"] and count["curves"] >= 0.4 * count["graphs"], count

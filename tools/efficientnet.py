@@ -96,7 +96,7 @@ def network(width: float, depth: float, side: int, classes: int = 1000, seed: in
     x = made.add("head.silu", "silu", made.conv("head", x, channels, last))
     made.conv("logits", made.add("mean", "global_avg_pool", x), last, classes)
     pixels = Pixels(3, side, side, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-    return Graph(pixels, made.nodes, "efficientnet")
+    return Graph(pixels, tuple(made.nodes), "efficientnet")
 
 
 def neurons(graph: Graph) -> Mapping[str, int]:

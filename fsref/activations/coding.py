@@ -17,6 +17,11 @@ from fsref.tables import Brief
 Reals: TypeAlias = NDArray[np.float64]
 
 
+def one_or_all(values: Reals) -> float | list[float]:
+    """The number, where there is one, or the list of those of all channels."""
+    return float(values[0]) if len(values) == 1 else values.tolist()
+
+
 @dataclass(frozen=True, repr=False)
 class Coding(Brief):
     """The codes low..top of real values: a code stands for scale * (code - offset), and a value has the code at or
@@ -78,6 +83,10 @@ class Coding(Brief):
     def error(self, values: Reals) -> float:
         """The sum of squares of what coding changes in real values."""
         return float(np.square(values - self.value(self.code(values))).sum())
+
+    def to_dict(self) -> dict[str, Any]:
+        """What provenance tells of it: how values are rounded, and the largest of them, of all channels or of each."""
+        return {"rounding": self.rounding, "alpha": one_or_all(np.ravel(self.scale) * 2**self.steps)}
 
     def shift(self, theta: Ints) -> Ints:
         """What the bias gains, (C,), so that a membrane of theta units per code fires the code of its value."""

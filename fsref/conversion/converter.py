@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fsref.activations.coding import Coding, Reals
+from fsref.activations.coding import Coding, Reals, one_or_all
 from fsref.conversion.activation import Activation
 from fsref.conversion.borders import without_map
 from fsref.conversion.calibration import Statistics, choose_coding, observe
@@ -85,11 +85,6 @@ def check_conversion(folded: Folded, images: int, options: Options, memory_limit
     """
     batches(folded, images, memory_limit)
     check_quantising(folded, images, options, memory_limit)
-
-
-def one_or_all(values: Reals) -> float | list[float]:
-    """The number, where there is one, or the list of those of all channels."""
-    return float(values[0]) if len(values) == 1 else values.tolist()
 
 
 def digest(images: NDArray[np.integer]) -> str:
@@ -285,17 +280,16 @@ class _Builder:
         self.place(unit, made, population(made.bias))
         self.sources[unit.name] = self.source(unit.name, shape, scale, np.array(offset), coding.largest)
         plain = [int(np.abs(w).max()) for w, term in zip(made.weights, unit.terms, strict=True) if not term.skip]
-        told: dict[str, Any] = {"rounding": coding.rounding, "alpha": one_or_all(scale * 2**coding.steps)}
-        if isinstance(coding, Stairs):
-            told = {**coding.to_dict(), "membrane_unit": one_or_all(made.membrane_unit)}
         self.record[unit.name] = {
             "steps": coding.steps,
-            **told,
+            **coding.to_dict(),
             "scale": one_or_all(scale),
             "offset": offset,
             "theta": [int(theta.min()), int(theta.max())],
             "weight_bits": max(plain, default=0).bit_length() + 1,
         }
+        if isinstance(coding, Stairs):
+            self.record[unit.name]["membrane_unit"] = one_or_all(made.membrane_unit)
 
     def kept(self, unit: Unit, sources: list[Source], coding: Coding | None = None) -> Kept | None:
         """A unit of this coding, or a readout, as trained; None where it cannot be (CONV-14)."""

@@ -28,7 +28,7 @@ ALIKE = 0.05  # share of values that would have to move for two distributions to
 GRID = 2**12  # membranes that a table is fitted on
 CODE_BITS = 10, 12  # of the codes of a table of up to FEW steps, and of more
 FEW = 10
-BUDGET = 800_000  # moves of a fit
+BUDGET = 400_000  # moves of a fit
 FAR = 2**40  # beyond every threshold
 
 
