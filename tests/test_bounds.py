@@ -360,14 +360,6 @@ GRAPHS: dict[str, Callable[[], Graph]] = {
         Node("q", "avg_pool", ("p",), {"kernel": (2, 2)}),
     ),
     "heavy": lambda: graph((16, 12, 12), 128, *layer("a", "input", 128, 16, 3, 3), *layer("b", "ar", 128, 128, 3, 3)),
-    "flat": lambda: graph(
-        (2, 16, 16),
-        512,
-        *layer("a", "input", 8, 2, 3, 3),
-        Node("f", "flatten", ("ar",)),
-        Node("d", "dense", ("f",), {}, {"weight": drawn(512, 2048)}),
-        Node("dr", "relu", ("d",)),
-    ),
     "deep": lambda: graph(
         (8, 24, 24),
         8,
@@ -400,6 +392,19 @@ def test_a_float_graph_stays_below_its_bound_and_not_far(name: str) -> None:
         options = Options(refit=True, bias_correction="empirical")
         peak = peak_of(lambda: done[0].convert(options, bound))  # noqa: B023
         check(bound, max(peak, 16 * SAMPLE), OTHER, name, count, "refit")
+
+
+def test_a_wide_dense_layer_stays_below_its_bound() -> None:
+    """Its weights, more than anything else, are cut and rounded strip by strip, in calibration and after (RUN-3)."""
+    wide = Node("d", "dense", ("f",), {}, {"weight": drawn(800, 2048)})
+    folded = fold(graph((8, 16, 16), 800, Node("f", "flatten", ("input",)), wide, Node("dr", "relu", ("d",))))
+    images = DRAW.integers(0, 256, (2, 8, 16, 16)).astype(np.uint8)
+    done: list[Calibrated] = []
+    peak = peak_of(lambda: done.append(Calibrated.of(folded, images)))
+    check(observing_bytes(folded, 2, 2), peak, 4, "observed")
+    for kind in ("none", "analytic"):
+        peak = peak_of(lambda: done[0].convert(Options(bias_correction=kind)))  # type: ignore[arg-type] # noqa: B023
+        check(quantising_bytes(folded, 2, False, BATCH), peak, OTHER, kind)
 
 
 def test_memory_changes_no_sample() -> None:

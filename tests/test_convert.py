@@ -516,6 +516,21 @@ def test_the_error_of_rounded_biases() -> None:
     assert rounding_errors(unit, [], [], np.array([[0.5, 0.4]])).round(12).tolist() == [[0.04, 0.01]]
 
 
+@pytest.mark.parametrize("correction", ["none", "analytic"])
+def test_wide_layers_are_the_same_strip_by_strip(monkeypatch: pytest.MonkeyPatch, correction: str) -> None:
+    """However few weights are rounded or cut at a time, the network is the same (CONV-9)."""
+    draw = np.random.default_rng(2)
+    wide = [Node(f"d{k}", "dense", (f"r{k - 1}" if k else "f",), {}, {"weight": draw.normal(size=shape)})
+            for k, shape in enumerate([(9, 64), (7, 9)])]  # fmt: skip
+    nodes = [conv("c", "input", 4, 3, stride=(2, 2)), Node("r", "relu", ("c",)), Node("f", "flatten", ("r",))]
+    graph = Graph(PIXELS, [*nodes, wide[0], Node("r0", "clip", ("d0",), {"low": -1.0, "high": 4.0}), wide[1]])
+    whole = convert(graph, drawn(8), bias_correction=correction)
+    for weights in (1, 150):
+        monkeypatch.setattr("fsref.conversion.exact.STRIP", weights)
+        monkeypatch.setattr("fsref.conversion.quantisation.CACHED", weights)
+        assert convert(graph, drawn(8), bias_correction=correction).id == whole.id
+
+
 def test_sums_bound_theta_where_weights_do_not() -> None:
     """Small weights beside a large bias would let theta be so large that sums pass 2^30: they bound it (CONV-3)."""
     stem = Node("stem", "conv", ("input",), {}, {"weight": np.full((4, 3, 3, 3), 1e-5), "bias": np.full(4, 1000.0)})

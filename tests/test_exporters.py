@@ -35,6 +35,8 @@ def values_of(model: Any, x: np.ndarray, names: list[str]) -> list[np.ndarray]:
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
     known = {value.name for value in whole.graph.output}
+    domains = {node.domain for node in whole.graph.node} - {opset.domain for opset in whole.opset_import}
+    whole.opset_import.extend(onnx.helper.make_opsetid(domain, 1) for domain in domains)  # qonnx does not tell its own
     whole.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in known)
     entry = whole.graph.input[0]
     if entry.type.tensor_type.shape.dim[-1].dim_value == x.shape[1]:
@@ -44,14 +46,20 @@ def values_of(model: Any, x: np.ndarray, names: list[str]) -> list[np.ndarray]:
     else:
         options = ort.SessionOptions()
         options.intra_op_num_threads, options.log_severity_level = 1, 3
+        # The model as it is written: integers into which quantisers are fused are rounded otherwise.
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         session = ort.InferenceSession(whole.SerializeToString(), options, providers=["CPUExecutionProvider"])
     made = [session.run(names, {entry.name: np.ascontiguousarray(image[None])}) for image in x]
     return [np.concatenate(parts) for parts in zip(*made, strict=True)]
 
 
 def ended(model: Any, logits: np.ndarray) -> np.ndarray:
-    """What a model makes of its logits, which conversion leaves out."""
-    last = model.graph.node[-1].op_type
+    """What a model makes of its logits, which conversion leaves out: chances, or logits of few bits."""
+    node, arrays = model.graph.node[-1], {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+    last = node.op_type
+    if last == "DequantizeLinear":
+        scale, zero = (float(arrays[name]) for name in node.input[1:])
+        return np.asarray((np.clip(np.rint(logits / scale) + zero, 0, 255) - zero) * scale)
     if last == "Softmax":
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(powers / powers.sum(axis=1, keepdims=True))

@@ -103,7 +103,7 @@ def by_onnxruntime(how: str) -> Any:
     from onnx_files_torch import exported
 
     torch.manual_seed(0)
-    layers = [nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 6, 3, padding=1), nn.ReLU()]
+    layers = [nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Conv2d(6, 6, 3, padding=1), nn.ReLU()]
     model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, CLASSES)).eval()
 
     class Images(q.CalibrationDataReader):  # type: ignore[misc]
@@ -138,7 +138,7 @@ def codes_of(model: Any) -> list[Code]:
             low = about["narrow"].i - 2 ** (bits - 1) if about["signed"].i else 0.0
             found.append(Code(node.output[0], scale, low - zero))
         elif node.op_type == "BipolarQuant":
-            found.append(Code(node.output[0], 2 * float(constant[node.input[1]]), -0.5))
+            found.append(Code(node.output[0], 2 * float(np.ravel(constant[node.input[1]])[0]), -0.5))
     return found or integers_of(model)
 
 
@@ -151,7 +151,11 @@ def files_of(exporter: str) -> list[File]:
 
     if exporter == "onnxruntime":
         for how in ("qdq", "qdq_channels", "operators"):
-            add(how, by_onnxruntime(how), f"Static quantisation, {how.replace('_', ' of ')}.")
+            model, what = by_onnxruntime(how), f"Static quantisation, {how.replace('_', ' of ')}."
+            makers = {name: node.op_type for node in model.graph.node for name in node.output}
+            sums = ("Conv", "GlobalAveragePool", "QLinearConv", "QLinearGlobalAveragePool")
+            coded = [n for n in model.graph.node if n.op_type in sums[2:] or makers.get(n.input[0]) in sums[:2]]
+            made.append(File("few_bits", how, model, what, DYADIC, [Code(n.output[0]) for n in coded]))
         return made
     for weight_bits, bits in BITS:
         for form in ("qcdq", "qonnx"):

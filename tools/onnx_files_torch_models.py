@@ -105,29 +105,29 @@ class Shuffle(nn.Module):
 
 
 class Slices(nn.Module):
-    """Slices of channels and places, a flip, concat along rows, a crop."""
+    """Slices of channels and places, strided and not, concatenated; a flip, a crop."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem, self.last = nn.Sequential(conv(3, 6), nn.ReLU()), nn.Sequential(conv(4, 6), nn.ReLU(), Head(6))
+        self.stem, self.last = nn.Sequential(conv(3, 6), nn.ReLU()), nn.Sequential(conv(8, 6), nn.ReLU(), Head(6))
 
     def forward(self, x: Tensor) -> Tensor:
         a = self.stem(x)
-        a = torch.cat([a[:, :4, :4], a[:, 2:, 4:]], dim=2)
-        return self.last(torch.flip(a, [3])[:, :, 1:7, ::2])
+        a = torch.cat([a[:, :4, ::2, :4], a[:, 2:, 1::2, 4:]], dim=1)
+        return self.last(torch.flip(a, [3])[:, :, 1:])
 
 
 class Turned(nn.Module):
-    """Channels last and back, space to depth and back."""
+    """A layer over channels that stand last, turned there and back; depth to space."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem, self.middle = nn.Sequential(conv(3, 6), nn.ReLU()), nn.Sequential(conv(24, 8, 1), nn.ReLU())
-        self.mix, self.last = nn.Linear(6, 6), nn.Sequential(conv(2, 6), nn.ReLU(), Head(6))
+        self.stem, self.mix = nn.Sequential(conv(3, 6), nn.ReLU()), nn.Linear(6, 8)
+        self.last = nn.Sequential(conv(2, 6), nn.ReLU(), Head(6))
 
     def forward(self, x: Tensor) -> Tensor:
         a = F.relu(self.mix(self.stem(x).permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
-        return self.last(F.pixel_shuffle(self.middle(F.pixel_unshuffle(a, 2)), 2))
+        return self.last(F.pixel_shuffle(a, 2))
 
 
 class Larger(nn.Sequential):
@@ -175,17 +175,17 @@ class Leaky(nn.Sequential):
 
 
 class Line(nn.Module):
-    """Convolution, pool and batch norm in one dimension, over the rows of the image."""
+    """Convolution, pool and batch norm in one dimension, over the first row of the image."""
 
     def __init__(self) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv1d(3, 6, 3, padding=1), nn.BatchNorm1d(6), nn.ReLU(), nn.MaxPool1d(2), nn.Conv1d(6, 6, 5), nn.ReLU()
+            nn.Conv1d(3, 6, 3, padding=1), nn.BatchNorm1d(6), nn.ReLU(), nn.MaxPool1d(2), nn.Conv1d(6, 6, 3), nn.ReLU()
         )
         self.dense = nn.Linear(6, CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.dense(self.body(x.flatten(2)).mean(dim=2))
+        return self.dense(self.body(x[:, :, :1].squeeze(2)).mean(dim=2))
 
 
 class Map(nn.Sequential):

@@ -15,7 +15,7 @@ from fsref.importers.curves import spelled
 from fsref.importers.onnx.axes import flattened, per_channel
 from fsref.importers.onnx.calls import FLOATS, Call, Handler
 from fsref.importers.onnx.quantisers import INTEGERS, narrowed, not_below_zero, settled
-from fsref.importers.onnx.values import Builder, Value
+from fsref.importers.onnx.values import Builder, Numbers, Value
 from fsref.importers.recogniser import form_of, gated, hard_sigmoid, is_link
 from fsref.importers.refusals import Unmapped
 
@@ -229,6 +229,14 @@ def cast(b: Builder, call: Call) -> Value:
     return replace(call.value(), whole=False)
 
 
+def cast_like(b: Builder, call: Call) -> Value | Numbers:
+    """CastLike of a real value or a constant, to the type of reals: changes nothing here."""
+    first, like = call.given
+    if isinstance(like, np.ndarray) and like.dtype.name not in FLOATS:
+        raise Unmapped(f"to {like.dtype.name}", "CastLike a real")
+    return first if isinstance(first, Value) else call.array(0, "constant").astype(np.float32)
+
+
 def dropout(b: Builder, call: Call) -> Value:
     """Dropout in inference: nothing."""
     training = call.constant(2, "training mode")
@@ -254,6 +262,7 @@ ELEMENTWISE: Mapping[str, Handler] = {
     **dict.fromkeys((*CURVED, "HardSigmoid", "Swish", "Gelu", "Elu", "Selu", "Celu"), activation),
     "Pow": power,
     "Cast": cast,
+    "CastLike": cast_like,
     "Dropout": dropout,
     "Identity": lambda b, call: call.value(),
 }

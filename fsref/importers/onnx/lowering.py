@@ -11,14 +11,13 @@ import numpy as np
 
 from fsref.errors import GraphError
 from fsref.importers.onnx import model as onnx_model
-from fsref.importers.onnx.model import Operator
+from fsref.importers.onnx.model import QUANTISED, Operator
 from fsref.importers.onnx.values import Numbers
 from fsref.importers.refusals import Unmapped
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-QONNX = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")
 MAX_BITS = 16  # of a quantiser
 
 
@@ -232,8 +231,8 @@ def _linear_mean(made: _Lowering, operator: Operator) -> None:
 
 
 FORMS: Mapping[tuple[str, str], Callable[[_Lowering, Operator], None]] = {
-    **{(domain, op): _quant for domain in QONNX for op in ("Quant", "IntQuant")},
-    **{(domain, "BipolarQuant"): _bipolar for domain in QONNX},
+    **{(domain, op): _quant for domain in QUANTISED for op in ("Quant", "IntQuant")},
+    **{(domain, "BipolarQuant"): _bipolar for domain in QUANTISED},
     **{(domain, "QLinearConv"): _linear_conv for domain in ("", "ai.onnx")},
     **{(domain, "QLinearMatMul"): _linear_matmul for domain in ("", "ai.onnx")},
     ("com.microsoft", "QGemm"): _gemm,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OLDEST, OLDEST_MAPPED, NEWEST = 7, 11, 28  # models of opsets before OLDEST_MAPPED are lifted
 MAX_BYTES = 2**31 - 1  # what protobuf reads
 MAX_OPERATORS = 65_536
+QUANTISED = ("qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas")  # domains of quantised operators
 
 
 @dataclass(frozen=True)
@@ -155,9 +156,17 @@ def check(model: ModelProto, place: str) -> None:
 
 
 def check_form(model: ModelProto, place: str) -> None:
-    """Nothing, when onnx.checker takes a model. Errors: GraphError."""
-    from onnx import checker
+    """Nothing, when onnx.checker takes a model, the version of quantised operators told or not: qonnx writes files that
+    do not tell it. Errors: GraphError.
+    """
+    from onnx import ModelProto, checker, helper
 
+    untold = {node.domain for node in model.graph.node} - {opset.domain for opset in model.opset_import}
+    if untold := untold.intersection(QUANTISED):
+        told = ModelProto()
+        told.CopyFrom(model)
+        told.opset_import.extend(helper.make_opsetid(domain, 1) for domain in sorted(untold))
+        model = told
     try:
         checker.check_model(model)
     except Exception as error:  # whatever it raises, the model is refused
