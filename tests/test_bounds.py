@@ -19,8 +19,8 @@ import pytest
 
 import fsref
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Record, Table, fs_relu, run
-from fsref.conversion.calibration import SAMPLE
 from fsref.conversion import fits
+from fsref.conversion.calibration import SAMPLE
 from fsref.conversion.converter import BATCH, Calibrated
 from fsref.conversion.folding import fold
 from fsref.conversion.memory import observing_bytes, quantising_bytes, refitting_bytes
