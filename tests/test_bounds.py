@@ -19,6 +19,7 @@ import pytest
 
 import fsref
 from fsref import FS, Conv2d, Dense, Input, Network, Readout, Record, Table, fs_relu, run
+from fsref.conversion import fits
 from fsref.conversion.calibration import SAMPLE
 from fsref.conversion.converter import BATCH, Calibrated
 from fsref.conversion.folding import fold
@@ -380,6 +381,17 @@ GRAPHS: dict[str, Callable[[], Graph]] = {
         Node("q", "avg_pool", ("p",), {"kernel": (2, 2)}),
     ),
     "heavy": lambda: graph((16, 12, 12), 128, *layer("a", "input", 128, 16, 3, 3), *layer("b", "ar", 128, 128, 3, 3)),
+    "gated": lambda: graph(
+        (3, 64, 64),
+        24,
+        layer("a", "input", 24, 3, 3, 3)[0],
+        Node("f", "silu", ("a",)),
+        Node("s", "global_avg_pool", ("f",)),
+        Node("g", "tanh", ("s",)),
+        Node("p", "mul", ("f", "g")),
+        layer("b", "p", 24, 24, 3, 3)[0],
+        Node("h", "gelu", ("b",)),
+    ),
     "deep": lambda: graph(
         (8, 24, 24),
         8,
@@ -389,10 +401,12 @@ GRAPHS: dict[str, Callable[[], Graph]] = {
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_a_float_graph_stays_below_its_bound_and_not_far(name: str) -> None:
+def test_a_float_graph_stays_below_its_bound_and_not_far(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Forward, observed for calibration, and quantised: bounds from shapes alone (RUN-3)."""
+    monkeypatch.setattr(fits, "BUDGET", 20_000)  # how long a fit takes, not what
     made = GRAPHS[name]()
     folded = fold(made)
+    fsref.convert(made, np.zeros((1, *made.contract().shape), np.uint8))  # programs of fits are loaded
     for count in (1, 12):
         images = DRAW.integers(0, 256, (count, *made.contract().shape)).astype(np.uint8)
         check(forward_bytes(made, count), peak_of(lambda: made.forward(images)), 4, name, count)  # noqa: B023

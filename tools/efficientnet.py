@@ -111,9 +111,11 @@ def neurons(graph: Graph) -> Mapping[str, int]:
 def main() -> None:
     """Print a line for each network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("networks", nargs="*", default=list(SCALES), choices=[[], *SCALES], help="b0 to b7")
+    parser.add_argument("networks", nargs="*", default=[*SCALES], help="b0 to b7")
     parser.add_argument("--side", type=int, help="of the images; that of the network unless told")
     given = parser.parse_args()
+    if unknown := [name for name in given.networks if name not in SCALES]:
+        parser.error(f"no network is called {unknown[0]!r}: {', '.join(SCALES)}")
     print("| network | side | parameters | silu | sigmoids | products |\n|---|--:|--:|--:|--:|--:|")
     for name in given.networks:
         width, depth, side = SCALES[name]

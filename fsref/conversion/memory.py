@@ -5,6 +5,7 @@ from __future__ import annotations
 from fsref.conversion.calibration import SAMPLE
 from fsref.conversion.columns import KEPT, PLACES, WIDEST, width
 from fsref.conversion.columns import SAMPLE as SCALED
+from fsref.conversion.curves import CHUNK, Curve
 from fsref.conversion.exact import strips
 from fsref.conversion.folded import Folded, Term, Unit
 from fsref.graph.memory import Numbers, convolving, pooling, sweep
@@ -42,6 +43,7 @@ def valuing(unit: Unit, shapes: dict[str, Shape]) -> Numbers:
     found = [delivering(term, shapes[term.source], unit.shape) for term in unit.terms]
     each, once = max((f.each for f in found), default=n), max((f.once for f in found), default=0)
     coded = unit.activation is not None and unit.activation.levels is not None
+    once += 24 * CHUNK if isinstance(unit.activation, Curve) else 0  # of 64 bits: what a function makes on its way
     return Numbers(n + 3 * n + max(each, 3 * n if coded else 0), once)
 
 
@@ -87,7 +89,8 @@ def quantising_bytes(folded: Folded, images: int, empirical: bool, batch: int) -
         most = max(most, 8 * (2 * sum(weights) + largest + 6 * n + delivered))
         kept += 2 * sum(weights) + 8 * n
     sizes = [size_of(shape) for shape in shapes.values()]
-    coded = 2 * images * (sum(sizes) + max(sizes)) if empirical else 0  # codes of all, and one population's joined
+    wide = 4 if any(isinstance(unit.activation, Curve) for unit in folded.units) else 2  # bytes of a code
+    coded = wide * images * (sum(sizes) + max(sizes)) if empirical else 0  # codes of all, and one population's joined
     return kept + most + coded + OBJECTS * len(shapes)
 
 

@@ -50,7 +50,7 @@ class Loss:
 
     Of the new error: `constant` is the share that is one number per channel, as from a wrong bias; `channel` has most
     of it, `channel_share`; r times `gain` meets g best, and leaves the power `after_gain`, as with a wrong scale.
-    `jump` is "codes", "fit", "arithmetic" or, mostly, "".
+    `jump` is "codes", "arithmetic" or, mostly, "".
     """
 
     name: str

@@ -110,8 +110,7 @@ def compared(
         look(part)
         if progress is not None:
             progress(len(part))
-    parts = ["codes", *(["fit"] if curves else []), *([] if refitted(net) else ["arithmetic"])]
-    rows, limits = judged([tally.loss() for tally in tallies], parts)
+    rows, limits = judged([tally.loss() for tally in tallies], ("codes",) if refitted(net) else ("codes", "arithmetic"))
     sides = [np.concatenate(side) if side else None for side in (ours, theirs)]
     return Comparison(graph.name, net.name, net.id, rows, limits, folding.db, sides[0], sides[1], truth, notes, len(x))
 
@@ -206,11 +205,11 @@ def judged(rows: Sequence[Loss], parts: Sequence[str]) -> tuple[tuple[Loss, ...]
     """
     limits = {}
     for part in parts:
-        ratios = sorted(row.db(part) for row in rows if row.kind == "fs" and getattr(row, part) is not None)
+        ratios = sorted(row.db(part) for row in rows if row.kind == "fs")
         limits[part] = max(LEAST, min(MOST, ratios[len(ratios) // 2] - JUMP)) if ratios else LEAST
     said = []
     for row in rows:
-        below = [p for p, limit in limits.items() if getattr(row, p) is not None and row.db(p) < limit]
+        below = [part for part, limit in limits.items() if row.db(part) < limit]
         said.append(replace(row, jump=min(below, key=row.db, default="")))
     return tuple(said), limits
 
