@@ -445,6 +445,14 @@ def test_an_object_array_is_not_unpickled(call: Call, model: Path) -> None:
     assert (code, err.count("\n")) == (2, 1)
 
 
+@pytest.mark.parametrize("words", [[], ["table"], ["vectors"]])
+def test_a_command_of_several_prints_its_help_by_itself(call: Call, words: list[str]) -> None:
+    """Line by line, on standard error, and ends with 2."""
+    code, out, err = call(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith("Usage: fsref ") and "\nCommands:\n" in err
+
+
 @pytest.mark.parametrize(
     ("raised", "code"),
     [(KeyboardInterrupt(), 130), (PermissionError(13, "Permission denied", "f"), 2), (MemoryError(), 2)],

@@ -154,7 +154,7 @@ def test_a_fitted_population_tells_its_unit(call: Any) -> None:
         ("swish_published --force", "--force: goes with --plot"),
         ("swish_published --plot x.npz", "--plot: is there already"),
         ("swish_published --plot a.gif", "no kind of picture has this suffix"),
-        ("tiny.fs.npz", "tiny.fs.npz: is no JSON of a named table"),
+        ("tiny.fs.npz", "tiny.fs.npz: is an archive, no named table (of a network NET:POPULATION)"),
     ],
 )
 def test_what_is_refused_is_one_line(call: Any, command: str, says: str) -> None:

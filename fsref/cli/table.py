@@ -15,7 +15,7 @@ from fsref.activations.rounding import Rounded, rounded
 from fsref.activations.transfer import HIGHEST, LOWEST, Transfer, transfer
 from fsref.cli.options import FILE, FORCE, JSON, check_file, show, written
 from fsref.cli.table_round import round_table
-from fsref.cli.verb import needs, verb
+from fsref.cli.verb import Several, needs, verb
 from fsref.errors import UsageError, nearest
 from fsref.formats.bundled import load
 from fsref.formats.tables import come_along, load_table
@@ -31,7 +31,7 @@ BESIDE = 8  # of the last code of an FS-ReLU: how much is shown on both sides
 ROWS = "a table file, NET:POPULATION, or a known name: "
 
 
-@click.group()
+@click.group(cls=Several)
 def table() -> None:
     """Show a table, every step of it; make integers of floats."""
 

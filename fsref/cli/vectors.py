@@ -12,7 +12,7 @@ import click
 
 from fsref.cli.options import FILE, FORCE, JSON, check_file, show
 from fsref.cli.vector_bench import bench
-from fsref.cli.verb import excludes, verb
+from fsref.cli.verb import Several, excludes, verb
 from fsref.conformance.driven import Driven
 from fsref.conformance.frames import to_bytes, to_hex
 from fsref.conformance.replies import binary_replies, frames, hex_replies, judged
@@ -32,7 +32,7 @@ FEW = 20  # cases that are told in full
 PACK = click.argument("pack", type=FILE)
 
 
-@click.group()
+@click.group(cls=Several)
 def vectors() -> None:
     """Golden vectors: make a pack, show it, check the answers to it."""
 

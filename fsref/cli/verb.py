@@ -42,6 +42,16 @@ def excludes(options: str, *others: str | When) -> Condition:
     return Condition(tuple(options.split()), others, needed=False)
 
 
+class Several(click.Group):
+    """A command of several verbs, which by itself prints its help and ends with 2."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(2)
+        return super().parse_args(ctx, args)
+
+
 class Verb(click.Command):
     """A command that refuses options given twice, and those that cannot act beside the others."""
 

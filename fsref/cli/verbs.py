@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from fsref.cli.streams import reported
+from fsref.cli.verb import Several
 from fsref.errors import FsrefError, printable
 from fsref.formats.pages import rules
 from fsref.version import SPEC_VERSION, __version__
@@ -39,7 +40,7 @@ VERBS = {
 }
 
 
-class Verbs(click.Group):
+class Verbs(Several):
     """The verbs as one command, each imported when it is called: most of what all of them import, one does not need."""
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
@@ -65,16 +66,11 @@ def named(arguments: Sequence[str] | None) -> list[click.Command]:
 @click.group(
     cls=Verbs,
     commands={name: click.Command(name, help=told) for name, told in VERBS.items()},  # their names, for the list
-    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, "--version", message=f"fsref %(version)s, law {SPEC_VERSION}")
-@click.pass_context
-def cli(ctx: click.Context) -> None:
+def cli() -> None:
     """The golden reference simulator for few-spikes (FS) neurons: integers only, every spike explicit."""
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help(), err=True)
-        ctx.exit(2)
 
 
 # Where matplotlib keeps its fonts changes no picture: its log of that is no line of a command's.

@@ -126,13 +126,18 @@ def come_along() -> list[str]:
 
 def from_bytes(data: bytes, where: str) -> Approximation:
     """The named table that a file holds (TABLE-1). Errors: FileError."""
+    if data[:2] == b"PK":
+        raise FileError("TABLE-1", where, "is an archive, no named table", None, "of a network NET:POPULATION")
     try:
         plain = json.loads(data.decode("utf-8"), object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:  # no UTF-8, no JSON, too deep, an integer too long
-        raise FileError("TABLE-1", where, "is no JSON of a named table", str(error)) from None
+    except (ValueError, RecursionError) as error:  # no JSON, too deep, an integer too long
+        told = "no UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise FileError("TABLE-1", where, "is no JSON of a named table", told) from None
     if not isinstance(plain, dict) or plain.get("schema") != SCHEMA:
         told = plain.get("schema") if isinstance(plain, dict) else type(plain).__name__
-        raise FileError("TABLE-1", where, "is no named table", told, f'"schema": "{SCHEMA}"')
+        floats = isinstance(plain, dict) and plain.keys() >= set("Thd")
+        limit = f'"schema": "{SCHEMA}"' + ("; fsref table round makes integers of floats" if floats else "")
+        raise FileError("TABLE-1", where, "is no named table", told, limit)
     return _Reader(plain, where).table()
 
 
