@@ -80,6 +80,15 @@ def test_what_is_no_json_of_one(data: bytes) -> None:
         from_bytes(data, "some.json")
 
 
+@pytest.mark.parametrize(
+    ("data", "told"), [(b"PK\3\4", "NET:POPULATION"), (b'{"T":[1],"h":[1],"d":[1]}', "table round")]
+)
+def test_what_it_is_instead_is_told(data: bytes, told: str) -> None:
+    """A network, and a table of floats, are pointed to what takes them."""
+    with pytest.raises(FileError, match=told):
+        from_bytes(data, "some.json")
+
+
 @pytest.mark.parametrize("key", list(TABLE.to_dict())[1:])
 def test_a_missing_key_is_told(key: str) -> None:
     """A file without one of the keys is refused, and the line names the key."""

@@ -135,7 +135,7 @@ def from_bytes(data: bytes, where: str) -> Approximation:
         raise FileError("TABLE-1", where, "is no JSON of a named table", told) from None
     if not isinstance(plain, dict) or plain.get("schema") != SCHEMA:
         told = plain.get("schema") if isinstance(plain, dict) else type(plain).__name__
-        floats = isinstance(plain, dict) and plain.keys() >= set("Thd")
+        floats = isinstance(plain, dict) and "schema" not in plain and plain.keys() >= set("Thd")
         limit = f'"schema": "{SCHEMA}"' + ("; fsref table round makes integers of floats" if floats else "")
         raise FileError("TABLE-1", where, "is no named table", told, limit)
     return _Reader(plain, where).table()
