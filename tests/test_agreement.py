@@ -80,7 +80,6 @@ def gated(net: Network, q: Gate) -> set[str]:
     has |= (
         {"source done long before its factor"} if net.schedule.delays[q.source, q.target] > net.steps[q.by] else set()
     )
-    has |= {"factor waits"} if net.schedule.factor_delays[q.by, q.source, q.target] else set()
     has |= {"negative factor"} if net.ranges[q.by].codes.min() < 0 else set()
     return has
 
@@ -106,7 +105,7 @@ EVERY = (
         "pooled dense",
     }
     | {"square", "gate by a map", "gate by one place a channel", "gate into a readout", "gate with offsets"}
-    | {"source done long before its factor", "factor waits", "negative factor"}
+    | {"source done long before its factor", "negative factor"}
     | {"stride", "padding", "asymmetric padding", "dilation", "groups", "depthwise"}
     | {f"K = {k}" for k in range(1, 17)}
 )

@@ -136,16 +136,20 @@ def many() -> list[Drawn]:
     """The first cases of the strategy that have a twin, each option in turn, and what the naive twin says of them."""
     found: list[Drawn] = []
 
-    @settings(generated, max_examples=COUNT)
-    @given(cases(max_fs=3))
-    def collect(case: Case) -> None:
-        assume(not case.net.gates)  # RATE-1
+    def add(case: Case) -> None:
         case = with_twin(case)
         net, (setting, rounding, apart) = naive.load(to_bytes(case.net)), EVERY[len(found) % len(EVERY)]
         told = expected(case, net, setting == "best", rounding == "nearest", apart)
         found.append(Drawn(case, net, setting, rounding, apart, told))
 
+    @settings(generated, max_examples=COUNT)
+    @given(cases(max_fs=3))
+    def collect(case: Case) -> None:
+        assume(not case.net.gates)  # RATE-1
+        add(case)
+
     collect()
+    add(Case(residual(), draw(residual(), 2)))  # groups behind what spikes
     return found
 
 
