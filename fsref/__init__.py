@@ -13,6 +13,7 @@ from fsref.version import __version__ as __version__
 if TYPE_CHECKING:
     from fsref import errors as errors
     from fsref import testing as testing
+    from fsref.activations.fitting import fitted
     from fsref.conversion.converter import convert
     from fsref.conversion.search import search
     from fsref.errors import FsrefError
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from fsref.law.images import Pixels
     from fsref.law.network import Network
     from fsref.law.neuron import Table, fs_relu
-    from fsref.law.populations import FS, Input, MaxPool, Readout, Width
-    from fsref.law.projections import Conv2d, Dense, scale, shortcut, sum_pool
+    from fsref.law.populations import FS, Input, MaxPool, Readout, View, Width
+    from fsref.law.projections import Conv2d, Dense, Gate, scale, shortcut, sum_pool
     from fsref.metrics.counts import count
     from fsref.metrics.energy import energy
     from fsref.metrics.score import evaluate
@@ -47,6 +48,7 @@ _HOMES = {
     "Conv2d": "law.projections",
     "Dense": "law.projections",
     "FsrefError": "errors",
+    "Gate": "law.projections",
     "Graph": "graph.graph",
     "Input": "law.populations",
     "MaxPool": "law.populations",
@@ -56,6 +58,7 @@ _HOMES = {
     "Record": "simulation.recording",
     "Table": "law.neuron",
     "Trace": "simulation.recording",
+    "View": "law.populations",
     "Width": "law.populations",
     "check": "verification.check",
     "compare": "verification.compare",
@@ -67,6 +70,7 @@ _HOMES = {
     "evaluate": "metrics.score",
     "explain": "verification.explain",
     "export": "simulation.export",
+    "fitted": "activations.fitting",
     "from_onnx": "importers.onnx.from_onnx",
     "from_torch": "importers.torch.from_torch",
     "fs_relu": "law.neuron",
@@ -90,6 +94,7 @@ __all__ = [
     "Conv2d",
     "Dense",
     "FsrefError",
+    "Gate",
     "Graph",
     "Input",
     "MaxPool",
@@ -99,6 +104,7 @@ __all__ = [
     "Record",
     "Table",
     "Trace",
+    "View",
     "Width",
     "check",
     "compare",
@@ -110,6 +116,7 @@ __all__ = [
     "evaluate",
     "explain",
     "export",
+    "fitted",
     "from_onnx",
     "from_torch",
     "fs_relu",

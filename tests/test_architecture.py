@@ -266,9 +266,9 @@ def test_kinds_are_told_apart_by_match() -> None:
 
 
 def test_public_names() -> None:
-    """fsref has at most 40 public names, sorted constants first, then classes, then the rest; each can be had."""
+    """fsref has about 40 public names, 44 at most: constants first, then classes, then the rest; each can be had."""
     names = list(fsref.__all__)
-    assert len(names) == len(set(names)) <= 40
+    assert len(names) == len(set(names)) <= 44
     assert names == sorted(names, key=lambda n: (0 if n.isupper() else 1 if n[0].isupper() else 2, n))
     for name in names:
         assert getattr(fsref, name) is not None

@@ -31,6 +31,7 @@ from fsref.graph.graph import Graph, Node
 from fsref.graph.memory import forward_bytes
 from fsref.law.images import Pixels
 from fsref.law.populations import OBSERVABLES, MaxPool
+from fsref.law.projections import Gate
 from fsref.simulation.memory import run_bytes
 from fsref.simulation.recording import select
 from refusals import refused
@@ -151,6 +152,23 @@ NETS: dict[str, Callable[[], Network]] = {
     "stride": lambda: chain(
         (8, 96, 96), (FS("a", (8, 12, 12), fs_relu(8, 90)), conv("a", 8, 8, 3, 3, stride=(8, 8), padding=AROUND))
     ),
+    "gates": lambda: Network(
+        [
+            Input("in", (8, 40, 40), 8, 255),
+            FS("a", (16, 40, 40), fs_relu(8, 40)),
+            FS("one", (16, 1, 1), fs_relu(8, 9000)),
+            FS("p", (16, 40, 40), fs_relu(8, 90)),
+            FS("q", (16, 40, 40), fs_relu(8, 90)),
+            Readout("out", (3, 1, 1)),
+        ],
+        [
+            Conv2d("in", "a", positive(16, 8, 1, 1)),
+            Dense("a", "one", positive(16, 16), pooled=True),
+            Gate("a", "one", "p", np.ones(16, np.int64)),
+            Gate("p", "a", "q", np.ones(16, np.int64)),
+            Dense("q", "out", positive(3, 16), pooled=True),
+        ],
+    ),
     "64 bits": lambda: Network(
         [Input("in", (8, 24, 24), 16, 65535), FS("a", (16, 24, 24), fs_relu(8, 2**30)), Readout("out", (2, 1, 1))],
         [
@@ -206,7 +224,9 @@ def test_a_run_stays_below_its_bound_and_not_far(name: str) -> None:
             check(bound, peak, factor, name, engine, count, batch, threads, record is not None)
 
 
-@pytest.mark.parametrize("name", ["dense", "many windows", "another table, pooled", "depthwise", "groups", "64 bits"])
+@pytest.mark.parametrize(
+    "name", ["dense", "many windows", "another table, pooled", "depthwise", "groups", "gates", "64 bits"]
+)
 def test_a_first_run_stays_below_its_bound(name: str) -> None:
     """What is planned for a network is bounded before it is: the run that makes the plan stays below, too."""
     again, net = NETS[name](), NETS[name]()

@@ -25,6 +25,7 @@ from fsref.verification.scene import Scene
 from handmade import residual, tiny
 from planted import NEURONS, falling, walk, worth, zeroed
 from planted_addresses import ADDRESSES
+from planted_gates import PLANTED
 from planted_sums import SUMS
 from planted_units import UNITS
 from planted_units import scene as scene_of
@@ -152,7 +153,9 @@ INSIDE = {"membrane-held-at-the-top", "fires-once-more"}  # no code shows them: 
 def test_every_cause_is_planted_and_names_a_rule() -> None:
     """A cause that is added is planted here, too; its words end with the rule that is broken."""
     names = [cause.name for cause in CAUSES]
-    assert sorted(names) == sorted({trap.partition(":")[0] for trap in (*TRAPS, *STALE, *UNITS, *ADDRESSES)} | INSIDE)
+    assert sorted(names) == sorted(
+        {trap.partition(":")[0] for trap in (*TRAPS, *STALE, *UNITS, *ADDRESSES, *PLANTED)} | INSIDE
+    )
     rules = {line.split()[1] for page in RULES for line in page.splitlines() if line.startswith("### ")}
     for cause in CAUSES:
         assert cause.name == cause.name.lower().replace(" ", "-")

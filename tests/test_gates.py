@@ -39,8 +39,11 @@ from fsref.law.projections import Gate
 from fsref.law.widths import factor_width, memories, register_bits
 from fsref.limits.chip import Limits
 from fsref.limits.misfits import misfits
+from fsref.verification.causes import hints
 from fsref.verification.proof import prove
 from handmade import ENGINES, EVERYTHING, draw, gated, oracle, recorded, tiny
+from planted_gates import PLANTED, answers
+from planted_units import scene
 from refusals import refused
 
 SIGNED = Table(T=[9, 3, -2], h=[14, -4, 6], d=[-3, 5, 2])  # codes of both signs
@@ -312,3 +315,14 @@ def test_records_of_gates_are_whole() -> None:
                 assert n not in observed.codes or trace[p.name, "codes"][b].tolist() == observed.codes[n]
         for j, name in enumerate(net.named_projections):
             assert trace[name, "sums"].tolist() == [observed.sums[j] for observed in seen]
+
+
+@pytest.mark.parametrize("trap", PLANTED)
+def test_mistakes_of_gates_are_named(trap: str) -> None:
+    """A device whose gate ignores its factor, adds it, takes that of another place or channel, or multiplies before it
+    is whole, is told so (OBS-4).
+    """
+    images = draw(gated(), 12, seed=3)
+    name, theirs = answers(trap, images)
+    found = hints(scene(name, images, gated(), **theirs))
+    assert [hint.name for hint in found][:1] == [trap.partition(":")[0]]

@@ -19,7 +19,7 @@ from fsref.law.neuron import fire
 from fsref.law.projections import Gate
 from fsref.verification.against import against_float32
 from fsref.verification.float_neurons import Membranes, held, opened, sent, unit_of
-from fsref.verification.margins import FAR, margin
+from fsref.verification.margins import FAR, Margins, PopulationMargins, margin, margins_of, summary
 
 FINE = {"residual": handmade.residual, "unordered": handmade.unordered, "tiny": handmade.tiny, "gated": handmade.gated}
 
@@ -51,6 +51,19 @@ def test_a_margin_of_zero_is_equality() -> None:
     plain, strict = ([fire(int(n), T[0] + more, h[0], [4, 2, 1]).train for n in v[0, 0]] for more in (0, 1))
     zero = margin(v, T, h).least[0, 0] == 0
     assert np.array_equal(zero, np.array(plain) != np.array(strict)) and zero.sum() == 7
+
+
+def test_a_report_tells_margins_in_a_few_numbers() -> None:
+    """How many are 0, and the largest among the smallest hundredth and half, of a run and in its table."""
+    found = summary("n", np.random.default_rng(0).permutation(np.arange(1000) // 4).reshape(10, 20, 5))
+    assert found == PopulationMargins("n", 1000, 4, 2, 124)
+    far = summary("dead", np.full((1, 1, 1), FAR))
+    assert "any" in str(Margins((found, far))) and (far.hundredth, far.at_threshold) == (FAR, 0)
+    net = handmade.tiny()
+    x = handmade.draw(net, 6)
+    opening = handmade.recorded(net, x)["hid", "opening"]
+    T, h, _ = net.fs[0].table.rows(3)
+    assert np.array_equal(margins_of(net, "hid", opening), margin(opening.reshape(6, 3, 1), T, h).least)
 
 
 def scale_of(p: Any, channel: int) -> float:

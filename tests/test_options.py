@@ -239,7 +239,7 @@ ACTS = {
         "--spikes": (FIT, "--spikes 0.25"),
         "--max-error": (FIT, "--max-error 1"),
         "--seed": (FIT, "--seed 1"),
-        "--budget": ("silu --steps 1 --range -0.02 0.02", "--budget 2"),
+        "--budget": ("silu --steps 2 --range -1 1 --unit 0.0625", "--budget 2"),
         "--out": (FIT, "--out n.json"),
         "--front": (FIT, "--front p.svg"),
         "--resume": (FIT, "--resume kept"),
@@ -486,7 +486,7 @@ def test_no_value_is_empty(outcome: Outcome, verb: Verb) -> None:
             place = str(param.human_readable_name)
         elif not param.is_flag:  # type: ignore[attr-defined]
             place = max(param.opts, key=len)
-            words += [place, ""]
+            words += [place, *[""] * param.nargs]
         else:
             continue
         code, out, err, written, used = outcome(verb.name, *words)

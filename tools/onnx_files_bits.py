@@ -106,7 +106,7 @@ def by_onnxruntime(how: str) -> Any:
     layers = [nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2), nn.Conv2d(6, 6, 3, padding=1), nn.ReLU()]
     model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, CLASSES)).eval()
 
-    class Images(q.CalibrationDataReader):  # type: ignore[misc]
+    class Images(q.CalibrationDataReader):
         def __init__(self) -> None:
             self.left = iter({"image": image[None].numpy()} for image in IMAGES)
 

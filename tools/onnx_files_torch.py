@@ -30,7 +30,7 @@ IMAGES = torch.zeros(2, 3, 8, 8)
 
 def exported(exporter: str, model: nn.Module, opset: int | None = None) -> Any:
     """The model as this exporter writes it, of its own opset unless told; the number of images is free."""
-    given = {} if opset is None else {"opset_version": opset}
+    given: dict[str, Any] = {} if opset is None else {"opset_version": opset}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if exporter == "dynamo":
@@ -38,8 +38,8 @@ def exported(exporter: str, model: nn.Module, opset: int | None = None) -> Any:
             program = torch.onnx.export(model, (IMAGES,), dynamo=True, dynamic_shapes=(free,), verbose=False, **given)
             assert program is not None
             return program.model_proto
-        held = io.BytesIO()
-        names = {"input_names": ["image"], "dynamic_axes": {"image": {0: "batch"}}}
+        held: Any = io.BytesIO()
+        names: dict[str, Any] = {"input_names": ["image"], "dynamic_axes": {"image": {0: "batch"}}}
         torch.onnx.export(model, (IMAGES,), held, dynamo=False, **names, **given)
         return onnx.load_from_string(held.getvalue())
 

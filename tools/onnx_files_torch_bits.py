@@ -69,6 +69,9 @@ class Tensors(nn.Module):
 class Channels(nn.Module):
     """fake_quantize_per_channel_affine of weights, activations with a zero point, a residual sum."""
 
+    scales: Tensor
+    zeros: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.a, self.b = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1, bias=False)

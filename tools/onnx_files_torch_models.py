@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,7 +11,7 @@ from torch.nn import functional as F
 CLASSES = 5
 
 
-def conv(inputs: int, outputs: int, kernel: int = 3, **about: int) -> nn.Conv2d:
+def conv(inputs: int, outputs: int, kernel: int = 3, **about: Any) -> nn.Conv2d:
     """A convolution that keeps the size unless told."""
     return nn.Conv2d(inputs, outputs, kernel, **{"padding": kernel // 2, **about})
 
@@ -32,6 +34,9 @@ class KerasOrder(nn.Sequential):
 
 class Inside(nn.Module):
     """Normalisation inside the model, before a convolution that pads; logits scaled."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -19,6 +19,7 @@ from fsref.verification.consequences import Cause, rule_of
 from fsref.verification.dropping_causes import DROPPING
 from fsref.verification.event_causes import EVENTS
 from fsref.verification.firing_causes import FIRING
+from fsref.verification.gate_causes import GATES
 from fsref.verification.neuron_causes import NEURON
 from fsref.verification.place_causes import PLACES
 from fsref.verification.pool_causes import POOL
@@ -54,6 +55,7 @@ CAUSES: tuple[Cause, ...] = (  # the most likely first, where several fit
     MISSING,
     *WEIGHT,
     *PRODUCTS,
+    *GATES,
     *WINDOW,
     *READING,
     *BORDER,

@@ -15,7 +15,8 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.verification.scene import Effect, Scene
 
-OF_SUMS = ("PROJ-", "RANGE-", "NET-3", "NET-6", "NET-7", "FS-4", "RUN-")  # rules of mistakes that sums may show
+# Rules of mistakes that sums may show.
+OF_SUMS = ("PROJ-", "GATE-", "RANGE-", "NET-3", "NET-6", "NET-7", "FS-4", "RUN-")
 
 Form = TypeVar("Form")
 Effects: TypeAlias = Iterator[Effect]
