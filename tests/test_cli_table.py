@@ -104,10 +104,34 @@ def test_a_table_file_is_shown(call: Any) -> None:
     assert told["deviation"]["largest_absolute_error"] == 0.5 * (15 - 7)
 
 
+def test_a_fitted_population_tells_its_unit(call: Any) -> None:
+    """What a conversion says of the membrane units of a channel is the unit that its staircase is drawn in."""
+    own = load_table("sigmoid-6")
+    told = {"populations": {"f": {"membrane_unit": [own.unit, 2 * own.unit]}}}
+    net = fsref.Network(
+        [
+            fsref.Input("in", (2, 1, 1), 1, 1),
+            fsref.FS("f", (2, 1, 1), own.table, scale=own.scale),
+            fsref.Readout("out", (1, 1, 1)),
+        ],
+        [fsref.Dense("in", "f", [[own.high, 0], [0, own.high]]), fsref.Dense("f", "out", [[1, 1]])],
+        provenance=told,
+    )
+    net.save("fitted.fs.npz")
+    for channel, unit in (("0", own.unit), ("1", 2 * own.unit)):
+        code, out, errors = call(
+            "table", "show", "fitted.fs.npz:f", "--channel", channel, "--against", "sigmoid", "--json"
+        )
+        assert code == 0, errors
+        assert json.loads(out)["unit"] == unit
+    code, _, errors = call("table", "show", "fitted.fs.npz:f", "--unit", "1")
+    assert code == 2 and "the network tells it" in errors
+
+
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        ("no_such", "no_such: no such table (a table file, NET:POPULATION, or one of "),
+        ("no_such", "no_such: no such table (a table file, NET:POPULATION, or a known name: "),
         ("swish_publishd", "did you mean swish_published?"),
         ("tiny.fs.npz:none", "TABLE: no fs population of this name: none"),
         ("tiny.fs.npz:in", "TABLE: no fs population of this name: in"),

@@ -75,6 +75,7 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
     np.savez(tmp_path / "one.npz", x=handmade.draw(handmade.gated(), 1))
     one = ["--data", str(tmp_path / "one.npz"), "--population", "slow", "--neuron", "5"]
     (tmp_path / "floats.json").write_text('{"T": [1, 0.3], "h": [1, 0.3], "d": [1, 0.3]}')
+    fit = ["fit", "silu", "-K", "3", "--range", "-1", "1", "--unit", "0.0625", "--budget", "60"]
     asked = {
         "info": ["info", model],
         "gates": ["info", gates],
@@ -98,7 +99,8 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
         "errors": ["evaluate", str(tmp_path / "made.npz"), *scored, "--graph", graph],
         "compare": ["compare", graph, str(tmp_path / "made.npz"), *scored],
         "floats": ["compare", "--against", "float32", model, *data],
-        "fitted": ["fit", "silu", "-K", "3", "--range", "-1", "1", "--unit", "0.0625", "--budget", "60"],
+        "fitted": fit,
+        "front": [*fit, "--front", str(tmp_path / "front.svg")],
         "round": ["table", "round", str(tmp_path / "floats.json"), "--range", "0", "2"],
         "table": ["table", "show", "sigmoid_published", "--against", "sigmoid", "--membrane", "0"],
         "diff": ["diff", model, data[1], str(tmp_path / "dump.npz"), "--isolated"],
@@ -120,9 +122,8 @@ def test_every_json_says_what_it_is(written: dict[str, dict[str, Any]]) -> None:
     net = handmade.residual()
     for name, found in written.items():
         assert {key: found[key] for key in HEAD} == HEAD, name
-        expected = {"rule": (None, None), "table": (None, None), "round": (None, None), "fitted": (None, None)}.get(
-            name, (net.name, net.id)
-        )
+        of_no_network = ("rule", "table", "round", "fitted", "front")
+        expected = (None, None) if name in of_no_network else (net.name, net.id)
         if name in ("convert", "compare", "search", "for", "outputs", "errors"):
             expected = ("residual", found["id"])
             assert re.fullmatch("[0-9a-f]{64}", found["id"])

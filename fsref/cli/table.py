@@ -23,11 +23,12 @@ from fsref.law.network import Network
 from fsref.law.neuron import relu_theta
 from fsref.reports.neurons import table_picture
 from fsref.reports.pictures import check_picture
+from fsref.verification.compare import membrane_units
 from fsref.verification.explain import steps_of
 from fsref.verification.explanation import Step, steps_sheet
 
 BESIDE = 8  # of the last code of an FS-ReLU: how much is shown on both sides
-ROWS = "a table file, NET:POPULATION, or one of "
+ROWS = "a table file, NET:POPULATION, or a known name: "
 
 
 @click.group()
@@ -161,6 +162,8 @@ def of_population(
         own = int(theta[row] if theta.ndim else theta)
         low, high = min(high, max(low, -BESIDE * own)), max(low, min(high, own * (2**p.steps + BESIDE)))
         told = None if p.scale is None else scale / own
+    elif (units := membrane_units(net, name)) is not None:
+        told = float(units[row % len(units)])
     if unit is not None and (told is not None or not 0 < unit < inf):
         problem = "is not above 0, and finite" if told is None else f"the network tells it: {told:g}"
         raise UsageError("FLOAT-3", "--unit", problem, unit)

@@ -26,7 +26,7 @@ VERBS = {
     "convert": "Convert a float graph or ONNX model to an FS network.",
     "cover": "Count the bins of the law that were reached.",
     "diff": "Find the first wrong neuron of a dump.",
-    "evaluate": "Score a network on labelled images.",
+    "evaluate": "Score a network on images.",
     "explain": "Say why one neuron spiked as it did.",
     "export": "Write the same integers for other programs.",
     "fit": "Find the table that follows a function.",

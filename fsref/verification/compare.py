@@ -11,7 +11,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fsref.conversion.curves import Curve
 from fsref.conversion.entry import LEFT_OUT
@@ -178,20 +178,29 @@ def values(
             del known[name]
 
 
+def membrane_units(net: Network, name: str) -> NDArray[np.float64] | None:
+    """What a membrane of 1 stands for in each channel of a fitted population, (C,) or (1,); None where provenance does
+    not tell (CONV-15).
+    """
+    records = net.provenance.get("populations")
+    record = records.get(name) if isinstance(records, Mapping) else None
+    told = record.get("membrane_unit") if isinstance(record, Mapping) else None  # of a file it may be anything
+    given = told if isinstance(told, list) else [told]
+    channels = next((p.shape[0] for p in net.fs if p.name == name), 0)
+    if len(given) not in (1, channels) or not all(isinstance(n, float) and 0 < n < inf for n in given):
+        return None
+    return np.array(given)
+
+
 def exact_table(unit: Unit, net: Network) -> Callable[[Floats], Ints] | None:
     """What the fitted table of a population gives of exact membranes, in real numbers (b, C, H, W); None of one that
     has none, or where provenance does not tell what a membrane unit is (CONV-15).
     """
     table = next((p.table for p in net.fs if p.name == unit.name), None)
-    records = net.provenance.get("populations")
-    record = records.get(unit.name) if isinstance(records, Mapping) else None
-    if table is None or not isinstance(unit.activation, Curve) or not isinstance(record, Mapping):
+    units = membrane_units(net, unit.name)
+    if table is None or not isinstance(unit.activation, Curve) or units is None:
         return None
-    told = record.get("membrane_unit")  # of a file it may be anything
-    given = told if isinstance(told, list) else [told]
-    if len(given) not in (1, unit.shape[0]) or not all(isinstance(n, float) and 0 < n < inf for n in given):
-        return None
-    scale = np.array(given)[:, None, None]
+    scale = units[:, None, None]
 
     def codes(before: Floats) -> Ints:
         return fired(table, np.rint(np.clip(before / scale, -FAR, FAR)).astype(np.int64)).astype(np.int64)
