@@ -16,6 +16,7 @@ from fsref.conversion.converter import Calibrated, convert
 from fsref.conversion.curves import CURVES, curve_of
 from fsref.conversion.fits import Alike, Fits
 from fsref.conversion.folding import fold
+from fsref.conversion.levels import fired
 from fsref.conversion.options import Options
 from fsref.graph.graph import Graph, Node
 from fsref.graph.operators import OPERATORS
@@ -103,6 +104,20 @@ def test_a_table_is_rounded_to_the_membranes_of_each_channel() -> None:
     assert wrong <= 0.05 * codes[:3].size
     real = T * unit[:, None]
     assert np.abs(real - real[0]).max() <= unit.max()  # channels have other units, and the same thresholds
+
+
+def test_a_finer_membrane_fires_the_same_codes() -> None:
+    """In membranes 2^K times as fine a table fires, of every membrane of its fit, the code it was fitted with, and of
+    those around it, up to half way to the next, too.
+    """
+    coding = Alike.of(curve_of(curved("silu")).function, -4, 4, np.linspace(-4, 4, 999)).coding(5)
+    fit, fine = coding.own, 2**5
+    theta = np.array([fit.high - fit.low + 1])
+    assert coding.unit[0] / theta[0] * fine == pytest.approx(fit.unit)
+    v, table = np.arange(fit.low, fit.high + 1)[None, None, :, None], coding.table(theta)
+    wanted = fired(fit.table, v)
+    for beside in (0, fine // 2 - 1, -(fine // 2) + 1):
+        assert np.array_equal(fired(table, v * fine + beside), wanted)
 
 
 def test_populations_whose_values_are_alike_share_a_table() -> None:

@@ -16,7 +16,7 @@ from fsref.conversion import fits
 from fsref.conversion.converter import convert
 from fsref.conversion.curves import CURVES
 from fsref.conversion.folding import fold
-from fsref.conversion.search import search
+from fsref.conversion.search import latency, search
 from fsref.errors import GraphError, NetworkError
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
@@ -181,12 +181,13 @@ def test_squeeze_and_excite(gate: str, act: str) -> None:
 
 
 def test_a_search_knows_when_products_begin() -> None:
-    """The latency that a search chooses by is that of the networks it makes."""
-    found = search(excited(), IMAGES, loss=30.0, steps=(3, 4))
-    points = [p for p in found.points if p.latency_steps is not None]
-    assert points and all(
-        p.latency_steps == 8 + sum(p.steps[n] for n in ("a", "down", "up", "a", "p", "c")) for p in points
+    """The latency that a search reckons with is that of the networks it makes."""
+    made, steps = excited(), {"a": 3, "down": 2, "up": 5, "p": 4, "c": 1}
+    assert (
+        latency(fold(made), steps) == convert(made, IMAGES, steps=steps).schedule.latency == 8 + 3 + 2 + 5 + 3 + 4 + 1
     )
+    found = search(made, IMAGES, loss=30.0, steps=(3, 4))
+    assert found.best.steps.keys() == steps.keys()
 
 
 def test_weights_of_gates() -> None:

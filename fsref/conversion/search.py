@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fsref.conversion.converter import Calibrated
+from fsref.conversion.folded import Folded
 from fsref.conversion.found import Found, Point
 from fsref.conversion.options import Options
 from fsref.errors import FsrefError, GraphError, LimitError, UsageError, public
@@ -237,7 +238,7 @@ class _Search:
         """
         k = point.steps[name]
         fewer = {**point.steps, name: k - 1}
-        steps = float(self.latency(point.steps) - self.latency(fewer))
+        steps = float(latency(self.calibrated.folded, point.steps) - latency(self.calibrated.folded, fewer))
         above, below = (uniform[n].spikes_per_image if n in uniform else None for n in (k, k - 1))
         assert point.spikes_per_image is not None
         spikes = point.spikes_per_image[name] / k
@@ -245,18 +246,18 @@ class _Search:
             spikes = above[name] - below[name]
         return (steps, spikes) if self.aim == "latency" else (spikes, steps)
 
-    def latency(self, steps: Mapping[str, int]) -> int:
-        """The start of the readout under these steps (TIME-1, TIME-2)."""
-        folded = self.calibrated.folded
-        start, lasting = {"input": 0}, {"input": int(folded.pixels.max_code).bit_length()}
-        for unit in folded.units:
-            if (source := unit.relayed) is not None:
-                start[unit.name], lasting[unit.name] = start[source], lasting[source]
-                continue
-            start[unit.name] = max(start[source] + lasting[source] for source in unit.sources)
-            if (p := unit.product) is not None:  # the train of one waits until the other is complete
-                start[unit.name] = max(start[unit.name], start[p.by] + lasting[p.by] + lasting[p.source])
-            if unit.activation is not None:
-                own = unit.activation.own
-                lasting[unit.name] = steps[unit.name] if own is None else own.steps
-        return start[folded.units[-1].name]
+
+def latency(folded: Folded, steps: Mapping[str, int]) -> int:
+    """The start of the last readout of a graph, folded, under these steps (TIME-1, TIME-2)."""
+    start, lasting = {"input": 0}, {"input": int(folded.pixels.max_code).bit_length()}
+    for unit in folded.units:
+        if (source := unit.relayed) is not None:
+            start[unit.name], lasting[unit.name] = start[source], lasting[source]
+            continue
+        start[unit.name] = max(start[source] + lasting[source] for source in unit.sources)
+        if (p := unit.product) is not None:  # the train of one waits until the other is complete
+            start[unit.name] = max(start[unit.name], start[p.by] + lasting[p.by] + lasting[p.source])
+        if unit.activation is not None:
+            own = unit.activation.own
+            lasting[unit.name] = steps[unit.name] if own is None else own.steps
+    return start[folded.units[-1].name]
