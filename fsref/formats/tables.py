@@ -131,8 +131,8 @@ def from_bytes(data: bytes, where: str) -> Approximation:
     try:
         plain = json.loads(data.decode("utf-8"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:  # no JSON, too deep, an integer too long
-        told = "no UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-        raise FileError("TABLE-1", where, "is no JSON of a named table", told) from None
+        why = "no UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise FileError("TABLE-1", where, "is no JSON of a named table", why) from None
     if not isinstance(plain, dict) or plain.get("schema") != SCHEMA:
         told = plain.get("schema") if isinstance(plain, dict) else type(plain).__name__
         floats = isinstance(plain, dict) and "schema" not in plain and plain.keys() >= set("Thd")
