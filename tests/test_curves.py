@@ -18,6 +18,7 @@ from fsref.conversion.fits import Alike, Fits
 from fsref.conversion.folding import fold
 from fsref.conversion.levels import fired
 from fsref.conversion.options import Options
+from fsref.errors import GraphError
 from fsref.graph.graph import Graph, Node
 from fsref.graph.operators import OPERATORS
 from fsref.law.images import Pixels
@@ -156,6 +157,31 @@ def test_far_below_the_code_is_what_the_curve_comes_near_to() -> None:
         coding = Alike.of(curve_of(curved(op)).function, -4, 4, np.linspace(-4, 4, 999)).coding(4)
         assert coding.value(np.zeros(1))[0] == pytest.approx(rest, abs=float(coding.scale)), op
         assert coding.low <= 0 < coding.top and (coding.offset == 0) == (rest == 0)
+
+
+@pytest.mark.parametrize("op", ["tanh", "elu", "erf"])
+@pytest.mark.parametrize("far", [-14.0, -80.0])
+def test_a_curve_that_never_leaves_what_it_comes_near_to(op: str, far: float) -> None:
+    """Where all values lie so far below that a curve is the same number for all, it is coded without an offset, which
+    would be endless; all engines agree.
+    """
+    below = replace(A, arrays={"weight": A.arrays["weight"] * 0.1, "bias": np.full(4, far, np.float32)})
+    made = graph(below, curved(op), B, *TAIL)
+    net = convert(made, IMAGES, steps=4)
+    hidden = next(p for p in net.fs if p.name == "a")
+    codes = run(net, IMAGES, record=Record(["a"], ["codes"])).codes["a"]
+    assert hidden.offset == 0 and np.abs(codes * hidden.scale + 1).max() <= 0.002
+    assert check(net, IMAGES[:4]).agrees
+
+
+def test_values_beyond_float32_are_refused() -> None:
+    """Two convolutions that leave float32 give one line that names the population, not a network."""
+    high, higher = (
+        replace(c, arrays={"weight": c.arrays["weight"] * np.float32(1e30), "bias": c.arrays["bias"]}) for c in (A, B)
+    )
+    for op in ("silu", "relu"):
+        with pytest.raises(GraphError, match=r"b: calibration images give infinity or NaN.*\[GRAPH-4\]"):
+            convert(graph(high, curved(op), higher, *TAIL), IMAGES, steps=4)
 
 
 def test_a_max_pool_behind_a_curve_reads_codes_of_its_own() -> None:

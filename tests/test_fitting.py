@@ -200,7 +200,9 @@ def test_a_fit_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     assert json.loads(kept.read_bytes())["runs"][:5] == runs
     with pytest.raises(FileError, match="holds another fit"):
         fitted("silu", 4, -2, 2, **asked, resume=kept, seed=1)
-    for text in ("", "[]", '{"schema": "fsref.fit/1"}', "\xff"):
+    endless = json.loads(kept.read_bytes())
+    endless["runs"][0]["cost"] = 10**400
+    for text in ("", "[]", '{"schema": "fsref.fit/1"}', "\xff", json.dumps(endless)):
         kept.write_text(text, encoding="latin-1")
         with pytest.raises(FileError, match=r"holds no runs of a fit.*\[FIT-9\]"):
             fitted("silu", 4, -2, 2, **asked, resume=kept)
@@ -216,6 +218,12 @@ def test_a_fit_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
         ({"high": 1e9}, "range: membranes in it out of range"),
         ({"unit": 0}, "unit: out of range: 0 (above 0)"),
         ({"unit": 100.0}, "range: membranes in it out of range: 1 "),
+        (
+            {"low": 0, "high": 1e10, "unit": 5e-324},
+            "range: too far out: 0 10000000000.0 (at most 2^57 membranes from 0",
+        ),
+        ({"low": 2.0**57, "high": 2.0**57 + 64, "unit": 1}, "range: too far out"),
+        ({"distribution": [[1], [1, 2]]}, "distribution: not membranes"),
         ({"steps": 0}, "steps: out of range: 0 (1..16)"),
         ({"steps": 17}, "steps: out of range: 17 (1..16)"),
         ({"steps": 2.5}, "steps: out of range: 2.5"),

@@ -17,6 +17,7 @@ from fsref.law.neuron import Ints
 from fsref.tables import Brief
 
 MOST = 2**20  # membranes of an interval
+FARTHEST = 2.0**57  # of an end of an interval from 0: a file has no farther one (TABLE-1)
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,9 @@ class Grid(Brief):
         if not function.domain[0] < low <= high < function.domain[1]:
             limit = f"between {function.domain[0]} and {function.domain[1]}, without these"
             raise UsageError("FIT-2", "range", f"{function.name} is not defined there", f"{low} {high}", limit)
+        if not max(abs(low), abs(high)) / unit <= FARTHEST:
+            limit = "at most 2^57 membranes from 0: another unit"
+            raise UsageError("FIT-2", "range", "too far out", f"{low} {high}", limit)
         first, last = ceil(low / unit), floor(high / unit)
         if not 2 <= last - first + 1 <= MOST:
             limit = f"2..{MOST}: another unit"
@@ -111,11 +115,19 @@ def occurring(distribution: Distribution, at: Ints, unit: float) -> Reals:
         density = exp(-0.5 * from_mean * from_mean)
         found: Reals = density / (fsum(density.tolist()) or 1.0)
     else:
-        found = _counted(np.asarray(distribution), at, unit)
+        found = _counted(_array(distribution), at, unit)
     if not found.any():
         low, high = at[0] * unit, at[-1] * unit
         raise UsageError("FIT-2", "distribution", "no membrane lies in the range", None, f"{low:g}..{high:g}")
     return found
+
+
+def _array(given: Any) -> Any:
+    """Membranes as an array. Errors: UsageError [FIT-2]."""
+    try:
+        return np.asarray(given)
+    except ValueError as error:  # lists of several lengths
+        raise UsageError("FIT-2", "distribution", "not membranes", str(error), "an array of real numbers") from None
 
 
 def _counted(membranes: Any, at: Ints, unit: float) -> Reals:

@@ -67,7 +67,7 @@ class Runs:
             if plain["fit"] != self.fit:
                 raise FileError("FIT-9", where, "holds another fit", None, WANTED)
             return [self._one(run) for run in plain["runs"]]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
             raise FileError("FIT-9", where, "holds no runs of a fit", str(error), WANTED) from None
 
     def _one(self, plain: Any) -> Run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from fsref.conversion.activation import Activation
 from fsref.conversion.curves import Curve
 from fsref.conversion.exact import walk
 from fsref.conversion.folded import Folded
+from fsref.errors import GraphError
 from fsref.tables import Brief
 
 SAMPLE = 2**17  # values kept of each population
@@ -58,7 +59,7 @@ def observe(
         drawn: dict[str, NDArray[np.int64] | None] = {}
         for start in range(0, len(part), at_once):
             few = part[start : start + at_once]
-            for name, before, after in walk(folded, few):
+            for name, before, after in _walked(folded, few):
                 size = after[0].size
                 if name not in drawn:
                     every = len(part) * size <= share
@@ -74,6 +75,18 @@ def observe(
             if progress is not None:
                 progress(len(few))
     return {name: parts.joined() for name, parts in seen.items()}, np.concatenate(logits)
+
+
+def _walked(
+    folded: Folded, images: NDArray[np.integer]
+) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
+    """What `walk` gives. Errors: GraphError [GRAPH-4] at the first population whose values are not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        for name, before, after in walk(folded, images):
+            for values in (before, after):
+                if not np.isfinite(values).all():
+                    raise GraphError("GRAPH-4", name, "calibration images give infinity or NaN")
+            yield name, before, after
 
 
 def _sample(values: NDArray[np.float32], drawn: NDArray[np.int64] | None, first: int) -> NDArray[np.float32]:

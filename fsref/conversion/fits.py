@@ -29,6 +29,7 @@ GRID = 2**12  # membranes that a table is fitted on
 CODE_BITS = 10, 12  # of the codes of a table of up to FEW steps, and of more
 FEW = 10
 BUDGET = 400_000  # moves of a fit
+HARDLY = 2**10  # a function that leaves what it comes near to by less than one part in so many hardly does
 FAR = 2**40  # beyond every threshold
 
 
@@ -135,12 +136,14 @@ class Alike(Brief):
 
     def base(self, top: int) -> tuple[int, float]:
         """The offset of codes up to `top` of a function that comes near to a negative number far below, and what that
-        adds to it.
+        adds to it; none of one that hardly leaves that number: an offset that large leaves no bits for weights.
         """
         rest = 0.0 if self.function.limits is None else self.function.limits[0]
         if not isfinite(rest) or rest >= 0:
             return 0, 0.0
         largest = self.function.extremes(self.low, self.high)[1]
+        if largest - rest < -rest / HARDLY:
+            return 0, 0.0
         offset = round(top * -rest / (largest - rest))
         return offset, offset * largest / (top - offset) if offset < top else -rest
 
