@@ -30,7 +30,7 @@ STARTS = {"T": (-1.0, 1.0), "h": (-1.0, 0.0), "d": (-0.5, 1.0)}
 UNIT = 1 / 1024  # on multiples of which errors are measured
 
 
-@numba.njit(fastmath=True)  # type: ignore[untyped-decorator]
+@numba.njit(fastmath=True)
 def gradients(tables, x, wanted, v, out, by_v, found):  # type: ignore[no-untyped-def]
     """The loss of tables (3, K), T, h, d, on x (N,), and its gradients by them in found (3, K)."""
     T, h, d = tables[0], tables[1], tables[2]
@@ -78,7 +78,7 @@ def gradients(tables, x, wanted, v, out, by_v, found):  # type: ignore[no-untype
     return loss
 
 
-@numba.njit(fastmath=True)  # type: ignore[untyped-decorator]
+@numba.njit(fastmath=True)
 def trained(tables, x, wanted, seed):  # type: ignore[no-untyped-def]
     """Tables (3, K) as Adam leaves them at their least loss, in place, and that loss."""
     np.random.seed(seed)  # noqa: NPY002 - what Numba has
