@@ -52,6 +52,7 @@ anew, and `--page` writes this page.
 | table | interval | steps | mean square error | largest | spikes | outputs | to the best |
 |---|--:|--:|--:|--:|--:|--:|--:|"""
 OFTEN: dict[str, Any] = {"distribution": Normal(0.0, 1.5), "even": 1.0}  # how often, of activations; errors weigh alike
+FEW_MOVES = {"silu-8-few": 4_000_000, "silu-16-few": 9_000_000, "sigmoid-12-few": 6_000_000}  # a cap is harder
 MOVES = {6: 1_500_000, 8: 2_000_000, 12: 3_000_000, 16: 4_000_000}
 
 
@@ -74,7 +75,7 @@ def found(name: str, resume: Path | None) -> Approximation:
     asked = listed()[name]
     low, high = RANGES[asked["function"]]
     kept = None if resume is None else resume / f"{name}.fit.json"
-    moves = MOVES[asked["steps"]] * (2 if name.endswith("few") else 1)  # a cap makes it harder
+    moves = FEW_MOVES.get(name, MOVES[asked["steps"]])
     return fitted(**asked, low=low, high=high, unit=UNIT, name=name, budget=moves, resume=kept)
 
 
