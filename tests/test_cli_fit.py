@@ -56,6 +56,15 @@ def test_membranes_of_a_layer_count(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main([*normal, "--seed", "1"]) == 2 and "holds another fit" in line_of(capsys)
 
 
+def test_a_cap_that_is_missed_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A table of more spikes than asked is printed, with a note of it, and the command ends with 1; else with 0."""
+    asked = ["fit", "silu", "-K", "4", *SMALL, "--spikes"]
+    assert main([*asked, "0.01"]) == 1
+    out, err = capsys.readouterr()
+    assert "mean square" in out and err.count("\n") == 1 and "spikes of a neuron, more than 0.01 (" in err
+    assert main([*asked, "4"]) == 0 and capsys.readouterr().err == ""
+
+
 def test_a_front_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--front fits for fewer and fewer spikes, and draws what it prints."""
     pytest.importorskip("matplotlib")

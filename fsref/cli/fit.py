@@ -90,7 +90,7 @@ def near(table: Approximation, least: float | None) -> Sheet:
     metavar="SHARE",
     help="Of the errors' weight this share is spread evenly over the interval, 1 for all.",
 )
-@click.option("--spikes", type=float, metavar="CAP", help="Mean spikes of a neuron at most.")
+@click.option("--spikes", type=float, metavar="CAP", help="Mean spikes of a neuron at most (FIT-3); 1 if missed.")
 @click.option(
     "--max-error",
     type=float,
@@ -159,4 +159,9 @@ def fit(
     if out is not None:
         save_table(replace(table, name=out.stem), out, force)
     show(as_json, [near(table, least), *written(out)], to_dict(table) | {"least_mse": least, "out": out and str(out)})
-    return 0
+    cap = given["spikes"]
+    if cap is None or table.spikes <= cap:
+        return 0
+    remedy = "a larger cap, or a larger --budget"
+    click.echo(f"fsref: note: {table.spikes:.4g} spikes of a neuron, more than {cap:g} ({remedy}) [FIT-3]", err=True)
+    return 1
