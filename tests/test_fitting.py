@@ -241,6 +241,8 @@ def test_a_fit_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
         ({"function": "reciprocal"}, "range: reciprocal is not defined there: -2 2"),
         ({"function": np.sqrt}, "sqrt: gives infinity or NaN at: -2.0 (finite on -2..2)"),
         ({"function": lambda x: x * 1j}, "gives no real numbers: complex128"),
+        ({"name": "x" * 121}, "name: is no name: "),
+        ({"name": "a\x1b[3m"}, "name: is no name: "),
         ({"stpes": 3}, "fitted: unknown argument: stpes (did you mean steps?)"),
     ],
 )

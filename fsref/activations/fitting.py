@@ -21,7 +21,7 @@ from fsref.activations.measuring import measured
 from fsref.activations.runs import Run, Runs
 from fsref.activations.starts import KINDS, start
 from fsref.errors import UsageError, public
-from fsref.formats.tables import Approximation
+from fsref.formats.tables import NAMES, Approximation, is_name
 from fsref.law.neuron import MAX_CODE_WEIGHT, MAX_STEPS, Ints, Table
 
 Fitted = Approximation
@@ -63,6 +63,8 @@ def fitted(
     """
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or not 1 <= steps <= MAX_STEPS:
         raise UsageError("FIT-2", "steps", "out of range", steps, f"1..{MAX_STEPS}")
+    if name is not None and not is_name(name):
+        raise UsageError("TABLE-1", "name", "is no name", name, NAMES)
     _check_whole("codes", codes, 2, 31)
     _check_whole("seed", seed, 0, 2**31 - 1)
     _check_whole("budget", budget, 1, 10**10)

@@ -22,6 +22,7 @@ SCHEMA = "fsref.table/1"
 MAX_FILE = 2**16  # bytes
 NAMED = Path(__file__).parent.parent / "activations" / "named"  # those that come with fsref
 TEXT = 120  # characters of a name
+NAMES = f"1..{TEXT} printable characters"
 REALS = ("unit", "scale", "mse", "max_error", "spikes")
 
 
@@ -141,6 +142,11 @@ def from_bytes(data: bytes, where: str) -> Approximation:
     return _Reader(plain, where).table()
 
 
+def is_name(value: object) -> bool:
+    """Whether a table or a function can be called this (TABLE-1)."""
+    return isinstance(value, str) and 1 <= len(value) <= TEXT and value.isprintable()
+
+
 class _Reader:
     """A named table as plain JSON values, key by key."""
 
@@ -184,9 +190,9 @@ class _Reader:
     def text(self, key: str) -> str:
         """A name. Errors: FileError."""
         value = self.plain[key]
-        if not isinstance(value, str) or not 1 <= len(value) <= TEXT or not value.isprintable():
-            raise self.refused(key, "is no name", f"1..{TEXT} printable characters")
-        return value
+        if not is_name(value):
+            raise self.refused(key, "is no name", NAMES)
+        return str(value)
 
     def real(self, key: str) -> float:
         """A real number that is not below 0. Errors: FileError."""
