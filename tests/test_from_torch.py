@@ -105,13 +105,16 @@ def training_tool() -> Any:
     return train_cifar10
 
 
-@pytest.mark.parametrize("name", ["resnet8", "resnet14", "resnet20", "resnet32", "resnet44", "resnet56", "mixed"])
+TRAINED = ("gated", "mixed", "resnet14", "resnet20", "resnet32", "resnet44", "resnet56", "resnet8")
+
+
+@pytest.mark.parametrize("name", TRAINED)
 def test_the_networks_of_the_training_tool(name: str) -> None:
     """Each network gives the logits torch gives; layers are called by their paths, and all others by the module they
     stand in.
     """
     networks = training_tool().NETWORKS
-    assert sorted(networks) == ["mixed", "resnet14", "resnet20", "resnet32", "resnet44", "resnet56", "resnet8"]
+    assert sorted(networks) == list(TRAINED)
     model = networks[name]().eval()
     side = 16 if name != "resnet8" else 32
     graph = same(
@@ -127,6 +130,9 @@ def test_the_networks_of_the_training_tool(name: str) -> None:
         nn.MaxPool2d: "max_pool",
         nn.ReLU6: "clip",
         nn.ReLU: "relu",
+        nn.SiLU: "silu",
+        nn.Sigmoid: "sigmoid",
+        nn.AdaptiveAvgPool2d: "global_avg_pool",
     }
     layers = {path: kinds[type(module)] for path, module in model.named_modules() if type(module) in kinds}
     assert layers.items() <= {node.name: node.op for node in graph.nodes}.items()
