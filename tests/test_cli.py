@@ -98,7 +98,7 @@ def test_help_fits_a_terminal(call: Call) -> None:
     """The list of verbs says of each what it does, none cut off."""
     code, out, _ = call("--help")
     listed = out.partition("Commands:")[2]
-    assert code == 0 and "..." not in listed and "\n  evaluate  Score a network on labelled images.\n" in listed
+    assert code == 0 and "..." not in listed and "\n  evaluate  Score a network on images.\n" in listed
 
 
 def test_info_draws_a_timeline(call: Call, model: Path) -> None:

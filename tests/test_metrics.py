@@ -141,7 +141,7 @@ def test_images_on_a_disk_are_scored_without_growth(tmp_path: Path) -> None:
     assert peaks[1] < peaks[0] + 2 * kept + few.nbytes // 2
 
 
-@pytest.mark.parametrize("labels", [None, [0], [0, 1, 3], [0, -1, 1], [0.0, 1.0, 1.0], [[0], [1], [1]]])
+@pytest.mark.parametrize("labels", [[0], [0, 1, 3], [0, -1, 1], [0.0, 1.0, 1.0], [[0], [1], [1]]])
 def test_labels_that_are_refused(labels: Any) -> None:
     net = handmade.residual()
     with pytest.raises(InputError) as caught:

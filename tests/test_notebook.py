@@ -81,6 +81,7 @@ def everything() -> dict[str, Any]:
     found = {p.kind: p for p in made.populations} | {type(q).__name__: q for q in made.projections}
     found |= {"Network": made, "Table": fs.table, "any Table": residual().fs[1].table, "Range": made.ranges[fs.name]}
     row = [rows[0] for rows in fs.table.rows(4)]
+    found |= {"Gate": fsref.Gate("a", "b", "c", [1, 2]), "View": fsref.View("v", (1, 1, 2), "a", [0], [0, -1])}
     found |= {"Width": fs.width, "Pixels": converted.contract, "wide Pixels": fsref.Pixels(5, 2, 2, (1, 2, 3, 4, 5))}
     found |= {"Staircase": staircase(*row, -500, 500), "Firing": fire(9, *row)}
     found |= {"Schedule": made.schedule, "Pipelining": pipelining(made, 1)}

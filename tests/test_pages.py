@@ -371,7 +371,7 @@ EVALUATED = {
     "ResNet-14": ("resnet14/README.md", "resnet14/evaluation.jsonl"),
     "ResNet-8": ("resnet8/README.md", "resnet8/evaluation.jsonl"),
     **{f"ResNet-{n}, refit": (f"resnet{n}/README.md", f"resnet{n}/refit.jsonl") for n in (20, 14, 8)},
-    "mixed": ("mixed/README.md", "mixed/evaluation.jsonl"),
+    **{name: (f"{name}/README.md", f"{name}/evaluation.jsonl") for name in ("mixed", "gated")},
     "EfficientNet-Lite0": ("imagenet/README.md", "imagenet/lite0.jsonl"),
     "EfficientNet-Lite1": ("imagenet/README.md", "imagenet/lite1.jsonl"),
 }

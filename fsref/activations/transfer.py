@@ -113,7 +113,7 @@ class Transfer(Shown):
         """
         if self.unit is None:
             problem = "what a membrane stands for is not known, so no function can be held against it"
-            raise UsageError("FLOAT-3", self.name, problem, None, "--unit says it; a table file does")
+            raise UsageError("FLOAT-3", self.name, problem, None, "a table file says it, or fsref table show --unit")
         first, count = -(-self.low // self.every), self.high // self.every + 1 + (-self.low // self.every)
         if not 1 <= count <= MAX_MEMBRANES:
             limit = f"1..{MAX_MEMBRANES}: another range"

@@ -244,6 +244,7 @@ class MaxPool(Shaped):
         return short(f"<MaxPool {self.name} of {self.source}: {sizes(self.shape)}, {windows}>")
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class View(Shaped):
     """What `source` sends, at other places: row y shows row rows[y] of the source, column x its column columns[x], -1

@@ -125,6 +125,7 @@ class Dense:
         return short(f"<Dense {self.source}->{self.target}: {_told(self.weights)}{', pooled' * self.pooled}>")
 
 
+@public
 @dataclass(frozen=True, eq=False, repr=False)
 class Gate:
     """The product of the codes of `source` and of its factor `by`, one integer weight per channel, (C,): sum[c, y, x] =
