@@ -15,6 +15,8 @@ from hypothesis import given, settings
 import fsref
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, fs_relu, testing
 from fsref.errors import UsageError
+from fsref.law.populations import View
+from fsref.law.projections import Gate
 from handmade import chain, residual, tiny
 from refusals import check_line, refused
 from repeatable import LONG, drawn
@@ -137,12 +139,18 @@ def after_dense(q: Conv2d | Dense) -> Network:
     return chain(FS("a", (1, 1, 1), fs_relu(4)), FS("b", (1, 1, 1), fs_relu(4)), Dense("in", "a", [[1]]), q)
 
 
+def squared() -> Network:
+    """The square of a code."""
+    return Network([Input("in", (1, 1, 1), 4, 15), fsref.Readout("out", (1, 1, 1))], [Gate("in", "in", "out", [1])])
+
+
 REFUSED = {
     "max_pool": (residual(), "pool: NIR has no max-pool"),
     "padding": (conv((2, 2), (1, 0, 1, 1)), "in->n: NIR pads both sides alike: (1, 0, 1, 1)"),
     "kernel": (conv((2, 3), (0, 0, 0, 0)), "in->n: NIR knows the shape behind square kernels alone: (2, 3)"),
     "conv": (after_dense(Conv2d("a", "b", [[[[1]]]])), "a->b: NIR has no way back from what dense flattens"),
     "pooled": (after_dense(Dense("a", "b", [[1]], pooled=True)), "a->b: NIR has no way back"),
+    "gate": (squared(), "in->out: NIR has no gate"),
     "dots": (chain(FS("..", (1, 1, 1), fs_relu(4))), "no file of NIR holds this name"),
 }
 
@@ -173,9 +181,13 @@ def test_drawn_networks(monkeypatch: pytest.MonkeyPatch, net: Network) -> None:
             check(net, save(net, Path(folder)))
         except UsageError as error:
             check_line(error)
-            alike = all(
-                q.padding[:2] == q.padding[2:] and q.kernel[0] == q.kernel[1]
-                for q in net.projections
-                if isinstance(q, Conv2d)
-            )
-            assert not alike or any(isinstance(p, MaxPool) for p in net.populations) or "way back" in str(error)
+            convolutions = [q for q in net.projections if isinstance(q, Conv2d)]
+            causes = {
+                "NIR has no gate": any(isinstance(q, Gate) for q in net.projections),
+                "NIR has no max-pool": any(isinstance(p, MaxPool) for p in net.populations),
+                "NIR has no view": any(isinstance(p, View) for p in net.populations),
+                "NIR pads both sides alike": any(q.padding[:2] != q.padding[2:] for q in convolutions),
+                "square kernels alone": any(q.kernel[0] != q.kernel[1] for q in convolutions),
+                "NIR has no way back": any(isinstance(q, Dense) for q in net.projections),
+            }
+            assert [has for words, has in causes.items() if words in str(error)] == [True], str(error)

@@ -19,6 +19,7 @@ import fsref
 import oracle
 from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, fs_relu, scale, shortcut, sum_pool
 from fsref.errors import FileError, InputError, RangeError, UsageError
+from fsref.law.projections import Gate
 from fsref.verification.strategies import Case, cases
 from handmade import chain, draw, residual, tiny, unordered
 from repeatable import LONG, drawn
@@ -95,13 +96,17 @@ def operators(model: Any) -> Counter[str]:
 
 
 def beyond_int32(net: Network) -> bool:
-    """Whether the proofs of a network give int32 a reason not to suffice: an interval beyond it, or codes whose parts
-    leave it.
+    """Whether the proofs of a network give int32 a reason not to suffice: an interval beyond it, codes whose parts
+    leave it, or products of codes of a gate that do.
     """
     intervals = [net.ranges[p.name].any_order for p in net.populations if isinstance(p, (FS, Readout))]
-    intervals += [
-        np.stack([np.minimum(d, 0).sum(1), np.maximum(d, 0).sum(1)], axis=1) for d in net.code_weights.values()
-    ]
+    parts = {
+        name: np.stack([np.minimum(d, 0).sum(1), np.maximum(d, 0).sum(1)], axis=1)
+        for name, d in net.code_weights.items()
+    }
+    intervals += parts.values()
+    gates = [q for q in net.projections if isinstance(q, Gate)]
+    intervals += [parts[q.source].astype(object)[:, :, None] * parts[q.by].astype(object)[:, None] for q in gates]
     return any(int(ends.min()) < -(2**31) or int(ends.max()) > INT32 for ends in intervals)
 
 

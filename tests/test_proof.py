@@ -23,7 +23,7 @@ from hypothesis import given, settings
 import fsref
 import naive
 import repeatable
-from fsref import FS, Conv2d, Dense, Input, MaxPool, Network, Readout, Table, fs_relu
+from fsref import FS, Conv2d, Dense, Gate, Input, MaxPool, Network, Readout, Table, fs_relu
 from fsref.cli.main import main
 from fsref.engines import dense, layers, reference
 from fsref.engines.engine import ENGINES, engine_of
@@ -314,12 +314,39 @@ def test_planted_faults_are_caught(
     networks out: the prover names what does not hold, and certifies nothing.
     """
     sabotage(monkeypatch, module, name, old, new)
-    cases = {"check_pool": wrongly_pooled, "gate_bounds": gated, "_bounds": gated, "products": gated}
+    cases = {"check_pool": wrongly_pooled, "gate_bounds": gated, "_bounds": gated, "products": crossed}
     found = prove(cases.get(name, strided)())
     assert not found.holds and found.proved() == [] and "[" in found.refuted
     with refused(UsageError, "PROOF-7", says=found.refuted[:80]):
         found.to_bytes()
     assert "REFUTED" in str(found) and repr(found).endswith("REFUTED>")
+
+
+def crossed() -> Network:
+    """A gate of codes of both signs by codes of both signs: each of the four products of their ends is alone the least
+    or the most of some channel.
+    """
+    both = (
+        np.array([[40, -10], [10, -40], [10, -40], [40, -10]]),
+        np.array([[40, -10], [40, -10], [10, -40], [10, -40]]),
+    )
+    first, second = (Table(np.tile([9, 3], (4, 1)), np.tile([5, -4], (4, 1)), d) for d in both)
+    parts = [
+        Input("in", (1, 1, 1), 4, 15),
+        FS("a", (4, 1, 1), first),
+        FS("by", (4, 1, 1), second),
+        FS("product", (4, 1, 1), fs_relu(4, 99), [500] * 4),
+        Readout("out", (1, 1, 1)),
+    ]
+    ones = np.ones((4, 1), np.int64)
+    into = [Dense("in", "a", ones), Dense("in", "by", ones), Gate("a", "by", "product", [1, 1, 1, 1])]
+    return Network(parts, [*into, Dense("product", "out", ones.T)])
+
+
+@pytest.mark.parametrize("make", [strided, gated, crossed], ids=lambda make: make.__name__)
+def test_without_a_fault_there_is_none(make: Callable[[], Network]) -> None:
+    """The networks by which planted faults are caught are proved as they are."""
+    assert prove(make()).holds
 
 
 def wrongly_pooled() -> Network:

@@ -87,21 +87,26 @@ def quotients(by: int) -> Case:
 
 
 def strided() -> Case:
-    """Windows and taps two and three places apart, more than a patch has, that begin inside and outside."""
+    """Windows and taps two and three places apart, more than a patch has, that begin inside and outside; and rows of
+    taps two places apart that go in one patch.
+    """
     rng = np.random.default_rng(11)
     populations = [
         Input("in", (2, 23, 20), 4, 15),
         FS("two", (5, 11, 10), fs_relu(4, 9), rng.integers(-9, 60, (5, 11, 10))),
         FS("apart", (33, 7, 5), fs_relu(3, 5), rng.integers(-9, 40, 33)),
         FS("three", (4, 5, 4), fs_relu(3, 31), rng.integers(-9, 90, 4)),
+        FS("rows", (4, 7, 10), fs_relu(5, 9), rng.integers(-9, 90, 4)),
         Readout("out", (3, 1, 1)),
     ]
     projections = [
         Conv2d("in", "two", rng.integers(-4, 5, (5, 2, 3, 3)), (2, 2), (0, 1, 0, 0)),
         Conv2d("two", "apart", rng.integers(-4, 5, (33, 5, 3, 2)), (1, 2), (0, 0, 0, 1), (2, 1)),
         Conv2d("two", "three", rng.integers(-4, 5, (4, 5, 3, 2)), (2, 3), (1, 0, 0, 1)),
+        Conv2d("two", "rows", rng.integers(-4, 5, (4, 5, 3, 1)), dilation=(2, 1)),
         Dense("apart", "out", rng.integers(-9, 10, (3, 33 * 35))),
         Dense("three", "out", rng.integers(-9, 10, (3, 80))),
+        Dense("rows", "out", rng.integers(-9, 10, (3, 280))),
     ]
     return Case(Network(populations, projections), rng.integers(0, 16, (2, 2, 23, 20)))
 
