@@ -224,7 +224,7 @@ def _stepped(scenes: Sequence[Scene], of_sums: bool) -> dict[str, list[Part]]:
                     parts[kind] += [own] if own is not None else []
             case View() | Input():
                 pass
-    return {kind: parts[kind] for kind in LAW if kind in parts}
+    return {kind: parts[kind] for kind in LAW if parts.get(kind)}
 
 
 def _steps(scene: Scene, p: FS | Readout, of_sums: bool) -> Iterator[tuple[str, Part]]:
