@@ -20,12 +20,13 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.law.populations import OBSERVABLES
 from fsref.simulation.difference import Difference, NotCompared, at_step, first_by_population
-from fsref.simulation.memory import check_threads, images_at_once, run_bytes
+from fsref.simulation.memory import check_memory, check_threads, images_at_once, run_bytes
 from fsref.simulation.recording import Key, Record, Trace, recording_bytes, select
 from fsref.simulation.run import run
 from fsref.simulation.shared import shared
 from fsref.simulation.silence import told, without_silence
 from fsref.verification.causes import Judged, hints
+from fsref.verification.composed.composed import ROWS
 from fsref.verification.composed.naming import judged_alone
 from fsref.verification.counted import Count
 from fsref.verification.disagreement import distance
@@ -42,7 +43,7 @@ KEPT = 64  # images that differ, and as many that do not, on which causes are ju
 LARGEST = 2**20  # or fewer, where that many neurons answer for them,
 EACH = 2**10  # or the memory allowed holds no more: bytes for each neuron of an image judged
 READ = 2**6  # and for each of what is behind its sources, by itself
-ROW_BYTES = 2**11  # of a row of what causes are composed of
+ROW_BYTES = 2**12  # of a row of what causes are composed of
 ORDERED = 2  # integers that differ at least where an order is looked for
 
 
@@ -172,17 +173,24 @@ class Judge:
         early = self.early(before) | ~np.all([whole[o] for o in seen], axis=0)
         neurons = sum(self.net[n].neurons for n in (*self.net.sources(name), name))
         read = sum(self.net[n].neurons for n in read_by(self.net, [name])) if self.alone else 0
-        room = max(1, min(KEPT, LARGEST // neurons, self.memory_limit // (EACH * neurons + READ * read)))
+        most = max(1, min(KEPT, LARGEST // neurons))
+        room = max(1, min(most, self.memory_limit // (EACH * neurons + READ * read)))
         unlike, alike = np.flatnonzero(wrong & ~early), np.flatnonzero(~wrong & ~early)
         if not len(unlike):
             return Judged()
-        if len(unlike) > room:
-            alike = alike[alike < unlike[room]]  # so that no image is left out between those judged
-        rows = np.concatenate([unlike[:room], alike[:room]])
-        scene, count = self._scene(name, rows, seen), min(room, len(unlike))
+        scene, count = self._scene(name, _judged(unlike, alike, room), seen), min(room, len(unlike))
         if (found := hints(scene)) or any(self.counts[other].differing for other in before):
             return Judged(found, count if found else 0, count, int(wrong.sum()))
-        return judged_alone(scene, count, int(wrong.sum()), self.memory_limit // ROW_BYTES)
+        rows = _judged(unlike, alike, most)  # the same ones whatever memory is allowed
+        each = self.net[name].neurons * (self.net.steps[name] + 1)
+        composed = min(len(rows), ROWS // each)
+        if not composed:
+            return Judged((), 0, 0, int(wrong.sum()))
+        held = len(rows) * (EACH * neurons + READ * read) + ROW_BYTES * composed * each
+        check_memory(held, self.memory_limit, "diff")
+        if room < most:
+            scene, count = self._scene(name, rows, seen), min(most, len(unlike))
+        return judged_alone(scene, count, int(wrong.sum()))
 
     def early(self, before: Sequence[str]) -> NDArray[np.bool_]:
         """In which images a population `before` is wrong, unless each stands by itself."""
@@ -214,6 +222,13 @@ class Judge:
         opening = right[name, "opening"].reshape(count, *p.shape) if "opening" in p.observables else None
         at = rows if rows.max() + 1 == count else None  # every image before the last is there
         return Scene(net, p, codes, trains, opening, theirs, frozenset(wrong), self.x[rows], at)
+
+
+def _judged(unlike: NDArray[np.intp], alike: NDArray[np.intp], room: int) -> NDArray[np.intp]:
+    """The first images that differ, so many of them, and as many that do not, none of them left out between those."""
+    if len(unlike) > room:
+        alike = alike[alike < unlike[room]]
+    return np.concatenate([unlike[:room], alike[:room]])
 
 
 def compare_dump(

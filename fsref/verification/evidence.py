@@ -5,6 +5,8 @@ A device may be slow: what it answered once is kept here, and not asked again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, TypeAlias
 
@@ -68,7 +70,9 @@ class Evidence:
             scene = self._scene(n, images[begins >= names.index(n)], theirs[n][begins >= names.index(n)])
             fits[n] = hints(scene)
             if not fits[name]:
-                return judged_alone(scene, counts[n], len(self.differing))
+                composed = judged_alone(scene, counts[n], len(self.differing))
+                # What is measured where it was not seen what came before says nothing of where it begins.
+                return composed if self._seen_before(n, names) else replace(composed, observed="")
         explained = {
             hint: sum(count for n, count in counts.items() if hint.name in {other.name for other in fits[n]})
             for hint in fits[name]
@@ -76,6 +80,11 @@ class Evidence:
         most = max(explained.values())
         found = tuple(hint for hint, count in explained.items() if count == most)
         return Judged(found, most, sum(counts.values()), len(self.differing))
+
+    def _seen_before(self, name: str, names: Sequence[str]) -> bool:
+        """Whether every population before one was answered."""
+        every = [p.name for p in self.net.populations]
+        return {*every[1 : every.index(name)]} <= {*names}
 
     def _scene(self, name: str, images: Ints, theirs: Ints) -> Scene:
         """A population, and what they answered there for images, those first that differ."""

@@ -116,9 +116,9 @@ def _each(wrong: Iterable[Relation]) -> list[list[Composed]]:
     return each
 
 
-def few(scenes: Sequence[Scene], rows: int | None = None) -> list[Scene]:
+def few(scenes: Sequence[Scene]) -> list[Scene]:
     """The first images of each scene, so many that all together have few rows; none of one whose images are larger."""
-    room = (ROWS if rows is None else min(rows, ROWS)) // max(len(scenes), 1)
+    room = ROWS // max(len(scenes), 1)
     sizes = [scene.population.neurons * (scene.net.steps[scene.population.name] + 1) for scene in scenes]
     counts = [min(scene.count, room // size) for scene, size in zip(scenes, sizes, strict=True)]
     return [scene.rows(slice(0, count)) for scene, count in zip(scenes, counts, strict=True)]
@@ -224,7 +224,7 @@ def _stepped(scenes: Sequence[Scene], of_sums: bool) -> dict[str, list[Part]]:
                     parts[kind] += [own] if own is not None else []
             case View() | Input():
                 pass
-    return {kind: parts[kind] for kind in LAW if kind in parts}
+    return {kind: parts[kind] for kind in LAW if parts.get(kind)}
 
 
 def _steps(scene: Scene, p: FS | Readout, of_sums: bool) -> Iterator[tuple[str, Part]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fsref.verification.causes import Hint, Judged
-from fsref.verification.composed.composed import ROWS, composed, few, observation
+from fsref.verification.composed.composed import composed, few, observation
 from fsref.verification.composed.earlier import is_known
 from fsref.verification.composed.search import NEARLY, Composed
 from fsref.verification.scene import Scene
@@ -38,11 +38,11 @@ def judged(scenes: Sequence[Scene], counts: Sequence[int], first: int, differing
     return Judged((), 0, total, differing, next(filter(None, map(observation, tried)), ""))
 
 
-def judged_alone(scene: Scene, count: int, differing: int, rows: int = ROWS) -> Judged:
+def judged_alone(scene: Scene, count: int, differing: int) -> Judged:
     """The same of one scene, of whose images so many differ; where nothing else gives all, what is left of images
     before is tried, if all of them are known.
     """
-    (kept,) = few([replace(scene, at=None)], rows)
+    (kept,) = few([replace(scene, at=None)])
     count = min(count, kept.count)
     if not count:
         return Judged((), 0, 0, differing)
