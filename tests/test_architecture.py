@@ -89,7 +89,7 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8"), str(path)) for name, 
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 OPTION = re.compile(r"(^|[ (])--[a-z][a-z-]*(?![a-z:)-])")  # of a command line, not of a style sheet
-COMMAND = re.compile(r"\b(convert|check|diff|vectors|run|table)\b.* --|^ --|\bPixels\(")  # the command, or both are named
+COMMAND = re.compile(r"\b(convert|check|diff|vectors|run|table)\b.* --|^ --|\bPixels\(")  # or both are named
 
 
 def imports(tree: ast.AST, in_function: bool = False) -> Iterator[tuple[str, str | None, bool]]:
