@@ -109,6 +109,7 @@ EVERY = (
     | {"stride", "padding", "asymmetric padding", "dilation", "groups", "depthwise"}
     | {f"K = {k}" for k in range(1, 17)}
 )
+RARE = {"negative factor"}  # drawn once in fifty
 
 
 def test_four_ways_one_answer() -> None:
@@ -140,7 +141,7 @@ def test_four_ways_one_answer() -> None:
 
     agree()
     assert count["networks"] >= COUNT
-    assert {name: count[name] for name in EVERY if count[name] < 50} == {}
+    assert {name: count[name] for name in EVERY if count[name] < (20 if name in RARE else 50)} == {}
     assert count["deep"] >= 0.25 * count["networks"]
     assert count["busy"] >= 0.30 * count["neurons"]
     assert count["close"] >= 0.05 * count["membranes"]

@@ -581,7 +581,7 @@ def test_shipped_files_are_written_again_as_they_are(path: Path) -> None:
     again = members_of(npz.to_bytes(load(path)))
     then, now = (json.loads(m["manifest.json"])["spec_version"] for m in (members, again))
     said = members["manifest.json"].replace(f'"spec_version":"{then}"'.encode(), f'"spec_version":"{now}"'.encode())
-    assert now == LEAST_WRITTEN and again == {**members, "manifest.json": said}
+    assert now == ("1.4" if load(path).gates else LEAST_WRITTEN) and again == {**members, "manifest.json": said}
     assert then != now or npz.to_bytes(load(path)) == path.read_bytes()
 
 
