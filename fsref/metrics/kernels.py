@@ -28,7 +28,7 @@ def tally(trains, sent, most, of_image, room):  # type: ignore[no-untyped-def]
         room[:] = 0
         for b in range(images):
             words = trains[b, first : first + block]
-            total = 0
+            total = np.int64(0)
             for n in range(block):  # spikes by pairs, fours, eights of steps
                 pairs = np.uint16(words[n] - np.uint16((words[n] >> 1) & 0x5555))
                 fours = np.uint16(np.uint16(pairs & 0x3333) + np.uint16((pairs >> 2) & 0x3333))
