@@ -164,7 +164,7 @@ LAYERS: dict[str, tuple[nn.Module, list[str]]] = {
     ),
     "smooth": (
         body(nn.SiLU(), nn.Hardswish(True), nn.Hardsigmoid(), nn.Sigmoid()),
-        ["silu", "hard_silu", "hard_sigmoid", "sigmoid"],
+        ["silu", "hard_swish", "hard_sigmoid", "sigmoid"],
     ),
     "max pool": (body(nn.MaxPool2d(3, 2, 1)), ["max_pool"]),
     "max pool, ceil mode": (body(nn.MaxPool2d((2, 3), 3, (0, 1), ceil_mode=True)), ["max_pool"]),
@@ -216,9 +216,9 @@ LAYERS: dict[str, tuple[nn.Module, list[str]]] = {
     "quick gelu": (then(lambda x: x * torch.sigmoid(1.702 * x)), ["affine", "silu", "affine"]),
     "mish spelled out": (then(lambda x: F.softplus(x).tanh() * x), ["mish"]),
     "silu spelled out": (then(lambda x: x * torch.sigmoid(x)), ["silu"]),
-    "hard silu spelled out": (then(lambda x: x * F.relu6(x + 3) / 6), ["hard_silu"]),
-    "hard silu, gate first": (then(lambda x: (F.hardtanh(x + 3, 0, 6) / 6) * x), ["hard_silu"]),
-    "six times a hard silu": (then(lambda x: x * F.relu6(x + 3)), ["hard_silu", "affine"]),
+    "hard swish spelled out": (then(lambda x: x * F.relu6(x + 3) / 6), ["hard_swish"]),
+    "hard swish, gate first": (then(lambda x: (F.hardtanh(x + 3, 0, 6) / 6) * x), ["hard_swish"]),
+    "six times a hard swish": (then(lambda x: x * F.relu6(x + 3)), ["hard_swish", "affine"]),
     "straight through": (then(lambda x: (torch.relu(x) - x).detach() + x), ["relu"]),
 }
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fsref import Table
 from fsref.activations.functions import functions
-from fsref.errors import FileError
+from fsref.errors import FileError, UsageError
 from fsref.formats.tables import NAMED, Approximation, come_along, from_bytes, load_table, save_table, to_bytes
 from test_functions import THEIRS
 
@@ -61,6 +63,8 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         ("range", [0, 2**60], "is no interval of membranes"),
         ("outputs", 0, "is no number of codes"),
         ("provenance", {"seed": [1]}, "is no object of plain values"),
+        ("provenance", {"seed": float("nan")}, "is no object of plain values"),
+        ("provenance", {"seed": -float("inf")}, "is no object of plain values"),
         ("more", 1, "unknown key"),
     ],
 )
@@ -71,6 +75,25 @@ def test_what_is_no_named_table(key: str, value: Any, told: str) -> None:
         from_bytes(json.dumps(plain).encode(), "some.json")
     line = str(caught.value)
     assert told in line and line.startswith("some.json") and line.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"provenance": {"loss": math.nan}}, "half: provenance: is no JSON"),
+        ({"provenance": {"loss": np.float32(1)}}, "half: provenance: is no JSON"),
+        ({"provenance": {"seeds": [1]}}, "half: provenance: is no object of plain values"),
+        ({"mse": math.inf}, "half: mse: is no JSON"),
+        ({"function": "a\n"}, "half: function: is no name"),
+        ({"unit": 0.0}, "half: unit: is not above 0"),
+    ],
+)
+def test_what_would_not_be_read_is_not_written(changed: dict[str, Any], told: str, tmp_path: Path) -> None:
+    """A table that no file can hold is refused in one line, and nothing is written."""
+    with pytest.raises(UsageError) as caught:
+        save_table(replace(TABLE, **changed), tmp_path / "half.json")
+    line = str(caught.value)
+    assert line.startswith(told) and line.endswith("[TABLE-1]") and line.isprintable() and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{", b"\xff", b'{"schema": 1}', b"[" * 9000, b'{"schema":1,"schema":2}'])

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from math import inf, isinf
+from math import inf, isfinite, isinf
 from types import MappingProxyType
 from typing import Any
 
@@ -16,9 +16,11 @@ from numpy.typing import ArrayLike
 from fsref.activations.coding import Reals
 from fsref.activations.elementary import erf, exp, log_of_one_plus
 from fsref.errors import UsageError, nearest
-from fsref.formats.tables import Approximation, come_along, load_table
+from fsref.formats.tables import Approximation, come_along, is_name, load_table
 from fsref.law.neuron import staircase
 from fsref.tables import Brief
+
+LARGEST = 1e100
 
 
 @dataclass(frozen=True, repr=False)
@@ -152,7 +154,8 @@ def function_of(given: Function | Approximation | str | Callable[[Any], ArrayLik
     if isinstance(given, Approximation):
         return Function(given.name, f"the table {given.name}", lambda x: _outputs(given, x), None)
     if callable(given):
-        name = getattr(given, "__name__", type(given).__name__)
+        own = getattr(given, "__name__", None)
+        name = str(own) if is_name(own) else type(given).__name__
         return Function(name, name, lambda x: _checked(given, x, name), None)
     if not isinstance(given, str):
         limit = "a name, a table, module:callable, or a callable"
@@ -162,12 +165,22 @@ def function_of(given: Function | Approximation | str | Callable[[Any], ArrayLik
     if given.endswith(".json") or given in come_along():
         return function_of(load_table(given))
     module, colon, attribute = given.partition(":")
-    if not colon:
+    if not colon or not is_name(given):
         raise UsageError("FIT-1", "function", "unknown", given, nearest(given, list(functions)))
     found = _imported(module, attribute, given)
     if not callable(found):
         raise UsageError("FIT-1", given, "is no function", type(found).__name__, "a callable of a float64 array")
     return Function(given, given, lambda x: _checked(found, x, given), None)
+
+
+def values_of(function: Function, x: Reals, rule: str) -> Reals:
+    """The values of a function, of the shape of x: finite, and of magnitudes whose squares are. Errors: UsageError."""
+    with np.errstate(all="ignore"):
+        found = function.value(x)
+    if not (fine := np.abs(found) <= LARGEST).all():
+        problem = "gives too large a number at" if isfinite(found[~fine][0]) else "gives infinity or NaN at"
+        raise UsageError(rule, function.name, problem, float(x[~fine][0]), f"finite, at most {LARGEST:g} in magnitude")
+    return found
 
 
 def _outputs(table: Approximation, x: Reals) -> Reals:
@@ -183,7 +196,7 @@ def _imported(module: str, attribute: str, given: str) -> Any:
     sys.path.insert(0, "")
     try:
         return getattr(import_module(module), attribute)
-    except Exception as error:  # what a module of somebody's raises
+    except (Exception, SystemExit) as error:  # what a module of somebody's raises
         told = f"{type(error).__name__}: {error}"
         raise UsageError("FIT-1", given, "cannot be imported", told, "module:callable, as in numpy:cbrt") from None
     finally:
@@ -195,7 +208,7 @@ def _checked(function: Callable[[Any], ArrayLike], x: Reals, name: str) -> Reals
     limit = "for a float64 array of any shape, real numbers of that shape"
     try:
         given = np.asarray(function(x.copy()))
-    except Exception as error:  # whatever somebody's function raises
+    except (Exception, SystemExit) as error:  # whatever somebody's function raises
         raise UsageError("FIT-1", name, "raises", f"{type(error).__name__}: {error}", limit) from None
     if given.dtype.kind not in "fiu":
         raise UsageError("FIT-1", name, "gives no real numbers", given.dtype, limit)

@@ -22,7 +22,7 @@ BESIDE = {
     "sigmoid": 1,
     "silu": 2,
     "hard_sigmoid": 2,
-    "hard_silu": 3,
+    "hard_swish": 3,
     "erf": 2,
     "gelu": 4,
     "elu": 4,

@@ -265,7 +265,7 @@ OPERATORS: Mapping[str, Operator] = {
         lambda a, w, x: curves.hard_sigmoid(x, a["slope"], a["offset"]),
         attributes=SIGMOID,
     ),
-    "hard_silu": Operator(
+    "hard_swish": Operator(
         "x * hard_sigmoid(x)",
         lambda a, w, x: x * curves.hard_sigmoid(x, a["slope"], a["offset"]),
         attributes=SIGMOID,

@@ -198,7 +198,7 @@ def activation(b: Builder, call: Call) -> Value:
 
 CURVED = {
     "Sigmoid": "sigmoid",
-    "HardSwish": "hard_silu",
+    "HardSwish": "hard_swish",
     "Tanh": "tanh",
     "Erf": "erf",
     "Softplus": "softplus",

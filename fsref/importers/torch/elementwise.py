@@ -138,7 +138,7 @@ def smooth(site: Site, x: View) -> View:
 @form(ELEMENTWISE, "hardsigmoid", "hardswish")
 def hard(site: Site, x: View) -> View:
     """The piecewise linear sigmoid and SiLU."""
-    return site.along("hard_sigmoid" if site.name == "hardsigmoid" else "hard_silu", x, slope=1 / 6, offset=0.5)
+    return site.along("hard_sigmoid" if site.name == "hardsigmoid" else "hard_swish", x, slope=1 / 6, offset=0.5)
 
 
 @form(ELEMENTWISE, "gelu")
