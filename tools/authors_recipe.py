@@ -40,12 +40,14 @@ KEPT = Path(__file__).resolve().parent.parent / "reference_models" / "tables" / 
 
 @numba.njit(fastmath=True)
 def gradients(tables, x, wanted, price, v, out, by_v, found):  # type: ignore[no-untyped-def]
-    """The loss of tables (3, K), T, h, d, on x (N,), and its gradients by them in found (3, K)."""
+    """The mean square error of tables (3, K), T, h, d, on x (N,), and gradients by them of it and the price, in found
+    (3, K).
+    """
     T, h, d = tables[0], tables[1], tables[2]
     steps, count = T.size, x.size
     one, zero = np.float32(1), np.float32(0)
     far = np.zeros(steps, np.float32)
-    loss = zero
+    mse = zero
     for n in range(count):
         out[n] = -wanted[n]
         v[0, n] = x[n]
@@ -59,10 +61,9 @@ def gradients(tables, x, wanted, price, v, out, by_v, found):  # type: ignore[no
             v[t + 1, n] = now[n] - lowered * z
             total += max(abs(now[n] - T[t]) / (abs(now[n]) + one) - one, zero)
         far[t] = total / count
-        loss += price * far[t] * far[t]
     scale = np.float32(2) / count
     for n in range(count):
-        loss += out[n] * out[n] / count
+        mse += out[n] * out[n] / count
         out[n] *= scale
     for t in range(steps - 1, -1, -1):
         now = v[t]
@@ -83,12 +84,12 @@ def gradients(tables, x, wanted, price, v, out, by_v, found):  # type: ignore[no
         if t + 1 < steps:
             found[1, t + 1] = by_h
     found[1, 0] = zero
-    return loss
+    return mse
 
 
 @numba.njit(fastmath=True)
 def trained(tables, x, wanted, seed):  # type: ignore[no-untyped-def]
-    """Tables (3, K) as Adam leaves them at their least loss, in place, and that loss."""
+    """Tables (3, K) of the least mean square error that Adam comes by, in place, and that error."""
     np.random.seed(seed)  # noqa: NPY002 - what Numba has
     shape = tables.shape
     mean, square, found = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
@@ -97,10 +98,10 @@ def trained(tables, x, wanted, seed):  # type: ignore[no-untyped-def]
     first, second = 1.0, 1.0
     while done < UPDATES:
         price = np.float32(np.random.uniform(PRICES[0], PRICES[1]))  # noqa: NPY002
-        loss = gradients(tables, x, wanted, price, v, out, by_v, found)
+        mse = gradients(tables, x, wanted, price, v, out, by_v, found)
         done += 1
-        if loss < least:
-            least = loss
+        if mse < least:
+            least = mse
             best[:] = tables
             if done >= 0:
                 done -= MORE

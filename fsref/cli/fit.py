@@ -141,8 +141,8 @@ def fit(
     label, moves = f"fitting {chosen.name}", given["budget"]
     if picture is not None:
         with progress(label, moves * POINTS) as advance:
-            on: dict[str, Any] = {"unit": unit, "distribution": distribution, "even": even}
-            found = front(chosen, steps, *interval, **on, **asked, progress=advance)
+            asked |= {"unit": unit, "distribution": distribution, "even": even}
+            found = front(chosen, steps, *interval, **asked, progress=advance)
         front_picture(found, picture, force)
         show(
             as_json,

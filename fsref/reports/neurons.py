@@ -83,7 +83,8 @@ def draw_transfer(found: Transfer, axes: Any, function: Function | None = None) 
     heights = found.code if found.unit is None else found.values
     axes.stairs(heights, edges, baseline=None, linewidth=1.2, label="table")
     if function is not None and found.unit is not None:
-        x = np.linspace(*found.x(np.array([found.low, found.high])), POINTS)
+        low, high = found.x(np.array([found.low, found.high]))
+        x = np.linspace(low, high, POINTS)
         axes.plot(x, function.value(x), "--", color="tab:gray", linewidth=1, label=function.name)
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylabel("code" if found.unit is None else "value")
