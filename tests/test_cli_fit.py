@@ -94,7 +94,7 @@ def test_a_front_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         (["silu", "--membranes", "none.npz"], "none.npz: cannot be read"),
         (
             ["silu", "-o", "\x1b[3m.json"],
-            "--out: is no name of a table: \\x1b[3m (1..120 printable characters) [TABLE-1]",
+            ".json: is no name of a table: \\x1b[3m (1..120 printable characters) [TABLE-1]",
         ),
         (["silu", "--force"], "--force: goes with --out or --front"),
     ],

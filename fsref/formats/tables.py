@@ -157,9 +157,9 @@ def from_bytes(data: bytes, where: str) -> Approximation:
 
 
 def name_of(path: Path) -> str:
-    """The name of the table that is written to this file. Errors: UsageError."""
+    """The name that a table has by the file it is written to. Errors: UsageError."""
     if not is_name(path.stem):
-        raise UsageError("TABLE-1", "--out", "is no name of a table", path.stem, NAMES)
+        raise UsageError("TABLE-1", str(path), "is no name of a table", path.stem, NAMES)
     return path.stem
 
 
