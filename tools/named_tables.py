@@ -62,8 +62,8 @@ are the mean square errors of its starts, and how many times larger the best is 
 |---|--:|--:|--:|--:|"""
 AUTHORS = PAGE.with_name("authors.json")
 OFTEN: dict[str, Any] = {"distribution": Normal(0.0, 1.5), "even": 1.0}  # how often, of activations; errors weigh alike
-FEW_MOVES = {"silu-8-few": 4_000_000, "silu-16-few": 9_000_000, "sigmoid-12-few": 6_000_000}  # a cap is harder
-MOVES = {6: 1_500_000, 8: 2_000_000, 12: 3_000_000, 16: 4_000_000}
+FEW_MOVES = {"silu-8-few": 6_000_000, "silu-16-few": 9_000_000, "sigmoid-12-few": 6_000_000}  # a cap is harder
+MOVES = {6: 2_000_000, 8: 4_000_000, 12: 6_000_000, 16: 6_000_000}
 
 
 def listed() -> dict[str, dict[str, Any]]:
