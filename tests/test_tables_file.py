@@ -62,9 +62,10 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         ("range", [3, 2], "is no interval of membranes"),
         ("range", [0, 2**60], "is no interval of membranes"),
         ("outputs", 0, "is no number of codes"),
-        ("provenance", {"seed": [1]}, "is no object of plain values"),
-        ("provenance", {"seed": float("nan")}, "is no object of plain values"),
-        ("provenance", {"seed": -float("inf")}, "is no object of plain values"),
+        ("provenance", [], "provenance: is no object"),
+        ("provenance", {"seed": [1]}, "provenance: seed: is no plain value"),
+        ("provenance", {"seed": float("nan")}, "provenance: seed: is no plain value: nan"),
+        ("provenance", {"seed": -float("inf")}, "provenance: seed: is no plain value: -inf"),
         ("more", 1, "unknown key"),
     ],
 )
@@ -82,7 +83,7 @@ def test_what_is_no_named_table(key: str, value: Any, told: str) -> None:
     [
         ({"provenance": {"loss": math.nan}}, "half: provenance: is no JSON"),
         ({"provenance": {"loss": np.float32(1)}}, "half: provenance: is no JSON"),
-        ({"provenance": {"seeds": [1]}}, "half: provenance: is no object of plain values"),
+        ({"provenance": {"seeds": [1]}}, "half: provenance: seeds: is no plain value"),
         ({"mse": math.inf}, "half: mse: is no JSON"),
         ({"function": "a\n"}, "half: function: is no name"),
         ({"unit": 0.0}, "half: unit: is not above 0"),

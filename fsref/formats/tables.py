@@ -196,8 +196,11 @@ class _Reader:
         outputs, provenance = self.plain["outputs"], self.plain["provenance"]
         if type(outputs) is not int or not 1 <= outputs <= 2**16:
             raise self.refused("outputs", "is no number of codes", "1..65536")
-        if not isinstance(provenance, dict) or not all(map(is_plain, provenance.values())):
-            raise self.refused("provenance", "is no object of plain values", PLAIN)
+        if not isinstance(provenance, dict):
+            raise self.refused("provenance", "is no object", PLAIN)
+        for key, value in provenance.items():
+            if not is_plain(value):
+                raise FileError("TABLE-1", f"{self.where}: provenance: {key}", "is no plain value", value, PLAIN)
         return Approximation(
             self.text("name"),
             self.text("function"),
