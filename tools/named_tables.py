@@ -62,8 +62,8 @@ are the mean square errors of its starts, and how many times larger the best is 
 |---|--:|--:|--:|--:|"""
 AUTHORS = PAGE.with_name("authors.json")
 OFTEN: dict[str, Any] = {"distribution": Normal(0.0, 1.5), "even": 1.0}  # how often, of activations; errors weigh alike
-FEW_MOVES = {"silu-8-few": 6_000_000, "silu-16-few": 9_000_000, "sigmoid-12-few": 2_000_000}  # a cap is harder
 MOVES = {6: 2_000_000, 8: 4_000_000, 12: 6_000_000, 16: 6_000_000}
+OTHER_MOVES = {"silu-12": 3_000_000, "silu-8-few": 6_000_000, "silu-16-few": 2_000_000, "sigmoid-12-few": 2_000_000}
 
 
 def listed() -> dict[str, dict[str, Any]]:
@@ -74,7 +74,7 @@ def listed() -> dict[str, dict[str, Any]]:
         usual = OFTEN if functions[name].domain[0] < 0 and name != "exp" else {}
         for k in steps.get(name, (8,)):
             found[f"{name}-{k}"] = {"function": name, "steps": k, **usual}
-    few = {"silu-8": (2.3, 0.05, 0), "silu-16": (2.37, 0.02, 0), "sigmoid-12": (4.26, 0.02, 7)}
+    few = {"silu-8": (2.3, 0.05, 0), "silu-16": (2.37, 0.03, 3), "sigmoid-12": (4.26, 0.02, 7)}
     for name, (spikes, worth, seed) in few.items():
         found[f"{name}-few"] = {**found[name], "spikes": spikes, "max_error": worth, "seed": seed}
     return found
@@ -85,7 +85,7 @@ def found(name: str, resume: Path | None) -> Approximation:
     asked = listed()[name]
     low, high = RANGES[asked["function"]]
     kept = None if resume is None else resume / f"{name}.fit.json"
-    moves = FEW_MOVES.get(name, MOVES[asked["steps"]])
+    moves = OTHER_MOVES.get(name, MOVES[asked["steps"]])
     return fitted(**asked, low=low, high=high, unit=UNIT, name=name, budget=moves, resume=kept)
 
 
