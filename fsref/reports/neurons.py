@@ -46,7 +46,7 @@ def neuron(explanation: Explanation, ax: Any = None) -> Any:
     and when matplotlib is missing. Example: `fsref.plots.neuron(fsref.explain(net, image, "conv1", 17))`.
     """
     if not isinstance(explanation, Explanation):
-        raise UsageError(RULE, "explanation", "not one", type(explanation).__name__, "what fsref.explain gives")
+        raise UsageError(RULE, "explanation", "not an explanation", type(explanation).__name__, "what fsref.explain gives")
     check_steps(explanation)
     with canvas(ax, 3.2) as ax:
         draw_steps(explanation.steps, ax)

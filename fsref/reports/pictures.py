@@ -46,6 +46,7 @@ CURVES: tuple[Any, ...] = (
     {"color": ORANGE, "marker": "v", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
     {"color": INK, "marker": "x", "linestyle": (0, (1, 1))},
 )
+EDGE: Any = {"edgecolor": INK, "linewidth": 0.4}  # of bars; hatches have its colour
 BARS: tuple[Any, ...] = (
     {"facecolor": BLUE},
     {"facecolor": ORANGE, "hatch": "////"},
