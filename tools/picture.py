@@ -30,7 +30,7 @@ PICTURE = Path(__file__).resolve().parent.parent / "fsref" / "guide" / "neuron.s
 POPULATION, IMAGE, NEURON = "conv1", 0, 0
 SHOWN = 20  # neurons of a raster
 CHIP = """
-// An FS neuron: a line of K + 1 numbers, the opening membrane and its thresholds, gives its train, a digit for each step.
+// An FS neuron: a line of K + 1 numbers, its opening membrane and thresholds, gives its train, a digit for each step.
 module neuron;
   localparam integer K = 8;
   integer t;
@@ -49,8 +49,8 @@ endmodule
 
 
 def chip_trains(opening: NDArray[np.integer], thresholds: NDArray[np.integer]) -> NDArray[np.integer]:
-    """The trains of neurons in Verilog, (neurons, K), of their opening membranes (neurons,) and thresholds (neurons, K),
-    which are the resets, too.
+    """The trains of neurons in Verilog, (neurons, K), of their opening membranes (neurons,) and thresholds, which are
+    the resets, too, (neurons, K).
     """
     with tempfile.TemporaryDirectory() as folder:
         source, program = Path(folder, "neuron.v"), Path(folder, "neuron")
@@ -64,7 +64,7 @@ def chip_trains(opening: NDArray[np.integer], thresholds: NDArray[np.integer]) -
 def trains() -> dict[str, NDArray[np.integer]]:
     """Who sent which spikes: the trains (neurons, K) of the drawn neurons, from each engine and from the chip."""
     net, x = fsref.load("digits"), fsref.load_images("digits", "digits", limit=IMAGE + 1).x[IMAGE:]
-    steps, table = net.steps[POPULATION], net[POPULATION].table.rows(net[POPULATION].shape[0])
+    steps, p = net.steps[POPULATION], next(p for p in net.fs if p.name == POPULATION)
     found: dict[str, NDArray[np.integer]] = {}
     for engine in ENGINES:
         trace = fsref.run(net, x, engine, fsref.Record([POPULATION], ["opening", "spikes"])).trace
@@ -73,9 +73,10 @@ def trains() -> dict[str, NDArray[np.integer]]:
         chosen = shown(words)
         found[engine] = words[chosen][:, None] >> np.arange(steps - 1, -1, -1) & 1
         opening = trace[POPULATION, "opening"][0][chosen]
-    _, height, width = net[POPULATION].shape
-    thresholds = table[0][np.array(chosen) // (height * width)]
-    assert (table[0] == table[1]).all()  # what a spike takes is the threshold
+    channels, height, width = p.shape
+    T, h, _ = p.table.rows(channels)
+    assert (T == h).all()  # what a spike takes is the threshold
+    thresholds = T[np.array(chosen) // (height * width)]
     return {**found, "chip (Verilog)": chip_trains(opening, thresholds)}
 
 

@@ -46,7 +46,7 @@ def losses(comparison: Comparison, ax: Any = None) -> Any:
         for number, (part, label) in enumerate(PARTS.items()):
             ratios = [row.db(part) for row in rows]
             # Parts of the new error are of one population each, and not joined.
-            form = {} if part in ("error", "inherited") else {"linestyle": "none"}
+            form: dict[str, Any] = {} if part in ("error", "inherited") else {"linestyle": "none"}
             curve(ax, [db if isfinite(db) else nan for db in ratios], range(len(rows)), number, label, **form)
         ax.set_xlabel("signal to noise (dB)")
         _rows(ax, comparison)
@@ -70,7 +70,9 @@ def _rows(ax: Any, comparison: Comparison) -> None:
     by_population(ax, [row.name for row in comparison.rows])
     for place, row in enumerate(comparison.rows):
         if row.jump:
-            ax.axhspan(place - 0.5, place + 0.5, facecolor="#f7d9c9", edgecolor=RED, hatch="\\\\", linewidth=0, zorder=0)
+            ax.axhspan(
+                place - 0.5, place + 0.5, facecolor="#f7d9c9", edgecolor=RED, hatch="\\\\", linewidth=0, zorder=0
+            )
     ax.grid(linewidth=0.3)
     legend(ax)
 
