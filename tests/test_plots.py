@@ -75,6 +75,7 @@ FIGURES: dict[str, Callable[[Results, Any], Any]] = {
 
 def misfits(figure: Any) -> list[str]:
     """What of a figure, once placed, lies outside it, is written over another label of its axis, or is too small."""
+    from matplotlib.legend import Legend
     from matplotlib.text import Text
 
     rendered(figure, "png")
@@ -84,12 +85,13 @@ def misfits(figure: Any) -> list[str]:
         seen = (t for t in texts if t.get_visible() and t.get_text())
         return [(t.get_text(), t.get_window_extent(renderer)) for t in seen]
 
-    placed = boxes(figure.findobj(lambda a: isinstance(a, Text) and a.axes is None))  # legends, titles
+    legends = (text for one in figure.findobj(Legend) for text in (*one.get_texts(), one.get_title()))
+    placed = boxes([*legends, *figure.texts])
     for axes in figure.axes:
         of_axis = []
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
-            ticks = [t for t in axis.get_major_ticks() if low <= t.get_loc() <= high]
+            ticks = [t for t in axis._update_ticks() if low <= t.get_loc() <= high]
             shown = boxes(t.label1 for t in ticks if t.label1.get_visible())
             wrong += [f"{one} over {other}" for (one, a), (other, b) in combinations(shown, 2) if a.overlaps(b)]
             of_axis += shown

@@ -21,6 +21,7 @@ from fsref.reports.pictures import (
     blank_figure,
     by_population,
     canvas,
+    heading,
     house,
     legend,
     tall,
@@ -96,6 +97,5 @@ def comparison_picture(
         name, agreed = shown(comparison.network or comparison.id[:12], TITLE), ""
         if comparison.agree is not None:
             agreed = f"{100 * comparison.agree / comparison.image_count:.2f} % of predictions agree"
-        told = f"{name} beside its float graph", f"{comparison.image_count:,} images", agreed
-        figure.suptitle((", " if beside else "\n").join(filter(None, told)), parse_math=False)
+        heading(figure, name, f"beside its float graph, {comparison.image_count:,} images", agreed)
         write_picture(figure, path, replace)

@@ -17,7 +17,6 @@ from fsref.reports.pictures import (
     BLUE,
     GREY,
     INK,
-    NARROW,
     ORANGE,
     POINTS_PER_INCH,
     RED,
@@ -28,6 +27,7 @@ from fsref.reports.pictures import (
     Picture,
     blank_figure,
     canvas,
+    heading,
     house,
     legend,
 )
@@ -232,8 +232,8 @@ def table_picture(
         draw_trains(found, panels[2])
         for steps, axes in zip(fired, panels[3:], strict=True):
             draw_steps(steps, axes)
-            axes.set_title(f"opening membrane {steps[0].before:,}", pad=22)
-        figure.suptitle(shown(found.name, TITLE), parse_math=False)
+            axes.set_xlabel(f"step (opening membrane {steps[0].before:,})")
+        heading(figure, shown(found.name, TITLE))
     return Picture(figure)
 
 
@@ -256,7 +256,6 @@ def neuron_picture(explanation: Explanation, found: Transfer | None = None, widt
             axes.set_xlim(min(left, explanation.opening), max(right, explanation.opening + 1))  # flat beyond the ends
             legend(axes)
         c, y, x = explanation.place
-        name = f"{shown(explanation.population, TITLE)} neuron {explanation.neuron}"
-        told = f"(c {c}, y {y}, x {x}): code {explanation.code:,}"
-        figure.suptitle(f"{name} {told}" if width >= NARROW else f"{name}\n{told}", parse_math=False)
+        told = f"neuron {explanation.neuron} (c {c}, y {y}, x {x}): code {explanation.code:,}"
+        heading(figure, shown(explanation.population, TITLE), told)
     return Picture(figure)

@@ -172,7 +172,9 @@ def picture(ax: Any) -> Picture:
 
 
 def legend(ax: Any, title: str = "") -> None:
-    """A legend of the axes below them, where it hides nothing, in as many columns as there is room for."""
+    """A legend of the axes below them, where it hides nothing, in as many columns as there is room for; what is wider
+    than the axes goes to the left, where labels have room.
+    """
     from matplotlib.transforms import ScaledTranslation
 
     handles, labels = ax.get_legend_handles_labels()
@@ -184,11 +186,18 @@ def legend(ax: Any, title: str = "") -> None:
     told = ax.xaxis.get_tick_params().get("labelbottom", True)
     drop = 4 + (15 if told else 0) + (14 if ax.get_xlabel() else 0)
     at = ax.transAxes + ScaledTranslation(0, -drop / POINTS_PER_INCH, ax.figure.dpi_scale_trans)
-    place: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "bbox_transform": at, "borderaxespad": 0}
+    place: Any = {"loc": "upper right", "bbox_to_anchor": (1, 0), "bbox_transform": at, "borderaxespad": 0}
     form: Any = {"frameon": False, "handlelength": 2.2, "columnspacing": 1.2, "fontsize": "small"}
     made = ax.legend(handles, labels, ncols=columns, title=title or None, title_fontsize="small", **place, **form)
     for text in (*made.get_texts(), made.get_title()):
         text.set_parse_math(False)
+
+
+def heading(figure: Any, *parts: str) -> None:
+    """A title above a figure: its parts in one line where they fit, else each in a line, what is too long shortened."""
+    room, line = int(POINTS_PER_INCH * figure.get_figwidth() / 5.2), ", ".join(filter(None, parts))
+    lines = [line] if len(line) <= room else [shown(part, room) for part in parts if part]
+    figure.suptitle("\n".join(lines), parse_math=False)
 
 
 def plain(axis: Any) -> None:

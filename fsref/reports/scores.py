@@ -36,7 +36,7 @@ def energy(spent: Energy | Mapping[str, Energy], rate: RateScore | None = None, 
     other costs or another thing, and when matplotlib is missing. Example: `fsref.plots.energy(fsref.energy(counts))`.
     """
     every: Mapping[str, Energy] = {"FS": spent} if isinstance(spent, Energy) else spent
-    if not every or not all(isinstance(one, Energy) for one in every.values()):
+    if not isinstance(every, Mapping) or not every or not all(isinstance(one, Energy) for one in every.values()):
         raise UsageError(
             RULE, "spent", "not an energy", type(spent).__name__, "what fsref.energy gives, or some by name"
         )
@@ -68,6 +68,7 @@ def energy(spent: Energy | Mapping[str, Energy], rate: RateScore | None = None, 
             ax.annotate(in_joules(pj), (pj / size, row), (3, 0), textcoords="offset points", va="center", **SMALL)
         ax.set_yticks(range(len(bars)), [short(name) for name in bars], parse_math=False)
         ax.set_ylim(len(bars) - 0.5, -0.5)
+        ax.set_ylabel("network")
         ax.set_xlim(0, 1.25 * float(whole.max()) / size or 1)
         ax.set_xlabel(f"energy per image ({unit})")
         ax.grid(axis="x", linewidth=0.3)

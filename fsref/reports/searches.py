@@ -17,6 +17,7 @@ from fsref.reports.pictures import (
     TITLE,
     WIDTH,
     blank_figure,
+    heading,
     house,
     legend,
     write_picture,
@@ -45,8 +46,7 @@ def search_picture(found: Found, path: str | PathLike[str], replace: bool = True
             axes.set_ylabel(f"{found.measure} (% of images)")
         legend(panels[-1])
         tried = f"{len(found.points)} points tried on {found.image_count:,} images"
-        name = shown(found.graph or "graph", TITLE)
-        figure.suptitle(f"{name}: {tried}" if beside else f"{name}\n{tried}", parse_math=False)
+        heading(figure, shown(found.graph or "graph", TITLE), tried)
         write_picture(figure, path, replace)
 
 
