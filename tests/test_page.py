@@ -213,8 +213,8 @@ def test_a_page_is_written_whole_or_not_at_all(
 
 @pytest.mark.parametrize("make", [handmade.tiny, handmade.unordered, handmade.dangling])
 def test_networks_of_all_kinds_have_a_page(make: Any) -> None:
-    """No places, no spikes, no FS-ReLU, no energy, one point of accuracy, one image, populations that outlast the logits: what is not there is
-    left out.
+    """No places, no spikes, no FS-ReLU, no energy, one point of accuracy, one image, populations that outlast the
+    logits: what is not there is left out.
     """
     full = evaluation(make(), 1)
     known = replace(full, energy=None, float_accuracy=None, rate=None)

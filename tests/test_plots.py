@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -10,12 +11,14 @@ from itertools import combinations
 from math import sqrt
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 import fsref
 import handmade
+import picture
 from fsref import plots
 from fsref.activations.functions import functions
 from fsref.activations.transfer import transfer
@@ -29,9 +32,10 @@ from fsref.reports.pictures import BARS, CURVES, ROWS, blank_figure, by_populati
 from nodes import drawn, residual
 from refusals import refused
 
-pytest.importorskip("matplotlib")
+matplotlib = pytest.importorskip("matplotlib")
 
 EVIL = "$\\frac{1}{0}$ <script>\x1b[31m a name that is far too long for any axis"
+SVG_TEXT = "{http://www.w3.org/2000/svg}text"
 Draw = Callable[..., Any]
 
 
@@ -394,6 +398,19 @@ def test_a_picture_shows_itself_and_is_saved_by_its_suffix(found: Results, tmp_p
         assert (tmp_path / f"a{suffix}").read_bytes().startswith(start)
     with refused(UsageError, "COUNT-9", says="no kind of picture has this suffix"):
         made.save(tmp_path / "a.gif")
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
+def test_the_picture_of_the_readme_is_what_its_command_draws() -> None:
+    """Its words, and by the matplotlib that drew it its bytes; the trains are the same four times, those of the code."""
+    figure, kept = picture.drawn(), picture.PICTURE.read_bytes()
+    sent = list(picture.trains().values())
+    assert len(sent) == 4 and all((one == sent[0]).all() for one in sent)
+    assert sent[0][0].tolist() == [1, 0, 0, 0, 1, 0, 0, 1]  # 137
+    made = rendered(figure, "svg")
+    words = ["".join(e.itertext()) for data in (made, kept) for e in ElementTree.fromstring(data).iter(SVG_TEXT)]
+    assert words[: len(words) // 2] == words[len(words) // 2 :] and "137 = 128 + 8 + 1" in words
+    assert len(kept) < 150_000 and (made == kept or matplotlib.__version__ != picture.MADE_WITH)
 
 
 def test_energies_of_presets_are_compared_alone(found: Results) -> None:

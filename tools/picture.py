@@ -24,11 +24,14 @@ import fsref
 from fsref import plots
 from fsref.engines.engine import ENGINES
 from fsref.formats.files import write
-from fsref.reports.pictures import GREY, INK, RED, SMALL, blank_figure, house, rendered
+from fsref.reports.pictures import BLUE, GREY, INK, RED, SMALL, blank_figure, house, rendered
 
 PICTURE = Path(__file__).resolve().parent.parent / "fsref" / "guide" / "neuron.svg"
-POPULATION, IMAGE, NEURON = "conv1", 0, 0
-SHOWN = 20  # neurons of a raster
+POPULATION, IMAGE, NEURON = "conv1", 0, 394  # code 137, three bits
+MADE_WITH = "3.11.2"  # matplotlib: another may place things otherwise
+SHOWN = 12  # neurons of a raster
+BOLD: Any = {"fontweight": "bold", "fontsize": "medium"}
+DARK = "#8a5f00"  # of the thresholds' orange, to write with
 CHIP = """
 // An FS neuron: a line of K + 1 numbers, its opening membrane and thresholds, gives its train, a digit for each step.
 module neuron;
@@ -88,23 +91,40 @@ def shown(words: NDArray[np.integer]) -> list[int]:
 
 def drawn() -> Any:
     """The picture as a figure."""
-    net, x = fsref.load("digits"), fsref.load_images("digits", "digits", limit=IMAGE + 1).x[IMAGE]
-    found = fsref.explain(net, x, POPULATION, NEURON)
-    weights = " + ".join(f"{step.d}" for step in found.steps if step.fired)
     with house():
-        figure = blank_figure(7.2, 3.3)
-        left, right = figure.subfigures(1, 2, width_ratios=(1.7, 1), wspace=0.03)
-        axes = left.subplots()
-        plots.neuron(found, axes)
-        axes.set_title(f"one neuron: code {found.code} = {weights}", pad=24)
+        figure = blank_figure(7.2, 3.2)
+        left, right = figure.subfigures(1, 2, width_ratios=(1.9, 1), wspace=0.02)
+        neuron(left.subplots())
         sent = trains()
-        right.suptitle(f"{SHOWN} neurons, four times the same spikes")
+        right.suptitle("three engines and a chip:\nthe same spikes", **BOLD)
         panels = right.subplots(len(sent), 1, sharex=True)
         for ax, (name, fired) in zip(panels, sent.items(), strict=True):
             raster(ax, fired)
             ax.set_ylabel(name.replace(" ", "\n"), rotation=0, ha="right", va="center", **SMALL)
-        panels[-1].set_xlabel("step")
+        panels[-1].set_xlabel(f"step ({SHOWN} neurons)")
     return figure
+
+
+def neuron(ax: Any) -> None:
+    """Draw the neuron over its steps, and say on the lines what they are."""
+    x = fsref.load_images("digits", "digits", limit=IMAGE + 1).x[IMAGE]
+    found = fsref.explain("digits", x, POPULATION, NEURON)
+    plots.neuron(found, ax)
+    ax.get_legend().remove()
+    ax.set_xticks(ax.get_xticks(), [str(step.t) for step in found.steps])
+    bits = " + ".join(str(step.d) for step in found.steps if step.fired)
+    ax.set_title(f"an FS neuron: its spikes are the bits of its code\n{found.code} = {bits}", pad=24, **BOLD)
+    first = found.steps[0]
+    assert first.fired and first.before is not None and first.after is not None and first.threshold is not None
+
+    def told(text: str, x: float, y: float, color: str) -> None:
+        ax.text(x, y, text, color=color, va="center", **SMALL)
+
+    told("the threshold halves\nat every step", first.step + 2.8, first.threshold / 1.6, DARK)
+    told("the membrane below it: no spike", first.step + 0.62, 1.25 * first.after, BLUE)
+    told(
+        "the membrane reaches it: a spike,\nand the threshold is subtracted", first.step + 0.62, first.after / 2.8, RED
+    )
 
 
 def raster(ax: Any, fired: NDArray[np.integer]) -> None:
