@@ -402,7 +402,7 @@ def test_a_picture_shows_itself_and_is_saved_by_its_suffix(found: Results, tmp_p
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
 def test_the_picture_of_the_readme_is_what_its_command_draws() -> None:
-    """Its words, and by the matplotlib that drew it its bytes; the trains are the same four times, those of the code."""
+    """Its words, and by the matplotlib that drew it its bytes; the trains are the same four times, and of the code."""
     figure, kept = picture.drawn(), picture.PICTURE.read_bytes()
     sent = list(picture.trains().values())
     assert len(sent) == 4 and all((one == sent[0]).all() for one in sent)

@@ -39,8 +39,6 @@ def front_picture(
         curve(axes, spikes, [sqrt(table.mse) for table in found], 0, "root of the mean square")
         axes.set_yscale("log")
         plain(axes.yaxis)
-        axes.yaxis.set_minor_formatter(lambda error, _: f"{error:g}" if f"{error:e}"[0] in "25" else "")
-        axes.tick_params(which="minor", labelsize="small")
         axes.set_xlabel("spikes per neuron (mean)")
         axes.set_ylabel("error (units of the function)")
         axes.grid(which="both", linewidth=0.3)

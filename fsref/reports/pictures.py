@@ -201,8 +201,14 @@ def heading(figure: Any, *parts: str) -> None:
 
 
 def plain(axis: Any) -> None:
-    """Numbers on a log axis as they are written, 0.1 and 1,000, not as powers."""
-    axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if abs(value) >= 1 else f"{value:g}")
+    """Numbers on a log axis as they are written, 0.1 and 1,000, not as powers; between them 2 and 5."""
+
+    def told(value: float, _: int) -> str:
+        return f"{value:,.0f}" if abs(value) >= 1 else f"{value:g}"
+
+    axis.set_major_formatter(told)
+    axis.set_minor_formatter(lambda value, _: told(value, 0) if f"{value:e}"[0] in "25" else "")
+    axis.set_tick_params(which="minor", labelsize="small")
 
 
 def short(name: str) -> str:
