@@ -37,6 +37,7 @@ SMALL: Any = {"fontsize": "small"}  # 7.5 points: no text is smaller
 
 # Okabe and Ito's colours: told apart by colour-blind people, and in grey by marker, line or hatch.
 INK, GREY = "#000000", "#999999"
+BEYOND = "#dfe3e8"  # the ground where nothing is to be seen, or was not asked for
 BLUE, RED, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 CURVES: tuple[Any, ...] = (
     {"color": BLUE, "marker": "o", "linestyle": "-"},

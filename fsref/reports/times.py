@@ -18,6 +18,7 @@ from fsref.metrics.counts import Counts, window
 from fsref.metrics.score import Score
 from fsref.reports.panels import spread
 from fsref.reports.pictures import (
+    BEYOND,
     BLUE,
     GREY,
     RED,
@@ -32,7 +33,6 @@ from fsref.reports.pictures import (
 from fsref.simulation.recording import Trace
 
 LINES, BANDS = 300, 40  # of a raster: neurons, and populations
-BEYOND = "#dfe3e8"  # steps in which a population does not send, and those not recorded
 
 
 def timeline(net: Network | str | PathLike[str], ax: Any = None) -> Any:
