@@ -19,6 +19,7 @@ from fsref.errors import UsageError, shown
 from fsref.formats.files import write
 
 RULE = "COUNT-9"
+OURS = "fsref"  # the label of figures that are drawn in our style
 SUFFIXES = (".pdf", ".png", ".svg")
 DOTS_PER_INCH = 144
 POINTS_PER_INCH = 72  # the unit of what is drawn in lines
@@ -64,7 +65,9 @@ def blank_figure(width: float, height: float, rule: str = RULE) -> Any:
         from matplotlib.figure import Figure
     except ImportError:
         raise UsageError(rule, "picture", "matplotlib is missing", None, 'pip install "fsref[plot]"') from None
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.set_label(OURS)
+    return figure
 
 
 @contextmanager
@@ -81,12 +84,14 @@ def house(rule: str = RULE) -> Iterator[None]:
 
 @contextmanager
 def canvas(ax: Any, height: float = HEIGHT) -> Iterator[Any]:
-    """The axes given, or new ones, `height` inches high, in the style of fsref. Errors: as `blank_figure`."""
-    if ax is not None:
+    """The axes given, or new ones, `height` inches high; those of a figure of fsref's are drawn into in its style,
+    those of another in the caller's. Errors: as `blank_figure`.
+    """
+    if ax is not None and ax.figure.get_label() != OURS:
         yield ax
         return
     with house():
-        yield blank_figure(WIDTH, height).subplots()
+        yield blank_figure(WIDTH, height).subplots() if ax is None else ax
 
 
 def axes(width: float | str = WIDTH, height: float | str = HEIGHT) -> Any:
