@@ -24,11 +24,14 @@ from fsref.activations.functions import functions
 from fsref.activations.transfer import transfer
 from fsref.cli.main import main
 from fsref.errors import UsageError
+from fsref.formats.sources import ImageSet
 from fsref.law.neuron import fs_relu
 from fsref.metrics.energy import PRESETS, dense_work, dense_work_of
+from fsref.reports.evaluation import examine
 from fsref.reports.losses import comparison_picture
 from fsref.reports.neurons import neuron_picture, table_picture
 from fsref.reports.pictures import BARS, CURVES, ROWS, blank_figure, by_population, house, inches, rendered
+from fsref.reports.plots import plots as plots_of
 from nodes import drawn, residual
 from refusals import refused
 
@@ -142,7 +145,7 @@ def test_figures_are_read_in_grey() -> None:
 
 
 def test_a_raster_marks_each_spike(found: Results) -> None:
-    """What is black is a spike of the trace; of many neurons those that spike most are drawn, and the label says so."""
+    """What is black is a spike of the trace; of many neurons some that spike are, and the label says so."""
     names = ["stem", "mid"]
     for image in (0, 3):
         axes = plots.raster(found.trace, image, names)
@@ -153,7 +156,10 @@ def test_a_raster_marks_each_spike(found: Results) -> None:
             trains = found.trace[name, "spikes"][image].astype(int)
             bits = np.array([[train >> (steps - 1 - t) & 1 for t in range(steps)] for train in trains])
             most = min(24, len(trains))
-            chosen = sorted(sorted(range(len(trains)), key=lambda n: -bits[n].sum())[:most])
+            order = sorted(range(len(trains)), key=lambda n: -bits[n].sum())
+            sent = [n for n in order if bits[n].any()]
+            among = sent if len(sent) > most else order[:most]
+            chosen = sorted(among[round((len(among) - 1) * i / (most - 1))] for i in range(most))
             band = drawn[row : row + most]
             np.testing.assert_array_equal(band[:, start : start + steps], bits[chosen])
             assert np.isnan(band[:, :start]).all() and np.isnan(band[:, start + steps :]).all()
@@ -398,6 +404,25 @@ def test_a_picture_shows_itself_and_is_saved_by_its_suffix(found: Results, tmp_p
         assert (tmp_path / f"a{suffix}").read_bytes().startswith(start)
     with refused(UsageError, "COUNT-9", says="no kind of picture has this suffix"):
         made.save(tmp_path / "a.gif")
+
+
+def plotted(net: fsref.Network, x: Any) -> dict[str, Any]:
+    """The figures of a report on images without labels, by name."""
+    score = fsref.evaluate(net, x, None, threads=1)
+    return {plot.name: plot.figure for plot in plots_of(examine(score, ImageSet(x, None, ("a",) * len(x))))}
+
+
+def test_silence_is_said_where_a_map_would_be_empty() -> None:
+    """The map of a population that never spikes says so, and it is in no raster; an image without a spike has none."""
+    net = handmade.residual(fs_relu(5, 2**20))
+    x = np.zeros((2, *net.input.shape), np.int64)
+    counts, drawn = fsref.evaluate(net, x, None, threads=1).counts, plotted(net, x)
+    silent = {axes.get_title() for axes in drawn["maps"].axes if any(t.get_text() == "no spike" for t in axes.texts)}
+    assert silent == {name for name, sent in counts.spikes.items() if not sent.any()} and "mid" in silent
+    told = [label.get_text() for label in drawn["raster"].axes[1].get_yticklabels()]
+    assert len(told) == len(counts.spikes) - len(silent) > 0 and misfits(drawn["maps"]) == []
+    quiet = handmade.chain(fsref.FS("fs", (1, 1, 1), fs_relu(4, 2**20)))
+    assert "raster" not in plotted(quiet, np.zeros((1, 1, 1, 1), np.int64))
 
 
 @pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")

@@ -86,8 +86,8 @@ def activity(found: Score | Counts, ax: Any = None) -> Any:
 
 def raster(trace: Trace, image: int = 0, populations: Iterable[str] | None = None, ax: Any = None) -> Any:
     """Axes with the spikes of one image of a recording: a band for each population, a line for each neuron, a mark for
-    each spike; of a population of many neurons those that spike most, in their order, as its label says; grey where
-    nothing was recorded.
+    each spike; of a population of many neurons some that spike, from the one that spikes most to the one that spikes
+    least, in their order, as its label says; grey where nothing was recorded.
 
     `trace` is what fsref.run, given a Record with spikes, has as `trace`, or what fsref.read_trace gave. Errors:
     UsageError for an image or a population that was not recorded, and when matplotlib is missing. Example:
@@ -106,7 +106,7 @@ def raster(trace: Trace, image: int = 0, populations: Iterable[str] | None = Non
     bands, ends, told = [], [0], []
     for name in names:
         fired = spiking(trace, name, image)
-        chosen = np.sort(np.argsort(-fired.sum(axis=1), kind="stable")[:lines])
+        chosen = np.sort(some_of(fired.sum(axis=1), lines))
         band = np.full((len(chosen), plan.steps), np.nan)
         band[:, plan.start[name] + trace.selection.window[name]] = fired[chosen]
         bands.append(band)
@@ -123,6 +123,17 @@ def raster(trace: Trace, image: int = 0, populations: Iterable[str] | None = Non
         ax.set_ylabel("population (neurons)")
         _steps(ax)
     return ax
+
+
+def some_of(spikes: NDArray[np.float64], lines: int) -> NDArray[np.intp]:
+    """Which neurons stand for all: of those that spike so many, evenly from the one that spikes most to the one that
+    spikes least, of equal ones the first; all of them, and then silent ones, where they are fewer.
+    """
+    order = np.argsort(-spikes, kind="stable")
+    last = max(lines, int(np.count_nonzero(spikes))) - 1
+    places = np.linspace(0, last, lines).round().astype(int)
+    chosen: NDArray[np.intp] = order[np.unique(places[places < len(order)])]
+    return chosen
 
 
 def spiking(trace: Trace, name: str, image: int) -> NDArray[np.float64]:
