@@ -178,6 +178,19 @@ def test_a_raster_of_a_part_is_grey_elsewhere(found: Results) -> None:
     assert not np.isnan(drawn[:, start + 1 : start + 3]).any()
 
 
+def test_what_a_chip_did_not_show_is_grey(found: Results) -> None:
+    """Steps of a train that were not seen, or came back as x, are neither spikes nor none."""
+    assert found.trace is not None
+    key, steps, start = ("mid", "spikes"), found.net.steps["mid"], found.net.schedule.start["mid"]
+    words = found.trace[key]
+    shown, x = np.full_like(words, 2 ** (steps - 1)), np.zeros_like(words[:1])  # the first step alone
+    x[:] = 2 ** (steps - 1)
+    drawn = plots.raster(replace(found.trace, seen={key: shown}), 0, ["mid"]).images[0].get_array().filled(np.nan)
+    assert np.isnan(drawn[:, start + 1 :]).all() and not np.isnan(drawn[:, start]).any()
+    drawn = plots.raster(replace(found.trace, unknown={key: x}), 2, ["mid"]).images[0].get_array().filled(np.nan)
+    assert np.isnan(drawn[:, start]).all() and not np.isnan(drawn[:, start + 1 : start + steps]).any()
+
+
 def test_activity_is_the_share_that_spikes(found: Results) -> None:
     """Of each population and step: spikes over neurons and images, in %."""
     axes = plots.activity(found.score)
@@ -228,8 +241,11 @@ def test_energies_are_the_sums_of_their_bars(found: Results) -> None:
     assert each == pytest.approx(wanted)
     parts = [dense_work_of(found.net, p.name) for p in found.net.populations]
     assert sum(int(part.synops) for part in parts) == int(dense_work(found.net).synops)
-    both = plots.energy({"one": found.energy, EVIL: found.energy})
+    both = plots.energy({"dense ANN": found.energy, EVIL: found.energy})
     assert len(both.get_yticks()) == 3
+    other = fsref.energy(fsref.evaluate("digits", np.zeros((1, 1, 8, 8), int), [0], threads=1).counts)
+    told = [label.get_text() for label in plots.energy({"a": found.energy, "b": other}).get_yticklabels()]
+    assert told == ["a", "b", "a, dense", "b, dense"]
     with refused(UsageError, "COUNT-9", "costs", says="under different costs"):
         plots.energy({"a": found.energy, "b": fsref.energy(found.score.counts, "horowitz_2014_8kb")})
 
@@ -287,7 +303,8 @@ def test_a_staircase_is_shown_where_it_changes() -> None:
 
 def test_growth_is_logarithmic_where_places_are_far_apart() -> None:
     """Sizes that double have a logarithmic axis, numbers of steps a plain one; from 0 up."""
-    axes = plots.growth({"a": [(8, 2.0), (16, 4.0)], EVIL: [(8, 1.0)]}, "size (pixels)", "time (ms)")
+    axes = plots.growth({"_a": [(8, 2.0), (16, 4.0)], EVIL: [(8, 1.0)]}, "size (pixels)", "time (ms)")
+    assert len(axes.get_legend().get_texts()) == 2
     assert axes.get_xscale() == "log" and axes.get_ylim()[0] == 0 and misfits(axes.figure) == []
     assert plots.growth({"a": [(6, 2.0), (7, 4.0), (8, 5.0)]}, "K (steps)", "time (ms)").get_xscale() == "linear"
 

@@ -31,7 +31,8 @@ LEAST, MOST = 2.0, 20.0  # inches
 NAME = 22  # characters of a name on an axis
 TITLE = 60  # of one above a picture
 ROWS = 120  # populations that an axis has place for
-SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "fsref"}  # text stays text, and the ids the same
+# Text stays text, ids are the same, and a PDF carries its fonts as papers have to.
+FILES: Any = {"svg.fonttype": "none", "svg.hashsalt": "fsref", "pdf.fonttype": 42}
 UNPLACED: Any = {"figure.autolayout": False, "figure.constrained_layout.use": False}
 STYLE: Any = {"font.size": 9, "axes.titlesize": "medium", "figure.titlesize": "medium", "hatch.linewidth": 0.6}
 SMALL: Any = {"fontsize": "small"}  # 7.5 points: no text is smaller
@@ -138,7 +139,7 @@ def rendered(figure: Any, kind: str) -> bytes:
     made = io.BytesIO()
     svg = {"Date": None, "Creator": None, "Format": None, "Type": None}  # without them there is no metadata at all
     dated = {"png": {"Software": None}, "svg": svg, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
-    with rc_context(SVG | UNPLACED):
+    with rc_context(FILES | UNPLACED):
         if (placing := figure.get_layout_engine()) is not None:  # once: saving would place everything twice
             get_registered_canvas_class(kind)(figure)
             figure.dpi = DOTS_PER_INCH if kind == "png" else POINTS_PER_INCH

@@ -106,7 +106,7 @@ def raster(trace: Trace, image: int = 0, populations: Iterable[str] | None = Non
     bands, ends, told = [], [0], []
     for name in names:
         fired = spiking(trace, name, image)
-        chosen = np.sort(some_of(fired.sum(axis=1), lines))
+        chosen = np.sort(some_of(np.nansum(fired, axis=1), lines))
         band = np.full((len(chosen), plan.steps), np.nan)
         band[:, plan.start[name] + trace.selection.window[name]] = fired[chosen]
         bands.append(band)
@@ -137,9 +137,22 @@ def some_of(spikes: NDArray[np.float64], lines: int) -> NDArray[np.intp]:
 
 
 def spiking(trace: Trace, name: str, image: int) -> NDArray[np.float64]:
-    """Which of the recorded neurons of a population spike in which recorded step, (neurons, steps), 0 or 1."""
-    trains, last = trace[name, "spikes"][image].astype(np.int64), trace.net.steps[name] - 1
-    found: NDArray[np.float64] = (trains[:, None] >> (last - trace.selection.window[name]) & 1).astype(np.float64)
+    """Which of the recorded neurons of a population spike in which recorded step, (neurons, steps): 0 or 1, NaN where
+    that was not seen, or answered as unknown (TRACE-1, TRACE-6).
+    """
+    key, trains = (name, "spikes"), trace[name, "spikes"]
+    places = trace.net.steps[name] - 1 - trace.selection.window[name]
+
+    def bits(words: NDArray[np.integer]) -> NDArray[np.bool_]:
+        own = np.broadcast_to(words, trains.shape)[image].astype(np.int64)
+        told: NDArray[np.bool_] = (own[:, None] >> places & 1) == 1
+        return told
+
+    found = bits(trains).astype(np.float64)
+    if key in trace.seen:
+        found[~bits(trace.seen[key])] = np.nan
+    if key in trace.unknown:
+        found[bits(trace.unknown[key])] = np.nan
     return found
 
 
