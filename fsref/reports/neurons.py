@@ -137,7 +137,7 @@ def staircase(table: Table | Transfer | Approximation, function: Function | str 
     `fsref.plots.staircase(fsref.fs_relu(4, theta=3))`.
     """
     found = transfer_of(table)
-    beside = function_of(function) if isinstance(function, str) else function
+    beside = None if function is None else function_of(function)
     if beside is not None and found.unit is None:
         problem, limit = "what a membrane stands for is not known", "what fsref.fitted gives, or a table file"
         raise UsageError("FLOAT-3", "function", problem, beside.name, limit)

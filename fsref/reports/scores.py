@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fsref.errors import UsageError, shown
 from fsref.law.neuron import Ints
@@ -115,11 +115,11 @@ def confusion(found: Score | ArrayLike, names: Sequence[str] = (), ax: Any = Non
     Errors: UsageError for another matrix or names that are not one for each class, and when matplotlib is missing.
     Example: `fsref.plots.confusion(fsref.evaluate(net, x, y))`.
     """
-    if isinstance(found, Score):
-        names = names or found.net.class_names
-        matrix = confused(found)
-    else:
-        matrix = np.asarray(found)
+    names = names or (found.net.class_names if isinstance(found, Score) else ())
+    try:
+        matrix: NDArray[Any] = confused(found) if isinstance(found, Score) else np.asarray(found)
+    except ValueError:  # rows of several lengths
+        matrix = np.empty(0)
     square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] > 0
     if not square or matrix.dtype.kind not in "iu" or (matrix < 0).any():
         raise UsageError(

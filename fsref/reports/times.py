@@ -96,7 +96,7 @@ def raster(trace: Trace, image: int = 0, populations: Iterable[str] | None = Non
     if not isinstance(trace, Trace):
         limit = "the trace of a result: fsref.run(net, x, record=...)"
         raise UsageError(RULE, "trace", "not a recording", type(trace).__name__, limit)
-    if not 0 <= image < trace.image_count:
+    if not isinstance(image, int | np.integer) or not 0 <= image < trace.image_count:
         raise UsageError("OBS-1", "image", "no such image in the recording", image, f"0..{trace.image_count - 1}")
     recorded = [p.name for p in trace.net.populations if (p.name, "spikes") in trace.arrays]
     names = spread(recorded, BANDS) if populations is None else list(populations)
