@@ -29,7 +29,7 @@ from fsref.law.neuron import fs_relu
 from fsref.metrics.energy import PRESETS, dense_work, dense_work_of
 from fsref.reports.evaluation import examine
 from fsref.reports.losses import comparison_picture
-from fsref.reports.neurons import neuron_picture, table_picture
+from fsref.reports.neuron_pictures import neuron_picture, table_picture
 from fsref.reports.pictures import BARS, CURVES, ROWS, blank_figure, by_population, house, inches, rendered
 from fsref.reports.plots import plots as plots_of
 from nodes import drawn, residual
