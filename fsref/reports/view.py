@@ -75,7 +75,7 @@ def page_of(
         raise UsageError("DEBUG-1", "image", "no such image", image, f"one of {len(numbers)}, from {numbers[0]} on")
     report = None
     if dump is not None:
-        report = _compared(net, x, numbers, dump, image, memory_limit)
+        report = _compared(net, x, numbers, dump, image, engine, memory_limit)
         if image is None and report.first is not None and report.first.first is not None:
             image = report.first.first.difference.image
     image = numbers[0] if image is None else image
@@ -103,17 +103,23 @@ def page_of(
 
 
 def _compared(
-    net: Network, x: Ints, numbers: Sequence[int], dump: Trace, image: int | None, memory_limit: int
+    net: Network,
+    x: Ints,
+    numbers: Sequence[int],
+    dump: Trace,
+    image: int | None,
+    engine: str | Engine,
+    memory_limit: int,
 ) -> DumpReport:
     """What a dump says of all images, or of one."""
     if image is None:
-        return compare_dump(net, x, dump, numbers=numbers, memory_limit=memory_limit)
+        return compare_dump(net, x, dump, engine=engine, numbers=numbers, memory_limit=memory_limit)
     row = list(numbers).index(image)
     if row >= dump.image_count:
         limit = f"it answers {plural(dump.image_count, 'image')}"
         raise UsageError("DEBUG-3", "image", "the dump has no answer to this image", image, limit)
     one = images_of(dump, slice(row, row + 1))
-    return compare_dump(net, x[row : row + 1], one, numbers=[image], memory_limit=memory_limit)
+    return compare_dump(net, x[row : row + 1], one, engine=engine, numbers=[image], memory_limit=memory_limit)
 
 
 def _both(net: Network, x: Ints, dump: Trace, engine: str | Engine, memory_limit: int) -> list[Shared]:
