@@ -229,15 +229,15 @@ def test_next_difference_goes_from_wrong_neuron_to_wrong_neuron(tmp_path: Path) 
     x = handmade.draw(net, 3)
     right, dump = handmade.recorded(net, x), broken(net, x)
     found = driven(tmp_path, fsref.view(net, x, dump), WRONG)
-    start, steps = net.schedule.start, net.steps
-    mid, out = start["mid"] + steps["mid"], start["out"]
+    start = net.schedule.start
+    mid, out = start["mid"], start["out"]
     first, verdict, told, scrolled = found["opened"]
     assert first == ["mid", 3, mid] and "first in mid: image 1 neuron 3" in verdict and scrolled == 0
     assert told == "1 of 4 neurons that differ"
     order = [["mid", 40, mid], ["sum", 7, start["sum"] + 1], ["out", 2, out], ["mid", 3, mid]]
     assert found["next"] == order and found["previous"] == order[2] and found["clicked"] == order[3]
     observed = [f"{int(dump['mid', 'opening'][1, n]):,}" for n in (3, 40)]
-    assert [texts[1] for texts in found["texts"][:2]] == observed
+    assert [texts[1:3] for texts in found["texts"][:2]] == [[observed[0], " (-1)"], [observed[1], " (+5)"]]
     word = int(right["sum", "spikes"][1, 7])
     assert found["texts"][2][1:] == [str((word ^ 0b010001) >> shift & 1) for shift in (4, 0)]
     assert found["texts"][3][1] == f"{int(dump['out', 'opening'][1, 2]):,}"
@@ -283,6 +283,25 @@ def test_nothing_overflows_and_nothing_is_loaded(tmp_path: Path, scheme: str) ->
     ground = "rgb(255, 255, 255)" if scheme == "light" else "rgb(21, 24, 28)"
     for one in found:
         assert (one["wide"], one["small"], one["scrolls"], one["loaded"], one["ground"]) == ([], [], False, 0, ground)
+
+
+def test_one_synapse_that_explains_is_marked(tmp_path: Path) -> None:
+    """Of a chip with one weight of the wrong sign, that synapse is named, though eleven others deliver more."""
+    weights = np.array([[*range(20, 8, -1), 5, 3]])
+
+    def network(weights: Any) -> Network:
+        given, wide = fsref.Input("in", (14, 1, 1), 4, 15), [fsref.Dense("in", "a", weights)]
+        return handmade.chain(fsref.FS("a", (1, 1, 1), fsref.fs_relu(4, 100)), *wide, given=given)
+
+    net, x = network(weights), np.full((14, 1, 1), 7)
+    wrong = np.where(np.arange(14) == 12, -weights, weights)
+    chip = handmade.recorded(network(wrong), x[None], fsref.Record(["a"], ("opening",)))
+    dump = fsref.Trace(net, 1, chip.selection, chip.arrays)
+    script = """found.rows = [...document.querySelectorAll("#neuron tr")].map((row) => row.textContent)
+      .filter((row) => /sign|missing|twice/.test(row)); found.off = text("neuron");"""
+    found = driven(tmp_path, fsref.view(net, x, dump), script)
+    assert found["rows"] == ["in 12 (12, 0, 0)5735 other sign?"] and "(-70)" in found["off"]
+    assert "1 more21" in found["off"]
 
 
 def test_the_policy_holds(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ function markOn(p, i, kind) {
   const [x, y] = [p.map.cells[i] % p.map.width, Math.floor(p.map.cells[i] / p.map.width)];
   const mark = make("div", { className: `mark ${kind}` });
   const share = (part, whole) => `${(100 * part) / whole}%`;
-  Object.assign(mark.style, { left: share(x, p.map.width), top: share(y, p.map.height) });
-  Object.assign(mark.style, { width: `max(5px, ${share(1, p.map.width)})`, height: `max(5px, ${share(1, p.map.height)})` });
+  const [width, height] = [p.map.width, p.map.height].map((whole) => `max(5px, ${share(1, whole)})`);
+  Object.assign(mark.style, { left: share(x, p.map.width), top: share(y, p.map.height), width, height });
   p.map.ground.append(mark);
 }

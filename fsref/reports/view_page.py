@@ -23,7 +23,7 @@ from fsref.verification.returned import DumpReport
 from fsref.version import SPEC_VERSION, __version__
 
 FRAME = "width:100%;height:52rem;border:0"  # of a page in a notebook
-SCRIPTS = ("view_neurons.js", "view_maps.js", "view.js")  # one script, in this order
+SCRIPTS = ("view_neurons.js", "view_maps.js", "view_panel.js", "view.js")  # one script, in this order
 
 
 @dataclass(frozen=True, eq=False, repr=False)
