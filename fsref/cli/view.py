@@ -104,6 +104,7 @@ def view(
     page = page_of(network, images.x[picked], picked, source, trace, asked, number, engine, memory_limit)
     if not as_json:
         show(False, [labelled(page.sheet(), images)], {})  # how large it is, before it is written
+        click.echo()
     page.save(out, force)
     plain = {"network": network.name, "id": network.id, **page.to_dict(), "data": source, "out": str(out)}
     told = {**plain, "dump": None if dump is None else str(dump)}

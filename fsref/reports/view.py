@@ -7,14 +7,13 @@ from collections.abc import Iterable, Sequence
 from os import PathLike
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fsref.engines.engine import Engine
 from fsref.errors import UsageError, public
 from fsref.formats.bundled import network_of
 from fsref.law.images import check_images
 from fsref.law.network import Network
-from fsref.law.neuron import Ints
 from fsref.law.populations import OBSERVABLES
 from fsref.reports.view_choice import choose
 from fsref.reports.view_data import data_of
@@ -59,7 +58,7 @@ def view(
 
 def page_of(
     net: Network,
-    x: Ints,
+    x: NDArray[np.integer],
     numbers: Sequence[int],
     source: str,
     dump: Trace | None,
@@ -104,7 +103,7 @@ def page_of(
 
 def _compared(
     net: Network,
-    x: Ints,
+    x: NDArray[np.integer],
     numbers: Sequence[int],
     dump: Trace,
     image: int | None,
@@ -122,7 +121,7 @@ def _compared(
     return compare_dump(net, x[row : row + 1], one, engine=engine, numbers=[image], memory_limit=memory_limit)
 
 
-def _both(net: Network, x: Ints, dump: Trace, engine: str | Engine, memory_limit: int) -> list[Shared]:
+def _both(net: Network, x: NDArray[np.integer], dump: Trace, engine: str | Engine, memory_limit: int) -> list[Shared]:
     """What a dump of one image (1, C, H, W) holds beside what is right."""
     kinds = {observable for _, observable in dump.arrays}
     held = dump.selection.neurons.items()

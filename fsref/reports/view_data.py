@@ -31,10 +31,8 @@ class Packed(Brief):
 
     def add(self, values: NDArray[Any], trains: bool = False) -> Place:
         """The place of an array, put behind what is there; `trains` are words of 16 bits or fewer, never negative."""
-        if trains:
-            kind = np.dtype("|u1" if int(values.max(initial=0)) < 2**8 else "<u2")
-        else:
-            kind = smallest_dtype(values)
+        byte = trains and int(values.max(initial=0)) < 2**8
+        kind: np.dtype[Any] = np.dtype("|u1" if byte else "<u2") if trains else smallest_dtype(values)
         data = values.astype(kind).tobytes()
         place = [kind.str[1:], self.size, int(values.size)]
         self.parts.append(data + bytes(-len(data) % ALIGNED))

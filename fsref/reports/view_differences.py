@@ -41,9 +41,9 @@ class OnePart:
     def _words(self, bits: NDArray[Any]) -> NDArray[Any]:
         """For each neuron, in which steps any of its bits is set."""
         if self.observable == "spikes":
-            return bits.astype(np.int64)
+            return np.asarray(bits, np.int64)
         if self.observable != "membranes":
-            return (bits != 0).astype(np.int64)
+            return np.asarray(bits != 0, np.int64)
         words = np.zeros(len(self.neurons), np.int64)
         for row, t in enumerate(self.window):
             words |= (bits[row] != 0).astype(np.int64) << (self.steps - 1 - t)
@@ -99,7 +99,8 @@ def in_order(parts: Sequence[OnePart]) -> NDArray[Any]:
         found.append(np.stack([neurons, np.full(len(neurons), OBSERVABLES.index(part.observable)), steps]))
     neurons, ranks, steps = np.concatenate(found, axis=1)
     neurons = neurons[np.lexsort((neurons, steps, ranks))]
-    return neurons[np.sort(np.unique(neurons, return_index=True)[1])]
+    ordered: NDArray[Any] = neurons[np.sort(np.unique(neurons, return_index=True)[1])]
+    return ordered
 
 
 def add_differences(
