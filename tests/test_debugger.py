@@ -285,19 +285,23 @@ def test_neurons_that_differ_stand_in_the_order_of_their_first_difference() -> N
     assert fsref.diff(dump, right) is None and len(found) > 20
 
 
-def test_a_partial_dump_says_what_was_seen() -> None:
-    """Some neurons, some steps and an x: seen is told of each neuron, in which steps; what was not is no difference."""
-    net = handmade.residual()
-    x = handmade.draw(net, 1)
+def partial(net: Network, x: Any) -> Trace:
+    """Three neurons of mid in two steps: a spike that is x, one that was not seen, a membrane that is wrong."""
     start = net.schedule.start["mid"]
     trace = handmade.recorded(net, x, Record({"mid": [2, 5, 9]}, ("spikes", "membranes"), [start + 1, start + 3]))
-    word = int(trace["mid", "spikes"][0, 1])
     seen = {("mid", "spikes"): np.array([[0b01010, 0b01010, 0b01000]], np.uint16)}
     unknown = {("mid", "spikes"): np.array([[0, 0b01000, 0]], np.uint16)}
     trace["mid", "spikes"][0, 2] ^= 0b00010  # not seen
     trace["mid", "membranes"][0, 1, 2] += 1
-    dump = replace(trace, seen=seen, unknown=unknown)
-    page = made(net, x[0], dump=dump)
+    return replace(trace, seen=seen, unknown=unknown)
+
+
+def test_a_partial_dump_says_what_was_seen() -> None:
+    """Some neurons, some steps and an x: seen is told of each neuron, in which steps; what was not is no difference."""
+    net = handmade.residual()
+    x = handmade.draw(net, 1)
+    word = int(handmade.recorded(net, x)["mid", "spikes"][0, 5])
+    page = made(net, x[0], dump=partial(net, x))
     told = page.populations["mid"]
     spikes, membranes = told["parts"]
     assert page.ints(spikes["seen"]) == [{2: 10, 5: 10, 9: 8}.get(n, 0) for n in range(48)]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html import escape
 from pathlib import Path
@@ -19,8 +20,8 @@ import handmade
 from fsref import Network
 from fsref.reports.view_page import SpikePage
 from fsref.verification.explanation import Explanation
-from test_debugger import NETS, broken, unjudged
-from test_page import Reader, chromium
+from test_debugger import NETS, broken, partial, unjudged
+from test_page import EVIL, Reader, chromium
 
 __all__ = ["unjudged"]  # a fixture
 
@@ -288,6 +289,37 @@ def test_nothing_overflows_and_nothing_is_loaded(tmp_path: Path, scheme: str) ->
     ground = "rgb(255, 255, 255)" if scheme == "light" else "rgb(21, 24, 28)"
     for one in found:
         assert (one["wide"], one["small"], one["scrolls"], one["loaded"], one["ground"]) == ([], [], False, 0, ground)
+
+
+PARTIAL = """
+const cells = () => [...document.querySelectorAll("#neuron table")[1].querySelectorAll("tbody tr")].map((row) =>
+  [row.cells[4].textContent, row.cells[7].textContent]);
+found.rows = [2, 5, 9, 11].map((n) => { choose(named.get("mid"), n); return cells(); });
+find("next").click(); find("next").click(); found.wrongs = text("wrongs");
+found.script = document.scripts.length; found.classes = text("logits").includes("<script>alert");
+"""
+
+
+@pytest.mark.usefixtures("unjudged")
+def test_what_was_not_observed_is_a_dash(tmp_path: Path) -> None:
+    """Of a partial dump each step says what was seen: an integer, x, or nothing; names of classes are text."""
+    net = replace(handmade.residual(), classes=(EVIL, f"{EVIL}</script>", "c"))
+    x = handmade.draw(net, 1)
+    right, dump = handmade.recorded(net, x), partial(net, x)
+    found = driven(tmp_path, fsref.view(net, x, dump), PARTIAL)
+    rows = {n: [] for n in (2, 5, 9, 11)}
+    for n in rows:
+        train, after = int(right["mid", "spikes"][0, n]), right["mid", "membranes"][0, :, n]
+        spikes, membranes = [str(train >> 4 - t & 1) for t in range(5)], [f"{v:,}" for v in after.tolist()]
+        seen = {2: (1, 3), 5: (1, 3), 9: (1,), 11: ()}[n]
+        spikes = [z if t in seen else "-" for t, z in enumerate(spikes)]
+        membranes = [v if n != 11 and t in (1, 3) else "-" for t, v in enumerate(membranes)]
+        rows[n] = [spikes, membranes]
+    rows[5][0][1] = "x"
+    rows[9][1][3] = f"{int(right['mid', 'membranes'][0, 3, 9]) + 1:,}"
+    assert found["rows"] == [list(map(list, zip(*rows[n], strict=True))) for n in (2, 5, 9, 11)]
+    assert found["wrongs"] == "1 of 2 neurons that differ"
+    assert found["script"] == 4 and found["classes"] is True
 
 
 def test_one_synapse_that_explains_is_marked(tmp_path: Path) -> None:

@@ -107,17 +107,18 @@ def choose(
     names = [name for name in every if name in kept]
     each = {name: channel_bytes(net, every[name], (arrays or {}).get(name, 0)) for name in names}
 
-    def taken(most: int) -> int:
-        return sum(min(every[name].shape[0], most) * each[name] for name in names)
+    def channels_of(name: str, most: int) -> int:
+        return min(every[name].shape[0], max(1, most // each[name]))
 
-    most = max(every[name].shape[0] for name in names)
-    if taken(most) > ROOM:
-        most = bisect_right(range(1, most + 1), ROOM, key=taken)
-    if not most:
+    def taken(most: int) -> int:
+        return sum(channels_of(name, most) * each[name] for name in names)
+
+    if taken(1) > ROOM:
         limit = f"at most {ROOM}: populations of fewer neurons"
         problem = "one channel of each population takes more bytes than a page has room for"
         raise LimitError("DEBUG-2", "view", problem, taken(1), limit)
-    channels = {name: evenly(every[name].shape[0], most) for name in names}
+    most = bisect_right(range(1, ROOM + 1), ROOM, key=taken)  # the bytes that a population may take
+    channels = {name: evenly(every[name].shape[0], channels_of(name, most)) for name in names}
     if first is not None:
         p = every[first[0]]
         own = np.array([first[1] // (p.shape[1] * p.shape[2])])
@@ -145,4 +146,4 @@ def _left_out(
         yield "channels", f"evenly from first to last: {few(told)}"
     without = [name for name in channels if net.into(name) and name not in synapses]
     if without:
-        yield "synapses", f"not of {few(without)}: choose fewer populations, or ask fsref explain"
+        yield "synapses", f"not of {few(without)}: no room, or not all that they read is here; fsref explain has them"

@@ -1,5 +1,6 @@
 // The maps: a canvas for each population, a pixel for each neuron, channels side by side.
 
+const WIDE = 288; // pixels of a card
 let palette;
 
 function readPalette() {
@@ -73,7 +74,8 @@ function card(p) {
   p.map.pixels = new Uint32Array(p.map.image.data.buffer);
   p.map.said = make("p", { className: "quiet" });
   p.map.ground = make("div", { className: "ground" }, canvas);
-  p.map.ground.style.maxWidth = `${p.map.width * Math.max(2, Math.min(24, Math.floor(288 / p.map.width)))}px`;
+  if (p.map.width > WIDE) canvas.style.imageRendering = "auto"; // a pixel is less than one of the screen
+  p.map.ground.style.maxWidth = `${p.map.width * Math.max(2, Math.min(24, Math.floor(WIDE / p.map.width)))}px`;
   p.map.canvas = canvas;
   const shape = `${p.kind} ${p.shape.join(" x ")}${p.channels ? `, ${p.slots} of ${p.shape[0]} channels` : ""}`;
   p.map.card = make("article", { className: "map" }, make("h3", { textContent: p.name }),
