@@ -190,6 +190,27 @@ def test_what_is_too_large_is_chosen_evenly(monkeypatch: pytest.MonkeyPatch) -> 
         choose(net)
 
 
+@pytest.mark.parametrize("name", ["residual", "gated"])
+def test_whatever_room_there_is_is_kept_to(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Never more bytes than there is room for, and synapses only of populations that read what is there whole."""
+    net = NETS[name]()
+    cut = set()
+    for room in np.linspace(choose(net).nbytes, 1, 12).astype(int).tolist():
+        monkeypatch.setattr(view_choice, "ROOM", room)
+        try:
+            chosen = choose(net)
+        except LimitError:
+            break
+        assert chosen.nbytes <= room
+        some = {own for own, channels in chosen.channels.items() if len(channels) < net[own].shape[0]}
+        assert not {target for target in chosen.synapses if some & {*net.sources(target)}}
+        page = made(net, handmade.draw(net, 1)[0])
+        assert len(page.memory) <= room + 8 * 8 * len(net.populations) + 8 * len(net.projections)  # aligned
+        assert {q["target"] for q in page.told["projections"]} == chosen.synapses
+        cut |= some
+    assert cut
+
+
 def test_hundreds_of_populations_have_a_page() -> None:
     """Of 700 populations 256 are shown, beside a dump the wrong one among them."""
     chain = [FS(f"p{k}", (1, 1, 1), fs_relu(1)) for k in range(698)]
@@ -343,6 +364,16 @@ def test_a_dump_of_no_such_image_is_refused() -> None:
         fsref.view(net, x, image=3)
     with refused(InputError, "RUN-1"):
         fsref.view(net, x[:, :1])
+    with refused(UsageError, "DEBUG-3", says="neither a recording nor a path: dict"):
+        fsref.view(net, x, {})  # type: ignore[arg-type]
+
+
+def test_one_image_in_every_form_is_the_same_page() -> None:
+    """(H, W), (C, H, W) and (B, C, H, W), where there is one image of one channel."""
+    net = handmade.tiny()
+    x = handmade.draw(net, 1)
+    pages = {fsref.view(net, form).html for form in (x, x[0], x[0, 0], x.tolist())}
+    assert len(pages) == 1
 
 
 @pytest.fixture

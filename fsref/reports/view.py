@@ -51,8 +51,12 @@ def view(
     """
     net = network_of(net)
     given = np.asarray(images)
-    x = check_images(net.input, given[None] if given.shape == net.input.shape else given)
+    single = given.ndim < 4 and given.size == net.input.neurons
+    x = check_images(net.input, given[None] if single else given)
     read = read_trace(dump, net=net) if isinstance(dump, str | PathLike) else dump
+    if not (read is None or isinstance(read, Trace)):
+        kind, limit = type(read).__name__, "a recording or the path of one"
+        raise UsageError("DEBUG-3", "view", "dump is neither a recording nor a path", kind, limit)
     return page_of(net, x, range(len(x)), "", read, populations, image, engine)
 
 
