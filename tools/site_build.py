@@ -37,6 +37,7 @@ root_doc = "index"
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
 suppress_warnings = ["misc.highlighting_failure"]
+smartquotes = False  # -- and " are what one types
 html_theme = "furo"
 html_title = "fsref {version}, law {law}"
 html_static_path = ["static"]

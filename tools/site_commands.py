@@ -91,7 +91,7 @@ def default(option: click.Option, extra: str) -> str:
     first = ""
     if "default: " not in extra and "required" not in extra:
         first = "off" if option.is_flag else "none" if option.multiple or value is None else str(value)
-    return cell("; ".join(part for part in (first, extra.replace("default: ", "")) if part))
+    return cell("; ".join(part for part in (first, re.sub(r"default: (?:\(([^)]*)\))?", r"\1", extra)) if part))
 
 
 def cell(text: str) -> str:

@@ -76,10 +76,8 @@ def pages() -> dict[str, tuple[str, str]]:
         for result in results(value):
             if result not in told:
                 told.add(result)
-                parts += [
-                    f"## What comes back: {result.__name__}",
-                    *described(f"{name.rpartition('.')[0]}.{result.__name__}", result),
-                ]
+                whole = f"{result.__module__}.{result.__name__}"
+                parts += [f"## What comes back: {result.__name__}", *described(whole, result)]
         found[name] = part_of(name, value), "\n\n".join(parts) + "\n"
     return found
 

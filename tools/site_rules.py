@@ -6,9 +6,11 @@ from __future__ import annotations
 import re
 from html import escape
 from pathlib import PurePosixPath
+from textwrap import shorten
 
 from fsref.formats.pages import Rule, rules
 
+LONGEST = 220  # characters
 HEAD = """# Rules
 
 Every rule of [the law](fsref/SPEC.md) and of the pages around it. Words that stand in a rule find it: its name, `PROJ`,
@@ -44,7 +46,9 @@ def row(rule: Rule) -> str:
 
 
 def beginning(text: str) -> str:
-    """The first sentence of a rule as plain text."""
-    flat = " ".join(re.split(r"\n\n|\nCode: |\n\||\n```", text)[0].split()).replace("`", "")
-    flat = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", flat)
-    return re.split(r"(?<=[a-z\d)])[.:] (?=[A-Z])", flat, maxsplit=1)[0].rstrip(".:") + "."
+    """The first sentence of a rule as plain text, or as much of it as a row has room for."""
+    flat = " ".join(re.split(r"\n\n|\nCode: |\n\||\n```", text)[0].split())
+    flat = re.sub(r"\[([^\]]*)\]\([^)]*\)|`|\*(?=\w)|(?<=\w)\*", r"\1", flat)
+    return shorten(
+        re.split(r"(?<=[a-z\d)])[.:] (?=[A-Z])", flat, maxsplit=1)[0].rstrip(".:"), LONGEST, placeholder=" ..."
+    )

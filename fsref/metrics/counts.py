@@ -240,10 +240,11 @@ def scaled(d: Ints) -> NDArray[np.bool_]:
 
 @public
 def count(trace: Trace, fans: Mapping[str, Ints] | None = None) -> Counts:
-    """The counts of a recording that holds the whole trains of every population that spikes (COUNT-1, COUNT-2).
+    """The counts of a recording, `trace`, that holds the whole trains of every population that spikes (COUNT-1,
+    COUNT-2).
 
-    `fans` is fan_outs(net), to be made once for many recordings. Errors: UsageError for what is no recording, and when
-    a population is missing or in parts.
+    `fans` is fan_outs(net), each (C, H, W), to be made once for many recordings. Errors: UsageError for what is no
+    recording, and when a population is missing or in parts.
     """
     if not isinstance(trace, Trace):
         limit = "an fsref.Trace: run(net, images, record=fsref.Record()).trace"
