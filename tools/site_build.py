@@ -41,6 +41,7 @@ smartquotes = False  # -- and " are what one types
 html_theme = "furo"
 html_title = "fsref {version}, law {law}"
 html_static_path = ["static"]
+html_extra_path = ["extra"]
 html_css_files = ["site.css"]
 html_js_files = ["site_rules.js"]
 html_copy_source = html_show_sourcelink = False
@@ -78,8 +79,13 @@ def sources(root: Path) -> dict[str, bytes]:
     for name, command in site_commands.commands().items():
         text, pictures = site_commands.page(name, command)
         found[f"commands/{site_commands.file_of(name)}.md"] = text.encode()
-        found |= {f"commands/{picture}": data for picture, data in pictures.items()}
+        found |= {f"{place_of(picture)}/{picture}": data for picture, data in pictures.items()}
     return found
+
+
+def place_of(drawn: str) -> str:
+    """The folder of what an example drew: pages of their own are left as they are."""
+    return "extra/commands" if drawn.endswith(".html") else "commands"
 
 
 def pages_of(root: Path) -> Iterator[Path]:

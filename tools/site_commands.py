@@ -24,10 +24,11 @@ from fsref.cli.main import main
 from fsref.cli.verbs import VERBS, verb
 from fsref.formats.pages import rules
 from site_examples import EXAMPLES, FILES, GUIDED
-from site_markdown import escaped, figure, linked
+from site_markdown import escaped, figure, framed, linked
 from site_reference import toctree
 
-Page = tuple[str, dict[str, bytes]]  # its text, and pictures by their names
+Page = tuple[str, dict[str, bytes]]  # its text, and what its example drew by names
+DRAWN = {".svg", ".html"}
 EXIT = re.compile(r"[Ee]xit code 1[, ]+([^.;]*)")
 CODES = """## Exit codes
 
@@ -120,16 +121,16 @@ def example(name: str) -> tuple[str, dict[str, bytes]]:
             language = Path(file).suffix[1:].replace("py", "python")
             shown.append(f"```{{code-block}} {language}\n:caption: {file}\n\n{text.rstrip()}\n```")
         for line in EXAMPLES[name]:
-            before = set(Path().glob("*.svg"))
+            before = set(Path().iterdir())
             code, said = typed(line)
             ended = f"\n(exit code {code})" if code else ""
             shown.append(f"```sh\n{line}\n```")
             if said or ended:
                 shown.append(f"```text\n{said}{ended}\n```")
-            for picture in sorted(set(Path().glob("*.svg")) - before):
-                own = f"{file_of(name)}-{picture.name}"
-                pictures[own] = picture.read_bytes()
-                shown.append(figure(own, f"{picture.stem}, drawn by this example", line))
+            for drawn in sorted(path for path in set(Path().iterdir()) - before if path.suffix in DRAWN):
+                own = f"{file_of(name)}-{drawn.name}"
+                pictures[own] = drawn.read_bytes()
+                shown.append((figure if drawn.suffix == ".svg" else framed)(own, f"{drawn.name} of this example", line))
     return "\n\n".join(shown), pictures
 
 

@@ -116,4 +116,5 @@ EXAMPLES: dict[str, list[str]] = {
     "vectors make": [MAKE],
     "vectors show": [MAKE, "fsref vectors show tiny.jsonl"],
     "verify": ["fsref verify digits --budget 64"],
+    "view": ["fsref view digits digits --image 0 -o view.html"],
 }

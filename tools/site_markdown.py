@@ -103,6 +103,18 @@ def figure(source: str, about: str, command: str) -> str:
     return f"```{{figure}} {source}\n:alt: {about}\n\n{about}\n\n`{told}`\n```"
 
 
+def framed(source: str, about: str, command: str) -> str:
+    """A page of its own, shown in this one, with the command that makes it."""
+    frame = f'<iframe src="{source}" title="{about}" sandbox="allow-scripts" loading="lazy"></iframe>'
+    said = f'<figcaption><a href="{source}">{about}</a><br><code>{command}</code></figcaption>'
+    return raw(f"<figure>{frame}{said}</figure>")
+
+
+def raw(html: str) -> str:
+    """HTML as it is."""
+    return f"``````{{raw}} html\n{html}\n``````"
+
+
 def links(text: str) -> list[str]:
     """Where the links and figures of a page lead, but addresses and places on the page itself."""
     found = LINK.findall(BLOCK.sub("", text))

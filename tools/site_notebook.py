@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from site_markdown import raw
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -89,5 +91,5 @@ def page(path: Path) -> tuple[str, dict[str, bytes]]:
                 pictures[name] = told.encode()
                 parts.append(f"```{{figure}} {name}\n:alt: what the lines above draw\n\nDrawn by the lines above.\n```")
             else:
-                parts.append(f'<div class="shown">\n{told}\n</div>' if kind == "html" else f"```text\n{told}\n```")
+                parts.append(raw(told) if kind == "html" else f"```text\n{told}\n```")
     return "\n\n".join(parts) + "\n", pictures
