@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from html import unescape
 from pathlib import Path
 
 import click
@@ -16,6 +18,7 @@ import site_rules
 from fsref.formats.pages import rules
 from site_examples import EXAMPLES
 from site_markdown import NoCommand
+from test_page import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = {name: c for name, c in site_commands.commands().items() if not isinstance(c, click.Group)}
@@ -95,6 +98,31 @@ def test_every_rule_is_found() -> None:
     found = re.findall(r'<tr data-words="([^"<>]*)"><td><a href="fsref/(\w+)\.html#([a-z0-9-]+)">', page)
     assert [place for _, _, place in found] == [name.lower() for name in rules()]
     assert all("test: " in words for words, _, _ in found)
+
+
+TYPED = """<script>
+addEventListener("load", () => {
+  const field = document.getElementById("rules-words"), rows = [...document.querySelectorAll("#rules tbody tr")];
+  const found = (words) => {
+    field.value = words;
+    field.dispatchEvent(new Event("input"));
+    return rows.filter((row) => !row.hidden).map((row) => row.cells[0].textContent);
+  };
+  document.body.dataset.found = JSON.stringify(["", "MEMORY_limit", "proj-2 size", "nothing_like_this"].map(found));
+});
+</script>"""
+
+
+@pytest.mark.needs_programs
+def test_chromium_finds_rules(tmp_path: Path) -> None:
+    """In a real browser every word typed has to stand in a rule, in upper or lower case; nothing typed leaves all."""
+    script = (ROOT / "tools" / "site_rules.js").read_text(encoding="utf-8")
+    html = f"<!doctype html><meta charset=utf-8><body>{site_rules.page()}<script>{script}</script>{TYPED}</body>"
+    told, console = chromium(tmp_path, html, "--dump-dom")
+    (found,) = re.findall(r'<body data-found="([^"]*)"', told)
+    everything, limit, size, nothing = json.loads(unescape(found))
+    wanted = [name for name, rule in rules().items() if "memory_limit" in f"{rule.title} {rule.text}".lower()]
+    assert (everything, limit, size[0], nothing, console) == (list(rules()), wanted, "PROJ-2", [], [])
 
 
 HEAD = '<html><head><link rel="stylesheet" href="s.css"></head><body>'

@@ -29,7 +29,7 @@ from site_reference import toctree
 
 Page = tuple[str, dict[str, bytes]]  # its text, and what its example drew by names
 DRAWN = {".svg", ".html"}
-EXIT = re.compile(r"[Ee]xit code 1[, ]+([^.;]*)")
+EXIT = re.compile(r"[Ee]xit code 1,? (?:when|where) ((?:(?!, 2 )[^.;])*)")
 CODES = """## Exit codes
 
 | code | when |

@@ -195,7 +195,7 @@ def index(found: Mapping[str, tuple[str, str]]) -> str:
 def rows(own: Iterable[str], names: Mapping[str, Any]) -> Iterator[str]:
     """A row of a table for each name: a link, and the first sentence said of it."""
     for name in own:
-        told = escaped(first_sentence(inspect.cleandoc(names[name].__doc__ or ""))).replace("|", r"\|")
+        told = linked(escaped(first_sentence(inspect.cleandoc(names[name].__doc__ or ""))), rules()).replace("|", r"\|")
         yield f"| [`{name}`]({name}.md) | {told} |\n"
 
 
