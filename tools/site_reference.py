@@ -92,7 +92,7 @@ def described(name: str, value: Any) -> Iterator[str]:
     for member, own in members(value).items():
         whole = f"{name}.{member}"
         if isinstance(own, property | cached_property):
-            function = own.fget if isinstance(own, property) else own.func
+            function: Any = own.fget if isinstance(own, property) else own.func
             told = f":type: {returned(function)}\n" if returned(function) else ""
             yield directive("property", whole, function.__doc__, told)
         else:

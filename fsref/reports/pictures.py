@@ -96,8 +96,8 @@ def canvas(ax: Any, height: float = HEIGHT) -> Iterator[Any]:
 
 
 def axes(width: float | str = WIDTH, height: float | str = HEIGHT) -> Any:
-    """Axes of a figure of their own for functions of fsref.plots to draw in, as wide and high as told: inches, or text
-    such as "3.4in", "8.6cm", "86mm". Text is of 9 points, 7.5 at least.
+    """Axes of a figure of their own for functions of fsref.plots to draw in: `width` and `height` are in inches, or
+    text such as "3.4in", "8.6cm", "86mm". Text is of 9 points, 7.5 at least.
 
     Errors: UsageError for another size (COUNT-9), and when matplotlib is missing. Example:
     `fsref.plots.timeline(net, ax=fsref.plots.axes("3.4in"))`.

@@ -41,13 +41,13 @@ def view(
     image: int | None = None,
     engine: str | Engine = "events",
 ) -> SpikePage:
-    """A page that shows a network at work on one image, step by step and neuron by neuron: `save(path)` writes it, a
-    notebook shows it (DEBUG-1 to DEBUG-3).
+    """A page that shows the network `net` at work on one image, step by step and neuron by neuron: `save(path)` writes
+    it, a notebook shows it (DEBUG-1 to DEBUG-3).
 
     `images` is one image of codes (C, H, W), or (B, C, H, W), of which `image` is shown: 0, with a `dump` the first
     that differs, unless given. The dump is a recording, or the path of one, of the first of these images.
-    `populations` are those on the page, with what they read, all unless given. Errors: InputError, UsageError,
-    LimitError, and FileError for a dump that cannot be read.
+    `populations` are those on the page, with what they read, all unless given; `engine` runs the image. Errors:
+    InputError, UsageError, LimitError, and FileError for a dump that cannot be read.
     """
     net = network_of(net)
     given = np.asarray(images)
