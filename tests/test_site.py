@@ -51,6 +51,16 @@ def test_a_figure_stands_with_its_command() -> None:
             site_markdown.figured(text, "p.md")
 
 
+def test_pictures_that_a_table_links_are_shown() -> None:
+    """They stand below the page, each with the tool that the page names; without one it is refused."""
+    table = "| table | steps |\n|---|--:|\n| [elu-8](elu-8.svg) | 8 |\n"
+    made = site_markdown.page(f"`python tools/named_tables.py` draws them.\n\n{table}", set(), "p.md")
+    shown = site_markdown.figure("elu-8.svg", "elu-8", "python tools/named_tables.py")
+    assert made.endswith(f"\n\n## Pictures\n\n{shown}\n")
+    with pytest.raises(NoCommand, match=r"p\.md: elu-8\.svg: no tool makes this figure"):
+        site_markdown.page(table, set(), "p.md")
+
+
 @pytest.mark.parametrize(
     "page", [*site_build.pages_of(ROOT), ROOT / "README.md"], ids=lambda p: p.relative_to(ROOT).as_posix()
 )
@@ -59,7 +69,8 @@ def test_every_figure_of_a_page_has_its_command(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     made = site_markdown.page(text, rules(), page.name)
     figures = re.findall(r"^```\{figure\}.*?\n\n`([^`]*)`\n```$", made, re.MULTILINE | re.DOTALL)
-    assert len(figures) == len(site_markdown.FIGURE.findall(site_markdown.BLOCK.sub("", text)))
+    plain = site_markdown.BLOCK.sub("", text)
+    assert len(figures) == sum(len(form.findall(plain)) for form in (site_markdown.FIGURE, site_markdown.IN_TABLE))
     for tool in (command.split()[1] for command in figures if command.startswith("python ")):
         assert (ROOT / tool).is_file()
 

@@ -159,6 +159,7 @@ def build(out: Path, root: Path = ROOT) -> int:
         turned(source, html, Path(work, "trees"))
         for left in (".buildinfo", ".buildinfo.bak"):
             html.joinpath(left).unlink(missing_ok=True)
+        shutil.rmtree(html / "_sources", ignore_errors=True)
         if found := list(site_checks.problems(html)):
             raise Broken("\n".join(found))
         html.joinpath(MARK).write_text(f"{__version__}\n", encoding="utf-8")

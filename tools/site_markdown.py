@@ -17,6 +17,7 @@ LINK = re.compile(r"\]\(([^)\s]+)(?: \"[^\"]*\")?\)")
 FIGURE = re.compile(r"^!\[([^\]]*)\]\(([^)\s]+)(?: \"([^\"]*)\")?\)$", re.MULTILINE)
 NAMED_BLOCK = re.compile(r"^```(\w+) (\S+)\n", re.MULTILINE)
 BLOCK = re.compile(r"^```.*?^```\s*$", re.MULTILINE | re.DOTALL)
+IN_TABLE = re.compile(r"^\| \[([^\]]+)\]\(([^)\s]+\.svg)\)", re.MULTILINE)
 COMMAND = re.compile(r"^(?:    )?((?:python tools/|fsref )(?:.*\\\n)*.*)$", re.MULTILINE)
 ELSEWHERE = re.compile(r"[a-z]+:")
 
@@ -71,7 +72,7 @@ def _unlike_html(part: str) -> str:
 
 def page(text: str, rules: Container[str], place: str) -> str:
     """A page of the repository as one of the site. Errors: NoCommand."""
-    text = figured(text, place)
+    text = shown_below(figured(text, place), place)
     text = POINTERS.sub(r"\n\nCode: `\1` · Test: `\2` · \3: ", text)
     text = HEADING.sub(lambda found: f"({found[1].lower()})=\n{found[0]}", text)
     text = NAMED_BLOCK.sub(r"```{code-block} \1\n:caption: \2\n\n", text)
@@ -95,6 +96,20 @@ def figured(text: str, place: str) -> str:
         return figure(found[2], found[1], told)
 
     return FIGURE.sub(shown, text)
+
+
+def shown_below(text: str, place: str) -> str:
+    """The text, and below it the pictures that the first column of its tables links, with the tool that it names.
+    Errors: NoCommand.
+    """
+    pictures = IN_TABLE.findall(text)
+    if not pictures:
+        return text
+    tools = re.findall(r"`(python tools/[^`]*)`", text)
+    if not tools:
+        raise NoCommand(f"{place}: {pictures[0][1]}: no tool makes this figure: name it on the page")
+    figures = (figure(source, name, tools[-1]) for name, source in pictures)
+    return "\n\n".join([text.rstrip("\n"), "## Pictures", *figures]) + "\n"
 
 
 def figure(source: str, about: str, command: str) -> str:
