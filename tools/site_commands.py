@@ -29,6 +29,7 @@ from site_reference import toctree
 
 Page = tuple[str, dict[str, bytes]]  # its text, and what its example drew by names
 DRAWN = {".svg", ".html"}
+CLOCK = re.compile(r"^(speed +).+$", re.MULTILINE)  # the one line that is another in each run
 EXIT = re.compile(r"[Ee]xit code 1,? (?:when|where) ((?:(?!, 2 )[^.;])*)")
 CODES = """## Exit codes
 
@@ -126,7 +127,8 @@ def example(name: str) -> tuple[str, dict[str, bytes]]:
             ended = f"\n(exit code {code})" if code else ""
             shown.append(f"```sh\n{line}\n```")
             if said or ended:
-                shown.append(f"```text\n{said}{ended}\n```")
+                steady = CLOCK.sub(r"\1...", said)
+                shown.append(f"```text\n{steady}{ended}\n```")
             for drawn in sorted(path for path in set(Path().iterdir()) - before if path.suffix in DRAWN):
                 own = f"{file_of(name)}-{drawn.name}"
                 pictures[own] = drawn.read_bytes()
