@@ -68,7 +68,7 @@ def test_errors_and_units_are_told(name: str) -> None:
         assert re.search(r"\b(\w+Error|[Tt]hose of|as)\b", said.partition("Errors: ")[2]), name
     for argument, unit in UNITS.items():
         if argument in inspect.signature(FUNCTIONS[name]).parameters:
-            assert unit in said, f"{name}: {argument} is in {unit}s"
+            assert re.search(rf"`{argument}`[^.]*\b{unit}", said), f"{name}: {argument} is in {unit}s"
 
 
 def test_the_reference_has_a_page_for_every_public_name() -> None:
