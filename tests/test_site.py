@@ -33,11 +33,12 @@ def test_rules_in_prose_are_links() -> None:
     assert site_markdown.linked("`a\nFS-1` FS-1", known) == "`a\nFS-1` [FS-1](#fs-1)"
 
 
-def test_a_rule_has_a_name_to_link_to() -> None:
-    """Each rule of a page gets its name as a place, and its pointers a paragraph of their own."""
+def test_what_a_page_gets() -> None:
+    """Each rule of a page gets its name as a place, and its pointers a paragraph of their own; a notebook is a page."""
     text = "### FS-1 Table\nWords.\nCode: law.neuron.Table · Test: test_a.py::test_b · Refused: NetworkError\n"
     made = site_markdown.page(text, {"FS-1"}, "SPEC.md")
     assert made.startswith("(fs-1)=\n### FS-1 Table\n")
+    assert site_markdown.page("[it](think.ipynb)", set(), "p.md") == "[it](think.md)"
     assert "\n\nCode: `law.neuron.Table` · Test: `test_a.py::test_b` · Refused: NetworkError" in made
 
 

@@ -17,7 +17,7 @@ WHERE = """
 ## Where the pages are
 
 Paths that begin with `fsref/` lie in the installed package, beside what
-`python -c "import fsref; print(fsref.__file__)"` prints; the others, and the figures, in the source.
+`python -c "import fsref; print(fsref.__file__)"` prints; the others in the source.
 """
 
 

@@ -27,7 +27,7 @@ from site_reference import toctree
 ROOT = Path(__file__).resolve().parent.parent
 MARK = "fsref-site"  # a file that only what is built here has
 FORMATS = ("graph", "json", "readmemh", "coe", "mif", "aer", "vcd", "nir", "vectors")
-FIRST = ("cite", "think", "from_pytorch", "mistakes")
+FIRST = ("think", "from_pytorch", "mistakes", "cite")
 CONFIG = """\
 project = "fsref"
 version = release = {version!r}
@@ -65,17 +65,13 @@ def sources(root: Path) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for place in copied:
         text = (root / place).read_text(encoding="utf-8")
-        found[place] = page(text, known, place).encode()
-        for target in (beside(place, link) for link in links(text)):
-            if (root / target).is_dir():
-                raise Broken(f"{place}: a link to a folder: {target}")
-            if not target.endswith((".md", ".ipynb")):
-                found[target] = read(root, place, target)
+        found |= {place: page(text, known, place).encode(), **linked_files(root, place, text)}
     for path in sorted((root / "fsref" / "guide").glob("*.ipynb")):
         text, pictures = site_notebook.page(path)
         found[f"fsref/guide/{path.stem}.md"] = page(text, known, path.name).encode()
         found |= {f"fsref/guide/{name}": data for name, data in pictures.items()}
-    found |= {place: text.encode() for place, text in made(root, found)}
+    found |= linked_files(root, "README.md", (root / "README.md").read_text(encoding="utf-8"))
+    found |= {place: text.encode() for place, text in made(root, list(found))}
     for name, command in site_commands.commands().items():
         text, pictures = site_commands.page(name, command)
         found[f"commands/{site_commands.file_of(name)}.md"] = text.encode()
@@ -95,20 +91,18 @@ def pages_of(root: Path) -> Iterator[Path]:
     yield from (root / "reference_models").rglob("*.md")
 
 
-def read(root: Path, place: str, target: str) -> bytes:
-    """A file that a page links. Errors: Broken."""
+def linked_files(root: Path, place: str, text: str) -> dict[str, bytes]:
+    """The files that the page at `place` links and shows, pages apart, by their places. Errors: Broken."""
+    targets = {beside(place, link) for link in links(text)}
     try:
-        return (root / target).read_bytes()
+        return {t: (root / t).read_bytes() for t in sorted(targets) if not t.endswith((".md", ".ipynb"))}
     except OSError as error:
-        raise Broken(f"{place}: {target}: {error.strerror}") from None
+        raise Broken(f"{place}: a link to {error.filename}: {error.strerror}") from None
 
 
-def made(root: Path, copied: dict[str, bytes]) -> Iterator[tuple[str, str]]:
+def made(root: Path, copied: list[str]) -> Iterator[tuple[str, str]]:
     """The pages that are made, commands apart: (place, text)."""
     readme = page((root / "README.md").read_text(encoding="utf-8"), rules(), "README.md")
-    for target in (beside("README.md", link) for link in links(readme)):
-        if not target.endswith((".md", ".ipynb")):
-            copied[target] = read(root, "README.md", target)
     yield "index.md", start(readme, (root / "fsref" / "guide" / "cite.md").read_text(encoding="utf-8"), copied)
     yield "compare.md", f"# Compare what with what\n\n{section(readme, 'Compare what with what')}\n"
     yield "rules.md", site_rules.page()
@@ -118,12 +112,12 @@ def made(root: Path, copied: dict[str, bytes]) -> Iterator[tuple[str, str]]:
     yield from ((f"reference/{name}.md", text) for name, (_, text) in reference.items())
 
 
-def start(readme: str, cite: str, copied: dict[str, bytes]) -> str:
+def start(readme: str, cite: str, copied: list[str]) -> str:
     """The first page: the README, how to cite, and the list of all pages."""
     _, _, citing = moved(cite, "fsref/guide/cite.md").partition("\n")
-    guides = {PurePosixPath(place).stem: place for place in copied if place.startswith("fsref/guide/")}
-    guides = {name: place for name, place in guides.items() if place.endswith(".md")}
-    models = [place for place in copied if place.startswith("reference_models/") and place.endswith(".md")]
+    pages = [place for place in copied if place.endswith(".md")]
+    guides = {PurePosixPath(place).stem: place for place in pages if place.startswith("fsref/guide/")}
+    models = [place for place in pages if place.startswith("reference_models/")]
     first = [name for name in FIRST if name in guides]
     parts = {
         "Start": [guides[name] for name in first],

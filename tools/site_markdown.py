@@ -75,6 +75,7 @@ def page(text: str, rules: Container[str], place: str) -> str:
     text = shown_below(figured(text, place), place)
     text = POINTERS.sub(r"\n\nCode: `\1` · Test: `\2` · \3: ", text)
     text = HEADING.sub(lambda found: f"({found[1].lower()})=\n{found[0]}", text)
+    text = re.sub(r"(\]\([^)\s]+)\.ipynb\b", r"\1.md", text)  # as notebooks are shown
     text = NAMED_BLOCK.sub(r"```{code-block} \1\n:caption: \2\n\n", text)
     return linked(text, rules)
 
