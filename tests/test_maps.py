@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fsref.conversion.columns import Columns
 from fsref.conversion.converter import convert
 from fsref.conversion.folding import fold
 from fsref.errors import GraphError
@@ -98,10 +99,15 @@ CASES: dict[str, tuple[list[Node], list[str]]] = {
         [A, R, offset("n", "r", 8), node("k", "select", "n", indices=(7, 0, 2, 3)),
          node("l", "select", "r", indices=(5, 6, 1, 4)), node("m", "concat", "k", "l"), *TAIL], NONE,
     ),
-    "before a quantiser": (
-        [offset("n", "input", 3), node("q", "quantise", "n", alpha=4.0, levels=255), conv("a", "q", 8, 3),
+    "before a quantiser of the images": (
+        [Node("d", "affine", ("input",), {}, {"gain": np.array(PIXELS.std), "offset": np.array(PIXELS.mean)}),
+         offset("n", "d", 3), node("q", "quantise", "n", alpha=255 / 256, levels=255), conv("a", "q", 8, 3),
          node("m", "relu", "a"), *TAIL],
         ["q", *NONE],
+    ),
+    "behind a leaky rectifier": (
+        [A, Node("l", "leaky_relu", ("a",), {}, {"slope": np.full(8, 0.25)}), offset("m", "l", 8), *TAIL],
+        ["a", "a.neg", *NONE[1:]],
     ),
     "of a factor": ([A, R, offset("n", "r", 8), node("m", "mul", "n", "r"), *TAIL], ["a", "m.factor", "m", *NONE[1:]]),
     "of a leaky rectifier": (
@@ -134,12 +140,12 @@ def test_a_chip_without_bias_maps_is_told() -> None:
         convert(made, IMAGES, chip={"bias_map": False})
 
 
-def test_maps_are_fitted_beside() -> None:
-    """Weights that are fitted again (CONV-13) stand beside the constant of each place that there was."""
-    made = Graph(PIXELS, CASES["before a stride"][0])
-    net, real = convert(made, IMAGES, steps=6, refit=True), made.forward(IMAGES)
-    assert check(net, IMAGES[:3]).agrees
-    assert np.abs(run(net, IMAGES).logits * net.logit_scale - real).max() <= 0.08 * np.ptp(real)
+def test_weights_that_are_fitted_again_leave_maps_as_they_are() -> None:
+    """What a unit adds at each place is no weight: refit (CONV-13) predicts with it, and leaves it."""
+    unit = fold(Graph(PIXELS, CASES["behind a rectifier"][0]))["b"]
+    (term,), columns = unit.terms, Columns(unit, {"a": (8, 8, 8)})
+    assert term.map is not None and columns.fitted().terms[0].map is term.map
+    assert (columns.constant == term.map.astype(np.float32)).all()
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["channels first", "channels last"])

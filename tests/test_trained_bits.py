@@ -12,6 +12,7 @@ import pytest
 import fsref
 import naive
 from fsref.activations.coding import Coding
+from fsref.conversion import beside
 from fsref.conversion.converter import convert
 from fsref.conversion.folding import fold
 from fsref.conversion.grids import grid_of
@@ -176,6 +177,15 @@ def test_every_code_is_the_trained_one(bits: int, act: int, kind: str) -> None:
             assert not rest.any() and low <= times.min() == times.max() <= high
     ties = [told["populations"][name]["tied_channels"] for name in "ab"]
     assert all(ties) if kind == "powers of two" else not any(ties)
+
+
+def test_cases_that_leave_least_room_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of sums of two steps all cases count: how many are looked at first changes no integer."""
+    graph, _ = network(3, 3, "channels")
+    plain = convert(graph)
+    for few in ((), (1,), (1, 2)):
+        monkeypatch.setattr(beside, "FEW", few)
+        assert convert(graph).id == plain.id
 
 
 def table_code(T: Any, h: Any, d: Any, v: int) -> int:

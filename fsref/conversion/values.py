@@ -51,10 +51,6 @@ class Affine(Brief):
         one = self.taken(np.repeat(np.arange(len(self.gain)), places))
         return one if self.map is None else replace(one, offset=one.offset + self.map.ravel(), map=None)
 
-    def mean(self) -> Affine:
-        """That of the mean over all places."""
-        return self if self.map is None else replace(self, offset=self.offset + self.map.mean(axis=(1, 2)), map=None)
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Chosen(Brief):

@@ -101,8 +101,5 @@ def global_avg_pool(units: Units, node: Node, value: Value) -> Value:
     """The mean over all places, which is another look at a population."""
     held = [units.plain(part) for part in value.parts]
     return value.each(
-        part
-        if part.shape[1:] == (1, 1)
-        else replace(part, shape=(part.shape[0], 1, 1), view="mean", affine=part.affine and part.affine.mean())
-        for part in held
+        part if part.shape[1:] == (1, 1) else replace(part, shape=(part.shape[0], 1, 1), view="mean") for part in held
     )
