@@ -142,10 +142,12 @@ def test_a_chip_without_bias_maps_is_told() -> None:
 
 def test_weights_that_are_fitted_again_leave_maps_as_they_are() -> None:
     """What a unit adds at each place is no weight: refit (CONV-13) predicts with it, and leaves it."""
-    unit = fold(Graph(PIXELS, CASES["behind a rectifier"][0]))["b"]
-    (term,), columns = unit.terms, Columns(unit, {"a": (8, 8, 8)})
-    assert term.map is not None and columns.fitted().terms[0].map is term.map
-    assert (columns.constant == term.map.astype(np.float32)).all()
+    unit = fold(Graph(PIXELS, CASES["around a shortcut"][0]))["b"]
+    columns = Columns(unit, {"a": (8, 8, 8)})
+    assert [term.skip for term in unit.terms] == [False, True]
+    maps = [term.map for term in unit.terms if term.map is not None]
+    assert all(made.map is own for made, own in zip(columns.fitted().terms, maps, strict=True))
+    assert (columns.constant == sum(maps).astype(np.float32)).all()
 
 
 @pytest.mark.parametrize("last", [False, True], ids=["channels first", "channels last"])
