@@ -381,6 +381,18 @@ def test_channels_of_the_images_may_have_scales_of_their_own(inside: bool) -> No
         assert (found.ravel() == wanted).all()
 
 
+def test_a_constant_of_each_place_is_kept() -> None:
+    """A mean image is part of the biases, which are a map: every code is that of exact arithmetic."""
+    graph, rng = one_layer(WHOLE), np.random.default_rng(6)
+    mean, images = rng.integers(-9, 10, PIXELS.shape), rng.integers(0, 16, (3, *PIXELS.shape))
+    shift = Node("n", "offset", ("input",), {}, {"map": mean / 8})
+    net = convert(replace(graph, nodes=(shift, replace(graph.nodes[0], inputs=("n",)), *graph.nodes[1:])))
+    assert net.provenance["trained"]["equal"] and [p.name for p in net.fs] == ["a"]
+    sums = convolved(images - 8 + mean, np.rint(WHOLE * 64).astype(int))[:, :, 1:-1, 1:-1]
+    wanted = [min(max(rounded(Fraction(int(s), 64), "even"), 0), 15) for s in sums.ravel()]
+    assert fsref.run(net, images, record=["a"]).codes["a"].ravel().tolist() == wanted
+
+
 def test_classes_share_one_scale() -> None:
     """A readout keeps one step for all classes, also where one of them has even weights alone; of steps without a
     common one its weights are rounded, and that is told.
