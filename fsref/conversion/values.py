@@ -48,8 +48,10 @@ class Affine(Brief):
 
     def flat(self, places: int) -> Affine:
         """That of each of so many places of a channel."""
-        one = self.taken(np.repeat(np.arange(len(self.gain)), places))
-        return one if self.map is None else replace(one, offset=one.offset + self.map.ravel(), map=None)
+        offset = np.repeat(self.offset, places)
+        return Affine(
+            np.repeat(self.gain, places), offset if self.map is None else offset + self.map.ravel(), self.node
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
