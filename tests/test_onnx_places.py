@@ -288,6 +288,10 @@ def test_a_line_whose_rows_follow_one_another(size: int, form: dict[str, Any], w
         made[1] = node("Conv", "a w b", "c", "slid", **form | {"auto_pad": "NOTSET"} | other)
         words = "slid: Conv slides along rows that follow one another (nearest: stride 1, and pads that keep the size)"
         refused(flat(made, arrays, shape=("N", 4, 6, 4)), words, pixels=Pixels(4, 6, 4))
+    arrays["w"] = weights(4, 4, 300)
+    made[1] = node("Conv", "a w b", "c", "slid", pads=[299, 0])
+    tall = flat(made, arrays, shape=("N", 4, 80, 4))
+    refused(tall, "slid: Conv reaches over 76 rows, at most 64 (nearest: a smaller window)", pixels=Pixels(4, 80, 4))
     made[1] = node("MaxPool", "a", "c", "slid", kernel_shape=[3])
     refused(flat(made, arrays, shape=("N", 4, 6, 4)), "slid: MaxPool slides along rows", pixels=Pixels(4, 6, 4))
 

@@ -76,7 +76,7 @@ def _run_on(b: Builder, call: Call, value: Value, handler: Handler) -> Value | N
     try:
         views = run_on(b.shapes[value.name][1:], before, after)
     except ValueError as error:
-        raise Unmapped(str(error), "fewer columns") from None
+        raise Unmapped(str(error), "a smaller window") from None
     for down, rows, columns in views:
         own = down == 0  # the row itself, with zeros around it
         source = value.name if own else b.add("view", [value.name], {"rows": rows, "columns": columns}, part="rows")

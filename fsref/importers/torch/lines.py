@@ -52,11 +52,15 @@ def kernel(x: View, weight: Any) -> Any:
 
 def along_rows(site: Site, x: View, weight: Any, bias: Any, around: tuple[int, int], apart: int, groups: int) -> View:
     """A convolution of a map (C, H, W) whose rows follow one another, (C, H W): of each row and of what stands in the
-    rows before and behind it.
+    rows before and behind it. Errors: Unmapped where these are too many.
     """
     (before, after), (_, height, width) = around, x.step.shape
+    try:
+        views = run_on((height, width), before, after)
+    except ValueError as error:
+        raise Unmapped(str(error), "a smaller window") from None
     found = []
-    for down, rows, columns in run_on((height, width), before, after):
+    for down, rows, columns in views:
         shown = View(x.step, x.step.shape) if down == 0 else viewed(site, x, rows, columns)
         padding = (0, before, 0, after) if down == 0 else (0, 0, 0, 0)
         w = constant(weight, "weights that do not depend on the image")[:, :, None]
