@@ -12,6 +12,7 @@ from fsref.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from fsref import errors as errors
+    from fsref import plots as plots
     from fsref import testing as testing
     from fsref.activations.fitting import fitted
     from fsref.conversion.converter import convert
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from fsref.metrics.score import evaluate
     from fsref.rate_coding.score import rate_score
     from fsref.rate_coding.twin import rate_coded
+    from fsref.reports.view import view
     from fsref.simulation.difference import diff
     from fsref.simulation.export import export
     from fsref.simulation.pipeline import run_pipelined
@@ -87,6 +89,7 @@ _HOMES = {
     "search": "conversion.search",
     "shortcut": "law.projections",
     "sum_pool": "law.projections",
+    "view": "reports.view",
 }
 
 __all__ = [
@@ -133,17 +136,18 @@ __all__ = [
     "search",
     "shortcut",
     "sum_pool",
+    "view",
 ]
 
 
 def __dir__() -> list[str]:
     """The public names, those not imported yet among them."""
-    return sorted([*__all__, "SPEC_VERSION", "__version__", "errors", "testing"])
+    return sorted([*__all__, "SPEC_VERSION", "__version__", "errors", "plots", "testing"])
 
 
 def __getattr__(name: str) -> Any:
     """Import a name when it is first asked for: of the command line, an interrupt is caught before that."""
-    if name in ("errors", "testing"):
+    if name in ("errors", "plots", "testing"):
         return import_module(f"fsref.{name}")
     if name in _HOMES:
         value = getattr(import_module(f"fsref.{_HOMES[name]}"), name)

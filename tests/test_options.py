@@ -36,6 +36,7 @@ FOLDER = "tiny.fs.npz --data big"
 NEURON = "--population hid --neuron 0"
 MEMORIES = "tiny.fs.npz --format readmemh --out m"
 DUMP = "tiny.fs.npz x.npz dump.npz"
+VIEW = "tiny.fs.npz x.npz"
 BIG = "graph.npz --data colour --out n.npz"
 DEVICE = "tiny.fs.npz --examples 0 --dut ./device"
 WRONG = "tiny.fs.npz --examples 0 --dut ./wrong"
@@ -86,6 +87,8 @@ ACTS = {
         "--size": (f"{BESIDE} --graph graph.npz", "--size 3x9x9"),
         "--html": (NET, "--html r.html"),
         "--plots": (NET, "--plots p"),
+        "--kind": (f"{NET} --plots p", "--kind png"),
+        "--width": (f"{NET} --plots p", "--width 3.4in"),
         "--force": (f"{NET} --html there.html", "--force"),
         "--json": (NET, "--json"),
     },
@@ -114,6 +117,7 @@ ACTS = {
         "--crop": (f"tiny.fs.npz big/a.png {NEURON}", "--crop 2"),
         "--engine": (f"tiny.fs.npz 0 --data x.npz {NEURON}", "--engine reference"),
         "--plot": (f"tiny.fs.npz 0 --data x.npz {NEURON}", "--plot p.svg"),
+        "--width": (f"tiny.fs.npz 0 --data x.npz {NEURON} --plot p.svg", "--width 3.4in"),
         "--force": (f"tiny.fs.npz 0 --data x.npz {NEURON} --plot there.svg", "--force"),
         "--json": (f"tiny.fs.npz 0 --data x.npz {NEURON}", "--json"),
     },
@@ -136,6 +140,7 @@ ACTS = {
         "--for": (GRAPH, "--for chip.json"),
         "--search": (GRAPH, "--search 50"),
         "--plot": (f"{GRAPH} --search 50", "--plot p.svg"),
+        "--width": (f"{GRAPH} --search 50 --plot p.svg", "--width 3.4in"),
         "--resume": (f"{GRAPH} --search 50", "--resume kept"),
         "--dask": (f"{GRAPH} --search 50", "--dask nothing://here"),
         "--expect": (GRAPH, "--expect 5"),
@@ -158,6 +163,7 @@ ACTS = {
         "--limit": (MADE, "--limit 1"),
         "--against": ("made.fs.npz --data images.npz", "--against float32"),
         "--plot": (MADE, "--plot p.svg"),
+        "--width": (f"{MADE} --plot p.svg", "--width 86mm"),
         "--mean": (MADE, "--mean 0.1"),
         "--std": (MADE, "--std 0.1"),
         "--scale": (MADE, "--scale 1"),
@@ -228,6 +234,21 @@ ACTS = {
         "--json": ("tiny.fs.npz x.npz", "--json"),
     },
     "rule": {"--json": ("POOL-1", "--json")},
+    "view": {
+        "--image": (VIEW, "--image 1"),
+        "--dump": (VIEW, "--dump dump.npz"),
+        "--format": (f"{VIEW} --dump dump.npz", "--format csv"),
+        "--layout": (f"{VIEW} --dump memories", "--layout word=32"),
+        "--images": (f"{VIEW} --dump one_dump.npz", "--images 1"),
+        "--population": (VIEW, "--population hid"),
+        "--out": (VIEW, "--out p.html"),
+        "--resize": ("tiny.fs.npz big", "--resize 2"),
+        "--crop": ("tiny.fs.npz big", "--crop 2"),
+        "--engine": (VIEW, "--engine reference"),
+        "--memory-limit": (VIEW, "--memory-limit 1K"),
+        "--force": (f"{VIEW} --out there.html", "--force"),
+        "--json": (VIEW, "--json"),
+    },
     "fit": {
         "--steps": ("silu --range -1 1 --budget 200", "--steps 3"),
         "--range": ("silu --steps 3 --budget 200", "--range -1 1"),
@@ -242,6 +263,7 @@ ACTS = {
         "--budget": ("silu --steps 2 --range -1 1 --unit 0.0625", "--budget 2"),
         "--out": (FIT, "--out n.json"),
         "--front": (FIT, "--front p.svg"),
+        "--width": (f"{FIT} --front p.svg", "--width 8.6cm"),
         "--resume": (FIT, "--resume kept"),
         "--force": (f"{FIT} --out there.json", "--force"),
         "--json": (FIT, "--json"),
@@ -256,6 +278,8 @@ NEEDS = {
     "--plots": "matplotlib",
     "--plot": "matplotlib",
     "--front": "matplotlib",
+    "--width": "matplotlib",
+    "--kind": "matplotlib",
     "--format": "onnx",
     "--codes": "onnx",
 }
