@@ -17,7 +17,7 @@ from fsref.law.classes import check_classifier
 from fsref.law.images import check_codes, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.metrics.chance import guessing
+from fsref.metrics.chance import guessing, interval
 from fsref.metrics.counts import Counts
 from fsref.metrics.parts import Asked
 from fsref.metrics.shards import parts
@@ -64,6 +64,11 @@ class Score(Shown):
     def accuracy(self) -> float:
         """The share of images whose class is their label, 0..1. Errors: as `correct`."""
         return self.correct / self.image_count
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of `accuracy`, 0..1 (COUNT-9). Errors: as `correct`."""
+        return interval(self.correct, self.image_count)
 
     @property
     def neurons(self) -> dict[str, int]:
@@ -120,6 +125,8 @@ class Score(Shown):
             "most_spikes_per_neuron",
         )
         plain = {name: getattr(self, name) for name in names}
+        if self.labels is not None:
+            plain["accuracy_interval"] = list(self.interval)
         plain |= {
             "spikes_per_image": self.spikes,
             "neurons_by_population": self.neurons,
