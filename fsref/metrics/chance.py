@@ -16,15 +16,6 @@ def spread(share: float, image_count: int) -> float:
     return 100 * Z * sqrt(share * (1 - share) / image_count)
 
 
-def interval(correct: int, image_count: int) -> tuple[float, float]:
-    """The 95 % interval of an accuracy of which `correct` of so many images are right, shares 0..1: the true ones from
-    which so many are no further than chance leads (Wilson 1927). It holds where all or none are right, too.
-    """
-    share, z = correct / image_count, Z * Z / image_count
-    middle, half = share + z / 2, sqrt(z * (share * (1 - share) + z / 4))
-    return max(0.0, (middle - half) / (1 + z)), min(1.0, (middle + half) / (1 + z))
-
-
 def guessing(what: str, correct: int, image_count: int, classes: int) -> str:
     """A line when an accuracy, `what`, is not above chance, though so many images could tell, else ""."""
     chance = 100 / classes

@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fsref.engines.engine import Engine, name_of
 from fsref.errors import UsageError, public
@@ -17,8 +17,9 @@ from fsref.law.classes import check_classifier
 from fsref.law.images import check_codes, check_labels
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.metrics.chance import guessing, interval
+from fsref.metrics.chance import guessing
 from fsref.metrics.counts import Counts
+from fsref.metrics.interval import interval
 from fsref.metrics.parts import Asked
 from fsref.metrics.shards import parts
 from fsref.tables import Sheet, Shown, plural, short
@@ -53,21 +54,29 @@ class Score(Shown):
         return self.predicted
 
     @property
-    def correct(self) -> int:
-        """How many predictions are the label. Errors: UsageError of a network without classes, or without labels."""
+    def hits(self) -> NDArray[np.bool_]:
+        """Whether the class of each image is its label, (B,). Errors: UsageError of a network without classes, or
+        without labels.
+        """
         predictions = self.predictions
         if self.labels is None:
             raise UsageError("RUN-1", "accuracy", "the images have no labels", None, "evaluate(net, x, labels)")
-        return int((predictions == self.labels).sum())
+        found: NDArray[np.bool_] = predictions == self.labels
+        return found
+
+    @property
+    def correct(self) -> int:
+        """How many predictions are the label. Errors: as `hits`."""
+        return int(self.hits.sum())
 
     @property
     def accuracy(self) -> float:
-        """The share of images whose class is their label, 0..1. Errors: as `correct`."""
+        """The share of images whose class is their label, 0..1. Errors: as `hits`."""
         return self.correct / self.image_count
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of `accuracy`, 0..1 (COUNT-9). Errors: as `correct`."""
+        """The 95 % interval of `accuracy`, 0..1 (COUNT-10). Errors: as `hits`."""
         return interval(self.correct, self.image_count)
 
     @property
