@@ -12,6 +12,7 @@ from fsref.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from fsref import errors as errors
+    from fsref import plots as plots
     from fsref import testing as testing
     from fsref.activations.fitting import fitted
     from fsref.conversion.converter import convert
@@ -138,12 +139,12 @@ __all__ = [
 
 def __dir__() -> list[str]:
     """The public names, those not imported yet among them."""
-    return sorted([*__all__, "SPEC_VERSION", "__version__", "errors", "testing"])
+    return sorted([*__all__, "SPEC_VERSION", "__version__", "errors", "plots", "testing"])
 
 
 def __getattr__(name: str) -> Any:
     """Import a name when it is first asked for: of the command line, an interrupt is caught before that."""
-    if name in ("errors", "testing"):
+    if name in ("errors", "plots", "testing"):
         return import_module(f"fsref.{name}")
     if name in _HOMES:
         value = getattr(import_module(f"fsref.{_HOMES[name]}"), name)

@@ -92,6 +92,14 @@ class Work(Brief):
         return self.membrane_writes
 
 
+def window(net: Network, name: str) -> slice:
+    """The steps of the image in which a population takes or sends anything (TIME-1, GATE-3, COUNT-3)."""
+    plan, steps = net.schedule, net.steps
+    gates = [q for q in net.into(name).values() if isinstance(q, Gate)]
+    first = [plan.receives[name].start, *(plan.start[name] - steps[q.source] - steps[q.by] for q in gates)]
+    return slice(min(first), plan.fires[name].stop)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Counts(Shown):
     """Exact counts over `image_count` images of a network; `a + b` are those of both parts of a data set (COUNT-1).
@@ -136,10 +144,7 @@ class Counts(Shown):
 
     def window(self, name: str) -> slice:
         """The steps of the image in which a population takes or sends anything (TIME-1, GATE-3, COUNT-3)."""
-        plan, steps = self.net.schedule, self.net.steps
-        gates = [q for q in self.net.into(name).values() if isinstance(q, Gate)]
-        first = [plan.receives[name].start, *(plan.start[name] - steps[q.source] - steps[q.by] for q in gates)]
-        return slice(min(first), plan.fires[name].stop)
+        return window(self.net, name)
 
     def work(self, name: str) -> Work:
         """What a population did in each step of an image until the last population is done, (steps,), over all images

@@ -147,9 +147,14 @@ def dense_work(net: Network) -> Work:
     """What the dense ANN of a network does for one image, each synapse once; its multiplications are its `synops`
     (COUNT-6).
     """
-    macs = sum(net.synapses.values())
-    compared = net.fs_neurons
-    biased = compared + net.output_neurons
+    first, *others = (dense_work_of(net, p.name) for p in net.populations)
+    return sum(others, first)
+
+
+def dense_work_of(net: Network, name: str) -> Work:
+    """What one population does of it."""
+    macs, neurons, kind = sum(net.synapses[q] for q in net.into(name)), net[name].neurons, net[name].kind
+    biased, compared = neurons * (kind in ("fs", "readout")), neurons * (kind == "fs")
     return Work(*map(np.asarray, (0, macs, 0, biased, compared, 0, 0, 0)))
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 from os import PathLike
 
 from fsref.errors import shown
 from fsref.formats.tables import Approximation
-from fsref.reports.pictures import TITLE, blank_figure, write_picture
+from fsref.reports.curves import curve
+from fsref.reports.pictures import HEIGHT, TITLE, WIDTH, blank_figure, house, legend, plain, write_picture
 from fsref.tables import Sheet, plural
 
 
@@ -21,20 +23,27 @@ def front_sheet(found: Sequence[Approximation]) -> Sheet:
     return Sheet(title, head, rows, left=0)
 
 
-def front_picture(found: Sequence[Approximation], path: str | PathLike[str], replace: bool = True) -> None:
-    """Draw mean square and largest error of each table against its spikes.
+def front_picture(
+    found: Sequence[Approximation], path: str | PathLike[str], replace: bool = True, width: float = WIDTH
+) -> None:
+    """Draw the errors of each table against its spikes: the largest, and the root of the mean square, which is in the
+    same unit.
 
     Errors: UsageError when matplotlib is missing or for the suffix, FileError.
     """
-    figure = blank_figure(6.4, 4.0, "FIT-8")
-    axes = figure.subplots()
-    spikes = [table.spikes for table in found]
-    axes.plot(spikes, [table.mse for table in found], "o-", markersize=4, linewidth=1, label="mean square error")
-    axes.plot(spikes, [table.max_error for table in found], "s:", markersize=4, linewidth=1, label="largest error")
-    axes.set_yscale("log")
-    axes.set_xlabel("spikes of a neuron, in the mean")
-    axes.set_ylabel("error")
-    axes.grid(linewidth=0.3)
-    axes.legend(fontsize="small")
-    axes.set_title(f"{shown(found[0].function, TITLE)}, {plural(found[0].table.steps, 'step')}", parse_math=False)
-    write_picture(figure, path, replace)
+    with house():
+        figure = blank_figure(width, HEIGHT + 0.4, "FIT-8")
+        axes = figure.subplots()
+        spikes = [table.spikes for table in found]
+        curve(axes, spikes, [table.max_error for table in found], 1, "largest")
+        curve(axes, spikes, [sqrt(table.mse) for table in found], 0, "root of the mean square")
+        axes.set_yscale("log")
+        plain(axes.yaxis)
+        axes.yaxis.set_minor_formatter(axes.yaxis.get_major_formatter())
+        axes.tick_params(which="minor", labelsize="small")
+        axes.set_xlabel("spikes per neuron (mean)")
+        axes.set_ylabel("error (units of the function)")
+        axes.grid(which="both", linewidth=0.3)
+        axes.set_title(f"{shown(found[0].function, TITLE)}, {plural(found[0].table.steps, 'step')}", parse_math=False)
+        legend(axes)
+        write_picture(figure, path, replace)

@@ -1,46 +1,67 @@
-"""Pictures of a neuron: over the steps of its window, and its transfer function (FLOAT-3).
-
-A `draw_` function draws what fsref returns into the axes that it is given, and returns them; a picture is made of some.
-"""
+"""Plots of a neuron: over the steps of its window, and its transfer function (FLOAT-3, COUNT-9)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from os import PathLike
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from fsref.activations.functions import Function
-from fsref.activations.transfer import Transfer
+from fsref.activations.functions import Function, function_of
+from fsref.activations.transfer import HIGHEST, LOWEST, Transfer, transfer
 from fsref.errors import UsageError, shown
-from fsref.reports.pictures import TITLE, blank_figure, rendered, write_picture
+from fsref.formats.tables import Approximation
+from fsref.law.neuron import Table
+from fsref.reports.pictures import (
+    BLUE,
+    GREY,
+    INK,
+    NARROW,
+    ORANGE,
+    RED,
+    RULE,
+    SMALL,
+    TITLE,
+    WIDTH,
+    Picture,
+    blank_figure,
+    canvas,
+    house,
+    legend,
+)
 from fsref.verification.explanation import Explanation, Step
 
-WIDTH = 9.0  # inches
 POINTS = 1_000  # of a curve
-SMALL: Any = {"fontsize": "small"}
+STEEP = 16  # times the least threshold: from there on the axis is logarithmic
+BESIDE = 8  # the part of a staircase's width that is shown beyond its ends
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A picture that notebooks show; `figure` is matplotlib's."""
+def neuron(explanation: Explanation, ax: Any = None) -> Any:
+    """Axes with one neuron over the steps of its window: the membrane, the threshold that it is compared with, its spikes
+    with the code weights that they send, and the resets they bring; of an input, a max-pool or a view the spikes alone.
+    Where thresholds fall far the membrane's axis is logarithmic, and linear around 0.
 
-    figure: Any
+    `explanation` is what fsref.explain gave. Errors: UsageError for anything else, for a readout, which has no steps,
+    and when matplotlib is missing. Example: `fsref.plots.neuron(fsref.explain(net, image, "conv1", 17))`.
+    """
+    if not isinstance(explanation, Explanation):
+        raise UsageError(RULE, "explanation", "not one", type(explanation).__name__, "what fsref.explain gives")
+    check_steps(explanation)
+    with canvas(ax, 3.2) as ax:
+        draw_steps(explanation.steps, ax)
+    return ax
 
-    def _repr_svg_(self) -> str:
-        return rendered(self.figure, "svg").decode("utf-8")
 
-    def save(self, path: str | PathLike[str], replace: bool = True) -> None:
-        """Write it as SVG, PNG or PDF by the suffix, complete or not at all. Errors: UsageError, FileError."""
-        write_picture(self.figure, path, replace)
+def check_steps(explanation: Explanation) -> None:
+    """Nothing, when a neuron has steps to draw. Errors: UsageError."""
+    if not explanation.steps:
+        limit = "a population that spikes"
+        raise UsageError("FLOAT-3", "picture", "a readout has no steps to draw", explanation.population, limit)
 
 
 def draw_steps(steps: Sequence[Step], axes: Any) -> Any:
-    """A neuron over the steps of its window: the membrane, what it is compared with, spikes and the resets they bring;
-    of an input, a max-pool or a view the spikes alone. Returns the axes.
-    """
+    """A neuron over its steps, as `neuron` has it. Returns the axes."""
     at = np.array([s.step for s in steps])
     fired = np.array([s.fired for s in steps])
     before = [s.before for s in steps if s.before is not None]
@@ -48,28 +69,85 @@ def draw_steps(steps: Sequence[Step], axes: Any) -> Any:
         after, thresholds = [s.after for s in steps], [s.threshold for s in steps]
         path = np.array([(s, s + 0.5, s + 0.5, s + 1) for s in at]).ravel()
         membranes = np.array([(b, b, a, a) for b, a in zip(before, after, strict=True)], np.float64).ravel()
-        axes.plot(path, membranes, color="tab:blue", linewidth=1.5, label="membrane v")
-        axes.hlines(thresholds, at + 0.1, at + 0.9, color="tab:orange", linewidth=2, label="threshold T")
-        for step in (s for s in steps if s.fired and s.reset):
-            tail, head = (step.step + 0.5, step.before), (step.step + 0.5, step.after)
-            axes.annotate("", head, tail, arrowprops={"arrowstyle": "->", "color": "tab:red", "linewidth": 1})
-        axes.plot([], [], color="tab:red", label="reset h")  # arrows have no label of their own
-        levels = np.array(before, np.float64)
+        axes.plot(path, membranes, color=BLUE, linewidth=1.5, label="membrane v")
+        axes.hlines(thresholds, at + 0.1, at + 0.9, color=ORANGE, linewidth=2.5, linestyle=(0, (2, 0.6)), label="threshold T")
+        lowered = [(s.step + 0.5, s.after, s.before) for s in steps if s.fired and s.reset]
+        if lowered:
+            axes.vlines(*zip(*lowered, strict=True), color=RED, linewidth=2.5, zorder=3, label="spike: lowered by h")
+        _membrane_axis(axes, [int(t) for t in thresholds if t is not None])
     else:
-        levels = np.ones(len(at))
         axes.set_yticks([])
-        axes.set_ylim(0, 2)
-    axes.plot(at[fired] + 0.5, levels[fired], "o", color="tab:red", markersize=6, zorder=3, label="spike")
-    for s, level in zip(steps, levels, strict=True):
+    # Spikes stand above, where they hide neither the membrane nor its fall.
+    axes.set_ylim(*(axes.get_ylim() if before else (0, 1)))
+    high = axes.get_xaxis_transform()
+    axes.plot(at[fired] + 0.5, np.full(fired.sum(), 1.04), "|", color=INK, markersize=9, markeredgewidth=2,
+              transform=high, clip_on=False, label="spike")
+    for s in steps:
         if s.fired:
-            axes.annotate(f"{s.d:+,}", (s.step + 0.5, level), (5, 5), textcoords="offset points", fontsize="x-small")
+            axes.annotate(f"{s.d:+,}", (s.step + 0.5, 1.04), (0, 6), xycoords=high, textcoords="offset points",
+                          ha="center", annotation_clip=False, **SMALL)
     axes.set_xlim(at[0], at[-1] + 1)
     axes.set_xticks(at + 0.5, [str(s) for s in at])
     axes.set_xlabel("step")
     axes.set_ylabel("membrane (units)" if before else "")
     axes.grid(axis="y", linewidth=0.3)
-    axes.legend(**SMALL)
+    legend(axes)
     return axes
+
+
+def _membrane_axis(axes: Any, thresholds: Sequence[int]) -> None:
+    """Make the y axis one of membranes: logarithmic where thresholds fall far, so that the least can be seen."""
+    sizes = sorted({abs(t) for t in thresholds} - {0})
+    if not sizes or sizes[-1] < STEEP * sizes[0]:
+        return
+    axes.set_yscale("symlog", base=2, linthresh=sizes[0])
+    each = -(-len(sizes) // 9)
+    low, high = axes.get_ylim()
+    marks = [0, *sizes[:: each]] + [-t for t in sizes[::each]]
+    axes.set_yticks([mark for mark in marks if low <= mark <= high])
+    axes.set_yticks([], minor=True)
+    axes.yaxis.set_major_formatter(lambda v, _: f"{v:,.0f}")
+
+
+def staircase(table: Table | Transfer | Approximation, function: Function | str | None = None, ax: Any = None) -> Any:
+    """Axes with the code of each opening membrane, in real numbers where their units are known, and beside it a function:
+    what fsref.fitted gave, a Table of one row for all channels (its own T, h and d), or a transfer function.
+
+    A Table is shown from where its code first changes to where it last does, and a little beyond. Errors: UsageError
+    for another table or function, and when matplotlib is missing. Example:
+    `fsref.plots.staircase(fsref.fs_relu(4, theta=3))`.
+    """
+    found = transfer_of(table)
+    beside = function_of(function) if isinstance(function, str) else function
+    if beside is not None and found.unit is None:
+        problem, limit = "what a membrane stands for is not known", "what fsref.fitted gives, or a table file"
+        raise UsageError("FLOAT-3", "function", problem, beside.name, limit)
+    with canvas(ax) as ax:
+        draw_transfer(found, ax, beside)
+        ax.set_xlabel("membrane (units)" if found.unit is None else "x")
+        legend(ax)
+    return ax
+
+
+def transfer_of(table: Table | Transfer | Approximation) -> Transfer:
+    """The transfer function of a table. Errors: UsageError."""
+    match table:
+        case Transfer():
+            return table
+        case Approximation():
+            rows = table.table.T, table.table.h, table.table.d
+            return transfer(table.name, rows, table.low, table.high, table.unit, table.scale)
+        case Table() if table.channels in (None, 1):
+            T, h, d = (rows[0] for rows in table.rows(1))
+            changes = transfer("table", (T, h, d), LOWEST, HIGHEST).start[1:].tolist() or [0]
+            more = max(1, (changes[-1] - changes[0]) // BESIDE)
+            return transfer("table", (T, h, d), max(LOWEST, changes[0] - more), min(HIGHEST, changes[-1] + more))
+        case Table():
+            limit = 'one row for all channels; fsref table show NET:POPULATION --channel for another'
+            raise UsageError(RULE, "table", "has a row for each channel", table.channels, limit)
+        case _:
+            limit = "an fsref.Table, what fsref.fitted gives, or a transfer function"
+            raise UsageError(RULE, "table", "not a table", type(table).__name__, limit)
 
 
 def _edges(found: Transfer) -> Any:
@@ -81,20 +159,19 @@ def draw_transfer(found: Transfer, axes: Any, function: Function | None = None) 
     """A transfer function: the value of the code of each membrane, and beside it a function. Returns the axes."""
     edges = _edges(found)
     heights = found.code if found.unit is None else found.values
-    axes.stairs(heights, edges, baseline=None, linewidth=1.2, label="table")
+    axes.stairs(heights, edges, baseline=None, linewidth=1.2, color=BLUE, label="table")
     if function is not None and found.unit is not None:
         x = np.linspace(found.low * found.unit, found.high * found.unit, POINTS)
-        axes.plot(x, function.value(x), "--", color="tab:gray", linewidth=1, label=function.name)
+        axes.plot(x, function.value(x), "--", color=INK, linewidth=1, label=shown(function.name, TITLE))
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylabel("code" if found.unit is None else "value")
     axes.grid(linewidth=0.3)
-    axes.legend(**SMALL)
     return axes
 
 
 def draw_spikes(found: Transfer, axes: Any) -> Any:
     """How many spikes each membrane is worth. Returns the axes."""
-    axes.stairs(found.spikes, _edges(found), fill=True, alpha=0.5)
+    axes.stairs(found.spikes, _edges(found), fill=True, color=GREY)
     axes.set_ylabel("spikes")
     axes.set_ylim(0, max(1, int(found.spikes.max())) + 0.5)
     axes.yaxis.get_major_locator().set_params(integer=True)
@@ -108,50 +185,57 @@ def draw_trains(found: Transfer, axes: Any) -> Any:
     axes.pcolormesh(_edges(found), np.arange(found.steps + 1), fired, cmap="Greys", vmin=0, vmax=1, rasterized=True)
     axes.set_ylim(found.steps, 0)
     axes.set_ylabel("step")
-    axes.set_yticks(np.arange(found.steps) + 0.5, map(str, range(found.steps)), fontsize="x-small")
+    axes.set_yticks(np.arange(found.steps) + 0.5, map(str, range(found.steps)), **SMALL)
     axes.set_xlabel("membrane (units)" if found.unit is None else "x")
     return axes
 
 
-def table_picture(found: Transfer, function: Function | None = None, fired: Sequence[Sequence[Step]] = ()) -> Picture:
+def table_picture(
+    found: Transfer,
+    function: Function | None = None,
+    fired: Sequence[Sequence[Step]] = (),
+    width: float = WIDTH,
+) -> Picture:
     """A table: its transfer function, beside a function, spikes and trains of every membrane, and neurons that `fired`
     over their steps. Errors: UsageError when matplotlib is missing.
     """
-    heights = (3.2, 1.2, 2.0, *(2.6 for _ in fired))
-    figure = blank_figure(WIDTH, 0.6 + sum(heights), "FLOAT-3")
-    panels = figure.subplots(len(heights), 1, height_ratios=heights)
-    for axes in panels[:2]:
-        axes.sharex(panels[2])
-        axes.tick_params(labelbottom=False)
-    draw_transfer(found, panels[0], function)
-    draw_spikes(found, panels[1])
-    draw_trains(found, panels[2])
-    for steps, axes in zip(fired, panels[3:], strict=True):
-        draw_steps(steps, axes)
-        axes.set_title(f"opening membrane {steps[0].before:,}", **SMALL)
-    figure.suptitle(shown(found.name, TITLE), parse_math=False)
+    with house("FLOAT-3"):
+        heights = (2.6, 1.0, 1.6, *(2.8 for _ in fired))
+        figure = blank_figure(width, 0.6 + sum(heights), "FLOAT-3")
+        panels = figure.subplots(len(heights), 1, height_ratios=heights)
+        for axes in panels[:2]:
+            axes.sharex(panels[2])
+            axes.tick_params(labelbottom=False)
+        legend(draw_transfer(found, panels[0], function))
+        draw_spikes(found, panels[1])
+        draw_trains(found, panels[2])
+        for steps, axes in zip(fired, panels[3:], strict=True):
+            draw_steps(steps, axes)
+            axes.set_title(f"opening membrane {steps[0].before:,}", pad=22)
+        figure.suptitle(shown(found.name, TITLE), parse_math=False)
     return Picture(figure)
 
 
-def neuron_picture(explanation: Explanation, found: Transfer | None = None) -> Picture:
+def neuron_picture(explanation: Explanation, found: Transfer | None = None, width: float = WIDTH) -> Picture:
     """An explained neuron over its steps and, where its transfer function is given, where in it its opening membrane
     lies. Errors: UsageError for a readout, which has no steps, and when matplotlib is missing.
     """
-    if not explanation.steps:
-        limit = "a population that spikes"
-        raise UsageError("FLOAT-3", "picture", "a readout has no steps to draw", explanation.population, limit)
-    heights = (3.2,) if found is None else (3.2, 2.4)
-    figure = blank_figure(WIDTH, 0.6 + sum(heights), "FLOAT-3")
-    panels = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
-    draw_steps(explanation.steps, panels[0])
-    if found is not None and explanation.opening is not None:
-        axes = draw_transfer(replace(found, unit=None), panels[1])
-        axes.set_xlabel("opening membrane (units)")
-        axes.axvline(explanation.opening, color="tab:red", linewidth=1, label=f"{explanation.opening:,}")
-        left, right = axes.get_xlim()
-        axes.set_xlim(min(left, explanation.opening), max(right, explanation.opening + 1))  # flat beyond the ends
-        axes.legend(**SMALL)
-    c, y, x = explanation.place
-    title = f"{shown(explanation.population, TITLE)} neuron {explanation.neuron} (c {c}, y {y}, x {x})"
-    figure.suptitle(f"{title}: code {explanation.code:,}", parse_math=False)
+    check_steps(explanation)
+    with house("FLOAT-3"):
+        heights = (3.0,) if found is None else (3.0, 2.0)
+        figure = blank_figure(width, 0.6 + sum(heights), "FLOAT-3")
+        panels = figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
+        draw_steps(explanation.steps, panels[0])
+        if found is not None and explanation.opening is not None:
+            axes = draw_transfer(replace(found, unit=None), panels[1])
+            axes.set_xlabel("opening membrane (units)")
+            label = f"this neuron: {explanation.opening:,}"
+            axes.axvline(explanation.opening, color=RED, linewidth=1, linestyle="--", label=label)
+            left, right = axes.get_xlim()
+            axes.set_xlim(min(left, explanation.opening), max(right, explanation.opening + 1))  # flat beyond the ends
+            legend(axes)
+        c, y, x = explanation.place
+        name = f"{shown(explanation.population, TITLE)} neuron {explanation.neuron}"
+        told = f"(c {c}, y {y}, x {x}): code {explanation.code:,}"
+        figure.suptitle(f"{name} {told}" if width >= NARROW else f"{name}\n{told}", parse_math=False)
     return Picture(figure)

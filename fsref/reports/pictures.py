@@ -1,33 +1,60 @@
-"""Pictures of results as files, SVG, PNG or PDF by the suffix. The one home of matplotlib, which comes with `pip
-install fsref[plot]`.
+"""Pictures of results as files, SVG, PNG or PDF by the suffix, and what all share: a width, a style that is read in
+grey, a legend that hides nothing (COUNT-9). The one home of matplotlib, which comes with `pip install fsref[plot]`.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from math import isfinite, nan
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
 
 from fsref.errors import UsageError, shown
 from fsref.formats.files import write
 
-if TYPE_CHECKING:
-    from fsref.conversion.found import Found, Point
-    from fsref.verification.comparison import Comparison
-
+RULE = "COUNT-9"
 SUFFIXES = (".pdf", ".png", ".svg")
 DOTS_PER_INCH = 144
 POINTS_PER_INCH = 72  # the unit of what is drawn in lines
-NAME = 24  # characters of a name on an axis
+WIDTH = 7.2  # inches, both columns of a paper
+HEIGHT = 2.8
+NARROW = 5.0  # below it panels stand one above the other
+INCHES = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4}
+LEAST, MOST = 2.0, 20.0  # inches
+NAME = 22  # characters of a name on an axis
 TITLE = 60  # of one above a picture
+ROWS = 120  # populations that an axis has place for
 SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "fsref"}  # text stays text, and the ids the same
 UNPLACED: Any = {"figure.autolayout": False, "figure.constrained_layout.use": False}
+STYLE: Any = {"font.size": 9, "axes.titlesize": "medium", "figure.titlesize": "medium", "hatch.linewidth": 0.6}
+SMALL: Any = {"fontsize": "small"}  # 7.5 points: no text is smaller
+
+# Okabe and Ito's colours: told apart by colour-blind people, and in grey by marker, line or hatch.
+INK, GREY = "#000000", "#999999"
+BLUE, RED, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
+CURVES: tuple[Any, ...] = (
+    {"color": BLUE, "marker": "o", "linestyle": "-"},
+    {"color": RED, "marker": "s", "linestyle": "--"},
+    {"color": GREEN, "marker": "^", "linestyle": "-."},
+    {"color": PURPLE, "marker": "D", "linestyle": ":"},
+    {"color": ORANGE, "marker": "v", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+    {"color": INK, "marker": "x", "linestyle": (0, (1, 1))},
+)
+BARS: tuple[Any, ...] = (
+    {"facecolor": BLUE},
+    {"facecolor": ORANGE, "hatch": "////"},
+    {"facecolor": SKY, "hatch": "...."},
+    {"facecolor": "#F0E442", "hatch": "xxxx"},
+)
 
 
-def blank_figure(width: float, height: float, rule: str = "CONV-10") -> Any:
+def blank_figure(width: float, height: float, rule: str = RULE) -> Any:
     """An empty figure, in inches, that no window and no global state knows. Errors: UsageError naming `rule` when
     matplotlib is missing.
     """
@@ -36,6 +63,50 @@ def blank_figure(width: float, height: float, rule: str = "CONV-10") -> Any:
     except ImportError:
         raise UsageError(rule, "picture", "matplotlib is missing", None, 'pip install "fsref[plot]"') from None
     return Figure(figsize=(width, height), layout="constrained")
+
+
+@contextmanager
+def house(rule: str = RULE) -> Iterator[None]:
+    """Inside it what is drawn has the style of fsref, whatever the caller's is. Errors: as `blank_figure`."""
+    blank_figure(1, 1, rule)
+    from matplotlib import rc_context, rcdefaults, rcParams
+
+    with rc_context():
+        rcdefaults()
+        rcParams.update(STYLE)
+        yield
+
+
+@contextmanager
+def canvas(ax: Any, height: float = HEIGHT) -> Iterator[Any]:
+    """The axes given, or new ones, `height` inches high, in the style of fsref. Errors: as `blank_figure`."""
+    if ax is not None:
+        yield ax
+        return
+    with house():
+        yield blank_figure(WIDTH, height).subplots()
+
+
+def axes(width: float | str = WIDTH, height: float | str = HEIGHT) -> Any:
+    """Axes of a figure of their own for functions of fsref.plots to draw in, as wide and high as told: inches, or text
+    such as "3.4in", "8.6cm", "86mm". Text is of 9 points, 7.5 at least.
+
+    Errors: UsageError for another size (COUNT-9), and when matplotlib is missing. Example:
+    `fsref.plots.timeline(net, ax=fsref.plots.axes("3.4in"))`.
+    """
+    size = inches(width, "width"), inches(height, "height")
+    with house():
+        return blank_figure(*size).subplots()
+
+
+def inches(size: float | str, place: str = "width") -> float:
+    """A size in inches, told as a number of them or as text: 3.4in, 8.6cm, 86mm. Errors: UsageError."""
+    match = re.fullmatch(r"([0-9]{1,4}(?:\.[0-9]{1,6})?) ?(in|cm|mm)", size) if isinstance(size, str) else None
+    found = float(match[1]) * INCHES[match[2]] if match else size
+    if isinstance(found, str) or isinstance(found, bool) or not LEAST <= found <= MOST:
+        limit = f"3.4in, 8.6cm or 86mm; {LEAST:g}..{MOST:g} inches"
+        raise UsageError(RULE, place, "not the size of a picture", repr(size), limit)
+    return float(found)
 
 
 def check_picture(path: str | PathLike[str]) -> None:
@@ -48,7 +119,7 @@ def _kind(path: str | PathLike[str]) -> str:
     """The kind of picture a path asks for. Errors: UsageError."""
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
-        raise UsageError("CONV-10", str(path), "no kind of picture has this suffix", repr(suffix), ", ".join(SUFFIXES))
+        raise UsageError(RULE, str(path), "no kind of picture has this suffix", repr(suffix), ", ".join(SUFFIXES))
     return suffix[1:]
 
 
@@ -72,124 +143,70 @@ def rendered(figure: Any, kind: str) -> bytes:
 
 def write_picture(figure: Any, path: str | PathLike[str], replace: bool) -> None:
     """Write a figure to a file that appears complete or not at all (RUN-5). Errors: UsageError, FileError."""
-    write(rendered(figure, _kind(path)), path, "CONV-10", replace)
+    write(rendered(figure, _kind(path)), path, RULE, replace)
 
 
-def comparison_picture(comparison: Comparison, path: str | PathLike[str], replace: bool = True) -> None:
-    """Draw a comparison: ratios in dB, inherited and new error, clipped values, by population; where the loss jumps,
-    the ground is red (CONV-10).
+@dataclass(frozen=True)
+class Picture:
+    """A picture that notebooks show; `figure` is matplotlib's."""
 
-    Errors: UsageError when matplotlib is missing or for the suffix, FileError.
+    figure: Any
+
+    def _repr_svg_(self) -> str:
+        return rendered(self.figure, "svg").decode("utf-8")
+
+    def save(self, path: str | PathLike[str], replace: bool = True) -> None:
+        """Write it as SVG, PNG or PDF by the suffix, complete or not at all (COUNT-9). Errors: UsageError, FileError.
+        """
+        write_picture(self.figure, path, replace)
+
+
+def picture(ax: Any) -> Picture:
+    """The picture that axes are part of: notebooks show it, `.save("raster.pdf")` writes it, the same bytes for the same
+    values (COUNT-9). Errors: UsageError for what are no axes. Example: `fsref.plots.picture(ax).save("raster.pdf")`.
     """
-    _kind(path)
-    rows, places = comparison.rows, range(len(comparison.rows))
-    figure = blank_figure(max(7.0, 2.5 + 0.26 * len(rows)), 8.5)
-    ratios, powers, ends = figure.subplots(3, 1, sharex=True)
-    styles = {"error": "o-", "inherited": "v:", "codes": "s", "arithmetic": "d"}
-    for (part, style), label in zip(
-        styles.items(), ("the whole error", "inherited", "new: codes", "new: arithmetic"), strict=True
-    ):
-        ratios.plot(
-            places,
-            [row.db(part) if isfinite(row.db(part)) else nan for row in rows],
-            style,
-            label=label,
-            markersize=4,
-            linewidth=1,
-        )
-    if any(row.error and row.power for row in rows):
-        powers.set_yscale("log")
-    for part, shift in (("inherited", -0.2), ("new", 0.2)):
-        shares = [100 * getattr(row, part) / row.power if row.power else 0 for row in rows]
-        powers.bar([place + shift for place in places], shares, 0.4, label=part)
-    for share, label, shift in (
-        ("clipped", "float values beyond the codes", -0.2),
-        ("saturated", "codes at the top", 0.2),
-    ):
-        ends.bar(
-            [place + shift for place in places], [100 * (getattr(row, share) or 0) for row in rows], 0.4, label=label
-        )
-    name = shown(comparison.network or comparison.id[:12], TITLE)
-    agreed = ""
-    if comparison.agree is not None:
-        agreed = f", {100 * comparison.agree / comparison.image_count:.2f} % of predictions agree"
-    ratios.set_title(f"{name} beside its float graph, {comparison.image_count:,} images{agreed}", parse_math=False)
-    for axes, label in (
-        (ratios, "signal to noise (dB)"),
-        (powers, "error power (% of the value's)"),
-        (ends, "share of values (%)"),
-    ):
-        axes.set_ylabel(label)
-        axes.grid(axis="y", linewidth=0.3)
-        axes.legend(fontsize="small")
-        for place in (place for place, row in zip(places, rows, strict=True) if row.jump):
-            axes.axvspan(place - 0.5, place + 0.5, color="tab:red", alpha=0.15, linewidth=0)
-    ends.set_xlabel("population")
-    ends.set_xticks(
-        places, [row.name if len(row.name) <= NAME else f"{row.name[: NAME - 3]}..." for row in rows], rotation=90
-    )
-    write_picture(figure, path, replace)
+    figure = getattr(ax, "figure", None)
+    if not hasattr(figure, "savefig"):
+        raise UsageError(RULE, "ax", "not axes of a figure", type(ax).__name__, "what a function of fsref.plots gives")
+    return Picture(figure)
 
 
-def search_picture(found: Found, path: str | PathLike[str], replace: bool = True) -> None:
-    """Draw a search: accuracy or agreement of every complete point against latency and against spikes per neuron, the
-    front joined (CONV-11).
+def legend(ax: Any) -> None:
+    """A legend of the axes below them, where it hides nothing, in as many columns as there is room for."""
+    from matplotlib.transforms import ScaledTranslation
 
-    Errors: UsageError when matplotlib is missing or for the suffix, FileError.
-    """
-    _kind(path)
-    done = [p for p in found.points if p.complete]
-    figure = blank_figure(10.0, 4.8)
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes, axis, label in zip(
-        panels, ("latency_steps", "spikes_per_neuron"), ("latency (steps)", "spikes per neuron"), strict=True
-    ):
+    handles, labels = ax.get_legend_handles_labels()
+    if not labels:
+        return
+    wide = POINTS_PER_INCH * ax.get_window_extent().width / ax.figure.dpi
+    columns = max(1, min(len(labels), int(wide // (26 + 4.2 * max(map(len, labels))))))
+    told = ax.xaxis.get_tick_params().get("labelbottom", True)
+    drop = 4 + (15 if told else 0) + (14 if ax.get_xlabel() else 0)
+    at = ax.transAxes + ScaledTranslation(0, -drop / POINTS_PER_INCH, ax.figure.dpi_scale_trans)
+    place: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "bbox_transform": at, "borderaxespad": 0}
+    form: Any = {"frameon": False, "handlelength": 2.2, "columnspacing": 1.2, "fontsize": "small"}
+    for text in ax.legend(handles, labels, ncols=columns, **place, **form).get_texts():
+        text.set_parse_math(False)
 
-        def drawn(
-            points: Sequence[Point], style: str, name: str, size: float = 5, axes: Any = axes, axis: str = axis
-        ) -> None:
-            points = sorted(points, key=lambda p: getattr(p, axis))
-            axes.plot(
-                [getattr(p, axis) for p in points],
-                [100 * (p.share or 0) for p in points],
-                style,
-                label=name,
-                markersize=size,
-                linewidth=1,
-            )
 
-        drawn([p for p in done if p.uniform is not None], "o-", "every K for all")
-        drawn([p for p in done if p.uniform is None], "x", "K by population")
-        drawn(found.front, ".:", "no other is better in all", 3)
-        drawn([found.best], "*", "best" if found.kept else "loses least", 13)
-        for p in done:
-            if p.uniform is not None:
-                axes.annotate(
-                    f"K={p.uniform}",
-                    (getattr(p, axis), 100 * (p.share or 0)),
-                    (4, -10),
-                    textcoords="offset points",
-                    fontsize="x-small",
-                )
-        axes.axhline(100 * found.float_right / found.image_count, color="black", linewidth=0.8, label="float")
-        axes.axhline(
-            100 * found.needed / found.image_count,
-            color="tab:red",
-            linewidth=0.8,
-            linestyle="--",
-            label=f"at most {found.loss:g} points lost",
-        )
-        axes.set_xlabel(label)
-        axes.grid(linewidth=0.3)
-    shares = [100 * (p.share or 0) for p in done]
-    # What loses most would press the rest together.
-    low = max(min(shares), 100 * found.needed / found.image_count - max(5.0, 4 * found.loss))
-    panels[0].set_ylim(low - 1, max(*shares, 100 * found.float_right / found.image_count) + 1)
-    panels[0].set_ylabel(f"{found.measure} (%)")
-    panels[0].legend(fontsize="small")
-    tried = f"{len(found.points)} points tried on {found.image_count:,} calibration images"
-    figure.suptitle(
-        f"{shown(found.graph or 'graph', TITLE)}: {tried}",
-        parse_math=False,
-    )
-    write_picture(figure, path, replace)
+def plain(axis: Any) -> None:
+    """Numbers on a log axis as they are written, 0.1 and 1,000, not as powers."""
+    axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if abs(value) >= 1 else f"{value:g}")
+
+
+def short(name: str) -> str:
+    """A name that fits an axis."""
+    return shown(name, NAME)
+
+
+def tall(rows: int, each: float = 0.19, more: float = 1.0) -> float:
+    """The height in inches of a picture with a row for each population."""
+    return more + each * max(3, min(rows, ROWS))
+
+
+def by_population(ax: Any, names: Sequence[str]) -> None:
+    """Make the y axis one of populations, the first at the top; of more than there is place for, some are named."""
+    chosen = np.unique(np.linspace(0, len(names) - 1, min(ROWS, len(names))).round().astype(int)).tolist()
+    ax.set_yticks(chosen, [short(names[i]) for i in chosen], parse_math=False, **SMALL)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_ylabel("population")

@@ -1,0 +1,153 @@
+"""Plots over the steps of an image: the spikes of a recording, how many neurons spike, when populations take and send
+(COUNT-9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fsref.errors import UsageError
+from fsref.formats.bundled import network_of
+from fsref.law.network import Network
+from fsref.metrics.counts import Counts, window
+from fsref.metrics.score import Score
+from fsref.reports.panels import spread
+from fsref.reports.pictures import (
+    BLUE,
+    GREY,
+    INK,
+    RED,
+    ROWS,
+    RULE,
+    SMALL,
+    by_population,
+    canvas,
+    legend,
+    short,
+    tall,
+)
+from fsref.simulation.recording import Trace
+
+LINES = 600  # lines of a raster
+BEYOND = "#dfe3e8"  # steps in which a population does not send, and those not recorded
+
+
+def timeline(net: Network | str | PathLike[str], ax: Any = None) -> Any:
+    """Axes with the schedule of a network: a row for each population, a bar for the steps of an image in which it takes
+    spikes, one for those in which it sends, and when outputs stand (TIME-1 to TIME-4).
+
+    Errors: UsageError for what is no network, and when matplotlib is missing. Example: `fsref.plots.timeline(net)`.
+    """
+    net = network_of(net)
+    plan, names = net.schedule, [p.name for p in net.populations]
+    with canvas(ax, tall(len(names))) as ax:
+        windows = [window(net, name) for name in names]
+        takes = [plan.start[name] - taken.start for name, taken in zip(names, windows, strict=True)]
+        grey: Any = {"facecolor": BEYOND, "edgecolor": GREY, "hatch": "////", "linewidth": 0.4}
+        rows = range(len(names))
+        ax.barh(rows, takes, left=[w.start for w in windows], height=0.5, label="takes spikes", **grey)
+        sends: Any = {"color": BLUE, "height": 0.7, "label": "sends spikes"}
+        ax.barh(rows, [net.steps[name] for name in names], left=[plan.start[name] for name in names], **sends)
+        ends = [(plan.start[p.name], names.index(p.name)) for p in net.readouts]
+        ax.plot(*zip(*ends, strict=True), "D", color=RED, markersize=5, linestyle="none", label="outputs stand")
+        by_population(ax, names)
+        ax.set_xlim(0, plan.steps + 0.5)
+        _steps(ax)
+        legend(ax)
+    return ax
+
+
+def activity(found: Score | Counts, ax: Any = None) -> Any:
+    """Axes with the share of each population's neurons that spike in each step of an image, mean over images, darker
+    for more: what fsref.evaluate or fsref.count gave.
+
+    Errors: UsageError for anything else, and when matplotlib is missing. Example: `fsref.plots.activity(score)`.
+    """
+    counts = counts_of(found, "activity")
+    net, names = counts.net, list(counts.spikes)
+    share = np.full((len(names), net.schedule.steps), np.nan)
+    for row, name in zip(share, names, strict=True):
+        start, neurons = net.schedule.start[name], net[name].neurons * counts.image_count
+        row[start : start + net.steps[name]] = 100 * counts.spikes[name] / neurons
+    with canvas(ax, tall(len(names))) as ax:
+        ax.set_facecolor(BEYOND)
+        extent = (0, net.schedule.steps, len(names) - 0.5, -0.5)
+        top = float(np.nanmax(share, initial=0.0)) or 1.0
+        drawn = ax.imshow(share, cmap="Greys", aspect="auto", interpolation="none", extent=extent, vmin=0, vmax=top)
+        by_population(ax, names)
+        _steps(ax)
+        bar = ax.figure.colorbar(drawn, ax=ax, aspect=30, pad=0.02)
+        bar.set_label("neurons that spike (%)")
+    return ax
+
+
+def raster(trace: Trace, image: int = 0, populations: Iterable[str] | None = None, ax: Any = None) -> Any:
+    """Axes with the spikes of one image of a recording: a band of lines for each population, a line for each neuron or,
+    of many, for as many neighbours, darker the more of them spike; grey where nothing was recorded.
+
+    `trace` is what fsref.run, given a Record with spikes, has as `trace`, or what fsref.read_trace gave. Errors:
+    UsageError for an image or a population that was not recorded, and when matplotlib is missing. Example:
+    `fsref.plots.raster(fsref.run(net, x, record=fsref.Record(observables=["spikes"])).trace)`.
+    """
+    if not isinstance(trace, Trace):
+        raise UsageError(RULE, "trace", "not a recording", type(trace).__name__, "the trace of a result: run(..., record)")
+    if not 0 <= image < trace.image_count:
+        raise UsageError("OBS-1", "image", "no such image in the recording", image, f"0..{trace.image_count - 1}")
+    recorded = [p.name for p in trace.net.populations if (p.name, "spikes") in trace.arrays]
+    names = spread(recorded, ROWS) if populations is None else list(populations)
+    if not names:
+        raise UsageError("OBS-1", "trace", "no spikes were recorded", None, 'fsref.Record(observables=["spikes"])')
+    plan, lines = trace.net.schedule, max(4, min(48, LINES // len(names)))
+    bands, ends, alone = [], [0], True
+    for name in names:
+        fired = spiking(trace, name, image)
+        alone &= len(fired) <= lines
+        band = np.full((min(lines, len(fired)), plan.steps), np.nan)
+        steps = plan.start[name] + trace.selection.window[name]
+        band[:, steps] = np.stack([part.mean(axis=0) for part in np.array_split(fired, len(band))])
+        bands.append(band)
+        ends.append(ends[-1] + len(band))
+    share = 100 * np.concatenate(bands)
+    with canvas(ax, 1.0 + 0.012 * ends[-1] + 0.14 * len(names)) as ax:
+        ax.set_facecolor(BEYOND)
+        extent, top = (0, plan.steps, ends[-1], 0), float(np.nanmax(share, initial=0.0)) or 100.0
+        drawn = ax.imshow(share, cmap="Greys", aspect="auto", interpolation="none", extent=extent, vmin=0, vmax=top)
+        for end in ends[1:-1]:
+            ax.axhline(end, color=INK, linewidth=0.4)
+        middle = [(a + b) / 2 for a, b in zip(ends, ends[1:], strict=False)]
+        told = [f"{short(name)} ({len(trace.selection.neurons[name]):,})" for name in names]
+        ax.set_yticks(middle, told, parse_math=False, **SMALL)
+        ax.set_ylabel("population (neurons)")
+        _steps(ax)
+        if not alone:
+            bar = ax.figure.colorbar(drawn, ax=ax, aspect=30, pad=0.02)
+            bar.set_label("neurons of the line that spike (%)")
+    return ax
+
+
+def spiking(trace: Trace, name: str, image: int) -> NDArray[np.float64]:
+    """Which of the recorded neurons of a population spike in which recorded step, (neurons, steps), 0 or 1."""
+    trains, last = trace[name, "spikes"][image].astype(np.int64), trace.net.steps[name] - 1
+    return (trains[:, None] >> (last - trace.selection.window[name]) & 1).astype(np.float64)
+
+
+def counts_of(found: object, place: str) -> Counts:
+    """The counts that a score has, or that are given. Errors: UsageError."""
+    if isinstance(found, Score):
+        return found.counts
+    if not isinstance(found, Counts):
+        limit = "what fsref.evaluate or fsref.count gives"
+        raise UsageError(RULE, place, "neither a score nor counts", type(found).__name__, limit)
+    return found
+
+
+def _steps(ax: Any) -> None:
+    """Make the x axis one of the steps of an image."""
+    ax.set_xlabel("time (steps)")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.grid(axis="x", linewidth=0.3)
