@@ -97,7 +97,7 @@ def parts(e: Evaluation) -> Iterator[Part]:
         yield "spans", "Spans of outputs", "The scale of an output is the value of 1 (NET-8).", wide(spans(e))
     yield from beside_graph(e, drawn.pop("losses", None))
     if e.beside is not None:
-        told = f"Other networks on the same images, by K (COUNT-11). {e.beside.cheaper}"
+        told = "Networks on the same images, by K (COUNT-11)."
         yield "beside", "Side by side", told, wide(e.beside.sheet())
     yield from spent(e, drawn.pop("energy", None))
     yield from map(plotted, drawn.values())

@@ -15,52 +15,13 @@ from fsref.reports.evaluation import Evaluation
 from fsref.reports.outputs import outputs
 from fsref.reports.panels import WIDTH, Plot, by_population, panels, short, some, spread
 from fsref.reports.pictures import SUFFIXES, blank_figure, rendered
+from fsref.reports.verdicts import accuracy_plot, confusion_plot, energy_plot, losses_plot
 from fsref.simulation.run import class_name
 from fsref.tables import plural
 
 BARS = 12  # populations among the busiest
 LINES = 600  # lines of pixels of a raster
 BINS = 64  # bars of a histogram of codes
-
-
-def accuracy(e: Evaluation) -> Plot | None:
-    """Accuracy against steps: FS at its latency, rate coding as a curve, float as a line; None without labels."""
-    if e.labels is None:
-        return None
-    figure, score = blank_figure(WIDTH, 3.6, "COUNT-7"), e.score
-    axes = figure.subplots()
-    told = [
-        f"The FS network is right on {100 * score.accuracy:.2f} % of "
-        f"{plural(score.image_count, 'image')} after {plural(score.latency_steps, 'step')}"
-    ]
-    axes.plot(
-        [score.latency_steps],
-        [100 * score.accuracy],
-        "o",
-        markersize=9,
-        label=f"FS, {100 * score.accuracy:.2f} %",
-        zorder=3,
-    )
-    if e.float_accuracy is not None:
-        axes.axhline(
-            100 * e.float_accuracy, color="tab:green", linestyle="--", label=f"float, {100 * e.float_accuracy:.2f} %"
-        )
-        told.append(f"the float network on {100 * e.float_accuracy:.2f} %{e.float_told}")
-    if e.rate is not None:
-        steps, found = e.rate.result.latency, 100 * e.rate.accuracy
-        axes.plot(steps, found, "s-", markersize=4, color="tab:orange", label="rate coding")
-        told.append(f"rate coding ({e.rate.told}) on {found[-1]:.2f} % after {plural(int(steps[-1]), 'step')}")
-        if steps[-1] > 20 * score.latency_steps:
-            axes.set_xscale("log")
-    if axes.get_xscale() == "linear":
-        axes.set_xlim(left=0)
-    low, high = axes.get_ylim()
-    axes.set_ylim(max(0, low), min(101, high))
-    axes.set_xlabel("time (steps)")
-    axes.set_ylabel("accuracy (% of images)")
-    axes.grid(linewidth=0.3)
-    axes.legend(fontsize="small")
-    return Plot("accuracy", "Accuracy against steps", f"{'; '.join(told)}.", figure)
 
 
 def timeline(e: Evaluation) -> Plot:
@@ -273,8 +234,11 @@ def busiest(e: Evaluation) -> Plot:
 
 
 DRAWN: tuple[Callable[[Evaluation], Plot | None], ...] = (
-    accuracy,
+    accuracy_plot,
+    confusion_plot,
     outputs,
+    losses_plot,
+    energy_plot,
     timeline,
     activity,
     maps,
@@ -285,7 +249,20 @@ DRAWN: tuple[Callable[[Evaluation], Plot | None], ...] = (
 )
 
 
-NAMES = ("accuracy", "outputs", "schedule", "spikes", "maps", "raster", "codes", "clipped", "busiest")
+NAMES = (
+    "accuracy",
+    "confusion",
+    "outputs",
+    "losses",
+    "energy",
+    "schedule",
+    "spikes",
+    "maps",
+    "raster",
+    "codes",
+    "clipped",
+    "busiest",
+)
 
 
 def plots(e: Evaluation) -> list[Plot]:
