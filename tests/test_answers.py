@@ -188,7 +188,7 @@ def test_networks_side_by_side() -> None:
         ({4: 1.2, 6: 0.9}, "Cheaper than their dense ANN are K = 6 ("),
     ],
 )
-def test_from_which_k_on_fs_is_cheaper(ratios: dict[int, float], told: str) -> None:
+def test_up_to_which_k_fs_is_cheaper(ratios: dict[int, float], told: str) -> None:
     sides = []
     for k, ratio in ratios.items():
         score, _ = scored(at(handmade.tiny(), k), [0, 1])

@@ -429,7 +429,7 @@ def chromium(tmp_path: Path, html: str, *options: str) -> tuple[str, list[str]]:
 
 
 @pytest.mark.needs_programs
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1000), ("dark", 500)])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1000), ("dark", 500), ("light", 1600)])
 def test_chromium_shows_the_page(html: str, tmp_path: Path, scheme: str, width: int) -> None:
     """A real browser draws the page as it is, light and dark, says nothing on its console, and every label lies within
     its plot, wide or narrow.
@@ -463,6 +463,27 @@ def test_chromium_would_tell(html: str, tmp_path: Path) -> None:
     """The console is read: a script in the page is refused by its policy, and that is seen."""
     _, console = chromium(tmp_path, html.replace("</body>", "<script>1</script></body>"), "--dump-dom")
     assert any("Content Security Policy" in line for line in console)
+
+
+CUT = """<script>
+const cut = [];
+for (const part of document.querySelectorAll("table, figure, .wide, .card, .tiles div, section, dl"))
+  if (part.getBoundingClientRect().right > innerWidth + 1 || part.scrollWidth > part.clientWidth + 1)
+    cut.push(part.tagName + " " + part.className + " of " + (part.closest("section") || part).id);
+document.body.dataset.cut = JSON.stringify([...new Set(cut)]);
+</script>"""
+
+
+@pytest.mark.needs_programs
+def test_a_printed_page_cuts_nothing(html: str, tmp_path: Path) -> None:
+    """As wide as the text of a sheet of A4, with the style of print, nothing is wider than the sheet, and nothing hides
+    a part of itself; a real PDF is made of it.
+    """
+    printed = html.replace("@media print", "@media all").replace(POLICY, "").replace("</body>", f"{CUT}</body>")
+    told, _ = chromium(tmp_path, printed, "--window-size=688,900", "--dump-dom")
+    assert dict(next(a for tag, a in Reader(told).tags if tag == "body"))["data-cut"] == "[]"
+    chromium(tmp_path, html, f"--print-to-pdf={tmp_path / 'page.pdf'}")
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF-")
 
 
 def test_a_report_tells_its_coverage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

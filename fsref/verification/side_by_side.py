@@ -1,5 +1,5 @@
-"""Networks side by side on the same images, such as one network at several K: accuracy, spikes, energy, and from which
-K on FS is cheaper than its dense ANN (COUNT-11).
+"""Networks side by side on the same images, such as one network at several K: accuracy, spikes, energy, and up to which
+K FS is cheaper than its dense ANN (COUNT-11).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class SideBySide(Shown):
 
     @property
     def cheaper(self) -> str:
-        """From which K on FS is cheaper than the dense ANN of the same network, in a sentence; "" without energy
+        """Up to which K FS is cheaper than the dense ANN of the same network, in a sentence; "" without energy
         (COUNT-11).
         """
         known = [(side, side.ratio) for side in self.sides if side.ratio is not None]
