@@ -83,7 +83,9 @@ def test_answers_are_counted_by_class() -> None:
     assert often == sorted(often, reverse=True) and all(a != b for a, b, _ in found.pairs.tolist())
     shares = [found.accuracy(index)[0] for index in found.worst]
     assert shares == sorted(shares) and len(shares) == np.count_nonzero(found.images)
-    assert found.accuracy(found.worst[0])[1:] == interval(int(found.right[found.worst[0]]), int(found.images[found.worst[0]]))
+    assert found.accuracy(found.worst[0])[1:] == interval(
+        int(found.right[found.worst[0]]), int(found.images[found.worst[0]])
+    )
     assert "most often taken for" in str(found) and repr(found).startswith("<ByClass of ")
 
 
@@ -152,7 +154,14 @@ def test_pictures_of_images_are_small(shape: tuple[int, int, int]) -> None:
 
 def at(net: Network, k: int) -> Network:
     """The network of tiny() whose neurons have K steps."""
-    return replace(net, populations=[net.populations[0], fsref.FS("hid", (3, 1, 1), fsref.fs_relu(k, 2), [1, -2, 0]), net.populations[2]])
+    return replace(
+        net,
+        populations=[
+            net.populations[0],
+            fsref.FS("hid", (3, 1, 1), fsref.fs_relu(k, 2), [1, -2, 0]),
+            net.populations[2],
+        ],
+    )
 
 
 def test_networks_side_by_side() -> None:
@@ -234,7 +243,13 @@ def test_a_certificate_beside_the_network_is_told(tmp_path: Path) -> None:
     found = certified(net, file)
     assert found is not None and [row[0] for row in found.rows] == ["PROOF-2", "PROOF-3", "PROOF-4", "PROOF-1"]
     told = json.loads(beside.read_text())
-    for broken in ({**told, "id": "0" * 64}, {**told, "statements": 7}, {**told, "statements": [{"rule": 1}]}, [], None):
+    for broken in (
+        {**told, "id": "0" * 64},
+        {**told, "statements": 7},
+        {**told, "statements": [{"rule": 1}]},
+        [],
+        None,
+    ):
         beside.write_text(json.dumps(broken))
         other = certified(net, file)
         assert other is not None and not other.rows and "[PROOF-7]" in str(other)

@@ -9,65 +9,69 @@ from typing import Any
 
 from fsref.errors import UsageError
 from fsref.formats.files import write
-from fsref.reports.pictures import blank_figure, rendered
+from fsref.reports.curves import growth
+from fsref.reports.pictures import WIDTH, blank_figure, house, rendered
 
 Row = dict[str, Any]
+Series = dict[str, list[tuple[float, float]]]
 FIGURES = {
     "growth": "milliseconds per image over K, image size, batch and threads",
     "costs": "nanoseconds per neuron over spikes and channels",
-}
-COLORS = {
-    "fsref events": "tab:red",
-    "fsref quantized": "tab:blue",
-    "ONNX Runtime float32": "black",
-    "ONNX Runtime int8, QDQ": "gray",
 }
 
 
 def draw(found: Row, folder: Path) -> bool:
     """Write the FIGURES as SVG into a folder; whether they could be drawn. Errors: FileError."""
     try:
-        growth, costs = blank_figure(9, 7), blank_figure(9, 3.8)
+        with house():
+            made = {"growth": grown(found["growth"]), "costs": costs(found["costs"])}
     except UsageError:  # matplotlib is missing
         return False
-    for axes, (what, rows) in zip(growth.subplots(2, 2).flat, found["growth"].items(), strict=True):
-        clock = what == "threads"
-        curves(axes, rows, "at", "wall" if clock else "cpu")
-        axes.set_xlabel(what)
-        axes.set_ylabel("ms per image, " + ("clock" if clock else "process time"))
-        if what != "K":
-            axes.set_xscale("log", base=2)
-        axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-        places = sorted({row["at"] for row in rows})
-        axes.set_xticks(places, minor=False)
-        axes.set_xticks([], minor=True)
-    growth.legend(*growth.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize="small")
-    growth.suptitle("ResNet-20", fontsize="medium")
-    by_spikes, by_channels = costs.subplots(1, 2)
-    rows = [{**row, "each": 1e6 * row["cpu"] / row["neurons"]} for row in found["costs"]]
-    middle, one = 64, 1.0
-    some = [{**row, "sent": row["delivered"] / row["neurons"]} for row in rows if row["channels"] == middle]
-    curves(by_spikes, some, "sent", "each")
-    by_spikes.set_xlabel(f"spikes per neuron, {middle} channels")
-    curves(by_channels, [row for row in rows if row["asked"] == one], "channels", "each")
-    by_channels.set_xlabel("channels, 1 spike per neuron")
-    by_channels.set_xscale("log", base=2)
-    by_channels.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-    for axes in (by_spikes, by_channels):
-        axes.set_ylabel("ns per neuron, process time")
-    costs.legend(*by_spikes.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize="small")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in (("growth", growth), ("costs", costs)):
+    for name, figure in made.items():
         write(rendered(figure, "svg"), folder / f"{name}.svg", "RUN-5")
     return True
 
 
-def curves(axes: Any, rows: Sequence[Row], across: str, up: str) -> None:
-    """A curve for every peer, from 0 up."""
-    for peer in dict.fromkeys(row["peer"] for row in rows):
-        own = [row for row in rows if row["peer"] == peer]
-        axes.plot(
-            [row[across] for row in own], [row[up] for row in own], "o-", color=COLORS[peer], label=peer, markersize=4
-        )
-    axes.set_ylim(bottom=0)
-    axes.grid(linewidth=0.2)
+def grown(found: dict[str, Sequence[Row]]) -> Any:
+    """A panel for each thing that grows."""
+    panels = []
+    for what, rows in found.items():
+        clock = what == "threads"
+        up = f"ms per image, {'clock' if clock else 'process time'}"
+        panels.append((by_peer(rows, "at", "wall" if clock else "cpu"), what, up))
+    figure = figure_of(panels, 2)
+    figure.suptitle("ResNet-20")
+    return figure
+
+
+def costs(found: Sequence[Row]) -> Any:
+    """Over spikes at one number of channels, and over channels at one spike."""
+    rows = [{**row, "each": 1e6 * row["cpu"] / row["neurons"]} for row in found]
+    middle, one = 64, 1.0
+    some = [{**row, "sent": row["delivered"] / row["neurons"]} for row in rows if row["channels"] == middle]
+    asked = [row for row in rows if row["asked"] == one]
+    up = "ns per neuron, process time"
+    by_spikes = by_peer(some, "sent", "each"), f"spikes per neuron, {middle} channels", up
+    return figure_of([by_spikes, (by_peer(asked, "channels", "each"), "channels, 1 spike per neuron", up)], 1)
+
+
+def figure_of(panels: Sequence[tuple[Series, str, str]], rows: int) -> Any:
+    """A figure of the panels that have more than one place, two in a row, with one legend for all."""
+    figure = blank_figure(WIDTH, 0.6 + 2.4 * rows)
+    grid = figure.subplots(rows, 2).ravel()
+    for axes, panel in zip(grid, panels, strict=True):
+        if len({x for points in panel[0].values() for x, _ in points}) < 2:
+            axes.remove()
+            continue
+        growth(*panel, axes)
+        axes.get_legend().remove()
+    handles = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=2, fontsize="small", frameon=False)
+    return figure
+
+
+def by_peer(rows: Sequence[Row], across: str, up: str) -> Series:
+    """The points of every peer."""
+    peers = dict.fromkeys(row["peer"] for row in rows)
+    return {peer: [(row[across], row[up]) for row in rows if row["peer"] == peer] for peer in peers}

@@ -14,7 +14,8 @@ from fsref.formats.files import write
 from fsref.metrics.counts import Work
 from fsref.metrics.energy import PRESETS, energy_pj
 from fsref.metrics.paired import Paired
-from fsref.reports.pictures import blank_figure, rendered
+from fsref.reports.curves import curve
+from fsref.reports.pictures import CURVES, INK, SMALL, WIDTH, blank_figure, house, plain, rendered
 
 LAYERS = {
     "together": "layers in the same step",
@@ -176,28 +177,39 @@ def draw(
     The y axis is broken `NEAR` points below float: what is compared lies above, and everything is drawn.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    for name in FIGURES:
+        with house():
+            figure = figure_of(name, title, fs, rate, real, images)
+        write(rendered(figure, "svg"), folder / f"accuracy-{name}.svg", "RUN-5")
+
+
+def figure_of(
+    name: str, title: str, fs: Sequence[Point], rate: dict[str, list[Point]], real: float, images: tuple[int, int]
+) -> Any:
+    """One of the `FIGURES`."""
+    label, value = FIGURES[name]
     changes = [p.change for points in (fs, *rate.values()) for p in points]
     lowest, highest = real + min(changes), real + max(changes)
-    for name, (label, value) in FIGURES.items():
-        figure = blank_figure(7.5, 6.4)
-        broken = lowest < real - NEAR
-        panels = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1)) if broken else [figure.subplots()]
-        panels[0].set_ylim(max(min(lowest, real) - 0.4, real - NEAR), max(highest, real) + 0.4)
-        if broken:
-            panels[1].set_ylim(lowest - 0.4 * (real - NEAR - lowest), real - NEAR)
-            for axes, edge in zip(panels, (0, 1), strict=True):
-                axes.plot([0, 1], [edge, edge], transform=axes.transAxes, clip_on=False, **STROKE)
-        for axes in panels:
-            curves(axes, name, value, fs, rate, real, images)
-            axes.set_xscale("log")
-            axes.grid(which="both", linewidth=0.2)
-            axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
-        panels[-1].margins(x=0.08)
-        panels[-1].set_xlabel(label)
-        figure.supylabel("accuracy (%), of float on all images + change on those run", fontsize="medium")
-        panels[0].set_title(f"{title}: accuracy against {name}", parse_math=False)
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", fontsize="small")
-        write(rendered(figure, "svg"), folder / f"accuracy-{name}.svg", "RUN-5")
+    figure = blank_figure(WIDTH, 6.0)
+    broken = lowest < real - NEAR
+    panels = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1)) if broken else [figure.subplots()]
+    panels[0].set_ylim(max(min(lowest, real) - 0.4, real - NEAR), max(highest, real) + 0.4)
+    if broken:
+        panels[1].set_ylim(lowest - 0.4 * (real - NEAR - lowest), real - NEAR)
+        for axes, edge in zip(panels, (0, 1), strict=True):
+            axes.plot([0, 1], [edge, edge], transform=axes.transAxes, clip_on=False, **STROKE)
+    for axes in panels:
+        curves(axes, name, value, fs, rate, real, images)
+        axes.set_xscale("log")
+        axes.grid(which="both", linewidth=0.2)
+        plain(axes.xaxis)
+        axes.minorticks_off()
+    panels[-1].margins(x=0.08)
+    panels[-1].set_xlabel(label)
+    figure.supylabel("accuracy (%), of float on all images + change on those run", fontsize="medium")
+    panels[0].set_title(f"{title}: accuracy against {name}", parse_math=False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", frameon=False, **SMALL)
+    return figure
 
 
 def curves(
@@ -219,30 +231,29 @@ def curves(
 
     def named(text: str, place: tuple[float, float], side: int, color: str) -> None:
         ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
-        form = {"fontsize": "x-small", "color": color, "ha": "center", "va": "center", "bbox": ground}
+        form = {**SMALL, "color": color, "ha": "center", "va": "center", "bbox": ground}
         axes.annotate(text, place, (0, 11 * side), textcoords="offset points", **form)
 
-    def curve(xs: Sequence[float], ys: Sequence[float], style: str, color: str, size: int, label: str) -> None:
-        form = {"color": color, "markersize": size, "linewidth": 1, "markevery": within(ys), "label": label}
-        axes.plot(xs, ys, style, **form)
+    def drawn(xs: Sequence[float], ys: Sequence[float], number: int, label: str) -> None:
+        curve(axes, xs, ys, number, label, markevery=within(ys))
 
-    axes.axhline(real, color="black", linewidth=0.8, label=f"float, {real:.2f} %")
+    axes.axhline(real, color=INK, linewidth=0.8, label=f"float, {real:.2f} %")
     changed, buffers = [real + p.change for p in fs], ", two membrane buffers" if name == "throughput" else ""
     places = [value(p) for p in fs]
-    curve(places, changed, "o-", "tab:blue", 5, f"FS, {images[0]:,} images{buffers}")
+    drawn(places, changed, 0, f"FS, {images[0]:,} images{buffers}")
     if name == "throughput":
         places = [1000 / p.one_buffer for p in fs]
-        curve(places, changed, "o:", "tab:cyan", 4, "FS, one membrane buffer")
+        drawn(places, changed, 3, "FS, one membrane buffer")
     for at in (0, -1):
-        named(fs[at].name, (places[at], changed[at]), 1, "tab:blue")
-    drawn: dict[tuple[tuple[float, float], ...], list[str]] = {}  # those that are the same are drawn once
+        named(fs[at].name, (places[at], changed[at]), 1, CURVES[0]["color"])
+    same: dict[tuple[tuple[float, float], ...], list[str]] = {}  # those that are the same are drawn once
     for layers, marks in rate.items():
-        drawn.setdefault(tuple((value(p), real + p.change) for p in marks), []).append(layers)
-    styles = {"together": ("s--", "tab:orange"), "scheduled": ("^-", "tab:red"), "apart": ("v:", "tab:brown")}
-    for points, same in drawn.items():
-        how = " or ".join(LAYERS[layers] for layers in same)
+        same.setdefault(tuple((value(p), real + p.change) for p in marks), []).append(layers)
+    numbers = {"together": 1, "scheduled": 2, "apart": 4}
+    for points, several in same.items():
+        how = " or ".join(LAYERS[layers] for layers in several)
         legend = f"rate, {how}, setting chosen at each T on training images, {images[1]:,} images"
         xs, ys = zip(*points, strict=True)
-        curve(xs, ys, *styles[same[-1]], 4, legend)
-    for p, place in zip(rate[next(iter(rate))], next(iter(drawn)), strict=True):
+        drawn(xs, ys, numbers[several[-1]], legend)
+    for p, place in zip(rate[next(iter(rate))], next(iter(same)), strict=True):
         named(f"T = {p.interval}", place, -1, "dimgray")

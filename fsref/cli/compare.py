@@ -8,12 +8,13 @@ from typing import Any
 import click
 
 from fsref.cli.graphs import CONTRACT, graph_of
-from fsref.cli.options import FILE, FORCE, JSON, SOURCE, check_file, labelled, show, written
+from fsref.cli.options import FILE, FORCE, JSON, SOURCE, WIDE, check_file, labelled, show, written
 from fsref.cli.verb import excludes, needs, verb
 from fsref.errors import UsageError, shown
 from fsref.formats.bundled import load
 from fsref.formats.sources import SOURCES, load_images
-from fsref.reports.pictures import check_picture, comparison_picture
+from fsref.reports.losses import comparison_picture
+from fsref.reports.pictures import check_picture
 from fsref.reports.progress import progress
 from fsref.verification.against import FloatComparison, against_float32
 from fsref.verification.compare import compare as compare_populations
@@ -30,7 +31,7 @@ def files_of(model: str, net: str | None, against: str | None) -> tuple[str | No
 
 
 @verb(
-    needs("--force", "--plot"),
+    needs("--force --width", "--plot"),
     excludes("--plot --mean --std --scale --max-code --order --size", "--against"),
 )
 @click.argument("model", metavar="GRAPH")
@@ -45,6 +46,7 @@ def files_of(model: str, net: str | None, against: str | None) -> tuple[str | No
     "--limit", type=click.IntRange(1), default=256, show_default=True, metavar="N", help="Take the first N images."
 )
 @click.option("--plot", type=FILE, metavar="FILE", help="Also draw it: .svg, .png or .pdf.")
+@WIDE
 @FORCE
 @CONTRACT
 @JSON
@@ -55,6 +57,7 @@ def compare(
     source: str | None,
     limit: int,
     plot: Path | None,
+    width: float,
     force: bool,
     as_json: bool,
     **given: Any,
@@ -80,7 +83,7 @@ def compare(
         else:
             found = compare_populations(graph, network, images.x, images.y, progress=advance)
     if plot is not None and isinstance(found, Comparison):
-        comparison_picture(found, plot, force)
+        comparison_picture(found, plot, force, width)
     taken = f"images  {len(images.x):,} of {shown(source)}{', where --limit ends' if len(images.x) == limit else ''}"
     plain = {**found.to_dict(), **images.to_dict(), "data": source, "limit": limit}
     plain["plot"] = None if plot is None else str(plot)

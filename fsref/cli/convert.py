@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from fsref.cli.graphs import CARRIED, CONTRACT, graph_of
-from fsref.cli.options import FILE, FORCE, JSON, SHARDS, SOURCE, WORK, check_file, labelled, show, work, written
+from fsref.cli.options import FILE, FORCE, JSON, SHARDS, SOURCE, WIDE, WORK, check_file, labelled, show, work, written
 from fsref.cli.streams import said
 from fsref.cli.verb import Given, excludes, needs, verb
 from fsref.conversion.converter import check_conversion
@@ -21,8 +21,9 @@ from fsref.conversion.search import check_loss
 from fsref.errors import UsageError, shown
 from fsref.formats.npz import save
 from fsref.formats.sources import SOURCES, load_images
-from fsref.reports.pictures import check_picture, search_picture
+from fsref.reports.pictures import check_picture
 from fsref.reports.progress import progress
+from fsref.reports.searches import search_picture
 from fsref.tables import WIDTH, plural
 from fsref.verification.outcome import FloatScore, convert_and_score, shared
 
@@ -87,6 +88,7 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
 @verb(
     needs("--percentile", "--alpha percentile"),
     needs("--plot --resume --dask", "--search"),
+    needs("--width", "--plot"),
     excludes("--steps", "--search"),
     excludes("--alpha --bias-correction", "--refit"),
 )
@@ -173,6 +175,7 @@ def following(model: str, net: Path, source: str, given: Given) -> str:
     metavar="FILE",
     help="With --search: draw accuracy against steps and spikes, .svg, .png or .pdf.",
 )
+@WIDE
 @click.option(
     "--expect",
     type=float,
@@ -191,6 +194,7 @@ def convert(
     limit: int | None,
     out: Path | None,
     plot: Path | None,
+    width: float,
     force: bool,
     as_json: bool,
     **given: Any,
@@ -256,7 +260,7 @@ def convert(
     outcome = outcome.noted({"source": tested, **outcome.figures})
     save(outcome.net, target, force)
     if outcome.search is not None and plot is not None:
-        search_picture(outcome.search, plot, force)
+        search_picture(outcome.search, plot, force, width)
     early = {("note", note) for note in float_score.notes}
     sheet = outcome.sheet()
     sheet = replace(sheet, below=[fact for fact in sheet.below if fact not in early])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -17,6 +17,7 @@ from fsref.cli.options import (
     NET,
     SHARDS,
     SOURCE,
+    WIDE,
     WORK,
     check_file,
     images_of,
@@ -37,7 +38,7 @@ from fsref.rate_coding.twin import MAX_TICKS, rate_coded
 from fsref.reports.evaluation import examine, known_float_accuracy
 from fsref.reports.page import write_page
 from fsref.reports.pictures import blank_figure
-from fsref.reports.plots import check_plots_target, write_plots
+from fsref.reports.plots import Kind, check_plots_target, write_plots
 from fsref.reports.progress import progress
 from fsref.tables import plural
 from fsref.verification.outputs import output_errors
@@ -47,6 +48,7 @@ from fsref.verification.side_by_side import check_beside, side_by_side
 @verb(
     needs("--setting --rounding --apart", "--rate"),
     needs("--force", "--html", "--plots"),
+    needs("--kind --width", "--plots"),
     needs("--mean --std --scale --max-code --order --size", "--graph"),
     excludes("--resume --dask", "--rate", "--cover", "--beside"),
 )
@@ -105,8 +107,12 @@ from fsref.verification.side_by_side import check_beside, side_by_side
     "folder",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Also write the plots of the report to this new folder, as SVG.",
+    help="Also write the plots of the report to this new folder.",
 )
+@click.option(
+    "--kind", type=click.Choice(get_args(Kind)), default="svg", show_default=True, help="Of --plots: what files."
+)
+@WIDE
 @FORCE
 @JSON
 def evaluate(
@@ -124,6 +130,8 @@ def evaluate(
     covering: bool,
     html: Path | None,
     folder: Path | None,
+    kind: Kind,
+    width: float,
     force: bool,
     as_json: bool,
     **given: Any,
@@ -190,7 +198,7 @@ def evaluate(
         if html is not None:
             write_page(seen, html, force)
         if folder is not None:
-            write_plots(seen, folder, replace=force)
+            write_plots(seen, folder, kind, force, width)
         shown.append("\n".join(written(html, folder)))
     plain |= {"html": None if html is None else str(html), "plots": None if folder is None else str(folder)}
     show(as_json, shown, plain)

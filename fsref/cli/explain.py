@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fsref.cli.options import ENGINE, FILE, FORCE, JSON, NET, SOURCE, check_file, images_of, show, written
+from fsref.cli.options import ENGINE, FILE, FORCE, JSON, NET, SOURCE, WIDE, check_file, images_of, show, written
 from fsref.cli.table import of_population
 from fsref.cli.verb import Given, When, excludes, needs, verb
 from fsref.errors import UsageError
@@ -53,7 +53,7 @@ def check_synapses(net: Network, population: str) -> None:
 @verb(
     needs("--data", When("the number of an image", by_number)),
     excludes("--synapses", "--json"),
-    needs("--force", "--plot"),
+    needs("--force --width", "--plot"),
 )
 @NET
 @click.argument("image")
@@ -69,6 +69,7 @@ def check_synapses(net: Network, population: str) -> None:
     help="How many synapses to show.",
 )
 @click.option("--plot", type=FILE, metavar="FILE", help="Also draw it over its steps: .svg, .png or .pdf.")
+@WIDE
 @FORCE
 @SOURCE
 @ENGINE
@@ -80,6 +81,7 @@ def explain(
     neuron: int | Place,
     synapses: int | None,
     plot: Path | None,
+    width: float,
     force: bool,
     engine: str,
     as_json: bool,
@@ -109,7 +111,7 @@ def explain(
     sheet = found.sheet(SYNAPSES if synapses is None else synapses)
     if plot is not None:
         stairs = of_population(network, population, found.place[0]) if found.kind == "fs" else None
-        neuron_picture(found, stairs).save(plot, force)
+        neuron_picture(found, stairs, width).save(plot, force)
     plain = {"network": network.name, "id": network.id, **found.to_dict(), "plot": None if plot is None else str(plot)}
     show(as_json, [sheet, *written(plot)], plain)
     return 0

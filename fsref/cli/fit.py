@@ -13,7 +13,7 @@ from fsref.activations.front import POINTS, front
 from fsref.activations.functions import function_of
 from fsref.activations.grid import Distribution, Grid, Normal
 from fsref.activations.measuring import best_mse
-from fsref.cli.options import FILE, FORCE, JSON, check_file, show, written
+from fsref.cli.options import FILE, FORCE, JSON, WIDE, check_file, show, written
 from fsref.cli.verb import excludes, needs, verb
 from fsref.formats.arrays import membranes_of
 from fsref.formats.tables import Approximation, save_table
@@ -68,6 +68,7 @@ def near(table: Approximation, least: float | None) -> Sheet:
     excludes("--spikes --out --resume", "--front"),
     needs("--even", "--membranes", "--distribution"),
     needs("--force", "--out", "--front"),
+    needs("--width", "--front"),
 )
 @click.argument("function")
 @click.option("-K", "--steps", type=click.IntRange(1, 16), required=True, metavar="K", help="Steps, 1..16.")
@@ -107,9 +108,10 @@ def near(table: Approximation, least: float | None) -> Sheet:
     "picture",
     type=FILE,
     metavar="FILE",
-    help="Fit for fewer and fewer spikes, and draw them: .svg, .png.",
+    help="Fit for fewer and fewer spikes, and draw them: .svg, .png or .pdf.",
 )
 @click.option("--resume", type=FILE, metavar="FILE", help="Keep what is done in this file, and go on where it ends.")
+@WIDE
 @FORCE
 @JSON
 def fit(
@@ -122,6 +124,7 @@ def fit(
     normal: tuple[float, float] | None,
     out: Path | None,
     picture: Path | None,
+    width: float,
     resume: Path | None,
     force: bool,
     as_json: bool,
@@ -145,7 +148,7 @@ def fit(
     if picture is not None:
         with progress(label, moves * POINTS) as advance:
             found = front(chosen, steps, *interval, **asked, progress=advance)
-        front_picture(found, picture, force)
+        front_picture(found, picture, force, width)
         show(
             as_json,
             [front_sheet(found), *written(picture)],

@@ -23,6 +23,7 @@ from fsref.formats.sources import SOURCES, ImageSet, load_images
 from fsref.law.network import Network
 from fsref.law.populations import OBSERVABLES
 from fsref.reports.json_text import json_parts
+from fsref.reports.pictures import WIDTH, inches
 from fsref.tables import Sheet
 from fsref.version import SPEC_VERSION, __version__
 
@@ -36,6 +37,11 @@ def in_bytes(ctx: click.Context, param: click.Parameter, text: str) -> int:
     if not match:
         raise click.BadParameter(f"{text!r} is no number of bytes: digits, and K, M, G or T, as in 512M", ctx, param)
     return int(match[1]) * UNITS[match[2]]
+
+
+def in_inches(ctx: click.Context, param: click.Parameter, text: str | None) -> float:
+    """The width of a picture in inches from text (COUNT-9)."""
+    return WIDTH if text is None else inches(text, "--width")
 
 
 def options(*some: Callable[[Command], Command]) -> Callable[[Command], Command]:
@@ -95,6 +101,13 @@ LAYOUT = click.option(
     help="How integers lie in words: a JSON file, or keys of one such as word=16,bits=low,neurons=hwc (LAYOUT).",
 )
 FORCE = click.option("--force", is_flag=True, help="Replace what is there.")
+WIDE = click.option(
+    "--width",
+    callback=in_inches,
+    metavar="W",
+    show_default=f"{WIDTH:g}in",
+    help="The picture's, such as 3.4in for a column of a paper, 8.6cm or 86mm; text keeps its size.",
+)
 ENGINE = click.option(
     "--engine", type=click.Choice(ENGINES), default="events", show_default=True, help="They differ in speed alone."
 )

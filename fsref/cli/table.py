@@ -13,7 +13,7 @@ from fsref.activations.functions import function_of
 from fsref.activations.published import names, published
 from fsref.activations.rounding import Rounded, rounded
 from fsref.activations.transfer import HIGHEST, LOWEST, Transfer, transfer
-from fsref.cli.options import FILE, FORCE, JSON, check_file, show, written
+from fsref.cli.options import FILE, FORCE, JSON, WIDE, check_file, show, written
 from fsref.cli.table_round import round_table
 from fsref.cli.verb import Several, needs, verb
 from fsref.errors import UsageError, nearest
@@ -36,7 +36,7 @@ def table() -> None:
     """Show a table, every step of it; make integers of floats."""
 
 
-@verb(needs("--force", "--plot"))
+@verb(needs("--force --width", "--plot"))
 @click.argument("given", metavar="TABLE")
 @click.option("--channel", type=click.IntRange(0), metavar="C", help="Of NET:POPULATION: this row of its table.")
 @click.option(
@@ -46,6 +46,7 @@ def table() -> None:
 @click.option("--range", "ends", nargs=2, type=float, metavar="A B", help="Of these inputs alone, in real numbers.")
 @click.option("--membrane", "openings", multiple=True, type=int, metavar="V", help="Show the steps of V (repeatable).")
 @click.option("--plot", type=FILE, metavar="FILE", help="Also draw it: .svg, .png or .pdf.")
+@WIDE
 @FORCE
 @JSON
 def show_table(
@@ -56,6 +57,7 @@ def show_table(
     ends: tuple[float, float] | None,
     openings: tuple[int, ...],
     plot: Path | None,
+    width: float,
     force: bool,
     as_json: bool,
 ) -> int:
@@ -71,7 +73,7 @@ def show_table(
     found = found if function is None else found.beside(function)
     each = [steps_of((found.T, found.h, found.d), v) for v in checked(openings)]
     if plot is not None:
-        table_picture(found, function, each).save(plot, force)
+        table_picture(found, function, each, width).save(plot, force)
     parts: list[object] = [found.sheet()]
     for steps in each:
         code = sum(step.d for step in steps if step.fired)

@@ -9,12 +9,14 @@ from fsref.errors import UsageError, shown
 from fsref.metrics.interval import interval
 from fsref.metrics.score import Score
 from fsref.rate_coding.score import RateScore
-from fsref.reports.pictures import CURVES, INK, NAME, RULE, canvas, legend, plain
+from fsref.reports.pictures import CURVES, INK, RULE, SMALL, canvas, legend, plain
+from fsref.tables import span
 
 Against: TypeAlias = Literal["latency", "throughput"]
 Seen: TypeAlias = tuple[float, int, int]  # where, how many are right, of how many images
 Answers: TypeAlias = Score | RateScore | Sequence[Score] | Sequence[Seen]
 AXES = {"latency": "latency (steps)", "throughput": "throughput (images per 1,000 steps)"}
+LABEL = 40  # characters of a name in a legend
 WIDE = 20  # times the least value: from there on an axis is logarithmic
 
 
@@ -39,12 +41,14 @@ def accuracy(
     with canvas(ax) as ax:
         for number, (name, points) in enumerate(found.items()):
             shares = [100 * right / count for _, right, count in points]
+            for (x, _, _), share, told in zip(points, shares, steps_of(series[name]), strict=False):
+                ax.annotate(told, (x, share), (5, -9), textcoords="offset points", **SMALL)
             ends = [interval(right, count) for _, right, count in points]
             spread = (
                 [share - 100 * low for share, (low, _) in zip(shares, ends, strict=True)],
                 [100 * high - share for share, (_, high) in zip(shares, ends, strict=True)],
             )
-            curve(ax, [x for x, _, _ in points], shares, number, name, spread)
+            curve(ax, [x for x, _, _ in points], shares, number, shown(name, LABEL), spread)
         if real is not None:
             ax.axhline(100 * real, color=INK, linewidth=0.8, label=f"float, {100 * real:.2f} %")
         if max(every) > WIDE * min(every) > 0:
@@ -69,7 +73,7 @@ def growth(series: Mapping[str, Sequence[tuple[float, float]]], across: str, up:
         raise UsageError(RULE, "series", "one point is no growth", len(places), "two places or more")
     with canvas(ax) as ax:
         for number, (name, points) in enumerate(series.items()):
-            curve(ax, [x for x, _ in points], [y for _, y in points], number, name)
+            curve(ax, [x for x, _ in points], [y for _, y in points], number, shown(name, LABEL))
         if places[0] > 0 and all(b >= 1.5 * a for a, b in zip(places, places[1:], strict=False)):
             ax.set_xscale("log", base=2)
             ax.set_xticks([], minor=True)
@@ -95,11 +99,19 @@ def curve(
     """Draw one of several curves: each number has its colour, marker and line; `spread` is how far intervals reach down
     and up.
     """
-    form = {"markersize": 4, "linewidth": 1, **CURVES[number % len(CURVES)], "label": shown(label, 3 * NAME), **more}
+    form = {"markersize": 4, "linewidth": 1, **CURVES[number % len(CURVES)], "label": label, **more}
     if spread is None:
         ax.plot(xs, ys, **form)
     else:
         ax.errorbar(xs, ys, yerr=spread, capsize=2, elinewidth=0.7, **form)
+
+
+def steps_of(answers: Answers) -> list[str]:
+    """What to write beside points of scores, in their order: K of their FS populations; nothing beside other points."""
+    scores = [answers] if isinstance(answers, Score) else [] if isinstance(answers, RateScore) else list(answers)
+    nets = [one.net for one in scores if isinstance(one, Score)]
+    every = [[p.steps for p in net.fs] or [0] for net in sorted(nets, key=lambda net: net.schedule.latency)]
+    return [f"K={span(min(steps), max(steps))}" for steps in every]
 
 
 def seen(answers: Answers, against: Against) -> list[Seen]:

@@ -12,6 +12,7 @@ from fsref.errors import UsageError, shown
 from fsref.reports.curves import curve
 from fsref.reports.pictures import (
     BARS,
+    EDGE,
     NARROW,
     RED,
     RULE,
@@ -58,7 +59,7 @@ def ends(comparison: Comparison, ax: Any = None) -> Any:
     with canvas(ax, tall(len(rows), more=1.2)) as ax:
         for shift, (share, label), form in zip((-0.2, 0.2), ENDS.items(), BARS, strict=False):
             places, values = (row + shift for row in range(len(rows))), [100 * (getattr(r, share) or 0) for r in rows]
-            ax.barh(list(places), values, 0.38, label=label, edgecolor="#000000", linewidth=0.4, **form)
+            ax.barh(list(places), values, 0.38, label=label, **EDGE, **form)
         ax.set_xlabel("share of values (%)")
         _rows(ax, comparison)
     return ax
@@ -69,7 +70,9 @@ def _rows(ax: Any, comparison: Comparison) -> None:
     by_population(ax, [row.name for row in comparison.rows])
     for place, row in enumerate(comparison.rows):
         if row.jump:
-            ax.axhspan(place - 0.5, place + 0.5, facecolor="#f7d9c9", edgecolor=RED, hatch="\\\\", linewidth=0, zorder=0)
+            ax.axhspan(
+                place - 0.5, place + 0.5, facecolor="#f7d9c9", edgecolor=RED, hatch="\\\\", linewidth=0, zorder=0
+            )
     ax.grid(linewidth=0.3)
     legend(ax)
 

@@ -16,7 +16,7 @@ def real(e: Evaluation, name: str) -> NDArray[Any]:
     return e.sample.outputs[name] * e.net.output_scales[name]
 
 
-def outputs(e: Evaluation) -> Plot | None:
+def outputs(e: Evaluation, width: float) -> Plot | None:
     """The outputs of the first image: of a map a panel for each channel, of a row one in all; None where there are
     labels.
     """
@@ -31,9 +31,9 @@ def outputs(e: Evaluation) -> Plot | None:
         one = len(values) == 1
         every |= {p.name if one else f"{p.name} {c}": channel for c, channel in enumerate(values)}
     names = spread(list(every))
-    figure, grid = panels(names, 2.4)
+    figure, grid = panels(names, 2.0, width)
     for name, axes in grid.items():
-        values, size = every[name], "x-small"
+        values, size = every[name], "small"
         if values.ndim == 1:
             axes.stairs(values, fill=True)
             axes.set_xlabel("channel (neurons)", fontsize=size)

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from fsref.reports.pictures import NAME, blank_figure
+from fsref.reports.pictures import NARROW, SMALL, WIDTH, blank_figure, by_population, short, tall
 
-WIDTH = 9.0  # inches
 PANELS = 24  # panels of a figure
 
 
@@ -24,11 +23,6 @@ class Plot:
     title: str
     sentence: str
     figure: Any
-
-
-def short(name: str) -> str:
-    """A name that fits an axis."""
-    return name if len(name) <= NAME else f"{name[: NAME - 3]}..."
 
 
 def spread(names: Sequence[str], count: int = PANELS) -> list[str]:
@@ -45,26 +39,26 @@ def some(names: Sequence[str], every: Sequence[str], what: str = "populations") 
     )
 
 
-def panels(names: Sequence[str], height: float) -> tuple[Any, dict[str, Any]]:
-    """A figure with a panel, `height` inches high, for each name, and the panels by name."""
-    columns = min(4, len(names))
+def panels(names: Sequence[str], height: float, width: float = WIDTH) -> tuple[Any, dict[str, Any]]:
+    """A figure with a panel, about `height` inches high, for each name, and the panels by name."""
+    columns = min(max(2, int(width / 1.7)), len(names), 4)
     rows = -(-len(names) // columns)
-    figure = blank_figure(WIDTH, 0.6 + height * rows, "COUNT-7")
+    figure = blank_figure(width, 0.6 + height * rows, "COUNT-7")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid[len(names) :]:
         axes.remove()
     for name, axes in zip(names, grid, strict=False):
-        axes.set_title(short(name), fontsize="small")
-        axes.tick_params(labelsize="x-small")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_title(short(name), parse_math=False, **SMALL)
+        axes.tick_params(labelsize="small")
+        axes.xaxis.get_major_locator().set_params(integer=True, nbins=4)
     return figure, dict(zip(names, grid, strict=False))
 
 
-def by_population(names: Sequence[str], count: int = 1, tall: float = 0.0) -> tuple[Any, Any]:
-    """A figure with `count` plots side by side, their y axis the populations, first at the top."""
-    figure = blank_figure(WIDTH, 1.2 + tall + 0.24 * len(names), "COUNT-7")
-    grid = figure.subplots(1, count, sharey=True, squeeze=False)[0]
-    grid[0].set_yticks(range(len(names)), [short(name) for name in names])
-    grid[0].set_ylim(len(names) - 0.5, -0.5)
-    grid[0].set_ylabel("population")
+def side_by_side(names: Sequence[str], width: float, count: int = 1, more: float = 1.0) -> tuple[Any, Any]:
+    """A figure with `count` plots, their y axis the populations; one above the other where it is narrow."""
+    beside = width >= NARROW
+    figure = blank_figure(width, tall(len(names), more=more) * (1 if beside else count), "COUNT-7")
+    grid = figure.subplots(*((1, count) if beside else (count, 1)), sharey=True, squeeze=False).ravel()
+    for axes in grid[:1] if beside else grid:
+        by_population(axes, names)
     return figure, grid

@@ -46,6 +46,7 @@ CURVES: tuple[Any, ...] = (
     {"color": ORANGE, "marker": "v", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
     {"color": INK, "marker": "x", "linestyle": (0, (1, 1))},
 )
+EDGE: Any = {"edgecolor": INK, "linewidth": 0.4}  # of bars; hatches have its colour
 BARS: tuple[Any, ...] = (
     {"facecolor": BLUE},
     {"facecolor": ORANGE, "hatch": "////"},
@@ -156,8 +157,7 @@ class Picture:
         return rendered(self.figure, "svg").decode("utf-8")
 
     def save(self, path: str | PathLike[str], replace: bool = True) -> None:
-        """Write it as SVG, PNG or PDF by the suffix, complete or not at all (COUNT-9). Errors: UsageError, FileError.
-        """
+        """Write it as SVG, PNG or PDF by the suffix, complete or not at all (COUNT-9). Errors: UsageError, FileError."""
         write_picture(self.figure, path, replace)
 
 

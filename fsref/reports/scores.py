@@ -14,7 +14,7 @@ from fsref.metrics.counts import Counts
 from fsref.metrics.energy import Costs, Energy, costs_of, dense_work_of, energy_pj, in_joules, operations
 from fsref.metrics.score import Score
 from fsref.rate_coding.score import RateScore
-from fsref.reports.pictures import BARS, RULE, SMALL, by_population, canvas, legend, short, tall
+from fsref.reports.pictures import BARS, EDGE, RULE, SMALL, by_population, canvas, legend, short, tall
 from fsref.reports.times import counts_of
 
 PARTS = {  # of an energy, by the kinds of operations
@@ -23,8 +23,9 @@ PARTS = {  # of an energy, by the kinds of operations
     "reads of parameters": ("parameter_reads",),
     "membranes": ("membrane_reads", "membrane_writes"),
 }
-UNITS = (("pJ", 1.0), ("nJ", 1e3), ("µJ", 1e6), ("mJ", 1e9))
+UNITS = (("pJ", 1.0), ("nJ", 1e3), ("uJ", 1e6), ("mJ", 1e9))
 CLASSES = 20  # of which each cell has its number
+RIGHT, ON_LIGHT, ON_DARK = "#cfe3f5", "#111111", "#fefefe"
 
 
 def energy(spent: Energy | Mapping[str, Energy], rate: RateScore | None = None, ax: Any = None) -> Any:
@@ -36,7 +37,9 @@ def energy(spent: Energy | Mapping[str, Energy], rate: RateScore | None = None, 
     """
     every: Mapping[str, Energy] = {"FS": spent} if isinstance(spent, Energy) else spent
     if not every or not all(isinstance(one, Energy) for one in every.values()):
-        raise UsageError(RULE, "spent", "not an energy", type(spent).__name__, "what fsref.energy gives, or some by name")
+        raise UsageError(
+            RULE, "spent", "not an energy", type(spent).__name__, "what fsref.energy gives, or some by name"
+        )
     first, *others = every.values()
     bars: dict[str, dict[str, float]] = {
         name: {kind: n / one.image_count for kind, n in one.fs.items()} for name, one in every.items()
@@ -59,7 +62,7 @@ def energy(spent: Energy | Mapping[str, Energy], rate: RateScore | None = None, 
     with canvas(ax, 1.2 + 0.3 * len(bars)) as ax:
         left = np.zeros(len(bars))
         for (part, pj), form in zip(parts.items(), BARS, strict=True):
-            ax.barh(range(len(bars)), pj / size, left=left / size, height=0.6, label=part, edgecolor="#000000", linewidth=0.4, **form)
+            ax.barh(range(len(bars)), pj / size, left=left / size, height=0.6, label=part, **EDGE, **form)
             left += pj
         for row, pj in enumerate(whole.tolist()):
             ax.annotate(in_joules(pj), (pj / size, row), (3, 0), textcoords="offset points", va="center", **SMALL)
@@ -88,7 +91,7 @@ def energy_by_population(found: Score | Counts, costs: Costs | str = "horowitz_2
     with canvas(ax, tall(len(names), 0.24, 1.1)) as ax:
         for shift, values, label, form in ((-0.2, fs, "FS", BARS[0]), (0.2, dense, "dense ANN", BARS[1])):
             places = [row + shift for row in range(len(names))]
-            ax.barh(places, [pj / size for pj in values], 0.38, label=label, edgecolor="#000000", linewidth=0.4, **form)
+            ax.barh(places, [pj / size for pj in values], 0.38, label=label, **EDGE, **form)
         by_population(ax, names)
         ax.set_xlabel(f"energy per image ({unit}), costs {shown(priced.name, 40)}", parse_math=False)
         ax.grid(axis="x", linewidth=0.3)
@@ -102,41 +105,45 @@ def unit_of(pj: float) -> tuple[str, float]:
 
 
 def confusion(found: Score | ArrayLike, names: Sequence[str] = (), ax: Any = None) -> Any:
-    """Axes with how many images of each class (rows) are read as which (columns), the darker the larger the share of
-    their class: a score with labels, or a matrix of counts (classes, classes). `names` are those of the classes, of a
-    score the network's own.
+    """Axes with how many images of each class (rows) are given which (columns): a score with labels, or a matrix of
+    counts (classes, classes). Wrong ones are the darker the larger their share of the class; the diagonal, right ones,
+    is set apart. `names` are those of the classes, of a score the network's own.
 
     Errors: UsageError for another matrix or names that are not one for each class, and when matplotlib is missing.
     Example: `fsref.plots.confusion(fsref.evaluate(net, x, y))`.
     """
     if isinstance(found, Score):
-        names = names or found.net.classes
+        names = names or found.net.class_names
         matrix = confused(found)
     else:
         matrix = np.asarray(found)
     square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] > 0
     if not square or matrix.dtype.kind not in "iu" or (matrix < 0).any():
-        raise UsageError(RULE, "matrix", "not counts by class and class", f"{matrix.dtype} {matrix.shape}", "(C, C), 0 up")
+        raise UsageError(
+            RULE, "matrix", "not counts by class and class", f"{matrix.dtype} {matrix.shape}", "(C, C), 0 up"
+        )
     size = len(matrix)
     if names and len(names) != size:
         raise UsageError(RULE, "names", "are not one for each class", len(names), size)
-    told = [short(name) for name in names] or [str(i) for i in range(size)]
+    called = [short(name) for name in names] or [str(i) for i in range(size)]
     share = 100 * matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
-    with canvas(ax, min(6.0, 1.2 + 0.26 * size)) as ax:
-        # Of a good network all but the diagonal is small: shades follow the square root, and numbers are written.
-        drawn = ax.imshow(np.sqrt(share), cmap="Greys", vmin=0, vmax=10, interpolation="none")
+    wrong = np.where(np.eye(size, dtype=bool), np.nan, share)  # right ones are many, and would hide the others
+    top = float(np.nanmax(wrong, initial=0.0)) or 100.0
+    with canvas(ax, min(6.0, 1.4 + 0.26 * size)) as ax:
+        ax.set_facecolor(RIGHT)
+        drawn = ax.imshow(wrong, cmap="Greys", vmin=0, vmax=top, interpolation="none")
         if size <= CLASSES:
             for row, column in zip(*np.nonzero(matrix), strict=True):
-                shade = "white" if share[row, column] > 36 else "black"
-                ax.text(column, row, f"{matrix[row, column]:,}", ha="center", va="center", color=shade, **SMALL)
-        bar = ax.figure.colorbar(drawn, ax=ax, aspect=30, pad=0.02, format=lambda root, _: f"{root * root:g}")
-        bar.set_ticks([root**0.5 for root in (0, 1, 5, 20, 50, 100)])
-        bar.set_label("share of the label's images (%)")
+                dark = row != column and share[row, column] > top / 2
+                told: Any = {"ha": "center", "va": "center", "color": ON_DARK if dark else ON_LIGHT}
+                ax.text(column, row, f"{matrix[row, column]:,}", **told, **SMALL)
+        bar = ax.figure.colorbar(drawn, ax=ax, aspect=30, pad=0.02)
+        bar.set_label("wrong, of the label's images (%)")
         places = np.unique(np.linspace(0, size - 1, min(CLASSES, size)).round().astype(int)).tolist()
-        turned: Any = {"rotation": 90} if any(len(name) > 2 for name in told) else {}
-        ax.set_xticks(places, [told[i] for i in places], parse_math=False, **SMALL, **turned)
-        ax.set_yticks(places, [told[i] for i in places], parse_math=False, **SMALL)
-        ax.set_xlabel("read as (class)")
+        turned: Any = {"rotation": 90} if any(len(name) > 2 for name in called) else {}
+        ax.set_xticks(places, [called[i] for i in places], parse_math=False, **SMALL, **turned)
+        ax.set_yticks(places, [called[i] for i in places], parse_math=False, **SMALL)
+        ax.set_xlabel("given (class)")
         ax.set_ylabel("label (class)")
     return ax
 

@@ -20,9 +20,7 @@ from fsref.reports.panels import spread
 from fsref.reports.pictures import (
     BLUE,
     GREY,
-    INK,
     RED,
-    ROWS,
     RULE,
     SMALL,
     by_population,
@@ -33,7 +31,7 @@ from fsref.reports.pictures import (
 )
 from fsref.simulation.recording import Trace
 
-LINES = 600  # lines of a raster
+LINES, BANDS = 300, 40  # of a raster: neurons, and populations
 BEYOND = "#dfe3e8"  # steps in which a population does not send, and those not recorded
 
 
@@ -87,46 +85,43 @@ def activity(found: Score | Counts, ax: Any = None) -> Any:
 
 
 def raster(trace: Trace, image: int = 0, populations: Iterable[str] | None = None, ax: Any = None) -> Any:
-    """Axes with the spikes of one image of a recording: a band of lines for each population, a line for each neuron or,
-    of many, for as many neighbours, darker the more of them spike; grey where nothing was recorded.
+    """Axes with the spikes of one image of a recording: a band for each population, a line for each neuron, a mark for
+    each spike; of a population of many neurons those that spike most, in their order, as its label says; grey where
+    nothing was recorded.
 
     `trace` is what fsref.run, given a Record with spikes, has as `trace`, or what fsref.read_trace gave. Errors:
     UsageError for an image or a population that was not recorded, and when matplotlib is missing. Example:
     `fsref.plots.raster(fsref.run(net, x, record=fsref.Record(observables=["spikes"])).trace)`.
     """
     if not isinstance(trace, Trace):
-        raise UsageError(RULE, "trace", "not a recording", type(trace).__name__, "the trace of a result: run(..., record)")
+        limit = "the trace of a result: fsref.run(net, x, record=...)"
+        raise UsageError(RULE, "trace", "not a recording", type(trace).__name__, limit)
     if not 0 <= image < trace.image_count:
         raise UsageError("OBS-1", "image", "no such image in the recording", image, f"0..{trace.image_count - 1}")
     recorded = [p.name for p in trace.net.populations if (p.name, "spikes") in trace.arrays]
-    names = spread(recorded, ROWS) if populations is None else list(populations)
+    names = spread(recorded, BANDS) if populations is None else list(populations)
     if not names:
         raise UsageError("OBS-1", "trace", "no spikes were recorded", None, 'fsref.Record(observables=["spikes"])')
-    plan, lines = trace.net.schedule, max(4, min(48, LINES // len(names)))
-    bands, ends, alone = [], [0], True
+    plan, lines = trace.net.schedule, max(8, min(24, LINES // len(names)))
+    bands, ends, told = [], [0], []
     for name in names:
         fired = spiking(trace, name, image)
-        alone &= len(fired) <= lines
-        band = np.full((min(lines, len(fired)), plan.steps), np.nan)
-        steps = plan.start[name] + trace.selection.window[name]
-        band[:, steps] = np.stack([part.mean(axis=0) for part in np.array_split(fired, len(band))])
+        chosen = np.sort(np.argsort(-fired.sum(axis=1), kind="stable")[:lines])
+        band = np.full((len(chosen), plan.steps), np.nan)
+        band[:, plan.start[name] + trace.selection.window[name]] = fired[chosen]
         bands.append(band)
         ends.append(ends[-1] + len(band))
-    share = 100 * np.concatenate(bands)
+        told.append(f"{short(name)} ({f'{lines} of ' if lines < len(fired) else ''}{len(fired):,})")
     with canvas(ax, 1.0 + 0.012 * ends[-1] + 0.14 * len(names)) as ax:
         ax.set_facecolor(BEYOND)
-        extent, top = (0, plan.steps, ends[-1], 0), float(np.nanmax(share, initial=0.0)) or 100.0
-        drawn = ax.imshow(share, cmap="Greys", aspect="auto", interpolation="none", extent=extent, vmin=0, vmax=top)
+        shown: Any = {"cmap": "Greys", "aspect": "auto", "interpolation": "none", "vmin": 0, "vmax": 1}
+        ax.imshow(np.concatenate(bands), extent=(0, plan.steps, ends[-1], 0), **shown)
         for end in ends[1:-1]:
-            ax.axhline(end, color=INK, linewidth=0.4)
+            ax.axhline(end, color=GREY, linewidth=0.6)
         middle = [(a + b) / 2 for a, b in zip(ends, ends[1:], strict=False)]
-        told = [f"{short(name)} ({len(trace.selection.neurons[name]):,})" for name in names]
         ax.set_yticks(middle, told, parse_math=False, **SMALL)
         ax.set_ylabel("population (neurons)")
         _steps(ax)
-        if not alone:
-            bar = ax.figure.colorbar(drawn, ax=ax, aspect=30, pad=0.02)
-            bar.set_label("neurons of the line that spike (%)")
     return ax
 
 
