@@ -26,7 +26,7 @@ body { margin: 0 auto; padding: 2rem 1.2rem 4rem; max-width: 66rem; background: 
 h1 { margin: 0; font-size: 1.9rem; line-height: 1.2; overflow-wrap: anywhere; } h2 { margin: 2.8rem 0 .3rem;
   font-size: 1.25rem; }
 p { margin: .3rem 0 .8rem; overflow-wrap: anywhere; } .quiet { color: var(--quiet); }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .8rem; margin: 1.4rem 0 0; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(12.5rem, 1fr)); gap: .8rem; margin: 1.4rem 0 0; }
 .tiles div, .card { padding: .8rem 1rem; border: 1px solid var(--line); border-radius: .5rem;
   background: var(--panel); }
 .tiles dt { color: var(--quiet); font-size: .85rem; } .tiles dd { overflow-wrap: anywhere; margin: .1rem 0 0;
@@ -35,7 +35,8 @@ p { margin: .3rem 0 .8rem; overflow-wrap: anywhere; } .quiet { color: var(--quie
 nav { margin: 1.2rem 0 0; display: flex; flex-wrap: wrap; gap: .2rem 1rem; font-size: .9rem; } a { color: inherit; }
 figure { margin: .6rem 0 0; padding: .6rem; overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; }
 figure svg { display: block; width: 100%; min-width: 38rem; height: auto; fill: currentColor; }
-.wide { overflow-x: auto; margin: .6rem 0 0; } table { border-collapse: collapse; font-size: .85rem;
+.wide { overflow-x: auto; margin: .6rem 0 0; } .wide td:not(:last-child) { white-space: nowrap; }
+.wide td:last-child { min-width: 6rem; overflow-wrap: break-word; } table { border-collapse: collapse; font-size: .85rem;
   font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--quiet); padding-bottom: .3rem; } td, th { padding: .2rem .8rem .2rem 0;
   vertical-align: top; }
@@ -50,7 +51,9 @@ thead th { border-bottom: 1px solid var(--line); vertical-align: bottom; } tfoot
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(19rem, 1fr)); gap: .8rem; margin: .6rem 0 0; }
 .card { display: grid; grid-template-columns: 5rem 1fr; gap: .9rem; font-size: .85rem; }
 .card img { width: 5rem; height: 5rem; object-fit: contain; object-position: top; image-rendering: pixelated; }
-.card p { margin: 0 0 .3rem; } .card .bar { width: 5rem; } .card td { overflow-wrap: anywhere; }
+.card p { margin: 0 0 .3rem; } .logit { display: grid; grid-template-columns: 1fr auto; gap: 0 .6rem; }
+.logit span { overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
+.logit .bar { grid-column: 1 / -1; width: 100%; height: .35rem; margin: 0 0 .35rem; }
 @media (max-width: 30rem) { body { padding: 1.2rem .8rem 3rem; } .cards { grid-template-columns: 1fr; } }
 @page { margin: 14mm; }
 @media print { :root { color-scheme: light; --ground: #fff; --text: #000; --quiet: #444; --line: #bbb; --panel: #fff;
@@ -59,6 +62,7 @@ thead th { border-bottom: 1px solid var(--line); vertical-align: bottom; } tfoot
   h2 + p { break-after: avoid; } figure, tr, .card, .tiles div, .facts dd { break-inside: avoid; }
   figure { padding: 0; border: 0; } figure svg { min-width: 0; max-height: 24cm; }
   figure, .wide { overflow: visible; } table { width: 100%; font-size: 7pt; }
+  .wide td:not(:last-child) { white-space: normal; } .wide td:last-child { min-width: 0; }
   td, th { padding-right: .5em; overflow-wrap: anywhere; } caption { font-size: 8pt; } .bar { width: 6rem; }
   .tiles { grid-template-columns: repeat(4, 1fr); } .cards { grid-template-columns: 1fr 1fr; } }
 """

@@ -70,9 +70,7 @@ def _rows(ax: Any, comparison: Comparison) -> None:
     by_population(ax, [row.name for row in comparison.rows])
     for place, row in enumerate(comparison.rows):
         if row.jump:
-            ax.axhspan(
-                place - 0.5, place + 0.5, facecolor="#f7d9c9", edgecolor=RED, hatch="\\\\", linewidth=0, zorder=0
-            )
+            ax.axhspan(place - 0.5, place + 0.5, facecolor="#f7d9c9", edgecolor=RED, hatch="\\\\", linewidth=0, zorder=0)
     ax.grid(linewidth=0.3)
     legend(ax)
 

@@ -15,7 +15,7 @@ from fsref.law.images import check_images
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.metrics.score import Score
-from fsref.reports.blocks import bar, picture, rows
+from fsref.reports.blocks import bar, picture
 from fsref.reports.raster import bins
 from fsref.simulation.run import class_name, run
 from fsref.tables import Brief
@@ -87,15 +87,12 @@ def bars(net: Network, logits: Ints, label: int) -> str:
     order = np.argsort(-logits, kind="stable").tolist()
     shown_classes = order[:TOP] if label in order[:TOP] else [*order[:TOP], label]
     low, high = int(logits.min()), int(logits.max())
-    body = [
-        (
-            escape(class_name(net, c)),
-            bar((int(logits[c]) - low) / max(1, high - low), kind="of-label" if c == label else ""),
-            f"{int(logits[c]):,}",
-        )
+    body = (
+        f"<span>{escape(class_name(net, c))}</span><span>{int(logits[c]):,}</span>"
+        + bar((int(logits[c]) - low) / max(1, high - low), kind="of-label" if c == label else "")
         for c in shown_classes
-    ]
-    return rows((), body, left=(0,))
+    )
+    return "".join(f'<div class="logit">{line}</div>' for line in body)
 
 
 def thumbnail_of(codes: Ints, max_code: int) -> bytes:

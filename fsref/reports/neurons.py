@@ -46,9 +46,7 @@ def neuron(explanation: Explanation, ax: Any = None) -> Any:
     and when matplotlib is missing. Example: `fsref.plots.neuron(fsref.explain(net, image, "conv1", 17))`.
     """
     if not isinstance(explanation, Explanation):
-        raise UsageError(
-            RULE, "explanation", "not an explanation", type(explanation).__name__, "what fsref.explain gives"
-        )
+        raise UsageError(RULE, "explanation", "not an explanation", type(explanation).__name__, "what fsref.explain gives")
     check_steps(explanation)
     with canvas(ax, 3.2) as ax:
         draw_steps(explanation.steps, ax)
@@ -72,9 +70,7 @@ def draw_steps(steps: Sequence[Step], axes: Any) -> Any:
         path = np.array([(s, s + 0.5, s + 0.5, s + 1) for s in at]).ravel()
         membranes = np.array([(b, b, a, a) for b, a in zip(before, after, strict=True)], np.float64).ravel()
         axes.plot(path, membranes, color=BLUE, linewidth=1.5, label="membrane v")
-        axes.hlines(
-            thresholds, at + 0.1, at + 0.9, color=ORANGE, linewidth=2.5, linestyle=(0, (2, 0.6)), label="threshold T"
-        )
+        axes.hlines(thresholds, at + 0.1, at + 0.9, color=ORANGE, linewidth=2.5, linestyle=(0, (2, 0.6)), label="threshold T")
         lowered = [(s.step + 0.5, s.after, s.before) for s in steps if s.fired and s.reset]
         if lowered:
             axes.vlines(*zip(*lowered, strict=True), color=RED, linewidth=2.5, zorder=3, label="spike: lowered by h")
@@ -84,29 +80,12 @@ def draw_steps(steps: Sequence[Step], axes: Any) -> Any:
     # Spikes stand above, where they hide neither the membrane nor its fall.
     axes.set_ylim(*(axes.get_ylim() if before else (0, 1)))
     high = axes.get_xaxis_transform()
-    axes.plot(
-        at[fired] + 0.5,
-        np.full(fired.sum(), 1.04),
-        "|",
-        color=INK,
-        markersize=9,
-        markeredgewidth=2,
-        transform=high,
-        clip_on=False,
-        label="spike",
-    )
+    axes.plot(at[fired] + 0.5, np.full(fired.sum(), 1.04), "|", color=INK, markersize=9, markeredgewidth=2,
+              transform=high, clip_on=False, label="spike")
     for s in steps:
         if s.fired:
-            axes.annotate(
-                f"{s.d:+,}",
-                (s.step + 0.5, 1.04),
-                (0, 6),
-                xycoords=high,
-                textcoords="offset points",
-                ha="center",
-                annotation_clip=False,
-                **SMALL,
-            )
+            axes.annotate(f"{s.d:+,}", (s.step + 0.5, 1.04), (0, 6), xycoords=high, textcoords="offset points",
+                          ha="center", annotation_clip=False, **SMALL)
     axes.set_xlim(at[0], at[-1] + 1)
     axes.set_xticks(at + 0.5, [str(s) for s in at])
     axes.set_xlabel("step")
@@ -124,7 +103,7 @@ def _membrane_axis(axes: Any, thresholds: Sequence[int]) -> None:
     axes.set_yscale("symlog", base=2, linthresh=sizes[0])
     each = -(-len(sizes) // 9)
     low, high = axes.get_ylim()
-    marks = [0, *sizes[::each]] + [-t for t in sizes[::each]]
+    marks = [0, *sizes[:: each]] + [-t for t in sizes[::each]]
     axes.set_yticks([mark for mark in marks if low <= mark <= high])
     axes.set_yticks([], minor=True)
     axes.yaxis.set_major_formatter(lambda v, _: f"{v:,.0f}")
@@ -164,7 +143,7 @@ def transfer_of(table: Table | Transfer | Approximation) -> Transfer:
             more = max(1, (changes[-1] - changes[0]) // BESIDE)
             return transfer("table", (T, h, d), max(LOWEST, changes[0] - more), min(HIGHEST, changes[-1] + more))
         case Table():
-            limit = "one row for all channels; fsref table show NET:POPULATION --channel for another"
+            limit = 'one row for all channels; fsref table show NET:POPULATION --channel for another'
             raise UsageError(RULE, "table", "has a row for each channel", table.channels, limit)
         case _:
             limit = "an fsref.Table, what fsref.fitted gives, or a transfer function"

@@ -157,7 +157,8 @@ class Picture:
         return rendered(self.figure, "svg").decode("utf-8")
 
     def save(self, path: str | PathLike[str], replace: bool = True) -> None:
-        """Write it as SVG, PNG or PDF by the suffix, complete or not at all (COUNT-9). Errors: UsageError, FileError."""
+        """Write it as SVG, PNG or PDF by the suffix, complete or not at all (COUNT-9). Errors: UsageError, FileError.
+        """
         write_picture(self.figure, path, replace)
 
 

@@ -37,9 +37,7 @@ def energy(spent: Energy | Mapping[str, Energy], rate: RateScore | None = None, 
     """
     every: Mapping[str, Energy] = {"FS": spent} if isinstance(spent, Energy) else spent
     if not every or not all(isinstance(one, Energy) for one in every.values()):
-        raise UsageError(
-            RULE, "spent", "not an energy", type(spent).__name__, "what fsref.energy gives, or some by name"
-        )
+        raise UsageError(RULE, "spent", "not an energy", type(spent).__name__, "what fsref.energy gives, or some by name")
     first, *others = every.values()
     bars: dict[str, dict[str, float]] = {
         name: {kind: n / one.image_count for kind, n in one.fs.items()} for name, one in every.items()
@@ -119,9 +117,7 @@ def confusion(found: Score | ArrayLike, names: Sequence[str] = (), ax: Any = Non
         matrix = np.asarray(found)
     square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] > 0
     if not square or matrix.dtype.kind not in "iu" or (matrix < 0).any():
-        raise UsageError(
-            RULE, "matrix", "not counts by class and class", f"{matrix.dtype} {matrix.shape}", "(C, C), 0 up"
-        )
+        raise UsageError(RULE, "matrix", "not counts by class and class", f"{matrix.dtype} {matrix.shape}", "(C, C), 0 up")
     size = len(matrix)
     if names and len(names) != size:
         raise UsageError(RULE, "names", "are not one for each class", len(names), size)

@@ -78,9 +78,9 @@ class SideBySide(Shown):
         """A line for each network, by K."""
         labelled, priced = self.first.score.labels is not None, self.first.energy is not None
         rows = [tuple(self._row(side, labelled, priced)) for side in self.sides]
-        head = ["network", "K", *["accuracy %", "95 % interval", "points from it"] * labelled]
+        head = ["network", "K", *["accuracy %", "95 % interval", "points from *", "interval of these"] * labelled]
         head += ["spikes per neuron", "SynOps per image", "latency", *["energy per image", "times dense"] * priced]
-        below = [("*", "the network of this run; points from it with their 95 % interval, on the same images")]
+        below = [("*", "the network of this run; points of accuracy from it, with their 95 % interval, paired")]
         below += [("energy", self.cheaper)] if priced else []
         return Sheet(f"on the same {plural(self.first.score.image_count, 'image')}", head, rows, below=below)
 
@@ -92,7 +92,7 @@ class SideBySide(Shown):
             low, high = score.interval
             yield f"{100 * score.accuracy:.2f}"
             yield f"{100 * low:.1f} .. {100 * high:.1f}"
-            yield "" if own else beside(self.first.score, score)
+            yield from ("", "") if own else beside(self.first.score, score)
         yield from (f"{score.spikes_per_neuron:.3f}", f"{score.synops:,.0f}", score.latency_steps)
         if priced:
             assert side.energy is not None
@@ -103,11 +103,11 @@ class SideBySide(Shown):
         return short(f"<SideBySide of {plural(len(self.sides), 'network')}: {', '.join(s.told for s in self.sides)}>")
 
 
-def beside(one: Score, other: Score) -> str:
-    """By how many points another score of the same images is more accurate, with the 95 % interval, in words."""
+def beside(one: Score, other: Score) -> tuple[str, str]:
+    """By how many points another score of the same images is more accurate, and the 95 % interval, in words."""
     pair = Paired.of(one.predictions, other.predictions, one.labels if one.labels is not None else ())
     low, high = pair.interval
-    return f"{100 * pair.difference:+.2f} ({100 * low:+.1f} .. {100 * high:+.1f})"
+    return f"{100 * pair.difference:+.2f}", f"{100 * low:+.1f} .. {100 * high:+.1f}"
 
 
 def _plain(side: Side) -> dict[str, Any]:
