@@ -23,7 +23,7 @@ from fsref.errors import FsrefError, GraphError, InputError, LimitError, UsageEr
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
 from fsref.metrics.losses import ratio_db
-from fsref.reports.pictures import comparison_picture
+from fsref.reports.losses import comparison_picture
 from fsref.simulation import memory
 from fsref.simulation.recording import Record
 from fsref.verification import compare as module
@@ -528,7 +528,6 @@ def test_pictures(tmp_path: Path) -> None:
     texts = {"".join(element.itertext()).strip() for element in tree.iter("{http://www.w3.org/2000/svg}text")}
     assert {
         "signal to noise (dB)",
-        "error power (% of the value's)",
         "share of values (%)",
         "population",
         "narrow",
@@ -552,7 +551,7 @@ def test_pictures_that_cannot_be_drawn(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(UsageError) as caught:
         comparison_picture(found, tmp_path / "a.svg")
-    assert str(caught.value) == 'picture: matplotlib is missing (pip install "fsref[plot]") [CONV-10]'
+    assert str(caught.value) == 'picture: matplotlib is missing (pip install "fsref[plot]") [COUNT-9]'
     assert not list(tmp_path.iterdir())
 
 

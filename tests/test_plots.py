@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import combinations
 from math import sqrt
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 import fsref
 import handmade
+import picture
 from fsref import plots
 from fsref.activations.functions import functions
 from fsref.activations.transfer import transfer
@@ -29,9 +32,10 @@ from fsref.reports.pictures import BARS, CURVES, ROWS, blank_figure, by_populati
 from nodes import drawn, residual
 from refusals import refused
 
-pytest.importorskip("matplotlib")
+matplotlib = pytest.importorskip("matplotlib")
 
 EVIL = "$\\frac{1}{0}$ <script>\x1b[31m a name that is far too long for any axis"
+SVG_TEXT = "{http://www.w3.org/2000/svg}text"
 Draw = Callable[..., Any]
 
 
@@ -74,25 +78,30 @@ FIGURES: dict[str, Callable[[Results, Any], Any]] = {
 
 
 def misfits(figure: Any) -> list[str]:
-    """What of a figure, once placed, lies outside it, is written over other labels of its axis, or too small."""
+    """What of a figure, once placed, lies outside it, is written over another label of its axis, or is too small."""
+    from matplotlib.legend import Legend
+    from matplotlib.text import Text
+
     rendered(figure, "png")
-    wrong, renderer = [], figure.canvas.get_renderer()
-    whole = figure.bbox.padded(1)
+    renderer, whole, wrong = figure.canvas.get_renderer(), figure.bbox.padded(1), []
+
+    def boxes(texts: Iterable[Any]) -> list[tuple[str, Any]]:
+        seen = (t for t in texts if t.get_visible() and t.get_text())
+        return [(t.get_text(), t.get_window_extent(renderer)) for t in seen]
+
+    legends = (text for one in figure.findobj(Legend) for text in (*one.get_texts(), one.get_title()))
+    placed = boxes([*legends, *figure.texts])
     for axes in figure.axes:
-        texts = [t for t in axes.findobj(match=lambda a: hasattr(a, "get_text")) if t.get_visible() and t.get_text()]
-        ticks = [(side.get_ticklabels(), side.get_view_interval()) for side in (axes.xaxis, axes.yaxis)]
-        unseen = {id(t) for labels, _ in ticks for t in labels}
-        for labels, ends in ticks:
-            boxes = [
-                (t.get_text(), t.get_window_extent(renderer))
-                for t, at in zip(labels, axes.xaxis.get_ticklocs() if labels is ticks[0][0] else axes.yaxis.get_ticklocs(), strict=False)
-                if t.get_text() and t.get_visible() and min(ends) <= at <= max(ends)
-            ]
-            wrong += [f"{one} over {other}" for (one, a), (other, b) in combinations(boxes, 2) if a.overlaps(b)]
-            wrong += [f"{name} outside" for name, box in boxes if not inside(whole, box)]
-        wrong += [f"{t.get_text()} outside" for t in texts if id(t) not in unseen and not inside(whole, t.get_window_extent(renderer))]
-        wrong += [f"{t.get_text()} is small" for t in texts if t.get_fontsize() < 7]
-    return wrong
+        of_axis = []
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = [t for t in axis._update_ticks() if low <= t.get_loc() <= high]
+            shown = boxes(t.label1 for t in ticks if t.label1.get_visible())
+            wrong += [f"{one} over {other}" for (one, a), (other, b) in combinations(shown, 2) if a.overlaps(b)]
+            of_axis += shown
+        placed += [*of_axis, *boxes([*axes.texts, axes.title, axes.xaxis.label, axes.yaxis.label])]
+        wrong += [f"{t.get_text()} is small" for t in axes.findobj(Text) if t.get_fontsize() < 7]
+    return wrong + [f"{name} outside" for name, box in placed if not inside(whole, box)]
 
 
 def inside(whole: Any, box: Any) -> bool:
@@ -103,8 +112,8 @@ def inside(whole: Any, box: Any) -> bool:
 @pytest.mark.parametrize("name", FIGURES)
 @pytest.mark.parametrize("width", ["7.2in", "3.4in"])
 def test_every_figure_is_labelled_and_fits(found: Results, name: str, width: str) -> None:
-    """At full width and in a column of a paper: both axes have labels, no text leaves the figure or lies on another, all
-    is of 7 points at least; drawn twice, the bytes are the same.
+    """At full width and in a column of a paper: both axes have labels, no text leaves the figure or lies on another,
+    all is of 7 points at least; drawn twice, the bytes are the same.
     """
     axes = FIGURES[name](found, plots.axes(width, 3.4))
     assert axes.get_xlabel() and axes.get_ylabel()
@@ -133,7 +142,7 @@ def test_figures_are_read_in_grey() -> None:
 
 
 def test_a_raster_marks_each_spike(found: Results) -> None:
-    """What is black is a spike of the trace; of many neurons those that spike most stand there, and the label says so."""
+    """What is black is a spike of the trace; of many neurons those that spike most are drawn, and the label says so."""
     names = ["stem", "mid"]
     for image in (0, 3):
         axes = plots.raster(found.trace, image, names)
@@ -185,7 +194,10 @@ def test_accuracies_have_their_intervals(found: Results) -> None:
         [(10, 0, 7), (20, 6, 7), (30, 7, 7)], segments.get_segments(), strict=True
     ):
         p, z = right / n, 1.959964
-        middle, half = (p + z * z / (2 * n)) / (1 + z * z / n), z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+        middle, half = (
+            (p + z * z / (2 * n)) / (1 + z * z / n),
+            z * sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n),
+        )
         assert (at, low, high) == pytest.approx((x, 100 * (middle - half), 100 * (middle + half)), abs=1e-9)
     assert axes.lines[-1].get_ydata() == [75, 75]
     axes = plots.accuracy({"FS": [found.score, found.score], "rate": found.rate}, "throughput")
@@ -196,7 +208,10 @@ def test_accuracies_have_their_intervals(found: Results) -> None:
 def test_energies_are_the_sums_of_their_bars(found: Results) -> None:
     """Bars of FS, dense ANN and rate coding end at their energies, and by population they add up to the whole."""
     axes = plots.energy(found.energy, found.rate)
-    ends = [max(p.get_x() + p.get_width() for p in axes.patches if p.get_y() < row < p.get_y() + p.get_height()) for row in range(3)]
+    ends = [
+        max(p.get_x() + p.get_width() for p in axes.patches if p.get_y() < row < p.get_y() + p.get_height())
+        for row in range(3)
+    ]
     size = {"pJ": 1, "nJ": 1e3, "uJ": 1e6}[axes.get_xlabel().split("(")[1][:2]]
     wanted = found.energy.fs_energy_pj_per_image, found.energy.ann_energy_pj_per_image
     assert found.rate.energy_pj_per_image is not None
@@ -233,10 +248,10 @@ def test_a_neuron_shows_what_each_spike_takes(found: Results) -> None:
     """
     steps = found.explanation.steps
     axes = plots.neuron(found.explanation)
-    falls = [c for c in axes.collections if c.get_label().startswith("spike")]
+    falls = [c for c in axes.collections if c.get_label() == "lowered by h"]
     segments = [seg.tolist() for c in falls for seg in c.get_segments()]
     assert segments == [[[s.step + 0.5, s.after], [s.step + 0.5, s.before]] for s in steps if s.fired]
-    marks = next(line for line in axes.lines if line.get_label() == "spike")
+    marks = next(line for line in axes.lines if line.get_label() == "spike, its d")
     assert marks.get_xdata().tolist() == [s.step + 0.5 for s in steps if s.fired]
     assert all(y > 1 for y in marks.get_ydata())  # of the axes' height
     least = min(s.threshold for s in steps if s.threshold)
@@ -310,7 +325,9 @@ def test_widths_are_told_in_units(text: str | float, wanted: float) -> None:
     assert inches(text) == pytest.approx(wanted)
 
 
-@pytest.mark.parametrize("text", ["", "3.4", "in", "1.9in", "21in", "3,4in", "1e1in", "-3in", "9" * 99 + "in", "nanin", float("nan"), True])
+@pytest.mark.parametrize(
+    "text", ["", "3.4", "in", "1.9in", "21in", "3,4in", "1e1in", "-3in", "9" * 99 + "in", "nanin", float("nan"), True]
+)
 def test_no_width_is_one_line(text: Any) -> None:
     """What is no size, too small or too large is refused with what would do."""
     with refused(UsageError, "COUNT-9", "--width", says="3.4in, 8.6cm or 86mm; 2..20 inches"):
@@ -318,12 +335,14 @@ def test_no_width_is_one_line(text: Any) -> None:
 
 
 def test_pictures_of_commands_have_the_width_asked(tmp_path: Path, capsys: Any) -> None:
-    """--width is the width of the file, in points of SVG; --plots writes what --kind says; a wrong one writes nothing."""
+    """--width is the width of the file; --plots writes what --kind says; a wrong width writes nothing."""
     net = "digits"
     told = ["explain", net, "0", "--population", "conv1", "--neuron", "100", "--plot"]
     assert main([*told, str(tmp_path / "n.svg"), "--width", "3.4in"]) == 0
     assert b'width="244.8pt"' in (tmp_path / "n.svg").read_bytes()
-    assert main(["evaluate", net, "--limit", "3", "--plots", str(tmp_path / "p"), "--kind", "png", "--width", "86mm"]) == 0
+    assert (
+        main(["evaluate", net, "--limit", "3", "--plots", str(tmp_path / "p"), "--kind", "png", "--width", "86mm"]) == 0
+    )
     files = sorted((tmp_path / "p").iterdir())
     assert {path.suffix for path in files} == {".png"} and len(files) > 5
     for path in files:
@@ -335,7 +354,9 @@ def test_pictures_of_commands_have_the_width_asked(tmp_path: Path, capsys: Any) 
 
 
 @pytest.mark.parametrize("width", [7.2, 3.4])
-def test_pictures_of_several_panels_fit(found: Results, width: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_pictures_of_several_panels_fit(
+    found: Results, width: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """A neuron with its staircase, a table with trains, a comparison: nothing is cut or written over, whatever the
     names.
     """
@@ -362,7 +383,8 @@ def test_ten_thousand_populations_have_room() -> None:
 def test_matplotlib_comes_when_a_figure_is_drawn() -> None:
     """`import fsref; fsref.plots` imports no matplotlib; without it the extra is named."""
     code = "import sys, fsref; fsref.plots.timeline; print('matplotlib' in sys.modules)"
-    code += "; sys.modules['matplotlib.figure'] = None\ntry: fsref.plots.timeline('digits')\nexcept fsref.errors.UsageError as e: print(e)"
+    code += "; sys.modules['matplotlib.figure'] = None\ntry: fsref.plots.timeline('digits')\n"
+    code += "except fsref.errors.UsageError as e: print(e)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", timeout=60, check=True)
     assert done.stdout == 'False\npicture: matplotlib is missing (pip install "fsref[plot]") [COUNT-9]\n'
 
@@ -376,6 +398,19 @@ def test_a_picture_shows_itself_and_is_saved_by_its_suffix(found: Results, tmp_p
         assert (tmp_path / f"a{suffix}").read_bytes().startswith(start)
     with refused(UsageError, "COUNT-9", says="no kind of picture has this suffix"):
         made.save(tmp_path / "a.gif")
+
+
+@pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
+def test_the_picture_of_the_readme_is_what_its_command_draws() -> None:
+    """Its words, and by the matplotlib that drew it its bytes; the trains are the same four times, and of the code."""
+    figure, kept = picture.drawn(), picture.PICTURE.read_bytes()
+    sent = list(picture.trains().values())
+    assert len(sent) == 4 and all((one == sent[0]).all() for one in sent)
+    assert sent[0][0].tolist() == [1, 0, 0, 0, 1, 0, 0, 1]  # 137
+    made = rendered(figure, "svg")
+    words = ["".join(e.itertext()) for data in (made, kept) for e in ElementTree.fromstring(data).iter(SVG_TEXT)]
+    assert words[: len(words) // 2] == words[len(words) // 2 :] and "137 = 128 + 8 + 1" in words
+    assert len(kept) < 150_000 and (made == kept or matplotlib.__version__ != picture.MADE_WITH)
 
 
 def test_energies_of_presets_are_compared_alone(found: Results) -> None:

@@ -312,14 +312,14 @@ def test_the_picture(tmp_path: Any, found: Found) -> None:
     time.
     """
     pytest.importorskip("matplotlib")
-    from fsref.reports.pictures import search_picture
+    from fsref.reports.searches import search_picture
 
     search_picture(found, tmp_path / "found.svg")
     text = (tmp_path / "found.svg").read_text(encoding="utf-8")
     for shown in (
         "latency (steps)",
         "spikes per neuron",
-        "accuracy (%)",
+        "accuracy (% of images)",
         "every K for all",
         "K by population",
         "best",
@@ -328,7 +328,7 @@ def test_the_picture(tmp_path: Any, found: Found) -> None:
         assert shown in text, shown
     search_picture(found, tmp_path / "again.svg")
     assert (tmp_path / "again.svg").read_bytes() == (tmp_path / "found.svg").read_bytes()
-    with refused(fsref.errors.UsageError, "CONV-10"):
+    with refused(fsref.errors.UsageError, "COUNT-9"):
         search_picture(found, tmp_path / "found.txt")
 
 

@@ -203,7 +203,6 @@ def figure_of(
         axes.set_xscale("log")
         axes.grid(which="both", linewidth=0.2)
         plain(axes.xaxis)
-        axes.minorticks_off()
     panels[-1].margins(x=0.08)
     panels[-1].set_xlabel(label)
     figure.supylabel("accuracy (%), of float on all images + change on those run", fontsize="medium")

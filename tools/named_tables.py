@@ -20,9 +20,12 @@ import numpy as np
 from fsref.activations.fitting import fitted
 from fsref.activations.functions import functions
 from fsref.activations.grid import Grid, Normal
-from fsref.activations.measuring import best_mse, codes_of
+from fsref.activations.measuring import best_mse
+from fsref.activations.transfer import transfer
 from fsref.formats.tables import NAMED, Approximation, come_along, load_table, save_table
-from fsref.reports.pictures import blank_figure, write_picture
+from fsref.reports.neurons import draw_transfer
+from fsref.reports.pictures import BEYOND, INK, RED, WIDTH, blank_figure, heading, house, legend, write_picture
+from fsref.tables import plural
 
 UNIT = 1 / 1024
 DRAWN = 600  # membranes of a picture
@@ -97,28 +100,31 @@ def page(tables: list[Approximation]) -> str:
 
 def drawn(table: Approximation, path: Path) -> None:
     """Draw the output of a table beside its function, and its error, over twice the interval."""
-    more = (table.high - table.low) // 2
-    v = np.unique(np.linspace(table.low - more, table.high + more, DRAWN).round().astype(int))
-    x = v * table.unit
-    outputs = codes_of(table.table, int(v[0]), int(v[-1]))[0][v - v[0]] * table.scale
+    more, rows = (table.high - table.low) // 2, (table.table.T, table.table.h, table.table.d)
+    found = transfer(table.name, rows, table.low - more, table.high + more, table.unit, table.scale)
+    v = np.unique(np.linspace(found.low, found.high, DRAWN).round().astype(int))
+    x, outputs = v * table.unit, found.values[np.searchsorted(found.start, v, "right") - 1]
     defined = x > functions[table.function].domain[0]
     wanted = np.where(defined, functions[table.function].value(np.where(defined, x, 1.0)), np.nan)
-    figure = blank_figure(6.4, 4.4, "FIT-6")
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.4))
-    above.plot(x, wanted, color="tab:gray", linewidth=3, alpha=0.5, label=table.function)
-    above.plot(x, outputs, color="tab:blue", linewidth=0.8, label=f"{table.name}, {table.outputs} outputs")
     low, high = table.interval
     inside = (v >= table.low) & (v <= table.high)
     least, largest = min(outputs.min(), wanted[inside].min()), max(outputs.max(), wanted[inside].max())
-    above.set_ylim(least - 0.05 * (largest - least), largest + 0.05 * (largest - least))
-    below.plot(x[inside], (outputs - wanted)[inside], color="tab:red", linewidth=0.6)
-    below.set_ylabel("error")
-    below.set_xlabel("membrane")
-    for axes in (above, below):
-        axes.axvspan(low, high, color="tab:green", alpha=0.06)
-        axes.grid(linewidth=0.3)
-    above.legend(fontsize="small")
-    write_picture(figure, path, True)
+    with house("FIT-6"):
+        figure = blank_figure(WIDTH, 4.4, "FIT-6")
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1.4))
+        draw_transfer(found, above)
+        above.plot(x, wanted, "--", color=INK, linewidth=1, label=table.function)
+        above.set_ylim(least - 0.05 * (largest - least), largest + 0.05 * (largest - least))
+        below.plot(x[inside], (outputs - wanted)[inside], color=RED, linewidth=0.6)
+        below.set_ylabel("error")
+        below.set_xlabel("x; the table was made for the light part")
+        for axes in (above, below):
+            axes.axvspan(x[0], low, color=BEYOND, zorder=0)
+            axes.axvspan(high, x[-1], color=BEYOND, zorder=0)
+            axes.grid(linewidth=0.3)
+        legend(above)
+        heading(figure, table.name, plural(table.outputs, "output"))
+        write_picture(figure, path, True)
 
 
 def main() -> None:

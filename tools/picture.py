@@ -24,13 +24,16 @@ import fsref
 from fsref import plots
 from fsref.engines.engine import ENGINES
 from fsref.formats.files import write
-from fsref.reports.pictures import GREY, INK, RED, SMALL, blank_figure, house, rendered
+from fsref.reports.pictures import BLUE, GREY, INK, RED, SMALL, blank_figure, house, rendered
 
 PICTURE = Path(__file__).resolve().parent.parent / "fsref" / "guide" / "neuron.svg"
-POPULATION, IMAGE, NEURON = "conv1", 0, 0
-SHOWN = 20  # neurons of a raster
+POPULATION, IMAGE, NEURON = "conv1", 0, 394  # code 137, three bits
+MADE_WITH = "3.11.2"  # matplotlib: another may place things otherwise
+SHOWN = 12  # neurons of a raster
+BOLD: Any = {"fontweight": "bold", "fontsize": "medium"}
+DARK = "#8a5f00"  # of the thresholds' orange, to write with
 CHIP = """
-// An FS neuron: a line of K + 1 numbers, the opening membrane and its thresholds, gives its train, a digit for each step.
+// An FS neuron: a line of K + 1 numbers, its opening membrane and thresholds, gives its train, a digit for each step.
 module neuron;
   localparam integer K = 8;
   integer t;
@@ -49,8 +52,8 @@ endmodule
 
 
 def chip_trains(opening: NDArray[np.integer], thresholds: NDArray[np.integer]) -> NDArray[np.integer]:
-    """The trains of neurons in Verilog, (neurons, K), of their opening membranes (neurons,) and thresholds (neurons, K),
-    which are the resets, too.
+    """The trains of neurons in Verilog, (neurons, K), of their opening membranes (neurons,) and thresholds, which are
+    the resets, too, (neurons, K).
     """
     with tempfile.TemporaryDirectory() as folder:
         source, program = Path(folder, "neuron.v"), Path(folder, "neuron")
@@ -64,7 +67,7 @@ def chip_trains(opening: NDArray[np.integer], thresholds: NDArray[np.integer]) -
 def trains() -> dict[str, NDArray[np.integer]]:
     """Who sent which spikes: the trains (neurons, K) of the drawn neurons, from each engine and from the chip."""
     net, x = fsref.load("digits"), fsref.load_images("digits", "digits", limit=IMAGE + 1).x[IMAGE:]
-    steps, table = net.steps[POPULATION], net[POPULATION].table.rows(net[POPULATION].shape[0])
+    steps, p = net.steps[POPULATION], next(p for p in net.fs if p.name == POPULATION)
     found: dict[str, NDArray[np.integer]] = {}
     for engine in ENGINES:
         trace = fsref.run(net, x, engine, fsref.Record([POPULATION], ["opening", "spikes"])).trace
@@ -73,9 +76,10 @@ def trains() -> dict[str, NDArray[np.integer]]:
         chosen = shown(words)
         found[engine] = words[chosen][:, None] >> np.arange(steps - 1, -1, -1) & 1
         opening = trace[POPULATION, "opening"][0][chosen]
-    _, height, width = net[POPULATION].shape
-    thresholds = table[0][np.array(chosen) // (height * width)]
-    assert (table[0] == table[1]).all()  # what a spike takes is the threshold
+    channels, height, width = p.shape
+    T, h, _ = p.table.rows(channels)
+    assert (T == h).all()  # what a spike takes is the threshold
+    thresholds = T[np.array(chosen) // (height * width)]
     return {**found, "chip (Verilog)": chip_trains(opening, thresholds)}
 
 
@@ -87,23 +91,40 @@ def shown(words: NDArray[np.integer]) -> list[int]:
 
 def drawn() -> Any:
     """The picture as a figure."""
-    net, x = fsref.load("digits"), fsref.load_images("digits", "digits", limit=IMAGE + 1).x[IMAGE]
-    found = fsref.explain(net, x, POPULATION, NEURON)
-    weights = " + ".join(f"{step.d}" for step in found.steps if step.fired)
     with house():
-        figure = blank_figure(7.2, 3.3)
-        left, right = figure.subfigures(1, 2, width_ratios=(1.7, 1), wspace=0.03)
-        axes = left.subplots()
-        plots.neuron(found, axes)
-        axes.set_title(f"one neuron: code {found.code} = {weights}", pad=24)
+        figure = blank_figure(7.2, 3.2)
+        left, right = figure.subfigures(1, 2, width_ratios=(1.9, 1), wspace=0.02)
+        neuron(left.subplots())
         sent = trains()
-        right.suptitle(f"{SHOWN} neurons, four times the same spikes")
+        right.suptitle("three engines and a chip:\nthe same spikes", **BOLD)
         panels = right.subplots(len(sent), 1, sharex=True)
         for ax, (name, fired) in zip(panels, sent.items(), strict=True):
             raster(ax, fired)
             ax.set_ylabel(name.replace(" ", "\n"), rotation=0, ha="right", va="center", **SMALL)
-        panels[-1].set_xlabel("step")
+        panels[-1].set_xlabel(f"step ({SHOWN} neurons)")
     return figure
+
+
+def neuron(ax: Any) -> None:
+    """Draw the neuron over its steps, and say on the lines what they are."""
+    x = fsref.load_images("digits", "digits", limit=IMAGE + 1).x[IMAGE]
+    found = fsref.explain("digits", x, POPULATION, NEURON)
+    plots.neuron(found, ax)
+    ax.get_legend().remove()
+    ax.set_xticks(ax.get_xticks(), [str(step.t) for step in found.steps])
+    bits = " + ".join(str(step.d) for step in found.steps if step.fired)
+    ax.set_title(f"an FS neuron: its spikes are the bits of its code\n{found.code} = {bits}", pad=24, **BOLD)
+    first = found.steps[0]
+    assert first.fired and first.before is not None and first.after is not None and first.threshold is not None
+
+    def told(text: str, x: float, y: float, color: str) -> None:
+        ax.text(x, y, text, color=color, va="center", **SMALL)
+
+    told("the threshold halves\nat every step", first.step + 2.8, first.threshold / 1.6, DARK)
+    told("the membrane below it: no spike", first.step + 0.62, 1.25 * first.after, BLUE)
+    told(
+        "the membrane reaches it: a spike,\nand the threshold is subtracted", first.step + 0.62, first.after / 2.8, RED
+    )
 
 
 def raster(ax: Any, fired: NDArray[np.integer]) -> None:

@@ -36,8 +36,8 @@ nav { margin: 1.2rem 0 0; display: flex; flex-wrap: wrap; gap: .2rem 1rem; font-
 figure { margin: .6rem 0 0; padding: .6rem; overflow-x: auto; border: 1px solid var(--line); border-radius: .5rem; }
 figure svg { display: block; width: 100%; min-width: 38rem; height: auto; fill: currentColor; }
 .wide { overflow-x: auto; margin: .6rem 0 0; } .wide td:not(:last-child) { white-space: nowrap; }
-.wide td:last-child { min-width: 6rem; overflow-wrap: break-word; } table { border-collapse: collapse; font-size: .85rem;
-  font-variant-numeric: tabular-nums; }
+.wide td:last-child { min-width: 6rem; overflow-wrap: break-word; }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--quiet); padding-bottom: .3rem; } td, th { padding: .2rem .8rem .2rem 0;
   vertical-align: top; }
 thead th { border-bottom: 1px solid var(--line); vertical-align: bottom; } tfoot th { font-weight: 500; }

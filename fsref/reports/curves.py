@@ -62,8 +62,8 @@ def accuracy(
 
 
 def growth(series: Mapping[str, Sequence[tuple[float, float]]], across: str, up: str, ax: Any = None) -> Any:
-    """Axes with a curve for each of `series` by name, its points (x, y), from y = 0 up; `across` and `up` say what x and
-    y are, with their units. Where every x is half as large again as the one before, or more, the x axis is logarithmic.
+    """Axes with a curve for each of `series` by name, its points (x, y), from y = 0 up; `across` and `up` say what x
+    and y are, with their units. Where every x is half as large again as the one before, or more, x is logarithmic.
 
     Errors: UsageError for fewer than two points in all, and when matplotlib is missing. Example:
     `fsref.plots.growth({"events": [(16, 1.1), (32, 4.0)]}, "image size (pixels)", "time (ms per image)")`.

@@ -9,7 +9,7 @@ from os import PathLike
 from fsref.errors import shown
 from fsref.formats.tables import Approximation
 from fsref.reports.curves import curve
-from fsref.reports.pictures import HEIGHT, TITLE, WIDTH, blank_figure, house, legend, plain, write_picture
+from fsref.reports.pictures import HEIGHT, TITLE, WIDTH, blank_figure, heading, house, legend, plain, write_picture
 from fsref.tables import Sheet, plural
 
 
@@ -39,11 +39,9 @@ def front_picture(
         curve(axes, spikes, [sqrt(table.mse) for table in found], 0, "root of the mean square")
         axes.set_yscale("log")
         plain(axes.yaxis)
-        axes.yaxis.set_minor_formatter(axes.yaxis.get_major_formatter())
-        axes.tick_params(which="minor", labelsize="small")
         axes.set_xlabel("spikes per neuron (mean)")
         axes.set_ylabel("error (units of the function)")
         axes.grid(which="both", linewidth=0.3)
-        axes.set_title(f"{shown(found[0].function, TITLE)}, {plural(found[0].table.steps, 'step')}", parse_math=False)
+        heading(figure, shown(found[0].function, TITLE), plural(found[0].table.steps, "step"))
         legend(axes)
         write_picture(figure, path, replace)

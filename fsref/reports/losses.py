@@ -21,6 +21,7 @@ from fsref.reports.pictures import (
     blank_figure,
     by_population,
     canvas,
+    heading,
     house,
     legend,
     tall,
@@ -46,7 +47,7 @@ def losses(comparison: Comparison, ax: Any = None) -> Any:
         for number, (part, label) in enumerate(PARTS.items()):
             ratios = [row.db(part) for row in rows]
             # Parts of the new error are of one population each, and not joined.
-            form = {} if part in ("error", "inherited") else {"linestyle": "none"}
+            form: dict[str, Any] = {} if part in ("error", "inherited") else {"linestyle": "none"}
             curve(ax, [db if isfinite(db) else nan for db in ratios], range(len(rows)), number, label, **form)
         ax.set_xlabel("signal to noise (dB)")
         _rows(ax, comparison)
@@ -70,7 +71,9 @@ def _rows(ax: Any, comparison: Comparison) -> None:
     by_population(ax, [row.name for row in comparison.rows])
     for place, row in enumerate(comparison.rows):
         if row.jump:
-            ax.axhspan(place - 0.5, place + 0.5, facecolor="#f7d9c9", edgecolor=RED, hatch="\\\\", linewidth=0, zorder=0)
+            ax.axhspan(
+                place - 0.5, place + 0.5, facecolor="#f7d9c9", edgecolor=RED, hatch="\\\\", linewidth=0, zorder=0
+            )
     ax.grid(linewidth=0.3)
     legend(ax)
 
@@ -94,6 +97,5 @@ def comparison_picture(
         name, agreed = shown(comparison.network or comparison.id[:12], TITLE), ""
         if comparison.agree is not None:
             agreed = f"{100 * comparison.agree / comparison.image_count:.2f} % of predictions agree"
-        told = f"{name} beside its float graph", f"{comparison.image_count:,} images", agreed
-        figure.suptitle((", " if beside else "\n").join(filter(None, told)), parse_math=False)
+        heading(figure, name, f"beside its float graph, {comparison.image_count:,} images", agreed)
         write_picture(figure, path, replace)

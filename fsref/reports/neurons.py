@@ -12,13 +12,13 @@ from fsref.activations.functions import Function, function_of
 from fsref.activations.transfer import HIGHEST, LOWEST, Transfer, transfer
 from fsref.errors import UsageError, shown
 from fsref.formats.tables import Approximation
-from fsref.law.neuron import Table
+from fsref.law.neuron import Ints, Table
 from fsref.reports.pictures import (
     BLUE,
     GREY,
     INK,
-    NARROW,
     ORANGE,
+    POINTS_PER_INCH,
     RED,
     RULE,
     SMALL,
@@ -27,26 +27,31 @@ from fsref.reports.pictures import (
     Picture,
     blank_figure,
     canvas,
+    heading,
     house,
     legend,
 )
 from fsref.verification.explanation import Explanation, Step
 
 POINTS = 1_000  # of a curve
+ABOVE = 1.04  # times the height of the axes, where spikes stand
+APART = 1.6  # of two marks of a logarithmic axis, the upper is so many times the lower
 STEEP = 16  # times the least threshold: from there on the axis is logarithmic
 BESIDE = 8  # the part of a staircase's width that is shown beyond its ends
 
 
 def neuron(explanation: Explanation, ax: Any = None) -> Any:
-    """Axes with one neuron over the steps of its window: the membrane, the threshold that it is compared with, its spikes
-    with the code weights that they send, and the resets they bring; of an input, a max-pool or a view the spikes alone.
+    """Axes with one neuron over the steps of its window: the membrane, the threshold that it is compared with, its
+    spikes with their code weights d, and the resets they bring; of an input, a max-pool or a view the spikes alone.
     Where thresholds fall far the membrane's axis is logarithmic, and linear around 0.
 
     `explanation` is what fsref.explain gave. Errors: UsageError for anything else, for a readout, which has no steps,
     and when matplotlib is missing. Example: `fsref.plots.neuron(fsref.explain(net, image, "conv1", 17))`.
     """
     if not isinstance(explanation, Explanation):
-        raise UsageError(RULE, "explanation", "not an explanation", type(explanation).__name__, "what fsref.explain gives")
+        raise UsageError(
+            RULE, "explanation", "not an explanation", type(explanation).__name__, "what fsref.explain gives"
+        )
     check_steps(explanation)
     with canvas(ax, 3.2) as ax:
         draw_steps(explanation.steps, ax)
@@ -63,55 +68,69 @@ def check_steps(explanation: Explanation) -> None:
 def draw_steps(steps: Sequence[Step], axes: Any) -> Any:
     """A neuron over its steps, as `neuron` has it. Returns the axes."""
     at = np.array([s.step for s in steps])
-    fired = np.array([s.fired for s in steps])
-    before = [s.before for s in steps if s.before is not None]
-    if before:
-        after, thresholds = [s.after for s in steps], [s.threshold for s in steps]
-        path = np.array([(s, s + 0.5, s + 0.5, s + 1) for s in at]).ravel()
-        membranes = np.array([(b, b, a, a) for b, a in zip(before, after, strict=True)], np.float64).ravel()
-        axes.plot(path, membranes, color=BLUE, linewidth=1.5, label="membrane v")
-        axes.hlines(thresholds, at + 0.1, at + 0.9, color=ORANGE, linewidth=2.5, linestyle=(0, (2, 0.6)), label="threshold T")
-        lowered = [(s.step + 0.5, s.after, s.before) for s in steps if s.fired and s.reset]
-        if lowered:
-            axes.vlines(*zip(*lowered, strict=True), color=RED, linewidth=2.5, zorder=3, label="spike: lowered by h")
-        _membrane_axis(axes, [int(t) for t in thresholds if t is not None])
-    else:
+    if steps[0].before is None:
         axes.set_yticks([])
-    # Spikes stand above, where they hide neither the membrane nor its fall.
-    axes.set_ylim(*(axes.get_ylim() if before else (0, 1)))
-    high = axes.get_xaxis_transform()
-    axes.plot(at[fired] + 0.5, np.full(fired.sum(), 1.04), "|", color=INK, markersize=9, markeredgewidth=2,
-              transform=high, clip_on=False, label="spike")
-    for s in steps:
-        if s.fired:
-            axes.annotate(f"{s.d:+,}", (s.step + 0.5, 1.04), (0, 6), xycoords=high, textcoords="offset points",
-                          ha="center", annotation_clip=False, **SMALL)
+    else:
+        _membrane(steps, at, axes)
     axes.set_xlim(at[0], at[-1] + 1)
     axes.set_xticks(at + 0.5, [str(s) for s in at])
     axes.set_xlabel("step")
-    axes.set_ylabel("membrane (units)" if before else "")
     axes.grid(axis="y", linewidth=0.3)
+    _spikes(steps, axes)
     legend(axes)
     return axes
 
 
+def _membrane(steps: Sequence[Step], at: Ints, axes: Any) -> None:
+    """Draw the membrane, what it is compared with, and what spikes take from it."""
+    known = [(s.before, s.after, s.threshold) for s in steps]
+    before, after, thresholds = zip(*known, strict=True)
+    path = np.array([(s, s + 0.5, s + 0.5, s + 1) for s in at]).ravel()
+    membranes = np.array([(b, b, a, a) for b, a, _ in known], np.float64).ravel()
+    axes.plot(path, membranes, color=BLUE, linewidth=1.5, label="membrane v")
+    dashed: Any = {"color": ORANGE, "linewidth": 2.5, "linestyle": (0, (2, 0.6))}
+    axes.hlines(thresholds, at + 0.1, at + 0.9, label="threshold T", **dashed)
+    fell = [i for i, s in enumerate(steps) if s.fired and s.reset]
+    if fell:
+        ends = [after[i] for i in fell], [before[i] for i in fell]
+        axes.vlines(at[fell] + 0.5, *ends, color=RED, linewidth=2.5, zorder=3, label="lowered by h")
+    _membrane_axis(axes, thresholds)
+
+
+def _spikes(steps: Sequence[Step], axes: Any) -> None:
+    """Draw spikes above the axes, where they hide neither the membrane nor its fall, each with its code weight."""
+    fired, high = [s for s in steps if s.fired], axes.get_xaxis_transform()
+    mark: Any = {"color": INK, "markersize": 9, "markeredgewidth": 2, "clip_on": False}
+    axes.plot([s.step + 0.5 for s in fired], [ABOVE] * len(fired), "|", transform=high, label="spike, its d", **mark)
+    told = [f"{s.d:+,}" for s in fired]
+    room = POINTS_PER_INCH * axes.get_window_extent().width / axes.figure.dpi / len(steps)
+    turned: Any = {"rotation": 90} if 4.5 * max(map(len, told), default=0) > room else {}
+    for s, d in zip(fired, told, strict=True):
+        place: Any = {"xytext": (0, 6), "xycoords": high, "textcoords": "offset points", "ha": "center"}
+        axes.annotate(d, (s.step + 0.5, ABOVE), annotation_clip=False, **place, **turned, **SMALL)
+
+
 def _membrane_axis(axes: Any, thresholds: Sequence[int]) -> None:
     """Make the y axis one of membranes: logarithmic where thresholds fall far, so that the least can be seen."""
-    sizes = sorted({abs(t) for t in thresholds} - {0})
-    if not sizes or sizes[-1] < STEEP * sizes[0]:
+    axes.set_ylabel("membrane (units)")
+    falling = min(thresholds) > 0 and all(b < a for a, b in zip(thresholds, thresholds[1:], strict=False))
+    if not falling or thresholds[0] < STEEP * thresholds[-1]:
         return
-    axes.set_yscale("symlog", base=2, linthresh=sizes[0])
-    each = -(-len(sizes) // 9)
-    low, high = axes.get_ylim()
-    marks = [0, *sizes[:: each]] + [-t for t in sizes[::each]]
-    axes.set_yticks([mark for mark in marks if low <= mark <= high])
+    axes.set_yscale("symlog", base=2, linthresh=thresholds[-1])
+    high, marks = axes.get_ylim()[1], [0]
+    least = max(APART, (thresholds[0] / thresholds[-1]) ** (1 / 9))  # nine marks have room
+    for threshold in thresholds[::-1]:
+        if threshold >= least * marks[-1] and threshold <= high:
+            marks.append(threshold)
+    axes.set_yticks(marks)
     axes.set_yticks([], minor=True)
     axes.yaxis.set_major_formatter(lambda v, _: f"{v:,.0f}")
+    axes.set_ylabel("membrane (units, log scale)")
 
 
 def staircase(table: Table | Transfer | Approximation, function: Function | str | None = None, ax: Any = None) -> Any:
-    """Axes with the code of each opening membrane, in real numbers where their units are known, and beside it a function:
-    what fsref.fitted gave, a Table of one row for all channels (its own T, h and d), or a transfer function.
+    """Axes with the code of each opening membrane, in real numbers where their units are known, and a function beside
+    it: what fsref.fitted gave, a Table of one row for all channels (its own T, h and d), or a transfer function.
 
     A Table is shown from where its code first changes to where it last does, and a little beyond. Errors: UsageError
     for another table or function, and when matplotlib is missing. Example:
@@ -143,7 +162,7 @@ def transfer_of(table: Table | Transfer | Approximation) -> Transfer:
             more = max(1, (changes[-1] - changes[0]) // BESIDE)
             return transfer("table", (T, h, d), max(LOWEST, changes[0] - more), min(HIGHEST, changes[-1] + more))
         case Table():
-            limit = 'one row for all channels; fsref table show NET:POPULATION --channel for another'
+            limit = "one row for all channels; fsref table show NET:POPULATION --channel for another"
             raise UsageError(RULE, "table", "has a row for each channel", table.channels, limit)
         case _:
             limit = "an fsref.Table, what fsref.fitted gives, or a transfer function"
@@ -165,6 +184,8 @@ def draw_transfer(found: Transfer, axes: Any, function: Function | None = None) 
         axes.plot(x, function.value(x), "--", color=INK, linewidth=1, label=shown(function.name, TITLE))
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylabel("code" if found.unit is None else "value")
+    if found.unit is None:
+        axes.yaxis.get_major_locator().set_params(integer=True)
     axes.grid(linewidth=0.3)
     return axes
 
@@ -211,8 +232,8 @@ def table_picture(
         draw_trains(found, panels[2])
         for steps, axes in zip(fired, panels[3:], strict=True):
             draw_steps(steps, axes)
-            axes.set_title(f"opening membrane {steps[0].before:,}", pad=22)
-        figure.suptitle(shown(found.name, TITLE), parse_math=False)
+            axes.set_xlabel(f"step (opening membrane {steps[0].before:,})")
+        heading(figure, shown(found.name, TITLE))
     return Picture(figure)
 
 
@@ -235,7 +256,6 @@ def neuron_picture(explanation: Explanation, found: Transfer | None = None, widt
             axes.set_xlim(min(left, explanation.opening), max(right, explanation.opening + 1))  # flat beyond the ends
             legend(axes)
         c, y, x = explanation.place
-        name = f"{shown(explanation.population, TITLE)} neuron {explanation.neuron}"
-        told = f"(c {c}, y {y}, x {x}): code {explanation.code:,}"
-        figure.suptitle(f"{name} {told}" if width >= NARROW else f"{name}\n{told}", parse_math=False)
+        told = f"neuron {explanation.neuron} (c {c}, y {y}, x {x}): code {explanation.code:,}"
+        heading(figure, shown(explanation.population, TITLE), told)
     return Picture(figure)

@@ -44,7 +44,7 @@ def tiles(e: Evaluation) -> str:
     if e.labels is not None:
         low, high = score.interval
         right = f"{score.correct:,} of {plural(score.image_count, 'image')}"
-        between = f"95 % interval {100 * low:.1f} .. {100 * high:.1f} %".replace(" %", "\N{NO-BREAK SPACE}%")
+        between = f"95 % interval {100 * low:.1f} .. {100 * high:.1f} %"
         found.insert(0, ("accuracy", f"{100 * score.accuracy:.2f} %", f"{right}; {between}"))
     if e.labels is not None and e.float_accuracy is not None:
         lost = 100 * (score.accuracy - e.float_accuracy)

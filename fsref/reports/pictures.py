@@ -37,6 +37,7 @@ SMALL: Any = {"fontsize": "small"}  # 7.5 points: no text is smaller
 
 # Okabe and Ito's colours: told apart by colour-blind people, and in grey by marker, line or hatch.
 INK, GREY = "#000000", "#999999"
+BEYOND = "#dfe3e8"  # the ground where nothing is to be seen, or was not asked for
 BLUE, RED, GREEN, ORANGE, SKY, PURPLE = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 CURVES: tuple[Any, ...] = (
     {"color": BLUE, "marker": "o", "linestyle": "-"},
@@ -95,17 +96,17 @@ def axes(width: float | str = WIDTH, height: float | str = HEIGHT) -> Any:
     Errors: UsageError for another size (COUNT-9), and when matplotlib is missing. Example:
     `fsref.plots.timeline(net, ax=fsref.plots.axes("3.4in"))`.
     """
-    size = inches(width, "width"), inches(height, "height")
+    size = inches(width, "width"), inches(height, "height", LEAST / 2)
     with house():
         return blank_figure(*size).subplots()
 
 
-def inches(size: float | str, place: str = "width") -> float:
+def inches(size: float | str, place: str = "width", least: float = LEAST) -> float:
     """A size in inches, told as a number of them or as text: 3.4in, 8.6cm, 86mm. Errors: UsageError."""
     match = re.fullmatch(r"([0-9]{1,4}(?:\.[0-9]{1,6})?) ?(in|cm|mm)", size) if isinstance(size, str) else None
     found = float(match[1]) * INCHES[match[2]] if match else size
-    if isinstance(found, str) or isinstance(found, bool) or not LEAST <= found <= MOST:
-        limit = f"3.4in, 8.6cm or 86mm; {LEAST:g}..{MOST:g} inches"
+    if isinstance(found, str) or isinstance(found, bool) or not least <= found <= MOST:
+        limit = f"3.4in, 8.6cm or 86mm; {least:g}..{MOST:g} inches"
         raise UsageError(RULE, place, "not the size of a picture", repr(size), limit)
     return float(found)
 
@@ -157,14 +158,13 @@ class Picture:
         return rendered(self.figure, "svg").decode("utf-8")
 
     def save(self, path: str | PathLike[str], replace: bool = True) -> None:
-        """Write it as SVG, PNG or PDF by the suffix, complete or not at all (COUNT-9). Errors: UsageError, FileError.
-        """
+        """Write it as SVG, PNG or PDF by the suffix, whole or not at all (COUNT-9). Errors: UsageError, FileError."""
         write_picture(self.figure, path, replace)
 
 
 def picture(ax: Any) -> Picture:
-    """The picture that axes are part of: notebooks show it, `.save("raster.pdf")` writes it, the same bytes for the same
-    values (COUNT-9). Errors: UsageError for what are no axes. Example: `fsref.plots.picture(ax).save("raster.pdf")`.
+    """The picture that axes are part of: notebooks show it, `.save("raster.pdf")` writes it, the same bytes for the
+    same values (COUNT-9). Errors: UsageError for what are no axes. Example: `picture(ax).save("raster.pdf")`.
     """
     figure = getattr(ax, "figure", None)
     if not hasattr(figure, "savefig"):
@@ -172,27 +172,44 @@ def picture(ax: Any) -> Picture:
     return Picture(figure)
 
 
-def legend(ax: Any) -> None:
-    """A legend of the axes below them, where it hides nothing, in as many columns as there is room for."""
+def legend(ax: Any, title: str = "") -> None:
+    """A legend of the axes below them, where it hides nothing, in as many columns as there is room for; what is wider
+    than the axes goes to the left, where labels have room.
+    """
     from matplotlib.transforms import ScaledTranslation
 
     handles, labels = ax.get_legend_handles_labels()
     if not labels:
         return
     wide = POINTS_PER_INCH * ax.get_window_extent().width / ax.figure.dpi
-    columns = max(1, min(len(labels), int(wide // (26 + 4.2 * max(map(len, labels))))))
+    most = max(1, min(len(labels), int(wide // (24 + 3.9 * max(map(len, labels))))))
+    columns = -(-len(labels) // -(-len(labels) // most))  # no fewer in the last row than have to be
     told = ax.xaxis.get_tick_params().get("labelbottom", True)
     drop = 4 + (15 if told else 0) + (14 if ax.get_xlabel() else 0)
     at = ax.transAxes + ScaledTranslation(0, -drop / POINTS_PER_INCH, ax.figure.dpi_scale_trans)
-    place: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "bbox_transform": at, "borderaxespad": 0}
+    place: Any = {"loc": "upper right", "bbox_to_anchor": (1, 0), "bbox_transform": at, "borderaxespad": 0}
     form: Any = {"frameon": False, "handlelength": 2.2, "columnspacing": 1.2, "fontsize": "small"}
-    for text in ax.legend(handles, labels, ncols=columns, **place, **form).get_texts():
+    made = ax.legend(handles, labels, ncols=columns, title=title or None, title_fontsize="small", **place, **form)
+    for text in (*made.get_texts(), made.get_title()):
         text.set_parse_math(False)
 
 
+def heading(figure: Any, *parts: str) -> None:
+    """A title above a figure: its parts in one line where they fit, else each in a line, what is too long shortened."""
+    room, line = int(POINTS_PER_INCH * figure.get_figwidth() / 5.2), ", ".join(filter(None, parts))
+    lines = [line] if len(line) <= room else [shown(part, room) for part in parts if part]
+    figure.suptitle("\n".join(lines), parse_math=False)
+
+
 def plain(axis: Any) -> None:
-    """Numbers on a log axis as they are written, 0.1 and 1,000, not as powers."""
-    axis.set_major_formatter(lambda value, _: f"{value:,.0f}" if abs(value) >= 1 else f"{value:g}")
+    """Numbers on a log axis as they are written, 0.1 and 1,000, not as powers; between them 2 and 5."""
+
+    def told(value: float, _: int) -> str:
+        return f"{value:,.0f}" if abs(value) >= 1 else f"{value:g}"
+
+    axis.set_major_formatter(told)
+    axis.set_minor_formatter(lambda value, _: told(value, 0) if f"{value:e}"[0] in "25" else "")
+    axis.set_tick_params(which="minor", labelsize="small")
 
 
 def short(name: str) -> str:

@@ -1,6 +1,5 @@
-"""The plots of an evaluation, and the folder of them: accuracy against steps, what is taken for
-what, outputs, losses, energy, schedule, spikes by step, maps, a
-raster, codes, clipping, the busiest (COUNT-7, COUNT-9).
+"""The plots of an evaluation, and the folder of them: accuracy against steps, what is taken for what, outputs,
+losses, energy, schedule, spikes by step, maps, a raster, codes, clipping, the busiest (COUNT-7, COUNT-9).
 """
 
 from __future__ import annotations
@@ -87,6 +86,7 @@ def raster(e: Evaluation, width: float) -> Plot | None:
     seen.set_xlabel("column (pixels)")
     seen.set_ylabel("row (pixels)")
     times.raster(e.sample.trace, 0, names, axes)
+    figure.get_layout_engine().set(wspace=0.05)
     told = f"{first_image(e)} A line is a neuron, a mark a spike; of many neurons the lines are those that spike most."
     if len(names) < len(e.score.neurons):
         told += f" {len(names)} of {len(e.score.neurons):,} populations are drawn."

@@ -25,12 +25,12 @@ def maps(e: Evaluation, width: float) -> Plot | None:
         name: e.score.counts.by_neuron[name].reshape(e.net[name].shape).mean(axis=0) / e.score.image_count
         for name in names
     }
-    figure, grid = panels(names, 2.0, width)
+    figure, grid = panels(names, 1.5, width)
     for name, axes in grid.items():
         top = float(means[name].max())
         shown = axes.imshow(means[name], interpolation="none", vmin=0, vmax=top or 1)
         axes.yaxis.get_major_locator().set_params(integer=True, nbins=4)
-        bar = figure.colorbar(shown, ax=axes, shrink=0.8)
+        bar = figure.colorbar(shown, ax=axes, shrink=0.7)
         bar.ax.tick_params(labelsize="small")
         bar.ax.yaxis.get_major_locator().set_params(nbins=3)
         if not top:

@@ -36,8 +36,10 @@ def energy(spent: Energy | Mapping[str, Energy], rate: RateScore | None = None, 
     other costs or another thing, and when matplotlib is missing. Example: `fsref.plots.energy(fsref.energy(counts))`.
     """
     every: Mapping[str, Energy] = {"FS": spent} if isinstance(spent, Energy) else spent
-    if not every or not all(isinstance(one, Energy) for one in every.values()):
-        raise UsageError(RULE, "spent", "not an energy", type(spent).__name__, "what fsref.energy gives, or some by name")
+    if not isinstance(every, Mapping) or not every or not all(isinstance(one, Energy) for one in every.values()):
+        raise UsageError(
+            RULE, "spent", "not an energy", type(spent).__name__, "what fsref.energy gives, or some by name"
+        )
     first, *others = every.values()
     bars: dict[str, dict[str, float]] = {
         name: {kind: n / one.image_count for kind, n in one.fs.items()} for name, one in every.items()
@@ -66,10 +68,11 @@ def energy(spent: Energy | Mapping[str, Energy], rate: RateScore | None = None, 
             ax.annotate(in_joules(pj), (pj / size, row), (3, 0), textcoords="offset points", va="center", **SMALL)
         ax.set_yticks(range(len(bars)), [short(name) for name in bars], parse_math=False)
         ax.set_ylim(len(bars) - 0.5, -0.5)
+        ax.set_ylabel("network")
         ax.set_xlim(0, 1.25 * float(whole.max()) / size or 1)
-        ax.set_xlabel(f"energy per image ({unit}), costs {shown(first.costs.name, 40)}", parse_math=False)
+        ax.set_xlabel(f"energy per image ({unit})")
         ax.grid(axis="x", linewidth=0.3)
-        legend(ax)
+        legend(ax, f"costs {shown(first.costs.name, 30)}")
     return ax
 
 
@@ -91,9 +94,9 @@ def energy_by_population(found: Score | Counts, costs: Costs | str = "horowitz_2
             places = [row + shift for row in range(len(names))]
             ax.barh(places, [pj / size for pj in values], 0.38, label=label, **EDGE, **form)
         by_population(ax, names)
-        ax.set_xlabel(f"energy per image ({unit}), costs {shown(priced.name, 40)}", parse_math=False)
+        ax.set_xlabel(f"energy per image ({unit})")
         ax.grid(axis="x", linewidth=0.3)
-        legend(ax)
+        legend(ax, f"costs {shown(priced.name, 30)}")
     return ax
 
 
@@ -117,17 +120,19 @@ def confusion(found: Score | ArrayLike, names: Sequence[str] = (), ax: Any = Non
         matrix = np.asarray(found)
     square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] > 0
     if not square or matrix.dtype.kind not in "iu" or (matrix < 0).any():
-        raise UsageError(RULE, "matrix", "not counts by class and class", f"{matrix.dtype} {matrix.shape}", "(C, C), 0 up")
+        raise UsageError(
+            RULE, "matrix", "not counts by class and class", f"{matrix.dtype} {matrix.shape}", "(C, C), 0 up"
+        )
     size = len(matrix)
     if names and len(names) != size:
-        raise UsageError(RULE, "names", "are not one for each class", len(names), size)
+        raise UsageError(RULE, "names", "are not one for each class", len(names), str(size))
     called = [short(name) for name in names] or [str(i) for i in range(size)]
     share = 100 * matrix / np.maximum(1, matrix.sum(axis=1, keepdims=True))
     wrong = np.where(np.eye(size, dtype=bool), np.nan, share)  # right ones are many, and would hide the others
     top = float(np.nanmax(wrong, initial=0.0)) or 100.0
     with canvas(ax, min(6.0, 1.4 + 0.26 * size)) as ax:
         ax.set_facecolor(RIGHT)
-        drawn = ax.imshow(wrong, cmap="Greys", vmin=0, vmax=top, interpolation="none")
+        drawn = ax.imshow(wrong, cmap="Greys", vmin=0, vmax=top, interpolation="none", aspect="auto")
         if size <= CLASSES:
             for row, column in zip(*np.nonzero(matrix), strict=True):
                 dark = row != column and share[row, column] > top / 2
@@ -145,8 +150,8 @@ def confusion(found: Score | ArrayLike, names: Sequence[str] = (), ax: Any = Non
 
 
 def confused(score: Score) -> Ints:
-    """How many images of each class (rows) a network reads as which (columns), (classes, classes). Errors: UsageError of
-    a score without labels.
+    """How many images of each class (rows) a network reads as which (columns), (classes, classes). Errors: UsageError
+    of a score without labels.
     """
     if score.labels is None:
         raise UsageError("RUN-1", "confusion", "the images have no labels", None, "evaluate(net, x, labels)")

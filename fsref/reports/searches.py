@@ -17,8 +17,8 @@ from fsref.reports.pictures import (
     TITLE,
     WIDTH,
     blank_figure,
+    heading,
     house,
-    legend,
     write_picture,
 )
 
@@ -43,10 +43,10 @@ def search_picture(found: Found, path: str | PathLike[str], replace: bool = True
         panels[0].set_ylim(low - 1, max(*shares, 100 * found.float_right / found.image_count) + 1)
         for axes in panels if not beside else panels[:1]:
             axes.set_ylabel(f"{found.measure} (% of images)")
-        legend(panels[-1])
+        handles, columns = panels[0].get_legend_handles_labels(), 3 if beside else 2
+        figure.legend(*handles, loc="outside lower center", ncols=columns, frameon=False, **SMALL)
         tried = f"{len(found.points)} points tried on {found.image_count:,} images"
-        name = shown(found.graph or "graph", TITLE)
-        figure.suptitle(f"{name}: {tried}" if beside else f"{name}\n{tried}", parse_math=False)
+        heading(figure, shown(found.graph or "graph", TITLE), tried)
         write_picture(figure, path, replace)
 
 
@@ -70,5 +70,6 @@ def _points(axes: Any, axis: str, found: Found) -> None:
     axes.axhline(100 * found.float_right / found.image_count, color=INK, linewidth=0.8, label="float")
     lost = f"at most {found.loss:g} points lost"
     axes.axhline(100 * found.needed / found.image_count, color=RED, linewidth=0.8, linestyle="--", label=lost)
+    axes.margins(x=0.15)
     axes.set_xlabel(AXES[axis])
     axes.grid(linewidth=0.3)

@@ -18,6 +18,7 @@ from fsref.metrics.counts import Counts, window
 from fsref.metrics.score import Score
 from fsref.reports.panels import spread
 from fsref.reports.pictures import (
+    BEYOND,
     BLUE,
     GREY,
     RED,
@@ -32,7 +33,6 @@ from fsref.reports.pictures import (
 from fsref.simulation.recording import Trace
 
 LINES, BANDS = 300, 40  # of a raster: neurons, and populations
-BEYOND = "#dfe3e8"  # steps in which a population does not send, and those not recorded
 
 
 def timeline(net: Network | str | PathLike[str], ax: Any = None) -> Any:
@@ -72,7 +72,7 @@ def activity(found: Score | Counts, ax: Any = None) -> Any:
     for row, name in zip(share, names, strict=True):
         start, neurons = net.schedule.start[name], net[name].neurons * counts.image_count
         row[start : start + net.steps[name]] = 100 * counts.spikes[name] / neurons
-    with canvas(ax, tall(len(names))) as ax:
+    with canvas(ax, tall(len(names), more=1.2)) as ax:
         ax.set_facecolor(BEYOND)
         extent = (0, net.schedule.steps, len(names) - 0.5, -0.5)
         top = float(np.nanmax(share, initial=0.0)) or 1.0
@@ -80,7 +80,7 @@ def activity(found: Score | Counts, ax: Any = None) -> Any:
         by_population(ax, names)
         _steps(ax)
         bar = ax.figure.colorbar(drawn, ax=ax, aspect=30, pad=0.02)
-        bar.set_label("neurons that spike (%)")
+        bar.set_label("neurons spiking (%)", **SMALL)
     return ax
 
 
@@ -128,7 +128,8 @@ def raster(trace: Trace, image: int = 0, populations: Iterable[str] | None = Non
 def spiking(trace: Trace, name: str, image: int) -> NDArray[np.float64]:
     """Which of the recorded neurons of a population spike in which recorded step, (neurons, steps), 0 or 1."""
     trains, last = trace[name, "spikes"][image].astype(np.int64), trace.net.steps[name] - 1
-    return (trains[:, None] >> (last - trace.selection.window[name]) & 1).astype(np.float64)
+    found: NDArray[np.float64] = (trains[:, None] >> (last - trace.selection.window[name]) & 1).astype(np.float64)
+    return found
 
 
 def counts_of(found: object, place: str) -> Counts:
