@@ -12,14 +12,14 @@ from html import escape
 
 from fsref.errors import shown
 from fsref.reports.panels import Plot
-from fsref.reports.pictures import rendered
+from fsref.reports.pictures import BLUE, INK, rendered
 from fsref.tables import Fact, Sheet
 
 STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --text: #1c1f24; --quiet: #5d6672; --line: #d9dde3;
-  --panel: #f5f7f9; --bar: #3d7ab8; --bad: #b3492f; }
+  --panel: #f5f7f9; --bar: #0072b2; --bad: #b3492f; }
 @media (prefers-color-scheme: dark) { :root { --ground: #15181c; --text: #e6e9ed; --quiet: #a0a9b5;
-  --line: #353b44; --panel: #1d2127; --bar: #4f8fd0; --bad: #d9745a; } }
+  --line: #353b44; --panel: #1d2127; --bar: #4aa3df; --bad: #d9745a; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2rem 1.2rem 4rem; max-width: 66rem; background: var(--ground); color: var(--text);
   font: 16px/1.55 system-ui, "Segoe UI", Roboto, "Helvetica Neue", sans-serif; }
@@ -57,7 +57,7 @@ thead th { border-bottom: 1px solid var(--line); vertical-align: bottom; } tfoot
 @media (max-width: 30rem) { body { padding: 1.2rem .8rem 3rem; } .cards { grid-template-columns: 1fr; } }
 @page { margin: 14mm; }
 @media print { :root { color-scheme: light; --ground: #fff; --text: #000; --quiet: #444; --line: #bbb; --panel: #fff;
-  --bar: #3d7ab8; --bad: #b3492f; }
+  --bar: #0072b2; --bad: #b3492f; }
   body { max-width: none; padding: 0; font-size: 10pt; } nav { display: none; } h2 { break-after: avoid; }
   h2 + p { break-after: avoid; } figure, tr, .card, .tiles div, .facts dd { break-inside: avoid; }
   figure { padding: 0; border: 0; } figure svg { min-width: 0; max-height: 24cm; }
@@ -73,7 +73,9 @@ def inline(plot: Plot) -> str:
     it.
     """
     svg = rendered(plot.figure, "svg").decode("utf-8")
-    svg = svg[svg.index("<svg") :].replace("#000000", "currentColor").replace("#ffffff", "var(--ground)")
+    svg = svg[svg.index("<svg") :]
+    for drawn, own in ((INK, "currentColor"), ("#ffffff", "var(--ground)"), (BLUE, "var(--bar)")):
+        svg = svg.replace(drawn.lower(), own)
     # An image has the id of what it shows: pictures that are the same would have the same.
     svg = re.sub(r'(<image [^>]*?) id="[^"]*"', r"\1", svg)
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{plot.name}-", svg)
