@@ -54,17 +54,18 @@ thead th { border-bottom: 1px solid var(--line); vertical-align: bottom; } tfoot
 .card p { margin: 0 0 .3rem; } .logit { display: grid; grid-template-columns: 1fr auto; gap: 0 .6rem; }
 .logit span { overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 .logit .bar { grid-column: 1 / -1; width: 100%; height: .35rem; margin: 0 0 .35rem; }
-@media (max-width: 30rem) { body { padding: 1.2rem .8rem 3rem; } .cards { grid-template-columns: 1fr; } }
+@media (max-width: 30rem) { body { padding: 1.2rem .8rem 3rem; } .cards { grid-template-columns: 1fr; }
+  .tiles { grid-template-columns: 1fr 1fr; } .tiles dd { font-size: 1.2rem; } }
 @page { margin: 14mm; }
 @media print { :root { color-scheme: light; --ground: #fff; --text: #000; --quiet: #444; --line: #bbb; --panel: #fff;
   --bar: #0072b2; --bad: #b3492f; }
   body { max-width: none; padding: 0; font-size: 10pt; } nav { display: none; } h2 { break-after: avoid; }
-  h2 + p { break-after: avoid; } figure, tr, .card, .tiles div, .facts dd { break-inside: avoid; }
+  h2 + p, caption, thead { break-after: avoid; } p, figure, tr, .card, .tiles div, .facts dd { break-inside: avoid; }
   figure { padding: 0; border: 0; } figure svg { min-width: 0; max-height: 24cm; }
   figure, .wide { overflow: visible; } table { width: 100%; font-size: 7pt; }
   .wide td:not(:last-child) { white-space: normal; } .wide td:last-child { min-width: 0; }
   td, th { padding-right: .5em; overflow-wrap: anywhere; } caption { font-size: 8pt; } .bar { width: 6rem; }
-  .tiles { grid-template-columns: repeat(4, 1fr); } .cards { grid-template-columns: 1fr 1fr; } }
+  .tiles { grid-template-columns: repeat(4, 1fr); } .tiles dd { font-size: 1.15rem; } .cards { grid-template-columns: 1fr 1fr; } }
 """
 
 
