@@ -48,7 +48,7 @@ def accuracy(
                 [share - 100 * low for share, (low, _) in zip(shares, ends, strict=True)],
                 [100 * high - share for share, (_, high) in zip(shares, ends, strict=True)],
             )
-            curve(ax, [x for x, _, _ in points], shares, number, shown(name, LABEL), spread)
+            curve(ax, [x for x, _, _ in points], shares, number, called(name), spread)
         if real is not None:
             ax.axhline(100 * real, color=INK, linewidth=0.8, label=f"float, {100 * real:.2f} %")
         if max(every) > WIDE * min(every) > 0:
@@ -73,7 +73,7 @@ def growth(series: Mapping[str, Sequence[tuple[float, float]]], across: str, up:
         raise UsageError(RULE, "series", "one point is no growth", len(places), "two places or more")
     with canvas(ax) as ax:
         for number, (name, points) in enumerate(series.items()):
-            curve(ax, [x for x, _ in points], [y for _, y in points], number, shown(name, LABEL))
+            curve(ax, [x for x, _ in points], [y for _, y in points], number, called(name))
         if places[0] > 0 and all(b >= 1.5 * a for a, b in zip(places, places[1:], strict=False)):
             ax.set_xscale("log", base=2)
             ax.set_xticks([], minor=True)
@@ -85,6 +85,12 @@ def growth(series: Mapping[str, Sequence[tuple[float, float]]], across: str, up:
         ax.grid(linewidth=0.3)
         legend(ax)
     return ax
+
+
+def called(name: str) -> str:
+    """A name in a legend, from which matplotlib leaves out what begins with _."""
+    told = shown(name, LABEL)
+    return f" {told}" if told.startswith("_") else told
 
 
 def curve(

@@ -19,6 +19,7 @@ from fsref.errors import UsageError, shown
 from fsref.formats.files import write
 
 RULE = "COUNT-9"
+OURS = "fsref"  # the label of figures that are drawn in our style
 SUFFIXES = (".pdf", ".png", ".svg")
 DOTS_PER_INCH = 144
 POINTS_PER_INCH = 72  # the unit of what is drawn in lines
@@ -30,7 +31,8 @@ LEAST, MOST = 2.0, 20.0  # inches
 NAME = 22  # characters of a name on an axis
 TITLE = 60  # of one above a picture
 ROWS = 120  # populations that an axis has place for
-SVG: Any = {"svg.fonttype": "none", "svg.hashsalt": "fsref"}  # text stays text, and the ids the same
+# Text stays text, ids are the same, and a PDF carries its fonts as papers have to.
+FILES: Any = {"svg.fonttype": "none", "svg.hashsalt": "fsref", "pdf.fonttype": 42}
 UNPLACED: Any = {"figure.autolayout": False, "figure.constrained_layout.use": False}
 STYLE: Any = {"font.size": 9, "axes.titlesize": "medium", "figure.titlesize": "medium", "hatch.linewidth": 0.6}
 SMALL: Any = {"fontsize": "small"}  # 7.5 points: no text is smaller
@@ -64,7 +66,9 @@ def blank_figure(width: float, height: float, rule: str = RULE) -> Any:
         from matplotlib.figure import Figure
     except ImportError:
         raise UsageError(rule, "picture", "matplotlib is missing", None, 'pip install "fsref[plot]"') from None
-    return Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.set_label(OURS)
+    return figure
 
 
 @contextmanager
@@ -81,12 +85,14 @@ def house(rule: str = RULE) -> Iterator[None]:
 
 @contextmanager
 def canvas(ax: Any, height: float = HEIGHT) -> Iterator[Any]:
-    """The axes given, or new ones, `height` inches high, in the style of fsref. Errors: as `blank_figure`."""
-    if ax is not None:
+    """The axes given, or new ones, `height` inches high; those of a figure of fsref's are drawn into in its style,
+    those of another in the caller's. Errors: as `blank_figure`.
+    """
+    if ax is not None and ax.figure.get_label() != OURS:
         yield ax
         return
     with house():
-        yield blank_figure(WIDTH, height).subplots()
+        yield blank_figure(WIDTH, height).subplots() if ax is None else ax
 
 
 def axes(width: float | str = WIDTH, height: float | str = HEIGHT) -> Any:
@@ -133,7 +139,7 @@ def rendered(figure: Any, kind: str) -> bytes:
     made = io.BytesIO()
     svg = {"Date": None, "Creator": None, "Format": None, "Type": None}  # without them there is no metadata at all
     dated = {"png": {"Software": None}, "svg": svg, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
-    with rc_context(SVG | UNPLACED):
+    with rc_context(FILES | UNPLACED):
         if (placing := figure.get_layout_engine()) is not None:  # once: saving would place everything twice
             get_registered_canvas_class(kind)(figure)
             figure.dpi = DOTS_PER_INCH if kind == "png" else POINTS_PER_INCH

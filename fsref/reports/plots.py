@@ -87,7 +87,7 @@ def raster(e: Evaluation, width: float) -> Plot | None:
     seen.set_ylabel("row (pixels)")
     times.raster(e.sample.trace, 0, names, axes)
     figure.get_layout_engine().set(wspace=0.05)
-    told = f"{first_image(e)} A line is a neuron, a mark a spike; of many neurons the lines are those that spike most."
+    told = f"{first_image(e)} A line is a neuron, a mark a spike; of many neurons some that spike, from most to least."
     if len(names) < len(e.score.neurons):
         told += f" {len(names)} of {len(e.score.neurons):,} populations are drawn."
     return Plot("raster", "Raster of an image", told, figure)

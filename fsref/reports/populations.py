@@ -27,13 +27,12 @@ def maps(e: Evaluation, width: float) -> Plot | None:
     }
     figure, grid = panels(names, 1.5, width)
     for name, axes in grid.items():
-        top = float(means[name].max())
-        shown = axes.imshow(means[name], interpolation="none", vmin=0, vmax=top or 1)
+        shown, silent = axes.imshow(means[name], interpolation="none"), not means[name].any()
         axes.yaxis.get_major_locator().set_params(integer=True, nbins=4)
         bar = figure.colorbar(shown, ax=axes, shrink=0.7)
         bar.ax.tick_params(labelsize="small")
         bar.ax.yaxis.get_major_locator().set_params(nbins=3)
-        if not top:
+        if silent:
             axes.text(0.5, 0.5, "no spike", color="#fefefe", ha="center", va="center", transform=axes.transAxes)
     figure.supxlabel("column (neurons)", fontsize="medium")
     figure.supylabel("row (neurons)", fontsize="medium")
@@ -41,8 +40,8 @@ def maps(e: Evaluation, width: float) -> Plot | None:
     row, column = np.unravel_index(int(np.argmax(means[busy])), means[busy].shape)
     told = (
         f"Spikes per neuron and image; each pixel is a place, its mean taken over channels and "
-        f"{plural(e.score.image_count, 'image')}, each map with a scale of its own; the busiest is row {row}, column "
-        f"{column} of {busy}, {means[busy].max():.3g}."
+        f"{plural(e.score.image_count, 'image')}, each map with a scale of its own, from its least to its most; "
+        f"the busiest is row {row}, column {column} of {busy}, {means[busy].max():.3g}."
     )
     return Plot("maps", "Activity maps", told + some(names, every), figure)
 

@@ -41,20 +41,22 @@ def energy(spent: Energy | Mapping[str, Energy], rate: RateScore | None = None, 
             RULE, "spent", "not an energy", type(spent).__name__, "what fsref.energy gives, or some by name"
         )
     first, *others = every.values()
-    bars: dict[str, dict[str, float]] = {
-        name: {kind: n / one.image_count for kind, n in one.fs.items()} for name, one in every.items()
-    }
-    bars |= {"dense ANN": dict(first.ann)}
+    bars = [(name, {kind: n / one.image_count for kind, n in one.fs.items()}) for name, one in every.items()]
+    if all(one.ann == first.ann for one in others):
+        bars.append(("dense ANN", dict(first.ann)))
+    else:
+        bars += [(f"{name}, dense", dict(one.ann)) for name, one in every.items()]
     if rate is not None:
         macs, last = rate.result.twin.macs * rate.image_count, int(rate.result.checkpoints[-1])
         done = operations(rate.result.work, macs)
-        bars[f"rate, t = {last}"] = {k: float(np.ravel(n)[-1]) / rate.image_count for k, n in done.items()}
+        counts = {kind: float(np.ravel(n)[-1]) / rate.image_count for kind, n in done.items()}
+        bars.append((f"rate, t = {last}", counts))
     for costs in (*(one.costs for one in others), *([] if rate is None else [rate.costs])):
         if costs != first.costs:
             told = "none" if costs is None else costs.name
             raise UsageError(RULE, "costs", "energies under different costs are not compared", told, first.costs.name)
     parts = {
-        part: np.array([sum(first.costs[kind] * bar.get(kind, 0) for kind in kinds) for bar in bars.values()])
+        part: np.array([sum(first.costs[kind] * bar.get(kind, 0) for kind in kinds) for _, bar in bars])
         for part, kinds in PARTS.items()
     }
     whole = np.sum(list(parts.values()), axis=0)
@@ -66,7 +68,7 @@ def energy(spent: Energy | Mapping[str, Energy], rate: RateScore | None = None, 
             left += pj
         for row, pj in enumerate(whole.tolist()):
             ax.annotate(in_joules(pj), (pj / size, row), (3, 0), textcoords="offset points", va="center", **SMALL)
-        ax.set_yticks(range(len(bars)), [short(name) for name in bars], parse_math=False)
+        ax.set_yticks(range(len(bars)), [short(name) for name, _ in bars], parse_math=False)
         ax.set_ylim(len(bars) - 0.5, -0.5)
         ax.set_ylabel("network")
         ax.set_xlim(0, 1.25 * float(whole.max()) / size or 1)

@@ -86,8 +86,8 @@ def activity(found: Score | Counts, ax: Any = None) -> Any:
 
 def raster(trace: Trace, image: int = 0, populations: Iterable[str] | None = None, ax: Any = None) -> Any:
     """Axes with the spikes of one image of a recording: a band for each population, a line for each neuron, a mark for
-    each spike; of a population of many neurons those that spike most, in their order, as its label says; grey where
-    nothing was recorded.
+    each spike; of a population of many neurons some that spike, from the one that spikes most to the one that spikes
+    least, in their order, as its label says; grey where nothing was recorded.
 
     `trace` is what fsref.run, given a Record with spikes, has as `trace`, or what fsref.read_trace gave. Errors:
     UsageError for an image or a population that was not recorded, and when matplotlib is missing. Example:
@@ -106,7 +106,7 @@ def raster(trace: Trace, image: int = 0, populations: Iterable[str] | None = Non
     bands, ends, told = [], [0], []
     for name in names:
         fired = spiking(trace, name, image)
-        chosen = np.sort(np.argsort(-fired.sum(axis=1), kind="stable")[:lines])
+        chosen = np.sort(some_of(np.nansum(fired, axis=1), lines))
         band = np.full((len(chosen), plan.steps), np.nan)
         band[:, plan.start[name] + trace.selection.window[name]] = fired[chosen]
         bands.append(band)
@@ -125,10 +125,34 @@ def raster(trace: Trace, image: int = 0, populations: Iterable[str] | None = Non
     return ax
 
 
+def some_of(spikes: NDArray[np.float64], lines: int) -> NDArray[np.intp]:
+    """Which neurons stand for all: of those that spike so many, evenly from the one that spikes most to the one that
+    spikes least, of equal ones the first; all of them, and then silent ones, where they are fewer.
+    """
+    order = np.argsort(-spikes, kind="stable")
+    last = max(lines, int(np.count_nonzero(spikes))) - 1
+    places = np.linspace(0, last, lines).round().astype(int)
+    chosen: NDArray[np.intp] = order[np.unique(places[places < len(order)])]
+    return chosen
+
+
 def spiking(trace: Trace, name: str, image: int) -> NDArray[np.float64]:
-    """Which of the recorded neurons of a population spike in which recorded step, (neurons, steps), 0 or 1."""
-    trains, last = trace[name, "spikes"][image].astype(np.int64), trace.net.steps[name] - 1
-    found: NDArray[np.float64] = (trains[:, None] >> (last - trace.selection.window[name]) & 1).astype(np.float64)
+    """Which of the recorded neurons of a population spike in which recorded step, (neurons, steps): 0 or 1, NaN where
+    that was not seen, or answered as unknown (TRACE-1, TRACE-6).
+    """
+    key, trains = (name, "spikes"), trace[name, "spikes"]
+    places = trace.net.steps[name] - 1 - trace.selection.window[name]
+
+    def bits(words: NDArray[np.integer]) -> NDArray[np.bool_]:
+        own = np.broadcast_to(words, trains.shape)[image].astype(np.int64)
+        told: NDArray[np.bool_] = (own[:, None] >> places & 1) == 1
+        return told
+
+    found = bits(trains).astype(np.float64)
+    if key in trace.seen:
+        found[~bits(trace.seen[key])] = np.nan
+    if key in trace.unknown:
+        found[bits(trace.unknown[key])] = np.nan
     return found
 
 
