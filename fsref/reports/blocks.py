@@ -65,7 +65,8 @@ thead th { border-bottom: 1px solid var(--line); vertical-align: bottom; } tfoot
   figure, .wide { overflow: visible; } table { width: 100%; font-size: 7pt; }
   .wide td:not(:last-child) { white-space: normal; } .wide td:last-child { min-width: 0; }
   td, th { padding-right: .5em; overflow-wrap: anywhere; } caption { font-size: 8pt; } .bar { width: 6rem; }
-  .tiles { grid-template-columns: repeat(4, 1fr); } .tiles dd { font-size: 1.15rem; } .cards { grid-template-columns: 1fr 1fr; } }
+  .tiles { grid-template-columns: repeat(4, 1fr); } .tiles dd { font-size: 1.15rem; }
+  .cards { grid-template-columns: 1fr 1fr; } }
 """
 
 
