@@ -177,10 +177,8 @@ def test_networks_side_by_side() -> None:
         alone = fsref.evaluate(net, images.x, images.y)
         assert side.score.counts.to_dict() == alone.counts.to_dict() and side.score.correct == alone.correct
         assert side.energy is not None and side.energy.to_dict() == energy(alone.counts, costs).to_dict()
-    text = str(found)
-    assert (
-        "points from *" in " ".join(text.split()) and "times dense" in text and found.cheaper in " ".join(text.split())
-    )
+    sheet = found.sheet()
+    assert {"points from *", "times dense"} < set(sheet.head) and dict(sheet.below)["energy"] == found.cheaper
     assert [row["id"] for row in found.to_dict()["beside"]] == [nets["k2"].id, nets["k5"].id]
     for other in (handmade.residual(), classifier(2)):
         with refused(UsageError, "COUNT-11"):
