@@ -80,7 +80,8 @@ class SideBySide(Shown):
         rows = [tuple(self._row(side, labelled, priced)) for side in self.sides]
         head = ["network", "K", *["accuracy %", "95 % interval", "points from *", "interval of these"] * labelled]
         head += ["spikes per neuron", "SynOps per image", "latency", *["energy per image", "times dense"] * priced]
-        below = [("*", "the network of this run; points of accuracy from it, with their 95 % interval, paired")]
+        paired = "; points of accuracy from it, with their 95 % interval, paired" if labelled else ""
+        below = [("*", f"the network of this run{paired}")]
         below += [("energy", self.cheaper)] if priced else []
         return Sheet(f"on the same {plural(self.first.score.image_count, 'image')}", head, rows, below=below)
 
