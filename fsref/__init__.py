@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fsref.metrics.score import evaluate
     from fsref.rate_coding.score import rate_score
     from fsref.rate_coding.twin import rate_coded
+    from fsref.reports.view import view
     from fsref.simulation.difference import diff
     from fsref.simulation.export import export
     from fsref.simulation.pipeline import run_pipelined
@@ -88,6 +89,7 @@ _HOMES = {
     "search": "conversion.search",
     "shortcut": "law.projections",
     "sum_pool": "law.projections",
+    "view": "reports.view",
 }
 
 __all__ = [
@@ -134,6 +136,7 @@ __all__ = [
     "search",
     "shortcut",
     "sum_pool",
+    "view",
 ]
 
 

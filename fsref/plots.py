@@ -1,5 +1,6 @@
-"""The public door of figures: each function takes what fsref returns, and axes of matplotlib or none, and returns axes;
-report, `--plot` and `--plots` draw with the same (COUNT-9). matplotlib comes with `pip install fsref[plot]`.
+"""The public door of figures: each function takes what fsref returns, and `ax`, axes of matplotlib, or none, and
+returns axes; report, `--plot` and `--plots` draw with the same (COUNT-9). matplotlib comes with `pip install
+fsref[plot]`.
 """
 
 from fsref.reports.curves import accuracy, growth

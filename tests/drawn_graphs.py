@@ -22,7 +22,7 @@ FORMS = frozenset(
     " ".join(form.split())
     for form in """
     conv, stride, padding, asymmetric padding, dilation, groups, depthwise, no bias, dead channel, batch_norm,
-    affine, pre-activation, residual, linear residual, option A, concat, dense concat, grouped concat, max_pool,
+    affine, offset, pre-activation, residual, linear residual, option A, concat, dense concat, grouped concat, max_pool,
     pool before activation, padded max_pool, avg_pool, padded avg_pool, pad, subsample, identity, global_avg_pool,
     pooled conv, flatten, hidden dense, conv head, mean of logits, relu, clip, signed clip, raised clip, quantise
     nearest, quantise floor, hard_sigmoid, signed, BGR, L, mean, wide codes
@@ -123,12 +123,14 @@ class _Drawing:
 
     def norm(self, x: str, positive: bool = False) -> str:
         """A batch norm or affine, or nothing."""
-        c, kind = self.shapes[x][0], self.one("batch_norm", "batch_norm", "affine", "")
+        c, kind = self.shapes[x][0], self.one("batch_norm", "batch_norm", "affine", "offset", "")
         if not kind:
             return x
         self.has.add(kind)
         gain = self.rng.uniform(0.6, 1.5, c) * (1 if positive else self.rng.choice([1, 1, 1, -1], c))
         arrays = {"gain": gain, "offset": self.rng.normal(0.2, 0.3, c)}
+        if kind == "offset":
+            return self.add("offset", x, arrays={"map": self.rng.normal(0, 0.3, self.shapes[x])})
         if kind == "affine":
             return self.add("affine", x, arrays=arrays)
         return self.add(

@@ -186,6 +186,16 @@ def test_check_says_what_is_proved_and_what_was_tested(call: Call, model: Path) 
     assert call("check", "digits", "--limit", "3", "--data", "digits")[0] == 0
 
 
+def test_check_compares_the_engines_and_observables_named(call: Call, model: Path) -> None:
+    """Engines and observables can be chosen; one engine alone has nothing to agree with (RUN-2)."""
+    two = ("--engine", "events", "--engine", "quantized", "--observable", "codes")
+    found = json.loads(call("check", model, *two, "--json")[1])
+    assert (found["engines"], found["observables"]) == (["events", "quantized"], ["codes"]) and found["agrees"]
+    code, _, err = call("check", model, "--engine", "events")
+    assert (code, error_of(err).count("\n")) == (2, 1) and "[RUN-2]" in err
+    assert call("check", model, "--self", "--engine", "events")[0] == 2
+
+
 def broken(net: Any) -> Any:
     """The quantised engine with one bit of one spike of image 3 turned over."""
     simulate = TRUE(net)

@@ -16,7 +16,8 @@ import refusals
 from fsref.errors import UsageError
 from fsref.law.network import Network
 from fsref.law.populations import MaxPool
-from fsref.metrics.counts import Counts, count, fired, scaled
+from fsref.metrics.counts import Counts, count, scaled, tallied
+from fsref.metrics.kernels import MOST
 from fsref.verification.strategies import Case, cases
 
 NETS = {**handmade.NETS, "dangling": handmade.dangling}
@@ -215,12 +216,29 @@ def test_parts_of_a_recording_are_not_counted() -> None:
             count(trace)
 
 
-def test_more_images_than_are_added_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neurons_are_counted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many neurons are counted at a time changes no count."""
     net = handmade.residual()
     trace = handmade.recorded(net, handmade.draw(net, 7), SPIKES)
     whole = plain(count(trace))
-    monkeypatch.setattr("fsref.metrics.counts.ROWS", 3)
+    monkeypatch.setattr("fsref.metrics.counts.BLOCK", 5)
     assert plain(count(trace)) == whole
+
+
+@pytest.mark.parametrize("steps", [1, 7, 8, 9, 16])
+def test_spikes_are_tallied_bit_by_bit(steps: int) -> None:
+    """The spikes by step and neuron, the most of a neuron and those of each image are what a loop over the bits of
+    every word counts, for as many images as planes hold, one more, and twice as many (COUNT-2).
+    """
+    for images in (1, MOST - 1, MOST, MOST + 1, 2 * MOST + 1):
+        trains = np.random.default_rng([steps, images]).integers(0, 2**steps, (images, 5)).astype(np.uint16)
+        trains[:, 0], trains[:, 1] = 2**steps - 1, 0
+        bits = [[[int(word) >> (steps - 1 - t) & 1 for t in range(steps)] for word in row] for row in trains]
+        sent, most, of_image = tallied(trains, steps)
+        for n in range(5):
+            assert sent[:, n].tolist() == [sum(row[n][t] for row in bits) for t in range(steps)]
+            assert most[n] == max(sum(row[n]) for row in bits)
+        assert of_image.tolist() == [sum(map(sum, row)) for row in bits]
 
 
 def test_windows_by_hand() -> None:
@@ -253,9 +271,11 @@ def test_windows_by_hand() -> None:
 
 
 def test_more_images_than_16_bits_count() -> None:
-    """The spikes of a neuron over 65,536 images and more are all counted: sums of 16 bits are of few images."""
+    """The spikes of a neuron over 65,536 images and more are all counted: sums of few bits are of few images."""
     for images in (65_535, 65_536, 65_537, 200_000):
-        assert fired(np.full((images, 2), [1, 2], np.uint16), 0).tolist() == [images, 0]
+        sent, most, of_image = tallied(np.full((images, 2), [1, 2], np.uint16), 2)
+        assert sent.tolist() == [[0, images], [images, 0]]
+        assert most.tolist() == [1, 1] and of_image.tolist() == [2] * images
 
 
 @pytest.mark.parametrize("name", NETS)

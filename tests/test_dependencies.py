@@ -57,9 +57,10 @@ def test_what_is_imported_is_declared_and_the_other_way_round() -> None:
     assert imported(PACKAGE) == declared(PROJECT["dependencies"]).union(*EXTRAS.values(), {"torch"})
     beside = imported(PACKAGE.parent / "tools") - imported(PACKAGE) - EXPORTERS
     assert (
-        beside == {"scikit-learn", "pytest", "spikingjelly", "torchvision"}
+        beside == {"scikit-learn", "pytest", "spikingjelly", "torchvision", "hatchling"}
         and "pytest" in declared(extras["test"])
         and declared(extras["train"]) == {"torch", "scikit-learn"}
+        and declared(extras["docs"]) == {"sphinx", "myst-parser", "furo"}
     )
 
 

@@ -76,6 +76,8 @@ VERBS = {  # what is typed, what it writes, and a file in that when it is a fold
     "evaluate --html": ("evaluate tiny.fs.npz --data x.npz --html out.html", "out.html", ""),
     "evaluate --plots": ("evaluate tiny.fs.npz --data x.npz --plots out", "out", "codes.svg"),
     "compare --plot": ("compare floats.npz floats.fs.npz --data f.npz --plot out.svg", "out.svg", ""),
+    "view": ("view tiny.fs.npz x.npz", "view.html", ""),
+    "view --out": ("view tiny.fs.npz x.npz --out out.html", "out.html", ""),
 }
 NEEDS = {"export": "onnx", "export --out": "onnx", "evaluate --html": "matplotlib", "evaluate --plots": "matplotlib",
          "compare --plot": "matplotlib"}  # fmt: skip

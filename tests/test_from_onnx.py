@@ -740,7 +740,7 @@ def test_everything_without_a_form_is_listed_at_once() -> None:
     ("nodes", "words"),
     [
         ([node("Div", "k x", "h", "n")], ["n: Div divides by a value"]),
-        ([node("Add", "x map", "h", "n")], ["n: Add has a constant that differs from place to place"]),
+        ([node("Mul", "x map", "h", "n")], ["n: Mul has a constant that differs from place to place"]),
         ([node("Add", "x wide", "h", "n")], ["n: Add has a constant of shape (2, 1, 1, 1)"]),
         ([node("Mul", "x nan", "h", "n")], ["n: Mul has a constant that is not finite"]),
         ([node("Div", "x zero", "h", "n")], ["n: Div divides by 0"]),

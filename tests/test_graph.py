@@ -107,6 +107,8 @@ def slow(op: str, a: Mapping[str, Any], w: Mapping[str, Any], *xs: Any) -> Any:
                     for o, row in enumerate(w["weight"])
                 ]
             )[:, None, None]
+        case "offset":
+            return x + w["map"]
         case "batch_norm":
             return each(
                 lambda ch, v: (
@@ -223,6 +225,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[int, int, int]
     ("batch_norm", {}, norm(3), [(3, 2, 4)]),
     ("batch_norm", {"eps": 0.5}, norm(3), [(3, 2, 1)]),
     ("affine", {}, {"gain": weights(3), "offset": weights(3)}, [(3, 4, 2)]),
+    ("offset", {}, {"map": weights(2, 3, 4)}, [(2, 3, 4)]),
     ("relu", {}, {}, [(2, 3, 4)]),
     ("leaky_relu", {}, {"slope": weights(2)}, [(2, 3, 4)]),
     ("clip", {}, {}, [(2, 3, 4)]),

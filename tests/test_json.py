@@ -106,6 +106,7 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
         "diff": ["diff", model, data[1], str(tmp_path / "dump.npz"), "--isolated"],
         "differs": ["diff", model, data[1], str(tmp_path / "wrong.npz")],
         "verify": ["verify", model, "--budget", "20"],
+        "view": ["view", model, data[1], "--dump", str(tmp_path / "dump.npz"), "-o", str(tmp_path / "view.html")],
         "export": ["export", model, "--format", "onnx", "--out", str(tmp_path / "net.onnx")],
     }
     found = {}

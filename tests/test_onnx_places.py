@@ -203,6 +203,15 @@ def blocks(*steps: Any) -> list[tuple[Any, dict[str, Any]]]:
     ]
 
 
+def repeated(first: list[int], op: str, many: list[int], last: list[int], to: str) -> list[tuple[Any, dict[str, Any]]]:
+    """Places of x, or a, repeated along axes of their own."""
+    return [
+        (node("Reshape", "a first" if to != "h" else "x first", "b"), {"first": ints(*first)}),
+        (node(op, "b many", "c"), {"many": ints(*many)}),
+        (node("Reshape", "c last", to), {"last": ints(*last)}),
+    ]
+
+
 # By name: nodes with their constants, the operators of the graph before the flatten.
 SPELT: dict[str, tuple[list[tuple[Any, dict[str, Any]]], list[str]]] = {
     "rolled": (
@@ -217,6 +226,27 @@ SPELT: dict[str, tuple[list[tuple[Any, dict[str, Any]]], list[str]]] = {
         blocks((0, 4, 2, 3, 1, 4), [0, 3, 5, 1, 2, 4], (0, 48, 2, 1)), ["conv", "relu"],
     ),
     "channels as places": (blocks((0, 1, 2, 2, 6, 4), [0, 1, 4, 2, 5, 3], (0, 1, 12, 8)), ["view", "conv", "relu"]),
+    "places as channels, axis by axis": (
+        [
+            (node("Unsqueeze", "x three", "a"), {"three": ints(3)}),
+            (node("Reshape", "a rows", "b"), {"rows": ints(0, 0, -1, 2, 0)}),
+            (node("Reshape", "b columns", "c"), {"columns": ints(0, 0, 0, 0, -1, 2)}),
+            (node("Transpose", "c", "d", perm=[0, 1, 3, 5, 2, 4]), {}),
+            (node("Reshape", "d back", "e"), {"back": ints(0, -1, 1, 1, 0, 0)}),
+            (node("Squeeze", "e ones", "f"), {"ones": ints(2, 3)}),
+            (node("Relu", "f", "h"), {}),
+        ],
+        ["conv", "relu"],
+    ),
+    "each place again": (repeated([0, 4, 6, 1, 4, 1], "Expand", [1, 4, 6, 2, 4, 3], [0, 4, 12, 12], "h"), ["view"]),
+    "each place twice, channels last": (
+        [
+            (node("Transpose", "x", "a", perm=[0, 2, 3, 1]), {}),
+            *repeated([-1, 6, 1, 4, 1, 4], "Tile", [1, 1, 2, 1, 2, 1], [-1, 12, 8, 4], "d"),
+            (node("Transpose", "d", "h", perm=[0, 3, 1, 2]), {}),
+        ],
+        ["view"],
+    ),
     "channels as places, depth first": (
         blocks((0, 2, 1, 2, 6, 4), [0, 3, 4, 1, 5, 2], (0, 2, 12, 4)), ["view", "conv", "relu"],
     ),
@@ -230,6 +260,40 @@ def test_places_that_are_moved_by_several_operators(case: str) -> None:
     constants = {name: array for _, own in made for name, array in own.items()}
     graph = agrees(flat([one for one, _ in made], constants, shape=("N", 4, 6, 4)), Pixels(4, 6, 4))
     assert [name for name in ops(graph) if name != "flatten"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("size", "form", "wanted"),
+    [
+        (3, {"pads": [1, 1]}, ["view", "conv", "conv", "view", "conv", "add"]),
+        (2, {"pads": [0, 9], "dilations": [9]}, ["conv", "view", "conv", "view", "conv", "view", "conv", "add"]),
+        (4, {"auto_pad": "SAME_LOWER"}, ["view", "conv", "conv", "view", "conv", "add"]),
+        (1, {"group": 2}, ["conv"]),
+    ],
+)
+def test_a_line_whose_rows_follow_one_another(size: int, form: dict[str, Any], wanted: list[str]) -> None:
+    """A Conv along a flattened map sees the rows before and behind each, zeros beyond the ends of the line alone."""
+    made = [
+        node("Reshape", "x line", "a"),
+        node("Conv", "a w b", "c", **form),
+        node("Relu", "c", "d"),
+        node("Conv", "d v", "e"),
+        node("GlobalAveragePool", "e", "h"),
+    ]
+    arrays = {"line": ints(0, 4, -1), "w": weights(4, 4 // form.get("group", 1), size), "b": weights(4)}
+    arrays["v"] = weights(4, 4, 1)
+    graph = agrees(flat(made, arrays, shape=("N", 4, 6, 4)), Pixels(4, 6, 4))
+    assert ops(graph) == [*wanted, "relu", "conv", "global_avg_pool"]
+    for other in ({"strides": [2]}, {"pads": [2, 2]}):
+        made[1] = node("Conv", "a w b", "c", "slid", **form | {"auto_pad": "NOTSET"} | other)
+        words = "slid: Conv slides along rows that follow one another (nearest: stride 1, and pads that keep the size)"
+        refused(flat(made, arrays, shape=("N", 4, 6, 4)), words, pixels=Pixels(4, 6, 4))
+    arrays["w"] = weights(4, 4, 300)
+    made[1] = node("Conv", "a w b", "c", "slid", pads=[299, 0])
+    tall = flat(made, arrays, shape=("N", 4, 80, 4))
+    refused(tall, "slid: Conv reaches over 76 rows, at most 64 (nearest: a smaller window)", pixels=Pixels(4, 80, 4))
+    made[1] = node("MaxPool", "a", "c", "slid", kernel_shape=[3])
+    refused(flat(made, arrays, shape=("N", 4, 6, 4)), "slid: MaxPool slides along rows", pixels=Pixels(4, 6, 4))
 
 
 def test_one_node_for_all_that_read_places_as_channels() -> None:

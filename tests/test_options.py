@@ -36,6 +36,7 @@ FOLDER = "tiny.fs.npz --data big"
 NEURON = "--population hid --neuron 0"
 MEMORIES = "tiny.fs.npz --format readmemh --out m"
 DUMP = "tiny.fs.npz x.npz dump.npz"
+VIEW = "tiny.fs.npz x.npz"
 BIG = "graph.npz --data colour --out n.npz"
 DEVICE = "tiny.fs.npz --examples 0 --dut ./device"
 WRONG = "tiny.fs.npz --examples 0 --dut ./wrong"
@@ -233,6 +234,21 @@ ACTS = {
         "--json": ("tiny.fs.npz x.npz", "--json"),
     },
     "rule": {"--json": ("POOL-1", "--json")},
+    "view": {
+        "--image": (VIEW, "--image 1"),
+        "--dump": (VIEW, "--dump dump.npz"),
+        "--format": (f"{VIEW} --dump dump.npz", "--format csv"),
+        "--layout": (f"{VIEW} --dump memories", "--layout word=32"),
+        "--images": (f"{VIEW} --dump one_dump.npz", "--images 1"),
+        "--population": (VIEW, "--population hid"),
+        "--out": (VIEW, "--out p.html"),
+        "--resize": ("tiny.fs.npz big", "--resize 2"),
+        "--crop": ("tiny.fs.npz big", "--crop 2"),
+        "--engine": (VIEW, "--engine reference"),
+        "--memory-limit": (VIEW, "--memory-limit 1K"),
+        "--force": (f"{VIEW} --out there.html", "--force"),
+        "--json": (VIEW, "--json"),
+    },
     "fit": {
         "--steps": ("silu --range -1 1 --budget 200", "--steps 3"),
         "--range": ("silu --steps 3 --budget 200", "--range -1 1"),

@@ -38,7 +38,7 @@ SECTIONS = {
     "CONVERSION.md": ["GRAPH", "CONV"],
     "RATE_CODING.md": ["RATE"],
     "COSTS.md": ["COUNT"],
-    "RUNS.md": ["RUN"],
+    "RUNS.md": ["RUN", "DEBUG"],
     "PROOF.md": ["PROOF"],
     "FLOATS.md": ["FLOAT"],
     "HARDWARE.md": ["LAYOUT", "AER", "VCD", "NIR", "TRACE", "CHIP", "BENCH"],

@@ -29,7 +29,7 @@ from fsref.law.neuron import fs_relu
 from fsref.metrics.energy import PRESETS, dense_work, dense_work_of
 from fsref.reports.evaluation import examine
 from fsref.reports.losses import comparison_picture
-from fsref.reports.neurons import neuron_picture, table_picture
+from fsref.reports.neuron_pictures import neuron_picture, table_picture
 from fsref.reports.pictures import BARS, CURVES, ROWS, blank_figure, by_population, house, inches, rendered
 from fsref.reports.plots import plots as plots_of
 from nodes import drawn, residual
@@ -315,6 +315,16 @@ def test_growth_is_logarithmic_where_places_are_far_apart() -> None:
         (lambda f: plots.raster(f.score), "not a recording: Score"),
         (lambda f: plots.raster(f.trace, 6), "no such image in the recording: 6 (0..5)"),
         (lambda f: plots.raster(f.trace, populations=[]), "no spikes were recorded"),
+        (lambda f: plots.raster(f.trace, "first"), "no such image in the recording: first"),
+        (lambda f: plots.raster(f.trace, populations=["none"]), "not recorded: none spikes"),
+        (lambda f: plots.timeline(f.net, np.zeros(2)), "not axes of a figure: ndarray (one of matplotlib's"),
+        (lambda f: plots.accuracy({"a": 3}), "not series by name"),
+        (lambda f: plots.accuracy(f.rate), "not series by name: RateScore"),
+        (lambda f: plots.accuracy({"a": [3, 4]}), "not a point of accuracy: 3"),
+        (lambda f: plots.growth({"a": [1, 2]}, "x", "y"), "not a point: 1"),
+        (lambda f: plots.growth({"a": [(1, float("inf")), (2, 3)]}, "x", "y"), "not a point: (1, inf)"),
+        (lambda f: plots.staircase(fs_relu(3), 3), ""),
+        (lambda f: plots.confusion([[1], [1, 2]]), "not counts by class and class"),
         (lambda f: plots.activity(f.trace), "neither a score nor counts: Trace"),
         (lambda f: plots.timeline(3), "not a network: int"),
         (lambda f: plots.accuracy({"FS": f.score}), "one point is no curve: 1 (two or more"),

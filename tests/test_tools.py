@@ -26,7 +26,7 @@ from fsref.formats.npy import npy
 TOOLS = Path(environment.__file__).parent
 
 
-@pytest.mark.parametrize("name", ["run", "test"])
+@pytest.mark.parametrize("name", ["run", "test", "website"])
 def test_an_old_python_is_told_what_is_needed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a user starts first is parsed by Python 3.8, and ends there with a line, before it does anything."""
     path = TOOLS / f"{name}.py"
@@ -37,7 +37,18 @@ def test_an_old_python_is_told_what_is_needed(name: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    "name", ["bench", "compare_coding", "evaluate", "imagenet", "mutate", "train_cifar10", "train_digits"]
+    "name",
+    [
+        "bench",
+        "compare_coding",
+        "evaluate",
+        "imagenet",
+        "mutate",
+        "site_build",
+        "train_cifar10",
+        "train_digits",
+        "website",
+    ],
 )
 def test_every_tool_tells_what_it_does(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

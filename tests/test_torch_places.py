@@ -108,6 +108,35 @@ def test_what_has_one_dimension(case: str, column: bool) -> None:
     assert [node.op for node in graph.nodes] == wanted
 
 
+@pytest.mark.parametrize(
+    ("layer", "wanted"),
+    [
+        (nn.Conv1d(3, 4, 3, padding=1), ["view", "conv", "conv", "view", "conv", "add"]),
+        (
+            nn.Conv1d(3, 4, 4, padding="same", dilation=3),
+            ["view", "conv", "conv", "view", "conv", "view", "conv", "add"],
+        ),
+        (nn.Conv1d(3, 6, 1, groups=3), ["conv"]),
+    ],
+)
+def test_a_line_whose_rows_follow_one_another(layer: nn.Module, wanted: list[str]) -> None:
+    """conv1d along a flattened map sees the rows before and behind each."""
+    layers = layer, nn.ReLU(), nn.AdaptiveMaxPool1d(1), nn.Conv1d(layer.out_channels, 4, 1)
+    graph = same(drawn(Rows(*layers)), Pixels(3, 5, 4))
+    assert [node.op for node in graph.nodes] == [*wanted, "relu", "max_pool", "conv"]
+
+
+class Rows(nn.Module):
+    """Layers of one dimension, of an image whose rows follow one another."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Any) -> Any:
+        return self.layers(x.flatten(2)).flatten(1)
+
+
 class Line(nn.Module):
     """Layers of one dimension, of an image without one of its axes."""
 

@@ -12,6 +12,7 @@ import pytest
 import fsref
 import naive
 from fsref.activations.coding import Coding
+from fsref.conversion import beside
 from fsref.conversion.converter import convert
 from fsref.conversion.folding import fold
 from fsref.conversion.grids import grid_of
@@ -152,9 +153,9 @@ def trained_codes(layers: list[Layer], images: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", ("powers of two", "one step", "channels"))
-@pytest.mark.parametrize(("bits", "act"), [(2, 2), (3, 3), (4, 4), (8, 4)])
+@pytest.mark.parametrize(("bits", "act"), [(2, 2), (3, 3), (4, 4), (8, 4), (8, 8)])
 def test_every_code_is_the_trained_one(bits: int, act: int, kind: str) -> None:
-    """W2A2, W3A3, W4A4 and W8A4, with zero points, a padded border, a sum of two scales, and ties: every code of every
+    """W2A2 to W8A8, with zero points, a padded border, a sum of two scales, and ties: every code of every
     population is the quantised network's, and the weights are its integers, as often as is said.
     """
     graph, layers = network(bits, act, kind)
@@ -176,6 +177,15 @@ def test_every_code_is_the_trained_one(bits: int, act: int, kind: str) -> None:
             assert not rest.any() and low <= times.min() == times.max() <= high
     ties = [told["populations"][name]["tied_channels"] for name in "ab"]
     assert all(ties) if kind == "powers of two" else not any(ties)
+
+
+def test_cases_that_leave_least_room_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of sums of two steps all cases count: how many are looked at first changes no integer."""
+    graph, _ = network(3, 3, "channels")
+    plain = convert(graph)
+    for few in ((), (1,), (1, 2)):
+        monkeypatch.setattr(beside, "FEW", few)
+        assert convert(graph).id == plain.id
 
 
 def table_code(T: Any, h: Any, d: Any, v: int) -> int:
@@ -270,7 +280,16 @@ WHOLE = np.random.default_rng(2).integers(-7, 8, (3, 2, 3, 3)) / 64
     ("graph", "options", "why"),
     [
         (one_layer(np.random.default_rng(1).normal(0, 1, (3, 2, 3, 3))), {}, "no integers of 8 bits times a step"),
-        (one_layer(WHOLE, pixels=replace(PIXELS, std=(0.5, 0.3))), {}, "channels of input have different scales"),
+        (
+            one_layer(WHOLE, pixels=replace(PIXELS, std=(0.5, 0.229))),
+            {},
+            "channels of input have scales without a common",
+        ),
+        (
+            one_layer(WHOLE, pixels=replace(PIXELS, std=(0.5, 0.25 + 2**-30))),
+            {},
+            "channels of input have scales without",
+        ),
         (one_layer(WHOLE / 1.1, levels=14), {"chip": {"weight_bits": 5}}, "its integers do not fit the chip"),
     ],
 )
@@ -337,6 +356,41 @@ def test_a_quantiser_of_the_images_has_the_levels_of_exact_arithmetic() -> None:
     assert net.provenance["trained"]["equal"] and [p.name for p in net.fs] == ["a"]
     images = np.arange(2).reshape(2, 1, 1, 1)
     assert fsref.run(net, images, engine="reference", record=["a"]).codes["a"].tolist() == [[3], [4]]
+
+
+@pytest.mark.parametrize("inside", [False, True], ids=["in the contract", "in the network"])
+def test_channels_of_the_images_may_have_scales_of_their_own(inside: bool) -> None:
+    """Weights times the scales of channels are integers times a step where these are as 2 to 1, or where the network
+    takes them back before it quantises the images: every code is that of exact arithmetic.
+    """
+    std, mean = ((0.229, 0.224), (0.5, 0.25)) if inside else ((0.5, 0.25), (0.5, 0.25))
+    graph = one_layer(WHOLE, pixels=replace(PIXELS, mean=mean, std=std))
+    if inside:
+        back = Node("back", "affine", ("input",), {}, {"gain": np.array(std), "offset": np.array(mean)})
+        images = Node("images", "quantise", ("back",), {"alpha": 15 / 16, "levels": 15, "rounding": "even"})
+        graph = replace(graph, nodes=(back, images, replace(graph.nodes[0], inputs=("images",)), *graph.nodes[1:]))
+    net = convert(graph)
+    assert net.provenance["trained"]["equal"] and [p.name for p in net.fs] == ["a"]
+    images = np.random.default_rng(4).integers(0, 16, (3, *PIXELS.shape))
+    weights = np.rint(WHOLE * 64).astype(int)
+    real = images if inside else (images - np.array([8, 4])[:, None, None]) * np.array([2, 4])[:, None, None]
+    sums = convolved(real, weights)[:, :, 1:-1, 1:-1]
+    wanted = np.array([min(max(rounded(Fraction(int(s), 128), "even"), 0), 15) for s in sums.ravel()])
+    for engine in ("reference", "quantized"):
+        found = fsref.run(net, images, engine=engine, record=["a"]).codes["a"]
+        assert (found.ravel() == wanted).all()
+
+
+def test_a_constant_of_each_place_is_kept() -> None:
+    """A mean image is part of the biases, which are a map: every code is that of exact arithmetic."""
+    graph, rng = one_layer(WHOLE), np.random.default_rng(6)
+    mean, images = rng.integers(-9, 10, PIXELS.shape), rng.integers(0, 16, (3, *PIXELS.shape))
+    shift = Node("n", "offset", ("input",), {}, {"map": mean / 8})
+    net = convert(replace(graph, nodes=(shift, replace(graph.nodes[0], inputs=("n",)), *graph.nodes[1:])))
+    assert net.provenance["trained"]["equal"] and [p.name for p in net.fs] == ["a"]
+    sums = convolved(images - 8 + mean, np.rint(WHOLE * 64).astype(int))[:, :, 1:-1, 1:-1]
+    wanted = [min(max(rounded(Fraction(int(s), 64), "even"), 0), 15) for s in sums.ravel()]
+    assert fsref.run(net, images, record=["a"]).codes["a"].ravel().tolist() == wanted
 
 
 def test_classes_share_one_scale() -> None:

@@ -14,7 +14,8 @@ from fsref.activations.functions import Function, functions
 from fsref.activations.transfer import Transfer, transfer
 from fsref.errors import UsageError
 from fsref.law.neuron import fire
-from fsref.reports.neurons import draw_spikes, draw_steps, draw_trains, draw_transfer, table_picture
+from fsref.reports.neuron_pictures import table_picture
+from fsref.reports.neurons import draw_spikes, draw_steps, draw_trains, draw_transfer
 from fsref.reports.pictures import blank_figure
 from fsref.verification.explain import steps_of
 from refusals import refused

@@ -84,6 +84,9 @@ def holds_what_a_user_needs(elsewhere: Path) -> None:
     assert package.is_relative_to(elsewhere)
     assert f'__version__ = "{version}"' in (ROOT / "fsref" / "version.py").read_text(encoding="utf-8")
     assert (package / "py.typed").is_file()
+    assert {p.name for p in (ROOT / "fsref" / "reports").iterdir() if p.suffix in (".js", ".css", ".html")} <= {
+        p.name for p in (package / "reports").iterdir()
+    }
     pages = {p.relative_to(ROOT / "fsref") for p in (ROOT / "fsref").rglob("*.md")}
     assert {Path("SPEC.md"), Path("RUNS.md"), Path("guide/costs.md")} < pages
     assert {p.relative_to(package) for p in package.rglob("*.md")} >= pages

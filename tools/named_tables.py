@@ -50,7 +50,7 @@ HEAD = """# Tables that come with fsref
 every membrane of the interval, in the function's units; spikes are the mean of a neuron whose membranes are distributed
 normally, mean 0 and deviation 1.5 (of exp, reciprocal and rsqrt evenly over the interval). The last column is the mean
 square error over that of the best staircase with as many outputs (FIT-7). `python tools/named_tables.py` finds them
-anew, and `--page` writes this page.
+anew, `python tools/named_tables.py --page` draws them and writes this page.
 
 | table | interval | steps | mean square error | largest | spikes | outputs | to the best |
 |---|--:|--:|--:|--:|--:|--:|--:|"""

@@ -93,6 +93,13 @@ def slices(x: Any) -> Any:
     return ended(a)
 
 
+def repeated(x: Any) -> Any:
+    """A mean image taken away, nearest upsampling by the layer for it, which Keras 3 spells as a repeat."""
+    mean = np.random.default_rng(0).uniform(0, 1, (8, 8, 3)).astype(np.float32)
+    a = L.Conv2D(4, 3, strides=2, padding="same", activation="relu")(L.Lambda(lambda v: v - mean)(x))
+    return ended(L.Conv2D(6, 3, activation="relu")(L.UpSampling2D((2, 3))(a)))
+
+
 def segmentation(x: Any) -> Any:
     """A map of classes, channels last."""
     a = L.MaxPooling2D()(L.Conv2D(6, 3, padding="same", activation="relu")(x))
@@ -131,7 +138,7 @@ def fake_quantised(x: Any) -> Any:
 DYADIC = {"scale": 1 / 16, "max_code": 15}
 TF2ONNX: dict[str, tuple[Any, ...]] = {
     "nothing_extra": (keras_order, rescaling, averaged, residual),
-    "linear_maps": (flattened, depths, larger, slices),
+    "linear_maps": (flattened, depths, larger, repeated, slices),
     "outputs": (segmentation, two, one_logit),
     "few_bits": (fake_quantised,),
 }

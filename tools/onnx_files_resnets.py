@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Write the ONNX files of two published ResNet-20 for CIFAR-10 as torch's dynamo exporter writes them, without weights.
 
-    onnx_files_resnets.py
+    onnx_files_resnets.py            write the two files
+    onnx_files_resnets.py LAYERS     say what network ResNets of so many layers are, 56 say, from torch and from the
+                                     files of both its exporters, written on the spot; needs fsref
 
 Two topologies that people have: shortcuts without parameters, every second place and channels of zeros around (option A
 of He et al. 2015, after akamaster/pytorch_resnet_cifar10), and shortcuts that are convolutions of 1 x 1 with a batch
@@ -12,6 +14,9 @@ the names that torch has. Needs torch and onnxscript.
 
 from __future__ import annotations
 
+import argparse
+import io
+import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -129,19 +134,64 @@ def filled(path: Path, weights: Mapping[str, Tensor]) -> Any:
     return model
 
 
+def by_traces(model: nn.Module, norms: bool) -> Any:
+    """The model as the exporter by traces writes it, with its batch norms or with them folded."""
+    mode = torch.onnx.TrainingMode
+    held: Any = io.BytesIO()
+    names: dict[str, Any] = {"input_names": ["x"], "dynamic_axes": {"x": {0: "N"}}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kind = mode.PRESERVE if norms else mode.EVAL
+        torch.onnx.export(model, (EXAMPLE,), held, dynamo=False, training=kind, **names)
+    return onnx.load_from_string(held.getvalue())
+
+
+def by_dynamo(model: nn.Module) -> Any:
+    """The model as the exporter of torch.export writes it."""
+    free = {0: torch.export.Dim("batch")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            model, (EXAMPLE,), dynamo=True, dynamic_shapes=(free,), optimize=False, verbose=False
+        )
+    assert program is not None
+    return program.model_proto
+
+
+def networks(layers: int, option: str) -> dict[str, str]:
+    """The ids of the networks that a ResNet of so many layers is, by where it comes from."""
+    import fsref
+
+    pixels = fsref.Pixels(3, 32, 32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    images = np.random.default_rng(1).integers(0, 256, (2, 3, 32, 32))
+    model = drawn((layers - 2) // 6, option)
+    graphs = {"torch": fsref.from_torch(model, pixels)}
+    for name, file in (
+        ("dynamo", by_dynamo(model)),
+        ("legacy", by_traces(model, True)),
+        ("folded", by_traces(model, False)),
+    ):
+        graphs[name] = fsref.from_onnx(file, pixels)
+    return {name: fsref.convert(graph, images).id for name, graph in graphs.items()}
+
+
 def main() -> None:
-    """Write the files."""
+    """Write the files, or compare."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("layers", type=int, nargs="?", help="6 n + 2")
+    if (layers := parser.parse_args().layers) is not None:
+        if layers < 8 or layers % 6 != 2:
+            parser.error(f"{layers} layers are not 6 n + 2")
+        for option in OPTIONS:
+            found = networks(layers, option)
+            print(f"ResNet-{layers}, option {option}: " + ", ".join(f"{name} {id[:12]}" for name, id in found.items()))
+            if len(set(found.values())) > 1:
+                sys.exit("they are not one network")
+        return
     SKELETONS.mkdir(parents=True, exist_ok=True)
     for option in OPTIONS:
-        free = {0: torch.export.Dim("batch")}
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            program = torch.onnx.export(
-                drawn(3, option), (EXAMPLE,), dynamo=True, dynamic_shapes=(free,), optimize=False, verbose=False
-            )
-        assert program is not None
         path = SKELETONS / f"resnet20_{option.lower()}.dynamo.onnx"
-        path.write_bytes(without(plain(program.model_proto)).SerializeToString(deterministic=True))
+        path.write_bytes(without(plain(by_dynamo(drawn(3, option)))).SerializeToString(deterministic=True))
         print(f"{path.name}: {path.stat().st_size:,} bytes")
 
 

@@ -193,6 +193,21 @@ class Line(nn.Module):
         return self.dense(self.body(x[:, :, :1].squeeze(2)).mean(dim=2))
 
 
+class Rows(nn.Module):
+    """A mean image taken away, places as channels, and a convolution of one dimension over all places."""
+
+    mean: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.rand(3, 8, 8))
+        self.conv, self.line, self.dense = conv(12, 6), nn.Conv1d(6, 8, 3, padding=1), nn.Linear(8, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = F.relu(self.conv(F.pixel_unshuffle(x - self.mean, 2)))
+        return self.dense(F.relu(self.line(a.flatten(2))).mean(dim=2))
+
+
 class Map(nn.Sequential):
     """Segmentation: a map of classes."""
 
@@ -253,7 +268,7 @@ class Pyramid(nn.Module):
 
 MODELS: dict[str, tuple[type[nn.Module], ...]] = {
     "nothing_extra": (KerasOrder, Inside, Averaged, Padded),
-    "linear_maps": (Shuffle, Slices, Turned, Larger, Edges, Leaky, Line),
+    "linear_maps": (Shuffle, Slices, Turned, Larger, Edges, Leaky, Line, Rows),
     "outputs": (Map, Two, Regression, OneLogit, Chances, Pyramid),
 }
 

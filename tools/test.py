@@ -1,7 +1,7 @@
 """Check everything: ruff (rules and format), mypy, pytest. `python tools/test.py [--all | --lowest] [-- PYTEST
 ARGUMENTS]`; its own environment is .venv-test.
 
---all adds PyTorch and the tests that need programs which are no PyPI wheel, and fails on a skip that
+--all adds PyTorch, the site and the tests that need programs which are no PyPI wheel, and fails on a skip that
 tests/allowed_skips.txt does not hold. --lowest runs, in .venv-lowest, the tests of what needs others with the lowest
 versions of them that pyproject.toml allows.
 """
@@ -35,7 +35,7 @@ def main() -> int:
         files += ["--deselect", PYTORCH]
         return environment.call([python, "-m", "pytest", "-n", "2", *(rest or files)], environment.ROOT)
     # What tests of importers and of the guide need beside; torch is large, and only --all has to have it.
-    extras = ["test", *EXTRAS] + (["train"] if "--all" in own else [])
+    extras = ["test", *EXTRAS] + (["train", "docs"] if "--all" in own else [])
     python = environment.prepare(".venv-test", ".[%s]" % ",".join(extras))  # noqa: UP031
     failed = []
     for name, command in {

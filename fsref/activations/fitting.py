@@ -55,11 +55,12 @@ def fitted(
 
     Membranes are integers of `unit`; a code has `codes` bits, its unit is `scale` of what comes back. What is made
     small is the mean square error plus `max_error` times the square of the largest, both on every integer of the
-    interval: each weighs the share of neurons that have it, by `distribution`, Normal(mean, deviation) or an array of
-    real membranes, but `even`, which is shared evenly. `spikes` caps the mean spikes of a neuron of that distribution.
-    Beyond the interval the output stays within what the function holds there, as far as it does inside. The same
-    arguments give the same table. With `resume`, a file, what is done is kept there and not done again (FIT-9).
-    `progress` is called with the moves just made. Errors: UsageError [FIT], FileError.
+    interval: each weighs the share of neurons that have it, by `distribution`, Normal(mean, deviation) or an array (n,)
+    of real membranes, but `even`, which is shared evenly. `spikes` caps the mean spikes of a neuron of that
+    distribution. Beyond the interval the output stays within what the function holds there, as far as it does inside.
+    The same arguments, `seed` among them, give the same table; `name` is what it is called. With `resume`, a file, what
+    is done is kept there and not done again (FIT-9). `progress` is called with the moves just made. Errors: UsageError
+    [FIT], FileError.
     """
     if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or not 1 <= steps <= MAX_STEPS:
         raise UsageError("FIT-2", "steps", "out of range", steps, f"1..{MAX_STEPS}")

@@ -11,13 +11,15 @@ import click
 
 from fsref.cli.options import FILE, FORCE, JSON, LIMIT, NET, SOURCE, WORK, check_file, images_of, show, work
 from fsref.cli.verb import Given, excludes, needs, verb
+from fsref.engines.engine import ENGINES
 from fsref.errors import UsageError
 from fsref.formats.bundled import brings_images, load
 from fsref.formats.chips import chip_of
 from fsref.formats.files import write
+from fsref.law.populations import OBSERVABLES
 from fsref.limits.misfits import Fit
 from fsref.reports.progress import progress
-from fsref.tables import Sheet
+from fsref.tables import Sheet, plural
 from fsref.verification.certificate import read_certificate, unmet
 from fsref.verification.check import check as check_network
 from fsref.verification.golden import self_check
@@ -28,7 +30,7 @@ FOR_ALL = ("--prove", "--certificate")
 
 
 @verb(
-    excludes("--data --limit --resize --crop --threads --batch", "--self", "--for", *FOR_ALL),
+    excludes("--data --limit --resize --crop --threads --batch --engine --observable", "--self", "--for", *FOR_ALL),
     excludes("--memory-limit", "--self", "--for"),
     excludes("--prove --certificate --for", "--self"),
     excludes("--certificate --for", "--prove"),
@@ -59,6 +61,20 @@ FOR_ALL = ("--prove", "--certificate")
 )
 @FORCE
 @click.option(
+    "--engine",
+    "engines",
+    multiple=True,
+    type=click.Choice(ENGINES),
+    help="Compare this engine with the first named (repeatable); all by default.",
+)
+@click.option(
+    "--observable",
+    "observables",
+    multiple=True,
+    type=click.Choice(OBSERVABLES),
+    help="Compare these alone (repeatable); codes alone take least.",
+)
+@click.option(
     "--for",
     "chip",
     metavar="CHIP.json",
@@ -88,8 +104,11 @@ def check(net: str, itself: bool, chip: str | None, as_json: bool, **given: Any)
     network = load(net)
     source = given["source"] or DRAWN
     x = images_of(net, network, {**given, "source": source}).x
-    with progress(f"three engines, {len(x)} images", len(x)) as advance:
-        checked = check_network(network, x, **work(given), progress=advance)
+    engines, observables = given["engines"] or ENGINES, given["observables"] or OBSERVABLES
+    if len(set(engines)) < 2:
+        raise UsageError("RUN-2", "--engine", "one engine has none to agree with", engines[0], ", ".join(ENGINES))
+    with progress(f"{', '.join(engines)}: {plural(len(x), 'image')}", len(x)) as advance:
+        checked = check_network(network, x, engines, observables, **work(given), progress=advance)
     sheet = checked.sheet()
     show(as_json, [replace(sheet, below=[*sheet.below, ("images", source)])], {**checked.to_dict(), "data": source})
     return 0 if checked.agrees else 1

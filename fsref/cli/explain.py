@@ -14,7 +14,7 @@ from fsref.errors import UsageError
 from fsref.formats.bundled import load
 from fsref.formats.sources import image_file
 from fsref.law.network import Network
-from fsref.reports.neurons import neuron_picture
+from fsref.reports.neuron_pictures import neuron_picture
 from fsref.reports.pictures import check_picture
 from fsref.verification.explain import explain as explain_neuron
 from fsref.verification.explanation import Place

@@ -21,7 +21,7 @@ from fsref.formats.bundled import load
 from fsref.formats.tables import come_along, load_table
 from fsref.law.network import Network
 from fsref.law.neuron import relu_theta
-from fsref.reports.neurons import table_picture
+from fsref.reports.neuron_pictures import table_picture
 from fsref.reports.pictures import check_picture
 from fsref.verification.compare import membrane_units
 from fsref.verification.explain import steps_of

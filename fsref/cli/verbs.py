@@ -37,6 +37,7 @@ VERBS = {
     "table": "Show a table, every step of it; make integers of floats.",
     "verify": "Hold somebody else's conversion against the law.",
     "vectors": "Golden vectors: make a pack, show it, check the answers to it.",
+    "view": "Show every step of an image as a page.",
 }
 
 

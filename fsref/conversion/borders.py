@@ -38,6 +38,9 @@ def without_map(unit: Unit, sources: Sequence[Source], made: Quantised, options:
                 "bias_map true, or an activation before",
             )
             raise GraphError("CHIP-4", unit.name, problem, term.source, limit)
+        if term.map is not None:
+            problem, limit = "a constant of each place needs a bias map", "bias_map true, or one constant per channel"
+            raise GraphError("CHIP-4", unit.name, problem, term.source, limit)
         if (source.offset.any() or term.constant is not None) and any(term.padding):
             lacking = -(weights * term.per_input(source.offset)).sum(axis=1, keepdims=True)
             if term.constant is not None:

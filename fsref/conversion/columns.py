@@ -71,7 +71,7 @@ class Columns:
         self.free = self.weights != 0
         self.factors: Reals = np.ones((channels, len(self.skips)))
         self.bias = unit.bias
-        whole = [constant_part(term, shapes[term.source][1:]) for term in unit.terms if term.constant is not None]
+        whole = [constant_part(term, shapes[term.source][1:]) for term in unit.terms if term.fixed]
         self.constant = np.asarray(sum(whole, np.zeros((channels, 1, 1))), np.float32)
 
     def read(self, places: Places, values: Mapping[str, Floats]) -> Read:
@@ -99,7 +99,7 @@ class Columns:
         parts = np.split(self.weights, np.cumsum(sizes)[:-1], axis=2) if sizes else []
         plain = [replace(t, weights=w.reshape(t.weights.shape)) for t, w in zip(self.plain, parts, strict=True)]
         skips = [
-            replace(term.scaled(factor), constant=term.constant)
+            replace(term.scaled(factor), constant=term.constant, map=term.map)
             for term, factor in zip(self.skips, self.factors.T, strict=True)
         ]
         made = {True: iter(skips), False: iter(plain)}

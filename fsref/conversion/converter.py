@@ -111,8 +111,9 @@ def convert(
     Options (CONV-9): steps K = 8, or by population ({"": 8, "layer1.0.conv1": 6}); weight_bits 8 (2..16); alpha "mse",
     "max" or "percentile" (percentile=99.9); rounding "nearest" or "floor"; power_of_two thetas; bias_correction "none",
     "analytic" or "empirical"; chip. `calibrate` may be left out when every activation of the graph is a quantising one.
-    Every choice and figure is in `provenance`. `memory_limit` is in bytes. Errors: GraphError [GRAPH-5, CONV-1 to
-    CONV-9, CHIP-3], InputError for the images, RangeError, and LimitError [RUN-3] before any image is looked at.
+    Every choice and figure is in `provenance`. `progress` is called with the images just seen. `memory_limit` is in
+    bytes. Errors: GraphError [GRAPH-5, CONV-1 to CONV-9, CHIP-3], InputError for the images, RangeError, and LimitError
+    [RUN-3] before any image is looked at.
     """
     chosen = Options.of(convert, options)
     net = Calibrated.of(graph, calibrate, image_count, progress, memory_limit).convert(chosen, memory_limit)

@@ -86,9 +86,10 @@ def _pixels(units: Units, part: Held | Sum, activation: Activation) -> Held | No
     """What stands for a quantising activation of the images themselves; None where that takes a population (CONV-7)."""
     if activation.levels is None or not isinstance(part, Held) or part.chosen is not None:
         return None
-    if (part.name, part.padding, part.view) != ("input", NO_PADDING, "map"):
+    affine = part.affine or Affine.none(part.shape[0])
+    if (part.name, part.padding, part.view) != ("input", NO_PADDING, "map") or affine.map is not None:
         return None
-    found, note = levels_of(units.graph.contract(), part.affine or Affine.none(part.shape[0]), activation)
+    found, note = levels_of(units.graph.contract(), affine, activation)
     if note and note not in units.notes:
         units.notes.append(note)
     return None if found is None else replace(part, affine=found)

@@ -49,7 +49,7 @@ def exact_sum(unit: Unit, values: Mapping[str, NDArray[np.float32]]) -> NDArray[
     assert unit.bias is not None
     fixed = unit.bias[:, None, None]
     for term in unit.terms:
-        if term.constant is not None:
+        if term.fixed:
             fixed = fixed + constant_part(term, values[term.source].shape[2:])
     made = np.empty((len(values[unit.sources[0]]), *unit.shape), np.float32)
     delivered = [_delivered(term, values[term.source]) for term in unit.terms]

@@ -25,7 +25,7 @@ def flatten(units: Units, node: Node, value: Value) -> Value:
     parts, at = [], []
     for part, numbers in zip(map(units.plain, value.parts), value.at, strict=True):
         places = part.shape[1] * part.shape[2]
-        affine = part.affine and part.affine.taken(np.repeat(np.arange(part.shape[0]), places))
+        affine = part.affine and part.affine.flat(places)
         chosen = part.chosen and Chosen(each_place(part.chosen.numbers, places), part.chosen.width * places)
         shape = (part.shape[0] * places, 1, 1)
         parts.append(replace(part, shape=shape, view="flat", affine=affine, chosen=chosen))
@@ -49,7 +49,7 @@ def written_out(units: Units, name: str, value: Value) -> Value:
     for term in made.terms:
         source = units.shape_of(term.source)
         units.spend(size + prod(source), prod(source))  # what each neuron of the source delivers, and where it stands
-        if term.constant is not None:
+        if term.fixed:
             bias += constant_part(term, source[1:])
         each = linear(term, np.eye(prod(source)).reshape(-1, *source), term.weights)
         terms.append(Term(term.source, np.ascontiguousarray(each.reshape(len(each), -1).T), node=term.node))

@@ -28,9 +28,9 @@ NO_PADDING = (0, 0, 0, 0)
 class Term(Brief):
     """A linear map from a population: weights (O, I, kh, kw), (O, N), or `pooled` (O, C) over the sums of all places.
 
-    A `skip` only moves and scales values, one for one: its factors have a width of their own (CONV-4). `constant` (O,
-    1, kh, kw) is what it delivers besides, through each tap that meets a place (CONV-6). `node` is where its weights
-    come from.
+    A `skip` only moves and scales values, one for one: its factors have a width of their own (CONV-4). `constant` is
+    what it delivers besides (CONV-6): (O, 1, kh, kw), through each tap that meets a place; `map`, (O, H, W), at each
+    place. `node` is where its weights come from.
     """
 
     source: str
@@ -42,14 +42,15 @@ class Term(Brief):
     pooled: bool = False
     skip: bool = False
     constant: Reals | None = None
+    map: Reals | None = None
     node: str = ""
 
     def scaled(self, gain: Reals) -> Term:
         """The term with output channel c multiplied by gain[c]."""
         rows = gain.reshape(-1, *[1] * (self.weights.ndim - 1))
-        return replace(
-            self, weights=self.weights * rows, constant=None if self.constant is None else self.constant * rows
-        )
+        constant = None if self.constant is None else self.constant * rows
+        more = None if self.map is None else self.map * gain[:, None, None]
+        return replace(self, weights=self.weights * rows, constant=constant, map=more)
 
     def per_input(self, values: Reals) -> Reals:
         """`values`, one per source channel, or per value of a flat source, shaped to multiply the weights."""
@@ -62,7 +63,16 @@ class Term(Brief):
     def beside(self) -> Term:
         """The term that delivers `constant` from a source of one channel that is 1 everywhere."""
         assert self.constant is not None
-        return replace(self, weights=self.constant, groups=1, skip=False, constant=None)
+        return replace(self, weights=self.constant, groups=1, skip=False, constant=None, map=None)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it delivers something whatever its source sends."""
+        return self.constant is not None or self.map is not None
+
+    def plus(self, more: Reals) -> Term:
+        """The term that delivers so much more at each place, (O, H, W)."""
+        return replace(self, map=more if self.map is None else self.map + more)
 
     def ungrouped(self) -> Term:
         """The term written out as one group."""
@@ -84,12 +94,14 @@ class Term(Brief):
             made[rows] = own
             return made
 
-        return replace(one, weights=wide(one.weights), constant=None if one.constant is None else wide(one.constant))
+        constant, more = (own if own is None else wide(own) for own in (one.constant, one.map))
+        return replace(one, weights=wide(one.weights), constant=constant, map=more)
 
     def kept(self, rows: Ints) -> Term:
         """The term into these of its channels alone."""
         one = self.ungrouped()
-        return replace(one, weights=one.weights[rows], constant=None if one.constant is None else one.constant[rows])
+        constant, more = (own if own is None else own[rows] for own in (one.constant, one.map))
+        return replace(one, weights=one.weights[rows], constant=constant, map=more)
 
     def spread(self, columns: Ints, width: int) -> Term:
         """The term over `width` columns, its own standing in those numbered `columns`; in one they are added up."""
@@ -109,6 +121,11 @@ class Term(Brief):
         wide[:, :, above : above + dy * kh : dy, before : before + dx * kw : dx] = self.weights
         top, left, bottom, right = (max(0, side) for side in self.padding)
         return replace(self, weights=wide, padding=(top, left, bottom, right), dilation=(1, 1))
+
+    def thinned(self, down: int, across: int) -> Term:
+        """The term into every so many-th row and column, from the first."""
+        stride, more = (self.stride[0] * down, self.stride[1] * across), self.map
+        return replace(self, stride=stride, map=None if more is None else more[:, ::down, ::across])
 
     def reversed_inputs(self, channels: int) -> Term:
         """The term for a source whose `channels` channels stand in reverse order."""
@@ -248,20 +265,23 @@ def real_sum(unit: Unit, values: Mapping[str, NDArray[np.float32]]) -> NDArray[n
     for term in unit.terms:
         total = total + linear(term, values[term.source], term.weights.astype(np.float32))
     for term in unit.terms:
-        if term.constant is not None:
+        if term.fixed:
             total = total + constant_part(term, values[term.source].shape[2:]).astype(np.float32)
     return np.asarray(total + unit.bias[:, None, None].astype(np.float32), np.float32)
 
 
 def constant_part(term: Term, size: tuple[int, ...]) -> Reals:
-    """What the constant of a term adds to each neuron, (O, H, W), from a source of this height and width: less near
-    zero padding.
+    """What a term adds to each neuron whatever its source sends, (O, H, W), from one of this height and width: its
+    constant, of which there is less near zero padding, and its map.
     """
+    if term.constant is None:
+        assert term.map is not None
+        return term.map
     beside = term.beside
     taps = beside.weights.shape[2] * beside.weights.shape[3]
     (weights,) = cut(beside.weights, BITS - (taps - 1).bit_length(), (1, 2, 3))
     made: Reals = linear(beside, np.ones((1, 1, *size)), weights)[0]
-    return made
+    return made if term.map is None else made + term.map
 
 
 def linear(term: Term, a: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:

@@ -125,6 +125,22 @@ def _affine(units: Units, node: Node, value: Value) -> Value:
     return value.each(parts)
 
 
+def _offset(units: Units, node: Node, value: Value) -> Value:
+    left, parts = node.arrays["map"].astype(np.float64), list[Held | Sum]()
+    units.spend(*left.shape)
+    for part, own in value:
+        if not left[own].any():
+            parts.append(part)
+        elif isinstance(part, Held) and part.view == "map" and part.padding == NO_PADDING:
+            one = part.affine or Affine.none(part.shape[0])
+            parts.append(replace(part, affine=one.plus(left[own], node.name)))
+        else:
+            made = units.sum_of(part, node.name)
+            parts.append(replace(made, terms=(made.terms[0].plus(left[own]), *made.terms[1:])))
+        left[own] = 0  # added once
+    return value.each(parts)
+
+
 def _add(units: Units, node: Node, *values: Value) -> Value:
     shape = units.graph.shapes[node.name]
     sums = [units.merged(value, node.name) for value in values]
@@ -178,7 +194,7 @@ def _subsample(units: Units, node: Node, value: Value) -> Value:
         if any(term.weights.ndim == 2 for term in made.terms):  # a single place
             parts.append(made)
             continue
-        terms = tuple(replace(term, stride=(term.stride[0] * sy, term.stride[1] * sx)) for term in made.terms)
+        terms = tuple(term.thinned(sy, sx) for term in made.terms)
         parts.append(replace(made, shape=(made.shape[0], *size), terms=terms))
     return units.apart(value.each(parts), node.name)
 
@@ -195,6 +211,7 @@ FORMS: Mapping[str, Callable[..., Value]] = MappingProxyType(
         "dense": _dense,
         "affine": _affine,
         "batch_norm": _affine,
+        "offset": _offset,
         "add": _add,
         "mul": multiply,
         "concat": _concat,

@@ -26,6 +26,11 @@ class Grid(Brief):
     integers: Ints
     steps: Reals
 
+    def makes(self, weights: Reals) -> bool:
+        """Whether these weights are the integers times the steps, but for what float64 rounds."""
+        made = self.integers * self.steps.reshape(-1, *[1] * (weights.ndim - 1))
+        return bool((np.abs(weights - made) <= SAME * np.abs(weights)).all())
+
 
 def grid_of(weights: Reals, one: bool = False) -> Grid | None:
     """The grid of weights (O, ...): of a step for each output channel, or of one step where that makes no integer

@@ -169,6 +169,8 @@ def reach(unit: Unit, per_code: Sequence[Reals], sources: Sequence[Source], fact
         )
         if term.constant is not None:
             total = total + np.abs(term.constant).reshape(len(total), -1).sum(axis=1)
+        if term.map is not None:
+            total = total + np.abs(term.map).max(axis=(1, 2))
     return total
 
 
@@ -238,7 +240,7 @@ def quantise(
     constant: NDArray[Any] = (unit.bias / membrane_unit)[:, None, None]
     for term, w, source in zip(unit.terms, per_code, sources, strict=True):
         units = membrane_unit.reshape(-1, *[1] * (w.ndim - 1))
-        if term.constant is not None:
+        if term.fixed:
             constant = constant + constant_part(term, source.shape[1:]) / membrane_unit[:, None, None]
         weights.append(np.empty(w.shape, np.int64))
         for part in strips(w):

@@ -51,17 +51,17 @@ def search(
     dask: str | None = None,
     **options: Any,
 ) -> Found:
-    """The fewest steps per population that lose at most `loss` percentage points on the first `image_count` calibration
-    images (CONV-11).
+    """The fewest steps per population of the FS network of `graph` that lose at most `loss` percentage points on the
+    first `image_count` images of `calibrate` (B, C, H, W) (CONV-11).
 
-    With `labels` points of accuracy are counted, without them of agreement with the float network. First every K of
-    `steps` for all populations; then, where one step less for all loses too much, one more in those populations that
+    With `labels` (B,) points of accuracy are counted, without them of agreement with the float network. First every K
+    of `steps` for all populations; then, where one step less for all loses too much, one more in those populations that
     help most; then one step less in one population at a time, the largest saving of `aim` first, until none keeps the
     loss. `options` are those of `convert` but steps; of `steps` a `chip` takes those it can do. `progress` is called
-    with each Point. `memory_limit` is in bytes. With `resume`, a folder, runs are kept there and not run again (RUN-7);
-    with `dask`, the address of a scheduler, its workers run them (RUN-8). The choice is made on calibration images:
-    score it on others. Errors: GraphError [CONV-1 to CONV-11], InputError, LimitError; UsageError and FileError for
-    folder and cluster.
+    with each Point. `threads` change the speed alone; `memory_limit` is in bytes. With `resume`, a folder, runs are
+    kept there and not run again (RUN-7); with `dask`, the address of a scheduler, its workers run them (RUN-8). The
+    choice is made on calibration images: score it on others. Errors: GraphError [CONV-1 to CONV-11], InputError,
+    LimitError; UsageError and FileError for folder and cluster.
     """
     if not isinstance(steps, Iterable) or isinstance(steps, str):
         raise GraphError("CONV-11", "steps", "not the numbers of steps to try", steps, "e.g. range(2, 11)")

@@ -18,7 +18,7 @@ from fsref.conversion.exact import through
 from fsref.conversion.folded import Folded, Unit, constant_part
 from fsref.conversion.grids import SAME, grid_of, joined
 from fsref.conversion.levels import CELLS, MOST, Neurons, neurons, table_of
-from fsref.conversion.quantisation import Quantised
+from fsref.conversion.quantisation import Quantised, in_code_units
 from fsref.conversion.sources import Source
 from fsref.law.neuron import Ints, Table
 from fsref.tables import Brief, plural
@@ -64,12 +64,14 @@ def sums_of(unit: Unit, sources: Sequence[Source]) -> Sums:
     parts = []
     for term, source in zip(unit.terms, sources, strict=True):
         scale = float(source.scale[0])
-        if (source.scale != scale).any():
-            raise Unkept(f"channels of {term.source} have different scales")
-        grid = grid_of(term.weights, one=unit.activation is None)
+        alike, one = (source.scale == scale).all(), unit.activation is None
+        per_code = term.weights if alike else in_code_units(term, source)
+        grid = grid_of(per_code, one)
+        if not alike and (grid is None or not grid.makes(per_code)):
+            raise Unkept(f"channels of {term.source} have scales without a common step")
         if grid is None:
             raise Unkept("its weights are no integers of 8 bits times a step, for all channels or for each")
-        parts.append((grid.integers, grid.steps * scale))
+        parts.append((grid.integers, grid.steps * scale if alike else grid.steps))
     weights, group, steps = _grouped(parts)
     places = [
         source.shape[1] * source.shape[2] if t.pooled else 1 for t, source in zip(unit.terms, sources, strict=True)
@@ -86,7 +88,7 @@ def sums_of(unit: Unit, sources: Sequence[Source]) -> Sums:
         group, steps, ends = tuple(1 - g for g in group), steps[::-1], ends[::-1]
     start = (unit.bias / steps[0])[:, None, None]
     for term, w, g, source in zip(unit.terms, weights, group, sources, strict=True):
-        if term.constant is not None:
+        if term.fixed:
             start = start + constant_part(term, source.shape[1:]) / steps[0][:, None, None]
         if source.offset.any():
             start = start - through(term, source.offsets, w) * (steps[g] / steps[0])[:, None, None]

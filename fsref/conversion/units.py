@@ -11,9 +11,10 @@ import numpy as np
 
 from fsref.activations.coding import Reals
 from fsref.conversion.activation import LINEAR, Activation
+from fsref.conversion.exact import through
 from fsref.conversion.folded import NO_PADDING, Shown, Term, Unit
 from fsref.conversion.grids import on_grid
-from fsref.conversion.values import Held, Sum, Value
+from fsref.conversion.values import Affine, Held, Sum, Value
 from fsref.errors import GraphError
 from fsref.graph.graph import Graph
 from fsref.graph.views import bordered, taken
@@ -116,6 +117,10 @@ class Units:
             term = replace(term, weights=on_grid(term.weights))
         places, added = self.places(held.name), np.zeros(len(term.weights))
         if held.affine is not None:
+            if held.affine.map is not None:
+                more = through(term, held.affine.map, term.weights)
+                self.spend(*more.shape)
+                term = replace(term, map=more)
             taps = term.weights * term.per_input(held.affine.offset)
             term = replace(term, weights=term.weights * term.per_input(held.affine.gain))
             if taps.ndim == 4 and any(term.padding):
@@ -144,7 +149,7 @@ class Units:
         (term, *others), (_, height, width) = part.terms, part.shape
         ones = np.abs(term.weights).max(axis=(0, 1)) if term.weights.ndim == 4 else np.zeros((1, 1))
         source = self.shape_of(term.source)
-        alone = not others and term.skip and term.constant is None and not part.bias.any()
+        alone = not others and term.skip and not term.fixed and not part.bias.any()
         if not alone or term.groups != source[0] or len(term.weights) != source[0] or np.count_nonzero(ones) != 1:
             return None
         (r, c), (sy, sx), (dy, dx) = np.argwhere(ones)[0], term.stride, term.dilation
@@ -164,8 +169,9 @@ class Units:
         """What a view shows of a part: padding is gaps, and a view of a view is one of what that shows."""
         held = self.hold(part)
         gaps = min(rows.min(), columns.min(), -max(held.padding)) < 0
-        if held.view != "map" or gaps and held.affine is not None and held.affine.offset.any():
-            held = self.hold(self.sum_of(held, held.name))
+        affine = held.affine or Affine.none(held.shape[0])
+        if held.view != "map" or affine.map is not None or gaps and affine.offset.any():
+            held = self.hold(self.sum_of(held, held.name if affine.map is None else affine.node))
         source, (_, height, width) = held.name, self.shape_of(held.name)
         top, left, bottom, right = held.padding
         rows = taken(bordered(np.arange(height), top, bottom, "zero"), rows)

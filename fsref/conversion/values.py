@@ -20,12 +20,13 @@ from fsref.tables import Brief
 @dataclass(frozen=True, eq=False, repr=False)
 class Affine(Brief):
     """gain * v + offset of values v of a population, each (C,) of what views it: another scale and offset of its codes
-    (CONV-6). `node` is the last that had a part in it.
+    (CONV-6). `map` (C, H, W) comes to it at each place of a whole map. `node` is the last that had a part in it.
     """
 
     gain: Reals
     offset: Reals
     node: str = ""
+    map: Reals | None = None
 
     @classmethod
     def none(cls, channels: int) -> Affine:
@@ -34,11 +35,23 @@ class Affine(Brief):
 
     def then(self, gain: Reals, offset: Reals, node: str) -> Affine:
         """Another one behind it."""
-        return Affine(self.gain * gain, self.offset * gain + offset, node)
+        more = None if self.map is None else self.map * gain[:, None, None]
+        return Affine(self.gain * gain, self.offset * gain + offset, node, more)
+
+    def plus(self, more: Reals, node: str) -> Affine:
+        """That and a constant of each place, (C, H, W)."""
+        return replace(self, map=more if self.map is None else self.map + more, node=node)
 
     def taken(self, index: Ints) -> Affine:
         """That of these of its channels."""
-        return Affine(self.gain[index], self.offset[index], self.node)
+        return Affine(self.gain[index], self.offset[index], self.node, None if self.map is None else self.map[index])
+
+    def flat(self, places: int) -> Affine:
+        """That of each of so many places of a channel."""
+        offset = np.repeat(self.offset, places)
+        return Affine(
+            np.repeat(self.gain, places), offset if self.map is None else offset + self.map.ravel(), self.node
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -77,6 +90,8 @@ class Held(Brief):
         if not isinstance(other, Held) or self.chosen is None or other.chosen is None:
             return None
         if any(getattr(self, name) != getattr(other, name) for name in ("name", "padding", "view")):
+            return None
+        if any(held.affine is not None and held.affine.map is not None for held in (self, other)):
             return None
         numbers = np.concatenate([self.chosen.numbers, other.chosen.numbers])
         if len(np.unique(numbers)) != len(numbers):

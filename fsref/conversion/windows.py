@@ -31,8 +31,9 @@ def max_pool(units: Units, node: Node, value: Value) -> Value:
     value, parts = units.apart(value, node.name), []
     for i, part in enumerate(map(units.hold, value.parts)):
         padding, kernel, stride = node.attributes["padding"], node.attributes["kernel"], node.attributes["stride"]
-        if part.affine is not None and (part.padding != NO_PADDING or (part.affine.gain <= 0).any()):
-            part = units.hold(units.sum_of(part, part.affine.node))
+        affine = part.affine
+        if affine is not None and (part.padding != NO_PADDING or affine.map is not None or (affine.gain <= 0).any()):
+            part = units.hold(units.sum_of(part, affine.node))
         zeros = any(part.padding) and min(part.padding) >= 0 and part.view == "map"
         if zeros and units.source_activation(part.name).low >= 0:
             joint = tuple(a + b for a, b in zip(padding, part.padding, strict=True))

@@ -114,9 +114,12 @@ def borders(net: Network) -> dict[str, tuple[int, int, int, int]]:
 def frame(net: Network, p: Population, border: tuple[int, int, int, int], start: int) -> Frame:
     """The frame of a population that begins at a byte."""
     (channels, height, width), (top, left, bottom, right) = p.shape, border
-    by_sixteen = {q.source for q in net.projections if by_channel(q) or is_pooled(q)} | {of.source for of in net.relays}
-    # Three colours are far from 16 channels: dots read four.
-    step = 4 if p is net.input and p.name not in by_sixteen else 16
+    step = 16
+    if p is net.input:  # asked of it alone: of each of many populations it would take the square of their number
+        by_sixteen = {q.source for q in net.projections if by_channel(q) or is_pooled(q)}
+        by_sixteen |= {of.source for of in net.relays}
+        # Three colours are far from 16 channels: dots read four.
+        step = 16 if p.name in by_sixteen else 4
     low, high = ends(net, p)
     trains = 0 if sends_codes(net, p) else bytes_for(2 ** net.steps[p.name] - 1)
     form = height + top + bottom, width + left + right, up(channels, step), top, left

@@ -47,7 +47,7 @@ def file_of(path: str | PathLike[str]) -> str | PathLike[str]:
 
 @public
 def load(path: str | PathLike[str]) -> Network:
-    """The network of a file, or of a bundled model by name; a file goes first. Errors: FileError, NetworkError,
+    """The network of a file, `path`, or of a bundled model by name; a file goes first. Errors: FileError, NetworkError,
     UsageError.
     """
     return networks.load(file_of(path))
@@ -55,7 +55,7 @@ def load(path: str | PathLike[str]) -> Network:
 
 @public
 def load_graph(path: str | PathLike[str]) -> Graph:
-    """The float graph of a file (GRAPH-6). Errors: FileError, GraphError."""
+    """The float graph of a file, `path` (GRAPH-6). Errors: FileError, GraphError."""
     file = path_of(path, "load_graph")
     if file.suffix.lower() == ".onnx":
         raise FileError("GRAPH-6", str(path), "is an ONNX file", None, "fsref.from_onnx(path, pixels) reads it")
@@ -64,8 +64,8 @@ def load_graph(path: str | PathLike[str]) -> Graph:
 
 @public
 def save(model: Network | Graph, path: str | PathLike[str]) -> None:
-    """Write a network or float graph to one npz, complete or not at all, the same bytes for the same model (FILE-4,
-    GRAPH-6). Errors: FileError, UsageError for anything else.
+    """Write a network or float graph, `model`, to one npz, `path`, complete or not at all, the same bytes for the same
+    model (FILE-4, GRAPH-6). Errors: FileError, UsageError for anything else.
     """
     match model:
         case Network():

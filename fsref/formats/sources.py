@@ -95,8 +95,8 @@ def load_images(
     crop: int | None = None,
     limit: int | None = None,
 ) -> ImageSet:
-    """The images of a `--data` source, the first `limit` of them, checked against the input of a network or float
-    graph.
+    """The images of a `--data` source, the first `limit` of them, checked against the input of `model`, a network or
+    float graph.
 
     `digits`: the bundled test images. `FILE.npz`: arrays x and, if there are classes, y. `cifar10:DIR`:
     DIR/test_batch.bin; `cifar10-train:DIR`: DIR/data_batch_1.bin to _5. `drawn:N` or `drawn:N:SEED`: N drawn images

@@ -151,7 +151,7 @@ class Graph(Shown):
 
     `input` None is a graph whose contract is not known yet: `with_input` gives one that runs. `notes` tell what an
     importer left out or changed. `outputs` maps names of outputs to nodes; where there are none the last node alone is
-    one. Errors: GraphError.
+    one. `classes` are the names of the logits. Errors: GraphError.
     """
 
     input: Pixels | None

@@ -76,6 +76,8 @@ def computing(node: Node, shapes: Mapping[str, Shape]) -> Numbers:
             return convolving(read, node.arrays["weight"].shape, given, a["padding"], a["groups"])
         case "dense":
             return Numbers(0, node.arrays["weight"].size)
+        case "offset":
+            return Numbers(0, node.arrays["map"].size)
         case "max_pool" | "avg_pool":
             return Numbers(pooling(read, given, a["padding"]))
         case "view":

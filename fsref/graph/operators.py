@@ -112,6 +112,12 @@ def _channel_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
     return shape
 
 
+def _map_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
+    if w["map"].shape != shape:
+        raise Misfit("the map does not meet the values", w["map"].shape, f"{shape} come in")
+    return shape
+
+
 def _pool_shape(a: Attributes, w: Arrays, shape: Shape) -> Shape:
     size = _places(shape, a["kernel"], a["stride"], a["padding"])
     rows, columns = places(shape, a["kernel"], a["stride"], a["padding"])
@@ -234,6 +240,13 @@ OPERATORS: Mapping[str, Operator] = {
         _channel_shape,
         {},
         {"gain": ("C",), "offset": ("C",)},
+    ),
+    "offset": Operator(
+        "x + map, a constant of each place",
+        lambda a, w, x: x + w["map"].astype(x.dtype, copy=False),
+        _map_shape,
+        {},
+        {"map": ("C", "H", "W")},
     ),
     "relu": Operator("max(x, 0)", lambda a, w, x: np.maximum(x, 0)),
     "leaky_relu": Operator(

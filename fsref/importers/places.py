@@ -185,6 +185,28 @@ def interpolated(size: int, factor: int, centred: bool) -> Interpolated:
     return Interpolated(places, kernel.astype(np.float32), (before, after))
 
 
+def run_on(size: Pair, before: int, after: int) -> list[tuple[int, Ints, Ints]]:
+    """A map read row by row as one line, so many places of it on either side of each: views of (H, W + before + after)
+    whose sum has at each place of a row what the line has there, each as the rows below that it shows, its rows and its
+    columns. A row shows what follows it, nothing beyond the ends of the line. Errors: ValueError where there are too
+    many rows or places.
+    """
+    height, width = size
+    check(width + before + after)
+    y, x = np.arange(height), np.arange(-before, width + after)
+    first, last = max(-before // width, 1 - height), min((width - 1 + after) // width, height - 1)
+    if last - first >= ROWS:
+        raise ValueError(f"reaches over {last - first + 1} rows, at most {ROWS}")
+    found = []
+    for down in range(first, last + 1):
+        at = y + down
+        rows = np.where((at >= 0) & (at < height), at, -1)
+        found.append((down, rows, np.where(x // width == down, x - down * width, -1)))
+    return found
+
+
+ROWS = 64  # that a convolution along rows that follow one another looks at: it becomes as many
+
 MODES = ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric", "asymmetric", "align_corners")
 CENTRED = MODES[:3]  # of scales of whole numbers all the same
 ROUNDS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")

@@ -26,8 +26,8 @@ NUMBERS = ("scale", "mean", "std")
 @public
 @dataclass(frozen=True, repr=False)
 class Pixels:
-    """The input contract: images (C, H, W) of codes 0..max_code, of which the model sees (code * scale - mean) / std
-    per channel (GRAPH-5, FILE-3).
+    """The input contract: images (channels, height, width) of codes 0..max_code, of which the model sees
+    (code * scale - mean) / std per channel (GRAPH-5, FILE-3).
 
     Images come in the order RGB (or L); `order` "BGR" says that the model wants them reversed, mean and std then being
     in its order. An empty `order` is RGB for 3 channels, L for 1. mean and std may be one number for all channels; they

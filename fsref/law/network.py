@@ -35,7 +35,7 @@ class Network(Shown):
     """A checked network: populations and projections as NET-1 to NET-8 ask, every range proved (RANGE-1 to RANGE-5).
 
     `logit_scale` is the real value of one logit, `classes` their names (two where there is one logit), `contract` how
-    pixels became codes (FILE-3). Errors: NetworkError, RangeError.
+    pixels became codes, `provenance` where it comes from (FILE-3). Errors: NetworkError, RangeError.
     """
 
     populations: Sequence[Population]

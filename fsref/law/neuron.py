@@ -120,7 +120,7 @@ def base_two(steps: int) -> Ints:
 
 @public
 def fs_relu(steps: int, theta: ArrayLike = 1) -> Table:
-    """The table of the FS-ReLU: T = h = theta * 2^(K-1-t), d = 2^(K-1-t) (FS-5).
+    """The table of the FS-ReLU of K = `steps`: T = h = theta * 2^(K-1-t), d = 2^(K-1-t), t = 0..K-1 (FS-5).
 
     `theta` is one integer >= 1, or (C,), one per channel. Errors: NetworkError for K or theta out of range.
     """

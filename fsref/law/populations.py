@@ -126,7 +126,9 @@ class Integrating(Shaped):
 @public
 @dataclass(frozen=True, eq=False, repr=False)
 class Input(Shaped):
-    """The input: images of codes 0..max_code, shape (C, H, W), sent in K = `steps` steps (NET-7)."""
+    """The input, called `name`: images of codes 0..max_code, shape (C, H, W), sent in K = `steps` steps (NET-7). For
+    people: `scale` is the real value of a code of 1 (FILE-3).
+    """
 
     kind = "input"
     name: str
@@ -162,7 +164,8 @@ def _bias(values: ArrayLike, shape: Shape, place: str) -> Ints:
 @public
 @dataclass(frozen=True, eq=False, repr=False)
 class FS(Integrating, Shown):
-    """A population of FS neurons of one table, with a bias (C,) or (C, H, W) (FS-1, NET-5). Bias None is all zeros.
+    """A population of FS neurons of one table, called `name`, shape (C, H, W), with a bias (C,) or (C, H, W) (FS-1,
+    NET-5). Bias None is all zeros; `width` is what the chip declares (RANGE-5).
 
     For people: a code stands for the real value scale * (code - offset), scale being a number or one per channel
     (FILE-3).
@@ -222,7 +225,9 @@ class FS(Integrating, Shown):
 @public
 @dataclass(frozen=True, eq=False, repr=False)
 class MaxPool(Shaped):
-    """A max-pool on the spikes of `source`: kernel and stride (y, x), padding (top, left, bottom, right) (POOL-1)."""
+    """A max-pool on the spikes of `source`, called `name`, shape (C, H, W): kernel and stride (y, x), padding (top,
+    left, bottom, right) (POOL-1).
+    """
 
     kind = "max_pool"
     name: str
@@ -248,7 +253,7 @@ class MaxPool(Shaped):
 @dataclass(frozen=True, eq=False, repr=False)
 class View(Shaped):
     """What `source` sends, at other places: row y shows row rows[y] of the source, column x its column columns[x], -1
-    nothing (VIEW-1). rows is (H,), columns (W,).
+    nothing (VIEW-1). rows is (H,), columns (W,), the shape (C, H, W); `name` is its own.
     """
 
     kind = "view"
@@ -280,9 +285,9 @@ class View(Shaped):
 @public
 @dataclass(frozen=True, eq=False, repr=False)
 class Readout(Integrating):
-    """A readout: integrates, and its membranes are an output of the network (NET-8). Shape (C, H, W); that of a
-    classifier is (classes, 1, 1). Bias None is all zeros. `scale` is the real value of one unit, None that of the
-    network's `logit_scale`.
+    """A readout: integrates, and its membranes are an output of the network, called `name` (NET-8). Shape (C, H, W);
+    that of a classifier is (classes, 1, 1). Bias None is all zeros; `width` is what the chip declares (RANGE-5).
+    `scale` is the real value of one unit, None that of the network's `logit_scale`.
     """
 
     kind = "readout"

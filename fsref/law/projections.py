@@ -96,7 +96,9 @@ class Conv2d:
 @public
 @dataclass(frozen=True, eq=False, repr=False)
 class Dense:
-    """A dense projection: weights (O, N) over the neurons of the source, or pooled, (O, C_source) (PROJ-4, PROJ-5)."""
+    """A dense projection from `source` to `target`: weights (O, N) over the neurons of the source, or pooled,
+    (O, C_source) (PROJ-4, PROJ-5).
+    """
 
     source: str
     target: str
@@ -128,9 +130,9 @@ class Dense:
 @public
 @dataclass(frozen=True, eq=False, repr=False)
 class Gate:
-    """The product of the codes of `source` and of its factor `by`, one integer weight per channel, (C,): sum[c, y, x] =
-    w[c] * a[c, y, x] * b[c, y, x]. The factor has the shape of the source, or (C, 1, 1): the same at every place
-    (GATE-1).
+    """The product of the codes of `source` and of its factor `by` into `target`: `weights` are one integer per channel,
+    (C,), and sum[c, y, x] = w[c] * a[c, y, x] * b[c, y, x]. The factor has the shape of the source, or (C, 1, 1): the
+    same at every place (GATE-1).
     """
 
     source: str
@@ -234,7 +236,9 @@ def check_fit(projection: Linear, source: Shape, target: Shape, place: str) -> N
 
 @public
 def scale(source: str, target: str, factors: ArrayLike) -> Conv2d:
-    """The identity with one integer factor per channel, `factors` (C,), as a depthwise conv2d (PROJ-8)."""
+    """The identity from `source` to `target`, with one integer factor per channel, `factors` (C,), as a depthwise
+    conv2d (PROJ-8). Errors: NetworkError.
+    """
     values = integers(factors, "PROJ-8", f"{source}->{target} factors")
     if values.ndim != 1:
         raise NetworkError("PROJ-8", f"{source}->{target} factors", "not one per channel", values.shape)
@@ -245,9 +249,11 @@ def scale(source: str, target: str, factors: ArrayLike) -> Conv2d:
 def shortcut(
     source: str, target: str, factors: ArrayLike, channels: int, stride: Pair = (2, 2), offset: int | None = None
 ) -> Conv2d:
-    """The parameter-free skip of a ResNet as a 1x1 conv2d: channel c to c + offset with weight factors[c] (PROJ-9).
+    """The parameter-free skip of a ResNet from `source` to `target` as a 1x1 conv2d: channel c to c + offset with
+    weight factors[c] (PROJ-9).
 
-    `factors` is (C_source,), `channels` is C_target; without `offset` the source sits in the middle.
+    `factors` is (C_source,), `channels` is C_target, `stride` (y, x); without `offset` the source sits in the middle.
+    Errors: NetworkError.
     """
     values = integers(factors, "PROJ-9", f"{source}->{target} factors")
     if values.ndim != 1:
@@ -277,9 +283,11 @@ def sum_pool(
     padding: Padding = (0, 0, 0, 0),
     count_include_pad: bool = True,
 ) -> Conv2d:
-    """Average pooling without its constant divisor, as a depthwise conv2d of ones (PROJ-10).
+    """Average pooling from `source` to `target` without its constant divisor, as a depthwise conv2d of ones (PROJ-10).
 
-    Errors: NetworkError [PROJ-10] when padded places are left out of the divisor, which then varies.
+    `channels` is C of both; `kernel` and `stride` are (y, x), the stride that of the kernel unless given, `padding` is
+    (top, left, bottom, right). Errors: NetworkError [PROJ-10] where `count_include_pad` is False and there is padding:
+    the divisor then varies.
     """
     if any(padding) and not count_include_pad:
         raise NetworkError(

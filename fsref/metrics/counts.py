@@ -17,10 +17,11 @@ from fsref.law.neuron import Ints
 from fsref.law.populations import FS, Input, MaxPool, Readout, View
 from fsref.law.projections import Gate
 from fsref.metrics.fan_out import fan_outs
+from fsref.metrics.kernels import PLANES, tally
 from fsref.simulation.recording import Trace
 from fsref.tables import Brief, Sheet, Shown, plural, short
 
-ROWS = 256  # images whose spikes are added at a time
+BLOCK = 1024  # neurons whose spikes are counted at a time
 SHOWN = ("spikes", "synops", "membrane_updates", "memory_reads", "memory_writes")
 
 
@@ -221,12 +222,14 @@ class Counts(Shown):
         return short(f"<Counts of {plural(self.image_count, 'image')} of {self.net.name or 'a network'}: {what}>")
 
 
-def fired(trains: NDArray[Any], bit: int) -> Ints:
-    """In how many of the images each neuron has this bit in its train word, (neurons,), from (B, neurons)."""
-    total = np.zeros(trains.shape[1], np.int64)
-    for first in range(0, len(trains), ROWS):
-        total += ((trains[first : first + ROWS] >> np.uint16(bit)) & np.uint16(1)).sum(axis=0, dtype=np.uint16)
-    return total
+def tallied(trains: NDArray[np.uint16], steps: int) -> tuple[Ints, Ints, Ints]:
+    """How many images a neuron spikes for in each step, (K, neurons); the most spikes it sends for one, (neurons,); and
+    all spikes of each image, (B,); from train words (B, neurons).
+    """
+    sent, of_image = np.zeros((steps, trains.shape[1]), np.int64), np.zeros(len(trains), np.int64)
+    most, room = np.zeros(trains.shape[1], np.uint16), np.empty((PLANES, BLOCK), np.uint16)
+    tally(np.ascontiguousarray(trains), sent, most, of_image, room)
+    return sent, most.astype(np.int64), of_image
 
 
 def scaled(d: Ints) -> NDArray[np.bool_]:
@@ -237,10 +240,11 @@ def scaled(d: Ints) -> NDArray[np.bool_]:
 
 @public
 def count(trace: Trace, fans: Mapping[str, Ints] | None = None) -> Counts:
-    """The counts of a recording that holds the whole trains of every population that spikes (COUNT-1, COUNT-2).
+    """The counts of a recording, `trace`, that holds the whole trains of every population that spikes (COUNT-1,
+    COUNT-2).
 
-    `fans` is fan_outs(net), to be made once for many recordings. Errors: UsageError for what is no recording, and when
-    a population is missing or in parts.
+    `fans` is fan_outs(net), each (C, H, W), to be made once for many recordings. Errors: UsageError for what is no
+    recording, and when a population is missing or in parts.
     """
     if not isinstance(trace, Trace):
         limit = "an fsref.Trace: run(net, images, record=fsref.Record()).trace"
@@ -261,22 +265,18 @@ def count(trace: Trace, fans: Mapping[str, Ints] | None = None) -> Counts:
         if trains is None or not trace.whole(p.name):
             limit = "every neuron and step of every population that spikes"
             raise UsageError("COUNT-1", p.name, "its spikes were not recorded whole", None, limit)
-        sent = np.bitwise_count(trains)
-        by_neuron[p.name], most[p.name] = np.zeros(p.neurons, np.int64), sent.max(axis=0).astype(np.int64)
+        sent, most[p.name], of_each = tallied(trains, steps)
+        by_neuron[p.name], spikes[p.name] = sent.sum(axis=0), sent.sum(axis=1)
         if p.name in fs:
-            of_image += sent.sum(axis=1, dtype=np.int64)
-        spikes[p.name] = np.zeros(steps, np.int64)
+            of_image += of_each
         products = scaled(net.code_weights[p.name])  # (C, K)
-        out = net.out_of(p.name)
-        leaving = {name: known[name].ravel() for name in out}
-        for t in range(steps):
-            senders = fired(trains, steps - 1 - t)
-            by_neuron[p.name] += senders
-            spikes[p.name][t] = senders.sum()
-            for name, fan in leaving.items():
-                synops[name][t] = senders @ fan
-                if isinstance(out[name], Gate):
-                    scalings[name][t] = synops[name][t]
-                elif products[:, t].any():
-                    scalings[name][t] = (senders.reshape(len(products), -1) * products[:, t, None]).ravel() @ fan
+        for name, q in net.out_of(p.name).items():
+            fan = known[name].ravel()
+            synops[name] = sent @ fan
+            if isinstance(q, Gate):
+                scalings[name] = synops[name].copy()
+                continue
+            for t in np.flatnonzero(products.any(axis=0)):
+                uneven = sent[t].reshape(len(products), -1) * products[:, t, None]
+                scalings[name][t] = uneven.ravel() @ fan
     return Counts(net, trace.image_count, spikes, by_neuron, most, synops, scalings, int(of_image.max()))

@@ -253,8 +253,8 @@ class Energy(Shown):
 
 @public
 def energy(counts: Counts, costs: Costs | str = "horowitz_2014") -> Energy:
-    """The energy of counted work, and of the dense ANN of the same network, under a cost table, the name of a preset or
-    a `.json` file (COUNT-5, COUNT-6). Errors: UsageError, FileError.
+    """The energy of counted work, `counts`, and of the dense ANN of the same network, in pJ, under `costs`: a cost
+    table, the name of a preset or a `.json` file (COUNT-5, COUNT-6). Errors: UsageError, FileError.
     """
     if not isinstance(counts, Counts):
         limit = "what fsref.count gives, or the counts of a score"

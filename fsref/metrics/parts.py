@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from fsref.engines.engine import Engine
 from fsref.law.network import Network
 from fsref.law.neuron import Ints
-from fsref.metrics.counts import ROWS, Counts, count
+from fsref.metrics.counts import BLOCK, Counts, count
 from fsref.metrics.fan_out import fan_outs, fanning_numbers
+from fsref.metrics.kernels import PLANES
 from fsref.simulation.memory import BATCH_IMAGES, check_limit, check_threads, images_at_once, run_bytes
 from fsref.simulation.recording import Record, recording_bytes, select
 from fsref.simulation.run import Result, run
@@ -137,6 +138,6 @@ def counting_bytes(net: Network, images: int, chunk: int, threads: int = 1) -> i
     """
     fans = sum(net[q.source].neurons for q in net.projections) + max(fanning_numbers(net, q) for q in net.projections)
     largest = max(p.neurons for p in net.populations)
-    counting = chunk * largest + min(chunk, ROWS) * 3 * 2 * largest
+    counting = (2 * chunk + 8 * (max(net.steps.values()) + 2)) * largest + 2 * PLANES * BLOCK
     kept = images * 8 * (3 + len(net.spiking))
     return kept + 8 * ((1 + 2 * (2 + threads)) * net.neurons + fans) + threads * counting

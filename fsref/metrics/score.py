@@ -192,15 +192,16 @@ def evaluate(
     resume: str | PathLike[str] | None = None,
     dask: str | None = None,
 ) -> Score:
-    """The score of a network on images x (B, C, H, W) with labels y (B,); without accuracy where y is None, as it has
-    to be of a network without classes (NET-8).
+    """The score of the network `net` on images x (B, C, H, W) with labels y (B,); without accuracy where y is None, as
+    it has to be of a network without classes (NET-8).
 
     Trains are recorded and counted a chunk of images at a time, by threads that share the images, so memory does not
     grow with B; x may lie on a disk (`np.load(..., mmap_mode="r")`). `progress` is called with the images of each
-    chunk. With `resume`, a folder, shards of images are kept there, and those that are there are not run
-    again (RUN-7). With `dask`, the address of a scheduler, its workers run the shards (RUN-8); `threads` are then those
-    of one shard, one unless given, and `memory_limit` holds on either side. Errors: InputError for images or labels,
-    UsageError for the engine, the folder or the cluster, FileError for a shard, LimitError.
+    chunk. With `resume`, a folder, shards of images are kept there, and those that are there are not run again (RUN-7).
+    With `dask`, the address of a scheduler, its workers run the shards (RUN-8); `threads` are then those of one shard,
+    one unless given, and `memory_limit`, in bytes, holds on either side. `batch` and `threads` change the speed, never
+    a value. Errors: InputError for images or labels, UsageError for the engine, the folder or the cluster, FileError
+    for a shard, LimitError.
     """
     net = network_of(net)
     images = check_codes(x, net.input.shape, net.input.max_code)

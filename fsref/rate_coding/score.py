@@ -142,8 +142,8 @@ class RateScore(Shown):
 
 @public
 def rate_score(result: RateResult, labels: ArrayLike, costs: Costs | str | None = None) -> RateScore:
-    """The score of a run of a twin on images with `labels` (B,), with energy where there are `costs`. Errors:
-    InputError, UsageError for what is no such run.
+    """The score of `result`, a run of a twin on images, with `labels` (B,), with energy where there are `costs`.
+    Errors: InputError, UsageError for what is no such run.
     """
     if not isinstance(result, RateResult):
         limit = "what the run of a twin gives: fsref.rate_coded(net).run(images, ticks)"

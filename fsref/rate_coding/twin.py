@@ -193,8 +193,8 @@ def rate_work(neurons: int, classes: int, macs: int, steps: Ints, spikes: Ints, 
 
 @public
 def rate_coded(net: Network | str | PathLike[str], setting: Setting = "best", rounding: Rounding | None = None) -> Twin:
-    """The rate-coded twin of a network whose fs populations are FS-ReLUs: `classic`, or `best`, with analog input and a
-    half-threshold start.
+    """The rate-coded twin of the network `net`, whose fs populations are FS-ReLUs; its `setting` is "classic", or
+    "best": with analog input and a half-threshold start.
 
     `rounding` says whether the biases hold the rounding half, "nearest" or "floor"; networks of `fsref.convert` tell it
     themselves (RATE-3). For `best` convert with alpha="percentile". Source: Rueckauer et al. 2017. Errors: NetworkError

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
+from numbers import Real
 from typing import Any, Literal, TypeAlias, get_args
 
-from fsref.errors import UsageError, shown
+from fsref.errors import UsageError, literal, shown
 from fsref.metrics.interval import interval
 from fsref.metrics.score import Score
 from fsref.rate_coding.score import RateScore
@@ -33,6 +35,7 @@ def accuracy(
     """
     if against not in get_args(Against):
         raise UsageError(RULE, "against", "accuracy has no such axis", against, ", ".join(get_args(Against)))
+    check_series(series)
     found = {name: seen(answers, against) for name, answers in series.items()}
     every = [x for points in found.values() for x, _, _ in points]
     if len(every) < 2:
@@ -68,6 +71,11 @@ def growth(series: Mapping[str, Sequence[tuple[float, float]]], across: str, up:
     Errors: UsageError for fewer than two points in all, and when matplotlib is missing. Example:
     `fsref.plots.growth({"events": [(16, 1.1), (32, 4.0)]}, "image size (pixels)", "time (ms per image)")`.
     """
+    check_series(series)
+    for point in (point for points in series.values() for point in points):
+        numbers = [n for n in point if isinstance(n, Real) and isfinite(n)] if isinstance(point, tuple) else []
+        if len(numbers) != 2 or len(point) != 2:
+            raise UsageError(RULE, "series", "not a point", literal(point), "(x, y), two numbers")
     places = sorted({x for points in series.values() for x, _ in points})
     if len(places) < 2:
         raise UsageError(RULE, "series", "one point is no growth", len(places), "two places or more")
@@ -85,6 +93,14 @@ def growth(series: Mapping[str, Sequence[tuple[float, float]]], across: str, up:
         ax.grid(linewidth=0.3)
         legend(ax)
     return ax
+
+
+def check_series(series: object) -> None:
+    """Nothing, when these are series by name. Errors: UsageError."""
+    kinds = (Score, RateScore, Sequence)
+    named = list(series.items()) if isinstance(series, Mapping) else [(None, None)]
+    if not all(isinstance(name, str) and isinstance(one, kinds) for name, one in named):
+        raise UsageError(RULE, "series", "not series by name", type(series).__name__, 'such as {"FS": [...]}')
 
 
 def called(name: str) -> str:
@@ -136,5 +152,5 @@ def seen(answers: Answers, against: Against) -> list[Seen]:
             points.append(one)
         else:
             limit = "scores, what rate_score gives, or (x, right images, images)"
-            raise UsageError(RULE, "series", "not a point of accuracy", one, limit)
+            raise UsageError(RULE, "series", "not a point of accuracy", literal(one), limit)
     return sorted(points)

@@ -88,7 +88,7 @@ def canvas(ax: Any, height: float = HEIGHT) -> Iterator[Any]:
     """The axes given, or new ones, `height` inches high; those of a figure of fsref's are drawn into in its style,
     those of another in the caller's. Errors: as `blank_figure`.
     """
-    if ax is not None and ax.figure.get_label() != OURS:
+    if ax is not None and figure_of(ax).get_label() != OURS:
         yield ax
         return
     with house():
@@ -96,8 +96,8 @@ def canvas(ax: Any, height: float = HEIGHT) -> Iterator[Any]:
 
 
 def axes(width: float | str = WIDTH, height: float | str = HEIGHT) -> Any:
-    """Axes of a figure of their own for functions of fsref.plots to draw in, as wide and high as told: inches, or text
-    such as "3.4in", "8.6cm", "86mm". Text is of 9 points, 7.5 at least.
+    """Axes of a figure of their own for functions of fsref.plots to draw in: `width` and `height` are in inches, or
+    text such as "3.4in", "8.6cm", "86mm". Text is of 9 points, 7.5 at least.
 
     Errors: UsageError for another size (COUNT-9), and when matplotlib is missing. Example:
     `fsref.plots.timeline(net, ax=fsref.plots.axes("3.4in"))`.
@@ -172,10 +172,17 @@ def picture(ax: Any) -> Picture:
     """The picture that axes are part of: notebooks show it, `.save("raster.pdf")` writes it, the same bytes for the
     same values (COUNT-9). Errors: UsageError for what are no axes. Example: `picture(ax).save("raster.pdf")`.
     """
+    figure = figure_of(ax)
+    return Picture(getattr(figure, "figure", figure))  # of a part of a figure the whole
+
+
+def figure_of(ax: Any) -> Any:
+    """The figure, or the part of one, that axes stand in. Errors: UsageError for what are no axes."""
     figure = getattr(ax, "figure", None)
-    if not hasattr(figure, "savefig"):
-        raise UsageError(RULE, "ax", "not axes of a figure", type(ax).__name__, "what a function of fsref.plots gives")
-    return Picture(figure)
+    if not hasattr(figure, "get_label") or not hasattr(ax, "get_xlim"):
+        limit = "one of matplotlib's axes, such as a function of fsref.plots gives"
+        raise UsageError(RULE, "ax", "not axes of a figure", type(ax).__name__, limit)
+    return figure
 
 
 def legend(ax: Any, title: str = "") -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fsref.errors import UsageError, shown
 from fsref.law.neuron import Ints
@@ -80,7 +80,7 @@ def energy(spent: Energy | Mapping[str, Energy], rate: RateScore | None = None, 
 
 def energy_by_population(found: Score | Counts, costs: Costs | str = "horowitz_2014", ax: Any = None) -> Any:
     """Axes with the energy of an image by the population that spends it, FS beside the dense ANN, in a unit that a
-    person reads (COUNT-5, COUNT-6): what fsref.evaluate or fsref.count gave.
+    person reads (COUNT-5, COUNT-6): `found` is what fsref.evaluate or fsref.count gave.
 
     Errors: UsageError for anything else, for costs, and when matplotlib is missing. Example:
     `fsref.plots.energy_by_population(score, "horowitz_2014")`.
@@ -108,18 +108,18 @@ def unit_of(pj: float) -> tuple[str, float]:
 
 
 def confusion(found: Score | ArrayLike, names: Sequence[str] = (), ax: Any = None) -> Any:
-    """Axes with how many images of each class (rows) are given which (columns): a score with labels, or a matrix of
-    counts (classes, classes). Wrong ones are the darker the larger their share of the class; the diagonal, right ones,
-    is set apart. `names` are those of the classes, of a score the network's own.
+    """Axes with how many images of each class (rows) are given which (columns); `found` is a score with labels, or a
+    matrix of counts (classes, classes). Wrong ones are the darker the larger their share of the class; the diagonal,
+    right ones, is set apart. `names` are those of the classes, of a score the network's own.
 
     Errors: UsageError for another matrix or names that are not one for each class, and when matplotlib is missing.
     Example: `fsref.plots.confusion(fsref.evaluate(net, x, y))`.
     """
-    if isinstance(found, Score):
-        names = names or found.net.class_names
-        matrix = confused(found)
-    else:
-        matrix = np.asarray(found)
+    names = names or (found.net.class_names if isinstance(found, Score) else ())
+    try:
+        matrix: NDArray[Any] = confused(found) if isinstance(found, Score) else np.asarray(found)
+    except ValueError:  # rows of several lengths
+        matrix = np.empty(0)
     square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] > 0
     if not square or matrix.dtype.kind not in "iu" or (matrix < 0).any():
         raise UsageError(

@@ -62,7 +62,7 @@ def timeline(net: Network | str | PathLike[str], ax: Any = None) -> Any:
 
 def activity(found: Score | Counts, ax: Any = None) -> Any:
     """Axes with the share of each population's neurons that spike in each step of an image, mean over images, darker
-    for more: what fsref.evaluate or fsref.count gave.
+    for more: `found` is what fsref.evaluate or fsref.count gave.
 
     Errors: UsageError for anything else, and when matplotlib is missing. Example: `fsref.plots.activity(score)`.
     """
@@ -89,14 +89,15 @@ def raster(trace: Trace, image: int = 0, populations: Iterable[str] | None = Non
     each spike; of a population of many neurons some that spike, from the one that spikes most to the one that spikes
     least, in their order, as its label says; grey where nothing was recorded.
 
-    `trace` is what fsref.run, given a Record with spikes, has as `trace`, or what fsref.read_trace gave. Errors:
-    UsageError for an image or a population that was not recorded, and when matplotlib is missing. Example:
+    `trace` is what fsref.run, given a Record with spikes, has as `trace`, or what fsref.read_trace gave;
+    `populations` are those to draw, all unless given. Errors: UsageError for an image or a population that was not
+    recorded, and when matplotlib is missing. Example:
     `fsref.plots.raster(fsref.run(net, x, record=fsref.Record(observables=["spikes"])).trace)`.
     """
     if not isinstance(trace, Trace):
         limit = "the trace of a result: fsref.run(net, x, record=...)"
         raise UsageError(RULE, "trace", "not a recording", type(trace).__name__, limit)
-    if not 0 <= image < trace.image_count:
+    if not isinstance(image, int | np.integer) or not 0 <= image < trace.image_count:
         raise UsageError("OBS-1", "image", "no such image in the recording", image, f"0..{trace.image_count - 1}")
     recorded = [p.name for p in trace.net.populations if (p.name, "spikes") in trace.arrays]
     names = spread(recorded, BANDS) if populations is None else list(populations)

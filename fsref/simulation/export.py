@@ -41,7 +41,7 @@ def options_of(format: str) -> list[str]:
 
 @public
 def export(net: Network | str | PathLike[str], path: str | PathLike[str], format: str, **options: Any) -> None:
-    """Write a network, given itself, as a path or by bundled name, for other programs.
+    """Write the network `net`, given itself, as a path or by bundled name, to `path` for other programs.
 
     `format` is onnx, whose options are codes=[names], populations whose codes become outputs (FILE-5), and replace:
     with False a file that is there stays, and the new one lies beside it (RUN-5); or readmemh, coe or mif, folders of

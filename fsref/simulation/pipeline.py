@@ -134,12 +134,13 @@ def run_pipelined(
     record: Record | Iterable[str] | None = None,
     memory_limit: int = 2**33,
 ) -> Pipelined:
-    """What images (B, C, H, W) give when one enters every `interval` steps, and what was measured on the way (TIME-7).
+    """What images (B, C, H, W) give when one enters `net` every `interval` steps, and what was measured on the way
+    (TIME-7).
 
     `buffers`, 1 or 2, is membrane buffers per population; `interval` without a value is the schedule's for them;
     `fifo_depth` is in words, for all projections or by name, without a value what TIME-5 says. `record` and
-    `memory_limit` are those of `fsref.run`. Errors: InputError, UsageError; LimitError before the run [RUN-3], or in
-    the step in which a FIFO or a buffer does not suffice [TIME-5, TIME-7].
+    `memory_limit`, in bytes, are those of `fsref.run`. Errors: InputError, UsageError; LimitError before the run
+    [RUN-3], or in the step in which a FIFO or a buffer does not suffice [TIME-5, TIME-7].
     """
     net = network_of(net)
     plan = net.schedule

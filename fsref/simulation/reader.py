@@ -81,8 +81,8 @@ def read_trace(
     layout: Mapping[str, Any] | str | PathLike[str] | None = None,
     memory_limit: int = 2**33,
 ) -> Trace:
-    """The recording that a run wrote, or a chip or somebody else's program gave back, or of it these populations and
-    observables alone (RUN-3, TRACE-1).
+    """The recording that a run wrote to `path`, or a chip or somebody else's program gave back there, or of it these
+    populations and observables alone (RUN-3, TRACE-1).
 
     `format` is found out unless it is given: recording, csv, npz, aer, vcd, or readmemh, coe or mif of memories. `net`
     is the network that a dump which holds none is of, `layout` that of memories, events and waveforms. Arrays of a

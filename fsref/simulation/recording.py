@@ -176,7 +176,8 @@ def _places(index: NDArray[Any], count: int) -> bool:
 @public
 @dataclass(frozen=True, eq=False, repr=False)
 class Trace:
-    """A recording of B = `image_count` images: `trace[population, observable]`, and `trace[projection name, "sums"]`.
+    """A recording of B = `image_count` images of `net`: `trace[population, observable]`, and
+    `trace[projection name, "sums"]`.
 
     spikes (train words, EVENT-2), codes, opening and sums are (B, neurons), membranes (B, steps, neurons), for the
     neurons and steps of `selection`. Of arrays that were not observed whole, `seen` says which bits of each integer

@@ -17,8 +17,8 @@ FEW = 0.05  # busy neurons: with fewer, images say little
 
 @dataclass(frozen=True, repr=False)
 class Agreement(Shown):
-    """What `verify` found when nothing differs: `image_count` images compared in `populations`, `values` integers in
-    all.
+    """What `verify` found when nothing differs: `image_count` images compared in `populations` of the network with this
+    `network` name and `id`, `values` integers in all.
 
     `busy` is the share of FS neurons whose train was neither empty nor full on these images: where a mistake can show.
     Before drawn images came those that aim, out of `tried`: what they `reach` of each population. Tables of answers are

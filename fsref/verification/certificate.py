@@ -67,7 +67,8 @@ def first_spans(values: Ints) -> tuple[Pair, ...]:
 class Certificate(Shown):
     """What `prove` found: of each population what holds for every image; `refuted` is what does not hold, or empty.
 
-    The neurons of `engines` were fired at `fired` membranes. `names` are those of the populations.
+    It is of the network with this `network` name and `id`; `names` are those of its populations. The neurons of
+    `engines` were fired at `fired` membranes.
     """
 
     network: str

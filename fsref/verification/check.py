@@ -174,12 +174,13 @@ def check(
     *,
     chip: Mapping[str, Any] | str | PathLike[str] | None = None,
 ) -> CheckReport:
-    """What is proved of a network, and whether `engines`, by name or as objects, agree on `observables` of every
-    population for images (B, C, H, W) (RUN-2); and whether it fits a `chip`, the keys or the JSON file of its limits
-    (CHIP-2).
+    """What is proved of the network `net`, and whether `engines`, by name or as objects, agree on `observables` of
+    every population for images (B, C, H, W) (RUN-2); and whether it fits a `chip`, the keys or the JSON file of its
+    limits (CHIP-2).
 
-    All engines are compared with the first, a chunk of images at a time, until one differs. `progress` is called with
-    the images of each chunk. Errors: InputError, UsageError, LimitError.
+    All engines are compared with the first, `batch` images at a time, until one differs. `progress` is called with the
+    images of each chunk. `batch` and `threads` change the speed, never a value; `memory_limit` is in bytes (RUN-3).
+    Errors: InputError, UsageError, LimitError.
     """
     net = network_of(net)
     limits = None if chip is None else chip_of(chip)

@@ -48,14 +48,14 @@ def compare(
     progress: Callable[[int], None] | None = None,
     memory_limit: int = 2**33,
 ) -> Comparison:
-    """Where an FS network loses what its float graph knows, on images (B, C, H, W) of codes: populations are matched by
-    name (CONV-10).
+    """Where the FS network `net` loses what its float graph knows, on images (B, C, H, W) of codes, with `labels` (B,)
+    also of accuracy: populations are matched by name (CONV-10).
 
     The loss *jumps* at a population when the codes or the arithmetic part of its new error, as a ratio in dB to its
     float value, stands more than 10 dB below that of the middle FS population (the better of two middle ones); always
     below 3 dB, never above 30 dB. Both sides run a few images at a time and leave sums, so memory does not grow with B;
-    `progress` is called with the images done. Errors: GraphError [CONV-10] when names, shapes or scales do not meet, or
-    for the graph itself; InputError, LimitError.
+    `progress` is called with the images done; `memory_limit` is in bytes. Errors: GraphError [CONV-10] when names,
+    shapes or scales do not meet, or for the graph itself; InputError, LimitError.
     """
     return compared(graph, fold(graph, memory_limit), network_of(net), images, labels, progress, memory_limit)
 

@@ -121,7 +121,8 @@ def explain(
     neuron: int | Place,
     engine: str | Engine = "events",
 ) -> Explanation:
-    """Why `neuron`, a number or a place (c, y, x), of `population` answered as it did for `image`, codes (C, H, W).
+    """Why `neuron`, a number or a place (c, y, x), of `population` of `net` answered as it did for `image`, codes
+    (C, H, W).
     Trains and codes come from `engine`; synapses and steps are worked out here, one by one, and checked against them.
     Errors: InputError, UsageError for population or neuron, and for an engine whose integers the law does not make.
     """

@@ -327,17 +327,17 @@ def convert_and_score(
     dask: str | None = None,
     **options: Any,
 ) -> Outcome:
-    """The FS network of a float graph with what the conversion lost: `fsref.convert`, or with `loss` `fsref.search`,
-    scored beside the float graph.
+    """The FS network of a float graph with what the conversion lost: `fsref.convert`, or with `loss`, in percentage
+    points, `fsref.search`, scored beside the float graph.
 
     The first `image_count` of `calibrate` (B, C, H, W) with `labels` (B,) calibrate; the images and labels of `test`
     are scored, without it those that were given to calibrate. Without labels there is the agreement alone. A
     `float_score` of the scored images that is known is not computed again. `options` are those of `convert`.
     `progress(task, images)` gives a context with a function to call with the images just done; `tried` is called with
     each point of a search, whose `steps` are the K to try, and whose runs are kept in the folder `resume` (RUN-7) and
-    shared by the cluster `dask` (RUN-8). With a `chip` the same conversion is also made and scored
-    without its limits, and what does not fit is told, not refused (CHIP-3). Errors: those of convert, search, evaluate
-    and compare.
+    shared by the cluster `dask` (RUN-8). `batch` and `threads` change the speed, never a value; `memory_limit` is in
+    bytes. With a `chip` the same conversion is also made and scored without its limits, and what does not fit is told,
+    not refused (CHIP-3). Errors: those of convert, search, evaluate and compare.
     """
     # What is wrong with graph and options is said before what takes long; `steps` are a search's own.
     folded = fold(graph, memory_limit)

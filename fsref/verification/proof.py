@@ -46,12 +46,12 @@ def prove(
     memory_limit: int = 2**33,
     progress: Callable[[int], None] | None = None,
 ) -> Certificate:
-    """The certificate of a network for all images (PROOF-1 to PROOF-8); what it names in `refuted`, if anything, does
-    not hold.
+    """The certificate of the network `net` for all images (PROOF-1 to PROOF-8); what it names in `refuted`, if
+    anything, does not hold.
 
     `stairs(T, h, d, low, high)` is the table to prove of each row: the law's unless given. The neurons of `engines` are
-    fired at both ends of every interval. `progress` is called with 1 after each population. Errors: UsageError,
-    LimitError.
+    fired at both ends of every interval. `progress` is called with 1 after each population; `memory_limit` is in bytes.
+    Errors: UsageError, LimitError.
     """
     net, fired = network_of(net), list_of(engines, "prove")
     check_memory(working_bytes(net), memory_limit, "prove")

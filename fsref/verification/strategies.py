@@ -47,7 +47,7 @@ STEPS = (1, 2, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 7, 7, 8, 8, 9, 10, 11, 12, 13, 14, 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Case:
-    """A network and images (B, C, H, W) for it; the first is the one its biases were derived from."""
+    """A network, `net`, and images (B, C, H, W) for it; the first is the one its biases were derived from."""
 
     net: Network
     images: Ints
@@ -73,7 +73,9 @@ def _plain(value: Any) -> Any:
 @public
 @st.composite
 def tables(draw: DrawFn, min_steps: int = 1, max_steps: int = 16, spread: int = 200) -> Table:
-    """Tables of one row, K in min_steps..max_steps: T in any order within +-spread, h and d of either sign (FS-1)."""
+    """Tables of one row, K in min_steps..max_steps: T in any order within +-spread, h and d of either sign (FS-1).
+    Errors: UsageError.
+    """
     if not 1 <= min_steps <= max_steps <= 16:
         raise UsageError("FS-1", "tables", "steps out of range", (min_steps, max_steps), "1..16")
     steps = draw(st.integers(min_steps, max_steps))
@@ -84,8 +86,8 @@ def tables(draw: DrawFn, min_steps: int = 1, max_steps: int = 16, spread: int = 
 
 @public
 def membranes(table: Table) -> SearchStrategy[int]:
-    """Opening membranes around what decides: zero, every threshold reached by some train, one below and one above
-    (FS-2).
+    """Opening membranes around what decides in a `table`: zero, every threshold reached by some train, one below and
+    one above (FS-2).
     """
     T, h, _ = (rows.reshape(-1, table.steps) for rows in table.rows(table.channels or 1))
 
@@ -103,7 +105,9 @@ def membranes(table: Table) -> SearchStrategy[int]:
 @public
 @st.composite
 def images(draw: DrawFn, net: Network, min_images: int = 1, max_images: int = 2) -> Ints:
-    """Images (B, C, H, W) int64 of codes 0..max_code, B in min_images..max_images (RUN-1)."""
+    """Images (B, C, H, W) int64 of codes 0..max_code for `net`, B in min_images..max_images (RUN-1). Errors:
+    UsageError.
+    """
     if not 1 <= min_images <= max_images:
         raise UsageError("RUN-1", "images", "number of images out of range", (min_images, max_images), "1 or more")
     return _image(draw, net.input, draw(st.integers(min_images, max_images)))
@@ -126,9 +130,9 @@ def cases(
     limits: Mapping[str, Any] | str | PathLike[str] | None = None,
     max_outputs: int = 1,
 ) -> Case:
-    """Small networks of every kind and form with images for them, min_fs..max_fs FS populations; only such as fit a
-    chip, where the keys or the JSON file of its `limits` are given (CHIP-2). Of 1 of `max_outputs` all are classifiers;
-    else they have up to so many readouts, maps among them (NET-8).
+    """Small networks of every kind and form with 1..max_images images for them, min_fs..max_fs FS populations; only
+    such as fit a chip, where the keys or the JSON file of its `limits` are given (CHIP-2). Of 1 of `max_outputs` all
+    are classifiers; else they have up to so many readouts, maps among them (NET-8). Errors: UsageError.
     """
     if not 1 <= min_fs <= max_fs:
         raise UsageError("NET-1", "cases", "number of fs populations out of range", (min_fs, max_fs), "1 or more")
@@ -296,6 +300,6 @@ def networks(
     min_fs: int = 1, max_fs: int = 4, limits: Mapping[str, Any] | str | PathLike[str] | None = None
 ) -> SearchStrategy[Network]:
     """Small networks of every kind and form, min_fs..max_fs FS populations; only such as fit a chip, where its `limits`
-    are given, as for `cases`.
+    are given, as for `cases`. Errors: UsageError.
     """
     return cases(min_fs, max_fs, 1, limits).map(lambda case: case.net)

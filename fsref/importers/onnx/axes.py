@@ -48,6 +48,7 @@ def shown(b: Builder, value: Value) -> str:
     return " x ".join(f"{size} ({letters})" if letters else f"{size}" for size, letters in sides)
 
 
+PER_CHANNEL = "one number, or one per channel"
 ORDERS = ("BCHW", "BHWC", "BCW", "BCH")  # of an image; of a line, one row or one column of it
 
 
@@ -105,16 +106,26 @@ def storage_order(b: Builder, value: Value) -> NDArray[np.int64] | None:
 
 def per_channel(b: Builder, value: Value, array: Numbers) -> tuple[Value, Floats]:
     """The value, flattened if it has to be, and a constant that meets it as one number per channel."""
+    value, found = per_place(b, value, array)
+    if found.ndim == 3:
+        raise Unmapped("has a constant that differs from place to place", PER_CHANNEL)
+    return value, found
+
+
+def per_place(b: Builder, value: Value, array: Numbers) -> tuple[Value, Floats]:
+    """The value, flattened if it has to be, and a constant that meets it: one number per channel, (C,), or, where they
+    differ from place to place, (C, H, W).
+    """
     numbers = np.asarray(array, np.float64)
     if not (finite := np.isfinite(numbers)).all():
         first = tuple(np.argwhere(~finite)[0].tolist())
         raise Unmapped(f"has a constant that is not finite, first at index {first}", "finite numbers")
-    shape, sizes, per = b.shape_of(value), b.sizes(value.shape), "one number, or one per channel"
+    shape, sizes = b.shape_of(value), b.sizes(value.shape)
     dims = (1,) * (len(shape) - numbers.ndim) + numbers.shape
     if len(dims) > len(shape) or any(
         d != 1 and (d != size or "B" in axis) for d, size, axis in zip(dims, shape, value.axes, strict=True)
     ):
-        raise Unmapped(f"has a constant of shape {numbers.shape} that does not meet {shown(b, value)}", per)
+        raise Unmapped(f"has a constant of shape {numbers.shape} that does not meet {shown(b, value)}", PER_CHANNEL)
     letters = "".join(axis for axis in value.axes if "B" not in axis)
     spread = [
         sizes[a] if d != 1 else 1 for d, axis in zip(dims, value.axes, strict=True) for a in axis if "B" not in axis
@@ -123,8 +134,8 @@ def per_channel(b: Builder, value: Value, array: Numbers) -> tuple[Value, Floats
     full = numbers.reshape(spread).transpose([letters.index(a) for a in kept])
     full = full.reshape([full.shape[kept.index(a)] if a in kept else 1 for a in "CHW"])
     if not (full == full[:, :1, :1]).all():
-        flat = flattened(b, value) if any(len(axis) > 1 for axis in value.axes) else None
-        if flat is None:
-            raise Unmapped("has a constant that differs from place to place", per)
-        return flat, np.broadcast_to(full, value.shape).ravel()
+        each = np.broadcast_to(full, value.shape)
+        if any(len(axis) > 1 and "C" in axis for axis in value.axes):
+            return flattened(b, value), each.ravel()
+        return value, each
     return value, np.broadcast_to(full[:, 0, 0], value.shape[:1])

@@ -12,7 +12,7 @@ import numpy as np
 
 from fsref.graph.graph import Node
 from fsref.importers.curves import spelled
-from fsref.importers.onnx.axes import flattened, per_channel
+from fsref.importers.onnx.axes import flattened, per_channel, per_place
 from fsref.importers.onnx.calls import FLOATS, Call, Handler
 from fsref.importers.onnx.quantisers import INTEGERS, narrowed, not_below_zero, settled
 from fsref.importers.onnx.values import Builder, Numbers, Value
@@ -48,8 +48,9 @@ def add(b: Builder, call: Call) -> Value:
         made = b.value(b.add("add", names), axes)
     for i, operand in enumerate(call.given):
         if operand is not None and not isinstance(operand, Value):
-            made, offset = per_channel(b, made, operand)
-            made = b.affine(made, 1.0, -offset if call.op == "Sub" and i else offset)
+            made, offset = per_place(b, made, operand)
+            offset = -offset if call.op == "Sub" and i else offset
+            made = b.affine(made, 1.0, offset) if offset.ndim == 1 else b.apply("offset", made, {}, {"map": offset})
     return made
 
 

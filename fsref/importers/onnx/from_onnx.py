@@ -68,9 +68,9 @@ def from_onnx(
     """The float graph of an ONNX model (opsets 7 to 28): a path, or an onnx.ModelProto with its data inside.
 
     `input` says what images mean to the model, and gives H and W where the model leaves them open; without it the graph
-    does not run until `with_input`. Softmax at the end is left out; what was left out or changed stands in `notes`.
-    With `input` and a small model, the logits of one drawn image are compared with onnx.reference. Errors: FileError,
-    GraphError (GRAPH-5, GRAPH-7), UsageError.
+    does not run until `with_input`. `classes` are the names of the logits, `name` that of the graph. Softmax at the end
+    is left out; what was left out or changed stands in `notes`. With `input` and a small model, the logits of one drawn
+    image are compared with onnx.reference. Errors: FileError, GraphError (GRAPH-5, GRAPH-7), UsageError.
     """
     onnx = _onnx()
     if input is not None and not isinstance(input, Pixels):

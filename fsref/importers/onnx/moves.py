@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from fsref.importers.onnx.axes import flattened, layout
+from fsref.importers.onnx.axes import ORDERS, flattened, layout
 from fsref.importers.onnx.model import Operator
 from fsref.importers.onnx.reference import evaluated, folded_size
 from fsref.importers.onnx.spread import of, viewed
@@ -21,7 +21,8 @@ from fsref.importers.refusals import Unmapped, line
 from fsref.law.neuron import Ints
 
 RESHAPES = ("Flatten", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
-MOVES = (*RESHAPES, "Expand", "Gather", "Slice", "Split", "Tile")
+REPEATS = ("Expand", "Tile")
+MOVES = (*RESHAPES, *REPEATS, "Gather", "Slice", "Split")
 
 MOST = 2**24  # values that are numbered to see where they go
 
@@ -46,7 +47,7 @@ def moved(
     found = [_taken(b, value, made) for made in evaluated(operator, [numbers, *arrays], opset)]
     if all(isinstance(made, Value) for made in found):
         return [made for made in found if isinstance(made, Value)]
-    if operator.op not in RESHAPES:
+    if operator.op not in (*RESHAPES, *REPEATS):
         raise problem
     said = value.waiting.said if value.waiting else line(operator.path, operator.op, problem.problem, problem.nearest)
     return [made if isinstance(made, Value) else replace(value, waiting=Waiting(made, said)) for made in found]
@@ -56,7 +57,7 @@ def _grown(operator: Operator, numbers: Ints, arrays: Sequence[Numbers | None]) 
     """How many numbers come out, at most, of an operator that may repeat them."""
     if operator.op == "Gather" and arrays[0] is not None:
         return numbers.size // max(1, min(numbers.shape, default=1)) * arrays[0].size
-    return folded_size(operator, [numbers, *arrays]) if operator.op in ("Expand", "Tile") else numbers.size
+    return folded_size(operator, [numbers, *arrays]) if operator.op in REPEATS else numbers.size
 
 
 def _numbers(b: Builder, value: Value) -> Ints:
@@ -91,7 +92,7 @@ def _taken(b: Builder, value: Value, numbers: Ints) -> Value | Ints:
         "".join(letter for letter in "BCHW" if (found[letter] != found[letter].take([0], axis=k)).any())
         for k in range(numbers.ndim)
     ]
-    if value.waiting is None and (seen := _shown(b, value, numbers)) is not None:
+    if (seen := _shown(b, value, numbers, axes)) is not None:
         return seen
     repeating = [k for k, size in enumerate(numbers.shape) if size > 1 and not axes[k]]
     if repeating and "C" not in "".join(axes):  # one channel, again and again
@@ -144,13 +145,21 @@ def laid(b: Builder, value: Value) -> Value:
     return replace(b.value(made, "BCHW"), whole=value.whole) if b.shapes[made] == image.shape else value
 
 
-def _shown(b: Builder, value: Value, numbers: Ints) -> Value | None:
+def _shown(b: Builder, value: Value, numbers: Ints, axes: Sequence[str]) -> Value | None:
     """The value N x C x H x W, or N x H x W x C, of which rows or columns are moved, repeated or taken; None of any
-    other.
+    other. One that waits has the order in which `axes` run over the letters.
     """
-    if numbers.ndim != 4 or len(value.axes) != 4 or any(len(letters) > 1 for letters in value.axes):
+    if numbers.ndim != 4:
         return None
-    order = layout(b, value)
+    if value.waiting is not None:
+        orders = [own for own in ORDERS if len(own) == 4 and all(a in ("", o) for a, o in zip(axes, own, strict=True))]
+        if not orders:
+            return None
+        order = orders[0]
+    elif len(value.axes) == 4 and all(len(letters) < 2 for letters in value.axes):
+        order = layout(b, value)
+    else:
+        return None
     images = numbers.transpose([order.index(letter) for letter in "BCHW"])
     size = math.prod(value.shape)
     if len(images) != b.batch or (images != images[:1] + size * np.arange(b.batch)[:, None, None, None]).any():

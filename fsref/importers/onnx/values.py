@@ -145,7 +145,7 @@ class Builder:
         """Whether all values of a node are integers."""
         if node.op == "quantise":
             return bool(node.attributes["alpha"] == node.attributes["levels"])
-        known = node.op in (*KEEP_GRID, "conv", "dense", "affine", "relu", "add")
+        known = node.op in (*KEEP_GRID, "conv", "dense", "affine", "offset", "relu", "add")
         whole = all((array == np.rint(array)).all() for array in node.arrays.values())
         return known and whole and self.integers.issuperset(node.inputs)
 

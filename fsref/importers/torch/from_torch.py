@@ -40,7 +40,8 @@ def from_torch(model: Any, input: Pixels, classes: Sequence[str] = (), name: str
     """The float graph of a torch.nn.Module in eval mode, or of a torch.export.ExportedProgram; its logits are compared
     on drawn images.
 
-    The model is copied, traced and run on the CPU; it is not changed itself. A softmax or sigmoid that ends an output
+    `input` says what images mean to the model, `classes` are the names of the logits, `name` that of the graph. The
+    model is copied, traced and run on the CPU; it is not changed itself. A softmax or sigmoid that ends an output
     is left out. Several outputs bear the names that `forward` gives them: keys, fields or places.
     Errors: GraphError (GRAPH-7) with everything that cannot be mapped at once, UsageError without torch.
     """

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from fsref.importers.places import run_on
 from fsref.importers.refusals import Unmapped
 from fsref.importers.torch import layers, resizing
-from fsref.importers.torch.views import Site, View, form
+from fsref.importers.torch.views import Site, View, constant, form, pair, viewed
 
 LINES: dict[str, Callable[..., Any]] = {}
 
@@ -49,9 +50,40 @@ def kernel(x: View, weight: Any) -> Any:
     return weight.unsqueeze(3 if x.step.shape[2] == 1 else 2)
 
 
+def along_rows(site: Site, x: View, weight: Any, bias: Any, around: tuple[int, int], apart: int, groups: int) -> View:
+    """A convolution of a map (C, H, W) whose rows follow one another, (C, H W): of each row and of what stands in the
+    rows before and behind it. Errors: Unmapped where these are too many.
+    """
+    (before, after), (_, height, width) = around, x.step.shape
+    try:
+        views = run_on((height, width), before, after)
+    except ValueError as error:
+        raise Unmapped(str(error), "a smaller window") from None
+    found = []
+    for down, rows, columns in views:
+        shown = View(x.step, x.step.shape) if down == 0 else viewed(site, x, rows, columns)
+        padding = (0, before, 0, after) if down == 0 else (0, 0, 0, 0)
+        w = constant(weight, "weights that do not depend on the image")[:, :, None]
+        form: dict[str, Any] = {"padding": padding, "dilation": (1, apart), "groups": groups}
+        shape = len(w), height, width
+        arrays = layers.weights(w, bias if down == 0 else None)
+        found.append(site.make("conv", shown, shape=shape, arrays=arrays, **form))
+    made = found[0] if len(found) == 1 else site.make("add", *found, shape=found[0].step.shape)
+    return View(made.step, site.dims)
+
+
+def runs_on(x: View, around: tuple[int, int], reach: int, stride: Any) -> bool:
+    """Whether x is a map whose rows follow one another, of which a convolution keeps the size."""
+    c, height, width = x.step.shape
+    return x.dims == (c, height * width) and min(height, width) > 1 and sum(around) == reach and pair(stride) == (1, 1)
+
+
 @form(LINES, "conv1d")
 def conv1d(site: Site, x: View, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> View:
     """conv1d with padding in numbers."""
+    (apart, _), (before, _) = pair(dilation), pair(padding)
+    if not isinstance(weight, View) and runs_on(x, (before, before), apart * (weight.shape[-1] - 1), stride):
+        return along_rows(site, x, weight, bias, (before, before), apart, groups)
     around = (stride, 1), (padding, 0), (dilation, 1)
     return called(layers.conv2d, site, x, kernel(x, weight), bias, *around, groups)
 
@@ -61,6 +93,10 @@ def conv1d_same(
     site: Site, x: View, weight: Any, bias: Any, stride: Any, padding: str, dilation: Any, groups: int
 ) -> View:
     """conv1d with padding "same" or "valid"."""
+    (apart, _), reach = pair(dilation), 0 if isinstance(weight, View) else weight.shape[-1] - 1
+    same = (apart * reach // 2, apart * reach - apart * reach // 2) if padding == "same" else (0, 0)
+    if not isinstance(weight, View) and runs_on(x, same, apart * reach, stride):
+        return along_rows(site, x, weight, bias, same, apart, groups)
     return called(layers.conv2d_same, site, x, kernel(x, weight), bias, (stride, 1), padding, (dilation, 1), groups)
 
 
@@ -86,15 +122,31 @@ def avg_pool1d(site: Site, x: View, size: Any, stride: Any, padding: Any, ceil_m
     return called(layers.avg_pool2d, site, x, (size, 1), (stride or size, 1), (padding, 0), ceil_mode, count, None)
 
 
+def over_all(site: Site, x: View) -> bool:
+    """Whether a pool looks at all places of a map whose rows follow one another."""
+    c, height, width = x.step.shape
+    return x.dims == (c, height * width) and site.dims == (c, 1)
+
+
+def whole(site: Site, function: Callable[..., View], x: View) -> View:
+    """A pool over all places of a map."""
+    found = function(replace(site, dims=(site.dims[0], 1, 1)), View(x.step, x.step.shape), None)
+    return View(found.step, site.dims)
+
+
 @form(LINES, "adaptive_avg_pool1d")
 def adaptive_avg_pool1d(site: Site, x: View, _: Any) -> View:
     """A mean over windows of one dimension."""
+    if over_all(site, x):
+        return whole(site, layers.adaptive_avg_pool2d, x)
     return called(layers.adaptive_avg_pool2d, site, x, None)
 
 
 @form(LINES, "adaptive_max_pool1d")
 def adaptive_max_pool1d(site: Site, x: View, _: Any) -> View:
     """The largest of windows of one dimension."""
+    if over_all(site, x):
+        return whole(site, layers.adaptive_max_pool2d, x)
     return called(layers.adaptive_max_pool2d, site, x, None)
 
 

@@ -137,6 +137,16 @@ def pair(sizes: Sequence[int] | int) -> tuple[int, int]:
 
 def per_channel(site: Site, x: View, given: Any) -> tuple[View, Floats]:
     """x, and a constant spread over it as one number per channel."""
+    x, found = per_place(site, x, given)
+    if found.ndim == 2:
+        raise Unmapped(nearest="affine: one constant per channel")
+    return x, found
+
+
+def per_place(site: Site, x: View, given: Any) -> tuple[View, Floats]:
+    """x, and a constant spread over it as one number per channel, (C,), or, where they differ from place to place, for
+    each of them, (C, places).
+    """
     numbers = vector(given) if hasattr(given, "numel") else np.asarray(given, np.float64)
     if numbers.ndim > len(x.dims) and (numbers == numbers[:1]).all():  # made to match a batch of images
         numbers = numbers[:1]
@@ -148,15 +158,16 @@ def per_channel(site: Site, x: View, given: Any) -> tuple[View, Floats]:
         return x, np.full(x.step.shape[0], spread.flat[0])
     x = rows(site, x)
     columns = spread.reshape(x.step.shape[0], -1)
-    if (columns != columns[:, :1]).any():
-        raise Unmapped(nearest="affine: one constant per channel")
-    return x, columns[:, 0].copy()
+    return x, columns if (columns != columns[:, :1]).any() else columns[:, 0].copy()
 
 
 def affine(site: Site, x: View, gain: Any = 1.0, offset: Any = 0.0) -> View:
     """x * gain + offset, each a number or a tensor of the model."""
     x, gains = per_channel(site, x, gain)
-    x, offsets = per_channel(site, x, offset)
+    x, offsets = per_place(site, x, offset)
+    if offsets.ndim == 2:
+        made = affine(site, x, gain) if (gains != 1).any() else x
+        return site.along("offset", made, arrays={"map": offsets.reshape(x.step.shape)})
     if len(gains) != len(offsets):  # x was flattened for the offset
         gains = np.full(len(offsets), gains[0])
     return site.along("affine", x, arrays={"gain": gains, "offset": offsets})
