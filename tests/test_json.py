@@ -84,7 +84,7 @@ def written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, dic
         "run": ["run", model, *data, "--record", "mid"],
         "events": ["run", model, *data, "--events"],
         "out": ["run", model, *data, "--out", str(tmp_path / "recording")],
-        "evaluate": ["evaluate", *digits, "--energy", "horowitz_2014", "--rate", "12"],
+        "evaluate": ["evaluate", *digits, "--energy", "horowitz_2014", "--rate", "12", "--beside", "digits"],
         "outputs": ["run", several, *data],
         "check": ["check", model, *data],
         "self": ["check", "digits", "--self"],

@@ -21,6 +21,7 @@ import fsref
 import handmade
 import nodes
 import refusals
+import test_answers
 import test_outputs
 from fsref.cli import main as cli
 from fsref.errors import FileError, UsageError
@@ -39,9 +40,10 @@ from fsref.verification.outputs import output_errors
 from refusals import error_of
 
 EVIL = "<script>alert('&1')</script>"
-PLOTS = ["accuracy", "schedule", "spikes", "maps", "raster", "codes", "clipped", "busiest"]
-SECTIONS = [*PLOTS, "counts", "populations", "energy", "rate", "margins", "network", "provenance"]
-VOID = {"meta"}
+PLOTS = ["accuracy", "confusion", "energy", "schedule", "spikes", "maps", "raster", "codes", "clipped", "busiest"]
+ANSWERS = ["accuracy", "classes", "confused", "wrong", "energy", "rate"]
+SECTIONS = [*ANSWERS, *PLOTS[3:], "counts", "populations", "margins", "network", "provenance"]
+VOID = {"meta", "img"}
 
 pytest.importorskip("matplotlib")
 
@@ -53,7 +55,9 @@ def evaluation(net: Network | None = None, count: int = 5) -> Evaluation:
         net, name=EVIL, classes=[EVIL] * net.readout.shape[0], provenance={EVIL: [EVIL, 1], "float_accuracy": 0.75}
     )
     x = handmade.draw(net, count)
-    images = ImageSet(x, fsref.run(net, x).predictions, (EVIL,) * count)
+    labels = fsref.run(net, x).predictions
+    labels[0] = (labels[0] + 1) % net.class_count
+    images = ImageSet(x, labels, (EVIL,) * count)
     score = fsref.evaluate(net, images.x, images.y, threads=1)
     costs, rate = PRESETS["horowitz_2014"], None
     if all(relu_theta(p.table) is not None for p in net.fs):  # only such a network has a twin (RATE-1)
@@ -114,7 +118,6 @@ def test_a_page_is_whole_and_loads_nothing(seen: Evaluation, html: str) -> None:
         "iframe",
         "object",
         "embed",
-        "img",
         "base",
         "form",
         "foreignobject",
@@ -159,8 +162,8 @@ def test_every_axis_is_labelled_with_its_unit(seen: Evaluation) -> None:
     drawn = plots(seen)
     assert [plot.name for plot in drawn] == PLOTS
     units = (
-        r"\((steps|pixels|neurons|integer|%|% of images)\)|(spikes|SynOps).* per "
-        r"(image|neuron and image)|share of neurons and images \(%\)|per image$"
+        r"\((steps|pixels|neurons|integer|%|% of images|class)\)|(spikes|SynOps).* per "
+        r"(image|neuron and image)|share of neurons and images \(%\)|per image$|energy per image \(.J\)"
     )
     for plot in drawn:
         assert plot.title and plot.sentence.endswith(".")
@@ -174,8 +177,11 @@ def test_every_axis_is_labelled_with_its_unit(seen: Evaluation) -> None:
             ]
             for label in {*labels, *shared} - {"", None}:
                 assert re.search(units, label) or label.startswith("population"), (plot.name, label)
-        assert shared or all(
-            axes.get_ylabel() or axes.get_shared_y_axes().joined(axes, figure.axes[0]) for axes in figure.axes
+        named = plot.name == "energy"  # its bars have their names
+        assert (
+            shared
+            or named
+            or all(axes.get_ylabel() or axes.get_shared_y_axes().joined(axes, figure.axes[0]) for axes in figure.axes)
         )
 
 
@@ -219,12 +225,8 @@ def test_networks_of_all_kinds_have_a_page(make: Any) -> None:
     full = evaluation(make(), 1)
     known = replace(full, energy=None, float_accuracy=None, rate=None)
     ids = [a["id"] for tag, a in Reader(page(known)).tags if tag == "section"]
-    assert [s for s in SECTIONS if s not in ids] == [
-        "accuracy",
-        *["clipped"] * (make is handmade.unordered),
-        "energy",
-        "rate",
-    ]
+    left_out = ["accuracy", "energy", "rate", *["clipped"] * (make is handmade.unordered)]
+    assert [s for s in SECTIONS if s not in ids] == left_out
 
 
 def test_a_silent_network_has_a_page() -> None:
@@ -241,6 +243,53 @@ def test_a_silent_network_has_a_page() -> None:
     read = Reader(page(examine(score, images, energy=energy(score.counts, PRESETS["horowitz_2014_arithmetic"]))))
     ids = [a["id"] for _, a in read.tags if a.get("id")]
     assert len(ids) == len(set(ids))  # pictures that are the same, too
+
+
+@pytest.mark.parametrize(
+    ("classes", "labels"),
+    [
+        (1_000, [c * 13 for c in range(70)]),  # each image of another class
+        (5, [3] * 6),  # of one class alone
+        (5, [2]),  # one image
+        (1, [0, 1, 1]),  # a single logit
+        (5, None),
+    ],
+)
+def test_classes_of_any_number_have_a_page(classes: int, labels: list[int] | None) -> None:
+    """Up to 40 classes are listed, of more the least accurate; what is taken for what is a map of 2 to 20 classes, else
+    pairs; the images that are wrong stand there, 24 at most; without labels there is none of this.
+    """
+    net = replace(test_answers.classifier(classes), name=EVIL)
+    if classes > 1:
+        net = replace(net, classes=[f"{EVIL} {c}" for c in range(classes)])
+    x = handmade.draw(net, len(labels or (0,) * 3))
+    images = ImageSet(x, None if labels is None else np.asarray(labels), (EVIL,) * len(x))
+    seen = examine(fsref.evaluate(net, images.x, images.y, threads=1), images)
+    made = page(seen)
+    read = Reader(made)
+    ids = [a["id"] for tag, a in read.tags if tag == "section"]
+    assert ("classes" in ids) == ("confused" in ids) == ("wrong" in ids) == (labels is not None)
+    assert EVIL not in made
+    if labels is None or seen.by_class is None or seen.mistakes is None:
+        return
+    sections = dict(re.findall(r'<section id="(\w+)">(.*?)</section>', made, re.DOTALL))
+    assert sections["wrong"].count("<img ") == min(24, len(labels) - seen.score.correct)
+    assert sections["classes"].count("<tr>") == 1 + min(40, len(set(labels)))
+    drawn = [plot.name for plot in plots(seen)]
+    assert ("confusion" in drawn) == ("<svg" in sections["confused"]) == (classes != 1_000)
+    assert "accuracy" not in drawn  # one point is no figure
+
+
+def test_a_page_tells_why_losses_are_not_told() -> None:
+    """A float graph that the populations do not meet is one sentence; one that they do is a figure and a table."""
+    graph, x = nodes.residual(), nodes.drawn(6)
+    net = fsref.convert(graph, x, steps=4)
+    for own, found in ((net, True), (handmade.residual(), False)):
+        images = ImageSet(handmade.draw(own, 3), None, ("a", "b", "c"))
+        seen = examine(fsref.evaluate(own, images.x, None, threads=1), images, graph=graph)
+        section = re.findall(r'<section id="losses">.*?</section>', page(seen), re.DOTALL)[0]
+        assert ("<svg" in section and "jump" in section) == found
+        assert ("cannot be told" in section) != found
 
 
 def test_the_clipped_share_is_of_membranes_beyond_the_last_code(seen: Evaluation) -> None:
@@ -311,7 +360,7 @@ def test_evaluate_writes_a_report(model: Path, capsys: pytest.CaptureFixture[str
     assert cli.main([*base, "--energy", "horowitz_2014", "--html", "r.html", "--plots", "p"]) == 0
     assert "fs_energy_pj " in capsys.readouterr().out
     assert "energy per image" in Reader(Path("r.html").read_text(encoding="utf-8")).text
-    assert Path("p/schedule.svg").is_file() and not Path("p/accuracy.svg").exists()
+    assert Path("p/energy.svg").is_file() and not Path("p/accuracy.svg").exists()
     before = sorted(p.name for p in model.rglob("*"))
     same = ["--html", "same", "--plots", "./same"]
     for wrong in (
@@ -383,7 +432,7 @@ def chromium(tmp_path: Path, html: str, *options: str) -> tuple[str, list[str]]:
 
 
 @pytest.mark.needs_programs
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1000), ("dark", 500)])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1000), ("dark", 500), ("light", 1600)])
 def test_chromium_shows_the_page(html: str, tmp_path: Path, scheme: str, width: int) -> None:
     """A real browser draws the page as it is, light and dark, says nothing on its console, and every label lies within
     its plot, wide or narrow.
@@ -417,6 +466,27 @@ def test_chromium_would_tell(html: str, tmp_path: Path) -> None:
     """The console is read: a script in the page is refused by its policy, and that is seen."""
     _, console = chromium(tmp_path, html.replace("</body>", "<script>1</script></body>"), "--dump-dom")
     assert any("Content Security Policy" in line for line in console)
+
+
+CUT = """<script>
+const cut = [];
+for (const part of document.querySelectorAll("table, figure, .wide, .card, .tiles div, section, dl"))
+  if (part.getBoundingClientRect().right > innerWidth + 1 || part.scrollWidth > part.clientWidth + 1)
+    cut.push(part.tagName + " " + part.className + " of " + (part.closest("section") || part).id);
+document.body.dataset.cut = JSON.stringify([...new Set(cut)]);
+</script>"""
+
+
+@pytest.mark.needs_programs
+def test_a_printed_page_cuts_nothing(html: str, tmp_path: Path) -> None:
+    """As wide as the text of a sheet of A4, with the style of print, nothing is wider than the sheet, and nothing hides
+    a part of itself; a real PDF is made of it.
+    """
+    printed = html.replace("@media print", "@media all").replace(POLICY, "").replace("</body>", f"{CUT}</body>")
+    told, _ = chromium(tmp_path, printed, "--window-size=688,900", "--dump-dom")
+    assert dict(next(a for tag, a in Reader(told).tags if tag == "body"))["data-cut"] == "[]"
+    chromium(tmp_path, html, f"--print-to-pdf={tmp_path / 'page.pdf'}")
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF-")
 
 
 def test_a_report_tells_its_coverage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

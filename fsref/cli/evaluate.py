@@ -29,7 +29,7 @@ from fsref.cli.options import (
 from fsref.cli.verb import excludes, needs, verb
 from fsref.coverage.cover import cover
 from fsref.errors import InputError
-from fsref.formats.bundled import load
+from fsref.formats.bundled import file_of, load
 from fsref.metrics.energy import costs_of, energy
 from fsref.metrics.score import evaluate as score_network
 from fsref.rate_coding.neurons import ROUNDINGS, SETTINGS
@@ -40,7 +40,9 @@ from fsref.reports.page import write_page
 from fsref.reports.pictures import blank_figure
 from fsref.reports.plots import Kind, check_plots_target, write_plots
 from fsref.reports.progress import progress
+from fsref.tables import plural
 from fsref.verification.outputs import output_errors
+from fsref.verification.side_by_side import check_beside, side_by_side
 
 
 @verb(
@@ -48,7 +50,7 @@ from fsref.verification.outputs import output_errors
     needs("--force", "--html", "--plots"),
     needs("--kind --width", "--plots"),
     needs("--mean --std --scale --max-code --order --size", "--graph"),
-    excludes("--resume --dask", "--rate", "--cover"),
+    excludes("--resume --dask", "--rate", "--cover", "--beside"),
 )
 @NET
 @SOURCE
@@ -86,6 +88,13 @@ from fsref.verification.outputs import output_errors
     help="Also measure the outputs beside this float graph, .npz or .onnx, in real units (CONV-12).",
 )
 @CONTRACT
+@click.option(
+    "--beside",
+    "others",
+    multiple=True,
+    metavar="NET",
+    help="Also score this network on the same images, such as one of another K, and set them side by side (COUNT-11).",
+)
 @click.option("--cover", "covering", is_flag=True, help="Also count the bins of the law that the images reach (COVER).")
 @click.option(
     "--html",
@@ -117,6 +126,7 @@ def evaluate(
     dask: str | None,
     costs: str | None,
     model: str | None,
+    others: tuple[str, ...],
     covering: bool,
     html: Path | None,
     folder: Path | None,
@@ -137,10 +147,13 @@ def evaluate(
     if looked_at:  # what would stop the report stops the verb before the long work
         blank_figure(1, 1, "COUNT-7")
         if html is not None:
-            check_file("--html", html, force, folder, net, given["source"], costs)
+            check_file("--html", html, force, folder, net, given["source"], costs, model, *others)
         if folder is not None:
             check_plots_target(folder, force, "--plots")
     network = load(net)
+    nets = {other: load(other) for other in others}
+    for other, own in nets.items():
+        check_beside(network, other, own)
     graph = None if model is None else graph_of("--graph", model, given)
     images = images_of(net, network, given)
     if images.y is None and network.is_classifier and (graph is None or rate is not None):
@@ -154,6 +167,12 @@ def evaluate(
     spent = None if prices is None else energy(score.counts, prices)
     shown: list[object] = [labelled(score.sheet(), images), *([] if spent is None else [spent])]
     told: dict[str, Any] = {"energy": None if spent is None else spent.to_dict(), "rate": None}
+    beside = None
+    if nets:
+        with progress(f"{plural(len(nets), 'network')} beside it", len(nets) * len(images.x)) as advance:
+            beside = side_by_side(score, nets, images, prices, engine, advance, **work(given))
+        shown.append(beside)
+    told["beside"] = None if beside is None else beside.to_dict()["beside"]
     errors = None
     if graph is not None:
         with progress(f"beside the float graph, {len(images.x)} images", len(images.x)) as advance:
@@ -174,7 +193,8 @@ def evaluate(
     plain["coverage"] = None if covered is None else covered.to_dict()
     if looked_at:
         source, accuracy = given["source"] or net, known_float_accuracy(network)
-        seen = examine(score, images, source, given["memory_limit"], spent, accuracy, rated, covered, errors)
+        known = (spent, accuracy, rated, covered, errors, beside, graph, file_of(net))
+        seen = examine(score, images, source, given["memory_limit"], *known)
         if html is not None:
             write_page(seen, html, force)
         if folder is not None:

@@ -36,14 +36,21 @@ def bundled(name: str) -> Path:
     )
 
 
+def file_of(path: str | PathLike[str]) -> str | PathLike[str]:
+    """The file of a network: the path given, or that of a bundled model by name; a file goes first. Errors:
+    UsageError.
+    """
+    name = str(path_of(path, "load"))
+    bare = isinstance(path, str) and re.fullmatch(NAME, name) and not Path(name).is_file()
+    return bundled(name) / f"{name}.fs.npz" if bare else path
+
+
 @public
 def load(path: str | PathLike[str]) -> Network:
     """The network of a file, `path`, or of a bundled model by name; a file goes first. Errors: FileError, NetworkError,
     UsageError.
     """
-    name = str(path_of(path, "load"))
-    bare = isinstance(path, str) and re.fullmatch(NAME, name) and not Path(name).is_file()
-    return networks.load(bundled(name) / f"{name}.fs.npz" if bare else path)
+    return networks.load(file_of(path))
 
 
 @public

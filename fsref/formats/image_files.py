@@ -1,4 +1,6 @@
-"""Image files: 8-bit pixels as codes, resized and cropped only when asked (RUN-4). The one home of Pillow."""
+"""Image files: 8-bit pixels as codes, resized and cropped only when asked (RUN-4), and pixels as a PNG. The one home of
+Pillow.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,15 @@ def image_codes(path: Path, into: Intake, resize: int | None, crop: int | None) 
     codes = pixels[None] if pixels.ndim == 2 else np.ascontiguousarray(pixels.transpose(2, 0, 1))
     into.check_codes(codes[None], [place])
     return codes
+
+
+def png_of(pixels: NDArray[np.uint8]) -> bytes:
+    """Grey or colour pixels (H, W, 1 or 3) as the bytes of a PNG."""
+    from PIL import Image
+
+    made = BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(made, "PNG")
+    return made.getvalue()
 
 
 @contextmanager

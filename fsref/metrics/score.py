@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from fsref.engines.engine import Engine, name_of
 from fsref.errors import UsageError, public
@@ -19,6 +19,7 @@ from fsref.law.network import Network
 from fsref.law.neuron import Ints
 from fsref.metrics.chance import guessing
 from fsref.metrics.counts import Counts
+from fsref.metrics.interval import interval
 from fsref.metrics.parts import Asked
 from fsref.metrics.shards import parts
 from fsref.tables import Sheet, Shown, plural, short
@@ -53,17 +54,30 @@ class Score(Shown):
         return self.predicted
 
     @property
-    def correct(self) -> int:
-        """How many predictions are the label. Errors: UsageError of a network without classes, or without labels."""
+    def hits(self) -> NDArray[np.bool_]:
+        """Whether the class of each image is its label, (B,). Errors: UsageError of a network without classes, or
+        without labels.
+        """
         predictions = self.predictions
         if self.labels is None:
             raise UsageError("RUN-1", "accuracy", "the images have no labels", None, "evaluate(net, x, labels)")
-        return int((predictions == self.labels).sum())
+        found: NDArray[np.bool_] = predictions == self.labels
+        return found
+
+    @property
+    def correct(self) -> int:
+        """How many predictions are the label. Errors: as `hits`."""
+        return int(self.hits.sum())
 
     @property
     def accuracy(self) -> float:
-        """The share of images whose class is their label, 0..1. Errors: as `correct`."""
+        """The share of images whose class is their label, 0..1. Errors: as `hits`."""
         return self.correct / self.image_count
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of `accuracy`, 0..1 (COUNT-10). Errors: as `hits`."""
+        return interval(self.correct, self.image_count)
 
     @property
     def neurons(self) -> dict[str, int]:
@@ -120,6 +134,8 @@ class Score(Shown):
             "most_spikes_per_neuron",
         )
         plain = {name: getattr(self, name) for name in names}
+        if self.labels is not None:
+            plain["accuracy_interval"] = list(self.interval)
         plain |= {
             "spikes_per_image": self.spikes,
             "neurons_by_population": self.neurons,

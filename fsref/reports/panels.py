@@ -12,7 +12,7 @@ import numpy as np
 
 from fsref.reports.pictures import NARROW, SMALL, WIDTH, blank_figure, by_population, short, tall
 
-PANELS = 24  # panels of a figure
+PANELS = 12  # panels of a figure
 
 
 @dataclass(frozen=True)

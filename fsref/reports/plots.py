@@ -1,5 +1,5 @@
-"""The plots of an evaluation, and the folder of them: accuracy against steps, outputs, schedule, spikes by step, maps,
-a raster, codes, clipping, the busiest (COUNT-7, COUNT-9).
+"""The plots of an evaluation, and the folder of them: accuracy against steps, what is taken for what, outputs,
+losses, energy, schedule, spikes by step, maps, a raster, codes, clipping, the busiest (COUNT-7, COUNT-9).
 """
 
 from __future__ import annotations
@@ -12,37 +12,18 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from fsref.formats.files import NewFolder, check_target
-from fsref.reports import curves, times
+from fsref.reports import times
 from fsref.reports.evaluation import Evaluation
 from fsref.reports.outputs import outputs
 from fsref.reports.panels import Plot
-from fsref.reports.pictures import BLUE, HEIGHT, NARROW, SUFFIXES, WIDTH, blank_figure, house, rendered, tall
+from fsref.reports.pictures import BLUE, NARROW, SUFFIXES, WIDTH, blank_figure, house, rendered, tall
 from fsref.reports.populations import busiest, clipping, codes, maps
+from fsref.reports.verdicts import accuracy_plot, confusion_plot, energy_plot, losses_plot
 from fsref.simulation.run import class_name
 from fsref.tables import plural
 
 Kind: TypeAlias = Literal["svg", "pdf", "png"]
 BANDS = 12  # populations of a raster
-
-
-def accuracy(e: Evaluation, width: float) -> Plot | None:
-    """Accuracy against steps: FS at its latency, rate coding as a curve, float as a line; None without labels, and
-    where there is one point alone.
-    """
-    if e.labels is None or e.rate is None:
-        return None
-    figure, score = blank_figure(width, HEIGHT + 0.6, "COUNT-7"), e.score
-    told = [
-        f"The FS network is right on {100 * score.accuracy:.2f} % of "
-        f"{plural(score.image_count, 'image')} after {plural(score.latency_steps, 'step')}"
-    ]
-    if e.float_accuracy is not None:
-        told.append(f"the float network on {100 * e.float_accuracy:.2f} %{e.float_told}")
-    last, steps = 100 * float(e.rate.accuracy[-1]), int(e.rate.result.latency[-1])
-    told.append(f"rate coding ({e.rate.told}) on {last:.2f} % after {plural(steps, 'step')}")
-    curves.accuracy({"FS": score, "rate coding": e.rate}, real=e.float_accuracy, ax=figure.subplots())
-    sentence = f"{'; '.join(told)}. Bars are 95 % intervals."
-    return Plot("accuracy", "Accuracy against steps", sentence, figure)
 
 
 def timeline(e: Evaluation, width: float) -> Plot:
@@ -113,8 +94,11 @@ def raster(e: Evaluation, width: float) -> Plot | None:
 
 
 DRAWN: tuple[Callable[[Evaluation, float], Plot | None], ...] = (
-    accuracy,
+    accuracy_plot,
+    confusion_plot,
     outputs,
+    losses_plot,
+    energy_plot,
     timeline,
     activity,
     maps,
@@ -125,7 +109,20 @@ DRAWN: tuple[Callable[[Evaluation, float], Plot | None], ...] = (
 )
 
 
-NAMES = ("accuracy", "outputs", "schedule", "spikes", "maps", "raster", "codes", "clipped", "busiest")
+NAMES = (
+    "accuracy",
+    "confusion",
+    "outputs",
+    "losses",
+    "energy",
+    "schedule",
+    "spikes",
+    "maps",
+    "raster",
+    "codes",
+    "clipped",
+    "busiest",
+)
 
 
 def plots(e: Evaluation, width: float = WIDTH) -> list[Plot]:
