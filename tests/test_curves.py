@@ -34,7 +34,10 @@ from nodes import conv, drawn, head
 PIXELS = Pixels(3, 8, 8, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
 IMAGES = drawn(12)
 VARIANTS = {"gelu by tanh": {"tanh": True}, "elu": {"alpha": 0.5}, "hard_silu": {"slope": -0.25, "offset": 0.4}}
-FORMS = [(op, {}) for op in CURVES] + [(name.split()[0], attributes) for name, attributes in VARIANTS.items()]
+VARIANTS |= {"curve": {"formula": "x / (1 + exp(-1.7 * x))"}, "curve of a wave": {"formula": "x + sin(x) ** 2"}}
+FORMS = [(op, {}) for op in CURVES if op != "curve"] + [
+    (name.split()[0], attributes) for name, attributes in VARIANTS.items()
+]
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib import import_module
 from math import inf, isinf
 from types import MappingProxyType
@@ -14,9 +16,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fsref.activations.coding import Reals
-from fsref.activations.elementary import erf, exp, log_of_one_plus
+from fsref.activations.elementary import arctan, erf, exp, log, log_of_one_plus, power, sine_and_cosine
 from fsref.errors import UsageError, nearest
-from fsref.formats.tables import Approximation, come_along, load_table
+from fsref.formats.tables import TEXT, Approximation, come_along, load_table
+from fsref.graph.formulas import WORDS, Malformed, evaluated, parsed, written
 from fsref.law.neuron import staircase
 from fsref.tables import Brief
 
@@ -143,9 +146,36 @@ functions: Mapping[str, Function] = MappingProxyType(
 )
 
 
+# What the words of a formula make of numbers in 64 bits, the same on every machine.
+EXACT: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {
+        **WORDS,
+        "pow": power,
+        "exp": exp,
+        "log": log,
+        "sin": lambda x: sine_and_cosine(x)[0],
+        "cos": lambda x: sine_and_cosine(x)[1],
+        "atan": arctan,
+        "tanh": tanh,
+        "sigmoid": sigmoid,
+        "softplus": softplus,
+        "erf": erf,
+    }
+)
+
+
+def of_formula(formula: str) -> Function:
+    """The function that a formula writes, known where it is asked alone (FIT-1, GRAPH-12). Errors: Malformed."""
+    tree = parsed(formula)
+    text = written(tree)
+    name = text if len(text) <= TEXT else f"{text[: TEXT - 20]} .. {sha256(text.encode()).hexdigest()[:16]}"
+    return Function(name, text, lambda x: evaluated(tree, x, EXACT), None)
+
+
 def function_of(given: Function | Approximation | str | Callable[[Any], ArrayLike]) -> Function:
-    """The function given: as it is, a table's, by name, of the table in a .json file, as module:callable, or of
-    Python's, which takes a float64 array and is known where it is asked alone. Errors: UsageError, FileError.
+    """The function given: as it is, a table's, by name, of the table in a .json file, as module:callable, as a formula
+    of x, or of Python's, which takes a float64 array; the last three are known where they are asked alone. Errors:
+    UsageError, FileError.
     """
     if isinstance(given, Function):
         return given
@@ -155,7 +185,7 @@ def function_of(given: Function | Approximation | str | Callable[[Any], ArrayLik
         name = getattr(given, "__name__", type(given).__name__)
         return Function(name, name, lambda x: _checked(given, x, name), None)
     if not isinstance(given, str):
-        limit = "a name, a table, module:callable, or a callable"
+        limit = "a name, a table, module:callable, a formula, or a callable"
         raise UsageError("FIT-1", "function", "is none", type(given).__name__, limit)
     if given in functions:
         return functions[given]
@@ -163,7 +193,12 @@ def function_of(given: Function | Approximation | str | Callable[[Any], ArrayLik
         return function_of(load_table(given))
     module, colon, attribute = given.partition(":")
     if not colon:
-        raise UsageError("FIT-1", "function", "unknown", given, nearest(given, list(functions)))
+        try:
+            return of_formula(given)
+        except Malformed as error:
+            if re.fullmatch(r"[\w.-]+", given):
+                raise UsageError("FIT-1", "function", "unknown", given, nearest(given, list(functions))) from None
+            raise UsageError("FIT-1", "function", "is no formula", given, str(error)) from None
     found = _imported(module, attribute, given)
     if not callable(found):
         raise UsageError("FIT-1", given, "is no function", type(found).__name__, "a callable of a float64 array")

@@ -252,11 +252,21 @@ def _beside(draw: DrawFn, made: Made, name: str, shape: Shape, within: Within) -
     return [conv_to(draw, other, reach_of(made.worth[other.name]), shape, name, within)[0]]
 
 
-def _neurons(draw: DrawFn, made: Made, name: str, shape: Shape, into: Sequence[Projection], within: Within) -> FS:
-    """The FS population of this shape that it adds, and what enters it."""
+def _neurons(
+    draw: DrawFn,
+    made: Made,
+    name: str,
+    shape: Shape,
+    into: Sequence[Projection],
+    within: Within,
+    tables: Sequence[bool] = (True, False, False, False),
+) -> FS:
+    """The FS population of this shape that it adds, and what enters it; one of `tables` says whether it may be other
+    than an FS-ReLU.
+    """
     total = made.sums(shape, into)[0]
     steps = draw(st.sampled_from(within.steps(STEPS)))
-    stairs = draw(st.integers(0, 3)) == 0 and within.chip.tables == "any"
+    stairs = draw(st.sampled_from(tables)) and within.chip.tables == "any"
     table, bias = staircase(draw, total, steps, within) if stairs else relu(draw, total, steps, within)
     made.add(fs := FS(name, shape, table, bias), into)
     return fs
@@ -277,11 +287,13 @@ def _gated(draw: DrawFn, made: Made, source: Population, left: int, within: With
             squeezed = conv_to(draw, source, reach, shape, anew, within)[0]
         else:
             return False
-        factors = [_neurons(draw, made, anew, shape, [squeezed], within)]
+        factors = [_neurons(draw, made, anew, shape, [squeezed], within, (False, True))]  # codes of both signs
     factors = [b for b in factors or [a] if is_gateable(a, b, made.worth)]
     if not factors:
         return False
     b = draw(st.sampled_from(factors))
+    if a.shape == b.shape and draw(st.booleans()):
+        a, b = b, a  # a factor that was complete before, and waits
     beside = b if within.free and draw(st.booleans()) else None  # what joins for the offsets: of the shape of a
     if beside is not None and b.shape != a.shape:
         places = (np.zeros(size, np.int64) for size in a.shape[1:])

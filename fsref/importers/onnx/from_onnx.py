@@ -35,6 +35,7 @@ from fsref.importers.onnx.nearest import NEAREST, PASSED
 from fsref.importers.onnx.paths import layers_of
 from fsref.importers.onnx.quantisers import QUANTISERS, settled, unquantised
 from fsref.importers.onnx.reference import FOLDED, evaluated, folded_size
+from fsref.importers.onnx.spelling import SPELLED, joined
 from fsref.importers.onnx.structure import STRUCTURE
 from fsref.importers.onnx.types import check_types
 from fsref.importers.onnx.values import Builder, Numbers, Value
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 MAX_FOLDED = 2**24  # numbers made by folding, all together, beyond four times those of the model
 MAX_LISTED = 200
-HANDLERS = {**LAYERS, **ELEMENTWISE, **QUANTISERS, **STRUCTURE, **INTEGERS}
+HANDLERS = {**LAYERS, **ELEMENTWISE, **SPELLED, **QUANTISERS, **STRUCTURE, **INTEGERS}
 KEEP_ROUNDED = (
     "Cast Clip DequantizeLinear Flatten Identity Max Min Relu Reshape Shape Size Squeeze Transpose Unsqueeze".split()
 )
@@ -278,6 +279,8 @@ class _Importer:
             if operator.op not in ("Shape", "Size") and waiting(given):
                 raise Unmapped()
             made = HANDLERS[operator.op](self.builder, Call(operator.op, given, operator.attributes, outputs))
+            if isinstance(made, Value):
+                made = joined(self.builder, made)
         except Unmapped as problem:
             if operator.op not in MOVES:
                 raise
