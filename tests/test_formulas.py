@@ -64,8 +64,8 @@ def test_a_formula_is_read_as_it_is_written(tree: Tree) -> None:
     """The text of a tree is that tree again, without a parenthesis too many, and means what Python takes it for."""
     text = written(tree)
     assert parsed(text) == tree and canonical(f" ( {text} ) ") == text
-    for x, found in zip(X.tolist(), evaluated(tree, X).tolist(), strict=True):
-        wanted = python(text, x)
+    for x in X:
+        found, wanted = float(evaluated(tree, x)), python(text, x)
         assert wanted is None or found == wanted or (math.isnan(found) and math.isnan(wanted)), (text, x)
 
 

@@ -43,7 +43,7 @@ CURVES: dict[str, tuple[list[Any], str]] = {
     "a power of two": (["Pow x two -> a", "Add a one -> b", "Reciprocal b -> h"], "1 / (x * x + 1)"),
     "snake": (
         ["Mul x six -> a", "Sin a -> b", "Pow b two -> c", "Div c six -> d", "Add d x -> h"],
-        "sin(6 * x) * sin(6 * x) * 0.16666667 + x",
+        "0.16666666666666666 * (sin(6 * x) * sin(6 * x)) + x",
     ),
     "a bell": (["Mul x x -> a", "Neg a -> b", "Exp b -> h"], "exp(-(x * x))"),
     "where": (
@@ -54,7 +54,7 @@ CURVES: dict[str, tuple[list[Any], str]] = {
         ["LessOrEqual x half -> a", "Less x minus -> b", "Or a b -> c", "Not c -> d", "Where d x zero -> h"],
         "",
     ),
-    "a square root": (["Abs x -> a", "Add a one -> b", "Sqrt b -> c", "Sub c one -> h"], ""),
+    "a square root": (["Abs x -> a", "Add a one -> b", "Sqrt b -> h"], "sqrt(abs(x) + 1)"),
     "the larger of two": (["Sin x -> a", "Max a x -> h"], "max(sin(x), x)"),
     "the least of three": (["Sin x -> a", "Cos x -> b", "Min a b half -> h"], "min(min(sin(x), cos(x)), 0.5)"),
     "softsign": (["Softsign x -> h"], "x / (1 + abs(x))"),

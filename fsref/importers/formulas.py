@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from math import isfinite
 from typing import Any
 
 from fsref.graph.formulas import DEEPEST, LONGEST, WORDS, Tree, evaluated, parsed, walk, written
+from fsref.graph.graph import Node
 from fsref.graph.operators import OPERATORS, Floats
 from fsref.importers.curves import POINTS, Found, Place, curve
 from fsref.importers.recogniser import Link, Smooth, scale_of
@@ -44,6 +45,7 @@ NAMED: Mapping[str, str] = {
 }
 DRAWN = frozenset(WORDS) - set(OPERATORS) | {"curve"}  # no other operator of a graph stands for these
 PLACED = DRAWN | {*NAMED, *"number add affine clip elu hard_sigmoid hard_silu leaky_relu mul".split()}
+ENDS = PLACED - {"number", "affine"}  # what may end in a curve: scales are another layer's
 MOST = 256  # operators that are looked at, and parts of a formula
 
 
@@ -62,26 +64,47 @@ def number(value: float) -> Part:
     return Part("number", (), {"value": float(value)})
 
 
-def fused(last: Place, found: Found[Place]) -> tuple[Place, Smooth] | None:
+def joined_curves(nodes: Sequence[Node], outputs: Collection[str]) -> list[Node]:
+    """The nodes of a graph that its outputs need, every curve one with what stands around it, of the farthest value."""
+    by, wanted, kept = {node.name: node for node in nodes}, set(outputs), list[Node]()
+
+    def found(name: str) -> tuple[Node, tuple[str, ...]] | None:
+        return (by[name], by[name].inputs) if name in by else None
+
+    for node in reversed(nodes):
+        if node.name in wanted:
+            at = fused(node.name, found, farthest=True) if node.op in ENDS else None
+            if at is not None and at[1].factor == at[1].gain == 1:
+                node = Node(node.name, at[1].op, at[:1], at[1].attributes)
+            wanted.update(node.inputs)
+            kept.append(node)
+    return kept[::-1]
+
+
+def fused(last: Place, found: Found[Place], farthest: bool = False) -> tuple[Place, Smooth] | None:
     """The value that `last` is made of alone, place by place, and the operator that this is: the nearest value of which
-    it is one of a name, else the farthest, and a `curve`. None where several values or named operators alone make it.
+    it is one of a name, else a `curve` of the nearest, or `farthest`. None where several values or named operators
+    alone make it.
     """
     front, inside, best = {last}, list[Place](), None
     for place in reversed(_order(last, found)):
         at = _placed(place, found)
         if place not in front or at is None:
             continue
-        front = (front - {place}) | set(at[1])
-        inside.append(place)
-        if len(front) > 1 or not any(one[0].op in DRAWN for one in map(found, inside) if one is not None):
+        numbers = {read for read in at[1] if (given := found(read)) is not None and given[0].op == "number"}
+        front = (front - {place}) | (set(at[1]) - numbers)
+        inside += [place, *numbers]
+        source, *others = front
+        fit = not others and not isinstance(source, Part)
+        if not fit or not any(one[0].op in DRAWN for one in map(found, inside) if one is not None):
             continue
-        (source,) = front
         tree = _tree(last, source, inside[::-1], found)
         if tree is None:
             break
         if (smooth := curve(evaluated(tree, POINTS))) is not None:
             return source, smooth
-        best = source, Smooth("curve", {"formula": written(tree)})
+        if best is None or farthest:
+            best = source, Smooth("curve", {"formula": written(tree)})
     return best
 
 
@@ -144,6 +167,8 @@ def _part(link: Link, given: Sequence[Tree]) -> Tree:
             return _instead(parsed(link.attributes["formula"]), x)
         case op if op in NAMED:
             return _instead(parsed(NAMED[op]), x)
+        case "sub" if 0.0 in given:
+            return given[0] if given[1] == 0.0 else ("neg", given[1])
         case "add" | "mul":
             return reduce(lambda a, b: (link.op, a, b), given)
         case word:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from fsref.importers.curves import Found
-from fsref.importers.formulas import DRAWN, PLACED, UNARY, Part, fused, number
+from fsref.importers.formulas import UNARY, Part, fused, number
 from fsref.importers.onnx.calls import Call, Handler
 from fsref.importers.onnx.elementwise import bound, multiply, power, smooth, together
 from fsref.importers.onnx.values import Builder, Value
@@ -19,7 +19,6 @@ from fsref.importers.refusals import Unmapped
 
 Operand: TypeAlias = "Part | Value"
 ONE_VALUE = "operands that one value makes, place by place"
-JOINED = PLACED - DRAWN - {"affine"}  # what a curve goes into that stands before it
 
 
 def found_in(b: Builder) -> Found[str | Part]:
@@ -67,15 +66,6 @@ def spelled(b: Builder, last: Part) -> Value:
     source, found = at
     assert isinstance(source, str)
     return smooth(b, b.value(source, axes), found)
-
-
-def joined(b: Builder, value: Value) -> Value:
-    """A value as one curve, when a curve is among what makes it of one value; else itself."""
-    node = b.nodes.get(value.name)
-    if node is None or node.op not in JOINED or value.rounded is not None:
-        return value
-    at = fused(value.name, found_in(b))
-    return value if at is None else smooth(b, replace(value, name=str(at[0])), at[1])
 
 
 def unary(b: Builder, call: Call) -> Value:
