@@ -21,6 +21,7 @@ from fsref.errors import GraphError, NetworkError
 from fsref.graph.graph import Graph, Node
 from fsref.law.images import Pixels
 from fsref.law.network import Network
+from fsref.law.populations import View
 from fsref.law.projections import Conv2d, Gate
 from fsref.simulation.run import run
 from fsref.verification.check import check
@@ -178,6 +179,22 @@ def test_squeeze_and_excite(gate: str, act: str) -> None:
     check(net, images=IMAGES[:2])
     found = compare(made, net, IMAGES)
     assert found["p"].db("new") > 20 and found["c"].db() > 8
+
+
+def test_a_view_that_nothing_would_read_is_not_made() -> None:
+    """A factor of one place is repeated by a view where the codes of the other have an offset, not where they do not;
+    populations are matched without it.
+    """
+    above = replace(A, arrays=dict(A.arrays) | {"bias": np.full(4, 20.0)})
+    for first, views in ((A, ["p.by"]), (above, [])):
+        gates = [node("s", "global_avg_pool", "a"), conv("up", "s", 4, 4, 1), node("g", "sigmoid", "up")]
+        made = graph(first, *gates, node("p", "mul", "a", "g"), *TAIL)
+        net = convert(made, IMAGES, steps=6)
+        assert [p.name for p in net.populations if isinstance(p, View)] == views and bool(net["a"].offset) == bool(
+            views
+        )
+        check(net, images=IMAGES[:2])
+        assert compare(made, net, IMAGES)["p"].db() > 10
 
 
 def test_a_search_knows_when_products_begin() -> None:

@@ -169,7 +169,11 @@ def of_formula(formula: str) -> Function:
     tree = parsed(formula)
     text = written(tree)
     name = text if len(text) <= TEXT else f"{text[: TEXT - 20]} .. {sha256(text.encode()).hexdigest()[:16]}"
-    return Function(name, text, lambda x: evaluated(tree, x, EXACT), None)
+
+    def value(x: Reals) -> Reals:
+        return evaluated(tree, x, EXACT).astype(np.float64, copy=False)
+
+    return Function(name, text, value, None)
 
 
 def function_of(given: Function | Approximation | str | Callable[[Any], ArrayLike]) -> Function:

@@ -85,21 +85,21 @@ class _Reader:
     """Reads a formula from left to right, one token ahead."""
 
     def __init__(self, text: str) -> None:
-        self.tokens = [(match.start(match.lastindex or 0), *match.groups()) for match in TOKEN.finditer(text)]
-        self.tokens.append((len(text), None, None, "its end", None))
+        self.tokens = [(match.start(match.lastindex or 0), *match.groups("")) for match in TOKEN.finditer(text)]
+        self.tokens.append((len(text), "", "", "", "its end"))
         self.at, self.depth = 0, 0
 
     def wrong(self, wanted: str) -> Malformed:
-        place, number, name, sign, other = self.tokens[self.at]
-        return Malformed(f"{number or name or sign or other} at character {place + 1}, where {wanted} is to stand")
+        place, *told = self.tokens[self.at]
+        return Malformed(f"{''.join(map(str, told))} at character {int(place) + 1}, where {wanted} is to stand")
 
     def sign(self, *signs: str) -> str:
         """The sign that stands next, when it is one of these, taken; else nothing."""
-        found = self.tokens[self.at][3]
+        found = str(self.tokens[self.at][3])
         if found not in signs:
             return ""
         self.at += 1
-        return str(found)
+        return found
 
     def whole(self) -> Tree:
         tree = self.sum()
@@ -142,22 +142,21 @@ class _Reader:
         return tree
 
     def atom(self) -> Tree:
-        _, number, name, _, _ = self.tokens[self.at]
-        if number is None and name is None and not self.sign("("):
-            raise self.wrong("a value")
-        if number is None and name is None:
+        number, name = map(str, self.tokens[self.at][1:3])
+        if not number and not name:
+            if not self.sign("("):
+                raise self.wrong("a value")
             return self.closed(self.sum())
-        if name is not None and name not in ("x", "pi", *OPERANDS):
+        if name and name not in ("x", "pi", *OPERANDS):
             raise self.wrong(f"x, pi or one of {', '.join(OPERANDS)}")
         self.at += 1
-        if number is not None:
+        if number:
             if not float(number) <= LARGEST:
                 raise Malformed(f"{number} is not a number that float32 holds")
             return float(number)
-        if name == "x":
-            return "x"
-        if name == "pi":
-            return math.pi
+        return {"x": "x", "pi": math.pi}.get(name) or self.called(name)
+
+    def called(self, name: str) -> Tree:
         if not self.sign("("):
             raise self.wrong(f"( behind {name}")
         operands = [self.sum()]
@@ -213,7 +212,8 @@ def _written(tree: Tree) -> tuple[str, int]:
 def evaluated(tree: Tree, x: Floats, words: Mapping[str, Callable[..., Any]] = WORDS) -> Floats:
     """What a formula makes of each number, of the shape and type of `x`; NaN and infinity where it has no value."""
     with np.errstate(all="ignore"):
-        return _evaluated(tree, x, words)
+        found: Floats = _evaluated(tree, x, words)
+    return found
 
 
 def _evaluated(tree: Tree, x: Floats, words: Mapping[str, Callable[..., Any]]) -> Any:

@@ -97,7 +97,7 @@ def divide(b: Builder, call: Call) -> Value:
 def raised(b: Builder, call: Call) -> Value:
     """Pow."""
     exponent = call.given[1]
-    if not isinstance(exponent, Value) and np.size(exponent) == 1 and np.ravel(exponent)[0] in (2, 3):
+    if isinstance(exponent, np.ndarray) and exponent.size == 1 and exponent.ravel()[0] in (2, 3):
         return power(b, call)
     return spelled(b, part("pow", operand(call, 0), operand(call, 1)))
 
