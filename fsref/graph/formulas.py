@@ -85,13 +85,15 @@ class _Reader:
     """Reads a formula from left to right, one token ahead."""
 
     def __init__(self, text: str) -> None:
-        self.tokens = [(match.start(match.lastindex or 0), *match.groups("")) for match in TOKEN.finditer(text)]
+        self.tokens: list[tuple[Any, ...]] = [
+            (match.start(match.lastindex or 0), *match.groups("")) for match in TOKEN.finditer(text)
+        ]
         self.tokens.append((len(text), "", "", "", "its end"))
         self.at, self.depth = 0, 0
 
     def wrong(self, wanted: str) -> Malformed:
         place, *told = self.tokens[self.at]
-        return Malformed(f"{''.join(map(str, told))} at character {int(place) + 1}, where {wanted} is to stand")
+        return Malformed(f"{''.join(map(str, told))} at character {place + 1}, where {wanted} is to stand")
 
     def sign(self, *signs: str) -> str:
         """The sign that stands next, when it is one of these, taken; else nothing."""
@@ -154,7 +156,9 @@ class _Reader:
             if not float(number) <= LARGEST:
                 raise Malformed(f"{number} is not a number that float32 holds")
             return float(number)
-        return {"x": "x", "pi": math.pi}.get(name) or self.called(name)
+        if name in ("x", "pi"):
+            return name if name == "x" else math.pi
+        return self.called(name)
 
     def called(self, name: str) -> Tree:
         if not self.sign("("):

@@ -111,10 +111,10 @@ def compared(site: Site, a: Any, b: Any) -> View:
             return truth(site, a, b, 0.0)
 
 
-@form(SPELLED, "logical_and", "logical_or", "bitwise_and", "bitwise_or")
+@form(SPELLED, "logical_and", "logical_or", "bitwise_and", "bitwise_or", "__and__", "__or__")
 def both(site: Site, a: View, b: View) -> View:
     """1 where both hold, or one of them."""
-    return part(site, "min" if site.name.endswith("and") else "max", a, b)
+    return part(site, "min" if "and" in site.name else "max", a, b)
 
 
 @form(SPELLED, "logical_not", "bitwise_not")

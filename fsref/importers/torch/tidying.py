@@ -39,11 +39,11 @@ def tidy(last: Step) -> Step:
     last = _without_identities(last)
     _chains(last)
     last = _without_identities(last)
+    _curves(last)
     for step in ordered(last):
         if step.op == "mul" and len(step.inputs) == 2:
             _gate(step, users(last))
     last = _without_identities(last)
-    _curves(last)
     for step, readers in users(last).items():
         if step.op == "subsample" and len(readers) == 1 and readers[0].op == "subsample":
             (y, x), (v, u) = step.attributes["stride"], readers[0].attributes["stride"]
