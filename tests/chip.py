@@ -394,7 +394,6 @@ class Chip:
         seen[p, SPIKES] = (trains[p] << np.arange(part.steps - 1, -1, -1)[:, None]).sum(axis=0)
         seen[p, CODES] = (trains[p] * self.d(p).T).sum(axis=0)
 
-
     def view(self, p: int, part: Part, seen: dict[tuple[int, int], Array], trains: dict[int, Array]) -> None:
         rows, columns = part.arrays
         rows = rows[::-1] if self.bug == "view-turned" else rows
