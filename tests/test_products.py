@@ -248,7 +248,8 @@ def swapped(case: Drawn, choices: random.Random) -> Graph:
     nodes = []
     for one in case.graph.nodes:
         if one.op in ("relu", "clip", "hard_sigmoid") and choices.random() < 0.7:
-            one = Node(one.name, choices.choice(sorted(CURVES)), one.inputs)
+            op = choices.choice(sorted(CURVES))
+            one = Node(one.name, op, one.inputs, {"formula": "x + sin(x) ** 2"} if op == "curve" else {})
         elif one.op == "add" and choices.random() < 0.7:
             one = Node(one.name, "mul", one.inputs)
         nodes.append(one)
