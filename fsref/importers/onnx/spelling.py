@@ -14,6 +14,7 @@ from fsref.importers.curves import Found
 from fsref.importers.formulas import UNARY, Part, fused, number
 from fsref.importers.onnx.calls import Call, Handler
 from fsref.importers.onnx.elementwise import bound, multiply, power, smooth, together
+from fsref.importers.onnx.quantisers import settled
 from fsref.importers.onnx.values import Builder, Value
 from fsref.importers.refusals import Unmapped
 
@@ -54,6 +55,7 @@ def spelled(b: Builder, last: Part) -> Value:
 
     def named(one: Operand) -> str | Part:
         if isinstance(one, Value):
+            one = settled(b, one)
             values.setdefault(one.name, one)
             return one.name
         return replace(one, reads=tuple(named(read) for read in one.reads))
