@@ -226,8 +226,7 @@ class _Builder:
             seen = self.source(unit.name, unit.shape, below.scale, below.offset, below.top)
             self.sources[unit.name] = replace(seen, there=None if there.all() else there)
             return
-        if unit.pool is not None:
-            pool = unit.pool
+        if (pool := unit.pool) is not None:
             self.join(MaxPool(unit.name, unit.shape, pool.source, pool.kernel, pool.stride, pool.padding))
             source = self.sources[pool.source]
             if source.there is not None and source.offset.any():
