@@ -143,6 +143,8 @@ def slow(op: str, a: Mapping[str, Any], w: Mapping[str, Any], *xs: Any) -> Any:
             return each(lambda _, v: math.log(1 + math.exp(v)))
         case "mish":
             return each(lambda _, v: v * math.tanh(math.log(1 + math.exp(v))))
+        case "curve":  # of the one formula below
+            return each(lambda _, v: max(v, 0.5) * math.sin(3 * v) / (1 + v * v))
         case "hard_sigmoid":
             return each(lambda _, v: hard(v))
         case "hard_swish":
@@ -246,6 +248,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], list[tuple[int, int, int]
     ("elu", {"alpha": 0.25}, {}, [(2, 3, 4)]),
     ("softplus", {}, {}, [(2, 3, 4)]),
     ("mish", {}, {}, [(2, 3, 4)]),
+    ("curve", {"formula": "max(x, 0.5) * sin(3 * x) / (1 + x ** 2)"}, {}, [(2, 3, 4)]),
     ("add", {}, {}, [(2, 3, 4), (2, 3, 4)]),
     ("add", {}, {}, [(2, 1, 1), (2, 3, 4), (2, 3, 4)]),
     ("mul", {}, {}, [(2, 3, 4), (2, 1, 1)]),

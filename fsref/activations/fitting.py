@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from fsref.activations import kernels
 from fsref.activations.coding import Reals
-from fsref.activations.elementary import log_of_one_plus
+from fsref.activations.elementary import log
 from fsref.activations.functions import Function, function_of
 from fsref.activations.grid import Distribution, Grid, check_real
 from fsref.activations.measuring import measured
@@ -157,7 +157,7 @@ class Search:
             (grid.sums, grid.values, grid.following),
             kernels.rooms(),
             np.zeros(kernels.TOLD),
-            -_log(share),
+            -log(share),
         )
 
     @property
@@ -210,10 +210,3 @@ class Search:
         whole = np.rint(d[: len(run.T)] / self.scale).astype(np.int64)
         out = float(self.told[4])
         return Table(T=run.T, h=run.h, d=np.clip(whole, -MAX_CODE_WEIGHT, MAX_CODE_WEIGHT)), out if out > 1e-9 else 0.0
-
-
-def _log(share: Reals) -> Reals:
-    """The natural logarithm of 0 < share < 1."""
-    mantissa, power = np.frexp(share)
-    found: Reals = log_of_one_plus(2 * mantissa - 1) + (power - 1) * 0.6931471805599453
-    return found

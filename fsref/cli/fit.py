@@ -128,9 +128,9 @@ def fit(
 ) -> int:
     """Find the table that follows a function.
 
-    FUNCTION is a name such as silu, a table's .json file, or module:callable, a callable of a float64 array. Thresholds
-    and resets are annealed on integers, code weights follow in closed form; errors are those of every integer of the
-    interval.
+    FUNCTION is a name such as silu, a table's .json file, a formula of x such as "x + sin(x) ** 2", or module:callable,
+    a callable of a float64 array. Thresholds and resets are annealed on integers, code weights follow in closed form;
+    errors are those of every integer of the interval.
     """
     for option, target in (("--out", out), ("--front", picture)):
         if target is not None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fsref.activations.coding import Reals
 from fsref.activations.elementary import erf, exp
-from fsref.activations.functions import Function, functions, sigmoid
+from fsref.activations.functions import Function, functions, of_formula, sigmoid
 from fsref.conversion.activation import Activation
 from fsref.graph.curves import CUBIC
 from fsref.graph.graph import Node
@@ -103,6 +103,7 @@ CURVES: Mapping[str, Callable[[Mapping[str, Any]], Function]] = {
     "gelu": lambda a: GELU_BY_TANH if a["tanh"] else functions["gelu"],
     "elu": lambda a: _elu(a["alpha"]),
     "hard_swish": lambda a: _hard_swish(a["slope"], a["offset"]),
+    "curve": lambda a: of_formula(a["formula"]),
 }
 
 
