@@ -85,5 +85,7 @@ def by_class(score: Score) -> ByClass:
     order = np.argsort(-often, kind="stable")
     pairs = np.stack([*np.divmod(found[order], count), often[order]], axis=1).astype(np.int64)
     names = tuple(class_name(score.net, index) for index in range(count))
-    sums = (np.bincount(some, minlength=count).astype(np.int64) for some in (labels, labels[right], given))
-    return ByClass(score.net.name, names, *sums, pairs)
+    images, right_ones, often_given = (
+        np.bincount(some, minlength=count).astype(np.int64) for some in (labels, labels[right], given)
+    )
+    return ByClass(score.net.name, names, images, right_ones, often_given, pairs)

@@ -15,6 +15,7 @@ from fsref.reports.panels import Plot
 from fsref.reports.pictures import BLUE, INK, rendered
 from fsref.tables import Fact, Sheet
 
+# Of every page that fsref makes, and of reports alone.
 STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --text: #1c1f24; --quiet: #5d6672; --line: #d9dde3;
   --panel: #f5f7f9; --bar: #0072b2; --bad: #b3492f; }
@@ -27,7 +28,7 @@ h1 { margin: 0; font-size: 1.9rem; line-height: 1.2; overflow-wrap: anywhere; } 
   font-size: 1.25rem; }
 p { margin: .3rem 0 .8rem; overflow-wrap: anywhere; } .quiet { color: var(--quiet); }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(12.5rem, 1fr)); gap: .8rem; margin: 1.4rem 0 0; }
-.tiles div, .card { padding: .8rem 1rem; border: 1px solid var(--line); border-radius: .5rem;
+.tiles div { padding: .8rem 1rem; border: 1px solid var(--line); border-radius: .5rem;
   background: var(--panel); }
 .tiles dt { color: var(--quiet); font-size: .85rem; } .tiles dd { overflow-wrap: anywhere; margin: .1rem 0 0;
   font-size: 1.45rem; font-weight: 600; }
@@ -44,6 +45,9 @@ thead th { border-bottom: 1px solid var(--line); vertical-align: bottom; } tfoot
 .facts { display: grid; grid-template-columns: minmax(4rem, max-content) 1fr; gap: .1rem 1rem; margin: .6rem 0;
   font-size: .85rem; } .facts dt { font-weight: 500; max-width: 12rem; overflow-wrap: anywhere; }
 .facts dd { margin: 0; overflow-wrap: anywhere; }
+"""
+REPORT = """
+.card { padding: .8rem 1rem; border: 1px solid var(--line); border-radius: .5rem; background: var(--panel); }
 .bar { position: relative; width: 9rem; height: .8rem; margin-top: .3rem; background: var(--line); }
 .bar span { display: block; height: 100%; background: var(--bar); print-color-adjust: exact; }
 .bar .of-label { background: var(--bad); }

@@ -101,5 +101,5 @@ def thumbnail_of(codes: Ints, max_code: int) -> bytes:
     small = small if small.shape[2] == 3 else small.mean(axis=2, keepdims=True)
     times = max(1.0, max(small.shape[:2]) / PIXELS)
     height, width = (max(1, round(side / times)) for side in small.shape[:2])
-    small = bins(bins(small, height).swapaxes(0, 1), width).swapaxes(0, 1)
-    return png_of((255 * small).round().astype(np.uint8))
+    across = bins(bins(small, height).swapaxes(0, 1), width)
+    return png_of((255 * across.swapaxes(0, 1)).round().astype(np.uint8))

@@ -14,7 +14,7 @@ from fsref.errors import shown
 from fsref.formats.files import write
 from fsref.metrics.energy import in_joules
 from fsref.reports.answers import Part, answers
-from fsref.reports.blocks import STYLE, inline, section, wide
+from fsref.reports.blocks import REPORT, STYLE, inline, section, wide
 from fsref.reports.evaluation import Evaluation
 from fsref.reports.outputs import spans
 from fsref.reports.panels import Plot
@@ -149,7 +149,7 @@ def page(e: Evaluation) -> str:
     links = "".join(f'<a href="#{part}">{escape(title)}</a>' for part, title, _, _ in made)
     head = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     head += '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    head += f"<title>{escape(name)}: fsref evaluate</title><style>{STYLE}</style>"
+    head += f"<title>{escape(name)}: fsref evaluate</title><style>{STYLE}{REPORT}</style>"
     where = f"{e.net.id[:12]}, {plural(e.score.image_count, 'image')} of {escape(shown(e.source or 'an array'))}"
     intro = f'<header><h1>{escape(name)}</h1><p class="quiet">few-spikes network {where}</p>'
     intro += f"{tiles(e)}<nav>{links}</nav></header>"

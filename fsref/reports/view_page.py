@@ -16,7 +16,7 @@ from typing import Any
 from fsref.errors import shown
 from fsref.formats.files import write
 from fsref.law.network import Network
-from fsref.reports.page import STYLE, wide
+from fsref.reports.blocks import STYLE, wide
 from fsref.reports.view_choice import Chosen
 from fsref.tables import Fact, Sheet, Shown, sizes
 from fsref.verification.returned import DumpReport
